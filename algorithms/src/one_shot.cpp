@@ -1,0 +1,81 @@
+// One-shot: every receiver reads all contributors' inputs and adds them itself (or every giver pushes its input into the receivers' scratch,
+// which then add). One round; each rank takes in (n-1) payloads. Optimal for latency where all pairs are connected: no collective that
+// combines needs fewer rounds (NCCL's AllReduce_AGxLL, vLLM's one-stage custom all-reduce, TRT-LLM's one-shot are of this form).
+#include <array>
+
+#include "p2plab/builtin_planners.h"
+
+namespace p2plab {
+
+namespace {
+
+class OneShot final : public Planner {
+ public:
+  Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
+    auto parameters = complete_parameters("one_shot", known(), context.parameters);
+    if (!parameters) return std::move(parameters).error();
+    static const std::array<std::string, 2> modes{"pull", "push"};
+    auto mode = word_parameter(*parameters, "mode", modes);
+    if (!mode) return std::move(mode).error();
+    auto builder = Schedule::Builder::create(collective, topology.ranks());
+    if (!builder) return std::move(builder).error();
+    for (std::size_t b = 0; b < builder->blocks().size(); ++b) builder->add_chunk({static_cast<std::int32_t>(b), 1, 0});
+    // An in-place result overwrites an input that others still read: then only pushing first is right.
+    const bool push = *mode == "push" || context.in_place;
+    push ? push_all(*builder) : pull_all(*builder);
+    auto schedule = std::move(*builder).build();
+    if (!schedule) return std::move(schedule).error();
+    return Plan{.schedule = *std::move(schedule),
+                .planner = "one_shot",
+                .parameters = *std::move(parameters),
+                .reason = push ? "every giver pushes its input to every receiver, which adds: one round" : "every receiver reads all inputs and adds: one round"};
+  }
+
+  static std::vector<ParameterInfo> known() { return {{"mode", "pull: receivers read; push: givers write (always, in place)", "pull"}}; }
+
+ private:
+  static void pull_all(Schedule::Builder& builder) {
+    for (std::size_t b = 0; b < builder.blocks().size(); ++b) {
+      const ChunkId chunk{static_cast<std::int64_t>(b)};
+      const auto& block = builder.blocks()[b];
+      for (const auto rank : block.receivers) {
+        std::vector<Location> sources;
+        for (const auto giver : block.contributors) sources.push_back(input(giver, chunk));
+        if (!sources.empty()) builder.add_step(rank, sources, std::array{output(rank, chunk)});
+      }
+    }
+  }
+
+  // Scratch slot of giver g's copy of block b: b * givers + g, the same on every receiver.
+  static void push_all(Schedule::Builder& builder) {
+    for (std::size_t b = 0; b < builder.blocks().size(); ++b) {
+      const ChunkId chunk{static_cast<std::int64_t>(b)};
+      const auto block = builder.blocks()[b];
+      const auto slot = [&](std::size_t giver) { return static_cast<std::int64_t>(b * block.contributors.size() + giver); };
+      for (std::size_t g = 0; g < block.contributors.size(); ++g) {
+        std::vector<Location> copies;
+        for (const auto rank : block.receivers) {
+          if (rank != block.contributors[g]) copies.push_back(scratch(rank, slot(g)));
+        }
+        if (!copies.empty()) builder.add_step(block.contributors[g], std::array{input(block.contributors[g], chunk)}, copies);
+      }
+      for (const auto rank : block.receivers) {
+        std::vector<Location> sources;
+        for (std::size_t g = 0; g < block.contributors.size(); ++g) {
+          sources.push_back(block.contributors[g] == rank ? input(rank, chunk) : scratch(rank, slot(g)));
+        }
+        if (!sources.empty()) builder.add_step(rank, sources, std::array{output(rank, chunk)});
+      }
+    }
+  }
+};
+
+}  // namespace
+
+namespace planners {
+Entry<Planner> one_shot() {
+  return {"one_shot", "all inputs to every receiver at once: least latency, most bytes", OneShot::known(), [] { return std::make_unique<OneShot>(); }};
+}
+}  // namespace planners
+
+}  // namespace p2plab

@@ -1,0 +1,45 @@
+// Derived parallelism: step B waits for an earlier step A exactly if they touch the same location and one of them writes it.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "p2plab/schedule.h"
+
+namespace p2plab {
+
+/// For each step, the earlier steps it must wait for (read-after-write, write-after-read, write-after-write), without those that follow
+/// from another one on the same location; rising and unique.
+class Dependencies {
+ public:
+  /// With `in_place`, input and output of a rank count as one location where the same chunk lies in both.
+  Dependencies(const Schedule& schedule, bool in_place);
+  std::span<const StepId> of(StepId step) const& {
+    return {steps_.data() + offsets_[step.index()], offsets_[step.index() + 1] - offsets_[step.index()]};
+  }
+  std::span<const StepId> of(StepId step) && = delete;
+
+ private:
+  std::vector<std::size_t> offsets_;
+  std::vector<StepId> steps_;
+};
+
+/// Numbers all locations of a schedule densely, 0..size-1; shared by everything that keeps a table over locations.
+class LocationIndex {
+ public:
+  /// With `in_place`, the two names of a shared chunk get one number.
+  LocationIndex(const Schedule& schedule, bool in_place);
+  std::size_t size() const { return size_; }
+  std::size_t operator()(const Location& location) const {
+    const auto buffer = (in_place_ && location.buffer == Buffer::input) ? Buffer::output : location.buffer;
+    return base_[location.rank.index() * 4 + static_cast<std::size_t>(buffer)] + location.slot;
+  }
+
+ private:
+  bool in_place_ = false;
+  std::size_t size_ = 0;
+  std::vector<std::size_t> base_;
+};
+
+}  // namespace p2plab

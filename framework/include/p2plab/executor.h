@@ -1,0 +1,39 @@
+// The executor's interface: run one program, say how long it took and whether the data is right.
+#pragma once
+
+#include <cstdint>
+
+#include "p2plab/measurement.h"
+#include "p2plab/planner.h"
+#include "p2plab/program.h"
+#include "p2plab/topology.h"
+
+namespace p2plab {
+
+struct RunOptions {
+  int warmup = 2;
+  int repeats = 5;
+  std::uint64_t seed = 1;          // of the random input data
+  int threads = 0;                 // host executor: worker threads, 0 = one per core
+  bool graph = true;               // cuda, nccl: time replays of a captured graph
+};
+
+/// What is to be run: all views of values that the caller keeps alive during `run`.
+struct Job {
+  const Topology* topology = nullptr;
+  const Routes* routes = nullptr;
+  const Plan* plan = nullptr;
+  const Program* program = nullptr;
+};
+
+/// Runs programs: on the simulator, on CPU threads, on GPUs, or the vendor's library in place of the program.
+class Executor {
+ public:
+  virtual ~Executor() = default;
+  /// Can it run on this machine? no_device or not_built, with the reason and the remedy, if not.
+  virtual Status available() const = 0;
+  /// Errors: unsupported (this job, with the reason), device_failure. Wrong data is not an error: it is in the measurement's check.
+  virtual Result<Measurement> run(const Job& job, const RunOptions& options) const = 0;
+};
+
+}  // namespace p2plab

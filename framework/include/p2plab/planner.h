@@ -1,0 +1,55 @@
+// The planner's interface: topology and collective in, plan out.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "p2plab/payload.h"
+#include "p2plab/program.h"
+#include "p2plab/registry.h"
+#include "p2plab/routes.h"
+#include "p2plab/schedule.h"
+
+namespace p2plab {
+
+/// A schedule and how to run it.
+struct Plan {
+  Schedule schedule;
+  std::string planner;
+  Parameters parameters = {};      // as used, defaults filled in
+  Tuning tuning = {};              // the planner's suggestion; a tuner may choose otherwise
+  std::string reason = {};         // one sentence: what it does and why this form
+};
+
+struct PlanContext;
+
+/// Plans collectives. Pure: the same arguments give the same plan.
+class Planner {
+ public:
+  virtual ~Planner() = default;
+  /// Errors: unsupported (this collective, this machine: says why and what would be needed), invalid_input (contract, parameters).
+  virtual Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const = 0;
+};
+
+/// What a planner may use beside topology and collective.
+struct PlanContext {
+  /// Routes of the topology; never null.
+  const Routes* routes = nullptr;
+  /// The payload the plan is for; planners of several forms choose by it.
+  Payload payload = {};
+  /// The plan must be right when input and output share memory.
+  bool in_place = false;
+  /// Values for the entry's parameters; those not given take their default.
+  Parameters parameters = {};
+  /// The predicted time of a plan for this payload; only `auto` needs it. Empty if no predictor is at hand.
+  std::function<Result<Seconds>(const Plan&)> predict = {};
+  /// The planners that `auto` chooses among; null otherwise.
+  const Registry<Planner>* candidates = nullptr;
+  /// Best plan so far when it passes; empty means no limit.
+  std::optional<Seconds> time_limit = std::nullopt;
+};
+
+}  // namespace p2plab

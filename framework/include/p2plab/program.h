@@ -1,0 +1,117 @@
+// A verified schedule lowered for one payload: per rank a few ordered lanes of move-and-add instructions with the waits that carry every
+// dependency. Plain data: it is what the simulator times, what the executors interpret and what exporters translate.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "p2plab/ids.h"
+#include "p2plab/payload.h"
+#include "p2plab/result.h"
+#include "p2plab/schedule.h"
+#include "p2plab/units.h"
+
+namespace p2plab {
+
+/// How data announces its arrival: `simple`, one flag a slice after the data; `ll`, 8 or 16 byte packets of half data, half flag;
+/// `ll128`, 120 data bytes and 8 flag bytes a 128-byte line; `flagless`, the data is its own flag (receive buffers pre-filled).
+enum class Protocol : std::uint8_t { simple, ll, ll128, flagless };
+
+std::string_view to_string(Protocol protocol);
+Result<Protocol> protocol(std::string_view name);
+
+/// What the tuner chooses, not the planner.
+struct Tuning {
+  /// Copies of every lane (thread blocks); slice s of every instruction belongs to copy s % parts, so copies never touch the same bytes.
+  int parts = 1;
+  /// Instructions move their data in slices of this many bytes; dependencies hold slice by slice. Rounded up to a multiple of 16 bytes
+  /// when lowered; 0 means one slice per instruction.
+  Bytes slice{0};
+  Protocol protocol = Protocol::simple;
+};
+
+/// A byte range that an instruction reads or writes: `bytes` of the instruction, from `offset` in the rank's buffer.
+struct Operand {
+  Rank rank;
+  Buffer buffer = Buffer::input;
+  RouteId route = default_route;
+  std::int64_t offset = 0;
+};
+
+/// Before slice s of the waiting instruction, slice min(s, last) of this instruction must be complete: its reads done, its writes visible.
+struct Wait {
+  LaneId lane;
+  std::int32_t instruction = 0;   // index within that lane
+};
+
+/// Reads its sources, adds them in order, writes the sum to its destinations; `bytes` from each operand's offset.
+struct Instruction {
+  StepId step;                    // where it comes from, for messages and traces
+  std::int64_t bytes = 0;
+  std::uint32_t operands = 0;     // first operand: sources, then destinations
+  std::uint16_t sources = 0;
+  std::uint16_t destinations = 0;
+  std::uint32_t waits = 0;        // first wait
+  std::uint16_t wait_count = 0;
+  bool divides = false;           // average: the sum becomes complete here, divide by `divisor`
+  bool signals = false;           // some other lane waits for it
+  std::int32_t divisor = 1;
+};
+
+/// An ordered stream of instructions of one rank; `parts` thread blocks run it, each on its own slices.
+struct Lane {
+  Rank rank;
+  std::uint32_t first = 0;        // instructions [first, first + count)
+  std::uint32_t count = 0;
+};
+
+/// The bytes that a rank must provide or that are allocated for it.
+struct RankMemory {
+  Bytes input{0};
+  Bytes output{0};
+  Bytes scratch{0};
+  Bytes host{0};
+};
+
+/// A program is a value; `lower` makes valid ones, `check` (program_io.h) tests those that come from a file.
+struct Program {
+  Payload payload;
+  Tuning tuning;
+  bool in_place = false;
+  Collective collective;
+  std::vector<RankMemory> memory;            // per rank
+  std::vector<Lane> lanes;                   // by rank, then by order of first use
+  std::vector<Instruction> instructions;
+  std::vector<Operand> operands;
+  std::vector<Wait> waits;
+  std::vector<std::uint32_t> route_offsets = {0};   // explicit routes, as in the schedule
+  std::vector<LinkId> route_links;
+
+  int ranks() const { return static_cast<int>(memory.size()); }
+  std::span<const Operand> sources(const Instruction& i) const& { return {operands.data() + i.operands, i.sources}; }
+  std::span<const Operand> destinations(const Instruction& i) const& { return {operands.data() + i.operands + i.sources, i.destinations}; }
+  std::span<const Wait> waits_of(const Instruction& i) const& { return {waits.data() + i.waits, i.wait_count}; }
+  std::span<const LinkId> route(RouteId id) const& {
+    return {route_links.data() + route_offsets[id.index()], route_offsets[id.index() + 1] - route_offsets[id.index()]};
+  }
+  const Instruction& at(LaneId lane, std::int32_t instruction) const& {
+    return instructions[lanes[lane.index()].first + static_cast<std::uint32_t>(instruction)];
+  }
+  /// Slices of an instruction: at least one, also when it moves nothing (its signal is still owed).
+  std::int64_t slices(const Instruction& i) const {
+    const std::int64_t slice = tuning.slice.count();
+    return slice <= 0 || i.bytes <= slice ? 1 : (i.bytes + slice - 1) / slice;
+  }
+  /// The most lanes of any rank, times parts: thread blocks a rank needs at once.
+  int blocks() const;
+
+  std::span<const Operand> sources(const Instruction& i) && = delete;
+  std::span<const Operand> destinations(const Instruction& i) && = delete;
+  std::span<const Wait> waits_of(const Instruction& i) && = delete;
+  std::span<const LinkId> route(RouteId id) && = delete;
+  const Instruction& at(LaneId lane, std::int32_t instruction) && = delete;
+};
+
+}  // namespace p2plab

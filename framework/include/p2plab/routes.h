@@ -1,0 +1,43 @@
+// Which links a transfer between two end points takes when a schedule names no path of its own.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "p2plab/topology.h"
+
+namespace p2plab {
+
+/// Paths between all GPUs, and between each GPU and each rank's host memory. A path is the widest one (largest least bandwidth),
+/// among those the one with the least latency, then the fewest links, then the lowest link ids; it never passes through a GPU.
+class Routes {
+ public:
+  explicit Routes(const Topology& topology);
+
+  /// Links from `from`'s GPU to `to`'s GPU in order; empty if there is no path or from == to.
+  std::span<const LinkId> between(Rank from, Rank to) const&;
+  std::span<const LinkId> between(Rank from, Rank to) && = delete;
+  /// Links from a GPU to the pinned host memory of `owner`, and back.
+  std::span<const LinkId> to_host(Rank from, Rank owner) const&;
+  std::span<const LinkId> from_host(Rank owner, Rank to) const&;
+  std::span<const LinkId> to_host(Rank from, Rank owner) && = delete;
+  std::span<const LinkId> from_host(Rank owner, Rank to) && = delete;
+
+  /// Can data go from one GPU's memory to another's without passing through a third GPU? True for from == to.
+  bool connected(Rank from, Rank to) const { return from == to || !between(from, to).empty(); }
+  /// The host node that holds a rank's pinned memory: the one with the widest path from it; none if no host is reachable.
+  std::optional<NodeId> host_of(Rank rank) const { return hosts_[rank.index()]; }
+  /// The least bandwidth along a path; zero for an empty one.
+  Bandwidth bottleneck(std::span<const LinkId> path) const;
+
+ private:
+  std::span<const LinkId> path(std::size_t from, std::size_t to) const;
+  Topology topology_;
+  std::size_t ends_ = 0;                       // ranks first, then the distinct hosts
+  std::vector<std::optional<NodeId>> hosts_;   // per rank
+  std::vector<std::size_t> host_end_;          // per rank: index of its host among the ends
+  std::vector<std::size_t> offsets_;           // CSR over from * ends_ + to
+  std::vector<LinkId> links_;
+};
+
+}  // namespace p2plab

@@ -1,0 +1,107 @@
+// A machine's links as a directed multigraph. Fixed after building; copies share their data.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "p2plab/ids.h"
+#include "p2plab/result.h"
+#include "p2plab/units.h"
+
+namespace p2plab {
+
+/// What a vertex is. GPUs hold data and never forward; everything else forwards and holds none (a host holds pinned memory).
+enum class NodeKind { gpu, nvswitch, pcie_switch, host, nic, network_switch };
+enum class LinkKind { nvlink, pcie, upi, host_memory, network, other };
+
+std::string_view to_string(NodeKind kind);   // "gpu", "nvswitch", "pcie_switch", "host", "nic", "switch"
+std::string_view to_string(LinkKind kind);   // "nvlink", "pcie", "upi", "host_memory", "network", "other"
+Result<NodeKind> node_kind(std::string_view name);
+Result<LinkKind> link_kind(std::string_view name);
+
+/// The latency of a link whose description gives none: a typical figure of its kind (see framework/README.md for sources).
+Seconds default_latency(LinkKind kind);
+
+/// A vertex. `ingress` and `egress`, where given, bound the sum over all links into or out of it.
+struct Node {
+  std::string name;
+  NodeKind kind = NodeKind::gpu;
+  std::optional<Bandwidth> ingress = std::nullopt;
+  std::optional<Bandwidth> egress = std::nullopt;
+};
+
+/// One direction of one connection; the same pair may be linked more than once.
+struct Link {
+  NodeId from;
+  NodeId to;
+  LinkKind kind = LinkKind::other;
+  Bandwidth bandwidth;
+  Seconds latency{0};
+};
+
+/// Links that share one budget: a bus, a half-duplex root, read and write through one port.
+struct LinkGroup {
+  std::string name;
+  Bandwidth bandwidth;
+  std::vector<LinkId> links;
+};
+
+/// An immutable machine. Ranks are its gpu nodes in order of appearance.
+class Topology {
+ public:
+  class Builder;
+
+  const std::string& name() const&;
+  std::span<const Node> nodes() const&;
+  std::span<const Link> links() const&;
+  std::span<const LinkGroup> groups() const&;
+  const std::string& name() && = delete;
+  std::span<const Node> nodes() && = delete;
+  std::span<const Link> links() && = delete;
+  std::span<const LinkGroup> groups() && = delete;
+
+  const Node& node(NodeId id) const& { return nodes()[id.index()]; }
+  const Link& link(LinkId id) const& { return links()[id.index()]; }
+  const Node& node(NodeId id) && = delete;
+  const Link& link(LinkId id) && = delete;
+
+  /// Links that leave or enter a node, by rising id.
+  std::span<const LinkId> out_links(NodeId node) const&;
+  std::span<const LinkId> in_links(NodeId node) const&;
+  std::span<const LinkId> out_links(NodeId node) && = delete;
+  std::span<const LinkId> in_links(NodeId node) && = delete;
+
+  int ranks() const;
+  NodeId node_of(Rank rank) const;
+  /// The rank of a gpu node; none for other nodes.
+  std::optional<Rank> rank_of(NodeId node) const;
+  std::optional<NodeId> find_node(std::string_view name) const;
+
+ private:
+  struct Data;
+  explicit Topology(std::shared_ptr<const Data> data) : data_(std::move(data)) {}
+  std::shared_ptr<const Data> data_;
+};
+
+/// Collects a machine; `build` checks it and ends the building.
+class Topology::Builder {
+ public:
+  explicit Builder(std::string name);
+  NodeId add_node(Node node);
+  LinkId add_link(Link link);
+  /// Two links, one each way, each with the full bandwidth.
+  void add_duplex(NodeId a, NodeId b, LinkKind kind, Bandwidth bandwidth, Seconds latency);
+  void add_group(LinkGroup group);
+  /// Errors: a repeated or empty node name, a link to itself or to a node that is not there, zero or negative bandwidth or limit,
+  /// a latency that is negative or not finite, an empty group or one that names no link, no gpu at all.
+  Result<Topology> build() &&;
+
+ private:
+  std::shared_ptr<Data> data_;
+};
+
+}  // namespace p2plab

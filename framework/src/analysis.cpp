@@ -1,0 +1,117 @@
+#include "p2plab/analysis.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include <fmt/format.h>
+
+#include "p2plab/dependencies.h"
+
+namespace p2plab {
+
+namespace {
+
+// The chunk that each step moves, found by following values through the list; -1 where a schedule reads what was never written.
+class ChunkTracker {
+ public:
+  explicit ChunkTracker(const Schedule& schedule) : index_(schedule, false), chunks_(index_.size(), -1) {
+    for (std::size_t c = 0; c < schedule.chunks().size(); ++c) {
+      const ChunkId chunk{static_cast<std::int64_t>(c)};
+      for (const auto rank : schedule.block_of(chunk).contributors) chunks_[index_(input(rank, chunk))] = chunk.value;
+    }
+  }
+  std::int32_t advance(const Step& step) {
+    const auto chunk = chunks_[index_(step.sources.front())];
+    for (const auto& destination : step.destinations) chunks_[index_(destination)] = chunk;
+    return chunk;
+  }
+
+ private:
+  LocationIndex index_;
+  std::vector<std::int32_t> chunks_;
+};
+
+// Each chunk's share of the payload.
+std::vector<double> chunk_fractions(const Schedule& schedule) {
+  std::vector<double> weight_of_block(schedule.blocks().size());
+  double shares = 0;
+  for (const auto& block : schedule.blocks()) shares += static_cast<double>(block.share);
+  for (const auto& chunk : schedule.chunks()) weight_of_block[static_cast<std::size_t>(chunk.block)] += chunk.weight;
+  std::vector<double> fractions;
+  for (const auto& chunk : schedule.chunks()) {
+    const auto block = static_cast<std::size_t>(chunk.block);
+    fractions.push_back(static_cast<double>(schedule.blocks()[block].share) / shares * chunk.weight / weight_of_block[block]);
+  }
+  return fractions;
+}
+
+// The links between an executor and a location, in the direction in which data moves.
+std::span<const LinkId> path_of(const Routes& routes, const Schedule& schedule, const Location& location, Rank executor, RouteId route, bool reads) {
+  if (route != default_route) return schedule.route(route);
+  if (location.buffer == Buffer::host) return reads ? routes.from_host(location.rank, executor) : routes.to_host(executor, location.rank);
+  return reads ? routes.between(location.rank, executor) : routes.between(executor, location.rank);
+}
+
+}  // namespace
+
+LinkLoads link_loads(const Topology& topology, const Routes& routes, const Schedule& schedule) {
+  LinkLoads loads{std::vector<double>(topology.links().size()), std::vector<double>(topology.nodes().size()), std::vector<double>(topology.nodes().size())};
+  const auto fractions = chunk_fractions(schedule);
+  ChunkTracker tracker(schedule);
+  for (std::size_t i = 0; i < schedule.step_count(); ++i) {
+    const auto step = schedule.step(StepId{static_cast<std::int64_t>(i)});
+    const auto chunk = tracker.advance(step);
+    if (chunk < 0) continue;
+    const auto add = [&](const Location& location, std::size_t operand, bool reads) {
+      const auto route = step.routes.empty() ? default_route : step.routes[operand];
+      for (const auto id : path_of(routes, schedule, location, step.executor, route, reads)) loads.per_link[id.index()] += fractions[static_cast<std::size_t>(chunk)];
+    };
+    for (std::size_t s = 0; s < step.sources.size(); ++s) add(step.sources[s], s, true);
+    for (std::size_t d = 0; d < step.destinations.size(); ++d) add(step.destinations[d], step.sources.size() + d, false);
+  }
+  for (std::size_t l = 0; l < loads.per_link.size(); ++l) {
+    const auto& link = topology.links()[l];
+    loads.egress[link.from.index()] += loads.per_link[l];
+    loads.ingress[link.to.index()] += loads.per_link[l];
+  }
+  return loads;
+}
+
+Bottleneck bottleneck(const Topology& topology, const LinkLoads& loads) {
+  Bottleneck worst;
+  const auto consider = [&](double load, Bandwidth bandwidth, const auto& name) {
+    const auto cost = load / static_cast<double>(bandwidth.bytes_per_second());
+    if (cost > worst.seconds_per_byte * (1 + 1e-12)) worst = {name(), cost};
+  };
+  for (std::size_t l = 0; l < loads.per_link.size(); ++l) {
+    const auto& link = topology.links()[l];
+    consider(loads.per_link[l], link.bandwidth, [&] { return fmt::format("link {} -> {}", topology.node(link.from).name, topology.node(link.to).name); });
+  }
+  for (const auto& group : topology.groups()) {
+    const auto load = std::accumulate(group.links.begin(), group.links.end(), 0.0, [&](double sum, LinkId id) { return sum + loads.per_link[id.index()]; });
+    consider(load, group.bandwidth, [&] { return fmt::format("group {}", group.name); });
+  }
+  for (std::size_t n = 0; n < topology.nodes().size(); ++n) {
+    const auto& node = topology.nodes()[n];
+    if (node.egress) consider(loads.egress[n], *node.egress, [&] { return fmt::format("egress of {}", node.name); });
+    if (node.ingress) consider(loads.ingress[n], *node.ingress, [&] { return fmt::format("ingress of {}", node.name); });
+  }
+  return worst;
+}
+
+int rounds(const Schedule& schedule) {
+  const Dependencies dependencies(schedule, false);
+  std::vector<int> depth(schedule.step_count());
+  int most = 0;
+  for (std::size_t i = 0; i < depth.size(); ++i) {
+    const StepId id{static_cast<std::int64_t>(i)};
+    const auto step = schedule.step(id);
+    const auto remote = [&](const Location& l) { return l.rank != step.executor || l.buffer == Buffer::host; };
+    for (const auto before : dependencies.of(id)) depth[i] = std::max(depth[i], depth[before.index()]);
+    if (std::ranges::any_of(step.sources, remote) || std::ranges::any_of(step.destinations, remote)) ++depth[i];
+    most = std::max(most, depth[i]);
+  }
+  return most;
+}
+
+}  // namespace p2plab

@@ -1,0 +1,188 @@
+#include "p2plab/topology.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <unordered_map>
+
+#include <fmt/format.h>
+
+#include "p2plab/named.h"
+#include "p2plab/topology_graph.h"
+
+namespace p2plab {
+
+namespace {
+
+constexpr std::array node_kinds{Named{"gpu", NodeKind::gpu},   Named{"nvswitch", NodeKind::nvswitch}, Named{"pcie_switch", NodeKind::pcie_switch},
+                                Named{"host", NodeKind::host}, Named{"nic", NodeKind::nic},           Named{"switch", NodeKind::network_switch}};
+constexpr std::array link_kinds{Named{"nvlink", LinkKind::nvlink},           Named{"pcie", LinkKind::pcie},
+                                Named{"upi", LinkKind::upi},                 Named{"host_memory", LinkKind::host_memory},
+                                Named{"network", LinkKind::network},         Named{"other", LinkKind::other}};
+
+// Compressed adjacency: for each node, the links whose `end` it is.
+struct Adjacency {
+  std::vector<std::size_t> offsets;
+  std::vector<LinkId> links;
+};
+
+Adjacency adjacency(std::size_t nodes, std::span<const Link> links, NodeId Link::*end) {
+  Adjacency result{std::vector<std::size_t>(nodes + 1), std::vector<LinkId>(links.size())};
+  for (const auto& link : links) ++result.offsets[(link.*end).index() + 1];
+  for (std::size_t i = 0; i < nodes; ++i) result.offsets[i + 1] += result.offsets[i];
+  auto next = result.offsets;
+  for (std::size_t i = 0; i < links.size(); ++i) result.links[next[(links[i].*end).index()]++] = LinkId{static_cast<std::int64_t>(i)};
+  return result;
+}
+
+Error bad(std::string message) { return Error{ErrorCode::invalid_input, std::move(message)}; }
+
+}  // namespace
+
+std::string_view to_string(NodeKind kind) { return to_name<NodeKind>(kind, node_kinds); }
+std::string_view to_string(LinkKind kind) { return to_name<LinkKind>(kind, link_kinds); }
+Result<NodeKind> node_kind(std::string_view name) { return from_name<NodeKind>("node kind", name, node_kinds); }
+Result<LinkKind> link_kind(std::string_view name) { return from_name<LinkKind>("link kind", name, link_kinds); }
+
+Seconds default_latency(LinkKind kind) {
+  switch (kind) {
+    case LinkKind::nvlink: return Seconds{500e-9};
+    case LinkKind::pcie: return Seconds{500e-9};
+    case LinkKind::upi: return Seconds{150e-9};
+    case LinkKind::host_memory: return Seconds{100e-9};
+    case LinkKind::network: return Seconds{1300e-9};
+    case LinkKind::other: return Seconds{500e-9};
+  }
+  return Seconds{0};
+}
+
+struct Topology::Data {
+  std::string name;
+  std::vector<Node> nodes;
+  std::vector<Link> links;
+  std::vector<LinkGroup> groups;
+  std::vector<NodeId> gpus;
+  std::vector<std::int32_t> ranks;   // by node; -1 if not a gpu
+  std::unordered_map<std::string, NodeId> by_name;
+  Adjacency out;
+  Adjacency in;
+};
+
+const std::string& Topology::name() const& { return data_->name; }
+std::span<const Node> Topology::nodes() const& { return data_->nodes; }
+std::span<const Link> Topology::links() const& { return data_->links; }
+std::span<const LinkGroup> Topology::groups() const& { return data_->groups; }
+int Topology::ranks() const { return static_cast<int>(data_->gpus.size()); }
+NodeId Topology::node_of(Rank rank) const { return data_->gpus[rank.index()]; }
+
+std::optional<Rank> Topology::rank_of(NodeId node) const {
+  const auto rank = data_->ranks[node.index()];
+  return rank < 0 ? std::nullopt : std::optional{Rank{rank}};
+}
+
+std::optional<NodeId> Topology::find_node(std::string_view name) const {
+  const auto found = data_->by_name.find(std::string{name});
+  return found == data_->by_name.end() ? std::nullopt : std::optional{found->second};
+}
+
+std::span<const LinkId> Topology::out_links(NodeId node) const& {
+  const auto& [offsets, links] = data_->out;
+  return {links.data() + offsets[node.index()], offsets[node.index() + 1] - offsets[node.index()]};
+}
+
+std::span<const LinkId> Topology::in_links(NodeId node) const& {
+  const auto& [offsets, links] = data_->in;
+  return {links.data() + offsets[node.index()], offsets[node.index() + 1] - offsets[node.index()]};
+}
+
+Topology::Builder::Builder(std::string name) : data_(std::make_shared<Data>()) { data_->name = std::move(name); }
+
+NodeId Topology::Builder::add_node(Node node) {
+  data_->nodes.push_back(std::move(node));
+  return NodeId{static_cast<std::int64_t>(data_->nodes.size()) - 1};
+}
+
+LinkId Topology::Builder::add_link(Link link) {
+  data_->links.push_back(link);
+  return LinkId{static_cast<std::int64_t>(data_->links.size()) - 1};
+}
+
+void Topology::Builder::add_duplex(NodeId a, NodeId b, LinkKind kind, Bandwidth bandwidth, Seconds latency) {
+  add_link({a, b, kind, bandwidth, latency});
+  add_link({b, a, kind, bandwidth, latency});
+}
+
+void Topology::Builder::add_group(LinkGroup group) { data_->groups.push_back(std::move(group)); }
+
+namespace {
+
+Status check_node(const Node& node) {
+  if (node.name.empty()) return bad("a node has no name");
+  for (const auto& limit : {node.ingress, node.egress}) {
+    if (limit && limit->bytes_per_second() <= 0) return bad(fmt::format("node '{}' has a limit that is not above zero", node.name));
+  }
+  return {};
+}
+
+Status check_link(const Link& link, std::span<const Node> nodes) {
+  const auto known = [&](NodeId id) { return id.value >= 0 && id.index() < nodes.size(); };
+  if (!known(link.from) || !known(link.to)) return bad("a link joins a node that is not there");
+  const auto name = fmt::format("link {} -> {}", nodes[link.from.index()].name, nodes[link.to.index()].name);
+  if (link.from == link.to) return bad(fmt::format("{} joins a node to itself", name));
+  if (link.bandwidth.bytes_per_second() <= 0) return bad(fmt::format("{} has a bandwidth that is not above zero", name));
+  // A second of latency is already absurd for a link; a bound keeps the simulator's clock from overflowing.
+  if (!std::isfinite(link.latency.count()) || link.latency.count() < 0 || link.latency.count() > 1) {
+    return bad(fmt::format("{} has a latency that is not between 0 and 1 s", name));
+  }
+  return {};
+}
+
+Status check_group(const LinkGroup& group, std::size_t links) {
+  if (group.links.empty()) return bad(fmt::format("group '{}' has no links", group.name));
+  if (group.bandwidth.bytes_per_second() <= 0) return bad(fmt::format("group '{}' has a bandwidth that is not above zero", group.name));
+  for (const auto link : group.links) {
+    if (link.value < 0 || link.index() >= links) return bad(fmt::format("group '{}' names a link that is not there", group.name));
+  }
+  auto sorted = group.links;
+  std::ranges::sort(sorted);
+  if (std::ranges::adjacent_find(sorted) != sorted.end()) return bad(fmt::format("group '{}' names a link twice", group.name));
+  return {};
+}
+
+}  // namespace
+
+Result<Topology> Topology::Builder::build() && {
+  auto& data = *data_;
+  data.ranks.assign(data.nodes.size(), -1);
+  for (std::size_t i = 0; i < data.nodes.size(); ++i) {
+    const auto& node = data.nodes[i];
+    if (auto ok = check_node(node); !ok) return std::move(ok).error();
+    const NodeId id{static_cast<std::int64_t>(i)};
+    if (!data.by_name.emplace(node.name, id).second) return bad(fmt::format("two nodes are called '{}'", node.name));
+    if (node.kind != NodeKind::gpu) continue;
+    data.ranks[i] = static_cast<std::int32_t>(data.gpus.size());
+    data.gpus.push_back(id);
+  }
+  if (data.gpus.empty()) return bad(fmt::format("topology '{}' has no gpu", data.name));
+  for (const auto& link : data.links) {
+    if (auto ok = check_link(link, data.nodes); !ok) return std::move(ok).error();
+  }
+  for (const auto& group : data.groups) {
+    if (auto ok = check_group(group, data.links.size()); !ok) return std::move(ok).error();
+  }
+  data.out = adjacency(data.nodes.size(), data.links, &Link::from);
+  data.in = adjacency(data.nodes.size(), data.links, &Link::to);
+  return Topology{std::move(data_)};
+}
+
+TopologyGraph make_graph(const Topology& topology) {
+  TopologyGraph graph(topology.nodes().size());
+  for (std::size_t i = 0; i < topology.nodes().size(); ++i) graph[i] = NodeId{static_cast<std::int64_t>(i)};
+  for (std::size_t i = 0; i < topology.links().size(); ++i) {
+    const auto& link = topology.links()[i];
+    boost::add_edge(link.from.index(), link.to.index(), LinkId{static_cast<std::int64_t>(i)}, graph);
+  }
+  return graph;
+}
+
+}  // namespace p2plab

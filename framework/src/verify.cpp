@@ -1,0 +1,174 @@
+#include "p2plab/verify.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "contributions.h"
+#include "p2plab/dependencies.h"
+
+namespace p2plab {
+
+std::string describe(const Location& location) {
+  return fmt::format("rank {} {}[{}]", location.rank.value, to_string(location.buffer), static_cast<std::uint32_t>(location.slot));
+}
+
+namespace {
+
+// What lies in a location: a chunk and whose contributions are in it. `set` < 0: nothing yet.
+struct Value {
+  std::int32_t chunk = -1;
+  std::int32_t set = -1;
+};
+
+}  // namespace
+
+class Verifier {
+ public:
+  Verifier(const Topology& topology, const Routes& routes, const Schedule& schedule, const VerifyOptions& options)
+      : topology_(topology), routes_(routes), schedule_(schedule), index_(schedule, options.in_place), sets_(schedule.ranks()), values_(index_.size()) {
+    proof_.in_place_ = options.in_place;
+    is_output_.assign(index_.size(), false);
+    for (const auto& block : schedule.blocks()) complete_.push_back(sets_.of(block.contributors));
+    for (std::size_t c = 0; c < schedule.chunks().size(); ++c) {
+      const ChunkId chunk{static_cast<std::int64_t>(c)};
+      const auto& block = schedule.block_of(chunk);
+      for (const auto rank : block.receivers) is_output_[index_(output(rank, chunk))] = true;
+      for (const auto rank : block.contributors) values_[index_(input(rank, chunk))] = {chunk.value, sets_.of({&rank, 1})};
+    }
+  }
+
+  Result<Proof> run() {
+    if (schedule_.ranks() != topology_.ranks()) {
+      return fail(fmt::format("the schedule is for {} ranks, the machine has {}", schedule_.ranks(), topology_.ranks()));
+    }
+    for (std::size_t i = 0; i < schedule_.step_count(); ++i) {
+      const StepId id{static_cast<std::int64_t>(i)};
+      if (auto ok = execute(id, schedule_.step(id)); !ok) return std::move(ok).error();
+    }
+    if (auto ok = check_end(); !ok) return std::move(ok).error();
+    return std::move(proof_);
+  }
+
+ private:
+  Status execute(StepId id, const Step& step) {
+    for (std::size_t i = 0; i < step.sources.size(); ++i) {
+      const auto route = step.routes.empty() ? default_route : step.routes[i];
+      if (auto ok = check_reach(id, step.sources[i], step.executor, route, true); !ok) return ok;
+    }
+    auto sum = add_up(id, step);
+    if (!sum) return std::move(sum).error();
+    for (std::size_t i = 0; i < step.destinations.size(); ++i) {
+      const auto route = step.routes.empty() ? default_route : step.routes[step.sources.size() + i];
+      if (auto ok = check_reach(id, step.destinations[i], step.executor, route, false); !ok) return ok;
+      if (auto ok = check_destination(id, step, i, sum->chunk); !ok) return ok;
+    }
+    for (const auto& destination : step.destinations) values_[index_(destination)] = *sum;
+    proof_.chunks_.emplace_back(sum->chunk);
+    proof_.completes_.push_back(step.sources.size() > 1 && sum->set == complete_of(sum->chunk));
+    return {};
+  }
+
+  Result<Value> add_up(StepId id, const Step& step) {
+    Value sum;
+    for (const auto& source : step.sources) {
+      const auto value = values_[index_(source)];
+      if (value.set < 0) return fail(id, fmt::format("rank {} reads {}, where nothing has been written yet", step.executor.value, describe(source)));
+      if (sum.set < 0) {
+        sum = value;
+        continue;
+      }
+      if (value.chunk != sum.chunk) {
+        return fail(id, fmt::format("rank {} adds {}, which holds chunk {}, to a sum of chunk {}", step.executor.value, describe(source), value.chunk, sum.chunk));
+      }
+      const auto both = sets_.disjoint_union(sum.set, value.set);
+      if (!both) {
+        return fail(id, fmt::format("rank {} adds {}, which holds the contributions of {}, to a sum that already holds {}", step.executor.value,
+                                    describe(source), sets_.describe(value.set), sets_.describe(sum.set)));
+      }
+      sum.set = *both;
+    }
+    return sum;
+  }
+
+  Status check_destination(StepId id, const Step& step, std::size_t which, std::int32_t chunk) {
+    const auto& to = step.destinations[which];
+    if (to.buffer == Buffer::input) return fail(id, fmt::format("writes {}; inputs belong to the caller", describe(to)));
+    if (to.buffer == Buffer::output && !is_output_[index_(to)]) return fail(id, fmt::format("writes {}, but that rank receives no such chunk", describe(to)));
+    if (to.buffer == Buffer::output && static_cast<std::int32_t>(to.slot) != chunk) {
+      return fail(id, fmt::format("writes chunk {} to {}, the place of chunk {}", chunk, describe(to), static_cast<std::uint32_t>(to.slot)));
+    }
+    for (std::size_t earlier = 0; earlier < which; ++earlier) {
+      if (step.destinations[earlier] == to) return fail(id, fmt::format("writes {} twice", describe(to)));
+    }
+    return {};
+  }
+
+  // Data moves between the executor and the location's rank: from it if read, to it if written.
+  Status check_reach(StepId id, const Location& location, Rank executor, RouteId route, bool reads) {
+    const bool in_host = location.buffer == Buffer::host;
+    if (route != default_route) return check_route(id, location, executor, route, reads);
+    if (!in_host && location.rank == executor) return {};
+    const auto path = in_host ? (reads ? routes_.from_host(location.rank, executor) : routes_.to_host(executor, location.rank))
+                              : (reads ? routes_.between(location.rank, executor) : routes_.between(executor, location.rank));
+    if (!path.empty()) return {};
+    return fail(id, fmt::format("rank {} {} {}, but the machine has no path for that ({})", executor.value, reads ? "reads" : "writes", describe(location),
+                                in_host ? "no way to that host memory" : "GPUs do not forward"));
+  }
+
+  Status check_route(StepId id, const Location& location, Rank executor, RouteId route, bool reads) {
+    const auto host = routes_.host_of(location.rank);
+    if (location.buffer == Buffer::host && !host) return fail(id, fmt::format("{} does not exist: no host is reachable from that rank", describe(location)));
+    const auto there = location.buffer == Buffer::host ? *host : topology_.node_of(location.rank);
+    const auto here = topology_.node_of(executor);
+    auto place = reads ? there : here;
+    const auto end = reads ? here : there;
+    const auto links = schedule_.route(route);
+    for (std::size_t i = 0; i < links.size(); ++i) {
+      if (links[i].value < 0 || links[i].index() >= topology_.links().size()) return fail(id, fmt::format("route {} names link {}, which is not there", route.value, links[i].value));
+      const auto& link = topology_.link(links[i]);
+      if (link.from != place) return fail(id, fmt::format("route {} breaks before its link {} ({} -> {})", route.value, i, topology_.node(link.from).name, topology_.node(link.to).name));
+      if (i > 0 && topology_.node(place).kind == NodeKind::gpu) return fail(id, fmt::format("route {} passes through {}; GPUs do not forward", route.value, topology_.node(place).name));
+      place = link.to;
+    }
+    if (place != end) return fail(id, fmt::format("route {} ends at {}, not at {}", route.value, topology_.node(place).name, topology_.node(end).name));
+    return {};
+  }
+
+  Status check_end() {
+    for (std::size_t c = 0; c < schedule_.chunks().size(); ++c) {
+      const ChunkId chunk{static_cast<std::int64_t>(c)};
+      const auto& block = schedule_.block_of(chunk);
+      if (block.contributors.empty()) continue;
+      const auto wanted = complete_of(chunk.value);
+      for (const auto rank : block.receivers) {
+        const auto place = output(rank, chunk);
+        const auto value = values_[index_(place)];
+        if (value.set == wanted && value.chunk == chunk.value) continue;
+        return fail(fmt::format("at the end {} must hold the contributions of {}, found {}", describe(place), sets_.describe(wanted),
+                                value.set < 0 ? "nothing" : sets_.describe(value.set)));
+      }
+    }
+    return {};
+  }
+
+  std::int32_t complete_of(std::int32_t chunk) const { return complete_[static_cast<std::size_t>(schedule_.chunks()[static_cast<std::size_t>(chunk)].block)]; }
+  static Error fail(std::string message) { return Error{ErrorCode::verification_failed, std::move(message)}; }
+  static Error fail(StepId step, const std::string& message) { return fail(fmt::format("step {}: {}", step.value, message)); }
+
+  const Topology& topology_;
+  const Routes& routes_;
+  const Schedule& schedule_;
+  LocationIndex index_;
+  ContributionSets sets_;
+  std::vector<Value> values_;
+  std::vector<bool> is_output_;
+  std::vector<std::int32_t> complete_;   // per block: the set of its contributors
+  Proof proof_;
+};
+
+Result<Proof> verify(const Topology& topology, const Routes& routes, const Schedule& schedule, const VerifyOptions& options) {
+  return Verifier{topology, routes, schedule, options}.run();
+}
+
+}  // namespace p2plab

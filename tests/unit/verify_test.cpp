@@ -1,0 +1,63 @@
+// The verifier proves good schedules and names what is wrong with bad ones.
+#include <gtest/gtest.h>
+
+#include "p2plab/verify.h"
+
+namespace p2plab {
+namespace {
+
+Topology full_mesh(int n) {
+  Topology::Builder builder("mesh");
+  for (int i = 0; i < n; ++i) builder.add_node({.name = "gpu" + std::to_string(i)});
+  for (int a = 0; a < n; ++a) {
+    for (int b = 0; b < n; ++b) {
+      if (a != b) builder.add_link({NodeId{a}, NodeId{b}, LinkKind::nvlink, GBps(25), Seconds{1e-6}});
+    }
+  }
+  return *std::move(builder).build();
+}
+
+Schedule::Builder all_reduce(int n) {
+  auto builder = *Schedule::Builder::create(make_collective(CollectiveKind::all_reduce, n), n);
+  builder.add_chunk({});
+  return builder;
+}
+
+const ChunkId chunk{0};
+
+TEST(Verify, ProvesAOneShotPull) {
+  const auto machine = full_mesh(3);
+  auto builder = all_reduce(3);
+  for (int r = 0; r < 3; ++r) {
+    builder.add_step(Rank{r}, std::array{input(Rank{0}, chunk), input(Rank{1}, chunk), input(Rank{2}, chunk)}, std::array{output(Rank{r}, chunk)});
+  }
+  const auto schedule = *std::move(builder).build();
+  EXPECT_TRUE(verify(machine, Routes{machine}, schedule));
+  // In place, rank 0's result replaces an input that rank 1 still reads.
+  const auto in_place = verify(machine, Routes{machine}, schedule, {.in_place = true});
+  ASSERT_FALSE(in_place);
+  EXPECT_EQ(in_place.error().code, ErrorCode::verification_failed);
+  EXPECT_EQ(in_place.error().message,
+            "step 1: rank 1 adds rank 1 input[0], which holds the contributions of {1}, to a sum that already holds {0, 1, 2}");
+}
+
+TEST(Verify, NamesAContributionAddedTwice) {
+  const auto machine = full_mesh(2);
+  auto builder = all_reduce(2);
+  builder.add_step(Rank{0}, std::array{input(Rank{0}, chunk), input(Rank{0}, chunk)}, std::array{output(Rank{0}, chunk)});
+  const auto proof = verify(machine, Routes{machine}, *std::move(builder).build());
+  ASSERT_FALSE(proof);
+  EXPECT_EQ(proof.error().message, "step 0: rank 0 adds rank 0 input[0], which holds the contributions of {0}, to a sum that already holds {0}");
+}
+
+TEST(Verify, NamesAResultThatIsMissing) {
+  const auto machine = full_mesh(2);
+  auto builder = all_reduce(2);
+  builder.add_step(Rank{0}, std::array{input(Rank{0}, chunk), input(Rank{1}, chunk)}, std::array{output(Rank{0}, chunk)});
+  const auto proof = verify(machine, Routes{machine}, *std::move(builder).build());
+  ASSERT_FALSE(proof);
+  EXPECT_EQ(proof.error().message, "at the end rank 1 output[0] must hold the contributions of {0, 1}, found nothing");
+}
+
+}  // namespace
+}  // namespace p2plab
