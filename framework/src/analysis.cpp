@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "p2plab/dependencies.h"
+#include "p2plab/layout.h"
 
 namespace p2plab {
 
@@ -33,14 +34,13 @@ class ChunkTracker {
 
 // Each chunk's share of the payload.
 std::vector<double> chunk_fractions(const Schedule& schedule) {
-  std::vector<double> weight_of_block(schedule.blocks().size());
-  double shares = 0;
-  for (const auto& block : schedule.blocks()) shares += static_cast<double>(block.share);
+  const auto blocks = block_fractions(schedule.collective(), schedule.blocks());
+  std::vector<double> weight_of_block(blocks.size());
   for (const auto& chunk : schedule.chunks()) weight_of_block[static_cast<std::size_t>(chunk.block)] += chunk.weight;
   std::vector<double> fractions;
   for (const auto& chunk : schedule.chunks()) {
     const auto block = static_cast<std::size_t>(chunk.block);
-    fractions.push_back(static_cast<double>(schedule.blocks()[block].share) / shares * chunk.weight / weight_of_block[block]);
+    fractions.push_back(blocks[block] * chunk.weight / weight_of_block[block]);
   }
   return fractions;
 }

@@ -1,6 +1,7 @@
 #include "p2plab/dependencies.h"
 
 #include <algorithm>
+#include <array>
 
 namespace p2plab {
 
@@ -29,7 +30,7 @@ struct Read {
 
 }  // namespace
 
-Dependencies::Dependencies(const Schedule& schedule, bool in_place) {
+Dependencies::Dependencies(const Schedule& schedule, bool in_place, const std::vector<bool>& left_out) {
   const LocationIndex index(schedule, in_place);
   std::vector<Access> accesses(index.size());
   std::vector<Read> reads;
@@ -39,6 +40,10 @@ Dependencies::Dependencies(const Schedule& schedule, bool in_place) {
     const auto step = schedule.step(StepId{static_cast<std::int64_t>(i)});
     const auto self = static_cast<std::int32_t>(i);
     found.clear();
+    if (!left_out.empty() && left_out[i]) {
+      offsets_.push_back(steps_.size());
+      continue;
+    }
     for (const auto& source : step.sources) {
       auto& access = accesses[index(source)];
       if (access.writer >= 0) found.push_back(access.writer);

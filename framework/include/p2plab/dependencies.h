@@ -13,8 +13,9 @@ namespace p2plab {
 /// from another one on the same location; rising and unique.
 class Dependencies {
  public:
-  /// With `in_place`, input and output of a rank count as one location where the same chunk lies in both.
-  Dependencies(const Schedule& schedule, bool in_place);
+  /// With `in_place`, input and output of a rank count as one location where the same chunk lies in both. Steps marked in `left_out` (by
+  /// step; empty means none) count as not there.
+  Dependencies(const Schedule& schedule, bool in_place, const std::vector<bool>& left_out = {});
   std::span<const StepId> of(StepId step) const& {
     return {steps_.data() + offsets_[step.index()], offsets_[step.index() + 1] - offsets_[step.index()]};
   }

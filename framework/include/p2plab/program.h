@@ -40,7 +40,8 @@ struct Operand {
   std::int64_t offset = 0;
 };
 
-/// Before slice s of the waiting instruction, slice min(s, last) of this instruction must be complete: its reads done, its writes visible.
+/// Before slice s of the waiting instruction, slice s of this one (if it has so many) must be complete: its reads done, its writes visible.
+/// Slices lie at the same byte positions in every instruction that touches a location, so no other slice can matter.
 struct Wait {
   LaneId lane;
   std::int32_t instruction = 0;   // index within that lane
@@ -75,7 +76,7 @@ struct RankMemory {
   Bytes host{0};
 };
 
-/// A program is a value; `lower` makes valid ones, `check` (program_io.h) tests those that come from a file.
+/// A program is a value; `lower` makes it.
 struct Program {
   Payload payload;
   Tuning tuning;

@@ -1,0 +1,229 @@
+#include "p2plab/lower.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+#include <fmt/format.h>
+
+#include "p2plab/dependencies.h"
+#include "p2plab/layout.h"
+#include "waits.h"
+
+namespace p2plab {
+
+namespace {
+
+constexpr std::int64_t grain = 16;           // bytes: what one thread moves at a time
+constexpr std::int64_t slot_alignment = 128; // bytes: a line of the LL128 protocol, and of the memory system
+
+std::int64_t round_up(std::int64_t value, std::int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+
+Status check(const Payload& payload, const Tuning& tuning) {
+  const auto bad = [](std::string message) { return Error{ErrorCode::invalid_input, std::move(message)}; };
+  constexpr std::int64_t most_bytes = std::int64_t{1} << 50;
+  constexpr int most_parts = 4096;
+  if (payload.elements < 0 || payload.elements > most_bytes / size_of(payload.type)) {
+    return bad(fmt::format("a payload of {} elements is not between 0 and 2^50 bytes", payload.elements));
+  }
+  if (tuning.parts < 1 || tuning.parts > most_parts) return bad(fmt::format("parts must be from 1 to {}, got {}", most_parts, tuning.parts));
+  if (tuning.slice.count() < 0 || tuning.slice.count() > most_bytes) return bad(fmt::format("a slice of {} bytes is out of range", tuning.slice.count()));
+  return {};
+}
+
+// Byte offsets of scratch and host slots: each slot as large as the largest chunk that lies in it.
+class SlotLayout {
+ public:
+  SlotLayout(const Schedule& schedule, const Proof& proof, const std::vector<std::int64_t>& chunk_bytes) {
+    for (int r = 0; r < schedule.ranks(); ++r) {
+      for (const auto buffer : {Buffer::scratch, Buffer::host}) {
+        base_.push_back(offsets_.size());
+        offsets_.resize(offsets_.size() + static_cast<std::size_t>(schedule.slots(Rank{r}, buffer)));
+      }
+    }
+    base_.push_back(offsets_.size());
+    for (std::size_t i = 0; i < schedule.step_count(); ++i) {
+      const StepId id{static_cast<std::int64_t>(i)};
+      for (const auto& location : schedule.step(id).destinations) {
+        if (location.buffer != Buffer::scratch && location.buffer != Buffer::host) continue;
+        auto& size = offsets_[index(location)];
+        size = std::max(size, round_up(chunk_bytes[proof.chunk(id).index()], slot_alignment));
+      }
+    }
+    for (std::size_t area = 0; area + 1 < base_.size(); ++area) {
+      std::int64_t total = 0;
+      for (auto slot = base_[area]; slot < base_[area + 1]; ++slot) total += std::exchange(offsets_[slot], total);
+      sizes_.push_back(total);
+    }
+  }
+
+  std::int64_t offset(const Location& location) const { return offsets_[index(location)]; }
+  Bytes size(Rank rank, Buffer buffer) const { return Bytes{sizes_[area(rank, buffer)]}; }
+
+ private:
+  static std::size_t area(Rank rank, Buffer buffer) { return rank.index() * 2 + (buffer == Buffer::host ? 1 : 0); }
+  std::size_t index(const Location& location) const { return base_[area(location.rank, location.buffer)] + location.slot; }
+  std::vector<std::size_t> base_;       // per rank: scratch, host
+  std::vector<std::int64_t> offsets_;   // sizes while they are collected, then offsets
+  std::vector<std::int64_t> sizes_;
+};
+
+// Which steps belong together on one thread block: same rank, same channel, same remote ranks.
+struct LaneKey {
+  std::vector<std::int32_t> words;   // executor, channel, remote ranks rising
+  friend bool operator==(const LaneKey&, const LaneKey&) = default;
+};
+struct LaneKeyHash {
+  std::size_t operator()(const LaneKey& key) const {
+    std::size_t hash = 0;
+    for (const auto word : key.words) hash = (hash ^ static_cast<std::size_t>(word)) * 0x9E3779B97F4A7C15U + (hash >> 31);
+    return hash;
+  }
+};
+
+class Lowering {
+ public:
+  Lowering(const Schedule& schedule, const Proof& proof, const Payload& payload, const Tuning& tuning)
+      : schedule_(schedule), proof_(proof), extents_(cut(schedule, payload)), buffers_(schedule, payload), slots_(schedule, proof, chunk_bytes(payload)) {
+    program_.payload = payload;
+    program_.tuning = tuning;
+    program_.tuning.slice = Bytes{round_up(tuning.slice.count(), grain)};
+    program_.in_place = proof.in_place();
+    program_.collective = schedule.collective();
+    for (std::size_t i = 0; i < schedule.route_count(); ++i) {
+      const auto links = schedule.route(RouteId{static_cast<std::int64_t>(i)});
+      program_.route_links.insert(program_.route_links.end(), links.begin(), links.end());
+      program_.route_offsets.push_back(static_cast<std::uint32_t>(program_.route_links.size()));
+    }
+  }
+
+  Program run() {
+    choose_steps();
+    place_steps();
+    fill_instructions();
+    add_waits(program_, Dependencies(schedule_, proof_.in_place(), dropped_), places_, order_);
+    for (int r = 0; r < schedule_.ranks(); ++r) {
+      const Rank rank{r};
+      program_.memory.push_back({buffers_.input_size(rank), buffers_.output_size(rank), slots_.size(rank, Buffer::scratch), slots_.size(rank, Buffer::host)});
+    }
+    return std::move(program_);
+  }
+
+ private:
+  std::vector<std::int64_t> chunk_bytes(const Payload& payload) const {
+    std::vector<std::int64_t> bytes;
+    for (const auto& extent : extents_) bytes.push_back(extent.count * size_of(payload.type));
+    return bytes;
+  }
+
+  // In place, a chunk that lies in both input and output has the output's address.
+  Location resolve(const Location& location) const {
+    if (!proof_.in_place() || location.buffer != Buffer::input) return location;
+    const auto block = schedule_.chunks()[location.slot].block;
+    return buffers_.output_offset(location.rank, block) < 0 ? location : output(location.rank, ChunkId{static_cast<std::int64_t>(location.slot)});
+  }
+
+  void choose_steps() {
+    dropped_.assign(schedule_.step_count(), false);
+    for (std::size_t i = 0; i < schedule_.step_count(); ++i) {
+      const StepId id{static_cast<std::int64_t>(i)};
+      const auto step = schedule_.step(id);
+      const bool stays = step.sources.size() == 1 && step.destinations.size() == 1 && resolve(step.sources[0]) == resolve(step.destinations[0]);
+      dropped_[i] = stays || extents_[proof_.chunk(id).index()].count == 0;
+      if (!dropped_[i]) order_.push_back(id);
+    }
+  }
+
+  LaneKey key_of(StepId id) const {
+    const auto step = schedule_.step(id);
+    LaneKey key;
+    for (const auto locations : {step.sources, step.destinations}) {
+      for (const auto& location : locations) {
+        if (location.rank != step.executor) key.words.push_back(location.rank.value);
+      }
+    }
+    std::ranges::sort(key.words);
+    key.words.erase(std::ranges::unique(key.words).begin(), key.words.end());
+    key.words.insert(key.words.begin(), {step.executor.value, schedule_.chunks()[proof_.chunk(id).index()].channel});
+    return key;
+  }
+
+  // Gives every kept step its lane and its place there; lanes are numbered by rank, then by first use.
+  void place_steps() {
+    std::unordered_map<LaneKey, std::size_t, LaneKeyHash> known;
+    std::vector<Lane> lanes;
+    std::vector<std::size_t> lane_of;
+    for (const auto id : order_) {
+      const auto [entry, fresh] = known.try_emplace(key_of(id), lanes.size());
+      if (fresh) lanes.push_back({schedule_.step(id).executor, 0, 0});
+      lane_of.push_back(entry->second);
+    }
+    std::vector<std::size_t> sorted(lanes.size());
+    for (std::size_t i = 0; i < sorted.size(); ++i) sorted[i] = i;
+    std::ranges::stable_sort(sorted, {}, [&](std::size_t lane) { return lanes[lane].rank; });
+    std::vector<LaneId> number(lanes.size());
+    for (std::size_t i = 0; i < sorted.size(); ++i) {
+      number[sorted[i]] = LaneId{static_cast<std::int64_t>(i)};
+      program_.lanes.push_back(lanes[sorted[i]]);
+    }
+    places_.resize(schedule_.step_count());
+    for (std::size_t i = 0; i < order_.size(); ++i) {
+      const auto lane = number[lane_of[i]];
+      places_[order_[i].index()] = {lane, static_cast<std::int32_t>(program_.lanes[lane.index()].count++)};
+    }
+    std::uint32_t first = 0;
+    for (auto& lane : program_.lanes) {
+      lane.first = first;
+      first += lane.count;
+    }
+  }
+
+  void fill_instructions() {
+    program_.instructions.resize(order_.size());
+    for (const auto id : order_) {
+      const auto step = schedule_.step(id);
+      const auto& place = places_[id.index()];
+      const auto chunk = proof_.chunk(id);
+      auto& instruction = program_.instructions[program_.lanes[place.lane.index()].first + static_cast<std::uint32_t>(place.instruction)];
+      instruction.step = id;
+      instruction.bytes = extents_[chunk.index()].count * size_of(program_.payload.type);
+      instruction.operands = static_cast<std::uint32_t>(program_.operands.size());
+      instruction.sources = static_cast<std::uint16_t>(step.sources.size());
+      instruction.destinations = static_cast<std::uint16_t>(step.destinations.size());
+      instruction.divides = program_.payload.op == ReduceOp::average && reduces(program_.collective.kind) && proof_.completes(id);
+      instruction.divisor = static_cast<std::int32_t>(schedule_.block_of(chunk).contributors.size());
+      for (std::size_t i = 0; i < step.sources.size(); ++i) add_operand(step.sources[i], step, i);
+      for (std::size_t i = 0; i < step.destinations.size(); ++i) add_operand(step.destinations[i], step, step.sources.size() + i);
+    }
+  }
+
+  void add_operand(const Location& named, const Step& step, std::size_t which) {
+    const auto location = resolve(named);
+    program_.operands.push_back({location.rank, location.buffer, step.routes.empty() ? default_route : step.routes[which], offset_of(location)});
+  }
+
+  std::int64_t offset_of(const Location& location) const {
+    if (location.buffer == Buffer::scratch || location.buffer == Buffer::host) return slots_.offset(location);
+    const auto block = schedule_.chunks()[location.slot].block;
+    const auto start = location.buffer == Buffer::input ? buffers_.input_offset(location.rank, block) : buffers_.output_offset(location.rank, block);
+    return start + extents_[location.slot].first * size_of(program_.payload.type);
+  }
+
+  const Schedule& schedule_;
+  const Proof& proof_;
+  std::vector<ChunkExtent> extents_;
+  BufferLayout buffers_;
+  SlotLayout slots_;
+  Program program_;
+  std::vector<bool> dropped_;
+  std::vector<StepId> order_;
+  std::vector<StepPlace> places_;
+};
+
+}  // namespace
+
+Result<Program> lower(const Schedule& schedule, const Proof& proof, const Payload& payload, const Tuning& tuning) {
+  if (auto ok = check(payload, tuning); !ok) return std::move(ok).error();
+  return Lowering{schedule, proof, payload, tuning}.run();
+}
+
+}  // namespace p2plab

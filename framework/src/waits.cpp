@@ -1,0 +1,114 @@
+#include "waits.h"
+
+#include <algorithm>
+
+namespace p2plab {
+
+namespace {
+
+// What is known about another lane before some instruction: for every slice s < slices, slice s of `instruction` is complete, and with it all
+// that this lane's thread block did before.
+struct Knowledge {
+  std::int32_t instruction = -1;
+  std::int64_t slices = 0;
+  bool covers(std::int32_t wanted, std::int64_t needed) const { return instruction >= wanted && slices >= needed; }
+};
+
+// Knowledge about all lanes, kept per lane while the schedule is walked, and remembered per instruction: a vector clock. Quadratic in lanes, so
+// only used where that is affordable; without it only waits on the same lane are merged.
+class Clocks {
+ public:
+  explicit Clocks(const Program& program) : lanes_(program.lanes.size()) {
+    constexpr std::size_t affordable = std::size_t{1} << 23;
+    transitive_ = lanes_ * program.instructions.size() <= affordable;
+    if (!transitive_) return;
+    current_.resize(lanes_ * lanes_);
+    at_.resize(lanes_ * program.instructions.size());
+  }
+
+  bool transitive() const { return transitive_; }
+  Knowledge& known(LaneId by, LaneId about) { return current_[by.index() * lanes_ + about.index()]; }
+
+  // Instruction `index` (of the whole program) of lane `by` is about to run with the knowledge gathered so far.
+  void remember(LaneId by, std::size_t index) {
+    std::copy_n(current_.begin() + static_cast<std::ptrdiff_t>(by.index() * lanes_), lanes_, at_.begin() + static_cast<std::ptrdiff_t>(index * lanes_));
+  }
+
+  // Lane `by` has waited for an instruction that has `slices` slices: it learns that instruction and all that was known before it.
+  void learn(LaneId by, LaneId from, std::int32_t instruction, std::size_t index, std::int64_t slices) {
+    for (std::size_t about = 0; about < lanes_; ++about) {
+      auto news = at_[index * lanes_ + about];
+      news.slices = std::min(news.slices, slices);
+      improve(known(by, LaneId{static_cast<std::int64_t>(about)}), news);
+    }
+    improve(known(by, from), {instruction, slices});
+  }
+
+ private:
+  static void improve(Knowledge& old, const Knowledge& news) {
+    if (news.instruction > old.instruction && news.slices >= old.slices) old = news;
+    if (news.instruction == old.instruction) old.slices = std::max(old.slices, news.slices);
+  }
+
+  std::size_t lanes_;
+  bool transitive_ = false;
+  std::vector<Knowledge> current_;
+  std::vector<Knowledge> at_;
+};
+
+class WaitBuilder {
+ public:
+  WaitBuilder(Program& program, const Dependencies& dependencies, const std::vector<StepPlace>& places)
+      : program_(program), dependencies_(dependencies), places_(places), clocks_(program) {}
+
+  void visit(StepId step) {
+    const auto [lane, own] = places_[step.index()];
+    auto& instruction = program_.instructions[program_.lanes[lane.index()].first + static_cast<std::uint32_t>(own)];
+    candidates_.clear();
+    for (const auto before : dependencies_.of(step)) {
+      const auto& place = places_[before.index()];
+      if (place.lane.value >= 0 && place.lane != lane) candidates_.push_back(place);
+    }
+    // Later instructions first: what they imply need not be waited for.
+    std::ranges::sort(candidates_, [&](const StepPlace& a, const StepPlace& b) { return step_of(a) > step_of(b); });
+    kept_.clear();
+    for (const auto& place : candidates_) consider(lane, place, program_.slices(instruction));
+    instruction.waits = static_cast<std::uint32_t>(program_.waits.size());
+    instruction.wait_count = static_cast<std::uint16_t>(kept_.size());
+    program_.waits.insert(program_.waits.end(), kept_.begin(), kept_.end());
+    if (clocks_.transitive()) clocks_.remember(lane, index_of(places_[step.index()]));
+  }
+
+ private:
+  std::size_t index_of(const StepPlace& place) const { return program_.lanes[place.lane.index()].first + static_cast<std::size_t>(place.instruction); }
+  StepId step_of(const StepPlace& place) const { return program_.instructions[index_of(place)].step; }
+
+  void consider(LaneId lane, const StepPlace& place, std::int64_t own_slices) {
+    auto& awaited = program_.instructions[index_of(place)];
+    const auto slices = program_.slices(awaited);
+    const auto needed = std::min(own_slices, slices);
+    if (clocks_.transitive() && clocks_.known(lane, place.lane).covers(place.instruction, needed)) return;
+    for (const auto& wait : kept_) {
+      if (wait.lane == place.lane && wait.instruction >= place.instruction && program_.slices(program_.at(wait.lane, wait.instruction)) >= needed) return;
+    }
+    awaited.signals = true;
+    kept_.push_back({place.lane, place.instruction});
+    if (clocks_.transitive()) clocks_.learn(lane, place.lane, place.instruction, index_of(place), needed);
+  }
+
+  Program& program_;
+  const Dependencies& dependencies_;
+  const std::vector<StepPlace>& places_;
+  Clocks clocks_;
+  std::vector<StepPlace> candidates_;
+  std::vector<Wait> kept_;
+};
+
+}  // namespace
+
+void add_waits(Program& program, const Dependencies& dependencies, const std::vector<StepPlace>& places, const std::vector<StepId>& order) {
+  WaitBuilder builder(program, dependencies, places);
+  for (const auto step : order) builder.visit(step);
+}
+
+}  // namespace p2plab

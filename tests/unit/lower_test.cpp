@@ -1,0 +1,115 @@
+// Lowering: where bytes lie, which steps share a lane, and that the waits are the fewest that carry the dependencies.
+#include <gtest/gtest.h>
+
+#include "p2plab/layout.h"
+#include "p2plab/lower.h"
+
+namespace p2plab {
+namespace {
+
+Topology ring_of(int n) {
+  Topology::Builder builder("ring");
+  for (int i = 0; i < n; ++i) builder.add_node({.name = "gpu" + std::to_string(i)});
+  for (int i = 0; i < n; ++i) builder.add_duplex(NodeId{i}, NodeId{(i + 1) % n}, LinkKind::nvlink, GBps(25), Seconds{1e-6});
+  return *std::move(builder).build();
+}
+
+// A ring all-gather by pushing: in round k, rank r passes on the block that it got k rounds ago.
+Schedule ring_all_gather(int n) {
+  auto builder = *Schedule::Builder::create(make_collective(CollectiveKind::all_gather, n), n);
+  for (int b = 0; b < n; ++b) builder.add_chunk({b, 1, 0});
+  for (int r = 0; r < n; ++r) builder.copy(Rank{r}, input(Rank{r}, ChunkId{r}), output(Rank{r}, ChunkId{r}));
+  for (int k = 0; k + 1 < n; ++k) {
+    for (int r = 0; r < n; ++r) {
+      const ChunkId chunk{(r - k + n) % n};
+      builder.copy(Rank{r}, output(Rank{r}, chunk), output(Rank{(r + 1) % n}, chunk));
+    }
+  }
+  return *std::move(builder).build();
+}
+
+Program lowered(const Topology& machine, const Schedule& schedule, const Payload& payload, const Tuning& tuning = {}, bool in_place = false) {
+  const auto proof = *verify(machine, Routes{machine}, schedule, {.in_place = in_place});
+  return *lower(schedule, proof, payload, tuning);
+}
+
+TEST(Lower, CutsBlocksByShareAndChunksByWeightOnSixteenBytes) {
+  auto collective = make_collective(CollectiveKind::all_gather, 2);
+  collective.shares = {1, 3};
+  auto builder = *Schedule::Builder::create(collective, 2);
+  builder.add_chunk({0, 1, 0});
+  builder.add_chunk({1, 1, 0});
+  builder.add_chunk({1, 2, 0});
+  const auto schedule = *std::move(builder).build();
+  const Payload payload{.elements = 101, .type = DataType::float32};
+  EXPECT_EQ(block_elements(collective, schedule.blocks(), payload), (std::vector<std::int64_t>{26, 75}));
+  const auto extents = cut(schedule, payload);
+  EXPECT_EQ(extents[0].count, 26);
+  EXPECT_EQ(extents[1].count, 24);   // 75 / 3 = 25, down to a multiple of 4 floats
+  EXPECT_EQ(extents[2].first, 24);
+  EXPECT_EQ(extents[2].count, 51);
+}
+
+TEST(Lower, AllToAllGivesEachSenderThePayloadOnce) {
+  const auto collective = make_collective(CollectiveKind::all_to_all, 3);
+  const auto blocks = *contract(collective, 3);
+  const auto elements = block_elements(collective, blocks, {.elements = 7, .type = DataType::int8});
+  EXPECT_EQ(elements, (std::vector<std::int64_t>{3, 2, 2, 3, 2, 2, 3, 2, 2}));
+}
+
+TEST(Lower, OneLanePerNeighbourAndOneWaitPerHop) {
+  const auto machine = ring_of(4);
+  const auto program = lowered(machine, ring_all_gather(4), {.elements = 4096, .type = DataType::float32});
+  // Each rank: a local lane (the copy of its own block) and a lane that pushes to the next rank.
+  ASSERT_EQ(program.lanes.size(), 8U);
+  EXPECT_EQ(program.blocks(), 2);
+  for (const auto& instruction : program.instructions) {
+    const auto& to = program.destinations(instruction)[0];
+    const bool local = to.rank == program.sources(instruction)[0].rank;
+    // A push waits for the push that brought the data, or for the local copy of its own block.
+    EXPECT_EQ(instruction.wait_count, local ? 0 : 1);
+    EXPECT_EQ(instruction.bytes, 4096);
+  }
+}
+
+TEST(Lower, InPlaceDropsTheCopyOfTheOwnBlock) {
+  const auto machine = ring_of(4);
+  const auto program = lowered(machine, ring_all_gather(4), {.elements = 4096, .type = DataType::float32}, {}, true);
+  EXPECT_EQ(program.lanes.size(), 4U);
+  EXPECT_EQ(program.instructions.size(), 12U);
+  EXPECT_EQ(program.memory[0].input, Bytes{4096});
+  EXPECT_EQ(program.memory[0].output, Bytes{16384});
+}
+
+TEST(Lower, AnEmptyPayloadGivesAnEmptyProgram) {
+  const auto machine = ring_of(3);
+  EXPECT_TRUE(lowered(machine, ring_all_gather(3), {.elements = 0}).instructions.empty());
+}
+
+TEST(Lower, LeavesOutAWaitThatFollowsFromAnother) {
+  // 0 writes x to 1; 1 passes it on to 2; 2 adds nothing new by waiting for 0 too, though it then overwrites what 0 had written.
+  const auto machine = ring_of(3);
+  auto builder = *Schedule::Builder::create(make_collective(CollectiveKind::broadcast, 3), 3);
+  builder.add_chunk({});
+  const ChunkId c{0};
+  builder.add_step(Rank{0}, std::array{input(Rank{0}, c)}, std::array{scratch(Rank{1}, 0), scratch(Rank{2}, 0), output(Rank{0}, c)});
+  builder.add_step(Rank{1}, std::array{scratch(Rank{1}, 0)}, std::array{output(Rank{1}, c), output(Rank{2}, c)});
+  builder.copy(Rank{2}, output(Rank{2}, c), scratch(Rank{2}, 0));   // after both: reads what 1 wrote, overwrites what 0 wrote
+  const auto program = lowered(machine, *std::move(builder).build(), {.elements = 64});
+  const auto& last = program.instructions.back();
+  ASSERT_EQ(last.wait_count, 1);
+  EXPECT_EQ(program.lanes[program.waits_of(last)[0].lane.index()].rank, Rank{1});
+}
+
+TEST(Lower, RefusesAbsurdSizesAndTunings) {
+  const auto machine = ring_of(2);
+  const auto schedule = ring_all_gather(2);
+  const auto proof = *verify(machine, Routes{machine}, schedule);
+  EXPECT_FALSE(lower(schedule, proof, {.elements = -1}, {}));
+  EXPECT_FALSE(lower(schedule, proof, {.elements = std::int64_t{1} << 60}, {}));
+  EXPECT_FALSE(lower(schedule, proof, {.elements = 1}, {.parts = 0}));
+  EXPECT_FALSE(lower(schedule, proof, {.elements = 1}, {.slice = Bytes{-16}}));
+}
+
+}  // namespace
+}  // namespace p2plab
