@@ -19,7 +19,7 @@ struct Knowledge {
 class Clocks {
  public:
   explicit Clocks(const Program& program) : lanes_(program.lanes.size()) {
-    constexpr std::size_t affordable = std::size_t{1} << 23;
+    constexpr std::size_t affordable = std::size_t{1} << 21;
     transitive_ = lanes_ * program.instructions.size() <= affordable;
     if (!transitive_) return;
     current_.resize(lanes_ * lanes_);

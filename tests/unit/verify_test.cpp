@@ -59,5 +59,54 @@ TEST(Verify, NamesAResultThatIsMissing) {
   EXPECT_EQ(proof.error().message, "at the end rank 1 output[0] must hold the contributions of {0, 1}, found nothing");
 }
 
+TEST(Schedule, AMillionStepsTakeLessThanAHundredMegabytes) {
+  constexpr int steps = 1'000'000;
+  auto builder = all_reduce(8);
+  for (int i = 0; i < steps; ++i) builder.add_step(Rank{i % 8}, std::array{input(Rank{i % 8}, chunk)}, std::array{scratch(Rank{(i + 1) % 8}, i % 64)});
+  const auto schedule = *std::move(builder).build();
+  EXPECT_EQ(schedule.step_count(), static_cast<std::size_t>(steps));
+  EXPECT_LT(schedule.memory(), 100'000'000U);
+}
+
+TEST(Schedule, NamesTheStepThatIsMalformed) {
+  auto builder = all_reduce(2);
+  builder.copy(Rank{0}, input(Rank{0}, chunk), output(Rank{0}, chunk));
+  builder.copy(Rank{0}, input(Rank{0}, ChunkId{7}), output(Rank{0}, chunk));
+  const auto schedule = std::move(builder).build();
+  ASSERT_FALSE(schedule);
+  EXPECT_EQ(schedule.error().message, "step 1: names chunk 7 of 1");
+}
+
+TEST(Verify, RefusesToReadAcrossAGpu) {
+  Topology::Builder line("line");
+  for (int i = 0; i < 3; ++i) line.add_node({.name = "gpu" + std::to_string(i)});
+  line.add_duplex(NodeId{0}, NodeId{1}, LinkKind::nvlink, GBps(25), Seconds{1e-6});
+  line.add_duplex(NodeId{1}, NodeId{2}, LinkKind::nvlink, GBps(25), Seconds{1e-6});
+  const auto machine = *std::move(line).build();
+  auto builder = *Schedule::Builder::create(make_collective(CollectiveKind::broadcast, 3), 3);
+  builder.add_chunk({});
+  builder.copy(Rank{2}, input(Rank{0}, chunk), output(Rank{2}, chunk));
+  const auto proof = verify(machine, Routes{machine}, *std::move(builder).build());
+  ASSERT_FALSE(proof);
+  EXPECT_EQ(proof.error().message, "step 0: rank 2 reads rank 0 input[0], but the machine has no path for that (GPUs do not forward)");
+}
+
+TEST(Verify, ChecksAnExplicitRouteLinkByLink) {
+  const auto machine = full_mesh(3);
+  const auto find = [&](int a, int b) {
+    for (const auto id : machine.out_links(NodeId{a})) {
+      if (machine.link(id).to == NodeId{b}) return id;
+    }
+    return LinkId{-1};
+  };
+  auto builder = *Schedule::Builder::create(make_collective(CollectiveKind::broadcast, 3), 3);
+  builder.add_chunk({});
+  const auto through_gpu = builder.add_route(std::array{find(0, 1), find(1, 2)});
+  builder.add_step(Rank{2}, std::array{input(Rank{0}, chunk)}, std::array{output(Rank{2}, chunk)}, std::array{through_gpu, default_route});
+  const auto proof = verify(machine, Routes{machine}, *std::move(builder).build());
+  ASSERT_FALSE(proof);
+  EXPECT_EQ(proof.error().message, "step 0: route 0 passes through gpu1; GPUs do not forward");
+}
+
 }  // namespace
 }  // namespace p2plab

@@ -1,0 +1,85 @@
+// Steps built, verified and lowered per second.
+#include <benchmark/benchmark.h>
+
+#include "p2plab/lower.h"
+#include "p2plab/verify.h"
+
+namespace p2plab {
+namespace {
+
+Topology switched(int gpus) {
+  Topology::Builder builder("switched");
+  const auto fabric = builder.add_node({.name = "switch", .kind = NodeKind::nvswitch});
+  for (int i = 0; i < gpus; ++i) builder.add_duplex(builder.add_node({.name = "gpu" + std::to_string(i)}), fabric, LinkKind::nvlink, GBps(450), Seconds{5e-7});
+  return *std::move(builder).build();
+}
+
+// A ring reduce-scatter with `pieces` chunks a block: ranks * (ranks - 1) * pieces steps.
+Schedule ring_reduce_scatter(int ranks, int pieces) {
+  auto builder = *Schedule::Builder::create(make_collective(CollectiveKind::reduce_scatter, ranks), ranks);
+  for (int b = 0; b < ranks; ++b) {
+    for (int p = 0; p < pieces; ++p) builder.add_chunk({b, 1, p});
+  }
+  for (int k = 1; k < ranks; ++k) {
+    for (int r = 0; r < ranks; ++r) {
+      const int block = (r - k + ranks) % ranks;
+      const Rank next{(r + 1) % ranks};
+      for (int p = 0; p < pieces; ++p) {
+        const ChunkId chunk{block * pieces + p};
+        const Location own = input(Rank{r}, chunk);
+        const Location partial = scratch(Rank{r}, chunk.value);
+        const Location sum = scratch(next, chunk.value);
+        k == 1 ? builder.copy(Rank{r}, own, sum) : builder.add_step(Rank{r}, std::array{partial, own}, std::array{sum});
+      }
+    }
+  }
+  for (int b = 0; b < ranks; ++b) {
+    for (int p = 0; p < pieces; ++p) {
+      const ChunkId chunk{b * pieces + p};
+      builder.add_step(Rank{b}, std::array{scratch(Rank{b}, chunk.value), input(Rank{b}, chunk)}, std::array{output(Rank{b}, chunk)});
+    }
+  }
+  return *std::move(builder).build();
+}
+
+// Arguments: ranks, pieces.
+void build(benchmark::State& state) {
+  std::size_t steps = 0;
+  std::size_t memory = 0;
+  for (auto _ : state) {
+    const auto schedule = ring_reduce_scatter(static_cast<int>(state.range(0)), static_cast<int>(state.range(1)));
+    steps += schedule.step_count();
+    memory = schedule.memory();
+  }
+  state.SetItemsProcessed(static_cast<std::int64_t>(steps));
+  state.counters["MB"] = static_cast<double>(memory) * 1e-6;
+}
+
+void prove(benchmark::State& state) {
+  const auto machine = switched(static_cast<int>(state.range(0)));
+  const Routes routes(machine);
+  const auto schedule = ring_reduce_scatter(static_cast<int>(state.range(0)), static_cast<int>(state.range(1)));
+  for (auto _ : state) {
+    if (!verify(machine, routes, schedule)) state.SkipWithError("not proved");
+  }
+  state.SetItemsProcessed(static_cast<std::int64_t>(schedule.step_count()) * state.iterations());
+}
+
+void lower_it(benchmark::State& state) {
+  const auto machine = switched(static_cast<int>(state.range(0)));
+  const Routes routes(machine);
+  const auto schedule = ring_reduce_scatter(static_cast<int>(state.range(0)), static_cast<int>(state.range(1)));
+  const auto proof = *verify(machine, routes, schedule);
+  for (auto _ : state) {
+    if (!lower(schedule, proof, {.elements = 1 << 24}, {})) state.SkipWithError("not lowered");
+  }
+  state.SetItemsProcessed(static_cast<std::int64_t>(schedule.step_count()) * state.iterations());
+}
+
+// 8 ranks; 64 ranks; a million steps on 256 ranks.
+BENCHMARK(build)->Args({8, 4})->Args({64, 4})->Args({256, 16})->Unit(benchmark::kMillisecond);
+BENCHMARK(prove)->Args({8, 4})->Args({64, 4})->Args({256, 16})->Unit(benchmark::kMillisecond);
+BENCHMARK(lower_it)->Name("lower")->Args({8, 4})->Args({64, 4})->Args({256, 16})->Unit(benchmark::kMillisecond);
+
+}  // namespace
+}  // namespace p2plab

@@ -1,0 +1,5 @@
+// expect: use of deleted function
+#include "p2plab/builtin_planners.h"
+void wrong() {
+  for (const auto& entry : p2plab::builtin_planners().entries()) static_cast<void>(entry);
+}

@@ -1,0 +1,26 @@
+# Builds and runs the consumer against an installation of BUILD, or configures it with SOURCE as a subdirectory.
+set(work ${BUILD}/package_test/${WAY})
+file(REMOVE_RECURSE ${work})
+function(run)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE code OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT code EQUAL 0)
+    message(FATAL_ERROR "${ARGN}\n${output}")
+  endif()
+endfunction()
+
+set(arguments -S ${CMAKE_CURRENT_LIST_DIR}/consumer -B ${work}/build -G Ninja -DCMAKE_CXX_COMPILER=${CXX} -DCMAKE_BUILD_TYPE=${CONFIG}
+    "-DCMAKE_CXX_FLAGS_DEBUG=${FLAGS}")
+if(WAY STREQUAL installed)
+  run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${work}/prefix)
+  list(APPEND arguments -DCMAKE_PREFIX_PATH=${work}/prefix)
+else()
+  list(APPEND arguments -DP2PLAB_SUBDIRECTORY=${SOURCE} -DP2PLAB_CUDA=OFF)
+endif()
+run(${CMAKE_COMMAND} ${arguments})
+if(WAY STREQUAL installed)
+  run(${CMAKE_COMMAND} --build ${work}/build)
+  run(${work}/build/consumer)
+else()
+  # Building everything a second time would prove nothing more; the consumer's own sources and targets are checked by configuring.
+  run(${CMAKE_COMMAND} --build ${work}/build --target consumer_objects)
+endif()
