@@ -7,6 +7,28 @@
 
 namespace p2plab {
 
+namespace {
+
+// The line with a caret under the column, both indented by two. Long lines are cut around the column. Columns count characters, not bytes.
+std::string with_caret(const SourceLocation& where) {
+  constexpr std::size_t before = 80;
+  constexpr std::size_t width = 120;
+  const auto continues = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; };
+  std::vector<std::size_t> starts;   // of each character
+  for (std::size_t i = 0; i < where.text.size(); ++i) {
+    if (!continues(where.text[i])) starts.push_back(i);
+  }
+  starts.push_back(where.text.size());
+  const auto column = std::min(static_cast<std::size_t>(std::max(where.column, 1)) - 1, starts.size() - 1);
+  const auto first = column > before ? column - before : 0;
+  const auto last = std::min(first + width, starts.size() - 1);
+  std::string padding;
+  for (auto i = first; i < column; ++i) padding += where.text[starts[i]] == '\t' ? '\t' : ' ';
+  return fmt::format("  {}\n  {}^\n", where.text.substr(starts[first], starts[last] - starts[first]), padding);
+}
+
+}  // namespace
+
 std::string describe(const Error& error) {
   std::string text;
   if (error.where) {
@@ -15,6 +37,7 @@ std::string describe(const Error& error) {
     text += ": ";
   }
   text += fmt::format("error: {}\n", error.message);
+  if (error.where && !error.where->text.empty()) text += with_caret(*error.where);
   for (const auto& note : error.notes) text += fmt::format("note: {}\n", note);
   for (const auto& next : error.more) text += describe(next);
   return text;

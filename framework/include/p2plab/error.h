@@ -15,6 +15,7 @@ struct SourceLocation {
   std::string file;
   int line = 0;
   int column = 0;
+  std::string text = {};   // the line itself; where given, messages show it with a caret under the column
 };
 
 /// One failure. `more` holds further failures found in the same pass (a config reports all its mistakes at once).
@@ -26,7 +27,8 @@ struct Error {
   std::vector<Error> more = {};
 };
 
-/// The text for stderr: `file:line:column: error: message`, each note on its own line, then the further errors. Ends with a newline.
+/// The text for stderr: `file:line:column: error: message`, the line with a caret where it is known, each note on its own line, then the
+/// further errors. Ends with a newline.
 std::string describe(const Error& error);
 
 /// The process exit code of an error: 1 input or machine, 2 usage, 3 verification failed.
