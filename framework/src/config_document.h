@@ -30,18 +30,18 @@ struct ConfigNode {
   std::string text = {};
   std::vector<ConfigKey> keys = {};
   std::vector<std::int32_t> children = {};
-  std::int64_t values = 1;   // this one and all within, aliases counted as often as they occur
+  std::int64_t values = 1;  // this one and all within, aliases counted as often as they occur
 };
 
 /// The tree, the text it came from, and the mistakes that its readers have found.
 struct ConfigDocument {
   std::string file;
-  std::string text;                        // line ends are '\n', no byte order mark
+  std::string text;  // line ends are '\n', no byte order mark
   std::vector<std::size_t> line_starts;
   std::vector<ConfigNode> nodes;
   std::int32_t root = -1;
   std::vector<Error> mistakes;
-  std::size_t unreported = 0;              // mistakes beyond the number that is kept
+  std::size_t unreported = 0;  // mistakes beyond the number that is kept
 
   /// The place of a mark, with the text of its line.
   SourceLocation locate(ConfigMark mark) const;

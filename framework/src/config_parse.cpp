@@ -16,7 +16,7 @@ namespace p2plab {
 
 namespace {
 
-constexpr Bytes longest_text = 4_MiB;   // yaml-cpp reads about 1 MB a second
+constexpr Bytes longest_text = 4_MiB;  // yaml-cpp reads about 1 MB a second
 constexpr std::size_t deepest = 32;
 constexpr std::int64_t most_values = 500'000;
 
@@ -29,7 +29,9 @@ class TreeBuilder final : public YAML::EventHandler {
 
   void OnDocumentStart(const YAML::Mark& mark) override { start_ = to_mark(mark); }
   void OnDocumentEnd() override {}
-  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override { add_leaf({.kind = ConfigKind::nothing, .mark = to_mark(mark)}, anchor, mark); }
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    add_leaf({.kind = ConfigKind::nothing, .mark = to_mark(mark)}, anchor, mark);
+  }
 
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor, const std::string& value) override {
     if (tag != "?" && tag != "!") refuse_tag(mark, tag);
@@ -121,9 +123,9 @@ class TreeBuilder final : public YAML::EventHandler {
 
   ConfigDocument& document_;
   ConfigMark start_;
-  std::vector<std::int32_t> open_;                    // lists and maps that are not closed yet, outermost first
+  std::vector<std::int32_t> open_;  // lists and maps that are not closed yet, outermost first
   std::map<YAML::anchor_t, std::int32_t> anchors_;
-  std::map<std::pair<std::int32_t, std::string>, std::int32_t> first_lines_;   // of each key of each map
+  std::map<std::pair<std::int32_t, std::string>, std::int32_t> first_lines_;  // of each key of each map
   std::int64_t total_ = 0;
 };
 
@@ -137,7 +139,8 @@ Status run_parser(ConfigDocument& document) {
   TreeBuilder builder(document);
   try {
     YAML::Parser parser(stream);
-    if (!parser.HandleNextDocument(builder) || document.root < 0) return Error{ErrorCode::invalid_input, "the file is empty", SourceLocation{document.file}};
+    if (!parser.HandleNextDocument(builder) || document.root < 0)
+      return Error{ErrorCode::invalid_input, "the file is empty", SourceLocation{document.file}};
     ConfigDocument rest{.file = document.file, .text = {}, .line_starts = {}, .nodes = {}, .mistakes = {}};
     TreeBuilder second(rest);
     if (parser.HandleNextDocument(second)) return at(document, second.start(), "a second document starts here; one file holds one");

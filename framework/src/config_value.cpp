@@ -234,7 +234,8 @@ Status ConfigFile::status() const {
   auto first = std::move(mistakes.front());
   first.more.insert(first.more.end(), std::make_move_iterator(mistakes.begin() + 1), std::make_move_iterator(mistakes.end()));
   if (document_->unreported > 0) {
-    first.more.push_back({ErrorCode::invalid_input, fmt::format("{} further mistakes are not shown", document_->unreported), SourceLocation{document_->file}});
+    first.more.push_back(
+        {ErrorCode::invalid_input, fmt::format("{} further mistakes are not shown", document_->unreported), SourceLocation{document_->file}});
   }
   return first;
 }

@@ -19,8 +19,8 @@ __extension__ using Wide = __int128;
 
 // What kind of quantity is read: the words of its messages.
 struct Kind {
-  std::string_view noun;      // "a size"
-  std::string_view example;   // "64 MiB"
+  std::string_view noun;     // "a size"
+  std::string_view example;  // "64 MiB"
   std::span<const Unit> units;
 };
 
@@ -45,10 +45,14 @@ struct ForeignUnit {
   std::string_view name;
   std::string_view note;
 };
-constexpr std::array foreign_units{ForeignUnit{"kb", "sizes are in powers of 1024: did you mean '{0} KiB'?"},   ForeignUnit{"k", "did you mean '{0} KiB'?"},
-                                   ForeignUnit{"mb", "sizes are in powers of 1024: did you mean '{0} MiB'?"},   ForeignUnit{"m", "did you mean '{0} MiB'?"},
-                                   ForeignUnit{"gb", "sizes are in powers of 1024: did you mean '{0} GiB'?"},   ForeignUnit{"g", "did you mean '{0} GiB'?"},
-                                   ForeignUnit{"tb", "sizes are in powers of 1024: did you mean '{0} TiB'?"},   ForeignUnit{"byte", "did you mean '{0} B'?"},
+constexpr std::array foreign_units{ForeignUnit{"kb", "sizes are in powers of 1024: did you mean '{0} KiB'?"},
+                                   ForeignUnit{"k", "did you mean '{0} KiB'?"},
+                                   ForeignUnit{"mb", "sizes are in powers of 1024: did you mean '{0} MiB'?"},
+                                   ForeignUnit{"m", "did you mean '{0} MiB'?"},
+                                   ForeignUnit{"gb", "sizes are in powers of 1024: did you mean '{0} GiB'?"},
+                                   ForeignUnit{"g", "did you mean '{0} GiB'?"},
+                                   ForeignUnit{"tb", "sizes are in powers of 1024: did you mean '{0} TiB'?"},
+                                   ForeignUnit{"byte", "did you mean '{0} B'?"},
                                    ForeignUnit{"bytes", "did you mean '{0} B'?"}};
 constexpr std::array foreign_times{ForeignUnit{"\u00b5s", "did you mean '{0} us'?"}, ForeignUnit{"\u03bcs", "did you mean '{0} us'?"},
                                    ForeignUnit{"usec", "did you mean '{0} us'?"},    ForeignUnit{"nsec", "did you mean '{0} ns'?"},
@@ -69,18 +73,21 @@ std::string unit_hint(const Kind& kind, std::string_view number, std::string_vie
   const bool bits = &kind == &rate_kind && unit.find('b') != unit.npos;
   if (bits) return fmt::format("bandwidths are in bytes: 8 Gb/s is 1 GB/s; units are {}", unit_list(kind));
   for (const auto& known : kind.units) {
-    if (plain == lower(known.name) || (&kind == &rate_kind && (plain + "/s" == lower(known.name) || plain == lower(known.name.substr(0, known.name.size() - 2)) + "ps"))) {
+    if (plain == lower(known.name) ||
+        (&kind == &rate_kind && (plain + "/s" == lower(known.name) || plain == lower(known.name.substr(0, known.name.size() - 2)) + "ps"))) {
       return fmt::format("did you mean '{} {}'?", number, known.name);
     }
   }
-  const auto foreign = &kind == &size_kind ? std::span<const ForeignUnit>{foreign_units} : &kind == &time_kind ? foreign_times : std::span<const ForeignUnit>{};
+  const auto foreign = &kind == &size_kind   ? std::span<const ForeignUnit>{foreign_units}
+                       : &kind == &time_kind ? foreign_times
+                                             : std::span<const ForeignUnit>{};
   const auto found = std::ranges::find(foreign, plain, &ForeignUnit::name);
   return found == foreign.end() ? usual_hint(kind) : fmt::format(fmt::runtime(found->note), number);
 }
 
 // A number as written, still in decimal: digits * 10^exponent.
 struct Quantity {
-  std::string_view number;   // the text of the number
+  std::string_view number;  // the text of the number
   Wide digits = 0;
   int exponent = 0;
   Unit unit;
@@ -113,10 +120,10 @@ std::size_t number_length(std::string_view text) {
 
 // Collects the digits of a number of the form that number_length accepts; false if there are too many to be exact.
 bool read_number(std::string_view text, Quantity& quantity) {
-  constexpr Wide most = Wide{10'000'000'000'000} * 10'000'000'000'000;   // times any unit's scale still fits 127 bits
+  constexpr Wide most = Wide{10'000'000'000'000} * 10'000'000'000'000;  // times any unit's scale still fits 127 bits
   bool after_point = false;
   std::int64_t exponent = 0;
-  int zeros = 0;   // not yet known to matter
+  int zeros = 0;  // not yet known to matter
   std::size_t i = 0;
   for (; i < text.size() && text[i] != 'e' && text[i] != 'E'; ++i) {
     if (text[i] == '.') {
@@ -181,7 +188,7 @@ Whole whole(const Quantity& quantity) {
   int exponent = quantity.exponent;
   for (; exponent > 0 && value > 0 && value <= most; --exponent) value *= 10;
   bool exact = true;
-  Wide last = 0;   // the digit that was cut last decides rounding
+  Wide last = 0;  // the digit that was cut last decides rounding
   for (; exponent < 0 && (value > 0 || last > 0); ++exponent) {
     last = value % 10;
     exact = exact && last == 0;

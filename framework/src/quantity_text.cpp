@@ -29,7 +29,8 @@ std::string with_point(std::string digits, int decimals) {
   return digits;
 }
 
-// The text with fewer digits; at equal number the later one, which has the larger unit. Candidates are at least one of their unit: "500 ns", not "0.5 us".
+// The text with fewer digits; at equal number the later one, which has the larger unit. Candidates are at least one of their unit: "500 ns", not "0.5
+// us".
 void keep_shorter(std::string& best, std::string candidate) {
   const auto digits = [](const std::string& text) { return std::ranges::count_if(text, [](char c) { return c >= '0' && c <= '9'; }); };
   if (best.empty() || digits(candidate) <= digits(best)) best = std::move(candidate);
@@ -51,7 +52,8 @@ std::string exact_quotient(std::int64_t value, std::int64_t scale) {
 
 std::string shortest(std::int64_t value, std::span<const Unit> units) {
   std::string best;
-  if (value < 0) return value == std::numeric_limits<std::int64_t>::min() ? fmt::format("{} {}", value, units[0].name) : "-" + shortest(-value, units);
+  if (value < 0)
+    return value == std::numeric_limits<std::int64_t>::min() ? fmt::format("{} {}", value, units[0].name) : "-" + shortest(-value, units);
   for (const auto& unit : units) {
     if (value < unit.scale && unit.scale > 1) break;
     if (const auto number = exact_quotient(value, unit.scale); !number.empty()) keep_shorter(best, fmt::format("{} {}", number, unit.name));
@@ -71,7 +73,7 @@ std::string to_string(Seconds time) {
   std::array<char, 32> buffer{};
   const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::scientific).ptr;
   std::string digits{buffer.data(), end};
-  auto best = digits + " s";   // "1e-300 s": the shortest text far away from the named units
+  auto best = digits + " s";  // "1e-300 s": the shortest text far away from the named units
   const auto mark = digits.find('e');
   int exponent = 0;
   const auto first = digits[mark + 1] == '+' ? mark + 2 : mark + 1;
@@ -85,7 +87,8 @@ std::string to_string(Seconds time) {
   for (const auto& unit : time_units) {
     const auto decimals = static_cast<int>(unit.scale) - exponent;
     const auto below_one = decimals >= static_cast<int>(digits.size());
-    if (std::abs(decimals) < 40 && (!below_one || unit.name == "ps")) keep_shorter(best, fmt::format("{} {}", with_point(digits, decimals), unit.name));
+    if (std::abs(decimals) < 40 && (!below_one || unit.name == "ps"))
+      keep_shorter(best, fmt::format("{} {}", with_point(digits, decimals), unit.name));
   }
   return best;
 }

@@ -13,8 +13,8 @@ namespace p2plab {
 /// above 2^63 - 1 bytes; a note says what would be right.
 Result<Bytes> parse_bytes(std::string_view text);
 
-/// A data rate: a decimal number and one of B/s, KB/s, MB/s, GB/s, TB/s (powers of 1000), KiB/s, MiB/s, GiB/s, TiB/s (powers of 1024). Exact where the
-/// text is a whole number of bytes per second, otherwise the nearest one. Errors: no unit, bits per second, negative, above 2^63 - 1.
+/// A data rate: a decimal number and one of B/s, KB/s, MB/s, GB/s, TB/s (powers of 1000), KiB/s, MiB/s, GiB/s, TiB/s (powers of 1024). Exact where
+/// the text is a whole number of bytes per second, otherwise the nearest one. Errors: no unit, bits per second, negative, above 2^63 - 1.
 Result<Bandwidth> parse_bandwidth(std::string_view text);
 
 /// A time: a decimal number and one of ps, ns, us, ms, s, as the nearest double. Errors: no unit, negative, too large for a double.

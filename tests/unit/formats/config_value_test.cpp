@@ -14,7 +14,9 @@ std::string parse_error(std::string_view text) {
 
 TEST(ConfigValue, ReadsEveryTypeOfValue) {
   const auto file = *ConfigFile::parse(
-      "\xEF\xBB\xBFname: trial\r\ncount: 12\r\nratio: 1.5\r\ngraph: true\r\nsize: 64 MiB\r\nrate: 25 GB/s\r\ndelay: 500 ns\r\nkind: broadcast\r\nlist: [a, b]\r\n", "x.yaml");
+      "\xEF\xBB\xBFname: trial\r\ncount: 12\r\nratio: 1.5\r\ngraph: true\r\nsize: 64 MiB\r\nrate: 25 GB/s\r\ndelay: 500 ns\r\nkind: "
+      "broadcast\r\nlist: [a, b]\r\n",
+      "x.yaml");
   const auto root = file.root();
   EXPECT_TRUE(root.expect_keys({.required = {"name", "count", "ratio", "graph", "size", "rate", "delay", "kind", "list"}, .optional = {"none"}}));
   EXPECT_EQ(root["name"].string(), "trial");
@@ -151,10 +153,13 @@ TEST(ConfigFile, TextThatIsNotYamlSaysWhere) {
   EXPECT_EQ(parse_error("a:\n\tb: 1\n"), "x.yaml:2:1: error: a tab indents this line; YAML indents with blanks\n  \tb: 1\n  ^\n");
   EXPECT_EQ(parse_error(""), "x.yaml: error: the file is empty\n");
   EXPECT_EQ(parse_error("# only a comment\n"), "x.yaml: error: the file is empty\n");
-  EXPECT_EQ(parse_error("a: !!int 3\n"), "x.yaml:1:4: error: not valid YAML: tags such as 'tag:yaml.org,2002:int' are not used here\n  a: !!int 3\n     ^\n");
+  EXPECT_EQ(parse_error("a: !!int 3\n"),
+            "x.yaml:1:4: error: not valid YAML: tags such as 'tag:yaml.org,2002:int' are not used here\n  a: !!int 3\n     ^\n");
   EXPECT_EQ(parse_error("a: *b\n"), "x.yaml:1:4: error: not valid YAML: the referenced anchor is not defined\n  a: *b\n     ^\n");
-  EXPECT_EQ(parse_error("? [a]\n: 1\n"), "x.yaml:1:3: error: not valid YAML: a list or a map cannot be a key; or its bracket is never closed\n  ? [a]\n    ^\n");
-  EXPECT_EQ(parse_error(std::string("a: \0\n", 5)), "x.yaml: error: this is not a text file: byte 3 is 0x00, which is neither UTF-8 nor a printable character\n");
+  EXPECT_EQ(parse_error("? [a]\n: 1\n"),
+            "x.yaml:1:3: error: not valid YAML: a list or a map cannot be a key; or its bracket is never closed\n  ? [a]\n    ^\n");
+  EXPECT_EQ(parse_error(std::string("a: \0\n", 5)),
+            "x.yaml: error: this is not a text file: byte 3 is 0x00, which is neither UTF-8 nor a printable character\n");
   EXPECT_EQ(parse_error("a: \xFF\n"), "x.yaml: error: this is not a text file: byte 3 is 0xff, which is neither UTF-8 nor a printable character\n");
 }
 

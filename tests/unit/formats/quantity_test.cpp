@@ -28,7 +28,7 @@ TEST(Quantity, SizesAreExactInPowersOf1024) {
   EXPECT_EQ(bytes("1.5 GiB"), std::int64_t{3} << 29);
   EXPECT_EQ(bytes("0 B"), 0);
   EXPECT_EQ(bytes("0.0009765625 KiB"), 1);
-  EXPECT_EQ(bytes("8388607.99999904632568359375 TiB"), -1);   // 30 digits: refused rather than rounded
+  EXPECT_EQ(bytes("8388607.99999904632568359375 TiB"), -1);  // 30 digits: refused rather than rounded
   EXPECT_EQ(bytes("9223372036854775807 B"), std::numeric_limits<std::int64_t>::max());
   EXPECT_EQ(bytes("1e3 B"), 1000);
 }
@@ -39,7 +39,7 @@ TEST(Quantity, RatesAreExactInWholeBytesPerSecond) {
   EXPECT_EQ(rate("25 GiB/s"), std::int64_t{25} << 30);
   EXPECT_EQ(rate("15.753846 GB/s"), 15'753'846'000);
   EXPECT_EQ(rate("1.8 TB/s"), 1'800'000'000'000);
-  EXPECT_EQ(rate("1.1 GiB/s"), 1'181'116'006);   // 1181116006.4
+  EXPECT_EQ(rate("1.1 GiB/s"), 1'181'116'006);  // 1181116006.4
   EXPECT_EQ(rate("1.5 B/s"), 2);
 }
 
@@ -86,15 +86,17 @@ TEST(Quantity, WhatIsPrintedReadsBackAsTheSameValue) {
 }
 
 TEST(Quantity, MistakesSayWhatWouldBeRight) {
-  EXPECT_EQ(complaint(parse_bytes("64")), "error: expected a size with a unit, got '64'\nnote: write it as '64 MiB'; units are B, KiB, MiB, GiB, TiB\n");
-  EXPECT_EQ(complaint(parse_bytes("64 MB")), "error: expected a size with a unit, got '64 MB'\nnote: sizes are in powers of 1024: did you mean '64 MiB'?\n");
+  EXPECT_EQ(complaint(parse_bytes("64")),
+            "error: expected a size with a unit, got '64'\nnote: write it as '64 MiB'; units are B, KiB, MiB, GiB, TiB\n");
+  EXPECT_EQ(complaint(parse_bytes("64 MB")),
+            "error: expected a size with a unit, got '64 MB'\nnote: sizes are in powers of 1024: did you mean '64 MiB'?\n");
   EXPECT_EQ(complaint(parse_bytes("64mib")), "error: expected a size with a unit, got '64mib'\nnote: did you mean '64 MiB'?\n");
   EXPECT_EQ(complaint(parse_bytes("-4 KiB")), "error: a size cannot be negative, got '-4 KiB'\n");
   EXPECT_EQ(complaint(parse_bytes("0.3 KiB")), "error: '0.3 KiB' is not a whole number of bytes\nnote: the nearest size is '307 B'\n");
-  EXPECT_EQ(complaint(parse_bytes("9 EiB")), "error: expected a size with a unit, got '9 EiB'\nnote: write it as '64 MiB'; units are B, KiB, MiB, GiB, TiB\n");
+  EXPECT_EQ(complaint(parse_bytes("9 EiB")),
+            "error: expected a size with a unit, got '9 EiB'\nnote: write it as '64 MiB'; units are B, KiB, MiB, GiB, TiB\n");
   EXPECT_EQ(complaint(parse_bytes("8388608 TiB")), "error: '8388608 TiB' is more than 2^63 - 1 bytes\n");
-  EXPECT_EQ(complaint(parse_bytes("")),
-            "error: expected a size with a unit, got ''\nnote: write it as '64 MiB'; units are B, KiB, MiB, GiB, TiB\n");
+  EXPECT_EQ(complaint(parse_bytes("")), "error: expected a size with a unit, got ''\nnote: write it as '64 MiB'; units are B, KiB, MiB, GiB, TiB\n");
   EXPECT_EQ(complaint(parse_bandwidth("450 GB")), "error: expected a bandwidth with a unit, got '450 GB'\nnote: did you mean '450 GB/s'?\n");
   EXPECT_EQ(complaint(parse_bandwidth("450 GBps")), "error: expected a bandwidth with a unit, got '450 GBps'\nnote: did you mean '450 GB/s'?\n");
   EXPECT_EQ(complaint(parse_bandwidth("100 Gb/s")),
