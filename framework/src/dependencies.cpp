@@ -60,7 +60,7 @@ Dependencies::Dependencies(const Schedule& schedule, bool in_place, const std::v
       access = {self, -1};
     }
     std::ranges::sort(found);
-    found.erase(std::ranges::unique(found).begin(), found.end());
+    found.erase(std::unique(found.begin(), found.end()), found.end());   // std::ranges::unique does not pass clang 14
     for (const auto step_before : found) {
       if (step_before != self) steps_.emplace_back(step_before);
     }

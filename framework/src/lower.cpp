@@ -142,7 +142,7 @@ class Lowering {
       }
     }
     std::ranges::sort(key.words);
-    key.words.erase(std::ranges::unique(key.words).begin(), key.words.end());
+    key.words.erase(std::unique(key.words.begin(), key.words.end()), key.words.end());
     key.words.insert(key.words.begin(), {step.executor.value, schedule_.chunks()[proof_.chunk(id).index()].channel});
     return key;
   }

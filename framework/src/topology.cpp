@@ -46,12 +46,12 @@ Result<LinkKind> link_kind(std::string_view name) { return from_name<LinkKind>("
 
 Seconds default_latency(LinkKind kind) {
   switch (kind) {
-    case LinkKind::nvlink: return Seconds{500e-9};
-    case LinkKind::pcie: return Seconds{500e-9};
+    case LinkKind::nvlink:
+    case LinkKind::pcie:
+    case LinkKind::other: return Seconds{500e-9};
     case LinkKind::upi: return Seconds{150e-9};
     case LinkKind::host_memory: return Seconds{100e-9};
     case LinkKind::network: return Seconds{1300e-9};
-    case LinkKind::other: return Seconds{500e-9};
   }
   return Seconds{0};
 }

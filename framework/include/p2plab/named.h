@@ -17,6 +17,8 @@ struct Named {
   std::string_view name;
   E value;
 };
+template <class E>
+Named(const char*, E) -> Named<E>;
 
 /// The enumerator called `text`, or an unknown_name error that lists the table.
 template <class E>

@@ -51,8 +51,15 @@ class Bandwidth {
   std::int64_t rate_ = 0;
 };
 
+/// The nearest whole number, halves away from zero.
+constexpr std::int64_t to_nearest(double value) {
+  const auto truncated = static_cast<std::int64_t>(value);
+  const double rest = value - static_cast<double>(truncated);
+  return truncated + (rest >= 0.5 ? 1 : 0) - (rest <= -0.5 ? 1 : 0);
+}
+
 /// `GBps(300)` is 300e9 bytes per second, rounded to whole bytes per second.
-constexpr Bandwidth GBps(double value) { return Bandwidth::bytes_per_second(static_cast<std::int64_t>(value * 1e9 + 0.5)); }
+constexpr Bandwidth GBps(double value) { return Bandwidth::bytes_per_second(to_nearest(value * 1e9)); }
 
 /// Time to send `size` at `rate`; `rate` must not be zero.
 constexpr Seconds operator/(Bytes size, Bandwidth rate) {
@@ -74,7 +81,7 @@ constexpr SimTime transfer_time(Bytes size, Bandwidth rate) {
 
 /// Nearest whole picosecond.
 constexpr SimTime to_sim_time(Seconds time) {
-  return SimTime{static_cast<std::int64_t>(time.count() * 1e12 + (time.count() < 0 ? -0.5 : 0.5))};
+  return SimTime{to_nearest(time.count() * 1e12)};
 }
 
 /// Seconds of a simulator time.
