@@ -3,6 +3,7 @@
 // combines needs fewer rounds (NCCL's AllReduce_AGxLL, vLLM's one-stage custom all-reduce, TRT-LLM's one-shot are of this form).
 #include <array>
 
+#include "data_flow.h"
 #include "p2plab/builtin_planners.h"
 
 namespace p2plab {
@@ -20,20 +21,37 @@ class OneShot final : public Planner {
     auto builder = Schedule::Builder::create(collective, topology.ranks());
     if (!builder) return std::move(builder).error();
     for (std::size_t b = 0; b < builder->blocks().size(); ++b) builder->add_chunk({static_cast<std::int32_t>(b), 1, 0});
+    if (const auto missing = missing_path(*builder, *context.routes)) {
+      return no_path(topology, "one_shot", missing->first, missing->second, "use ring or tree, which only send between neighbours");
+    }
     // An in-place result overwrites an input that others still read: then only pushing first is right.
-    const bool push = *mode == "push" || context.in_place;
+    const bool push = *mode == "push" || (context.in_place && collective.kind == CollectiveKind::all_reduce);
     push ? push_all(*builder) : pull_all(*builder);
     auto schedule = std::move(*builder).build();
     if (!schedule) return std::move(schedule).error();
     return Plan{.schedule = *std::move(schedule),
                 .planner = "one_shot",
                 .parameters = *std::move(parameters),
-                .reason = push ? "every giver pushes its input to every receiver, which adds: one round" : "every receiver reads all inputs and adds: one round"};
+                .reason = push ? "every giver pushes its input to every receiver, which adds: one round"
+                               : "every receiver reads all inputs and adds: one round"};
   }
 
-  static std::vector<ParameterInfo> known() { return {{"mode", "pull: receivers read; push: givers write (always, in place)", "pull"}}; }
+  static std::vector<ParameterInfo> known() {
+    return {{"mode", "pull: receivers read; push: givers write (always, if all_reduce is in place)", "pull"}};
+  }
 
  private:
+  static std::optional<std::pair<Rank, Rank>> missing_path(const Schedule::Builder& builder, const Routes& routes) {
+    for (const auto& block : builder.blocks()) {
+      for (const auto from : block.contributors) {
+        for (const auto to : block.receivers) {
+          if (!routes.connected(from, to)) return std::pair{from, to};
+        }
+      }
+    }
+    return std::nullopt;
+  }
+
   static void pull_all(Schedule::Builder& builder) {
     for (std::size_t b = 0; b < builder.blocks().size(); ++b) {
       const ChunkId chunk{static_cast<std::int64_t>(b)};
@@ -46,26 +64,43 @@ class OneShot final : public Planner {
     }
   }
 
-  // Scratch slot of giver g's copy of block b: b * givers + g, the same on every receiver.
   static void push_all(Schedule::Builder& builder) {
     for (std::size_t b = 0; b < builder.blocks().size(); ++b) {
-      const ChunkId chunk{static_cast<std::int64_t>(b)};
-      const auto block = builder.blocks()[b];
-      const auto slot = [&](std::size_t giver) { return static_cast<std::int64_t>(b * block.contributors.size() + giver); };
-      for (std::size_t g = 0; g < block.contributors.size(); ++g) {
-        std::vector<Location> copies;
-        for (const auto rank : block.receivers) {
-          if (rank != block.contributors[g]) copies.push_back(scratch(rank, slot(g)));
-        }
-        if (!copies.empty()) builder.add_step(block.contributors[g], std::array{input(block.contributors[g], chunk)}, copies);
+      if (builder.blocks()[b].contributors.size() == 1) {
+        push_copies(builder, b);
+      } else {
+        push_and_add(builder, b);
       }
+    }
+  }
+
+  // With one giver there is nothing to add: straight into the outputs.
+  static void push_copies(Schedule::Builder& builder, std::size_t b) {
+    const ChunkId chunk{static_cast<std::int64_t>(b)};
+    const auto giver = builder.blocks()[b].contributors[0];
+    std::vector<Location> copies;
+    for (const auto rank : builder.blocks()[b].receivers) copies.push_back(output(rank, chunk));
+    if (!copies.empty()) builder.add_step(giver, std::array{input(giver, chunk)}, copies);
+  }
+
+  // Scratch slot of giver g's copy of block b: b * givers + g, the same on every receiver.
+  static void push_and_add(Schedule::Builder& builder, std::size_t b) {
+    const ChunkId chunk{static_cast<std::int64_t>(b)};
+    const auto block = builder.blocks()[b];
+    const auto slot = [&](std::size_t giver) { return static_cast<std::int64_t>(b * block.contributors.size() + giver); };
+    for (std::size_t g = 0; g < block.contributors.size(); ++g) {
+      std::vector<Location> copies;
       for (const auto rank : block.receivers) {
-        std::vector<Location> sources;
-        for (std::size_t g = 0; g < block.contributors.size(); ++g) {
-          sources.push_back(block.contributors[g] == rank ? input(rank, chunk) : scratch(rank, slot(g)));
-        }
-        if (!sources.empty()) builder.add_step(rank, sources, std::array{output(rank, chunk)});
+        if (rank != block.contributors[g]) copies.push_back(scratch(rank, slot(g)));
       }
+      if (!copies.empty()) builder.add_step(block.contributors[g], std::array{input(block.contributors[g], chunk)}, copies);
+    }
+    for (const auto rank : block.receivers) {
+      std::vector<Location> sources;
+      for (std::size_t g = 0; g < block.contributors.size(); ++g) {
+        sources.push_back(block.contributors[g] == rank ? input(rank, chunk) : scratch(rank, slot(g)));
+      }
+      if (!sources.empty()) builder.add_step(rank, sources, std::array{output(rank, chunk)});
     }
   }
 };
@@ -74,7 +109,8 @@ class OneShot final : public Planner {
 
 namespace planners {
 Entry<Planner> one_shot() {
-  return {"one_shot", "all inputs to every receiver at once: least latency, most bytes", OneShot::known(), [] { return std::make_unique<OneShot>(); }};
+  return {"one_shot", "all inputs to every receiver at once: least latency, most bytes", OneShot::known(),
+          [] { return std::make_unique<OneShot>(); }};
 }
 }  // namespace planners
 

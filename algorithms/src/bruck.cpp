@@ -1,0 +1,97 @@
+// Bruck: all members at once, with peers 1, 2, 4, ... places away around a circle, for any number of members. all_gather: ceil(log2 n) rounds, in
+// which each member sends the blocks it has so far to the member d places back; (n-1)/n payloads per rank, both optimal (Bruck et al., 1997).
+// reduce_scatter is the same run backwards with sums, all_reduce both in a row: 2 ceil(log2 n) rounds, 2(n-1)/n payloads per rank, also for n that
+// is no power of two (Traeff, 2024). all_to_all: a block for the member o places on travels along the ones of o in binary: ceil(log2 n) rounds, but
+// about log2(n)/2 times the bytes. Optimal for small messages on switches; far peers make it poor on rings and meshes.
+#include <algorithm>
+
+#include "data_flow.h"
+
+namespace p2plab {
+
+namespace {
+
+class Bruck final : public Planner {
+ public:
+  Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
+    auto parameters = complete_parameters("bruck", {}, context.parameters);
+    if (!parameters) return std::move(parameters).error();
+    auto flow = DataFlow::create(topology, collective, *context.routes);
+    if (!flow) return std::move(flow).error();
+    const auto& members = collective.members;
+    const auto n = static_cast<int>(members.size());
+    std::vector<Move> moves;
+    switch (collective.kind) {
+      case CollectiveKind::all_gather: moves = gather_moves(add_chunks(*flow, n, true), members); break;
+      case CollectiveKind::reduce_scatter: moves = reversed(gather_moves(add_chunks(*flow, n, true), members)); break;
+      case CollectiveKind::all_reduce: moves = there_and_back(gather_moves(add_chunks(*flow, n, false), members)); break;
+      case CollectiveKind::all_to_all: moves = exchange_moves(add_chunks(*flow, n * n, true), members); break;
+      default:
+        return unsupported("bruck", collective.kind, "it needs every member to give or take equally",
+                           "use tree (binomial for gather and scatter), two_shot or pairwise");
+    }
+    push_in_rounds(*flow, std::move(moves));
+    return std::move(*flow).finish("bruck", *std::move(parameters), "peers 1, 2, 4, ... places away: ceil(log2 n) rounds for any n",
+                                   "use ring or tree, which only send between neighbours");
+  }
+
+ private:
+  static std::vector<ChunkId> add_chunks(DataFlow& flow, int count, bool own_blocks) {
+    std::vector<ChunkId> chunks;
+    for (int i = 0; i < count; ++i) chunks.push_back(flow.add_chunk({own_blocks ? i : 0, 1, 0}));
+    return chunks;
+  }
+
+  static std::vector<Move> gather_moves(const std::vector<ChunkId>& chunks, const std::vector<Rank>& members) {
+    const auto n = members.size();
+    std::vector<Move> moves;
+    int round = 0;
+    for (std::size_t distance = 1; distance < n; distance *= 2, ++round) {
+      for (std::size_t i = 0; i < n; ++i) {
+        for (std::size_t b = 0; b < std::min(distance, n - distance); ++b) {
+          moves.push_back({round, chunks[(i + b) % n], members[i], members[(i + n - distance) % n]});
+        }
+      }
+    }
+    return moves;
+  }
+
+  static std::vector<Move> reversed(std::vector<Move> moves) {
+    const int last = moves.empty() ? 0 : moves.back().round;
+    for (auto& move : moves) move = {last - move.round, move.chunk, move.to, move.from};
+    return moves;
+  }
+
+  static std::vector<Move> there_and_back(const std::vector<Move>& back) {
+    auto moves = reversed(back);
+    const int rounds = back.empty() ? 0 : back.back().round + 1;
+    for (const auto& move : back) moves.push_back({move.round + rounds, move.chunk, move.from, move.to});
+    return moves;
+  }
+
+  static std::vector<Move> exchange_moves(const std::vector<ChunkId>& chunks, const std::vector<Rank>& members) {
+    const auto n = members.size();
+    std::vector<Move> moves;
+    int round = 0;
+    for (std::size_t distance = 1; distance < n; distance *= 2, ++round) {
+      for (std::size_t from = 0; from < n; ++from) {
+        for (std::size_t offset = distance; offset < n; ++offset) {
+          if ((offset & distance) == 0) continue;
+          const auto at = from + (offset & (distance - 1));
+          moves.push_back({round, chunks[from * n + (from + offset) % n], members[at % n], members[(at + distance) % n]});
+        }
+      }
+    }
+    return moves;
+  }
+};
+
+}  // namespace
+
+namespace planners {
+Entry<Planner> bruck() {
+  return {"bruck", "peers 1, 2, 4, ... places away: fewest rounds for any number of ranks", {}, [] { return std::make_unique<Bruck>(); }};
+}
+}  // namespace planners
+
+}  // namespace p2plab

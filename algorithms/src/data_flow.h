@@ -1,0 +1,107 @@
+// Where each rank holds what of each chunk while a planner lists its moves. A planner says who passes a chunk to whom; this class knows which
+// locations make up what the passer holds, adds them in the same step, picks the place at the receiver, and fills outputs as soon as a sum is
+// complete. Silent members, ranks that only relay, uneven shares and shared input and output need no care in the planners.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "p2plab/planner.h"
+
+namespace p2plab {
+
+/// Collects the steps of one plan.
+class DataFlow {
+ public:
+  /// Errors: those of the contract. `routes` must outlive the flow.
+  static Result<DataFlow> create(const Topology& topology, const Collective& collective, const Routes& routes);
+
+  std::span<const Block> blocks() const& { return builder_.blocks(); }
+  std::span<const Block> blocks() && = delete;
+
+  const Block& block_of(ChunkId chunk) const& { return builder_.blocks()[chunk_blocks_[chunk.index()]]; }
+  const Block& block_of(ChunkId chunk) && = delete;
+  /// Does `rank` receive `chunk`, and is its output not written yet?
+  bool owes(Rank rank, ChunkId chunk);
+
+  /// Adds a piece of a block; its contributors hold it in their input. All chunks are added before the first transfer.
+  ChunkId add_chunk(Chunk chunk);
+
+  /// `executor` reads all that the ranks of `from` hold of `chunk`, adds it in that order, and writes it to the ranks of `to`: into their
+  /// output if the sum is complete and they receive it, else into new scratch. A complete sum is also written to the executor's own output if
+  /// that is still owed. An incomplete sum moves (the givers hold it no more), a complete one is copied. Nothing held means no step.
+  void transfer(Rank executor, std::span<const Rank> from, std::span<const Rank> to, ChunkId chunk);
+
+  /// `from` adds up what it holds and writes it to the ranks of `to`.
+  void push(Rank from, std::span<const Rank> to, ChunkId chunk) { transfer(from, {&from, 1}, to, chunk); }
+  void push(Rank from, Rank to, ChunkId chunk) { transfer(from, {&from, 1}, {&to, 1}, chunk); }
+  /// `to` reads what `from` holds and keeps it beside what it has.
+  void pull(Rank to, Rank from, ChunkId chunk) { transfer(to, {&from, 1}, {&to, 1}, chunk); }
+
+  /// `a` and `b` tell each other what they hold; afterwards both hold the same sum, added up in the same pairs, so bitwise equal.
+  void exchange(Rank a, Rank b, ChunkId chunk);
+
+  /// Fills the outputs that are still owed from what their ranks hold and ends the plan. Errors: unsupported, if some transfer had no path;
+  /// the message begins with the planner's name, `advice` says what to use instead.
+  Result<Plan> finish(const std::string& planner, Parameters parameters, std::string reason, const std::string& advice) &&;
+
+ private:
+  struct Holding {
+    std::vector<Location> places;
+    std::size_t contributors = 0;  // in the sum over `places`
+    bool delivered = false;        // its output is written
+  };
+
+  DataFlow(Schedule::Builder builder, Topology topology, const Routes& routes);
+  Holding& holding(Rank rank, ChunkId chunk) { return holdings_[{rank.value, chunk.value}]; }
+  Location fresh(Rank rank) { return scratch(rank, next_slot_[rank.index()]++); }
+  void deliver(ChunkId chunk, Rank rank, const Location& place, std::size_t contributors, bool complete);
+  void step(Rank executor, std::span<const Location> sources, std::span<const Location> destinations);
+
+  struct Key {
+    std::int32_t rank;
+    std::int32_t chunk;
+    bool operator==(const Key&) const = default;
+  };
+  struct KeyHash {
+    std::size_t operator()(const Key& key) const {
+      return static_cast<std::size_t>(
+          (static_cast<std::uint64_t>(static_cast<std::uint32_t>(key.rank)) << 32 | static_cast<std::uint32_t>(key.chunk)) * 0x9e3779b97f4a7c15ULL >>
+          16);
+    }
+  };
+
+  Schedule::Builder builder_;
+  Topology topology_;
+  const Routes* routes_;
+  std::vector<std::size_t> chunk_blocks_;
+  std::vector<std::int64_t> next_slot_;
+  std::unordered_map<Key, Holding, KeyHash> holdings_;  // only looked up, never iterated
+  std::optional<std::pair<Rank, Rank>> unreachable_;
+};
+
+/// One hand-over of a chunk; planners list them, `push_in_rounds` puts them in order.
+struct Move {
+  int round = 0;
+  ChunkId chunk;
+  Rank from;
+  Rank to;
+};
+
+/// Pushes all moves round by round, within a round in the given order, so that parallel parts of a plan interleave. Moves of one chunk from
+/// one rank in one round become a single step with several destinations.
+void push_in_rounds(DataFlow& flow, std::vector<Move> moves);
+
+/// The error of a planner that does not do a collective: "PLANNER does not do KIND: WHY", with `advice` as a note.
+Error unsupported(const std::string& planner, CollectiveKind kind, const std::string& why, const std::string& advice);
+
+/// The error of a planner that would need a path that the machine lacks; `advice` goes into a note.
+Error no_path(const Topology& topology, const std::string& planner, Rank from, Rank to, const std::string& advice);
+
+/// Position of `rank` in the process group, which must hold it.
+int position_of(const Collective& collective, Rank rank);
+
+}  // namespace p2plab

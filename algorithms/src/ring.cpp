@@ -1,0 +1,116 @@
+// Ring: data goes around cycles through all members, each member adding its own and passing on. all_reduce cuts each ring's share into n pieces
+// that go around twice, once to be summed, once to be handed out: 2(n-1) rounds, each link of the ring carries 2(n-1)/n of the share, which is
+// optimal for bandwidth where the rings fill all links (Patarasuk and Yuan, 2009). reduce_scatter and all_gather are its halves (n-1 rounds,
+// (n-1)/n). broadcast and reduce are chains whose slices follow each other: n-1 rounds, the share once over each link. The other collectives travel
+// along the ring from giver to taker. Several rings run side by side: the largest fractional packing of directed Hamiltonian cycles into the
+// machine's links (NCCL searches integral ones), each with its own channel and its share of the data.
+#include <array>
+
+#include <fmt/format.h>
+
+#include "data_flow.h"
+#include "ring_search.h"
+
+namespace p2plab {
+
+namespace {
+
+// One ring of the plan; places count around it.
+class Track {
+ public:
+  Track(Ring ring, int channel) : ring_(std::move(ring)), channel_(channel) {}
+
+  int size() const { return static_cast<int>(ring_.order.size()); }
+  Chunk piece(std::size_t block) const { return {static_cast<std::int32_t>(block), static_cast<std::uint32_t>(ring_.weight), channel_}; }
+  Rank at(int place) const { return ring_.order[static_cast<std::size_t>(place % size())]; }
+  int place_of(Rank rank) const {
+    int place = 0;
+    while (at(place) != rank) ++place;
+    return place;
+  }
+
+  /// `hops` moves from `place` on, the first of them in `round`.
+  void travel(std::vector<Move>& moves, ChunkId chunk, int place, int hops, int round) const {
+    for (int k = 0; k < hops; ++k) moves.push_back({round + k, chunk, at(place + k), at(place + k + 1)});
+  }
+
+ private:
+  Ring ring_;
+  int channel_;
+};
+
+class RingPlanner final : public Planner {
+ public:
+  Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
+    auto parameters = complete_parameters("ring", known(), context.parameters);
+    if (!parameters) return std::move(parameters).error();
+    static const std::array<std::string, 3> fabrics{"auto", "nvlink", "any"};
+    auto fabric = word_parameter(*parameters, "fabric", fabrics);
+    if (!fabric) return std::move(fabric).error();
+    auto most = parameters->at("rings") == "auto" ? Result<std::int64_t>{0} : integer_parameter(*parameters, "rings", 1, 64);
+    if (!most) return std::move(most).error();
+    auto flow = DataFlow::create(topology, collective, *context.routes);
+    if (!flow) return std::move(flow).error();
+    const auto wanted = *fabric == "auto" ? RingFabric::automatic : (*fabric == "nvlink" ? RingFabric::nvlink : RingFabric::any);
+    auto rings = find_rings(topology, *context.routes, collective.members, {wanted, static_cast<int>(*most)});
+    if (!rings) return std::move(rings).error();
+    auto reason = describe(*rings);
+    if (rings->empty()) rings->push_back({.order = collective.members});
+    std::vector<Move> moves;
+    for (std::size_t r = 0; r < rings->size(); ++r) add_ring(*flow, moves, collective, Track{std::move((*rings)[r]), static_cast<int>(r)});
+    push_in_rounds(*flow, std::move(moves));
+    return std::move(*flow).finish("ring", *std::move(parameters), std::move(reason), "use tree");
+  }
+
+  static std::vector<ParameterInfo> known() {
+    return {{"fabric", "nvlink: only GPU links; any: PCIe and networks too; auto: GPU links if they join all members", "auto"},
+            {"rings", "the most rings side by side, 1 to 64; auto: as many as help on GPU links and networks, one on PCIe", "auto"}};
+  }
+
+ private:
+  static void add_ring(DataFlow& flow, std::vector<Move>& moves, const Collective& collective, const Track& track) {
+    const int around = track.size() - 1;
+    if (collective.kind == CollectiveKind::all_reduce) {
+      for (int p = 0; p <= around; ++p) {
+        const auto chunk = flow.add_chunk(track.piece(0));
+        track.travel(moves, chunk, p + 1, around, 0);
+        track.travel(moves, chunk, p, around, around);
+      }
+      return;
+    }
+    for (std::size_t b = 0; b < flow.blocks().size(); ++b) {
+      const auto chunk = flow.add_chunk(track.piece(b));
+      const auto& block = flow.blocks()[b];
+      if (block.contributors.empty()) continue;
+      if (reduces(collective.kind)) {
+        track.travel(moves, chunk, track.place_of(block.receivers[0]) + 1, around, 0);
+        continue;
+      }
+      const int start = track.place_of(block.contributors[0]);
+      int hops = 0;
+      for (const auto rank : block.receivers) hops = std::max(hops, (track.place_of(rank) - start + track.size()) % track.size());
+      track.travel(moves, chunk, start, hops, 0);
+    }
+  }
+
+  static std::string describe(const std::vector<Ring>& rings) {
+    if (rings.empty()) return "one member needs no ring";
+    double rate = 0;
+    for (const auto& ring : rings) rate += ring.rate;
+    std::string first;
+    for (const auto rank : rings[0].order) first += fmt::format("{}{}", first.empty() ? "" : "-", rank.value);
+    return fmt::format("{} ring{} through all members, {:.4g} GB/s around {}: {}", rings.size(), rings.size() == 1 ? "" : "s", rate * 1e-9,
+                       rings.size() == 1 ? "it" : "them, the widest", first);
+  }
+};
+
+}  // namespace
+
+namespace planners {
+Entry<Planner> ring() {
+  return {"ring", "around cycles through all members: least bytes per link, most rounds", RingPlanner::known(),
+          [] { return std::make_unique<RingPlanner>(); }};
+}
+}  // namespace planners
+
+}  // namespace p2plab

@@ -1,0 +1,273 @@
+#include "ring_search.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include <fmt/format.h>
+
+#include "cycles.h"
+#include "packing.h"
+#include "resources.h"
+
+namespace p2plab {
+
+namespace {
+
+// NVLink, xGMI and other links made for GPUs, as against PCIe, sockets and networks.
+bool made_for_gpus(LinkKind kind) { return kind == LinkKind::nvlink || kind == LinkKind::other; }
+
+class RingFinder {
+ public:
+  RingFinder(const Topology& topology, const Routes& routes, std::span<const Rank> members)
+      : topology_(topology),
+        routes_(routes),
+        members_(members.begin(), members.end()),
+        resources_(topology, routes),
+        n_(static_cast<int>(members.size())) {}
+
+  Result<std::vector<Ring>> find(const RingOptions& options) {
+    const bool gpu_links_only = options.fabric == RingFabric::nvlink || (options.fabric == RingFabric::automatic && joined_by_gpu_links());
+    CostMatrix distances(n_);
+    for (int a = 0; a < n_; ++a) {
+      for (int b = 0; b < n_; ++b) {
+        if (a != b && usable(a, b, gpu_links_only)) distances.at(a, b) = distance(a, b);
+      }
+    }
+    const auto first = cheapest_cycle(distances);
+    if (!first) return no_ring(distances, gpu_links_only);
+    const int most = options.most > 0 ? options.most : (gpu_links_only || crosses_network(*first) ? 16 : 1);
+    if (most == 1) return std::vector<Ring>{ring_of(*first, rate_alone(*first))};
+    return pack_rings(distances, *first, static_cast<std::size_t>(most));
+  }
+
+ private:
+  Rank rank(int i) const { return members_[static_cast<std::size_t>(i)]; }
+
+  bool usable(int a, int b, bool gpu_links_only) const {
+    const auto path = routes_.between(rank(a), rank(b));
+    return !path.empty() && (!gpu_links_only || std::ranges::all_of(path, [&](LinkId id) { return made_for_gpus(topology_.link(id).kind); }));
+  }
+
+  // Can each member reach each other one over GPU links, through further members?
+  bool joined_by_gpu_links() const {
+    for (const bool forward : {true, false}) {
+      std::vector<bool> seen(members_.size());
+      std::vector<int> queue{0};
+      seen[0] = true;
+      for (std::size_t i = 0; i < queue.size(); ++i) {
+        for (int b = 0; b < n_; ++b) {
+          if (seen[static_cast<std::size_t>(b)] || !(forward ? usable(queue[i], b, true) : usable(b, queue[i], true))) continue;
+          seen[static_cast<std::size_t>(b)] = true;
+          queue.push_back(b);
+        }
+      }
+      if (static_cast<int>(queue.size()) < n_) return false;
+    }
+    return true;
+  }
+
+  bool crosses_network(const std::vector<int>& cycle) const {
+    for (std::size_t i = 0; i < cycle.size(); ++i) {
+      for (const auto id : routes_.between(rank(cycle[i]), rank(cycle[(i + 1) % cycle.size()]))) {
+        if (topology_.link(id).kind == LinkKind::network) return true;
+      }
+    }
+    return false;
+  }
+
+  // Narrow links, and many of them, are far: in units of ns for a kilobyte, with the latency in ns behind the comma.
+  double distance(int a, int b) const {
+    double sum = 0;
+    for (const auto id : routes_.between(rank(a), rank(b))) {
+      const auto& link = topology_.link(id);
+      sum += 1e12 / static_cast<double>(link.bandwidth.bytes_per_second()) + link.latency.count() * 1e6;
+    }
+    return sum;
+  }
+
+  Way way_of(const std::vector<int>& cycle, int id) const {
+    std::vector<double> amounts(resources_.capacities().size());
+    for (std::size_t i = 0; i < cycle.size(); ++i) {
+      for (const auto r : resources_.of(rank(cycle[i]), rank(cycle[(i + 1) % cycle.size()]))) amounts[r] += 1;
+    }
+    Way way{id, {}};
+    for (std::size_t r = 0; r < amounts.size(); ++r) {
+      if (amounts[r] > 0) way.uses.push_back({r, amounts[r]});
+    }
+    return way;
+  }
+
+  double rate_alone(const std::vector<int>& cycle) const {
+    double rate = std::numeric_limits<double>::infinity();
+    for (const auto& use : way_of(cycle, 0).uses) rate = std::min(rate, resources_.capacities()[use.resource] / use.amount);
+    return rate;
+  }
+
+  Ring ring_of(const std::vector<int>& cycle, double rate) const {
+    Ring ring{.order = {}, .weight = 1, .rate = rate};
+    for (const auto i : cycle) ring.order.push_back(rank(i));
+    return ring;
+  }
+
+  // Boxes on rails: in every box, ring r enters at one GPU and leaves at the next, each ring elsewhere, so that each NIC carries one crossing. Only
+  // offered, for the packing to choose from; worthless offers cost nothing.
+  std::vector<std::vector<int>> rail_cycles(const CostMatrix& distances) const {
+    std::vector<std::vector<int>> boxes;
+    for (int i = 0; i < n_; ++i) {
+      const auto near = std::ranges::find_if(boxes, [&](const auto& box) { return !between_boxes(box[0], i); });
+      if (near == boxes.end()) {
+        boxes.push_back({i});
+      } else {
+        near->push_back(i);
+      }
+    }
+    const auto size = boxes[0].size();
+    if (boxes.size() < 2 || size < 2 || std::ranges::any_of(boxes, [&](const auto& box) { return box.size() != size; })) return {};
+    std::vector<std::vector<int>> cycles;
+    for (std::size_t r = 0; r < size; ++r) {
+      std::vector<int> cycle;
+      std::size_t enter = (r + 1) % size;
+      for (std::size_t b = 0; b < boxes.size(); ++b) {
+        // The last of an odd number of boxes would leave where it entered; its neighbour goes round by a third rail, where there is one.
+        const bool third = boxes.size() % 2 == 1 && b + 2 == boxes.size() && size > 2;
+        const auto leave = b + 1 == boxes.size() ? (r + 1) % size : (third ? (r + 2) % size : (r + b % 2) % size);
+        append_box(cycle, boxes[b], enter, leave);
+        enter = leave;
+      }
+      cycles.push_back(std::move(cycle));
+    }
+    std::erase_if(cycles, [&](const auto& cycle) {
+      return static_cast<int>(cycle.size()) != n_ || !(cycle_cost(distances, cycle) < std::numeric_limits<double>::infinity());
+    });
+    for (auto& cycle : cycles) std::ranges::rotate(cycle, std::ranges::find(cycle, 0));
+    return cycles;
+  }
+
+  static void append_box(std::vector<int>& cycle, const std::vector<int>& box, std::size_t enter, std::size_t leave) {
+    cycle.push_back(box[enter]);
+    for (std::size_t i = 1; i < box.size(); ++i) {
+      const auto k = (enter + i) % box.size();
+      if (k != leave) cycle.push_back(box[k]);
+    }
+    if (leave != enter) cycle.push_back(box[leave]);
+  }
+
+  bool between_boxes(int a, int b) const {
+    const auto path = routes_.between(rank(a), rank(b));
+    return path.empty() || std::ranges::any_of(path, [&](LinkId id) { return topology_.link(id).kind == LinkKind::network; });
+  }
+
+  std::vector<Ring> pack_rings(const CostMatrix& distances, const std::vector<int>& first, std::size_t most) {
+    std::vector<std::vector<int>> cycles{first};
+    if (n_ > exact_points) {
+      for (auto& cycle : rail_cycles(distances)) cycles.push_back(std::move(cycle));
+      auto back = first;
+      std::ranges::reverse(back);
+      if (cycle_cost(distances, back) < std::numeric_limits<double>::infinity()) cycles.push_back(std::move(back));
+    }
+    std::vector<Way> ways;
+    for (const auto& cycle : cycles) ways.push_back(way_of(cycle, static_cast<int>(ways.size())));
+    const auto packed = pack(resources_.capacities(), [&](std::span<const double> prices) -> std::optional<Way> {
+      const auto cost = [&](const Way& way) {
+        return std::accumulate(way.uses.begin(), way.uses.end(), 0.0,
+                               [&](double sum, const Way::Use& use) { return sum + use.amount * prices[use.resource]; });
+      };
+      const auto known = std::ranges::min_element(ways, {}, cost);
+      if (cost(*known) < 1 - 1e-6) return *known;
+      auto found = cheapest_cycle(priced(distances, prices));
+      if (!found) return std::nullopt;
+      ways.push_back(way_of(*found, static_cast<int>(cycles.size())));
+      cycles.push_back(*std::move(found));
+      return ways.back();
+    });
+    return weighed(cycles, packed, most);
+  }
+
+  // Prices of all hops; distances, made very small, decide between equals.
+  CostMatrix priced(const CostMatrix& distances, std::span<const double> prices) const {
+    double longest = 1;
+    for (int a = 0; a < n_; ++a) {
+      for (int b = 0; b < n_; ++b) longest = distances.allowed(a, b) ? std::max(longest, distances.at(a, b)) : longest;
+    }
+    CostMatrix costs(n_);
+    for (int a = 0; a < n_; ++a) {
+      for (int b = 0; b < n_; ++b) {
+        if (!distances.allowed(a, b)) continue;
+        double sum = distances.at(a, b) / longest / n_ * 1e-8;
+        for (const auto r : resources_.of(rank(a), rank(b))) sum += std::max(0.0, prices[r]);
+        costs.at(a, b) = sum;
+      }
+    }
+    return costs;
+  }
+
+  std::vector<Ring> weighed(const std::vector<std::vector<int>>& cycles, std::vector<PackedWay> packed, std::size_t most) const {
+    if (packed.size() > most) packed.resize(most);
+    std::vector<double> amounts;
+    for (const auto& way : packed) amounts.push_back(way.amount);
+    const auto weights = integer_weights(amounts);
+    std::vector<Ring> rings;
+    for (std::size_t i = 0; i < packed.size(); ++i) {
+      rings.push_back(ring_of(cycles[static_cast<std::size_t>(packed[i].id)], amounts[i]));
+      rings.back().weight = weights[i];
+    }
+    return rings;
+  }
+
+  Error no_ring(const CostMatrix& distances, bool gpu_links_only) const {
+    const auto hops = gpu_links_only ? "GPU links (NVLink)" : "the machine's links";
+    Error error{ErrorCode::unsupported, fmt::format("no ring of {} passes through all {} ranks", hops, n_)};
+    if (n_ > exact_points) error.message = fmt::format("no ring of {} through all {} ranks was found", hops, n_);
+    for (int a = 0; a < n_ && n_ > 2; ++a) {
+      int out = 0;
+      int in = 0;
+      for (int b = 0; b < n_; ++b) {
+        out += distances.allowed(a, b) ? 1 : 0;
+        in += distances.allowed(b, a) ? 1 : 0;
+      }
+      if (std::min(out, in) > 1) continue;
+      error.notes.push_back(fmt::format("rank {} ({}) has {} such neighbour{}; a ring enters by one and leaves by another", rank(a).value,
+                                        topology_.node(topology_.node_of(rank(a))).name, std::min(out, in), std::min(out, in) == 1 ? "" : "s"));
+    }
+    if (error.notes.empty()) error.notes.push_back("every order of the ranks leaves a pair of neighbours that is not joined");
+    error.notes.push_back(gpu_links_only ? "`--set fabric=any` lets the ring use PCIe as well; tree needs no ring" : "tree needs no ring");
+    return error;
+  }
+
+  const Topology& topology_;
+  const Routes& routes_;
+  std::vector<Rank> members_;
+  Resources resources_;
+  int n_;
+};
+
+}  // namespace
+
+std::vector<std::int64_t> integer_weights(std::span<const double> amounts) {
+  const double total = std::accumulate(amounts.begin(), amounts.end(), 0.0);
+  std::vector<std::int64_t> weights;
+  const auto scaled = [&](double denominator) {
+    weights.clear();
+    bool exact = true;
+    for (const auto amount : amounts) {
+      const double wanted = amount / total * denominator;
+      weights.push_back(std::max<std::int64_t>(1, std::llround(wanted)));
+      exact = exact && std::abs(wanted - static_cast<double>(weights.back())) < 1e-6;
+    }
+    return exact;
+  };
+  for (int denominator = 1; denominator <= 720; ++denominator) {
+    if (scaled(denominator)) return weights;
+  }
+  scaled(1000);
+  return weights;
+}
+
+Result<std::vector<Ring>> find_rings(const Topology& topology, const Routes& routes, std::span<const Rank> members, const RingOptions& options) {
+  if (members.size() < 2) return std::vector<Ring>{};
+  return RingFinder{topology, routes, members}.find(options);
+}
+
+}  // namespace p2plab

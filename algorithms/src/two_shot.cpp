@@ -1,0 +1,104 @@
+// Two-shot: the payload is cut into one shard per member; first each shard is reduced at its owner, then the owner hands it to all receivers.
+// Two rounds (one, where a single step reads all inputs and writes all outputs). all_reduce: each rank sends and takes in 2(n-1)/n payloads, the
+// least possible on a switch (Patarasuk and Yuan, 2009), so optimal there once the payload outweighs the second round; below that one_shot wins.
+// reduce_scatter and all_gather are its halves; broadcast scatters to the n-1 others, who pass their shard on (van de Geijn's scatter-allgather),
+// reduce is its mirror: the root moves one payload, the others at most (2n-3)/(n-1). TensorRT-LLM's and vLLM's two-stage kernels are of this form.
+#include <array>
+
+#include "data_flow.h"
+
+namespace p2plab {
+
+namespace {
+
+// A piece of the payload and the rank through which it passes.
+struct Shard {
+  ChunkId chunk;
+  Rank owner;
+};
+
+class TwoShot final : public Planner {
+ public:
+  Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
+    auto parameters = complete_parameters("two_shot", known(), context.parameters);
+    if (!parameters) return std::move(parameters).error();
+    static const std::array<std::string, 3> modes{"push", "pull", "direct"};
+    auto mode = word_parameter(*parameters, "mode", modes);
+    if (!mode) return std::move(mode).error();
+    auto flow = DataFlow::create(topology, collective, *context.routes);
+    if (!flow) return std::move(flow).error();
+    const auto shards = cut(*flow, collective);
+    if (shards.empty())
+      return unsupported("two_shot", collective.kind, "its blocks have one giver and one taker, so there is nothing to share out", "use pairwise");
+    if (*mode == "push") push(*flow, shards, collective.members);
+    if (*mode == "pull") pull(*flow, shards, collective.members);
+    if (*mode == "direct") {
+      for (const auto& shard : shards) flow->transfer(shard.owner, collective.members, receivers(*flow, shard), shard.chunk);
+    }
+    return std::move(*flow).finish("two_shot", *std::move(parameters), "each member reduces its shard of the payload, then hands it to all receivers",
+                                   "use ring or tree, which only send between neighbours");
+  }
+
+  static std::vector<ParameterInfo> known() {
+    return {{"mode",
+             "push: data is written to the receiver; pull: it is read from the giver; direct: one step reads all inputs and writes all outputs",
+             "push"}};
+  }
+
+ private:
+  static std::vector<Shard> cut(DataFlow& flow, const Collective& collective) {
+    std::vector<Shard> shards;
+    const auto& members = collective.members;
+    switch (collective.kind) {
+      case CollectiveKind::all_reduce:
+        for (const auto rank : members) shards.push_back({flow.add_chunk({}), rank});
+        return shards;
+      case CollectiveKind::broadcast:
+      case CollectiveKind::reduce:
+        // The root need own no shard: what it owned it would have to send or take in for everyone.
+        for (const auto rank : members) {
+          if (rank != collective.root || members.size() == 1) shards.push_back({flow.add_chunk({}), rank});
+        }
+        return shards;
+      case CollectiveKind::reduce_scatter:
+      case CollectiveKind::all_gather:
+        for (std::size_t b = 0; b < members.size(); ++b) shards.push_back({flow.add_chunk({static_cast<std::int32_t>(b), 1, 0}), members[b]});
+        return shards;
+      default: return shards;
+    }
+  }
+
+  static const std::vector<Rank>& receivers(const DataFlow& flow, const Shard& shard) { return flow.block_of(shard.chunk).receivers; }
+
+  // In round k everyone serves the shard k places on, so that no owner is everyone's target at once.
+  static void push(DataFlow& flow, const std::vector<Shard>& shards, const std::vector<Rank>& members) {
+    for (std::size_t k = 0; k < shards.size(); ++k) {
+      for (std::size_t i = 0; i < members.size(); ++i) {
+        const auto& shard = shards[(i + k) % shards.size()];
+        if (shard.owner != members[i]) flow.push(members[i], shard.owner, shard.chunk);
+      }
+    }
+    for (const auto& shard : shards) flow.push(shard.owner, receivers(flow, shard), shard.chunk);
+  }
+
+  static void pull(DataFlow& flow, const std::vector<Shard>& shards, const std::vector<Rank>& members) {
+    for (const auto& shard : shards) flow.transfer(shard.owner, members, std::array{shard.owner}, shard.chunk);
+    for (std::size_t k = 0; k < shards.size(); ++k) {
+      for (std::size_t i = 0; i < members.size(); ++i) {
+        const auto& shard = shards[(i + k) % shards.size()];
+        if (shard.owner != members[i] && flow.owes(members[i], shard.chunk)) flow.pull(members[i], shard.owner, shard.chunk);
+      }
+    }
+  }
+};
+
+}  // namespace
+
+namespace planners {
+Entry<Planner> two_shot() {
+  return {"two_shot", "each member reduces a shard, then hands it out: two rounds, least bytes on a switch", TwoShot::known(),
+          [] { return std::make_unique<TwoShot>(); }};
+}
+}  // namespace planners
+
+}  // namespace p2plab

@@ -1,0 +1,110 @@
+// The ring planner finds the known packings of real machines, and its plans have the rounds and loads of theory.
+#include <gtest/gtest.h>
+
+#include <array>
+
+#include "../support/machines.h"
+#include "../support/plans.h"
+#include "p2plab/analysis.h"
+
+namespace p2plab {
+namespace {
+
+using testing::plan_on;
+
+// Directed rings of one lane each that a machine carries, from the bandwidth of its all_reduce: rings * 25 GB/s * n / (2(n-1)).
+double rings_of(const Topology& topology) {
+  const auto plan = plan_on(topology, "ring", CollectiveKind::all_reduce);
+  if (!plan) return 0;
+  const Routes routes(topology);
+  const double n = topology.ranks();
+  return bottleneck(topology, link_loads(topology, routes, plan->schedule)).algbw_gbps() / 25 * 2 * (n - 1) / n;
+}
+
+TEST(Ring, PacksTheKnownNumbersOfRingsOnTheFirstGpusOfADgx1P100) {
+  const std::array known{1, 2, 3, 0, 2, 3, 4};
+  for (int n = 2; n <= 8; ++n) EXPECT_NEAR(rings_of(testing::dgx1(n, false, false)), known[static_cast<std::size_t>(n - 2)], 1e-9) << n;
+}
+
+TEST(Ring, PacksTheKnownNumbersOfRingsOnTheFirstGpusOfADgx1V100) {
+  const std::array known{1, 2, 4, 0, 2, 4, 6};
+  for (int n = 2; n <= 8; ++n) EXPECT_NEAR(rings_of(testing::dgx1(n, true, true)), known[static_cast<std::size_t>(n - 2)], 1e-9) << n;
+}
+
+TEST(Ring, PacksAllLinksOfAFullMesh) {
+  for (int n = 2; n <= 5; ++n) EXPECT_NEAR(rings_of(testing::full_mesh(n)), n - 1, 1e-9) << n;
+}
+
+TEST(Ring, SaysThatFiveGpusOfADgx1HaveNoRingAndWhy) {
+  const auto plan = plan_on(testing::dgx1(5, true, true), "ring", CollectiveKind::all_reduce);
+  ASSERT_FALSE(plan);
+  EXPECT_EQ(describe(plan.error()),
+            "error: no ring of GPU links (NVLink) passes through all 5 ranks\n"
+            "note: rank 4 (gpu4) has 1 such neighbour; a ring enters by one and leaves by another\n"
+            "note: `--set fabric=any` lets the ring use PCIe as well; tree needs no ring\n");
+  EXPECT_TRUE(plan_on(testing::dgx1(5, true, true), "ring", CollectiveKind::all_reduce, {{"fabric", "any"}}));
+}
+
+TEST(Ring, TakesTwiceNMinusOneRoundsAndLoadsEachLinkWithTwiceNMinusOneOverN) {
+  for (const int n : {2, 3, 4, 5, 7, 8, 16}) {
+    const auto topology = testing::one_switch(n);
+    const auto plan = plan_on(topology, "ring", CollectiveKind::all_reduce);
+    ASSERT_TRUE(plan);
+    EXPECT_EQ(rounds(plan->schedule), 2 * (n - 1));
+    for (const auto load : link_loads(topology, Routes{topology}, plan->schedule).per_link) EXPECT_NEAR(load, 2.0 * (n - 1) / n, 1e-12);
+  }
+}
+
+TEST(Ring, HalvesTakeNMinusOneRoundsAndChainsCarryThePayloadOnce) {
+  const auto topology = testing::one_switch(6);
+  const Routes routes(topology);
+  for (const auto kind : {CollectiveKind::reduce_scatter, CollectiveKind::all_gather}) {
+    const auto plan = plan_on(topology, "ring", kind);
+    ASSERT_TRUE(plan);
+    EXPECT_EQ(rounds(plan->schedule), 5);
+    for (const auto load : link_loads(topology, routes, plan->schedule).per_link) EXPECT_NEAR(load, 5.0 / 6, 1e-12);
+  }
+  for (const auto kind : {CollectiveKind::broadcast, CollectiveKind::reduce}) {
+    const auto plan = plan_on(topology, "ring", kind);
+    ASSERT_TRUE(plan);
+    EXPECT_EQ(rounds(plan->schedule), 5);
+    EXPECT_NEAR(bottleneck(topology, link_loads(topology, routes, plan->schedule)).algbw_gbps(), 100, 1e-9);
+  }
+}
+
+TEST(Ring, CrossesEachNicOncePerRingAndUsesAllRails) {
+  for (const int size : {4, 8}) {
+    const auto topology = testing::boxes(2, size);
+    const auto plan = plan_on(topology, "ring", CollectiveKind::all_reduce);
+    ASSERT_TRUE(plan);
+    // All NICs at 50 GB/s each carry one of `size` rings.
+    const double n = 2 * size;
+    EXPECT_NEAR(bottleneck(topology, link_loads(topology, Routes{topology}, plan->schedule)).algbw_gbps(), size * 50 * n / (2 * (n - 1)), 1e-6)
+        << size;
+  }
+}
+
+TEST(Ring, StaysInsideIslandsAsLongAsItCanAndIsOneRingOnPcie) {
+  const auto topology = testing::islands_over_pcie(4, 2);
+  const auto plan = plan_on(topology, "ring", CollectiveKind::all_reduce);
+  ASSERT_TRUE(plan);
+  // One crossing into each pair and one out of it: 2 * 7/8 payloads over the port.
+  const auto loads = link_loads(topology, Routes{topology}, plan->schedule);
+  for (std::size_t l = 0; l < loads.per_link.size(); ++l) EXPECT_TRUE(loads.per_link[l] == 0 || std::abs(loads.per_link[l] - 1.75) < 1e-12);
+  EXPECT_EQ(plan->schedule.chunks().size(), 8U);
+}
+
+TEST(Ring, FindsRingsOnMeshesOfMoreThanTenGpus) {
+  // A 4 x 4 torus has two edge-disjoint Hamiltonian cycles, each usable both ways: 4 directed rings.
+  std::vector<std::tuple<int, int, int>> edges;
+  for (int x = 0; x < 4; ++x) {
+    for (int y = 0; y < 4; ++y) {
+      edges.emplace_back(4 * x + y, 4 * x + (y + 1) % 4, 1);
+      edges.emplace_back(4 * x + y, 4 * ((x + 1) % 4) + y, 1);
+    }
+  }
+  EXPECT_GE(rings_of(testing::meshed(16, edges)), 2);
+}
+
+}  // namespace
+}  // namespace p2plab
