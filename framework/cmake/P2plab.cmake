@@ -50,6 +50,37 @@ Registry<@interface@> builtin_@word@s() {
   target_sources(p2plab_${library} PRIVATE ${file})
 endfunction()
 
+# p2plab_presets(framework FOLDER src/presets FAMILIES dgx1 nvswitch)
+# The same for machines: adds FOLDER/dgx1.cpp and generates builtin_presets(), which lists what presets::dgx1() returns, then the next family's.
+function(p2plab_presets library)
+  cmake_parse_arguments(ARG "" "FOLDER" "FAMILIES" ${ARGN})
+  set(declarations "")
+  set(calls "")
+  foreach(family IN LISTS ARG_FAMILIES)
+    target_sources(p2plab_${library} PRIVATE ${ARG_FOLDER}/${family}.cpp)
+    string(APPEND declarations "std::vector<Preset> ${family}();\n")
+    string(APPEND calls "  for (auto& preset : presets::${family}()) all.push_back(std::move(preset));\n")
+  endforeach()
+  set(file ${CMAKE_CURRENT_BINARY_DIR}/builtin_presets.cpp)
+  file(CONFIGURE OUTPUT ${file} @ONLY CONTENT [[
+// Generated from the list in CMakeLists.txt: one word there is one family of machines here.
+#include "p2plab/presets.h"
+
+namespace p2plab {
+
+namespace presets {
+@declarations@}  // namespace presets
+
+std::vector<Preset> builtin_presets() {
+  std::vector<Preset> all;
+@calls@  return all;
+}
+
+}  // namespace p2plab
+]])
+  target_sources(p2plab_${library} PRIVATE ${file})
+endfunction()
+
 # Installs the libraries, their headers, the program, and what find_package(p2plab) needs.
 function(p2plab_install)
   include(CMakePackageConfigHelpers)

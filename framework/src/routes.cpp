@@ -49,9 +49,10 @@ class PathFinder {
     source_ = source;
     trees_.clear();
     widths_.assign(topology_.nodes().size(), 0);
-    std::vector<std::int64_t> weights;   // minus the bandwidth, so that the least of the greatest is the widest
+    std::vector<std::int64_t> weights;  // minus the bandwidth, so that the least of the greatest is the widest
     for (const auto& link : topology_.links()) weights.push_back(-link.bandwidth.bytes_per_second());
-    run(0, weights, widths_, std::numeric_limits<std::int64_t>::min(), std::int64_t{0},
+    run(
+        0, weights, widths_, std::numeric_limits<std::int64_t>::min(), std::int64_t{0},
         [](std::int64_t path, std::int64_t link) { return std::max(path, link); }, boost::default_dijkstra_visitor{});
   }
 
@@ -76,19 +77,23 @@ class PathFinder {
     std::vector<Delay> delays(topology_.nodes().size());
     TreeRecorder recorder;
     recorder.tree = &tree;
-    run(width, weights, delays, Delay{0, 0}, Delay{std::numeric_limits<std::int64_t>::max(), 0},
-        [](const Delay& a, const Delay& b) { return Delay{a.first + b.first, a.second + b.second}; }, recorder);
+    run(
+        width, weights, delays, Delay{0, 0}, Delay{std::numeric_limits<std::int64_t>::max(), 0},
+        [](const Delay& a, const Delay& b) {
+          return Delay{a.first + b.first, a.second + b.second};
+        },
+        recorder);
     return tree;
   }
 
   template <class Cost, class Combine, class Visitor>
-  void run(std::int64_t width, const std::vector<Cost>& weights, std::vector<Cost>& costs, Cost zero, Cost infinity, Combine combine, Visitor visitor) {
+  void run(std::int64_t width, const std::vector<Cost>& weights, std::vector<Cost>& costs, Cost zero, Cost infinity, Combine combine,
+           Visitor visitor) {
     const boost::filtered_graph usable(graph_, Usable{&topology_, &graph_, source_, width});
     boost::dijkstra_shortest_paths(
         usable, source_.index(),
-        boost::weight_map(boost::make_function_property_map<TopologyGraph::edge_descriptor>([&](const TopologyGraph::edge_descriptor& edge) -> const Cost& {
-          return weights[graph_[edge].index()];
-        }))
+        boost::weight_map(boost::make_function_property_map<TopologyGraph::edge_descriptor>(
+                              [&](const TopologyGraph::edge_descriptor& edge) -> const Cost& { return weights[graph_[edge].index()]; }))
             .distance_map(boost::make_iterator_property_map(costs.begin(), boost::get(boost::vertex_index, graph_)))
             .distance_compare(std::less<Cost>{})
             .distance_combine(combine)
@@ -104,12 +109,20 @@ class PathFinder {
   std::map<std::int64_t, std::vector<LinkId>> trees_;
 };
 
-std::optional<NodeId> widest_host(const Topology& topology, const PathFinder& finder) {
+// Of two hosts as wide, the nearer: memory on the GPU's own socket, though the link between the sockets may be no bottleneck.
+std::optional<NodeId> widest_host(const Topology& topology, PathFinder& finder) {
   std::optional<NodeId> best;
+  Delay best_delay;
   for (std::size_t i = 0; i < topology.nodes().size(); ++i) {
     const NodeId node{static_cast<std::int64_t>(i)};
     if (topology.node(node).kind != NodeKind::host || finder.width_to(node) == 0) continue;
-    if (!best || finder.width_to(node) > finder.width_to(*best)) best = node;
+    Delay delay{0, 0};
+    for (const auto link : finder.path_to(node)) delay = {delay.first + to_sim_time(topology.link(link).latency).count(), delay.second + 1};
+    const bool better =
+        !best || finder.width_to(node) > finder.width_to(*best) || (finder.width_to(node) == finder.width_to(*best) && delay < best_delay);
+    if (!better) continue;
+    best = node;
+    best_delay = delay;
   }
   return best;
 }

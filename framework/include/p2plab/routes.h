@@ -25,7 +25,8 @@ class Routes {
 
   /// Can data go from one GPU's memory to another's without passing through a third GPU? True for from == to.
   bool connected(Rank from, Rank to) const { return from == to || !between(from, to).empty(); }
-  /// The host node that holds a rank's pinned memory: the one with the widest path from it; none if no host is reachable.
+  /// The host node that holds a rank's pinned memory: the one with the widest path from it, of several the nearest;
+  /// none if no host is reachable.
   std::optional<NodeId> host_of(Rank rank) const { return hosts_[rank.index()]; }
   /// The least bandwidth along a path; zero for an empty one.
   Bandwidth bottleneck(std::span<const LinkId> path) const;

@@ -1,0 +1,42 @@
+// Machines by name: generators of topologies with parameters.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "p2plab/registry.h"
+#include "p2plab/topology.h"
+
+namespace p2plab {
+
+/// A machine, or a family of machines, that can be named.
+struct Preset {
+  std::string name;
+  std::string summary;  // one line for `p2plab list`
+  std::vector<ParameterInfo> parameters;
+  /// Makes the machine from a complete set of parameters (every name of `parameters` has a value).
+  std::function<Result<Topology>(const Parameters&)> make;
+};
+
+/// All built-in presets, in the order of `p2plab list presets`.
+std::vector<Preset> builtin_presets();
+
+/// The machine called `name`; parameters not given take their default. Errors: an unknown name of a preset, a parameter or a value (with the
+/// nearest known one), a value out of range; all bad values are reported at once.
+Result<Topology> make_preset(const std::string& name, const Parameters& parameters);
+
+/// A preset written in one line: a name, a colon and parameters, as in `hgx-h200:gpus=4,nodes=2`. A list is written as it is: `gpus=0,3,5`.
+struct PresetSpec {
+  std::string name;
+  Parameters parameters;
+};
+
+/// Takes a preset's one-line form apart; errors: an empty name, a parameter without a value or given twice.
+Result<PresetSpec> parse_preset_spec(const std::string& text);
+
+/// What a command line calls a topology: the path of a description, or a preset's one-line form. A name that is both is the file. Errors: those of
+/// the file or of the preset; a note says which of the two was tried.
+Result<Topology> resolve_topology(const std::string& text);
+
+}  // namespace p2plab

@@ -1,0 +1,224 @@
+#include "p2plab/islands.h"
+
+#include <algorithm>
+#include <limits>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "p2plab/cuts.h"
+#include "p2plab/quantity.h"
+
+namespace p2plab {
+
+namespace {
+
+using Partition = std::vector<std::vector<Rank>>;
+
+// What a route is like: its width, and its distance as (class, nodes that forward).
+struct Pair {
+  std::int64_t width = 0;
+  std::pair<RouteClass, std::size_t> distance{RouteClass::none, 0};
+};
+
+class Finder {
+ public:
+  Finder(const Topology& topology, const Routes& routes, double ratio)
+      : topology_(topology), ratio_(ratio), ranks_(static_cast<std::size_t>(topology.ranks())), pairs_(ranks_ * ranks_), degrees_(degrees(topology)) {
+    for (std::size_t a = 0; a < ranks_; ++a) {
+      for (std::size_t b = 0; b < ranks_; ++b) {
+        const Rank from{static_cast<std::int64_t>(a)};
+        const Rank to{static_cast<std::int64_t>(b)};
+        const auto path = a == b ? std::span<const LinkId>{} : routes.between(from, to);
+        if (path.empty()) continue;
+        pairs_[a * ranks_ + b] = {routes.bottleneck(path).bytes_per_second(), {route_class(topology, routes, from, to), path.size() - 1}};
+      }
+    }
+  }
+
+  std::vector<IslandLevel> levels() {
+    add_by_width();
+    add_by_distance();
+    std::ranges::sort(levels_, {}, [](const IslandLevel& level) { return -static_cast<std::int64_t>(level.islands.size()); });
+    return std::move(levels_);
+  }
+
+ private:
+  // A connection of two ranks is as good as its worse direction.
+  std::int64_t width(std::size_t a, std::size_t b) const { return std::min(pairs_[a * ranks_ + b].width, pairs_[b * ranks_ + a].width); }
+  std::pair<RouteClass, std::size_t> distance(std::size_t a, std::size_t b) const {
+    return std::max(pairs_[a * ranks_ + b].distance, pairs_[b * ranks_ + a].distance);
+  }
+
+  template <class Joined>
+  Partition components(const Joined& joined) const {
+    std::vector<std::size_t> part(ranks_, ranks_);
+    Partition parts;
+    for (std::size_t seed = 0; seed < ranks_; ++seed) {
+      if (part[seed] != ranks_) continue;
+      std::vector<std::size_t> reached{seed};
+      part[seed] = parts.size();
+      for (std::size_t next = 0; next < reached.size(); ++next) {
+        for (std::size_t other = 0; other < ranks_; ++other) {
+          if (part[other] != ranks_ || !joined(reached[next], other)) continue;
+          part[other] = parts.size();
+          reached.push_back(other);
+        }
+      }
+      std::ranges::sort(reached);
+      parts.emplace_back();
+      for (const auto rank : reached) parts.back().emplace_back(static_cast<std::int64_t>(rank));
+    }
+    return parts;
+  }
+
+  bool trivial(const Partition& parts) const { return parts.size() < 2 || parts.size() == ranks_; }
+
+  // The widest route between two parts.
+  std::int64_t widest_across(const Partition& parts) const {
+    std::vector<std::size_t> part(ranks_);
+    for (std::size_t p = 0; p < parts.size(); ++p) {
+      for (const auto rank : parts[p]) part[rank.index()] = p;
+    }
+    std::int64_t widest = 0;
+    for (std::size_t a = 0; a < ranks_; ++a) {
+      for (std::size_t b = a + 1; b < ranks_; ++b) {
+        if (part[a] != part[b]) widest = std::max(widest, std::max(pairs_[a * ranks_ + b].width, pairs_[b * ranks_ + a].width));
+      }
+    }
+    return widest;
+  }
+
+  void add_by_width() {
+    std::set<std::int64_t, std::greater<>> widths;
+    for (std::size_t a = 0; a < ranks_; ++a) {
+      for (std::size_t b = a + 1; b < ranks_; ++b) widths.insert(width(a, b));
+    }
+    widths.erase(0);
+    for (const auto least : widths) {
+      auto parts = components([&](std::size_t a, std::size_t b) { return width(a, b) >= least; });
+      if (trivial(parts)) continue;
+      const auto across = widest_across(parts);
+      if (static_cast<double>(least) < ratio_ * static_cast<double>(across)) continue;
+      const auto inside = Bandwidth::bytes_per_second(least);
+      const auto outside = Bandwidth::bytes_per_second(across);
+      const auto way_out = across == 0 ? std::string{"no route between them"} : fmt::format("at most {} between them", to_string(outside));
+      keep({std::move(parts), inside, outside, fmt::format("routes of {} and more inside, {}", to_string(inside), way_out)});
+    }
+  }
+
+  void add_by_distance() {
+    std::set<std::pair<RouteClass, std::size_t>> distances;
+    for (std::size_t a = 0; a < ranks_; ++a) {
+      for (std::size_t b = a + 1; b < ranks_; ++b) distances.insert(distance(a, b));
+    }
+    for (const auto& most : distances) {
+      if (most.first == RouteClass::none) continue;
+      auto parts = components([&](std::size_t a, std::size_t b) { return distance(a, b) <= most; });
+      if (trivial(parts)) continue;
+      const auto narrowest = narrowest_way_out(parts);
+      if (narrowest < ratio_) continue;
+      const auto inside = Bandwidth::bytes_per_second(least_inside(parts, most));
+      const auto across = Bandwidth::bytes_per_second(widest_across(parts));
+      keep({std::move(parts), inside, across,
+            fmt::format("{}; a GPU's share of the way out is {:.3g} times narrower than its own links", words(most), narrowest)});
+    }
+  }
+
+  // Over all parts, the least of: what a rank of it can send, over its share of the way out of the part.
+  double narrowest_way_out(const Partition& parts) const {
+    double least = std::numeric_limits<double>::infinity();
+    for (const auto& part : parts) {
+      if (part.size() == 1) continue;
+      std::vector<Rank> rest;
+      auto own = std::numeric_limits<std::int64_t>::max();
+      for (std::size_t r = 0; r < ranks_; ++r) {
+        const Rank rank{static_cast<std::int64_t>(r)};
+        if (std::ranges::find(part, rank) == part.end()) rest.push_back(rank);
+      }
+      for (const auto rank : part) own = std::min(own, degrees_[rank.index()].out.bytes_per_second());
+      const auto out = capacity_between(topology_, part, rest).bytes_per_second();
+      least = std::min(least, static_cast<double>(own) * static_cast<double>(part.size()) / static_cast<double>(std::max<std::int64_t>(out, 1)));
+    }
+    return least;
+  }
+
+  std::int64_t least_inside(const Partition& parts, const std::pair<RouteClass, std::size_t>& most) const {
+    auto least = std::numeric_limits<std::int64_t>::max();
+    for (const auto& part : parts) {
+      for (const auto a : part) {
+        for (const auto b : part) {
+          if (a != b && distance(a.index(), b.index()) <= most) least = std::min(least, width(a.index(), b.index()));
+        }
+      }
+    }
+    return least;
+  }
+
+  static std::string words(const std::pair<RouteClass, std::size_t>& distance) {
+    switch (distance.first) {
+      case RouteClass::fabric: return fmt::format("joined by at most {} switches", distance.second);
+      case RouteClass::pcie_switch: return "on one PCIe switch";
+      case RouteClass::host: return "on one socket";
+      case RouteClass::between_hosts: return "in one box";
+      default: return fmt::format("within {} network hops", distance.second);
+    }
+  }
+
+  static bool refines(const Partition& fine, const Partition& coarse) {
+    return std::ranges::all_of(
+        fine, [&](const auto& part) { return std::ranges::any_of(coarse, [&](const auto& whole) { return std::ranges::includes(whole, part); }); });
+  }
+
+  void keep(IslandLevel level) {
+    for (const auto& other : levels_) {
+      if (other.islands == level.islands) return;
+      if (!refines(other.islands, level.islands) && !refines(level.islands, other.islands)) return;
+    }
+    levels_.push_back(std::move(level));
+  }
+
+  const Topology& topology_;
+  double ratio_;
+  std::size_t ranks_;
+  std::vector<Pair> pairs_;
+  std::vector<Degree> degrees_;
+  std::vector<IslandLevel> levels_;
+};
+
+RouteClass class_of(NodeKind kind) {
+  switch (kind) {
+    case NodeKind::pcie_switch: return RouteClass::pcie_switch;
+    case NodeKind::host: return RouteClass::host;
+    case NodeKind::nic:
+    case NodeKind::network_switch: return RouteClass::network;
+    default: return RouteClass::fabric;
+  }
+}
+
+RouteClass class_of(LinkKind kind) {
+  switch (kind) {
+    case LinkKind::upi: return RouteClass::between_hosts;
+    case LinkKind::network: return RouteClass::network;
+    default: return RouteClass::fabric;
+  }
+}
+
+}  // namespace
+
+RouteClass route_class(const Topology& topology, const Routes& routes, Rank from, Rank to) {
+  const auto path = routes.between(from, to);
+  if (path.empty()) return RouteClass::none;
+  auto furthest = RouteClass::fabric;
+  for (const auto id : path) {
+    const auto& link = topology.link(id);
+    furthest = std::max({furthest, class_of(link.kind), class_of(topology.node(link.to).kind)});
+  }
+  return furthest;
+}
+
+std::vector<IslandLevel> find_islands(const Topology& topology, const Routes& routes, double ratio) {
+  return Finder(topology, routes, ratio).levels();
+}
+
+}  // namespace p2plab

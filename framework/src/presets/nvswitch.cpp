@@ -1,0 +1,168 @@
+// Boxes whose GPUs all hang on NVSwitch, one or several of them behind a network. All NVSwitch chips of a box are one node: each GPU spreads its
+// links over all of them, so only the port of a GPU can be a bottleneck. NVLink per GPU and direction, nominal: V100 6 x 25 = 150, A100 12 x 25 =
+// 300, H100 and H200 18 x 25 = 450, B200 18 x 50 = 900 GB/s (NVIDIA's product pages; nvidia-smi shows NV6, NV12, NV18, NV18). NICs, one a GPU: A100
+// 25 GB/s (HDR), later boxes 50 GB/s (400 Gb/s); DGX-2 has 8 x 12.5 GB/s, one for two GPUs. ForestColl's A100 model (even and odd NICs on two
+// switches) is network=rail,rails=2. Latency of a link: Hopper 620 ns (measured, see values.h); DGX-2 350 ns (microsoft/TE-CCL); others 500 ns, for
+// want of a published figure. PCIe: one switch for two GPUs and their NICs, two sockets; effective 12 / 24 / 48 GB/s for gen 3 / 4 / 5, socket link
+// by generation (nccl, topo.h).
+#include <fmt/format.h>
+
+#include "p2plab/presets.h"
+#include "presets/values.h"
+
+namespace p2plab::presets {
+
+namespace {
+
+struct Model {
+  std::string_view word;
+  int gpus;
+  double nvlink;   // GB/s per GPU and direction
+  double latency;  // s per link
+  int nics;
+  double nic;   // GB/s
+  double pcie;  // GB/s
+  double upi;   // GB/s
+};
+
+constexpr Model v100{"v100", 16, 150, 350e-9, 8, 12.5, 12, 10};
+constexpr Model a100{"a100", 8, 300, 500e-9, 8, 25, 24, 16};
+constexpr Model h100{"h100", 8, 450, hopper_latency.count(), 8, 50, 48, 22};
+constexpr Model h200{"h200", 8, 450, hopper_latency.count(), 8, 50, 48, 22};
+constexpr Model b200{"b200", 8, 900, 500e-9, 8, 50, 48, 22};
+constexpr Model gb200{"gb200", 72, 900, 500e-9, 72, 50, 48, 22};
+
+constexpr int most_gpus = 4096;
+
+struct Request {
+  Model model{};
+  std::vector<int> gpus;
+  int nodes = 1;
+  int nics = 1;
+  bool rail = false;
+  int rails = 1;
+  Bandwidth nic;
+  Bandwidth nvlink;
+  Seconds latency{0};
+  bool pcie = false;
+};
+
+// Adds the boxes one after another, then what joins them.
+class Cluster {
+ public:
+  Cluster(const std::string& name, Request request) : request_(std::move(request)), builder_(name) {}
+
+  Result<Topology> build() && {
+    if (request_.nodes > 1) {
+      const int switches = request_.rail ? request_.rails : 1;
+      for (int i = 0; i < switches; ++i) network_.push_back(builder_.add_node({fmt::format("net{}", i), NodeKind::network_switch}));
+    }
+    for (int box = 0; box < request_.nodes; ++box) add_box(box);
+    return std::move(builder_).build();
+  }
+
+ private:
+  void add_box(int box) {
+    std::vector<NodeId> gpus;
+    const auto first = static_cast<std::size_t>(box) * request_.gpus.size();
+    const bool numbered = request_.nodes > 1;  // in one box a GPU keeps the number that the machine gives it
+    for (std::size_t i = 0; i < request_.gpus.size(); ++i) {
+      const auto number = numbered ? first + i : static_cast<std::size_t>(request_.gpus[i]);
+      gpus.push_back(builder_.add_node({fmt::format("gpu{}", number), NodeKind::gpu}));
+    }
+    const auto nvswitch = builder_.add_node({fmt::format("nvswitch{}", box), NodeKind::nvswitch});
+    for (const auto gpu : gpus) builder_.add_duplex(gpu, nvswitch, LinkKind::nvlink, request_.nvlink, request_.latency);
+    const auto ports = request_.pcie ? add_pcie(box, gpus) : std::vector<NodeId>{};
+    if (request_.nodes > 1) add_nics(box, gpus, ports);
+  }
+
+  // The PCIe switch of each GPU.
+  std::vector<NodeId> add_pcie(int box, const std::vector<NodeId>& gpus) {
+    std::vector<NodeId> sockets;
+    for (int s = 0; s < 2; ++s) sockets.push_back(builder_.add_node({fmt::format("socket{}", 2 * box + s), NodeKind::host}));
+    const auto width = GBps(request_.model.pcie);
+    std::vector<NodeId> ports(gpus.size());
+    std::vector<std::optional<NodeId>> switches(static_cast<std::size_t>(request_.model.gpus + 1) / 2);
+    for (std::size_t i = 0; i < gpus.size(); ++i) {
+      const auto place = static_cast<std::size_t>(request_.gpus[i]) / 2;
+      if (!switches[place]) {
+        switches[place] = builder_.add_node({fmt::format("pcie{}", switches.size() * static_cast<std::size_t>(box) + place), NodeKind::pcie_switch});
+        builder_.add_duplex(*switches[place], sockets[2 * place / switches.size()], LinkKind::pcie, width, pcie_latency);
+      }
+      ports[i] = *switches[place];
+      builder_.add_duplex(gpus[i], ports[i], LinkKind::pcie, width, pcie_latency);
+    }
+    builder_.add_duplex(sockets[0], sockets[1], LinkKind::upi, GBps(request_.model.upi), default_latency(LinkKind::upi));
+    return ports;
+  }
+
+  // GPU i uses NIC i * nics / gpus, over its PCIe switch if the machine has those, else directly at the NIC's own speed.
+  void add_nics(int box, const std::vector<NodeId>& gpus, const std::vector<NodeId>& ports) {
+    std::vector<NodeId> nics;
+    for (int i = 0; i < request_.nics; ++i) {
+      nics.push_back(builder_.add_node({fmt::format("nic{}", box * request_.nics + i), NodeKind::nic}));
+      builder_.add_duplex(nics.back(), network_[static_cast<std::size_t>(i) % network_.size()], LinkKind::network, request_.nic, network_latency);
+    }
+    std::vector<bool> joined(nics.size());
+    for (std::size_t i = 0; i < gpus.size(); ++i) {
+      const auto nic = i * nics.size() / gpus.size();
+      if (request_.pcie && joined[nic]) continue;
+      joined[nic] = true;
+      builder_.add_duplex(request_.pcie ? ports[i] : gpus[i], nics[nic], LinkKind::pcie, request_.nic, pcie_latency);
+    }
+  }
+
+  Request request_;
+  Topology::Builder builder_;
+  std::vector<NodeId> network_;
+};
+
+Result<Topology> make(const std::string& name, const Model& model, const Parameters& parameters) {
+  Values values(parameters);
+  Request request;
+  request.model = model;
+  request.gpus = values.selection("gpus", model.gpus);
+  const int gpus = static_cast<int>(request.gpus.size());
+  request.nodes = values.integer("nodes", 1, 512);
+  request.nvlink = values.bandwidth("bandwidth");
+  request.latency = values.latency("latency");
+  request.pcie = parameters.contains("pcie") && values.on("pcie");  // a rack of NVL72 has no such tree
+  const auto whole_box = std::max(1, gpus * model.nics / model.gpus);
+  request.nics = parameters.at("nics") == "auto" ? whole_box : values.integer("nics", 1, gpus);
+  request.nic = values.bandwidth("nic");
+  request.rail = values.word("network", {"flat", "rail"}) == "rail";
+  request.rails = parameters.at("rails") == "auto" ? request.nics : values.integer("rails", 1, request.nics);
+  if (request.nodes * gpus > most_gpus) values.fail("nodes", fmt::format("{} boxes of {} GPUs are more than {}", request.nodes, gpus, most_gpus));
+  if (auto ok = values.status(); !ok) return std::move(ok).error();
+  return Cluster(name, std::move(request)).build();
+}
+
+Preset preset(const std::string& name, const std::string& summary, const Model& model) {
+  std::vector<ParameterInfo> known{{"gpus", "in each box: how many, or which", fmt::format("{}", model.gpus)},
+                                   {"nodes", "how many boxes; more than one are joined by a network", "1"},
+                                   {"bandwidth", "NVLink of one GPU, in each direction", fmt::format("{} GB/s", model.nvlink)},
+                                   {"latency", "of one link between GPU and NVSwitch", fmt::format("{:.0f} ns", model.latency * 1e9)},
+                                   {"network", "flat: one switch joins all NICs; rail: one switch for the NICs of each rail", "flat"},
+                                   {"rails", "how many rails; NIC i is on rail i modulo this; auto: one a NIC", "auto"},
+                                   {"nics", "in each box; auto: as the full machine has for these GPUs", "auto"},
+                                   {"nic", "bandwidth of one NIC, in each direction", fmt::format("{} GB/s", model.nic)}};
+  if (model.gpus <= 16) known.push_back({"pcie", "on: with PCIe switches and sockets; off: without", "off"});
+  return {name, summary, std::move(known), [=](const Parameters& parameters) { return make(name, model, parameters); }};
+}
+
+}  // namespace
+
+std::vector<Preset> nvswitch() {
+  return {preset("dgx-2", "16 V100 on NVSwitch, 150 GB/s a GPU", v100),
+          preset("dgx-a100", "8 A100 on NVSwitch, 300 GB/s a GPU", a100),
+          preset("dgx-h100", "8 H100 on NVSwitch, 450 GB/s a GPU", h100),
+          preset("dgx-h200", "8 H200 on NVSwitch, 450 GB/s a GPU", h200),
+          preset("dgx-b200", "8 B200 on NVSwitch, 900 GB/s a GPU", b200),
+          preset("hgx-a100", "up to 8 A100 on NVSwitch, in one box or several", a100),
+          preset("hgx-h100", "up to 8 H100 on NVSwitch, in one box or several", h100),
+          preset("hgx-h200", "up to 8 H200 on NVSwitch, in one box or several", h200),
+          preset("hgx-b200", "up to 8 B200 on NVSwitch, in one box or several", b200),
+          preset("nvl72", "up to 72 B200 of a GB200 NVL72 rack on NVSwitch, 900 GB/s a GPU", gb200)};
+}
+
+}  // namespace p2plab::presets

@@ -1,0 +1,63 @@
+// Reads a preset's parameters: every value is checked, all mistakes are kept and reported together.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "p2plab/registry.h"
+#include "p2plab/topology.h"
+
+namespace p2plab::presets {
+
+/// The values of one call. Each reader returns a harmless value after a mistake; ask `status` before using any of them.
+class Values {
+ public:
+  explicit Values(const Parameters& parameters) : parameters_(parameters) {}
+
+  /// A whole number from `least` to `most`.
+  int integer(const std::string& name, int least, int most);
+  /// A data rate above zero with its unit; a bare number means GB/s.
+  Bandwidth bandwidth(const std::string& name);
+  /// The same, where the word "auto" stands for `automatic`.
+  Bandwidth bandwidth_or(const std::string& name, Bandwidth automatic);
+  /// A time from 0 to 1 s with its unit.
+  Seconds latency(const std::string& name);
+  /// One of `choices`.
+  std::string word(const std::string& name, const std::vector<std::string>& choices);
+  /// "on" or "off".
+  bool on(const std::string& name) { return word(name, {"on", "off"}) == "on"; }
+  /// One to three extents, as in "4x4x2", each at least `least`; their product at most `most`.
+  std::vector<int> extents(const std::string& name, int least, int most);
+  /// Which of `count` GPUs are there: "5" is the first five, "0,3,5" or "0-3,6" is a list; "all" is all of them. Sorted, none twice.
+  std::vector<int> selection(const std::string& name, int count);
+
+  /// Reports a mistake of a kind that no reader finds.
+  void fail(const std::string& name, const std::string& problem);
+  /// All mistakes so far.
+  Status status() const;
+
+ private:
+  std::optional<std::vector<int>> read_list(const std::string& text, int count) const;
+  const Parameters& parameters_;
+  std::optional<Error> error_;
+};
+
+/// Latencies that several presets share. A link of a path from GPU to GPU counts once, so a way through one switch takes two of them.
+/// PCIe: 0.72 us through one switch and 1.42 us through two and the root on a box of 8 RTX PRO 6000 (voipmonitor/rtx6kpro,
+/// wrx90-cpayne-2switch-flat.md).
+inline constexpr Seconds pcie_latency{360e-9};
+/// NVSwitch of Hopper: 1.24 us from a store on one H200 to its sight on another, measured, over two links.
+inline constexpr Seconds hopper_latency{620e-9};
+/// NVLink between two GPUs: 0.7 us (microsoft/TE-CCL, NDv2; the same figure in TACCL's table).
+inline constexpr Seconds direct_nvlink_latency{700e-9};
+/// Half of InfiniBand's 2.6 us, for the way from NIC to switch or from switch to NIC (microsoft/taccl, topo-ndv2-1MB.json).
+inline constexpr Seconds network_latency{1300e-9};
+
+/// The parameters `bandwidth` and `latency` of a generic machine whose links are all alike.
+std::vector<ParameterInfo> uniform_parameters(const std::string& bandwidth);
+
+/// Adds `count` GPUs called gpu0, gpu1, ...
+std::vector<NodeId> add_gpus(Topology::Builder& builder, int count);
+
+}  // namespace p2plab::presets

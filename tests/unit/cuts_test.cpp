@@ -1,0 +1,156 @@
+#include "p2plab/cuts.h"
+
+#include <array>
+#include <fstream>
+#include <numeric>
+#include <regex>
+#include <sstream>
+
+#include <gtest/gtest.h>
+
+#include "../support/reference.h"
+
+namespace p2plab {
+namespace {
+
+using testing::machine;
+
+// GPUs inside over GB/s out, in lowest terms: the inverse rate of an all-gather in the units of the literature.
+std::string inverse_rate(const Topology& topology) {
+  const auto cut = bottleneck_cut(topology);
+  constexpr std::int64_t giga = 1'000'000'000;
+  const auto inside = static_cast<std::int64_t>(cut->inside.size()) * giga;
+  const auto capacity = cut->capacity.bytes_per_second();
+  const auto common = std::gcd(inside, capacity);
+  return capacity == common ? std::to_string(inside / common) : std::to_string(inside / common) + "/" + std::to_string(capacity / common);
+}
+
+TEST(Cuts, TheBottleneckOfAnNvswitchBoxIsThePortOfOneGpu) {
+  const auto box = machine("hgx-h200");
+  const auto cut = bottleneck_cut(box);
+  ASSERT_TRUE(cut);
+  EXPECT_EQ(cut->inside.size(), 7U);
+  EXPECT_EQ(cut->outside.size(), 1U);
+  EXPECT_EQ(cut->capacity, GBps(450));
+  EXPECT_EQ(cut->links.size(), 1U);
+}
+
+TEST(Cuts, KnownMachinesHaveTheirInverseRates) {
+  EXPECT_EQ(inverse_rate(machine("dgx-v100")), "7/150");
+  EXPECT_EQ(inverse_rate(machine("dgx-p100")), "7/80");
+  EXPECT_EQ(inverse_rate(machine("dgx-v100:gpus=5")), "2/25");
+  EXPECT_EQ(inverse_rate(machine("mi250x")), "7/150");
+  EXPECT_EQ(inverse_rate(machine("pcie-box:gen=3,upi=18")), "7/12");
+  EXPECT_EQ(inverse_rate(machine("ring:bandwidth=1,directions=one")), "7");
+}
+
+TEST(Cuts, EveryReferenceGraphHasItsPublishedInverseRate) {
+  const auto folder = testing::reference_folder();
+  if (!folder) GTEST_SKIP() << "no reference graphs beside the project; set P2PLAB_REFERENCE to their folder";
+  std::ostringstream index;
+  index << std::ifstream(*folder / "optima" / "index.json").rdbuf();
+  const auto text = index.str();
+  const std::regex row(R"xx("name": "(\w+)",\s*"gpus": \d+,\s*"all_gather_inverse_rate": "([0-9/]+)")xx");
+  int seen = 0;
+  for (std::sregex_iterator match(text.begin(), text.end(), row), end; match != end; ++match, ++seen) {
+    const auto graph = testing::reference_graph(*folder, (*match)[1]);
+    ASSERT_TRUE(graph) << (*match)[1];
+    EXPECT_EQ(inverse_rate(*graph), (*match)[2]) << (*match)[1];
+  }
+  EXPECT_GE(seen, 20);
+}
+
+TEST(Cuts, TheLinksOfACutAddUpToItsCapacity) {
+  for (const std::string text : {"dgx-v100", "mesh", "hgx-a100:nodes=2", "fat-tree:uplink=10", "dragonfly", "pcie-box"}) {
+    const auto box = machine(text);
+    const auto cut = bottleneck_cut(box);
+    Bandwidth sum;
+    for (const auto link : cut->links) sum += box.link(link).bandwidth;
+    EXPECT_EQ(sum, cut->capacity) << text;
+    EXPECT_EQ(static_cast<int>(cut->inside.size() + cut->outside.size()), box.ranks()) << text;
+  }
+}
+
+TEST(Cuts, TwoBoxesAreCutBetweenThem) {
+  // Out of a box of 8: 8 NICs of 25; 8/200 GPUs per GB/s beats 15/325 into one GPU only if smaller: 0.04 against 0.046.
+  EXPECT_EQ(inverse_rate(machine("dgx-a100:nodes=2")), "3/65");
+  const auto narrow = machine("dgx-a100:nodes=2,nics=2");
+  const auto cut = bottleneck_cut(narrow);
+  EXPECT_EQ(cut->capacity, GBps(50));
+  EXPECT_EQ(cut->inside.size(), 8U);
+}
+
+TEST(Cuts, AnUnreachableGpuMakesACutOfNothing) {
+  Topology::Builder builder("apart");
+  const auto a = builder.add_node({"a", NodeKind::gpu});
+  const auto b = builder.add_node({"b", NodeKind::gpu});
+  builder.add_link({a, b, LinkKind::pcie, GBps(1), Seconds{0}});
+  const auto apart = std::move(builder).build();
+  ASSERT_TRUE(apart);
+  const auto cut = bottleneck_cut(*apart);
+  ASSERT_TRUE(cut);
+  EXPECT_EQ(cut->capacity, Bandwidth{});
+  EXPECT_EQ(cut->inside, std::vector{Rank{1}});
+  EXPECT_EQ(unconnected_pairs(Routes(*apart), 2), (std::vector{std::pair{Rank{1}, Rank{0}}}));
+  EXPECT_FALSE(bottleneck_cut(machine("full-mesh:gpus=1")));
+}
+
+TEST(Cuts, NodeLimitsNarrowACut) {
+  Topology::Builder builder("limited");
+  const auto hub = builder.add_node({"hub", NodeKind::nvswitch, std::nullopt, GBps(30)});
+  std::array<NodeId, 4> gpus;
+  for (int i = 0; i < 4; ++i) {
+    gpus[static_cast<std::size_t>(i)] = builder.add_node({"g" + std::to_string(i), NodeKind::gpu, GBps(20)});
+    builder.add_duplex(gpus[static_cast<std::size_t>(i)], hub, LinkKind::nvlink, GBps(25), Seconds{0});
+  }
+  const auto limited = std::move(builder).build();
+  ASSERT_TRUE(limited);
+  EXPECT_EQ(degrees(*limited)[0].in, GBps(20));
+  EXPECT_EQ(degrees(*limited)[0].out, GBps(25));
+  const std::array from{Rank{0}, Rank{1}};
+  const std::array to{Rank{2}, Rank{3}};
+  EXPECT_EQ(capacity_between(*limited, from, to), GBps(30));
+  // Into one GPU 3/20 = 0.15; through the hub at most one copy a receiver, so nothing narrower: 4 GPUs need 12 copies only without relaying.
+  EXPECT_EQ(inverse_rate(*limited), "3/20");
+}
+
+TEST(Cuts, GroupsBoundADegree) {
+  Topology::Builder builder("bus");
+  const auto a = builder.add_node({"a", NodeKind::gpu});
+  const auto b = builder.add_node({"b", NodeKind::gpu});
+  const auto c = builder.add_node({"c", NodeKind::gpu});
+  const auto ab = builder.add_link({a, b, LinkKind::pcie, GBps(10), Seconds{0}});
+  const auto ac = builder.add_link({a, c, LinkKind::pcie, GBps(10), Seconds{0}});
+  builder.add_group({"root", GBps(12), {ab, ac}});
+  const auto bus = std::move(builder).build();
+  ASSERT_TRUE(bus);
+  EXPECT_EQ(degrees(*bus)[0].out, GBps(12));
+  EXPECT_EQ(degrees(*bus)[1].in, GBps(10));
+}
+
+TEST(Cuts, CapacityBetweenHalvesOfAMeshIsItsBisection) {
+  const auto mesh = machine("mesh:dims=4x4,bandwidth=1");
+  std::vector<Rank> lower;
+  std::vector<Rank> upper;
+  for (int r = 0; r < 16; ++r) (r < 8 ? lower : upper).emplace_back(r);
+  EXPECT_EQ(capacity_between(mesh, lower, upper), GBps(4));
+}
+
+TEST(Cuts, AsymmetryNamesTheWiderDirection) {
+  Topology::Builder builder("skewed");
+  const auto a = builder.add_node({"a", NodeKind::gpu});
+  const auto b = builder.add_node({"b", NodeKind::gpu});
+  builder.add_link({a, b, LinkKind::pcie, GBps(10), Seconds{0}});
+  builder.add_link({b, a, LinkKind::pcie, GBps(8), Seconds{0}});
+  builder.add_link({b, a, LinkKind::pcie, GBps(8), Seconds{0}});
+  const auto skewed = std::move(builder).build();
+  ASSERT_TRUE(skewed);
+  const auto found = asymmetries(*skewed);
+  ASSERT_EQ(found.size(), 1U);
+  EXPECT_EQ(found[0].from, b);
+  EXPECT_EQ(found[0].forward, GBps(16));
+  EXPECT_EQ(found[0].backward, GBps(10));
+}
+
+}  // namespace
+}  // namespace p2plab

@@ -1,0 +1,290 @@
+#include "p2plab/presets.h"
+
+#include <algorithm>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "../support/reference.h"
+#include "p2plab/cuts.h"
+#include "p2plab/routes.h"
+
+namespace p2plab {
+namespace {
+
+using testing::machine;
+
+Bandwidth width(const Topology& topology, int from, int to) {
+  const Routes routes(topology);
+  return routes.bottleneck(routes.between(Rank{from}, Rank{to}));
+}
+
+int count(const Topology& topology, NodeKind kind) {
+  int found = 0;
+  for (const auto& node : topology.nodes()) found += node.kind == kind ? 1 : 0;
+  return found;
+}
+
+TEST(Presets, EveryOneBuildsWithItsDefaultsAndHasDistinctNamesAndSummaries) {
+  std::set<std::string> names;
+  for (const auto& preset : builtin_presets()) {
+    EXPECT_TRUE(names.insert(preset.name).second) << preset.name;
+    EXPECT_FALSE(preset.summary.empty()) << preset.name;
+    for (const auto& parameter : preset.parameters) EXPECT_FALSE(parameter.summary.empty()) << preset.name << " " << parameter.name;
+    const auto topology = make_preset(preset.name, {});
+    ASSERT_TRUE(topology) << describe(topology.error());
+    EXPECT_EQ(topology->name(), preset.name);
+    const auto cut = bottleneck_cut(*topology);
+    ASSERT_TRUE(cut) << preset.name;
+    EXPECT_GT(cut->capacity, Bandwidth{}) << preset.name << " is not connected";
+  }
+  EXPECT_GE(names.size(), 22U);
+}
+
+TEST(Presets, EachLinkHasATwinInTheOtherDirectionUnlessAskedOtherwise) {
+  for (const auto& preset : builtin_presets()) EXPECT_TRUE(asymmetries(machine(preset.name)).empty()) << preset.name;
+  EXPECT_EQ(asymmetries(machine("ring:gpus=5,directions=one")).size(), 5U);
+}
+
+TEST(Presets, Dgx1HasSixLanesAGpuOnV100AndFourOnP100) {
+  for (const auto& degree : degrees(machine("dgx-v100"))) EXPECT_EQ(degree.out, GBps(150));
+  for (const auto& degree : degrees(machine("dgx-p100"))) EXPECT_EQ(degree.in, GBps(80));
+}
+
+TEST(Presets, Dgx1FollowsTheOrderOfNvidiaSmi) {
+  const auto box = machine("dgx-v100");
+  EXPECT_EQ(width(box, 0, 3), GBps(50));
+  EXPECT_EQ(width(box, 0, 4), GBps(50));
+  EXPECT_EQ(width(box, 0, 1), GBps(25));
+  EXPECT_EQ(width(box, 0, 5), Bandwidth{});
+}
+
+TEST(Presets, TheFifthGpuOfADgx1HasOneNeighbourSoThatNoRingOfNvlinkExists) {
+  const auto box = machine("dgx-v100:gpus=5");
+  ASSERT_EQ(box.ranks(), 5);
+  const auto neighbours = box.out_links(box.node_of(Rank{4}));
+  ASSERT_EQ(neighbours.size(), 1U);
+  EXPECT_EQ(box.node(box.link(neighbours[0]).to).name, "gpu0");
+}
+
+TEST(Presets, PcieGivesEveryPairOfADgx1ARoute) {
+  const auto box = machine("dgx-v100:gpus=5,pcie=on");
+  const Routes routes(box);
+  for (int a = 0; a < 5; ++a) {
+    for (int b = 0; b < 5; ++b) EXPECT_TRUE(routes.connected(Rank{a}, Rank{b}));
+  }
+  EXPECT_EQ(width(box, 4, 1), GBps(6));   // over both sockets
+  EXPECT_EQ(width(box, 0, 3), GBps(50));  // NVLink where there is one
+  EXPECT_EQ(box.node(*routes.host_of(Rank{4})).name, "socket1");
+}
+
+TEST(Presets, AListOfGpusKeepsTheirNames) {
+  const auto box = machine("dgx-v100:gpus=0,1,4-5");
+  ASSERT_EQ(box.ranks(), 4);
+  EXPECT_EQ(box.node(box.node_of(Rank{2})).name, "gpu4");
+  EXPECT_EQ(width(box, 0, 2), GBps(50));
+}
+
+TEST(Presets, NvswitchBoxesGiveEachGpuItsWholePort) {
+  EXPECT_EQ(degrees(machine("dgx-2"))[15].out, GBps(150));
+  EXPECT_EQ(degrees(machine("dgx-a100"))[7].out, GBps(300));
+  EXPECT_EQ(degrees(machine("hgx-h200:gpus=4"))[3].out, GBps(450));
+  EXPECT_EQ(degrees(machine("dgx-b200"))[0].in, GBps(900));
+  EXPECT_EQ(machine("nvl72").ranks(), 72);
+  EXPECT_EQ(width(machine("nvl72"), 0, 71), GBps(900));
+}
+
+TEST(Presets, SeveralBoxesHaveANicAGpuOnAFlatNetworkOrOnRails) {
+  const auto flat = machine("hgx-h100:nodes=2");
+  EXPECT_EQ(flat.ranks(), 16);
+  EXPECT_EQ(count(flat, NodeKind::nic), 16);
+  EXPECT_EQ(count(flat, NodeKind::network_switch), 1);
+  EXPECT_EQ(width(flat, 0, 15), GBps(50));
+  const auto rail = machine("hgx-h100:nodes=2,network=rail");
+  EXPECT_EQ(count(rail, NodeKind::network_switch), 8);
+  EXPECT_EQ(width(rail, 0, 8), GBps(50));
+  EXPECT_EQ(width(rail, 0, 9), Bandwidth{}) << "another rail is reached only by relaying";
+  EXPECT_EQ(count(machine("hgx-h100:nodes=2,nics=4"), NodeKind::nic), 8);
+  EXPECT_EQ(count(machine("hgx-h100:gpus=4,nodes=3"), NodeKind::nic), 12);
+}
+
+TEST(Presets, TheDiesOfAnMi250xShare56UnitsOf50) {
+  const auto box = machine("mi250x");
+  std::int64_t sum = 0;
+  for (const auto& degree : degrees(box)) sum += degree.out.bytes_per_second();
+  // 8 links of 4 units, 4 of 2, 16 of 1: 56 units, each at two ends.
+  EXPECT_EQ(Bandwidth::bytes_per_second(sum), GBps(2 * 56 * 50));
+  EXPECT_EQ(width(box, 0, 1), GBps(200));
+}
+
+TEST(Presets, RegularGraphsHaveTheirDegrees) {
+  const auto links = [](const std::string& text, int rank) {
+    const auto box = machine(text);
+    return box.out_links(box.node_of(Rank{rank})).size();
+  };
+  EXPECT_EQ(links("ring:gpus=7", 3), 2U);
+  EXPECT_EQ(links("ring:gpus=2", 0), 1U);
+  EXPECT_EQ(links("mesh:dims=3x3", 0), 2U);
+  EXPECT_EQ(links("mesh:dims=3x3", 4), 4U);
+  EXPECT_EQ(links("torus:dims=3x3", 0), 4U);
+  EXPECT_EQ(links("torus:dims=3x3x3", 13), 6U);
+  EXPECT_EQ(links("torus:dims=2x4", 0), 3U) << "a dimension of two has one link";
+  EXPECT_EQ(links("hypercube:dimensions=4", 5), 4U);
+  EXPECT_EQ(links("full-mesh:gpus=6", 0), 5U);
+  EXPECT_EQ(links("full-mesh:gpus=1", 0), 0U);
+}
+
+TEST(Presets, ADragonflyJoinsEachPairOfGroupsOnce) {
+  const auto network = machine("dragonfly:a=3,h=2,p=1");  // 7 groups
+  std::set<std::pair<int, int>> joined;
+  for (const auto& link : network.links()) {
+    const auto& from = network.node(link.from);
+    const auto& to = network.node(link.to);
+    if (from.kind != NodeKind::network_switch || to.kind != NodeKind::network_switch) continue;
+    const int a = std::stoi(from.name.substr(6)) / 3;
+    const int b = std::stoi(to.name.substr(6)) / 3;
+    if (a == b) continue;
+    EXPECT_TRUE(joined.emplace(a, b).second) << a << " and " << b << " are joined twice";
+  }
+  EXPECT_EQ(joined.size(), 42U);
+}
+
+TEST(Presets, APcieBoxSpreadsItsGpusEvenly) {
+  const auto box = machine("pcie-box:gpus=6,switches=4,sockets=2,gen=3");
+  const auto upstream = [&](int rank) { return box.node(box.link(box.out_links(box.node_of(Rank{rank}))[0]).to).name; };
+  EXPECT_EQ(upstream(0), "pcie0");
+  EXPECT_EQ(upstream(1), "pcie0");
+  EXPECT_EQ(upstream(2), "pcie1");
+  EXPECT_EQ(upstream(5), "pcie3");
+  EXPECT_EQ(width(box, 0, 1), GBps(12));
+  const Routes routes(box);
+  EXPECT_EQ(box.node(*routes.host_of(Rank{5})).name, "socket1");
+}
+
+TEST(Presets, PinnedMemoryIsOnTheNearestSocketEvenIfBothAreAsWide) {
+  const auto box = machine("pcie-box:gen=3,upi=18");
+  const Routes routes(box);
+  for (int r = 0; r < 8; ++r) EXPECT_EQ(box.node(*routes.host_of(Rank{r})).name, r < 4 ? "socket0" : "socket1") << r;
+}
+
+TEST(Presets, WrongNamesAreErrorsWithTheNearestOne) {
+  const auto preset = resolve_topology("dgx-v10");
+  ASSERT_FALSE(preset);
+  EXPECT_EQ(preset.error().code, ErrorCode::unknown_name);
+  EXPECT_EQ(preset.error().notes.front(), "did you mean 'dgx-v100'?");
+  const auto parameter = resolve_topology("hgx-h200:gpu=4");
+  ASSERT_FALSE(parameter);
+  EXPECT_EQ(parameter.error().notes.front(), "did you mean 'gpus'?");
+  const auto value = resolve_topology("hgx-h200:network=rial");
+  ASSERT_FALSE(value);
+  EXPECT_NE(value.error().message.find("did you mean 'rail'?"), std::string::npos) << value.error().message;
+}
+
+TEST(Presets, AllBadValuesAreReportedAtOnce) {
+  const auto bad = resolve_topology("pcie-box:gpus=0,gen=7,uplink=fast");
+  ASSERT_FALSE(bad);
+  EXPECT_EQ(bad.error().more.size(), 2U) << describe(bad.error());
+}
+
+TEST(Presets, HostileSpecsAreErrors) {
+  for (const std::string text : {"",
+                                 ":",
+                                 ":gpus=4",
+                                 "ring:",
+                                 "ring:gpus",
+                                 "ring:gpus=",
+                                 "ring:=4",
+                                 "ring:gpus=4,gpus=5",
+                                 "ring:gpus=-3",
+                                 "ring:gpus=1e9",
+                                 "ring:gpus=99999999999",
+                                 "torus:dims=",
+                                 "torus:dims=0x3",
+                                 "torus:dims=4096x4096x4096",
+                                 "torus:dims=2x2x2x2",
+                                 "mesh:dims=axb",
+                                 "hgx-h200:gpus=9",
+                                 "hgx-h200:gpus=0,0",
+                                 "hgx-h200:gpus=3-1",
+                                 "hgx-h200:gpus=0",
+                                 "hgx-h200:nodes=0",
+                                 "ring:latency=5",
+                                 "ring:latency=-1 us",
+                                 "ring:bandwidth=0",
+                                 "ring:bandwidth=1e400",
+                                 "nvl72:nodes=512",
+                                 "dragonfly:a=32,h=32,p=32",
+                                 "fat-tree:leaves=256,gpus=256",
+                                 "pcie-box:gpus=2,switches=5",
+                                 "hypercube:dimensions=40"}) {
+    if (text == "ring:") continue;  // a name and no parameters
+    EXPECT_FALSE(resolve_topology(text)) << text;
+  }
+  EXPECT_TRUE(resolve_topology("ring:"));
+}
+
+// The same capacities between each two nodes, whatever the switches are called: compared by what each pair of GPUs, each GPU and the worst cut can
+// carry.
+void expect_same_capacities(const Topology& ours, const Topology& theirs, const std::vector<Rank>& order) {
+  ASSERT_EQ(ours.ranks(), theirs.ranks());
+  const auto our_degrees = degrees(ours);
+  const auto their_degrees = degrees(theirs);
+  const Routes our_routes(ours);
+  const Routes their_routes(theirs);
+  for (std::int64_t i = 0; i < ours.ranks(); ++i) {
+    const Rank a{i};
+    EXPECT_EQ(our_degrees[a.index()].out, their_degrees[order[a.index()].index()].out) << i;
+    EXPECT_EQ(our_degrees[a.index()].in, their_degrees[order[a.index()].index()].in) << i;
+    for (std::int64_t j = 0; j < ours.ranks(); ++j) {
+      const Rank b{j};
+      const auto width = their_routes.bottleneck(their_routes.between(order[a.index()], order[b.index()]));
+      EXPECT_EQ(our_routes.bottleneck(our_routes.between(a, b)).gbps(), width.gbps()) << i << " " << j;
+    }
+  }
+  EXPECT_EQ(bottleneck_cut(ours)->capacity, bottleneck_cut(theirs)->capacity);
+}
+
+// The reference of MI250X numbers its dies as if their numbers were words: 0, 1, 10, 11, ..., 15, 2, 3, ...
+std::vector<Rank> order_of_words(int ranks) {
+  std::vector<std::string> words;
+  for (int r = 0; r < ranks; ++r) words.push_back(std::to_string(r));
+  std::ranges::sort(words);
+  std::vector<Rank> order(words.size());
+  for (std::size_t place = 0; place < words.size(); ++place) order[std::stoul(words[place])] = Rank{static_cast<std::int64_t>(place)};
+  return order;
+}
+
+std::vector<Rank> same_order(int ranks) {
+  std::vector<Rank> order;
+  for (int r = 0; r < ranks; ++r) order.emplace_back(r);
+  return order;
+}
+
+TEST(Presets, ThoseWithAReferenceGraphHaveItsCapacities) {
+  const auto folder = testing::reference_folder();
+  if (!folder) GTEST_SKIP() << "no reference graphs beside the project; set P2PLAB_REFERENCE to their folder";
+  const std::map<std::string, std::string> pairs{{"a100x1", "dgx-a100"},
+                                                 {"a100x2", "dgx-a100:nodes=2,network=rail,rails=2"},
+                                                 {"dgx1_p100", "dgx-p100"},
+                                                 {"dgx1v_5gpu", "dgx-v100:gpus=5"},
+                                                 {"dgx1v_nvsmi", "dgx-v100"},
+                                                 {"dgx2", "dgx-2"},
+                                                 {"full8", "full-mesh:gpus=8,bandwidth=1"},
+                                                 {"hypercube3", "hypercube:bandwidth=1"},
+                                                 {"mesh4x4", "mesh:bandwidth=1"},
+                                                 {"mi250x1", "mi250x"},
+                                                 {"mi300x", "mi300x"},
+                                                 {"pcie8", "pcie-box:gen=3,upi=18"},
+                                                 {"ring8", "ring:bandwidth=1"},
+                                                 {"torus4x4", "torus:bandwidth=1"},
+                                                 {"uniring8", "ring:bandwidth=1,directions=one"}};
+  for (const auto& [name, preset] : pairs) {
+    SCOPED_TRACE(name);
+    const auto theirs = testing::reference_graph(*folder, name);
+    ASSERT_TRUE(theirs);
+    expect_same_capacities(machine(preset), *theirs, name == "mi250x1" ? order_of_words(16) : same_order(theirs->ranks()));
+  }
+}
+
+}  // namespace
+}  // namespace p2plab
