@@ -1,0 +1,141 @@
+// Tree: sums go up a spanning tree, results come down; slices follow each other, so a tree of any height keeps its links busy. all_reduce takes 2h
+// rounds for height h (h about log2 n), broadcast and reduce h. A link to a parent carries the payload once each way; a member with c children
+// takes in c+1 payloads. Two trees in which every member is an inner node at most once share that load evenly: 2 payloads per member
+// (Sanders, Speck and Traeff, 2009; NCCL's double binary trees). gather and scatter use binomial trees: log2 n rounds, each block once per edge on
+// its way. Trees are grown along the machine's widest routes, boxes first, so partial meshes without any ring are served as well. Optimal for
+// middle sizes and many ranks, where a ring's 2(n-1) rounds cost more than its saved bytes.
+#include <array>
+
+#include <fmt/format.h>
+
+#include "data_flow.h"
+#include "tree_search.h"
+
+namespace p2plab {
+
+namespace {
+
+struct Traits {
+  bool up = false;
+  bool down = false;
+  bool blocks = false;  // each member's own block, not the whole payload
+};
+
+std::optional<Traits> traits_of(CollectiveKind kind) {
+  switch (kind) {
+    case CollectiveKind::all_reduce: return Traits{true, true, false};
+    case CollectiveKind::broadcast: return Traits{false, true, false};
+    case CollectiveKind::reduce: return Traits{true, false, false};
+    case CollectiveKind::gather: return Traits{true, false, true};
+    case CollectiveKind::scatter: return Traits{false, true, true};
+    default: return std::nullopt;
+  }
+}
+
+class TreePlanner final : public Planner {
+ public:
+  Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
+    auto parameters = complete_parameters("tree", known(), context.parameters);
+    if (!parameters) return std::move(parameters).error();
+    auto options = read(*parameters);
+    if (!options) return std::move(options).error();
+    auto flow = DataFlow::create(topology, collective, *context.routes);
+    if (!flow) return std::move(flow).error();
+    const auto traits = traits_of(collective.kind);
+    if (!traits)
+      return unsupported("tree", collective.kind, "a tree has one root, through which everything would pass", "use ring, bruck or pairwise");
+    if (traits->blocks && options->trees == 2)
+      return unsupported("tree", collective.kind, "two trees need a payload that can be halved", "use trees=1");
+    options->root = rooted(collective.kind) ? position_of(collective, collective.root) : -1;
+    options->size = context.payload.size();
+    const auto trees =
+        find_trees(topology, *context.routes, collective.members, {traits->up, traits->down, shares_of(collective, *traits)}, *options);
+    if (trees.empty()) return no_tree(collective, *traits);
+    push_in_rounds(*flow, traits->blocks ? block_moves(*flow, collective, trees[0], *traits) : payload_moves(*flow, collective, trees, *traits));
+    auto reason = fmt::format("{} tree{} of height {} along the widest routes", trees.size(), trees.size() == 1 ? "" : "s", trees[0].height());
+    return std::move(*flow).finish("tree", *std::move(parameters), std::move(reason), "use ring with fabric=any");
+  }
+
+  static std::vector<ParameterInfo> known() {
+    return {{"arity", "the most children of a member over links of one width, 1 to 64; auto: whatever is fastest", "auto"},
+            {"trees", "1; 2: two trees, each member an inner node of at most one; auto: whatever is fastest", "auto"}};
+  }
+
+ private:
+  static Result<TreeOptions> read(const Parameters& parameters) {
+    const auto number = [&](const std::string& name, std::int64_t most) {
+      return parameters.at(name) == "auto" ? Result<std::int64_t>{0} : integer_parameter(parameters, name, 1, most);
+    };
+    auto arity = number("arity", 64);
+    if (!arity) return std::move(arity).error();
+    auto trees = number("trees", 2);
+    if (!trees) return std::move(trees).error();
+    if (*arity > 0 && *trees == 2) return Error{ErrorCode::invalid_input, "parameter trees=2 means two binary trees; it takes no arity"};
+    return TreeOptions{.arity = static_cast<int>(*arity), .trees = static_cast<int>(*trees)};
+  }
+
+  static std::vector<double> shares_of(const Collective& collective, const Traits& traits) {
+    if (!traits.blocks) return {};
+    std::vector<double> shares(collective.members.size(), 1.0 / static_cast<double>(collective.members.size()));
+    double total = 0;
+    for (const auto share : collective.shares) total += static_cast<double>(share);
+    for (std::size_t i = 0; i < collective.shares.size(); ++i) shares[i] = static_cast<double>(collective.shares[i]) / total;
+    return shares;
+  }
+
+  // The whole payload, a share of it over each tree.
+  static std::vector<Move> payload_moves(DataFlow& flow, const Collective& collective, const std::vector<Tree>& trees, const Traits& traits) {
+    std::vector<Move> moves;
+    for (std::size_t t = 0; t < trees.size(); ++t) {
+      const auto chunk = flow.add_chunk({0, 1, static_cast<std::int32_t>(t)});
+      const auto depths = trees[t].depths();
+      const int height = trees[t].height();
+      for (const int i : trees[t].order) {
+        const int parent = trees[t].parents[static_cast<std::size_t>(i)];
+        if (parent < 0) continue;
+        const auto here = collective.members[static_cast<std::size_t>(i)];
+        const auto above = collective.members[static_cast<std::size_t>(parent)];
+        const int depth = depths[static_cast<std::size_t>(i)];
+        if (traits.up) moves.push_back({height - depth, chunk, here, above});
+        if (traits.down) moves.push_back({height + depth, chunk, above, here});
+      }
+    }
+    return moves;
+  }
+
+  // Each member's block along its path to or from the root.
+  static std::vector<Move> block_moves(DataFlow& flow, const Collective& collective, const Tree& tree, const Traits& traits) {
+    std::vector<Move> moves;
+    const auto depths = tree.depths();
+    const int height = tree.height();
+    for (std::size_t b = 0; b < collective.members.size(); ++b) {
+      const auto chunk = flow.add_chunk({static_cast<std::int32_t>(b), 1, 0});
+      for (auto i = static_cast<int>(b); tree.parents[static_cast<std::size_t>(i)] >= 0; i = tree.parents[static_cast<std::size_t>(i)]) {
+        const auto here = collective.members[static_cast<std::size_t>(i)];
+        const auto above = collective.members[static_cast<std::size_t>(tree.parents[static_cast<std::size_t>(i)])];
+        const int depth = depths[static_cast<std::size_t>(i)];
+        moves.push_back(traits.up ? Move{height - depth, chunk, here, above} : Move{depth, chunk, above, here});
+      }
+    }
+    return moves;
+  }
+
+  static Error no_tree(const Collective& collective, const Traits& traits) {
+    const auto* ways = traits.up && traits.down ? "both ways" : (traits.up ? "to one root" : "from one root");
+    Error error{ErrorCode::unsupported,
+                fmt::format("no tree spans the {} ranks: some are not joined {} even through others", collective.members.size(), ways)};
+    error.notes.emplace_back("`p2plab topo show` draws the links; take ranks that are joined, with --ranks");
+    return error;
+  }
+};
+
+}  // namespace
+
+namespace planners {
+Entry<Planner> tree() {
+  return {"tree", "up a spanning tree and down again: few rounds, any connected machine", TreePlanner::known(),
+          [] { return std::make_unique<TreePlanner>(); }};
+}
+}  // namespace planners
+
+}  // namespace p2plab

@@ -1,0 +1,242 @@
+#include "tree_search.h"
+
+#include <algorithm>
+#include <bit>
+#include <limits>
+#include <numeric>
+#include <tuple>
+
+#include "resources.h"
+
+namespace p2plab {
+
+namespace {
+
+// What a hop costs beside the links' latency: a flag and a look at it, about 1 us on today's GPUs. Only compares trees with each other.
+constexpr double hop_overhead = 1e-6;
+constexpr Bytes usual_size = Bytes{16LL << 20};
+constexpr int most_roots = 16;  // tried where any root will do
+
+class TreeFinder {
+ public:
+  TreeFinder(const Topology& topology, const Routes& routes, std::span<const Rank> members, const TreeTraffic& traffic, const TreeOptions& options)
+      : topology_(topology),
+        routes_(routes),
+        members_(members.begin(), members.end()),
+        traffic_(traffic),
+        options_(options),
+        resources_(topology, routes),
+        n_(static_cast<int>(members.size())) {
+    for (int a = 0; a < n_; ++a) {
+      for (int b = 0; b < n_; ++b) widths_.push_back(width(a, b));
+    }
+  }
+
+  std::vector<Tree> find() {
+    const int roots = options_.root >= 0 ? 1 : std::min(n_, most_roots);
+    for (int i = 0; i < roots; ++i) {
+      const int root = options_.root >= 0 ? options_.root : i;
+      if (options_.trees != 2) consider_grown(root);
+      if (options_.trees != 2 && options_.arity == 0) consider({binomial(walk_from(root))});
+      if (options_.trees != 1 && options_.arity == 0 && traffic_.shares.empty()) consider(double_binary(walk_from(root)));
+    }
+    return best_;
+  }
+
+ private:
+  // Bytes per second from parent a to child b in the directions that are needed; 0 if there is no route.
+  std::int64_t width(int a, int b) const {
+    if (a == b) return 0;
+    auto least = std::numeric_limits<std::int64_t>::max();
+    if (traffic_.down) least = std::min(least, routes_.bottleneck(routes_.between(rank(a), rank(b))).bytes_per_second());
+    if (traffic_.up) least = std::min(least, routes_.bottleneck(routes_.between(rank(b), rank(a))).bytes_per_second());
+    return least;
+  }
+
+  Rank rank(int i) const { return members_[static_cast<std::size_t>(i)]; }
+  std::int64_t width_at(int a, int b) const { return widths_[static_cast<std::size_t>(a * n_ + b)]; }
+
+  void consider_grown(int root) {
+    const auto widest = grow(root, n_, std::numeric_limits<std::int64_t>::max());
+    if (widest.order.empty()) return;
+    auto least = std::numeric_limits<std::int64_t>::max();
+    for (int i = 0; i < n_; ++i) {
+      const int parent = widest.parents[static_cast<std::size_t>(i)];
+      if (parent >= 0) least = std::min(least, width_at(parent, i));
+    }
+    for (const int arity : {2, 1, 3, 4, 8, n_}) {
+      if (options_.arity > 0 && arity != 2) break;
+      for (const auto cap : {std::numeric_limits<std::int64_t>::max(), least})
+        consider({grow(root, options_.arity > 0 ? options_.arity : arity, cap)});
+    }
+  }
+
+  // Prim's algorithm: always the widest way out of the tree, from the highest place, at most `arity` children of each width. Widths above `cap`
+  // count as equal. An empty order means that the members are not spanned.
+  Tree grow(int root, int arity, std::int64_t cap) const {
+    Tree tree{std::vector<int>(static_cast<std::size_t>(n_), -2), {root}};
+    std::vector<int> depth(static_cast<std::size_t>(n_));
+    std::vector<std::vector<std::pair<std::int64_t, int>>> children(static_cast<std::size_t>(n_));
+    tree.parents[static_cast<std::size_t>(root)] = -1;
+    const auto count = [&](int parent, std::int64_t wide) -> int {
+      for (const auto& [known, number] : children[static_cast<std::size_t>(parent)]) {
+        if (known == wide) return number;
+      }
+      return 0;
+    };
+    while (static_cast<int>(tree.order.size()) < n_) {
+      using Choice = std::tuple<std::int64_t, int, int, int, int>;  // minus width, depth, children, parent, child: the least is best
+      Choice best{0, 0, 0, -1, -1};
+      for (const int a : tree.order) {
+        for (int b = 0; b < n_; ++b) {
+          const auto wide = std::min(cap, width_at(a, b));
+          if (tree.parents[static_cast<std::size_t>(b)] != -2 || wide == 0) continue;
+          const int siblings = count(a, wide);
+          if (siblings < arity) best = std::min(best, Choice{-wide, depth[static_cast<std::size_t>(a)], siblings, a, b});
+        }
+      }
+      const auto [wide, level, siblings, a, b] = best;
+      if (b < 0) return {};
+      tree.parents[static_cast<std::size_t>(b)] = a;
+      depth[static_cast<std::size_t>(b)] = level + 1;
+      tree.order.push_back(b);
+      auto& mine = children[static_cast<std::size_t>(a)];
+      const auto same = std::ranges::find(mine, -wide, &std::pair<std::int64_t, int>::first);
+      same == mine.end() ? mine.emplace_back(-wide, 1) : * same = {-wide, siblings + 1};
+    }
+    return tree;
+  }
+
+  // The members in an order in which neighbours are near: always on to the widest, then nearest, one left.
+  std::vector<int> walk_from(int root) const {
+    std::vector<int> walk{root};
+    std::vector<bool> seen(static_cast<std::size_t>(n_));
+    seen[static_cast<std::size_t>(root)] = true;
+    while (static_cast<int>(walk.size()) < n_) {
+      int next = -1;
+      for (int b = 0; b < n_; ++b) {
+        if (seen[static_cast<std::size_t>(b)]) continue;
+        if (next < 0 || width_at(walk.back(), b) > width_at(walk.back(), next)) next = b;
+      }
+      seen[static_cast<std::size_t>(next)] = true;
+      walk.push_back(next);
+    }
+    return walk;
+  }
+
+  // `place_parent(p)` is the place above place p > 0; `walk` says who stands in which place.
+  template <class PlaceParent>
+  Tree from_places(const std::vector<int>& walk, const PlaceParent& place_parent) const {
+    Tree tree{std::vector<int>(walk.size(), -1), {}};
+    for (int p = 1; p < n_; ++p)
+      tree.parents[static_cast<std::size_t>(walk[static_cast<std::size_t>(p)])] = walk[static_cast<std::size_t>(place_parent(p))];
+    std::vector<int> queue{walk[0]};
+    for (std::size_t i = 0; i < queue.size(); ++i) {
+      for (const int b : walk) {
+        if (tree.parents[static_cast<std::size_t>(b)] == queue[i]) queue.push_back(b);
+      }
+    }
+    tree.order = std::move(queue);
+    return tree;
+  }
+
+  Tree binomial(const std::vector<int>& walk) const {
+    return from_places(walk, [](int p) { return p & (p - 1); });
+  }
+
+  // In-order binary trees below place 0: odd places are leaves. The second tree permutes the places so that leaves become inner ones.
+  std::vector<Tree> double_binary(const std::vector<int>& walk) const {
+    const auto binary = [&](int p) {
+      const int bit = p & -p;
+      const int up = (p ^ bit) | (bit << 1);
+      return up < n_ ? up : p ^ bit;
+    };
+    auto other = walk;
+    for (int p = 1; p < n_; ++p) other[static_cast<std::size_t>(n_ % 2 == 1 ? n_ - p : p % (n_ - 1) + 1)] = walk[static_cast<std::size_t>(p)];
+    return {from_places(walk, binary), from_places(other, binary)};
+  }
+
+  void consider(std::vector<Tree> trees) {
+    const auto time = estimate(trees);
+    if (time == std::numeric_limits<double>::infinity() || (!best_.empty() && time >= best_time_ * (1 - 1e-9))) return;
+    best_time_ = time;
+    best_ = std::move(trees);
+  }
+
+  double estimate(const std::vector<Tree>& trees) const {
+    std::vector<double> loads(resources_.capacities().size());
+    double longest = 0;
+    for (const auto& tree : trees) {
+      if (tree.order.empty()) return std::numeric_limits<double>::infinity();
+      const auto below = amounts_below(tree);
+      std::vector<double> delay(static_cast<std::size_t>(n_));
+      for (const int i : tree.order) {
+        const int parent = tree.parents[static_cast<std::size_t>(i)];
+        if (parent < 0) continue;
+        if (width_at(parent, i) == 0) return std::numeric_limits<double>::infinity();
+        const double amount = below[static_cast<std::size_t>(i)] / static_cast<double>(trees.size());
+        if (traffic_.up) add(loads, i, parent, amount);
+        if (traffic_.down) add(loads, parent, i, amount);
+        delay[static_cast<std::size_t>(i)] = delay[static_cast<std::size_t>(parent)] + hop(parent, i);
+        longest = std::max(longest, delay[static_cast<std::size_t>(i)]);
+      }
+    }
+    double busiest = 0;
+    for (std::size_t r = 0; r < loads.size(); ++r) busiest = std::max(busiest, loads[r] / resources_.capacities()[r]);
+    const auto size = options_.size > Bytes{0} ? options_.size : usual_size;
+    return busiest * static_cast<double>(size.count()) + longest * (traffic_.up && traffic_.down ? 2 : 1);
+  }
+
+  // How much of the payload passes over the edge above each member.
+  std::vector<double> amounts_below(const Tree& tree) const {
+    if (traffic_.shares.empty()) return std::vector<double>(static_cast<std::size_t>(n_), 1.0);
+    auto amounts = traffic_.shares;
+    for (auto i = tree.order.rbegin(); i != tree.order.rend(); ++i) {
+      const int parent = tree.parents[static_cast<std::size_t>(*i)];
+      if (parent >= 0) amounts[static_cast<std::size_t>(parent)] += amounts[static_cast<std::size_t>(*i)];
+    }
+    return amounts;
+  }
+
+  void add(std::vector<double>& loads, int from, int to, double amount) const {
+    for (const auto r : resources_.of(rank(from), rank(to))) loads[r] += amount;
+  }
+
+  double hop(int from, int to) const {
+    double latency = hop_overhead;
+    const auto path = traffic_.down ? routes_.between(rank(from), rank(to)) : routes_.between(rank(to), rank(from));
+    for (const auto id : path) latency += topology_.link(id).latency.count();
+    return latency;
+  }
+
+  const Topology& topology_;
+  const Routes& routes_;
+  std::vector<Rank> members_;
+  const TreeTraffic& traffic_;
+  const TreeOptions& options_;
+  Resources resources_;
+  int n_;
+  std::vector<std::int64_t> widths_;
+  std::vector<Tree> best_;
+  double best_time_ = 0;
+};
+
+}  // namespace
+
+std::vector<int> Tree::depths() const {
+  std::vector<int> depths(parents.size());
+  for (const int i : order) {
+    const int parent = parents[static_cast<std::size_t>(i)];
+    if (parent >= 0) depths[static_cast<std::size_t>(i)] = depths[static_cast<std::size_t>(parent)] + 1;
+  }
+  return depths;
+}
+
+int Tree::height() const { return std::ranges::max(depths()); }
+
+std::vector<Tree> find_trees(const Topology& topology, const Routes& routes, std::span<const Rank> members, const TreeTraffic& traffic,
+                             const TreeOptions& options) {
+  return TreeFinder{topology, routes, members, traffic, options}.find();
+}
+
+}  // namespace p2plab
