@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "data_flow.h"
+#include "estimate.h"
 #include "ring_search.h"
 
 namespace p2plab {
@@ -59,7 +60,11 @@ class RingPlanner final : public Planner {
     std::vector<Move> moves;
     for (std::size_t r = 0; r < rings->size(); ++r) add_ring(*flow, moves, collective, Track{std::move((*rings)[r]), static_cast<int>(r)});
     push_in_rounds(*flow, std::move(moves));
-    return std::move(*flow).finish("ring", *std::move(parameters), std::move(reason), "use tree");
+    auto plan = std::move(*flow).finish("ring", *std::move(parameters), std::move(reason), "use tree");
+    // Chains: the others are cut into pieces that follow each other already.
+    const bool chain = collective.kind == CollectiveKind::broadcast || collective.kind == CollectiveKind::reduce;
+    if (plan && chain) suggest_slices(*plan, topology, *context.routes, context.payload.size());
+    return plan;
   }
 
   static std::vector<ParameterInfo> known() {

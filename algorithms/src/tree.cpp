@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "data_flow.h"
+#include "estimate.h"
 #include "tree_search.h"
 
 namespace p2plab {
@@ -53,7 +54,9 @@ class TreePlanner final : public Planner {
     if (trees.empty()) return no_tree(collective, *traits);
     push_in_rounds(*flow, traits->blocks ? block_moves(*flow, collective, trees[0], *traits) : payload_moves(*flow, collective, trees, *traits));
     auto reason = fmt::format("{} tree{} of height {} along the widest routes", trees.size(), trees.size() == 1 ? "" : "s", trees[0].height());
-    return std::move(*flow).finish("tree", *std::move(parameters), std::move(reason), "use ring with fabric=any");
+    auto plan = std::move(*flow).finish("tree", *std::move(parameters), std::move(reason), "use ring with fabric=any");
+    if (plan) suggest_slices(*plan, topology, *context.routes, options->size);
+    return plan;
   }
 
   static std::vector<ParameterInfo> known() {

@@ -1,0 +1,46 @@
+#include "estimate.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "p2plab/analysis.h"
+
+namespace p2plab {
+
+namespace {
+
+constexpr Seconds flag_latency{1e-6};  // a flag and a look at it, about 1 us on today's GPUs
+constexpr Bytes usual_size = Bytes{16LL << 20};
+constexpr Bytes least_slice = Bytes{16LL << 10};
+
+Seconds round_latency(const Topology& topology, const Routes& routes, const Collective& collective) {
+  Seconds longest{0};
+  for (const auto from : collective.members) {
+    for (const auto to : collective.members) {
+      Seconds latency{0};
+      for (const auto id : routes.between(from, to)) latency += topology.link(id).latency;
+      longest = std::max(longest, latency);
+    }
+  }
+  return longest + flag_latency;
+}
+
+}  // namespace
+
+Seconds estimated_time(const Topology& topology, const Routes& routes, const Schedule& schedule, Bytes size) {
+  const auto bytes = static_cast<double>(size > Bytes{0} ? size.count() : usual_size.count());
+  const auto busiest = bottleneck(topology, link_loads(topology, routes, schedule)).seconds_per_byte;
+  return Seconds{bytes * busiest} + round_latency(topology, routes, schedule.collective()) * rounds(schedule);
+}
+
+void suggest_slices(Plan& plan, const Topology& topology, const Routes& routes, Bytes size) {
+  const int hops = rounds(plan.schedule);
+  const auto busiest = bottleneck(topology, link_loads(topology, routes, plan.schedule)).seconds_per_byte;
+  if (hops < 2 || busiest == 0 || size <= Bytes{0}) return;
+  const double latency = round_latency(topology, routes, plan.schedule.collective()).count();
+  const double best = std::sqrt(static_cast<double>(size.count()) * latency / (hops * busiest));
+  const auto slice = std::max(static_cast<std::int64_t>(best), least_slice.count());
+  plan.tuning.slice = Bytes{(slice + 15) / 16 * 16};
+}
+
+}  // namespace p2plab

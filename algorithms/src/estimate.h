@@ -1,0 +1,16 @@
+// A first guess of what a plan takes, to compare forms of it; the simulator predicts.
+#pragma once
+
+#include "p2plab/planner.h"
+
+namespace p2plab {
+
+/// The payload through the busiest link, plus a latency for every round: that of the longest route between members and a flag's. Sizes of 0 count
+/// as 16 MiB.
+Seconds estimated_time(const Topology& topology, const Routes& routes, const Schedule& schedule, Bytes size);
+
+/// Suggests slices for a plan whose data passes through several ranks in a row: the size at which filling the pipeline costs as much as the
+/// slices' latencies, sqrt(size * latency / (hops * time per byte)), at least 16 KiB. Leaves plans of one hop and empty payloads as they are.
+void suggest_slices(Plan& plan, const Topology& topology, const Routes& routes, Bytes size);
+
+}  // namespace p2plab

@@ -1,0 +1,285 @@
+// Hierarchical: where islands of well-joined ranks hang together by narrow links, the payload is reduced inside each island first, each member taking
+// a shard; then each shard is reduced across the islands by the members that hold it, all shards at once on parallel rails; then handed out again
+// inside. Over the way out of an island of g members, N in all, each member sends 2(N/g-1)/(N/g)/g payloads, against 2(N-1)/N of a ring's gateway:
+// 3 times less for two pairs, 7 times for two quads. Levels nest (pairs in sockets in boxes), one more reduction each way per level; 2 rounds per
+// level with direct exchanges, n-1 each way with rings. Islands may differ in size: members of small ones take the shards of the largest in turn.
+// Optimal where the way between islands is the bottleneck (NCCL's and Horovod's hierarchical all-reduce; BlueConnect, Cho et al., 2019).
+#include <algorithm>
+#include <array>
+#include <numeric>
+
+#include <fmt/format.h>
+
+#include "data_flow.h"
+#include "estimate.h"
+#include "p2plab/islands.h"
+
+namespace p2plab {
+
+namespace {
+
+// The members as nested islands. A part is a member (by position) at level 0, an island of the level below above; the last level is one island.
+class Hierarchy {
+ public:
+  Hierarchy(const Collective& collective, const std::vector<IslandLevel>& levels) : collective_(collective) {
+    std::vector<std::size_t> part_of(collective.members.size());  // of each member, in the level above
+    std::iota(part_of.begin(), part_of.end(), std::size_t{0});
+    std::size_t parts = part_of.size();
+    for (const auto& level : levels) {
+      const auto island_of = islands_of_members(level);
+      const auto islands = 1 + *std::ranges::max_element(island_of);
+      if (islands == parts || islands == 1) continue;
+      add_level(part_of, island_of, islands);
+      part_of = island_of;
+      parts = islands;
+    }
+    add_level(part_of, std::vector<std::size_t>(part_of.size(), 0), 1);
+  }
+
+  int levels() const { return static_cast<int>(parts_.size()); }
+  const std::vector<std::vector<std::size_t>>& islands(int level) const& { return parts_[static_cast<std::size_t>(level)]; }
+  /// The most parts of any island of a level: how many shards it cuts a payload into.
+  std::size_t width(int level) const {
+    std::size_t most = 0;
+    for (const auto& island : islands(level)) most = std::max(most, island.size());
+    return most;
+  }
+
+  /// The member that stands for a part of `level`, for the chunk with these digits (one per level: which part of an island is in charge).
+  Rank stands_for(int level, std::size_t part, const std::vector<std::size_t>& digits) const {
+    for (; level > 0; --level) {
+      const auto& island = islands(level - 1)[part];
+      part = island[digits[static_cast<std::size_t>(level - 1)] % island.size()];
+    }
+    return collective_.members[part];
+  }
+
+  /// The digits that put `rank` in charge of everything it is part of.
+  std::vector<std::size_t> digits_of(Rank rank) const {
+    std::vector<std::size_t> digits;
+    auto part = static_cast<std::size_t>(position_of(collective_, rank));
+    for (const auto& level : parts_) {
+      for (std::size_t island = 0; island < level.size(); ++island) {
+        const auto place = std::ranges::find(level[island], part);
+        if (place == level[island].end()) continue;
+        digits.push_back(static_cast<std::size_t>(place - level[island].begin()));
+        part = island;
+        break;
+      }
+    }
+    return digits;
+  }
+
+ private:
+  std::vector<std::size_t> islands_of_members(const IslandLevel& level) const {
+    std::vector<std::size_t> found;
+    std::vector<std::size_t> numbers(level.islands.size(), collective_.members.size());  // islands by first member, without those that have none
+    std::size_t next = 0;
+    for (const auto rank : collective_.members) {
+      std::size_t island = 0;
+      while (std::ranges::find(level.islands[island], rank) == level.islands[island].end()) ++island;
+      if (numbers[island] == collective_.members.size()) numbers[island] = next++;
+      found.push_back(numbers[island]);
+    }
+    return found;
+  }
+
+  void add_level(const std::vector<std::size_t>& part_of, const std::vector<std::size_t>& island_of, std::size_t islands) {
+    std::vector<std::vector<std::size_t>> level(islands);
+    for (std::size_t i = 0; i < part_of.size(); ++i) {
+      auto& island = level[island_of[i]];
+      if (std::ranges::find(island, part_of[i]) == island.end()) island.push_back(part_of[i]);
+    }
+    parts_.push_back(std::move(level));
+  }
+
+  const Collective& collective_;
+  std::vector<std::vector<std::vector<std::size_t>>> parts_;
+};
+
+struct Forms {
+  bool ring_inside = false;
+  bool ring_across = false;
+};
+
+// Lists the moves of one plan.
+class Mover {
+ public:
+  Mover(const Hierarchy& hierarchy, Forms forms) : hierarchy_(hierarchy), forms_(forms) {}
+
+  /// Sums flow to whoever is in charge, level by level from the inside out.
+  void reduce(ChunkId chunk, const std::vector<std::size_t>& digits) {
+    int round = 1;
+    for (int level = 0; level < hierarchy_.levels(); ++level) {
+      for (const auto& island : hierarchy_.islands(level)) along(chunk, level, island, digits, {round, true});
+      round += rounds(level);
+    }
+  }
+
+  /// Results flow from whoever is in charge, from the outside in.
+  void hand_out(ChunkId chunk, const std::vector<std::size_t>& digits) {
+    int round = 1 + rounds_one_way();
+    for (int level = hierarchy_.levels() - 1; level >= 0; --level) {
+      for (const auto& island : hierarchy_.islands(level)) along(chunk, level, island, digits, {round, false});
+      round += rounds(level);
+    }
+  }
+
+  void first(ChunkId chunk, Rank from, Rank to) { moves_.push_back({0, chunk, from, to}); }
+  void last(ChunkId chunk, Rank from, Rank to) { moves_.push_back({1 + 2 * rounds_one_way(), chunk, from, to}); }
+  std::vector<Move> moves() && { return std::move(moves_); }
+
+ private:
+  struct Phase {
+    int round;
+    bool inwards;
+  };
+
+  bool ring(int level) const { return level == 0 ? forms_.ring_inside : forms_.ring_across; }
+  int rounds_one_way() const {
+    int sum = 0;
+    for (int level = 0; level < hierarchy_.levels(); ++level) sum += rounds(level);
+    return sum;
+  }
+  int rounds(int level) const { return ring(level) ? static_cast<int>(hierarchy_.width(level)) : 1; }
+
+  void along(ChunkId chunk, int level, const std::vector<std::size_t>& island, const std::vector<std::size_t>& digits, Phase phase) {
+    const auto n = island.size();
+    const auto chosen = digits[static_cast<std::size_t>(level)] % n;
+    const auto at = [&](std::size_t place) { return hierarchy_.stands_for(level, island[place % n], digits); };
+    for (std::size_t k = 1; k < n; ++k) {
+      if (!ring(level)) {
+        moves_.push_back(phase.inwards ? Move{phase.round, chunk, at(chosen + k), at(chosen)} : Move{phase.round, chunk, at(chosen), at(chosen + k)});
+      } else {
+        const auto from = phase.inwards ? chosen + k : chosen + k - 1;
+        moves_.push_back({phase.round + static_cast<int>(k) - 1, chunk, at(from), at(from + 1)});
+      }
+    }
+  }
+
+  const Hierarchy& hierarchy_;
+  Forms forms_;
+  std::vector<Move> moves_;
+};
+
+class Hierarchical final : public Planner {
+ public:
+  Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
+    auto parameters = complete_parameters("hierarchical", known(), context.parameters);
+    if (!parameters) return std::move(parameters).error();
+    auto forms = read(*parameters);
+    if (!forms) return std::move(forms).error();
+    if (auto blocks = contract(collective, topology.ranks()); !blocks) return std::move(blocks).error();
+    using enum CollectiveKind;
+    if (collective.kind == gather || collective.kind == scatter || collective.kind == all_to_all || collective.kind == send_receive) {
+      return unsupported("hierarchical", collective.kind, "each block goes to one taker only, so islands save nothing",
+                         "use pairwise, or tree for gather and scatter");
+    }
+    const Hierarchy hierarchy(collective, find_islands(topology, *context.routes));
+    if (hierarchy.levels() < 2)
+      return unsupported("hierarchical", collective.kind, "the ranks form no islands on this machine", "use two_shot or ring");
+    std::optional<Plan> best;
+    std::optional<Error> fault;
+    double least = 0;
+    for (const auto& form : *forms) {
+      auto made = plan_with(form, hierarchy, topology, collective, *context.routes);
+      if (!made) {
+        if (!fault) fault = std::move(made).error();
+        continue;
+      }
+      const auto time = estimated_time(topology, *context.routes, made->schedule, context.payload.size()).count();
+      if (best && time >= least * (1 - 1e-9)) continue;
+      least = time;
+      best = *std::move(made);
+    }
+    if (!best) return *std::move(fault);
+    best->parameters = *std::move(parameters);
+    return *std::move(best);
+  }
+
+  static std::vector<ParameterInfo> known() {
+    return {{"inside", "how members of an island exchange: direct, ring, or auto: whichever is estimated faster", "auto"},
+            {"across", "how islands exchange: direct, ring, or auto", "auto"}};
+  }
+
+ private:
+  static Result<std::vector<Forms>> read(const Parameters& parameters) {
+    static const std::array<std::string, 3> words{"auto", "direct", "ring"};
+    auto inside = word_parameter(parameters, "inside", words);
+    if (!inside) return std::move(inside).error();
+    auto across = word_parameter(parameters, "across", words);
+    if (!across) return std::move(across).error();
+    std::vector<Forms> forms;
+    for (const bool ring_inside : {false, true}) {
+      for (const bool ring_across : {false, true}) {
+        const bool inside_fits = *inside == "auto" || (*inside == "ring") == ring_inside;
+        const bool across_fits = *across == "auto" || (*across == "ring") == ring_across;
+        if (inside_fits && across_fits) forms.push_back({ring_inside, ring_across});
+      }
+    }
+    return forms;
+  }
+
+  static Result<Plan> plan_with(const Forms& forms, const Hierarchy& hierarchy, const Topology& topology, const Collective& collective,
+                                const Routes& routes) {
+    auto flow = DataFlow::create(topology, collective, routes);
+    if (!flow) return std::move(flow).error();
+    Mover mover(hierarchy, forms);
+    switch (collective.kind) {
+      case CollectiveKind::all_reduce: all_reduce(*flow, mover, hierarchy); break;
+      case CollectiveKind::broadcast:
+      case CollectiveKind::reduce: through_root(*flow, mover, hierarchy, collective); break;
+      default: own_blocks(*flow, mover, hierarchy, collective); break;
+    }
+    push_in_rounds(*flow, std::move(mover).moves());
+    auto reason = fmt::format("{} islands of up to {} ranks, {} levels: {} inside, {} across on parallel rails", hierarchy.islands(0).size(),
+                              hierarchy.width(0), hierarchy.levels(), forms.ring_inside ? "rings" : "direct", forms.ring_across ? "rings" : "direct");
+    return std::move(*flow).finish("hierarchical", {}, std::move(reason), "use inside=ring or across=ring, or the planner tree");
+  }
+
+  // One chunk for each choice of who is in charge at every level.
+  static void all_reduce(DataFlow& flow, Mover& mover, const Hierarchy& hierarchy) {
+    std::vector<std::size_t> digits(static_cast<std::size_t>(hierarchy.levels()));
+    while (true) {
+      const auto chunk = flow.add_chunk({});
+      mover.reduce(chunk, digits);
+      mover.hand_out(chunk, digits);
+      int level = 0;
+      while (level < hierarchy.levels() && ++digits[static_cast<std::size_t>(level)] == hierarchy.width(level))
+        digits[static_cast<std::size_t>(level++)] = 0;
+      if (level == hierarchy.levels()) return;
+    }
+  }
+
+  static void own_blocks(DataFlow& flow, Mover& mover, const Hierarchy& hierarchy, const Collective& collective) {
+    for (std::size_t b = 0; b < collective.members.size(); ++b) {
+      const auto chunk = flow.add_chunk({static_cast<std::int32_t>(b), 1, 0});
+      const auto digits = hierarchy.digits_of(collective.members[b]);
+      collective.kind == CollectiveKind::reduce_scatter ? mover.reduce(chunk, digits) : mover.hand_out(chunk, digits);
+    }
+  }
+
+  // The root shares the payload out over its island first, or collects it there last; in between every shard has its rail.
+  static void through_root(DataFlow& flow, Mover& mover, const Hierarchy& hierarchy, const Collective& collective) {
+    auto digits = hierarchy.digits_of(collective.root);
+    for (digits[0] = 0; digits[0] < hierarchy.width(0); ++digits[0]) {
+      const auto chunk = flow.add_chunk({});
+      const auto in_charge = hierarchy.stands_for(hierarchy.levels(), 0, digits);
+      const bool down = collective.kind == CollectiveKind::broadcast;
+      if (down && in_charge != collective.root) mover.first(chunk, collective.root, in_charge);
+      down ? mover.hand_out(chunk, digits) : mover.reduce(chunk, digits);
+      if (!down && in_charge != collective.root) mover.last(chunk, in_charge, collective.root);
+    }
+  }
+};
+
+}  // namespace
+
+namespace planners {
+Entry<Planner> hierarchical() {
+  return {"hierarchical", "inside islands first, then across on parallel rails: least bytes over narrow links between islands", Hierarchical::known(),
+          [] { return std::make_unique<Hierarchical>(); }};
+}
+}  // namespace planners
+
+}  // namespace p2plab

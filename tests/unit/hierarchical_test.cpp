@@ -1,0 +1,121 @@
+// The hierarchical planner moves exactly as many bytes over the ways between islands as theory says, and auto takes the fastest plan.
+#include <gtest/gtest.h>
+
+#include "../support/machines.h"
+#include "../support/plans.h"
+#include "p2plab/analysis.h"
+
+namespace p2plab {
+namespace {
+
+using testing::plan_on;
+
+// Payloads over the busiest GPU's PCIe port, in the busier direction.
+double port_load(const Topology& topology, const Plan& plan) {
+  const auto loads = link_loads(topology, Routes{topology}, plan.schedule);
+  double most = 0;
+  for (std::size_t l = 0; l < loads.per_link.size(); ++l) {
+    if (topology.links()[l].kind == LinkKind::pcie) most = std::max(most, loads.per_link[l]);
+  }
+  return most;
+}
+
+double saving(const Topology& topology) {
+  const auto flat = plan_on(topology, "ring", CollectiveKind::all_reduce);
+  const auto islands = plan_on(topology, "hierarchical", CollectiveKind::all_reduce);
+  return flat && islands ? port_load(topology, *flat) / port_load(topology, *islands) : 0;
+}
+
+TEST(Hierarchical, MovesThreeTimesFewerBytesOverThePortThanARingOnTwoPairs) { EXPECT_DOUBLE_EQ(saving(testing::islands_over_pcie(2, 2)), 3.0); }
+TEST(Hierarchical, MovesSevenThirdsTimesFewerBytesOnFourPairs) { EXPECT_DOUBLE_EQ(saving(testing::islands_over_pcie(4, 2)), 7.0 / 3); }
+TEST(Hierarchical, MovesSevenTimesFewerBytesOnTwoQuads) { EXPECT_DOUBLE_EQ(saving(testing::islands_over_pcie(2, 4)), 7.0); }
+
+TEST(Hierarchical, TakesTwoRoundsPerLevelWithDirectExchanges) {
+  const auto topology = testing::boxes(4, 4);
+  const auto plan = plan_on(topology, "hierarchical", CollectiveKind::all_reduce, {{"inside", "direct"}, {"across", "direct"}});
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(rounds(plan->schedule), 4);
+  // Each NIC carries its rail's quarter of the payload, 2 * 3/4 times.
+  const auto loads = link_loads(topology, Routes{topology}, plan->schedule);
+  for (const auto id : topology.out_links(*topology.find_node("net"))) EXPECT_DOUBLE_EQ(loads.per_link[id.index()], 1.5 / 4);
+}
+
+TEST(Hierarchical, WithRingsTakesTheRoundsOfBothRings) {
+  const auto plan = plan_on(testing::boxes(3, 4), "hierarchical", CollectiveKind::all_reduce, {{"inside", "ring"}, {"across", "ring"}});
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(rounds(plan->schedule), 2 * 3 + 2 * 2);
+}
+
+TEST(Hierarchical, AllGatherSendsEachBlockOnceToEachOtherIsland) {
+  const auto topology = testing::boxes(2, 4);
+  const auto plan = plan_on(topology, "hierarchical", CollectiveKind::all_gather);
+  ASSERT_TRUE(plan);
+  const auto loads = link_loads(topology, Routes{topology}, plan->schedule);
+  for (const auto id : topology.out_links(*topology.find_node("net"))) EXPECT_DOUBLE_EQ(loads.per_link[id.index()], 1.0 / 8);
+}
+
+TEST(Hierarchical, BroadcastCrossesEveryRailWithItsShare) {
+  const auto topology = testing::boxes(2, 4);
+  for (const auto kind : {CollectiveKind::broadcast, CollectiveKind::reduce}) {
+    const auto plan = plan_on(topology, "hierarchical", kind);
+    ASSERT_TRUE(plan);
+    const auto loads = link_loads(topology, Routes{topology}, plan->schedule);
+    double crossing = 0;
+    for (const auto id : topology.out_links(*topology.find_node("net"))) {
+      EXPECT_LE(loads.per_link[id.index()], 0.25);
+      crossing += loads.per_link[id.index()];
+    }
+    EXPECT_DOUBLE_EQ(crossing, 1);
+  }
+}
+
+TEST(Hierarchical, ServesUnevenIslands) {
+  // Five ranks of two quads: an island of four and one of one, which takes all four shards.
+  const auto topology = testing::islands_over_pcie(2, 4);
+  auto collective = make_collective(CollectiveKind::all_reduce, 5);
+  const auto plan = plan_on(topology, "hierarchical", collective);
+  ASSERT_TRUE(plan);
+  EXPECT_DOUBLE_EQ(port_load(topology, *plan), 1);
+}
+
+TEST(Hierarchical, SaysThatOneSwitchHasNoIslands) {
+  const auto plan = plan_on(testing::one_switch(8), "hierarchical", CollectiveKind::all_reduce);
+  ASSERT_FALSE(plan);
+  EXPECT_EQ(describe(plan.error()),
+            "error: hierarchical does not do all_reduce: the ranks form no islands on this machine\nnote: use two_shot or ring\n");
+}
+
+TEST(Auto, TakesThePlanWithTheLeastPredictedTimeAndSaysByHowMuch) {
+  PlanContext context;
+  context.predict = [](const Plan& plan) -> Result<Seconds> {
+    return Seconds{plan.planner == "tree" ? 2e-6 : (plan.planner == "bruck" ? 3e-6 : 8e-6)};
+  };
+  const auto plan = plan_on(testing::one_switch(4), "auto", make_collective(CollectiveKind::all_reduce, 4), {}, context);
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(plan->planner, "tree");
+  EXPECT_EQ(plan->reason.substr(0, plan->reason.find(';', plan->reason.find(';') + 1)), "tree, predicted 2.00 us; next bruck, 3.00 us (50.0 % more)");
+}
+
+TEST(Auto, TakesFewRoundsForSmallAndFewBytesForLargePayloads) {
+  const auto topology = testing::one_switch(8);
+  PlanContext context;
+  context.payload.elements = 64;
+  const auto small = plan_on(topology, "auto", make_collective(CollectiveKind::all_reduce, 8), {}, context);
+  ASSERT_TRUE(small);
+  EXPECT_EQ(rounds(small->schedule), 1);
+  context.payload.elements = 256 << 20;
+  const auto large = plan_on(topology, "auto", make_collective(CollectiveKind::all_reduce, 8), {}, context);
+  ASSERT_TRUE(large);
+  EXPECT_NEAR(bottleneck(topology, link_loads(topology, Routes{topology}, large->schedule)).algbw_gbps(), 100 / 1.75, 1e-9);
+}
+
+TEST(Auto, StopsAtAPredictorsError) {
+  PlanContext context;
+  context.predict = [](const Plan&) -> Result<Seconds> { return Error{ErrorCode::io, "no profile"}; };
+  const auto plan = plan_on(testing::one_switch(4), "auto", make_collective(CollectiveKind::broadcast, 4), {}, context);
+  ASSERT_FALSE(plan);
+  EXPECT_EQ(plan.error().message, "no profile");
+}
+
+}  // namespace
+}  // namespace p2plab
