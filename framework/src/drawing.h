@@ -1,0 +1,32 @@
+// Where the nodes of a machine stand in a drawing.
+#pragma once
+
+#include <vector>
+
+#include "p2plab/topology.h"
+
+namespace p2plab {
+
+/// The centre and extent of a node, in pixels. A bar is a wide switch: lines meet it straight above or below their other end.
+struct Placed {
+  double x = 0;
+  double y = 0;
+  double width = 0;
+  double height = 0;
+  int row = 0;    // rows count upwards from the GPUs, which stand in row 0; NVSwitches stand in row -1
+  int place = 0;  // from the left in its row
+  bool bar = false;
+};
+
+/// All nodes placed, in the order of their ids; the drawing reaches from 0 to `width` and `height`.
+struct Drawing {
+  std::vector<Placed> nodes;
+  double width = 0;
+  double height = 0;
+  bool circle = false;  // on a circle, with a single switch in its middle; otherwise in rows
+};
+
+/// Machines of GPUs alone, and single switches with many GPUs, stand on a circle; all others in rows by kind, boxes side by side.
+Drawing place_nodes(const Topology& topology);
+
+}  // namespace p2plab
