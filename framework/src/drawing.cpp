@@ -12,9 +12,7 @@ namespace {
 
 constexpr double margin = 40;
 constexpr double row_height = 110;
-constexpr double gap = 18;  // between boxes of a row
-
-double box_width(const Node& node) { return std::max(56.0, 7.2 * static_cast<double>(std::min<std::size_t>(node.name.size(), 18)) + 16); }
+constexpr double gap = 8;  // least space between boxes of a row
 
 bool is_switch(NodeKind kind) { return kind == NodeKind::nvswitch || kind == NodeKind::network_switch; }
 
@@ -22,7 +20,7 @@ class Placer {
  public:
   explicit Placer(const Topology& topology) : topology_(topology), size_(topology.nodes().size()), gpus_(static_cast<std::size_t>(topology.ranks())) {
     drawing_.nodes.resize(size_);
-    small_ = gpus_ > 24;
+    small_ = drawing_.small = gpus_ > 24;
   }
 
   Drawing place() && {
@@ -34,6 +32,10 @@ class Placer {
 
  private:
   double diameter() const { return small_ ? 34 : 48; }
+  double box_width(const Node& node) const {
+    const auto letters = static_cast<double>(std::min<std::size_t>(node.name.size(), 18));
+    return small_ ? std::max(34.0, 6.0 * letters + 8) : std::max(56.0, 7.2 * letters + 16);
+  }
   double spacing() const { return small_ ? 42 : 74; }
   Placed& at(NodeId node) { return drawing_.nodes[node.index()]; }
 

@@ -23,6 +23,7 @@ struct Drawing {
   std::vector<Placed> nodes;
   double width = 0;
   double height = 0;
+  bool small = false;   // many GPUs: small circles, boxes and letters
   bool circle = false;  // on a circle, with a single switch in its middle; otherwise in rows
 };
 

@@ -69,6 +69,7 @@ class Picture {
   std::string draw() && {
     for (const auto& connection : connections_) draw_connection(connection);
     for (std::size_t i = 0; i < drawing_.nodes.size(); ++i) draw_node(topology_.nodes()[i], drawing_.nodes[i]);
+    top_ -= highest_;  // arcs above the highest row need room
     const double legend_top = std::max(drawing_.height + 14, lowest_ + 24) + top_;
     const double width = std::max(drawing_.width, 640.0);
     const double height = draw_legend(legend_top, width) + 16;
@@ -123,6 +124,7 @@ class Picture {
       path = fmt::format("M{:.1f} {:.1f} Q{:.1f} {:.1f} {:.1f} {:.1f}", ax, a.y, middle_x, a.y + 2 * bend, bx, b.y);
       middle_y = a.y + bend;
       lowest_ = std::max(lowest_, middle_y);
+      highest_ = std::min(highest_, middle_y - 12);
     }
     if (drawing_.circle && passes_behind(a, b)) {
       const double centre = drawing_.width / 2;
@@ -153,7 +155,7 @@ class Picture {
 
   void draw_node(const Node& node, const Placed& placed) {
     const bool gpu = node.kind == NodeKind::gpu;
-    const double size = placed.width < 40 ? 9 : 11;
+    const double size = drawing_.small ? 9 : 11;
     if (gpu) {
       body_ += fmt::format(
           "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{:.1f}\" fill=\"{}\" stroke=\"#222222\" stroke-width=\"1.5\"><title>{}</title></circle>\n",
@@ -215,6 +217,7 @@ class Picture {
   double arc_side_ = 1;
   double top_ = 0;
   double lowest_ = 0;
+  double highest_ = 0;
   std::string body_;
   std::string legend_;
 };

@@ -1,0 +1,62 @@
+#include <algorithm>
+#include <cctype>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "p2plab/islands.h"
+#include "p2plab/topology_view.h"
+
+namespace p2plab {
+
+namespace {
+
+// A name's number, if it ends in one that can be counted up from.
+struct NumberedName {
+  std::string stem;
+  std::optional<std::int64_t> number;
+};
+
+NumberedName take_apart(const std::string& name) {
+  auto digits = name.size();
+  while (digits > 0 && std::isdigit(static_cast<unsigned char>(name[digits - 1])) != 0) --digits;
+  const bool plain = digits < name.size() && name.size() - digits <= 9 && (name[digits] != '0' || digits + 1 == name.size());
+  if (!plain) return {name, std::nullopt};
+  return {name.substr(0, digits), std::stoll(name.substr(digits))};
+}
+
+}  // namespace
+
+std::string short_names(const std::vector<std::string>& names) {
+  std::string text;
+  for (std::size_t i = 0; i < names.size();) {
+    const auto first = take_apart(names[i]);
+    auto last = i;
+    while (first.number && last + 1 < names.size()) {
+      const auto next = take_apart(names[last + 1]);
+      if (next.stem != first.stem || next.number != *first.number + static_cast<std::int64_t>(last + 1 - i)) break;
+      ++last;
+    }
+    if (!text.empty()) text += ", ";
+    text += names[i];
+    if (last > i) text += fmt::format("-{}", *first.number + static_cast<std::int64_t>(last - i));
+    i = last + 1;
+  }
+  return text;
+}
+
+std::string route_word(const Topology& topology, const Routes& routes, Rank from, Rank to) {
+  const auto path = routes.between(from, to);
+  switch (route_class(topology, routes, from, to)) {
+    case RouteClass::none: return "-";
+    case RouteClass::pcie_switch: return path.size() <= 2 ? "PIX" : "PXB";
+    case RouteClass::host: return "PHB";
+    case RouteClass::between_hosts: return "SYS";
+    case RouteClass::network: return "NET";
+    case RouteClass::fabric: break;
+  }
+  const bool nvlink = std::ranges::all_of(path, [&](LinkId id) { return topology.link(id).kind == LinkKind::nvlink; });
+  return nvlink ? "NV" : "DIR";
+}
+
+}  // namespace p2plab
