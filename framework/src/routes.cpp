@@ -52,7 +52,7 @@ class PathFinder {
     std::vector<std::int64_t> weights;  // minus the bandwidth, so that the least of the greatest is the widest
     for (const auto& link : topology_.links()) weights.push_back(-link.bandwidth.bytes_per_second());
     run(
-        0, weights, widths_, std::numeric_limits<std::int64_t>::min(), std::int64_t{0},
+        0, weights, widths_, -std::numeric_limits<std::int64_t>::max(), std::int64_t{0},
         [](std::int64_t path, std::int64_t link) { return std::max(path, link); }, boost::default_dijkstra_visitor{});
   }
 
