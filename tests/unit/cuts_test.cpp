@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "../support/random_topology.h"
 #include "../support/reference.h"
 
 namespace p2plab {
@@ -126,6 +127,51 @@ TEST(Cuts, GroupsBoundADegree) {
   ASSERT_TRUE(bus);
   EXPECT_EQ(degrees(*bus)[0].out, GBps(12));
   EXPECT_EQ(degrees(*bus)[1].in, GBps(10));
+}
+
+// The same machine without limits and groups, whose cuts can be counted by adding up links.
+Topology plain(const Topology& topology) {
+  Topology::Builder builder("plain");
+  for (const auto& node : topology.nodes()) builder.add_node({node.name, node.kind});
+  for (const auto& link : topology.links()) builder.add_link(link);
+  auto made = std::move(builder).build();
+  expects(static_cast<bool>(made));
+  return *std::move(made);
+}
+
+// The most GPUs per bandwidth over all sets of nodes, as (inside, capacity).
+std::pair<std::int64_t, std::int64_t> worst_of_all_sets(const Topology& topology) {
+  std::pair<std::int64_t, std::int64_t> worst{0, 1};
+  const auto nodes = topology.nodes().size();
+  for (std::uint32_t set = 1; set < (1U << nodes); ++set) {
+    const auto in = [&](NodeId node) { return (set >> node.index() & 1U) != 0; };
+    std::int64_t inside = 0;
+    for (std::int64_t r = 0; r < topology.ranks(); ++r) inside += in(topology.node_of(Rank{r})) ? 1 : 0;
+    if (inside == 0 || inside == topology.ranks()) continue;
+    std::int64_t capacity = 0;
+    for (const auto& link : topology.links()) capacity += in(link.from) && !in(link.to) ? link.bandwidth.bytes_per_second() : 0;
+    if (capacity == 0) return {inside, 0};
+    if (inside * worst.second > worst.first * capacity) worst = {inside, capacity};
+  }
+  return worst;
+}
+
+TEST(Cuts, NoSetOfNodesOfARandomMachineIsWorseThanTheBottleneck) {
+  int tried = 0;
+  for (std::uint64_t seed = 1; tried < 150; ++seed) {
+    const auto box = plain(testing::RandomTopology{seed}.make());
+    if (box.nodes().size() > 11) continue;
+    ++tried;
+    const auto cut = bottleneck_cut(box);
+    ASSERT_TRUE(cut);
+    const auto [inside, capacity] = worst_of_all_sets(box);
+    if (capacity == 0) {
+      EXPECT_EQ(cut->capacity, Bandwidth{}) << "seed " << seed;
+      continue;
+    }
+    const auto found = static_cast<std::int64_t>(cut->inside.size());
+    EXPECT_EQ(found * capacity, inside * cut->capacity.bytes_per_second()) << "seed " << seed;
+  }
 }
 
 TEST(Cuts, CapacityBetweenHalvesOfAMeshIsItsBisection) {

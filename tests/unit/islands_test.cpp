@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "../support/random_topology.h"
 #include "../support/reference.h"
 
 namespace p2plab {
@@ -104,16 +105,27 @@ TEST(Islands, UnevenIslandsAreFound) {
   EXPECT_EQ(plain(found[0]), (Islands{{0, 1, 2, 3, 4, 5, 6, 7}, {8, 9, 10, 11}, {12, 13}}));
 }
 
-TEST(Islands, FinerLevelsLieWithinCoarserOnes) {
-  for (const auto& preset : builtin_presets()) {
-    const auto found = levels(preset.name);
-    for (std::size_t i = 0; i + 1 < found.size(); ++i) {
-      EXPECT_GT(found[i].islands.size(), found[i + 1].islands.size()) << preset.name;
-      for (const auto& part : found[i].islands) {
-        EXPECT_TRUE(std::ranges::any_of(found[i + 1].islands, [&](const auto& whole) { return std::ranges::includes(whole, part); })) << preset.name;
-      }
+void expect_nested(const Topology& topology, const std::string& name) {
+  const auto found = levels(topology);
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    std::vector<Rank> all;
+    for (const auto& island : found[i].islands) all.insert(all.end(), island.begin(), island.end());
+    std::ranges::sort(all);
+    EXPECT_EQ(static_cast<int>(all.size()), topology.ranks()) << name;
+    EXPECT_EQ(std::ranges::adjacent_find(all), all.end()) << name;
+    EXPECT_GT(found[i].islands.size(), 1U) << name;
+    EXPECT_LT(static_cast<int>(found[i].islands.size()), topology.ranks()) << name;
+    if (i + 1 == found.size()) continue;
+    EXPECT_GT(found[i].islands.size(), found[i + 1].islands.size()) << name;
+    for (const auto& part : found[i].islands) {
+      EXPECT_TRUE(std::ranges::any_of(found[i + 1].islands, [&](const auto& whole) { return std::ranges::includes(whole, part); })) << name;
     }
   }
+}
+
+TEST(Islands, LevelsHoldEveryRankOnceAndFinerOnesLieWithinCoarserOnes) {
+  for (const auto& preset : builtin_presets()) expect_nested(machine(preset.name), preset.name);
+  for (std::uint64_t seed = 1; seed <= 500; ++seed) expect_nested(testing::RandomTopology{seed}.make(), "seed " + std::to_string(seed));
 }
 
 TEST(Islands, ARouteIsOfTheClassOfItsFurthestPart) {

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <pugixml.hpp>
 
+#include "../support/random_topology.h"
 #include "../support/reference.h"
 #include "p2plab/mask.h"
 
@@ -200,6 +201,19 @@ TEST(TopologySvg, WiderLinksAreWiderLines) {
 TEST(TopologySvg, HostileNamesMakeAValidDocument) {
   pugi::xml_document document;
   EXPECT_TRUE(document.load_string(topology_svg(hostile()).c_str()));
+}
+
+TEST(TopologyView, RandomMachinesMakeValidDocuments) {
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    const auto box = testing::RandomTopology{seed}.make();
+    const Routes routes(box);
+    EXPECT_FALSE(topology_text(box, routes, {.columns = 80}).empty());
+    EXPECT_FALSE(nlohmann::json::parse(topology_json(box, routes), nullptr, false).is_discarded()) << seed;
+    pugi::xml_document document;
+    ASSERT_TRUE(document.load_string(topology_svg(box).c_str())) << seed;
+    EXPECT_EQ(count(document.child("svg"), "circle"), box.ranks()) << seed;
+    EXPECT_EQ(topology_svg(box).find("nan"), std::string::npos) << seed;
+  }
 }
 
 TEST(TopologyDot, HasOneEdgeForTwoLikeDirectionsAndTwoForUnlikeOnes) {
