@@ -2,8 +2,8 @@
 // that go around twice, once to be summed, once to be handed out: 2(n-1) rounds, each link of the ring carries 2(n-1)/n of the share, which is
 // optimal for bandwidth where the rings fill all links (Patarasuk and Yuan, 2009). reduce_scatter and all_gather are its halves (n-1 rounds,
 // (n-1)/n). broadcast and reduce are chains whose slices follow each other: n-1 rounds, the share once over each link. The other collectives travel
-// along the ring from giver to taker. Several rings run side by side: the largest fractional packing of directed Hamiltonian cycles into the
-// machine's links (NCCL searches integral ones), each with its own channel and its share of the data.
+// along the ring from giver to taker, which brings them to takers that no route reaches. Several rings run side by side: the largest fractional
+// packing of directed Hamiltonian cycles into the machine's links (NCCL searches integral ones), each with its own channel and its share of the data.
 #include <array>
 
 #include <fmt/format.h>
@@ -29,6 +29,8 @@ class Track {
     while (at(place) != rank) ++place;
     return place;
   }
+
+  int hops(Rank from, Rank to) const { return (place_of(to) - place_of(from) + size()) % size(); }
 
   /// `hops` moves from `place` on, the first of them in `round`.
   void travel(std::vector<Move>& moves, ChunkId chunk, int place, int hops, int round) const {
@@ -57,8 +59,16 @@ class RingPlanner final : public Planner {
     if (!rings) return std::move(rings).error();
     auto reason = describe(*rings);
     if (rings->empty()) rings->push_back({.order = collective.members});
+    std::vector<Track> tracks;
+    for (auto& ring : *rings) tracks.emplace_back(std::move(ring), static_cast<int>(tracks.size()));
     std::vector<Move> moves;
-    for (std::size_t r = 0; r < rings->size(); ++r) add_ring(*flow, moves, collective, Track{std::move((*rings)[r]), static_cast<int>(r)});
+    if (collective.kind == CollectiveKind::all_reduce) {
+      for (const auto& track : tracks) twice_around(*flow, moves, track);
+    } else if (one_to_one(collective.kind)) {
+      one_way(*flow, moves, tracks);
+    } else {
+      for (const auto& track : tracks) around(*flow, moves, collective, track);
+    }
     push_in_rounds(*flow, std::move(moves));
     auto plan = std::move(*flow).finish("ring", *std::move(parameters), std::move(reason), "use tree");
     // Chains: the others are cut into pieces that follow each other already.
@@ -73,28 +83,47 @@ class RingPlanner final : public Planner {
   }
 
  private:
-  static void add_ring(DataFlow& flow, std::vector<Move>& moves, const Collective& collective, const Track& track) {
-    const int around = track.size() - 1;
-    if (collective.kind == CollectiveKind::all_reduce) {
-      for (int p = 0; p <= around; ++p) {
-        const auto chunk = flow.add_chunk(track.piece(0));
-        track.travel(moves, chunk, p + 1, around, 0);
-        track.travel(moves, chunk, p, around, around);
-      }
-      return;
+  // Has each block one giver and one taker?
+  static bool one_to_one(CollectiveKind kind) {
+    using enum CollectiveKind;
+    return kind == gather || kind == scatter || kind == all_to_all || kind == send_receive;
+  }
+
+  static void twice_around(DataFlow& flow, std::vector<Move>& moves, const Track& track) {
+    const int hops = track.size() - 1;
+    for (int p = 0; p <= hops; ++p) {
+      const auto chunk = flow.add_chunk(track.piece(0));
+      track.travel(moves, chunk, p + 1, hops, 0);
+      track.travel(moves, chunk, p, hops, hops);
     }
+  }
+
+  // A share of each block goes around each ring: to its taker being summed, or from its giver to everyone.
+  static void around(DataFlow& flow, std::vector<Move>& moves, const Collective& collective, const Track& track) {
     for (std::size_t b = 0; b < flow.blocks().size(); ++b) {
       const auto chunk = flow.add_chunk(track.piece(b));
       const auto& block = flow.blocks()[b];
       if (block.contributors.empty()) continue;
-      if (reduces(collective.kind)) {
-        track.travel(moves, chunk, track.place_of(block.receivers[0]) + 1, around, 0);
-        continue;
+      const int start = reduces(collective.kind) ? track.place_of(block.receivers[0]) + 1 : track.place_of(block.contributors[0]);
+      track.travel(moves, chunk, start, track.size() - 1, 0);
+    }
+  }
+
+  // Each block takes the ring that brings it to its taker in the fewest hops; equal ones take turns.
+  static void one_way(DataFlow& flow, std::vector<Move>& moves, const std::vector<Track>& tracks) {
+    for (std::size_t b = 0; b < flow.blocks().size(); ++b) {
+      const auto block = flow.blocks()[b];
+      std::size_t best = 0;
+      int fewest = tracks[0].size();
+      for (std::size_t t = 0; t < tracks.size() && !block.contributors.empty(); ++t) {
+        const auto track = (b + t) % tracks.size();
+        const int hops = tracks[track].hops(block.contributors[0], block.receivers[0]);
+        if (hops >= fewest) continue;
+        fewest = hops;
+        best = track;
       }
-      const int start = track.place_of(block.contributors[0]);
-      int hops = 0;
-      for (const auto rank : block.receivers) hops = std::max(hops, (track.place_of(rank) - start + track.size()) % track.size());
-      track.travel(moves, chunk, start, hops, 0);
+      const auto chunk = flow.add_chunk(tracks[best].piece(b));
+      if (!block.contributors.empty()) tracks[best].travel(moves, chunk, tracks[best].place_of(block.contributors[0]), fewest, 0);
     }
   }
 

@@ -7,9 +7,8 @@
 
 #include <fmt/format.h>
 
-#include "cycles.h"
-#include "packing.h"
 #include "resources.h"
+#include "ring_packing.h"
 
 namespace p2plab {
 
@@ -87,21 +86,13 @@ class RingFinder {
     return sum;
   }
 
-  Way way_of(const std::vector<int>& cycle, int id) const {
-    std::vector<double> amounts(resources_.capacities().size());
-    for (std::size_t i = 0; i < cycle.size(); ++i) {
-      for (const auto r : resources_.of(rank(cycle[i]), rank(cycle[(i + 1) % cycle.size()]))) amounts[r] += 1;
-    }
-    Way way{id, {}};
-    for (std::size_t r = 0; r < amounts.size(); ++r) {
-      if (amounts[r] > 0) way.uses.push_back({r, amounts[r]});
-    }
-    return way;
-  }
-
   double rate_alone(const std::vector<int>& cycle) const {
+    std::vector<double> uses(resources_.capacities().size());
+    for (std::size_t i = 0; i < cycle.size(); ++i) {
+      for (const auto r : resources_.of(rank(cycle[i]), rank(cycle[(i + 1) % cycle.size()]))) uses[r] += 1;
+    }
     double rate = std::numeric_limits<double>::infinity();
-    for (const auto& use : way_of(cycle, 0).uses) rate = std::min(rate, resources_.capacities()[use.resource] / use.amount);
+    for (std::size_t r = 0; r < uses.size(); ++r) rate = uses[r] > 0 ? std::min(rate, resources_.capacities()[r] / uses[r]) : rate;
     return rate;
   }
 
@@ -159,58 +150,24 @@ class RingFinder {
     return path.empty() || std::ranges::any_of(path, [&](LinkId id) { return topology_.link(id).kind == LinkKind::network; });
   }
 
-  std::vector<Ring> pack_rings(const CostMatrix& distances, const std::vector<int>& first, std::size_t most) {
-    std::vector<std::vector<int>> cycles{first};
+  std::vector<Ring> pack_rings(const CostMatrix& distances, const std::vector<int>& first, std::size_t most) const {
+    RingProblem problem{.distances = distances, .hops = {}, .capacities = resources_.capacities()};
+    for (int a = 0; a < n_; ++a) {
+      for (int b = 0; b < n_; ++b) problem.hops.push_back(resources_.of(rank(a), rank(b)));
+    }
     if (n_ > exact_points) {
-      for (auto& cycle : rail_cycles(distances)) cycles.push_back(std::move(cycle));
+      problem.offers = rail_cycles(distances);
       auto back = first;
       std::ranges::reverse(back);
-      if (cycle_cost(distances, back) < std::numeric_limits<double>::infinity()) cycles.push_back(std::move(back));
+      if (cycle_cost(distances, back) < std::numeric_limits<double>::infinity()) problem.offers.push_back(std::move(back));
     }
-    std::vector<Way> ways;
-    for (const auto& cycle : cycles) ways.push_back(way_of(cycle, static_cast<int>(ways.size())));
-    const auto packed = pack(resources_.capacities(), [&](std::span<const double> prices) -> std::optional<Way> {
-      const auto cost = [&](const Way& way) {
-        return std::accumulate(way.uses.begin(), way.uses.end(), 0.0,
-                               [&](double sum, const Way::Use& use) { return sum + use.amount * prices[use.resource]; });
-      };
-      const auto known = std::ranges::min_element(ways, {}, cost);
-      if (cost(*known) < 1 - 1e-6) return *known;
-      auto found = cheapest_cycle(priced(distances, prices));
-      if (!found) return std::nullopt;
-      ways.push_back(way_of(*found, static_cast<int>(cycles.size())));
-      cycles.push_back(*std::move(found));
-      return ways.back();
-    });
-    return weighed(cycles, packed, most);
-  }
-
-  // Prices of all hops; distances, made very small, decide between equals.
-  CostMatrix priced(const CostMatrix& distances, std::span<const double> prices) const {
-    double longest = 1;
-    for (int a = 0; a < n_; ++a) {
-      for (int b = 0; b < n_; ++b) longest = distances.allowed(a, b) ? std::max(longest, distances.at(a, b)) : longest;
-    }
-    CostMatrix costs(n_);
-    for (int a = 0; a < n_; ++a) {
-      for (int b = 0; b < n_; ++b) {
-        if (!distances.allowed(a, b)) continue;
-        double sum = distances.at(a, b) / longest / n_ * 1e-8;
-        for (const auto r : resources_.of(rank(a), rank(b))) sum += std::max(0.0, prices[r]);
-        costs.at(a, b) = sum;
-      }
-    }
-    return costs;
-  }
-
-  std::vector<Ring> weighed(const std::vector<std::vector<int>>& cycles, std::vector<PackedWay> packed, std::size_t most) const {
-    if (packed.size() > most) packed.resize(most);
+    const auto packed = pack_cycles(problem, first, most);
     std::vector<double> amounts;
-    for (const auto& way : packed) amounts.push_back(way.amount);
+    for (const auto& [cycle, amount] : packed) amounts.push_back(amount);
     const auto weights = integer_weights(amounts);
     std::vector<Ring> rings;
     for (std::size_t i = 0; i < packed.size(); ++i) {
-      rings.push_back(ring_of(cycles[static_cast<std::size_t>(packed[i].id)], amounts[i]));
+      rings.push_back(ring_of(packed[i].cycle, amounts[i]));
       rings.back().weight = weights[i];
     }
     return rings;

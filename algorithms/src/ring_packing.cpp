@@ -1,0 +1,216 @@
+#include "ring_packing.h"
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+#include <random>
+
+#include "packing.h"
+
+namespace p2plab {
+
+namespace {
+
+constexpr double tiny = 1e-9;
+constexpr int greedy_tries = 8;  // without progress
+constexpr std::size_t few_cycles = 4;
+constexpr std::size_t dive_choices = 16;  // cycles tried at each step of a dive
+
+double total(const std::vector<PackedCycle>& packed) {
+  return std::accumulate(packed.begin(), packed.end(), 0.0, [](double sum, const PackedCycle& c) { return sum + c.amount; });
+}
+
+class Packer {
+ public:
+  Packer(const RingProblem& problem, const std::vector<int>& first)
+      : problem_(problem), n_(problem.distances.points()), unit_(std::ranges::max(problem.capacities)) {
+    cycles_.push_back(first);
+    cycles_.insert(cycles_.end(), problem.offers.begin(), problem.offers.end());
+    for (const auto& cycle : cycles_) ways_.push_back(way_of(cycle, static_cast<int>(ways_.size())));
+    for (int a = 0; a < n_; ++a) {
+      for (int b = 0; b < n_; ++b) longest_ = problem_.distances.allowed(a, b) ? std::max(longest_, problem_.distances.at(a, b)) : longest_;
+    }
+  }
+
+  std::vector<PackedCycle> best(std::size_t most) {
+    const auto optimum = fractional(problem_.capacities);
+    auto packed = optimum;
+    if (packed.size() > most) packed.resize(most);
+    const auto consider = [&](std::vector<PackedCycle> other) {
+      const double gain = total(other) - total(packed);
+      const bool fewer = other.size() < packed.size();
+      if (gain > tiny * unit_ || (gain > -tiny * unit_ && fewer)) packed = std::move(other);
+    };
+    if (n_ <= exact_points) consider(dive(optimum, most));
+    // Two offers or more are rails, which need no guessing.
+    int left = problem_.offers.size() < 2 ? greedy_searches : 0;
+    for (std::uint64_t seed = 0; left > 0 && !cannot_improve(packed); ++seed) {
+      auto tried = greedy(seed, most);
+      left -= static_cast<int>(tried.size()) + 1;
+      consider(std::move(tried));
+    }
+    return packed;
+  }
+
+ private:
+  const std::vector<std::size_t>& hop(int a, int b) const {
+    return problem_.hops[static_cast<std::size_t>(a) * static_cast<std::size_t>(n_) + static_cast<std::size_t>(b)];
+  }
+
+  // Nothing to gain: one cycle, or few that fill all that some member can send or take in.
+  bool cannot_improve(const std::vector<PackedCycle>& packed) const {
+    return packed.size() == 1 || (total(packed) > bound() * (1 - tiny) && packed.size() <= few_cycles);
+  }
+
+  // No packing exceeds what any member can send or take in: the sum over the first, or last, links of its hops.
+  double bound() const {
+    double least = std::numeric_limits<double>::infinity();
+    for (int a = 0; a < n_; ++a) {
+      std::vector<std::size_t> out;
+      std::vector<std::size_t> in;
+      for (int b = 0; b < n_; ++b) {
+        if (problem_.distances.allowed(a, b)) out.push_back(hop(a, b).front());
+        if (problem_.distances.allowed(b, a)) in.push_back(hop(b, a).back());
+      }
+      least = std::min({least, capacity_of(std::move(out)), capacity_of(std::move(in))});
+    }
+    return least;
+  }
+
+  double capacity_of(std::vector<std::size_t> resources) const {
+    std::ranges::sort(resources);
+    resources.erase(std::ranges::unique(resources).begin(), resources.end());
+    return std::accumulate(resources.begin(), resources.end(), 0.0, [&](double sum, std::size_t r) { return sum + problem_.capacities[r]; });
+  }
+
+  Way way_of(const std::vector<int>& cycle, int id) const {
+    std::vector<double> amounts(problem_.capacities.size());
+    for (std::size_t i = 0; i < cycle.size(); ++i) {
+      for (const auto r : hop(cycle[i], cycle[(i + 1) % cycle.size()])) amounts[r] += 1;
+    }
+    Way way{id, {}};
+    for (std::size_t r = 0; r < amounts.size(); ++r) {
+      if (amounts[r] > 0) way.uses.push_back({r, amounts[r]});
+    }
+    return way;
+  }
+
+  double room(const Way& way, std::span<const double> capacities) const {
+    double most = std::numeric_limits<double>::infinity();
+    for (const auto& use : way.uses) most = std::min(most, capacities[use.resource] / use.amount);
+    return most < tiny * unit_ ? 0 : most;
+  }
+
+  static void take(const Way& way, double amount, std::vector<double>& capacities) {
+    for (const auto& use : way.uses) capacities[use.resource] = std::max(0.0, capacities[use.resource] - amount * use.amount);
+  }
+
+  // Costs of the hops that still have room, from prices of the resources; distances, made very small, decide between equals.
+  CostMatrix costs(std::span<const double> prices, std::span<const double> capacities) const {
+    CostMatrix costs(n_);
+    for (int a = 0; a < n_; ++a) {
+      for (int b = 0; b < n_; ++b) {
+        const auto& used = hop(a, b);
+        if (!problem_.distances.allowed(a, b) || std::ranges::any_of(used, [&](std::size_t r) { return capacities[r] < tiny * unit_; })) continue;
+        double sum = problem_.distances.at(a, b) / longest_ / n_ * 1e-8;
+        for (const auto r : used) sum += std::max(0.0, prices[r]);
+        costs.at(a, b) = sum;
+      }
+    }
+    return costs;
+  }
+
+  std::vector<PackedCycle> fractional(const std::vector<double>& capacities) {
+    const auto packed = pack(capacities, [&](std::span<const double> prices) { return cheapest(prices, capacities); });
+    std::vector<PackedCycle> result;
+    for (const auto& way : packed) result.push_back({cycles_[static_cast<std::size_t>(way.id)], way.amount});
+    return result;
+  }
+
+  // A known way if one is cheap enough, else a new one.
+  std::optional<Way> cheapest(std::span<const double> prices, std::span<const double> capacities) {
+    const Way* best = nullptr;
+    double least = 1 - 1e-6;
+    for (const auto& way : ways_) {
+      double cost = 0;
+      for (const auto& use : way.uses) cost += use.amount * prices[use.resource];
+      if (cost >= least || room(way, capacities) == 0) continue;
+      least = cost;
+      best = &way;
+    }
+    if (best != nullptr) return *best;
+    auto found = cheapest_cycle(costs(prices, capacities));
+    if (!found) return std::nullopt;
+    return remember(*std::move(found));
+  }
+
+  const Way& remember(std::vector<int> cycle) {
+    ways_.push_back(way_of(cycle, static_cast<int>(cycles_.size())));
+    cycles_.push_back(std::move(cycle));
+    return ways_.back();
+  }
+
+  // Fills one cycle after the other as far as it goes, each chosen so that the rest can still be packed optimally; where none can, the rest stays
+  // fractional. Empty if that takes more than `most` cycles.
+  std::vector<PackedCycle> dive(std::vector<PackedCycle> guide, std::size_t most) {
+    std::vector<PackedCycle> filled;
+    auto capacities = problem_.capacities;
+    double missing = total(guide);
+    while (missing > tiny * unit_) {
+      if (filled.size() == most) return {};
+      bool advanced = false;
+      for (std::size_t i = 0; i < std::min(guide.size(), dive_choices) && !advanced; ++i) {
+        const auto way = way_of(guide[i].cycle, 0);
+        const auto amount = room(way, capacities);
+        auto rest = capacities;
+        take(way, amount, rest);
+        auto next = fractional(rest);
+        if (amount + total(next) < missing - tiny * unit_) continue;
+        filled.push_back({guide[i].cycle, amount});
+        capacities = std::move(rest);
+        missing -= amount;
+        guide = std::move(next);
+        advanced = true;
+      }
+      if (!advanced) break;
+    }
+    if (missing > tiny * unit_) filled.insert(filled.end(), guide.begin(), guide.end());
+    return filled.size() > most ? std::vector<PackedCycle>{} : filled;
+  }
+
+  // Fills cycles that happen to fit, by random preferences.
+  std::vector<PackedCycle> greedy(std::uint64_t seed, std::size_t most) const {
+    std::mt19937_64 random(seed);
+    std::vector<PackedCycle> filled;
+    auto capacities = problem_.capacities;
+    while (filled.size() < most) {
+      std::vector<double> prices(capacities.size());
+      for (auto& price : prices) price = static_cast<double>(random() >> 40) * 1e-9;
+      auto cycle = cheapest_cycle(costs(prices, capacities));
+      if (!cycle) break;
+      const auto way = way_of(*cycle, 0);
+      const auto amount = room(way, capacities);
+      if (amount == 0) break;
+      take(way, amount, capacities);
+      filled.push_back({*std::move(cycle), amount});
+    }
+    return filled;
+  }
+
+  const RingProblem& problem_;
+  int n_;
+  double unit_;
+  double longest_ = 1;
+  std::vector<std::vector<int>> cycles_;
+  std::vector<Way> ways_;
+};
+
+}  // namespace
+
+std::vector<PackedCycle> pack_cycles(const RingProblem& problem, const std::vector<int>& first, std::size_t most) {
+  auto packed = Packer{problem, first}.best(most);
+  std::ranges::stable_sort(packed, std::ranges::greater{}, &PackedCycle::amount);
+  return packed;
+}
+
+}  // namespace p2plab

@@ -1,0 +1,28 @@
+// Which cycles through all members share a machine's links best, and how much each carries.
+#pragma once
+
+#include <vector>
+
+#include "cycles.h"
+
+namespace p2plab {
+
+/// Members as points 0..n-1, and what a hop between two of them uses up.
+struct RingProblem {
+  CostMatrix distances;                        // infinity: hop not allowed; shorter is better among equals
+  std::vector<std::vector<std::size_t>> hops;  // from * n + to: resources, each as often as the hop uses it
+  std::vector<double> capacities;              // of each resource, above zero
+  std::vector<std::vector<int>> offers = {};   // cycles worth trying
+};
+
+struct PackedCycle {
+  std::vector<int> cycle;
+  double amount = 0;
+};
+
+/// At most `most` cycles with a large total amount, largest first. For up to `exact_points` points the total is the optimum of the fractional packing
+/// unless `most` forbids it; among optimal packings those of few, full cycles are preferred. Above, the best of fractional packing over the cycles
+/// found and of several greedy ones. `first` is a cycle that is allowed.
+std::vector<PackedCycle> pack_cycles(const RingProblem& problem, const std::vector<int>& first, std::size_t most);
+
+}  // namespace p2plab
