@@ -12,7 +12,7 @@ namespace p2plab {
 namespace {
 
 constexpr double tiny = 1e-9;
-constexpr int greedy_tries = 8;  // without progress
+constexpr int greedy_searches = 120;  // for cycles, over all greedy packings
 constexpr std::size_t few_cycles = 4;
 constexpr std::size_t dive_choices = 16;  // cycles tried at each step of a dive
 

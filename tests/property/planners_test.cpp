@@ -149,7 +149,7 @@ Collective random_collective(RandomTopology& random, int ranks) {
 
 class RandomMachines : public ::testing::TestWithParam<int> {};
 
-// Ten shards of a thousand machines; on each, one planner and one collective drawn at random, and every tenth time all planners.
+// Ten shards of a thousand machines; on each, one planner and one collective drawn at random, and every fortieth time all planners.
 TEST_P(RandomMachines, PlansVerifyOrAreUnsupported) {
   const auto planners = builtin_planners();
   const auto entries = planners.entries();
@@ -164,11 +164,11 @@ TEST_P(RandomMachines, PlansVerifyOrAreUnsupported) {
     const auto drawn = static_cast<std::size_t>(random.between(0, static_cast<int>(entries.size()) - 1));
     SCOPED_TRACE("seed " + std::to_string(seed));
     for (std::size_t e = 0; e < entries.size(); ++e) {
-      if (e == drawn || i % 10 == 0) made += proved(c, entries[e], collective) ? 1 : 0;
+      if (e == drawn || i % 40 == 0) made += proved(c, entries[e], collective) ? 1 : 0;
     }
     if (HasFailure()) return;
   }
-  EXPECT_GT(made, 300);
+  EXPECT_GT(made, 250);
 }
 INSTANTIATE_TEST_SUITE_P(Shards, RandomMachines, ::testing::Range(0, 10));
 
