@@ -78,6 +78,7 @@ template <class T>
 std::string range_text(std::string_view noun, const Range<T>& range) {
   const Range<T> all;
   if (range.least == all.least && range.most == all.most) return std::string{noun};
+  if (range.least == range.most) return fmt::format("{}", range.least);
   if (range.most == all.most) return fmt::format("{} of at least {}", noun, range.least);
   if (range.least == all.least) return fmt::format("{} of at most {}", noun, range.most);
   return fmt::format("{} from {} to {}", noun, range.least, range.most);
@@ -108,6 +109,8 @@ void ConfigValue::add_error(Error error) const {
 void ConfigValue::add_error(std::string message, std::vector<std::string> notes) const {
   add_error(Error{ErrorCode::invalid_input, std::move(message), std::nullopt, std::move(notes)});
 }
+
+std::size_t ConfigValue::mistakes() const { return document_->mistakes.size() + document_->unreported; }
 
 void ConfigValue::expected(std::string_view wanted) const { add_error(fmt::format("expected {}, got {}", wanted, shown(*find(document_, node_)))); }
 

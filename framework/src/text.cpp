@@ -1,5 +1,6 @@
 #include "p2plab/text.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -61,6 +62,19 @@ std::size_t first_binary_byte(std::string_view text) {
     i += length;
   }
   return text.size();
+}
+
+SourceLocation locate(std::string_view text, std::size_t byte, const std::string& filename) {
+  constexpr std::size_t longest_line = 4096;  // of an endless line nothing is shown
+  byte = std::min(byte, text.size());
+  const auto before = text.substr(0, byte);
+  const auto start = before.rfind('\n') + 1;
+  auto line = text.substr(start, text.find('\n', start) - start);
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  const auto number = std::ranges::count(before, '\n');
+  const auto column = std::ranges::count_if(before.substr(start), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; });
+  const bool printable = line.size() <= longest_line && first_binary_byte(line) == line.size();
+  return {filename, static_cast<int>(number) + 1, static_cast<int>(column) + 1, printable ? std::string{line} : std::string{}};
 }
 
 Result<std::string> read_text_file(const std::string& path, Bytes limit) {

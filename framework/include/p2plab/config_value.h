@@ -24,7 +24,7 @@ namespace p2plab {
 
 struct ConfigDocument;
 
-/// The keys that a map must have and those it may have.
+/// What a map must and may have.
 struct ConfigKeys {
   std::vector<std::string> required = {};
   std::vector<std::string> optional = {};
@@ -86,6 +86,8 @@ class ConfigValue {
   /// Notes a mistake at this place.
   void add_error(Error error) const;
   void add_error(std::string message, std::vector<std::string> notes = {}) const;
+  /// How many mistakes the whole file has so far; beyond 50 they are only counted.
+  std::size_t mistakes() const;
 
  private:
   friend class ConfigFile;

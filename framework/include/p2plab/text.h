@@ -19,4 +19,7 @@ Result<std::string> read_text_file(const std::string& path, Bytes limit);
 /// `text.size()` if there is none.
 std::size_t first_binary_byte(std::string_view text);
 
+/// The line and column of a byte of `text`, with that line.
+SourceLocation locate(std::string_view text, std::size_t byte, const std::string& filename);
+
 }  // namespace p2plab

@@ -1,0 +1,48 @@
+#include "link_rates.h"
+
+#include <algorithm>
+#include <array>
+
+namespace p2plab {
+
+std::optional<Bandwidth> pcie_rate(double gigatransfers, int lanes) {
+  struct Generation {
+    double gigatransfers;
+    std::int64_t transfers;  // per second and lane, one bit each
+    std::int64_t payload;
+    std::int64_t coded;
+  };
+  constexpr std::array generations{Generation{2.5, 2'500'000'000, 8, 10},    Generation{5, 5'000'000'000, 8, 10},
+                                   Generation{8, 8'000'000'000, 128, 130},   Generation{16, 16'000'000'000, 128, 130},
+                                   Generation{32, 32'000'000'000, 128, 130}, Generation{64, 64'000'000'000, 242, 256}};
+  const auto found = std::ranges::find(generations, gigatransfers, &Generation::gigatransfers);
+  if (found == generations.end() || lanes < 1 || lanes > 32) return std::nullopt;
+  const auto bits = found->transfers * lanes;
+  return Bandwidth::bytes_per_second((bits / 8 * found->payload + found->coded / 2) / found->coded);
+}
+
+Bandwidth nvlink_lane(int compute_capability) {
+  if (compute_capability < 70) return GBps(20);
+  if (compute_capability == 86) return GBps(14.0625);
+  return compute_capability < 100 ? GBps(25) : GBps(50);
+}
+
+Bandwidth xgmi_link(std::string_view target) {
+  if (target.starts_with("gfx")) target.remove_prefix(3);
+  if (target.starts_with("91") || target.starts_with("90a")) return GBps(50);  // RCCL's files write gfx90a as 910
+  if (target.starts_with("94")) return GBps(64);
+  if (target.starts_with("95")) return GBps(76.8);
+  return GBps(46);
+}
+
+std::optional<Bandwidth> socket_rate(const CpuModel& cpu) {
+  if (cpu.arch == "arm64" || cpu.arch == "aarch64") return GBps(6);
+  if (cpu.arch == "ppc64") return GBps(32);
+  if (cpu.vendor == "AuthenticAMD") return GBps(16);
+  if (cpu.vendor != "GenuineIntel" || cpu.family != 6) return std::nullopt;
+  if (cpu.model >= 207) return GBps(40);        // Emerald Rapids
+  if (cpu.model >= 143) return GBps(22);        // Sapphire Rapids
+  return cpu.model >= 85 ? GBps(10) : GBps(6);  // Skylake and Ice Lake; Broadwell
+}
+
+}  // namespace p2plab

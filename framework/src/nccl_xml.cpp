@@ -1,0 +1,218 @@
+// NCCL topology XML to an NcclMachine. pugixml stays in this file; it neither expands entities nor follows references.
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <filesystem>
+
+#include <fmt/format.h>
+#include <pugixml.hpp>
+
+#include "nccl_machine.h"
+#include "p2plab/text.h"
+
+namespace p2plab {
+
+namespace {
+
+constexpr Bytes longest_text = 4_MiB;
+constexpr int deepest = 64;
+constexpr std::size_t most_devices = 10'000;
+constexpr std::size_t most_hosts = 256;
+
+class XmlReader {
+ public:
+  XmlReader(std::string_view text, const std::string& filename) : text_(text), filename_(filename) {}
+
+  Result<NcclMachine> run() {
+    machine_.name = std::filesystem::path{filename_}.stem().string();
+    if (machine_.name.empty() || first_binary_byte(machine_.name) < machine_.name.size()) machine_.name = "imported";
+    pugi::xml_document document;
+    const auto parsed = document.load_buffer(text_.data(), text_.size(), pugi::parse_default | pugi::parse_doctype, pugi::encoding_utf8);
+    if (!parsed)
+      return at(static_cast<std::size_t>(std::max<std::ptrdiff_t>(parsed.offset, 0)), fmt::format("not valid XML: {}", parsed.description()));
+    int systems = 0;
+    for (const auto& element : document.children()) {
+      if (element.type() == pugi::node_doctype) return at(element, "a document type is not allowed here: NCCL's files have none");
+      if (element.type() != pugi::node_element) continue;
+      if (std::string_view{element.name()} == "graphs") return graph_file(element);
+      if (std::string_view{element.name()} != "system") return at(element, fmt::format("expected <system>, found <{}>", shown(element.name())));
+      if (auto ok = read_system(element, systems++); !ok) return std::move(ok).error();
+    }
+    if (systems == 0) return Error{ErrorCode::invalid_input, "no <system> element: this is no NCCL topology file", SourceLocation{filename_}};
+    return std::move(machine_);
+  }
+
+ private:
+  static std::string shown(std::string_view name) {
+    const auto text = quoted(name);
+    return text.substr(1, text.size() - 2);
+  }
+  Error at(std::size_t offset, std::string message) const { return {ErrorCode::invalid_input, std::move(message), locate(text_, offset, filename_)}; }
+  Error at(const pugi::xml_node& node, std::string message) const {
+    return at(static_cast<std::size_t>(std::max<std::ptrdiff_t>(node.offset_debug(), 0)), std::move(message));
+  }
+
+  Error graph_file(const pugi::xml_node& element) const {
+    auto error = at(element, "this is an NCCL graph file: the rings and trees that NCCL chose, not the machine");
+    error.notes.emplace_back("NCCL writes the machine, a <system>, to the file that NCCL_TOPO_DUMP_FILE names");
+    return error;
+  }
+
+  // A whole number in an attribute; `fallback` if it is not there.
+  Result<int> integer(const pugi::xml_node& node, const char* name, int fallback, int most) const {
+    const std::string_view text = node.attribute(name).value();
+    if (text.empty()) return fallback;
+    int value = 0;
+    const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (fault == std::errc{} && end == text.data() + text.size() && value >= -1 && value <= most) return value;
+    return at(node, fmt::format("{} of <{}> must be a whole number up to {}, got {}", name, shown(node.name()), most, quoted(text)));
+  }
+
+  Status read_system(const pugi::xml_node& system, int number) {
+    for (const auto& cpu : system.children("cpu")) {
+      if (machine_.hosts.size() == most_hosts) return at(cpu, fmt::format("more than {} <cpu> elements", most_hosts));
+      const auto family = integer(cpu, "familyid", 0, 1 << 20);
+      if (!family) return family.error();
+      const auto model = integer(cpu, "modelid", 0, 1 << 20);
+      if (!model) return model.error();
+      NcclHost host{.machine = fmt::format("{} {}", number, cpu.attribute("host_hash").value()),
+                    .cpu = {cpu.attribute("arch").value(), cpu.attribute("vendor").value(), *family, *model}};
+      machine_.hosts.push_back(std::move(host));
+      if (auto ok = read_children(cpu, -1, 0); !ok) return ok;
+    }
+    return {};
+  }
+
+  Status read_children(const pugi::xml_node& parent, int parent_index, int depth) {
+    if (depth == deepest) return at(parent, fmt::format("nested deeper than {} levels", deepest));
+    for (const auto& child : parent.children()) {
+      const std::string_view name = child.name();
+      if (name == "pci") {
+        if (auto ok = read_pci(child, parent_index, depth); !ok) return ok;
+      } else if (name == "nic" && std::string_view{parent.name()} == "cpu") {
+        NcclDevice nic{.kind = NcclDeviceKind::nic, .bus_id = {}, .host = host(), .pcie = std::nullopt, .on_pcie = false, .network = {}};
+        if (auto ok = read_nic(child, nic); !ok) return ok;
+        machine_.devices.push_back(std::move(nic));
+      }
+    }
+    return {};
+  }
+
+  int host() const { return static_cast<int>(machine_.hosts.size()) - 1; }
+
+  Status read_pci(const pugi::xml_node& pci, int parent, int depth) {
+    const auto kind = kind_of(pci);
+    if (!kind) {
+      if (std::string_view{pci.attribute("class").value()}.empty()) ++machine_.unknown_devices;
+      return {};
+    }
+    if (machine_.devices.size() == most_devices) return at(pci, fmt::format("more than {} devices", most_devices));
+    NcclDevice device{
+        .kind = *kind, .bus_id = lower(pci.attribute("busid").value()), .host = host(), .parent = parent, .pcie = std::nullopt, .network = {}};
+    if (device.bus_id.empty()) return at(pci, "<pci> has no busid");
+    const auto width = integer(pci, "link_width", 0, 1024);
+    if (!width) return width.error();
+    device.pcie = pcie_rate(transfer_rate(pci.attribute("link_speed").value()), *width > 0 ? *width : 16);  // NCCL takes 0 as 16, too
+    for (const auto& link : pci.children("pcilink")) device.peer_bridges.push_back(lower(link.attribute("target").value()));
+    if (auto ok = read_nic(pci.child("nic"), device); !ok) return ok;
+    if (auto ok = read_gpu(pci.child("gpu"), device); !ok) return ok;
+    const auto behind = *kind == NcclDeviceKind::bridge ? static_cast<int>(machine_.devices.size()) : parent;
+    machine_.devices.push_back(std::move(device));
+    return read_children(pci, behind, depth + 1);
+  }
+
+  // What a device is, by its content first, then by its PCI class; none if it moves no data between GPUs or cannot be known.
+  static std::optional<NcclDeviceKind> kind_of(const pugi::xml_node& pci) {
+    constexpr std::array<std::string_view, 4> gpu_classes{"0x0300", "0x0302", "0x0380", "0x1200"};
+    const std::string_view pci_class = pci.attribute("class").value();
+    const std::string_view vendor = pci.attribute("vendor").value();
+    const bool makes_gpus = vendor.empty() || vendor == "0x10de" || vendor == "0x1002";  // a server's own display is no GPU
+    if (pci.child("gpu")) return NcclDeviceKind::gpu;
+    if (pci.child("nic")) return NcclDeviceKind::nic;
+    if (pci.child("pci") || pci_class.starts_with("0x0604")) return NcclDeviceKind::bridge;
+    if (pci_class.starts_with("0x02")) return NcclDeviceKind::nic;
+    if (makes_gpus && std::ranges::find(gpu_classes, pci_class.substr(0, 6)) != gpu_classes.end()) return NcclDeviceKind::gpu;
+    return std::nullopt;
+  }
+
+  // "32.0 GT/s PCIe", "16 GT/s"; 0 if there is no number.
+  static double transfer_rate(std::string_view text) {
+    double value = 0;
+    const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return fault == std::errc{} && std::string_view{end, static_cast<std::size_t>(text.data() + text.size() - end)}.starts_with(" GT/s") ? value : 0;
+  }
+
+  static std::string lower(std::string_view text) {
+    std::string result{text};
+    for (auto& c : result) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+    return result;
+  }
+
+  Status read_nic(const pugi::xml_node& nic, NcclDevice& device) const {
+    for (const auto& net : nic.children("net")) {
+      const auto speed = integer(net, "speed", 0, 100'000'000);  // in Mbit/s
+      if (!speed) return speed.error();
+      device.network += Bandwidth::bytes_per_second(std::int64_t{std::max(*speed, 0)} * 125'000);
+    }
+    return {};
+  }
+
+  Status read_gpu(const pugi::xml_node& gpu, NcclDevice& device) const {
+    if (!gpu) return {};
+    device.has_gpu_element = true;
+    const auto dev = integer(gpu, "dev", -1, 1 << 20);
+    if (!dev) return dev.error();
+    const auto rank = integer(gpu, "rank", -1, 1 << 24);
+    if (!rank) return rank.error();
+    const auto capability = integer(gpu, "sm", 0, 10'000);
+    if (!capability) return capability.error();
+    device.dev = *dev;
+    device.rank = *rank;
+    device.target_name = gpu.attribute("gcn").value();
+    if (*capability > 0 && device.target_name.empty()) device.compute_capability = *capability;
+    for (const auto& child : gpu.children()) {
+      const std::string_view name = child.name();
+      if (name != "nvlink" && name != "xgmi" && name != "c2c") continue;
+      const auto count = integer(child, "count", 1, 1000);
+      if (!count) return count.error();
+      if (name == "c2c") {
+        const auto rate = integer(child, "bw", 0, 100'000'000);  // MB/s each
+        if (!rate) return rate.error();
+        if (*rate > 0 && *count > 0) device.chip_to_chip = Bandwidth::bytes_per_second(std::int64_t{*rate} * *count * 1'000'000);
+        continue;
+      }
+      if (*count < 1) return at(child, fmt::format("<{}> has no lanes: its count is {}", name, *count));
+      device.lanes.push_back({lower(child.attribute("target").value()), child.attribute("tclass").value(), *count, name == "xgmi"});
+    }
+    return {};
+  }
+
+  std::string_view text_;
+  const std::string& filename_;
+  NcclMachine machine_;
+};
+
+}  // namespace
+
+Result<Imported> import_nccl_xml(std::string_view text, const std::string& filename) {
+  const auto in_file = [&](std::string message) { return Error{ErrorCode::invalid_input, std::move(message), SourceLocation{filename}}; };
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  if (static_cast<std::int64_t>(text.size()) > longest_text.count()) return in_file("the file is longer than 4 MiB");
+  if (const auto byte = first_binary_byte(text); byte < text.size())
+    return in_file(fmt::format("this is not a text file: byte {} is not text", byte));
+  auto machine = XmlReader{text, filename}.run();
+  if (!machine) return std::move(machine).error();
+  auto imported = build_machine(*machine);
+  if (imported || imported.error().where) return imported;
+  auto error = std::move(imported).error();
+  error.where = SourceLocation{filename};
+  return error;
+}
+
+Result<Imported> load_nccl_xml(const std::string& path) {
+  auto text = read_text_file(path, longest_text);
+  if (!text) return std::move(text).error();
+  return import_nccl_xml(*text, path);
+}
+
+}  // namespace p2plab

@@ -1,0 +1,175 @@
+#include <algorithm>
+#include <array>
+#include <map>
+#include <set>
+#include <unordered_map>
+
+#include <fmt/format.h>
+
+#include "p2plab/text.h"
+#include "p2plab/topology_io.h"
+
+namespace p2plab {
+
+namespace {
+
+constexpr std::size_t most_explained = 50;     // mistakes beyond are only counted, so nearest names are not sought for them
+constexpr std::size_t most_candidates = 1000;  // a name in a huge file is compared with so many others
+
+// Reads one map into a builder; mistakes go to the map's file.
+class TopologyReader {
+ public:
+  explicit TopologyReader(const ConfigValue& map) : map_(map), builder_(map["name"].string()) {}
+
+  std::optional<Topology> run(bool whole_file) {
+    const auto before = map_.mistakes();
+    ConfigKeys keys{.required = {"nodes"}, .optional = {"name", "links", "groups"}};
+    (whole_file ? keys.required : keys.optional).insert(keys.required.begin(), "version");
+    if (!map_.expect_keys(keys)) return std::nullopt;
+    map_["version"].integer({.least = 1, .most = 1}, 1);
+    for (const auto& node : map_["nodes"].list(1)) read_node(node);
+    for (const auto& link : map_["links"].list()) read_link(link);
+    for (const auto& group : map_["groups"].list()) read_group(group);
+    if (map_.mistakes() > before) return std::nullopt;
+    auto topology = std::move(builder_).build();
+    if (topology) return *std::move(topology);
+    map_.add_error(std::move(topology).error());
+    return std::nullopt;
+  }
+
+ private:
+  void read_node(const ConfigValue& value) {
+    if (!value.expect_keys({.required = {"name", "kind"}, .optional = {"ingress", "egress"}})) return;
+    Node node{.name = value["name"].string(), .kind = value["kind"].as(node_kind, NodeKind::gpu, "a node kind")};
+    if (value["ingress"].present()) node.ingress = bandwidth(value["ingress"]);
+    if (value["egress"].present()) node.egress = bandwidth(value["egress"]);
+    if (node.name.empty()) return;
+    const auto name = node.name;
+    if (!nodes_.emplace(name, NodeId{static_cast<std::int64_t>(nodes_.size())}).second) {
+      value["name"].add_error(fmt::format("two nodes are called {}", quoted(name)));
+      return;
+    }
+    names_.push_back(name);
+    builder_.add_node(std::move(node));
+  }
+
+  Bandwidth bandwidth(const ConfigValue& value) const {
+    const auto before = value.mistakes();
+    const auto rate = value.bandwidth(Bandwidth::bytes_per_second(1));
+    if (rate.bytes_per_second() == 0 && value.mistakes() == before)
+      value.add_error("a bandwidth must be above zero", {"leave the link out if there is none"});
+    return rate;
+  }
+
+  std::optional<NodeId> node(const ConfigValue& value) {
+    const auto name = value.string();
+    if (name.empty()) return std::nullopt;
+    if (const auto found = nodes_.find(name); found != nodes_.end()) return found->second;
+    Error error{ErrorCode::unknown_name, fmt::format("unknown node {}", quoted(name))};
+    if (value.mistakes() < most_explained) {
+      const std::vector<std::string> candidates{names_.begin(),
+                                                names_.begin() + static_cast<std::ptrdiff_t>(std::min(names_.size(), most_candidates))};
+      if (const auto near = nearest_name(name, candidates); !near.empty()) error.notes.push_back(fmt::format("did you mean '{}'?", near));
+    }
+    value.add_error(std::move(error));
+    return std::nullopt;
+  }
+
+  // Two names in a list: the ends of a link.
+  std::optional<std::pair<NodeId, NodeId>> ends(const ConfigValue& first, const ConfigValue& second) {
+    const auto from = node(first);
+    const auto to = node(second);
+    if (!from || !to) return std::nullopt;
+    if (*from != *to) return std::pair{*from, *to};
+    second.add_error("a link cannot join a node to itself");
+    return std::nullopt;
+  }
+
+  std::optional<std::pair<NodeId, NodeId>> ends_of(const ConfigValue& value) {
+    if (value["between"].present()) {
+      const auto both = value["between"].list(2, 2);
+      return both.empty() ? std::nullopt : ends(both[0], both[1]);
+    }
+    if (value["from"].present() && value["to"].present()) return ends(value["from"], value["to"]);
+    return std::nullopt;
+  }
+
+  void read_link(const ConfigValue& value) {
+    if (!value.expect_keys({.required = {"bandwidth"}, .optional = {"between", "from", "to", "latency", "kind"}})) return;
+    const bool both_ways = value["between"].present();
+    const bool one_way = value["from"].present() || value["to"].present();
+    if (both_ways ? one_way : !(value["from"].present() && value["to"].present())) {
+      value.add_error("a link needs either 'between' or both 'from' and 'to'", {"write {between: [gpu0, gpu1], ...} for both directions"});
+    }
+    const auto joined = ends_of(value);
+    const auto kind = value["kind"].as(link_kind, LinkKind::other, "a link kind");
+    const auto rate = bandwidth(value["bandwidth"]);
+    const auto latency = value["latency"].time(default_latency(kind));
+    if (latency > Seconds{1}) value["latency"].add_error("a latency must be at most 1 s");
+    if (!joined) return;
+    const auto add = [&](NodeId from, NodeId to) { links_[{from, to}].push_back(builder_.add_link({from, to, kind, rate, latency})); };
+    add(joined->first, joined->second);
+    if (both_ways) add(joined->second, joined->first);
+  }
+
+  void read_group(const ConfigValue& value) {
+    if (!value.expect_keys({.required = {"bandwidth", "links"}, .optional = {"name"}})) return;
+    LinkGroup group{.name = value["name"].string(), .bandwidth = bandwidth(value["bandwidth"]), .links = {}};
+    std::set<LinkId> seen;
+    for (const auto& element : value["links"].list(1)) {
+      const auto links = links_of(element);
+      group.links.insert(group.links.end(), links.begin(), links.end());
+      if (!std::ranges::all_of(links, [&](LinkId link) { return seen.insert(link).second; })) {
+        element.add_error("the group names this link twice");
+        break;
+      }
+    }
+    builder_.add_group(std::move(group));
+  }
+
+  std::vector<LinkId> links_of(const ConfigValue& element) {
+    const auto parts = element.list(2, 3);
+    if (parts.empty()) return {};
+    const auto joined = ends(parts[0], parts[1]);
+    if (!joined) return {};
+    const auto found = links_.find(*joined);
+    if (found == links_.end()) {
+      element.add_error(fmt::format("there is no link {} -> {}", names_[joined->first.index()], names_[joined->second.index()]));
+      return {};
+    }
+    if (parts.size() == 2) return found->second;
+    const auto last = static_cast<std::int64_t>(found->second.size()) - 1;
+    const auto before = element.mistakes();
+    const auto which = parts[2].integer({.least = 0, .most = last});
+    return element.mistakes() > before ? std::vector<LinkId>{} : std::vector{found->second[static_cast<std::size_t>(which)]};
+  }
+
+  ConfigValue map_;
+  Topology::Builder builder_;
+  std::unordered_map<std::string, NodeId> nodes_;
+  std::vector<std::string> names_;
+  std::map<std::pair<NodeId, NodeId>, std::vector<LinkId>> links_;
+};
+
+Result<Topology> whole(const ConfigFile& file) {
+  auto topology = TopologyReader{file.root()}.run(true);
+  if (auto ok = file.status(); !ok) return std::move(ok).error();
+  expects(topology.has_value());
+  return *std::move(topology);
+}
+
+}  // namespace
+
+Result<Topology> read_topology(std::string_view text, const std::string& filename) {
+  const auto file = ConfigFile::parse(text, filename);
+  return file ? whole(*file) : file.error();
+}
+
+Result<Topology> load_topology(const std::string& path) {
+  const auto file = ConfigFile::load(path);
+  return file ? whole(*file) : file.error();
+}
+
+std::optional<Topology> read_topology(const ConfigValue& map) { return TopologyReader{map}.run(false); }
+
+}  // namespace p2plab

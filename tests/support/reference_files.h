@@ -1,0 +1,26 @@
+// Files of other machines that lie beside the repository, not in it. Tests that need them skip aloud where they are absent.
+#pragma once
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace p2plab::testing {
+
+/// The files with this extension in a folder of the reference collection, sorted; empty where the collection is absent. The environment
+/// variable P2PLAB_REFERENCE names the collection where it does not lie beside the repository.
+inline std::vector<std::string> reference_files(const std::string& folder, const std::string& extension) {
+  const char* given = std::getenv("P2PLAB_REFERENCE");
+  const auto path = std::filesystem::path{given != nullptr ? given : P2PLAB_SOURCE_DIR "/../shared/reference"} / folder;
+  std::vector<std::string> files;
+  std::error_code absent;
+  for (const auto& entry : std::filesystem::directory_iterator{path, absent}) {
+    if (entry.path().extension() == extension) files.push_back(entry.path().string());
+  }
+  std::ranges::sort(files);
+  return files;
+}
+
+}  // namespace p2plab::testing
