@@ -24,7 +24,7 @@ class TopologyReader {
   std::optional<Topology> run(bool whole_file) {
     const auto before = map_.mistakes();
     ConfigKeys keys{.required = {"nodes"}, .optional = {"name", "links", "groups"}};
-    (whole_file ? keys.required : keys.optional).insert(keys.required.begin(), "version");
+    (whole_file ? keys.required : keys.optional).emplace_back("version");
     if (!map_.expect_keys(keys)) return std::nullopt;
     map_["version"].integer({.least = 1, .most = 1}, 1);
     for (const auto& node : map_["nodes"].list(1)) read_node(node);
