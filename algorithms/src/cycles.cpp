@@ -31,7 +31,7 @@ class HeldKarp {
     double least = never;
     for (int last = 0; last < others_; ++last) {
       const double cost = best_[state(all, last)] + costs_.at(last + 1, 0);
-      if (cost < least) {
+      if (cost != never && cost <= least) {  // of equals the last: so ties give rising orders
         least = cost;
         end = last;
       }
@@ -52,7 +52,7 @@ class HeldKarp {
       if ((set & (1U << next)) != 0) continue;
       const auto to = state(set | (1U << next), next);
       const double cost = so_far + costs_.at(last + 1, next + 1);
-      if (cost >= best_[to]) continue;
+      if (cost == never || cost > best_[to]) continue;
       best_[to] = cost;
       before_[to] = static_cast<std::int8_t>(last);
     }

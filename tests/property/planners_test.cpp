@@ -6,6 +6,7 @@
 #include "../support/machines.h"
 #include "../support/random_topology.h"
 #include "p2plab/builtin_planners.h"
+#include "p2plab/presets.h"
 #include "p2plab/verify.h"
 
 namespace p2plab {
@@ -80,6 +81,20 @@ TEST(Planners, ProveEveryCollectiveOnMachinesOfEveryShape) {
     for (const auto kind : all_collective_kinds()) {
       for (const bool in_place : {false, true})
         planners_that_prove({topology, routes, planners, in_place}, make_collective(kind, topology.ranks(), Rank{1}));
+    }
+  }
+}
+
+TEST(Planners, ProveAllReduceBroadcastAndAllGatherOnEveryPreset) {
+  const auto planners = builtin_planners();
+  for (const auto& preset : builtin_presets()) {
+    const auto topology = make_preset(preset.name, {});
+    ASSERT_TRUE(topology) << preset.name;
+    if (topology->ranks() > 32) continue;  // minutes with a large one; 64 ranks have a test of their own
+    const Routes routes(*topology);
+    for (const auto kind : {CollectiveKind::all_reduce, CollectiveKind::broadcast, CollectiveKind::all_gather}) {
+      const Case c{*topology, routes, planners};
+      EXPECT_GE(planners_that_prove(c, make_collective(kind, topology->ranks())), 1) << preset.name << " " << to_string(kind);
     }
   }
 }
