@@ -141,7 +141,7 @@ Status run_parser(ConfigDocument& document) {
     YAML::Parser parser(stream);
     if (!parser.HandleNextDocument(builder) || document.root < 0)
       return Error{ErrorCode::invalid_input, "the file is empty", SourceLocation{document.file}};
-    ConfigDocument rest{.file = document.file, .text = {}, .line_starts = {}, .nodes = {}, .mistakes = {}};
+    ConfigDocument rest{.file = document.file, .text = {}, .line_starts = {0}, .nodes = {}, .mistakes = {}};
     TreeBuilder second(rest);
     if (parser.HandleNextDocument(second)) return at(document, second.start(), "a second document starts here; one file holds one");
   } catch (const YAML::Exception& fault) {

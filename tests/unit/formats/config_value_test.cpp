@@ -151,6 +151,7 @@ TEST(ConfigFile, TextThatIsNotYamlSaysWhere) {
   EXPECT_EQ(parse_error("a: [1, 2\nb: 3\n"), "x.yaml:2:2: error: not valid YAML: end of sequence flow not found\n  b: 3\n   ^\n");
   EXPECT_EQ(parse_error("a: 1\n---\nb: 2\n"), "x.yaml:2:1: error: a second document starts here; one file holds one\n  ---\n  ^\n");
   EXPECT_EQ(parse_error("a:\n\tb: 1\n"), "x.yaml:2:1: error: a tab indents this line; YAML indents with blanks\n  \tb: 1\n  ^\n");
+  EXPECT_NE(parse_error("a: 1\n---\nb: 2\nb: 3\n").find("a second document starts here"), std::string::npos);
   EXPECT_EQ(parse_error(""), "x.yaml: error: the file is empty\n");
   EXPECT_EQ(parse_error("# only a comment\n"), "x.yaml: error: the file is empty\n");
   EXPECT_EQ(parse_error("a: !!int 3\n"),
