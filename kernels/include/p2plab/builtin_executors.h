@@ -1,0 +1,12 @@
+// The executors that run programs on this machine; a copy: add your own and pass it on.
+#pragma once
+
+#include "p2plab/executor.h"
+#include "p2plab/registry.h"
+
+namespace p2plab {
+
+/// All built-in executors, in the order of `p2plab list executors`.
+Registry<Executor> builtin_executors();
+
+}  // namespace p2plab

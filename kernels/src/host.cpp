@@ -1,0 +1,67 @@
+// host: runs a program on CPU threads with real data. Slow and exact: it shows that the data is right, not how fast a GPU would be.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "host_memory.h"
+#include "host_run.h"
+#include "p2plab/builtin_executors.h"
+#include "p2plab/test_data.h"
+#include "parallel.h"
+
+namespace p2plab {
+
+namespace {
+
+constexpr Bytes most_memory{std::int64_t{2} << 30};
+constexpr int most_threads = 1024;
+
+class Host final : public Executor {
+ public:
+  Status available() const override { return {}; }
+
+  Result<Measurement> run(const Job& job, const RunOptions& options) const override {
+    expects(job.plan != nullptr && job.program != nullptr);
+    const auto& program = *job.program;
+    const auto& schedule = job.plan->schedule;
+    expects(schedule.ranks() == program.ranks());
+    if (auto ok = check(program, options); !ok) return std::move(ok).error();
+    const auto threads = worker_threads(options.threads);
+    HostMemory memory(schedule, program);
+    const TestData data(schedule.collective(), schedule.blocks(), program.payload, options.seed);
+    auto done = run_on_host(program, memory, data, {.threads = threads, .runs = std::max(1, options.warmup + options.repeats)});
+    if (!done) return std::move(done).error();
+    const auto timed = std::min<std::ptrdiff_t>(options.repeats, std::ssize(done->times));
+    return Measurement{.executor = "host",
+                       .clock = Clock::host,
+                       .samples = {done->times.end() - timed, done->times.end()},
+                       .check = std::move(done->check),
+                       .notes = {fmt::format("real data on {} CPU threads; these times say nothing about GPUs", threads)}};
+  }
+
+ private:
+  static Status check(const Program& program, const RunOptions& options) {
+    const auto bad = [](ErrorCode code, std::string message) { return Error{code, std::move(message)}; };
+    if (options.warmup < 0 || options.repeats < 0 || options.warmup > 1'000'000 || options.repeats > 1'000'000) {
+      return bad(ErrorCode::invalid_input,
+                 fmt::format("warmup and repeats must be from 0 to 1000000, got {} and {}", options.warmup, options.repeats));
+    }
+    if (options.threads < 0 || options.threads > most_threads) {
+      return bad(ErrorCode::invalid_input, fmt::format("threads must be from 0 to {}, got {}", most_threads, options.threads));
+    }
+    const auto needed = HostMemory::needed(program);
+    if (needed <= most_memory) return {};
+    return bad(ErrorCode::unsupported, fmt::format("the host executor would need {} MiB for the buffers of {} ranks; its limit is {} MiB",
+                                                   needed.count() >> 20, program.ranks(), most_memory.count() >> 20));
+  }
+};
+
+}  // namespace
+
+namespace executors {
+Entry<Executor> host() {
+  return {"host", "real data on CPU threads: shows that results are right, not how fast", {}, [] { return std::make_unique<Host>(); }};
+}
+}  // namespace executors
+
+}  // namespace p2plab

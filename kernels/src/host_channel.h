@@ -1,0 +1,82 @@
+// One (lane, part) of a program as it runs: where it is, what it waits for, and its published progress.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include "host_memory.h"
+#include "p2plab/combine.h"
+
+namespace p2plab {
+
+/// Instructions finished, and of the next one this part's slices finished: rises monotonically.
+struct Progress {
+  std::uint64_t packed = 0;
+  static Progress before(std::int32_t instruction, std::int64_t own_slices) {
+    return {(static_cast<std::uint64_t>(instruction) << 32) + static_cast<std::uint64_t>(own_slices)};
+  }
+  std::int32_t instruction() const { return static_cast<std::int32_t>(packed >> 32); }
+  std::int64_t own_slices() const { return static_cast<std::int64_t>(packed & 0xffffffffU); }
+};
+
+/// The published progress of all channels, each on a cache line of its own.
+class ProgressBoard {
+ public:
+  explicit ProgressBoard(const Program& program) : parts_(static_cast<std::size_t>(program.tuning.parts)), counters_(program.lanes.size() * parts_) {}
+  std::size_t channels() const { return counters_.size(); }
+  std::size_t parts() const { return parts_; }
+  /// All that was written before the progress was published is visible to whoever reads it.
+  Progress read(std::size_t channel) const { return {counters_[channel].value.load(std::memory_order_seq_cst)}; }
+  Progress read(LaneId lane, std::size_t part) const { return read(lane.index() * parts_ + part); }
+  void publish(std::size_t channel, Progress progress) { counters_[channel].value.store(progress.packed, std::memory_order_seq_cst); }
+  void reset() {
+    for (auto& counter : counters_) counter.value.store(0, std::memory_order_relaxed);
+  }
+
+ private:
+  struct alignas(64) Counter {
+    std::atomic<std::uint64_t> value{0};
+  };
+  std::size_t parts_;
+  std::vector<Counter> counters_;
+};
+
+/// A channel's view of the program. Stateless but for its progress on the board.
+class Channel {
+ public:
+  Channel(const Program& program, const ProgressBoard& board, std::size_t number)
+      : program_(&program), board_(&board), lane_(static_cast<std::int64_t>(number / board.parts())), part_(number % board.parts()) {}
+
+  LaneId lane() const { return lane_; }
+  std::size_t part() const { return part_; }
+  bool finished(Progress at) const { return static_cast<std::uint32_t>(at.instruction()) == program_->lanes[lane_.index()].count; }
+  const Instruction& instruction(Progress at) const { return program_->at(lane_, at.instruction()); }
+  /// The slice that comes next.
+  std::int64_t slice(Progress at) const { return static_cast<std::int64_t>(part_) + at.own_slices() * static_cast<std::int64_t>(board_->parts()); }
+
+  /// Passes over instructions of which this part has no (more) slices.
+  Progress settled(Progress at) const {
+    while (!finished(at) && slice(at) >= program_->slices(instruction(at))) at = Progress::before(at.instruction() + 1, 0);
+    return at;
+  }
+  /// The first wait of the next slice that is not satisfied; null if the slice can run.
+  const Wait* blocked_by(Progress at) const {
+    const auto next = slice(at);
+    for (const auto& wait : program_->waits_of(instruction(at))) {
+      if (next >= program_->slices(program_->at(wait.lane, wait.instruction))) continue;
+      if (board_->read(wait.lane, part_).packed < Progress::before(wait.instruction, at.own_slices() + 1).packed) return &wait;
+    }
+    return nullptr;
+  }
+
+ private:
+  const Program* program_;
+  const ProgressBoard* board_;
+  LaneId lane_;
+  std::size_t part_;
+};
+
+}  // namespace p2plab

@@ -1,0 +1,90 @@
+#include "host_memory.h"
+
+#include <algorithm>
+
+#include "parallel.h"
+
+namespace p2plab {
+
+Bytes HostMemory::needed(const Program& program) {
+  Bytes sum{0};
+  for (const auto& rank : program.memory) sum += rank.input + rank.output + rank.scratch + rank.host;
+  return sum;
+}
+
+HostMemory::HostMemory(const Schedule& schedule, const Program& program)
+    : schedule_(schedule), program_(program), layout_(schedule, program.payload), buffers_(program.memory.size()) {
+  for (std::size_t r = 0; r < buffers_.size(); ++r) {
+    const auto& sizes = program.memory[r];
+    auto& own = buffers_[r];
+    own[static_cast<std::size_t>(Buffer::scratch)] = allocate(sizes.scratch.count());
+    own[static_cast<std::size_t>(Buffer::host)] = allocate(sizes.host.count());
+    if (program.in_place) {
+      share(Rank{static_cast<std::int64_t>(r)}, schedule.blocks());
+    } else {
+      own[static_cast<std::size_t>(Buffer::input)] = allocate(sizes.input.count());
+      own[static_cast<std::size_t>(Buffer::output)] = allocate(sizes.output.count());
+    }
+  }
+}
+
+std::span<std::byte> HostMemory::allocate(std::int64_t bytes) {
+  const auto size = static_cast<std::size_t>(bytes);
+  owned_.emplace_back(static_cast<std::byte*>(::operator new(size, alignment)));
+  return {owned_.back().get(), size};
+}
+
+void HostMemory::share(Rank rank, std::span<const Block> blocks) {
+  auto& input = buffers_[rank.index()][static_cast<std::size_t>(Buffer::input)];
+  auto& output = buffers_[rank.index()][static_cast<std::size_t>(Buffer::output)];
+  const auto input_size = layout_.input_size(rank).count();
+  const auto output_size = layout_.output_size(rank).count();
+  const bool input_is_smaller = input_size <= output_size;
+  bool all_common = true;
+  for (std::size_t b = 0; b < blocks.size(); ++b) {
+    const auto block = static_cast<std::int32_t>(b);
+    const bool in = layout_.input_offset(rank, block) >= 0;
+    const bool out = layout_.output_offset(rank, block) >= 0;
+    all_common = all_common && (input_is_smaller ? !in || out : !out || in);
+  }
+  if (!all_common) {
+    input = allocate(input_size);
+    output = allocate(output_size);
+    return;
+  }
+  const auto shift = layout_.output_within_input(rank);
+  const auto larger = allocate(std::max(input_size, output_size));
+  input = input_is_smaller ? larger.subspan(static_cast<std::size_t>(-shift), static_cast<std::size_t>(input_size)) : larger;
+  output = input_is_smaller ? larger : larger.subspan(static_cast<std::size_t>(shift), static_cast<std::size_t>(output_size));
+}
+
+void HostMemory::fill(const TestData& data, int threads) {
+  parallel_for(buffers_.size(), threads, [&](std::size_t r) {
+    const Rank rank{static_cast<std::int64_t>(r)};
+    for (const auto& buffer : buffers_[r]) poison(program_.payload.type, buffer);
+    for (std::size_t b = 0; b < schedule_.blocks().size(); ++b) {
+      const auto block = static_cast<std::int32_t>(b);
+      const auto offset = layout_.input_offset(rank, block);
+      if (offset < 0) continue;
+      const auto common = program_.in_place ? layout_.output_offset(rank, block) : -1;
+      auto* const to = common >= 0 ? at(rank, Buffer::output, common) : at(rank, Buffer::input, offset);
+      data.fill(b, rank, {to, static_cast<std::size_t>(data.elements(b) * size_of(program_.payload.type))});
+    }
+  });
+}
+
+DataCheck HostMemory::check(const TestData& data, int threads) const {
+  const auto width = size_of(program_.payload.type);
+  DataCheck sum{.passed = true};
+  for (std::size_t b = 0; b < schedule_.blocks().size(); ++b) {
+    std::vector<Received> received;
+    for (const auto rank : schedule_.blocks()[b].receivers) {
+      const auto offset = layout_.output_offset(rank, static_cast<std::int32_t>(b));
+      received.push_back({rank, offset / width, {at(rank, Buffer::output, offset), static_cast<std::size_t>(data.elements(b) * width)}});
+    }
+    merge(sum, data.check(b, received, threads));
+  }
+  return sum;
+}
+
+}  // namespace p2plab

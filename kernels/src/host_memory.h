@@ -1,0 +1,50 @@
+// The ranks' buffers in ordinary memory.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "p2plab/layout.h"
+#include "p2plab/program.h"
+#include "p2plab/test_data.h"
+
+namespace p2plab {
+
+/// Input, output, scratch and host memory of every rank of one program. In place, the smaller of input and output lies within the larger one
+/// wherever all its blocks are common to both; elsewhere (all-to-all) they stay apart and common blocks lie in the output.
+class HostMemory {
+ public:
+  /// Bytes that a program needs.
+  static Bytes needed(const Program& program);
+
+  HostMemory(const Schedule& schedule, const Program& program);
+
+  std::byte* at(Rank rank, Buffer buffer, std::int64_t offset) const {
+    return buffers_[rank.index()][static_cast<std::size_t>(buffer)].data() + offset;
+  }
+
+  /// Poisons everything, then writes every contribution where the program reads it.
+  void fill(const TestData& data, int threads);
+  /// Compares all outputs.
+  DataCheck check(const TestData& data, int threads) const;
+
+ private:
+  struct Free {
+    void operator()(std::byte* memory) const { ::operator delete(memory, alignment); }
+  };
+  static constexpr std::align_val_t alignment{128};  // offsets within scratch are multiples of this
+
+  std::span<std::byte> allocate(std::int64_t bytes);
+  void share(Rank rank, std::span<const Block> blocks);
+
+  const Schedule& schedule_;
+  const Program& program_;
+  BufferLayout layout_;
+  std::vector<std::unique_ptr<std::byte, Free>> owned_;
+  std::vector<std::array<std::span<std::byte>, 4>> buffers_;  // per rank, by Buffer
+};
+
+}  // namespace p2plab

@@ -1,0 +1,172 @@
+// The host executor gives right data for everything that the verifier proves.
+#include <gtest/gtest.h>
+
+#include "../support/machines.h"
+#include "p2plab/builtin_executors.h"
+#include "p2plab/builtin_planners.h"
+#include "p2plab/lower.h"
+
+namespace p2plab {
+namespace {
+
+struct Case {
+  Payload payload;
+  Tuning tuning;
+  bool in_place = false;
+};
+
+class HostOracle : public ::testing::Test {
+ protected:
+  // Runs a plan if it is proved; counts it.
+  void run(const Topology& machine, const Routes& routes, const Plan& plan, const Case& c) {
+    const auto proof = verify(machine, routes, plan.schedule, {.in_place = c.in_place});
+    ASSERT_TRUE(proof) << plan.planner << ": " << describe(proof.error());
+    const auto program = lower(plan.schedule, *proof, c.payload, c.tuning);
+    ASSERT_TRUE(program) << describe(program.error());
+    const auto done = host->run({&machine, &routes, &plan, &*program}, {.warmup = 0, .repeats = 1, .threads = threads});
+    ASSERT_TRUE(done) << describe(done.error());
+    EXPECT_TRUE(done->check && done->check->passed)
+        << plan.planner << ' ' << to_string(plan.schedule.collective().kind) << " ranks " << machine.ranks() << " elements " << c.payload.elements
+        << ' ' << to_string(c.payload.type) << ' ' << to_string(c.payload.op) << " parts " << c.tuning.parts << " slice " << c.tuning.slice.count()
+        << " in place " << c.in_place << ": " << (done->check ? done->check->first_wrong : "no check");
+    ++programs;
+  }
+
+  PlanContext context(const Routes& routes, const Case& c) const {
+    return {.routes = &routes, .payload = c.payload, .in_place = c.in_place, .candidates = &planners};
+  }
+
+  const Registry<Planner> planners = builtin_planners();
+  const Registry<Executor> executors = builtin_executors();
+  std::unique_ptr<Executor> host = executors.find("host")->make();
+  int threads = 3;
+  int programs = 0;
+};
+
+std::vector<Case> cases() {
+  std::vector<Case> all;
+  const Tuning whole{};
+  const Tuning sliced{.parts = 2, .slice = Bytes{64}};
+  const Tuning fine{.parts = 3, .slice = Bytes{16}};
+  for (const bool in_place : {false, true}) {
+    all.push_back({{0, DataType::float32, ReduceOp::sum}, whole, in_place});
+    all.push_back({{1, DataType::float16, ReduceOp::average}, fine, in_place});
+    all.push_back({{8, DataType::bfloat16, ReduceOp::sum}, whole, in_place});
+    all.push_back({{1021, DataType::float16, ReduceOp::sum}, sliced, in_place});
+    all.push_back({{777, DataType::int8, ReduceOp::product}, fine, in_place});
+    all.push_back({{333, DataType::float64, ReduceOp::max}, sliced, in_place});
+    all.push_back({{515, DataType::uint16, ReduceOp::average}, sliced, in_place});
+  }
+  return all;
+}
+
+TEST_F(HostOracle, EveryPlannersProvedPlansGiveRightData) {
+  for (const int n : {1, 2, 3, 5, 8}) {
+    const auto machine = testing::one_switch(n);
+    const Routes routes(machine);
+    for (const auto& entry : planners.entries()) {
+      const auto planner = entry.make();
+      for (const auto kind : all_collective_kinds()) {
+        for (const auto& c : cases()) {
+          const auto plan = planner->plan(machine, make_collective(kind, n, Rank{n / 2}), context(routes, c));
+          if (plan) run(machine, routes, *plan, c);
+        }
+      }
+    }
+  }
+  // One-shot alone plans all nine collectives.
+  EXPECT_GE(programs, 5 * 9 * static_cast<int>(cases().size()));
+}
+
+TEST_F(HostOracle, AMillionOddBytesInManySlices) {
+  const auto machine = testing::one_switch(4);
+  const Routes routes(machine);
+  for (const auto& entry : planners.entries()) {
+    for (const bool in_place : {false, true}) {
+      const Case c{{1000003, DataType::uint8, ReduceOp::sum}, {.parts = 4, .slice = Bytes{4096}}, in_place};
+      const auto plan = entry.make()->plan(machine, make_collective(CollectiveKind::all_reduce, 4), context(routes, c));
+      if (plan) run(machine, routes, *plan, c);
+    }
+  }
+  EXPECT_GE(programs, 2);
+}
+
+TEST_F(HostOracle, UnevenSharesSilentMembersAndGroups) {
+  const auto machine = testing::one_switch(6);
+  const Routes routes(machine);
+  for (const auto kind : {CollectiveKind::all_gather, CollectiveKind::reduce_scatter, CollectiveKind::all_reduce, CollectiveKind::scatter}) {
+    Collective collective{.kind = kind, .members = {Rank{4}, Rank{1}, Rank{2}}, .root = Rank{1}, .silent = {Rank{2}}};
+    if (kind != CollectiveKind::all_reduce) collective.shares = {3, 0, 5};
+    for (const auto& entry : planners.entries()) {
+      for (const auto& c : cases()) {
+        const auto plan = entry.make()->plan(machine, collective, context(routes, c));
+        if (plan) run(machine, routes, *plan, c);
+      }
+    }
+  }
+  EXPECT_GE(programs, 4 * static_cast<int>(cases().size()));
+}
+
+// A program of two pushes and two additions, to be spoilt.
+struct Pushed {
+  Topology machine;
+  Routes routes;
+  Plan plan;
+  Program program;
+};
+
+Pushed pushed(std::int64_t elements) {
+  const auto machine = testing::one_switch(2);
+  const Routes routes(machine);
+  const auto planners = builtin_planners();
+  const Payload payload{elements, DataType::float32, ReduceOp::sum};
+  const PlanContext context{.routes = &routes, .payload = payload, .parameters = {{"mode", "push"}}};
+  auto plan = *planners.find("one_shot")->make()->plan(machine, make_collective(CollectiveKind::all_reduce, 2), context);
+  auto program = *lower(plan.schedule, *verify(machine, routes, plan.schedule), payload, {.slice = Bytes{64}});
+  return {machine, routes, std::move(plan), std::move(program)};
+}
+
+TEST_F(HostOracle, AProgramWhoseLanesWaitForEachOtherEndsInAnErrorThatNamesThem) {
+  auto p = pushed(100);
+  // The first instruction of lane 0 now waits for the last of all lanes, which waits for it.
+  const auto last = static_cast<std::int64_t>(p.program.lanes.size()) - 1;
+  auto& first = p.program.instructions[p.program.lanes[0].first];
+  first.waits = static_cast<std::uint32_t>(p.program.waits.size());
+  first.wait_count = 1;
+  p.program.waits.push_back({LaneId{last}, static_cast<std::int32_t>(p.program.lanes.back().count) - 1});
+  const auto done = host->run({&p.machine, &p.routes, &p.plan, &p.program}, {.warmup = 0, .repeats = 1, .threads = 2});
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, ErrorCode::device_failure);
+  EXPECT_EQ(done.error().message.substr(0, 76), "the program stands still: rank 0 lane 0 part 0 waits in instruction 0 (step ");
+}
+
+TEST_F(HostOracle, WrongDataIsReportedNotPassed) {
+  auto p = pushed(100);
+  p.program.instructions[p.program.lanes.back().first].bytes -= 4;
+  const auto done = host->run({&p.machine, &p.routes, &p.plan, &p.program}, {.warmup = 0, .repeats = 1});
+  ASSERT_TRUE(done);
+  EXPECT_FALSE(done->check->passed);
+  EXPECT_EQ(done->check->wrong, 1);
+  EXPECT_EQ(done->check->first_wrong.substr(0, 18), "rank 1 output[99]:");
+}
+
+TEST_F(HostOracle, MoreMemoryThanTheLimitIsRefusedBeforeItIsAllocated) {
+  const auto p = pushed(std::int64_t{1} << 40);
+  const auto done = host->run({&p.machine, &p.routes, &p.plan, &p.program}, {});
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, ErrorCode::unsupported);
+  EXPECT_EQ(done.error().message, "the host executor would need 25165824 MiB for the buffers of 2 ranks; its limit is 2048 MiB");
+}
+
+TEST_F(HostOracle, RepeatsAreTimedWarmUpsAreNot) {
+  const auto p = pushed(1000);
+  const auto done = host->run({&p.machine, &p.routes, &p.plan, &p.program}, {.warmup = 2, .repeats = 3});
+  ASSERT_TRUE(done);
+  EXPECT_EQ(done->samples.size(), 3U);
+  EXPECT_EQ(done->clock, Clock::host);
+  for (const auto sample : done->samples) EXPECT_GT(sample.count(), 0);
+  EXPECT_TRUE(done->check->passed);
+}
+
+}  // namespace
+}  // namespace p2plab
