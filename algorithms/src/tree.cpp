@@ -2,8 +2,9 @@
 // rounds for height h (h about log2 n), broadcast and reduce h. A link to a parent carries the payload once each way; a member with c children
 // takes in c+1 payloads. Two trees in which every member is an inner node at most once share that load evenly: 2 payloads per member
 // (Sanders, Speck and Traeff, 2009; NCCL's double binary trees). gather and scatter use binomial trees: log2 n rounds, each block once per edge on
-// its way. Trees are grown along the machine's widest routes, boxes first, so partial meshes without any ring are served as well. Optimal for
-// middle sizes and many ranks, where a ring's 2(n-1) rounds cost more than its saved bytes.
+// its way; all_gather and reduce_scatter send each block over every edge once: rounds as many as the longest path. Trees are grown along the
+// machine's widest routes, boxes first, so partial meshes without any ring are served as well. Optimal for middle sizes and many ranks, where a
+// ring's 2(n-1) rounds cost more than its saved bytes.
 #include <array>
 
 #include <fmt/format.h>
@@ -19,16 +20,19 @@ namespace {
 struct Traits {
   bool up = false;
   bool down = false;
-  bool blocks = false;  // each member's own block, not the whole payload
+  bool blocks = false;    // each member's own block, not the whole payload
+  bool everyone = false;  // a block goes to, or comes from, all members
 };
 
 std::optional<Traits> traits_of(CollectiveKind kind) {
   switch (kind) {
-    case CollectiveKind::all_reduce: return Traits{true, true, false};
-    case CollectiveKind::broadcast: return Traits{false, true, false};
-    case CollectiveKind::reduce: return Traits{true, false, false};
-    case CollectiveKind::gather: return Traits{true, false, true};
-    case CollectiveKind::scatter: return Traits{false, true, true};
+    case CollectiveKind::all_reduce: return Traits{true, true, false, false};
+    case CollectiveKind::broadcast: return Traits{false, true, false, false};
+    case CollectiveKind::reduce: return Traits{true, false, false, false};
+    case CollectiveKind::gather: return Traits{true, false, true, false};
+    case CollectiveKind::scatter: return Traits{false, true, true, false};
+    case CollectiveKind::all_gather:
+    case CollectiveKind::reduce_scatter: return Traits{true, true, true, true};
     default: return std::nullopt;
   }
 }
@@ -52,7 +56,9 @@ class TreePlanner final : public Planner {
     const auto trees =
         find_trees(topology, *context.routes, collective.members, {traits->up, traits->down, shares_of(collective, *traits)}, *options);
     if (trees.empty()) return no_tree(collective, *traits);
-    push_in_rounds(*flow, traits->blocks ? block_moves(*flow, collective, trees[0], *traits) : payload_moves(*flow, collective, trees, *traits));
+    push_in_rounds(*flow, traits->blocks
+                              ? (traits->everyone ? spread_moves(*flow, collective, trees[0]) : block_moves(*flow, collective, trees[0], *traits))
+                              : payload_moves(*flow, collective, trees, *traits));
     auto reason = fmt::format("{} tree{} of height {} along the widest routes", trees.size(), trees.size() == 1 ? "" : "s", trees[0].height());
     auto plan = std::move(*flow).finish("tree", *std::move(parameters), std::move(reason), "use ring with fabric=any");
     if (plan) suggest_slices(*plan, topology, *context.routes, options->size);
@@ -118,6 +124,39 @@ class TreePlanner final : public Planner {
         const auto above = collective.members[static_cast<std::size_t>(tree.parents[static_cast<std::size_t>(i)])];
         const int depth = depths[static_cast<std::size_t>(i)];
         moves.push_back(traits.up ? Move{height - depth, chunk, here, above} : Move{depth, chunk, above, here});
+      }
+    }
+    return moves;
+  }
+
+  // Each member's block over every edge away from it, or, summed on the way, towards it.
+  static std::vector<Move> spread_moves(DataFlow& flow, const Collective& collective, const Tree& tree) {
+    std::vector<std::vector<int>> neighbours(tree.parents.size());
+    for (const int i : tree.order) {
+      const int parent = tree.parents[static_cast<std::size_t>(i)];
+      if (parent < 0) continue;
+      neighbours[static_cast<std::size_t>(i)].push_back(parent);
+      neighbours[static_cast<std::size_t>(parent)].push_back(i);
+    }
+    const bool inwards = collective.kind == CollectiveKind::reduce_scatter;
+    const int farthest = 2 * tree.height();
+    std::vector<Move> moves;
+    for (std::size_t b = 0; b < collective.members.size(); ++b) {
+      const auto chunk = flow.add_chunk({static_cast<std::int32_t>(b), 1, 0});
+      std::vector<int> distance(tree.parents.size(), -1);
+      std::vector<int> queue{static_cast<int>(b)};
+      distance[b] = 0;
+      for (std::size_t i = 0; i < queue.size(); ++i) {
+        const auto near = static_cast<std::size_t>(queue[i]);
+        for (const int next : neighbours[near]) {
+          const auto far = static_cast<std::size_t>(next);
+          if (distance[far] >= 0) continue;
+          distance[far] = distance[near] + 1;
+          queue.push_back(next);
+          const auto here = collective.members[near];
+          const auto there = collective.members[far];
+          moves.push_back(inwards ? Move{farthest - distance[far], chunk, there, here} : Move{distance[far], chunk, here, there});
+        }
       }
     }
     return moves;

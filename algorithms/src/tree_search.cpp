@@ -175,8 +175,10 @@ class TreeFinder {
         if (parent < 0) continue;
         if (width_at(parent, i) == 0) return std::numeric_limits<double>::infinity();
         const double amount = below[static_cast<std::size_t>(i)] / static_cast<double>(trees.size());
+        // Where every block goes to everyone, what is not from below comes down (the other way round if summed: the same on links alike both ways).
+        const bool everyone = !traffic_.shares.empty() && traffic_.up && traffic_.down;
         if (traffic_.up) add(loads, i, parent, amount);
-        if (traffic_.down) add(loads, parent, i, amount);
+        if (traffic_.down) add(loads, parent, i, everyone ? 1 - amount : amount);
         delay[static_cast<std::size_t>(i)] = delay[static_cast<std::size_t>(parent)] + hop(parent, i);
         longest = std::max(longest, delay[static_cast<std::size_t>(i)]);
       }

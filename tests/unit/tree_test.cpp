@@ -88,6 +88,18 @@ TEST(Tree, IsAChainOnALine) {
   EXPECT_NEAR(algbw(topology, *plan), 25, 1e-9);
 }
 
+TEST(Tree, AllGatherAndReduceScatterSendEachBlockOverEveryEdgeOnce) {
+  const auto topology = testing::line(5);
+  for (const auto kind : {CollectiveKind::all_gather, CollectiveKind::reduce_scatter}) {
+    const auto plan = plan_on(topology, "tree", kind);
+    ASSERT_TRUE(plan);
+    EXPECT_EQ(rounds(plan->schedule), 4);
+    double sum = 0;
+    for (const auto load : link_loads(topology, Routes{topology}, plan->schedule).per_link) sum += load;
+    EXPECT_NEAR(sum, 4, 1e-12);  // 5 blocks of 1/5 over 4 edges
+  }
+}
+
 TEST(Tree, SaysThatMembersAreNotJoined) {
   const auto plan = plan_on(testing::meshed(4, {{0, 1, 1}, {2, 3, 1}}), "tree", CollectiveKind::all_reduce);
   ASSERT_FALSE(plan);
