@@ -1,0 +1,52 @@
+// How fast a collective can be at best on a machine, with the reason. Exact where `attained` says so; always a true lower bound on time.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "p2plab/collective.h"
+#include "p2plab/payload.h"
+#include "p2plab/rational.h"
+#include "p2plab/topology.h"
+
+namespace p2plab {
+
+/// The best that a machine allows.
+struct Bound {
+  CollectiveKind kind = CollectiveKind::all_reduce;
+  int members = 0;
+  /// Seconds per byte of each GPU, at bandwidths in GB/s. The bytes of a GPU are its block (the payload divided by the members) in all-gather,
+  /// reduce-scatter, gather, scatter and all-to-all, and the payload in the others. Zero if nothing must move.
+  Rational inverse_rate;
+  /// The nodes whose links out (or in, see `argument`) prove it; by rising id, empty where one cut alone is no proof.
+  std::vector<NodeId> cut;
+  /// The proof in one sentence.
+  std::string argument;
+  /// Is the bandwidth reached by some schedule, in the limit of large payloads?
+  bool attained = false;
+  /// The least number of transfers, one after another, from some giver to some receiver; a step that reads and writes remotely makes two.
+  int latency_steps = 0;
+  /// The least delay of links between the giver and the receiver that are farthest apart.
+  Seconds latency{0};
+  /// The least delay of a link that crosses the cut: nothing that crosses arrives sooner.
+  Seconds cut_latency{0};
+  /// Payload bytes that rounding may take from the smallest block: bounds for a payload count that many fewer.
+  std::vector<std::int64_t> shares = {};
+
+  /// Payload bytes per second, in GB/s (nccl-tests' algbw); zero if nothing must move.
+  double algbw_gbps() const;
+};
+
+/// The bound of `collective` on `topology`. Other GPUs may relay; a host may keep what passes and send it on more than once, other switches may
+/// not. Node limits and groups count. All-gather, reduce-scatter, broadcast, reduce, gather and scatter: the worst cut, by Newton's iteration over
+/// minimum cuts (Zhao et al., ForestColl), or the best share of links by linear program where groups, limits or switches with more links
+/// out than in make cuts alone too weak. All-reduce: a linear program over pairs of an in-tree and an out-tree with one root each, roots as
+/// unequal as it likes. All-to-all and send_receive: maximum concurrent flow.
+/// Errors: those of `contract`; a receiver that a giver cannot reach (names the cut).
+Result<Bound> bound(const Topology& topology, const Collective& collective);
+
+/// No schedule moves `payload` in less time: the larger of the bandwidth's and the latency's bound.
+Seconds lower_bound(const Bound& bound, const Payload& payload);
+
+}  // namespace p2plab

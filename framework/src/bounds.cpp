@@ -1,0 +1,310 @@
+#include "p2plab/bounds.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include <fmt/format.h>
+
+#include "bounds/distances.h"
+#include "bounds/flow_graph.h"
+#include "bounds/programs.h"
+
+namespace p2plab {
+
+namespace {
+
+// Linear programs above these sizes take minutes; then cuts alone bound.
+constexpr std::size_t most_tree_links = 4000;
+constexpr std::size_t most_flow_columns = 20000;
+// Relative; what the solver leaves open, taken off lower bounds that it finds.
+constexpr double solver_tolerance = 1e-8;
+
+// Is the payload divided among blocks by share?
+bool sharded(CollectiveKind kind) {
+  return kind == CollectiveKind::all_gather || kind == CollectiveKind::reduce_scatter || kind == CollectiveKind::gather ||
+         kind == CollectiveKind::scatter;
+}
+
+class Bounder {
+ public:
+  Bounder(const Topology& topology, const Collective& collective, std::vector<Block> blocks)
+      : topology_(topology), collective_(collective), blocks_(std::move(blocks)) {
+    bound_.kind = collective.kind;
+    bound_.members = static_cast<int>(collective.members.size());
+    for (const auto& block : blocks_) bound_.shares.push_back(block.share);
+    if (collective.kind == CollectiveKind::all_to_all) bound_.shares.assign(collective.members.size(), 1);
+    if (collective.kind == CollectiveKind::send_receive) bound_.shares.assign(1, 1);
+  }
+
+  Result<Bound> run() {
+    auto far = bounds::distances(topology_, blocks_);
+    if (!far) return std::move(far).error();
+    bound_.latency_steps = far->transfers;
+    bound_.latency = far->latency;
+    bound_.argument = "nothing has to move between GPUs";
+    bound_.attained = true;
+    if (far->transfers == 0) return bound_;
+    switch (collective_.kind) {
+      case CollectiveKind::all_gather:
+      case CollectiveKind::broadcast: trees(false); break;
+      case CollectiveKind::reduce_scatter:
+      case CollectiveKind::reduce: trees(true); break;
+      case CollectiveKind::gather: paths(true); break;
+      case CollectiveKind::scatter: paths(false); break;
+      case CollectiveKind::all_reduce: all_reduce(); break;
+      case CollectiveKind::all_to_all:
+      case CollectiveKind::send_receive: pairs(); break;
+    }
+    return bound_;
+  }
+
+ private:
+  std::size_t node_of(Rank rank) const { return topology_.node_of(rank).index(); }
+  int vertex_of(Rank rank) const { return topology_.node_of(rank).value; }
+
+  // Seconds per byte of each GPU, per second that a byte of weight 1 takes.
+  double scale() const { return sharded(collective_.kind) ? static_cast<double>(bound_.members) / static_cast<double>(total_share()) : 1; }
+  std::int64_t total_share() const {
+    return std::accumulate(blocks_.begin(), blocks_.end(), std::int64_t{0}, [](std::int64_t sum, const Block& b) { return sum + b.share; });
+  }
+
+  // The blocks with a share as a demand: weights at the one end, terminals at the other.
+  bounds::Demand demand(bool weights_at_receivers) const {
+    bounds::Demand result{std::vector<std::int64_t>(topology_.nodes().size()), {}};
+    for (const auto& block : blocks_) {
+      if (block.share == 0) continue;
+      const auto& one = weights_at_receivers ? block.receivers : block.contributors;
+      const auto& many = weights_at_receivers ? block.contributors : block.receivers;
+      result.weights[node_of(one.front())] += block.share;
+      for (const auto rank : many) result.terminals.push_back(vertex_of(rank));
+    }
+    tidy(result);
+    return result;
+  }
+
+  static void tidy(bounds::Demand& demand) {
+    std::ranges::sort(demand.terminals);
+    demand.terminals.erase(std::unique(demand.terminals.begin(), demand.terminals.end()), demand.terminals.end());
+    std::int64_t common = 0;
+    for (const auto weight : demand.weights) common = std::gcd(common, weight);
+    for (auto& weight : demand.weights) weight /= std::max<std::int64_t>(common, 1);
+  }
+
+  // Takes a cut as the bound if it is worse than what is known. `weight` of data leaves it (enters, if reversed).
+  void take(const bounds::FlowGraph& graph, const bounds::WorstCut& cut, std::int64_t common, bool reversed) {
+    if (cut.weight == 0 || cut.capacity == 0) return;
+    const bool parts = sharded(collective_.kind);
+    const Int128 factor = parts ? bound_.members : 1;
+    const auto weight = reduced(static_cast<Int128>(cut.weight) * common * factor, parts ? total_share() : 1);
+    const auto capacity = reduced(static_cast<Int128>(cut.capacity) * graph.unit, 1'000'000'000);
+    const auto rate =
+        reduced(static_cast<Int128>(weight.numerator) * capacity.denominator, static_cast<Int128>(weight.denominator) * capacity.numerator);
+    if (!(rate > bound_.inverse_rate)) return;
+    bound_.inverse_rate = rate;
+    bound_.cut = cut.nodes;
+    bound_.argument = fmt::format("{} must {} {} at {} GB/s", amount(weight), reversed ? "enter" : "leave", bounds::names_of(topology_, cut.nodes),
+                                  capacity.value());
+    bound_.cut_latency = least_latency(cut.nodes, reversed);
+  }
+
+  static std::string amount(const Rational& weight) {
+    if (weight.denominator == 1 && weight.numerator == 1) return "the bytes of one GPU";
+    return fmt::format("the bytes of {} GPUs", weight.denominator == 1 ? to_string(weight) : fmt::format("{:.6g}", weight.value()));
+  }
+
+  Seconds least_latency(const std::vector<NodeId>& nodes, bool reversed) const {
+    std::vector<bool> inside(topology_.nodes().size());
+    for (const auto node : nodes) inside[node.index()] = true;
+    std::optional<Seconds> least;
+    for (const auto& link : topology_.links()) {
+      const auto from = reversed ? link.to : link.from;
+      const auto to = reversed ? link.from : link.to;
+      if (inside[from.index()] && !inside[to.index()] && (!least || link.latency < *least)) least = link.latency;
+    }
+    return least.value_or(Seconds{0});
+  }
+
+  static std::int64_t common_of(const std::vector<Block>& blocks) {
+    std::int64_t common = 0;
+    for (const auto& block : blocks) common = std::gcd(common, block.share);
+    return std::max<std::int64_t>(common, 1);
+  }
+
+  // Budgets that a cut does not see.
+  bool has_budgets() const {
+    return !topology_.groups().empty() || std::ranges::any_of(topology_.nodes(), [](const Node& n) { return n.ingress || n.egress; });
+  }
+
+  // Can every switch pass on only as much as it gets? Then cuts are enough for trees too.
+  bool cuts_suffice(bool reversed) const {
+    for (std::size_t n = 0; n < topology_.nodes().size(); ++n) {
+      const NodeId id{static_cast<std::int64_t>(n)};
+      if (topology_.node(id).kind == NodeKind::gpu) continue;
+      const auto sum = [&](std::span<const LinkId> links) {
+        return std::accumulate(links.begin(), links.end(), std::int64_t{0},
+                               [&](std::int64_t s, LinkId l) { return s + topology_.link(l).bandwidth.bytes_per_second(); });
+      };
+      const auto into = sum(topology_.in_links(id));
+      const auto out = sum(topology_.out_links(id));
+      if (reversed ? out < into : into < out) return false;
+    }
+    return true;
+  }
+
+  bool every_gpu_is(const std::vector<int>& terminals) const { return terminals.size() == static_cast<std::size_t>(topology_.ranks()); }
+
+  void trees(bool reversed) {
+    const auto wanted = demand(reversed);
+    const auto graph = bounds::flow_graph(topology_, reversed);
+    take(graph, bounds::worst_cut(graph, wanted), common_of(blocks_), reversed);
+    bound_.attained = every_gpu_is(wanted.terminals);
+    if (!has_budgets() && cuts_suffice(reversed)) return;
+    if (topology_.links().size() > most_tree_links) return give_up();
+    bounds::TreeDemand trees{reversed ? std::vector<int>{} : wanted.terminals, reversed ? wanted.terminals : std::vector<int>{}, wanted.weights};
+    take_rate(bounds::tree_rate(topology_, trees), scale() * static_cast<double>(common_of(blocks_)), "the best packing of trees");
+  }
+
+  void paths(bool gather) {
+    const auto wanted = demand(!gather);
+    const auto graph = bounds::flow_graph(topology_, !gather);
+    take(graph, bounds::worst_cut(graph, wanted), common_of(blocks_), !gather);
+    bound_.attained = true;
+    if (!has_budgets()) return;
+    if (topology_.links().size() > most_flow_columns) return give_up();
+    bounds::Commodity commodity{vertex_of(collective_.root), {}};
+    for (std::size_t v = 0; v < wanted.weights.size(); ++v) {
+      if (wanted.weights[v] > 0 && static_cast<int>(v) != commodity.source) commodity.sinks.emplace_back(static_cast<int>(v), wanted.weights[v]);
+    }
+    take_rate(bounds::flow_rate(topology_, {commodity}, gather), scale() * static_cast<double>(common_of(blocks_)), "the greatest flow");
+  }
+
+  void all_reduce() {
+    const auto& block = blocks_.front();
+    for (const bool reversed : {false, true}) {
+      bounds::Demand wanted{std::vector<std::int64_t>(topology_.nodes().size()), {}};
+      wanted.weights[node_of((reversed ? block.receivers : block.contributors).front())] = 1;
+      for (const auto rank : reversed ? block.contributors : block.receivers) wanted.terminals.push_back(vertex_of(rank));
+      const auto graph = bounds::flow_graph(topology_, reversed);
+      take(graph, bounds::worst_cut(graph, wanted), 1, reversed);
+    }
+    if (topology_.links().size() > most_tree_links) return give_up();
+    bounds::TreeDemand trees;
+    for (const auto rank : block.receivers) trees.receivers.push_back(vertex_of(rank));
+    for (const auto rank : block.contributors) trees.givers.push_back(vertex_of(rank));
+    bound_.attained = every_gpu_is(trees.receivers) && every_gpu_is(trees.givers);
+    take_rate(bounds::tree_rate(topology_, trees), 1, "the best pairs of an in-tree and an out-tree");
+  }
+
+  // All-to-all and send_receive: everything that one source sends is one commodity.
+  void pairs() {
+    std::vector<bounds::Commodity> commodities;
+    const auto ranks = static_cast<std::size_t>(topology_.ranks());
+    std::vector<std::vector<std::int64_t>> sent(ranks, std::vector<std::int64_t>(ranks));
+    for (const auto& block : blocks_) {
+      if (block.share > 0 && block.contributors.front() != block.receivers.front())
+        ++sent[block.contributors.front().index()][block.receivers.front().index()];
+    }
+    take_cuts(sent);
+    for (std::size_t r = 0; r < ranks; ++r) {
+      bounds::Commodity commodity{vertex_of(Rank{static_cast<std::int64_t>(r)}), {}};
+      for (std::size_t to = 0; to < ranks; ++to) {
+        if (sent[r][to] > 0) commodity.sinks.emplace_back(vertex_of(Rank{static_cast<std::int64_t>(to)}), sent[r][to]);
+      }
+      if (!commodity.sinks.empty()) commodities.push_back(std::move(commodity));
+    }
+    if (commodities.size() * topology_.links().size() > most_flow_columns) return give_up();
+    take_rate(bounds::flow_rate(topology_, commodities, false), 1, "the greatest flow between all pairs at once");
+  }
+
+  // What one GPU sends or gets, and what crosses the worst cut for all-gather.
+  void take_cuts(const std::vector<std::vector<std::int64_t>>& sent) {
+    const auto ranks = sent.size();
+    for (const bool reversed : {false, true}) {
+      const auto graph = bounds::flow_graph(topology_, reversed);
+      bounds::Demand all{std::vector<std::int64_t>(topology_.nodes().size()), {}};
+      for (std::size_t r = 0; r < ranks; ++r) {
+        // Everything that must come to r (leave it, if reversed), as if it could come from there at will.
+        bounds::Demand wanted{std::vector<std::int64_t>(topology_.nodes().size()), {vertex_of(Rank{static_cast<std::int64_t>(r)})}};
+        for (std::size_t o = 0; o < ranks; ++o) wanted.weights[node_of(Rank{static_cast<std::int64_t>(o)})] = reversed ? sent[r][o] : sent[o][r];
+        take(graph, bounds::worst_cut(graph, wanted), 1, reversed);
+        all.weights[node_of(Rank{static_cast<std::int64_t>(r)})] = 1;
+        all.terminals.push_back(vertex_of(Rank{static_cast<std::int64_t>(r)}));
+      }
+      auto cut = bounds::worst_cut(graph, all);
+      std::vector<bool> inside(topology_.nodes().size());
+      for (const auto node : cut.nodes) inside[node.index()] = true;
+      cut.weight = 0;
+      for (std::size_t a = 0; a < ranks; ++a) {
+        for (std::size_t b = 0; b < ranks; ++b) {
+          const bool from_in = inside[node_of(Rank{static_cast<std::int64_t>(a)})];
+          const bool to_in = inside[node_of(Rank{static_cast<std::int64_t>(b)})];
+          if (reversed ? (!from_in && to_in) : (from_in && !to_in)) cut.weight += sent[a][b];
+        }
+      }
+      take(graph, cut, 1, reversed);
+    }
+  }
+
+  void give_up() {
+    bound_.attained = false;
+    bound_.argument += "; the machine is too large for the linear program that would be exact";
+  }
+
+  // Takes a linear program's rate (bytes per second of weight 1) as the bound if it is lower than what cuts allow.
+  void take_rate(const std::optional<double>& rate, double factor, const std::string& what) {
+    if (!rate || *rate <= 0) {
+      bound_.attained = false;
+      return;
+    }
+    const double inverse = factor * 1e9 / *rate;
+    if (bound_.inverse_rate.value() >= inverse * (1 - solver_tolerance)) return;
+    bound_.inverse_rate = simplest_near(inverse, solver_tolerance / 10);
+    bound_.cut.clear();
+    bound_.cut_latency = Seconds{0};
+    bound_.argument =
+        fmt::format("{} reaches {:.6g} GB/s and no more (dual of a linear program; no single cut proves it)", what, bound_.algbw_gbps());
+  }
+
+  const Topology& topology_;
+  const Collective& collective_;
+  std::vector<Block> blocks_;
+  Bound bound_;
+};
+
+}  // namespace
+
+double Bound::algbw_gbps() const {
+  if (inverse_rate.numerator == 0) return 0;
+  const bool parts = sharded(kind) || kind == CollectiveKind::all_to_all;
+  return (parts ? members : 1) / inverse_rate.value();
+}
+
+Result<Bound> bound(const Topology& topology, const Collective& collective) {
+  auto blocks = contract(collective, topology.ranks());
+  if (!blocks) return std::move(blocks).error();
+  return Bounder{topology, collective, *std::move(blocks)}.run();
+}
+
+Seconds lower_bound(const Bound& bound, const Payload& payload) {
+  if (payload.elements <= 0) return Seconds{0};
+  // Blocks are whole elements: a block of share s holds at least its share of the payload less one element.
+  std::int64_t total = 0;
+  std::int64_t least = 0;
+  for (const auto share : bound.shares) {
+    total += share;
+    if (share > 0 && (least == 0 || share < least)) least = share;
+  }
+  auto sure = payload.elements;
+  if (total > least && least > 0) {
+    const bool equal = total % least == 0 && std::ranges::all_of(bound.shares, [&](auto s) { return s == 0 || s == least; });
+    sure = equal ? payload.elements - payload.elements % (total / least) : std::max<std::int64_t>(0, payload.elements - (total + least - 1) / least);
+  }
+  if (sure == 0) return Seconds{0};
+  const double algbw = bound.algbw_gbps();
+  const double bytes = static_cast<double>(sure) * size_of(payload.type);
+  const auto transfer = algbw > 0 ? Seconds{bytes / (algbw * 1e9) * (1 - solver_tolerance)} + bound.cut_latency : Seconds{0};
+  return std::max(transfer, bound.latency);
+}
+
+}  // namespace p2plab

@@ -1,0 +1,114 @@
+#include "flow_graph.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace p2plab::bounds {
+
+FlowGraph flow_graph(const Topology& topology, bool reversed) {
+  FlowGraph graph;
+  graph.vertices = static_cast<int>(topology.nodes().size());
+  std::int64_t unit = 0;
+  for (const auto& link : topology.links()) unit = std::gcd(unit, link.bandwidth.bytes_per_second());
+  graph.unit = std::max<std::int64_t>(unit, 1);
+  for (std::size_t l = 0; l < topology.links().size(); ++l) {
+    const auto& link = topology.links()[l];
+    const auto from = reversed ? link.to : link.from;
+    const auto to = reversed ? link.from : link.to;
+    graph.arcs.push_back({from.value, to.value, link.bandwidth.bytes_per_second() / graph.unit, LinkId{static_cast<std::int64_t>(l)}});
+  }
+  return graph;
+}
+
+namespace {
+
+// Weight and capacity of one set of vertices.
+WorstCut measure(const FlowGraph& graph, const Demand& demand, const std::vector<bool>& inside) {
+  WorstCut cut{0, 0, {}};
+  for (std::size_t v = 0; v < inside.size(); ++v) {
+    if (!inside[v]) continue;
+    cut.weight += demand.weights[v];
+    cut.nodes.emplace_back(static_cast<std::int64_t>(v));
+  }
+  for (const auto& arc : graph.arcs) {
+    if (inside[static_cast<std::size_t>(arc.from)] && !inside[static_cast<std::size_t>(arc.to)]) cut.capacity += arc.capacity;
+  }
+  return cut;
+}
+
+bool worse(const WorstCut& a, const WorstCut& b) { return static_cast<Int128>(a.weight) * b.capacity > static_cast<Int128>(b.weight) * a.capacity; }
+
+// Everything but one terminal: near the answer on most machines, so a good start.
+WorstCut worst_single(const FlowGraph& graph, const Demand& demand) {
+  std::vector<std::int64_t> in(static_cast<std::size_t>(graph.vertices));
+  for (const auto& arc : graph.arcs) in[static_cast<std::size_t>(arc.to)] += arc.capacity;
+  const auto total = std::accumulate(demand.weights.begin(), demand.weights.end(), std::int64_t{0});
+  WorstCut worst;
+  int which = -1;
+  for (const auto t : demand.terminals) {
+    const auto place = static_cast<std::size_t>(t);
+    const WorstCut cut{total - demand.weights[place], in[place], {}};
+    if (cut.weight == 0 || !worse(cut, worst)) continue;
+    worst = cut;
+    which = t;
+  }
+  if (which < 0) return worst;
+  std::vector<bool> inside(static_cast<std::size_t>(graph.vertices), true);
+  inside[static_cast<std::size_t>(which)] = false;
+  return measure(graph, demand, inside);
+}
+
+// Newton's iteration: take the cut at hand as the answer; a terminal that gets too little at that rate shows a worse one.
+template <class Amount>
+WorstCut iterate(const FlowGraph& graph, const Demand& demand, WorstCut worst) {
+  const int source = graph.vertices;
+  MaxFlow<Amount> flow(graph.vertices + 1);
+  for (const auto& arc : graph.arcs) flow.add_arc(arc.from, arc.to, 0);
+  std::vector<int> starts;
+  Amount total = 0;
+  for (int v = 0; v < graph.vertices; ++v) {
+    const auto weight = demand.weights[static_cast<std::size_t>(v)];
+    if (weight == 0) continue;
+    flow.add_arc(source, v, 0);
+    starts.push_back(v);
+    total += weight;
+  }
+  const auto scale = [&] {
+    for (std::size_t a = 0; a < graph.arcs.size(); ++a)
+      flow.set_capacity(static_cast<int>(a), static_cast<Amount>(graph.arcs[a].capacity) * worst.weight);
+    for (std::size_t i = 0; i < starts.size(); ++i) {
+      flow.set_capacity(static_cast<int>(graph.arcs.size() + i),
+                        static_cast<Amount>(demand.weights[static_cast<std::size_t>(starts[i])]) * worst.capacity);
+    }
+  };
+  scale();
+  std::size_t clean = 0;
+  for (std::size_t at = 0; clean < demand.terminals.size() && worst.capacity > 0; at = (at + 1) % demand.terminals.size()) {
+    const Amount wanted = total * worst.capacity;
+    if (flow.run(source, demand.terminals[at], wanted) == wanted) {
+      ++clean;
+      continue;
+    }
+    std::vector<bool> inside(static_cast<std::size_t>(graph.vertices));
+    for (int v = 0; v < graph.vertices; ++v) inside[static_cast<std::size_t>(v)] = flow.on_source_side(v);
+    worst = measure(graph, demand, inside);
+    scale();
+    clean = 0;
+  }
+  return worst;
+}
+
+}  // namespace
+
+WorstCut worst_cut(const FlowGraph& graph, const Demand& demand) {
+  auto worst = worst_single(graph, demand);
+  if (worst.weight == 0 || worst.capacity == 0) return worst;
+  Int128 capacity = 0;
+  Int128 weight = 0;
+  for (const auto& arc : graph.arcs) capacity += arc.capacity;
+  for (const auto w : demand.weights) weight += w;
+  const bool fits = capacity * weight < std::numeric_limits<std::int64_t>::max() / 4;
+  return fits ? iterate<std::int64_t>(graph, demand, std::move(worst)) : iterate<Int128>(graph, demand, std::move(worst));
+}
+
+}  // namespace p2plab::bounds

@@ -1,0 +1,44 @@
+// The graph in which bounds are computed: nodes and links of the machine with whole-number capacities, maybe turned round.
+#pragma once
+
+#include <numeric>
+#include <span>
+#include <vector>
+
+#include "p2plab/max_flow.h"
+#include "p2plab/topology.h"
+
+namespace p2plab::bounds {
+
+/// Vertex = NodeId. Capacities are bandwidths divided by their common divisor `unit` (bytes per second).
+struct FlowGraph {
+  struct Arc {
+    int from;
+    int to;
+    std::int64_t capacity;
+    LinkId link;
+  };
+  int vertices = 0;
+  std::int64_t unit = 1;
+  std::vector<Arc> arcs;
+};
+
+/// With `reversed`, data runs against the links: what holds for gathering out of a root then holds for reducing into it.
+FlowGraph flow_graph(const Topology& topology, bool reversed);
+
+/// Data with weight `weights[v]` starts at vertex v; all of it must reach every terminal, except what starts there.
+struct Demand {
+  std::vector<std::int64_t> weights;
+  std::vector<int> terminals;
+};
+
+/// The set with the most weight inside per capacity out, among sets that miss a terminal: weight / capacity.
+/// Where a terminal cannot be reached at all, capacity is 0 and the set says why.
+struct WorstCut {
+  std::int64_t weight = 0;
+  std::int64_t capacity = 1;
+  std::vector<NodeId> nodes;
+};
+WorstCut worst_cut(const FlowGraph& graph, const Demand& demand);
+
+}  // namespace p2plab::bounds

@@ -1,0 +1,68 @@
+#include "linear_program.h"
+
+#include <Clp_C_Interface.h>
+
+namespace p2plab::bounds {
+
+struct LinearProgram::Model {
+  Clp_Simplex* clp = Clp_newModel();
+  // Rows not yet handed over: adding them one by one costs a copy of the matrix each.
+  std::vector<double> lower, upper, factors;
+  std::vector<CoinBigIndex> starts = {0};
+  std::vector<int> columns;
+  bool solved = false;
+
+  Model() = default;
+  Model(const Model&) = delete;
+  Model& operator=(const Model&) = delete;
+  ~Model() { Clp_deleteModel(clp); }
+
+  void hand_over() {
+    if (lower.empty()) return;
+    Clp_addRows(clp, static_cast<int>(lower.size()), lower.data(), upper.data(), starts.data(), columns.data(), factors.data());
+    lower.clear();
+    upper.clear();
+    factors.clear();
+    columns.clear();
+    starts.assign(1, 0);
+  }
+};
+
+LinearProgram::LinearProgram(std::span<const double> objective, std::span<const double> upper) : model_(std::make_unique<Model>()) {
+  const auto columns = static_cast<int>(objective.size());
+  const std::vector<double> lower(objective.size(), 0.0);
+  const std::vector<CoinBigIndex> starts(objective.size() + 1, 0);
+  Clp_setLogLevel(model_->clp, 0);
+  Clp_loadProblem(model_->clp, columns, 0, starts.data(), nullptr, nullptr, lower.data(), upper.data(), objective.data(), nullptr, nullptr);
+  Clp_setObjSense(model_->clp, -1);
+  Clp_setPrimalTolerance(model_->clp, 1e-9);
+  Clp_setDualTolerance(model_->clp, 1e-9);
+}
+
+LinearProgram::~LinearProgram() = default;
+
+void LinearProgram::add_row(double lower, std::span<const Term> terms, double upper) {
+  model_->lower.push_back(lower);
+  model_->upper.push_back(upper);
+  for (const auto& term : terms) {
+    model_->columns.push_back(term.column);
+    model_->factors.push_back(term.factor);
+  }
+  model_->starts.push_back(static_cast<CoinBigIndex>(model_->columns.size()));
+}
+
+bool LinearProgram::solve() {
+  model_->hand_over();
+  if (model_->solved) {
+    Clp_dual(model_->clp, 0);
+  } else {
+    Clp_initialSolve(model_->clp);
+  }
+  model_->solved = true;
+  return Clp_status(model_->clp) == 0;
+}
+
+double LinearProgram::objective() const { return Clp_objectiveValue(model_->clp); }
+double LinearProgram::value(int column) const { return Clp_getColSolution(model_->clp)[column]; }
+
+}  // namespace p2plab::bounds

@@ -1,0 +1,17 @@
+// The rows that every bound by linear program has: links, groups and node limits.
+#pragma once
+
+#include <functional>
+
+#include "linear_program.h"
+#include "p2plab/topology.h"
+
+namespace p2plab::bounds {
+
+/// The greatest bandwidth of any link, by which programs divide all others.
+double widest_link(const Topology& topology);
+
+/// Bounds what all users of each link, each group and each limited node carry together. `users(link)` are the columns that use the link.
+void add_capacities(LinearProgram& program, const Topology& topology, const std::function<std::vector<int>(LinkId)>& users);
+
+}  // namespace p2plab::bounds

@@ -1,0 +1,149 @@
+// Columns: per link what out-trees and in-trees take of it, per root its share. Rows: capacities; switches pass on no more than they get (out-trees)
+// or get no more than they pass on (in-trees); and, found as they are needed, the cuts that trees must cross (Edmonds: enough for a packing).
+#include <cmath>
+#include <set>
+
+#include "flow_graph.h"
+#include "linear_program.h"
+#include "programs.h"
+#include "shared_links.h"
+
+namespace p2plab::bounds {
+
+namespace {
+
+constexpr double grain = 1099511627776.0;  // 2^40: shares of the widest link as whole numbers, for exact minimum cuts
+constexpr double tolerance = 1e-8;
+
+class TreeProgram {
+ public:
+  TreeProgram(const Topology& topology, const TreeDemand& demand)
+      : topology_(topology), demand_(demand), links_(static_cast<int>(topology.links().size())), nodes_(static_cast<int>(topology.nodes().size())) {
+    in_first_ = demand.receivers.empty() ? 0 : links_;
+    root_first_ = in_first_ + (demand.givers.empty() ? 0 : links_);
+    const auto roots = demand.weights.empty() ? topology.ranks() : 1;
+    std::vector<double> objective(static_cast<std::size_t>(root_first_ + roots), 0);
+    for (int r = 0; r < roots; ++r) objective[static_cast<std::size_t>(root_first_ + r)] = 1;
+    const std::vector<double> upper(objective.size(), unbounded);
+    program_ = std::make_unique<LinearProgram>(objective, upper);
+    add_capacities(*program_, topology, [&](LinkId link) {
+      std::vector<int> columns;
+      if (!demand_.receivers.empty()) columns.push_back(link.value);
+      if (!demand_.givers.empty()) columns.push_back(in_first_ + link.value);
+      return columns;
+    });
+    add_switches();
+    for (const auto t : demand.receivers) add_everything_but(t, false);
+    for (const auto t : demand.givers) add_everything_but(t, true);
+  }
+
+  std::optional<double> solve() {
+    while (program_->solve()) {
+      bool clean = true;
+      if (!demand_.receivers.empty()) clean = separate(false) && clean;
+      if (!demand_.givers.empty()) clean = separate(true) && clean;
+      if (clean) return program_->objective() * widest_link(topology_);
+    }
+    return std::nullopt;
+  }
+
+ private:
+  int first(bool in_trees) const { return in_trees ? in_first_ : 0; }
+
+  // The share of a vertex as a root: its column and factor; none if it cannot be one.
+  std::optional<Term> root(int vertex) const {
+    const auto rank = topology_.rank_of(NodeId{vertex});
+    if (!demand_.weights.empty()) {
+      const auto weight = demand_.weights[static_cast<std::size_t>(vertex)];
+      return weight > 0 ? std::optional{Term{root_first_, static_cast<double>(weight)}} : std::nullopt;
+    }
+    return rank ? std::optional{Term{root_first_ + rank->value, 1}} : std::nullopt;
+  }
+
+  // Switches neither copy nor add. A host keeps what passes, so it may send it on more than once.
+  void add_switches() {
+    for (int v = 0; v < nodes_; ++v) {
+      const NodeId node{v};
+      const auto kind = topology_.node(node).kind;
+      if (kind == NodeKind::gpu) continue;
+      for (const bool in_trees : {false, true}) {
+        if ((in_trees ? demand_.givers : demand_.receivers).empty() || (!in_trees && kind == NodeKind::host)) continue;
+        std::vector<Term> row;
+        for (const auto link : topology_.in_links(node)) row.push_back({first(in_trees) + link.value, in_trees ? -1.0 : 1.0});
+        for (const auto link : topology_.out_links(node)) row.push_back({first(in_trees) + link.value, in_trees ? 1.0 : -1.0});
+        if (!row.empty()) program_->add_row(0, row, unbounded);
+      }
+    }
+  }
+
+  void add_everything_but(int vertex, bool in_trees) {
+    std::vector<bool> inside(static_cast<std::size_t>(nodes_), true);
+    inside[static_cast<std::size_t>(vertex)] = false;
+    add_cut(inside, in_trees);
+  }
+
+  // What leaves the set (enters it, for in-trees) must carry the share of all roots inside.
+  bool add_cut(const std::vector<bool>& inside, bool in_trees) {
+    if (!known_.emplace(in_trees, inside).second) return false;
+    std::vector<Term> row;
+    for (int l = 0; l < links_; ++l) {
+      const auto& link = topology_.link(LinkId{l});
+      const auto from = in_trees ? link.to : link.from;
+      const auto to = in_trees ? link.from : link.to;
+      if (inside[from.index()] && !inside[to.index()]) row.push_back({first(in_trees) + l, 1});
+    }
+    std::vector<double> shares(static_cast<std::size_t>(topology_.ranks()));
+    for (int v = 0; v < nodes_; ++v) {
+      const auto term = inside[static_cast<std::size_t>(v)] ? root(v) : std::nullopt;
+      if (term) shares[static_cast<std::size_t>(term->column - root_first_)] += term->factor;
+    }
+    for (std::size_t i = 0; i < shares.size(); ++i) {
+      if (shares[i] > 0) row.push_back({root_first_ + static_cast<int>(i), -shares[i]});
+    }
+    program_->add_row(0, row, unbounded);
+    return true;
+  }
+
+  // Adds the cuts that the solution at hand violates; true if there are none.
+  bool separate(bool in_trees) {
+    MaxFlow<std::int64_t> flow(nodes_ + 1);
+    const auto whole = [&](double share) { return static_cast<std::int64_t>(std::llround(std::max(share, 0.0) * grain)); };
+    for (int l = 0; l < links_; ++l) {
+      const auto& link = topology_.link(LinkId{l});
+      const auto capacity = whole(program_->value(first(in_trees) + l));
+      in_trees ? flow.add_arc(link.to.value, link.from.value, capacity) : flow.add_arc(link.from.value, link.to.value, capacity);
+    }
+    std::int64_t wanted = 0;
+    for (int v = 0; v < nodes_; ++v) {
+      const auto term = root(v);
+      if (!term) continue;
+      const auto share = whole(program_->value(term->column) * term->factor);
+      flow.add_arc(nodes_, v, share);
+      wanted += share;
+    }
+    const auto enough = wanted - static_cast<std::int64_t>(tolerance * static_cast<double>(wanted)) - links_;
+    bool clean = true;
+    for (const auto t : in_trees ? demand_.givers : demand_.receivers) {
+      if (flow.run(nodes_, t, wanted) >= enough) continue;
+      std::vector<bool> inside(static_cast<std::size_t>(nodes_));
+      for (int v = 0; v < nodes_; ++v) inside[static_cast<std::size_t>(v)] = flow.on_source_side(v);
+      if (add_cut(inside, in_trees)) clean = false;
+    }
+    return clean;
+  }
+
+  const Topology& topology_;
+  const TreeDemand& demand_;
+  int links_;
+  int nodes_;
+  int in_first_ = 0;
+  int root_first_ = 0;
+  std::unique_ptr<LinearProgram> program_;
+  std::set<std::pair<bool, std::vector<bool>>> known_;
+};
+
+}  // namespace
+
+std::optional<double> tree_rate(const Topology& topology, const TreeDemand& demand) { return TreeProgram{topology, demand}.solve(); }
+
+}  // namespace p2plab::bounds
