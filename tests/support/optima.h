@@ -28,9 +28,9 @@ inline Topology reference_machine(const std::string& name) {
 
 /// A row of the reference table.
 struct Optimum {
-  std::string name;
+  std::string name = {};
   int gpus = 0;
-  std::string all_gather_inverse_rate;
+  std::string all_gather_inverse_rate = {};
   double all_reduce = 0;
   double all_to_all = 0;
   double broadcast = 0;
@@ -47,7 +47,10 @@ inline std::vector<Optimum> optima() {
     const auto key = line.substr(line.find('"') + 1, line.rfind('"', colon) - line.find('"') - 1);
     auto value = line.substr(colon + 2);
     std::erase_if(value, [](char c) { return c == '"' || c == ','; });
-    if (key == "name") rows.push_back({.name = value});
+    if (key == "name") {
+      rows.emplace_back();
+      rows.back().name = value;
+    }
     if (key == "gpus") rows.back().gpus = std::stoi(value);
     if (key == "all_gather_inverse_rate") rows.back().all_gather_inverse_rate = value;
     if (key == "all_reduce_algbw") rows.back().all_reduce = std::stod(value);
