@@ -54,7 +54,7 @@ class HeldKarp {
       const double cost = so_far + costs_.at(last + 1, next + 1);
       if (cost == never || cost > best_[to]) continue;
       best_[to] = cost;
-      before_[to] = static_cast<std::int8_t>(last);
+      before_[to] = static_cast<std::int16_t>(last);
     }
   }
 
@@ -74,7 +74,7 @@ class HeldKarp {
   const CostMatrix& costs_;
   int others_;
   std::vector<double> best_;
-  std::vector<std::int8_t> before_;
+  std::vector<std::int16_t> before_;
 };
 
 // Depth-first: cheapest neighbour first, among equals the one with the fewest ways on (Warnsdorff's rule).
@@ -151,7 +151,7 @@ void improve(const CostMatrix& costs, std::vector<int>& cycle) {
 
 }  // namespace
 
-CostMatrix::CostMatrix(int points) : points_(points), costs_(static_cast<std::size_t>(points * points), never) {}
+CostMatrix::CostMatrix(int points) : points_(points), costs_(static_cast<std::size_t>(points) * static_cast<std::size_t>(points), never) {}
 
 bool CostMatrix::allowed(int from, int to) const { return at(from, to) != never; }
 

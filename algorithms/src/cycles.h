@@ -1,6 +1,7 @@
 // Closed tours through all members: the cheapest one for given costs of neighbours.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <vector>
 
@@ -10,12 +11,15 @@ namespace p2plab {
 class CostMatrix {
  public:
   explicit CostMatrix(int points);
-  double& at(int from, int to) { return costs_[static_cast<std::size_t>(from * points_ + to)]; }
-  double at(int from, int to) const { return costs_[static_cast<std::size_t>(from * points_ + to)]; }
+  double& at(int from, int to) { return costs_[index(from, to)]; }
+  double at(int from, int to) const { return costs_[index(from, to)]; }
   bool allowed(int from, int to) const;
   int points() const { return points_; }
 
  private:
+  std::size_t index(int from, int to) const {
+    return static_cast<std::size_t>(from) * static_cast<std::size_t>(points_) + static_cast<std::size_t>(to);
+  }
   int points_;
   std::vector<double> costs_;
 };

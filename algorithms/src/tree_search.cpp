@@ -54,7 +54,9 @@ class TreeFinder {
   }
 
   Rank rank(int i) const { return members_[static_cast<std::size_t>(i)]; }
-  std::int64_t width_at(int a, int b) const { return widths_[static_cast<std::size_t>(a * n_ + b)]; }
+  std::int64_t width_at(int a, int b) const {
+    return widths_[static_cast<std::size_t>(a) * static_cast<std::size_t>(n_) + static_cast<std::size_t>(b)];
+  }
 
   void consider_grown(int root) {
     const auto widest = grow(root, n_, std::numeric_limits<std::int64_t>::max());
