@@ -1,6 +1,12 @@
 #include "p2plab/presets.h"
 
+#include <filesystem>
+#include <system_error>
+
 #include <fmt/format.h>
+
+#include "p2plab/topology_import.h"
+#include "p2plab/topology_io.h"
 
 namespace p2plab {
 
@@ -49,10 +55,38 @@ Result<PresetSpec> parse_preset_spec(const std::string& text) {
   return spec;
 }
 
-Result<Topology> resolve_topology(const std::string& text) {
+namespace {
+
+bool ends_in(const std::string& text, std::string_view ending) { return text.size() > ending.size() && text.ends_with(ending); }
+
+// Is this meant as a path, whether or not such a file exists?
+bool is_path(const std::string& text) {
+  std::error_code none;
+  return text.find('/') != std::string::npos || ends_in(text, ".yaml") || ends_in(text, ".yml") || ends_in(text, ".xml") || ends_in(text, ".txt") ||
+         std::filesystem::is_regular_file(text, none);
+}
+
+Result<Topology> from_import(Result<Imported> imported, std::vector<std::string>* warnings) {
+  if (!imported) return std::move(imported).error();
+  if (warnings != nullptr) warnings->insert(warnings->end(), imported->warnings.begin(), imported->warnings.end());
+  return std::move(imported->topology);
+}
+
+}  // namespace
+
+Result<Topology> resolve_topology(const std::string& text, std::vector<std::string>* warnings) {
+  if (is_path(text)) {
+    if (ends_in(text, ".xml")) return from_import(load_nccl_xml(text), warnings);
+    if (ends_in(text, ".txt")) return from_import(load_smi(text), warnings);
+    return load_topology(text);
+  }
   auto spec = parse_preset_spec(text);
   if (!spec) return std::move(spec).error();
-  return make_preset(spec->name, spec->parameters);
+  auto topology = make_preset(spec->name, spec->parameters);
+  if (topology || topology.error().code != ErrorCode::unknown_name) return topology;
+  auto error = std::move(topology).error();
+  error.notes.push_back("a topology is a preset, as in hgx-h200:gpus=4, or a file: .yaml, .xml (NCCL's topology) or .txt (nvidia-smi topo -m)");
+  return error;
 }
 
 }  // namespace p2plab

@@ -1,6 +1,8 @@
 #include "p2plab/presets.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <set>
 
 #include <gtest/gtest.h>
@@ -8,6 +10,7 @@
 #include "../support/reference.h"
 #include "p2plab/cuts.h"
 #include "p2plab/routes.h"
+#include "p2plab/topology_io.h"
 
 namespace p2plab {
 namespace {
@@ -221,6 +224,35 @@ TEST(Presets, HostileSpecsAreErrors) {
     EXPECT_FALSE(resolve_topology(text)) << text;
   }
   EXPECT_TRUE(resolve_topology("ring:"));
+}
+
+TEST(Presets, EveryOneReadsBackFromItsFileAsItWas) {
+  const auto path = std::filesystem::path(::testing::TempDir()) / "p2plab_preset.yaml";
+  for (const auto& preset : builtin_presets()) {
+    const auto ours = machine(preset.name);
+    std::ofstream(path) << write_topology(ours);
+    const auto theirs = machine(path.string());
+    ASSERT_EQ(theirs.nodes().size(), ours.nodes().size()) << preset.name;
+    ASSERT_EQ(theirs.links().size(), ours.links().size()) << preset.name;
+    for (std::size_t i = 0; i < ours.links().size(); ++i) {
+      const auto& a = ours.links()[i];
+      const auto& b = theirs.links()[i];
+      EXPECT_TRUE(a.from == b.from && a.to == b.to && a.kind == b.kind && a.bandwidth == b.bandwidth && a.latency == b.latency)
+          << preset.name << " " << i;
+    }
+  }
+  std::filesystem::remove(path);
+}
+
+TEST(Presets, ATopologyIsAFileByItsEnding) {
+  const std::string data = P2PLAB_SOURCE_DIR "/tests/data/";
+  EXPECT_EQ(machine(data + "h200x4_nccl_topo.xml").ranks(), 4);
+  EXPECT_EQ(machine(data + "h200x4_smi_topo_m.txt").ranks(), 4);
+  for (const std::string text : {"no/such/file", "nosuch.yaml", "nosuch.xml", "nosuch.txt", "/"}) {
+    const auto bad = resolve_topology(text);
+    ASSERT_FALSE(bad) << text;
+    EXPECT_EQ(bad.error().code, ErrorCode::io) << text << ": " << describe(bad.error());
+  }
 }
 
 // The same capacities between each two nodes, whatever the switches are called: compared by what each pair of GPUs, each GPU and the worst cut can

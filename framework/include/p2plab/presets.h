@@ -35,8 +35,9 @@ struct PresetSpec {
 /// Takes a preset's one-line form apart; errors: an empty name, a parameter without a value or given twice.
 Result<PresetSpec> parse_preset_spec(const std::string& text);
 
-/// What a command line calls a topology: the path of a description, or a preset's one-line form. A name that is both is the file. Errors: those of
-/// the file or of the preset; a note says which of the two was tried.
-Result<Topology> resolve_topology(const std::string& text);
+/// What a command line calls a topology: a preset's one-line form, or a file: .xml is NCCL's topology, .txt the text of `nvidia-smi topo -m`,
+/// anything else our YAML. A text with a slash, with one of these endings, or that names an existing file, is a file. Errors: those of the file or
+/// the preset. What an importer found open is added to `warnings`, if given.
+Result<Topology> resolve_topology(const std::string& text, std::vector<std::string>* warnings = nullptr);
 
 }  // namespace p2plab
