@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "unfold.h"
+
 namespace p2plab {
 
 namespace {
@@ -147,11 +149,45 @@ class Remains {
 
 }  // namespace
 
+namespace {
+
+bool linked(const Topology& topology, NodeId from, NodeId to) {
+  return std::ranges::any_of(topology.out_links(from), [&](LinkId id) { return topology.link(id).to == to; });
+}
+
+// An NVSwitch that joins the two nodes of a lost link which have no link of their own.
+std::optional<NodeId> switch_between(const Topology& topology, const LostLink& lost) {
+  const auto from = topology.find_node(lost.from);
+  const auto to = topology.find_node(lost.to);
+  if (!from || !to || from == to || linked(topology, *from, *to) || linked(topology, *to, *from)) return std::nullopt;
+  for (const auto id : topology.out_links(*from)) {
+    const auto middle = topology.link(id).to;
+    if (topology.node(middle).kind == NodeKind::nvswitch && linked(topology, middle, *to)) return middle;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 Result<Topology> apply_mask(const Topology& topology, const Mask& mask) {
   Remains remains(topology);
-  for (const auto& lost : mask.links) remains.lose_link(lost);
+  std::vector<LostLink> through_switches;
+  for (const auto& lost : mask.links) {
+    switch_between(topology, lost) ? through_switches.push_back(lost) : remains.lose_link(lost);
+  }
   for (const auto& name : mask.gpus) remains.lose_gpu(name);
-  return std::move(remains).build();
+  auto rest = std::move(remains).build();
+  for (const auto& lost : through_switches) {
+    while (rest) {
+      const auto hub = switch_between(*rest, lost);
+      if (!hub) break;
+      rest = unfold(*rest, *hub);
+    }
+  }
+  if (!rest || through_switches.empty()) return rest;
+  Remains unfolded(*rest);
+  for (const auto& lost : through_switches) unfolded.lose_link(lost);
+  return std::move(unfolded).build();
 }
 
 Result<Topology> keep_gpus(const Topology& topology, const std::vector<Rank>& gpus) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "../support/reference.h"
 #include "p2plab/cuts.h"
 #include "p2plab/routes.h"
@@ -107,15 +109,30 @@ TEST(Mask, GroupsLoseTheirLostLinks) {
 TEST(Mask, AllMistakesAreReportedAtOnceWithTheNearestNames) {
   const auto box = machine("hgx-h200");
   const auto bad =
-      apply_mask(box, {.links = {{"gpu0", "gpu1"}, {.from = "gpu0", .to = "nvswitch0", .fraction = 1.5}}, .gpus = {"gpu9", "nvswitch0"}});
+      apply_mask(box, {.links = {{"gpu0", "gpu0"}, {.from = "gpu0", .to = "nvswitch0", .fraction = 1.5}}, .gpus = {"gpu9", "nvswitch0"}});
   ASSERT_FALSE(bad);
-  EXPECT_EQ(bad.error().message, "no link joins 'gpu0' and 'gpu1' directly, so none can be masked");
+  EXPECT_EQ(bad.error().message, "no link joins 'gpu0' and 'gpu0' directly, so none can be masked");
   EXPECT_EQ(bad.error().notes.front(), "gpu0 is linked to nvswitch0");
   ASSERT_EQ(bad.error().more.size(), 4U) << describe(bad.error());  // the fraction in both directions, the unknown gpu, the switch
   EXPECT_EQ(bad.error().more[2].code, ErrorCode::unknown_name);
 }
 
 TEST(Mask, AMachineWithoutGpusIsAnError) { EXPECT_FALSE(apply_mask(machine("ring:gpus=2"), {.gpus = {"gpu0", "gpu1"}})); }
+
+TEST(Mask, APairBehindAnNvswitchLosesOnlyItsOwnWay) {
+  const auto box = machine("hgx-h200:gpus=4");
+  const auto rest = masked(box, {.links = {{"gpu0", "gpu1"}}});
+  const Routes before(box);
+  const Routes after(rest);
+  EXPECT_NE(after.between(Rank{0}, Rank{2}).size(), 0U);
+  EXPECT_EQ(after.bottleneck(after.between(Rank{0}, Rank{2})), before.bottleneck(before.between(Rank{0}, Rank{2})));
+  // Whatever way is left between the masked pair, it is not the switch.
+  for (const auto id : after.between(Rank{0}, Rank{1})) EXPECT_NE(rest.link(id).kind, LinkKind::nvlink);
+  // A GPU's links to all others together still have the bandwidth of its one link to the switch.
+  const auto out = std::ranges::count_if(rest.groups(), [&](const LinkGroup& group) { return rest.link(group.links[0]).from == *rest.find_node("gpu2"); });
+  EXPECT_GE(out, 1);
+  for (const auto& group : rest.groups()) EXPECT_EQ(group.bandwidth, before.bottleneck(before.between(Rank{0}, Rank{2}))) << group.name;
+}
 
 }  // namespace
 }  // namespace p2plab
