@@ -63,6 +63,15 @@ void DataFlow::transfer(Rank executor, std::span<const Rank> from, std::span<con
   for (const auto& place : destinations) deliver(chunk, place.rank, place, contributors, complete);
 }
 
+void DataFlow::push_along(Rank from, std::span<const Rank> to, std::span<const RouteId> paths, ChunkId chunk) {
+  expects(to.size() == paths.size());
+  for (std::size_t i = 0; i < to.size(); ++i) {
+    if (paths[i] != default_route) along_.emplace_back(to[i], paths[i]);
+  }
+  push(from, to, chunk);
+  along_.clear();
+}
+
 void DataFlow::exchange(Rank a, Rank b, ChunkId chunk) {
   const auto one = holding(a, chunk);
   const auto other = holding(b, chunk);
@@ -87,10 +96,13 @@ void DataFlow::step(Rank executor, std::span<const Location> sources, std::span<
   for (const auto& place : sources) {
     if (!unreachable_ && !routes_->connected(place.rank, executor)) unreachable_ = {place.rank, executor};
   }
+  std::vector<RouteId> paths(along_.empty() ? 0 : sources.size(), default_route);
   for (const auto& place : destinations) {
-    if (!unreachable_ && !routes_->connected(executor, place.rank)) unreachable_ = {executor, place.rank};
+    const auto path = std::ranges::find(along_, place.rank, &std::pair<Rank, RouteId>::first);
+    if (!along_.empty()) paths.push_back(path == along_.end() ? default_route : path->second);
+    if (path == along_.end() && !unreachable_ && !routes_->connected(executor, place.rank)) unreachable_ = {executor, place.rank};
   }
-  builder_.add_step(executor, sources, destinations);
+  builder_.add_step(executor, sources, destinations, paths);
 }
 
 Result<Plan> DataFlow::finish(const std::string& planner, Parameters parameters, std::string reason, const std::string& advice) && {

@@ -38,6 +38,10 @@ class DataFlow {
   /// `from` adds up what it holds and writes it to the ranks of `to`.
   void push(Rank from, std::span<const Rank> to, ChunkId chunk) { transfer(from, {&from, 1}, to, chunk); }
   void push(Rank from, Rank to, ChunkId chunk) { transfer(from, {&from, 1}, {&to, 1}, chunk); }
+  /// A path for `push_along` to name.
+  RouteId add_route(std::span<const LinkId> links) { return builder_.add_route(links); }
+  /// `push` along the given paths, one for each of `to`; `default_route` is the machine's own.
+  void push_along(Rank from, std::span<const Rank> to, std::span<const RouteId> paths, ChunkId chunk);
   /// `to` reads what `from` holds and keeps it beside what it has.
   void pull(Rank to, Rank from, ChunkId chunk) { transfer(to, {&from, 1}, {&to, 1}, chunk); }
 
@@ -80,6 +84,7 @@ class DataFlow {
   std::vector<std::size_t> chunk_blocks_;
   std::vector<std::int64_t> next_slot_;
   std::unordered_map<Key, Holding, KeyHash> holdings_;  // only looked up, never iterated
+  std::vector<std::pair<Rank, RouteId>> along_;         // explicit paths of the step at hand
   std::optional<std::pair<Rank, Rank>> unreachable_;
 };
 

@@ -1,0 +1,212 @@
+// Forest: as many spanning trees from every root as the worst cut allows, packed into the links so that none is used beyond its bandwidth: the
+// greatest throughput that any all-gather or reduce-scatter can have on the machine (Zhao et al., ForestColl; Edmonds' branchings). Switches are
+// split off first; every transfer names its physical path. all_gather, broadcast: data runs down the trees. reduce_scatter, reduce: up, adding.
+// all_reduce: up and then down. Trees grow level by level, so they are as low as the greedy order finds.
+#include <algorithm>
+#include <array>
+#include <map>
+#include <numeric>
+
+#include <fmt/format.h>
+
+#include "data_flow.h"
+#include "forest_search.h"
+#include "p2plab/builtin_planners.h"
+
+namespace p2plab {
+
+namespace {
+
+// A share of a block that goes up one tree and down another, or one of both.
+struct Piece {
+  std::size_t block = 0;
+  std::int64_t weight = 0;
+  const ForestTree* up = nullptr;
+  const ForestTree* down = nullptr;
+};
+
+class ForestSchedule {
+ public:
+  ForestSchedule(const Topology& topology, const Routes& routes, DataFlow& flow) : topology_(topology), routes_(routes), flow_(flow) {}
+
+  void run(std::vector<Piece> pieces) {
+    std::map<std::size_t, std::int64_t> common;
+    std::map<std::size_t, std::int32_t> channels;
+    for (const auto& piece : pieces) common[piece.block] = std::gcd(common[piece.block], piece.weight);
+    std::vector<ChunkId> chunks;
+    std::ranges::stable_sort(pieces, {}, &Piece::block);
+    for (const auto& piece : pieces) {
+      chunks.push_back(flow_.add_chunk(
+          {static_cast<std::int32_t>(piece.block), static_cast<std::uint32_t>(piece.weight / common[piece.block]), channels[piece.block]++}));
+    }
+    for (std::size_t i = 0; i < pieces.size(); ++i) list(pieces[i], chunks[i]);
+    std::ranges::stable_sort(sends_, {}, &Send::round);
+    for (const auto& send : sends_) flow_.push_along(send.from, send.to, send.paths, send.chunk);
+  }
+
+ private:
+  struct Send {
+    int round = 0;
+    Rank from;
+    std::vector<Rank> to;
+    std::vector<RouteId> paths;
+    ChunkId chunk;
+  };
+
+  // Levels of the tree set the order, so that pieces interleave: up from the lowest leaves, then down.
+  void list(const Piece& piece, ChunkId chunk) {
+    int round = 0;
+    if (piece.up != nullptr) {
+      const auto depth = depths(*piece.up);
+      round = height(*piece.up);
+      for (auto edge = piece.up->edges.rbegin(); edge != piece.up->edges.rend(); ++edge) {
+        const auto [from, to] = std::pair{rank(edge->to), rank(edge->from)};
+        sends_.push_back({round - depth.at(edge->to), from, {to}, {route(from, to, edge->path)}, chunk});
+      }
+    }
+    if (piece.down == nullptr) return;
+    const auto depth = depths(*piece.down);
+    std::map<std::pair<int, int>, Send> by_parent;  // depth and parent
+    for (const auto& edge : piece.down->edges) {
+      const auto [from, to] = std::pair{rank(edge.from), rank(edge.to)};
+      auto& send = by_parent[{depth.at(edge.from), edge.from}];
+      send.round = round + depth.at(edge.from);
+      send.from = from;
+      send.chunk = chunk;
+      send.to.push_back(to);
+      send.paths.push_back(route(from, to, edge.path));
+    }
+    for (auto& [key, send] : by_parent) sends_.push_back(std::move(send));
+  }
+
+  static std::map<int, int> depths(const ForestTree& tree) {
+    std::map<int, int> depth{{tree.root, 0}};
+    for (const auto& edge : tree.edges) depth[edge.to] = depth.at(edge.from) + 1;
+    return depth;
+  }
+
+  Rank rank(int vertex) const { return *topology_.rank_of(NodeId{vertex}); }
+
+  RouteId route(Rank from, Rank to, const std::vector<LinkId>& path) {
+    const auto usual = routes_.between(from, to);
+    if (std::ranges::equal(usual, path)) return default_route;
+    const auto [found, added] = known_.try_emplace(path, default_route);
+    if (added) found->second = flow_.add_route(path);
+    return found->second;
+  }
+
+  const Topology& topology_;
+  const Routes& routes_;
+  DataFlow& flow_;
+  std::map<std::vector<LinkId>, RouteId> known_;
+  std::vector<Send> sends_;
+};
+
+class ForestPlanner final : public Planner {
+ public:
+  Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
+    auto parameters = complete_parameters("forest", known(), context.parameters);
+    if (!parameters) return std::move(parameters).error();
+    auto trees = parameters->at("trees") == "optimal" ? Result<std::int64_t>{0} : integer_parameter(*parameters, "trees", 1, 1024);
+    if (!trees) return std::move(trees).error();
+    auto flow = DataFlow::create(topology, collective, *context.routes);
+    if (!flow) return std::move(flow).error();
+    const auto kind = collective.kind;
+    const bool up = reduces(kind);
+    const bool down = kind == CollectiveKind::all_gather || kind == CollectiveKind::broadcast || kind == CollectiveKind::all_reduce;
+    const std::string advice = "use ring, pairwise or one_shot";
+    if (!up && !down) return unsupported("forest", kind, "its data is different for every receiver, so trees do not help", advice);
+    if (collective.members.size() == 1) {
+      for (std::size_t b = 0; b < flow->blocks().size(); ++b) flow->add_chunk({static_cast<std::int32_t>(b), 1, 0});
+      return std::move(*flow).finish("forest", *std::move(parameters), "one member: nothing to send", advice);
+    }
+    ForestWish wish{collective.members, weights_of(collective, *flow), true, *trees};
+    Result<Forest> in = Forest{};
+    Result<Forest> out = Forest{};
+    if (up) in = find_forest(topology, wish);
+    if (!in) return std::move(in).error();
+    wish.towards_root = false;
+    if (down) out = find_forest(topology, wish);
+    if (!out) return std::move(out).error();
+    auto pieces = pieces_of(topology, *flow, *in, *out);
+    const auto count = pieces.size();
+    ForestSchedule{topology, *context.routes, *flow}.run(std::move(pieces));
+    return std::move(*flow).finish("forest", *std::move(parameters),
+                                   fmt::format("{} spanning trees at most {} high fill the worst cut", count, std::max(in->height, out->height)),
+                                   advice);
+  }
+
+  static std::vector<ParameterInfo> known() { return {{"trees", "trees for each root: optimal, or 1 to 1024 at some loss of bandwidth", "optimal"}}; }
+
+ private:
+  // Each member's share as a root.
+  static std::vector<std::int64_t> weights_of(const Collective& collective, const DataFlow& flow) {
+    const auto kind = collective.kind;
+    std::vector<std::int64_t> weights;
+    for (std::size_t i = 0; i < collective.members.size(); ++i) {
+      if (rooted(kind)) {
+        weights.push_back(collective.members[i] == collective.root ? 1 : 0);
+      } else {
+        weights.push_back(kind == CollectiveKind::all_reduce ? 1 : flow.blocks()[i].share);
+      }
+    }
+    std::int64_t common = 0;
+    for (const auto weight : weights) common = std::gcd(common, weight);
+    for (auto& weight : weights) weight /= std::max<std::int64_t>(common, 1);
+    return weights;
+  }
+
+  // Pairs the trees of each root; where their numbers differ, the larger is divided.
+  static std::vector<Piece> pieces_of(const Topology& topology, const DataFlow& flow, const Forest& in, const Forest& out) {
+    std::map<int, std::pair<std::vector<const ForestTree*>, std::vector<const ForestTree*>>> by_root;
+    for (const auto& tree : in.trees) by_root[tree.root].first.push_back(&tree);
+    for (const auto& tree : out.trees) by_root[tree.root].second.push_back(&tree);
+    std::vector<Piece> pieces;
+    for (const auto& [root, both] : by_root) {
+      const auto block = block_of(flow, *topology.rank_of(NodeId{root}));
+      const auto sum = [](const auto& trees) {
+        return std::accumulate(trees.begin(), trees.end(), std::int64_t{0}, [](std::int64_t s, const ForestTree* t) { return s + t->count; });
+      };
+      const auto& [ups, downs] = both;
+      // Weights count in lots of (all in-trees) x (all out-trees) of the root, so that both divide.
+      const auto up_lot = ups.empty() ? 1 : std::lcm(sum(ups), downs.empty() ? 1 : sum(downs)) / sum(ups);
+      const auto down_lot = downs.empty() ? 1 : std::lcm(sum(downs), ups.empty() ? 1 : sum(ups)) / sum(downs);
+      std::size_t u = 0;
+      std::size_t d = 0;
+      std::int64_t up_left = ups.empty() ? 0 : ups[0]->count * up_lot;
+      std::int64_t down_left = downs.empty() ? 0 : downs[0]->count * down_lot;
+      while (u < ups.size() || d < downs.size()) {
+        const auto weight = ups.empty() ? down_left : (downs.empty() ? up_left : std::min(up_left, down_left));
+        pieces.push_back({block, weight, ups.empty() ? nullptr : ups[u], downs.empty() ? nullptr : downs[d]});
+        up_left -= weight;
+        down_left -= weight;
+        if (!ups.empty() && up_left == 0 && ++u < ups.size()) up_left = ups[u]->count * up_lot;
+        if (!downs.empty() && down_left == 0 && ++d < downs.size()) down_left = downs[d]->count * down_lot;
+      }
+    }
+    return pieces;
+  }
+
+  // The block whose trees start or end at a rank.
+  static std::size_t block_of(const DataFlow& flow, Rank root) {
+    if (flow.blocks().size() == 1) return 0;
+    for (std::size_t b = 0; b < flow.blocks().size(); ++b) {
+      const auto& block = flow.blocks()[b];
+      const auto& one = block.contributors.size() == 1 && block.receivers.size() != 1 ? block.contributors : block.receivers;
+      if (block.share > 0 && one.size() == 1 && one.front() == root) return b;
+    }
+    expects(false);
+    return 0;
+  }
+};
+
+}  // namespace
+
+namespace planners {
+Entry<Planner> forest() {
+  return {"forest", "packed spanning trees: the greatest bandwidth that cuts allow", ForestPlanner::known(),
+          [] { return std::make_unique<ForestPlanner>(); }};
+}
+}  // namespace planners
+
+}  // namespace p2plab

@@ -1,0 +1,174 @@
+#include "forest_search.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "p2plab/bounds.h"
+#include "p2plab/rational.h"
+
+namespace p2plab {
+
+namespace {
+
+// Above this, capacities in whole tree units leave 64 bits; then a fixed number of trees comes near enough.
+constexpr std::int64_t most_trees = std::int64_t{1} << 24;
+constexpr std::int64_t many_trees = 1024;
+
+// Shares every budget out to its links in proportion, so that links alone bound what follows.
+class PlainMachine {
+ public:
+  PlainMachine(const Topology& topology, bool towards_root) : topology_(topology) {
+    for (const auto& link : topology.links()) rates_.push_back(static_cast<double>(link.bandwidth.bytes_per_second()));
+    for (const auto& group : topology.groups()) limit(group.links, static_cast<double>(group.bandwidth.bytes_per_second()));
+    for (std::size_t n = 0; n < topology.nodes().size(); ++n) {
+      const NodeId id{static_cast<std::int64_t>(n)};
+      const auto& node = topology.node(id);
+      if (node.egress) limit(topology.out_links(id), static_cast<double>(node.egress->bytes_per_second()));
+      if (node.ingress) limit(topology.in_links(id), static_cast<double>(node.ingress->bytes_per_second()));
+    }
+    // What one switch can pass on depends on its neighbours: once per switch on the longest chain is enough.
+    for (std::size_t i = 0; i < topology.nodes().size() && balance(towards_root); ++i) {
+    }
+  }
+
+  /// The machine with those links; nodes that `keep` leaves out have none.
+  Result<Topology> make(const std::vector<bool>& keep, std::vector<LinkId>& names) const {
+    Topology::Builder builder(topology_.name());
+    for (const auto& node : topology_.nodes()) builder.add_node({node.name, node.kind, std::nullopt, std::nullopt});
+    names.clear();
+    for (std::size_t l = 0; l < rates_.size(); ++l) {
+      auto link = topology_.links()[l];
+      link.bandwidth = Bandwidth::bytes_per_second(static_cast<std::int64_t>(std::floor(rates_[l] * (1 + 1e-12))));
+      if (!keep[link.from.index()] || !keep[link.to.index()] || link.bandwidth.bytes_per_second() == 0) continue;
+      builder.add_link(link);
+      names.emplace_back(static_cast<std::int64_t>(l));
+    }
+    return std::move(builder).build();
+  }
+
+ private:
+  double sum(std::span<const LinkId> links) const {
+    return std::accumulate(links.begin(), links.end(), 0.0, [&](double s, LinkId l) { return s + rates_[l.index()]; });
+  }
+  void limit(std::span<const LinkId> links, double most) {
+    const double all = sum(links);
+    if (all <= most) return;
+    for (const auto link : links) rates_[link.index()] *= most / all;
+  }
+  // A switch sends no more than it takes (takes no more than it sends, where data runs towards roots); true if something changed.
+  bool balance(bool towards_root) {
+    bool changed = false;
+    for (std::size_t n = 0; n < topology_.nodes().size(); ++n) {
+      const NodeId id{static_cast<std::int64_t>(n)};
+      if (topology_.node(id).kind == NodeKind::gpu) continue;
+      const auto more = towards_root ? topology_.in_links(id) : topology_.out_links(id);
+      const auto less = sum(towards_root ? topology_.out_links(id) : topology_.in_links(id));
+      if (sum(more) <= less * (1 + 1e-9)) continue;
+      limit(more, less);
+      changed = true;
+    }
+    return changed;
+  }
+
+  const Topology& topology_;
+  std::vector<double> rates_;
+};
+
+// Capacities in trees: `per_unit` trees for each `unit` of bandwidth, rounded down.
+ForestProblem problem_on(const Topology& machine, const std::vector<LinkId>& names, const ForestWish& wish, const std::vector<Rank>& members) {
+  ForestProblem problem;
+  problem.vertices = static_cast<int>(machine.nodes().size());
+  for (std::size_t l = 0; l < machine.links().size(); ++l) {
+    const auto& link = machine.links()[l];
+    const auto from = wish.towards_root ? link.to : link.from;
+    const auto to = wish.towards_root ? link.from : link.to;
+    problem.arcs.push_back({from.value, to.value, link.bandwidth.bytes_per_second(), {names[l]}});
+  }
+  problem.trees.assign(static_cast<std::size_t>(problem.vertices), 0);
+  for (std::size_t i = 0; i < wish.members.size(); ++i) problem.trees[machine.node_of(wish.members[i]).index()] = wish.weights[i];
+  for (const auto rank : members) problem.terminals.push_back(machine.node_of(rank).value);
+  return problem;
+}
+
+// The least capacity per bandwidth at which `trees` trees for each unit of weight fit, by bisection.
+ForestProblem with_few_trees(const ForestProblem& plain, double start, std::int64_t trees) {
+  const auto at = [&](double scale) {
+    auto problem = plain;
+    for (auto& arc : problem.arcs) arc.capacity = static_cast<std::int64_t>(std::floor(static_cast<double>(arc.capacity) * scale * (1 + 1e-12)));
+    for (auto& count : problem.trees) count *= trees;
+    return problem;
+  };
+  double low = start * static_cast<double>(trees);
+  if (auto best = at(low); feasible(best)) return best;
+  double high = 2 * low;
+  while (!feasible(at(high))) high *= 2;
+  for (int i = 0; i < 40; ++i) (feasible(at((low + high) / 2)) ? high : low) = (low + high) / 2;
+  return at(high);
+}
+
+struct Attempt {
+  double seconds = 0;  // per byte of weight 1
+  ForestProblem problem;
+};
+
+// `members` are the terminals; those that are not in the wish only relay.
+Result<Attempt> attempt(const Topology& topology, const ForestWish& wish, const std::vector<Rank>& members) {
+  std::vector<bool> keep(topology.nodes().size());
+  for (std::size_t n = 0; n < keep.size(); ++n) keep[n] = topology.nodes()[n].kind != NodeKind::gpu;
+  for (const auto rank : members) keep[topology.node_of(rank).index()] = true;
+  std::vector<LinkId> names;
+  auto machine = PlainMachine{topology, wish.towards_root}.make(keep, names);
+  if (!machine) return std::move(machine).error();
+  Collective collective{.kind = wish.towards_root ? CollectiveKind::reduce_scatter : CollectiveKind::all_gather, .members = members};
+  for (const auto rank : members) {
+    const auto place = std::ranges::find(wish.members, rank) - wish.members.begin();
+    collective.shares.push_back(static_cast<std::size_t>(place) < wish.weights.size() ? wish.weights[static_cast<std::size_t>(place)] : 0);
+  }
+  auto best = bound(*machine, collective);
+  if (!best) return std::move(best).error();
+  const auto plain = problem_on(*machine, names, wish, members);
+  std::int64_t unit = 0;
+  for (const auto& arc : plain.arcs) unit = std::gcd(unit, arc.capacity);
+  const auto total = std::accumulate(wish.weights.begin(), wish.weights.end(), std::int64_t{0});
+  // Seconds per byte of weight 1, times the unit: p / q. At p units of capacity per unit of bandwidth, q trees per weight fit exactly.
+  const auto cost = reduced(static_cast<Int128>(best->inverse_rate.numerator) * total * unit,
+                            static_cast<Int128>(best->inverse_rate.denominator) * static_cast<Int128>(members.size()) * 1'000'000'000);
+  Attempt result{cost.value() / static_cast<double>(unit), plain};
+  const auto greatest = std::ranges::max(plain.arcs, {}, &ForestArc::capacity).capacity / unit;
+  const bool exact = cost.denominator < most_trees && static_cast<Int128>(greatest) * cost.numerator < (Int128{1} << 40);
+  if (wish.trees > 0 || !exact) {
+    result.problem = with_few_trees(plain, result.seconds, wish.trees > 0 ? wish.trees : many_trees);
+    return result;
+  }
+  for (auto& arc : result.problem.arcs) arc.capacity = arc.capacity / unit * cost.numerator;
+  for (auto& count : result.problem.trees) count *= cost.denominator;
+  return result;
+}
+
+}  // namespace
+
+Result<Forest> find_forest(const Topology& topology, const ForestWish& wish) {
+  auto best = attempt(topology, wish, wish.members);
+  if (static_cast<std::size_t>(topology.ranks()) > wish.members.size()) {
+    auto everyone = wish.members;
+    for (int r = 0; r < topology.ranks(); ++r) {
+      if (std::ranges::find(wish.members, Rank{r}) == wish.members.end()) everyone.emplace_back(r);
+    }
+    auto relayed = attempt(topology, wish, everyone);
+    if (relayed && (!best || relayed->seconds < best->seconds)) best = std::move(relayed);
+  }
+  if (!best) return std::move(best).error();
+  auto direct = without_switches(std::move(best->problem));
+  if (!direct)
+    return Error{ErrorCode::unsupported, "forest found no way to share the switches' links among trees", std::nullopt, {"use ring or tree"}};
+  Forest forest{pack_trees(*direct), 0};
+  for (auto& tree : forest.trees) {
+    forest.height = std::max(forest.height, height(tree));
+    if (!wish.towards_root) continue;
+    for (auto& edge : tree.edges) std::ranges::reverse(edge.path);
+  }
+  return forest;
+}
+
+}  // namespace p2plab

@@ -1,0 +1,29 @@
+// Finds the trees of a forest: the rate that cuts allow, whole capacities at that rate, no switches, a packing.
+#pragma once
+
+#include "forest_packing.h"
+#include "p2plab/collective.h"
+#include "p2plab/result.h"
+
+namespace p2plab {
+
+/// What to pack: `weights[i]` parts of the data at `members[i]`, each to reach (towards: come from) all members.
+struct ForestWish {
+  std::vector<Rank> members;
+  std::vector<std::int64_t> weights;
+  /// In-trees: data runs from all members to the roots.
+  bool towards_root = false;
+  /// Trees for each unit of weight; 0: as many as the optimum needs.
+  std::int64_t trees = 0;
+};
+
+struct Forest {
+  std::vector<ForestTree> trees;  // edges run away from the root, paths in the direction of the data
+  int height = 0;
+};
+
+/// The best forest. Other GPUs help as relays where that is faster. Groups, node limits and switches with more links out than in are shared out
+/// in proportion to their links, which may cost bandwidth. Errors: members that cannot reach each other.
+Result<Forest> find_forest(const Topology& topology, const ForestWish& wish);
+
+}  // namespace p2plab

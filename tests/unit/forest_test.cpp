@@ -1,0 +1,107 @@
+#include <chrono>
+#include <cstdio>
+
+#include <gtest/gtest.h>
+
+#include "../support/optima.h"
+#include "../support/plans.h"
+#include "../support/random_topology.h"
+#include "p2plab/analysis.h"
+#include "p2plab/bounds.h"
+
+namespace p2plab {
+namespace {
+
+Topology star(int gpus) {
+  Topology::Builder builder("star");
+  const auto hub = builder.add_node({.name = "sw", .kind = NodeKind::nvswitch});
+  for (int g = 0; g < gpus; ++g) {
+    builder.add_duplex(builder.add_node({.name = "gpu" + std::to_string(g)}), hub, LinkKind::nvlink, GBps(300), Seconds{1e-6});
+  }
+  return *std::move(builder).build();
+}
+
+// The bandwidth that the plan's link loads allow, over the bound's.
+double optimality(const Topology& machine, const Collective& collective, const Schedule& schedule) {
+  const Routes routes(machine);
+  const auto best = bound(machine, collective);
+  EXPECT_TRUE(best);
+  return bottleneck(machine, link_loads(machine, routes, schedule)).algbw_gbps() / best->algbw_gbps();
+}
+
+constexpr std::array tree_kinds{CollectiveKind::all_gather, CollectiveKind::reduce_scatter, CollectiveKind::broadcast, CollectiveKind::reduce};
+
+TEST(Forest, OneSwitchIsOneRound) {
+  for (const int n : {2, 3, 5, 6, 7, 8, 16}) {
+    const auto machine = star(n);
+    const auto plan = testing::plan_on(machine, "forest", CollectiveKind::all_gather);
+    ASSERT_TRUE(plan) << describe(plan.error());
+    EXPECT_EQ(rounds(plan->schedule), 1) << n;
+    EXPECT_DOUBLE_EQ(optimality(machine, make_collective(CollectiveKind::all_gather, n), plan->schedule), 1) << n;
+  }
+}
+
+TEST(Forest, OneGpuNeedsNoTransfer) {
+  const auto plan = testing::plan_on(star(1), "forest", CollectiveKind::all_reduce);
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(rounds(plan->schedule), 0);
+}
+
+TEST(Forest, FewTreesCostBandwidthButVerify) {
+  for (const auto* trees : {"1", "2", "4"}) {
+    for (const auto& row : testing::optima()) {
+      const auto machine = testing::reference_machine(row.name);
+      const auto plan = testing::plan_on(machine, "forest", CollectiveKind::all_gather, {{"trees", trees}});
+      ASSERT_TRUE(plan) << row.name << describe(plan.error());
+      const auto share = optimality(machine, make_collective(CollectiveKind::all_gather, machine.ranks()), plan->schedule);
+      EXPECT_LE(share, 1 + 1e-9) << row.name;
+      EXPECT_GE(share, 0.5) << row.name;  // one tree a root at twice the least time always fits
+    }
+  }
+}
+
+TEST(Forest, IsOptimalOnEveryReferenceMachine) {
+  const auto rows = testing::optima();
+  if (rows.empty()) GTEST_SKIP() << "no reference optima in " << testing::reference_optima();
+  for (const auto& row : rows) {
+    const auto machine = testing::reference_machine(row.name);
+    for (const auto kind : tree_kinds) {
+      const auto plan = testing::plan_on(machine, "forest", kind);
+      ASSERT_TRUE(plan) << row.name << " " << to_string(kind) << describe(plan.error());
+      EXPECT_NEAR(optimality(machine, make_collective(kind, machine.ranks()), plan->schedule), 1, 1e-9) << row.name << " " << to_string(kind);
+    }
+  }
+}
+
+TEST(Forest, DISABLED_Table) {
+  for (const auto& row : testing::optima()) {
+    const auto machine = testing::reference_machine(row.name);
+    const auto start = std::chrono::steady_clock::now();
+    const auto plan = testing::plan_on(machine, "forest", CollectiveKind::all_gather);
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    ASSERT_TRUE(plan) << describe(plan.error());
+    const auto both = testing::plan_on(machine, "forest", CollectiveKind::all_reduce);
+    ASSERT_TRUE(both) << describe(both.error());
+    std::printf("%-20s height %2d (ForestColl %2d) chunks %4zu  %.3f s  all-reduce %.4f\n", row.name.c_str(), rounds(plan->schedule),
+                row.forestcoll_height, plan->schedule.chunks().size(), took.count(),
+                optimality(machine, make_collective(CollectiveKind::all_reduce, machine.ranks()), both->schedule));
+  }
+}
+
+TEST(Forest, PlansRandomMachinesAsWellAsCutsAllow) {
+  for (std::uint64_t seed = 0; seed < 60; ++seed) {
+    const auto machine = testing::RandomTopology{seed}.make();
+    if (!machine.groups().empty()) continue;
+    for (const auto kind : tree_kinds) {
+      const auto collective = make_collective(kind, machine.ranks());
+      if (!bound(machine, collective)) continue;
+      const auto plan = testing::plan_on(machine, "forest", kind);
+      ASSERT_TRUE(plan) << seed << " " << to_string(kind) << describe(plan.error());
+      EXPECT_LE(optimality(machine, collective, plan->schedule), 1 + 1e-9) << seed << " " << to_string(kind);
+      EXPECT_GE(optimality(machine, collective, plan->schedule), 0.2) << seed << " " << to_string(kind);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace p2plab
