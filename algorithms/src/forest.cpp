@@ -107,7 +107,7 @@ class ForestPlanner final : public Planner {
   Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
     auto parameters = complete_parameters("forest", known(), context.parameters);
     if (!parameters) return std::move(parameters).error();
-    auto trees = parameters->at("trees") == "optimal" ? Result<std::int64_t>{0} : integer_parameter(*parameters, "trees", 1, 1024);
+    auto trees = trees_wanted(*parameters, collective);
     if (!trees) return std::move(trees).error();
     auto flow = DataFlow::create(topology, collective, *context.routes);
     if (!flow) return std::move(flow).error();
@@ -136,9 +136,19 @@ class ForestPlanner final : public Planner {
                                    advice);
   }
 
-  static std::vector<ParameterInfo> known() { return {{"trees", "trees for each root: optimal, or 1 to 1024 at some loss of bandwidth", "optimal"}}; }
+  static std::vector<ParameterInfo> known() {
+    return {{"trees", "trees for each root: optimal, 1 to 1024 (at some loss of bandwidth), auto (optimal to 32 members, then 1)", "auto"}};
+  }
 
  private:
+  // 0: as many as the optimum needs. Packing many trees for many roots takes minutes.
+  static Result<std::int64_t> trees_wanted(const Parameters& parameters, const Collective& collective) {
+    const auto& text = parameters.at("trees");
+    if (text == "optimal") return 0;
+    if (text == "auto") return collective.members.size() <= 32 || rooted(collective.kind) ? 0 : 1;
+    return integer_parameter(parameters, "trees", 1, 1024);
+  }
+
   // Each member's share as a root.
   static std::vector<std::int64_t> weights_of(const Collective& collective, const DataFlow& flow) {
     const auto kind = collective.kind;

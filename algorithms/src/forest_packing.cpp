@@ -13,7 +13,20 @@ namespace p2plab {
 
 namespace {
 
+// A set of vertices, one bit each.
+using VertexSet = std::vector<std::uint64_t>;
+
+bool holds(const VertexSet& set, int vertex) { return (set[static_cast<std::size_t>(vertex) / 64] >> (vertex % 64) & 1) != 0; }
+void insert(VertexSet& set, int vertex) { set[static_cast<std::size_t>(vertex) / 64] |= std::uint64_t{1} << (vertex % 64); }
+bool meet(const VertexSet& a, const VertexSet& b) {
+  for (std::size_t w = 0; w < a.size(); ++w) {
+    if ((a[w] & b[w]) != 0) return true;
+  }
+  return false;
+}
+
 struct Partial {
+  VertexSet set;
   int root = 0;
   std::int64_t count = 0;
   std::vector<int> depth;  // by vertex; -1 if not in the tree
@@ -29,10 +42,15 @@ class Packer {
       if (left == 0) next_[static_cast<std::size_t>(arc.from)].push_back(arc.to);
       left += arc.capacity;
     }
+    is_terminal_.assign(vertices_, false);
+    for (const auto t : problem.terminals) is_terminal_[static_cast<std::size_t>(t)] = true;
     for (int v = 0; v < problem.vertices; ++v) {
       const auto count = problem.trees[static_cast<std::size_t>(v)];
       if (count == 0) continue;
-      Partial tree{v, count, std::vector<int>(vertices_, -1), {}};
+      Partial tree{VertexSet((vertices_ + 63) / 64), v, count, std::vector<int>(vertices_, -1), {}};
+      insert(tree.set, v);
+      copies_[tree.set] += count;
+      open_copies_ += count;
       tree.depth[static_cast<std::size_t>(v)] = 0;
       open_.push_back(std::move(tree));
     }
@@ -65,8 +83,14 @@ class Packer {
     close();
   }
 
+  // Is the edge barred by a set that other trees need all entries of? Such a set stays tight: what enters it and what must enter it fall together.
+  bool barred(const Partial& tree, int x, int y) const {
+    return std::ranges::any_of(tight_, [&](const VertexSet& set) { return holds(set, y) && !holds(set, x) && meet(set, tree.set); });
+  }
+
   void add(std::size_t which, int x, int y) {
     const auto most = std::min(left_[place(x, y)], open_[which].count);
+    if (barred(open_[which], x, y)) return;
     const auto count = std::min(most, room(which, x, y, most));
     if (count <= 0) return;
     if (count < open_[which].count) {
@@ -76,6 +100,9 @@ class Packer {
       open_.push_back(std::move(rest));
     }
     auto& tree = open_[which];
+    if (const auto found = copies_.find(tree.set); (found->second -= count) == 0) copies_.erase(found);
+    insert(tree.set, y);
+    copies_[tree.set] += count;
     tree.depth[static_cast<std::size_t>(y)] = tree.depth[static_cast<std::size_t>(x)] + 1;
     tree.edges.emplace_back(x, y);
     left_[place(x, y)] -= count;
@@ -83,31 +110,32 @@ class Packer {
 
   // How many copies of a tree can take the edge without leaving another tree, or the rest of this one, no way to finish.
   std::int64_t room(std::size_t which, int x, int y, std::int64_t most) {
-    // Trees over the same vertices count together.
-    std::map<std::vector<bool>, std::int64_t> others;
-    std::int64_t sum = 0;
-    for (std::size_t i = 0; i < open_.size(); ++i) {
-      if (i == which) continue;
-      std::vector<bool> in(vertices_);
-      for (std::size_t v = 0; v < vertices_; ++v) in[v] = open_[i].depth[v] >= 0;
-      others[in] += open_[i].count;
-      sum += open_[i].count;
-    }
-    MaxFlow<std::int64_t> flow(problem_.vertices + static_cast<int>(others.size()));
+    const auto& tree = open_[which];
+    const auto sum = open_copies_ - tree.count;
+    MaxFlow<std::int64_t> flow(problem_.vertices + static_cast<int>(copies_.size()));
     for (std::size_t u = 0; u < vertices_; ++u) {
       for (const auto to : next_[u]) {
         if (const auto capacity = left_[u * vertices_ + static_cast<std::size_t>(to)]; capacity > 0) flow.add_arc(static_cast<int>(u), to, capacity);
       }
     }
     int node = problem_.vertices;
-    for (const auto& [in, count] : others) {
+    for (const auto& [set, all] : copies_) {
+      const auto count = all - (set == tree.set ? tree.count : 0);
+      if (count == 0) continue;
       flow.add_arc(x, node, count);
-      for (std::size_t v = 0; v < vertices_; ++v) {
-        if (in[v]) flow.add_arc(node, static_cast<int>(v), count);
+      for (int v = 0; v < problem_.vertices; ++v) {
+        if (holds(set, v)) flow.add_arc(node, v, count);
       }
       ++node;
     }
-    return flow.run(x, y, sum + most) - sum;
+    const auto room = flow.run(x, y, sum + most) - sum;
+    if (room >= most) return room;
+    VertexSet set(tree.set.size());
+    for (int v = 0; v < problem_.vertices; ++v) {
+      if (!flow.on_source_side(v) && is_terminal_[static_cast<std::size_t>(v)]) insert(set, v);
+    }
+    tight_.push_back(std::move(set));
+    return room;
   }
 
   void close() {
@@ -115,7 +143,10 @@ class Packer {
       return std::ranges::all_of(problem_.terminals, [&](int t) { return tree.depth[static_cast<std::size_t>(t)] >= 0; });
     };
     for (auto& tree : open_) {
-      if (complete(tree)) done_.push_back(tree);
+      if (!complete(tree)) continue;
+      if (const auto found = copies_.find(tree.set); (found->second -= tree.count) == 0) copies_.erase(found);
+      open_copies_ -= tree.count;
+      done_.push_back(tree);
     }
     std::erase_if(open_, complete);
   }
@@ -124,6 +155,10 @@ class Packer {
   std::size_t vertices_;
   std::vector<std::int64_t> left_;  // capacity not yet used, by pair
   std::vector<std::vector<int>> next_;
+  std::vector<bool> is_terminal_;
+  std::vector<VertexSet> tight_;
+  std::map<VertexSet, std::int64_t> copies_;  // trees over the same vertices count together
+  std::int64_t open_copies_ = 0;
   std::vector<Partial> open_;
   std::vector<Partial> done_;
 };
