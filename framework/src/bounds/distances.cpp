@@ -56,7 +56,7 @@ Error unreachable(const Topology& topology, NodeId giver, NodeId receiver, const
     if (count[n] >= 0) reached.emplace_back(static_cast<std::int64_t>(n));
   }
   return {
-      ErrorCode::invalid_input,
+      ErrorCode::unsupported,
       fmt::format("{} cannot be reached from {}, not even by relaying through other GPUs", topology.node(receiver).name, topology.node(giver).name),
       std::nullopt,
       {fmt::format("no link leads out of {}", names_of(topology, reached))}};
