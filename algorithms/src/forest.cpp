@@ -128,6 +128,7 @@ class ForestPlanner final : public Planner {
     wish.towards_root = false;
     if (down) out = find_forest(topology, wish);
     if (!out) return std::move(out).error();
+    if (up && down) use_both_ways(topology, collective, *trees, *in, *out);
     auto pieces = pieces_of(topology, *flow, *in, *out);
     const auto count = pieces.size();
     ForestSchedule{topology, *context.routes, *flow}.run(std::move(pieces));
@@ -147,6 +148,17 @@ class ForestPlanner final : public Planner {
     if (text == "optimal") return 0;
     if (text == "auto") return collective.members.size() <= 32 || rooted(collective.kind) ? 0 : 1;
     return integer_parameter(parameters, "trees", 1, 1024);
+  }
+
+  // All-reduce: in-trees and out-trees at the same time from unequal roots, where that is faster than one after the other.
+  static void use_both_ways(const Topology& topology, const Collective& collective, std::int64_t trees, Forest& in, Forest& out) {
+    const auto members = collective.members.size();
+    if (trees > 0 || members != static_cast<std::size_t>(topology.ranks())) return;
+    const auto apart = (in.seconds_per_weight + out.seconds_per_weight) / static_cast<double>(members);
+    auto both = find_forests_both_ways(topology);
+    if (!both || both->seconds_per_byte > apart * (1 - 1e-9)) return;
+    in = std::move(both->in);
+    out = std::move(both->out);
   }
 
   // Each member's share as a root.

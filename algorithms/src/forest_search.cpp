@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "forest_shares.h"
 #include "p2plab/bounds.h"
 #include "p2plab/rational.h"
 
@@ -146,6 +147,16 @@ Result<Attempt> attempt(const Topology& topology, const ForestWish& wish, const 
   return result;
 }
 
+Forest forest_of(const ForestProblem& problem, bool towards_root) {
+  Forest forest{pack_trees(problem), 0, 0};
+  for (auto& tree : forest.trees) {
+    forest.height = std::max(forest.height, height(tree));
+    if (!towards_root) continue;
+    for (auto& edge : tree.edges) std::ranges::reverse(edge.path);
+  }
+  return forest;
+}
+
 }  // namespace
 
 Result<Forest> find_forest(const Topology& topology, const ForestWish& wish) {
@@ -159,16 +170,22 @@ Result<Forest> find_forest(const Topology& topology, const ForestWish& wish) {
     if (relayed && (!best || relayed->seconds < best->seconds)) best = std::move(relayed);
   }
   if (!best) return std::move(best).error();
+  const auto seconds = best->seconds;
   auto direct = without_switches(std::move(best->problem));
   if (!direct)
     return Error{ErrorCode::unsupported, "forest found no way to share the switches' links among trees", std::nullopt, {"use ring or tree"}};
-  Forest forest{pack_trees(*direct), 0};
-  for (auto& tree : forest.trees) {
-    forest.height = std::max(forest.height, height(tree));
-    if (!wish.towards_root) continue;
-    for (auto& edge : tree.edges) std::ranges::reverse(edge.path);
-  }
+  auto forest = forest_of(*direct, wish.towards_root);
+  forest.seconds_per_weight = seconds;
   return forest;
+}
+
+std::optional<ForestsBothWays> find_forests_both_ways(const Topology& topology) {
+  auto problems = all_reduce_problems(topology);
+  if (!problems) return std::nullopt;
+  auto in = without_switches(std::move(problems->in));
+  auto out = without_switches(std::move(problems->out));
+  if (!in || !out) return std::nullopt;
+  return ForestsBothWays{forest_of(*in, true), forest_of(*out, false), problems->seconds_per_byte};
 }
 
 }  // namespace p2plab

@@ -20,10 +20,20 @@ struct ForestWish {
 struct Forest {
   std::vector<ForestTree> trees;  // edges run away from the root, paths in the direction of the data
   int height = 0;
+  double seconds_per_weight = 0;  // time per byte of weight 1
 };
 
 /// The best forest. Other GPUs help as relays where that is faster. Groups, node limits and switches with more links out than in are shared out
 /// in proportion to their links, which may cost bandwidth. Errors: members that cannot reach each other.
 Result<Forest> find_forest(const Topology& topology, const ForestWish& wish);
+
+/// In-trees and out-trees of the best all-reduce among all GPUs of the machine, and the time they take per byte of payload; none where the linear
+/// program or the rounding of its answer fails.
+struct ForestsBothWays {
+  Forest in;
+  Forest out;
+  double seconds_per_byte = 0;
+};
+std::optional<ForestsBothWays> find_forests_both_ways(const Topology& topology);
 
 }  // namespace p2plab

@@ -9,6 +9,7 @@
 #include "bounds/distances.h"
 #include "bounds/flow_graph.h"
 #include "bounds/programs.h"
+#include "p2plab/tree_shares.h"
 
 namespace p2plab {
 
@@ -161,8 +162,8 @@ class Bounder {
     bound_.attained = every_gpu_is(wanted.terminals);
     if (!has_budgets() && cuts_suffice(reversed)) return;
     if (topology_.links().size() > most_tree_links) return give_up();
-    bounds::TreeDemand trees{reversed ? std::vector<int>{} : wanted.terminals, reversed ? wanted.terminals : std::vector<int>{}, wanted.weights};
-    take_rate(bounds::tree_rate(topology_, trees), scale() * static_cast<double>(common_of(blocks_)), "the best packing of trees");
+    TreeDemand trees{reversed ? std::vector<int>{} : wanted.terminals, reversed ? wanted.terminals : std::vector<int>{}, wanted.weights};
+    take_rate(rate_of(trees), scale() * static_cast<double>(common_of(blocks_)), "the best packing of trees");
   }
 
   void paths(bool gather) {
@@ -189,11 +190,11 @@ class Bounder {
       take(graph, bounds::worst_cut(graph, wanted), 1, reversed);
     }
     if (topology_.links().size() > most_tree_links) return give_up();
-    bounds::TreeDemand trees;
+    TreeDemand trees;
     for (const auto rank : block.receivers) trees.receivers.push_back(vertex_of(rank));
     for (const auto rank : block.contributors) trees.givers.push_back(vertex_of(rank));
     bound_.attained = every_gpu_is(trees.receivers) && every_gpu_is(trees.givers);
-    take_rate(bounds::tree_rate(topology_, trees), 1, "the best pairs of an in-tree and an out-tree");
+    take_rate(rate_of(trees), 1, "the best pairs of an in-tree and an out-tree");
   }
 
   // All-to-all and send_receive: everything that one source sends is one commodity.
@@ -249,6 +250,11 @@ class Bounder {
   void give_up() {
     bound_.attained = false;
     bound_.argument += "; the machine is too large for the linear program that would be exact";
+  }
+
+  std::optional<double> rate_of(const TreeDemand& trees) const {
+    const auto shares = best_tree_shares(topology_, trees);
+    return shares ? std::optional{shares->rate} : std::nullopt;
   }
 
   // Takes a linear program's rate (bytes per second of weight 1) as the bound if it is lower than what cuts allow.

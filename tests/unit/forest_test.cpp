@@ -73,6 +73,26 @@ TEST(Forest, IsOptimalOnEveryReferenceMachine) {
   }
 }
 
+TEST(Forest, AllReduceMeetsTheLinearProgramOnEveryReferenceMachine) {
+  const auto rows = testing::optima();
+  if (rows.empty()) GTEST_SKIP() << "no reference optima in " << testing::reference_optima();
+  for (const auto& row : rows) {
+    const auto machine = testing::reference_machine(row.name);
+    const auto plan = testing::plan_on(machine, "forest", CollectiveKind::all_reduce);
+    ASSERT_TRUE(plan) << row.name << describe(plan.error());
+    EXPECT_NEAR(optimality(machine, make_collective(CollectiveKind::all_reduce, machine.ranks()), plan->schedule), 1, 1e-7) << row.name;
+  }
+}
+
+// The trees of a plan are as low as those of ForestColl, or lower.
+TEST(Forest, IsNoHigherThanForestColl) {
+  for (const auto& row : testing::optima()) {
+    const auto plan = testing::plan_on(testing::reference_machine(row.name), "forest", CollectiveKind::all_gather);
+    ASSERT_TRUE(plan) << row.name << describe(plan.error());
+    EXPECT_LE(rounds(plan->schedule), row.forestcoll_height) << row.name;
+  }
+}
+
 TEST(Forest, DISABLED_Table) {
   for (const auto& row : testing::optima()) {
     const auto machine = testing::reference_machine(row.name);

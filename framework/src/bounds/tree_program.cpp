@@ -5,10 +5,12 @@
 
 #include "flow_graph.h"
 #include "linear_program.h"
-#include "programs.h"
+#include "p2plab/tree_shares.h"
 #include "shared_links.h"
 
-namespace p2plab::bounds {
+namespace p2plab {
+
+namespace bounds {
 
 namespace {
 
@@ -37,17 +39,31 @@ class TreeProgram {
     for (const auto t : demand.givers) add_everything_but(t, true);
   }
 
-  std::optional<double> solve() {
+  std::optional<TreeShares> solve() {
     while (program_->solve()) {
       bool clean = true;
       if (!demand_.receivers.empty()) clean = separate(false) && clean;
       if (!demand_.givers.empty()) clean = separate(true) && clean;
-      if (clean) return program_->objective() * widest_link(topology_);
+      if (clean) return shares();
     }
     return std::nullopt;
   }
 
  private:
+  TreeShares shares() const {
+    const auto scale = widest_link(topology_);
+    TreeShares result{program_->objective() * scale, {}, {}, {}};
+    for (int l = 0; l < links_; ++l) {
+      if (!demand_.receivers.empty()) result.out.push_back(program_->value(l) * scale);
+      if (!demand_.givers.empty()) result.in.push_back(program_->value(in_first_ + l) * scale);
+    }
+    for (int r = 0; r < topology_.ranks(); ++r) {
+      const auto term = root(topology_.node_of(Rank{r}).value);
+      result.roots.push_back(term ? program_->value(term->column) * term->factor * scale : 0);
+    }
+    return result;
+  }
+
   int first(bool in_trees) const { return in_trees ? in_first_ : 0; }
 
   // The share of a vertex as a root: its column and factor; none if it cannot be one.
@@ -144,6 +160,10 @@ class TreeProgram {
 
 }  // namespace
 
-std::optional<double> tree_rate(const Topology& topology, const TreeDemand& demand) { return TreeProgram{topology, demand}.solve(); }
+}  // namespace bounds
 
-}  // namespace p2plab::bounds
+std::optional<TreeShares> best_tree_shares(const Topology& topology, const TreeDemand& demand) {
+  return bounds::TreeProgram{topology, demand}.solve();
+}
+
+}  // namespace p2plab

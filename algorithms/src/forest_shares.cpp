@@ -1,0 +1,73 @@
+#include "forest_shares.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "p2plab/tree_shares.h"
+
+namespace p2plab {
+
+namespace {
+
+constexpr std::int64_t most_parts = 360;
+constexpr double near = 1e-6;
+
+bool whole(const std::vector<double>& values, double scale) {
+  return std::ranges::all_of(values, [&](double v) { return std::abs(v * scale - std::round(v * scale)) < near; });
+}
+
+// One direction, `scale` trees per byte per second; capacities are rounded down after `slack` more.
+ForestProblem problem_of(const Topology& topology, const TreeShares& shares, double scale, double slack, bool towards_root) {
+  ForestProblem problem;
+  problem.vertices = static_cast<int>(topology.nodes().size());
+  const auto& rates = towards_root ? shares.in : shares.out;
+  for (std::size_t l = 0; l < rates.size(); ++l) {
+    const auto& link = topology.links()[l];
+    const auto capacity = static_cast<std::int64_t>(std::floor(rates[l] * scale * slack + near));
+    if (capacity == 0) continue;
+    const auto [from, to] = towards_root ? std::pair{link.to, link.from} : std::pair{link.from, link.to};
+    problem.arcs.push_back({from.value, to.value, capacity, {LinkId{static_cast<std::int64_t>(l)}}});
+  }
+  problem.trees.assign(static_cast<std::size_t>(problem.vertices), 0);
+  for (int r = 0; r < topology.ranks(); ++r) {
+    const auto node = topology.node_of(Rank{r});
+    problem.trees[node.index()] = std::llround(shares.roots[static_cast<std::size_t>(r)] * scale);
+    problem.terminals.push_back(node.value);
+  }
+  return problem;
+}
+
+ForestPair pair_of(const Topology& topology, const TreeShares& shares, std::int64_t parts, double slack) {
+  const auto scale = static_cast<double>(parts) / shares.rate;
+  ForestPair pair{problem_of(topology, shares, scale, slack, true), problem_of(topology, shares, scale, slack, false), 0, 0};
+  pair.trees = pair.out.total();
+  pair.seconds_per_byte = slack / shares.rate * static_cast<double>(parts) / static_cast<double>(std::max<std::int64_t>(pair.trees, 1));
+  return pair;
+}
+
+bool fits(const ForestPair& pair) { return pair.trees > 0 && feasible(pair.in) && feasible(pair.out); }
+
+}  // namespace
+
+std::optional<ForestPair> all_reduce_problems(const Topology& topology) {
+  TreeDemand demand;
+  for (int r = 0; r < topology.ranks(); ++r) demand.receivers.push_back(topology.node_of(Rank{r}).value);
+  demand.givers = demand.receivers;
+  const auto shares = best_tree_shares(topology, demand);
+  if (!shares || shares->rate <= 0) return std::nullopt;
+  for (std::int64_t parts = 1; parts <= most_parts; ++parts) {
+    const auto scale = static_cast<double>(parts) / shares->rate;
+    if (!whole(shares->roots, scale)) continue;
+    auto pair = pair_of(topology, *shares, parts, 1);
+    if (fits(pair)) return pair;
+  }
+  // No small denominator: rounded roots, and as little more capacity as makes them fit.
+  double low = 1;
+  double high = 2;
+  if (!fits(pair_of(topology, *shares, most_parts, high))) return std::nullopt;
+  for (int i = 0; i < 30; ++i) (fits(pair_of(topology, *shares, most_parts, (low + high) / 2)) ? high : low) = (low + high) / 2;
+  return pair_of(topology, *shares, most_parts, high);
+}
+
+}  // namespace p2plab

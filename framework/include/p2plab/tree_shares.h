@@ -1,0 +1,34 @@
+// The best division of a machine's links among spanning trees, by linear program: what planners of trees start from.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "p2plab/topology.h"
+
+namespace p2plab {
+
+/// Trees to pack, in whatever shares are best. Vertices are values of NodeIds.
+struct TreeDemand {
+  /// Vertices that every out-tree must reach; empty: no out-trees.
+  std::vector<int> receivers;
+  /// Vertices that every in-tree must collect from; empty: no in-trees.
+  std::vector<int> givers;
+  /// Weight of each vertex as a root; empty: free, every GPU may take what share it likes.
+  std::vector<std::int64_t> weights;
+};
+
+/// One optimum, in bytes per second.
+struct TreeShares {
+  double rate = 0;              // of all roots together where roots are free, else of weight 1
+  std::vector<double> out, in;  // by link: what out-trees and in-trees may use; empty where there are none
+  std::vector<double> roots;    // by rank
+};
+
+/// The greatest rate and one way to reach it. Out-trees and in-trees share the links; groups and node limits count; a host may send on more than
+/// once what it got, other switches may not. Right up to the solver's tolerance (1e-9); attained where every GPU is a receiver or giver and no
+/// host multiplies. None if the solver gives up.
+std::optional<TreeShares> best_tree_shares(const Topology& topology, const TreeDemand& demand);
+
+}  // namespace p2plab
