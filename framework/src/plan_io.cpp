@@ -1,0 +1,249 @@
+#include "p2plab/plan_io.h"
+
+#include <array>
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "json_reader.h"
+#include "p2plab/text.h"
+#include "p2plab/topology_io.h"
+
+namespace p2plab {
+
+namespace {
+
+constexpr std::int64_t most_ranks = 1 << 20;
+constexpr std::int64_t most_links = 1 << 30;
+constexpr std::string_view letters = "iosh";   // input, output, scratch, host
+
+using Json = nlohmann::ordered_json;
+
+std::vector<std::int32_t> numbers(std::span<const Rank> ranks) {
+  std::vector<std::int32_t> values;
+  for (const auto rank : ranks) values.push_back(rank.value);
+  return values;
+}
+
+// "i0.3 s1.7": buffer letter, rank, slot.
+std::string text_of(std::span<const Location> locations) {
+  std::string text;
+  for (const auto& location : locations) {
+    fmt::format_to(std::back_inserter(text), "{}{}{}.{}", text.empty() ? "" : " ", letters[static_cast<std::size_t>(location.buffer)], location.rank.value,
+                   static_cast<std::uint32_t>(location.slot));
+  }
+  return text;
+}
+
+Json collective_json(const Collective& collective) {
+  Json pairs = Json::array();
+  for (const auto& [from, to] : collective.pairs) pairs.push_back({from.value, to.value});
+  return {{"kind", to_string(collective.kind)}, {"members", numbers(collective.members)}, {"root", collective.root.value},
+          {"silent", numbers(collective.silent)}, {"shares", collective.shares},           {"pairs", pairs}};
+}
+
+Json steps_json(const Schedule& schedule) {
+  Json steps = Json::array();
+  for (std::size_t i = 0; i < schedule.step_count(); ++i) {
+    const auto step = schedule.step(StepId{static_cast<std::int64_t>(i)});
+    Json row = {step.executor.value, text_of(step.sources), text_of(step.destinations)};
+    if (!step.routes.empty()) {
+      Json routes = Json::array();
+      for (const auto route : step.routes) routes.push_back(route.value);
+      row.push_back(std::move(routes));
+    }
+    steps.push_back(std::move(row));
+  }
+  return steps;
+}
+
+// Reads the parts of a plan file; the first mistake is in `mistake`.
+class PlanReader {
+ public:
+  PlanReader(const nlohmann::json& document, const std::string& filename) : mistake_{filename}, root_(&document, &mistake_) {}
+
+  Result<PlanFile> run() {
+    root_.expect_keys({"p2plab_plan", "planner", "parameters", "reason", "tuning", "payload", "in_place", "fingerprint", "topology", "ranks", "collective",
+                       "chunks", "routes", "steps"});
+    root_["p2plab_plan"].integer(1, 1);
+    if (mistake_.error) return *std::move(mistake_.error);
+    auto topology = read_topology(root_["topology"].string(), mistake_.filename + ": topology");
+    if (!topology) return std::move(topology).error();
+    if (root_["fingerprint"].string() != fingerprint(*topology)) root_["fingerprint"].fail("does not belong to the topology in this file");
+    const auto payload = read_payload();
+    const auto in_place = root_["in_place"].boolean();
+    auto builder = Schedule::Builder::create(read_collective(), static_cast<int>(root_["ranks"].integer(1, most_ranks)));
+    if (mistake_.error) return *std::move(mistake_.error);
+    if (!builder) return at_file(std::move(builder).error());
+    read_chunks(*builder);
+    read_routes(*builder);
+    read_steps(*builder);
+    Tuning tuning = read_tuning();
+    Parameters parameters;
+    for (auto& [name, value] : root_["parameters"].strings()) parameters[name] = value;
+    auto planner = root_["planner"].string();
+    auto reason = root_["reason"].string();
+    if (mistake_.error) return *std::move(mistake_.error);
+    auto schedule = std::move(*builder).build();
+    if (!schedule) return at_file(std::move(schedule).error());
+    return PlanFile{*std::move(topology), Plan{*std::move(schedule), std::move(planner), std::move(parameters), tuning, std::move(reason)}, payload, in_place};
+  }
+
+ private:
+  Error at_file(Error error) const {
+    if (!error.where) error.where = SourceLocation{mistake_.filename};
+    return error;
+  }
+
+  template <class Parse, class T>
+  T named(const JsonValue& value, Parse parse, T fallback) const {
+    auto result = parse(value.string());
+    if (result) return *std::move(result);
+    value.fail(result.error().message);
+    return fallback;
+  }
+
+  Payload read_payload() const {
+    const auto value = root_["payload"];
+    value.expect_keys({"elements", "dtype", "op"});
+    return {value["elements"].integer(0, std::int64_t{1} << 50), named(value["dtype"], data_type, DataType::float32), named(value["op"], reduce_op, ReduceOp::sum)};
+  }
+
+  Tuning read_tuning() const {
+    const auto value = root_["tuning"];
+    value.expect_keys({"parts", "slice", "protocol"});
+    return {static_cast<int>(value["parts"].integer(1, 4096)), Bytes{value["slice"].integer(0, std::int64_t{1} << 50)},
+            named(value["protocol"], protocol, Protocol::simple)};
+  }
+
+  static std::vector<Rank> ranks_of(const JsonValue& value) {
+    std::vector<Rank> ranks;
+    for (const auto number : value.integers(0, most_ranks)) ranks.emplace_back(number);
+    return ranks;
+  }
+
+  Collective read_collective() const {
+    const auto value = root_["collective"];
+    value.expect_keys({"kind", "members", "root", "silent", "shares", "pairs"});
+    Collective collective{.kind = named(value["kind"], collective_kind, CollectiveKind::all_reduce), .members = ranks_of(value["members"])};
+    collective.root = Rank{value["root"].integer(0, most_ranks)};
+    collective.silent = ranks_of(value["silent"]);
+    collective.shares = value["shares"].integers(0, std::int64_t{1} << 40);
+    const auto pairs = value["pairs"];
+    for (std::size_t i = 0; i < pairs.size(); ++i) {
+      const auto pair = ranks_of(pairs.at(i));
+      if (pair.size() != 2) return pairs.at(i).fail("expected a sender and a receiver"), collective;
+      collective.pairs.emplace_back(pair[0], pair[1]);
+    }
+    return collective;
+  }
+
+  void read_chunks(Schedule::Builder& builder) const {
+    const auto chunks = root_["chunks"];
+    for (std::size_t i = 0; i < chunks.size(); ++i) {
+      const auto row = chunks.at(i).integers(0, std::numeric_limits<std::int32_t>::max());
+      if (row.size() != 3) return chunks.at(i).fail("expected block, weight and channel");
+      builder.add_chunk({static_cast<std::int32_t>(row[0]), static_cast<std::uint32_t>(row[1]), static_cast<std::int32_t>(row[2])});
+    }
+  }
+
+  void read_routes(Schedule::Builder& builder) const {
+    const auto routes = root_["routes"];
+    for (std::size_t i = 0; i < routes.size(); ++i) {
+      std::vector<LinkId> links;
+      for (const auto link : routes.at(i).integers(0, most_links)) links.emplace_back(link);
+      builder.add_route(links);
+    }
+  }
+
+  void read_steps(Schedule::Builder& builder) const {
+    const auto steps = root_["steps"];
+    for (std::size_t i = 0; i < steps.size() && !mistake_.error; ++i) {
+      const auto row = steps.at(i);
+      if (row.size() != 3 && row.size() != 4) return row.fail("expected executor, sources, destinations and, where some are explicit, routes");
+      const auto sources = locations(row.at(1));
+      const auto destinations = locations(row.at(2));
+      std::vector<RouteId> routes;
+      if (row.size() == 4) {
+        for (const auto route : row.at(3).integers(-1, most_links)) routes.emplace_back(route);
+        if (routes.size() != sources.size() + destinations.size()) return row.at(3).fail("expected one route per source and destination");
+      }
+      if (!mistake_.error) builder.add_step(Rank{row.at(0).integer(0, most_ranks)}, sources, destinations, routes);
+    }
+  }
+
+  static std::vector<Location> locations(const JsonValue& value) {
+    const auto text = value.string();
+    std::vector<Location> result;
+    const char* place = text.data();
+    const char* const end = text.data() + text.size();
+    const auto bad = [&] { return value.fail("expected locations such as 'i0.3 s1.7': i, o, s or h, rank, slot"), std::vector<Location>{}; };
+    while (place != end) {
+      const auto buffer = letters.find(*place++);
+      std::uint32_t rank = 0;
+      std::uint32_t slot = 0;
+      const auto [dot, rank_fault] = std::from_chars(place, end, rank);
+      if (buffer == std::string_view::npos || rank_fault != std::errc{} || rank > most_ranks || dot == end || *dot != '.') return bad();
+      const auto [next, slot_fault] = std::from_chars(dot + 1, end, slot);
+      if (slot_fault != std::errc{} || slot >= (1U << 30) || (next != end && *next != ' ')) return bad();
+      result.push_back(p2plab::at(Rank{static_cast<std::int64_t>(rank)}, static_cast<Buffer>(buffer), slot));
+      place = next == end ? end : next + 1;
+    }
+    return result;
+  }
+
+  JsonMistake mistake_;
+  JsonValue root_;
+};
+
+}  // namespace
+
+std::string fingerprint(const Topology& topology) {
+  auto text = write_topology(topology);
+  if (const auto name = text.find("name:"); name != std::string::npos) text.erase(name, text.find('\n', name) - name);
+  std::uint64_t hash = 0xcbf29ce484222325U;   // FNV-1a, 64 bits
+  for (const char letter : text) hash = (hash ^ static_cast<unsigned char>(letter)) * 0x100000001b3U;
+  return fmt::format("{:016x}", hash);
+}
+
+std::string write_plan(const PlanFile& file) {
+  const auto& [topology, plan, payload, in_place] = file;
+  const auto& schedule = plan.schedule;
+  Json chunks = Json::array();
+  for (const auto& chunk : schedule.chunks()) chunks.push_back({chunk.block, chunk.weight, chunk.channel});
+  Json routes = Json::array();
+  for (std::size_t i = 0; i < schedule.route_count(); ++i) {
+    Json links = Json::array();
+    for (const auto link : schedule.route(RouteId{static_cast<std::int64_t>(i)})) links.push_back(link.value);
+    routes.push_back(std::move(links));
+  }
+  const Json document = {{"p2plab_plan", 1},
+                         {"planner", plan.planner},
+                         {"parameters", plan.parameters},
+                         {"reason", plan.reason},
+                         {"tuning", {{"parts", plan.tuning.parts}, {"slice", plan.tuning.slice.count()}, {"protocol", to_string(plan.tuning.protocol)}}},
+                         {"payload", {{"elements", payload.elements}, {"dtype", to_string(payload.type)}, {"op", to_string(payload.op)}}},
+                         {"in_place", in_place},
+                         {"fingerprint", fingerprint(topology)},
+                         {"topology", write_topology(topology)},
+                         {"ranks", schedule.ranks()},
+                         {"collective", collective_json(schedule.collective())},
+                         {"chunks", std::move(chunks)},
+                         {"routes", std::move(routes)},
+                         {"steps", steps_json(schedule)}};
+  return document.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Result<PlanFile> read_plan(std::string_view text, const std::string& filename) {
+  auto document = parse_json(text, filename);
+  if (!document) return std::move(document).error();
+  return PlanReader{*document, filename}.run();
+}
+
+Result<PlanFile> load_plan(const std::string& path) {
+  auto text = read_text_file(path, Bytes{std::int64_t{1} << 30});
+  if (!text) return std::move(text).error();
+  return read_plan(*text, path);
+}
+
+}  // namespace p2plab

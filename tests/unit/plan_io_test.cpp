@@ -1,0 +1,82 @@
+// Plan files: a round trip changes nothing, and every mistake is named with its place.
+#include "p2plab/plan_io.h"
+
+#include <gtest/gtest.h>
+
+#include "p2plab/presets.h"
+#include "p2plab/verify.h"
+
+namespace p2plab {
+namespace {
+
+// A broadcast over two hops on a line of three, with an explicit route, weights and channels.
+PlanFile example() {
+  auto machine = *make_preset("mesh", {{"dims", "3x1"}});
+  const Routes routes(machine);
+  auto builder = *Schedule::Builder::create(make_collective(CollectiveKind::broadcast, 3, Rank{1}), 3);
+  const auto a = builder.add_chunk({0, 2, 0});
+  const auto b = builder.add_chunk({0, 3, 1});
+  const auto route = builder.add_route(routes.between(Rank{1}, Rank{2}));
+  builder.copy(Rank{1}, input(Rank{1}, a), scratch(Rank{0}, 5));
+  builder.add_step(Rank{0}, std::array{scratch(Rank{0}, 5)}, std::array{output(Rank{0}, a)});
+  builder.add_step(Rank{1}, std::array{input(Rank{1}, a)}, std::array{output(Rank{1}, a), output(Rank{2}, a)}, std::array{default_route, default_route, route});
+  for (int r = 0; r < 3; ++r) builder.copy(Rank{1}, input(Rank{1}, b), output(Rank{r}, b));
+  auto schedule = *std::move(builder).build();
+  EXPECT_TRUE(verify(machine, routes, schedule));
+  return {machine, Plan{std::move(schedule), "by hand", {{"form", "a \"quoted\" one"}}, {3, Bytes{4096}, Protocol::ll128}, "because"},
+          {1000, DataType::bfloat16, ReduceOp::max}, true};
+}
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const auto place = text.find(from);
+  EXPECT_NE(place, std::string::npos) << from;
+  return text.replace(place, from.size(), to);
+}
+
+std::string message_for(const std::string& text) {
+  const auto read = read_plan(text, "p.json");
+  EXPECT_FALSE(read);
+  return read ? "" : describe(read.error());
+}
+
+TEST(PlanFile, RoundTripChangesNothing) {
+  const auto text = write_plan(example());
+  const auto again = read_plan(text, "p.json");
+  ASSERT_TRUE(again) << describe(again.error());
+  EXPECT_EQ(write_plan(*again), text);
+  EXPECT_EQ(again->plan.schedule.step_count(), 6U);
+  EXPECT_EQ(again->plan.tuning.protocol, Protocol::ll128);
+  EXPECT_EQ(again->payload.type, DataType::bfloat16);
+  EXPECT_TRUE(again->in_place);
+  EXPECT_TRUE(verify(again->topology, Routes{again->topology}, again->plan.schedule));
+}
+
+TEST(PlanFile, NamesTheMistakeAndItsPlace) {
+  const auto good = write_plan(example());
+  EXPECT_EQ(message_for("{\n  \"p2plab_plan\": 1,,\n}").substr(0, 26), "p.json:2:20: error: not JS");
+  EXPECT_EQ(message_for(""), "p.json:1:1: error: not JSON: found something else than was expected here\n");
+  EXPECT_EQ(message_for("[]"), "p.json: error: at the top: expected an object\n");
+  EXPECT_EQ(message_for(replaced(good, "\"p2plab_plan\":1", "\"p2plab_plan\":2")), "p.json: error: at /p2plab_plan: expected a whole number from 1 to 1\n");
+  EXPECT_EQ(message_for(replaced(good, "\"planner\"", "\"plannr\"")), "p.json: error: at the top: key 'planner' is missing\n");
+  EXPECT_EQ(message_for(replaced(good, "\"reason\"", "\"planner\"")), "p.json: error: key 'planner' is given twice in one object\n");
+  EXPECT_EQ(message_for(replaced(good, "i1.0", "x1.0")), "p.json: error: at /steps/0/1: expected locations such as 'i0.3 s1.7': i, o, s or h, rank, slot\n");
+  EXPECT_EQ(message_for(replaced(good, "s0.5", "s7.5")), "p.json: error: step 0: names rank 7, which is not on this machine\n");
+  EXPECT_EQ(message_for(replaced(good, "\"broadcast\"", "\"brodcast\"")), "p.json: error: at /collective/kind: unknown collective 'brodcast'\n");
+  EXPECT_EQ(message_for(replaced(good, "\"root\":1", "\"root\":9")), "p.json: error: root 9 is not in the process group\n");
+  EXPECT_EQ(message_for(replaced(good, "500 ns", "600 ns")), "p.json: error: at /fingerprint: does not belong to the topology in this file\n");
+}
+
+TEST(PlanFile, TooDeepIsAnErrorNotACrash) {
+  EXPECT_EQ(message_for(std::string(100000, '[') + std::string(100000, ']')), "p.json: error: nested deeper than 8 levels\n");
+}
+
+TEST(Fingerprint, IgnoresTheNameAndNothingElse) {
+  const auto a = *make_preset("ring", {{"gpus", "4"}});
+  const auto b = *make_preset("ring", {{"gpus", "5"}});
+  EXPECT_EQ(fingerprint(a), fingerprint(a));
+  EXPECT_NE(fingerprint(a), fingerprint(b));
+  EXPECT_EQ(fingerprint(a).size(), 16U);
+}
+
+}  // namespace
+}  // namespace p2plab
