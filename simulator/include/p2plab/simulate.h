@@ -1,0 +1,84 @@
+// The simulator: how long a program takes on a machine, by discrete events at slice level. simulator/README.md has the model.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "p2plab/profile.h"
+#include "p2plab/program.h"
+#include "p2plab/routes.h"
+#include "p2plab/topology.h"
+
+namespace p2plab {
+
+struct SimOptions {
+  bool steps = false;    // fill SimResult::steps
+  bool record = false;   // fill SimResult::recording, for traces and critical paths
+};
+
+/// What a link (or another resource) had to do.
+struct ResourceUse {
+  std::string name;      // "gpu0 -> sw0", "group root0", "egress of gpu3", "memory of gpu0"
+  Bytes bytes{0};        // on the wire
+  SimTime busy{0};
+};
+
+/// From the moment a step's first slice goes to work (its waits are over) to its last slice's completion.
+struct StepTiming {
+  SimTime begin{0};
+  SimTime end{0};
+};
+
+/// The life of one slice in its thread block.
+struct SliceRecord {
+  std::uint32_t block = 0;         // lane * parts + part
+  std::uint32_t instruction = 0;   // of the whole program
+  std::int64_t slice = 0;
+  SimTime considered{0};           // the thread block turned to it
+  SimTime issued{0};               // its waits were over, loads went out
+  SimTime arrived{0};              // all loads were there
+  SimTime injected{0};             // stores began
+  SimTime processed{0};            // the thread block's own work on it ended, links aside
+  SimTime released{0};             // the thread block was free for its next slice
+  SimTime complete{0};             // stores visible, and all before it in this thread block complete
+  std::int64_t cause = -1;         // the slice whose signal held it up last, if one did
+};
+
+/// One transfer at one resource.
+struct HopRecord {
+  std::int64_t slice = 0;          // index of its SliceRecord
+  std::uint32_t operand = 0;       // of the program
+  std::uint32_t resource = 0;      // index into SimResult::uses
+  SimTime head{0};                 // arrived
+  SimTime start{0};                // its turn
+  SimTime end{0};                  // the resource was free again
+};
+
+/// Everything that happened. Slices of one thread block lie together, in order.
+struct Recording {
+  std::uint32_t parts = 1;
+  std::vector<SliceRecord> slices;
+  std::vector<HopRecord> hops;     // by the time at which heads arrived
+};
+
+struct SimResult {
+  SimTime makespan{0};                  // from the call until the last slice is complete
+  SimTime bound{0};                     // no execution of this program on this machine can be faster (proved, and checked on every run)
+  std::vector<SimTime> rank_finish;     // when each rank's last slice is complete
+  std::vector<ResourceUse> uses;        // the links by LinkId, then groups, then node limits and memories
+  std::int64_t slices = 0;
+  std::int64_t transfers = 0;           // slices over the wire, one for each remote operand
+  std::int64_t events = 0;
+  std::vector<StepTiming> steps;        // by StepId, if asked for
+  Recording recording;                  // if asked for
+};
+
+/// Runs `program` on `topology`, whose routes are `routes`, at the costs of `profile`. Same arguments, same result.
+/// Errors: invalid_input (a program that is inconsistent, made for another machine, or in which lanes wait for each other in a circle;
+/// transfers without a path; an impossible profile), unsupported (a time beyond 26 days, more than 2^31 slices). A result below its own bound
+/// is our own bug and is reported as one.
+Result<SimResult> simulate(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile,
+                           const SimOptions& options = {});
+
+}  // namespace p2plab
