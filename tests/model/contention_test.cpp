@@ -1,0 +1,162 @@
+// Sharing: links, groups, node limits, thread blocks; small cases worked out by hand.
+#include <gtest/gtest.h>
+
+#include "../support/simulated.h"
+
+namespace p2plab {
+namespace {
+
+using testing::at_rate;
+using testing::one_us;
+
+Topology two_gpus(double gbps) {
+  auto builder = testing::with_gpus("two", 2);
+  builder.add_duplex(NodeId{0}, NodeId{1}, LinkKind::nvlink, GBps(gbps), Seconds{1e-6});
+  return testing::built(std::move(builder));
+}
+
+TEST(Contention, NFlowsThroughOneLinkTakeNTimesAsLong) {
+  for (const int flows : {1, 2, 3, 5, 8}) {
+    auto builder = testing::with_gpus("bus", 2 * flows);
+    const auto a = builder.add_node({.name = "a", .kind = NodeKind::pcie_switch});
+    const auto b = builder.add_node({.name = "b", .kind = NodeKind::pcie_switch});
+    builder.add_duplex(a, b, LinkKind::pcie, GBps(10), Seconds{1e-6});
+    std::vector<std::pair<Rank, Rank>> who;
+    for (int i = 0; i < flows; ++i) {
+      builder.add_duplex(NodeId{i}, a, LinkKind::pcie, GBps(10), Seconds{1e-6});
+      builder.add_duplex(NodeId{flows + i}, b, LinkKind::pcie, GBps(10), Seconds{1e-6});
+      who.emplace_back(Rank{i}, Rank{flows + i});
+    }
+    const auto machine = testing::built(std::move(builder));
+    const auto program = testing::lowered(machine, testing::pairs(2 * flows, who), 1_MiB, {.slice = 64_KiB});
+    EXPECT_EQ(testing::makespan(machine, program), 3 * one_us + flows * at_rate(1 << 20, 10));
+  }
+}
+
+TEST(Contention, ConcurrentChunksNeverBeatTheLink) {
+  const auto machine = two_gpus(10);
+  for (const int channels : {1, 2, 4, 16, 64}) {
+    const auto program = testing::lowered(machine, testing::pairs(2, {{Rank{0}, Rank{1}}}, channels), 1_MiB, {.slice = 4_KiB});
+    EXPECT_EQ(testing::makespan(machine, program), one_us + at_rate(1 << 20, 10)) << channels;
+  }
+}
+
+TEST(Contention, PartsShareTheLinkFairlyAndLoseNothing) {
+  const auto machine = two_gpus(10);
+  const auto program = testing::lowered(machine, testing::pairs(2, {{Rank{0}, Rank{1}}}), 1_MiB, {.parts = 8, .slice = 4_KiB});
+  EXPECT_EQ(testing::makespan(machine, program), one_us + at_rate(1 << 20, 10));
+}
+
+TEST(CutThrough, CountsLatenciesAndTheSlowestLinkOnly) {
+  for (const auto& [first, second] : {std::pair{10.0, 40.0}, std::pair{40.0, 10.0}}) {
+    auto builder = testing::with_gpus("two speeds", 2);
+    const auto sw = builder.add_node({.name = "sw", .kind = NodeKind::pcie_switch});
+    builder.add_link({NodeId{0}, sw, LinkKind::pcie, GBps(first), Seconds{1e-6}});
+    builder.add_link({sw, NodeId{1}, LinkKind::pcie, GBps(second), Seconds{2e-6}});
+    const auto machine = testing::built(std::move(builder));
+    const auto program = testing::lowered(machine, testing::pairs(2, {{Rank{0}, Rank{1}}}), 1_MiB);
+    EXPECT_EQ(testing::makespan(machine, program), 3 * one_us + at_rate(1 << 20, 10));
+  }
+}
+
+TEST(Groups, BoundTheSumOfTheirLinks) {
+  auto builder = testing::with_gpus("half duplex", 2);
+  const auto there = builder.add_link({NodeId{0}, NodeId{1}, LinkKind::pcie, GBps(10), Seconds{1e-6}});
+  const auto back = builder.add_link({NodeId{1}, NodeId{0}, LinkKind::pcie, GBps(10), Seconds{1e-6}});
+  builder.add_group({.name = "wire", .bandwidth = GBps(10), .links = {there, back}});
+  const auto machine = testing::built(std::move(builder));
+  const auto program = testing::lowered(machine, testing::pairs(2, {{Rank{0}, Rank{1}}, {Rank{1}, Rank{0}}}), 1_MiB, {.slice = 16_KiB});
+  const auto result = testing::simulated(machine, program);
+  EXPECT_EQ(result.makespan, one_us + 2 * at_rate(1 << 20, 10));
+  EXPECT_EQ(result.uses[2].name, "group wire");
+  EXPECT_EQ(result.uses[2].busy, 2 * at_rate(1 << 20, 10));
+}
+
+TEST(Groups, ASlowMemberLeavesTheRestOfTheBudgetToOthers) {
+  auto builder = testing::with_gpus("uneven", 4);
+  const auto slow = builder.add_link({NodeId{0}, NodeId{1}, LinkKind::pcie, GBps(1), Seconds{0}});
+  const auto fast = builder.add_link({NodeId{2}, NodeId{3}, LinkKind::pcie, GBps(10), Seconds{0}});
+  builder.add_group({.name = "bus", .bandwidth = GBps(10), .links = {slow, fast}});
+  const auto machine = testing::built(std::move(builder));
+  const std::vector<std::pair<Rank, Rank>> who{{Rank{0}, Rank{1}}, {Rank{2}, Rank{3}}};
+  const auto program = testing::lowered(machine, testing::pairs(4, who), 1_MiB, {.slice = 4_KiB});
+  const auto result = testing::simulated(machine, program);
+  EXPECT_EQ(result.rank_finish[0], at_rate(1 << 20, 1));   // max-min: the slow one has its link's full rate
+  // The fast one's last slice reaches the bus when its own link has sent all, after 26 slices of the slow one (one each 4.096 us), and is
+  // served after them. Max-min sharing (9 GB/s) would give 1 % more.
+  EXPECT_EQ(result.rank_finish[2], at_rate((1 << 20) + 26 * 4096, 10));
+}
+
+TEST(NodeLimits, BoundWhatLeavesAndWhatEnters) {
+  for (const bool leaving : {true, false}) {
+    Topology::Builder builder("limited");
+    for (int i = 0; i < 4; ++i) {
+      Node node{.name = "gpu" + std::to_string(i)};
+      if (i == 0 && leaving) node.egress = GBps(20);
+      if (i == 0 && !leaving) node.ingress = GBps(20);
+      builder.add_node(node);
+    }
+    std::vector<std::pair<Rank, Rank>> who;
+    for (int i = 1; i < 4; ++i) {
+      builder.add_duplex(NodeId{0}, NodeId{i}, LinkKind::nvlink, GBps(10), Seconds{1e-6});
+      who.emplace_back(leaving ? Rank{0} : Rank{i}, leaving ? Rank{i} : Rank{0});
+    }
+    const auto machine = testing::built(std::move(builder));
+    const auto program = testing::lowered(machine, testing::pairs(4, who), 1_MiB, {.slice = 64_KiB});
+    EXPECT_EQ(testing::makespan(machine, program), one_us + at_rate(3 << 20, 20));
+  }
+}
+
+TEST(Channel, StoresAndLoadsHaveTheirOwnRates) {
+  const auto machine = testing::full_mesh(2);
+  const Profile profile{.store_rate = GBps(5), .load_rate = GBps(2)};
+  const auto push = testing::planned(machine, "one_shot", CollectiveKind::all_reduce, 1_MiB, {{"mode", "push"}}, {.slice = 16_KiB});
+  const auto pull = testing::planned(machine, "one_shot", CollectiveKind::all_reduce, 1_MiB, {{"mode", "pull"}}, {.slice = 16_KiB});
+  EXPECT_EQ(testing::makespan(machine, push, profile), one_us + at_rate(1 << 20, 5));
+  EXPECT_EQ(testing::makespan(machine, pull, profile), one_us + at_rate(1 << 20, 2));
+}
+
+TEST(Channel, PartsMultiplyItsRateUpToTheLink) {
+  const auto machine = two_gpus(10);
+  const Profile profile{.store_rate = GBps(4)};
+  const auto time = [&](int parts) {
+    return testing::makespan(machine, testing::lowered(machine, testing::pairs(2, {{Rank{0}, Rank{1}}}), 1_MiB, {.parts = parts, .slice = 4_KiB}), profile);
+  };
+  EXPECT_EQ(time(1), one_us + at_rate(1 << 20, 4));
+  EXPECT_EQ(time(2), one_us + at_rate(1 << 20, 8));
+  EXPECT_GE(time(4), one_us + at_rate(1 << 20, 10));
+  EXPECT_LE(time(4), one_us + at_rate(1 << 20, 10) + at_rate(2 * 4096, 4));   // the first and last slices
+}
+
+TEST(Overheads, AddUpAlongAChain) {
+  const Profile profile{.launch = Seconds{3e-6}, .signal_peer = Seconds{2e-6}, .fence = Seconds{1e-6}, .slice_cost = Seconds{5e-7}};
+  const auto machine = testing::line(4);
+  const auto program = testing::lowered(machine, testing::chain(4), 1_KiB);
+  EXPECT_EQ(testing::makespan(machine, program, profile), 3 * one_us + 3 * (one_us + one_us / 2 + at_rate(1024, 25)) + 2 * 3 * one_us);
+}
+
+TEST(Protocols, CostWhatTheirFlagsWeigh) {
+  const auto machine = two_gpus(10);
+  const auto time = [&](Protocol protocol) {
+    return testing::makespan(machine, testing::lowered(machine, testing::pairs(2, {{Rank{0}, Rank{1}}}), Bytes{120'000}, {.protocol = protocol}));
+  };
+  EXPECT_EQ(time(Protocol::simple), one_us + at_rate(120'000, 10));
+  EXPECT_EQ(time(Protocol::flagless), one_us + at_rate(120'000, 10));
+  EXPECT_EQ(time(Protocol::ll), one_us + at_rate(240'000, 10));
+  EXPECT_EQ(time(Protocol::ll128), one_us + at_rate(128'000, 10));
+}
+
+TEST(Outstanding, AWindowBelowBandwidthTimesLatencyThrottles) {
+  const auto machine = two_gpus(10);   // 1 us at 10 GB/s: 10,000 bytes in flight fill the link
+  const auto time = [&](int window) {
+    return testing::makespan(machine, testing::lowered(machine, testing::pairs(2, {{Rank{0}, Rank{1}}}), Bytes{1'600'000}, {.slice = Bytes{1600}}),
+                             {.outstanding = window});
+  };
+  // One slice at a time: each pays its latency.
+  EXPECT_EQ(time(1), 1000 * (one_us + at_rate(1600, 10)));
+  EXPECT_EQ(time(64), one_us + at_rate(1'600'000, 10));
+  EXPECT_GT(time(2), time(4));
+}
+
+}  // namespace
+}  // namespace p2plab

@@ -1,0 +1,194 @@
+// What holds for every program: bounds, determinism, monotony, and clear errors for what cannot be simulated.
+#include <gtest/gtest.h>
+
+#include "../support/simulated.h"
+#include "p2plab/simulated_executor.h"
+#include "../support/random_topology.h"
+
+namespace p2plab {
+namespace {
+
+Profile busy_profile() {
+  return {.name = "busy",
+          .launch = Seconds{2e-6},
+          .start_skew = Seconds{1e-6},
+          .signal_peer = Seconds{1e-6},
+          .signal_local = Seconds{3e-7},
+          .poll = Seconds{2e-7},
+          .fence = Seconds{5e-7},
+          .slice_cost = Seconds{1e-7},
+          .store_rate = GBps(40),
+          .load_rate = GBps(20),
+          .reduce_rate = GBps(90),
+          .memory_rate = GBps(2000),
+          .outstanding = 3,
+          .read_request = 1,
+          .link_efficiency = 0.83};
+}
+
+// Random machine, planner, collective, tuning; none if this planner cannot.
+struct Trial {
+  Topology machine;
+  std::optional<Program> program;
+};
+
+Trial trial(std::uint64_t seed) {
+  testing::RandomTopology random(seed);
+  Trial result{random.make(), {}};
+  const auto planners = builtin_planners();
+  const auto& entry = planners.entries()[static_cast<std::size_t>(random.between(0, static_cast<int>(planners.entries().size()) - 1))];
+  const auto kinds = all_collective_kinds();
+  const auto kind = kinds[static_cast<std::size_t>(random.between(0, static_cast<int>(kinds.size()) - 1))];
+  if (entry.name == "auto") return result;
+  const auto plan = testing::plan_on(result.machine, entry.name, kind);
+  if (!plan) return result;
+  const Tuning tuning{.parts = random.between(1, 3), .slice = Bytes{random.between(0, 4) * 4096}, .protocol = static_cast<Protocol>(random.between(0, 3))};
+  result.program = testing::lowered(result.machine, plan->schedule, Bytes{random.between(0, 200'000)}, tuning);
+  return result;
+}
+
+Topology changed(const Topology& machine, double bandwidth, double latency) {
+  Topology::Builder builder(machine.name());
+  for (const auto& node : machine.nodes()) builder.add_node(node);
+  for (auto link : machine.links()) {
+    link.bandwidth = Bandwidth::bytes_per_second(static_cast<std::int64_t>(static_cast<double>(link.bandwidth.bytes_per_second()) * bandwidth));
+    link.latency *= latency;
+    builder.add_link(link);
+  }
+  for (const auto& group : machine.groups()) builder.add_group(group);
+  return testing::built(std::move(builder));
+}
+
+TEST(Simulate, NeverBeatsItsBoundAndRepeatsItselfOnRandomMachines) {
+  int simulated = 0;
+  for (std::uint64_t seed = 1; seed <= 400; ++seed) {
+    const auto [machine, program] = trial(seed);
+    if (!program) continue;
+    ++simulated;
+    const Routes routes(machine);
+    for (const auto& profile : {Profile{}, busy_profile()}) {
+      const auto first = simulate(machine, routes, *program, profile, {.steps = true, .record = true});
+      ASSERT_TRUE(first) << "seed " << seed << ": " << describe(first.error());
+      const auto again = simulate(machine, routes, *program, profile);
+      ASSERT_TRUE(again);
+      EXPECT_EQ(first->makespan, again->makespan) << seed;
+      EXPECT_EQ(first->events, again->events) << seed;
+      EXPECT_GE(first->makespan, first->bound) << seed;
+      for (const auto& use : first->uses) EXPECT_LE(use.busy, first->makespan) << use.name;
+    }
+  }
+  EXPECT_GT(simulated, 100);
+}
+
+TEST(Simulate, MoreLatencyOrLessBandwidthNeverMakesARingFaster) {
+  for (const int n : {2, 3, 5, 8}) {
+    const auto machine = testing::one_switch(n);
+    const auto program = testing::planned(machine, "ring", CollectiveKind::all_reduce, 1_MiB, {}, {.parts = 2, .slice = 8_KiB});
+    const auto time = [&](double bandwidth, double latency) { return testing::makespan(changed(machine, bandwidth, latency), program, busy_profile()); };
+    auto last = time(1, 1);
+    for (const double slower : {0.9, 0.5, 0.1}) {
+      EXPECT_GE(time(slower, 1), last);
+      last = time(slower, 1);
+    }
+    last = time(1, 1);
+    for (const double longer : {1.1, 2.0, 10.0}) {
+      EXPECT_GE(time(1, longer), last);
+      last = time(1, longer);
+    }
+  }
+}
+
+TEST(Simulate, TimesStepsInTheOrderOfTheirDependencies) {
+  const auto machine = testing::line(4);
+  const auto result = testing::simulated(machine, testing::lowered(machine, testing::chain(4), 1_MiB), {}, {.steps = true});
+  ASSERT_EQ(result.steps.size(), 3U);
+  EXPECT_EQ(result.steps[0].begin, SimTime{0});
+  for (std::size_t s = 1; s < 3; ++s) EXPECT_EQ(result.steps[s].begin, result.steps[s - 1].end);
+  EXPECT_EQ(result.steps[2].end, result.makespan);
+}
+
+TEST(Simulate, AnEmptyProgramTakesItsLaunch) {
+  const auto machine = testing::one_switch(4);
+  const auto program = testing::lowered(machine, testing::chain(4), Bytes{0});
+  EXPECT_EQ(testing::makespan(machine, program), SimTime{0});
+  EXPECT_EQ(testing::makespan(machine, program, {.launch = Seconds{7e-6}}), SimTime{7'000'000});
+}
+
+TEST(Simulate, ReadsBackWhatALaneWroteOnlyOnceItIsThere) {
+  const auto machine = testing::line(2);
+  auto builder = *Schedule::Builder::create(make_collective(CollectiveKind::broadcast, 2), 2);
+  const auto c = builder.add_chunk({});
+  builder.copy(Rank{1}, input(Rank{0}, c), scratch(Rank{1}, 0));    // rank 1 pulls,
+  builder.copy(Rank{1}, scratch(Rank{1}, 0), scratch(Rank{0}, 0));  // hands back,
+  builder.copy(Rank{1}, scratch(Rank{0}, 0), output(Rank{1}, c));   // and pulls again: three trips, one after another
+  builder.copy(Rank{0}, input(Rank{0}, c), output(Rank{0}, c));
+  const auto program = testing::lowered(machine, *std::move(builder).build(), 1_KiB);
+  EXPECT_EQ(testing::makespan(machine, program), 3 * (testing::one_us + testing::at_rate(1024, 25)));
+}
+
+TEST(Simulate, RefusesProgramsThatDoNotFit) {
+  const auto machine = testing::line(4);
+  auto program = testing::lowered(machine, testing::chain(4), 1_KiB);
+  const auto message = [](const Topology& topology, const Program& wrong, const Profile& profile = {}) {
+    const auto result = simulate(topology, Routes{topology}, wrong, profile);
+    return result ? std::string{"no error"} : result.error().message;
+  };
+  EXPECT_EQ(message(testing::line(3), program), "the program is for 4 ranks, topology 'mesh' has 3");
+  EXPECT_EQ(message(testing::meshed(4, {{0, 1, 1}, {2, 3, 1}}), program), "rank 1 cannot write to rank 2 on 'mesh' (step 1): there is no path");
+  EXPECT_EQ(message(testing::meshed(4, {{0, 1, 1}, {1, 2, 1}, {2, 3, 1}}, Bandwidth::bytes_per_second(1)),
+                    testing::lowered(machine, testing::chain(4), Bytes{std::int64_t{1} << 40})),
+            "the simulated time exceeds 26 days; check bandwidths and sizes");
+  EXPECT_EQ(message(machine, program, {.launch = Seconds{-1}}), "profile 'ideal': launch must be from 0 to 1 s, found -1 s");
+  auto circle = program;
+  circle.waits = {{LaneId{1}, 0}, {LaneId{0}, 0}};
+  circle.instructions[0].waits = 0;
+  circle.instructions[1].waits = 1;
+  circle.instructions[0].wait_count = circle.instructions[1].wait_count = 1;
+  circle.instructions[2].wait_count = 0;
+  EXPECT_EQ(message(machine, circle), "the program never ends: lanes wait for each other in a circle");
+  auto astray = program;
+  astray.operands[0].rank = Rank{9};
+  EXPECT_EQ(message(machine, astray), "instruction 0 (step 0) names a rank that is not there");
+  auto torn = program;
+  torn.lanes.pop_back();
+  EXPECT_EQ(message(machine, torn), "the lanes hold 2 instructions, the program 3");
+}
+
+TEST(Profile, ReadsUnitsAndReportsEveryMistakeAtOnce) {
+  const auto good = parse_profile("version: 1\nname: mine\nlaunch: 3 us\nstore_rate: 45.8 GB/s\noutstanding: 8\n", "mine.yaml");
+  ASSERT_TRUE(good) << describe(good.error());
+  EXPECT_EQ(good->launch, Seconds{3e-6});
+  EXPECT_EQ(good->store_rate, GBps(45.8));
+  EXPECT_EQ(good->outstanding, 8);
+  EXPECT_FALSE(good->load_rate);
+  const auto bad = parse_profile("version: 1\nname: mine\nlaunhc: 3 us\noutstanding: -1\nlink_efficiency: nan\n", "bad.yaml");
+  ASSERT_FALSE(bad);
+  const auto text = describe(bad.error());
+  EXPECT_NE(text.find("bad.yaml:3:1"), std::string::npos) << text;
+  EXPECT_NE(text.find("launch"), std::string::npos) << text;
+  EXPECT_NE(text.find("bad.yaml:4:"), std::string::npos) << text;
+  EXPECT_NE(text.find("bad.yaml:5:"), std::string::npos) << text;
+}
+
+TEST(Profile, TheOneOfTheFourH200sIsValid) {
+  const auto profile = load_profile(P2PLAB_SOURCE_DIR "/profiles/h200.yaml");
+  ASSERT_TRUE(profile) << describe(profile.error());
+  EXPECT_TRUE(profile->store_rate && profile->load_rate);
+}
+
+TEST(SimulatedExecutor, GivesOneSampleOfTheSimulatedClock) {
+  const auto machine = testing::one_switch(4);
+  const Routes routes(machine);
+  auto plan = *testing::plan_on(machine, "ring", CollectiveKind::all_reduce);
+  const auto program = testing::lowered(machine, plan.schedule, 1_MiB);
+  const auto executor = executors::simulator(busy_profile()).make();
+  ASSERT_TRUE(executor->available());
+  const auto measurement = executor->run({.topology = &machine, .routes = &routes, .plan = &plan, .program = &program}, {});
+  ASSERT_TRUE(measurement);
+  EXPECT_EQ(measurement->clock, Clock::simulated);
+  EXPECT_FALSE(measurement->check);
+  EXPECT_EQ(measurement->samples, (std::vector{to_seconds(testing::makespan(machine, program, busy_profile()))}));
+}
+
+}  // namespace
+}  // namespace p2plab

@@ -1,0 +1,68 @@
+// Programs made and timed in one line, for tests of the simulator.
+#pragma once
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "p2plab/layout.h"
+#include "p2plab/lower.h"
+#include "p2plab/simulate.h"
+#include "machines.h"
+#include "plans.h"
+
+namespace p2plab::testing {
+
+inline Program lowered(const Topology& machine, const Schedule& schedule, Bytes size, const Tuning& tuning = {}) {
+  const auto proof = verify(machine, Routes{machine}, schedule);
+  expects(static_cast<bool>(proof));
+  return *lower(schedule, *proof, {.elements = size.count(), .type = DataType::int8}, tuning);
+}
+
+inline SimResult simulated(const Topology& machine, const Program& program, const Profile& profile = {}, const SimOptions& options = {}) {
+  auto result = simulate(machine, Routes{machine}, program, profile, options);
+  expects(static_cast<bool>(result));
+  return *std::move(result);
+}
+
+inline SimTime makespan(const Topology& machine, const Program& program, const Profile& profile = {}) { return simulated(machine, program, profile).makespan; }
+
+/// A planner's program for `size` bytes.
+inline Program planned(const Topology& machine, const std::string& planner, CollectiveKind kind, Bytes size, const Parameters& parameters = {},
+                       const Tuning& tuning = {}) {
+  const auto plan = plan_on(machine, planner, kind, parameters);
+  expects(static_cast<bool>(plan));
+  return lowered(machine, plan->schedule, size, tuning);
+}
+
+/// One block from each sender to its receiver, all at once; each pair in `channels` chunks on channels of their own.
+inline Schedule pairs(int ranks, const std::vector<std::pair<Rank, Rank>>& who, int channels = 1) {
+  auto collective = make_collective(CollectiveKind::send_receive, ranks);
+  collective.pairs = who;
+  auto builder = *Schedule::Builder::create(collective, ranks);
+  for (std::size_t p = 0; p < who.size(); ++p) {
+    for (int c = 0; c < channels; ++c) {
+      const auto chunk = builder.add_chunk({static_cast<std::int32_t>(p), 1, c});
+      builder.copy(who[p].first, input(who[p].first, chunk), output(who[p].second, chunk));
+    }
+  }
+  return *std::move(builder).build();
+}
+
+/// A broadcast from rank 0 along 0, 1, ..., n-1, each rank pushing to the next.
+inline Schedule chain(int n) {
+  auto builder = *Schedule::Builder::create(make_collective(CollectiveKind::broadcast, n), n);
+  const auto chunk = builder.add_chunk({});
+  std::vector<Location> first{output(Rank{0}, chunk)};
+  if (n > 1) first.push_back(output(Rank{1}, chunk));
+  builder.add_step(Rank{0}, std::array{input(Rank{0}, chunk)}, first);
+  for (int r = 1; r + 1 < n; ++r) builder.copy(Rank{r}, output(Rank{r}, chunk), output(Rank{r + 1}, chunk));
+  return *std::move(builder).build();
+}
+
+/// `bytes` at `rate`, on the simulator's clock.
+inline SimTime at_rate(std::int64_t bytes, double gbps) { return transfer_time(Bytes{bytes}, GBps(gbps)); }
+
+inline constexpr SimTime one_us{1'000'000};
+
+}  // namespace p2plab::testing
