@@ -1,0 +1,64 @@
+// An experiment: what a config file asks for, read strictly.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "p2plab/collective.h"
+#include "p2plab/payload.h"
+#include "p2plab/profile.h"
+#include "p2plab/registry.h"
+#include "p2plab/result.h"
+#include "p2plab/topology.h"
+#include "p2plab/units.h"
+
+namespace p2plab {
+
+/// A planner by name, with values for its parameters.
+struct AlgorithmChoice {
+  std::string name;
+  Parameters parameters = {};
+  /// "ring", or "ring rings=1" where parameters are given; what reports call it.
+  std::string label() const;
+};
+
+/// How real executors measure, and how much real data is run.
+struct MeasureOptions {
+  int warmup = 2;
+  int repeats = 5;
+  bool graph = true;
+  bool in_place = false;
+  /// The host executor checks data up to this size; larger ones would take long and prove nothing new.
+  Bytes check_up_to{1 << 20};
+};
+
+/// A config file's content; every name in it is known and every number possible.
+struct Experiment {
+  std::string name;
+  std::string path;                       // of the config, as given
+  std::string digest;                     // of its bytes
+  Topology topology;                      // with the mask applied
+  std::vector<std::string> masked = {};   // what the mask took away: "gpu7", "link gpu0 - gpu1"
+  std::vector<std::string> warnings = {}; // what the machine's description left open
+  std::vector<CollectiveKind> collectives = {};
+  std::vector<AlgorithmChoice> algorithms = {};
+  std::vector<Bytes> sizes = {};          // rising
+  DataType dtype = DataType::float32;
+  ReduceOp op = ReduceOp::sum;
+  Rank root{0};
+  std::vector<std::string> executors = {};
+  Profile profile = {};                   // calibration of the simulator; as constructed: ideal
+  MeasureOptions measure = {};
+  std::uint64_t seed = 1;
+};
+
+/// Reads a config. Paths in it are relative to its folder. Errors: all mistakes of the file in one run, each with its place.
+Result<Experiment> load_experiment(const std::string& path);
+
+/// The names that `executors` may hold, in order: simulator, host, cuda, nccl.
+std::vector<std::string> known_executors();
+
+/// A commented config that runs as it stands.
+std::string example_config();
+
+}  // namespace p2plab

@@ -1,0 +1,44 @@
+// The figures of one plan, as `p2plab plan` prints them.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "p2plab/setting.h"
+
+namespace p2plab {
+
+/// What a plan is and how good it is. Rates are nccl-tests' algbw.
+struct PlanSummary {
+  std::string algorithm;
+  std::string collective;
+  int ranks = 0;                              // members
+  Bytes size{0};
+  std::size_t steps = 0;
+  std::size_t chunks = 0;
+  int trees_per_root = 0;                     // most chunks of one block
+  int height = 0;                             // rounds
+  bool verified = false;
+  double algbw_gbps = 0;                      // from link loads, latency ignored
+  std::optional<double> bound_gbps = std::nullopt;
+  Seconds predicted{0};
+  std::optional<Seconds> bound = std::nullopt;
+  Seconds synthesis{0};                       // what planning took
+  int channels = 0;
+  std::string bottleneck;
+  std::string reason;
+  Parameters parameters = {};
+  Tuning tuning = {};
+
+  /// algbw / bound.
+  std::optional<double> optimality() const;
+};
+
+/// The figures of an evaluated plan; `synthesis` is what making it took.
+PlanSummary summarize(const Setting& setting, const Evaluation& evaluation, Seconds synthesis);
+
+std::string to_text(const PlanSummary& summary);
+/// An object with the fixed keys first.
+std::string to_json(const PlanSummary& summary);
+
+}  // namespace p2plab

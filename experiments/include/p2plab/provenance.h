@@ -1,0 +1,12 @@
+// Where a report's numbers come from.
+#pragma once
+
+#include "p2plab/experiment.h"
+#include "p2plab/report.h"
+
+namespace p2plab {
+
+/// The provenance of a run of `experiment` on this machine, now. What cannot be found out is left empty.
+Provenance provenance_of(const Experiment& experiment);
+
+}  // namespace p2plab

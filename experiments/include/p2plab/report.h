@@ -1,0 +1,101 @@
+// The result of a run: rows with fixed keys, where they come from, what was skipped, what was found. Written as JSON, CSV, text and HTML.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "p2plab/collective.h"
+#include "p2plab/measurement.h"
+#include "p2plab/result.h"
+#include "p2plab/units.h"
+
+namespace p2plab {
+
+/// Where numbers come from; travels with every report.
+struct Provenance {
+  std::string version = {};                // of p2plab
+  std::string config = {};                 // path as given
+  std::string config_digest = {};          // of the config file's bytes, "fnv1a64:..."
+  std::uint64_t seed = 1;
+  std::string cpu = {};
+  std::vector<std::string> gpus = {};      // empty: none
+  std::string driver = {};                 // empty: none
+  std::string date = {};                   // UTC, ISO 8601
+  std::string topology = {};               // name of the machine that was planned for
+};
+
+/// One algorithm at one size on one executor.
+struct Row {
+  CollectiveKind collective = CollectiveKind::all_reduce;
+  std::string algorithm;              // as in the config
+  std::string executor;               // "simulator" or one that moved data
+  int ranks = 0;
+  std::string dtype;
+  Bytes size{0};                      // nccl-tests' size
+  Clock clock = Clock::simulated;
+  std::optional<Seconds> time = std::nullopt;        // what this executor says
+  std::optional<Seconds> predicted = std::nullopt;   // what the simulator says
+  std::optional<Seconds> bound = std::nullopt;       // no schedule can be faster
+  bool verified = false;              // the schedule is proved, for this placement of input and output
+  bool in_place = false;
+  int channels = 0;                   // thread blocks per rank
+  std::string protocol;
+  // Beyond the fixed keys:
+  int parts = 1;
+  Bytes slice{0};
+  std::string chosen = {};            // the planner that made the plan, where `auto` chose
+  std::optional<DataCheck> data = std::nullopt;
+  bool winner = false;                // least predicted time of its collective and size
+
+  /// Payload per second; none without a time, zero for an empty payload.
+  std::optional<double> algbw_gbps() const;
+  /// algbw times nccl-tests' factor.
+  std::optional<double> busbw_gbps() const;
+  /// (predicted - time) / time in percent, where a device clock gave the time; figures of other clocks are not comparable.
+  std::optional<double> error_pct() const;
+  /// bound / predicted in percent.
+  std::optional<double> bound_pct() const;
+};
+
+/// Something that was asked for and not done.
+struct Skipped {
+  std::string what;                   // "executor cuda", "all_reduce ring"
+  std::string reason;
+};
+
+/// A file that goes with the report (a trace).
+struct Attachment {
+  std::string name;
+  std::string text;
+};
+
+struct Report {
+  std::string name = {};              // of the experiment
+  Provenance provenance = {};
+  std::vector<Row> rows = {};
+  std::vector<Skipped> skipped = {};
+  std::vector<std::string> findings = {};            // sentences
+  std::vector<Attachment> attachments = {};
+};
+
+/// Marks, per collective and size, the simulator row with the least predicted time; of equals the first.
+void mark_winners(std::vector<Row>& rows);
+
+/// report.json: an object with `name`, `provenance`, `rows`, `skipped`, `findings`.
+std::string to_json(const Report& report);
+/// report.csv: one line per row, the fixed keys as header.
+std::string to_csv(const Report& report);
+/// report.html: the table and charts in one file that loads nothing.
+std::string to_html(const Report& report);
+/// The table and the sentences for a person.
+std::string to_text(const Report& report);
+
+/// Writes report.json, report.csv, report.html and the attachments into `directory`, which is made if missing. Errors: io.
+Status write_report(const Report& report, const std::string& directory);
+
+/// Reads a report.json back (a file, or a directory that holds one); attachments are not read. Errors: io, invalid_input with the place.
+Result<Report> read_report(const std::string& path);
+
+}  // namespace p2plab

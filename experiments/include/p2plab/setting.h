@@ -1,0 +1,12 @@
+// The setting that plans are judged in: a machine and the simulator with a profile.
+#pragma once
+
+#include "p2plab/evaluate.h"
+#include "p2plab/profile.h"
+
+namespace p2plab {
+
+/// A setting whose model is the simulator with this profile. Made once for a machine.
+Setting make_setting(const Topology& topology, const Profile& profile);
+
+}  // namespace p2plab

@@ -1,0 +1,37 @@
+// Words of the command line as values; a word that is wrong is the input's fault or, for numbers and lists, a wrong use.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "p2plab/collective.h"
+#include "p2plab/ids.h"
+#include "p2plab/profile.h"
+#include "p2plab/registry.h"
+#include "p2plab/result.h"
+
+namespace p2plab::cli {
+
+/// Ranks "0,1,4": each once and below `ranks`. Empty text gives all of them.
+Result<std::vector<Rank>> rank_list(const std::string& text, int ranks);
+
+/// What says which collective and who takes part.
+struct GroupArguments {
+  std::string collective = "all_reduce";
+  int root = 0;
+  std::string ranks;
+};
+
+/// The collective on a machine of `ranks` ranks. Errors: unknown names, ranks that are not there.
+Result<Collective> collective_from(const GroupArguments& arguments, int ranks);
+
+/// Each "key=value", keys once.
+Result<Parameters> parameter_list(const std::vector<std::string>& words);
+
+/// The profile of a file; the ideal one without a path. Errors: those of the file.
+Result<Profile> profile_from(const std::string& path);
+
+/// Writes a file; errors: io.
+Status write_text(const std::string& path, const std::string& text);
+
+}  // namespace p2plab::cli

@@ -1,0 +1,76 @@
+// p2plab bound: how fast a collective can be at best on a machine, and why.
+#include <cmath>
+#include <iostream>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "arguments.h"
+#include "command.h"
+#include "p2plab/bounds.h"
+#include "p2plab/presets.h"
+
+namespace p2plab::cli {
+
+namespace {
+
+struct BoundArguments {
+  std::string topology;
+  GroupArguments group;
+  bool json = false;
+};
+
+std::vector<std::string> names_of(const Topology& topology, const std::vector<NodeId>& nodes) {
+  std::vector<std::string> names;
+  for (const auto id : nodes) names.push_back(topology.node(id).name);
+  return names;
+}
+
+std::string json_of(const Topology& topology, const Bound& bound) {
+  const nlohmann::ordered_json json{{"collective", to_string(bound.kind)},
+                                    {"ranks", bound.members},
+                                    {"algbw_gbps", std::round(bound.algbw_gbps() * 1e6) / 1e6},
+                                    {"inverse_rate", to_string(bound.inverse_rate)},
+                                    {"cut", names_of(topology, bound.cut)},
+                                    {"latency_steps", bound.latency_steps},
+                                    {"argument", bound.argument},
+                                    {"attained", bound.attained},
+                                    {"latency_us", microseconds(bound.latency)}};
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+std::string text_of(const Topology& topology, const Bound& bound) {
+  std::string text = fmt::format("{} among {} ranks of {}: at most {:.4f} GB/s algbw{}\n", to_string(bound.kind), bound.members, topology.name(), bound.algbw_gbps(),
+                                 bound.attained ? ", which some schedule reaches" : "");
+  text += fmt::format("  each GPU's byte   {} ns (links in GB/s)\n", to_string(bound.inverse_rate));
+  if (!bound.argument.empty()) text += fmt::format("  because           {}\n", bound.argument);
+  if (!bound.cut.empty()) text += fmt::format("  cut               {}\n", fmt::join(names_of(topology, bound.cut), ", "));
+  text += fmt::format("  latency           {} transfers one after another, {:.3f} us at least\n", bound.latency_steps, microseconds(bound.latency));
+  return text;
+}
+
+Status print_bound(const BoundArguments& arguments) {
+  auto topology = resolve_topology(arguments.topology);
+  if (!topology) return std::move(topology).error();
+  auto collective = collective_from(arguments.group, topology->ranks());
+  if (!collective) return std::move(collective).error();
+  auto found = bound(*topology, *collective);
+  if (!found) return std::move(found).error();
+  std::cout << (arguments.json ? json_of(*topology, *found) : text_of(*topology, *found));
+  return {};
+}
+
+}  // namespace
+
+Command bound_command(CLI::App& parent) {
+  auto a = std::make_shared<BoundArguments>();
+  auto* app = add_command(parent, "bound", "How fast a collective can be at best on a machine, and why", "p2plab bound --topology dgx-v100 --collective all_gather");
+  app->add_option("--topology", a->topology, "a file or a preset, as in hgx-h200:gpus=4")->required()->type_name("T");
+  app->add_option("--collective", a->group.collective, "what to do")->capture_default_str()->type_name("C");
+  app->add_option("--root", a->group.root, "the rank that gives or gets, where only one does")->capture_default_str()->type_name("R");
+  app->add_option("--ranks", a->group.ranks, "the ranks that take part, as in 0,1,4 (default: all)")->type_name("LIST");
+  app->add_flag("--json", a->json, "print as JSON");
+  return {app, [a] { return print_bound(*a); }};
+}
+
+}  // namespace p2plab::cli

@@ -1,0 +1,37 @@
+// What every command of the command line is made of: one file per command, one function that adds it.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <CLI/CLI.hpp>
+
+#include "p2plab/result.h"
+
+namespace p2plab::cli {
+
+/// A command that was added to the parser, and what it does once its options are read. It prints its report on stdout; what goes wrong is
+/// returned, and main says it on stderr.
+struct Command {
+  CLI::App* app = nullptr;
+  std::function<Status()> run;
+};
+
+/// Adds `name` below `parent` with a summary and an example for --help.
+inline CLI::App* add_command(CLI::App& parent, const std::string& name, const std::string& summary, const std::string& example) {
+  auto* command = parent.add_subcommand(name, summary);
+  command->footer("Example: " + example);
+  return command;
+}
+
+Command run_command(CLI::App& parent);
+Command plan_command(CLI::App& parent);
+Command bound_command(CLI::App& parent);
+Command compare_command(CLI::App& parent);
+std::vector<Command> topo_commands(CLI::App& parent);
+std::vector<Command> list_commands(CLI::App& parent);
+std::vector<Command> config_commands(CLI::App& parent);
+
+}  // namespace p2plab::cli

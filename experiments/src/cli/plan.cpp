@@ -1,0 +1,83 @@
+// p2plab plan: one algorithm for one collective and size on one machine.
+#include <chrono>
+#include <iostream>
+
+#include <fmt/format.h>
+
+#include "arguments.h"
+#include "command.h"
+#include "p2plab/builtin_planners.h"
+#include "p2plab/plan_summary.h"
+#include "p2plab/presets.h"
+#include "p2plab/quantity.h"
+#include "planning.h"
+
+namespace p2plab::cli {
+
+namespace {
+
+struct PlanArguments {
+  std::string topology;
+  GroupArguments group;
+  std::string size = "64 MiB";
+  std::string algorithm = "auto";
+  std::vector<std::string> set;
+  std::string dtype = "float16";
+  std::string profile;
+  bool in_place = false;
+  bool json = false;
+};
+
+Result<Payload> payload_from(const PlanArguments& arguments) {
+  auto size = parse_bytes(arguments.size);
+  if (!size) return std::move(size).error();
+  auto type = data_type(arguments.dtype);
+  if (!type) return std::move(type).error();
+  if (size->count() % size_of(*type) != 0) {
+    return Error{ErrorCode::invalid_input, fmt::format("{} is no whole number of {} elements of {} bytes", to_string(*size), arguments.dtype, size_of(*type))};
+  }
+  return payload_of(*size, *type, ReduceOp::sum);
+}
+
+Status plan(const PlanArguments& arguments) {
+  auto topology = resolve_topology(arguments.topology);
+  if (!topology) return std::move(topology).error();
+  auto collective = collective_from(arguments.group, topology->ranks());
+  if (!collective) return std::move(collective).error();
+  auto payload = payload_from(arguments);
+  if (!payload) return std::move(payload).error();
+  auto parameters = parameter_list(arguments.set);
+  if (!parameters) return std::move(parameters).error();
+  auto profile = profile_from(arguments.profile);
+  if (!profile) return std::move(profile).error();
+  const auto setting = make_setting(*topology, *profile);
+  const AlgorithmChoice choice{arguments.algorithm, *parameters};
+  const auto start = std::chrono::steady_clock::now();
+  auto evaluation = plan_one(setting, choice, *collective, *payload, arguments.in_place);
+  if (!evaluation) return std::move(evaluation).error();
+  const auto summary = summarize(setting, *evaluation, std::chrono::steady_clock::now() - start);
+  std::cout << (arguments.json ? to_json(summary) : to_text(summary));
+  return {};
+}
+
+}  // namespace
+
+Command plan_command(CLI::App& parent) {
+  auto a = std::make_shared<PlanArguments>();
+  auto* app = add_command(parent, "plan", "Plan one collective with one algorithm, prove it and predict its time",
+                          "p2plab plan --topology dgx-v100 --collective all_reduce --size '64 MiB' --algorithm ring");
+  app->add_option("--topology", a->topology, "a file or a preset, as in hgx-h200:gpus=4")->required()->type_name("T");
+  app->add_option("--collective", a->group.collective, "what to do")->capture_default_str()->type_name("C");
+  app->add_option("--size", a->size, "nccl-tests' size, as in '64 MiB'")->capture_default_str()->type_name("S");
+  app->add_option("--algorithm", a->algorithm, "a planner (p2plab list algorithms)")->capture_default_str()->type_name("A");
+  app->add_option("--root", a->group.root, "the rank that gives or gets, where only one does")->capture_default_str()->type_name("R");
+  app->add_option("--ranks", a->group.ranks, "the ranks that take part, as in 0,1,4; others may relay (default: all)")->type_name("LIST");
+  app->add_option("--set", a->set, "a parameter of the planner; may be repeated")->type_name("KEY=VALUE");
+  app->add_option("--dtype", a->dtype, "element type")->capture_default_str()->type_name("TYPE");
+  app->add_option("--profile", a->profile, "calibration of the simulator")->type_name("P");
+  app->add_flag("--in-place", a->in_place, "input and output share memory");
+  app->add_flag("--json", a->json, "print the figures as JSON");
+  return {app, [a] { return plan(*a); }};
+}
+
+}  // namespace p2plab::cli

@@ -1,0 +1,114 @@
+#include "p2plab/evaluate.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+
+#include "p2plab/lower.h"
+
+namespace p2plab {
+
+namespace {
+
+constexpr int most_blocks = 64;                 // of one rank: more than any GPU needs to fill its links
+constexpr std::int64_t least_slice = 4096;      // bytes: below, flags cost more than the overlap gains
+constexpr std::int64_t most_slices = 100'000;   // of a program in all: what one simulation may cost
+constexpr double least_gain = 0.005;            // what a finer tuning must gain to be worth it
+
+// How finely a program is cut: each instruction into parts * slices_per_part slices, each lane into parts copies.
+struct Grain {
+  int parts = 1;
+  int slices_per_part = 1;
+};
+
+struct Trial {
+  Grain grain;
+  Program program;
+  Seconds predicted{0};
+};
+
+// Walks from the coarsest form to finer ones as long as the model says that it gains.
+class Search {
+ public:
+  Search(const Setting& setting, const Plan& plan, const Proof& proof, const Payload& payload)
+      : setting_(setting), plan_(plan), proof_(proof), payload_(payload) {}
+
+  Result<Trial> best() {
+    auto start = try_tuning(plan_.tuning, {});
+    if (!start) return start;
+    Trial best = *std::move(start);
+    for (const auto& instruction : best.program.instructions) largest_ = std::max(largest_, instruction.bytes);
+    // The planner's suggestion stands beside the walk; the walk starts from one slice.
+    if (plan_.tuning.parts != 1 || plan_.tuning.slice.count() != 0) {
+      auto whole = try_tuning(tuning_of({}), {});
+      if (!whole) return whole;
+      auto walked = walk(*std::move(whole));
+      return walked.predicted < best.predicted ? std::move(walked) : std::move(best);
+    }
+    return walk(std::move(best));
+  }
+
+ private:
+  Trial walk(Trial best) {
+    while (true) {
+      const auto [parts, slices] = best.grain;
+      std::optional<Trial> next;
+      for (const auto grain : {Grain{parts * 2, slices}, Grain{parts, slices * 2}, Grain{parts * 2, slices * 2}}) {
+        if (!worth_trying(best.program, grain)) continue;
+        auto trial = try_tuning(tuning_of(grain), grain);
+        if (trial && (!next || trial->predicted < next->predicted)) next = *std::move(trial);
+      }
+      if (!next || next->predicted.count() > best.predicted.count() * (1 - least_gain)) return best;
+      best = *std::move(next);
+    }
+  }
+
+  bool worth_trying(const Program& now, const Grain& grain) const {
+    const auto slices = std::int64_t{grain.parts} * grain.slices_per_part;
+    const auto lanes = now.blocks() / std::max(1, now.tuning.parts);
+    return largest_ / slices >= least_slice && lanes * grain.parts <= most_blocks && static_cast<std::int64_t>(now.instructions.size()) * slices <= most_slices;
+  }
+
+  Tuning tuning_of(const Grain& grain) const {
+    const auto slices = std::int64_t{grain.parts} * grain.slices_per_part;
+    return {.parts = grain.parts, .slice = Bytes{slices == 1 ? 0 : (largest_ + slices - 1) / slices}, .protocol = plan_.tuning.protocol};
+  }
+
+  Result<Trial> try_tuning(const Tuning& tuning, Grain grain) const {
+    auto program = lower(plan_.schedule, proof_, payload_, tuning);
+    if (!program) return std::move(program).error();
+    auto time = setting_.predict(*program);
+    if (!time) return std::move(time).error();
+    return Trial{grain, *std::move(program), *time};
+  }
+
+  const Setting& setting_;
+  const Plan& plan_;
+  const Proof& proof_;
+  const Payload& payload_;
+  std::int64_t largest_ = 0;   // bytes of the largest instruction
+};
+
+}  // namespace
+
+Payload payload_of(Bytes size, DataType type, ReduceOp op) { return {size.count() / size_of(type), type, op}; }
+
+Result<Evaluation> evaluate(const Setting& setting, Plan plan, const Payload& payload, bool in_place) {
+  auto proof = verify(setting.topology, setting.routes, plan.schedule, {.in_place = in_place});
+  if (!proof) return std::move(proof).error();
+  auto best = Search(setting, plan, *proof, payload).best();
+  if (!best) return std::move(best).error();
+  return Evaluation{std::move(plan), *std::move(proof), std::move(best->program), best->predicted};
+}
+
+Result<Evaluation> evaluate_as(const Setting& setting, Plan plan, const Payload& payload, bool in_place, const Tuning& tuning) {
+  auto proof = verify(setting.topology, setting.routes, plan.schedule, {.in_place = in_place});
+  if (!proof) return std::move(proof).error();
+  auto program = lower(plan.schedule, *proof, payload, tuning);
+  if (!program) return std::move(program).error();
+  auto time = setting.predict(*program);
+  if (!time) return std::move(time).error();
+  return Evaluation{std::move(plan), *std::move(proof), *std::move(program), *time};
+}
+
+}  // namespace p2plab

@@ -1,0 +1,43 @@
+#include "p2plab/experiment.h"
+
+namespace p2plab {
+
+std::string example_config() {
+  return R"(# What p2plab run reads. Every key is here; those marked optional show their default unless the comment says otherwise.
+version: 1
+name: example                                # optional; the default is the file's name
+
+# The machine: one of
+#   {preset: hgx-h200, gpus: 8}              a machine by name with parameters (p2plab list presets)
+#   {file: machine.yaml}                     a description in p2plab's own format
+#   {nccl_xml: topo.xml}                     what NCCL_TOPO_DUMP_FILE wrote
+#   {smi: topo.txt}                          what `nvidia-smi topo -m` printed
+#   {nodes: [...], links: [...]}             a description on the spot
+# Paths are relative to this file.
+topology: {preset: hgx-h200, gpus: 8}
+
+# Optional: what to pretend is missing. A link may also be lost in part: {between: [gpu0, nvswitch0], fraction: 0.5}.
+mask: {links: [], gpus: [gpu7]}
+
+# all_reduce, reduce_scatter, all_gather, broadcast, reduce, gather, scatter, all_to_all, send_receive
+collectives: [all_reduce]
+root: 0                                      # optional: the rank that gives or gets, where only one does
+
+# Planners (p2plab list algorithms), each by name or with values for its parameters: {name: two_shot, mode: push}.
+algorithms: [one_shot]
+
+# nccl-tests' size: the whole buffer of all_reduce and broadcast, the total over ranks of the others. A range or a list.
+sizes: {from: 1 KiB, to: 64 MiB, factor: 4}
+dtype: float16                               # optional; the default is float32
+op: sum                                      # optional: sum, product, min, max, average
+
+# Optional; the default is [simulator]. What this machine lacks is skipped aloud.
+executors: [simulator, host]
+
+# Optional: how real executors measure; up to check_up_to the host executor runs real data.
+measure: {warmup: 2, repeats: 5, graph: true, in_place: false, check_up_to: 1 MiB}
+seed: 1                                      # optional: of the random data
+)";
+}
+
+}  // namespace p2plab

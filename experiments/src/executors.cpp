@@ -1,0 +1,31 @@
+#include "executors.h"
+
+#include <fmt/format.h>
+
+#include "p2plab/builtin_executors.h"
+
+namespace p2plab {
+
+std::string executor_summary(const std::string& name) {
+  if (name == "simulator") return "predicts times on the machine described, on any computer";
+  const auto registry = builtin_executors();
+  const auto* entry = registry.find(name);
+  return entry != nullptr ? entry->summary : "";
+}
+
+Status executor_state(const std::string& name) {
+  if (name == "simulator") return {};
+  if (const auto executor = make_executor(name)) return executor->available();
+  return Error{ErrorCode::not_built,
+               fmt::format("this build has no {} executor", name == "cuda" ? "CUDA" : name == "nccl" ? "NCCL" : name),
+               std::nullopt,
+               {"predictions and data checks need none: executors simulator and host run anywhere"}};
+}
+
+std::unique_ptr<Executor> make_executor(const std::string& name) {
+  const auto registry = builtin_executors();
+  const auto* entry = registry.find(name);
+  return entry != nullptr ? entry->make() : nullptr;
+}
+
+}  // namespace p2plab

@@ -1,0 +1,20 @@
+// The executors that a config may name, and whether they can run here.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "p2plab/executor.h"
+
+namespace p2plab {
+
+/// One line on what an executor does; `name` is one of known_executors().
+std::string executor_summary(const std::string& name);
+
+/// Can it run here? not_built or no_device, with reason and remedy, if not. The simulator always can.
+Status executor_state(const std::string& name);
+
+/// The executor called `name`; none if this build has none or it is the simulator.
+std::unique_ptr<Executor> make_executor(const std::string& name);
+
+}  // namespace p2plab

@@ -1,0 +1,211 @@
+#include "p2plab/experiment.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "p2plab/builtin_planners.h"
+#include "p2plab/config_value.h"
+#include "p2plab/quantity.h"
+#include "p2plab/text.h"
+#include "topology_source.h"
+
+namespace p2plab {
+
+namespace {
+
+constexpr std::size_t most_sizes = 500;
+constexpr Bytes largest_size{std::int64_t{1} << 40};
+
+// The config's bytes, so that two reports can be known to come from the same one (FNV-1a, 64 bit).
+std::string digest_of(const std::string& text) {
+  std::uint64_t hash = 14695981039346656037ULL;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
+  return fmt::format("fnv1a64:{:016x}", hash);
+}
+
+Result<std::string> executor_name(std::string_view text) {
+  const auto known = known_executors();
+  if (std::ranges::find(known, text) != known.end()) return std::string{text};
+  return unknown_name("executor", std::string{text}, known);
+}
+
+// Notes a repeated element, which would give two rows of one name.
+template <class T>
+void add_distinct(std::vector<T>& all, T value, const ConfigValue& place, const std::string& name) {
+  if (std::ranges::find(all, value) != all.end()) return place.add_error(fmt::format("'{}' is listed twice", name));
+  all.push_back(std::move(value));
+}
+
+std::vector<CollectiveKind> read_collectives(const ConfigValue& value) {
+  std::vector<CollectiveKind> kinds;
+  for (const auto& element : value.list(1)) {
+    const auto text = element.string();
+    auto kind = collective_kind(text);
+    if (kind) add_distinct(kinds, *kind, element, text);
+    else if (!text.empty()) element.add_error(std::move(kind).error());
+  }
+  return kinds;
+}
+
+// A planner's name, or {name: ring, rings: 1} with values for its parameters.
+AlgorithmChoice read_algorithm(const ConfigValue& value, const Registry<Planner>& planners) {
+  AlgorithmChoice choice;
+  const auto name_place = value.is_map() ? value["name"] : value;
+  choice.name = name_place.string();
+  if (value.is_map() && !name_place.present()) value.add_error("missing key 'name'", {"write it as {name: ring, rings: 1}"});
+  if (choice.name.empty()) return choice;
+  auto entry = planners.get("algorithm", choice.name);
+  if (!entry) return name_place.add_error(std::move(entry).error()), choice;
+  if (!value.is_map()) return choice;
+  for (const auto& [key, given] : value.entries()) {
+    if (key == "name") continue;
+    choice.parameters[key] = given.string();
+    auto complete = complete_parameters(choice.name, (*entry)->parameters, {{key, choice.parameters[key]}});
+    if (!complete) given.add_error(std::move(complete).error());
+  }
+  return choice;
+}
+
+std::vector<AlgorithmChoice> read_algorithms(const ConfigValue& value) {
+  const auto planners = builtin_planners();
+  std::vector<AlgorithmChoice> choices;
+  std::set<std::string> labels;
+  for (const auto& element : value.list(1)) {
+    auto choice = read_algorithm(element, planners);
+    if (choice.name.empty()) continue;
+    if (!labels.insert(choice.label()).second) element.add_error(fmt::format("'{}' is listed twice", choice.label()));
+    choices.push_back(std::move(choice));
+  }
+  return choices;
+}
+
+std::vector<Bytes> size_range(const ConfigValue& value) {
+  if (!value.expect_keys({.required = {"from", "to"}, .optional = {"factor"}})) return {};
+  const auto from = value["from"].size(Bytes{1024});   // what cannot be read is one mistake, not several
+  const auto to = value["to"].size(largest_size);
+  const auto factor = value["factor"].integer({.least = 2, .most = 1024}, 2);
+  if (from.count() <= 0 && value["from"].present()) value["from"].add_error("a range of sizes must start above 0 B");
+  if (to < from) value["to"].add_error(fmt::format("the range ends at {}, below its start {}", to_string(to), to_string(from)));
+  std::vector<Bytes> sizes;
+  for (auto size = from; size.count() > 0 && size <= std::min(to, largest_size); size = size * factor) sizes.push_back(size);
+  return sizes;
+}
+
+std::vector<Bytes> read_sizes(const ConfigValue& value, DataType dtype) {
+  if (!value.present()) return {};
+  std::vector<Bytes> sizes;
+  if (value.is_map()) {
+    sizes = size_range(value);
+    if (value["to"].present() && value["to"].size() > largest_size) value["to"].add_error(fmt::format("sizes go up to {}", to_string(largest_size)));
+  } else {
+    for (const auto& element : value.list(1, most_sizes)) {
+      const auto size = element.size();
+      if (size > largest_size) element.add_error(fmt::format("sizes go up to {}", to_string(largest_size)));
+      add_distinct(sizes, size, element, to_string(size));
+    }
+  }
+  std::ranges::sort(sizes);
+  for (const auto size : sizes) {
+    if (size.count() % size_of(dtype) == 0) continue;
+    value.add_error(fmt::format("{} is no whole number of {} elements of {} bytes", to_string(size), to_string(dtype), size_of(dtype)));
+    break;
+  }
+  return sizes;
+}
+
+std::vector<std::string> read_executors(const ConfigValue& value) {
+  if (!value.present()) return {"simulator"};
+  std::vector<std::string> names;
+  for (const auto& element : value.list(1)) {
+    const auto name = element.as(executor_name, std::string{});
+    if (!name.empty()) add_distinct(names, name, element, name);
+  }
+  return names;
+}
+
+MeasureOptions read_measure(const ConfigValue& value) {
+  MeasureOptions options;
+  if (!value.present() || !value.expect_keys({.optional = {"warmup", "repeats", "graph", "in_place", "check_up_to"}})) return options;
+  options.warmup = static_cast<int>(value["warmup"].integer({.least = 0, .most = 100000}, options.warmup));
+  options.repeats = static_cast<int>(value["repeats"].integer({.least = 1, .most = 100000}, options.repeats));
+  options.graph = value["graph"].boolean(options.graph);
+  options.in_place = value["in_place"].boolean(options.in_place);
+  options.check_up_to = value["check_up_to"].size(options.check_up_to);
+  return options;
+}
+
+Profile read_profile(const ConfigValue& value, const std::filesystem::path& folder) {
+  if (!value.present()) return {};
+  const auto given = value.string();
+  if (given.empty()) return {};
+  auto profile = load_profile((folder / given).string());
+  if (profile) return *std::move(profile);
+  // The mistakes are in the other file, so they keep their place there.
+  auto error = std::move(profile).error();
+  if (!error.where) error.where = value.where();
+  value.add_error(std::move(error));
+  return {};
+}
+
+}  // namespace
+
+std::string AlgorithmChoice::label() const {
+  std::string text = name;
+  for (const auto& [key, value] : parameters) text += fmt::format(" {}={}", key, value);
+  return text;
+}
+
+std::vector<std::string> known_executors() { return {"simulator", "host", "cuda", "nccl"}; }
+
+Result<Experiment> load_experiment(const std::string& path) {
+  auto text = read_text_file(path, Bytes{16 << 20});
+  if (!text) return std::move(text).error();
+  auto file = ConfigFile::parse(*text, path);
+  if (!file) return std::move(file).error();
+  const auto root = file->root();
+  if (!root.expect_keys({.required = {"version", "topology", "collectives", "algorithms", "sizes"},
+                         .optional = {"name", "mask", "dtype", "op", "root", "executors", "profile", "measure", "seed"}})) {
+    return std::move(file->status()).error();
+  }
+  if (const auto version = root["version"].integer({}, 1); version != 1) {
+    root["version"].add_error(fmt::format("version {} of the format is not known", version), {"this p2plab reads version 1"});
+  }
+  const std::filesystem::path place(path);
+  auto machine = read_machine(root, place.parent_path().string());
+  const auto dtype = root["dtype"].as(data_type, DataType::float32);
+  const auto ranks = machine ? machine->topology.ranks() : 1 << 20;
+  const Rank giver{root["root"].integer({.least = 0, .most = ranks - 1}, 0)};
+  const auto profile = read_profile(root["profile"], place.parent_path());
+  const auto name = root["name"].string(place.stem().string());
+  const auto collectives = read_collectives(root["collectives"]);
+  const auto algorithms = read_algorithms(root["algorithms"]);
+  const auto sizes = read_sizes(root["sizes"], dtype);
+  const auto op = root["op"].as(reduce_op, ReduceOp::sum);
+  const auto executors = read_executors(root["executors"]);
+  const auto measure = read_measure(root["measure"]);
+  const auto seed = static_cast<std::uint64_t>(root["seed"].integer({.least = 0}, 1));
+  if (auto good = file->status(); !good) return std::move(good).error();
+  expects(machine.has_value());   // what is missing has been noted
+  return Experiment{.name = name,
+                    .path = path,
+                    .digest = digest_of(*text),
+                    .topology = machine->topology,
+                    .masked = machine->masked,
+                    .warnings = machine->warnings,
+                    .collectives = collectives,
+                    .algorithms = algorithms,
+                    .sizes = sizes,
+                    .dtype = dtype,
+                    .op = op,
+                    .root = giver,
+                    .executors = executors,
+                    .profile = profile,
+                    .measure = measure,
+                    .seed = seed};
+}
+
+}  // namespace p2plab

@@ -1,0 +1,139 @@
+#include "findings.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "p2plab/analysis.h"
+#include "p2plab/quantity.h"
+
+namespace p2plab {
+
+namespace {
+
+std::string algorithm_of(const Row& row) { return row.chosen.empty() ? row.algorithm : fmt::format("{} (chosen by {})", row.chosen, row.algorithm); }
+
+// Sizes in a row that one algorithm wins.
+struct Reign {
+  std::string algorithm;
+  Bytes first{0};
+  Bytes last{0};
+};
+
+std::vector<Reign> reigns_of(std::span<const Row> rows, CollectiveKind kind) {
+  std::vector<const Row*> winners;
+  for (const auto& row : rows) {
+    if (row.winner && row.collective == kind) winners.push_back(&row);
+  }
+  std::ranges::stable_sort(winners, {}, [](const Row* row) { return row->size; });
+  std::vector<Reign> reigns;
+  for (const auto* row : winners) {
+    if (reigns.empty() || reigns.back().algorithm != algorithm_of(*row)) reigns.push_back({algorithm_of(*row), row->size, row->size});
+    reigns.back().last = row->size;
+  }
+  return reigns;
+}
+
+std::vector<CollectiveKind> kinds_of(std::span<const Row> rows) {
+  std::vector<CollectiveKind> kinds;
+  for (const auto& row : rows) {
+    if (std::ranges::find(kinds, row.collective) == kinds.end()) kinds.push_back(row.collective);
+  }
+  return kinds;
+}
+
+std::string range_text(const Reign& reign) {
+  if (reign.first == reign.last) return fmt::format("{} at {}", reign.algorithm, to_string(reign.first));
+  return fmt::format("{} from {} to {}", reign.algorithm, to_string(reign.first), to_string(reign.last));
+}
+
+// The evaluation behind a row.
+const Evaluation* evaluation_of(const Row& row, std::span<const Outcome> outcomes) {
+  for (const auto& outcome : outcomes) {
+    if (outcome.kind == row.collective && outcome.size == row.size && outcome.choice->label() == row.algorithm && outcome.evaluation) return &*outcome.evaluation;
+  }
+  return nullptr;
+}
+
+const Outcome* planned_by(const std::string& planner, std::span<const Outcome> outcomes) {
+  const auto found = std::ranges::find_if(outcomes, [&](const Outcome& o) {
+    return o.kind == CollectiveKind::all_reduce && o.evaluation && o.choice->name == planner && o.choice->parameters.empty();
+  });
+  return found == outcomes.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+std::vector<std::string> winner_sentences(std::span<const Row> rows) {
+  std::vector<std::string> sentences;
+  for (const auto kind : kinds_of(rows)) {
+    const auto reigns = reigns_of(rows, kind);
+    if (reigns.empty()) continue;
+    std::string text = fmt::format("{}: predicted fastest is ", to_string(kind));
+    for (std::size_t r = 0; r < reigns.size(); ++r) text += (r > 0 ? ", " : "") + range_text(reigns[r]);
+    sentences.push_back(text + ".");
+  }
+  return sentences;
+}
+
+std::vector<std::string> bottleneck_sentences(const Setting& setting, std::span<const Outcome> outcomes, std::span<const Row> rows) {
+  std::vector<std::string> sentences;
+  for (const auto kind : kinds_of(rows)) {
+    const Row* largest = nullptr;
+    for (const auto& row : rows) {
+      if (row.winner && row.collective == kind && (largest == nullptr || row.size > largest->size)) largest = &row;
+    }
+    const auto* evaluation = largest != nullptr ? evaluation_of(*largest, outcomes) : nullptr;
+    if (evaluation == nullptr || largest->size.count() == 0) continue;
+    const auto limit = bottleneck(setting.topology, link_loads(setting.topology, setting.routes, evaluation->plan.schedule));
+    if (limit.seconds_per_byte <= 0) continue;
+    sentences.push_back(fmt::format("{}: what limits {} at {} is {}; its load allows an algbw of {:.2f} GB/s, predicted are {:.2f} GB/s.", to_string(kind),
+                                    algorithm_of(*largest), to_string(largest->size), limit.name, limit.algbw_gbps(), largest->algbw_gbps().value_or(0)));
+  }
+  return sentences;
+}
+
+double pcie_port_load(const Topology& topology, const Routes& routes, const Schedule& schedule) {
+  const auto loads = link_loads(topology, routes, schedule);
+  const auto sum = [&](std::span<const LinkId> links) {
+    double load = 0;
+    for (const auto id : links) load += topology.link(id).kind == LinkKind::pcie ? loads.per_link[id.index()] : 0;
+    return load;
+  };
+  double most = 0;
+  for (int r = 0; r < topology.ranks(); ++r) {
+    const auto gpu = topology.node_of(Rank{r});
+    most = std::max({most, sum(topology.out_links(gpu)), sum(topology.in_links(gpu))});
+  }
+  return most;
+}
+
+std::vector<std::string> pcie_sentences(const Setting& setting, std::span<const Outcome> outcomes) {
+  const auto* ring = planned_by("ring", outcomes);
+  const auto* hierarchical = planned_by("hierarchical", outcomes);
+  if (ring == nullptr || hierarchical == nullptr) return {};
+  const auto load = [&](const Outcome& o) { return pcie_port_load(setting.topology, setting.routes, o.evaluation->plan.schedule); };
+  const auto flat = load(*ring);
+  const auto layered = load(*hierarchical);
+  if (flat <= 0 || layered <= 0) return {};
+  const auto ratio = flat >= layered ? flat / layered : layered / flat;
+  return {fmt::format("all_reduce: hierarchical moves {:.1f}x {} bytes over the busiest GPU's PCIe port than the flat ring ({:.3f} against {:.3f} of the payload).",
+                      ratio, flat >= layered ? "fewer" : "more", layered, flat)};
+}
+
+std::vector<std::string> data_sentences(std::span<const Row> rows) {
+  std::size_t checked = 0;
+  std::size_t wrong = 0;
+  Bytes largest{0};
+  for (const auto& row : rows) {
+    if (!row.data) continue;
+    ++checked;
+    wrong += row.data->passed ? 0 : 1;
+    largest = std::max(largest, row.size);
+  }
+  if (checked == 0) return {};
+  if (wrong > 0) return {fmt::format("Real data came out WRONG in {} of {} rows.", wrong, checked)};
+  return {fmt::format("Real data, run and compared with a float64 reference, came out right in all {} rows tried (up to {}).", checked, to_string(largest))};
+}
+
+}  // namespace p2plab

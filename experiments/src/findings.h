@@ -1,0 +1,28 @@
+// What a run found out, in sentences.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "outcome.h"
+#include "p2plab/report.h"
+
+namespace p2plab {
+
+/// Per collective: which algorithm is fastest from which size to which, by the rows' winner marks.
+std::vector<std::string> winner_sentences(std::span<const Row> rows);
+
+/// Per collective: the link that limits the winner at the largest size, and what it allows.
+std::vector<std::string> bottleneck_sentences(const Setting& setting, std::span<const Outcome> outcomes, std::span<const Row> rows);
+
+/// Where a hierarchical all-reduce was planned and PCIe carries data: its load on the busiest GPU's PCIe port against a flat ring's.
+std::vector<std::string> pcie_sentences(const Setting& setting, std::span<const Outcome> outcomes);
+
+/// How many rows real data confirmed.
+std::vector<std::string> data_sentences(std::span<const Row> rows);
+
+/// Payloads over the PCIe links of the GPU that carries most of them, in its busier direction.
+double pcie_port_load(const Topology& topology, const Routes& routes, const Schedule& schedule);
+
+}  // namespace p2plab

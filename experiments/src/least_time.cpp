@@ -1,0 +1,15 @@
+#include "least_time.h"
+
+#include "p2plab/bounds.h"
+
+namespace p2plab {
+
+Limit limit_of(const Topology& topology, const Collective& collective) {
+  auto found = bound(topology, collective);
+  if (!found) return {.time = [](const Payload&) { return std::nullopt; }, .missing = found.error().message};
+  const auto rate = found->algbw_gbps();
+  return {.algbw_gbps = rate > 0 ? std::optional(rate) : std::nullopt,
+          .time = [bound = *std::move(found)](const Payload& payload) { return std::optional(lower_bound(bound, payload)); }};
+}
+
+}  // namespace p2plab

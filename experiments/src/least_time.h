@@ -1,0 +1,23 @@
+// The lower bound of one collective on one machine, found once and asked for many payloads.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "p2plab/collective.h"
+#include "p2plab/payload.h"
+#include "p2plab/topology.h"
+
+namespace p2plab {
+
+struct Limit {
+  std::optional<double> algbw_gbps = std::nullopt;              // no schedule reaches more; none if no bound is known
+  std::function<std::optional<Seconds>(const Payload&)> time;   // no schedule needs less
+  std::string missing = {};                                     // why no bound is known
+};
+
+/// The limit of `collective` on `topology`.
+Limit limit_of(const Topology& topology, const Collective& collective);
+
+}  // namespace p2plab

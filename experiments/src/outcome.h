@@ -1,0 +1,19 @@
+// What became of one algorithm at one size, inside a run.
+#pragma once
+
+#include <optional>
+
+#include "p2plab/evaluate.h"
+#include "p2plab/experiment.h"
+
+namespace p2plab {
+
+struct Outcome {
+  CollectiveKind kind = CollectiveKind::all_reduce;
+  const AlgorithmChoice* choice = nullptr;
+  Bytes size{0};
+  std::optional<Evaluation> evaluation = std::nullopt;
+  std::optional<Error> error = std::nullopt;     // why there is none
+};
+
+}  // namespace p2plab

@@ -1,0 +1,104 @@
+#include "p2plab/plan_summary.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "least_time.h"
+#include "p2plab/analysis.h"
+#include "p2plab/quantity.h"
+
+namespace p2plab {
+
+namespace {
+
+int most_chunks_of_a_block(const Schedule& schedule) {
+  std::vector<int> counts(schedule.blocks().size());
+  for (const auto& chunk : schedule.chunks()) ++counts[static_cast<std::size_t>(chunk.block)];
+  return counts.empty() ? 0 : *std::ranges::max_element(counts);
+}
+
+nlohmann::ordered_json number(std::optional<double> value) {
+  if (!value) return nullptr;
+  return std::round(*value * 1e6) / 1e6;
+}
+
+std::string or_dash(std::optional<double> value, const std::string& unit) { return value ? fmt::format("{:.2f}{}", *value, unit) : "-"; }
+
+std::optional<double> in_us(std::optional<Seconds> time) { return time ? std::optional<double>(microseconds(*time)) : std::nullopt; }
+
+}  // namespace
+
+std::optional<double> PlanSummary::optimality() const {
+  if (!bound_gbps || *bound_gbps <= 0) return std::nullopt;
+  return algbw_gbps / *bound_gbps;
+}
+
+PlanSummary summarize(const Setting& setting, const Evaluation& evaluation, Seconds synthesis) {
+  const auto& schedule = evaluation.plan.schedule;
+  const auto least = limit_of(setting.topology, schedule.collective());
+  const auto limit = bottleneck(setting.topology, link_loads(setting.topology, setting.routes, schedule));
+  return PlanSummary{.algorithm = evaluation.plan.planner,
+                     .collective = std::string{to_string(schedule.collective().kind)},
+                     .ranks = static_cast<int>(schedule.collective().members.size()),
+                     .size = evaluation.program.payload.size(),
+                     .steps = schedule.step_count(),
+                     .chunks = schedule.chunks().size(),
+                     .trees_per_root = most_chunks_of_a_block(schedule),
+                     .height = rounds(schedule),
+                     .verified = true,   // an evaluation holds a proof
+                     .algbw_gbps = limit.algbw_gbps(),
+                     .bound_gbps = least.algbw_gbps,
+                     .predicted = evaluation.predicted,
+                     .bound = least.time(evaluation.program.payload),
+                     .synthesis = synthesis,
+                     .channels = evaluation.program.blocks(),
+                     .bottleneck = limit.name,
+                     .reason = evaluation.plan.reason,
+                     .parameters = evaluation.plan.parameters,
+                     .tuning = evaluation.program.tuning};
+}
+
+std::string to_text(const PlanSummary& plan) {
+  std::string parameters;
+  for (const auto& [name, value] : plan.parameters) parameters += fmt::format(" {}={}", name, value);
+  std::string text = fmt::format("{} of {} among {} ranks with {}{}\n", plan.collective, to_string(plan.size), plan.ranks, plan.algorithm, parameters);
+  if (!plan.reason.empty()) text += fmt::format("  {}\n", plan.reason);
+  text += fmt::format("  steps            {} on {} chunks, {} rounds\n", plan.steps, plan.chunks, plan.height);
+  text += fmt::format("  proved           {}\n", plan.verified ? "yes" : "no");
+  text += fmt::format("  algbw            {:.2f} GB/s by link loads (bound {})\n", plan.algbw_gbps, or_dash(plan.bound_gbps, " GB/s"));
+  if (!plan.bottleneck.empty()) text += fmt::format("  limited by       {}\n", plan.bottleneck);
+  text += fmt::format("  predicted        {:.2f} us (bound {})\n", microseconds(plan.predicted), or_dash(in_us(plan.bound), " us"));
+  text += fmt::format("  runs as          {} thread blocks a GPU, slices of {}\n", plan.channels, plan.tuning.slice.count() > 0 ? to_string(plan.tuning.slice) : "a whole chunk");
+  text += fmt::format("  planned in       {:.3f} s\n", plan.synthesis.count());
+  return text;
+}
+
+std::string to_json(const PlanSummary& plan) {
+  const nlohmann::ordered_json json{{"algorithm", plan.algorithm},
+                                    {"collective", plan.collective},
+                                    {"ranks", plan.ranks},
+                                    {"size_bytes", plan.size.count()},
+                                    {"steps", plan.steps},
+                                    {"chunks", plan.chunks},
+                                    {"trees_per_root", plan.trees_per_root},
+                                    {"height", plan.height},
+                                    {"verified", plan.verified},
+                                    {"algbw_gbps", number(plan.algbw_gbps)},
+                                    {"bound_gbps", number(plan.bound_gbps)},
+                                    {"optimality", number(plan.optimality())},
+                                    {"predicted_us", number(microseconds(plan.predicted))},
+                                    {"bound_us", number(in_us(plan.bound))},
+                                    {"synthesis_s", number(plan.synthesis.count())},
+                                    {"channels", plan.channels},
+                                    {"bottleneck", plan.bottleneck},
+                                    {"parameters", plan.parameters},
+                                    {"slice_bytes", plan.tuning.slice.count()},
+                                    {"parts", plan.tuning.parts},
+                                    {"reason", plan.reason}};
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace p2plab

@@ -1,0 +1,115 @@
+#include "planning.h"
+
+#include <map>
+#include <mutex>
+
+#include <fmt/format.h>
+
+#include "p2plab/builtin_planners.h"
+#include "p2plab/quantity.h"
+#include "parallel.h"
+
+namespace p2plab {
+
+namespace {
+
+// The tuning and time of plans that were judged before; `auto` meets most of its candidates again.
+class Memory {
+ public:
+  struct Known {
+    Tuning tuning;
+    Seconds predicted{0};
+  };
+  // What makes two plans the same: planners are pure.
+  static std::string key(const Plan& plan, const Collective& collective, const Payload& payload) {
+    auto text = fmt::format("{} {} {}", to_string(collective.kind), payload.elements, plan.planner);
+    for (const auto& [name, value] : plan.parameters) text += fmt::format(" {}={}", name, value);
+    return text;
+  }
+  void keep(const std::string& key, const Evaluation& evaluation) {
+    const std::lock_guard lock(mutex_);
+    known_[key] = {evaluation.program.tuning, evaluation.predicted};
+  }
+  std::optional<Known> find(const std::string& key) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = known_.find(key);
+    return found == known_.end() ? std::nullopt : std::optional(found->second);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<std::string, Known> known_;
+};
+
+class Planning {
+ public:
+  Planning(const Setting& setting, bool in_place, Memory& memory) : setting_(setting), in_place_(in_place), memory_(memory), planners_(builtin_planners()) {}
+
+  Result<Evaluation> operator()(const AlgorithmChoice& choice, const Collective& collective, const Payload& payload) const {
+    auto entry = planners_.get("algorithm", choice.name);
+    if (!entry) return std::move(entry).error();
+    const auto predict = [&](const Plan& plan) -> Result<Seconds> {
+      auto judged = judge(plan, collective, payload);
+      if (!judged) return std::move(judged).error();
+      return judged->predicted;
+    };
+    const PlanContext context{
+        .routes = &setting_.routes, .payload = payload, .in_place = in_place_, .parameters = choice.parameters, .predict = predict, .candidates = &planners_};
+    auto plan = (*entry)->make()->plan(setting_.topology, collective, context);
+    if (!plan) return std::move(plan).error();
+    return judge(*std::move(plan), collective, payload);
+  }
+
+ private:
+  Result<Evaluation> judge(Plan plan, const Collective& collective, const Payload& payload) const {
+    const auto key = Memory::key(plan, collective, payload);
+    if (const auto known = memory_.find(key)) return evaluate_as(setting_, std::move(plan), payload, in_place_, known->tuning);
+    auto evaluation = evaluate(setting_, std::move(plan), payload, in_place_);
+    if (evaluation) memory_.keep(key, *evaluation);
+    return evaluation;
+  }
+
+  const Setting& setting_;
+  bool in_place_;
+  Memory& memory_;
+  Registry<Planner> planners_;
+};
+
+}  // namespace
+
+Result<Evaluation> plan_one(const Setting& setting, const AlgorithmChoice& choice, const Collective& collective, const Payload& payload, bool in_place) {
+  Memory memory;
+  return Planning(setting, in_place, memory)(choice, collective, payload);
+}
+
+std::vector<Outcome> plan_all(const Experiment& experiment, const Setting& setting, Progress& progress) {
+  std::vector<Outcome> outcomes;
+  for (const auto kind : experiment.collectives) {
+    for (const auto size : experiment.sizes) {
+      for (const auto& choice : experiment.algorithms) outcomes.push_back({kind, &choice, size});
+    }
+  }
+  progress.stage("plan, prove, predict", static_cast<std::int64_t>(outcomes.size()));
+  Memory memory;
+  const Planning planning(setting, experiment.measure.in_place, memory);
+  std::mutex speaking;
+  const auto work_on = [&](Outcome& outcome) {
+    const auto collective = make_collective(outcome.kind, setting.topology.ranks(), experiment.root);
+    auto evaluation = planning(*outcome.choice, collective, payload_of(outcome.size, experiment.dtype, experiment.op));
+    if (evaluation) outcome.evaluation = *std::move(evaluation);
+    else outcome.error = std::move(evaluation).error();
+    const std::lock_guard lock(speaking);
+    progress.advance(fmt::format("{} {} {}", to_string(outcome.kind), outcome.choice->label(), to_string(outcome.size)));
+  };
+  // `auto` comes last: it then finds its candidates judged. Large sizes come first: they take longest.
+  for (const bool automatic : {false, true}) {
+    std::vector<Outcome*> now;
+    for (auto& outcome : outcomes) {
+      if ((outcome.choice->name == "auto") == automatic) now.push_back(&outcome);
+    }
+    for_each_index(now.size(), [&](std::size_t i) { work_on(*now[now.size() - 1 - i]); });
+  }
+  return outcomes;
+}
+
+}  // namespace p2plab

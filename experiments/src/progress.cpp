@@ -1,0 +1,66 @@
+#include "p2plab/progress.h"
+
+#include <chrono>
+
+#include <fmt/format.h>
+
+namespace p2plab {
+
+namespace {
+
+class PlainProgress final : public Progress {
+ public:
+  explicit PlainProgress(std::ostream& out) : out_(out) {}
+  void stage(std::string_view name, std::int64_t total) override { out_ << fmt::format("{} ({})\n", name, total); }
+  void advance(std::string_view) override {}
+  void note(std::string_view text) override { out_ << text << '\n'; }
+
+ private:
+  std::ostream& out_;
+};
+
+class TerminalProgress final : public Progress {
+ public:
+  explicit TerminalProgress(std::ostream& out) : out_(out) {}
+  TerminalProgress(const TerminalProgress&) = delete;
+  TerminalProgress& operator=(const TerminalProgress&) = delete;
+  TerminalProgress(TerminalProgress&&) = delete;
+  TerminalProgress& operator=(TerminalProgress&&) = delete;
+  ~TerminalProgress() override { erase(); }
+
+  void stage(std::string_view name, std::int64_t total) override {
+    name_ = name;
+    total_ = total;
+    done_ = 0;
+    draw("");
+  }
+  void advance(std::string_view what) override {
+    ++done_;
+    const auto now = std::chrono::steady_clock::now();
+    if (now - drawn_ < least_gap && done_ < total_) return;
+    drawn_ = now;
+    draw(what);
+  }
+  void note(std::string_view text) override {
+    erase();
+    out_ << text << '\n';
+  }
+
+ private:
+  static constexpr std::chrono::milliseconds least_gap{50};   // faster than the eye follows is wasted output
+  void draw(std::string_view what) { out_ << fmt::format("\r\x1b[K{} {}/{} {}", name_, done_, total_, what) << std::flush; }
+  void erase() { out_ << "\r\x1b[K" << std::flush; }
+
+  std::ostream& out_;
+  std::string name_;
+  std::int64_t total_ = 0;
+  std::int64_t done_ = 0;
+  std::chrono::steady_clock::time_point drawn_;
+};
+
+}  // namespace
+
+std::unique_ptr<Progress> terminal_progress(std::ostream& out) { return std::make_unique<TerminalProgress>(out); }
+std::unique_ptr<Progress> plain_progress(std::ostream& out) { return std::make_unique<PlainProgress>(out); }
+
+}  // namespace p2plab

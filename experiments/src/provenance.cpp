@@ -1,0 +1,78 @@
+#include "p2plab/provenance.h"
+
+#include <algorithm>
+#include <chrono>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "p2plab/version.h"
+
+namespace p2plab {
+
+namespace {
+
+// The value of the first line "key : value" of a file of Linux; empty if there is none.
+std::string value_in(const std::filesystem::path& file, const std::string& key) {
+  std::ifstream in(file);
+  for (std::string line; std::getline(in, line);) {
+    if (!line.starts_with(key)) continue;
+    const auto colon = line.find(':');
+    if (colon == std::string::npos) continue;
+    const auto first = line.find_first_not_of(" \t", colon + 1);
+    return first == std::string::npos ? std::string{} : line.substr(first);
+  }
+  return {};
+}
+
+std::string cpu_name() {
+  auto model = value_in("/proc/cpuinfo", "model name");
+  if (model.empty()) model = "unknown cpu";
+  return fmt::format("{}, {} threads", model, std::thread::hardware_concurrency());
+}
+
+// The driver lists its GPUs in files, so no library of it is needed.
+std::vector<std::string> gpu_names() {
+  std::vector<std::filesystem::path> folders;
+  std::error_code fault;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/driver/nvidia/gpus", fault)) folders.push_back(entry.path());
+  std::ranges::sort(folders);
+  std::vector<std::string> names;
+  for (const auto& folder : folders) names.push_back(value_in(folder / "information", "Model"));
+  return names;
+}
+
+std::string driver_version() {
+  std::ifstream in("/sys/module/nvidia/version");
+  std::string version;
+  std::getline(in, version);
+  return version;
+}
+
+std::string date_now() {
+  const auto now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  std::tm utc{};
+  gmtime_r(&now, &utc);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec);
+}
+
+}  // namespace
+
+std::string_view version() { return P2PLAB_VERSION; }
+
+Provenance provenance_of(const Experiment& experiment) {
+  return Provenance{.version = std::string{version()},
+                    .config = experiment.path,
+                    .config_digest = experiment.digest,
+                    .seed = experiment.seed,
+                    .cpu = cpu_name(),
+                    .gpus = gpu_names(),
+                    .driver = driver_version(),
+                    .date = date_now(),
+                    .topology = experiment.topology.name()};
+}
+
+}  // namespace p2plab

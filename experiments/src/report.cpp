@@ -1,0 +1,71 @@
+#include "p2plab/report.h"
+
+#include <filesystem>
+#include <fstream>
+#include <tuple>
+
+#include <fmt/format.h>
+
+namespace p2plab {
+
+namespace {
+
+// The time that a rate is computed from: the row's own, else none.
+std::optional<double> rate_gbps(Bytes size, std::optional<Seconds> time) {
+  if (!time || time->count() <= 0) return std::nullopt;
+  return static_cast<double>(size.count()) / time->count() * 1e-9;
+}
+
+Status write_file(const std::filesystem::path& path, const std::string& text) {
+  std::ofstream out(path, std::ios::binary);
+  out << text;
+  out.close();
+  if (!out) return Error{ErrorCode::io, "cannot write this file", SourceLocation{path.string()}};
+  return {};
+}
+
+}  // namespace
+
+std::optional<double> Row::algbw_gbps() const { return rate_gbps(size, time); }
+
+std::optional<double> Row::busbw_gbps() const {
+  const auto rate = rate_gbps(size, time);
+  if (!rate) return std::nullopt;
+  return *rate * bus_factor(collective, ranks);
+}
+
+std::optional<double> Row::error_pct() const {
+  if (clock != Clock::device || !time || !predicted || time->count() <= 0) return std::nullopt;
+  return (predicted->count() - time->count()) / time->count() * 100;
+}
+
+std::optional<double> Row::bound_pct() const {
+  if (!bound || !predicted || predicted->count() <= 0) return std::nullopt;
+  return bound->count() / predicted->count() * 100;
+}
+
+void mark_winners(std::vector<Row>& rows) {
+  std::map<std::tuple<CollectiveKind, Bytes, bool>, Row*> best;
+  for (auto& row : rows) {
+    row.winner = false;
+    if (row.clock != Clock::simulated || !row.predicted) continue;
+    auto*& least = best[{row.collective, row.size, row.in_place}];
+    if (least == nullptr || *row.predicted < *least->predicted) least = &row;
+  }
+  for (auto& [key, row] : best) row->winner = true;
+}
+
+Status write_report(const Report& report, const std::string& directory) {
+  std::error_code fault;
+  std::filesystem::create_directories(directory, fault);
+  if (fault) return Error{ErrorCode::io, fmt::format("cannot make this directory: {}", fault.message()), SourceLocation{directory}};
+  const std::filesystem::path base(directory);
+  std::vector<Attachment> files{{"report.json", to_json(report)}, {"report.csv", to_csv(report)}, {"report.html", to_html(report)}};
+  files.insert(files.end(), report.attachments.begin(), report.attachments.end());
+  for (const auto& file : files) {
+    if (auto done = write_file(base / file.name, file.text); !done) return done;
+  }
+  return {};
+}
+
+}  // namespace p2plab

@@ -1,0 +1,223 @@
+// report.json and report.csv. The keys of a row are fixed: scripts of users read them.
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "p2plab/named.h"
+#include "p2plab/report.h"
+
+namespace p2plab {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::array clocks{Named{"simulated", Clock::simulated}, Named{"host", Clock::host}, Named{"device", Clock::device}};
+constexpr std::array fixed_keys{"collective", "algorithm", "executor",     "ranks",     "dtype",    "size_bytes", "time_us",  "algbw_gbps",
+                                "busbw_gbps", "predicted_us", "error_pct", "bound_us", "verified", "in_place",   "channels", "protocol"};
+
+// Six decimals: a picosecond, where times are in microseconds.
+Json number(std::optional<double> value) {
+  if (!value) return nullptr;
+  return std::round(*value * 1e6) / 1e6;
+}
+Json time_us(std::optional<Seconds> time) { return time ? number(microseconds(*time)) : Json(nullptr); }
+
+Json data_json(const std::optional<DataCheck>& check) {
+  if (!check) return nullptr;
+  Json json{{"passed", check->passed}, {"elements", check->elements}, {"wrong", check->wrong}, {"worst_error", check->worst_error}};
+  if (!check->first_wrong.empty()) json["first_wrong"] = check->first_wrong;
+  return json;
+}
+
+Json row_json(const Row& row) {
+  return Json{{"collective", to_string(row.collective)},
+              {"algorithm", row.algorithm},
+              {"executor", row.executor},
+              {"ranks", row.ranks},
+              {"dtype", row.dtype},
+              {"size_bytes", row.size.count()},
+              {"time_us", time_us(row.time)},
+              {"algbw_gbps", number(row.algbw_gbps())},
+              {"busbw_gbps", number(row.busbw_gbps())},
+              {"predicted_us", time_us(row.predicted)},
+              {"error_pct", number(row.error_pct())},
+              {"bound_us", time_us(row.bound)},
+              {"verified", row.verified},
+              {"in_place", row.in_place},
+              {"channels", row.channels},
+              {"protocol", row.protocol},
+              {"clock", to_name<Clock>(row.clock, clocks)},
+              {"parts", row.parts},
+              {"slice_bytes", row.slice.count()},
+              {"chosen", row.chosen},
+              {"data", data_json(row.data)},
+              {"winner", row.winner}};
+}
+
+Json provenance_json(const Provenance& from) {
+  return Json{{"version", from.version},
+              {"config", from.config},
+              {"config_digest", from.config_digest},
+              {"seed", from.seed},
+              {"machine", {{"cpu", from.cpu}, {"gpus", from.gpus}, {"driver", from.driver.empty() ? Json(nullptr) : Json(from.driver)}}},
+              {"date", from.date},
+              {"topology", from.topology},
+              {"method", "predicted_us and the times of executor simulator come from the simulator; clock says what each time_us was taken with"}};
+}
+
+std::string csv_field(const Json& value) {
+  if (value.is_null()) return "";
+  const auto text = value.is_string() ? value.get<std::string>() : value.dump();
+  if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return quoted + '"';
+}
+
+// Reads fields of one object; the first thing that is not as it should be is kept as the error.
+class Fields {
+ public:
+  Fields(const Json& object, std::string where) : object_(object), where_(std::move(where)) {
+    if (!object.is_object()) fail("expected an object");
+  }
+  std::string text(const char* key) {
+    const auto* value = find(key);
+    if (value == nullptr || value->is_null()) return {};
+    if (!value->is_string()) return fail(fmt::format("'{}' must be text", key)), std::string{};
+    return value->get<std::string>();
+  }
+  std::int64_t whole(const char* key) {
+    const auto* value = find(key);
+    if (value == nullptr) return 0;
+    if (!value->is_number_integer()) return fail(fmt::format("'{}' must be a whole number", key)), 0;
+    return value->get<std::int64_t>();
+  }
+  bool yes(const char* key) {
+    const auto* value = find(key);
+    if (value == nullptr) return false;
+    if (!value->is_boolean()) return fail(fmt::format("'{}' must be true or false", key)), false;
+    return value->get<bool>();
+  }
+  std::optional<Seconds> time(const char* key) {
+    const auto* value = find(key);
+    if (value == nullptr || value->is_null()) return std::nullopt;
+    if (!value->is_number()) return fail(fmt::format("'{}' must be a number or null", key)), std::nullopt;
+    return Seconds{value->get<double>() * 1e-6};
+  }
+  void fail(const std::string& message) {
+    if (!error_) error_ = Error{ErrorCode::invalid_input, fmt::format("{}: {}", where_, message)};
+  }
+  const std::optional<Error>& error() const& { return error_; }
+  const std::optional<Error>& error() && = delete;
+
+ private:
+  const Json* find(const char* key) {
+    if (error_) return nullptr;
+    const auto found = object_.find(key);
+    if (found == object_.end()) return fail(fmt::format("'{}' is missing", key)), nullptr;
+    return &*found;
+  }
+  const Json& object_;
+  std::string where_;
+  std::optional<Error> error_;
+};
+
+Result<Row> read_row(const Json& json, std::size_t index) {
+  Fields fields(json, fmt::format("rows[{}]", index));
+  Row row;
+  const auto collective = fields.text("collective");
+  row.algorithm = fields.text("algorithm");
+  row.executor = fields.text("executor");
+  const auto ranks = fields.whole("ranks");
+  row.ranks = static_cast<int>(std::clamp<std::int64_t>(ranks, 0, 1 << 20));
+  row.dtype = fields.text("dtype");
+  row.size = Bytes{fields.whole("size_bytes")};
+  row.time = fields.time("time_us");
+  row.predicted = fields.time("predicted_us");
+  row.bound = fields.time("bound_us");
+  row.verified = fields.yes("verified");
+  row.in_place = fields.yes("in_place");
+  row.channels = static_cast<int>(std::clamp<std::int64_t>(fields.whole("channels"), 0, 1 << 20));
+  row.protocol = fields.text("protocol");
+  const auto clock = fields.text("clock");
+  if (fields.error()) return *fields.error();
+  auto kind = collective_kind(collective);
+  if (!kind) return std::move(kind).error();
+  auto known_clock = from_name<Clock>("clock", clock, clocks);
+  if (!known_clock) return std::move(known_clock).error();
+  row.collective = *kind;
+  row.clock = *known_clock;
+  return row;
+}
+
+Result<Json> parse_file(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  if (!in) return Error{ErrorCode::io, "cannot read this report", SourceLocation{file}, {"a run writes one with --out DIR"}};
+  std::stringstream text;
+  text << in.rdbuf();
+  const auto content = text.str();
+  try {
+    return Json::parse(content);
+  } catch (const Json::parse_error& fault) {
+    // The library counts bytes from 1; people count lines.
+    const auto end = content.begin() + static_cast<std::ptrdiff_t>(std::min(fault.byte > 0 ? fault.byte - 1 : 0, content.size()));
+    const auto line = 1 + std::count(content.begin(), end, '\n');
+    const auto newline = content.substr(0, static_cast<std::size_t>(end - content.begin())).rfind('\n');
+    const auto column = static_cast<std::size_t>(end - content.begin()) - (newline == std::string::npos ? 0 : newline + 1) + 1;
+    return Error{ErrorCode::invalid_input, "this is not JSON", SourceLocation{file, static_cast<int>(line), static_cast<int>(column)}};
+  }
+}
+
+}  // namespace
+
+std::string to_json(const Report& report) {
+  Json rows = Json::array();
+  for (const auto& row : report.rows) rows.push_back(row_json(row));
+  Json skipped = Json::array();
+  for (const auto& skip : report.skipped) skipped.push_back({{"what", skip.what}, {"reason", skip.reason}});
+  const Json json{{"name", report.name}, {"provenance", provenance_json(report.provenance)}, {"rows", rows}, {"skipped", skipped}, {"findings", report.findings}};
+  // Names come from files: what is not UTF-8 must not stop the report.
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string to_csv(const Report& report) {
+  std::string text = fmt::format("{}\n", fmt::join(fixed_keys, ","));
+  for (const auto& row : report.rows) {
+    const auto json = row_json(row);
+    for (std::size_t k = 0; k < fixed_keys.size(); ++k) text += (k > 0 ? "," : "") + csv_field(json.at(fixed_keys[k]));
+    text += '\n';
+  }
+  return text;
+}
+
+Result<Report> read_report(const std::string& path) {
+  std::error_code ignored;   // what cannot be looked at is read as a file, and says so
+  const auto file = std::filesystem::is_directory(path, ignored) ? (std::filesystem::path(path) / "report.json").string() : path;
+  auto json = parse_file(file);
+  if (!json) return std::move(json).error();
+  const auto misfit = [&](std::string message) { return Error{ErrorCode::invalid_input, std::move(message), SourceLocation{file}}; };
+  if (!json->is_object() || !json->contains("rows") || !(*json)["rows"].is_array()) return misfit("this is no p2plab report: it has no list 'rows'");
+  Report report;
+  if (json->contains("name") && (*json)["name"].is_string()) report.name = (*json)["name"].get<std::string>();
+  const auto& rows = (*json)["rows"];
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    auto row = read_row(rows[r], r);
+    if (!row) {
+      auto error = std::move(row).error();
+      error.where = SourceLocation{file};
+      return error;
+    }
+    report.rows.push_back(*std::move(row));
+  }
+  mark_winners(report.rows);
+  return report;
+}
+
+}  // namespace p2plab

@@ -1,0 +1,22 @@
+// The machine of a config: a preset, a file of one of the known formats, or nodes and links on the spot; less its mask.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "p2plab/config_value.h"
+#include "p2plab/topology.h"
+
+namespace p2plab {
+
+struct Machine {
+  Topology topology;
+  std::vector<std::string> masked = {};     // what was taken away, in words
+  std::vector<std::string> warnings = {};   // what the description left open
+};
+
+/// Reads the keys `topology` and `mask` of `root`; paths are relative to `folder`. None if there were mistakes, which are noted in the file.
+std::optional<Machine> read_machine(const ConfigValue& root, const std::string& folder);
+
+}  // namespace p2plab

@@ -1,0 +1,134 @@
+// Commands, their exit codes, the keys of their JSON, and what a wrong use is told.
+#include <nlohmann/json.hpp>
+
+#include "program.h"
+
+namespace p2plab {
+namespace {
+
+using test::p2plab;
+
+// The keys that an object must hold.
+void expect_keys(const nlohmann::json& json, const std::vector<std::string>& keys) {
+  for (const auto& key : keys) EXPECT_TRUE(json.contains(key)) << key;
+}
+
+nlohmann::json json_of(const std::string& arguments) {
+  const auto ran = p2plab(arguments);
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+  auto json = nlohmann::json::parse(ran.out, nullptr, false);
+  EXPECT_FALSE(json.is_discarded()) << ran.out;
+  return json;
+}
+
+TEST(Usage, WrongCommandsAndOptionsExitWithTwoAndNameTheNearestValidOne) {
+  const auto command = p2plab("rnu configs/8gpu_nvlink.yaml");
+  EXPECT_EQ(command.exit, 2);
+  EXPECT_NE(command.err.find("did you mean 'run'?"), std::string::npos) << command.err;
+  const auto option = p2plab("plan --topolgy dgx-v100");
+  EXPECT_EQ(option.exit, 2);
+  EXPECT_NE(option.err.find("did you mean '--topology'?"), std::string::npos) << option.err;
+  const auto word = p2plab("list algoritms");
+  EXPECT_EQ(word.exit, 2);
+  EXPECT_NE(word.err.find("did you mean 'algorithms'?"), std::string::npos) << word.err;
+  EXPECT_EQ(p2plab("").exit, 2);
+  EXPECT_EQ(p2plab("run").exit, 2);
+  EXPECT_EQ(p2plab("run a.yaml b.yaml").exit, 2);
+  EXPECT_EQ(p2plab("plan --topology dgx-v100 --root zero").exit, 2);
+  EXPECT_EQ(p2plab("plan --topology dgx-v100 --set mode").exit, 2);
+}
+
+TEST(Usage, BadInputExitsWithOneAndSaysNothingOnStdout) {
+  for (const char* arguments : {"run no_such_config.yaml", "plan --topology no-such-machine", "plan --topology dgx-v100 --algorithm rnig", "compare no_a no_b",
+                                "plan --topology dgx-v100 --size 64", "plan --topology dgx-v100 --root 8", "plan --topology dgx-v100 --ranks 0,9",
+                                "plan --topology dgx-v100 --ranks 0,0", "plan --topology dgx-v100 --collective all", "topo show no-such-machine"}) {
+    const auto ran = p2plab(arguments);
+    EXPECT_EQ(ran.exit, 1) << arguments << '\n' << ran.err;
+    EXPECT_EQ(ran.out, "") << arguments;
+    EXPECT_NE(ran.err.find("error: "), std::string::npos) << arguments;
+  }
+}
+
+TEST(Usage, EveryCommandHasHelpWithAnExample) {
+  for (const char* command : {"", "run", "topo", "topo show", "topo presets", "topo import", "plan", "bound", "compare", "list", "list algorithms",
+                              "list presets", "list executors", "config", "config example", "config check"}) {
+    const auto ran = p2plab(std::string(command) + " --help");
+    EXPECT_EQ(ran.exit, 0) << command << ran.err;
+    EXPECT_NE(ran.out.find("Example: p2plab "), std::string::npos) << command << ran.out;
+  }
+  EXPECT_EQ(p2plab("--version").out, "p2plab 0.1.0\n");
+}
+
+TEST(List, NamesOfAlgorithmsPresetsAndExecutorsAreThere) {
+  EXPECT_NE(p2plab("list algorithms").out.find("one_shot"), std::string::npos);
+  EXPECT_NE(p2plab("list presets").out.find("dgx-v100"), std::string::npos);
+  const auto executors = p2plab("list executors").out;
+  for (const char* name : {"simulator", "host", "cuda", "nccl"}) EXPECT_NE(executors.find(name), std::string::npos) << name;
+  for (const char* what : {"algorithms", "presets", "executors"}) {
+    for (const auto& item : json_of(std::string("list ") + what + " --json")) expect_keys(item, {"name", "summary", "parameters"});
+  }
+}
+
+TEST(ConfigCommand, TheExampleIsAGoodConfigThatRuns) {
+  const auto file = test::scratch("example.yaml");
+  std::ofstream(file) << p2plab("config example").out;
+  const auto checked = p2plab("config check '" + file.string() + "'");
+  EXPECT_EQ(checked.exit, 0) << checked.err;
+  EXPECT_NE(checked.out.find("good"), std::string::npos);
+  const auto ran = p2plab("run '" + file.string() + "'");
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+}
+
+TEST(PlanCommand, JsonHasTheFixedKeysAndARingOnAnHgxMovesTwoTimesSevenEighths) {
+  const auto json = json_of("plan --topology hgx-h200 --collective all_reduce --size '64 MiB' --algorithm ring --json");
+  expect_keys(json, {"algorithm", "collective", "ranks", "size_bytes", "steps", "chunks", "trees_per_root", "height", "verified", "algbw_gbps", "bound_gbps",
+                     "optimality", "predicted_us", "bound_us", "synthesis_s"});
+  EXPECT_EQ(json["ranks"], 8);
+  EXPECT_EQ(json["size_bytes"], 64 << 20);
+  EXPECT_EQ(json["verified"], true);
+  EXPECT_NEAR(json["algbw_gbps"].get<double>(), 450 / (2 * 7 / 8.0), 1e-3);   // each port of 450 GB/s carries 2 (n-1)/n payloads
+}
+
+TEST(PlanCommand, OnlyTheRanksAskedForTakePart) {
+  const auto json = json_of("plan --topology hgx-h200 --collective all_gather --ranks 1,3,4 --size '3 MiB' --algorithm one_shot --in-place --json");
+  EXPECT_EQ(json["ranks"], 3);
+  EXPECT_EQ(json["height"], 1);
+}
+
+TEST(PlanCommand, FiveGpusOfADgx1HaveNoRing) {
+  const auto ran = p2plab("plan --topology dgx-v100:gpus=5 --algorithm ring");
+  EXPECT_EQ(ran.exit, 1);
+  EXPECT_NE(ran.err.find("ring"), std::string::npos) << ran.err;
+  EXPECT_EQ(ran.out, "");
+}
+
+TEST(BoundCommand, AllGatherOnADgx1V100NeedsSevenOver150SecondsPerByte) {
+  const auto json = json_of("bound --topology dgx-v100 --collective all_gather --json");
+  expect_keys(json, {"collective", "ranks", "algbw_gbps", "inverse_rate", "cut", "latency_steps"});
+  EXPECT_EQ(json["inverse_rate"], "7/150");
+}
+
+TEST(TopoCommand, ADescriptionThatWasWrittenIsTheSameMachineAgain) {
+  const auto file = test::scratch("machine.yaml");
+  const auto yaml = p2plab("topo show dgx-v100 --yaml");
+  ASSERT_EQ(yaml.exit, 0) << yaml.err;
+  std::ofstream(file) << yaml.out;
+  EXPECT_EQ(p2plab("topo show '" + file.string() + "' --yaml").out, yaml.out);
+  EXPECT_EQ(p2plab("topo show dgx-v100 --yaml --json").exit, 2);
+  EXPECT_NE(p2plab("topo presets").out.find("hgx-h200"), std::string::npos);
+  const auto detect = p2plab("topo detect");
+  EXPECT_EQ(detect.exit, 1);
+  EXPECT_NE(detect.err.find("nvidia-smi topo -m"), std::string::npos);
+}
+
+TEST(CompareCommand, AReportAgainstItselfIsOneTimesAsSlow) {
+  const auto folder = "'" + test::scratch("out").string() + "'";
+  ASSERT_EQ(p2plab("run configs/4gpu_pcie_pairs.yaml --out " + folder).exit, 0);
+  const auto json = json_of("compare " + folder + " " + folder + " --json");
+  expect_keys(json, {"rows", "only_a", "only_b", "mean_ratio"});
+  EXPECT_EQ(json["mean_ratio"], 1.0);
+  EXPECT_EQ(json["only_a"], 0);
+}
+
+}  // namespace
+}  // namespace p2plab

@@ -1,0 +1,47 @@
+// Runs the program as a user would: its exit code and what it said.
+#pragma once
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <string>
+
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+namespace p2plab::test {
+
+struct Outcome {
+  int exit = -1;
+  std::string out;
+  std::string err;
+};
+
+inline std::string content(const std::filesystem::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::stringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+/// A file or folder of this test alone.
+inline std::filesystem::path scratch(const std::string& name) {
+  const auto* test = testing::UnitTest::GetInstance()->current_test_info();
+  std::string folder = std::string("p2plab_") + test->test_suite_name() + "_" + test->name();
+  for (auto& c : folder) c = c == '/' ? '_' : c;
+  const auto path = std::filesystem::path(testing::TempDir()) / folder;
+  std::filesystem::create_directories(path);
+  return path / name;
+}
+
+/// `p2plab ARGUMENTS`, run by a shell in `folder`.
+inline Outcome p2plab(const std::string& arguments, const std::filesystem::path& folder = P2PLAB_SOURCE_DIR) {
+  const auto out = scratch("stdout");
+  const auto err = scratch("stderr");
+  const auto command = "cd '" + folder.string() + "' && '" + P2PLAB_PROGRAM + "' " + arguments + " > '" + out.string() + "' 2> '" + err.string() + "'";
+  const int status = std::system(command.c_str());
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, content(out), content(err)};
+}
+
+}  // namespace p2plab::test

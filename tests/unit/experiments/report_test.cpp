@@ -1,0 +1,167 @@
+// Reports: derived columns, winners, formats, reading back, comparing.
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+
+#include <gtest/gtest.h>
+
+#include "p2plab/compare.h"
+#include "p2plab/report.h"
+
+namespace p2plab {
+namespace {
+
+Row row_of(const std::string& algorithm, Bytes size, double predicted_us) {
+  Row row;
+  row.algorithm = algorithm;
+  row.executor = "simulator";
+  row.ranks = 4;
+  row.dtype = "float16";
+  row.size = size;
+  row.time = Seconds{predicted_us * 1e-6};
+  row.predicted = row.time;
+  row.bound = Seconds{predicted_us * 0.5e-6};
+  row.verified = true;
+  row.channels = 3;
+  row.protocol = "simple";
+  return row;
+}
+
+Report sample() {
+  Report report{.name = "sample", .provenance = {.version = "0.1.0", .config = "a \"b\".yaml", .topology = "box"}};
+  report.rows = {row_of("ring", Bytes{1 << 20}, 100), row_of("tree", Bytes{1 << 20}, 80), row_of("ring", Bytes{1 << 10}, 8), row_of("tree", Bytes{1 << 10}, 8)};
+  report.skipped = {{"executor cuda", "no GPU"}};
+  report.findings = {"tree is fastest"};
+  mark_winners(report.rows);
+  return report;
+}
+
+std::string scratch_file(const std::string& name) { return (std::filesystem::path(testing::TempDir()) / name).string(); }
+
+TEST(Row, AllReduceBusBandwidthOfFourRanksIsOneAndAHalfTimesPayloadPerSecond) {
+  const auto row = row_of("ring", Bytes{1000000}, 10);   // 1 MB in 10 us = 100 GB/s
+  EXPECT_NEAR(*row.algbw_gbps(), 100, 1e-9);
+  EXPECT_NEAR(*row.busbw_gbps(), 150, 1e-9);
+  EXPECT_NEAR(*row.bound_pct(), 50, 1e-9);
+}
+
+TEST(Row, PredictionErrorExistsOnlyAgainstADeviceClock) {
+  auto row = row_of("ring", Bytes{1000}, 9);
+  EXPECT_FALSE(row.error_pct());
+  row.time = Seconds{10e-6};
+  row.clock = Clock::host;
+  EXPECT_FALSE(row.error_pct());
+  row.clock = Clock::device;
+  EXPECT_NEAR(*row.error_pct(), -10, 1e-9);
+}
+
+TEST(Row, EmptyPayloadAndMissingTimeHaveNoSenselessRate) {
+  EXPECT_EQ(*row_of("ring", Bytes{0}, 5).algbw_gbps(), 0);
+  Row row;
+  EXPECT_FALSE(row.algbw_gbps());
+  EXPECT_FALSE(row.busbw_gbps());
+  EXPECT_FALSE(row.bound_pct());
+}
+
+TEST(Report, WinnerHasTheLeastPredictedTimeOfItsSizeAndTheFirstOfEqualsWins) {
+  const auto report = sample();
+  EXPECT_FALSE(report.rows[0].winner);
+  EXPECT_TRUE(report.rows[1].winner);
+  EXPECT_TRUE(report.rows[2].winner);
+  EXPECT_FALSE(report.rows[3].winner);
+}
+
+TEST(Report, CsvHasTheFixedKeysAsHeaderAndOneLinePerRow) {
+  const auto csv = to_csv(sample());
+  EXPECT_TRUE(csv.starts_with("collective,algorithm,executor,ranks,dtype,size_bytes,time_us,algbw_gbps,busbw_gbps,predicted_us,error_pct,bound_us,verified,"
+                              "in_place,channels,protocol\nall_reduce,ring,simulator,4,float16,1048576,100.0,"));
+  EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 5);
+}
+
+TEST(Report, ReadsBackFromJsonWithTheSameRows) {
+  const auto report = sample();
+  ASSERT_TRUE(write_report(report, scratch_file("p2plab_report")));
+  const auto back = read_report(scratch_file("p2plab_report"));
+  ASSERT_TRUE(back) << describe(back.error());
+  ASSERT_EQ(back->rows.size(), report.rows.size());
+  for (std::size_t r = 0; r < report.rows.size(); ++r) {
+    EXPECT_EQ(back->rows[r].algorithm, report.rows[r].algorithm);
+    EXPECT_EQ(back->rows[r].size, report.rows[r].size);
+    EXPECT_NEAR(back->rows[r].time->count(), report.rows[r].time->count(), 1e-15);
+    EXPECT_EQ(back->rows[r].winner, report.rows[r].winner);
+  }
+  for (const char* name : {"report.json", "report.csv", "report.html"}) {
+    EXPECT_TRUE(std::filesystem::exists(std::filesystem::path(scratch_file("p2plab_report")) / name)) << name;
+  }
+}
+
+TEST(Report, TextMarksTheWinnerAndNamesWhatWasNotDone) {
+  const auto text = to_text(sample());
+  EXPECT_NE(text.find("* tree"), std::string::npos) << text;
+  EXPECT_NE(text.find("1 MiB"), std::string::npos);
+  EXPECT_NE(text.find("executor cuda: no GPU"), std::string::npos);
+  EXPECT_NE(text.find("tree is fastest"), std::string::npos);
+}
+
+TEST(Report, WrongDataShowsInTheTable) {
+  auto report = sample();
+  auto host = report.rows[0];
+  host.executor = "host";
+  host.clock = Clock::host;
+  host.data = DataCheck{.passed = false, .elements = 10, .wrong = 1};
+  report.rows.push_back(host);
+  EXPECT_NE(to_text(report).find("WRONG"), std::string::npos);
+  report.rows.back().data->passed = true;
+  EXPECT_EQ(to_text(report).find("WRONG"), std::string::npos);
+}
+
+TEST(Report, HtmlLoadsNothingAndEscapesNames) {
+  auto report = sample();
+  report.name = "<script>";
+  const auto html = to_html(report);
+  EXPECT_EQ(html.find("<script>"), std::string::npos);
+  EXPECT_NE(html.find("&lt;script&gt;"), std::string::npos);
+  EXPECT_NE(html.find("<polyline"), std::string::npos);
+  for (const char* door : {"src=", "href=", "@import", "url("}) EXPECT_EQ(html.find(door), std::string::npos) << door;
+}
+
+TEST(ReadReport, BadFilesGiveAnErrorWithTheirPlace) {
+  const auto reads = [](const std::string& content) {
+    const auto path = scratch_file("bad_report.json");
+    std::ofstream(path) << content;
+    return read_report(path);
+  };
+  for (const char* bad : {"", "{", "[]", "{\"rows\": 3}", "{\"rows\": [3]}", "{\"rows\": [{}]}", "{\"rows\": [{\"collective\": 1}]}", "\xff\xfe"}) {
+    const auto report = reads(bad);
+    ASSERT_FALSE(report) << bad;
+    EXPECT_NE(describe(report.error()).find("bad_report.json"), std::string::npos) << describe(report.error());
+  }
+  EXPECT_NE(describe(reads("{\n  \"rows\": nonsense}").error()).find(":2:"), std::string::npos);
+  EXPECT_EQ(read_report(scratch_file("no_such_report.json")).error().code, ErrorCode::io);
+}
+
+TEST(Compare, JoinsRowsAndTakesTheGeometricMeanOfRatios) {
+  const auto a = sample();
+  auto b = sample();
+  b.rows[0].time = Seconds{200e-6};   // 2 x
+  b.rows[1].time = Seconds{40e-6};    // 0.5 x
+  b.rows.pop_back();
+  b.rows.push_back(row_of("one_shot", Bytes{1 << 10}, 3));
+  const auto comparison = compare(a, b);
+  ASSERT_EQ(comparison.rows.size(), 3);
+  EXPECT_NEAR(*comparison.rows[0].ratio(), 2, 1e-12);
+  EXPECT_NEAR(*comparison.rows[1].ratio(), 0.5, 1e-12);
+  EXPECT_NEAR(*comparison.mean_ratio(), 1, 1e-12);
+  ASSERT_EQ(comparison.only_a.size(), 1);
+  ASSERT_EQ(comparison.only_b.size(), 1);
+  EXPECT_EQ(comparison.only_a[0].algorithm, "tree");
+  EXPECT_EQ(comparison.only_b[0].algorithm, "one_shot");
+}
+
+TEST(Compare, ReportsWithoutCommonRowsSaySo) {
+  EXPECT_FALSE(compare(Report{}, sample()).mean_ratio());
+  EXPECT_NE(to_text(compare(Report{}, sample())).find("No row"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace p2plab
