@@ -13,6 +13,7 @@
 #include "p2plab/quantity.h"
 #include "p2plab/setting.h"
 #include "planning.h"
+#include "traces.h"
 
 namespace p2plab {
 
@@ -189,6 +190,9 @@ Result<Report> run(const Experiment& experiment, Progress& progress) {
   for (const auto& name : experiment.executors) {
     if (name != "simulator") Running(context, name, report, progress).all(outcomes);
   }
+  auto traces = winner_traces(experiment, setting, outcomes);
+  if (!traces) return std::move(traces).error();
+  report.attachments = *std::move(traces);
   add_findings(report, context, outcomes);
   return report;
 }

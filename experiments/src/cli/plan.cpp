@@ -7,6 +7,7 @@
 #include "arguments.h"
 #include "command.h"
 #include "p2plab/builtin_planners.h"
+#include "p2plab/plan_io.h"
 #include "p2plab/plan_summary.h"
 #include "p2plab/presets.h"
 #include "p2plab/quantity.h"
@@ -24,6 +25,7 @@ struct PlanArguments {
   std::vector<std::string> set;
   std::string dtype = "float16";
   std::string profile;
+  std::string out;
   bool in_place = false;
   bool json = false;
 };
@@ -56,6 +58,11 @@ Status plan(const PlanArguments& arguments) {
   auto evaluation = plan_one(setting, choice, *collective, *payload, arguments.in_place);
   if (!evaluation) return std::move(evaluation).error();
   const auto summary = summarize(setting, *evaluation, std::chrono::steady_clock::now() - start);
+  if (!arguments.out.empty()) {
+    auto chosen = evaluation->plan;
+    chosen.tuning = evaluation->program.tuning;
+    if (auto ok = write_text(arguments.out, write_plan({*topology, std::move(chosen), *payload, arguments.in_place})); !ok) return ok;
+  }
   std::cout << (arguments.json ? to_json(summary) : to_text(summary));
   return {};
 }
@@ -75,6 +82,7 @@ Command plan_command(CLI::App& parent) {
   app->add_option("--set", a->set, "a parameter of the planner; may be repeated")->type_name("KEY=VALUE");
   app->add_option("--dtype", a->dtype, "element type")->capture_default_str()->type_name("TYPE");
   app->add_option("--profile", a->profile, "calibration of the simulator")->type_name("P");
+  app->add_option("--out", a->out, "write the plan to a file, for verify, simulate and export")->type_name("FILE");
   app->add_flag("--in-place", a->in_place, "input and output share memory");
   app->add_flag("--json", a->json, "print the figures as JSON");
   return {app, [a] { return plan(*a); }};
