@@ -162,7 +162,7 @@ class Bounder {
     bound_.attained = every_gpu_is(wanted.terminals);
     if (!has_budgets() && cuts_suffice(reversed)) return;
     if (topology_.links().size() > most_tree_links) return give_up();
-    TreeDemand trees{reversed ? std::vector<int>{} : wanted.terminals, reversed ? wanted.terminals : std::vector<int>{}, wanted.weights};
+    TreeDemand trees{reversed ? std::vector<int>{} : wanted.terminals, reversed ? wanted.terminals : std::vector<int>{}, wanted.weights, true};
     take_rate(rate_of(trees), scale() * static_cast<double>(common_of(blocks_)), "the best packing of trees");
   }
 
