@@ -134,27 +134,6 @@ class Bounder {
     return std::max<std::int64_t>(common, 1);
   }
 
-  // Budgets that a cut does not see.
-  bool has_budgets() const {
-    return !topology_.groups().empty() || std::ranges::any_of(topology_.nodes(), [](const Node& n) { return n.ingress || n.egress; });
-  }
-
-  // Can every switch pass on only as much as it gets? Then cuts are enough for trees too.
-  bool cuts_suffice(bool reversed) const {
-    for (std::size_t n = 0; n < topology_.nodes().size(); ++n) {
-      const NodeId id{static_cast<std::int64_t>(n)};
-      if (topology_.node(id).kind == NodeKind::gpu) continue;
-      const auto sum = [&](std::span<const LinkId> links) {
-        return std::accumulate(links.begin(), links.end(), std::int64_t{0},
-                               [&](std::int64_t s, LinkId l) { return s + topology_.link(l).bandwidth.bytes_per_second(); });
-      };
-      const auto into = sum(topology_.in_links(id));
-      const auto out = sum(topology_.out_links(id));
-      if (reversed ? out < into : into < out) return false;
-    }
-    return true;
-  }
-
   bool every_gpu_is(const std::vector<int>& terminals) const { return terminals.size() == static_cast<std::size_t>(topology_.ranks()); }
 
   void trees(bool reversed) {
@@ -162,7 +141,7 @@ class Bounder {
     const auto graph = bounds::flow_graph(topology_, reversed);
     take(graph, bounds::worst_cut(graph, wanted), common_of(blocks_), reversed);
     bound_.attained = every_gpu_is(wanted.terminals);
-    if (!has_budgets() && cuts_suffice(reversed)) return;
+    if (!bounds::has_budgets(topology_) && bounds::switches_pass_all(topology_, reversed)) return;
     if (topology_.links().size() > most_tree_links) return give_up();
     TreeDemand trees{reversed ? std::vector<int>{} : wanted.terminals, reversed ? wanted.terminals : std::vector<int>{}, wanted.weights, true};
     take_rate(rate_of(trees), scale() * static_cast<double>(common_of(blocks_)), "the best packing of trees");
@@ -173,7 +152,7 @@ class Bounder {
     const auto graph = bounds::flow_graph(topology_, !gather);
     take(graph, bounds::worst_cut(graph, wanted), common_of(blocks_), !gather);
     bound_.attained = true;
-    if (!has_budgets()) return;
+    if (!bounds::has_budgets(topology_)) return;
     if (topology_.links().size() > most_flow_columns) return give_up();
     bounds::Commodity commodity{vertex_of(collective_.root), {}};
     for (std::size_t v = 0; v < wanted.weights.size(); ++v) {
@@ -215,7 +194,7 @@ class Bounder {
       bound_.argument = fmt::format("2 x {} payloads must enter the {} parts with GPUs of a partition at {} GB/s together", partition.parts - 1,
                                     partition.parts, static_cast<double>(partition.capacity) * 1e-9);
     }
-    if (has_budgets() || !cuts_suffice(false) || !cuts_suffice(true)) return false;
+    if (bounds::has_budgets(topology_) || !bounds::switches_pass_all(topology_, false) || !bounds::switches_pass_all(topology_, true)) return false;
     Int128 weight[2];
     Int128 capacity[2];
     for (const bool reversed : {false, true}) {
