@@ -33,6 +33,8 @@ class PlainMachine {
     }
   }
 
+  /// Had anything to be shared out?
+  bool shared() const { return shared_; }
   /// The machine with those links; nodes that `keep` leaves out have none.
   Result<Topology> make(const std::vector<bool>& keep, std::vector<LinkId>& names) const {
     Topology::Builder builder(topology_.name());
@@ -55,6 +57,7 @@ class PlainMachine {
   void limit(std::span<const LinkId> links, double most) {
     const double all = sum(links);
     if (all <= most) return;
+    shared_ = true;
     for (const auto link : links) rates_[link.index()] *= most / all;
   }
   // A switch sends no more than it takes (takes no more than it sends, where data runs towards roots); true if something changed.
@@ -74,6 +77,7 @@ class PlainMachine {
 
   const Topology& topology_;
   std::vector<double> rates_;
+  bool shared_ = false;
 };
 
 // Capacities in trees: `per_unit` trees for each `unit` of bandwidth, rounded down.
@@ -170,6 +174,14 @@ Result<Forest> find_forest(const Topology& topology, const ForestWish& wish) {
     if (relayed && (!best || relayed->seconds < best->seconds)) best = std::move(relayed);
   }
   if (!best) return std::move(best).error();
+  if (wish.trees == 0 && PlainMachine{topology, wish.towards_root}.shared()) {
+    std::vector<std::int64_t> weights(topology.nodes().size());
+    for (std::size_t i = 0; i < wish.members.size(); ++i) weights[topology.node_of(wish.members[i]).index()] = wish.weights[i];
+    auto chosen = one_way_problem(topology, weights, wish.towards_root);
+    if (chosen && chosen->seconds_per_weight < best->seconds * (1 - 1e-9)) {
+      if (auto problem = without_switches(chosen->problem)) best = Attempt{chosen->seconds_per_weight, *std::move(problem)};
+    }
+  }
   const auto seconds = best->seconds;
   auto direct = without_switches(std::move(best->problem));
   if (!direct)

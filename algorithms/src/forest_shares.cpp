@@ -46,12 +46,24 @@ ForestPair pair_of(const Topology& topology, const TreeShares& shares, std::int6
   return pair;
 }
 
-bool fits(const ForestPair& pair) { return pair.trees > 0 && feasible(pair.in) && feasible(pair.out); }
+// Rounding may leave a switch with more to send than it gets, which trees cannot use.
+bool fits(const ForestProblem& problem) {
+  std::vector<std::int64_t> surplus(static_cast<std::size_t>(problem.vertices));
+  for (const auto& arc : problem.arcs) {
+    surplus[static_cast<std::size_t>(arc.to)] += arc.capacity;
+    surplus[static_cast<std::size_t>(arc.from)] -= arc.capacity;
+  }
+  for (const auto t : problem.terminals) surplus[static_cast<std::size_t>(t)] = 0;
+  return problem.total() > 0 && std::ranges::none_of(surplus, [](auto s) { return s < 0; }) && feasible(problem);
+}
+
+bool fits(const ForestPair& pair) { return pair.trees > 0 && fits(pair.in) && fits(pair.out); }
 
 }  // namespace
 
 std::optional<ForestPair> all_reduce_problems(const Topology& topology) {
   TreeDemand demand;
+  demand.hosts_copy = false;
   for (int r = 0; r < topology.ranks(); ++r) demand.receivers.push_back(topology.node_of(Rank{r}).value);
   demand.givers = demand.receivers;
   const auto shares = best_tree_shares(topology, demand);
@@ -68,6 +80,27 @@ std::optional<ForestPair> all_reduce_problems(const Topology& topology) {
   if (!fits(pair_of(topology, *shares, most_parts, high))) return std::nullopt;
   for (int i = 0; i < 30; ++i) (fits(pair_of(topology, *shares, most_parts, (low + high) / 2)) ? high : low) = (low + high) / 2;
   return pair_of(topology, *shares, most_parts, high);
+}
+
+std::optional<ForestShare> one_way_problem(const Topology& topology, const std::vector<std::int64_t>& weights, bool towards_root) {
+  TreeDemand demand;
+  demand.hosts_copy = false;
+  auto& ends = towards_root ? demand.givers : demand.receivers;
+  for (int r = 0; r < topology.ranks(); ++r) ends.push_back(topology.node_of(Rank{r}).value);
+  demand.weights = weights;
+  const auto shares = best_tree_shares(topology, demand);
+  if (!shares || shares->rate <= 0) return std::nullopt;
+  const auto at = [&](std::int64_t parts, double slack) {
+    return problem_of(topology, *shares, static_cast<double>(parts) / shares->rate, slack, towards_root);
+  };
+  for (std::int64_t parts = 1; parts <= most_parts; ++parts) {
+    if (auto problem = at(parts, 1); fits(problem)) return ForestShare{std::move(problem), 1 / shares->rate};
+  }
+  double low = 1;
+  double high = 2;
+  if (!fits(at(most_parts, high))) return std::nullopt;
+  for (int i = 0; i < 30; ++i) (fits(at(most_parts, (low + high) / 2)) ? high : low) = (low + high) / 2;
+  return ForestShare{at(most_parts, high), high / shares->rate};
 }
 
 }  // namespace p2plab

@@ -19,4 +19,13 @@ struct ForestPair {
 /// else rounded at a small loss. None if no linear program could be solved, some GPU is unreachable, or nothing fits.
 std::optional<ForestPair> all_reduce_problems(const Topology& topology);
 
+/// One direction only, to or from all GPUs, with `weights` by vertex as roots.
+struct ForestShare {
+  ForestProblem problem;
+  double seconds_per_weight = 0;
+};
+
+/// The problem of the best packing where groups, node limits or switches with more links out than in leave a choice of what to use.
+std::optional<ForestShare> one_way_problem(const Topology& topology, const std::vector<std::int64_t>& weights, bool towards_root);
+
 }  // namespace p2plab

@@ -8,6 +8,7 @@
 
 #include "bounds/distances.h"
 #include "bounds/flow_graph.h"
+#include "bounds/partition.h"
 #include "bounds/programs.h"
 #include "p2plab/tree_shares.h"
 
@@ -17,6 +18,7 @@ namespace {
 
 // Linear programs above these sizes take minutes; then cuts alone bound.
 constexpr std::size_t most_tree_links = 4000;
+constexpr int most_free_roots = 48;
 constexpr std::size_t most_flow_columns = 20000;
 // Relative; what the solver leaves open, taken off lower bounds that it finds.
 constexpr double solver_tolerance = 1e-8;
@@ -132,27 +134,6 @@ class Bounder {
     return std::max<std::int64_t>(common, 1);
   }
 
-  // Budgets that a cut does not see.
-  bool has_budgets() const {
-    return !topology_.groups().empty() || std::ranges::any_of(topology_.nodes(), [](const Node& n) { return n.ingress || n.egress; });
-  }
-
-  // Can every switch pass on only as much as it gets? Then cuts are enough for trees too.
-  bool cuts_suffice(bool reversed) const {
-    for (std::size_t n = 0; n < topology_.nodes().size(); ++n) {
-      const NodeId id{static_cast<std::int64_t>(n)};
-      if (topology_.node(id).kind == NodeKind::gpu) continue;
-      const auto sum = [&](std::span<const LinkId> links) {
-        return std::accumulate(links.begin(), links.end(), std::int64_t{0},
-                               [&](std::int64_t s, LinkId l) { return s + topology_.link(l).bandwidth.bytes_per_second(); });
-      };
-      const auto into = sum(topology_.in_links(id));
-      const auto out = sum(topology_.out_links(id));
-      if (reversed ? out < into : into < out) return false;
-    }
-    return true;
-  }
-
   bool every_gpu_is(const std::vector<int>& terminals) const { return terminals.size() == static_cast<std::size_t>(topology_.ranks()); }
 
   void trees(bool reversed) {
@@ -160,9 +141,9 @@ class Bounder {
     const auto graph = bounds::flow_graph(topology_, reversed);
     take(graph, bounds::worst_cut(graph, wanted), common_of(blocks_), reversed);
     bound_.attained = every_gpu_is(wanted.terminals);
-    if (!has_budgets() && cuts_suffice(reversed)) return;
+    if (!bounds::has_budgets(topology_) && bounds::switches_pass_all(topology_, reversed)) return;
     if (topology_.links().size() > most_tree_links) return give_up();
-    TreeDemand trees{reversed ? std::vector<int>{} : wanted.terminals, reversed ? wanted.terminals : std::vector<int>{}, wanted.weights};
+    TreeDemand trees{reversed ? std::vector<int>{} : wanted.terminals, reversed ? wanted.terminals : std::vector<int>{}, wanted.weights, true};
     take_rate(rate_of(trees), scale() * static_cast<double>(common_of(blocks_)), "the best packing of trees");
   }
 
@@ -171,7 +152,7 @@ class Bounder {
     const auto graph = bounds::flow_graph(topology_, !gather);
     take(graph, bounds::worst_cut(graph, wanted), common_of(blocks_), !gather);
     bound_.attained = true;
-    if (!has_budgets()) return;
+    if (!bounds::has_budgets(topology_)) return;
     if (topology_.links().size() > most_flow_columns) return give_up();
     bounds::Commodity commodity{vertex_of(collective_.root), {}};
     for (std::size_t v = 0; v < wanted.weights.size(); ++v) {
@@ -189,12 +170,47 @@ class Bounder {
       const auto graph = bounds::flow_graph(topology_, reversed);
       take(graph, bounds::worst_cut(graph, wanted), 1, reversed);
     }
-    if (topology_.links().size() > most_tree_links) return give_up();
+    if (every_gpu_both_ways(block) && take_partition()) return;
+    if (topology_.links().size() > most_tree_links || topology_.ranks() > most_free_roots) return give_up();
     TreeDemand trees;
     for (const auto rank : block.receivers) trees.receivers.push_back(vertex_of(rank));
     for (const auto rank : block.contributors) trees.givers.push_back(vertex_of(rank));
     bound_.attained = every_gpu_is(trees.receivers) && every_gpu_is(trees.givers);
     take_rate(rate_of(trees), 1, "the best pairs of an in-tree and an out-tree");
+  }
+
+  bool every_gpu_both_ways(const Block& block) const {
+    const auto all = static_cast<std::size_t>(topology_.ranks());
+    return block.receivers.size() == all && block.contributors.size() == all;
+  }
+
+  // Counts what must enter the parts of a partition; true if reduce-scatter and then all-gather reach that, so that nothing is left to find out.
+  bool take_partition() {
+    const auto partition = bounds::worst_partition(topology_);
+    if (partition.inverse_rate() > bound_.inverse_rate) {
+      bound_.inverse_rate = partition.inverse_rate();
+      bound_.cut.clear();
+      bound_.cut_latency = Seconds{0};
+      bound_.argument = fmt::format("2 x {} payloads must enter the {} parts with GPUs of a partition at {} GB/s together", partition.parts - 1,
+                                    partition.parts, static_cast<double>(partition.capacity) * 1e-9);
+    }
+    if (bounds::has_budgets(topology_) || !bounds::switches_pass_all(topology_, false) || !bounds::switches_pass_all(topology_, true)) return false;
+    Int128 weight[2];
+    Int128 capacity[2];
+    for (const bool reversed : {false, true}) {
+      const auto graph = bounds::flow_graph(topology_, reversed);
+      bounds::Demand all{std::vector<std::int64_t>(topology_.nodes().size()), {}};
+      for (int r = 0; r < topology_.ranks(); ++r) {
+        all.weights[node_of(Rank{r})] = 1;
+        all.terminals.push_back(vertex_of(Rank{r}));
+      }
+      const auto cut = bounds::worst_cut(graph, all);
+      const auto rate = reduced(static_cast<Int128>(cut.weight) * 1'000'000'000, static_cast<Int128>(cut.capacity) * graph.unit * topology_.ranks());
+      weight[reversed ? 1 : 0] = rate.numerator;
+      capacity[reversed ? 1 : 0] = rate.denominator;
+    }
+    bound_.attained = reduced(weight[0] * capacity[1] + weight[1] * capacity[0], capacity[0] * capacity[1]) == bound_.inverse_rate;
+    return bound_.attained;
   }
 
   // All-to-all and send_receive: everything that one source sends is one commodity.

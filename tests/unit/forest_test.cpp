@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 
@@ -110,17 +111,52 @@ TEST(Forest, DISABLED_Table) {
   }
 }
 
+// Two GPUs over a bus that carries one direction at a time; a mesh whose GPUs send at most 15 of 30 GB/s; a switch with one link in and two out.
+TEST(Forest, BudgetsAreSharedOutAtTheOptimum) {
+  std::vector<Topology> machines;
+  Topology::Builder bus("bus");
+  const auto a = bus.add_node({.name = "gpu0"});
+  const auto b = bus.add_node({.name = "gpu1"});
+  const auto there = bus.add_link({a, b, LinkKind::pcie, GBps(10), {}});
+  bus.add_group({"bus", GBps(10), {there, bus.add_link({b, a, LinkKind::pcie, GBps(5), {}})}});
+  machines.push_back(*std::move(bus).build());
+  Topology::Builder mesh("mesh");
+  for (int g = 0; g < 4; ++g) mesh.add_node({.name = "gpu" + std::to_string(g), .egress = GBps(15)});
+  for (int g = 0; g < 4; ++g) {
+    for (int h = 0; h < 4; ++h) {
+      if (g != h) mesh.add_link({NodeId{g}, NodeId{h}, LinkKind::nvlink, GBps(10), {}});
+    }
+  }
+  machines.push_back(*std::move(mesh).build());
+  Topology::Builder fan("fan");
+  const auto hub = fan.add_node({.name = "sw", .kind = NodeKind::nvswitch});
+  for (int g = 0; g < 3; ++g) {
+    const auto gpu = fan.add_node({.name = "gpu" + std::to_string(g)});
+    fan.add_link({gpu, hub, LinkKind::other, GBps(g == 0 ? 4 : 1), {}});
+    fan.add_link({hub, gpu, LinkKind::other, GBps(3), {}});
+  }
+  machines.push_back(*std::move(fan).build());
+  for (const auto& machine : machines) {
+    for (const auto kind : {CollectiveKind::all_gather, CollectiveKind::broadcast, CollectiveKind::reduce_scatter, CollectiveKind::all_reduce}) {
+      const auto plan = testing::plan_on(machine, "forest", kind);
+      ASSERT_TRUE(plan) << machine.name() << describe(plan.error());
+      EXPECT_NEAR(optimality(machine, make_collective(kind, machine.ranks()), plan->schedule), 1, 1e-7) << machine.name() << " " << to_string(kind);
+    }
+  }
+}
+
 TEST(Forest, PlansRandomMachinesAsWellAsCutsAllow) {
   for (std::uint64_t seed = 0; seed < 60; ++seed) {
     const auto machine = testing::RandomTopology{seed}.make();
-    if (!machine.groups().empty()) continue;
     for (const auto kind : tree_kinds) {
       const auto collective = make_collective(kind, machine.ranks());
       if (!bound(machine, collective)) continue;
       const auto plan = testing::plan_on(machine, "forest", kind);
       ASSERT_TRUE(plan) << seed << " " << to_string(kind) << describe(plan.error());
       EXPECT_LE(optimality(machine, collective, plan->schedule), 1 + 1e-9) << seed << " " << to_string(kind);
-      EXPECT_GE(optimality(machine, collective, plan->schedule), 0.2) << seed << " " << to_string(kind);
+      // The bound lets hosts send on more than once what they got; these plans keep nothing in host memory.
+      const bool hosts = std::ranges::any_of(machine.nodes(), [](const Node& n) { return n.kind == NodeKind::host; });
+      EXPECT_GE(optimality(machine, collective, plan->schedule), hosts ? 0.5 : 0.99) << seed << " " << to_string(kind);
     }
   }
 }

@@ -16,7 +16,9 @@ struct TreeDemand {
   /// Vertices that every in-tree must collect from; empty: no in-trees.
   std::vector<int> givers;
   /// Weight of each vertex as a root; empty: free, every GPU may take what share it likes.
-  std::vector<std::int64_t> weights;
+  std::vector<std::int64_t> weights = {};
+  /// May a host send on more than once what it got? Plans that keep nothing in host memory say no.
+  bool hosts_copy = true;
 };
 
 /// One optimum, in bytes per second.

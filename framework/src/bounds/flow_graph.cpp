@@ -111,4 +111,20 @@ WorstCut worst_cut(const FlowGraph& graph, const Demand& demand) {
   return fits ? iterate<std::int64_t>(graph, demand, std::move(worst)) : iterate<Int128>(graph, demand, std::move(worst));
 }
 
+bool has_budgets(const Topology& topology) {
+  return !topology.groups().empty() || std::ranges::any_of(topology.nodes(), [](const Node& n) { return n.ingress || n.egress; });
+}
+
+bool switches_pass_all(const Topology& topology, bool reversed) {
+  std::vector<std::int64_t> kept(topology.nodes().size());  // bandwidth in less bandwidth out
+  for (const auto& link : topology.links()) {
+    kept[link.to.index()] += link.bandwidth.bytes_per_second();
+    kept[link.from.index()] -= link.bandwidth.bytes_per_second();
+  }
+  for (std::size_t n = 0; n < kept.size(); ++n) {
+    if (topology.nodes()[n].kind != NodeKind::gpu && (reversed ? kept[n] > 0 : kept[n] < 0)) return false;
+  }
+  return true;
+}
+
 }  // namespace p2plab::bounds

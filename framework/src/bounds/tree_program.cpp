@@ -83,7 +83,7 @@ class TreeProgram {
       const auto kind = topology_.node(node).kind;
       if (kind == NodeKind::gpu) continue;
       for (const bool in_trees : {false, true}) {
-        if ((in_trees ? demand_.givers : demand_.receivers).empty() || (!in_trees && kind == NodeKind::host)) continue;
+        if ((in_trees ? demand_.givers : demand_.receivers).empty() || (!in_trees && demand_.hosts_copy && kind == NodeKind::host)) continue;
         std::vector<Term> row;
         for (const auto link : topology_.in_links(node)) row.push_back({first(in_trees) + link.value, in_trees ? -1.0 : 1.0});
         for (const auto link : topology_.out_links(node)) row.push_back({first(in_trees) + link.value, in_trees ? 1.0 : -1.0});

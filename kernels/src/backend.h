@@ -1,0 +1,16 @@
+// What the executors `cuda` and `nccl` need from CUDA. Built with CUDA, src/cuda/ defines these; built without, not_built.cpp does.
+#pragma once
+
+#include "p2plab/executor.h"
+
+namespace p2plab::backend {
+
+/// no_device or not_built, with the reason and the remedy, where they cannot run.
+Status cuda_available();
+Status nccl_available();
+
+/// Runs the job's program with our kernels, or its collective with NCCL; see Executor::run.
+Result<Measurement> run_cuda(const Job& job, const RunOptions& options);
+Result<Measurement> run_nccl(const Job& job, const RunOptions& options);
+
+}  // namespace p2plab::backend

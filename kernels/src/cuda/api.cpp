@@ -1,0 +1,146 @@
+#include "cuda/api.h"
+
+#include <algorithm>
+
+#include <cuda_runtime.h>
+#include <fmt/format.h>
+
+namespace p2plab::cuda {
+
+namespace {
+
+cudaStream_t handle(const Stream& stream) { return static_cast<cudaStream_t>(stream.get()); }
+cudaEvent_t handle(const Event& event) { return static_cast<cudaEvent_t>(event.get()); }
+void* pointer(std::uint64_t address) { return reinterpret_cast<void*>(address); }
+
+}  // namespace
+
+Status check(device::CudaCode code, const std::string& what) {
+  if (code == cudaSuccess) return {};
+  const auto error = static_cast<cudaError_t>(code);
+  cudaGetLastError();  // else the next launch would report it again
+  Error failure{ErrorCode::device_failure, fmt::format("{}: {} ({})", what, cudaGetErrorString(error), cudaGetErrorName(error))};
+  if (error == cudaErrorMemoryAllocation) failure.notes.emplace_back("the GPU's memory is full: run smaller sizes, or end what else uses it");
+  if (error == cudaErrorECCUncorrectable) failure.notes.emplace_back("the GPU's memory has failed; nvidia-smi -q -d ECC tells more");
+  return failure;
+}
+
+Result<int> device_count() {
+  int count = 0;
+  const auto code = cudaGetDeviceCount(&count);
+  if (code == cudaErrorInsufficientDriver) {
+    return Error{.code = ErrorCode::no_device, .message = "no usable NVIDIA GPU on this machine: its driver is missing or older than CUDA 13.0"};
+  }
+  if (code != cudaSuccess || count == 0) {
+    cudaGetLastError();
+    const auto reason = code == cudaSuccess ? std::string{"no GPU is visible"} : std::string{cudaGetErrorString(code)};
+    return Error{.code = ErrorCode::no_device, .message = fmt::format("no usable NVIDIA GPU on this machine: {}", reason)};
+  }
+  return count;
+}
+
+std::string describe_device(int device) {
+  cudaDeviceProp properties{};
+  if (cudaGetDeviceProperties(&properties, device) != cudaSuccess) return "unknown GPU";
+  int driver = 0;
+  int runtime = 0;
+  cudaDriverGetVersion(&driver);
+  cudaRuntimeGetVersion(&runtime);
+  return fmt::format("{}, {} multiprocessors, CUDA driver {}.{}, runtime {}.{}", properties.name, properties.multiProcessorCount, driver / 1000,
+                     driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10);
+}
+
+Status use_device(int device) { return check(cudaSetDevice(device), fmt::format("use GPU {}", device)); }
+
+Status enable_peer_access(int device, int peer) {
+  int able = 0;
+  if (auto done = check(cudaDeviceCanAccessPeer(&able, device, peer), fmt::format("ask whether GPU {} reaches GPU {}", device, peer)); !done)
+    return done;
+  if (able == 0) {
+    return Error{.code = ErrorCode::unsupported,
+                 .message = fmt::format("GPU {} has no peer access to GPU {}", device, peer),
+                 .notes = {"mask the link between them in the config: plans then go through host memory"}};
+  }
+  if (auto done = use_device(device); !done) return done;
+  const auto code = cudaDeviceEnablePeerAccess(peer, 0);
+  if (code == cudaErrorPeerAccessAlreadyEnabled) {
+    cudaGetLastError();
+    return {};
+  }
+  return check(code, fmt::format("let GPU {} reach GPU {}", device, peer));
+}
+
+void free_device(void* pointer) { cudaFree(pointer); }
+void free_pinned(void* pointer) { cudaFreeHost(pointer); }
+void destroy_stream(void* stream) { cudaStreamDestroy(static_cast<cudaStream_t>(stream)); }
+void destroy_event(void* event) { cudaEventDestroy(static_cast<cudaEvent_t>(event)); }
+void destroy_graph(void* graph) { cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph)); }
+
+Result<DeviceMemory> allocate(Bytes size) {
+  constexpr std::int64_t least = 256;
+  void* memory = nullptr;
+  const auto bytes = static_cast<std::size_t>(std::max(size.count(), least));
+  if (auto done = check(cudaMalloc(&memory, bytes), fmt::format("allocate {} bytes of GPU memory", bytes)); !done) return std::move(done).error();
+  return DeviceMemory{memory};
+}
+
+Result<PinnedMemory> allocate_pinned(Bytes size) {
+  constexpr std::int64_t least = 256;
+  void* memory = nullptr;
+  const auto bytes = static_cast<std::size_t>(std::max(size.count(), least));
+  const auto code = cudaHostAlloc(&memory, bytes, cudaHostAllocPortable | cudaHostAllocMapped);
+  if (auto done = check(code, fmt::format("allocate {} bytes of pinned host memory", bytes)); !done) return std::move(done).error();
+  std::fill_n(static_cast<char*>(memory), bytes, char{0});
+  return PinnedMemory{memory};
+}
+
+Result<Stream> create_stream() {
+  cudaStream_t stream = nullptr;
+  if (auto done = check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "create a stream"); !done) return std::move(done).error();
+  return Stream{stream};
+}
+
+Result<Event> create_event() {
+  cudaEvent_t event = nullptr;
+  if (auto done = check(cudaEventCreate(&event), "create an event"); !done) return std::move(done).error();
+  return Event{event};
+}
+
+Status copy_to_device(std::uint64_t to, const void* from, Bytes size) {
+  return check(cudaMemcpy(pointer(to), from, static_cast<std::size_t>(size.count()), cudaMemcpyHostToDevice), "copy to the GPU");
+}
+Status copy_from_device(void* to, std::uint64_t from, Bytes size) {
+  return check(cudaMemcpy(to, pointer(from), static_cast<std::size_t>(size.count()), cudaMemcpyDeviceToHost), "copy from the GPU");
+}
+Status set_bytes(std::uint64_t address, int value, Bytes size) {
+  return check(cudaMemset(pointer(address), value, static_cast<std::size_t>(size.count())), "fill GPU memory");
+}
+Status synchronize(const Stream& stream) { return check(cudaStreamSynchronize(handle(stream)), "wait for the GPU"); }
+
+Status begin_capture(const Stream& stream) {
+  return check(cudaStreamBeginCapture(handle(stream), cudaStreamCaptureModeThreadLocal), "begin a graph");
+}
+
+Result<Graph> end_capture(const Stream& stream) {
+  cudaGraph_t graph = nullptr;
+  if (auto done = check(cudaStreamEndCapture(handle(stream), &graph), "end a graph"); !done) return std::move(done).error();
+  cudaGraphExec_t executable = nullptr;
+  const auto code = cudaGraphInstantiate(&executable, graph, 0);
+  cudaGraphDestroy(graph);
+  if (auto done = check(code, "instantiate a graph"); !done) return std::move(done).error();
+  return Graph{executable};
+}
+
+Status launch(const Graph& graph, const Stream& stream) {
+  return check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph.get()), handle(stream)), "launch a graph");
+}
+Status record(const Event& event, const Stream& stream) { return check(cudaEventRecord(handle(event), handle(stream)), "record an event"); }
+
+Result<Seconds> elapsed(const Event& from, const Event& to) {
+  float milliseconds = 0;
+  if (auto done = check(cudaEventElapsedTime(&milliseconds, handle(from), handle(to)), "read the time between events"); !done)
+    return std::move(done).error();
+  return Seconds{static_cast<double>(milliseconds) * 1e-3};
+}
+
+}  // namespace p2plab::cuda

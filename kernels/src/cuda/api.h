@@ -1,0 +1,82 @@
+// What is acquired from CUDA is owned by an object; what CUDA answers is a Status.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "launch.h"
+#include "p2plab/result.h"
+#include "p2plab/units.h"
+
+namespace p2plab::cuda {
+
+/// Success, or device_failure with CUDA's own name and sentence for what `what` met.
+Status check(device::CudaCode code, const std::string& what);
+
+/// How many GPUs can be used. Errors: no_device, with the reason and the remedy.
+Result<int> device_count();
+/// "NVIDIA H200, driver 13.0, 132 multiprocessors".
+std::string describe_device(int device);
+/// Makes `device` the current one of this thread.
+Status use_device(int device);
+
+/// Lets `device` reach the memory of `peer`; also if it already does. Errors: unsupported, if the two have no peer access.
+Status enable_peer_access(int device, int peer);
+
+/// Move-only owner of a pointer, with the function that frees it.
+template <void (*Free)(void*)>
+class Owner {
+ public:
+  Owner() = default;
+  explicit Owner(void* pointer) : pointer_(pointer) {}
+  Owner(Owner&& other) noexcept : pointer_(std::exchange(other.pointer_, nullptr)) {}
+  Owner& operator=(Owner&& other) noexcept {
+    std::swap(pointer_, other.pointer_);
+    return *this;
+  }
+  Owner(const Owner&) = delete;
+  Owner& operator=(const Owner&) = delete;
+  ~Owner() {
+    if (pointer_ != nullptr) Free(pointer_);
+  }
+  void* get() const { return pointer_; }
+  std::uint64_t address() const { return reinterpret_cast<std::uint64_t>(pointer_); }
+
+ private:
+  void* pointer_ = nullptr;
+};
+
+void free_device(void* pointer);
+void free_pinned(void* pointer);
+void destroy_stream(void* stream);
+void destroy_event(void* event);
+void destroy_graph(void* graph);
+
+using DeviceMemory = Owner<free_device>;
+using PinnedMemory = Owner<free_pinned>;
+using Stream = Owner<destroy_stream>;
+using Event = Owner<destroy_event>;
+using Graph = Owner<destroy_graph>;  // an executable one
+
+/// Memory of the current device, aligned to 256 bytes; at least one unit, so that every buffer has an address.
+Result<DeviceMemory> allocate(Bytes size);
+/// Host memory that all GPUs can read and write, zeroed.
+Result<PinnedMemory> allocate_pinned(Bytes size);
+Result<Stream> create_stream();
+Result<Event> create_event();
+
+Status copy_to_device(std::uint64_t to, const void* from, Bytes size);
+Status copy_from_device(void* to, std::uint64_t from, Bytes size);
+Status set_bytes(std::uint64_t address, int value, Bytes size);
+Status synchronize(const Stream& stream);
+
+/// Between these two, what is put on the stream by this thread becomes a graph.
+Status begin_capture(const Stream& stream);
+Result<Graph> end_capture(const Stream& stream);
+Status launch(const Graph& graph, const Stream& stream);
+Status record(const Event& event, const Stream& stream);
+/// The time from one recorded event to another, by the device's clock.
+Result<Seconds> elapsed(const Event& from, const Event& to);
+
+}  // namespace p2plab::cuda

@@ -1,0 +1,39 @@
+#include "backend.h"
+
+#include <fmt/format.h>
+
+#include "cuda/measure.h"
+#include "cuda/run.h"
+
+namespace p2plab::backend {
+
+Status cuda_available() {
+  auto count = cuda::device_count();
+  if (!count) return std::move(count).error();
+  return {};
+}
+
+Result<Measurement> run_cuda(const Job& job, const RunOptions& options) {
+  const auto& program = *job.program;
+  auto devices = cuda::devices_for(program.ranks());
+  if (!devices) return std::move(devices).error();
+  auto ranks = cuda::RankStreams::create(*devices);
+  if (!ranks) return std::move(ranks).error();
+  auto buffers = cuda::Buffers::create(job.plan->schedule, program.payload, program.in_place, *devices);
+  if (!buffers) return std::move(buffers).error();
+  auto run = cuda::GpuRun::create(job, *buffers, *devices, {});
+  if (!run) return std::move(run).error();
+  const cuda::Subject subject{.executor = "cuda",
+                              .buffers = &*buffers,
+                              .ranks = &*ranks,
+                              .enqueue = [&](Rank rank, const cuda::Stream& stream) { return run->enqueue(rank, stream); },
+                              .after = [&] { return run->hang(); },
+                              .size = program.payload.size()};
+  auto result = cuda::measure(subject, options);
+  if (!result) return result;
+  result->notes.push_back(run->describe());
+  result->notes.push_back(cuda::describe_device(0));
+  return result;
+}
+
+}  // namespace p2plab::backend

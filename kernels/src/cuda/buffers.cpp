@@ -1,0 +1,111 @@
+#include "cuda/buffers.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace p2plab::cuda {
+
+namespace {
+
+constexpr int poison = 0x7b;
+
+bool can_share(CollectiveKind kind) { return kind != CollectiveKind::all_to_all && kind != CollectiveKind::send_receive; }
+
+}  // namespace
+
+Result<Buffers> Buffers::create(const Schedule& schedule, const Payload& payload, bool in_place, const std::vector<int>& devices) {
+  constexpr int most_ranks = 64;
+  if (schedule.ranks() > most_ranks)
+    return Error{.code = ErrorCode::unsupported, .message = fmt::format("{} ranks; the check of data knows at most 64", schedule.ranks())};
+  if (in_place && !can_share(schedule.collective().kind)) {
+    return Error{.code = ErrorCode::unsupported,
+                 .message = fmt::format("{} gives and takes different blocks, so it cannot run in place", to_string(schedule.collective().kind))};
+  }
+  Buffers buffers(schedule, payload, devices);
+  buffers.in_place_ = in_place;
+  buffers.elements_ = block_elements(schedule.collective(), schedule.blocks(), payload);
+  for (int r = 0; r < schedule.ranks(); ++r) {
+    if (auto done = buffers.allocate_rank(Rank{r}); !done) return std::move(done).error();
+  }
+  return buffers;
+}
+
+Status Buffers::allocate_rank(Rank rank) {
+  if (auto done = use_device(devices_[rank.index()]); !done) return done;
+  const auto in = layout_.input_size(rank);
+  const auto out = layout_.output_size(rank);
+  auto first = allocate(in_place_ ? std::max(in, out) : in);
+  if (!first) return std::move(first).error();
+  inputs_.push_back(first->address());
+  outputs_.push_back(first->address());
+  memory_.push_back(*std::move(first));
+  if (in_place_) {
+    const auto offset = layout_.output_within_input(rank);
+    offset >= 0 ? outputs_.back() += static_cast<std::uint64_t>(offset) : inputs_.back() += static_cast<std::uint64_t>(-offset);
+    return {};
+  }
+  auto second = allocate(out);
+  if (!second) return std::move(second).error();
+  outputs_.back() = second->address();
+  memory_.push_back(*std::move(second));
+  return {};
+}
+
+device::BlockSpan Buffers::span(Rank rank, std::size_t block, bool output) const {
+  const auto number = static_cast<std::int32_t>(block);
+  const auto offset = output ? layout_.output_offset(rank, number) : layout_.input_offset(rank, number);
+  std::uint64_t givers = 0;
+  for (const auto giver : schedule_->blocks()[block].contributors) givers |= std::uint64_t{1} << giver.value;
+  return {(output ? outputs_ : inputs_)[rank.index()] + static_cast<std::uint64_t>(offset), elements_[block], givers, number, rank.value};
+}
+
+Status Buffers::generate(std::uint64_t seed) const {
+  for (int r = 0; r < schedule_->ranks(); ++r) {
+    const Rank rank{r};
+    if (auto done = use_device(devices_[rank.index()]); !done) return done;
+    if (auto done = set_bytes(outputs_[rank.index()], poison, layout_.output_size(rank)); !done) return done;
+    for (std::size_t b = 0; b < elements_.size(); ++b) {
+      if (layout_.input_offset(rank, static_cast<std::int32_t>(b)) < 0) continue;
+      if (auto done = check(device::launch_generate(span(rank, b, false), payload_.type, payload_.op, seed, nullptr), "make test data"); !done)
+        return done;
+    }
+  }
+  for (const auto device : devices_) {
+    if (auto done = use_device(device); !done) return done;
+    if (auto done = synchronize(Stream{}); !done) return done;
+  }
+  return {};
+}
+
+Result<DataCheck> Buffers::compare(std::uint64_t seed) const {
+  DataCheck result{.passed = true};
+  for (std::size_t b = 0; b < elements_.size(); ++b) {
+    const auto& block = schedule_->blocks()[b];
+    const bool divides = payload_.op == ReduceOp::average && reduces(schedule_->collective().kind);
+    const auto divisor = divides ? static_cast<std::int32_t>(block.contributors.size()) : 1;
+    for (const auto rank : block.receivers) {
+      if (auto done = use_device(devices_[rank.index()]); !done) return std::move(done).error();
+      auto memory = allocate(Bytes{static_cast<std::int64_t>(sizeof(device::CheckResult))});
+      if (!memory) return std::move(memory).error();
+      device::CheckResult found;
+      if (auto done = copy_to_device(memory->address(), &found, Bytes{sizeof found}); !done) return std::move(done).error();
+      const auto launched = device::launch_compare(span(rank, b, true), payload_.type, payload_.op, seed, divisor,
+                                                   static_cast<device::CheckResult*>(memory->get()), nullptr);
+      if (auto done = check(launched, "compare results"); !done) return std::move(done).error();
+      if (auto done = copy_from_device(&found, memory->address(), Bytes{sizeof found}); !done) return std::move(done).error();
+      result.elements += elements_[b];
+      result.wrong += static_cast<std::int64_t>(found.wrong);
+      result.worst_error = std::max(result.worst_error, found.worst);
+      if (found.wrong == 0 || !result.passed) continue;
+      result.passed = false;
+      const auto element = static_cast<std::int64_t>(found.first);
+      const auto wanted =
+          static_cast<double>(device::expected_total(seed, span(rank, b, true).givers, static_cast<std::int32_t>(b), element, payload_.op)) / divisor;
+      result.first_wrong = fmt::format("rank {} block {} element {}: expected {}, off by up to {}", rank.value, b, element, wanted, found.worst);
+    }
+  }
+  return result;
+}
+
+}  // namespace p2plab::cuda

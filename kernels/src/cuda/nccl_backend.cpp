@@ -1,0 +1,162 @@
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "backend.h"
+#include "cuda/measure.h"
+#include "cuda/nccl_library.h"
+
+namespace p2plab::backend {
+
+namespace {
+
+// One communicator a rank, all in this process.
+class Communicators {
+ public:
+  static Result<Communicators> create(const cuda::NcclLibrary& nccl, const std::vector<int>& devices) {
+    Communicators made(nccl);
+    made.handles_.resize(devices.size());
+    const auto code = nccl.comm_init_all(made.handles_.data(), static_cast<int>(devices.size()), devices.data());
+    if (auto done = nccl.check(code, "create communicators"); !done) {
+      made.handles_.clear();
+      return std::move(done).error();
+    }
+    return made;
+  }
+  Communicators(Communicators&& other) noexcept : nccl_(other.nccl_), handles_(std::exchange(other.handles_, {})) {}
+  Communicators(const Communicators&) = delete;
+  Communicators& operator=(const Communicators&) = delete;
+  Communicators& operator=(Communicators&&) = delete;
+  ~Communicators() {
+    for (auto* const handle : handles_) nccl_->comm_destroy(handle);
+  }
+  cuda::NcclCommunicator of(Rank rank) const { return handles_[rank.index()]; }
+
+ private:
+  explicit Communicators(const cuda::NcclLibrary& nccl) : nccl_(&nccl) {}
+  const cuda::NcclLibrary* nccl_;
+  std::vector<cuda::NcclCommunicator> handles_;
+};
+
+// NCCL wants every rank to take part, in order, with blocks of one size.
+Status fits(const Collective& collective, int ranks, const std::vector<std::int64_t>& elements) {
+  bool in_order = collective.silent.empty() && collective.members.size() == static_cast<std::size_t>(ranks);
+  for (std::size_t i = 0; in_order && i < collective.members.size(); ++i) in_order = collective.members[i].index() == i;
+  if (!in_order) return Error{.code = ErrorCode::unsupported, .message = "NCCL runs this with all ranks in order only, none silent"};
+  const bool equal = std::ranges::all_of(elements, [&](auto e) { return e == elements.front(); });
+  const bool by_calls = collective.kind == CollectiveKind::all_gather || collective.kind == CollectiveKind::reduce_scatter;
+  if (by_calls && !equal)
+    return Error{.code = ErrorCode::unsupported, .message = fmt::format("NCCL's {} wants blocks of one size", to_string(collective.kind))};
+  return {};
+}
+
+// The collective of a schedule, call by call.
+class NcclCalls {
+ public:
+  NcclCalls(const cuda::NcclLibrary& nccl, const Communicators& communicators, const Schedule& schedule, const Payload& payload,
+            const cuda::Buffers& buffers, int type)
+      : nccl_(nccl),
+        communicators_(communicators),
+        schedule_(schedule),
+        payload_(payload),
+        layout_(schedule, payload),
+        buffers_(buffers),
+        type_(type),
+        elements_(block_elements(schedule.collective(), schedule.blocks(), payload)) {}
+
+  Status enqueue(Rank rank, const cuda::Stream& stream) const {
+    const auto& collective = schedule_.collective();
+    const auto* input = at(buffers_.input(rank));
+    auto* output = at(buffers_.output(rank));
+    const auto count = static_cast<std::size_t>(elements_.front());
+    auto* const communicator = communicators_.of(rank);
+    const auto op = cuda::nccl_op(payload_.op);
+    const auto root = collective.root.value;
+    const auto call = [&](int code) { return nccl_.check(code, std::string{to_string(collective.kind)}); };
+    switch (collective.kind) {
+      case CollectiveKind::all_reduce: return call(nccl_.all_reduce(input, output, count, type_, op, communicator, stream.get()));
+      case CollectiveKind::broadcast: return call(nccl_.broadcast(input, output, count, type_, root, communicator, stream.get()));
+      case CollectiveKind::reduce: return call(nccl_.reduce(input, output, count, type_, op, root, communicator, stream.get()));
+      case CollectiveKind::all_gather: return call(nccl_.all_gather(input, output, count, type_, communicator, stream.get()));
+      case CollectiveKind::reduce_scatter: return call(nccl_.reduce_scatter(input, output, count, type_, op, communicator, stream.get()));
+      default: return exchange(rank, stream);
+    }
+  }
+
+ private:
+  static void* at(std::uint64_t address) { return reinterpret_cast<void*>(address); }
+
+  // Everything else is blocks with one giver and one taker.
+  Status exchange(Rank rank, const cuda::Stream& stream) const {
+    auto* const communicator = communicators_.of(rank);
+    int code = nccl_.group_start();
+    for (std::size_t b = 0; b < elements_.size() && code == 0; ++b) {
+      const auto& block = schedule_.blocks()[b];
+      const auto number = static_cast<std::int32_t>(b);
+      const auto count = static_cast<std::size_t>(elements_[b]);
+      if (count == 0 || block.contributors.empty() || block.receivers.empty()) continue;
+      const auto from = block.contributors.front();
+      const auto to = block.receivers.front();
+      if (from == rank)
+        code = nccl_.send(at(buffers_.input(rank) + static_cast<std::uint64_t>(layout_.input_offset(rank, number))), count, type_, to.value,
+                          communicator, stream.get());
+      if (to == rank && code == 0) {
+        code = nccl_.receive(at(buffers_.output(rank) + static_cast<std::uint64_t>(layout_.output_offset(rank, number))), count, type_, from.value,
+                             communicator, stream.get());
+      }
+    }
+    const auto ended = nccl_.group_end();
+    return nccl_.check(code != 0 ? code : ended, std::string{to_string(schedule_.collective().kind)});
+  }
+
+  const cuda::NcclLibrary& nccl_;
+  const Communicators& communicators_;
+  const Schedule& schedule_;
+  Payload payload_;
+  BufferLayout layout_;
+  const cuda::Buffers& buffers_;
+  int type_;
+  std::vector<std::int64_t> elements_;
+};
+
+}  // namespace
+
+Status nccl_available() {
+  if (auto gpus = cuda_available(); !gpus) return gpus;
+  auto nccl = cuda::NcclLibrary::load();
+  if (!nccl) return std::move(nccl).error();
+  return {};
+}
+
+Result<Measurement> run_nccl(const Job& job, const RunOptions& options) {
+  const auto& schedule = job.plan->schedule;
+  const auto& payload = job.program->payload;
+  const auto nccl = cuda::NcclLibrary::load();
+  if (!nccl) return nccl.error();
+  auto devices = cuda::devices_for(schedule.ranks());
+  if (!devices) return std::move(devices).error();
+  if (auto ok = fits(schedule.collective(), schedule.ranks(), block_elements(schedule.collective(), schedule.blocks(), payload)); !ok)
+    return std::move(ok).error();
+  const auto type = cuda::nccl_type(payload.type);
+  if (!type) return type.error();
+  auto ranks = cuda::RankStreams::create(*devices);
+  if (!ranks) return std::move(ranks).error();
+  auto buffers = cuda::Buffers::create(schedule, payload, job.program->in_place, *devices);
+  if (!buffers) return std::move(buffers).error();
+  const auto communicators = Communicators::create(*nccl, *devices);
+  if (!communicators) return communicators.error();
+  const NcclCalls calls(*nccl, *communicators, schedule, payload, *buffers, *type);
+  const cuda::Subject subject{.executor = "nccl",
+                              .buffers = &*buffers,
+                              .ranks = &*ranks,
+                              .enqueue = [&](Rank rank, const cuda::Stream& stream) { return calls.enqueue(rank, stream); },
+                              .after = [] { return Status{}; },
+                              .size = payload.size()};
+  auto result = cuda::measure(subject, options);
+  if (!result) return result;
+  result->notes.push_back(fmt::format("NCCL {}, NVLink multicast off", nccl->version()));
+  result->notes.push_back(cuda::describe_device(0));
+  return result;
+}
+
+}  // namespace p2plab::backend

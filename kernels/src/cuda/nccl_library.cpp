@@ -1,0 +1,90 @@
+#include "cuda/nccl_library.h"
+
+#include <dlfcn.h>
+#include <array>
+#include <cstdlib>
+#include <vector>
+
+#include <fmt/format.h>
+
+namespace p2plab::cuda {
+
+namespace {
+
+template <class F>
+void find(void* library, const char* name, F& function, std::string& missing) {
+  function = reinterpret_cast<F>(dlsym(library, name));
+  if (function == nullptr && missing.empty()) missing = name;
+}
+
+}  // namespace
+
+Result<NcclLibrary> NcclLibrary::load() {
+  // Never the switches' multicast unless the user asks for it: it is a resource of the whole host.
+  setenv("NCCL_NVLS_ENABLE", "0", 0);
+  std::vector<std::string> places{"libnccl.so.2", "/usr/local/cuda/lib/libnccl.so.2", "/usr/local/cuda/lib64/libnccl.so.2"};
+  if (const char* given = std::getenv("P2PLAB_NCCL"); given != nullptr) places.insert(places.begin(), given);
+  void* handle = nullptr;
+  for (const auto& place : places) {
+    if (handle == nullptr) handle = dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL);
+  }
+  if (handle == nullptr) {
+    Error error{ErrorCode::not_built, "libnccl.so.2 was not found"};
+    for (const auto& place : places) error.notes.push_back("looked for " + place);
+    error.notes.emplace_back("set P2PLAB_NCCL to the library's path");
+    return error;
+  }
+  NcclLibrary nccl;
+  std::string missing;
+  find(handle, "ncclGetVersion", nccl.get_version, missing);
+  find(handle, "ncclGetErrorString", nccl.get_error_string, missing);
+  find(handle, "ncclCommInitAll", nccl.comm_init_all, missing);
+  find(handle, "ncclCommDestroy", nccl.comm_destroy, missing);
+  find(handle, "ncclAllReduce", nccl.all_reduce, missing);
+  find(handle, "ncclBroadcast", nccl.broadcast, missing);
+  find(handle, "ncclReduce", nccl.reduce, missing);
+  find(handle, "ncclAllGather", nccl.all_gather, missing);
+  find(handle, "ncclReduceScatter", nccl.reduce_scatter, missing);
+  find(handle, "ncclSend", nccl.send, missing);
+  find(handle, "ncclRecv", nccl.receive, missing);
+  find(handle, "ncclGroupStart", nccl.group_start, missing);
+  find(handle, "ncclGroupEnd", nccl.group_end, missing);
+  if (!missing.empty()) return Error{.code = ErrorCode::not_built, .message = fmt::format("libnccl.so.2 has no {}: it is too old", missing)};
+  return nccl;
+}
+
+Status NcclLibrary::check(int code, const std::string& what) const {
+  if (code == 0) return {};
+  return Error{.code = ErrorCode::device_failure, .message = fmt::format("{}: NCCL says '{}'", what, get_error_string(code))};
+}
+
+std::string NcclLibrary::version() const {
+  int number = 0;
+  get_version(&number);
+  return fmt::format("{}.{}.{}", number / 10000, number % 10000 / 100, number % 100);
+}
+
+Result<int> nccl_type(DataType type) {
+  switch (type) {
+    case DataType::int8: return 0;
+    case DataType::uint8: return 1;
+    case DataType::int32: return 2;
+    case DataType::uint32: return 3;
+    case DataType::int64: return 4;
+    case DataType::uint64: return 5;
+    case DataType::float16: return 6;
+    case DataType::float32: return 7;
+    case DataType::float64: return 8;
+    case DataType::bfloat16: return 9;
+    case DataType::int16:
+    case DataType::uint16: break;
+  }
+  return Error{.code = ErrorCode::unsupported, .message = fmt::format("NCCL has no {}", to_string(type))};
+}
+
+int nccl_op(ReduceOp op) {
+  constexpr std::array numbers{0, 1, 3, 2, 4};  // sum, product, min, max, average
+  return numbers[static_cast<std::size_t>(op)];
+}
+
+}  // namespace p2plab::cuda

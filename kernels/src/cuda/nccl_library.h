@@ -1,0 +1,44 @@
+// NCCL, loaded when first asked for. Own declarations of the few functions used, as NCCL 2 has kept them since 2.7.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "p2plab/payload.h"
+#include "p2plab/result.h"
+
+namespace p2plab::cuda {
+
+using NcclCommunicator = void*;
+using NcclStream = void*;
+
+/// The functions of libnccl.so.2, all present.
+struct NcclLibrary {
+  int (*get_version)(int*) = nullptr;
+  const char* (*get_error_string)(int) = nullptr;
+  int (*comm_init_all)(NcclCommunicator*, int, const int*) = nullptr;
+  int (*comm_destroy)(NcclCommunicator) = nullptr;
+  int (*all_reduce)(const void*, void*, std::size_t, int, int, NcclCommunicator, NcclStream) = nullptr;
+  int (*broadcast)(const void*, void*, std::size_t, int, int, NcclCommunicator, NcclStream) = nullptr;
+  int (*reduce)(const void*, void*, std::size_t, int, int, int, NcclCommunicator, NcclStream) = nullptr;
+  int (*all_gather)(const void*, void*, std::size_t, int, NcclCommunicator, NcclStream) = nullptr;
+  int (*reduce_scatter)(const void*, void*, std::size_t, int, int, NcclCommunicator, NcclStream) = nullptr;
+  int (*send)(const void*, std::size_t, int, int, NcclCommunicator, NcclStream) = nullptr;
+  int (*receive)(void*, std::size_t, int, int, NcclCommunicator, NcclStream) = nullptr;
+  int (*group_start)() = nullptr;
+  int (*group_end)() = nullptr;
+
+  /// Loads the library: from P2PLAB_NCCL if that names a file, else as the loader finds libnccl.so.2, else from the CUDA toolkit's folder.
+  /// Errors: not_built with the places looked at, or the function that is missing.
+  static Result<NcclLibrary> load();
+  /// Success, or device_failure with NCCL's sentence.
+  Status check(int code, const std::string& what) const;
+  /// "2.28.9".
+  std::string version() const;
+};
+
+/// NCCL's numbers for types and operations; unsupported where it has none (16-bit integers).
+Result<int> nccl_type(DataType type);
+int nccl_op(ReduceOp op);
+
+}  // namespace p2plab::cuda

@@ -1,0 +1,47 @@
+// What a run says about itself: how it runs, and where it hung.
+#include <fmt/format.h>
+
+#include "cuda/run.h"
+
+namespace p2plab::cuda {
+
+namespace {
+
+std::string waited_for(const SourceOrigin& origin) { return fmt::format("of step {} from rank {}", origin.step.value, origin.peer); }
+
+}  // namespace
+
+std::string GpuRun::packet_hang(const RankState& state, const image::HangReport& report) {
+  return fmt::format("for packet {} {}", report.position, waited_for(state.packets.origins[report.item]));
+}
+
+std::string GpuRun::slice_hang(const RankState& state, const image::HangReport& report) {
+  const auto& linked = state.slices;
+  const auto lane = report.block / linked.call.parts;
+  const auto where = fmt::format("lane {}, part {}", lane, report.block % linked.call.parts);
+  if (report.item == image::item_start) return fmt::format("{}: for rank {} to begin", where, linked.start_peers[lane][report.wait]);
+  if (report.item == image::item_closing) return fmt::format("{}: for rank {} to end", where, linked.closing_peers[report.wait]);
+  const auto& instruction = linked.instructions[linked.lanes[lane].first + report.item];
+  return fmt::format("{}: for slice {} {}", where, report.position, waited_for(linked.origins[instruction.waits + report.wait]));
+}
+
+Status GpuRun::hang() const {
+  const auto* base = static_cast<const char*>(reports_.get());
+  const bool packets = by_packets(program_->tuning.protocol);
+  for (std::size_t r = 0; r < ranks_.size(); ++r) {
+    const auto& report = *reinterpret_cast<const image::HangReport*>(base + r * report_bytes);
+    if (report.hung == 0) continue;
+    return Error{.code = ErrorCode::device_failure,
+                 .message = fmt::format("rank {} waited longer than {} ms", r, shape_.timeout / 1'000'000),
+                 .notes = {packets ? packet_hang(ranks_[r], report) : slice_hang(ranks_[r], report)}};
+  }
+  return {};
+}
+
+std::string GpuRun::describe() const {
+  const auto* packets = choice_.sentinel ? "packets, data as its own flag" : "packets with flags";
+  const auto* form = by_packets(program_->tuning.protocol) ? packets : "slices with signals";
+  return fmt::format("{}; {} blocks of {} threads", form, ranks_.empty() ? 0 : ranks_.front().blocks, shape_.threads);
+}
+
+}  // namespace p2plab::cuda

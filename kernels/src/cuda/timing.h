@@ -1,0 +1,32 @@
+// Times calls on GPUs: device events around replays of a graph of many calls, all ranks let go together by a gate.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "cuda/api.h"
+#include "p2plab/executor.h"
+
+namespace p2plab::cuda {
+
+/// What all ranks need to be timed together.
+struct RankStreams {
+  std::vector<int> devices;     // GPU of each rank
+  std::vector<Stream> streams;  // one per rank
+  static Result<RankStreams> create(const std::vector<int>& devices);
+};
+
+/// Puts one call of a rank on its stream.
+using Enqueue = std::function<Status(Rank, const Stream&)>;
+
+/// Runs one call on all ranks, from one host thread each, and waits for the end.
+Status run_once(const RankStreams& ranks, const Enqueue& enqueue);
+
+/// Calls that go into one graph for a payload of this size: many for short ones, so that a launch's share is small.
+int calls_per_sample(Bytes size);
+
+/// options.repeats samples after options.warmup ones: the slowest rank's device time per call. All ranks wait at a gate on the GPU until everything
+/// is queued on all of them, so that they start within a microsecond or two.
+Result<std::vector<Seconds>> time_calls(const RankStreams& ranks, const Enqueue& enqueue, int calls, const RunOptions& options);
+
+}  // namespace p2plab::cuda

@@ -1,0 +1,131 @@
+// What a kernel is given: plain structs with absolute addresses, made by the linkers (packet_image.h, slice_image.h), read by the device code and
+// by its emulation on the CPU.
+#pragma once
+
+#include <cstdint>
+
+namespace p2plab::image {
+
+/// Up to packet_width sources that are loaded, and waited for, together. Either all belong to one item, whose sum goes to its stores (perhaps
+/// begun in the wave before, or ended in the next), or each is an item of its own, copied to its own stores.
+struct PacketWave {
+  std::uint16_t first = 0;  // source
+  std::uint16_t store = 0;  // first store
+  std::uint8_t count = 0;   // sources
+  std::uint8_t stores = 0;
+  std::uint8_t flags = 0;
+  std::uint8_t lands = 0;  // bit k: source k is waited for
+};
+static_assert(sizeof(PacketWave) == 8);
+inline constexpr int packet_width = 4;
+
+inline constexpr std::uint8_t wave_adds = 1;     // one item, summed; otherwise copies
+inline constexpr std::uint8_t wave_begins = 2;   // its first source is here
+inline constexpr std::uint8_t wave_ends = 4;     // its last source is here
+inline constexpr std::uint8_t wave_divides = 8;  // with wave_ends: divide the sum by the call's divisor
+
+/// A source: its address in memory, or of its slot's first packet in copy 0 of the landing area.
+struct PacketSource {
+  std::uint64_t address = 0;
+  std::uint32_t bytes = 0;  // data bytes of the item
+  std::uint32_t unused = 0;
+};
+static_assert(sizeof(PacketSource) == 16);
+
+/// A destination: an address in memory, or with the top bit set a slot in a landing area; bits 60 and 61 say which source of the wave is copied
+/// there (0 for a sum).
+using PacketStore = std::uint64_t;
+inline constexpr PacketStore store_lands = PacketStore{1} << 63;
+inline constexpr int store_source_shift = 60;
+inline constexpr PacketStore store_address = (PacketStore{1} << store_source_shift) - 1;
+
+/// What one launch of the packet kernel needs beside sources and stores.
+struct PacketCall {
+  std::uint64_t epochs = 0;   // address of one uint32 per block: the number of this call
+  std::uint64_t report = 0;   // address of the rank's HangReport, in pinned host memory
+  std::uint64_t abort = 0;    // address of the shared abort word, in pinned host memory
+  std::uint64_t area = 0;     // bytes from one copy of a landing area to the next
+  std::uint64_t timeout = 0;  // nanoseconds that a thread waits for one packet
+  std::uint32_t packets = 0;
+  std::uint32_t whole_packets = 0;  // so many are whole and aligned in every item
+  std::uint32_t waves = 0;
+  std::int32_t divisor = 1;
+  std::uint32_t source_count = 0;
+  std::uint32_t store_count = 0;
+};
+
+/// Three copies of the landing area are used in turn: one is written, one may still be read, one is being cleared.
+inline constexpr std::uint32_t landing_copies = 3;
+/// Epochs count up to this multiple of landing_copies, then start again at 0.
+inline constexpr std::uint32_t epoch_limit = 3U << 30;
+
+/// One move of a lane. Addresses of sources, then destinations, from `operands` on.
+struct SliceInstruction {
+  std::int64_t bytes = 0;
+  std::uint32_t operands = 0;
+  std::uint32_t waits = 0;
+  std::uint32_t signals = 0;
+  std::uint16_t sources = 0;
+  std::uint16_t destinations = 0;
+  std::uint16_t wait_count = 0;
+  std::uint16_t signal_count = 0;
+  std::uint16_t divides = 0;
+  std::uint16_t aligned = 0;  // all addresses are multiples of 16
+  std::int32_t divisor = 1;
+  std::uint32_t first_value = 0;  // what the flag shows after slice s: base + first_value + s / parts + 1
+};
+
+/// Wait for slice s of another lane's instruction, if it has so many slices.
+struct SliceWait {
+  std::uint64_t flag = 0;  // address for part 0
+  std::int64_t slices = 0;
+  std::uint32_t first_value = 0;
+  std::uint32_t unused = 0;
+};
+
+/// A lane of this rank. `start_waits` and `done_signals` are indices into the list of addresses.
+struct SliceLane {
+  std::uint32_t first = 0;
+  std::uint32_t count = 0;
+  std::uint32_t start_waits = 0;  // flags that say that a rank which this lane touches has begun
+  std::uint32_t start_wait_count = 0;
+  std::uint32_t done_signals = 0;  // flags that tell a touched rank that this lane (and part) has ended
+  std::uint32_t done_signal_count = 0;
+};
+
+/// What one launch of the slice kernel needs.
+struct SliceCall {
+  const SliceLane* lanes = nullptr;
+  const SliceInstruction* instructions = nullptr;
+  const SliceWait* waits = nullptr;
+  const std::uint64_t* addresses = nullptr;  // operands, signals, start and done flags
+  std::uint32_t* calls = nullptr;            // one per block: the number of this call
+  std::uint64_t report = 0;
+  std::uint64_t abort = 0;
+  std::uint64_t timeout = 0;
+  std::int64_t slice = 0;  // bytes; 0: one slice per instruction
+  std::uint32_t lane_count = 0;
+  std::uint32_t parts = 1;
+  std::uint32_t stride = 1;         // flags rise by this much a call
+  std::uint32_t start_signals = 0;  // in addresses: flags of the ranks that touch this one's memory
+  std::uint32_t start_signal_count = 0;
+  std::uint32_t closing = 0;  // in addresses: done flags of the lanes that touch this rank's memory
+  std::uint32_t closing_count = 0;
+  std::uint32_t rank = 0;
+};
+
+/// Flags lie this far apart, one sector of the memory system each.
+inline constexpr std::uint32_t flag_stride = 32;
+
+/// Where a wait ended that took too long; written once, by whichever thread comes first.
+struct HangReport {
+  std::uint32_t hung = 0;
+  std::uint32_t block = 0;
+  std::uint32_t item = 0;      // packet kernel: index of the source; slice kernel: instruction within the lane, or one of the below
+  std::uint32_t wait = 0;      // slice kernel: which of its waits
+  std::uint64_t position = 0;  // packet, or slice
+};
+inline constexpr std::uint32_t item_start = 0xfffffffe;
+inline constexpr std::uint32_t item_closing = 0xffffffff;
+
+}  // namespace p2plab::image

@@ -1,0 +1,59 @@
+// The door between ordinary C++ and CUDA: plain data and two functions that launch a kernel. Nothing here needs CUDA's headers.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "device/data.h"
+#include "image.h"
+#include "p2plab/payload.h"
+
+namespace p2plab::device {
+
+/// A CUDA stream or error code without CUDA's headers.
+using StreamHandle = void*;
+using CudaCode = int;
+
+/// What decides which kernel runs.
+struct KernelChoice {
+  DataType type = DataType::float32;
+  ReduceOp op = ReduceOp::sum;
+  bool reduces = true;    // false: nothing is added, so type and op do not matter
+  bool sentinel = false;  // packets: data is its own flag (floating point only)
+};
+
+struct LaunchShape {
+  std::uint32_t blocks = 1;
+  std::uint32_t threads = 128;
+  bool programmatic = false;  // set up while the kernel before it still runs
+};
+
+/// Waves, sources and stores of a packet program that fit into a kernel's parameters; longer ones lie in device memory.
+struct PacketTables {
+  const image::PacketWave* waves = nullptr;  // host memory if `inlined`, else device memory
+  const image::PacketSource* sources = nullptr;
+  const image::PacketStore* stores = nullptr;
+  bool inlined = false;
+};
+inline constexpr std::uint32_t inlined_waves = 32;
+inline constexpr std::uint32_t inlined_sources = 64;
+inline constexpr std::uint32_t inlined_stores = 96;
+
+/// Launches on the current device. Codes are cudaError_t's.
+CudaCode launch_packets(const KernelChoice& choice, const LaunchShape& shape, const PacketTables& tables, const image::PacketCall& call,
+                        StreamHandle stream);
+CudaCode launch_slices(const KernelChoice& choice, const LaunchShape& shape, const image::SliceCall& call, StreamHandle stream);
+/// Blocks of this kernel that the current device can hold at once; negative: a cudaError_t, negated.
+int resident_packet_blocks(const KernelChoice& choice, bool inlined, std::uint32_t threads);
+int resident_slice_blocks(const KernelChoice& choice, std::uint32_t threads);
+/// One thread that waits until the word at `address` (pinned host memory) is not zero, so that all ranks start what follows together.
+CudaCode launch_gate(std::uint64_t address, std::uint64_t timeout, StreamHandle stream);
+/// Fills `words` 16-byte units at `address` with a pattern of four words.
+CudaCode launch_fill(std::uint64_t address, std::uint64_t count, const std::uint32_t (&pattern)[4], StreamHandle stream);
+
+/// Writes test data into a span, and compares a span with the reduction that belongs there (`divisor` > 1: an average).
+CudaCode launch_generate(const BlockSpan& span, DataType type, ReduceOp op, std::uint64_t seed, StreamHandle stream);
+CudaCode launch_compare(const BlockSpan& span, DataType type, ReduceOp op, std::uint64_t seed, std::int32_t divisor, CheckResult* result,
+                        StreamHandle stream);
+
+}  // namespace p2plab::device

@@ -1,0 +1,23 @@
+// Executor `nccl`: the same collective on the same buffers by NVIDIA's library, as the yardstick beside `cuda`. Loaded at run time.
+#include "backend.h"
+#include "p2plab/builtin_executors.h"
+
+namespace p2plab {
+
+namespace {
+
+class Nccl final : public Executor {
+ public:
+  Status available() const override { return backend::nccl_available(); }
+  Result<Measurement> run(const Job& job, const RunOptions& options) const override { return backend::run_nccl(job, options); }
+};
+
+}  // namespace
+
+namespace executors {
+Entry<Executor> nccl() {
+  return {"nccl", "NVIDIA's library instead of the program, for comparison", {}, [] { return std::make_unique<Nccl>(); }};
+}
+}  // namespace executors
+
+}  // namespace p2plab

@@ -1,0 +1,172 @@
+#include "slice_image.h"
+
+#include <algorithm>
+#include <set>
+
+namespace p2plab {
+
+namespace {
+
+// Values that flags pass through in a call: instruction i of a lane takes [i * per_instruction, ...], one more after each of a part's slices.
+struct FlagValues {
+  std::uint32_t per_instruction = 1;
+  std::uint32_t stride = 1;
+  explicit FlagValues(const Program& program) {
+    std::int64_t turns = 1;
+    for (const auto& instruction : program.instructions)
+      turns = std::max(turns, (program.slices(instruction) + program.tuning.parts - 1) / program.tuning.parts);
+    std::uint32_t longest = 1;
+    for (const auto& lane : program.lanes) longest = std::max(longest, lane.count);
+    per_instruction = static_cast<std::uint32_t>(turns + 1);
+    stride = longest * per_instruction + 1;
+  }
+};
+
+class SliceLinker {
+ public:
+  SliceLinker(const Program& program, const Routes& routes, Rank rank, std::span<const RankAddresses> addresses)
+      : program_(program), routes_(routes), rank_(rank), addresses_(addresses), values_(program) {}
+
+  SliceImage run() {
+    image_.call.slice = program_.tuning.slice.count();
+    image_.call.parts = static_cast<std::uint32_t>(program_.tuning.parts);
+    image_.call.stride = values_.stride;
+    image_.call.rank = static_cast<std::uint32_t>(rank_.value);
+    collect_waiters();
+    std::set<Rank> touched_by;
+    std::vector<std::uint64_t> closing;
+    for (std::size_t l = 0; l < program_.lanes.size(); ++l) {
+      const LaneId lane{static_cast<std::int64_t>(l)};
+      if (program_.lanes[l].rank == rank_) {
+        add_lane(lane);
+      } else if (touched(lane).contains(rank_)) {
+        touched_by.insert(program_.lanes[l].rank);
+        closing.push_back(lane_flag(lane, rank_));
+        image_.closing_peers.push_back(program_.lanes[l].rank.value);
+      }
+    }
+    image_.call.lane_count = static_cast<std::uint32_t>(image_.lanes.size());
+    image_.call.start_signals = next_address();
+    for (const auto other : touched_by) image_.addresses.push_back(start_flag(rank_, other));
+    image_.call.start_signal_count = next_address() - image_.call.start_signals;
+    image_.call.closing = next_address();
+    image_.addresses.insert(image_.addresses.end(), closing.begin(), closing.end());
+    image_.call.closing_count = static_cast<std::uint32_t>(closing.size());
+    return std::move(image_);
+  }
+
+ private:
+  std::uint32_t next_address() const { return static_cast<std::uint32_t>(image_.addresses.size()); }
+
+  std::uint64_t flags_at(Rank waiter, Rank signaller) const {
+    const auto& at = addresses_[waiter.index()];
+    return routes_.connected(signaller, waiter) ? at.flags : at.host_flags;
+  }
+  std::uint64_t start_flag(Rank signaller, Rank waiter) const { return flags_at(waiter, signaller) + signaller.index() * image::flag_stride; }
+  std::uint64_t lane_flag(LaneId lane, Rank waiter) const {
+    const auto index = program_.memory.size() + lane.index() * static_cast<std::size_t>(program_.tuning.parts);
+    return flags_at(waiter, program_.lanes[lane.index()].rank) + index * image::flag_stride;
+  }
+
+  // Other ranks whose memory a lane reads or writes.
+  std::set<Rank> touched(LaneId id) const {
+    std::set<Rank> ranks;
+    const auto& lane = program_.lanes[id.index()];
+    for (std::uint32_t i = 0; i < lane.count; ++i) {
+      const auto& instruction = program_.instructions[lane.first + i];
+      const auto count = static_cast<std::uint32_t>(instruction.sources + instruction.destinations);
+      for (std::uint32_t o = 0; o < count; ++o) {
+        const auto& operand = program_.operands[instruction.operands + o];
+        if (operand.rank != rank_of(id)) ranks.insert(operand.rank);
+      }
+    }
+    return ranks;
+  }
+  Rank rank_of(LaneId lane) const { return program_.lanes[lane.index()].rank; }
+
+  // For every instruction, the ranks that wait for it.
+  void collect_waiters() {
+    waiters_.resize(program_.instructions.size());
+    for (const auto& lane : program_.lanes) {
+      for (std::uint32_t i = 0; i < lane.count; ++i) {
+        for (const auto& wait : program_.waits_of(program_.instructions[lane.first + i])) {
+          waiters_[program_.lanes[wait.lane.index()].first + static_cast<std::size_t>(wait.instruction)].insert(lane.rank);
+        }
+      }
+    }
+  }
+
+  void add_lane(LaneId id) {
+    const auto& lane = program_.lanes[id.index()];
+    image::SliceLane linked{.first = static_cast<std::uint32_t>(image_.instructions.size()), .count = lane.count};
+    for (std::uint32_t i = 0; i < lane.count; ++i) add_instruction(id, i);
+    const auto ranks = touched(id);
+    linked.start_waits = next_address();
+    auto& peers = image_.start_peers.emplace_back();
+    for (const auto other : ranks) {
+      image_.addresses.push_back(start_flag(other, rank_));
+      peers.push_back(other.value);
+    }
+    linked.start_wait_count = static_cast<std::uint32_t>(ranks.size());
+    linked.done_signals = next_address();
+    for (const auto other : ranks) image_.addresses.push_back(lane_flag(id, other));
+    linked.done_signal_count = static_cast<std::uint32_t>(ranks.size());
+    image_.lanes.push_back(linked);
+  }
+
+  std::uint64_t address(const Operand& operand) const {
+    return addresses_[operand.rank.index()].buffers[static_cast<std::size_t>(operand.buffer)] + static_cast<std::uint64_t>(operand.offset);
+  }
+
+  void add_instruction(LaneId lane, std::uint32_t number) {
+    const auto index = program_.lanes[lane.index()].first + number;
+    const auto& instruction = program_.instructions[index];
+    image::SliceInstruction linked{.bytes = instruction.bytes,
+                                   .operands = next_address(),
+                                   .waits = static_cast<std::uint32_t>(image_.waits.size()),
+                                   .sources = instruction.sources,
+                                   .destinations = instruction.destinations,
+                                   .wait_count = instruction.wait_count,
+                                   .divides = static_cast<std::uint16_t>(instruction.divides ? 1 : 0),
+                                   .aligned = 1,
+                                   .divisor = instruction.divisor,
+                                   .first_value = number * values_.per_instruction};
+    for (const auto& operand : program_.sources(instruction)) image_.addresses.push_back(address(operand));
+    for (const auto& operand : program_.destinations(instruction)) image_.addresses.push_back(address(operand));
+    for (auto a = linked.operands; a < next_address(); ++a) {
+      if (image_.addresses[a] % 16 != 0) linked.aligned = 0;
+    }
+    linked.signals = next_address();
+    for (const auto waiter : waiters_[index]) image_.addresses.push_back(lane_flag(lane, waiter));
+    linked.signal_count = static_cast<std::uint16_t>(waiters_[index].size());
+    for (const auto& wait : program_.waits_of(instruction)) {
+      const auto& awaited = program_.at(wait.lane, wait.instruction);
+      image_.waits.push_back({.flag = lane_flag(wait.lane, rank_),
+                              .slices = program_.slices(awaited),
+                              .first_value = static_cast<std::uint32_t>(wait.instruction) * values_.per_instruction});
+      image_.origins.push_back({awaited.step, rank_of(wait.lane).value});
+    }
+    image_.instructions.push_back(linked);
+  }
+
+  const Program& program_;
+  const Routes& routes_;
+  Rank rank_;
+  std::span<const RankAddresses> addresses_;
+  FlagValues values_;
+  std::vector<std::set<Rank>> waiters_;
+  SliceImage image_;
+};
+
+}  // namespace
+
+std::int64_t flag_bytes(const Program& program) {
+  const auto flags = program.memory.size() + program.lanes.size() * static_cast<std::size_t>(program.tuning.parts);
+  return static_cast<std::int64_t>(flags * image::flag_stride);
+}
+
+SliceImage link_slices(const Program& program, const Routes& routes, Rank rank, std::span<const RankAddresses> addresses) {
+  return SliceLinker{program, routes, rank, addresses}.run();
+}
+
+}  // namespace p2plab

@@ -1,0 +1,169 @@
+// Times and checks collectives on this machine's GPUs, one CSV line each:
+//   p2plab_gpu_bench time COLLECTIVE RANKS FROM TO FORM...   half, sum; FORM is planner[+key=value]:protocol:parts:slice, planner:tuned, or nccl
+//   p2plab_gpu_bench check RANKS                             every planner, collective, protocol, type and odd size: prints what is wrong
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <sstream>
+
+#include <fmt/format.h>
+
+#include "p2plab/builtin_executors.h"
+#include "p2plab/builtin_planners.h"
+#include "p2plab/gpu_tuning.h"
+#include "p2plab/lower.h"
+#include "p2plab/presets.h"
+#include "p2plab/verify.h"
+
+namespace {
+
+using namespace p2plab;
+
+std::vector<std::string> split(const std::string& text, char mark) {
+  std::vector<std::string> parts;
+  std::istringstream stream(text);
+  for (std::string part; std::getline(stream, part, mark);) parts.push_back(part);
+  return parts;
+}
+
+// A way to run a collective.
+struct Form {
+  std::string name;
+  std::string planner;
+  Parameters parameters;
+  Tuning tuning;
+  std::string executor = "cuda";
+  bool tuned = false;
+
+  explicit Form(const std::string& text) : name(text) {
+    if (text == "nccl") {
+      planner = "one_shot";
+      executor = "nccl";
+      return;
+    }
+    const auto fields = split(text, ':');
+    const auto words = split(fields[0], '+');
+    planner = words[0];
+    for (std::size_t i = 1; i < words.size(); ++i) {
+      const auto pair = split(words[i], '=');
+      parameters[pair[0]] = pair[1];
+    }
+    tuned = fields.size() > 1 && fields[1] == "tuned";
+    if (fields.size() > 1 && !tuned) tuning.protocol = *protocol(fields[1]);
+    if (fields.size() > 2) tuning.parts = std::atoi(fields[2].c_str());
+    if (fields.size() > 3) tuning.slice = Bytes{std::atoll(fields[3].c_str())};
+  }
+};
+
+struct Case {
+  Collective collective;
+  Payload payload;
+  bool in_place = false;
+  RunOptions options;
+};
+
+Result<Measurement> run(const Topology& topology, const Routes& routes, const Form& form, const Case& what) {
+  const auto planners = builtin_planners();
+  const auto executors = builtin_executors();
+  const auto planner = planners.get("algorithm", form.planner);
+  if (!planner) return planner.error();
+  PlanContext context{.routes = &routes, .payload = what.payload, .in_place = what.in_place, .parameters = form.parameters};
+  auto plan = (*planner)->make()->plan(topology, what.collective, context);
+  if (!plan) return plan.error();
+  const auto proof = verify(topology, routes, plan->schedule, {.in_place = what.in_place});
+  if (!proof) return proof.error();
+  const auto program = lower(plan->schedule, *proof, what.payload, form.tuned ? gpu_tuning(plan->schedule, what.payload) : form.tuning);
+  if (!program) return program.error();
+  const auto executor = executors.get("executor", form.executor);
+  if (!executor) return executor.error();
+  return (*executor)->make()->run({&topology, &routes, &*plan, &*program}, what.options);
+}
+
+int time_forms(const std::vector<std::string>& arguments) {
+  const auto kind = *collective_kind(arguments[1]);
+  const int ranks = std::atoi(arguments[2].c_str());
+  const auto topology = *resolve_topology("hgx-h200:gpus=" + arguments[2]);
+  const Routes routes(topology);
+  for (auto size = std::atoll(arguments[3].c_str()); size <= std::atoll(arguments[4].c_str()); size *= 2) {
+    for (std::size_t f = 5; f < arguments.size(); ++f) {
+      const Form form(arguments[f]);
+      const Case what{make_collective(kind, ranks), {.elements = size / 2, .type = DataType::float16}, false, {.warmup = 2, .repeats = 7}};
+      const auto result = run(topology, routes, form, what);
+      if (!result) {
+        fmt::print("{},{},{},{},-,-,{}\n", arguments[1], ranks, size, form.name, describe(result.error()));
+        continue;
+      }
+      const auto time = *result->median();
+      const auto least = *std::ranges::min_element(result->samples);
+      fmt::print("{},{},{},{},{:.2f},{:.2f},{:.1f},{},{}\n", arguments[1], ranks, size, form.name, microseconds(time), microseconds(least),
+                 static_cast<double>(size) / time.count() * 1e-9 * bus_factor(kind, ranks),
+                 result->check->passed ? "right" : "WRONG " + result->check->first_wrong, result->notes.front());
+      std::fflush(stdout);
+    }
+  }
+  return 0;
+}
+
+// One line per failure, a count at the end.
+class Checker {
+ public:
+  explicit Checker(const std::string& ranks)
+      : ranks_(std::atoi(ranks.c_str())), topology_(*resolve_topology("hgx-h200:gpus=" + ranks)), routes_(topology_) {}
+
+  int all() {
+    for (const auto kind : all_collective_kinds()) {
+      const auto planners = builtin_planners();
+      for (const auto& entry : planners.entries()) {
+        for (const auto* form : {":simple", ":simple:3:4096", ":ll", ":flagless", ":tuned"}) {
+          for (const std::int64_t elements : {0, 1, 77, 1024, 50'001, 1'000'003})
+            one(kind, entry.name + form, elements, DataType::float16, ReduceOp::sum, false);
+          one(kind, entry.name + form, 4099, DataType::float32, ReduceOp::sum, true);
+        }
+      }
+    }
+    for (const auto type : all_data_types()) {
+      for (const auto op : all_reduce_ops()) {
+        for (const auto* form : {"two_shot:simple:2:4096", "two_shot:ll", "one_shot:flagless", "ring:flagless"})
+          one(CollectiveKind::all_reduce, form, 5'003, type, op, false);
+      }
+    }
+    fmt::print("check {} ranks: {} right, {} wrong, {} not planned\n", ranks_, right_, wrong_, unplanned_);
+    return wrong_ == 0 ? 0 : 1;
+  }
+
+ private:
+  void one(CollectiveKind kind, const std::string& form, std::int64_t elements, DataType type, ReduceOp op, bool in_place) {
+    const Case what{
+        make_collective(kind, ranks_, Rank{ranks_ - 1}), {.elements = elements, .type = type, .op = op}, in_place, {.warmup = 0, .repeats = 0}};
+    const auto result = run(topology_, routes_, Form{form}, what);
+    if (result && result->check->passed) {
+      ++right_;
+      return;
+    }
+    if (!result && result.error().code == ErrorCode::unsupported) {
+      ++unplanned_;
+      return;
+    }
+    ++wrong_;
+    fmt::print("WRONG {} {} {} {} {}{}: {}\n", to_string(kind), form, elements, to_string(type), to_string(op), in_place ? " in place" : "",
+               result ? result->check->first_wrong : describe(result.error()));
+    std::fflush(stdout);
+  }
+
+  int ranks_;
+  Topology topology_;
+  Routes routes_;
+  int right_ = 0;
+  int wrong_ = 0;
+  int unplanned_ = 0;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  if (arguments.size() >= 6 && arguments[0] == "time") return time_forms(arguments);
+  if (arguments.size() == 2 && arguments[0] == "check") return Checker{arguments[1]}.all();
+  fmt::print(stderr, "usage: p2plab_gpu_bench time COLLECTIVE RANKS FROM TO FORM... | check RANKS\n");
+  return 2;
+}

@@ -1,0 +1,112 @@
+// Runs the GPU kernels' own interpreter source on CPU threads: one thread a block, one after another where blocks are independent.
+#pragma once
+
+#include <chrono>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+#include "device/packet.h"
+#include "device/slice.h"
+#include "image.h"
+
+namespace p2plab::testing {
+
+/// The Machine that the interpreters ask for, with atomics in place of PTX. Blocks have one thread.
+struct Cpu {
+  static constexpr std::uint32_t spins_between_checks = 64;
+  struct Place {
+    std::uint32_t block = 0;
+    std::uint32_t blocks = 1;
+  };
+  static Place& place() {
+    static thread_local Place here;
+    return here;
+  }
+  static std::uint32_t thread() { return 0; }
+  static std::uint32_t threads() { return 1; }
+  static std::uint32_t block() { return place().block; }
+  static std::uint32_t blocks() { return place().blocks; }
+  static void sync() {}
+  static bool sync_any(bool mine) { return mine; }
+  static void fence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+
+  template <class T>
+  static T* at(std::uint64_t address) {
+    return reinterpret_cast<T*>(address);
+  }
+  static void store_flag(std::uint64_t address, std::uint32_t value) { __atomic_store_n(at<std::uint32_t>(address), value, __ATOMIC_RELEASE); }
+  static std::uint32_t acquire(std::uint64_t address) { return __atomic_load_n(at<std::uint32_t>(address), __ATOMIC_ACQUIRE); }
+  static std::uint32_t peek(std::uint64_t address) { return acquire(address); }
+  static void send(std::uint64_t address, const device::Words<4>& packet) {
+    for (std::uint64_t half = 0; half < 2; ++half) {
+      const auto word = packet.w[half * 2] | std::uint64_t{packet.w[half * 2 + 1]} << 32;
+      __atomic_store_n(at<std::uint64_t>(address + half * 8), word, __ATOMIC_RELEASE);
+    }
+  }
+  static device::Words<4> receive(std::uint64_t address) {
+    device::Words<4> packet;
+    for (std::uint64_t half = 0; half < 2; ++half) {
+      const auto word = __atomic_load_n(at<std::uint64_t>(address + half * 8), __ATOMIC_ACQUIRE);
+      packet.w[half * 2] = static_cast<std::uint32_t>(word);
+      packet.w[half * 2 + 1] = static_cast<std::uint32_t>(word >> 32);
+    }
+    return packet;
+  }
+  template <int N>
+  static device::Words<N> load(std::uint64_t address) {
+    device::Words<N> words;
+    std::memcpy(words.w, at<void>(address), sizeof words.w);
+    return words;
+  }
+  template <int N>
+  static void store(std::uint64_t address, const device::Words<N>& words) {
+    std::memcpy(at<void>(address), words.w, sizeof words.w);
+  }
+  template <class T>
+  static std::uint32_t load_as(std::uint64_t address) {
+    T value{};
+    std::memcpy(&value, at<void>(address), sizeof value);
+    return value;
+  }
+  template <class T>
+  static void store_as(std::uint64_t address, std::uint32_t value) {
+    const auto narrow = static_cast<T>(value);
+    std::memcpy(at<void>(address), &narrow, sizeof narrow);
+  }
+  static std::uint32_t load_32(std::uint64_t address) { return load_as<std::uint32_t>(address); }
+  static std::uint32_t load_16(std::uint64_t address) { return load_as<std::uint16_t>(address); }
+  static std::uint32_t load_8(std::uint64_t address) { return load_as<std::uint8_t>(address); }
+  static void store_32(std::uint64_t address, std::uint32_t value) { store_as<std::uint32_t>(address, value); }
+  static void store_16(std::uint64_t address, std::uint32_t value) { store_as<std::uint16_t>(address, value); }
+  static void store_8(std::uint64_t address, std::uint32_t value) { store_as<std::uint8_t>(address, value); }
+
+  static std::uint64_t now() {
+    std::this_thread::yield();
+    return static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count());
+  }
+  static void report(std::uint64_t where, std::uint64_t abort, const image::HangReport& hang) {
+    auto& report = *at<image::HangReport>(where);
+    if (__atomic_exchange_n(&report.hung, 1U, __ATOMIC_ACQ_REL) == 0) {
+      report.block = hang.block;
+      report.item = hang.item;
+      report.wait = hang.wait;
+      report.position = hang.position;
+    }
+    store_flag(abort, 1);
+  }
+};
+
+/// Runs body() as block 0 ... blocks - 1 of a grid, all at once.
+template <class Body>
+void run_blocks(std::vector<std::thread>& threads, std::uint32_t blocks, Body body) {
+  for (std::uint32_t b = 0; b < blocks; ++b) {
+    threads.emplace_back([=] {
+      Cpu::place() = {b, blocks};
+      body();
+    });
+  }
+}
+
+}  // namespace p2plab::testing

@@ -1,0 +1,198 @@
+// A program's run on CPU threads by the GPU kernels' own interpreters, with memory for all ranks.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <memory>
+
+#include "p2plab/layout.h"
+#include "p2plab/lower.h"
+#include "p2plab/planner.h"
+#include "packet_image.h"
+#include "slice_image.h"
+#include "support/cpu_machine.h"
+
+namespace p2plab::testing {
+
+struct VectorTables {
+  const PacketImage* tables;
+  const image::PacketWave& wave(std::uint32_t i) const { return tables->waves[i]; }
+  const image::PacketSource& source(std::uint32_t i) const { return tables->sources[i]; }
+  image::PacketStore store(std::uint32_t i) const { return tables->stores[i]; }
+};
+
+// Memory of all ranks for one program, and calls of it. Values are small whole numbers, exact in any type and order.
+class Emulation {
+ public:
+  Emulation(const Topology& machine, const Plan& plan, const Payload& payload, const Tuning& tuning, bool in_place)
+      : routes_(machine), plan_(plan), payload_(payload), layout_(plan.schedule, payload) {
+    const auto proof = *verify(machine, routes_, plan.schedule, {.in_place = in_place});
+    program_ = *lower(plan.schedule, proof, payload, tuning);
+    const auto n = program_.memory.size();
+    addresses_.resize(n);
+    for (std::size_t r = 0; r < n; ++r) {
+      const auto& memory = program_.memory[r];
+      auto& at = addresses_[r];
+      at.buffers = {take(memory.input), take(memory.output), take(memory.scratch), take(memory.host)};
+      if (in_place) share(Rank{static_cast<std::int64_t>(r)}, at);
+      at.token = take(Bytes{64});
+      at.flags = take(Bytes{flag_bytes(program_)});
+      at.host_flags = take(Bytes{flag_bytes(program_)});
+      reports_.push_back(take(Bytes{64}));
+    }
+    abort_ = take(Bytes{64});
+  }
+
+  const Program& program() const { return program_; }
+  image::HangReport& report(std::size_t rank) { return *Cpu::at<image::HangReport>(reports_[rank]); }
+  std::uint64_t timeout = 20'000'000'000;
+  std::uint32_t first_call = 0;
+  int missing_rank = -1;  // this rank never starts
+
+  template <class Wire, class Combine>
+  void prepare_packets(std::uint32_t blocks) {
+    const PacketFormat format{Wire::words * 4};
+    const auto plan = make_packet_plan(program_, routes_);
+    const auto area = std::max(landing_area(plan, format), host_landing_area(plan, format));
+    for (auto& at : addresses_) {
+      at.landing = take(Bytes{area * image::landing_copies}, Wire::empty().w);
+      at.host_landing = take(Bytes{area * image::landing_copies}, Wire::empty().w);
+    }
+    for (std::size_t r = 0; r < addresses_.size(); ++r) {
+      packet_images_.push_back(link_packets(plan, Rank{static_cast<std::int64_t>(r)}, addresses_, format));
+      image::PacketCall call{
+          .epochs = take(Bytes{blocks * 4}), .report = reports_[r], .abort = abort_, .area = static_cast<std::uint64_t>(area), .timeout = timeout};
+      for (std::uint32_t b = 0; b < blocks; ++b) Cpu::at<std::uint32_t>(call.epochs)[b] = first_call;
+      call.packets = static_cast<std::uint32_t>((plan.most_bytes + format.data_bytes - 1) / format.data_bytes);
+      call.waves = static_cast<std::uint32_t>(packet_images_.back().waves.size());
+      call.divisor = packet_images_.back().divisor;
+      call.whole_packets = packet_images_.back().whole_packets;
+      packet_calls_.push_back(call);
+    }
+    launch_ = [this, blocks](std::vector<std::thread>& threads, std::size_t r) {
+      const VectorTables tables{&packet_images_[r]};
+      const auto call = packet_calls_[r];
+      testing::run_blocks(threads, blocks, [=] { device::run_packets<Cpu, Wire>(Combine{}, tables, call); });
+    };
+  }
+
+  template <class Combine>
+  void prepare_slices() {
+    for (std::size_t r = 0; r < addresses_.size(); ++r)
+      slice_images_.push_back(link_slices(program_, routes_, Rank{static_cast<std::int64_t>(r)}, addresses_));
+    for (std::size_t r = 0; r < addresses_.size(); ++r) {
+      auto& image = slice_images_[r];
+      auto& call = image.call;
+      const auto blocks = std::max(call.lane_count, 1U) * call.parts;
+      call.lanes = image.lanes.data();
+      call.instructions = image.instructions.data();
+      call.waits = image.waits.data();
+      call.addresses = image.addresses.data();
+      call.calls = Cpu::at<std::uint32_t>(take(Bytes{blocks * 4}));
+      for (std::uint32_t b = 0; b < blocks; ++b) call.calls[b] = first_call;
+      call.report = reports_[r];
+      call.abort = abort_;
+      call.timeout = timeout;
+      const auto flags = flag_bytes(program_) / image::flag_stride;
+      const auto n = static_cast<std::int64_t>(addresses_.size());
+      for (std::int64_t f = 0; f < flags; ++f) {
+        const auto value = f < n ? first_call : first_call * call.stride;
+        Cpu::store_flag(addresses_[r].flags + static_cast<std::uint64_t>(f) * image::flag_stride, value);
+        Cpu::store_flag(addresses_[r].host_flags + static_cast<std::uint64_t>(f) * image::flag_stride, value);
+      }
+    }
+    launch_ = [this](std::vector<std::thread>& threads, std::size_t r) {
+      const auto call = slice_images_[r].call;
+      testing::run_blocks(threads, std::max(call.lane_count, 1U) * call.parts, [=] { device::run_slices<Cpu>(Combine{}, call); });
+    };
+  }
+
+  // One call with fresh data: returns the number of wrong output elements.
+  template <class T>
+  int call(int number) {
+    fill<T>(number);
+    std::vector<std::thread> threads;
+    for (std::size_t r = 0; r < addresses_.size(); ++r) {
+      if (static_cast<int>(r) != missing_rank) launch_(threads, r);
+    }
+    for (auto& thread : threads) thread.join();
+    return wrong<T>(number);
+  }
+
+ private:
+  std::uint64_t take(Bytes bytes) {
+    memory_.push_back(std::make_unique<std::vector<device::Words<4>>>(static_cast<std::size_t>(bytes.count()) / 16 + 2));
+    return reinterpret_cast<std::uint64_t>(memory_.back()->data());
+  }
+  std::uint64_t take(Bytes bytes, const std::uint32_t (&pattern)[4]) {
+    const auto address = take(bytes);
+    for (auto& words : *memory_.back()) std::copy_n(pattern, 4, words.w);
+    return address;
+  }
+  void share(Rank rank, RankAddresses& at) const {
+    const auto offset = layout_.output_within_input(rank);
+    auto& in = at.buffers[0];
+    auto& out = at.buffers[1];
+    if (layout_.output_size(rank) > layout_.input_size(rank)) {
+      in = out - static_cast<std::uint64_t>(offset);
+    } else {
+      out = in + static_cast<std::uint64_t>(offset);
+    }
+  }
+
+  template <class T>
+  static T value(std::int32_t rank, std::size_t block, std::int64_t element, int number) {
+    return static_cast<T>((element * 7 + rank * 13 + static_cast<std::int64_t>(block) * 5 + number * 3) % 19 - 6);
+  }
+
+  template <class T>
+  void fill(int number) {
+    const auto elements = block_elements(plan_.schedule.collective(), plan_.schedule.blocks(), payload_);
+    for (std::size_t r = 0; r < addresses_.size(); ++r) {
+      const Rank rank{static_cast<std::int64_t>(r)};
+      if (!program_.in_place) std::memset(Cpu::at<void>(addresses_[r].buffers[1]), 0xee, static_cast<std::size_t>(program_.memory[r].output.count()));
+      for (std::size_t b = 0; b < elements.size(); ++b) {
+        const auto offset = layout_.input_offset(rank, static_cast<std::int32_t>(b));
+        if (offset < 0) continue;
+        auto* data = Cpu::at<T>(addresses_[r].buffers[0] + static_cast<std::uint64_t>(offset));
+        for (std::int64_t e = 0; e < elements[b]; ++e) data[e] = value<T>(rank.value, b, e, number);
+      }
+    }
+  }
+
+  template <class T>
+  int wrong(int number) const {
+    const auto elements = block_elements(plan_.schedule.collective(), plan_.schedule.blocks(), payload_);
+    int bad = 0;
+    for (std::size_t b = 0; b < elements.size(); ++b) {
+      const auto& block = plan_.schedule.blocks()[b];
+      for (const auto rank : block.receivers) {
+        const auto* data =
+            Cpu::at<T>(addresses_[rank.index()].buffers[1] + static_cast<std::uint64_t>(layout_.output_offset(rank, static_cast<std::int32_t>(b))));
+        for (std::int64_t e = 0; e < elements[b]; ++e) {
+          T sum{};
+          for (const auto giver : block.contributors) sum += value<T>(giver.value, b, e, number);
+          bad += data[e] == sum ? 0 : 1;
+        }
+      }
+    }
+    return bad;
+  }
+
+  Routes routes_;
+  const Plan& plan_;
+  Payload payload_;
+  BufferLayout layout_;
+  Program program_;
+  std::vector<RankAddresses> addresses_;
+  std::vector<std::uint64_t> reports_;
+  std::uint64_t abort_ = 0;
+  std::vector<std::unique_ptr<std::vector<device::Words<4>>>> memory_;
+  std::vector<PacketImage> packet_images_;
+  std::vector<image::PacketCall> packet_calls_;
+  std::vector<SliceImage> slice_images_;
+  std::function<void(std::vector<std::thread>&, std::size_t)> launch_;
+};
+
+}  // namespace p2plab::testing
