@@ -9,6 +9,7 @@
 #include "findings.h"
 #include "least_time.h"
 #include "p2plab/builtin_planners.h"
+#include "p2plab/gpu_tuning.h"
 #include "p2plab/provenance.h"
 #include "p2plab/quantity.h"
 #include "p2plab/setting.h"
@@ -127,7 +128,9 @@ class Running {
 
  private:
   void one(const Executor& executor, const Outcome& outcome) {
-    const auto& evaluation = *outcome.evaluation;
+    auto suited = suited_to_executor(outcome);
+    if (!suited) return skip(fmt::format("{} {} {} at {}", name_, to_string(outcome.kind), outcome.choice->label(), to_string(outcome.size)), reason_of(suited.error()));
+    const auto& evaluation = *suited->evaluation;
     const Job job{&context_.setting.topology, &context_.setting.routes, &evaluation.plan, &evaluation.program};
     // Host times say nothing about GPUs, so one run that checks the data is enough there.
     const bool host = name_ == "host";
@@ -138,11 +141,23 @@ class Running {
     auto measured = executor.run(job, options);
     progress_.advance(fmt::format("{} {}", outcome.choice->label(), to_string(outcome.size)));
     if (!measured) return skip(fmt::format("{} {} {} at {}", name_, to_string(outcome.kind), outcome.choice->label(), to_string(outcome.size)), reason_of(measured.error()));
-    auto row = row_of(outcome, context_, name_);
+    auto row = row_of(*suited, context_, name_);
     row.clock = measured->clock;
     row.time = measured->median();
     row.data = measured->check;
     report_.rows.push_back(std::move(row));
+  }
+
+  // GPUs run a plan in the form that was measured to suit them, and that form is what the prediction beside it is for.
+  Result<Outcome> suited_to_executor(const Outcome& outcome) const {
+    if (name_ != "cuda") return outcome;
+    const auto& planned = *outcome.evaluation;
+    const auto& payload = planned.program.payload;
+    auto evaluation = evaluate_as(context_.setting, planned.plan, payload, planned.proof.in_place(), gpu_tuning(planned.plan.schedule, payload));
+    if (!evaluation) return std::move(evaluation).error();
+    auto suited = outcome;
+    suited.evaluation = *std::move(evaluation);
+    return suited;
   }
 
   static std::string reason_of(const Error& error) {
