@@ -29,12 +29,16 @@ class Verifier {
       : topology_(topology), routes_(routes), schedule_(schedule), index_(schedule, options.in_place), sets_(schedule.ranks()), values_(index_.size()) {
     proof_.in_place_ = options.in_place;
     is_output_.assign(index_.size(), false);
+    is_input_.assign(index_.size(), false);
     for (const auto& block : schedule.blocks()) complete_.push_back(sets_.of(block.contributors));
     for (std::size_t c = 0; c < schedule.chunks().size(); ++c) {
       const ChunkId chunk{static_cast<std::int64_t>(c)};
       const auto& block = schedule.block_of(chunk);
       for (const auto rank : block.receivers) is_output_[index_(output(rank, chunk))] = true;
-      for (const auto rank : block.contributors) values_[index_(input(rank, chunk))] = {chunk.value, sets_.of({&rank, 1})};
+      for (const auto rank : block.contributors) {
+        is_input_[index_(input(rank, chunk))] = true;
+        values_[index_(input(rank, chunk))] = {chunk.value, sets_.of({&rank, 1})};
+      }
     }
   }
 
@@ -74,6 +78,9 @@ class Verifier {
     for (const auto& source : step.sources) {
       const auto value = values_[index_(source)];
       if (value.set < 0) return fail(id, fmt::format("rank {} reads {}, where nothing has been written yet", step.executor.value, describe(source)));
+      // In place the two names of a chunk share a number, also at a rank that has it in one buffer only.
+      if (source.buffer == Buffer::output && !is_output_[index_(source)]) return fail(id, fmt::format("reads {}, but that rank receives no such chunk", describe(source)));
+      if (source.buffer == Buffer::input && !is_input_[index_(source)]) return fail(id, fmt::format("reads {}, but that rank gives no such chunk", describe(source)));
       if (sum.set < 0) {
         sum = value;
         continue;
@@ -163,6 +170,7 @@ class Verifier {
   ContributionSets sets_;
   std::vector<Value> values_;
   std::vector<bool> is_output_;
+  std::vector<bool> is_input_;
   std::vector<std::int32_t> complete_;   // per block: the set of its contributors
   Proof proof_;
 };

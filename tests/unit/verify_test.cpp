@@ -41,6 +41,23 @@ TEST(Verify, ProvesAOneShotPull) {
             "step 1: rank 1 adds rank 1 input[0], which holds the contributions of {1}, to a sum that already holds {0, 1, 2}");
 }
 
+TEST(Verify, InPlaceKnowsWhichOfTheTwoBuffersARankHas) {
+  const auto machine = full_mesh(2);
+  auto builder = *Schedule::Builder::create(make_collective(CollectiveKind::broadcast, 2), 2);
+  builder.add_chunk({});
+  builder.copy(Rank{0}, input(Rank{0}, chunk), output(Rank{1}, chunk));
+  builder.copy(Rank{0}, input(Rank{1}, chunk), output(Rank{0}, chunk));
+  const auto silent = verify(machine, Routes{machine}, *std::move(builder).build(), {.in_place = true});
+  ASSERT_FALSE(silent);
+  EXPECT_EQ(silent.error().message, "step 1: reads rank 1 input[0], but that rank gives no such chunk");
+  builder = *Schedule::Builder::create(make_collective(CollectiveKind::reduce, 2), 2);
+  builder.add_chunk({});
+  builder.add_step(Rank{0}, std::array{input(Rank{0}, chunk), output(Rank{1}, chunk)}, std::array{output(Rank{0}, chunk)});
+  const auto no_receiver = verify(machine, Routes{machine}, *std::move(builder).build(), {.in_place = true});
+  ASSERT_FALSE(no_receiver);
+  EXPECT_EQ(no_receiver.error().message, "step 0: reads rank 1 output[0], but that rank receives no such chunk");
+}
+
 TEST(Verify, NamesAContributionAddedTwice) {
   const auto machine = full_mesh(2);
   auto builder = all_reduce(2);
