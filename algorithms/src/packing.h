@@ -27,7 +27,7 @@ struct PackedWay {
 /// Offers the way whose cost at these prices (one per resource) is least, or any that costs less than 1; none if there is no way at all.
 using WaySource = std::function<std::optional<Way>(std::span<const double> prices)>;
 
-/// The packing with the largest total amount, by the simplex method with column generation (Gilmore and Gomory, 1961): optimal if `cheapest`
+/// The packing with the largest total amount, by linear program with column generation (Gilmore and Gomory, 1961): optimal if `cheapest`
 /// always offers the least cost, otherwise as good as its offers. Capacities are above zero. Deterministic; most packed first.
 std::vector<PackedWay> pack(std::span<const double> capacities, const WaySource& cheapest);
 

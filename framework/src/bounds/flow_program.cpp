@@ -1,5 +1,5 @@
 // Columns: per commodity and link what flows, and the common rate. Rows: capacities; what comes in goes out, but for what is meant to stay.
-#include "linear_program.h"
+#include "p2plab/linear_program.h"
 #include "programs.h"
 #include "shared_links.h"
 
@@ -12,7 +12,7 @@ std::optional<double> flow_rate(const Topology& topology, const std::vector<Comm
   const int rate = count * links;
   std::vector<double> objective(static_cast<std::size_t>(rate) + 1, 0);
   objective.back() = 1;
-  const std::vector<double> upper(objective.size(), unbounded);
+  const std::vector<double> upper(objective.size(), LinearProgram::unbounded);
   LinearProgram program(objective, upper);
   add_capacities(program, topology, [&](LinkId link) {
     std::vector<int> columns;
@@ -27,7 +27,7 @@ std::optional<double> flow_rate(const Topology& topology, const std::vector<Comm
       if (v == commodity.source) continue;
       const auto ins = reversed ? topology.out_links(NodeId{v}) : topology.in_links(NodeId{v});
       const auto outs = reversed ? topology.in_links(NodeId{v}) : topology.out_links(NodeId{v});
-      std::vector<Term> row;
+      std::vector<LinearProgram::Term> row;
       for (const auto link : ins) row.push_back({c * links + link.value, 1});
       for (const auto link : outs) row.push_back({c * links + link.value, -1});
       if (stays[static_cast<std::size_t>(v)] > 0) row.push_back({rate, -stays[static_cast<std::size_t>(v)]});

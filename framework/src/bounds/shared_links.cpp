@@ -13,7 +13,7 @@ double widest_link(const Topology& topology) {
 void add_capacities(LinearProgram& program, const Topology& topology, const std::function<std::vector<int>(LinkId)>& users) {
   const auto widest = widest_link(topology);
   const auto limit = [&](std::span<const LinkId> links, Bandwidth bandwidth) {
-    std::vector<Term> row;
+    std::vector<LinearProgram::Term> row;
     for (const auto link : links) {
       for (const auto column : users(link)) row.push_back({column, 1});
     }

@@ -3,7 +3,7 @@
 
 #include <functional>
 
-#include "linear_program.h"
+#include "p2plab/linear_program.h"
 #include "p2plab/topology.h"
 
 namespace p2plab::bounds {

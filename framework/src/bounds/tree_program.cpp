@@ -4,7 +4,7 @@
 #include <set>
 
 #include "flow_graph.h"
-#include "linear_program.h"
+#include "p2plab/linear_program.h"
 #include "p2plab/tree_shares.h"
 #include "shared_links.h"
 
@@ -26,7 +26,7 @@ class TreeProgram {
     const auto roots = demand.weights.empty() ? topology.ranks() : 1;
     std::vector<double> objective(static_cast<std::size_t>(root_first_ + roots), 0);
     for (int r = 0; r < roots; ++r) objective[static_cast<std::size_t>(root_first_ + r)] = 1;
-    const std::vector<double> upper(objective.size(), unbounded);
+    const std::vector<double> upper(objective.size(), LinearProgram::unbounded);
     program_ = std::make_unique<LinearProgram>(objective, upper);
     add_capacities(*program_, topology, [&](LinkId link) {
       std::vector<int> columns;
@@ -59,7 +59,7 @@ class TreeProgram {
     }
     for (int r = 0; r < topology_.ranks(); ++r) {
       const auto term = root(topology_.node_of(Rank{r}).value);
-      result.roots.push_back(term ? program_->value(term->column) * term->factor * scale : 0);
+      result.roots.push_back(term ? program_->value(term->index) * term->factor * scale : 0);
     }
     return result;
   }
@@ -67,13 +67,13 @@ class TreeProgram {
   int first(bool in_trees) const { return in_trees ? in_first_ : 0; }
 
   // The share of a vertex as a root: its column and factor; none if it cannot be one.
-  std::optional<Term> root(int vertex) const {
+  std::optional<LinearProgram::Term> root(int vertex) const {
     const auto rank = topology_.rank_of(NodeId{vertex});
     if (!demand_.weights.empty()) {
       const auto weight = demand_.weights[static_cast<std::size_t>(vertex)];
-      return weight > 0 ? std::optional{Term{root_first_, static_cast<double>(weight)}} : std::nullopt;
+      return weight > 0 ? std::optional{LinearProgram::Term{root_first_, static_cast<double>(weight)}} : std::nullopt;
     }
-    return rank ? std::optional{Term{root_first_ + rank->value, 1}} : std::nullopt;
+    return rank ? std::optional{LinearProgram::Term{root_first_ + rank->value, 1}} : std::nullopt;
   }
 
   // Switches neither copy nor add. A host keeps what passes, so it may send it on more than once.
@@ -84,10 +84,10 @@ class TreeProgram {
       if (kind == NodeKind::gpu) continue;
       for (const bool in_trees : {false, true}) {
         if ((in_trees ? demand_.givers : demand_.receivers).empty() || (!in_trees && demand_.hosts_copy && kind == NodeKind::host)) continue;
-        std::vector<Term> row;
+        std::vector<LinearProgram::Term> row;
         for (const auto link : topology_.in_links(node)) row.push_back({first(in_trees) + link.value, in_trees ? -1.0 : 1.0});
         for (const auto link : topology_.out_links(node)) row.push_back({first(in_trees) + link.value, in_trees ? 1.0 : -1.0});
-        if (!row.empty()) program_->add_row(0, row, unbounded);
+        if (!row.empty()) program_->add_row(0, row, LinearProgram::unbounded);
       }
     }
   }
@@ -101,7 +101,7 @@ class TreeProgram {
   // What leaves the set (enters it, for in-trees) must carry the share of all roots inside.
   bool add_cut(const std::vector<bool>& inside, bool in_trees) {
     if (!known_.emplace(in_trees, inside).second) return false;
-    std::vector<Term> row;
+    std::vector<LinearProgram::Term> row;
     for (int l = 0; l < links_; ++l) {
       const auto& link = topology_.link(LinkId{l});
       const auto from = in_trees ? link.to : link.from;
@@ -111,12 +111,12 @@ class TreeProgram {
     std::vector<double> shares(static_cast<std::size_t>(topology_.ranks()));
     for (int v = 0; v < nodes_; ++v) {
       const auto term = inside[static_cast<std::size_t>(v)] ? root(v) : std::nullopt;
-      if (term) shares[static_cast<std::size_t>(term->column - root_first_)] += term->factor;
+      if (term) shares[static_cast<std::size_t>(term->index - root_first_)] += term->factor;
     }
     for (std::size_t i = 0; i < shares.size(); ++i) {
       if (shares[i] > 0) row.push_back({root_first_ + static_cast<int>(i), -shares[i]});
     }
-    program_->add_row(0, row, unbounded);
+    program_->add_row(0, row, LinearProgram::unbounded);
     return true;
   }
 
@@ -133,7 +133,7 @@ class TreeProgram {
     for (int v = 0; v < nodes_; ++v) {
       const auto term = root(v);
       if (!term) continue;
-      const auto share = whole(program_->value(term->column) * term->factor);
+      const auto share = whole(program_->value(term->index) * term->factor);
       flow.add_arc(nodes_, v, share);
       wanted += share;
     }

@@ -1,8 +1,10 @@
-#include "linear_program.h"
+#include "p2plab/linear_program.h"
+
+#include <vector>
 
 #include <Clp_C_Interface.h>
 
-namespace p2plab::bounds {
+namespace p2plab {
 
 struct LinearProgram::Model {
   Clp_Simplex* clp = Clp_newModel();
@@ -11,6 +13,7 @@ struct LinearProgram::Model {
   std::vector<CoinBigIndex> starts = {0};
   std::vector<int> columns;
   bool solved = false;
+  bool new_columns = false;
 
   Model() = default;
   Model(const Model&) = delete;
@@ -45,24 +48,43 @@ void LinearProgram::add_row(double lower, std::span<const Term> terms, double up
   model_->lower.push_back(lower);
   model_->upper.push_back(upper);
   for (const auto& term : terms) {
-    model_->columns.push_back(term.column);
+    model_->columns.push_back(term.index);
     model_->factors.push_back(term.factor);
   }
   model_->starts.push_back(static_cast<CoinBigIndex>(model_->columns.size()));
 }
 
+void LinearProgram::add_column(double objective, std::span<const Term> terms) {
+  model_->hand_over();
+  std::vector<int> rows;
+  std::vector<double> factors;
+  for (const auto& term : terms) {
+    rows.push_back(term.index);
+    factors.push_back(term.factor);
+  }
+  const double lower = 0;
+  const CoinBigIndex starts[] = {0, static_cast<CoinBigIndex>(rows.size())};
+  Clp_addColumns(model_->clp, 1, &lower, &unbounded, &objective, starts, rows.data(), factors.data());
+  model_->new_columns = true;
+}
+
 bool LinearProgram::solve() {
   model_->hand_over();
-  if (model_->solved) {
-    Clp_dual(model_->clp, 0);
-  } else {
+  // New columns leave the last solution primal feasible, new rows leave it dual feasible.
+  if (!model_->solved) {
     Clp_initialSolve(model_->clp);
+  } else if (model_->new_columns) {
+    Clp_primal(model_->clp, 0);
+  } else {
+    Clp_dual(model_->clp, 0);
   }
   model_->solved = true;
+  model_->new_columns = false;
   return Clp_status(model_->clp) == 0;
 }
 
 double LinearProgram::objective() const { return Clp_objectiveValue(model_->clp); }
 double LinearProgram::value(int column) const { return Clp_getColSolution(model_->clp)[column]; }
+double LinearProgram::price(int row) const { return Clp_getRowPrice(model_->clp)[row]; }
 
-}  // namespace p2plab::bounds
+}  // namespace p2plab
