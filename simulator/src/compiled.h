@@ -1,10 +1,12 @@
 // A program on a machine, with everything looked up that the simulator needs in its loop.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
 
+#include "p2plab/pattern.h"
 #include "p2plab/profile.h"
 #include "p2plab/program.h"
 #include "p2plab/routes.h"
@@ -48,27 +50,51 @@ struct Path {
   std::int64_t latency = 0;
 };
 
-struct InstructionInfo {
-  std::int64_t slices = 1;
-  std::int32_t own_dependency = -1;      // the latest earlier instruction of the same lane that writes what this one reads
-  std::uint16_t remote_sources = 0;
-  std::uint16_t remote_destinations = 0;
+/// An instruction as a thread block sees it.
+struct Work {
+  std::int64_t bytes = 0;
+  std::uint32_t paths = 0;               // first in `path_refs`: of its remote sources, then of its remote destinations
+  std::uint32_t waits = 0;               // first in `waits`
+  std::uint32_t slices = 1;
+  std::int32_t own_dependency = -1;      // the latest earlier work of the same lane that writes what this one reads
   std::uint32_t local_operands = 0;
+  std::uint16_t sources = 0;             // remote ones
+  std::uint16_t destinations = 0;
+  std::uint32_t wait_count = 0;
+};
+
+/// Slice s of this work of this lane must be complete, if it has so many.
+struct Awaited {
+  std::uint32_t lane = 0;
+  std::uint32_t work = 0;
+  std::uint32_t slices = 1;
+};
+
+/// In a pattern all ranks share works; what differs is found in a rank's own stretch of `paths` and `lane_table`.
+struct LaneInfo {
+  Rank rank;
+  std::uint32_t first = 0;       // works [first, first + count)
+  std::uint32_t count = 0;
+  std::uint32_t paths = 0;       // added to its path references
+  std::uint32_t lanes = 0;       // added to its awaited lanes, as an index into `lane_table`
 };
 
 /// Plain data: filled once by `compile`.
 struct Compiled {
-  const Program* program = nullptr;
+  Tuning tuning;
   std::uint32_t parts = 1;
   std::vector<Resource> resources;
   std::vector<std::string> names;                 // of resources
   std::vector<std::int32_t> memories;             // by rank: its memory's resource, if limited
   std::vector<Stage> stages;
   std::vector<Path> paths;
-  std::vector<std::int32_t> path_of;              // by operand; -1 is local
-  std::vector<InstructionInfo> info;              // by instruction
-  std::vector<std::uint32_t> before;              // [instruction * parts + part]: slices of that thread block before this instruction
-  std::vector<std::uint32_t> totals;              // by block: slices in all
+  std::vector<LaneInfo> lanes;
+  std::vector<Work> works;                        // of a program: by instruction
+  std::vector<std::uint32_t> path_refs;
+  std::vector<Awaited> waits;
+  std::vector<std::uint32_t> lane_table;          // empty: awaited lanes are what they say
+  std::vector<std::uint32_t> before;              // [work * parts + part]: slices of that thread block before this work
+  std::vector<std::uint32_t> totals;              // [lane * parts + part]: slices in all
   std::vector<std::int64_t> starts;               // by rank: when it starts
   std::int64_t slices = 0;
   std::int64_t signal_peer = 0;                   // waits across ranks, all costs of the protocol in it
@@ -80,19 +106,25 @@ struct Compiled {
   Pace load;
   Pace reduce;
 
-  std::int64_t slice_bytes(const Instruction& i, std::int64_t slice) const {
-    const auto size = program->tuning.slice.count();
-    return size <= 0 || i.bytes <= size ? i.bytes : std::min(size, i.bytes - slice * size);
+  std::int64_t slice_bytes(const Work& work, std::int64_t slice) const {
+    const auto size = tuning.slice.count();
+    return size <= 0 || work.bytes <= size ? work.bytes : std::min(size, work.bytes - slice * size);
   }
-  std::int64_t wire(std::int64_t bytes) const { return wire_bytes(program->tuning.protocol, Bytes{bytes}).count(); }
+  std::int64_t wire(std::int64_t bytes) const { return wire_bytes(tuning.protocol, Bytes{bytes}).count(); }
   std::int64_t request(const Path& path) const { return static_cast<std::int64_t>(read_request * static_cast<double>(path.latency)); }
   std::int64_t signal(Rank from, Rank to) const { return from == to ? signal_local : signal_peer; }
+  const Path& path(const LaneInfo& lane, std::uint32_t reference) const { return paths[lane.paths + path_refs[reference]]; }
+  std::uint32_t awaited_lane(const LaneInfo& lane, const Awaited& wait) const {
+    return lane_table.empty() ? wait.lane : lane_table[lane.lanes + wait.lane];
+  }
+  // Slice s of a lane belongs to part s % parts; so many of that part's slices come up to and with slice s of this work.
+  std::uint32_t place(std::uint32_t work, std::uint32_t part, std::uint32_t slice) const {
+    return before[std::size_t{work} * parts + part] + slice / parts + 1;
+  }
 };
 
 /// Errors: as for `simulate`.
 Result<Compiled> compile(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile);
-
-/// A time that no execution can undercut: the busiest resource, the busiest thread block, the longest chain of waits (first slices only).
-std::int64_t lower_bound(const Compiled& compiled);
+Result<Compiled> compile(const Topology& topology, const PathOf& path_of, const Pattern& pattern, const Profile& profile);
 
 }  // namespace p2plab

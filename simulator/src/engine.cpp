@@ -1,3 +1,4 @@
+// Thread blocks: when the next slice goes to work, and what its completion sets going.
 #include "engine.h"
 
 #include <algorithm>
@@ -6,40 +7,37 @@
 
 namespace p2plab {
 
-Engine::Engine(Compiled& compiled, Recording* recording) : c_(compiled), program_(*compiled.program), recording_(recording) {
-  constexpr std::uint32_t first_slots = 4;
-  blocks_.resize(program_.lanes.size() * c_.parts);
+Engine::Engine(Compiled& compiled, const Keep& keep) : c_(compiled), keep_(keep) {
+  constexpr std::uint32_t first_slots = 2;
+  blocks_.resize(c_.lanes.size() * c_.parts);
   slots_.resize(blocks_.size() * first_slots);
   std::size_t log = 0;
   for (std::size_t b = 0; b < blocks_.size(); ++b) {
     auto& k = blocks_[b];
-    const auto& lane = program_.lanes[b / c_.parts];
-    k.rank = lane.rank;
+    k.lane = static_cast<std::uint32_t>(b / c_.parts);
     k.part = static_cast<std::uint32_t>(b % c_.parts);
     k.total = c_.totals[b];
     k.log = log;
     k.slots = static_cast<std::uint32_t>(b) * first_slots;
     k.mask = first_slots - 1;
+    k.front_free = k.back_free = c_.starts[rank_of(k).index()];
     log += k.total;
     if (k.total == 0) continue;
-    k.instruction = lane.first;
+    k.work = lane_of(k).first;
     k.slice = k.part;
-    k.wait = program_.instructions[k.instruction].waits;
-    while (k.slice >= c_.info[k.instruction].slices) advance(k);
+    skip_empty(k);
   }
   log_.resize(log);
-  begins_.resize(log);
-  if (recording_ == nullptr) return;
-  recording_->parts = c_.parts;
-  recording_->slices.resize(log);
+  if (keep_.begins != nullptr) keep_.begins->resize(log);
+  if (keep_.recording == nullptr) return;
+  keep_.recording->parts = c_.parts;
+  keep_.recording->slices.resize(log);
 }
 
 Status Engine::run() {
   if (blocks_.size() >= std::size_t{1} << EventQueue::index_bits) return Error{ErrorCode::unsupported, "the program has too many thread blocks"};
   for (std::size_t b = 0; b < blocks_.size(); ++b) {
-    auto& k = blocks_[b];
-    k.front_free = k.back_free = c_.starts[k.rank.index()];
-    if (k.total > 0) call_front(k, static_cast<std::uint32_t>(b), k.front_free);
+    if (blocks_[b].total > 0) call_front(blocks_[b], static_cast<std::uint32_t>(b), blocks_[b].front_free);
   }
   Event event{};
   while (!overflow_ && queue_.pop(event)) {
@@ -49,12 +47,11 @@ Status Engine::run() {
         back(event.index);
         front(event.index);
         break;
-      case EventKind::hop: pass(transfers_[event.index]); break;
-      case EventKind::done: done(event.index); break;
+      case EventKind::hop: hop(event.index); break;
     }
   }
   if (overflow_) return Error{ErrorCode::unsupported, "the simulated time exceeds 26 days; check bandwidths and sizes"};
-  if (std::ranges::any_of(blocks_, [](const Block& k) { return k.complete != k.total; })) return stuck();
+  if (std::ranges::any_of(blocks_, [](const Block& k) { return k.settled != k.total; })) return stuck();
   return {};
 }
 
@@ -62,9 +59,8 @@ Error Engine::stuck() const {
   Error error{ErrorCode::invalid_input, "the program never ends: lanes wait for each other in a circle"};
   for (std::size_t b = 0; b < blocks_.size() && error.notes.size() < 3; ++b) {
     const auto& k = blocks_[b];
-    if (k.complete == k.total) continue;
-    const auto& i = program_.instructions[std::min<std::size_t>(k.instruction, program_.instructions.size() - 1)];
-    error.notes.push_back(fmt::format("rank {} lane {} stands before step {}, slice {}", k.rank.value, b / c_.parts, i.step.value, k.slice));
+    if (k.settled == k.total) continue;
+    error.notes.push_back(fmt::format("rank {} lane {} stands before its instruction {}, slice {}", rank_of(k).value, k.lane, k.work - lane_of(k).first, k.slice));
   }
   return error;
 }
@@ -83,41 +79,61 @@ void Engine::call_front(Block& k, std::uint32_t block, std::int64_t time) {
   push(time, EventKind::front, block);
 }
 
-SliceRecord* Engine::record(const Block& k, std::uint32_t order) { return recording_ == nullptr ? nullptr : &recording_->slices[k.log + order]; }
+SliceRecord* Engine::record(const Block& k, std::uint32_t order) {
+  return keep_.recording == nullptr ? nullptr : &keep_.recording->slices[k.log + order];
+}
 
 // Issues slices as far as waits, window and rates allow.
 void Engine::front(std::uint32_t block) {
   auto& k = blocks_[block];
-  if (k.front_due == queue_.now()) k.front_due = -1;
-  while (k.issued < k.total && may_issue(k, block) && waits_over(k, block)) issue(k, block);
+  if (k.front_due == queue_.now()) k.front_due = never;
+  while (k.issued < k.total) {
+    const auto time = earliest(k, block);
+    if (time == never) return;
+    if (time > queue_.now()) return call_front(k, block, time);
+    issue(k, block);
+  }
 }
 
-bool Engine::may_issue(Block& k, std::uint32_t block) {
-  if (k.listed) return false;
-  if (c_.outstanding != 0 && k.issued - k.complete >= c_.outstanding) {
-    k.stalled = true;
-    return false;
-  }
-  auto free = k.front_free;
+// Asks for a front event as soon as it is known when. Issues nothing, so it may be called from anywhere.
+void Engine::consider(Block& k, std::uint32_t block) {
+  if (k.issued == k.total) return;
+  const auto time = earliest(k, block);
+  if (time != never) call_front(k, block, std::max(time, queue_.now()));
+}
+
+// When the next slice may be issued; `never` if that hangs on something not yet known, whose becoming known will ask again.
+std::int64_t Engine::earliest(Block& k, std::uint32_t block) {
+  if (k.listed) return never;
+  const auto& work = c_.works[k.work];
+  auto time = k.front_free;
   // Loads of later slices go out while earlier ones are on their way; a slice without loads waits for the thread block itself.
-  if (c_.info[k.instruction].remote_sources == 0) {
-    if (k.issued > k.injected) return false;
-    free = std::max(free, k.back_free);
+  if (work.sources == 0) {
+    if (k.issued > k.injected) return never;
+    time = std::max(time, k.back_free);
   }
-  if (free <= queue_.now()) return true;
-  call_front(k, block, free);
-  return false;
+  if (c_.outstanding != 0 && k.issued >= c_.outstanding) {
+    const auto oldest = k.issued - c_.outstanding;
+    if (k.settled <= oldest) {
+      k.stalled = true;
+      return never;
+    }
+    time = std::max(time, log_[k.log + oldest]);
+  }
+  if (!waits_known(k, block, work) || !own_dependency_known(k, work)) return never;
+  return std::max(time, k.seen);
 }
 
-bool Engine::waits_over(Block& k, std::uint32_t block) {
-  const auto& i = program_.instructions[k.instruction];
-  for (const auto end = i.waits + i.wait_count; k.wait < end; ++k.wait) {
-    const auto& wait = program_.waits[k.wait];
-    const auto awaited = program_.lanes[wait.lane.index()].first + static_cast<std::uint32_t>(wait.instruction);
-    if (k.slice >= c_.info[awaited].slices) continue;
-    auto& other = blocks_[wait.lane.index() * c_.parts + k.part];
-    const auto needed = c_.before[std::size_t{awaited} * c_.parts + k.part] + static_cast<std::uint32_t>(k.slice / c_.parts) + 1;
-    if (other.complete < needed) {
+bool Engine::waits_known(Block& k, std::uint32_t block, const Work& work) {
+  const auto end = work.waits + work.wait_count;
+  if (k.wait == end) return true;
+  const auto& lane = lane_of(k);
+  for (; k.wait < end; ++k.wait) {
+    const auto& wait = c_.waits[k.wait];
+    if (k.slice >= wait.slices) continue;
+    auto& other = blocks_[std::size_t{c_.awaited_lane(lane, wait)} * c_.parts + k.part];
+    const auto needed = c_.place(wait.work, k.part, k.slice);
+    if (other.settled < needed) {
       k.listed = true;
       k.needed = needed;
       k.next_waiter = other.first_waiter;
@@ -126,28 +142,28 @@ bool Engine::waits_over(Block& k, std::uint32_t block) {
       return false;
     }
     const auto cause = other.log + needed - 1;
-    const auto seen = log_[cause] + c_.signal(k.rank, other.rank);
-    if (seen >= queue_.now()) k.cause = static_cast<std::int64_t>(cause);
-    if (seen > queue_.now()) {
-      call_front(k, block, seen);
-      return false;
-    }
+    const auto time = log_[cause] + c_.signal(lane.rank, rank_of(other));
+    if (time < k.seen) continue;
+    k.seen = time;
+    k.cause = static_cast<std::int64_t>(cause);
   }
-  return own_dependency_over(k);
+  return true;
 }
 
-bool Engine::own_dependency_over(Block& k) {
-  const auto before = c_.info[k.instruction].own_dependency;
-  if (before < 0) return true;
-  const auto index = static_cast<std::size_t>(before);
-  if (k.slice >= c_.info[index].slices) return true;
-  const auto needed = c_.before[index * c_.parts + k.part] + static_cast<std::uint32_t>(k.slice / c_.parts) + 1;
-  if (k.complete >= needed) {
-    if (log_[k.log + needed - 1] == queue_.now()) k.cause = static_cast<std::int64_t>(k.log + needed - 1);
-    return true;
+bool Engine::own_dependency_known(Block& k, const Work& work) {
+  if (work.own_dependency < 0) return true;
+  const auto index = static_cast<std::uint32_t>(work.own_dependency);
+  if (k.slice >= c_.works[index].slices) return true;
+  const auto needed = c_.place(index, k.part, k.slice);
+  if (k.settled < needed) {
+    k.stalled = true;
+    return false;
   }
-  k.stalled = true;
-  return false;
+  const auto cause = k.log + needed - 1;
+  if (log_[cause] < k.seen) return true;
+  k.seen = log_[cause];
+  k.cause = static_cast<std::int64_t>(cause);
+  return true;
 }
 
 void Engine::grow(Block& k) {
@@ -155,21 +171,21 @@ void Engine::grow(Block& k) {
   k.slots = static_cast<std::uint32_t>(slots_.size());
   k.mask = old.mask * 2 + 1;
   slots_.resize(slots_.size() + k.mask + 1);
-  for (auto order = k.complete; order != k.issued; ++order) slot(k, order) = slot(old, order);
+  for (auto order = k.settled; order != k.issued; ++order) slot(k, order) = slot(old, order);
 }
 
 void Engine::issue(Block& k, std::uint32_t block) {
-  if (k.issued - k.complete > k.mask) grow(k);
-  auto& s = slot(k, k.issued);
-  s = {.instruction = k.instruction, .bytes = c_.slice_bytes(program_.instructions[k.instruction], k.slice)};
+  if (k.issued - k.settled > k.mask) grow(k);
+  const auto& work = c_.works[k.work];
   const auto now = queue_.now();
-  begins_[k.log + k.issued] = now;
+  auto& s = slot(k, k.issued);
+  s = {.bytes = c_.slice_bytes(work, k.slice), .arrived = now, .work = k.work};
+  if (keep_.begins != nullptr) (*keep_.begins)[k.log + k.issued] = now;
   if (auto* r = record(k, k.issued)) {
-    const auto considered = SimTime{std::max(k.front_free, c_.info[k.instruction].remote_sources == 0 ? k.back_free : 0)};
-    *r = {.block = block, .instruction = k.instruction, .slice = k.slice, .considered = considered, .issued = SimTime{now}, .arrived = SimTime{now}, .cause = k.cause};
+    const auto considered = SimTime{std::max(k.front_free, work.sources == 0 ? k.back_free : 0)};
+    *r = {.block = block, .instruction = k.work, .slice = k.slice, .considered = considered, .issued = SimTime{now}, .cause = k.seen == now ? k.cause : -1};
   }
-  k.cause = -1;
-  if (c_.info[k.instruction].remote_sources > 0) issue_loads(k, block, s);
+  if (work.sources > 0) issue_loads(k, block, s);
   advance(k);
   ++k.issued;
   if (s.reads == 0) back(block);
@@ -177,36 +193,42 @@ void Engine::issue(Block& k, std::uint32_t block) {
 
 void Engine::issue_loads(Block& k, std::uint32_t block, Slot& s) {
   const auto now = queue_.now();
-  const auto& info = c_.info[s.instruction];
-  const auto& i = program_.instructions[s.instruction];
+  const auto& work = c_.works[s.work];
+  const auto& lane = lane_of(k);
   const auto wire = c_.wire(s.bytes);
-  const auto own = now + c_.load.of(wire * info.remote_sources);
+  const auto own = now + c_.load.of(wire * work.sources);
   auto paced = own;
-  s.reads = info.remote_sources;
-  for (auto o = i.operands; o < i.operands + i.sources; ++o) {
-    if (c_.path_of[o] < 0) continue;
-    const auto& path = c_.paths[static_cast<std::size_t>(c_.path_of[o])];
-    const auto t = make_transfer({own, wire, path.first, path.end, block, k.issued, o, true});
+  s.reads = work.sources + 1U;   // one more, so that it is not done with before all are launched
+  for (std::uint32_t o = 0; o < work.sources; ++o) {
+    const auto& path = c_.path(lane, work.paths + o);
+    const Transfer t{own, wire, path.first, path.end, block, k.issued, o, true};
+    ++transfers_made_;
     const auto request = c_.request(path);
     if (request > 0) {
-      push(now + request, EventKind::hop, t);
+      push(now + request, EventKind::hop, keep_transfer(t));
     } else {
       paced = std::max(paced, launch(t));
     }
   }
+  --s.reads;
   k.front_free = paced;
 }
 
-// The next slice of this part, over as many instructions as have none.
+// The next slice of this part, over as many works as have none.
 void Engine::advance(Block& k) {
   k.slice += c_.parts;
-  const auto last = program_.instructions.size() - 1;
-  while (k.slice >= c_.info[k.instruction].slices) {
+  skip_empty(k);
+}
+
+void Engine::skip_empty(Block& k) {
+  const auto last = lane_of(k).first + lane_of(k).count - 1;
+  while (k.slice >= c_.works[k.work].slices && k.work != last) {
     k.slice = k.part;
-    if (k.instruction == last) break;
-    ++k.instruction;
+    ++k.work;
   }
-  k.wait = program_.instructions[k.instruction].waits;
+  k.wait = c_.works[k.work].waits;
+  k.seen = 0;
+  k.cause = -1;
 }
 
 // Injects slices whose loads are there.
@@ -215,141 +237,85 @@ void Engine::back(std::uint32_t block) {
   while (k.injected < k.issued) {
     auto& s = slot(k, k.injected);
     if (s.reads > 0) return;
-    if (k.back_free > queue_.now()) {
-      push(k.back_free, EventKind::back, block);
-      return;
+    if (k.back_due == never) {
+      k.back_due = std::max(s.arrived, k.back_free) + c_.slice_cost;
+      if (k.back_due > queue_.now()) return push(k.back_due, EventKind::back, block);
     }
-    if (c_.slice_cost > 0 && !k.looped) {
-      k.looped = true;
-      k.back_free = queue_.now() + c_.slice_cost;
-      continue;
-    }
-    k.looped = false;
+    if (k.back_due > queue_.now()) return;
+    k.back_due = never;
     inject(k, block, s);
   }
 }
 
 void Engine::inject(Block& k, std::uint32_t block, Slot& s) {
   const auto now = queue_.now();
-  const auto& info = c_.info[s.instruction];
-  const auto& i = program_.instructions[s.instruction];
+  const auto& work = c_.works[s.work];
+  const auto& lane = lane_of(k);
   const auto wire = c_.wire(s.bytes);
-  const auto local = s.bytes * info.local_operands;
-  auto own = now + std::max(c_.store.of(wire * info.remote_destinations), c_.reduce.of(local));
-  if (!c_.memories.empty() && local > 0) {
-    auto& memory = c_.resources[static_cast<std::size_t>(c_.memories[k.rank.index()])];
-    const auto served = memory.pace.of(local);
-    memory.free = std::min(latest, std::max(now, memory.free) + served);
-    memory.busy += served;
-    memory.bytes += local;
-    own = std::max(own, memory.free);
-  }
+  const auto local = s.bytes * work.local_operands;
+  auto own = now + std::max(c_.store.of(wire * work.destinations), c_.reduce.of(local));
+  if (!c_.memories.empty() && local > 0) own = std::max(own, serve_memory(k, local));
   auto* r = record(k, k.injected);
   auto paced = own;
-  s.writes = info.remote_destinations;
+  s.tail = work.destinations > 0 ? 0 : own;
+  s.writes = work.destinations + 1U;   // one more, so that it does not settle before all are launched
   const auto order = k.injected++;
-  for (auto o = i.operands + i.sources; o < i.operands + i.sources + i.destinations; ++o) {
-    if (c_.path_of[o] < 0) continue;
-    const auto& path = c_.paths[static_cast<std::size_t>(c_.path_of[o])];
-    paced = std::max(paced, launch(make_transfer({own, wire, path.first, path.end, block, order, o, false})));
+  transfers_made_ += work.destinations;
+  for (std::uint32_t o = 0; o < work.destinations; ++o) {
+    const auto& path = c_.path(lane, work.paths + work.sources + o);
+    paced = std::max(paced, launch({own, wire, path.first, path.end, block, order, work.sources + o, false}));
   }
   k.back_free = paced;
   if (r != nullptr) {
+    r->arrived = SimTime{s.arrived};
     r->injected = SimTime{now};
     r->processed = SimTime{own};
     r->released = SimTime{paced};
   }
-  if (s.writes > 0) return;
-  if (own == now) return complete(block);
-  s.writes = 1;
-  push(own, EventKind::done, make_transfer({own, 0, 0, 0, block, order, 0, false}));
+  if (--s.writes == 0) settle(k, block);
 }
 
-std::uint32_t Engine::make_transfer(const Transfer& transfer) {
-  if (transfer.end > 0) ++transfers_made_;
-  if (unused_.empty()) {
-    if (transfers_.size() + 1 >= std::size_t{1} << EventQueue::index_bits) overflow_ = true;
-    transfers_.push_back(transfer);
-    return static_cast<std::uint32_t>(transfers_.size() - 1);
-  }
-  const auto t = unused_.back();
-  unused_.pop_back();
-  transfers_[t] = transfer;
-  return t;
-}
-
-// Sends a transfer off at its first stage; returns when that stage has taken all of it, which is when its sender may go on.
-std::int64_t Engine::launch(std::uint32_t transfer) { return pass(transfers_[transfer]); }
-
-// The head is at its next stage: books it, first come, first served, and sends the head on (cut-through). The tail follows as fast as the
-// slowest stage so far allows.
-std::int64_t Engine::pass(Transfer& t) {
-  if (overflow_) return latest;
-  const auto& stage = c_.stages[t.stage];
-  auto& resource = c_.resources[stage.resource];
-  const auto now = queue_.now();
-  const auto start = std::max(now, resource.free);
-  const auto served = resource.pace.of(t.bytes);
-  const auto end = std::min(latest, start + served);
-  resource.free = end;
-  resource.busy += served;
-  resource.bytes += t.bytes;
-  if (recording_ != nullptr) {
-    recording_->hops.push_back({static_cast<std::int64_t>(blocks_[t.block].log + t.order), t.operand, stage.resource, SimTime{now}, SimTime{start}, SimTime{end}});
-  }
-  t.tail = std::max(t.tail, end) + stage.latency;
-  const auto index = static_cast<std::uint32_t>(&t - transfers_.data());
-  if (++t.stage == t.end) {
-    push(t.tail, EventKind::done, index);
-  } else {
-    push(start + stage.latency, EventKind::hop, index);
-  }
-  return end;
-}
-
-void Engine::done(std::uint32_t transfer) {
-  const auto [tail, bytes, stage, end, block, order, operand, reads] = transfers_[transfer];
-  unused_.push_back(transfer);
-  auto& k = blocks_[block];
-  auto& s = slot(k, order);
-  if (!reads) {
-    if (--s.writes == 0) complete(block);
-    return;
-  }
-  if (--s.reads > 0) return;
-  if (auto* r = record(k, order)) r->arrived = SimTime{queue_.now()};
-  back(block);
-  front(block);
+std::int64_t Engine::serve_memory(Block& k, std::int64_t local) {
+  auto& memory = c_.resources[static_cast<std::size_t>(c_.memories[rank_of(k).index()])];
+  const auto served = memory.pace.of(local);
+  memory.free = std::min(latest, std::max(queue_.now(), memory.free) + served);
+  memory.busy += served;
+  memory.bytes += local;
+  return memory.free;
 }
 
 // Slices complete in order: a flag promises all that came before it.
-void Engine::complete(std::uint32_t block) {
-  auto& k = blocks_[block];
-  while (k.complete < k.injected && slot(k, k.complete).writes == 0) {
-    log_[k.log + k.complete] = queue_.now();
-    if (auto* r = record(k, k.complete)) r->complete = SimTime{queue_.now()};
-    ++k.complete;
+void Engine::settle(Block& k, std::uint32_t block) {
+  auto time = k.settled > 0 ? log_[k.log + k.settled - 1] : 0;
+  while (k.settled < k.injected && slot(k, k.settled).writes == 0) {
+    time = std::max(time, slot(k, k.settled).tail);
+    if (time >= latest) overflow_ = true;
+    log_[k.log + k.settled] = time;
+    if (auto* r = record(k, k.settled)) r->complete = SimTime{time};
+    ++k.settled;
   }
-  if (k.least_needed <= k.complete) wake_waiters(k);
+  if (k.least_needed <= k.settled) wake_waiters(k);
   if (!k.stalled) return;
   k.stalled = false;
-  call_front(k, block, queue_.now());
+  consider(k, block);
 }
 
 void Engine::wake_waiters(Block& k) {
-  auto* link = &k.first_waiter;
+  auto index = k.first_waiter;
+  k.first_waiter = none;
   k.least_needed = none;
-  while (*link != none) {
-    const auto index = *link;
+  while (index != none) {
     auto& waiter = blocks_[index];
-    if (waiter.needed > k.complete) {
+    const auto next = waiter.next_waiter;
+    if (waiter.needed > k.settled) {
+      waiter.next_waiter = k.first_waiter;
+      k.first_waiter = index;
       k.least_needed = std::min(k.least_needed, waiter.needed);
-      link = &waiter.next_waiter;
-      continue;
+    } else {
+      waiter.listed = false;
+      consider(waiter, index);
     }
-    *link = waiter.next_waiter;
-    waiter.listed = false;
-    call_front(waiter, index, log_[k.log + waiter.needed - 1] + c_.signal(waiter.rank, k.rank));
+    index = next;
   }
 }
 

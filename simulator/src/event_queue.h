@@ -7,8 +7,8 @@
 
 namespace p2plab {
 
-/// What is to happen. The index is a thread block (front, back) or a transfer (hop, done).
-enum class EventKind : std::uint32_t { front, back, hop, done };
+/// What is to happen. The index is a thread block (front, back) or a transfer (hop).
+enum class EventKind : std::uint32_t { front, back, hop };
 
 struct Event {
   EventKind kind;

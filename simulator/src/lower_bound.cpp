@@ -1,8 +1,8 @@
 // Three bounds, each a chain of facts that hold in every execution: a resource carries its bytes one after another; a thread block does its
 // own work one slice after another; the first slice of an instruction begins only after the first slices that it waits for are complete.
-#include <algorithm>
+#include "lower_bound.h"
 
-#include "compiled.h"
+#include <algorithm>
 
 namespace p2plab {
 
@@ -10,109 +10,120 @@ namespace {
 
 class Bounder {
  public:
-  explicit Bounder(const Compiled& compiled) : c_(compiled), program_(*compiled.program), paces_(compiled.resources) {}
+  explicit Bounder(const Compiled& compiled) : c_(compiled), paces_(compiled.resources), travels_(compiled.paths.size()) {}
 
-  std::int64_t run() {
-    const auto first = c_.starts.empty() ? 0 : *std::ranges::min_element(c_.starts);
-    auto bound = c_.starts.empty() ? 0 : *std::ranges::max_element(c_.starts);
-    if (program_.instructions.empty()) return bound;
-    bound = first;
+  LongestPath run() {
+    LongestPath result{.bound = c_.starts.empty() ? 0 : *std::ranges::max_element(c_.starts), .rank_finish = c_.starts};
     load_.assign(c_.resources.size(), 0);
-    for (std::size_t l = 0; l < program_.lanes.size(); ++l) bound = std::max(bound, c_.starts[program_.lanes[l].rank.index()] + lane_work(program_.lanes[l]) / c_.parts);
-    for (std::size_t r = 0; r < load_.size(); ++r) {
-      auto pace = c_.resources[r].pace;
-      bound = std::max(bound, first + pace.of(load_[r]));
-    }
-    return std::max(bound, longest_chain());
+    if (!c_.works.empty()) result.bound = std::max(busiest(), longest_chain(result.rank_finish));
+    result.loads = std::move(load_);
+    return result;
   }
 
  private:
-  std::int64_t wire_of(const Instruction& i, const InstructionInfo& info) const {
-    if (info.slices == 1) return c_.wire(i.bytes);
-    const auto last = info.slices - 1;
-    return last * c_.wire(c_.slice_bytes(i, 0)) + c_.wire(c_.slice_bytes(i, last));
+  std::int64_t busiest() {
+    const auto first = *std::ranges::min_element(c_.starts);
+    auto bound = first;
+    for (const auto& lane : c_.lanes) bound = std::max(bound, c_.starts[lane.rank.index()] + lane_work(lane) / c_.parts);
+    for (std::size_t r = 0; r < load_.size(); ++r) bound = std::max(bound, first + paces_[r].pace.of(load_[r]));
+    return bound;
   }
 
-  // Adds an instruction's bytes to its resources; returns the thread block's own time for all its lane.
-  std::int64_t lane_work(const Lane& lane) {
-    std::int64_t work = 0;
+  std::int64_t wire_of(const Work& work) const {
+    if (work.slices == 1) return c_.wire(work.bytes);
+    const std::int64_t last = work.slices - 1;
+    return last * c_.wire(c_.slice_bytes(work, 0)) + c_.wire(c_.slice_bytes(work, last));
+  }
+
+  // Adds a lane's bytes to its resources; returns the thread block's own time for all of it.
+  std::int64_t lane_work(const LaneInfo& lane) {
+    std::int64_t time = 0;
+    auto store = c_.store;
     for (auto index = lane.first; index < lane.first + lane.count; ++index) {
-      const auto& i = program_.instructions[index];
-      const auto& info = c_.info[index];
-      const auto wire = wire_of(i, info);
-      for (std::uint32_t o = 0; o < std::uint32_t{i.sources} + i.destinations; ++o) {
-        const auto path = c_.path_of[i.operands + o];
-        if (path < 0) continue;
-        const auto& range = c_.paths[static_cast<std::size_t>(path)];
-        for (auto s = range.first; s < range.end; ++s) load_[c_.stages[s].resource] += wire;
+      const auto& work = c_.works[index];
+      const auto wire = wire_of(work);
+      for (std::uint32_t o = 0; o < std::uint32_t{work.sources} + work.destinations; ++o) {
+        const auto& path = c_.path(lane, work.paths + o);
+        for (auto s = path.first; s < path.end; ++s) load_[c_.stages[s].resource] += wire;
       }
-      if (!c_.memories.empty()) load_[static_cast<std::size_t>(c_.memories[lane.rank.index()])] += i.bytes * info.local_operands;
-      auto store = c_.store;
-      work = std::min(latest, work + info.slices * c_.slice_cost + store.of(wire * info.remote_destinations));
+      if (!c_.memories.empty()) load_[static_cast<std::size_t>(c_.memories[lane.rank.index()])] += work.bytes * work.local_operands;
+      time = std::min(latest, time + work.slices * c_.slice_cost + store.of(wire * work.destinations));
     }
-    return work;
+    return time;
   }
 
-  // Instructions in an order that respects waits: lanes in turn, each as far as what it waits for allows.
-  std::int64_t longest_chain() {
-    const auto lanes = program_.lanes.size();
-    done_.assign(program_.instructions.size(), -1);
+  // Works in an order that respects waits: lanes in turn, each as far as what it waits for allows.
+  std::int64_t longest_chain(std::vector<std::int64_t>& rank_finish) {
+    const auto lanes = c_.lanes.size();
+    std::size_t works = 0;
+    for (const auto& lane : c_.lanes) {
+      first_.push_back(works);
+      works += lane.count;
+      reached_.push_back({c_.starts[lane.rank.index()], 0});
+    }
+    done_.assign(works, -1);
     next_.assign(lanes, 0);
-    reached_.resize(lanes);
-    waiters_.assign(lanes, {});
-    for (std::size_t l = 0; l < lanes; ++l) reached_[l] = {c_.starts[program_.lanes[l].rank.index()], 0};
-    for (std::size_t l = 0; l < lanes; ++l) ready_.push_back(l);
+    first_waiter_.assign(lanes, none);
+    next_waiter_.assign(lanes, none);
+    for (std::size_t l = lanes; l > 0; --l) ready_.push_back(static_cast<std::uint32_t>(l - 1));
     std::int64_t longest = 0;
     while (!ready_.empty()) {
       const auto lane = ready_.back();
       ready_.pop_back();
-      longest = std::max(longest, advance(lane));
+      const auto time = advance(lane);
+      auto& finish = rank_finish[c_.lanes[lane].rank.index()];
+      finish = std::max(finish, time);
+      longest = std::max(longest, time);
     }
     return longest;
   }
 
-  std::int64_t advance(std::size_t l) {
-    const auto& lane = program_.lanes[l];
+  std::int64_t advance(std::uint32_t l) {
+    const auto& lane = c_.lanes[l];
     for (; next_[l] < lane.count; ++next_[l]) {
-      const auto index = lane.first + next_[l];
-      const auto& i = program_.instructions[index];
+      const auto& work = c_.works[lane.first + next_[l]];
       auto start = reached_[l].front;
-      for (const auto& wait : program_.waits_of(i)) {
-        const auto& other = program_.lanes[wait.lane.index()];
-        const auto time = done_[other.first + static_cast<std::uint32_t>(wait.instruction)];
+      for (auto w = work.waits; w < work.waits + work.wait_count; ++w) {
+        const auto awaited = c_.awaited_lane(lane, c_.waits[w]);
+        const auto& other = c_.lanes[awaited];
+        const auto time = done_[first_[awaited] + c_.waits[w].work - other.first];
         if (time < 0) {
-          waiters_[wait.lane.index()].push_back(l);
+          next_waiter_[l] = first_waiter_[awaited];
+          first_waiter_[awaited] = l;
           return reached_[l].complete;
         }
         start = std::max(start, time + c_.signal(lane.rank, other.rank));
       }
-      if (c_.info[index].own_dependency >= 0) start = std::max(start, done_[static_cast<std::size_t>(c_.info[index].own_dependency)]);
-      done_[index] = finish(l, i, start);
+      if (work.own_dependency >= 0) start = std::max(start, done_[first_[l] + static_cast<std::uint32_t>(work.own_dependency) - lane.first]);
+      done_[first_[l] + next_[l]] = finish(l, work, start);
       wake(l);
     }
     return reached_[l].complete;
   }
 
-  std::int64_t finish(std::size_t l, const Instruction& i, std::int64_t start) {
+  std::int64_t finish(std::uint32_t l, const Work& work, std::int64_t start) {
     auto& reached = reached_[l];
-    const auto wire = c_.wire(c_.slice_bytes(i, 0));
+    const auto& lane = c_.lanes[l];
+    const auto wire = c_.wire(c_.slice_bytes(work, 0));
     const auto slowest = [&](std::uint32_t first, std::uint32_t count, bool reads) {
       std::int64_t most = 0;
       for (auto o = first; o < first + count; ++o) {
-        if (c_.path_of[o] < 0) continue;
-        const auto& path = c_.paths[static_cast<std::size_t>(c_.path_of[o])];
-        most = std::max(most, travel(path, wire) + (reads ? c_.request(path) : 0));
+        const auto path = lane.paths + c_.path_refs[o];
+        most = std::max(most, travel(path, wire) + (reads ? c_.request(c_.paths[path]) : 0));
       }
       return most;
     };
     reached.front = start;
-    const auto injected = start + slowest(i.operands, i.sources, true) + c_.slice_cost;
-    reached.complete = std::max(reached.complete, std::min(latest, injected + slowest(i.operands + i.sources, i.destinations, false)));
+    const auto injected = start + slowest(work.paths, work.sources, true) + c_.slice_cost;
+    reached.complete = std::max(reached.complete, std::min(latest, injected + slowest(work.paths + work.sources, work.destinations, false)));
     return reached.complete;
   }
 
   // The tail of a transfer alone on its path: each stage's service time, then the latencies that follow it.
-  std::int64_t travel(const Path& path, std::int64_t wire) {
+  std::int64_t travel(std::uint32_t index, std::int64_t wire) {
+    auto& known = travels_[index];
+    if (known.bytes == wire) return known.time;
+    const auto& path = c_.paths[index];
     std::int64_t tail = 0;
     std::int64_t head = 0;
     for (auto s = path.first; s < path.end; ++s) {
@@ -120,33 +131,41 @@ class Bounder {
       tail = std::max(tail, head + paces_[stage.resource].pace.of(wire)) + stage.latency;
       head += stage.latency;
     }
+    known = {wire, tail};
     return tail;
   }
 
-  void wake(std::size_t l) {
-    if (waiters_[l].empty()) return;
-    ready_.insert(ready_.end(), waiters_[l].begin(), waiters_[l].end());
-    waiters_[l].clear();
+  // In the order of their asking, which keeps neighbours close together in memory.
+  void wake(std::uint32_t l) {
+    for (auto waiter = first_waiter_[l]; waiter != none; waiter = next_waiter_[waiter]) ready_.push_back(waiter);
+    first_waiter_[l] = none;
   }
 
+  static constexpr std::uint32_t none = ~std::uint32_t{0};
   struct Reached {
-    std::int64_t front = 0;      // the lane's next instruction begins no earlier
+    std::int64_t front = 0;      // the lane's next work begins no earlier
     std::int64_t complete = 0;
+  };
+  struct Travel {
+    std::int64_t bytes = -1;
+    std::int64_t time = 0;
   };
 
   const Compiled& c_;
-  const Program& program_;
   std::vector<Resource> paces_;               // a copy: paces remember
+  std::vector<Travel> travels_;               // by path
   std::vector<std::int64_t> load_;            // by resource: bytes
-  std::vector<std::int64_t> done_;            // by instruction: its first slice is complete no earlier; -1 not known yet
+  std::vector<std::size_t> first_;            // by lane: in `done_`
+  std::vector<std::int64_t> done_;            // by lane, then work: its first slice is complete no earlier; -1 not known yet
   std::vector<std::uint32_t> next_;           // by lane
   std::vector<Reached> reached_;
-  std::vector<std::vector<std::size_t>> waiters_;
-  std::vector<std::size_t> ready_;
+  std::vector<std::uint32_t> first_waiter_;   // by lane
+  std::vector<std::uint32_t> next_waiter_;
+  std::vector<std::uint32_t> ready_;
 };
 
 }  // namespace
 
-std::int64_t lower_bound(const Compiled& compiled) { return Bounder{compiled}.run(); }
+LongestPath longest_path(const Compiled& compiled) { return Bounder{compiled}.run(); }
 
 }  // namespace p2plab

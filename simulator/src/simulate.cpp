@@ -6,13 +6,14 @@
 
 #include "compiled.h"
 #include "engine.h"
+#include "lower_bound.h"
 
 namespace p2plab {
 
 namespace {
 
 // Steps from the times of their slices.
-std::vector<StepTiming> step_timings(const Program& program, const Compiled& compiled, const Engine& engine) {
+std::vector<StepTiming> step_timings(const Program& program, const Compiled& compiled, const Engine& engine, const std::vector<std::int64_t>& begins) {
   std::int64_t steps = 0;
   for (const auto& i : program.instructions) steps = std::max(steps, std::int64_t{i.step.value} + 1);
   std::vector<StepTiming> timings(static_cast<std::size_t>(steps), {SimTime::max(), SimTime{0}});
@@ -22,10 +23,10 @@ std::vector<StepTiming> step_timings(const Program& program, const Compiled& com
       const auto& lane = program.lanes[l];
       for (auto index = lane.first; index < lane.first + lane.count; ++index) {
         const auto step = program.instructions[index].step;
-        for (auto s = static_cast<std::int64_t>(p); s < compiled.info[index].slices; s += compiled.parts, ++at) {
+        for (auto s = p; s < compiled.works[index].slices; s += compiled.parts, ++at) {
           if (step.value < 0) continue;
           auto& timing = timings[step.index()];
-          timing.begin = std::min(timing.begin, SimTime{engine.begins()[at]});
+          timing.begin = std::min(timing.begin, SimTime{begins[at]});
           timing.end = std::max(timing.end, SimTime{engine.log()[at]});
         }
       }
@@ -35,21 +36,42 @@ std::vector<StepTiming> step_timings(const Program& program, const Compiled& com
   return timings;
 }
 
-void collect(SimResult& result, const Program& program, const Compiled& compiled, const Engine& engine) {
+void collect(SimResult& result, const Compiled& compiled, const Engine& engine) {
   for (const auto start : compiled.starts) result.rank_finish.emplace_back(start);
   for (std::size_t b = 0; b < compiled.totals.size(); ++b) {
     if (compiled.totals[b] == 0) continue;
-    auto& finish = result.rank_finish[program.lanes[b / compiled.parts].rank.index()];
+    auto& finish = result.rank_finish[compiled.lanes[b / compiled.parts].rank.index()];
     finish = std::max(finish, SimTime{engine.log()[engine.log_of(b) + compiled.totals[b] - 1]});
   }
-  result.makespan = result.rank_finish.empty() ? SimTime{0} : *std::ranges::max_element(result.rank_finish);
   for (std::size_t r = 0; r < compiled.resources.size(); ++r) {
     const auto& resource = compiled.resources[r];
     result.uses.push_back({compiled.names[r], Bytes{resource.bytes}, SimTime{resource.busy}});
   }
-  result.slices = compiled.slices;
   result.transfers = engine.transfers();
   result.events = engine.events();
+}
+
+// The last of the ranks, and whether that can be.
+Status conclude(SimResult& result, const Compiled& compiled, const LongestPath& path) {
+  result.makespan = result.rank_finish.empty() ? SimTime{0} : *std::ranges::max_element(result.rank_finish);
+  result.slices = compiled.slices;
+  result.bound = SimTime{path.bound};
+  if (result.makespan >= result.bound) return {};
+  return Error{.code = ErrorCode::verification_failed,
+               .message = fmt::format("the simulator's result ({} ps) is below its own lower bound ({} ps)", result.makespan.count(), path.bound),
+               .notes = {"this is a bug of p2plab, not of your input; please report it with the program and the topology"}};
+}
+
+Result<SimResult> play(Compiled& compiled, const Program* program, const SimOptions& options) {
+  SimResult result;
+  const auto path = longest_path(compiled);
+  std::vector<std::int64_t> begins;
+  Engine engine(compiled, {options.steps ? &begins : nullptr, options.record ? &result.recording : nullptr, program});
+  if (auto ok = engine.run(); !ok) return std::move(ok).error();
+  collect(result, compiled, engine);
+  if (auto ok = conclude(result, compiled, path); !ok) return std::move(ok).error();
+  if (options.steps) result.steps = step_timings(*program, compiled, engine, begins);
+  return result;
 }
 
 }  // namespace
@@ -57,19 +79,16 @@ void collect(SimResult& result, const Program& program, const Compiled& compiled
 Result<SimResult> simulate(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile, const SimOptions& options) {
   auto compiled = compile(topology, routes, program, profile);
   if (!compiled) return std::move(compiled).error();
-  SimResult result;
-  const auto bound = lower_bound(*compiled);
-  Engine engine(*compiled, options.record ? &result.recording : nullptr);
-  if (auto ok = engine.run(); !ok) return std::move(ok).error();
-  collect(result, program, *compiled, engine);
-  result.bound = SimTime{bound};
-  if (result.makespan < result.bound) {
-    return Error{.code = ErrorCode::verification_failed,
-                 .message = fmt::format("the simulator's result ({} ps) is below its own lower bound ({} ps)", result.makespan.count(), bound),
-                 .notes = {"this is a bug of p2plab, not of your input; please report it with the program and the topology"}};
+  return play(*compiled, &program, options);
+}
+
+Result<SimResult> simulate(const Topology& topology, const PathOf& path_of, const Pattern& pattern, const Profile& profile, const SimOptions& options) {
+  if (options.steps || options.record) {
+    return Error{ErrorCode::unsupported, "a pattern gives no steps and no recording; unfold it into a program"};
   }
-  if (options.steps) result.steps = step_timings(program, *compiled, engine);
-  return result;
+  auto compiled = compile(topology, path_of, pattern, profile);
+  if (!compiled) return std::move(compiled).error();
+  return play(*compiled, nullptr, options);
 }
 
 }  // namespace p2plab

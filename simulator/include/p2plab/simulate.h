@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "p2plab/pattern.h"
 #include "p2plab/profile.h"
 #include "p2plab/program.h"
 #include "p2plab/routes.h"
@@ -79,6 +80,11 @@ struct SimResult {
 /// transfers without a path; an impossible profile), unsupported (a time beyond 26 days, more than 2^31 slices). A result below its own bound
 /// is our own bug and is reported as one.
 Result<SimResult> simulate(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile,
+                           const SimOptions& options = {});
+
+/// The same for a pattern of any number of ranks, whose program is never written out. `path_of` gives the links from one GPU to another.
+/// Errors: also steps or a recording asked for.
+Result<SimResult> simulate(const Topology& topology, const PathOf& path_of, const Pattern& pattern, const Profile& profile,
                            const SimOptions& options = {});
 
 }  // namespace p2plab

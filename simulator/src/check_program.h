@@ -1,0 +1,15 @@
+// Is a program, or a pattern, consistent in itself and made for this machine?
+#pragma once
+
+#include "p2plab/pattern.h"
+#include "p2plab/program.h"
+#include "p2plab/topology.h"
+
+namespace p2plab {
+
+/// Errors: invalid_input that names the lane, instruction or route; unsupported for more bytes in all than sums can hold.
+Status check_program(const Topology& topology, const Program& program);
+/// The same for a pattern, and: extents that make up the ranks, lanes of rank 0 only, no explicit routes, no host memory.
+Status check_pattern(const Topology& topology, const Pattern& pattern);
+
+}  // namespace p2plab

@@ -1,0 +1,29 @@
+// The machine's part of a compiled program: what serves transfers, and the stages of a path.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "compiled.h"
+
+namespace p2plab {
+
+/// Fills resources, names and memories at once, stages and paths on demand.
+class MachinePaths {
+ public:
+  MachinePaths(const Topology& topology, const Profile& profile, Compiled& out);
+
+  /// The path's index. The link comes first: it paces the thread block; then what it shares with others, then the way to the next node.
+  std::uint32_t add(std::span<const LinkId> links);
+
+ private:
+  std::uint32_t add_resource(std::string name, Bandwidth rate);
+
+  const Topology& topology_;
+  Compiled& out_;
+  std::vector<std::vector<std::uint32_t>> groups_of_;   // by link
+  std::vector<std::int32_t> egress_;                    // by node: resource or -1
+  std::vector<std::int32_t> ingress_;
+};
+
+}  // namespace p2plab
