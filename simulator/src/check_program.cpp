@@ -59,10 +59,15 @@ class Checker {
     return {};
   }
 
-  // Sums of bytes, too, must fit.
+  // Sums must fit, too.
   Status check_total() const {
     double total = 0;
-    for (const auto& i : program_.instructions) total += static_cast<double>(i.bytes) * (i.sources + i.destinations);
+    double slices = 0;
+    for (const auto& i : program_.instructions) {
+      total += static_cast<double>(i.bytes) * (i.sources + i.destinations);
+      slices += static_cast<double>(program_.slices(i));
+    }
+    if (slices * copies_ > 0x1p31) return Error{ErrorCode::unsupported, "the program has more than 2^31 slices; use larger ones"};
     total *= copies_;
     constexpr double most = 1e18;
     if (total > most) return Error{ErrorCode::unsupported, fmt::format("the program moves {} bytes in all; at most {} can be simulated", total, most)};

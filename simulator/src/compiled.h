@@ -56,7 +56,7 @@ struct Work {
   std::uint32_t paths = 0;               // first in `path_refs`: of its remote sources, then of its remote destinations
   std::uint32_t waits = 0;               // first in `waits`
   std::uint32_t slices = 1;
-  std::int32_t own_dependency = -1;      // the latest earlier work of the same lane that writes what this one reads
+  std::int32_t own_dependency = -1;      // counted within the lane: the latest earlier work that writes what this one reads
   std::uint32_t local_operands = 0;
   std::uint16_t sources = 0;             // remote ones
   std::uint16_t destinations = 0;
@@ -65,12 +65,12 @@ struct Work {
 
 /// Slice s of this work of this lane must be complete, if it has so many.
 struct Awaited {
-  std::uint32_t lane = 0;
-  std::uint32_t work = 0;
+  std::uint32_t lane = 0;                // reference: see LaneInfo
+  std::uint32_t work = 0;                // counted within that lane
   std::uint32_t slices = 1;
 };
 
-/// In a pattern all ranks share works; what differs is found in a rank's own stretch of `paths` and `lane_table`.
+/// Lanes that do the same share their works; what differs is found in a lane's own stretches of `paths` and `lane_table`.
 struct LaneInfo {
   Rank rank;
   std::uint32_t first = 0;       // works [first, first + count)
@@ -89,10 +89,10 @@ struct Compiled {
   std::vector<Stage> stages;
   std::vector<Path> paths;
   std::vector<LaneInfo> lanes;
-  std::vector<Work> works;                        // of a program: by instruction
+  std::vector<Work> works;
   std::vector<std::uint32_t> path_refs;
   std::vector<Awaited> waits;
-  std::vector<std::uint32_t> lane_table;          // empty: awaited lanes are what they say
+  std::vector<std::uint32_t> lane_table;
   std::vector<std::uint32_t> before;              // [work * parts + part]: slices of that thread block before this work
   std::vector<std::uint32_t> totals;              // [lane * parts + part]: slices in all
   std::vector<std::int64_t> starts;               // by rank: when it starts
@@ -115,11 +115,13 @@ struct Compiled {
   std::int64_t signal(Rank from, Rank to) const { return from == to ? signal_local : signal_peer; }
   const Path& path(const LaneInfo& lane, std::uint32_t reference) const { return paths[lane.paths + path_refs[reference]]; }
   std::uint32_t awaited_lane(const LaneInfo& lane, const Awaited& wait) const {
-    return lane_table.empty() ? wait.lane : lane_table[lane.lanes + wait.lane];
+    return lane_table[lane.lanes + wait.lane];
   }
-  // Slice s of a lane belongs to part s % parts; so many of that part's slices come up to and with slice s of this work.
-  std::uint32_t place(std::uint32_t work, std::uint32_t part, std::uint32_t slice) const {
-    return before[std::size_t{work} * parts + part] + slice / parts + 1;
+  // Slice s of a lane belongs to part s % parts.
+  std::uint32_t slices_of(const Work& work, std::uint32_t part) const { return work.slices > part ? (work.slices - part + parts - 1) / parts : 0; }
+  // So many of a part's slices come up to and with slice s of this work (counted within the lane).
+  std::uint32_t place(const LaneInfo& lane, std::uint32_t work, std::uint32_t part, std::uint32_t slice) const {
+    return before[(std::size_t{lane.first} + work) * parts + part] + (parts == 1 ? slice : slice / parts) + 1;
   }
 };
 

@@ -39,20 +39,32 @@ Status Engine::run() {
   for (std::size_t b = 0; b < blocks_.size(); ++b) {
     if (blocks_[b].total > 0) call_front(blocks_[b], static_cast<std::uint32_t>(b), blocks_[b].front_free);
   }
-  Event event{};
-  while (!overflow_ && queue_.pop(event)) {
-    switch (event.kind) {
-      case EventKind::front: front(event.index); break;
-      case EventKind::back:
-        back(event.index);
-        front(event.index);
-        break;
-      case EventKind::hop: hop(event.index); break;
-    }
+  for (auto events = queue_.take(); !events.empty() && !overflow_; events = queue_.take()) {
+    prefetch(events);
+    for (const auto packed : events) handle(EventQueue::unpack(packed));
   }
   if (overflow_) return Error{ErrorCode::unsupported, "the simulated time exceeds 26 days; check bandwidths and sizes"};
   if (std::ranges::any_of(blocks_, [](const Block& k) { return k.settled != k.total; })) return stuck();
   return {};
+}
+
+// With many ranks what events need lies far apart in memory; asked for together it comes at once.
+void Engine::prefetch(std::span<const EventQueue::Packed> events) const {
+  for (const auto packed : events) {
+    const auto [kind, index] = EventQueue::unpack(packed);
+    kind == EventKind::hop ? __builtin_prefetch(&transfers_[index]) : __builtin_prefetch(&blocks_[index]);
+  }
+}
+
+void Engine::handle(const Event& event) {
+  switch (event.kind) {
+    case EventKind::front: front(event.index); break;
+    case EventKind::back:
+      back(event.index);
+      front(event.index);
+      break;
+    case EventKind::hop: hop(event.index); break;
+  }
 }
 
 Error Engine::stuck() const {
@@ -78,6 +90,9 @@ void Engine::call_front(Block& k, std::uint32_t block, std::int64_t time) {
   k.front_due = time;
   push(time, EventKind::front, block);
 }
+
+// Of the program that is recorded.
+std::uint32_t Engine::instruction_of(const Block& k, std::uint32_t work) const { return keep_.program->lanes[k.lane].first + work - lane_of(k).first; }
 
 SliceRecord* Engine::record(const Block& k, std::uint32_t order) {
   return keep_.recording == nullptr ? nullptr : &keep_.recording->slices[k.log + order];
@@ -131,8 +146,9 @@ bool Engine::waits_known(Block& k, std::uint32_t block, const Work& work) {
   for (; k.wait < end; ++k.wait) {
     const auto& wait = c_.waits[k.wait];
     if (k.slice >= wait.slices) continue;
-    auto& other = blocks_[std::size_t{c_.awaited_lane(lane, wait)} * c_.parts + k.part];
-    const auto needed = c_.place(wait.work, k.part, k.slice);
+    const auto awaited = c_.awaited_lane(lane, wait);
+    auto& other = blocks_[std::size_t{awaited} * c_.parts + k.part];
+    const auto needed = c_.place(c_.lanes[awaited], wait.work, k.part, k.slice);
     if (other.settled < needed) {
       k.listed = true;
       k.needed = needed;
@@ -153,8 +169,8 @@ bool Engine::waits_known(Block& k, std::uint32_t block, const Work& work) {
 bool Engine::own_dependency_known(Block& k, const Work& work) {
   if (work.own_dependency < 0) return true;
   const auto index = static_cast<std::uint32_t>(work.own_dependency);
-  if (k.slice >= c_.works[index].slices) return true;
-  const auto needed = c_.place(index, k.part, k.slice);
+  if (k.slice >= c_.works[lane_of(k).first + index].slices) return true;
+  const auto needed = c_.place(lane_of(k), index, k.part, k.slice);
   if (k.settled < needed) {
     k.stalled = true;
     return false;
@@ -183,7 +199,7 @@ void Engine::issue(Block& k, std::uint32_t block) {
   if (keep_.begins != nullptr) (*keep_.begins)[k.log + k.issued] = now;
   if (auto* r = record(k, k.issued)) {
     const auto considered = SimTime{std::max(k.front_free, work.sources == 0 ? k.back_free : 0)};
-    *r = {.block = block, .instruction = k.work, .slice = k.slice, .considered = considered, .issued = SimTime{now}, .cause = k.seen == now ? k.cause : -1};
+    *r = {.block = block, .instruction = instruction_of(k, k.work), .slice = k.slice, .considered = considered, .issued = SimTime{now}, .cause = k.seen == now ? k.cause : -1};
   }
   if (work.sources > 0) issue_loads(k, block, s);
   advance(k);

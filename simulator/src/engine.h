@@ -85,6 +85,8 @@ class Engine {
     std::int64_t head = 0;               // when it reaches the next stage
   };
 
+  void prefetch(std::span<const EventQueue::Packed> events) const;
+  void handle(const Event& event);
   void front(std::uint32_t block);
   std::int64_t earliest(Block& k, std::uint32_t block);
   bool waits_known(Block& k, std::uint32_t block, const Work& work);
@@ -113,6 +115,7 @@ class Engine {
   void grow(Block& k);
   void push(std::int64_t time, EventKind kind, std::uint32_t index);
   void call_front(Block& k, std::uint32_t block, std::int64_t time);
+  std::uint32_t instruction_of(const Block& k, std::uint32_t work) const;
   SliceRecord* record(const Block& k, std::uint32_t order);
   void record_hop(const Transfer& t, std::uint32_t resource, std::int64_t start, std::int64_t end);
   Error stuck() const;

@@ -1,8 +1,10 @@
 // The simulator's agenda: events in order of time, then of their making.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 namespace p2plab {
@@ -15,58 +17,122 @@ struct Event {
   std::uint32_t index;
 };
 
-/// A 4-ary heap on one flat array, and a queue for events at the present moment, which need no heap.
+/// Ranks that do the same do it at the same time, so events of one time are kept together: a 4-ary heap on one flat array orders the times, and
+/// a small table finds the events of a time that was asked for lately. Events of the present moment need no heap.
 class EventQueue {
  public:
   static constexpr int index_bits = 28;
+  using Packed = std::uint32_t;
+
+  static Event unpack(Packed packed) {
+    constexpr std::uint32_t mask = (std::uint32_t{1} << index_bits) - 1;
+    return {static_cast<EventKind>(packed >> index_bits), packed & mask};
+  }
 
   std::int64_t now() const { return now_; }
-  std::int64_t count() const { return static_cast<std::int64_t>(sequence_); }
+  std::int64_t count() const { return count_; }
 
   /// `time` must not be in the past.
   void push(std::int64_t time, EventKind kind, std::uint32_t index) {
-    const auto payload = static_cast<std::uint32_t>(kind) << index_bits | index;
-    ++sequence_;
+    const auto packed = static_cast<std::uint32_t>(kind) << index_bits | index;
+    ++count_;
     if (time == now_) {
-      present_.push_back(payload);
+      present_.push_back(packed);
       return;
     }
-    heap_.push_back({});
-    sift_up(heap_.size() - 1, {time, sequence_ << payload_bits | payload});
+    auto& recent = recent_[static_cast<std::size_t>(static_cast<std::uint64_t>(time) * 0x9E3779B97F4A7C15U >> (64 - recent_bits))];
+    if (recent.time != time) recent = {time, begin_batch(time)};
+    append(batches_[recent.batch], packed);
   }
 
-  /// Takes the next event and moves the clock to it; false if there is none.
-  bool pop(Event& event) {
-    // Events that lie in the heap for this very moment were made earlier than those in the queue.
-    if (!present_.empty() && (heap_.empty() || heap_.front().time != now_)) {
-      event = unpack(present_[next_]);
-      if (++next_ == present_.size()) {
+  /// The next events, all of one time, to which the clock moves; empty if there are none. Valid until the next call.
+  std::span<const Packed> take() {
+    if (current_ == none) {
+      // Events that lie in the heap for this very moment were made earlier than those of the present.
+      if (!present_.empty() && (heap_.empty() || heap_.front().time != now_)) {
+        taken_.swap(present_);
         present_.clear();
-        next_ = 0;
+        return taken_;
       }
-      return true;
+      if (heap_.empty()) return {};
+      pop_batch();
     }
-    if (heap_.empty()) return false;
-    now_ = heap_.front().time;
-    event = unpack(static_cast<std::uint32_t>(heap_.front().key & payload_mask));
-    const auto last = heap_.back();
-    heap_.pop_back();
-    if (!heap_.empty()) sift_down(last);
-    return true;
+    const auto chunk = current_;
+    taken_chunk_ = chunks_[chunk];
+    current_ = taken_chunk_.next;
+    chunks_[chunk].next = free_chunk_;
+    free_chunk_ = chunk;
+    return {taken_chunk_.events.data(), taken_chunk_.count};
   }
 
  private:
-  static constexpr int payload_bits = index_bits + 2;
-  static constexpr std::uint64_t payload_mask = (std::uint64_t{1} << payload_bits) - 1;
+  static constexpr std::uint32_t none = ~std::uint32_t{0};
+  static constexpr int recent_bits = 10;
+  static constexpr std::size_t chunk_size = 6;
+  struct Chunk {
+    std::array<Packed, chunk_size> events{};
+    std::uint32_t count = 0;
+    std::uint32_t next = none;
+  };
+  struct Batch {
+    std::uint32_t first = none;
+    std::uint32_t last = none;
+  };
+  struct Recent {
+    std::int64_t time = -1;
+    std::uint32_t batch = 0;
+  };
   struct Entry {
     std::int64_t time = 0;
-    std::uint64_t key = 0;   // sequence, then payload
+    std::uint64_t key = 0;   // order of making, then batch
     friend bool operator<(const Entry& a, const Entry& b) { return a.time < b.time || (a.time == b.time && a.key < b.key); }
   };
 
-  static Event unpack(std::uint32_t payload) {
-    constexpr std::uint32_t mask = (std::uint32_t{1} << index_bits) - 1;
-    return {static_cast<EventKind>(payload >> index_bits), payload & mask};
+  std::uint32_t begin_batch(std::int64_t time) {
+    std::uint32_t batch = 0;
+    if (free_batches_.empty()) {
+      batch = static_cast<std::uint32_t>(batches_.size());
+      batches_.emplace_back();
+    } else {
+      batch = free_batches_.back();
+      free_batches_.pop_back();
+      batches_[batch] = {};
+    }
+    heap_.push_back({});
+    sift_up(heap_.size() - 1, {time, ++batches_made_ << index_bits | batch});
+    return batch;
+  }
+
+  void append(Batch& batch, Packed packed) {
+    if (batch.last == none || chunks_[batch.last].count == chunk_size) {
+      const auto fresh = make_chunk();
+      (batch.last == none ? batch.first : chunks_[batch.last].next) = fresh;
+      batch.last = fresh;
+    }
+    auto& chunk = chunks_[batch.last];
+    chunk.events[chunk.count++] = packed;
+  }
+
+  std::uint32_t make_chunk() {
+    if (free_chunk_ == none) {
+      chunks_.emplace_back();
+      return static_cast<std::uint32_t>(chunks_.size() - 1);
+    }
+    const auto chunk = free_chunk_;
+    free_chunk_ = chunks_[chunk].next;
+    chunks_[chunk].count = 0;
+    chunks_[chunk].next = none;
+    return chunk;
+  }
+
+  void pop_batch() {
+    now_ = heap_.front().time;
+    const auto batch = static_cast<std::uint32_t>(heap_.front().key & ((std::uint64_t{1} << index_bits) - 1));
+    current_ = batches_[batch].first;
+    free_batches_.push_back(batch);
+    const auto last = heap_.back();
+    heap_.pop_back();
+    if (!heap_.empty()) sift_down(last);
   }
 
   void sift_up(std::size_t hole, const Entry& entry) {
@@ -98,10 +164,18 @@ class EventQueue {
   }
 
   std::int64_t now_ = 0;
-  std::uint64_t sequence_ = 0;
+  std::int64_t count_ = 0;
+  std::uint64_t batches_made_ = 0;
   std::vector<Entry> heap_;
-  std::vector<std::uint32_t> present_;
-  std::size_t next_ = 0;
+  std::vector<Batch> batches_;
+  std::vector<std::uint32_t> free_batches_;
+  std::vector<Chunk> chunks_;
+  std::uint32_t free_chunk_ = none;
+  std::uint32_t current_ = none;         // rest of the batch that is being taken
+  Chunk taken_chunk_;
+  std::vector<Packed> present_;
+  std::vector<Packed> taken_;
+  std::array<Recent, std::size_t{1} << recent_bits> recent_{};
 };
 
 }  // namespace p2plab

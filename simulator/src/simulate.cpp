@@ -21,9 +21,9 @@ std::vector<StepTiming> step_timings(const Program& program, const Compiled& com
     for (std::size_t p = 0; p < compiled.parts; ++p) {
       auto at = engine.log_of(l * compiled.parts + p);
       const auto& lane = program.lanes[l];
-      for (auto index = lane.first; index < lane.first + lane.count; ++index) {
-        const auto step = program.instructions[index].step;
-        for (auto s = p; s < compiled.works[index].slices; s += compiled.parts, ++at) {
+      for (std::uint32_t index = 0; index < lane.count; ++index) {
+        const auto step = program.instructions[lane.first + index].step;
+        for (auto s = p; s < compiled.works[compiled.lanes[l].first + index].slices; s += compiled.parts, ++at) {
           if (step.value < 0) continue;
           auto& timing = timings[step.index()];
           timing.begin = std::min(timing.begin, SimTime{begins[at]});

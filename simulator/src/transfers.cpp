@@ -73,7 +73,7 @@ std::uint32_t Engine::keep_transfer(const Transfer& transfer) {
 void Engine::record_hop(const Transfer& t, std::uint32_t resource, std::int64_t start, std::int64_t end) {
   const auto& k = blocks_[t.block];
   const auto& program = *keep_.program;
-  const auto& i = program.instructions[slot(k, t.order).work];
+  const auto& i = program.instructions[instruction_of(k, slot(k, t.order).work)];
   auto operand = i.operands;
   for (auto ordinal = t.ordinal;; ++operand) {
     const auto& o = program.operands[operand];

@@ -1,0 +1,113 @@
+// Patterns: thousands of ranks from what one rank does; the same result as the program written out.
+#include <gtest/gtest.h>
+
+#include "../support/simulated.h"
+
+namespace p2plab {
+namespace {
+
+using testing::at_rate;
+using testing::one_us;
+
+PathOf by(const Routes& routes) {
+  return [&routes](Rank from, Rank to) {
+    const auto path = routes.between(from, to);
+    return std::vector<LinkId>(path.begin(), path.end());
+  };
+}
+
+const Profile busy{.name = "busy",
+                   .launch = Seconds{2e-6},
+                   .signal_peer = Seconds{1e-6},
+                   .signal_local = Seconds{3e-7},
+                   .fence = Seconds{5e-7},
+                   .slice_cost = Seconds{1e-7},
+                   .store_rate = GBps(40),
+                   .load_rate = GBps(20),
+                   .reduce_rate = GBps(90),
+                   .memory_rate = GBps(2000),
+                   .outstanding = 3,
+                   .link_efficiency = 0.83};
+
+void expect_same(const Topology& machine, const Pattern& pattern, const Profile& profile) {
+  const Routes routes(machine);
+  const auto whole = simulate(machine, routes, unfold(pattern), profile);
+  const auto lazy = simulate(machine, by(routes), pattern, profile);
+  ASSERT_TRUE(whole) << describe(whole.error());
+  ASSERT_TRUE(lazy) << describe(lazy.error());
+  EXPECT_EQ(whole->makespan, lazy->makespan);
+  EXPECT_EQ(whole->bound, lazy->bound);
+  EXPECT_EQ(whole->rank_finish, lazy->rank_finish);
+  EXPECT_EQ(whole->transfers, lazy->transfers);
+  EXPECT_EQ(whole->slices, lazy->slices);
+  ASSERT_EQ(whole->uses.size(), lazy->uses.size());
+  for (std::size_t u = 0; u < whole->uses.size(); ++u) {
+    EXPECT_EQ(whole->uses[u].name, lazy->uses[u].name);
+    EXPECT_EQ(whole->uses[u].bytes, lazy->uses[u].bytes) << whole->uses[u].name;
+    EXPECT_EQ(whole->uses[u].busy, lazy->uses[u].busy) << whole->uses[u].name;
+  }
+}
+
+TEST(Pattern, GivesWhatTheProgramWrittenOutGives) {
+  for (const auto& profile : {Profile{}, busy}) {
+    for (const auto& tuning : {Tuning{}, Tuning{.parts = 2, .slice = 4_KiB}}) {
+      for (const int n : {2, 3, 5, 8, 16}) {
+        expect_same(testing::one_switch(n), ring_pattern(n, Bytes{n * 20'000}, tuning), profile);
+        expect_same(testing::full_mesh(n), ring_pattern(n, Bytes{n * 20'000}, tuning), profile);
+        expect_same(testing::one_switch(n), all_to_all_pattern(n, Bytes{n * 20'000}, tuning), profile);
+      }
+      for (const auto& [boxes, gpus] : {std::pair{2, 4}, std::pair{3, 2}, std::pair{5, 3}, std::pair{4, 1}, std::pair{1, 4}}) {
+        expect_same(testing::boxes(boxes, gpus), hierarchical_pattern(boxes, gpus, Bytes{boxes * gpus * 20'000}, tuning), profile);
+      }
+    }
+  }
+}
+
+TEST(Pattern, OfARingTakesAsLongAsThePlannersRing) {
+  for (const int n : {2, 3, 5, 7, 16}) {
+    const auto machine = testing::one_switch(n);
+    const auto planned = testing::planned(machine, "ring", CollectiveKind::all_reduce, Bytes{n * 4096}, {{"rings", "1"}});
+    const Routes routes(machine);
+    const auto pattern = simulate(machine, by(routes), ring_pattern(n, Bytes{n * 4096}), Profile{});
+    ASSERT_TRUE(pattern);
+    EXPECT_EQ(pattern->makespan, testing::makespan(machine, planned));
+    EXPECT_EQ(pattern->transfers, std::int64_t{2} * n * (n - 1));
+  }
+}
+
+TEST(Pattern, HierarchicalTakesTheSumOfItsRings) {
+  const int boxes = 4;
+  const int gpus = 8;
+  const auto machine = testing::boxes(boxes, gpus);
+  const Routes routes(machine);
+  const auto result = simulate(machine, by(routes), hierarchical_pattern(boxes, gpus, Bytes{boxes * gpus * 65'536}), Profile{});
+  ASSERT_TRUE(result);
+  const auto in_box = (gpus - 1) * (one_us + at_rate(boxes * 65'536, 450));
+  const auto between = 2 * (boxes - 1) * (3 * one_us + at_rate(65'536, 50));   // two PCIe and two network links
+  EXPECT_EQ(result->makespan, 2 * in_box + between);
+}
+
+TEST(Pattern, RefusesWhatIsNone) {
+  const auto machine = testing::one_switch(4);
+  const Routes routes(machine);
+  const auto message = [&](const Pattern& pattern, const SimOptions& options = {}) {
+    const auto result = simulate(machine, by(routes), pattern, Profile{}, options);
+    return result ? std::string{"no error"} : result.error().message;
+  };
+  auto pattern = ring_pattern(4, 1_MiB);
+  EXPECT_EQ(message(pattern, {.record = true}), "a pattern gives no steps and no recording; unfold it into a program");
+  EXPECT_EQ(message(ring_pattern(3, 1_MiB)), "the program is for 3 ranks, topology 'switch' has 4");
+  pattern.extents = {2, 3};
+  EXPECT_EQ(message(pattern), "the pattern's extents make 6 ranks, its program is for 4");
+  pattern.extents = {4, 0};
+  EXPECT_EQ(message(pattern), "a pattern's extents must be at least 1 and make up at most 2^24 ranks, found 0");
+  pattern = ring_pattern(4, 1_MiB);
+  pattern.program.lanes[0].rank = Rank{1};
+  EXPECT_EQ(message(pattern), "a pattern has lanes of rank 0 only, found one of rank 1");
+  pattern = ring_pattern(4, 1_MiB);
+  pattern.program.waits[0].lane = LaneId{4};
+  EXPECT_EQ(message(pattern), "instruction 1 (step 1) waits for a lane that is not there");
+}
+
+}  // namespace
+}  // namespace p2plab
