@@ -68,6 +68,11 @@ void LinearProgram::add_column(double objective, std::span<const Term> terms) {
   model_->new_columns = true;
 }
 
+void LinearProgram::set_bounds(int column, double lower, double upper) {
+  Clp_columnLower(model_->clp)[column] = lower;
+  Clp_columnUpper(model_->clp)[column] = upper;
+}
+
 bool LinearProgram::solve() {
   model_->hand_over();
   // New columns leave the last solution primal feasible, new rows leave it dual feasible.
@@ -83,6 +88,7 @@ bool LinearProgram::solve() {
   return Clp_status(model_->clp) == 0;
 }
 
+bool LinearProgram::infeasible() const { return Clp_status(model_->clp) == 1; }
 double LinearProgram::objective() const { return Clp_objectiveValue(model_->clp); }
 double LinearProgram::value(int column) const { return Clp_getColSolution(model_->clp)[column]; }
 double LinearProgram::price(int row) const { return Clp_getRowPrice(model_->clp)[row]; }

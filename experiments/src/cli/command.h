@@ -29,6 +29,7 @@ inline CLI::App* add_command(CLI::App& parent, const std::string& name, const st
 Command run_command(CLI::App& parent);
 Command plan_command(CLI::App& parent);
 Command bound_command(CLI::App& parent);
+Command frontier_command(CLI::App& parent);
 Command verify_command(CLI::App& parent);
 Command simulate_command(CLI::App& parent);
 Command compare_command(CLI::App& parent);

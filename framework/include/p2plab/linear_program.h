@@ -28,8 +28,12 @@ class LinearProgram {
   void add_row(double lower, std::span<const Term> terms, double upper);
   /// Adds a column without upper bound; terms name rows, none twice.
   void add_column(double objective, std::span<const Term> terms);
+  /// From now on lower <= column <= upper.
+  void set_bounds(int column, double lower, double upper);
   /// Solves with all rows and columns so far, from the last solution; false if it has no optimum or the solver gives up.
   bool solve();
+  /// After a `solve` that returned false: is it proved that no values satisfy all rows?
+  bool infeasible() const;
 
   /// After a successful `solve`.
   double objective() const;

@@ -1,0 +1,120 @@
+// Latency: as few steps as the machine allows, and in them as few rounds as can be found; data moves in steps, a round is what the narrowest link
+// needs for one chunk (SCCL's model; Cai et al., 2021). Steps: the longest distance, with `steps` more of them for fewer bytes a link. Optimal for
+// small payloads; `p2plab frontier` shows what more steps gain. Up to 8 GPUs by integer program over the uses of each link in each step, shrunk by
+// the machine's symmetry; beyond, every chunk hurries along the least used shortest way. reduce and reduce_scatter are broadcast and all_gather run
+// backwards; all_reduce is, whichever is estimated fastest, everyone getting everything, sums that travel for two steps, or reduce_scatter and
+// all_gather.
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "estimate.h"
+#include "latency_forms.h"
+
+namespace p2plab {
+
+namespace {
+
+constexpr int most_ranks = 128;
+constexpr int most_asked = 64;   // chunks and steps
+
+class LatencyPlanner final : public Planner {
+ public:
+  Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
+    auto parameters = complete_parameters("latency", known(), context.parameters);
+    if (!parameters) return std::move(parameters).error();
+    auto wish = read(*parameters);
+    if (!wish) return std::move(wish).error();
+    if (auto blocks = contract(collective, topology.ranks()); !blocks) return std::move(blocks).error();
+    if (topology.ranks() > most_ranks) {
+      return unsupported("latency", collective.kind, fmt::format("the machine has {} GPUs, it plans for up to {}", topology.ranks(), most_ranks), "use tree or two_shot");
+    }
+    LatencyForms forms(topology, collective, *context.routes, wish->fabric, wish->effort);
+    if (forms.least_steps() < 0) return unsupported("latency", collective.kind, "some member cannot be reached, not even through others", "take ranks that are joined");
+    return best(forms, *wish, *std::move(parameters), {topology, collective, context});
+  }
+
+  static std::vector<ParameterInfo> known() {
+    return {{"chunks", "pieces of each block (all_reduce: of the payload), 1 to 64; auto: one, or what suits the form", "auto"},
+            {"steps", "the most steps, 1 to 64; auto: the fewest possible", "auto"},
+            {"rounds", "refuse plans of more rounds; auto: any", "auto"},
+            {"search", "exact: by integer program; quick: never; auto: where that is small", "auto"},
+            {"fabric", "nvlink: only GPU links; any: PCIe and networks too; auto: GPU links if they join all members", "auto"}};
+  }
+
+ private:
+  struct Wish {
+    int chunks = 0;
+    int steps = 0;
+    int rounds = 0;
+    StepFabric fabric = StepFabric::automatic;
+    StepEffort effort = {};
+  };
+  struct Asked {
+    const Topology& topology;
+    const Collective& collective;
+    const PlanContext& context;
+  };
+
+  static Result<Wish> read(const Parameters& parameters) {
+    Wish wish;
+    for (const auto& [name, value, most] : {std::tuple{"chunks", &wish.chunks, most_asked}, {"steps", &wish.steps, most_asked}, {"rounds", &wish.rounds, 1 << 20}}) {
+      if (parameters.at(name) == "auto") continue;
+      auto number = integer_parameter(parameters, name, 1, most);
+      if (!number) return std::move(number).error();
+      *value = static_cast<int>(*number);
+    }
+    static const std::array<std::string, 3> searches{"auto", "exact", "quick"};
+    auto search = word_parameter(parameters, "search", searches);
+    if (!search) return std::move(search).error();
+    if (*search == "exact") wish.effort = {.most_columns = 4000, .nodes = 3000};
+    if (*search == "quick") wish.effort = {.most_columns = 0, .nodes = 0};
+    static const std::array<std::string, 3> fabrics{"auto", "nvlink", "any"};
+    auto fabric = word_parameter(parameters, "fabric", fabrics);
+    if (!fabric) return std::move(fabric).error();
+    wish.fabric = *fabric == "auto" ? StepFabric::automatic : (*fabric == "nvlink" ? StepFabric::nvlink : StepFabric::any);
+    return wish;
+  }
+
+  static Result<Plan> best(LatencyForms& forms, const Wish& wish, Parameters parameters, const Asked& asked) {
+    std::optional<Plan> found;
+    Seconds least{0};
+    for (const auto& form : forms.forms(wish.chunks, wish.steps)) {
+      if (wish.rounds > 0 && form.rounds > wish.rounds) continue;
+      auto used = parameters;
+      used["chunks"] = std::to_string(form.chunks);
+      used["steps"] = std::to_string(form.steps);
+      used["rounds"] = std::to_string(form.rounds);
+      auto plan = forms.plan(form, {std::move(used), describe(form, forms)});
+      if (!plan) return plan;
+      const auto time = estimated_time(asked.topology, *asked.context.routes, plan->schedule, asked.context.payload.size());
+      if (found && time >= least) continue;
+      found = *std::move(plan);
+      least = time;
+    }
+    if (found) return *std::move(found);
+    const auto why = wish.steps > 0 && wish.steps < forms.least_steps()
+                         ? fmt::format("{} steps are too few, {} are needed", wish.steps, forms.least_steps())
+                         : fmt::format("no plan of {} rounds was found", wish.rounds);
+    return unsupported("latency", asked.collective.kind, why, "`p2plab frontier` lists what is possible");
+  }
+
+  static std::string describe(const LatencyForm& form, const LatencyForms& forms) {
+    const char* what = form.sum ? "sums travel: " : (form.scatter ? "reduce-scatter, then all-gather: " : "");
+    return fmt::format("{}{} chunk{} in {} step{} (least possible {}) of {} round{} together{}, a round being one chunk over {:.4g} GB/s", what, form.chunks,
+                       form.chunks == 1 ? "" : "s", form.steps, form.steps == 1 ? "" : "s", forms.least_steps(), form.rounds, form.rounds == 1 ? "" : "s",
+                       form.proved ? ", the fewest possible" : "", forms.model().unit * 1e-9);
+  }
+};
+
+}  // namespace
+
+namespace planners {
+Entry<Planner> latency() {
+  return {"latency", "fewest steps, and in them the fewest rounds: small payloads on any graph", LatencyPlanner::known(),
+          [] { return std::make_unique<LatencyPlanner>(); }};
+}
+}  // namespace planners
+
+}  // namespace p2plab

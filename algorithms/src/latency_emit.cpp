@@ -1,0 +1,228 @@
+#include "latency_emit.h"
+
+#include <algorithm>
+#include <map>
+
+namespace p2plab {
+
+namespace {
+
+const char* const advice = "use tree or ring";
+
+bool copies(CollectiveKind kind) {
+  using enum CollectiveKind;
+  return kind == all_gather || kind == broadcast || kind == reduce || kind == reduce_scatter || kind == all_reduce;
+}
+
+// The rank from which a block's chunks travel, on the model that its kind runs on.
+int giver_of(const Collective& collective, const Block& block) {
+  return runs_backwards(collective.kind) ? block.receivers.front().value : block.contributors.front().value;
+}
+
+Move move_of(const StepHop& hop, ChunkId chunk, int steps, bool backwards, int first_round) {
+  const Rank from{hop.from};
+  const Rank to{hop.to};
+  return backwards ? Move{first_round + steps - hop.step, chunk, to, from} : Move{first_round + hop.step - 1, chunk, from, to};
+}
+
+// Chunks of every block, with the places of a plan's items: items of one giver (and taker) serve its blocks in order.
+std::vector<Move> moves_of(DataFlow& flow, const Collective& collective, const StepPlan& plan) {
+  const bool backwards = runs_backwards(collective.kind);
+  const bool by_taker = !copies(collective.kind);
+  std::map<std::pair<int, int>, std::vector<ChunkId>> waiting;
+  for (std::size_t b = 0; b < flow.blocks().size(); ++b) {
+    const auto block = flow.blocks()[b];
+    for (int c = 0; c < plan.chunks; ++c) {
+      const auto chunk = flow.add_chunk({static_cast<std::int32_t>(b), 1, 0});
+      if (block.contributors.empty() || block.receivers.empty()) continue;
+      waiting[{giver_of(collective, block), by_taker ? block.receivers.front().value : -1}].push_back(chunk);
+    }
+  }
+  std::map<std::pair<int, int>, std::size_t> served;
+  std::vector<Move> moves;
+  for (const auto& item : plan.items) {
+    const std::pair key{item.giver, item.taker};
+    const auto chunk = waiting.at(key)[served[key]++];
+    for (const auto& hop : item.hops) moves.push_back(move_of(hop, chunk, plan.steps(), backwards, 0));
+  }
+  return moves;
+}
+
+// A sum that lies at a rank: whose contributions are in it.
+struct Part {
+  Location place;
+  std::vector<int> of;
+};
+
+// All-reduce where senders choose which of the parts that they hold they add and send.
+class Summing {
+ public:
+  static Result<Summing> create(const Topology& topology, const Collective& collective, int chunks) {
+    auto builder = Schedule::Builder::create(collective, topology.ranks());
+    if (!builder) return std::move(builder).error();
+    return Summing(*std::move(builder), topology.ranks(), chunks);
+  }
+
+  // What arrives from now on is not sent before the next step.
+  void begin_step() {
+    for (std::size_t i = 0; i < parts_.size(); ++i) ready_[i] = parts_[i].size();
+  }
+
+  // Sends the parts of `chunk` whose contributions are among `wanted`; nothing to send means no step.
+  void send(int from, int to, int chunk, const std::vector<int>& wanted) {
+    std::vector<Location> sources;
+    Part sent;
+    for (std::size_t p = 0; p < ready_[index(from, chunk)]; ++p) {
+      const auto& part = at(from, chunk)[p];
+      if (!std::ranges::all_of(part.of, [&](int r) { return std::ranges::find(wanted, r) != wanted.end(); })) continue;
+      sources.push_back(part.place);
+      sent.of.insert(sent.of.end(), part.of.begin(), part.of.end());
+    }
+    if (sources.empty()) return;
+    sent.place = scratch(Rank{to}, slots_[static_cast<std::size_t>(to)]++);
+    builder_.add_step(Rank{from}, sources, std::vector{sent.place});
+    at(to, chunk).push_back(std::move(sent));
+  }
+
+  // Contributions that a rank holds as parts of their own or as sums.
+  std::vector<int> held(int rank, int chunk) const {
+    std::vector<int> all;
+    for (const auto& part : parts_[index(rank, chunk)]) all.insert(all.end(), part.of.begin(), part.of.end());
+    return all;
+  }
+
+  // Everyone adds up what there is; then the plan is ready.
+  Result<Plan> finish(PlanWords words) && {
+    for (const auto rank : builder_.blocks().front().receivers) {
+      for (int c = 0; c < chunks_; ++c) {
+        std::vector<Location> sources;
+        for (const auto& part : at(rank.value, c)) sources.push_back(part.place);
+        if (!sources.empty()) builder_.add_step(rank, sources, std::vector{output(rank, ChunkId{c})});
+      }
+    }
+    auto schedule = std::move(builder_).build();
+    if (!schedule) return std::move(schedule).error();
+    return Plan{.schedule = *std::move(schedule), .planner = "latency", .parameters = std::move(words.parameters), .reason = std::move(words.reason)};
+  }
+
+ private:
+  Summing(Schedule::Builder builder, int ranks, int chunks)
+      : builder_(std::move(builder)), chunks_(chunks), parts_(static_cast<std::size_t>(ranks * chunks)), ready_(parts_.size()), slots_(static_cast<std::size_t>(ranks)) {
+    for (int c = 0; c < chunks; ++c) {
+      const auto chunk = builder_.add_chunk({});
+      for (const auto rank : builder_.blocks().front().contributors) at(rank.value, c).push_back({input(rank, chunk), {rank.value}});
+    }
+  }
+  std::size_t index(int rank, int chunk) const { return static_cast<std::size_t>(rank * chunks_ + chunk); }
+  std::vector<Part>& at(int rank, int chunk) { return parts_[index(rank, chunk)]; }
+
+  Schedule::Builder builder_;
+  int chunks_;
+  std::vector<std::vector<Part>> parts_;   // by rank and chunk
+  std::vector<std::size_t> ready_;         // how many of them may be sent in the step at hand
+  std::vector<std::int64_t> slots_;
+};
+
+}  // namespace
+
+bool runs_backwards(CollectiveKind kind) { return kind == CollectiveKind::reduce || kind == CollectiveKind::reduce_scatter; }
+
+StepTask task_of(const Collective& collective, std::span<const Block> blocks, int ranks) {
+  const auto n = static_cast<std::size_t>(ranks);
+  StepTask task{copies(collective.kind), std::vector<std::vector<int>>(n, std::vector<int>(n))};
+  if (collective.kind == CollectiveKind::all_reduce) {
+    for (const auto giver : collective.members) {
+      for (const auto taker : collective.members) task.wanted[giver.index()][taker.index()] = giver == taker ? 0 : 1;
+    }
+    return task;
+  }
+  for (const auto& block : blocks) {
+    if (block.contributors.empty() || block.receivers.empty()) continue;
+    const auto giver = static_cast<std::size_t>(giver_of(collective, block));
+    for (const auto taker : runs_backwards(collective.kind) ? block.contributors : block.receivers) {
+      if (taker.index() != giver) ++task.wanted[giver][taker.index()];
+    }
+  }
+  return task;
+}
+
+Result<Plan> emit(const Topology& topology, const Collective& collective, const Routes& routes, const StepPlan& plan, PlanWords words) {
+  auto flow = DataFlow::create(topology, collective, routes);
+  if (!flow) return std::move(flow).error();
+  push_in_rounds(*flow, moves_of(*flow, collective, plan));
+  return std::move(*flow).finish("latency", std::move(words.parameters), std::move(words.reason), advice);
+}
+
+Result<Plan> emit_both(const Topology& topology, const Collective& collective, const Routes& routes, const StepPlan& scatter, const StepPlan& gather,
+                       PlanWords words) {
+  auto flow = DataFlow::create(topology, collective, routes);
+  if (!flow) return std::move(flow).error();
+  std::map<int, std::vector<ChunkId>> chunks;
+  for (const auto rank : collective.members) {
+    for (int c = 0; c < gather.chunks; ++c) chunks[rank.value].push_back(flow->add_chunk({}));
+  }
+  std::vector<Move> moves;
+  for (const bool second : {false, true}) {
+    const auto& plan = second ? gather : scatter;
+    std::map<int, std::size_t> served;
+    for (const auto& item : plan.items) {
+      const auto chunk = chunks.at(item.giver)[served[item.giver]++];
+      for (const auto& hop : item.hops) moves.push_back(move_of(hop, chunk, plan.steps(), !second, second ? scatter.steps() : 0));
+    }
+  }
+  push_in_rounds(*flow, std::move(moves));
+  return std::move(*flow).finish("latency", std::move(words.parameters), std::move(words.reason), advice);
+}
+
+Result<Plan> emit_gathered(const Topology& topology, const Collective& collective, const StepPlan& gather, PlanWords words) {
+  auto summing = Summing::create(topology, collective, gather.chunks);
+  if (!summing) return std::move(summing).error();
+  std::map<int, int> served;
+  struct Send {
+    StepHop hop;
+    int giver;
+    int chunk;
+  };
+  std::vector<Send> sends;
+  for (const auto& item : gather.items) {
+    const int chunk = served[item.giver]++;
+    for (const auto& hop : item.hops) sends.push_back({hop, item.giver, chunk});
+  }
+  std::ranges::stable_sort(sends, {}, [](const Send& s) { return s.hop.step; });
+  int step = 0;
+  for (const auto& [hop, giver, chunk] : sends) {
+    if (hop.step != step) summing->begin_step();
+    step = hop.step;
+    summing->send(hop.from, hop.to, chunk, {giver});
+  }
+  return std::move(*summing).finish(std::move(words));
+}
+
+Result<Plan> emit_sum(const Topology& topology, const Collective& collective, const SumPlan& sum, PlanWords words) {
+  auto summing = Summing::create(topology, collective, static_cast<int>(sum.chunks.size()));
+  if (!summing) return std::move(summing).error();
+  for (int step = 1; step <= 2; ++step) {
+    summing->begin_step();
+    for (std::size_t c = 0; c < sum.chunks.size(); ++c) {
+      const int chunk = static_cast<int>(c);
+      // What a rank takes in this step goes on in the next one only.
+      std::map<int, std::vector<int>> missing;
+      for (const auto rank : collective.members) {
+        const auto held = summing->held(rank.value, chunk);
+        for (const auto other : collective.members) {
+          if (std::ranges::find(held, other.value) == held.end()) missing[rank.value].push_back(other.value);
+        }
+      }
+      for (const auto& hop : sum.chunks[c]) {
+        if (hop.step != step) continue;
+        auto& wanted = missing[hop.to];
+        summing->send(hop.from, hop.to, chunk, step == 1 ? std::vector{hop.from} : wanted);
+        const auto now = summing->held(hop.to, chunk);
+        std::erase_if(wanted, [&](int r) { return std::ranges::find(now, r) != now.end(); });
+      }
+    }
+  }
+  return std::move(*summing).finish(std::move(words));
+}
+
+}  // namespace p2plab

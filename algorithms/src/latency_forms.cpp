@@ -1,0 +1,176 @@
+#include "latency_forms.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace p2plab {
+
+namespace {
+
+constexpr double tolerance = 1e-6;
+constexpr int further_steps = 3;          // beyond the fewest, each tried; then only the number asked for
+constexpr int most_summing_members = 8;   // all-reduce with sums that travel is searched for up to here
+
+StepModel model_for(const Topology& topology, const Collective& collective, const Routes& routes, StepFabric fabric) {
+  auto model = step_model(topology, routes, collective.members, fabric);
+  return runs_backwards(collective.kind) ? reversed(model) : model;
+}
+
+StepTask task_for(const Collective& collective, int ranks) {
+  const auto blocks = contract(collective, ranks);
+  expects(static_cast<bool>(blocks));
+  return task_of(collective, *blocks, ranks);
+}
+
+}  // namespace
+
+LatencyForms::LatencyForms(const Topology& topology, const Collective& collective, const Routes& routes, StepFabric fabric, StepEffort effort)
+    : topology_(topology),
+      collective_(collective),
+      routes_(routes),
+      effort_(std::move(effort)),
+      model_(model_for(topology, collective, routes, fabric)),
+      task_(task_for(collective, topology.ranks())),
+      search_(std::make_unique<StepSearch>(model_, task_, effort_)) {
+  if (!sums()) return;
+  turned_ = reversed(model_);
+  turned_search_ = std::make_unique<StepSearch>(turned_, task_, effort_);
+  if (collective.members.size() > most_summing_members) return;
+  const auto n = static_cast<std::size_t>(topology.ranks());
+  for (const auto root : collective.members) {
+    StepTask task{true, std::vector<std::vector<int>>(n, std::vector<int>(n))};
+    for (const auto rank : collective.members) task.wanted[root.index()][rank.index()] = rank == root ? 0 : 1;
+    root_tasks_.push_back(std::move(task));
+  }
+  for (const auto& task : root_tasks_) root_searches_.push_back(std::make_unique<StepSearch>(model_, task, effort_));
+}
+
+LatencyForm LatencyForms::plain(StepPoint point) const {
+  const int rounds = point.plan.total_rounds();
+  return {.chunks = point.plan.chunks, .steps = point.plan.steps(), .rounds = rounds, .proved = point.proved && !sums(), .gather = std::move(point.plan)};
+}
+
+// Reduce-scatter and all-gather, each in about half of the steps.
+std::optional<LatencyForm> LatencyForms::both(int chunks, int steps) {
+  const int less = steps - steps / 2;
+  const int first = std::max(turned_search_->least_steps(), less);
+  auto scatter = turned_search_->fewest_rounds(chunks, first);
+  auto gather = search_->fewest_rounds(chunks, std::max(search_->least_steps(), steps - first));
+  if (!scatter || !gather) return std::nullopt;
+  LatencyForm form{.chunks = chunks * static_cast<int>(collective_.members.size()),
+                   .steps = scatter->plan.steps() + gather->plan.steps(),
+                   .rounds = scatter->plan.total_rounds() + gather->plan.total_rounds()};
+  form.gather = std::move(gather->plan);
+  form.scatter = std::move(scatter->plan);
+  return form;
+}
+
+std::vector<LatencyForm> LatencyForms::forms(int chunks, int steps) {
+  std::vector<LatencyForm> all;
+  const int least = least_steps();
+  if (least < 0 || (steps > 0 && steps < least)) return all;
+  const auto members = static_cast<int>(collective_.members.size());
+  const int enough = steps > 0 ? steps : least;
+  for (int most = least; most <= enough; most = most < least + further_steps ? most + 1 : std::max(most + 1, enough)) {
+    auto point = search_->fewest_rounds(std::max(chunks, 1), most);
+    if (!point || (!all.empty() && all.back().rounds <= point->plan.total_rounds())) continue;
+    all.assign(1, plain(*std::move(point)));
+  }
+  if (!sums() || least == 0) return all;
+  const int doubled = steps > 0 ? steps : 2 * least;
+  if (doubled >= 2 * least && (chunks == 0 || chunks % members == 0)) {
+    if (auto form = both(chunks == 0 ? 1 : chunks / members, doubled)) all.push_back(*std::move(form));
+  }
+  if (least == 2 && enough >= 2) {
+    for (auto& form : sum_forms(chunks == 0 ? 2 : chunks, std::numeric_limits<double>::infinity())) {
+      if (chunks == 0 || form.chunks == chunks) all.push_back(std::move(form));
+    }
+  }
+  return all;
+}
+
+// Sums that travel, in two steps: for each number of rounds the most chunks.
+std::vector<LatencyForm> LatencyForms::sum_forms(int most_chunks, double best) {
+  std::vector<LatencyForm> all;
+  if (root_searches_.empty()) return all;
+  for (int rounds = 2; rounds < best * most_chunks * (1 - tolerance) && rounds <= 2 * most_chunks + 2; ++rounds) {
+    const auto bound = most_for_a_root(2, rounds);
+    if (!bound) return all;
+    for (int chunks = std::min(most_chunks, static_cast<int>(*bound + tolerance)); chunks > 0 && rounds < best * chunks * (1 - tolerance); --chunks) {
+      auto form = sum_form(chunks, rounds);
+      if (!form) continue;
+      best = form->ratio();
+      all.push_back(*std::move(form));
+      break;
+    }
+    if (effort_.stop && effort_.stop()) break;
+  }
+  return all;
+}
+
+std::optional<LatencyForm> LatencyForms::sum_form(int chunks, int rounds) {
+  auto symmetry = free_symmetry(model_, task_);
+  auto sum = two_step_sum(model_, collective_.members, symmetry, chunks, rounds, effort_);
+  if (!sum) return std::nullopt;
+  LatencyForm form{.chunks = chunks, .steps = 2, .rounds = rounds};
+  form.sum = std::move(sum);
+  return form;
+}
+
+// All-reduce brings what any member has to all others, so it is no faster than the slowest broadcast.
+std::optional<double> LatencyForms::most_for_a_root(int steps, int rounds) {
+  std::optional<double> least;
+  for (const auto& search : root_searches_) {
+    const auto most = search->most_chunks(steps, rounds);
+    if (!most) return std::nullopt;
+    least = std::min(*most, least.value_or(*most));
+  }
+  return least;
+}
+
+void LatencyForms::prove(std::vector<LatencyForm>& forms) {
+  for (auto& form : forms) {
+    const auto most = most_for_a_root(form.steps, form.rounds);
+    form.proved = most && static_cast<int>(*most + tolerance) <= form.chunks;
+  }
+}
+
+std::vector<LatencyForm> LatencyForms::frontier(int most_chunks, int most_steps, double least_ratio) {
+  std::vector<LatencyForm> all;
+  const auto gathers = search_->frontier(most_chunks, most_steps, sums() ? 0 : least_ratio);
+  for (const auto& point : gathers) all.push_back(plain(point));
+  if (!sums()) return all;
+  for (const auto& scatter : turned_search_->frontier(most_chunks, most_steps, 0)) {
+    for (const auto& gather : gathers) {
+      if (scatter.plan.chunks != gather.plan.chunks) continue;
+      all.push_back({.chunks = gather.plan.chunks * static_cast<int>(collective_.members.size()),
+                     .steps = scatter.plan.steps() + gather.plan.steps(),
+                     .rounds = scatter.plan.total_rounds() + gather.plan.total_rounds(),
+                     .gather = gather.plan,
+                     .scatter = scatter.plan});
+    }
+  }
+  if (least_steps() == 2) {
+    for (auto& form : sum_forms(most_chunks, std::numeric_limits<double>::infinity())) all.push_back(std::move(form));
+  }
+  std::ranges::stable_sort(all, {}, [](const LatencyForm& f) { return std::tuple(f.steps, f.rounds, f.ratio()); });
+  std::vector<LatencyForm> kept;
+  for (auto& form : all) {
+    const auto beats = [&](const LatencyForm& other) { return other.rounds <= form.rounds && other.ratio() <= form.ratio() * (1 + tolerance); };
+    const auto lower = [&](const LatencyForm& other) { return other.ratio() <= form.ratio() * (1 + tolerance); };
+    if (std::ranges::none_of(kept, beats) && std::ranges::none_of(kept, [&](const LatencyForm& o) { return o.steps < form.steps && lower(o); }))
+      kept.push_back(std::move(form));
+  }
+  prove(kept);
+  return kept;
+}
+
+Result<Plan> LatencyForms::plan(const LatencyForm& form, PlanWords words) const {
+  if (form.sum) return emit_sum(topology_, collective_, *form.sum, std::move(words));
+  if (form.scatter) return emit_both(topology_, collective_, routes_, *form.scatter, form.gather, std::move(words));
+  if (sums()) return emit_gathered(topology_, collective_, form.gather, std::move(words));
+  return emit(topology_, collective_, routes_, form.gather, std::move(words));
+}
+
+}  // namespace p2plab

@@ -1,0 +1,63 @@
+// The ways in which a collective can be done in few steps, as the latency planner and the frontier weigh them.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "latency_emit.h"
+
+namespace p2plab {
+
+/// One way: `chunks` pieces of each block (of the payload, for all_reduce) in `steps` steps of `rounds` rounds together.
+struct LatencyForm {
+  int chunks = 1;
+  int steps = 0;
+  int rounds = 0;
+  bool proved = false;                       // as StepPoint::proved
+  StepPlan gather = {};                      // all but `sum`: the plan, or all-reduce's second half
+  std::optional<StepPlan> scatter = {};      // all-reduce's first half, made on the reversed model
+  std::optional<SumPlan> sum = {};
+  double ratio() const { return static_cast<double>(rounds) / chunks; }
+};
+
+/// The forms of one collective on one machine.
+class LatencyForms {
+ public:
+  LatencyForms(const Topology& topology, const Collective& collective, const Routes& routes, StepFabric fabric, StepEffort effort);
+
+  const StepModel& model() const& { return model_; }
+  const StepModel& model() && = delete;
+  /// The fewest steps; -1 if something is out of reach.
+  int least_steps() const { return search_->least_steps(); }
+  /// Forms for so many chunks in at most so many steps (0: as the form likes best, and the fewest), each with the fewest rounds found.
+  std::vector<LatencyForm> forms(int chunks, int steps);
+  /// The forms that no other one beats in steps, rounds and rounds a chunk.
+  std::vector<LatencyForm> frontier(int most_chunks, int most_steps, double least_ratio);
+  /// The plan of a form.
+  Result<Plan> plan(const LatencyForm& form, PlanWords words) const;
+
+ private:
+  bool sums() const { return collective_.kind == CollectiveKind::all_reduce; }
+  LatencyForm plain(StepPoint point) const;
+  std::optional<LatencyForm> both(int chunks, int steps);
+  std::vector<LatencyForm> sum_forms(int most_chunks, double best);
+  std::optional<LatencyForm> sum_form(int chunks, int rounds);
+  std::optional<double> most_for_a_root(int steps, int rounds);
+  void prove(std::vector<LatencyForm>& forms);
+
+  const Topology& topology_;
+  const Collective& collective_;
+  const Routes& routes_;
+  StepEffort effort_;
+  StepModel model_;
+  StepTask task_;
+  std::unique_ptr<StepSearch> search_;
+  StepModel turned_;                           // all_reduce only: for its first half
+  std::unique_ptr<StepSearch> turned_search_;
+  std::vector<StepTask> root_tasks_;           // all_reduce only: from each member to all
+  std::vector<std::unique_ptr<StepSearch>> root_searches_;
+};
+
+}  // namespace p2plab
