@@ -10,7 +10,6 @@ namespace p2plab {
 namespace {
 
 constexpr Seconds flag_latency{1e-6};  // a flag and a look at it, about 1 us on today's GPUs
-constexpr Bytes usual_size = Bytes{16LL << 20};
 constexpr Bytes least_slice = Bytes{16LL << 10};
 
 Seconds round_latency(const Topology& topology, const Routes& routes, const Collective& collective) {

@@ -11,10 +11,10 @@ namespace p2plab {
 namespace {
 
 constexpr std::int64_t most_parts = 360;
-constexpr double near = 1e-6;
+constexpr double rounding = 1e-6;
 
 bool whole(const std::vector<double>& values, double scale) {
-  return std::ranges::all_of(values, [&](double v) { return std::abs(v * scale - std::round(v * scale)) < near; });
+  return std::ranges::all_of(values, [&](double v) { return std::abs(v * scale - std::round(v * scale)) < rounding; });
 }
 
 // One direction, `scale` trees per byte per second; capacities are rounded down after `slack` more.
@@ -24,7 +24,7 @@ ForestProblem problem_of(const Topology& topology, const TreeShares& shares, dou
   const auto& rates = towards_root ? shares.in : shares.out;
   for (std::size_t l = 0; l < rates.size(); ++l) {
     const auto& link = topology.links()[l];
-    const auto capacity = static_cast<std::int64_t>(std::floor(rates[l] * scale * slack + near));
+    const auto capacity = static_cast<std::int64_t>(std::floor(rates[l] * scale * slack + rounding));
     if (capacity == 0) continue;
     const auto [from, to] = towards_root ? std::pair{link.to, link.from} : std::pair{link.from, link.to};
     problem.arcs.push_back({from.value, to.value, capacity, {LinkId{static_cast<std::int64_t>(l)}}});

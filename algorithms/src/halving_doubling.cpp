@@ -23,7 +23,7 @@ struct Cube {
 };
 
 // A chunk and the core member that is to own it.
-struct Piece {
+struct OwnedChunk {
   ChunkId chunk;
   int owner = 0;
 };
@@ -70,7 +70,7 @@ class HalvingDoubling final : public Planner {
 
   static std::vector<Move> halve_and_double(DataFlow& flow, const Cube& cube, CollectiveKind kind) {
     const bool whole = kind == CollectiveKind::all_reduce;
-    std::vector<Piece> pieces;
+    std::vector<OwnedChunk> pieces;
     for (int i = 0; i < (whole ? cube.core : cube.size()); ++i) pieces.push_back({flow.add_chunk({whole ? 0 : i, 1, 0}), i % cube.core});
     std::vector<Move> moves;
     int round = 0;
@@ -90,14 +90,14 @@ class HalvingDoubling final : public Planner {
     return moves;
   }
 
-  static void fold_in(std::vector<Move>& moves, const Cube& cube, const std::vector<Piece>& pieces) {
+  static void fold_in(std::vector<Move>& moves, const Cube& cube, const std::vector<OwnedChunk>& pieces) {
     for (int j = 0; j < cube.extras(); ++j) {
       for (const auto& piece : pieces) moves.push_back({0, piece.chunk, cube.at(cube.core + j), cube.at(j)});
     }
   }
 
   // Member i is still responsible for the pieces whose owner agrees with i in all bits above `bit`; it gives away those that differ in `bit`.
-  static void halve(std::vector<Move>& moves, const Cube& cube, const std::vector<Piece>& pieces, int round) {
+  static void halve(std::vector<Move>& moves, const Cube& cube, const std::vector<OwnedChunk>& pieces, int round) {
     for (int bit = cube.core / 2; bit > 0; bit /= 2, ++round) {
       for (int i = 0; i < cube.core; ++i) {
         for (const auto& piece : pieces) {
@@ -107,7 +107,7 @@ class HalvingDoubling final : public Planner {
     }
   }
 
-  static void double_up(std::vector<Move>& moves, const Cube& cube, const std::vector<Piece>& pieces, int round) {
+  static void double_up(std::vector<Move>& moves, const Cube& cube, const std::vector<OwnedChunk>& pieces, int round) {
     for (int bit = 1; bit < cube.core; bit *= 2, ++round) {
       for (int i = 0; i < cube.core; ++i) {
         for (const auto& piece : pieces) {
@@ -117,7 +117,7 @@ class HalvingDoubling final : public Planner {
     }
   }
 
-  static void fold_out(std::vector<Move>& moves, const Cube& cube, const std::vector<Piece>& pieces, CollectiveKind kind, int round) {
+  static void fold_out(std::vector<Move>& moves, const Cube& cube, const std::vector<OwnedChunk>& pieces, CollectiveKind kind, int round) {
     for (int j = 0; j < cube.extras(); ++j) {
       for (std::size_t p = 0; p < pieces.size(); ++p) {
         if (kind == CollectiveKind::reduce_scatter && static_cast<int>(p) != cube.core + j) continue;

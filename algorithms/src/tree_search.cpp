@@ -6,6 +6,7 @@
 #include <numeric>
 #include <tuple>
 
+#include "estimate.h"
 #include "resources.h"
 
 namespace p2plab {
@@ -14,7 +15,6 @@ namespace {
 
 // What a hop costs beside the links' latency: a flag and a look at it, about 1 us on today's GPUs. Only compares trees with each other.
 constexpr double hop_overhead = 1e-6;
-constexpr Bytes usual_size = Bytes{16LL << 20};
 constexpr int most_roots = 16;  // tried where any root will do
 
 class TreeFinder {

@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "json_reader.h"
+#include "json_values.h"
 #include "p2plab/text.h"
 #include "p2plab/topology_io.h"
 
@@ -13,33 +13,14 @@ namespace p2plab {
 
 namespace {
 
-constexpr std::int64_t most_ranks = 1 << 20;
-constexpr std::int64_t most_links = 1 << 30;
-constexpr std::string_view letters = "iosh";   // input, output, scratch, host
-
-using Json = nlohmann::ordered_json;
-
-std::vector<std::int32_t> numbers(std::span<const Rank> ranks) {
-  std::vector<std::int32_t> values;
-  for (const auto rank : ranks) values.push_back(rank.value);
-  return values;
-}
-
 // "i0.3 s1.7": buffer letter, rank, slot.
 std::string text_of(std::span<const Location> locations) {
   std::string text;
   for (const auto& location : locations) {
-    fmt::format_to(std::back_inserter(text), "{}{}{}.{}", text.empty() ? "" : " ", letters[static_cast<std::size_t>(location.buffer)], location.rank.value,
+    fmt::format_to(std::back_inserter(text), "{}{}{}.{}", text.empty() ? "" : " ", buffer_letters[static_cast<std::size_t>(location.buffer)], location.rank.value,
                    static_cast<std::uint32_t>(location.slot));
   }
   return text;
-}
-
-Json collective_json(const Collective& collective) {
-  Json pairs = Json::array();
-  for (const auto& [from, to] : collective.pairs) pairs.push_back({from.value, to.value});
-  return {{"kind", to_string(collective.kind)}, {"members", numbers(collective.members)}, {"root", collective.root.value},
-          {"silent", numbers(collective.silent)}, {"shares", collective.shares},           {"pairs", pairs}};
 }
 
 Json steps_json(const Schedule& schedule) {
@@ -70,15 +51,15 @@ class PlanReader {
     auto topology = read_topology(root_["topology"].string(), mistake_.filename + ": topology");
     if (!topology) return std::move(topology).error();
     if (root_["fingerprint"].string() != fingerprint(*topology)) root_["fingerprint"].fail("does not belong to the topology in this file");
-    const auto payload = read_payload();
+    const auto payload = read_payload(root_["payload"]);
     const auto in_place = root_["in_place"].boolean();
-    auto builder = Schedule::Builder::create(read_collective(), static_cast<int>(root_["ranks"].integer(1, most_ranks)));
+    auto builder = Schedule::Builder::create(read_collective(root_["collective"]), static_cast<int>(root_["ranks"].integer(1, most_ranks)));
     if (mistake_.error) return *std::move(mistake_.error);
     if (!builder) return at_file(std::move(builder).error());
     read_chunks(*builder);
     read_routes(*builder);
     read_steps(*builder);
-    Tuning tuning = read_tuning();
+    Tuning tuning = read_tuning(root_["tuning"]);
     Parameters parameters;
     for (auto& [name, value] : root_["parameters"].strings()) parameters[name] = value;
     auto planner = root_["planner"].string();
@@ -93,49 +74,6 @@ class PlanReader {
   Error at_file(Error error) const {
     if (!error.where) error.where = SourceLocation{mistake_.filename};
     return error;
-  }
-
-  template <class Parse, class T>
-  T named(const JsonValue& value, Parse parse, T fallback) const {
-    auto result = parse(value.string());
-    if (result) return *std::move(result);
-    value.fail(result.error().message);
-    return fallback;
-  }
-
-  Payload read_payload() const {
-    const auto value = root_["payload"];
-    value.expect_keys({"elements", "dtype", "op"});
-    return {value["elements"].integer(0, std::int64_t{1} << 50), named(value["dtype"], data_type, DataType::float32), named(value["op"], reduce_op, ReduceOp::sum)};
-  }
-
-  Tuning read_tuning() const {
-    const auto value = root_["tuning"];
-    value.expect_keys({"parts", "slice", "protocol"});
-    return {static_cast<int>(value["parts"].integer(1, 4096)), Bytes{value["slice"].integer(0, std::int64_t{1} << 50)},
-            named(value["protocol"], protocol, Protocol::simple)};
-  }
-
-  static std::vector<Rank> ranks_of(const JsonValue& value) {
-    std::vector<Rank> ranks;
-    for (const auto number : value.integers(0, most_ranks)) ranks.emplace_back(number);
-    return ranks;
-  }
-
-  Collective read_collective() const {
-    const auto value = root_["collective"];
-    value.expect_keys({"kind", "members", "root", "silent", "shares", "pairs"});
-    Collective collective{.kind = named(value["kind"], collective_kind, CollectiveKind::all_reduce), .members = ranks_of(value["members"])};
-    collective.root = Rank{value["root"].integer(0, most_ranks)};
-    collective.silent = ranks_of(value["silent"]);
-    collective.shares = value["shares"].integers(0, std::int64_t{1} << 40);
-    const auto pairs = value["pairs"];
-    for (std::size_t i = 0; i < pairs.size(); ++i) {
-      const auto pair = ranks_of(pairs.at(i));
-      if (pair.size() != 2) return pairs.at(i).fail("expected a sender and a receiver"), collective;
-      collective.pairs.emplace_back(pair[0], pair[1]);
-    }
-    return collective;
   }
 
   void read_chunks(Schedule::Builder& builder) const {
@@ -179,7 +117,7 @@ class PlanReader {
     const char* const end = text.data() + text.size();
     const auto bad = [&] { return value.fail("expected locations such as 'i0.3 s1.7': i, o, s or h, rank, slot"), std::vector<Location>{}; };
     while (place != end) {
-      const auto buffer = letters.find(*place++);
+      const auto buffer = buffer_letters.find(*place++);
       std::uint32_t rank = 0;
       std::uint32_t slot = 0;
       const auto [dot, rank_fault] = std::from_chars(place, end, rank);
@@ -221,8 +159,8 @@ std::string write_plan(const PlanFile& file) {
                          {"planner", plan.planner},
                          {"parameters", plan.parameters},
                          {"reason", plan.reason},
-                         {"tuning", {{"parts", plan.tuning.parts}, {"slice", plan.tuning.slice.count()}, {"protocol", to_string(plan.tuning.protocol)}}},
-                         {"payload", {{"elements", payload.elements}, {"dtype", to_string(payload.type)}, {"op", to_string(payload.op)}}},
+                         {"tuning", tuning_json(plan.tuning)},
+                         {"payload", payload_json(payload)},
                          {"in_place", in_place},
                          {"fingerprint", fingerprint(topology)},
                          {"topology", write_topology(topology)},
@@ -231,7 +169,7 @@ std::string write_plan(const PlanFile& file) {
                          {"chunks", std::move(chunks)},
                          {"routes", std::move(routes)},
                          {"steps", steps_json(schedule)}};
-  return document.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return dump(document);
 }
 
 Result<PlanFile> read_plan(std::string_view text, const std::string& filename) {

@@ -104,7 +104,7 @@ class ConfigValue {
 /// A parsed file with the mistakes found so far. Copies share both.
 class ConfigFile {
  public:
-  /// Reads one YAML document. Errors: not YAML, several documents, binary bytes, too long (4 MiB), too deep (32 levels), too many values
+  /// Reads one YAML document. Errors: not YAML, several documents, binary bytes, too long (1 MiB), too deep (32 levels), too many values
   /// (500,000, aliases expanded), an alias within its own anchor, tags. Repeated keys are mistakes that `status` reports with the others.
   static Result<ConfigFile> parse(std::string_view text, const std::string& filename);
   /// The same from a file; also errors of reading it.

@@ -1,0 +1,83 @@
+// Program files: a round trip changes nothing, and what could not be run is refused with its place.
+#include "p2plab/program_io.h"
+
+#include <gtest/gtest.h>
+
+#include "p2plab/lower.h"
+#include "p2plab/presets.h"
+
+namespace p2plab {
+namespace {
+
+// A broadcast of 1000 numbers from the middle of a line of three, in slices, by an explicit route to one side and a scratch slot on the other.
+ProgramFile example() {
+  auto machine = *make_preset("mesh", {{"dims", "3x1"}});
+  const Routes routes(machine);
+  auto builder = *Schedule::Builder::create(make_collective(CollectiveKind::broadcast, 3, Rank{1}), 3);
+  const auto a = builder.add_chunk({0, 2, 0});
+  const auto route = builder.add_route(routes.between(Rank{1}, Rank{2}));
+  builder.copy(Rank{1}, input(Rank{1}, a), scratch(Rank{0}, 5));
+  builder.add_step(Rank{0}, std::array{scratch(Rank{0}, 5)}, std::array{output(Rank{0}, a)});
+  builder.add_step(Rank{1}, std::array{input(Rank{1}, a)}, std::array{output(Rank{1}, a), output(Rank{2}, a)}, std::array{default_route, default_route, route});
+  const auto schedule = *std::move(builder).build();
+  const auto proof = verify(machine, routes, schedule);
+  EXPECT_TRUE(proof);
+  return {machine, *lower(schedule, *proof, {1000, DataType::bfloat16, ReduceOp::sum}, {2, Bytes{256}, Protocol::ll128})};
+}
+
+std::string replaced(std::string text, const std::string& from, const std::string& to) {
+  const auto place = text.find(from);
+  EXPECT_NE(place, std::string::npos) << from << " in " << text;
+  return place == std::string::npos ? text : text.replace(place, from.size(), to);
+}
+
+std::string message_for(const std::string& text) {
+  const auto read = read_program(text, "p.json");
+  EXPECT_FALSE(read);
+  return read ? "" : describe(read.error());
+}
+
+TEST(ProgramFile, RoundTripChangesNothing) {
+  const auto file = example();
+  const auto text = write_program(file);
+  const auto again = read_program(text, "p.json");
+  ASSERT_TRUE(again) << describe(again.error());
+  EXPECT_EQ(write_program(*again), text);
+  EXPECT_EQ(again->program.instructions.size(), 3U);
+  EXPECT_EQ(again->program.waits.size(), file.program.waits.size());
+  EXPECT_EQ(again->program.tuning.parts, 2);
+  EXPECT_EQ(again->program.memory[0].scratch, file.program.memory[0].scratch);
+  EXPECT_EQ(again->program.route(RouteId{0}).size(), 1U);
+}
+
+TEST(ProgramFile, NamesTheMistakeAndItsPlace) {
+  const auto good = write_program(example());
+  EXPECT_EQ(message_for(replaced(good, "\"p2plab_program\":1", "\"p2plab_program\":7")), "p.json: error: at /p2plab_program: expected a whole number from 1 to 1\n");
+  EXPECT_EQ(message_for(replaced(good, "i1+0", "x1+0")),
+            "p.json: error: at /lanes/1/1/0/2: expected operands such as 'i0+128 s1+0@3': i, o, s or h, rank, byte offset, route\n");
+  EXPECT_EQ(message_for(replaced(good, "\"lanes\"", "\"lane\"")), "p.json: error: at the top: key 'lanes' is missing\n");
+}
+
+TEST(ProgramFile, WhatReachesOutsideItsMemoryIsRefused) {
+  const auto good = write_program(example());
+  EXPECT_EQ(message_for(replaced(good, "o0+0", "o0+8")),
+            "p.json: error: lane 0, instruction 0: bytes 8 to 2008 lie outside the output of rank 0, which has 2000\n");
+  EXPECT_EQ(message_for(replaced(good, "o0+0", "o9+0")), "p.json: error: lane 0, instruction 0: there is no rank 9\n");
+  EXPECT_EQ(message_for(replaced(good, "@0", "@4")), "p.json: error: lane 2, instruction 0: there is no route 4\n");
+}
+
+TEST(ProgramCheck, InstructionsThatWaitForEachOtherAreADeadlock) {
+  auto file = example();
+  ASSERT_TRUE(check(file.program, file.topology.links().size()));
+  // The relay's first sender already is waited for by the relay; now it waits for the relay too.
+  auto& sender = file.program.instructions[file.program.lanes[1].first];
+  sender.waits = static_cast<std::uint32_t>(file.program.waits.size());
+  sender.wait_count = 1;
+  file.program.waits.push_back({LaneId{0}, 0});
+  const auto checked = check(file.program, file.topology.links().size());
+  ASSERT_FALSE(checked);
+  EXPECT_EQ(describe(checked.error()), "error: lane 0, instruction 0: it waits for itself through others\n");
+}
+
+}  // namespace
+}  // namespace p2plab
