@@ -92,7 +92,7 @@ Result<Compiled> compile(const Topology& topology, const Routes& routes, const P
       if (links.empty()) return no_path(topology, lane.rank, peer);
       machine.add(links);
     }
-    out.lane_table.insert(out.lane_table.end(), stream.lanes.begin(), stream.lanes.end());
+    for (const auto other : stream.lanes) out.lane_table.push_back(other | (program.lanes[other].rank == lane.rank ? 0 : other_rank));
   }
   return out;
 }
@@ -122,7 +122,7 @@ Result<Compiled> compile(const Topology& topology, const PathOf& path_of, const 
       }
       for (const auto lane : stream.lanes) {
         const auto rank = pattern.seen_from(Rank{r}, Rank{lane / per_rank});
-        out.lane_table.push_back(static_cast<std::uint32_t>(rank.value) * per_rank + lane % per_rank);
+        out.lane_table.push_back((static_cast<std::uint32_t>(rank.value) * per_rank + lane % per_rank) | (rank == Rank{r} ? 0 : other_rank));
       }
     }
   }

@@ -70,6 +70,9 @@ struct Awaited {
   std::uint32_t slices = 1;
 };
 
+/// In `Compiled::lane_table`: the lane is of another rank than the one that waits for it.
+inline constexpr std::uint32_t other_rank = std::uint32_t{1} << 31;
+
 /// Lanes that do the same share their works; what differs is found in a lane's own stretches of `paths` and `lane_table`.
 struct LaneInfo {
   Rank rank;
@@ -92,10 +95,11 @@ struct Compiled {
   std::vector<Work> works;
   std::vector<std::uint32_t> path_refs;
   std::vector<Awaited> waits;
-  std::vector<std::uint32_t> lane_table;
+  std::vector<std::uint32_t> lane_table;          // lanes, those of other ranks marked
   std::vector<std::uint32_t> before;              // [work * parts + part]: slices of that thread block before this work
   std::vector<std::uint32_t> totals;              // [lane * parts + part]: slices in all
   std::vector<std::int64_t> starts;               // by rank: when it starts
+  bool folded = false;                            // one rank stands for all: ties between its transfers must be reported
   std::int64_t slices = 0;
   std::int64_t signal_peer = 0;                   // waits across ranks, all costs of the protocol in it
   std::int64_t signal_local = 0;
@@ -112,10 +116,10 @@ struct Compiled {
   }
   std::int64_t wire(std::int64_t bytes) const { return wire_bytes(tuning.protocol, Bytes{bytes}).count(); }
   std::int64_t request(const Path& path) const { return static_cast<std::int64_t>(read_request * static_cast<double>(path.latency)); }
-  std::int64_t signal(Rank from, Rank to) const { return from == to ? signal_local : signal_peer; }
   const Path& path(const LaneInfo& lane, std::uint32_t reference) const { return paths[lane.paths + path_refs[reference]]; }
-  std::uint32_t awaited_lane(const LaneInfo& lane, const Awaited& wait) const {
-    return lane_table[lane.lanes + wait.lane];
+  std::uint32_t awaited_lane(const LaneInfo& lane, const Awaited& wait) const { return lane_table[lane.lanes + wait.lane] & ~other_rank; }
+  std::int64_t signal(const LaneInfo& lane, const Awaited& wait) const {
+    return (lane_table[lane.lanes + wait.lane] & other_rank) != 0 ? signal_peer : signal_local;
   }
   // Slice s of a lane belongs to part s % parts.
   std::uint32_t slices_of(const Work& work, std::uint32_t part) const { return work.slices > part ? (work.slices - part + parts - 1) / parts : 0; }

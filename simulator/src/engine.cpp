@@ -28,6 +28,7 @@ Engine::Engine(Compiled& compiled, const Keep& keep) : c_(compiled), keep_(keep)
     skip_empty(k);
   }
   log_.resize(log);
+  if (c_.folded) heads_.resize(c_.resources.size());
   if (keep_.begins != nullptr) keep_.begins->resize(log);
   if (keep_.recording == nullptr) return;
   keep_.recording->parts = c_.parts;
@@ -39,12 +40,12 @@ Status Engine::run() {
   for (std::size_t b = 0; b < blocks_.size(); ++b) {
     if (blocks_[b].total > 0) call_front(blocks_[b], static_cast<std::uint32_t>(b), blocks_[b].front_free);
   }
-  for (auto events = queue_.take(); !events.empty() && !overflow_; events = queue_.take()) {
+  for (auto events = queue_.take(); !events.empty() && !overflow_ && !ambiguous_; events = queue_.take()) {
     prefetch(events);
     for (const auto packed : events) handle(EventQueue::unpack(packed));
   }
   if (overflow_) return Error{ErrorCode::unsupported, "the simulated time exceeds 26 days; check bandwidths and sizes"};
-  if (std::ranges::any_of(blocks_, [](const Block& k) { return k.settled != k.total; })) return stuck();
+  if (!ambiguous_ && std::ranges::any_of(blocks_, [](const Block& k) { return k.settled != k.total; })) return stuck();
   return {};
 }
 
@@ -158,7 +159,7 @@ bool Engine::waits_known(Block& k, std::uint32_t block, const Work& work) {
       return false;
     }
     const auto cause = other.log + needed - 1;
-    const auto time = log_[cause] + c_.signal(lane.rank, rank_of(other));
+    const auto time = log_[cause] + c_.signal(lane, wait);
     if (time < k.seen) continue;
     k.seen = time;
     k.cause = static_cast<std::int64_t>(cause);
@@ -209,6 +210,7 @@ void Engine::issue(Block& k, std::uint32_t block) {
 
 void Engine::issue_loads(Block& k, std::uint32_t block, Slot& s) {
   const auto now = queue_.now();
+  ++cause_;
   const auto& work = c_.works[s.work];
   const auto& lane = lane_of(k);
   const auto wire = c_.wire(s.bytes);
@@ -265,6 +267,7 @@ void Engine::back(std::uint32_t block) {
 
 void Engine::inject(Block& k, std::uint32_t block, Slot& s) {
   const auto now = queue_.now();
+  ++cause_;
   const auto& work = c_.works[s.work];
   const auto& lane = lane_of(k);
   const auto wire = c_.wire(s.bytes);
@@ -292,7 +295,9 @@ void Engine::inject(Block& k, std::uint32_t block, Slot& s) {
 }
 
 std::int64_t Engine::serve_memory(Block& k, std::int64_t local) {
-  auto& memory = c_.resources[static_cast<std::size_t>(c_.memories[rank_of(k).index()])];
+  const auto index = static_cast<std::uint32_t>(c_.memories[rank_of(k).index()]);
+  if (c_.folded) look_for_tie(index);
+  auto& memory = c_.resources[index];
   const auto served = memory.pace.of(local);
   memory.free = std::min(latest, std::max(queue_.now(), memory.free) + served);
   memory.busy += served;

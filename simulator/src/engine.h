@@ -27,6 +27,8 @@ class Engine {
   /// Errors: lanes that wait in a circle, the clock's overflow.
   Status run();
 
+  /// Of a folded program: two heads came to one resource at the same time, so the result may not hold for all ranks.
+  bool ambiguous() const { return ambiguous_; }
   std::int64_t events() const { return queue_.count(); }
   std::int64_t transfers() const { return transfers_made_; }
   /// When each slice was complete: block after block, in order.
@@ -73,6 +75,10 @@ class Engine {
     std::uint32_t reads = 0;             // not yet arrived, or not known when
     std::uint32_t writes = 0;
   };
+  struct Head {
+    std::int64_t time = never;
+    std::uint64_t cause = 0;
+  };
   struct Transfer {
     std::int64_t tail = 0;               // when its last byte is through what it has passed
     std::int64_t bytes = 0;
@@ -107,6 +113,7 @@ class Engine {
   void hop(std::uint32_t index);
   void move_on(const Transfer& t, std::uint32_t index);
   void finish(const Transfer& t);
+  void look_for_tie(std::uint32_t resource);
   std::uint32_t keep_transfer(const Transfer& transfer);
 
   Slot& slot(const Block& k, std::uint32_t order) { return slots_[k.slots + (order & k.mask)]; }
@@ -129,7 +136,10 @@ class Engine {
   std::vector<std::uint32_t> unused_;
   std::vector<std::int64_t> log_;
   std::int64_t transfers_made_ = 0;
+  std::vector<Head> heads_;              // by resource, if folded: the latest one
+  std::uint64_t cause_ = 0;              // counts what sends heads off: a slice's operands go in their own order
   bool overflow_ = false;
+  bool ambiguous_ = false;
 };
 
 }  // namespace p2plab

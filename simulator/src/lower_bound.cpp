@@ -85,14 +85,13 @@ class Bounder {
       auto start = reached_[l].front;
       for (auto w = work.waits; w < work.waits + work.wait_count; ++w) {
         const auto awaited = c_.awaited_lane(lane, c_.waits[w]);
-        const auto& other = c_.lanes[awaited];
         const auto time = done_[first_[awaited] + c_.waits[w].work];
         if (time < 0) {
           next_waiter_[l] = first_waiter_[awaited];
           first_waiter_[awaited] = l;
           return reached_[l].complete;
         }
-        start = std::max(start, time + c_.signal(lane.rank, other.rank));
+        start = std::max(start, time + c_.signal(lane, c_.waits[w]));
       }
       if (work.own_dependency >= 0) start = std::max(start, done_[first_[l] + static_cast<std::uint32_t>(work.own_dependency)]);
       done_[first_[l] + next_[l]] = finish(l, work, start);

@@ -1,11 +1,13 @@
 #include "p2plab/simulate.h"
 
 #include <algorithm>
+#include <optional>
 
 #include <fmt/format.h>
 
 #include "compiled.h"
 #include "engine.h"
+#include "fold.h"
 #include "lower_bound.h"
 
 namespace p2plab {
@@ -74,6 +76,30 @@ Result<SimResult> play(Compiled& compiled, const Program* program, const SimOpti
   return result;
 }
 
+// What one rank's part says about all; none if it says nothing.
+Result<std::optional<SimResult>> play_folded(const Compiled& whole, std::size_t lanes) {
+  auto folded = fold(whole, lanes);
+  if (!folded) return std::optional<SimResult>{};
+  auto& one = folded->compiled;
+  const auto path = longest_path(one);
+  Engine engine(one, {});
+  if (auto ok = engine.run(); !ok) return std::move(ok).error();
+  if (engine.ambiguous()) return std::optional<SimResult>{};
+  SimResult result;
+  collect(result, one, engine);
+  const auto ranks = static_cast<std::int64_t>(whole.starts.size());
+  result.rank_finish.assign(whole.starts.size(), result.rank_finish.front());
+  for (std::size_t r = 0; r < whole.resources.size(); ++r) {
+    const auto of = folded->stands_for[r];
+    const auto& resource = one.resources[static_cast<std::size_t>(std::max(of, 0))];
+    result.uses[r] = {whole.names[r], of < 0 ? Bytes{0} : Bytes{resource.bytes}, of < 0 ? SimTime{0} : SimTime{resource.busy}};
+  }
+  result.transfers *= ranks;
+  result.events *= ranks;
+  if (auto ok = conclude(result, whole, path); !ok) return std::move(ok).error();
+  return std::optional{std::move(result)};
+}
+
 }  // namespace
 
 Result<SimResult> simulate(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile, const SimOptions& options) {
@@ -88,6 +114,11 @@ Result<SimResult> simulate(const Topology& topology, const PathOf& path_of, cons
   }
   auto compiled = compile(topology, path_of, pattern, profile);
   if (!compiled) return std::move(compiled).error();
+  if (options.fold) {
+    auto folded = play_folded(*compiled, pattern.program.lanes.size());
+    if (!folded) return std::move(folded).error();
+    if (*folded) return **std::move(folded);
+  }
   return play(*compiled, nullptr, options);
 }
 

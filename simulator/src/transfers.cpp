@@ -13,6 +13,7 @@ std::int64_t Engine::launch(Transfer transfer) {
 
 void Engine::hop(std::uint32_t index) {
   auto& t = transfers_[index];
+  ++cause_;
   pass(t);
   move_on(t, index);
 }
@@ -22,6 +23,7 @@ void Engine::hop(std::uint32_t index) {
 std::int64_t Engine::pass(Transfer& t) {
   if (overflow_) return latest;
   const auto& stage = c_.stages[t.stage];
+  if (c_.folded) look_for_tie(stage.resource);
   auto& resource = c_.resources[stage.resource];
   const auto start = std::max(queue_.now(), resource.free);
   const auto served = resource.pace.of(t.bytes);
@@ -34,6 +36,12 @@ std::int64_t Engine::pass(Transfer& t) {
   t.head = start + stage.latency;
   ++t.stage;
   return end;
+}
+
+void Engine::look_for_tie(std::uint32_t resource) {
+  auto& head = heads_[resource];
+  if (head.time == queue_.now() && head.cause != cause_) ambiguous_ = true;
+  head = {queue_.now(), cause_};
 }
 
 // After a stage: either the time of arrival is known, or the head is on its way to the next one.

@@ -29,16 +29,17 @@ const Profile busy{.name = "busy",
                    .outstanding = 3,
                    .link_efficiency = 0.83};
 
-void expect_same(const Topology& machine, const Pattern& pattern, const Profile& profile) {
+void expect_same_if(bool folded, const Topology& machine, const Pattern& pattern, const Profile& profile) {
   const Routes routes(machine);
   const auto whole = simulate(machine, routes, unfold(pattern), profile);
-  const auto lazy = simulate(machine, by(routes), pattern, profile);
+  const auto lazy = simulate(machine, by(routes), pattern, profile, {.fold = folded});
   ASSERT_TRUE(whole) << describe(whole.error());
   ASSERT_TRUE(lazy) << describe(lazy.error());
   EXPECT_EQ(whole->makespan, lazy->makespan);
   EXPECT_EQ(whole->bound, lazy->bound);
   EXPECT_EQ(whole->rank_finish, lazy->rank_finish);
   EXPECT_EQ(whole->transfers, lazy->transfers);
+  EXPECT_EQ(whole->events, lazy->events);
   EXPECT_EQ(whole->slices, lazy->slices);
   ASSERT_EQ(whole->uses.size(), lazy->uses.size());
   for (std::size_t u = 0; u < whole->uses.size(); ++u) {
@@ -46,6 +47,11 @@ void expect_same(const Topology& machine, const Pattern& pattern, const Profile&
     EXPECT_EQ(whole->uses[u].bytes, lazy->uses[u].bytes) << whole->uses[u].name;
     EXPECT_EQ(whole->uses[u].busy, lazy->uses[u].busy) << whole->uses[u].name;
   }
+}
+
+void expect_same(const Topology& machine, const Pattern& pattern, const Profile& profile) {
+  expect_same_if(true, machine, pattern, profile);
+  expect_same_if(false, machine, pattern, profile);
 }
 
 TEST(Pattern, GivesWhatTheProgramWrittenOutGives) {
@@ -85,6 +91,31 @@ TEST(Pattern, HierarchicalTakesTheSumOfItsRings) {
   const auto in_box = (gpus - 1) * (one_us + at_rate(boxes * 65'536, 450));
   const auto between = 2 * (boxes - 1) * (3 * one_us + at_rate(65'536, 50));   // two PCIe and two network links
   EXPECT_EQ(result->makespan, 2 * in_box + between);
+}
+
+// Ranks that are alike take no longer than one of them: these would be 25 million transfers.
+TEST(Pattern, OfTenThousandGpusFoldsToOne) {
+  const int boxes = 1250;
+  const int gpus = 8;
+  Topology::Builder builder("boxes");
+  const auto network = builder.add_node({.name = "net", .kind = NodeKind::network_switch});
+  for (int b = 0; b < boxes; ++b) {
+    const auto hub = builder.add_node({.name = "sw" + std::to_string(b), .kind = NodeKind::nvswitch});
+    for (int i = b * gpus; i < (b + 1) * gpus; ++i) {
+      const auto gpu = builder.add_node({.name = "gpu" + std::to_string(i)});
+      builder.add_duplex(gpu, hub, LinkKind::nvlink, GBps(450), Seconds{500e-9});
+      builder.add_duplex(gpu, network, LinkKind::network, GBps(50), Seconds{1500e-9});
+    }
+  }
+  const auto machine = testing::built(std::move(builder));
+  const auto path_of = [&](Rank from, Rank to) {
+    const int link = from.value / gpus == to.value / gpus ? 0 : 2;
+    return std::vector{LinkId{4 * from.value + link}, LinkId{4 * to.value + link + 1}};
+  };
+  const auto result = simulate(machine, path_of, hierarchical_pattern(boxes, gpus, Bytes{boxes * gpus * 4096}), Profile{});
+  ASSERT_TRUE(result) << describe(result.error());
+  EXPECT_EQ(result->makespan, 2 * (gpus - 1) * (one_us + at_rate(boxes * 4096, 450)) + 2 * (boxes - 1) * (3 * one_us + at_rate(4096, 50)));
+  EXPECT_EQ(result->transfers, 10'000 * (2 * (gpus - 1) + 2 * (boxes - 1)));
 }
 
 TEST(Pattern, RefusesWhatIsNone) {

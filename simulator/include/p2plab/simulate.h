@@ -16,6 +16,7 @@ namespace p2plab {
 struct SimOptions {
   bool steps = false;    // fill SimResult::steps
   bool record = false;   // fill SimResult::recording, for traces and critical paths
+  bool fold = true;      // of a pattern, simulate one rank where that provably gives the same; off: always all of them
 };
 
 /// What a link (or another resource) had to do.
