@@ -4,6 +4,7 @@
 // all_reduce: up and then down. Trees grow level by level, so they are as low as the greedy order finds.
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <map>
 #include <numeric>
 
@@ -16,6 +17,11 @@
 namespace p2plab {
 
 namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// Packing many trees for many roots without symmetry takes minutes.
+constexpr std::size_t many_members = 32;
 
 // A share of a block that goes up one tree and down another, or one of both.
 struct Piece {
@@ -107,7 +113,7 @@ class ForestPlanner final : public Planner {
   Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
     auto parameters = complete_parameters("forest", known(), context.parameters);
     if (!parameters) return std::move(parameters).error();
-    auto trees = trees_wanted(*parameters, collective);
+    auto trees = trees_wanted(*parameters);
     if (!trees) return std::move(trees).error();
     auto flow = DataFlow::create(topology, collective, *context.routes);
     if (!flow) return std::move(flow).error();
@@ -120,7 +126,10 @@ class ForestPlanner final : public Planner {
       for (std::size_t b = 0; b < flow->blocks().size(); ++b) flow->add_chunk({static_cast<std::int32_t>(b), 1, 0});
       return std::move(*flow).finish("forest", *std::move(parameters), "one member: nothing to send", advice);
     }
-    ForestWish wish{collective.members, weights_of(collective, *flow), true, *trees};
+    ForestWish wish{.members = collective.members, .weights = weights_of(collective, *flow), .towards_root = true, .trees = *trees};
+    const bool large = collective.members.size() > many_members && !rooted(kind);
+    if (large && parameters->at("trees") == "auto") wish.trees_if_irregular = 1;
+    if (context.time_limit) wish.stop = [end = Clock::now() + *context.time_limit] { return Clock::now() > end; };
     Result<Forest> in = Forest{};
     Result<Forest> out = Forest{};
     if (up) in = find_forest(topology, wish);
@@ -128,7 +137,7 @@ class ForestPlanner final : public Planner {
     wish.towards_root = false;
     if (down) out = find_forest(topology, wish);
     if (!out) return std::move(out).error();
-    if (up && down) use_both_ways(topology, collective, *trees, *in, *out);
+    if (up && down) use_both_ways(topology, wish, *in, *out);
     auto pieces = pieces_of(topology, *flow, *in, *out);
     const auto count = pieces.size();
     ForestSchedule{topology, *context.routes, *flow}.run(std::move(pieces));
@@ -138,24 +147,23 @@ class ForestPlanner final : public Planner {
   }
 
   static std::vector<ParameterInfo> known() {
-    return {{"trees", "trees for each root: optimal, 1 to 1024 (at some loss of bandwidth), auto (optimal to 32 members, then 1)", "auto"}};
+    return {{"trees", "trees for each root: optimal, 1 to 1024 (at some loss of bandwidth), auto (optimal; 1 on machines of more than 32 members with little symmetry)", "auto"}};
   }
 
  private:
-  // 0: as many as the optimum needs. Packing many trees for many roots takes minutes.
-  static Result<std::int64_t> trees_wanted(const Parameters& parameters, const Collective& collective) {
+  // 0: as many as the optimum needs.
+  static Result<std::int64_t> trees_wanted(const Parameters& parameters) {
     const auto& text = parameters.at("trees");
-    if (text == "optimal") return 0;
-    if (text == "auto") return collective.members.size() <= 32 || rooted(collective.kind) ? 0 : 1;
+    if (text == "optimal" || text == "auto") return 0;
     return integer_parameter(parameters, "trees", 1, 1024);
   }
 
   // All-reduce: in-trees and out-trees at the same time from unequal roots, where that is faster than one after the other.
-  static void use_both_ways(const Topology& topology, const Collective& collective, std::int64_t trees, Forest& in, Forest& out) {
-    const auto members = collective.members.size();
-    if (trees > 0 || members != static_cast<std::size_t>(topology.ranks())) return;
+  static void use_both_ways(const Topology& topology, const ForestWish& wish, Forest& in, Forest& out) {
+    const auto members = wish.members.size();
+    if (wish.trees > 0 || members != static_cast<std::size_t>(topology.ranks())) return;
     const auto apart = (in.seconds_per_weight + out.seconds_per_weight) / static_cast<double>(members);
-    auto both = find_forests_both_ways(topology);
+    auto both = find_forests_both_ways(topology, {apart, wish.stop});
     if (!both || both->seconds_per_byte > apart * (1 - 1e-9)) return;
     in = std::move(both->in);
     out = std::move(both->out);

@@ -4,9 +4,11 @@
 #include <cmath>
 #include <numeric>
 
+#include "forest_program.h"
 #include "forest_shares.h"
 #include "p2plab/bounds.h"
 #include "p2plab/rational.h"
+#include "p2plab/tree_shares.h"
 
 namespace p2plab {
 
@@ -15,6 +17,8 @@ namespace {
 // Above this, capacities in whole tree units leave 64 bits; then a fixed number of trees comes near enough.
 constexpr std::int64_t most_trees = std::int64_t{1} << 24;
 constexpr std::int64_t many_trees = 1024;
+// Beyond, the linear program over all roots at once takes minutes.
+constexpr int most_free_roots = 48;
 
 // Shares every budget out to its links in proportion, so that links alone bound what follows.
 class PlainMachine {
@@ -115,7 +119,17 @@ ForestProblem with_few_trees(const ForestProblem& plain, double start, std::int6
 struct Attempt {
   double seconds = 0;  // per byte of weight 1
   ForestProblem problem;
+  std::vector<Rank> members;
 };
+
+Collective collective_of(const ForestWish& wish, const std::vector<Rank>& members) {
+  Collective collective{.kind = wish.towards_root ? CollectiveKind::reduce_scatter : CollectiveKind::all_gather, .members = members};
+  for (const auto rank : members) {
+    const auto place = static_cast<std::size_t>(std::ranges::find(wish.members, rank) - wish.members.begin());
+    collective.shares.push_back(place < wish.weights.size() ? wish.weights[place] : 0);
+  }
+  return collective;
+}
 
 // `members` are the terminals; those that are not in the wish only relay.
 Result<Attempt> attempt(const Topology& topology, const ForestWish& wish, const std::vector<Rank>& members) {
@@ -125,12 +139,7 @@ Result<Attempt> attempt(const Topology& topology, const ForestWish& wish, const 
   std::vector<LinkId> names;
   auto machine = PlainMachine{topology, wish.towards_root}.make(keep, names);
   if (!machine) return std::move(machine).error();
-  Collective collective{.kind = wish.towards_root ? CollectiveKind::reduce_scatter : CollectiveKind::all_gather, .members = members};
-  for (const auto rank : members) {
-    const auto place = std::ranges::find(wish.members, rank) - wish.members.begin();
-    collective.shares.push_back(static_cast<std::size_t>(place) < wish.weights.size() ? wish.weights[static_cast<std::size_t>(place)] : 0);
-  }
-  auto best = bound(*machine, collective);
+  auto best = bound(*machine, collective_of(wish, members));
   if (!best) return std::move(best).error();
   const auto plain = problem_on(*machine, names, wish, members);
   std::int64_t unit = 0;
@@ -139,7 +148,7 @@ Result<Attempt> attempt(const Topology& topology, const ForestWish& wish, const 
   // Seconds per byte of weight 1, times the unit: p / q. At p units of capacity per unit of bandwidth, q trees per weight fit exactly.
   const auto cost = reduced(static_cast<Int128>(best->inverse_rate.numerator) * total * unit,
                             static_cast<Int128>(best->inverse_rate.denominator) * static_cast<Int128>(members.size()) * 1'000'000'000);
-  Attempt result{cost.value() / static_cast<double>(unit), plain};
+  Attempt result{cost.value() / static_cast<double>(unit), plain, members};
   const auto greatest = std::ranges::max(plain.arcs, {}, &ForestArc::capacity).capacity / unit;
   const bool exact = cost.denominator < most_trees && static_cast<Int128>(greatest) * cost.numerator < (Int128{1} << 40);
   if (wish.trees > 0 || !exact) {
@@ -151,14 +160,66 @@ Result<Attempt> attempt(const Topology& topology, const ForestWish& wish, const 
   return result;
 }
 
-Forest forest_of(const ForestProblem& problem, bool towards_root) {
-  Forest forest{pack_trees(problem), 0, 0};
-  for (auto& tree : forest.trees) {
-    forest.height = std::max(forest.height, height(tree));
-    if (!towards_root) continue;
+std::vector<ForestTree> along_data(std::vector<ForestTree> trees) {
+  for (auto& tree : trees) {
     for (auto& edge : tree.edges) std::ranges::reverse(edge.path);
   }
+  return trees;
+}
+
+Forest forest_of(const ForestProblem& problem, bool towards_root) {
+  Forest forest{pack_trees(problem), 0, 0};
+  for (auto& tree : forest.trees) forest.height = std::max(forest.height, height(tree));
+  if (towards_root) forest.trees = along_data(std::move(forest.trees));
   return forest;
+}
+
+std::vector<std::int64_t> weights_by_node(const Topology& topology, const ForestWish& wish) {
+  std::vector<std::int64_t> weights(topology.nodes().size());
+  for (std::size_t i = 0; i < wish.members.size(); ++i) weights[topology.node_of(wish.members[i]).index()] = wish.weights[i];
+  return weights;
+}
+
+// What the linear program leaves open where a bound was found by another one.
+constexpr double solver_tolerance = 1e-8;
+
+// Up to so many members trees are packed one by one where the linear program falls short; beyond, nearly all is better than one tree a root.
+constexpr std::size_t most_packed = 32;
+constexpr double worth_having = 0.98;
+
+// Weighted trees of little height, if a linear program finds some that reach what cuts allow.
+std::optional<Forest> low_forest(const Topology& topology, const ForestWish& wish, const Attempt& best) {
+  PackingWish packing{.terminals = {}, .weights = {}, .towards_root = wish.towards_root, .target = 1 / best.seconds, .stop = wish.stop};
+  const auto collective = collective_of(wish, best.members);
+  for (const auto rank : best.members) packing.terminals.push_back(topology.node_of(rank).value);
+  packing.weights = collective.shares;
+  if (PlainMachine{topology, wish.towards_root}.shared()) {
+    // The cuts of a plan that shares budgets out blindly say little: ask what the best sharing allows, where nothing is kept in host memory.
+    if (best.members.size() != static_cast<std::size_t>(topology.ranks())) return std::nullopt;
+    TreeDemand demand{.receivers = {}, .givers = {}, .weights = weights_by_node(topology, wish), .hosts_copy = false};
+    (wish.towards_root ? demand.givers : demand.receivers) = packing.terminals;
+    const auto shares = best_tree_shares(topology, demand);
+    if (!shares || shares->rate <= 0) return std::nullopt;
+    packing.target = shares->rate * (1 - solver_tolerance);
+  }
+  auto packed = pack_low_trees(topology, packing);
+  const bool small = best.members.size() <= most_packed;
+  if (!packed || packed->share < (small ? 1 - 1e-9 : worth_having)) return std::nullopt;
+  auto trees = wish.towards_root ? along_data(std::move(packed->in)) : std::move(packed->out);
+  return Forest{std::move(trees), packed->height, 1 / (packing.target * packed->share)};
+}
+
+ForestsBothWays both_ways(PackedForest packed, double seconds) {
+  return {{along_data(std::move(packed.in)), packed.height, 0}, {std::move(packed.out), packed.height, 0}, seconds};
+}
+
+std::optional<ForestsBothWays> exact_both_ways(const Topology& topology) {
+  auto problems = all_reduce_problems(topology);
+  if (!problems) return std::nullopt;
+  auto in = without_switches(std::move(problems->in));
+  auto out = without_switches(std::move(problems->out));
+  if (!in || !out) return std::nullopt;
+  return ForestsBothWays{forest_of(*in, true), forest_of(*out, false), problems->seconds_per_byte};
 }
 
 }  // namespace
@@ -174,12 +235,18 @@ Result<Forest> find_forest(const Topology& topology, const ForestWish& wish) {
     if (relayed && (!best || relayed->seconds < best->seconds)) best = std::move(relayed);
   }
   if (!best) return std::move(best).error();
+  if (wish.trees == 0) {
+    if (auto low = low_forest(topology, wish, *best)) return *std::move(low);
+    if (wish.trees_if_irregular > 0) {
+      auto few = wish;
+      few.trees = wish.trees_if_irregular;
+      return find_forest(topology, few);
+    }
+  }
   if (wish.trees == 0 && PlainMachine{topology, wish.towards_root}.shared()) {
-    std::vector<std::int64_t> weights(topology.nodes().size());
-    for (std::size_t i = 0; i < wish.members.size(); ++i) weights[topology.node_of(wish.members[i]).index()] = wish.weights[i];
-    auto chosen = one_way_problem(topology, weights, wish.towards_root);
+    auto chosen = one_way_problem(topology, weights_by_node(topology, wish), wish.towards_root);
     if (chosen && chosen->seconds_per_weight < best->seconds * (1 - 1e-9)) {
-      if (auto problem = without_switches(chosen->problem)) best = Attempt{chosen->seconds_per_weight, *std::move(problem)};
+      if (auto problem = without_switches(chosen->problem)) best = Attempt{chosen->seconds_per_weight, *std::move(problem), wish.members};
     }
   }
   const auto seconds = best->seconds;
@@ -191,13 +258,18 @@ Result<Forest> find_forest(const Topology& topology, const ForestWish& wish) {
   return forest;
 }
 
-std::optional<ForestsBothWays> find_forests_both_ways(const Topology& topology) {
-  auto problems = all_reduce_problems(topology);
-  if (!problems) return std::nullopt;
-  auto in = without_switches(std::move(problems->in));
-  auto out = without_switches(std::move(problems->out));
-  if (!in || !out) return std::nullopt;
-  return ForestsBothWays{forest_of(*in, true), forest_of(*out, false), problems->seconds_per_byte};
+std::optional<ForestsBothWays> find_forests_both_ways(const Topology& topology, const BothWaysWish& wish) {
+  const auto best = bound(topology, make_collective(CollectiveKind::all_reduce, topology.ranks()));
+  if (!best || best->inverse_rate.value() * 1e-9 > wish.seconds_to_beat * (1 - 1e-9)) return std::nullopt;
+  PackingWish packing{.terminals = {}, .weights = {}, .towards_root = false, .target = 1e9 / best->inverse_rate.value() * (1 - solver_tolerance), .stop = wish.stop};
+  for (int r = 0; r < topology.ranks(); ++r) packing.terminals.push_back(topology.node_of(Rank{r}).value);
+  auto low = pack_low_trees(topology, packing);
+  const auto reached = low ? 1 / (packing.target * low->share) : 0;
+  if (low && low->share > 1 - 1e-9) return both_ways(*std::move(low), reached);
+  if (topology.ranks() <= most_free_roots) {
+    if (auto exact = exact_both_ways(topology); exact && (!low || exact->seconds_per_byte < reached)) return exact;
+  }
+  return low ? std::optional{both_ways(*std::move(low), reached)} : std::nullopt;
 }
 
 }  // namespace p2plab

@@ -1,6 +1,8 @@
 // Finds the trees of a forest: the rate that cuts allow, whole capacities at that rate, no switches, a packing.
 #pragma once
 
+#include <functional>
+
 #include "forest_packing.h"
 #include "p2plab/collective.h"
 #include "p2plab/result.h"
@@ -15,6 +17,10 @@ struct ForestWish {
   bool towards_root = false;
   /// Trees for each unit of weight; 0: as many as the optimum needs.
   std::int64_t trees = 0;
+  /// The same for machines that are too large and have too little symmetry; 0: the optimum there too.
+  std::int64_t trees_if_irregular = 0;
+  /// True when the time is up.
+  std::function<bool()> stop = [] { return false; };
 };
 
 struct Forest {
@@ -27,13 +33,19 @@ struct Forest {
 /// in proportion to their links, which may cost bandwidth. Errors: members that cannot reach each other.
 Result<Forest> find_forest(const Topology& topology, const ForestWish& wish);
 
-/// In-trees and out-trees of the best all-reduce among all GPUs of the machine, and the time they take per byte of payload; none where the linear
-/// program or the rounding of its answer fails.
+/// In-trees and out-trees of an all-reduce among all GPUs of a machine.
 struct ForestsBothWays {
   Forest in;
   Forest out;
   double seconds_per_byte = 0;
 };
-std::optional<ForestsBothWays> find_forests_both_ways(const Topology& topology);
+struct BothWaysWish {
+  /// Per byte of payload: what reduce-scatter and then all-gather take.
+  double seconds_to_beat = 0;
+  /// True when the time is up.
+  std::function<bool()> stop = [] { return false; };
+};
+/// The best forests; none where the bound says that nothing is faster than `seconds_to_beat`, or where no linear program can be solved.
+std::optional<ForestsBothWays> find_forests_both_ways(const Topology& topology, const BothWaysWish& wish);
 
 }  // namespace p2plab

@@ -1,6 +1,4 @@
 #include <algorithm>
-#include <chrono>
-#include <cstdio>
 
 #include <gtest/gtest.h>
 
@@ -9,6 +7,7 @@
 #include "../support/random_topology.h"
 #include "p2plab/analysis.h"
 #include "p2plab/bounds.h"
+#include "p2plab/presets.h"
 
 namespace p2plab {
 namespace {
@@ -86,29 +85,29 @@ TEST(Forest, AllReduceMeetsTheLinearProgramOnEveryReferenceMachine) {
   }
 }
 
-// The trees of a plan are as low as those of ForestColl, or lower.
-TEST(Forest, IsNoHigherThanForestColl) {
+bool has_switches(const Topology& machine) {
+  return std::ranges::any_of(machine.nodes(), [](const Node& node) { return node.kind != NodeKind::gpu; });
+}
+
+// Where there are switches, the trees are at most half as high as those of ForestColl; they are never higher.
+TEST(Forest, IsAtMostHalfAsHighAsForestCollOnSwitches) {
   if (testing::optima().empty()) GTEST_SKIP() << "no reference optima in " << testing::reference_optima();
   for (const auto& row : testing::optima()) {
-    const auto plan = testing::plan_on(testing::reference_machine(row.name), "forest", CollectiveKind::all_gather);
+    const auto machine = testing::reference_machine(row.name);
+    const auto plan = testing::plan_on(machine, "forest", CollectiveKind::all_gather);
     ASSERT_TRUE(plan) << row.name << describe(plan.error());
-    EXPECT_LE(rounds(plan->schedule), row.forestcoll_height) << row.name;
+    EXPECT_LE(rounds(plan->schedule) * (has_switches(machine) ? 2 : 1), row.forestcoll_height) << row.name;
   }
 }
 
-TEST(Forest, DISABLED_Table) {
-  for (const auto& row : testing::optima()) {
-    const auto machine = testing::reference_machine(row.name);
-    const auto start = std::chrono::steady_clock::now();
-    const auto plan = testing::plan_on(machine, "forest", CollectiveKind::all_gather);
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-    ASSERT_TRUE(plan) << describe(plan.error());
-    const auto both = testing::plan_on(machine, "forest", CollectiveKind::all_reduce);
-    ASSERT_TRUE(both) << describe(both.error());
-    std::printf("%-20s height %2d (ForestColl %2d) chunks %4zu  %.3f s  all-reduce %.4f\n", row.name.c_str(), rounds(plan->schedule),
-                row.forestcoll_height, plan->schedule.chunks().size(), took.count(),
-                optimality(machine, make_collective(CollectiveKind::all_reduce, machine.ranks()), both->schedule));
-  }
+// One shard enters each other box once (7 of 8 boxes through 8 NICs of 25 GB/s) and is spread there: two rounds, one tree a root.
+TEST(Forest, SixtyFourGpusInBoxesTakeTwoRounds) {
+  const auto machine = *make_preset("dgx-a100", {{"nodes", "8"}});
+  const auto plan = testing::plan_on(machine, "forest", CollectiveKind::all_gather);
+  ASSERT_TRUE(plan) << describe(plan.error());
+  EXPECT_EQ(rounds(plan->schedule), 2);
+  EXPECT_EQ(plan->schedule.chunks().size(), 64U);
+  EXPECT_DOUBLE_EQ(optimality(machine, make_collective(CollectiveKind::all_gather, 64), plan->schedule), 1);
 }
 
 // Two GPUs over a bus that carries one direction at a time; a mesh whose GPUs send at most 15 of 30 GB/s; a switch with one link in and two out.

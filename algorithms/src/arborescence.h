@@ -1,0 +1,13 @@
+// The cheapest spanning tree away from a root (Chu and Liu, Edmonds), on a full matrix of costs.
+#pragma once
+
+#include <span>
+#include <vector>
+
+namespace p2plab {
+
+/// Parents of the cheapest tree over n vertices, -1 at the root; `costs[u * n + v]` is the cost of u -> v, infinite where there is no edge. Empty if
+/// the root does not reach all. Time about n^2 for each time that cycles must be contracted.
+std::vector<int> cheapest_arborescence(int n, int root, std::span<const double> costs);
+
+}  // namespace p2plab

@@ -1,0 +1,259 @@
+// Columns: a tree from the first root of an orbit, standing for its images under the whole group. Rows: each orbit of links, groups and node
+// limits carries no more than it can; each orbit of roots gets its share. Prices of the rows say which tree would help (Gilmore and Gomory). The
+// height is raised only when no tree of the present height helps.
+#include "forest_program.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numeric>
+
+#include "p2plab/linear_program.h"
+#include "tree_column.h"
+
+namespace p2plab {
+
+namespace {
+
+constexpr double enough = 1 - 1e-9;
+constexpr double exactly = 1 - 1e-13;
+constexpr int warm_rounds = 6;
+constexpr int most_rounds = 400;
+constexpr int patience = 12;  // rounds without gain before trees may grow higher
+constexpr int extra_height = 24;
+constexpr double hopeless = 1 - 1e-6;  // no better prices will show that trees of this height reach the target
+// Roots to plan for, times the square of the terminals: the work of one round.
+constexpr double most_work = 3e7;
+constexpr std::size_t most_roots = 64;
+// How near the solver's weights are to the fractions that they stand for: the simplest that fill the links exactly are taken.
+constexpr std::array tolerances{1e-7, 1e-9, 1e-11, 1e-12};
+
+class Program {
+ public:
+  Program(const Topology& topology, const PackingWish& wish, const std::vector<Automorphism>& group)
+      : topology_(topology), wish_(wish), group_(group), capacities_(topology, group), both_(wish.weights.empty()) {
+    for (const bool in : {true, false}) {
+      if (both_ || wish.towards_root == in) growers_.push_back({in, LowTrees{topology, wish.terminals, in, group}});
+    }
+    const auto& representatives = growers_.front().trees.representatives();
+    for (std::size_t i = 0; i < representatives.size(); ++i) {
+      if (representatives[i] != static_cast<int>(i) || (!both_ && wish.weights[i] == 0)) continue;
+      roots_.push_back(static_cast<int>(i));
+      const auto size = std::ranges::count(representatives, static_cast<int>(i));
+      weights_.push_back(both_ ? 1 : size * wish.weights[i]);
+    }
+  }
+
+  bool too_large() const {
+    const auto n = static_cast<double>(wish_.terminals.size());
+    return roots_.size() > most_roots || static_cast<double>(roots_.size() * growers_.size()) * n * n > most_work;
+  }
+
+  /// False if some tree cannot be grown at all, or the solver gives up.
+  bool run() {
+    for (auto& [in, trees] : growers_) {
+      trees.set_prices(std::vector<double>(topology_.links().size(), 0.0));
+      for (const auto root : roots_) {
+        const auto least = trees.least_height(root);
+        if (least < 0) return false;
+        height_ = std::max(height_, least);
+      }
+    }
+    const int highest = std::min(2 * height_ + extra_height, static_cast<int>(wish_.terminals.size()) - 1);
+    make_rows();
+    warm_up();
+    double best = 0;
+    int idle = 0;
+    for (int round = 0; round < most_rounds; ++round) {
+      if (!program_->solve()) return false;
+      const auto rate = program_->objective();
+      idle = rate > best + 1e-9 ? 0 : idle + 1;
+      best = std::max(best, rate);
+      if (rate >= enough || wish_.stop()) break;
+      while (!grow_helpful() || idle >= patience || reachable_ < hopeless) {
+        if (height_ >= highest) return best > 0;
+        ++height_;
+        idle = 0;
+      }
+    }
+    return best > 0;
+  }
+
+  PackedForest result() const {
+    std::vector<std::int64_t> counts;
+    for (const auto tolerance : tolerances) {
+      auto other = counts_of(tolerance);
+      if (counts.empty() || share_of(other) > share_of(counts)) counts = std::move(other);
+      if (share_of(counts) >= exactly) break;
+    }
+    PackedForest forest;
+    for (std::size_t c = 0; c < columns_.size(); ++c) {
+      if (counts[c] == 0) continue;
+      const auto& column = columns_[c];
+      forest.height = std::max(forest.height, column.height);
+      const auto lots = both_ ? 1 : weights_[place_of(column.root)];
+      add_images(column, counts[c] * lots, wish_.terminals, group_, column.in ? forest.in : forest.out);
+    }
+    if (group_.size() > 1) {
+      merge_equal(forest.in);
+      merge_equal(forest.out);
+    }
+    reduce_counts(forest);
+    forest.share = share_of(counts);
+    return forest;
+  }
+
+ private:
+  struct Grower {
+    bool in;
+    LowTrees trees;
+  };
+
+  std::size_t place_of(int root) const { return static_cast<std::size_t>(std::ranges::find(roots_, root) - roots_.begin()); }
+  int lot(std::size_t grower, std::size_t root) const { return static_cast<int>(grower * roots_.size() + root); }
+  int lot_of(const TreeColumn& column) const { return lot(growers_.front().in == column.in ? 0 : 1, place_of(column.root)); }
+  int share_row(int lot) const { return static_cast<int>(capacities_.size()) + lot; }
+
+  // How much of an orbit's capacity one passage takes, for a tree that carries everything of a root orbit.
+  double part(int orbit, std::size_t root) const { return static_cast<double>(weights_[root]) * wish_.target / capacities_.total(orbit); }
+
+  // Columns at first: the rate of all roots, or of each. Rows: capacities, then what the trees of each lot must carry.
+  void make_rows() {
+    const std::vector<double> objective(both_ ? roots_.size() : 1, 1.0);
+    const std::vector<double> upper(objective.size(), LinearProgram::unbounded);
+    program_ = std::make_unique<LinearProgram>(objective, upper);
+    for (std::size_t o = 0; o < capacities_.size(); ++o) program_->add_row(0, {}, 1);
+    for (std::size_t g = 0; g < growers_.size(); ++g) {
+      for (std::size_t r = 0; r < roots_.size(); ++r) {
+        const LinearProgram::Term rate{both_ ? static_cast<int>(r) : 0, -1};
+        program_->add_row(0, {&rate, 1}, LinearProgram::unbounded);
+      }
+    }
+    first_tree_ = static_cast<int>(objective.size());
+  }
+
+  void set_prices(LowTrees& trees, const std::vector<double>& by_orbit) const {
+    std::vector<double> by_link(topology_.links().size());
+    for (std::size_t l = 0; l < by_link.size(); ++l) {
+      for (const auto o : capacities_.of(static_cast<int>(l))) by_link[l] += by_orbit[static_cast<std::size_t>(o)] * wish_.target / capacities_.total(o);
+    }
+    trees.set_prices(by_link);
+  }
+
+  // Trees at rising prices of what is used much, so that the program starts with a choice.
+  void warm_up() {
+    std::vector<double> prices(capacities_.size(), 1);
+    std::vector<double> loads(capacities_.size());
+    for (int round = 0; round < warm_rounds && (round == 0 || !wish_.stop()); ++round) {
+      for (std::size_t g = 0; g < growers_.size(); ++g) {
+        set_prices(growers_[g].trees, prices);
+        for (std::size_t r = 0; r < roots_.size(); ++r) {
+          const auto tree = growers_[g].trees.cheapest(roots_[r], height_, LinearProgram::unbounded);
+          if (!tree) continue;
+          add(g, r, *tree);
+          for (const auto& [o, times] : columns_.back().uses) loads[static_cast<std::size_t>(o)] += times * part(o, r);
+        }
+      }
+      const auto most = std::ranges::max(loads);
+      for (std::size_t o = 0; o < prices.size() && most > 0; ++o) prices[o] = std::exp(6 * loads[o] / most);
+    }
+  }
+
+  // Adds trees that cost less than the share of their root is worth; false if there are none. Notes what rate can be reached at most (as far as trees
+  // are as cheap as can be).
+  bool grow_helpful() {
+    std::vector<double> prices(capacities_.size());
+    std::vector<double> worth(growers_.size() * roots_.size());
+    for (std::size_t o = 0; o < prices.size(); ++o) prices[o] = std::max(0.0, program_->price(static_cast<int>(o)));
+    for (std::size_t i = 0; i < worth.size(); ++i) worth[i] = -program_->price(share_row(static_cast<int>(i)));
+    const auto before = columns_.size();
+    std::vector<double> costs(both_ ? roots_.size() : 1);
+    for (std::size_t g = 0; g < growers_.size(); ++g) {
+      set_prices(growers_[g].trees, prices);
+      for (std::size_t r = 0; r < roots_.size(); ++r) {
+        const auto good = worth[static_cast<std::size_t>(lot(g, r))] - 1e-9;
+        const auto tree = growers_[g].trees.cheapest(roots_[r], height_, good / static_cast<double>(weights_[r]));
+        if (!tree) continue;
+        const auto cost = tree->cost * static_cast<double>(weights_[r]);
+        costs[both_ ? r : 0] += cost;
+        if (cost < good) add(g, r, *tree);
+      }
+    }
+    // Weak duality: whatever the weights, what the trees cost must be paid out of the capacities.
+    reachable_ = std::accumulate(prices.begin(), prices.end(), 0.0) / std::max(1e-300, std::ranges::min(costs));
+    return columns_.size() > before;
+  }
+
+  void add(std::size_t grower, std::size_t root, const LowTrees::Tree& tree) {
+    columns_.push_back(column_of(growers_[grower].trees, tree, capacities_));
+    columns_.back().in = growers_[grower].in;
+    std::vector<LinearProgram::Term> terms;
+    for (const auto& [o, times] : columns_.back().uses) terms.push_back({o, times * part(o, root)});
+    terms.push_back({share_row(lot(grower, root)), 1});
+    program_->add_column(0, terms);
+  }
+
+  // Copies of each tree for each image, so that every lot of a direction adds up to its due.
+  std::vector<std::int64_t> counts_of(double tolerance) const {
+    std::vector<double> weights;
+    std::vector<int> lots;
+    std::vector<double> sums(growers_.size() * roots_.size(), both_ ? 0 : 1);
+    for (std::size_t c = 0; c < columns_.size(); ++c) {
+      const auto value = program_->value(first_tree_ + static_cast<int>(c));
+      weights.push_back(value > 1e-9 ? value / program_->objective() : 0);
+      lots.push_back(lot_of(columns_[c]));
+    }
+    for (std::size_t i = 0; both_ && i < sums.size(); ++i) sums[i] = program_->value(static_cast<int>(i % roots_.size())) / program_->objective();
+    return whole_weights(weights, lots, sums, tolerance);
+  }
+
+  // The share of the target at which the fullest orbit is full.
+  double share_of(const std::vector<std::int64_t>& counts) const {
+    std::vector<double> loads(capacities_.size());
+    double all = 0;  // of the lots of one direction, or of one lot
+    for (std::size_t c = 0; c < columns_.size(); ++c) {
+      const auto root = place_of(columns_[c].root);
+      if (both_ ? columns_[c].in : lot_of(columns_[c]) == 0) all += static_cast<double>(counts[c]);
+      for (const auto& [o, times] : columns_[c].uses) loads[static_cast<std::size_t>(o)] += static_cast<double>(counts[c] * times) * part(o, root);
+    }
+    const auto fullest = std::ranges::max(loads);
+    return fullest > 0 ? all / fullest : 0;
+  }
+
+  static void reduce_counts(PackedForest& forest) {
+    std::int64_t common = 0;
+    for (const auto* trees : {&forest.in, &forest.out}) {
+      for (const auto& tree : *trees) common = std::gcd(common, tree.count);
+    }
+    for (auto* trees : {&forest.in, &forest.out}) {
+      for (auto& tree : *trees) tree.count /= std::max<std::int64_t>(common, 1);
+    }
+  }
+
+  const Topology& topology_;
+  const PackingWish& wish_;
+  const std::vector<Automorphism>& group_;
+  OrbitCapacities capacities_;
+  bool both_;
+  std::vector<Grower> growers_;
+  std::vector<int> roots_;             // positions of the first roots of the orbits
+  std::vector<std::int64_t> weights_;  // of all roots of the orbit together
+  std::vector<TreeColumn> columns_;
+  std::unique_ptr<LinearProgram> program_;
+  int first_tree_ = 0;
+  int height_ = 0;
+  double reachable_ = 0;
+};
+
+}  // namespace
+
+std::optional<PackedForest> pack_low_trees(const Topology& topology, const PackingWish& wish) {
+  std::vector<std::int64_t> marks(topology.nodes().size(), -1);
+  for (std::size_t i = 0; i < wish.terminals.size(); ++i) marks[static_cast<std::size_t>(wish.terminals[i])] = wish.weights.empty() ? 1 : wish.weights[i];
+  const auto group = symmetry_group(topology, marks);
+  Program program(topology, wish, group);
+  if (program.too_large() || !program.run()) return std::nullopt;
+  return program.result();
+}
+
+}  // namespace p2plab

@@ -1,0 +1,64 @@
+// Cheap spanning trees of few hops at given prices of links. A hop leads from one GPU to another past switches, along the cheapest path.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "p2plab/symmetry.h"
+
+namespace p2plab {
+
+/// Grows trees over some GPUs of a machine, the terminals, which are named by position.
+class LowTrees {
+ public:
+  /// `terminals` are NodeIds. With `towards_root`, trees run against the links. `group` maps terminals to terminals and outlives the trees.
+  LowTrees(const Topology& topology, std::vector<int> terminals, bool towards_root, const std::vector<Automorphism>& group);
+
+  /// `prices` by link, the same within orbits of the group. Before the first `cheapest`.
+  void set_prices(std::span<const double> prices);
+
+  struct Tree {
+    std::vector<int> parents;  // by position; -1 at the root
+    std::vector<int> order;    // parents before children
+    double cost = 0;
+    int height = 0;
+  };
+  /// A tree of at most `most_height` hops from root to leaf. Cheap, not always the cheapest: that is NP-hard. Less is tried on large machines once a
+  /// tree costs less than `good`. None if there is none.
+  std::optional<Tree> cheapest(int root, int most_height, double good) const;
+
+  /// The most hops that are needed from a root to some terminal; -1 if one cannot be reached.
+  int least_height(int root) const;
+  /// Links from one terminal to another in the direction in which trees grow.
+  void path(int from, int to, std::vector<int>& links) const;
+
+  int size() const { return static_cast<int>(terminals_.size()); }
+  const std::vector<int>& terminals() const& { return terminals_; }
+  /// The first terminal of the orbit of each.
+  const std::vector<int>& representatives() const& { return representative_; }
+
+ private:
+  double hop(int from, int to) const {
+    return hops_[static_cast<std::size_t>(from) * terminals_.size() + static_cast<std::size_t>(to)];
+  }
+  void find_paths(int from, std::span<const double> prices);
+  std::optional<Tree> by_cost(int root, int most_height) const;
+  std::optional<Tree> by_lowering(int root, int most_height) const;
+  std::optional<Tree> by_level(int root, int most_height) const;
+  void improve(Tree& tree, int most_height) const;
+  bool measure(Tree& tree, std::vector<int>& depth, std::vector<int>& below) const;
+
+  const Topology& topology_;
+  std::vector<int> terminals_;
+  bool towards_root_;
+  const std::vector<Automorphism>& group_;
+  std::vector<int> position_;                  // by node, -1: no terminal
+  std::vector<int> representative_;            // by position
+  std::vector<int> element_;                   // by position: the group's element that maps the representative here
+  std::vector<std::vector<int>> back_;         // by element: where each node came from
+  std::vector<std::vector<int>> last_link_;    // by position of a representative, by node: the last link of the path there
+  std::vector<double> hops_;                   // cost by pair of positions
+};
+
+}  // namespace p2plab

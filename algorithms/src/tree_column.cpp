@@ -1,0 +1,118 @@
+#include "tree_column.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <numeric>
+#include <tuple>
+
+#include "p2plab/rational.h"
+
+namespace p2plab {
+
+TreeColumn column_of(const LowTrees& grower, const LowTrees::Tree& tree, const OrbitCapacities& capacities) {
+  TreeColumn column;
+  column.root = tree.order.front();
+  column.height = tree.height;
+  std::vector<int> uses(capacities.size());
+  std::vector<int> path;
+  for (std::size_t i = 1; i < tree.order.size(); ++i) {
+    const auto to = tree.order[i];
+    const auto from = tree.parents[static_cast<std::size_t>(to)];
+    grower.path(from, to, path);
+    for (const auto link : path) {
+      for (const auto orbit : capacities.of(link)) ++uses[static_cast<std::size_t>(orbit)];
+    }
+    column.edges.emplace_back(from, to);
+    column.links.insert(column.links.end(), path.begin(), path.end());
+    column.ends.push_back(column.links.size());
+  }
+  for (std::size_t o = 0; o < uses.size(); ++o) {
+    if (uses[o] > 0) column.uses.emplace_back(static_cast<int>(o), uses[o]);
+  }
+  return column;
+}
+
+void add_images(const TreeColumn& column, std::int64_t count, const std::vector<int>& terminals, const std::vector<Automorphism>& group,
+                std::vector<ForestTree>& trees) {
+  for (const auto& element : group) {
+    const auto image = [&](int position) { return element.nodes[static_cast<std::size_t>(terminals[static_cast<std::size_t>(position)])]; };
+    ForestTree tree{image(column.root), count, {}};
+    tree.edges.reserve(column.edges.size());
+    std::size_t first = 0;
+    for (std::size_t e = 0; e < column.edges.size(); ++e) {
+      std::vector<LinkId> path;
+      path.reserve(column.ends[e] - first);
+      for (; first < column.ends[e]; ++first) path.emplace_back(element.links[static_cast<std::size_t>(column.links[first])]);
+      tree.edges.push_back({image(column.edges[e].first), image(column.edges[e].second), std::move(path)});
+    }
+    trees.push_back(std::move(tree));
+  }
+}
+
+void merge_equal(std::vector<ForestTree>& trees) {
+  using Edges = std::vector<std::tuple<int, int, std::vector<LinkId>>>;
+  std::map<std::pair<int, Edges>, std::size_t> known;
+  std::vector<ForestTree> merged;
+  for (auto& tree : trees) {
+    Edges edges;
+    for (const auto& edge : tree.edges) edges.emplace_back(edge.to, edge.from, edge.path);
+    std::ranges::sort(edges);
+    const auto [found, added] = known.try_emplace({tree.root, std::move(edges)}, merged.size());
+    if (added) {
+      merged.push_back(std::move(tree));
+    } else {
+      merged[found->second].count += tree.count;
+    }
+  }
+  trees = std::move(merged);
+}
+
+namespace {
+
+// Weights of chunks are 32 bits wide; a factor for the size of orbits must still fit.
+constexpr std::int64_t most_exact = 1 << 25;
+
+// The common denominator of the weights as simple fractions; 0 if it would exceed `most`.
+std::int64_t denominator_of(std::span<const double> weights, double tolerance, std::int64_t most) {
+  std::int64_t common = 1;
+  for (const auto weight : weights) {
+    if (weight <= 0) continue;
+    common = std::lcm(common, simplest_near(weight, tolerance).denominator);
+    if (common > most) return 0;
+  }
+  return common;
+}
+
+}  // namespace
+
+std::vector<std::int64_t> whole_weights(std::span<const double> weights, std::span<const int> lots, std::span<const double> sums, double tolerance) {
+  std::vector<double> held(sums.size());
+  for (std::size_t i = 0; i < weights.size(); ++i) held[static_cast<std::size_t>(lots[i])] += weights[i];
+  const auto exact = denominator_of(weights, tolerance, most_exact);
+  const auto unit = static_cast<double>(exact > 0 ? exact : most_exact);
+  std::vector<std::int64_t> whole(weights.size());
+  std::vector<std::int64_t> left(sums.size());
+  for (std::size_t lot = 0; lot < sums.size(); ++lot) left[lot] = std::llround(sums[lot] * unit);
+  std::vector<std::pair<double, std::size_t>> parts;
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    const auto lot = static_cast<std::size_t>(lots[i]);
+    if (weights[i] <= 0 || held[lot] <= 0) continue;
+    const auto wanted = weights[i] * sums[lot] / held[lot] * unit;
+    whole[i] = static_cast<std::int64_t>(std::floor(wanted + 1e-4));
+    left[lot] -= whole[i];
+    parts.emplace_back(static_cast<double>(whole[i]) - wanted, i);
+  }
+  std::ranges::sort(parts);  // what lost most comes first
+  for (std::size_t turn = 0; turn < 2 && !parts.empty(); ++turn) {
+    for (const auto& [lost, i] : parts) {
+      auto& rest = left[static_cast<std::size_t>(lots[i])];
+      const auto step = rest > 0 ? 1 : (rest < 0 && whole[i] > 0 ? -1 : 0);
+      whole[i] += step;
+      rest -= step;
+    }
+  }
+  return whole;
+}
+
+}  // namespace p2plab

@@ -1,0 +1,220 @@
+#include "p2plab/symmetry.h"
+
+#include <algorithm>
+#include <numeric>
+#include <set>
+
+#include "symmetry_search.h"
+
+namespace p2plab {
+
+namespace {
+
+Automorphism identity_of(const Topology& topology) {
+  Automorphism same{std::vector<std::int32_t>(topology.nodes().size()), std::vector<std::int32_t>(topology.links().size()),
+                    std::vector<std::int32_t>(topology.groups().size())};
+  std::iota(same.nodes.begin(), same.nodes.end(), 0);
+  std::iota(same.links.begin(), same.links.end(), 0);
+  std::iota(same.groups.begin(), same.groups.end(), 0);
+  return same;
+}
+
+std::vector<std::int32_t> composed(const std::vector<std::int32_t>& first, const std::vector<std::int32_t>& then) {
+  std::vector<std::int32_t> both(first.size());
+  for (std::size_t i = 0; i < first.size(); ++i) both[i] = then[static_cast<std::size_t>(first[i])];
+  return both;
+}
+
+Automorphism composed(const Automorphism& first, const Automorphism& then) {
+  return {composed(first.nodes, then.nodes), composed(first.links, then.links), composed(first.groups, then.groups)};
+}
+
+// Grows a group generator by generator, as long as it has no more elements than the machine has GPUs.
+class GroupFinder {
+ public:
+  GroupFinder(const Topology& topology, std::span<const std::int64_t> marks) : topology_(topology), search_(topology, marks) {
+    group_.push_back(identity_of(topology));
+  }
+
+  std::vector<Automorphism> run() {
+    rotate_digits();
+    // Where ranks do not count regularly, ask for a mapping from the first GPU of an orbit to one of another.
+    for (int attempts = most_attempts; attempts > 0; --attempts) {
+      const auto pair = next_pair();
+      if (!pair) break;
+      shift(pair->first, pair->second);
+    }
+    return std::move(group_);
+  }
+
+ private:
+  static constexpr int most_attempts = 24;
+  static constexpr int most_searched = 256;  // GPUs; a search costs about the square
+
+  int gpu(int rank) const { return topology_.node_of(Rank{rank}).value; }
+
+  // Ranks as numbers of several digits: turning one digit is the symmetry of boxes, of GPUs in boxes, and of tori.
+  void rotate_digits() {
+    const int n = topology_.ranks();
+    for (int lot = 1; lot < n; ++lot) {
+      for (int base = n / lot; base >= 2; --base) {
+        if (n % (lot * base) != 0) continue;
+        std::vector<std::pair<int, int>> fixed;
+        for (int r = 0; r < n; ++r) {
+          const int digit = r / lot % base;
+          fixed.emplace_back(gpu(r), gpu(r + ((digit + 1) % base - digit) * lot));
+        }
+        if (!same_colours(fixed)) continue;
+        if (const auto mapping = search_.find(std::move(fixed), [](int, int) { return 0; })) add(*mapping);
+        if (static_cast<int>(group_.size()) == n) return;
+      }
+    }
+  }
+
+  bool same_colours(const std::vector<std::pair<int, int>>& fixed) const {
+    return std::ranges::all_of(fixed, [&](const auto& pair) {
+      return search_.colours()[static_cast<std::size_t>(pair.first)] == search_.colours()[static_cast<std::size_t>(pair.second)];
+    });
+  }
+
+  // The first two GPUs of one colour in different orbits that were not tried yet; large colours first.
+  std::optional<std::pair<int, int>> next_pair() {
+    if (static_cast<int>(group_.size()) * 2 > topology_.ranks() || topology_.ranks() > most_searched) return std::nullopt;
+    const auto orbit = node_orbits();
+    std::optional<std::pair<int, int>> best;
+    std::size_t most = 0;
+    for (int a = 0; a < topology_.ranks(); ++a) {
+      const auto alike = class_of(gpu(a)).size();
+      if (alike <= most) continue;
+      for (int b = a + 1; b < topology_.ranks(); ++b) {
+        const auto from = static_cast<std::size_t>(gpu(a));
+        const auto to = static_cast<std::size_t>(gpu(b));
+        if (orbit[from] == orbit[to] || search_.colours()[from] != search_.colours()[to] || tried_.contains({a, b})) continue;
+        best = std::pair{a, b};
+        most = alike;
+        break;
+      }
+    }
+    if (best) tried_.insert(*best);
+    return best;
+  }
+
+  // Ranks of the GPUs with one colour.
+  std::vector<int> class_of(int node) const {
+    std::vector<int> members;
+    for (int r = 0; r < topology_.ranks(); ++r) {
+      if (search_.colours()[static_cast<std::size_t>(gpu(r))] == search_.colours()[static_cast<std::size_t>(node)]) members.push_back(gpu(r));
+    }
+    return members;
+  }
+
+  // A mapping of a to b that, wherever there is a choice, moves every GPU by as many places within its colour.
+  void shift(int a, int b) {
+    std::vector<int> place(topology_.nodes().size(), -1);
+    std::vector<int> size(topology_.nodes().size());
+    for (int r = 0; r < topology_.ranks(); ++r) {
+      if (place[static_cast<std::size_t>(gpu(r))] >= 0) continue;
+      const auto members = class_of(gpu(r));
+      for (std::size_t i = 0; i < members.size(); ++i) {
+        place[static_cast<std::size_t>(members[i])] = static_cast<int>(i);
+        size[static_cast<std::size_t>(members[i])] = static_cast<int>(members.size());
+      }
+    }
+    const int by = place[static_cast<std::size_t>(gpu(b))] - place[static_cast<std::size_t>(gpu(a))];
+    const auto preference = [&](int from, int candidate) {
+      const int n = size[static_cast<std::size_t>(from)];
+      const int wanted = place[static_cast<std::size_t>(from)] + by;
+      return ((place[static_cast<std::size_t>(candidate)] - wanted) % n + n) % n;
+    };
+    if (const auto mapping = search_.find({{gpu(a), gpu(b)}}, preference)) add(*mapping);
+  }
+
+  std::vector<int> node_orbits() const {
+    std::vector<const std::vector<std::int32_t>*> images;
+    for (const auto& element : group_) images.push_back(&element.nodes);
+    return orbits(topology_.nodes().size(), images);
+  }
+
+  // Would the mapping join GPUs of different orbits?
+  bool joins(const Automorphism& generator) const {
+    const auto orbit = node_orbits();
+    for (int r = 0; r < topology_.ranks(); ++r) {
+      const auto from = static_cast<std::size_t>(gpu(r));
+      if (orbit[from] != orbit[static_cast<std::size_t>(generator.nodes[from])]) return true;
+    }
+    return false;
+  }
+
+  // The closure with one more generator, if it is small enough.
+  void add(const Automorphism& generator) {
+    if (!joins(generator)) return;
+    const auto most = static_cast<std::size_t>(topology_.ranks());
+    std::set<std::vector<std::int32_t>> known;
+    std::vector<Automorphism> closure = group_;
+    for (const auto& element : closure) known.insert(element.nodes);
+    auto kept = generators_;
+    kept.push_back(generator);
+    for (std::size_t i = 0; i < closure.size(); ++i) {
+      for (const auto& by : kept) {
+        auto next = composed(closure[i], by);
+        if (!known.insert(next.nodes).second) continue;
+        if (closure.size() == most) return;
+        closure.push_back(std::move(next));
+      }
+    }
+    generators_ = std::move(kept);
+    group_ = std::move(closure);
+  }
+
+  const Topology& topology_;
+  SymmetrySearch search_;
+  std::vector<Automorphism> group_;
+  std::vector<Automorphism> generators_;
+  std::set<std::pair<int, int>> tried_;
+};
+
+}  // namespace
+
+std::vector<int> orbits(std::size_t count, const std::vector<const std::vector<std::int32_t>*>& images) {
+  std::vector<int> orbit(count, -1);
+  int next = 0;
+  for (std::size_t start = 0; start < count; ++start) {
+    if (orbit[start] >= 0) continue;
+    std::vector<std::size_t> open{start};
+    orbit[start] = next;
+    while (!open.empty()) {
+      const auto at = open.back();
+      open.pop_back();
+      for (const auto* image : images) {
+        const auto to = static_cast<std::size_t>((*image)[at]);
+        if (orbit[to] >= 0) continue;
+        orbit[to] = next;
+        open.push_back(to);
+      }
+    }
+    ++next;
+  }
+  return orbit;
+}
+
+std::vector<Automorphism> automorphism_generators(const Topology& topology, std::span<const std::int64_t> marks) {
+  // A chain of stabilisers (Sims): mappings that leave the first i GPUs alone and send the next one wherever it can go.
+  SymmetrySearch search(topology, marks);
+  std::vector<Automorphism> generators;
+  std::vector<std::pair<int, int>> fixed;
+  for (int r = 0; r < topology.ranks(); ++r) {
+    const auto from = topology.node_of(Rank{r}).value;
+    for (int to = r + 1; to < topology.ranks(); ++to) {
+      auto wanted = fixed;
+      wanted.emplace_back(from, topology.node_of(Rank{to}).value);
+      if (auto mapping = search.find(std::move(wanted), [](int gpu, int candidate) { return gpu == candidate ? -1 : candidate; }))
+        generators.push_back(*std::move(mapping));
+    }
+    fixed.emplace_back(from, from);
+  }
+  return generators;
+}
+
+std::vector<Automorphism> symmetry_group(const Topology& topology, std::span<const std::int64_t> marks) { return GroupFinder{topology, marks}.run(); }
+
+}  // namespace p2plab

@@ -1,0 +1,107 @@
+// Bounds and forests at scale: time on one core, and what the plans are worth. Counters: rounds (of the plan), trees (chunks for each root), optimality
+// (from the plan's link loads over the bound), peak_MiB (of the program so far).
+#include <sys/resource.h>
+
+#include <benchmark/benchmark.h>
+
+#include "../support/optima.h"
+#include "../support/plans.h"
+#include "p2plab/analysis.h"
+#include "p2plab/bounds.h"
+#include "p2plab/mask.h"
+#include "p2plab/presets.h"
+
+namespace p2plab {
+namespace {
+
+// Boxes of 16 MI250X dies with one NIC of 16 GB/s each on one switch (the machine of ForestColl's measurements).
+Topology mi250_boxes(int boxes) {
+  const auto box = *make_preset("mi250x", {});
+  Topology::Builder builder("mi250-boxes");
+  const auto hub = builder.add_node({.name = "net", .kind = NodeKind::network_switch});
+  for (int b = 0; b < boxes; ++b) {
+    std::vector<NodeId> gpus;
+    for (const auto& node : box.nodes()) gpus.push_back(builder.add_node({.name = node.name + "." + std::to_string(b), .kind = node.kind}));
+    for (auto link : box.links()) {
+      link.from = gpus[link.from.index()];
+      link.to = gpus[link.to.index()];
+      builder.add_link(link);
+    }
+    for (const auto gpu : gpus) builder.add_duplex(gpu, hub, LinkKind::network, GBps(16), Seconds{2e-6});
+  }
+  return *std::move(builder).build();
+}
+
+Topology machine(int which) {
+  switch (which) {
+    case 0: return *make_preset("dgx-a100", {{"nodes", "2"}});
+    case 1: return *make_preset("dgx-a100", {{"nodes", "8"}});
+    case 2: return mi250_boxes(4);
+    case 3: return *make_preset("dgx-a100", {{"nodes", "128"}});
+    case 4: return mi250_boxes(64);
+    default: return *make_preset("torus", {{"dims", "32x32"}});
+  }
+}
+constexpr const char* machine_names[] = {"two A100 boxes", "eight A100 boxes", "64 MI250", "A100 x128", "MI250 x64", "torus 32x32"};
+
+double peak_mib() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1024;
+}
+
+void bounds(benchmark::State& state, CollectiveKind kind) {
+  const auto topology = machine(static_cast<int>(state.range(0)));
+  double algbw = 0;
+  for (auto _ : state) {
+    const auto best = bound(topology, make_collective(kind, topology.ranks()));
+    algbw = best->algbw_gbps();
+    state.counters["attained"] = best->attained ? 1 : 0;
+  }
+  state.SetLabel(machine_names[state.range(0)]);
+  state.counters["GB/s"] = algbw;
+  state.counters["peak_MiB"] = peak_mib();
+}
+
+// Time of the planner alone: routes are made before, the proof comes after.
+void plan_and_prove(benchmark::State& state, const Topology& topology, CollectiveKind kind) {
+  const Routes routes(topology);
+  const auto planners = builtin_planners();
+  PlanContext context;
+  context.routes = &routes;
+  const auto collective = make_collective(kind, topology.ranks());
+  std::optional<Plan> plan;
+  for (auto _ : state) plan = *(*planners.get("algorithm", "forest"))->make()->plan(topology, collective, context);
+  const auto& schedule = plan->schedule;
+  if (!verify(topology, routes, schedule)) state.SkipWithError("the plan does not verify");
+  const auto best = bound(topology, collective);
+  state.counters["optimality"] = bottleneck(topology, link_loads(topology, routes, schedule)).algbw_gbps() / best->algbw_gbps();
+  state.counters["rounds"] = rounds(schedule);
+  state.counters["trees"] = static_cast<double>(schedule.chunks().size()) / topology.ranks();
+  state.counters["steps"] = static_cast<double>(schedule.step_count());
+  state.counters["peak_MiB"] = peak_mib();
+}
+
+void forest(benchmark::State& state, CollectiveKind kind) {
+  state.SetLabel(machine_names[state.range(0)]);
+  plan_and_prove(state, machine(static_cast<int>(state.range(0))), kind);
+}
+
+// The reference machines, where they are at hand; ForestColl's height beside ours.
+void reference(benchmark::State& state) {
+  const auto rows = testing::optima();
+  if (static_cast<std::size_t>(state.range(0)) >= rows.size()) return state.SkipWithError("no such reference machine here");
+  const auto& row = rows[static_cast<std::size_t>(state.range(0))];
+  state.SetLabel(row.name);
+  state.counters["ForestColl"] = row.forestcoll_height;
+  plan_and_prove(state, testing::reference_machine(row.name), CollectiveKind::all_gather);
+}
+
+BENCHMARK_CAPTURE(bounds, all_gather, CollectiveKind::all_gather)->DenseRange(3, 5)->Unit(benchmark::kMillisecond)->Iterations(1);
+BENCHMARK_CAPTURE(bounds, all_reduce, CollectiveKind::all_reduce)->DenseRange(3, 5)->Unit(benchmark::kMillisecond)->Iterations(1);
+BENCHMARK_CAPTURE(forest, all_gather, CollectiveKind::all_gather)->DenseRange(0, 5)->Unit(benchmark::kMillisecond)->Iterations(1);
+BENCHMARK_CAPTURE(forest, all_reduce, CollectiveKind::all_reduce)->DenseRange(0, 2)->Unit(benchmark::kMillisecond)->Iterations(1);
+BENCHMARK(reference)->DenseRange(0, 20)->Unit(benchmark::kMillisecond);
+
+}  // namespace
+}  // namespace p2plab

@@ -1,0 +1,94 @@
+// Symmetries of machines whose groups are known.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "../support/machines.h"
+#include "p2plab/presets.h"
+#include "p2plab/symmetry.h"
+
+namespace p2plab {
+namespace {
+
+// Every link leads from the image of its start to the image of its end, with the same bandwidth.
+void expect_automorphism(const Topology& machine, const Automorphism& mapping) {
+  for (std::size_t l = 0; l < machine.links().size(); ++l) {
+    const auto& link = machine.links()[l];
+    const auto& image = machine.links()[static_cast<std::size_t>(mapping.links[l])];
+    EXPECT_EQ(image.from.value, mapping.nodes[link.from.index()]);
+    EXPECT_EQ(image.to.value, mapping.nodes[link.to.index()]);
+    EXPECT_EQ(image.bandwidth, link.bandwidth);
+  }
+}
+
+// The images of the first GPU under all elements.
+std::size_t images_of_the_first_gpu(const Topology& machine, const std::vector<Automorphism>& group) {
+  std::set<std::int32_t> images;
+  for (const auto& element : group) images.insert(element.nodes[machine.node_of(Rank{0}).index()]);
+  return images.size();
+}
+
+TEST(Symmetry, MachinesOfEqualGpusHaveOneElementForEachGpu) {
+  const std::vector<Topology> machines{testing::one_switch(8), *make_preset("torus", {{"dims", "4x4"}}), *make_preset("ring", {{"gpus", "7"}}),
+                                       *make_preset("hypercube", {{"dimensions", "4"}}), *make_preset("dgx-a100", {{"nodes", "3"}})};
+  for (const auto& machine : machines) {
+    const auto group = symmetry_group(machine);
+    EXPECT_EQ(group.size(), static_cast<std::size_t>(machine.ranks())) << machine.name();
+    EXPECT_EQ(images_of_the_first_gpu(machine, group), group.size()) << machine.name();
+    for (const auto& element : group) expect_automorphism(machine, element);
+  }
+}
+
+TEST(Symmetry, MarkedGpusOnlyChangePlacesWithTheirLike) {
+  const auto machine = testing::one_switch(5);
+  const std::vector<std::int64_t> marks{1, 1, 2, 2, 2, 0};
+  for (const auto& element : symmetry_group(machine, marks)) {
+    EXPECT_LT(element.nodes[0], 2);
+    EXPECT_GE(element.nodes[2], 2);
+  }
+}
+
+TEST(Symmetry, ALineHasOnlyItsReflection) {
+  const auto machine = testing::line(5);
+  const auto generators = automorphism_generators(machine);
+  ASSERT_EQ(generators.size(), 1U);
+  for (int v = 0; v < 5; ++v) EXPECT_EQ(generators[0].nodes[static_cast<std::size_t>(v)], 4 - v);
+}
+
+TEST(Symmetry, OneWiderLinkLeavesNone) {
+  auto builder = testing::with_gpus("uneven", 4);
+  for (int g = 0; g < 4; ++g) builder.add_link({NodeId{g}, NodeId{(g + 1) % 4}, LinkKind::nvlink, GBps(g == 0 ? 50 : 25), Seconds{1e-6}});
+  const auto machine = testing::built(std::move(builder));
+  EXPECT_TRUE(automorphism_generators(machine).empty());
+  EXPECT_EQ(symmetry_group(machine).size(), 1U);
+}
+
+// Generators of all permutations of five GPUs on a switch join every pair of GPUs.
+TEST(Symmetry, GeneratorsReachEverySubsetOfASwitch) {
+  const auto machine = testing::one_switch(5);
+  std::set<std::set<int>> seen{{0, 1}};
+  std::vector<std::set<int>> open{{0, 1}};
+  const auto generators = automorphism_generators(machine);
+  while (!open.empty()) {
+    const auto at = open.back();
+    open.pop_back();
+    for (const auto& generator : generators) {
+      std::set<int> image;
+      for (const auto v : at) image.insert(generator.nodes[static_cast<std::size_t>(v)]);
+      if (seen.insert(image).second) open.push_back(image);
+    }
+  }
+  EXPECT_EQ(seen.size(), 10U);
+}
+
+TEST(Symmetry, BudgetsMustMatchToo) {
+  auto builder = testing::with_gpus("bus", 2);
+  const auto there = builder.add_link({NodeId{0}, NodeId{1}, LinkKind::pcie, GBps(10), Seconds{0}});
+  builder.add_link({NodeId{1}, NodeId{0}, LinkKind::pcie, GBps(10), Seconds{0}});
+  builder.add_group({"one-way", GBps(5), {there}});
+  EXPECT_TRUE(automorphism_generators(testing::built(std::move(builder))).empty());
+}
+
+}  // namespace
+}  // namespace p2plab
