@@ -1,6 +1,7 @@
-// Steps built, verified and lowered per second.
+// Steps planned, built, verified and lowered per second.
 #include <benchmark/benchmark.h>
 
+#include "p2plab/builtin_planners.h"
 #include "p2plab/lower.h"
 #include "p2plab/verify.h"
 
@@ -55,6 +56,24 @@ void build(benchmark::State& state) {
   state.counters["MB"] = static_cast<double>(memory) * 1e-6;
 }
 
+// Argument: which registered planner of all-reduce, among 64 GPUs on one switch.
+void plan(benchmark::State& state) {
+  const auto machine = switched(64);
+  const Routes routes(machine);
+  const auto planners = builtin_planners();
+  const auto& entry = planners.entries()[static_cast<std::size_t>(state.range(0))];
+  const auto planner = entry.make();
+  state.SetLabel(entry.name);
+  const PlanContext context{.routes = &routes, .payload = {.elements = std::int64_t{8} << 20, .type = DataType::float16}};
+  std::size_t steps = 0;
+  for (auto _ : state) {
+    const auto planned = planner->plan(machine, make_collective(CollectiveKind::all_reduce, 64), context);
+    if (!planned) return state.SkipWithError(planned.error().message.c_str());
+    steps += planned->schedule.step_count();
+  }
+  state.SetItemsProcessed(static_cast<std::int64_t>(steps));
+}
+
 void prove(benchmark::State& state) {
   const auto machine = switched(static_cast<int>(state.range(0)));
   const Routes routes(machine);
@@ -77,6 +96,7 @@ void lower_it(benchmark::State& state) {
 }
 
 // 8 ranks; 64 ranks; a million steps on 256 ranks.
+BENCHMARK(plan)->DenseRange(0, static_cast<std::int64_t>(builtin_planners().entries().size()) - 1)->Unit(benchmark::kMillisecond);
 BENCHMARK(build)->Args({8, 4})->Args({64, 4})->Args({256, 16})->Unit(benchmark::kMillisecond);
 BENCHMARK(prove)->Args({8, 4})->Args({64, 4})->Args({256, 16})->Unit(benchmark::kMillisecond);
 BENCHMARK(lower_it)->Name("lower")->Args({8, 4})->Args({64, 4})->Args({256, 16})->Unit(benchmark::kMillisecond);
