@@ -14,7 +14,7 @@ namespace {
 constexpr int most_ranks = 128;
 constexpr std::size_t most_columns = 4000;
 constexpr int most_nodes = 3000;
-constexpr int further_steps = 2;
+constexpr int steps_beyond = 2;
 
 }  // namespace
 
@@ -34,7 +34,7 @@ Result<Frontier> frontier(const Topology& topology, const Routes& routes, const 
   result.unit = Bandwidth::bytes_per_second(static_cast<std::int64_t>(forms.model().unit));
   result.exact = forms.model().exact;
   result.least_ratio = limit->inverse_rate.value() * forms.model().unit * 1e-9;
-  const int most_steps = options.most_steps > 0 ? options.most_steps : result.least_steps + further_steps;
+  const int most_steps = options.most_steps > 0 ? options.most_steps : result.least_steps + steps_beyond;
   for (const auto& form : forms.frontier(options.most_chunks, most_steps, result.least_ratio)) {
     PlanWords words{{{"chunks", std::to_string(form.chunks)}, {"steps", std::to_string(form.steps)}, {"rounds", std::to_string(form.rounds)}},
                     fmt::format("{} chunks in {} steps of {} rounds together", form.chunks, form.steps, form.rounds)};
