@@ -6,8 +6,9 @@
 
 namespace p2plab::image {
 
-/// Up to packet_width sources that are loaded, and waited for, together. Either all belong to one item, whose sum goes to its stores (perhaps
-/// begun in the wave before, or ended in the next), or each is an item of its own, copied to its own stores.
+/// Up to packet_width sources (most_packet_width where code is made for the program) that are loaded, and waited for, together. Either all belong to
+/// one item, whose sum goes to its stores (perhaps begun in the wave before, or ended in the next), or each is an item of its own, copied to its own
+/// stores.
 struct PacketWave {
   std::uint16_t first = 0;  // source
   std::uint16_t store = 0;  // first store
@@ -18,6 +19,7 @@ struct PacketWave {
 };
 static_assert(sizeof(PacketWave) == 8);
 inline constexpr int packet_width = 4;
+inline constexpr int most_packet_width = 8;  // bits of `lands`
 
 inline constexpr std::uint8_t wave_adds = 1;     // one item, summed; otherwise copies
 inline constexpr std::uint8_t wave_begins = 2;   // its first source is here
@@ -32,26 +34,28 @@ struct PacketSource {
 };
 static_assert(sizeof(PacketSource) == 16);
 
-/// A destination: an address in memory, or with the top bit set a slot in a landing area; bits 60 and 61 say which source of the wave is copied
-/// there (0 for a sum).
+/// A destination: an address in memory, or with the top bit set a slot in a landing area; bits 60 to 62 say which source of the wave is
+/// copied there (0 for a sum).
 using PacketStore = std::uint64_t;
 inline constexpr PacketStore store_lands = PacketStore{1} << 63;
 inline constexpr int store_source_shift = 60;
 inline constexpr PacketStore store_address = (PacketStore{1} << store_source_shift) - 1;
+constexpr std::uint32_t store_source(PacketStore store) { return static_cast<std::uint32_t>(store >> store_source_shift & 7); }
 
-/// What one launch of the packet kernel needs beside sources and stores.
+/// What one launch of the packet kernel needs beside sources and stores; what the path of a packet needs comes first.
 struct PacketCall {
-  std::uint64_t epochs = 0;   // address of one uint32 per block: the number of this call
-  std::uint64_t report = 0;   // address of the rank's HangReport, in pinned host memory
-  std::uint64_t abort = 0;    // address of the shared abort word, in pinned host memory
-  std::uint64_t area = 0;     // bytes from one copy of a landing area to the next
-  std::uint64_t timeout = 0;  // nanoseconds that a thread waits for one packet
+  std::uint64_t epochs = 0;  // address of one uint32 per block: the number of this call
+  std::uint64_t area = 0;    // bytes from one copy of a landing area to the next
   std::uint32_t packets = 0;
   std::uint32_t whole_packets = 0;  // so many are whole and aligned in every item
+  std::uint32_t batch = 1;          // packets that a thread takes through one item before the next item; the same on all ranks
   std::uint32_t waves = 0;
   std::int32_t divisor = 1;
   std::uint32_t source_count = 0;
   std::uint32_t store_count = 0;
+  std::uint64_t report = 0;   // address of the rank's HangReport, in pinned host memory
+  std::uint64_t abort = 0;    // address of the shared abort word, in pinned host memory
+  std::uint64_t timeout = 0;  // nanoseconds that a thread waits for one packet
 };
 
 /// Three copies of the landing area are used in turn: one is written, one may still be read, one is being cleared.

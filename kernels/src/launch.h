@@ -42,9 +42,13 @@ inline constexpr std::uint32_t inlined_stores = 96;
 /// Launches on the current device. Codes are cudaError_t's.
 CudaCode launch_packets(const KernelChoice& choice, const LaunchShape& shape, const PacketTables& tables, const image::PacketCall& call,
                         StreamHandle stream);
+/// A kernel made for a program (specialise.h); `parameters` are its packet_parameters.
+CudaCode launch_special(const void* kernel, const LaunchShape& shape, const std::uint64_t* parameters, const image::PacketCall& call,
+                        StreamHandle stream);
 CudaCode launch_slices(const KernelChoice& choice, const LaunchShape& shape, const image::SliceCall& call, StreamHandle stream);
 /// Blocks of this kernel that the current device can hold at once; negative: a cudaError_t, negated.
 int resident_packet_blocks(const KernelChoice& choice, bool inlined, std::uint32_t threads);
+int resident_special_blocks(const void* kernel, std::uint32_t threads);
 int resident_slice_blocks(const KernelChoice& choice, std::uint32_t threads);
 /// One thread that waits until the word at `address` (pinned host memory) is not zero, so that all ranks start what follows together.
 CudaCode launch_gate(std::uint64_t address, std::uint64_t timeout, StreamHandle stream);

@@ -42,7 +42,7 @@ class PacketLinker {
     const bool waits_behind_send = item.lands() && sends_;
     const bool reads_fresh = std::ranges::any_of(
         item.sources, [&](const auto& s) { return std::ranges::any_of(written_, [&](const auto& w) { return same_memory(s, w); }); });
-    const bool full = wave_.count == image::packet_width || wave_.stores + item.destinations.size() > most_stores;
+    const bool full = wave_.count == format_.width || wave_.stores + item.destinations.size() > most_stores;
     if (wave_.count > 0 && (sums || full || waits_behind_send || reads_fresh)) close();
     sums ? add_sum(item) : add_copy(item);
     sends_ = sends_ || item.sends();
@@ -67,7 +67,7 @@ class PacketLinker {
   void add_sum(const PacketItem& item) {
     wave_.flags = image::wave_adds | image::wave_begins;
     for (std::size_t i = 0; i < item.sources.size(); ++i) {
-      if (wave_.count == image::packet_width) {
+      if (wave_.count == format_.width) {
         close();
         wave_.flags = image::wave_adds;
       }

@@ -37,7 +37,8 @@ struct PacketImage {
 };
 
 struct PacketFormat {
-  int data_bytes = 16;  // of a 16-byte packet: 8 or 16
+  int data_bytes = 16;               // of a 16-byte packet: 8 or 16
+  int width = image::packet_width;  // most sources of a wave
 };
 
 /// Bytes of one copy of the largest landing area.

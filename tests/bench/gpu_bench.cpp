@@ -1,5 +1,6 @@
 // Times and checks collectives on this machine's GPUs, one CSV line each:
-//   p2plab_gpu_bench time COLLECTIVE RANKS FROM TO FORM...   half, sum; FORM is planner[+key=value]:protocol:parts:slice, planner:tuned, or nccl
+//   p2plab_gpu_bench time COLLECTIVE RANKS FROM TO FORM...   half, sum; FORM is planner[+key=value]:protocol:parts:slice:shape, planner:tuned, or nccl;
+//       shape is letters with numbers: t threads, b blocks, p threads per processor, k batch; i interpret, a no programmatic launch
 //   p2plab_gpu_bench check RANKS                             every planner, collective, protocol, type and odd size: prints what is wrong
 #include <algorithm>
 #include <cstdio>
@@ -32,6 +33,7 @@ struct Form {
   std::string planner;
   Parameters parameters;
   Tuning tuning;
+  KernelShape shape;
   std::string executor = "cuda";
   bool tuned = false;
 
@@ -52,6 +54,19 @@ struct Form {
     if (fields.size() > 1 && !tuned) tuning.protocol = *protocol(fields[1]);
     if (fields.size() > 2) tuning.parts = std::atoi(fields[2].c_str());
     if (fields.size() > 3) tuning.slice = Bytes{std::atoll(fields[3].c_str())};
+    if (fields.size() > 4) read_shape(fields[4]);
+  }
+
+  void read_shape(const std::string& text) {
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      const auto number = static_cast<std::uint32_t>(std::atoi(text.c_str() + i + 1));
+      if (text[i] == 't') shape.threads = number;
+      if (text[i] == 'b') shape.blocks = number;
+      if (text[i] == 'p') shape.threads_per_processor = number;
+      if (text[i] == 'k') shape.batch = number;
+      if (text[i] == 'i') shape.interpret = true;
+      if (text[i] == 'a') shape.programmatic = false;
+    }
   }
 };
 
@@ -76,7 +91,9 @@ Result<Measurement> run(const Topology& topology, const Routes& routes, const Fo
   if (!program) return program.error();
   const auto executor = executors.get("executor", form.executor);
   if (!executor) return executor.error();
-  return (*executor)->make()->run({&topology, &routes, &*plan, &*program}, what.options);
+  auto options = what.options;
+  options.shape = form.shape;
+  return (*executor)->make()->run({&topology, &routes, &*plan, &*program}, options);
 }
 
 int time_forms(const std::vector<std::string>& arguments) {

@@ -6,20 +6,31 @@
 #include <functional>
 #include <memory>
 
+#include "device/fixed_tables.h"
 #include "p2plab/layout.h"
 #include "p2plab/lower.h"
 #include "p2plab/planner.h"
 #include "packet_image.h"
 #include "slice_image.h"
+#include "specialise.h"
 #include "support/cpu_machine.h"
 
 namespace p2plab::testing {
 
 struct VectorTables {
+  static constexpr int width = image::packet_width;
+  static constexpr int waves = -1;
+  static constexpr int stores = -1;
+  static constexpr bool odd = true;
+  static constexpr bool once = false;
+
   const PacketImage* tables;
   const image::PacketWave& wave(std::uint32_t i) const { return tables->waves[i]; }
-  const image::PacketSource& source(std::uint32_t i) const { return tables->sources[i]; }
-  image::PacketStore store(std::uint32_t i) const { return tables->stores[i]; }
+  std::uint64_t source_address(std::uint32_t i) const { return tables->sources[i].address; }
+  std::uint32_t source_bytes(std::uint32_t i) const { return tables->sources[i].bytes; }
+  std::uint64_t store_address(std::uint32_t i) const { return tables->stores[i] & image::store_address; }
+  bool store_lands(std::uint32_t i) const { return (tables->stores[i] & image::store_lands) != 0; }
+  std::uint32_t store_source(std::uint32_t i) const { return image::store_source(tables->stores[i]); }
 };
 
 // Memory of all ranks for one program, and calls of it. Values are small whole numbers, exact in any type and order.
@@ -50,32 +61,30 @@ class Emulation {
   std::uint32_t first_call = 0;
   int missing_rank = -1;  // this rank never starts
 
+  // By the interpreter. A thread takes `batch` packets at a time.
   template <class Wire, class Combine>
-  void prepare_packets(std::uint32_t blocks) {
-    const PacketFormat format{Wire::words * 4};
-    const auto plan = make_packet_plan(program_, routes_);
-    const auto area = std::max(landing_area(plan, format), host_landing_area(plan, format));
-    for (auto& at : addresses_) {
-      at.landing = take(Bytes{area * image::landing_copies}, Wire::empty().w);
-      at.host_landing = take(Bytes{area * image::landing_copies}, Wire::empty().w);
-    }
-    for (std::size_t r = 0; r < addresses_.size(); ++r) {
-      packet_images_.push_back(link_packets(plan, Rank{static_cast<std::int64_t>(r)}, addresses_, format));
-      image::PacketCall call{
-          .epochs = take(Bytes{blocks * 4}), .report = reports_[r], .abort = abort_, .area = static_cast<std::uint64_t>(area), .timeout = timeout};
-      for (std::uint32_t b = 0; b < blocks; ++b) Cpu::at<std::uint32_t>(call.epochs)[b] = first_call;
-      call.packets = static_cast<std::uint32_t>((plan.most_bytes + format.data_bytes - 1) / format.data_bytes);
-      call.waves = static_cast<std::uint32_t>(packet_images_.back().waves.size());
-      call.divisor = packet_images_.back().divisor;
-      call.whole_packets = packet_images_.back().whole_packets;
-      packet_calls_.push_back(call);
-    }
+  void prepare_packets(std::uint32_t blocks, std::uint32_t batch = 1) {
+    link<Wire>(blocks, batch, image::packet_width);
     launch_ = [this, blocks](std::vector<std::thread>& threads, std::size_t r) {
       const VectorTables tables{&packet_images_[r]};
       const auto call = packet_calls_[r];
       testing::run_blocks(threads, blocks, [=] { device::run_packets<Cpu, Wire>(Combine{}, tables, call); });
     };
   }
+
+  // By code made for the program: `Shape` must be what shape_source says of every rank.
+  template <class Wire, class Combine, class Shape>
+  void prepare_fixed(std::uint32_t blocks, std::uint32_t batch = 1) {
+    link<Wire>(blocks, batch, image::most_packet_width);
+    launch_ = [this, blocks](std::vector<std::thread>& threads, std::size_t r) {
+      const auto parameters = packet_parameters(packet_images_[r]);
+      device::FixedTables<Shape> tables;
+      std::memcpy(static_cast<void*>(&tables), parameters.data(), sizeof tables);
+      const auto call = packet_calls_[r];
+      testing::run_blocks(threads, blocks, [=] { device::run_packets<Cpu, Wire>(Combine{}, tables, call); });
+    };
+  }
+  const PacketImage& packet_image(std::size_t rank) const { return packet_images_[rank]; }
 
   template <class Combine>
   void prepare_slices() {
@@ -121,6 +130,30 @@ class Emulation {
   }
 
  private:
+  template <class Wire>
+  void link(std::uint32_t blocks, std::uint32_t batch, int width) {
+    const PacketFormat format{Wire::words * 4, width};
+    const auto plan = make_packet_plan(program_, routes_);
+    const auto area = std::max(landing_area(plan, format), host_landing_area(plan, format));
+    for (auto& at : addresses_) {
+      at.landing = take(Bytes{area * image::landing_copies}, Wire::empty().w);
+      at.host_landing = take(Bytes{area * image::landing_copies}, Wire::empty().w);
+    }
+    for (std::size_t r = 0; r < addresses_.size(); ++r) {
+      packet_images_.push_back(link_packets(plan, Rank{static_cast<std::int64_t>(r)}, addresses_, format));
+      image::PacketCall call{.epochs = take(Bytes{blocks * 4}), .area = static_cast<std::uint64_t>(area), .batch = batch};
+      call.report = reports_[r];
+      call.abort = abort_;
+      call.timeout = timeout;
+      for (std::uint32_t b = 0; b < blocks; ++b) Cpu::at<std::uint32_t>(call.epochs)[b] = first_call;
+      call.packets = static_cast<std::uint32_t>((plan.most_bytes + format.data_bytes - 1) / format.data_bytes);
+      call.waves = static_cast<std::uint32_t>(packet_images_.back().waves.size());
+      call.divisor = packet_images_.back().divisor;
+      call.whole_packets = packet_images_.back().whole_packets;
+      packet_calls_.push_back(call);
+    }
+  }
+
   std::uint64_t take(Bytes bytes) {
     memory_.push_back(std::make_unique<std::vector<device::Words<4>>>(static_cast<std::size_t>(bytes.count()) / 16 + 2));
     return reinterpret_cast<std::uint64_t>(memory_.back()->data());

@@ -10,12 +10,23 @@
 
 namespace p2plab {
 
+/// How kernels are launched on GPUs. Zeros are chosen by size; on all ranks alike.
+struct KernelShape {
+  std::uint32_t threads = 0;                // of a block
+  std::uint32_t blocks = 0;                 // by packets: at most so many
+  std::uint32_t threads_per_processor = 0;  // by packets: at most so many at once
+  std::uint32_t batch = 0;                  // by packets: how many a thread takes through one step before the next step
+  bool interpret = false;                   // by packets: the interpreter, where code could be made for the program
+  bool programmatic = true;                 // by packets: set up a call while the one before still runs
+};
+
 struct RunOptions {
   int warmup = 2;
   int repeats = 5;
   std::uint64_t seed = 1;          // of the random input data
   int threads = 0;                 // host executor: worker threads, 0 = one per core
   bool graph = true;               // cuda, nccl: time replays of a captured graph
+  KernelShape shape = {};          // cuda
 };
 
 /// What is to be run: all views of values that the caller keeps alive during `run`.

@@ -50,6 +50,22 @@ std::string describe_device(int device) {
                      driver % 1000 / 10, runtime / 1000, runtime % 1000 / 10);
 }
 
+Result<int> capability(int device) {
+  int major = 0;
+  int minor = 0;
+  auto done = check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device), "ask for the compute capability");
+  if (done) done = check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device), "ask for the compute capability");
+  if (!done) return std::move(done).error();
+  return major * 10 + minor;
+}
+
+Result<int> multiprocessors(int device) {
+  int count = 0;
+  if (auto done = check(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device), "count the multiprocessors"); !done)
+    return std::move(done).error();
+  return count;
+}
+
 Status use_device(int device) { return check(cudaSetDevice(device), fmt::format("use GPU {}", device)); }
 
 Status enable_peer_access(int device, int peer) {
@@ -75,6 +91,22 @@ void free_pinned(void* pointer) { cudaFreeHost(pointer); }
 void destroy_stream(void* stream) { cudaStreamDestroy(static_cast<cudaStream_t>(stream)); }
 void destroy_event(void* event) { cudaEventDestroy(static_cast<cudaEvent_t>(event)); }
 void destroy_graph(void* graph) { cudaGraphExecDestroy(static_cast<cudaGraphExec_t>(graph)); }
+
+void unload_library(void* library) { cudaLibraryUnload(static_cast<cudaLibrary_t>(library)); }
+
+Result<Library> load_library(const std::string& machine_code) {
+  cudaLibrary_t library = nullptr;
+  const auto code = cudaLibraryLoadData(&library, machine_code.data(), nullptr, nullptr, 0, nullptr, nullptr, 0);
+  if (auto done = check(code, "load a compiled kernel"); !done) return std::move(done).error();
+  return Library{library};
+}
+
+Result<const void*> find_kernel(const Library& library, const char* name) {
+  cudaKernel_t kernel = nullptr;
+  const auto code = cudaLibraryGetKernel(&kernel, static_cast<cudaLibrary_t>(library.get()), name);
+  if (auto done = check(code, "find a compiled kernel"); !done) return std::move(done).error();
+  return static_cast<const void*>(kernel);
+}
 
 Result<DeviceMemory> allocate(Bytes size) {
   constexpr std::int64_t least = 256;

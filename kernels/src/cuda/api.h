@@ -18,6 +18,9 @@ Status check(device::CudaCode code, const std::string& what);
 Result<int> device_count();
 /// "NVIDIA H200, driver 13.0, 132 multiprocessors".
 std::string describe_device(int device);
+/// 90 for compute capability 9.0.
+Result<int> capability(int device);
+Result<int> multiprocessors(int device);
 /// Makes `device` the current one of this thread.
 Status use_device(int device);
 
@@ -52,12 +55,14 @@ void free_pinned(void* pointer);
 void destroy_stream(void* stream);
 void destroy_event(void* event);
 void destroy_graph(void* graph);
+void unload_library(void* library);
 
 using DeviceMemory = Owner<free_device>;
 using PinnedMemory = Owner<free_pinned>;
 using Stream = Owner<destroy_stream>;
 using Event = Owner<destroy_event>;
 using Graph = Owner<destroy_graph>;  // an executable one
+using Library = Owner<unload_library>;
 
 /// Memory of the current device, aligned to 256 bytes; at least one unit, so that every buffer has an address.
 Result<DeviceMemory> allocate(Bytes size);
@@ -65,6 +70,10 @@ Result<DeviceMemory> allocate(Bytes size);
 Result<PinnedMemory> allocate_pinned(Bytes size);
 Result<Stream> create_stream();
 Result<Event> create_event();
+
+/// Machine code for this machine's GPUs, and a kernel of it by name.
+Result<Library> load_library(const std::string& machine_code);
+Result<const void*> find_kernel(const Library& library, const char* name);
 
 Status copy_to_device(std::uint64_t to, const void* from, Bytes size);
 Status copy_from_device(void* to, std::uint64_t from, Bytes size);

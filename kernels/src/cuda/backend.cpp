@@ -21,7 +21,7 @@ Result<Measurement> run_cuda(const Job& job, const RunOptions& options) {
   if (!ranks) return std::move(ranks).error();
   auto buffers = cuda::Buffers::create(job.plan->schedule, program.payload, program.in_place, *devices);
   if (!buffers) return std::move(buffers).error();
-  auto run = cuda::GpuRun::create(job, *buffers, *devices, {});
+  auto run = cuda::GpuRun::create(job, *buffers, *devices, options.shape);
   if (!run) return std::move(run).error();
   const cuda::Subject subject{.executor = "cuda",
                               .buffers = &*buffers,

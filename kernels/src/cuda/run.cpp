@@ -10,11 +10,7 @@ namespace p2plab::cuda {
 
 namespace {
 
-constexpr std::int64_t counter_bytes = std::int64_t{1} << 16;
 constexpr std::int64_t token_bytes = 256;
-constexpr std::uint32_t most_slice_threads = 512;
-
-std::int64_t round_up(std::int64_t value) { return (value + 255) / 256 * 256; }
 
 bool adds(const Program& program) {
   return std::ranges::any_of(program.instructions, [](const Instruction& i) { return i.sources > 1 || i.divides; });
@@ -38,32 +34,18 @@ device::Words<4> empty_packet(const device::KernelChoice& choice) {
   return size_of(choice.type) == 2 ? device::SentinelWire<2>::empty() : device::SentinelWire<4>::empty();
 }
 
-template <class T>
-Bytes bytes_of(const std::vector<T>& values) {
-  return Bytes{static_cast<std::int64_t>(values.size() * sizeof(T))};
-}
-
 }  // namespace
 
 bool by_packets(Protocol protocol) { return protocol != Protocol::simple; }
 
-// What both forms share while a run is prepared.
-struct GpuRun::Plans {
-  PacketPlan packets;
-  PacketFormat format;
-  std::int64_t area = 0;  // bytes of one copy of the landing areas
-  std::int64_t host_area = 0;
-  std::int64_t flags = 0;
-};
-
-GpuRun::GpuRun(const Job& job, const std::vector<int>& devices, const RunShape& shape)
+GpuRun::GpuRun(const Job& job, const std::vector<int>& devices, const KernelShape& shape)
     : program_(job.program), routes_(job.routes), devices_(devices), shape_(shape), choice_(choose(*job.program)) {
   for (const auto device : devices) ranks_per_device_ = std::max(ranks_per_device_, static_cast<int>(std::ranges::count(devices, device)));
   // Two kernels of one rank may not stand in the way of another rank on the same GPU.
   if (ranks_per_device_ > 1) shape_.programmatic = false;
 }
 
-Result<GpuRun> GpuRun::create(const Job& job, const Buffers& buffers, const std::vector<int>& devices, const RunShape& shape) {
+Result<GpuRun> GpuRun::create(const Job& job, const Buffers& buffers, const std::vector<int>& devices, const KernelShape& shape) {
   GpuRun run(job, devices, shape);
   const auto& program = *job.program;
   if (auto done = run.connect(); !done) return std::move(done).error();
@@ -73,7 +55,7 @@ Result<GpuRun> GpuRun::create(const Job& job, const Buffers& buffers, const std:
   Plans plans;
   const bool packets = by_packets(program.tuning.protocol);
   if (packets) {
-    plans.format = {run.choice_.sentinel ? 16 : 8};
+    plans.format = {.data_bytes = run.choice_.sentinel ? 16 : 8};
     plans.packets = make_packet_plan(program, *job.routes);
     plans.area = landing_area(plans.packets, plans.format);
     plans.host_area = host_landing_area(plans.packets, plans.format);
@@ -142,150 +124,17 @@ Status GpuRun::place(const Buffers& buffers, const Plans& plans) {
   return {};
 }
 
-Status GpuRun::prepare_packets(const Plans& plans) {
-  constexpr std::int64_t most_bytes = std::int64_t{1} << 32;
-  if (plans.packets.most_bytes >= most_bytes) {
-    return Error{.code = ErrorCode::unsupported, .message = "chunks of 4 GiB and more do not run by packets", .notes = {"use protocol simple"}};
-  }
-  if (auto done = choose_packet_shape(plans); !done) return done;
-  for (std::size_t r = 0; r < ranks_.size(); ++r) {
-    auto& state = ranks_[r];
-    state.packets = link_packets(plans.packets, Rank{static_cast<std::int64_t>(r)}, addresses_, plans.format);
-    auto& call = state.packet_call;
-    call.report = reports_.address() + r * report_bytes;
-    call.abort = reports_.address() + ranks_.size() * report_bytes;
-    call.area = static_cast<std::uint64_t>(plans.area);
-    call.timeout = shape_.timeout;
-    call.packets = static_cast<std::uint32_t>((plans.packets.most_bytes + plans.format.data_bytes - 1) / plans.format.data_bytes);
-    call.waves = static_cast<std::uint32_t>(state.packets.waves.size());
-    call.divisor = state.packets.divisor;
-    call.whole_packets = state.packets.whole_packets;
-    call.source_count = static_cast<std::uint32_t>(state.packets.sources.size());
-    call.store_count = static_cast<std::uint32_t>(state.packets.stores.size());
-    state.blocks = shape_.blocks;
-    if (auto done = upload_packets(r); !done) return done;
-  }
-  return {};
-}
-
-// Enough blocks that each thread has one packet, if so many fit at once.
-Status GpuRun::choose_packet_shape(const Plans& plans) {
-  const auto packets = (plans.packets.most_bytes + plans.format.data_bytes - 1) / plans.format.data_bytes;
-  constexpr std::int64_t few = 8192;
-  if (shape_.threads == 0) shape_.threads = packets <= few ? 128 : 256;
-  auto resident = std::int64_t{counter_bytes / 4};
-  for (const auto device : devices_) {
-    if (auto done = use_device(device); !done) return done;
-    for (const bool inlined : {true, false}) {
-      const auto fit = device::resident_packet_blocks(choice_, inlined, shape_.threads);
-      if (fit <= 0) return check(-fit, "ask how many blocks fit");
-      resident = std::min<std::int64_t>(resident, fit / ranks_per_device_);
-    }
-  }
-  const auto wanted = std::max<std::int64_t>(1, (packets + shape_.threads - 1) / shape_.threads);
-  const auto limit = shape_.blocks > 0 ? std::min<std::int64_t>(resident, shape_.blocks) : resident;
-  shape_.blocks = static_cast<std::uint32_t>(std::min(wanted, std::max<std::int64_t>(limit, 1)));
-  return {};
-}
-
-Status GpuRun::upload_packets(std::size_t rank) {
-  auto& state = ranks_[rank];
-  auto& tables = state.tables;
-  const auto& linked = state.packets;
-  tables.inlined = linked.waves.size() <= device::inlined_waves && linked.sources.size() <= device::inlined_sources &&
-                   linked.stores.size() <= device::inlined_stores;
-  tables.waves = linked.waves.data();
-  tables.sources = linked.sources.data();
-  tables.stores = linked.stores.data();
-  if (tables.inlined) return {};
-  constexpr std::size_t most = 65535;  // what a wave can count
-  if (linked.sources.size() > most || linked.stores.size() > most) {
-    return Error{.code = ErrorCode::unsupported, .message = "the program has too many steps to run by packets", .notes = {"use protocol simple"}};
-  }
-  if (auto done = use_device(devices_[rank]); !done) return done;
-  const auto waves = round_up(bytes_of(linked.waves).count());
-  const auto sources = round_up(bytes_of(linked.sources).count());
-  auto memory = allocate(Bytes{waves + sources} + bytes_of(linked.stores));
-  if (!memory) return std::move(memory).error();
-  state.images = *std::move(memory);
-  const auto at = [&](std::int64_t offset) { return state.images.address() + static_cast<std::uint64_t>(offset); };
-  if (auto done = copy_to_device(at(0), tables.waves, bytes_of(linked.waves)); !done) return done;
-  if (auto done = copy_to_device(at(waves), tables.sources, bytes_of(linked.sources)); !done) return done;
-  if (auto done = copy_to_device(at(waves + sources), tables.stores, bytes_of(linked.stores)); !done) return done;
-  tables.waves = reinterpret_cast<const image::PacketWave*>(at(0));
-  tables.sources = reinterpret_cast<const image::PacketSource*>(at(waves));
-  tables.stores = reinterpret_cast<const image::PacketStore*>(at(waves + sources));
-  return {};
-}
-
-Status GpuRun::prepare_slices(const Routes& routes) {
-  if (auto done = choose_slice_shape(); !done) return done;
-  for (std::size_t r = 0; r < ranks_.size(); ++r) {
-    auto& state = ranks_[r];
-    state.slices = link_slices(*program_, routes, Rank{static_cast<std::int64_t>(r)}, addresses_);
-    auto* const calls = state.slice_call.calls;
-    state.slice_call = state.slices.call;
-    state.slice_call.calls = calls;
-    state.slice_call.report = reports_.address() + r * report_bytes;
-    state.slice_call.abort = reports_.address() + ranks_.size() * report_bytes;
-    state.slice_call.timeout = shape_.timeout;
-    state.blocks = std::max(state.slice_call.lane_count, 1U) * state.slice_call.parts;
-    if (auto done = upload_slices(r); !done) return done;
-  }
-  return {};
-}
-
-// The most threads a block with which all blocks of a rank fit at once.
-Status GpuRun::choose_slice_shape() {
-  const auto blocks = std::max(program_->blocks(), program_->tuning.parts);
-  if (blocks > counter_bytes / 4)
-    return Error{.code = ErrorCode::unsupported, .message = fmt::format("{} blocks a rank are more than any GPU holds", blocks)};
-  constexpr std::uint32_t least = 64;
-  int fit = 0;
-  for (auto threads = shape_.threads > 0 ? shape_.threads : most_slice_threads; threads >= least; threads /= 2) {
-    fit = 1 << 20;
-    for (const auto device : devices_) {
-      if (auto done = use_device(device); !done) return done;
-      const auto resident = device::resident_slice_blocks(choice_, threads);
-      if (resident <= 0) return check(-resident, "ask how many blocks fit");
-      fit = std::min(fit, resident / ranks_per_device_);
-    }
-    shape_.threads = threads;
-    if (blocks <= fit) return {};
-  }
-  return Error{.code = ErrorCode::unsupported,
-               .message = fmt::format("the program needs {} thread blocks at once on a rank; its GPU holds {}", blocks, fit),
-               .notes = {"use fewer parts or channels"}};
-}
-
-Status GpuRun::upload_slices(std::size_t rank) {
-  auto& state = ranks_[rank];
-  const auto& linked = state.slices;
-  if (auto done = use_device(devices_[rank]); !done) return done;
-  const auto lanes = round_up(bytes_of(linked.lanes).count());
-  const auto instructions = round_up(bytes_of(linked.instructions).count());
-  const auto waits = round_up(bytes_of(linked.waits).count());
-  auto memory = allocate(Bytes{lanes + instructions + waits} + bytes_of(linked.addresses));
-  if (!memory) return std::move(memory).error();
-  state.images = *std::move(memory);
-  const auto base = state.images.address();
-  const auto at = [&](std::int64_t offset) { return base + static_cast<std::uint64_t>(offset); };
-  auto& call = state.slice_call;
-  call.lanes = reinterpret_cast<const image::SliceLane*>(at(0));
-  call.instructions = reinterpret_cast<const image::SliceInstruction*>(at(lanes));
-  call.waits = reinterpret_cast<const image::SliceWait*>(at(lanes + instructions));
-  call.addresses = reinterpret_cast<const std::uint64_t*>(at(lanes + instructions + waits));
-  if (auto done = copy_to_device(at(0), linked.lanes.data(), bytes_of(linked.lanes)); !done) return done;
-  if (auto done = copy_to_device(at(lanes), linked.instructions.data(), bytes_of(linked.instructions)); !done) return done;
-  if (auto done = copy_to_device(at(lanes + instructions), linked.waits.data(), bytes_of(linked.waits)); !done) return done;
-  return copy_to_device(at(lanes + instructions + waits), linked.addresses.data(), bytes_of(linked.addresses));
-}
-
 Status GpuRun::enqueue(Rank rank, const Stream& stream) const {
   const auto& state = ranks_[rank.index()];
   const device::LaunchShape shape{.blocks = state.blocks, .threads = shape_.threads, .programmatic = shape_.programmatic};
-  const auto code = by_packets(program_->tuning.protocol) ? device::launch_packets(choice_, shape, state.tables, state.packet_call, stream.get())
-                                                          : device::launch_slices(choice_, shape, state.slice_call, stream.get());
+  device::CudaCode code = 0;
+  if (state.special != nullptr) {
+    code = device::launch_special(state.special, shape, state.parameters.data(), state.packet_call, stream.get());
+  } else if (by_packets(program_->tuning.protocol)) {
+    code = device::launch_packets(choice_, shape, state.tables, state.packet_call, stream.get());
+  } else {
+    code = device::launch_slices(choice_, {.blocks = state.blocks, .threads = shape_.threads}, state.slice_call, stream.get());
+  }
   return check(code, fmt::format("launch the kernel of rank {}", rank.value));
 }
 

@@ -6,19 +6,12 @@
 
 #include "cuda/api.h"
 #include "cuda/buffers.h"
+#include "cuda/special_kernel.h"
 #include "p2plab/executor.h"
 #include "packet_image.h"
 #include "slice_image.h"
 
 namespace p2plab::cuda {
-
-/// How kernels are launched; zeros are chosen by size.
-struct RunShape {
-  std::uint32_t threads = 0;
-  std::uint32_t blocks = 0;               // packets only
-  bool programmatic = true;               // packets only: set up a call while the one before still runs
-  std::uint64_t timeout = 2'000'000'000;  // nanoseconds that a kernel waits for another rank
-};
 
 /// Does this protocol run element by element (true) or slice by slice?
 bool by_packets(Protocol protocol);
@@ -26,7 +19,7 @@ bool by_packets(Protocol protocol);
 class GpuRun {
  public:
   /// Rank r on GPU devices[r]; a GPU may carry several ranks. Errors: unsupported (no peer access, more blocks than fit at once), device_failure.
-  static Result<GpuRun> create(const Job& job, const Buffers& buffers, const std::vector<int>& devices, const RunShape& shape);
+  static Result<GpuRun> create(const Job& job, const Buffers& buffers, const std::vector<int>& devices, const KernelShape& shape);
 
   /// Puts one call of `rank` on `stream`, whose device must be the current one.
   Status enqueue(Rank rank, const Stream& stream) const;
@@ -46,32 +39,53 @@ class GpuRun {
     image::PacketCall packet_call;
     image::SliceCall slice_call;
     device::PacketTables tables;
+    const void* special = nullptr;          // the kernel made for the program
+    std::vector<std::uint64_t> parameters;  // of that kernel
     std::uint32_t blocks = 1;
   };
-  struct Plans;
 
-  GpuRun(const Job& job, const std::vector<int>& devices, const RunShape& shape);
+  // What both forms share while a run is prepared.
+  struct Plans {
+    PacketPlan packets;
+    PacketFormat format;
+    std::int64_t area = 0;  // bytes of one copy of the landing areas
+    std::int64_t host_area = 0;
+    std::int64_t flags = 0;
+  };
+
+  GpuRun(const Job& job, const std::vector<int>& devices, const KernelShape& shape);
   Status connect() const;
   Status prepare_packets(const Plans& plans);
   Status prepare_slices(const Routes& routes);
   Status place(const Buffers& buffers, const Plans& plans);
   Status upload_packets(std::size_t rank);
   Status upload_slices(std::size_t rank);
-  Status choose_packet_shape(const Plans& plans);
+  void link(const Plans& plans, int width);
+  Status specialise(const Plans& plans);
+  Status choose_packet_shape();
   Status choose_slice_shape();
   static std::string packet_hang(const RankState& state, const image::HangReport& report);
   static std::string slice_hang(const RankState& state, const image::HangReport& report);
 
   static constexpr std::size_t report_bytes = 64;
+  static constexpr std::uint64_t timeout = 2'000'000'000;  // nanoseconds that a kernel waits for another rank
+  static constexpr std::int64_t counter_bytes = std::int64_t{1} << 16;
+  static std::int64_t round_up(std::int64_t value) { return (value + 255) / 256 * 256; }
+  template <class T>
+  static Bytes bytes_of(const std::vector<T>& values) {
+    return Bytes{static_cast<std::int64_t>(values.size() * sizeof(T))};
+  }
 
   const Program* program_;
   const Routes* routes_;
   std::vector<int> devices_;
-  RunShape shape_;
+  KernelShape shape_;
   device::KernelChoice choice_;
   int ranks_per_device_ = 1;
   std::vector<RankAddresses> addresses_;
   std::vector<RankState> ranks_;
+  SpecialKernels kernels_;
+  std::string interpreted_;  // why there is no code made for the program
   PinnedMemory reports_;  // one 64-byte HangReport per rank, then the abort word
 };
 

@@ -32,7 +32,7 @@ Status GpuRun::hang() const {
     const auto& report = *reinterpret_cast<const image::HangReport*>(base + r * report_bytes);
     if (report.hung == 0) continue;
     return Error{.code = ErrorCode::device_failure,
-                 .message = fmt::format("rank {} waited longer than {} ms", r, shape_.timeout / 1'000'000),
+                 .message = fmt::format("rank {} waited longer than {} ms", r, timeout / 1'000'000),
                  .notes = {packets ? packet_hang(ranks_[r], report) : slice_hang(ranks_[r], report)}};
   }
   return {};
@@ -41,7 +41,11 @@ Status GpuRun::hang() const {
 std::string GpuRun::describe() const {
   const auto* packets = choice_.sentinel ? "packets, data as its own flag" : "packets with flags";
   const auto* form = by_packets(program_->tuning.protocol) ? packets : "slices with signals";
-  return fmt::format("{}; {} blocks of {} threads", form, ranks_.empty() ? 0 : ranks_.front().blocks, shape_.threads);
+  auto text = fmt::format("{}; {} blocks of {} threads", form, ranks_.empty() ? 0 : ranks_.front().blocks, shape_.threads);
+  if (!by_packets(program_->tuning.protocol)) return text;
+  const auto batch = ranks_.empty() ? 1U : ranks_.front().packet_call.batch;
+  if (batch > 1) text += fmt::format(", {} packets each", batch);
+  return text + (interpreted_.empty() ? ", code made for the program" : fmt::format(", interpreted: {}", interpreted_));
 }
 
 }  // namespace p2plab::cuda

@@ -5,7 +5,7 @@
 #include <type_traits>
 
 #include "device/words.h"
-#include "launch.h"
+#include "p2plab/payload.h"
 
 namespace p2plab::device {
 
@@ -129,6 +129,7 @@ struct Adder {
 /// One type, one operation, fixed when compiled.
 template <class Number, ReduceOp Op>
 struct Fixed {
+  static constexpr int element_bytes = Number::per_word == 0 ? 8 : 4 / Number::per_word;
   /// The value with every -0.0 replaced by +0.0; for floating point only.
   template <int N>
   constexpr Words<N> tidy(Words<N> value) const {
@@ -155,6 +156,7 @@ struct Fixed {
 
 /// For programs that only move data.
 struct Nothing {
+  static constexpr int element_bytes = 0;  // unknown
   template <int N>
   struct Sum {
     Words<N> value;
@@ -173,6 +175,7 @@ struct Nothing {
 
 /// Any type and operation, chosen by a switch for each vector: slower per element, one kernel for all the rare cases. Not inlined, to compile fast.
 struct Chosen {
+  static constexpr int element_bytes = 0;
   DataType type = DataType::float32;
   ReduceOp op = ReduceOp::sum;
 
@@ -233,7 +236,7 @@ struct Chosen {
   }
 
   template <int N>
-  [[gnu::noinline]] constexpr void start(Sum<N>& sum, const Words<N>& value) const {
+  __attribute__((noinline)) constexpr void start(Sum<N>& sum, const Words<N>& value) const {
     of_type<ReduceOp::sum, N>([&](auto adder) {
       typename decltype(adder)::Wide wide[decltype(adder)::count];
       adder.start(wide, value);
@@ -241,7 +244,7 @@ struct Chosen {
     });
   }
   template <int N>
-  [[gnu::noinline]] constexpr void add(Sum<N>& sum, const Words<N>& value) const {
+  __attribute__((noinline)) constexpr void add(Sum<N>& sum, const Words<N>& value) const {
     choose<N>([&](auto adder) {
       typename decltype(adder)::Wide wide[decltype(adder)::count];
       read<decltype(adder)>(sum, wide);
@@ -250,7 +253,7 @@ struct Chosen {
     });
   }
   template <int N>
-  [[gnu::noinline]] constexpr Words<N> finish(const Sum<N>& sum, std::int32_t divisor) const {
+  __attribute__((noinline)) constexpr Words<N> finish(const Sum<N>& sum, std::int32_t divisor) const {
     Words<N> result;
     of_type<ReduceOp::sum, N>([&](auto adder) {
       typename decltype(adder)::Wide wide[decltype(adder)::count];

@@ -152,6 +152,9 @@ struct GpuMachine {
     store_flag(abort, 1);
   }
 
+  /// Makes sure that a value is in a register here.
+  static constexpr void keep(std::uint64_t value) { asm volatile("" ::"l"(value)); }
+
   /// Programmatic launch: lets the next kernel of the stream be set up while this one runs; no order of memory.
   static constexpr void let_next_start() { NV_IF_TARGET(NV_PROVIDES_SM_90, (asm volatile("griddepcontrol.launch_dependents;");)) }
   /// Waits until the kernel before this one has ended and its stores are visible; returns at once if it was launched in the ordinary way.

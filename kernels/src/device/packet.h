@@ -1,6 +1,10 @@
-// The element-by-element interpreter: a thread takes its packet through all items of its rank, with nothing between threads. Sources come in waves
-// of up to four: all loads of a wave are in flight together, and the wave waits once for everything that is to land. The same source runs on GPUs
-// and, with a Machine of atomics, on the CPU.
+// The element-by-element interpreter: a thread takes its packets through all items of its rank, with nothing between threads. Sources come in waves:
+// all loads of a wave are in flight together, and the wave waits once for everything that is to land. The same source runs on GPUs with tables read
+// at run time, with tables that are constants (then the compiler makes straight code of it: fixed_tables.h), and with a Machine of atomics on the CPU.
+//
+// Tables give: wave(w), source_address(i), source_bytes(i), store_address(i), store_lands(i), store_source(i); `width`, the most sources of a wave;
+// `waves` and `stores`, how many waves there are and stores the longest wave has, or -1 if that is only known at run time; `odd`, are there packets
+// that are not whole? An index may be a constant (std::integral_constant).
 #pragma once
 
 #include "device/wire.h"
@@ -8,27 +12,41 @@
 
 namespace p2plab::device {
 
-inline constexpr int width = image::packet_width;
+/// Calls body(0), body(1) ... while it answers true: a loop, or straight code if `Fixed` is not negative. Its last answer.
+template <int Fixed, class Body>
+constexpr bool repeat(std::uint32_t count, Body&& body) {
+  if constexpr (Fixed >= 0) {
+    bool good = true;
+    unroll<Fixed>([&](auto i) { good = good && body(i); });
+    return good;
+  } else {
+    for (std::uint32_t i = 0; i < count; ++i) {
+      if (!body(i)) return false;
+    }
+    return true;
+  }
+}
 
-/// Where a thread stands: constant for all its packets.
+/// Where a thread stands. Offsets of landing copies are made where they are needed: after the first loads are on their way, not before.
 struct PacketContext {
   std::uint32_t epoch = 0;
-  std::uint64_t copy = 0;   // byte offset of the landing copy of this call
-  std::uint64_t clear = 0;  // byte offset of the copy to be cleared for the call after next
+  std::uint64_t area = 0;
+  constexpr std::uint64_t copy() const { return epoch % image::landing_copies * area; }
+  constexpr std::uint64_t clear() const { return (epoch + 2) % image::landing_copies * area; }  // for the call after next
 };
 
-/// Waits until all of a wave's landing packets are there. False after the deadline, with a report.
-template <class Machine, class Wire>
-constexpr bool await(const image::PacketCall& call, const PacketContext& context, const std::uint64_t (&slots)[width], Words<4> (&packets)[width],
-                     std::uint32_t first_source, std::uint32_t position) {
+/// Waits until all of a wave's packets whose bits are set in `waiting` are there. False after the deadline, with a report.
+template <class Machine, class Wire, int Width>
+constexpr bool await(const image::PacketCall& call, const PacketContext& context, const std::uint64_t (&slots)[Width], Words<4> (&packets)[Width],
+                     std::uint32_t waiting, std::uint32_t first_source, std::uint32_t position) {
   std::uint64_t started = 0;
   for (std::uint32_t spins = 1;; ++spins) {
     int missing = -1;
-    unroll<width>([&](auto k) {
-      if (slots[k] != 0) packets[k] = Machine::receive(slots[k]);
+    unroll<Width>([&](auto k) {
+      if ((waiting >> k & 1) != 0) packets[k] = Machine::receive(slots[k]);
     });
-    unroll<width>([&](auto k) {
-      if (slots[k] != 0 && !Wire::arrived(packets[k], context.epoch)) missing = k;
+    unroll<Width>([&](auto k) {
+      if ((waiting >> k & 1) != 0 && !Wire::arrived(packets[k], context.epoch)) missing = k;
     });
     if (missing < 0) return true;
     if (spins % Machine::spins_between_checks != 0) continue;
@@ -40,50 +58,72 @@ constexpr bool await(const image::PacketCall& call, const PacketContext& context
   }
 }
 
-/// Loads what lies in memory for a wave, clears what will land two calls on, and waits for what lands. Sources that have no packet `position` are
+/// Clears what will land two calls on, of one wave.
+template <class Machine, class Wire, class Tables>
+constexpr void clear_wave(const Tables& tables, const PacketContext& context, const image::PacketWave& wave, std::uint32_t position) {
+  if constexpr (Wire::clears) {
+    unroll<Tables::width>([&](auto k) {
+      if ((wave.lands >> k & 1) == 0) return;
+      if constexpr (Tables::odd) {
+        if (std::uint64_t{position} * (Wire::words * 4) >= tables.source_bytes(wave.first + k)) return;
+      }
+      Machine::template store<4>(tables.source_address(wave.first + k) + std::uint64_t{position} * 16 + context.clear(), Wire::empty());
+    });
+  }
+}
+
+/// Loads what lies in memory for a wave and waits for what lands. Sources that have no packet `position` are
 /// left empty; `Whole` promises that all have it, in full and aligned. False if a wait failed.
-template <class Machine, class Wire, bool Whole, class Combine, class Image>
-constexpr bool load_wave(const Combine& combine, const Image& program, const image::PacketCall& call, const PacketContext& context,
-                         const image::PacketWave& wave, std::uint32_t position, Words<4> (&packets)[width]) {
+template <class Machine, class Wire, bool Whole, class Combine, class Tables>
+constexpr bool load_wave(const Combine& combine, const Tables& tables, const image::PacketCall& call, const PacketContext& context,
+                         const image::PacketWave& wave, std::uint32_t position, Words<4> (&packets)[Tables::width]) {
   constexpr int N = Wire::words;
   const std::uint64_t from = std::uint64_t{position} * (N * 4);
-  std::uint64_t slots[width] = {};
-  unroll<width>([&](auto k) {
+  std::uint64_t slots[Tables::width] = {};
+  std::uint32_t waiting = wave.lands;
+  unroll<Tables::width>([&](auto k) {
     if (k >= wave.count) return;
-    const auto source = program.source(wave.first + k);
-    if (!Whole && from >= source.bytes) return;
-    if ((wave.lands >> k & 1) != 0) {
-      slots[k] = source.address + std::uint64_t{position} * 16;
+    const auto source = tables.source_address(wave.first + k);
+    const bool lands = (wave.lands >> k & 1) != 0;
+    if constexpr (!Whole) {
+      if (from >= tables.source_bytes(wave.first + k)) {
+        waiting &= ~(1U << k);
+        return;
+      }
+    }
+    if (lands) {
+      slots[k] = source + std::uint64_t{position} * 16;
       return;
     }
     Words<N> data;
     if constexpr (Whole) {
-      data = Machine::template load<N>(source.address + from);
+      data = Machine::template load<N>(source + from);
     } else {
-      data = load_some<Machine, N>(source.address + from, static_cast<std::int64_t>(source.bytes - from));
+      data = load_some<Machine, N>(source + from, static_cast<std::int64_t>(tables.source_bytes(wave.first + k) - from));
     }
-    if constexpr (Wire::clears) data = combine.tidy(data);
+    // A sum is tidied when it is complete.
+    if constexpr (Wire::clears) {
+      if ((wave.flags & image::wave_adds) == 0) data = combine.tidy(data);
+    }
     packets[k] = Wire::wrap(data, 0);
   });
   if (wave.lands == 0) return true;
-  unroll<width>([&](auto k) {
-    if (slots[k] == 0) return;
-    if constexpr (Wire::clears) Machine::send(slots[k] + context.clear, Wire::empty());
-    slots[k] += context.copy;
+  unroll<Tables::width>([&](auto k) {
+    if ((waiting >> k & 1) != 0) slots[k] += context.copy();
   });
-  return await<Machine, Wire>(call, context, slots, packets, wave.first, position);
+  return await<Machine, Wire>(call, context, slots, packets, waiting, wave.first, position);
 }
 
 /// Writes one packet to one store; `bytes` are those of the item, from the first packet on.
-template <class Machine, class Wire, bool Whole>
-constexpr void store_packet(const PacketContext& context, image::PacketStore store, const Words<4>& packet, std::uint32_t position,
+template <class Machine, class Wire, bool Whole, class Tables, class Index>
+constexpr void store_packet(const Tables& tables, const PacketContext& context, Index store, const Words<4>& packet, std::uint32_t position,
                             std::uint32_t bytes) {
   constexpr int N = Wire::words;
   const std::uint64_t from = std::uint64_t{position} * (N * 4);
-  const auto address = store & image::store_address;
+  const auto address = tables.store_address(store);
   const auto value = Wire::unwrap(packet);
-  if ((store & image::store_lands) != 0) {
-    Machine::send(address + std::uint64_t{position} * 16 + context.copy, Wire::wrap(value, context.epoch));
+  if (tables.store_lands(store)) {
+    Machine::send(address + std::uint64_t{position} * 16 + context.copy(), Wire::wrap(value, context.epoch));
   } else if constexpr (Whole) {
     Machine::template store<N>(address + from, value);
   } else {
@@ -92,70 +132,135 @@ constexpr void store_packet(const PacketContext& context, image::PacketStore sto
 }
 
 /// Copies what a wave has loaded to its stores: the source that each names, if that source has such a packet.
-template <class Machine, class Wire, bool Whole, class Image>
-constexpr void copy_wave(const Image& program, const PacketContext& context, const image::PacketWave& wave, std::uint32_t position,
-                         const Words<4> (&packets)[width]) {
-  for (std::uint32_t i = 0; i < wave.stores; ++i) {
-    const auto store = program.store(wave.store + i);
-    const auto which = static_cast<int>(store >> image::store_source_shift & 3);
+template <class Machine, class Wire, bool Whole, class Tables>
+constexpr void copy_wave(const Tables& tables, const PacketContext& context, const image::PacketWave& wave, std::uint32_t position,
+                         const Words<4> (&packets)[Tables::width]) {
+  repeat<Tables::stores>(wave.stores, [&](auto i) {
+    if (i >= wave.stores) return true;
+    const auto store = wave.store + i;
+    const auto which = static_cast<int>(tables.store_source(store));
     std::uint32_t bytes = 0;
     if constexpr (!Whole) {
-      bytes = program.source(wave.first + static_cast<std::uint32_t>(which)).bytes;
-      if (std::uint64_t{position} * (Wire::words * 4) >= bytes) continue;
+      bytes = tables.source_bytes(wave.first + static_cast<std::uint32_t>(which));
+      if (std::uint64_t{position} * (Wire::words * 4) >= bytes) return true;
     }
     auto packet = packets[0];
-    unroll<width>([&](auto k) {
+    unroll<Tables::width>([&](auto k) {
       if (which == k) packet = packets[k];
     });
-    store_packet<Machine, Wire, Whole>(context, store, packet, position, bytes);
-  }
+    store_packet<Machine, Wire, Whole>(tables, context, store, packet, position, bytes);
+    return true;
+  });
 }
 
-/// Takes packet `position` through all waves. False if a wait failed.
-template <class Machine, class Wire, bool Whole, class Combine, class Image>
-constexpr bool carry(const Combine& combine, const Image& program, const image::PacketCall& call, const PacketContext& context,
-                     std::uint32_t position) {
+/// Takes packet `position` through a wave; `sum` is what waves of one item hand on. False if a wait failed.
+template <class Machine, class Wire, bool Whole, class Combine, class Tables, class Sum>
+constexpr bool carry(const Combine& combine, const Tables& tables, const image::PacketCall& call, const PacketContext& context,
+                     const image::PacketWave& wave, std::uint32_t position, Sum& sum) {
   constexpr int N = Wire::words;
-  typename Combine::template Sum<N> sum;
-  for (std::uint32_t w = 0; w < call.waves; ++w) {
-    const auto wave = program.wave(w);
-    Words<4> packets[width];
-    if (!load_wave<Machine, Wire, Whole>(combine, program, call, context, wave, position, packets)) return false;
-    if ((wave.flags & image::wave_adds) == 0) {
-      copy_wave<Machine, Wire, Whole>(program, context, wave, position, packets);
-      continue;
-    }
-    const bool begins = (wave.flags & image::wave_begins) != 0;
-    unroll<width>([&](auto k) {
-      if (k >= wave.count) return;
-      const auto value = Wire::unwrap(packets[k]);
-      k == 0 && begins ? combine.start(sum, value) : combine.add(sum, value);
-    });
-    if ((wave.flags & image::wave_ends) == 0) continue;
-    const auto bytes = Whole ? 0U : program.source(wave.first).bytes;
-    if (!Whole && std::uint64_t{position} * (N * 4) >= bytes) continue;
-    auto value = combine.finish(sum, (wave.flags & image::wave_divides) != 0 ? call.divisor : 1);
-    if constexpr (Wire::clears) value = combine.tidy(value);
-    for (std::uint32_t i = 0; i < wave.stores; ++i) {
-      store_packet<Machine, Wire, Whole>(context, program.store(wave.store + i), Wire::wrap(value, 0), position, bytes);
-    }
+  Words<4> packets[Tables::width];
+  if (!load_wave<Machine, Wire, Whole>(combine, tables, call, context, wave, position, packets)) return false;
+  if ((wave.flags & image::wave_adds) == 0) {
+    copy_wave<Machine, Wire, Whole>(tables, context, wave, position, packets);
+    return true;
+  }
+  const bool begins = (wave.flags & image::wave_begins) != 0;
+  unroll<Tables::width>([&](auto k) {
+    if (k >= wave.count) return;
+    const auto value = Wire::unwrap(packets[k]);
+    k == 0 && begins ? combine.start(sum, value) : combine.add(sum, value);
+  });
+  if ((wave.flags & image::wave_ends) == 0) return true;
+  const auto bytes = Whole ? 0U : tables.source_bytes(wave.first);
+  if (!Whole && std::uint64_t{position} * (N * 4) >= bytes) return true;
+  auto value = combine.finish(sum, (wave.flags & image::wave_divides) != 0 ? call.divisor : 1);
+  if constexpr (Wire::clears) value = combine.tidy(value);
+  repeat<Tables::stores>(wave.stores, [&](auto i) {
+    if (i < wave.stores) store_packet<Machine, Wire, Whole>(tables, context, wave.store + i, Wire::wrap(value, 0), position, bytes);
+    return true;
+  });
+  return true;
+}
+
+/// Takes a packet through the item that begins with wave `w`; `w` becomes the first wave of the next.
+template <class Machine, class Wire, class Combine, class Tables>
+constexpr bool carry_item(const Combine& combine, const Tables& tables, const image::PacketCall& call, const PacketContext& context, std::uint32_t& w,
+                          std::uint32_t position) {
+  typename Combine::template Sum<Wire::words> sum;
+  for (bool more = true; more;) {
+    const auto wave = tables.wave(w++);
+    clear_wave<Machine, Wire>(tables, context, wave, position);
+    const bool good = position < call.whole_packets ? carry<Machine, Wire, true>(combine, tables, call, context, wave, position, sum)
+                                                    : carry<Machine, Wire, false>(combine, tables, call, context, wave, position, sum);
+    if (!good) return false;
+    more = (wave.flags & image::wave_adds) != 0 && (wave.flags & image::wave_ends) == 0;
   }
   return true;
 }
 
+/// The same where tables are constants and every item is one wave.
+template <class Machine, class Wire, class Combine, class Tables, class Index>
+constexpr bool carry_fixed(const Combine& combine, const Tables& tables, const image::PacketCall& call, const PacketContext& context, Index w,
+                           std::uint32_t position) {
+  typename Combine::template Sum<Wire::words> sum;
+  const auto wave = tables.wave(w);
+  // All at once, while the first packets are on their way.
+  if (w == Tables::first_landing) {
+    repeat<Tables::waves>(call.waves, [&](auto v) {
+      clear_wave<Machine, Wire>(tables, context, tables.wave(v), position);
+      return true;
+    });
+  }
+  if constexpr (Tables::odd) {
+    if (position >= call.whole_packets) return carry<Machine, Wire, false>(combine, tables, call, context, wave, position, sum);
+  }
+  return carry<Machine, Wire, true>(combine, tables, call, context, wave, position, sum);
+}
+
+/// Takes `batch` packets, `step` apart from `first` on, through all items, item after item: so what is sent early is under way while later packets
+/// are sent. False if a wait failed.
+template <class Machine, class Wire, class Combine, class Tables>
+constexpr bool carry_batch(const Combine& combine, const Tables& tables, const image::PacketCall& call, const PacketContext& context,
+                           std::uint32_t first, std::uint32_t step) {
+  const auto each = [&](auto&& body) {
+    auto position = first;
+    for (std::uint32_t k = 0; k < call.batch && position < call.packets; ++k, position += step) {
+      if (!body(position)) return false;
+    }
+    return true;
+  };
+  if constexpr (Tables::waves >= 0) {
+    return repeat<Tables::waves>(call.waves, [&](auto w) {
+      const auto one = [&](std::uint32_t position) { return carry_fixed<Machine, Wire>(combine, tables, call, context, w, position); };
+      return Tables::once ? one(first) : each(one);
+    });
+  } else {
+    for (std::uint32_t w = 0; w < call.waves;) {
+      auto next = w;
+      const bool good = each([&](std::uint32_t position) {
+        next = w;
+        return carry_item<Machine, Wire>(combine, tables, call, context, next, position);
+      });
+      if (!good) return false;
+      w = next;
+    }
+    return true;
+  }
+}
+
 /// The whole kernel: packets in strides of the grid; every rank must have the same grid, all of it resident at once.
-template <class Machine, class Wire, class Combine, class Image>
-constexpr void run_packets(const Combine& combine, const Image& program, const image::PacketCall& call) {
+template <class Machine, class Wire, class Combine, class Tables>
+constexpr void run_packets(const Combine& combine, const Tables& tables, const image::PacketCall& call) {
   const auto counter = call.epochs + std::uint64_t{Machine::block()} * 4;
-  PacketContext context;
-  context.epoch = Machine::load_32(counter);
-  context.copy = context.epoch % image::landing_copies * call.area;
-  context.clear = (context.epoch + 2) % image::landing_copies * call.area;
+  const PacketContext context{Machine::load_32(counter), call.area};
   const auto step = Machine::blocks() * Machine::threads();
-  for (auto position = Machine::block() * Machine::threads() + Machine::thread(); position < call.packets; position += step) {
-    const bool good = position < call.whole_packets ? carry<Machine, Wire, true>(combine, program, call, context, position)
-                                                    : carry<Machine, Wire, false>(combine, program, call, context, position);
-    if (!good) break;
+  auto first = Machine::block() * Machine::threads() + Machine::thread();
+  if constexpr (Tables::once) {
+    if (first < call.packets) carry_batch<Machine, Wire>(combine, tables, call, context, first, step);
+  } else {
+    for (; first < call.packets; first += step * call.batch) {
+      if (!carry_batch<Machine, Wire>(combine, tables, call, context, first, step)) break;
+    }
   }
   Machine::sync();
   if (Machine::thread() == 0) Machine::store_32(counter, context.epoch + 1 == image::epoch_limit ? 0 : context.epoch + 1);

@@ -1,16 +1,11 @@
 // The packet kernels: one interpreter, compiled for the common types and once for all others.
-#include <cuda_runtime.h>
-
-#include "device/arithmetic.cuh"
+#include "device/launching.cuh"
 #include "device/ordering.cuh"
 #include "device/packet.h"
-#include "launch.h"
 
 namespace p2plab::device {
 
 namespace {
-
-constexpr unsigned most_threads = 512;
 
 /// Tables among the kernel's parameters.
 struct InlinedTables {
@@ -19,12 +14,21 @@ struct InlinedTables {
   image::PacketStore stores[inlined_stores];
 };
 struct MemoryTables {
-  const image::PacketWave* waves;
-  const image::PacketSource* sources;
-  const image::PacketStore* stores;
-  constexpr image::PacketWave wave(std::uint32_t i) const { return waves[i]; }
-  constexpr image::PacketSource source(std::uint32_t i) const { return sources[i]; }
-  constexpr image::PacketStore store(std::uint32_t i) const { return stores[i]; }
+  static constexpr int width = image::packet_width;
+  static constexpr int waves = -1;
+  static constexpr int stores = -1;
+  static constexpr bool odd = true;
+  static constexpr bool once = false;
+
+  const image::PacketWave* wave_table;
+  const image::PacketSource* source_table;
+  const image::PacketStore* store_table;
+  constexpr image::PacketWave wave(std::uint32_t i) const { return wave_table[i]; }
+  constexpr std::uint64_t source_address(std::uint32_t i) const { return source_table[i].address; }
+  constexpr std::uint32_t source_bytes(std::uint32_t i) const { return source_table[i].bytes; }
+  constexpr std::uint64_t store_address(std::uint32_t i) const { return store_table[i] & image::store_address; }
+  constexpr bool store_lands(std::uint32_t i) const { return (store_table[i] & image::store_lands) != 0; }
+  constexpr std::uint32_t store_source(std::uint32_t i) const { return image::store_source(store_table[i]); }
 };
 
 // A kernel's parameters come from memory like anything else, a line at a time where the program reads them in order. So all threads fetch them at
@@ -53,46 +57,21 @@ __global__ void __launch_bounds__(most_threads)
 }
 
 /// Calls body(kernel, combine) with the kernel for `choice`. `Tables` says where the tables lie.
-template <class Tables, int Bytes, class Combine, class Body>
-int with_wire(const KernelChoice& choice, Combine combine, Body&& body) {
-  if (choice.sentinel) return body(packets<SentinelWire<Bytes>, Combine, Tables>, combine);
-  return body(packets<FlaggedWire, Combine, Tables>, combine);
-}
-
 template <class Tables, class Body>
 int with_kernel(const KernelChoice& choice, Body&& body) {
-  if (!choice.reduces) return body(packets<FlaggedWire, Nothing, Tables>, Nothing{});
-  const bool sum = choice.op == ReduceOp::sum || choice.op == ReduceOp::average;
-  if (sum && choice.type == DataType::float16) return with_wire<Tables, 2>(choice, Fixed<Half, ReduceOp::sum>{}, body);
-  if (sum && choice.type == DataType::bfloat16) return with_wire<Tables, 2>(choice, Fixed<BFloat, ReduceOp::sum>{}, body);
-  if (sum && choice.type == DataType::float32) return with_wire<Tables, 4>(choice, Fixed<Float, ReduceOp::sum>{}, body);
-  return body(packets<FlaggedWire, Chosen, Tables>, Chosen{choice.type, choice.op});
+  return with_combine(choice, [&](auto combine) {
+    using Combine = decltype(combine);
+    if constexpr (Combine::element_bytes > 0) {
+      if (choice.sentinel) return body(packets<SentinelWire<Combine::element_bytes>, Combine, Tables>, combine);
+    }
+    return body(packets<FlaggedWire, Combine, Tables>, combine);
+  });
 }
 
-template <class Kernel, class... Arguments>
-CudaCode launch(Kernel kernel, const LaunchShape& shape, StreamHandle stream, const Arguments&... arguments) {
-  cudaLaunchConfig_t config{};
-  config.gridDim = shape.blocks;
-  config.blockDim = shape.threads;
-  config.stream = static_cast<cudaStream_t>(stream);
-  cudaLaunchAttribute attribute{};
-  attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  attribute.val.programmaticStreamSerializationAllowed = 1;
-  config.attrs = &attribute;
-  config.numAttrs = shape.programmatic ? 1 : 0;
-  return cudaLaunchKernelEx(&config, kernel, arguments...);
-}
-
-template <class Kernel>
-int resident(Kernel kernel, std::uint32_t threads) {
-  int device = 0;
-  int processors = 0;
-  int blocks = 0;
-  if (const auto code = cudaGetDevice(&device); code != cudaSuccess) return -code;
-  if (const auto code = cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device); code != cudaSuccess) return -code;
-  if (const auto code = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, kernel, static_cast<int>(threads), 0); code != cudaSuccess)
-    return -code;
-  return processors * blocks;
+template <class Kernel, class Combine, class Tables>
+CudaCode launch(Kernel kernel, const LaunchShape& shape, StreamHandle stream, Combine combine, Tables tables, image::PacketCall call) {
+  void* arguments[] = {&combine, &tables, &call};
+  return launch_kernel(reinterpret_cast<const void*>(kernel), shape, stream, arguments);
 }
 
 }  // namespace
@@ -111,8 +90,16 @@ CudaCode launch_packets(const KernelChoice& choice, const LaunchShape& shape, co
   return with_kernel<InlinedTables>(choice, [&](auto kernel, auto combine) { return launch(kernel, shape, stream, combine, inlined, call); });
 }
 
+CudaCode launch_special(const void* kernel, const LaunchShape& shape, const std::uint64_t* parameters, const image::PacketCall& call,
+                        StreamHandle stream) {
+  void* arguments[] = {const_cast<std::uint64_t*>(parameters), const_cast<image::PacketCall*>(&call)};
+  return launch_kernel(kernel, shape, stream, arguments);
+}
+
+int resident_special_blocks(const void* kernel, std::uint32_t threads) { return resident_blocks(kernel, threads); }
+
 int resident_packet_blocks(const KernelChoice& choice, bool inlined, std::uint32_t threads) {
-  const auto count = [&](auto kernel, auto) { return resident(kernel, threads); };
+  const auto count = [&](auto kernel, auto) { return resident_blocks(kernel, threads); };
   return inlined ? with_kernel<InlinedTables>(choice, count) : with_kernel<MemoryTables>(choice, count);
 }
 

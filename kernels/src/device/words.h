@@ -40,7 +40,7 @@ constexpr std::uint32_t get(const Words<N>& words, int byte) {
 /// The first `bytes` (at most N * 4) from any address, in the largest units that address and count allow; the rest of the words is zero.
 /// A call of its own: it is rare, and would be repeated many times over in unrolled code.
 template <class Machine, int N>
-[[gnu::noinline]] constexpr Words<N> load_odd(std::uint64_t address, int bytes) {
+__attribute__((noinline)) constexpr Words<N> load_odd(std::uint64_t address, int bytes) {
   Words<N> words;
   const auto odd = address | static_cast<std::uint64_t>(bytes);
   if (odd % 4 == 0) {
@@ -55,7 +55,7 @@ template <class Machine, int N>
 
 /// The first `bytes` (at most N * 4) of `words` to any address.
 template <class Machine, int N>
-[[gnu::noinline]] constexpr void store_odd(std::uint64_t address, Words<N> words, int bytes) {
+__attribute__((noinline)) constexpr void store_odd(std::uint64_t address, Words<N> words, int bytes) {
   const auto odd = address | static_cast<std::uint64_t>(bytes);
   if (odd % 4 == 0) {
     for (int i = 0; i < bytes; i += 4) Machine::store_32(address + static_cast<std::uint64_t>(i), get(words, i));

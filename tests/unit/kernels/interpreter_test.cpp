@@ -1,9 +1,13 @@
 // The GPU kernels' interpreters, from the same source, on CPU threads: every planner's programs give the contract's results, call after call.
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <sstream>
+
 #include "device/arithmetic.cuh"
 #include "p2plab/gpu_tuning.h"
 #include "support/emulation.h"
+#include "support/fixed_shape.h"
 #include "support/machines.h"
 #include "support/plans.h"
 
@@ -46,7 +50,7 @@ TEST(PacketInterpreter, GivesEveryContractsResultsCallAfterCall) {
     Emulation flagged(machine, plan, payload, {}, false);
     flagged.prepare_packets<device::FlaggedWire, Float>(1);
     Emulation sentinel(machine, plan, payload, {}, false);
-    sentinel.prepare_packets<device::SentinelWire<4>, Float>(2);
+    sentinel.prepare_packets<device::SentinelWire<4>, Float>(2, 3);
     for (int c = 0; c < 4; ++c) {
       EXPECT_EQ(flagged.call<float>(c), 0) << "call " << c;
       EXPECT_EQ(sentinel.call<float>(c), 0) << "call " << c;
@@ -69,6 +73,43 @@ TEST(PacketInterpreter, CountsOnWhereEpochsStartAgain) {
   emulation.first_call = image::epoch_limit - 2;
   emulation.prepare_packets<device::FlaggedWire, Int>(1);
   for (int c = 0; c < 5; ++c) EXPECT_EQ(emulation.call<std::int32_t>(c), 0) << "call " << c;
+}
+
+// What the generator writes of a two-shot all-reduce of three ranks is what the next test compiles.
+TEST(SpecialCode, SaysOfAProgramWhatTheTestsShapeSays) {
+  const auto machine = testing::one_switch(3);
+  const auto plan = *testing::plan_on(machine, "two_shot", CollectiveKind::all_reduce);
+  Emulation emulation(machine, plan, {.elements = 77, .type = DataType::float32}, {}, false);
+  emulation.prepare_fixed<device::SentinelWire<4>, Float, testing::Shape>(1);
+  std::ifstream file(P2PLAB_SOURCE_DIR "/tests/support/fixed_shape.h");
+  std::ostringstream text;
+  text << file.rdbuf();
+  for (std::size_t rank = 0; rank < 3; ++rank) {
+    ASSERT_TRUE(can_specialise(emulation.packet_image(rank)));
+    const auto written = shape_source(emulation.packet_image(rank), true, false);
+    EXPECT_NE(text.str().find(written), std::string::npos) << written;
+  }
+}
+
+TEST(SpecialCode, GivesTheContractsResultsCallAfterCall) {
+  const auto machine = testing::one_switch(3);
+  const auto plan = *testing::plan_on(machine, "two_shot", CollectiveKind::all_reduce);
+  for (const std::int64_t elements : {13, 77, 96}) {
+    SCOPED_TRACE(elements);
+    const Payload payload{.elements = elements, .type = DataType::float32};
+    Emulation strided(machine, plan, payload, {}, false);
+    strided.prepare_fixed<device::SentinelWire<4>, Float, testing::Shape>(2, 3);
+    Emulation flagged(machine, plan, payload, {}, false);
+    flagged.prepare_fixed<device::FlaggedWire, Float, testing::Shape>(1, 2);
+    for (int c = 0; c < 5; ++c) {
+      EXPECT_EQ(strided.call<float>(c), 0) << "call " << c;
+      EXPECT_EQ(flagged.call<float>(c), 0) << "call " << c;
+    }
+  }
+  // 32 elements a rank, eight packets, one a block.
+  Emulation once(machine, plan, {.elements = 96, .type = DataType::float32}, {}, false);
+  once.prepare_fixed<device::SentinelWire<4>, Float, testing::OnceShape>(8);
+  for (int c = 0; c < 5; ++c) EXPECT_EQ(once.call<float>(c), 0) << "call " << c;
 }
 
 TEST(SliceInterpreter, GivesEveryContractsResultsCallAfterCall) {

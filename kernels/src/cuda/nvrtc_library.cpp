@@ -1,0 +1,88 @@
+#include "cuda/nvrtc_library.h"
+
+#include <dlfcn.h>
+#include <cstdlib>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "device_sources.h"
+
+namespace p2plab::cuda {
+
+namespace {
+
+template <class F>
+void find(void* library, const char* name, F& function, std::string& missing) {
+  function = reinterpret_cast<F>(dlsym(library, name));
+  if (function == nullptr && missing.empty()) missing = name;
+}
+
+// The end of a compiler's log, where its errors are counted.
+std::string shortened(const std::string& log) {
+  constexpr std::size_t enough = 2000;
+  return log.size() <= enough ? log : log.substr(0, enough) + " ...";
+}
+
+}  // namespace
+
+Result<NvrtcLibrary> NvrtcLibrary::load() {
+  std::vector<std::string> places{"libnvrtc.so.13", "/usr/local/cuda/lib64/libnvrtc.so.13", "libnvrtc.so.12", "/usr/local/cuda/lib64/libnvrtc.so.12"};
+  if (const char* given = std::getenv("P2PLAB_NVRTC"); given != nullptr) places = {given};
+  void* handle = nullptr;
+  for (const auto& place : places) {
+    if (handle == nullptr) handle = dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL);
+  }
+  if (handle == nullptr) {
+    Error error{ErrorCode::not_built, "libnvrtc.so was not found"};
+    for (const auto& place : places) error.notes.push_back("looked for " + place);
+    error.notes.emplace_back("set P2PLAB_NVRTC to the library's path");
+    return error;
+  }
+  NvrtcLibrary nvrtc;
+  std::string missing;
+  find(handle, "nvrtcCreateProgram", nvrtc.create_, missing);
+  find(handle, "nvrtcDestroyProgram", nvrtc.destroy_, missing);
+  find(handle, "nvrtcCompileProgram", nvrtc.compile_, missing);
+  find(handle, "nvrtcGetProgramLogSize", nvrtc.log_size_, missing);
+  find(handle, "nvrtcGetProgramLog", nvrtc.log_, missing);
+  find(handle, "nvrtcGetCUBINSize", nvrtc.code_size_, missing);
+  find(handle, "nvrtcGetCUBIN", nvrtc.code_, missing);
+  find(handle, "nvrtcGetErrorString", nvrtc.error_, missing);
+  if (!missing.empty()) return Error{.code = ErrorCode::not_built, .message = fmt::format("libnvrtc.so has no {}: it is too old", missing)};
+  return nvrtc;
+}
+
+Result<std::string> NvrtcLibrary::compile(const std::string& source, int capability) const {
+  std::vector<const char*> names;
+  std::vector<const char*> texts;
+  for (const auto& header : device_sources()) {
+    names.push_back(header.name);
+    texts.push_back(header.text);
+  }
+  Program program = nullptr;
+  const auto failed = [&](int code, const char* what) {
+    return Error{.code = ErrorCode::unsupported, .message = fmt::format("{}: NVRTC says '{}'", what, error_(code))};
+  };
+  if (const int code = create_(&program, source.c_str(), "packets.cu", static_cast<int>(names.size()), texts.data(), names.data()); code != 0)
+    return failed(code, "take a kernel's source");
+  const auto target = fmt::format("--gpu-architecture=sm_{}", capability);
+  const char* const options[] = {target.c_str(), "--std=c++20", "--device-as-default-execution-space", "--disable-warnings"};
+  const int compiled = compile_(program, std::size(options), options);
+  std::size_t size = 0;
+  std::string text;
+  if (compiled == 0 && code_size_(program, &size) == 0) {
+    text.resize(size);
+    code_(program, text.data());
+  } else if (log_size_(program, &size) == 0) {
+    text.resize(size);
+    log_(program, text.data());
+  }
+  destroy_(&program);
+  if (compiled == 0 && !text.empty()) return text;
+  auto error = failed(compiled, "compile a kernel");
+  error.notes.push_back(shortened(text));
+  return error;
+}
+
+}  // namespace p2plab::cuda

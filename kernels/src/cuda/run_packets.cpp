@@ -1,0 +1,151 @@
+// Runs element by element: images, launch shape, and the kernel made for the program, or the interpreter where none can be made.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "cuda/run.h"
+
+namespace p2plab::cuda {
+
+namespace {
+
+constexpr std::int64_t few_packets = 8192;  // up to here small blocks, spread over more multiprocessors
+constexpr std::uint32_t threads_per_processor = 1024;
+
+std::int64_t divided(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
+
+}  // namespace
+
+Status GpuRun::prepare_packets(const Plans& plans) {
+  constexpr std::int64_t most_bytes = std::int64_t{1} << 32;
+  if (plans.packets.most_bytes >= most_bytes) {
+    return Error{.code = ErrorCode::unsupported, .message = "chunks of 4 GiB and more do not run by packets", .notes = {"use protocol simple"}};
+  }
+  for (std::size_t r = 0; r < ranks_.size(); ++r) {
+    auto& call = ranks_[r].packet_call;
+    call.report = reports_.address() + r * report_bytes;
+    call.abort = reports_.address() + ranks_.size() * report_bytes;
+    call.area = static_cast<std::uint64_t>(plans.area);
+    call.timeout = timeout;
+    call.packets = static_cast<std::uint32_t>(divided(plans.packets.most_bytes, plans.format.data_bytes));
+  }
+  if (shape_.threads == 0) shape_.threads = ranks_.front().packet_call.packets <= few_packets ? 128 : 256;
+  auto special = !shape_.interpret ? specialise(plans) : Status{Error{ErrorCode::unsupported, "it was not asked for"}};
+  if (special) return {};
+  interpreted_ = special.error().message;
+  link(plans, image::packet_width);
+  if (auto done = choose_packet_shape(); !done) return done;
+  for (std::size_t r = 0; r < ranks_.size(); ++r) {
+    if (auto done = upload_packets(r); !done) return done;
+  }
+  return {};
+}
+
+void GpuRun::link(const Plans& plans, int width) {
+  auto format = plans.format;
+  format.width = width;
+  for (std::size_t r = 0; r < ranks_.size(); ++r) {
+    auto& state = ranks_[r];
+    state.packets = link_packets(plans.packets, Rank{static_cast<std::int64_t>(r)}, addresses_, format);
+    auto& call = state.packet_call;
+    call.waves = static_cast<std::uint32_t>(state.packets.waves.size());
+    call.divisor = state.packets.divisor;
+    call.whole_packets = state.packets.whole_packets;
+    call.source_count = static_cast<std::uint32_t>(state.packets.sources.size());
+    call.store_count = static_cast<std::uint32_t>(state.packets.stores.size());
+  }
+}
+
+// One packet a thread where so many threads fit at once; otherwise the fewest packets a thread, as evenly as that goes.
+Status GpuRun::specialise(const Plans& plans) {
+  link(plans, image::most_packet_width);
+  auto processors = std::int64_t{counter_bytes};
+  for (const auto device : devices_) {
+    const auto count = multiprocessors(device);
+    if (!count) return count.error();
+    processors = std::min<std::int64_t>(processors, *count / ranks_per_device_);
+  }
+  const std::int64_t packets = ranks_.front().packet_call.packets;
+  const auto per_processor = std::max<std::int64_t>(1, (shape_.threads_per_processor > 0 ? shape_.threads_per_processor : threads_per_processor) / shape_.threads);
+  const auto wanted = std::max<std::int64_t>(1, divided(packets, shape_.threads));
+  auto most = std::min(processors * per_processor, counter_bytes / 4);
+  if (shape_.blocks > 0) most = std::min<std::int64_t>(most, shape_.blocks);
+  const auto batch = divided(wanted, most);
+  const auto blocks = divided(wanted, batch);
+  for (std::size_t r = 0; r < ranks_.size(); ++r) {
+    auto& state = ranks_[r];
+    if (!can_specialise(state.packets)) return Error{ErrorCode::unsupported, "the program is too long for straight code"};
+    const PacketCode code{.choice = choice_,
+                          .threads = shape_.threads,
+                          .blocks_per_processor = static_cast<std::uint32_t>(divided(blocks, processors)),
+                          .odd = state.packets.whole_packets < state.packet_call.packets,
+                          .once = batch == 1};
+    if (auto done = use_device(devices_[r]); !done) return done;
+    const auto generation = capability(devices_[r]);
+    if (!generation) return generation.error();
+    const auto kernel = kernels_.get(state.packets, code, *generation);
+    if (!kernel) return kernel.error();
+    const auto fit = device::resident_special_blocks(*kernel, shape_.threads);
+    if (fit <= 0) return check(-fit, "ask how many blocks fit");
+    if (fit / ranks_per_device_ < blocks) return Error{ErrorCode::unsupported, "straight code needs too many registers"};
+    state.special = *kernel;
+    state.parameters = packet_parameters(state.packets);
+    state.blocks = static_cast<std::uint32_t>(blocks);
+    state.packet_call.batch = shape_.batch > 0 ? shape_.batch : static_cast<std::uint32_t>(batch);
+  }
+  return {};
+}
+
+// Enough blocks that each thread has one packet, if so many fit at once.
+Status GpuRun::choose_packet_shape() {
+  const std::int64_t packets = ranks_.front().packet_call.packets;
+  auto resident = counter_bytes / 4;
+  for (const auto device : devices_) {
+    if (auto done = use_device(device); !done) return done;
+    for (const bool inlined : {true, false}) {
+      const auto fit = device::resident_packet_blocks(choice_, inlined, shape_.threads);
+      if (fit <= 0) return check(-fit, "ask how many blocks fit");
+      resident = std::min<std::int64_t>(resident, fit / ranks_per_device_);
+    }
+  }
+  const auto limit = shape_.blocks > 0 ? std::min<std::int64_t>(resident, shape_.blocks) : resident;
+  const auto wanted = std::max<std::int64_t>(1, divided(packets, shape_.threads));
+  for (auto& state : ranks_) {
+    state.special = nullptr;
+    state.blocks = static_cast<std::uint32_t>(std::min(wanted, std::max<std::int64_t>(limit, 1)));
+    state.packet_call.batch = std::max(shape_.batch, 1U);
+  }
+  return {};
+}
+
+Status GpuRun::upload_packets(std::size_t rank) {
+  auto& state = ranks_[rank];
+  auto& tables = state.tables;
+  const auto& linked = state.packets;
+  tables.inlined = linked.waves.size() <= device::inlined_waves && linked.sources.size() <= device::inlined_sources &&
+                   linked.stores.size() <= device::inlined_stores;
+  tables.waves = linked.waves.data();
+  tables.sources = linked.sources.data();
+  tables.stores = linked.stores.data();
+  if (tables.inlined) return {};
+  constexpr std::size_t most = 65535;  // what a wave can count
+  if (linked.sources.size() > most || linked.stores.size() > most) {
+    return Error{.code = ErrorCode::unsupported, .message = "the program has too many steps to run by packets", .notes = {"use protocol simple"}};
+  }
+  if (auto done = use_device(devices_[rank]); !done) return done;
+  const auto waves = round_up(bytes_of(linked.waves).count());
+  const auto sources = round_up(bytes_of(linked.sources).count());
+  auto memory = allocate(Bytes{waves + sources} + bytes_of(linked.stores));
+  if (!memory) return std::move(memory).error();
+  state.images = *std::move(memory);
+  const auto at = [&](std::int64_t offset) { return state.images.address() + static_cast<std::uint64_t>(offset); };
+  if (auto done = copy_to_device(at(0), tables.waves, bytes_of(linked.waves)); !done) return done;
+  if (auto done = copy_to_device(at(waves), tables.sources, bytes_of(linked.sources)); !done) return done;
+  if (auto done = copy_to_device(at(waves + sources), tables.stores, bytes_of(linked.stores)); !done) return done;
+  tables.waves = reinterpret_cast<const image::PacketWave*>(at(0));
+  tables.sources = reinterpret_cast<const image::PacketSource*>(at(waves));
+  tables.stores = reinterpret_cast<const image::PacketStore*>(at(waves + sources));
+  return {};
+}
+
+}  // namespace p2plab::cuda

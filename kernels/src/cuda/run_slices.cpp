@@ -1,0 +1,79 @@
+// Runs slice by slice: images, launch shape.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "cuda/run.h"
+
+namespace p2plab::cuda {
+
+namespace {
+
+constexpr std::uint32_t most_slice_threads = 512;
+
+}  // namespace
+
+Status GpuRun::prepare_slices(const Routes& routes) {
+  if (auto done = choose_slice_shape(); !done) return done;
+  for (std::size_t r = 0; r < ranks_.size(); ++r) {
+    auto& state = ranks_[r];
+    state.slices = link_slices(*program_, routes, Rank{static_cast<std::int64_t>(r)}, addresses_);
+    auto* const calls = state.slice_call.calls;
+    state.slice_call = state.slices.call;
+    state.slice_call.calls = calls;
+    state.slice_call.report = reports_.address() + r * report_bytes;
+    state.slice_call.abort = reports_.address() + ranks_.size() * report_bytes;
+    state.slice_call.timeout = timeout;
+    state.blocks = std::max(state.slice_call.lane_count, 1U) * state.slice_call.parts;
+    if (auto done = upload_slices(r); !done) return done;
+  }
+  return {};
+}
+
+// The most threads a block with which all blocks of a rank fit at once.
+Status GpuRun::choose_slice_shape() {
+  const auto blocks = std::max(program_->blocks(), program_->tuning.parts);
+  if (blocks > counter_bytes / 4)
+    return Error{.code = ErrorCode::unsupported, .message = fmt::format("{} blocks a rank are more than any GPU holds", blocks)};
+  constexpr std::uint32_t least = 64;
+  int fit = 0;
+  for (auto threads = shape_.threads > 0 ? shape_.threads : most_slice_threads; threads >= least; threads /= 2) {
+    fit = 1 << 20;
+    for (const auto device : devices_) {
+      if (auto done = use_device(device); !done) return done;
+      const auto resident = device::resident_slice_blocks(choice_, threads);
+      if (resident <= 0) return check(-resident, "ask how many blocks fit");
+      fit = std::min(fit, resident / ranks_per_device_);
+    }
+    shape_.threads = threads;
+    if (blocks <= fit) return {};
+  }
+  return Error{.code = ErrorCode::unsupported,
+               .message = fmt::format("the program needs {} thread blocks at once on a rank; its GPU holds {}", blocks, fit),
+               .notes = {"use fewer parts or channels"}};
+}
+
+Status GpuRun::upload_slices(std::size_t rank) {
+  auto& state = ranks_[rank];
+  const auto& linked = state.slices;
+  if (auto done = use_device(devices_[rank]); !done) return done;
+  const auto lanes = round_up(bytes_of(linked.lanes).count());
+  const auto instructions = round_up(bytes_of(linked.instructions).count());
+  const auto waits = round_up(bytes_of(linked.waits).count());
+  auto memory = allocate(Bytes{lanes + instructions + waits} + bytes_of(linked.addresses));
+  if (!memory) return std::move(memory).error();
+  state.images = *std::move(memory);
+  const auto base = state.images.address();
+  const auto at = [&](std::int64_t offset) { return base + static_cast<std::uint64_t>(offset); };
+  auto& call = state.slice_call;
+  call.lanes = reinterpret_cast<const image::SliceLane*>(at(0));
+  call.instructions = reinterpret_cast<const image::SliceInstruction*>(at(lanes));
+  call.waits = reinterpret_cast<const image::SliceWait*>(at(lanes + instructions));
+  call.addresses = reinterpret_cast<const std::uint64_t*>(at(lanes + instructions + waits));
+  if (auto done = copy_to_device(at(0), linked.lanes.data(), bytes_of(linked.lanes)); !done) return done;
+  if (auto done = copy_to_device(at(lanes), linked.instructions.data(), bytes_of(linked.instructions)); !done) return done;
+  if (auto done = copy_to_device(at(lanes + instructions), linked.waits.data(), bytes_of(linked.waits)); !done) return done;
+  return copy_to_device(at(lanes + instructions + waits), linked.addresses.data(), bytes_of(linked.addresses));
+}
+
+}  // namespace p2plab::cuda

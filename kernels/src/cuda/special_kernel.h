@@ -1,0 +1,27 @@
+// Packet kernels compiled at run time for one program, and loaded on the GPUs that need them.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "cuda/api.h"
+#include "specialise.h"
+
+namespace p2plab::cuda {
+
+/// A loaded kernel; valid on every GPU while the library that it came from lives.
+class SpecialKernels {
+ public:
+  /// The kernel for an image, compiled unless this object already has the same. Errors: not_built (no NVRTC), unsupported (it would not compile).
+  Result<const void*> get(const PacketImage& image, const PacketCode& code, int capability);
+
+ private:
+  struct Loaded {
+    Library library;
+    const void* kernel = nullptr;
+  };
+  std::map<std::string, Loaded> kernels_;  // by source
+};
+
+}  // namespace p2plab::cuda

@@ -1,0 +1,51 @@
+// What all launches share: the arithmetic for a type and operation, and how many blocks of a kernel fit.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include "device/arithmetic.cuh"
+#include "launch.h"
+
+namespace p2plab::device {
+
+inline constexpr unsigned most_threads = 512;
+
+/// Calls body(combine): the common sums have code of their own, all else shares one.
+template <class Body>
+auto with_combine(const KernelChoice& choice, Body&& body) {
+  if (!choice.reduces) return body(Nothing{});
+  const bool sum = choice.op == ReduceOp::sum || choice.op == ReduceOp::average;
+  if (sum && choice.type == DataType::float16) return body(Fixed<Half, ReduceOp::sum>{});
+  if (sum && choice.type == DataType::bfloat16) return body(Fixed<BFloat, ReduceOp::sum>{});
+  if (sum && choice.type == DataType::float32) return body(Fixed<Float, ReduceOp::sum>{});
+  return body(Chosen{choice.type, choice.op});
+}
+
+/// Blocks of a kernel that the current device can hold at once; negative: a cudaError_t, negated.
+template <class Kernel>
+int resident_blocks(Kernel kernel, std::uint32_t threads) {
+  int device = 0;
+  int processors = 0;
+  int blocks = 0;
+  if (const auto code = cudaGetDevice(&device); code != cudaSuccess) return -code;
+  if (const auto code = cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device); code != cudaSuccess) return -code;
+  if (const auto code = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, kernel, static_cast<int>(threads), 0); code != cudaSuccess)
+    return -code;
+  return processors * blocks;
+}
+
+/// Launches a kernel, perhaps set up while the kernel before it still runs.
+inline CudaCode launch_kernel(const void* kernel, const LaunchShape& shape, StreamHandle stream, void** arguments) {
+  cudaLaunchConfig_t config{};
+  config.gridDim = shape.blocks;
+  config.blockDim = shape.threads;
+  config.stream = static_cast<cudaStream_t>(stream);
+  cudaLaunchAttribute attribute{};
+  attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  attribute.val.programmaticStreamSerializationAllowed = 1;
+  config.attrs = &attribute;
+  config.numAttrs = shape.programmatic ? 1 : 0;
+  return cudaLaunchKernelExC(&config, kernel, arguments);
+}
+
+}  // namespace p2plab::device

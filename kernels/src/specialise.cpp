@@ -1,0 +1,122 @@
+#include "specialise.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace p2plab {
+
+namespace {
+
+// Longer code gains little, and would not fit the instruction cache.
+constexpr std::size_t most_waves = 16;
+constexpr std::size_t most_sources = 64;
+constexpr std::size_t most_stores = 96;
+
+struct NumberName {
+  DataType type;
+  const char* name;
+};
+constexpr std::array number_names{NumberName{DataType::float16, "Half"},
+                                  NumberName{DataType::bfloat16, "BFloat"},
+                                  NumberName{DataType::float32, "Float"},
+                                  NumberName{DataType::float64, "Double<double>"},
+                                  NumberName{DataType::int8, "Whole<std::int8_t>"},
+                                  NumberName{DataType::int16, "Whole<std::int16_t>"},
+                                  NumberName{DataType::int32, "Whole<std::int32_t>"},
+                                  NumberName{DataType::int64, "Double<std::int64_t>"},
+                                  NumberName{DataType::uint8, "Whole<std::uint8_t>"},
+                                  NumberName{DataType::uint16, "Whole<std::uint16_t>"},
+                                  NumberName{DataType::uint32, "Whole<std::uint32_t>"},
+                                  NumberName{DataType::uint64, "Double<std::uint64_t>"}};
+
+std::string combine_name(const device::KernelChoice& choice) {
+  if (!choice.reduces) return "Nothing";
+  const auto op = choice.op == ReduceOp::average ? ReduceOp::sum : choice.op;
+  const auto* const number = std::ranges::find(number_names, choice.type, &NumberName::type);
+  return fmt::format("Fixed<{}, ReduceOp::{}>", number->name, to_string(op));
+}
+
+std::string wire_name(const device::KernelChoice& choice) {
+  return choice.sentinel ? fmt::format("SentinelWire<{}>", size_of(choice.type)) : std::string{"FlaggedWire"};
+}
+
+}  // namespace
+
+bool can_specialise(const PacketImage& image) {
+  const auto whole = [](const image::PacketWave& wave) {
+    constexpr auto both = image::wave_begins | image::wave_ends;
+    return (wave.flags & image::wave_adds) == 0 || (wave.flags & both) == both;
+  };
+  return !image.waves.empty() && image.waves.size() <= most_waves && image.sources.size() <= most_sources && !image.stores.empty() &&
+         image.stores.size() <= most_stores && std::ranges::all_of(image.waves, whole);
+}
+
+std::string shape_source(const PacketImage& image, bool odd, bool once) {
+  int width = 1;
+  int stores = 1;
+  std::vector<std::string> waves;
+  for (const auto& wave : image.waves) {
+    width = std::max<int>(width, wave.count);
+    stores = std::max<int>(stores, wave.stores);
+    waves.push_back(fmt::format("{{{}, {}, {}, {}, {}, {}}}", wave.first, wave.store, wave.count, wave.stores, wave.flags, wave.lands));
+  }
+  const auto landing = std::ranges::find_if(image.waves, [](const image::PacketWave& wave) { return wave.lands != 0; });
+  const auto first_landing = landing - image.waves.begin();
+  std::vector<int> kinds;
+  for (const auto store : image.stores) {
+    const bool lands = (store & image::store_lands) != 0;
+    kinds.push_back(static_cast<int>(image::store_source(store)) + (lands ? 8 : 0));
+  }
+  return fmt::format(R"(struct Shape {{
+  static constexpr int waves = {};
+  static constexpr int sources = {};
+  static constexpr int stores = {};
+  static constexpr int all_stores = {};
+  static constexpr int width = {};
+  static constexpr int first_landing = {};
+  static constexpr bool odd = {};
+  static constexpr bool once = {};
+  static constexpr image::PacketWave wave(std::uint32_t i) {{
+    constexpr image::PacketWave table[] = {{{}}};
+    return table[i];
+  }}
+  static constexpr std::uint8_t store_kind(std::uint32_t i) {{
+    constexpr std::uint8_t table[] = {{{}}};
+    return table[i];
+  }}
+}};
+)",
+                     waves.size(), image.sources.size(), stores, kinds.size(), width, first_landing, odd, once, fmt::join(waves, ", "), fmt::join(kinds, ", "));
+}
+
+std::string kernel_source(const PacketImage& image, const PacketCode& code) {
+  return fmt::format(R"(#include "device/arithmetic.cuh"
+#include "device/fixed_tables.h"
+#include "device/ordering.cuh"
+namespace p2plab::device {{
+{}
+extern "C" __global__ void __launch_bounds__({}, {})
+    packets(const __grid_constant__ FixedTables<Shape> tables, const __grid_constant__ image::PacketCall call) {{
+  packet_kernel<Gpu, {}>({}{{}}, tables, call);
+}}
+}}  // namespace p2plab::device
+)",
+                     shape_source(image, code.odd, code.once), code.threads, code.blocks_per_processor, wire_name(code.choice),
+                     combine_name(code.choice));
+}
+
+std::vector<std::uint64_t> packet_parameters(const PacketImage& image) {
+  std::vector<std::uint64_t> words;
+  for (const auto& source : image.sources) words.push_back(source.address);
+  for (const auto store : image.stores) words.push_back(store & image::store_address);
+  for (std::size_t i = 0; i < image.sources.size(); i += 2) {
+    const std::uint64_t next = i + 1 < image.sources.size() ? image.sources[i + 1].bytes : 0;
+    words.push_back(image.sources[i].bytes | next << 32);
+  }
+  return words;
+}
+
+}  // namespace p2plab

@@ -1,0 +1,35 @@
+// Source code of a packet kernel made for one program: the interpreter's own source (device/packet.h) with the program's tables as constants, so that
+// the compiler leaves nothing of the interpreting. Compiled at run time (cuda/special_kernel.h).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "launch.h"
+#include "packet_image.h"
+
+namespace p2plab {
+
+/// What the code may count on.
+struct PacketCode {
+  device::KernelChoice choice;
+  std::uint32_t threads = 128;
+  std::uint32_t blocks_per_processor = 1;  // that many must fit at once: limits registers
+  bool odd = false;                        // packets may be cut short or lie at odd addresses
+  bool once = false;                       // no thread has more than one packet
+};
+
+/// Can a kernel be made for this image? Every item must fit into one wave, and the code must stay short.
+bool can_specialise(const PacketImage& image);
+
+/// The constants of an image: a struct Shape, as device/fixed_tables.h describes it.
+std::string shape_source(const PacketImage& image, bool odd, bool once);
+
+/// A whole translation unit with one kernel, `packets`, whose parameters are packet_parameters and an image::PacketCall.
+std::string kernel_source(const PacketImage& image, const PacketCode& code);
+
+/// The kernel's first parameter: the image's addresses and sizes, as FixedTables lays them out.
+std::vector<std::uint64_t> packet_parameters(const PacketImage& image);
+
+}  // namespace p2plab
