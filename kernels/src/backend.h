@@ -1,6 +1,8 @@
 // What the executors `cuda` and `nccl` need from CUDA. Built with CUDA, src/cuda/ defines these; built without, not_built.cpp does.
 #pragma once
 
+#include <memory>
+
 #include "p2plab/executor.h"
 
 namespace p2plab::backend {
@@ -9,8 +11,12 @@ namespace p2plab::backend {
 Status cuda_available();
 Status nccl_available();
 
+/// What an executor keeps from run to run: kernels that were made for programs.
+class CudaKept;
+std::shared_ptr<CudaKept> keep_for_cuda();
+
 /// Runs the job's program with our kernels, or its collective with NCCL; see Executor::run.
-Result<Measurement> run_cuda(const Job& job, const RunOptions& options);
+Result<Measurement> run_cuda(const Job& job, const RunOptions& options, CudaKept& kept);
 Result<Measurement> run_nccl(const Job& job, const RunOptions& options);
 
 }  // namespace p2plab::backend

@@ -10,7 +10,10 @@ namespace {
 class Cuda final : public Executor {
  public:
   Status available() const override { return backend::cuda_available(); }
-  Result<Measurement> run(const Job& job, const RunOptions& options) const override { return backend::run_cuda(job, options); }
+  Result<Measurement> run(const Job& job, const RunOptions& options) const override { return backend::run_cuda(job, options, *kept_); }
+
+ private:
+  std::shared_ptr<backend::CudaKept> kept_ = backend::keep_for_cuda();
 };
 
 }  // namespace

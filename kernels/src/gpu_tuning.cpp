@@ -1,6 +1,7 @@
 #include "p2plab/gpu_tuning.h"
 
 #include <algorithm>
+#include <bit>
 #include <set>
 
 #include "p2plab/layout.h"
@@ -9,10 +10,17 @@ namespace p2plab {
 
 namespace {
 
-constexpr std::int64_t flags_up_to = std::int64_t{16} << 10;   // bytes of a chunk: half of each packet is flags, but nothing is cleared
-constexpr std::int64_t packets_up_to = std::int64_t{2} << 20;  // beyond, slices need less memory traffic
-constexpr std::int64_t slice_bytes = std::int64_t{64} << 10;   // one round of a block of 512 threads with 8 vectors each
-constexpr int blocks_at_once = 128;                            // of 512 threads: one for each multiprocessor of an H100 or H200
+// Bytes of the largest chunk up to which a form is the fastest, on four and on two H200s.
+constexpr std::int64_t flagless_up_to = std::int64_t{16} << 20;          // above, the landing areas cost more than signals
+constexpr std::int64_t flagless_scatter_up_to = std::int64_t{64} << 20;  // a reduce-scatter lands everything once, not twice
+constexpr std::int64_t flags_up_to = std::int64_t{64} << 10;
+constexpr std::int64_t lines_up_to = std::int64_t{8} << 20;
+constexpr std::int64_t broadcast_lines_up_to = std::int64_t{64} << 20;  // slices are slow to fill a chain of ranks
+constexpr std::int64_t least_slice = std::int64_t{16} << 10;
+constexpr std::int64_t most_slice = std::int64_t{128} << 10;
+constexpr std::int64_t slices_to_fill = 64;
+constexpr int blocks_at_once = 128;   // of 512 threads: one for each multiprocessor of an H100 or H200
+constexpr int copies_at_once = 256;   // of 256 threads, where nothing is added
 
 // Lanes of the busiest rank, as lowering makes them: one for each channel and set of remote ranks.
 int most_lanes(const Schedule& schedule) {
@@ -32,17 +40,34 @@ int most_lanes(const Schedule& schedule) {
   return static_cast<int>(most);
 }
 
+// Can data be its own flag? Not where every bit counts: see kernels/README.md.
+bool can_be_flagless(CollectiveKind kind, const Payload& payload) {
+  const bool sum = payload.op == ReduceOp::sum || payload.op == ReduceOp::average;
+  const bool floating = payload.type == DataType::float16 || payload.type == DataType::bfloat16 || payload.type == DataType::float32;
+  return reduces(kind) && sum && floating;
+}
+
 }  // namespace
 
 Tuning gpu_tuning(const Schedule& schedule, const Payload& payload) {
   std::int64_t largest = 0;
   for (const auto& extent : cut(schedule, payload)) largest = std::max(largest, extent.count * size_of(payload.type));
-  if (largest <= flags_up_to) return {.protocol = Protocol::ll};
-  if (largest <= packets_up_to) return {.protocol = Protocol::flagless};
+  const auto kind = schedule.collective().kind;
+  if (can_be_flagless(kind, payload)) {
+    if (largest <= (kind == CollectiveKind::reduce_scatter ? flagless_scatter_up_to : flagless_up_to)) return {.protocol = Protocol::flagless};
+  } else if (largest <= flags_up_to) {
+    return {.protocol = Protocol::ll};
+  } else if (largest <= (kind == CollectiveKind::broadcast ? broadcast_lines_up_to : lines_up_to)) {
+    return {.protocol = Protocol::ll128};
+  }
   std::set<std::int32_t> channels;
   for (const auto& chunk : schedule.chunks()) channels.insert(chunk.channel);
   const auto lanes = most_lanes(schedule) * static_cast<int>(std::max<std::size_t>(channels.size(), 1));
-  return {.parts = std::max(1, blocks_at_once / lanes), .slice = Bytes{slice_bytes}, .protocol = Protocol::simple};
+  const auto parts = std::max(1, (reduces(kind) ? blocks_at_once : copies_at_once) / lanes);
+  // All parts need a slice of every chunk; of few chunks, which hop from rank to rank, many slices, so that all hops are soon at work.
+  const auto share = static_cast<int>(schedule.chunks().size()) < schedule.ranks() ? largest / parts / slices_to_fill : largest / parts;
+  const auto slice = std::clamp(static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(std::max<std::int64_t>(share, 1)))), least_slice, most_slice);
+  return {.parts = parts, .slice = Bytes{slice}, .protocol = Protocol::simple};
 }
 
 }  // namespace p2plab

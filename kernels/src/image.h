@@ -25,6 +25,7 @@ inline constexpr std::uint8_t wave_adds = 1;     // one item, summed; otherwise 
 inline constexpr std::uint8_t wave_begins = 2;   // its first source is here
 inline constexpr std::uint8_t wave_ends = 4;     // its last source is here
 inline constexpr std::uint8_t wave_divides = 8;  // with wave_ends: divide the sum by the call's divisor
+inline constexpr std::uint8_t wave_cut = 16;     // shorter than the others: tokens
 
 /// A source: its address in memory, or of its slot's first packet in copy 0 of the landing area.
 struct PacketSource {

@@ -20,6 +20,7 @@ struct KernelChoice {
   ReduceOp op = ReduceOp::sum;
   bool reduces = true;    // false: nothing is added, so type and op do not matter
   bool sentinel = false;  // packets: data is its own flag (floating point only)
+  bool lines = false;     // packets: eight threads carry 120 bytes and a flag; only in code made for a program
 };
 
 struct LaunchShape {
@@ -28,16 +29,12 @@ struct LaunchShape {
   bool programmatic = false;  // set up while the kernel before it still runs
 };
 
-/// Waves, sources and stores of a packet program that fit into a kernel's parameters; longer ones lie in device memory.
+/// Waves, sources and stores of a packet program, in device memory.
 struct PacketTables {
-  const image::PacketWave* waves = nullptr;  // host memory if `inlined`, else device memory
+  const image::PacketWave* waves = nullptr;
   const image::PacketSource* sources = nullptr;
   const image::PacketStore* stores = nullptr;
-  bool inlined = false;
 };
-inline constexpr std::uint32_t inlined_waves = 32;
-inline constexpr std::uint32_t inlined_sources = 64;
-inline constexpr std::uint32_t inlined_stores = 96;
 
 /// Launches on the current device. Codes are cudaError_t's.
 CudaCode launch_packets(const KernelChoice& choice, const LaunchShape& shape, const PacketTables& tables, const image::PacketCall& call,
@@ -47,7 +44,7 @@ CudaCode launch_special(const void* kernel, const LaunchShape& shape, const std:
                         StreamHandle stream);
 CudaCode launch_slices(const KernelChoice& choice, const LaunchShape& shape, const image::SliceCall& call, StreamHandle stream);
 /// Blocks of this kernel that the current device can hold at once; negative: a cudaError_t, negated.
-int resident_packet_blocks(const KernelChoice& choice, bool inlined, std::uint32_t threads);
+int resident_packet_blocks(const KernelChoice& choice, std::uint32_t threads);
 int resident_special_blocks(const void* kernel, std::uint32_t threads);
 int resident_slice_blocks(const KernelChoice& choice, std::uint32_t threads);
 /// One thread that waits until the word at `address` (pinned host memory) is not zero, so that all ranks start what follows together.

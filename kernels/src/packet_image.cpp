@@ -9,6 +9,8 @@ namespace p2plab {
 namespace {
 
 constexpr std::size_t most_stores = 255;  // of a wave
+constexpr int line_packet_bytes = 15;     // on average: 120 bytes in eight packets
+constexpr int packets_of_line = 8;
 
 using SlotKey = std::tuple<PacketPlace, std::int32_t, std::int64_t>;
 SlotKey slot_of(const PacketOperand& operand) { return {operand.place, operand.rank.value, operand.offset}; }
@@ -43,7 +45,10 @@ class PacketLinker {
     const bool reads_fresh = std::ranges::any_of(
         item.sources, [&](const auto& s) { return std::ranges::any_of(written_, [&](const auto& w) { return same_memory(s, w); }); });
     const bool full = wave_.count == format_.width || wave_.stores + item.destinations.size() > most_stores;
-    if (wave_.count > 0 && (sums || full || waits_behind_send || reads_fresh)) close();
+    const bool token = item.step.value < 0;
+    const bool other_length = token != ((wave_.flags & image::wave_cut) != 0);
+    if (wave_.count > 0 && (sums || full || waits_behind_send || reads_fresh || other_length)) close();
+    if (token) wave_.flags = image::wave_cut;
     sums ? add_sum(item) : add_copy(item);
     sends_ = sends_ || item.sends();
     if (item.divides) image_.divisor = item.divisor;
@@ -52,7 +57,7 @@ class PacketLinker {
 
   PacketImage finish() {
     if (wave_.count > 0) close();
-    image_.whole_packets = aligned_ && !image_.sources.empty() ? shortest_ / static_cast<std::uint32_t>(format_.data_bytes) : 0;
+    image_.whole_packets = aligned_ && !image_.sources.empty() ? static_cast<std::uint32_t>(whole_packets_of(shortest_, format_)) : 0;
     return std::move(image_);
   }
 
@@ -98,7 +103,7 @@ class PacketLinker {
 
   void add_source(const PacketItem& item, std::size_t i) {
     const auto& operand = item.sources[i];
-    shortest_ = std::min(shortest_, static_cast<std::uint32_t>(item.bytes));
+    if ((wave_.flags & image::wave_cut) == 0) shortest_ = std::min(shortest_, static_cast<std::uint32_t>(item.bytes));
     if (!is_landing(operand) && memory_address(operand) % 16 != 0) aligned_ = false;
     if (is_landing(operand)) wave_.lands |= static_cast<std::uint8_t>(1U << wave_.count);
     image_.sources.push_back(
@@ -137,6 +142,16 @@ std::int64_t area(const std::vector<std::int64_t>& bytes, const PacketFormat& fo
 }
 
 }  // namespace
+
+std::int64_t packets_of(std::int64_t bytes, const PacketFormat& format) {
+  const auto together = format.data_bytes == line_packet_bytes ? packets_of_line : 1;
+  const auto unit = format.data_bytes * together;
+  return (bytes + unit - 1) / unit * together;
+}
+std::int64_t whole_packets_of(std::int64_t bytes, const PacketFormat& format) {
+  const auto together = format.data_bytes == line_packet_bytes ? packets_of_line : 1;
+  return bytes / (format.data_bytes * together) * together;
+}
 
 std::int64_t landing_area(const PacketPlan& plan, const PacketFormat& format) { return area(plan.landing, format); }
 std::int64_t host_landing_area(const PacketPlan& plan, const PacketFormat& format) { return area(plan.host_landing, format); }

@@ -37,9 +37,13 @@ struct PacketImage {
 };
 
 struct PacketFormat {
-  int data_bytes = 16;               // of a 16-byte packet: 8 or 16
+  int data_bytes = 16;               // of a 16-byte packet: 8, 16, or 15 on average, where eight packets are a line
   int width = image::packet_width;  // most sources of a wave
 };
+
+/// Packets of an item of so many bytes, and how many of them are whole.
+std::int64_t packets_of(std::int64_t bytes, const PacketFormat& format);
+std::int64_t whole_packets_of(std::int64_t bytes, const PacketFormat& format);
 
 /// Bytes of one copy of the largest landing area.
 std::int64_t landing_area(const PacketPlan& plan, const PacketFormat& format);

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "p2plab/program.h"
-#include "p2plab/routes.h"
+#include "reach.h"
 
 namespace p2plab {
 
@@ -47,7 +47,7 @@ struct PacketPlan {
   std::int64_t most_bytes = 0;  // of any item: how many packets a call has
 };
 
-/// Rewrites a program. Messages between ranks that `routes` does not connect land in the receiver's pinned host memory.
-PacketPlan make_packet_plan(const Program& program, const Routes& routes);
+/// Rewrites a program. Messages between ranks that do not reach each other land in the receiver's pinned host memory.
+PacketPlan make_packet_plan(const Program& program, const Reach& reach);
 
 }  // namespace p2plab

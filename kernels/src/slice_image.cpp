@@ -24,8 +24,8 @@ struct FlagValues {
 
 class SliceLinker {
  public:
-  SliceLinker(const Program& program, const Routes& routes, Rank rank, std::span<const RankAddresses> addresses)
-      : program_(program), routes_(routes), rank_(rank), addresses_(addresses), values_(program) {}
+  SliceLinker(const Program& program, const Reach& reach, Rank rank, std::span<const RankAddresses> addresses)
+      : program_(program), reach_(reach), rank_(rank), addresses_(addresses), values_(program) {}
 
   SliceImage run() {
     image_.call.slice = program_.tuning.slice.count();
@@ -60,7 +60,7 @@ class SliceLinker {
 
   std::uint64_t flags_at(Rank waiter, Rank signaller) const {
     const auto& at = addresses_[waiter.index()];
-    return routes_.connected(signaller, waiter) ? at.flags : at.host_flags;
+    return reach_.connected(signaller, waiter) ? at.flags : at.host_flags;
   }
   std::uint64_t start_flag(Rank signaller, Rank waiter) const { return flags_at(waiter, signaller) + signaller.index() * image::flag_stride; }
   std::uint64_t lane_flag(LaneId lane, Rank waiter) const {
@@ -150,7 +150,7 @@ class SliceLinker {
   }
 
   const Program& program_;
-  const Routes& routes_;
+  const Reach& reach_;
   Rank rank_;
   std::span<const RankAddresses> addresses_;
   FlagValues values_;
@@ -165,8 +165,8 @@ std::int64_t flag_bytes(const Program& program) {
   return static_cast<std::int64_t>(flags * image::flag_stride);
 }
 
-SliceImage link_slices(const Program& program, const Routes& routes, Rank rank, std::span<const RankAddresses> addresses) {
-  return SliceLinker{program, routes, rank, addresses}.run();
+SliceImage link_slices(const Program& program, const Reach& reach, Rank rank, std::span<const RankAddresses> addresses) {
+  return SliceLinker{program, reach, rank, addresses}.run();
 }
 
 }  // namespace p2plab

@@ -6,7 +6,6 @@
 
 #include "image.h"
 #include "p2plab/program.h"
-#include "p2plab/routes.h"
 #include "packet_image.h"
 
 namespace p2plab {
@@ -26,7 +25,7 @@ struct SliceImage {
 /// Bytes of the flags that a rank needs, in its memory and again in its host memory if some rank cannot reach it directly.
 std::int64_t flag_bytes(const Program& program);
 
-/// The image of one rank. Flags between ranks that `routes` does not connect lie in the waiting rank's host memory.
-SliceImage link_slices(const Program& program, const Routes& routes, Rank rank, std::span<const RankAddresses> addresses);
+/// The image of one rank. Flags between ranks that do not reach each other lie in the waiting rank's host memory.
+SliceImage link_slices(const Program& program, const Reach& reach, Rank rank, std::span<const RankAddresses> addresses);
 
 }  // namespace p2plab

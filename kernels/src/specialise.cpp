@@ -40,6 +40,7 @@ std::string combine_name(const device::KernelChoice& choice) {
 }
 
 std::string wire_name(const device::KernelChoice& choice) {
+  if (choice.lines) return "LineWire";
   return choice.sentinel ? fmt::format("SentinelWire<{}>", size_of(choice.type)) : std::string{"FlaggedWire"};
 }
 

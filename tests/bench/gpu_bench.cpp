@@ -1,10 +1,13 @@
 // Times and checks collectives on this machine's GPUs, one CSV line each:
 //   p2plab_gpu_bench time COLLECTIVE RANKS FROM TO FORM...   half, sum; FORM is planner[+key=value]:protocol:parts:slice:shape, planner:tuned, or nccl;
 //       shape is letters with numbers: t threads, b blocks, p threads per processor, k batch; i interpret, a no programmatic launch
+//       RANKS may be "4pairs": NVLink only inside pairs, between these host memory
+//   p2plab_gpu_bench replay ...                              the same with 1000 samples: 100,000 calls up to 1 MiB
 //   p2plab_gpu_bench check RANKS                             every planner, collective, protocol, type and odd size: prints what is wrong
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <map>
 #include <sstream>
 
 #include <fmt/format.h>
@@ -13,6 +16,7 @@
 #include "p2plab/builtin_planners.h"
 #include "p2plab/gpu_tuning.h"
 #include "p2plab/lower.h"
+#include "p2plab/mask.h"
 #include "p2plab/presets.h"
 #include "p2plab/verify.h"
 
@@ -70,6 +74,22 @@ struct Form {
   }
 };
 
+// "4": GPUs behind NVSwitch; "4pairs": NVLink only inside pairs, between these host memory.
+Topology machine(const std::string& text) {
+  const int gpus = std::atoi(text.c_str());
+  auto whole = *resolve_topology(fmt::format("hgx-h200:gpus={},pcie=on", gpus));
+  if (text.find("pairs") == std::string::npos) return *resolve_topology(fmt::format("hgx-h200:gpus={}", gpus));
+  Mask mask;
+  for (int a = 0; a < gpus; ++a) {
+    for (int b = a + 1; b < gpus; ++b) {
+      if (a / 2 != b / 2) mask.links.push_back({.from = fmt::format("gpu{}", a), .to = fmt::format("gpu{}", b)});
+    }
+  }
+  auto masked = apply_mask(whole, mask);
+  if (!masked) fmt::print(stderr, "{}\n", describe(masked.error()));
+  return *std::move(masked);
+}
+
 struct Case {
   Collective collective;
   Payload payload;
@@ -77,9 +97,24 @@ struct Case {
   RunOptions options;
 };
 
-Result<Measurement> run(const Topology& topology, const Routes& routes, const Form& form, const Case& what) {
+// Executors by name, each made once: they keep what they have compiled.
+class Executors {
+ public:
+  Result<const Executor*> get(const std::string& name) {
+    auto& executor = made_[name];
+    const auto entry = all_.get("executor", name);
+    if (!entry) return entry.error();
+    if (!executor) executor = (*entry)->make();
+    return executor.get();
+  }
+
+ private:
+  Registry<Executor> all_ = builtin_executors();
+  std::map<std::string, std::unique_ptr<Executor>> made_;
+};
+
+Result<Measurement> run(Executors& executors, const Topology& topology, const Routes& routes, const Form& form, const Case& what) {
   const auto planners = builtin_planners();
-  const auto executors = builtin_executors();
   const auto planner = planners.get("algorithm", form.planner);
   if (!planner) return planner.error();
   PlanContext context{.routes = &routes, .payload = what.payload, .in_place = what.in_place, .parameters = form.parameters};
@@ -89,23 +124,24 @@ Result<Measurement> run(const Topology& topology, const Routes& routes, const Fo
   if (!proof) return proof.error();
   const auto program = lower(plan->schedule, *proof, what.payload, form.tuned ? gpu_tuning(plan->schedule, what.payload) : form.tuning);
   if (!program) return program.error();
-  const auto executor = executors.get("executor", form.executor);
+  const auto executor = executors.get(form.executor);
   if (!executor) return executor.error();
   auto options = what.options;
   options.shape = form.shape;
-  return (*executor)->make()->run({&topology, &routes, &*plan, &*program}, options);
+  return (*executor)->run({&topology, &routes, &*plan, &*program}, options);
 }
 
-int time_forms(const std::vector<std::string>& arguments) {
+int time_forms(const std::vector<std::string>& arguments, int repeats) {
   const auto kind = *collective_kind(arguments[1]);
   const int ranks = std::atoi(arguments[2].c_str());
-  const auto topology = *resolve_topology("hgx-h200:gpus=" + arguments[2]);
+  const auto topology = machine(arguments[2]);
   const Routes routes(topology);
+  Executors executors;
   for (auto size = std::atoll(arguments[3].c_str()); size <= std::atoll(arguments[4].c_str()); size *= 2) {
     for (std::size_t f = 5; f < arguments.size(); ++f) {
       const Form form(arguments[f]);
-      const Case what{make_collective(kind, ranks), {.elements = size / 2, .type = DataType::float16}, false, {.warmup = 2, .repeats = 7}};
-      const auto result = run(topology, routes, form, what);
+      const Case what{make_collective(kind, ranks), {.elements = size / 2, .type = DataType::float16}, false, {.warmup = 2, .repeats = repeats}};
+      const auto result = run(executors, topology, routes, form, what);
       if (!result) {
         fmt::print("{},{},{},{},-,-,{}\n", arguments[1], ranks, size, form.name, describe(result.error()));
         continue;
@@ -131,7 +167,7 @@ class Checker {
     for (const auto kind : all_collective_kinds()) {
       const auto planners = builtin_planners();
       for (const auto& entry : planners.entries()) {
-        for (const auto* form : {":simple", ":simple:3:4096", ":ll", ":flagless", ":tuned"}) {
+        for (const auto* form : {":simple", ":simple:3:4096", ":ll", ":flagless", ":ll128", ":tuned"}) {
           for (const std::int64_t elements : {0, 1, 77, 1024, 50'001, 1'000'003})
             one(kind, entry.name + form, elements, DataType::float16, ReduceOp::sum, false);
           one(kind, entry.name + form, 4099, DataType::float32, ReduceOp::sum, true);
@@ -150,9 +186,12 @@ class Checker {
 
  private:
   void one(CollectiveKind kind, const std::string& form, std::int64_t elements, DataType type, ReduceOp op, bool in_place) {
+    // Code made for a program depends little on its size, and takes time to make.
+    Form shaped(form);
+    shaped.shape.interpret = elements <= 1;
     const Case what{
         make_collective(kind, ranks_, Rank{ranks_ - 1}), {.elements = elements, .type = type, .op = op}, in_place, {.warmup = 0, .repeats = 0}};
-    const auto result = run(topology_, routes_, Form{form}, what);
+    const auto result = run(executors_, topology_, routes_, shaped, what);
     if (result && result->check->passed) {
       ++right_;
       return;
@@ -170,6 +209,7 @@ class Checker {
   int ranks_;
   Topology topology_;
   Routes routes_;
+  Executors executors_;
   int right_ = 0;
   int wrong_ = 0;
   int unplanned_ = 0;
@@ -179,8 +219,9 @@ class Checker {
 
 int main(int argc, char** argv) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);
-  if (arguments.size() >= 6 && arguments[0] == "time") return time_forms(arguments);
+  if (arguments.size() >= 6 && arguments[0] == "time") return time_forms(arguments, 7);
+  if (arguments.size() >= 6 && arguments[0] == "replay") return time_forms(arguments, 1000);
   if (arguments.size() == 2 && arguments[0] == "check") return Checker{arguments[1]}.all();
-  fmt::print(stderr, "usage: p2plab_gpu_bench time COLLECTIVE RANKS FROM TO FORM... | check RANKS\n");
+  fmt::print(stderr, "usage: p2plab_gpu_bench time|replay COLLECTIVE RANKS FROM TO FORM... | check RANKS\n");
   return 2;
 }

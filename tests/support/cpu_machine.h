@@ -29,6 +29,11 @@ struct Cpu {
   static std::uint32_t blocks() { return place().blocks; }
   static void sync() {}
   static bool sync_any(bool mine) { return mine; }
+  template <int Lanes>
+  static bool any(bool mine) {
+    static_assert(Lanes == 1, "blocks have one thread");
+    return mine;
+  }
   static void fence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
   template <class T>

@@ -37,7 +37,7 @@ struct VectorTables {
 class Emulation {
  public:
   Emulation(const Topology& machine, const Plan& plan, const Payload& payload, const Tuning& tuning, bool in_place)
-      : routes_(machine), plan_(plan), payload_(payload), layout_(plan.schedule, payload) {
+      : routes_(machine), reach_(machine, routes_), plan_(plan), payload_(payload), layout_(plan.schedule, payload) {
     const auto proof = *verify(machine, routes_, plan.schedule, {.in_place = in_place});
     program_ = *lower(plan.schedule, proof, payload, tuning);
     const auto n = program_.memory.size();
@@ -89,7 +89,7 @@ class Emulation {
   template <class Combine>
   void prepare_slices() {
     for (std::size_t r = 0; r < addresses_.size(); ++r)
-      slice_images_.push_back(link_slices(program_, routes_, Rank{static_cast<std::int64_t>(r)}, addresses_));
+      slice_images_.push_back(link_slices(program_, reach_, Rank{static_cast<std::int64_t>(r)}, addresses_));
     for (std::size_t r = 0; r < addresses_.size(); ++r) {
       auto& image = slice_images_[r];
       auto& call = image.call;
@@ -133,7 +133,7 @@ class Emulation {
   template <class Wire>
   void link(std::uint32_t blocks, std::uint32_t batch, int width) {
     const PacketFormat format{Wire::words * 4, width};
-    const auto plan = make_packet_plan(program_, routes_);
+    const auto plan = make_packet_plan(program_, reach_);
     const auto area = std::max(landing_area(plan, format), host_landing_area(plan, format));
     for (auto& at : addresses_) {
       at.landing = take(Bytes{area * image::landing_copies}, Wire::empty().w);
@@ -146,7 +146,7 @@ class Emulation {
       call.abort = abort_;
       call.timeout = timeout;
       for (std::uint32_t b = 0; b < blocks; ++b) Cpu::at<std::uint32_t>(call.epochs)[b] = first_call;
-      call.packets = static_cast<std::uint32_t>((plan.most_bytes + format.data_bytes - 1) / format.data_bytes);
+      call.packets = static_cast<std::uint32_t>(packets_of(plan.most_bytes, format));
       call.waves = static_cast<std::uint32_t>(packet_images_.back().waves.size());
       call.divisor = packet_images_.back().divisor;
       call.whole_packets = packet_images_.back().whole_packets;
@@ -214,6 +214,7 @@ class Emulation {
   }
 
   Routes routes_;
+  Reach reach_;
   const Plan& plan_;
   Payload payload_;
   BufferLayout layout_;

@@ -18,6 +18,7 @@ struct KernelShape {
   std::uint32_t batch = 0;                  // by packets: how many a thread takes through one step before the next step
   bool interpret = false;                   // by packets: the interpreter, where code could be made for the program
   bool programmatic = true;                 // by packets: set up a call while the one before still runs
+  std::uint32_t first_call = 0;             // by packets: number of the first call, to see calls counted past the end
 };
 
 struct RunOptions {

@@ -1,5 +1,7 @@
 #include "backend.h"
 
+#include <mutex>
+
 #include <fmt/format.h>
 
 #include "cuda/measure.h"
@@ -7,13 +9,21 @@
 
 namespace p2plab::backend {
 
+class CudaKept {
+ public:
+  std::mutex one_at_a_time;
+  cuda::SpecialKernels kernels;
+};
+std::shared_ptr<CudaKept> keep_for_cuda() { return std::make_shared<CudaKept>(); }
+
 Status cuda_available() {
   auto count = cuda::device_count();
   if (!count) return std::move(count).error();
   return {};
 }
 
-Result<Measurement> run_cuda(const Job& job, const RunOptions& options) {
+Result<Measurement> run_cuda(const Job& job, const RunOptions& options, CudaKept& kept) {
+  const std::lock_guard lock(kept.one_at_a_time);
   const auto& program = *job.program;
   auto devices = cuda::devices_for(program.ranks());
   if (!devices) return std::move(devices).error();
@@ -21,7 +31,7 @@ Result<Measurement> run_cuda(const Job& job, const RunOptions& options) {
   if (!ranks) return std::move(ranks).error();
   auto buffers = cuda::Buffers::create(job.plan->schedule, program.payload, program.in_place, *devices);
   if (!buffers) return std::move(buffers).error();
-  auto run = cuda::GpuRun::create(job, *buffers, *devices, options.shape);
+  auto run = cuda::GpuRun::create(job, *buffers, *devices, options.shape, kept.kernels);
   if (!run) return std::move(run).error();
   const cuda::Subject subject{.executor = "cuda",
                               .buffers = &*buffers,

@@ -78,6 +78,25 @@ Status Buffers::generate(std::uint64_t seed) const {
   return {};
 }
 
+Status Buffers::generate_on(Rank rank, std::uint64_t seed, const Stream& stream) const {
+  for (std::size_t b = 0; b < elements_.size(); ++b) {
+    if (layout_.input_offset(rank, static_cast<std::int32_t>(b)) < 0) continue;
+    const auto code = device::launch_generate(span(rank, b, false), payload_.type, payload_.op, seed, stream.get());
+    if (auto done = check(code, "make test data"); !done) return done;
+  }
+  return {};
+}
+
+Status Buffers::compare_on(Rank rank, std::uint64_t seed, std::uint64_t found, const Stream& stream) const {
+  for (std::size_t b = 0; b < elements_.size(); ++b) {
+    if (std::ranges::find(schedule_->blocks()[b].receivers, rank) == schedule_->blocks()[b].receivers.end()) continue;
+    auto* const result = reinterpret_cast<device::CheckResult*>(found);
+    const auto code = device::launch_compare(span(rank, b, true), payload_.type, payload_.op, seed, 1, result, stream.get());
+    if (auto done = check(code, "compare results"); !done) return done;
+  }
+  return {};
+}
+
 Result<DataCheck> Buffers::compare(std::uint64_t seed) const {
   DataCheck result{.passed = true};
   for (std::size_t b = 0; b < elements_.size(); ++b) {

@@ -22,6 +22,10 @@ class Buffers {
 
   /// Writes the test data of `seed` to all inputs and poison to all outputs (where they are not the inputs). Returns when it is done.
   Status generate(std::uint64_t seed) const;
+  /// The same of one rank's inputs, put on its stream; poisons nothing.
+  Status generate_on(Rank rank, std::uint64_t seed, const Stream& stream) const;
+  /// Compares one rank's outputs, put on its stream; adds to the CheckResult at address `found` of its GPU. No averages.
+  Status compare_on(Rank rank, std::uint64_t seed, std::uint64_t found, const Stream& stream) const;
   /// Compares all outputs with the reduction of the data of `seed`.
   Result<DataCheck> compare(std::uint64_t seed) const;
 

@@ -22,10 +22,12 @@ bool has_own_kernel(const Payload& payload) {
   return sum && (payload.type == DataType::float16 || payload.type == DataType::bfloat16 || payload.type == DataType::float32);
 }
 
-device::KernelChoice choose(const Program& program) {
+device::KernelChoice choose(const Program& program, bool packets) {
   device::KernelChoice choice{.type = program.payload.type, .op = program.payload.op, .reduces = adds(program)};
-  const bool own = !choice.reduces || has_own_kernel(program.payload);
-  choice.sentinel = program.tuning.protocol == Protocol::flagless && choice.reduces && own;
+  const auto protocol = program.tuning.protocol;
+  const bool flagless = protocol == Protocol::flagless || (packets && protocol == Protocol::simple);
+  choice.sentinel = flagless && choice.reduces && has_own_kernel(program.payload);
+  choice.lines = protocol == Protocol::ll128;
   return choice;
 }
 
@@ -36,36 +38,43 @@ device::Words<4> empty_packet(const device::KernelChoice& choice) {
 
 }  // namespace
 
-bool by_packets(Protocol protocol) { return protocol != Protocol::simple; }
-
-GpuRun::GpuRun(const Job& job, const std::vector<int>& devices, const KernelShape& shape)
-    : program_(job.program), routes_(job.routes), devices_(devices), shape_(shape), choice_(choose(*job.program)) {
+GpuRun::GpuRun(const Job& job, const std::vector<int>& devices, const KernelShape& shape, SpecialKernels& kernels)
+    : program_(job.program),
+      reach_(*job.topology, *job.routes),
+      packets_(job.program->tuning.protocol != Protocol::simple || !reach_.covers(*job.program)),
+      devices_(devices),
+      shape_(shape),
+      choice_(choose(*job.program, packets_)),
+      kernels_(&kernels) {
   for (const auto device : devices) ranks_per_device_ = std::max(ranks_per_device_, static_cast<int>(std::ranges::count(devices, device)));
   // Two kernels of one rank may not stand in the way of another rank on the same GPU.
   if (ranks_per_device_ > 1) shape_.programmatic = false;
 }
 
-Result<GpuRun> GpuRun::create(const Job& job, const Buffers& buffers, const std::vector<int>& devices, const KernelShape& shape) {
-  GpuRun run(job, devices, shape);
+Result<GpuRun> GpuRun::create(const Job& job, const Buffers& buffers, const std::vector<int>& devices, const KernelShape& shape,
+                              SpecialKernels& kernels) {
+  GpuRun run(job, devices, shape, kernels);
   const auto& program = *job.program;
   if (auto done = run.connect(); !done) return std::move(done).error();
   auto reports = allocate_pinned(Bytes{static_cast<std::int64_t>(report_bytes) * (program.ranks() + 1)});
   if (!reports) return std::move(reports).error();
   run.reports_ = *std::move(reports);
   Plans plans;
-  const bool packets = by_packets(program.tuning.protocol);
-  if (packets) {
+  if (run.packets_) {
+    plans.packets = make_packet_plan(program, run.reach_);
+    // Areas with room for the interpreter's packets too, which are longer than lines.
     plans.format = {.data_bytes = run.choice_.sentinel ? 16 : 8};
-    plans.packets = make_packet_plan(program, *job.routes);
     plans.area = landing_area(plans.packets, plans.format);
     plans.host_area = host_landing_area(plans.packets, plans.format);
+    if (plans.host_area > 0) run.choice_.lines = false;
+    if (run.choice_.lines) plans.format.data_bytes = 15;
     // One distance between copies serves both kinds of memory.
     if (plans.host_area > 0) plans.area = plans.host_area = std::max(plans.area, plans.host_area);
   } else {
     plans.flags = flag_bytes(program);
   }
   if (auto done = run.place(buffers, plans); !done) return std::move(done).error();
-  if (auto done = packets ? run.prepare_packets(plans) : run.prepare_slices(*job.routes); !done) return std::move(done).error();
+  if (auto done = run.packets_ ? run.prepare_packets(plans) : run.prepare_slices(); !done) return std::move(done).error();
   return run;
 }
 
@@ -74,7 +83,7 @@ Status GpuRun::connect() const {
     for (std::size_t b = 0; b < devices_.size(); ++b) {
       const Rank from{static_cast<std::int64_t>(a)};
       const Rank to{static_cast<std::int64_t>(b)};
-      if (devices_[a] == devices_[b] || !(routes_->connected(from, to) || routes_->connected(to, from))) continue;
+      if (devices_[a] == devices_[b] || !(reach_.connected(from, to) || reach_.connected(to, from))) continue;
       if (auto done = enable_peer_access(devices_[a], devices_[b]); !done) return done;
     }
   }
@@ -100,6 +109,10 @@ Status GpuRun::place(const Buffers& buffers, const Plans& plans) {
     const auto counters = at.flags + static_cast<std::uint64_t>(round_up(plans.flags));
     if (auto done = set_bytes(at.token, 1, Bytes{token_bytes}); !done) return done;
     if (auto done = set_bytes(at.flags, 0, Bytes{round_up(plans.flags) + counter_bytes}); !done) return done;
+    if (packets_) {
+      const std::uint32_t first[] = {shape_.first_call, shape_.first_call, shape_.first_call, shape_.first_call};
+      if (auto done = check(device::launch_fill(counters, counter_bytes / 16, first, nullptr), "set the calls' number"); !done) return done;
+    }
     state.packet_call.epochs = counters;
     state.slice_call.calls = reinterpret_cast<std::uint32_t*>(counters);
     auto landing = allocate(Bytes{plans.area * image::landing_copies});
@@ -130,7 +143,7 @@ Status GpuRun::enqueue(Rank rank, const Stream& stream) const {
   device::CudaCode code = 0;
   if (state.special != nullptr) {
     code = device::launch_special(state.special, shape, state.parameters.data(), state.packet_call, stream.get());
-  } else if (by_packets(program_->tuning.protocol)) {
+  } else if (packets_) {
     code = device::launch_packets(choice_, shape, state.tables, state.packet_call, stream.get());
   } else {
     code = device::launch_slices(choice_, {.blocks = state.blocks, .threads = shape_.threads}, state.slice_call, stream.get());

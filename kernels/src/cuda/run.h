@@ -9,17 +9,16 @@
 #include "cuda/special_kernel.h"
 #include "p2plab/executor.h"
 #include "packet_image.h"
+#include "reach.h"
 #include "slice_image.h"
 
 namespace p2plab::cuda {
 
-/// Does this protocol run element by element (true) or slice by slice?
-bool by_packets(Protocol protocol);
-
 class GpuRun {
  public:
-  /// Rank r on GPU devices[r]; a GPU may carry several ranks. Errors: unsupported (no peer access, more blocks than fit at once), device_failure.
-  static Result<GpuRun> create(const Job& job, const Buffers& buffers, const std::vector<int>& devices, const KernelShape& shape);
+  /// Rank r on GPU devices[r]; a GPU may carry several ranks. `kernels` must outlive the run. Errors: unsupported (no peer access, more blocks than fit at once), device_failure.
+  static Result<GpuRun> create(const Job& job, const Buffers& buffers, const std::vector<int>& devices, const KernelShape& shape,
+                               SpecialKernels& kernels);
 
   /// Puts one call of `rank` on `stream`, whose device must be the current one.
   Status enqueue(Rank rank, const Stream& stream) const;
@@ -53,15 +52,16 @@ class GpuRun {
     std::int64_t flags = 0;
   };
 
-  GpuRun(const Job& job, const std::vector<int>& devices, const KernelShape& shape);
+  GpuRun(const Job& job, const std::vector<int>& devices, const KernelShape& shape, SpecialKernels& kernels);
   Status connect() const;
   Status prepare_packets(const Plans& plans);
-  Status prepare_slices(const Routes& routes);
+  Status prepare_slices();
   Status place(const Buffers& buffers, const Plans& plans);
   Status upload_packets(std::size_t rank);
   Status upload_slices(std::size_t rank);
   void link(const Plans& plans, int width);
   Status specialise(const Plans& plans);
+  Status interpret(Plans plans);
   Status choose_packet_shape();
   Status choose_slice_shape();
   static std::string packet_hang(const RankState& state, const image::HangReport& report);
@@ -77,14 +77,15 @@ class GpuRun {
   }
 
   const Program* program_;
-  const Routes* routes_;
+  Reach reach_;
+  bool packets_ = false;  // element by element, or slice by slice?
   std::vector<int> devices_;
   KernelShape shape_;
   device::KernelChoice choice_;
   int ranks_per_device_ = 1;
   std::vector<RankAddresses> addresses_;
   std::vector<RankState> ranks_;
-  SpecialKernels kernels_;
+  SpecialKernels* kernels_;
   std::string interpreted_;  // why there is no code made for the program
   PinnedMemory reports_;  // one 64-byte HangReport per rank, then the abort word
 };

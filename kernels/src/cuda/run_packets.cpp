@@ -9,8 +9,14 @@ namespace p2plab::cuda {
 
 namespace {
 
-constexpr std::int64_t few_packets = 8192;  // up to here small blocks, spread over more multiprocessors
 constexpr std::uint32_t threads_per_processor = 1024;
+
+// The largest blocks, so the fewest, that cost at most 2.5 % of the best time (kernels/README.md).
+std::uint32_t threads_for(std::uint32_t packets) {
+  constexpr std::uint32_t few = 16'384;
+  if (packets <= few) return 128;
+  return packets <= 2 * few ? 256 : threads_per_processor;
+}
 
 std::int64_t divided(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
@@ -27,12 +33,23 @@ Status GpuRun::prepare_packets(const Plans& plans) {
     call.abort = reports_.address() + ranks_.size() * report_bytes;
     call.area = static_cast<std::uint64_t>(plans.area);
     call.timeout = timeout;
-    call.packets = static_cast<std::uint32_t>(divided(plans.packets.most_bytes, plans.format.data_bytes));
+    call.packets = static_cast<std::uint32_t>(packets_of(plans.packets.most_bytes, plans.format));
   }
-  if (shape_.threads == 0) shape_.threads = ranks_.front().packet_call.packets <= few_packets ? 128 : 256;
+  if (shape_.threads == 0) shape_.threads = threads_for(ranks_.front().packet_call.packets);
+  if (shape_.threads == 0) shape_.threads = threads_for(ranks_.front().packet_call.packets);
   auto special = !shape_.interpret ? specialise(plans) : Status{Error{ErrorCode::unsupported, "it was not asked for"}};
   if (special) return {};
   interpreted_ = special.error().message;
+  return interpret(plans);
+}
+
+// The interpreter knows no lines.
+Status GpuRun::interpret(Plans plans) {
+  if (choice_.lines) {
+    choice_.lines = false;
+    plans.format.data_bytes = 8;
+    for (auto& state : ranks_) state.packet_call.packets = static_cast<std::uint32_t>(packets_of(plans.packets.most_bytes, plans.format));
+  }
   link(plans, image::packet_width);
   if (auto done = choose_packet_shape(); !done) return done;
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
@@ -66,7 +83,8 @@ Status GpuRun::specialise(const Plans& plans) {
     processors = std::min<std::int64_t>(processors, *count / ranks_per_device_);
   }
   const std::int64_t packets = ranks_.front().packet_call.packets;
-  const auto per_processor = std::max<std::int64_t>(1, (shape_.threads_per_processor > 0 ? shape_.threads_per_processor : threads_per_processor) / shape_.threads);
+  const auto threads_at_once = shape_.threads_per_processor > 0 ? shape_.threads_per_processor : threads_per_processor;
+  const auto per_processor = std::max<std::int64_t>(1, threads_at_once / shape_.threads);
   const auto wanted = std::max<std::int64_t>(1, divided(packets, shape_.threads));
   auto most = std::min(processors * per_processor, counter_bytes / 4);
   if (shape_.blocks > 0) most = std::min<std::int64_t>(most, shape_.blocks);
@@ -83,7 +101,7 @@ Status GpuRun::specialise(const Plans& plans) {
     if (auto done = use_device(devices_[r]); !done) return done;
     const auto generation = capability(devices_[r]);
     if (!generation) return generation.error();
-    const auto kernel = kernels_.get(state.packets, code, *generation);
+    const auto kernel = kernels_->get(state.packets, code, *generation);
     if (!kernel) return kernel.error();
     const auto fit = device::resident_special_blocks(*kernel, shape_.threads);
     if (fit <= 0) return check(-fit, "ask how many blocks fit");
@@ -98,15 +116,15 @@ Status GpuRun::specialise(const Plans& plans) {
 
 // Enough blocks that each thread has one packet, if so many fit at once.
 Status GpuRun::choose_packet_shape() {
+  constexpr std::uint32_t most_threads = 256;  // the interpreter needs many registers
+  shape_.threads = std::min(shape_.threads, most_threads);
   const std::int64_t packets = ranks_.front().packet_call.packets;
   auto resident = counter_bytes / 4;
   for (const auto device : devices_) {
     if (auto done = use_device(device); !done) return done;
-    for (const bool inlined : {true, false}) {
-      const auto fit = device::resident_packet_blocks(choice_, inlined, shape_.threads);
-      if (fit <= 0) return check(-fit, "ask how many blocks fit");
-      resident = std::min<std::int64_t>(resident, fit / ranks_per_device_);
-    }
+    const auto fit = device::resident_packet_blocks(choice_, shape_.threads);
+    if (fit <= 0) return check(-fit, "ask how many blocks fit");
+    resident = std::min<std::int64_t>(resident, fit / ranks_per_device_);
   }
   const auto limit = shape_.blocks > 0 ? std::min<std::int64_t>(resident, shape_.blocks) : resident;
   const auto wanted = std::max<std::int64_t>(1, divided(packets, shape_.threads));
@@ -122,12 +140,6 @@ Status GpuRun::upload_packets(std::size_t rank) {
   auto& state = ranks_[rank];
   auto& tables = state.tables;
   const auto& linked = state.packets;
-  tables.inlined = linked.waves.size() <= device::inlined_waves && linked.sources.size() <= device::inlined_sources &&
-                   linked.stores.size() <= device::inlined_stores;
-  tables.waves = linked.waves.data();
-  tables.sources = linked.sources.data();
-  tables.stores = linked.stores.data();
-  if (tables.inlined) return {};
   constexpr std::size_t most = 65535;  // what a wave can count
   if (linked.sources.size() > most || linked.stores.size() > most) {
     return Error{.code = ErrorCode::unsupported, .message = "the program has too many steps to run by packets", .notes = {"use protocol simple"}};
@@ -139,9 +151,9 @@ Status GpuRun::upload_packets(std::size_t rank) {
   if (!memory) return std::move(memory).error();
   state.images = *std::move(memory);
   const auto at = [&](std::int64_t offset) { return state.images.address() + static_cast<std::uint64_t>(offset); };
-  if (auto done = copy_to_device(at(0), tables.waves, bytes_of(linked.waves)); !done) return done;
-  if (auto done = copy_to_device(at(waves), tables.sources, bytes_of(linked.sources)); !done) return done;
-  if (auto done = copy_to_device(at(waves + sources), tables.stores, bytes_of(linked.stores)); !done) return done;
+  if (auto done = copy_to_device(at(0), linked.waves.data(), bytes_of(linked.waves)); !done) return done;
+  if (auto done = copy_to_device(at(waves), linked.sources.data(), bytes_of(linked.sources)); !done) return done;
+  if (auto done = copy_to_device(at(waves + sources), linked.stores.data(), bytes_of(linked.stores)); !done) return done;
   tables.waves = reinterpret_cast<const image::PacketWave*>(at(0));
   tables.sources = reinterpret_cast<const image::PacketSource*>(at(waves));
   tables.stores = reinterpret_cast<const image::PacketStore*>(at(waves + sources));

@@ -27,22 +27,23 @@ std::string GpuRun::slice_hang(const RankState& state, const image::HangReport& 
 
 Status GpuRun::hang() const {
   const auto* base = static_cast<const char*>(reports_.get());
-  const bool packets = by_packets(program_->tuning.protocol);
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
     const auto& report = *reinterpret_cast<const image::HangReport*>(base + r * report_bytes);
     if (report.hung == 0) continue;
     return Error{.code = ErrorCode::device_failure,
                  .message = fmt::format("rank {} waited longer than {} ms", r, timeout / 1'000'000),
-                 .notes = {packets ? packet_hang(ranks_[r], report) : slice_hang(ranks_[r], report)}};
+                 .notes = {packets_ ? packet_hang(ranks_[r], report) : slice_hang(ranks_[r], report)}};
   }
   return {};
 }
 
 std::string GpuRun::describe() const {
-  const auto* packets = choice_.sentinel ? "packets, data as its own flag" : "packets with flags";
-  const auto* form = by_packets(program_->tuning.protocol) ? packets : "slices with signals";
+  const auto* flags = choice_.lines ? "lines of packets with flags" : "packets with flags";
+  const auto* packets = choice_.sentinel ? "packets, data as its own flag" : flags;
+  const auto* form = packets_ ? packets : "slices with signals";
   auto text = fmt::format("{}; {} blocks of {} threads", form, ranks_.empty() ? 0 : ranks_.front().blocks, shape_.threads);
-  if (!by_packets(program_->tuning.protocol)) return text;
+  if (!packets_) return text;
+  if (program_->tuning.protocol == Protocol::simple) text += ", as some ranks meet only in host memory";
   const auto batch = ranks_.empty() ? 1U : ranks_.front().packet_call.batch;
   if (batch > 1) text += fmt::format(", {} packets each", batch);
   return text + (interpreted_.empty() ? ", code made for the program" : fmt::format(", interpreted: {}", interpreted_));

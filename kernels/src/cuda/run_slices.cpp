@@ -13,11 +13,11 @@ constexpr std::uint32_t most_slice_threads = 512;
 
 }  // namespace
 
-Status GpuRun::prepare_slices(const Routes& routes) {
+Status GpuRun::prepare_slices() {
   if (auto done = choose_slice_shape(); !done) return done;
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
     auto& state = ranks_[r];
-    state.slices = link_slices(*program_, routes, Rank{static_cast<std::int64_t>(r)}, addresses_);
+    state.slices = link_slices(*program_, reach_, Rank{static_cast<std::int64_t>(r)}, addresses_);
     auto* const calls = state.slice_call.calls;
     state.slice_call = state.slices.call;
     state.slice_call.calls = calls;

@@ -51,6 +51,22 @@ struct GpuMachine {
     return any != 0;
   }
 
+  /// Is it true in any of the `Lanes` neighbouring threads? All of them must come here.
+  template <int Lanes>
+  static constexpr bool any(bool mine) {
+    if constexpr (Lanes == 1) {
+      return mine;
+    } else {
+      std::uint32_t all = 0;
+      const std::uint32_t mask = ((1U << Lanes) - 1) << (thread() % 32 / Lanes * Lanes);
+      asm volatile("{ .reg .pred p, q; setp.ne.u32 p, %1, 0; vote.sync.any.pred q, p, %2; selp.u32 %0, 1, 0, q; }"
+                   : "=r"(all)
+                   : "r"(mine ? 1U : 0U), "r"(mask)
+                   : "memory");
+      return all != 0;
+    }
+  }
+
   /// Before: everything this thread did or, through barriers, knows of. After: its flag stores, as seen by any GPU or the host. One such fence by
   /// one thread after sync() covers the whole block's stores.
   static constexpr void fence() { asm volatile("fence.acq_rel.sys;" ::: "memory"); }

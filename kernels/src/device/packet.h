@@ -46,14 +46,15 @@ constexpr bool await(const image::PacketCall& call, const PacketContext& context
       if ((waiting >> k & 1) != 0) packets[k] = Machine::receive(slots[k]);
     });
     unroll<Width>([&](auto k) {
-      if ((waiting >> k & 1) != 0 && !Wire::arrived(packets[k], context.epoch)) missing = k;
+      if ((waiting >> k & 1) != 0 && !Wire::arrived(packets[k], context.epoch, position)) missing = k;
     });
-    if (missing < 0) return true;
+    // Threads that share an arrival take every turn of this loop together.
+    if (!Machine::template any<Wire::lanes>(missing >= 0)) return true;
     if (spins % Machine::spins_between_checks != 0) continue;
     if (started == 0) started = Machine::now();
-    const bool late = Machine::now() - started > call.timeout;
-    if (!late && Machine::peek(call.abort) == 0) continue;
-    if (late) Machine::report(call.report, call.abort, {1, Machine::block(), first_source + static_cast<std::uint32_t>(missing), 0, position});
+    const bool late = Machine::template any<Wire::lanes>(Machine::now() - started > call.timeout);
+    if (!late && !Machine::template any<Wire::lanes>(Machine::peek(call.abort) != 0)) continue;
+    if (late && missing >= 0) Machine::report(call.report, call.abort, {1, Machine::block(), first_source + static_cast<std::uint32_t>(missing), 0, position});
     return false;
   }
 }
@@ -64,8 +65,8 @@ constexpr void clear_wave(const Tables& tables, const PacketContext& context, co
   if constexpr (Wire::clears) {
     unroll<Tables::width>([&](auto k) {
       if ((wave.lands >> k & 1) == 0) return;
-      if constexpr (Tables::odd) {
-        if (std::uint64_t{position} * (Wire::words * 4) >= tables.source_bytes(wave.first + k)) return;
+      if (Tables::odd || (wave.flags & image::wave_cut) != 0) {
+        if (Wire::start(position) >= tables.source_bytes(wave.first + k)) return;
       }
       Machine::template store<4>(tables.source_address(wave.first + k) + std::uint64_t{position} * 16 + context.clear(), Wire::empty());
     });
@@ -77,8 +78,6 @@ constexpr void clear_wave(const Tables& tables, const PacketContext& context, co
 template <class Machine, class Wire, bool Whole, class Combine, class Tables>
 constexpr bool load_wave(const Combine& combine, const Tables& tables, const image::PacketCall& call, const PacketContext& context,
                          const image::PacketWave& wave, std::uint32_t position, Words<4> (&packets)[Tables::width]) {
-  constexpr int N = Wire::words;
-  const std::uint64_t from = std::uint64_t{position} * (N * 4);
   std::uint64_t slots[Tables::width] = {};
   std::uint32_t waiting = wave.lands;
   unroll<Tables::width>([&](auto k) {
@@ -86,7 +85,7 @@ constexpr bool load_wave(const Combine& combine, const Tables& tables, const ima
     const auto source = tables.source_address(wave.first + k);
     const bool lands = (wave.lands >> k & 1) != 0;
     if constexpr (!Whole) {
-      if (from >= tables.source_bytes(wave.first + k)) {
+      if (Wire::start(position) >= tables.source_bytes(wave.first + k)) {
         waiting &= ~(1U << k);
         return;
       }
@@ -95,17 +94,17 @@ constexpr bool load_wave(const Combine& combine, const Tables& tables, const ima
       slots[k] = source + std::uint64_t{position} * 16;
       return;
     }
-    Words<N> data;
+    Words<Wire::words> data;
     if constexpr (Whole) {
-      data = Machine::template load<N>(source + from);
+      data = load_packet<Machine, Wire>(source, position);
     } else {
-      data = load_some<Machine, N>(source + from, static_cast<std::int64_t>(tables.source_bytes(wave.first + k) - from));
+      data = load_cut_packet<Machine, Wire>(source, position, tables.source_bytes(wave.first + k));
     }
     // A sum is tidied when it is complete.
     if constexpr (Wire::clears) {
       if ((wave.flags & image::wave_adds) == 0) data = combine.tidy(data);
     }
-    packets[k] = Wire::wrap(data, 0);
+    packets[k] = Wire::wrap(data, 0, position);
   });
   if (wave.lands == 0) return true;
   unroll<Tables::width>([&](auto k) {
@@ -114,20 +113,18 @@ constexpr bool load_wave(const Combine& combine, const Tables& tables, const ima
   return await<Machine, Wire>(call, context, slots, packets, waiting, wave.first, position);
 }
 
-/// Writes one packet to one store; `bytes` are those of the item, from the first packet on.
+/// Writes one packet to one store; `bytes` are those of the item.
 template <class Machine, class Wire, bool Whole, class Tables, class Index>
 constexpr void store_packet(const Tables& tables, const PacketContext& context, Index store, const Words<4>& packet, std::uint32_t position,
                             std::uint32_t bytes) {
-  constexpr int N = Wire::words;
-  const std::uint64_t from = std::uint64_t{position} * (N * 4);
   const auto address = tables.store_address(store);
   const auto value = Wire::unwrap(packet);
   if (tables.store_lands(store)) {
-    Machine::send(address + std::uint64_t{position} * 16 + context.copy(), Wire::wrap(value, context.epoch));
+    Machine::send(address + std::uint64_t{position} * 16 + context.copy(), Wire::wrap(value, context.epoch, position));
   } else if constexpr (Whole) {
-    Machine::template store<N>(address + from, value);
+    store_packet_data<Machine, Wire>(address, value, position);
   } else {
-    store_some<Machine, N>(address + from, value, static_cast<std::int64_t>(bytes - from));
+    store_cut_packet<Machine, Wire>(address, value, position, bytes);
   }
 }
 
@@ -142,7 +139,7 @@ constexpr void copy_wave(const Tables& tables, const PacketContext& context, con
     std::uint32_t bytes = 0;
     if constexpr (!Whole) {
       bytes = tables.source_bytes(wave.first + static_cast<std::uint32_t>(which));
-      if (std::uint64_t{position} * (Wire::words * 4) >= bytes) return true;
+      if (Wire::start(position) >= bytes) return true;
     }
     auto packet = packets[0];
     unroll<Tables::width>([&](auto k) {
@@ -157,7 +154,6 @@ constexpr void copy_wave(const Tables& tables, const PacketContext& context, con
 template <class Machine, class Wire, bool Whole, class Combine, class Tables, class Sum>
 constexpr bool carry(const Combine& combine, const Tables& tables, const image::PacketCall& call, const PacketContext& context,
                      const image::PacketWave& wave, std::uint32_t position, Sum& sum) {
-  constexpr int N = Wire::words;
   Words<4> packets[Tables::width];
   if (!load_wave<Machine, Wire, Whole>(combine, tables, call, context, wave, position, packets)) return false;
   if ((wave.flags & image::wave_adds) == 0) {
@@ -172,11 +168,11 @@ constexpr bool carry(const Combine& combine, const Tables& tables, const image::
   });
   if ((wave.flags & image::wave_ends) == 0) return true;
   const auto bytes = Whole ? 0U : tables.source_bytes(wave.first);
-  if (!Whole && std::uint64_t{position} * (N * 4) >= bytes) return true;
+  if (!Whole && Wire::start(position) >= bytes) return true;
   auto value = combine.finish(sum, (wave.flags & image::wave_divides) != 0 ? call.divisor : 1);
   if constexpr (Wire::clears) value = combine.tidy(value);
   repeat<Tables::stores>(wave.stores, [&](auto i) {
-    if (i < wave.stores) store_packet<Machine, Wire, Whole>(tables, context, wave.store + i, Wire::wrap(value, 0), position, bytes);
+    if (i < wave.stores) store_packet<Machine, Wire, Whole>(tables, context, wave.store + i, Wire::wrap(value, 0, position), position, bytes);
     return true;
   });
   return true;
@@ -190,8 +186,9 @@ constexpr bool carry_item(const Combine& combine, const Tables& tables, const im
   for (bool more = true; more;) {
     const auto wave = tables.wave(w++);
     clear_wave<Machine, Wire>(tables, context, wave, position);
-    const bool good = position < call.whole_packets ? carry<Machine, Wire, true>(combine, tables, call, context, wave, position, sum)
-                                                    : carry<Machine, Wire, false>(combine, tables, call, context, wave, position, sum);
+    const bool whole = (wave.flags & image::wave_cut) == 0 && position < call.whole_packets;
+    const bool good = whole ? carry<Machine, Wire, true>(combine, tables, call, context, wave, position, sum)
+                            : carry<Machine, Wire, false>(combine, tables, call, context, wave, position, sum);
     if (!good) return false;
     more = (wave.flags & image::wave_adds) != 0 && (wave.flags & image::wave_ends) == 0;
   }
@@ -211,9 +208,8 @@ constexpr bool carry_fixed(const Combine& combine, const Tables& tables, const i
       return true;
     });
   }
-  if constexpr (Tables::odd) {
-    if (position >= call.whole_packets) return carry<Machine, Wire, false>(combine, tables, call, context, wave, position, sum);
-  }
+  const bool cut = (wave.flags & image::wave_cut) != 0 || (Tables::odd && position >= call.whole_packets);
+  if (cut) return carry<Machine, Wire, false>(combine, tables, call, context, wave, position, sum);
   return carry<Machine, Wire, true>(combine, tables, call, context, wave, position, sum);
 }
 

@@ -7,12 +7,7 @@ namespace p2plab::device {
 
 namespace {
 
-/// Tables among the kernel's parameters.
-struct InlinedTables {
-  image::PacketWave waves[inlined_waves];
-  image::PacketSource sources[inlined_sources];
-  image::PacketStore stores[inlined_stores];
-};
+/// Tables in memory: the GPU's, or shared.
 struct MemoryTables {
   static constexpr int width = image::packet_width;
   static constexpr int waves = -1;
@@ -31,24 +26,26 @@ struct MemoryTables {
   constexpr std::uint32_t store_source(std::uint32_t i) const { return image::store_source(store_table[i]); }
 };
 
-// A kernel's parameters come from memory like anything else, a line at a time where the program reads them in order. So all threads fetch them at
-// once, and that before the kernel before this one has ended.
-__device__ MemoryTables stage(const InlinedTables& tables, const image::PacketCall& call) {
-  __shared__ alignas(16) unsigned char memory[sizeof(InlinedTables)];
-  auto* const sources = reinterpret_cast<image::PacketSource*>(memory);
-  auto* const stores = reinterpret_cast<image::PacketStore*>(memory + sizeof tables.sources);
-  auto* const waves = reinterpret_cast<image::PacketWave*>(memory + sizeof tables.sources + sizeof tables.stores);
-  for (auto i = threadIdx.x; i < call.waves; i += blockDim.x) waves[i] = tables.waves[i];
-  for (auto i = threadIdx.x; i < call.source_count; i += blockDim.x) sources[i] = tables.sources[i];
-  for (auto i = threadIdx.x; i < call.store_count; i += blockDim.x) stores[i] = tables.stores[i];
+// Small tables are brought into shared memory, by all threads at once, and that before the kernel before this one has ended.
+constexpr std::uint32_t staged_waves = 32;
+constexpr std::uint32_t staged_sources = 64;
+constexpr std::uint32_t staged_stores = 96;
+
+__device__ MemoryTables stage(const MemoryTables& tables, const image::PacketCall& call) {
+  __shared__ image::PacketWave waves[staged_waves];
+  __shared__ image::PacketSource sources[staged_sources];
+  __shared__ image::PacketStore stores[staged_stores];
+  if (call.waves > staged_waves || call.source_count > staged_sources || call.store_count > staged_stores) return tables;
+  for (auto i = threadIdx.x; i < call.waves; i += blockDim.x) waves[i] = tables.wave_table[i];
+  for (auto i = threadIdx.x; i < call.source_count; i += blockDim.x) sources[i] = tables.source_table[i];
+  for (auto i = threadIdx.x; i < call.store_count; i += blockDim.x) stores[i] = tables.store_table[i];
   Gpu::sync();
   return {waves, sources, stores};
 }
-__device__ MemoryTables stage(const MemoryTables& tables, const image::PacketCall&) { return tables; }
 
-template <class Wire, class Combine, class Tables>
+template <class Wire, class Combine>
 __global__ void __launch_bounds__(most_threads)
-    packets(const __grid_constant__ Combine combine, const __grid_constant__ Tables tables, const __grid_constant__ image::PacketCall call) {
+    packets(const __grid_constant__ Combine combine, const __grid_constant__ MemoryTables tables, const __grid_constant__ image::PacketCall call) {
   Gpu::let_next_start();
   const auto ready = stage(tables, call);
   const image::PacketCall mine = call;
@@ -56,38 +53,28 @@ __global__ void __launch_bounds__(most_threads)
   run_packets<Gpu, Wire>(combine, ready, mine);
 }
 
-/// Calls body(kernel, combine) with the kernel for `choice`. `Tables` says where the tables lie.
-template <class Tables, class Body>
+/// Calls body(kernel, combine) with the kernel for `choice`.
+template <class Body>
 int with_kernel(const KernelChoice& choice, Body&& body) {
   return with_combine(choice, [&](auto combine) {
     using Combine = decltype(combine);
     if constexpr (Combine::element_bytes > 0) {
-      if (choice.sentinel) return body(packets<SentinelWire<Combine::element_bytes>, Combine, Tables>, combine);
+      if (choice.sentinel) return body(packets<SentinelWire<Combine::element_bytes>, Combine>, combine);
     }
-    return body(packets<FlaggedWire, Combine, Tables>, combine);
+    return body(packets<FlaggedWire, Combine>, combine);
   });
-}
-
-template <class Kernel, class Combine, class Tables>
-CudaCode launch(Kernel kernel, const LaunchShape& shape, StreamHandle stream, Combine combine, Tables tables, image::PacketCall call) {
-  void* arguments[] = {&combine, &tables, &call};
-  return launch_kernel(reinterpret_cast<const void*>(kernel), shape, stream, arguments);
 }
 
 }  // namespace
 
 CudaCode launch_packets(const KernelChoice& choice, const LaunchShape& shape, const PacketTables& tables, const image::PacketCall& call,
                         StreamHandle stream) {
-  if (!tables.inlined) {
-    return with_kernel<MemoryTables>(choice, [&](auto kernel, auto combine) {
-      return launch(kernel, shape, stream, combine, MemoryTables{tables.waves, tables.sources, tables.stores}, call);
-    });
-  }
-  InlinedTables inlined{};
-  for (std::uint32_t i = 0; i < call.waves; ++i) inlined.waves[i] = tables.waves[i];
-  for (std::uint32_t i = 0; i < call.source_count; ++i) inlined.sources[i] = tables.sources[i];
-  for (std::uint32_t i = 0; i < call.store_count; ++i) inlined.stores[i] = tables.stores[i];
-  return with_kernel<InlinedTables>(choice, [&](auto kernel, auto combine) { return launch(kernel, shape, stream, combine, inlined, call); });
+  return with_kernel(choice, [&](auto kernel, auto combine) {
+    MemoryTables given{tables.waves, tables.sources, tables.stores};
+    auto mine = call;
+    void* arguments[] = {&combine, &given, &mine};
+    return launch_kernel(reinterpret_cast<const void*>(kernel), shape, stream, arguments);
+  });
 }
 
 CudaCode launch_special(const void* kernel, const LaunchShape& shape, const std::uint64_t* parameters, const image::PacketCall& call,
@@ -98,9 +85,8 @@ CudaCode launch_special(const void* kernel, const LaunchShape& shape, const std:
 
 int resident_special_blocks(const void* kernel, std::uint32_t threads) { return resident_blocks(kernel, threads); }
 
-int resident_packet_blocks(const KernelChoice& choice, bool inlined, std::uint32_t threads) {
-  const auto count = [&](auto kernel, auto) { return resident_blocks(kernel, threads); };
-  return inlined ? with_kernel<InlinedTables>(choice, count) : with_kernel<MemoryTables>(choice, count);
+int resident_packet_blocks(const KernelChoice& choice, std::uint32_t threads) {
+  return with_kernel(choice, [&](auto kernel, auto) { return resident_blocks(kernel, threads); });
 }
 
 }  // namespace p2plab::device

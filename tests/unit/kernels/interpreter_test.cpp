@@ -142,16 +142,70 @@ TEST(SliceInterpreter, CountsOnWhereFlagsWrapAround) {
   for (int c = 0; c < 4; ++c) EXPECT_EQ(emulation.call<float>(c), 0) << "call " << c;
 }
 
-TEST(GpuTuning, TakesPacketsForSmallChunksAndAsManyPartsAsFitForLargeOnes) {
+TEST(GpuTuning, TakesPacketsWhileTheyAreTheFastestAndAsManyPartsAsFitAbove) {
   const auto plan = *testing::plan_on(testing::one_switch(4), "two_shot", CollectiveKind::all_reduce);
-  const auto tuning = [&](Bytes size) { return gpu_tuning(plan.schedule, {.elements = size.count() / 2, .type = DataType::float16}); };
-  EXPECT_EQ(tuning(64_KiB).protocol, Protocol::ll);  // chunks of 16 KiB
-  EXPECT_EQ(tuning(65_KiB).protocol, Protocol::flagless);
-  EXPECT_EQ(tuning(8_MiB).protocol, Protocol::flagless);
-  const auto large = tuning(64_MiB);
+  const auto tuning = [&](Bytes size, DataType type) {
+    return gpu_tuning(plan.schedule, {.elements = size.count() / size_of(type), .type = type});
+  };
+  EXPECT_EQ(tuning(1_KiB, DataType::float16).protocol, Protocol::flagless);
+  EXPECT_EQ(tuning(64_MiB, DataType::float32).protocol, Protocol::flagless);  // chunks of 16 MiB
+  const auto large = tuning(65_MiB, DataType::bfloat16);
   EXPECT_EQ(large.protocol, Protocol::simple);
   EXPECT_EQ(large.parts, 32);  // a lane for each of three peers, one for the sum: 128 blocks
-  EXPECT_EQ(large.slice, 64_KiB);
+  EXPECT_EQ(large.slice, 128_KiB);
+}
+
+TEST(GpuTuning, LetsOnlySumsOfFloatingPointBeTheirOwnFlags) {
+  const auto plan = *testing::plan_on(testing::one_switch(4), "two_shot", CollectiveKind::all_gather);
+  const auto tuning = [&](Bytes size) { return gpu_tuning(plan.schedule, {.elements = size.count() / 4, .type = DataType::float32}); };
+  EXPECT_EQ(tuning(256_KiB).protocol, Protocol::ll);  // chunks of 64 KiB
+  EXPECT_EQ(tuning(257_KiB).protocol, Protocol::ll128);
+  const auto reduce = *testing::plan_on(testing::one_switch(4), "two_shot", CollectiveKind::all_reduce);
+  EXPECT_EQ(gpu_tuning(reduce.schedule, {.elements = 256, .type = DataType::int32}).protocol, Protocol::ll);
+  EXPECT_EQ(gpu_tuning(reduce.schedule, {.elements = 256, .type = DataType::float32, .op = ReduceOp::max}).protocol, Protocol::ll);
+}
+
+// Every byte of an item belongs to exactly one packet, and every packet's bytes lie within its line.
+TEST(LineWire, CoversEveryByteOnce) {
+  using Wire = device::LineWire;
+  std::vector<int> covered(1200);
+  for (std::uint32_t position = 0; position < 80; ++position) {
+    EXPECT_LE(Wire::start(position), Wire::offset(position));
+    EXPECT_LE(Wire::offset(position) + static_cast<std::uint64_t>(Wire::bytes(position)), Wire::start(position) + Wire::line_bytes);
+    for (int b = 0; b < Wire::bytes(position); ++b) ++covered[Wire::offset(position) + static_cast<std::uint64_t>(b)];
+  }
+  EXPECT_TRUE(std::ranges::all_of(covered, [](int times) { return times == 1; }));
+  const PacketFormat lines{.data_bytes = 15};
+  EXPECT_EQ(packets_of(1, lines), 8);
+  EXPECT_EQ(packets_of(121, lines), 16);
+  EXPECT_EQ(whole_packets_of(239, lines), 8);
+}
+
+// A pair of GPUs joined by NVLink only, two such pairs with host memory between them.
+TEST(Reach, EndsAtTheHost) {
+  Topology::Builder builder("pairs");
+  std::vector<NodeId> gpus;
+  for (int g = 0; g < 4; ++g) gpus.push_back(builder.add_node({"gpu" + std::to_string(g), NodeKind::gpu}));
+  const auto host = builder.add_node({"host", NodeKind::host});
+  for (const auto gpu : gpus) builder.add_duplex(gpu, host, LinkKind::pcie, GBps(50), Seconds{1e-6});
+  builder.add_duplex(gpus[0], gpus[1], LinkKind::nvlink, GBps(400), Seconds{1e-6});
+  builder.add_duplex(gpus[2], gpus[3], LinkKind::nvlink, GBps(400), Seconds{1e-6});
+  const auto machine = *std::move(builder).build();
+  const Routes routes(machine);
+  const Reach reach(machine, routes);
+  EXPECT_TRUE(reach.connected(Rank{0}, Rank{1}));
+  EXPECT_TRUE(reach.connected(Rank{2}, Rank{2}));
+  EXPECT_FALSE(reach.connected(Rank{1}, Rank{2}));
+  // By packets every plan runs all the same.
+  for (const auto* planner : {"one_shot", "two_shot", "ring", "hierarchical"}) {
+    SCOPED_TRACE(planner);
+    const auto plan = testing::plan_on(machine, planner, CollectiveKind::all_reduce);
+    ASSERT_TRUE(plan) << describe(plan.error());
+    Emulation emulation(machine, *plan, {.elements = 77, .type = DataType::float32}, {}, false);
+    EXPECT_FALSE(reach.covers(emulation.program()));
+    emulation.prepare_packets<device::SentinelWire<4>, Float>(1);
+    for (int c = 0; c < 4; ++c) EXPECT_EQ(emulation.call<float>(c), 0) << "call " << c;
+  }
 }
 
 TEST(Interpreters, EndInAReportIfARankNeverStarts) {

@@ -1,0 +1,32 @@
+#include "reach.h"
+
+#include <algorithm>
+
+namespace p2plab {
+
+Reach::Reach(const Topology& topology, const Routes& routes) : ranks_(static_cast<std::size_t>(topology.ranks())) {
+  const auto is_host = [&](LinkId link) { return topology.node(topology.link(link).to).kind == NodeKind::host; };
+  for (std::size_t a = 0; a < ranks_; ++a) {
+    for (std::size_t b = 0; b < ranks_; ++b) {
+      const Rank from{static_cast<std::int64_t>(a)};
+      const Rank to{static_cast<std::int64_t>(b)};
+      reaches_.push_back(routes.connected(from, to) && std::ranges::none_of(routes.between(from, to), is_host));
+    }
+  }
+}
+
+bool Reach::covers(const Program& program) const {
+  for (const auto& lane : program.lanes) {
+    for (std::uint32_t i = 0; i < lane.count; ++i) {
+      const auto& instruction = program.instructions[lane.first + i];
+      for (const auto operands : {program.sources(instruction), program.destinations(instruction)}) {
+        for (const auto& operand : operands) {
+          if (operand.buffer != Buffer::host && !connected(lane.rank, operand.rank)) return false;
+        }
+      }
+    }
+  }
+  return true;
+}
+
+}  // namespace p2plab

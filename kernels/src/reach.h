@@ -1,0 +1,25 @@
+// Which ranks may touch each other's memory: those joined by a route that passes no host. The others exchange through pinned host memory.
+#pragma once
+
+#include <vector>
+
+#include "p2plab/program.h"
+#include "p2plab/routes.h"
+
+namespace p2plab {
+
+class Reach {
+ public:
+  Reach(const Topology& topology, const Routes& routes);
+
+  /// May `from` read and write the memory of `to`?
+  bool connected(Rank from, Rank to) const { return reaches_[from.index() * ranks_ + to.index()]; }
+  /// Do all steps of a program touch only memory that their ranks reach?
+  bool covers(const Program& program) const;
+
+ private:
+  std::size_t ranks_ = 0;
+  std::vector<bool> reaches_;
+};
+
+}  // namespace p2plab
