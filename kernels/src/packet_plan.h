@@ -48,6 +48,7 @@ struct PacketPlan {
 };
 
 /// Rewrites a program. Messages between ranks that do not reach each other land in the receiver's pinned host memory.
-PacketPlan make_packet_plan(const Program& program, const Reach& reach);
+/// `lines`: packets may travel as lines of 120 bytes.
+PacketPlan make_packet_plan(const Program& program, const Reach& reach, bool lines = false);
 
 }  // namespace p2plab

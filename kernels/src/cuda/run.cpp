@@ -61,7 +61,7 @@ Result<GpuRun> GpuRun::create(const Job& job, const Buffers& buffers, const std:
   run.reports_ = *std::move(reports);
   Plans plans;
   if (run.packets_) {
-    plans.packets = make_packet_plan(program, run.reach_);
+    plans.packets = make_packet_plan(program, run.reach_, run.choice_.lines);
     // Areas with room for the interpreter's packets too, which are longer than lines.
     plans.format = {.data_bytes = run.choice_.sentinel ? 16 : 8};
     plans.area = landing_area(plans.packets, plans.format);
