@@ -1,0 +1,46 @@
+// Kernels made for programs compile for every generation of GPUs; needs NVIDIA's run-time compiler, no GPU. Skips itself aloud.
+#include <gtest/gtest.h>
+
+#include "cuda/nvrtc_library.h"
+#include "p2plab/lower.h"
+#include "p2plab/verify.h"
+#include "specialise.h"
+#include "support/machines.h"
+#include "support/plans.h"
+
+namespace p2plab {
+namespace {
+
+// The image of a rank whose memory lies anywhere.
+PacketImage image_of(const Topology& machine, const std::string& planner, CollectiveKind kind, const PacketFormat& format) {
+  const Routes routes(machine);
+  const auto plan = *testing::plan_on(machine, planner, kind);
+  const auto program = *lower(plan.schedule, *verify(machine, routes, plan.schedule), {.elements = 4096, .type = DataType::float16}, {});
+  const std::vector<RankAddresses> addresses(static_cast<std::size_t>(machine.ranks()));
+  return link_packets(make_packet_plan(program, Reach(machine, routes)), Rank{0}, addresses, format);
+}
+
+TEST(SpecialKernel, CompilesForEveryGeneration) {
+  const auto nvrtc = cuda::NvrtcLibrary::load();
+  if (!nvrtc) GTEST_SKIP() << describe(nvrtc.error());
+  const auto machine = testing::one_switch(4);
+  const auto sum = image_of(machine, "two_shot", CollectiveKind::all_reduce, {.data_bytes = 16, .width = image::most_packet_width});
+  const auto copy = image_of(machine, "ring", CollectiveKind::broadcast, {.data_bytes = 15, .width = image::most_packet_width});
+  for (const int capability : {80, 90, 100}) {
+    const auto flagless = nvrtc->compile(kernel_source(sum, {.choice = {.type = DataType::float16, .sentinel = true}, .once = true}), capability);
+    EXPECT_TRUE(flagless) << describe(flagless.error());
+  }
+  const auto lines = nvrtc->compile(kernel_source(copy, {.choice = {.reduces = false, .lines = true}, .odd = true}), 90);
+  EXPECT_TRUE(lines) << describe(lines.error());
+}
+
+TEST(SpecialKernel, SaysWhatTheCompilerSaysOfASourceThatIsWrong) {
+  const auto nvrtc = cuda::NvrtcLibrary::load();
+  if (!nvrtc) GTEST_SKIP() << describe(nvrtc.error());
+  const auto wrong = nvrtc->compile("__global__ void packets() { no_such_thing(); }", 90);
+  ASSERT_FALSE(wrong);
+  EXPECT_NE(describe(wrong.error()).find("no_such_thing"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace p2plab
