@@ -66,7 +66,8 @@ Tuning gpu_tuning(const Schedule& schedule, const Payload& payload) {
   const auto parts = std::max(1, (reduces(kind) ? blocks_at_once : copies_at_once) / lanes);
   // All parts need a slice of every chunk; of few chunks, which hop from rank to rank, many slices, so that all hops are soon at work.
   const auto share = static_cast<int>(schedule.chunks().size()) < schedule.ranks() ? largest / parts / slices_to_fill : largest / parts;
-  const auto slice = std::clamp(static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(std::max<std::int64_t>(share, 1)))), least_slice, most_slice);
+  const auto even = static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(share)));
+  const auto slice = std::clamp(even, least_slice, most_slice);
   return {.parts = parts, .slice = Bytes{slice}, .protocol = Protocol::simple};
 }
 

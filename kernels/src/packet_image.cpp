@@ -138,9 +138,7 @@ class PacketLinker {
 
 std::int64_t area(const std::vector<std::int64_t>& bytes, const PacketFormat& format) {
   const auto most = bytes.empty() ? std::int64_t{0} : *std::ranges::max_element(bytes);
-  constexpr std::int64_t page = std::int64_t{2} << 20;  // of a GPU's memory: the next copy begins at one too
-  const auto whole = most / format.data_bytes * 16;
-  return whole < page ? whole : (whole + page - 1) / page * page;
+  return most / format.data_bytes * 16;
 }
 
 }  // namespace

@@ -10,9 +10,9 @@ namespace p2plab {
 
 namespace {
 
-// Slots begin at whole lines of 128 bytes in every format of packets; large ones at whole pages of a GPU's memory, which is up to 4 % faster.
-constexpr std::int64_t slot_alignment = 1920;
-constexpr std::int64_t page = std::int64_t{2} << 20;
+// Slots begin at whole lines of memory. Where a line of 128 bytes carries 120 of data, that takes 16 of them.
+constexpr std::int64_t slot_alignment = 128;
+constexpr std::int64_t line_slot_alignment = 16 * 120;
 
 bool is_landing(const PacketOperand& operand) { return operand.place == PacketPlace::landing || operand.place == PacketPlace::host_landing; }
 
@@ -71,9 +71,9 @@ class PacketRewriter {
   // A fresh slot for a message of `bytes` to `reader`; in host memory of `host_owner` if that is a rank.
   PacketOperand allocate(Rank owner, bool on_host, std::int64_t bytes) {
     auto& used = on_host ? plan_.host_landing[owner.index()] : plan_.landing[owner.index()];
-    const auto alignment = bytes >= page && !lines_ ? page : slot_alignment;
-    const auto offset = (used + alignment - 1) / alignment * alignment;
-    used = offset + (bytes + slot_alignment - 1) / slot_alignment * slot_alignment;
+    const auto alignment = lines_ ? line_slot_alignment : slot_alignment;
+    const auto offset = used;
+    used += (bytes + alignment - 1) / alignment * alignment;
     return {on_host ? PacketPlace::host_landing : PacketPlace::landing, owner, on_host ? Buffer::host : Buffer::scratch, offset};
   }
 

@@ -90,7 +90,8 @@ std::string shape_source(const PacketImage& image, bool odd, bool once) {
   }}
 }};
 )",
-                     waves.size(), image.sources.size(), stores, kinds.size(), width, first_landing, odd, once, fmt::join(waves, ", "), fmt::join(kinds, ", "));
+                     waves.size(), image.sources.size(), stores, kinds.size(), width, first_landing, odd, once, fmt::join(waves, ", "),
+                     fmt::join(kinds, ", "));
 }
 
 std::string kernel_source(const PacketImage& image, const PacketCode& code) {

@@ -1,5 +1,6 @@
 // Times and checks collectives on this machine's GPUs, one CSV line each:
-//   p2plab_gpu_bench time COLLECTIVE RANKS FROM TO FORM...   half, sum; FORM is planner[+key=value]:protocol:parts:slice:shape, planner:tuned, or nccl;
+//   p2plab_gpu_bench time COLLECTIVE RANKS FROM TO FORM...   half, sum
+//       FORM is planner[+key=value]:protocol:parts:slice:shape, planner:tuned, or nccl;
 //       shape is letters with numbers: t threads, b blocks, p threads per processor, k batch; i interpret, a no programmatic launch
 //       RANKS may be "4pairs": NVLink only inside pairs, between these host memory
 //   p2plab_gpu_bench replay ...                              the same with 1000 samples: 100,000 calls up to 1 MiB
@@ -173,6 +174,7 @@ class Checker {
           one(kind, entry.name + form, 4099, DataType::float32, ReduceOp::sum, true);
         }
       }
+      say(to_string(kind));
     }
     for (const auto type : all_data_types()) {
       for (const auto op : all_reduce_ops()) {
@@ -180,11 +182,15 @@ class Checker {
           one(CollectiveKind::all_reduce, form, 5'003, type, op, false);
       }
     }
-    fmt::print("check {} ranks: {} right, {} wrong, {} not planned\n", ranks_, right_, wrong_, unplanned_);
+    say("all types and operations");
     return wrong_ == 0 ? 0 : 1;
   }
 
  private:
+  void say(std::string_view done) const {
+    fmt::print("check {} ranks, to {}: {} right, {} wrong, {} not planned\n", ranks_, done, right_, wrong_, unplanned_);
+    std::fflush(stdout);
+  }
   void one(CollectiveKind kind, const std::string& form, std::int64_t elements, DataType type, ReduceOp op, bool in_place) {
     // Code made for a program depends little on its size, and takes time to make.
     Form shaped(form);

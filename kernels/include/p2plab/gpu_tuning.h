@@ -7,8 +7,8 @@
 
 namespace p2plab {
 
-/// By the collective, the size of the largest chunk and the number of lanes, from measurements on four H200s (kernels/README.md): packets whose data is
-/// its own flag where that is possible, else packets with flags, up to where slices with signals are faster; of as many parts as fill a GPU.
+/// By the collective, the size of the largest chunk and the number of lanes, from measurements on four H200s (kernels/README.md): packets whose data
+/// is its own flag where that is possible, else packets with flags, up to where slices with signals are faster; of as many parts as fill a GPU.
 Tuning gpu_tuning(const Schedule& schedule, const Payload& payload);
 
 }  // namespace p2plab

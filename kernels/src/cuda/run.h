@@ -16,7 +16,8 @@ namespace p2plab::cuda {
 
 class GpuRun {
  public:
-  /// Rank r on GPU devices[r]; a GPU may carry several ranks. `kernels` must outlive the run. Errors: unsupported (no peer access, more blocks than fit at once), device_failure.
+  /// Rank r on GPU devices[r]; a GPU may carry several ranks. `kernels` must outlive the run. Errors: unsupported (no peer access, more blocks than fit
+  /// at once), device_failure.
   static Result<GpuRun> create(const Job& job, const Buffers& buffers, const std::vector<int>& devices, const KernelShape& shape,
                                SpecialKernels& kernels);
 

@@ -1,6 +1,6 @@
 // The element-by-element interpreter: a thread takes its packets through all items of its rank, with nothing between threads. Sources come in waves:
 // all loads of a wave are in flight together, and the wave waits once for everything that is to land. The same source runs on GPUs with tables read
-// at run time, with tables that are constants (then the compiler makes straight code of it: fixed_tables.h), and with a Machine of atomics on the CPU.
+// at run time, with tables that are constants (then the compiler makes straight code of it: fixed_tables.h), and with atomics on the CPU.
 //
 // Tables give: wave(w), source_address(i), source_bytes(i), store_address(i), store_lands(i), store_source(i); `width`, the most sources of a wave;
 // `waves` and `stores`, how many waves there are and stores the longest wave has, or -1 if that is only known at run time; `odd`, are there packets
@@ -54,7 +54,8 @@ constexpr bool await(const image::PacketCall& call, const PacketContext& context
     if (started == 0) started = Machine::now();
     const bool late = Machine::template any<Wire::lanes>(Machine::now() - started > call.timeout);
     if (!late && !Machine::template any<Wire::lanes>(Machine::peek(call.abort) != 0)) continue;
-    if (late && missing >= 0) Machine::report(call.report, call.abort, {1, Machine::block(), first_source + static_cast<std::uint32_t>(missing), 0, position});
+    const auto source = first_source + static_cast<std::uint32_t>(missing);
+    if (late && missing >= 0) Machine::report(call.report, call.abort, {1, Machine::block(), source, 0, position});
     return false;
   }
 }

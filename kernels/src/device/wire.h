@@ -17,7 +17,9 @@ struct FlaggedWire {
   static constexpr std::uint64_t offset(std::uint32_t position) { return start(position); }
   static constexpr int bytes(std::uint32_t) { return 8; }
   static constexpr Words<4> wrap(const Words<2>& data, std::uint32_t epoch, std::uint32_t) { return {{data.w[0], epoch + 1, data.w[1], epoch + 1}}; }
-  static constexpr bool arrived(const Words<4>& packet, std::uint32_t epoch, std::uint32_t) { return packet.w[1] == epoch + 1 && packet.w[3] == epoch + 1; }
+  static constexpr bool arrived(const Words<4>& packet, std::uint32_t epoch, std::uint32_t) {
+    return packet.w[1] == epoch + 1 && packet.w[3] == epoch + 1;
+  }
   static constexpr Words<2> unwrap(const Words<4>& packet) { return {{packet.w[0], packet.w[2]}}; }
   static constexpr Words<4> empty() { return {}; }
 };
@@ -50,8 +52,8 @@ struct SentinelWire {
   }
 };
 
-/// Eight threads carry a line of 128 bytes: 120 of data, and in the last eight the number of the call: right for any data. Relies on a line that eight
-/// neighbouring threads of a warp store with one instruction arriving whole, as it does over NVLink; not over PCIe.
+/// Eight threads carry a line of 128 bytes: 120 of data, and in the last eight the number of the call: right for any data. Relies on a line that
+/// eight neighbouring threads of a warp store with one instruction arriving whole, as it does over NVLink; not over PCIe.
 struct LineWire {
   static constexpr int words = 4;
   static constexpr int lanes = 8;
