@@ -13,6 +13,7 @@ namespace {
 // Bytes of the largest chunk up to which a form is the fastest, on four and on two H200s.
 constexpr std::int64_t flagless_up_to = std::int64_t{16} << 20;          // above, the landing areas cost more than signals
 constexpr std::int64_t flagless_scatter_up_to = std::int64_t{64} << 20;  // a reduce-scatter lands everything once, not twice
+constexpr std::int64_t interpreted_up_to = std::int64_t{2} << 20;
 constexpr std::int64_t flags_up_to = std::int64_t{64} << 10;
 constexpr std::int64_t lines_up_to = std::int64_t{8} << 20;
 constexpr std::int64_t broadcast_lines_up_to = std::int64_t{64} << 20;  // slices are slow to fill a chain of ranks
@@ -40,6 +41,14 @@ int most_lanes(const Schedule& schedule) {
   return static_cast<int>(most);
 }
 
+// Is a program so short that code is made for it (specialise.h)? Long ones are interpreted, which only small packets are worth.
+bool is_short(const Schedule& schedule) {
+  constexpr int most = 20;
+  std::vector<int> steps(static_cast<std::size_t>(schedule.ranks()));
+  for (std::size_t i = 0; i < schedule.step_count(); ++i) ++steps[schedule.step(StepId{static_cast<std::int64_t>(i)}).executor.index()];
+  return std::ranges::all_of(steps, [](int count) { return count <= most; });
+}
+
 // Can data be its own flag? Not where every bit counts: see kernels/README.md.
 bool can_be_flagless(CollectiveKind kind, const Payload& payload) {
   const bool sum = payload.op == ReduceOp::sum || payload.op == ReduceOp::average;
@@ -53,11 +62,13 @@ Tuning gpu_tuning(const Schedule& schedule, const Payload& payload) {
   std::int64_t largest = 0;
   for (const auto& extent : cut(schedule, payload)) largest = std::max(largest, extent.count * size_of(payload.type));
   const auto kind = schedule.collective().kind;
+  const bool made = is_short(schedule);
   if (can_be_flagless(kind, payload)) {
-    if (largest <= (kind == CollectiveKind::reduce_scatter ? flagless_scatter_up_to : flagless_up_to)) return {.protocol = Protocol::flagless};
+    const auto limit = kind == CollectiveKind::reduce_scatter ? flagless_scatter_up_to : flagless_up_to;
+    if (largest <= (made ? limit : interpreted_up_to)) return {.protocol = Protocol::flagless};
   } else if (largest <= flags_up_to) {
     return {.protocol = Protocol::ll};
-  } else if (largest <= (kind == CollectiveKind::broadcast ? broadcast_lines_up_to : lines_up_to)) {
+  } else if (made && largest <= (kind == CollectiveKind::broadcast ? broadcast_lines_up_to : lines_up_to)) {
     return {.protocol = Protocol::ll128};
   }
   std::set<std::int32_t> channels;
