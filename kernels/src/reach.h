@@ -14,12 +14,15 @@ class Reach {
 
   /// May `from` read and write the memory of `to`?
   bool connected(Rank from, Rank to) const { return reaches_[from.index() * ranks_ + to.index()]; }
+  /// Do all ranks that reach each other do so by NVLink alone, which delivers lines of 128 bytes whole?
+  bool by_nvlink() const { return by_nvlink_; }
   /// Do all steps of a program touch only memory that their ranks reach?
   bool covers(const Program& program) const;
 
  private:
   std::size_t ranks_ = 0;
   std::vector<bool> reaches_;
+  bool by_nvlink_ = true;
 };
 
 }  // namespace p2plab

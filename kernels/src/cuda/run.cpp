@@ -22,12 +22,12 @@ bool has_own_kernel(const Payload& payload) {
   return sum && (payload.type == DataType::float16 || payload.type == DataType::bfloat16 || payload.type == DataType::float32);
 }
 
-device::KernelChoice choose(const Program& program, bool packets) {
+device::KernelChoice choose(const Program& program, bool packets, bool whole_lines) {
   device::KernelChoice choice{.type = program.payload.type, .op = program.payload.op, .reduces = adds(program)};
   const auto protocol = program.tuning.protocol;
   const bool flagless = protocol == Protocol::flagless || (packets && protocol == Protocol::simple);
   choice.sentinel = flagless && choice.reduces && has_own_kernel(program.payload);
-  choice.lines = protocol == Protocol::ll128;
+  choice.lines = protocol == Protocol::ll128 && whole_lines;
   return choice;
 }
 
@@ -44,7 +44,7 @@ GpuRun::GpuRun(const Job& job, const std::vector<int>& devices, const KernelShap
       packets_(job.program->tuning.protocol != Protocol::simple || !reach_.covers(*job.program)),
       devices_(devices),
       shape_(shape),
-      choice_(choose(*job.program, packets_)),
+      choice_(choose(*job.program, packets_, reach_.by_nvlink())),
       kernels_(&kernels) {
   for (const auto device : devices) ranks_per_device_ = std::max(ranks_per_device_, static_cast<int>(std::ranges::count(devices, device)));
   // Two kernels of one rank may not stand in the way of another rank on the same GPU.

@@ -196,6 +196,7 @@ TEST(Reach, EndsAtTheHost) {
   EXPECT_TRUE(reach.connected(Rank{0}, Rank{1}));
   EXPECT_TRUE(reach.connected(Rank{2}, Rank{2}));
   EXPECT_FALSE(reach.connected(Rank{1}, Rank{2}));
+  EXPECT_TRUE(reach.by_nvlink());
   // By packets every plan runs all the same.
   for (const auto* planner : {"one_shot", "two_shot", "ring", "hierarchical"}) {
     SCOPED_TRACE(planner);
