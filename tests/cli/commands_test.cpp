@@ -50,7 +50,7 @@ TEST(Usage, BadInputExitsWithOneAndSaysNothingOnStdout) {
 }
 
 TEST(Usage, EveryCommandHasHelpWithAnExample) {
-  for (const char* command : {"", "run", "topo", "topo show", "topo presets", "topo import", "plan", "bound", "compare", "list", "list algorithms",
+  for (const char* command : {"", "run", "topo", "topo show", "topo presets", "topo import", "plan", "bound", "place", "compare", "list", "list algorithms",
                               "list presets", "list executors", "config", "config example", "config check"}) {
     const auto ran = p2plab(std::string(command) + " --help");
     EXPECT_EQ(ran.exit, 0) << command << ran.err;
@@ -106,6 +106,16 @@ TEST(BoundCommand, AllGatherOnADgx1V100NeedsSevenOver150SecondsPerByte) {
   const auto json = json_of("bound --topology dgx-v100 --collective all_gather --json");
   expect_keys(json, {"collective", "ranks", "algbw_gbps", "inverse_rate", "cut", "latency_steps"});
   EXPECT_EQ(json["inverse_rate"], "7/150");
+}
+
+// Both quads of a DGX-1 have 18 lanes among themselves, 9 of which an all-reduce can fill each way: 4.5 lanes of 25 GB/s at each GPU.
+TEST(PlaceCommand, TheBestFourOfADgx1V100AreAQuad) {
+  const auto json = json_of("place --topology dgx-v100 --gpus 4 --json");
+  const auto& best = json["placements"].at(0);
+  EXPECT_DOUBLE_EQ(best["busbw_gbps"], 112.5);
+  EXPECT_EQ(best["alike"], 2);
+  const auto ran = p2plab("place --topology dgx-v100 --gpus 4");
+  EXPECT_NE(ran.out.find("14 subsets have GPUs that cannot reach each other"), std::string::npos) << ran.out;
 }
 
 TEST(TopoCommand, ADescriptionThatWasWrittenIsTheSameMachineAgain) {

@@ -30,6 +30,7 @@ Command run_command(CLI::App& parent);
 Command plan_command(CLI::App& parent);
 Command bound_command(CLI::App& parent);
 Command frontier_command(CLI::App& parent);
+Command place_command(CLI::App& parent);
 Command verify_command(CLI::App& parent);
 Command simulate_command(CLI::App& parent);
 Command compare_command(CLI::App& parent);

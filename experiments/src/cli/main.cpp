@@ -16,6 +16,7 @@ std::vector<Command> all_commands(CLI::App& app) {
   const auto add = [&](std::vector<Command> more) { std::ranges::move(more, std::back_inserter(commands)); };
   add(topo_commands(app));
   commands.push_back(plan_command(app));
+  commands.push_back(place_command(app));
   commands.push_back(verify_command(app));
   commands.push_back(simulate_command(app));
   commands.push_back(compare_command(app));

@@ -1,0 +1,158 @@
+#include "p2plab/place.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include <fmt/format.h>
+
+#include "p2plab/mask.h"
+#include "p2plab/routes.h"
+#include "p2plab/symmetry.h"
+
+namespace p2plab {
+
+namespace {
+
+constexpr double most_subsets = 200'000;
+constexpr std::size_t most_permuted = 8;
+
+double subsets(int n, int k) {
+  double count = 1;
+  for (int i = 1; i <= k; ++i) count *= static_cast<double>(n - k + i) / i;
+  return std::round(count);
+}
+
+using Subset = std::vector<int>;  // rising ranks
+
+std::vector<Subset> all_subsets(int n, int k) {
+  std::vector<Subset> all;
+  Subset at(static_cast<std::size_t>(k));
+  std::iota(at.begin(), at.end(), 0);
+  while (true) {
+    all.push_back(at);
+    int i = k - 1;
+    while (i >= 0 && at[static_cast<std::size_t>(i)] == n - k + i) --i;
+    if (i < 0) return all;
+    ++at[static_cast<std::size_t>(i)];
+    for (auto j = static_cast<std::size_t>(i) + 1; j < at.size(); ++j) at[j] = at[j - 1] + 1;
+  }
+}
+
+// One subset of each orbit with the orbit's size; subsets are sorted, so an image is found by search.
+std::vector<std::pair<Subset, std::int64_t>> up_to_symmetry(const Topology& topology, const std::vector<Subset>& all) {
+  const auto generators = automorphism_generators(topology);
+  std::vector<bool> seen(all.size());
+  std::vector<std::pair<Subset, std::int64_t>> orbits;
+  for (std::size_t start = 0; start < all.size(); ++start) {
+    if (seen[start]) continue;
+    seen[start] = true;
+    std::vector<std::size_t> orbit{start};
+    for (std::size_t i = 0; i < orbit.size(); ++i) {
+      for (const auto& generator : generators) {
+        Subset image;
+        for (const auto rank : all[orbit[i]])
+          image.push_back(topology.rank_of(NodeId{generator.nodes[topology.node_of(Rank{rank}).index()]})->value);
+        std::ranges::sort(image);
+        const auto place = static_cast<std::size_t>(std::ranges::lower_bound(all, image) - all.begin());
+        if (seen[place]) continue;
+        seen[place] = true;
+        orbit.push_back(place);
+      }
+    }
+    orbits.emplace_back(all[start], static_cast<std::int64_t>(orbit.size()));
+  }
+  return orbits;
+}
+
+// The order in which the narrowest step of the ring through all is widest, then their sum is largest.
+class RingOrder {
+ public:
+  explicit RingOrder(const Topology& topology) : n_(static_cast<std::size_t>(topology.ranks())), widths_(n_ * n_) {
+    const Routes routes(topology);
+    for (std::size_t a = 0; a < n_; ++a) {
+      for (std::size_t b = 0; b < n_; ++b) {
+        const Rank from{static_cast<std::int64_t>(a)};
+        const Rank to{static_cast<std::int64_t>(b)};
+        widths_[a * n_ + b] = std::min(routes.bottleneck(routes.between(from, to)), routes.bottleneck(routes.between(to, from))).bytes_per_second();
+      }
+    }
+  }
+
+  std::vector<std::size_t> best() const {
+    std::vector<std::size_t> order(n_);
+    std::iota(order.begin(), order.end(), 0);
+    if (n_ > most_permuted) return nearest_first();
+    auto best = order;
+    while (std::next_permutation(order.begin() + 1, order.end())) {
+      if (value(order) > value(best)) best = order;
+    }
+    return best;
+  }
+
+ private:
+  std::int64_t width(std::size_t a, std::size_t b) const { return widths_[a * n_ + b]; }
+
+  std::pair<std::int64_t, std::int64_t> value(const std::vector<std::size_t>& order) const {
+    std::pair<std::int64_t, std::int64_t> value{std::numeric_limits<std::int64_t>::max(), 0};
+    for (std::size_t i = 0; i < order.size(); ++i) {
+      const auto step = width(order[i], order[(i + 1) % order.size()]);
+      value = {std::min(value.first, step), value.second + step};
+    }
+    return value;
+  }
+
+  // Always on to the widest GPU left: for many GPUs, where all orders cannot be tried.
+  std::vector<std::size_t> nearest_first() const {
+    std::vector<std::size_t> order{0};
+    std::vector<bool> used(n_);
+    used[0] = true;
+    while (order.size() < n_) {
+      std::size_t next = n_;
+      for (std::size_t b = 0; b < n_; ++b) {
+        if (!used[b] && (next == n_ || width(order.back(), b) > width(order.back(), next))) next = b;
+      }
+      used[next] = true;
+      order.push_back(next);
+    }
+    return order;
+  }
+
+  std::size_t n_;
+  std::vector<std::int64_t> widths_;
+};
+
+}  // namespace
+
+Result<std::vector<Placement>> place(const Topology& topology, int count, CollectiveKind kind) {
+  const int n = topology.ranks();
+  if (count < 1 || count > n) {
+    return Error{ErrorCode::invalid_input, fmt::format("cannot take {} GPUs of a machine that has {}", count, n), std::nullopt, {fmt::format("ask for 1 to {}", n)}};
+  }
+  if (rooted(kind) || kind == CollectiveKind::send_receive) {
+    return Error{ErrorCode::invalid_input, fmt::format("the best GPUs for {} depend on who plays which part", to_string(kind)), std::nullopt,
+                 {"ask for all_reduce, all_gather, reduce_scatter or all_to_all"}};
+  }
+  if (const auto many = subsets(n, count); many > most_subsets) {
+    return Error{ErrorCode::unsupported, fmt::format("{} GPUs of {} can be chosen in {:.3g} ways, more than {:.0f}", count, n, many, most_subsets), std::nullopt,
+                 {"ask on a smaller machine: one box, or one half of it"}};
+  }
+  std::vector<Placement> placements;
+  for (const auto& [subset, alike] : up_to_symmetry(topology, all_subsets(n, count))) {
+    std::vector<Rank> ranks;
+    for (const auto rank : subset) ranks.emplace_back(rank);
+    auto part = keep_gpus(topology, ranks);
+    if (!part) return std::move(part).error();
+    Placement placement{{}, 0, alike};
+    for (const auto i : RingOrder{*part}.best()) placement.gpus.push_back(ranks[i]);
+    const auto best = bound(*part, make_collective(kind, count));
+    if (best) placement.busbw_gbps = best->algbw_gbps() * bus_factor(kind, count);
+    if (!best && best.error().code != ErrorCode::unsupported) return best.error();  // unreachable GPUs are an answer, anything else is not
+    placements.push_back(std::move(placement));
+  }
+  std::ranges::stable_sort(placements, [](const Placement& a, const Placement& b) { return a.busbw_gbps > b.busbw_gbps * (1 + 1e-9); });
+  return placements;
+}
+
+}  // namespace p2plab
