@@ -142,8 +142,7 @@ class ForestPlanner final : public Planner {
     const auto count = pieces.size();
     ForestSchedule{topology, *context.routes, *flow}.run(std::move(pieces));
     return std::move(*flow).finish("forest", *std::move(parameters),
-                                   fmt::format("{} spanning trees at most {} high fill the worst cut", count, std::max(in->height, out->height)),
-                                   advice);
+reason_for(count, *in, *out), advice);
   }
 
   static std::vector<ParameterInfo> known() {
@@ -167,6 +166,12 @@ class ForestPlanner final : public Planner {
     if (!both || both->seconds_per_byte > apart * (1 - 1e-9)) return;
     in = std::move(both->in);
     out = std::move(both->out);
+  }
+
+  static std::string reason_for(std::size_t pieces, const Forest& in, const Forest& out) {
+    const auto share = std::min(in.share, out.share);
+    const auto reach = share > 1 - 1e-6 ? std::string{"fill the worst cut"} : fmt::format("reach {:.2f} % of what cuts allow", 100 * share);
+    return fmt::format("{} spanning trees at most {} high {}", pieces, std::max(in.height, out.height), reach);
   }
 
   // Each member's share as a root.

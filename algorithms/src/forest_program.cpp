@@ -22,8 +22,8 @@ constexpr int most_rounds = 400;
 constexpr int patience = 12;  // rounds without gain before trees may grow higher
 constexpr int extra_height = 24;
 constexpr double hopeless = 1 - 1e-6;  // no better prices will show that trees of this height reach the target
-// Roots to plan for, times the square of the terminals: the work of one round.
-constexpr double most_work = 3e7;
+constexpr double most_work = 3e7;         // of one round
+constexpr double most_total_work = 4e8;  // some ten seconds
 constexpr std::size_t most_roots = 64;
 // How near the solver's weights are to the fractions that they stand for: the simplest that fill the links exactly are taken.
 constexpr std::array tolerances{1e-7, 1e-9, 1e-11, 1e-12};
@@ -45,8 +45,7 @@ class Program {
   }
 
   bool too_large() const {
-    const auto n = static_cast<double>(wish_.terminals.size());
-    return roots_.size() > most_roots || static_cast<double>(roots_.size() * growers_.size()) * n * n > most_work;
+    return roots_.size() > most_roots || work() > most_work;
   }
 
   /// False if some tree cannot be grown at all, or the solver gives up.
@@ -64,7 +63,8 @@ class Program {
     warm_up();
     double best = 0;
     int idle = 0;
-    for (int round = 0; round < most_rounds; ++round) {
+    const auto rounds = std::clamp(static_cast<int>(most_total_work / work()), 1, most_rounds);
+    for (int round = 0; round < rounds; ++round) {
       if (!program_->solve()) return false;
       const auto rate = program_->objective();
       idle = rate > best + 1e-9 ? 0 : idle + 1;
@@ -104,6 +104,12 @@ class Program {
   }
 
  private:
+  // Roots to plan for, times the square of the terminals: what one round costs.
+  double work() const {
+    const auto n = static_cast<double>(wish_.terminals.size());
+    return std::max(1.0, static_cast<double>(roots_.size() * growers_.size()) * n * n);
+  }
+
   struct Grower {
     bool in;
     LowTrees trees;

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numeric>
 
+#include <fmt/format.h>
+
 #include "forest_program.h"
 #include "forest_shares.h"
 #include "p2plab/bounds.h"
@@ -100,19 +102,20 @@ ForestProblem problem_on(const Topology& machine, const std::vector<LinkId>& nam
   return problem;
 }
 
-// The least capacity per bandwidth at which `trees` trees for each unit of weight fit, by bisection.
-ForestProblem with_few_trees(const ForestProblem& plain, double start, std::int64_t trees) {
+// The least capacity per bandwidth at which `trees` trees for each unit of weight fit, by bisection; `seconds` becomes what a byte of weight 1 takes.
+ForestProblem with_few_trees(const ForestProblem& plain, double& seconds, std::int64_t trees) {
   const auto at = [&](double scale) {
     auto problem = plain;
     for (auto& arc : problem.arcs) arc.capacity = static_cast<std::int64_t>(std::floor(static_cast<double>(arc.capacity) * scale * (1 + 1e-12)));
     for (auto& count : problem.trees) count *= trees;
     return problem;
   };
-  double low = start * static_cast<double>(trees);
+  double low = seconds * static_cast<double>(trees);
   if (auto best = at(low); feasible(best)) return best;
   double high = 2 * low;
   while (!feasible(at(high))) high *= 2;
   for (int i = 0; i < 40; ++i) (feasible(at((low + high) / 2)) ? high : low) = (low + high) / 2;
+  seconds = high / static_cast<double>(trees);
   return at(high);
 }
 
@@ -120,6 +123,7 @@ struct Attempt {
   double seconds = 0;  // per byte of weight 1
   ForestProblem problem;
   std::vector<Rank> members;
+  double share = 1;  // of what cuts allow
 };
 
 Collective collective_of(const ForestWish& wish, const std::vector<Rank>& members) {
@@ -148,11 +152,13 @@ Result<Attempt> attempt(const Topology& topology, const ForestWish& wish, const 
   // Seconds per byte of weight 1, times the unit: p / q. At p units of capacity per unit of bandwidth, q trees per weight fit exactly.
   const auto cost = reduced(static_cast<Int128>(best->inverse_rate.numerator) * total * unit,
                             static_cast<Int128>(best->inverse_rate.denominator) * static_cast<Int128>(members.size()) * 1'000'000'000);
-  Attempt result{cost.value() / static_cast<double>(unit), plain, members};
+  Attempt result{cost.value() / static_cast<double>(unit), plain, members, 1};
   const auto greatest = std::ranges::max(plain.arcs, {}, &ForestArc::capacity).capacity / unit;
   const bool exact = cost.denominator < most_trees && static_cast<Int128>(greatest) * cost.numerator < (Int128{1} << 40);
   if (wish.trees > 0 || !exact) {
+    result.share = result.seconds;
     result.problem = with_few_trees(plain, result.seconds, wish.trees > 0 ? wish.trees : many_trees);
+    result.share /= result.seconds;
     return result;
   }
   for (auto& arc : result.problem.arcs) arc.capacity = arc.capacity / unit * cost.numerator;
@@ -168,7 +174,7 @@ std::vector<ForestTree> along_data(std::vector<ForestTree> trees) {
 }
 
 Forest forest_of(const ForestProblem& problem, bool towards_root) {
-  Forest forest{pack_trees(problem), 0, 0};
+  Forest forest{pack_trees(problem), 0, 0, 1};
   for (auto& tree : forest.trees) forest.height = std::max(forest.height, height(tree));
   if (towards_root) forest.trees = along_data(std::move(forest.trees));
   return forest;
@@ -186,6 +192,7 @@ constexpr double solver_tolerance = 1e-8;
 // Up to so many members trees are packed one by one where the linear program falls short; beyond, nearly all is better than one tree a root.
 constexpr std::size_t most_packed = 32;
 constexpr double worth_having = 0.98;
+constexpr std::size_t most_irregular = 128;  // one tree a root for so many takes seconds
 
 // Weighted trees of little height, if a linear program finds some that reach what cuts allow.
 std::optional<Forest> low_forest(const Topology& topology, const ForestWish& wish, const Attempt& best) {
@@ -204,13 +211,13 @@ std::optional<Forest> low_forest(const Topology& topology, const ForestWish& wis
   }
   auto packed = pack_low_trees(topology, packing);
   const bool small = best.members.size() <= most_packed;
-  if (!packed || packed->share < (small ? 1 - 1e-9 : worth_having)) return std::nullopt;
+  if (!packed || (packed->share < (small ? 1 - 1e-9 : worth_having) && !wish.stop())) return std::nullopt;
   auto trees = wish.towards_root ? along_data(std::move(packed->in)) : std::move(packed->out);
-  return Forest{std::move(trees), packed->height, 1 / (packing.target * packed->share)};
+  return Forest{std::move(trees), packed->height, 1 / (packing.target * packed->share), std::min(packed->share, 1.0)};
 }
 
 ForestsBothWays both_ways(PackedForest packed, double seconds) {
-  return {{along_data(std::move(packed.in)), packed.height, 0}, {std::move(packed.out), packed.height, 0}, seconds};
+  return {{along_data(std::move(packed.in)), packed.height, 0, packed.share}, {std::move(packed.out), packed.height, 0, packed.share}, seconds};
 }
 
 std::optional<ForestsBothWays> exact_both_ways(const Topology& topology) {
@@ -237,6 +244,12 @@ Result<Forest> find_forest(const Topology& topology, const ForestWish& wish) {
   if (!best) return std::move(best).error();
   if (wish.trees == 0) {
     if (auto low = low_forest(topology, wish, *best)) return *std::move(low);
+    if (wish.members.size() > most_irregular) {
+      return Error{ErrorCode::unsupported,
+                   fmt::format("forest found no trees worth having for {} GPUs with so little symmetry", wish.members.size()),
+                   std::nullopt,
+                   {"use hierarchical, ring or tree"}};
+    }
     if (wish.trees_if_irregular > 0) {
       auto few = wish;
       few.trees = wish.trees_if_irregular;
@@ -246,15 +259,16 @@ Result<Forest> find_forest(const Topology& topology, const ForestWish& wish) {
   if (wish.trees == 0 && PlainMachine{topology, wish.towards_root}.shared()) {
     auto chosen = one_way_problem(topology, weights_by_node(topology, wish), wish.towards_root);
     if (chosen && chosen->seconds_per_weight < best->seconds * (1 - 1e-9)) {
-      if (auto problem = without_switches(chosen->problem)) best = Attempt{chosen->seconds_per_weight, *std::move(problem), wish.members};
+      if (auto problem = without_switches(chosen->problem)) best = Attempt{chosen->seconds_per_weight, *std::move(problem), wish.members, 1};
     }
   }
-  const auto seconds = best->seconds;
+  const auto [seconds, share] = std::pair{best->seconds, best->share};
   auto direct = without_switches(std::move(best->problem));
   if (!direct)
     return Error{ErrorCode::unsupported, "forest found no way to share the switches' links among trees", std::nullopt, {"use ring or tree"}};
   auto forest = forest_of(*direct, wish.towards_root);
   forest.seconds_per_weight = seconds;
+  forest.share = share;
   return forest;
 }
 

@@ -27,6 +27,7 @@ struct Forest {
   std::vector<ForestTree> trees;  // edges run away from the root, paths in the direction of the data
   int height = 0;
   double seconds_per_weight = 0;  // time per byte of weight 1
+  double share = 1;               // of the bandwidth that cuts allow
 };
 
 /// The best forest. Other GPUs help as relays where that is faster. Groups, node limits and switches with more links out than in are shared out

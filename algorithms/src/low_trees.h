@@ -33,15 +33,17 @@ class LowTrees {
   /// Links from one terminal to another in the direction in which trees grow.
   void path(int from, int to, std::vector<int>& links) const;
 
+  /// What the path between two terminals costs; infinite if there is none.
+  double hop(int from, int to) const {
+    return hops_[static_cast<std::size_t>(from) * terminals_.size() + static_cast<std::size_t>(to)];
+  }
+
   int size() const { return static_cast<int>(terminals_.size()); }
   const std::vector<int>& terminals() const& { return terminals_; }
   /// The first terminal of the orbit of each.
   const std::vector<int>& representatives() const& { return representative_; }
 
  private:
-  double hop(int from, int to) const {
-    return hops_[static_cast<std::size_t>(from) * terminals_.size() + static_cast<std::size_t>(to)];
-  }
   void find_paths(int from, std::span<const double> prices);
   std::optional<Tree> by_cost(int root, int most_height) const;
   std::optional<Tree> by_lowering(int root, int most_height) const;

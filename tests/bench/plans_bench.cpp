@@ -39,10 +39,11 @@ Topology machine(int which) {
     case 2: return mi250_boxes(4);
     case 3: return *make_preset("dgx-a100", {{"nodes", "128"}});
     case 4: return mi250_boxes(64);
-    default: return *make_preset("torus", {{"dims", "32x32"}});
+    case 5: return *make_preset("torus", {{"dims", "32x32"}});
+    default: return *apply_mask(machine(1), {.links = {{.from = "gpu0", .to = "nic0"}}});
   }
 }
-constexpr const char* machine_names[] = {"two A100 boxes", "eight A100 boxes", "64 MI250", "A100 x128", "MI250 x64", "torus 32x32"};
+constexpr const char* machine_names[] = {"two A100 boxes", "eight A100 boxes", "64 MI250", "A100 x128", "MI250 x64", "torus 32x32", "eight A100 boxes, a NIC lost"};
 
 double peak_mib() {
   rusage usage{};
@@ -99,7 +100,7 @@ void reference(benchmark::State& state) {
 
 BENCHMARK_CAPTURE(bounds, all_gather, CollectiveKind::all_gather)->DenseRange(3, 5)->Unit(benchmark::kMillisecond)->Iterations(1);
 BENCHMARK_CAPTURE(bounds, all_reduce, CollectiveKind::all_reduce)->DenseRange(3, 5)->Unit(benchmark::kMillisecond)->Iterations(1);
-BENCHMARK_CAPTURE(forest, all_gather, CollectiveKind::all_gather)->DenseRange(0, 5)->Unit(benchmark::kMillisecond)->Iterations(1);
+BENCHMARK_CAPTURE(forest, all_gather, CollectiveKind::all_gather)->DenseRange(0, 6)->Unit(benchmark::kMillisecond)->Iterations(1);
 BENCHMARK_CAPTURE(forest, all_reduce, CollectiveKind::all_reduce)->DenseRange(0, 2)->Unit(benchmark::kMillisecond)->Iterations(1);
 BENCHMARK(reference)->DenseRange(0, 20)->Unit(benchmark::kMillisecond);
 

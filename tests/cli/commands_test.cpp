@@ -108,6 +108,18 @@ TEST(BoundCommand, AllGatherOnADgx1V100NeedsSevenOver150SecondsPerByte) {
   EXPECT_EQ(json["inverse_rate"], "7/150");
 }
 
+// Seven GPUs on a switch reach their own bound; the plan says what is done, so options that say otherwise are a wrong use.
+TEST(PlanCommand, RepairsAPlanOnAMachineThatLostAGpu) {
+  const auto old = test::scratch("old.json");
+  json_of("plan --topology hgx-h200 --collective all_gather --size 56MiB --algorithm forest --json --out " + old.string());
+  const auto json = json_of("plan --topology hgx-h200:gpus=7 --repair " + old.string() + " --json");
+  EXPECT_EQ(json["ranks"], 7);
+  EXPECT_EQ(json["collective"], "all_gather");
+  EXPECT_EQ(json["algorithm"], "forest");
+  EXPECT_NEAR(json["optimality"].get<double>(), 1, 1e-6);
+  EXPECT_EQ(p2plab("plan --topology hgx-h200 --size 1MiB --repair " + old.string()).exit, 2);
+}
+
 // Both quads of a DGX-1 have 18 lanes among themselves, 9 of which an all-reduce can fill each way: 4.5 lanes of 25 GB/s at each GPU.
 TEST(PlaceCommand, TheBestFourOfADgx1V100AreAQuad) {
   const auto json = json_of("place --topology dgx-v100 --gpus 4 --json");

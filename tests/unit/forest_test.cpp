@@ -144,6 +144,42 @@ TEST(Forest, BudgetsAreSharedOutAtTheOptimum) {
   }
 }
 
+// GPU 2 only receives: nothing leaves it, and the error says so.
+TEST(Forest, AGpuThatCannotSendIsNamedWithItsCut) {
+  Topology::Builder builder("dead end");
+  for (int g = 0; g < 3; ++g) builder.add_node({.name = "gpu" + std::to_string(g)});
+  builder.add_duplex(NodeId{0}, NodeId{1}, LinkKind::nvlink, GBps(25), Seconds{1e-6});
+  builder.add_link({NodeId{1}, NodeId{2}, LinkKind::nvlink, GBps(25), Seconds{1e-6}});
+  const auto machine = *std::move(builder).build();
+  for (const auto kind : {CollectiveKind::all_gather, CollectiveKind::reduce_scatter, CollectiveKind::all_reduce}) {
+    const auto plan = testing::plan_on(machine, "forest", kind);
+    ASSERT_FALSE(plan) << to_string(kind);
+    EXPECT_EQ(plan.error().code, ErrorCode::unsupported);
+    EXPECT_NE(describe(plan.error()).find("no link leads out of {gpu2}"), std::string::npos) << describe(plan.error());
+  }
+}
+
+// Without time the plan is the best so far: it verifies, and its reason states the gap.
+TEST(Forest, ADeadlineGivesThePlanAtHand) {
+  const auto machine = *make_preset("mi250x", {});
+  PlanContext context;
+  context.time_limit = Seconds{0};
+  const auto collective = make_collective(CollectiveKind::all_gather, machine.ranks());
+  const auto plan = testing::plan_on(machine, "forest", collective, {}, context);
+  ASSERT_TRUE(plan) << describe(plan.error());
+  EXPECT_LT(optimality(machine, collective, plan->schedule), 1);
+  EXPECT_NE(plan->reason.find("% of what cuts allow"), std::string::npos) << plan->reason;
+}
+
+TEST(Forest, FewTreesStateTheirLoss) {
+  const auto machine = *make_preset("dgx-v100", {});
+  const auto collective = make_collective(CollectiveKind::all_gather, 8);
+  const auto plan = testing::plan_on(machine, "forest", collective, {{"trees", "1"}});
+  ASSERT_TRUE(plan) << describe(plan.error());
+  EXPECT_LT(optimality(machine, collective, plan->schedule), 1);
+  EXPECT_NE(plan->reason.find("% of what cuts allow"), std::string::npos) << plan->reason;
+}
+
 TEST(Forest, PlansRandomMachinesAsWellAsCutsAllow) {
   for (std::uint64_t seed = 0; seed < 60; ++seed) {
     const auto machine = testing::RandomTopology{seed}.make();

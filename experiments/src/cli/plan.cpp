@@ -11,6 +11,7 @@
 #include "p2plab/plan_summary.h"
 #include "p2plab/presets.h"
 #include "p2plab/quantity.h"
+#include "p2plab/repair.h"
 #include "planning.h"
 
 namespace p2plab::cli {
@@ -26,6 +27,7 @@ struct PlanArguments {
   std::string dtype = "float16";
   std::string profile;
   std::string out;
+  std::string repair;
   bool in_place = false;
   bool json = false;
 };
@@ -41,27 +43,49 @@ Result<Payload> payload_from(const PlanArguments& arguments) {
   return payload_of(*size, *type, ReduceOp::sum);
 }
 
-Status plan(const PlanArguments& arguments) {
-  auto topology = resolve_topology(arguments.topology);
-  if (!topology) return std::move(topology).error();
-  auto collective = collective_from(arguments.group, topology->ranks());
+struct Task {
+  Collective collective;
+  Payload payload;
+  AlgorithmChoice choice;
+  bool in_place = false;
+};
+
+// What an old plan did, among its GPUs that the machine still has.
+Result<Task> task_of_plan(const std::string& path, const Topology& topology) {
+  auto old = load_plan(path);
+  if (!old) return std::move(old).error();
+  auto collective = surviving(old->plan.schedule.collective(), old->topology, topology);
+  if (!collective) return std::move(collective).error();
+  return Task{*std::move(collective), old->payload, {old->plan.planner, old->plan.parameters}, old->in_place};
+}
+
+Result<Task> task_from(const PlanArguments& arguments, const Topology& topology) {
+  if (!arguments.repair.empty()) return task_of_plan(arguments.repair, topology);
+  auto collective = collective_from(arguments.group, topology.ranks());
   if (!collective) return std::move(collective).error();
   auto payload = payload_from(arguments);
   if (!payload) return std::move(payload).error();
   auto parameters = parameter_list(arguments.set);
   if (!parameters) return std::move(parameters).error();
+  return Task{*std::move(collective), *payload, {arguments.algorithm, *std::move(parameters)}, arguments.in_place};
+}
+
+Status plan(const PlanArguments& arguments) {
+  auto topology = resolve_topology(arguments.topology);
+  if (!topology) return std::move(topology).error();
+  auto task = task_from(arguments, *topology);
+  if (!task) return std::move(task).error();
   auto profile = profile_from(arguments.profile);
   if (!profile) return std::move(profile).error();
   const auto setting = make_setting(*topology, *profile);
-  const AlgorithmChoice choice{arguments.algorithm, *parameters};
   const auto start = std::chrono::steady_clock::now();
-  auto evaluation = plan_one(setting, choice, *collective, *payload, arguments.in_place);
+  auto evaluation = plan_one(setting, task->choice, task->collective, task->payload, task->in_place);
   if (!evaluation) return std::move(evaluation).error();
   const auto summary = summarize(setting, *evaluation, std::chrono::steady_clock::now() - start);
   if (!arguments.out.empty()) {
     auto chosen = evaluation->plan;
     chosen.tuning = evaluation->program.tuning;
-    if (auto ok = write_text(arguments.out, write_plan({*topology, std::move(chosen), *payload, arguments.in_place})); !ok) return ok;
+    if (auto ok = write_text(arguments.out, write_plan({*topology, std::move(chosen), task->payload, task->in_place})); !ok) return ok;
   }
   std::cout << (arguments.json ? to_json(summary) : to_text(summary));
   return {};
@@ -83,6 +107,8 @@ Command plan_command(CLI::App& parent) {
   app->add_option("--dtype", a->dtype, "element type")->capture_default_str()->type_name("TYPE");
   app->add_option("--profile", a->profile, "calibration of the simulator")->type_name("P");
   app->add_option("--out", a->out, "write the plan to a file, for verify, simulate and export")->type_name("FILE");
+  auto* repair = app->add_option("--repair", a->repair, "do what an old plan did, on this machine, which has lost links or GPUs of the old one")->type_name("FILE");
+  for (const auto* other : {"--collective", "--size", "--algorithm", "--root", "--ranks", "--set", "--dtype"}) repair->excludes(app->get_option(other));
   app->add_flag("--in-place", a->in_place, "input and output share memory");
   app->add_flag("--json", a->json, "print the figures as JSON");
   return {app, [a] { return plan(*a); }};

@@ -1,0 +1,133 @@
+// Flow: all-to-all at the greatest rate that links allow. Where the widest route is not enough, a pair's block is divided among several paths, some
+// through GPUs that relay: the maximum concurrent flow, made of paths (flow_paths.h). Rounds: the hops of the longest path. On a switch every path is
+// one hop, as in pairwise.
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <numeric>
+
+#include <fmt/format.h>
+
+#include "data_flow.h"
+#include "flow_paths.h"
+#include "p2plab/bounds.h"
+#include "p2plab/builtin_planners.h"
+
+namespace p2plab {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+class FlowSchedule {
+ public:
+  FlowSchedule(const Topology& topology, const Routes& routes, DataFlow& flow) : topology_(topology), routes_(routes), flow_(flow) {}
+
+  /// Lists all hops, first hops first; returns how many the longest path has.
+  std::size_t run(const std::vector<FlowPath>& paths) {
+    std::map<std::pair<Rank, Rank>, std::vector<const FlowPath*>> by_pair;
+    for (const auto& path : paths) by_pair[{rank(path.from), rank(path.hops.back().to)}].push_back(&path);
+    std::vector<std::pair<const FlowPath*, ChunkId>> pieces;
+    for (std::size_t b = 0; b < flow_.blocks().size(); ++b) {
+      const auto index = static_cast<std::int32_t>(b);
+      if (flow_.blocks()[b].share == 0 || flow_.blocks()[b].contributors.empty()) continue;  // a silent member's
+      const std::pair pair{flow_.blocks()[b].contributors.front(), flow_.blocks()[b].receivers.front()};
+      if (pair.first == pair.second) {
+        flow_.add_chunk({index, 1, 0});
+        continue;
+      }
+      std::int64_t common = 0;
+      for (const auto* path : by_pair.at(pair)) common = std::gcd(common, path->count);
+      std::int32_t channel = 0;
+      for (const auto* path : by_pair.at(pair))
+        pieces.emplace_back(path, flow_.add_chunk({index, static_cast<std::uint32_t>(path->count / common), channel++}));
+    }
+    std::size_t longest = 0;
+    for (const auto& [path, chunk] : pieces) longest = std::max(longest, path->hops.size());
+    for (std::size_t round = 0; round < longest; ++round) {
+      for (const auto& [path, chunk] : pieces) {
+        if (round < path->hops.size()) send(*path, round, chunk);
+      }
+    }
+    return longest;
+  }
+
+ private:
+  Rank rank(int node) const { return *topology_.rank_of(NodeId{node}); }
+
+  void send(const FlowPath& path, std::size_t round, ChunkId chunk) {
+    const auto from = rank(round == 0 ? path.from : path.hops[round - 1].to);
+    const auto to = rank(path.hops[round].to);
+    const auto along = route(from, to, path.hops[round].links);
+    flow_.push_along(from, {&to, 1}, {&along, 1}, chunk);
+  }
+
+  RouteId route(Rank from, Rank to, const std::vector<LinkId>& links) {
+    if (std::ranges::equal(routes_.between(from, to), links)) return default_route;
+    const auto [found, added] = known_.try_emplace(links, default_route);
+    if (added) found->second = flow_.add_route(links);
+    return found->second;
+  }
+
+  const Topology& topology_;
+  const Routes& routes_;
+  DataFlow& flow_;
+  std::map<std::vector<LinkId>, RouteId> known_;
+};
+
+// Images of one path under several symmetries may be the same path.
+std::vector<FlowPath> merged(std::vector<FlowPath> paths) {
+  std::map<std::pair<int, std::vector<LinkId>>, std::size_t> known;
+  std::vector<FlowPath> result;
+  for (auto& path : paths) {
+    std::vector<LinkId> links;
+    for (const auto& hop : path.hops) links.insert(links.end(), hop.links.begin(), hop.links.end());
+    const auto [found, added] = known.try_emplace({path.from, std::move(links)}, result.size());
+    if (added) {
+      result.push_back(std::move(path));
+    } else {
+      result[found->second].count += path.count;
+    }
+  }
+  return result;
+}
+
+class FlowPlanner final : public Planner {
+ public:
+  Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
+    auto parameters = complete_parameters("flow", {}, context.parameters);
+    if (!parameters) return std::move(parameters).error();
+    auto flow = DataFlow::create(topology, collective, *context.routes);
+    if (!flow) return std::move(flow).error();
+    const std::string advice = "use pairwise, ring or tree";
+    if (collective.kind != CollectiveKind::all_to_all) return unsupported("flow", collective.kind, "it divides what each pair exchanges", advice);
+    const auto best = bound(topology, collective);
+    if (!best) return best.error();
+    if (best->inverse_rate.numerator == 0) {
+      for (std::size_t b = 0; b < flow->blocks().size(); ++b) flow->add_chunk({static_cast<std::int32_t>(b), 1, 0});
+      return std::move(*flow).finish("flow", *std::move(parameters), "nothing to send", advice);
+    }
+    std::function<bool()> stop = [] { return false; };
+    if (context.time_limit) stop = [end = Clock::now() + *context.time_limit] { return Clock::now() > end; };
+    auto found = best_flow_paths(topology, collective.members, 1e9 / best->inverse_rate.value(), stop);
+    if (found.paths.empty()) {
+      return Error{ErrorCode::unsupported, fmt::format("flow does not plan for {} GPUs of a machine with so little symmetry", collective.members.size()),
+                   std::nullopt, {advice}};
+    }
+    const auto paths = merged(std::move(found.paths));
+    const auto longest = FlowSchedule{topology, *context.routes, *flow}.run(paths);
+    return std::move(*flow).finish(
+        "flow", *std::move(parameters),
+        fmt::format("{} paths of at most {} hops reach {:.2f} % of the bound", paths.size(), longest, 100 * std::min(1.0, found.share)), advice);
+  }
+};
+
+}  // namespace
+
+namespace planners {
+Entry<Planner> flow() {
+  return {"flow", "all-to-all over several paths, relayed where links are narrow", {}, [] { return std::make_unique<FlowPlanner>(); }};
+}
+}  // namespace planners
+
+}  // namespace p2plab
