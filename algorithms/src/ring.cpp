@@ -10,6 +10,7 @@
 
 #include "data_flow.h"
 #include "estimate.h"
+#include "ring_plan.h"
 #include "ring_search.h"
 
 namespace p2plab {
@@ -42,6 +43,50 @@ class Track {
   int channel_;
 };
 
+// Has each block one giver and one taker?
+bool one_to_one(CollectiveKind kind) {
+  using enum CollectiveKind;
+  return kind == gather || kind == scatter || kind == all_to_all || kind == send_receive;
+}
+
+void twice_around(DataFlow& flow, std::vector<Move>& moves, const Track& track) {
+  const int hops = track.size() - 1;
+  for (int p = 0; p <= hops; ++p) {
+    const auto chunk = flow.add_chunk(track.piece(0));
+    track.travel(moves, chunk, p + 1, hops, 0);
+    track.travel(moves, chunk, p, hops, hops);
+  }
+}
+
+// A share of each block goes around each ring: to its taker being summed, or from its giver to everyone.
+void around(DataFlow& flow, std::vector<Move>& moves, const Collective& collective, const Track& track) {
+  for (std::size_t b = 0; b < flow.blocks().size(); ++b) {
+    const auto chunk = flow.add_chunk(track.piece(b));
+    const auto& block = flow.blocks()[b];
+    if (block.contributors.empty()) continue;
+    const int start = reduces(collective.kind) ? track.place_of(block.receivers[0]) + 1 : track.place_of(block.contributors[0]);
+    track.travel(moves, chunk, start, track.size() - 1, 0);
+  }
+}
+
+// Each block takes the ring that brings it to its taker in the fewest hops; equal ones take turns.
+void one_way(DataFlow& flow, std::vector<Move>& moves, const std::vector<Track>& tracks) {
+  for (std::size_t b = 0; b < flow.blocks().size(); ++b) {
+    const auto block = flow.blocks()[b];
+    std::size_t best = 0;
+    int fewest = tracks[0].size();
+    for (std::size_t t = 0; t < tracks.size() && !block.contributors.empty(); ++t) {
+      const auto track = (b + t) % tracks.size();
+      const int hops = tracks[track].hops(block.contributors[0], block.receivers[0]);
+      if (hops >= fewest) continue;
+      fewest = hops;
+      best = track;
+    }
+    const auto chunk = flow.add_chunk(tracks[best].piece(b));
+    if (!block.contributors.empty()) tracks[best].travel(moves, chunk, tracks[best].place_of(block.contributors[0]), fewest, 0);
+  }
+}
+
 class RingPlanner final : public Planner {
  public:
   Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
@@ -59,18 +104,7 @@ class RingPlanner final : public Planner {
     if (!rings) return std::move(rings).error();
     auto reason = describe(*rings);
     if (rings->empty()) rings->push_back({.order = collective.members});
-    std::vector<Track> tracks;
-    for (auto& ring : *rings) tracks.emplace_back(std::move(ring), static_cast<int>(tracks.size()));
-    std::vector<Move> moves;
-    if (collective.kind == CollectiveKind::all_reduce) {
-      for (const auto& track : tracks) twice_around(*flow, moves, track);
-    } else if (one_to_one(collective.kind)) {
-      one_way(*flow, moves, tracks);
-    } else {
-      for (const auto& track : tracks) around(*flow, moves, collective, track);
-    }
-    push_in_rounds(*flow, std::move(moves));
-    auto plan = std::move(*flow).finish("ring", *std::move(parameters), std::move(reason), "use tree");
+    auto plan = plan_along(*std::move(flow), collective, *std::move(rings), {"ring", *std::move(parameters), std::move(reason)});
     // Chains: the others are cut into pieces that follow each other already.
     const bool chain = collective.kind == CollectiveKind::broadcast || collective.kind == CollectiveKind::reduce;
     if (plan && chain) suggest_slices(*plan, topology, *context.routes, context.payload.size());
@@ -83,50 +117,6 @@ class RingPlanner final : public Planner {
   }
 
  private:
-  // Has each block one giver and one taker?
-  static bool one_to_one(CollectiveKind kind) {
-    using enum CollectiveKind;
-    return kind == gather || kind == scatter || kind == all_to_all || kind == send_receive;
-  }
-
-  static void twice_around(DataFlow& flow, std::vector<Move>& moves, const Track& track) {
-    const int hops = track.size() - 1;
-    for (int p = 0; p <= hops; ++p) {
-      const auto chunk = flow.add_chunk(track.piece(0));
-      track.travel(moves, chunk, p + 1, hops, 0);
-      track.travel(moves, chunk, p, hops, hops);
-    }
-  }
-
-  // A share of each block goes around each ring: to its taker being summed, or from its giver to everyone.
-  static void around(DataFlow& flow, std::vector<Move>& moves, const Collective& collective, const Track& track) {
-    for (std::size_t b = 0; b < flow.blocks().size(); ++b) {
-      const auto chunk = flow.add_chunk(track.piece(b));
-      const auto& block = flow.blocks()[b];
-      if (block.contributors.empty()) continue;
-      const int start = reduces(collective.kind) ? track.place_of(block.receivers[0]) + 1 : track.place_of(block.contributors[0]);
-      track.travel(moves, chunk, start, track.size() - 1, 0);
-    }
-  }
-
-  // Each block takes the ring that brings it to its taker in the fewest hops; equal ones take turns.
-  static void one_way(DataFlow& flow, std::vector<Move>& moves, const std::vector<Track>& tracks) {
-    for (std::size_t b = 0; b < flow.blocks().size(); ++b) {
-      const auto block = flow.blocks()[b];
-      std::size_t best = 0;
-      int fewest = tracks[0].size();
-      for (std::size_t t = 0; t < tracks.size() && !block.contributors.empty(); ++t) {
-        const auto track = (b + t) % tracks.size();
-        const int hops = tracks[track].hops(block.contributors[0], block.receivers[0]);
-        if (hops >= fewest) continue;
-        fewest = hops;
-        best = track;
-      }
-      const auto chunk = flow.add_chunk(tracks[best].piece(b));
-      if (!block.contributors.empty()) tracks[best].travel(moves, chunk, tracks[best].place_of(block.contributors[0]), fewest, 0);
-    }
-  }
-
   static std::string describe(const std::vector<Ring>& rings) {
     if (rings.empty()) return "one member needs no ring";
     double rate = 0;
@@ -139,6 +129,21 @@ class RingPlanner final : public Planner {
 };
 
 }  // namespace
+
+Result<Plan> plan_along(DataFlow flow, const Collective& collective, std::vector<Ring> rings, RingPlanLabel label) {
+  std::vector<Track> tracks;
+  for (auto& ring : rings) tracks.emplace_back(std::move(ring), static_cast<int>(tracks.size()));
+  std::vector<Move> moves;
+  if (collective.kind == CollectiveKind::all_reduce) {
+    for (const auto& track : tracks) twice_around(flow, moves, track);
+  } else if (one_to_one(collective.kind)) {
+    one_way(flow, moves, tracks);
+  } else {
+    for (const auto& track : tracks) around(flow, moves, collective, track);
+  }
+  push_in_rounds(flow, std::move(moves));
+  return std::move(flow).finish(label.planner, std::move(label.parameters), std::move(label.reason), "use tree");
+}
 
 namespace planners {
 Entry<Planner> ring() {

@@ -12,7 +12,7 @@ namespace {
 
 constexpr int most_blocks = 64;                 // of one rank: more than any GPU needs to fill its links
 constexpr std::int64_t least_slice = 4096;      // bytes: below, flags cost more than the overlap gains
-constexpr std::int64_t most_slices = 100'000;   // of a program in all: what one simulation may cost
+constexpr std::int64_t most_slices = 30'000;    // of a program in all: what one simulation may cost
 constexpr double least_gain = 0.005;            // what a finer tuning must gain to be worth it
 
 // How finely a program is cut: each instruction into parts * slices_per_part slices, each lane into parts copies.

@@ -5,7 +5,9 @@
 #include <fmt/format.h>
 
 #include "p2plab/analysis.h"
+#include "p2plab/critical_path.h"
 #include "p2plab/quantity.h"
+#include "traces.h"
 
 namespace p2plab {
 
@@ -62,6 +64,15 @@ const Outcome* planned_by(const std::string& planner, std::span<const Outcome> o
   return found == outcomes.end() ? nullptr : &*found;
 }
 
+// The winner of a kind at its largest size.
+const Row* largest_winner(std::span<const Row> rows, CollectiveKind kind) {
+  const Row* largest = nullptr;
+  for (const auto& row : rows) {
+    if (row.winner && row.collective == kind && (largest == nullptr || row.size > largest->size)) largest = &row;
+  }
+  return largest;
+}
+
 }  // namespace
 
 std::vector<std::string> winner_sentences(std::span<const Row> rows) {
@@ -79,10 +90,7 @@ std::vector<std::string> winner_sentences(std::span<const Row> rows) {
 std::vector<std::string> bottleneck_sentences(const Setting& setting, std::span<const Outcome> outcomes, std::span<const Row> rows) {
   std::vector<std::string> sentences;
   for (const auto kind : kinds_of(rows)) {
-    const Row* largest = nullptr;
-    for (const auto& row : rows) {
-      if (row.winner && row.collective == kind && (largest == nullptr || row.size > largest->size)) largest = &row;
-    }
+    const auto* largest = largest_winner(rows, kind);
     const auto* evaluation = largest != nullptr ? evaluation_of(*largest, outcomes) : nullptr;
     if (evaluation == nullptr || largest->size.count() == 0) continue;
     const auto limit = bottleneck(setting.topology, link_loads(setting.topology, setting.routes, evaluation->plan.schedule));
@@ -91,6 +99,42 @@ std::vector<std::string> bottleneck_sentences(const Setting& setting, std::span<
                                     algorithm_of(*largest), to_string(largest->size), limit.name, limit.algbw_gbps(), largest->algbw_gbps().value_or(0)));
   }
   return sentences;
+}
+
+std::vector<std::string> critical_path_sentences(const Setting& setting, const Profile& profile, std::span<const Outcome> outcomes, std::span<const Row> rows) {
+  std::vector<std::string> sentences;
+  for (const auto kind : kinds_of(rows)) {
+    const auto* largest = largest_winner(rows, kind);
+    const auto* evaluation = largest != nullptr ? evaluation_of(*largest, outcomes) : nullptr;
+    if (evaluation == nullptr || slices_of(evaluation->program) > most_recorded_slices) continue;
+    const auto result = simulate(setting.topology, setting.routes, evaluation->program, profile, {.steps = false, .record = true});
+    if (!result || result->makespan.count() == 0) continue;
+    const auto path = critical_path(setting.topology, setting.routes, evaluation->program, profile, *result);
+    auto text = fmt::format("{}: the critical path of {} at {} is {}", to_string(kind), algorithm_of(*largest), to_string(largest->size), shares_of(path));
+    if (const auto most = busiest_on(path); most.resource >= 0) {
+      const auto share = [&](SimTime part) { return 100.0 * static_cast<double>(part.count()) / static_cast<double>(result->makespan.count()); };
+      text += fmt::format("; most of it on {} ({:.1f} %, of it {:.1f} % queueing)", result->uses[static_cast<std::size_t>(most.resource)].name, share(most.time), share(most.queued));
+    }
+    sentences.push_back(text + ".");
+  }
+  return sentences;
+}
+
+std::vector<std::string> interval_sentences(std::span<const Row> rows) {
+  double sum = 0;
+  int count = 0;
+  const Row* widest = nullptr;
+  const auto width = [](const Row& row) { return (*row.predicted_high - *row.predicted_low) / *row.predicted; };
+  for (const auto& row : rows) {
+    if (!row.predicted_low || !row.predicted_high || row.predicted->count() <= 0) continue;
+    sum += width(row);
+    ++count;
+    if (widest == nullptr || width(row) > width(*widest)) widest = &row;
+  }
+  if (count == 0) return {};
+  return {fmt::format("The profile's intervals make the predictions {:.0f} % wide on average; widest is {} at {}, {:.2f} us ({:.2f} to {:.2f} us).", 100 * sum / count,
+                      widest->algorithm, to_string(widest->size), microseconds(*widest->predicted), microseconds(*widest->predicted_low),
+                      microseconds(*widest->predicted_high))};
 }
 
 double pcie_port_load(const Topology& topology, const Routes& routes, const Schedule& schedule) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "outcome.h"
+#include "p2plab/profile.h"
 #include "p2plab/report.h"
 
 namespace p2plab {
@@ -18,6 +19,13 @@ std::vector<std::string> bottleneck_sentences(const Setting& setting, std::span<
 
 /// Where a hierarchical all-reduce was planned and PCIe carries data: its load on the busiest GPU's PCIe port against a flat ring's.
 std::vector<std::string> pcie_sentences(const Setting& setting, std::span<const Outcome> outcomes);
+
+/// Per collective: where the winner's time at the largest size goes, by its critical path, and the link that it spends most of it on. Programs of
+/// more slices than a trace may hold are left out.
+std::vector<std::string> critical_path_sentences(const Setting& setting, const Profile& profile, std::span<const Outcome> outcomes, std::span<const Row> rows);
+
+/// How wide the predictions' intervals are, where the profile has any.
+std::vector<std::string> interval_sentences(std::span<const Row> rows);
 
 /// How many rows real data confirmed.
 std::vector<std::string> data_sentences(std::span<const Row> rows);

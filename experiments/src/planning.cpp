@@ -96,8 +96,14 @@ std::vector<Outcome> plan_all(const Experiment& experiment, const Setting& setti
   const auto work_on = [&](Outcome& outcome) {
     const auto collective = make_collective(outcome.kind, setting.topology.ranks(), experiment.root);
     auto evaluation = planning(*outcome.choice, collective, payload_of(outcome.size, experiment.dtype, experiment.op));
-    if (evaluation) outcome.evaluation = *std::move(evaluation);
-    else outcome.error = std::move(evaluation).error();
+    if (evaluation) {
+      if (setting.interval) {
+        if (auto interval = setting.interval(evaluation->program)) evaluation->interval = *interval;
+      }
+      outcome.evaluation = *std::move(evaluation);
+    } else {
+      outcome.error = std::move(evaluation).error();
+    }
     const std::lock_guard lock(speaking);
     progress.advance(fmt::format("{} {} {}", to_string(outcome.kind), outcome.choice->label(), to_string(outcome.size)));
   };

@@ -48,24 +48,28 @@ void mark_winners(std::vector<Row>& rows) {
   std::map<std::tuple<CollectiveKind, Bytes, bool>, Row*> best;
   for (auto& row : rows) {
     row.winner = false;
-    if (row.clock != Clock::simulated || !row.predicted) continue;
+    if (row.executor != "simulator" || !row.predicted) continue;   // predictions of others do not compete
     auto*& least = best[{row.collective, row.size, row.in_place}];
     if (least == nullptr || *row.predicted < *least->predicted) least = &row;
   }
   for (auto& [key, row] : best) row->winner = true;
 }
 
-Status write_report(const Report& report, const std::string& directory) {
+Status write_files(const std::vector<Attachment>& files, const std::string& directory) {
   std::error_code fault;
   std::filesystem::create_directories(directory, fault);
   if (fault) return Error{ErrorCode::io, fmt::format("cannot make this directory: {}", fault.message()), SourceLocation{directory}};
   const std::filesystem::path base(directory);
-  std::vector<Attachment> files{{"report.json", to_json(report)}, {"report.csv", to_csv(report)}, {"report.html", to_html(report)}};
-  files.insert(files.end(), report.attachments.begin(), report.attachments.end());
   for (const auto& file : files) {
     if (auto done = write_file(base / file.name, file.text); !done) return done;
   }
   return {};
+}
+
+Status write_report(const Report& report, const std::string& directory) {
+  std::vector<Attachment> files{{"report.json", to_json(report)}, {"report.csv", to_csv(report)}, {"report.html", to_html(report)}};
+  files.insert(files.end(), report.attachments.begin(), report.attachments.end());
+  return write_files(files, directory);
 }
 
 }  // namespace p2plab

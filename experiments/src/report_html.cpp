@@ -45,11 +45,17 @@ std::string cell(std::optional<double> value) { return fmt::format("<td>{}</td>"
 std::string cell(std::optional<Seconds> value) { return cell(value ? std::optional<double>(microseconds(*value)) : std::nullopt); }
 std::string name_cell(const std::string& text) { return fmt::format("<td class=name>{}</td>", escape_html(text)); }
 
+// The prediction, with its interval where the profile has any.
+std::string predicted_cell(const Row& row) {
+  if (!row.predicted || !row.predicted_low || !row.predicted_high) return cell(row.predicted);
+  return fmt::format("<td>{:.2f} <small>({:.2f} to {:.2f})</small></td>", microseconds(*row.predicted), microseconds(*row.predicted_low), microseconds(*row.predicted_high));
+}
+
 std::string row_html(const Row& row) {
   const auto algorithm = row.chosen.empty() ? row.algorithm : fmt::format("{} ({})", row.algorithm, row.chosen);
   const char* data = !row.data ? "-" : row.data->passed ? "ok" : "WRONG";
   return fmt::format("<tr{}><td>{}</td>{}{}{}{}{}{}{}{}<td>{}</td><td>{}</td><td>{}</td></tr>\n", row.winner ? " class=winner" : "", to_string(row.size),
-                     name_cell(algorithm), name_cell(row.executor), cell(row.time), cell(row.predicted), cell(row.algbw_gbps()), cell(row.busbw_gbps()),
+                     name_cell(algorithm), name_cell(row.executor), cell(row.time), predicted_cell(row), cell(row.algbw_gbps()), cell(row.busbw_gbps()),
                      cell(row.error_pct()), cell(row.bound_pct()), row.channels, row.verified ? "yes" : "no", data);
 }
 

@@ -58,6 +58,8 @@ Json row_json(const Row& row) {
               {"slice_bytes", row.slice.count()},
               {"chosen", row.chosen},
               {"data", data_json(row.data)},
+              {"predicted_low_us", time_us(row.predicted_low)},
+              {"predicted_high_us", time_us(row.predicted_high)},
               {"winner", row.winner}};
 }
 

@@ -8,6 +8,7 @@
 #include "executors.h"
 #include "findings.h"
 #include "least_time.h"
+#include "nccl_rows.h"
 #include "p2plab/builtin_planners.h"
 #include "p2plab/gpu_tuning.h"
 #include "p2plab/provenance.h"
@@ -65,6 +66,10 @@ Row row_of(const Outcome& outcome, const Context& context, const std::string& ex
   row.size = evaluation.program.payload.size();
   // NCCL runs a schedule of its own, which these figures are not a prediction of.
   if (executor != "nccl") row.predicted = evaluation.predicted;
+  if (row.predicted && evaluation.interval) {
+    row.predicted_low = std::min(evaluation.interval->low, *row.predicted);
+    row.predicted_high = std::max(evaluation.interval->high, *row.predicted);
+  }
   if (executor == "simulator") row.time = row.predicted;
   row.bound = context.limits.at(outcome.kind).time(evaluation.program.payload);
   row.verified = true;   // an evaluation holds a proof
@@ -180,12 +185,19 @@ class Running {
   Progress& progress_;
 };
 
+// Where NCCL itself runs, its prediction is not needed.
+bool nccl_rows_wanted(const Experiment& experiment) {
+  return std::ranges::find(experiment.executors, "nccl") == experiment.executors.end() || !executor_state("nccl");
+}
+
 void add_findings(Report& report, const Context& context, const std::vector<Outcome>& outcomes) {
   const auto add = [&](std::vector<std::string> sentences) { std::ranges::move(sentences, std::back_inserter(report.findings)); };
   const auto& masked = context.experiment.masked;
   if (!masked.empty()) add({fmt::format("Planned as if this were missing: {}.", fmt::join(masked, ", "))});
   add(winner_sentences(report.rows));
   add(bottleneck_sentences(context.setting, outcomes, report.rows));
+  add(critical_path_sentences(context.setting, context.experiment.profile, outcomes, report.rows));
+  add(interval_sentences(report.rows));
   add(pcie_sentences(context.setting, outcomes));
   add(data_sentences(report.rows));
 }
@@ -198,8 +210,13 @@ Result<Report> run(const Experiment& experiment, Progress& progress) {
   for (const auto& warning : experiment.warnings) progress.note("warning: " + warning);
   const auto outcomes = plan_all(experiment, setting, progress);
   Report report{.name = experiment.name, .provenance = provenance_of(experiment)};
-  for (const auto& outcome : outcomes) {
+  const auto nccl = nccl_rows_wanted(experiment) ? std::optional<NcclRows>(std::in_place, experiment, setting) : std::nullopt;
+  if (nccl && !nccl->missing().empty()) progress.note("no prediction of NCCL: " + nccl->missing());
+  for (std::size_t o = 0; o < outcomes.size(); ++o) {
+    const auto& outcome = outcomes[o];
     if (outcome.evaluation) report.rows.push_back(row_of(outcome, context, "simulator"));
+    const bool last = o + 1 == outcomes.size() || outcomes[o + 1].kind != outcome.kind || outcomes[o + 1].size != outcome.size;
+    if (nccl && last) std::ranges::move(nccl->rows(outcome.kind, outcome.size), std::back_inserter(report.rows));
     // A planner whose plan is wrong is a bug that no report may hide.
     if (outcome.error && outcome.error->code == ErrorCode::verification_failed) return *outcome.error;
   }

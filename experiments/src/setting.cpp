@@ -1,17 +1,30 @@
 #include "p2plab/setting.h"
 
+#include <algorithm>
+
 #include "p2plab/simulate.h"
 
 namespace p2plab {
 
 Setting make_setting(const Topology& topology, const Profile& profile) {
   Routes routes(topology);
-  auto predict = [topology, routes, profile](const Program& program) -> Result<Seconds> {
-    auto result = simulate(topology, routes, program, profile);
-    if (!result) return std::move(result).error();
-    return to_seconds(result->makespan);
+  const auto model = [&](const Profile& costs) {
+    return [topology, routes, costs](const Program& program) -> Result<Seconds> {
+      auto result = simulate(topology, routes, program, costs);
+      if (!result) return std::move(result).error();
+      return to_seconds(result->makespan);
+    };
   };
-  return Setting{topology, std::move(routes), std::move(predict)};
+  Setting setting{topology, routes, model(profile)};
+  if (profile.numbers.empty()) return setting;
+  setting.interval = [fast = model(fastest(profile)), slow = model(slowest(profile))](const Program& program) -> Result<Interval> {
+    const auto low = fast(program);
+    if (!low) return low.error();
+    const auto high = slow(program);
+    if (!high) return high.error();
+    return Interval{std::min(*low, *high), std::max(*low, *high)};
+  };
+  return setting;
 }
 
 }  // namespace p2plab

@@ -6,12 +6,15 @@
 
 #include "p2plab/simulate.h"
 #include "p2plab/trace.h"
+#include "p2plab/utilisation.h"
 
 namespace p2plab {
 
 namespace {
 
-constexpr std::int64_t most_slices = 20'000;   // a trace of more is tens of megabytes
+constexpr int heatmap_columns = 100;
+
+}  // namespace
 
 std::int64_t slices_of(const Program& program) {
   std::int64_t sum = 0;
@@ -19,12 +22,10 @@ std::int64_t slices_of(const Program& program) {
   return sum;
 }
 
-}  // namespace
-
 Result<std::vector<Attachment>> winner_traces(const Experiment& experiment, const Setting& setting, const std::vector<Outcome>& outcomes) {
   std::map<CollectiveKind, std::map<Bytes, const Outcome*>> fastest;
   for (const auto& outcome : outcomes) {
-    if (!outcome.evaluation || slices_of(outcome.evaluation->program) > most_slices) continue;
+    if (!outcome.evaluation || slices_of(outcome.evaluation->program) > most_recorded_slices) continue;
     auto& best = fastest[outcome.kind][outcome.size];
     if (best == nullptr || outcome.evaluation->predicted < best->evaluation->predicted) best = &outcome;
   }
@@ -36,8 +37,11 @@ Result<std::vector<Attachment>> winner_traces(const Experiment& experiment, cons
       const auto& program = outcome->evaluation->program;
       auto result = simulate(setting.topology, setting.routes, program, experiment.profile, {.steps = false, .record = true});
       if (!result) return std::move(result).error();
-      traces.push_back({fmt::format("trace_{}_{}_{}.json", to_string(kind), outcome->choice->name, outcome->size.count()),
-                        write_trace(setting.topology, program, *result)});
+      const auto name = fmt::format("{}_{}_{}", to_string(kind), outcome->choice->name, outcome->size.count());
+      const auto heatmap = utilisation(*result, heatmap_columns);
+      traces.push_back({"trace_" + name + ".json", write_trace(setting.topology, program, *result)});
+      traces.push_back({"links_" + name + ".csv", to_csv(heatmap)});
+      traces.push_back({"links_" + name + ".svg", to_svg(heatmap)});
     }
   }
   return traces;

@@ -1,4 +1,4 @@
-// Traces of a run's winners.
+// Traces and heatmaps of a run's winners.
 #pragma once
 
 #include <vector>
@@ -8,8 +8,14 @@
 
 namespace p2plab {
 
-/// For each collective, the trace of the plan predicted fastest at the smallest size and at the largest size whose program is small enough to
-/// look at, as files for ui.perfetto.dev. Errors: those of the simulator.
+/// Programs of more slices are not recorded: a trace of more is tens of megabytes.
+inline constexpr std::int64_t most_recorded_slices = 20'000;
+
+/// Slices of all instructions of a program.
+std::int64_t slices_of(const Program& program);
+
+/// For each collective, the trace (for ui.perfetto.dev) and the heatmap of its links (CSV and SVG) of the plan predicted fastest at the smallest
+/// size and at the largest size whose program is small enough to look at. Errors: those of the simulator.
 Result<std::vector<Attachment>> winner_traces(const Experiment& experiment, const Setting& setting, const std::vector<Outcome>& outcomes);
 
 }  // namespace p2plab

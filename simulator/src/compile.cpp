@@ -94,6 +94,7 @@ Result<Compiled> compile(const Topology& topology, const Routes& routes, const P
     }
     for (const auto other : stream.lanes) out.lane_table.push_back(other | (program.lanes[other].rank == lane.rank ? 0 : other_rank));
   }
+  apply_quirks(out, topology, profile.quirks);
   return out;
 }
 
@@ -126,6 +127,7 @@ Result<Compiled> compile(const Topology& topology, const PathOf& path_of, const 
       }
     }
   }
+  apply_quirks(out, topology, profile.quirks);
   return out;
 }
 

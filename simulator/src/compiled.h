@@ -48,6 +48,7 @@ struct Path {
   std::uint32_t first = 0;   // stages [first, end)
   std::uint32_t end = 0;
   std::int64_t latency = 0;
+  double read_scale = 1;     // loads over it take that many times their bytes (quirks)
 };
 
 /// An instruction as a thread block sees it.
@@ -115,6 +116,9 @@ struct Compiled {
     return size <= 0 || work.bytes <= size ? work.bytes : std::min(size, work.bytes - slice * size);
   }
   std::int64_t wire(std::int64_t bytes) const { return wire_bytes(tuning.protocol, Bytes{bytes}).count(); }
+  std::int64_t read_bytes(const Path& path, std::int64_t bytes) const {
+    return path.read_scale == 1 ? bytes : static_cast<std::int64_t>(static_cast<double>(bytes) * path.read_scale);
+  }
   std::int64_t request(const Path& path) const { return static_cast<std::int64_t>(read_request * static_cast<double>(path.latency)); }
   const Path& path(const LaneInfo& lane, std::uint32_t reference) const { return paths[lane.paths + path_refs[reference]]; }
   std::uint32_t awaited_lane(const LaneInfo& lane, const Awaited& wait) const { return lane_table[lane.lanes + wait.lane] & ~other_rank; }
@@ -132,5 +136,8 @@ struct Compiled {
 /// Errors: as for `simulate`.
 Result<Compiled> compile(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile);
 Result<Compiled> compile(const Topology& topology, const PathOf& path_of, const Pattern& pattern, const Profile& profile);
+
+/// Slows what the machine's quirks slow in this program.
+void apply_quirks(Compiled& compiled, const Topology& topology, const Quirks& quirks);
 
 }  // namespace p2plab

@@ -219,7 +219,7 @@ void Engine::issue_loads(Block& k, std::uint32_t block, Slot& s) {
   s.reads = work.sources + 1U;   // one more, so that it is not done with before all are launched
   for (std::uint32_t o = 0; o < work.sources; ++o) {
     const auto& path = c_.path(lane, work.paths + o);
-    const Transfer t{own, wire, path.first, path.end, block, k.issued, o, true};
+    const Transfer t{own, c_.read_bytes(path, wire), path.first, path.end, block, k.issued, o, true};
     ++transfers_made_;
     const auto request = c_.request(path);
     if (request > 0) {

@@ -1,61 +1,50 @@
 #include "p2plab/profile.h"
 
+#include <algorithm>
 #include <array>
-#include <cmath>
-#include <span>
 
 #include <fmt/format.h>
-
-#include "p2plab/config_value.h"
 
 namespace p2plab {
 
 namespace {
 
-struct TimeField {
-  std::string_view name;
-  Seconds Profile::*field;
-};
-struct RateField {
-  std::string_view name;
-  std::optional<Bandwidth> Profile::*field;
+// One of these three holds the number.
+struct Field {
+  NumberMeaning meaning;
+  Seconds Profile::*time = nullptr;
+  std::optional<Bandwidth> Profile::*rate = nullptr;
+  double Profile::*plain = nullptr;
 };
 
-constexpr std::array time_fields{TimeField{"launch", &Profile::launch},
-                                 TimeField{"start_skew", &Profile::start_skew},
-                                 TimeField{"signal_peer", &Profile::signal_peer},
-                                 TimeField{"signal_local", &Profile::signal_local},
-                                 TimeField{"poll", &Profile::poll},
-                                 TimeField{"fence", &Profile::fence},
-                                 TimeField{"slice_cost", &Profile::slice_cost}};
-constexpr std::array rate_fields{RateField{"store_rate", &Profile::store_rate}, RateField{"load_rate", &Profile::load_rate},
-                                 RateField{"reduce_rate", &Profile::reduce_rate}, RateField{"memory_rate", &Profile::memory_rate}};
+constexpr std::array fields{
+    Field{{"launch", "s", "from the call to the first instruction of every thread block"}, &Profile::launch},
+    Field{{"start_skew", "s", "the last rank starts this much after the first"}, &Profile::start_skew},
+    Field{{"signal_peer", "s", "data visible until a thread block of another rank goes on"}, &Profile::signal_peer},
+    Field{{"signal_local", "s", "data visible until another thread block of the same rank goes on"}, &Profile::signal_local},
+    Field{{"poll", "s", "data with its own flag visible until another rank goes on"}, &Profile::poll},
+    Field{{"fence", "s", "ordering the data before the flag"}, &Profile::fence},
+    Field{{"slice_cost", "s", "a thread block's loop, for each slice"}, &Profile::slice_cost},
+    Field{{"store_rate", "B/s", "one thread block storing to other ranks", true}, nullptr, &Profile::store_rate},
+    Field{{"load_rate", "B/s", "one thread block loading from other ranks", true}, nullptr, &Profile::load_rate},
+    Field{{"reduce_rate", "B/s", "one thread block over its local operands", true}, nullptr, &Profile::reduce_rate},
+    Field{{"memory_rate", "B/s", "a GPU's memory", true}, nullptr, &Profile::memory_rate},
+    Field{{"outstanding", "", "slices of one thread block that may be in flight, 0 for any number", true}},
+    Field{{"read_request", "", "path latencies that a load's request takes"}, nullptr, nullptr, &Profile::read_request},
+    Field{{"link_efficiency", "", "payload over raw bandwidth of every link", true}, nullptr, nullptr, &Profile::link_efficiency}};
+
+const Field& field_of(std::string_view name) {
+  const auto* found = std::ranges::find(fields, name, [](const Field& field) { return field.meaning.name; });
+  expects(found != fields.end());
+  return *found;
+}
 
 Error bad(std::string message) { return Error{ErrorCode::invalid_input, std::move(message)}; }
 
-Result<Profile> read(const ConfigFile& file) {
-  const auto root = file.root();
-  ConfigKeys keys{.required = {"version", "name"}, .optional = {"outstanding", "read_request", "link_efficiency"}};
-  for (const auto& row : time_fields) keys.optional.emplace_back(row.name);
-  for (const auto& row : rate_fields) keys.optional.emplace_back(row.name);
-  root.expect_keys(keys);
-  Profile profile;
-  if (root["version"].integer({}, 1) != 1) root["version"].add_error("this reader knows version 1 of profiles only");
-  profile.name = root["name"].string();
-  for (const auto& row : time_fields) profile.*row.field = root[row.name].time();
-  for (const auto& row : rate_fields) {
-    if (root[row.name].present()) profile.*row.field = root[row.name].bandwidth(Bandwidth::bytes_per_second(1));
-  }
-  profile.outstanding = static_cast<int>(root["outstanding"].integer({.least = 0, .most = 1 << 20}, 0));
-  profile.read_request = root["read_request"].number({.least = 0, .most = 100}, 0);
-  profile.link_efficiency = root["link_efficiency"].number({.least = 0.01, .most = 1}, 1);
-  if (auto ok = file.status(); !ok) return std::move(ok).error();
-  if (auto ok = check(profile); !ok) {
-    auto error = std::move(ok).error();
-    error.where = root.where();
-    return error;
-  }
-  return profile;
+Profile at_end(const Profile& profile, bool fast) {
+  auto result = profile;
+  for (const auto& info : profile.numbers) result = with_number(std::move(result), info.name, field_of(info.name).meaning.more_is_faster == fast ? info.high : info.low);
+  return result;
 }
 
 }  // namespace
@@ -70,14 +59,42 @@ Bytes wire_bytes(Protocol protocol, Bytes data) {
   return data;
 }
 
+std::vector<NumberMeaning> profile_numbers() {
+  std::vector<NumberMeaning> all;
+  for (const auto& field : fields) all.push_back(field.meaning);
+  return all;
+}
+
+std::optional<double> number_of(const Profile& profile, std::string_view name) {
+  const auto& field = field_of(name);
+  if (field.time != nullptr) return (profile.*field.time).count();
+  if (field.plain != nullptr) return profile.*field.plain;
+  if (field.rate == nullptr) return profile.outstanding;
+  const auto& rate = profile.*field.rate;
+  return rate ? std::optional(static_cast<double>(rate->bytes_per_second())) : std::nullopt;
+}
+
+Profile with_number(Profile profile, std::string_view name, double value) {
+  const auto& field = field_of(name);
+  if (field.time != nullptr) profile.*field.time = Seconds{value};
+  else if (field.plain != nullptr) profile.*field.plain = value;
+  else if (field.rate != nullptr) profile.*field.rate = Bandwidth::bytes_per_second(to_nearest(value));
+  else profile.outstanding = static_cast<int>(to_nearest(value));
+  return profile;
+}
+
+Profile fastest(const Profile& profile) { return at_end(profile, true); }
+Profile slowest(const Profile& profile) { return at_end(profile, false); }
+
 Status check(const Profile& profile) {
-  for (const auto& row : time_fields) {
-    const auto value = (profile.*row.field).count();
-    if (!(value >= 0 && value <= 1)) return bad(fmt::format("profile '{}': {} must be from 0 to 1 s, found {} s", profile.name, row.name, value));
-  }
-  for (const auto& row : rate_fields) {
-    const auto& rate = profile.*row.field;
-    if (rate && rate->bytes_per_second() <= 0) return bad(fmt::format("profile '{}': {} must be above zero", profile.name, row.name));
+  for (const auto& field : fields) {
+    if (field.time != nullptr) {
+      const auto value = (profile.*field.time).count();
+      if (!(value >= 0 && value <= 1)) return bad(fmt::format("profile '{}': {} must be from 0 to 1 s, found {} s", profile.name, field.meaning.name, value));
+    }
+    if (field.rate == nullptr) continue;
+    const auto& rate = profile.*field.rate;
+    if (rate && rate->bytes_per_second() <= 0) return bad(fmt::format("profile '{}': {} must be above zero", profile.name, field.meaning.name));
   }
   if (profile.outstanding < 0) return bad(fmt::format("profile '{}': outstanding must not be negative, found {}", profile.name, profile.outstanding));
   if (!(profile.read_request >= 0 && profile.read_request <= 100)) {
@@ -86,19 +103,10 @@ Status check(const Profile& profile) {
   if (!(profile.link_efficiency > 0 && profile.link_efficiency <= 1)) {
     return bad(fmt::format("profile '{}': link_efficiency must be above 0 and at most 1, found {}", profile.name, profile.link_efficiency));
   }
+  for (const auto quirk : {profile.quirks.pcie_read, profile.quirks.duplex_read, profile.quirks.posted_writes}) {
+    if (!(quirk > 0 && quirk <= 1)) return bad(fmt::format("profile '{}': a quirk must be above 0 and at most 1, found {}", profile.name, quirk));
+  }
   return {};
-}
-
-Result<Profile> load_profile(const std::string& path) {
-  auto file = ConfigFile::load(path);
-  if (!file) return std::move(file).error();
-  return read(*file);
-}
-
-Result<Profile> parse_profile(std::string_view text, const std::string& filename) {
-  auto file = ConfigFile::parse(text, filename);
-  if (!file) return std::move(file).error();
-  return read(*file);
 }
 
 }  // namespace p2plab

@@ -65,6 +65,8 @@ Status conclude(SimResult& result, const Compiled& compiled, const LongestPath& 
 }
 
 Result<SimResult> play(Compiled& compiled, const Program* program, const SimOptions& options) {
+  expects(options.late.empty() || options.late.size() == compiled.starts.size());
+  for (std::size_t r = 0; r < options.late.size(); ++r) compiled.starts[r] += options.late[r].count();
   SimResult result;
   const auto path = longest_path(compiled);
   std::vector<std::int64_t> begins;

@@ -51,7 +51,7 @@ TEST(Usage, BadInputExitsWithOneAndSaysNothingOnStdout) {
 
 TEST(Usage, EveryCommandHasHelpWithAnExample) {
   for (const char* command : {"", "run", "topo", "topo show", "topo presets", "topo import", "plan", "bound", "place", "compare", "list", "list algorithms",
-                              "list presets", "list executors", "config", "config example", "config check"}) {
+                              "list presets", "list executors", "list exporters", "simulate", "what-if", "export", "verify", "config", "config example", "config check"}) {
     const auto ran = p2plab(std::string(command) + " --help");
     EXPECT_EQ(ran.exit, 0) << command << ran.err;
     EXPECT_NE(ran.out.find("Example: p2plab "), std::string::npos) << command << ran.out;

@@ -154,28 +154,6 @@ TEST(Simulate, RefusesProgramsThatDoNotFit) {
   EXPECT_EQ(message(machine, torn), "the lanes hold 2 instructions, the program 3");
 }
 
-TEST(Profile, ReadsUnitsAndReportsEveryMistakeAtOnce) {
-  const auto good = parse_profile("version: 1\nname: mine\nlaunch: 3 us\nstore_rate: 45.8 GB/s\noutstanding: 8\n", "mine.yaml");
-  ASSERT_TRUE(good) << describe(good.error());
-  EXPECT_EQ(good->launch, Seconds{3e-6});
-  EXPECT_EQ(good->store_rate, GBps(45.8));
-  EXPECT_EQ(good->outstanding, 8);
-  EXPECT_FALSE(good->load_rate);
-  const auto bad = parse_profile("version: 1\nname: mine\nlaunhc: 3 us\noutstanding: -1\nlink_efficiency: nan\n", "bad.yaml");
-  ASSERT_FALSE(bad);
-  const auto text = describe(bad.error());
-  EXPECT_NE(text.find("bad.yaml:3:1"), std::string::npos) << text;
-  EXPECT_NE(text.find("launch"), std::string::npos) << text;
-  EXPECT_NE(text.find("bad.yaml:4:"), std::string::npos) << text;
-  EXPECT_NE(text.find("bad.yaml:5:"), std::string::npos) << text;
-}
-
-TEST(Profile, TheOneOfTheFourH200sIsValid) {
-  const auto profile = load_profile(P2PLAB_SOURCE_DIR "/profiles/h200.yaml");
-  ASSERT_TRUE(profile) << describe(profile.error());
-  EXPECT_TRUE(profile->store_rate && profile->load_rate);
-}
-
 TEST(SimulatedExecutor, GivesOneSampleOfTheSimulatedClock) {
   const auto machine = testing::one_switch(4);
   const Routes routes(machine);

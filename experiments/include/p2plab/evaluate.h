@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 
 #include "p2plab/planner.h"
 #include "p2plab/program.h"
@@ -11,11 +12,19 @@
 
 namespace p2plab {
 
+/// Where a time lies if every number of the profile lies within its interval.
+struct Interval {
+  Seconds low{0};
+  Seconds high{0};
+};
+
 /// What all plans of a run are judged on: the machine, and the model that predicts times on it.
 struct Setting {
   Topology topology;
   Routes routes;
   std::function<Result<Seconds>(const Program&)> predict;
+  /// The interval of a prediction; empty where the model has none.
+  std::function<Result<Interval>(const Program&)> interval = {};
 };
 
 /// A plan with everything that is known about it; `program` is the form with the least predicted time.
@@ -24,6 +33,7 @@ struct Evaluation {
   Proof proof;
   Program program;
   Seconds predicted{0};
+  std::optional<Interval> interval = std::nullopt;   // of the prediction, where it was asked for
 };
 
 /// Proves `plan`, then tries tunings (copies of lanes, slices), from the planner's suggestion on, and keeps the fastest.

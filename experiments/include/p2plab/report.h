@@ -47,6 +47,8 @@ struct Row {
   Bytes slice{0};
   std::string chosen = {};            // the planner that made the plan, where `auto` chose
   std::optional<DataCheck> data = std::nullopt;
+  std::optional<Seconds> predicted_low = std::nullopt;    // the prediction if all numbers of the profile are at their fast ends,
+  std::optional<Seconds> predicted_high = std::nullopt;   // or at their slow ones
   bool winner = false;                // least predicted time of its collective and size
 
   /// Payload per second; none without a time, zero for an empty payload.
@@ -94,6 +96,9 @@ std::string to_text(const Report& report);
 
 /// Writes report.json, report.csv, report.html and the attachments into `directory`, which is made if missing. Errors: io.
 Status write_report(const Report& report, const std::string& directory);
+
+/// Writes files into `directory`, which is made if missing. Errors: io.
+Status write_files(const std::vector<Attachment>& files, const std::string& directory);
 
 /// Reads a report.json back (a file, or a directory that holds one); attachments are not read. Errors: io, invalid_input with the place.
 Result<Report> read_report(const std::string& path);

@@ -33,6 +33,8 @@ Command frontier_command(CLI::App& parent);
 Command place_command(CLI::App& parent);
 Command verify_command(CLI::App& parent);
 Command simulate_command(CLI::App& parent);
+Command export_command(CLI::App& parent);
+Command what_if_command(CLI::App& parent);
 Command compare_command(CLI::App& parent);
 std::vector<Command> topo_commands(CLI::App& parent);
 std::vector<Command> list_commands(CLI::App& parent);

@@ -5,6 +5,7 @@
 
 #include "command.h"
 #include "p2plab/experiment.h"
+#include "p2plab/gallery.h"
 #include "p2plab/quantity.h"
 
 namespace p2plab::cli {
@@ -12,6 +13,12 @@ namespace p2plab::cli {
 namespace {
 
 Status check_config(const std::string& path) {
+  if (is_gallery(path)) {
+    auto gallery = load_gallery(path);
+    if (!gallery) return std::move(gallery).error();
+    std::cout << fmt::format("{}: good\n{}: a gallery of {} machines\n", path, gallery->name, gallery->cases.size());
+    return {};
+  }
   auto experiment = load_experiment(path);
   if (!experiment) return std::move(experiment).error();
   std::string kinds;

@@ -1,4 +1,4 @@
-// p2plab list algorithms|presets|executors: what names may be used, with their parameters.
+// p2plab list algorithms|presets|executors|exporters: what names may be used, with their parameters.
 #include <iostream>
 
 #include <fmt/format.h>
@@ -6,6 +6,7 @@
 
 #include "command.h"
 #include "executors.h"
+#include "p2plab/builtin_exporters.h"
 #include "p2plab/builtin_planners.h"
 #include "p2plab/experiment.h"
 #include "p2plab/presets.h"
@@ -67,6 +68,13 @@ std::vector<Item> executors() {
   return items;
 }
 
+std::vector<Item> exporters() {
+  std::vector<Item> items;
+  const auto all = builtin_exporters();
+  for (const auto& entry : all.entries()) items.push_back({entry.name, entry.summary, entry.parameters});
+  return items;
+}
+
 Command list_one(CLI::App& parent, const std::string& name, const std::string& summary, std::vector<Item> (*items)()) {
   auto json = std::make_shared<bool>(false);
   auto* app = add_command(parent, name, summary, "p2plab list " + name);
@@ -84,7 +92,8 @@ std::vector<Command> list_commands(CLI::App& parent) {
   list->require_subcommand(1);
   return {list_one(*list, "algorithms", "Planners: how a collective can be done", algorithms),
           list_one(*list, "presets", "Machines by name", presets),
-          list_one(*list, "executors", "What can run plans, and whether this machine can", executors)};
+          list_one(*list, "executors", "What can run plans, and whether this machine can", executors),
+          list_one(*list, "exporters", "Formats of other systems that plans can be written in", exporters)};
 }
 
 }  // namespace p2plab::cli

@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "command.h"
+#include "p2plab/gallery.h"
 #include "p2plab/run.h"
 
 namespace p2plab::cli {
@@ -16,8 +17,23 @@ struct RunArguments {
   bool json = false;
 };
 
+// Published figures beside predictions; --out writes gallery.json and gallery.txt.
+Status run_gallery_config(const RunArguments& arguments, Progress& progress) {
+  auto gallery = load_gallery(arguments.config);
+  if (!gallery) return std::move(gallery).error();
+  auto report = run_gallery(*gallery, progress);
+  if (!report) return std::move(report).error();
+  if (!arguments.out.empty()) {
+    if (auto written = write_files({{"gallery.json", to_json(*report)}, {"gallery.txt", to_text(*report)}}, arguments.out); !written) return written;
+    progress.note("report written to " + arguments.out);
+  }
+  std::cout << (arguments.json ? to_json(*report) : to_text(*report));
+  return {};
+}
+
 Status run_config(const RunArguments& arguments) {
   const auto progress = isatty(STDERR_FILENO) != 0 ? terminal_progress(std::cerr) : plain_progress(std::cerr);
+  if (is_gallery(arguments.config)) return run_gallery_config(arguments, *progress);
   auto experiment = load_experiment(arguments.config);
   if (!experiment) return std::move(experiment).error();
   auto report = run(*experiment, *progress);

@@ -1,4 +1,4 @@
-// p2plab simulate: how long a plan takes, on its own machine or another one, and what kept it busy.
+// p2plab simulate: how long a plan takes, on its own machine or another one, what kept it busy, and where the time went.
 #include <algorithm>
 #include <iostream>
 
@@ -7,23 +7,41 @@
 
 #include "arguments.h"
 #include "command.h"
+#include "p2plab/critical_path.h"
 #include "p2plab/lower.h"
 #include "p2plab/plan_io.h"
 #include "p2plab/presets.h"
 #include "p2plab/quantity.h"
+#include "p2plab/setting.h"
 #include "p2plab/simulate.h"
 #include "p2plab/trace.h"
+#include "p2plab/utilisation.h"
+#include "traces.h"
 
 namespace p2plab::cli {
 
 namespace {
+
+constexpr int heatmap_columns = 100;
+constexpr std::int64_t most_explained_slices = 2'000'000;   // a recording takes about 200 bytes a slice
 
 struct SimulateArguments {
   std::string plan;
   std::string topology;
   std::string profile;
   std::string trace;
+  std::string heatmap;
   bool json = false;
+};
+
+// What a simulation said and why.
+struct Simulation {
+  const PlanFile& file;
+  const Program& program;
+  const SimResult& result;
+  std::optional<Interval> interval = std::nullopt;
+  std::optional<CriticalPath> path = std::nullopt;
+  std::vector<SimTime> slack = {};
 };
 
 // The links and limits that were busy for the longest part of the time, busiest first.
@@ -36,30 +54,82 @@ std::vector<ResourceUse> busiest(const SimResult& result, std::size_t most) {
 }
 
 double percent(SimTime part, SimTime whole) { return whole.count() > 0 ? 100.0 * static_cast<double>(part.count()) / static_cast<double>(whole.count()) : 0; }
+double us(SimTime time) { return microseconds(to_seconds(time)); }
 
-std::string json_of(const PlanFile& file, const Program& program, const SimResult& result) {
-  nlohmann::ordered_json links = nlohmann::ordered_json::array();
-  for (const auto& use : busiest(result, result.uses.size())) {
-    links.push_back({{"name", use.name}, {"bytes", use.bytes.count()}, {"busy_us", microseconds(to_seconds(use.busy))}});
+nlohmann::ordered_json path_json(const Simulation& s) {
+  nlohmann::ordered_json causes;
+  for (std::size_t c = 0; c < path_causes; ++c) causes[std::string{to_string(static_cast<PathCause>(c))} + "_us"] = us(s.path->by_cause[c]);
+  nlohmann::ordered_json json{{"causes", std::move(causes)}};
+  const auto most = busiest_on(*s.path);
+  if (most.resource >= 0) {
+    json["bottleneck"] = {{"name", s.result.uses[static_cast<std::size_t>(most.resource)].name}, {"us", us(most.time)}, {"queueing_us", us(most.queued)}};
   }
-  const auto time = to_seconds(result.makespan);
-  const nlohmann::ordered_json json{{"algorithm", file.plan.planner}, {"collective", to_string(program.collective.kind)},
-                                    {"ranks", program.collective.members.size()}, {"size_bytes", file.payload.size().count()},
-                                    {"predicted_us", microseconds(time)}, {"algbw_gbps", (file.payload.size() / time).gbps()},
-                                    {"program_bound_us", microseconds(to_seconds(result.bound))}, {"transfers", result.transfers},
-                                    {"events", result.events}, {"links", std::move(links)}};
+  auto segments = nlohmann::ordered_json::array();
+  for (const auto& segment : s.path->segments) {
+    segments.push_back({{"cause", to_string(segment.cause)}, {"begin_us", us(segment.begin)}, {"end_us", us(segment.end)}, {"step", segment.step.value},
+                        {"rank", segment.rank.value}});
+    if (segment.resource >= 0) segments.back()["resource"] = s.result.uses[static_cast<std::size_t>(segment.resource)].name;
+  }
+  json["segments"] = std::move(segments);
+  return json;
+}
+
+std::string json_of(const Simulation& s) {
+  nlohmann::ordered_json links = nlohmann::ordered_json::array();
+  for (const auto& use : busiest(s.result, s.result.uses.size())) {
+    links.push_back({{"name", use.name}, {"bytes", use.bytes.count()}, {"busy_us", us(use.busy)}});
+  }
+  const auto time = to_seconds(s.result.makespan);
+  nlohmann::ordered_json json{{"algorithm", s.file.plan.planner}, {"collective", to_string(s.program.collective.kind)},
+                              {"ranks", s.program.collective.members.size()}, {"size_bytes", s.file.payload.size().count()},
+                              {"predicted_us", microseconds(time)}, {"algbw_gbps", (s.file.payload.size() / time).gbps()},
+                              {"program_bound_us", us(s.result.bound)}, {"transfers", s.result.transfers},
+                              {"events", s.result.events}, {"links", std::move(links)}};
+  if (s.interval) {
+    json["predicted_low_us"] = microseconds(s.interval->low);
+    json["predicted_high_us"] = microseconds(s.interval->high);
+  }
+  if (s.path) {
+    json["critical_path"] = path_json(s);
+    auto slack = nlohmann::ordered_json::array();
+    for (const auto time_left : s.slack) slack.push_back(us(time_left));
+    json["slack_us"] = std::move(slack);
+  }
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
-std::string text_of(const PlanFile& file, const Program& program, const SimResult& result) {
-  const auto time = to_seconds(result.makespan);
-  auto text = fmt::format("{} of {} with {} takes {:.3f} us, {:.2f} GB/s algbw ({} transfers; no run of this program can take less than {:.3f} us)\n",
-                          to_string(program.collective.kind), to_string(file.payload.size()), file.plan.planner, microseconds(time),
-                          (file.payload.size() / time).gbps(), result.transfers, microseconds(to_seconds(result.bound)));
-  for (const auto& use : busiest(result, 5)) {
-    text += fmt::format("  {:<32} busy {:>5.1f} %  {}\n", use.name, percent(use.busy, result.makespan), to_string(use.bytes));
+std::string explanation(const Simulation& s) {
+  auto text = fmt::format("The time goes (critical path): {}\n", shares_of(*s.path));
+  if (const auto most = busiest_on(*s.path); most.resource >= 0) {
+    text += fmt::format("The bottleneck is {}: {:.1f} % of the time, of it {:.1f} % queueing\n", s.result.uses[static_cast<std::size_t>(most.resource)].name,
+                        percent(most.time, s.result.makespan), percent(most.queued, s.result.makespan));
   }
-  return text;
+  if (s.slack.empty()) return text;
+  const auto tight = std::ranges::count(s.slack, SimTime{0});
+  return text + fmt::format("{} of {} steps have no slack; the most that any could be late without harm is {:.3f} us\n", tight, s.slack.size(),
+                            us(*std::ranges::max_element(s.slack)));
+}
+
+std::string text_of(const Simulation& s) {
+  const auto time = to_seconds(s.result.makespan);
+  auto text = fmt::format("{} of {} with {} takes {:.3f} us, {:.2f} GB/s algbw ({} transfers; no run of this program can take less than {:.3f} us)\n",
+                          to_string(s.program.collective.kind), to_string(s.file.payload.size()), s.file.plan.planner, microseconds(time),
+                          (s.file.payload.size() / time).gbps(), s.result.transfers, us(s.result.bound));
+  if (s.interval) text += fmt::format("By the profile's intervals from {:.3f} to {:.3f} us\n", microseconds(s.interval->low), microseconds(s.interval->high));
+  for (const auto& use : busiest(s.result, 5)) {
+    text += fmt::format("  {:<32} busy {:>5.1f} %  {}\n", use.name, percent(use.busy, s.result.makespan), to_string(use.bytes));
+  }
+  return s.path ? text + explanation(s) : text;
+}
+
+Status write_pictures(const SimulateArguments& arguments, const Topology& topology, const Simulation& s) {
+  if (!arguments.trace.empty()) {
+    if (auto ok = write_text(arguments.trace, write_trace(topology, s.program, s.result)); !ok) return ok;
+    std::cerr << fmt::format("wrote {}; open it in ui.perfetto.dev\n", arguments.trace);
+  }
+  if (arguments.heatmap.empty()) return {};
+  const auto heatmap = utilisation(s.result, heatmap_columns);
+  return write_text(arguments.heatmap, arguments.heatmap.ends_with(".svg") ? to_svg(heatmap) : to_csv(heatmap));
 }
 
 Status simulate_plan(const SimulateArguments& arguments) {
@@ -72,18 +142,28 @@ Status simulate_plan(const SimulateArguments& arguments) {
   }
   auto profile = profile_from(arguments.profile);
   if (!profile) return std::move(profile).error();
-  const Routes routes(file->topology);
-  auto proof = verify(file->topology, routes, file->plan.schedule, {.in_place = file->in_place});
+  const auto setting = make_setting(file->topology, *profile);
+  auto proof = verify(file->topology, setting.routes, file->plan.schedule, {.in_place = file->in_place});
   if (!proof) return std::move(proof).error();
   auto program = lower(file->plan.schedule, *proof, file->payload, file->plan.tuning);
   if (!program) return std::move(program).error();
-  auto result = simulate(file->topology, routes, *program, *profile, {.steps = false, .record = !arguments.trace.empty()});
+  const bool wanted = !arguments.trace.empty() || !arguments.heatmap.empty();
+  const bool record = wanted || slices_of(*program) <= most_explained_slices;
+  auto result = simulate(file->topology, setting.routes, *program, *profile, {.steps = false, .record = record});
   if (!result) return std::move(result).error();
-  if (!arguments.trace.empty()) {
-    if (auto ok = write_text(arguments.trace, write_trace(file->topology, *program, *result)); !ok) return ok;
-    std::cerr << fmt::format("wrote {}; open it in ui.perfetto.dev\n", arguments.trace);
+  Simulation s{*file, *program, *result};
+  if (record) {
+    s.path = critical_path(file->topology, setting.routes, *program, *profile, *result);
+    s.slack = step_slack(file->topology, setting.routes, *program, *profile, *result);
   }
-  std::cout << (arguments.json ? json_of(*file, *program, *result) : text_of(*file, *program, *result));
+  if (setting.interval) {
+    auto interval = setting.interval(*program);
+    if (!interval) return std::move(interval).error();
+    const auto time = to_seconds(result->makespan);
+    s.interval = Interval{std::min(interval->low, time), std::max(interval->high, time)};
+  }
+  if (auto ok = write_pictures(arguments, file->topology, s); !ok) return ok;
+  std::cout << (arguments.json ? json_of(s) : text_of(s));
   return {};
 }
 
@@ -91,11 +171,12 @@ Status simulate_plan(const SimulateArguments& arguments) {
 
 Command simulate_command(CLI::App& parent) {
   auto a = std::make_shared<SimulateArguments>();
-  auto* app = add_command(parent, "simulate", "Predict how long a plan file takes, and what keeps it busy", "p2plab simulate plan.json --trace trace.json");
+  auto* app = add_command(parent, "simulate", "Predict how long a plan file takes, and where the time goes", "p2plab simulate plan.json --trace trace.json");
   app->add_option("PLAN", a->plan, "a file that `p2plab plan --out` wrote")->required();
   app->add_option("--topology", a->topology, "another machine than the plan's: a file or a preset")->type_name("T");
   app->add_option("--profile", a->profile, "calibration of the simulator")->type_name("P");
   app->add_option("--trace", a->trace, "write what happened as a trace for ui.perfetto.dev")->type_name("FILE");
+  app->add_option("--heatmap", a->heatmap, "write how busy each link was over time: a picture if FILE ends in .svg, else CSV")->type_name("FILE");
   app->add_flag("--json", a->json, "print as JSON");
   return {app, [a] { return simulate_plan(*a); }};
 }

@@ -1,7 +1,8 @@
-// The exporter's interface: a plan in another runtime's format.
+// The exporter's interface: a plan in another runtime's or simulator's format.
 #pragma once
 
-#include <ostream>
+#include <string>
+#include <vector>
 
 #include "p2plab/planner.h"
 #include "p2plab/program.h"
@@ -16,13 +17,20 @@ struct ExportJob {
   const Program* program = nullptr;
 };
 
+/// One file of an export. Formats of one file have the suffix ""; those of several tell them apart by it (".0.et", ".1.et").
+struct ExportedFile {
+  std::string suffix;
+  std::string content;
+};
+
 /// Writes one foreign format.
 class Exporter {
  public:
   virtual ~Exporter() = default;
   /// unsupported, with the reason, if the format cannot say what the program does.
   virtual Status supports(const ExportJob& job) const = 0;
-  virtual Status write(const ExportJob& job, std::ostream& out) const = 0;
+  /// The files, at least one. Errors: those of `supports`.
+  virtual Result<std::vector<ExportedFile>> write(const ExportJob& job) const = 0;
 };
 
 }  // namespace p2plab

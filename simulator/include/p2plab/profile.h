@@ -4,12 +4,30 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "p2plab/program.h"
 #include "p2plab/result.h"
 #include "p2plab/units.h"
 
 namespace p2plab {
+
+/// Where a number of a profile comes from and between which values it lies: in seconds, bytes per second, or plain.
+struct NumberInfo {
+  std::string name;
+  double low = 0;
+  double high = 0;
+  std::string source = {};
+  friend bool operator==(const NumberInfo&, const NumberInfo&) = default;
+};
+
+/// Named deviations of a machine from the model. As constructed: none.
+struct Quirks {
+  double pcie_read = 1;        // loads over a PCIe link reach this share of what stores reach
+  double duplex_read = 1;      // loads reach this share where the program uses the other direction of a link too
+  double posted_writes = 1;    // a link out of a root complex keeps this share of its bandwidth where several GPUs store through it
+  friend bool operator==(const Quirks&, const Quirks&) = default;
+};
 
 /// The cost model of a machine. As constructed it is `ideal`: no overheads, no limits but those of the topology, so that the closed forms of
 /// the literature hold exactly. Rates that are not given do not limit.
@@ -29,6 +47,8 @@ struct Profile {
   int outstanding = 0;          // slices of one thread block that may be in flight; 0 means no limit
   double read_request = 0;      // a remote load asks first: that many path latencies before its data set out
   double link_efficiency = 1;   // payload over raw bandwidth of every link (packet headers)
+  Quirks quirks = {};
+  std::vector<NumberInfo> numbers = {};   // of the numbers above whose interval or source is known
 
   friend bool operator==(const Profile&, const Profile&) = default;
 };
@@ -39,8 +59,26 @@ Bytes wire_bytes(Protocol protocol, Bytes data);
 /// Checks ranges: times from 0 to 1 s, rates above zero, efficiency in (0, 1], outstanding and read_request not negative.
 Status check(const Profile& profile);
 
-/// Reads a profile file (see simulator/README.md). What the file does not give is ideal. Errors: those of the strict reader, each with its
-/// place, and of `check`.
+/// The same machine with every number at the fast end of its interval, or at the slow one: predictions with the two enclose what the intervals
+/// leave open. Without intervals both are `profile`.
+Profile fastest(const Profile& profile);
+Profile slowest(const Profile& profile);
+
+/// The numbers that a profile may hold, in order, each with its unit and meaning; for people and for what-if.
+struct NumberMeaning {
+  std::string_view name;
+  std::string_view unit;       // "s", "B/s" or ""
+  std::string_view meaning;
+  bool more_is_faster = false;
+};
+std::vector<NumberMeaning> profile_numbers();
+/// The value of one of them, in its unit; none where it does not limit. `name` must be known.
+std::optional<double> number_of(const Profile& profile, std::string_view name);
+/// The same profile with another value for one of them.
+Profile with_number(Profile profile, std::string_view name, double value);
+
+/// Reads a profile file (see simulator/README.md). Errors: those of the strict reader, each with its place: unknown and missing numbers,
+/// impossible ones, intervals that do not hold their value.
 Result<Profile> load_profile(const std::string& path);
 /// The same from text; `filename` is for messages.
 Result<Profile> parse_profile(std::string_view text, const std::string& filename);

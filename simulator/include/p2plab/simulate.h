@@ -17,6 +17,7 @@ struct SimOptions {
   bool steps = false;    // fill SimResult::steps
   bool record = false;   // fill SimResult::recording, for traces and critical paths
   bool fold = true;      // of a pattern, simulate one rank where that provably gives the same; off: always all of them
+  std::vector<SimTime> late = {};   // by rank: starts this much later than the profile says; empty means none
 };
 
 /// What a link (or another resource) had to do.

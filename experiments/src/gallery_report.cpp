@@ -1,0 +1,66 @@
+// The gallery's report as text and as JSON.
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "p2plab/gallery.h"
+#include "text_table.h"
+
+namespace p2plab {
+
+namespace {
+
+constexpr double wanted_pct = 15;
+constexpr std::int64_t wanted_from = 16 << 20;
+
+const char* word(OrderKept kept) { return kept == OrderKept::yes ? "right" : (kept == OrderKept::tied ? "tied" : "WRONG"); }
+
+std::string order_text(const GalleryOrder& order) { return fmt::format("{}", fmt::join(order.names, " > ")); }
+
+}  // namespace
+
+std::string to_text(const GalleryReport& report) {
+  using enum TextTable::Align;
+  TextTable table({{"machine"}, {"published"}, {"published GB/s", right}, {"predicted GB/s", right}, {"error %", right}, {"note"}});
+  int within = 0;
+  int judged = 0;
+  double sum = 0;
+  const GalleryRow* worst = nullptr;
+  const std::string* machine = nullptr;
+  for (const auto& row : report.rows) {
+    if (machine != nullptr && *machine != row.machine) table.gap();
+    table.add({machine == nullptr || *machine != row.machine ? row.machine : "", row.figure.name, fmt::format("{:.2f}", row.figure.published_gbps),
+               fmt::format("{:.2f}", row.predicted_gbps), fmt::format("{:+.1f}", row.error_pct()), row.figure.note});
+    machine = &row.machine;
+    if (!row.figure.all_reduce || row.figure.size.count() < wanted_from) continue;
+    ++judged;
+    within += std::abs(row.error_pct()) <= wanted_pct ? 1 : 0;
+    sum += std::abs(row.error_pct());
+    if (worst == nullptr || std::abs(row.error_pct()) > std::abs(worst->error_pct())) worst = &row;
+  }
+  auto text = table.text();
+  if (judged > 0) {
+    text += fmt::format("\nall_reduce from 16 MiB: {} of {} within {:g} %, mean {:.1f} %, worst {:+.1f} % ({} on {})\n", within, judged, wanted_pct, sum / judged,
+                        worst->error_pct(), worst->figure.name, worst->machine);
+  }
+  if (!report.orders.empty()) text += "\nPublished orders, fastest first:\n";
+  for (const auto& row : report.orders) text += fmt::format("  {:<6} {}: {}\n", word(row.kept), row.machine, order_text(row.order));
+  return text;
+}
+
+std::string to_json(const GalleryReport& report) {
+  using Json = nlohmann::ordered_json;
+  Json rows = Json::array();
+  for (const auto& row : report.rows) {
+    rows.push_back({{"machine", row.machine}, {"figure", row.figure.name}, {"kind", row.figure.all_reduce ? "all_reduce" : "copies"},
+                    {"size_bytes", row.figure.size.count()}, {"published_gbps", row.figure.published_gbps}, {"predicted_gbps", row.predicted_gbps},
+                    {"error_pct", row.error_pct()}, {"note", row.figure.note}});
+  }
+  Json orders = Json::array();
+  for (const auto& row : report.orders) orders.push_back({{"machine", row.machine}, {"names", row.order.names}, {"kept", word(row.kept)}});
+  return Json{{"name", report.name}, {"rows", rows}, {"orders", orders}}.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace p2plab

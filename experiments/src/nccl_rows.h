@@ -1,0 +1,37 @@
+// What NCCL would do here, as rows of a report: its own formula's time, and its plan at our costs. Predictions of NCCL, not plans of ours.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "p2plab/evaluate.h"
+#include "p2plab/experiment.h"
+#include "p2plab/nccl_model.h"
+#include "p2plab/report.h"
+
+namespace p2plab {
+
+/// The name of these rows' executor.
+inline constexpr const char* nccl_executor = "nccl_model";
+
+class NcclRows {
+ public:
+  /// Searches NCCL's channels on the experiment's machine once.
+  NcclRows(const Experiment& experiment, const Setting& setting);
+
+  /// Rows for one collective and size: `nccl_model` with the formula's time, `nccl_ring` or `nccl_tree` with the simulated time of the plan that it
+  /// chooses. None where the model does not know the machine or the collective.
+  std::vector<Row> rows(CollectiveKind kind, Bytes size) const;
+  /// Why there are none at all; empty if there are.
+  const std::string& missing() const& { return missing_; }
+  const std::string& missing() && = delete;
+
+ private:
+  std::optional<Row> plan_row(const Row& model, nccl::Algorithm algorithm, nccl::Proto proto) const;
+  const Experiment& experiment_;
+  const Setting& setting_;
+  std::optional<nccl::Communicator> communicator_ = std::nullopt;
+  std::string missing_;
+};
+
+}  // namespace p2plab

@@ -1,0 +1,12 @@
+// All exporters of this project by name.
+#pragma once
+
+#include "p2plab/exporter.h"
+#include "p2plab/registry.h"
+
+namespace p2plab {
+
+/// In the order of `p2plab list exporters`. A new one is a file in framework/src/exporters/ and a word in framework/CMakeLists.txt.
+Registry<Exporter> builtin_exporters();
+
+}  // namespace p2plab

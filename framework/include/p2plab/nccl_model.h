@@ -1,0 +1,97 @@
+// What NCCL would do on a machine, and how long it says that takes: its search for channels and its cost formula, as of NCCL 2.30 (src/graph/search.cc
+// and src/graph/tuning.cc, whose constants are facts restated here). A comparison, never a plan of ours.
+#pragma once
+
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "p2plab/collective.h"
+#include "p2plab/routes.h"
+#include "p2plab/topology.h"
+
+namespace p2plab::nccl {
+
+enum class Generation : std::uint8_t { volta, ampere, hopper, blackwell };
+enum class Algorithm : std::uint8_t { tree, ring, nvls, nvls_tree, pat };
+enum class Proto : std::uint8_t { ll, ll128, simple };
+inline constexpr std::array all_algorithms{Algorithm::tree, Algorithm::ring, Algorithm::nvls, Algorithm::nvls_tree, Algorithm::pat};
+inline constexpr std::array all_protos{Proto::ll, Proto::ll128, Proto::simple};
+
+std::string_view to_string(Algorithm algorithm);
+std::string_view to_string(Proto proto);
+
+/// The outcome of NCCL's search for one pattern. Bandwidths in GB/s a channel, as NCCL counts them (net of protocol overhead).
+struct Graph {
+  int channels = 0;                         // 0: NCCL finds none
+  double bw_intra = 0;
+  double bw_inter = 0;
+  bool nvlink = true;                       // all hops inside a box over NVLink; else PCIe
+  double latency_inter_us = 0;
+  bool same_channels = true;
+  std::vector<std::vector<Rank>> orders = {};   // ring: the members in order, by channel (before channels are duplicated)
+};
+
+/// A communicator as the formula sees it.
+struct Communicator {
+  int ranks = 1;
+  int nodes = 1;
+  Generation generation = Generation::hopper;
+  bool amd_cpu = false;
+  bool ll128 = true;                        // NCCL's default where GPUs are joined by NVLink
+  Graph ring = {};
+  Graph tree = {};
+  Graph nvls = {};
+};
+
+/// Latency and algorithm bandwidth of one choice; a bandwidth of zero means that NCCL does not use it.
+struct Line {
+  double latency_us = 0;
+  double bandwidth_gbps = 0;
+};
+
+/// The lines of one collective, by algorithm and protocol.
+class Table {
+ public:
+  /// The formula of ncclTopoTuneModel. CollNet (switches that add) is left out.
+  Table(const Communicator& communicator, CollectiveKind kind);
+  const Line& at(Algorithm algorithm, Proto proto) const { return lines_[static_cast<std::size_t>(algorithm)][static_cast<std::size_t>(proto)]; }
+  /// ncclTopoGetAlgoTime for a lone call; none where NCCL does not use the choice.
+  std::optional<Seconds> time(Algorithm algorithm, Proto proto, Bytes size) const;
+  struct Choice {
+    Algorithm algorithm = Algorithm::ring;
+    Proto proto = Proto::simple;
+    Seconds time{0};
+  };
+  /// The least time, as NCCL chooses; none if nothing is enabled.
+  std::optional<Choice> best(Bytes size) const;
+
+ private:
+  Communicator communicator_;
+  CollectiveKind kind_;
+  std::array<std::array<Line, all_protos.size()>, all_algorithms.size()> lines_{};
+};
+
+/// What NCCL would build among all GPUs of `topology`. The generation follows from the GPUs' NVLink bandwidth if not given (400 GB/s and more with
+/// NVSwitch: Hopper; 800: Blackwell; 240 and more: Ampere; else Volta). Multicast (NVLS) counts as available where `multicast` and the machine has
+/// NVSwitches of Hopper or later. Errors: unsupported, for collectives without a formula, machines of one GPU, and where no ring is found.
+struct SearchOptions {
+  std::optional<Generation> generation = std::nullopt;
+  bool multicast = false;
+};
+Result<Communicator> search(const Topology& topology, const Routes& routes, const SearchOptions& options = {});
+
+/// Rings through all GPUs with `speed` GB/s each on links of which NCCL counts `share` of the bandwidth: depth first with backtracking, as NCCL's,
+/// at most `budget` moves. `nvlink_only` keeps to GPU links and NVSwitches. The orders found, possibly none.
+struct RingSearch {
+  double speed = 0;
+  double share = 1;
+  bool nvlink_only = true;
+  int most = 32;
+  int budget = 1 << 14;
+};
+std::vector<std::vector<Rank>> find_rings(const Topology& topology, const Routes& routes, const RingSearch& search);
+
+}  // namespace p2plab::nccl

@@ -1,0 +1,34 @@
+// A program as two-sided messages: what formats of packet-level simulators can say.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "p2plab/program.h"
+
+namespace p2plab {
+
+/// One operation of a rank. Data messages carry a slice; a load is a request of one byte there and the data back; a wait that no data carries
+/// is a signal of one byte.
+struct MessageOp {
+  enum class Kind : std::uint8_t { compute, send, receive };
+  Kind kind = Kind::compute;
+  bool data = false;                     // of a message: it carries payload
+  std::int32_t peer = -1;
+  std::int32_t block = 0;                // thread block of the rank, from 0
+  std::uint32_t tag = 0;                 // unique between two ranks; even for data, odd for requests and signals
+  std::int64_t bytes = 0;                // moved; of a compute: read and written locally
+  std::int64_t step = -1;                // the plan's
+  std::vector<std::uint32_t> after = {}; // operations of the same rank that must be complete, rising
+};
+
+/// By rank, in an order in which every operation follows what it needs.
+struct MessageGraph {
+  std::vector<std::vector<MessageOp>> ranks;
+};
+
+/// The graph of all slices of `program`, at most `most` operations. Data dependencies hold where the data lies: whoever reads a place waits for what
+/// was received there. Errors: unsupported, for programs that use host memory or are larger.
+Result<MessageGraph> message_graph(const Program& program, std::size_t most = 20'000'000);
+
+}  // namespace p2plab

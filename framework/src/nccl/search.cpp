@@ -1,0 +1,292 @@
+// NCCL's search for channels: the largest number of rings times speed, speeds tried from the fastest down.
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include <fmt/format.h>
+
+#include "p2plab/nccl_model.h"
+
+namespace p2plab::nccl {
+
+namespace {
+
+constexpr int most_channels = 32;
+constexpr double network_share = 0.96;   // NCCL counts 12 GB/s for a NIC of 100 Gb/s
+constexpr std::array older_speeds{40.0, 30.0, 20.0, 18.0, 15.0, 12.0, 10.0, 9.0, 7.0, 6.0, 5.0, 4.0, 3.0};
+constexpr std::array hopper_speeds{60.0, 50.0, 40.0, 30.0, 24.0, 20.0, 15.0, 12.0, 11.0, 6.0, 3.0};
+constexpr std::array blackwell_speeds{90.0, 80.0, 70.0, 60.0, 50.0, 45.0, 40.0, 30.0, 24.0, 20.0, 19.0, 18.0};
+
+std::span<const double> speeds_of(Generation generation) {
+  if (generation == Generation::hopper) return hopper_speeds;
+  if (generation == Generation::blackwell) return blackwell_speeds;
+  return older_speeds;
+}
+
+// What NCCL counts of an NVLink's raw bandwidth: 20 of 25 GB/s (18 of 20 on P100), 20.6 of 25, 40.1 of 50.
+double nvlink_share(Generation generation, double raw_gbps) {
+  if (generation == Generation::hopper) return 20.6 / 25;
+  if (generation == Generation::blackwell) return 40.1 / 50;
+  const bool pascal = generation == Generation::volta && std::fmod(raw_gbps, 25) != 0 && std::fmod(raw_gbps, 20) == 0;
+  return pascal ? 0.9 : 0.8;
+}
+
+double nvlink_gbps(const Topology& topology, NodeId gpu) {
+  double sum = 0;
+  for (const auto id : topology.out_links(gpu)) sum += topology.link(id).kind == LinkKind::nvlink ? topology.link(id).bandwidth.gbps() : 0;
+  return sum;
+}
+
+Generation generation_of(double nvlink) {
+  if (nvlink >= 800) return Generation::blackwell;
+  if (nvlink >= 400) return Generation::hopper;
+  return nvlink >= 240 || nvlink == 0 ? Generation::ampere : Generation::volta;
+}
+
+// GPUs that reach each other without a network, directly or over other GPUs, by lowest rank.
+std::vector<std::vector<Rank>> boxes_of(const Topology& topology, const Routes& routes) {
+  const auto near = [&](Rank a, Rank b) {
+    const auto path = routes.between(a, b);
+    return !path.empty() && std::ranges::none_of(path, [&](LinkId id) { return topology.link(id).kind == LinkKind::network; });
+  };
+  std::vector<std::vector<Rank>> boxes;
+  std::vector<bool> housed(static_cast<std::size_t>(topology.ranks()), false);
+  for (int r = 0; r < topology.ranks(); ++r) {
+    if (housed[static_cast<std::size_t>(r)]) continue;
+    std::vector<Rank> box{Rank{r}};
+    housed[static_cast<std::size_t>(r)] = true;
+    for (std::size_t at = 0; at < box.size(); ++at) {
+      for (int other = 0; other < topology.ranks(); ++other) {
+        if (housed[static_cast<std::size_t>(other)] || !near(box[at], Rank{other})) continue;
+        housed[static_cast<std::size_t>(other)] = true;
+        box.push_back(Rank{other});
+      }
+    }
+    std::ranges::sort(box);
+    boxes.push_back(std::move(box));
+  }
+  return boxes;
+}
+
+class RingFinder {
+ public:
+  RingFinder(const Topology& topology, const Routes& routes, std::vector<Rank> members, const RingSearch& search)
+      : topology_(topology), routes_(routes), members_(std::move(members)), search_(search), moves_left_(search.budget) {
+    for (const auto& link : topology.links()) left_.push_back(link.bandwidth.gbps() * (link.kind == LinkKind::nvlink ? search.share : 1));
+    const auto out = std::accumulate(members_.begin(), members_.end(), 1e9, [&](double least, Rank rank) { return std::min(least, egress(rank)); });
+    most_ = std::min(search.most, static_cast<int>(out / search.speed + 1e-9));
+  }
+
+  std::vector<std::vector<Rank>> run() {
+    if (members_.size() < 2 || most_ < 1) return {};
+    begin_ring();
+    return best_;
+  }
+
+ private:
+  double egress(Rank rank) const {
+    double sum = 0;
+    for (const auto id : topology_.out_links(topology_.node_of(rank))) sum += !search_.nvlink_only || topology_.link(id).kind == LinkKind::nvlink ? left_[id.index()] : 0;
+    return sum;
+  }
+
+  // What is left on the narrowest link of a hop; below zero if the hop is not allowed.
+  double room(Rank from, Rank to) const {
+    const auto path = routes_.between(from, to);
+    if (path.empty()) return -1;
+    double least = 1e9;
+    for (const auto id : path) {
+      if (search_.nvlink_only && topology_.link(id).kind != LinkKind::nvlink) return -1;
+      least = std::min(least, left_[id.index()]);
+    }
+    return least;
+  }
+  bool fits(Rank from, Rank to) const { return room(from, to) >= search_.speed - 1e-9; }
+  void take(Rank from, Rank to, double amount) {
+    for (const auto id : routes_.between(from, to)) left_[id.index()] -= amount;
+  }
+
+  bool over() const { return moves_left_ <= 0 || static_cast<int>(best_.size()) >= most_; }
+
+  void begin_ring() {
+    const auto saved = std::move(ring_);
+    ring_ = {members_.front()};
+    extend();
+    ring_ = saved;
+  }
+
+  void extend() {
+    if (over()) return;
+    --moves_left_;
+    const auto at = ring_.back();
+    if (ring_.size() == members_.size()) return close(at);
+    for (const auto next : candidates(at)) {
+      take(at, next, search_.speed);
+      ring_.push_back(next);
+      extend();
+      ring_.pop_back();
+      take(at, next, -search_.speed);
+      if (over()) return;
+    }
+  }
+
+  void close(Rank at) {
+    const auto first = ring_.front();
+    if (!fits(at, first)) return;
+    take(at, first, search_.speed);
+    done_.push_back(ring_);
+    if (done_.size() > best_.size()) best_ = done_;
+    begin_ring();
+    done_.pop_back();
+    take(at, first, -search_.speed);
+  }
+
+  // The widest first, then the next in order around.
+  std::vector<Rank> candidates(Rank at) const {
+    std::vector<Rank> found;
+    for (const auto rank : members_) {
+      if (std::ranges::find(ring_, rank) == ring_.end() && fits(at, rank)) found.push_back(rank);
+    }
+    const auto n = static_cast<std::int64_t>(topology_.ranks());
+    std::ranges::stable_sort(found, {}, [&](Rank rank) { return std::pair{-room(at, rank), (rank.value - at.value + n) % n}; });
+    return found;
+  }
+
+  const Topology& topology_;
+  const Routes& routes_;
+  std::vector<Rank> members_;
+  const RingSearch& search_;
+  int moves_left_;
+  int most_ = 0;
+  std::vector<double> left_;                 // by link, GB/s
+  std::vector<Rank> ring_;
+  std::vector<std::vector<Rank>> done_;
+  std::vector<std::vector<Rank>> best_;
+};
+
+// All of one machine's patterns.
+class Search {
+ public:
+  Search(const Topology& topology, const Routes& routes, const SearchOptions& options)
+      : topology_(topology), routes_(routes), boxes_(boxes_of(topology, routes)) {
+    const auto gpu = topology.node_of(Rank{0});
+    nvlink_ = nvlink_gbps(topology, gpu);
+    generation_ = options.generation.value_or(generation_of(nvlink_));
+    for (const auto id : topology.out_links(gpu)) {
+      if (topology.link(id).kind == LinkKind::nvlink) share_ = nvlink_share(generation_, topology.link(id).bandwidth.gbps());
+      switched_ = switched_ || topology.node(topology.link(id).to).kind == NodeKind::nvswitch;
+    }
+    multicast_ = options.multicast && switched_ && generation_ >= Generation::hopper;
+  }
+
+  Result<Communicator> run() {
+    if (topology_.ranks() < 2) return Error{ErrorCode::unsupported, "NCCL's model needs two GPUs or more"};
+    Communicator c{.ranks = topology_.ranks(), .nodes = static_cast<int>(boxes_.size()), .generation = generation_};
+    const bool even = std::ranges::all_of(boxes_, [&](const auto& box) { return box.size() == boxes_.front().size(); });
+    if (!even) return Error{ErrorCode::unsupported, "NCCL's model needs boxes of equally many GPUs"};
+    c.ring = best_rings();
+    if (c.ring.channels == 0) return Error{ErrorCode::unsupported, "NCCL's search finds no ring through all GPUs of this machine"};
+    join_boxes(c.ring);
+    duplicate(c.ring);
+    c.tree = c.ring;
+    c.ll128 = c.ring.nvlink;
+    if (multicast_ && boxes_.front().size() > 2) c.nvls = multicast();
+    return c;
+  }
+
+ private:
+  // Rings inside the first box, over NVLink if that joins it, else over whatever there is.
+  Graph best_rings() const {
+    Graph best;
+    const auto& box = boxes_.front();
+    if (box.size() == 1) return {.channels = 1, .bw_intra = speeds_of(generation_).front(), .nvlink = true, .orders = {{box.front()}}};
+    for (const bool nvlink : {true, false}) {
+      for (const auto speed : speeds_of(generation_)) {
+        const auto allowed = std::min(most_channels, across(speed));
+        auto orders = RingFinder(topology_, routes_, box, {speed, share_, nvlink, allowed}).run();
+        const auto channels = static_cast<int>(orders.size());
+        if (channels * speed > best.channels * best.bw_intra) best = {.channels = channels, .bw_intra = speed, .nvlink = nvlink, .orders = std::move(orders)};
+      }
+      if (best.channels > 0) break;
+    }
+    best.bw_inter = best.bw_intra;
+    return best;
+  }
+
+  // How many channels of this speed the NICs of the first box carry.
+  int across(double speed) const {
+    if (boxes_.size() == 1) return most_channels;
+    int channels = 0;
+    for (const auto& link : topology_.links()) {
+      const auto& from = topology_.node(link.from);
+      if (link.kind != LinkKind::network || from.kind == NodeKind::network_switch) continue;
+      channels += static_cast<int>(link.bandwidth.gbps() * network_share / speed + 1e-9);
+    }
+    return channels / static_cast<int>(boxes_.size());
+  }
+
+  // Channel c enters every box at its own GPU: the box's order turned by c.
+  void join_boxes(Graph& graph) const {
+    if (boxes_.size() == 1) return;
+    for (std::size_t c = 0; c < graph.orders.size(); ++c) {
+      auto inside = graph.orders[c];
+      std::ranges::rotate(inside, inside.begin() + static_cast<std::ptrdiff_t>(c % inside.size()));
+      std::vector<Rank> order;
+      for (const auto& box : boxes_) {
+        for (const auto rank : inside) {
+          const auto place = std::ranges::find(boxes_.front(), rank) - boxes_.front().begin();
+          order.push_back(box[static_cast<std::size_t>(place)]);
+        }
+      }
+      graph.orders[c] = std::move(order);
+    }
+  }
+
+  void duplicate(Graph& graph) const {
+    const bool newer = generation_ >= Generation::hopper;
+    if (graph.bw_intra < 25 || (newer && graph.bw_intra < 50 && graph.channels > 4) || graph.channels * 2 > most_channels) return;
+    graph.channels *= 2;
+    graph.bw_intra /= 2;
+    graph.bw_inter /= 2;
+  }
+
+  // A channel for each GPU as its head: it takes its speed once on every GPU's links and twice on the head's.
+  Graph multicast() const {
+    const auto gpus = static_cast<int>(boxes_.front().size());
+    const auto room = nvlink_ * share_;
+    Graph graph{.channels = gpus};
+    for (const auto speed : speeds_of(generation_)) {
+      if ((gpus + 1) * speed > room + 1e-9) continue;
+      graph.bw_intra = speed;
+      break;
+    }
+    if (graph.bw_intra == 0) return {};
+    graph.bw_inter = graph.bw_intra;
+    const auto speeds = speeds_of(generation_);
+    const auto at = std::ranges::find(speeds, graph.bw_intra);
+    const auto faster = generation_ == Generation::hopper ? speeds.front() : (at == speeds.begin() ? *at : *(at - 1));
+    graph.bw_inter = std::max(graph.bw_intra, faster);
+    return graph;
+  }
+
+  const Topology& topology_;
+  const Routes& routes_;
+  std::vector<std::vector<Rank>> boxes_;
+  double nvlink_ = 0;       // raw, of one GPU
+  double share_ = 1;
+  bool switched_ = false;
+  bool multicast_ = false;
+  Generation generation_ = Generation::ampere;
+};
+
+}  // namespace
+
+std::vector<std::vector<Rank>> find_rings(const Topology& topology, const Routes& routes, const RingSearch& search) {
+  std::vector<Rank> members;
+  for (int r = 0; r < topology.ranks(); ++r) members.push_back(Rank{r});
+  return RingFinder(topology, routes, std::move(members), search).run();
+}
+
+Result<Communicator> search(const Topology& topology, const Routes& routes, const SearchOptions& options) { return Search(topology, routes, options).run(); }
+
+}  // namespace p2plab::nccl

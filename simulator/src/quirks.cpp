@@ -1,0 +1,84 @@
+// Named deviations of a machine, applied to a compiled program once: which of them bite depends on which links the program uses, and how.
+#include <algorithm>
+
+#include "compiled.h"
+
+namespace p2plab {
+
+namespace {
+
+class QuirkWork {
+ public:
+  QuirkWork(Compiled& compiled, const Topology& topology, const Quirks& quirks) : c_(compiled), topology_(topology), quirks_(quirks) {}
+
+  void run() {
+    find_uses();
+    for (std::size_t p = 0; p < c_.paths.size(); ++p) c_.paths[p].read_scale = read_scale(c_.paths[p]);
+    if (quirks_.posted_writes < 1) slow_posted_writes();
+  }
+
+ private:
+  bool is_link(std::uint32_t resource) const { return resource < topology_.links().size(); }
+
+  void find_uses() {
+    used_.assign(topology_.links().size(), false);
+    writers_.assign(topology_.links().size(), {});
+    for (const auto& lane : c_.lanes) {
+      for (auto w = lane.first; w < lane.first + lane.count; ++w) {
+        const auto& work = c_.works[w];
+        if (work.bytes == 0) continue;
+        for (std::uint32_t o = 0; o < std::uint32_t{work.sources} + work.destinations; ++o) use(lane.rank, c_.path(lane, work.paths + o), o >= work.sources);
+      }
+    }
+  }
+
+  void use(Rank executor, const Path& path, bool writes) {
+    for (auto s = path.first; s < path.end; ++s) {
+      const auto resource = c_.stages[s].resource;
+      if (!is_link(resource)) continue;
+      used_[resource] = true;
+      auto& writers = writers_[resource];
+      if (writes && std::ranges::find(writers, executor) == writers.end()) writers.push_back(executor);
+    }
+  }
+
+  bool other_direction_used(const Link& link) const {
+    return std::ranges::any_of(topology_.out_links(link.to), [&](LinkId id) { return topology_.link(id).to == link.from && used_[id.index()]; });
+  }
+
+  double read_scale(const Path& path) const {
+    double share = 1;
+    for (auto s = path.first; s < path.end; ++s) {
+      const auto resource = c_.stages[s].resource;
+      if (!is_link(resource)) continue;
+      const auto& link = topology_.link(LinkId{static_cast<std::int64_t>(resource)});
+      double here = link.kind == LinkKind::pcie ? quirks_.pcie_read : 1;
+      if (other_direction_used(link)) here *= quirks_.duplex_read;
+      share = std::min(share, here);
+    }
+    return 1 / share;
+  }
+
+  void slow_posted_writes() {
+    for (std::size_t l = 0; l < writers_.size(); ++l) {
+      const auto& link = topology_.links()[l];
+      if (writers_[l].size() < 2 || link.kind != LinkKind::pcie || topology_.node(link.from).kind != NodeKind::host) continue;
+      auto& rate = c_.resources[l].pace.rate;
+      rate = std::max<std::int64_t>(1, static_cast<std::int64_t>(static_cast<double>(rate) * quirks_.posted_writes));
+    }
+  }
+
+  Compiled& c_;
+  const Topology& topology_;
+  const Quirks& quirks_;
+  std::vector<bool> used_;                    // by link
+  std::vector<std::vector<Rank>> writers_;    // by link: ranks that store through it
+};
+
+}  // namespace
+
+void apply_quirks(Compiled& compiled, const Topology& topology, const Quirks& quirks) {
+  if (quirks != Quirks{}) QuirkWork{compiled, topology, quirks}.run();
+}
+
+}  // namespace p2plab

@@ -1,0 +1,189 @@
+// simulate, what-if, export and the gallery, as users run them.
+#include <cmath>
+
+#include <nlohmann/json.hpp>
+
+#include "program.h"
+
+namespace p2plab {
+namespace {
+
+using test::p2plab;
+
+nlohmann::json json_of(const std::string& arguments) {
+  const auto ran = p2plab(arguments);
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+  auto json = nlohmann::json::parse(ran.out, nullptr, false);
+  EXPECT_FALSE(json.is_discarded()) << ran.out;
+  return json;
+}
+
+// A ring's plan on four GPUs, in a file of this test.
+std::string plan_file(const std::string& more = "--algorithm ring --size '1 MiB'") {
+  const auto file = test::scratch("plan.json").string();
+  EXPECT_EQ(p2plab("plan --topology hgx-h200:gpus=4 " + more + " --profile profiles/h200.yaml --out '" + file + "'").exit, 0);
+  return "'" + file + "'";
+}
+
+TEST(SimulateCommand, AttributesAllOfTheTimeAndSaysHowLateEachStepMayBe) {
+  const auto plan = plan_file();
+  const auto json = json_of("simulate " + plan + " --profile profiles/h200.yaml --json");
+  double sum = 0;
+  for (const auto& [cause, time] : json["critical_path"]["causes"].items()) sum += time.get<double>();
+  EXPECT_NEAR(sum, json["predicted_us"].get<double>(), 1e-6);
+  EXPECT_NEAR(json["critical_path"]["segments"].back()["end_us"].get<double>(), json["predicted_us"].get<double>(), 1e-9);
+  EXPECT_TRUE(json["critical_path"]["bottleneck"].contains("name"));
+  EXPECT_EQ(json["slack_us"].size(), 4U * 2 * 3);
+  EXPECT_LT(json["predicted_low_us"].get<double>(), json["predicted_us"].get<double>());
+  EXPECT_GT(json["predicted_high_us"].get<double>(), json["predicted_us"].get<double>());
+  const auto text = p2plab("simulate " + plan + " --profile profiles/h200.yaml").out;
+  for (const char* words : {"The time goes (critical path): ", "The bottleneck is ", "have no slack", "By the profile's intervals from "}) {
+    EXPECT_NE(text.find(words), std::string::npos) << words << '\n' << text;
+  }
+}
+
+TEST(SimulateCommand, WritesTheHeatmapAsNumbersOrAsAPicture) {
+  const auto plan = plan_file();
+  const auto csv = test::scratch("links.csv");
+  const auto svg = test::scratch("links.svg");
+  EXPECT_EQ(p2plab("simulate " + plan + " --heatmap '" + csv.string() + "'").exit, 0);
+  EXPECT_EQ(p2plab("simulate " + plan + " --heatmap '" + svg.string() + "'").exit, 0);
+  EXPECT_EQ(test::content(csv).substr(0, 9), "resource,");
+  EXPECT_EQ(test::content(svg).substr(0, 5), "<svg ");
+  EXPECT_EQ(p2plab("simulate " + plan + " --heatmap /no/such/folder/a.csv").exit, 1);
+}
+
+TEST(SimulateCommand, AProfileWithMistakesIsToldAllOfThem) {
+  const auto file = test::scratch("bad.yaml");
+  std::ofstream(file) << "version: 1\nname: bad\nlaunch: .nan us\nstore_rate: 0 GB/s\n";
+  const auto ran = p2plab("simulate " + plan_file() + " --profile '" + file.string() + "'");
+  EXPECT_EQ(ran.exit, 1);
+  for (const char* words : {"bad.yaml:3:9", "missing key 'load_rate'", "missing key 'link_efficiency'"}) EXPECT_NE(ran.err.find(words), std::string::npos) << ran.err;
+}
+
+TEST(WhatIfCommand, ALinkAtHalfItsBandwidthDoublesACopysTime) {
+  const auto json = json_of("what-if --topology hgx-h200:gpus=2,latency=0us --collective broadcast --size '64 MiB' --algorithm one_shot --link gpu0,nvswitch0=0.5 --link gpu0,nvswitch0=0 --json");
+  EXPECT_NEAR(json["what_if"][0]["same_plan_us"].get<double>() / json["predicted_us"].get<double>(), 2, 0.01);
+  EXPECT_EQ(json["what_if"][0]["change"], "link gpu0 - nvswitch0 x 0.5");
+  EXPECT_TRUE(json["what_if"][1]["same_plan_us"].is_null());
+  EXPECT_TRUE(json["what_if"][1]["replanned_us"].is_null());
+}
+
+TEST(WhatIfCommand, AsksTheUsualQuestionsAndRanksWhatHelpsWhereNothingIsAsked) {
+  const auto json = json_of("what-if " + plan_file() + " --profile profiles/h200.yaml --json");
+  EXPECT_EQ(json["what_if"].size(), 4U);
+  ASSERT_FALSE(json["sensitivities"].empty());
+  double last = 1e9;
+  for (const auto& row : json["sensitivities"]) {
+    EXPECT_LE(row["gain_us"].get<double>(), last);
+    last = row["gain_us"].get<double>();
+  }
+}
+
+TEST(WhatIfCommand, WeighsSizesAndGivesPercentiles) {
+  const auto json = json_of("what-if --topology hgx-h200:gpus=2 --size '64 KiB:3,1 MiB' --algorithm one_shot --straggler '2 us' --jitter 5 --samples 50 --json");
+  EXPECT_EQ(json["sizes"][0]["share"], 0.75);
+  const auto mean = 0.75 * json["sizes"][0]["predicted_us"].get<double>() + 0.25 * json["sizes"][1]["predicted_us"].get<double>();
+  EXPECT_NEAR(json["predicted_us"].get<double>(), mean, 1e-9);
+  EXPECT_LE(json["spread"]["p50_us"], json["spread"]["p90_us"]);
+  EXPECT_LE(json["spread"]["p90_us"], json["spread"]["p99_us"]);
+}
+
+TEST(WhatIfCommand, WrongUsesAndWrongNamesAreTold) {
+  EXPECT_EQ(p2plab("what-if").exit, 2);
+  EXPECT_EQ(p2plab("what-if --topology dgx-v100 --link gpu0=0.5").exit, 2);
+  EXPECT_EQ(p2plab("what-if --topology dgx-v100 --gpu gpu0").exit, 2);
+  for (const char* arguments : {"--link gpu0,gpu9=0.5", "--link gpu0,gpu5=0.5", "--gpu gpu0=0", "--number lunch=2", "--jitter -1", "--straggler soon", "--size 0:1:2", "--size '1 MiB:-1'"}) {
+    const auto ran = p2plab(std::string("what-if --topology dgx-v100 --algorithm ring --samples 2 ") + arguments);
+    EXPECT_EQ(ran.exit, 1) << arguments << ran.out << ran.err;
+    EXPECT_EQ(ran.out, "") << arguments;
+  }
+}
+
+TEST(ExportCommand, WritesEveryFormatOfItsList) {
+  const auto plan = plan_file();
+  const auto formats = json_of("list exporters --json");
+  ASSERT_GE(formats.size(), 3U);
+  for (const auto& format : formats) {
+    const auto name = test::scratch("exported").string();
+    const auto ran = p2plab("export --format " + format["name"].get<std::string>() + " " + plan + " --out '" + name + "'");
+    EXPECT_EQ(ran.exit, 0) << format["name"] << ran.err;
+    EXPECT_EQ(ran.out, "");
+  }
+  EXPECT_EQ(p2plab("export --format goal " + plan).out.substr(0, 12), "num_ranks 4\n");
+  EXPECT_NE(p2plab("export --format msccl-xml " + plan).out.find("<algo name=\"ring\" proto=\"Simple\""), std::string::npos);
+}
+
+TEST(ExportCommand, SaysWhatIsWrong) {
+  const auto plan = plan_file("--algorithm tree --collective broadcast --size '1 MiB'");
+  EXPECT_EQ(p2plab("export --format chakra " + plan).exit, 2);   // several files need a name
+  const auto unknown = p2plab("export --format gaol " + plan);
+  EXPECT_EQ(unknown.exit, 1);
+  EXPECT_NE(unknown.err.find("did you mean 'goal'?"), std::string::npos) << unknown.err;
+  const auto unsupported = p2plab("export --format msccl-xml " + plan);
+  EXPECT_EQ(unsupported.exit, 1);
+  EXPECT_NE(unsupported.err.find("it has no collective for broadcast"), std::string::npos) << unsupported.err;
+}
+
+TEST(Gallery, PredictsPublishedAllReducesWithinFifteenPercentAndKeepsPublishedOrders) {
+  const auto json = json_of("run configs/gallery.yaml --json");
+  int all_reduces = 0;
+  for (const auto& row : json["rows"]) {
+    if (row["kind"] != "all_reduce" || row["size_bytes"].get<std::int64_t>() < 16 << 20) continue;
+    // Machines without published pair copies are shown with a link of another machine; they prove nothing.
+    if (row["note"].get<std::string>().find("link of another machine") != std::string::npos) continue;
+    EXPECT_LE(std::abs(row["error_pct"].get<double>()), 15) << row["machine"] << ' ' << row["figure"];
+    ++all_reduces;
+  }
+  EXPECT_GE(all_reduces, 28);
+  ASSERT_GE(json["orders"].size(), 7U);
+  for (const auto& row : json["orders"]) EXPECT_EQ(row["kept"], "right") << row["machine"] << row["names"];
+  const auto text = p2plab("run configs/gallery.yaml").out;
+  for (const char* word : {"published GB/s", "predicted GB/s", "error %", "ring shift +4", "12.62", "within 15 %"}) EXPECT_NE(text.find(word), std::string::npos) << word << text;
+  EXPECT_EQ(p2plab("config check configs/gallery.yaml").exit, 0);
+}
+
+TEST(Gallery, ItsFilesAreReadStrictly) {
+  const auto folder = test::scratch("");
+  std::ofstream(folder / "bad_case.yaml") << "version: 1\nname: bad\nsource: none\nlinks: none\ntopology: {preset: hgx-h200, gpus: 2}\nfigures:\n"
+                                             "  - {name: a, gpus: 3, size: 1 MiB, busbw: 1 GB/s}\n  - {name: a, size: 0 B, copies: [[0, 0]]}\norders: [[a, b]]\n";
+  std::ofstream(folder / "bad_gallery.yaml") << "version: 1\nkind: gallery\nprofile: none.yaml\ncases: [bad_case.yaml]\n";
+  const auto ran = p2plab("run bad_gallery.yaml", folder);
+  EXPECT_EQ(ran.exit, 1);
+  EXPECT_EQ(ran.out, "");
+  for (const char* words : {"bad_case.yaml:7:", "'a' is listed twice", "a size must be above 0 B", "a copy needs two GPUs", "no figure is called 'b'", "none.yaml"}) {
+    EXPECT_NE(ran.err.find(words), std::string::npos) << words << '\n' << ran.err;
+  }
+}
+
+TEST(NcclModel, StandsInEveryReportWithoutNccl) {
+  const auto folder = test::scratch("out");
+  ASSERT_EQ(p2plab("run configs/4gpu_h200.yaml --out '" + folder.string() + "'").exit, 0);
+  const auto report = nlohmann::json::parse(test::content(folder / "report.json"));
+  int model = 0;
+  int plans = 0;
+  for (const auto& row : report["rows"]) {
+    if (row["executor"] == "simulator") {
+      EXPECT_LE(row["predicted_low_us"].get<double>(), row["predicted_us"].get<double>());
+      EXPECT_LE(row["predicted_us"].get<double>(), row["predicted_high_us"].get<double>());
+    }
+    if (row["executor"] != "nccl_model") continue;
+    EXPECT_FALSE(row["winner"].get<bool>());
+    model += row["algorithm"] == "nccl_model" ? 1 : 0;
+    plans += row["algorithm"] != "nccl_model" ? 1 : 0;
+    // 10.2 us + 1 KiB / 94 GB/s, by ring and LL.
+    if (row["algorithm"] == "nccl_model" && row["size_bytes"] == 1024) {
+      EXPECT_NEAR(row["time_us"].get<double>(), 10.2 + 1024 / 94e3, 1e-3);
+    }
+  }
+  EXPECT_GT(model, 0);
+  EXPECT_GT(plans, 0);
+  for (const char* name : {"links_all_reduce_", "trace_all_reduce_"}) {
+    int files = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) files += entry.path().filename().string().starts_with(name) ? 1 : 0;
+    EXPECT_GT(files, 0) << name;
+  }
+}
+
+}  // namespace
+}  // namespace p2plab

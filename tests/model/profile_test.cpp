@@ -1,0 +1,125 @@
+// Profile files: units, intervals, sources, quirks, and what a mistake is told.
+#include <filesystem>
+
+#include <gtest/gtest.h>
+
+#include "../support/simulated.h"
+
+namespace p2plab {
+namespace {
+
+using testing::at_rate;
+using testing::one_us;
+
+const std::string complete =
+    "version: 1\nname: mine\nlaunch: 3 us\nsignal_peer: {value: 1 us, low: 0.5 us, high: 2 us, source: 'flags, 2026'}\nsignal_local: 0 us\nslice_cost: ideal\n"
+    "store_rate: {value: 45.8 GB/s, low: 40 GB/s, high: 50 GB/s}\nload_rate: ideal\nreduce_rate: 90 GB/s\nlink_efficiency: 0.8\n";
+
+TEST(Profile, ReadsUnitsIntervalsAndSources) {
+  const auto good = parse_profile(complete + "source: a bench\noutstanding: 8\nquirks: {pcie_read: 0.9}\n", "mine.yaml");
+  ASSERT_TRUE(good) << describe(good.error());
+  EXPECT_EQ(good->launch, Seconds{3e-6});
+  EXPECT_EQ(good->store_rate, GBps(45.8));
+  EXPECT_EQ(good->outstanding, 8);
+  EXPECT_FALSE(good->load_rate);
+  EXPECT_EQ(good->quirks.pcie_read, 0.9);
+  ASSERT_EQ(good->numbers.size(), 2U);
+  EXPECT_EQ(good->numbers[0], (NumberInfo{"signal_peer", 0.5e-6, 2e-6, "flags, 2026"}));
+  EXPECT_EQ(good->numbers[1], (NumberInfo{"store_rate", 40e9, 50e9, "a bench"}));
+  EXPECT_EQ(fastest(*good).signal_peer, Seconds{0.5e-6});
+  EXPECT_EQ(fastest(*good).store_rate, GBps(50));
+  EXPECT_EQ(slowest(*good).signal_peer, Seconds{2e-6});
+  EXPECT_EQ(slowest(*good).store_rate, GBps(40));
+  EXPECT_EQ(slowest(*good).launch, good->launch);
+}
+
+TEST(Profile, EveryMistakeIsToldWithItsPlaceAtOnce) {
+  const auto bad = parse_profile("version: 1\nname: mine\nlaunhc: 3 us\noutstanding: -1\nlink_efficiency: nan\nstore_rate: -4 GB/s\n"
+                                 "signal_peer: {value: 1 us, low: 2 us, high: 3 us}\nreduce_rate: {low: 1 GB/s}\nload_rate: .inf GB/s\nquirks: {pcie_raed: 2}\n",
+                                 "bad.yaml");
+  ASSERT_FALSE(bad);
+  const auto text = describe(bad.error());
+  for (const char* place : {"bad.yaml:3:1", "bad.yaml:4:", "bad.yaml:5:", "bad.yaml:6:", "bad.yaml:7:", "bad.yaml:8:", "bad.yaml:9:", "bad.yaml:10:"}) {
+    EXPECT_NE(text.find(place), std::string::npos) << place << '\n' << text;
+  }
+  for (const char* word : {"launch", "missing key 'signal_local'", "missing key 'slice_cost'", "does not hold its value", "missing key 'value'", "pcie_read"}) {
+    EXPECT_NE(text.find(word), std::string::npos) << word << '\n' << text;
+  }
+}
+
+TEST(Profile, EveryOneOfTheProjectIsValidAndSaysWhereItsNumbersComeFrom) {
+  int files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(P2PLAB_SOURCE_DIR "/profiles")) {
+    if (entry.path().extension() != ".yaml") continue;
+    const auto profile = load_profile(entry.path().string());
+    ASSERT_TRUE(profile) << describe(profile.error());
+    EXPECT_TRUE(profile->store_rate && profile->load_rate) << entry.path();
+    EXPECT_GE(profile->numbers.size(), 9U) << entry.path();
+    for (const auto& number : profile->numbers) {
+      EXPECT_FALSE(number.source.empty()) << entry.path() << ' ' << number.name;
+      EXPECT_TRUE(number.low < number.high || number.name == "start_skew") << entry.path() << ' ' << number.name;
+    }
+    ++files;
+  }
+  EXPECT_GE(files, 8);
+}
+
+TEST(Profile, AnIntervalsEndsEncloseEveryProfileInside) {
+  const auto machine = testing::one_switch(4);
+  const auto program = testing::planned(machine, "two_shot", CollectiveKind::all_reduce, 1_MiB, {}, {.parts = 4, .slice = 16_KiB});
+  const auto profile = *load_profile(P2PLAB_SOURCE_DIR "/profiles/h200.yaml");
+  const auto low = testing::makespan(machine, program, fastest(profile));
+  const auto high = testing::makespan(machine, program, slowest(profile));
+  EXPECT_LT(low, high);
+  for (const auto& number : profile.numbers) {
+    const auto moved = testing::makespan(machine, program, with_number(profile, number.name, 0.5 * (number.low + number.high)));
+    EXPECT_LE(low, moved) << number.name;
+    EXPECT_LE(moved, high) << number.name;
+  }
+}
+
+// Two GPUs through a PCIe root, and a third.
+Topology pcie_root(int n) {
+  auto builder = testing::with_gpus("root", n);
+  const auto root = builder.add_node({.name = "root", .kind = NodeKind::host});
+  for (int i = 0; i < n; ++i) builder.add_duplex(NodeId{i}, root, LinkKind::pcie, GBps(20), Seconds{1e-6});
+  return testing::built(std::move(builder));
+}
+
+// One copy from rank 0 to 1, read or written.
+Program one_copy(const Topology& machine, bool reads) {
+  auto collective = make_collective(CollectiveKind::send_receive, machine.ranks());
+  collective.pairs = {{Rank{0}, Rank{1}}};
+  auto steps = *Schedule::Builder::create(collective, machine.ranks());
+  const auto chunk = steps.add_chunk({});
+  steps.copy(reads ? Rank{1} : Rank{0}, input(Rank{0}, chunk), output(Rank{1}, chunk));
+  return testing::lowered(machine, *std::move(steps).build(), 1_MiB);
+}
+
+TEST(Quirks, LoadsOverPcieReachTheirShareOfWhatStoresReach) {
+  const auto machine = pcie_root(2);
+  const Profile profile{.quirks = {.pcie_read = 0.5}};
+  EXPECT_EQ(testing::makespan(machine, one_copy(machine, false), profile), 2 * one_us + at_rate(1 << 20, 20));
+  EXPECT_EQ(testing::makespan(machine, one_copy(machine, true), profile), 2 * one_us + at_rate(1 << 20, 10));
+}
+
+TEST(Quirks, LoadsSlowDownOnlyWhereTheOtherDirectionIsBusyToo) {
+  const auto machine = testing::full_mesh(2);
+  const Profile profile{.quirks = {.duplex_read = 0.5}};
+  EXPECT_EQ(testing::makespan(machine, one_copy(machine, true), profile), one_us + at_rate(1 << 20, 25));
+  const auto both = testing::planned(machine, "one_shot", CollectiveKind::all_reduce, 1_MiB, {{"mode", "pull"}});
+  EXPECT_EQ(testing::makespan(machine, both, profile), one_us + at_rate(1 << 20, 12.5));
+}
+
+TEST(Quirks, PostedWritesCollapseWhereSeveralGpusStoreThroughOneRoot) {
+  const auto machine = pcie_root(3);
+  const Profile profile{.quirks = {.posted_writes = 0.1}};
+  const auto one = testing::lowered(machine, testing::pairs(3, {{Rank{0}, Rank{2}}}), 1_MiB);
+  EXPECT_EQ(testing::makespan(machine, one, profile), 2 * one_us + at_rate(1 << 20, 20));
+  const auto two = testing::lowered(machine, testing::pairs(3, {{Rank{0}, Rank{2}}, {Rank{1}, Rank{2}}}), 1_MiB);
+  EXPECT_EQ(testing::makespan(machine, two, profile), 2 * one_us + 2 * at_rate(1 << 20, 2));
+  EXPECT_EQ(testing::makespan(machine, two), 2 * one_us + 2 * at_rate(1 << 20, 20));
+}
+
+}  // namespace
+}  // namespace p2plab

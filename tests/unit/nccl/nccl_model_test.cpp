@@ -1,0 +1,116 @@
+// NCCL's model gives NCCL's numbers: the channels that its search finds on known machines, and its published table of latencies and bandwidths.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "p2plab/nccl_model.h"
+#include "p2plab/presets.h"
+#include "p2plab/routes.h"
+
+namespace p2plab::nccl {
+namespace {
+
+struct Expected {
+  Algorithm algorithm;
+  Proto proto;
+  double latency;
+  double bandwidth;
+};
+
+Communicator found(const std::string& machine, bool multicast = true) {
+  const auto topology = resolve_topology(machine);
+  expects(static_cast<bool>(topology));
+  auto communicator = search(*topology, Routes{*topology}, {.multicast = multicast});
+  expects(static_cast<bool>(communicator));
+  return *std::move(communicator);
+}
+
+// The table prints one decimal.
+void expect_lines(const std::string& machine, const std::vector<Expected>& lines) {
+  SCOPED_TRACE(machine);
+  const Table table(found(machine), CollectiveKind::all_reduce);
+  for (const auto& line : lines) {
+    const auto& got = table.at(line.algorithm, line.proto);
+    EXPECT_NEAR(got.latency_us, line.latency, 0.051) << to_string(line.algorithm) << ' ' << to_string(line.proto);
+    EXPECT_NEAR(got.bandwidth_gbps, line.bandwidth, 0.051) << to_string(line.algorithm) << ' ' << to_string(line.proto);
+  }
+}
+
+TEST(NcclTable, IsThePublishedOneOnFiveMachines) {
+  using enum Algorithm;
+  using enum Proto;
+  expect_lines("hgx-a100:gpus=8", {{tree, ll, 15.2, 29.1}, {tree, ll128, 31.5, 85.9}, {tree, simple, 64.4, 110.4}, {ring, ll, 15.0, 50.1}, {ring, ll128, 40.6, 126.2}, {ring, simple, 56.0, 137.1}});
+  expect_lines("hgx-h100:gpus=8", {{tree, ll, 15.2, 43.6}, {tree, ll128, 31.5, 128.8}, {tree, simple, 64.4, 165.6}, {ring, ll, 15.0, 80.6}, {ring, ll128, 40.6, 189.3}, {ring, simple, 56.0, 205.7}, {nvls, simple, 25.0, 272.0}});
+  expect_lines("hgx-h100:gpus=4", {{tree, ll, 10.4, 43.6}, {tree, ll128, 21.5, 128.8}, {tree, simple, 32.4, 165.6}, {ring, ll, 10.2, 94.0}, {ring, ll128, 25.4, 220.8}, {ring, simple, 28.8, 240.0}, {nvls, simple, 25.0, 160.0}});
+  expect_lines("hgx-h100:gpus=2", {{tree, ll, 8.0, 43.6}, {tree, ll128, 16.5, 128.8}, {tree, simple, 16.4, 165.6}, {ring, ll, 7.8, 141}, {ring, ll128, 17.8, 331.2}, {ring, simple, 15.2, 360}});
+  expect_lines("hgx-b200:gpus=8", {{tree, ll, 15.2, 87.2}, {tree, ll128, 31.5, 257.6}, {tree, simple, 64.4, 331.2}, {ring, ll, 15.0, 161.1}, {ring, ll128, 40.6, 365.7}, {ring, simple, 56.0, 411.4}, {nvls, simple, 25.0, 411.4}});
+  EXPECT_EQ(found("hgx-a100:gpus=8").nvls.channels, 0);
+  EXPECT_EQ(found("hgx-h100:gpus=2").nvls.channels, 0);
+}
+
+TEST(NcclSearch, FindsThePublishedChannels) {
+  struct Machine {
+    const char* name;
+    int channels;
+    double bandwidth;
+  };
+  for (const auto& m : {Machine{"hgx-a100:gpus=8", 12, 20}, Machine{"hgx-h100:gpus=8", 12, 30}, Machine{"hgx-h200:gpus=4", 12, 30}, Machine{"hgx-b200:gpus=8", 16, 45}}) {
+    const auto c = found(m.name);
+    EXPECT_EQ(c.ring.channels, m.channels) << m.name;
+    EXPECT_EQ(c.ring.bw_intra, m.bandwidth) << m.name;
+    EXPECT_EQ(c.ring.orders.size() * 2, static_cast<std::size_t>(m.channels)) << m.name;
+  }
+  const auto h100 = found("hgx-h100:gpus=8");
+  EXPECT_EQ(h100.nvls.channels, 8);
+  EXPECT_EQ(h100.nvls.bw_intra, 40);
+  EXPECT_EQ(h100.nvls.bw_inter, 60);
+  const auto b200 = found("hgx-b200:gpus=8");
+  EXPECT_EQ(b200.nvls.bw_intra, 80);
+  EXPECT_EQ(b200.nvls.bw_inter, 90);
+}
+
+TEST(NcclSearch, RingsOfADgx1FillItsLinksAndFiveGpusHaveNone) {
+  const auto v100 = found("dgx-v100");
+  EXPECT_TRUE(v100.ring.nvlink);
+  EXPECT_EQ(v100.ring.channels * v100.ring.bw_intra, 120);   // six links of 20 GB/s
+  for (const auto& order : v100.ring.orders) EXPECT_EQ(order.size(), 8U);
+  const auto topology = *resolve_topology("dgx-p100");
+  EXPECT_EQ(find_rings(topology, Routes{topology}, {.speed = 18, .share = 0.9}).size(), 4U);
+  const auto five = *resolve_topology("dgx-v100:gpus=5");
+  EXPECT_TRUE(find_rings(five, Routes{five}, {.speed = 3, .share = 0.8}).empty());
+  EXPECT_FALSE(search(five, Routes{five}));
+  const auto staged = found("dgx-v100:gpus=5,pcie=on");
+  EXPECT_FALSE(staged.ring.nvlink);   // falls back to PCIe, and so to LL and Simple alone
+  EXPECT_EQ(Table(staged, CollectiveKind::all_reduce).at(Algorithm::ring, Proto::ll128).bandwidth_gbps, 0);
+}
+
+TEST(NcclTime, IsLatencyPlusBytesOverBandwidthWithTheTreesCorrection) {
+  const Table table(found("hgx-h100:gpus=8"), CollectiveKind::all_reduce);
+  // The worked example: 8.4 + 14 * 3.4 + 2^30 / (1000 * 205.7) us.
+  const auto ring = table.time(Algorithm::ring, Proto::simple, 1_GiB);
+  EXPECT_NEAR(microseconds(*ring), 56.0 + 1073741824.0 / (1000 * 360 * 8.0 / 14), 1e-6);
+  EXPECT_NEAR(microseconds(*ring), 5276, 1);
+  EXPECT_NEAR(microseconds(*table.time(Algorithm::nvls, Proto::simple, 1_GiB)), 3973, 1);
+  // 1 MiB is 2^14 times 64 B, where Simple trees count half their bandwidth.
+  EXPECT_NEAR(microseconds(*table.time(Algorithm::tree, Proto::simple, 1_MiB)), 64.4 + 1048576 / (1000 * 165.6 * 0.5), 1e-6);
+  EXPECT_NEAR(microseconds(*table.time(Algorithm::tree, Proto::ll, 1_KiB)), 15.2 + 1024 / (1000 * (331.2 / 3.8 / 2) * 0.9), 1e-6);
+  const auto best = table.best(1_GiB);
+  ASSERT_TRUE(best);
+  EXPECT_EQ(best->algorithm, Algorithm::nvls);
+  EXPECT_EQ(Table(found("hgx-h100:gpus=8", false), CollectiveKind::all_reduce).best(1_GiB)->algorithm, Algorithm::ring);
+  EXPECT_FALSE(table.time(Algorithm::pat, Proto::simple, 1_MiB));
+}
+
+TEST(NcclTime, OfTwoBoxesPaysTheNetworkAndThePlateau) {
+  const auto c = found("hgx-h100:gpus=8,nodes=2,network=rail", false);
+  EXPECT_EQ(c.nodes, 2);
+  const Table table(c, CollectiveKind::all_reduce);
+  // Ring Simple: 8.4 + 28 hops inside at no less than 3 us of network overhead + 2 hops of 14 us.
+  EXPECT_NEAR(table.at(Algorithm::ring, Proto::simple).latency_us, 8.4 + (30 - 2) * 3.4 + 2 * 14, 1e-9);
+  EXPECT_NEAR(table.at(Algorithm::tree, Proto::ll).latency_us, 6.8 + 2 * (7 * 0.6 + 1 * 5.0), 1e-9);
+  const auto& line = table.at(Algorithm::ring, Proto::simple);
+  EXPECT_NEAR(microseconds(*table.time(Algorithm::ring, Proto::simple, 1_GiB)), 1.4 * line.latency_us + 1073741824.0 / (1000 * line.bandwidth_gbps), 1e-6);
+}
+
+}  // namespace
+}  // namespace p2plab::nccl
