@@ -58,7 +58,7 @@ TEST(SimulateCommand, AProfileWithMistakesIsToldAllOfThem) {
   std::ofstream(file) << "version: 1\nname: bad\nlaunch: .nan us\nstore_rate: 0 GB/s\n";
   const auto ran = p2plab("simulate " + plan_file() + " --profile '" + file.string() + "'");
   EXPECT_EQ(ran.exit, 1);
-  for (const char* words : {"bad.yaml:3:9", "missing key 'load_rate'", "missing key 'link_efficiency'"}) EXPECT_NE(ran.err.find(words), std::string::npos) << ran.err;
+  for (const char* words : {"bad.yaml:3:9", "key 'load_rate' is missing", "key 'link_efficiency' is missing"}) EXPECT_NE(ran.err.find(words), std::string::npos) << ran.err;
 }
 
 TEST(WhatIfCommand, ALinkAtHalfItsBandwidthDoublesACopysTime) {

@@ -42,7 +42,7 @@ TEST(Profile, EveryMistakeIsToldWithItsPlaceAtOnce) {
   for (const char* place : {"bad.yaml:3:1", "bad.yaml:4:", "bad.yaml:5:", "bad.yaml:6:", "bad.yaml:7:", "bad.yaml:8:", "bad.yaml:9:", "bad.yaml:10:"}) {
     EXPECT_NE(text.find(place), std::string::npos) << place << '\n' << text;
   }
-  for (const char* word : {"launch", "missing key 'signal_local'", "missing key 'slice_cost'", "does not hold its value", "missing key 'value'", "pcie_read"}) {
+  for (const char* word : {"launch", "key 'signal_local' is missing", "key 'slice_cost' is missing", "does not hold its value", "key 'value' is missing", "pcie_read"}) {
     EXPECT_NE(text.find(word), std::string::npos) << word << '\n' << text;
   }
 }
