@@ -240,7 +240,7 @@ class Walker {
       const auto cause = static_cast<std::size_t>(record.cause);
       const auto complete = slice(cause).complete.count();
       const bool same = slice(cause).block == record.block;
-      offer({complete + (same ? 0 : c_.signal(rank_of(record), rank_of(slice(cause)))), {cause, Point::complete}, complete, PathCause::signal});
+      offer({complete + (same ? 0 : index_.signal(rank_of(record), rank_of(slice(cause)))), {cause, Point::complete}, complete, PathCause::signal});
     }
     go(PathCause::queueing, best.until, &record, -1);
     if (best.next.first != SliceIndex::none) go(best.cause, best.since, &record, -1);

@@ -116,7 +116,8 @@ Result<SimResult> simulate(const Topology& topology, const PathOf& path_of, cons
   }
   auto compiled = compile(topology, path_of, pattern, profile);
   if (!compiled) return std::move(compiled).error();
-  if (options.fold) {
+  // Ranks that start apart, and quirks, whose bite depends on the link, are played one by one.
+  if (options.fold && options.late.empty() && profile.quirks == Quirks{}) {
     auto folded = play_folded(*compiled, pattern.program.lanes.size());
     if (!folded) return std::move(folded).error();
     if (*folded) return **std::move(folded);

@@ -52,7 +52,7 @@ class SlackSearch {
       const auto awaited = lane.first + static_cast<std::uint32_t>(wait.instruction);
       if (record.slice >= index_.work(awaited).slices) continue;
       const auto other = index_.of(awaited, record.slice);
-      visit(other, std::max<std::int64_t>(0, (record.issued - slices_[other].complete).count() - c_.signal(rank, lane.rank)));
+      visit(other, std::max<std::int64_t>(0, (record.issued - slices_[other].complete).count() - index_.signal(rank, lane.rank)));
     }
     const auto own = index_.work(record.instruction).own_dependency;
     if (own < 0) return;
