@@ -16,8 +16,8 @@ struct RingPlanLabel {
   std::string reason = {};
 };
 
-/// Every ring carries its share of the data: all_reduce twice around, its halves once, the others from giver to taker along the ring. Each ring passes
-/// all members and has a channel of its own. Errors: those of DataFlow::finish.
+/// Every ring carries its share of the data: all_reduce twice around, its halves once, the others from giver to taker along the ring. Each ring
+/// passes all members and has a channel of its own. Errors: those of DataFlow::finish.
 Result<Plan> plan_along(DataFlow flow, const Collective& collective, std::vector<Ring> rings, RingPlanLabel label);
 
 }  // namespace p2plab

@@ -16,10 +16,10 @@ namespace p2plab {
 
 namespace {
 
-constexpr Bytes staging_slice{512 << 10};    // a step of NCCL's buffers; store and forward through host memory goes by such pieces
+constexpr Bytes staging_slice{512 << 10};  // a step of NCCL's buffers; store and forward through host memory goes by such pieces
 constexpr int staged_loops = 16;
 constexpr Bytes copy_slice{1 << 20};
-constexpr double tie = 0.001;                // rates nearer to each other are one
+constexpr double tie = 0.001;  // rates nearer to each other are one
 
 struct Planned {
   Schedule schedule;
@@ -144,7 +144,9 @@ Result<double> copy_rate(const GalleryCase& one, const GalleryFigure& figure) {
 
 OrderKept check_order(const GalleryOrder& order, std::span<const GalleryRow> rows) {
   auto kept = OrderKept::yes;
-  const auto rate = [&](const std::string& name) { return std::ranges::find(rows, name, [](const GalleryRow& row) { return row.figure.name; })->predicted_gbps; };
+  const auto rate = [&](const std::string& name) {
+    return std::ranges::find(rows, name, [](const GalleryRow& row) { return row.figure.name; })->predicted_gbps;
+  };
   for (std::size_t i = 0; i + 1 < order.names.size(); ++i) {
     const auto ratio = rate(order.names[i]) / rate(order.names[i + 1]);
     if (ratio < 1 - tie) return OrderKept::no;

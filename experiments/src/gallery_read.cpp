@@ -20,7 +20,8 @@ class CaseReader {
   CaseReader(const ConfigFile& file, std::string folder) : file_(file), root_(file.root()), folder_(std::move(folder)) {}
 
   Result<GalleryCase> run() {
-    if (!root_.expect_keys({.required = {"version", "name", "source", "links", "topology", "figures"}, .optional = {"orders"}})) return std::move(file_.status()).error();
+    if (!root_.expect_keys({.required = {"version", "name", "source", "links", "topology", "figures"}, .optional = {"orders"}}))
+      return std::move(file_.status()).error();
     auto machine = read_machine(root_, folder_);
     ranks_ = machine ? machine->topology.ranks() : 1;
     std::vector<GalleryFigure> figures;
@@ -41,7 +42,9 @@ class CaseReader {
  private:
   GalleryFigure figure(const ConfigValue& value) {
     GalleryFigure figure;
-    if (!value.expect_keys({.required = {"name", "size"}, .optional = {"gpus", "busbw", "copies", "shift", "each", "sum", "staged", "rings", "note"}})) return figure;
+    if (!value.expect_keys(
+            {.required = {"name", "size"}, .optional = {"gpus", "busbw", "copies", "shift", "each", "sum", "staged", "rings", "note"}}))
+      return figure;
     figure.name = value["name"].string();
     if (!names_.insert(figure.name).second) value["name"].add_error(fmt::format("'{}' is listed twice", figure.name));
     figure.size = value["size"].size(Bytes{1});
@@ -58,7 +61,8 @@ class CaseReader {
     }
     figure.sum = value["sum"].present();
     figure.published_gbps = value[figure.sum ? "sum" : "each"].bandwidth(GBps(1)).gbps();
-    if (!figure.sum && !value["each"].present()) value.add_error("copies need their published rate", {"write each: 25 GB/s for one on average, or sum: 100 GB/s"});
+    if (!figure.sum && !value["each"].present())
+      value.add_error("copies need their published rate", {"write each: 25 GB/s for one on average, or sum: 100 GB/s"});
     figure.copies = copies(value);
     return figure;
   }
@@ -122,12 +126,16 @@ Result<Gallery> load_gallery(const std::string& path) {
   if (root["version"].integer({}, 1) != 1) root["version"].add_error("this p2plab reads version 1");
   Gallery gallery{.name = root["name"].string(std::filesystem::path(path).stem().string()), .profile = {}};
   auto profile = load_profile((folder / root["profile"].string("?")).string());
-  if (profile) gallery.profile = *std::move(profile);
-  else root["profile"].add_error(std::move(profile).error());
+  if (profile)
+    gallery.profile = *std::move(profile);
+  else
+    root["profile"].add_error(std::move(profile).error());
   for (const auto& value : root["cases"].list(1)) {
     auto one = load_case((folder / value.string("?")).string());
-    if (one) gallery.cases.push_back(*std::move(one));
-    else value.add_error(std::move(one).error());
+    if (one)
+      gallery.cases.push_back(*std::move(one));
+    else
+      value.add_error(std::move(one).error());
   }
   if (auto ok = file->status(); !ok) return std::move(ok).error();
   return gallery;

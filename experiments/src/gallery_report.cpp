@@ -42,8 +42,8 @@ std::string to_text(const GalleryReport& report) {
   }
   auto text = table.text();
   if (judged > 0) {
-    text += fmt::format("\nall_reduce from 16 MiB: {} of {} within {:g} %, mean {:.1f} %, worst {:+.1f} % ({} on {})\n", within, judged, wanted_pct, sum / judged,
-                        worst->error_pct(), worst->figure.name, worst->machine);
+    text += fmt::format("\nall_reduce from 16 MiB: {} of {} within {:g} %, mean {:.1f} %, worst {:+.1f} % ({} on {})\n", within, judged, wanted_pct,
+                        sum / judged, worst->error_pct(), worst->figure.name, worst->machine);
   }
   if (!report.orders.empty()) text += "\nPublished orders, fastest first:\n";
   for (const auto& row : report.orders) text += fmt::format("  {:<6} {}: {}\n", word(row.kept), row.machine, order_text(row.order));
@@ -54,9 +54,14 @@ std::string to_json(const GalleryReport& report) {
   using Json = nlohmann::ordered_json;
   Json rows = Json::array();
   for (const auto& row : report.rows) {
-    rows.push_back({{"machine", row.machine}, {"figure", row.figure.name}, {"kind", row.figure.all_reduce ? "all_reduce" : "copies"},
-                    {"size_bytes", row.figure.size.count()}, {"published_gbps", row.figure.published_gbps}, {"predicted_gbps", row.predicted_gbps},
-                    {"error_pct", row.error_pct()}, {"note", row.figure.note}});
+    rows.push_back({{"machine", row.machine},
+                    {"figure", row.figure.name},
+                    {"kind", row.figure.all_reduce ? "all_reduce" : "copies"},
+                    {"size_bytes", row.figure.size.count()},
+                    {"published_gbps", row.figure.published_gbps},
+                    {"predicted_gbps", row.predicted_gbps},
+                    {"error_pct", row.error_pct()},
+                    {"note", row.figure.note}});
   }
   Json orders = Json::array();
   for (const auto& row : report.orders) orders.push_back({{"machine", row.machine}, {"names", row.order.names}, {"kept", word(row.kept)}});

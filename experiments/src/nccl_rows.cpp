@@ -10,7 +10,7 @@ namespace p2plab {
 
 namespace {
 
-constexpr Bytes nccl_slice{512 << 10};   // a step of its buffers, protocol simple
+constexpr Bytes nccl_slice{512 << 10};  // a step of its buffers, protocol simple
 constexpr Bytes nccl_ll_slice{32 << 10};
 
 Protocol protocol_of(nccl::Proto proto) {
@@ -22,8 +22,10 @@ Protocol protocol_of(nccl::Proto proto) {
 
 NcclRows::NcclRows(const Experiment& experiment, const Setting& setting) : experiment_(experiment), setting_(setting) {
   auto found = nccl::search(setting.topology, setting.routes);
-  if (found) communicator_ = *std::move(found);
-  else missing_ = found.error().message;
+  if (found)
+    communicator_ = *std::move(found);
+  else
+    missing_ = found.error().message;
 }
 
 std::vector<Row> NcclRows::rows(CollectiveKind kind, Bytes size) const {
@@ -50,7 +52,8 @@ std::vector<Row> NcclRows::rows(CollectiveKind kind, Bytes size) const {
 }
 
 std::optional<Row> NcclRows::plan_row(const Row& model, nccl::Algorithm algorithm, nccl::Proto proto) const {
-  auto plan = nccl_plan(setting_.topology, setting_.routes, make_collective(model.collective, setting_.topology.ranks(), experiment_.root), *communicator_, algorithm);
+  auto plan = nccl_plan(setting_.topology, setting_.routes, make_collective(model.collective, setting_.topology.ranks(), experiment_.root),
+                        *communicator_, algorithm);
   if (!plan) return std::nullopt;
   const auto orders = std::max<std::size_t>(1, communicator_->ring.orders.size());
   const Tuning tuning{.parts = std::max(1, communicator_->ring.channels / static_cast<int>(orders)),

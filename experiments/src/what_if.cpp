@@ -23,7 +23,8 @@ Result<Profile> changed_profile(const Profile& profile, const Question& question
     std::vector<std::string> names;
     for (const auto& number : known) names.emplace_back(number.name);
     if (std::ranges::find(names, name) == names.end()) return unknown_name("profile number", name, names);
-    if (!(factor >= 0 && std::isfinite(factor))) return Error{ErrorCode::invalid_input, fmt::format("a number's factor must be 0 or more, found {}", factor)};
+    if (!(factor >= 0 && std::isfinite(factor)))
+      return Error{ErrorCode::invalid_input, fmt::format("a number's factor must be 0 or more, found {}", factor)};
     if (const auto value = number_of(result, name)) result = with_number(std::move(result), name, *value * factor);
   }
   if (auto ok = check(result); !ok) return std::move(ok).error();
@@ -91,7 +92,8 @@ Result<std::vector<SizeShare>> size_shares(const std::string& text) {
         return Error{ErrorCode::invalid_input, fmt::format("expected a weight above zero after '{}:', got '{}'", word.substr(0, colon), weight)};
       }
     }
-    if (std::ranges::find(shares, share.size, &SizeShare::size) != shares.end()) return Error{ErrorCode::invalid_input, fmt::format("{} is given twice", to_string(share.size))};
+    if (std::ranges::find(shares, share.size, &SizeShare::size) != shares.end())
+      return Error{ErrorCode::invalid_input, fmt::format("{} is given twice", to_string(share.size))};
     sum += share.weight;
     shares.push_back(share);
     at = comma + 1;

@@ -52,12 +52,14 @@ class Walker {
     from = std::max<std::int64_t>(from, 0);
     if (from >= now_) return;
     if (auto* last = path_.segments.empty() ? nullptr : &path_.segments.back(); last != nullptr && s != nullptr && last->cause == cause &&
-        last->resource == resource && last->step == instruction(*s).step && last->rank == rank_of(*s)) {
+                                                                                last->resource == resource && last->step == instruction(*s).step &&
+                                                                                last->rank == rank_of(*s)) {
       last->begin = SimTime{from};
       now_ = from;
       return;
     }
-    path_.segments.push_back({cause, SimTime{from}, SimTime{now_}, s == nullptr ? StepId{-1} : instruction(*s).step, s == nullptr ? Rank{0} : rank_of(*s), resource});
+    path_.segments.push_back(
+        {cause, SimTime{from}, SimTime{now_}, s == nullptr ? StepId{-1} : instruction(*s).step, s == nullptr ? Rank{0} : rank_of(*s), resource});
     now_ = from;
   }
 
@@ -171,8 +173,10 @@ class Walker {
     const auto before = index_.before(s);
     if (done < now_ && before != SliceIndex::none && slice(before).complete.count() >= now_) return {before, Point::complete};
     go(PathCause::queueing, done, &record, -1);
-    if (last != nullptr) along(record, *last, record.processed.count(), own_cause(record));
-    else own_work(record);
+    if (last != nullptr)
+      along(record, *last, record.processed.count(), own_cause(record));
+    else
+      own_work(record);
     return {s, Point::injected};
   }
 
@@ -195,7 +199,7 @@ class Walker {
     const auto before = index_.before(s);
     const auto freed = loads && before != SliceIndex::none ? slice(before).released.count() : 0;
     const auto there = std::max(loads ? record.arrived.count() : record.issued.count(), freed);
-    go(PathCause::channel, there, &record, -1);   // the loop's cost
+    go(PathCause::channel, there, &record, -1);  // the loop's cost
     if (!loads) return {s, Point::issued};
     return freed > record.arrived.count() ? Place{before, Point::released} : Place{s, Point::arrived};
   }
@@ -205,7 +209,7 @@ class Walker {
     const auto own = load_end(record);
     const auto all = chains(s, true, own);
     if (const auto* last = latest(all)) along(record, *last, own, PathCause::channel);
-    go(PathCause::latency, record.issued.count(), &record, -1);   // the request's way there
+    go(PathCause::latency, record.issued.count(), &record, -1);  // the request's way there
     return {s, Point::issued};
   }
   std::int64_t load_end(const SliceRecord& s) {
@@ -219,7 +223,7 @@ class Walker {
     struct Holder {
       std::int64_t until = -1;
       Place next = {SliceIndex::none, Point::complete};
-      std::int64_t since = 0;             // the holder's own time begins there
+      std::int64_t since = 0;  // the holder's own time begins there
       PathCause cause = PathCause::launch;
     } best{std::min(c_.starts[rank_of(record).index()], now_)};
     const auto offer = [&](const Holder& holder) {
@@ -228,8 +232,13 @@ class Walker {
     if (before != SliceIndex::none) {
       const auto& p = slice(before);
       const bool loads = index_.work(p.instruction).sources > 0;
-      if (loads) offer({std::max(load_end(p), first_hop_end(before)), {before, Point::issued}, p.issued.count(), load_end(p) >= first_hop_end(before) ? PathCause::channel : PathCause::serialisation});
-      if (index_.work(record.instruction).sources == 0) offer({p.released.count(), {before, Point::released}, p.released.count(), PathCause::channel});
+      if (loads)
+        offer({std::max(load_end(p), first_hop_end(before)),
+               {before, Point::issued},
+               p.issued.count(),
+               load_end(p) >= first_hop_end(before) ? PathCause::channel : PathCause::serialisation});
+      if (index_.work(record.instruction).sources == 0)
+        offer({p.released.count(), {before, Point::released}, p.released.count(), PathCause::channel});
     }
     if (c_.outstanding > 0) {
       auto w = s;
@@ -260,7 +269,7 @@ class Walker {
   const Program& program_;
   const Recording& recording_;
   SliceIndex index_;
-  std::vector<std::vector<std::uint32_t>> served_;   // by resource: hops by when their turn came
+  std::vector<std::vector<std::uint32_t>> served_;  // by resource: hops by when their turn came
   std::int64_t now_;
   CriticalPath path_;
 };

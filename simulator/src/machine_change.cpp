@@ -31,7 +31,8 @@ struct Factors {
 };
 
 Status apply(const Topology& topology, const LinkChange& change, Factors& factors) {
-  if (!(change.factor >= 0 && std::isfinite(change.factor))) return Error{ErrorCode::invalid_input, fmt::format("a link's factor must be 0 or more, found {}", change.factor)};
+  if (!(change.factor >= 0 && std::isfinite(change.factor)))
+    return Error{ErrorCode::invalid_input, fmt::format("a link's factor must be 0 or more, found {}", change.factor)};
   auto a = node_called(topology, change.a);
   if (!a) return std::move(a).error();
   auto b = node_called(topology, change.b);
@@ -46,13 +47,15 @@ Status apply(const Topology& topology, const LinkChange& change, Factors& factor
   if (found) return {};
   Error error{ErrorCode::invalid_input, fmt::format("{} and {} are not linked directly", change.a, change.b)};
   std::string neighbours;
-  for (const auto id : topology.out_links(*a)) neighbours += fmt::format("{}{}", neighbours.empty() ? "" : ", ", topology.node(topology.link(id).to).name);
+  for (const auto id : topology.out_links(*a))
+    neighbours += fmt::format("{}{}", neighbours.empty() ? "" : ", ", topology.node(topology.link(id).to).name);
   error.notes.push_back(fmt::format("{} is linked to {}", change.a, neighbours.empty() ? "nothing" : neighbours));
   return error;
 }
 
 Status apply(const Topology& topology, const GpuChange& change, Factors& factors) {
-  if (!(change.factor > 0 && std::isfinite(change.factor))) return Error{ErrorCode::invalid_input, fmt::format("a GPU's factor must be above 0, found {}", change.factor)};
+  if (!(change.factor > 0 && std::isfinite(change.factor)))
+    return Error{ErrorCode::invalid_input, fmt::format("a GPU's factor must be above 0, found {}", change.factor)};
   auto node = node_called(topology, change.gpu);
   if (!node) return std::move(node).error();
   if (!topology.rank_of(*node)) return Error{ErrorCode::invalid_input, fmt::format("'{}' is no GPU", change.gpu)};

@@ -27,7 +27,8 @@ class QuirkWork {
       for (auto w = lane.first; w < lane.first + lane.count; ++w) {
         const auto& work = c_.works[w];
         if (work.bytes == 0) continue;
-        for (std::uint32_t o = 0; o < std::uint32_t{work.sources} + work.destinations; ++o) use(lane.rank, c_.path(lane, work.paths + o), o >= work.sources);
+        for (std::uint32_t o = 0; o < std::uint32_t{work.sources} + work.destinations; ++o)
+          use(lane.rank, c_.path(lane, work.paths + o), o >= work.sources);
       }
     }
   }
@@ -71,8 +72,8 @@ class QuirkWork {
   Compiled& c_;
   const Topology& topology_;
   const Quirks& quirks_;
-  std::vector<bool> used_;                    // by link
-  std::vector<std::vector<Rank>> writers_;    // by link: ranks that store through it
+  std::vector<bool> used_;                  // by link
+  std::vector<std::vector<Rank>> writers_;  // by link: ranks that store through it
 };
 
 }  // namespace

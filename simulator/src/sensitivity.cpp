@@ -27,7 +27,8 @@ class SensitivitySearch {
     if (auto ok = each_pair(base->uses, options.most_links); !ok) return std::move(ok).error();
     if (auto ok = each_kind(base->uses); !ok) return std::move(ok).error();
     if (auto ok = each_number(); !ok) return std::move(ok).error();
-    std::ranges::stable_sort(found_, [](const Sensitivity& a, const Sensitivity& b) { return a.gain > b.gain || (a.gain == b.gain && a.parameter < b.parameter); });
+    std::ranges::stable_sort(
+        found_, [](const Sensitivity& a, const Sensitivity& b) { return a.gain > b.gain || (a.gain == b.gain && a.parameter < b.parameter); });
     return std::move(found_);
   }
 
@@ -69,7 +70,9 @@ class SensitivitySearch {
     for (const auto kind : kinds) {
       const auto is_kind = [&](const Link& link) { return link.kind == kind; };
       const auto name = to_string(kind);
-      if (auto ok = note(fmt::format("bandwidth of all {} links", name), scale_links(topology_, factors_of(is_kind, better, nullptr)), profile_, 0); !ok) return ok;
+      if (auto ok = note(fmt::format("bandwidth of all {} links", name), scale_links(topology_, factors_of(is_kind, better, nullptr)), profile_, 0);
+          !ok)
+        return ok;
       const auto latencies = scale_latencies(topology_, factors_of(is_kind, 2 - better, nullptr));
       if (auto ok = note(fmt::format("latency of all {} links", name), latencies, profile_, 0); !ok) return ok;
     }

@@ -84,7 +84,8 @@ class SlackSearch {
 
 }  // namespace
 
-std::vector<SimTime> step_slack(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile, const SimResult& result) {
+std::vector<SimTime> step_slack(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile,
+                                const SimResult& result) {
   const auto compiled = compile(topology, routes, program, profile);
   expects(static_cast<bool>(compiled));
   return SlackSearch{*compiled, program, result}.run();

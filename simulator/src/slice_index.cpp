@@ -21,7 +21,8 @@ SliceIndex::SliceIndex(const Compiled& compiled, const Program& program, const R
   for (std::size_t s = 0; s < slices.size(); ++s) first_hop_[s + 1] += first_hop_[s];
   hops_.resize(recording.hops.size());
   auto next = first_hop_;
-  for (std::size_t h = 0; h < recording.hops.size(); ++h) hops_[next[static_cast<std::size_t>(recording.hops[h].slice)]++] = static_cast<std::uint32_t>(h);
+  for (std::size_t h = 0; h < recording.hops.size(); ++h)
+    hops_[next[static_cast<std::size_t>(recording.hops[h].slice)]++] = static_cast<std::uint32_t>(h);
 }
 
 std::size_t SliceIndex::of(std::uint32_t instruction, std::int64_t slice) const {

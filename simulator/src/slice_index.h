@@ -21,7 +21,9 @@ class SliceIndex {
   /// Slice `slice` of an instruction, which must have so many.
   std::size_t of(std::uint32_t instruction, std::int64_t slice) const;
   /// The transfers of a slice, hop after hop; those of several operands mixed.
-  std::span<const std::uint32_t> hops(std::size_t slice) const& { return {hops_.data() + first_hop_[slice], first_hop_[slice + 1] - first_hop_[slice]}; }
+  std::span<const std::uint32_t> hops(std::size_t slice) const& {
+    return {hops_.data() + first_hop_[slice], first_hop_[slice + 1] - first_hop_[slice]};
+  }
   std::span<const std::uint32_t> hops(std::size_t slice) && = delete;
 
   /// An instruction as a thread block sees it.
@@ -39,10 +41,10 @@ class SliceIndex {
   const Compiled& compiled_;
   const Program& program_;
   const Recording& recording_;
-  std::vector<std::uint32_t> lane_of_;    // by instruction
-  std::vector<std::size_t> first_;        // [instruction * parts + part]
-  std::vector<std::size_t> first_hop_;    // by slice, CSR into hops_
-  std::vector<std::uint32_t> hops_;       // indices into Recording::hops
+  std::vector<std::uint32_t> lane_of_;  // by instruction
+  std::vector<std::size_t> first_;      // [instruction * parts + part]
+  std::vector<std::size_t> first_hop_;  // by slice, CSR into hops_
+  std::vector<std::uint32_t> hops_;     // indices into Recording::hops
 };
 
 }  // namespace p2plab

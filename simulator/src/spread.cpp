@@ -32,8 +32,10 @@ class Draws {
 Status check(const Spread& spread) {
   const auto bad = [](std::string message) { return Error{ErrorCode::invalid_input, std::move(message)}; };
   if (!(spread.link_jitter >= 0 && spread.link_jitter <= 2)) return bad(fmt::format("jitter must be from 0 to 2, found {}", spread.link_jitter));
-  if (!(spread.straggler.count() >= 0 && spread.straggler.count() <= 1)) return bad(fmt::format("a straggler's delay must be from 0 to 1 s, found {} s", spread.straggler.count()));
-  if (!(spread.straggler_chance >= 0 && spread.straggler_chance <= 1)) return bad(fmt::format("the chance of a straggler must be from 0 to 1, found {}", spread.straggler_chance));
+  if (!(spread.straggler.count() >= 0 && spread.straggler.count() <= 1))
+    return bad(fmt::format("a straggler's delay must be from 0 to 1 s, found {} s", spread.straggler.count()));
+  if (!(spread.straggler_chance >= 0 && spread.straggler_chance <= 1))
+    return bad(fmt::format("the chance of a straggler must be from 0 to 1, found {}", spread.straggler_chance));
   if (spread.samples < 1 || spread.samples > 1'000'000) return bad(fmt::format("samples must be from 1 to 1000000, found {}", spread.samples));
   return {};
 }
@@ -57,7 +59,8 @@ Seconds rank_of_order(const std::vector<Seconds>& sorted, double part) {
 
 }  // namespace
 
-Result<SpreadResult> simulate_spread(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile, const Spread& spread) {
+Result<SpreadResult> simulate_spread(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile,
+                                     const Spread& spread) {
   if (auto ok = check(spread); !ok) return std::move(ok).error();
   const auto steady = simulate(topology, routes, program, profile);
   if (!steady) return steady.error();

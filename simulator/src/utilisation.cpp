@@ -20,11 +20,16 @@ double mean(const Utilisation& heatmap, std::size_t row) {
 std::string escaped(const std::string& text) {
   std::string result;
   for (const char letter : text) {
-    if (letter == '<') result += "&lt;";
-    else if (letter == '>') result += "&gt;";
-    else if (letter == '&') result += "&amp;";
-    else if (letter == '"') result += "&quot;";
-    else result += static_cast<unsigned char>(letter) < 0x20 ? ' ' : letter;
+    if (letter == '<')
+      result += "&lt;";
+    else if (letter == '>')
+      result += "&gt;";
+    else if (letter == '&')
+      result += "&amp;";
+    else if (letter == '"')
+      result += "&quot;";
+    else
+      result += static_cast<unsigned char>(letter) < 0x20 ? ' ' : letter;
   }
   return result;
 }
@@ -96,8 +101,8 @@ std::string to_svg(const Utilisation& heatmap) {
   const auto width = static_cast<std::size_t>(heatmap.columns);
   const double cell = static_cast<double>(map_width) / heatmap.columns;
   const auto height = static_cast<int>(rows.size()) * cell_height;
-  auto svg = fmt::format("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\" font-family=\"sans-serif\" font-size=\"10\">\n", left + map_width + 60,
-                         height + 40);
+  auto svg = fmt::format("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\" font-family=\"sans-serif\" font-size=\"10\">\n",
+                         left + map_width + 60, height + 40);
   svg += fmt::format("<rect x=\"{}\" y=\"14\" width=\"{}\" height=\"{}\" fill=\"none\" stroke=\"#888\"/>\n", left, map_width, height);
   for (std::size_t line = 0; line < rows.size(); ++line) {
     const auto r = rows[line];
@@ -106,12 +111,13 @@ std::string to_svg(const Utilisation& heatmap) {
     for (std::size_t c = 0; c < width; ++c) {
       const auto busy = heatmap.busy[r * width + c];
       if (busy < 0.005) continue;
-      svg += fmt::format("<rect x=\"{:.2f}\" y=\"{}\" width=\"{:.2f}\" height=\"{}\" fill=\"{}\"/>\n", left + static_cast<double>(c) * cell, y, cell, cell_height, colour(busy));
+      svg += fmt::format("<rect x=\"{:.2f}\" y=\"{}\" width=\"{:.2f}\" height=\"{}\" fill=\"{}\"/>\n", left + static_cast<double>(c) * cell, y, cell,
+                         cell_height, colour(busy));
     }
     svg += fmt::format("<text x=\"{}\" y=\"{}\">{:.0f} %</text>\n", left + map_width + 6, y + 9, 100 * mean(heatmap, r));
   }
-  svg += fmt::format("<text x=\"{}\" y=\"{}\">0 us</text><text x=\"{}\" y=\"{}\" text-anchor=\"end\">{:.2f} us</text>\n</svg>\n", left, height + 28, left + map_width,
-                     height + 28, microseconds(to_seconds(heatmap.makespan)));
+  svg += fmt::format("<text x=\"{}\" y=\"{}\">0 us</text><text x=\"{}\" y=\"{}\" text-anchor=\"end\">{:.2f} us</text>\n</svg>\n", left, height + 28,
+                     left + map_width, height + 28, microseconds(to_seconds(heatmap.makespan)));
   return svg;
 }
 

@@ -58,11 +58,14 @@ TEST(SimulateCommand, AProfileWithMistakesIsToldAllOfThem) {
   std::ofstream(file) << "version: 1\nname: bad\nlaunch: .nan us\nstore_rate: 0 GB/s\n";
   const auto ran = p2plab("simulate " + plan_file() + " --profile '" + file.string() + "'");
   EXPECT_EQ(ran.exit, 1);
-  for (const char* words : {"bad.yaml:3:9", "key 'load_rate' is missing", "key 'link_efficiency' is missing"}) EXPECT_NE(ran.err.find(words), std::string::npos) << ran.err;
+  for (const char* words : {"bad.yaml:3:9", "key 'load_rate' is missing", "key 'link_efficiency' is missing"})
+    EXPECT_NE(ran.err.find(words), std::string::npos) << ran.err;
 }
 
 TEST(WhatIfCommand, ALinkAtHalfItsBandwidthDoublesACopysTime) {
-  const auto json = json_of("what-if --topology hgx-h200:gpus=2,latency=0us --collective broadcast --size '64 MiB' --algorithm one_shot --link gpu0,nvswitch0=0.5 --link gpu0,nvswitch0=0 --json");
+  const auto json = json_of(
+      "what-if --topology hgx-h200:gpus=2,latency=0us --collective broadcast --size '64 MiB' --algorithm one_shot --link gpu0,nvswitch0=0.5 --link "
+      "gpu0,nvswitch0=0 --json");
   EXPECT_NEAR(json["what_if"][0]["same_plan_us"].get<double>() / json["predicted_us"].get<double>(), 2, 0.01);
   EXPECT_EQ(json["what_if"][0]["change"], "link gpu0 - nvswitch0 x 0.5");
   EXPECT_TRUE(json["what_if"][1]["same_plan_us"].is_null());
@@ -81,7 +84,8 @@ TEST(WhatIfCommand, AsksTheUsualQuestionsAndRanksWhatHelpsWhereNothingIsAsked) {
 }
 
 TEST(WhatIfCommand, WeighsSizesAndGivesPercentiles) {
-  const auto json = json_of("what-if --topology hgx-h200:gpus=2 --size '64 KiB:3,1 MiB' --algorithm one_shot --straggler '2 us' --jitter 5 --samples 50 --json");
+  const auto json =
+      json_of("what-if --topology hgx-h200:gpus=2 --size '64 KiB:3,1 MiB' --algorithm one_shot --straggler '2 us' --jitter 5 --samples 50 --json");
   EXPECT_EQ(json["sizes"][0]["share"], 0.75);
   const auto mean = 0.75 * json["sizes"][0]["predicted_us"].get<double>() + 0.25 * json["sizes"][1]["predicted_us"].get<double>();
   EXPECT_NEAR(json["predicted_us"].get<double>(), mean, 1e-9);
@@ -93,7 +97,8 @@ TEST(WhatIfCommand, WrongUsesAndWrongNamesAreTold) {
   EXPECT_EQ(p2plab("what-if").exit, 2);
   EXPECT_EQ(p2plab("what-if --topology dgx-v100 --link gpu0=0.5").exit, 2);
   EXPECT_EQ(p2plab("what-if --topology dgx-v100 --gpu gpu0").exit, 2);
-  for (const char* arguments : {"--link gpu0,gpu9=0.5", "--link gpu0,gpu5=0.5", "--gpu gpu0=0", "--number lunch=2", "--jitter -1", "--straggler soon", "--size 0:1:2", "--size '1 MiB:-1'"}) {
+  for (const char* arguments : {"--link gpu0,gpu9=0.5", "--link gpu0,gpu5=0.5", "--gpu gpu0=0", "--number lunch=2", "--jitter -1", "--straggler soon",
+                                "--size 0:1:2", "--size '1 MiB:-1'"}) {
     const auto ran = p2plab(std::string("what-if --topology dgx-v100 --algorithm ring --samples 2 ") + arguments);
     EXPECT_EQ(ran.exit, 1) << arguments << ran.out << ran.err;
     EXPECT_EQ(ran.out, "") << arguments;
@@ -116,7 +121,7 @@ TEST(ExportCommand, WritesEveryFormatOfItsList) {
 
 TEST(ExportCommand, SaysWhatIsWrong) {
   const auto plan = plan_file("--algorithm tree --collective broadcast --size '1 MiB'");
-  EXPECT_EQ(p2plab("export --format chakra " + plan).exit, 2);   // several files need a name
+  EXPECT_EQ(p2plab("export --format chakra " + plan).exit, 2);  // several files need a name
   const auto unknown = p2plab("export --format gaol " + plan);
   EXPECT_EQ(unknown.exit, 1);
   EXPECT_NE(unknown.err.find("did you mean 'goal'?"), std::string::npos) << unknown.err;
@@ -139,19 +144,22 @@ TEST(Gallery, PredictsPublishedAllReducesWithinFifteenPercentAndKeepsPublishedOr
   ASSERT_GE(json["orders"].size(), 7U);
   for (const auto& row : json["orders"]) EXPECT_EQ(row["kept"], "right") << row["machine"] << row["names"];
   const auto text = p2plab("run configs/gallery.yaml").out;
-  for (const char* word : {"published GB/s", "predicted GB/s", "error %", "ring shift +4", "12.62", "within 15 %"}) EXPECT_NE(text.find(word), std::string::npos) << word << text;
+  for (const char* word : {"published GB/s", "predicted GB/s", "error %", "ring shift +4", "12.62", "within 15 %"})
+    EXPECT_NE(text.find(word), std::string::npos) << word << text;
   EXPECT_EQ(p2plab("config check configs/gallery.yaml").exit, 0);
 }
 
 TEST(Gallery, ItsFilesAreReadStrictly) {
   const auto folder = test::scratch("");
-  std::ofstream(folder / "bad_case.yaml") << "version: 1\nname: bad\nsource: none\nlinks: none\ntopology: {preset: hgx-h200, gpus: 2}\nfigures:\n"
-                                             "  - {name: a, gpus: 3, size: 1 MiB, busbw: 1 GB/s}\n  - {name: a, size: 0 B, copies: [[0, 0]]}\norders: [[a, b]]\n";
+  std::ofstream(folder / "bad_case.yaml")
+      << "version: 1\nname: bad\nsource: none\nlinks: none\ntopology: {preset: hgx-h200, gpus: 2}\nfigures:\n"
+         "  - {name: a, gpus: 3, size: 1 MiB, busbw: 1 GB/s}\n  - {name: a, size: 0 B, copies: [[0, 0]]}\norders: [[a, b]]\n";
   std::ofstream(folder / "bad_gallery.yaml") << "version: 1\nkind: gallery\nprofile: none.yaml\ncases: [bad_case.yaml]\n";
   const auto ran = p2plab("run bad_gallery.yaml", folder);
   EXPECT_EQ(ran.exit, 1);
   EXPECT_EQ(ran.out, "");
-  for (const char* words : {"bad_case.yaml:7:", "'a' is listed twice", "a size must be above 0 B", "a copy needs two GPUs", "no figure is called 'b'", "none.yaml"}) {
+  for (const char* words :
+       {"bad_case.yaml:7:", "'a' is listed twice", "a size must be above 0 B", "a copy needs two GPUs", "no figure is called 'b'", "none.yaml"}) {
     EXPECT_NE(ran.err.find(words), std::string::npos) << words << '\n' << ran.err;
   }
 }

@@ -42,15 +42,26 @@ void expect_whole(const Explained& e) {
 }
 
 Profile costly() {
-  return {.launch = Seconds{3e-6},   .start_skew = Seconds{1e-6}, .signal_peer = Seconds{0.5e-6}, .signal_local = Seconds{0.2e-6},
-          .poll = Seconds{0.1e-6},   .fence = Seconds{0.7e-6},    .slice_cost = Seconds{0.1e-6},  .store_rate = GBps(20),
-          .load_rate = GBps(15),     .reduce_rate = GBps(40),     .memory_rate = GBps(900),       .outstanding = 3,
-          .read_request = 1,         .link_efficiency = 0.8};
+  return {.launch = Seconds{3e-6},
+          .start_skew = Seconds{1e-6},
+          .signal_peer = Seconds{0.5e-6},
+          .signal_local = Seconds{0.2e-6},
+          .poll = Seconds{0.1e-6},
+          .fence = Seconds{0.7e-6},
+          .slice_cost = Seconds{0.1e-6},
+          .store_rate = GBps(20),
+          .load_rate = GBps(15),
+          .reduce_rate = GBps(40),
+          .memory_rate = GBps(900),
+          .outstanding = 3,
+          .read_request = 1,
+          .link_efficiency = 0.8};
 }
 
 TEST(CriticalPath, SumsExactlyToTheTimeForEveryPlannerMachineAndTuning) {
-  const std::vector<Topology> machines{testing::one_switch(2), testing::one_switch(5), testing::one_switch(8), testing::full_mesh(3), testing::full_mesh(6),
-                                       testing::dgx1(8, true, true), testing::islands_over_pcie(2, 2), testing::boxes(2, 2), testing::one_switch(1)};
+  const std::vector<Topology> machines{testing::one_switch(2), testing::one_switch(5),       testing::one_switch(8),           testing::full_mesh(3),
+                                       testing::full_mesh(6),  testing::dgx1(8, true, true), testing::islands_over_pcie(2, 2), testing::boxes(2, 2),
+                                       testing::one_switch(1)};
   for (const auto& machine : machines) {
     for (const char* planner : {"ring", "tree", "one_shot", "two_shot", "hierarchical"}) {
       if (!testing::plan_on(machine, planner, CollectiveKind::all_reduce)) continue;
@@ -163,7 +174,7 @@ TEST(Heatmap, RowsSumToTheBusyTimeOfTheirLinks) {
   const auto machine = testing::one_switch(4);
   const auto e = explain(machine, testing::planned(machine, "ring", CollectiveKind::all_reduce, 1_MiB, {}, {.slice = 16_KiB}), costly());
   const auto heatmap = utilisation(e.result, 37);
-  ASSERT_EQ(heatmap.names.size(), 8U);   // four GPUs, both ways
+  ASSERT_EQ(heatmap.names.size(), 8U);  // four GPUs, both ways
   for (std::size_t r = 0; r < heatmap.names.size(); ++r) {
     double sum = 0;
     for (std::size_t c = 0; c < 37; ++c) {

@@ -12,7 +12,8 @@ using testing::at_rate;
 using testing::one_us;
 
 const std::string complete =
-    "version: 1\nname: mine\nlaunch: 3 us\nsignal_peer: {value: 1 us, low: 0.5 us, high: 2 us, source: 'flags, 2026'}\nsignal_local: 0 us\nslice_cost: ideal\n"
+    "version: 1\nname: mine\nlaunch: 3 us\nsignal_peer: {value: 1 us, low: 0.5 us, high: 2 us, source: 'flags, 2026'}\nsignal_local: 0 "
+    "us\nslice_cost: ideal\n"
     "store_rate: {value: 45.8 GB/s, low: 40 GB/s, high: 50 GB/s}\nload_rate: ideal\nreduce_rate: 90 GB/s\nlink_efficiency: 0.8\n";
 
 TEST(Profile, ReadsUnitsIntervalsAndSources) {
@@ -34,15 +35,18 @@ TEST(Profile, ReadsUnitsIntervalsAndSources) {
 }
 
 TEST(Profile, EveryMistakeIsToldWithItsPlaceAtOnce) {
-  const auto bad = parse_profile("version: 1\nname: mine\nlaunhc: 3 us\noutstanding: -1\nlink_efficiency: nan\nstore_rate: -4 GB/s\n"
-                                 "signal_peer: {value: 1 us, low: 2 us, high: 3 us}\nreduce_rate: {low: 1 GB/s}\nload_rate: .inf GB/s\nquirks: {pcie_raed: 2}\n",
-                                 "bad.yaml");
+  const auto bad = parse_profile(
+      "version: 1\nname: mine\nlaunhc: 3 us\noutstanding: -1\nlink_efficiency: nan\nstore_rate: -4 GB/s\n"
+      "signal_peer: {value: 1 us, low: 2 us, high: 3 us}\nreduce_rate: {low: 1 GB/s}\nload_rate: .inf GB/s\nquirks: {pcie_raed: 2}\n",
+      "bad.yaml");
   ASSERT_FALSE(bad);
   const auto text = describe(bad.error());
-  for (const char* place : {"bad.yaml:3:1", "bad.yaml:4:", "bad.yaml:5:", "bad.yaml:6:", "bad.yaml:7:", "bad.yaml:8:", "bad.yaml:9:", "bad.yaml:10:"}) {
+  for (const char* place :
+       {"bad.yaml:3:1", "bad.yaml:4:", "bad.yaml:5:", "bad.yaml:6:", "bad.yaml:7:", "bad.yaml:8:", "bad.yaml:9:", "bad.yaml:10:"}) {
     EXPECT_NE(text.find(place), std::string::npos) << place << '\n' << text;
   }
-  for (const char* word : {"launch", "key 'signal_local' is missing", "key 'slice_cost' is missing", "does not hold its value", "key 'value' is missing", "pcie_read"}) {
+  for (const char* word :
+       {"launch", "key 'signal_local' is missing", "key 'slice_cost' is missing", "does not hold its value", "key 'value' is missing", "pcie_read"}) {
     EXPECT_NE(text.find(word), std::string::npos) << word << '\n' << text;
   }
 }

@@ -46,13 +46,15 @@ TEST(MachineChange, ALostLinkTakesItsRoutesWithIt) {
 TEST(MachineChange, WrongNamesAndFactorsAreErrors) {
   const auto machine = testing::line(3);
   EXPECT_FALSE(change_machine(machine, {.links = {{"gpu0", "gpu9", 0.5}}}));
-  EXPECT_FALSE(change_machine(machine, {.links = {{"gpu0", "gpu2", 0.5}}}));   // not linked
+  EXPECT_FALSE(change_machine(machine, {.links = {{"gpu0", "gpu2", 0.5}}}));  // not linked
   EXPECT_FALSE(change_machine(machine, {.links = {{"gpu0", "gpu1", -1}}}));
   EXPECT_FALSE(change_machine(machine, {.links = {{"gpu0", "gpu1", std::nan("")}}}));
   EXPECT_FALSE(change_machine(machine, {.gpus = {{"gpu0", 0}}}));
 }
 
-const Sensitivity& find(const std::vector<Sensitivity>& all, const std::string& name) { return *std::ranges::find(all, name, &Sensitivity::parameter); }
+const Sensitivity& find(const std::vector<Sensitivity>& all, const std::string& name) {
+  return *std::ranges::find(all, name, &Sensitivity::parameter);
+}
 
 TEST(Sensitivity, OfACopyIsItsSharesOfTheTime) {
   const auto machine = testing::full_mesh(2);
@@ -66,10 +68,10 @@ TEST(Sensitivity, OfACopyIsItsSharesOfTheTime) {
   EXPECT_NEAR(find(*all, "latency of all nvlink links").gain.count(), 0.1e-6, 1e-12);
   const auto& launch = find(*all, "launch");
   EXPECT_NEAR(launch.gain.count(), 0.3e-6, 1e-12);
-  EXPECT_NEAR(launch.derivative, 1, 1e-6);   // a second more of launch is a second more of time
+  EXPECT_NEAR(launch.derivative, 1, 1e-6);  // a second more of launch is a second more of time
   EXPECT_NEAR(launch.elasticity, 3e-6 / (4e-6 + link), 1e-6);
   EXPECT_EQ(all->front().gain, std::ranges::max(*all, {}, &Sensitivity::gain).gain);
-  EXPECT_EQ(std::ranges::count(*all, "store_rate", &Sensitivity::parameter), 0);   // it costs nothing here
+  EXPECT_EQ(std::ranges::count(*all, "store_rate", &Sensitivity::parameter), 0);  // it costs nothing here
 }
 
 TEST(Spread, WithoutAnyIsTheSteadyTimeAndTheSameSeedGivesTheSameFigures) {
@@ -104,14 +106,15 @@ TEST(Spread, OfOneCopyIsTheDelayOfItsSender) {
   ASSERT_TRUE(only_sender);
   // The receiver's own start counts too: the end is the later of both, so the distribution is that of the larger of sender + copy and receiver.
   EXPECT_GT(only_sender->p50.count(), only_sender->steady.count() + 2e-6 * 0.6931 * 0.97);
-  EXPECT_LT(only_sender->p50.count(), only_sender->steady.count() + 2e-6 * 1.2279 * 1.03);   // were it the larger of two such delays
+  EXPECT_LT(only_sender->p50.count(), only_sender->steady.count() + 2e-6 * 1.2279 * 1.03);  // were it the larger of two such delays
 }
 
 TEST(Spread, ImpossibleOnesAreErrors) {
   const auto machine = testing::full_mesh(2);
   const Routes routes(machine);
   const auto program = testing::lowered(machine, testing::pairs(2, {{Rank{0}, Rank{1}}}), 16_B);
-  for (const auto& spread : {Spread{.link_jitter = -1}, Spread{.link_jitter = std::nan("")}, Spread{.straggler = Seconds{-1}}, Spread{.straggler_chance = 2}, Spread{.samples = 0}}) {
+  for (const auto& spread : {Spread{.link_jitter = -1}, Spread{.link_jitter = std::nan("")}, Spread{.straggler = Seconds{-1}},
+                             Spread{.straggler_chance = 2}, Spread{.samples = 0}}) {
     EXPECT_FALSE(simulate_spread(machine, routes, program, {}, spread));
   }
 }

@@ -14,14 +14,14 @@ namespace p2plab {
 
 /// One published figure: a collective's bus bandwidth, or the rate of copies that run at once.
 struct GalleryFigure {
-  std::string name;                       // unique in its case
-  bool all_reduce = true;                 // else copies
-  int gpus = 0;                           // all_reduce: the first so many
-  Bytes size{0};                          // of the collective, or of each copy
-  double published_gbps = 0;              // busbw, or GB/s of one copy on average, or of all together
-  bool sum = false;                       // copies: published is their sum
-  bool staged = false;                    // through host memory, not from GPU to GPU
-  int rings = 0;                          // all_reduce: as many as the library is known to have run; 0: all that fit
+  std::string name;           // unique in its case
+  bool all_reduce = true;     // else copies
+  int gpus = 0;               // all_reduce: the first so many
+  Bytes size{0};              // of the collective, or of each copy
+  double published_gbps = 0;  // busbw, or GB/s of one copy on average, or of all together
+  bool sum = false;           // copies: published is their sum
+  bool staged = false;        // through host memory, not from GPU to GPU
+  int rings = 0;              // all_reduce: as many as the library is known to have run; 0: all that fit
   std::vector<std::pair<int, int>> copies = {};
   std::string note = {};
 };
@@ -34,7 +34,7 @@ struct GalleryOrder {
 struct GalleryCase {
   std::string name;
   std::string source;
-  std::string links;                      // where its link parameters come from
+  std::string links;  // where its link parameters come from
   Topology topology;
   std::vector<GalleryFigure> figures = {};
   std::vector<GalleryOrder> orders = {};
@@ -42,7 +42,7 @@ struct GalleryCase {
 
 struct Gallery {
   std::string name;
-  Profile profile;                        // one launch, one signal, one efficiency of rings for every machine
+  Profile profile;  // one launch, one signal, one efficiency of rings for every machine
   std::vector<GalleryCase> cases = {};
 };
 

@@ -16,7 +16,7 @@ namespace p2plab {
 /// One thing to imagine: the machine changed, numbers of the profile times a factor, or both.
 struct Question {
   MachineChange machine = {};
-  std::vector<std::pair<std::string, double>> numbers = {};   // of profile_numbers()
+  std::vector<std::pair<std::string, double>> numbers = {};  // of profile_numbers()
   /// "link gpu0 - sw0 lost, launch x 2".
   std::string text() const;
 };
@@ -49,11 +49,11 @@ struct Subject {
 /// Times are means over the subject's sizes, by weight.
 struct Answer {
   std::string what;
-  std::optional<Seconds> kept = std::nullopt;        // the same plans and tunings; none if they cannot run
+  std::optional<Seconds> kept = std::nullopt;  // the same plans and tunings; none if they cannot run
   std::string kept_error = {};
-  std::optional<Seconds> replanned = std::nullopt;   // planned anew by `replan`; none if that finds nothing
+  std::optional<Seconds> replanned = std::nullopt;  // planned anew by `replan`; none if that finds nothing
   std::string replanned_error = {};
-  std::string algorithm = {};                        // what the new plans are, one name for each different one
+  std::string algorithm = {};  // what the new plans are, one name for each different one
 };
 
 /// Errors: names and factors that are wrong. What cannot run or be planned on the changed machine is part of the answer.

@@ -36,12 +36,14 @@ Status export_plan(const ExportArguments& arguments) {
     return {};
   }
   if (arguments.out.empty()) {
-    return Error{ErrorCode::usage, fmt::format("{} writes {} files; give --out NAME, to which {} and so on are added", arguments.format, files->size(), files->front().suffix)};
+    return Error{ErrorCode::usage, fmt::format("{} writes {} files; give --out NAME, to which {} and so on are added", arguments.format,
+                                               files->size(), files->front().suffix)};
   }
   for (const auto& one : *files) {
     if (auto ok = write_text(arguments.out + one.suffix, one.content); !ok) return ok;
   }
-  std::cerr << fmt::format("wrote {}{}\n", arguments.out, files->size() == 1 ? "" : fmt::format("{} to {}", files->front().suffix, files->back().suffix));
+  std::cerr << fmt::format("wrote {}{}\n", arguments.out,
+                           files->size() == 1 ? "" : fmt::format("{} to {}", files->front().suffix, files->back().suffix));
   return {};
 }
 

@@ -114,7 +114,8 @@ Result<Subject> planned_subject(const WhatIfArguments& arguments, const Profile&
 }
 
 Result<Subject> subject_of(const WhatIfArguments& arguments) {
-  if (arguments.plan.empty() == arguments.topology.empty()) return Error{ErrorCode::usage, "give a plan file, or --topology with what to plan for it"};
+  if (arguments.plan.empty() == arguments.topology.empty())
+    return Error{ErrorCode::usage, "give a plan file, or --topology with what to plan for it"};
   auto profile = profile_from(arguments.profile);
   if (!profile) return std::move(profile).error();
   return arguments.plan.empty() ? planned_subject(arguments, *profile) : subject_of_plan(arguments, *profile);
@@ -138,7 +139,8 @@ std::string text_of(const Answers& all, std::size_t top) {
   using enum TextTable::Align;
   TextTable table({{"what if"}, {"same plan", right}, {"planned anew", right}, {"with"}});
   for (const auto& answer : all.answers) {
-    table.add({answer.what, time_cell(answer.kept, base), time_cell(answer.replanned, base), answer.algorithm.empty() ? answer.replanned_error : answer.algorithm});
+    table.add({answer.what, time_cell(answer.kept, base), time_cell(answer.replanned, base),
+               answer.algorithm.empty() ? answer.replanned_error : answer.algorithm});
   }
   if (!all.answers.empty()) text += "\n" + table.text();
   TextTable gains({{"10 % better"}, {"gains us", right}, {"gains %", right}});
@@ -150,8 +152,9 @@ std::string text_of(const Answers& all, std::size_t top) {
   if (!all.sensitivities.empty()) text += "\n" + gains.text();
   if (all.spread) {
     const auto& s = *all.spread;
-    text += fmt::format("\n{} calls with spread: p50 {:.2f} us, p90 {:.2f} us, p99 {:.2f} us, mean {:.2f} us, worst {:.2f} us (steady {:.2f} us)\n", s.samples,
-                        microseconds(s.p50), microseconds(s.p90), microseconds(s.p99), microseconds(s.mean), microseconds(s.worst), microseconds(s.steady));
+    text += fmt::format("\n{} calls with spread: p50 {:.2f} us, p90 {:.2f} us, p99 {:.2f} us, mean {:.2f} us, worst {:.2f} us (steady {:.2f} us)\n",
+                        s.samples, microseconds(s.p50), microseconds(s.p90), microseconds(s.p99), microseconds(s.mean), microseconds(s.worst),
+                        microseconds(s.steady));
   }
   return text;
 }
@@ -160,25 +163,37 @@ std::string json_of(const Answers& all) {
   using Json = nlohmann::ordered_json;
   const auto time = [](const std::optional<Seconds>& value) { return value ? Json(microseconds(*value)) : Json(nullptr); };
   const auto word = [](const std::string& value) { return value.empty() ? Json(nullptr) : Json(value); };
-  Json json{{"collective", to_string(all.subject.collective.kind)}, {"ranks", all.subject.collective.members.size()}, {"predicted_us", microseconds(all.subject.time())}};
+  Json json{{"collective", to_string(all.subject.collective.kind)},
+            {"ranks", all.subject.collective.members.size()},
+            {"predicted_us", microseconds(all.subject.time())}};
   for (const auto& part : all.subject.parts) {
-    json["sizes"].push_back({{"size_bytes", part.evaluation.program.payload.size().count()}, {"share", part.weight}, {"algorithm", part.evaluation.plan.planner},
+    json["sizes"].push_back({{"size_bytes", part.evaluation.program.payload.size().count()},
+                             {"share", part.weight},
+                             {"algorithm", part.evaluation.plan.planner},
                              {"predicted_us", microseconds(part.evaluation.predicted)}});
   }
   json["what_if"] = Json::array();
   for (const auto& a : all.answers) {
-    json["what_if"].push_back({{"change", a.what}, {"same_plan_us", time(a.kept)}, {"same_plan_error", word(a.kept_error)}, {"replanned_us", time(a.replanned)},
-                               {"replanned_error", word(a.replanned_error)}, {"algorithm", word(a.algorithm)}});
+    json["what_if"].push_back({{"change", a.what},
+                               {"same_plan_us", time(a.kept)},
+                               {"same_plan_error", word(a.kept_error)},
+                               {"replanned_us", time(a.replanned)},
+                               {"replanned_error", word(a.replanned_error)},
+                               {"algorithm", word(a.algorithm)}});
   }
   json["sensitivities"] = Json::array();
   for (const auto& s : all.sensitivities) {
-    json["sensitivities"].push_back({{"parameter", s.parameter}, {"gain_us", microseconds(s.gain)}, {"gain_pct", s.gain_pct}, {"elasticity", s.elasticity},
+    json["sensitivities"].push_back({{"parameter", s.parameter},
+                                     {"gain_us", microseconds(s.gain)},
+                                     {"gain_pct", s.gain_pct},
+                                     {"elasticity", s.elasticity},
                                      {"seconds_per_unit", s.derivative}});
   }
   if (all.spread) {
     const auto& s = *all.spread;
-    json["spread"] = {{"samples", s.samples}, {"steady_us", microseconds(s.steady)}, {"mean_us", microseconds(s.mean)}, {"p50_us", microseconds(s.p50)},
-                      {"p90_us", microseconds(s.p90)}, {"p99_us", microseconds(s.p99)}, {"worst_us", microseconds(s.worst)}};
+    json["spread"] = {
+        {"samples", s.samples},          {"steady_us", microseconds(s.steady)}, {"mean_us", microseconds(s.mean)},  {"p50_us", microseconds(s.p50)},
+        {"p90_us", microseconds(s.p90)}, {"p99_us", microseconds(s.p99)},       {"worst_us", microseconds(s.worst)}};
   }
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
@@ -190,7 +205,8 @@ const Subject::Part& main_part(const Subject& subject) {
 
 Status add_spread(Answers& all, const WhatIfArguments& arguments, const Routes& routes) {
   if (arguments.jitter == 0 && arguments.straggler.empty()) return {};
-  Spread spread{.link_jitter = arguments.jitter / 100, .straggler_chance = arguments.straggler_chance, .samples = arguments.samples, .seed = arguments.seed};
+  Spread spread{
+      .link_jitter = arguments.jitter / 100, .straggler_chance = arguments.straggler_chance, .samples = arguments.samples, .seed = arguments.seed};
   if (!arguments.straggler.empty()) {
     auto delay = parse_time(arguments.straggler);
     if (!delay) return std::move(delay).error();
@@ -242,10 +258,13 @@ Command what_if_command(CLI::App& parent) {
   app->add_option("--ranks", a->group.ranks, "the ranks that take part, as in 0,1,4 (default: all)")->type_name("LIST");
   app->add_option("--dtype", a->dtype, "element type")->capture_default_str()->type_name("TYPE");
   app->add_option("--profile", a->profile, "calibration of the simulator")->type_name("P");
-  app->add_option("--link", a->links, "bandwidth of the links between two nodes times a factor, 0 for lost; may be repeated")->type_name("A,B=FACTOR");
+  app->add_option("--link", a->links, "bandwidth of the links between two nodes times a factor, 0 for lost; may be repeated")
+      ->type_name("A,B=FACTOR");
   app->add_option("--gpu", a->gpus, "all links of a GPU times a factor; may be repeated")->type_name("NAME=FACTOR");
   app->add_option("--number", a->numbers, "a number of the profile times a factor; may be repeated")->type_name("NAME=FACTOR");
-  app->add_option("--jitter", a->jitter, "standard deviation of every link's bandwidth, in percent (lognormal)")->capture_default_str()->type_name("PERCENT");
+  app->add_option("--jitter", a->jitter, "standard deviation of every link's bandwidth, in percent (lognormal)")
+      ->capture_default_str()
+      ->type_name("PERCENT");
   app->add_option("--straggler", a->straggler, "mean delay of a rank's start, as in '2 us' (exponential)")->type_name("TIME");
   app->add_option("--straggler-chance", a->straggler_chance, "the chance that a rank is late")->capture_default_str()->type_name("P");
   app->add_option("--samples", a->samples, "calls to draw")->capture_default_str()->type_name("N");

@@ -1,5 +1,5 @@
-// What NCCL would do on a machine, and how long it says that takes: its search for channels and its cost formula, as of NCCL 2.30 (src/graph/search.cc
-// and src/graph/tuning.cc, whose constants are facts restated here). A comparison, never a plan of ours.
+// What NCCL would do on a machine, and how long it says that takes: its search for channels and its cost formula, as of NCCL 2.30
+// (src/graph/search.cc and src/graph/tuning.cc, whose constants are facts restated here). A comparison, never a plan of ours.
 #pragma once
 
 #include <array>
@@ -25,13 +25,13 @@ std::string_view to_string(Proto proto);
 
 /// The outcome of NCCL's search for one pattern. Bandwidths in GB/s a channel, as NCCL counts them (net of protocol overhead).
 struct Graph {
-  int channels = 0;                         // 0: NCCL finds none
+  int channels = 0;  // 0: NCCL finds none
   double bw_intra = 0;
   double bw_inter = 0;
-  bool nvlink = true;                       // all hops inside a box over NVLink; else PCIe
+  bool nvlink = true;  // all hops inside a box over NVLink; else PCIe
   double latency_inter_us = 0;
   bool same_channels = true;
-  std::vector<std::vector<Rank>> orders = {};   // ring: the members in order, by channel (before channels are duplicated)
+  std::vector<std::vector<Rank>> orders = {};  // ring: the members in order, by channel (before channels are duplicated)
 };
 
 /// A communicator as the formula sees it.
@@ -40,7 +40,7 @@ struct Communicator {
   int nodes = 1;
   Generation generation = Generation::hopper;
   bool amd_cpu = false;
-  bool ll128 = true;                        // NCCL's default where GPUs are joined by NVLink
+  bool ll128 = true;  // NCCL's default where GPUs are joined by NVLink
   Graph ring = {};
   Graph tree = {};
   Graph nvls = {};

@@ -111,7 +111,8 @@ class Chakra final : public Exporter {
 
 namespace exporters {
 Entry<Exporter> chakra() {
-  return {"chakra", "execution traces for ASTRA-sim and others (protobuf; NAME.RANK.et for each rank)", {}, [] { return std::make_unique<Chakra>(); }};
+  return {
+      "chakra", "execution traces for ASTRA-sim and others (protobuf; NAME.RANK.et for each rank)", {}, [] { return std::make_unique<Chakra>(); }};
 }
 }  // namespace exporters
 

@@ -37,7 +37,9 @@ class Goal final : public Exporter {
     switch (op.kind) {
       case MessageOp::Kind::compute: text = fmt::format("l{}: calc 0 cpu {}\n", number + 1, op.block); break;
       case MessageOp::Kind::send: text = fmt::format("l{}: send {}b to {} tag {} cpu {}\n", number + 1, op.bytes, op.peer, op.tag, op.block); break;
-      case MessageOp::Kind::receive: text = fmt::format("l{}: recv {}b from {} tag {} cpu {}\n", number + 1, op.bytes, op.peer, op.tag, op.block); break;
+      case MessageOp::Kind::receive:
+        text = fmt::format("l{}: recv {}b from {} tag {} cpu {}\n", number + 1, op.bytes, op.peer, op.tag, op.block);
+        break;
     }
     for (const auto before : op.after) text += fmt::format("l{} requires l{}\n", number + 1, before + 1);
     return text;

@@ -14,7 +14,8 @@ using Kind = MessageOp::Kind;
 
 class GraphBuilder {
  public:
-  explicit GraphBuilder(const Program& program) : program_(program), graph_{std::vector<std::vector<MessageOp>>(static_cast<std::size_t>(program.ranks()))} {}
+  explicit GraphBuilder(const Program& program)
+      : program_(program), graph_{std::vector<std::vector<MessageOp>>(static_cast<std::size_t>(program.ranks()))} {}
 
   MessageGraph run() {
     number_blocks();
@@ -67,7 +68,8 @@ class GraphBuilder {
   };
   Sent send(Rank from, std::int32_t from_block, std::vector<std::uint32_t> after, Rank to, std::int32_t to_block, const Parcel& parcel) {
     const auto tag = next_tag_[{from.value, to.value}]++ * 2 + (parcel.data ? 0 : 1);
-    const auto out = add(from, {Kind::send, parcel.data, static_cast<std::int32_t>(to.value), from_block, tag, parcel.bytes, parcel.step, std::move(after)});
+    const auto out =
+        add(from, {Kind::send, parcel.data, static_cast<std::int32_t>(to.value), from_block, tag, parcel.bytes, parcel.step, std::move(after)});
     const auto in = add(to, {Kind::receive, parcel.data, static_cast<std::int32_t>(from.value), to_block, tag, parcel.bytes, parcel.step, {}});
     return {out, in};
   }
@@ -153,15 +155,16 @@ class GraphBuilder {
   // Does `reader` read a place that `writer` writes?
   bool carries(const Instruction& writer, const Instruction& reader) const {
     return std::ranges::any_of(program_.sources(reader), [&](const Operand& source) {
-      return std::ranges::any_of(program_.destinations(writer), [&](const Operand& d) { return d.rank == source.rank && d.buffer == source.buffer && d.offset == source.offset; });
+      return std::ranges::any_of(program_.destinations(writer),
+                                 [&](const Operand& d) { return d.rank == source.rank && d.buffer == source.buffer && d.offset == source.offset; });
     });
   }
 
   const Program& program_;
   MessageGraph graph_;
-  std::vector<std::uint32_t> lane_of_;                                   // by instruction
-  std::vector<std::int32_t> first_block_;                                // by lane
-  std::vector<std::vector<std::vector<std::uint32_t>>> last_of_block_;   // by rank and block
+  std::vector<std::uint32_t> lane_of_;                                  // by instruction
+  std::vector<std::int32_t> first_block_;                               // by lane
+  std::vector<std::vector<std::vector<std::uint32_t>>> last_of_block_;  // by rank and block
   std::map<std::pair<std::int64_t, std::int64_t>, std::uint32_t> next_tag_;
   std::map<Place, std::uint32_t> written_;
   std::map<std::pair<std::uint32_t, std::int64_t>, std::vector<std::uint32_t>> ends_;
@@ -174,7 +177,8 @@ Result<MessageGraph> message_graph(const Program& program, std::size_t most) {
   for (const auto& i : program.instructions) {
     const auto operands = static_cast<std::size_t>(i.sources) + i.destinations + i.wait_count + 1;
     operations += static_cast<std::size_t>(program.slices(i)) * 2 * operands;
-    if (operations > most) return Error{ErrorCode::unsupported, fmt::format("the program has more than {} operations; plan with larger slices", most)};
+    if (operations > most)
+      return Error{ErrorCode::unsupported, fmt::format("the program has more than {} operations; plan with larger slices", most)};
   }
   if (std::ranges::any_of(program.operands, [](const Operand& operand) { return operand.buffer == Buffer::host; })) {
     return Error{ErrorCode::unsupported, "the plan goes through host memory, which is no rank of this format"};

@@ -13,13 +13,13 @@ namespace p2plab {
 struct MessageOp {
   enum class Kind : std::uint8_t { compute, send, receive };
   Kind kind = Kind::compute;
-  bool data = false;                     // of a message: it carries payload
+  bool data = false;  // of a message: it carries payload
   std::int32_t peer = -1;
-  std::int32_t block = 0;                // thread block of the rank, from 0
-  std::uint32_t tag = 0;                 // unique between two ranks; even for data, odd for requests and signals
-  std::int64_t bytes = 0;                // moved; of a compute: read and written locally
-  std::int64_t step = -1;                // the plan's
-  std::vector<std::uint32_t> after = {}; // operations of the same rank that must be complete, rising
+  std::int32_t block = 0;                 // thread block of the rank, from 0
+  std::uint32_t tag = 0;                  // unique between two ranks; even for data, odd for requests and signals
+  std::int64_t bytes = 0;                 // moved; of a compute: read and written locally
+  std::int64_t step = -1;                 // the plan's
+  std::vector<std::uint32_t> after = {};  // operations of the same rank that must be complete, rising
 };
 
 /// By rank, in an order in which every operation follows what it needs.

@@ -36,7 +36,8 @@ class StepMaker {
   Status check_kind() {
     const auto& c = schedule_.collective();
     using enum CollectiveKind;
-    static const std::map<CollectiveKind, std::string> names{{all_reduce, "allreduce"}, {all_gather, "allgather"}, {reduce_scatter, "reduce_scatter"}, {all_to_all, "alltoall"}};
+    static const std::map<CollectiveKind, std::string> names{
+        {all_reduce, "allreduce"}, {all_gather, "allgather"}, {reduce_scatter, "reduce_scatter"}, {all_to_all, "alltoall"}};
     const auto name = names.find(c.kind);
     if (name == names.end()) return no(fmt::format("it has no collective for {}", to_string(c.kind)));
     if (static_cast<int>(c.members.size()) != schedule_.ranks()) return no("all GPUs must take part");
@@ -167,7 +168,8 @@ class StepMaker {
     for (std::size_t d = 0; d < left.size() && !target; ++d) {
       if (left[d]->rank != s.executor) continue;
       const auto here = place(*left[d]);
-      const bool free = std::ranges::none_of(local, [&](const MscclPlace& p) { return overlap(key(s.executor, p, count), key(s.executor, here, count)); });
+      const bool free =
+          std::ranges::none_of(local, [&](const MscclPlace& p) { return overlap(key(s.executor, p, count), key(s.executor, here, count)); });
       if (!free) continue;
       target = here;
       left.erase(left.begin() + static_cast<std::ptrdiff_t>(d));
@@ -220,13 +222,14 @@ class StepMaker {
   // Appends a step with the waits that the places it touches demand: one fits into it, each further one needs a step that does nothing.
   void append(Rank rank, std::int32_t to_block, MscclStep step) {
     auto& blocks = out_.gpus[rank.index()].blocks;
-    std::map<std::int32_t, std::int32_t> after;   // block -> its latest step to wait for
+    std::map<std::int32_t, std::int32_t> after;  // block -> its latest step to wait for
     const auto meet = [&](const MscclPlace& place, bool writes) {
       const auto touched = key(rank, place, step.count);
       auto& uses = uses_[rank.value][touched.buffer];
       for (auto c = touched.first; c < touched.end; ++c) {
         for (const auto& use : uses[c]) {
-          if ((writes || use.writes) && use.block != to_block) after[use.block] = std::max(after.contains(use.block) ? after[use.block] : -1, use.step);
+          if ((writes || use.writes) && use.block != to_block)
+            after[use.block] = std::max(after.contains(use.block) ? after[use.block] : -1, use.step);
         }
       }
     };
@@ -261,9 +264,11 @@ class StepMaker {
 
   Result<MscclAlgorithm> finish() {
     for (const auto& gpu : out_.gpus) {
-      if (gpu.blocks.size() > most_blocks) return no(fmt::format("{} thread blocks on one GPU; at most {} can be said", gpu.blocks.size(), most_blocks));
+      if (gpu.blocks.size() > most_blocks)
+        return no(fmt::format("{} thread blocks on one GPU; at most {} can be said", gpu.blocks.size(), most_blocks));
       for (const auto& block : gpu.blocks) {
-        if (block.steps.size() > most_steps) return no(fmt::format("{} steps in one thread block; at most {} can be said", block.steps.size(), most_steps));
+        if (block.steps.size() > most_steps)
+          return no(fmt::format("{} steps in one thread block; at most {} can be said", block.steps.size(), most_steps));
       }
     }
     return std::move(out_);
@@ -274,14 +279,14 @@ class StepMaker {
     std::int32_t step;
     bool writes;
   };
-  using Side = std::map<std::pair<std::int64_t, std::int64_t>, std::int64_t>;   // rank and block, or rank and slot -> first chunk
+  using Side = std::map<std::pair<std::int64_t, std::int64_t>, std::int64_t>;  // rank and block, or rank and slot -> first chunk
 
   const Schedule& schedule_;
   bool in_place_;
   MscclAlgorithm out_;
   std::int64_t per_block_ = 1;
-  std::vector<std::int64_t> counts_;     // by chunk: equal chunks in it
-  std::vector<std::int64_t> starts_;     // by chunk: from the start of its block
+  std::vector<std::int64_t> counts_;  // by chunk: equal chunks in it
+  std::vector<std::int64_t> starts_;  // by chunk: from the start of its block
   std::map<std::int32_t, int> channels_;
   Side inputs_;
   Side outputs_;

@@ -10,8 +10,8 @@
 namespace p2plab {
 
 struct MscclPlace {
-  char buffer = 'i';                     // i, o, s
-  std::int64_t offset = 0;               // in equal chunks
+  char buffer = 'i';        // i, o, s
+  std::int64_t offset = 0;  // in equal chunks
 };
 
 struct MscclStep {
@@ -20,20 +20,20 @@ struct MscclStep {
   MscclPlace from = {};
   MscclPlace to = {};
   std::int64_t count = 0;
-  std::int32_t after_block = -1;         // of the same GPU, with its step; -1: nothing beyond this block's own order
+  std::int32_t after_block = -1;  // of the same GPU, with its step; -1: nothing beyond this block's own order
   std::int32_t after_step = -1;
-  bool awaited = false;                  // another block waits for it
+  bool awaited = false;  // another block waits for it
 };
 
 struct MscclBlock {
-  std::int32_t send = -1;                // peers
+  std::int32_t send = -1;  // peers
   std::int32_t receive = -1;
   std::int32_t channel = 0;
   std::vector<MscclStep> steps;
 };
 
 struct MscclGpu {
-  std::int64_t input = 0;                // chunks
+  std::int64_t input = 0;  // chunks
   std::int64_t output = 0;
   std::int64_t scratch = 0;
   std::vector<MscclBlock> blocks;

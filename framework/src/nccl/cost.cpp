@@ -14,20 +14,25 @@ constexpr std::array algorithm_names{Named{"tree", Algorithm::tree}, Named{"ring
 constexpr std::array proto_names{Named{"ll", Proto::ll}, Named{"ll128", Proto::ll128}, Named{"simple", Proto::simple}};
 
 using ByProto = std::array<double, 3>;
-using ByNodes = std::array<double, 3>;        // 1, 2, more nodes
+using ByNodes = std::array<double, 3>;  // 1, 2, more nodes
 constexpr std::size_t generations = 4;
 
 constexpr std::array<ByProto, 5> base_latency{ByProto{6.8, 14, 8.4}, ByProto{6.6, 14, 8.4}, ByProto{0, 0, 0}, ByProto{0, 0, 0}, ByProto{8, 8, 8}};
-constexpr std::array<ByProto, 5> nvlink_latency{ByProto{.6, 1.25, 4.0}, ByProto{.6, 1.9, 3.4}, ByProto{0, 0, 25}, ByProto{0, 0, 25}, ByProto{0, 0, 4.0}};
+constexpr std::array<ByProto, 5> nvlink_latency{ByProto{.6, 1.25, 4.0}, ByProto{.6, 1.9, 3.4}, ByProto{0, 0, 25}, ByProto{0, 0, 25},
+                                                ByProto{0, 0, 4.0}};
 constexpr std::array<ByProto, 5> pcie_latency{ByProto{1.0, 1.9, 4.0}, ByProto{1.0, 2.5, 5.7}, ByProto{0, 0, 0}, ByProto{0, 0, 0}, ByProto{0, 0, 4.0}};
 constexpr std::array<ByProto, 5> net_latency{ByProto{5.0, 8.5, 14}, ByProto{2.7, 4.0, 14}, ByProto{0, 0, 18}, ByProto{0, 0, 20.9}, ByProto{0, 0, 14}};
 
 constexpr std::array<double, generations> ll_one_node{39, 87.7, 141, 282};
-constexpr std::array<ByNodes, 2> ll_more_nodes{ByNodes{39, 39, 20.4}, ByNodes{87.7, 22.5, 19}};   // Intel, AMD
-constexpr std::array<ByNodes, generations> channel_ring_ll128{ByNodes{20, 20, 20}, ByNodes{20, 20, 20}, ByNodes{36.7, 36.7, 36.7}, ByNodes{40, 40, 40}};
-constexpr std::array<ByNodes, generations> channel_tree_ll128{ByNodes{20, 20, 20}, ByNodes{20, 20, 20}, ByNodes{36.7, 36.7, 29}, ByNodes{55.6, 31.67, 20}};
-constexpr std::array<ByNodes, generations> channel_tree{ByNodes{26.5, 18.5, 10}, ByNodes{24, 23.6, 17.8}, ByNodes{38.7, 41.4, 36}, ByNodes{70, 42.8, 24}};
-constexpr std::array<ByNodes, generations> channel_nvls_tree{ByNodes{26.5, 18.5, 10}, ByNodes{24, 23.6, 17.8}, ByNodes{0, 57.7, 45.5}, ByNodes{0, 96, 80}};
+constexpr std::array<ByNodes, 2> ll_more_nodes{ByNodes{39, 39, 20.4}, ByNodes{87.7, 22.5, 19}};  // Intel, AMD
+constexpr std::array<ByNodes, generations> channel_ring_ll128{ByNodes{20, 20, 20}, ByNodes{20, 20, 20}, ByNodes{36.7, 36.7, 36.7},
+                                                              ByNodes{40, 40, 40}};
+constexpr std::array<ByNodes, generations> channel_tree_ll128{ByNodes{20, 20, 20}, ByNodes{20, 20, 20}, ByNodes{36.7, 36.7, 29},
+                                                              ByNodes{55.6, 31.67, 20}};
+constexpr std::array<ByNodes, generations> channel_tree{ByNodes{26.5, 18.5, 10}, ByNodes{24, 23.6, 17.8}, ByNodes{38.7, 41.4, 36},
+                                                        ByNodes{70, 42.8, 24}};
+constexpr std::array<ByNodes, generations> channel_nvls_tree{ByNodes{26.5, 18.5, 10}, ByNodes{24, 23.6, 17.8}, ByNodes{0, 57.7, 45.5},
+                                                             ByNodes{0, 96, 80}};
 constexpr std::array<double, generations> nvls_efficiency{0.85, 0.85, 0.85, 0.74};
 
 // All-reduce by tree is slower than its bandwidth in the middle: factors for 64 B, 128 B, and so on.

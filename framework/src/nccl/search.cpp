@@ -12,7 +12,7 @@ namespace p2plab::nccl {
 namespace {
 
 constexpr int most_channels = 32;
-constexpr double network_share = 0.96;   // NCCL counts 12 GB/s for a NIC of 100 Gb/s
+constexpr double network_share = 0.96;  // NCCL counts 12 GB/s for a NIC of 100 Gb/s
 constexpr std::array older_speeds{40.0, 30.0, 20.0, 18.0, 15.0, 12.0, 10.0, 9.0, 7.0, 6.0, 5.0, 4.0, 3.0};
 constexpr std::array hopper_speeds{60.0, 50.0, 40.0, 30.0, 24.0, 20.0, 15.0, 12.0, 11.0, 6.0, 3.0};
 constexpr std::array blackwell_speeds{90.0, 80.0, 70.0, 60.0, 50.0, 45.0, 40.0, 30.0, 24.0, 20.0, 19.0, 18.0};
@@ -86,7 +86,8 @@ class RingFinder {
  private:
   double egress(Rank rank) const {
     double sum = 0;
-    for (const auto id : topology_.out_links(topology_.node_of(rank))) sum += !search_.nvlink_only || topology_.link(id).kind == LinkKind::nvlink ? left_[id.index()] : 0;
+    for (const auto id : topology_.out_links(topology_.node_of(rank)))
+      sum += !search_.nvlink_only || topology_.link(id).kind == LinkKind::nvlink ? left_[id.index()] : 0;
     return sum;
   }
 
@@ -158,7 +159,7 @@ class RingFinder {
   const RingSearch& search_;
   int moves_left_;
   int most_ = 0;
-  std::vector<double> left_;                 // by link, GB/s
+  std::vector<double> left_;  // by link, GB/s
   std::vector<Rank> ring_;
   std::vector<std::vector<Rank>> done_;
   std::vector<std::vector<Rank>> best_;
@@ -205,7 +206,8 @@ class Search {
         const auto allowed = std::min(most_channels, across(speed));
         auto orders = RingFinder(topology_, routes_, box, {speed, share_, nvlink, allowed}).run();
         const auto channels = static_cast<int>(orders.size());
-        if (channels * speed > best.channels * best.bw_intra) best = {.channels = channels, .bw_intra = speed, .nvlink = nvlink, .orders = std::move(orders)};
+        if (channels * speed > best.channels * best.bw_intra)
+          best = {.channels = channels, .bw_intra = speed, .nvlink = nvlink, .orders = std::move(orders)};
       }
       if (best.channels > 0) break;
     }
@@ -272,7 +274,7 @@ class Search {
   const Topology& topology_;
   const Routes& routes_;
   std::vector<std::vector<Rank>> boxes_;
-  double nvlink_ = 0;       // raw, of one GPU
+  double nvlink_ = 0;  // raw, of one GPU
   double share_ = 1;
   bool switched_ = false;
   bool multicast_ = false;
@@ -287,6 +289,8 @@ std::vector<std::vector<Rank>> find_rings(const Topology& topology, const Routes
   return RingFinder(topology, routes, std::move(members), search).run();
 }
 
-Result<Communicator> search(const Topology& topology, const Routes& routes, const SearchOptions& options) { return Search(topology, routes, options).run(); }
+Result<Communicator> search(const Topology& topology, const Routes& routes, const SearchOptions& options) {
+  return Search(topology, routes, options).run();
+}
 
 }  // namespace p2plab::nccl

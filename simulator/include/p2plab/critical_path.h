@@ -13,8 +13,8 @@ namespace p2plab {
 
 /// What time went into. `launch` is everything before a rank's first instruction, start skew included; `signal` is from data visible until its
 /// waiter goes on; `latency` is the way along links; `serialisation` is a link (or another shared limit) taking the bytes of this GPU;
-/// `queueing` is waiting there for those of others; `channel` is the thread block's own rate, loop and window; `reduce` is its sums and its GPU's memory; `host` is the way to
-/// and from host memory, its links' waiting apart.
+/// `queueing` is waiting there for those of others; `channel` is the thread block's own rate, loop and window; `reduce` is its sums and its GPU's
+/// memory; `host` is the way to and from host memory, its links' waiting apart.
 enum class PathCause : std::uint8_t { launch, signal, latency, serialisation, queueing, channel, reduce, host };
 inline constexpr std::size_t path_causes = 8;
 
@@ -25,14 +25,14 @@ struct PathSegment {
   PathCause cause = PathCause::launch;
   SimTime begin{0};
   SimTime end{0};
-  StepId step{-1};                  // whose slice; -1 before the first
-  Rank rank{0};                     // its executor
-  std::int32_t resource = -1;       // index into SimResult::uses, where one served or kept waiting
+  StepId step{-1};             // whose slice; -1 before the first
+  Rank rank{0};                // its executor
+  std::int32_t resource = -1;  // index into SimResult::uses, where one served or kept waiting
 };
 
 struct CriticalPath {
-  std::vector<PathSegment> segments;                  // in order of time, from 0 to the makespan, without gaps
-  std::array<SimTime, path_causes> by_cause{};        // sums to the makespan
+  std::vector<PathSegment> segments;            // in order of time, from 0 to the makespan, without gaps
+  std::array<SimTime, path_causes> by_cause{};  // sums to the makespan
   SimTime of(PathCause cause) const { return by_cause[static_cast<std::size_t>(cause)]; }
 };
 
@@ -42,7 +42,8 @@ CriticalPath critical_path(const Topology& topology, const Routes& routes, const
 
 /// By StepId: how much later the step's last slice could end without delaying the end of all, were every other slice to take as long as it did
 /// (thread blocks' order and waits count; who is served when on a link does not). Steps without work have all of the makespan.
-std::vector<SimTime> step_slack(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile, const SimResult& result);
+std::vector<SimTime> step_slack(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile,
+                                const SimResult& result);
 
 /// The resource on which the path spent most of its time (served, queued, on the way), and that time; -1 if none.
 struct PathResource {

@@ -31,7 +31,7 @@ std::string describe(const MachineChange& change);
 /// A changed machine; ranks and node ids are those of the old one.
 struct ChangedMachine {
   Topology topology;
-  std::vector<LinkId> links;   // by old LinkId: the new one, or -1 for one that is lost
+  std::vector<LinkId> links;  // by old LinkId: the new one, or -1 for one that is lost
 };
 
 /// Errors, each with the nearest valid name: nodes that are not there or not linked; a factor that is not finite, negative, or zero for a GPU.

@@ -11,11 +11,11 @@ namespace p2plab {
 
 /// One parameter 10 % better (bandwidths and rates up, latencies and costs down), everything else and the plan as it is.
 struct Sensitivity {
-  std::string parameter;        // "bandwidth of link gpu0 - sw0", "latency of all nvlink links", "launch"
-  Seconds gain{0};              // time saved; negative if it got slower (first come first served allows that)
-  double gain_pct = 0;          // of the time
-  double elasticity = 0;        // per cent of time saved for each per cent of the parameter
-  double derivative = 0;        // d(time) / d(parameter), in seconds per unit of the parameter (B/s, s or 1); 0 where many parameters moved at once
+  std::string parameter;  // "bandwidth of link gpu0 - sw0", "latency of all nvlink links", "launch"
+  Seconds gain{0};        // time saved; negative if it got slower (first come first served allows that)
+  double gain_pct = 0;    // of the time
+  double elasticity = 0;  // per cent of time saved for each per cent of the parameter
+  double derivative = 0;  // d(time) / d(parameter), in seconds per unit of the parameter (B/s, s or 1); 0 where many parameters moved at once
 };
 
 struct SensitivityOptions {
@@ -38,7 +38,7 @@ struct Spread {
 
 /// Order statistics: the least time that at least this part of the samples does not exceed.
 struct SpreadResult {
-  Seconds steady{0};            // without any spread
+  Seconds steady{0};  // without any spread
   Seconds mean{0};
   Seconds p50{0};
   Seconds p90{0};
@@ -48,6 +48,7 @@ struct SpreadResult {
 };
 
 /// Errors: a spread below zero or not finite, samples not from 1 to 1,000,000; those of `simulate`.
-Result<SpreadResult> simulate_spread(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile, const Spread& spread);
+Result<SpreadResult> simulate_spread(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile,
+                                     const Spread& spread);
 
 }  // namespace p2plab

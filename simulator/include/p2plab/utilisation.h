@@ -12,8 +12,8 @@ namespace p2plab {
 struct Utilisation {
   SimTime makespan{0};
   int columns = 0;
-  std::vector<std::string> names;     // by row
-  std::vector<double> busy;           // [row * columns + column]: the part of the column's time that the resource was busy, 0 to 1
+  std::vector<std::string> names;  // by row
+  std::vector<double> busy;        // [row * columns + column]: the part of the column's time that the resource was busy, 0 to 1
 };
 
 /// `result` must hold a recording; `columns` at least 1. A row's mean is its resource's busy time over the makespan.

@@ -39,11 +39,39 @@ void expect_lines(const std::string& machine, const std::vector<Expected>& lines
 TEST(NcclTable, IsThePublishedOneOnFiveMachines) {
   using enum Algorithm;
   using enum Proto;
-  expect_lines("hgx-a100:gpus=8", {{tree, ll, 15.2, 29.1}, {tree, ll128, 31.5, 85.9}, {tree, simple, 64.4, 110.4}, {ring, ll, 15.0, 50.1}, {ring, ll128, 40.6, 126.2}, {ring, simple, 56.0, 137.1}});
-  expect_lines("hgx-h100:gpus=8", {{tree, ll, 15.2, 43.6}, {tree, ll128, 31.5, 128.8}, {tree, simple, 64.4, 165.6}, {ring, ll, 15.0, 80.6}, {ring, ll128, 40.6, 189.3}, {ring, simple, 56.0, 205.7}, {nvls, simple, 25.0, 272.0}});
-  expect_lines("hgx-h100:gpus=4", {{tree, ll, 10.4, 43.6}, {tree, ll128, 21.5, 128.8}, {tree, simple, 32.4, 165.6}, {ring, ll, 10.2, 94.0}, {ring, ll128, 25.4, 220.8}, {ring, simple, 28.8, 240.0}, {nvls, simple, 25.0, 160.0}});
-  expect_lines("hgx-h100:gpus=2", {{tree, ll, 8.0, 43.6}, {tree, ll128, 16.5, 128.8}, {tree, simple, 16.4, 165.6}, {ring, ll, 7.8, 141}, {ring, ll128, 17.8, 331.2}, {ring, simple, 15.2, 360}});
-  expect_lines("hgx-b200:gpus=8", {{tree, ll, 15.2, 87.2}, {tree, ll128, 31.5, 257.6}, {tree, simple, 64.4, 331.2}, {ring, ll, 15.0, 161.1}, {ring, ll128, 40.6, 365.7}, {ring, simple, 56.0, 411.4}, {nvls, simple, 25.0, 411.4}});
+  expect_lines("hgx-a100:gpus=8", {{tree, ll, 15.2, 29.1},
+                                   {tree, ll128, 31.5, 85.9},
+                                   {tree, simple, 64.4, 110.4},
+                                   {ring, ll, 15.0, 50.1},
+                                   {ring, ll128, 40.6, 126.2},
+                                   {ring, simple, 56.0, 137.1}});
+  expect_lines("hgx-h100:gpus=8", {{tree, ll, 15.2, 43.6},
+                                   {tree, ll128, 31.5, 128.8},
+                                   {tree, simple, 64.4, 165.6},
+                                   {ring, ll, 15.0, 80.6},
+                                   {ring, ll128, 40.6, 189.3},
+                                   {ring, simple, 56.0, 205.7},
+                                   {nvls, simple, 25.0, 272.0}});
+  expect_lines("hgx-h100:gpus=4", {{tree, ll, 10.4, 43.6},
+                                   {tree, ll128, 21.5, 128.8},
+                                   {tree, simple, 32.4, 165.6},
+                                   {ring, ll, 10.2, 94.0},
+                                   {ring, ll128, 25.4, 220.8},
+                                   {ring, simple, 28.8, 240.0},
+                                   {nvls, simple, 25.0, 160.0}});
+  expect_lines("hgx-h100:gpus=2", {{tree, ll, 8.0, 43.6},
+                                   {tree, ll128, 16.5, 128.8},
+                                   {tree, simple, 16.4, 165.6},
+                                   {ring, ll, 7.8, 141},
+                                   {ring, ll128, 17.8, 331.2},
+                                   {ring, simple, 15.2, 360}});
+  expect_lines("hgx-b200:gpus=8", {{tree, ll, 15.2, 87.2},
+                                   {tree, ll128, 31.5, 257.6},
+                                   {tree, simple, 64.4, 331.2},
+                                   {ring, ll, 15.0, 161.1},
+                                   {ring, ll128, 40.6, 365.7},
+                                   {ring, simple, 56.0, 411.4},
+                                   {nvls, simple, 25.0, 411.4}});
   EXPECT_EQ(found("hgx-a100:gpus=8").nvls.channels, 0);
   EXPECT_EQ(found("hgx-h100:gpus=2").nvls.channels, 0);
 }
@@ -54,7 +82,8 @@ TEST(NcclSearch, FindsThePublishedChannels) {
     int channels;
     double bandwidth;
   };
-  for (const auto& m : {Machine{"hgx-a100:gpus=8", 12, 20}, Machine{"hgx-h100:gpus=8", 12, 30}, Machine{"hgx-h200:gpus=4", 12, 30}, Machine{"hgx-b200:gpus=8", 16, 45}}) {
+  for (const auto& m : {Machine{"hgx-a100:gpus=8", 12, 20}, Machine{"hgx-h100:gpus=8", 12, 30}, Machine{"hgx-h200:gpus=4", 12, 30},
+                        Machine{"hgx-b200:gpus=8", 16, 45}}) {
     const auto c = found(m.name);
     EXPECT_EQ(c.ring.channels, m.channels) << m.name;
     EXPECT_EQ(c.ring.bw_intra, m.bandwidth) << m.name;
@@ -72,7 +101,7 @@ TEST(NcclSearch, FindsThePublishedChannels) {
 TEST(NcclSearch, RingsOfADgx1FillItsLinksAndFiveGpusHaveNone) {
   const auto v100 = found("dgx-v100");
   EXPECT_TRUE(v100.ring.nvlink);
-  EXPECT_EQ(v100.ring.channels * v100.ring.bw_intra, 120);   // six links of 20 GB/s
+  EXPECT_EQ(v100.ring.channels * v100.ring.bw_intra, 120);  // six links of 20 GB/s
   for (const auto& order : v100.ring.orders) EXPECT_EQ(order.size(), 8U);
   const auto topology = *resolve_topology("dgx-p100");
   EXPECT_EQ(find_rings(topology, Routes{topology}, {.speed = 18, .share = 0.9}).size(), 4U);
@@ -80,7 +109,7 @@ TEST(NcclSearch, RingsOfADgx1FillItsLinksAndFiveGpusHaveNone) {
   EXPECT_TRUE(find_rings(five, Routes{five}, {.speed = 3, .share = 0.8}).empty());
   EXPECT_FALSE(search(five, Routes{five}));
   const auto staged = found("dgx-v100:gpus=5,pcie=on");
-  EXPECT_FALSE(staged.ring.nvlink);   // falls back to PCIe, and so to LL and Simple alone
+  EXPECT_FALSE(staged.ring.nvlink);  // falls back to PCIe, and so to LL and Simple alone
   EXPECT_EQ(Table(staged, CollectiveKind::all_reduce).at(Algorithm::ring, Proto::ll128).bandwidth_gbps, 0);
 }
 
@@ -109,7 +138,8 @@ TEST(NcclTime, OfTwoBoxesPaysTheNetworkAndThePlateau) {
   EXPECT_NEAR(table.at(Algorithm::ring, Proto::simple).latency_us, 8.4 + (30 - 2) * 3.4 + 2 * 14, 1e-9);
   EXPECT_NEAR(table.at(Algorithm::tree, Proto::ll).latency_us, 6.8 + 2 * (7 * 0.6 + 1 * 5.0), 1e-9);
   const auto& line = table.at(Algorithm::ring, Proto::simple);
-  EXPECT_NEAR(microseconds(*table.time(Algorithm::ring, Proto::simple, 1_GiB)), 1.4 * line.latency_us + 1073741824.0 / (1000 * line.bandwidth_gbps), 1e-6);
+  EXPECT_NEAR(microseconds(*table.time(Algorithm::ring, Proto::simple, 1_GiB)), 1.4 * line.latency_us + 1073741824.0 / (1000 * line.bandwidth_gbps),
+              1e-6);
 }
 
 }  // namespace
