@@ -111,8 +111,10 @@ class FlowPlanner final : public Planner {
     if (context.time_limit) stop = [end = Clock::now() + *context.time_limit] { return Clock::now() > end; };
     auto found = best_flow_paths(topology, collective.members, 1e9 / best->inverse_rate.value(), stop);
     if (found.paths.empty()) {
-      return Error{ErrorCode::unsupported, fmt::format("flow does not plan for {} GPUs of a machine with so little symmetry", collective.members.size()),
-                   std::nullopt, {advice}};
+      return Error{ErrorCode::unsupported,
+                   fmt::format("flow does not plan for {} GPUs of a machine with so little symmetry", collective.members.size()),
+                   std::nullopt,
+                   {advice}};
     }
     const auto paths = merged(std::move(found.paths));
     const auto longest = FlowSchedule{topology, *context.routes, *flow}.run(paths);

@@ -146,7 +146,9 @@ reason_for(count, *in, *out), advice);
   }
 
   static std::vector<ParameterInfo> known() {
-    return {{"trees", "trees for each root: optimal, 1 to 1024 (at some loss of bandwidth), auto (optimal; 1 on machines of more than 32 members with little symmetry)", "auto"}};
+    return {{"trees",
+             "trees for each root: optimal, 1 to 1024 (at some loss of bandwidth), auto (optimal; 1 on machines of more than 32 members with little symmetry)",
+             "auto"}};
   }
 
  private:

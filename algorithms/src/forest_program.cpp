@@ -141,7 +141,8 @@ class Program {
   void set_prices(LowTrees& trees, const std::vector<double>& by_orbit) const {
     std::vector<double> by_link(topology_.links().size());
     for (std::size_t l = 0; l < by_link.size(); ++l) {
-      for (const auto o : capacities_.of(static_cast<int>(l))) by_link[l] += by_orbit[static_cast<std::size_t>(o)] * wish_.target / capacities_.total(o);
+      for (const auto o : capacities_.of(static_cast<int>(l)))
+        by_link[l] += by_orbit[static_cast<std::size_t>(o)] * wish_.target / capacities_.total(o);
     }
     trees.set_prices(by_link);
   }
@@ -255,7 +256,8 @@ class Program {
 
 std::optional<PackedForest> pack_low_trees(const Topology& topology, const PackingWish& wish) {
   std::vector<std::int64_t> marks(topology.nodes().size(), -1);
-  for (std::size_t i = 0; i < wish.terminals.size(); ++i) marks[static_cast<std::size_t>(wish.terminals[i])] = wish.weights.empty() ? 1 : wish.weights[i];
+  for (std::size_t i = 0; i < wish.terminals.size(); ++i)
+    marks[static_cast<std::size_t>(wish.terminals[i])] = wish.weights.empty() ? 1 : wish.weights[i];
   const auto group = symmetry_group(topology, marks);
   Program program(topology, wish, group);
   if (program.too_large() || !program.run()) return std::nullopt;

@@ -229,9 +229,8 @@ std::optional<ForestsBothWays> exact_both_ways(const Topology& topology) {
   return ForestsBothWays{forest_of(*in, true), forest_of(*out, false), problems->seconds_per_byte};
 }
 
-}  // namespace
-
-Result<Forest> find_forest(const Topology& topology, const ForestWish& wish) {
+// The members alone, or with all other GPUs as relays, whichever is faster.
+Result<Attempt> best_attempt(const Topology& topology, const ForestWish& wish) {
   auto best = attempt(topology, wish, wish.members);
   if (static_cast<std::size_t>(topology.ranks()) > wish.members.size()) {
     auto everyone = wish.members;
@@ -241,6 +240,13 @@ Result<Forest> find_forest(const Topology& topology, const ForestWish& wish) {
     auto relayed = attempt(topology, wish, everyone);
     if (relayed && (!best || relayed->seconds < best->seconds)) best = std::move(relayed);
   }
+  return best;
+}
+
+}  // namespace
+
+Result<Forest> find_forest(const Topology& topology, const ForestWish& wish) {
+  auto best = best_attempt(topology, wish);
   if (!best) return std::move(best).error();
   if (wish.trees == 0) {
     if (auto low = low_forest(topology, wish, *best)) return *std::move(low);
@@ -275,7 +281,8 @@ Result<Forest> find_forest(const Topology& topology, const ForestWish& wish) {
 std::optional<ForestsBothWays> find_forests_both_ways(const Topology& topology, const BothWaysWish& wish) {
   const auto best = bound(topology, make_collective(CollectiveKind::all_reduce, topology.ranks()));
   if (!best || best->inverse_rate.value() * 1e-9 > wish.seconds_to_beat * (1 - 1e-9)) return std::nullopt;
-  PackingWish packing{.terminals = {}, .weights = {}, .towards_root = false, .target = 1e9 / best->inverse_rate.value() * (1 - solver_tolerance), .stop = wish.stop};
+  const auto target = 1e9 / best->inverse_rate.value() * (1 - solver_tolerance);
+  PackingWish packing{.terminals = {}, .weights = {}, .towards_root = false, .target = target, .stop = wish.stop};
   for (int r = 0; r < topology.ranks(); ++r) packing.terminals.push_back(topology.node_of(Rank{r}).value);
   auto low = pack_low_trees(topology, packing);
   const auto reached = low ? 1 / (packing.target * low->share) : 0;

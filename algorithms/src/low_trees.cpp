@@ -76,12 +76,19 @@ void LowTrees::find_paths(int from, std::span<const double> prices) {
       queue.emplace(there.first, there.second, to.value);
     }
   }
+  std::vector<double> costs;
+  for (const auto t : terminals_) costs.push_back(best[static_cast<std::size_t>(t)].first);
+  give_images(from, costs);
+}
+
+// The costs from a representative, by position, serve its images too.
+void LowTrees::give_images(int from, const std::vector<double>& costs) {
   for (std::size_t i = 0; i < terminals_.size(); ++i) {
     if (representative_[i] != from) continue;
     const auto& map = group_[static_cast<std::size_t>(element_[i])].nodes;
-    for (const auto t : terminals_) {
-      const auto to = static_cast<std::size_t>(position_[static_cast<std::size_t>(map[static_cast<std::size_t>(t)])]);
-      if (to != i) hops_[i * terminals_.size() + to] = best[static_cast<std::size_t>(t)].first;
+    for (std::size_t t = 0; t < terminals_.size(); ++t) {
+      const auto to = static_cast<std::size_t>(position_[static_cast<std::size_t>(map[static_cast<std::size_t>(terminals_[t])])]);
+      if (to != i) hops_[i * terminals_.size() + to] = costs[t];
     }
   }
 }

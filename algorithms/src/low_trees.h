@@ -45,6 +45,7 @@ class LowTrees {
 
  private:
   void find_paths(int from, std::span<const double> prices);
+  void give_images(int from, const std::vector<double>& costs);
   std::optional<Tree> by_cost(int root, int most_height) const;
   std::optional<Tree> by_lowering(int root, int most_height) const;
   std::optional<Tree> by_level(int root, int most_height) const;

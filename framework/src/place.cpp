@@ -128,14 +128,19 @@ class RingOrder {
 Result<std::vector<Placement>> place(const Topology& topology, int count, CollectiveKind kind) {
   const int n = topology.ranks();
   if (count < 1 || count > n) {
-    return Error{ErrorCode::invalid_input, fmt::format("cannot take {} GPUs of a machine that has {}", count, n), std::nullopt, {fmt::format("ask for 1 to {}", n)}};
+    return Error{ErrorCode::invalid_input,
+                 fmt::format("cannot take {} GPUs of a machine that has {}", count, n),
+                 std::nullopt,
+                 {fmt::format("ask for 1 to {}", n)}};
   }
   if (rooted(kind) || kind == CollectiveKind::send_receive) {
     return Error{ErrorCode::invalid_input, fmt::format("the best GPUs for {} depend on who plays which part", to_string(kind)), std::nullopt,
                  {"ask for all_reduce, all_gather, reduce_scatter or all_to_all"}};
   }
   if (const auto many = subsets(n, count); many > most_subsets) {
-    return Error{ErrorCode::unsupported, fmt::format("{} GPUs of {} can be chosen in {:.3g} ways, more than {:.0f}", count, n, many, most_subsets), std::nullopt,
+    return Error{ErrorCode::unsupported,
+                 fmt::format("{} GPUs of {} can be chosen in {:.3g} ways, more than {:.0f}", count, n, many, most_subsets),
+                 std::nullopt,
                  {"ask on a smaller machine: one box, or one half of it"}};
   }
   std::vector<Placement> placements;

@@ -47,11 +47,12 @@ std::string text_of(const PlaceArguments& arguments, const Topology& topology, c
   for (std::size_t i = 0; i < placements.size(); ++i) {
     const bool apart = placements[i].busbw_gbps == 0 && arguments.gpus > 1;
     if (apart) cut_off += placements[i].alike;
-    if (i < shown) table.add({fmt::format("{}", fmt::join(numbers_of(placements[i]), ",")), apart ? "not joined" : fmt::format("{:.3f}", placements[i].busbw_gbps),
-                              fmt::format("{}", placements[i].alike)});
+    if (i >= shown) continue;
+    const auto busbw = apart ? "not joined" : fmt::format("{:.3f}", placements[i].busbw_gbps);
+    table.add({fmt::format("{}", fmt::join(numbers_of(placements[i]), ",")), busbw, fmt::format("{}", placements[i].alike)});
   }
-  auto text = fmt::format("{} GPUs of {} for {}, best first; alike: subsets that a symmetry of the machine makes the same\n", arguments.gpus, topology.name(),
-                          arguments.collective) +
+  auto text = fmt::format("{} GPUs of {} for {}, best first; alike: subsets that a symmetry of the machine makes the same\n", arguments.gpus,
+                          topology.name(), arguments.collective) +
               table.text();
   if (shown < placements.size()) text += fmt::format("and {} more kinds (--top {} shows all)\n", placements.size() - shown, placements.size());
   if (cut_off > 0) text += fmt::format("{} subsets have GPUs that cannot reach each other\n", cut_off);
@@ -73,7 +74,8 @@ Status print_placements(const PlaceArguments& arguments) {
 
 Command place_command(CLI::App& parent) {
   auto a = std::make_shared<PlaceArguments>();
-  auto* app = add_command(parent, "place", "Which GPUs of a machine to take for a job, and in which order", "p2plab place --topology dgx-v100 --gpus 4");
+  auto* app = add_command(parent, "place", "Which GPUs of a machine to take for a job, and in which order",
+                          "p2plab place --topology dgx-v100 --gpus 4");
   app->add_option("--topology", a->topology, "a file or a preset, as in hgx-h200:gpus=4")->required()->type_name("T");
   app->add_option("--gpus", a->gpus, "how many GPUs to take")->required()->type_name("K");
   app->add_option("--collective", a->collective, "what to rank them by")->capture_default_str()->type_name("C");
