@@ -159,7 +159,7 @@ std::string AlgorithmChoice::label() const {
   return text;
 }
 
-std::vector<std::string> known_executors() { return {"simulator", "host", "cuda", "nccl"}; }
+std::vector<std::string> known_executors() { return {"simulator", "host", "cuda", "nccl", "nccl_symmetric"}; }
 
 Result<Experiment> load_experiment(const std::string& path) {
   auto text = read_text_file(path, Bytes{16 << 20});

@@ -82,7 +82,7 @@ Result<Evaluation> plan_one(const Setting& setting, const AlgorithmChoice& choic
   return Planning(setting, in_place, memory)(choice, collective, payload);
 }
 
-std::vector<Outcome> plan_all(const Experiment& experiment, const Setting& setting, Progress& progress) {
+std::vector<Outcome> plan_all(const Experiment& experiment, const Setting& setting, Progress& progress, const std::function<bool()>& stop) {
   std::vector<Outcome> outcomes;
   for (const auto kind : experiment.collectives) {
     for (const auto size : experiment.sizes) {
@@ -93,7 +93,15 @@ std::vector<Outcome> plan_all(const Experiment& experiment, const Setting& setti
   Memory memory;
   const Planning planning(setting, experiment.measure.in_place, memory);
   std::mutex speaking;
+  const auto stopped = [&] {
+    const std::lock_guard lock(speaking);
+    return stop && stop();
+  };
   const auto work_on = [&](Outcome& outcome) {
+    if (stopped()) {
+      outcome.error = Error{ErrorCode::interrupted, "the run was interrupted before this was planned"};
+      return;
+    }
     const auto collective = make_collective(outcome.kind, setting.topology.ranks(), experiment.root);
     auto evaluation = planning(*outcome.choice, collective, payload_of(outcome.size, experiment.dtype, experiment.op));
     if (evaluation) {

@@ -1,6 +1,7 @@
 // Plans every algorithm x collective x size of an experiment, on all cores.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "outcome.h"
@@ -8,8 +9,9 @@
 
 namespace p2plab {
 
-/// One outcome per collective, size and algorithm, in that order. The same experiment gives the same outcomes on any number of cores.
-std::vector<Outcome> plan_all(const Experiment& experiment, const Setting& setting, Progress& progress);
+/// One outcome per collective, size and algorithm, in that order. The same experiment gives the same outcomes on any number of cores. Those
+/// that are not begun when `stop` first answers true have the error `interrupted`.
+std::vector<Outcome> plan_all(const Experiment& experiment, const Setting& setting, Progress& progress, const std::function<bool()>& stop = {});
 
 /// Plans, proves and predicts one algorithm. `auto` weighs its candidates by the setting's model.
 /// Errors: those of the planner; verification_failed.

@@ -63,16 +63,17 @@ std::string date_now() {
 
 std::string_view version() { return P2PLAB_VERSION; }
 
+Provenance provenance_here() {
+  return Provenance{.version = std::string{version()}, .cpu = cpu_name(), .gpus = gpu_names(), .driver = driver_version(), .date = date_now()};
+}
+
 Provenance provenance_of(const Experiment& experiment) {
-  return Provenance{.version = std::string{version()},
-                    .config = experiment.path,
-                    .config_digest = experiment.digest,
-                    .seed = experiment.seed,
-                    .cpu = cpu_name(),
-                    .gpus = gpu_names(),
-                    .driver = driver_version(),
-                    .date = date_now(),
-                    .topology = experiment.topology.name()};
+  auto provenance = provenance_here();
+  provenance.config = experiment.path;
+  provenance.config_digest = experiment.digest;
+  provenance.seed = experiment.seed;
+  provenance.topology = experiment.topology.name();
+  return provenance;
 }
 
 }  // namespace p2plab

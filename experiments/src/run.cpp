@@ -39,6 +39,7 @@ struct Context {
   const Experiment& experiment;
   const Setting& setting;
   std::map<CollectiveKind, Limit> limits = {};
+  std::function<bool()> stop = {};
 };
 
 // The limit of each collective; where none is known, the reason is said and its rows have none.
@@ -65,7 +66,7 @@ Row row_of(const Outcome& outcome, const Context& context, const std::string& ex
   row.dtype = to_string(context.experiment.dtype);
   row.size = evaluation.program.payload.size();
   // NCCL runs a schedule of its own, which these figures are not a prediction of.
-  if (executor != "nccl") row.predicted = evaluation.predicted;
+  if (!executor.starts_with("nccl")) row.predicted = evaluation.predicted;
   if (row.predicted && evaluation.interval) {
     row.predicted_low = std::min(evaluation.interval->low, *row.predicted);
     row.predicted_high = std::max(evaluation.interval->high, *row.predicted);
@@ -129,7 +130,13 @@ class Running {
       skip(fmt::format("executor {} above {}", name_, to_string(context_.experiment.measure.check_up_to)), "larger data proves nothing new; measure: {check_up_to: ...} sets the limit");
     }
     progress_.stage(fmt::format("run on {}", name_), static_cast<std::int64_t>(now.size()));
-    for (const auto* outcome : now) one(*executor, *outcome);
+    for (std::size_t i = 0; i < now.size(); ++i) {
+      if (context_.stop && context_.stop()) {
+        report_.interrupted = true;
+        return skip(fmt::format("executor {}: {} of {} rows", name_, now.size() - i, now.size()), "the run was interrupted before them");
+      }
+      one(*executor, *now[i]);
+    }
   }
 
  private:
@@ -204,11 +211,11 @@ void add_findings(Report& report, const Context& context, const std::vector<Outc
 
 }  // namespace
 
-Result<Report> run(const Experiment& experiment, Progress& progress) {
+Result<Report> run(const Experiment& experiment, Progress& progress, const std::function<bool()>& stop) {
   const auto setting = make_setting(experiment.topology, experiment.profile);
-  const Context context{experiment, setting, limits_of(experiment, progress)};
+  const Context context{experiment, setting, limits_of(experiment, progress), stop};
   for (const auto& warning : experiment.warnings) progress.note("warning: " + warning);
-  const auto outcomes = plan_all(experiment, setting, progress);
+  const auto outcomes = plan_all(experiment, setting, progress, stop);
   Report report{.name = experiment.name, .provenance = provenance_of(experiment)};
   const auto nccl = nccl_rows_wanted(experiment) ? std::optional<NcclRows>(std::in_place, experiment, setting) : std::nullopt;
   if (nccl && !nccl->missing().empty()) progress.note("no prediction of NCCL: " + nccl->missing());
@@ -219,6 +226,7 @@ Result<Report> run(const Experiment& experiment, Progress& progress) {
     if (nccl && last) std::ranges::move(nccl->rows(outcome.kind, outcome.size), std::back_inserter(report.rows));
     // A planner whose plan is wrong is a bug that no report may hide.
     if (outcome.error && outcome.error->code == ErrorCode::verification_failed) return *outcome.error;
+    if (outcome.error && outcome.error->code == ErrorCode::interrupted) report.interrupted = true;
   }
   mark_winners(report.rows);
   report.skipped = impossible(outcomes);
@@ -234,6 +242,9 @@ Result<Report> run(const Experiment& experiment, Progress& progress) {
 }
 
 Status status_of(const Report& report) {
+  if (report.interrupted) {
+    return Error{ErrorCode::interrupted, fmt::format("the run was interrupted: the report holds the {} rows that were finished", report.rows.size())};
+  }
   for (const auto& row : report.rows) {
     if (!row.data || row.data->passed) continue;
     return Error{ErrorCode::verification_failed,

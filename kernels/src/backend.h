@@ -10,6 +10,8 @@ namespace p2plab::backend {
 /// no_device or not_built, with the reason and the remedy, where they cannot run.
 Status cuda_available();
 Status nccl_available();
+/// The same, and unsupported where the library is too old for symmetric windows.
+Status nccl_symmetric_available();
 
 /// What an executor keeps from run to run: kernels that were made for programs.
 class CudaKept;

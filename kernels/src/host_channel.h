@@ -5,6 +5,8 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <vector>
 
 #include "host_memory.h"
@@ -22,26 +24,37 @@ struct Progress {
   std::int64_t own_slices() const { return static_cast<std::int64_t>(packed & 0xffffffffU); }
 };
 
-/// The published progress of all channels, each on a cache line of its own.
+/// A channel's progress, on a cache line of its own.
+struct alignas(64) ProgressCounter {
+  std::atomic<std::uint64_t> value{0};
+};
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free);  // so that processes can share them
+
+/// The published progress of all channels: counters of its own, or such as lie in the memory of each rank.
 class ProgressBoard {
  public:
-  explicit ProgressBoard(const Program& program) : parts_(static_cast<std::size_t>(program.tuning.parts)), counters_(program.lanes.size() * parts_) {}
+  explicit ProgressBoard(const Program& program) : ProgressBoard(program, {}) {}
+  /// `shared[r]` has room for the counters of rank r's channels and holds them already.
+  ProgressBoard(const Program& program, std::span<const std::span<ProgressCounter>> shared) : parts_(static_cast<std::size_t>(program.tuning.parts)) {
+    if (shared.empty()) owned_ = std::make_unique<ProgressCounter[]>(program.lanes.size() * parts_);
+    std::vector<std::size_t> used(program.memory.size(), 0);
+    for (const auto& lane : program.lanes) {
+      for (std::size_t part = 0; part < parts_; ++part) {
+        counters_.push_back(shared.empty() ? &owned_[counters_.size()] : &shared[lane.rank.index()][used[lane.rank.index()]++]);
+      }
+    }
+  }
   std::size_t channels() const { return counters_.size(); }
   std::size_t parts() const { return parts_; }
   /// All that was written before the progress was published is visible to whoever reads it.
-  Progress read(std::size_t channel) const { return {counters_[channel].value.load(std::memory_order_seq_cst)}; }
+  Progress read(std::size_t channel) const { return {counters_[channel]->value.load(std::memory_order_seq_cst)}; }
   Progress read(LaneId lane, std::size_t part) const { return read(lane.index() * parts_ + part); }
-  void publish(std::size_t channel, Progress progress) { counters_[channel].value.store(progress.packed, std::memory_order_seq_cst); }
-  void reset() {
-    for (auto& counter : counters_) counter.value.store(0, std::memory_order_relaxed);
-  }
+  void publish(std::size_t channel, Progress progress) { counters_[channel]->value.store(progress.packed, std::memory_order_seq_cst); }
 
  private:
-  struct alignas(64) Counter {
-    std::atomic<std::uint64_t> value{0};
-  };
   std::size_t parts_;
-  std::vector<Counter> counters_;
+  std::unique_ptr<ProgressCounter[]> owned_;
+  std::vector<ProgressCounter*> counters_;
 };
 
 /// A channel's view of the program. Stateless but for its progress on the board.

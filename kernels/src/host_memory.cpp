@@ -12,24 +12,46 @@ Bytes HostMemory::needed(const Program& program) {
   return sum;
 }
 
-HostMemory::HostMemory(const Schedule& schedule, const Program& program)
-    : schedule_(schedule), program_(program), layout_(schedule, program.payload), buffers_(program.memory.size()) {
+Bytes HostMemory::arena_size(const Program& program, Rank rank) {
+  const auto& sizes = program.memory[rank.index()];
+  constexpr auto unit = static_cast<std::int64_t>(alignment);
+  Bytes sum{0};
+  for (const auto size : {sizes.input, sizes.output, sizes.scratch, sizes.host}) sum += Bytes{(size.count() + unit - 1) / unit * unit};
+  return sum;
+}
+
+HostMemory::HostMemory(const Schedule& schedule, const Program& program, std::span<const std::span<std::byte>> arenas)
+    : schedule_(schedule),
+      program_(program),
+      layout_(schedule, program.payload),
+      arenas_(arenas.begin(), arenas.end()),
+      buffers_(program.memory.size()) {
   for (std::size_t r = 0; r < buffers_.size(); ++r) {
+    const Rank rank{static_cast<std::int64_t>(r)};
     const auto& sizes = program.memory[r];
     auto& own = buffers_[r];
-    own[static_cast<std::size_t>(Buffer::scratch)] = allocate(sizes.scratch.count());
-    own[static_cast<std::size_t>(Buffer::host)] = allocate(sizes.host.count());
+    own[static_cast<std::size_t>(Buffer::scratch)] = allocate(rank, sizes.scratch);
+    own[static_cast<std::size_t>(Buffer::host)] = allocate(rank, sizes.host);
     if (program.in_place) {
-      share(Rank{static_cast<std::int64_t>(r)}, schedule.blocks());
+      share(rank, schedule.blocks());
     } else {
-      own[static_cast<std::size_t>(Buffer::input)] = allocate(sizes.input.count());
-      own[static_cast<std::size_t>(Buffer::output)] = allocate(sizes.output.count());
+      own[static_cast<std::size_t>(Buffer::input)] = allocate(rank, sizes.input);
+      own[static_cast<std::size_t>(Buffer::output)] = allocate(rank, sizes.output);
     }
   }
 }
 
-std::span<std::byte> HostMemory::allocate(std::int64_t bytes) {
-  const auto size = static_cast<std::size_t>(bytes);
+std::span<std::byte> HostMemory::allocate(Rank rank, Bytes bytes) {
+  const auto size = static_cast<std::size_t>(bytes.count());
+  if (!arenas_.empty()) {
+    auto& rest = arenas_[rank.index()];
+    constexpr auto unit = static_cast<std::size_t>(alignment);
+    const auto taken = (size + unit - 1) / unit * unit;
+    expects(taken <= rest.size());
+    const auto mine = rest.first(size);
+    rest = rest.subspan(taken);
+    return mine;
+  }
   owned_.emplace_back(static_cast<std::byte*>(::operator new(size, alignment)));
   return {owned_.back().get(), size};
 }
@@ -48,37 +70,39 @@ void HostMemory::share(Rank rank, std::span<const Block> blocks) {
     all_common = all_common && (input_is_smaller ? !in || out : !out || in);
   }
   if (!all_common) {
-    input = allocate(input_size);
-    output = allocate(output_size);
+    input = allocate(rank, Bytes{input_size});
+    output = allocate(rank, Bytes{output_size});
     return;
   }
   const auto shift = layout_.output_within_input(rank);
-  const auto larger = allocate(std::max(input_size, output_size));
+  const auto larger = allocate(rank, Bytes{std::max(input_size, output_size)});
   input = input_is_smaller ? larger.subspan(static_cast<std::size_t>(-shift), static_cast<std::size_t>(input_size)) : larger;
   output = input_is_smaller ? larger : larger.subspan(static_cast<std::size_t>(shift), static_cast<std::size_t>(output_size));
 }
 
 void HostMemory::fill(const TestData& data, int threads) {
-  parallel_for(buffers_.size(), threads, [&](std::size_t r) {
-    const Rank rank{static_cast<std::int64_t>(r)};
-    for (const auto& buffer : buffers_[r]) poison(program_.payload.type, buffer);
-    for (std::size_t b = 0; b < schedule_.blocks().size(); ++b) {
-      const auto block = static_cast<std::int32_t>(b);
-      const auto offset = layout_.input_offset(rank, block);
-      if (offset < 0) continue;
-      const auto common = program_.in_place ? layout_.output_offset(rank, block) : -1;
-      auto* const to = common >= 0 ? at(rank, Buffer::output, common) : at(rank, Buffer::input, offset);
-      data.fill(b, rank, {to, static_cast<std::size_t>(data.elements(b) * size_of(program_.payload.type))});
-    }
-  });
+  parallel_for(buffers_.size(), threads, [&](std::size_t r) { fill(data, Rank{static_cast<std::int64_t>(r)}); });
 }
 
-DataCheck HostMemory::check(const TestData& data, int threads) const {
+void HostMemory::fill(const TestData& data, Rank rank) {
+  for (const auto& buffer : buffers_[rank.index()]) poison(program_.payload.type, buffer);
+  for (std::size_t b = 0; b < schedule_.blocks().size(); ++b) {
+    const auto block = static_cast<std::int32_t>(b);
+    const auto offset = layout_.input_offset(rank, block);
+    if (offset < 0) continue;
+    const auto common = program_.in_place ? layout_.output_offset(rank, block) : -1;
+    auto* const to = common >= 0 ? at(rank, Buffer::output, common) : at(rank, Buffer::input, offset);
+    data.fill(b, rank, {to, static_cast<std::size_t>(data.elements(b) * size_of(program_.payload.type))});
+  }
+}
+
+DataCheck HostMemory::check(const TestData& data, int threads, std::optional<Rank> only) const {
   const auto width = size_of(program_.payload.type);
   DataCheck sum{.passed = true};
   for (std::size_t b = 0; b < schedule_.blocks().size(); ++b) {
     std::vector<Received> received;
     for (const auto rank : schedule_.blocks()[b].receivers) {
+      if (only && rank != *only) continue;
       const auto offset = layout_.output_offset(rank, static_cast<std::int32_t>(b));
       received.push_back({rank, offset / width, {at(rank, Buffer::output, offset), static_cast<std::size_t>(data.elements(b) * width)}});
     }

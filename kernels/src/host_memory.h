@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -20,7 +21,10 @@ class HostMemory {
   /// Bytes that a program needs.
   static Bytes needed(const Program& program);
 
-  HostMemory(const Schedule& schedule, const Program& program);
+  HostMemory(const Schedule& schedule, const Program& program) : HostMemory(schedule, program, {}) {}
+  /// In memory that the caller keeps: rank r's buffers in arenas[r], of arena_size(program, r) bytes at least, aligned to 128.
+  HostMemory(const Schedule& schedule, const Program& program, std::span<const std::span<std::byte>> arenas);
+  static Bytes arena_size(const Program& program, Rank rank);
 
   std::byte* at(Rank rank, Buffer buffer, std::int64_t offset) const {
     return buffers_[rank.index()][static_cast<std::size_t>(buffer)].data() + offset;
@@ -28,8 +32,9 @@ class HostMemory {
 
   /// Poisons everything, then writes every contribution where the program reads it.
   void fill(const TestData& data, int threads);
-  /// Compares all outputs.
-  DataCheck check(const TestData& data, int threads) const;
+  void fill(const TestData& data, Rank rank);
+  /// Compares all outputs, or those of one rank.
+  DataCheck check(const TestData& data, int threads, std::optional<Rank> only = std::nullopt) const;
 
  private:
   struct Free {
@@ -37,13 +42,14 @@ class HostMemory {
   };
   static constexpr std::align_val_t alignment{128};  // offsets within scratch are multiples of this
 
-  std::span<std::byte> allocate(std::int64_t bytes);
+  std::span<std::byte> allocate(Rank rank, Bytes size);
   void share(Rank rank, std::span<const Block> blocks);
 
   const Schedule& schedule_;
   const Program& program_;
   BufferLayout layout_;
   std::vector<std::unique_ptr<std::byte, Free>> owned_;
+  std::vector<std::span<std::byte>> arenas_;  // what is left of each; empty: memory of one's own
   std::vector<std::array<std::span<std::byte>, 4>> buffers_;  // per rank, by Buffer
 };
 

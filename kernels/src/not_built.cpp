@@ -18,6 +18,7 @@ Status nccl_available() { return not_built("the executor for NCCL"); }
 class CudaKept {};
 std::shared_ptr<CudaKept> keep_for_cuda() { return std::make_shared<CudaKept>(); }
 Result<Measurement> run_cuda(const Job&, const RunOptions&, CudaKept&) { return not_built("the executor for GPUs"); }
+Status nccl_symmetric_available() { return not_built("the executor for NCCL"); }
 Result<Measurement> run_nccl(const Job&, const RunOptions&) { return not_built("the executor for NCCL"); }
 
 }  // namespace p2plab::backend

@@ -55,7 +55,7 @@ struct Experiment {
 /// Reads a config. Paths in it are relative to its folder. Errors: all mistakes of the file in one run, each with its place.
 Result<Experiment> load_experiment(const std::string& path);
 
-/// The names that `executors` may hold, in order: simulator, host, cuda, nccl.
+/// The names that `executors` may hold, in order: simulator, host, cuda, nccl, nccl_symmetric.
 std::vector<std::string> known_executors();
 
 /// A commented config that runs as it stands.

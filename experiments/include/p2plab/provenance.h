@@ -6,6 +6,9 @@
 
 namespace p2plab {
 
+/// This program and this machine, now. What cannot be found out is left empty.
+Provenance provenance_here();
+
 /// The provenance of a run of `experiment` on this machine, now. What cannot be found out is left empty.
 Provenance provenance_of(const Experiment& experiment);
 

@@ -78,6 +78,7 @@ struct Report {
   Provenance provenance = {};
   std::vector<Row> rows = {};
   std::vector<Skipped> skipped = {};
+  bool interrupted = false;           // not all that was asked for was tried
   std::vector<std::string> findings = {};            // sentences
   std::vector<Attachment> attachments = {};
 };

@@ -4,6 +4,7 @@
 #include <iostream>
 
 #include "command.h"
+#include "interrupt.h"
 #include "p2plab/gallery.h"
 #include "p2plab/run.h"
 
@@ -36,7 +37,8 @@ Status run_config(const RunArguments& arguments) {
   if (is_gallery(arguments.config)) return run_gallery_config(arguments, *progress);
   auto experiment = load_experiment(arguments.config);
   if (!experiment) return std::move(experiment).error();
-  auto report = run(*experiment, *progress);
+  Interrupt interrupt;
+  auto report = run(*experiment, *progress, [&] { return interrupt.asked(); });
   if (!report) return std::move(report).error();
   if (!arguments.out.empty()) {
     if (auto written = write_report(*report, arguments.out); !written) return written;

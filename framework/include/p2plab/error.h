@@ -8,7 +8,7 @@
 namespace p2plab {
 
 /// What kind of thing went wrong; decides the exit code.
-enum class ErrorCode { invalid_input, unknown_name, unsupported, verification_failed, no_device, not_built, device_failure, io, usage };
+enum class ErrorCode { invalid_input, unknown_name, unsupported, verification_failed, no_device, not_built, device_failure, io, usage, interrupted };
 
 /// A place in a text that the user wrote; lines and columns count from 1, 0 means unknown.
 struct SourceLocation {

@@ -21,6 +21,9 @@ struct KernelShape {
   std::uint32_t first_call = 0;             // by packets: number of the first call, to see calls counted past the end
 };
 
+/// How an executor of a vendor's library makes its buffers known to it beforehand.
+enum class Registration { none, local, symmetric };
+
 struct RunOptions {
   int warmup = 2;
   int repeats = 5;
@@ -28,6 +31,9 @@ struct RunOptions {
   int threads = 0;                 // host executor: worker threads, 0 = one per core
   bool graph = true;               // cuda, nccl: time replays of a captured graph
   KernelShape shape = {};          // cuda
+  int calls = 0;                   // cuda, nccl: calls that one sample is the mean of; 0: chosen by size
+  bool check = true;               // compare the data with the reference
+  Registration registration = Registration::none;   // nccl
 };
 
 /// What is to be run: all views of values that the caller keeps alive during `run`.

@@ -43,6 +43,7 @@ class Owner {
   ~Owner() {
     if (pointer_ != nullptr) Free(pointer_);
   }
+  void* release() { return std::exchange(pointer_, nullptr); }
   void* get() const { return pointer_; }
   std::uint64_t address() const { return reinterpret_cast<std::uint64_t>(pointer_); }
 

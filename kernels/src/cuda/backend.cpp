@@ -29,7 +29,7 @@ Result<Measurement> run_cuda(const Job& job, const RunOptions& options, CudaKept
   if (!devices) return std::move(devices).error();
   auto ranks = cuda::RankStreams::create(*devices);
   if (!ranks) return std::move(ranks).error();
-  auto buffers = cuda::Buffers::create(job.plan->schedule, program.payload, program.in_place, *devices);
+  auto buffers = cuda::Buffers::create(job.plan->schedule, program.payload, *devices, {.in_place = program.in_place});
   if (!buffers) return std::move(buffers).error();
   auto run = cuda::GpuRun::create(job, *buffers, *devices, options.shape, kept.kernels);
   if (!run) return std::move(run).error();

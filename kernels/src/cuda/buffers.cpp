@@ -14,16 +14,17 @@ bool can_share(CollectiveKind kind) { return kind != CollectiveKind::all_to_all 
 
 }  // namespace
 
-Result<Buffers> Buffers::create(const Schedule& schedule, const Payload& payload, bool in_place, const std::vector<int>& devices) {
+Result<Buffers> Buffers::create(const Schedule& schedule, const Payload& payload, const std::vector<int>& devices,
+                                const BufferOptions& options) {
   constexpr int most_ranks = 64;
   if (schedule.ranks() > most_ranks)
     return Error{.code = ErrorCode::unsupported, .message = fmt::format("{} ranks; the check of data knows at most 64", schedule.ranks())};
-  if (in_place && !can_share(schedule.collective().kind)) {
+  if (options.in_place && !can_share(schedule.collective().kind)) {
     return Error{.code = ErrorCode::unsupported,
                  .message = fmt::format("{} gives and takes different blocks, so it cannot run in place", to_string(schedule.collective().kind))};
   }
   Buffers buffers(schedule, payload, devices);
-  buffers.in_place_ = in_place;
+  buffers.options_ = options;
   buffers.elements_ = block_elements(schedule.collective(), schedule.blocks(), payload);
   for (int r = 0; r < schedule.ranks(); ++r) {
     if (auto done = buffers.allocate_rank(Rank{r}); !done) return std::move(done).error();
@@ -31,24 +32,43 @@ Result<Buffers> Buffers::create(const Schedule& schedule, const Payload& payload
   return buffers;
 }
 
+// The most of what any rank needs, if all are to have the same.
+Result<std::uint64_t> Buffers::allocate_piece(Rank rank, Bytes size) {
+  if (options_.uniform) {
+    for (int r = 0; r < schedule_->ranks(); ++r) size = std::max({size, layout_.input_size(Rank{r}), layout_.output_size(Rank{r})});
+  }
+  SharedMemory memory;
+  if (options_.allocator) {
+    auto made = options_.allocator(size);
+    if (!made) return std::move(made).error();
+    memory = *std::move(made);
+  } else {
+    auto made = allocate(size);
+    if (!made) return std::move(made).error();
+    memory = SharedMemory(made->release(), free_device);
+  }
+  pieces_.push_back({rank, memory, size});
+  return reinterpret_cast<std::uint64_t>(memory.get());
+}
+
 Status Buffers::allocate_rank(Rank rank) {
+  inputs_.push_back(0);
+  outputs_.push_back(0);
+  if (!has(rank)) return {};
   if (auto done = use_device(devices_[rank.index()]); !done) return done;
   const auto in = layout_.input_size(rank);
   const auto out = layout_.output_size(rank);
-  auto first = allocate(in_place_ ? std::max(in, out) : in);
-  if (!first) return std::move(first).error();
-  inputs_.push_back(first->address());
-  outputs_.push_back(first->address());
-  memory_.push_back(*std::move(first));
-  if (in_place_) {
+  const auto first = allocate_piece(rank, options_.in_place ? std::max(in, out) : in);
+  if (!first) return first.error();
+  inputs_.back() = outputs_.back() = *first;
+  if (options_.in_place) {
     const auto offset = layout_.output_within_input(rank);
     offset >= 0 ? outputs_.back() += static_cast<std::uint64_t>(offset) : inputs_.back() += static_cast<std::uint64_t>(-offset);
     return {};
   }
-  auto second = allocate(out);
-  if (!second) return std::move(second).error();
-  outputs_.back() = second->address();
-  memory_.push_back(*std::move(second));
+  const auto second = allocate_piece(rank, out);
+  if (!second) return second.error();
+  outputs_.back() = *second;
   return {};
 }
 
@@ -63,6 +83,7 @@ device::BlockSpan Buffers::span(Rank rank, std::size_t block, bool output) const
 Status Buffers::generate(std::uint64_t seed) const {
   for (int r = 0; r < schedule_->ranks(); ++r) {
     const Rank rank{r};
+    if (!has(rank)) continue;
     if (auto done = use_device(devices_[rank.index()]); !done) return done;
     if (auto done = set_bytes(outputs_[rank.index()], poison, layout_.output_size(rank)); !done) return done;
     for (std::size_t b = 0; b < elements_.size(); ++b) {
@@ -71,8 +92,9 @@ Status Buffers::generate(std::uint64_t seed) const {
         return done;
     }
   }
-  for (const auto device : devices_) {
-    if (auto done = use_device(device); !done) return done;
+  for (std::size_t r = 0; r < devices_.size(); ++r) {
+    if (!has(Rank{static_cast<std::int64_t>(r)})) continue;
+    if (auto done = use_device(devices_[r]); !done) return done;
     if (auto done = synchronize(Stream{}); !done) return done;
   }
   return {};
@@ -104,6 +126,7 @@ Result<DataCheck> Buffers::compare(std::uint64_t seed) const {
     const bool divides = payload_.op == ReduceOp::average && reduces(schedule_->collective().kind);
     const auto divisor = divides ? static_cast<std::int32_t>(block.contributors.size()) : 1;
     for (const auto rank : block.receivers) {
+      if (!has(rank)) continue;
       if (auto done = use_device(devices_[rank.index()]); !done) return std::move(done).error();
       auto memory = allocate(Bytes{static_cast<std::int64_t>(sizeof(device::CheckResult))});
       if (!memory) return std::move(memory).error();

@@ -2,6 +2,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "cuda/api.h"
@@ -11,11 +15,32 @@
 
 namespace p2plab::cuda {
 
+/// Memory of the current device, freed with its last owner.
+using SharedMemory = std::shared_ptr<void>;
+using Allocator = std::function<Result<SharedMemory>(Bytes)>;
+
+struct BufferOptions {
+  bool in_place = false;
+  Allocator allocator = {};                  // empty: ordinary GPU memory
+  bool uniform = false;                      // the same bytes for all ranks, as windows of NCCL want
+  std::optional<Rank> only = std::nullopt;   // the other ranks' memory belongs to other processes
+};
+
 class Buffers {
  public:
   /// Input and output of rank r on GPU devices[r]; one memory for both if `in_place`.
   /// Errors: unsupported (in place where no common block exists, more than 64 ranks), device_failure.
-  static Result<Buffers> create(const Schedule& schedule, const Payload& payload, bool in_place, const std::vector<int>& devices);
+  static Result<Buffers> create(const Schedule& schedule, const Payload& payload, const std::vector<int>& devices, const BufferOptions& options);
+
+  /// A piece of memory as it was allocated.
+  struct Piece {
+    Rank rank;
+    SharedMemory memory;
+    Bytes size;
+  };
+  /// What was allocated: per rank the input's memory, then, out of place, the output's.
+  std::span<const Piece> pieces() const& { return pieces_; }
+  std::span<const Piece> pieces() && = delete;
 
   std::uint64_t input(Rank rank) const { return inputs_[rank.index()]; }
   std::uint64_t output(Rank rank) const { return outputs_[rank.index()]; }
@@ -33,14 +58,16 @@ class Buffers {
   Buffers(const Schedule& schedule, const Payload& payload, const std::vector<int>& devices)
       : schedule_(&schedule), payload_(payload), layout_(schedule, payload), devices_(devices) {}
   Status allocate_rank(Rank rank);
+  Result<std::uint64_t> allocate_piece(Rank rank, Bytes size);
+  bool has(Rank rank) const { return !options_.only || *options_.only == rank; }
   device::BlockSpan span(Rank rank, std::size_t block, bool output) const;
 
   const Schedule* schedule_;
   Payload payload_;
   BufferLayout layout_;
   std::vector<int> devices_;
-  bool in_place_ = false;
-  std::vector<DeviceMemory> memory_;
+  BufferOptions options_;
+  std::vector<Piece> pieces_;
   std::vector<std::uint64_t> inputs_;
   std::vector<std::uint64_t> outputs_;
   std::vector<std::int64_t> elements_;  // per block

@@ -5,6 +5,7 @@
 #include "backend.h"
 #include "cuda/measure.h"
 #include "cuda/nccl_library.h"
+#include "cuda/nccl_registration.h"
 
 namespace p2plab::backend {
 
@@ -30,6 +31,7 @@ class Communicators {
   ~Communicators() {
     for (auto* const handle : handles_) nccl_->comm_destroy(handle);
   }
+  const std::vector<cuda::NcclCommunicator>& all() const { return handles_; }
   cuda::NcclCommunicator of(Rank rank) const { return handles_[rank.index()]; }
 
  private:
@@ -128,6 +130,13 @@ Status nccl_available() {
   return {};
 }
 
+Status nccl_symmetric_available() {
+  if (auto gpus = cuda_available(); !gpus) return gpus;
+  auto nccl = cuda::NcclLibrary::load();
+  if (!nccl) return std::move(nccl).error();
+  return cuda::check_registration(*nccl, Registration::symmetric);
+}
+
 Result<Measurement> run_nccl(const Job& job, const RunOptions& options) {
   const auto& schedule = job.plan->schedule;
   const auto& payload = job.program->payload;
@@ -141,10 +150,16 @@ Result<Measurement> run_nccl(const Job& job, const RunOptions& options) {
   if (!type) return type.error();
   auto ranks = cuda::RankStreams::create(*devices);
   if (!ranks) return std::move(ranks).error();
-  auto buffers = cuda::Buffers::create(schedule, payload, job.program->in_place, *devices);
+  const auto registration = options.registration;
+  if (auto able = cuda::check_registration(*nccl, registration); !able) return std::move(able).error();
+  cuda::BufferOptions buffer_options{.in_place = job.program->in_place, .uniform = registration != Registration::none};
+  if (registration != Registration::none) buffer_options.allocator = cuda::nccl_allocator(*nccl);
+  auto buffers = cuda::Buffers::create(schedule, payload, *devices, buffer_options);
   if (!buffers) return std::move(buffers).error();
   const auto communicators = Communicators::create(*nccl, *devices);
   if (!communicators) return communicators.error();
+  const auto registered = cuda::NcclRegistration::create(*nccl, communicators->all(), *buffers, registration);
+  if (!registered) return registered.error();
   const NcclCalls calls(*nccl, *communicators, schedule, payload, *buffers, *type);
   const cuda::Subject subject{.executor = "nccl",
                               .buffers = &*buffers,
@@ -154,7 +169,10 @@ Result<Measurement> run_nccl(const Job& job, const RunOptions& options) {
                               .size = payload.size()};
   auto result = cuda::measure(subject, options);
   if (!result) return result;
-  result->notes.push_back(fmt::format("NCCL {}, NVLink multicast off", nccl->version()));
+  result->notes.push_back(fmt::format("NCCL {}, NVLink multicast off{}", nccl->version(),
+                                      registration == Registration::symmetric ? ", symmetric windows"
+                                      : registration == Registration::local   ? ", buffers registered"
+                                                                              : ""));
   result->notes.push_back(cuda::describe_device(0));
   return result;
 }

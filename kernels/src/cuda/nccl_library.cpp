@@ -49,6 +49,13 @@ Result<NcclLibrary> NcclLibrary::load() {
   find(handle, "ncclRecv", nccl.receive, missing);
   find(handle, "ncclGroupStart", nccl.group_start, missing);
   find(handle, "ncclGroupEnd", nccl.group_end, missing);
+  std::string absent;  // no reason to refuse the rest
+  find(handle, "ncclMemAlloc", nccl.memory_alloc, absent);
+  find(handle, "ncclMemFree", nccl.memory_free, absent);
+  find(handle, "ncclCommRegister", nccl.register_buffer, absent);
+  find(handle, "ncclCommDeregister", nccl.deregister_buffer, absent);
+  find(handle, "ncclCommWindowRegister", nccl.register_window, absent);
+  find(handle, "ncclCommWindowDeregister", nccl.deregister_window, absent);
   if (!missing.empty()) return Error{.code = ErrorCode::not_built, .message = fmt::format("libnccl.so.2 has no {}: it is too old", missing)};
   return nccl;
 }

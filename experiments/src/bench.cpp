@@ -1,0 +1,184 @@
+#include "p2plab/bench.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "p2plab/builtin_planners.h"
+#include "p2plab/gpu_tuning.h"
+#include "p2plab/lower.h"
+#include "p2plab/quantity.h"
+#include "planning.h"
+
+namespace p2plab {
+
+namespace {
+
+constexpr std::size_t most_sizes = 10'000;
+constexpr Bytes largest_size{std::int64_t{1} << 40};
+
+bool cut_per_rank(CollectiveKind kind) {
+  return kind == CollectiveKind::all_gather || kind == CollectiveKind::reduce_scatter || kind == CollectiveKind::all_to_all;
+}
+
+Error bad(std::string message) { return Error{ErrorCode::invalid_input, std::move(message)}; }
+
+Result<std::vector<Bytes>> sizes_of(const BenchOptions& options) {
+  if (options.to < options.from) return bad(fmt::format("the sizes end at {}, below their start {}", to_string(options.to), to_string(options.from)));
+  if (options.to > largest_size) return bad(fmt::format("sizes go up to {}, got {}", to_string(largest_size), to_string(options.to)));
+  if (options.step && options.step->count() <= 0) return bad("the step between sizes must be above 0 B");
+  if (!options.step && (options.factor < 2 || options.from.count() == 0) && options.from < options.to) {
+    return bad(fmt::format("a factor of {} never leads from {} to {}; give a factor from 2 on, or a step with -i", options.factor, to_string(options.from), to_string(options.to)));
+  }
+  std::vector<Bytes> sizes;
+  for (auto size = options.from; size <= options.to; size = options.step ? size + *options.step : size * options.factor) {
+    if (sizes.size() == most_sizes) return bad(fmt::format("more than {} sizes", most_sizes));
+    sizes.push_back(size);
+    if (options.from == options.to) break;
+  }
+  return sizes;
+}
+
+Status check(const BenchOptions& options) {
+  constexpr int most = 1'000'000;
+  for (const auto& [word, value, least] : {std::tuple{"iterations", options.iterations, 1}, {"warm-up iterations", options.warmup, 0}, {"graph launches", options.graphs, 0}}) {
+    if (value < least || value > most) return bad(fmt::format("{} must be from {} to {}, got {}", word, least, most, value));
+  }
+  if (options.blocking && options.graphs > 0) return bad("calls in a graph cannot each be waited for: give -z or -G");
+  return {};
+}
+
+// -n calls are one sample, of which the executor takes as many as graphs are launched; alone, each call is a sample.
+RunOptions run_options(const BenchOptions& options, bool host) {
+  RunOptions run{.graph = options.graphs > 0, .check = options.check, .registration = options.registration};
+  const bool alone = host || options.blocking;
+  run.calls = alone ? 1 : options.iterations;
+  run.repeats = alone ? options.iterations : std::max(1, options.graphs);
+  run.warmup = alone ? options.warmup : (options.warmup + options.iterations - 1) / options.iterations;
+  return run;
+}
+
+class Bench {
+ public:
+  Bench(const Setting& setting, const Executor& executor, const std::string& name, const BenchOptions& options)
+      : setting_(setting), executor_(executor), name_(name), options_(options), planners_(builtin_planners()) {}
+
+  BenchRow row(const Payload& payload, BenchReport& report) const {
+    BenchRow row{.collective = collective().kind, .ranks = static_cast<int>(collective().members.size()), .payload = payload, .root = collective().root};
+    for (const bool in_place : {false, true}) {
+      auto& side = in_place ? row.in_place : row.out_of_place;
+      if (auto done = measure(payload, in_place, row, side, report); !done) side.error = std::move(done).error();
+    }
+    return row;
+  }
+
+ private:
+  Collective collective() const {
+    if (options_.plan) return options_.plan->plan.schedule.collective();
+    return make_collective(options_.collective, setting_.topology.ranks(), options_.root);
+  }
+
+  Status measure(const Payload& payload, bool in_place, BenchRow& row, BenchSide& side, BenchReport& report) const {
+    auto evaluation = planned(payload, in_place);
+    if (!evaluation) return std::move(evaluation).error();
+    const Job job{&setting_.topology, &setting_.routes, &evaluation->plan, &evaluation->program};
+    auto measured = executor_.run(job, run_options(options_, name_ == "host"));
+    if (!measured) return std::move(measured).error();
+    side.time = measured->median();
+    side.check = measured->check;
+    row.algorithm = name_.starts_with("nccl") ? "nccl" : fmt::format("{}, {}", evaluation->plan.planner, to_string(evaluation->program.tuning.protocol));
+    report.clock = measured->clock;
+    report.notes = measured->notes;
+    return {};
+  }
+
+  Result<Evaluation> planned(const Payload& payload, bool in_place) const {
+    if (options_.plan) return evaluate_as(setting_, options_.plan->plan, payload, in_place, options_.plan->plan.tuning);
+    if (name_.starts_with("nccl")) return any_plan(payload, in_place);
+    auto evaluation = plan_one(setting_, options_.algorithm, collective(), payload, in_place);
+    if (!evaluation || name_ != "cuda") return evaluation;
+    const auto tuning = gpu_tuning(evaluation->plan.schedule, payload);
+    return evaluate_as(setting_, std::move(evaluation->plan), payload, in_place, tuning);
+  }
+
+  // NCCL runs a schedule of its own: any plan tells it which data goes where.
+  Result<Evaluation> any_plan(const Payload& payload, bool in_place) const {
+    Error last = bad("no planner plans this");
+    for (const auto& entry : planners_.entries()) {
+      if (entry.name == "auto") continue;
+      auto evaluation = plan_one(setting_, {entry.name}, collective(), payload, in_place);
+      if (evaluation) return evaluation;
+      last = std::move(evaluation).error();
+    }
+    return last;
+  }
+
+  const Setting& setting_;
+  const Executor& executor_;
+  const std::string& name_;
+  const BenchOptions& options_;
+  Registry<Planner> planners_;
+};
+
+// Whole elements; equal blocks where the collective cuts them.
+Payload payload_for(Bytes size, DataType type, ReduceOp op, int parts) {
+  const auto elements = size.count() / size_of(type);
+  return {.elements = elements / parts * parts, .type = type, .op = op};
+}
+
+}  // namespace
+
+std::int64_t BenchRow::count() const { return cut_per_rank(collective) ? payload.elements / std::max(ranks, 1) : payload.elements; }
+
+std::optional<double> BenchRow::algbw_gbps(const BenchSide& side) const {
+  if (!side.time) return std::nullopt;
+  return side.time->count() > 0 ? static_cast<double>(payload.size().count()) / side.time->count() * 1e-9 : 0;
+}
+
+std::optional<double> BenchRow::busbw_gbps(const BenchSide& side) const {
+  const auto rate = algbw_gbps(side);
+  if (!rate) return rate;
+  return *rate * bus_factor(collective, ranks);
+}
+
+double BenchReport::mean_busbw_gbps() const {
+  double sum = 0;
+  int times = 0;
+  for (const auto& row : rows) {
+    for (const auto* side : {&row.out_of_place, &row.in_place}) {
+      if (const auto rate = row.busbw_gbps(*side)) sum += *rate, ++times;
+    }
+  }
+  return times > 0 ? sum / times : 0;
+}
+
+std::int64_t BenchReport::wrong() const {
+  std::int64_t sum = 0;
+  for (const auto& row : rows) {
+    for (const auto* side : {&row.out_of_place, &row.in_place}) sum += side->check ? side->check->wrong : 0;
+  }
+  return sum;
+}
+
+Result<BenchReport> bench(const Setting& setting, const Executor& executor, const std::string& name, const BenchOptions& options, const BenchListener& listener) {
+  if (auto good = check(options); !good) return std::move(good).error();
+  const auto sizes = sizes_of(options);
+  if (!sizes) return sizes.error();
+  const Bench bench(setting, executor, name, options);
+  const auto kind = options.plan ? options.plan->plan.schedule.collective().kind : options.collective;
+  const auto ops = reduces(kind) ? options.ops : std::vector{ReduceOp::sum};
+  const auto parts = cut_per_rank(kind) ? setting.topology.ranks() : 1;
+  BenchReport report{.executor = name, .provenance = provenance_here()};
+  report.provenance.topology = setting.topology.name();
+  for (const auto type : options.types) {
+    for (const auto op : ops) {
+      for (const auto size : *sizes) {
+        report.rows.push_back(bench.row(payload_for(size, type, op, parts), report));
+        if (listener) listener(report, report.rows.back());
+      }
+    }
+  }
+  return report;
+}
+
+}  // namespace p2plab

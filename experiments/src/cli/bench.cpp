@@ -1,0 +1,202 @@
+// p2plab bench: collectives on a real executor, with nccl-tests' flags and columns.
+#include <iostream>
+
+#include <fmt/format.h>
+
+#include "arguments.h"
+#include "command.h"
+#include "executors.h"
+#include "p2plab/bench.h"
+#include "p2plab/mask.h"
+#include "p2plab/presets.h"
+#include "p2plab/processes.h"
+#include "p2plab/quantity.h"
+#include "topology_source.h"
+
+namespace p2plab::cli {
+
+namespace {
+
+struct BenchArguments {
+  std::string executor = "cuda";
+  std::string topology;
+  std::string collective = "all_reduce";
+  std::string algorithm = "auto";
+  std::vector<std::string> set;
+  std::string plan;
+  std::string profile;
+  std::string from = "32M";
+  std::string to = "32M";
+  std::string step;
+  std::string type = "float";
+  std::string op = "sum";
+  std::string json;
+  int factor = 2;
+  int iterations = 20;
+  int warmup = 1;
+  int threads = 1;
+  int gpus = 1;
+  int processes = 0;
+  int root = 0;
+  int check = 1;
+  int blocking = 0;
+  int graphs = 0;
+  int registration = 0;
+};
+
+Result<BenchOptions> options_from(const BenchArguments& a, int ranks) {
+  BenchOptions options{.algorithm = {a.algorithm}, .factor = a.factor, .iterations = a.iterations, .warmup = a.warmup, .check = a.check != 0,
+                       .blocking = a.blocking != 0, .graphs = a.graphs};
+  auto kind = collective_kind(a.collective);
+  if (!kind) return std::move(kind).error();
+  options.collective = *kind;
+  auto parameters = parameter_list(a.set);
+  if (!parameters) return std::move(parameters).error();
+  options.algorithm.parameters = *std::move(parameters);
+  for (const auto& [text, size] : {std::pair{&a.from, &options.from}, {&a.to, &options.to}}) {
+    auto parsed = parse_bench_size(*text);
+    if (!parsed) return std::move(parsed).error();
+    *size = *parsed;
+  }
+  if (!a.step.empty()) {
+    auto step = parse_bench_size(a.step);
+    if (!step) return std::move(step).error();
+    options.step = *step;
+  }
+  auto types = parse_bench_types(a.type);
+  if (!types) return std::move(types).error();
+  options.types = *std::move(types);
+  auto ops = parse_bench_ops(a.op);
+  if (!ops) return std::move(ops).error();
+  options.ops = *std::move(ops);
+  if (a.root < 0 || a.root >= ranks) return Error{ErrorCode::invalid_input, fmt::format("root {} is not there: the ranks are 0 to {}", a.root, ranks - 1)};
+  options.root = Rank{a.root};
+  options.registration = static_cast<Registration>(a.registration);
+  return options;
+}
+
+// The first `ranks` GPUs of the machine asked for, or of this one.
+Result<Topology> machine_for(const BenchArguments& a, int ranks, std::ostream& notes) {
+  std::vector<std::string> warnings;
+  auto topology = !a.topology.empty() ? resolve_topology(a.topology, &warnings)
+                  : a.executor == "host" ? make_preset("full-mesh", {{"gpus", fmt::format("{}", ranks)}})
+                                         : detect_topology(&warnings);
+  if (!topology) return topology;
+  for (const auto& warning : warnings) notes << "warning: " << warning << '\n';
+  if (ranks > topology->ranks()) {
+    return Error{ErrorCode::invalid_input, fmt::format("{} ranks are asked for (-t times -g, or --processes), but {} has {} GPUs", ranks, topology->name(), topology->ranks())};
+  }
+  std::vector<Rank> first;
+  for (int r = 0; r < ranks; ++r) first.push_back(Rank{r});
+  return keep_gpus(*topology, first);
+}
+
+// What runs and reports in one process: all ranks, or, of several processes, rank 0's, which alone prints.
+Status bench_here(const BenchArguments& a, int ranks, const Executor& executor, bool prints) {
+  std::shared_ptr<const PlanFile> plan;
+  if (!a.plan.empty()) {
+    auto file = load_plan(a.plan);
+    if (!file) return std::move(file).error();
+    plan = std::make_shared<const PlanFile>(*std::move(file));
+    ranks = plan->topology.ranks();
+  }
+  std::ostream silent(nullptr);
+  auto topology = plan ? Result<Topology>{plan->topology} : machine_for(a, ranks, prints ? std::cerr : silent);
+  if (!topology) return std::move(topology).error();
+  auto options = options_from(a, ranks);
+  if (!options) return std::move(options).error();
+  options->plan = plan;
+  auto profile = profile_from(a.profile);
+  if (!profile) return std::move(profile).error();
+  std::ostream& out = prints ? std::cout : silent;
+  bool begun = false;
+  auto report = bench(make_setting(*topology, *profile), executor, a.executor, *options, [&](const BenchReport& so_far, const BenchRow& row) {
+    if (!std::exchange(begun, true)) out << bench_header(so_far, *options);
+    out << bench_line(row) << std::flush;
+  });
+  if (!report) return std::move(report).error();
+  out << bench_footer(*report);
+  if (prints && !a.json.empty()) {
+    if (auto written = write_text(a.json, to_json(*report)); !written) return written;
+  }
+  if (report->wrong() > 0) return Error{ErrorCode::verification_failed, fmt::format("{} elements came out wrong", report->wrong())};
+  // A row that cannot run is no failure, but a table without any time is.
+  for (const auto& row : report->rows) {
+    if (row.out_of_place.time || row.in_place.time) return {};
+  }
+  return report->rows.empty() ? Status{} : Status{*report->rows.front().out_of_place.error};
+}
+
+Status bench_in_one_process(const BenchArguments& a) {
+  if (auto ready = executor_state(a.executor); !ready) {
+    auto error = std::move(ready).error();
+    error.notes.emplace_back("p2plab bench --executor host moves real data on CPU threads");
+    return error;
+  }
+  return bench_here(a, a.processes > 0 ? a.processes : a.threads * a.gpus, *make_executor(a.executor), true);
+}
+
+// Executors see that ranks agree; if they agree that it cannot be, this process does it alone.
+Status bench_in_processes(const BenchArguments& a) {
+  auto outcomes = run_processes({.ranks = a.processes}, [&](Session& session) {
+    const auto executor = a.executor == "host" ? host_processes(session) : cuda_processes(session);
+    auto able = executor->available();
+    const Offer mine{.build = std::string{}, .digest = {}, .obstacle = able ? std::string{} : able.error().message};
+    if (auto agreed = agree(session, mine); !agreed) return agreed;
+    return bench_here(a, a.processes, *executor, session.rank() == 0);
+  });
+  if (!outcomes) return std::move(outcomes).error();
+  for (auto& outcome : *outcomes) {
+    if (outcome) continue;
+    if (outcome.error().code != ErrorCode::unsupported) return std::move(outcome);
+    std::cerr << "all processes agree to fall back to one with a thread per GPU: " << outcome.error().message << '\n';
+    return bench_in_one_process(a);
+  }
+  return {};
+}
+
+Status run_bench(const BenchArguments& a) {
+  const auto known = known_executors();
+  if (std::ranges::find(known, a.executor) == known.end() || a.executor == "simulator") {
+    return unknown_name("executor", a.executor, {known.begin() + 1, known.end()});
+  }
+  if (a.processes <= 0) return bench_in_one_process(a);
+  if (a.executor != "host" && a.executor != "cuda") {
+    return Error{ErrorCode::unsupported, fmt::format("executor {} runs in one process only; --processes goes with host and cuda", a.executor)};
+  }
+  return bench_in_processes(a);
+}
+
+}  // namespace
+
+Command bench_command(CLI::App& parent) {
+  auto a = std::make_shared<BenchArguments>();
+  auto* app = add_command(parent, "bench", "Time and check collectives on a real executor, as nccl-tests does", "p2plab bench --executor host -g 4 -b 1K -e 64K");
+  app->add_option("--executor", a->executor, "host, cuda, nccl or nccl_symmetric")->capture_default_str()->type_name("X");
+  app->add_option("--collective", a->collective, "what to do")->capture_default_str()->type_name("C");
+  app->add_option("--algorithm", a->algorithm, "the planner (p2plab list algorithms)")->capture_default_str()->type_name("A");
+  app->add_option("--set", a->set, "a parameter of the planner; may be repeated")->type_name("KEY=VALUE");
+  app->add_option("--plan", a->plan, "run this plan file at all sizes instead")->type_name("FILE");
+  app->add_option("--topology", a->topology, "a file or a preset (default: this machine; with host, GPUs that are all joined)")->type_name("T");
+  app->add_option("--profile", a->profile, "calibration by which 'auto' chooses")->type_name("P");
+  app->add_option("--processes", a->processes, "so many processes, one a rank (default: one process, a thread a rank)")->check(CLI::Range(0, 64))->type_name("N");
+  app->add_option("-b,--minbytes", a->from, "smallest size")->capture_default_str()->type_name("SIZE");
+  app->add_option("-e,--maxbytes", a->to, "largest size")->capture_default_str()->type_name("SIZE");
+  app->add_option("-i,--stepbytes", a->step, "add this from size to size, instead of -f")->type_name("SIZE");
+  app->add_option("-f,--stepfactor", a->factor, "multiply by this from size to size")->capture_default_str();
+  app->add_option("-n,--iters", a->iterations, "calls that are timed")->capture_default_str();
+  app->add_option("-w,--warmup_iters", a->warmup, "calls before them, rounded up to whole samples")->capture_default_str();
+  app->add_option("-t,--nthreads", a->threads, "with -g: ranks are -t times -g")->check(CLI::Range(1, 64))->capture_default_str();
+  app->add_option("-g,--ngpus", a->gpus, "GPUs per thread")->check(CLI::Range(1, 64))->capture_default_str();
+  app->add_option("-c,--check", a->check, "compare all data with a reference: 0 or 1")->check(CLI::Range(0, 1))->capture_default_str();
+  app->add_option("-d,--datatype", a->type, "half, float, double, bfloat16, int8 to uint64, all, or several with commas")->capture_default_str()->type_name("TYPE");
+  app->add_option("-o,--op", a->op, "sum, prod, min, max, avg, all, or several with commas")->capture_default_str()->type_name("OP");
+  app->add_option("-r,--root", a->root, "the rank that gives or gets, where only one does")->capture_default_str();
+  app->add_option("-z,--blocking", a->blocking, "1: wait for each call, and time it alone")->check(CLI::Range(0, 1))->capture_default_str();
+  app->add_option("-G,--cudagraph", a->graphs, "capture the calls in a graph and launch it so many times; 0: no graph")->capture_default_str();
+  app->add_option("-R,--local_register", a->registration, "nccl: 1 registers the buffers, 2 as symmetric windows")->check(CLI::Range(0, 2))->capture_default_str();
+  app->add_option("-J,--output_file", a->json, "write the results as JSON, too")->type_name("FILE");
+  return {app, [a] { return run_bench(*a); }};
+}
+
+}  // namespace p2plab::cli

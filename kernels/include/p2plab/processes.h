@@ -1,0 +1,82 @@
+// One job in several processes of this machine, one a rank: how they start, what they exchange, and how all learn that one is gone.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "p2plab/executor.h"
+#include "p2plab/result.h"
+
+namespace p2plab {
+
+/// An open file, closed with its owner.
+class FileDescriptor {
+ public:
+  FileDescriptor() = default;
+  explicit FileDescriptor(int number) : number_(number) {}
+  FileDescriptor(FileDescriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+  FileDescriptor& operator=(FileDescriptor&& other) noexcept {
+    std::swap(number_, other.number_);
+    return *this;
+  }
+  FileDescriptor(const FileDescriptor&) = delete;
+  FileDescriptor& operator=(const FileDescriptor&) = delete;
+  ~FileDescriptor();
+  int get() const { return number_; }
+
+ private:
+  int number_ = -1;
+};
+
+/// A rank's place in a job. All ranks make the same calls in the same order. Whatever keeps one rank from answering ends the call in an error on all
+/// others that names it: at once if its process has ended, after the job's patience if it lives but does not come.
+class Session {
+ public:
+  virtual ~Session() = default;
+  virtual int rank() const = 0;
+  virtual int ranks() const = 0;
+  /// Everybody's message, by rank; at most 60 KiB each.
+  virtual Result<std::vector<std::string>> all_gather(const std::string& mine) = 0;
+  /// Everybody's open file, by rank; one's own is a duplicate.
+  virtual Result<std::vector<FileDescriptor>> share(int mine) = 0;
+  /// Returns when all ranks have called it.
+  Status barrier();
+
+  /// Success, or why this job cannot go on: the rank that is gone.
+  virtual Status state() const = 0;
+  /// From now on `listener` is called, once and from another thread, when a rank is gone (at once if one is); empty: nobody any more.
+  virtual void on_loss(std::function<void()> listener) = 0;
+};
+
+struct LaunchOptions {
+  int ranks = 1;
+  Seconds patience{30};          // how long a living rank may keep the others waiting in one call
+  int version_of_last_rank = 0;  // tests: what the last rank says its version of the protocol is; 0: the true one
+};
+
+/// Runs `body` in a new process for each rank and waits for all: what each returned, by rank; device_failure, with the signal or exit code, for one that ended
+/// in another way. The processes are copies of this one (fork), so call it before the program has threads or uses a GPU. They end with this process.
+/// Errors: io, if processes cannot be made.
+Result<std::vector<Status>> run_processes(const LaunchOptions& options, const std::function<Status(Session&)>& body);
+
+/// What a rank brings to the agreement on how to run one program.
+struct Offer {
+  std::string build;     // version of p2plab
+  std::string digest;    // of the program and how it is to be run
+  std::string obstacle;  // why this rank cannot take part; empty: it can
+};
+
+/// All ranks run this on the same offers, so all agree: success, or unsupported with the same reason on all.
+Status agree(const std::vector<Offer>& offers);
+/// Exchanges the offers and agrees.
+Status agree(Session& session, const Offer& mine);
+
+/// Executor `host`, each rank's share in its own process, the ranks' memory shared.
+std::unique_ptr<Executor> host_processes(Session& session);
+/// Executor `cuda`, each rank's GPU driven by its own process, GPU memory shared through CUDA's handles. If a rank cannot share, all get `unsupported` with the same reason.
+std::unique_ptr<Executor> cuda_processes(Session& session);
+
+}  // namespace p2plab

@@ -1,0 +1,168 @@
+#include "host_team.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "p2plab/combine.h"
+
+namespace p2plab {
+
+// Moves one slice's data.
+class HostTeam::Mover {
+ public:
+  Mover(const Program& program, const HostMemory& memory) : program_(program), memory_(memory) {}
+
+  void move(const Instruction& instruction, std::int64_t slice) {
+    const auto width = program_.tuning.slice.count();
+    const auto begin = width <= 0 ? 0 : slice * width;
+    const auto bytes = width <= 0 ? instruction.bytes : std::min(width, instruction.bytes - begin);
+    sources_.clear();
+    destinations_.clear();
+    for (const auto& operand : program_.sources(instruction)) sources_.push_back(memory_.at(operand.rank, operand.buffer, operand.offset + begin));
+    for (const auto& operand : program_.destinations(instruction))
+      destinations_.push_back(memory_.at(operand.rank, operand.buffer, operand.offset + begin));
+    const auto& payload = program_.payload;
+    combine({payload.type, payload.op, instruction.divides ? instruction.divisor : 1}, sources_, destinations_, bytes / size_of(payload.type));
+  }
+
+ private:
+  const Program& program_;
+  const HostMemory& memory_;
+  std::vector<const std::byte*> sources_;
+  std::vector<std::byte*> destinations_;
+};
+
+HostTeam::HostTeam(const Program& program, const HostMemory& memory, ProgressBoard& board, const TeamOptions& options)
+    : program_(program),
+      memory_(memory),
+      board_(board),
+      options_(options),
+      channels_([&] {
+        std::vector<std::size_t> mine;
+        for (std::size_t c = 0; c < board.channels(); ++c) {
+          if (!options.only || program.lanes[c / board.parts()].rank == *options.only) mine.push_back(c);
+        }
+        return mine;
+      }()),
+      size_(std::max<std::size_t>(1, std::min(static_cast<std::size_t>(options.threads), channels_.size()))),
+      start_(static_cast<std::ptrdiff_t>(size_) + 1, Stamp{&started_}) {
+  for (std::size_t w = 0; w < size_; ++w) threads_.emplace_back([this, w] { work(w); });
+}
+
+HostTeam::~HostTeam() {
+  quit_ = true;
+  start_.arrive_and_wait();
+}
+
+void HostTeam::reset() {
+  for (const auto channel : channels_) board_.publish(channel, {});
+}
+
+Result<Seconds> HostTeam::run() {
+  running_ = size_;
+  last_seen_.clear();
+  start_.arrive_and_wait();
+  if (auto stall = watch()) return *std::move(stall);
+  return Seconds{ended_ - started_};
+}
+
+void HostTeam::work(std::size_t worker) {
+  while (true) {
+    start_.arrive_and_wait();
+    if (quit_) return;
+    advance_all(worker);
+    const std::lock_guard lock(mutex_);
+    ended_ = HostClock::now();
+    if (--running_ == 0) done_.notify_one();
+  }
+}
+
+void HostTeam::advance_all(std::size_t worker) {
+  std::vector<std::size_t> mine;
+  for (auto channel = worker; channel < channels_.size(); channel += size_) mine.push_back(channels_[channel]);
+  Mover mover(program_, memory_);
+  while (!mine.empty() && !abort_.load(std::memory_order_relaxed)) {
+    bool moved = false;
+    std::erase_if(mine, [&](std::size_t channel) { return advance(channel, mover, moved); });
+    if (!moved) std::this_thread::yield();
+  }
+}
+
+// Runs all slices that can run now; true when the channel is finished.
+bool HostTeam::advance(std::size_t number, Mover& mover, bool& moved) {
+  const Channel channel(program_, board_, number);
+  const auto before = board_.read(number);
+  auto at = channel.settled(before);
+  if (at.packed != before.packed) board_.publish(number, at);
+  while (!channel.finished(at) && channel.blocked_by(at) == nullptr) {
+    mover.move(channel.instruction(at), channel.slice(at));
+    at = channel.settled(Progress::before(at.instruction(), at.own_slices() + 1));
+    board_.publish(number, at);
+    moved = true;
+  }
+  return channel.finished(at);
+}
+
+// Waits until all workers are done; looks now and then whether any channel can still move.
+std::optional<Error> HostTeam::watch() {
+  std::optional<Error> stall;
+  auto patience = std::chrono::milliseconds{5};
+  const std::chrono::milliseconds most_patience{options_.only ? 100 : 1000};  // others' processes may end at any time
+  std::unique_lock lock(mutex_);
+  while (!done_.wait_for(lock, patience, [&] { return running_ == 0; })) {
+    lock.unlock();
+    if (!stall) stall = find_stall();
+    if (stall) abort_.store(true, std::memory_order_relaxed);
+    patience = std::min(patience * 2, most_patience);
+    lock.lock();
+  }
+  return stall;
+}
+
+// Progress only rises, so if two looks in a row see the same everywhere, there was a moment at which all was so. If at that moment every
+// unfinished channel was blocked, nothing will ever move again.
+std::optional<Error> HostTeam::find_stall() {
+  if (options_.stop != nullptr && options_.stop->load()) return Error{ErrorCode::interrupted, "the run was told to stop"};
+  std::vector<Progress> first(board_.channels());
+  for (std::size_t c = 0; c < first.size(); ++c) first[c] = board_.read(c);
+  const auto same = [](const std::vector<Progress>& a, const std::vector<Progress>& b) { return std::ranges::equal(a, b, {}, &Progress::packed, &Progress::packed); };
+  const auto now = HostClock::now();
+  if (!same(first, last_seen_)) last_change_ = now;
+  last_seen_ = first;
+  std::optional<std::size_t> stuck;
+  bool blocked = true;
+  for (std::size_t c = 0; c < first.size(); ++c) {
+    const Channel channel(program_, board_, c);
+    const auto at = channel.settled(first[c]);
+    if (channel.finished(at)) continue;
+    if (channel.blocked_by(at) == nullptr) blocked = false;
+    else if (!stuck && std::ranges::binary_search(channels_, c)) stuck = c;
+  }
+  if (!stuck) return std::nullopt;
+  const bool late = options_.patience.count() > 0 && now - last_change_ > options_.patience;
+  if (!blocked && !late) return std::nullopt;
+  for (std::size_t c = 0; c < first.size(); ++c) {
+    if (board_.read(c).packed != first[c].packed) return std::nullopt;
+  }
+  if (blocked) return describe_stall(*stuck, "no lane of any rank can advance; a program made by lowering a proved schedule cannot do that");
+  return describe_stall(*stuck, fmt::format("nothing moved anywhere for {:g} s", options_.patience.count()));
+}
+
+Error HostTeam::describe_stall(std::size_t number, const std::string& why) const {
+  const Channel channel(program_, board_, number);
+  const auto at = channel.settled(board_.read(number));
+  const auto* const wait = channel.finished(at) ? nullptr : channel.blocked_by(at);
+  if (wait == nullptr) return Error{ErrorCode::device_failure, "the program stood still for too long", std::nullopt, {why}};
+  const auto& awaited = program_.at(wait->lane, wait->instruction);
+  const auto rank = program_.lanes[channel.lane().index()].rank;
+  Error error{ErrorCode::device_failure,
+              fmt::format("the program stands still: rank {} lane {} part {} waits in instruction {} (step {}) slice {} for rank {} lane {} "
+                          "instruction {} (step {})",
+                          rank.value, channel.lane().value, channel.part(), at.instruction(), channel.instruction(at).step.value, channel.slice(at),
+                          program_.lanes[wait->lane.index()].rank.value, wait->lane.value, wait->instruction, awaited.step.value)};
+  error.notes.push_back(why);
+  return error;
+}
+
+}  // namespace p2plab

@@ -1,0 +1,29 @@
+// Executor `nccl_symmetric`: executor `nccl` on buffers registered as symmetric windows, which lets NCCL take its symmetric kernels.
+#include "backend.h"
+#include "p2plab/builtin_executors.h"
+
+namespace p2plab {
+
+namespace {
+
+class NcclSymmetric final : public Executor {
+ public:
+  Status available() const override { return backend::nccl_symmetric_available(); }
+  Result<Measurement> run(const Job& job, const RunOptions& options) const override {
+    auto registered = options;
+    registered.registration = Registration::symmetric;
+    auto result = backend::run_nccl(job, registered);
+    if (result) result->executor = "nccl_symmetric";
+    return result;
+  }
+};
+
+}  // namespace
+
+namespace executors {
+Entry<Executor> nccl_symmetric() {
+  return {"nccl_symmetric", "NVIDIA's library on buffers registered as symmetric windows", {}, [] { return std::make_unique<NcclSymmetric>(); }};
+}
+}  // namespace executors
+
+}  // namespace p2plab

@@ -1,0 +1,156 @@
+// host, in several processes: each runs the lanes of its own rank on memory that all share, with the program's own waits and nothing else between them.
+#include <algorithm>
+#include <atomic>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "host_memory.h"
+#include "host_team.h"
+#include "processes/results.h"
+#include "processes/shared_memory.h"
+
+namespace p2plab {
+
+namespace {
+
+using processes::Mapping;
+
+constexpr Bytes most_memory{std::int64_t{2} << 30};
+constexpr Seconds stall_patience{2};
+
+// The arenas of all ranks: first the counters of a rank's channels, then its buffers.
+class Arenas {
+ public:
+  static Result<Arenas> create(Session& session, const Program& program) {
+    Arenas made;
+    for (int r = 0; r < program.ranks(); ++r) made.channels_.push_back(0);
+    for (const auto& lane : program.lanes) made.channels_[lane.rank.index()] += static_cast<std::size_t>(program.tuning.parts);
+    const auto mine = static_cast<std::size_t>(session.rank());
+    auto own = processes::make_shared_file(made.size(program, mine));
+    if (auto well = processes::all_well(session, own ? Status{} : Status{own.error()}); !well) return std::move(well).error();
+    auto files = session.share(own->get());
+    if (!files) return std::move(files).error();
+    Status mapped;
+    for (std::size_t r = 0; r < files->size() && mapped; ++r) {
+      auto mapping = Mapping::map((*files)[r].get(), made.size(program, r));
+      if (!mapping) mapped = std::move(mapping).error();
+      else made.mappings_.push_back(*std::move(mapping));
+    }
+    if (auto well = processes::all_well(session, mapped); !well) return std::move(well).error();
+    return made;
+  }
+
+  std::vector<std::span<ProgressCounter>> counters() const {
+    std::vector<std::span<ProgressCounter>> all;
+    for (std::size_t r = 0; r < mappings_.size(); ++r) {
+      all.emplace_back(reinterpret_cast<ProgressCounter*>(mappings_[r].bytes().data()), channels_[r]);  // zeros are counters at the start
+    }
+    return all;
+  }
+  std::vector<std::span<std::byte>> buffers() const {
+    std::vector<std::span<std::byte>> all;
+    for (std::size_t r = 0; r < mappings_.size(); ++r) all.push_back(mappings_[r].bytes().subspan(counter_bytes(r)));
+    return all;
+  }
+
+ private:
+  std::size_t counter_bytes(std::size_t rank) const { return (channels_[rank] * sizeof(ProgressCounter) + 127) / 128 * 128; }
+  Bytes size(const Program& program, std::size_t rank) const {
+    return Bytes{static_cast<std::int64_t>(std::max<std::size_t>(counter_bytes(rank), 128))} + HostMemory::arena_size(program, Rank{static_cast<std::int64_t>(rank)});
+  }
+
+  std::vector<std::size_t> channels_;  // per rank
+  std::vector<Mapping> mappings_;
+};
+
+class HostProcesses final : public Executor {
+ public:
+  explicit HostProcesses(Session& session) : session_(session) {}
+  Status available() const override { return {}; }
+
+  Result<Measurement> run(const Job& job, const RunOptions& options) const override {
+    expects(job.plan != nullptr && job.program != nullptr);
+    const auto& program = *job.program;
+    if (auto good = agree(session_, {.build = processes::build(), .digest = processes::digest(program, options), .obstacle = obstacle(program)}); !good) {
+      return std::move(good).error();
+    }
+    const auto arenas = Arenas::create(session_, program);
+    if (!arenas) return arenas.error();
+    const auto buffers = arenas->buffers();
+    const auto counters = arenas->counters();
+    HostMemory memory(job.plan->schedule, program, buffers);
+    ProgressBoard board(program, counters);
+    const TestData data(job.plan->schedule.collective(), job.plan->schedule.blocks(), program.payload, options.seed);
+    return measure({memory, board, data, program}, options);
+  }
+
+ private:
+  struct Parts {
+    HostMemory& memory;
+    ProgressBoard& board;
+    const TestData& data;
+    const Program& program;
+  };
+
+  std::string obstacle(const Program& program) const {
+    if (program.ranks() != session_.ranks()) return fmt::format("the program has {} ranks, this job {} processes", program.ranks(), session_.ranks());
+    const auto needed = HostMemory::needed(program);
+    if (needed > most_memory) return fmt::format("the buffers of all ranks take {} MiB; the limit is {} MiB", needed.count() >> 20, most_memory.count() >> 20);
+    return {};
+  }
+
+  Result<Measurement> measure(const Parts& parts, const RunOptions& options) const {
+    const Rank rank{session_.rank()};
+    std::atomic<bool> stop{false};
+    const Listening listening(session_, stop);
+    HostTeam team(parts.program, parts.memory, parts.board, {.threads = std::max(1, options.threads), .only = rank, .stop = &stop, .patience = stall_patience});
+    std::vector<Seconds> samples;
+    for (int run = 0; run < std::max(1, options.warmup + options.repeats); ++run) {
+      parts.memory.fill(parts.data, rank);
+      team.reset();
+      if (auto all = session_.barrier(); !all) return std::move(all).error();
+      auto time = team.run();
+      // Who was told to stop says why.
+      if (auto lost = session_.state(); !lost) return std::move(lost).error();
+      if (!time) return std::move(time).error();
+      if (auto all = session_.barrier(); !all) return std::move(all).error();
+      if (run >= options.warmup && options.repeats > 0) samples.push_back(*time);
+    }
+    Measurement result{.executor = "host", .clock = Clock::host};
+    auto slowest = processes::combine_samples(session_, samples, processes::Choice::slowest);
+    if (!slowest) return std::move(slowest).error();
+    result.samples = *std::move(slowest);
+    if (options.check) {
+      auto check = processes::combine_checks(session_, parts.memory.check(parts.data, 1, rank));
+      if (!check) return std::move(check).error();
+      result.check = *std::move(check);
+    }
+    result.notes.push_back(fmt::format("real data in {} processes that share memory; these times say nothing about GPUs", session_.ranks()));
+    return result;
+  }
+
+  // Hears of losses while it lives.
+  class Listening {
+   public:
+    Listening(Session& session, std::atomic<bool>& stop) : session_(session) {
+      session.on_loss([&stop] { stop.store(true); });
+    }
+    ~Listening() { session_.on_loss({}); }
+    Listening(const Listening&) = delete;
+    Listening& operator=(const Listening&) = delete;
+    Listening(Listening&&) = delete;
+    Listening& operator=(Listening&&) = delete;
+
+   private:
+    Session& session_;
+  };
+
+  Session& session_;
+};
+
+}  // namespace
+
+std::unique_ptr<Executor> host_processes(Session& session) { return std::make_unique<HostProcesses>(session); }
+
+}  // namespace p2plab

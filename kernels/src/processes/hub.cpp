@@ -1,0 +1,133 @@
+#include "processes/hub.h"
+
+#include <poll.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+
+#include <fmt/format.h>
+
+namespace p2plab::processes {
+
+namespace {
+
+constexpr int look_every = 100;  // milliseconds, for ranks that live but do not come
+
+}  // namespace
+
+std::vector<Status> Hub::serve() {
+  while (anyone()) {
+    listen();
+    look_for_late();
+  }
+  std::vector<Status> outcomes;
+  for (std::size_t r = 0; r < members_.size(); ++r) {
+    const auto end = ended(static_cast<int>(r));
+    const auto& said = members_[r].outcome;
+    outcomes.push_back(said ? *said : end);
+  }
+  return outcomes;
+}
+
+bool Hub::anyone() const {
+  return std::ranges::any_of(members_, [](const Member& member) { return !member.left; });
+}
+
+void Hub::listen() {
+  std::vector<pollfd> waiting;
+  std::vector<int> ranks;
+  for (std::size_t r = 0; r < members_.size(); ++r) {
+    if (members_[r].left) continue;
+    waiting.push_back({members_[r].socket.get(), POLLIN, 0});
+    ranks.push_back(static_cast<int>(r));
+  }
+  if (poll(waiting.data(), waiting.size(), look_every) <= 0) return;
+  for (std::size_t i = 0; i < waiting.size(); ++i) {
+    if (waiting[i].revents != 0) hear(ranks[i]);
+  }
+}
+
+void Hub::hear(int rank) {
+  auto& member = members_[static_cast<std::size_t>(rank)];
+  auto message = receive(member.socket.get());
+  if (!message) {
+    // Its end of the socket goes with the process; one that lives and speaks nonsense is of no use.
+    kill(member.process, SIGKILL);
+    return leave(rank, ended(rank));
+  }
+  if (message->kind == MessageKind::farewell) return leave(rank, outcome_of(message->text));
+  if (message->version != protocol_version) {
+    return lose(rank, fmt::format("rank {} speaks version {} of the protocol, the others version {}", rank, message->version, protocol_version));
+  }
+  if (message->kind == MessageKind::hello) member.greeted = true;
+  if (message->kind == MessageKind::contribute) contribute(rank, *std::move(message));
+}
+
+// Once all parts are there, all of them go to everybody.
+void Hub::contribute(int rank, Message message) {
+  const auto number = message.number;
+  auto& parts = exchanges_[number].parts;
+  parts.insert_or_assign(rank, std::move(message));
+  if (parts.size() < members_.size()) {
+    // Whoever has left will never come.
+    for (std::size_t r = 0; r < members_.size(); ++r) {
+      if (members_[r].left) return lose(static_cast<int>(r), fmt::format("rank {} has ended", r));
+    }
+    return;
+  }
+  for (auto& [from, part] : parts) {
+    part.kind = MessageKind::part;
+    part.rank = from;
+    for (const auto& member : members_) send(member.socket.get(), part);
+  }
+  exchanges_.erase(number);
+}
+
+void Hub::leave(int rank, Status outcome) {
+  auto& member = members_[static_cast<std::size_t>(rank)];
+  member.left = true;
+  const bool good = static_cast<bool>(outcome);
+  const auto why = good ? fmt::format("rank {} has ended", rank) : fmt::format("rank {}: {}", rank, outcome.error().message);
+  member.outcome = std::move(outcome);
+  const bool awaited = std::ranges::any_of(exchanges_, [&](const auto& entry) { return !entry.second.parts.contains(rank); });
+  if (!good || awaited) lose(rank, why);
+}
+
+// The first loss is the one that everybody hears of.
+void Hub::lose(int rank, const std::string& why) {
+  if (std::exchange(lost_, true)) return;
+  lost_at_ = Clock::now();
+  for (const auto& member : members_) send(member.socket.get(), {.kind = MessageKind::lost, .rank = rank, .text = why});
+}
+
+void Hub::look_for_late() {
+  const auto now = Clock::now();
+  // Ranks that do not even end when told so would keep the launcher for ever.
+  if (lost_ && now - lost_at_ > patience_) {
+    for (const auto& member : members_) {
+      if (!member.left) kill(member.process, SIGKILL);
+    }
+  }
+  for (const auto& [number, exchange] : exchanges_) {
+    if (lost_ || now - exchange.begun < patience_) continue;
+    for (std::size_t r = 0; r < members_.size(); ++r) {
+      if (exchange.parts.contains(static_cast<int>(r))) continue;
+      return lose(static_cast<int>(r), fmt::format("rank {} (process {}) lives but kept the others waiting for {:g} s", r, members_[r].process, patience_.count()));
+    }
+  }
+}
+
+// Waits for the process, so that none is left behind.
+Status Hub::ended(int rank) const {
+  int status = 0;
+  const auto process = members_[static_cast<std::size_t>(rank)].process;
+  if (waitpid(process, &status, 0) != process) return {};  // asked before
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
+  const auto how = WIFSIGNALED(status) ? fmt::format("was killed by signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status)))
+                                       : fmt::format("ended with exit code {}", WEXITSTATUS(status));
+  return Error{ErrorCode::device_failure, fmt::format("the process of rank {} ({}) {}", rank, process, how)};
+}
+
+}  // namespace p2plab::processes

@@ -1,0 +1,52 @@
+// The launcher's side of a job: passes parts of exchanges on, and tells all when a rank is gone.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "processes/message.h"
+
+namespace p2plab::processes {
+
+/// A rank as its launcher knows it.
+struct Member {
+  int process = 0;
+  FileDescriptor socket = {};
+  bool greeted = false;
+  bool left = false;                              // said farewell, or its process is gone
+  std::optional<Status> outcome = std::nullopt;   // what it said, or how it ended
+};
+
+class Hub {
+ public:
+  Hub(std::vector<Member> members, Seconds patience) : members_(std::move(members)), patience_(patience) {}
+
+  /// Serves until all ranks have left; what each said, or how it ended.
+  std::vector<Status> serve();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  struct Exchange {
+    Clock::time_point begun = Clock::now();
+    std::map<int, Message> parts = {};
+  };
+
+  bool anyone() const;
+  void listen();
+  void hear(int rank);
+  void contribute(int rank, Message message);
+  void leave(int rank, Status outcome);
+  void lose(int rank, const std::string& why);
+  void look_for_late();
+  Status ended(int rank) const;
+
+  std::vector<Member> members_;
+  Seconds patience_;
+  std::map<std::uint32_t, Exchange> exchanges_;
+  bool lost_ = false;
+  Clock::time_point lost_at_ = {};
+};
+
+}  // namespace p2plab::processes

@@ -1,0 +1,90 @@
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <iostream>
+
+#include <fmt/format.h>
+
+#include "processes/hub.h"
+#include "processes/session.h"
+
+namespace p2plab {
+
+namespace {
+
+using processes::Hub;
+using processes::Member;
+using processes::SocketSession;
+
+struct Ends {
+  FileDescriptor launcher;
+  FileDescriptor rank;
+};
+
+Result<std::vector<Ends>> connect(int ranks) {
+  std::vector<Ends> all;
+  for (int r = 0; r < ranks; ++r) {
+    std::array<int, 2> pair{};
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair.data()) != 0) {
+      return Error{ErrorCode::io, fmt::format("cannot make a socket for rank {}: {}", r, std::strerror(errno))};
+    }
+    all.push_back({FileDescriptor{pair[0]}, FileDescriptor{pair[1]}});
+  }
+  return all;
+}
+
+// The life of a rank's process. It leaves without the ends of what it is a copy of.
+[[noreturn]] void live(FileDescriptor socket, const SocketSession::Place& place, const std::function<Status(Session&)>& body) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  SocketSession session(std::move(socket), place);
+  const auto outcome = body(session);
+  std::cout.flush();
+  std::cerr.flush();
+  std::fflush(nullptr);
+  session.farewell(outcome);
+  _exit(0);
+}
+
+}  // namespace
+
+Result<std::vector<Status>> run_processes(const LaunchOptions& options, const std::function<Status(Session&)>& body) {
+  constexpr int most_ranks = 64;
+  if (options.ranks < 1 || options.ranks > most_ranks) {
+    return Error{ErrorCode::invalid_input, fmt::format("a job has 1 to {} processes, not {}", most_ranks, options.ranks)};
+  }
+  auto ends = connect(options.ranks);
+  if (!ends) return std::move(ends).error();
+  std::cout.flush();
+  std::fflush(nullptr);  // else each process would write it again
+  std::vector<Member> members;
+  for (int r = 0; r < options.ranks; ++r) {
+    const auto process = fork();
+    if (process == 0) {
+      auto socket = std::move((*ends)[static_cast<std::size_t>(r)].rank);
+      members.clear();
+      ends->clear();
+      SocketSession::Place place{.rank = r, .ranks = options.ranks, .patience = options.patience};
+      if (r == options.ranks - 1 && options.version_of_last_rank > 0) place.version = static_cast<std::uint16_t>(options.version_of_last_rank);
+      live(std::move(socket), place, body);
+    }
+    if (process < 0) {
+      for (const auto& member : members) kill(member.process, SIGKILL);
+      Hub(std::move(members), options.patience).serve();
+      return Error{ErrorCode::io, fmt::format("cannot make a process for rank {}: {}", r, std::strerror(errno))};
+    }
+    Member member;
+    member.process = process;
+    member.socket = std::move((*ends)[static_cast<std::size_t>(r)].launcher);
+    members.push_back(std::move(member));
+  }
+  ends->clear();
+  return Hub(std::move(members), options.patience).serve();
+}
+
+}  // namespace p2plab

@@ -1,0 +1,118 @@
+#include "processes/message.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+namespace p2plab {
+
+FileDescriptor::~FileDescriptor() {
+  if (number_ >= 0) close(number_);
+}
+
+namespace processes {
+
+namespace {
+
+constexpr std::uint32_t magic = 0x70327031;  // "p2p1"
+
+struct Header {
+  std::uint32_t mark = magic;
+  std::uint16_t kind = 0;
+  std::uint16_t version = 0;
+  std::int32_t rank = 0;
+  std::uint32_t number = 0;
+};
+
+// A message in pieces as the system wants it, with room for one file.
+struct Envelope {
+  Header header;
+  std::array<char, longest_text> text;
+  std::array<iovec, 2> pieces;
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> control;
+  msghdr outer;
+
+  Envelope() : header(), text(), pieces(), control(), outer() {
+    pieces = {iovec{&header, sizeof header}, iovec{text.data(), text.size()}};
+    outer.msg_iov = pieces.data();
+    outer.msg_iovlen = pieces.size();
+  }
+};
+
+void attach(Envelope& envelope, int file) {
+  envelope.outer.msg_control = envelope.control.data();
+  envelope.outer.msg_controllen = envelope.control.size();
+  auto* const part = CMSG_FIRSTHDR(&envelope.outer);
+  part->cmsg_level = SOL_SOCKET;
+  part->cmsg_type = SCM_RIGHTS;
+  part->cmsg_len = CMSG_LEN(sizeof(int));
+  std::memcpy(CMSG_DATA(part), &file, sizeof file);
+}
+
+FileDescriptor attached(msghdr& outer) {
+  auto* const part = CMSG_FIRSTHDR(&outer);
+  if (part == nullptr || part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS || part->cmsg_len != CMSG_LEN(sizeof(int))) return {};
+  int file = -1;
+  std::memcpy(&file, CMSG_DATA(part), sizeof file);
+  return FileDescriptor{file};
+}
+
+}  // namespace
+
+bool send(int socket, const Message& message) {
+  expects(message.text.size() <= longest_text);
+  Envelope envelope;
+  envelope.header = {magic, static_cast<std::uint16_t>(message.kind), message.version, message.rank, message.number};
+  std::memcpy(envelope.text.data(), message.text.data(), message.text.size());
+  envelope.pieces[1].iov_len = message.text.size();
+  if (message.file.get() >= 0) attach(envelope, message.file.get());
+  ssize_t sent = -1;
+  do sent = sendmsg(socket, &envelope.outer, MSG_NOSIGNAL);
+  while (sent < 0 && errno == EINTR);
+  return sent == static_cast<ssize_t>(sizeof(Header) + message.text.size());
+}
+
+std::optional<Message> receive(int socket) {
+  Envelope envelope;
+  envelope.outer.msg_control = envelope.control.data();
+  envelope.outer.msg_controllen = envelope.control.size();
+  ssize_t got = -1;
+  do got = recvmsg(socket, &envelope.outer, MSG_CMSG_CLOEXEC);
+  while (got < 0 && errno == EINTR);
+  if (got < static_cast<ssize_t>(sizeof(Header)) || (envelope.outer.msg_flags & MSG_TRUNC) != 0) return std::nullopt;
+  const auto& header = envelope.header;
+  if (header.mark != magic || header.kind > static_cast<std::uint16_t>(MessageKind::farewell)) return std::nullopt;
+  return Message{static_cast<MessageKind>(header.kind), header.version, header.rank, header.number,
+                 {envelope.text.data(), static_cast<std::size_t>(got) - sizeof(Header)}, attached(envelope.outer)};
+}
+
+// The code, then the message and the notes, each after a zero byte.
+std::string outcome_text(const Status& status) {
+  if (status) return {};
+  const auto& error = status.error();
+  auto text = std::to_string(static_cast<int>(error.code));
+  text += '\0' + error.message;
+  for (const auto& note : error.notes) text += '\0' + note;
+  if (text.size() > longest_text) text.resize(longest_text);
+  return text;
+}
+
+Status outcome_of(const std::string& text) {
+  if (text.empty()) return {};
+  const auto first = text.find('\0');
+  Error error{static_cast<ErrorCode>(std::atoi(text.c_str())), {}};
+  for (auto at = first; at != std::string::npos;) {
+    const auto next = text.find('\0', at + 1);
+    const auto word = text.substr(at + 1, next == std::string::npos ? next : next - at - 1);
+    if (at == first) error.message = word;
+    else error.notes.push_back(word);
+    at = next;
+  }
+  return error;
+}
+
+}  // namespace processes
+}  // namespace p2plab

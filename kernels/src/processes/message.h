@@ -1,0 +1,44 @@
+// Messages between the processes of a job, over a Unix socket that keeps their borders.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "p2plab/processes.h"
+
+namespace p2plab::processes {
+
+/// The protocol; ranks of another version are turned away.
+inline constexpr std::uint16_t protocol_version = 1;
+
+enum class MessageKind : std::uint16_t {
+  hello,       // rank to launcher: I am here
+  contribute,  // rank to launcher: my part of exchange `number`
+  part,        // launcher to rank: the part of rank `rank` in exchange `number`
+  lost,        // launcher to rank: rank `rank` is gone, the text says why
+  farewell     // rank to launcher: I have ended; the text holds my error, or is empty
+};
+
+struct Message {
+  MessageKind kind = MessageKind::hello;
+  std::uint16_t version = protocol_version;
+  std::int32_t rank = 0;
+  std::uint32_t number = 0;
+  std::string text = {};
+  FileDescriptor file = {};
+};
+
+/// Bytes of a message's text.
+inline constexpr std::size_t longest_text = 60 << 10;
+
+/// Sends one message; false if the other end is gone.
+bool send(int socket, const Message& message);
+/// Waits for one message; none if the other end is gone or says what is no message.
+std::optional<Message> receive(int socket);
+
+/// An outcome as text and back: an empty text is success.
+std::string outcome_text(const Status& status);
+Status outcome_of(const std::string& text);
+
+}  // namespace p2plab::processes

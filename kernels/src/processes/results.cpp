@@ -1,0 +1,103 @@
+#include "processes/results.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "p2plab/test_data.h"
+#include "processes/message.h"
+
+namespace p2plab::processes {
+
+namespace {
+
+// FNV-1a, 64 bit.
+class Hash {
+ public:
+  void add(std::int64_t value) {
+    for (int byte = 0; byte < 8; ++byte) hash_ = (hash_ ^ static_cast<std::uint64_t>((value >> (8 * byte)) & 0xff)) * 1099511628211ULL;
+  }
+  std::string text() const { return fmt::format("{:016x}", hash_); }
+
+ private:
+  std::uint64_t hash_ = 14695981039346656037ULL;
+};
+
+}  // namespace
+
+std::string build() { return P2PLAB_VERSION; }
+
+std::string digest(const Program& program, const RunOptions& options) {
+  Hash hash;
+  for (const auto value : {static_cast<std::int64_t>(program.payload.type), static_cast<std::int64_t>(program.payload.op), program.payload.elements,
+                           static_cast<std::int64_t>(program.tuning.protocol), std::int64_t{program.tuning.parts}, program.tuning.slice.count(),
+                           std::int64_t{program.in_place ? 1 : 0}, std::int64_t{options.warmup}, std::int64_t{options.repeats}, std::int64_t{options.calls},
+                           static_cast<std::int64_t>(options.seed), std::int64_t{options.check ? 1 : 0}, std::int64_t{options.graph ? 1 : 0}}) {
+    hash.add(value);
+  }
+  for (const auto& lane : program.lanes) hash.add(lane.rank.value), hash.add(lane.first), hash.add(lane.count);
+  for (const auto& instruction : program.instructions) {
+    hash.add(instruction.bytes), hash.add(instruction.operands), hash.add(instruction.sources), hash.add(instruction.waits), hash.add(instruction.wait_count);
+  }
+  for (const auto& operand : program.operands) hash.add(operand.rank.value), hash.add(static_cast<std::int64_t>(operand.buffer)), hash.add(operand.offset);
+  for (const auto& wait : program.waits) hash.add(wait.lane.value), hash.add(wait.instruction);
+  return hash.text();
+}
+
+Result<std::vector<Seconds>> combine_samples(Session& session, const std::vector<Seconds>& mine, Choice choice) {
+  constexpr std::size_t at_once = 4096;  // samples that fit into a message
+  std::vector<Seconds> combined;
+  for (std::size_t from = 0; from < mine.size(); from += at_once) {
+    const auto count = std::min(at_once, mine.size() - from);
+    std::string text(count * sizeof(double), '\0');
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto value = mine[from + i].count();
+      std::memcpy(text.data() + i * sizeof value, &value, sizeof value);
+    }
+    const auto all = session.all_gather(text);
+    if (!all) return all.error();
+    for (std::size_t i = 0; i < count; ++i) {
+      std::vector<double> values;
+      for (const auto& theirs : *all) {
+        if (theirs.size() != text.size()) return Error{ErrorCode::device_failure, "ranks have different numbers of samples"};
+        values.emplace_back();
+        std::memcpy(&values.back(), theirs.data() + i * sizeof(double), sizeof(double));
+      }
+      combined.emplace_back(choice == Choice::slowest ? std::ranges::max(values) : std::ranges::min(values));
+    }
+  }
+  return combined;
+}
+
+Result<DataCheck> combine_checks(Session& session, const DataCheck& mine) {
+  const auto all = session.all_gather(fmt::format("{} {} {} {}", mine.elements, mine.wrong, mine.worst_error, mine.first_wrong));
+  if (!all) return all.error();
+  DataCheck sum{.passed = true};
+  for (const auto& text : *all) {
+    DataCheck one;
+    char* at = nullptr;
+    one.elements = std::strtoll(text.c_str(), &at, 10);
+    one.wrong = std::strtoll(at, &at, 10);
+    one.worst_error = std::strtod(at, &at);
+    one.first_wrong = *at == ' ' ? at + 1 : at;
+    one.passed = one.wrong == 0;
+    merge(sum, one);
+  }
+  return sum;
+}
+
+Status all_well(Session& session, const Status& mine) {
+  const auto all = session.all_gather(outcome_text(mine));
+  if (!all) return mine ? Status{all.error()} : mine;
+  for (std::size_t r = 0; r < all->size(); ++r) {
+    auto outcome = outcome_of((*all)[r]);
+    if (outcome) continue;
+    auto error = std::move(outcome).error();
+    error.message = fmt::format("rank {}: {}", r, error.message);
+    return error;
+  }
+  return {};
+}
+
+}  // namespace p2plab::processes

@@ -1,0 +1,116 @@
+#include "processes/session.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include <fmt/format.h>
+
+namespace p2plab {
+
+Status Session::barrier() {
+  auto all = all_gather({});
+  if (!all) return std::move(all).error();
+  return {};
+}
+
+namespace processes {
+
+SocketSession::SocketSession(FileDescriptor socket, const Place& place) : socket_(std::move(socket)), place_(place) {
+  send(socket_.get(), message(MessageKind::hello));
+  reader_ = std::thread([this] { listen(); });
+}
+
+SocketSession::~SocketSession() {
+  shutdown(socket_.get(), SHUT_RDWR);
+  reader_.join();
+}
+
+Message SocketSession::message(MessageKind kind) const { return {.kind = kind, .version = place_.version, .rank = place_.rank}; }
+
+void SocketSession::listen() {
+  while (auto heard = receive(socket_.get())) {
+    if (heard->kind == MessageKind::lost) {
+      lose(Error{ErrorCode::device_failure, heard->text});
+    } else if (heard->kind == MessageKind::part) {
+      const std::lock_guard lock(mutex_);
+      const auto number = heard->number;
+      const auto from = heard->rank;
+      arrived_[number].insert_or_assign(from, *std::move(heard));
+      changed_.notify_all();
+    }
+  }
+  lose(Error{ErrorCode::device_failure, "the launcher of this job is gone"});
+}
+
+void SocketSession::lose(Error why) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (lost_) return;
+    lost_ = std::move(why);
+  }
+  changed_.notify_all();
+  const std::lock_guard calling(calling_);
+  if (listener_) listener_();
+}
+
+Result<SocketSession::Parts> SocketSession::exchange(Message mine) {
+  mine.number = next_++;
+  if (mine.text.size() > longest_text) {
+    return Error{ErrorCode::unsupported, fmt::format("{} bytes are too many for one message between processes", mine.text.size())};
+  }
+  if (auto good = state(); !good) return std::move(good).error();
+  send(socket_.get(), mine);
+  std::unique_lock lock(mutex_);
+  // The launcher sees who is late; this limit is for a launcher that does not.
+  const auto complete = [&] { return lost_ || arrived_[mine.number].size() == static_cast<std::size_t>(place_.ranks); };
+  if (!changed_.wait_for(lock, 2 * place_.patience, complete)) return Error{ErrorCode::device_failure, "the launcher of this job does not answer"};
+  auto parts = std::move(arrived_[mine.number]);
+  arrived_.erase(mine.number);
+  if (parts.size() < static_cast<std::size_t>(place_.ranks)) return *lost_;
+  return parts;
+}
+
+Result<std::vector<std::string>> SocketSession::all_gather(const std::string& mine) {
+  auto out = message(MessageKind::contribute);
+  out.text = mine;
+  auto parts = exchange(std::move(out));
+  if (!parts) return std::move(parts).error();
+  std::vector<std::string> texts;
+  for (auto& [rank, part] : *parts) texts.push_back(std::move(part.text));
+  return texts;
+}
+
+Result<std::vector<FileDescriptor>> SocketSession::share(int mine) {
+  auto out = message(MessageKind::contribute);
+  out.file = FileDescriptor{fcntl(mine, F_DUPFD_CLOEXEC, 0)};
+  if (out.file.get() < 0) return Error{ErrorCode::io, "cannot duplicate a file for the other processes"};
+  auto parts = exchange(std::move(out));
+  if (!parts) return std::move(parts).error();
+  std::vector<FileDescriptor> files;
+  for (auto& [rank, part] : *parts) {
+    if (part.file.get() < 0) return Error{ErrorCode::device_failure, fmt::format("no file came from rank {}", rank)};
+    files.push_back(std::move(part.file));
+  }
+  return files;
+}
+
+Status SocketSession::state() const {
+  const std::lock_guard lock(mutex_);
+  if (lost_) return *lost_;
+  return {};
+}
+
+void SocketSession::on_loss(std::function<void()> listener) {
+  const std::lock_guard calling(calling_);
+  listener_ = std::move(listener);
+  if (listener_ && !state()) listener_();
+}
+
+void SocketSession::farewell(const Status& outcome) {
+  auto out = message(MessageKind::farewell);
+  out.text = outcome_text(outcome);
+  send(socket_.get(), out);
+}
+
+}  // namespace processes
+}  // namespace p2plab

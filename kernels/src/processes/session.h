@@ -1,0 +1,57 @@
+// A rank's side of a job: its connection to the launcher.
+#pragma once
+
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "processes/message.h"
+
+namespace p2plab::processes {
+
+class SocketSession final : public Session {
+ public:
+  struct Place {
+    int rank = 0;
+    int ranks = 1;
+    Seconds patience{30};
+    std::uint16_t version = protocol_version;
+  };
+  SocketSession(FileDescriptor socket, const Place& place);
+  ~SocketSession() override;
+  SocketSession(const SocketSession&) = delete;
+  SocketSession& operator=(const SocketSession&) = delete;
+  SocketSession(SocketSession&&) = delete;
+  SocketSession& operator=(SocketSession&&) = delete;
+
+  int rank() const override { return place_.rank; }
+  int ranks() const override { return place_.ranks; }
+  Result<std::vector<std::string>> all_gather(const std::string& mine) override;
+  Result<std::vector<FileDescriptor>> share(int mine) override;
+  Status state() const override;
+  void on_loss(std::function<void()> listener) override;
+
+  /// The last word to the launcher.
+  void farewell(const Status& outcome);
+
+ private:
+  using Parts = std::map<int, Message>;
+  void listen();
+  void lose(Error why);
+  Message message(MessageKind kind) const;
+  Result<Parts> exchange(Message mine);
+
+  FileDescriptor socket_;
+  Place place_;
+  std::uint32_t next_ = 0;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::map<std::uint32_t, Parts> arrived_;
+  std::optional<Error> lost_;
+  std::mutex calling_;  // held while the listener is called or changed
+  std::function<void()> listener_;
+  std::thread reader_;
+};
+
+}  // namespace p2plab::processes
