@@ -1,6 +1,7 @@
 #include "p2plab/bench.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include <fmt/format.h>
 

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "p2plab/detect.h"
 #include "p2plab/mask.h"
 #include "p2plab/presets.h"
 #include "p2plab/quantity.h"
@@ -90,6 +91,23 @@ std::optional<Machine> from_file(const ConfigValue& value, const FileFormat& for
   return std::nullopt;
 }
 
+std::optional<Machine> from_detection(const ConfigValue& value) {
+  if (!value["detect"].boolean(true)) {
+    value["detect"].add_error("'detect: false' says no machine", {"give one of preset, file, nccl_xml, smi, or nodes and links instead"});
+    return std::nullopt;
+  }
+  auto detected = build_machine(gather_facts());
+  if (!detected) {
+    auto error = std::move(detected).error();
+    error.where = value["detect"].where();
+    value["detect"].add_error(std::move(error));
+    return std::nullopt;
+  }
+  Machine machine{std::move(detected->topology), {}, std::move(detected->warnings)};
+  for (auto& disagreement : detected->disagreements) machine.warnings.push_back(std::move(disagreement));
+  return machine;
+}
+
 std::optional<Machine> read_topology_key(const ConfigValue& value, const std::string& folder) {
   if (!value.present()) return std::nullopt;
   if (!value.is_map()) {
@@ -101,11 +119,7 @@ std::optional<Machine> read_topology_key(const ConfigValue& value, const std::st
   for (const auto& format : formats) {
     if (value[format.key].present()) return from_file(value, format, folder);
   }
-  if (value["detect"].present()) {
-    value["detect"].add_error("this build cannot look at the machine's GPUs: it has no CUDA executor",
-                              {"save 'nvidia-smi topo -m' as text and give it as {smi: FILE}, or NCCL's topology as {nccl_xml: FILE}"});
-    return std::nullopt;
-  }
+  if (value["detect"].present()) return from_detection(value);
   if (value["nodes"].present()) {
     auto topology = read_topology(value);
     if (!topology) return std::nullopt;
@@ -166,6 +180,15 @@ std::optional<Machine> masked(Machine machine, const ConfigValue& value) {
 }
 
 }  // namespace
+
+Result<Topology> detect_topology(std::vector<std::string>* warnings) {
+  auto detected = build_machine(gather_facts());
+  if (!detected) return std::move(detected).error();
+  if (warnings != nullptr) {
+    for (auto* list : {&detected->warnings, &detected->disagreements}) warnings->insert(warnings->end(), list->begin(), list->end());
+  }
+  return std::move(detected->topology);
+}
 
 std::optional<Machine> read_machine(const ConfigValue& root, const std::string& folder) {
   auto machine = read_topology_key(root["topology"], folder);

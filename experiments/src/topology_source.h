@@ -16,6 +16,9 @@ struct Machine {
   std::vector<std::string> warnings = {};   // what the description left open
 };
 
+/// The machine that this program runs on; what its sources leave open or contradict each other in goes to `warnings`. Errors: no_device.
+Result<Topology> detect_topology(std::vector<std::string>* warnings);
+
 /// Reads the keys `topology` and `mask` of `root`; paths are relative to `folder`. None if there were mistakes, which are noted in the file.
 std::optional<Machine> read_machine(const ConfigValue& root, const std::string& folder);
 

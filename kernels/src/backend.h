@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "p2plab/calibration.h"
 #include "p2plab/executor.h"
 
 namespace p2plab::backend {
@@ -20,5 +21,8 @@ std::shared_ptr<CudaKept> keep_for_cuda();
 /// Runs the job's program with our kernels, or its collective with NCCL; see Executor::run.
 Result<Measurement> run_cuda(const Job& job, const RunOptions& options, CudaKept& kept);
 Result<Measurement> run_nccl(const Job& job, const RunOptions& options);
+
+/// See calibration.h.
+Result<CalibrationData> measure_calibration();
 
 }  // namespace p2plab::backend

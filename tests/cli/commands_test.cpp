@@ -50,7 +50,8 @@ TEST(Usage, BadInputExitsWithOneAndSaysNothingOnStdout) {
 }
 
 TEST(Usage, EveryCommandHasHelpWithAnExample) {
-  for (const char* command : {"", "run", "topo", "topo show", "topo presets", "topo import", "plan", "bound", "place", "compare", "list", "list algorithms",
+  for (const char* command : {"", "run", "topo", "topo show", "topo presets", "topo import", "topo detect", "bench", "calibrate", "plan", "bound", "place",
+                              "compare", "list", "list algorithms",
                               "list presets", "list executors", "list exporters", "simulate", "what-if", "export", "verify", "config", "config example", "config check"}) {
     const auto ran = p2plab(std::string(command) + " --help");
     EXPECT_EQ(ran.exit, 0) << command << ran.err;
@@ -141,6 +142,55 @@ TEST(TopoCommand, ADescriptionThatWasWrittenIsTheSameMachineAgain) {
   const auto detect = p2plab("topo detect");
   EXPECT_EQ(detect.exit, 1);
   EXPECT_NE(detect.err.find("nvidia-smi topo -m"), std::string::npos);
+}
+
+TEST(BenchCommand, PrintsNcclTestsColumnsAndWritesItsJson) {
+  const auto file = test::scratch("bench.json");
+  const auto ran = p2plab("bench --executor host -t 2 -g 2 -b 1K -e 4K -n 2 -d half --algorithm ring -J '" + file.string() + "'");
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+  EXPECT_NE(ran.out.find("#       size         count      type   redop    root     time   algbw   busbw #wrong"), std::string::npos) << ran.out;
+  EXPECT_NE(ran.out.find("        4096          2048      half     sum      -1"), std::string::npos) << ran.out;
+  EXPECT_NE(ran.out.find("# Out of bounds values : 0 OK"), std::string::npos) << ran.out;
+  EXPECT_NE(ran.out.find("say nothing about GPUs"), std::string::npos) << ran.out;
+  const auto json = nlohmann::json::parse(test::content(file), nullptr, false);
+  ASSERT_FALSE(json.is_discarded());
+  ASSERT_EQ(json["results"].size(), 3U);
+  EXPECT_EQ(json["clock"], "host");
+  for (const auto& row : json["results"]) {
+    expect_keys(row, {"size", "count", "type", "redop", "root", "out_of_place", "in_place"});
+    expect_keys(row["in_place"], {"time", "alg_bw", "bus_bw", "nwrong"});
+  }
+}
+
+TEST(BenchCommand, RunsInSeveralProcessesAndByAPlanFile) {
+  const auto plan = test::scratch("plan.json");
+  ASSERT_EQ(p2plab("plan --topology hgx-h200:gpus=3 --algorithm ring --size '1 MiB' --out '" + plan.string() + "'").exit, 0);
+  for (const auto& arguments : {std::string("--processes 3 --algorithm two_shot"), "--plan '" + plan.string() + "'", "--processes 3 --plan '" + plan.string() + "'"}) {
+    const auto ran = p2plab("bench --executor host -b 1K -e 1K -n 1 " + arguments);
+    EXPECT_EQ(ran.exit, 0) << arguments << ran.err;
+    EXPECT_EQ(ran.out.find("# Out of bounds values : 0 OK"), ran.out.rfind("# Out of bounds values")) << ran.out;
+    EXPECT_NE(ran.out.find("        1024           256     float     sum      -1"), std::string::npos) << ran.out;
+  }
+}
+
+TEST(BenchCommand, WrongUseIsToldWhatWouldBeRight) {
+  EXPECT_EQ(p2plab("bench --executor host -b x").exit, 2);
+  EXPECT_EQ(p2plab("bench --executor host -c 2").exit, 2);
+  EXPECT_EQ(p2plab("bench --executor hots").exit, 1);
+  EXPECT_EQ(p2plab("bench --executor host -g 9 --topology hgx-h200").exit, 1);
+  EXPECT_NE(p2plab("bench --executor simulator").err.find("known: host, cuda"), std::string::npos);
+}
+
+TEST(TopoCommand, RecordedFactsAreTheMachineTheyWereRecordedOn) {
+  const auto yaml = test::scratch("machine.yaml");
+  const auto ran = p2plab("topo detect --facts tests/data/h200x4_facts.json --out '" + yaml.string() + "'");
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+  EXPECT_NE(test::content(yaml).find("18 of 18 NVLinks active"), std::string::npos);
+  EXPECT_EQ(p2plab("bound --topology '" + yaml.string() + "'").exit, 0);
+  const auto json = json_of("topo detect --facts tests/data/h200x4_facts.json --json");
+  expect_keys(json, {"facts", "disagreements", "warnings", "topology"});
+  EXPECT_EQ(json["topology"]["ranks"], 4);
+  for (const auto& fact : json["facts"]) expect_keys(fact, {"subject", "fact", "source"});
 }
 
 TEST(CompareCommand, AReportAgainstItselfIsOneTimesAsSlow) {

@@ -46,11 +46,11 @@ struct BenchSide {
 struct BenchRow {
   CollectiveKind collective = CollectiveKind::all_reduce;
   int ranks = 0;
-  Payload payload;
+  Payload payload = {};
   Rank root{0};
-  std::string algorithm;   // and its form, as in "two_shot, flagless"
-  BenchSide out_of_place;
-  BenchSide in_place;
+  std::string algorithm = {};   // and its form, as in "two_shot, flagless"
+  BenchSide out_of_place = {};
+  BenchSide in_place = {};
 
   /// Elements as nccl-tests counts them: per rank for all_gather, reduce_scatter and all_to_all.
   std::int64_t count() const;
@@ -61,7 +61,7 @@ struct BenchRow {
 };
 
 struct BenchReport {
-  std::string executor;
+  std::string executor = {};
   Clock clock = Clock::host;
   Provenance provenance = {};
   std::vector<BenchRow> rows = {};

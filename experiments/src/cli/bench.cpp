@@ -136,21 +136,14 @@ Status bench_in_one_process(const BenchArguments& a) {
   return bench_here(a, a.processes > 0 ? a.processes : a.threads * a.gpus, *make_executor(a.executor), true);
 }
 
-// Executors see that ranks agree; if they agree that it cannot be, this process does it alone.
 Status bench_in_processes(const BenchArguments& a) {
   auto outcomes = run_processes({.ranks = a.processes}, [&](Session& session) {
-    const auto executor = a.executor == "host" ? host_processes(session) : cuda_processes(session);
-    auto able = executor->available();
-    const Offer mine{.build = std::string{}, .digest = {}, .obstacle = able ? std::string{} : able.error().message};
-    if (auto agreed = agree(session, mine); !agreed) return agreed;
+    const auto executor = host_processes(session);
     return bench_here(a, a.processes, *executor, session.rank() == 0);
   });
   if (!outcomes) return std::move(outcomes).error();
   for (auto& outcome : *outcomes) {
-    if (outcome) continue;
-    if (outcome.error().code != ErrorCode::unsupported) return std::move(outcome);
-    std::cerr << "all processes agree to fall back to one with a thread per GPU: " << outcome.error().message << '\n';
-    return bench_in_one_process(a);
+    if (!outcome) return std::move(outcome);
   }
   return {};
 }
@@ -161,8 +154,8 @@ Status run_bench(const BenchArguments& a) {
     return unknown_name("executor", a.executor, {known.begin() + 1, known.end()});
   }
   if (a.processes <= 0) return bench_in_one_process(a);
-  if (a.executor != "host" && a.executor != "cuda") {
-    return Error{ErrorCode::unsupported, fmt::format("executor {} runs in one process only; --processes goes with host and cuda", a.executor)};
+  if (a.executor != "host") {
+    return Error{ErrorCode::unsupported, fmt::format("executor {} runs in one process only; --processes goes with host", a.executor)};
   }
   return bench_in_processes(a);
 }

@@ -28,6 +28,7 @@ inline CLI::App* add_command(CLI::App& parent, const std::string& name, const st
 
 Command run_command(CLI::App& parent);
 Command bench_command(CLI::App& parent);
+Command calibrate_command(CLI::App& parent);
 Command plan_command(CLI::App& parent);
 Command bound_command(CLI::App& parent);
 Command frontier_command(CLI::App& parent);

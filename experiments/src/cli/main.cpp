@@ -25,6 +25,7 @@ std::vector<Command> all_commands(CLI::App& app) {
   commands.push_back(bound_command(app));
   commands.push_back(frontier_command(app));
   commands.push_back(bench_command(app));
+  commands.push_back(calibrate_command(app));
   add(list_commands(app));
   add(config_commands(app));
   return commands;

@@ -1,11 +1,15 @@
 // p2plab topo: the machine as text, JSON, YAML or drawing; machines by name; descriptions of other tools.
 #include <iostream>
+#include <sstream>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "arguments.h"
 #include "command.h"
+#include "p2plab/detect.h"
 #include "p2plab/presets.h"
+#include "p2plab/text.h"
 #include "p2plab/topology_import.h"
 #include "p2plab/topology_io.h"
 #include "p2plab/topology_view.h"
@@ -86,14 +90,61 @@ Command import_command(CLI::App& topo) {
   return {app, [a] { return import(*a); }};
 }
 
+// The facts as comments above the description, so that the file tells where it comes from.
+std::string commented(const std::string& text) {
+  std::string lines;
+  std::istringstream in(text);
+  for (std::string line; std::getline(in, line);) lines += "# " + line + '\n';
+  return lines;
+}
+
+std::string json_of(const Detected& detected) {
+  using Json = nlohmann::ordered_json;
+  auto facts = Json::array();
+  for (const auto& fact : detected.facts) facts.push_back({{"subject", fact.subject}, {"fact", fact.fact}, {"source", fact.source}});
+  const Json json{{"facts", std::move(facts)},
+                  {"disagreements", detected.disagreements},
+                  {"warnings", detected.warnings},
+                  {"topology", Json::parse(topology_json(detected.topology, Routes(detected.topology)), nullptr, false)}};
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Status detect(const TopoArguments& arguments, const std::string& record, const std::string& replay) {
+  MachineFacts facts;
+  if (replay.empty()) {
+    facts = gather_facts();
+  } else {
+    auto text = read_text_file(replay, Bytes{16 << 20});
+    if (!text) return std::move(text).error();
+    auto read = read_facts(*text, replay);
+    if (!read) return std::move(read).error();
+    facts = *std::move(read);
+  }
+  if (!record.empty()) {
+    if (auto written = write_text(record, write_facts(facts)); !written) return written;
+  }
+  auto detected = build_machine(facts);
+  if (!detected) return std::move(detected).error();
+  for (const auto& warning : detected->warnings) std::cerr << "warning: " << warning << '\n';
+  for (const auto& disagreement : detected->disagreements) std::cerr << "warning: the sources disagree: " << disagreement << '\n';
+  if (arguments.json) return print(json_of(*detected), arguments.out);
+  if (arguments.yaml || !arguments.out.empty()) return print(commented(facts_text(*detected)) + write_topology(detected->topology), arguments.out);
+  return print(facts_text(*detected) + '\n' + shown(detected->topology, arguments), arguments.out);
+}
+
 Command detect_command(CLI::App& topo) {
-  auto* app = add_command(topo, "detect", "Look at this machine (needs a build with CUDA)", "p2plab topo detect > machine.yaml");
-  return {app, [] {
-            return Status{Error{ErrorCode::not_built,
-                                "this build cannot look at the machine's GPUs: it has no CUDA executor",
-                                std::nullopt,
-                                {"nvidia-smi topo -m > topo.txt; p2plab topo import --format smi topo.txt --out machine.yaml"}}};
-          }};
+  auto a = std::make_shared<TopoArguments>();
+  auto record = std::make_shared<std::string>();
+  auto replay = std::make_shared<std::string>();
+  auto* app = add_command(topo, "detect", "Look at this machine: every fact with its source, and the machine that follows", "p2plab topo detect --out machine.yaml");
+  auto* forms = app->add_option_group("form");
+  forms->add_flag("--yaml", a->yaml, "p2plab's own description, the facts as comments (also with --out alone)");
+  forms->add_flag("--json", a->json, "facts and machine for scripts");
+  forms->require_option(0, 1);
+  app->add_option("--out", a->out, "write to this file")->type_name("FILE");
+  app->add_option("--record", *record, "write the facts themselves, so that this machine can be built elsewhere")->type_name("FILE");
+  app->add_option("--facts", *replay, "build the machine whose facts were recorded, instead of looking")->type_name("FILE");
+  return {app, [a, record, replay] { return detect(*a, *record, *replay); }};
 }
 
 }  // namespace

@@ -1,0 +1,52 @@
+// p2plab calibrate: measures this machine and writes a profile for the simulator.
+#include <iostream>
+
+#include <fmt/format.h>
+
+#include "arguments.h"
+#include "command.h"
+#include "p2plab/calibrate.h"
+#include "p2plab/presets.h"
+#include "p2plab/provenance.h"
+#include "topology_source.h"
+
+namespace p2plab::cli {
+
+namespace {
+
+struct CalibrateArguments {
+  std::string out;
+  std::string topology;
+  std::string name = "calibrated";
+};
+
+Status run_calibration(const CalibrateArguments& arguments) {
+  auto data = measure_calibration();
+  if (!data) return std::move(data).error();
+  const auto here = provenance_here();
+  data->machine = fmt::format("p2plab {} on {}, driver {}, {}", here.version, data->machine, here.driver.empty() ? "unknown" : here.driver, here.date);
+  std::vector<std::string> warnings;
+  auto topology = arguments.topology.empty() ? detect_topology(&warnings) : resolve_topology(arguments.topology, &warnings);
+  if (!topology) return std::move(topology).error();
+  for (const auto& warning : warnings) std::cerr << "warning: " << warning << '\n';
+  auto calibration = calibrate(*data, *topology, arguments.name);
+  if (!calibration) return std::move(calibration).error();
+  if (!arguments.out.empty()) {
+    if (auto written = write_text(arguments.out, write_calibration(*calibration)); !written) return written;
+  }
+  std::cout << (arguments.out.empty() ? write_calibration(*calibration) : calibration_text(*calibration));
+  return {};
+}
+
+}  // namespace
+
+Command calibrate_command(CLI::App& parent) {
+  auto a = std::make_shared<CalibrateArguments>();
+  auto* app = add_command(parent, "calibrate", "Measure this machine's links, signals and thread blocks, and write a profile", "p2plab calibrate --out profile.yaml");
+  app->add_option("--out", a->out, "write the profile to this file and a table here (default: the profile here)")->type_name("FILE");
+  app->add_option("--topology", a->topology, "the machine's links: a file or a preset (default: detected)")->type_name("T");
+  app->add_option("--name", a->name, "the profile's name")->capture_default_str()->type_name("NAME");
+  return {app, [a] { return run_calibration(*a); }};
+}
+
+}  // namespace p2plab::cli
