@@ -5,6 +5,7 @@
 
 #include "p2plab/calibration.h"
 #include "p2plab/executor.h"
+#include "p2plab/processes.h"
 
 namespace p2plab::backend {
 
@@ -22,6 +23,8 @@ std::shared_ptr<CudaKept> keep_for_cuda();
 Result<Measurement> run_cuda(const Job& job, const RunOptions& options, CudaKept& kept);
 Result<Measurement> run_nccl(const Job& job, const RunOptions& options);
 
+/// The part of one rank in a job of several processes; all ranks call it together.
+Result<Measurement> run_cuda_process(const Job& job, const RunOptions& options, CudaKept& kept, Session& session);
 /// See calibration.h.
 Result<CalibrationData> measure_calibration();
 

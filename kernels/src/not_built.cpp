@@ -21,6 +21,7 @@ Result<Measurement> run_cuda(const Job&, const RunOptions&, CudaKept&) { return 
 Status nccl_symmetric_available() { return not_built("the executor for NCCL"); }
 Result<Measurement> run_nccl(const Job&, const RunOptions&) { return not_built("the executor for NCCL"); }
 
+Result<Measurement> run_cuda_process(const Job&, const RunOptions&, CudaKept&, Session&) { return not_built("the executor for GPUs"); }
 Result<CalibrationData> measure_calibration() { return not_built("calibration on GPUs"); }
 
 }  // namespace p2plab::backend

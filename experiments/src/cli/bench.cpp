@@ -11,6 +11,7 @@
 #include "p2plab/presets.h"
 #include "p2plab/processes.h"
 #include "p2plab/quantity.h"
+#include "p2plab/version.h"
 #include "topology_source.h"
 
 namespace p2plab::cli {
@@ -136,14 +137,20 @@ Status bench_in_one_process(const BenchArguments& a) {
   return bench_here(a, a.processes > 0 ? a.processes : a.threads * a.gpus, *make_executor(a.executor), true);
 }
 
+// Where the ranks agree that it cannot be, for one reason, this process does it alone.
 Status bench_in_processes(const BenchArguments& a) {
   auto outcomes = run_processes({.ranks = a.processes}, [&](Session& session) {
-    const auto executor = host_processes(session);
+    const auto executor = a.executor == "host" ? host_processes(session) : cuda_processes(session);
+    const auto able = executor->available();
+    if (auto agreed = agree(session, {.build = std::string{version()}, .digest = {}, .obstacle = able ? std::string{} : able.error().message}); !agreed) return agreed;
     return bench_here(a, a.processes, *executor, session.rank() == 0);
   });
   if (!outcomes) return std::move(outcomes).error();
   for (auto& outcome : *outcomes) {
-    if (!outcome) return std::move(outcome);
+    if (outcome) continue;
+    if (outcome.error().code != ErrorCode::unsupported || a.executor == "host") return std::move(outcome);
+    std::cerr << "all processes fall back to one with a thread per GPU; " << outcome.error().message << '\n';
+    return bench_in_one_process(a);
   }
   return {};
 }
@@ -154,8 +161,8 @@ Status run_bench(const BenchArguments& a) {
     return unknown_name("executor", a.executor, {known.begin() + 1, known.end()});
   }
   if (a.processes <= 0) return bench_in_one_process(a);
-  if (a.executor != "host") {
-    return Error{ErrorCode::unsupported, fmt::format("executor {} runs in one process only; --processes goes with host", a.executor)};
+  if (a.executor != "host" && a.executor != "cuda") {
+    return Error{ErrorCode::unsupported, fmt::format("executor {} runs in one process only; --processes goes with host and cuda", a.executor)};
   }
   return bench_in_processes(a);
 }

@@ -76,5 +76,8 @@ Status agree(Session& session, const Offer& mine);
 
 /// Executor `host`, each rank's share in its own process, the ranks' memory shared.
 std::unique_ptr<Executor> host_processes(Session& session);
+/// Executor `cuda`, each rank's GPU driven by its own process, GPU memory shared through CUDA's handles. If a rank cannot share, all get `unsupported`
+/// with the same reason.
+std::unique_ptr<Executor> cuda_processes(Session& session);
 
 }  // namespace p2plab

@@ -68,7 +68,7 @@ Result<int> multiprocessors(int device) {
 
 Status use_device(int device) { return check(cudaSetDevice(device), fmt::format("use GPU {}", device)); }
 
-Status enable_peer_access(int device, int peer) {
+Status can_reach(int device, int peer) {
   int able = 0;
   if (auto done = check(cudaDeviceCanAccessPeer(&able, device, peer), fmt::format("ask whether GPU {} reaches GPU {}", device, peer)); !done)
     return done;
@@ -77,6 +77,11 @@ Status enable_peer_access(int device, int peer) {
                  .message = fmt::format("GPU {} has no peer access to GPU {}", device, peer),
                  .notes = {"mask the link between them in the config: plans then go through host memory"}};
   }
+  return {};
+}
+
+Status enable_peer_access(int device, int peer) {
+  if (auto able = can_reach(device, peer); !able) return able;
   if (auto done = use_device(device); !done) return done;
   const auto code = cudaDeviceEnablePeerAccess(peer, 0);
   if (code == cudaErrorPeerAccessAlreadyEnabled) {

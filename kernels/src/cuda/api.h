@@ -24,6 +24,8 @@ Result<int> multiprocessors(int device);
 /// Makes `device` the current one of this thread.
 Status use_device(int device);
 
+/// unsupported, if `device` has no peer access to `peer`.
+Status can_reach(int device, int peer);
 /// Lets `device` reach the memory of `peer`; also if it already does. Errors: unsupported, if the two have no peer access.
 Status enable_peer_access(int device, int peer);
 

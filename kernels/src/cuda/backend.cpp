@@ -4,16 +4,12 @@
 
 #include <fmt/format.h>
 
+#include "cuda/kept.h"
 #include "cuda/measure.h"
 #include "cuda/run.h"
 
 namespace p2plab::backend {
 
-class CudaKept {
- public:
-  std::mutex one_at_a_time;
-  cuda::SpecialKernels kernels;
-};
 std::shared_ptr<CudaKept> keep_for_cuda() { return std::make_shared<CudaKept>(); }
 
 Status cuda_available() {

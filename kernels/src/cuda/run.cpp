@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "device/wire.h"
+#include "processes/results.h"
 
 namespace p2plab::cuda {
 
@@ -52,10 +53,11 @@ GpuRun::GpuRun(const Job& job, const std::vector<int>& devices, const KernelShap
 }
 
 Result<GpuRun> GpuRun::create(const Job& job, const Buffers& buffers, const std::vector<int>& devices, const KernelShape& shape,
-                              SpecialKernels& kernels) {
+                              SpecialKernels& kernels, World* world) {
   GpuRun run(job, devices, shape, kernels);
+  run.world_ = world;
   const auto& program = *job.program;
-  if (auto done = run.connect(); !done) return std::move(done).error();
+  if (auto done = world == nullptr ? run.connect() : Status{}; !done) return std::move(done).error();  // handles connect by themselves
   auto reports = allocate_pinned(Bytes{static_cast<std::int64_t>(report_bytes) * (program.ranks() + 1)});
   if (!reports) return std::move(reports).error();
   run.reports_ = *std::move(reports);
@@ -91,49 +93,77 @@ Status GpuRun::connect() const {
 }
 
 // One arena a rank: scratch, token, flags, counters; then the landing area; then what lies in host memory.
-Status GpuRun::place(const Buffers& buffers, const Plans& plans) {
+Status GpuRun::place_rank(Rank rank, const Buffers& buffers, const Plans& plans) {
   const auto empty = empty_packet(choice_);
-  for (std::size_t r = 0; r < devices_.size(); ++r) {
-    const Rank rank{static_cast<std::int64_t>(r)};
-    const auto& memory = program_->memory[r];
-    if (auto done = use_device(devices_[r]); !done) return done;
-    RankState state;
-    RankAddresses at;
-    const auto scratch = round_up(memory.scratch.count());
-    auto arena = allocate(Bytes{scratch + token_bytes + round_up(plans.flags) + counter_bytes});
-    if (!arena) return std::move(arena).error();
-    state.arena = *std::move(arena);
-    const auto base = state.arena.address();
-    at.token = base + static_cast<std::uint64_t>(scratch);
-    at.flags = at.token + token_bytes;
-    const auto counters = at.flags + static_cast<std::uint64_t>(round_up(plans.flags));
-    if (auto done = set_bytes(at.token, 1, Bytes{token_bytes}); !done) return done;
-    if (auto done = set_bytes(at.flags, 0, Bytes{round_up(plans.flags) + counter_bytes}); !done) return done;
-    if (packets_) {
-      const std::uint32_t first[] = {shape_.first_call, shape_.first_call, shape_.first_call, shape_.first_call};
-      if (auto done = check(device::launch_fill(counters, counter_bytes / 16, first, nullptr), "set the calls' number"); !done) return done;
-    }
-    state.packet_call.epochs = counters;
-    state.slice_call.calls = reinterpret_cast<std::uint32_t*>(counters);
-    auto landing = allocate(Bytes{plans.area * image::landing_copies});
-    if (!landing) return std::move(landing).error();
-    state.landing = *std::move(landing);
-    at.landing = state.landing.address();
-    const auto units = static_cast<std::uint64_t>(plans.area * image::landing_copies / 16);
-    if (auto done = check(device::launch_fill(at.landing, units, empty.w, nullptr), "clear the landing area"); !done) return done;
-    const auto host = round_up(memory.host.count());
-    auto pinned = allocate_pinned(Bytes{host + round_up(plans.flags) + plans.host_area * image::landing_copies});
-    if (!pinned) return std::move(pinned).error();
-    state.host = *std::move(pinned);
-    at.host_flags = state.host.address() + static_cast<std::uint64_t>(host);
-    at.host_landing = at.host_flags + static_cast<std::uint64_t>(round_up(plans.flags));
-    auto* slots = reinterpret_cast<device::Words<4>*>(at.host_landing);
-    std::fill_n(slots, plans.host_area * image::landing_copies / 16, empty);
-    at.buffers = {buffers.input(rank), buffers.output(rank), base, state.host.address()};
-    if (auto done = synchronize(Stream{}); !done) return done;
-    addresses_.push_back(at);
-    ranks_.push_back(std::move(state));
+  const auto& memory = program_->memory[rank.index()];
+  if (auto done = use_device(devices_[rank.index()]); !done) return done;
+  auto& state = ranks_[rank.index()];
+  auto& at = addresses_[rank.index()];
+  const auto get = world_ != nullptr ? allocate_shareable : allocate;
+  const auto scratch = round_up(memory.scratch.count());
+  auto arena = get(Bytes{scratch + token_bytes + round_up(plans.flags) + counter_bytes});
+  if (!arena) return std::move(arena).error();
+  state.arena = *std::move(arena);
+  const auto base = state.arena.address();
+  at.token = base + static_cast<std::uint64_t>(scratch);
+  at.flags = at.token + token_bytes;
+  const auto counters = at.flags + static_cast<std::uint64_t>(round_up(plans.flags));
+  if (auto done = set_bytes(at.token, 1, Bytes{token_bytes}); !done) return done;
+  if (auto done = set_bytes(at.flags, 0, Bytes{round_up(plans.flags) + counter_bytes}); !done) return done;
+  if (packets_) {
+    const std::uint32_t first[] = {shape_.first_call, shape_.first_call, shape_.first_call, shape_.first_call};
+    if (auto done = check(device::launch_fill(counters, counter_bytes / 16, first, nullptr), "set the calls' number"); !done) return done;
   }
+  state.packet_call.epochs = counters;
+  state.slice_call.calls = reinterpret_cast<std::uint32_t*>(counters);
+  auto landing = get(Bytes{plans.area * image::landing_copies});
+  if (!landing) return std::move(landing).error();
+  state.landing = *std::move(landing);
+  at.landing = state.landing.address();
+  const auto units = static_cast<std::uint64_t>(plans.area * image::landing_copies / 16);
+  if (auto done = check(device::launch_fill(at.landing, units, empty.w, nullptr), "clear the landing area"); !done) return done;
+  const auto host = round_up(memory.host.count());
+  const auto pinned = allocate_host(state, Bytes{host + round_up(plans.flags) + plans.host_area * image::landing_copies});
+  if (!pinned) return pinned.error();
+  at.host_flags = *pinned + static_cast<std::uint64_t>(host);
+  at.host_landing = at.host_flags + static_cast<std::uint64_t>(round_up(plans.flags));
+  auto* slots = reinterpret_cast<device::Words<4>*>(at.host_landing);
+  std::fill_n(slots, plans.host_area * image::landing_copies / 16, empty);
+  at.buffers = {buffers.input(rank), buffers.output(rank), base, *pinned};
+  return synchronize(Stream{});
+}
+
+Status GpuRun::place(const Buffers& buffers, const Plans& plans) {
+  addresses_.resize(devices_.size());
+  ranks_.resize(devices_.size());
+  Status placed;
+  for (std::size_t r = 0; r < devices_.size() && placed; ++r) {
+    if (has(r)) placed = place_rank(Rank{static_cast<std::int64_t>(r)}, buffers, plans);
+  }
+  if (world_ == nullptr) return placed;
+  if (auto well = processes::all_well(world_->session(), placed); !well) return well;
+  return exchange(buffers, plans);
+}
+
+Result<std::uint64_t> GpuRun::allocate_host(RankState& state, Bytes size) {
+  if (world_ != nullptr) return world_->own_host_memory(size);
+  auto pinned = allocate_pinned(size);
+  if (!pinned) return std::move(pinned).error();
+  state.host = *std::move(pinned);
+  return state.host.address();
+}
+
+// Gives this rank's memory to the other processes and gets theirs.
+Status GpuRun::exchange(const Buffers& buffers, const Plans& plans) {
+  const auto& at = addresses_[own()];
+  const auto arena = ranks_[own()].arena.address();
+  const auto arena_end = at.flags + static_cast<std::uint64_t>(round_up(plans.flags) + counter_bytes);
+  const auto bytes = [](std::int64_t count) { return Bytes{std::max<std::int64_t>(count, 1)}; };
+  std::vector<World::Piece> pieces{{arena, bytes(static_cast<std::int64_t>(arena_end - arena))}, {at.landing, bytes(plans.area * image::landing_copies)}};
+  for (const auto& piece : buffers.pieces()) pieces.push_back({reinterpret_cast<std::uint64_t>(piece.memory.get()), bytes(piece.size.count())});
+  auto all = world_->exchange(at, pieces);
+  if (!all) return std::move(all).error();
+  addresses_ = *std::move(all);
   return {};
 }
 

@@ -7,6 +7,7 @@
 #include "cuda/api.h"
 #include "cuda/buffers.h"
 #include "cuda/special_kernel.h"
+#include "cuda/world.h"
 #include "p2plab/executor.h"
 #include "packet_image.h"
 #include "reach.h"
@@ -17,9 +18,9 @@ namespace p2plab::cuda {
 class GpuRun {
  public:
   /// Rank r on GPU devices[r]; a GPU may carry several ranks. `kernels` must outlive the run. Errors: unsupported (no peer access, more blocks than fit
-  /// at once), device_failure.
+  /// at once), device_failure. With `world`, the other ranks live in other processes, which call this together; it must outlive the run.
   static Result<GpuRun> create(const Job& job, const Buffers& buffers, const std::vector<int>& devices, const KernelShape& shape,
-                               SpecialKernels& kernels);
+                               SpecialKernels& kernels, World* world = nullptr);
 
   /// Puts one call of `rank` on `stream`, whose device must be the current one.
   Status enqueue(Rank rank, const Stream& stream) const;
@@ -58,6 +59,14 @@ class GpuRun {
   Status prepare_packets(const Plans& plans);
   Status prepare_slices();
   Status place(const Buffers& buffers, const Plans& plans);
+  Status place_rank(Rank rank, const Buffers& buffers, const Plans& plans);
+  Result<std::uint64_t> allocate_host(RankState& state, Bytes size);
+  Status exchange(const Buffers& buffers, const Plans& plans);
+  /// Is this rank's memory and kernel this process's business?
+  bool has(std::size_t rank) const { return world_ == nullptr || world_->rank().index() == rank; }
+  /// The lowest rank that is.
+  std::size_t own() const { return world_ != nullptr ? world_->rank().index() : 0; }
+  std::uint64_t report_address(std::size_t rank) const { return (world_ != nullptr ? world_->reports() : reports_.address()) + rank * report_bytes; }
   Status upload_packets(std::size_t rank);
   Status upload_slices(std::size_t rank);
   void link(const Plans& plans, int width);
@@ -88,6 +97,7 @@ class GpuRun {
   std::vector<RankState> ranks_;
   SpecialKernels* kernels_;
   std::string interpreted_;  // why there is no code made for the program
+  World* world_ = nullptr;
   PinnedMemory reports_;  // one 64-byte HangReport per rank, then the abort word
 };
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "cuda/run.h"
+#include "processes/results.h"
 
 namespace p2plab::cuda {
 
@@ -28,16 +29,18 @@ Status GpuRun::prepare_packets(const Plans& plans) {
     return Error{.code = ErrorCode::unsupported, .message = "chunks of 4 GiB and more do not run by packets", .notes = {"use protocol simple"}};
   }
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
+    if (!has(r)) continue;
     auto& call = ranks_[r].packet_call;
-    call.report = reports_.address() + r * report_bytes;
-    call.abort = reports_.address() + ranks_.size() * report_bytes;
+    call.report = report_address(r);
+    call.abort = report_address(ranks_.size());
     call.area = static_cast<std::uint64_t>(plans.area);
     call.timeout = timeout;
     call.packets = static_cast<std::uint32_t>(packets_of(plans.packets.most_bytes, plans.format));
   }
-  if (shape_.threads == 0) shape_.threads = threads_for(ranks_.front().packet_call.packets);
-  if (shape_.threads == 0) shape_.threads = threads_for(ranks_.front().packet_call.packets);
+  if (shape_.threads == 0) shape_.threads = threads_for(ranks_[own()].packet_call.packets);
   auto special = !shape_.interpret ? specialise(plans) : Status{Error{ErrorCode::unsupported, "it was not asked for"}};
+  // Packets of all ranks have one form.
+  if (world_ != nullptr) special = processes::all_well(world_->session(), special);
   if (special) return {};
   interpreted_ = special.error().message;
   return interpret(plans);
@@ -53,6 +56,7 @@ Status GpuRun::interpret(Plans plans) {
   link(plans, image::packet_width);
   if (auto done = choose_packet_shape(); !done) return done;
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
+    if (!has(r)) continue;
     if (auto done = upload_packets(r); !done) return done;
   }
   return {};
@@ -62,6 +66,7 @@ void GpuRun::link(const Plans& plans, int width) {
   auto format = plans.format;
   format.width = width;
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
+    if (!has(r)) continue;
     auto& state = ranks_[r];
     state.packets = link_packets(plans.packets, Rank{static_cast<std::int64_t>(r)}, addresses_, format);
     auto& call = state.packet_call;
@@ -82,7 +87,7 @@ Status GpuRun::specialise(const Plans& plans) {
     if (!count) return count.error();
     processors = std::min<std::int64_t>(processors, *count / ranks_per_device_);
   }
-  const std::int64_t packets = ranks_.front().packet_call.packets;
+  const std::int64_t packets = ranks_[own()].packet_call.packets;
   const auto threads_at_once = shape_.threads_per_processor > 0 ? shape_.threads_per_processor : threads_per_processor;
   const auto per_processor = std::max<std::int64_t>(1, threads_at_once / shape_.threads);
   const auto wanted = std::max<std::int64_t>(1, divided(packets, shape_.threads));
@@ -91,6 +96,7 @@ Status GpuRun::specialise(const Plans& plans) {
   const auto batch = divided(wanted, most);
   const auto blocks = divided(wanted, batch);
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
+    if (!has(r)) continue;
     auto& state = ranks_[r];
     if (!can_specialise(state.packets)) return Error{ErrorCode::unsupported, "the program is too long for straight code"};
     const PacketCode code{.choice = choice_,
@@ -118,7 +124,7 @@ Status GpuRun::specialise(const Plans& plans) {
 Status GpuRun::choose_packet_shape() {
   constexpr std::uint32_t most_threads = 256;  // the interpreter needs many registers
   shape_.threads = std::min(shape_.threads, most_threads);
-  const std::int64_t packets = ranks_.front().packet_call.packets;
+  const std::int64_t packets = ranks_[own()].packet_call.packets;
   auto resident = counter_bytes / 4;
   for (const auto device : devices_) {
     if (auto done = use_device(device); !done) return done;

@@ -12,7 +12,7 @@ std::string waited_for(const SourceOrigin& origin) { return fmt::format("of step
 }  // namespace
 
 std::string GpuRun::packet_hang(const RankState& state, const image::HangReport& report) {
-  return fmt::format("for packet {} {}", report.position, waited_for(state.packets.origins[report.item]));
+  return fmt::format("channel {}: for packet {} {}", report.block, report.position, waited_for(state.packets.origins[report.item]));
 }
 
 std::string GpuRun::slice_hang(const RankState& state, const image::HangReport& report) {
@@ -26,13 +26,12 @@ std::string GpuRun::slice_hang(const RankState& state, const image::HangReport& 
 }
 
 Status GpuRun::hang() const {
-  const auto* base = static_cast<const char*>(reports_.get());
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
-    const auto& report = *reinterpret_cast<const image::HangReport*>(base + r * report_bytes);
+    const auto& report = *reinterpret_cast<const image::HangReport*>(report_address(r));
     if (report.hung == 0) continue;
     return Error{.code = ErrorCode::device_failure,
                  .message = fmt::format("rank {} waited longer than {} ms", r, timeout / 1'000'000),
-                 .notes = {packets_ ? packet_hang(ranks_[r], report) : slice_hang(ranks_[r], report)}};
+                 .notes = has(r) ? std::vector{packets_ ? packet_hang(ranks_[r], report) : slice_hang(ranks_[r], report)} : std::vector<std::string>{}};
   }
   return {};
 }
@@ -41,10 +40,10 @@ std::string GpuRun::describe() const {
   const auto* flags = choice_.lines ? "lines of packets with flags" : "packets with flags";
   const auto* packets = choice_.sentinel ? "packets, data as its own flag" : flags;
   const auto* form = packets_ ? packets : "slices with signals";
-  auto text = fmt::format("{}; {} blocks of {} threads", form, ranks_.empty() ? 0 : ranks_.front().blocks, shape_.threads);
+  auto text = fmt::format("{}; {} blocks of {} threads", form, ranks_.empty() ? 0 : ranks_[own()].blocks, shape_.threads);
   if (!packets_) return text;
   if (program_->tuning.protocol == Protocol::simple) text += ", as some ranks meet only in host memory";
-  const auto batch = ranks_.empty() ? 1U : ranks_.front().packet_call.batch;
+  const auto batch = ranks_.empty() ? 1U : ranks_[own()].packet_call.batch;
   if (batch > 1) text += fmt::format(", {} packets each", batch);
   return text + (interpreted_.empty() ? ", code made for the program" : fmt::format(", interpreted: {}", interpreted_));
 }

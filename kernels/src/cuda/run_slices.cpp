@@ -16,13 +16,14 @@ constexpr std::uint32_t most_slice_threads = 512;
 Status GpuRun::prepare_slices() {
   if (auto done = choose_slice_shape(); !done) return done;
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
+    if (!has(r)) continue;
     auto& state = ranks_[r];
     state.slices = link_slices(*program_, reach_, Rank{static_cast<std::int64_t>(r)}, addresses_);
     auto* const calls = state.slice_call.calls;
     state.slice_call = state.slices.call;
     state.slice_call.calls = calls;
-    state.slice_call.report = reports_.address() + r * report_bytes;
-    state.slice_call.abort = reports_.address() + ranks_.size() * report_bytes;
+    state.slice_call.report = report_address(r);
+    state.slice_call.abort = report_address(ranks_.size());
     state.slice_call.timeout = timeout;
     state.blocks = std::max(state.slice_call.lane_count, 1U) * state.slice_call.parts;
     if (auto done = upload_slices(r); !done) return done;

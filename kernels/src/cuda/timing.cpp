@@ -25,8 +25,7 @@ Status on_all_ranks(std::size_t count, const std::function<Status(std::size_t)>&
 // One rank's share of the timing: its graph, its events, its samples.
 class RankTimer {
  public:
-  RankTimer(const RankStreams& ranks, std::size_t rank, const Enqueue& enqueue)
-      : stream_(ranks.streams[rank]), device_(ranks.devices[rank]), rank_(rank), enqueue_(enqueue) {}
+  RankTimer(const Stream& stream, int device, Rank rank, const Enqueue& enqueue) : stream_(stream), device_(device), rank_(rank), enqueue_(enqueue) {}
 
   Status prepare(int calls, bool as_graph) {
     if (auto done = use_device(device_); !done) return done;
@@ -65,14 +64,14 @@ class RankTimer {
  private:
   Status queue_calls() {
     for (int c = 0; c < calls_; ++c) {
-      if (auto done = enqueue_(Rank{static_cast<std::int64_t>(rank_)}, stream_); !done) return done;
+      if (auto done = enqueue_(rank_, stream_); !done) return done;
     }
     return {};
   }
 
   const Stream& stream_;
   int device_;
-  std::size_t rank_;
+  Rank rank_;
   const Enqueue& enqueue_;
   int calls_ = 1;
   Event begin_;
@@ -115,7 +114,7 @@ Result<std::vector<Seconds>> time_calls(const RankStreams& ranks, const Enqueue&
   auto* open = static_cast<volatile std::uint32_t*>(gate->get());
   std::vector<RankTimer> timers;
   timers.reserve(count);
-  for (std::size_t r = 0; r < count; ++r) timers.emplace_back(ranks, r, enqueue);
+  for (std::size_t r = 0; r < count; ++r) timers.emplace_back(ranks.streams[r], ranks.devices[r], Rank{static_cast<std::int64_t>(r)}, enqueue);
   if (auto done = on_all_ranks(count, [&](std::size_t r) { return timers[r].prepare(calls, options.graph); }); !done) return std::move(done).error();
   const int rounds = options.warmup + options.repeats;
   std::vector<std::vector<Seconds>> times(count);
@@ -142,6 +141,28 @@ Result<std::vector<Seconds>> time_calls(const RankStreams& ranks, const Enqueue&
     Seconds slowest{0};
     for (const auto& mine : times) slowest = std::max(slowest, mine[static_cast<std::size_t>(i)]);
     samples.push_back(slowest);
+  }
+  return samples;
+}
+
+Result<std::vector<Seconds>> time_own_calls(const RankStreams& own, Rank rank, const Enqueue& enqueue, int calls, const RunOptions& options,
+                                            const Meeting& meeting) {
+  RankTimer timer(own.streams.front(), own.devices.front(), rank, enqueue);
+  if (auto done = timer.prepare(calls, options.graph); !done) return std::move(done).error();
+  auto* open = reinterpret_cast<volatile std::uint32_t*>(meeting.gate);
+  std::vector<Seconds> samples;
+  for (int i = 0; i < options.warmup + options.repeats; ++i) {
+    if (auto all = meeting.barrier(); !all) return std::move(all).error();
+    if (meeting.opens) *open = 0;
+    if (auto all = meeting.barrier(); !all) return std::move(all).error();
+    auto queued = timer.queue(meeting.gate);
+    if (auto all = meeting.barrier(); !all) queued = std::move(all).error();
+    // Also after a loss, for which the gate was opened: what is queued ends before its memory goes.
+    if (meeting.opens) *open = 1;
+    auto time = timer.sample();
+    if (!queued) return std::move(queued).error();
+    if (!time) return std::move(time).error();
+    if (i >= options.warmup) samples.push_back(*time);
   }
   return samples;
 }

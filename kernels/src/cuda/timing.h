@@ -1,6 +1,7 @@
 // Times calls on GPUs: device events around replays of a graph of many calls, all ranks let go together by a gate.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <vector>
 
@@ -28,5 +29,16 @@ int calls_per_sample(Bytes size);
 /// options.repeats samples after options.warmup ones: the slowest rank's device time per call. All ranks wait at a gate on the GPU until everything
 /// is queued on all of them, so that they start within a microsecond or two.
 Result<std::vector<Seconds>> time_calls(const RankStreams& ranks, const Enqueue& enqueue, int calls, const RunOptions& options);
+
+/// How ranks in different processes keep step.
+struct Meeting {
+  std::function<Status()> barrier;
+  std::uint64_t gate = 0;   // a word of pinned memory that all see
+  bool opens = false;       // this rank opens and closes it
+};
+
+/// The same for one rank, while the others do so in processes of their own: this rank's samples.
+Result<std::vector<Seconds>> time_own_calls(const RankStreams& own, Rank rank, const Enqueue& enqueue, int calls, const RunOptions& options,
+                                            const Meeting& meeting);
 
 }  // namespace p2plab::cuda

@@ -1,0 +1,148 @@
+// cuda, in several processes: this one drives the GPU of its own rank; calls, checks and samples keep step with the others'.
+#include <fmt/format.h>
+
+#include "backend.h"
+#include "cuda/kept.h"
+#include "cuda/measure.h"
+#include "cuda/run.h"
+#include "cuda/world.h"
+#include "processes/results.h"
+
+namespace p2plab::backend {
+
+namespace {
+
+// Why this process's GPU cannot take part; empty: it can.
+std::string obstacle(const Job& job, Rank rank, int ranks) {
+  const auto count = cuda::device_count();
+  if (!count) return count.error().message;
+  if (job.program->ranks() != ranks) return fmt::format("the program has {} ranks, this job {} processes", job.program->ranks(), ranks);
+  if (ranks > *count) return fmt::format("the program has {} ranks, this machine {} GPUs", ranks, *count);
+  for (int other = 0; other < ranks; ++other) {
+    const Rank peer{other};
+    if (peer == rank || !(job.routes->connected(rank, peer) || job.routes->connected(peer, rank))) continue;
+    if (auto able = cuda::can_reach(rank.value, other); !able) return able.error().message;
+  }
+  return {};
+}
+
+class Part {
+ public:
+  Part(const Job& job, const RunOptions& options, CudaKept& kept, cuda::World& world)
+      : job_(job), options_(options), kept_(kept), world_(world), session_(world.session()) {}
+
+  Result<Measurement> run() {
+    const auto& program = *job_.program;
+    std::vector<int> devices;
+    for (int r = 0; r < world_.ranks(); ++r) devices.push_back(r);
+    auto streams = cuda::RankStreams::create({devices[world_.rank().index()]});
+    if (!streams) return std::move(streams).error();
+    cuda::BufferOptions own{.in_place = program.in_place, .allocator = shareable, .only = world_.rank()};
+    auto buffers = cuda::Buffers::create(job_.plan->schedule, program.payload, devices, own);
+    if (auto well = processes::all_well(session_, buffers ? Status{} : Status{buffers.error()}); !well) return std::move(well).error();
+    auto prepared = prepare(*buffers, devices);
+    if (!prepared) return std::move(prepared).error();
+    run_ = &*prepared;
+    streams_ = &*streams;
+    buffers_ = &*buffers;
+    auto result = measure();
+    // Nobody frees memory that another still has open.
+    if (auto all = session_.barrier(); !all && result) return std::move(all).error();
+    if (result) result->notes.push_back(run_->describe());
+    if (result) result->notes.push_back(fmt::format("{} processes, one a GPU, memory shared by CUDA's handles", world_.ranks()));
+    return result;
+  }
+
+ private:
+  static Result<cuda::SharedMemory> shareable(Bytes size) {
+    auto memory = cuda::allocate_shareable(size);
+    if (!memory) return std::move(memory).error();
+    return cuda::SharedMemory(memory->release(), cuda::free_device);
+  }
+
+  Result<cuda::GpuRun> prepare(const cuda::Buffers& buffers, const std::vector<int>& devices) { return cuda::GpuRun::create(job_, buffers, devices, options_.shape, kept_.kernels, &world_); }
+
+  // A rank that is gone is the reason for whatever else went wrong.
+  Status sane(Status mine) const {
+    if (auto lost = session_.state(); !lost) return lost;
+    if (auto well = run_->hang(); !well) return well;
+    return mine;
+  }
+
+  Status call_once() const {
+    if (auto done = cuda::use_device(world_.rank().value); !done) return done;
+    if (auto done = run_->enqueue(world_.rank(), streams_->streams.front()); !done) return done;
+    return cuda::synchronize(streams_->streams.front());
+  }
+
+  // A call on fresh data, which begins when all have theirs.
+  Status check_once(std::uint64_t seed, DataCheck& sum) const {
+    if (auto done = buffers_->generate(seed); !done) return done;
+    if (auto all = session_.barrier(); !all) return all;
+    if (auto done = sane(call_once()); !done) return done;
+    auto found = buffers_->compare(seed);
+    if (!found) return std::move(found).error();
+    auto all = processes::combine_checks(session_, *found);
+    if (!all) return std::move(all).error();
+    sum.elements += all->elements;
+    sum.wrong += all->wrong;
+    sum.worst_error = std::max(sum.worst_error, all->worst_error);
+    if (sum.passed && !all->passed) sum.first_wrong = all->first_wrong;
+    sum.passed = sum.passed && all->passed;
+    return {};
+  }
+
+  Result<Measurement> measure() const {
+    constexpr int first_checks = 4;  // more calls than there are copies of a landing area
+    Measurement result{.executor = "cuda", .clock = Clock::device};
+    DataCheck found{.passed = true};
+    if (!options_.check) {
+      if (auto done = buffers_->generate(options_.seed); !done) return std::move(done).error();
+    }
+    for (int c = 0; c < (options_.check ? first_checks : 0); ++c) {
+      if (auto done = check_once(options_.seed + static_cast<std::uint64_t>(c), found); !done) return std::move(done).error();
+    }
+    if (options_.repeats > 0) {
+      auto samples = time();
+      if (!samples) return std::move(samples).error();
+      result.samples = *std::move(samples);
+    }
+    if (options_.repeats > 0 && options_.check) {
+      if (auto done = check_once(options_.seed + first_checks, found); !done) return std::move(done).error();
+    }
+    if (options_.check) result.check = found;
+    return result;
+  }
+
+  Result<std::vector<Seconds>> time() const {
+    const auto calls = options_.calls > 0 ? options_.calls : cuda::calls_per_sample(job_.program->payload.size());
+    const cuda::Meeting meeting{.barrier = [this] { return session_.barrier(); }, .gate = world_.gate(), .opens = world_.rank() == Rank{0}};
+    const auto enqueue = [this](Rank rank, const cuda::Stream& stream) { return run_->enqueue(rank, stream); };
+    auto mine = cuda::time_own_calls(*streams_, world_.rank(), enqueue, calls, options_, meeting);
+    if (auto good = sane(mine ? Status{} : Status{mine.error()}); !good) return std::move(good).error();
+    // All wait at one gate; the last to leave it sees no skew.
+    return processes::combine_samples(session_, *mine, processes::Choice::slowest);
+  }
+
+  const Job& job_;
+  const RunOptions& options_;
+  CudaKept& kept_;
+  cuda::World& world_;
+  Session& session_;
+  const cuda::GpuRun* run_ = nullptr;
+  const cuda::RankStreams* streams_ = nullptr;
+  const cuda::Buffers* buffers_ = nullptr;
+};
+
+}  // namespace
+
+Result<Measurement> run_cuda_process(const Job& job, const RunOptions& options, CudaKept& kept, Session& session) {
+  const Rank rank{session.rank()};
+  const Offer offer{.build = processes::build(), .digest = processes::digest(*job.program, options), .obstacle = obstacle(job, rank, session.ranks())};
+  if (auto agreed = agree(session, offer); !agreed) return std::move(agreed).error();
+  auto world = cuda::World::create(session, rank.value);
+  if (!world) return std::move(world).error();
+  return Part(job, options, kept, *world).run();
+}
+
+}  // namespace p2plab::backend

@@ -1,0 +1,24 @@
+// cuda, in several processes: the same program on the same kernels, one process a GPU.
+#include "backend.h"
+#include "p2plab/processes.h"
+
+namespace p2plab {
+
+namespace {
+
+class CudaProcesses final : public Executor {
+ public:
+  explicit CudaProcesses(Session& session) : session_(session) {}
+  Status available() const override { return backend::cuda_available(); }
+  Result<Measurement> run(const Job& job, const RunOptions& options) const override { return backend::run_cuda_process(job, options, *kept_, session_); }
+
+ private:
+  Session& session_;
+  std::shared_ptr<backend::CudaKept> kept_ = backend::keep_for_cuda();
+};
+
+}  // namespace
+
+std::unique_ptr<Executor> cuda_processes(Session& session) { return std::make_unique<CudaProcesses>(session); }
+
+}  // namespace p2plab
