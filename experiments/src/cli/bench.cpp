@@ -1,4 +1,5 @@
 // p2plab bench: collectives on a real executor, with nccl-tests' flags and columns.
+#include <algorithm>
 #include <iostream>
 
 #include <fmt/format.h>
@@ -11,6 +12,7 @@
 #include "p2plab/presets.h"
 #include "p2plab/processes.h"
 #include "p2plab/quantity.h"
+#include "p2plab/setting.h"
 #include "p2plab/version.h"
 #include "topology_source.h"
 
