@@ -70,8 +70,8 @@ class Calibrating {
  private:
   Status times() {
     auto& profile = result_.profile;
-    const auto one_way = "half of a round trip, less the link's latency";
-    const std::array<std::tuple<const char*, const WorkTimes*, Seconds*, double, double, const char*>, 6> all{{
+    const auto one_way = fmt::format("half of a round trip, less {:g} us of the link's latency", latency_ * 1e6);
+    const std::array<std::tuple<const char*, const WorkTimes*, Seconds*, double, double, std::string>, 6> all{{
         {"launch", &data_.launches, &profile.launch, 1, 0, "empty kernels in a graph"},
         {"signal_peer", &data_.peer_round_trips, &profile.signal_peer, 0.5, -latency_, one_way},
         {"signal_local", &data_.local_round_trips, &profile.signal_local, 0.5, 0, "half of a round trip between two thread blocks"},
@@ -82,9 +82,13 @@ class Calibrating {
     for (const auto& [name, times, field, factor, shift, method] : all) {
       const auto line = fit_line(*times);
       if (!line) return named(name, line.error());
-      const auto estimate = shifted(scaled(line->cost, factor), shift);
+      const auto measured = scaled(line->cost, factor);
+      const auto estimate = shifted(measured, shift);
       *field = Seconds{estimate.value};
-      result_.numbers.push_back({name, "us", scaled(estimate, 1e6), method});
+      auto how = method;
+      if (shift < 0) how += fmt::format(": {:.3g} us one way", measured.value * 1e6);
+      if (measured.value + shift < 0) how += ", so the description of the link is too slow";
+      result_.numbers.push_back({name, "us", scaled(estimate, 1e6), how});
     }
     return {};
   }

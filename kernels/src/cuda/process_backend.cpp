@@ -7,6 +7,7 @@
 #include "cuda/run.h"
 #include "cuda/world.h"
 #include "processes/results.h"
+#include "reach.h"
 
 namespace p2plab::backend {
 
@@ -18,9 +19,10 @@ std::string obstacle(const Job& job, Rank rank, int ranks) {
   if (!count) return count.error().message;
   if (job.program->ranks() != ranks) return fmt::format("the program has {} ranks, this job {} processes", job.program->ranks(), ranks);
   if (ranks > *count) return fmt::format("the program has {} ranks, this machine {} GPUs", ranks, *count);
+  const Reach reach(*job.topology, *job.routes);
   for (int other = 0; other < ranks; ++other) {
     const Rank peer{other};
-    if (peer == rank || !(job.routes->connected(rank, peer) || job.routes->connected(peer, rank))) continue;
+    if (peer == rank || !(reach.connected(rank, peer) || reach.connected(peer, rank))) continue;
     if (auto able = cuda::can_reach(rank.value, other); !able) return able.error().message;
   }
   return {};

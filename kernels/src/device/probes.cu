@@ -54,9 +54,10 @@ __device__ void over_part(const ProbeCall& call, const Body& body) {
   for (std::uint64_t at = Gpu::thread() * 16; at + (in_flight - 1) * width < part; at += in_flight * width) body(begin + at, width);
 }
 
+__global__ void nothing_kernel() {}
+
 __global__ void probe_kernel(Probe probe, ProbeCall call) {
   switch (probe) {
-    case Probe::nothing: return;
     case Probe::ping: return exchange_flags(call, call.here, call.there, true);
     case Probe::pong: return exchange_flags(call, call.here, call.there, false);
     case Probe::packet_ping: return exchange_packets(call, true);
@@ -101,7 +102,8 @@ __global__ void probe_kernel(Probe probe, ProbeCall call) {
 }  // namespace
 
 CudaCode launch_probe(Probe probe, const LaunchShape& shape, const ProbeCall& call, StreamHandle stream) {
-  probe_kernel<<<shape.blocks, shape.threads, 0, static_cast<cudaStream_t>(stream)>>>(probe, call);
+  if (probe == Probe::nothing) nothing_kernel<<<shape.blocks, shape.threads, 0, static_cast<cudaStream_t>(stream)>>>();
+  else probe_kernel<<<shape.blocks, shape.threads, 0, static_cast<cudaStream_t>(stream)>>>(probe, call);
   return cudaGetLastError();
 }
 
