@@ -63,7 +63,7 @@ Result<std::int64_t> stress(const Topology& topology, const Routes& routes, cons
   if (!devices) return devices.error();
   const auto ranks = cuda::RankStreams::create(*devices);
   if (!ranks) return ranks.error();
-  const auto buffers = cuda::Buffers::create(plan->schedule, payload, false, *devices);
+  const auto buffers = cuda::Buffers::create(plan->schedule, payload, *devices, {});
   if (!buffers) return buffers.error();
   const auto run = cuda::GpuRun::create({&topology, &routes, &*plan, &*program}, *buffers, *devices, form.shape, kernels);
   if (!run) return run.error();
