@@ -11,8 +11,6 @@ namespace p2plab::presets {
 
 namespace {
 
-constexpr int most_gpus = 4096;
-
 Result<Topology> make_star(const Parameters& parameters) {
   Values values(parameters);
   const int count = values.integer("gpus", 1, most_gpus);

@@ -32,8 +32,6 @@ constexpr Model h200{"h200", 8, 450, hopper_latency.count(), 8, 50, 48, 22};
 constexpr Model b200{"b200", 8, 900, 500e-9, 8, 50, 48, 22};
 constexpr Model gb200{"gb200", 72, 900, 500e-9, 72, 50, 48, 22};
 
-constexpr int most_gpus = 4096;
-
 struct Request {
   Model model{};
   std::vector<int> gpus;

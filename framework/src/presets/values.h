@@ -43,6 +43,9 @@ class Values {
   std::optional<Error> error_;
 };
 
+/// The most GPUs that a preset makes.
+inline constexpr int most_gpus = 4096;
+
 /// Latencies that several presets share. A link of a path from GPU to GPU counts once, so a way through one switch takes two of them.
 /// PCIe: 0.72 us through one switch and 1.42 us through two and the root on a box of 8 RTX PRO 6000 (voipmonitor/rtx6kpro,
 /// wrx90-cpayne-2switch-flat.md).
