@@ -22,12 +22,14 @@ struct Variant {
   const char* planner;
   const char* parameter;
   const char* value;
+  std::size_t most_members = 1 << 20;   // for larger groups planning takes longer than it gains
 };
+constexpr std::size_t small = 16;
 constexpr std::array variants{
     Variant{"one_shot", "mode", "push"}, Variant{"two_shot", "mode", "pull"}, Variant{"two_shot", "mode", "direct"},
     Variant{"ring", "rings", "8"},       Variant{"ring", "fabric", "any"},    Variant{"halving_doubling", "form", "doubling"},
     Variant{"tree", "trees", "1"},       Variant{"tree", "arity", "1"},       Variant{"hierarchical", "across", "ring"},
-    Variant{"forest", "trees", "1"},     Variant{"forest", "trees", "4"},     Variant{"latency", "chunks", "2"},
+    Variant{"forest", "trees", "1", small}, Variant{"forest", "trees", "4", small}, Variant{"latency", "chunks", "2", small},
 };
 
 // Pieces rounded to whole elements move at most this much load from one link to another where chunks are not tiny.
@@ -52,7 +54,7 @@ class Auto final : public Planner {
     const auto begin = std::chrono::steady_clock::now();
     std::vector<Candidate> found;
     std::vector<std::string> refusals;
-    for (const auto& [entry, given] : entrants(context)) {
+    for (const auto& [entry, given] : entrants(context, collective.members.size())) {
       const auto passed = std::chrono::steady_clock::now() - begin;
       if (*limit && !found.empty() && passed > **limit) {
         tell(context, name_of(*entry, given), std::nullopt);
@@ -87,7 +89,7 @@ class Auto final : public Planner {
     Parameters parameters;
   };
 
-  static std::vector<Entrant> entrants(const PlanContext& context) {
+  static std::vector<Entrant> entrants(const PlanContext& context, std::size_t members) {
     std::vector<Entrant> all;
     if (context.candidates == nullptr) return all;
     for (const auto& entry : context.candidates->entries()) {
@@ -95,7 +97,7 @@ class Auto final : public Planner {
     }
     for (const auto& variant : variants) {
       const auto* entry = context.candidates->find(variant.planner);
-      if (entry != nullptr) all.push_back({entry, {{variant.parameter, variant.value}}});
+      if (entry != nullptr && members <= variant.most_members) all.push_back({entry, {{variant.parameter, variant.value}}});
     }
     return all;
   }
