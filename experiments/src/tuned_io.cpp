@@ -16,7 +16,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::size_t longest = std::size_t{4} << 20;   // bytes that the strict reader takes
+constexpr std::size_t longest = std::size_t{1} << 20;   // bytes that the strict reader takes
 constexpr std::int64_t most_parts = 4096;
 
 Json size_json(const TunedSize& size) {
