@@ -96,7 +96,7 @@ class Bench {
   Result<Evaluation> planned(const Payload& payload, bool in_place) const {
     if (options_.plan) return evaluate_as(setting_, options_.plan->plan, payload, in_place, options_.plan->plan.tuning);
     if (name_.starts_with("nccl")) return any_plan(payload, in_place);
-    auto evaluation = plan_one(setting_, options_.algorithm, collective(), payload, in_place);
+    auto evaluation = plan_one(setting_, options_.algorithm, collective(), payload, {.in_place = in_place});
     if (!evaluation || name_ != "cuda") return evaluation;
     const auto tuning = gpu_tuning(evaluation->plan.schedule, payload);
     return evaluate_as(setting_, std::move(evaluation->plan), payload, in_place, tuning);
@@ -107,7 +107,7 @@ class Bench {
     Error last = bad("no planner plans this");
     for (const auto& entry : planners_.entries()) {
       if (entry.name == "auto") continue;
-      auto evaluation = plan_one(setting_, {entry.name}, collective(), payload, in_place);
+      auto evaluation = plan_one(setting_, {entry.name}, collective(), payload, {.in_place = in_place});
       if (evaluation) return evaluation;
       last = std::move(evaluation).error();
     }

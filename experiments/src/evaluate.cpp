@@ -34,6 +34,22 @@ class Search {
       : setting_(setting), plan_(plan), proof_(proof), payload_(payload) {}
 
   Result<Trial> best() {
+    auto sliced = best_grain();
+    if (!sliced) return sliced;
+    // Other protocols in the form that suits slices, and with whole chunks: what they save is waiting, what they cost is bytes.
+    for (const auto protocol : {Protocol::ll, Protocol::ll128, Protocol::flagless}) {
+      for (const auto grain : {sliced->grain, Grain{}}) {
+        auto tuning = tuning_of(grain);
+        tuning.protocol = protocol;
+        auto trial = try_tuning(tuning, grain);
+        if (trial && trial->predicted.count() < sliced->predicted.count() * (1 - least_gain)) sliced = std::move(trial);
+      }
+    }
+    return sliced;
+  }
+
+ private:
+  Result<Trial> best_grain() {
     auto start = try_tuning(plan_.tuning, {});
     if (!start) return start;
     Trial best = *std::move(start);
@@ -48,7 +64,6 @@ class Search {
     return walk(std::move(best));
   }
 
- private:
   Trial walk(Trial best) {
     while (true) {
       const auto [parts, slices] = best.grain;
@@ -89,6 +104,14 @@ class Search {
   std::int64_t largest_ = 0;   // bytes of the largest instruction
 };
 
+Result<Evaluation> lowered_as(const Setting& setting, Plan plan, Proof proof, const Payload& payload, const Tuning& tuning) {
+  auto program = lower(plan.schedule, proof, payload, tuning);
+  if (!program) return std::move(program).error();
+  auto time = setting.predict(*program);
+  if (!time) return std::move(time).error();
+  return Evaluation{std::move(plan), std::move(proof), *std::move(program), *time};
+}
+
 }  // namespace
 
 Payload payload_of(Bytes size, DataType type, ReduceOp op) { return {size.count() / size_of(type), type, op}; }
@@ -96,6 +119,10 @@ Payload payload_of(Bytes size, DataType type, ReduceOp op) { return {size.count(
 Result<Evaluation> evaluate(const Setting& setting, Plan plan, const Payload& payload, bool in_place) {
   auto proof = verify(setting.topology, setting.routes, plan.schedule, {.in_place = in_place});
   if (!proof) return std::move(proof).error();
+  if (setting.suited) {
+    const auto tuning = setting.suited(plan.schedule, payload);
+    return lowered_as(setting, std::move(plan), *std::move(proof), payload, tuning);
+  }
   auto best = Search(setting, plan, *proof, payload).best();
   if (!best) return std::move(best).error();
   return Evaluation{std::move(plan), *std::move(proof), std::move(best->program), best->predicted};
@@ -104,11 +131,7 @@ Result<Evaluation> evaluate(const Setting& setting, Plan plan, const Payload& pa
 Result<Evaluation> evaluate_as(const Setting& setting, Plan plan, const Payload& payload, bool in_place, const Tuning& tuning) {
   auto proof = verify(setting.topology, setting.routes, plan.schedule, {.in_place = in_place});
   if (!proof) return std::move(proof).error();
-  auto program = lower(plan.schedule, *proof, payload, tuning);
-  if (!program) return std::move(program).error();
-  auto time = setting.predict(*program);
-  if (!time) return std::move(time).error();
-  return Evaluation{std::move(plan), *std::move(proof), *std::move(program), *time};
+  return lowered_as(setting, std::move(plan), *std::move(proof), payload, tuning);
 }
 
 }  // namespace p2plab

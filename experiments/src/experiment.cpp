@@ -11,6 +11,7 @@
 #include "p2plab/config_value.h"
 #include "p2plab/quantity.h"
 #include "p2plab/text.h"
+#include "p2plab/tuned.h"
 #include "topology_source.h"
 
 namespace p2plab {
@@ -51,13 +52,31 @@ std::vector<CollectiveKind> read_collectives(const ConfigValue& value) {
   return kinds;
 }
 
+// {name: tuned, file: tuned.yaml}: the table that `p2plab tune` made. Mistakes in that file keep their place there.
+void read_tuned_choice(const ConfigValue& value, const std::filesystem::path& folder, AlgorithmChoice& choice) {
+  if (!value.is_map()) return value.add_error("tuned needs a table", {"write it as {name: tuned, file: tuned.yaml}"});
+  if (!value.expect_keys({.required = {"name", "file"}})) return;
+  const auto given = value["file"].string();
+  if (given.empty()) return;
+  choice.parameters["file"] = given;
+  auto table = load_tuned((folder / given).string());
+  if (table) {
+    choice.tuned = std::make_shared<const TunedTable>(*std::move(table));
+    return;
+  }
+  auto error = std::move(table).error();
+  if (!error.where) error.where = value["file"].where();
+  value["file"].add_error(std::move(error));
+}
+
 // A planner's name, or {name: ring, rings: 1} with values for its parameters.
-AlgorithmChoice read_algorithm(const ConfigValue& value, const Registry<Planner>& planners) {
+AlgorithmChoice read_algorithm(const ConfigValue& value, const Registry<Planner>& planners, const std::filesystem::path& folder) {
   AlgorithmChoice choice;
   const auto name_place = value.is_map() ? value["name"] : value;
   choice.name = name_place.string();
   if (value.is_map() && !name_place.present()) value.add_error("missing key 'name'", {"write it as {name: ring, rings: 1}"});
   if (choice.name.empty()) return choice;
+  if (choice.name == "tuned") return read_tuned_choice(value, folder, choice), choice;
   auto entry = planners.get("algorithm", choice.name);
   if (!entry) return name_place.add_error(std::move(entry).error()), choice;
   if (!value.is_map()) return choice;
@@ -70,12 +89,12 @@ AlgorithmChoice read_algorithm(const ConfigValue& value, const Registry<Planner>
   return choice;
 }
 
-std::vector<AlgorithmChoice> read_algorithms(const ConfigValue& value) {
+std::vector<AlgorithmChoice> read_algorithms(const ConfigValue& value, const std::filesystem::path& folder) {
   const auto planners = builtin_planners();
   std::vector<AlgorithmChoice> choices;
   std::set<std::string> labels;
   for (const auto& element : value.list(1)) {
-    auto choice = read_algorithm(element, planners);
+    auto choice = read_algorithm(element, planners, folder);
     if (choice.name.empty()) continue;
     if (!labels.insert(choice.label()).second) element.add_error(fmt::format("'{}' is listed twice", choice.label()));
     choices.push_back(std::move(choice));
@@ -182,7 +201,7 @@ Result<Experiment> load_experiment(const std::string& path) {
   const auto profile = read_profile(root["profile"], place.parent_path());
   const auto name = root["name"].string(place.stem().string());
   const auto collectives = read_collectives(root["collectives"]);
-  const auto algorithms = read_algorithms(root["algorithms"]);
+  const auto algorithms = read_algorithms(root["algorithms"], place.parent_path());
   const auto sizes = read_sizes(root["sizes"], dtype);
   const auto op = root["op"].as(reduce_op, ReduceOp::sum);
   const auto executors = read_executors(root["executors"]);

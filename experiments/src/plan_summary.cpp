@@ -36,6 +36,11 @@ std::optional<double> PlanSummary::optimality() const {
   return algbw_gbps / *bound_gbps;
 }
 
+std::optional<double> PlanSummary::gap_pct() const {
+  if (!bound || bound->count() <= 0) return std::nullopt;
+  return (predicted / *bound - 1) * 100;
+}
+
 PlanSummary summarize(const Setting& setting, const Evaluation& evaluation, Seconds synthesis) {
   const auto& schedule = evaluation.plan.schedule;
   const auto least = limit_of(setting.topology, schedule.collective());
@@ -53,6 +58,8 @@ PlanSummary summarize(const Setting& setting, const Evaluation& evaluation, Seco
                      .bound_gbps = least.algbw_gbps,
                      .predicted = evaluation.predicted,
                      .bound = least.time(evaluation.program.payload),
+                     .argument = least.argument,
+                     .cut = least.cut,
                      .synthesis = synthesis,
                      .channels = evaluation.program.blocks(),
                      .bottleneck = limit.name,
@@ -71,6 +78,9 @@ std::string to_text(const PlanSummary& plan) {
   text += fmt::format("  algbw            {:.2f} GB/s by link loads (bound {})\n", plan.algbw_gbps, or_dash(plan.bound_gbps, " GB/s"));
   if (!plan.bottleneck.empty()) text += fmt::format("  limited by       {}\n", plan.bottleneck);
   text += fmt::format("  predicted        {:.2f} us (bound {})\n", microseconds(plan.predicted), or_dash(in_us(plan.bound), " us"));
+  text += fmt::format("  gap to bounds    {} of the time, {} of the bandwidth\n", or_dash(plan.gap_pct(), " %"),
+                      or_dash(plan.optimality() ? std::optional{(1 - *plan.optimality()) * 100} : std::nullopt, " %"));
+  if (!plan.argument.empty()) text += fmt::format("  proof of bound   {}\n", plan.argument);
   text += fmt::format("  runs as          {} thread blocks a GPU, slices of {}\n", plan.channels, plan.tuning.slice.count() > 0 ? to_string(plan.tuning.slice) : "a whole chunk");
   text += fmt::format("  planned in       {:.3f} s\n", plan.synthesis.count());
   return text;
@@ -97,6 +107,10 @@ std::string to_json(const PlanSummary& plan) {
                                     {"parameters", plan.parameters},
                                     {"slice_bytes", plan.tuning.slice.count()},
                                     {"parts", plan.tuning.parts},
+                                    {"protocol", to_string(plan.tuning.protocol)},
+                                    {"gap_pct", number(plan.gap_pct())},
+                                    {"argument", plan.argument},
+                                    {"cut", plan.cut},
                                     {"reason", plan.reason}};
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }

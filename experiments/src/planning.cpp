@@ -6,7 +6,9 @@
 #include <fmt/format.h>
 
 #include "p2plab/builtin_planners.h"
+#include "p2plab/plan_io.h"
 #include "p2plab/quantity.h"
+#include "p2plab/tuned.h"
 #include "parallel.h"
 
 namespace p2plab {
@@ -43,9 +45,11 @@ class Memory {
 
 class Planning {
  public:
-  Planning(const Setting& setting, bool in_place, Memory& memory) : setting_(setting), in_place_(in_place), memory_(memory), planners_(builtin_planners()) {}
+  Planning(const Setting& setting, PlanningOptions options, Memory& memory)
+      : setting_(setting), options_(std::move(options)), memory_(memory), planners_(builtin_planners()) {}
 
   Result<Evaluation> operator()(const AlgorithmChoice& choice, const Collective& collective, const Payload& payload) const {
+    if (choice.tuned) return from_table(choice, collective, payload);
     auto entry = planners_.get("algorithm", choice.name);
     if (!entry) return std::move(entry).error();
     const auto predict = [&](const Plan& plan) -> Result<Seconds> {
@@ -53,33 +57,53 @@ class Planning {
       if (!judged) return std::move(judged).error();
       return judged->predicted;
     };
-    const PlanContext context{
-        .routes = &setting_.routes, .payload = payload, .in_place = in_place_, .parameters = choice.parameters, .predict = predict, .candidates = &planners_};
+    const PlanContext context{.routes = &setting_.routes,
+                              .payload = payload,
+                              .in_place = options_.in_place,
+                              .parameters = choice.parameters,
+                              .predict = predict,
+                              .candidates = &planners_,
+                              .time_limit = options_.time_limit,
+                              .considered = options_.considered};
     auto plan = (*entry)->make()->plan(setting_.topology, collective, context);
     if (!plan) return std::move(plan).error();
     return judge(*std::move(plan), collective, payload);
   }
 
  private:
+  // The table's plan in the table's form; it was proved when it was read, and is proved here for this use.
+  Result<Evaluation> from_table(const AlgorithmChoice& choice, const Collective& collective, const Payload& payload) const {
+    const auto& band = choice.tuned->band(payload.size());
+    const auto& planned = band.plan.schedule.collective();
+    const auto refuse = [](std::string what) {
+      return Error{ErrorCode::unsupported, "the tuned table is for " + std::move(what), std::nullopt, {"make one with `p2plab tune`"}};
+    };
+    if (planned.kind != collective.kind) return refuse(std::string{to_string(planned.kind)});
+    if (fingerprint(choice.tuned->topology) != fingerprint(setting_.topology)) return refuse("another machine, " + choice.tuned->topology.name());
+    if (planned.members != collective.members || planned.root != collective.root) return refuse("other ranks or another root");
+    return evaluate_as(setting_, band.plan, payload, options_.in_place, choice.tuned->tuning(payload.size()));
+  }
+
   Result<Evaluation> judge(Plan plan, const Collective& collective, const Payload& payload) const {
     const auto key = Memory::key(plan, collective, payload);
-    if (const auto known = memory_.find(key)) return evaluate_as(setting_, std::move(plan), payload, in_place_, known->tuning);
-    auto evaluation = evaluate(setting_, std::move(plan), payload, in_place_);
+    if (const auto known = memory_.find(key)) return evaluate_as(setting_, std::move(plan), payload, options_.in_place, known->tuning);
+    auto evaluation = evaluate(setting_, std::move(plan), payload, options_.in_place);
     if (evaluation) memory_.keep(key, *evaluation);
     return evaluation;
   }
 
   const Setting& setting_;
-  bool in_place_;
+  PlanningOptions options_;
   Memory& memory_;
   Registry<Planner> planners_;
 };
 
 }  // namespace
 
-Result<Evaluation> plan_one(const Setting& setting, const AlgorithmChoice& choice, const Collective& collective, const Payload& payload, bool in_place) {
+Result<Evaluation> plan_one(const Setting& setting, const AlgorithmChoice& choice, const Collective& collective, const Payload& payload,
+                            const PlanningOptions& options) {
   Memory memory;
-  return Planning(setting, in_place, memory)(choice, collective, payload);
+  return Planning(setting, options, memory)(choice, collective, payload);
 }
 
 std::vector<Outcome> plan_all(const Experiment& experiment, const Setting& setting, Progress& progress, const std::function<bool()>& stop) {
@@ -91,7 +115,7 @@ std::vector<Outcome> plan_all(const Experiment& experiment, const Setting& setti
   }
   progress.stage("plan, prove, predict", static_cast<std::int64_t>(outcomes.size()));
   Memory memory;
-  const Planning planning(setting, experiment.measure.in_place, memory);
+  const Planning planning(setting, {.in_place = experiment.measure.in_place}, memory);
   std::mutex speaking;
   const auto stopped = [&] {
     const std::lock_guard lock(speaking);

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <functional>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "outcome.h"
@@ -13,8 +15,16 @@ namespace p2plab {
 /// that are not begun when `stop` first answers true have the error `interrupted`.
 std::vector<Outcome> plan_all(const Experiment& experiment, const Setting& setting, Progress& progress, const std::function<bool()>& stop = {});
 
-/// Plans, proves and predicts one algorithm. `auto` weighs its candidates by the setting's model.
-/// Errors: those of the planner; verification_failed.
-Result<Evaluation> plan_one(const Setting& setting, const AlgorithmChoice& choice, const Collective& collective, const Payload& payload, bool in_place);
+/// How one plan is made.
+struct PlanningOptions {
+  bool in_place = false;
+  std::optional<Seconds> time_limit = std::nullopt;                                                // as PlanContext's
+  std::function<void(const std::string& candidate, std::optional<Seconds> time)> considered = {};   // as PlanContext's
+};
+
+/// Plans, proves and predicts one algorithm. `auto` weighs its candidates by the setting's model; `tuned` takes its table's plan for the size.
+/// Errors: those of the planner; a table for another machine or collective; verification_failed.
+Result<Evaluation> plan_one(const Setting& setting, const AlgorithmChoice& choice, const Collective& collective, const Payload& payload,
+                            const PlanningOptions& options);
 
 }  // namespace p2plab

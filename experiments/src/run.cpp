@@ -141,9 +141,7 @@ class Running {
 
  private:
   void one(const Executor& executor, const Outcome& outcome) {
-    auto suited = suited_to_executor(outcome);
-    if (!suited) return skip(fmt::format("{} {} {} at {}", name_, to_string(outcome.kind), outcome.choice->label(), to_string(outcome.size)), reason_of(suited.error()));
-    const auto& evaluation = *suited->evaluation;
+    const auto& evaluation = *outcome.evaluation;
     const Job job{&context_.setting.topology, &context_.setting.routes, &evaluation.plan, &evaluation.program};
     // Host times say nothing about GPUs, so one run that checks the data is enough there.
     const bool host = name_ == "host";
@@ -154,26 +152,11 @@ class Running {
     auto measured = executor.run(job, options);
     progress_.advance(fmt::format("{} {}", outcome.choice->label(), to_string(outcome.size)));
     if (!measured) return skip(fmt::format("{} {} {} at {}", name_, to_string(outcome.kind), outcome.choice->label(), to_string(outcome.size)), reason_of(measured.error()));
-    auto row = row_of(*suited, context_, name_);
+    auto row = row_of(outcome, context_, name_);
     row.clock = measured->clock;
     row.time = measured->median();
     row.data = measured->check;
     report_.rows.push_back(std::move(row));
-  }
-
-  // GPUs run a plan in the form that was measured to suit them, and that form is what the prediction beside it is for where the simulator knows it.
-  Result<Outcome> suited_to_executor(const Outcome& outcome) const {
-    if (name_ != "cuda") return outcome;
-    const auto& planned = *outcome.evaluation;
-    const auto& payload = planned.program.payload;
-    auto evaluation = evaluate_as(context_.setting, planned.plan, payload, planned.proof.in_place(), gpu_tuning(planned.plan.schedule, payload));
-    if (!evaluation) return std::move(evaluation).error();
-    auto suited = outcome;
-    suited.evaluation = *std::move(evaluation);
-    // Packets flow element by element, which the simulator's slices do not describe; the best form by slices is nearer to it than one slice.
-    const auto form = suited.evaluation->program.tuning.protocol;
-    if (form == Protocol::ll || form == Protocol::flagless) suited.evaluation->predicted = planned.predicted;
-    return suited;
   }
 
   static std::string reason_of(const Error& error) {
@@ -212,7 +195,9 @@ void add_findings(Report& report, const Context& context, const std::vector<Outc
 }  // namespace
 
 Result<Report> run(const Experiment& experiment, Progress& progress, const std::function<bool()>& stop) {
-  const auto setting = make_setting(experiment.topology, experiment.profile);
+  auto setting = make_setting(experiment.topology, experiment.profile);
+  // One program is predicted, chosen by and run: where GPUs run it, the form is the one measured to suit them.
+  if (std::ranges::find(experiment.executors, "cuda") != experiment.executors.end()) setting.suited = gpu_tuning;
   const Context context{experiment, setting, limits_of(experiment, progress), stop};
   for (const auto& warning : experiment.warnings) progress.note("warning: " + warning);
   const auto outcomes = plan_all(experiment, setting, progress, stop);

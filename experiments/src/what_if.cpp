@@ -55,7 +55,7 @@ void replan(Answer& answer, const Subject& subject, const Setting& setting) {
   Seconds sum{0};
   std::vector<std::string> algorithms;
   for (const auto& part : subject.parts) {
-    const auto evaluation = plan_one(setting, subject.replan, subject.collective, part.evaluation.program.payload, subject.in_place);
+    const auto evaluation = plan_one(setting, subject.replan, subject.collective, part.evaluation.program.payload, {.in_place = subject.in_place});
     if (!evaluation) {
       answer.replanned_error = reason(evaluation.error());
       return;

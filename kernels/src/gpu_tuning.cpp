@@ -17,6 +17,7 @@ constexpr std::int64_t interpreted_up_to = std::int64_t{2} << 20;
 constexpr std::int64_t flags_up_to = std::int64_t{64} << 10;
 constexpr std::int64_t lines_up_to = std::int64_t{8} << 20;
 constexpr std::int64_t broadcast_lines_up_to = std::int64_t{64} << 20;  // slices are slow to fill a chain of ranks
+constexpr std::int64_t packet_part = std::int64_t{8} << 10;      // one round of a block of 512 threads with a packet each
 constexpr std::int64_t least_slice = std::int64_t{16} << 10;
 constexpr std::int64_t most_slice = std::int64_t{128} << 10;
 constexpr std::int64_t slices_to_fill = 64;
@@ -56,24 +57,32 @@ bool can_be_flagless(CollectiveKind kind, const Payload& payload) {
   return reduces(kind) && sum && floating;
 }
 
+// Packets flow through all steps, each block of threads with its own: the parts say how many blocks there are, so that a prediction of the program
+// is one of that flow. The kernels take packets as they come.
+Tuning packets(Protocol protocol, std::int64_t largest, int lanes) {
+  const auto most = std::max(1, blocks_at_once / lanes);
+  const auto parts = static_cast<int>(std::clamp<std::int64_t>(largest / packet_part, 1, most));
+  return {.parts = parts, .slice = Bytes{parts > 1 ? (largest + parts - 1) / parts : 0}, .protocol = protocol};
+}
+
 }  // namespace
 
 Tuning gpu_tuning(const Schedule& schedule, const Payload& payload) {
   std::int64_t largest = 0;
   for (const auto& extent : cut(schedule, payload)) largest = std::max(largest, extent.count * size_of(payload.type));
+  std::set<std::int32_t> channels;
+  for (const auto& chunk : schedule.chunks()) channels.insert(chunk.channel);
+  const auto lanes = most_lanes(schedule) * static_cast<int>(std::max<std::size_t>(channels.size(), 1));
   const auto kind = schedule.collective().kind;
   const bool made = is_short(schedule);
   if (can_be_flagless(kind, payload)) {
     const auto limit = kind == CollectiveKind::reduce_scatter ? flagless_scatter_up_to : flagless_up_to;
-    if (largest <= (made ? limit : interpreted_up_to)) return {.protocol = Protocol::flagless};
+    if (largest <= (made ? limit : interpreted_up_to)) return packets(Protocol::flagless, largest, lanes);
   } else if (largest <= flags_up_to) {
-    return {.protocol = Protocol::ll};
+    return packets(Protocol::ll, largest, lanes);
   } else if (made && largest <= (kind == CollectiveKind::broadcast ? broadcast_lines_up_to : lines_up_to)) {
-    return {.protocol = Protocol::ll128};
+    return packets(Protocol::ll128, largest, lanes);
   }
-  std::set<std::int32_t> channels;
-  for (const auto& chunk : schedule.chunks()) channels.insert(chunk.channel);
-  const auto lanes = most_lanes(schedule) * static_cast<int>(std::max<std::size_t>(channels.size(), 1));
   const auto parts = std::max(1, (reduces(kind) ? blocks_at_once : copies_at_once) / lanes);
   // All parts need a slice of every chunk; of few chunks, which hop from rank to rank, many slices, so that all hops are soon at work.
   const auto share = static_cast<int>(schedule.chunks().size()) < schedule.ranks() ? largest / parts / slices_to_fill : largest / parts;

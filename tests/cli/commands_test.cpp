@@ -50,7 +50,7 @@ TEST(Usage, BadInputExitsWithOneAndSaysNothingOnStdout) {
 }
 
 TEST(Usage, EveryCommandHasHelpWithAnExample) {
-  for (const char* command : {"", "run", "topo", "topo show", "topo presets", "topo import", "topo detect", "bench", "calibrate", "plan", "bound", "place",
+  for (const char* command : {"", "run", "topo", "topo show", "topo presets", "topo import", "topo detect", "bench", "calibrate", "plan", "bound", "place", "frontier", "tune",
                               "compare", "list", "list algorithms",
                               "list presets", "list executors", "list exporters", "simulate", "what-if", "export", "verify", "config", "config example", "config check"}) {
     const auto ran = p2plab(std::string(command) + " --help");
@@ -129,6 +129,46 @@ TEST(PlaceCommand, TheBestFourOfADgx1V100AreAQuad) {
   EXPECT_EQ(best["alike"], 2);
   const auto ran = p2plab("place --topology dgx-v100 --gpus 4");
   EXPECT_NE(ran.out.find("14 subsets have GPUs that cannot reach each other"), std::string::npos) << ran.out;
+}
+
+TEST(PlanCommand, SaysHowFarFromTheBoundsItIsAndWhatProvesThem) {
+  const auto json = json_of("plan --topology dgx-v100 --collective all_gather --size '8 MiB' --algorithm forest --json");
+  EXPECT_EQ(json["optimality"], 1.0);
+  EXPECT_EQ(json["cut"].size(), 7U);   // the bytes of seven GPUs must leave them, into the eighth's six lanes: 7/150
+  EXPECT_NE(json["argument"].get<std::string>().find("must leave"), std::string::npos);
+  EXPECT_NEAR(json["gap_pct"].get<double>(), (json["predicted_us"].get<double>() / json["bound_us"].get<double>() - 1) * 100, 1e-3);
+  const auto text = p2plab("plan --topology dgx-v100 --collective all_gather --size '8 MiB' --algorithm latency").out;
+  EXPECT_NE(text.find("gap to bounds"), std::string::npos) << text;
+  EXPECT_NE(text.find("proof of bound   the bytes of 7 GPUs must leave"), std::string::npos) << text;
+}
+
+TEST(FrontierCommand, ListsChunksStepsAndRoundsOfADgx1) {
+  const auto json = json_of("frontier --topology dgx-v100 --collective broadcast --json");
+  expect_keys(json, {"collective", "ranks", "unit_gbps", "exact", "least_steps", "least_ratio", "complete", "seconds", "points"});
+  ASSERT_EQ(json["points"].size(), 2U);
+  EXPECT_EQ(json["points"][1]["chunks"], 7);
+  EXPECT_EQ(json["points"][1]["rounds"], 3);
+  EXPECT_EQ(json["points"][1]["proved"], true);
+  EXPECT_NE(p2plab("frontier --topology ring --collective all_gather").out.find("2      4      7"), std::string::npos);
+  EXPECT_EQ(p2plab("frontier --topology ring --chunks 0").exit, 2);
+  EXPECT_EQ(p2plab("frontier --topology no-such-machine").exit, 1);
+}
+
+TEST(TuneCommand, WritesATableThatRunsTakeAndRefusesBadSizes) {
+  const auto file = test::scratch("tuned.yaml");
+  const auto tuned = p2plab("tune --topology hgx-h200:gpus=4 --collective all_reduce --sizes '1 KiB..1 MiB' --factor 32 --out '" + file.string() + "'");
+  ASSERT_EQ(tuned.exit, 0) << tuned.err;
+  EXPECT_NE(tuned.out.find("runner-up"), std::string::npos);
+  const auto config = test::scratch("config.yaml");
+  std::ofstream(config) << "version: 1\ntopology: {preset: hgx-h200, gpus: 4}\ncollectives: [all_reduce]\nalgorithms: [{name: tuned, file: tuned.yaml}]\nsizes: [2 KiB]\n";
+  const auto ran = p2plab("run '" + config.string() + "'");
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+  EXPECT_NE(ran.out.find("tuned file=tuned.yaml"), std::string::npos) << ran.out;
+  const auto json = json_of("tune --topology hgx-h200:gpus=2 --sizes '1 KiB..1 KiB' --json");
+  expect_keys(json, {"p2plab_tuned", "collective", "ranks", "machine", "fingerprint", "dtype", "op", "in_place", "profile", "bands"});
+  EXPECT_EQ(p2plab("tune --topology hgx-h200:gpus=2 --sizes 1KiB").exit, 2);
+  EXPECT_EQ(p2plab("tune --topology hgx-h200:gpus=2 --sizes '1 MiB..1 KiB'").exit, 1);
+  EXPECT_EQ(p2plab("tune --topology hgx-h200:gpus=2 --sizes '1 B..1 KiB'").exit, 1);
 }
 
 TEST(TopoCommand, ADescriptionThatWasWrittenIsTheSameMachineAgain) {

@@ -25,6 +25,8 @@ struct Setting {
   std::function<Result<Seconds>(const Program&)> predict;
   /// The interval of a prediction; empty where the model has none.
   std::function<Result<Interval>(const Program&)> interval = {};
+  /// The form in which plans run, where that is not for the model to choose: executors on GPUs have forms that were measured to suit them.
+  std::function<Tuning(const Schedule&, const Payload&)> suited = {};
 };
 
 /// A plan with everything that is known about it; `program` is the form with the least predicted time.
@@ -36,7 +38,8 @@ struct Evaluation {
   std::optional<Interval> interval = std::nullopt;   // of the prediction, where it was asked for
 };
 
-/// Proves `plan`, then tries tunings (copies of lanes, slices), from the planner's suggestion on, and keeps the fastest.
+/// Proves `plan`, then tries tunings (copies of lanes, slices, protocols), from the planner's suggestion on, and keeps the fastest; where the
+/// setting says which form is suited, it takes that.
 /// Errors: verification_failed; those of `lower` and of the model.
 Result<Evaluation> evaluate(const Setting& setting, Plan plan, const Payload& payload, bool in_place);
 

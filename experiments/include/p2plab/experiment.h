@@ -1,6 +1,7 @@
 // An experiment: what a config file asks for, read strictly.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -14,10 +15,13 @@
 
 namespace p2plab {
 
-/// A planner by name, with values for its parameters.
+struct TunedTable;
+
+/// A planner by name, with values for its parameters; or `tuned`, with the table of its `file`.
 struct AlgorithmChoice {
   std::string name;
   Parameters parameters = {};
+  std::shared_ptr<const TunedTable> tuned = {};
   /// "ring", or "ring rings=1" where parameters are given; what reports call it.
   std::string label() const;
 };

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "p2plab/setting.h"
 
@@ -23,6 +24,8 @@ struct PlanSummary {
   std::optional<double> bound_gbps = std::nullopt;
   Seconds predicted{0};
   std::optional<Seconds> bound = std::nullopt;
+  std::string argument;                       // what proves the bound, in one sentence
+  std::vector<std::string> cut = {};          // the nodes whose links prove it, where one cut does
   Seconds synthesis{0};                       // what planning took
   int channels = 0;
   std::string bottleneck;
@@ -32,6 +35,8 @@ struct PlanSummary {
 
   /// algbw / bound.
   std::optional<double> optimality() const;
+  /// How much longer than the bound the plan is predicted to take, in percent.
+  std::optional<double> gap_pct() const;
 };
 
 /// The figures of an evaluated plan; `synthesis` is what making it took.

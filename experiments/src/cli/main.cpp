@@ -26,6 +26,7 @@ std::vector<Command> all_commands(CLI::App& app) {
   commands.push_back(frontier_command(app));
   commands.push_back(bench_command(app));
   commands.push_back(calibrate_command(app));
+  commands.push_back(tune_command(app));
   add(list_commands(app));
   add(config_commands(app));
   return commands;

@@ -79,7 +79,7 @@ Status plan(const PlanArguments& arguments) {
   if (!profile) return std::move(profile).error();
   const auto setting = make_setting(*topology, *profile);
   const auto start = std::chrono::steady_clock::now();
-  auto evaluation = plan_one(setting, task->choice, task->collective, task->payload, task->in_place);
+  auto evaluation = plan_one(setting, task->choice, task->collective, task->payload, {.in_place = task->in_place});
   if (!evaluation) return std::move(evaluation).error();
   const auto summary = summarize(setting, *evaluation, std::chrono::steady_clock::now() - start);
   if (!arguments.out.empty()) {

@@ -106,7 +106,7 @@ Result<Subject> planned_subject(const WhatIfArguments& arguments, const Profile&
   Subject subject{*topology, profile, *collective, false, {arguments.algorithm}};
   const auto setting = make_setting(*topology, profile);
   for (const auto& share : *sizes) {
-    auto evaluation = plan_one(setting, subject.replan, *collective, payload_of(share.size, *type, ReduceOp::sum), false);
+    auto evaluation = plan_one(setting, subject.replan, *collective, payload_of(share.size, *type, ReduceOp::sum), PlanningOptions{});
     if (!evaluation) return std::move(evaluation).error();
     subject.parts.push_back({share.weight, *std::move(evaluation)});
   }

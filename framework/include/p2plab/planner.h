@@ -50,6 +50,8 @@ struct PlanContext {
   const Registry<Planner>* candidates = nullptr;
   /// Best plan so far when it passes; empty means no limit.
   std::optional<Seconds> time_limit = std::nullopt;
+  /// Told of each candidate that `auto` weighed and its time, in the order of trying, and of those it left out with no time.
+  std::function<void(const std::string& candidate, std::optional<Seconds> time)> considered = {};
 };
 
 }  // namespace p2plab

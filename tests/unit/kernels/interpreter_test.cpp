@@ -149,6 +149,8 @@ TEST(GpuTuning, TakesPacketsWhileTheyAreTheFastestAndAsManyPartsAsFitAbove) {
   };
   EXPECT_EQ(tuning(1_KiB, DataType::float16).protocol, Protocol::flagless);
   EXPECT_EQ(tuning(64_MiB, DataType::float32).protocol, Protocol::flagless);  // chunks of 16 MiB
+  EXPECT_EQ(tuning(1_MiB, DataType::float16).parts, 32);  // chunks of 256 KiB in parts of one round of packets
+  EXPECT_EQ(tuning(1_MiB, DataType::float16).slice, 8_KiB);
   const auto large = tuning(65_MiB, DataType::bfloat16);
   EXPECT_EQ(large.protocol, Protocol::simple);
   EXPECT_EQ(large.parts, 32);  // a lane for each of three peers, one for the sum: 128 blocks

@@ -1,0 +1,75 @@
+// The right plan for each size: a table that tuning makes, a file that keeps it, and its use in runs.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "p2plab/experiment.h"
+#include "p2plab/progress.h"
+#include "p2plab/setting.h"
+
+namespace p2plab {
+
+/// What tuning found at one size.
+struct TunedSize {
+  Bytes size{0};
+  Tuning tuning = {};                               // of the band's plan at this size
+  Seconds predicted{0};
+  std::optional<Seconds> bound = std::nullopt;      // no schedule needs less
+  std::string runner_up = {};                       // the best candidate of another planner; empty if there is none
+  std::optional<Seconds> runner_up_time = std::nullopt;
+  int weighed = 0;                                  // candidates that were predicted
+  int left_out = 0;                                 // those whose busiest link alone needs longer, or for which time ran out
+};
+
+/// Sizes in a row at which one plan is predicted fastest. It serves all sizes from its first up to the next band's first.
+struct TunedBand {
+  AlgorithmChoice algorithm;                        // the planner, with the parameters that it used
+  Plan plan;
+  std::string reason;                               // why it won, at the first size
+  std::vector<TunedSize> sizes;                     // rising, at least one
+};
+
+/// The table of one collective on one machine.
+struct TunedTable {
+  Topology topology;
+  DataType dtype = DataType::float16;
+  ReduceOp op = ReduceOp::sum;
+  bool in_place = false;
+  std::string profile;                              // name of the simulator's profile
+  std::string proof = {};                           // what proves the bounds
+  std::vector<TunedBand> bands;                     // by size, at least one
+
+  /// The band that serves a size: the last one that begins at or below it, else the first.
+  const TunedBand& band(Bytes size) const&;
+  const TunedBand& band(Bytes size) && = delete;
+  /// The tuning that serves a size within its band, by the same rule.
+  Tuning tuning(Bytes size) const;
+};
+
+struct TuneOptions {
+  std::vector<Bytes> sizes;                         // rising, at least one
+  DataType dtype = DataType::float16;
+  ReduceOp op = ReduceOp::sum;
+  bool in_place = false;
+  std::optional<Seconds> time_limit = std::nullopt; // for all sizes together; then the best so far
+};
+
+/// Weighs all planners and their further forms at each size, as `auto` does. No registered planner in its usual form is predicted faster at any of
+/// the sizes, unless time ran out. Errors: those of `auto` at the first size that fails.
+Result<TunedTable> tune(const Setting& setting, const Profile& profile, const Collective& collective, const TuneOptions& options, Progress& progress);
+
+/// The table for a person.
+std::string to_text(const TunedTable& table);
+/// A file that `read_tuned` reads back as the same table, in either notation. Errors: unsupported, if it were longer than 1 MiB.
+Result<std::string> write_tuned_yaml(const TunedTable& table);
+Result<std::string> write_tuned_json(const TunedTable& table);
+
+/// Reads a tuned file strictly; `filename` is for messages. Each band's plan is proved again. Errors: all mistakes of the file in one run, each with
+/// line and column; a plan that is not one, is for another machine or collective than the others, or is wrong.
+Result<TunedTable> read_tuned(std::string_view text, const std::string& filename);
+Result<TunedTable> load_tuned(const std::string& path);
+
+}  // namespace p2plab

@@ -1,0 +1,114 @@
+// p2plab tune: which plan for which size, as a table and as a file that runs take.
+#include <unistd.h>
+
+#include <iostream>
+
+#include <fmt/format.h>
+
+#include "arguments.h"
+#include "command.h"
+#include "p2plab/gpu_tuning.h"
+#include "p2plab/presets.h"
+#include "p2plab/quantity.h"
+#include "p2plab/tuned.h"
+
+namespace p2plab::cli {
+
+namespace {
+
+constexpr std::size_t most_sizes = 64;
+
+struct TuneArguments {
+  std::string topology;
+  GroupArguments group;
+  std::string sizes = "1 KiB..256 MiB";
+  int factor = 4;
+  std::string dtype = "float16";
+  std::string profile;
+  std::string out;
+  double seconds = 0;
+  bool gpu = false;
+  bool in_place = false;
+  bool json = false;
+};
+
+// "1 KiB..512 MiB" with a factor between sizes.
+Result<std::vector<Bytes>> sizes_from(const TuneArguments& arguments, DataType type) {
+  const auto dots = arguments.sizes.find("..");
+  if (dots == std::string::npos) return Error{ErrorCode::usage, fmt::format("expected sizes such as '1 KiB..256 MiB', got '{}'", arguments.sizes)};
+  auto from = parse_bytes(arguments.sizes.substr(0, dots));
+  if (!from) return std::move(from).error();
+  auto to = parse_bytes(arguments.sizes.substr(dots + 2));
+  if (!to) return std::move(to).error();
+  if (from->count() < 1 || *to < *from) return Error{ErrorCode::invalid_input, "sizes go from one above zero to one no smaller"};
+  if (arguments.factor < 2 || arguments.factor > 1024) return Error{ErrorCode::usage, fmt::format("--factor must be from 2 to 1024, got {}", arguments.factor)};
+  std::vector<Bytes> sizes;
+  for (auto size = *from; size <= *to && sizes.size() < most_sizes && size.count() > 0; size = size * arguments.factor) {
+    if (size.count() % size_of(type) != 0) {
+      return Error{ErrorCode::invalid_input, fmt::format("{} is no whole number of {} elements of {} bytes", to_string(size), to_string(type), size_of(type))};
+    }
+    sizes.push_back(size);
+  }
+  return sizes;
+}
+
+Result<std::string> file_text(const TunedTable& table, const std::string& path) { return path.ends_with(".json") ? write_tuned_json(table) : write_tuned_yaml(table); }
+
+Status tune_machine(const TuneArguments& arguments) {
+  auto topology = resolve_topology(arguments.topology);
+  if (!topology) return std::move(topology).error();
+  auto collective = collective_from(arguments.group, topology->ranks());
+  if (!collective) return std::move(collective).error();
+  auto type = data_type(arguments.dtype);
+  if (!type) return std::move(type).error();
+  auto sizes = sizes_from(arguments, *type);
+  if (!sizes) return std::move(sizes).error();
+  auto profile = profile_from(arguments.profile);
+  if (!profile) return std::move(profile).error();
+  if (arguments.seconds < 0) return Error{ErrorCode::usage, "--seconds must not be negative"};
+  auto setting = make_setting(*topology, *profile);
+  if (arguments.gpu) setting.suited = gpu_tuning;
+  TuneOptions options{.sizes = *std::move(sizes), .dtype = *type, .in_place = arguments.in_place};
+  if (arguments.seconds > 0) options.time_limit = Seconds{arguments.seconds};
+  const auto progress = isatty(STDERR_FILENO) != 0 ? terminal_progress(std::cerr) : plain_progress(std::cerr);
+  auto table = tune(setting, *profile, *collective, options, *progress);
+  if (!table) return std::move(table).error();
+  if (!arguments.out.empty()) {
+    auto text = file_text(*table, arguments.out);
+    if (!text) return std::move(text).error();
+    if (auto written = write_text(arguments.out, *text); !written) return written;
+    progress->note("table written to " + arguments.out);
+  }
+  if (!arguments.json) {
+    std::cout << to_text(*table);
+    return {};
+  }
+  auto text = write_tuned_json(*table);
+  if (!text) return std::move(text).error();
+  std::cout << *text;
+  return {};
+}
+
+}  // namespace
+
+Command tune_command(CLI::App& parent) {
+  auto a = std::make_shared<TuneArguments>();
+  auto* app = add_command(parent, "tune", "Find the fastest plan for each size, and keep the table for runs",
+                          "p2plab tune --topology hgx-h200 --collective all_reduce --sizes '1 KiB..256 MiB' --out tuned.yaml");
+  app->add_option("--topology", a->topology, "a file or a preset, as in hgx-h200:gpus=4")->required()->type_name("T");
+  app->add_option("--collective", a->group.collective, "what to do")->capture_default_str()->type_name("C");
+  app->add_option("--root", a->group.root, "the rank that gives or gets, where only one does")->capture_default_str()->type_name("R");
+  app->add_option("--ranks", a->group.ranks, "the ranks that take part, as in 0,1,4 (default: all)")->type_name("LIST");
+  app->add_option("--sizes", a->sizes, "nccl-tests' sizes, from and to")->capture_default_str()->type_name("A..B");
+  app->add_option("--factor", a->factor, "from one size to the next")->capture_default_str()->type_name("N");
+  app->add_option("--dtype", a->dtype, "element type")->capture_default_str()->type_name("TYPE");
+  app->add_option("--profile", a->profile, "calibration of the simulator")->type_name("P");
+  app->add_option("--out", a->out, "write the table with its plans, as YAML or (FILE.json) JSON")->type_name("FILE");
+  app->add_option("--seconds", a->seconds, "how long to look; then the best so far (0: until all is weighed)")->capture_default_str()->type_name("S");
+  app->add_flag("--gpu", a->gpu, "weigh plans in the forms in which this program's GPU executor runs them");
+  app->add_flag("--in-place", a->in_place, "input and output share memory");
+  app->add_flag("--json", a->json, "print the table as JSON");
+  return {app, [a] { return tune_machine(*a); }};
+}
+
+}  // namespace p2plab::cli

@@ -1,0 +1,138 @@
+#include "p2plab/tuned.h"
+
+#include <algorithm>
+#include <mutex>
+
+#include <fmt/format.h>
+
+#include "least_time.h"
+#include "p2plab/plan_io.h"
+#include "p2plab/quantity.h"
+#include "parallel.h"
+#include "planning.h"
+#include "text_table.h"
+
+namespace p2plab {
+
+namespace {
+
+// The best candidate so far that is not of the winner's planner: names are "ring (rings=8)".
+struct Considered {
+  std::string name;
+  std::optional<Seconds> time;
+};
+
+bool same_planner(const std::string& name, const std::string& planner) { return name == planner || name.starts_with(planner + " "); }
+
+struct Found {
+  std::optional<Evaluation> evaluation = std::nullopt;
+  std::optional<Error> error = std::nullopt;
+  TunedSize size = {};
+};
+
+void note_rivals(TunedSize& size, const std::vector<Considered>& considered, const std::string& winner) {
+  for (const auto& [name, time] : considered) {
+    ++(time ? size.weighed : size.left_out);
+    if (!time || same_planner(name, winner) || (size.runner_up_time && *size.runner_up_time <= *time)) continue;
+    size.runner_up = name;
+    size.runner_up_time = time;
+  }
+}
+
+// What makes two plans one, whatever they were tuned for.
+std::string identity(const Topology& topology, const Plan& plan) {
+  auto bare = plan;
+  bare.tuning = {};
+  bare.reason.clear();
+  bare.parameters.clear();
+  return write_plan({topology, std::move(bare), {}, false});
+}
+
+std::string form(const Tuning& tuning) {
+  auto text = std::string{to_string(tuning.protocol)};
+  if (tuning.parts > 1) text += fmt::format(", {} parts", tuning.parts);
+  if (tuning.slice.count() > 0) text += ", slices of " + to_string(tuning.slice);
+  return text;
+}
+
+}  // namespace
+
+const TunedBand& TunedTable::band(Bytes size) const& {
+  expects(!bands.empty());
+  const auto* best = &bands.front();
+  for (const auto& each : bands) {
+    if (each.sizes.front().size <= size) best = &each;
+  }
+  return *best;
+}
+
+Tuning TunedTable::tuning(Bytes size) const {
+  const auto& sizes = band(size).sizes;
+  auto best = sizes.front().tuning;
+  for (const auto& each : sizes) {
+    if (each.size <= size) best = each.tuning;
+  }
+  return best;
+}
+
+Result<TunedTable> tune(const Setting& setting, const Profile& profile, const Collective& collective, const TuneOptions& options, Progress& progress) {
+  expects(!options.sizes.empty());
+  const auto limit = limit_of(setting.topology, collective);
+  std::vector<Found> found(options.sizes.size());
+  progress.stage("tune", static_cast<std::int64_t>(found.size()));
+  std::mutex speaking;
+  PlanningOptions planning{.in_place = options.in_place};
+  if (options.time_limit) planning.time_limit = *options.time_limit / static_cast<double>(found.size());
+  const auto work_on = [&](std::size_t i) {
+    const auto payload = payload_of(options.sizes[i], options.dtype, options.op);
+    std::vector<Considered> considered;
+    auto mine = planning;
+    mine.considered = [&](const std::string& name, std::optional<Seconds> time) { considered.push_back({name, time}); };
+    auto evaluation = plan_one(setting, {"auto"}, collective, payload, mine);
+    auto& here = found[i];
+    if (evaluation) {
+      here.size = {.size = options.sizes[i], .tuning = evaluation->program.tuning, .predicted = evaluation->predicted, .bound = limit.time(payload)};
+      note_rivals(here.size, considered, evaluation->plan.planner);
+      here.evaluation = *std::move(evaluation);
+    } else {
+      here.error = std::move(evaluation).error();
+    }
+    const std::lock_guard lock(speaking);
+    progress.advance(to_string(options.sizes[i]));
+  };
+  for_each_index(found.size(), [&](std::size_t i) { work_on(found.size() - 1 - i); });   // large sizes take longest
+  TunedTable table{.topology = setting.topology, .dtype = options.dtype, .op = options.op, .in_place = options.in_place, .profile = profile.name, .proof = limit.argument,
+                   .bands = {}};
+  std::string last;
+  for (auto& here : found) {
+    if (here.error) return *std::move(here.error);
+    auto& plan = here.evaluation->plan;
+    auto now = identity(setting.topology, plan);
+    if (now != last) table.bands.push_back({{plan.planner, plan.parameters}, plan, plan.reason, {}});
+    table.bands.back().sizes.push_back(here.size);
+    last = std::move(now);
+  }
+  return table;
+}
+
+std::string to_text(const TunedTable& table) {
+  using enum TextTable::Align;
+  const auto& collective = table.bands.front().plan.schedule.collective();
+  auto text = fmt::format("{} among {} ranks of {}, {}{}, profile {}\n", to_string(collective.kind), collective.members.size(), table.topology.name(),
+                          to_string(table.dtype), table.in_place ? ", in place" : "", table.profile);
+  TextTable rows({{"size", right}, {"algorithm"}, {"runs as"}, {"predicted us", right}, {"bound us", right}, {"gap %", right}, {"runner-up"}, {"us", right}});
+  for (const auto& band : table.bands) {
+    for (const auto& size : band.sizes) {
+      const auto gap = size.bound && size.bound->count() > 0 ? fmt::format("{:.1f}", (size.predicted / *size.bound - 1) * 100) : "-";
+      rows.add({to_string(size.size), band.algorithm.name, form(size.tuning), fmt::format("{:.2f}", microseconds(size.predicted)),
+                size.bound ? fmt::format("{:.2f}", microseconds(*size.bound)) : "-", gap, size.runner_up,
+                size.runner_up_time ? fmt::format("{:.2f}", microseconds(*size.runner_up_time)) : ""});
+    }
+  }
+  text += rows.text();
+  for (const auto& band : table.bands) text += fmt::format("from {}: {}\n", to_string(band.sizes.front().size), band.reason);
+  if (!table.proof.empty()) text += fmt::format("bound: {}\n", table.proof);
+  return text;
+}
+
+}  // namespace p2plab

@@ -1,0 +1,204 @@
+// Tuned files: one table of one collective on one machine, in YAML or as JSON, which is YAML too. The plans lie in it as plan files do (plan_io.h).
+#include <filesystem>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "p2plab/config_value.h"
+#include "p2plab/plan_io.h"
+#include "p2plab/quantity.h"
+#include "p2plab/text.h"
+#include "p2plab/tuned.h"
+
+namespace p2plab {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::size_t longest = std::size_t{1} << 20;   // bytes that the strict reader takes
+constexpr std::int64_t most_parts = 4096;
+
+Json size_json(const TunedSize& size) {
+  Json json{{"size", to_string(size.size)}, {"parts", size.tuning.parts}, {"slice", to_string(size.tuning.slice)}, {"protocol", to_string(size.tuning.protocol)},
+            {"predicted", to_string(size.predicted)}};
+  if (size.bound) json["bound"] = to_string(*size.bound);
+  if (!size.runner_up.empty()) json["runner_up"] = size.runner_up;
+  if (size.runner_up_time) json["runner_up_time"] = to_string(*size.runner_up_time);
+  json["weighed"] = size.weighed;
+  json["left_out"] = size.left_out;
+  return json;
+}
+
+Json json_of(const TunedTable& table) {
+  const auto& collective = table.bands.front().plan.schedule.collective();
+  Json bands = Json::array();
+  for (const auto& band : table.bands) {
+    Json sizes = Json::array();
+    for (const auto& size : band.sizes) sizes.push_back(size_json(size));
+    const Payload payload{band.sizes.front().size.count() / size_of(table.dtype), table.dtype, table.op};
+    auto plan = write_plan({table.topology, band.plan, payload, table.in_place});
+    Json json{{"from", to_string(band.sizes.front().size)}, {"to", to_string(band.sizes.back().size)}, {"algorithm", band.algorithm.name}};
+    if (!band.algorithm.parameters.empty()) json["parameters"] = band.algorithm.parameters;
+    if (!band.reason.empty()) json["reason"] = band.reason;
+    json["sizes"] = std::move(sizes);
+    json["plan"] = std::move(plan);
+    bands.push_back(std::move(json));
+  }
+  Json json{{"p2plab_tuned", 1}, {"collective", to_string(collective.kind)}, {"ranks", collective.members.size()}, {"machine", table.topology.name()},
+            {"fingerprint", fingerprint(table.topology)}, {"dtype", to_string(table.dtype)}, {"op", to_string(table.op)}, {"in_place", table.in_place},
+            {"profile", table.profile}};
+  if (!table.proof.empty()) json["proof"] = table.proof;
+  json["bands"] = std::move(bands);
+  return json;
+}
+
+std::string text_of(const Json& value) { return value.dump(-1, ' ', true, Json::error_handler_t::replace); }
+
+// Block style; scalars as JSON writes them, which YAML reads alike.
+void write_yaml(const Json& value, const std::string& indent, std::string& out) {
+  for (auto entry = value.begin(); entry != value.end(); ++entry) {
+    const bool list = value.is_array();
+    const bool flat = !entry->is_structured() || (entry->is_object() && (list ? !entry->contains("plan") : true));
+    if (list && !flat) {
+      std::string inner;
+      write_yaml(*entry, indent + "  ", inner);
+      out += indent + "- " + inner.substr(indent.size() + 2);
+    } else if (flat) {
+      out += fmt::format("{}{} {}\n", indent, list ? "-" : entry.key() + ":", text_of(*entry));
+    } else {
+      out += fmt::format("{}{}:\n", indent, entry.key());
+      write_yaml(*entry, indent + "  ", out);
+    }
+  }
+}
+
+Result<std::string> not_too_long(std::string text) {
+  if (text.size() <= longest) return text;
+  return Error{ErrorCode::unsupported, fmt::format("the tuned file would have {} bytes; {} can be read back", text.size(), longest), std::nullopt,
+               {"tune fewer sizes, or a smaller machine"}};
+}
+
+// Reads a table; what is wrong is noted in the file.
+class TableReader {
+ public:
+  explicit TableReader(const ConfigFile& file, const std::string& filename) : root_(file.root()), filename_(filename) {}
+
+  std::optional<TunedTable> read() {
+    if (!root_.expect_keys({.required = {"p2plab_tuned", "collective", "ranks", "machine", "fingerprint", "dtype", "op", "in_place", "profile", "bands"},
+                            .optional = {"proof"}})) {
+      return std::nullopt;
+    }
+    if (root_["p2plab_tuned"].integer({}, 1) != 1) root_["p2plab_tuned"].add_error("only version 1 of tuned files is known");
+    const auto dtype = root_["dtype"].as(data_type, DataType::float32);
+    const auto op = root_["op"].as(reduce_op, ReduceOp::sum);
+    const auto in_place = root_["in_place"].boolean();
+    const auto profile = root_["profile"].string();
+    const auto proof = root_["proof"].present() ? root_["proof"].string() : std::string{};
+    std::vector<TunedBand> bands;
+    for (const auto& element : root_["bands"].list(1)) {
+      if (auto band = read_band(element, in_place)) bands.push_back(*std::move(band));
+    }
+    if (bands.empty() || root_.mistakes() > 0) return std::nullopt;
+    check_machine(bands.front());
+    return TunedTable{*topology_, dtype, op, in_place, profile, proof, std::move(bands)};
+  }
+
+ private:
+  void check_machine(const TunedBand& band) {
+    const auto& collective = band.plan.schedule.collective();
+    if (root_["collective"].string() != to_string(collective.kind)) {
+      root_["collective"].add_error(fmt::format("the plans are for {}", to_string(collective.kind)));
+    }
+    if (root_["ranks"].integer() != static_cast<std::int64_t>(collective.members.size())) {
+      root_["ranks"].add_error(fmt::format("the plans are for {} ranks", collective.members.size()));
+    }
+    if (root_["fingerprint"].string() != fingerprint(*topology_)) root_["fingerprint"].add_error("the plans are for another machine");
+  }
+
+  std::optional<TunedBand> read_band(const ConfigValue& value, bool in_place) {
+    if (!value.expect_keys({.required = {"from", "to", "algorithm", "sizes", "plan"}, .optional = {"parameters", "reason"}})) return std::nullopt;
+    AlgorithmChoice algorithm{value["algorithm"].string()};
+    if (value["parameters"].present()) {
+      for (const auto& [name, text] : value["parameters"].entries()) algorithm.parameters[name] = text.string();
+    }
+    auto reason = value["reason"].present() ? value["reason"].string() : std::string{};
+    auto sizes = read_sizes(value["sizes"]);
+    if (!sizes.empty() && value["from"].size() != sizes.front().size) value["from"].add_error(fmt::format("the first size is {}", to_string(sizes.front().size)));
+    if (!sizes.empty() && value["to"].size() != sizes.back().size) value["to"].add_error(fmt::format("the last size is {}", to_string(sizes.back().size)));
+    auto plan = read_band_plan(value["plan"], in_place);
+    if (!plan || sizes.empty()) return std::nullopt;
+    return TunedBand{std::move(algorithm), *std::move(plan), std::move(reason), std::move(sizes)};
+  }
+
+  std::vector<TunedSize> read_sizes(const ConfigValue& list) {
+    std::vector<TunedSize> sizes;
+    for (const auto& value : list.list(1)) {
+      if (!value.expect_keys({.required = {"size", "parts", "slice", "protocol", "predicted", "weighed", "left_out"}, .optional = {"bound", "runner_up", "runner_up_time"}})) {
+        continue;
+      }
+      TunedSize size{.size = value["size"].size()};
+      size.tuning = {.parts = static_cast<int>(value["parts"].integer({.least = 1, .most = most_parts}, 1)), .slice = value["slice"].size(),
+                     .protocol = value["protocol"].as(protocol, Protocol::simple)};
+      size.predicted = value["predicted"].time();
+      if (value["bound"].present()) size.bound = value["bound"].time();
+      if (value["runner_up"].present()) size.runner_up = value["runner_up"].string();
+      if (value["runner_up_time"].present()) size.runner_up_time = value["runner_up_time"].time();
+      size.weighed = static_cast<int>(value["weighed"].integer({.least = 0, .most = 1 << 20}));
+      size.left_out = static_cast<int>(value["left_out"].integer({.least = 0, .most = 1 << 20}));
+      if (last_ && size.size <= *last_) value["size"].add_error(fmt::format("sizes must rise; this one follows {}", to_string(*last_)));
+      last_ = size.size;
+      sizes.push_back(std::move(size));
+    }
+    return sizes;
+  }
+
+  // The plan, proved on its machine; all bands have one machine and one collective.
+  std::optional<Plan> read_band_plan(const ConfigValue& value, bool in_place) {
+    const auto text = value.string();
+    if (text.empty()) return std::nullopt;
+    auto file = read_plan(text, filename_ + ": plan");
+    if (!file) return value.add_error(Error{ErrorCode::invalid_input, "this is no plan: " + file.error().message}), std::nullopt;
+    if (topology_ && fingerprint(*topology_) != fingerprint(file->topology)) return value.add_error("this plan is for another machine than the first"), std::nullopt;
+    if (kind_ && *kind_ != file->plan.schedule.collective().kind) return value.add_error("this plan is for another collective than the first"), std::nullopt;
+    kind_ = file->plan.schedule.collective().kind;
+    topology_ = file->topology;
+    const Routes routes(file->topology);
+    auto proof = verify(file->topology, routes, file->plan.schedule, {.in_place = in_place});
+    if (!proof) return value.add_error(Error{ErrorCode::verification_failed, "this plan is wrong: " + proof.error().message}), std::nullopt;
+    return std::move(file->plan);
+  }
+
+  ConfigValue root_;
+  std::string filename_;
+  std::optional<Topology> topology_;
+  std::optional<CollectiveKind> kind_;
+  std::optional<Bytes> last_;
+};
+
+}  // namespace
+
+Result<std::string> write_tuned_json(const TunedTable& table) { return not_too_long(json_of(table).dump(2, ' ', true, Json::error_handler_t::replace) + "\n"); }
+
+Result<std::string> write_tuned_yaml(const TunedTable& table) {
+  std::string text = "# p2plab tune: which plan serves which sizes; `p2plab run` takes it as algorithm {name: tuned, file: ...}\n";
+  write_yaml(json_of(table), "", text);
+  return not_too_long(std::move(text));
+}
+
+Result<TunedTable> read_tuned(std::string_view text, const std::string& filename) {
+  auto file = ConfigFile::parse(text, filename);
+  if (!file) return std::move(file).error();
+  auto table = TableReader(*file, filename).read();
+  if (auto good = file->status(); !good) return std::move(good).error();
+  expects(table.has_value());   // what is missing has been noted
+  return *std::move(table);
+}
+
+Result<TunedTable> load_tuned(const std::string& path) {
+  auto text = read_text_file(path, Bytes{static_cast<std::int64_t>(longest)});
+  if (!text) return std::move(text).error();
+  return read_tuned(*text, path);
+}
+
+}  // namespace p2plab
