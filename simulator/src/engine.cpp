@@ -256,7 +256,7 @@ void Engine::back(std::uint32_t block) {
     auto& s = slot(k, k.injected);
     if (s.reads > 0) return;
     if (k.back_due == never) {
-      k.back_due = std::max(s.arrived, k.back_free) + c_.slice_cost;
+      k.back_due = s.sent > 0 ? k.back_free : std::max(s.arrived, k.back_free) + c_.works[s.work].cost;
       if (k.back_due > queue_.now()) return push(k.back_due, EventKind::back, block);
     }
     if (k.back_due > queue_.now()) return;
@@ -265,29 +265,37 @@ void Engine::back(std::uint32_t block) {
   }
 }
 
+// Sends a grain, or all of a slice, to all its destinations.
 void Engine::inject(Block& k, std::uint32_t block, Slot& s) {
   const auto now = queue_.now();
   ++cause_;
   const auto& work = c_.works[s.work];
   const auto& lane = lane_of(k);
-  const auto wire = c_.wire(s.bytes);
-  const auto local = s.bytes * work.local_operands;
+  const auto rest = s.bytes - s.sent;
+  const auto bytes = c_.grain > 0 && work.destinations > 0 ? std::min(rest, c_.grain) : rest;
+  const auto wire = c_.wire(bytes);
+  const auto local = bytes * work.local_operands;
   auto own = now + std::max(c_.store.of(wire * work.destinations), c_.reduce.of(local));
   if (!c_.memories.empty() && local > 0) own = std::max(own, serve_memory(k, local));
   auto* r = record(k, k.injected);
+  if (r != nullptr && s.sent == 0) r->injected = SimTime{now};
   auto paced = own;
-  s.tail = work.destinations > 0 ? 0 : own;
-  s.writes = work.destinations + 1U;   // one more, so that it does not settle before all are launched
-  const auto order = k.injected++;
-  transfers_made_ += work.destinations;
+  if (s.sent == 0) {
+    transfers_made_ += work.destinations;
+    s.tail = work.destinations > 0 ? 0 : own;
+    s.writes = 1;   // one more than are under way, so that it does not settle before all are launched
+  }
+  s.sent += bytes;
+  s.writes += work.destinations;
   for (std::uint32_t o = 0; o < work.destinations; ++o) {
     const auto& path = c_.path(lane, work.paths + work.sources + o);
-    paced = std::max(paced, launch({own, wire, path.first, path.end, block, order, work.sources + o, false}));
+    paced = std::max(paced, launch({own, wire, path.first, path.end, block, k.injected, work.sources + o, false}));
   }
   k.back_free = paced;
+  if (s.sent < s.bytes) return;
+  ++k.injected;
   if (r != nullptr) {
     r->arrived = SimTime{s.arrived};
-    r->injected = SimTime{now};
     r->processed = SimTime{own};
     r->released = SimTime{paced};
   }
@@ -309,7 +317,8 @@ std::int64_t Engine::serve_memory(Block& k, std::int64_t local) {
 void Engine::settle(Block& k, std::uint32_t block) {
   auto time = k.settled > 0 ? log_[k.log + k.settled - 1] : 0;
   while (k.settled < k.injected && slot(k, k.settled).writes == 0) {
-    time = std::max(time, slot(k, k.settled).tail);
+    const auto& s = slot(k, k.settled);
+    time = std::max(time, s.tail + c_.works[s.work].after);
     if (time >= latest) overflow_ = true;
     log_[k.log + k.settled] = time;
     if (auto* r = record(k, k.settled)) r->complete = SimTime{time};

@@ -71,6 +71,7 @@ class Engine {
     std::int64_t bytes = 0;
     std::int64_t arrived = 0;            // its loads
     std::int64_t tail = 0;               // its stores
+    std::int64_t sent = 0;               // bytes
     std::uint32_t work = 0;
     std::uint32_t reads = 0;             // not yet arrived, or not known when
     std::uint32_t writes = 0;

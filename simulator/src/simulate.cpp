@@ -5,10 +5,12 @@
 
 #include <fmt/format.h>
 
+#include "check_program.h"
 #include "compiled.h"
 #include "engine.h"
 #include "fold.h"
 #include "lower_bound.h"
+#include "packet_form.h"
 
 namespace p2plab {
 
@@ -102,12 +104,22 @@ Result<std::optional<SimResult>> play_folded(const Compiled& whole, std::size_t 
   return std::optional{std::move(result)};
 }
 
-}  // namespace
-
-Result<SimResult> simulate(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile, const SimOptions& options) {
+Result<SimResult> simulate_as_it_is(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile,
+                                    const SimOptions& options) {
   auto compiled = compile(topology, routes, program, profile);
   if (!compiled) return std::move(compiled).error();
   return play(*compiled, &program, options);
+}
+
+}  // namespace
+
+Result<SimResult> simulate(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile, const SimOptions& options) {
+  if (!runs_by_packets(program, profile)) return simulate_as_it_is(topology, routes, program, profile, options);
+  if (auto ok = check_program(topology, program); !ok) return std::move(ok).error();
+  auto form = packet_form(program);
+  auto result = simulate_as_it_is(topology, routes, form, profile, options);
+  if (result && options.record) result->recording.form = std::move(form);
+  return result;
 }
 
 Result<SimResult> simulate(const Topology& topology, const PathOf& path_of, const Pattern& pattern, const Profile& profile, const SimOptions& options) {

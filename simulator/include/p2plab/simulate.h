@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -63,6 +64,7 @@ struct Recording {
   std::uint32_t parts = 1;
   std::vector<SliceRecord> slices;
   std::vector<HopRecord> hops;     // by the time at which heads arrived
+  std::optional<Program> form;     // the program as it ran, which the records speak of, if not as it was given (by packets)
 };
 
 struct SimResult {
