@@ -111,6 +111,7 @@ struct Compiled {
   std::vector<std::uint32_t> before;              // [work * parts + part]: slices of that thread block before this work
   std::vector<std::uint32_t> totals;              // [lane * parts + part]: slices in all
   std::vector<std::int64_t> starts;               // by rank: when it starts
+  bool fair = false;                              // resources are shared by max-min fairness instead of first come, first served
   bool folded = false;                            // one rank stands for all: ties between its transfers must be reported
   std::int64_t slices = 0;
   std::int64_t signal_peer = 0;                   // waits across ranks, all costs of the protocol in it

@@ -7,7 +7,17 @@
 
 namespace p2plab {
 
-Engine::Engine(Compiled& compiled, const Keep& keep) : c_(compiled), keep_(keep) {
+namespace {
+
+std::vector<double> capacities(const Compiled& compiled) {
+  std::vector<double> rates;
+  for (const auto& resource : compiled.resources) rates.push_back(static_cast<double>(resource.pace.rate));
+  return rates;
+}
+
+}  // namespace
+
+Engine::Engine(Compiled& compiled, const Keep& keep) : c_(compiled), keep_(keep), fair_(compiled.fair ? capacities(compiled) : std::vector<double>{}) {
   constexpr std::uint32_t first_slots = 2;
   blocks_.resize(c_.lanes.size() * c_.parts);
   slots_.resize(blocks_.size() * first_slots);
@@ -53,7 +63,8 @@ Status Engine::run() {
 void Engine::prefetch(std::span<const EventQueue::Packed> events) const {
   for (const auto packed : events) {
     const auto [kind, index] = EventQueue::unpack(packed);
-    kind == EventKind::hop ? __builtin_prefetch(&transfers_[index]) : __builtin_prefetch(&blocks_[index]);
+    if (kind == EventKind::hop) __builtin_prefetch(&transfers_[index]);
+    if (kind == EventKind::front || kind == EventKind::back) __builtin_prefetch(&blocks_[index]);
   }
 }
 
@@ -65,6 +76,8 @@ void Engine::handle(const Event& event) {
       front(event.index);
       break;
     case EventKind::hop: hop(event.index); break;
+    case EventKind::drain: drained(event.index); break;
+    case EventKind::share: share(); break;
   }
 }
 
@@ -122,10 +135,11 @@ void Engine::consider(Block& k, std::uint32_t block) {
 std::int64_t Engine::earliest(Block& k, std::uint32_t block) {
   if (k.listed) return never;
   const auto& work = c_.works[k.work];
+  if (k.loading > 0) return never;
   auto time = k.front_free;
   // Loads of later slices go out while earlier ones are on their way; a slice without loads waits for the thread block itself.
   if (work.sources == 0) {
-    if (k.issued > k.injected) return never;
+    if (k.issued > k.injected || k.storing > 0) return never;
     time = std::max(time, k.back_free);
   }
   if (c_.outstanding != 0 && k.issued >= c_.outstanding) {
@@ -254,7 +268,7 @@ void Engine::back(std::uint32_t block) {
   auto& k = blocks_[block];
   while (k.injected < k.issued) {
     auto& s = slot(k, k.injected);
-    if (s.reads > 0) return;
+    if (s.reads > 0 || k.storing > 0) return;
     if (k.back_due == never) {
       k.back_due = s.sent > 0 ? k.back_free : std::max(s.arrived, k.back_free) + c_.works[s.work].cost;
       if (k.back_due > queue_.now()) return push(k.back_due, EventKind::back, block);

@@ -21,7 +21,7 @@ std::string escaped(const std::string& text) {
 
 class TraceWriter {
  public:
-  TraceWriter(const Topology& topology, const Program& program, const SimResult& result) : topology_(topology), program_(result.recording.form ? *result.recording.form : program), result_(result) {}
+  TraceWriter(const Topology& topology, const Program& program, const SimResult& result) : topology_(topology), program_(program), result_(result) {}
 
   std::string run() {
     name_tracks();
