@@ -6,10 +6,22 @@
 #include "compiled.h"
 #include "lane_stream.h"
 #include "machine_paths.h"
+#include "packet_form.h"
 
 namespace p2plab {
 
 namespace {
+
+// Owners send what others would read, arrival needs no flag, and a lane is all thread blocks of its GPU, whose rates together exceed the links'.
+void by_packets(Compiled& out, const Profile& profile) {
+  constexpr double picoseconds = 1e12;
+  out.costs = {.slice = 0, .packets = true, .item = profile.packet_item.count() * picoseconds, .tail = profile.packet_tail.count() * picoseconds};
+  out.signal_peer = out.signal_local = 0;
+  out.read_request = 0;
+  out.outstanding = 0;
+  out.grain = 8 << 10;   // what a block of 512 threads sends at once
+  out.store.rate = out.load.rate = out.reduce.rate = 0;
+}
 
 void take_profile(Compiled& out, const Program& program, const Profile& profile) {
   const auto rate = [](const std::optional<Bandwidth>& value) { return value ? value->bytes_per_second() : 0; };
@@ -18,16 +30,19 @@ void take_profile(Compiled& out, const Program& program, const Profile& profile)
   out.parts = static_cast<std::uint32_t>(program.tuning.parts);
   out.signal_peer = to_sim_time(flags ? profile.fence + profile.signal_peer : profile.poll).count();
   out.signal_local = to_sim_time(profile.signal_local).count();
-  out.slice_cost = to_sim_time(profile.slice_cost).count();
+  out.costs.slice = to_sim_time(profile.slice_cost).count();
   out.read_request = profile.read_request;
   out.outstanding = static_cast<std::uint32_t>(profile.outstanding);
   out.store.rate = rate(profile.store_rate);
   out.load.rate = rate(profile.load_rate);
   out.reduce.rate = rate(profile.reduce_rate);
+  const bool packets = runs_by_packets(program, profile);
+  if (packets) by_packets(out, profile);
+  const auto launch = profile.launch + (packets ? profile.packet_start : Seconds{0});
   const auto ranks = program.ranks();
   for (int r = 0; r < ranks; ++r) {
     const auto share = ranks > 1 ? static_cast<double>(r) / (ranks - 1) : 0.0;
-    out.starts.push_back(to_sim_time(profile.launch + share * profile.start_skew).count());
+    out.starts.push_back(to_sim_time(launch + share * profile.start_skew).count());
   }
 }
 
@@ -82,7 +97,7 @@ Result<Compiled> compile(const Topology& topology, const Routes& routes, const P
   Compiled out;
   take_profile(out, program, profile);
   MachinePaths machine(topology, profile, out);
-  LaneReader reader(program);
+  LaneReader reader(program, out.costs);
   StreamStore store(out);
   for (const auto& lane : program.lanes) {
     const auto& stream = reader.read(lane);
@@ -104,7 +119,7 @@ Result<Compiled> compile(const Topology& topology, const PathOf& path_of, const 
   Compiled out;
   take_profile(out, pattern.program, profile);
   MachinePaths machine(topology, profile, out);
-  LaneReader reader(pattern.program);
+  LaneReader reader(pattern.program, out.costs);
   StreamStore store(out);
   std::vector<Model> models;
   for (const auto& lane : pattern.program.lanes) {

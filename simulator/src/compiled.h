@@ -62,6 +62,17 @@ struct Work {
   std::uint16_t sources = 0;             // remote ones
   std::uint16_t destinations = 0;
   std::uint32_t wait_count = 0;
+  std::int64_t cost = 0;                 // the thread block's, for each slice, before its stores
+  std::int64_t after = 0;                // beyond its stores' arrival, until it is complete
+};
+
+/// What works cost. By slices: `slice` each. By packets: `item` for each operand, and `tail` times the logarithm of a slice's warps until
+/// the slowest of their packets is there.
+struct WorkCosts {
+  std::int64_t slice = 0;
+  bool packets = false;
+  double item = 0;
+  double tail = 0;
 };
 
 /// Slice s of this work of this lane must be complete, if it has so many.
@@ -100,13 +111,15 @@ struct Compiled {
   std::vector<std::uint32_t> before;              // [work * parts + part]: slices of that thread block before this work
   std::vector<std::uint32_t> totals;              // [lane * parts + part]: slices in all
   std::vector<std::int64_t> starts;               // by rank: when it starts
+  bool fair = false;                              // resources are shared by max-min fairness instead of first come, first served
   bool folded = false;                            // one rank stands for all: ties between its transfers must be reported
   std::int64_t slices = 0;
   std::int64_t signal_peer = 0;                   // waits across ranks, all costs of the protocol in it
   std::int64_t signal_local = 0;
-  std::int64_t slice_cost = 0;
+  WorkCosts costs;
   double read_request = 0;
   std::uint32_t outstanding = 0;
+  std::int64_t grain = 0;                         // bytes a block sends before others have their turn; 0: a slice
   Pace store;
   Pace load;
   Pace reduce;

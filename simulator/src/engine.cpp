@@ -7,7 +7,17 @@
 
 namespace p2plab {
 
-Engine::Engine(Compiled& compiled, const Keep& keep) : c_(compiled), keep_(keep) {
+namespace {
+
+std::vector<double> capacities(const Compiled& compiled) {
+  std::vector<double> rates;
+  for (const auto& resource : compiled.resources) rates.push_back(static_cast<double>(resource.pace.rate));
+  return rates;
+}
+
+}  // namespace
+
+Engine::Engine(Compiled& compiled, const Keep& keep) : c_(compiled), keep_(keep), fair_(compiled.fair ? capacities(compiled) : std::vector<double>{}) {
   constexpr std::uint32_t first_slots = 2;
   blocks_.resize(c_.lanes.size() * c_.parts);
   slots_.resize(blocks_.size() * first_slots);
@@ -53,7 +63,8 @@ Status Engine::run() {
 void Engine::prefetch(std::span<const EventQueue::Packed> events) const {
   for (const auto packed : events) {
     const auto [kind, index] = EventQueue::unpack(packed);
-    kind == EventKind::hop ? __builtin_prefetch(&transfers_[index]) : __builtin_prefetch(&blocks_[index]);
+    if (kind == EventKind::hop) __builtin_prefetch(&transfers_[index]);
+    if (kind == EventKind::front || kind == EventKind::back) __builtin_prefetch(&blocks_[index]);
   }
 }
 
@@ -65,6 +76,8 @@ void Engine::handle(const Event& event) {
       front(event.index);
       break;
     case EventKind::hop: hop(event.index); break;
+    case EventKind::drain: drained(event.index); break;
+    case EventKind::share: share(); break;
   }
 }
 
@@ -122,10 +135,11 @@ void Engine::consider(Block& k, std::uint32_t block) {
 std::int64_t Engine::earliest(Block& k, std::uint32_t block) {
   if (k.listed) return never;
   const auto& work = c_.works[k.work];
+  if (k.loading > 0) return never;
   auto time = k.front_free;
   // Loads of later slices go out while earlier ones are on their way; a slice without loads waits for the thread block itself.
   if (work.sources == 0) {
-    if (k.issued > k.injected) return never;
+    if (k.issued > k.injected || k.storing > 0) return never;
     time = std::max(time, k.back_free);
   }
   if (c_.outstanding != 0 && k.issued >= c_.outstanding) {
@@ -254,9 +268,9 @@ void Engine::back(std::uint32_t block) {
   auto& k = blocks_[block];
   while (k.injected < k.issued) {
     auto& s = slot(k, k.injected);
-    if (s.reads > 0) return;
+    if (s.reads > 0 || k.storing > 0) return;
     if (k.back_due == never) {
-      k.back_due = std::max(s.arrived, k.back_free) + c_.slice_cost;
+      k.back_due = s.sent > 0 ? k.back_free : std::max(s.arrived, k.back_free) + c_.works[s.work].cost;
       if (k.back_due > queue_.now()) return push(k.back_due, EventKind::back, block);
     }
     if (k.back_due > queue_.now()) return;
@@ -265,29 +279,37 @@ void Engine::back(std::uint32_t block) {
   }
 }
 
+// Sends a grain, or all of a slice, to all its destinations.
 void Engine::inject(Block& k, std::uint32_t block, Slot& s) {
   const auto now = queue_.now();
   ++cause_;
   const auto& work = c_.works[s.work];
   const auto& lane = lane_of(k);
-  const auto wire = c_.wire(s.bytes);
-  const auto local = s.bytes * work.local_operands;
+  const auto rest = s.bytes - s.sent;
+  const auto bytes = c_.grain > 0 && work.destinations > 0 ? std::min(rest, c_.grain) : rest;
+  const auto wire = c_.wire(bytes);
+  const auto local = bytes * work.local_operands;
   auto own = now + std::max(c_.store.of(wire * work.destinations), c_.reduce.of(local));
   if (!c_.memories.empty() && local > 0) own = std::max(own, serve_memory(k, local));
   auto* r = record(k, k.injected);
+  if (r != nullptr && s.sent == 0) r->injected = SimTime{now};
   auto paced = own;
-  s.tail = work.destinations > 0 ? 0 : own;
-  s.writes = work.destinations + 1U;   // one more, so that it does not settle before all are launched
-  const auto order = k.injected++;
-  transfers_made_ += work.destinations;
+  if (s.sent == 0) {
+    transfers_made_ += work.destinations;
+    s.tail = work.destinations > 0 ? 0 : own;
+    s.writes = 1;   // one more than are under way, so that it does not settle before all are launched
+  }
+  s.sent += bytes;
+  s.writes += work.destinations;
   for (std::uint32_t o = 0; o < work.destinations; ++o) {
     const auto& path = c_.path(lane, work.paths + work.sources + o);
-    paced = std::max(paced, launch({own, wire, path.first, path.end, block, order, work.sources + o, false}));
+    paced = std::max(paced, launch({own, wire, path.first, path.end, block, k.injected, work.sources + o, false}));
   }
   k.back_free = paced;
+  if (s.sent < s.bytes) return;
+  ++k.injected;
   if (r != nullptr) {
     r->arrived = SimTime{s.arrived};
-    r->injected = SimTime{now};
     r->processed = SimTime{own};
     r->released = SimTime{paced};
   }
@@ -309,7 +331,8 @@ std::int64_t Engine::serve_memory(Block& k, std::int64_t local) {
 void Engine::settle(Block& k, std::uint32_t block) {
   auto time = k.settled > 0 ? log_[k.log + k.settled - 1] : 0;
   while (k.settled < k.injected && slot(k, k.settled).writes == 0) {
-    time = std::max(time, slot(k, k.settled).tail);
+    const auto& s = slot(k, k.settled);
+    time = std::max(time, s.tail + c_.works[s.work].after);
     if (time >= latest) overflow_ = true;
     log_[k.log + k.settled] = time;
     if (auto* r = record(k, k.settled)) r->complete = SimTime{time};

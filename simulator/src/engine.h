@@ -6,6 +6,7 @@
 
 #include "compiled.h"
 #include "event_queue.h"
+#include "fair_share.h"
 #include "p2plab/simulate.h"
 
 namespace p2plab {
@@ -63,6 +64,8 @@ class Engine {
     std::int64_t back_free = 0;          // when the next stores may
     std::int64_t front_due = never;      // time of the latest front event made and not yet handled
     std::int64_t back_due = never;       // when the oldest slice that was not injected will be
+    std::uint32_t storing = 0;           // fair sharing: flows that keep the block from its next stores
+    std::uint32_t loading = 0;           // and from its next loads
     std::int64_t seen = 0;               // the latest of the signals waited for so far
     std::int64_t cause = -1;             // and whose it was
     std::size_t log = 0;
@@ -71,6 +74,7 @@ class Engine {
     std::int64_t bytes = 0;
     std::int64_t arrived = 0;            // its loads
     std::int64_t tail = 0;               // its stores
+    std::int64_t sent = 0;               // bytes
     std::uint32_t work = 0;
     std::uint32_t reads = 0;             // not yet arrived, or not known when
     std::uint32_t writes = 0;
@@ -88,6 +92,7 @@ class Engine {
     std::uint32_t order = 0;             // of its slice in the block
     std::uint32_t ordinal = 0;           // among the remote operands of its instruction
     bool reads = false;
+    bool paces = false;                  // fair sharing: its sender waits until it has drained
     std::int64_t head = 0;               // when it reaches the next stage
   };
 
@@ -113,6 +118,9 @@ class Engine {
   void hop(std::uint32_t index);
   void move_on(const Transfer& t, std::uint32_t index);
   void finish(const Transfer& t);
+  std::int64_t flow_off(std::uint32_t index);
+  void drained(std::uint32_t index);
+  void share();
   void look_for_tie(std::uint32_t resource);
   std::uint32_t keep_transfer(const Transfer& transfer);
 
@@ -137,6 +145,12 @@ class Engine {
   std::vector<std::int64_t> log_;
   std::int64_t transfers_made_ = 0;
   std::vector<Head> heads_;              // by resource, if folded: the latest one
+  FairShare fair_;
+  std::vector<FairShare::Drain> drains_;        // ends of flows that events speak of
+  std::vector<std::uint32_t> unused_drains_;
+  std::vector<FairShare::Drain> fresh_drains_;
+  std::vector<std::uint32_t> transfer_of_;      // by flow
+  bool share_due_ = false;
   std::uint64_t cause_ = 0;              // counts what sends heads off: a slice's operands go in their own order
   bool overflow_ = false;
   bool ambiguous_ = false;

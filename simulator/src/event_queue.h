@@ -9,8 +9,8 @@
 
 namespace p2plab {
 
-/// What is to happen. The index is a thread block (front, back) or a transfer (hop).
-enum class EventKind : std::uint32_t { front, back, hop };
+/// What is to happen. The index is a thread block (front, back), a transfer (hop) or, with fair sharing, a flow's end (drain) or nothing (share).
+enum class EventKind : std::uint32_t { front, back, hop, drain, share };
 
 struct Event {
   EventKind kind;

@@ -1,5 +1,10 @@
 #include "lane_stream.h"
 
+#include <algorithm>
+#include <cmath>
+
+#include "packet_form.h"
+
 namespace p2plab {
 
 namespace {
@@ -17,15 +22,16 @@ std::size_t hash_of(const LaneStream& stream) {
 
 bool same_work(const Work& a, const Work& b) {
   return a.bytes == b.bytes && a.slices == b.slices && a.own_dependency == b.own_dependency && a.local_operands == b.local_operands && a.sources == b.sources &&
-         a.destinations == b.destinations && a.wait_count == b.wait_count;
+         a.destinations == b.destinations && a.wait_count == b.wait_count && a.cost == b.cost && a.after == b.after;
 }
 
 bool same_wait(const Awaited& a, const Awaited& b) { return a.lane == b.lane && a.work == b.work && a.slices == b.slices; }
 
 }  // namespace
 
-LaneReader::LaneReader(const Program& program)
+LaneReader::LaneReader(const Program& program, const WorkCosts& costs)
     : program_(program),
+      costs_(costs),
       peers_(static_cast<std::size_t>(program.ranks()) * kinds_of_access + program.route_offsets.size()),
       lanes_(program.lanes.size()),
       dependencies_(program) {}
@@ -61,7 +67,17 @@ void LaneReader::add(const Lane& lane, const Instruction& i) {
     const auto& instruction = program_.instructions[other.first + static_cast<std::uint32_t>(wait.instruction)];
     stream_.waits.push_back({awaited(wait.lane), static_cast<std::uint32_t>(wait.instruction), static_cast<std::uint32_t>(program_.slices(instruction))});
   }
+  add_costs(i, work);
   stream_.works.push_back(work);
+}
+
+void LaneReader::add_costs(const Instruction& i, Work& work) const {
+  work.cost = costs_.slice;
+  if (!costs_.packets) return;
+  constexpr std::int64_t warp = 32;
+  const auto warps = (packets_of(program_.tuning.protocol, std::min(i.bytes, program_.tuning.slice.count())) + warp - 1) / warp;
+  work.cost = to_nearest(costs_.item * (i.sources + i.destinations));
+  if (work.destinations > 0) work.after = to_nearest(costs_.tail * std::log(static_cast<double>(std::max<std::int64_t>(warps, 1))));
 }
 
 std::uint32_t LaneReader::peer(const Operand& operand, bool reads, StepId step) {

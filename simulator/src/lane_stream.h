@@ -26,7 +26,7 @@ struct LaneStream {
 /// Makes the streams of a program's lanes; keeps what can be used again from lane to lane.
 class LaneReader {
  public:
-  explicit LaneReader(const Program& program);
+  LaneReader(const Program& program, const WorkCosts& costs);
 
   /// Valid until the next call.
   const LaneStream& read(const Lane& lane);
@@ -37,10 +37,12 @@ class LaneReader {
     std::uint32_t number = 0;
   };
   void add(const Lane& lane, const Instruction& instruction);
+  void add_costs(const Instruction& instruction, Work& work) const;
   std::uint32_t peer(const Operand& operand, bool reads, StepId step);
   std::uint32_t awaited(LaneId lane);
 
   const Program& program_;
+  WorkCosts costs_;
   std::vector<Number> peers_;
   std::vector<Number> lanes_;
   OwnDependencies dependencies_;

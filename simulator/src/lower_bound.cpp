@@ -47,7 +47,7 @@ class Bounder {
         for (auto s = path.first; s < path.end; ++s) load_[c_.stages[s].resource] += wire;
       }
       if (!c_.memories.empty()) load_[static_cast<std::size_t>(c_.memories[lane.rank.index()])] += work.bytes * work.local_operands;
-      time = std::min(latest, time + work.slices * c_.slice_cost + store.of(wire * work.destinations));
+      time = std::min(latest, time + work.slices * work.cost + store.of(wire * work.destinations));
     }
     return time;
   }
@@ -113,8 +113,8 @@ class Bounder {
       return most;
     };
     reached.front = start;
-    const auto injected = start + slowest(work.paths, work.sources, true) + c_.slice_cost;
-    reached.complete = std::max(reached.complete, std::min(latest, injected + slowest(work.paths + work.sources, work.destinations, false)));
+    const auto injected = start + slowest(work.paths, work.sources, true) + work.cost;
+    reached.complete = std::max(reached.complete, std::min(latest, injected + slowest(work.paths + work.sources, work.destinations, false) + work.after));
     return reached.complete;
   }
 

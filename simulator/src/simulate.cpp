@@ -1,14 +1,19 @@
 #include "p2plab/simulate.h"
 
 #include <algorithm>
+#include <array>
 #include <optional>
+#include <span>
 
 #include <fmt/format.h>
 
+#include "check_program.h"
 #include "compiled.h"
 #include "engine.h"
 #include "fold.h"
 #include "lower_bound.h"
+#include "p2plab/named.h"
+#include "packet_form.h"
 
 namespace p2plab {
 
@@ -58,10 +63,32 @@ Status conclude(SimResult& result, const Compiled& compiled, const LongestPath& 
   result.makespan = result.rank_finish.empty() ? SimTime{0} : *std::ranges::max_element(result.rank_finish);
   result.slices = compiled.slices;
   result.bound = SimTime{path.bound};
+  // Fair shares are floating numbers, whose last digit may be short by a picosecond.
+  constexpr SimTime last_digit{1000};
+  if (compiled.fair && result.makespan < result.bound && result.makespan + last_digit >= result.bound) result.makespan = result.bound;
   if (result.makespan >= result.bound) return {};
   return Error{.code = ErrorCode::verification_failed,
                .message = fmt::format("the simulator's result ({} ps) is below its own lower bound ({} ps)", result.makespan.count(), path.bound),
                .notes = {"this is a bug of p2plab, not of your input; please report it with the program and the topology"}};
+}
+
+// Chains of waits and the work of resources, without their meeting.
+SimResult estimate(const Compiled& compiled, const LongestPath& path) {
+  SimResult result;
+  for (const auto finish : path.rank_finish) result.rank_finish.emplace_back(finish);
+  for (std::size_t r = 0; r < compiled.resources.size(); ++r) {
+    auto pace = compiled.resources[r].pace;
+    result.uses.push_back({compiled.names[r], Bytes{path.loads[r]}, SimTime{pace.of(path.loads[r])}});
+  }
+  for (const auto& lane : compiled.lanes) {
+    for (auto w = lane.first; w < lane.first + lane.count; ++w) {
+      const auto& work = compiled.works[w];
+      result.transfers += std::int64_t{work.slices} * (work.sources + work.destinations);
+    }
+  }
+  result.slices = compiled.slices;
+  result.makespan = result.bound = SimTime{path.bound};
+  return result;
 }
 
 Result<SimResult> play(Compiled& compiled, const Program* program, const SimOptions& options) {
@@ -69,6 +96,9 @@ Result<SimResult> play(Compiled& compiled, const Program* program, const SimOpti
   for (std::size_t r = 0; r < options.late.size(); ++r) compiled.starts[r] += options.late[r].count();
   SimResult result;
   const auto path = longest_path(compiled);
+  if (path.bound >= latest) return Error{ErrorCode::unsupported, "the simulated time exceeds 26 days; check bandwidths and sizes"};
+  if (options.engine == SimEngine::path) return estimate(compiled, path);
+  compiled.fair = options.engine == SimEngine::max_min;
   std::vector<std::int64_t> begins;
   Engine engine(compiled, {options.steps ? &begins : nullptr, options.record ? &result.recording : nullptr, program});
   if (auto ok = engine.run(); !ok) return std::move(ok).error();
@@ -102,12 +132,35 @@ Result<std::optional<SimResult>> play_folded(const Compiled& whole, std::size_t 
   return std::optional{std::move(result)};
 }
 
-}  // namespace
-
-Result<SimResult> simulate(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile, const SimOptions& options) {
+Result<SimResult> simulate_as_it_is(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile,
+                                    const SimOptions& options) {
+  if (options.engine != SimEngine::events && (options.record || (options.steps && options.engine == SimEngine::path))) {
+    return Error{ErrorCode::unsupported, "recordings and the times of steps need the engine 'events'"};
+  }
   auto compiled = compile(topology, routes, program, profile);
   if (!compiled) return std::move(compiled).error();
   return play(*compiled, &program, options);
+}
+
+// Readers of recordings know the lanes and slices of the program that they were given.
+Profile without_packets(Profile profile) {
+  profile.packet_start = profile.packet_item = profile.packet_tail = Seconds{0};
+  return profile;
+}
+
+constexpr std::array engines{Named{"events", SimEngine::events}, Named{"max-min", SimEngine::max_min}, Named{"path", SimEngine::path}};
+
+}  // namespace
+
+std::string_view to_string(SimEngine engine) { return to_name(engine, std::span<const Named<SimEngine>>{engines}); }
+
+Result<SimEngine> sim_engine(std::string_view name) { return from_name("engine", name, std::span<const Named<SimEngine>>{engines}); }
+
+Result<SimResult> simulate(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile, const SimOptions& options) {
+  if (!runs_by_packets(program, profile)) return simulate_as_it_is(topology, routes, program, profile, options);
+  if (options.record || options.steps) return simulate_as_it_is(topology, routes, program, without_packets(profile), options);
+  if (auto ok = check_program(topology, program); !ok) return std::move(ok).error();
+  return simulate_as_it_is(topology, routes, packet_form(program), profile, options);
 }
 
 Result<SimResult> simulate(const Topology& topology, const PathOf& path_of, const Pattern& pattern, const Profile& profile, const SimOptions& options) {
@@ -117,7 +170,7 @@ Result<SimResult> simulate(const Topology& topology, const PathOf& path_of, cons
   auto compiled = compile(topology, path_of, pattern, profile);
   if (!compiled) return std::move(compiled).error();
   // Ranks that start apart, and quirks, whose bite depends on the link, are played one by one.
-  if (options.fold && options.late.empty() && profile.quirks == Quirks{}) {
+  if (options.fold && options.engine == SimEngine::events && options.late.empty() && profile.quirks == Quirks{}) {
     auto folded = play_folded(*compiled, pattern.program.lanes.size());
     if (!folded) return std::move(folded).error();
     if (*folded) return **std::move(folded);

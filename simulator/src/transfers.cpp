@@ -6,12 +6,22 @@ namespace p2plab {
 // Sends a transfer off at its first stage; returns when that stage has taken all of it, which is when its sender may go on. So of many thread
 // blocks that share a link each has one slice in its queue: they are served in turn.
 std::int64_t Engine::launch(Transfer transfer) {
+  if (c_.fair) {
+    auto& k = blocks_[transfer.block];
+    ++(transfer.reads ? k.loading : k.storing);
+    transfer.paces = true;
+    return flow_off(keep_transfer(transfer));
+  }
   const auto end = pass(transfer);
   move_on(transfer, none);
   return end;
 }
 
 void Engine::hop(std::uint32_t index) {
+  if (c_.fair) {
+    flow_off(index);
+    return;
+  }
   auto& t = transfers_[index];
   ++cause_;
   pass(t);

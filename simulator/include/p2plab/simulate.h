@@ -13,7 +13,15 @@
 
 namespace p2plab {
 
+/// How contention is treated. `events`: slice by slice, first come, first served at every resource. `max_min`: transfers are flows that share
+/// resources fairly, for cross-checks and huge unsliced transfers. `path`: the longest chain of waits and the busiest resource only, a lower
+/// bound; for inner loops.
+enum class SimEngine : std::uint8_t { events, max_min, path };
+std::string_view to_string(SimEngine engine);   // "events", "max-min", "path"
+Result<SimEngine> sim_engine(std::string_view name);
+
 struct SimOptions {
+  SimEngine engine = SimEngine::events;
   bool steps = false;    // fill SimResult::steps
   bool record = false;   // fill SimResult::recording, for traces and critical paths
   bool fold = true;      // of a pattern, simulate one rank where that provably gives the same; off: always all of them
