@@ -6,8 +6,6 @@ namespace p2plab {
 
 namespace {
 
-constexpr double never = std::numeric_limits<double>::infinity();
-
 // The cheapest way into each vertex.
 std::vector<int> cheapest_ways_in(std::size_t n, std::size_t root, std::span<const double> costs) {
   std::vector<int> best(n, -1);

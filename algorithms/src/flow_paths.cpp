@@ -14,9 +14,9 @@ namespace p2plab {
 
 namespace {
 
-constexpr double enough = 1 - 1e-6;
+constexpr double near_enough = 1 - 1e-6;
 constexpr double least_share = 0.002;
-constexpr int most_rounds = 200;
+constexpr int most_path_rounds = 200;
 constexpr std::size_t most_pairs = 1500;
 
 struct PathColumn {
@@ -51,9 +51,9 @@ class FlowProgram {
     for (std::size_t p = 0; p < pairs_.size(); ++p) program_->add_row(0, {&rate, 1}, LinearProgram::unbounded);
     std::vector<double> prices(capacities_.size(), 1e-6);
     std::vector<double> worth(pairs_.size(), LinearProgram::unbounded);
-    for (int round = 0; round < most_rounds && add_paths(prices, worth); ++round) {
+    for (int round = 0; round < most_path_rounds && add_paths(prices, worth); ++round) {
       if (!program_->solve()) return false;
-      if (program_->objective() >= enough || stop()) break;
+      if (program_->objective() >= near_enough || stop()) break;
       for (std::size_t o = 0; o < prices.size(); ++o) prices[o] = std::max(0.0, program_->price(static_cast<int>(o)));
       for (std::size_t p = 0; p < worth.size(); ++p) worth[p] = -program_->price(static_cast<int>(capacities_.size() + p));
     }

@@ -8,7 +8,7 @@ namespace p2plab {
 
 namespace {
 
-constexpr double tolerance = 1e-6;
+constexpr double rounding_error = 1e-6;
 constexpr int further_steps = 3;          // beyond the fewest, each tried; then only the number asked for
 constexpr int most_summing_members = 8;   // all-reduce with sums that travel is searched for up to here
 
@@ -94,10 +94,10 @@ std::vector<LatencyForm> LatencyForms::forms(int chunks, int steps) {
 std::vector<LatencyForm> LatencyForms::sum_forms(int most_chunks, double best) {
   std::vector<LatencyForm> all;
   if (root_searches_.empty()) return all;
-  for (int rounds = 2; rounds < best * most_chunks * (1 - tolerance) && rounds <= 2 * most_chunks + 2; ++rounds) {
+  for (int rounds = 2; rounds < best * most_chunks * (1 - rounding_error) && rounds <= 2 * most_chunks + 2; ++rounds) {
     const auto bound = most_for_a_root(2, rounds);
     if (!bound) return all;
-    for (int chunks = std::min(most_chunks, static_cast<int>(*bound + tolerance)); chunks > 0 && rounds < best * chunks * (1 - tolerance); --chunks) {
+    for (int chunks = std::min(most_chunks, static_cast<int>(*bound + rounding_error)); chunks > 0 && rounds < best * chunks * (1 - rounding_error); --chunks) {
       auto form = sum_form(chunks, rounds);
       if (!form) continue;
       best = form->ratio();
@@ -132,7 +132,7 @@ std::optional<double> LatencyForms::most_for_a_root(int steps, int rounds) {
 void LatencyForms::prove(std::vector<LatencyForm>& forms) {
   for (auto& form : forms) {
     const auto most = most_for_a_root(form.steps, form.rounds);
-    form.proved = most && static_cast<int>(*most + tolerance) <= form.chunks;
+    form.proved = most && static_cast<int>(*most + rounding_error) <= form.chunks;
   }
 }
 
@@ -157,8 +157,8 @@ std::vector<LatencyForm> LatencyForms::frontier(int most_chunks, int most_steps,
   std::ranges::stable_sort(all, {}, [](const LatencyForm& f) { return std::tuple(f.steps, f.rounds, f.ratio()); });
   std::vector<LatencyForm> kept;
   for (auto& form : all) {
-    const auto beats = [&](const LatencyForm& other) { return other.rounds <= form.rounds && other.ratio() <= form.ratio() * (1 + tolerance); };
-    const auto lower = [&](const LatencyForm& other) { return other.ratio() <= form.ratio() * (1 + tolerance); };
+    const auto beats = [&](const LatencyForm& other) { return other.rounds <= form.rounds && other.ratio() <= form.ratio() * (1 + rounding_error); };
+    const auto lower = [&](const LatencyForm& other) { return other.ratio() <= form.ratio() * (1 + rounding_error); };
     if (std::ranges::none_of(kept, beats) && std::ranges::none_of(kept, [&](const LatencyForm& o) { return o.steps < form.steps && lower(o); }))
       kept.push_back(std::move(form));
   }

@@ -12,7 +12,6 @@ namespace p2plab {
 
 namespace {
 
-constexpr double never = std::numeric_limits<double>::infinity();
 constexpr int most_passes = 6;
 constexpr int quick_size = 128;  // terminals up to which all ways to a tree are tried each time
 

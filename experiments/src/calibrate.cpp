@@ -38,7 +38,7 @@ std::vector<Estimate> least_squares(const Eigen::MatrixXd& design, const Eigen::
   return all;
 }
 
-Error bad(std::string message) { return Error{ErrorCode::device_failure, std::move(message)}; }
+Error bad_measurement(std::string message) { return Error{ErrorCode::device_failure, std::move(message)}; }
 
 Estimate scaled(const Estimate& estimate, double factor) { return {estimate.value * factor, estimate.low * factor, estimate.high * factor}; }
 Estimate shifted(const Estimate& estimate, double by) {
@@ -109,7 +109,7 @@ class Calibrating {
     }
     const auto efficiency = scaled(stores->all, 1 / link_);
     if (efficiency.value > 1) {
-      return bad(fmt::format("stores reach {:.1f} GB/s over a link of {:.1f} GB/s: the machine's description is wrong", stores->all.value * 1e-9, link_ * 1e-9));
+      return bad_measurement(fmt::format("stores reach {:.1f} GB/s over a link of {:.1f} GB/s: the machine's description is wrong", stores->all.value * 1e-9, link_ * 1e-9));
     }
     profile.link_efficiency = efficiency.value;
     result_.numbers.push_back({"link_efficiency", "", {efficiency.value, efficiency.low, std::min(efficiency.high, 1.0)}, fmt::format("stores of many blocks over the link's {:.1f} GB/s", link_ * 1e-9)});
@@ -137,10 +137,10 @@ class Calibrating {
 Result<LineFit> fit_line(const WorkTimes& times) {
   std::set<double> amounts;
   for (const auto& [amount, time] : times) {
-    if (!std::isfinite(amount) || !std::isfinite(time.count()) || amount < 0 || time.count() < 0) return bad("a time that is no time");
+    if (!std::isfinite(amount) || !std::isfinite(time.count()) || amount < 0 || time.count() < 0) return bad_measurement("a time that is no time");
     amounts.insert(amount);
   }
-  if (amounts.size() < 3) return bad(fmt::format("a line and its interval need three different amounts of work, got {}", amounts.size()));
+  if (amounts.size() < 3) return bad_measurement(fmt::format("a line and its interval need three different amounts of work, got {}", amounts.size()));
   // In units of the largest, so that bytes and seconds are equally near to one.
   const double most = *amounts.rbegin();
   Eigen::MatrixXd design(static_cast<Eigen::Index>(times.size()), 2);
@@ -153,7 +153,7 @@ Result<LineFit> fit_line(const WorkTimes& times) {
   }
   const auto found = least_squares(design, observed);
   const LineFit line{found[0], scaled(found[1], 1 / most)};
-  if (!(line.cost.value > 0)) return bad("the times do not rise with the work");
+  if (!(line.cost.value > 0)) return bad_measurement("the times do not rise with the work");
   return line;
 }
 
@@ -172,7 +172,7 @@ Result<SaturationFit> fit_saturation(const std::vector<BlockTimes>& series) {
   for (const auto& [blocks, rate] : rates) {
     if (rate >= level * largest) plateau.push_back(rate);
   }
-  if (plateau.empty()) return bad("no rates");
+  if (plateau.empty()) return bad_measurement("no rates");
   const auto together = least_squares(Eigen::MatrixXd::Ones(static_cast<Eigen::Index>(plateau.size()), 1),
                                       Eigen::Map<const Eigen::VectorXd>(plateau.data(), static_cast<Eigen::Index>(plateau.size())));
   // Each rate by its number of blocks: so a deviation counts by its share, not by its size.
@@ -180,7 +180,7 @@ Result<SaturationFit> fit_saturation(const std::vector<BlockTimes>& series) {
   for (const auto& [blocks, rate] : rates) {
     if (rate < rising * together[0].value) alone.push_back(rate / blocks);
   }
-  if (alone.empty()) return bad("no number of blocks is below the limit of the link");
+  if (alone.empty()) return bad_measurement("no number of blocks is below the limit of the link");
   auto one = least_squares(Eigen::MatrixXd::Ones(static_cast<Eigen::Index>(alone.size()), 1),
                            Eigen::Map<const Eigen::VectorXd>(alone.data(), static_cast<Eigen::Index>(alone.size())));
   return SaturationFit{one[0], together[0]};

@@ -15,8 +15,6 @@ constexpr int packets_of_line = 8;
 using SlotKey = std::tuple<PacketPlace, std::int32_t, std::int64_t>;
 SlotKey slot_of(const PacketOperand& operand) { return {operand.place, operand.rank.value, operand.offset}; }
 
-bool is_landing(const PacketOperand& operand) { return operand.place == PacketPlace::landing || operand.place == PacketPlace::host_landing; }
-
 bool same_memory(const PacketOperand& a, const PacketOperand& b) {
   return a.place == PacketPlace::memory && b.place == PacketPlace::memory && a.buffer == b.buffer && a.offset == b.offset;
 }

@@ -14,8 +14,6 @@ namespace {
 constexpr std::int64_t slot_alignment = 128;
 constexpr std::int64_t line_slot_alignment = 16 * 120;
 
-bool is_landing(const PacketOperand& operand) { return operand.place == PacketPlace::landing || operand.place == PacketPlace::host_landing; }
-
 struct ItemPlace {
   std::int32_t rank = -1;
   std::size_t index = 0;

@@ -22,6 +22,9 @@ struct PacketOperand {
   std::int64_t offset = 0;
 };
 
+/// Whether it is a slot that a message lands in.
+inline bool is_landing(const PacketOperand& operand) { return operand.place == PacketPlace::landing || operand.place == PacketPlace::host_landing; }
+
 /// One step as its executor's threads see it: read the sources (waiting for those that land), add, write the sum.
 struct PacketItem {
   StepId step;

@@ -10,7 +10,7 @@ constexpr int resource_process = 1'000'000;   // beyond any rank
 
 double us(SimTime time) { return static_cast<double>(time.count()) * 1e-6; }
 
-std::string escaped(const std::string& text) {
+std::string json_text(const std::string& text) {
   std::string result;
   for (const char letter : text) {
     if (letter == '"' || letter == '\\') result += '\\';
@@ -41,7 +41,7 @@ class TraceWriter {
   }
 
   void name(const char* what, std::size_t process, std::size_t track, const std::string& text) {
-    event("\"ph\":\"M\",\"name\":\"{}\",\"pid\":{},\"tid\":{},\"args\":{{\"name\":\"{}\"}}", what, process, track, escaped(text));
+    event("\"ph\":\"M\",\"name\":\"{}\",\"pid\":{},\"tid\":{},\"args\":{{\"name\":\"{}\"}}", what, process, track, json_text(text));
   }
 
   void name_tracks() {

@@ -17,7 +17,7 @@ double mean(const Utilisation& heatmap, std::size_t row) {
   return sum / heatmap.columns;
 }
 
-std::string escaped(const std::string& text) {
+std::string xml_text(const std::string& text) {
   std::string result;
   for (const char letter : text) {
     if (letter == '<')
@@ -107,7 +107,7 @@ std::string to_svg(const Utilisation& heatmap) {
   for (std::size_t line = 0; line < rows.size(); ++line) {
     const auto r = rows[line];
     const int y = 14 + static_cast<int>(line) * cell_height;
-    svg += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>\n", left - 6, y + 9, escaped(heatmap.names[r]));
+    svg += fmt::format("<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>\n", left - 6, y + 9, xml_text(heatmap.names[r]));
     for (std::size_t c = 0; c < width; ++c) {
       const auto busy = heatmap.busy[r * width + c];
       if (busy < 0.005) continue;

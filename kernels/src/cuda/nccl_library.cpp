@@ -7,17 +7,9 @@
 
 #include <fmt/format.h>
 
+#include "cuda/loaded.h"
+
 namespace p2plab::cuda {
-
-namespace {
-
-template <class F>
-void find(void* library, const char* name, F& function, std::string& missing) {
-  function = reinterpret_cast<F>(dlsym(library, name));
-  if (function == nullptr && missing.empty()) missing = name;
-}
-
-}  // namespace
 
 Result<NcclLibrary> NcclLibrary::load() {
   // Never the switches' multicast unless the user asks for it: it is a resource of the whole host.

@@ -6,17 +6,12 @@
 
 #include <fmt/format.h>
 
+#include "cuda/loaded.h"
 #include "device_sources.h"
 
 namespace p2plab::cuda {
 
 namespace {
-
-template <class F>
-void find(void* library, const char* name, F& function, std::string& missing) {
-  function = reinterpret_cast<F>(dlsym(library, name));
-  if (function == nullptr && missing.empty()) missing = name;
-}
 
 // The end of a compiler's log, where its errors are counted.
 std::string shortened(const std::string& log) {
