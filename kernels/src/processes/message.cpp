@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace p2plab {
 
@@ -80,8 +81,10 @@ std::optional<Message> receive(int socket) {
   envelope.outer.msg_control = envelope.control.data();
   envelope.outer.msg_controllen = envelope.control.size();
   ssize_t got = -1;
+  // A peer that leaves with something unread resets the connection, which is told once, before what it had sent can be read.
+  bool reset = false;
   do got = recvmsg(socket, &envelope.outer, MSG_CMSG_CLOEXEC);
-  while (got < 0 && errno == EINTR);
+  while (got < 0 && (errno == EINTR || (errno == ECONNRESET && !std::exchange(reset, true))));
   if (got < static_cast<ssize_t>(sizeof(Header)) || (envelope.outer.msg_flags & MSG_TRUNC) != 0) return std::nullopt;
   const auto& header = envelope.header;
   if (header.mark != magic || header.kind > static_cast<std::uint16_t>(MessageKind::farewell)) return std::nullopt;
