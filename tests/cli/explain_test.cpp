@@ -116,7 +116,7 @@ TEST(ExportCommand, WritesEveryFormatOfItsList) {
     EXPECT_EQ(ran.out, "");
   }
   EXPECT_EQ(p2plab("export --format goal " + plan).out.substr(0, 12), "num_ranks 4\n");
-  EXPECT_NE(p2plab("export --format msccl-xml " + plan).out.find("<algo name=\"ring\" proto=\"Simple\""), std::string::npos);
+  EXPECT_NE(p2plab("export --format msccl-xml " + plan).out.find("<algo name=\"ring\" proto=\""), std::string::npos);
 }
 
 TEST(ExportCommand, SaysWhatIsWrong) {
