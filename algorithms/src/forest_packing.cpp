@@ -38,6 +38,7 @@ class Packer {
   explicit Packer(const ForestProblem& problem)
       : problem_(problem), vertices_(static_cast<std::size_t>(problem.vertices)), left_(vertices_ * vertices_), next_(vertices_) {
     for (const auto& arc : problem.arcs) {
+      if (arc.capacity == 0) continue;  // else a pair with two arcs would stand twice in `next_`
       auto& left = left_[place(arc.from, arc.to)];
       if (left == 0) next_[static_cast<std::size_t>(arc.from)].push_back(arc.to);
       left += arc.capacity;

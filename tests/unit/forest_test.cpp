@@ -5,6 +5,7 @@
 #include "../support/optima.h"
 #include "../support/plans.h"
 #include "../support/random_topology.h"
+#include "forest_packing.h"
 #include "p2plab/analysis.h"
 #include "p2plab/bounds.h"
 #include "p2plab/presets.h"
@@ -178,6 +179,27 @@ TEST(Forest, FewTreesStateTheirLoss) {
   ASSERT_TRUE(plan) << describe(plan.error());
   EXPECT_LT(optimality(machine, collective, plan->schedule), 1);
   EXPECT_NE(plan->reason.find("% of what cuts allow"), std::string::npos) << plan->reason;
+}
+
+// Two trees from GPU 0 and one from GPU 2 need every arc. The arcs without capacity are of links too narrow for one tree: they are not room.
+TEST(Forest, LinksTooNarrowForATreeBesideWiderOnesAreNotTakenForRoom) {
+  const ForestProblem problem{.vertices = 3,
+                              .arcs = {{0, 1, 1, {LinkId{0}}},
+                                       {0, 2, 0, {LinkId{1}}},
+                                       {0, 2, 1, {LinkId{2}}},
+                                       {1, 0, 0, {LinkId{3}}},
+                                       {1, 0, 1, {LinkId{4}}},
+                                       {1, 2, 1, {LinkId{5}}},
+                                       {2, 1, 2, {LinkId{6}}}},
+                              .trees = {2, 0, 1},
+                              .terminals = {0, 1, 2}};
+  ASSERT_TRUE(feasible(problem));
+  std::int64_t trees = 0;
+  for (const auto& tree : pack_trees(problem)) {
+    trees += tree.count;
+    EXPECT_EQ(tree.edges.size(), 2U);
+  }
+  EXPECT_EQ(trees, 3);
 }
 
 TEST(Forest, PlansRandomMachinesAsWellAsCutsAllow) {
