@@ -1,6 +1,7 @@
 #include "cycles.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <limits>
 #include <numeric>
@@ -80,18 +81,36 @@ class HeldKarp {
 // Depth-first: cheapest neighbour first, among equals the one with the fewest ways on (Warnsdorff's rule).
 class DepthFirst {
  public:
-  explicit DepthFirst(const CostMatrix& costs) : costs_(costs), visited_(static_cast<std::size_t>(costs.points())) {}
+  explicit DepthFirst(const CostMatrix& costs)
+      : costs_(costs), words_((static_cast<std::size_t>(costs.points()) + 63) / 64), open_(words_), next_(words_ * static_cast<std::size_t>(costs.points())) {
+    for (int from = 0; from < costs.points(); ++from) {
+      open_[word(from)] |= bit(from);
+      for (int to = 0; to < costs.points(); ++to) {
+        if (costs.allowed(from, to)) next_[static_cast<std::size_t>(from) * words_ + word(to)] |= bit(to);
+      }
+    }
+  }
 
   std::optional<std::vector<int>> solve() {
+    std::vector<std::uint64_t> entered(words_);
+    for (int point = 0; point < costs_.points(); ++point) {
+      if (ways_on(point) == 0) return std::nullopt;
+      for (std::size_t w = 0; w < words_; ++w) entered[w] |= next_[static_cast<std::size_t>(point) * words_ + w];
+    }
+    if (entered != open_) return std::nullopt;
     path_ = {0};
-    visited_[0] = true;
+    open_[0] &= ~bit(0);
     return go_on() ? std::optional{path_} : std::nullopt;
   }
 
  private:
+  static std::size_t word(int point) { return static_cast<std::size_t>(point) / 64; }
+  static std::uint64_t bit(int point) { return std::uint64_t{1} << (point % 64); }
+
+  // Neighbours not on the path yet.
   int ways_on(int from) const {
     int ways = 0;
-    for (int to = 0; to < costs_.points(); ++to) ways += !visited_[static_cast<std::size_t>(to)] && costs_.allowed(from, to) ? 1 : 0;
+    for (std::size_t w = 0; w < words_; ++w) ways += std::popcount(next_[static_cast<std::size_t>(from) * words_ + w] & open_[w]);
     return ways;
   }
 
@@ -106,23 +125,28 @@ class DepthFirst {
       auto operator<=>(const Choice&) const = default;
     };
     std::vector<Choice> choices;
-    for (int to = 0; to < costs_.points(); ++to) {
-      if (!visited_[static_cast<std::size_t>(to)] && costs_.allowed(here, to)) choices.push_back({costs_.at(here, to), ways_on(to), to});
+    for (std::size_t w = 0; w < words_; ++w) {
+      for (auto left = next_[static_cast<std::size_t>(here) * words_ + w] & open_[w]; left != 0; left &= left - 1) {
+        const auto to = static_cast<int>(w * 64) + std::countr_zero(left);
+        choices.push_back({costs_.at(here, to), ways_on(to), to});
+      }
     }
     std::ranges::sort(choices);
     for (const auto& choice : choices) {
-      visited_[static_cast<std::size_t>(choice.point)] = true;
+      open_[word(choice.point)] &= ~bit(choice.point);
       path_.push_back(choice.point);
       if (go_on()) return true;
       path_.pop_back();
-      visited_[static_cast<std::size_t>(choice.point)] = false;
+      open_[word(choice.point)] |= bit(choice.point);
     }
     return false;
   }
 
   const CostMatrix& costs_;
+  std::size_t words_;
+  std::vector<std::uint64_t> open_;  // points not on the path, one bit each
+  std::vector<std::uint64_t> next_;  // and the neighbours of each point
   std::vector<int> path_;
-  std::vector<bool> visited_;
   int visits_ = 0;
 };
 

@@ -161,6 +161,7 @@ std::vector<Renumbering> free_symmetry(const StepModel& model, const StepTask& t
   for (int r = 0; r < model.ranks; ++r) identity.push_back(r);
   std::set<Permutation> group{identity};
   for (const auto& candidate : Search(model.ranks, pair_colours(model, task)).run()) {
+    if (group.size() == identity.size()) break;  // a group whose members move all ranks has no more
     if (group.contains(candidate) || !extension.of(candidate)) continue;
     if (auto larger = closure(group, candidate, identity)) group = *std::move(larger);
   }

@@ -12,7 +12,7 @@ constexpr int most_ways = 3000;  // far above what rings need; ends the search s
 
 }  // namespace
 
-std::vector<PackedWay> pack(std::span<const double> capacities, const WaySource& cheapest) {
+std::vector<PackedWay> pack(std::span<const double> capacities, const WaySource& cheapest, std::span<const Way> known) {
   if (capacities.empty()) return {};
   // Amounts of about 1 keep one tolerance right for all units.
   const double unit = *std::ranges::max_element(capacities);
@@ -20,20 +20,25 @@ std::vector<PackedWay> pack(std::span<const double> capacities, const WaySource&
   for (const auto capacity : capacities) program.add_row(0, {}, capacity / unit);
   std::vector<double> prices(capacities.size());
   std::vector<int> ids;
-  for (int i = 0; i < most_ways; ++i) {
+  const auto add = [&](const Way& way) {
+    std::vector<LinearProgram::Term> terms;
+    for (const auto& use : way.uses) terms.push_back({static_cast<int>(use.resource), use.amount});
+    program.add_column(1, terms);
+    ids.push_back(way.id);
+  };
+  const auto solve = [&] {
+    if (!program.solve()) return false;
+    for (std::size_t r = 0; r < prices.size(); ++r) prices[r] = program.price(static_cast<int>(r));
+    return true;
+  };
+  for (const auto& way : known) add(way);
+  for (int i = 0; i < most_ways && (ids.empty() || solve()); ++i) {
     const auto way = cheapest(prices);
     if (!way || way->uses.empty()) break;
     double cost = 0;
-    std::vector<LinearProgram::Term> terms;
-    for (const auto& use : way->uses) {
-      cost += use.amount * prices[use.resource];
-      terms.push_back({static_cast<int>(use.resource), use.amount});
-    }
+    for (const auto& use : way->uses) cost += use.amount * prices[use.resource];
     if (cost > 1 - 1e-7) break;
-    program.add_column(1, terms);
-    ids.push_back(way->id);
-    if (!program.solve()) break;
-    for (std::size_t r = 0; r < prices.size(); ++r) prices[r] = program.price(static_cast<int>(r));
+    add(*way);
   }
   std::vector<PackedWay> packed;
   for (std::size_t i = 0; i < ids.size(); ++i) {

@@ -41,7 +41,7 @@ class Packer {
       const bool fewer = other.size() < packed.size();
       if (gain > tiny * unit_ || (gain > -tiny * unit_ && fewer)) packed = std::move(other);
     };
-    if (n_ <= exact_points) consider(dive(optimum, most));
+    if (n_ <= exact_points && optimum.size() > 1) consider(dive(optimum, most));
     // Two offers or more are rails, which need no guessing.
     int left = problem_.offers.size() < 2 ? greedy_searches : 0;
     for (std::uint64_t seed = 0; left > 0 && !cannot_improve(packed); ++seed) {
@@ -121,7 +121,11 @@ class Packer {
   }
 
   std::vector<PackedCycle> fractional(const std::vector<double>& capacities) {
-    const auto packed = pack(capacities, [&](std::span<const double> prices) { return cheapest(prices, capacities); });
+    std::vector<Way> known;
+    for (const auto& way : ways_) {
+      if (room(way, capacities) > 0) known.push_back(way);
+    }
+    const auto packed = pack(capacities, [&](std::span<const double> prices) { return cheapest(prices, capacities); }, known);
     std::vector<PackedCycle> result;
     for (const auto& way : packed) result.push_back({cycles_[static_cast<std::size_t>(way.id)], way.amount});
     return result;

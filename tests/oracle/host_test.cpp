@@ -1,7 +1,10 @@
 // The host executor gives right data for everything that the verifier proves.
+#include <map>
+
 #include <gtest/gtest.h>
 
 #include "../support/machines.h"
+#include "../support/plans.h"
 #include "p2plab/builtin_executors.h"
 #include "p2plab/builtin_planners.h"
 #include "p2plab/lower.h"
@@ -33,10 +36,11 @@ class HostOracle : public ::testing::Test {
   }
 
   PlanContext context(const Routes& routes, const Case& c) const {
-    return {.routes = &routes, .payload = c.payload, .in_place = c.in_place, .candidates = &planners};
+    return {.routes = &routes, .payload = c.payload, .in_place = c.in_place, .candidates = &few};
   }
 
   const Registry<Planner> planners = builtin_planners();
+  const Registry<Planner> few = testing::few_planners();
   const Registry<Executor> executors = builtin_executors();
   std::unique_ptr<Executor> host = executors.find("host")->make();
   int threads = 3;
@@ -67,9 +71,11 @@ TEST_F(HostOracle, EveryPlannersProvedPlansGiveRightData) {
     for (const auto& entry : planners.entries()) {
       const auto planner = entry.make();
       for (const auto kind : all_collective_kinds()) {
+        std::map<bool, Result<Plan>> kept;  // of the larger machines: one for all payloads, one for use in place
         for (const auto& c : cases()) {
-          const auto plan = planner->plan(machine, make_collective(kind, n, Rank{n / 2}), context(routes, c));
-          if (plan) run(machine, routes, *plan, c);
+          if (n <= 3) kept.clear();
+          if (!kept.contains(c.in_place)) kept.emplace(c.in_place, planner->plan(machine, make_collective(kind, n, Rank{n / 2}), context(routes, c)));
+          if (const auto& plan = kept.at(c.in_place)) run(machine, routes, *plan, c);
         }
       }
     }

@@ -16,6 +16,7 @@
 
 #include "../support/machines.h"
 #include "../support/mutations.h"
+#include "../support/plans.h"
 #include "p2plab/builtin_executors.h"
 #include "p2plab/builtin_planners.h"
 #include "p2plab/lower.h"
@@ -73,7 +74,7 @@ class Mutations : public ::testing::Test {
     const int n = machine.topology.ranks();
     for (const auto kind : all_collective_kinds()) {
       for (const bool in_place : {false, true}) {
-        const PlanContext context{.routes = &machine.routes, .payload = payload, .in_place = in_place, .candidates = &planners};
+        const PlanContext context{.routes = &machine.routes, .payload = payload, .in_place = in_place, .candidates = &few};
         auto plan = entry.make()->plan(machine.topology, make_collective(kind, n, Rank{n / 2}), context);
         if (!plan || plan->schedule.step_count() == 0) continue;
         ASSERT_TRUE(verify(machine.topology, machine.routes, plan->schedule, {.in_place = in_place})) << entry.name;
@@ -133,6 +134,7 @@ class Mutations : public ::testing::Test {
 
   const Payload payload{6007, DataType::int32, ReduceOp::sum};
   const Registry<Planner> planners = builtin_planners();
+  const Registry<Planner> few = testing::few_planners();
   const Registry<Executor> executors = builtin_executors();
   const std::unique_ptr<Executor> host = executors.find("host")->make();
   std::deque<Machine> machines;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "../support/machines.h"
+#include "../support/plans.h"
 #include "../support/random_topology.h"
 #include "p2plab/builtin_planners.h"
 #include "p2plab/presets.h"
@@ -12,6 +13,7 @@
 namespace p2plab {
 namespace {
 
+using testing::few_planners;
 using testing::RandomTopology;
 
 struct Case {
@@ -19,6 +21,7 @@ struct Case {
   const Routes& routes;
   const Registry<Planner>& planners;
   bool in_place = false;
+  const Registry<Planner>* candidates = &planners;  // of auto
 };
 
 std::string describe(const Case& c, const Entry<Planner>& entry, const Collective& collective) {
@@ -32,7 +35,7 @@ bool proved(const Case& c, const Entry<Planner>& entry, const Collective& collec
   context.routes = &c.routes;
   context.payload.elements = 1000;
   context.in_place = c.in_place;
-  context.candidates = &c.planners;
+  context.candidates = c.candidates;
   const auto plan = entry.make()->plan(c.topology, collective, context);
   if (!plan) {
     EXPECT_EQ(plan.error().code, ErrorCode::unsupported) << describe(c, entry, collective) << ": " << p2plab::describe(plan.error());
@@ -57,10 +60,11 @@ TEST_P(Ranks, EveryCollectiveIsServedByTwoPlannersOnASwitchAndInPlaceToo) {
   const auto topology = testing::one_switch(GetParam());
   const Routes routes(topology);
   const auto planners = builtin_planners();
+  const auto few = few_planners();
   for (const auto kind : all_collective_kinds()) {
     for (const bool in_place : {false, true}) {
       const Rank root{GetParam() - 1};
-      EXPECT_GE(planners_that_prove({topology, routes, planners, in_place}, make_collective(kind, GetParam(), root)), 2) << to_string(kind);
+      EXPECT_GE(planners_that_prove({topology, routes, planners, in_place, &few}, make_collective(kind, GetParam(), root)), 2) << to_string(kind);
     }
   }
 }
@@ -68,6 +72,7 @@ INSTANTIATE_TEST_SUITE_P(All, Ranks, ::testing::Values(1, 2, 3, 4, 5, 6, 7, 8, 9
 
 TEST(Planners, ProveEveryCollectiveOnMachinesOfEveryShape) {
   const auto planners = builtin_planners();
+  const auto few = few_planners();
   const std::vector<Topology> machines{testing::full_mesh(5),
                                        testing::dgx1(8, true, true),
                                        testing::dgx1(5, true, false),
@@ -80,20 +85,21 @@ TEST(Planners, ProveEveryCollectiveOnMachinesOfEveryShape) {
     const Routes routes(topology);
     for (const auto kind : all_collective_kinds()) {
       for (const bool in_place : {false, true})
-        planners_that_prove({topology, routes, planners, in_place}, make_collective(kind, topology.ranks(), Rank{1}));
+        planners_that_prove({topology, routes, planners, in_place, &few}, make_collective(kind, topology.ranks(), Rank{1}));
     }
   }
 }
 
 TEST(Planners, ProveAllReduceBroadcastAndAllGatherOnEveryPreset) {
   const auto planners = builtin_planners();
+  const auto few = few_planners();
   for (const auto& preset : builtin_presets()) {
     const auto topology = make_preset(preset.name, {});
     ASSERT_TRUE(topology) << preset.name;
     if (topology->ranks() > 32) continue;  // minutes with a large one; 64 ranks have a test of their own
     const Routes routes(*topology);
     for (const auto kind : {CollectiveKind::all_reduce, CollectiveKind::broadcast, CollectiveKind::all_gather}) {
-      const Case c{*topology, routes, planners};
+      const Case c{*topology, routes, planners, false, &few};
       EXPECT_GE(planners_that_prove(c, make_collective(kind, topology->ranks())), 1) << preset.name << " " << to_string(kind);
     }
   }
@@ -101,10 +107,11 @@ TEST(Planners, ProveAllReduceBroadcastAndAllGatherOnEveryPreset) {
 
 TEST(Planners, ProveSixtyFourRanks) {
   const auto planners = builtin_planners();
+  const auto few = few_planners();
   const auto topology = testing::boxes(8, 8);
   const Routes routes(topology);
   for (const auto kind : all_collective_kinds())
-    EXPECT_GE(planners_that_prove({topology, routes, planners}, make_collective(kind, 64, Rank{9})), 2) << to_string(kind);
+    EXPECT_GE(planners_that_prove({topology, routes, planners, false, &few}, make_collective(kind, 64, Rank{9})), 2) << to_string(kind);
 }
 
 TEST(Planners, RefuseParametersTheyDoNotKnow) {
