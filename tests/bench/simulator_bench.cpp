@@ -1,4 +1,5 @@
-// Transfers simulated per second: 1024-rank ring, 256-rank direct, and the what-if of a planner's inner loop on 8 GPUs.
+// Transfers simulated per second: programs of 1024-rank rings and 256-rank direct exchanges, patterns of up to 10,000 GPUs, and the what-if of a
+// planner's inner loop on 8 GPUs. Where SimGrid is installed, simgrid_bench.cpp adds its rows.
 #include <benchmark/benchmark.h>
 
 #include "p2plab/simulate.h"
@@ -13,71 +14,38 @@ Topology switched(int gpus) {
   return *std::move(builder).build();
 }
 
-Program empty_program(int ranks, Bytes slice) {
-  Program program;
-  program.collective = make_collective(CollectiveKind::all_reduce, ranks);
-  program.tuning.slice = slice;
-  program.memory.resize(static_cast<std::size_t>(ranks));
-  return program;
-}
+std::vector<LinkId> over_switch(Rank from, Rank to) { return {LinkId{2 * from.value}, LinkId{2 * to.value + 1}}; }
 
-// What a ring all-reduce lowers to: 2 (n - 1) sends a rank, each waiting for the one that brought its data.
-Program ring(int ranks, std::int64_t bytes, Bytes slice) {
-  auto program = empty_program(ranks, slice);
-  const auto piece = bytes / ranks;
-  const int rounds = 2 * (ranks - 1);
-  for (int r = 0; r < ranks; ++r) {
-    program.lanes.push_back({Rank{r}, static_cast<std::uint32_t>(program.instructions.size()), static_cast<std::uint32_t>(rounds)});
-    for (int k = 0; k < rounds; ++k) {
-      const auto place = std::int64_t{(r - k + rounds) % ranks} * piece;
-      const bool adds = k > 0 && k < ranks;
-      program.instructions.push_back({.step = StepId{k * ranks + r},
-                                      .bytes = piece,
-                                      .operands = static_cast<std::uint32_t>(program.operands.size()),
-                                      .sources = static_cast<std::uint16_t>(adds ? 2 : 1),
-                                      .destinations = 1,
-                                      .waits = static_cast<std::uint32_t>(program.waits.size()),
-                                      .wait_count = static_cast<std::uint16_t>(k > 0 ? 1 : 0)});
-      if (adds) program.operands.push_back({Rank{r}, Buffer::scratch, default_route, place});
-      program.operands.push_back({Rank{r}, Buffer::input, default_route, place});
-      program.operands.push_back({Rank{(r + 1) % ranks}, Buffer::scratch, default_route, place});
-      if (k > 0) program.waits.push_back({LaneId{(r + ranks - 1) % ranks}, k - 1});
+constexpr int box = 8;
+
+Topology boxes(int count) {
+  Topology::Builder builder("boxes");
+  const auto network = builder.add_node({.name = "net", .kind = NodeKind::network_switch});
+  for (int b = 0; b < count; ++b) {
+    const auto hub = builder.add_node({.name = "sw" + std::to_string(b), .kind = NodeKind::nvswitch});
+    for (int i = b * box; i < (b + 1) * box; ++i) {
+      const auto gpu = builder.add_node({.name = "gpu" + std::to_string(i)});
+      const auto nic = builder.add_node({.name = "nic" + std::to_string(i), .kind = NodeKind::nic});
+      builder.add_duplex(gpu, hub, LinkKind::nvlink, GBps(450), Seconds{500e-9});
+      builder.add_duplex(gpu, nic, LinkKind::pcie, GBps(64), Seconds{500e-9});
+      builder.add_duplex(nic, network, LinkKind::network, GBps(50), Seconds{1e-6});
     }
   }
-  return program;
+  return *std::move(builder).build();
 }
 
-// Every rank sends a shard to every other, then the sum to every other; one lane per pair.
-Program direct(int ranks, std::int64_t bytes, Bytes slice) {
-  auto program = empty_program(ranks, slice);
-  const auto piece = bytes / ranks;
-  for (int r = 0; r < ranks; ++r) {
-    for (int d = 1; d < ranks; ++d) {
-      program.lanes.push_back({Rank{r}, static_cast<std::uint32_t>(program.instructions.size()), 2});
-      for (int k = 0; k < 2; ++k) {
-        program.instructions.push_back({.step = StepId{(k * ranks + r) * ranks + d},
-                                        .bytes = piece,
-                                        .operands = static_cast<std::uint32_t>(program.operands.size()),
-                                        .sources = 1,
-                                        .destinations = 1,
-                                        .waits = static_cast<std::uint32_t>(program.waits.size()),
-                                        .wait_count = static_cast<std::uint16_t>(k * (ranks - 1))});
-        program.operands.push_back({Rank{r}, Buffer::input, default_route, 0});
-        program.operands.push_back({Rank{(r + d) % ranks}, Buffer::scratch, default_route, r * piece});
-        for (int from = 1; k == 1 && from < ranks; ++from) program.waits.push_back({LaneId{((r + from) % ranks) * (ranks - 1) + ranks - from - 1}, 0});
-      }
-    }
-  }
-  return program;
+std::vector<LinkId> over_boxes(Rank from, Rank to) {
+  const auto link = [](Rank gpu, int which) { return LinkId{6 * gpu.value + which}; };
+  if (from.value / box == to.value / box) return {link(from, 0), link(to, 1)};
+  return {link(from, 2), link(from, 4), link(to, 5), link(to, 3)};
 }
 
-void time_it(benchmark::State& state, const Program& program) {
-  const auto machine = switched(program.ranks());
-  const Routes routes(machine);
+template <class Simulate>
+void time_it(benchmark::State& state, Simulate simulate_once) {
   std::int64_t transfers = 0;
   double simulated = 0;
   for (auto _ : state) {
-    const auto result = simulate(machine, routes, program, Profile{});
+    const Result<SimResult> result = simulate_once();
     if (!result) {
       state.SkipWithError(result.error().message.c_str());
       return;
@@ -89,15 +57,35 @@ void time_it(benchmark::State& state, const Program& program) {
   state.counters["simulated_us"] = simulated;
 }
 
-void ring_1024(benchmark::State& state) { time_it(state, ring(1024, 1 << 20, Bytes{0})); }
-void direct_256(benchmark::State& state) { time_it(state, direct(256, 1 << 20, Bytes{0})); }
-void what_if_8_ring(benchmark::State& state) { time_it(state, ring(8, 1 << 24, 256_KiB)); }
-void what_if_8_direct(benchmark::State& state) { time_it(state, direct(8, 1 << 24, 256_KiB)); }
+// The program written out, all ranks of it simulated.
+void time_program(benchmark::State& state, const Pattern& pattern) {
+  const auto machine = switched(pattern.ranks());
+  const Routes routes(machine);
+  const auto program = unfold(pattern);
+  time_it(state, [&] { return simulate(machine, routes, program, Profile{}); });
+}
+
+void time_pattern(benchmark::State& state, const Topology& machine, const PathOf& path_of, const Pattern& pattern, const SimOptions& options) {
+  time_it(state, [&] { return simulate(machine, path_of, pattern, Profile{}, options); });
+}
+
+void ring_1024(benchmark::State& state) { time_program(state, ring_pattern(1024, 1_MiB)); }
+void all_to_all_256(benchmark::State& state) { time_program(state, all_to_all_pattern(256, 1_MiB)); }
+void what_if_8_ring(benchmark::State& state) { time_program(state, ring_pattern(8, 16_MiB, {.slice = 256_KiB})); }
+void what_if_8_all_to_all(benchmark::State& state) { time_program(state, all_to_all_pattern(8, 16_MiB, {.slice = 256_KiB})); }
+void ring_4096_all_ranks(benchmark::State& state) { time_pattern(state, switched(4096), over_switch, ring_pattern(4096, 16_MiB), {.fold = false}); }
+void ring_4096_folded(benchmark::State& state) { time_pattern(state, switched(4096), over_switch, ring_pattern(4096, 16_MiB), {}); }
+void hierarchical_10000_folded(benchmark::State& state) {
+  time_pattern(state, boxes(1250), over_boxes, hierarchical_pattern(1250, box, 64_MiB), {});
+}
 
 BENCHMARK(ring_1024)->Unit(benchmark::kMillisecond);
-BENCHMARK(direct_256)->Unit(benchmark::kMillisecond);
+BENCHMARK(all_to_all_256)->Unit(benchmark::kMillisecond);
 BENCHMARK(what_if_8_ring)->Unit(benchmark::kMicrosecond);
-BENCHMARK(what_if_8_direct)->Unit(benchmark::kMicrosecond);
+BENCHMARK(what_if_8_all_to_all)->Unit(benchmark::kMicrosecond);
+BENCHMARK(ring_4096_all_ranks)->Unit(benchmark::kMillisecond)->Iterations(1);
+BENCHMARK(ring_4096_folded)->Unit(benchmark::kMillisecond);
+BENCHMARK(hierarchical_10000_folded)->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace p2plab

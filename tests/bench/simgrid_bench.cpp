@@ -1,0 +1,91 @@
+// SimGrid's flow-level model (CM02, factors 1, full updates) on the machine and traffic of simulator_bench.cpp, in the same run. One simulation
+// each: SimGrid has one engine a process, so all lie one after another in its simulated time.
+#include <benchmark/benchmark.h>
+
+#include <simgrid/s4u.hpp>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace p2plab {
+namespace {
+
+namespace sg = simgrid::s4u;
+
+constexpr int most_ranks = 1024;
+
+class Platform {
+ public:
+  Platform() {
+    int argc = 1;
+    std::string name = "simgrid_bench";
+    char* argv[] = {name.data(), nullptr};
+    engine_ = std::make_unique<sg::Engine>(&argc, argv);
+    for (const auto* setting : {"network/model:CM02", "network/bandwidth-factor:1", "network/latency-factor:1", "network/optim:Full", "network/TCP-gamma:0",
+                                "network/crosstraffic:0", "network/weight-S:0", "contexts/stack-size:64"}) {
+      sg::Engine::set_config(std::string{setting});
+    }
+    auto* zone = sg::create_star_zone("switch");
+    for (int i = 0; i < most_ranks; ++i) {
+      auto* host = zone->create_host("host" + std::to_string(i), 1e9);
+      const auto* up = zone->create_link("up" + std::to_string(i), 400e9)->set_latency(900e-9)->seal();
+      const auto* down = zone->create_link("down" + std::to_string(i), 400e9)->set_latency(900e-9)->seal();
+      zone->add_route(host->get_netpoint(), nullptr, nullptr, nullptr, {sg::LinkInRoute(up)}, false);
+      zone->add_route(nullptr, host->get_netpoint(), nullptr, nullptr, {sg::LinkInRoute(down)}, false);
+      hosts_.push_back(host);
+    }
+    zone->seal();
+  }
+
+  sg::Host* host(int i) const { return hosts_[static_cast<std::size_t>(i)]; }
+  void run() { engine_->run(); }
+
+ private:
+  std::unique_ptr<sg::Engine> engine_;
+  std::vector<sg::Host*> hosts_;
+};
+
+void send_around(int ranks, int rank, std::uint64_t piece) {
+  const auto box = [&](int r) { return sg::Mailbox::by_name(std::to_string(ranks) + "." + std::to_string(r)); };
+  int token = 0;
+  for (int k = 0; k < 2 * (ranks - 1); ++k) {
+    auto sent = box((rank + 1) % ranks)->put_async(&token, piece);
+    box(rank)->get<int>();
+    sent->wait();
+  }
+}
+
+void simgrid_ring_1024(benchmark::State& state) {
+  constexpr int ranks = 1024;
+  for (auto _ : state) {
+    Platform platform;
+    for (int r = 0; r < ranks; ++r) sg::Actor::create("rank", platform.host(r), [r] { send_around(ranks, r, (1 << 20) / ranks); });
+    platform.run();
+    state.counters["simulated_us"] = sg::Engine::get_clock() * 1e6;
+  }
+  state.SetItemsProcessed(std::int64_t{ranks} * 2 * (ranks - 1));
+}
+
+void simgrid_all_to_all_256(benchmark::State& state) {
+  constexpr int ranks = 256;
+  for (auto _ : state) {
+    Platform platform;
+    sg::Actor::create("controller", platform.host(0), [&platform] {
+      std::vector<sg::CommPtr> comms;
+      for (int from = 0; from < ranks; ++from) {
+        for (int k = 1; k < ranks; ++k) comms.push_back(sg::Comm::sendto_async(platform.host(from), platform.host((from + k) % ranks), (1 << 20) / ranks));
+      }
+      for (const auto& comm : comms) comm->wait();
+    });
+    platform.run();
+    state.counters["simulated_us"] = sg::Engine::get_clock() * 1e6;
+  }
+  state.SetItemsProcessed(std::int64_t{ranks} * (ranks - 1));
+}
+
+BENCHMARK(simgrid_ring_1024)->Unit(benchmark::kMillisecond)->Iterations(1);
+BENCHMARK(simgrid_all_to_all_256)->Unit(benchmark::kMillisecond)->Iterations(1);
+
+}  // namespace
+}  // namespace p2plab
