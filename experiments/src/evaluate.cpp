@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "p2plab/lower.h"
+#include "p2plab/profile.h"
 
 namespace p2plab {
 
@@ -13,7 +14,12 @@ namespace {
 constexpr int most_blocks = 64;                 // of one rank: more than any GPU needs to fill its links
 constexpr std::int64_t least_slice = 4096;      // bytes: below, flags cost more than the overlap gains
 constexpr std::int64_t most_slices = 30'000;    // of a program in all: what one simulation may cost
+constexpr double rounding = 1e-6;               // of rates and times in the model, at most
+constexpr std::int64_t wire_sample = 120 * 128; // bytes in whole lines of any protocol
 constexpr double least_gain = 0.005;            // what a finer tuning must gain to be worth it
+
+// How many times the data's bytes a protocol sends.
+double on_the_wire(Protocol protocol) { return static_cast<double>(wire_bytes(protocol, Bytes{wire_sample}).count()) / wire_sample; }
 
 // How finely a program is cut: each instruction into parts * slices_per_part slices, each lane into parts copies.
 struct Grain {
@@ -38,6 +44,7 @@ class Search {
     if (!sliced) return sliced;
     // Other protocols in the form that suits slices, and with whole chunks: what they save is waiting, what they cost is bytes.
     for (const auto protocol : {Protocol::ll, Protocol::ll128, Protocol::flagless}) {
+      if (!can_gain(*sliced, protocol)) continue;
       for (const auto grain : {sliced->grain, Grain{}}) {
         auto tuning = tuning_of(grain);
         tuning.protocol = protocol;
@@ -53,6 +60,11 @@ class Search {
     auto start = try_tuning(plan_.tuning, {});
     if (!start) return start;
     Trial best = *std::move(start);
+    if (setting_.least) {
+      auto least = setting_.least(best.program);
+      if (!least) return std::move(least).error();
+      least_ = *least * ((1 - rounding) / on_the_wire(best.program.tuning.protocol));
+    }
     for (const auto& instruction : best.program.instructions) largest_ = std::max(largest_, instruction.bytes);
     // The planner's suggestion stands beside the walk; the walk starts from one slice.
     if (plan_.tuning.parts != 1 || plan_.tuning.slice.count() != 0) {
@@ -65,7 +77,7 @@ class Search {
   }
 
   Trial walk(Trial best) {
-    while (true) {
+    while (can_gain(best, plan_.tuning.protocol)) {
       const auto [parts, slices] = best.grain;
       std::optional<Trial> next;
       for (const auto grain : {Grain{parts * 2, slices}, Grain{parts, slices * 2}, Grain{parts * 2, slices * 2}}) {
@@ -76,7 +88,11 @@ class Search {
       if (!next || next->predicted.count() > best.predicted.count() * (1 - least_gain)) return best;
       best = *std::move(next);
     }
+    return best;
   }
+
+  // However a program is cut, its busiest link needs its time for the protocol's bytes.
+  bool can_gain(const Trial& best, Protocol protocol) const { return least_ * on_the_wire(protocol) < best.predicted * (1 - least_gain); }
 
   bool worth_trying(const Program& now, const Grain& grain) const {
     const auto slices = std::int64_t{grain.parts} * grain.slices_per_part;
@@ -102,12 +118,14 @@ class Search {
   const Proof& proof_;
   const Payload& payload_;
   std::int64_t largest_ = 0;   // bytes of the largest instruction
+  Seconds least_{0};           // no tuning takes less, if the protocol adds no bytes
 };
 
-Result<Evaluation> lowered_as(const Setting& setting, Plan plan, Proof proof, const Payload& payload, const Tuning& tuning) {
+Result<Evaluation> lowered_as(const Setting& setting, Plan plan, Proof proof, const Payload& payload, const Tuning& tuning,
+                              std::optional<Seconds> predicted) {
   auto program = lower(plan.schedule, proof, payload, tuning);
   if (!program) return std::move(program).error();
-  auto time = setting.predict(*program);
+  auto time = predicted ? Result<Seconds>{*predicted} : setting.predict(*program);
   if (!time) return std::move(time).error();
   return Evaluation{std::move(plan), std::move(proof), *std::move(program), *time};
 }
@@ -121,17 +139,18 @@ Result<Evaluation> evaluate(const Setting& setting, Plan plan, const Payload& pa
   if (!proof) return std::move(proof).error();
   if (setting.suited) {
     const auto tuning = setting.suited(plan.schedule, payload);
-    return lowered_as(setting, std::move(plan), *std::move(proof), payload, tuning);
+    return lowered_as(setting, std::move(plan), *std::move(proof), payload, tuning, std::nullopt);
   }
   auto best = Search(setting, plan, *proof, payload).best();
   if (!best) return std::move(best).error();
   return Evaluation{std::move(plan), *std::move(proof), std::move(best->program), best->predicted};
 }
 
-Result<Evaluation> evaluate_as(const Setting& setting, Plan plan, const Payload& payload, bool in_place, const Tuning& tuning) {
+Result<Evaluation> evaluate_as(const Setting& setting, Plan plan, const Payload& payload, bool in_place, const Tuning& tuning,
+                               std::optional<Seconds> predicted) {
   auto proof = verify(setting.topology, setting.routes, plan.schedule, {.in_place = in_place});
   if (!proof) return std::move(proof).error();
-  return lowered_as(setting, std::move(plan), *std::move(proof), payload, tuning);
+  return lowered_as(setting, std::move(plan), *std::move(proof), payload, tuning, predicted);
 }
 
 }  // namespace p2plab

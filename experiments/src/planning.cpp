@@ -53,6 +53,7 @@ class Planning {
     auto entry = planners_.get("algorithm", choice.name);
     if (!entry) return std::move(entry).error();
     const auto predict = [&](const Plan& plan) -> Result<Seconds> {
+      if (const auto known = memory_.find(Memory::key(plan, collective, payload))) return known->predicted;
       auto judged = judge(plan, collective, payload);
       if (!judged) return std::move(judged).error();
       return judged->predicted;
@@ -86,7 +87,7 @@ class Planning {
 
   Result<Evaluation> judge(Plan plan, const Collective& collective, const Payload& payload) const {
     const auto key = Memory::key(plan, collective, payload);
-    if (const auto known = memory_.find(key)) return evaluate_as(setting_, std::move(plan), payload, options_.in_place, known->tuning);
+    if (const auto known = memory_.find(key)) return evaluate_as(setting_, std::move(plan), payload, options_.in_place, known->tuning, known->predicted);
     auto evaluation = evaluate(setting_, std::move(plan), payload, options_.in_place);
     if (evaluation) memory_.keep(key, *evaluation);
     return evaluation;

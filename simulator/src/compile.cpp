@@ -19,7 +19,6 @@ void by_packets(Compiled& out, const Profile& profile) {
   out.signal_peer = out.signal_local = 0;
   out.read_request = 0;
   out.outstanding = 0;
-  out.grain = 8 << 10;   // what a block of 512 threads sends at once
   out.store.rate = out.load.rate = out.reduce.rate = 0;
 }
 
@@ -38,7 +37,7 @@ void take_profile(Compiled& out, const Program& program, const Profile& profile)
   out.reduce.rate = rate(profile.reduce_rate);
   const bool packets = runs_by_packets(program, profile);
   if (packets) by_packets(out, profile);
-  const auto launch = profile.launch + (packets ? profile.packet_start : Seconds{0});
+  const auto launch = packets ? profile.packet_start : profile.launch;
   const auto ranks = program.ranks();
   for (int r = 0; r < ranks; ++r) {
     const auto share = ranks > 1 ? static_cast<double>(r) / (ranks - 1) : 0.0;
@@ -67,6 +66,15 @@ void add_lane(Compiled& out, Rank rank, std::uint32_t first, std::size_t count) 
     out.totals.push_back(count == 0 ? 0 : out.before[last * out.parts + p] + out.slices_of(out.works[last], p));
     out.slices += out.totals.back();
   }
+}
+
+// With many lanes, growing step by step costs as much as filling.
+void expect_lanes(Compiled& out, std::size_t lanes) {
+  constexpr std::size_t stages = 2;   // of a path, most often
+  out.lanes.reserve(lanes);
+  out.totals.reserve(lanes * out.parts);
+  out.paths.reserve(lanes);
+  out.stages.reserve(lanes * stages);
 }
 
 // What every rank of a pattern shares.
@@ -99,6 +107,7 @@ Result<Compiled> compile(const Topology& topology, const Routes& routes, const P
   MachinePaths machine(topology, profile, out);
   LaneReader reader(program, out.costs);
   StreamStore store(out);
+  expect_lanes(out, program.lanes.size());
   for (const auto& lane : program.lanes) {
     const auto& stream = reader.read(lane);
     add_lane(out, lane.rank, store.place(stream), stream.works.size());
@@ -127,6 +136,7 @@ Result<Compiled> compile(const Topology& topology, const PathOf& path_of, const 
     models.push_back({store.place(stream), stream});
   }
   const auto per_rank = static_cast<std::uint32_t>(models.size());
+  expect_lanes(out, models.size() * static_cast<std::size_t>(pattern.ranks()));
   for (int r = 0; r < pattern.ranks(); ++r) {
     for (const auto& [first, stream] : models) {
       add_lane(out, Rank{r}, first, stream.works.size());

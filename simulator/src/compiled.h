@@ -66,8 +66,8 @@ struct Work {
   std::int64_t after = 0;                // beyond its stores' arrival, until it is complete
 };
 
-/// What works cost. By slices: `slice` each. By packets: `item` for each operand, and `tail` times the logarithm of a slice's warps until
-/// the slowest of their packets is there.
+/// What works cost. By slices: `slice` each. By packets: `item` for each operand, and, where a chain of steps ends, `tail` times the
+/// logarithm of an instruction's warps until the slowest of them is there.
 struct WorkCosts {
   std::int64_t slice = 0;
   bool packets = false;
@@ -119,7 +119,6 @@ struct Compiled {
   WorkCosts costs;
   double read_request = 0;
   std::uint32_t outstanding = 0;
-  std::int64_t grain = 0;                         // bytes a block sends before others have their turn; 0: a slice
   Pace store;
   Pace load;
   Pace reduce;

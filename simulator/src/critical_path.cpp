@@ -107,8 +107,8 @@ class Walker {
       const auto* path = index_.path(slice(s).instruction, o);
       if (path == nullptr) continue;
       Chain chain{.operand = o, .path = path};
-      auto stage = path->first;
       auto tail = own;
+      auto stage = path->first;
       for (const auto h : index_.hops(s)) {
         const auto& hop = recording_.hops[h];
         if (hop.operand != o || stage == path->end) continue;
@@ -170,9 +170,11 @@ class Walker {
     const auto all = chains(s, false, record.processed.count());
     const auto* last = latest(all);
     const auto done = last != nullptr ? last->tail() : record.processed.count();
+    const auto ready = done + index_.work(record.instruction).after;
     const auto before = index_.before(s);
-    if (done < now_ && before != SliceIndex::none && slice(before).complete.count() >= now_) return {before, Point::complete};
-    go(PathCause::queueing, done, &record, -1);
+    if (ready < now_ && before != SliceIndex::none && slice(before).complete.count() >= now_) return {before, Point::complete};
+    go(PathCause::queueing, ready, &record, -1);
+    go(PathCause::channel, done, &record, -1);   // its slowest packets
     if (last != nullptr)
       along(record, *last, record.processed.count(), own_cause(record));
     else
@@ -277,9 +279,10 @@ class Walker {
 }  // namespace
 
 CriticalPath critical_path(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile, const SimResult& result) {
-  auto compiled = compile(topology, routes, program, profile);
+  const auto& ran = recorded(program, result.recording);
+  auto compiled = compile(topology, routes, ran, profile);
   expects(static_cast<bool>(compiled));
-  return Walker{*compiled, program, result}.run();
+  return Walker{*compiled, ran, result}.run();
 }
 
 }  // namespace p2plab

@@ -18,9 +18,8 @@ std::vector<double> capacities(const Compiled& compiled) {
 }  // namespace
 
 Engine::Engine(Compiled& compiled, const Keep& keep) : c_(compiled), keep_(keep), fair_(compiled.fair ? capacities(compiled) : std::vector<double>{}) {
-  constexpr std::uint32_t first_slots = 2;
   blocks_.resize(c_.lanes.size() * c_.parts);
-  slots_.resize(blocks_.size() * first_slots);
+  std::uint32_t slots = 0;
   std::size_t log = 0;
   for (std::size_t b = 0; b < blocks_.size(); ++b) {
     auto& k = blocks_[b];
@@ -28,8 +27,9 @@ Engine::Engine(Compiled& compiled, const Keep& keep) : c_(compiled), keep_(keep)
     k.part = static_cast<std::uint32_t>(b % c_.parts);
     k.total = c_.totals[b];
     k.log = log;
-    k.slots = static_cast<std::uint32_t>(b) * first_slots;
-    k.mask = first_slots - 1;
+    k.slots = slots;
+    k.mask = k.total > 1 ? 1 : 0;   // two slots to begin with
+    slots += k.mask + 1;
     k.front_free = k.back_free = c_.starts[rank_of(k).index()];
     log += k.total;
     if (k.total == 0) continue;
@@ -37,6 +37,7 @@ Engine::Engine(Compiled& compiled, const Keep& keep) : c_(compiled), keep_(keep)
     k.slice = k.part;
     skip_empty(k);
   }
+  slots_.resize(slots);
   log_.resize(log);
   if (c_.folded) heads_.resize(c_.resources.size());
   if (keep_.begins != nullptr) keep_.begins->resize(log);
@@ -50,9 +51,11 @@ Status Engine::run() {
   for (std::size_t b = 0; b < blocks_.size(); ++b) {
     if (blocks_[b].total > 0) call_front(blocks_[b], static_cast<std::uint32_t>(b), blocks_[b].front_free);
   }
+  const bool skips = !c_.fair && !keep_.every_slice && keep_.begins == nullptr && keep_.recording == nullptr;
   for (auto events = queue_.take(); !events.empty() && !overflow_ && !ambiguous_; events = queue_.take()) {
     prefetch(events);
     for (const auto packed : events) handle(EventQueue::unpack(packed));
+    if (queue_.count() >= watch_.next && skips && queue_.quiet()) look_for_period();
   }
   if (overflow_) return Error{ErrorCode::unsupported, "the simulated time exceeds 26 days; check bandwidths and sizes"};
   if (!ambiguous_ && std::ranges::any_of(blocks_, [](const Block& k) { return k.settled != k.total; })) return stuck();
@@ -270,7 +273,7 @@ void Engine::back(std::uint32_t block) {
     auto& s = slot(k, k.injected);
     if (s.reads > 0 || k.storing > 0) return;
     if (k.back_due == never) {
-      k.back_due = s.sent > 0 ? k.back_free : std::max(s.arrived, k.back_free) + c_.works[s.work].cost;
+      k.back_due = std::max(s.arrived, k.back_free) + c_.works[s.work].cost;
       if (k.back_due > queue_.now()) return push(k.back_due, EventKind::back, block);
     }
     if (k.back_due > queue_.now()) return;
@@ -279,36 +282,29 @@ void Engine::back(std::uint32_t block) {
   }
 }
 
-// Sends a grain, or all of a slice, to all its destinations.
+// Sends a slice to all its destinations.
 void Engine::inject(Block& k, std::uint32_t block, Slot& s) {
   const auto now = queue_.now();
   ++cause_;
   const auto& work = c_.works[s.work];
   const auto& lane = lane_of(k);
-  const auto rest = s.bytes - s.sent;
-  const auto bytes = c_.grain > 0 && work.destinations > 0 ? std::min(rest, c_.grain) : rest;
-  const auto wire = c_.wire(bytes);
-  const auto local = bytes * work.local_operands;
+  const auto wire = c_.wire(s.bytes);
+  const auto local = s.bytes * work.local_operands;
   auto own = now + std::max(c_.store.of(wire * work.destinations), c_.reduce.of(local));
   if (!c_.memories.empty() && local > 0) own = std::max(own, serve_memory(k, local));
   auto* r = record(k, k.injected);
-  if (r != nullptr && s.sent == 0) r->injected = SimTime{now};
   auto paced = own;
-  if (s.sent == 0) {
-    transfers_made_ += work.destinations;
-    s.tail = work.destinations > 0 ? 0 : own;
-    s.writes = 1;   // one more than are under way, so that it does not settle before all are launched
-  }
-  s.sent += bytes;
-  s.writes += work.destinations;
+  transfers_made_ += work.destinations;
+  s.tail = work.destinations > 0 ? 0 : own;
+  s.writes = work.destinations + 1U;   // one more, so that it does not settle before all are launched
   for (std::uint32_t o = 0; o < work.destinations; ++o) {
     const auto& path = c_.path(lane, work.paths + work.sources + o);
     paced = std::max(paced, launch({own, wire, path.first, path.end, block, k.injected, work.sources + o, false}));
   }
   k.back_free = paced;
-  if (s.sent < s.bytes) return;
   ++k.injected;
   if (r != nullptr) {
+    r->injected = SimTime{now};
     r->arrived = SimTime{s.arrived};
     r->processed = SimTime{own};
     r->released = SimTime{paced};

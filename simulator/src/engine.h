@@ -16,6 +16,7 @@ struct Keep {
   std::vector<std::int64_t>* begins = nullptr;   // when each slice went to work, in the order of `Engine::log`
   Recording* recording = nullptr;                // needs a program, not a pattern
   const Program* program = nullptr;              // with `recording`
+  bool every_slice = false;                      // play also what repeats
 };
 
 /// Plays a compiled program. Every (lane, part) is a thread block that works its slices in order: it waits, issues its loads, injects its
@@ -74,7 +75,6 @@ class Engine {
     std::int64_t bytes = 0;
     std::int64_t arrived = 0;            // its loads
     std::int64_t tail = 0;               // its stores
-    std::int64_t sent = 0;               // bytes
     std::uint32_t work = 0;
     std::uint32_t reads = 0;             // not yet arrived, or not known when
     std::uint32_t writes = 0;
@@ -96,6 +96,30 @@ class Engine {
     std::int64_t head = 0;               // when it reaches the next stage
   };
 
+  /// What a run looks like between two times: all that decides what follows, relative to that time and to the slices that each block has done.
+  struct Moment {
+    std::int64_t now = 0;
+    std::int64_t events = 0;
+    std::int64_t transfers = 0;
+    std::uint64_t glance = 0;
+    std::vector<std::uint64_t> state = {};
+    std::vector<std::uint32_t> settled = {};   // by block
+    std::vector<std::int64_t> busy = {};       // by resource
+    std::vector<std::int64_t> bytes = {};
+  };
+  /// The search for a state that was there before.
+  struct Watch {
+    std::int64_t next = 0;               // events before the next look
+    std::int64_t pause = 0;
+    std::int64_t memory = 0;             // how long ago a time may be and still matter
+    std::uint32_t leader = none;         // the block whose slices are the beat
+    std::uint32_t work = 0;              // its
+    std::uint32_t due = 0;               // its slices before the next beat
+    std::uint32_t beats = 0;             // since `then`
+    std::uint32_t window = 0;            // beats until `then` is given up for a later one
+    Moment then = {};
+  };
+
   void prefetch(std::span<const EventQueue::Packed> events) const;
   void handle(const Event& event);
   void front(std::uint32_t block);
@@ -112,6 +136,16 @@ class Engine {
   std::int64_t serve_memory(Block& k, std::int64_t local);
   void settle(Block& k, std::uint32_t block);
   void wake_waiters(Block& k);
+
+  void look_for_period();
+  void choose_leader();
+  void rest();
+  std::uint64_t glance() const;
+  Moment moment();
+  const Block& awaited(const Block& k) const;
+  std::int64_t rounds_left(std::size_t block) const;
+  void skip_rounds(const Moment& now);
+  void go_on(Block& k, std::uint32_t slices, std::int64_t rounds, std::int64_t period);
 
   std::int64_t launch(Transfer transfer);
   std::int64_t pass(Transfer& t);
@@ -152,6 +186,7 @@ class Engine {
   std::vector<std::uint32_t> transfer_of_;      // by flow
   bool share_due_ = false;
   std::uint64_t cause_ = 0;              // counts what sends heads off: a slice's operands go in their own order
+  Watch watch_;
   bool overflow_ = false;
   bool ambiguous_ = false;
 };

@@ -1,6 +1,7 @@
 // The simulator's agenda: events in order of time, then of their making.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -43,6 +44,32 @@ class EventQueue {
     auto& recent = recent_[static_cast<std::size_t>(static_cast<std::uint64_t>(time) * 0x9E3779B97F4A7C15U >> (64 - recent_bits))];
     if (recent.time != time) recent = {time, begin_batch(time)};
     append(batches_[recent.batch], packed);
+  }
+
+  /// Is nothing left to do at the present time?
+  bool quiet() const { return current_ == none && present_.empty() && (heap_.empty() || heap_.front().time != now_); }
+
+  /// How many times there are at which something is to be done.
+  std::size_t times() const { return heap_.size(); }
+
+  /// All events to come, in order: visit(time, event). Only when quiet.
+  template <class Visit>
+  void each(Visit visit) const {
+    auto order = heap_;
+    std::sort(order.begin(), order.end());
+    for (const auto& entry : order) {
+      for (auto chunk = batches_[batch_of(entry)].first; chunk != none; chunk = chunks_[chunk].next) {
+        for (std::uint32_t i = 0; i < chunks_[chunk].count; ++i) visit(entry.time, unpack(chunks_[chunk].events[i]));
+      }
+    }
+  }
+
+  /// Moves the clock and all events to come on by `time`, as if `events` more had been made meanwhile. Only when quiet.
+  void shift(std::int64_t time, std::int64_t events) {
+    now_ += time;
+    count_ += events;
+    for (auto& entry : heap_) entry.time += time;
+    recent_.fill({});
   }
 
   /// The next events, all of one time, to which the clock moves; empty if there are none. Valid until the next call.
@@ -88,6 +115,8 @@ class EventQueue {
     friend bool operator<(const Entry& a, const Entry& b) { return a.time < b.time || (a.time == b.time && a.key < b.key); }
   };
 
+  static std::uint32_t batch_of(const Entry& entry) { return static_cast<std::uint32_t>(entry.key & ((std::uint64_t{1} << index_bits) - 1)); }
+
   std::uint32_t begin_batch(std::int64_t time) {
     std::uint32_t batch = 0;
     if (free_batches_.empty()) {
@@ -127,7 +156,7 @@ class EventQueue {
 
   void pop_batch() {
     now_ = heap_.front().time;
-    const auto batch = static_cast<std::uint32_t>(heap_.front().key & ((std::uint64_t{1} << index_bits) - 1));
+    const auto batch = batch_of(heap_.front());
     current_ = batches_[batch].first;
     free_batches_.push_back(batch);
     const auto last = heap_.back();

@@ -34,7 +34,11 @@ LaneReader::LaneReader(const Program& program, const WorkCosts& costs)
       costs_(costs),
       peers_(static_cast<std::size_t>(program.ranks()) * kinds_of_access + program.route_offsets.size()),
       lanes_(program.lanes.size()),
-      dependencies_(program) {}
+      dependencies_(program) {
+  if (!costs.packets) return;
+  awaited_.resize(program.instructions.size());
+  for (const auto& wait : program.waits) awaited_[program.lanes[wait.lane.index() % program.lanes.size()].first + static_cast<std::uint32_t>(wait.instruction)] = true;
+}
 
 const LaneStream& LaneReader::read(const Lane& lane) {
   ++reads_;
@@ -43,12 +47,13 @@ const LaneStream& LaneReader::read(const Lane& lane) {
   stream_.waits.clear();
   stream_.peers.clear();
   stream_.lanes.clear();
-  for (auto index = lane.first; index < lane.first + lane.count; ++index) add(lane, program_.instructions[index]);
+  for (auto index = lane.first; index < lane.first + lane.count; ++index) add(lane, index);
   dependencies_.find(lane, stream_.works);
   return stream_;
 }
 
-void LaneReader::add(const Lane& lane, const Instruction& i) {
+void LaneReader::add(const Lane& lane, std::uint32_t index) {
+  const auto& i = program_.instructions[index];
   Work work{.bytes = i.bytes, .paths = static_cast<std::uint32_t>(stream_.path_refs.size()), .waits = static_cast<std::uint32_t>(stream_.waits.size()),
             .wait_count = i.wait_count};
   work.slices = static_cast<std::uint32_t>(program_.slices(i));
@@ -67,17 +72,19 @@ void LaneReader::add(const Lane& lane, const Instruction& i) {
     const auto& instruction = program_.instructions[other.first + static_cast<std::uint32_t>(wait.instruction)];
     stream_.waits.push_back({awaited(wait.lane), static_cast<std::uint32_t>(wait.instruction), static_cast<std::uint32_t>(program_.slices(instruction))});
   }
-  add_costs(i, work);
+  add_costs(index, work);
   stream_.works.push_back(work);
 }
 
-void LaneReader::add_costs(const Instruction& i, Work& work) const {
+void LaneReader::add_costs(std::uint32_t index, Work& work) const {
   work.cost = costs_.slice;
   if (!costs_.packets) return;
   constexpr std::int64_t warp = 32;
-  const auto warps = (packets_of(program_.tuning.protocol, std::min(i.bytes, program_.tuning.slice.count())) + warp - 1) / warp;
+  const auto& i = program_.instructions[index];
+  const auto warps = (packets_of(program_.tuning.protocol, i.bytes) + warp - 1) / warp;
   work.cost = to_nearest(costs_.item * (i.sources + i.destinations));
-  if (work.destinations > 0) work.after = to_nearest(costs_.tail * std::log(static_cast<double>(std::max<std::int64_t>(warps, 1))));
+  // A late warp holds up its own next steps only, so it counts where a chain of steps ends.
+  if (!awaited_[index]) work.after = to_nearest(costs_.tail * std::log(static_cast<double>(std::max<std::int64_t>(warps, 1))));
 }
 
 std::uint32_t LaneReader::peer(const Operand& operand, bool reads, StepId step) {

@@ -36,8 +36,8 @@ class LaneReader {
     std::uint32_t lane = 0;   // counts reads: a number is valid only for the lane that is read
     std::uint32_t number = 0;
   };
-  void add(const Lane& lane, const Instruction& instruction);
-  void add_costs(const Instruction& instruction, Work& work) const;
+  void add(const Lane& lane, std::uint32_t instruction);
+  void add_costs(std::uint32_t instruction, Work& work) const;
   std::uint32_t peer(const Operand& operand, bool reads, StepId step);
   std::uint32_t awaited(LaneId lane);
 
@@ -45,6 +45,7 @@ class LaneReader {
   WorkCosts costs_;
   std::vector<Number> peers_;
   std::vector<Number> lanes_;
+  std::vector<bool> awaited_;   // by instruction, of packets: do others wait for it?
   OwnDependencies dependencies_;
   std::uint32_t reads_ = 0;
   LaneStream stream_;

@@ -11,13 +11,26 @@ namespace p2plab {
 
 namespace {
 
-// Threads that a GPU runs at once: 512 on each of 128 multiprocessors, the kernel's registers allowing no more.
-constexpr std::int64_t threads = 65'536;
+// Threads that a GPU runs at once: 1024 on each of 128 multiprocessors. Groups of 512 are in step here, and run ahead of each other.
+constexpr std::int64_t threads = 131'072;
+constexpr int groups = 256;
 
-// Threads run ahead of each other; so many groups of them do here, each all in step.
-constexpr int groups = 8;
+// With so many packets at a time each thread takes all through a step before the next step.
+constexpr std::int64_t most_packets_of_a_thread = 8;
 
-std::int64_t packet_bytes(Protocol protocol) { return protocol == Protocol::ll ? 8 : 16; }
+// Of data, in 16 bytes on the wire.
+std::int64_t packet_bytes(Protocol protocol) {
+  if (protocol == Protocol::ll) return 8;
+  return protocol == Protocol::ll128 ? 15 : 16;
+}
+
+// Bytes of data that all threads of a GPU take at once.
+std::int64_t wave_of(const Program& program) {
+  std::int64_t largest = 1;
+  for (const auto& i : program.instructions) largest = std::max(largest, i.bytes);
+  const auto each = threads * packet_bytes(program.tuning.protocol);
+  return each * std::min((largest + each - 1) / each, most_packets_of_a_thread);
+}
 
 // One step of all threads of a rank.
 struct Item {
@@ -30,7 +43,7 @@ struct Item {
 
 class Rewriter {
  public:
-  explicit Rewriter(const Program& program) : from_(program), wave_(threads * packet_bytes(program.tuning.protocol)), items_(program.memory.size()) {}
+  explicit Rewriter(const Program& program) : from_(program), wave_(wave_of(program)), items_(program.memory.size()) {}
 
   Program run() {
     take_items();
@@ -185,21 +198,19 @@ class Rewriter {
   std::vector<std::vector<std::vector<std::int32_t>>> places_;   // by rank, item, wave: within the lane
 };
 
-// What comes out of the rewriter: more threads would be needed for any other program of so many parts.
+// What comes out of the rewriter: a lane a rank, a slice of each instruction for each group.
 bool in_packet_form(const Program& program) {
-  const auto wave = threads * packet_bytes(program.tuning.protocol);
-  if (program.tuning.parts != groups || program.tuning.slice.count() != wave / groups) return false;
+  if (program.tuning.parts != groups) return false;
   for (std::size_t l = 1; l < program.lanes.size(); ++l) {
     if (program.lanes[l].rank == program.lanes[l - 1].rank) return false;
   }
-  return std::ranges::all_of(program.instructions, [&](const Instruction& i) { return i.bytes <= wave; });
+  return std::ranges::all_of(program.instructions, [&](const Instruction& i) { return i.bytes <= program.tuning.slice.count() * groups; });
 }
 
 }  // namespace
 
 bool runs_by_packets(const Program& program, const Profile& profile) {
-  const bool packets = program.tuning.protocol == Protocol::ll || program.tuning.protocol == Protocol::flagless;
-  return packets && (profile.packet_start.count() > 0 || profile.packet_item.count() > 0 || profile.packet_tail.count() > 0);
+  return program.tuning.protocol != Protocol::simple && (profile.packet_start.count() > 0 || profile.packet_item.count() > 0 || profile.packet_tail.count() > 0);
 }
 
 Program packet_form(const Program& program) { return in_packet_form(program) ? program : Rewriter{program}.run(); }

@@ -25,7 +25,7 @@ constexpr std::array fields{
     Field{{"poll", "s", "data with its own flag visible until another rank goes on"}, &Profile::poll},
     Field{{"fence", "s", "ordering the data before the flag"}, &Profile::fence},
     Field{{"slice_cost", "s", "a thread block's loop, for each slice"}, &Profile::slice_cost},
-    Field{{"packet_start", "s", "by packets: from the first instruction to the first packet in hand"}, &Profile::packet_start},
+    Field{{"packet_start", "s", "by packets: from the call to the first packet in hand, instead of launch"}, &Profile::packet_start},
     Field{{"packet_item", "s", "by packets: a thread's work for each operand of a step"}, &Profile::packet_item},
     Field{{"packet_tail", "s", "by packets: mean lateness of a warp's packets"}, &Profile::packet_tail},
     Field{{"store_rate", "B/s", "one thread block storing to other ranks", true}, nullptr, &Profile::store_rate},

@@ -100,7 +100,7 @@ Result<SimResult> play(Compiled& compiled, const Program* program, const SimOpti
   if (options.engine == SimEngine::path) return estimate(compiled, path);
   compiled.fair = options.engine == SimEngine::max_min;
   std::vector<std::int64_t> begins;
-  Engine engine(compiled, {options.steps ? &begins : nullptr, options.record ? &result.recording : nullptr, program});
+  Engine engine(compiled, {options.steps ? &begins : nullptr, options.record ? &result.recording : nullptr, program, !options.skip});
   if (auto ok = engine.run(); !ok) return std::move(ok).error();
   collect(result, compiled, engine);
   if (auto ok = conclude(result, compiled, path); !ok) return std::move(ok).error();
@@ -109,12 +109,12 @@ Result<SimResult> play(Compiled& compiled, const Program* program, const SimOpti
 }
 
 // What one rank's part says about all; none if it says nothing.
-Result<std::optional<SimResult>> play_folded(const Compiled& whole, std::size_t lanes) {
+Result<std::optional<SimResult>> play_folded(const Compiled& whole, std::size_t lanes, const SimOptions& options) {
   auto folded = fold(whole, lanes);
   if (!folded) return std::optional<SimResult>{};
   auto& one = folded->compiled;
   const auto path = longest_path(one);
-  Engine engine(one, {});
+  Engine engine(one, {.every_slice = !options.skip});
   if (auto ok = engine.run(); !ok) return std::move(ok).error();
   if (engine.ambiguous()) return std::optional<SimResult>{};
   SimResult result;
@@ -142,12 +142,6 @@ Result<SimResult> simulate_as_it_is(const Topology& topology, const Routes& rout
   return play(*compiled, &program, options);
 }
 
-// Readers of recordings know the lanes and slices of the program that they were given.
-Profile without_packets(Profile profile) {
-  profile.packet_start = profile.packet_item = profile.packet_tail = Seconds{0};
-  return profile;
-}
-
 constexpr std::array engines{Named{"events", SimEngine::events}, Named{"max-min", SimEngine::max_min}, Named{"path", SimEngine::path}};
 
 }  // namespace
@@ -158,9 +152,11 @@ Result<SimEngine> sim_engine(std::string_view name) { return from_name("engine",
 
 Result<SimResult> simulate(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile, const SimOptions& options) {
   if (!runs_by_packets(program, profile)) return simulate_as_it_is(topology, routes, program, profile, options);
-  if (options.record || options.steps) return simulate_as_it_is(topology, routes, program, without_packets(profile), options);
   if (auto ok = check_program(topology, program); !ok) return std::move(ok).error();
-  return simulate_as_it_is(topology, routes, packet_form(program), profile, options);
+  const auto packets = std::make_shared<const Program>(packet_form(program));
+  auto result = simulate_as_it_is(topology, routes, *packets, profile, options);
+  if (result && options.record) result->recording.packets = packets;
+  return result;
 }
 
 Result<SimResult> simulate(const Topology& topology, const PathOf& path_of, const Pattern& pattern, const Profile& profile, const SimOptions& options) {
@@ -171,7 +167,7 @@ Result<SimResult> simulate(const Topology& topology, const PathOf& path_of, cons
   if (!compiled) return std::move(compiled).error();
   // Ranks that start apart, and quirks, whose bite depends on the link, are played one by one.
   if (options.fold && options.engine == SimEngine::events && options.late.empty() && profile.quirks == Quirks{}) {
-    auto folded = play_folded(*compiled, pattern.program.lanes.size());
+    auto folded = play_folded(*compiled, pattern.program.lanes.size(), options);
     if (!folded) return std::move(folded).error();
     if (*folded) return **std::move(folded);
   }

@@ -45,7 +45,7 @@ class SlackSearch {
     const auto rank = program_.lanes[record.block / c_.parts].rank;
     if (const auto before = index_.before(s); before != SliceIndex::none) {
       const auto& p = slices_[before];
-      visit(before, std::max<std::int64_t>(0, std::min(record.injected - p.released, record.complete - p.complete).count() - c_.costs.slice));
+      visit(before, std::max<std::int64_t>(0, std::min(record.injected - p.released, record.complete - p.complete).count() - index_.work(record.instruction).cost));
     }
     for (const auto& wait : program_.waits_of(i)) {
       const auto& lane = program_.lanes[wait.lane.index()];
@@ -86,9 +86,10 @@ class SlackSearch {
 
 std::vector<SimTime> step_slack(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile,
                                 const SimResult& result) {
-  const auto compiled = compile(topology, routes, program, profile);
+  const auto& ran = recorded(program, result.recording);
+  const auto compiled = compile(topology, routes, ran, profile);
   expects(static_cast<bool>(compiled));
-  return SlackSearch{*compiled, program, result}.run();
+  return SlackSearch{*compiled, ran, result}.run();
 }
 
 }  // namespace p2plab

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "packet_form.h"
+
 namespace p2plab {
 
 namespace {
@@ -46,9 +48,14 @@ class TraceWriter {
 
   void name_tracks() {
     for (int r = 0; r < topology_.ranks(); ++r) name("process_name", static_cast<std::size_t>(r), 0, topology_.node(topology_.node_of(Rank{r})).name);
+    std::vector<bool> used(program_.lanes.size() * recording().parts);
+    for (const auto& s : recording().slices) used[s.block] = true;
     for (std::size_t l = 0; l < program_.lanes.size(); ++l) {
       for (std::size_t p = 0; p < recording().parts; ++p) {
-        name("thread_name", program_.lanes[l].rank.index(), l * recording().parts + p, fmt::format("lane {} part {}", l, p));
+        const auto block = l * recording().parts + p;
+        if (!used[block]) continue;
+        const auto track = recording().packets ? fmt::format("threads, group {}", p) : fmt::format("lane {} part {}", l, p);
+        name("thread_name", program_.lanes[l].rank.index(), block, track);
       }
     }
     name("process_name", resource_process, 0, "links and limits");
@@ -59,6 +66,15 @@ class TraceWriter {
 
   std::size_t process_of(const SliceRecord& slice) const { return program_.lanes[slice.block / recording().parts].rank.index(); }
 
+  // "step 3 slice 2"; by packets "step 3, 4096 packets of group 2".
+  std::string name_of(const SliceRecord& s) const {
+    const auto& instruction = program_.instructions[s.instruction];
+    if (!recording().packets) return fmt::format("step {} slice {}", instruction.step.value, s.slice);
+    const auto size = program_.tuning.slice.count();
+    const auto packets = packets_of(program_.tuning.protocol, std::min(size, instruction.bytes - s.slice * size));
+    return fmt::format("step {}, {} packets of group {}", instruction.step.value, packets, s.slice);
+  }
+
   void slice(std::size_t i) {
     const auto& s = recording().slices[i];
     const auto& instruction = program_.instructions[s.instruction];
@@ -67,9 +83,9 @@ class TraceWriter {
       event("\"ph\":\"X\",\"name\":\"wait\",\"pid\":{},\"tid\":{},\"ts\":{:.6f},\"dur\":{:.6f},\"cname\":\"grey\"", process, s.block, us(s.considered),
             us(s.issued - s.considered));
     }
-    event("\"ph\":\"X\",\"name\":\"step {} slice {}\",\"pid\":{},\"tid\":{},\"ts\":{:.6f},\"dur\":{:.6f},\"args\":{{\"sources\":{},\"destinations\":{},"
+    event("\"ph\":\"X\",\"name\":\"{}\",\"pid\":{},\"tid\":{},\"ts\":{:.6f},\"dur\":{:.6f},\"args\":{{\"sources\":{},\"destinations\":{},"
           "\"complete_us\":{:.6f}}}",
-          instruction.step.value, s.slice, process, s.block, us(s.issued), us(s.released - s.issued), instruction.sources, instruction.destinations,
+          name_of(s), process, s.block, us(s.issued), us(s.released - s.issued), instruction.sources, instruction.destinations,
           us(s.complete));
     if (s.cause < 0) return;
     const auto& cause = recording().slices[static_cast<std::size_t>(s.cause)];
@@ -79,8 +95,8 @@ class TraceWriter {
 
   void transfer(const HopRecord& hop) {
     const auto& s = recording().slices[static_cast<std::size_t>(hop.slice)];
-    event("\"ph\":\"X\",\"name\":\"step {} slice {}\",\"pid\":{},\"tid\":{},\"ts\":{:.6f},\"dur\":{:.6f},\"args\":{{\"queued_us\":{:.6f}}}",
-          program_.instructions[s.instruction].step.value, s.slice, resource_process, hop.resource, us(hop.start), us(hop.end - hop.start),
+    event("\"ph\":\"X\",\"name\":\"{}\",\"pid\":{},\"tid\":{},\"ts\":{:.6f},\"dur\":{:.6f},\"args\":{{\"queued_us\":{:.6f}}}",
+          name_of(s), resource_process, hop.resource, us(hop.start), us(hop.end - hop.start),
           us(hop.start - hop.head));
   }
 
@@ -92,6 +108,8 @@ class TraceWriter {
 
 }  // namespace
 
-std::string write_trace(const Topology& topology, const Program& program, const SimResult& result) { return TraceWriter{topology, program, result}.run(); }
+std::string write_trace(const Topology& topology, const Program& program, const SimResult& result) {
+  return TraceWriter{topology, recorded(program, result.recording), result}.run();
+}
 
 }  // namespace p2plab

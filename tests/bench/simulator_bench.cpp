@@ -3,18 +3,13 @@
 #include <benchmark/benchmark.h>
 
 #include "p2plab/simulate.h"
+#include "switched.h"
 
 namespace p2plab {
 namespace {
 
-Topology switched(int gpus) {
-  Topology::Builder builder("switched");
-  const auto fabric = builder.add_node({.name = "switch", .kind = NodeKind::nvswitch});
-  for (int i = 0; i < gpus; ++i) builder.add_duplex(builder.add_node({.name = "gpu" + std::to_string(i)}), fabric, LinkKind::nvlink, GBps(400), Seconds{9e-7});
-  return *std::move(builder).build();
-}
-
-std::vector<LinkId> over_switch(Rank from, Rank to) { return {LinkId{2 * from.value}, LinkId{2 * to.value + 1}}; }
+using bench::over_switch;
+using bench::switched;
 
 constexpr int box = 8;
 

@@ -53,6 +53,32 @@ TEST(SimulateCommand, WritesTheHeatmapAsNumbersOrAsAPicture) {
   EXPECT_EQ(p2plab("simulate " + plan + " --heatmap /no/such/folder/a.csv").exit, 1);
 }
 
+TEST(SimulateCommand, HasThreeEnginesOfWhichThePathIsNeverSlower) {
+  const auto plan = plan_file();
+  const auto predicted = [&](const std::string& engine) {
+    const auto json = json_of("simulate " + plan + " --engine " + engine + " --json");
+    EXPECT_EQ(json["engine"], engine);
+    EXPECT_EQ(json.contains("critical_path"), engine == "events");
+    return json["predicted_us"].get<double>();
+  };
+  const auto events = predicted("events");
+  EXPECT_NEAR(predicted("max-min"), events, 1e-3 * events);   // a ring's hops meet nowhere
+  EXPECT_LE(predicted("path"), events);
+  EXPECT_EQ(json_of("simulate " + plan + " --json")["engine"], "events");
+  EXPECT_NE(p2plab("simulate " + plan + " --engine max-min").out.find("Engine max-min: "), std::string::npos);
+}
+
+TEST(SimulateCommand, NamesTheNearestEngineAndWhatNeedsEvents) {
+  const auto plan = plan_file();
+  const auto unknown = p2plab("simulate " + plan + " --engine maxmin");
+  EXPECT_EQ(unknown.exit, 1);
+  EXPECT_NE(unknown.err.find("unknown engine 'maxmin'"), std::string::npos) << unknown.err;
+  EXPECT_NE(unknown.err.find("did you mean 'max-min'?"), std::string::npos) << unknown.err;
+  const auto traced = p2plab("simulate " + plan + " --engine path --trace /tmp/no.json");
+  EXPECT_EQ(traced.exit, 2);
+  EXPECT_NE(traced.err.find("--trace and --heatmap need --engine events, found --engine path"), std::string::npos) << traced.err;
+}
+
 TEST(SimulateCommand, AProfileWithMistakesIsToldAllOfThem) {
   const auto file = test::scratch("bad.yaml");
   std::ofstream(file) << "version: 1\nname: bad\nlaunch: .nan us\nstore_rate: 0 GB/s\n";

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <random>
+#include <string>
 
 #include "../support/simulated.h"
 
@@ -80,6 +81,76 @@ TEST(Path, IsNeverAboveTheOthers) {
     EXPECT_LE(path.makespan, by(SimEngine::max_min, machine, program)) << planner;
     EXPECT_EQ(path.transfers, testing::simulated(machine, program).transfers) << planner;
   }
+}
+
+const Profile costly{.name = "costly",
+                     .launch = Seconds{2e-6},
+                     .start_skew = Seconds{7e-7},
+                     .signal_peer = Seconds{1e-6},
+                     .signal_local = Seconds{3e-7},
+                     .fence = Seconds{5e-7},
+                     .slice_cost = Seconds{1e-7},
+                     .store_rate = GBps(40),
+                     .load_rate = GBps(20),
+                     .reduce_rate = GBps(90),
+                     .memory_rate = GBps(2000),
+                     .outstanding = 3,
+                     .read_request = 1,
+                     .link_efficiency = 0.83};
+
+
+void expect_same_with_and_without_skipping(const Topology& machine, const Program& program, const Profile& profile, const std::string& what) {
+  const auto skipped = testing::simulated(machine, program, profile);
+  const auto played = testing::simulated(machine, program, profile, {.skip = false});
+  EXPECT_EQ(skipped.rank_finish, played.rank_finish) << what;
+  EXPECT_EQ(skipped.transfers, played.transfers) << what;
+  EXPECT_EQ(skipped.events, played.events) << what;
+  for (std::size_t u = 0; u < played.uses.size(); ++u) {
+    EXPECT_EQ(skipped.uses[u].busy, played.uses[u].busy) << what << ' ' << played.uses[u].name;
+    EXPECT_EQ(skipped.uses[u].bytes, played.uses[u].bytes) << what << ' ' << played.uses[u].name;
+  }
+}
+
+TEST(SteadyState, SkippedGivesWhatPlayedGives) {
+  for (const auto& machine : {testing::one_switch(3), testing::one_switch(8), testing::full_mesh(4), testing::boxes(2, 3)}) {
+    for (const auto* planner : {"ring", "tree", "two_shot", "hierarchical", "halving_doubling"}) {
+      const auto plan = testing::plan_on(machine, planner, CollectiveKind::all_reduce);
+      if (!plan) continue;
+      for (const auto& profile : {Profile{}, costly}) {
+        for (const auto& tuning : {Tuning{.slice = 4_KiB}, Tuning{.parts = 3, .slice = 4_KiB}}) {
+          const auto program = testing::lowered(machine, plan->schedule, Bytes{3'333'333}, tuning);
+          expect_same_with_and_without_skipping(machine, program, profile, planner + machine.name() + profile.name + std::to_string(tuning.parts));
+        }
+      }
+    }
+  }
+}
+
+TEST(SteadyState, OfRandomTrafficSkippedGivesWhatPlayedGives) {
+  std::mt19937_64 random(11);
+  for (int set = 0; set < 40; ++set) {
+    const int ranks = 2 + set % 6;
+    std::vector<std::pair<Rank, Rank>> who;
+    for (int f = 0; f < ranks; ++f) {
+      const auto from = static_cast<int>(random() % static_cast<std::uint64_t>(ranks));
+      const std::pair pair{Rank{from}, Rank{(from + 1 + static_cast<int>(random() % static_cast<std::uint64_t>(ranks - 1))) % ranks}};
+      if (std::ranges::find(who, pair) == who.end()) who.push_back(pair);
+    }
+    const auto machine = testing::one_switch(ranks);
+    auto program = testing::lowered(machine, testing::pairs(ranks, who), 4_MiB, {.slice = 8_KiB});
+    for (auto& instruction : program.instructions) instruction.bytes -= static_cast<std::int64_t>(random() % (3 << 20));
+    expect_same_with_and_without_skipping(machine, program, set % 2 == 0 ? Profile{} : costly, std::to_string(set));
+  }
+}
+
+TEST(SteadyState, MakesAChainOfMillionsOfSlicesCheap) {
+  const int n = 4;
+  const auto machine = testing::line(n);
+  const std::int64_t slices = 2'000'000;
+  const auto program = testing::lowered(machine, testing::chain(n), Bytes{slices * 1024}, {.slice = 1_KiB});
+  const auto one = testing::makespan(machine, testing::lowered(machine, testing::chain(n), 1_KiB));
+  const auto rate = machine.links()[0].bandwidth;
+  EXPECT_EQ(testing::makespan(machine, program), one + (slices - 1) * transfer_time(1_KiB, rate));
 }
 
 TEST(Engines, OfTheirOwnHaveNoRecording) {

@@ -1,9 +1,11 @@
 // Programs that run element by element: what they cost, worked out by hand, and beside what four H200s measured.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "../support/simulated.h"
+#include "p2plab/critical_path.h"
 #include "p2plab/presets.h"
 #include "p2plab/trace.h"
 
@@ -15,7 +17,7 @@ using testing::one_us;
 
 const Profile by_packets{.launch = Seconds{3e-6}, .signal_peer = Seconds{0.1}, .fence = Seconds{0.1}, .packet_start = Seconds{5e-7}, .packet_item = Seconds{1e-8},
                          .packet_tail = Seconds{1e-7}};
-constexpr SimTime before{3'500'000};   // launch and start
+constexpr SimTime before{500'000};   // the start: the launch is behind it
 constexpr SimTime operand{10'000};
 
 TEST(Packets, GoThroughAllStepsWithoutSignals) {
@@ -55,9 +57,9 @@ TEST(Packets, BeyondAllThreadsComeInWaves) {
     return testing::makespan(machine, testing::planned(machine, "one_shot", CollectiveKind::all_reduce, Bytes{bytes}, {{"mode", "push"}}, {.protocol = Protocol::flagless}),
                              by_packets);
   };
-  const auto one = time(1 << 20) - before;
-  EXPECT_GE(time(2 << 20) - before, 2 * one - 3 * one_us);   // groups of threads that are done go on to the next wave
-  EXPECT_LE(time(2 << 20) - before, 2 * one + 10 * operand);
+  const auto one = time(2 << 20) - before;
+  EXPECT_GE(time(4 << 20) - before, 2 * one - 3 * one_us);   // groups of threads that are done go on to the next wave
+  EXPECT_LE(time(4 << 20) - before, 2 * one + 10 * operand);
 }
 
 TEST(Packets, CostNothingOfTheirOwnOnAnIdealMachine) {
@@ -69,52 +71,65 @@ TEST(Packets, CostNothingOfTheirOwnOnAnIdealMachine) {
   }
 }
 
-TEST(Packets, AreRecordedSliceBySlice) {
+TEST(Packets, AreWhatIsRecordedAndEveryPicosecondOfTheirTimeHasACause) {
+  auto costs = by_packets;
+  costs.memory_rate = GBps(300);
+  for (const auto* planner : {"ring", "one_shot", "two_shot", "tree"}) {
+    for (const auto bytes : {64_KiB, 5_MiB, 40_MiB}) {
+      const auto machine = testing::one_switch(3);
+      const auto program = testing::planned(machine, planner, CollectiveKind::all_reduce, bytes, {}, {.parts = 4, .slice = 16_KiB, .protocol = Protocol::flagless});
+      const auto result = testing::simulated(machine, program, costs, {.steps = true, .record = true});
+      EXPECT_EQ(result.makespan, testing::makespan(machine, program, costs)) << planner;
+      EXPECT_EQ(static_cast<std::int64_t>(result.recording.slices.size()), result.slices);
+      const Routes routes(machine);
+      SimTime at{0};
+      for (const auto& segment : critical_path(machine, routes, program, costs, result).segments) {
+        EXPECT_EQ(segment.begin, at);
+        at = segment.end;
+      }
+      EXPECT_EQ(at, result.makespan) << planner << " " << bytes.count();
+      const auto slack = step_slack(machine, routes, program, costs, result);
+      EXPECT_EQ(slack.size(), result.steps.size());
+      EXPECT_NE(std::ranges::find(slack, SimTime{0}), slack.end());
+    }
+  }
+}
+
+TEST(Packets, AreWhatTracesShow) {
   const auto machine = testing::one_switch(3);
-  const auto program = testing::planned(machine, "two_shot", CollectiveKind::all_reduce, 64_KiB, {{"mode", "pull"}}, {.protocol = Protocol::flagless});
-  const auto result = testing::simulated(machine, program, by_packets, {.record = true});
-  EXPECT_EQ(static_cast<std::int64_t>(result.recording.slices.size()), result.slices);
-  EXPECT_NE(write_trace(machine, program, result).find("traceEvents"), std::string::npos);
+  const auto program = testing::planned(machine, "two_shot", CollectiveKind::all_reduce, Bytes{3 * 4096}, {{"mode", "pull"}}, {.protocol = Protocol::flagless});
+  const auto trace = write_trace(machine, program, testing::simulated(machine, program, by_packets, {.record = true}));
+  for (const char* words : {"256 packets of group 0", "threads, group 0"}) EXPECT_NE(trace.find(words), std::string::npos) << words;
+  EXPECT_EQ(trace.find(" slice "), std::string::npos);
+  EXPECT_EQ(trace.find("group 1"), std::string::npos);   // one group of 512 threads does it all
 }
 
 struct Measured {
   int gpus;
   const char* planner;
-  CollectiveKind kind;
-  std::int64_t bytes;
-  Protocol protocol;
+  std::int64_t kib;
   double us;
 };
 
-// From kernels/README.md. The first nine were used to fit the three figures below, the others were not.
-TEST(Packets, OnFourH200sArePredictedWithinATwelfthOnAverage) {
-  constexpr auto reduce = CollectiveKind::all_reduce;
-  const std::vector<Measured> table{{4, "one_shot", reduce, 1 << 10, Protocol::ll, 2.50},        {4, "one_shot", reduce, 64 << 10, Protocol::flagless, 3.58},
-                                    {4, "one_shot", reduce, 1 << 20, Protocol::flagless, 12.08}, {4, "two_shot", reduce, 1 << 10, Protocol::ll, 3.67},
-                                    {4, "two_shot", reduce, 64 << 10, Protocol::ll, 4.73},       {4, "two_shot", reduce, 1 << 20, Protocol::flagless, 8.34},
-                                    {4, "ring", reduce, 1 << 10, Protocol::ll, 7.33},            {4, "ring", reduce, 64 << 10, Protocol::ll, 9.85},
-                                    {4, "ring", reduce, 1 << 20, Protocol::flagless, 14.00},     {4, "one_shot", reduce, 4 << 10, Protocol::ll, 2.67},
-                                    {4, "one_shot", reduce, 256 << 10, Protocol::flagless, 5.58}, {4, "two_shot", reduce, 16 << 10, Protocol::ll, 4.35},
-                                    {4, "two_shot", reduce, 4 << 20, Protocol::flagless, 22.33}, {4, "ring", reduce, 16 << 10, Protocol::ll, 9.06},
-                                    {4, "ring", reduce, 256 << 10, Protocol::flagless, 11.38},   {4, "ring", reduce, 4 << 20, Protocol::flagless, 22.96},
-                                    {2, "one_shot", reduce, 1 << 10, Protocol::ll, 2.34},        {2, "one_shot", reduce, 64 << 10, Protocol::flagless, 2.96},
-                                    {2, "one_shot", reduce, 1 << 20, Protocol::flagless, 6.12}};
-  auto profile = load_profile(P2PLAB_SOURCE_DIR "/profiles/h200.yaml");
+// From kernels/README.md: all-reduce of float16, flagless. The profile is fitted to all sizes up to 1 MiB (tests/bench/packet_fit.cpp), not to the others.
+TEST(Packets, OnH200sArePredictedWithinFourPercentOnAverageAndAnEighthEverywhere) {
+  const std::vector<Measured> table{{2, "one_shot", 1, 1.62},    {2, "one_shot", 16, 1.92},    {2, "one_shot", 128, 2.23},  {2, "one_shot", 1024, 4.98},
+                                    {3, "one_shot", 1, 1.72},    {3, "one_shot", 32, 2.14},    {3, "two_shot", 1024, 6.23}, {4, "one_shot", 1, 1.81},
+                                    {4, "one_shot", 8, 2.07},    {4, "one_shot", 64, 2.58},    {4, "two_shot", 256, 4.20},  {4, "two_shot", 1024, 6.53},
+                                    {2, "two_shot", 8192, 25.65}, {3, "ring", 16384, 64.61},   {4, "two_shot", 2048, 12.02}, {4, "two_shot", 16384, 74.72}};
+  const auto profile = load_profile(P2PLAB_SOURCE_DIR "/profiles/h200.yaml");
   ASSERT_TRUE(profile);
-  profile->packet_start = Seconds{0.45e-6};
-  profile->packet_item = Seconds{0.01e-6};
-  profile->packet_tail = Seconds{0.05e-6};
   double sum = 0;
   for (const auto& row : table) {
     const auto machine = make_preset("hgx-h200", {{"gpus", std::to_string(row.gpus)}});
     ASSERT_TRUE(machine);
-    const auto program = testing::planned(*machine, row.planner, row.kind, Bytes{row.bytes}, {}, {.protocol = row.protocol});
+    const auto program = testing::planned(*machine, row.planner, CollectiveKind::all_reduce, Bytes{row.kib << 10}, {}, {.protocol = Protocol::flagless});
     const auto us = microseconds(to_seconds(testing::makespan(*machine, program, *profile)));
     const auto error = std::abs(us / row.us - 1);
-    EXPECT_LE(error, 0.25) << row.gpus << " " << row.planner << " " << row.bytes << ": " << us << " us, measured " << row.us;
+    EXPECT_LE(error, 0.125) << row.gpus << " " << row.planner << " " << row.kib << " KiB: " << us << " us, measured " << row.us;
     sum += error;
   }
-  EXPECT_LE(sum / static_cast<double>(table.size()), 1.0 / 12);
+  EXPECT_LE(sum / static_cast<double>(table.size()), 0.04);
 }
 
 }  // namespace

@@ -23,6 +23,9 @@ struct Setting {
   Topology topology;
   Routes routes;
   std::function<Result<Seconds>(const Program&)> predict;
+  /// A time that no cut of this program into slices and parts falls below, for the bytes that it puts on its busiest link; empty where the model
+  /// has none. Much cheaper than `predict`.
+  std::function<Result<Seconds>(const Program&)> least = {};
   /// The interval of a prediction; empty where the model has none.
   std::function<Result<Interval>(const Program&)> interval = {};
   /// The form in which plans run, where that is not for the model to choose: executors on GPUs have forms that were measured to suit them.
@@ -43,8 +46,9 @@ struct Evaluation {
 /// Errors: verification_failed; those of `lower` and of the model.
 Result<Evaluation> evaluate(const Setting& setting, Plan plan, const Payload& payload, bool in_place);
 
-/// The same with the tuning given.
-Result<Evaluation> evaluate_as(const Setting& setting, Plan plan, const Payload& payload, bool in_place, const Tuning& tuning);
+/// The same with the tuning given, and the predicted time, if it is known.
+Result<Evaluation> evaluate_as(const Setting& setting, Plan plan, const Payload& payload, bool in_place, const Tuning& tuning,
+                               std::optional<Seconds> predicted = std::nullopt);
 
 /// The payload of `size` bytes; the size is rounded down to whole elements.
 Payload payload_of(Bytes size, DataType type, ReduceOp op);

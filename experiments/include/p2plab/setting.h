@@ -3,10 +3,11 @@
 
 #include "p2plab/evaluate.h"
 #include "p2plab/profile.h"
+#include "p2plab/simulate.h"
 
 namespace p2plab {
 
 /// A setting whose model is the simulator with this profile. Made once for a machine.
-Setting make_setting(const Topology& topology, const Profile& profile);
+Setting make_setting(const Topology& topology, const Profile& profile, SimEngine engine = SimEngine::events);
 
 }  // namespace p2plab

@@ -31,6 +31,7 @@ struct SimulateArguments {
   std::string profile;
   std::string trace;
   std::string heatmap;
+  std::string engine = "events";
   bool json = false;
 };
 
@@ -39,6 +40,7 @@ struct Simulation {
   const PlanFile& file;
   const Program& program;
   const SimResult& result;
+  SimEngine engine = SimEngine::events;
   std::optional<Interval> interval = std::nullopt;
   std::optional<CriticalPath> path = std::nullopt;
   std::vector<SimTime> slack = {};
@@ -81,7 +83,7 @@ std::string json_of(const Simulation& s) {
   }
   const auto time = to_seconds(s.result.makespan);
   nlohmann::ordered_json json{{"algorithm", s.file.plan.planner}, {"collective", to_string(s.program.collective.kind)},
-                              {"ranks", s.program.collective.members.size()}, {"size_bytes", s.file.payload.size().count()},
+                              {"ranks", s.program.collective.members.size()}, {"engine", to_string(s.engine)}, {"size_bytes", s.file.payload.size().count()},
                               {"predicted_us", microseconds(time)}, {"algbw_gbps", (s.file.payload.size() / time).gbps()},
                               {"program_bound_us", us(s.result.bound)}, {"transfers", s.result.transfers},
                               {"events", s.result.events}, {"links", std::move(links)}};
@@ -115,6 +117,8 @@ std::string text_of(const Simulation& s) {
   auto text = fmt::format("{} of {} with {} takes {:.3f} us, {:.2f} GB/s algbw ({} transfers; no run of this program can take less than {:.3f} us)\n",
                           to_string(s.program.collective.kind), to_string(s.file.payload.size()), s.file.plan.planner, microseconds(time),
                           (s.file.payload.size() / time).gbps(), s.result.transfers, us(s.result.bound));
+  if (s.engine == SimEngine::path) text += "Engine path: the longest chain of waits or the busiest resource, no run is faster\n";
+  if (s.engine == SimEngine::max_min) text += "Engine max-min: transfers that meet share what they meet at fairly\n";
   if (s.interval) text += fmt::format("By the profile's intervals from {:.3f} to {:.3f} us\n", microseconds(s.interval->low), microseconds(s.interval->high));
   for (const auto& use : busiest(s.result, 5)) {
     text += fmt::format("  {:<32} busy {:>5.1f} %  {}\n", use.name, percent(use.busy, s.result.makespan), to_string(use.bytes));
@@ -142,16 +146,22 @@ Status simulate_plan(const SimulateArguments& arguments) {
   }
   auto profile = profile_from(arguments.profile);
   if (!profile) return std::move(profile).error();
-  const auto setting = make_setting(file->topology, *profile);
+  const auto engine = sim_engine(arguments.engine);
+  if (!engine) return engine.error();
+  const bool events = *engine == SimEngine::events;
+  const bool wanted = !arguments.trace.empty() || !arguments.heatmap.empty();
+  if (wanted && !events) {
+    return Error{ErrorCode::usage, fmt::format("--trace and --heatmap need --engine events, found --engine {}", to_string(*engine))};
+  }
+  const auto setting = make_setting(file->topology, *profile, *engine);
   auto proof = verify(file->topology, setting.routes, file->plan.schedule, {.in_place = file->in_place});
   if (!proof) return std::move(proof).error();
   auto program = lower(file->plan.schedule, *proof, file->payload, file->plan.tuning);
   if (!program) return std::move(program).error();
-  const bool wanted = !arguments.trace.empty() || !arguments.heatmap.empty();
-  const bool record = wanted || slices_of(*program) <= most_explained_slices;
-  auto result = simulate(file->topology, setting.routes, *program, *profile, {.steps = false, .record = record});
+  const bool record = events && (wanted || slices_of(*program) <= most_explained_slices);
+  auto result = simulate(file->topology, setting.routes, *program, *profile, {.engine = *engine, .record = record});
   if (!result) return std::move(result).error();
-  Simulation s{*file, *program, *result};
+  Simulation s{*file, *program, *result, *engine};
   if (record) {
     s.path = critical_path(file->topology, setting.routes, *program, *profile, *result);
     s.slack = step_slack(file->topology, setting.routes, *program, *profile, *result);
@@ -171,12 +181,17 @@ Status simulate_plan(const SimulateArguments& arguments) {
 
 Command simulate_command(CLI::App& parent) {
   auto a = std::make_shared<SimulateArguments>();
-  auto* app = add_command(parent, "simulate", "Predict how long a plan file takes, and where the time goes", "p2plab simulate plan.json --trace trace.json");
+  auto* app = add_command(parent, "simulate", "Predict how long a plan file takes, and where the time goes",
+                          "p2plab simulate plan.json --trace trace.json\n         p2plab simulate plan.json --engine max-min");
   app->add_option("PLAN", a->plan, "a file that `p2plab plan --out` wrote")->required();
   app->add_option("--topology", a->topology, "another machine than the plan's: a file or a preset")->type_name("T");
   app->add_option("--profile", a->profile, "calibration of the simulator")->type_name("P");
   app->add_option("--trace", a->trace, "write what happened as a trace for ui.perfetto.dev")->type_name("FILE");
   app->add_option("--heatmap", a->heatmap, "write how busy each link was over time: a picture if FILE ends in .svg, else CSV")->type_name("FILE");
+  app->add_option("--engine", a->engine, "events: slice by slice, first come, first served; max-min: links shared fairly; path: the longest chain of "
+                                         "waits and the busiest resource only, a bound")
+      ->capture_default_str()
+      ->type_name("E");
   app->add_flag("--json", a->json, "print as JSON");
   return {app, [a] { return simulate_plan(*a); }};
 }

@@ -40,7 +40,7 @@ struct Profile {
   Seconds poll{0};           // the same for another rank where data carries its own flag (ll, ll128, flagless)
   Seconds fence{0};          // protocol simple: ordering the data before the flag
   Seconds slice_cost{0};     // a thread block's loop, for each slice
-  Seconds packet_start{0};   // by packets (ll, flagless): from the first instruction to the first packet in hand
+  Seconds packet_start{0};   // by packets (ll, flagless): from the call to the first packet in hand; the launch hides behind the call before
   Seconds packet_item{0};    // the same: a thread's work, for each operand of a step
   Seconds packet_tail{0};    // the same: mean lateness of a warp's packets; the slowest of n are late by this times ln n
   std::optional<Bandwidth> store_rate = std::nullopt;    // of one thread block, storing to other ranks

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,7 @@ struct SimOptions {
   bool steps = false;    // fill SimResult::steps
   bool record = false;   // fill SimResult::recording, for traces and critical paths
   bool fold = true;      // of a pattern, simulate one rank where that provably gives the same; off: always all of them
+  bool skip = true;      // add up what repeats slice by slice instead of playing it, which gives the same; off: play every slice
   std::vector<SimTime> late = {};   // by rank: starts this much later than the profile says; empty means none
 };
 
@@ -71,7 +73,12 @@ struct Recording {
   std::uint32_t parts = 1;
   std::vector<SliceRecord> slices;
   std::vector<HopRecord> hops;     // by the time at which heads arrived
+  /// Of a program that ran by packets: its form as the threads see it, a lane a rank, whose lanes, instructions and operands the records name.
+  std::shared_ptr<const Program> packets = nullptr;
 };
+
+/// The program whose lanes, instructions and operands the recording of `program` names.
+inline const Program& recorded(const Program& program, const Recording& recording) { return recording.packets ? *recording.packets : program; }
 
 struct SimResult {
   SimTime makespan{0};                  // from the call until the last slice is complete
