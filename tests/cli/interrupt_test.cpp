@@ -59,7 +59,7 @@ TEST(InterruptedRun, KeepsItsFinishedRowsInEveryFileAndExitsWithOne) {
   EXPECT_LT(ran, 17U);
   EXPECT_NE(report["skipped"].dump().find("interrupted"), std::string::npos);
   const auto csv = test::content(out / "report.csv");
-  EXPECT_EQ(static_cast<std::size_t>(std::ranges::count(csv, '\n')), 1 + predicted + ran);
+  EXPECT_EQ(static_cast<std::size_t>(std::ranges::count(csv, '\n')), 1 + report["rows"].size());
 }
 
 }  // namespace
