@@ -7,7 +7,16 @@
 namespace p2plab {
 
 DataFlow::DataFlow(Schedule::Builder builder, Topology topology, const Routes& routes)
-    : builder_(std::move(builder)), topology_(std::move(topology)), routes_(&routes), next_slot_(static_cast<std::size_t>(topology_.ranks())) {}
+    : builder_(std::move(builder)), topology_(std::move(topology)), routes_(&routes), next_slot_(static_cast<std::size_t>(topology_.ranks())) {
+  constexpr std::size_t few = 8;
+  receives_.resize(builder_.blocks().size());
+  for (std::size_t b = 0; b < receives_.size(); ++b) {
+    const auto& receivers = builder_.blocks()[b].receivers;
+    if (receivers.size() <= few) continue;
+    receives_[b].resize(next_slot_.size());
+    for (const auto rank : receivers) receives_[b][rank.index()] = true;
+  }
+}
 
 Result<DataFlow> DataFlow::create(const Topology& topology, const Collective& collective, const Routes& routes) {
   auto builder = Schedule::Builder::create(collective, topology.ranks());
@@ -22,10 +31,13 @@ ChunkId DataFlow::add_chunk(Chunk chunk) {
   return id;
 }
 
-bool DataFlow::owes(Rank rank, ChunkId chunk) {
-  const auto& receivers = block_of(chunk).receivers;
-  return std::ranges::find(receivers, rank) != receivers.end() && !holding(rank, chunk).delivered;
+bool DataFlow::receives(Rank rank, std::size_t block) const {
+  if (!receives_[block].empty()) return receives_[block][rank.index()];
+  const auto& receivers = builder_.blocks()[block].receivers;
+  return std::ranges::find(receivers, rank) != receivers.end();
 }
+
+bool DataFlow::owes(Rank rank, ChunkId chunk) { return receives(rank, chunk_blocks_[chunk.index()]) && !holding(rank, chunk).delivered; }
 
 void DataFlow::deliver(ChunkId chunk, Rank rank, const Location& place, std::size_t contributors, bool complete) {
   auto& held = holding(rank, chunk);

@@ -60,6 +60,7 @@ class DataFlow {
   };
 
   DataFlow(Schedule::Builder builder, Topology topology, const Routes& routes);
+  bool receives(Rank rank, std::size_t block) const;
   Holding& holding(Rank rank, ChunkId chunk) { return holdings_[{rank.value, chunk.value}]; }
   Location fresh(Rank rank) { return scratch(rank, next_slot_[rank.index()]++); }
   void deliver(ChunkId chunk, Rank rank, const Location& place, std::size_t contributors, bool complete);
@@ -82,6 +83,7 @@ class DataFlow {
   Topology topology_;
   const Routes* routes_;
   std::vector<std::size_t> chunk_blocks_;
+  std::vector<std::vector<bool>> receives_;             // by block, by rank; empty for blocks of few receivers
   std::vector<std::int64_t> next_slot_;
   std::unordered_map<Key, Holding, KeyHash> holdings_;  // only looked up, never iterated
   std::vector<std::pair<Rank, RouteId>> along_;         // explicit paths of the step at hand

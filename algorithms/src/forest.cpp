@@ -7,6 +7,7 @@
 #include <chrono>
 #include <map>
 #include <numeric>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -67,27 +68,32 @@ class ForestSchedule {
       round = height(*piece.up);
       for (auto edge = piece.up->edges.rbegin(); edge != piece.up->edges.rend(); ++edge) {
         const auto [from, to] = std::pair{rank(edge->to), rank(edge->from)};
-        sends_.push_back({round - depth.at(edge->to), from, {to}, {route(from, to, edge->path)}, chunk});
+        sends_.push_back({round - depth[static_cast<std::size_t>(edge->to)], from, {to}, {route(from, to, edge->path)}, chunk});
       }
     }
     if (piece.down == nullptr) return;
     const auto depth = depths(*piece.down);
-    std::map<std::pair<int, int>, Send> by_parent;  // depth and parent
-    for (const auto& edge : piece.down->edges) {
-      const auto [from, to] = std::pair{rank(edge.from), rank(edge.to)};
-      auto& send = by_parent[{depth.at(edge.from), edge.from}];
-      send.round = round + depth.at(edge.from);
-      send.from = from;
-      send.chunk = chunk;
-      send.to.push_back(to);
-      send.paths.push_back(route(from, to, edge.path));
+    auto edges = std::span{piece.down->edges};
+    std::vector<std::size_t> order(edges.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    const auto parent_of = [&](std::size_t e) { return std::pair{depth[static_cast<std::size_t>(edges[e].from)], edges[e].from}; };
+    std::ranges::stable_sort(order, {}, parent_of);
+    for (std::size_t i = 0; i < order.size();) {
+      const auto parent = parent_of(order[i]);
+      Send send{round + parent.first, rank(parent.second), {}, {}, chunk};
+      for (; i < order.size() && parent_of(order[i]) == parent; ++i) {
+        const auto& edge = edges[order[i]];
+        send.to.push_back(rank(edge.to));
+        send.paths.push_back(route(send.from, send.to.back(), edge.path));
+      }
+      sends_.push_back(std::move(send));
     }
-    for (auto& [key, send] : by_parent) sends_.push_back(std::move(send));
   }
 
-  static std::map<int, int> depths(const ForestTree& tree) {
-    std::map<int, int> depth{{tree.root, 0}};
-    for (const auto& edge : tree.edges) depth[edge.to] = depth.at(edge.from) + 1;
+  // By vertex.
+  std::vector<int> depths(const ForestTree& tree) const {
+    std::vector<int> depth(topology_.nodes().size());
+    for (const auto& edge : tree.edges) depth[static_cast<std::size_t>(edge.to)] = depth[static_cast<std::size_t>(edge.from)] + 1;
     return depth;
   }
 

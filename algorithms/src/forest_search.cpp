@@ -210,8 +210,10 @@ std::optional<Forest> low_forest(const Topology& topology, const ForestWish& wis
     packing.target = shares->rate * (1 - solver_tolerance);
   }
   auto packed = pack_low_trees(topology, packing);
-  const bool small = best.members.size() <= most_packed;
-  if (!packed || (packed->share < (small ? 1 - 1e-9 : worth_having) && !wish.stop())) return std::nullopt;
+  const auto members = best.members.size();
+  // Among so many nothing better follows: the best so far, its gap stated.
+  const auto least = members <= most_packed ? 1 - 1e-9 : (members <= most_irregular ? worth_having : 0);
+  if (!packed || (packed->share < least && !wish.stop())) return std::nullopt;
   auto trees = wish.towards_root ? along_data(std::move(packed->in)) : std::move(packed->out);
   return Forest{std::move(trees), packed->height, 1 / (packing.target * packed->share), std::min(packed->share, 1.0)};
 }

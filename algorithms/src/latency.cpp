@@ -6,6 +6,7 @@
 // all_gather.
 #include <algorithm>
 #include <array>
+#include <chrono>
 
 #include <fmt/format.h>
 
@@ -29,6 +30,10 @@ class LatencyPlanner final : public Planner {
     if (auto blocks = contract(collective, topology.ranks()); !blocks) return std::move(blocks).error();
     if (topology.ranks() > most_ranks) {
       return unsupported("latency", collective.kind, fmt::format("the machine has {} GPUs, it plans for up to {}", topology.ranks(), most_ranks), "use tree or two_shot");
+    }
+    if (context.time_limit) {
+      using Clock = std::chrono::steady_clock;
+      wish->effort.stop = [end = Clock::now() + *context.time_limit] { return Clock::now() > end; };
     }
     LatencyForms forms(topology, collective, *context.routes, wish->fabric, wish->effort);
     if (forms.least_steps() < 0) return unsupported("latency", collective.kind, "some member cannot be reached, not even through others", "take ranks that are joined");

@@ -46,6 +46,7 @@ LowTrees::LowTrees(const Topology& topology, std::vector<int> terminals, bool to
 void LowTrees::set_prices(std::span<const double> prices) {
   const auto n = terminals_.size();
   hops_.assign(n * n, never);
+  into_.assign(n * n, never);
   for (std::size_t i = 0; i < n; ++i) {
     if (representative_[i] == static_cast<int>(i)) find_paths(static_cast<int>(i), prices);
   }
@@ -87,7 +88,9 @@ void LowTrees::give_images(int from, const std::vector<double>& costs) {
     const auto& map = group_[static_cast<std::size_t>(element_[i])].nodes;
     for (std::size_t t = 0; t < terminals_.size(); ++t) {
       const auto to = static_cast<std::size_t>(position_[static_cast<std::size_t>(map[static_cast<std::size_t>(terminals_[t])])]);
-      if (to != i) hops_[i * terminals_.size() + to] = costs[t];
+      if (to == i) continue;
+      hops_[i * terminals_.size() + to] = costs[t];
+      into_[to * terminals_.size() + i] = costs[t];
     }
   }
 }
@@ -141,10 +144,11 @@ std::optional<LowTrees::Tree> LowTrees::by_lowering(int root, int most_height) c
     std::pair<int, int> move{-1, -1};
     for (; tree.parents[static_cast<std::size_t>(v)] >= 0; v = tree.parents[static_cast<std::size_t>(v)]) {
       const auto place = static_cast<std::size_t>(v);
+      const auto* costs = into(place);
       const auto paid = hop(tree.parents[place], v);
       for (std::size_t u = 0; u < n; ++u) {
         if (depth[u] + 1 >= depth[place] || depth[u] + 1 + below[place] > std::max(most_height, tree.height - 1)) continue;
-        const auto cost = hop(static_cast<int>(u), v) - paid;
+        const auto cost = costs[u] - paid;
         if (cost >= least) continue;
         least = cost;
         move = {v, static_cast<int>(u)};
@@ -194,9 +198,10 @@ std::optional<LowTrees::Tree> LowTrees::by_level(int root, int most_height) cons
     const auto last = tree.order.size();
     for (std::size_t v = 0; v < n; ++v) {
       if (done[v]) continue;
+      const auto* costs = into(v);
       double best = never;
       for (auto i = first; i < last; ++i) {
-        const auto cost = hop(tree.order[i], static_cast<int>(v));
+        const auto cost = costs[static_cast<std::size_t>(tree.order[i])];
         if (cost >= best) continue;
         best = cost;
         tree.parents[v] = tree.order[i];
@@ -261,10 +266,11 @@ void LowTrees::improve(Tree& tree, int most_height) const {
     changed = false;
     for (std::size_t v = 0; v < n; ++v) {
       if (tree.parents[v] < 0) continue;
+      const auto* costs = into(v);
       double best = hop(tree.parents[v], static_cast<int>(v)) * (1 - 1e-9);
       int parent = -1;
       for (std::size_t u = 0; u < n; ++u) {
-        const auto cost = hop(static_cast<int>(u), static_cast<int>(v));
+        const auto cost = costs[u];
         if (cost >= best || depth[u] + 1 + below[v] > most_height) continue;
         auto above = static_cast<int>(u);
         while (above >= 0 && above != static_cast<int>(v)) above = tree.parents[static_cast<std::size_t>(above)];

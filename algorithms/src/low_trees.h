@@ -50,6 +50,7 @@ class LowTrees {
   std::optional<Tree> by_lowering(int root, int most_height) const;
   std::optional<Tree> by_level(int root, int most_height) const;
   void improve(Tree& tree, int most_height) const;
+  const double* into(std::size_t to) const { return into_.data() + to * terminals_.size(); }
   bool measure(Tree& tree, std::vector<int>& depth, std::vector<int>& below) const;
 
   const Topology& topology_;
@@ -62,6 +63,7 @@ class LowTrees {
   std::vector<std::vector<int>> back_;         // by element: where each node came from
   std::vector<std::vector<int>> last_link_;    // by position of a representative, by node: the last link of the path there
   std::vector<double> hops_;                   // cost by pair of positions
+  std::vector<double> into_;                   // the same by target first: what trees are searched by
 };
 
 }  // namespace p2plab

@@ -13,6 +13,7 @@ namespace {
 
 constexpr double tiny = 1e-9;
 constexpr int greedy_searches = 120;  // for cycles, over all greedy packings
+constexpr int most_greedy_hops = 2'000'000;  // priced in all these searches: some seconds
 constexpr std::size_t few_cycles = 4;
 constexpr std::size_t dive_choices = 16;  // cycles tried at each step of a dive
 
@@ -43,7 +44,8 @@ class Packer {
     };
     if (n_ <= exact_points && optimum.size() > 1) consider(dive(optimum, most));
     // Two offers or more are rails, which need no guessing.
-    int left = problem_.offers.size() < 2 ? greedy_searches : 0;
+    const int searches = std::clamp(most_greedy_hops / (n_ * n_), 1, greedy_searches);
+    int left = problem_.offers.size() < 2 ? searches : 0;
     for (std::uint64_t seed = 0; left > 0 && !cannot_improve(packed); ++seed) {
       auto tried = greedy(seed, most);
       left -= static_cast<int>(tried.size()) + 1;

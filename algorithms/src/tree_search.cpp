@@ -73,38 +73,54 @@ class TreeFinder {
     }
   }
 
+  // The ways on from one member, widest first; places in the list only move forward.
+  struct Ways {
+    std::vector<std::pair<std::int64_t, int>> sorted;  // minus width, member
+    std::size_t next = 0;
+    int siblings = 0;  // children over links as wide as the next
+  };
+
+  Ways ways_from(int member, std::int64_t cap) const {
+    Ways ways;
+    for (int b = 0; b < n_; ++b) {
+      if (const auto wide = std::min(cap, width_at(member, b)); wide > 0) ways.sorted.emplace_back(-wide, b);
+    }
+    std::ranges::sort(ways.sorted);
+    return ways;
+  }
+
   // Prim's algorithm: always the widest way out of the tree, from the highest place, at most `arity` children of each width. Widths above `cap`
   // count as equal. An empty order means that the members are not spanned.
   Tree grow(int root, int arity, std::int64_t cap) const {
     Tree tree{std::vector<int>(static_cast<std::size_t>(n_), -2), {root}};
     std::vector<int> depth(static_cast<std::size_t>(n_));
-    std::vector<std::vector<std::pair<std::int64_t, int>>> children(static_cast<std::size_t>(n_));
+    std::vector<Ways> ways(static_cast<std::size_t>(n_));
     tree.parents[static_cast<std::size_t>(root)] = -1;
-    const auto count = [&](int parent, std::int64_t wide) -> int {
-      for (const auto& [known, number] : children[static_cast<std::size_t>(parent)]) {
-        if (known == wide) return number;
+    ways[static_cast<std::size_t>(root)] = ways_from(root, cap);
+    const auto move_on = [&](Ways& from) {
+      while (from.next < from.sorted.size()) {
+        const auto& [wide, b] = from.sorted[from.next];
+        if (from.siblings < arity && tree.parents[static_cast<std::size_t>(b)] == -2) return true;
+        if (++from.next < from.sorted.size() && from.sorted[from.next].first != wide) from.siblings = 0;
       }
-      return 0;
+      return false;
     };
     while (static_cast<int>(tree.order.size()) < n_) {
       using Choice = std::tuple<std::int64_t, int, int, int, int>;  // minus width, depth, children, parent, child: the least is best
       Choice best{0, 0, 0, -1, -1};
       for (const int a : tree.order) {
-        for (int b = 0; b < n_; ++b) {
-          const auto wide = std::min(cap, width_at(a, b));
-          if (tree.parents[static_cast<std::size_t>(b)] != -2 || wide == 0) continue;
-          const int siblings = count(a, wide);
-          if (siblings < arity) best = std::min(best, Choice{-wide, depth[static_cast<std::size_t>(a)], siblings, a, b});
-        }
+        auto& from = ways[static_cast<std::size_t>(a)];
+        if (!move_on(from)) continue;
+        const auto& [wide, b] = from.sorted[from.next];
+        best = std::min(best, Choice{wide, depth[static_cast<std::size_t>(a)], from.siblings, a, b});
       }
       const auto [wide, level, siblings, a, b] = best;
       if (b < 0) return {};
       tree.parents[static_cast<std::size_t>(b)] = a;
       depth[static_cast<std::size_t>(b)] = level + 1;
       tree.order.push_back(b);
-      auto& mine = children[static_cast<std::size_t>(a)];
-      const auto same = std::ranges::find(mine, -wide, &std::pair<std::int64_t, int>::first);
-      same == mine.end() ? mine.emplace_back(-wide, 1) : * same = {-wide, siblings + 1};
+      ++ways[static_cast<std::size_t>(a)].siblings;
+      ways[static_cast<std::size_t>(b)] = ways_from(b, cap);
     }
     return tree;
   }

@@ -49,6 +49,15 @@ TEST(Usage, BadInputExitsWithOneAndSaysNothingOnStdout) {
   }
 }
 
+TEST(Plan, ADeadlineGivesTheBestPlanSoFarAndItsGap) {
+  const auto hurried = json_of("plan --topology mi250x --collective all_gather --algorithm forest --deadline 0.000001 --json");
+  EXPECT_EQ(hurried["verified"], true);
+  EXPECT_LT(hurried["optimality"], 1);
+  const auto patient = json_of("plan --topology mi250x --collective all_gather --algorithm forest --deadline 60 --json");
+  EXPECT_NEAR(patient["optimality"].get<double>(), 1, 1e-9);
+  EXPECT_EQ(p2plab("plan --topology mi250x --deadline -1").exit, 2);
+}
+
 TEST(Usage, EveryCommandHasHelpWithAnExample) {
   for (const char* command : {"", "run", "topo", "topo show", "topo presets", "topo import", "topo detect", "bench", "calibrate", "plan", "bound", "place", "frontier", "tune",
                               "compare", "list", "list algorithms",

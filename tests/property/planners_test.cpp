@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "../support/machines.h"
 #include "../support/plans.h"
@@ -112,6 +113,31 @@ TEST(Planners, ProveSixtyFourRanks) {
   const Routes routes(topology);
   for (const auto kind : all_collective_kinds())
     EXPECT_GE(planners_that_prove({topology, routes, planners, false, &few}, make_collective(kind, 64, Rank{9})), 2) << to_string(kind);
+}
+
+// 256 GPUs on a torus, no time at all: every planner gives the plan at hand, proved, or says why it has none.
+TEST(Planners, EndTheirSearchWhenTheTimeIsUp) {
+  const auto planners = builtin_planners();
+  const auto few = few_planners();
+  const auto topology = *make_preset("torus", {{"dims", "16x16"}});
+  const Routes routes(topology);
+  int made = 0;
+  for (const auto& entry : planners.entries()) {
+    PlanContext context;
+    context.routes = &routes;
+    context.candidates = &few;
+    context.time_limit = Seconds{0};
+    const auto begin = std::chrono::steady_clock::now();
+    const auto plan = entry.make()->plan(topology, make_collective(CollectiveKind::broadcast, topology.ranks()), context);
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds{30}) << entry.name;
+    if (!plan) {
+      EXPECT_EQ(plan.error().code, ErrorCode::unsupported) << entry.name;
+      continue;
+    }
+    EXPECT_TRUE(verify(topology, routes, plan->schedule)) << entry.name;
+    ++made;
+  }
+  EXPECT_GE(made, 4);  // ring, tree, forest, auto
 }
 
 TEST(Planners, RefuseParametersTheyDoNotKnow) {

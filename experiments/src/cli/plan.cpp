@@ -28,6 +28,7 @@ struct PlanArguments {
   std::string profile;
   std::string out;
   std::string repair;
+  double deadline = 0;
   bool in_place = false;
   bool json = false;
 };
@@ -79,7 +80,9 @@ Status plan(const PlanArguments& arguments) {
   if (!profile) return std::move(profile).error();
   const auto setting = make_setting(*topology, *profile);
   const auto start = std::chrono::steady_clock::now();
-  auto evaluation = plan_one(setting, task->choice, task->collective, task->payload, {.in_place = task->in_place});
+  PlanningOptions options{.in_place = task->in_place};
+  if (arguments.deadline > 0) options.time_limit = Seconds{arguments.deadline};
+  auto evaluation = plan_one(setting, task->choice, task->collective, task->payload, options);
   if (!evaluation) return std::move(evaluation).error();
   const auto summary = summarize(setting, *evaluation, std::chrono::steady_clock::now() - start);
   if (!arguments.out.empty()) {
@@ -109,6 +112,9 @@ Command plan_command(CLI::App& parent) {
   app->add_option("--out", a->out, "write the plan to a file, for verify, simulate and export")->type_name("FILE");
   auto* repair = app->add_option("--repair", a->repair, "do what an old plan did, on this machine, which has lost links or GPUs of the old one")->type_name("FILE");
   for (const auto* other : {"--collective", "--size", "--algorithm", "--root", "--ranks", "--set", "--dtype"}) repair->excludes(app->get_option(other));
+  app->add_option("--deadline", a->deadline, "seconds to search; then the best plan so far, its gap stated (0: no limit)")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("S");
   app->add_flag("--in-place", a->in_place, "input and output share memory");
   app->add_flag("--json", a->json, "print the figures as JSON");
   return {app, [a] { return plan(*a); }};
