@@ -32,8 +32,8 @@ class LatencyPlanner final : public Planner {
       return unsupported("latency", collective.kind, fmt::format("the machine has {} GPUs, it plans for up to {}", topology.ranks(), most_ranks), "use tree or two_shot");
     }
     if (context.time_limit) {
-      using Clock = std::chrono::steady_clock;
-      wish->effort.stop = [end = Clock::now() + *context.time_limit] { return Clock::now() > end; };
+      const auto end = std::chrono::steady_clock::now() + *context.time_limit;
+      wish->effort.stop = [end] { return std::chrono::steady_clock::now() > end; };
     }
     LatencyForms forms(topology, collective, *context.routes, wish->fabric, wish->effort);
     if (forms.least_steps() < 0) return unsupported("latency", collective.kind, "some member cannot be reached, not even through others", "take ranks that are joined");
