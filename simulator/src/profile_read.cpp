@@ -14,6 +14,8 @@ namespace {
 // A profile that leaves one of these out has been forgotten half, not measured; what costs nothing is written down as such.
 constexpr std::array required{"launch", "signal_peer", "signal_local", "slice_cost", "store_rate", "load_rate", "reduce_rate", "link_efficiency"};
 
+constexpr double longest = 1;   // of a profile's times, in seconds
+
 class ProfileReader {
  public:
   explicit ProfileReader(const ConfigFile& file) : file_(file), root_(file.root()) {}
@@ -43,8 +45,16 @@ class ProfileReader {
   // A number with its unit. "ideal" is a time of nothing, or a rate without limit.
   std::optional<double> value_of(const ConfigValue& place, const NumberMeaning& number) const {
     if (place.is_scalar() && place.string() == "ideal") return std::nullopt;
-    if (number.unit == "s") return place.time().count();
-    if (number.unit == "B/s") return static_cast<double>(place.bandwidth(Bandwidth::bytes_per_second(1)).bytes_per_second());
+    if (number.unit == "s") {
+      const auto time = place.time().count();
+      if (!(time <= longest)) place.add_error(fmt::format("a time of a profile is at most {} s, found {} s", longest, time));
+      return time;
+    }
+    if (number.unit == "B/s") {
+      const auto rate = place.bandwidth(Bandwidth::bytes_per_second(1)).bytes_per_second();
+      if (rate <= 0) place.add_error("a rate of a profile must be above zero", {"write ideal where nothing limits it"});
+      return static_cast<double>(rate);
+    }
     if (number.name == "outstanding") return static_cast<double>(place.integer({.least = 0, .most = 1 << 20}, 0));
     if (number.name == "read_request") return place.number({.least = 0, .most = 100}, 0);
     return place.number({.least = 0.01, .most = 1}, 1);

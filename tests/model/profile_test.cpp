@@ -1,4 +1,5 @@
 // Profile files: units, intervals, sources, quirks, and what a mistake is told.
+#include <array>
 #include <filesystem>
 
 #include <gtest/gtest.h>
@@ -48,6 +49,29 @@ TEST(Profile, EveryMistakeIsToldWithItsPlaceAtOnce) {
   for (const char* word :
        {"launch", "key 'signal_local' is missing", "key 'slice_cost' is missing", "does not hold its value", "key 'value' is missing", "pcie_read"}) {
     EXPECT_NE(text.find(word), std::string::npos) << word << '\n' << text;
+  }
+}
+
+TEST(Profile, ImpossibleNumbersAreToldWhereTheyStandInIntervalsToo) {
+  const auto good = [](const std::string& launch, const std::string& rate) {
+    return "version: 1\nname: x\nlaunch: " + launch + "\nsignal_peer: 0 us\nsignal_local: 0 us\nslice_cost: 0 us\nstore_rate: " + rate +
+           "\nload_rate: ideal\nreduce_rate: ideal\nlink_efficiency: 1\n";
+  };
+  ASSERT_TRUE(parse_profile(good("2 us", "20 GB/s"), "x.yaml"));
+  const std::vector<std::array<std::string, 3>> bad{{"nan us", "1 GB/s", "expected a time"},
+                                                    {"-1 us", "1 GB/s", "a time cannot be negative"},
+                                                    {"1e300 us", "1 GB/s", "at most 1 s"},
+                                                    {"{value: 1 us, low: 0 us, high: 1e300 s}", "1 GB/s", "at most 1 s"},
+                                                    {"1 us", "nan GB/s", "expected a bandwidth"},
+                                                    {"1 us", "1e-300 GB/s", "above zero"},
+                                                    {"1 us", "1e300 GB/s", "more than 2^63"},
+                                                    {"1 us", "{value: 1 GB/s, low: 0 GB/s, high: 2 GB/s}", "above zero"}};
+  for (const auto& [launch, rate, words] : bad) {
+    const auto profile = parse_profile(good(launch, rate), "x.yaml");
+    ASSERT_FALSE(profile) << launch << rate;
+    const auto told = describe(profile.error());
+    EXPECT_NE(told.find(words), std::string::npos) << told;
+    EXPECT_NE(told.find(launch == "1 us" ? "x.yaml:7:" : "x.yaml:3:"), std::string::npos) << told;
   }
 }
 

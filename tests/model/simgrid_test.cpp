@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <random>
 
+#include "../support/flows.h"
 #include "../support/machines.h"
 #include "p2plab/simulate.h"
 
@@ -13,16 +14,13 @@ namespace p2plab {
 namespace {
 
 namespace sg = simgrid::s4u;
+using testing::Flow;
+using testing::program_of;
+using testing::random_flows;
 
 constexpr int most_ranks = 256;
 constexpr double rate = 100e9;
 constexpr double latency = 500e-9;
-
-struct Flow {
-  int from = 0;
-  int to = 0;
-  std::int64_t bytes = 0;
-};
 
 // One platform and one process for all: SimGrid has one engine a process. Hosts on one switch, each with a link up and a link down.
 class Platform {
@@ -88,37 +86,10 @@ double ring(const Platform& platform, int ranks, std::int64_t piece) {
   return sg::Engine::get_clock() - begin;
 }
 
-Program program_of(const std::vector<Flow>& flows, int ranks, Bytes slice) {
-  Program program;
-  program.collective = make_collective(CollectiveKind::all_to_all, ranks);
-  program.tuning.slice = slice;
-  program.memory.resize(static_cast<std::size_t>(ranks));
-  auto sorted = flows;
-  std::ranges::stable_sort(sorted, {}, &Flow::from);
-  for (const auto& flow : sorted) {
-    const auto index = static_cast<std::uint32_t>(program.instructions.size());
-    program.lanes.push_back({Rank{flow.from}, index, 1});
-    program.instructions.push_back({.step = StepId{index}, .bytes = flow.bytes, .operands = index * 2, .sources = 1, .destinations = 1});
-    program.operands.push_back({Rank{flow.from}, Buffer::input, default_route, 0});
-    program.operands.push_back({Rank{flow.to}, Buffer::scratch, default_route, std::int64_t{index} << 40});
-  }
-  return program;
-}
-
 double ours(const Topology& machine, const Routes& routes, const Program& program, SimEngine engine) {
   const auto result = simulate(machine, routes, program, Profile{}, {.engine = engine});
   EXPECT_TRUE(result) << describe(result.error());
   return result ? to_seconds(result->makespan).count() : -1;
-}
-
-std::vector<Flow> random_flows(std::mt19937_64& random, int ranks, int count) {
-  const auto below = [&](std::int64_t limit) { return static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(limit)); };
-  std::vector<Flow> flows;
-  for (int f = 0; f < count; ++f) {
-    const auto from = static_cast<int>(below(ranks));
-    flows.push_back({from, static_cast<int>((from + 1 + below(ranks - 1)) % ranks), 1 + below(16 << 20)});
-  }
-  return flows;
 }
 
 constexpr double one_ns = 1e-9;
@@ -148,7 +119,7 @@ void compare_random_traffic(const Platform& platform) {
   for (int set = 0; set < 1000; ++set) {
     const int ranks = 2 + set % 15;
     const auto machine = testing::one_switch(ranks);
-    const auto flows = random_flows(random, ranks, 1 + set % 40);
+    const auto flows = random_flows(random, ranks, 1 + set % 40, 16_MiB);
     const auto theirs = together(platform, flows);
     EXPECT_NEAR(ours(machine, Routes{machine}, program_of(flows, ranks, Bytes{0}), SimEngine::max_min), theirs, one_ns) << "set " << set;
   }
