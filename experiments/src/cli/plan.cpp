@@ -113,7 +113,7 @@ Command plan_command(CLI::App& parent) {
   auto* repair = app->add_option("--repair", a->repair, "do what an old plan did, on this machine, which has lost links or GPUs of the old one")->type_name("FILE");
   for (const auto* other : {"--collective", "--size", "--algorithm", "--root", "--ranks", "--set", "--dtype"}) repair->excludes(app->get_option(other));
   app->add_option("--deadline", a->deadline, "seconds to search; then the best plan so far, its gap stated (0: no limit)")
-      ->check(CLI::NonNegativeNumber)
+      ->check(CLI::Range(0.0, 86400.0))
       ->type_name("S");
   app->add_flag("--in-place", a->in_place, "input and output share memory");
   app->add_flag("--json", a->json, "print the figures as JSON");
