@@ -37,7 +37,10 @@ LaneReader::LaneReader(const Program& program, const WorkCosts& costs)
       dependencies_(program) {
   if (!costs.packets) return;
   awaited_.resize(program.instructions.size());
-  for (const auto& wait : program.waits) awaited_[program.lanes[wait.lane.index() % program.lanes.size()].first + static_cast<std::uint32_t>(wait.instruction)] = true;
+  for (const auto& wait : program.waits) {
+    const auto& lane = program.lanes[wait.lane.index() % program.lanes.size()];
+    awaited_[lane.first + static_cast<std::uint32_t>(wait.instruction)] = true;
+  }
 }
 
 const LaneStream& LaneReader::read(const Lane& lane) {

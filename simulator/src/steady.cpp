@@ -98,7 +98,8 @@ Engine::Moment Engine::moment() {
     for (const auto time : {k.front_free, k.back_free, k.seen}) since(time);
     word(k.front_due == never ? never : k.front_due - m.now);
     word(k.back_due == never ? never : k.back_due - m.now);
-    for (const auto count : {k.work, k.wait, k.issued - k.settled, k.injected - k.settled, k.first_waiter, k.listed ? k.next_waiter : none}) word(count);
+    for (const auto count : {k.work, k.wait, k.issued - k.settled, k.injected - k.settled, k.first_waiter}) word(count);
+    word(k.listed ? k.next_waiter : none);
     word((k.listed ? 1 : 0) + (k.stalled ? 2 : 0));
     word(k.first_waiter == none ? none : std::min(k.least_needed - k.settled, near));
     if (k.listed) word(std::min(k.needed - awaited(k).settled, near));
@@ -176,7 +177,9 @@ void Engine::skip_rounds(const Moment& now) {
   for (std::size_t b = 0; b < blocks_.size(); ++b) go_on(blocks_[b], now.settled[b] - then.settled[b], rounds, period);
   for (auto& k : blocks_) {
     k.least_needed = none;
-    for (auto waiter = k.first_waiter; waiter != none; waiter = blocks_[waiter].next_waiter) k.least_needed = std::min(k.least_needed, blocks_[waiter].needed);
+    for (auto waiter = k.first_waiter; waiter != none; waiter = blocks_[waiter].next_waiter) {
+      k.least_needed = std::min(k.least_needed, blocks_[waiter].needed);
+    }
   }
   queue_.each([&](std::int64_t, const Event& event) {
     if (event.kind != EventKind::hop) return;
