@@ -6,19 +6,12 @@
 namespace p2plab {
 namespace {
 
+using test::json_of;
 using test::p2plab;
 
 // The keys that an object must hold.
 void expect_keys(const nlohmann::json& json, const std::vector<std::string>& keys) {
   for (const auto& key : keys) EXPECT_TRUE(json.contains(key)) << key;
-}
-
-nlohmann::json json_of(const std::string& arguments) {
-  const auto ran = p2plab(arguments);
-  EXPECT_EQ(ran.exit, 0) << ran.err;
-  auto json = nlohmann::json::parse(ran.out, nullptr, false);
-  EXPECT_FALSE(json.is_discarded()) << ran.out;
-  return json;
 }
 
 TEST(Usage, WrongCommandsAndOptionsExitWithTwoAndNameTheNearestValidOne) {
@@ -244,7 +237,7 @@ TEST(TopoCommand, RecordedFactsAreTheMachineTheyWereRecordedOn) {
 
 TEST(CompareCommand, AReportAgainstItselfIsOneTimesAsSlow) {
   const auto folder = "'" + test::scratch("out").string() + "'";
-  ASSERT_EQ(p2plab("run configs/4gpu_pcie_pairs.yaml --out " + folder).exit, 0);
+  ASSERT_EQ(p2plab("run " + test::small_config() + " --out " + folder).exit, 0);
   const auto json = json_of("compare " + folder + " " + folder + " --json");
   expect_keys(json, {"rows", "only_a", "only_b", "mean_ratio"});
   EXPECT_EQ(json["mean_ratio"], 1.0);

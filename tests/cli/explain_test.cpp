@@ -8,15 +8,8 @@
 namespace p2plab {
 namespace {
 
+using test::json_of;
 using test::p2plab;
-
-nlohmann::json json_of(const std::string& arguments) {
-  const auto ran = p2plab(arguments);
-  EXPECT_EQ(ran.exit, 0) << ran.err;
-  auto json = nlohmann::json::parse(ran.out, nullptr, false);
-  EXPECT_FALSE(json.is_discarded()) << ran.out;
-  return json;
-}
 
 // A ring's plan on four GPUs, in a file of this test.
 std::string plan_file(const std::string& more = "--algorithm ring --size '1 MiB'") {

@@ -8,6 +8,7 @@
 #include <string>
 
 #include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 #include <sys/wait.h>
 
 namespace p2plab::test {
@@ -42,6 +43,22 @@ inline Outcome p2plab(const std::string& arguments, const std::filesystem::path&
   const auto command = "cd '" + folder.string() + "' && '" + P2PLAB_PROGRAM + "' " + arguments + " > '" + out.string() + "' 2> '" + err.string() + "'";
   const int status = std::system(command.c_str());
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, content(out), content(err)};
+}
+
+/// The JSON that `p2plab ARGUMENTS` prints.
+inline nlohmann::json json_of(const std::string& arguments) {
+  const auto ran = p2plab(arguments);
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+  auto json = nlohmann::json::parse(ran.out, nullptr, false);
+  EXPECT_FALSE(json.is_discarded()) << ran.out;
+  return json;
+}
+
+/// A config, quoted for the shell: two GPUs and two sizes: what is asked here does not depend on the machine.
+inline std::string small_config() {
+  const auto file = scratch("small.yaml");
+  std::ofstream(file) << "version: 1\ntopology: {preset: hgx-h200, gpus: 2}\ncollectives: [all_reduce]\nalgorithms: [ring, auto]\nsizes: [1 KiB, 1 MiB]\n";
+  return "'" + file.string() + "'";
 }
 
 }  // namespace p2plab::test

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <fstream>
 
+#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 namespace p2plab::cli {
@@ -28,6 +29,12 @@ Result<std::vector<Rank>> rank_list(const std::string& text, int ranks) {
     at = comma + 1;
   }
   return list;
+}
+
+void add_group_options(CLI::App& app, GroupArguments& arguments) {
+  app.add_option("--collective", arguments.collective, "what to do")->capture_default_str()->type_name("C");
+  app.add_option("--root", arguments.root, "the rank that gives or gets, where only one does")->capture_default_str()->type_name("R");
+  app.add_option("--ranks", arguments.ranks, "the ranks that take part, as in 0,1,4; others may relay (default: all)")->type_name("LIST");
 }
 
 Result<Collective> collective_from(const GroupArguments& arguments, int ranks) {

@@ -10,17 +10,24 @@
 #include "p2plab/registry.h"
 #include "p2plab/result.h"
 
+namespace CLI {
+class App;
+}
+
 namespace p2plab::cli {
 
 /// Ranks "0,1,4": each once and below `ranks`. Empty text gives all of them.
 Result<std::vector<Rank>> rank_list(const std::string& text, int ranks);
 
-/// What says which collective and who takes part.
+/// What says which collective and who takes part; others may relay.
 struct GroupArguments {
   std::string collective = "all_reduce";
   int root = 0;
   std::string ranks;
 };
+
+/// The options --collective, --root and --ranks.
+void add_group_options(CLI::App& app, GroupArguments& arguments);
 
 /// The collective on a machine of `ranks` ranks. Errors: unknown names, ranks that are not there.
 Result<Collective> collective_from(const GroupArguments& arguments, int ranks);

@@ -66,9 +66,7 @@ Command bound_command(CLI::App& parent) {
   auto a = std::make_shared<BoundArguments>();
   auto* app = add_command(parent, "bound", "How fast a collective can be at best on a machine, and why", "p2plab bound --topology dgx-v100 --collective all_gather");
   app->add_option("--topology", a->topology, "a file or a preset, as in hgx-h200:gpus=4")->required()->type_name("T");
-  app->add_option("--collective", a->group.collective, "what to do")->capture_default_str()->type_name("C");
-  app->add_option("--root", a->group.root, "the rank that gives or gets, where only one does")->capture_default_str()->type_name("R");
-  app->add_option("--ranks", a->group.ranks, "the ranks that take part, as in 0,1,4 (default: all)")->type_name("LIST");
+  add_group_options(*app, a->group);
   app->add_flag("--json", a->json, "print as JSON");
   return {app, [a] { return print_bound(*a); }};
 }

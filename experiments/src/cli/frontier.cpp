@@ -77,9 +77,7 @@ Command frontier_command(CLI::App& parent) {
   auto* app = add_command(parent, "frontier", "Plans that no other one beats in steps and bytes: chunks, steps, rounds",
                           "p2plab frontier --topology dgx-v100 --collective all_gather");
   app->add_option("--topology", a->topology, "a file or a preset, as in hgx-h200:gpus=4")->required()->type_name("T");
-  app->add_option("--collective", a->group.collective, "what to do")->capture_default_str()->type_name("C");
-  app->add_option("--root", a->group.root, "the rank that gives or gets, where only one does")->capture_default_str()->type_name("R");
-  app->add_option("--ranks", a->group.ranks, "the ranks that take part, as in 0,1,4 (default: all)")->type_name("LIST");
+  add_group_options(*app, a->group);
   app->add_option("--chunks", a->chunks, "the most chunks a block, 1 to 64")->capture_default_str()->type_name("N");
   app->add_option("--steps", a->steps, "the most steps; 0: two more than the fewest")->capture_default_str()->type_name("N");
   app->add_option("--seconds", a->seconds, "how long to search; then what was found so far")->capture_default_str()->type_name("S");

@@ -101,11 +101,9 @@ Command plan_command(CLI::App& parent) {
   auto* app = add_command(parent, "plan", "Plan one collective with one algorithm, prove it and predict its time",
                           "p2plab plan --topology dgx-v100 --collective all_reduce --size '64 MiB' --algorithm ring");
   app->add_option("--topology", a->topology, "a file or a preset, as in hgx-h200:gpus=4")->required()->type_name("T");
-  app->add_option("--collective", a->group.collective, "what to do")->capture_default_str()->type_name("C");
+  add_group_options(*app, a->group);
   app->add_option("--size", a->size, "nccl-tests' size, as in '64 MiB'")->capture_default_str()->type_name("S");
   app->add_option("--algorithm", a->algorithm, "a planner (p2plab list algorithms)")->capture_default_str()->type_name("A");
-  app->add_option("--root", a->group.root, "the rank that gives or gets, where only one does")->capture_default_str()->type_name("R");
-  app->add_option("--ranks", a->group.ranks, "the ranks that take part, as in 0,1,4; others may relay (default: all)")->type_name("LIST");
   app->add_option("--set", a->set, "a parameter of the planner; may be repeated")->type_name("KEY=VALUE");
   app->add_option("--dtype", a->dtype, "element type")->capture_default_str()->type_name("TYPE");
   app->add_option("--profile", a->profile, "calibration of the simulator")->type_name("P");

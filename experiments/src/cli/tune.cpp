@@ -96,9 +96,7 @@ Command tune_command(CLI::App& parent) {
   auto* app = add_command(parent, "tune", "Find the fastest plan for each size, and keep the table for runs",
                           "p2plab tune --topology hgx-h200 --collective all_reduce --sizes '1 KiB..256 MiB' --out tuned.yaml");
   app->add_option("--topology", a->topology, "a file or a preset, as in hgx-h200:gpus=4")->required()->type_name("T");
-  app->add_option("--collective", a->group.collective, "what to do")->capture_default_str()->type_name("C");
-  app->add_option("--root", a->group.root, "the rank that gives or gets, where only one does")->capture_default_str()->type_name("R");
-  app->add_option("--ranks", a->group.ranks, "the ranks that take part, as in 0,1,4 (default: all)")->type_name("LIST");
+  add_group_options(*app, a->group);
   app->add_option("--sizes", a->sizes, "nccl-tests' sizes, from and to")->capture_default_str()->type_name("A..B");
   app->add_option("--factor", a->factor, "from one size to the next")->capture_default_str()->type_name("N");
   app->add_option("--dtype", a->dtype, "element type")->capture_default_str()->type_name("TYPE");

@@ -251,11 +251,9 @@ Command what_if_command(CLI::App& parent) {
                           "p2plab what-if --topology dgx-v100 --size '16 MiB' --link gpu0,gpu3=0.5 --gpu gpu1=0.8");
   app->add_option("PLAN", a->plan, "a file that `p2plab plan --out` wrote; or say what to plan");
   app->add_option("--topology", a->topology, "a file or a preset, as in hgx-h200:gpus=4")->type_name("T");
-  app->add_option("--collective", a->group.collective, "what to do")->capture_default_str()->type_name("C");
+  add_group_options(*app, a->group);
   app->add_option("--size", a->sizes, "a size, or sizes with how often each comes, as in '64 KiB:3,1 MiB'")->capture_default_str()->type_name("S");
   app->add_option("--algorithm", a->algorithm, "the planner, also for planning anew")->capture_default_str()->type_name("A");
-  app->add_option("--root", a->group.root, "the rank that gives or gets, where only one does")->capture_default_str()->type_name("R");
-  app->add_option("--ranks", a->group.ranks, "the ranks that take part, as in 0,1,4 (default: all)")->type_name("LIST");
   app->add_option("--dtype", a->dtype, "element type")->capture_default_str()->type_name("TYPE");
   app->add_option("--profile", a->profile, "calibration of the simulator")->type_name("P");
   app->add_option("--link", a->links, "bandwidth of the links between two nodes times a factor, 0 for lost; may be repeated")

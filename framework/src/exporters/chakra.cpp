@@ -78,11 +78,7 @@ std::string node(std::size_t rank, std::size_t id, const MessageOp& op) {
 
 class Chakra final : public Exporter {
  public:
-  Status supports(const ExportJob& job) const override {
-    auto graph = message_graph(*job.program);
-    if (!graph) return std::move(graph).error();
-    return {};
-  }
+  Status supports(const ExportJob& job) const override { return has_message_graph(*job.program); }
 
   Result<std::vector<ExportedFile>> write(const ExportJob& job) const override {
     auto graph = message_graph(*job.program);

@@ -12,11 +12,7 @@ namespace {
 
 class Goal final : public Exporter {
  public:
-  Status supports(const ExportJob& job) const override {
-    auto graph = message_graph(*job.program);
-    if (!graph) return std::move(graph).error();
-    return {};
-  }
+  Status supports(const ExportJob& job) const override { return has_message_graph(*job.program); }
 
   Result<std::vector<ExportedFile>> write(const ExportJob& job) const override {
     auto graph = message_graph(*job.program);

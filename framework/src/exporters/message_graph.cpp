@@ -172,7 +172,7 @@ class GraphBuilder {
 
 }  // namespace
 
-Result<MessageGraph> message_graph(const Program& program, std::size_t most) {
+Status has_message_graph(const Program& program, std::size_t most) {
   std::size_t operations = 0;
   for (const auto& i : program.instructions) {
     const auto operands = static_cast<std::size_t>(i.sources) + i.destinations + i.wait_count + 1;
@@ -183,6 +183,11 @@ Result<MessageGraph> message_graph(const Program& program, std::size_t most) {
   if (std::ranges::any_of(program.operands, [](const Operand& operand) { return operand.buffer == Buffer::host; })) {
     return Error{ErrorCode::unsupported, "the plan goes through host memory, which is no rank of this format"};
   }
+  return {};
+}
+
+Result<MessageGraph> message_graph(const Program& program, std::size_t most) {
+  if (auto there = has_message_graph(program, most); !there) return std::move(there).error();
   return GraphBuilder{program}.run();
 }
 

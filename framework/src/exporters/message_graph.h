@@ -27,8 +27,13 @@ struct MessageGraph {
   std::vector<std::vector<MessageOp>> ranks;
 };
 
+inline constexpr std::size_t most_message_ops = 20'000'000;
+
 /// The graph of all slices of `program`, at most `most` operations. Data dependencies hold where the data lies: whoever reads a place waits for what
 /// was received there. Errors: unsupported, for programs that use host memory or are larger.
-Result<MessageGraph> message_graph(const Program& program, std::size_t most = 20'000'000);
+Result<MessageGraph> message_graph(const Program& program, std::size_t most = most_message_ops);
+
+/// Whether there is such a graph; errors: those of message_graph.
+Status has_message_graph(const Program& program, std::size_t most = most_message_ops);
 
 }  // namespace p2plab

@@ -1,9 +1,7 @@
 #include "cuda/nccl_library.h"
 
-#include <dlfcn.h>
 #include <array>
 #include <cstdlib>
-#include <vector>
 
 #include <fmt/format.h>
 
@@ -14,18 +12,10 @@ namespace p2plab::cuda {
 Result<NcclLibrary> NcclLibrary::load() {
   // Never the switches' multicast unless the user asks for it: it is a resource of the whole host.
   setenv("NCCL_NVLS_ENABLE", "0", 0);
-  std::vector<std::string> places{"libnccl.so.2", "/usr/local/cuda/lib/libnccl.so.2", "/usr/local/cuda/lib64/libnccl.so.2"};
-  if (const char* given = std::getenv("P2PLAB_NCCL"); given != nullptr) places.insert(places.begin(), given);
-  void* handle = nullptr;
-  for (const auto& place : places) {
-    if (handle == nullptr) handle = dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL);
-  }
-  if (handle == nullptr) {
-    Error error{ErrorCode::not_built, "libnccl.so.2 was not found"};
-    for (const auto& place : places) error.notes.push_back("looked for " + place);
-    error.notes.emplace_back("set P2PLAB_NCCL to the library's path");
-    return error;
-  }
+  const auto library = open_library("libnccl.so.2", "P2PLAB_NCCL",
+                                    {"libnccl.so.2", "/usr/local/cuda/lib/libnccl.so.2", "/usr/local/cuda/lib64/libnccl.so.2"});
+  if (!library) return library.error();
+  void* const handle = *library;
   NcclLibrary nccl;
   std::string missing;
   find(handle, "ncclGetVersion", nccl.get_version, missing);

@@ -35,7 +35,7 @@ struct NcclLibrary {
   int (*register_window)(NcclCommunicator, void*, std::size_t, void**, int) = nullptr;                // 2.27
   int (*deregister_window)(NcclCommunicator, void*) = nullptr;                                        // 2.27
 
-  /// Loads the library: from P2PLAB_NCCL if that names a file, else as the loader finds libnccl.so.2, else from the CUDA toolkit's folder.
+  /// Loads the library: from P2PLAB_NCCL if that is set, else as the loader finds libnccl.so.2, else from the CUDA toolkit's folder.
   /// Errors: not_built with the places looked at, or the function that is missing.
   static Result<NcclLibrary> load();
   /// Success, or device_failure with NCCL's sentence.

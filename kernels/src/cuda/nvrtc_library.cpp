@@ -1,7 +1,5 @@
 #include "cuda/nvrtc_library.h"
 
-#include <dlfcn.h>
-#include <cstdlib>
 #include <vector>
 
 #include <fmt/format.h>
@@ -22,18 +20,10 @@ std::string shortened(const std::string& log) {
 }  // namespace
 
 Result<NvrtcLibrary> NvrtcLibrary::load() {
-  std::vector<std::string> places{"libnvrtc.so.13", "/usr/local/cuda/lib64/libnvrtc.so.13", "libnvrtc.so.12", "/usr/local/cuda/lib64/libnvrtc.so.12"};
-  if (const char* given = std::getenv("P2PLAB_NVRTC"); given != nullptr) places = {given};
-  void* handle = nullptr;
-  for (const auto& place : places) {
-    if (handle == nullptr) handle = dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL);
-  }
-  if (handle == nullptr) {
-    Error error{ErrorCode::not_built, "libnvrtc.so was not found"};
-    for (const auto& place : places) error.notes.push_back("looked for " + place);
-    error.notes.emplace_back("set P2PLAB_NVRTC to the library's path");
-    return error;
-  }
+  const auto library = open_library("libnvrtc.so", "P2PLAB_NVRTC", {"libnvrtc.so.13", "/usr/local/cuda/lib64/libnvrtc.so.13", "libnvrtc.so.12",
+                                                                    "/usr/local/cuda/lib64/libnvrtc.so.12"});
+  if (!library) return library.error();
+  void* const handle = *library;
   NvrtcLibrary nvrtc;
   std::string missing;
   find(handle, "nvrtcCreateProgram", nvrtc.create_, missing);

@@ -9,7 +9,7 @@ namespace p2plab::cuda {
 
 class NvrtcLibrary {
  public:
-  /// Loads the library: from P2PLAB_NVRTC if that names a file, else as the loader finds libnvrtc.so.13 or .12, else from the CUDA toolkit's folder.
+  /// Loads the library: from P2PLAB_NVRTC if that is set, else as the loader finds libnvrtc.so.13 or .12, else from the CUDA toolkit's folder.
   /// Errors: not_built with the places looked at, or the function that is missing.
   static Result<NvrtcLibrary> load();
 
