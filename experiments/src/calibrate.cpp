@@ -206,11 +206,11 @@ std::string write_calibration(const Calibration& calibration) {
   std::string text = "# Measured by p2plab calibrate; intervals hold with 95 % confidence.\n";
   text += fmt::format("# {}\nversion: 1\nname: {}\n", calibration.source, calibration.profile.name);
   for (const auto& [name, unit, estimate, method] : calibration.numbers) {
-    const auto value = fmt::format("{}: {:.6g}{}{}", name, estimate.value, unit.empty() ? "" : " ", unit);
-    text += fmt::format("{:<30} # {:.6g} to {:.6g}; {}\n", value, estimate.low, estimate.high, method);
+    const auto number = [&unit = unit](double value) { return fmt::format("{:.6g}{}{}", value, unit.empty() ? "" : " ", unit); };
+    text += fmt::format("{}: {{value: {}, low: {}, high: {},\n  source: \"measured: {}\"}}\n", name, number(estimate.value), number(estimate.low), number(estimate.high), method);
   }
-  text += fmt::format("{:<30} # slots of a pipelined thread block: not measured\n", fmt::format("outstanding: {}", calibration.profile.outstanding));
-  text += fmt::format("{:<30} # a load goes there and back: not measured\n", fmt::format("read_request: {:g}", calibration.profile.read_request));
+  text += fmt::format("outstanding: {}   # slots of a pipelined thread block: not measured\n", calibration.profile.outstanding);
+  text += fmt::format("read_request: {:g}   # a load goes there and back: not measured\n", calibration.profile.read_request);
   return text;
 }
 

@@ -1,4 +1,5 @@
 // Fits on times made from known costs: without noise they come back exactly, with noise within the interval that is claimed.
+#include <algorithm>
 #include <cmath>
 #include <random>
 
@@ -121,6 +122,16 @@ TEST(Calibrate, WhatIsWrittenReadsBackAsTheSameNumbers) {
   EXPECT_NEAR(back->link_efficiency, 0.82, 1e-5);
   EXPECT_EQ(back->outstanding, 8);
   EXPECT_NE(text.find("two known GPUs"), std::string::npos);
+  ASSERT_EQ(back->numbers.size(), found->numbers.size());
+  for (std::size_t i = 0; i < back->numbers.size(); ++i) {
+    const auto& number = found->numbers[i];
+    const double unit = number.unit == "us" ? 1e-6 : number.unit == "GB/s" ? 1e9 : 1;
+    const auto read = std::ranges::find(back->numbers, number.name, &NumberInfo::name);
+    ASSERT_NE(read, back->numbers.end()) << number.name;
+    EXPECT_NEAR(read->low, number.estimate.low * unit, std::abs(number.estimate.low * unit) * 1e-5) << number.name;
+    EXPECT_NEAR(read->high, number.estimate.high * unit, std::abs(number.estimate.high * unit) * 1e-5) << number.name;
+    EXPECT_NE(read->source.find(number.method), std::string::npos) << read->source;
+  }
   EXPECT_NE(text.find("empty kernels in a graph"), std::string::npos);
 }
 
