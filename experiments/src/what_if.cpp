@@ -117,6 +117,10 @@ Result<Answer> what_if(const Subject& subject, const Question& question) {
   Answer answer{.what = question.text()};
   keep(answer, subject, *machine, setting);
   replan(answer, subject, setting);
+  if (answer.kept && answer.replanned && *answer.kept < *answer.replanned) {
+    answer.replanned = answer.kept;
+    answer.algorithm = "the same plan";
+  }
   return answer;
 }
 

@@ -89,8 +89,13 @@ class Pattern {
   std::int64_t contributions() const { return std::max<std::int64_t>(1, contributions_); }
 
   double whole(std::uint64_t random) const {
-    const auto magnitude = static_cast<double>((random >> 1) % static_cast<std::uint64_t>(greatest_) + 1);
+    const auto magnitude = static_cast<double>(below(random, static_cast<std::uint64_t>(greatest_)) + 1);
     return (random & 1U) != 0 ? -magnitude : magnitude;
+  }
+
+  // A number below `range` from all bits but the lowest; where 31 bits are enough, a product instead of a division, which takes most of the time.
+  static std::uint64_t below(std::uint64_t random, std::uint64_t range) {
+    return range < (std::uint64_t{1} << 31) ? ((random >> 33) * range) >> 31 : (random >> 1) % range;
   }
 
   double factor(std::size_t which, std::uint64_t random) const {
@@ -104,7 +109,7 @@ class Pattern {
     if (op_ == ReduceOp::product) return static_cast<Stored>(random | 1U);
     if (op_ != ReduceOp::average) return static_cast<Stored>(random);
     const auto range = static_cast<std::uint64_t>(std::max<std::int64_t>(1, greatest_));
-    const auto magnitude = static_cast<std::int64_t>((random >> 1) % range + 1);
+    const auto magnitude = static_cast<std::int64_t>(below(random, range) + 1);
     return static_cast<Stored>(std::is_signed_v<Stored> && (random & 1U) != 0 ? -magnitude : magnitude);
   }
 

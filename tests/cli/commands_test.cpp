@@ -111,6 +111,19 @@ TEST(BoundCommand, AllGatherOnADgx1V100NeedsSevenOver150SecondsPerByte) {
   EXPECT_EQ(json["inverse_rate"], "7/150");
 }
 
+TEST(PlanCommand, AGpuThatCannotBeReachedIsNamedWithTheCut) {
+  const auto machine = test::scratch("apart.yaml");
+  std::ofstream(machine) << "version: 1\nnodes: [{name: a, kind: gpu}, {name: b, kind: gpu}, {name: c, kind: gpu}]\nlinks: [{between: [a, b], bandwidth: 1 GB/s}]\n";
+  for (const std::string command : {"bound", "plan --algorithm forest", "plan", "frontier", "tune"}) {
+    const auto ran = p2plab(command + " --topology '" + machine.string() + "'");
+    EXPECT_EQ(ran.exit, 1) << command;
+    EXPECT_NE(ran.err.find("c cannot be reached from a, not even by relaying through other GPUs"), std::string::npos) << command << ran.err;
+  }
+  EXPECT_NE(p2plab("bound --topology '" + machine.string() + "'").err.find("no link leads out of {a, b}"), std::string::npos);
+  EXPECT_NE(p2plab("plan --topology dgx-v100 --collective broadcast --root 9").err.find("root 9 is not there"), std::string::npos);
+  EXPECT_NE(p2plab("plan --topology dgx-v100 --collective broadcast --root 5 --ranks 0,1,2").err.find("root 5 is not in the process group"), std::string::npos);
+}
+
 // Seven GPUs on a switch reach their own bound; the plan says what is done, so options that say otherwise are a wrong use.
 TEST(PlanCommand, RepairsAPlanOnAMachineThatLostAGpu) {
   const auto old = test::scratch("old.json");

@@ -51,9 +51,9 @@ struct Answer {
   std::string what;
   std::optional<Seconds> kept = std::nullopt;  // the same plans and tunings; none if they cannot run
   std::string kept_error = {};
-  std::optional<Seconds> replanned = std::nullopt;  // planned anew by `replan`; none if that finds nothing
+  std::optional<Seconds> replanned = std::nullopt;  // planned anew by `replan`, or the same plan if that is faster; none if nothing is found
   std::string replanned_error = {};
-  std::string algorithm = {};  // what the new plans are, one name for each different one
+  std::string algorithm = {};  // what the new plans are, one name for each different one, or "the same plan"
 };
 
 /// Errors: names and factors that are wrong. What cannot run or be planned on the changed machine is part of the answer.
