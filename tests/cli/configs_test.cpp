@@ -3,6 +3,7 @@
 
 #include "p2plab/report.h"
 #include "program.h"
+#include "../support/reference_files.h"
 
 namespace p2plab {
 namespace {
@@ -30,7 +31,7 @@ std::vector<std::string> findings_of(const std::string& config) {
   return {};
 }
 
-class Config : public testing::TestWithParam<std::string> {};
+class Config : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(Config, RunsAndEveryRowIsProvedNotFasterThanItsBoundAndHasRightData) {
   const auto folder = test::scratch("out");
@@ -59,7 +60,7 @@ TEST_P(Config, RunsAndEveryRowIsProvedNotFasterThanItsBoundAndHasRightData) {
   EXPECT_NE(ran.out.find("came out right in all"), std::string::npos) << ran.out;
 }
 
-INSTANTIATE_TEST_SUITE_P(Configs, Config, testing::ValuesIn(files_of("configs")), [](const auto& each) { return "c_" + each.param; });
+INSTANTIATE_TEST_SUITE_P(Configs, Config, ::testing::ValuesIn(files_of("configs")), [](const auto& each) { return "c_" + each.param; });
 
 TEST(Configs, TheSamePredictionsComeOutTwice) {
   const auto config = small_config();
@@ -88,7 +89,7 @@ std::string without_lists(const std::string& text) {
   return kept;
 }
 
-class BadConfig : public testing::TestWithParam<std::string> {};
+class BadConfig : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(BadConfig, IsToldAllItsMistakes) {
   const auto folder = std::filesystem::path(P2PLAB_SOURCE_DIR) / "tests/cli/bad";
@@ -101,21 +102,21 @@ TEST_P(BadConfig, IsToldAllItsMistakes) {
   EXPECT_EQ(p2plab("run " + GetParam() + ".yaml", folder).err, checked.err);
 }
 
-INSTANTIATE_TEST_SUITE_P(BadConfigs, BadConfig, testing::ValuesIn(files_of("tests/cli/bad")), [](const auto& each) { return each.param; });
+INSTANTIATE_TEST_SUITE_P(BadConfigs, BadConfig, ::testing::ValuesIn(files_of("tests/cli/bad")), [](const auto& each) { return each.param; });
 
 TEST(Configs, RealMachinesDescribedByNcclRun) {
-  const std::filesystem::path folder = std::filesystem::path(P2PLAB_SOURCE_DIR) / "../shared/reference/nccl_xml";
-  if (!std::filesystem::exists(folder)) GTEST_SKIP() << "no ../shared/reference/nccl_xml beside this project";
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    if (entry.path().extension() != ".xml" || entry.path().filename().string().find("graph") != std::string::npos) continue;
+  const auto machines = testing::reference_files("nccl_xml", ".xml");
+  if (machines.empty()) GTEST_SKIP() << "no ../shared/reference/nccl_xml beside this project; set P2PLAB_REFERENCE to its folder";
+  for (const auto& machine : machines) {
+    if (machine.find("graph") != std::string::npos) continue;
     const auto config = test::scratch("real.yaml");
-    std::ofstream(config) << "version: 1\ntopology: {nccl_xml: " << std::filesystem::canonical(entry.path()).string()
+    std::ofstream(config) << "version: 1\ntopology: {nccl_xml: " << std::filesystem::canonical(machine).string()
                           << "}\ncollectives: [all_reduce]\nalgorithms: [ring, two_shot]\nsizes: [1 MiB]\ndtype: float16\n";
     const auto ran = p2plab("run '" + config.string() + "'");
     // A machine that cannot be read, or that has no algorithm, must say why.
     const auto& said = ran.exit == 0 ? ran.out : ran.err;
-    EXPECT_TRUE(said.find(ran.exit == 0 ? "predicted fastest is" : "error: ") != std::string::npos) << entry.path() << '\n' << said;
-    EXPECT_LE(ran.exit, 1) << entry.path() << '\n' << ran.err;
+    EXPECT_TRUE(said.find(ran.exit == 0 ? "predicted fastest is" : "error: ") != std::string::npos) << machine << '\n' << said;
+    EXPECT_LE(ran.exit, 1) << machine << '\n' << ran.err;
   }
 }
 

@@ -1,7 +1,6 @@
 // The reference machines with known optima, which lie beside the source tree (or where P2PLAB_REFERENCE says) and may be absent.
 #pragma once
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -9,13 +8,11 @@
 #include <vector>
 
 #include "p2plab/topology_io.h"
+#include "reference_files.h"
 
 namespace p2plab::testing {
 
-inline std::filesystem::path reference_optima() {
-  const char* given = std::getenv("P2PLAB_REFERENCE");
-  return std::filesystem::path{given != nullptr ? given : P2PLAB_SOURCE_DIR "/../shared/reference"} / "optima";
-}
+inline std::filesystem::path reference_optima() { return reference_collection() / "optima"; }
 
 /// One of the reference machines.
 inline Topology reference_machine(const std::string& name) {

@@ -12,6 +12,7 @@
 #include <gtest/gtest.h>
 
 #include "p2plab/presets.h"
+#include "reference_files.h"
 
 namespace p2plab::testing {
 
@@ -27,8 +28,7 @@ inline Topology machine(const std::string& text) {
 
 /// The folder of reference graphs; none where it is not there.
 inline std::optional<std::filesystem::path> reference_folder() {
-  const char* given = std::getenv("P2PLAB_REFERENCE");
-  const std::filesystem::path folder = given != nullptr ? given : P2PLAB_SOURCE_DIR "/../shared/reference";
+  const auto folder = reference_collection();
   return std::filesystem::exists(folder / "optima") ? std::optional{folder} : std::nullopt;
 }
 

@@ -9,11 +9,15 @@
 
 namespace p2plab::testing {
 
-/// The files with this extension in a folder of the reference collection, sorted; empty where the collection is absent. The environment
-/// variable P2PLAB_REFERENCE names the collection where it does not lie beside the repository.
-inline std::vector<std::string> reference_files(const std::string& folder, const std::string& extension) {
+/// The reference collection, which may be absent. The environment variable P2PLAB_REFERENCE names it where it does not lie beside the repository.
+inline std::filesystem::path reference_collection() {
   const char* given = std::getenv("P2PLAB_REFERENCE");
-  const auto path = std::filesystem::path{given != nullptr ? given : P2PLAB_SOURCE_DIR "/../shared/reference"} / folder;
+  return given != nullptr ? given : P2PLAB_SOURCE_DIR "/../shared/reference";
+}
+
+/// The files with this extension in a folder of the reference collection, sorted; empty where the collection is absent.
+inline std::vector<std::string> reference_files(const std::string& folder, const std::string& extension) {
+  const auto path = reference_collection() / folder;
   std::vector<std::string> files;
   std::error_code absent;
   for (const auto& entry : std::filesystem::directory_iterator{path, absent}) {
