@@ -79,7 +79,7 @@ std::string to_text(const PlanSummary& plan) {
   if (!plan.bottleneck.empty()) text += fmt::format("  limited by       {}\n", plan.bottleneck);
   text += fmt::format("  predicted        {:.2f} us (bound {})\n", microseconds(plan.predicted), or_dash(in_us(plan.bound), " us"));
   text += fmt::format("  gap to bounds    {} of the time, {} of the bandwidth\n", or_dash(plan.gap_pct(), " %"),
-                      or_dash(plan.optimality() ? std::optional{(1 - *plan.optimality()) * 100} : std::nullopt, " %"));
+                      or_dash(plan.optimality() ? std::optional{std::max(0.0, (1 - *plan.optimality()) * 100)} : std::nullopt, " %"));
   if (!plan.argument.empty()) text += fmt::format("  proof of bound   {}\n", plan.argument);
   text += fmt::format("  runs as          {} thread blocks a GPU, slices of {}\n", plan.channels, plan.tuning.slice.count() > 0 ? to_string(plan.tuning.slice) : "a whole chunk");
   text += fmt::format("  planned in       {:.3f} s\n", plan.synthesis.count());

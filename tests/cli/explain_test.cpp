@@ -138,6 +138,17 @@ TEST(ExportCommand, WritesEveryFormatOfItsList) {
   EXPECT_NE(p2plab("export --format msccl-xml " + plan).out.find("<algo name=\"ring\" proto=\""), std::string::npos);
 }
 
+TEST(ExportCommand, WritesEachPlanOfATunedTableForItsSizes) {
+  const auto table = test::scratch("tuned.yaml").string();
+  ASSERT_EQ(p2plab("tune --topology hgx-h200:gpus=4 --sizes '4 KiB..64 MiB' --factor 16384 --profile profiles/h200.yaml --out '" + table + "'").exit, 0);
+  const auto name = test::scratch("algorithm").string();
+  const auto ran = p2plab("export --format msccl-xml '" + table + "' --out '" + name + "'");
+  ASSERT_EQ(ran.exit, 0) << ran.err;
+  EXPECT_NE(test::content(name + ".4096").find("minBytes=\"0\" maxBytes=\"67108864\""), std::string::npos);
+  EXPECT_NE(test::content(name + ".67108864").find("minBytes=\"67108864\" maxBytes=\"1099511627776\""), std::string::npos);
+  EXPECT_EQ(p2plab("export --format msccl-xml '" + table + "'").exit, 2);   // several files need a name
+}
+
 TEST(ExportCommand, SaysWhatIsWrong) {
   const auto plan = plan_file("--algorithm tree --collective broadcast --size '1 MiB'");
   EXPECT_EQ(p2plab("export --format chakra " + plan).exit, 2);  // several files need a name

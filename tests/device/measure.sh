@@ -46,14 +46,14 @@ mkdir -p "$out"
 export NCCL_NVLS_ENABLE=0
 
 state=(nvidia-smi --query-gpu=index,name,driver_version,clocks.sm,clocks.mem,clocks_event_reasons.active,ecc.errors.uncorrected.volatile.total --format=csv)
-part machine.csv 5 "${state[@]}"
-part topology.txt 5 nvidia-smi topo -m
+part machine.csv 2 "${state[@]}"
+part topology.txt 1 nvidia-smi topo -m
 count=$(wc -w <<<"$ranks")
-for n in $ranks; do part "check_$n.txt" $((30 / count)) "$bin/p2plab_gpu_bench" check "$n"; done
+for n in $ranks; do part "check_$n.txt" $((45 / count)) "$bin/p2plab_gpu_bench" check "$n"; done
 for n in $ranks; do
   part "all_reduce_$n.csv" $((35 / count)) "$bin/p2plab_gpu_bench" time all_reduce "$n" 1024 $((512 << 20)) one_shot:tuned two_shot:tuned ring:tuned nccl
 done
-part run.txt 25 "$bin/p2plab" run "$config" --out "$out/run"
-part machine_after.csv 5 "${state[@]}"
+part run.txt 15 "$bin/p2plab" run "$config" --out "$out/run"
+part machine_after.csv 2 "${state[@]}"
 say "done; the results are in $out"
 exit "$failed"

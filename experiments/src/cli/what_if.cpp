@@ -127,6 +127,9 @@ std::string time_cell(const std::optional<Seconds>& time, Seconds base) {
   return time ? fmt::format("{:.2f} us ({:+.1f} %)", microseconds(*time), change_pct(*time, base)) : "cannot";
 }
 
+// What each planner says is for --json; a table has room for the first.
+std::string first_reason(const std::string& reasons) { return reasons.substr(0, reasons.find("; ")); }
+
 std::string text_of(const Answers& all, std::size_t top) {
   const auto base = all.subject.time();
   std::string text;
@@ -140,7 +143,7 @@ std::string text_of(const Answers& all, std::size_t top) {
   TextTable table({{"what if"}, {"same plan", right}, {"planned anew", right}, {"with"}});
   for (const auto& answer : all.answers) {
     table.add({answer.what, time_cell(answer.kept, base), time_cell(answer.replanned, base),
-               answer.algorithm.empty() ? answer.replanned_error : answer.algorithm});
+               answer.algorithm.empty() ? first_reason(answer.replanned_error) : answer.algorithm});
   }
   if (!all.answers.empty()) text += "\n" + table.text();
   TextTable gains({{"10 % better"}, {"gains us", right}, {"gains %", right}});

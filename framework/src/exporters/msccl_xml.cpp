@@ -71,8 +71,8 @@ class MscclXml final : public Exporter {
     set("coll", steps->collective);
     set("inplace", in_place ? "1" : "0");
     set("outofplace", in_place ? "0" : "1");
-    set("minBytes", "0");
-    set("maxBytes", fmt::format("{}", std::int64_t{1} << 40));
+    set("minBytes", fmt::format("{}", job.from.count()));
+    set("maxBytes", fmt::format("{}", job.to.count()));
     for (std::size_t g = 0; g < steps->gpus.size(); ++g) add_gpu(algo, steps->gpus[g], g);
     std::ostringstream text;
     document.save(text, "  ", pugi::format_indent | pugi::format_no_declaration);
