@@ -140,11 +140,11 @@ TEST(ExportCommand, WritesEveryFormatOfItsList) {
 
 TEST(ExportCommand, WritesEachPlanOfATunedTableForItsSizes) {
   const auto table = test::scratch("tuned.yaml").string();
-  ASSERT_EQ(p2plab("tune --topology hgx-h200:gpus=4 --sizes '4 KiB..64 MiB' --factor 16384 --profile profiles/h200.yaml --out '" + table + "'").exit, 0);
+  ASSERT_EQ(p2plab("tune --topology hgx-h200:gpus=4 --sizes '64 KiB..64 MiB' --factor 1024 --profile profiles/h200.yaml --out '" + table + "'").exit, 0);
   const auto name = test::scratch("algorithm").string();
   const auto ran = p2plab("export --format msccl-xml '" + table + "' --out '" + name + "'");
   ASSERT_EQ(ran.exit, 0) << ran.err;
-  EXPECT_NE(test::content(name + ".4096").find("minBytes=\"0\" maxBytes=\"67108864\""), std::string::npos);
+  EXPECT_NE(test::content(name + ".65536").find("minBytes=\"0\" maxBytes=\"67108864\""), std::string::npos);
   EXPECT_NE(test::content(name + ".67108864").find("minBytes=\"67108864\" maxBytes=\"1099511627776\""), std::string::npos);
   EXPECT_EQ(p2plab("export --format msccl-xml '" + table + "'").exit, 2);   // several files need a name
 }
