@@ -56,23 +56,34 @@ void build(benchmark::State& state) {
   state.counters["MB"] = static_cast<double>(memory) * 1e-6;
 }
 
-std::int64_t planners() {
-  const auto registry = builtin_planners();
-  return static_cast<std::int64_t>(registry.entries().size());
+constexpr int plan_ranks = 64;
+
+Result<Plan> plan_with(const Planner& planner, const Topology& machine, const Routes& routes) {
+  const PlanContext context{.routes = &routes, .payload = {.elements = std::int64_t{8} << 20, .type = DataType::float16}};
+  return planner.plan(machine, make_collective(CollectiveKind::all_reduce, plan_ranks), context);
 }
 
-// Argument: which registered planner of all-reduce, among 64 GPUs on one switch.
+// Those of the registered planners that do all-reduce here; `auto` would need a predictor.
+void planners_of_all_reduce(benchmark::internal::Benchmark* all) {
+  const auto machine = switched(plan_ranks);
+  const Routes routes(machine);
+  const auto planners = builtin_planners();
+  for (std::size_t p = 0; p < planners.entries().size(); ++p) {
+    if (plan_with(*planners.entries()[p].make(), machine, routes)) all->Arg(static_cast<std::int64_t>(p));
+  }
+}
+
+// Argument: which registered planner, among 64 GPUs on one switch.
 void plan(benchmark::State& state) {
-  const auto machine = switched(64);
+  const auto machine = switched(plan_ranks);
   const Routes routes(machine);
   const auto planners = builtin_planners();
   const auto& entry = planners.entries()[static_cast<std::size_t>(state.range(0))];
   const auto planner = entry.make();
   state.SetLabel(entry.name);
-  const PlanContext context{.routes = &routes, .payload = {.elements = std::int64_t{8} << 20, .type = DataType::float16}};
   std::size_t steps = 0;
   for (auto _ : state) {
-    const auto planned = planner->plan(machine, make_collective(CollectiveKind::all_reduce, 64), context);
+    const auto planned = plan_with(*planner, machine, routes);
     if (!planned) return state.SkipWithError(planned.error().message.c_str());
     steps += planned->schedule.step_count();
   }
@@ -101,7 +112,7 @@ void lower_it(benchmark::State& state) {
 }
 
 // 8 ranks; 64 ranks; a million steps on 256 ranks.
-BENCHMARK(plan)->DenseRange(0, planners() - 1)->Unit(benchmark::kMillisecond);
+BENCHMARK(plan)->Apply(planners_of_all_reduce)->Unit(benchmark::kMillisecond);
 BENCHMARK(build)->Args({8, 4})->Args({64, 4})->Args({256, 16})->Unit(benchmark::kMillisecond);
 BENCHMARK(prove)->Args({8, 4})->Args({64, 4})->Args({256, 16})->Unit(benchmark::kMillisecond);
 BENCHMARK(lower_it)->Name("lower")->Args({8, 4})->Args({64, 4})->Args({256, 16})->Unit(benchmark::kMillisecond);

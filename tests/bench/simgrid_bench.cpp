@@ -5,10 +5,10 @@
 #include <simgrid/s4u.hpp>
 
 #include <cmath>
-#include <memory>
 #include <string>
 #include <vector>
 
+#include "../support/simgrid_switch.h"
 #include "p2plab/simulate.h"
 #include "switched.h"
 
@@ -18,37 +18,6 @@ namespace {
 namespace sg = simgrid::s4u;
 
 constexpr int most_ranks = 1024;
-
-class Platform {
- public:
-  Platform() {
-    int argc = 1;
-    std::string name = "simgrid_bench";
-    char* argv[] = {name.data(), nullptr};
-    engine_ = std::make_unique<sg::Engine>(&argc, argv);
-    for (const auto* setting : {"network/model:CM02", "network/bandwidth-factor:1", "network/latency-factor:1", "network/optim:Full", "network/TCP-gamma:0",
-                                "network/crosstraffic:0", "network/weight-S:0", "contexts/stack-size:64"}) {
-      sg::Engine::set_config(std::string{setting});
-    }
-    auto* zone = sg::create_star_zone("switch");
-    for (int i = 0; i < most_ranks; ++i) {
-      auto* host = zone->create_host("host" + std::to_string(i), 1e9);
-      const auto* up = zone->create_link("up" + std::to_string(i), bench::gbps * 1e9)->set_latency(bench::latency.count())->seal();
-      const auto* down = zone->create_link("down" + std::to_string(i), bench::gbps * 1e9)->set_latency(bench::latency.count())->seal();
-      zone->add_route(host->get_netpoint(), nullptr, nullptr, nullptr, {sg::LinkInRoute(up)}, false);
-      zone->add_route(nullptr, host->get_netpoint(), nullptr, nullptr, {sg::LinkInRoute(down)}, false);
-      hosts_.push_back(host);
-    }
-    zone->seal();
-  }
-
-  sg::Host* host(int i) const { return hosts_[static_cast<std::size_t>(i)]; }
-  void run() { engine_->run(); }
-
- private:
-  std::unique_ptr<sg::Engine> engine_;
-  std::vector<sg::Host*> hosts_;
-};
 
 void send_around(int ranks, int rank, std::uint64_t piece) {
   const auto box = [&](int r) { return sg::Mailbox::by_name(std::to_string(ranks) + "." + std::to_string(r)); };
@@ -60,9 +29,8 @@ void send_around(int ranks, int rank, std::uint64_t piece) {
   }
 }
 
-// The only one of the process: SimGrid's settings cannot be made twice.
-Platform& platform() {
-  static Platform only;
+testing::SimGridSwitch& platform() {
+  static testing::SimGridSwitch only(most_ranks, bench::gbps * 1e9, bench::latency.count());
   return only;
 }
 

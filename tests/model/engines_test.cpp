@@ -84,22 +84,6 @@ TEST(Path, IsNeverAboveTheOthers) {
   }
 }
 
-const Profile costly{.name = "costly",
-                     .launch = Seconds{2e-6},
-                     .start_skew = Seconds{7e-7},
-                     .signal_peer = Seconds{1e-6},
-                     .signal_local = Seconds{3e-7},
-                     .fence = Seconds{5e-7},
-                     .slice_cost = Seconds{1e-7},
-                     .store_rate = GBps(40),
-                     .load_rate = GBps(20),
-                     .reduce_rate = GBps(90),
-                     .memory_rate = GBps(2000),
-                     .outstanding = 3,
-                     .read_request = 1,
-                     .link_efficiency = 0.83};
-
-
 void expect_same_with_and_without_skipping(const Topology& machine, const Program& program, const Profile& profile, const std::string& what) {
   const auto skipped = testing::simulated(machine, program, profile);
   const auto played = testing::simulated(machine, program, profile, {.skip = false});
@@ -117,7 +101,7 @@ TEST(SteadyState, SkippedGivesWhatPlayedGives) {
     for (const auto* planner : {"ring", "tree", "two_shot", "hierarchical", "halving_doubling"}) {
       const auto plan = testing::plan_on(machine, planner, CollectiveKind::all_reduce);
       if (!plan) continue;
-      for (const auto& profile : {Profile{}, costly}) {
+      for (const auto& profile : {Profile{}, testing::busy_profile()}) {
         for (const auto& tuning : {Tuning{.slice = 4_KiB}, Tuning{.parts = 3, .slice = 4_KiB}}) {
           const auto program = testing::lowered(machine, plan->schedule, Bytes{3'333'333}, tuning);
           expect_same_with_and_without_skipping(machine, program, profile, planner + machine.name() + profile.name + std::to_string(tuning.parts));
@@ -140,7 +124,7 @@ TEST(SteadyState, OfRandomTrafficSkippedGivesWhatPlayedGives) {
     const auto machine = testing::one_switch(ranks);
     auto program = testing::lowered(machine, testing::pairs(ranks, who), 4_MiB, {.slice = 8_KiB});
     for (auto& instruction : program.instructions) instruction.bytes -= static_cast<std::int64_t>(random() % (3 << 20));
-    expect_same_with_and_without_skipping(machine, program, set % 2 == 0 ? Profile{} : costly, std::to_string(set));
+    expect_same_with_and_without_skipping(machine, program, set % 2 == 0 ? Profile{} : testing::busy_profile(), std::to_string(set));
   }
 }
 

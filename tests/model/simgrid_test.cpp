@@ -8,6 +8,7 @@
 
 #include "../support/flows.h"
 #include "../support/machines.h"
+#include "../support/simgrid_switch.h"
 #include "p2plab/simulate.h"
 
 namespace p2plab {
@@ -17,50 +18,14 @@ namespace sg = simgrid::s4u;
 using testing::Flow;
 using testing::program_of;
 using testing::random_flows;
+using testing::SimGridSwitch;
 
 constexpr int most_ranks = 256;
 constexpr double rate = 100e9;
 constexpr double latency = 500e-9;
 
-// One platform and one process for all: SimGrid has one engine a process. Hosts on one switch, each with a link up and a link down.
-class Platform {
- public:
-  Platform() {
-    int argc = 1;
-    std::string name = "simgrid_test";
-    char* argv[] = {name.data(), nullptr};
-    engine_ = std::make_unique<sg::Engine>(&argc, argv);
-    for (const auto* setting : {"network/model:CM02", "network/bandwidth-factor:1", "network/latency-factor:1", "network/optim:Full", "network/TCP-gamma:0",
-                                "network/crosstraffic:0", "network/weight-S:0"}) {
-      sg::Engine::set_config(std::string{setting});
-    }
-    auto* zone = sg::create_full_zone("switch");
-    std::vector<const sg::Link*> up;
-    std::vector<const sg::Link*> down;
-    for (int i = 0; i < most_ranks; ++i) {
-      hosts_.push_back(zone->create_host("host" + std::to_string(i), 1e9));
-      up.push_back(zone->create_link("up" + std::to_string(i), rate)->set_latency(latency)->seal());
-      down.push_back(zone->create_link("down" + std::to_string(i), rate)->set_latency(latency)->seal());
-    }
-    for (std::size_t a = 0; a < most_ranks; ++a) {
-      for (std::size_t b = 0; b < most_ranks; ++b) {
-        if (a == b) continue;
-        zone->add_route(hosts_[a]->get_netpoint(), hosts_[b]->get_netpoint(), nullptr, nullptr, {sg::LinkInRoute(up[a]), sg::LinkInRoute(down[b])}, false);
-      }
-    }
-    zone->seal();
-  }
-
-  sg::Host* host(int i) const { return hosts_[static_cast<std::size_t>(i)]; }
-  void run() { engine_->run(); }
-
- private:
-  std::unique_ptr<sg::Engine> engine_;
-  std::vector<sg::Host*> hosts_;
-};
-
 // Seconds until all flows, started together, have arrived.
-double together(const Platform& platform, const std::vector<Flow>& flows) {
+double together(const SimGridSwitch& platform, const std::vector<Flow>& flows) {
   const auto begin = sg::Engine::get_clock();
   std::vector<sg::CommPtr> comms;
   for (const auto& flow : flows) comms.push_back(sg::Comm::sendto_async(platform.host(flow.from), platform.host(flow.to), static_cast<std::uint64_t>(flow.bytes)));
@@ -68,7 +33,7 @@ double together(const Platform& platform, const std::vector<Flow>& flows) {
   return sg::Engine::get_clock() - begin;
 }
 
-double ring(const Platform& platform, int ranks, std::int64_t piece) {
+double ring(const SimGridSwitch& platform, int ranks, std::int64_t piece) {
   const auto begin = sg::Engine::get_clock();
   std::vector<sg::ActorPtr> actors;
   for (int r = 0; r < ranks; ++r) {
@@ -94,7 +59,7 @@ double ours(const Topology& machine, const Routes& routes, const Program& progra
 
 constexpr double one_ns = 1e-9;
 
-void compare_rings_and_direct(const Platform& platform) {
+void compare_rings_and_direct(const SimGridSwitch& platform) {
   for (const int ranks : {8, 64, 256}) {
     const auto machine = testing::one_switch(ranks);
     const Routes routes(machine);
@@ -114,7 +79,7 @@ void compare_rings_and_direct(const Platform& platform) {
   }
 }
 
-void compare_random_traffic(const Platform& platform) {
+void compare_random_traffic(const SimGridSwitch& platform) {
   std::mt19937_64 random(7);
   for (int set = 0; set < 1000; ++set) {
     const int ranks = 2 + set % 15;
@@ -126,7 +91,7 @@ void compare_random_traffic(const Platform& platform) {
 }
 
 TEST(SimGrid, AgreesOnRingsDirectExchangesAndFairSharing) {
-  Platform platform;
+  SimGridSwitch platform(most_ranks, rate, latency);
   sg::Actor::create("controller", platform.host(0), [&platform] {
     compare_rings_and_direct(platform);
     compare_random_traffic(platform);

@@ -8,24 +8,6 @@
 namespace p2plab {
 namespace {
 
-Profile busy_profile() {
-  return {.name = "busy",
-          .launch = Seconds{2e-6},
-          .start_skew = Seconds{1e-6},
-          .signal_peer = Seconds{1e-6},
-          .signal_local = Seconds{3e-7},
-          .poll = Seconds{2e-7},
-          .fence = Seconds{5e-7},
-          .slice_cost = Seconds{1e-7},
-          .store_rate = GBps(40),
-          .load_rate = GBps(20),
-          .reduce_rate = GBps(90),
-          .memory_rate = GBps(2000),
-          .outstanding = 3,
-          .read_request = 1,
-          .link_efficiency = 0.83};
-}
-
 // Random machine, planner, collective, tuning; none if this planner cannot.
 struct Trial {
   Topology machine;
@@ -66,7 +48,7 @@ TEST(Simulate, NeverBeatsItsBoundAndRepeatsItselfOnRandomMachines) {
     if (!program) continue;
     ++simulated;
     const Routes routes(machine);
-    for (const auto& profile : {Profile{}, busy_profile()}) {
+    for (const auto& profile : {Profile{}, testing::busy_profile()}) {
       const auto first = simulate(machine, routes, *program, profile, {.steps = true, .record = true});
       ASSERT_TRUE(first) << "seed " << seed << ": " << describe(first.error());
       const auto again = simulate(machine, routes, *program, profile);
@@ -84,7 +66,7 @@ TEST(Simulate, MoreLatencyOrLessBandwidthNeverMakesARingFaster) {
   for (const int n : {2, 3, 5, 8}) {
     const auto machine = testing::one_switch(n);
     const auto program = testing::planned(machine, "ring", CollectiveKind::all_reduce, 1_MiB, {}, {.parts = 2, .slice = 8_KiB});
-    const auto time = [&](double bandwidth, double latency) { return testing::makespan(changed(machine, bandwidth, latency), program, busy_profile()); };
+    const auto time = [&](double bandwidth, double latency) { return testing::makespan(changed(machine, bandwidth, latency), program, testing::busy_profile()); };
     auto last = time(1, 1);
     for (const double slower : {0.9, 0.5, 0.1}) {
       EXPECT_GE(time(slower, 1), last);
@@ -159,13 +141,13 @@ TEST(SimulatedExecutor, GivesOneSampleOfTheSimulatedClock) {
   const Routes routes(machine);
   auto plan = *testing::plan_on(machine, "ring", CollectiveKind::all_reduce);
   const auto program = testing::lowered(machine, plan.schedule, 1_MiB);
-  const auto executor = executors::simulator(busy_profile()).make();
+  const auto executor = executors::simulator(testing::busy_profile()).make();
   ASSERT_TRUE(executor->available());
   const auto measurement = executor->run({.topology = &machine, .routes = &routes, .plan = &plan, .program = &program}, {});
   ASSERT_TRUE(measurement);
   EXPECT_EQ(measurement->clock, Clock::simulated);
   EXPECT_FALSE(measurement->check);
-  EXPECT_EQ(measurement->samples, (std::vector{to_seconds(testing::makespan(machine, program, busy_profile()))}));
+  EXPECT_EQ(measurement->samples, (std::vector{to_seconds(testing::makespan(machine, program, testing::busy_profile()))}));
 }
 
 }  // namespace

@@ -27,6 +27,25 @@ inline SimResult simulated(const Topology& machine, const Program& program, cons
 
 inline SimTime makespan(const Topology& machine, const Program& program, const Profile& profile = {}) { return simulated(machine, program, profile).makespan; }
 
+/// Every cost that a profile may name is above zero in it.
+inline Profile busy_profile() {
+  return {.name = "busy",
+          .launch = Seconds{2e-6},
+          .start_skew = Seconds{1e-6},
+          .signal_peer = Seconds{1e-6},
+          .signal_local = Seconds{3e-7},
+          .poll = Seconds{2e-7},
+          .fence = Seconds{5e-7},
+          .slice_cost = Seconds{1e-7},
+          .store_rate = GBps(40),
+          .load_rate = GBps(20),
+          .reduce_rate = GBps(90),
+          .memory_rate = GBps(2000),
+          .outstanding = 3,
+          .read_request = 1,
+          .link_efficiency = 0.83};
+}
+
 /// A planner's program for `size` bytes.
 inline Program planned(const Topology& machine, const std::string& planner, CollectiveKind kind, Bytes size, const Parameters& parameters = {},
                        const Tuning& tuning = {}) {
