@@ -41,23 +41,6 @@ void expect_whole(const Explained& e) {
   EXPECT_EQ(sum, e.result.makespan);
 }
 
-Profile costly() {
-  return {.launch = Seconds{3e-6},
-          .start_skew = Seconds{1e-6},
-          .signal_peer = Seconds{0.5e-6},
-          .signal_local = Seconds{0.2e-6},
-          .poll = Seconds{0.1e-6},
-          .fence = Seconds{0.7e-6},
-          .slice_cost = Seconds{0.1e-6},
-          .store_rate = GBps(20),
-          .load_rate = GBps(15),
-          .reduce_rate = GBps(40),
-          .memory_rate = GBps(900),
-          .outstanding = 3,
-          .read_request = 1,
-          .link_efficiency = 0.8};
-}
-
 TEST(CriticalPath, SumsExactlyToTheTimeForEveryPlannerMachineAndTuning) {
   const std::vector<Topology> machines{testing::one_switch(2), testing::one_switch(5),       testing::one_switch(8),           testing::full_mesh(3),
                                        testing::full_mesh(6),  testing::dgx1(8, true, true), testing::islands_over_pcie(2, 2), testing::boxes(2, 2),
@@ -68,7 +51,7 @@ TEST(CriticalPath, SumsExactlyToTheTimeForEveryPlannerMachineAndTuning) {
       for (const auto& tuning : {Tuning{}, Tuning{.parts = 3, .slice = 4_KiB}, Tuning{.parts = 1, .slice = 16_KiB, .protocol = Protocol::ll}}) {
         for (const std::int64_t size : {0, 1, 99'991, 1 << 20}) {
           const auto program = testing::planned(machine, planner, CollectiveKind::all_reduce, Bytes{size}, {}, tuning);
-          for (const auto& profile : {Profile{}, costly()}) expect_whole(explain(machine, program, profile));
+          for (const auto& profile : {Profile{}, testing::busy_profile()}) expect_whole(explain(machine, program, profile));
         }
       }
     }
@@ -160,7 +143,7 @@ TEST(Slack, StepsOfTheOnlyChainHaveNoneAndAnIdlePairHasTheRest) {
 
 TEST(Slack, DelayingAStepByItsSlackDelaysNothingAndSomeStepHasNone) {
   const auto machine = testing::dgx1(8, true, false);
-  const auto e = explain(machine, testing::planned(machine, "ring", CollectiveKind::all_reduce, 1_MiB, {}, {.slice = 16_KiB}), costly());
+  const auto e = explain(machine, testing::planned(machine, "ring", CollectiveKind::all_reduce, 1_MiB, {}, {.slice = 16_KiB}), testing::busy_profile());
   SimTime least = e.result.makespan;
   for (std::size_t s = 0; s < e.slack.size(); ++s) {
     EXPECT_GE(e.slack[s], SimTime{0});
@@ -172,7 +155,7 @@ TEST(Slack, DelayingAStepByItsSlackDelaysNothingAndSomeStepHasNone) {
 
 TEST(Heatmap, RowsSumToTheBusyTimeOfTheirLinks) {
   const auto machine = testing::one_switch(4);
-  const auto e = explain(machine, testing::planned(machine, "ring", CollectiveKind::all_reduce, 1_MiB, {}, {.slice = 16_KiB}), costly());
+  const auto e = explain(machine, testing::planned(machine, "ring", CollectiveKind::all_reduce, 1_MiB, {}, {.slice = 16_KiB}), testing::busy_profile());
   const auto heatmap = utilisation(e.result, 37);
   ASSERT_EQ(heatmap.names.size(), 8U);  // four GPUs, both ways
   for (std::size_t r = 0; r < heatmap.names.size(); ++r) {
