@@ -6,6 +6,12 @@
 
 namespace p2plab {
 
+namespace {
+
+constexpr std::uint32_t most_contributors = 0x7fffffffU;
+
+}  // namespace
+
 DataFlow::DataFlow(Schedule::Builder builder, Topology topology, const Routes& routes)
     : builder_(std::move(builder)), topology_(std::move(topology)), routes_(&routes), next_slot_(static_cast<std::size_t>(topology_.ranks())) {
   constexpr std::size_t few = 8;
@@ -27,8 +33,43 @@ Result<DataFlow> DataFlow::create(const Topology& topology, const Collective& co
 ChunkId DataFlow::add_chunk(Chunk chunk) {
   const auto id = builder_.add_chunk(chunk);
   chunk_blocks_.push_back(static_cast<std::size_t>(chunk.block));
-  for (const auto rank : block_of(id).contributors) holding(rank, id) = {{input(rank, id)}, 1, false};
+  const auto& block = block_of(id);
+  const bool many = (block.contributors.size() + block.receivers.size()) * 4 > next_slot_.size();
+  tables_.push_back(many ? static_cast<std::int64_t>(table_.size()) : -1);
+  if (many) table_.resize(table_.size() + next_slot_.size());
+  for (const auto rank : block.contributors) {
+    auto& held = holding(rank, id);
+    held.first = input(rank, id);
+    held.contributors = 1;
+  }
   return id;
+}
+
+void DataFlow::append_places(const Holding& held, std::vector<Location>& places) const {
+  if (held.contributors == 0) return;
+  places.push_back(held.first);
+  if (held.others < 0) return;
+  const auto& others = others_[static_cast<std::size_t>(held.others)];
+  places.insert(places.end(), others.begin(), others.end());
+}
+
+void DataFlow::set_places(Holding& held, std::span<const Location> places) {
+  if (!places.empty()) held.first = places.front();
+  if (held.others >= 0 && places.size() < 2) {
+    others_[static_cast<std::size_t>(held.others)].clear();
+    free_others_.push_back(held.others);
+    held.others = -1;
+  }
+  if (places.size() < 2) return;
+  if (held.others < 0 && free_others_.empty()) {
+    free_others_.push_back(static_cast<std::int32_t>(others_.size()));
+    others_.emplace_back();
+  }
+  if (held.others < 0) {
+    held.others = free_others_.back();
+    free_others_.pop_back();
+  }
+  others_[static_cast<std::size_t>(held.others)].assign(places.begin() + 1, places.end());
 }
 
 bool DataFlow::receives(Rank rank, std::size_t block) const {
@@ -41,38 +82,45 @@ bool DataFlow::owes(Rank rank, ChunkId chunk) { return receives(rank, chunk_bloc
 
 void DataFlow::deliver(ChunkId chunk, Rank rank, const Location& place, std::size_t contributors, bool complete) {
   auto& held = holding(rank, chunk);
-  if (place.buffer == Buffer::output) held.delivered = true;
+  if (place.buffer == Buffer::output) held.delivered = 1;
   // A single place that holds the whole sum already is read on: waiting for one's own copy would gain nothing.
-  if (complete && held.places.size() == 1 && held.contributors == contributors) return;
-  if (complete) held.places.clear();
-  held.places.push_back(place);
-  held.contributors = complete ? contributors : held.contributors + contributors;
+  if (complete && held.others < 0 && held.contributors == contributors) return;
+  if (complete || held.contributors == 0) {
+    set_places(held, {&place, 1});
+    held.contributors = static_cast<std::uint32_t>(contributors) & most_contributors;
+    return;
+  }
+  std::vector<Location> places;
+  append_places(held, places);
+  places.push_back(place);
+  set_places(held, places);
+  held.contributors = static_cast<std::uint32_t>(held.contributors + contributors) & most_contributors;
 }
 
 void DataFlow::transfer(Rank executor, std::span<const Rank> from, std::span<const Rank> to, ChunkId chunk) {
-  std::vector<Location> sources;
+  sources_.clear();
   std::size_t contributors = 0;
   for (const auto rank : from) {
     const auto& held = holding(rank, chunk);
-    sources.insert(sources.end(), held.places.begin(), held.places.end());
+    append_places(held, sources_);
     contributors += held.contributors;
   }
-  if (sources.empty()) return;
+  if (sources_.empty()) return;
   const bool complete = contributors == block_of(chunk).contributors.size();
-  std::vector<Location> destinations;
-  if (complete && owes(executor, chunk)) destinations.push_back(output(executor, chunk));
+  destinations_.clear();
+  if (complete && owes(executor, chunk)) destinations_.push_back(output(executor, chunk));
   for (const auto rank : to) {
     const bool owed = complete && owes(rank, chunk);
     if (owed && rank == executor) continue;  // already in the list
     if (complete && !owed && holding(rank, chunk).contributors == contributors) continue;
-    destinations.push_back(owed ? output(rank, chunk) : fresh(rank));
+    destinations_.push_back(owed ? output(rank, chunk) : fresh(rank));
   }
-  if (destinations.empty()) return;
-  step(executor, sources, destinations);
+  if (destinations_.empty()) return;
+  step(executor, sources_, destinations_);
   if (!complete) {
-    for (const auto rank : from) holding(rank, chunk) = {{}, 0, holding(rank, chunk).delivered};
+    for (const auto rank : from) drop_places(holding(rank, chunk));
   }
-  for (const auto& place : destinations) deliver(chunk, place.rank, place, contributors, complete);
+  for (const auto& place : destinations_) deliver(chunk, place.rank, place, contributors, complete);
 }
 
 void DataFlow::push_along(Rank from, std::span<const Rank> to, std::span<const RouteId> paths, ChunkId chunk) {
@@ -85,20 +133,36 @@ void DataFlow::push_along(Rank from, std::span<const Rank> to, std::span<const R
 }
 
 void DataFlow::exchange(Rank a, Rank b, ChunkId chunk) {
-  const auto one = holding(a, chunk);
-  const auto other = holding(b, chunk);
-  const auto tell = [&](Rank from, Rank to, const Holding& held) {
-    if (held.places.empty()) return;
+  struct Told {
+    std::vector<Location> places;
+    std::uint32_t contributors = 0;
+  };
+  const auto told_by = [&](Rank rank) {
+    const auto& held = holding(rank, chunk);
+    Told told{{}, held.contributors};
+    append_places(held, told.places);
+    return told;
+  };
+  const auto one = told_by(a);
+  const auto other = told_by(b);
+  const auto tell = [&](Rank from, Rank to, const Told& told) {
+    if (told.places.empty()) return;
     std::vector<Location> destinations{fresh(to)};
-    if (held.places.size() > 1) destinations.push_back(fresh(from));
-    step(from, held.places, destinations);
+    if (told.places.size() > 1) destinations.push_back(fresh(from));
+    step(from, told.places, destinations);
     auto& target = holding(to, chunk);
-    target.places.push_back(destinations[0]);
-    target.contributors += held.contributors;
-    auto& own = holding(from, chunk);
+    std::vector<Location> places;
+    append_places(target, places);
+    places.push_back(destinations[0]);
+    set_places(target, places);
+    target.contributors = (target.contributors + told.contributors) & most_contributors;
     if (destinations.size() == 1) return;
-    own.places.erase(own.places.begin(), own.places.begin() + static_cast<std::ptrdiff_t>(held.places.size()));
-    own.places.insert(own.places.begin(), destinations[1]);
+    auto& own = holding(from, chunk);
+    places.clear();
+    append_places(own, places);
+    places.erase(places.begin(), places.begin() + static_cast<std::ptrdiff_t>(told.places.size()));
+    places.insert(places.begin(), destinations[1]);
+    set_places(own, places);
   };
   tell(a, b, one);
   tell(b, a, other);
@@ -108,13 +172,13 @@ void DataFlow::step(Rank executor, std::span<const Location> sources, std::span<
   for (const auto& place : sources) {
     if (!unreachable_ && !routes_->connected(place.rank, executor)) unreachable_ = {place.rank, executor};
   }
-  std::vector<RouteId> paths(along_.empty() ? 0 : sources.size(), default_route);
+  paths_.assign(along_.empty() ? 0 : sources.size(), default_route);
   for (const auto& place : destinations) {
     const auto path = std::ranges::find(along_, place.rank, &std::pair<Rank, RouteId>::first);
-    if (!along_.empty()) paths.push_back(path == along_.end() ? default_route : path->second);
+    if (!along_.empty()) paths_.push_back(path == along_.end() ? default_route : path->second);
     if (path == along_.end() && !unreachable_ && !routes_->connected(executor, place.rank)) unreachable_ = {executor, place.rank};
   }
-  builder_.add_step(executor, sources, destinations, paths);
+  builder_.add_step(executor, sources, destinations, paths_);
 }
 
 Result<Plan> DataFlow::finish(const std::string& planner, Parameters parameters, std::string reason, const std::string& advice) && {

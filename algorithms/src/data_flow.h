@@ -53,15 +53,23 @@ class DataFlow {
   Result<Plan> finish(const std::string& planner, Parameters parameters, std::string reason, const std::string& advice) &&;
 
  private:
+  // What a rank holds of a chunk: one place as a rule, the others in a list aside.
   struct Holding {
-    std::vector<Location> places;
-    std::size_t contributors = 0;  // in the sum over `places`
-    bool delivered = false;        // its output is written
+    Location first;                  // where contributors > 0
+    std::int32_t others = -1;        // in `others_`
+    std::uint32_t contributors : 31 = 0;  // in the sum over all places
+    std::uint32_t delivered : 1 = 0;      // its output is written
   };
 
   DataFlow(Schedule::Builder builder, Topology topology, const Routes& routes);
   bool receives(Rank rank, std::size_t block) const;
-  Holding& holding(Rank rank, ChunkId chunk) { return holdings_[{rank.value, chunk.value}]; }
+  Holding& holding(Rank rank, ChunkId chunk) {
+    const auto table = tables_[chunk.index()];
+    return table < 0 ? holdings_[{rank.value, chunk.value}] : table_[static_cast<std::size_t>(table) + rank.index()];
+  }
+  void append_places(const Holding& held, std::vector<Location>& places) const;
+  void set_places(Holding& held, std::span<const Location> places);
+  void drop_places(Holding& held) { set_places(held, {}), held.contributors = 0; }
   Location fresh(Rank rank) { return scratch(rank, next_slot_[rank.index()]++); }
   void deliver(ChunkId chunk, Rank rank, const Location& place, std::size_t contributors, bool complete);
   void step(Rank executor, std::span<const Location> sources, std::span<const Location> destinations);
@@ -85,7 +93,14 @@ class DataFlow {
   std::vector<std::size_t> chunk_blocks_;
   std::vector<std::vector<bool>> receives_;             // by block, by rank; empty for blocks of few receivers
   std::vector<std::int64_t> next_slot_;
-  std::unordered_map<Key, Holding, KeyHash> holdings_;  // only looked up, never iterated
+  std::vector<std::int64_t> tables_;                    // by chunk: where its holdings begin in `table_`; -1 where few ranks have it
+  std::vector<Holding> table_;                          // by rank, of chunks that many ranks have
+  std::unordered_map<Key, Holding, KeyHash> holdings_;  // of the others; only looked up, never iterated
+  std::vector<std::vector<Location>> others_;
+  std::vector<std::int32_t> free_others_;
+  std::vector<Location> sources_;                       // of the step at hand
+  std::vector<Location> destinations_;
+  std::vector<RouteId> paths_;
   std::vector<std::pair<Rank, RouteId>> along_;         // explicit paths of the step at hand
   std::optional<std::pair<Rank, Rank>> unreachable_;
 };

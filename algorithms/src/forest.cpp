@@ -3,16 +3,15 @@
 // split off first; every transfer names its physical path. all_gather, broadcast: data runs down the trees. reduce_scatter, reduce: up, adding.
 // all_reduce: up and then down. Trees grow level by level, so they are as low as the greedy order finds.
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <map>
 #include <numeric>
-#include <span>
 
 #include <fmt/format.h>
 
-#include "data_flow.h"
+#include "forest_schedule.h"
 #include "forest_search.h"
+#include "former_trees.h"
 #include "p2plab/builtin_planners.h"
 
 namespace p2plab {
@@ -23,96 +22,6 @@ using Clock = std::chrono::steady_clock;
 
 // Packing many trees for many roots without symmetry takes minutes.
 constexpr std::size_t many_members = 32;
-
-// A share of a block that goes up one tree and down another, or one of both.
-struct Piece {
-  std::size_t block = 0;
-  std::int64_t weight = 0;
-  const ForestTree* up = nullptr;
-  const ForestTree* down = nullptr;
-};
-
-class ForestSchedule {
- public:
-  ForestSchedule(const Topology& topology, const Routes& routes, DataFlow& flow) : topology_(topology), routes_(routes), flow_(flow) {}
-
-  void run(std::vector<Piece> pieces) {
-    std::map<std::size_t, std::int64_t> common;
-    std::map<std::size_t, std::int32_t> channels;
-    for (const auto& piece : pieces) common[piece.block] = std::gcd(common[piece.block], piece.weight);
-    std::vector<ChunkId> chunks;
-    std::ranges::stable_sort(pieces, {}, &Piece::block);
-    for (const auto& piece : pieces) {
-      chunks.push_back(flow_.add_chunk(
-          {static_cast<std::int32_t>(piece.block), static_cast<std::uint32_t>(piece.weight / common[piece.block]), channels[piece.block]++}));
-    }
-    for (std::size_t i = 0; i < pieces.size(); ++i) list(pieces[i], chunks[i]);
-    std::ranges::stable_sort(sends_, {}, &Send::round);
-    for (const auto& send : sends_) flow_.push_along(send.from, send.to, send.paths, send.chunk);
-  }
-
- private:
-  struct Send {
-    int round = 0;
-    Rank from;
-    std::vector<Rank> to;
-    std::vector<RouteId> paths;
-    ChunkId chunk;
-  };
-
-  // Levels of the tree set the order, so that pieces interleave: up from the lowest leaves, then down.
-  void list(const Piece& piece, ChunkId chunk) {
-    int round = 0;
-    if (piece.up != nullptr) {
-      const auto depth = depths(*piece.up);
-      round = height(*piece.up);
-      for (auto edge = piece.up->edges.rbegin(); edge != piece.up->edges.rend(); ++edge) {
-        const auto [from, to] = std::pair{rank(edge->to), rank(edge->from)};
-        sends_.push_back({round - depth[static_cast<std::size_t>(edge->to)], from, {to}, {route(from, to, edge->path)}, chunk});
-      }
-    }
-    if (piece.down == nullptr) return;
-    const auto depth = depths(*piece.down);
-    auto edges = std::span{piece.down->edges};
-    std::vector<std::size_t> order(edges.size());
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    const auto parent_of = [&](std::size_t e) { return std::pair{depth[static_cast<std::size_t>(edges[e].from)], edges[e].from}; };
-    std::ranges::stable_sort(order, {}, parent_of);
-    for (std::size_t i = 0; i < order.size();) {
-      const auto parent = parent_of(order[i]);
-      Send send{round + parent.first, rank(parent.second), {}, {}, chunk};
-      for (; i < order.size() && parent_of(order[i]) == parent; ++i) {
-        const auto& edge = edges[order[i]];
-        send.to.push_back(rank(edge.to));
-        send.paths.push_back(route(send.from, send.to.back(), edge.path));
-      }
-      sends_.push_back(std::move(send));
-    }
-  }
-
-  // By vertex.
-  std::vector<int> depths(const ForestTree& tree) const {
-    std::vector<int> depth(topology_.nodes().size());
-    for (const auto& edge : tree.edges) depth[static_cast<std::size_t>(edge.to)] = depth[static_cast<std::size_t>(edge.from)] + 1;
-    return depth;
-  }
-
-  Rank rank(int vertex) const { return *topology_.rank_of(NodeId{vertex}); }
-
-  RouteId route(Rank from, Rank to, const std::vector<LinkId>& path) {
-    const auto usual = routes_.between(from, to);
-    if (std::ranges::equal(usual, path)) return default_route;
-    const auto [found, added] = known_.try_emplace(path, default_route);
-    if (added) found->second = flow_.add_route(path);
-    return found->second;
-  }
-
-  const Topology& topology_;
-  const Routes& routes_;
-  DataFlow& flow_;
-  std::map<std::vector<LinkId>, RouteId> known_;
-  std::vector<Send> sends_;
-};
 
 class ForestPlanner final : public Planner {
  public:
@@ -136,6 +45,9 @@ class ForestPlanner final : public Planner {
     const bool large = collective.members.size() > many_members && !rooted(kind);
     if (large && parameters->at("trees") == "auto") wish.trees_if_irregular = 1;
     if (context.time_limit) wish.stop = [end = Clock::now() + *context.time_limit] { return Clock::now() > end; };
+    std::optional<FormerTrees> former;
+    if (context.former != nullptr) former = former_trees(topology, *context.routes, *context.former);
+    wish.former = former ? &*former : nullptr;
     Result<Forest> in = Forest{};
     Result<Forest> out = Forest{};
     if (up) in = find_forest(topology, wish);
@@ -146,9 +58,8 @@ class ForestPlanner final : public Planner {
     if (up && down) use_both_ways(topology, wish, *in, *out);
     auto pieces = pieces_of(topology, *flow, *in, *out);
     const auto count = pieces.size();
-    ForestSchedule{topology, *context.routes, *flow}.run(std::move(pieces));
-    return std::move(*flow).finish("forest", *std::move(parameters),
-reason_for(count, *in, *out), advice);
+    list_pieces(topology, *context.routes, {in->list.paths, out->list.paths}, std::move(pieces), *flow);
+    return std::move(*flow).finish("forest", *std::move(parameters), reason_for(count, *in, *out), advice);
   }
 
   static std::vector<ParameterInfo> known() {
@@ -170,7 +81,7 @@ reason_for(count, *in, *out), advice);
     const auto members = wish.members.size();
     if (wish.trees > 0 || members != static_cast<std::size_t>(topology.ranks())) return;
     const auto apart = (in.seconds_per_weight + out.seconds_per_weight) / static_cast<double>(members);
-    auto both = find_forests_both_ways(topology, {apart, wish.stop});
+    auto both = find_forests_both_ways(topology, {apart, wish.stop, wish.former});
     if (!both || both->seconds_per_byte > apart * (1 - 1e-9)) return;
     in = std::move(both->in);
     out = std::move(both->out);
@@ -200,11 +111,11 @@ reason_for(count, *in, *out), advice);
   }
 
   // Pairs the trees of each root; where their numbers differ, the larger is divided.
-  static std::vector<Piece> pieces_of(const Topology& topology, const DataFlow& flow, const Forest& in, const Forest& out) {
+  static std::vector<ForestPiece> pieces_of(const Topology& topology, const DataFlow& flow, const Forest& in, const Forest& out) {
     std::map<int, std::pair<std::vector<const ForestTree*>, std::vector<const ForestTree*>>> by_root;
-    for (const auto& tree : in.trees) by_root[tree.root].first.push_back(&tree);
-    for (const auto& tree : out.trees) by_root[tree.root].second.push_back(&tree);
-    std::vector<Piece> pieces;
+    for (const auto& tree : in.list.trees) by_root[tree.root].first.push_back(&tree);
+    for (const auto& tree : out.list.trees) by_root[tree.root].second.push_back(&tree);
+    std::vector<ForestPiece> pieces;
     for (const auto& [root, both] : by_root) {
       const auto block = block_of(flow, *topology.rank_of(NodeId{root}));
       const auto sum = [](const auto& trees) {

@@ -174,7 +174,7 @@ class PathChoice {
     }
   }
 
-  void place(const Partial& tree, std::vector<ForestTree>& trees) {
+  void place(const Partial& tree, TreeList& list) {
     for (auto left = tree.count; left > 0;) {
       auto count = left;
       std::vector<std::size_t> chosen;
@@ -188,9 +188,9 @@ class PathChoice {
       ForestTree placed{tree.root, count, {}};
       for (std::size_t e = 0; e < chosen.size(); ++e) {
         free_[chosen[e]] -= count;
-        placed.edges.push_back({tree.edges[e].first, tree.edges[e].second, problem_.arcs[chosen[e]].path});
+        placed.edges.push_back({tree.edges[e].first, tree.edges[e].second, list.paths.add(problem_.arcs[chosen[e]].path)});
       }
-      trees.push_back(std::move(placed));
+      list.trees.push_back(std::move(placed));
       left -= count;
     }
   }
@@ -203,18 +203,11 @@ class PathChoice {
 
 }  // namespace
 
-int height(const ForestTree& tree) {
-  std::map<int, int> depth{{tree.root, 0}};
-  int most = 0;
-  for (const auto& edge : tree.edges) most = std::max(most, depth[edge.to] = depth.at(edge.from) + 1);
-  return most;
-}
-
-std::vector<ForestTree> pack_trees(const ForestProblem& problem) {
+TreeList pack_trees(const ForestProblem& problem) {
   PathChoice paths(problem);
-  std::vector<ForestTree> trees;
-  for (const auto& tree : Packer{problem}.run()) paths.place(tree, trees);
-  return trees;
+  TreeList list;
+  for (const auto& tree : Packer{problem}.run()) paths.place(tree, list);
+  return list;
 }
 
 }  // namespace p2plab

@@ -48,8 +48,8 @@ class Program {
     return roots_.size() > most_roots || work() > most_work;
   }
 
-  /// False if some tree cannot be grown at all, or the solver gives up.
-  bool run() {
+  /// False if some tree cannot be grown at all, or the solver gives up. Starts from `seeds`, if there are any.
+  bool run(const PackedForest* seeds) {
     for (auto& [in, trees] : growers_) {
       trees.set_prices(std::vector<double>(topology_.links().size(), 0.0));
       for (const auto root : roots_) {
@@ -58,9 +58,14 @@ class Program {
         height_ = std::max(height_, least);
       }
     }
+    if (seeds != nullptr) height_ = std::max(height_, seeds->height);
     const int highest = std::min(2 * height_ + extra_height, static_cast<int>(wish_.terminals.size()) - 1);
     make_rows();
-    warm_up();
+    if (seeds == nullptr) {
+      warm_up();
+    } else {
+      plant(*seeds);
+    }
     double best = 0;
     int idle = 0;
     const auto rounds = std::clamp(static_cast<int>(most_total_work / work()), 1, most_rounds);
@@ -94,9 +99,9 @@ class Program {
       const auto lots = both_ ? 1 : weights_[place_of(column.root)];
       add_images(column, counts[c] * lots, wish_.terminals, group_, column.in ? forest.in : forest.out);
     }
-    if (group_.size() > 1) {
-      merge_equal(forest.in);
-      merge_equal(forest.out);
+    if (fixes_some_root()) {
+      merge_equal(forest.in.trees);
+      merge_equal(forest.out.trees);
     }
     reduce_counts(forest);
     forest.share = share_of(counts);
@@ -114,6 +119,12 @@ class Program {
     bool in;
     LowTrees trees;
   };
+
+  // Only then can two images of one tree be the same.
+  bool fixes_some_root() const {
+    const auto& representatives = growers_.front().trees.representatives();
+    return std::ranges::any_of(roots_, [&](int root) { return std::ranges::count(representatives, root) < std::ssize(group_); });
+  }
 
   std::size_t place_of(int root) const { return static_cast<std::size_t>(std::ranges::find(roots_, root) - roots_.begin()); }
   int lot(std::size_t grower, std::size_t root) const { return static_cast<int>(grower * roots_.size() + root); }
@@ -147,6 +158,19 @@ class Program {
     trees.set_prices(by_link);
   }
 
+  // Of each orbit the trees of its first root; the images of other trees are left out.
+  void plant(const PackedForest& seeds) {
+    std::vector<int> position(topology_.nodes().size(), -1);
+    for (std::size_t i = 0; i < wish_.terminals.size(); ++i) position[static_cast<std::size_t>(wish_.terminals[i])] = static_cast<int>(i);
+    for (std::size_t g = 0; g < growers_.size(); ++g) {
+      const auto& list = growers_[g].in ? seeds.in : seeds.out;
+      for (const auto& tree : list.trees) {
+        const auto root = place_of(position[static_cast<std::size_t>(tree.root)]);
+        if (root < roots_.size()) add(g, root, column_of(tree, list.paths, position, capacities_));
+      }
+    }
+  }
+
   // Trees at rising prices of what is used much, so that the program starts with a choice.
   void warm_up() {
     std::vector<double> prices(capacities_.size(), 1);
@@ -157,7 +181,7 @@ class Program {
         for (std::size_t r = 0; r < roots_.size(); ++r) {
           const auto tree = growers_[g].trees.cheapest(roots_[r], height_, LinearProgram::unbounded);
           if (!tree) continue;
-          add(g, r, *tree);
+          add(g, r, column_of(growers_[g].trees, *tree, capacities_));
           for (const auto& [o, times] : columns_.back().uses) loads[static_cast<std::size_t>(o)] += times * part(o, r);
         }
       }
@@ -183,7 +207,7 @@ class Program {
         if (!tree) continue;
         const auto cost = tree->cost * static_cast<double>(weights_[r]);
         costs[both_ ? r : 0] += cost;
-        if (cost < good) add(g, r, *tree);
+        if (cost < good) add(g, r, column_of(growers_[g].trees, *tree, capacities_));
       }
     }
     // Weak duality: whatever the weights, what the trees cost must be paid out of the capacities.
@@ -191,8 +215,8 @@ class Program {
     return columns_.size() > before;
   }
 
-  void add(std::size_t grower, std::size_t root, const LowTrees::Tree& tree) {
-    columns_.push_back(column_of(growers_[grower].trees, tree, capacities_));
+  void add(std::size_t grower, std::size_t root, TreeColumn column) {
+    columns_.push_back(std::move(column));
     columns_.back().in = growers_[grower].in;
     std::vector<LinearProgram::Term> terms;
     for (const auto& [o, times] : columns_.back().uses) terms.push_back({o, times * part(o, root)});
@@ -229,11 +253,11 @@ class Program {
 
   static void reduce_counts(PackedForest& forest) {
     std::int64_t common = 0;
-    for (const auto* trees : {&forest.in, &forest.out}) {
-      for (const auto& tree : *trees) common = std::gcd(common, tree.count);
+    for (const auto* list : {&forest.in, &forest.out}) {
+      for (const auto& tree : list->trees) common = std::gcd(common, tree.count);
     }
-    for (auto* trees : {&forest.in, &forest.out}) {
-      for (auto& tree : *trees) tree.count /= std::max<std::int64_t>(common, 1);
+    for (auto* list : {&forest.in, &forest.out}) {
+      for (auto& tree : list->trees) tree.count /= std::max<std::int64_t>(common, 1);
     }
   }
 
@@ -254,13 +278,13 @@ class Program {
 
 }  // namespace
 
-std::optional<PackedForest> pack_low_trees(const Topology& topology, const PackingWish& wish) {
+std::optional<PackedForest> pack_low_trees(const Topology& topology, const PackingWish& wish, const PackedForest* seeds) {
   std::vector<std::int64_t> marks(topology.nodes().size(), -1);
   for (std::size_t i = 0; i < wish.terminals.size(); ++i)
     marks[static_cast<std::size_t>(wish.terminals[i])] = wish.weights.empty() ? 1 : wish.weights[i];
   const auto group = symmetry_group(topology, marks);
   Program program(topology, wish, group);
-  if (program.too_large() || !program.run()) return std::nullopt;
+  if (program.too_large() || !program.run(seeds)) return std::nullopt;
   return program.result();
 }
 

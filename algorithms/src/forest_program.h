@@ -5,9 +5,12 @@
 #include <optional>
 #include <vector>
 
-#include "forest_packing.h"
+#include "forest_tree.h"
+#include "p2plab/topology.h"
 
 namespace p2plab {
+
+struct FormerTrees;
 
 /// What to pack among some GPUs.
 struct PackingWish {
@@ -21,18 +24,22 @@ struct PackingWish {
   double target = 0;
   /// True when the time is up: the best so far is good enough.
   std::function<bool()> stop = [] { return false; };
+  /// Trees that an old plan had; null: none.
+  const FormerTrees* former = nullptr;
 };
 
+/// Trees, and what they are worth.
 struct PackedForest {
-  std::vector<ForestTree> in;   // edges run away from the root, paths against them
-  std::vector<ForestTree> out;  // paths in the direction of the edges
+  TreeList in;   // edges run away from the root, paths against them
+  TreeList out;  // paths in the direction of the edges
   int height = 0;
   double share = 0;  // of the target that is reached; above 1 - 1e-9 it is reached exactly
 };
 
 /// Trees of the least height found at which the target is reached, or what comes nearest to it. Trees are sought for one root of each orbit of the
 /// machine's symmetries and serve the other roots as images, so machines of a thousand GPUs alike cost little more than one GPU. Groups and node
-/// limits count. None if terminals cannot reach each other, or if the machine has too little symmetry for its size.
-std::optional<PackedForest> pack_low_trees(const Topology& topology, const PackingWish& wish);
+/// limits count. None if terminals cannot reach each other, or if the machine has too little symmetry for its size. With `seeds` the search starts
+/// from these trees.
+std::optional<PackedForest> pack_low_trees(const Topology& topology, const PackingWish& wish, const PackedForest* seeds = nullptr);
 
 }  // namespace p2plab

@@ -6,11 +6,14 @@
 
 #include <fmt/format.h>
 
+#include "forest_boxes.h"
+#include "forest_mending.h"
 #include "forest_program.h"
 #include "forest_shares.h"
 #include "p2plab/bounds.h"
 #include "p2plab/rational.h"
 #include "p2plab/tree_shares.h"
+#include "plain_machine.h"
 
 namespace p2plab {
 
@@ -21,70 +24,6 @@ constexpr std::int64_t most_trees = std::int64_t{1} << 24;
 constexpr std::int64_t many_trees = 1024;
 // Beyond, the linear program over all roots at once takes minutes.
 constexpr int most_free_roots = 48;
-
-// Shares every budget out to its links in proportion, so that links alone bound what follows.
-class PlainMachine {
- public:
-  PlainMachine(const Topology& topology, bool towards_root) : topology_(topology) {
-    for (const auto& link : topology.links()) rates_.push_back(static_cast<double>(link.bandwidth.bytes_per_second()));
-    for (const auto& group : topology.groups()) limit(group.links, static_cast<double>(group.bandwidth.bytes_per_second()));
-    for (std::size_t n = 0; n < topology.nodes().size(); ++n) {
-      const NodeId id{static_cast<std::int64_t>(n)};
-      const auto& node = topology.node(id);
-      if (node.egress) limit(topology.out_links(id), static_cast<double>(node.egress->bytes_per_second()));
-      if (node.ingress) limit(topology.in_links(id), static_cast<double>(node.ingress->bytes_per_second()));
-    }
-    // What one switch can pass on depends on its neighbours: once per switch on the longest chain is enough.
-    for (std::size_t i = 0; i < topology.nodes().size() && balance(towards_root); ++i) {
-    }
-  }
-
-  /// Had anything to be shared out?
-  bool shared() const { return shared_; }
-  /// The machine with those links; nodes that `keep` leaves out have none.
-  Result<Topology> make(const std::vector<bool>& keep, std::vector<LinkId>& names) const {
-    Topology::Builder builder(topology_.name());
-    for (const auto& node : topology_.nodes()) builder.add_node({node.name, node.kind, std::nullopt, std::nullopt});
-    names.clear();
-    for (std::size_t l = 0; l < rates_.size(); ++l) {
-      auto link = topology_.links()[l];
-      link.bandwidth = Bandwidth::bytes_per_second(static_cast<std::int64_t>(std::floor(rates_[l] * (1 + 1e-12))));
-      if (!keep[link.from.index()] || !keep[link.to.index()] || link.bandwidth.bytes_per_second() == 0) continue;
-      builder.add_link(link);
-      names.emplace_back(static_cast<std::int64_t>(l));
-    }
-    return std::move(builder).build();
-  }
-
- private:
-  double sum(std::span<const LinkId> links) const {
-    return std::accumulate(links.begin(), links.end(), 0.0, [&](double s, LinkId l) { return s + rates_[l.index()]; });
-  }
-  void limit(std::span<const LinkId> links, double most) {
-    const double all = sum(links);
-    if (all <= most) return;
-    shared_ = true;
-    for (const auto link : links) rates_[link.index()] *= most / all;
-  }
-  // A switch sends no more than it takes (takes no more than it sends, where data runs towards roots); true if something changed.
-  bool balance(bool towards_root) {
-    bool changed = false;
-    for (std::size_t n = 0; n < topology_.nodes().size(); ++n) {
-      const NodeId id{static_cast<std::int64_t>(n)};
-      if (topology_.node(id).kind == NodeKind::gpu) continue;
-      const auto more = towards_root ? topology_.in_links(id) : topology_.out_links(id);
-      const auto less = sum(towards_root ? topology_.out_links(id) : topology_.in_links(id));
-      if (sum(more) <= less * (1 + 1e-9)) continue;
-      limit(more, less);
-      changed = true;
-    }
-    return changed;
-  }
-
-  const Topology& topology_;
-  std::vector<double> rates_;
-  bool shared_ = false;
-};
 
 // Capacities in trees: `per_unit` trees for each `unit` of bandwidth, rounded down.
 ForestProblem problem_on(const Topology& machine, const std::vector<LinkId>& names, const ForestWish& wish, const std::vector<Rank>& members) {
@@ -166,17 +105,15 @@ Result<Attempt> attempt(const Topology& topology, const ForestWish& wish, const 
   return result;
 }
 
-std::vector<ForestTree> along_data(std::vector<ForestTree> trees) {
-  for (auto& tree : trees) {
-    for (auto& edge : tree.edges) std::ranges::reverse(edge.path);
-  }
-  return trees;
+TreeList along_data(TreeList list) {
+  list.paths.reverse();
+  return list;
 }
 
 Forest forest_of(const ForestProblem& problem, bool towards_root) {
   Forest forest{pack_trees(problem), 0, 0, 1};
-  for (auto& tree : forest.trees) forest.height = std::max(forest.height, height(tree));
-  if (towards_root) forest.trees = along_data(std::move(forest.trees));
+  for (const auto& tree : forest.list.trees) forest.height = std::max(forest.height, height(tree));
+  if (towards_root) forest.list = along_data(std::move(forest.list));
   return forest;
 }
 
@@ -194,9 +131,18 @@ constexpr std::size_t most_packed = 32;
 constexpr double worth_having = 0.98;
 constexpr std::size_t most_irregular = 128;  // one tree a root for so many takes seconds
 
+bool reaches_target(const std::optional<PackedForest>& packed) { return packed && packed->share > 1 - 1e-9; }
+
+// A search that starts from old trees that were mended.
+std::optional<PackedForest> pack_from(const Topology& topology, const PackingWish& wish, std::optional<PackedForest> mended) {
+  if (reaches_target(mended)) return mended;
+  auto packed = pack_low_trees(topology, wish, mended ? &*mended : nullptr);
+  return packed && (!mended || packed->share > mended->share) ? packed : mended;
+}
+
 // Weighted trees of little height, if a linear program finds some that reach what cuts allow.
 std::optional<Forest> low_forest(const Topology& topology, const ForestWish& wish, const Attempt& best) {
-  PackingWish packing{.terminals = {}, .weights = {}, .towards_root = wish.towards_root, .target = 1 / best.seconds, .stop = wish.stop};
+  PackingWish packing{.terminals = {}, .weights = {}, .towards_root = wish.towards_root, .target = 1 / best.seconds, .stop = wish.stop, .former = wish.former};
   const auto collective = collective_of(wish, best.members);
   for (const auto rank : best.members) packing.terminals.push_back(topology.node_of(rank).value);
   packing.weights = collective.shares;
@@ -209,13 +155,19 @@ std::optional<Forest> low_forest(const Topology& topology, const ForestWish& wis
     if (!shares || shares->rate <= 0) return std::nullopt;
     packing.target = shares->rate * (1 - solver_tolerance);
   }
-  auto packed = pack_low_trees(topology, packing);
+  auto mended = wish.former != nullptr ? mend_trees(topology, packing) : std::nullopt;
   const auto members = best.members.size();
+  // Many GPUs: boxes and the network apart, if that is as good; of very many, if it is nearly so.
+  if (!reaches_target(mended) && members > most_packed) {
+    auto composed = compose_boxes(topology, wish, best.seconds);
+    if (composed && composed->share > (members > most_irregular ? worth_having : 1 - 1e-9)) return composed;
+  }
+  auto packed = pack_from(topology, packing, std::move(mended));
   // Among so many nothing better follows: the best so far, its gap stated.
   const auto least = members <= most_packed ? 1 - 1e-9 : (members <= most_irregular ? worth_having : 0);
   if (!packed || (packed->share < least && !wish.stop())) return std::nullopt;
-  auto trees = wish.towards_root ? along_data(std::move(packed->in)) : std::move(packed->out);
-  return Forest{std::move(trees), packed->height, 1 / (packing.target * packed->share), std::min(packed->share, 1.0)};
+  auto list = wish.towards_root ? along_data(std::move(packed->in)) : std::move(packed->out);
+  return Forest{std::move(list), packed->height, 1 / (packing.target * packed->share), std::min(packed->share, 1.0)};
 }
 
 ForestsBothWays both_ways(PackedForest packed, double seconds) {
@@ -284,9 +236,9 @@ std::optional<ForestsBothWays> find_forests_both_ways(const Topology& topology, 
   const auto best = bound(topology, make_collective(CollectiveKind::all_reduce, topology.ranks()));
   if (!best || best->inverse_rate.value() * 1e-9 > wish.seconds_to_beat * (1 - 1e-9)) return std::nullopt;
   const auto target = 1e9 / best->inverse_rate.value() * (1 - solver_tolerance);
-  PackingWish packing{.terminals = {}, .weights = {}, .towards_root = false, .target = target, .stop = wish.stop};
+  PackingWish packing{.terminals = {}, .weights = {}, .towards_root = false, .target = target, .stop = wish.stop, .former = wish.former};
   for (int r = 0; r < topology.ranks(); ++r) packing.terminals.push_back(topology.node_of(Rank{r}).value);
-  auto low = pack_low_trees(topology, packing);
+  auto low = pack_from(topology, packing, wish.former != nullptr ? mend_trees(topology, packing) : std::nullopt);
   const auto reached = low ? 1 / (packing.target * low->share) : 0;
   if (low && low->share > 1 - 1e-9) return both_ways(*std::move(low), reached);
   if (topology.ranks() <= most_free_roots) {

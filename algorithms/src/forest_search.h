@@ -9,6 +9,8 @@
 
 namespace p2plab {
 
+struct FormerTrees;
+
 /// What to pack: `weights[i]` parts of the data at `members[i]`, each to reach (towards: come from) all members.
 struct ForestWish {
   std::vector<Rank> members;
@@ -21,10 +23,12 @@ struct ForestWish {
   std::int64_t trees_if_irregular = 0;
   /// True when the time is up.
   std::function<bool()> stop = [] { return false; };
+  /// Trees that an old plan had, to start from; null: none.
+  const FormerTrees* former = nullptr;
 };
 
 struct Forest {
-  std::vector<ForestTree> trees;  // edges run away from the root, paths in the direction of the data
+  TreeList list;  // paths in the direction of the data
   int height = 0;
   double seconds_per_weight = 0;  // time per byte of weight 1
   double share = 1;               // of the bandwidth that cuts allow
@@ -45,6 +49,8 @@ struct BothWaysWish {
   double seconds_to_beat = 0;
   /// True when the time is up.
   std::function<bool()> stop = [] { return false; };
+  /// As ForestWish's.
+  const FormerTrees* former = nullptr;
 };
 /// The best forests; none where the bound says that nothing is faster than `seconds_to_beat`, or where no linear program can be solved.
 std::optional<ForestsBothWays> find_forests_both_ways(const Topology& topology, const BothWaysWish& wish);

@@ -2,13 +2,21 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <numeric>
-#include <tuple>
 
 #include "p2plab/rational.h"
 
 namespace p2plab {
+
+namespace {
+
+void note_uses(TreeColumn& column, const std::vector<int>& uses) {
+  for (std::size_t o = 0; o < uses.size(); ++o) {
+    if (uses[o] > 0) column.uses.emplace_back(static_cast<int>(o), uses[o]);
+  }
+}
+
+}  // namespace
 
 TreeColumn column_of(const LowTrees& grower, const LowTrees::Tree& tree, const OrbitCapacities& capacities) {
   TreeColumn column;
@@ -27,45 +35,42 @@ TreeColumn column_of(const LowTrees& grower, const LowTrees::Tree& tree, const O
     column.links.insert(column.links.end(), path.begin(), path.end());
     column.ends.push_back(column.links.size());
   }
-  for (std::size_t o = 0; o < uses.size(); ++o) {
-    if (uses[o] > 0) column.uses.emplace_back(static_cast<int>(o), uses[o]);
+  note_uses(column, uses);
+  return column;
+}
+
+TreeColumn column_of(const ForestTree& tree, const PathTable& paths, const std::vector<int>& position, const OrbitCapacities& capacities) {
+  TreeColumn column;
+  column.root = position[static_cast<std::size_t>(tree.root)];
+  column.height = height(tree);
+  std::vector<int> uses(capacities.size());
+  for (const auto& edge : tree.edges) {
+    for (const auto link : paths[edge.path]) {
+      column.links.push_back(link.value);
+      for (const auto orbit : capacities.of(link.value)) ++uses[static_cast<std::size_t>(orbit)];
+    }
+    column.edges.emplace_back(position[static_cast<std::size_t>(edge.from)], position[static_cast<std::size_t>(edge.to)]);
+    column.ends.push_back(column.links.size());
   }
+  note_uses(column, uses);
   return column;
 }
 
 void add_images(const TreeColumn& column, std::int64_t count, const std::vector<int>& terminals, const std::vector<Automorphism>& group,
-                std::vector<ForestTree>& trees) {
+                TreeList& list) {
+  std::vector<LinkId> path;
   for (const auto& element : group) {
     const auto image = [&](int position) { return element.nodes[static_cast<std::size_t>(terminals[static_cast<std::size_t>(position)])]; };
     ForestTree tree{image(column.root), count, {}};
     tree.edges.reserve(column.edges.size());
     std::size_t first = 0;
     for (std::size_t e = 0; e < column.edges.size(); ++e) {
-      std::vector<LinkId> path;
-      path.reserve(column.ends[e] - first);
+      path.clear();
       for (; first < column.ends[e]; ++first) path.emplace_back(element.links[static_cast<std::size_t>(column.links[first])]);
-      tree.edges.push_back({image(column.edges[e].first), image(column.edges[e].second), std::move(path)});
+      tree.edges.push_back({image(column.edges[e].first), image(column.edges[e].second), list.paths.add(path)});
     }
-    trees.push_back(std::move(tree));
+    list.trees.push_back(std::move(tree));
   }
-}
-
-void merge_equal(std::vector<ForestTree>& trees) {
-  using Edges = std::vector<std::tuple<int, int, std::vector<LinkId>>>;
-  std::map<std::pair<int, Edges>, std::size_t> known;
-  std::vector<ForestTree> merged;
-  for (auto& tree : trees) {
-    Edges edges;
-    for (const auto& edge : tree.edges) edges.emplace_back(edge.to, edge.from, edge.path);
-    std::ranges::sort(edges);
-    const auto [found, added] = known.try_emplace({tree.root, std::move(edges)}, merged.size());
-    if (added) {
-      merged.push_back(std::move(tree));
-    } else {
-      merged[found->second].count += tree.count;
-    }
-  }
-  trees = std::move(merged);
 }
 
 namespace {

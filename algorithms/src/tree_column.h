@@ -3,7 +3,7 @@
 
 #include <span>
 
-#include "forest_packing.h"
+#include "forest_tree.h"
 #include "low_trees.h"
 #include "orbit_capacities.h"
 
@@ -22,12 +22,12 @@ struct TreeColumn {
 /// The tree along the paths that were cheapest when it was grown.
 TreeColumn column_of(const LowTrees& grower, const LowTrees::Tree& tree, const OrbitCapacities& capacities);
 
+/// A tree whose paths lead away from the root; `position` by NodeId.
+TreeColumn column_of(const ForestTree& tree, const PathTable& paths, const std::vector<int>& position, const OrbitCapacities& capacities);
+
 /// Adds the images of the tree, `count` copies each.
 void add_images(const TreeColumn& column, std::int64_t count, const std::vector<int>& terminals, const std::vector<Automorphism>& group,
-                std::vector<ForestTree>& trees);
-
-/// Makes equal trees one.
-void merge_equal(std::vector<ForestTree>& trees);
+                TreeList& list);
 
 /// Whole numbers in proportion to the weights: the simplest fractions within the (relative) tolerance where they have a small common denominator,
 /// else rounded to 2^-25; every lot keeps its sum.

@@ -1,5 +1,6 @@
 #include "planning.h"
 
+#include <chrono>
 #include <map>
 #include <mutex>
 
@@ -65,7 +66,8 @@ class Planning {
                               .predict = predict,
                               .candidates = &planners_,
                               .time_limit = options_.time_limit,
-                              .considered = options_.considered};
+                              .considered = options_.considered,
+                              .former = options_.former};
     auto plan = (*entry)->make()->plan(setting_.topology, collective, context);
     if (!plan) return std::move(plan).error();
     return judge(*std::move(plan), collective, payload);
@@ -88,15 +90,23 @@ class Planning {
   Result<Evaluation> judge(Plan plan, const Collective& collective, const Payload& payload) const {
     const auto key = Memory::key(plan, collective, payload);
     if (const auto known = memory_.find(key)) return evaluate_as(setting_, std::move(plan), payload, options_.in_place, known->tuning, known->predicted);
+    if (late()) {
+      const auto tuning = plan.tuning;
+      return evaluate_as(setting_, std::move(plan), payload, options_.in_place, tuning);
+    }
     auto evaluation = evaluate(setting_, std::move(plan), payload, options_.in_place);
     if (evaluation) memory_.keep(key, *evaluation);
     return evaluation;
   }
 
+  // Then no better way to run a plan is looked for.
+  bool late() const { return options_.time_limit && std::chrono::steady_clock::now() - start_ >= *options_.time_limit; }
+
   const Setting& setting_;
   PlanningOptions options_;
   Memory& memory_;
   Registry<Planner> planners_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
 }  // namespace

@@ -20,6 +20,7 @@ struct PlanningOptions {
   bool in_place = false;
   std::optional<Seconds> time_limit = std::nullopt;                                                // as PlanContext's
   std::function<void(const std::string& candidate, std::optional<Seconds> time)> considered = {};   // as PlanContext's
+  const FormerPlan* former = nullptr;                                                               // as PlanContext's
 };
 
 /// Plans, proves and predicts one algorithm. `auto` weighs its candidates by the setting's model; `tuned` takes its table's plan for the size.

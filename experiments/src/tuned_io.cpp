@@ -1,4 +1,5 @@
 // Tuned files: one table of one collective on one machine, in YAML or as JSON, which is YAML too. The plans lie in it as plan files do (plan_io.h).
+#include <algorithm>
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -16,7 +17,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::size_t longest = std::size_t{1} << 20;   // bytes that the strict reader takes
+constexpr std::size_t longest = std::size_t{1} << 25;      // bytes of a file
+constexpr std::size_t short_plan = std::size_t{1} << 10;   // bytes that may as well stay where they are
 constexpr std::int64_t most_parts = 4096;
 
 Json size_json(const TunedSize& size) {
@@ -79,10 +81,39 @@ Result<std::string> not_too_long(std::string text) {
                {"tune fewer sizes, or a smaller machine"}};
 }
 
+// A file without its long plans: the strict reader is made for what people write, and takes no more than a MiB.
+struct Parted {
+  std::string text;                // "@7" stands where plan 7 stood
+  std::vector<std::string> plans;
+};
+
+// Plans stand on a line of their own, as the writers below leave them; others stay.
+Parted without_plans(std::string_view text) {
+  Parted parted;
+  while (!text.empty()) {
+    const auto line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+    const auto key = line.find_first_not_of(" -");
+    const auto begin = line.find('"', line.find(": "));
+    const auto end = line.rfind('"');
+    const auto name = key == std::string_view::npos ? std::string_view{} : line.substr(key, line.find(": ", key) - key);
+    const bool plan = (name == "plan" || name == "\"plan\"") && begin != std::string_view::npos && end - begin > short_plan;
+    auto value = plan ? nlohmann::json::parse(line.substr(begin, end - begin + 1), nullptr, false) : nlohmann::json{};
+    if (value.is_string()) {
+      parted.text += fmt::format("{}\"@{}\"{}\n", line.substr(0, begin), parted.plans.size(), line.substr(end + 1));
+      parted.plans.push_back(std::move(value.get_ref<std::string&>()));
+    } else {
+      parted.text.append(line) += '\n';
+    }
+  }
+  return parted;
+}
+
 // Reads a table; what is wrong is noted in the file.
 class TableReader {
  public:
-  explicit TableReader(const ConfigFile& file, const std::string& filename) : root_(file.root()), filename_(filename) {}
+  TableReader(const ConfigFile& file, const std::string& filename, const std::vector<std::string>& plans)
+      : root_(file.root()), filename_(filename), plans_(plans) {}
 
   std::optional<TunedTable> read() {
     if (!root_.expect_keys({.required = {"p2plab_tuned", "collective", "ranks", "machine", "fingerprint", "dtype", "op", "in_place", "profile", "bands"},
@@ -157,7 +188,8 @@ class TableReader {
   std::optional<Plan> read_band_plan(const ConfigValue& value, bool in_place) {
     const auto text = value.string();
     if (text.empty()) return std::nullopt;
-    auto file = read_plan(text, filename_ + ": plan");
+    const auto aside = std::ranges::find_if(plans_, [&, which = std::size_t{0}](const auto&) mutable { return text == fmt::format("@{}", which++); });
+    auto file = read_plan(aside == plans_.end() ? text : *aside, filename_ + ": plan");
     if (!file) return value.add_error(Error{ErrorCode::invalid_input, "this is no plan: " + file.error().message}), std::nullopt;
     if (topology_ && fingerprint(*topology_) != fingerprint(file->topology)) return value.add_error("this plan is for another machine than the first"), std::nullopt;
     if (kind_ && *kind_ != file->plan.schedule.collective().kind) return value.add_error("this plan is for another collective than the first"), std::nullopt;
@@ -171,6 +203,7 @@ class TableReader {
 
   ConfigValue root_;
   std::string filename_;
+  const std::vector<std::string>& plans_;
   std::optional<Topology> topology_;
   std::optional<CollectiveKind> kind_;
   std::optional<Bytes> last_;
@@ -187,9 +220,10 @@ Result<std::string> write_tuned_yaml(const TunedTable& table) {
 }
 
 Result<TunedTable> read_tuned(std::string_view text, const std::string& filename) {
-  auto file = ConfigFile::parse(text, filename);
+  const auto parted = without_plans(text);
+  auto file = ConfigFile::parse(parted.text, filename);
   if (!file) return std::move(file).error();
-  auto table = TableReader(*file, filename).read();
+  auto table = TableReader(*file, filename, parted.plans).read();
   if (auto good = file->status(); !good) return std::move(good).error();
   expects(table.has_value());   // what is missing has been noted
   return *std::move(table);

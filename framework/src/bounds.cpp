@@ -139,7 +139,7 @@ class Bounder {
   void trees(bool reversed) {
     const auto wanted = demand(reversed);
     const auto graph = bounds::flow_graph(topology_, reversed);
-    take(graph, bounds::worst_cut(graph, wanted), common_of(blocks_), reversed);
+    take(graph, bounds::worst_cut(graph, bounds::one_of_each_kind(topology_, wanted)), common_of(blocks_), reversed);
     bound_.attained = every_gpu_is(wanted.terminals);
     if (!bounds::has_budgets(topology_) && bounds::switches_pass_all(topology_, reversed)) return;
     if (topology_.links().size() > most_tree_links) return give_up();
@@ -197,13 +197,14 @@ class Bounder {
     if (bounds::has_budgets(topology_) || !bounds::switches_pass_all(topology_, false) || !bounds::switches_pass_all(topology_, true)) return false;
     Int128 weight[2];
     Int128 capacity[2];
+    bounds::Demand all{std::vector<std::int64_t>(topology_.nodes().size()), {}};
+    for (int r = 0; r < topology_.ranks(); ++r) {
+      all.weights[node_of(Rank{r})] = 1;
+      all.terminals.push_back(vertex_of(Rank{r}));
+    }
+    all = bounds::one_of_each_kind(topology_, std::move(all));
     for (const bool reversed : {false, true}) {
       const auto graph = bounds::flow_graph(topology_, reversed);
-      bounds::Demand all{std::vector<std::int64_t>(topology_.nodes().size()), {}};
-      for (int r = 0; r < topology_.ranks(); ++r) {
-        all.weights[node_of(Rank{r})] = 1;
-        all.terminals.push_back(vertex_of(Rank{r}));
-      }
       const auto cut = bounds::worst_cut(graph, all);
       const auto rate = reduced(static_cast<Int128>(cut.weight) * 1'000'000'000, static_cast<Int128>(cut.capacity) * graph.unit * topology_.ranks());
       weight[reversed ? 1 : 0] = rate.numerator;

@@ -65,11 +65,12 @@ void bounds(benchmark::State& state, CollectiveKind kind) {
 }
 
 // Time of the planner alone: routes are made before, the proof comes after.
-void plan_and_prove(benchmark::State& state, const Topology& topology, CollectiveKind kind) {
+void plan_and_prove(benchmark::State& state, const Topology& topology, CollectiveKind kind, const FormerPlan* former = nullptr) {
   const Routes routes(topology);
   const auto planners = builtin_planners();
   PlanContext context;
   context.routes = &routes;
+  context.former = former;
   const auto collective = make_collective(kind, topology.ranks());
   std::optional<Plan> plan;
   for (auto _ : state) plan = *(*planners.get("algorithm", "forest"))->make()->plan(topology, collective, context);
@@ -88,6 +89,32 @@ void forest(benchmark::State& state, CollectiveKind kind) {
   plan_and_prove(state, machine(static_cast<int>(state.range(0))), kind);
 }
 
+// A machine that lost something, planned anew (second argument 0) and from the plan that it had (1).
+void repair(benchmark::State& state, CollectiveKind kind) {
+  struct Case {
+    const char* name;
+    Topology before;
+    Mask mask;
+  };
+  const auto loss = [&](std::int64_t which) -> Case {
+    switch (which) {
+      case 0: return {"eight A100 boxes, a NIC lost", machine(1), {.links = {{.from = "gpu0", .to = "nic0"}}}};
+      case 1: return {"eight A100 boxes, a GPU lost", machine(1), {.gpus = {"gpu0"}}};
+      case 2: return {"64 MI250, a link lost", machine(2), {.links = {{.from = "gpu0.0", .to = "gpu1.0"}}}};
+      default: return {"dgx-v100, a lane lost", *make_preset("dgx-v100", {}), {.links = {{.from = "gpu0", .to = "gpu3", .fraction = 0.5}}}};
+    }
+  };
+  const auto [name, before, mask] = loss(state.range(0));
+  state.SetLabel(std::string{name} + (state.range(1) == 0 ? ": anew" : ": repaired"));
+  const Routes routes(before);
+  PlanContext context;
+  context.routes = &routes;
+  const auto planners = builtin_planners();
+  const auto old = (*planners.get("algorithm", "forest"))->make()->plan(before, make_collective(kind, before.ranks()), context);
+  const FormerPlan former{before, old->schedule};
+  plan_and_prove(state, *apply_mask(before, mask), kind, state.range(1) == 0 ? nullptr : &former);
+}
+
 // The reference machines, where they are at hand; ForestColl's height beside ours.
 void reference(benchmark::State& state) {
   const auto rows = testing::optima();
@@ -101,7 +128,9 @@ void reference(benchmark::State& state) {
 BENCHMARK_CAPTURE(bounds, all_gather, CollectiveKind::all_gather)->DenseRange(3, 5)->Unit(benchmark::kMillisecond)->Iterations(1);
 BENCHMARK_CAPTURE(bounds, all_reduce, CollectiveKind::all_reduce)->DenseRange(3, 5)->Unit(benchmark::kMillisecond)->Iterations(1);
 BENCHMARK_CAPTURE(forest, all_gather, CollectiveKind::all_gather)->DenseRange(0, 6)->Unit(benchmark::kMillisecond)->Iterations(1);
-BENCHMARK_CAPTURE(forest, all_reduce, CollectiveKind::all_reduce)->DenseRange(0, 2)->Unit(benchmark::kMillisecond)->Iterations(1);
+BENCHMARK_CAPTURE(forest, all_reduce, CollectiveKind::all_reduce)->DenseRange(0, 5)->Unit(benchmark::kMillisecond)->Iterations(1);
+BENCHMARK_CAPTURE(repair, all_gather, CollectiveKind::all_gather)->ArgsProduct({{0, 1, 2, 3}, {0, 1}})->Unit(benchmark::kMillisecond)->Iterations(1);
+BENCHMARK_CAPTURE(repair, all_reduce, CollectiveKind::all_reduce)->ArgsProduct({{0, 1, 2, 3}, {0, 1}})->Unit(benchmark::kMillisecond)->Iterations(1);
 BENCHMARK(reference)->DenseRange(0, 20)->Unit(benchmark::kMillisecond);
 
 }  // namespace

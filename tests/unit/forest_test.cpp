@@ -195,7 +195,8 @@ TEST(Forest, LinksTooNarrowForATreeBesideWiderOnesAreNotTakenForRoom) {
                               .terminals = {0, 1, 2}};
   ASSERT_TRUE(feasible(problem));
   std::int64_t trees = 0;
-  for (const auto& tree : pack_trees(problem)) {
+  const auto packed = pack_trees(problem);
+  for (const auto& tree : packed.trees) {
     trees += tree.count;
     EXPECT_EQ(tree.edges.size(), 2U);
   }

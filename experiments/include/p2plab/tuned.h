@@ -63,7 +63,7 @@ Result<TunedTable> tune(const Setting& setting, const Profile& profile, const Co
 
 /// The table for a person.
 std::string to_text(const TunedTable& table);
-/// A file that `read_tuned` reads back as the same table, in either notation. Errors: unsupported, if it were longer than 1 MiB.
+/// A file that `read_tuned` reads back as the same table, in either notation. Errors: unsupported, if it were longer than 32 MiB.
 Result<std::string> write_tuned_yaml(const TunedTable& table);
 Result<std::string> write_tuned_json(const TunedTable& table);
 

@@ -28,7 +28,7 @@ struct PlanArguments {
   std::string profile;
   std::string out;
   std::string repair;
-  double deadline = 0;
+  std::optional<double> deadline;
   bool in_place = false;
   bool json = false;
 };
@@ -49,6 +49,7 @@ struct Task {
   Payload payload;
   AlgorithmChoice choice;
   bool in_place = false;
+  std::optional<PlanFile> old = std::nullopt;  // to repair
 };
 
 // What an old plan did, among its GPUs that the machine still has.
@@ -57,7 +58,9 @@ Result<Task> task_of_plan(const std::string& path, const Topology& topology) {
   if (!old) return std::move(old).error();
   auto collective = surviving(old->plan.schedule.collective(), old->topology, topology);
   if (!collective) return std::move(collective).error();
-  return Task{*std::move(collective), old->payload, {old->plan.planner, old->plan.parameters}, old->in_place};
+  Task task{*std::move(collective), old->payload, {old->plan.planner, old->plan.parameters}, old->in_place};
+  task.old = *std::move(old);
+  return task;
 }
 
 Result<Task> task_from(const PlanArguments& arguments, const Topology& topology) {
@@ -81,7 +84,10 @@ Status plan(const PlanArguments& arguments) {
   const auto setting = make_setting(*topology, *profile);
   const auto start = std::chrono::steady_clock::now();
   PlanningOptions options{.in_place = task->in_place};
-  if (arguments.deadline > 0) options.time_limit = Seconds{arguments.deadline};
+  std::optional<FormerPlan> former;
+  if (task->old) former.emplace(FormerPlan{task->old->topology, task->old->plan.schedule});
+  if (former) options.former = &*former;
+  if (arguments.deadline) options.time_limit = Seconds{*arguments.deadline};
   auto evaluation = plan_one(setting, task->choice, task->collective, task->payload, options);
   if (!evaluation) return std::move(evaluation).error();
   const auto summary = summarize(setting, *evaluation, std::chrono::steady_clock::now() - start);
@@ -110,7 +116,7 @@ Command plan_command(CLI::App& parent) {
   app->add_option("--out", a->out, "write the plan to a file, for verify, simulate and export")->type_name("FILE");
   auto* repair = app->add_option("--repair", a->repair, "do what an old plan did, on this machine, which has lost links or GPUs of the old one")->type_name("FILE");
   for (const auto* other : {"--collective", "--size", "--algorithm", "--root", "--ranks", "--set", "--dtype"}) repair->excludes(app->get_option(other));
-  app->add_option("--deadline", a->deadline, "seconds to search; then the best plan so far, its gap stated (0: no limit)")
+  app->add_option("--deadline", a->deadline, "seconds to search; then the best plan so far, its gap stated (0: the first plan at hand)")
       ->check(CLI::Range(0.0, 86400.0))
       ->type_name("S");
   app->add_flag("--in-place", a->in_place, "input and output share memory");

@@ -34,6 +34,12 @@ class Planner {
   virtual Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const = 0;
 };
 
+/// A plan for the same collective on the machine as it was before it lost something. GPUs and links are found again by the names of their nodes.
+struct FormerPlan {
+  const Topology& topology;
+  const Schedule& schedule;
+};
+
 /// What a planner may use beside topology and collective.
 struct PlanContext {
   /// Routes of the topology; never null.
@@ -52,6 +58,8 @@ struct PlanContext {
   std::optional<Seconds> time_limit = std::nullopt;
   /// Told of each candidate that `auto` weighed and its time, in the order of trying, and of those it left out with no time.
   std::function<void(const std::string& candidate, std::optional<Seconds> time)> considered = {};
+  /// A plan to start from; null if there is none.
+  const FormerPlan* former = nullptr;
 };
 
 }  // namespace p2plab

@@ -3,7 +3,15 @@
 #include <algorithm>
 #include <limits>
 
+#include "p2plab/symmetry.h"
+
 namespace p2plab::bounds {
+
+namespace {
+
+constexpr std::size_t many_terminals = 128;
+
+}  // namespace
 
 FlowGraph flow_graph(const Topology& topology, bool reversed) {
   FlowGraph graph;
@@ -109,6 +117,26 @@ WorstCut worst_cut(const FlowGraph& graph, const Demand& demand) {
   for (const auto w : demand.weights) weight += w;
   const bool fits = capacity * weight < std::numeric_limits<std::int64_t>::max() / 4;
   return fits ? iterate<std::int64_t>(graph, demand, std::move(worst)) : iterate<Int128>(graph, demand, std::move(worst));
+}
+
+Demand one_of_each_kind(const Topology& topology, Demand demand) {
+  if (demand.terminals.size() < many_terminals) return demand;
+  std::vector<std::int64_t> marks(topology.nodes().size());
+  for (std::size_t v = 0; v < marks.size(); ++v) marks[v] = 2 * demand.weights[v];
+  for (const auto t : demand.terminals) ++marks[static_cast<std::size_t>(t)];
+  const auto group = symmetry_group(topology, marks);
+  std::vector<const std::vector<std::int32_t>*> images;
+  for (const auto& element : group) images.push_back(&element.nodes);
+  const auto orbit = orbits(marks.size(), images);
+  std::vector<bool> known(marks.size());
+  std::vector<int> terminals;
+  for (const auto t : demand.terminals) {
+    const auto kind = static_cast<std::size_t>(orbit[static_cast<std::size_t>(t)]);
+    if (!known[kind]) terminals.push_back(t);
+    known[kind] = true;
+  }
+  demand.terminals = std::move(terminals);
+  return demand;
 }
 
 bool has_budgets(const Topology& topology) {

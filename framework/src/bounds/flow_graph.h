@@ -32,6 +32,10 @@ struct Demand {
   std::vector<int> terminals;
 };
 
+/// The demand with only one of the terminals that the machine's symmetry maps onto each other, as does the demand: the others need as much. On small
+/// machines, where looking for symmetry costs more than it saves, the demand itself.
+Demand one_of_each_kind(const Topology& topology, Demand demand);
+
 /// The set with the most weight inside per capacity out, among sets that miss a terminal: weight / capacity.
 /// Where a terminal cannot be reached at all, capacity is 0 and the set says why.
 struct WorstCut {

@@ -1,0 +1,102 @@
+#include "forest_tree.h"
+
+#include <algorithm>
+#include <tuple>
+#include <unordered_map>
+
+namespace p2plab {
+
+namespace {
+
+// The finisher of SplitMix64.
+std::uint64_t mixed(std::uint64_t x) {
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
+  return x ^ (x >> 31);
+}
+
+}  // namespace
+
+std::uint64_t PathTable::slot_of(std::span<const LinkId> links) const {
+  std::uint64_t hash = links.size();
+  for (const auto link : links) hash = mixed(hash + 0x9e3779b97f4a7c15ULL * (static_cast<std::uint64_t>(static_cast<std::uint32_t>(link.value)) + 1));
+  auto slot = hash & (slots_.size() - 1);
+  while (slots_[slot] >= 0 && !std::ranges::equal((*this)[slots_[slot]], links)) slot = (slot + 1) & (slots_.size() - 1);
+  return slot;
+}
+
+int PathTable::add(std::span<const LinkId> links) {
+  if (slots_.size() < 2 * (size() + 1)) {
+    slots_.assign(std::max<std::size_t>(64, 2 * slots_.size()), -1);
+    for (std::size_t p = 0; p < size(); ++p) enter(static_cast<int>(p));
+  }
+  const auto slot = slot_of(links);
+  if (slots_[slot] >= 0) return slots_[slot];
+  links_.insert(links_.end(), links.begin(), links.end());
+  starts_.push_back(links_.size());
+  slots_[slot] = static_cast<int>(size()) - 1;
+  return slots_[slot];
+}
+
+void PathTable::enter(int path) { slots_[slot_of((*this)[path])] = path; }
+
+void PathTable::reverse() {
+  for (std::size_t p = 0; p + 1 < starts_.size(); ++p) {
+    std::reverse(links_.begin() + static_cast<std::ptrdiff_t>(starts_[p]), links_.begin() + static_cast<std::ptrdiff_t>(starts_[p + 1]));
+  }
+  std::ranges::fill(slots_, -1);
+  for (std::size_t p = 0; p < size(); ++p) enter(static_cast<int>(p));
+}
+
+int height(const ForestTree& tree) {
+  auto vertices = tree.root;
+  for (const auto& edge : tree.edges) vertices = std::max(vertices, edge.to);
+  std::vector<int> depth(static_cast<std::size_t>(vertices) + 1);
+  int most = 0;
+  for (const auto& edge : tree.edges) {
+    const auto below = depth[static_cast<std::size_t>(edge.from)] + 1;
+    depth[static_cast<std::size_t>(edge.to)] = below;
+    most = std::max(most, below);
+  }
+  return most;
+}
+
+void sort_by_level(ForestTree& tree) {
+  auto vertices = tree.root;
+  for (const auto& edge : tree.edges) vertices = std::max(vertices, edge.to);
+  std::vector<int> depth(static_cast<std::size_t>(vertices) + 1);
+  for (const auto& edge : tree.edges) depth[static_cast<std::size_t>(edge.to)] = depth[static_cast<std::size_t>(edge.from)] + 1;
+  const auto key = [&](const ForestTree::Edge& edge) {
+    return static_cast<std::uint64_t>(depth[static_cast<std::size_t>(edge.from)]) << 32 | static_cast<std::uint32_t>(edge.from);
+  };
+  std::ranges::stable_sort(tree.edges, {}, key);
+}
+
+void merge_equal(std::vector<ForestTree>& trees) {
+  using Key = std::tuple<int, int, int>;
+  const auto sorted = [](const ForestTree& tree) {
+    std::vector<Key> edges;
+    for (const auto& edge : tree.edges) edges.emplace_back(edge.to, edge.from, edge.path);
+    std::ranges::sort(edges);
+    return edges;
+  };
+  std::unordered_multimap<std::uint64_t, std::size_t> known;
+  std::vector<ForestTree> merged;
+  for (auto& tree : trees) {
+    std::uint64_t hash = mixed(static_cast<std::uint64_t>(tree.root));
+    for (const auto& edge : tree.edges) {
+      hash += mixed(static_cast<std::uint64_t>(edge.to) << 32 | static_cast<std::uint32_t>(edge.from)) ^ mixed(static_cast<std::uint64_t>(edge.path) + 7);
+    }
+    auto [place, end] = known.equal_range(hash);
+    while (place != end && (merged[place->second].root != tree.root || sorted(merged[place->second]) != sorted(tree))) ++place;
+    if (place != end) {
+      merged[place->second].count += tree.count;
+    } else {
+      known.emplace(hash, merged.size());
+      merged.push_back(std::move(tree));
+    }
+  }
+  trees = std::move(merged);
+}
+
+}  // namespace p2plab

@@ -1,0 +1,61 @@
+// Trees of a forest. Forests of a thousand GPUs have millions of edges, so an edge is three numbers and its physical path is written down once.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "p2plab/ids.h"
+
+namespace p2plab {
+
+/// Sequences of links, each kept once and known by a number that counts from 0.
+class PathTable {
+ public:
+  /// The number of a sequence.
+  int add(std::span<const LinkId> links);
+  std::span<const LinkId> operator[](int path) const& {
+    const auto place = static_cast<std::size_t>(path);
+    return {links_.data() + starts_[place], starts_[place + 1] - starts_[place]};
+  }
+  std::span<const LinkId> operator[](int path) && = delete;
+  std::size_t size() const { return starts_.size() - 1; }
+  /// Turns every sequence round; numbers stay.
+  void reverse();
+
+ private:
+  void enter(int path);
+  std::uint64_t slot_of(std::span<const LinkId> links) const;
+
+  std::vector<LinkId> links_;
+  std::vector<std::size_t> starts_ = {0};
+  std::vector<int> slots_;  // by hash, -1: free; a power of two, at most half full
+};
+
+/// `count` equal trees from one root. Edges run away from the root and are listed so that an edge's tail is in the tree before it.
+struct ForestTree {
+  struct Edge {
+    int from = 0;
+    int to = 0;
+    int path = 0;  // in the table of the list that the tree is in
+  };
+  int root = 0;
+  std::int64_t count = 0;
+  std::vector<Edge> edges;
+};
+
+struct TreeList {
+  std::vector<ForestTree> trees;
+  PathTable paths;
+};
+
+/// The most edges between the root and a vertex.
+int height(const ForestTree& tree);
+
+/// Lists the edges level by level, those of one parent together.
+void sort_by_level(ForestTree& tree);
+
+/// Makes equal trees one.
+void merge_equal(std::vector<ForestTree>& trees);
+
+}  // namespace p2plab

@@ -1,0 +1,32 @@
+// A machine of links alone, for planners that know nothing of shared budgets.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "p2plab/topology.h"
+
+namespace p2plab {
+
+/// Shares every budget out to its links in proportion, so that links alone bound what follows.
+class PlainMachine {
+ public:
+  /// `towards_root`: switches take in no more than they send, else they send no more than they take in.
+  PlainMachine(const Topology& topology, bool towards_root);
+
+  /// Had anything to be shared out?
+  bool shared() const { return shared_; }
+  /// The machine with those links, which `names` tells the old ones of; nodes that `keep` leaves out have none.
+  Result<Topology> make(const std::vector<bool>& keep, std::vector<LinkId>& names) const;
+
+ private:
+  double sum(std::span<const LinkId> links) const;
+  void limit(std::span<const LinkId> links, double most);
+  bool balance(bool towards_root);
+
+  const Topology& topology_;
+  std::vector<double> rates_;
+  bool shared_ = false;
+};
+
+}  // namespace p2plab
