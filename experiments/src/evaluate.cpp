@@ -14,6 +14,7 @@ namespace {
 constexpr int most_blocks = 64;                 // of one rank: more than any GPU needs to fill its links
 constexpr std::int64_t least_slice = 4096;      // bytes: below, flags cost more than the overlap gains
 constexpr std::int64_t most_slices = 30'000;    // of a program in all: what one simulation may cost
+constexpr std::size_t most_instructions = 1'000'000;   // beyond, one simulation takes seconds: the planner's own form is taken
 constexpr double rounding = 1e-6;               // of rates and times in the model, at most
 constexpr std::int64_t wire_sample = 120 * 128; // bytes in whole lines of any protocol
 constexpr double least_gain = 0.005;            // what a finer tuning must gain to be worth it
@@ -60,6 +61,7 @@ class Search {
     auto start = try_tuning(plan_.tuning, {});
     if (!start) return start;
     Trial best = *std::move(start);
+    if (best.program.instructions.size() > most_instructions) return best;
     if (setting_.least) {
       auto least = setting_.least(best.program);
       if (!least) return std::move(least).error();

@@ -136,6 +136,14 @@ TEST(PlanCommand, RepairsAPlanOnAMachineThatLostAGpu) {
   EXPECT_EQ(p2plab("plan --topology hgx-h200 --size 1MiB --repair " + old.string()).exit, 2);
 }
 
+// No time at all: the first plan at hand, which says how far it is from what cuts allow.
+TEST(PlanCommand, WithoutTimeGivesTheFirstPlanAndItsGap) {
+  const auto json = json_of("plan --topology mi250x --collective all_gather --size 16MiB --algorithm forest --deadline 0 --json");
+  EXPECT_EQ(json["verified"], true);
+  EXPECT_LT(json["optimality"].get<double>(), 1);
+  EXPECT_NE(json["reason"].get<std::string>().find("% of what cuts allow"), std::string::npos) << json["reason"];
+}
+
 // Both quads of a DGX-1 have 18 lanes among themselves, 9 of which an all-reduce can fill each way: 4.5 lanes of 25 GB/s at each GPU.
 TEST(PlaceCommand, TheBestFourOfADgx1V100AreAQuad) {
   const auto json = json_of("place --topology dgx-v100 --gpus 4 --json");

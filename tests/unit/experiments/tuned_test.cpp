@@ -108,6 +108,25 @@ TEST(Tuned, AFileInEitherNotationReadsBackAsTheSameTable) {
   }
 }
 
+// Eight rings of 64 GPUs: a MiB and more of steps, beyond what the reader of people's files takes.
+TEST(Tuned, TablesOfManyGpusReadBack) {
+  const auto topology = machine("dgx-a100:nodes=8");
+  const Routes routes(topology);
+  const auto planners = builtin_planners();
+  PlanContext context;
+  context.routes = &routes;
+  auto plan = planners.find("ring")->make()->plan(topology, make_collective(CollectiveKind::all_reduce, topology.ranks()), context);
+  ASSERT_TRUE(plan) << describe(plan.error());
+  TunedBand band{{"ring"}, *std::move(plan), "", {{.size = Bytes{1 << 20}, .predicted = Seconds{1e-3}}}};
+  const TunedTable table{topology, DataType::float16, ReduceOp::sum, false, "none", "", {std::move(band)}};
+  const auto text = write_tuned_yaml(table);
+  ASSERT_TRUE(text) << describe(text.error());
+  EXPECT_GT(text->size(), std::size_t{1} << 20);
+  const auto back = read_tuned(*text, "tuned");
+  ASSERT_TRUE(back) << describe(back.error());
+  EXPECT_EQ(*write_tuned_yaml(*back), *text);
+}
+
 // The file with `from` replaced by `to`.
 std::string changed(std::string text, const std::string& from, const std::string& to) {
   const auto at = text.find(from);
