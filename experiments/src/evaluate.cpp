@@ -22,10 +22,13 @@ constexpr double least_gain = 0.005;            // what a finer tuning must gain
 // How many times the data's bytes a protocol sends.
 double on_the_wire(Protocol protocol) { return static_cast<double>(wire_bytes(protocol, Bytes{wire_sample}).count()) / wire_sample; }
 
-// How finely a program is cut: each instruction into parts * slices_per_part slices, each lane into parts copies.
+// How finely a program is cut: the largest instruction into parts * slices_per_part slices, each lane into parts copies.
 struct Grain {
   int parts = 1;
   int slices_per_part = 1;
+  bool counted = false;   // every instruction into as many slices as the largest, not into slices of the same bytes
+  bool apart = false;     // a lane for each chunk
+  std::int64_t slices() const { return std::int64_t{parts} * slices_per_part; }
 };
 
 struct Trial {
@@ -68,21 +71,39 @@ class Search {
       least_ = *least * ((1 - rounding) / on_the_wire(best.program.tuning.protocol));
     }
     for (const auto& instruction : best.program.instructions) largest_ = std::max(largest_, instruction.bytes);
+    uneven_ = std::ranges::any_of(best.program.instructions, [&](const Instruction& i) { return i.bytes < largest_ / 2; });
     // The planner's suggestion stands beside the walk; the walk starts from one slice.
     if (plan_.tuning.parts != 1 || plan_.tuning.slice.count() != 0) {
       auto whole = try_tuning(tuning_of({}), {});
       if (!whole) return whole;
-      auto walked = walk(*std::move(whole));
+      auto walked = dealt_out(walk(*std::move(whole)));
       return walked.predicted < best.predicted ? std::move(walked) : std::move(best);
     }
-    return walk(std::move(best));
+    return dealt_out(walk(std::move(best)));
+  }
+
+  // Chunks of unequal weight share a link by their weights only if all are cut into as many slices; and none waits behind another if each has a
+  // lane of its own. What helps is walked on from.
+  Trial dealt_out(Trial best) {
+    if (best.grain.slices() == 1 || !can_gain(best, plan_.tuning.protocol)) return best;
+    std::optional<Trial> next;
+    for (const auto& [counted, apart] : {std::pair{true, false}, std::pair{false, true}, std::pair{true, true}}) {
+      const Grain grain{best.grain.parts, best.grain.slices_per_part, counted, apart};
+      if (counted && !uneven_) continue;
+      auto trial = try_tuning(tuning_of(grain), grain);
+      if (trial && (!next || trial->predicted < next->predicted)) next = *std::move(trial);
+    }
+    if (!next || next->predicted.count() > best.predicted.count() * (1 - least_gain)) return best;
+    return walk(*std::move(next));
   }
 
   Trial walk(Trial best) {
     while (can_gain(best, plan_.tuning.protocol)) {
-      const auto [parts, slices] = best.grain;
       std::optional<Trial> next;
-      for (const auto grain : {Grain{parts * 2, slices}, Grain{parts, slices * 2}, Grain{parts * 2, slices * 2}}) {
+      for (const auto& [more_parts, more_slices] : {std::pair{2, 1}, std::pair{1, 2}, std::pair{2, 2}}) {
+        auto grain = best.grain;
+        grain.parts *= more_parts;
+        grain.slices_per_part *= more_slices;
         if (!worth_trying(best.program, grain)) continue;
         auto trial = try_tuning(tuning_of(grain), grain);
         if (trial && (!next || trial->predicted < next->predicted)) next = *std::move(trial);
@@ -97,19 +118,25 @@ class Search {
   bool can_gain(const Trial& best, Protocol protocol) const { return least_ * on_the_wire(protocol) < best.predicted * (1 - least_gain); }
 
   bool worth_trying(const Program& now, const Grain& grain) const {
-    const auto slices = std::int64_t{grain.parts} * grain.slices_per_part;
+    const auto slices = grain.slices();
     const auto lanes = now.blocks() / std::max(1, now.tuning.parts);
     return largest_ / slices >= least_slice && lanes * grain.parts <= most_blocks && static_cast<std::int64_t>(now.instructions.size()) * slices <= most_slices;
   }
 
   Tuning tuning_of(const Grain& grain) const {
-    const auto slices = std::int64_t{grain.parts} * grain.slices_per_part;
-    return {.parts = grain.parts, .slice = Bytes{slices == 1 ? 0 : (largest_ + slices - 1) / slices}, .protocol = plan_.tuning.protocol};
+    const auto slices = grain.slices();
+    const bool by_bytes = slices > 1 && !grain.counted;
+    return {.parts = grain.parts,
+            .slice = Bytes{by_bytes ? (largest_ + slices - 1) / slices : 0},
+            .protocol = plan_.tuning.protocol,
+            .slices = grain.counted ? static_cast<int>(slices) : 0,
+            .lane_per_chunk = grain.apart};
   }
 
   Result<Trial> try_tuning(const Tuning& tuning, Grain grain) const {
     auto program = lower(plan_.schedule, proof_, payload_, tuning);
     if (!program) return std::move(program).error();
+    if (grain.apart && program->blocks() > most_blocks) return Error{ErrorCode::unsupported, "more thread blocks than a GPU needs"};
     auto time = setting_.predict(*program);
     if (!time) return std::move(time).error();
     return Trial{grain, *std::move(program), *time};
@@ -120,6 +147,7 @@ class Search {
   const Proof& proof_;
   const Payload& payload_;
   std::int64_t largest_ = 0;   // bytes of the largest instruction
+  bool uneven_ = false;        // some instruction has less than half of that
   Seconds least_{0};           // no tuning takes less, if the protocol adds no bytes
 };
 

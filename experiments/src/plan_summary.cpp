@@ -68,6 +68,12 @@ PlanSummary summarize(const Setting& setting, const Evaluation& evaluation, Seco
                      .tuning = evaluation.program.tuning};
 }
 
+std::string slicing(const Tuning& tuning) {
+  auto text = tuning.slices > 0 ? fmt::format("{} slices a chunk", tuning.slices)
+                                : fmt::format("slices of {}", tuning.slice.count() > 0 ? to_string(tuning.slice) : "a whole chunk");
+  return tuning.lane_per_chunk ? text + ", chunks apart" : text;
+}
+
 std::string to_text(const PlanSummary& plan) {
   std::string parameters;
   for (const auto& [name, value] : plan.parameters) parameters += fmt::format(" {}={}", name, value);
@@ -81,7 +87,7 @@ std::string to_text(const PlanSummary& plan) {
   text += fmt::format("  gap to bounds    {} of the time, {} of the bandwidth\n", or_dash(plan.gap_pct(), " %"),
                       or_dash(plan.optimality() ? std::optional{std::max(0.0, (1 - *plan.optimality()) * 100)} : std::nullopt, " %"));
   if (!plan.argument.empty()) text += fmt::format("  proof of bound   {}\n", plan.argument);
-  text += fmt::format("  runs as          {} thread blocks a GPU, slices of {}\n", plan.channels, plan.tuning.slice.count() > 0 ? to_string(plan.tuning.slice) : "a whole chunk");
+  text += fmt::format("  runs as          {} thread blocks a GPU, {}\n", plan.channels, slicing(plan.tuning));
   text += fmt::format("  planned in       {:.3f} s\n", plan.synthesis.count());
   return text;
 }
@@ -106,6 +112,7 @@ std::string to_json(const PlanSummary& plan) {
                                     {"bottleneck", plan.bottleneck},
                                     {"parameters", plan.parameters},
                                     {"slice_bytes", plan.tuning.slice.count()},
+                                    {"slices", plan.tuning.slices},
                                     {"parts", plan.tuning.parts},
                                     {"protocol", to_string(plan.tuning.protocol)},
                                     {"gap_pct", number(plan.gap_pct())},

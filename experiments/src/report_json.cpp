@@ -56,6 +56,7 @@ Json row_json(const Row& row) {
               {"clock", to_name<Clock>(row.clock, clocks)},
               {"parts", row.parts},
               {"slice_bytes", row.slice.count()},
+              {"slices", row.slices},
               {"chosen", row.chosen},
               {"data", data_json(row.data)},
               {"predicted_low_us", time_us(row.predicted_low)},

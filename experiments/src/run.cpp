@@ -79,6 +79,7 @@ Row row_of(const Outcome& outcome, const Context& context, const std::string& ex
   row.protocol = to_string(evaluation.program.tuning.protocol);
   row.parts = evaluation.program.tuning.parts;
   row.slice = evaluation.program.tuning.slice;
+  row.slices = evaluation.program.tuning.slices;
   if (plan.planner != outcome.choice->name) row.chosen = form_of(plan);
   return row;
 }

@@ -7,6 +7,7 @@
 
 #include "least_time.h"
 #include "p2plab/plan_io.h"
+#include "p2plab/plan_summary.h"
 #include "p2plab/quantity.h"
 #include "parallel.h"
 #include "planning.h"
@@ -51,7 +52,7 @@ std::string identity(const Topology& topology, const Plan& plan) {
 std::string form(const Tuning& tuning) {
   auto text = std::string{to_string(tuning.protocol)};
   if (tuning.parts > 1) text += fmt::format(", {} parts", tuning.parts);
-  if (tuning.slice.count() > 0) text += ", slices of " + to_string(tuning.slice);
+  if (tuning.slice.count() > 0 || tuning.slices > 0 || tuning.lane_per_chunk) text += ", " + slicing(tuning);
   return text;
 }
 

@@ -38,7 +38,10 @@ Json payload_json(const Payload& payload) {
 }
 
 Json tuning_json(const Tuning& tuning) {
-  return {{"parts", tuning.parts}, {"slice", tuning.slice.count()}, {"protocol", to_string(tuning.protocol)}};
+  Json json{{"parts", tuning.parts}, {"slice", tuning.slice.count()}, {"protocol", to_string(tuning.protocol)}};
+  if (tuning.slices != 0) json["slices"] = tuning.slices;
+  if (tuning.lane_per_chunk) json["lane_per_chunk"] = true;
+  return json;
 }
 
 Collective read_collective(const JsonValue& value) {
@@ -65,9 +68,13 @@ Payload read_payload(const JsonValue& value) {
 }
 
 Tuning read_tuning(const JsonValue& value) {
-  value.expect_keys({"parts", "slice", "protocol"});
-  return {static_cast<int>(value["parts"].integer(1, 4096)), Bytes{value["slice"].integer(0, most_bytes)},
-          word(value["protocol"], protocol, Protocol::simple)};
+  value.expect_keys({"parts", "slice", "protocol", "slices?", "lane_per_chunk?"});
+  Tuning tuning{.parts = static_cast<int>(value["parts"].integer(1, 4096)), .slice = Bytes{value["slice"].integer(0, most_bytes)},
+                .protocol = word(value["protocol"], protocol, Protocol::simple)};
+  if (const auto slices = value["slices"]; slices.present()) tuning.slices = static_cast<int>(slices.integer(0, Tuning::most_slices));
+  if (const auto own = value["lane_per_chunk"]; own.present()) tuning.lane_per_chunk = own.boolean();
+  if (tuning.slices != 0 && tuning.slice != Bytes{0}) value.fail("'slice' (bytes) and 'slices' (their number) exclude each other");
+  return tuning;
 }
 
 std::string dump(const Json& document) { return document.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"; }

@@ -27,6 +27,10 @@ Status check(const Payload& payload, const Tuning& tuning) {
   }
   if (tuning.parts < 1 || tuning.parts > most_parts) return bad(fmt::format("parts must be from 1 to {}, got {}", most_parts, tuning.parts));
   if (tuning.slice.count() < 0 || tuning.slice.count() > most_bytes) return bad(fmt::format("a slice of {} bytes is out of range", tuning.slice.count()));
+  if (tuning.slices < 0 || tuning.slices > Tuning::most_slices) {
+    return bad(fmt::format("slices must be from 0 (by their bytes) to {}, got {}", Tuning::most_slices, tuning.slices));
+  }
+  if (tuning.slices > 0 && tuning.slice.count() > 0) return bad("slices are given by their bytes or by their number, not both");
   return {};
 }
 
@@ -46,18 +50,22 @@ class SlotLayout {
       for (const auto& location : schedule.step(id).destinations) {
         if (location.buffer != Buffer::scratch && location.buffer != Buffer::host) continue;
         auto& size = offsets_[index(location)];
-        size = std::max(size, round_up(chunk_bytes[proof.chunk(id).index()], slot_alignment));
+        const auto bytes = chunk_bytes[proof.chunk(id).index()];
+        if (size != 0 && bytes != 0 && size != bytes) even_ = false;
+        size = std::max(size, bytes);
       }
     }
     for (std::size_t area = 0; area + 1 < base_.size(); ++area) {
       std::int64_t total = 0;
-      for (auto slot = base_[area]; slot < base_[area + 1]; ++slot) total += std::exchange(offsets_[slot], total);
+      for (auto slot = base_[area]; slot < base_[area + 1]; ++slot) total += round_up(std::exchange(offsets_[slot], total), slot_alignment);
       sizes_.push_back(total);
     }
   }
 
   std::int64_t offset(const Location& location) const { return offsets_[index(location)]; }
   Bytes size(Rank rank, Buffer buffer) const { return Bytes{sizes_[area(rank, buffer)]}; }
+  /// Does every slot hold chunks of one size only?
+  bool even() const { return even_; }
 
  private:
   static std::size_t area(Rank rank, Buffer buffer) { return rank.index() * 2 + (buffer == Buffer::host ? 1 : 0); }
@@ -65,11 +73,12 @@ class SlotLayout {
   std::vector<std::size_t> base_;       // per rank: scratch, host
   std::vector<std::int64_t> offsets_;   // sizes while they are collected, then offsets
   std::vector<std::int64_t> sizes_;
+  bool even_ = true;
 };
 
-// Which steps belong together on one thread block: same rank, same channel, same remote ranks.
+// Which steps belong together on one thread block: same rank, same channel (or chunk), same remote ranks.
 struct LaneKey {
-  std::vector<std::int32_t> words;   // executor, channel, remote ranks rising
+  std::vector<std::int32_t> words;   // executor, channel (or chunk), remote ranks rising
   friend bool operator==(const LaneKey&, const LaneKey&) = default;
 };
 struct LaneKeyHash {
@@ -87,6 +96,7 @@ class Lowering {
     program_.payload = payload;
     program_.tuning = tuning;
     program_.tuning.slice = Bytes{round_up(tuning.slice.count(), grain)};
+    if (tuning.slices > 0 && !slots_.even()) by_bytes(payload);
     program_.in_place = proof.in_place();
     program_.collective = schedule.collective();
     for (std::size_t i = 0; i < schedule.route_count(); ++i) {
@@ -109,6 +119,13 @@ class Lowering {
   }
 
  private:
+  // Chunks of two sizes in one slot would have their slices at different places there: all slices get the bytes of the largest chunk's.
+  void by_bytes(const Payload& payload) {
+    const auto bytes = chunk_bytes(payload);
+    program_.tuning.slice = Bytes{program_.tuning.slice_of(*std::ranges::max_element(bytes))};
+    program_.tuning.slices = 0;
+  }
+
   std::vector<std::int64_t> chunk_bytes(const Payload& payload) const {
     std::vector<std::int64_t> bytes;
     for (const auto& extent : extents_) bytes.push_back(extent.count * size_of(payload.type));
@@ -143,7 +160,8 @@ class Lowering {
     }
     std::ranges::sort(key.words);
     key.words.erase(std::unique(key.words.begin(), key.words.end()), key.words.end());
-    key.words.insert(key.words.begin(), {step.executor.value, schedule_.chunks()[proof_.chunk(id).index()].channel});
+    const auto chunk = proof_.chunk(id);
+    key.words.insert(key.words.begin(), {step.executor.value, program_.tuning.lane_per_chunk ? static_cast<std::int32_t>(chunk.value) : schedule_.chunks()[chunk.index()].channel});
     return key;
   }
 

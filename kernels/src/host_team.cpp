@@ -14,9 +14,9 @@ class HostTeam::Mover {
   Mover(const Program& program, const HostMemory& memory) : program_(program), memory_(memory) {}
 
   void move(const Instruction& instruction, std::int64_t slice) {
-    const auto width = program_.tuning.slice.count();
-    const auto begin = width <= 0 ? 0 : slice * width;
-    const auto bytes = width <= 0 ? instruction.bytes : std::min(width, instruction.bytes - begin);
+    const auto width = program_.slice_bytes(instruction);
+    const auto begin = slice * width;
+    const auto bytes = std::min(width, instruction.bytes - begin);
     sources_.clear();
     destinations_.clear();
     for (const auto& operand : program_.sources(instruction)) sources_.push_back(memory_.at(operand.rank, operand.buffer, operand.offset + begin));

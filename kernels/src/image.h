@@ -67,6 +67,7 @@ inline constexpr std::uint32_t epoch_limit = 3U << 30;
 /// One move of a lane. Addresses of sources, then destinations, from `operands` on.
 struct SliceInstruction {
   std::int64_t bytes = 0;
+  std::int64_t slice = 0;  // bytes of each slice but perhaps the last
   std::uint32_t operands = 0;
   std::uint32_t waits = 0;
   std::uint32_t signals = 0;
@@ -108,7 +109,6 @@ struct SliceCall {
   std::uint64_t report = 0;
   std::uint64_t abort = 0;
   std::uint64_t timeout = 0;
-  std::int64_t slice = 0;  // bytes; 0: one slice per instruction
   std::uint32_t lane_count = 0;
   std::uint32_t parts = 1;
   std::uint32_t stride = 1;         // flags rise by this much a call

@@ -28,7 +28,6 @@ class SliceLinker {
       : program_(program), reach_(reach), rank_(rank), addresses_(addresses), values_(program) {}
 
   SliceImage run() {
-    image_.call.slice = program_.tuning.slice.count();
     image_.call.parts = static_cast<std::uint32_t>(program_.tuning.parts);
     image_.call.stride = values_.stride;
     image_.call.rank = static_cast<std::uint32_t>(rank_.value);
@@ -122,6 +121,7 @@ class SliceLinker {
     const auto index = program_.lanes[lane.index()].first + number;
     const auto& instruction = program_.instructions[index];
     image::SliceInstruction linked{.bytes = instruction.bytes,
+                                   .slice = program_.slice_bytes(instruction),
                                    .operands = next_address(),
                                    .waits = static_cast<std::uint32_t>(image_.waits.size()),
                                    .sources = instruction.sources,

@@ -21,7 +21,7 @@ class Checker {
       return bad(fmt::format("the program is for {} ranks, topology '{}' has {}", program_.ranks(), topology_.name(), topology_.ranks()));
     }
     if (program_.tuning.parts < 1 || program_.tuning.parts > 4096) return bad(fmt::format("parts must be from 1 to 4096, found {}", program_.tuning.parts));
-    if (program_.tuning.slice.count() < 0) return bad("the slice size is negative");
+    if (program_.tuning.slice.count() < 0 || program_.tuning.slices < 0) return bad("the size or number of slices is negative");
     std::uint64_t first = 0;
     for (std::size_t l = 0; l < program_.lanes.size(); ++l) {
       const auto& lane = program_.lanes[l];

@@ -124,8 +124,8 @@ struct Compiled {
   Pace reduce;
 
   std::int64_t slice_bytes(const Work& work, std::int64_t slice) const {
-    const auto size = tuning.slice.count();
-    return size <= 0 || work.bytes <= size ? work.bytes : std::min(size, work.bytes - slice * size);
+    const auto size = tuning.slice_of(work.bytes);
+    return std::min(size, work.bytes - slice * size);
   }
   std::int64_t wire(std::int64_t bytes) const { return wire_bytes(tuning.protocol, Bytes{bytes}).count(); }
   std::int64_t read_bytes(const Path& path, std::int64_t bytes) const {

@@ -70,7 +70,7 @@ class TraceWriter {
   std::string name_of(const SliceRecord& s) const {
     const auto& instruction = program_.instructions[s.instruction];
     if (!recording().packets) return fmt::format("step {} slice {}", instruction.step.value, s.slice);
-    const auto size = program_.tuning.slice.count();
+    const auto size = program_.slice_bytes(instruction);
     const auto packets = packets_of(program_.tuning.protocol, std::min(size, instruction.bytes - s.slice * size));
     return fmt::format("step {}, {} packets of group {}", instruction.step.value, packets, s.slice);
   }

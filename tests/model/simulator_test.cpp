@@ -24,7 +24,9 @@ Trial trial(std::uint64_t seed) {
   if (entry.name == "auto") return result;
   const auto plan = testing::plan_on(result.machine, entry.name, kind);
   if (!plan) return result;
-  const Tuning tuning{.parts = random.between(1, 3), .slice = Bytes{random.between(0, 4) * 4096}, .protocol = static_cast<Protocol>(random.between(0, 3))};
+  Tuning tuning{.parts = random.between(1, 3), .slice = Bytes{random.between(0, 4) * 4096}, .protocol = static_cast<Protocol>(random.between(0, 3))};
+  if (tuning.slice.count() == 0) tuning.slices = random.between(0, 9);
+  tuning.lane_per_chunk = random.between(0, 1) == 1;
   result.program = testing::lowered(result.machine, plan->schedule, Bytes{random.between(0, 200'000)}, tuning);
   return result;
 }

@@ -8,6 +8,7 @@
 #include "p2plab/builtin_executors.h"
 #include "p2plab/builtin_planners.h"
 #include "p2plab/lower.h"
+#include "p2plab/presets.h"
 
 namespace p2plab {
 namespace {
@@ -30,7 +31,7 @@ class HostOracle : public ::testing::Test {
     ASSERT_TRUE(done) << describe(done.error());
     EXPECT_TRUE(done->check && done->check->passed)
         << plan.planner << ' ' << to_string(plan.schedule.collective().kind) << " ranks " << machine.ranks() << " elements " << c.payload.elements
-        << ' ' << to_string(c.payload.type) << ' ' << to_string(c.payload.op) << " parts " << c.tuning.parts << " slice " << c.tuning.slice.count()
+        << ' ' << to_string(c.payload.type) << ' ' << to_string(c.payload.op) << " parts " << c.tuning.parts << " slice " << c.tuning.slice.count() << " slices " << c.tuning.slices
         << " in place " << c.in_place << ": " << (done->check ? done->check->first_wrong : "no check");
     ++programs;
   }
@@ -52,13 +53,14 @@ std::vector<Case> cases() {
   const Tuning whole{};
   const Tuning sliced{.parts = 2, .slice = Bytes{64}};
   const Tuning fine{.parts = 3, .slice = Bytes{16}};
+  const Tuning counted{.parts = 2, .slices = 5, .lane_per_chunk = true};
   for (const bool in_place : {false, true}) {
     all.push_back({{0, DataType::float32, ReduceOp::sum}, whole, in_place});
     all.push_back({{1, DataType::float16, ReduceOp::average}, fine, in_place});
     all.push_back({{8, DataType::bfloat16, ReduceOp::sum}, whole, in_place});
     all.push_back({{1021, DataType::float16, ReduceOp::sum}, sliced, in_place});
     all.push_back({{777, DataType::int8, ReduceOp::product}, fine, in_place});
-    all.push_back({{333, DataType::float64, ReduceOp::max}, sliced, in_place});
+    all.push_back({{333, DataType::float64, ReduceOp::max}, counted, in_place});
     all.push_back({{515, DataType::uint16, ReduceOp::average}, sliced, in_place});
   }
   return all;
@@ -111,6 +113,22 @@ TEST_F(HostOracle, UnevenSharesSilentMembersAndGroups) {
     }
   }
   EXPECT_GE(programs, 4 * static_cast<int>(cases().size()));
+}
+
+// Trees of different weights: as many slices of each, on lanes of their own.
+TEST_F(HostOracle, LightAndHeavyTreesInAsManySlices) {
+  const auto machine = *make_preset("dgx-v100", {{"gpus", "5"}});
+  const Routes routes(machine);
+  const auto forest = planners.find("forest")->make();
+  for (const auto kind : {CollectiveKind::all_gather, CollectiveKind::reduce_scatter, CollectiveKind::all_reduce}) {
+    for (const bool in_place : {false, true}) {
+      const Case c{{10'007, DataType::int32, ReduceOp::sum}, {.parts = 2, .slices = 7, .lane_per_chunk = true}, in_place};
+      const auto plan = forest->plan(machine, make_collective(kind, machine.ranks()), context(routes, c));
+      ASSERT_TRUE(plan) << describe(plan.error());
+      run(machine, routes, *plan, c);
+    }
+  }
+  EXPECT_EQ(programs, 6);
 }
 
 // A program of two pushes and two additions, to be spoilt.

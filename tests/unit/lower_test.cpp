@@ -101,6 +101,51 @@ TEST(Lower, LeavesOutAWaitThatFollowsFromAnother) {
   EXPECT_EQ(program.lanes[program.waits_of(last)[0].lane.index()].rank, Rank{1});
 }
 
+// One block in two chunks of weights 1 and 3, pushed from 0 to 1.
+Schedule two_weights(std::array<Location, 2> landing) {
+  auto builder = *Schedule::Builder::create(make_collective(CollectiveKind::broadcast, 2), 2);
+  for (const std::uint32_t weight : {1, 3}) builder.add_chunk({0, weight, 0});
+  for (const int c : {0, 1}) {
+    const ChunkId chunk{c};
+    const auto at = landing[static_cast<std::size_t>(c)];
+    builder.copy(Rank{0}, input(Rank{0}, chunk), output(Rank{0}, chunk));
+    builder.copy(Rank{0}, input(Rank{0}, chunk), at);
+    if (at.buffer != Buffer::output) builder.copy(Rank{1}, at, output(Rank{1}, chunk));
+  }
+  return *std::move(builder).build();
+}
+
+TEST(Lower, AsManySlicesOfALightChunkAsOfAHeavyOne) {
+  const auto schedule = two_weights({output(Rank{1}, ChunkId{0}), output(Rank{1}, ChunkId{1})});
+  const auto program = lowered(ring_of(2), schedule, {.elements = 64'000, .type = DataType::int8}, {.slices = 10});
+  for (const auto& i : program.instructions) {
+    EXPECT_EQ(program.slices(i), 10);
+    EXPECT_EQ(program.slice_bytes(i), i.bytes / 10);
+  }
+}
+
+TEST(Lower, AnInstructionTooShortForSoManySlicesHasFewerOfSixteenBytes) {
+  const auto schedule = two_weights({output(Rank{1}, ChunkId{0}), output(Rank{1}, ChunkId{1})});
+  const auto program = lowered(ring_of(2), schedule, {.elements = 100, .type = DataType::int8}, {.slices = 1000});
+  for (const auto& i : program.instructions) EXPECT_EQ(program.slices(i), i.bytes == 16 ? 1 : 6);
+}
+
+TEST(Lower, ChunksOfTwoSizesInOneSlotAreCutAtTheSamePlaces) {
+  const Payload payload{.elements = 64'000, .type = DataType::int8};
+  const auto apart = lowered(ring_of(2), two_weights({scratch(Rank{1}, 0), scratch(Rank{1}, 1)}), payload, {.slices = 10});
+  EXPECT_EQ(apart.tuning.slices, 10);
+  const auto shared = lowered(ring_of(2), two_weights({scratch(Rank{1}, 0), scratch(Rank{1}, 0)}), payload, {.slices = 10});
+  EXPECT_EQ(shared.tuning.slices, 0);
+  EXPECT_EQ(shared.tuning.slice, Bytes{4800});
+}
+
+TEST(Lower, ChunksOfOneChannelGetLanesOfTheirOwnWhereAsked) {
+  const auto schedule = two_weights({output(Rank{1}, ChunkId{0}), output(Rank{1}, ChunkId{1})});
+  // A local lane and one to the neighbour, for both chunks together or for each.
+  EXPECT_EQ(lowered(ring_of(2), schedule, {.elements = 4000}).lanes.size(), 2U);
+  EXPECT_EQ(lowered(ring_of(2), schedule, {.elements = 4000}, {.lane_per_chunk = true}).lanes.size(), 4U);
+}
+
 TEST(Lower, RefusesAbsurdSizesAndTunings) {
   const auto machine = ring_of(2);
   const auto schedule = ring_all_gather(2);
@@ -109,6 +154,8 @@ TEST(Lower, RefusesAbsurdSizesAndTunings) {
   EXPECT_FALSE(lower(schedule, proof, {.elements = std::int64_t{1} << 60}, {}));
   EXPECT_FALSE(lower(schedule, proof, {.elements = 1}, {.parts = 0}));
   EXPECT_FALSE(lower(schedule, proof, {.elements = 1}, {.slice = Bytes{-16}}));
+  EXPECT_FALSE(lower(schedule, proof, {.elements = 1}, {.slices = -1}));
+  EXPECT_FALSE(lower(schedule, proof, {.elements = 1}, {.slice = Bytes{16}, .slices = 2}));
 }
 
 }  // namespace

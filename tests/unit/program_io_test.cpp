@@ -50,6 +50,22 @@ TEST(ProgramFile, RoundTripChangesNothing) {
   EXPECT_EQ(again->program.route(RouteId{0}).size(), 1U);
 }
 
+TEST(ProgramFile, SlicesByTheirNumberAndLanesOfChunksComeBack) {
+  auto file = example();
+  file.program.tuning = {.parts = 2, .slices = 7, .lane_per_chunk = true};
+  const auto text = write_program(file);
+  const auto again = read_program(text, "p.json");
+  ASSERT_TRUE(again) << describe(again.error());
+  EXPECT_EQ(write_program(*again), text);
+  EXPECT_EQ(again->program.tuning.slices, 7);
+  EXPECT_TRUE(again->program.tuning.lane_per_chunk);
+  // 2000 bytes in at most 7 slices: 286 bytes, rounded up to 288.
+  EXPECT_EQ(again->program.slice_bytes(again->program.instructions[0]), 288);
+  EXPECT_EQ(again->program.slices(again->program.instructions[0]), 7);
+  EXPECT_EQ(message_for(replaced(text, "\"slice\":0", "\"slice\":64")),
+            "p.json: error: at /tuning: 'slice' (bytes) and 'slices' (their number) exclude each other\n");
+}
+
 TEST(ProgramFile, NamesTheMistakeAndItsPlace) {
   const auto good = write_program(example());
   EXPECT_EQ(message_for(replaced(good, "\"p2plab_program\":1", "\"p2plab_program\":7")), "p.json: error: at /p2plab_program: expected a whole number from 1 to 1\n");

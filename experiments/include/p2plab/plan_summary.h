@@ -42,6 +42,9 @@ struct PlanSummary {
 /// The figures of an evaluated plan; `synthesis` is what making it took.
 PlanSummary summarize(const Setting& setting, const Evaluation& evaluation, Seconds synthesis);
 
+/// How chunks are cut and dealt out: "slices of 1 MiB", "64 slices a chunk, chunks apart".
+std::string slicing(const Tuning& tuning);
+
 std::string to_text(const PlanSummary& summary);
 /// An object with the fixed keys first.
 std::string to_json(const PlanSummary& summary);

@@ -45,6 +45,7 @@ struct Row {
   // Beyond the fixed keys:
   int parts = 1;
   Bytes slice{0};
+  int slices = 0;                     // of each chunk, where their number is given, not their bytes
   std::string chosen = {};            // the planner that made the plan, where `auto` chose
   std::optional<DataCheck> data = std::nullopt;
   std::optional<Seconds> predicted_low = std::nullopt;    // the prediction if all numbers of the profile are at their fast ends,

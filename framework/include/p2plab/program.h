@@ -30,6 +30,19 @@ struct Tuning {
   /// when lowered; 0 means one slice per instruction.
   Bytes slice{0};
   Protocol protocol = Protocol::simple;
+  /// Not 0: every instruction moves its data in this many slices, whatever its bytes (`slice` must then be 0), so that on a link which serves its
+  /// lanes in turn heavy chunks get more than light ones.
+  int slices = 0;
+  /// A lane for each chunk instead of each channel: no chunk then waits in line behind another. Costs thread blocks.
+  bool lane_per_chunk = false;
+
+  /// Bytes of each slice of an instruction that moves `bytes`; the last may be shorter. A multiple of 16, or `bytes`.
+  static constexpr int most_slices = 1 << 24;
+  constexpr std::int64_t slice_of(std::int64_t bytes) const {
+    constexpr std::int64_t grain = 16;   // what a thread moves at a time
+    const auto wanted = slices > 0 ? ((bytes + slices - 1) / slices + grain - 1) / grain * grain : slice.count();
+    return wanted <= 0 || wanted > bytes ? bytes : wanted;
+  }
 };
 
 /// A byte range that an instruction reads or writes: `bytes` of the instruction, from `offset` in the rank's buffer.
@@ -41,7 +54,7 @@ struct Operand {
 };
 
 /// Before slice s of the waiting instruction, slice s of this one (if it has so many) must be complete: its reads done, its writes visible.
-/// Slices lie at the same byte positions in every instruction that touches a location, so no other slice can matter.
+/// Slices lie at the same byte positions in every instruction that touches a location (`lower` sees to it), so no other slice can matter.
 struct Wait {
   LaneId lane;
   std::int32_t instruction = 0;   // index within that lane
@@ -100,10 +113,12 @@ struct Program {
   const Instruction& at(LaneId lane, std::int32_t instruction) const& {
     return instructions[lanes[lane.index()].first + static_cast<std::uint32_t>(instruction)];
   }
+  /// Bytes of each slice of an instruction but perhaps the last: slice s begins at byte s * slice_bytes.
+  std::int64_t slice_bytes(const Instruction& i) const { return tuning.slice_of(i.bytes); }
   /// Slices of an instruction: at least one, also when it moves nothing (its signal is still owed).
   std::int64_t slices(const Instruction& i) const {
-    const std::int64_t slice = tuning.slice.count();
-    return slice <= 0 || i.bytes <= slice ? 1 : (i.bytes + slice - 1) / slice;
+    const auto slice = slice_bytes(i);
+    return slice <= 0 ? 1 : (i.bytes + slice - 1) / slice;
   }
   /// The most lanes of any rank, times parts: thread blocks a rank needs at once.
   int blocks() const;

@@ -90,9 +90,9 @@ class GraphBuilder {
     const auto rank = program_.lanes[lane].rank;
     const auto part = s % program_.tuning.parts;
     const auto block = first_block_[lane] + static_cast<std::int32_t>(part);
-    const auto size = program_.tuning.slice.count();
+    const auto size = program_.slice_bytes(i);
     const auto offset = s * size;
-    const auto bytes = size <= 0 ? i.bytes : std::min(size, i.bytes - offset);
+    const auto bytes = std::min(size, i.bytes - offset);
     auto& before = last_of_block_[rank.index()][static_cast<std::size_t>(block)];
     std::vector<std::uint32_t> ready = before;
     wait(ready, index, s, block);

@@ -133,7 +133,7 @@ constexpr void raise(const image::SliceCall& call, std::uint32_t first, std::uin
 template <class Machine, class Combine>
 constexpr bool run_instruction(const Combine& combine, const image::SliceCall& call, const SliceContext& context,
                                const image::SliceInstruction& instruction, std::uint32_t number) {
-  const auto slice = call.slice > 0 && call.slice < instruction.bytes ? call.slice : instruction.bytes;
+  const auto slice = instruction.slice;
   const std::uint64_t flag_offset = std::uint64_t{context.part} * image::flag_stride;
   std::uint32_t turn = 0;
   for (std::int64_t s = context.part; s * slice < instruction.bytes; s += call.parts, ++turn) {
