@@ -27,7 +27,7 @@ struct Grain {
   int parts = 1;
   int slices_per_part = 1;
   bool counted = false;   // every instruction into as many slices as the largest, not into slices of the same bytes
-  bool apart = false;     // a lane for each chunk
+  bool apart = false;     // a lane for each step
   std::int64_t slices() const { return std::int64_t{parts} * slices_per_part; }
 };
 
@@ -82,19 +82,32 @@ class Search {
     return dealt_out(walk(std::move(best)));
   }
 
-  // Chunks of unequal weight share a link by their weights only if all are cut into as many slices; and none waits behind another if each has a
+  // Chunks of unequal weight share a link by their weights only if all are cut into as many slices; and no step waits behind another if each has a
   // lane of its own. What helps is walked on from.
   Trial dealt_out(Trial best) {
     if (best.grain.slices() == 1 || !can_gain(best, plan_.tuning.protocol)) return best;
+    auto apart = best.grain;
+    apart.apart = true;
+    const bool fits = fit_apart(best.program, apart);
     std::optional<Trial> next;
-    for (const auto& [counted, apart] : {std::pair{true, false}, std::pair{false, true}, std::pair{true, true}}) {
-      const Grain grain{best.grain.parts, best.grain.slices_per_part, counted, apart};
-      if (counted && !uneven_) continue;
-      auto trial = try_tuning(tuning_of(grain), grain);
-      if (trial && (!next || trial->predicted < next->predicted)) next = *std::move(trial);
+    for (auto grain : {best.grain, apart}) {
+      for (const bool counted : {false, true}) {
+        grain.counted = counted;
+        if ((counted && !uneven_) || (grain.apart ? !fits : !counted)) continue;
+        auto trial = try_tuning(tuning_of(grain), grain);
+        if (trial && (!next || trial->predicted < next->predicted)) next = *std::move(trial);
+      }
     }
     if (!next || next->predicted.count() > best.predicted.count() * (1 - least_gain)) return best;
     return walk(*std::move(next));
+  }
+
+  // Takes as few copies of lanes as leave room for one a step; false where that is too many lanes, or no more than there are.
+  bool fit_apart(const Program& now, Grain& grain) const {
+    const auto apart = lower(plan_.schedule, proof_, payload_, {.lane_per_step = true});
+    if (!apart || apart->lanes.size() == now.lanes.size()) return false;
+    for (; grain.parts > 1 && apart->blocks() * grain.parts > most_blocks; grain.parts /= 2) grain.slices_per_part *= 2;
+    return apart->blocks() * grain.parts <= most_blocks;
   }
 
   Trial walk(Trial best) {
@@ -130,13 +143,12 @@ class Search {
             .slice = Bytes{by_bytes ? (largest_ + slices - 1) / slices : 0},
             .protocol = plan_.tuning.protocol,
             .slices = grain.counted ? static_cast<int>(slices) : 0,
-            .lane_per_chunk = grain.apart};
+            .lane_per_step = grain.apart};
   }
 
   Result<Trial> try_tuning(const Tuning& tuning, Grain grain) const {
     auto program = lower(plan_.schedule, proof_, payload_, tuning);
     if (!program) return std::move(program).error();
-    if (grain.apart && program->blocks() > most_blocks) return Error{ErrorCode::unsupported, "more thread blocks than a GPU needs"};
     auto time = setting_.predict(*program);
     if (!time) return std::move(time).error();
     return Trial{grain, *std::move(program), *time};

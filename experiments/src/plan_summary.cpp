@@ -71,7 +71,7 @@ PlanSummary summarize(const Setting& setting, const Evaluation& evaluation, Seco
 std::string slicing(const Tuning& tuning) {
   auto text = tuning.slices > 0 ? fmt::format("{} slices a chunk", tuning.slices)
                                 : fmt::format("slices of {}", tuning.slice.count() > 0 ? to_string(tuning.slice) : "a whole chunk");
-  return tuning.lane_per_chunk ? text + ", chunks apart" : text;
+  return tuning.lane_per_step ? text + ", steps apart" : text;
 }
 
 std::string to_text(const PlanSummary& plan) {

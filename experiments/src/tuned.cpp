@@ -52,7 +52,7 @@ std::string identity(const Topology& topology, const Plan& plan) {
 std::string form(const Tuning& tuning) {
   auto text = std::string{to_string(tuning.protocol)};
   if (tuning.parts > 1) text += fmt::format(", {} parts", tuning.parts);
-  if (tuning.slice.count() > 0 || tuning.slices > 0 || tuning.lane_per_chunk) text += ", " + slicing(tuning);
+  if (tuning.slice.count() > 0 || tuning.slices > 0 || tuning.lane_per_step) text += ", " + slicing(tuning);
   return text;
 }
 

@@ -25,7 +25,7 @@ Json size_json(const TunedSize& size) {
   Json json{{"size", to_string(size.size)}, {"parts", size.tuning.parts}, {"slice", to_string(size.tuning.slice)}, {"protocol", to_string(size.tuning.protocol)},
             {"predicted", to_string(size.predicted)}};
   if (size.tuning.slices > 0) json["slices"] = size.tuning.slices;
-  if (size.tuning.lane_per_chunk) json["lane_per_chunk"] = true;
+  if (size.tuning.lane_per_step) json["lane_per_step"] = true;
   if (size.bound) json["bound"] = to_string(*size.bound);
   if (!size.runner_up.empty()) json["runner_up"] = size.runner_up;
   if (size.runner_up_time) json["runner_up_time"] = to_string(*size.runner_up_time);
@@ -167,7 +167,7 @@ class TableReader {
   std::vector<TunedSize> read_sizes(const ConfigValue& list) {
     std::vector<TunedSize> sizes;
     for (const auto& value : list.list(1)) {
-      if (!value.expect_keys({.required = {"size", "parts", "slice", "protocol", "predicted", "weighed", "left_out"}, .optional = {"slices", "lane_per_chunk", "bound", "runner_up", "runner_up_time"}})) {
+      if (!value.expect_keys({.required = {"size", "parts", "slice", "protocol", "predicted", "weighed", "left_out"}, .optional = {"slices", "lane_per_step", "bound", "runner_up", "runner_up_time"}})) {
         continue;
       }
       TunedSize size{.size = value["size"].size()};
@@ -177,7 +177,7 @@ class TableReader {
         size.tuning.slices = static_cast<int>(slices.integer({.least = 1, .most = Tuning::most_slices}, 1));
         if (size.tuning.slice.count() > 0) slices.add_error("'slice' (bytes) and 'slices' (their number) exclude each other");
       }
-      if (value["lane_per_chunk"].present()) size.tuning.lane_per_chunk = value["lane_per_chunk"].boolean();
+      if (value["lane_per_step"].present()) size.tuning.lane_per_step = value["lane_per_step"].boolean();
       size.predicted = value["predicted"].time();
       if (value["bound"].present()) size.bound = value["bound"].time();
       if (value["runner_up"].present()) size.runner_up = value["runner_up"].string();

@@ -40,7 +40,7 @@ Json payload_json(const Payload& payload) {
 Json tuning_json(const Tuning& tuning) {
   Json json{{"parts", tuning.parts}, {"slice", tuning.slice.count()}, {"protocol", to_string(tuning.protocol)}};
   if (tuning.slices != 0) json["slices"] = tuning.slices;
-  if (tuning.lane_per_chunk) json["lane_per_chunk"] = true;
+  if (tuning.lane_per_step) json["lane_per_step"] = true;
   return json;
 }
 
@@ -68,11 +68,11 @@ Payload read_payload(const JsonValue& value) {
 }
 
 Tuning read_tuning(const JsonValue& value) {
-  value.expect_keys({"parts", "slice", "protocol", "slices?", "lane_per_chunk?"});
+  value.expect_keys({"parts", "slice", "protocol", "slices?", "lane_per_step?"});
   Tuning tuning{.parts = static_cast<int>(value["parts"].integer(1, 4096)), .slice = Bytes{value["slice"].integer(0, most_bytes)},
                 .protocol = word(value["protocol"], protocol, Protocol::simple)};
   if (const auto slices = value["slices"]; slices.present()) tuning.slices = static_cast<int>(slices.integer(0, Tuning::most_slices));
-  if (const auto own = value["lane_per_chunk"]; own.present()) tuning.lane_per_chunk = own.boolean();
+  if (const auto own = value["lane_per_step"]; own.present()) tuning.lane_per_step = own.boolean();
   if (tuning.slices != 0 && tuning.slice != Bytes{0}) value.fail("'slice' (bytes) and 'slices' (their number) exclude each other");
   return tuning;
 }

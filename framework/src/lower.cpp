@@ -76,9 +76,9 @@ class SlotLayout {
   bool even_ = true;
 };
 
-// Which steps belong together on one thread block: same rank, same channel (or chunk), same remote ranks.
+// Which steps belong together on one thread block: same rank, same channel, same remote ranks; or only the one step.
 struct LaneKey {
-  std::vector<std::int32_t> words;   // executor, channel (or chunk), remote ranks rising
+  std::vector<std::int32_t> words;   // executor, channel, remote ranks rising; or the step alone
   friend bool operator==(const LaneKey&, const LaneKey&) = default;
 };
 struct LaneKeyHash {
@@ -151,6 +151,7 @@ class Lowering {
   }
 
   LaneKey key_of(StepId id) const {
+    if (program_.tuning.lane_per_step) return {{id.value}};
     const auto step = schedule_.step(id);
     LaneKey key;
     for (const auto locations : {step.sources, step.destinations}) {
@@ -160,8 +161,7 @@ class Lowering {
     }
     std::ranges::sort(key.words);
     key.words.erase(std::unique(key.words.begin(), key.words.end()), key.words.end());
-    const auto chunk = proof_.chunk(id);
-    key.words.insert(key.words.begin(), {step.executor.value, program_.tuning.lane_per_chunk ? static_cast<std::int32_t>(chunk.value) : schedule_.chunks()[chunk.index()].channel});
+    key.words.insert(key.words.begin(), {step.executor.value, schedule_.chunks()[proof_.chunk(id).index()].channel});
     return key;
   }
 

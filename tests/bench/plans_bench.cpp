@@ -3,7 +3,9 @@
 #include <sys/resource.h>
 
 #include <benchmark/benchmark.h>
+#include <fmt/format.h>
 
+#include "../support/ideal_time.h"
 #include "../support/optima.h"
 #include "../support/plans.h"
 #include "p2plab/analysis.h"
@@ -125,6 +127,37 @@ void reference(benchmark::State& state) {
   plan_and_prove(state, testing::reference_machine(row.name), CollectiveKind::all_gather);
 }
 
+constexpr std::array ideal_kinds{CollectiveKind::all_gather, CollectiveKind::reduce_scatter, CollectiveKind::all_reduce};
+
+// Simulated without latencies, over the bound: 256 slices of equal bytes in a block on the plan's lanes; every tree in 256 slices; and each step on a lane
+// of its own, too.
+void ideal_time(benchmark::State& state) {
+  const auto rows = testing::optima();
+  if (static_cast<std::size_t>(state.range(0)) >= rows.size()) return state.SkipWithError("no such reference machine here");
+  const auto topology = testing::reference_machine(rows[static_cast<std::size_t>(state.range(0))].name);
+  const auto kind = ideal_kinds[static_cast<std::size_t>(state.range(1))];
+  const auto plan = *testing::plan_on(topology, "forest", kind);
+  constexpr int slices = 256;
+  for (auto _ : state) {
+    state.counters["equal_bytes"] = testing::time_over_bound(topology, plan.schedule, {.slice = Bytes{(1 << 30) / topology.ranks() / slices}});
+    state.counters["as_many"] = testing::time_over_bound(topology, plan.schedule, {.slices = slices});
+    state.counters["lane_per_step"] = testing::time_over_bound(topology, plan.schedule, {.slices = slices, .lane_per_step = true});
+  }
+  state.SetLabel(fmt::format("{} {}", topology.name(), to_string(kind)));
+}
+
+// The one that a window mends: see forest_test.cpp.
+void window(benchmark::State& state) {
+  if (testing::optima().empty()) return state.SkipWithError("no reference machines here");
+  const auto topology = testing::reference_machine("a100x2_nic_down");
+  const auto plan = *testing::plan_on(topology, "forest", CollectiveKind::reduce_scatter);
+  const Profile profile{.outstanding = static_cast<int>(state.range(1))};
+  for (auto _ : state) {
+    state.counters["over_bound"] =
+        testing::time_over_bound(topology, plan.schedule, {.slices = static_cast<int>(state.range(0)), .lane_per_step = true}, profile);
+  }
+}
+
 BENCHMARK_CAPTURE(bounds, all_gather, CollectiveKind::all_gather)->DenseRange(3, 5)->Unit(benchmark::kMillisecond)->Iterations(1);
 BENCHMARK_CAPTURE(bounds, all_reduce, CollectiveKind::all_reduce)->DenseRange(3, 5)->Unit(benchmark::kMillisecond)->Iterations(1);
 BENCHMARK_CAPTURE(forest, all_gather, CollectiveKind::all_gather)->DenseRange(0, 6)->Unit(benchmark::kMillisecond)->Iterations(1);
@@ -132,6 +165,8 @@ BENCHMARK_CAPTURE(forest, all_reduce, CollectiveKind::all_reduce)->DenseRange(0,
 BENCHMARK_CAPTURE(repair, all_gather, CollectiveKind::all_gather)->ArgsProduct({{0, 1, 2, 3}, {0, 1}})->Unit(benchmark::kMillisecond)->Iterations(1);
 BENCHMARK_CAPTURE(repair, all_reduce, CollectiveKind::all_reduce)->ArgsProduct({{0, 1, 2, 3}, {0, 1}})->Unit(benchmark::kMillisecond)->Iterations(1);
 BENCHMARK(reference)->DenseRange(0, 20)->Unit(benchmark::kMillisecond);
+BENCHMARK(ideal_time)->ArgsProduct({benchmark::CreateDenseRange(0, 20, 1), {0, 1, 2}})->Unit(benchmark::kMillisecond)->Iterations(1);
+BENCHMARK(window)->Args({256, 0})->Args({512, 8})->Args({4096, 32})->Unit(benchmark::kMillisecond)->Iterations(1);
 
 }  // namespace
 }  // namespace p2plab

@@ -102,7 +102,7 @@ TEST(SteadyState, SkippedGivesWhatPlayedGives) {
       const auto plan = testing::plan_on(machine, planner, CollectiveKind::all_reduce);
       if (!plan) continue;
       for (const auto& profile : {Profile{}, testing::busy_profile()}) {
-        for (const auto& tuning : {Tuning{.slice = 4_KiB}, Tuning{.parts = 3, .slice = 4_KiB}, Tuning{.slices = 300, .lane_per_chunk = true}}) {
+        for (const auto& tuning : {Tuning{.slice = 4_KiB}, Tuning{.parts = 3, .slice = 4_KiB}, Tuning{.slices = 300, .lane_per_step = true}}) {
           const auto program = testing::lowered(machine, plan->schedule, Bytes{3'333'333}, tuning);
           expect_same_with_and_without_skipping(machine, program, profile, planner + machine.name() + profile.name + std::to_string(tuning.parts));
         }

@@ -26,7 +26,7 @@ Trial trial(std::uint64_t seed) {
   if (!plan) return result;
   Tuning tuning{.parts = random.between(1, 3), .slice = Bytes{random.between(0, 4) * 4096}, .protocol = static_cast<Protocol>(random.between(0, 3))};
   if (tuning.slice.count() == 0) tuning.slices = random.between(0, 9);
-  tuning.lane_per_chunk = random.between(0, 1) == 1;
+  tuning.lane_per_step = random.between(0, 1) == 1;
   result.program = testing::lowered(result.machine, plan->schedule, Bytes{random.between(0, 200'000)}, tuning);
   return result;
 }

@@ -53,7 +53,7 @@ std::vector<Case> cases() {
   const Tuning whole{};
   const Tuning sliced{.parts = 2, .slice = Bytes{64}};
   const Tuning fine{.parts = 3, .slice = Bytes{16}};
-  const Tuning counted{.parts = 2, .slices = 5, .lane_per_chunk = true};
+  const Tuning counted{.parts = 2, .slices = 5, .lane_per_step = true};
   for (const bool in_place : {false, true}) {
     all.push_back({{0, DataType::float32, ReduceOp::sum}, whole, in_place});
     all.push_back({{1, DataType::float16, ReduceOp::average}, fine, in_place});
@@ -117,12 +117,12 @@ TEST_F(HostOracle, UnevenSharesSilentMembersAndGroups) {
 
 // Trees of different weights: as many slices of each, on lanes of their own.
 TEST_F(HostOracle, LightAndHeavyTreesInAsManySlices) {
-  const auto machine = *make_preset("dgx-v100", {{"gpus", "5"}});
+  const auto machine = *make_preset("dgx-v100", {{"gpus", "7"}});
   const Routes routes(machine);
   const auto forest = planners.find("forest")->make();
   for (const auto kind : {CollectiveKind::all_gather, CollectiveKind::reduce_scatter, CollectiveKind::all_reduce}) {
     for (const bool in_place : {false, true}) {
-      const Case c{{10'007, DataType::int32, ReduceOp::sum}, {.parts = 2, .slices = 7, .lane_per_chunk = true}, in_place};
+      const Case c{{10'007, DataType::int32, ReduceOp::sum}, {.parts = 2, .slices = 7, .lane_per_step = true}, in_place};
       const auto plan = forest->plan(machine, make_collective(kind, machine.ranks()), context(routes, c));
       ASSERT_TRUE(plan) << describe(plan.error());
       run(machine, routes, *plan, c);

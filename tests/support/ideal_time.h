@@ -1,7 +1,6 @@
 // Plans timed where links cost bandwidth and nothing else, beside the bound.
 #pragma once
 
-#include "optima.h"
 #include "p2plab/bounds.h"
 #include "simulated.h"
 
@@ -18,21 +17,13 @@ inline Topology without_latencies(const Topology& machine) {
   return *std::move(builder).build();
 }
 
-struct IdealTime {
-  double over_bound = 0;   // simulated time over the least that any schedule can take
-  int trees = 0;
-  int blocks = 0;          // thread blocks of the rank that has the most
-};
-
-/// A planner's proved plan of `machine`, in the form `tuning`, by the ideal profile and without latencies.
-inline IdealTime ideal_time(const Topology& machine, const std::string& planner, CollectiveKind kind, Bytes size, const Tuning& tuning) {
-  const auto plan = plan_on(machine, planner, kind);
-  EXPECT_TRUE(plan) << describe(plan.error());
-  const auto program = lowered(machine, plan->schedule, size, tuning);
-  const auto best = bound(machine, make_collective(kind, machine.ranks()));
-  EXPECT_TRUE(best) << describe(best.error());
-  const auto least = lower_bound(*best, program.payload);
-  return {to_seconds(makespan(machine, program)).count() / least.count(), static_cast<int>(plan->schedule.chunks().size()), program.blocks()};
+/// What 1 GiB takes by `schedule` in the form `tuning`, over the least that any schedule can take, where links have no latency.
+inline double time_over_bound(const Topology& machine, const Schedule& schedule, const Tuning& tuning, const Profile& profile = {}) {
+  const auto bare = without_latencies(machine);
+  const auto program = lowered(bare, schedule, 1024_MiB, tuning);
+  const auto best = bound(bare, schedule.collective());
+  expects(static_cast<bool>(best));
+  return to_seconds(makespan(bare, program, profile)).count() / lower_bound(*best, program.payload).count();
 }
 
 }  // namespace p2plab::testing

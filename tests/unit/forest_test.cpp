@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "../support/ideal_time.h"
 #include "../support/optima.h"
 #include "../support/plans.h"
 #include "../support/random_topology.h"
@@ -28,6 +29,23 @@ double optimality(const Topology& machine, const Collective& collective, const S
   const auto best = bound(machine, collective);
   EXPECT_TRUE(best);
   return bottleneck(machine, link_loads(machine, routes, schedule)).algbw_gbps() / best->algbw_gbps();
+}
+
+// Simulated without latencies the plan takes at most 1 % more than the bound, each tree in as many slices and each step on a lane of its own. Slices are
+// as many as filling the trees needs, no more.
+void expect_time_of_bound(const Topology& machine, const Schedule& schedule, double most = 1.01) {
+  double over = 0;
+  for (const int slices : {32, 64, 128, 256}) {
+    over = testing::time_over_bound(machine, schedule, {.slices = slices, .lane_per_step = true});
+    if (over <= most) break;
+  }
+  EXPECT_LE(over, most) << machine.name() << " " << to_string(schedule.collective().kind);
+}
+
+// A switch's full port serves whoever comes first, and nothing holds back senders with room: those of this plan run ahead and fill the queue, while
+// what the busiest link waits for stands in it. The excess goes with a window: 1.0155 with 32 slices of 4096 under way (p2plab_bench_plans).
+bool runs_ahead_of_a_full_port(const std::string& name, CollectiveKind kind) {
+  return name == "a100x2_nic_down" && kind == CollectiveKind::reduce_scatter;
 }
 
 constexpr std::array tree_kinds{CollectiveKind::all_gather, CollectiveKind::reduce_scatter, CollectiveKind::broadcast, CollectiveKind::reduce};
@@ -62,7 +80,7 @@ TEST(Forest, FewTreesCostBandwidthButVerify) {
   }
 }
 
-TEST(Forest, IsOptimalOnEveryReferenceMachine) {
+TEST(Forest, IsOptimalOnEveryReferenceMachineByLoadsAndInTime) {
   const auto rows = testing::optima();
   if (rows.empty()) GTEST_SKIP() << "no reference optima in " << testing::reference_optima();
   for (const auto& row : rows) {
@@ -71,6 +89,7 @@ TEST(Forest, IsOptimalOnEveryReferenceMachine) {
       const auto plan = testing::plan_on(machine, "forest", kind);
       ASSERT_TRUE(plan) << row.name << " " << to_string(kind) << describe(plan.error());
       EXPECT_NEAR(optimality(machine, make_collective(kind, machine.ranks()), plan->schedule), 1, 1e-9) << row.name << " " << to_string(kind);
+      if (!rooted(kind)) expect_time_of_bound(machine, plan->schedule, runs_ahead_of_a_full_port(row.name, kind) ? 1.08 : 1.01);
     }
   }
 }
@@ -83,7 +102,28 @@ TEST(Forest, AllReduceMeetsTheLinearProgramOnEveryReferenceMachine) {
     const auto plan = testing::plan_on(machine, "forest", CollectiveKind::all_reduce);
     ASSERT_TRUE(plan) << row.name << describe(plan.error());
     EXPECT_NEAR(optimality(machine, make_collective(CollectiveKind::all_reduce, machine.ranks()), plan->schedule), 1, 1e-7) << row.name;
+    expect_time_of_bound(machine, plan->schedule);
   }
+}
+
+// Trees of unequal weights, and GPUs that relay.
+TEST(Forest, TakesTheTimeOfTheBoundOnUnevenMachines) {
+  for (const auto* name : {"dgx-v100", "dgx-v100:gpus=7", "mesh:dims=3x2", "mi250x"}) {
+    const auto machine = *resolve_topology(name);
+    for (const auto kind : {CollectiveKind::all_gather, CollectiveKind::reduce_scatter, CollectiveKind::all_reduce}) {
+      const auto plan = testing::plan_on(machine, "forest", kind);
+      ASSERT_TRUE(plan) << name << describe(plan.error());
+      expect_time_of_bound(machine, plan->schedule);
+    }
+  }
+}
+
+// Slices of equal bytes on shared lanes: a light tree gets as much of a link as a heavy one, and what is at hand stands behind what is to come.
+TEST(Forest, SlicesOfEqualBytesTakeLongerThanAsManyOfEachTree) {
+  const auto machine = *make_preset("dgx-v100", {{"gpus", "7"}});
+  const auto plan = testing::plan_on(machine, "forest", CollectiveKind::all_gather);
+  ASSERT_TRUE(plan) << describe(plan.error());
+  EXPECT_GT(testing::time_over_bound(machine, plan->schedule, {.slice = 256_KiB}), 1.15);
 }
 
 bool has_switches(const Topology& machine) {

@@ -139,11 +139,11 @@ TEST(Lower, ChunksOfTwoSizesInOneSlotAreCutAtTheSamePlaces) {
   EXPECT_EQ(shared.tuning.slice, Bytes{4800});
 }
 
-TEST(Lower, ChunksOfOneChannelGetLanesOfTheirOwnWhereAsked) {
+TEST(Lower, StepsOfOneChannelGetLanesOfTheirOwnWhereAsked) {
   const auto schedule = two_weights({output(Rank{1}, ChunkId{0}), output(Rank{1}, ChunkId{1})});
-  // A local lane and one to the neighbour, for both chunks together or for each.
+  // A local lane and one to the neighbour, for both chunks together or for each of the four steps.
   EXPECT_EQ(lowered(ring_of(2), schedule, {.elements = 4000}).lanes.size(), 2U);
-  EXPECT_EQ(lowered(ring_of(2), schedule, {.elements = 4000}, {.lane_per_chunk = true}).lanes.size(), 4U);
+  EXPECT_EQ(lowered(ring_of(2), schedule, {.elements = 4000}, {.lane_per_step = true}).lanes.size(), 4U);
 }
 
 TEST(Lower, RefusesAbsurdSizesAndTunings) {

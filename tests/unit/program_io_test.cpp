@@ -52,13 +52,13 @@ TEST(ProgramFile, RoundTripChangesNothing) {
 
 TEST(ProgramFile, SlicesByTheirNumberAndLanesOfChunksComeBack) {
   auto file = example();
-  file.program.tuning = {.parts = 2, .slices = 7, .lane_per_chunk = true};
+  file.program.tuning = {.parts = 2, .slices = 7, .lane_per_step = true};
   const auto text = write_program(file);
   const auto again = read_program(text, "p.json");
   ASSERT_TRUE(again) << describe(again.error());
   EXPECT_EQ(write_program(*again), text);
   EXPECT_EQ(again->program.tuning.slices, 7);
-  EXPECT_TRUE(again->program.tuning.lane_per_chunk);
+  EXPECT_TRUE(again->program.tuning.lane_per_step);
   // 2000 bytes in at most 7 slices: 286 bytes, rounded up to 288.
   EXPECT_EQ(again->program.slice_bytes(again->program.instructions[0]), 288);
   EXPECT_EQ(again->program.slices(again->program.instructions[0]), 7);

@@ -42,7 +42,7 @@ struct PlanSummary {
 /// The figures of an evaluated plan; `synthesis` is what making it took.
 PlanSummary summarize(const Setting& setting, const Evaluation& evaluation, Seconds synthesis);
 
-/// How chunks are cut and dealt out: "slices of 1 MiB", "64 slices a chunk, chunks apart".
+/// How chunks are cut and dealt out: "slices of 1 MiB", "64 slices a chunk, steps apart".
 std::string slicing(const Tuning& tuning);
 
 std::string to_text(const PlanSummary& summary);

@@ -8,8 +8,8 @@ namespace p2plab {
 
 /// Lowers `schedule`, which `proof` proves, for `payload` (see layout.h for how it is cut; any element count is valid, zero included).
 /// Steps that move nothing (empty chunks, a place copied to itself) are dropped.
-/// Lanes: steps of one rank share a lane if they work on the same channel with the same remote ranks; within a lane, list order. So no
-/// program can deadlock as long as all its lanes run at once. Waits that follow from other waits are left out.
+/// Lanes: steps of one rank share a lane if they work on the same channel with the same remote ranks (unless the tuning gives each its own); within
+/// a lane, list order. So no program can deadlock as long as all its lanes run at once. Waits that follow from other waits are left out.
 /// Where chunks of different sizes lie in one slot one after another, a wish for a number of slices becomes one for slices of the largest chunk's
 /// bytes: else slices of the same number would not lie at the same place.
 /// Errors: a negative payload or one above 2^50 bytes, tuning out of range.

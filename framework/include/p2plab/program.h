@@ -33,8 +33,9 @@ struct Tuning {
   /// Not 0: every instruction moves its data in this many slices, whatever its bytes (`slice` must then be 0), so that on a link which serves its
   /// lanes in turn heavy chunks get more than light ones.
   int slices = 0;
-  /// A lane for each chunk instead of each channel: no chunk then waits in line behind another. Costs thread blocks.
-  bool lane_per_chunk = false;
+  /// A lane for each step, instead of one for steps with the same channel and remote ranks: no step then waits in line behind another. Costs thread
+  /// blocks.
+  bool lane_per_step = false;
 
   /// Bytes of each slice of an instruction that moves `bytes`; the last may be shorter. A multiple of 16, or `bytes`.
   static constexpr int most_slices = 1 << 24;

@@ -127,7 +127,7 @@ TEST(SliceInterpreter, GivesEveryContractsResultsCallAfterCall) {
 
 TEST(SliceInterpreter, IsRightInPlace) {
   for_every_plan(true, {3}, {1, 77}, [](const Topology& machine, const Plan& plan, const Payload& payload) {
-    Emulation emulation(machine, plan, payload, {.parts = 3, .slices = 4, .lane_per_chunk = true}, true);
+    Emulation emulation(machine, plan, payload, {.parts = 3, .slices = 4, .lane_per_step = true}, true);
     emulation.prepare_slices<Float>();
     for (int c = 0; c < 3; ++c) EXPECT_EQ(emulation.call<float>(c), 0) << "call " << c;
   });
