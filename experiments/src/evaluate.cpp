@@ -83,23 +83,26 @@ class Search {
   }
 
   // Chunks of unequal weight share a link by their weights only if all are cut into as many slices; and no step waits behind another if each has a
-  // lane of its own. What helps is walked on from.
+  // lane of its own. What helps is walked on from, and then perhaps the other helps, too.
   Trial dealt_out(Trial best) {
     if (best.grain.slices() == 1 || !can_gain(best, plan_.tuning.protocol)) return best;
-    auto apart = best.grain;
-    apart.apart = true;
-    const bool fits = fit_apart(best.program, apart);
+    const auto instructions = static_cast<std::int64_t>(best.program.instructions.size());
     std::optional<Trial> next;
-    for (auto grain : {best.grain, apart}) {
-      for (const bool counted : {false, true}) {
-        grain.counted = counted;
-        if ((counted && !uneven_) || (grain.apart ? !fits : !counted)) continue;
+    for (const auto& [counted, apart] : {std::pair{true, false}, std::pair{false, true}, std::pair{true, true}}) {
+      auto grain = best.grain;
+      if ((counted && (grain.counted || !uneven_)) || (apart && (grain.apart || !fit_apart(best.program, grain)))) continue;
+      grain.counted |= counted;
+      grain.apart |= apart;
+      // More slices may begin to gain only now.
+      for (const int finer : {1, 4}) {
+        grain.slices_per_part *= finer;
+        if (finer > 1 && (largest_ / grain.slices() < least_slice || instructions * grain.slices() > finer * most_slices)) continue;
         auto trial = try_tuning(tuning_of(grain), grain);
         if (trial && (!next || trial->predicted < next->predicted)) next = *std::move(trial);
       }
     }
     if (!next || next->predicted.count() > best.predicted.count() * (1 - least_gain)) return best;
-    return walk(*std::move(next));
+    return dealt_out(walk(*std::move(next)));
   }
 
   // Takes as few copies of lanes as leave room for one a step; false where that is too many lanes, or no more than there are.
