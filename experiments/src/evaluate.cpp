@@ -105,12 +105,12 @@ class Search {
     return dealt_out(walk(*std::move(next)));
   }
 
-  // Takes as few copies of lanes as leave room for one a step; false where that is too many lanes, or no more than there are.
+  // Takes as few copies of lanes as leave room for one a step; false where that is too many lanes, or the same as before.
   bool fit_apart(const Program& now, Grain& grain) const {
     const auto apart = lower(plan_.schedule, proof_, payload_, {.lane_per_step = true});
     if (!apart || apart->lanes.size() == now.lanes.size()) return false;
     for (; grain.parts > 1 && apart->blocks() * grain.parts > most_blocks; grain.parts /= 2) grain.slices_per_part *= 2;
-    return apart->blocks() * grain.parts <= most_blocks;
+    return apart->blocks() * grain.parts <= std::max(most_blocks, now.blocks());
   }
 
   Trial walk(Trial best) {
@@ -136,7 +136,8 @@ class Search {
   bool worth_trying(const Program& now, const Grain& grain) const {
     const auto slices = grain.slices();
     const auto lanes = now.blocks() / std::max(1, now.tuning.parts);
-    return largest_ / slices >= least_slice && lanes * grain.parts <= most_blocks && static_cast<std::int64_t>(now.instructions.size()) * slices <= most_slices;
+    if (grain.parts > 1 && lanes * grain.parts > most_blocks) return false;
+    return largest_ / slices >= least_slice && static_cast<std::int64_t>(now.instructions.size()) * slices <= most_slices;
   }
 
   Tuning tuning_of(const Grain& grain) const {

@@ -1,0 +1,42 @@
+// The form in which a plan is predicted fastest: how it is cut and dealt out to thread blocks.
+#include "p2plab/evaluate.h"
+
+#include <gtest/gtest.h>
+
+#include "p2plab/bounds.h"
+#include "p2plab/presets.h"
+#include "p2plab/setting.h"
+#include "support/plans.h"
+
+namespace p2plab {
+namespace {
+
+// Seven GPUs of a DGX-1: trees of unequal weights through relays. In slices of equal bytes on shared lanes the three take 1.02, 1.09 and 1.18.
+TEST(Evaluate, FindsTheFormInWhichUnevenTreesTakeTheTimeOfTheBound) {
+  const auto machine = *make_preset("dgx-v100", {{"gpus", "7"}});
+  const auto setting = make_setting(machine, Profile{});
+  for (const auto kind : {CollectiveKind::all_gather, CollectiveKind::reduce_scatter, CollectiveKind::all_reduce}) {
+    const auto payload = payload_of(64_MiB, DataType::float16, ReduceOp::sum);
+    const auto best = lower_bound(*bound(machine, make_collective(kind, machine.ranks())), payload);
+    const auto found = evaluate(setting, *testing::plan_on(machine, "forest", kind), payload, false);
+    ASSERT_TRUE(found) << describe(found.error());
+    EXPECT_LE(found->predicted.count(), 1.01 * best.count()) << to_string(kind);
+    EXPECT_GT(found->program.tuning.slices, 0) << to_string(kind);
+    EXPECT_EQ(evaluate_as(setting, found->plan, payload, false, found->program.tuning)->predicted, found->predicted) << to_string(kind);
+  }
+}
+
+// A plan with more lanes than copies of any would be worth is cut into slices all the same.
+TEST(Evaluate, SlicesPlansOfManyLanes) {
+  const auto machine = *make_preset("torus", {{"dims", "4x4"}});
+  const auto setting = make_setting(machine, Profile{});
+  const auto payload = payload_of(64_MiB, DataType::float16, ReduceOp::sum);
+  const auto found = evaluate(setting, *testing::plan_on(machine, "forest", CollectiveKind::all_reduce), payload, false);
+  ASSERT_TRUE(found) << describe(found.error());
+  EXPECT_GT(found->program.blocks(), 64);
+  const auto& tuning = found->program.tuning;
+  EXPECT_TRUE(tuning.slices > 1 || tuning.slice.count() > 0);
+}
+
+}  // namespace
+}  // namespace p2plab
