@@ -167,7 +167,8 @@ class TableReader {
   std::vector<TunedSize> read_sizes(const ConfigValue& list) {
     std::vector<TunedSize> sizes;
     for (const auto& value : list.list(1)) {
-      if (!value.expect_keys({.required = {"size", "parts", "slice", "protocol", "predicted", "weighed", "left_out"}, .optional = {"slices", "lane_per_step", "bound", "runner_up", "runner_up_time"}})) {
+      if (!value.expect_keys({.required = {"size", "parts", "slice", "protocol", "predicted", "weighed", "left_out"},
+                              .optional = {"slices", "lane_per_step", "bound", "runner_up", "runner_up_time"}})) {
         continue;
       }
       TunedSize size{.size = value["size"].size()};

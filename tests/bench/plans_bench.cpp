@@ -129,8 +129,8 @@ void reference(benchmark::State& state) {
 
 constexpr std::array ideal_kinds{CollectiveKind::all_gather, CollectiveKind::reduce_scatter, CollectiveKind::all_reduce};
 
-// Simulated without latencies, over the bound: 256 slices of equal bytes in a block on the plan's lanes; every tree in 256 slices; and each step on a lane
-// of its own, too.
+// Simulated without latencies, over the bound: 256 slices of equal bytes in a block on the plan's lanes; every tree in 256 slices; and each step on a
+// lane of its own, too.
 void ideal_time(benchmark::State& state) {
   const auto rows = testing::optima();
   if (static_cast<std::size_t>(state.range(0)) >= rows.size()) return state.SkipWithError("no such reference machine here");

@@ -31,8 +31,8 @@ class HostOracle : public ::testing::Test {
     ASSERT_TRUE(done) << describe(done.error());
     EXPECT_TRUE(done->check && done->check->passed)
         << plan.planner << ' ' << to_string(plan.schedule.collective().kind) << " ranks " << machine.ranks() << " elements " << c.payload.elements
-        << ' ' << to_string(c.payload.type) << ' ' << to_string(c.payload.op) << " parts " << c.tuning.parts << " slice " << c.tuning.slice.count() << " slices " << c.tuning.slices
-        << " in place " << c.in_place << ": " << (done->check ? done->check->first_wrong : "no check");
+        << ' ' << to_string(c.payload.type) << ' ' << to_string(c.payload.op) << " parts " << c.tuning.parts << " slice " << c.tuning.slice.count()
+        << " slices " << c.tuning.slices << " in place " << c.in_place << ": " << (done->check ? done->check->first_wrong : "no check");
     ++programs;
   }
 

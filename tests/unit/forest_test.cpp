@@ -31,8 +31,8 @@ double optimality(const Topology& machine, const Collective& collective, const S
   return bottleneck(machine, link_loads(machine, routes, schedule)).algbw_gbps() / best->algbw_gbps();
 }
 
-// Simulated without latencies the plan takes at most 1 % more than the bound, each tree in as many slices and each step on a lane of its own. Slices are
-// as many as filling the trees needs, no more.
+// Simulated without latencies the plan takes at most 1 % more than the bound, each tree in as many slices and each step on a lane of its own. Slices
+// are as many as filling the trees needs, no more.
 void expect_time_of_bound(const Topology& machine, const Schedule& schedule, double most = 1.01) {
   double over = 0;
   for (const int slices : {32, 64, 128, 256}) {

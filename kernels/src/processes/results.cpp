@@ -31,8 +31,8 @@ std::string build() { return P2PLAB_VERSION; }
 std::string digest(const Program& program, const RunOptions& options) {
   Hash hash;
   for (const auto value : {static_cast<std::int64_t>(program.payload.type), static_cast<std::int64_t>(program.payload.op), program.payload.elements,
-                           static_cast<std::int64_t>(program.tuning.protocol), std::int64_t{program.tuning.parts}, program.tuning.slice.count(), std::int64_t{program.tuning.slices},
-                           std::int64_t{program.in_place ? 1 : 0}, std::int64_t{options.warmup}, std::int64_t{options.repeats}, std::int64_t{options.calls},
+                           static_cast<std::int64_t>(program.tuning.protocol), std::int64_t{program.tuning.parts}, program.tuning.slice.count(),
+                           std::int64_t{program.tuning.slices}, std::int64_t{program.in_place ? 1 : 0}, std::int64_t{options.warmup}, std::int64_t{options.repeats}, std::int64_t{options.calls},
                            static_cast<std::int64_t>(options.seed), std::int64_t{options.check ? 1 : 0}, std::int64_t{options.graph ? 1 : 0}}) {
     hash.add(value);
   }
