@@ -79,7 +79,7 @@ class ForestPlanner final : public Planner {
   // All-reduce: in-trees and out-trees at the same time from unequal roots, where that is faster than one after the other.
   static void use_both_ways(const Topology& topology, const ForestWish& wish, Forest& in, Forest& out) {
     const auto members = wish.members.size();
-    if (wish.trees > 0 || members != static_cast<std::size_t>(topology.ranks())) return;
+    if (wish.trees > 0 || members != static_cast<std::size_t>(topology.ranks()) || wish.stop()) return;
     const auto apart = (in.seconds_per_weight + out.seconds_per_weight) / static_cast<double>(members);
     auto both = find_forests_both_ways(topology, {apart, wish.stop, wish.former});
     if (!both || both->seconds_per_byte > apart * (1 - 1e-9)) return;

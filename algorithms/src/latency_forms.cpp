@@ -118,7 +118,7 @@ std::optional<LatencyForm> LatencyForms::sum_form(int chunks, int rounds) {
   return form;
 }
 
-// All-reduce brings what any member has to all others, so it is no faster than the slowest broadcast.
+// All-reduce brings what any member has to all others, so it is no faster than the slowest broadcast; nor than the links allow.
 std::optional<double> LatencyForms::most_for_a_root(int steps, int rounds) {
   std::optional<double> least;
   for (const auto& search : root_searches_) {
@@ -129,10 +129,13 @@ std::optional<double> LatencyForms::most_for_a_root(int steps, int rounds) {
   return least;
 }
 
-void LatencyForms::prove(std::vector<LatencyForm>& forms) {
+void LatencyForms::prove(std::vector<LatencyForm>& forms, double least_ratio) {
   for (auto& form : forms) {
+    const auto fits = [&](double most) { return static_cast<int>(most + rounding_error) > form.chunks; };
+    form.proved = least_ratio > 0 && !fits(form.rounds / least_ratio);
+    if (form.proved) continue;
     const auto most = most_for_a_root(form.steps, form.rounds);
-    form.proved = most && static_cast<int>(*most + rounding_error) <= form.chunks;
+    form.proved = most && !fits(*most);
   }
 }
 
@@ -162,7 +165,7 @@ std::vector<LatencyForm> LatencyForms::frontier(int most_chunks, int most_steps,
     if (std::ranges::none_of(kept, beats) && std::ranges::none_of(kept, [&](const LatencyForm& o) { return o.steps < form.steps && lower(o); }))
       kept.push_back(std::move(form));
   }
-  prove(kept);
+  prove(kept, least_ratio);
   return kept;
 }
 

@@ -45,7 +45,7 @@ class LatencyForms {
   std::vector<LatencyForm> sum_forms(int most_chunks, double best);
   std::optional<LatencyForm> sum_form(int chunks, int rounds);
   std::optional<double> most_for_a_root(int steps, int rounds);
-  void prove(std::vector<LatencyForm>& forms);
+  void prove(std::vector<LatencyForm>& forms, double least_ratio);
 
   const Topology& topology_;
   const Collective& collective_;

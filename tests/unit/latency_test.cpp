@@ -77,6 +77,7 @@ TEST(Frontier, AllReduceOnADgx1AddsUpInTwoStepsAndReachesTwiceTheAllGathersBound
   const auto found = checked_frontier(machine("dgx-v100"), CollectiveKind::all_reduce);
   for (const Triple& known : {Triple{2, 2, 2}, {8, 4, 4}, {16, 4, 6}, {48, 6, 14}}) EXPECT_TRUE(triples(found).contains(known)) << known[0];
   EXPECT_TRUE(found.points.front().proved);   // (2, 2, 2): three chunks in two rounds no broadcast can do
+  EXPECT_TRUE(found.points.back().proved);    // (48, 6, 14): 7/8 of the payload twice through six lanes, so 7/24 of a round a chunk
 }
 
 TEST(Frontier, OnRingsFewestStepsAreHalfTheRanksAndTwoChunksShareTheFarthest) {
