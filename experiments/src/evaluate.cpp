@@ -64,7 +64,10 @@ class Search {
     auto start = try_tuning(plan_.tuning, {});
     if (!start) return start;
     Trial best = *std::move(start);
-    if (best.program.instructions.size() > most_instructions) return best;
+    if (best.program.instructions.size() > most_instructions) {
+      least_ = best.predicted;
+      return best;
+    }
     if (setting_.least) {
       auto least = setting_.least(best.program);
       if (!least) return std::move(least).error();
