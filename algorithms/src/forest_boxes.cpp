@@ -43,7 +43,7 @@ std::optional<BoxPart> cut_out(const Topology& whole, const std::vector<bool>& k
     link.to = NodeId{place[link.to.index()]};
     builder.add_link(link);
     links.emplace_back(static_cast<std::int64_t>(l));
-    for (const std::int64_t number : {std::int64_t{link.from.value}, std::int64_t{link.to.value}, link.bandwidth.bytes_per_second()}) shape.push_back(number);
+    shape.insert(shape.end(), {link.from.value, link.to.value, link.bandwidth.bytes_per_second()});
   }
   auto topology = std::move(builder).build();
   if (!topology) return std::nullopt;
@@ -162,7 +162,8 @@ class Composer {
   std::optional<Forest> run(double seconds_per_weight) {
     gpus_ = boxes_of(topology_, box_);
     const auto size = gpus_.front().size();
-    if (gpus_.size() < least_boxes || size < 2 || std::ranges::any_of(gpus_, [&](const auto& box) { return box.size() != size; })) return std::nullopt;
+    const bool alike = std::ranges::all_of(gpus_, [&](const auto& box) { return box.size() == size; });
+    if (gpus_.size() < least_boxes || size < 2 || !alike) return std::nullopt;
     if (!plan_boxes() || !plan_rails()) return std::nullopt;
     for (std::size_t b = 0; b < gpus_.size(); ++b) {
       for (std::size_t place = 0; place < size; ++place) {
@@ -249,7 +250,9 @@ class Composer {
       for (const auto link : list_.paths[static_cast<int>(p)]) loads[link.index()] += uses[p];
     }
     double most = 0;
-    for (std::size_t l = 0; l < loads.size(); ++l) most = std::max(most, loads[l] / static_cast<double>(topology_.links()[l].bandwidth.bytes_per_second()));
+    for (std::size_t l = 0; l < loads.size(); ++l) {
+      most = std::max(most, loads[l] / static_cast<double>(topology_.links()[l].bandwidth.bytes_per_second()));
+    }
     return most;
   }
 

@@ -22,6 +22,7 @@ constexpr double depth_price = 0.02;  // how much dearer a hop is for each level
 constexpr double least_gain = 1e-6;   // relative, of a move
 constexpr int most_reliefs = 24;
 constexpr std::int64_t most_lots = 1 << 25;
+constexpr std::int64_t most_weight = std::int64_t{1} << 32;  // times the lots it is a count of trees
 
 // A tree by positions of terminals.
 struct Mended {
@@ -48,7 +49,8 @@ class Mender {
   /// Weighs the trees; false if that is not possible.
   bool weigh() {
     if (wish_.weights.empty()) {
-      const auto all = std::accumulate(trees_.begin(), trees_.end(), 0.0, [](double sum, const Mended& t) { return sum + static_cast<double>(t.count); });
+      double all = 0;
+      for (const auto& tree : trees_) all += static_cast<double>(tree.count);
       for (auto& tree : trees_) tree.weight = static_cast<double>(tree.count) / all;
     } else if (!weigh_by_root()) {
       return false;
@@ -98,7 +100,8 @@ class Mender {
         const auto at = static_cast<std::size_t>(v);
         most = std::max(most, tree.depth[at]);
         if (tree.parent[at] < 0) continue;
-        whole.edges.push_back({wish_.terminals[static_cast<std::size_t>(tree.parent[at])], wish_.terminals[at], list.paths.add(paths_[tree.path[at]])});
+        const auto from = wish_.terminals[static_cast<std::size_t>(tree.parent[at])];
+        whole.edges.push_back({from, wish_.terminals[at], list.paths.add(paths_[tree.path[at]])});
       }
       list.trees.push_back(std::move(whole));
     }
@@ -109,11 +112,18 @@ class Mender {
  private:
   std::size_t n() const { return wish_.terminals.size(); }
 
+  // Nothing but a root.
+  Mended bare(int root, std::int64_t count) const {
+    const std::vector<int> none(n(), -1);
+    Mended tree{root, count, 0, none, none, none};
+    tree.depth[static_cast<std::size_t>(root)] = 0;
+    return tree;
+  }
+
   // What hangs together with the root.
   void take(const ForestTree& tree, const PathTable& paths, const std::vector<int>& position) {
     if (tree.root < 0 || position[static_cast<std::size_t>(tree.root)] < 0) return;
-    Mended taken{position[static_cast<std::size_t>(tree.root)], tree.count, 0, std::vector<int>(n(), -1), std::vector<int>(n(), -1), std::vector<int>(n(), -1)};
-    taken.depth[static_cast<std::size_t>(taken.root)] = 0;
+    auto taken = bare(position[static_cast<std::size_t>(tree.root)], tree.count);
     for (bool grown = true; grown;) {
       grown = false;
       for (const auto& edge : tree.edges) {
@@ -136,12 +146,11 @@ class Mender {
     std::int64_t lots = 1;
     for (std::size_t i = 0; i < n(); ++i) {
       if (wish_.weights[i] > 0 && sums[i] == 0) {
-        trees_.push_back({static_cast<int>(i), 1, 0, std::vector<int>(n(), -1), std::vector<int>(n(), -1), std::vector<int>(n(), -1)});
-        trees_.back().depth[i] = 0;
+        trees_.push_back(bare(static_cast<int>(i), 1));
         sums[i] = 1;
       }
       if (wish_.weights[i] > 0) lots = std::lcm(lots, sums[i]);
-      if (lots > most_lots) return false;
+      if (lots > most_lots || wish_.weights[i] > most_weight) return false;
     }
     std::erase_if(trees_, [&](const Mended& tree) { return wish_.weights[static_cast<std::size_t>(tree.root)] == 0; });
     for (auto& tree : trees_) {

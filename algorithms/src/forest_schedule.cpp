@@ -26,7 +26,13 @@ struct Levels {
 class Direction {
  public:
   Direction(const Topology& topology, const Routes& routes, const PathTable& paths, DataFlow& flow)
-      : topology_(topology), routes_(routes), paths_(paths), flow_(flow), depth_(topology.nodes().size()), seen_(depth_.size(), -1), known_(paths.size()) {}
+      : topology_(topology),
+        routes_(routes),
+        paths_(paths),
+        flow_(flow),
+        depth_(topology.nodes().size()),
+        seen_(depth_.size(), -1),
+        known_(paths.size()) {}
 
   const Levels& levels(const ForestTree& tree) {
     auto& levels = levels_[&tree];

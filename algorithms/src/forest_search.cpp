@@ -142,7 +142,8 @@ std::optional<PackedForest> pack_from(const Topology& topology, const PackingWis
 
 // Weighted trees of little height, if a linear program finds some that reach what cuts allow.
 std::optional<Forest> low_forest(const Topology& topology, const ForestWish& wish, const Attempt& best) {
-  PackingWish packing{.terminals = {}, .weights = {}, .towards_root = wish.towards_root, .target = 1 / best.seconds, .stop = wish.stop, .former = wish.former};
+  PackingWish packing{.terminals = {}, .weights = {}, .towards_root = wish.towards_root, .target = 1 / best.seconds, .stop = wish.stop};
+  packing.former = wish.former;
   const auto collective = collective_of(wish, best.members);
   for (const auto rank : best.members) packing.terminals.push_back(topology.node_of(rank).value);
   packing.weights = collective.shares;

@@ -85,7 +85,8 @@ void merge_equal(std::vector<ForestTree>& trees) {
   for (auto& tree : trees) {
     std::uint64_t hash = mixed(static_cast<std::uint64_t>(tree.root));
     for (const auto& edge : tree.edges) {
-      hash += mixed(static_cast<std::uint64_t>(edge.to) << 32 | static_cast<std::uint32_t>(edge.from)) ^ mixed(static_cast<std::uint64_t>(edge.path) + 7);
+      const auto ends = static_cast<std::uint64_t>(edge.to) << 32 | static_cast<std::uint32_t>(edge.from);
+      hash += mixed(ends) ^ mixed(static_cast<std::uint64_t>(edge.path) + 7);
     }
     auto [place, end] = known.equal_range(hash);
     while (place != end && (merged[place->second].root != tree.root || sorted(merged[place->second]) != sorted(tree))) ++place;

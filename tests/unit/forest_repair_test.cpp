@@ -75,7 +75,8 @@ TEST(ForestRepair, ReachesTheBoundWhateverTheOldPlanWas) {
   const auto now = *make_preset("dgx-v100", {{"gpus", "7"}});
   const auto whole = *make_preset("dgx-v100", {});
   const auto other = *make_preset("hgx-h200", {});
-  for (const auto& [before, planner] : {std::pair{&whole, "ring"}, {&whole, "tree"}, {&other, "forest"}, {&other, "one_shot"}, {&other, "two_shot"}}) {
+  using Old = std::pair<const Topology*, const char*>;
+  for (const auto& [before, planner] : {Old{&whole, "ring"}, {&whole, "tree"}, {&other, "forest"}, {&other, "one_shot"}, {&other, "two_shot"}}) {
     for (const auto old_kind : {CollectiveKind::all_gather, CollectiveKind::all_reduce}) {
       const auto old = testing::plan_on(*before, planner, old_kind);
       ASSERT_TRUE(old) << planner;
