@@ -22,25 +22,25 @@ struct Variant {
   const char* planner;
   const char* parameter;
   const char* value;
-  std::size_t most_members = 1 << 20;   // for larger groups planning takes longer than it gains
+  std::size_t most_members = 1 << 20;  // for larger groups planning takes longer than it gains
 };
 constexpr std::size_t small = 16;
 constexpr std::array variants{
-    Variant{"one_shot", "mode", "push"}, Variant{"two_shot", "mode", "pull"}, Variant{"two_shot", "mode", "direct"},
-    Variant{"ring", "rings", "8"},       Variant{"ring", "fabric", "any"},    Variant{"halving_doubling", "form", "doubling"},
-    Variant{"tree", "trees", "1"},       Variant{"tree", "arity", "1"},       Variant{"hierarchical", "across", "ring"},
+    Variant{"one_shot", "mode", "push"},    Variant{"two_shot", "mode", "pull"},    Variant{"two_shot", "mode", "direct"},
+    Variant{"ring", "rings", "8"},          Variant{"ring", "fabric", "any"},       Variant{"halving_doubling", "form", "doubling"},
+    Variant{"tree", "trees", "1"},          Variant{"tree", "arity", "1"},          Variant{"hierarchical", "across", "ring"},
     Variant{"forest", "trees", "1", small}, Variant{"forest", "trees", "4", small}, Variant{"latency", "chunks", "2", small},
 };
 
 // Pieces rounded to whole elements move at most this much load from one link to another where chunks are not tiny.
 constexpr double rounding = 0.01;
-constexpr std::int64_t tiny_chunk = 4096;   // bytes
+constexpr std::int64_t tiny_chunk = 4096;  // bytes
 
 struct Candidate {
   std::string name;  // "ring (rings=8)"
   Plan plan;
   Seconds time{0};
-  bool left_out = false;   // its busiest link alone needs longer than another candidate
+  bool left_out = false;  // its busiest link alone needs longer than another candidate
 };
 
 class Auto final : public Planner {

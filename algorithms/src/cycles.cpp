@@ -82,7 +82,10 @@ class HeldKarp {
 class DepthFirst {
  public:
   explicit DepthFirst(const CostMatrix& costs)
-      : costs_(costs), words_((static_cast<std::size_t>(costs.points()) + 63) / 64), open_(words_), next_(words_ * static_cast<std::size_t>(costs.points())) {
+      : costs_(costs),
+        words_((static_cast<std::size_t>(costs.points()) + 63) / 64),
+        open_(words_),
+        next_(words_ * static_cast<std::size_t>(costs.points())) {
     for (int from = 0; from < costs.points(); ++from) {
       open_[word(from)] |= bit(from);
       for (int to = 0; to < costs.points(); ++to) {

@@ -55,8 +55,8 @@ class DataFlow {
  private:
   // What a rank holds of a chunk: one place as a rule, the others in a list aside.
   struct Holding {
-    Location first;                  // where contributors > 0
-    std::int32_t others = -1;        // in `others_`
+    Location first;                       // where contributors > 0
+    std::int32_t others = -1;             // in `others_`
     std::uint32_t contributors : 31 = 0;  // in the sum over all places
     std::uint32_t delivered : 1 = 0;      // its output is written
   };
@@ -91,17 +91,17 @@ class DataFlow {
   Topology topology_;
   const Routes* routes_;
   std::vector<std::size_t> chunk_blocks_;
-  std::vector<std::vector<bool>> receives_;             // by block, by rank; empty for blocks of few receivers
+  std::vector<std::vector<bool>> receives_;  // by block, by rank; empty for blocks of few receivers
   std::vector<std::int64_t> next_slot_;
   std::vector<std::int64_t> tables_;                    // by chunk: where its holdings begin in `table_`; -1 where few ranks have it
   std::vector<Holding> table_;                          // by rank, of chunks that many ranks have
   std::unordered_map<Key, Holding, KeyHash> holdings_;  // of the others; only looked up, never iterated
   std::vector<std::vector<Location>> others_;
   std::vector<std::int32_t> free_others_;
-  std::vector<Location> sources_;                       // of the step at hand
+  std::vector<Location> sources_;  // of the step at hand
   std::vector<Location> destinations_;
   std::vector<RouteId> paths_;
-  std::vector<std::pair<Rank, RouteId>> along_;         // explicit paths of the step at hand
+  std::vector<std::pair<Rank, RouteId>> along_;  // explicit paths of the step at hand
   std::optional<std::pair<Rank, Rank>> unreachable_;
 };
 

@@ -64,7 +64,8 @@ class ForestPlanner final : public Planner {
 
   static std::vector<ParameterInfo> known() {
     return {{"trees",
-             "trees for each root: optimal, 1 to 1024 (at some loss of bandwidth), auto (optimal; 1 on machines of more than 32 members with little symmetry)",
+             "trees for each root: optimal, 1 to 1024 (at some loss of bandwidth), auto (optimal; 1 on machines of more than 32 members with little "
+             "symmetry)",
              "auto"}};
   }
 

@@ -18,7 +18,7 @@ constexpr std::size_t most_kinds = 8;  // of boxes or rails that differ
 // A machine cut out of a larger one.
 struct BoxPart {
   Topology topology;
-  std::vector<int> nodes;      // in the larger one
+  std::vector<int> nodes;  // in the larger one
   std::vector<LinkId> links;
   std::vector<std::int64_t> shape;  // equal for parts that are alike in this order
 };

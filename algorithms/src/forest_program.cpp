@@ -21,8 +21,8 @@ constexpr int warm_rounds = 6;
 constexpr int most_rounds = 400;
 constexpr int patience = 12;  // rounds without gain before trees may grow higher
 constexpr int extra_height = 24;
-constexpr double hopeless = 1 - 1e-6;  // no better prices will show that trees of this height reach the target
-constexpr double most_work = 3e7;         // of one round
+constexpr double hopeless = 1 - 1e-6;    // no better prices will show that trees of this height reach the target
+constexpr double most_work = 3e7;        // of one round
 constexpr double most_total_work = 4e8;  // some ten seconds
 constexpr std::size_t most_roots = 64;
 // How near the solver's weights are to the fractions that they stand for: the simplest that fill the links exactly are taken.
@@ -44,9 +44,7 @@ class Program {
     }
   }
 
-  bool too_large() const {
-    return roots_.size() > most_roots || work() > most_work;
-  }
+  bool too_large() const { return roots_.size() > most_roots || work() > most_work; }
 
   /// False if some tree cannot be grown at all, or the solver gives up. Starts from `seeds`, if there are any.
   bool run(const PackedForest* seeds) {

@@ -20,7 +20,9 @@ constexpr int steps_beyond = 2;
 
 Result<Frontier> frontier(const Topology& topology, const Routes& routes, const Collective& collective, const FrontierOptions& options) {
   if (topology.ranks() > most_ranks) {
-    return Error{ErrorCode::unsupported, fmt::format("the frontier is searched for up to {} GPUs, not {}", most_ranks, topology.ranks()), std::nullopt,
+    return Error{ErrorCode::unsupported,
+                 fmt::format("the frontier is searched for up to {} GPUs, not {}", most_ranks, topology.ranks()),
+                 std::nullopt,
                  {"mask GPUs that take no part"}};
   }
   auto limit = bound(topology, collective);

@@ -18,7 +18,7 @@ namespace p2plab {
 namespace {
 
 constexpr int most_ranks = 128;
-constexpr int most_asked = 64;   // chunks and steps
+constexpr int most_asked = 64;  // chunks and steps
 
 class LatencyPlanner final : public Planner {
  public:
@@ -29,14 +29,16 @@ class LatencyPlanner final : public Planner {
     if (!wish) return std::move(wish).error();
     if (auto blocks = contract(collective, topology.ranks()); !blocks) return std::move(blocks).error();
     if (topology.ranks() > most_ranks) {
-      return unsupported("latency", collective.kind, fmt::format("the machine has {} GPUs, it plans for up to {}", topology.ranks(), most_ranks), "use tree or two_shot");
+      return unsupported("latency", collective.kind, fmt::format("the machine has {} GPUs, it plans for up to {}", topology.ranks(), most_ranks),
+                         "use tree or two_shot");
     }
     if (context.time_limit) {
       const auto end = std::chrono::steady_clock::now() + *context.time_limit;
       wish->effort.stop = [end] { return std::chrono::steady_clock::now() > end; };
     }
     LatencyForms forms(topology, collective, *context.routes, wish->fabric, wish->effort);
-    if (forms.least_steps() < 0) return unsupported("latency", collective.kind, "some member cannot be reached, not even through others", "take ranks that are joined");
+    if (forms.least_steps() < 0)
+      return unsupported("latency", collective.kind, "some member cannot be reached, not even through others", "take ranks that are joined");
     return best(forms, *wish, *std::move(parameters), {topology, collective, context});
   }
 
@@ -64,7 +66,8 @@ class LatencyPlanner final : public Planner {
 
   static Result<Wish> read(const Parameters& parameters) {
     Wish wish;
-    for (const auto& [name, value, most] : {std::tuple{"chunks", &wish.chunks, most_asked}, {"steps", &wish.steps, most_asked}, {"rounds", &wish.rounds, 1 << 20}}) {
+    for (const auto& [name, value, most] :
+         {std::tuple{"chunks", &wish.chunks, most_asked}, {"steps", &wish.steps, most_asked}, {"rounds", &wish.rounds, 1 << 20}}) {
       if (parameters.at(name) == "auto") continue;
       auto number = integer_parameter(parameters, name, 1, most);
       if (!number) return std::move(number).error();
@@ -107,9 +110,9 @@ class LatencyPlanner final : public Planner {
 
   static std::string describe(const LatencyForm& form, const LatencyForms& forms) {
     const char* what = form.sum ? "sums travel: " : (form.scatter ? "reduce-scatter, then all-gather: " : "");
-    return fmt::format("{}{} chunk{} in {} step{} (least possible {}) of {} round{} together{}, a round being one chunk over {:.4g} GB/s", what, form.chunks,
-                       form.chunks == 1 ? "" : "s", form.steps, form.steps == 1 ? "" : "s", forms.least_steps(), form.rounds, form.rounds == 1 ? "" : "s",
-                       form.proved ? ", the fewest possible" : "", forms.model().unit * 1e-9);
+    return fmt::format("{}{} chunk{} in {} step{} (least possible {}) of {} round{} together{}, a round being one chunk over {:.4g} GB/s", what,
+                       form.chunks, form.chunks == 1 ? "" : "s", form.steps, form.steps == 1 ? "" : "s", forms.least_steps(), form.rounds,
+                       form.rounds == 1 ? "" : "s", form.proved ? ", the fewest possible" : "", forms.model().unit * 1e-9);
   }
 };
 

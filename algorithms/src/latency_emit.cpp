@@ -107,7 +107,11 @@ class Summing {
 
  private:
   Summing(Schedule::Builder builder, int ranks, int chunks)
-      : builder_(std::move(builder)), chunks_(chunks), parts_(static_cast<std::size_t>(ranks * chunks)), ready_(parts_.size()), slots_(static_cast<std::size_t>(ranks)) {
+      : builder_(std::move(builder)),
+        chunks_(chunks),
+        parts_(static_cast<std::size_t>(ranks * chunks)),
+        ready_(parts_.size()),
+        slots_(static_cast<std::size_t>(ranks)) {
     for (int c = 0; c < chunks; ++c) {
       const auto chunk = builder_.add_chunk({});
       for (const auto rank : builder_.blocks().front().contributors) at(rank.value, c).push_back({input(rank, chunk), {rank.value}});
@@ -118,8 +122,8 @@ class Summing {
 
   Schedule::Builder builder_;
   int chunks_;
-  std::vector<std::vector<Part>> parts_;   // by rank and chunk
-  std::vector<std::size_t> ready_;         // how many of them may be sent in the step at hand
+  std::vector<std::vector<Part>> parts_;  // by rank and chunk
+  std::vector<std::size_t> ready_;        // how many of them may be sent in the step at hand
   std::vector<std::int64_t> slots_;
 };
 

@@ -80,7 +80,8 @@ class TreePacking {
   void prune(StepItem& item) const {
     for (bool changed = true; changed;) {
       const auto idle = [&](const StepHop& hop) {
-        return std::ranges::find(takers_, hop.to) == takers_.end() && std::ranges::none_of(item.hops, [&](const StepHop& h) { return h.from == hop.to; });
+        return std::ranges::find(takers_, hop.to) == takers_.end() &&
+               std::ranges::none_of(item.hops, [&](const StepHop& h) { return h.from == hop.to; });
       };
       changed = std::erase_if(item.hops, idle) > 0;
     }
@@ -120,7 +121,8 @@ std::vector<StepItem> paths_of(const StepModel& model, const StepTask& task, int
   const auto& wanted = task.wanted[static_cast<std::size_t>(giver)];
   // Where each chunk is at the moment; chunks that arrived in this step wait for the next.
   std::vector<std::vector<std::vector<StepHop>>> present(static_cast<std::size_t>(model.ranks));
-  for (const int count : wanted) present[static_cast<std::size_t>(giver)].resize(present[static_cast<std::size_t>(giver)].size() + static_cast<std::size_t>(count * chunks));
+  for (const int count : wanted)
+    present[static_cast<std::size_t>(giver)].resize(present[static_cast<std::size_t>(giver)].size() + static_cast<std::size_t>(count * chunks));
   for (std::size_t i = 0; i < sorted.size();) {
     std::vector<std::pair<int, std::vector<StepHop>>> arriving;
     const int step = sorted[i].step;

@@ -9,8 +9,8 @@ namespace p2plab {
 namespace {
 
 constexpr double rounding_error = 1e-6;
-constexpr int further_steps = 3;          // beyond the fewest, each tried; then only the number asked for
-constexpr int most_summing_members = 8;   // all-reduce with sums that travel is searched for up to here
+constexpr int further_steps = 3;         // beyond the fewest, each tried; then only the number asked for
+constexpr int most_summing_members = 8;  // all-reduce with sums that travel is searched for up to here
 
 StepModel model_for(const Topology& topology, const Collective& collective, const Routes& routes, StepFabric fabric) {
   auto model = step_model(topology, routes, collective.members, fabric);
@@ -48,7 +48,8 @@ LatencyForms::LatencyForms(const Topology& topology, const Collective& collectiv
 
 LatencyForm LatencyForms::plain(StepPoint point) const {
   const int rounds = point.plan.total_rounds();
-  return {.chunks = point.plan.chunks, .steps = point.plan.steps(), .rounds = rounds, .proved = point.proved && !sums(), .gather = std::move(point.plan)};
+  return {
+      .chunks = point.plan.chunks, .steps = point.plan.steps(), .rounds = rounds, .proved = point.proved && !sums(), .gather = std::move(point.plan)};
 }
 
 // Reduce-scatter and all-gather, each in about half of the steps.
@@ -97,7 +98,8 @@ std::vector<LatencyForm> LatencyForms::sum_forms(int most_chunks, double best) {
   for (int rounds = 2; rounds < best * most_chunks * (1 - rounding_error) && rounds <= 2 * most_chunks + 2; ++rounds) {
     const auto bound = most_for_a_root(2, rounds);
     if (!bound) return all;
-    for (int chunks = std::min(most_chunks, static_cast<int>(*bound + rounding_error)); chunks > 0 && rounds < best * chunks * (1 - rounding_error); --chunks) {
+    for (int chunks = std::min(most_chunks, static_cast<int>(*bound + rounding_error)); chunks > 0 && rounds < best * chunks * (1 - rounding_error);
+         --chunks) {
       auto form = sum_form(chunks, rounds);
       if (!form) continue;
       best = form->ratio();

@@ -15,9 +15,9 @@ struct LatencyForm {
   int chunks = 1;
   int steps = 0;
   int rounds = 0;
-  bool proved = false;                       // as StepPoint::proved
-  StepPlan gather = {};                      // all but `sum`: the plan, or all-reduce's second half
-  std::optional<StepPlan> scatter = {};      // all-reduce's first half, made on the reversed model
+  bool proved = false;                   // as StepPoint::proved
+  StepPlan gather = {};                  // all but `sum`: the plan, or all-reduce's second half
+  std::optional<StepPlan> scatter = {};  // all-reduce's first half, made on the reversed model
   std::optional<SumPlan> sum = {};
   double ratio() const { return static_cast<double>(rounds) / chunks; }
 };
@@ -54,9 +54,9 @@ class LatencyForms {
   StepModel model_;
   StepTask task_;
   std::unique_ptr<StepSearch> search_;
-  StepModel turned_;                           // all_reduce only: for its first half
+  StepModel turned_;  // all_reduce only: for its first half
   std::unique_ptr<StepSearch> turned_search_;
-  std::vector<StepTask> root_tasks_;           // all_reduce only: from each member to all
+  std::vector<StepTask> root_tasks_;  // all_reduce only: from each member to all
   std::vector<std::unique_ptr<StepSearch>> root_searches_;
 };
 

@@ -11,7 +11,7 @@ namespace {
 struct Demand {
   std::size_t item = 0;
   int taker = 0;
-  int distance = 0;   // from the nearest rank that has it
+  int distance = 0;  // from the nearest rank that has it
 };
 
 // One run with a limit on the rounds of each step.
@@ -113,7 +113,8 @@ class Rush {
     double most = 0;
     for (const int r : arc.resources) {
       const auto i = static_cast<std::size_t>(r);
-      most = std::max(most, static_cast<double>(used_now_[i] + 1) / model_.capacity[i] + static_cast<double>(used_ever_[i]) / model_.capacity[i] * 1e-3);
+      most =
+          std::max(most, static_cast<double>(used_now_[i] + 1) / model_.capacity[i] + static_cast<double>(used_ever_[i]) / model_.capacity[i] * 1e-3);
     }
     return most;
   }
@@ -134,9 +135,9 @@ class Rush {
   std::int64_t most_rounds_;
   std::vector<StepItem> items_;
   std::vector<Demand> demands_;
-  std::vector<std::vector<int>> holders_;      // by item, in order of arrival
+  std::vector<std::vector<int>> holders_;  // by item, in order of arrival
   std::vector<std::vector<bool>> has_;
-  std::vector<std::size_t> held_;              // holders before the step at hand
+  std::vector<std::size_t> held_;  // holders before the step at hand
   std::vector<std::int64_t> used_now_, used_ever_;
 };
 

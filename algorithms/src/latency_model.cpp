@@ -81,9 +81,8 @@ void measure(StepModel& model, const std::vector<double>& bandwidths) {
 }
 
 bool joins(const StepModel& model, std::span<const Rank> members) {
-  return std::ranges::all_of(members, [&](Rank a) {
-    return std::ranges::all_of(members, [&](Rank b) { return model.distance[a.index()][b.index()] >= 0; });
-  });
+  return std::ranges::all_of(members,
+                             [&](Rank a) { return std::ranges::all_of(members, [&](Rank b) { return model.distance[a.index()][b.index()] >= 0; }); });
 }
 
 }  // namespace

@@ -23,11 +23,11 @@ enum class StepFabric { automatic, nvlink, any };
 struct StepModel {
   int ranks = 0;
   std::vector<StepArc> arcs = {};
-  std::vector<int> capacity = {};               // of each resource: chunks a round
-  double unit = 0;                         // bytes per second that one chunk a round stands for
-  bool exact = true;                       // every bandwidth is a whole number of units (else rounded down)
-  std::vector<std::vector<int>> out = {}, in = {};   // arcs by rank
-  std::vector<std::vector<int>> distance = {};  // steps from one rank to another; -1: out of reach
+  std::vector<int> capacity = {};                   // of each resource: chunks a round
+  double unit = 0;                                  // bytes per second that one chunk a round stands for
+  bool exact = true;                                // every bandwidth is a whole number of units (else rounded down)
+  std::vector<std::vector<int>> out = {}, in = {};  // arcs by rank
+  std::vector<std::vector<int>> distance = {};      // steps from one rank to another; -1: out of reach
 };
 
 /// The model of a machine. The unit is the greatest common divisor of the bandwidths where that is at least a quarter of the least one, else the

@@ -12,8 +12,8 @@ namespace {
 
 using Term = LinearProgram::Term;
 
-constexpr double scale = 1 << 20;       // of capacities in cut flows
-constexpr double violated = 1e-4;       // a cut that lacks so much is added
+constexpr double scale = 1 << 20;  // of capacities in cut flows
+constexpr double violated = 1e-4;  // a cut that lacks so much is added
 constexpr double most_chunks_ever = 1 << 16;
 
 }  // namespace
@@ -138,7 +138,7 @@ void StepProgram::add_flow_rows(std::size_t giver) {
 void StepProgram::ask(double least_chunks, double most_chunks, int rounds) {
   for (std::size_t u = 0; u < uses_.size(); ++u) branching_->bound(use_column(u), 0, most_chunks_ever);
   branching_->bound(0, least_chunks, most_chunks);
-  for (int t = 1; t <= steps_; ++t) branching_->bound(rounds_column(t), 1, rounds - steps_ + 1);   // each other step has at least one round
+  for (int t = 1; t <= steps_; ++t) branching_->bound(rounds_column(t), 1, rounds - steps_ + 1);  // each other step has at least one round
   branching_->bound(all_rounds_column(), 0, rounds);
 }
 

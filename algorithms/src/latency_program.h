@@ -12,9 +12,9 @@
 namespace p2plab {
 
 /// One task in a given number of steps, for any number of chunks and rounds. Givers that the symmetry maps onto each other share their columns.
-/// That each taker can be sent all chunks of a giver is kept by cuts, found by maximum flow through ranks and steps. Whole numbers are found by branch
-/// and bound. They need not be trees where several chunks of a giver share columns (two chunks at three ranks: two ranks have the same one), so
-/// there is a second, larger form with columns for each of `pieces` parts of the chunks: with one chunk a part, whole numbers are trees.
+/// That each taker can be sent all chunks of a giver is kept by cuts, found by maximum flow through ranks and steps. Whole numbers are found by
+/// branch and bound. They need not be trees where several chunks of a giver share columns (two chunks at three ranks: two ranks have the same one),
+/// so there is a second, larger form with columns for each of `pieces` parts of the chunks: with one chunk a part, whole numbers are trees.
 class StepProgram {
  public:
   StepProgram(const StepModel& model, const StepTask& task, std::vector<Renumbering> symmetry, int steps, int pieces = 1);
@@ -26,8 +26,8 @@ class StepProgram {
   std::size_t columns() const { return uses_.size(); }
   /// No more chunks fit into `rounds` rounds, whole or broken; none if the solver gives up.
   std::optional<double> most_chunks(int rounds);
-  /// Looks for whole numbers (of `chunks`, a multiple of the pieces), in at most `nodes` nodes of the search. `impossible` is proved: where several givers share columns, only if the
-  /// program without whole numbers has no solution.
+  /// Looks for whole numbers (of `chunks`, a multiple of the pieces), in at most `nodes` nodes of the search. `impossible` is proved: where several
+  /// givers share columns, only if the program without whole numbers has no solution.
   SearchAnswer find(int chunks, int rounds, int nodes);
   /// What the last `find` that found something found.
   const StepPlan& plan() const& { return plan_; }
@@ -35,7 +35,7 @@ class StepProgram {
 
  private:
   struct Use {
-    std::size_t giver = 0;   // index into givers_
+    std::size_t giver = 0;  // index into givers_
     int arc = 0;
     int step = 0;
   };
@@ -61,11 +61,11 @@ class StepProgram {
   std::vector<Renumbering> symmetry_;
   int steps_;
   int pieces_;
-  std::vector<int> givers_;    // each once for every piece
+  std::vector<int> givers_;  // each once for every piece
   std::vector<Use> uses_;
   std::unique_ptr<LinearProgram> program_;
   std::unique_ptr<Branching> branching_;
-  int chunks_ = 0;             // of each piece, in the question at hand
+  int chunks_ = 0;  // of each piece, in the question at hand
   StepPlan plan_;
 };
 

@@ -58,7 +58,7 @@ class StepSearch {
   int least_;
   std::vector<Renumbering> symmetry_;
   std::map<Form, std::unique_ptr<StepProgram>> programs_;
-  double best_ratio_ = 0;   // rounds a chunk, of a frontier so far
+  double best_ratio_ = 0;  // rounds a chunk, of a frontier so far
 };
 
 }  // namespace p2plab

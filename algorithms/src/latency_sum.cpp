@@ -129,17 +129,17 @@ class SumProgram {
   std::span<const Rank> members_;
   std::span<const Renumbering> symmetry_;
   int chunks_;
-  std::vector<int> orbit_;   // by arc; -1: not between members
+  std::vector<int> orbit_;  // by arc; -1: not between members
   int orbits_ = 0;
   int columns_ = 0;
-  std::map<std::tuple<int, int, int>, std::vector<Way>> ways_;   // by chunk, giver, taker
+  std::map<std::tuple<int, int, int>, std::vector<Way>> ways_;  // by chunk, giver, taker
   std::unique_ptr<LinearProgram> program_;
 };
 
 }  // namespace
 
-std::optional<SumPlan> two_step_sum(const StepModel& model, std::span<const Rank> members, std::span<const Renumbering> symmetry, int chunks, int rounds,
-                                    const StepEffort& effort) {
+std::optional<SumPlan> two_step_sum(const StepModel& model, std::span<const Rank> members, std::span<const Renumbering> symmetry, int chunks,
+                                    int rounds, const StepEffort& effort) {
   if (symmetry.empty() || rounds < 2) return std::nullopt;
   for (const auto group : {symmetry, symmetry.first(1)}) {
     SumProgram program(model, members, group, chunks);

@@ -9,8 +9,8 @@ namespace p2plab {
 
 namespace {
 
-constexpr std::size_t most_found = 400;     // renumberings to build a group from
-constexpr int most_trials = 200'000;        // of the search
+constexpr std::size_t most_found = 400;  // renumberings to build a group from
+constexpr int most_trials = 200'000;     // of the search
 
 using Permutation = std::vector<int>;
 

@@ -34,9 +34,7 @@ class LowTrees {
   void path(int from, int to, std::vector<int>& links) const;
 
   /// What the path between two terminals costs; infinite if there is none.
-  double hop(int from, int to) const {
-    return hops_[static_cast<std::size_t>(from) * terminals_.size() + static_cast<std::size_t>(to)];
-  }
+  double hop(int from, int to) const { return hops_[static_cast<std::size_t>(from) * terminals_.size() + static_cast<std::size_t>(to)]; }
 
   int size() const { return static_cast<int>(terminals_.size()); }
   const std::vector<int>& terminals() const& { return terminals_; }
@@ -57,13 +55,13 @@ class LowTrees {
   std::vector<int> terminals_;
   bool towards_root_;
   const std::vector<Automorphism>& group_;
-  std::vector<int> position_;                  // by node, -1: no terminal
-  std::vector<int> representative_;            // by position
-  std::vector<int> element_;                   // by position: the group's element that maps the representative here
-  std::vector<std::vector<int>> back_;         // by element: where each node came from
-  std::vector<std::vector<int>> last_link_;    // by position of a representative, by node: the last link of the path there
-  std::vector<double> hops_;                   // cost by pair of positions
-  std::vector<double> into_;                   // the same by target first: what trees are searched by
+  std::vector<int> position_;                // by node, -1: no terminal
+  std::vector<int> representative_;          // by position
+  std::vector<int> element_;                 // by position: the group's element that maps the representative here
+  std::vector<std::vector<int>> back_;       // by element: where each node came from
+  std::vector<std::vector<int>> last_link_;  // by position of a representative, by node: the last link of the path there
+  std::vector<double> hops_;                 // cost by pair of positions
+  std::vector<double> into_;                 // the same by target first: what trees are searched by
 };
 
 }  // namespace p2plab

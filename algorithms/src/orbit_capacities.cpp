@@ -5,7 +5,7 @@
 namespace p2plab {
 
 OrbitCapacities::OrbitCapacities(const Topology& topology, const std::vector<Automorphism>& group) : by_link_(topology.links().size()) {
-  const auto images = [&](std::vector<std::int32_t> Automorphism::* what) {
+  const auto images = [&](std::vector<std::int32_t> Automorphism::*what) {
     std::vector<const std::vector<std::int32_t>*> all;
     for (const auto& element : group) all.push_back(&(element.*what));
     return all;

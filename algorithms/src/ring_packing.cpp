@@ -12,7 +12,7 @@ namespace p2plab {
 namespace {
 
 constexpr double tiny = 1e-9;
-constexpr int greedy_searches = 120;  // for cycles, over all greedy packings
+constexpr int greedy_searches = 120;         // for cycles, over all greedy packings
 constexpr int most_greedy_hops = 2'000'000;  // priced in all these searches: some seconds
 constexpr std::size_t few_cycles = 4;
 constexpr std::size_t dive_choices = 16;  // cycles tried at each step of a dive
@@ -127,7 +127,8 @@ class Packer {
     for (const auto& way : ways_) {
       if (room(way, capacities) > 0) known.push_back(way);
     }
-    const auto packed = pack(capacities, [&](std::span<const double> prices) { return cheapest(prices, capacities); }, known);
+    const auto packed = pack(
+        capacities, [&](std::span<const double> prices) { return cheapest(prices, capacities); }, known);
     std::vector<PackedCycle> result;
     for (const auto& way : packed) result.push_back({cycles_[static_cast<std::size_t>(way.id)], way.amount});
     return result;

@@ -32,7 +32,6 @@ void add_images(const TreeColumn& column, std::int64_t count, const std::vector<
 /// Whole numbers in proportion to the weights: the simplest fractions within the (relative) tolerance where they have a small common denominator,
 /// else rounded to 2^-25; every lot keeps its sum.
 /// `lots[i]` is the lot of weight i, `sums` what the weights of each lot should add up to.
-std::vector<std::int64_t> whole_weights(std::span<const double> weights, std::span<const int> lots, std::span<const double> sums,
-                                        double tolerance);
+std::vector<std::int64_t> whole_weights(std::span<const double> weights, std::span<const int> lots, std::span<const double> sums, double tolerance);
 
 }  // namespace p2plab

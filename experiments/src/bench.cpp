@@ -29,7 +29,8 @@ Result<std::vector<Bytes>> sizes_of(const BenchOptions& options) {
   if (options.to > largest_size) return bad(fmt::format("sizes go up to {}, got {}", to_string(largest_size), to_string(options.to)));
   if (options.step && options.step->count() <= 0) return bad("the step between sizes must be above 0 B");
   if (!options.step && (options.factor < 2 || options.from.count() == 0) && options.from < options.to) {
-    return bad(fmt::format("a factor of {} never leads from {} to {}; give a factor from 2 on, or a step with -i", options.factor, to_string(options.from), to_string(options.to)));
+    return bad(fmt::format("a factor of {} never leads from {} to {}; give a factor from 2 on, or a step with -i", options.factor,
+                           to_string(options.from), to_string(options.to)));
   }
   std::vector<Bytes> sizes;
   for (auto size = options.from; size <= options.to; size = options.step ? size + *options.step : size * options.factor) {
@@ -42,7 +43,8 @@ Result<std::vector<Bytes>> sizes_of(const BenchOptions& options) {
 
 Status check(const BenchOptions& options) {
   constexpr int most = 1'000'000;
-  for (const auto& [word, value, least] : {std::tuple{"iterations", options.iterations, 1}, {"warm-up iterations", options.warmup, 0}, {"graph launches", options.graphs, 0}}) {
+  for (const auto& [word, value, least] :
+       {std::tuple{"iterations", options.iterations, 1}, {"warm-up iterations", options.warmup, 0}, {"graph launches", options.graphs, 0}}) {
     if (value < least || value > most) return bad(fmt::format("{} must be from {} to {}, got {}", word, least, most, value));
   }
   if (options.blocking && options.graphs > 0) return bad("calls in a graph cannot each be waited for: give -z or -G");
@@ -65,7 +67,8 @@ class Bench {
       : setting_(setting), executor_(executor), name_(name), options_(options), planners_(builtin_planners()) {}
 
   BenchRow row(const Payload& payload, BenchReport& report) const {
-    BenchRow row{.collective = collective().kind, .ranks = static_cast<int>(collective().members.size()), .payload = payload, .root = collective().root};
+    BenchRow row{
+        .collective = collective().kind, .ranks = static_cast<int>(collective().members.size()), .payload = payload, .root = collective().root};
     for (const bool in_place : {false, true}) {
       auto& side = in_place ? row.in_place : row.out_of_place;
       if (auto done = measure(payload, in_place, row, side, report); !done) side.error = std::move(done).error();
@@ -87,7 +90,8 @@ class Bench {
     if (!measured) return std::move(measured).error();
     side.time = measured->median();
     side.check = measured->check;
-    row.algorithm = name_.starts_with("nccl") ? "nccl" : fmt::format("{}, {}", evaluation->plan.planner, to_string(evaluation->program.tuning.protocol));
+    row.algorithm =
+        name_.starts_with("nccl") ? "nccl" : fmt::format("{}, {}", evaluation->plan.planner, to_string(evaluation->program.tuning.protocol));
     report.clock = measured->clock;
     report.notes = measured->notes;
     return {};
@@ -161,7 +165,8 @@ std::int64_t BenchReport::wrong() const {
   return sum;
 }
 
-Result<BenchReport> bench(const Setting& setting, const Executor& executor, const std::string& name, const BenchOptions& options, const BenchListener& listener) {
+Result<BenchReport> bench(const Setting& setting, const Executor& executor, const std::string& name, const BenchOptions& options,
+                          const BenchListener& listener) {
   if (auto good = check(options); !good) return std::move(good).error();
   const auto sizes = sizes_of(options);
   if (!sizes) return sizes.error();

@@ -87,10 +87,14 @@ Result<std::vector<T>> names(const std::string& text, std::vector<T> all, const 
 std::string bench_header(const BenchReport& report, const BenchOptions& options) {
   auto text = fmt::format("# p2plab {} bench: {}, executor {}\n", report.provenance.version,
                           to_string(options.plan ? options.plan->plan.schedule.collective().kind : options.collective), report.executor);
-  text += fmt::format("# {} to {}; {} iterations after {} to warm up; {}; data {}\n", to_string(options.from), to_string(options.to), options.iterations, options.warmup,
-                      options.graphs > 0 ? fmt::format("one graph of them launched {} times", options.graphs) : options.blocking ? "each timed alone" : "one after another",
+  text += fmt::format("# {} to {}; {} iterations after {} to warm up; {}; data {}\n", to_string(options.from), to_string(options.to),
+                      options.iterations, options.warmup,
+                      options.graphs > 0 ? fmt::format("one graph of them launched {} times", options.graphs)
+                      : options.blocking ? "each timed alone"
+                                         : "one after another",
                       options.check ? "checked" : "not checked");
-  text += report.executor == "host" ? "# times are CPU threads' by the host's clock: they say nothing about GPUs\n" : "# times are the slowest rank's by the GPUs' clocks\n";
+  text += report.executor == "host" ? "# times are CPU threads' by the host's clock: they say nothing about GPUs\n"
+                                    : "# times are the slowest rank's by the GPUs' clocks\n";
   for (const auto& gpu : report.provenance.gpus) text += fmt::format("#   {}\n", gpu);
   text += "#\n#                                                     out-of-place                         in-place\n";
   text += "#       size         count      type   redop    root     time   algbw   busbw #wrong     time   algbw   busbw #wrong  algorithm\n";
@@ -99,8 +103,8 @@ std::string bench_header(const BenchReport& report, const BenchOptions& options)
 }
 
 std::string bench_line(const BenchRow& row) {
-  auto text = fmt::format("{:12}  {:12}  {:>8}  {:>6}  {:6}{}{}  {}\n", row.payload.size().count(), row.count(), name_of(row.payload.type), name_of(row), root_of(row),
-                          side_text(row, row.out_of_place), side_text(row, row.in_place), row.algorithm);
+  auto text = fmt::format("{:12}  {:12}  {:>8}  {:>6}  {:6}{}{}  {}\n", row.payload.size().count(), row.count(), name_of(row.payload.type),
+                          name_of(row), root_of(row), side_text(row, row.out_of_place), side_text(row, row.in_place), row.algorithm);
   for (const auto& [word, side] : {std::pair{"out of place", &row.out_of_place}, {"in place", &row.in_place}}) {
     if (side->error) text += fmt::format("#   {}: {}\n", word, side->error->message);
     if (side->check && !side->check->passed) text += fmt::format("#   {}: {}\n", word, side->check->first_wrong);
@@ -109,7 +113,8 @@ std::string bench_line(const BenchRow& row) {
 }
 
 std::string bench_footer(const BenchReport& report) {
-  auto text = fmt::format("# Out of bounds values : {} {}\n# Avg bus bandwidth    : {:g}\n", report.wrong(), report.wrong() == 0 ? "OK" : "FAILED", report.mean_busbw_gbps());
+  auto text = fmt::format("# Out of bounds values : {} {}\n# Avg bus bandwidth    : {:g}\n", report.wrong(), report.wrong() == 0 ? "OK" : "FAILED",
+                          report.mean_busbw_gbps());
   for (const auto& note : report.notes) text += fmt::format("# {}\n", note);
   return text;
 }
@@ -117,14 +122,30 @@ std::string bench_footer(const BenchReport& report) {
 std::string to_json(const BenchReport& report) {
   Json results = Json::array();
   for (const auto& row : report.rows) {
-    results.push_back({{"collective", to_string(row.collective)}, {"ranks", row.ranks}, {"size", row.payload.size().count()}, {"count", row.count()},
-                       {"type", name_of(row.payload.type)}, {"redop", name_of(row)}, {"root", root_of(row)}, {"algorithm", row.algorithm},
-                       {"out_of_place", side_json(row, row.out_of_place)}, {"in_place", side_json(row, row.in_place)}});
+    results.push_back({{"collective", to_string(row.collective)},
+                       {"ranks", row.ranks},
+                       {"size", row.payload.size().count()},
+                       {"count", row.count()},
+                       {"type", name_of(row.payload.type)},
+                       {"redop", name_of(row)},
+                       {"root", root_of(row)},
+                       {"algorithm", row.algorithm},
+                       {"out_of_place", side_json(row, row.out_of_place)},
+                       {"in_place", side_json(row, row.in_place)}});
   }
   const auto& from = report.provenance;
-  const Json json{{"version", from.version}, {"executor", report.executor}, {"clock", clock_name(report.clock)}, {"date", from.date}, {"cpu", from.cpu},
-                  {"devices", from.gpus}, {"driver", from.driver}, {"topology", from.topology}, {"notes", report.notes}, {"results", std::move(results)},
-                  {"out_of_bounds", {{"count", report.wrong()}, {"okay", report.wrong() == 0}}}, {"average_bus_bandwidth", {{"bandwidth", report.mean_busbw_gbps()}}}};
+  const Json json{{"version", from.version},
+                  {"executor", report.executor},
+                  {"clock", clock_name(report.clock)},
+                  {"date", from.date},
+                  {"cpu", from.cpu},
+                  {"devices", from.gpus},
+                  {"driver", from.driver},
+                  {"topology", from.topology},
+                  {"notes", report.notes},
+                  {"results", std::move(results)},
+                  {"out_of_bounds", {{"count", report.wrong()}, {"okay", report.wrong() == 0}}},
+                  {"average_bus_bandwidth", {{"bandwidth", report.mean_busbw_gbps()}}}};
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

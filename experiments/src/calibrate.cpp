@@ -7,8 +7,8 @@
 #include <set>
 #include <tuple>
 
-#include <Eigen/Dense>
 #include <fmt/format.h>
+#include <Eigen/Dense>
 
 #include "p2plab/routes.h"
 
@@ -46,14 +46,15 @@ Estimate shifted(const Estimate& estimate, double by) {
 }
 // A rate from the cost of one byte: the ends change places.
 Estimate rate_of(const Estimate& cost) {
-  const double most = 2 / cost.value;   // where the interval of the cost reaches down to nothing
+  const double most = 2 / cost.value;  // where the interval of the cost reaches down to nothing
   return {1 / cost.value, 1 / cost.high, cost.low > 0 ? std::min(1 / cost.low, most) : most};
 }
 
 // What the numbers are computed from, and the profile as it grows.
 class Calibrating {
  public:
-  Calibrating(const CalibrationData& data, Seconds latency, Bandwidth link) : data_(data), latency_(latency.count()), link_(static_cast<double>(link.bytes_per_second())) {}
+  Calibrating(const CalibrationData& data, Seconds latency, Bandwidth link)
+      : data_(data), latency_(latency.count()), link_(static_cast<double>(link.bytes_per_second())) {}
 
   Result<Calibration> run(const std::string& name) {
     result_.profile.name = name;
@@ -101,18 +102,23 @@ class Calibrating {
     if (!loads) return named("load_rate", loads.error());
     add_rate("store_rate", profile.store_rate, stores->one, "one block of 512 threads, by the number of blocks up to the link's limit");
     add_rate("load_rate", profile.load_rate, loads->one, "the same for loads");
-    for (const auto& [name, times, field, method] : {std::tuple{"reduce_rate", &data_.sums, &profile.reduce_rate, "one block of 512 threads that adds local memory"},
-                                                     std::tuple{"memory_rate", &data_.memory, &profile.memory_rate, "264 blocks that copy local memory"}}) {
+    for (const auto& [name, times, field, method] :
+         {std::tuple{"reduce_rate", &data_.sums, &profile.reduce_rate, "one block of 512 threads that adds local memory"},
+          std::tuple{"memory_rate", &data_.memory, &profile.memory_rate, "264 blocks that copy local memory"}}) {
       const auto line = fit_line(*times);
       if (!line) return named(name, line.error());
       add_rate(name, *field, rate_of(line->cost), method);
     }
     const auto efficiency = scaled(stores->all, 1 / link_);
     if (efficiency.value > 1) {
-      return bad_measurement(fmt::format("stores reach {:.1f} GB/s over a link of {:.1f} GB/s: the machine's description is wrong", stores->all.value * 1e-9, link_ * 1e-9));
+      return bad_measurement(fmt::format("stores reach {:.1f} GB/s over a link of {:.1f} GB/s: the machine's description is wrong",
+                                         stores->all.value * 1e-9, link_ * 1e-9));
     }
     profile.link_efficiency = efficiency.value;
-    result_.numbers.push_back({"link_efficiency", "", {efficiency.value, efficiency.low, std::min(efficiency.high, 1.0)}, fmt::format("stores of many blocks over the link's {:.1f} GB/s", link_ * 1e-9)});
+    result_.numbers.push_back({"link_efficiency",
+                               "",
+                               {efficiency.value, efficiency.low, std::min(efficiency.high, 1.0)},
+                               fmt::format("stores of many blocks over the link's {:.1f} GB/s", link_ * 1e-9)});
     return {};
   }
 
@@ -158,8 +164,8 @@ Result<LineFit> fit_line(const WorkTimes& times) {
 }
 
 Result<SaturationFit> fit_saturation(const std::vector<BlockTimes>& series) {
-  constexpr double level = 0.94;    // of the largest: on the plateau
-  constexpr double rising = 0.85;   // of the plateau: below it blocks do not share
+  constexpr double level = 0.94;   // of the largest: on the plateau
+  constexpr double rising = 0.85;  // of the plateau: below it blocks do not share
   std::vector<std::pair<double, double>> rates;
   double largest = 0;
   for (const auto& [blocks, bytes] : series) {
@@ -190,8 +196,10 @@ Result<Calibration> calibrate(const CalibrationData& data, const Topology& topol
   const Routes routes(topology);
   const Rank from{data.from};
   const Rank to{data.to};
-  if (from.index() >= static_cast<std::size_t>(topology.ranks()) || to.index() >= static_cast<std::size_t>(topology.ranks()) || !routes.connected(from, to)) {
-    return Error{ErrorCode::invalid_input, fmt::format("{} has no link from GPU {} to GPU {}, which were measured", topology.name(), data.from, data.to)};
+  if (from.index() >= static_cast<std::size_t>(topology.ranks()) || to.index() >= static_cast<std::size_t>(topology.ranks()) ||
+      !routes.connected(from, to)) {
+    return Error{ErrorCode::invalid_input,
+                 fmt::format("{} has no link from GPU {} to GPU {}, which were measured", topology.name(), data.from, data.to)};
   }
   Seconds latency{0};
   auto narrowest = Bandwidth::bytes_per_second(std::numeric_limits<std::int64_t>::max());
@@ -207,7 +215,8 @@ std::string write_calibration(const Calibration& calibration) {
   text += fmt::format("# {}\nversion: 1\nname: {}\n", calibration.source, calibration.profile.name);
   for (const auto& [name, unit, estimate, method] : calibration.numbers) {
     const auto number = [&unit = unit](double value) { return fmt::format("{:.6g}{}{}", value, unit.empty() ? "" : " ", unit); };
-    text += fmt::format("{}: {{value: {}, low: {}, high: {},\n  source: \"measured: {}\"}}\n", name, number(estimate.value), number(estimate.low), number(estimate.high), method);
+    text += fmt::format("{}: {{value: {}, low: {}, high: {},\n  source: \"measured: {}\"}}\n", name, number(estimate.value), number(estimate.low),
+                        number(estimate.high), method);
   }
   text += fmt::format("outstanding: {}   # slots of a pipelined thread block: not measured\n", calibration.profile.outstanding);
   text += fmt::format("read_request: {:g}   # a load goes there and back: not measured\n", calibration.profile.read_request);

@@ -13,7 +13,7 @@ namespace {
 constexpr double width = 760;
 constexpr double height = 400;
 constexpr double left = 70;
-constexpr double right = 190;   // room for the legend
+constexpr double right = 190;  // room for the legend
 constexpr double top = 36;
 constexpr double bottom = 48;
 // Distinct for colour-blind readers too (Okabe and Ito's palette).
@@ -60,7 +60,8 @@ std::string curve(const Series& series, const char* colour, const Axis& x, const
   for (const auto& [px, py] : series.points) {
     if (px <= 0 || py <= 0) continue;
     points += fmt::format("{:.1f},{:.1f} ", x(px), y(py));
-    marks += fmt::format("<circle cx='{:.1f}' cy='{:.1f}' r='2.5' fill='{}'><title>{}: {:g}</title></circle>\n", x(px), y(py), colour, escape_html(series.name), py);
+    marks += fmt::format("<circle cx='{:.1f}' cy='{:.1f}' r='2.5' fill='{}'><title>{}: {:g}</title></circle>\n", x(px), y(py), colour,
+                         escape_html(series.name), py);
   }
   return fmt::format("<polyline fill='none' stroke='{}' stroke-width='1.5' points='{}'/>\n{}", colour, points, marks);
 }
@@ -98,7 +99,8 @@ std::string to_svg(const Chart& chart) {
   if (!any) return {};
   const Axis x(least_x, most_x, left, width - right);
   const Axis y(least_y, most_y, height - bottom, top);
-  std::string svg = fmt::format("<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {} {}' width='{}' height='{}' role='img'>\n", width, height, width, height);
+  std::string svg =
+      fmt::format("<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {} {}' width='{}' height='{}' role='img'>\n", width, height, width, height);
   svg += fmt::format("<text x='{}' y='20' font-weight='bold'>{}</text>\n", left, escape_html(chart.title + ", " + chart.y_label));
   svg += grid(chart, x, y, least_y, most_y);
   for (std::size_t s = 0; s < chart.series.size(); ++s) {

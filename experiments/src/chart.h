@@ -9,7 +9,7 @@ namespace p2plab {
 
 struct Series {
   std::string name;
-  std::vector<std::pair<double, double>> points;   // both above 0, by rising x
+  std::vector<std::pair<double, double>> points;  // both above 0, by rising x
 };
 
 struct Chart {

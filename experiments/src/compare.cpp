@@ -71,8 +71,10 @@ std::string to_text(const Comparison& comparison) {
   }
   auto text = table.text() + "\n";
   const auto mean = comparison.mean_ratio();
-  if (mean) text += fmt::format("B takes {:.3f} x the time of A (geometric mean of {} rows).\n", *mean, comparison.rows.size());
-  else text += "No row with a time is in both reports.\n";
+  if (mean)
+    text += fmt::format("B takes {:.3f} x the time of A (geometric mean of {} rows).\n", *mean, comparison.rows.size());
+  else
+    text += "No row with a time is in both reports.\n";
   if (!comparison.only_a.empty() || !comparison.only_b.empty()) {
     text += fmt::format("{} rows are only in A, {} only in B.\n", comparison.only_a.size(), comparison.only_b.size());
   }
@@ -94,7 +96,8 @@ std::string to_json(const Comparison& comparison) {
                     {"b_us", number(in_us(row.b.time))},
                     {"ratio", number(row.ratio())}});
   }
-  const Json json{{"rows", rows}, {"only_a", comparison.only_a.size()}, {"only_b", comparison.only_b.size()}, {"mean_ratio", number(comparison.mean_ratio())}};
+  const Json json{
+      {"rows", rows}, {"only_a", comparison.only_a.size()}, {"only_b", comparison.only_b.size()}, {"mean_ratio", number(comparison.mean_ratio())}};
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 

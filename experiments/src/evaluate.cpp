@@ -11,13 +11,13 @@ namespace p2plab {
 
 namespace {
 
-constexpr int most_blocks = 64;                 // of one rank: more than any GPU needs to fill its links
-constexpr std::int64_t least_slice = 4096;      // bytes: below, flags cost more than the overlap gains
-constexpr std::int64_t most_slices = 30'000;    // of a program in all: what one simulation may cost
-constexpr std::size_t most_instructions = 1'000'000;   // beyond, one simulation takes seconds: the planner's own form is taken
-constexpr double rounding = 1e-6;               // of rates and times in the model, at most
-constexpr std::int64_t wire_sample = 120 * 128; // bytes in whole lines of any protocol
-constexpr double least_gain = 0.005;            // what a finer tuning must gain to be worth it
+constexpr int most_blocks = 64;                       // of one rank: more than any GPU needs to fill its links
+constexpr std::int64_t least_slice = 4096;            // bytes: below, flags cost more than the overlap gains
+constexpr std::int64_t most_slices = 30'000;          // of a program in all: what one simulation may cost
+constexpr std::size_t most_instructions = 1'000'000;  // beyond, one simulation takes seconds: the planner's own form is taken
+constexpr double rounding = 1e-6;                     // of rates and times in the model, at most
+constexpr std::int64_t wire_sample = 120 * 128;       // bytes in whole lines of any protocol
+constexpr double least_gain = 0.005;                  // what a finer tuning must gain to be worth it
 
 // How many times the data's bytes a protocol sends.
 double on_the_wire(Protocol protocol) { return static_cast<double>(wire_bytes(protocol, Bytes{wire_sample}).count()) / wire_sample; }
@@ -26,8 +26,8 @@ double on_the_wire(Protocol protocol) { return static_cast<double>(wire_bytes(pr
 struct Grain {
   int parts = 1;
   int slices_per_part = 1;
-  bool counted = false;   // every instruction into as many slices as the largest, not into slices of the same bytes
-  bool apart = false;     // a lane for each step
+  bool counted = false;  // every instruction into as many slices as the largest, not into slices of the same bytes
+  bool apart = false;    // a lane for each step
   std::int64_t slices() const { return std::int64_t{parts} * slices_per_part; }
 };
 
@@ -165,9 +165,9 @@ class Search {
   const Plan& plan_;
   const Proof& proof_;
   const Payload& payload_;
-  std::int64_t largest_ = 0;   // bytes of the largest instruction
-  bool uneven_ = false;        // some instruction has less than half of that
-  Seconds least_{0};           // no tuning takes less, if the protocol adds no bytes
+  std::int64_t largest_ = 0;  // bytes of the largest instruction
+  bool uneven_ = false;       // some instruction has less than half of that
+  Seconds least_{0};          // no tuning takes less, if the protocol adds no bytes
 };
 
 Result<Evaluation> lowered_as(const Setting& setting, Plan plan, Proof proof, const Payload& payload, const Tuning& tuning,

@@ -17,7 +17,9 @@ Status executor_state(const std::string& name) {
   if (name == "simulator") return {};
   if (const auto executor = make_executor(name)) return executor->available();
   return Error{ErrorCode::not_built,
-               fmt::format("this build has no {} executor", name == "cuda" ? "CUDA" : name.starts_with("nccl") ? "NCCL" : name),
+               fmt::format("this build has no {} executor", name == "cuda"             ? "CUDA"
+                                                            : name.starts_with("nccl") ? "NCCL"
+                                                                                       : name),
                std::nullopt,
                {"predictions and data checks need none: executors simulator and host run anywhere"}};
 }

@@ -46,8 +46,10 @@ std::vector<CollectiveKind> read_collectives(const ConfigValue& value) {
   for (const auto& element : value.list(1)) {
     const auto text = element.string();
     auto kind = collective_kind(text);
-    if (kind) add_distinct(kinds, *kind, element, text);
-    else if (!text.empty()) element.add_error(std::move(kind).error());
+    if (kind)
+      add_distinct(kinds, *kind, element, text);
+    else if (!text.empty())
+      element.add_error(std::move(kind).error());
   }
   return kinds;
 }
@@ -104,7 +106,7 @@ std::vector<AlgorithmChoice> read_algorithms(const ConfigValue& value, const std
 
 std::vector<Bytes> size_range(const ConfigValue& value) {
   if (!value.expect_keys({.required = {"from", "to"}, .optional = {"factor"}})) return {};
-  const auto from = value["from"].size(Bytes{1024});   // what cannot be read is one mistake, not several
+  const auto from = value["from"].size(Bytes{1024});  // what cannot be read is one mistake, not several
   const auto to = value["to"].size(largest_size);
   const auto factor = value["factor"].integer({.least = 2, .most = 1024}, 2);
   if (from.count() <= 0 && value["from"].present()) value["from"].add_error("a range of sizes must start above 0 B");
@@ -208,7 +210,7 @@ Result<Experiment> load_experiment(const std::string& path) {
   const auto measure = read_measure(root["measure"]);
   const auto seed = static_cast<std::uint64_t>(root["seed"].integer({.least = 0}, 1));
   if (auto good = file->status(); !good) return std::move(good).error();
-  expects(machine.has_value());   // what is missing has been noted
+  expects(machine.has_value());  // what is missing has been noted
   return Experiment{.name = name,
                     .path = path,
                     .digest = digest_of(*text),

@@ -52,7 +52,8 @@ std::string range_text(const Reign& reign) {
 // The evaluation behind a row.
 const Evaluation* evaluation_of(const Row& row, std::span<const Outcome> outcomes) {
   for (const auto& outcome : outcomes) {
-    if (outcome.kind == row.collective && outcome.size == row.size && outcome.choice->label() == row.algorithm && outcome.evaluation) return &*outcome.evaluation;
+    if (outcome.kind == row.collective && outcome.size == row.size && outcome.choice->label() == row.algorithm && outcome.evaluation)
+      return &*outcome.evaluation;
   }
   return nullptr;
 }
@@ -95,13 +96,15 @@ std::vector<std::string> bottleneck_sentences(const Setting& setting, std::span<
     if (evaluation == nullptr || largest->size.count() == 0) continue;
     const auto limit = bottleneck(setting.topology, link_loads(setting.topology, setting.routes, evaluation->plan.schedule));
     if (limit.seconds_per_byte <= 0) continue;
-    sentences.push_back(fmt::format("{}: what limits {} at {} is {}; its load allows an algbw of {:.2f} GB/s, predicted are {:.2f} GB/s.", to_string(kind),
-                                    algorithm_of(*largest), to_string(largest->size), limit.name, limit.algbw_gbps(), largest->algbw_gbps().value_or(0)));
+    sentences.push_back(fmt::format("{}: what limits {} at {} is {}; its load allows an algbw of {:.2f} GB/s, predicted are {:.2f} GB/s.",
+                                    to_string(kind), algorithm_of(*largest), to_string(largest->size), limit.name, limit.algbw_gbps(),
+                                    largest->algbw_gbps().value_or(0)));
   }
   return sentences;
 }
 
-std::vector<std::string> critical_path_sentences(const Setting& setting, const Profile& profile, std::span<const Outcome> outcomes, std::span<const Row> rows) {
+std::vector<std::string> critical_path_sentences(const Setting& setting, const Profile& profile, std::span<const Outcome> outcomes,
+                                                 std::span<const Row> rows) {
   std::vector<std::string> sentences;
   for (const auto kind : kinds_of(rows)) {
     const auto* largest = largest_winner(rows, kind);
@@ -110,10 +113,12 @@ std::vector<std::string> critical_path_sentences(const Setting& setting, const P
     const auto result = simulate(setting.topology, setting.routes, evaluation->program, profile, {.steps = false, .record = true});
     if (!result || result->makespan.count() == 0) continue;
     const auto path = critical_path(setting.topology, setting.routes, evaluation->program, profile, *result);
-    auto text = fmt::format("{}: the critical path of {} at {} is {}", to_string(kind), algorithm_of(*largest), to_string(largest->size), shares_of(path));
+    auto text =
+        fmt::format("{}: the critical path of {} at {} is {}", to_string(kind), algorithm_of(*largest), to_string(largest->size), shares_of(path));
     if (const auto most = busiest_on(path); most.resource >= 0) {
       const auto share = [&](SimTime part) { return 100.0 * static_cast<double>(part.count()) / static_cast<double>(result->makespan.count()); };
-      text += fmt::format("; most of it on {} ({:.1f} %, of it {:.1f} % queueing)", result->uses[static_cast<std::size_t>(most.resource)].name, share(most.time), share(most.queued));
+      text += fmt::format("; most of it on {} ({:.1f} %, of it {:.1f} % queueing)", result->uses[static_cast<std::size_t>(most.resource)].name,
+                          share(most.time), share(most.queued));
     }
     sentences.push_back(text + ".");
   }
@@ -132,9 +137,9 @@ std::vector<std::string> interval_sentences(std::span<const Row> rows) {
     if (widest == nullptr || width(row) > width(*widest)) widest = &row;
   }
   if (count == 0) return {};
-  return {fmt::format("The profile's intervals make the predictions {:.0f} % wide on average; widest is {} at {}, {:.2f} us ({:.2f} to {:.2f} us).", 100 * sum / count,
-                      widest->algorithm, to_string(widest->size), microseconds(*widest->predicted), microseconds(*widest->predicted_low),
-                      microseconds(*widest->predicted_high))};
+  return {fmt::format("The profile's intervals make the predictions {:.0f} % wide on average; widest is {} at {}, {:.2f} us ({:.2f} to {:.2f} us).",
+                      100 * sum / count, widest->algorithm, to_string(widest->size), microseconds(*widest->predicted),
+                      microseconds(*widest->predicted_low), microseconds(*widest->predicted_high))};
 }
 
 double pcie_port_load(const Topology& topology, const Routes& routes, const Schedule& schedule) {
@@ -161,8 +166,9 @@ std::vector<std::string> pcie_sentences(const Setting& setting, std::span<const 
   const auto layered = load(*hierarchical);
   if (flat <= 0 || layered <= 0) return {};
   const auto ratio = flat >= layered ? flat / layered : layered / flat;
-  return {fmt::format("all_reduce: hierarchical moves {:.1f}x {} bytes over the busiest GPU's PCIe port than the flat ring ({:.3f} against {:.3f} of the payload).",
-                      ratio, flat >= layered ? "fewer" : "more", layered, flat)};
+  return {fmt::format(
+      "all_reduce: hierarchical moves {:.1f}x {} bytes over the busiest GPU's PCIe port than the flat ring ({:.3f} against {:.3f} of the payload).",
+      ratio, flat >= layered ? "fewer" : "more", layered, flat)};
 }
 
 std::vector<std::string> data_sentences(std::span<const Row> rows) {
@@ -177,7 +183,8 @@ std::vector<std::string> data_sentences(std::span<const Row> rows) {
   }
   if (checked == 0) return {};
   if (wrong > 0) return {fmt::format("Real data came out WRONG in {} of {} rows.", wrong, checked)};
-  return {fmt::format("Real data, run and compared with a float64 reference, came out right in all {} rows tried (up to {}).", checked, to_string(largest))};
+  return {fmt::format("Real data, run and compared with a float64 reference, came out right in all {} rows tried (up to {}).", checked,
+                      to_string(largest))};
 }
 
 }  // namespace p2plab

@@ -22,7 +22,8 @@ std::vector<std::string> pcie_sentences(const Setting& setting, std::span<const 
 
 /// Per collective: where the winner's time at the largest size goes, by its critical path, and the link that it spends most of it on. Programs of
 /// more slices than a trace may hold are left out.
-std::vector<std::string> critical_path_sentences(const Setting& setting, const Profile& profile, std::span<const Outcome> outcomes, std::span<const Row> rows);
+std::vector<std::string> critical_path_sentences(const Setting& setting, const Profile& profile, std::span<const Outcome> outcomes,
+                                                 std::span<const Row> rows);
 
 /// How wide the predictions' intervals are, where the profile has any.
 std::vector<std::string> interval_sentences(std::span<const Row> rows);

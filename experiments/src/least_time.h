@@ -13,11 +13,11 @@
 namespace p2plab {
 
 struct Limit {
-  std::optional<double> algbw_gbps = std::nullopt;              // no schedule reaches more; none if no bound is known
-  std::function<std::optional<Seconds>(const Payload&)> time;   // no schedule needs less
-  std::string missing = {};                                     // why no bound is known
-  std::string argument = {};                                    // its proof in one sentence
-  std::vector<std::string> cut = {};                            // the nodes whose links prove it, where one cut does
+  std::optional<double> algbw_gbps = std::nullopt;             // no schedule reaches more; none if no bound is known
+  std::function<std::optional<Seconds>(const Payload&)> time;  // no schedule needs less
+  std::string missing = {};                                    // why no bound is known
+  std::string argument = {};                                   // its proof in one sentence
+  std::vector<std::string> cut = {};                           // the nodes whose links prove it, where one cut does
 };
 
 /// The limit of `collective` on `topology`.

@@ -13,7 +13,7 @@ struct Outcome {
   const AlgorithmChoice* choice = nullptr;
   Bytes size{0};
   std::optional<Evaluation> evaluation = std::nullopt;
-  std::optional<Error> error = std::nullopt;     // why there is none
+  std::optional<Error> error = std::nullopt;  // why there is none
 };
 
 }  // namespace p2plab

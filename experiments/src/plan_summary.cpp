@@ -53,7 +53,7 @@ PlanSummary summarize(const Setting& setting, const Evaluation& evaluation, Seco
                      .chunks = schedule.chunks().size(),
                      .trees_per_root = most_chunks_of_a_block(schedule),
                      .height = rounds(schedule),
-                     .verified = true,   // an evaluation holds a proof
+                     .verified = true,  // an evaluation holds a proof
                      .algbw_gbps = limit.algbw_gbps(),
                      .bound_gbps = least.algbw_gbps,
                      .predicted = evaluation.predicted,
@@ -77,7 +77,8 @@ std::string slicing(const Tuning& tuning) {
 std::string to_text(const PlanSummary& plan) {
   std::string parameters;
   for (const auto& [name, value] : plan.parameters) parameters += fmt::format(" {}={}", name, value);
-  std::string text = fmt::format("{} of {} among {} ranks with {}{}\n", plan.collective, to_string(plan.size), plan.ranks, plan.algorithm, parameters);
+  std::string text =
+      fmt::format("{} of {} among {} ranks with {}{}\n", plan.collective, to_string(plan.size), plan.ranks, plan.algorithm, parameters);
   if (!plan.reason.empty()) text += fmt::format("  {}\n", plan.reason);
   text += fmt::format("  steps            {} on {} chunks, {} rounds\n", plan.steps, plan.chunks, plan.height);
   text += fmt::format("  proved           {}\n", plan.verified ? "yes" : "no");

@@ -89,7 +89,8 @@ class Planning {
 
   Result<Evaluation> judge(Plan plan, const Collective& collective, const Payload& payload) const {
     const auto key = Memory::key(plan, collective, payload);
-    if (const auto known = memory_.find(key)) return evaluate_as(setting_, std::move(plan), payload, options_.in_place, known->tuning, known->predicted);
+    if (const auto known = memory_.find(key))
+      return evaluate_as(setting_, std::move(plan), payload, options_.in_place, known->tuning, known->predicted);
     if (late()) {
       const auto tuning = plan.tuning;
       return evaluate_as(setting_, std::move(plan), payload, options_.in_place, tuning);

@@ -19,8 +19,8 @@ std::vector<Outcome> plan_all(const Experiment& experiment, const Setting& setti
 struct PlanningOptions {
   bool in_place = false;
   std::optional<Seconds> time_limit = std::nullopt;                                                // as PlanContext's
-  std::function<void(const std::string& candidate, std::optional<Seconds> time)> considered = {};   // as PlanContext's
-  const FormerPlan* former = nullptr;                                                               // as PlanContext's
+  std::function<void(const std::string& candidate, std::optional<Seconds> time)> considered = {};  // as PlanContext's
+  const FormerPlan* former = nullptr;                                                              // as PlanContext's
 };
 
 /// Plans, proves and predicts one algorithm. `auto` weighs its candidates by the setting's model; `tuned` takes its table's plan for the size.

@@ -47,7 +47,7 @@ class TerminalProgress final : public Progress {
   }
 
  private:
-  static constexpr std::chrono::milliseconds least_gap{50};   // faster than the eye follows is wasted output
+  static constexpr std::chrono::milliseconds least_gap{50};  // faster than the eye follows is wasted output
   void draw(std::string_view what) { out_ << fmt::format("\r\x1b[K{} {}/{} {}", name_, done_, total_, what) << std::flush; }
   void erase() { out_ << "\r\x1b[K" << std::flush; }
 

@@ -48,7 +48,7 @@ void mark_winners(std::vector<Row>& rows) {
   std::map<std::tuple<CollectiveKind, Bytes, bool>, Row*> best;
   for (auto& row : rows) {
     row.winner = false;
-    if (row.executor != "simulator" || !row.predicted) continue;   // predictions of others do not compete
+    if (row.executor != "simulator" || !row.predicted) continue;  // predictions of others do not compete
     auto*& least = best[{row.collective, row.size, row.in_place}];
     if (least == nullptr || *row.predicted < *least->predicted) least = &row;
   }

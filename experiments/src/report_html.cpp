@@ -13,7 +13,8 @@ namespace {
 
 constexpr const char* style =
     "body{font-family:sans-serif;margin:2em;max-width:70em;color:#222}table{border-collapse:collapse;font-size:90%}"
-    "th,td{padding:.15em .7em;text-align:right;border-bottom:1px solid #eee}td.name,th.name{text-align:left}tr.winner{background:#e8f4e8;font-weight:bold}"
+    "th,td{padding:.15em .7em;text-align:right;border-bottom:1px solid "
+    "#eee}td.name,th.name{text-align:left}tr.winner{background:#e8f4e8;font-weight:bold}"
     "svg{font-size:11px;display:block;margin:1em 0}ul{line-height:1.5}footer{color:#666;font-size:85%;margin-top:2em}";
 
 std::vector<CollectiveKind> kinds_of(const Report& report) {
@@ -48,15 +49,16 @@ std::string name_cell(const std::string& text) { return fmt::format("<td class=n
 // The prediction, with its interval where the profile has any.
 std::string predicted_cell(const Row& row) {
   if (!row.predicted || !row.predicted_low || !row.predicted_high) return cell(row.predicted);
-  return fmt::format("<td>{:.2f} <small>({:.2f} to {:.2f})</small></td>", microseconds(*row.predicted), microseconds(*row.predicted_low), microseconds(*row.predicted_high));
+  return fmt::format("<td>{:.2f} <small>({:.2f} to {:.2f})</small></td>", microseconds(*row.predicted), microseconds(*row.predicted_low),
+                     microseconds(*row.predicted_high));
 }
 
 std::string row_html(const Row& row) {
   const auto algorithm = row.chosen.empty() ? row.algorithm : fmt::format("{} ({})", row.algorithm, row.chosen);
   const char* data = !row.data ? "-" : row.data->passed ? "ok" : "WRONG";
-  return fmt::format("<tr{}><td>{}</td>{}{}{}{}{}{}{}{}<td>{}</td><td>{}</td><td>{}</td></tr>\n", row.winner ? " class=winner" : "", to_string(row.size),
-                     name_cell(algorithm), name_cell(row.executor), cell(row.time), predicted_cell(row), cell(row.algbw_gbps()), cell(row.busbw_gbps()),
-                     cell(row.error_pct()), cell(row.bound_pct()), row.channels, row.verified ? "yes" : "no", data);
+  return fmt::format("<tr{}><td>{}</td>{}{}{}{}{}{}{}{}<td>{}</td><td>{}</td><td>{}</td></tr>\n", row.winner ? " class=winner" : "",
+                     to_string(row.size), name_cell(algorithm), name_cell(row.executor), cell(row.time), predicted_cell(row), cell(row.algbw_gbps()),
+                     cell(row.busbw_gbps()), cell(row.error_pct()), cell(row.bound_pct()), row.channels, row.verified ? "yes" : "no", data);
 }
 
 std::string table_html(const Report& report, CollectiveKind kind) {
@@ -79,8 +81,9 @@ std::string list_html(const std::string& title, const std::vector<std::string>& 
 }  // namespace
 
 std::string to_html(const Report& report) {
-  std::string html = fmt::format("<!DOCTYPE html>\n<html lang=en><head><meta charset=utf-8><title>{0}</title><style>{1}</style></head><body>\n<h1>{0}</h1>\n",
-                                 escape_html(report.name), style);
+  std::string html =
+      fmt::format("<!DOCTYPE html>\n<html lang=en><head><meta charset=utf-8><title>{0}</title><style>{1}</style></head><body>\n<h1>{0}</h1>\n",
+                  escape_html(report.name), style);
   html += list_html("Found", report.findings);
   for (const auto kind : kinds_of(report)) {
     html += fmt::format("<h2>{} on {}</h2>\n", to_string(kind), escape_html(report.provenance.topology));
@@ -90,8 +93,9 @@ std::string to_html(const Report& report) {
   for (const auto& skip : report.skipped) skipped.push_back(skip.what + ": " + skip.reason);
   html += list_html("Not done", skipped);
   const auto& from = report.provenance;
-  html += fmt::format("<footer>p2plab {}, config {} ({}), seed {}, {}, {}; executor simulator: predictions, not measurements</footer>\n</body></html>\n",
-                      escape_html(from.version), escape_html(from.config), escape_html(from.config_digest), from.seed, escape_html(from.cpu), escape_html(from.date));
+  html += fmt::format(
+      "<footer>p2plab {}, config {} ({}), seed {}, {}, {}; executor simulator: predictions, not measurements</footer>\n</body></html>\n",
+      escape_html(from.version), escape_html(from.config), escape_html(from.config_digest), from.seed, escape_html(from.cpu), escape_html(from.date));
   return html;
 }
 

@@ -19,7 +19,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr std::array clocks{Named{"simulated", Clock::simulated}, Named{"host", Clock::host}, Named{"device", Clock::device}};
-constexpr std::array fixed_keys{"collective", "algorithm", "executor",     "ranks",     "dtype",    "size_bytes", "time_us",  "algbw_gbps",
+constexpr std::array fixed_keys{"collective", "algorithm",    "executor",  "ranks",    "dtype",    "size_bytes", "time_us",  "algbw_gbps",
                                 "busbw_gbps", "predicted_us", "error_pct", "bound_us", "verified", "in_place",   "channels", "protocol"};
 
 // Six decimals: a picosecond, where times are in microseconds.
@@ -185,7 +185,8 @@ std::string to_json(const Report& report) {
   for (const auto& row : report.rows) rows.push_back(row_json(row));
   Json skipped = Json::array();
   for (const auto& skip : report.skipped) skipped.push_back({{"what", skip.what}, {"reason", skip.reason}});
-  const Json json{{"name", report.name}, {"provenance", provenance_json(report.provenance)}, {"rows", rows}, {"skipped", skipped}, {"findings", report.findings}};
+  const Json json{
+      {"name", report.name}, {"provenance", provenance_json(report.provenance)}, {"rows", rows}, {"skipped", skipped}, {"findings", report.findings}};
   // Names come from files: what is not UTF-8 must not stop the report.
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
@@ -201,7 +202,7 @@ std::string to_csv(const Report& report) {
 }
 
 Result<Report> read_report(const std::string& path) {
-  std::error_code ignored;   // what cannot be looked at is read as a file, and says so
+  std::error_code ignored;  // what cannot be looked at is read as a file, and says so
   const auto file = std::filesystem::is_directory(path, ignored) ? (std::filesystem::path(path) / "report.json").string() : path;
   auto json = parse_file(file);
   if (!json) return std::move(json).error();

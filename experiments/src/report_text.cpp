@@ -29,9 +29,12 @@ std::vector<Line> lines_of(const Report& report) {
     const auto [at, fresh] = index.try_emplace(key_of(row), lines.size());
     if (fresh) lines.emplace_back();
     auto& line = lines[at->second];
-    if (row.clock == Clock::simulated) line.predicted = &row;
-    else if (row.clock == Clock::host) line.host = &row;
-    else line.devices.push_back(&row);
+    if (row.clock == Clock::simulated)
+      line.predicted = &row;
+    else if (row.clock == Clock::host)
+      line.host = &row;
+    else
+      line.devices.push_back(&row);
   }
   return lines;
 }
@@ -70,7 +73,8 @@ std::vector<std::string> device_names(const std::vector<Line>& lines) {
 std::vector<std::string> cells_of(const Line& line, const std::string& size, const std::vector<std::string>& devices) {
   const auto& row = any_row(line);
   const auto name = row.chosen.empty() ? row.algorithm : fmt::format("{} ({})", row.algorithm, row.chosen);
-  std::vector<std::string> cells{size, (row.winner ? "* " : "  ") + name, time(row.predicted), rate(row.algbw_gbps()), rate(row.busbw_gbps()), percent(row.bound_pct())};
+  std::vector<std::string> cells{
+      size, (row.winner ? "* " : "  ") + name, time(row.predicted), rate(row.algbw_gbps()), rate(row.busbw_gbps()), percent(row.bound_pct())};
   for (const auto& device : devices) {
     const auto found = std::ranges::find(line.devices, device, &Row::executor);
     cells.push_back(found == line.devices.end() ? "-" : time((*found)->time));
@@ -83,7 +87,8 @@ std::vector<std::string> cells_of(const Line& line, const std::string& size, con
 std::string table_of(const std::vector<Line>& lines) {
   using enum TextTable::Align;
   const auto devices = device_names(lines);
-  std::vector<TextTable::Column> columns{{"size", right}, {"  algorithm"}, {"predicted us", right}, {"algbw GB/s", right}, {"busbw GB/s", right}, {"% of bound", right}};
+  std::vector<TextTable::Column> columns{{"size", right},       {"  algorithm"},       {"predicted us", right},
+                                         {"algbw GB/s", right}, {"busbw GB/s", right}, {"% of bound", right}};
   for (const auto& device : devices) {
     columns.push_back({device + " us", right});
     columns.push_back({"error %", right});
@@ -114,12 +119,14 @@ std::string to_text(const Report& report) {
     std::vector<Line> mine;
     std::ranges::copy_if(lines, std::back_inserter(mine), [&](const Line& line) { return any_row(line).collective == kind; });
     const auto& row = any_row(mine.front());
-    text += fmt::format("{}: {} of {} among {} GPUs of {}{}\n\n", report.name, to_string(kind), row.dtype, row.ranks, report.provenance.topology, row.in_place ? ", in place" : "");
+    text += fmt::format("{}: {} of {} among {} GPUs of {}{}\n\n", report.name, to_string(kind), row.dtype, row.ranks, report.provenance.topology,
+                        row.in_place ? ", in place" : "");
     text += table_of(mine) + "\n";
   }
   if (!lines.empty()) {
-    text += "* least predicted time of its size.  % of bound: least time that any schedule needs / predicted.  channels: thread blocks per GPU.\n"
-            "proved: every rank provably ends with the right sums.  data: real data, run and compared with a float64 reference (- not run).\n";
+    text +=
+        "* least predicted time of its size.  % of bound: least time that any schedule needs / predicted.  channels: thread blocks per GPU.\n"
+        "proved: every rank provably ends with the right sums.  data: real data, run and compared with a float64 reference (- not run).\n";
   }
   if (!report.skipped.empty()) text += "\nNot done:\n";
   for (const auto& skip : report.skipped) text += fmt::format("  {}: {}\n", skip.what, skip.reason);

@@ -73,7 +73,7 @@ Row row_of(const Outcome& outcome, const Context& context, const std::string& ex
   }
   if (executor == "simulator") row.time = row.predicted;
   row.bound = context.limits.at(outcome.kind).time(evaluation.program.payload);
-  row.verified = true;   // an evaluation holds a proof
+  row.verified = true;  // an evaluation holds a proof
   row.in_place = evaluation.proof.in_place();
   row.channels = evaluation.program.blocks();
   row.protocol = to_string(evaluation.program.tuning.protocol);
@@ -104,7 +104,8 @@ std::vector<Skipped> impossible(const std::vector<Outcome>& outcomes) {
   }
   std::vector<Skipped> skipped;
   for (auto& group : groups) {
-    const auto asked = std::ranges::count_if(outcomes, [&](const Outcome& o) { return fmt::format("{} {}", to_string(o.kind), o.choice->label()) == group.what; });
+    const auto asked =
+        std::ranges::count_if(outcomes, [&](const Outcome& o) { return fmt::format("{} {}", to_string(o.kind), o.choice->label()) == group.what; });
     if (static_cast<std::size_t>(asked) > group.sizes.size()) {
       group.what += fmt::format(" at {}{}", to_string(group.sizes.front()), group.sizes.size() > 1 ? " to " + to_string(group.sizes.back()) : "");
     }
@@ -128,7 +129,8 @@ class Running {
     }
     const auto planned = std::ranges::count_if(outcomes, [](const Outcome& o) { return o.evaluation.has_value(); });
     if (static_cast<std::size_t>(planned) > now.size()) {
-      skip(fmt::format("executor {} above {}", name_, to_string(context_.experiment.measure.check_up_to)), "larger data proves nothing new; measure: {check_up_to: ...} sets the limit");
+      skip(fmt::format("executor {} above {}", name_, to_string(context_.experiment.measure.check_up_to)),
+           "larger data proves nothing new; measure: {check_up_to: ...} sets the limit");
     }
     progress_.stage(fmt::format("run on {}", name_), static_cast<std::int64_t>(now.size()));
     for (std::size_t i = 0; i < now.size(); ++i) {
@@ -152,7 +154,9 @@ class Running {
                              .graph = context_.experiment.measure.graph};
     auto measured = executor.run(job, options);
     progress_.advance(fmt::format("{} {}", outcome.choice->label(), to_string(outcome.size)));
-    if (!measured) return skip(fmt::format("{} {} {} at {}", name_, to_string(outcome.kind), outcome.choice->label(), to_string(outcome.size)), reason_of(measured.error()));
+    if (!measured)
+      return skip(fmt::format("{} {} {} at {}", name_, to_string(outcome.kind), outcome.choice->label(), to_string(outcome.size)),
+                  reason_of(measured.error()));
     auto row = row_of(outcome, context_, name_);
     row.clock = measured->clock;
     row.time = measured->median();
@@ -234,8 +238,8 @@ Status status_of(const Report& report) {
   for (const auto& row : report.rows) {
     if (!row.data || row.data->passed) continue;
     return Error{ErrorCode::verification_failed,
-                 fmt::format("{} {} at {}: executor {} got {} of {} elements wrong", to_string(row.collective), row.algorithm, to_string(row.size), row.executor,
-                             row.data->wrong, row.data->elements),
+                 fmt::format("{} {} at {}: executor {} got {} of {} elements wrong", to_string(row.collective), row.algorithm, to_string(row.size),
+                             row.executor, row.data->wrong, row.data->elements),
                  std::nullopt,
                  {row.data->first_wrong}};
   }

@@ -114,7 +114,8 @@ std::optional<Machine> read_topology_key(const ConfigValue& value, const std::st
     value.add_error("expected a map that says where the machine comes from", {"as in {preset: hgx-h200, gpus: 8} or {file: machine.yaml}"});
     return std::nullopt;
   }
-  const std::array<FileFormat, 3> formats{{{"file", load_own}, {"nccl_xml", load_nccl_xml}, {"smi", [](const std::string& path) { return load_smi(path); }}}};
+  const std::array<FileFormat, 3> formats{
+      {{"file", load_own}, {"nccl_xml", load_nccl_xml}, {"smi", [](const std::string& path) { return load_smi(path); }}}};
   if (value["preset"].present()) return from_preset(value);
   for (const auto& format : formats) {
     if (value[format.key].present()) return from_file(value, format, folder);

@@ -12,8 +12,8 @@ namespace p2plab {
 
 struct Machine {
   Topology topology;
-  std::vector<std::string> masked = {};     // what was taken away, in words
-  std::vector<std::string> warnings = {};   // what the description left open
+  std::vector<std::string> masked = {};    // what was taken away, in words
+  std::vector<std::string> warnings = {};  // what the description left open
 };
 
 /// The machine that this program runs on; what its sources leave open or contradict each other in goes to `warnings`. Errors: no_device.

@@ -76,7 +76,8 @@ Tuning TunedTable::tuning(Bytes size) const {
   return best;
 }
 
-Result<TunedTable> tune(const Setting& setting, const Profile& profile, const Collective& collective, const TuneOptions& options, Progress& progress) {
+Result<TunedTable> tune(const Setting& setting, const Profile& profile, const Collective& collective, const TuneOptions& options,
+                        Progress& progress) {
   expects(!options.sizes.empty());
   const auto limit = limit_of(setting.topology, collective);
   std::vector<Found> found(options.sizes.size());
@@ -101,8 +102,13 @@ Result<TunedTable> tune(const Setting& setting, const Profile& profile, const Co
     const std::lock_guard lock(speaking);
     progress.advance(to_string(options.sizes[i]));
   };
-  for_each_index(found.size(), [&](std::size_t i) { work_on(found.size() - 1 - i); });   // large sizes take longest
-  TunedTable table{.topology = setting.topology, .dtype = options.dtype, .op = options.op, .in_place = options.in_place, .profile = profile.name, .proof = limit.argument,
+  for_each_index(found.size(), [&](std::size_t i) { work_on(found.size() - 1 - i); });  // large sizes take longest
+  TunedTable table{.topology = setting.topology,
+                   .dtype = options.dtype,
+                   .op = options.op,
+                   .in_place = options.in_place,
+                   .profile = profile.name,
+                   .proof = limit.argument,
                    .bands = {}};
   std::string last;
   for (auto& here : found) {
@@ -121,7 +127,8 @@ std::string to_text(const TunedTable& table) {
   const auto& collective = table.bands.front().plan.schedule.collective();
   auto text = fmt::format("{} among {} ranks of {}, {}{}, profile {}\n", to_string(collective.kind), collective.members.size(), table.topology.name(),
                           to_string(table.dtype), table.in_place ? ", in place" : "", table.profile);
-  TextTable rows({{"size", right}, {"algorithm"}, {"runs as"}, {"predicted us", right}, {"bound us", right}, {"gap %", right}, {"runner-up"}, {"us", right}});
+  TextTable rows(
+      {{"size", right}, {"algorithm"}, {"runs as"}, {"predicted us", right}, {"bound us", right}, {"gap %", right}, {"runner-up"}, {"us", right}});
   for (const auto& band : table.bands) {
     for (const auto& size : band.sizes) {
       const auto gap = size.bound && size.bound->count() > 0 ? fmt::format("{:.1f}", (size.predicted / *size.bound - 1) * 100) : "-";

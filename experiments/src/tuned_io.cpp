@@ -17,12 +17,15 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::size_t longest = std::size_t{1} << 25;      // bytes of a file
-constexpr std::size_t short_plan = std::size_t{1} << 10;   // bytes that may as well stay where they are
+constexpr std::size_t longest = std::size_t{1} << 25;     // bytes of a file
+constexpr std::size_t short_plan = std::size_t{1} << 10;  // bytes that may as well stay where they are
 constexpr std::int64_t most_parts = 4096;
 
 Json size_json(const TunedSize& size) {
-  Json json{{"size", to_string(size.size)}, {"parts", size.tuning.parts}, {"slice", to_string(size.tuning.slice)}, {"protocol", to_string(size.tuning.protocol)},
+  Json json{{"size", to_string(size.size)},
+            {"parts", size.tuning.parts},
+            {"slice", to_string(size.tuning.slice)},
+            {"protocol", to_string(size.tuning.protocol)},
             {"predicted", to_string(size.predicted)}};
   if (size.tuning.slices > 0) json["slices"] = size.tuning.slices;
   if (size.tuning.lane_per_step) json["lane_per_step"] = true;
@@ -49,8 +52,14 @@ Json json_of(const TunedTable& table) {
     json["plan"] = std::move(plan);
     bands.push_back(std::move(json));
   }
-  Json json{{"p2plab_tuned", 1}, {"collective", to_string(collective.kind)}, {"ranks", collective.members.size()}, {"machine", table.topology.name()},
-            {"fingerprint", fingerprint(table.topology)}, {"dtype", to_string(table.dtype)}, {"op", to_string(table.op)}, {"in_place", table.in_place},
+  Json json{{"p2plab_tuned", 1},
+            {"collective", to_string(collective.kind)},
+            {"ranks", collective.members.size()},
+            {"machine", table.topology.name()},
+            {"fingerprint", fingerprint(table.topology)},
+            {"dtype", to_string(table.dtype)},
+            {"op", to_string(table.op)},
+            {"in_place", table.in_place},
             {"profile", table.profile}};
   if (!table.proof.empty()) json["proof"] = table.proof;
   json["bands"] = std::move(bands);
@@ -79,13 +88,15 @@ void write_yaml(const Json& value, const std::string& indent, std::string& out) 
 
 Result<std::string> not_too_long(std::string text) {
   if (text.size() <= longest) return text;
-  return Error{ErrorCode::unsupported, fmt::format("the tuned file would have {} bytes; {} can be read back", text.size(), longest), std::nullopt,
+  return Error{ErrorCode::unsupported,
+               fmt::format("the tuned file would have {} bytes; {} can be read back", text.size(), longest),
+               std::nullopt,
                {"tune fewer sizes, or a smaller machine"}};
 }
 
 // A file without its long plans: the strict reader is made for what people write, and takes no more than a MiB.
 struct Parted {
-  std::string text;                // "@7" stands where plan 7 stood
+  std::string text;  // "@7" stands where plan 7 stood
   std::vector<std::string> plans;
 };
 
@@ -118,8 +129,9 @@ class TableReader {
       : root_(file.root()), filename_(filename), plans_(plans) {}
 
   std::optional<TunedTable> read() {
-    if (!root_.expect_keys({.required = {"p2plab_tuned", "collective", "ranks", "machine", "fingerprint", "dtype", "op", "in_place", "profile", "bands"},
-                            .optional = {"proof"}})) {
+    if (!root_.expect_keys(
+            {.required = {"p2plab_tuned", "collective", "ranks", "machine", "fingerprint", "dtype", "op", "in_place", "profile", "bands"},
+             .optional = {"proof"}})) {
       return std::nullopt;
     }
     if (root_["p2plab_tuned"].integer({}, 1) != 1) root_["p2plab_tuned"].add_error("only version 1 of tuned files is known");
@@ -157,8 +169,10 @@ class TableReader {
     }
     auto reason = value["reason"].present() ? value["reason"].string() : std::string{};
     auto sizes = read_sizes(value["sizes"]);
-    if (!sizes.empty() && value["from"].size() != sizes.front().size) value["from"].add_error(fmt::format("the first size is {}", to_string(sizes.front().size)));
-    if (!sizes.empty() && value["to"].size() != sizes.back().size) value["to"].add_error(fmt::format("the last size is {}", to_string(sizes.back().size)));
+    if (!sizes.empty() && value["from"].size() != sizes.front().size)
+      value["from"].add_error(fmt::format("the first size is {}", to_string(sizes.front().size)));
+    if (!sizes.empty() && value["to"].size() != sizes.back().size)
+      value["to"].add_error(fmt::format("the last size is {}", to_string(sizes.back().size)));
     auto plan = read_band_plan(value["plan"], in_place);
     if (!plan || sizes.empty()) return std::nullopt;
     return TunedBand{std::move(algorithm), *std::move(plan), std::move(reason), std::move(sizes)};
@@ -172,7 +186,8 @@ class TableReader {
         continue;
       }
       TunedSize size{.size = value["size"].size()};
-      size.tuning = {.parts = static_cast<int>(value["parts"].integer({.least = 1, .most = most_parts}, 1)), .slice = value["slice"].size(),
+      size.tuning = {.parts = static_cast<int>(value["parts"].integer({.least = 1, .most = most_parts}, 1)),
+                     .slice = value["slice"].size(),
                      .protocol = value["protocol"].as(protocol, Protocol::simple)};
       if (const auto slices = value["slices"]; slices.present()) {
         size.tuning.slices = static_cast<int>(slices.integer({.least = 1, .most = Tuning::most_slices}, 1));
@@ -199,8 +214,10 @@ class TableReader {
     const auto aside = std::ranges::find_if(plans_, [&, which = std::size_t{0}](const auto&) mutable { return text == fmt::format("@{}", which++); });
     auto file = read_plan(aside == plans_.end() ? text : *aside, filename_ + ": plan");
     if (!file) return value.add_error(Error{ErrorCode::invalid_input, "this is no plan: " + file.error().message}), std::nullopt;
-    if (topology_ && fingerprint(*topology_) != fingerprint(file->topology)) return value.add_error("this plan is for another machine than the first"), std::nullopt;
-    if (kind_ && *kind_ != file->plan.schedule.collective().kind) return value.add_error("this plan is for another collective than the first"), std::nullopt;
+    if (topology_ && fingerprint(*topology_) != fingerprint(file->topology))
+      return value.add_error("this plan is for another machine than the first"), std::nullopt;
+    if (kind_ && *kind_ != file->plan.schedule.collective().kind)
+      return value.add_error("this plan is for another collective than the first"), std::nullopt;
     kind_ = file->plan.schedule.collective().kind;
     topology_ = file->topology;
     const Routes routes(file->topology);
@@ -219,7 +236,9 @@ class TableReader {
 
 }  // namespace
 
-Result<std::string> write_tuned_json(const TunedTable& table) { return not_too_long(json_of(table).dump(2, ' ', true, Json::error_handler_t::replace) + "\n"); }
+Result<std::string> write_tuned_json(const TunedTable& table) {
+  return not_too_long(json_of(table).dump(2, ' ', true, Json::error_handler_t::replace) + "\n");
+}
 
 Result<std::string> write_tuned_yaml(const TunedTable& table) {
   std::string text = "# p2plab tune: which plan serves which sizes; `p2plab run` takes it as algorithm {name: tuned, file: ...}\n";
@@ -233,7 +252,7 @@ Result<TunedTable> read_tuned(std::string_view text, const std::string& filename
   if (!file) return std::move(file).error();
   auto table = TableReader(*file, filename, parted.plans).read();
   if (auto good = file->status(); !good) return std::move(good).error();
-  expects(table.has_value());   // what is missing has been noted
+  expects(table.has_value());  // what is missing has been noted
   return *std::move(table);
 }
 

@@ -55,7 +55,8 @@ std::span<const LinkId> path_of(const Routes& routes, const Schedule& schedule, 
 }  // namespace
 
 LinkLoads link_loads(const Topology& topology, const Routes& routes, const Schedule& schedule) {
-  LinkLoads loads{std::vector<double>(topology.links().size()), std::vector<double>(topology.nodes().size()), std::vector<double>(topology.nodes().size())};
+  LinkLoads loads{std::vector<double>(topology.links().size()), std::vector<double>(topology.nodes().size()),
+                  std::vector<double>(topology.nodes().size())};
   const auto fractions = chunk_fractions(schedule);
   ChunkTracker tracker(schedule);
   for (std::size_t i = 0; i < schedule.step_count(); ++i) {
@@ -64,7 +65,8 @@ LinkLoads link_loads(const Topology& topology, const Routes& routes, const Sched
     if (chunk < 0) continue;
     const auto add = [&](const Location& location, std::size_t operand, bool reads) {
       const auto route = step.routes.empty() ? default_route : step.routes[operand];
-      for (const auto id : path_of(routes, schedule, location, step.executor, route, reads)) loads.per_link[id.index()] += fractions[static_cast<std::size_t>(chunk)];
+      for (const auto id : path_of(routes, schedule, location, step.executor, route, reads))
+        loads.per_link[id.index()] += fractions[static_cast<std::size_t>(chunk)];
     };
     for (std::size_t s = 0; s < step.sources.size(); ++s) add(step.sources[s], s, true);
     for (std::size_t d = 0; d < step.destinations.size(); ++d) add(step.destinations[d], step.sources.size() + d, false);
@@ -85,10 +87,12 @@ Bottleneck bottleneck(const Topology& topology, const LinkLoads& loads) {
   };
   for (std::size_t l = 0; l < loads.per_link.size(); ++l) {
     const auto& link = topology.links()[l];
-    consider(loads.per_link[l], link.bandwidth, [&] { return fmt::format("link {} -> {}", topology.node(link.from).name, topology.node(link.to).name); });
+    consider(loads.per_link[l], link.bandwidth,
+             [&] { return fmt::format("link {} -> {}", topology.node(link.from).name, topology.node(link.to).name); });
   }
   for (const auto& group : topology.groups()) {
-    const auto load = std::accumulate(group.links.begin(), group.links.end(), 0.0, [&](double sum, LinkId id) { return sum + loads.per_link[id.index()]; });
+    const auto load =
+        std::accumulate(group.links.begin(), group.links.end(), 0.0, [&](double sum, LinkId id) { return sum + loads.per_link[id.index()]; });
     consider(load, group.bandwidth, [&] { return fmt::format("group {}", group.name); });
   }
   for (std::size_t n = 0; n < topology.nodes().size(); ++n) {

@@ -12,10 +12,14 @@ namespace p2plab {
 
 namespace {
 
-constexpr std::array kinds{Named{"all_reduce", CollectiveKind::all_reduce},   Named{"reduce_scatter", CollectiveKind::reduce_scatter},
-                           Named{"all_gather", CollectiveKind::all_gather},   Named{"broadcast", CollectiveKind::broadcast},
-                           Named{"reduce", CollectiveKind::reduce},           Named{"gather", CollectiveKind::gather},
-                           Named{"scatter", CollectiveKind::scatter},         Named{"all_to_all", CollectiveKind::all_to_all},
+constexpr std::array kinds{Named{"all_reduce", CollectiveKind::all_reduce},
+                           Named{"reduce_scatter", CollectiveKind::reduce_scatter},
+                           Named{"all_gather", CollectiveKind::all_gather},
+                           Named{"broadcast", CollectiveKind::broadcast},
+                           Named{"reduce", CollectiveKind::reduce},
+                           Named{"gather", CollectiveKind::gather},
+                           Named{"scatter", CollectiveKind::scatter},
+                           Named{"all_to_all", CollectiveKind::all_to_all},
                            Named{"send_receive", CollectiveKind::send_receive}};
 
 Error bad(std::string message) { return Error{ErrorCode::invalid_input, std::move(message)}; }
@@ -24,7 +28,8 @@ bool contains(const std::vector<Rank>& ranks, Rank rank) { return std::ranges::f
 
 // Has each member a block of its own?
 bool sharded(CollectiveKind kind) {
-  return kind == CollectiveKind::all_gather || kind == CollectiveKind::reduce_scatter || kind == CollectiveKind::gather || kind == CollectiveKind::scatter;
+  return kind == CollectiveKind::all_gather || kind == CollectiveKind::reduce_scatter || kind == CollectiveKind::gather ||
+         kind == CollectiveKind::scatter;
 }
 
 Status check_ranks(const Collective& c, int ranks) {
@@ -33,7 +38,8 @@ Status check_ranks(const Collective& c, int ranks) {
   std::ranges::sort(sorted);
   if (std::ranges::adjacent_find(sorted) != sorted.end()) return bad("the process group names a rank twice");
   for (const auto rank : c.members) {
-    if (rank.value < 0 || rank.value >= ranks) return bad(fmt::format("rank {} is not on this machine, which has ranks 0 to {}", rank.value, ranks - 1));
+    if (rank.value < 0 || rank.value >= ranks)
+      return bad(fmt::format("rank {} is not on this machine, which has ranks 0 to {}", rank.value, ranks - 1));
   }
   for (const auto rank : c.silent) {
     if (!std::ranges::binary_search(sorted, rank)) return bad(fmt::format("silent rank {} is not in the process group", rank.value));
@@ -46,7 +52,7 @@ Status check_shares(const Collective& c) {
   if (c.shares.empty()) return {};
   if (!sharded(c.kind)) return bad(fmt::format("{} takes no shares", to_string(c.kind)));
   if (c.shares.size() != c.members.size()) return bad(fmt::format("{} shares for {} members", c.shares.size(), c.members.size()));
-  constexpr std::int64_t greatest = std::int64_t{1} << 40;   // so that sums and products of shares stay within 64 and 128 bits
+  constexpr std::int64_t greatest = std::int64_t{1} << 40;  // so that sums and products of shares stay within 64 and 128 bits
   if (std::ranges::any_of(c.shares, [](auto s) { return s < 0 || s > greatest; })) return bad("a share is negative or above 2^40");
   if (std::ranges::all_of(c.shares, [](auto s) { return s == 0; })) return bad("all shares are zero");
   return {};
@@ -63,7 +69,8 @@ Status check_pairs(const Collective& c) {
   if (c.kind != CollectiveKind::send_receive) return c.pairs.empty() ? Status{} : bad(fmt::format("{} takes no pairs", to_string(c.kind)));
   if (c.pairs.empty()) return bad("send_receive needs at least one pair");
   for (const auto& [from, to] : c.pairs) {
-    if (!contains(c.members, from) || !contains(c.members, to)) return bad(fmt::format("pair {} -> {} leaves the process group", from.value, to.value));
+    if (!contains(c.members, from) || !contains(c.members, to))
+      return bad(fmt::format("pair {} -> {} leaves the process group", from.value, to.value));
   }
   return {};
 }

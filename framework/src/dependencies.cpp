@@ -21,7 +21,7 @@ namespace {
 // Per location: the last step that wrote it and the steps that have read it since, as a linked list.
 struct Access {
   std::int32_t writer = -1;
-  std::int32_t readers = -1;   // head in the list of reads
+  std::int32_t readers = -1;  // head in the list of reads
 };
 struct Read {
   std::int32_t step;
@@ -60,7 +60,7 @@ Dependencies::Dependencies(const Schedule& schedule, bool in_place, const std::v
       access = {self, -1};
     }
     std::ranges::sort(found);
-    found.erase(std::unique(found.begin(), found.end()), found.end());   // std::ranges::unique does not pass clang 14
+    found.erase(std::unique(found.begin(), found.end()), found.end());  // std::ranges::unique does not pass clang 14
     for (const auto step_before : found) {
       if (step_before != self) steps_.emplace_back(step_before);
     }

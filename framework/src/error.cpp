@@ -14,7 +14,7 @@ std::string with_caret(const SourceLocation& where) {
   constexpr std::size_t before = 80;
   constexpr std::size_t width = 120;
   const auto continues = [](char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; };
-  std::vector<std::size_t> starts;   // of each character
+  std::vector<std::size_t> starts;  // of each character
   for (std::size_t i = 0; i < where.text.size(); ++i) {
     if (!continues(where.text[i])) starts.push_back(i);
   }
@@ -71,7 +71,7 @@ std::size_t edit_distance(const std::string& a, const std::string& b) {
 }  // namespace
 
 std::string nearest_name(const std::string& name, const std::vector<std::string>& candidates) {
-  constexpr std::size_t longest_compared = 64;   // hostile input must not cost quadratic time
+  constexpr std::size_t longest_compared = 64;  // hostile input must not cost quadratic time
   if (name.size() > longest_compared) return {};
   std::string best;
   std::size_t best_distance = std::max<std::size_t>(2, name.size() / 3) + 1;

@@ -11,11 +11,17 @@ using Json = nlohmann::ordered_json;
 
 Json json_of(const NvmlGpu& gpu) {
   auto links = Json::array();
-  for (const auto& link : gpu.links) links.push_back({{"number", link.number}, {"active", link.active}, {"remote", link.remote}, {"remote_kind", link.remote_kind}});
-  return {{"bus_id", gpu.bus_id}, {"name", gpu.name}, {"uuid", gpu.uuid}, {"compute_capability", gpu.compute_capability}, {"links", std::move(links)}};
+  for (const auto& link : gpu.links)
+    links.push_back({{"number", link.number}, {"active", link.active}, {"remote", link.remote}, {"remote_kind", link.remote_kind}});
+  return {
+      {"bus_id", gpu.bus_id}, {"name", gpu.name}, {"uuid", gpu.uuid}, {"compute_capability", gpu.compute_capability}, {"links", std::move(links)}};
 }
 Json json_of(const CudaGpu& gpu) {
-  return {{"bus_id", gpu.bus_id}, {"name", gpu.name}, {"compute_capability", gpu.compute_capability}, {"multiprocessors", gpu.multiprocessors}, {"numa", gpu.numa}};
+  return {{"bus_id", gpu.bus_id},
+          {"name", gpu.name},
+          {"compute_capability", gpu.compute_capability},
+          {"multiprocessors", gpu.multiprocessors},
+          {"numa", gpu.numa}};
 }
 Json json_of(const CudaPeer& peer) {
   return {{"from", peer.from}, {"to", peer.to}, {"access", peer.access}, {"atomics", peer.atomics}, {"performance_rank", peer.performance_rank}};
@@ -49,19 +55,22 @@ std::vector<T> read_list(const JsonValue& value, const Read& read) {
 }
 NvmlGpu nvml_gpu(const JsonValue& value) {
   value.expect_keys({"bus_id", "name", "uuid", "compute_capability", "links"});
-  return {value["bus_id"].string(), value["name"].string(), value["uuid"].string(), number(value["compute_capability"]), read_list<NvlinkFact>(value["links"], nvlink)};
+  return {value["bus_id"].string(), value["name"].string(), value["uuid"].string(), number(value["compute_capability"]),
+          read_list<NvlinkFact>(value["links"], nvlink)};
 }
 CudaGpu cuda_gpu(const JsonValue& value) {
   value.expect_keys({"bus_id", "name", "compute_capability", "multiprocessors", "numa"});
-  return {value["bus_id"].string(), value["name"].string(), number(value["compute_capability"]), number(value["multiprocessors"]), number(value["numa"], -1)};
+  return {value["bus_id"].string(), value["name"].string(), number(value["compute_capability"]), number(value["multiprocessors"]),
+          number(value["numa"], -1)};
 }
 CudaPeer cuda_peer(const JsonValue& value) {
   value.expect_keys({"from", "to", "access", "atomics", "performance_rank"});
-  return {number(value["from"]), number(value["to"]), value["access"].boolean(), value["atomics"].boolean(), number(value["performance_rank"], -large)};
+  return {number(value["from"]), number(value["to"]), value["access"].boolean(), value["atomics"].boolean(),
+          number(value["performance_rank"], -large)};
 }
 PciFact pci_device(const JsonValue& value) {
   value.expect_keys({"bus_id", "parent", "class", "vendor", "speed", "width", "numa"});
-  return {value["bus_id"].string(), value["parent"].string(), value["class"].string(), value["vendor"].string(),
+  return {value["bus_id"].string(), value["parent"].string(), value["class"].string(),  value["vendor"].string(),
           value["speed"].string(),  number(value["width"]),   number(value["numa"], -1)};
 }
 NetworkFact network(const JsonValue& value) {
@@ -95,9 +104,16 @@ Result<MachineFacts> read_facts(std::string_view text, const std::string& filena
   if (!mistake.error && root["version"].integer(1, large) != 1) root["version"].fail("this program reads version 1 of recorded facts");
   MachineFacts facts;
   if (!mistake.error) {
-    facts = {root["name"].string(), root["driver"].string(), root["nvml_missing"].string(), root["cuda_missing"].string(),
-             read_list<NvmlGpu>(root["nvml"], nvml_gpu), read_list<CudaGpu>(root["cuda"], cuda_gpu), read_list<CudaPeer>(root["peers"], cuda_peer),
-             read_list<PciFact>(root["pci"], pci_device), read_list<NetworkFact>(root["networks"], network), {}};
+    facts = {root["name"].string(),
+             root["driver"].string(),
+             root["nvml_missing"].string(),
+             root["cuda_missing"].string(),
+             read_list<NvmlGpu>(root["nvml"], nvml_gpu),
+             read_list<CudaGpu>(root["cuda"], cuda_gpu),
+             read_list<CudaPeer>(root["peers"], cuda_peer),
+             read_list<PciFact>(root["pci"], pci_device),
+             read_list<NetworkFact>(root["networks"], network),
+             {}};
     const auto cpu = root["cpu"];
     cpu.expect_keys({"arch", "vendor", "family", "model"});
     facts.cpu = {cpu["arch"].string(), cpu["vendor"].string(), number(cpu["family"]), number(cpu["model"])};

@@ -56,8 +56,8 @@ Result<nlohmann::json> parse_json(std::string_view text, const std::string& file
 
 void JsonValue::fail(const std::string& message) const {
   if (mistake_->error) return;
-  mistake_->error = Error{ErrorCode::invalid_input, fmt::format("at {}: {}", pointer_.empty() ? "the top" : pointer_, message),
-                          SourceLocation{mistake_->filename}};
+  mistake_->error =
+      Error{ErrorCode::invalid_input, fmt::format("at {}: {}", pointer_.empty() ? "the top" : pointer_, message), SourceLocation{mistake_->filename}};
 }
 
 void JsonValue::expect_keys(const std::vector<std::string>& keys) const {
@@ -82,7 +82,8 @@ JsonValue JsonValue::operator[](const std::string& key) const {
 
 std::int64_t JsonValue::integer(std::int64_t least, std::int64_t most) const {
   const bool whole = node_ != nullptr && node_->is_number_integer();
-  const bool fits = whole && !(node_->is_number_unsigned() && node_->get<std::uint64_t>() > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()));
+  const bool fits =
+      whole && !(node_->is_number_unsigned() && node_->get<std::uint64_t>() > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()));
   const auto value = fits ? node_->get<std::int64_t>() : least - (least == std::numeric_limits<std::int64_t>::lowest() ? 0 : 1);
   if (fits && value >= least && value <= most) return value;
   fail(fmt::format("expected a whole number from {} to {}", least, most));

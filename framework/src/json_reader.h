@@ -26,7 +26,8 @@ struct JsonMistake {
 /// One value of a document, or the absence of one. A getter that meets a mistake keeps it, if it is the first, and returns a fallback.
 class JsonValue {
  public:
-  JsonValue(const nlohmann::json* node, JsonMistake* mistake, std::string pointer = "") : node_(node), mistake_(mistake), pointer_(std::move(pointer)) {}
+  JsonValue(const nlohmann::json* node, JsonMistake* mistake, std::string pointer = "")
+      : node_(node), mistake_(mistake), pointer_(std::move(pointer)) {}
 
   /// Must be an object with exactly these keys, those that end in '?' being optional.
   void expect_keys(const std::vector<std::string>& keys) const;

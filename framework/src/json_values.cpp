@@ -29,8 +29,9 @@ T word(const JsonValue& value, Parse parse, T fallback) {
 Json collective_json(const Collective& collective) {
   Json pairs = Json::array();
   for (const auto& [from, to] : collective.pairs) pairs.push_back({from.value, to.value});
-  return {{"kind", to_string(collective.kind)}, {"members", numbers(collective.members)}, {"root", collective.root.value},
-          {"silent", numbers(collective.silent)}, {"shares", collective.shares},           {"pairs", pairs}};
+  return {{"kind", to_string(collective.kind)}, {"members", numbers(collective.members)},
+          {"root", collective.root.value},      {"silent", numbers(collective.silent)},
+          {"shares", collective.shares},        {"pairs", pairs}};
 }
 
 Json payload_json(const Payload& payload) {
@@ -69,7 +70,8 @@ Payload read_payload(const JsonValue& value) {
 
 Tuning read_tuning(const JsonValue& value) {
   value.expect_keys({"parts", "slice", "protocol", "slices?", "lane_per_step?"});
-  Tuning tuning{.parts = static_cast<int>(value["parts"].integer(1, 4096)), .slice = Bytes{value["slice"].integer(0, most_bytes)},
+  Tuning tuning{.parts = static_cast<int>(value["parts"].integer(1, 4096)),
+                .slice = Bytes{value["slice"].integer(0, most_bytes)},
                 .protocol = word(value["protocol"], protocol, Protocol::simple)};
   if (const auto slices = value["slices"]; slices.present()) tuning.slices = static_cast<int>(slices.integer(0, Tuning::most_slices));
   if (const auto own = value["lane_per_step"]; own.present()) tuning.lane_per_step = own.boolean();

@@ -60,8 +60,8 @@ std::vector<ChunkExtent> cut(const Schedule& schedule, const Payload& payload) {
   const std::int64_t grain = 16 / size_of(payload.type);
   std::vector<std::int64_t> weight(schedule.blocks().size());
   for (const auto& chunk : schedule.chunks()) weight[static_cast<std::size_t>(chunk.block)] += chunk.weight;
-  std::vector<std::int64_t> passed(weight.size());     // weight of the chunks so far, by block
-  std::vector<std::int64_t> boundary(weight.size());   // where the next chunk begins
+  std::vector<std::int64_t> passed(weight.size());    // weight of the chunks so far, by block
+  std::vector<std::int64_t> boundary(weight.size());  // where the next chunk begins
   std::vector<ChunkExtent> extents;
   for (const auto& chunk : schedule.chunks()) {
     const auto b = static_cast<std::size_t>(chunk.block);

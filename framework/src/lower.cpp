@@ -13,8 +13,8 @@ namespace p2plab {
 
 namespace {
 
-constexpr std::int64_t grain = 16;           // bytes: what one thread moves at a time
-constexpr std::int64_t slot_alignment = 128; // bytes: a line of the LL128 protocol, and of the memory system
+constexpr std::int64_t grain = 16;            // bytes: what one thread moves at a time
+constexpr std::int64_t slot_alignment = 128;  // bytes: a line of the LL128 protocol, and of the memory system
 
 std::int64_t round_up(std::int64_t value, std::int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
@@ -26,7 +26,8 @@ Status check(const Payload& payload, const Tuning& tuning) {
     return bad(fmt::format("a payload of {} elements is not between 0 and 2^50 bytes", payload.elements));
   }
   if (tuning.parts < 1 || tuning.parts > most_parts) return bad(fmt::format("parts must be from 1 to {}, got {}", most_parts, tuning.parts));
-  if (tuning.slice.count() < 0 || tuning.slice.count() > most_bytes) return bad(fmt::format("a slice of {} bytes is out of range", tuning.slice.count()));
+  if (tuning.slice.count() < 0 || tuning.slice.count() > most_bytes)
+    return bad(fmt::format("a slice of {} bytes is out of range", tuning.slice.count()));
   if (tuning.slices < 0 || tuning.slices > Tuning::most_slices) {
     return bad(fmt::format("slices must be from 0 (by their bytes) to {}, got {}", Tuning::most_slices, tuning.slices));
   }
@@ -70,15 +71,15 @@ class SlotLayout {
  private:
   static std::size_t area(Rank rank, Buffer buffer) { return rank.index() * 2 + (buffer == Buffer::host ? 1 : 0); }
   std::size_t index(const Location& location) const { return base_[area(location.rank, location.buffer)] + location.slot; }
-  std::vector<std::size_t> base_;       // per rank: scratch, host
-  std::vector<std::int64_t> offsets_;   // sizes while they are collected, then offsets
+  std::vector<std::size_t> base_;      // per rank: scratch, host
+  std::vector<std::int64_t> offsets_;  // sizes while they are collected, then offsets
   std::vector<std::int64_t> sizes_;
   bool even_ = true;
 };
 
 // Which steps belong together on one thread block: same rank, same channel, same remote ranks; or only the one step.
 struct LaneKey {
-  std::vector<std::int32_t> words;   // executor, channel, remote ranks rising; or the step alone
+  std::vector<std::int32_t> words;  // executor, channel, remote ranks rising; or the step alone
   friend bool operator==(const LaneKey&, const LaneKey&) = default;
 };
 struct LaneKeyHash {
@@ -92,7 +93,11 @@ struct LaneKeyHash {
 class Lowering {
  public:
   Lowering(const Schedule& schedule, const Proof& proof, const Payload& payload, const Tuning& tuning)
-      : schedule_(schedule), proof_(proof), extents_(cut(schedule, payload)), buffers_(schedule, payload), slots_(schedule, proof, chunk_bytes(payload)) {
+      : schedule_(schedule),
+        proof_(proof),
+        extents_(cut(schedule, payload)),
+        buffers_(schedule, payload),
+        slots_(schedule, proof, chunk_bytes(payload)) {
     program_.payload = payload;
     program_.tuning = tuning;
     program_.tuning.slice = Bytes{round_up(tuning.slice.count(), grain)};
@@ -113,7 +118,8 @@ class Lowering {
     add_waits(program_, Dependencies(schedule_, proof_.in_place(), dropped_), places_, order_);
     for (int r = 0; r < schedule_.ranks(); ++r) {
       const Rank rank{r};
-      program_.memory.push_back({buffers_.input_size(rank), buffers_.output_size(rank), slots_.size(rank, Buffer::scratch), slots_.size(rank, Buffer::host)});
+      program_.memory.push_back(
+          {buffers_.input_size(rank), buffers_.output_size(rank), slots_.size(rank, Buffer::scratch), slots_.size(rank, Buffer::host)});
     }
     return std::move(program_);
   }

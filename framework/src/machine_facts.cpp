@@ -57,7 +57,8 @@ class Building {
 
  private:
   void collect_gpus() {
-    for (const auto& gpu : facts_.cuda) gpus_.push_back({gpu.bus_id, find_by_bus(facts_.nvml, gpu.bus_id), &gpu, find_by_bus(facts_.pci, gpu.bus_id)});
+    for (const auto& gpu : facts_.cuda)
+      gpus_.push_back({gpu.bus_id, find_by_bus(facts_.nvml, gpu.bus_id), &gpu, find_by_bus(facts_.pci, gpu.bus_id)});
     if (!gpus_.empty()) return;
     for (const auto& gpu : facts_.nvml) gpus_.push_back({gpu.bus_id, &gpu, nullptr, find_by_bus(facts_.pci, gpu.bus_id)});
   }
@@ -67,8 +68,10 @@ class Building {
     if (!facts_.cuda_missing.empty()) error.notes.push_back("CUDA: " + facts_.cuda_missing);
     if (!facts_.nvml_missing.empty()) error.notes.push_back("NVML: " + facts_.nvml_missing);
     const auto there = std::ranges::count_if(facts_.pci, is_nvidia_gpu);
-    error.notes.push_back(there > 0 ? fmt::format("sysfs: {} GPUs of NVIDIA are on PCIe, so their driver is what lacks", there) : "sysfs: no GPU of NVIDIA is on PCIe");
-    error.notes.emplace_back("on the machine with the GPUs: nvidia-smi topo -m > topo.txt; p2plab topo import --format smi topo.txt --out machine.yaml");
+    error.notes.push_back(there > 0 ? fmt::format("sysfs: {} GPUs of NVIDIA are on PCIe, so their driver is what lacks", there)
+                                    : "sysfs: no GPU of NVIDIA is on PCIe");
+    error.notes.emplace_back(
+        "on the machine with the GPUs: nvidia-smi topo -m > topo.txt; p2plab topo import --format smi topo.txt --out machine.yaml");
     error.notes.emplace_back("without any GPU: name a machine, as in hgx-h200:gpus=4 (p2plab topo presets lists them)");
     return error;
   }
@@ -78,18 +81,22 @@ class Building {
   void tell(std::string subject, std::string fact, std::string source) { told_.push_back({std::move(subject), std::move(fact), std::move(source)}); }
 
   void compare_sources() {
-    if (!facts_.cuda_missing.empty()) warnings_.push_back(fmt::format("CUDA told nothing ({}): whether GPUs reach each other is not known", facts_.cuda_missing));
+    if (!facts_.cuda_missing.empty())
+      warnings_.push_back(fmt::format("CUDA told nothing ({}): whether GPUs reach each other is not known", facts_.cuda_missing));
     if (!facts_.nvml_missing.empty()) warnings_.push_back(fmt::format("NVML told nothing ({}): NVLinks are not known", facts_.nvml_missing));
     if (facts_.cuda_missing.empty() && facts_.nvml_missing.empty() && facts_.cuda.size() != facts_.nvml.size()) {
-      disagree(fmt::format("NVML sees {} GPUs, CUDA {}: CUDA's are the ranks (CUDA_VISIBLE_DEVICES chooses them)", facts_.nvml.size(), facts_.cuda.size()));
+      disagree(fmt::format("NVML sees {} GPUs, CUDA {}: CUDA's are the ranks (CUDA_VISIBLE_DEVICES chooses them)", facts_.nvml.size(),
+                           facts_.cuda.size()));
     }
     for (std::size_t g = 0; g < gpus_.size(); ++g) {
       const auto& gpu = gpus_[g];
-      if (gpu.cuda != nullptr && gpu.nvml == nullptr && facts_.nvml_missing.empty()) disagree(fmt::format("{} at {} is CUDA's, but NVML does not know it", name(g), gpu.bus_id));
+      if (gpu.cuda != nullptr && gpu.nvml == nullptr && facts_.nvml_missing.empty())
+        disagree(fmt::format("{} at {} is CUDA's, but NVML does not know it", name(g), gpu.bus_id));
       if (gpu.cuda != nullptr && gpu.nvml != nullptr && gpu.cuda->name != gpu.nvml->name) {
         disagree(fmt::format("{} is '{}' for CUDA, '{}' for NVML", name(g), gpu.cuda->name, gpu.nvml->name));
       }
-      if (gpu.pci == nullptr) disagree(fmt::format("{} at {} is not in sysfs: PCIe of 8 GT/s at host0 is assumed", name(g), gpu.bus_id));
+      if (gpu.pci == nullptr)
+        disagree(fmt::format("{} at {} is not in sysfs: PCIe of 8 GT/s at host0 is assumed", name(g), gpu.bus_id));
       else if (gpu.cuda != nullptr && gpu.cuda->numa >= 0 && gpu.pci->numa >= 0 && gpu.cuda->numa != gpu.pci->numa) {
         disagree(fmt::format("{} is at NUMA node {} for CUDA, at {} for sysfs: sysfs is believed", name(g), gpu.cuda->numa, gpu.pci->numa));
       }
@@ -101,8 +108,8 @@ class Building {
     for (const auto& peer : facts_.peers) {
       const auto lanes = lanes_between(static_cast<std::size_t>(peer.from), static_cast<std::size_t>(peer.to));
       if (lanes > 0 && !peer.access) {
-        disagree(fmt::format("NVML joins gpu{} and gpu{} by NVLink, but CUDA lets gpu{} not reach gpu{}'s memory: their way over NVLink is left out", peer.from, peer.to,
-                             peer.from, peer.to));
+        disagree(fmt::format("NVML joins gpu{} and gpu{} by NVLink, but CUDA lets gpu{} not reach gpu{}'s memory: their way over NVLink is left out",
+                             peer.from, peer.to, peer.from, peer.to));
       }
     }
   }
@@ -115,26 +122,36 @@ class Building {
       if (gpu >= gpus_.size() || other >= gpus_.size() || gpus_[gpu].nvml == nullptr) return 0;
       for (const auto& link : gpus_[gpu].nvml->links) {
         if (!link.active) continue;
-        if (goes_to_switch(link)) ++*count;
-        else if (gpu == a && link.remote == gpus_[other].bus_id) ++direct;
+        if (goes_to_switch(link))
+          ++*count;
+        else if (gpu == a && link.remote == gpus_[other].bus_id)
+          ++direct;
       }
     }
     return direct + std::min(to_switch[0], to_switch[1]);
   }
 
-  static bool goes_to_switch(const NvlinkFact& link) { return link.remote_kind == "switch" || (link.remote_kind == "unknown" && link.remote.starts_with("ffff")); }
+  static bool goes_to_switch(const NvlinkFact& link) {
+    return link.remote_kind == "switch" || (link.remote_kind == "unknown" && link.remote.starts_with("ffff"));
+  }
 
   void describe() {
     if (!facts_.driver.empty()) tell("driver", facts_.driver, "NVML");
     for (std::size_t g = 0; g < gpus_.size(); ++g) describe(g);
     for (const auto& peer : facts_.peers) {
       tell(fmt::format("gpu{} -> gpu{}", peer.from, peer.to),
-           peer.access ? fmt::format("peer access, atomics {}, performance rank {}", peer.atomics ? "native" : "no", peer.performance_rank) : "no peer access", "CUDA");
+           peer.access ? fmt::format("peer access, atomics {}, performance rank {}", peer.atomics ? "native" : "no", peer.performance_rank)
+                       : "no peer access",
+           "CUDA");
     }
-    if (!facts_.cpu.arch.empty()) tell("cpu", fmt::format("{} {}, family {}, model {}", facts_.cpu.arch, facts_.cpu.vendor, facts_.cpu.family, facts_.cpu.model), "/proc/cpuinfo");
+    if (!facts_.cpu.arch.empty())
+      tell("cpu", fmt::format("{} {}, family {}, model {}", facts_.cpu.arch, facts_.cpu.vendor, facts_.cpu.family, facts_.cpu.model),
+           "/proc/cpuinfo");
     for (const auto& network : facts_.networks) {
-      tell("network", fmt::format("{}, {}{}", network.name, network.megabits > 0 ? fmt::format("{} Mbit/s", network.megabits) : "speed not told",
-                                  network.bus_id.empty() ? "" : ", at " + network.bus_id), "sysfs");
+      tell("network",
+           fmt::format("{}, {}{}", network.name, network.megabits > 0 ? fmt::format("{} Mbit/s", network.megabits) : "speed not told",
+                       network.bus_id.empty() ? "" : ", at " + network.bus_id),
+           "sysfs");
     }
   }
 
@@ -142,8 +159,10 @@ class Building {
     const auto& gpu = gpus_[g];
     if (gpu.cuda != nullptr) {
       const auto& cuda = *gpu.cuda;
-      tell(name(g), fmt::format("{}, {}, compute capability {}.{}, {} multiprocessors", cuda.name, cuda.bus_id, cuda.compute_capability / 10, cuda.compute_capability % 10,
-                                cuda.multiprocessors), "CUDA");
+      tell(name(g),
+           fmt::format("{}, {}, compute capability {}.{}, {} multiprocessors", cuda.name, cuda.bus_id, cuda.compute_capability / 10,
+                       cuda.compute_capability % 10, cuda.multiprocessors),
+           "CUDA");
     }
     if (gpu.nvml != nullptr) {
       std::map<std::string, int> ends;
@@ -158,20 +177,27 @@ class Building {
       tell(name(g), text, "NVML");
     }
     if (gpu.pci != nullptr) {
-      tell(name(g), fmt::format("PCIe {}, {} lanes, NUMA node {}, {}", gpu.pci->speed.empty() ? "of a speed not told" : gpu.pci->speed,
-                                known_width(*gpu.pci) ? std::to_string(gpu.pci->width) : "16 assumed", gpu.pci->numa >= 0 ? std::to_string(gpu.pci->numa) : "not told",
-                                gpu.pci->parent.empty() ? "at a root" : "behind " + gpu.pci->parent), "sysfs");
+      tell(name(g),
+           fmt::format("PCIe {}, {} lanes, NUMA node {}, {}", gpu.pci->speed.empty() ? "of a speed not told" : gpu.pci->speed,
+                       known_width(*gpu.pci) ? std::to_string(gpu.pci->width) : "16 assumed",
+                       gpu.pci->numa >= 0 ? std::to_string(gpu.pci->numa) : "not told",
+                       gpu.pci->parent.empty() ? "at a root" : "behind " + gpu.pci->parent),
+           "sysfs");
     }
   }
 
   static bool known_width(const PciFact& device) { return device.width > 0 && device.width <= 32; }
 
-  static std::optional<Bandwidth> pcie(const PciFact& device) { return pcie_rate(transfer_rate(device.speed), known_width(device) ? device.width : 16); }
+  static std::optional<Bandwidth> pcie(const PciFact& device) {
+    return pcie_rate(transfer_rate(device.speed), known_width(device) ? device.width : 16);
+  }
 
   // The bridges above a device, nearest first.
   std::vector<const PciFact*> above(const PciFact& device) const {
     std::vector<const PciFact*> all;
-    for (const auto* at = find_by_bus(facts_.pci, device.parent); at != nullptr && all.size() < facts_.pci.size(); at = find_by_bus(facts_.pci, at->parent)) all.push_back(at);
+    for (const auto* at = find_by_bus(facts_.pci, device.parent); at != nullptr && all.size() < facts_.pci.size();
+         at = find_by_bus(facts_.pci, at->parent))
+      all.push_back(at);
     return all;
   }
 
@@ -237,8 +263,13 @@ class Building {
 
   void add_gpu(NcclMachine& machine, std::size_t g, const std::set<std::string>& places) {
     const auto& gpu = gpus_[g];
-    NcclDevice device{.kind = NcclDeviceKind::gpu, .bus_id = gpu.bus_id, .pcie = std::nullopt, .has_gpu_element = true, .dev = static_cast<int>(g),
-                      .rank = static_cast<int>(g), .network = {}};
+    NcclDevice device{.kind = NcclDeviceKind::gpu,
+                      .bus_id = gpu.bus_id,
+                      .pcie = std::nullopt,
+                      .has_gpu_element = true,
+                      .dev = static_cast<int>(g),
+                      .rank = static_cast<int>(g),
+                      .network = {}};
     const int capability = gpu.cuda != nullptr ? gpu.cuda->compute_capability : gpu.nvml->compute_capability;
     if (capability > 0) device.compute_capability = capability;
     place(device, gpu.pci, places);
@@ -265,7 +296,8 @@ class Building {
     Mask mask;
     for (const auto& peer : facts_.peers) {
       if (!peer.access && lanes_between(static_cast<std::size_t>(peer.from), static_cast<std::size_t>(peer.to)) > 0) {
-        mask.links.push_back({.from = name(static_cast<std::size_t>(peer.from)), .to = name(static_cast<std::size_t>(peer.to)), .both_directions = false});
+        mask.links.push_back(
+            {.from = name(static_cast<std::size_t>(peer.from)), .to = name(static_cast<std::size_t>(peer.to)), .both_directions = false});
       }
     }
     if (mask.links.empty()) return topology;

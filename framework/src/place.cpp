@@ -52,8 +52,7 @@ std::vector<std::pair<Subset, std::int64_t>> up_to_symmetry(const Topology& topo
     for (std::size_t i = 0; i < orbit.size(); ++i) {
       for (const auto& generator : generators) {
         Subset image;
-        for (const auto rank : all[orbit[i]])
-          image.push_back(topology.rank_of(NodeId{generator.nodes[topology.node_of(Rank{rank}).index()]})->value);
+        for (const auto rank : all[orbit[i]]) image.push_back(topology.rank_of(NodeId{generator.nodes[topology.node_of(Rank{rank}).index()]})->value);
         std::ranges::sort(image);
         const auto place = static_cast<std::size_t>(std::ranges::lower_bound(all, image) - all.begin());
         if (seen[place]) continue;
@@ -134,7 +133,9 @@ Result<std::vector<Placement>> place(const Topology& topology, int count, Collec
                  {fmt::format("ask for 1 to {}", n)}};
   }
   if (rooted(kind) || kind == CollectiveKind::send_receive) {
-    return Error{ErrorCode::invalid_input, fmt::format("the best GPUs for {} depend on who plays which part", to_string(kind)), std::nullopt,
+    return Error{ErrorCode::invalid_input,
+                 fmt::format("the best GPUs for {} depend on who plays which part", to_string(kind)),
+                 std::nullopt,
                  {"ask for all_reduce, all_gather, reduce_scatter or all_to_all"}};
   }
   if (const auto many = subsets(n, count); many > most_subsets) {

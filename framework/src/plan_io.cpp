@@ -17,8 +17,8 @@ namespace {
 std::string text_of(std::span<const Location> locations) {
   std::string text;
   for (const auto& location : locations) {
-    fmt::format_to(std::back_inserter(text), "{}{}{}.{}", text.empty() ? "" : " ", buffer_letters[static_cast<std::size_t>(location.buffer)], location.rank.value,
-                   static_cast<std::uint32_t>(location.slot));
+    fmt::format_to(std::back_inserter(text), "{}{}{}.{}", text.empty() ? "" : " ", buffer_letters[static_cast<std::size_t>(location.buffer)],
+                   location.rank.value, static_cast<std::uint32_t>(location.slot));
   }
   return text;
 }
@@ -44,8 +44,8 @@ class PlanReader {
   PlanReader(const nlohmann::json& document, const std::string& filename) : mistake_{filename}, root_(&document, &mistake_) {}
 
   Result<PlanFile> run() {
-    root_.expect_keys({"p2plab_plan", "planner", "parameters", "reason", "tuning", "payload", "in_place", "fingerprint", "topology", "ranks", "collective",
-                       "chunks", "routes", "steps"});
+    root_.expect_keys({"p2plab_plan", "planner", "parameters", "reason", "tuning", "payload", "in_place", "fingerprint", "topology", "ranks",
+                       "collective", "chunks", "routes", "steps"});
     root_["p2plab_plan"].integer(1, 1);
     if (mistake_.error) return *std::move(mistake_.error);
     auto topology = read_topology(root_["topology"].string(), mistake_.filename + ": topology");
@@ -67,7 +67,8 @@ class PlanReader {
     if (mistake_.error) return *std::move(mistake_.error);
     auto schedule = std::move(*builder).build();
     if (!schedule) return at_file(std::move(schedule).error());
-    return PlanFile{*std::move(topology), Plan{*std::move(schedule), std::move(planner), std::move(parameters), tuning, std::move(reason)}, payload, in_place};
+    return PlanFile{*std::move(topology), Plan{*std::move(schedule), std::move(planner), std::move(parameters), tuning, std::move(reason)}, payload,
+                    in_place};
   }
 
  private:
@@ -139,7 +140,7 @@ class PlanReader {
 std::string fingerprint(const Topology& topology) {
   auto text = write_topology(topology);
   if (const auto name = text.find("name:"); name != std::string::npos) text.erase(name, text.find('\n', name) - name);
-  std::uint64_t hash = 0xcbf29ce484222325U;   // FNV-1a, 64 bits
+  std::uint64_t hash = 0xcbf29ce484222325U;  // FNV-1a, 64 bits
   for (const char letter : text) hash = (hash ^ static_cast<unsigned char>(letter)) * 0x100000001b3U;
   return fmt::format("{:016x}", hash);
 }

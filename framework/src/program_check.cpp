@@ -20,7 +20,8 @@ class ProgramChecker {
     }
     for (std::size_t l = 0; l < program_.lanes.size(); ++l) {
       const auto& lane = program_.lanes[l];
-      if (lane.rank.index() >= program_.memory.size()) return wrong(fmt::format("lane {} belongs to rank {} of {}", l, lane.rank.value, program_.ranks()));
+      if (lane.rank.index() >= program_.memory.size())
+        return wrong(fmt::format("lane {} belongs to rank {} of {}", l, lane.rank.value, program_.ranks()));
       for (std::int32_t i = 0; i < static_cast<std::int32_t>(lane.count); ++i) {
         if (auto fault = fault_of(program_.at(LaneId{static_cast<std::int64_t>(l)}, i)); !fault.empty()) {
           return wrong(fmt::format("lane {}, instruction {}: {}", l, i, fault));
@@ -53,12 +54,13 @@ class ProgramChecker {
 
   std::string fault_of(const Operand& operand, std::int64_t bytes) const {
     if (operand.rank.index() >= program_.memory.size()) return fmt::format("there is no rank {}", operand.rank.value);
-    if (operand.route != default_route && operand.route.index() + 1 >= program_.route_offsets.size()) return fmt::format("there is no route {}", operand.route.value);
+    if (operand.route != default_route && operand.route.index() + 1 >= program_.route_offsets.size())
+      return fmt::format("there is no route {}", operand.route.value);
     const auto& memory = program_.memory[operand.rank.index()];
     const auto size = std::array{memory.input, memory.output, memory.scratch, memory.host}[static_cast<std::size_t>(operand.buffer)].count();
     if (operand.offset <= size - bytes) return {};
-    return fmt::format("bytes {} to {} lie outside the {} of rank {}, which has {}", operand.offset, operand.offset + bytes, to_string(operand.buffer),
-                       operand.rank.value, size);
+    return fmt::format("bytes {} to {} lie outside the {} of rank {}, which has {}", operand.offset, operand.offset + bytes,
+                       to_string(operand.buffer), operand.rank.value, size);
   }
 
   // Instructions become ready when those they wait for and the one before them in their lane are; what never becomes ready is a deadlock.

@@ -18,8 +18,8 @@ namespace {
 std::string text_of(std::span<const Operand> operands) {
   std::string text;
   for (const auto& operand : operands) {
-    fmt::format_to(std::back_inserter(text), "{}{}{}+{}", text.empty() ? "" : " ", buffer_letters[static_cast<std::size_t>(operand.buffer)], operand.rank.value,
-                   operand.offset);
+    fmt::format_to(std::back_inserter(text), "{}{}{}+{}", text.empty() ? "" : " ", buffer_letters[static_cast<std::size_t>(operand.buffer)],
+                   operand.rank.value, operand.offset);
     if (operand.route != default_route) fmt::format_to(std::back_inserter(text), "@{}", operand.route.value);
   }
   return text;
@@ -27,7 +27,8 @@ std::string text_of(std::span<const Operand> operands) {
 
 Json memory_json(const Program& program) {
   Json rows = Json::array();
-  for (const auto& memory : program.memory) rows.push_back({memory.input.count(), memory.output.count(), memory.scratch.count(), memory.host.count()});
+  for (const auto& memory : program.memory)
+    rows.push_back({memory.input.count(), memory.output.count(), memory.scratch.count(), memory.host.count()});
   return rows;
 }
 
@@ -124,7 +125,8 @@ class ProgramReader {
 
   void read_instruction(const JsonValue& row) {
     if (row.size() != 7) return row.fail("expected step, bytes, sources, destinations, divisor, whether others wait for it, and its waits");
-    Instruction instruction{.step = StepId{row.at(0).integer(0, std::numeric_limits<std::int32_t>::max())}, .bytes = row.at(1).integer(0, most_bytes)};
+    Instruction instruction{.step = StepId{row.at(0).integer(0, std::numeric_limits<std::int32_t>::max())},
+                            .bytes = row.at(1).integer(0, most_bytes)};
     instruction.operands = static_cast<std::uint32_t>(program_.operands.size());
     instruction.sources = read_operands(row.at(2));
     instruction.destinations = read_operands(row.at(3));

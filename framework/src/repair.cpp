@@ -26,15 +26,15 @@ Result<Collective> surviving(const Collective& collective, const Topology& befor
     if (sender && receiver) left.pairs.emplace_back(*sender, *receiver);
   }
   if (left.members.empty()) {
-    return Error{ErrorCode::invalid_input,
-                 fmt::format("no GPU of the old plan is left on {}", now.name()),
-                 std::nullopt,
-                 {"GPUs are found by their names"}};
+    return Error{
+        ErrorCode::invalid_input, fmt::format("no GPU of the old plan is left on {}", now.name()), std::nullopt, {"GPUs are found by their names"}};
   }
   if (!rooted(collective.kind)) return left;
   const auto root = rank_now(collective.root);
   if (!root) {
-    return Error{ErrorCode::invalid_input, fmt::format("the root {} is not on {}", name_of(collective.root), now.name()), std::nullopt,
+    return Error{ErrorCode::invalid_input,
+                 fmt::format("the root {} is not on {}", name_of(collective.root), now.name()),
+                 std::nullopt,
                  {"plan anew with another root"}};
   }
   left.root = *root;

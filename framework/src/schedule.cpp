@@ -12,7 +12,8 @@ namespace p2plab {
 
 namespace {
 
-constexpr std::array buffers{Named{"input", Buffer::input}, Named{"output", Buffer::output}, Named{"scratch", Buffer::scratch}, Named{"host", Buffer::host}};
+constexpr std::array buffers{Named{"input", Buffer::input}, Named{"output", Buffer::output}, Named{"scratch", Buffer::scratch},
+                             Named{"host", Buffer::host}};
 
 // Far above any real plan; keeps offsets within 32 bits and a hostile file from asking for all memory.
 constexpr std::size_t most_locations = std::numeric_limits<std::uint32_t>::max();
@@ -49,8 +50,8 @@ int Schedule::slots(Rank rank, Buffer buffer) const {
 }
 
 std::size_t Schedule::memory() const {
-  return sizeof(*this) + bytes_of(chunks_) + bytes_of(executors_) + bytes_of(source_ends_) + bytes_of(ends_) + bytes_of(locations_) + bytes_of(routes_) +
-         bytes_of(route_offsets_) + bytes_of(route_links_) + bytes_of(slots_);
+  return sizeof(*this) + bytes_of(chunks_) + bytes_of(executors_) + bytes_of(source_ends_) + bytes_of(ends_) + bytes_of(locations_) +
+         bytes_of(routes_) + bytes_of(route_offsets_) + bytes_of(route_links_) + bytes_of(slots_);
 }
 
 Result<Schedule::Builder> Schedule::Builder::create(Collective collective, int ranks) {
@@ -74,7 +75,8 @@ RouteId Schedule::Builder::add_route(std::span<const LinkId> links) {
   return RouteId{static_cast<std::int64_t>(schedule_.route_offsets_.size()) - 2};
 }
 
-StepId Schedule::Builder::add_step(Rank executor, std::span<const Location> sources, std::span<const Location> destinations, std::span<const RouteId> routes) {
+StepId Schedule::Builder::add_step(Rank executor, std::span<const Location> sources, std::span<const Location> destinations,
+                                   std::span<const RouteId> routes) {
   auto& s = schedule_;
   expects(routes.empty() || routes.size() == sources.size() + destinations.size());
   if (!routes.empty() && s.routes_.empty()) s.routes_.assign(s.locations_.size(), default_route);
@@ -97,7 +99,8 @@ Status check_chunks(const Schedule& s) {
   for (std::size_t i = 0; i < s.chunks().size(); ++i) {
     const auto& chunk = s.chunks()[i];
     if (chunk.block < 0 || static_cast<std::size_t>(chunk.block) >= covered.size()) {
-      return Error{ErrorCode::invalid_input, fmt::format("chunk {} belongs to block {}, which is not there (blocks: {})", i, chunk.block, covered.size())};
+      return Error{ErrorCode::invalid_input,
+                   fmt::format("chunk {} belongs to block {}, which is not there (blocks: {})", i, chunk.block, covered.size())};
     }
     if (chunk.weight == 0 || chunk.channel < 0) return Error{ErrorCode::invalid_input, fmt::format("chunk {} has weight 0 or a negative channel", i)};
     covered[static_cast<std::size_t>(chunk.block)] = true;
@@ -116,7 +119,8 @@ Status check_step(const Schedule& s, std::size_t index) {
   const auto known = [&](Rank r) { return r.value >= 0 && r.value < s.ranks(); };
   if (!known(step.executor)) return bad_step(index, fmt::format("executor {} is not a rank of this machine", step.executor.value));
   if (step.sources.empty() || step.destinations.empty()) return bad_step(index, "needs at least one source and one destination");
-  if (step.sources.size() + step.destinations.size() > most_operands) return bad_step(index, fmt::format("names more than {} locations", most_operands));
+  if (step.sources.size() + step.destinations.size() > most_operands)
+    return bad_step(index, fmt::format("names more than {} locations", most_operands));
   for (const auto locations : {step.sources, step.destinations}) {
     for (const auto& l : locations) {
       if (!known(l.rank)) return bad_step(index, fmt::format("names rank {}, which is not on this machine", l.rank.value));
@@ -126,7 +130,8 @@ Status check_step(const Schedule& s, std::size_t index) {
     }
   }
   for (const auto route : step.routes) {
-    if (route != default_route && (route.value < 0 || route.index() >= s.route_count())) return bad_step(index, fmt::format("names route {}, which is not there", route.value));
+    if (route != default_route && (route.value < 0 || route.index() >= s.route_count()))
+      return bad_step(index, fmt::format("names route {}, which is not there", route.value));
   }
   return {};
 }

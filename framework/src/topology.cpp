@@ -16,9 +16,8 @@ namespace {
 
 constexpr std::array node_kinds{Named{"gpu", NodeKind::gpu},   Named{"nvswitch", NodeKind::nvswitch}, Named{"pcie_switch", NodeKind::pcie_switch},
                                 Named{"host", NodeKind::host}, Named{"nic", NodeKind::nic},           Named{"switch", NodeKind::network_switch}};
-constexpr std::array link_kinds{Named{"nvlink", LinkKind::nvlink},           Named{"pcie", LinkKind::pcie},
-                                Named{"upi", LinkKind::upi},                 Named{"host_memory", LinkKind::host_memory},
-                                Named{"network", LinkKind::network},         Named{"other", LinkKind::other}};
+constexpr std::array link_kinds{Named{"nvlink", LinkKind::nvlink},           Named{"pcie", LinkKind::pcie},       Named{"upi", LinkKind::upi},
+                                Named{"host_memory", LinkKind::host_memory}, Named{"network", LinkKind::network}, Named{"other", LinkKind::other}};
 
 // Compressed adjacency: for each node, the links whose `end` it is.
 struct Adjacency {
@@ -62,7 +61,7 @@ struct Topology::Data {
   std::vector<Link> links;
   std::vector<LinkGroup> groups;
   std::vector<NodeId> gpus;
-  std::vector<std::int32_t> ranks;   // by node; -1 if not a gpu
+  std::vector<std::int32_t> ranks;  // by node; -1 if not a gpu
   std::unordered_map<std::string, NodeId> by_name;
   Adjacency out;
   Adjacency in;

@@ -81,8 +81,8 @@ class Unfolding {
   const Topology& topology_;
   NodeId hub_;
   Topology::Builder builder_;
-  std::vector<NodeId> nodes_;                      // old to new
-  std::vector<std::vector<LinkId>> stands_for_;    // new links, by old link
+  std::vector<NodeId> nodes_;                    // old to new
+  std::vector<std::vector<LinkId>> stands_for_;  // new links, by old link
   std::vector<LinkId> through_;
 };
 

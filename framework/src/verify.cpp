@@ -26,7 +26,12 @@ struct Value {
 class Verifier {
  public:
   Verifier(const Topology& topology, const Routes& routes, const Schedule& schedule, const VerifyOptions& options)
-      : topology_(topology), routes_(routes), schedule_(schedule), index_(schedule, options.in_place), sets_(schedule.ranks()), values_(index_.size()) {
+      : topology_(topology),
+        routes_(routes),
+        schedule_(schedule),
+        index_(schedule, options.in_place),
+        sets_(schedule.ranks()),
+        values_(index_.size()) {
     proof_.in_place_ = options.in_place;
     is_output_.assign(index_.size(), false);
     is_input_.assign(index_.size(), false);
@@ -79,14 +84,17 @@ class Verifier {
       const auto value = values_[index_(source)];
       if (value.set < 0) return fail(id, fmt::format("rank {} reads {}, where nothing has been written yet", step.executor.value, describe(source)));
       // In place the two names of a chunk share a number, also at a rank that has it in one buffer only.
-      if (source.buffer == Buffer::output && !is_output_[index_(source)]) return fail(id, fmt::format("reads {}, but that rank receives no such chunk", describe(source)));
-      if (source.buffer == Buffer::input && !is_input_[index_(source)]) return fail(id, fmt::format("reads {}, but that rank gives no such chunk", describe(source)));
+      if (source.buffer == Buffer::output && !is_output_[index_(source)])
+        return fail(id, fmt::format("reads {}, but that rank receives no such chunk", describe(source)));
+      if (source.buffer == Buffer::input && !is_input_[index_(source)])
+        return fail(id, fmt::format("reads {}, but that rank gives no such chunk", describe(source)));
       if (sum.set < 0) {
         sum = value;
         continue;
       }
       if (value.chunk != sum.chunk) {
-        return fail(id, fmt::format("rank {} adds {}, which holds chunk {}, to a sum of chunk {}", step.executor.value, describe(source), value.chunk, sum.chunk));
+        return fail(id, fmt::format("rank {} adds {}, which holds chunk {}, to a sum of chunk {}", step.executor.value, describe(source), value.chunk,
+                                    sum.chunk));
       }
       const auto both = sets_.disjoint_union(sum.set, value.set);
       if (!both) {
@@ -101,7 +109,8 @@ class Verifier {
   Status check_destination(StepId id, const Step& step, std::size_t which, std::int32_t chunk) {
     const auto& to = step.destinations[which];
     if (to.buffer == Buffer::input) return fail(id, fmt::format("writes {}; inputs belong to the caller", describe(to)));
-    if (to.buffer == Buffer::output && !is_output_[index_(to)]) return fail(id, fmt::format("writes {}, but that rank receives no such chunk", describe(to)));
+    if (to.buffer == Buffer::output && !is_output_[index_(to)])
+      return fail(id, fmt::format("writes {}, but that rank receives no such chunk", describe(to)));
     if (to.buffer == Buffer::output && static_cast<std::int32_t>(to.slot) != chunk) {
       return fail(id, fmt::format("writes chunk {} to {}, the place of chunk {}", chunk, describe(to), static_cast<std::uint32_t>(to.slot)));
     }
@@ -119,26 +128,32 @@ class Verifier {
     const auto path = in_host ? (reads ? routes_.from_host(location.rank, executor) : routes_.to_host(executor, location.rank))
                               : (reads ? routes_.between(location.rank, executor) : routes_.between(executor, location.rank));
     if (!path.empty()) return {};
-    return fail(id, fmt::format("rank {} {} {}, but the machine has no path for that ({})", executor.value, reads ? "reads" : "writes", describe(location),
-                                in_host ? "no way to that host memory" : "GPUs do not forward"));
+    return fail(id, fmt::format("rank {} {} {}, but the machine has no path for that ({})", executor.value, reads ? "reads" : "writes",
+                                describe(location), in_host ? "no way to that host memory" : "GPUs do not forward"));
   }
 
   Status check_route(StepId id, const Location& location, Rank executor, RouteId route, bool reads) {
     const auto host = routes_.host_of(location.rank);
-    if (location.buffer == Buffer::host && !host) return fail(id, fmt::format("{} does not exist: no host is reachable from that rank", describe(location)));
+    if (location.buffer == Buffer::host && !host)
+      return fail(id, fmt::format("{} does not exist: no host is reachable from that rank", describe(location)));
     const auto there = location.buffer == Buffer::host ? *host : topology_.node_of(location.rank);
     const auto here = topology_.node_of(executor);
     auto place = reads ? there : here;
     const auto end = reads ? here : there;
     const auto links = schedule_.route(route);
     for (std::size_t i = 0; i < links.size(); ++i) {
-      if (links[i].value < 0 || links[i].index() >= topology_.links().size()) return fail(id, fmt::format("route {} names link {}, which is not there", route.value, links[i].value));
+      if (links[i].value < 0 || links[i].index() >= topology_.links().size())
+        return fail(id, fmt::format("route {} names link {}, which is not there", route.value, links[i].value));
       const auto& link = topology_.link(links[i]);
-      if (link.from != place) return fail(id, fmt::format("route {} breaks before its link {} ({} -> {})", route.value, i, topology_.node(link.from).name, topology_.node(link.to).name));
-      if (i > 0 && topology_.node(place).kind == NodeKind::gpu) return fail(id, fmt::format("route {} passes through {}; GPUs do not forward", route.value, topology_.node(place).name));
+      if (link.from != place)
+        return fail(id, fmt::format("route {} breaks before its link {} ({} -> {})", route.value, i, topology_.node(link.from).name,
+                                    topology_.node(link.to).name));
+      if (i > 0 && topology_.node(place).kind == NodeKind::gpu)
+        return fail(id, fmt::format("route {} passes through {}; GPUs do not forward", route.value, topology_.node(place).name));
       place = link.to;
     }
-    if (place != end) return fail(id, fmt::format("route {} ends at {}, not at {}", route.value, topology_.node(place).name, topology_.node(end).name));
+    if (place != end)
+      return fail(id, fmt::format("route {} ends at {}, not at {}", route.value, topology_.node(place).name, topology_.node(end).name));
     return {};
   }
 
@@ -159,7 +174,9 @@ class Verifier {
     return {};
   }
 
-  std::int32_t complete_of(std::int32_t chunk) const { return complete_[static_cast<std::size_t>(schedule_.chunks()[static_cast<std::size_t>(chunk)].block)]; }
+  std::int32_t complete_of(std::int32_t chunk) const {
+    return complete_[static_cast<std::size_t>(schedule_.chunks()[static_cast<std::size_t>(chunk)].block)];
+  }
   static Error fail(std::string message) { return Error{ErrorCode::verification_failed, std::move(message)}; }
   static Error fail(StepId step, const std::string& message) { return fail(fmt::format("step {}: {}", step.value, message)); }
 
@@ -171,7 +188,7 @@ class Verifier {
   std::vector<Value> values_;
   std::vector<bool> is_output_;
   std::vector<bool> is_input_;
-  std::vector<std::int32_t> complete_;   // per block: the set of its contributors
+  std::vector<std::int32_t> complete_;  // per block: the set of its contributors
   Proof proof_;
 };
 

@@ -31,7 +31,8 @@ class Clocks {
 
   // Instruction `index` (of the whole program) of lane `by` is about to run with the knowledge gathered so far.
   void remember(LaneId by, std::size_t index) {
-    std::copy_n(current_.begin() + static_cast<std::ptrdiff_t>(by.index() * lanes_), lanes_, at_.begin() + static_cast<std::ptrdiff_t>(index * lanes_));
+    std::copy_n(current_.begin() + static_cast<std::ptrdiff_t>(by.index() * lanes_), lanes_,
+                at_.begin() + static_cast<std::ptrdiff_t>(index * lanes_));
   }
 
   // Lane `by` has waited for an instruction that has `slices` slices: it learns that instruction and all that was known before it.
@@ -80,7 +81,9 @@ class WaitBuilder {
   }
 
  private:
-  std::size_t index_of(const StepPlace& place) const { return program_.lanes[place.lane.index()].first + static_cast<std::size_t>(place.instruction); }
+  std::size_t index_of(const StepPlace& place) const {
+    return program_.lanes[place.lane.index()].first + static_cast<std::size_t>(place.instruction);
+  }
   StepId step_of(const StepPlace& place) const { return program_.instructions[index_of(place)].step; }
 
   void consider(LaneId lane, const StepPlace& place, std::int64_t own_slices) {
@@ -89,7 +92,8 @@ class WaitBuilder {
     const auto needed = std::min(own_slices, slices);
     if (clocks_.transitive() && clocks_.known(lane, place.lane).covers(place.instruction, needed)) return;
     for (const auto& wait : kept_) {
-      if (wait.lane == place.lane && wait.instruction >= place.instruction && program_.slices(program_.at(wait.lane, wait.instruction)) >= needed) return;
+      if (wait.lane == place.lane && wait.instruction >= place.instruction && program_.slices(program_.at(wait.lane, wait.instruction)) >= needed)
+        return;
     }
     awaited.signals = true;
     kept_.push_back({place.lane, place.instruction});

@@ -17,12 +17,12 @@ constexpr std::int64_t interpreted_up_to = std::int64_t{2} << 20;
 constexpr std::int64_t flags_up_to = std::int64_t{64} << 10;
 constexpr std::int64_t lines_up_to = std::int64_t{8} << 20;
 constexpr std::int64_t broadcast_lines_up_to = std::int64_t{64} << 20;  // slices are slow to fill a chain of ranks
-constexpr std::int64_t packet_part = std::int64_t{8} << 10;      // one round of a block of 512 threads with a packet each
+constexpr std::int64_t packet_part = std::int64_t{8} << 10;             // one round of a block of 512 threads with a packet each
 constexpr std::int64_t least_slice = std::int64_t{16} << 10;
 constexpr std::int64_t most_slice = std::int64_t{128} << 10;
 constexpr std::int64_t slices_to_fill = 64;
-constexpr int blocks_at_once = 128;   // of 512 threads: one for each multiprocessor of an H100 or H200
-constexpr int copies_at_once = 256;   // of 256 threads, where nothing is added
+constexpr int blocks_at_once = 128;  // of 512 threads: one for each multiprocessor of an H100 or H200
+constexpr int copies_at_once = 256;  // of 256 threads, where nothing is added
 
 // Lanes of the busiest rank, as lowering makes them: one for each channel and set of remote ranks.
 int most_lanes(const Schedule& schedule) {

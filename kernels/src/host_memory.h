@@ -49,7 +49,7 @@ class HostMemory {
   const Program& program_;
   BufferLayout layout_;
   std::vector<std::unique_ptr<std::byte, Free>> owned_;
-  std::vector<std::span<std::byte>> arenas_;  // what is left of each; empty: memory of one's own
+  std::vector<std::span<std::byte>> arenas_;                  // what is left of each; empty: memory of one's own
   std::vector<std::array<std::span<std::byte>, 4>> buffers_;  // per rank, by Buffer
 };
 

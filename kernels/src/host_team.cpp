@@ -126,7 +126,9 @@ std::optional<Error> HostTeam::find_stall() {
   if (options_.stop != nullptr && options_.stop->load()) return Error{ErrorCode::interrupted, "the run was told to stop"};
   std::vector<Progress> first(board_.channels());
   for (std::size_t c = 0; c < first.size(); ++c) first[c] = board_.read(c);
-  const auto same = [](const std::vector<Progress>& a, const std::vector<Progress>& b) { return std::ranges::equal(a, b, {}, &Progress::packed, &Progress::packed); };
+  const auto same = [](const std::vector<Progress>& a, const std::vector<Progress>& b) {
+    return std::ranges::equal(a, b, {}, &Progress::packed, &Progress::packed);
+  };
   const auto now = HostClock::now();
   if (!same(first, last_seen_)) last_change_ = now;
   last_seen_ = first;
@@ -136,8 +138,10 @@ std::optional<Error> HostTeam::find_stall() {
     const Channel channel(program_, board_, c);
     const auto at = channel.settled(first[c]);
     if (channel.finished(at)) continue;
-    if (channel.blocked_by(at) == nullptr) blocked = false;
-    else if (!stuck && std::ranges::binary_search(channels_, c)) stuck = c;
+    if (channel.blocked_by(at) == nullptr)
+      blocked = false;
+    else if (!stuck && std::ranges::binary_search(channels_, c))
+      stuck = c;
   }
   if (!stuck) return std::nullopt;
   const bool late = options_.patience.count() > 0 && now - last_change_ > options_.patience;

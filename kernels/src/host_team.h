@@ -16,9 +16,9 @@ namespace p2plab {
 
 struct TeamOptions {
   int threads = 1;
-  std::optional<Rank> only = std::nullopt;     // the other ranks' lanes run in other processes
-  const std::atomic<bool>* stop = nullptr;     // ends a run early
-  Seconds patience{0};                         // end a run in which nothing moves anywhere for so long; zero: only one that can be proved to stand still
+  std::optional<Rank> only = std::nullopt;  // the other ranks' lanes run in other processes
+  const std::atomic<bool>* stop = nullptr;  // ends a run early
+  Seconds patience{0};                      // end a run in which nothing moves anywhere for so long; zero: only one that can be proved to stand still
 };
 
 class HostTeam {
@@ -32,8 +32,8 @@ class HostTeam {
 
   /// Takes the progress of the team's own channels back to the start.
   void reset();
-  /// One run; the calling thread only watches. The time is from all workers ready to the last one done. Error device_failure if the waits can never be
-  /// satisfied, or were not for too long: names rank, lane, part and step and what is waited for; interrupted if it was told to stop.
+  /// One run; the calling thread only watches. The time is from all workers ready to the last one done. Error device_failure if the waits can never
+  /// be satisfied, or were not for too long: names rank, lane, part and step and what is waited for; interrupted if it was told to stop.
   Result<Seconds> run();
 
  private:
@@ -55,9 +55,9 @@ class HostTeam {
   const HostMemory& memory_;
   ProgressBoard& board_;
   TeamOptions options_;
-  std::vector<std::size_t> channels_;   // that this team runs
+  std::vector<std::size_t> channels_;  // that this team runs
   std::size_t size_;
-  std::vector<Progress> last_seen_;     // of all channels, and since when
+  std::vector<Progress> last_seen_;  // of all channels, and since when
   HostClock::time_point last_change_;
   HostClock::time_point started_;
   HostClock::time_point ended_;

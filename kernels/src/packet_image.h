@@ -37,7 +37,7 @@ struct PacketImage {
 };
 
 struct PacketFormat {
-  int data_bytes = 16;               // of a 16-byte packet: 8, 16, or 15 on average, where eight packets are a line
+  int data_bytes = 16;              // of a 16-byte packet: 8, 16, or 15 on average, where eight packets are a line
   int width = image::packet_width;  // most sources of a wave
 };
 

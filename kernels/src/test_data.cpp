@@ -42,7 +42,9 @@ class Comparison {
   using Exact = typename Pattern<E>::Exact;
 
   void make_reference(std::int64_t first, std::size_t count) {
-    const auto value = [&](std::size_t c, std::size_t i) { return static_cast<Exact>(E::load(pattern_.value(c, first + static_cast<std::int64_t>(i)))); };
+    const auto value = [&](std::size_t c, std::size_t i) {
+      return static_cast<Exact>(E::load(pattern_.value(c, first + static_cast<std::int64_t>(i))));
+    };
     for (std::size_t i = 0; i < count; ++i) reference_[i] = value(0, i);
     for (std::size_t c = 1; c < contributors_; ++c) {
       for (std::size_t i = 0; i < count; ++i) reference_[i] = combined(pattern_.op(), reference_[i], value(c, i));

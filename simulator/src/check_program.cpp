@@ -20,7 +20,8 @@ class Checker {
     if (program_.ranks() != topology_.ranks()) {
       return bad(fmt::format("the program is for {} ranks, topology '{}' has {}", program_.ranks(), topology_.name(), topology_.ranks()));
     }
-    if (program_.tuning.parts < 1 || program_.tuning.parts > 4096) return bad(fmt::format("parts must be from 1 to 4096, found {}", program_.tuning.parts));
+    if (program_.tuning.parts < 1 || program_.tuning.parts > 4096)
+      return bad(fmt::format("parts must be from 1 to 4096, found {}", program_.tuning.parts));
     if (program_.tuning.slice.count() < 0 || program_.tuning.slices < 0) return bad("the size or number of slices is negative");
     std::uint64_t first = 0;
     for (std::size_t l = 0; l < program_.lanes.size(); ++l) {
@@ -29,7 +30,8 @@ class Checker {
       if (lane.first != first) return bad(fmt::format("lane {} begins at instruction {}, expected {}", l, lane.first, first));
       first += lane.count;
     }
-    if (first != program_.instructions.size()) return bad(fmt::format("the lanes hold {} instructions, the program {}", first, program_.instructions.size()));
+    if (first != program_.instructions.size())
+      return bad(fmt::format("the lanes hold {} instructions, the program {}", first, program_.instructions.size()));
     for (std::size_t i = 0; i < program_.instructions.size(); ++i) {
       if (auto ok = check_instruction(i); !ok) return ok;
     }
@@ -70,15 +72,18 @@ class Checker {
     if (slices * copies_ > 0x1p31) return Error{ErrorCode::unsupported, "the program has more than 2^31 slices; use larger ones"};
     total *= copies_;
     constexpr double most = 1e18;
-    if (total > most) return Error{ErrorCode::unsupported, fmt::format("the program moves {} bytes in all; at most {} can be simulated", total, most)};
+    if (total > most)
+      return Error{ErrorCode::unsupported, fmt::format("the program moves {} bytes in all; at most {} can be simulated", total, most)};
     return {};
   }
 
   Status check_routes() const {
     const auto& offsets = program_.route_offsets;
-    if (offsets.empty() || !std::ranges::is_sorted(offsets) || offsets.back() > program_.route_links.size()) return bad("the program's routes are inconsistent");
+    if (offsets.empty() || !std::ranges::is_sorted(offsets) || offsets.back() > program_.route_links.size())
+      return bad("the program's routes are inconsistent");
     for (const auto link : program_.route_links) {
-      if (link.value < 0 || link.index() >= topology_.links().size()) return bad(fmt::format("a route names link {}, which is not there", link.value));
+      if (link.value < 0 || link.index() >= topology_.links().size())
+        return bad(fmt::format("a route names link {}, which is not there", link.value));
     }
     return {};
   }
@@ -97,10 +102,12 @@ Status check_program(const Topology& topology, const Program& program) { return 
 Status check_pattern(const Topology& topology, const Pattern& pattern) {
   std::int64_t ranks = 1;
   for (const int extent : pattern.extents) {
-    if (extent < 1 || ranks * extent > std::int64_t{1} << 24) return bad(fmt::format("a pattern's extents must be at least 1 and make up at most 2^24 ranks, found {}", extent));
+    if (extent < 1 || ranks * extent > std::int64_t{1} << 24)
+      return bad(fmt::format("a pattern's extents must be at least 1 and make up at most 2^24 ranks, found {}", extent));
     ranks *= extent;
   }
-  if (ranks != pattern.program.ranks()) return bad(fmt::format("the pattern's extents make {} ranks, its program is for {}", ranks, pattern.program.ranks()));
+  if (ranks != pattern.program.ranks())
+    return bad(fmt::format("the pattern's extents make {} ranks, its program is for {}", ranks, pattern.program.ranks()));
   for (const auto& lane : pattern.program.lanes) {
     if (lane.rank != Rank{0}) return bad(fmt::format("a pattern has lanes of rank 0 only, found one of rank {}", lane.rank.value));
   }

@@ -60,7 +60,8 @@ std::span<const LinkId> links_of(const Routes& routes, const Program& program, R
 
 // A lane whose works lie at `first`; its paths and awaited lanes follow.
 void add_lane(Compiled& out, Rank rank, std::uint32_t first, std::size_t count) {
-  out.lanes.push_back({rank, first, static_cast<std::uint32_t>(count), static_cast<std::uint32_t>(out.paths.size()), static_cast<std::uint32_t>(out.lane_table.size())});
+  out.lanes.push_back({rank, first, static_cast<std::uint32_t>(count), static_cast<std::uint32_t>(out.paths.size()),
+                       static_cast<std::uint32_t>(out.lane_table.size())});
   for (std::uint32_t p = 0; p < out.parts; ++p) {
     const auto last = first + count - 1;
     out.totals.push_back(count == 0 ? 0 : out.before[last * out.parts + p] + out.slices_of(out.works[last], p));
@@ -70,7 +71,7 @@ void add_lane(Compiled& out, Rank rank, std::uint32_t first, std::size_t count) 
 
 // With many lanes, growing step by step costs as much as filling.
 void expect_lanes(Compiled& out, std::size_t lanes) {
-  constexpr std::size_t stages = 2;   // of a path, most often
+  constexpr std::size_t stages = 2;  // of a path, most often
   out.lanes.reserve(lanes);
   out.totals.reserve(lanes * out.parts);
   out.paths.reserve(lanes);
@@ -89,7 +90,7 @@ void Pace::compute(std::int64_t amount) {
   bytes = amount;
   if (rate <= 0) return;
   constexpr std::int64_t picoseconds = 1'000'000'000'000;
-  if (amount < 9'000'000) {   // most: the product fits
+  if (amount < 9'000'000) {  // most: the product fits
     const auto product = amount * picoseconds;
     time = product / rate + (product % rate != 0 ? 1 : 0);
     return;

@@ -19,7 +19,7 @@ inline constexpr std::int64_t latest = std::int64_t{1} << 61;
 
 /// Bytes at a rate, in picoseconds rounded up, at most `latest`. Remembers its last answer: sizes repeat.
 struct Pace {
-  std::int64_t rate = 0;   // bytes per second; 0 means unlimited
+  std::int64_t rate = 0;  // bytes per second; 0 means unlimited
   std::int64_t bytes = 0;
   std::int64_t time = 0;
   std::int64_t of(std::int64_t amount) {
@@ -45,25 +45,25 @@ struct Stage {
   std::int64_t latency = 0;
 };
 struct Path {
-  std::uint32_t first = 0;   // stages [first, end)
+  std::uint32_t first = 0;  // stages [first, end)
   std::uint32_t end = 0;
   std::int64_t latency = 0;
-  double read_scale = 1;     // loads over it take that many times their bytes (quirks)
+  double read_scale = 1;  // loads over it take that many times their bytes (quirks)
 };
 
 /// An instruction as a thread block sees it.
 struct Work {
   std::int64_t bytes = 0;
-  std::uint32_t paths = 0;               // first in `path_refs`: of its remote sources, then of its remote destinations
-  std::uint32_t waits = 0;               // first in `waits`
+  std::uint32_t paths = 0;  // first in `path_refs`: of its remote sources, then of its remote destinations
+  std::uint32_t waits = 0;  // first in `waits`
   std::uint32_t slices = 1;
-  std::int32_t own_dependency = -1;      // counted within the lane: the latest earlier work that writes what this one reads
+  std::int32_t own_dependency = -1;  // counted within the lane: the latest earlier work that writes what this one reads
   std::uint32_t local_operands = 0;
-  std::uint16_t sources = 0;             // remote ones
+  std::uint16_t sources = 0;  // remote ones
   std::uint16_t destinations = 0;
   std::uint32_t wait_count = 0;
-  std::int64_t cost = 0;                 // the thread block's, for each slice, before its stores
-  std::int64_t after = 0;                // beyond its stores' arrival, until it is complete
+  std::int64_t cost = 0;   // the thread block's, for each slice, before its stores
+  std::int64_t after = 0;  // beyond its stores' arrival, until it is complete
 };
 
 /// What works cost. By slices: `slice` each. By packets: `item` for each operand, and, where a chain of steps ends, `tail` times the
@@ -77,8 +77,8 @@ struct WorkCosts {
 
 /// Slice s of this work of this lane must be complete, if it has so many.
 struct Awaited {
-  std::uint32_t lane = 0;                // reference: see LaneInfo
-  std::uint32_t work = 0;                // counted within that lane
+  std::uint32_t lane = 0;  // reference: see LaneInfo
+  std::uint32_t work = 0;  // counted within that lane
   std::uint32_t slices = 1;
 };
 
@@ -88,10 +88,10 @@ inline constexpr std::uint32_t other_rank = std::uint32_t{1} << 31;
 /// Lanes that do the same share their works; what differs is found in a lane's own stretches of `paths` and `lane_table`.
 struct LaneInfo {
   Rank rank;
-  std::uint32_t first = 0;       // works [first, first + count)
+  std::uint32_t first = 0;  // works [first, first + count)
   std::uint32_t count = 0;
-  std::uint32_t paths = 0;       // added to its path references
-  std::uint32_t lanes = 0;       // added to its awaited lanes, as an index into `lane_table`
+  std::uint32_t paths = 0;  // added to its path references
+  std::uint32_t lanes = 0;  // added to its awaited lanes, as an index into `lane_table`
 };
 
 /// Plain data: filled once by `compile`.
@@ -99,22 +99,22 @@ struct Compiled {
   Tuning tuning;
   std::uint32_t parts = 1;
   std::vector<Resource> resources;
-  std::vector<std::string> names;                 // of resources
-  std::vector<std::int32_t> memories;             // by rank: its memory's resource, if limited
+  std::vector<std::string> names;      // of resources
+  std::vector<std::int32_t> memories;  // by rank: its memory's resource, if limited
   std::vector<Stage> stages;
   std::vector<Path> paths;
   std::vector<LaneInfo> lanes;
   std::vector<Work> works;
   std::vector<std::uint32_t> path_refs;
   std::vector<Awaited> waits;
-  std::vector<std::uint32_t> lane_table;          // lanes, those of other ranks marked
-  std::vector<std::uint32_t> before;              // [work * parts + part]: slices of that thread block before this work
-  std::vector<std::uint32_t> totals;              // [lane * parts + part]: slices in all
-  std::vector<std::int64_t> starts;               // by rank: when it starts
-  bool fair = false;                              // resources are shared by max-min fairness instead of first come, first served
-  bool folded = false;                            // one rank stands for all: ties between its transfers must be reported
+  std::vector<std::uint32_t> lane_table;  // lanes, those of other ranks marked
+  std::vector<std::uint32_t> before;      // [work * parts + part]: slices of that thread block before this work
+  std::vector<std::uint32_t> totals;      // [lane * parts + part]: slices in all
+  std::vector<std::int64_t> starts;       // by rank: when it starts
+  bool fair = false;                      // resources are shared by max-min fairness instead of first come, first served
+  bool folded = false;                    // one rank stands for all: ties between its transfers must be reported
   std::int64_t slices = 0;
-  std::int64_t signal_peer = 0;                   // waits across ranks, all costs of the protocol in it
+  std::int64_t signal_peer = 0;  // waits across ranks, all costs of the protocol in it
   std::int64_t signal_local = 0;
   WorkCosts costs;
   double read_request = 0;

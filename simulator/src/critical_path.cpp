@@ -174,7 +174,7 @@ class Walker {
     const auto before = index_.before(s);
     if (ready < now_ && before != SliceIndex::none && slice(before).complete.count() >= now_) return {before, Point::complete};
     go(PathCause::queueing, ready, &record, -1);
-    go(PathCause::channel, done, &record, -1);   // its slowest packets
+    go(PathCause::channel, done, &record, -1);  // its slowest packets
     if (last != nullptr)
       along(record, *last, record.processed.count(), own_cause(record));
     else

@@ -17,7 +17,8 @@ std::vector<double> capacities(const Compiled& compiled) {
 
 }  // namespace
 
-Engine::Engine(Compiled& compiled, const Keep& keep) : c_(compiled), keep_(keep), fair_(compiled.fair ? capacities(compiled) : std::vector<double>{}) {
+Engine::Engine(Compiled& compiled, const Keep& keep)
+    : c_(compiled), keep_(keep), fair_(compiled.fair ? capacities(compiled) : std::vector<double>{}) {
   blocks_.resize(c_.lanes.size() * c_.parts);
   std::uint32_t slots = 0;
   std::size_t log = 0;
@@ -28,7 +29,7 @@ Engine::Engine(Compiled& compiled, const Keep& keep) : c_(compiled), keep_(keep)
     k.total = c_.totals[b];
     k.log = log;
     k.slots = slots;
-    k.mask = k.total > 1 ? 1 : 0;   // two slots to begin with
+    k.mask = k.total > 1 ? 1 : 0;  // two slots to begin with
     slots += k.mask + 1;
     k.front_free = k.back_free = c_.starts[rank_of(k).index()];
     log += k.total;
@@ -89,7 +90,8 @@ Error Engine::stuck() const {
   for (std::size_t b = 0; b < blocks_.size() && error.notes.size() < 3; ++b) {
     const auto& k = blocks_[b];
     if (k.settled == k.total) continue;
-    error.notes.push_back(fmt::format("rank {} lane {} stands before its instruction {}, slice {}", rank_of(k).value, k.lane, k.work - lane_of(k).first, k.slice));
+    error.notes.push_back(
+        fmt::format("rank {} lane {} stands before its instruction {}, slice {}", rank_of(k).value, k.lane, k.work - lane_of(k).first, k.slice));
   }
   return error;
 }
@@ -109,7 +111,9 @@ void Engine::call_front(Block& k, std::uint32_t block, std::int64_t time) {
 }
 
 // Of the program that is recorded.
-std::uint32_t Engine::instruction_of(const Block& k, std::uint32_t work) const { return keep_.program->lanes[k.lane].first + work - lane_of(k).first; }
+std::uint32_t Engine::instruction_of(const Block& k, std::uint32_t work) const {
+  return keep_.program->lanes[k.lane].first + work - lane_of(k).first;
+}
 
 SliceRecord* Engine::record(const Block& k, std::uint32_t order) {
   return keep_.recording == nullptr ? nullptr : &keep_.recording->slices[k.log + order];
@@ -217,7 +221,12 @@ void Engine::issue(Block& k, std::uint32_t block) {
   if (keep_.begins != nullptr) (*keep_.begins)[k.log + k.issued] = now;
   if (auto* r = record(k, k.issued)) {
     const auto considered = SimTime{std::max(k.front_free, work.sources == 0 ? k.back_free : 0)};
-    *r = {.block = block, .instruction = instruction_of(k, k.work), .slice = k.slice, .considered = considered, .issued = SimTime{now}, .cause = k.seen == now ? k.cause : -1};
+    *r = {.block = block,
+          .instruction = instruction_of(k, k.work),
+          .slice = k.slice,
+          .considered = considered,
+          .issued = SimTime{now},
+          .cause = k.seen == now ? k.cause : -1};
   }
   if (work.sources > 0) issue_loads(k, block, s);
   advance(k);
@@ -233,7 +242,7 @@ void Engine::issue_loads(Block& k, std::uint32_t block, Slot& s) {
   const auto wire = c_.wire(s.bytes);
   const auto own = now + c_.load.of(wire * work.sources);
   auto paced = own;
-  s.reads = work.sources + 1U;   // one more, so that it is not done with before all are launched
+  s.reads = work.sources + 1U;  // one more, so that it is not done with before all are launched
   for (std::uint32_t o = 0; o < work.sources; ++o) {
     const auto& path = c_.path(lane, work.paths + o);
     const Transfer t{own, c_.read_bytes(path, wire), path.first, path.end, block, k.issued, o, true};
@@ -296,7 +305,7 @@ void Engine::inject(Block& k, std::uint32_t block, Slot& s) {
   auto paced = own;
   transfers_made_ += work.destinations;
   s.tail = work.destinations > 0 ? 0 : own;
-  s.writes = work.destinations + 1U;   // one more, so that it does not settle before all are launched
+  s.writes = work.destinations + 1U;  // one more, so that it does not settle before all are launched
   for (std::uint32_t o = 0; o < work.destinations; ++o) {
     const auto& path = c_.path(lane, work.paths + work.sources + o);
     paced = std::max(paced, launch({own, wire, path.first, path.end, block, k.injected, work.sources + o, false}));

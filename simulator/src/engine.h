@@ -13,10 +13,10 @@ namespace p2plab {
 
 /// What to keep of a run beside its times. Both may be null.
 struct Keep {
-  std::vector<std::int64_t>* begins = nullptr;   // when each slice went to work, in the order of `Engine::log`
-  Recording* recording = nullptr;                // needs a program, not a pattern
-  const Program* program = nullptr;              // with `recording`
-  bool every_slice = false;                      // play also what repeats
+  std::vector<std::int64_t>* begins = nullptr;  // when each slice went to work, in the order of `Engine::log`
+  Recording* recording = nullptr;               // needs a program, not a pattern
+  const Program* program = nullptr;             // with `recording`
+  bool every_slice = false;                     // play also what repeats
 };
 
 /// Plays a compiled program. Every (lane, part) is a thread block that works its slices in order: it waits, issues its loads, injects its
@@ -46,37 +46,37 @@ class Engine {
   struct Block {
     std::uint32_t lane = 0;
     std::uint32_t part = 0;
-    std::uint32_t work = 0;              // the slice that is next to be issued
+    std::uint32_t work = 0;  // the slice that is next to be issued
     std::uint32_t wait = 0;
     std::uint32_t slice = 0;
-    std::uint32_t issued = 0;            // slices so far
+    std::uint32_t issued = 0;  // slices so far
     std::uint32_t injected = 0;
-    std::uint32_t settled = 0;           // their time of completion is known
+    std::uint32_t settled = 0;  // their time of completion is known
     std::uint32_t total = 0;
-    std::uint32_t slots = 0;             // its slots: [slots, slots + mask]
+    std::uint32_t slots = 0;  // its slots: [slots, slots + mask]
     std::uint32_t mask = 0;
     std::uint32_t first_waiter = none;
-    std::uint32_t least_needed = none;   // of its waiters
-    std::uint32_t next_waiter = none;    // as a waiter in another's list
-    std::uint32_t needed = 0;            // as a waiter: settled slices of the other block
-    bool listed = false;                 // waits in another block's list
-    bool stalled = false;                // waits for its own slices to settle
-    std::int64_t front_free = 0;         // when the next loads may go out
-    std::int64_t back_free = 0;          // when the next stores may
-    std::int64_t front_due = never;      // time of the latest front event made and not yet handled
-    std::int64_t back_due = never;       // when the oldest slice that was not injected will be
-    std::uint32_t storing = 0;           // fair sharing: flows that keep the block from its next stores
-    std::uint32_t loading = 0;           // and from its next loads
-    std::int64_t seen = 0;               // the latest of the signals waited for so far
-    std::int64_t cause = -1;             // and whose it was
+    std::uint32_t least_needed = none;  // of its waiters
+    std::uint32_t next_waiter = none;   // as a waiter in another's list
+    std::uint32_t needed = 0;           // as a waiter: settled slices of the other block
+    bool listed = false;                // waits in another block's list
+    bool stalled = false;               // waits for its own slices to settle
+    std::int64_t front_free = 0;        // when the next loads may go out
+    std::int64_t back_free = 0;         // when the next stores may
+    std::int64_t front_due = never;     // time of the latest front event made and not yet handled
+    std::int64_t back_due = never;      // when the oldest slice that was not injected will be
+    std::uint32_t storing = 0;          // fair sharing: flows that keep the block from its next stores
+    std::uint32_t loading = 0;          // and from its next loads
+    std::int64_t seen = 0;              // the latest of the signals waited for so far
+    std::int64_t cause = -1;            // and whose it was
     std::size_t log = 0;
   };
   struct Slot {
     std::int64_t bytes = 0;
-    std::int64_t arrived = 0;            // its loads
-    std::int64_t tail = 0;               // its stores
+    std::int64_t arrived = 0;  // its loads
+    std::int64_t tail = 0;     // its stores
     std::uint32_t work = 0;
-    std::uint32_t reads = 0;             // not yet arrived, or not known when
+    std::uint32_t reads = 0;  // not yet arrived, or not known when
     std::uint32_t writes = 0;
   };
   struct Head {
@@ -84,16 +84,16 @@ class Engine {
     std::uint64_t cause = 0;
   };
   struct Transfer {
-    std::int64_t tail = 0;               // when its last byte is through what it has passed
+    std::int64_t tail = 0;  // when its last byte is through what it has passed
     std::int64_t bytes = 0;
     std::uint32_t stage = 0;
     std::uint32_t end = 0;
     std::uint32_t block = 0;
-    std::uint32_t order = 0;             // of its slice in the block
-    std::uint32_t ordinal = 0;           // among the remote operands of its instruction
+    std::uint32_t order = 0;    // of its slice in the block
+    std::uint32_t ordinal = 0;  // among the remote operands of its instruction
     bool reads = false;
-    bool paces = false;                  // fair sharing: its sender waits until it has drained
-    std::int64_t head = 0;               // when it reaches the next stage
+    bool paces = false;     // fair sharing: its sender waits until it has drained
+    std::int64_t head = 0;  // when it reaches the next stage
   };
 
   /// What a run looks like between two times: all that decides what follows, relative to that time and to the slices that each block has done.
@@ -103,20 +103,20 @@ class Engine {
     std::int64_t transfers = 0;
     std::uint64_t glance = 0;
     std::vector<std::uint64_t> state = {};
-    std::vector<std::uint32_t> settled = {};   // by block
-    std::vector<std::int64_t> busy = {};       // by resource
+    std::vector<std::uint32_t> settled = {};  // by block
+    std::vector<std::int64_t> busy = {};      // by resource
     std::vector<std::int64_t> bytes = {};
   };
   /// The search for a state that was there before.
   struct Watch {
-    std::int64_t next = 0;               // events before the next look
+    std::int64_t next = 0;  // events before the next look
     std::int64_t pause = 0;
-    std::int64_t memory = 0;             // how long ago a time may be and still matter
-    std::uint32_t leader = none;         // the block whose slices are the beat
-    std::uint32_t work = 0;              // its
-    std::uint32_t due = 0;               // its slices before the next beat
-    std::uint32_t beats = 0;             // since `then`
-    std::uint32_t window = 0;            // beats until `then` is given up for a later one
+    std::int64_t memory = 0;      // how long ago a time may be and still matter
+    std::uint32_t leader = none;  // the block whose slices are the beat
+    std::uint32_t work = 0;       // its
+    std::uint32_t due = 0;        // its slices before the next beat
+    std::uint32_t beats = 0;      // since `then`
+    std::uint32_t window = 0;     // beats until `then` is given up for a later one
     Moment then = {};
   };
 
@@ -174,18 +174,18 @@ class Engine {
   EventQueue queue_;
   std::vector<Block> blocks_;
   std::vector<Slot> slots_;
-  std::vector<Transfer> transfers_;      // on their way between two stages
+  std::vector<Transfer> transfers_;  // on their way between two stages
   std::vector<std::uint32_t> unused_;
   std::vector<std::int64_t> log_;
   std::int64_t transfers_made_ = 0;
-  std::vector<Head> heads_;              // by resource, if folded: the latest one
+  std::vector<Head> heads_;  // by resource, if folded: the latest one
   FairShare fair_;
-  std::vector<FairShare::Drain> drains_;        // ends of flows that events speak of
+  std::vector<FairShare::Drain> drains_;  // ends of flows that events speak of
   std::vector<std::uint32_t> unused_drains_;
   std::vector<FairShare::Drain> fresh_drains_;
-  std::vector<std::uint32_t> transfer_of_;      // by flow
+  std::vector<std::uint32_t> transfer_of_;  // by flow
   bool share_due_ = false;
-  std::uint64_t cause_ = 0;              // counts what sends heads off: a slice's operands go in their own order
+  std::uint64_t cause_ = 0;  // counts what sends heads off: a slice's operands go in their own order
   Watch watch_;
   bool overflow_ = false;
   bool ambiguous_ = false;

@@ -111,7 +111,7 @@ class EventQueue {
   };
   struct Entry {
     std::int64_t time = 0;
-    std::uint64_t key = 0;   // order of making, then batch
+    std::uint64_t key = 0;  // order of making, then batch
     friend bool operator<(const Entry& a, const Entry& b) { return a.time < b.time || (a.time == b.time && a.key < b.key); }
   };
 
@@ -200,7 +200,7 @@ class EventQueue {
   std::vector<std::uint32_t> free_batches_;
   std::vector<Chunk> chunks_;
   std::uint32_t free_chunk_ = none;
-  std::uint32_t current_ = none;         // rest of the batch that is being taken
+  std::uint32_t current_ = none;  // rest of the batch that is being taken
   Chunk taken_chunk_;
   std::vector<Packed> present_;
   std::vector<Packed> taken_;

@@ -102,7 +102,7 @@ void FairShare::share_out(std::int64_t now, std::vector<Drain>& drains) {
     const auto [share, resource] = levels.top();
     levels.pop();
     const auto& shared = shared_[resource];
-    if (shared.open == 0 || share != std::max(shared.left, 0.0) / shared.open) continue;   // out of date
+    if (shared.open == 0 || share != std::max(shared.left, 0.0) / shared.open) continue;  // out of date
     for (const auto flow : shared.flows) {
       if (!flows_[flow].gathered) continue;
       flows_[flow].gathered = false;

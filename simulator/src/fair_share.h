@@ -13,7 +13,7 @@ class FairShare {
  public:
   struct Drain {
     std::uint32_t flow = 0;
-    std::uint32_t version = 0;   // of the flow's rate: a later one makes this void
+    std::uint32_t version = 0;  // of the flow's rate: a later one makes this void
     std::int64_t time = 0;
   };
 
@@ -30,8 +30,8 @@ class FairShare {
 
  private:
   struct Flow {
-    double rest = 0;             // bytes at `since`
-    double rate = 0;             // bytes per picosecond
+    double rest = 0;  // bytes at `since`
+    double rate = 0;  // bytes per picosecond
     std::int64_t since = 0;
     std::uint32_t version = 0;
     bool active = false;
@@ -39,9 +39,9 @@ class FairShare {
     std::vector<std::uint32_t> resources;
   };
   struct Shared {
-    double capacity = 0;         // bytes per picosecond
-    double left = 0;             // while sharing out
-    std::uint32_t open = 0;      // flows without a rate yet
+    double capacity = 0;     // bytes per picosecond
+    double left = 0;         // while sharing out
+    std::uint32_t open = 0;  // flows without a rate yet
     bool gathered = false;
     std::vector<std::uint32_t> flows;
   };
@@ -53,8 +53,8 @@ class FairShare {
   std::vector<Flow> flows_;
   std::vector<Shared> shared_;
   std::vector<std::uint32_t> unused_;
-  std::vector<std::uint32_t> changed_;      // resources
-  std::vector<std::uint32_t> component_;    // resources, then what `gather` added
+  std::vector<std::uint32_t> changed_;    // resources
+  std::vector<std::uint32_t> component_;  // resources, then what `gather` added
 };
 
 }  // namespace p2plab

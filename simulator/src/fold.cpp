@@ -40,7 +40,8 @@ class Folder {
     }
     const auto paths = whole_.paths.size() / ranks_;
     for (std::size_t p = paths; p < whole_.paths.size(); ++p) {
-      if (whole_.paths[p].first % positions_ != whole_.paths[p % paths].first || whole_.paths[p].latency != whole_.paths[p % paths].latency) return false;
+      if (whole_.paths[p].first % positions_ != whole_.paths[p % paths].first || whole_.paths[p].latency != whole_.paths[p % paths].latency)
+        return false;
     }
     return true;
   }
@@ -78,7 +79,7 @@ class Folder {
     for (std::uint32_t p = 0; p < positions_; ++p) {
       for (std::size_t s = p; s < whole_.stages.size(); s += positions_) {
         const auto resource = whole_.stages[s].resource;
-        if (seen[resource] == p) return false;   // for two ranks
+        if (seen[resource] == p) return false;  // for two ranks
         seen[resource] = p;
         ++served[resource];
       }
@@ -108,9 +109,9 @@ class Folder {
   std::size_t lanes_;
   std::size_t ranks_;
   std::uint32_t positions_ = 0;
-  std::vector<std::uint32_t> parent_;           // union-find over positions
-  std::vector<std::uint32_t> first_position_;   // by resource
-  std::vector<std::uint32_t> representative_;   // by root: a resource
+  std::vector<std::uint32_t> parent_;          // union-find over positions
+  std::vector<std::uint32_t> first_position_;  // by resource
+  std::vector<std::uint32_t> representative_;  // by root: a resource
 };
 
 }  // namespace

@@ -9,8 +9,8 @@
 namespace p2plab {
 
 struct Folded {
-  Compiled compiled;                       // of rank 0 alone; each resource stands for all of its class
-  std::vector<std::int32_t> stands_for;    // by resource of the whole: the one in `compiled` that does what it does, or -1: it has nothing to do
+  Compiled compiled;                     // of rank 0 alone; each resource stands for all of its class
+  std::vector<std::int32_t> stands_for;  // by resource of the whole: the one in `compiled` that does what it does, or -1: it has nothing to do
 };
 
 /// `whole` must come from a pattern with `lanes` lanes a rank. None if ranks differ: in when they start, in their paths' links, or in whom they

@@ -9,20 +9,21 @@ namespace p2plab {
 
 namespace {
 
-constexpr std::size_t kinds_of_access = 4;   // (GPU or host memory) x (read or written)
+constexpr std::size_t kinds_of_access = 4;  // (GPU or host memory) x (read or written)
 
 std::size_t hash_of(const LaneStream& stream) {
   std::size_t hash = stream.works.size();
   const auto mix = [&](std::uint64_t value) { hash = (hash ^ value) * 0x9E3779B97F4A7C15U + (hash >> 29); };
-  for (const auto& work : stream.works) mix(static_cast<std::uint64_t>(work.bytes) << 8 ^ work.wait_count << 4 ^ work.destinations << 2 ^ work.sources);
+  for (const auto& work : stream.works)
+    mix(static_cast<std::uint64_t>(work.bytes) << 8 ^ work.wait_count << 4 ^ work.destinations << 2 ^ work.sources);
   for (const auto path : stream.path_refs) mix(path);
   for (const auto& wait : stream.waits) mix(std::uint64_t{wait.lane} << 32 | wait.work);
   return hash;
 }
 
 bool same_work(const Work& a, const Work& b) {
-  return a.bytes == b.bytes && a.slices == b.slices && a.own_dependency == b.own_dependency && a.local_operands == b.local_operands && a.sources == b.sources &&
-         a.destinations == b.destinations && a.wait_count == b.wait_count && a.cost == b.cost && a.after == b.after;
+  return a.bytes == b.bytes && a.slices == b.slices && a.own_dependency == b.own_dependency && a.local_operands == b.local_operands &&
+         a.sources == b.sources && a.destinations == b.destinations && a.wait_count == b.wait_count && a.cost == b.cost && a.after == b.after;
 }
 
 bool same_wait(const Awaited& a, const Awaited& b) { return a.lane == b.lane && a.work == b.work && a.slices == b.slices; }
@@ -57,7 +58,9 @@ const LaneStream& LaneReader::read(const Lane& lane) {
 
 void LaneReader::add(const Lane& lane, std::uint32_t index) {
   const auto& i = program_.instructions[index];
-  Work work{.bytes = i.bytes, .paths = static_cast<std::uint32_t>(stream_.path_refs.size()), .waits = static_cast<std::uint32_t>(stream_.waits.size()),
+  Work work{.bytes = i.bytes,
+            .paths = static_cast<std::uint32_t>(stream_.path_refs.size()),
+            .waits = static_cast<std::uint32_t>(stream_.waits.size()),
             .wait_count = i.wait_count};
   work.slices = static_cast<std::uint32_t>(program_.slices(i));
   for (std::uint32_t o = 0; o < std::uint32_t{i.sources} + i.destinations; ++o) {
@@ -73,7 +76,8 @@ void LaneReader::add(const Lane& lane, std::uint32_t index) {
   for (const auto& wait : program_.waits_of(i)) {
     const auto& other = program_.lanes[wait.lane.index() % program_.lanes.size()];
     const auto& instruction = program_.instructions[other.first + static_cast<std::uint32_t>(wait.instruction)];
-    stream_.waits.push_back({awaited(wait.lane), static_cast<std::uint32_t>(wait.instruction), static_cast<std::uint32_t>(program_.slices(instruction))});
+    stream_.waits.push_back(
+        {awaited(wait.lane), static_cast<std::uint32_t>(wait.instruction), static_cast<std::uint32_t>(program_.slices(instruction))});
   }
   add_costs(index, work);
   stream_.works.push_back(work);
@@ -103,7 +107,7 @@ std::uint32_t LaneReader::peer(const Operand& operand, bool reads, StepId step) 
 }
 
 std::uint32_t LaneReader::awaited(LaneId lane) {
-  if (lane.index() >= lanes_.size()) lanes_.resize(lane.index() + 1);   // a pattern's lanes of other ranks
+  if (lane.index() >= lanes_.size()) lanes_.resize(lane.index() + 1);  // a pattern's lanes of other ranks
   auto& known = lanes_[lane.index()];
   if (known.lane != reads_) {
     known = {reads_, static_cast<std::uint32_t>(stream_.lanes.size())};

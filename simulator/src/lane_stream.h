@@ -12,11 +12,11 @@ namespace p2plab {
 struct Peer {
   Operand operand;
   bool reads = false;
-  StepId step;          // of that first use
+  StepId step;  // of that first use
 };
 
 struct LaneStream {
-  std::vector<Work> works;               // indices into the two lists below count from this stream's own start
+  std::vector<Work> works;  // indices into the two lists below count from this stream's own start
   std::vector<std::uint32_t> path_refs;
   std::vector<Awaited> waits;
   std::vector<Peer> peers;
@@ -33,7 +33,7 @@ class LaneReader {
 
  private:
   struct Number {
-    std::uint32_t lane = 0;   // counts reads: a number is valid only for the lane that is read
+    std::uint32_t lane = 0;  // counts reads: a number is valid only for the lane that is read
     std::uint32_t number = 0;
   };
   void add(const Lane& lane, std::uint32_t instruction);
@@ -45,7 +45,7 @@ class LaneReader {
   WorkCosts costs_;
   std::vector<Number> peers_;
   std::vector<Number> lanes_;
-  std::vector<bool> awaited_;   // by instruction, of packets: do others wait for it?
+  std::vector<bool> awaited_;  // by instruction, of packets: do others wait for it?
   OwnDependencies dependencies_;
   std::uint32_t reads_ = 0;
   LaneStream stream_;
@@ -74,7 +74,7 @@ class StreamStore {
 
   Compiled& out_;
   std::vector<Kept> kept_;
-  std::vector<std::uint32_t> buckets_;   // open addressing by hash: index of `kept_` + 1
+  std::vector<std::uint32_t> buckets_;  // open addressing by hash: index of `kept_` + 1
   void rehash();
 };
 

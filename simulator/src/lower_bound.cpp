@@ -114,7 +114,8 @@ class Bounder {
     };
     reached.front = start;
     const auto injected = start + slowest(work.paths, work.sources, true) + work.cost;
-    reached.complete = std::max(reached.complete, std::min(latest, injected + slowest(work.paths + work.sources, work.destinations, false) + work.after));
+    reached.complete =
+        std::max(reached.complete, std::min(latest, injected + slowest(work.paths + work.sources, work.destinations, false) + work.after));
     return reached.complete;
   }
 
@@ -142,7 +143,7 @@ class Bounder {
 
   static constexpr std::uint32_t none = ~std::uint32_t{0};
   struct Reached {
-    std::int64_t front = 0;      // the lane's next work begins no earlier
+    std::int64_t front = 0;  // the lane's next work begins no earlier
     std::int64_t complete = 0;
   };
   struct Travel {
@@ -151,14 +152,14 @@ class Bounder {
   };
 
   const Compiled& c_;
-  std::vector<Resource> paces_;               // a copy: paces remember
-  std::vector<Travel> travels_;               // by path
-  std::vector<std::int64_t> load_;            // by resource: bytes
-  std::vector<std::size_t> first_;            // by lane: in `done_`
-  std::vector<std::int64_t> done_;            // by lane, then work: its first slice is complete no earlier; -1 not known yet
-  std::vector<std::uint32_t> next_;           // by lane
+  std::vector<Resource> paces_;      // a copy: paces remember
+  std::vector<Travel> travels_;      // by path
+  std::vector<std::int64_t> load_;   // by resource: bytes
+  std::vector<std::size_t> first_;   // by lane: in `done_`
+  std::vector<std::int64_t> done_;   // by lane, then work: its first slice is complete no earlier; -1 not known yet
+  std::vector<std::uint32_t> next_;  // by lane
   std::vector<Reached> reached_;
-  std::vector<std::uint32_t> first_waiter_;   // by lane
+  std::vector<std::uint32_t> first_waiter_;  // by lane
   std::vector<std::uint32_t> next_waiter_;
   std::vector<std::uint32_t> ready_;
 };

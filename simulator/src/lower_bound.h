@@ -7,9 +7,9 @@ namespace p2plab {
 
 /// What one look along the program finds; contention aside from the bound, all of it is what would happen on a machine with links for everyone.
 struct LongestPath {
-  std::int64_t bound = 0;                  // the busiest resource, the busiest thread block, the longest chain of waits
-  std::vector<std::int64_t> rank_finish = {};   // by chains alone
-  std::vector<std::int64_t> loads = {};         // by resource: bytes
+  std::int64_t bound = 0;                      // the busiest resource, the busiest thread block, the longest chain of waits
+  std::vector<std::int64_t> rank_finish = {};  // by chains alone
+  std::vector<std::int64_t> loads = {};        // by resource: bytes
 };
 
 LongestPath longest_path(const Compiled& compiled);

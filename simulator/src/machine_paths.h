@@ -21,8 +21,8 @@ class MachinePaths {
 
   const Topology& topology_;
   Compiled& out_;
-  std::vector<std::vector<std::uint32_t>> groups_of_;   // by link
-  std::vector<std::int32_t> egress_;                    // by node: resource or -1
+  std::vector<std::vector<std::uint32_t>> groups_of_;  // by link
+  std::vector<std::int32_t> egress_;                   // by node: resource or -1
   std::vector<std::int32_t> ingress_;
 };
 

@@ -23,7 +23,9 @@ class OwnDependencies {
     friend bool operator==(const Place&, const Place&) = default;
   };
   struct PlaceHash {
-    std::size_t operator()(const Place& place) const { return (place.buffer * 0x9E3779B97F4A7C15U) ^ (static_cast<std::uint64_t>(place.offset) >> 4); }
+    std::size_t operator()(const Place& place) const {
+      return (place.buffer * 0x9E3779B97F4A7C15U) ^ (static_cast<std::uint64_t>(place.offset) >> 4);
+    }
   };
   static Place place_of(const Operand& operand);
 

@@ -37,8 +37,8 @@ struct Item {
   Instruction instruction;
   std::vector<Operand> sources;
   std::vector<Operand> destinations;
-  std::vector<std::pair<std::size_t, std::size_t>> waits;   // (rank, item)
-  bool early = false;                                       // sends what is there from the beginning
+  std::vector<std::pair<std::size_t, std::size_t>> waits;  // (rank, item)
+  bool early = false;                                      // sends what is there from the beginning
 };
 
 class Rewriter {
@@ -106,7 +106,8 @@ class Rewriter {
     auto [known, fresh] = forwards_.try_emplace(key(source), items_[owner].size());
     const Operand landing{reader, Buffer::scratch, default_route, -1 - source.offset};
     if (fresh) {
-      Item forward{.instruction = item.instruction, .sources = {source}, .destinations = {landing}, .waits = {}, .early = !written_.contains(key(source))};
+      Item forward{
+          .instruction = item.instruction, .sources = {source}, .destinations = {landing}, .waits = {}, .early = !written_.contains(key(source))};
       for (const auto& wait : item.waits) {
         if (wait.first != owner && !forward.early) forward.waits.push_back(wait);
       }
@@ -183,19 +184,18 @@ class Rewriter {
     }
     const auto ranks = from_.ranks();
     const auto distance = [&](const Operand& operand) { return (operand.rank.value - rank.value + ranks) % ranks; };
-    std::stable_sort(to_.operands.begin() + first, to_.operands.end(),
-                     [&](const Operand& a, const Operand& b) { return distance(a) < distance(b); });
+    std::stable_sort(to_.operands.begin() + first, to_.operands.end(), [&](const Operand& a, const Operand& b) { return distance(a) < distance(b); });
   }
 
   const Program& from_;
-  std::int64_t wave_;                                            // bytes of data
+  std::int64_t wave_;  // bytes of data
   Program to_;
-  std::vector<std::vector<Item>> items_;                         // by rank
-  std::vector<std::size_t> item_of_;                             // by instruction: among its rank's
+  std::vector<std::vector<Item>> items_;  // by rank
+  std::vector<std::size_t> item_of_;      // by instruction: among its rank's
   std::set<Key> written_;
-  std::map<Key, std::size_t> forwards_;                          // by location: the owner's item that sends what lies there now
-  std::vector<LaneId> lane_of_;                                  // by rank
-  std::vector<std::vector<std::vector<std::int32_t>>> places_;   // by rank, item, wave: within the lane
+  std::map<Key, std::size_t> forwards_;                         // by location: the owner's item that sends what lies there now
+  std::vector<LaneId> lane_of_;                                 // by rank
+  std::vector<std::vector<std::vector<std::int32_t>>> places_;  // by rank, item, wave: within the lane
 };
 
 // What comes out of the rewriter: a lane a rank, a slice of each instruction for each group.
@@ -210,7 +210,8 @@ bool in_packet_form(const Program& program) {
 }  // namespace
 
 bool runs_by_packets(const Program& program, const Profile& profile) {
-  return program.tuning.protocol != Protocol::simple && (profile.packet_start.count() > 0 || profile.packet_item.count() > 0 || profile.packet_tail.count() > 0);
+  return program.tuning.protocol != Protocol::simple &&
+         (profile.packet_start.count() > 0 || profile.packet_item.count() > 0 || profile.packet_tail.count() > 0);
 }
 
 Program packet_form(const Program& program) { return in_packet_form(program) ? program : Rewriter{program}.run(); }

@@ -94,7 +94,7 @@ Pattern hierarchical_pattern(int boxes, int gpus, Bytes bytes, const Tuning& tun
   auto& program = pattern.program;
   const auto shard = bytes.count() / gpus;
   const auto piece = shard / boxes;
-  constexpr int lanes = 3;   // within the box, between boxes, within the box again
+  constexpr int lanes = 3;  // within the box, between boxes, within the box again
   const Rank next_gpu{1};
   const Rank next_box{gpus};
   const auto lane_of = [&](std::int64_t rank, int lane) { return LaneId{rank * lanes + lane}; };

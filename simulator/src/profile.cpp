@@ -46,7 +46,8 @@ Error bad(std::string message) { return Error{ErrorCode::invalid_input, std::mov
 
 Profile at_end(const Profile& profile, bool fast) {
   auto result = profile;
-  for (const auto& info : profile.numbers) result = with_number(std::move(result), info.name, field_of(info.name).meaning.more_is_faster == fast ? info.high : info.low);
+  for (const auto& info : profile.numbers)
+    result = with_number(std::move(result), info.name, field_of(info.name).meaning.more_is_faster == fast ? info.high : info.low);
   return result;
 }
 
@@ -79,10 +80,14 @@ std::optional<double> number_of(const Profile& profile, std::string_view name) {
 
 Profile with_number(Profile profile, std::string_view name, double value) {
   const auto& field = field_of(name);
-  if (field.time != nullptr) profile.*field.time = Seconds{value};
-  else if (field.plain != nullptr) profile.*field.plain = value;
-  else if (field.rate != nullptr) profile.*field.rate = Bandwidth::bytes_per_second(to_nearest(value));
-  else profile.outstanding = static_cast<int>(to_nearest(value));
+  if (field.time != nullptr)
+    profile.*field.time = Seconds{value};
+  else if (field.plain != nullptr)
+    profile.*field.plain = value;
+  else if (field.rate != nullptr)
+    profile.*field.rate = Bandwidth::bytes_per_second(to_nearest(value));
+  else
+    profile.outstanding = static_cast<int>(to_nearest(value));
   return profile;
 }
 
@@ -93,7 +98,8 @@ Status check(const Profile& profile) {
   for (const auto& field : fields) {
     if (field.time != nullptr) {
       const auto value = (profile.*field.time).count();
-      if (!(value >= 0 && value <= 1)) return bad(fmt::format("profile '{}': {} must be from 0 to 1 s, found {} s", profile.name, field.meaning.name, value));
+      if (!(value >= 0 && value <= 1))
+        return bad(fmt::format("profile '{}': {} must be from 0 to 1 s, found {} s", profile.name, field.meaning.name, value));
     }
     if (field.rate == nullptr) continue;
     const auto& rate = profile.*field.rate;

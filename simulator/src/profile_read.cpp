@@ -14,7 +14,7 @@ namespace {
 // A profile that leaves one of these out has been forgotten half, not measured; what costs nothing is written down as such.
 constexpr std::array required{"launch", "signal_peer", "signal_local", "slice_cost", "store_rate", "load_rate", "reduce_rate", "link_efficiency"};
 
-constexpr double longest = 1;   // of a profile's times, in seconds
+constexpr double longest = 1;  // of a profile's times, in seconds
 
 class ProfileReader {
  public:

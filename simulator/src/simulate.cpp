@@ -20,7 +20,8 @@ namespace p2plab {
 namespace {
 
 // Steps from the times of their slices.
-std::vector<StepTiming> step_timings(const Program& program, const Compiled& compiled, const Engine& engine, const std::vector<std::int64_t>& begins) {
+std::vector<StepTiming> step_timings(const Program& program, const Compiled& compiled, const Engine& engine,
+                                     const std::vector<std::int64_t>& begins) {
   std::int64_t steps = 0;
   for (const auto& i : program.instructions) steps = std::max(steps, std::int64_t{i.step.value} + 1);
   std::vector<StepTiming> timings(static_cast<std::size_t>(steps), {SimTime::max(), SimTime{0}});
@@ -150,7 +151,8 @@ std::string_view to_string(SimEngine engine) { return to_name(engine, std::span<
 
 Result<SimEngine> sim_engine(std::string_view name) { return from_name("engine", name, std::span<const Named<SimEngine>>{engines}); }
 
-Result<SimResult> simulate(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile, const SimOptions& options) {
+Result<SimResult> simulate(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile,
+                           const SimOptions& options) {
   if (!runs_by_packets(program, profile)) return simulate_as_it_is(topology, routes, program, profile, options);
   if (auto ok = check_program(topology, program); !ok) return std::move(ok).error();
   const auto packets = std::make_shared<const Program>(packet_form(program));
@@ -159,7 +161,8 @@ Result<SimResult> simulate(const Topology& topology, const Routes& routes, const
   return result;
 }
 
-Result<SimResult> simulate(const Topology& topology, const PathOf& path_of, const Pattern& pattern, const Profile& profile, const SimOptions& options) {
+Result<SimResult> simulate(const Topology& topology, const PathOf& path_of, const Pattern& pattern, const Profile& profile,
+                           const SimOptions& options) {
   if (options.steps || options.record) {
     return Error{ErrorCode::unsupported, "a pattern gives no steps and no recording; unfold it into a program"};
   }

@@ -33,7 +33,9 @@ class Simulator final : public Executor {
 
 namespace executors {
 Entry<Executor> simulator(Profile profile) {
-  return {"simulator", "predicts the time by events at slice level, with contention", {}, [profile = std::move(profile)] { return std::make_unique<Simulator>(profile); }};
+  return {"simulator", "predicts the time by events at slice level, with contention", {}, [profile = std::move(profile)] {
+            return std::make_unique<Simulator>(profile);
+          }};
 }
 }  // namespace executors
 

@@ -45,7 +45,8 @@ class SlackSearch {
     const auto rank = program_.lanes[record.block / c_.parts].rank;
     if (const auto before = index_.before(s); before != SliceIndex::none) {
       const auto& p = slices_[before];
-      visit(before, std::max<std::int64_t>(0, std::min(record.injected - p.released, record.complete - p.complete).count() - index_.work(record.instruction).cost));
+      visit(before, std::max<std::int64_t>(
+                        0, std::min(record.injected - p.released, record.complete - p.complete).count() - index_.work(record.instruction).cost));
     }
     for (const auto& wait : program_.waits_of(i)) {
       const auto& lane = program_.lanes[wait.lane.index()];

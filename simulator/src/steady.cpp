@@ -9,10 +9,10 @@ namespace p2plab {
 
 namespace {
 
-constexpr std::int64_t worth = 32;          // slices that a thread block must have before it for a look to pay
-constexpr std::uint32_t most_beats = 64;    // slices in which a state must come again
-constexpr std::int64_t pause = 64;          // events of each thread block between two looks
-constexpr std::uint32_t near = 64;          // waiters for slices further ahead than this are not part of the state
+constexpr std::int64_t worth = 32;        // slices that a thread block must have before it for a look to pay
+constexpr std::uint32_t most_beats = 64;  // slices in which a state must come again
+constexpr std::int64_t pause = 64;        // events of each thread block between two looks
+constexpr std::uint32_t near = 64;        // waiters for slices further ahead than this are not part of the state
 constexpr std::uint64_t section = ~std::uint64_t{0};
 
 }  // namespace
@@ -47,7 +47,7 @@ void Engine::rest() {
 }
 
 void Engine::choose_leader() {
-  if (watch_.pause == 0) {   // the first look
+  if (watch_.pause == 0) {  // the first look
     watch_.pause = pause;
     for (const auto& work : c_.works) watch_.memory = std::max(watch_.memory, work.cost + work.after);
     watch_.memory += std::max(c_.signal_peer, c_.signal_local) + 1;

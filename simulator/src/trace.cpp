@@ -8,7 +8,7 @@ namespace p2plab {
 
 namespace {
 
-constexpr int resource_process = 1'000'000;   // beyond any rank
+constexpr int resource_process = 1'000'000;  // beyond any rank
 
 double us(SimTime time) { return static_cast<double>(time.count()) * 1e-6; }
 
@@ -80,24 +80,25 @@ class TraceWriter {
     const auto& instruction = program_.instructions[s.instruction];
     const auto process = process_of(s);
     if (s.issued > s.considered) {
-      event("\"ph\":\"X\",\"name\":\"wait\",\"pid\":{},\"tid\":{},\"ts\":{:.6f},\"dur\":{:.6f},\"cname\":\"grey\"", process, s.block, us(s.considered),
-            us(s.issued - s.considered));
+      event("\"ph\":\"X\",\"name\":\"wait\",\"pid\":{},\"tid\":{},\"ts\":{:.6f},\"dur\":{:.6f},\"cname\":\"grey\"", process, s.block,
+            us(s.considered), us(s.issued - s.considered));
     }
-    event("\"ph\":\"X\",\"name\":\"{}\",\"pid\":{},\"tid\":{},\"ts\":{:.6f},\"dur\":{:.6f},\"args\":{{\"sources\":{},\"destinations\":{},"
-          "\"complete_us\":{:.6f}}}",
-          name_of(s), process, s.block, us(s.issued), us(s.released - s.issued), instruction.sources, instruction.destinations,
-          us(s.complete));
+    event(
+        "\"ph\":\"X\",\"name\":\"{}\",\"pid\":{},\"tid\":{},\"ts\":{:.6f},\"dur\":{:.6f},\"args\":{{\"sources\":{},\"destinations\":{},"
+        "\"complete_us\":{:.6f}}}",
+        name_of(s), process, s.block, us(s.issued), us(s.released - s.issued), instruction.sources, instruction.destinations, us(s.complete));
     if (s.cause < 0) return;
     const auto& cause = recording().slices[static_cast<std::size_t>(s.cause)];
-    event("\"ph\":\"s\",\"id\":{},\"name\":\"wait\",\"cat\":\"dependency\",\"pid\":{},\"tid\":{},\"ts\":{:.6f}", i, process_of(cause), cause.block, us(cause.issued));
-    event("\"ph\":\"f\",\"bp\":\"e\",\"id\":{},\"name\":\"wait\",\"cat\":\"dependency\",\"pid\":{},\"tid\":{},\"ts\":{:.6f}", i, process, s.block, us(s.issued));
+    event("\"ph\":\"s\",\"id\":{},\"name\":\"wait\",\"cat\":\"dependency\",\"pid\":{},\"tid\":{},\"ts\":{:.6f}", i, process_of(cause), cause.block,
+          us(cause.issued));
+    event("\"ph\":\"f\",\"bp\":\"e\",\"id\":{},\"name\":\"wait\",\"cat\":\"dependency\",\"pid\":{},\"tid\":{},\"ts\":{:.6f}", i, process, s.block,
+          us(s.issued));
   }
 
   void transfer(const HopRecord& hop) {
     const auto& s = recording().slices[static_cast<std::size_t>(hop.slice)];
-    event("\"ph\":\"X\",\"name\":\"{}\",\"pid\":{},\"tid\":{},\"ts\":{:.6f},\"dur\":{:.6f},\"args\":{{\"queued_us\":{:.6f}}}",
-          name_of(s), resource_process, hop.resource, us(hop.start), us(hop.end - hop.start),
-          us(hop.start - hop.head));
+    event("\"ph\":\"X\",\"name\":\"{}\",\"pid\":{},\"tid\":{},\"ts\":{:.6f},\"dur\":{:.6f},\"args\":{{\"queued_us\":{:.6f}}}", name_of(s),
+          resource_process, hop.resource, us(hop.start), us(hop.end - hop.start), us(hop.start - hop.head));
   }
 
   const Topology& topology_;

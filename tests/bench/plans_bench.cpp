@@ -1,5 +1,5 @@
-// Bounds and forests at scale: time on one core, and what the plans are worth. Counters: rounds (of the plan), trees (chunks for each root), optimality
-// (from the plan's link loads over the bound), peak_MiB (of the program so far).
+// Bounds and forests at scale: time on one core, and what the plans are worth. Counters: rounds (of the plan), trees (chunks for each root),
+// optimality (from the plan's link loads over the bound), peak_MiB (of the program so far).
 #include <sys/resource.h>
 
 #include <benchmark/benchmark.h>
@@ -45,7 +45,8 @@ Topology machine(int which) {
     default: return *apply_mask(machine(1), {.links = {{.from = "gpu0", .to = "nic0"}}});
   }
 }
-constexpr const char* machine_names[] = {"two A100 boxes", "eight A100 boxes", "64 MI250", "A100 x128", "MI250 x64", "torus 32x32", "eight A100 boxes, a NIC lost"};
+constexpr const char* machine_names[] = {
+    "two A100 boxes", "eight A100 boxes", "64 MI250", "A100 x128", "MI250 x64", "torus 32x32", "eight A100 boxes, a NIC lost"};
 
 double peak_mib() {
   rusage usage{};

@@ -11,7 +11,8 @@ namespace {
 Topology switched(int gpus) {
   Topology::Builder builder("switched");
   const auto fabric = builder.add_node({.name = "switch", .kind = NodeKind::nvswitch});
-  for (int i = 0; i < gpus; ++i) builder.add_duplex(builder.add_node({.name = "gpu" + std::to_string(i)}), fabric, LinkKind::nvlink, GBps(450), Seconds{5e-7});
+  for (int i = 0; i < gpus; ++i)
+    builder.add_duplex(builder.add_node({.name = "gpu" + std::to_string(i)}), fabric, LinkKind::nvlink, GBps(450), Seconds{5e-7});
   return *std::move(builder).build();
 }
 

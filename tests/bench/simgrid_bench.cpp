@@ -45,10 +45,11 @@ void compare(benchmark::State& state, double begin, const Pattern& pattern) {
 
 void simgrid_ring(benchmark::State& state) {
   const auto ranks = static_cast<int>(state.range(0));
-  platform();   // before the clock starts
+  platform();  // before the clock starts
   for (auto _ : state) {
     const auto begin = sg::Engine::get_clock();
-    for (int r = 0; r < ranks; ++r) sg::Actor::create("rank", platform().host(r), [ranks, r] { send_around(ranks, r, static_cast<std::uint64_t>((1 << 20) / ranks)); });
+    for (int r = 0; r < ranks; ++r)
+      sg::Actor::create("rank", platform().host(r), [ranks, r] { send_around(ranks, r, static_cast<std::uint64_t>((1 << 20) / ranks)); });
     platform().run();
     compare(state, begin, ring_pattern(ranks, 1_MiB));
   }
@@ -57,14 +58,15 @@ void simgrid_ring(benchmark::State& state) {
 
 void simgrid_all_to_all(benchmark::State& state) {
   const auto ranks = static_cast<int>(state.range(0));
-  platform();   // before the clock starts
+  platform();  // before the clock starts
   for (auto _ : state) {
     const auto begin = sg::Engine::get_clock();
     sg::Actor::create("controller", platform().host(0), [ranks] {
       std::vector<sg::CommPtr> comms;
       for (int from = 0; from < ranks; ++from) {
         for (int k = 1; k < ranks; ++k) {
-          comms.push_back(sg::Comm::sendto_async(platform().host(from), platform().host((from + k) % ranks), static_cast<std::uint64_t>((1 << 20) / ranks)));
+          comms.push_back(
+              sg::Comm::sendto_async(platform().host(from), platform().host((from + k) % ranks), static_cast<std::uint64_t>((1 << 20) / ranks)));
         }
       }
       for (const auto& comm : comms) comm->wait();

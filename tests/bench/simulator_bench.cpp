@@ -48,7 +48,7 @@ void time_it(benchmark::State& state, Simulate simulate_once) {
     transfers += result->transfers;
     simulated = to_seconds(result->makespan).count() * 1e6;
   }
-  state.SetItemsProcessed(transfers);   // items_per_second: transfers per second
+  state.SetItemsProcessed(transfers);  // items_per_second: transfers per second
   state.counters["simulated_us"] = simulated;
 }
 
@@ -70,9 +70,7 @@ void what_if_8_ring(benchmark::State& state) { time_program(state, ring_pattern(
 void what_if_8_all_to_all(benchmark::State& state) { time_program(state, all_to_all_pattern(8, 16_MiB, {.slice = 256_KiB})); }
 void ring_4096_all_ranks(benchmark::State& state) { time_pattern(state, switched(4096), over_switch, ring_pattern(4096, 16_MiB), {.fold = false}); }
 void ring_4096_folded(benchmark::State& state) { time_pattern(state, switched(4096), over_switch, ring_pattern(4096, 16_MiB), {}); }
-void hierarchical_10000_folded(benchmark::State& state) {
-  time_pattern(state, boxes(1250), over_boxes, hierarchical_pattern(1250, box, 64_MiB), {});
-}
+void hierarchical_10000_folded(benchmark::State& state) { time_pattern(state, boxes(1250), over_boxes, hierarchical_pattern(1250, box, 64_MiB), {}); }
 
 BENCHMARK(ring_1024)->Unit(benchmark::kMillisecond);
 BENCHMARK(all_to_all_256)->Unit(benchmark::kMillisecond);

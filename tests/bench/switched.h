@@ -10,12 +10,13 @@
 namespace p2plab::bench {
 
 inline constexpr double gbps = 400;
-inline constexpr Seconds latency{9e-7};   // of each of a path's two links
+inline constexpr Seconds latency{9e-7};  // of each of a path's two links
 
 inline Topology switched(int gpus) {
   Topology::Builder builder("switched");
   const auto fabric = builder.add_node({.name = "switch", .kind = NodeKind::nvswitch});
-  for (int i = 0; i < gpus; ++i) builder.add_duplex(builder.add_node({.name = "gpu" + std::to_string(i)}), fabric, LinkKind::nvlink, GBps(gbps), latency);
+  for (int i = 0; i < gpus; ++i)
+    builder.add_duplex(builder.add_node({.name = "gpu" + std::to_string(i)}), fabric, LinkKind::nvlink, GBps(gbps), latency);
   return *std::move(builder).build();
 }
 

@@ -32,9 +32,10 @@ TEST(Usage, WrongCommandsAndOptionsExitWithTwoAndNameTheNearestValidOne) {
 }
 
 TEST(Usage, BadInputExitsWithOneAndSaysNothingOnStdout) {
-  for (const char* arguments : {"run no_such_config.yaml", "plan --topology no-such-machine", "plan --topology dgx-v100 --algorithm rnig", "compare no_a no_b",
-                                "plan --topology dgx-v100 --size 64", "plan --topology dgx-v100 --root 8", "plan --topology dgx-v100 --ranks 0,9",
-                                "plan --topology dgx-v100 --ranks 0,0", "plan --topology dgx-v100 --collective all", "topo show no-such-machine"}) {
+  for (const char* arguments :
+       {"run no_such_config.yaml", "plan --topology no-such-machine", "plan --topology dgx-v100 --algorithm rnig", "compare no_a no_b",
+        "plan --topology dgx-v100 --size 64", "plan --topology dgx-v100 --root 8", "plan --topology dgx-v100 --ranks 0,9",
+        "plan --topology dgx-v100 --ranks 0,0", "plan --topology dgx-v100 --collective all", "topo show no-such-machine"}) {
     const auto ran = p2plab(arguments);
     EXPECT_EQ(ran.exit, 1) << arguments << '\n' << ran.err;
     EXPECT_EQ(ran.out, "") << arguments;
@@ -52,9 +53,33 @@ TEST(Plan, ADeadlineGivesTheBestPlanSoFarAndItsGap) {
 }
 
 TEST(Usage, EveryCommandHasHelpWithAnExample) {
-  for (const char* command : {"", "run", "topo", "topo show", "topo presets", "topo import", "topo detect", "bench", "calibrate", "plan", "bound", "place", "frontier", "tune",
-                              "compare", "list", "list algorithms",
-                              "list presets", "list executors", "list exporters", "simulate", "what-if", "export", "verify", "config", "config example", "config check"}) {
+  for (const char* command : {"",
+                              "run",
+                              "topo",
+                              "topo show",
+                              "topo presets",
+                              "topo import",
+                              "topo detect",
+                              "bench",
+                              "calibrate",
+                              "plan",
+                              "bound",
+                              "place",
+                              "frontier",
+                              "tune",
+                              "compare",
+                              "list",
+                              "list algorithms",
+                              "list presets",
+                              "list executors",
+                              "list exporters",
+                              "simulate",
+                              "what-if",
+                              "export",
+                              "verify",
+                              "config",
+                              "config example",
+                              "config check"}) {
     const auto ran = p2plab(std::string(command) + " --help");
     EXPECT_EQ(ran.exit, 0) << command << ran.err;
     EXPECT_NE(ran.out.find("Example: p2plab "), std::string::npos) << command << ran.out;
@@ -84,12 +109,12 @@ TEST(ConfigCommand, TheExampleIsAGoodConfigThatRuns) {
 
 TEST(PlanCommand, JsonHasTheFixedKeysAndARingOnAnHgxMovesTwoTimesSevenEighths) {
   const auto json = json_of("plan --topology hgx-h200 --collective all_reduce --size '64 MiB' --algorithm ring --json");
-  expect_keys(json, {"algorithm", "collective", "ranks", "size_bytes", "steps", "chunks", "trees_per_root", "height", "verified", "algbw_gbps", "bound_gbps",
-                     "optimality", "predicted_us", "bound_us", "synthesis_s"});
+  expect_keys(json, {"algorithm", "collective", "ranks", "size_bytes", "steps", "chunks", "trees_per_root", "height", "verified", "algbw_gbps",
+                     "bound_gbps", "optimality", "predicted_us", "bound_us", "synthesis_s"});
   EXPECT_EQ(json["ranks"], 8);
   EXPECT_EQ(json["size_bytes"], 64 << 20);
   EXPECT_EQ(json["verified"], true);
-  EXPECT_NEAR(json["algbw_gbps"].get<double>(), 450 / (2 * 7 / 8.0), 1e-3);   // each port of 450 GB/s carries 2 (n-1)/n payloads
+  EXPECT_NEAR(json["algbw_gbps"].get<double>(), 450 / (2 * 7 / 8.0), 1e-3);  // each port of 450 GB/s carries 2 (n-1)/n payloads
 }
 
 TEST(PlanCommand, OnlyTheRanksAskedForTakePart) {
@@ -113,7 +138,8 @@ TEST(BoundCommand, AllGatherOnADgx1V100NeedsSevenOver150SecondsPerByte) {
 
 TEST(PlanCommand, AGpuThatCannotBeReachedIsNamedWithTheCut) {
   const auto machine = test::scratch("apart.yaml");
-  std::ofstream(machine) << "version: 1\nnodes: [{name: a, kind: gpu}, {name: b, kind: gpu}, {name: c, kind: gpu}]\nlinks: [{between: [a, b], bandwidth: 1 GB/s}]\n";
+  std::ofstream(machine)
+      << "version: 1\nnodes: [{name: a, kind: gpu}, {name: b, kind: gpu}, {name: c, kind: gpu}]\nlinks: [{between: [a, b], bandwidth: 1 GB/s}]\n";
   for (const std::string command : {"bound", "plan --algorithm forest", "plan", "frontier", "tune"}) {
     const auto ran = p2plab(command + " --topology '" + machine.string() + "'");
     EXPECT_EQ(ran.exit, 1) << command;
@@ -121,7 +147,8 @@ TEST(PlanCommand, AGpuThatCannotBeReachedIsNamedWithTheCut) {
   }
   EXPECT_NE(p2plab("bound --topology '" + machine.string() + "'").err.find("no link leads out of {a, b}"), std::string::npos);
   EXPECT_NE(p2plab("plan --topology dgx-v100 --collective broadcast --root 9").err.find("root 9 is not there"), std::string::npos);
-  EXPECT_NE(p2plab("plan --topology dgx-v100 --collective broadcast --root 5 --ranks 0,1,2").err.find("root 5 is not in the process group"), std::string::npos);
+  EXPECT_NE(p2plab("plan --topology dgx-v100 --collective broadcast --root 5 --ranks 0,1,2").err.find("root 5 is not in the process group"),
+            std::string::npos);
 }
 
 // Seven GPUs on a switch reach their own bound; the plan says what is done, so options that say otherwise are a wrong use.
@@ -157,7 +184,7 @@ TEST(PlaceCommand, TheBestFourOfADgx1V100AreAQuad) {
 TEST(PlanCommand, SaysHowFarFromTheBoundsItIsAndWhatProvesThem) {
   const auto json = json_of("plan --topology dgx-v100 --collective all_gather --size '8 MiB' --algorithm forest --json");
   EXPECT_EQ(json["optimality"], 1.0);
-  EXPECT_EQ(json["cut"].size(), 7U);   // the bytes of seven GPUs must leave them, into the eighth's six lanes: 7/150
+  EXPECT_EQ(json["cut"].size(), 7U);  // the bytes of seven GPUs must leave them, into the eighth's six lanes: 7/150
   EXPECT_NE(json["argument"].get<std::string>().find("must leave"), std::string::npos);
   EXPECT_NEAR(json["gap_pct"].get<double>(), (json["predicted_us"].get<double>() / json["bound_us"].get<double>() - 1) * 100, 1e-3);
   const auto text = p2plab("plan --topology dgx-v100 --collective all_gather --size '8 MiB' --algorithm latency").out;
@@ -179,11 +206,13 @@ TEST(FrontierCommand, ListsChunksStepsAndRoundsOfADgx1) {
 
 TEST(TuneCommand, WritesATableThatRunsTakeAndRefusesBadSizes) {
   const auto file = test::scratch("tuned.yaml");
-  const auto tuned = p2plab("tune --topology hgx-h200:gpus=4 --collective all_reduce --sizes '1 KiB..1 MiB' --factor 32 --out '" + file.string() + "'");
+  const auto tuned =
+      p2plab("tune --topology hgx-h200:gpus=4 --collective all_reduce --sizes '1 KiB..1 MiB' --factor 32 --out '" + file.string() + "'");
   ASSERT_EQ(tuned.exit, 0) << tuned.err;
   EXPECT_NE(tuned.out.find("runner-up"), std::string::npos);
   const auto config = test::scratch("config.yaml");
-  std::ofstream(config) << "version: 1\ntopology: {preset: hgx-h200, gpus: 4}\ncollectives: [all_reduce]\nalgorithms: [{name: tuned, file: tuned.yaml}]\nsizes: [2 KiB]\n";
+  std::ofstream(config) << "version: 1\ntopology: {preset: hgx-h200, gpus: 4}\ncollectives: [all_reduce]\nalgorithms: [{name: tuned, file: "
+                           "tuned.yaml}]\nsizes: [2 KiB]\n";
   const auto ran = p2plab("run '" + config.string() + "'");
   EXPECT_EQ(ran.exit, 0) << ran.err;
   EXPECT_NE(ran.out.find("tuned file=tuned.yaml"), std::string::npos) << ran.out;
@@ -228,7 +257,8 @@ TEST(BenchCommand, PrintsNcclTestsColumnsAndWritesItsJson) {
 TEST(BenchCommand, RunsInSeveralProcessesAndByAPlanFile) {
   const auto plan = test::scratch("plan.json");
   ASSERT_EQ(p2plab("plan --topology hgx-h200:gpus=3 --algorithm ring --size '1 MiB' --out '" + plan.string() + "'").exit, 0);
-  for (const auto& arguments : {std::string("--processes 3 --algorithm two_shot"), "--plan '" + plan.string() + "'", "--processes 3 --plan '" + plan.string() + "'"}) {
+  for (const auto& arguments :
+       {std::string("--processes 3 --algorithm two_shot"), "--plan '" + plan.string() + "'", "--processes 3 --plan '" + plan.string() + "'"}) {
     const auto ran = p2plab("bench --executor host -b 1K -e 1K -n 1 " + arguments);
     EXPECT_EQ(ran.exit, 0) << arguments << ran.err;
     EXPECT_EQ(ran.out.find("# Out of bounds values : 0 OK"), ran.out.rfind("# Out of bounds values")) << ran.out;

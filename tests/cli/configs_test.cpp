@@ -1,9 +1,9 @@
 // Every config of configs/ answers its question; every bad one is told all its mistakes.
 #include <algorithm>
 
+#include "../support/reference_files.h"
 #include "p2plab/report.h"
 #include "program.h"
-#include "../support/reference_files.h"
 
 namespace p2plab {
 namespace {
@@ -45,7 +45,7 @@ TEST_P(Config, RunsAndEveryRowIsProvedNotFasterThanItsBoundAndHasRightData) {
   ASSERT_TRUE(report) << describe(report.error());
   ASSERT_FALSE(report->rows.empty());
   for (const auto& row : report->rows) {
-    if (row.algorithm == "nccl_model") continue;   // a formula of others
+    if (row.algorithm == "nccl_model") continue;  // a formula of others
     EXPECT_TRUE(row.verified) << row.algorithm;
     ASSERT_TRUE(row.predicted) << row.algorithm;
     const auto least = row.bound.value_or(Seconds{0});
@@ -55,7 +55,8 @@ TEST_P(Config, RunsAndEveryRowIsProvedNotFasterThanItsBoundAndHasRightData) {
   for (const std::string executor : {"host", "cuda", "nccl"}) {
     if (config.find(", " + executor) == std::string::npos) continue;
     const bool ran_there = std::ranges::any_of(report->rows, [&](const Row& row) { return row.executor == executor; });
-    EXPECT_TRUE(ran_there || (executor != "host" && ran.err.find("skipped executor " + executor + ": ") != std::string::npos)) << executor << '\n' << ran.err;
+    EXPECT_TRUE(ran_there || (executor != "host" && ran.err.find("skipped executor " + executor + ": ") != std::string::npos)) << executor << '\n'
+                                                                                                                               << ran.err;
   }
   EXPECT_NE(ran.out.find("came out right in all"), std::string::npos) << ran.out;
 }
@@ -75,8 +76,9 @@ TEST(Configs, JsonOnStdoutIsAReport) {
   const auto report = read_report(file.string());
   ASSERT_TRUE(report) << describe(report.error());
   EXPECT_FALSE(report->rows.empty());
-  for (const char* key : {"collective", "algorithm", "executor", "ranks", "dtype", "size_bytes", "time_us", "algbw_gbps", "busbw_gbps", "predicted_us",
-                          "error_pct", "bound_us", "verified", "in_place", "channels", "protocol", "provenance", "config_digest", "seed", "date"}) {
+  for (const char* key :
+       {"collective", "algorithm", "executor", "ranks",    "dtype",    "size_bytes", "time_us",    "algbw_gbps",    "busbw_gbps", "predicted_us",
+        "error_pct",  "bound_us",  "verified", "in_place", "channels", "protocol",   "provenance", "config_digest", "seed",       "date"}) {
     EXPECT_NE(ran.out.find(std::string("\"") + key + "\":"), std::string::npos) << key;
   }
 }

@@ -55,7 +55,7 @@ TEST(SimulateCommand, HasThreeEnginesOfWhichThePathIsNeverSlower) {
     return json["predicted_us"].get<double>();
   };
   const auto events = predicted("events");
-  EXPECT_NEAR(predicted("max-min"), events, 0.1 * events);   // a ring's hops meet nowhere, but a slice's loads hold up the next
+  EXPECT_NEAR(predicted("max-min"), events, 0.1 * events);  // a ring's hops meet nowhere, but a slice's loads hold up the next
   EXPECT_LE(predicted("path"), events);
   EXPECT_EQ(json_of("simulate " + plan + " --json")["engine"], "events");
   EXPECT_NE(p2plab("simulate " + plan + " --engine max-min").out.find("Engine max-min: "), std::string::npos);
@@ -140,13 +140,14 @@ TEST(ExportCommand, WritesEveryFormatOfItsList) {
 
 TEST(ExportCommand, WritesEachPlanOfATunedTableForItsSizes) {
   const auto table = test::scratch("tuned.yaml").string();
-  ASSERT_EQ(p2plab("tune --topology hgx-h200:gpus=4 --sizes '64 KiB..64 MiB' --factor 1024 --profile profiles/h200.yaml --out '" + table + "'").exit, 0);
+  ASSERT_EQ(p2plab("tune --topology hgx-h200:gpus=4 --sizes '64 KiB..64 MiB' --factor 1024 --profile profiles/h200.yaml --out '" + table + "'").exit,
+            0);
   const auto name = test::scratch("algorithm").string();
   const auto ran = p2plab("export --format msccl-xml '" + table + "' --out '" + name + "'");
   ASSERT_EQ(ran.exit, 0) << ran.err;
   EXPECT_NE(test::content(name + ".65536").find("minBytes=\"0\" maxBytes=\"67108864\""), std::string::npos);
   EXPECT_NE(test::content(name + ".67108864").find("minBytes=\"67108864\" maxBytes=\"1099511627776\""), std::string::npos);
-  EXPECT_EQ(p2plab("export --format msccl-xml '" + table + "'").exit, 2);   // several files need a name
+  EXPECT_EQ(p2plab("export --format msccl-xml '" + table + "'").exit, 2);  // several files need a name
 }
 
 TEST(ExportCommand, SaysWhatIsWrong) {

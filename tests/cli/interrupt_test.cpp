@@ -52,10 +52,10 @@ TEST(InterruptedRun, KeepsItsFinishedRowsInEveryFileAndExitsWithOne) {
   std::size_t predicted = 0;
   std::size_t ran = 0;
   for (const auto& row : report["rows"]) {
-    if (row["algorithm"] != "one_shot") continue;   // beside it stand what NCCL would do
+    if (row["algorithm"] != "one_shot") continue;  // beside it stand what NCCL would do
     ++(row["executor"] == "simulator" ? predicted : ran);
   }
-  EXPECT_EQ(predicted, 17U);   // 2^10 to 2^26
+  EXPECT_EQ(predicted, 17U);  // 2^10 to 2^26
   EXPECT_LT(ran, 17U);
   EXPECT_NE(report["skipped"].dump().find("interrupted"), std::string::npos);
   const auto csv = test::content(out / "report.csv");

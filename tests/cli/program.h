@@ -8,8 +8,8 @@
 #include <string>
 
 #include <gtest/gtest.h>
-#include <nlohmann/json.hpp>
 #include <sys/wait.h>
+#include <nlohmann/json.hpp>
 
 namespace p2plab::test {
 
@@ -28,10 +28,10 @@ inline std::string content(const std::filesystem::path& file) {
 
 /// A file or folder of this test alone.
 inline std::filesystem::path scratch(const std::string& name) {
-  const auto* test = testing::UnitTest::GetInstance()->current_test_info();
+  const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
   std::string folder = std::string("p2plab_") + test->test_suite_name() + "_" + test->name();
   for (auto& c : folder) c = c == '/' ? '_' : c;
-  const auto path = std::filesystem::path(testing::TempDir()) / folder;
+  const auto path = std::filesystem::path(::testing::TempDir()) / folder;
   std::filesystem::create_directories(path);
   return path / name;
 }
@@ -40,7 +40,8 @@ inline std::filesystem::path scratch(const std::string& name) {
 inline Outcome p2plab(const std::string& arguments, const std::filesystem::path& folder = P2PLAB_SOURCE_DIR) {
   const auto out = scratch("stdout");
   const auto err = scratch("stderr");
-  const auto command = "cd '" + folder.string() + "' && '" + P2PLAB_PROGRAM + "' " + arguments + " > '" + out.string() + "' 2> '" + err.string() + "'";
+  const auto command =
+      "cd '" + folder.string() + "' && '" + P2PLAB_PROGRAM + "' " + arguments + " > '" + out.string() + "' 2> '" + err.string() + "'";
   const int status = std::system(command.c_str());
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, content(out), content(err)};
 }
@@ -57,7 +58,8 @@ inline nlohmann::json json_of(const std::string& arguments) {
 /// A config, quoted for the shell: two GPUs and two sizes: what is asked here does not depend on the machine.
 inline std::string small_config() {
   const auto file = scratch("small.yaml");
-  std::ofstream(file) << "version: 1\ntopology: {preset: hgx-h200, gpus: 2}\ncollectives: [all_reduce]\nalgorithms: [ring, auto]\nsizes: [1 KiB, 1 MiB]\n";
+  std::ofstream(file)
+      << "version: 1\ntopology: {preset: hgx-h200, gpus: 2}\ncollectives: [all_reduce]\nalgorithms: [ring, auto]\nsizes: [1 KiB, 1 MiB]\n";
   return "'" + file.string() + "'";
 }
 

@@ -103,7 +103,7 @@ TEST(CudaProcesses, AKillAmidACallEndsTheKernelsThatWait) {
   const auto victim = *ranks - 1;
   const auto outcomes = outcomes_of(*ranks, [&](Session& session) -> Status {
     if (session.rank() == victim) {
-      alarm(2);   // SIGALRM ends it, whatever it does then
+      alarm(2);  // SIGALRM ends it, whatever it does then
     }
     for (;;) {
       const auto start = std::chrono::steady_clock::now();

@@ -33,7 +33,8 @@ TEST(Ring, AllReduceTakesTwiceNMinusOneRoundsOfLatencyPlusPieceOnASwitch) {
     const auto machine = testing::one_switch(n);
     for (const auto size : sizes) {
       const auto program = testing::planned(machine, "ring", CollectiveKind::all_reduce, size, {{"rings", "1"}});
-      EXPECT_EQ(testing::makespan(machine, program), 2 * (n - 1) * (one_us + at_rate(largest_piece(n, size), 100))) << n << " ranks, " << size.count();
+      EXPECT_EQ(testing::makespan(machine, program), 2 * (n - 1) * (one_us + at_rate(largest_piece(n, size), 100)))
+          << n << " ranks, " << size.count();
     }
   }
 }
@@ -42,7 +43,7 @@ TEST(Ring, OnASwitchEqualsItsBandwidthBoundForLargePayloads) {
   const auto machine = testing::one_switch(8);
   const auto program = testing::planned(machine, "ring", CollectiveKind::all_reduce, 1_GiB, {{"rings", "1"}});
   const auto result = testing::simulated(machine, program);
-  EXPECT_EQ(result.makespan, 14 * one_us + 14 * at_rate((1 << 30) / 8, 100));   // not twice as much
+  EXPECT_EQ(result.makespan, 14 * one_us + 14 * at_rate((1 << 30) / 8, 100));  // not twice as much
   EXPECT_EQ(result.uses[0].bytes.count(), 14 * (std::int64_t{1} << 27));
 }
 

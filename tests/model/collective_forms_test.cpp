@@ -11,8 +11,8 @@ namespace {
 using testing::at_rate;
 using testing::one_us;
 
-constexpr double on_switch = 100;   // GB/s of a port
-constexpr double on_link = 25;      // GB/s of a direct link
+constexpr double on_switch = 100;  // GB/s of a port
+constexpr double on_link = 25;     // GB/s of a direct link
 
 Topology ring_machine(int n) {
   std::vector<std::tuple<int, int, int>> edges;
@@ -54,7 +54,8 @@ TEST(Tree, PipelinesItsSlices) {
       EXPECT_EQ(testing::makespan(meshed, over_links), height * one_us + (slices + height - 1) * at_rate(slice, on_link)) << height << " " << slices;
       const auto switched = testing::one_switch(n);
       const auto over_ports = testing::planned(switched, "tree", CollectiveKind::broadcast, size, {{"arity", "2"}}, {.slice = Bytes{slice}});
-      EXPECT_EQ(testing::makespan(switched, over_ports), height * one_us + (slices + height - 1) * 2 * at_rate(slice, on_switch)) << height << " " << slices;
+      EXPECT_EQ(testing::makespan(switched, over_ports), height * one_us + (slices + height - 1) * 2 * at_rate(slice, on_switch))
+          << height << " " << slices;
     }
   }
 }
@@ -105,7 +106,7 @@ TEST(Pairwise, TakesOneRoundOnAFullMeshAndItsBandwidthBoundOnASwitch) {
       EXPECT_EQ(testing::makespan(meshed, testing::planned(meshed, "pairwise", kind, size)), one_us + at_rate(65'536, on_link)) << n;
       const auto result = testing::simulated(switched, testing::planned(switched, "pairwise", kind, size));
       EXPECT_EQ(result.makespan, one_us + (n - 1) * at_rate(65'536, on_switch)) << n;
-      EXPECT_EQ(result.uses[0].busy, (n - 1) * at_rate(65'536, on_switch)) << n;   // the port never idles
+      EXPECT_EQ(result.uses[0].busy, (n - 1) * at_rate(65'536, on_switch)) << n;  // the port never idles
     }
   }
 }
@@ -116,7 +117,8 @@ TEST(OneShot, PushedOnASwitchIsLateBySlicesOnly) {
   for (const int n : {2, 3, 5, 6, 7, 8, 16}) {
     const auto machine = testing::one_switch(n);
     for (const int slices : {1, 2, 16}) {
-      const auto program = testing::planned(machine, "one_shot", CollectiveKind::all_reduce, Bytes{slices * slice}, {{"mode", "push"}}, {.slice = Bytes{slice}});
+      const auto program =
+          testing::planned(machine, "one_shot", CollectiveKind::all_reduce, Bytes{slices * slice}, {{"mode", "push"}}, {.slice = Bytes{slice}});
       EXPECT_EQ(testing::makespan(machine, program), one_us + ((n - 1) * slices + n - 2) * at_rate(slice, on_switch)) << n << " " << slices;
     }
   }

@@ -81,7 +81,7 @@ TEST(Groups, ASlowMemberLeavesTheRestOfTheBudgetToOthers) {
   const std::vector<std::pair<Rank, Rank>> who{{Rank{0}, Rank{1}}, {Rank{2}, Rank{3}}};
   const auto program = testing::lowered(machine, testing::pairs(4, who), 1_MiB, {.slice = 4_KiB});
   const auto result = testing::simulated(machine, program);
-  EXPECT_EQ(result.rank_finish[0], at_rate(1 << 20, 1));   // max-min: the slow one has its link's full rate
+  EXPECT_EQ(result.rank_finish[0], at_rate(1 << 20, 1));  // max-min: the slow one has its link's full rate
   // The fast one's last slice reaches the bus when its own link has sent all, after 26 slices of the slow one (one each 4.096 us), and is
   // served after them. Max-min sharing (9 GB/s) would give 1 % more.
   EXPECT_EQ(result.rank_finish[2], at_rate((1 << 20) + 26 * 4096, 10));
@@ -120,12 +120,13 @@ TEST(Channel, PartsMultiplyItsRateUpToTheLink) {
   const auto machine = two_gpus(10);
   const Profile profile{.store_rate = GBps(4)};
   const auto time = [&](int parts) {
-    return testing::makespan(machine, testing::lowered(machine, testing::pairs(2, {{Rank{0}, Rank{1}}}), 1_MiB, {.parts = parts, .slice = 4_KiB}), profile);
+    return testing::makespan(machine, testing::lowered(machine, testing::pairs(2, {{Rank{0}, Rank{1}}}), 1_MiB, {.parts = parts, .slice = 4_KiB}),
+                             profile);
   };
   EXPECT_EQ(time(1), one_us + at_rate(1 << 20, 4));
   EXPECT_EQ(time(2), one_us + at_rate(1 << 20, 8));
   EXPECT_GE(time(4), one_us + at_rate(1 << 20, 10));
-  EXPECT_LE(time(4), one_us + at_rate(1 << 20, 10) + at_rate(2 * 4096, 4));   // the first and last slices
+  EXPECT_LE(time(4), one_us + at_rate(1 << 20, 10) + at_rate(2 * 4096, 4));  // the first and last slices
 }
 
 TEST(Overheads, AddUpAlongAChain) {
@@ -147,7 +148,7 @@ TEST(Protocols, CostWhatTheirFlagsWeigh) {
 }
 
 TEST(Outstanding, AWindowBelowBandwidthTimesLatencyThrottles) {
-  const auto machine = two_gpus(10);   // 1 us at 10 GB/s: 10,000 bytes in flight fill the link
+  const auto machine = two_gpus(10);  // 1 us at 10 GB/s: 10,000 bytes in flight fill the link
   const auto time = [&](int window) {
     return testing::makespan(machine, testing::lowered(machine, testing::pairs(2, {{Rank{0}, Rank{1}}}), Bytes{1'600'000}, {.slice = Bytes{1600}}),
                              {.outstanding = window});

@@ -143,7 +143,8 @@ TEST(Slack, StepsOfTheOnlyChainHaveNoneAndAnIdlePairHasTheRest) {
 
 TEST(Slack, DelayingAStepByItsSlackDelaysNothingAndSomeStepHasNone) {
   const auto machine = testing::dgx1(8, true, false);
-  const auto e = explain(machine, testing::planned(machine, "ring", CollectiveKind::all_reduce, 1_MiB, {}, {.slice = 16_KiB}), testing::busy_profile());
+  const auto e =
+      explain(machine, testing::planned(machine, "ring", CollectiveKind::all_reduce, 1_MiB, {}, {.slice = 16_KiB}), testing::busy_profile());
   SimTime least = e.result.makespan;
   for (std::size_t s = 0; s < e.slack.size(); ++s) {
     EXPECT_GE(e.slack[s], SimTime{0});
@@ -155,7 +156,8 @@ TEST(Slack, DelayingAStepByItsSlackDelaysNothingAndSomeStepHasNone) {
 
 TEST(Heatmap, RowsSumToTheBusyTimeOfTheirLinks) {
   const auto machine = testing::one_switch(4);
-  const auto e = explain(machine, testing::planned(machine, "ring", CollectiveKind::all_reduce, 1_MiB, {}, {.slice = 16_KiB}), testing::busy_profile());
+  const auto e =
+      explain(machine, testing::planned(machine, "ring", CollectiveKind::all_reduce, 1_MiB, {}, {.slice = 16_KiB}), testing::busy_profile());
   const auto heatmap = utilisation(e.result, 37);
   ASSERT_EQ(heatmap.names.size(), 8U);  // four GPUs, both ways
   for (std::size_t r = 0; r < heatmap.names.size(); ++r) {

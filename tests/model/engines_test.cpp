@@ -29,7 +29,8 @@ TEST(Engines, AgreeWhereNothingIsShared) {
     const auto machine = testing::one_switch(n);
     const auto program = testing::planned(machine, "ring", CollectiveKind::all_reduce, Bytes{n * 65'536}, {{"rings", "1"}});
     const auto expected = 2 * (n - 1) * (one_us + at_rate(65'536, 100));
-    for (const auto engine : {SimEngine::events, SimEngine::max_min, SimEngine::path}) EXPECT_EQ(by(engine, machine, program), expected) << to_string(engine) << n;
+    for (const auto engine : {SimEngine::events, SimEngine::max_min, SimEngine::path})
+      EXPECT_EQ(by(engine, machine, program), expected) << to_string(engine) << n;
   }
 }
 
@@ -42,7 +43,7 @@ TEST(MaxMin, LeavesToTheFastWhatTheSlowCannotUse) {
   const auto program = testing::lowered(machine, testing::pairs(4, {{Rank{0}, Rank{1}}, {Rank{2}, Rank{3}}}), 1_MiB);
   const auto result = testing::simulated(machine, program, {}, {.engine = SimEngine::max_min});
   EXPECT_EQ(result.rank_finish[0], at_rate(1 << 20, 1));
-  EXPECT_EQ(result.rank_finish[2], at_rate(1 << 20, 9));   // what the slow one leaves of the bus
+  EXPECT_EQ(result.rank_finish[2], at_rate(1 << 20, 9));  // what the slow one leaves of the bus
 }
 
 TEST(MaxMin, SharesALinkAmongFlowsThatEndOneAfterAnother) {
@@ -51,9 +52,9 @@ TEST(MaxMin, SharesALinkAmongFlowsThatEndOneAfterAnother) {
   program.instructions[0].bytes = 1'000'000;
   program.instructions[1].bytes = 2'000'000;
   const auto result = testing::simulated(machine, program, {}, {.engine = SimEngine::max_min});
-  EXPECT_EQ(result.rank_finish[0], one_us + at_rate(3'000'000, 100));   // a third each
-  EXPECT_EQ(result.rank_finish[1], one_us + at_rate(5'000'000, 100));   // then a half
-  EXPECT_EQ(result.rank_finish[2], one_us + at_rate(6'000'000, 100));   // then all
+  EXPECT_EQ(result.rank_finish[0], one_us + at_rate(3'000'000, 100));  // a third each
+  EXPECT_EQ(result.rank_finish[1], one_us + at_rate(5'000'000, 100));  // then a half
+  EXPECT_EQ(result.rank_finish[2], one_us + at_rate(6'000'000, 100));  // then all
 }
 
 // Two slices under way are enough to keep a path busy, and no flow queues more than its turn. Flows are up to 64 or 128 slices long: what is left is
@@ -62,7 +63,8 @@ TEST(Engines, EventsBySlicesAreWithinOneAndAHalfPercentOfFairSharingOnRandomTraf
   std::mt19937_64 random(7);
   const Profile window{.outstanding = 2};
   for (int set = 0; set < 240; ++set) {
-    const auto [slice, most] = std::array{std::pair{1_MiB, 64_MiB}, std::pair{512_KiB, 64_MiB}, std::pair{128_KiB, 16_MiB}}[static_cast<std::size_t>(set) % 3];
+    const auto [slice, most] =
+        std::array{std::pair{1_MiB, 64_MiB}, std::pair{512_KiB, 64_MiB}, std::pair{128_KiB, 16_MiB}}[static_cast<std::size_t>(set) % 3];
     const int ranks = 2 + set % 15;
     const auto machine = testing::one_switch(ranks);
     const auto count = 1 + static_cast<int>(random() % static_cast<std::uint64_t>(3 * ranks));

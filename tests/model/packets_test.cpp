@@ -15,9 +15,13 @@ namespace {
 using testing::at_rate;
 using testing::one_us;
 
-const Profile by_packets{.launch = Seconds{3e-6}, .signal_peer = Seconds{0.1}, .fence = Seconds{0.1}, .packet_start = Seconds{5e-7}, .packet_item = Seconds{1e-8},
+const Profile by_packets{.launch = Seconds{3e-6},
+                         .signal_peer = Seconds{0.1},
+                         .fence = Seconds{0.1},
+                         .packet_start = Seconds{5e-7},
+                         .packet_item = Seconds{1e-8},
                          .packet_tail = Seconds{1e-7}};
-constexpr SimTime before{500'000};   // the start: the launch is behind it
+constexpr SimTime before{500'000};  // the start: the launch is behind it
 constexpr SimTime operand{10'000};
 
 TEST(Packets, GoThroughAllStepsWithoutSignals) {
@@ -43,22 +47,23 @@ TEST(Packets, OfManyWarpsArriveAsTheSlowestDoes) {
 TEST(Packets, OfARingPayOneLatencyAHop) {
   for (const int n : {2, 3, 5, 8}) {
     const auto machine = testing::one_switch(n);
-    const auto program =
-        testing::planned(machine, "ring", CollectiveKind::all_gather, Bytes{n * 256}, {{"rings", "1"}}, {.protocol = Protocol::ll});
+    const auto program = testing::planned(machine, "ring", CollectiveKind::all_gather, Bytes{n * 256}, {{"rings", "1"}}, {.protocol = Protocol::ll});
     const auto time = testing::makespan(machine, program, by_packets);
     EXPECT_GE(time, before + (n - 1) * (one_us + 2 * operand + at_rate(512, 100)));
-    EXPECT_LE(time, before + (n - 1) * (one_us + 4 * operand + at_rate(512, 100))) << n;   // the first may write its own output, too
+    EXPECT_LE(time, before + (n - 1) * (one_us + 4 * operand + at_rate(512, 100))) << n;  // the first may write its own output, too
   }
 }
 
 TEST(Packets, BeyondAllThreadsComeInWaves) {
   const auto machine = testing::full_mesh(2);
   const auto time = [&](std::int64_t bytes) {
-    return testing::makespan(machine, testing::planned(machine, "one_shot", CollectiveKind::all_reduce, Bytes{bytes}, {{"mode", "push"}}, {.protocol = Protocol::flagless}),
-                             by_packets);
+    return testing::makespan(
+        machine,
+        testing::planned(machine, "one_shot", CollectiveKind::all_reduce, Bytes{bytes}, {{"mode", "push"}}, {.protocol = Protocol::flagless}),
+        by_packets);
   };
   const auto one = time(2 << 20) - before;
-  EXPECT_GE(time(4 << 20) - before, 2 * one - 3 * one_us);   // groups of threads that are done go on to the next wave
+  EXPECT_GE(time(4 << 20) - before, 2 * one - 3 * one_us);  // groups of threads that are done go on to the next wave
   EXPECT_LE(time(4 << 20) - before, 2 * one + 10 * operand);
 }
 
@@ -67,7 +72,7 @@ TEST(Packets, CostNothingOfTheirOwnOnAnIdealMachine) {
   for (const auto protocol : {Protocol::ll, Protocol::flagless}) {
     const auto program = testing::planned(machine, "ring", CollectiveKind::all_reduce, 1_MiB, {{"rings", "1"}}, {.protocol = protocol});
     const auto wire = (protocol == Protocol::ll ? 2 : 1) * (1 << 18);
-    EXPECT_EQ(testing::makespan(machine, program), 6 * (one_us + at_rate(wire, 100)));   // slice by slice, as ever
+    EXPECT_EQ(testing::makespan(machine, program), 6 * (one_us + at_rate(wire, 100)));  // slice by slice, as ever
   }
 }
 
@@ -77,7 +82,8 @@ TEST(Packets, AreWhatIsRecordedAndEveryPicosecondOfTheirTimeHasACause) {
   for (const auto* planner : {"ring", "one_shot", "two_shot", "tree"}) {
     for (const auto bytes : {64_KiB, 5_MiB, 40_MiB}) {
       const auto machine = testing::one_switch(3);
-      const auto program = testing::planned(machine, planner, CollectiveKind::all_reduce, bytes, {}, {.parts = 4, .slice = 16_KiB, .protocol = Protocol::flagless});
+      const auto program =
+          testing::planned(machine, planner, CollectiveKind::all_reduce, bytes, {}, {.parts = 4, .slice = 16_KiB, .protocol = Protocol::flagless});
       const auto result = testing::simulated(machine, program, costs, {.steps = true, .record = true});
       EXPECT_EQ(result.makespan, testing::makespan(machine, program, costs)) << planner;
       EXPECT_EQ(static_cast<std::int64_t>(result.recording.slices.size()), result.slices);
@@ -97,11 +103,12 @@ TEST(Packets, AreWhatIsRecordedAndEveryPicosecondOfTheirTimeHasACause) {
 
 TEST(Packets, AreWhatTracesShow) {
   const auto machine = testing::one_switch(3);
-  const auto program = testing::planned(machine, "two_shot", CollectiveKind::all_reduce, Bytes{3 * 4096}, {{"mode", "pull"}}, {.protocol = Protocol::flagless});
+  const auto program =
+      testing::planned(machine, "two_shot", CollectiveKind::all_reduce, Bytes{3 * 4096}, {{"mode", "pull"}}, {.protocol = Protocol::flagless});
   const auto trace = write_trace(machine, program, testing::simulated(machine, program, by_packets, {.record = true}));
   for (const char* words : {"256 packets of group 0", "threads, group 0"}) EXPECT_NE(trace.find(words), std::string::npos) << words;
   EXPECT_EQ(trace.find(" slice "), std::string::npos);
-  EXPECT_EQ(trace.find("group 1"), std::string::npos);   // one group of 512 threads does it all
+  EXPECT_EQ(trace.find("group 1"), std::string::npos);  // one group of 512 threads does it all
 }
 
 struct Measured {
@@ -111,19 +118,22 @@ struct Measured {
   double us;
 };
 
-// From kernels/README.md: all-reduce of float16, flagless. The profile is fitted to all sizes up to 1 MiB (tests/bench/packet_fit.cpp), not to the others.
+// From kernels/README.md: all-reduce of float16, flagless. The profile is fitted to all sizes up to 1 MiB (tests/bench/packet_fit.cpp), not to the
+// others.
 TEST(Packets, OnH200sArePredictedWithinFourPercentOnAverageAndAnEighthEverywhere) {
-  const std::vector<Measured> table{{2, "one_shot", 1, 1.62},    {2, "one_shot", 16, 1.92},    {2, "one_shot", 128, 2.23},  {2, "one_shot", 1024, 4.98},
-                                    {3, "one_shot", 1, 1.72},    {3, "one_shot", 32, 2.14},    {3, "two_shot", 1024, 6.23}, {4, "one_shot", 1, 1.81},
-                                    {4, "one_shot", 8, 2.07},    {4, "one_shot", 64, 2.58},    {4, "two_shot", 256, 4.20},  {4, "two_shot", 1024, 6.53},
-                                    {2, "two_shot", 8192, 25.65}, {3, "ring", 16384, 64.61},   {4, "two_shot", 2048, 12.02}, {4, "two_shot", 16384, 74.72}};
+  const std::vector<Measured> table{
+      {2, "one_shot", 1, 1.62},     {2, "one_shot", 16, 1.92}, {2, "one_shot", 128, 2.23},   {2, "one_shot", 1024, 4.98},
+      {3, "one_shot", 1, 1.72},     {3, "one_shot", 32, 2.14}, {3, "two_shot", 1024, 6.23},  {4, "one_shot", 1, 1.81},
+      {4, "one_shot", 8, 2.07},     {4, "one_shot", 64, 2.58}, {4, "two_shot", 256, 4.20},   {4, "two_shot", 1024, 6.53},
+      {2, "two_shot", 8192, 25.65}, {3, "ring", 16384, 64.61}, {4, "two_shot", 2048, 12.02}, {4, "two_shot", 16384, 74.72}};
   const auto profile = load_profile(P2PLAB_SOURCE_DIR "/profiles/h200.yaml");
   ASSERT_TRUE(profile);
   double sum = 0;
   for (const auto& row : table) {
     const auto machine = make_preset("hgx-h200", {{"gpus", std::to_string(row.gpus)}});
     ASSERT_TRUE(machine);
-    const auto program = testing::planned(*machine, row.planner, CollectiveKind::all_reduce, Bytes{row.kib << 10}, {}, {.protocol = Protocol::flagless});
+    const auto program =
+        testing::planned(*machine, row.planner, CollectiveKind::all_reduce, Bytes{row.kib << 10}, {}, {.protocol = Protocol::flagless});
     const auto us = microseconds(to_seconds(testing::makespan(*machine, program, *profile)));
     const auto error = std::abs(us / row.us - 1);
     EXPECT_LE(error, 0.125) << row.gpus << " " << row.planner << " " << row.kib << " KiB: " << us << " us, measured " << row.us;

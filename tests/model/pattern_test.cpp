@@ -83,7 +83,7 @@ TEST(Pattern, HierarchicalTakesTheSumOfItsRings) {
   const auto result = simulate(machine, by(routes), hierarchical_pattern(boxes, gpus, Bytes{boxes * gpus * 65'536}), Profile{});
   ASSERT_TRUE(result);
   const auto in_box = (gpus - 1) * (one_us + at_rate(boxes * 65'536, 450));
-  const auto between = 2 * (boxes - 1) * (3 * one_us + at_rate(65'536, 50));   // two PCIe and two network links
+  const auto between = 2 * (boxes - 1) * (3 * one_us + at_rate(65'536, 50));  // two PCIe and two network links
   EXPECT_EQ(result->makespan, 2 * in_box + between);
 }
 

@@ -58,14 +58,11 @@ TEST(Profile, ImpossibleNumbersAreToldWhereTheyStandInIntervalsToo) {
            "\nload_rate: ideal\nreduce_rate: ideal\nlink_efficiency: 1\n";
   };
   ASSERT_TRUE(parse_profile(good("2 us", "20 GB/s"), "x.yaml"));
-  const std::vector<std::array<std::string, 3>> bad{{"nan us", "1 GB/s", "expected a time"},
-                                                    {"-1 us", "1 GB/s", "a time cannot be negative"},
-                                                    {"1e300 us", "1 GB/s", "at most 1 s"},
-                                                    {"{value: 1 us, low: 0 us, high: 1e300 s}", "1 GB/s", "at most 1 s"},
-                                                    {"1 us", "nan GB/s", "expected a bandwidth"},
-                                                    {"1 us", "1e-300 GB/s", "above zero"},
-                                                    {"1 us", "1e300 GB/s", "more than 2^63"},
-                                                    {"1 us", "{value: 1 GB/s, low: 0 GB/s, high: 2 GB/s}", "above zero"}};
+  const std::vector<std::array<std::string, 3>> bad{
+      {"nan us", "1 GB/s", "expected a time"},      {"-1 us", "1 GB/s", "a time cannot be negative"},
+      {"1e300 us", "1 GB/s", "at most 1 s"},        {"{value: 1 us, low: 0 us, high: 1e300 s}", "1 GB/s", "at most 1 s"},
+      {"1 us", "nan GB/s", "expected a bandwidth"}, {"1 us", "1e-300 GB/s", "above zero"},
+      {"1 us", "1e300 GB/s", "more than 2^63"},     {"1 us", "{value: 1 GB/s, low: 0 GB/s, high: 2 GB/s}", "above zero"}};
   for (const auto& [launch, rate, words] : bad) {
     const auto profile = parse_profile(good(launch, rate), "x.yaml");
     ASSERT_FALSE(profile) << launch << rate;

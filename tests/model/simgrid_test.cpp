@@ -28,7 +28,8 @@ constexpr double latency = 500e-9;
 double together(const SimGridSwitch& platform, const std::vector<Flow>& flows) {
   const auto begin = sg::Engine::get_clock();
   std::vector<sg::CommPtr> comms;
-  for (const auto& flow : flows) comms.push_back(sg::Comm::sendto_async(platform.host(flow.from), platform.host(flow.to), static_cast<std::uint64_t>(flow.bytes)));
+  for (const auto& flow : flows)
+    comms.push_back(sg::Comm::sendto_async(platform.host(flow.from), platform.host(flow.to), static_cast<std::uint64_t>(flow.bytes)));
   for (const auto& comm : comms) comm->wait();
   return sg::Engine::get_clock() - begin;
 }
@@ -74,7 +75,7 @@ void compare_rings_and_direct(const SimGridSwitch& platform) {
     for (int from = 0; from < ranks; ++from) {
       for (int k = 1; k < ranks; ++k) direct.push_back({from, (from + k) % ranks, 65'536});
     }
-    if (ranks > 64) continue;   // SimGrid takes 5 s for 128 and four minutes for 256: these are compared in the benchmark (simgrid_all_to_all)
+    if (ranks > 64) continue;  // SimGrid takes 5 s for 128 and four minutes for 256: these are compared in the benchmark (simgrid_all_to_all)
     EXPECT_NEAR(ours(machine, routes, program_of(direct, ranks, Bytes{0}), SimEngine::events), together(platform, direct), one_ns) << ranks;
   }
 }

@@ -1,9 +1,9 @@
 // What holds for every program: bounds, determinism, monotony, and clear errors for what cannot be simulated.
 #include <gtest/gtest.h>
 
+#include "../support/random_topology.h"
 #include "../support/simulated.h"
 #include "p2plab/simulated_executor.h"
-#include "../support/random_topology.h"
 
 namespace p2plab {
 namespace {
@@ -68,7 +68,9 @@ TEST(Simulate, MoreLatencyOrLessBandwidthNeverMakesARingFaster) {
   for (const int n : {2, 3, 5, 8}) {
     const auto machine = testing::one_switch(n);
     const auto program = testing::planned(machine, "ring", CollectiveKind::all_reduce, 1_MiB, {}, {.parts = 2, .slice = 8_KiB});
-    const auto time = [&](double bandwidth, double latency) { return testing::makespan(changed(machine, bandwidth, latency), program, testing::busy_profile()); };
+    const auto time = [&](double bandwidth, double latency) {
+      return testing::makespan(changed(machine, bandwidth, latency), program, testing::busy_profile());
+    };
     auto last = time(1, 1);
     for (const double slower : {0.9, 0.5, 0.1}) {
       EXPECT_GE(time(slower, 1), last);

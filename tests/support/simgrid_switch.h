@@ -19,8 +19,8 @@ class SimGridSwitch {
     std::string name = "p2plab";
     char* argv[] = {name.data(), nullptr};
     engine_ = std::make_unique<sg::Engine>(&argc, argv);
-    for (const auto* setting : {"network/model:CM02", "network/bandwidth-factor:1", "network/latency-factor:1", "network/optim:Full", "network/TCP-gamma:0",
-                                "network/crosstraffic:0", "network/weight-S:0", "contexts/stack-size:64"}) {
+    for (const auto* setting : {"network/model:CM02", "network/bandwidth-factor:1", "network/latency-factor:1", "network/optim:Full",
+                                "network/TCP-gamma:0", "network/crosstraffic:0", "network/weight-S:0", "contexts/stack-size:64"}) {
       sg::Engine::set_config(std::string{setting});
     }
     auto* zone = sg::create_star_zone("switch");

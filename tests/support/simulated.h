@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "machines.h"
 #include "p2plab/layout.h"
 #include "p2plab/lower.h"
 #include "p2plab/simulate.h"
-#include "machines.h"
 #include "plans.h"
 
 namespace p2plab::testing {
@@ -25,7 +25,9 @@ inline SimResult simulated(const Topology& machine, const Program& program, cons
   return *std::move(result);
 }
 
-inline SimTime makespan(const Topology& machine, const Program& program, const Profile& profile = {}) { return simulated(machine, program, profile).makespan; }
+inline SimTime makespan(const Topology& machine, const Program& program, const Profile& profile = {}) {
+  return simulated(machine, program, profile).makespan;
+}
 
 /// Every cost that a profile may name is above zero in it.
 inline Profile busy_profile() {

@@ -19,7 +19,7 @@ namespace {
 
 using testing::machine;
 
-using Triple = std::array<int, 3>;   // chunks, steps, rounds
+using Triple = std::array<int, 3>;  // chunks, steps, rounds
 
 // The share of the payload that one chunk is.
 double chunk_share(CollectiveKind kind, int members, int chunks) {
@@ -59,7 +59,7 @@ TEST(Frontier, AllGatherOnADgx1IsTheOneOfTheLiterature) {
     const auto found = checked_frontier(machine("dgx-v100"), kind);
     EXPECT_EQ(triples(found), (std::set<Triple>{{1, 2, 2}, {2, 2, 3}, {3, 3, 4}, {4, 3, 5}, {5, 3, 6}, {6, 3, 7}}));
     EXPECT_TRUE(all_proved(found));
-    EXPECT_NEAR(found.least_ratio, 7.0 / 6, 1e-9);   // which (6, 3, 7) reaches
+    EXPECT_NEAR(found.least_ratio, 7.0 / 6, 1e-9);  // which (6, 3, 7) reaches
   }
 }
 
@@ -69,15 +69,15 @@ TEST(Frontier, BroadcastAndAllToAllOnADgx1AreThoseOfTheLiterature) {
   EXPECT_TRUE(all_proved(broadcast));
   const auto all_to_all = checked_frontier(machine("dgx-v100"), CollectiveKind::all_to_all);
   EXPECT_TRUE(triples(all_to_all).contains({1, 2, 3}));
-  EXPECT_TRUE(triples(all_to_all).contains({3, 2, 8}));   // 8/3 rounds a chunk: the bandwidth's bound
+  EXPECT_TRUE(triples(all_to_all).contains({3, 2, 8}));  // 8/3 rounds a chunk: the bandwidth's bound
   EXPECT_TRUE(all_proved(all_to_all));
 }
 
 TEST(Frontier, AllReduceOnADgx1AddsUpInTwoStepsAndReachesTwiceTheAllGathersBound) {
   const auto found = checked_frontier(machine("dgx-v100"), CollectiveKind::all_reduce);
   for (const Triple& known : {Triple{2, 2, 2}, {8, 4, 4}, {16, 4, 6}, {48, 6, 14}}) EXPECT_TRUE(triples(found).contains(known)) << known[0];
-  EXPECT_TRUE(found.points.front().proved);   // (2, 2, 2): three chunks in two rounds no broadcast can do
-  EXPECT_TRUE(found.points.back().proved);    // (48, 6, 14): 7/8 of the payload twice through six lanes, so 7/24 of a round a chunk
+  EXPECT_TRUE(found.points.front().proved);  // (2, 2, 2): three chunks in two rounds no broadcast can do
+  EXPECT_TRUE(found.points.back().proved);   // (48, 6, 14): 7/8 of the payload twice through six lanes, so 7/24 of a round a chunk
 }
 
 TEST(Frontier, OnRingsFewestStepsAreHalfTheRanksAndTwoChunksShareTheFarthest) {
@@ -96,11 +96,13 @@ TEST(Frontier, AHypercubesAllGatherReachesItsBoundInThreeSteps) {
 }
 
 TEST(Frontier, OneSwitchNeedsOneStepOfARoundForEachOther) {
-  for (const int n : {2, 3, 5, 8}) EXPECT_EQ(triples(checked_frontier(testing::one_switch(n), CollectiveKind::all_gather)), (std::set<Triple>{{1, 1, n - 1}}));
+  for (const int n : {2, 3, 5, 8})
+    EXPECT_EQ(triples(checked_frontier(testing::one_switch(n), CollectiveKind::all_gather)), (std::set<Triple>{{1, 1, n - 1}}));
 }
 
 TEST(Frontier, TwoChunksThatThreeRanksMustHoldInPairsTakeAThirdRound) {
-  // The giver reaches a, b, c with one chunk each in the first step; x, y, z each hear two of them. With two chunks, two of a, b, c hold the same one.
+  // The giver reaches a, b, c with one chunk each in the first step; x, y, z each hear two of them. With two chunks, two of a, b, c hold the same
+  // one.
   Topology::Builder builder("triangle");
   for (const char* name : {"giver", "a", "b", "c", "x", "y", "z"}) builder.add_node({.name = name});
   const auto link = [&](int from, int to) { builder.add_link({NodeId{from}, NodeId{to}, LinkKind::nvlink, GBps(1), {}}); };
@@ -145,7 +147,8 @@ class BruteForce {
     return false;
   }
 
-  void spread(const std::vector<unsigned>& before, const std::vector<unsigned>& after, std::size_t link, int rounds, std::set<std::vector<unsigned>>& next) {
+  void spread(const std::vector<unsigned>& before, const std::vector<unsigned>& after, std::size_t link, int rounds,
+              std::set<std::vector<unsigned>>& next) {
     if (link == links_.size()) {
       next.insert(after);
       return;
@@ -178,7 +181,8 @@ TEST(Latency, FewestRoundsAreThoseOfTryingEverything) {
     for (int extra = below(3); extra > 0; --extra) {
       const int from = below(static_cast<unsigned>(n));
       const int to = (from + 2 + below(static_cast<unsigned>(n - 2))) % n;
-      if (from != to && std::ranges::none_of(links, [&](const auto& l) { return l[0] == from && l[1] == to; })) links.push_back({from, to, 1 + below(2)});
+      if (from != to && std::ranges::none_of(links, [&](const auto& l) { return l[0] == from && l[1] == to; }))
+        links.push_back({from, to, 1 + below(2)});
     }
     Topology::Builder builder("few");
     for (int r = 0; r < n; ++r) builder.add_node({.name = "gpu" + std::to_string(r)});
@@ -190,7 +194,7 @@ TEST(Latency, FewestRoundsAreThoseOfTryingEverything) {
     for (int steps = least; steps <= std::min(least + 1, 3) && unit_is_one; ++steps) {
       const auto plan = testing::plan_on(topology, "latency", collective, {{"steps", std::to_string(steps)}, {"search", "exact"}});
       ASSERT_TRUE(plan) << describe(plan.error());
-      int expected = 1 << 20;   // a plan in fewer steps than asked for counts as well
+      int expected = 1 << 20;  // a plan in fewer steps than asked for counts as well
       for (int s = least; s <= steps; ++s) expected = std::min(expected, BruteForce(n, links).fewest_rounds(s, 8).value_or(expected));
       EXPECT_EQ(plan->parameters.at("rounds"), std::to_string(expected)) << "trial " << trial << ", " << steps << " steps";
       steps_beyond_least += steps > least ? 1 : 0;
@@ -200,8 +204,16 @@ TEST(Latency, FewestRoundsAreThoseOfTryingEverything) {
 }
 
 TEST(Latency, StepsAreTheFewestThatTheBoundKnowsOnEveryShapeAndRankCount) {
-  const std::vector<Topology> machines{testing::line(2), testing::line(5), testing::full_mesh(3), testing::full_mesh(6), testing::one_switch(7), testing::dgx1(5, true, false),
-                                       testing::dgx1(8, false, true), testing::boxes(2, 4), machine("torus:dims=4x4"), testing::one_switch(1)};
+  const std::vector<Topology> machines{testing::line(2),
+                                       testing::line(5),
+                                       testing::full_mesh(3),
+                                       testing::full_mesh(6),
+                                       testing::one_switch(7),
+                                       testing::dgx1(5, true, false),
+                                       testing::dgx1(8, false, true),
+                                       testing::boxes(2, 4),
+                                       machine("torus:dims=4x4"),
+                                       testing::one_switch(1)};
   for (const auto& topology : machines) {
     for (const auto kind : all_collective_kinds()) {
       const auto collective = make_collective(kind, topology.ranks(), Rank{topology.ranks() - 1});
@@ -223,7 +235,7 @@ TEST(Latency, MoreStepsNeverNeedMoreRoundsAndMoreChunksNeverFewer) {
     EXPECT_LE(now, before);
     before = now;
   }
-  EXPECT_EQ(before, 7);   // six chunks from each of seven others over six lanes
+  EXPECT_EQ(before, 7);  // six chunks from each of seven others over six lanes
 }
 
 TEST(Latency, SixtyFourRanksAreProvedAndTooFewStepsRefused) {

@@ -45,7 +45,7 @@ TEST(Lower, CutsBlocksByShareAndChunksByWeightOnSixteenBytes) {
   EXPECT_EQ(block_elements(collective, schedule.blocks(), payload), (std::vector<std::int64_t>{26, 75}));
   const auto extents = cut(schedule, payload);
   EXPECT_EQ(extents[0].count, 26);
-  EXPECT_EQ(extents[1].count, 24);   // 75 / 3 = 25, down to a multiple of 4 floats
+  EXPECT_EQ(extents[1].count, 24);  // 75 / 3 = 25, down to a multiple of 4 floats
   EXPECT_EQ(extents[2].first, 24);
   EXPECT_EQ(extents[2].count, 51);
 }
@@ -94,7 +94,7 @@ TEST(Lower, LeavesOutAWaitThatFollowsFromAnother) {
   const ChunkId c{0};
   builder.add_step(Rank{0}, std::array{input(Rank{0}, c)}, std::array{scratch(Rank{1}, 0), scratch(Rank{2}, 0), output(Rank{0}, c)});
   builder.add_step(Rank{1}, std::array{scratch(Rank{1}, 0)}, std::array{output(Rank{1}, c), output(Rank{2}, c)});
-  builder.copy(Rank{2}, output(Rank{2}, c), scratch(Rank{2}, 0));   // after both: reads what 1 wrote, overwrites what 0 wrote
+  builder.copy(Rank{2}, output(Rank{2}, c), scratch(Rank{2}, 0));  // after both: reads what 1 wrote, overwrites what 0 wrote
   const auto program = lowered(machine, *std::move(builder).build(), {.elements = 64});
   const auto& last = program.instructions.back();
   ASSERT_EQ(last.wait_count, 1);

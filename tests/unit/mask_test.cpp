@@ -129,7 +129,8 @@ TEST(Mask, APairBehindAnNvswitchLosesOnlyItsOwnWay) {
   // Whatever way is left between the masked pair, it is not the switch.
   for (const auto id : after.between(Rank{0}, Rank{1})) EXPECT_NE(rest.link(id).kind, LinkKind::nvlink);
   // A GPU's links to all others together still have the bandwidth of its one link to the switch.
-  const auto out = std::ranges::count_if(rest.groups(), [&](const LinkGroup& group) { return rest.link(group.links[0]).from == *rest.find_node("gpu2"); });
+  const auto out =
+      std::ranges::count_if(rest.groups(), [&](const LinkGroup& group) { return rest.link(group.links[0]).from == *rest.find_node("gpu2"); });
   EXPECT_GE(out, 1);
   for (const auto& group : rest.groups()) EXPECT_EQ(group.bandwidth, before.bottleneck(before.between(Rank{0}, Rank{2}))) << group.name;
 }

@@ -19,12 +19,15 @@ PlanFile example() {
   const auto route = builder.add_route(routes.between(Rank{1}, Rank{2}));
   builder.copy(Rank{1}, input(Rank{1}, a), scratch(Rank{0}, 5));
   builder.add_step(Rank{0}, std::array{scratch(Rank{0}, 5)}, std::array{output(Rank{0}, a)});
-  builder.add_step(Rank{1}, std::array{input(Rank{1}, a)}, std::array{output(Rank{1}, a), output(Rank{2}, a)}, std::array{default_route, default_route, route});
+  builder.add_step(Rank{1}, std::array{input(Rank{1}, a)}, std::array{output(Rank{1}, a), output(Rank{2}, a)},
+                   std::array{default_route, default_route, route});
   for (int r = 0; r < 3; ++r) builder.copy(Rank{1}, input(Rank{1}, b), output(Rank{r}, b));
   auto schedule = *std::move(builder).build();
   EXPECT_TRUE(verify(machine, routes, schedule));
-  return {machine, Plan{std::move(schedule), "by hand", {{"form", "a \"quoted\" one"}}, {3, Bytes{4096}, Protocol::ll128}, "because"},
-          {1000, DataType::bfloat16, ReduceOp::max}, true};
+  return {machine,
+          Plan{std::move(schedule), "by hand", {{"form", "a \"quoted\" one"}}, {3, Bytes{4096}, Protocol::ll128}, "because"},
+          {1000, DataType::bfloat16, ReduceOp::max},
+          true};
 }
 
 std::string replaced(std::string text, const std::string& from, const std::string& to) {
@@ -56,14 +59,17 @@ TEST(PlanFile, NamesTheMistakeAndItsPlace) {
   EXPECT_EQ(message_for("{\n  \"p2plab_plan\": 1,,\n}").substr(0, 26), "p.json:2:20: error: not JS");
   EXPECT_EQ(message_for(""), "p.json:1:1: error: not JSON: found something else than was expected here\n");
   EXPECT_EQ(message_for("[]"), "p.json: error: at the top: expected an object\n");
-  EXPECT_EQ(message_for(replaced(good, "\"p2plab_plan\":1", "\"p2plab_plan\":2")), "p.json: error: at /p2plab_plan: expected a whole number from 1 to 1\n");
+  EXPECT_EQ(message_for(replaced(good, "\"p2plab_plan\":1", "\"p2plab_plan\":2")),
+            "p.json: error: at /p2plab_plan: expected a whole number from 1 to 1\n");
   EXPECT_EQ(message_for(replaced(good, "\"planner\"", "\"plannr\"")), "p.json: error: at the top: key 'planner' is missing\n");
   EXPECT_EQ(message_for(replaced(good, "\"reason\"", "\"planner\"")), "p.json: error: key 'planner' is given twice in one object\n");
-  EXPECT_EQ(message_for(replaced(good, "i1.0", "x1.0")), "p.json: error: at /steps/0/1: expected locations such as 'i0.3 s1.7': i, o, s or h, rank, slot\n");
+  EXPECT_EQ(message_for(replaced(good, "i1.0", "x1.0")),
+            "p.json: error: at /steps/0/1: expected locations such as 'i0.3 s1.7': i, o, s or h, rank, slot\n");
   EXPECT_EQ(message_for(replaced(good, "s0.5", "s7.5")), "p.json: error: step 0: names rank 7, which is not on this machine\n");
   EXPECT_EQ(message_for(replaced(good, "\"broadcast\"", "\"brodcast\"")), "p.json: error: at /collective/kind: unknown collective 'brodcast'\n");
   EXPECT_EQ(message_for(replaced(good, "\"root\":1", "\"root\":9")), "p.json: error: root 9 is not in the process group\n");
-  EXPECT_EQ(message_for(replaced(good, "bandwidth: ", "bandwidth: 1")), "p.json: error: at /fingerprint: does not belong to the topology in this file\n");
+  EXPECT_EQ(message_for(replaced(good, "bandwidth: ", "bandwidth: 1")),
+            "p.json: error: at /fingerprint: does not belong to the topology in this file\n");
 }
 
 TEST(PlanFile, TooDeepIsAnErrorNotACrash) {

@@ -18,7 +18,8 @@ ProgramFile example() {
   const auto route = builder.add_route(routes.between(Rank{1}, Rank{2}));
   builder.copy(Rank{1}, input(Rank{1}, a), scratch(Rank{0}, 5));
   builder.add_step(Rank{0}, std::array{scratch(Rank{0}, 5)}, std::array{output(Rank{0}, a)});
-  builder.add_step(Rank{1}, std::array{input(Rank{1}, a)}, std::array{output(Rank{1}, a), output(Rank{2}, a)}, std::array{default_route, default_route, route});
+  builder.add_step(Rank{1}, std::array{input(Rank{1}, a)}, std::array{output(Rank{1}, a), output(Rank{2}, a)},
+                   std::array{default_route, default_route, route});
   const auto schedule = *std::move(builder).build();
   const auto proof = verify(machine, routes, schedule);
   EXPECT_TRUE(proof);
@@ -68,7 +69,8 @@ TEST(ProgramFile, SlicesByTheirNumberAndLanesOfChunksComeBack) {
 
 TEST(ProgramFile, NamesTheMistakeAndItsPlace) {
   const auto good = write_program(example());
-  EXPECT_EQ(message_for(replaced(good, "\"p2plab_program\":1", "\"p2plab_program\":7")), "p.json: error: at /p2plab_program: expected a whole number from 1 to 1\n");
+  EXPECT_EQ(message_for(replaced(good, "\"p2plab_program\":1", "\"p2plab_program\":7")),
+            "p.json: error: at /p2plab_program: expected a whole number from 1 to 1\n");
   EXPECT_EQ(message_for(replaced(good, "i1+0", "x1+0")),
             "p.json: error: at /lanes/1/1/0/2: expected operands such as 'i0+128 s1+0@3': i, o, s or h, rank, byte offset, route\n");
   EXPECT_EQ(message_for(replaced(good, "\"lanes\"", "\"lane\"")), "p.json: error: at the top: key 'lanes' is missing\n");

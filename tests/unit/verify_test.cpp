@@ -79,7 +79,8 @@ TEST(Verify, NamesAResultThatIsMissing) {
 TEST(Schedule, AMillionStepsTakeLessThanAHundredMegabytes) {
   constexpr int steps = 1'000'000;
   auto builder = all_reduce(8);
-  for (int i = 0; i < steps; ++i) builder.add_step(Rank{i % 8}, std::array{input(Rank{i % 8}, chunk)}, std::array{scratch(Rank{(i + 1) % 8}, i % 64)});
+  for (int i = 0; i < steps; ++i)
+    builder.add_step(Rank{i % 8}, std::array{input(Rank{i % 8}, chunk)}, std::array{scratch(Rank{(i + 1) % 8}, i % 64)});
   const auto schedule = *std::move(builder).build();
   EXPECT_EQ(schedule.step_count(), static_cast<std::size_t>(steps));
   EXPECT_LT(schedule.memory(), 100'000'000U);

@@ -10,9 +10,9 @@ namespace p2plab {
 
 /// How far to look.
 struct FrontierOptions {
-  int most_chunks = 8;                                  // a block (all_reduce: of the all-gather it is made of)
-  int most_steps = 0;                                   // 0: until the bandwidth's bound is met, or two more than the fewest
-  std::optional<Seconds> time_limit = std::nullopt;     // what was found so far when it passes
+  int most_chunks = 8;                               // a block (all_reduce: of the all-gather it is made of)
+  int most_steps = 0;                                // 0: until the bandwidth's bound is met, or two more than the fewest
+  std::optional<Seconds> time_limit = std::nullopt;  // what was found so far when it passes
 };
 
 /// A plan that cuts each block into `chunks` and moves them in `steps` steps; in the `rounds` rounds of all steps together, each link carries as many
@@ -29,11 +29,11 @@ struct FrontierPoint {
 /// The plans, by steps, then rounds.
 struct Frontier {
   int least_steps = 0;
-  Bandwidth unit;                  // one chunk a round
-  bool exact = true;               // every bandwidth is a whole number of units (else rounded down)
-  double least_ratio = 0;          // no plan of any number of steps has fewer rounds a chunk (from `bound`)
-  bool complete = true;            // false if time ran out
-  Seconds time{0};                 // that the search took
+  Bandwidth unit;          // one chunk a round
+  bool exact = true;       // every bandwidth is a whole number of units (else rounded down)
+  double least_ratio = 0;  // no plan of any number of steps has fewer rounds a chunk (from `bound`)
+  bool complete = true;    // false if time ran out
+  Seconds time{0};         // that the search took
   std::vector<FrontierPoint> points;
 };
 

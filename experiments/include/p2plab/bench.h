@@ -19,11 +19,11 @@ namespace p2plab {
 /// What is benchmarked; the defaults are nccl-tests'.
 struct BenchOptions {
   CollectiveKind collective = CollectiveKind::all_reduce;
-  AlgorithmChoice algorithm = {"auto"};             // makes a plan for every size
-  std::shared_ptr<const PlanFile> plan = nullptr;   // or this plan for all sizes, with its own tuning
+  AlgorithmChoice algorithm = {"auto"};            // makes a plan for every size
+  std::shared_ptr<const PlanFile> plan = nullptr;  // or this plan for all sizes, with its own tuning
   Bytes from{std::int64_t{32} << 20};
   Bytes to{std::int64_t{32} << 20};
-  std::optional<Bytes> step = std::nullopt;         // from one size to the next; else times `factor`
+  std::optional<Bytes> step = std::nullopt;  // from one size to the next; else times `factor`
   int factor = 2;
   int iterations = 20;
   int warmup = 1;
@@ -31,8 +31,8 @@ struct BenchOptions {
   std::vector<ReduceOp> ops = {ReduceOp::sum};
   Rank root{0};
   bool check = true;
-  bool blocking = false;                            // each call is timed alone
-  int graphs = 0;                                   // iterations are captured once and replayed so many times; 0: no graph
+  bool blocking = false;  // each call is timed alone
+  int graphs = 0;         // iterations are captured once and replayed so many times; 0: no graph
   Registration registration = Registration::none;
 };
 
@@ -48,7 +48,7 @@ struct BenchRow {
   int ranks = 0;
   Payload payload = {};
   Rank root{0};
-  std::string algorithm = {};   // and its form, as in "two_shot, flagless"
+  std::string algorithm = {};  // and its form, as in "two_shot, flagless"
   BenchSide out_of_place = {};
   BenchSide in_place = {};
 
@@ -65,7 +65,7 @@ struct BenchReport {
   Clock clock = Clock::host;
   Provenance provenance = {};
   std::vector<BenchRow> rows = {};
-  std::vector<std::string> notes = {};   // of the executor
+  std::vector<std::string> notes = {};  // of the executor
 
   /// The mean over all times, as nccl-tests' last line.
   double mean_busbw_gbps() const;
@@ -75,9 +75,10 @@ struct BenchReport {
 /// Hears each row when it is finished.
 using BenchListener = std::function<void(const BenchReport&, const BenchRow&)>;
 
-/// Plans, proves, lowers and runs every type, operation and size on `executor`, which the report calls `name`. Payloads are rounded down to whole elements, and to
-/// equal blocks where the collective cuts them. What cannot run is in its row. Errors: impossible options.
-Result<BenchReport> bench(const Setting& setting, const Executor& executor, const std::string& name, const BenchOptions& options, const BenchListener& listener);
+/// Plans, proves, lowers and runs every type, operation and size on `executor`, which the report calls `name`. Payloads are rounded down to whole
+/// elements, and to equal blocks where the collective cuts them. What cannot run is in its row. Errors: impossible options.
+Result<BenchReport> bench(const Setting& setting, const Executor& executor, const std::string& name, const BenchOptions& options,
+                          const BenchListener& listener);
 
 /// nccl-tests' columns: the header, one row, and the last lines.
 std::string bench_header(const BenchReport& report, const BenchOptions& options);

@@ -19,8 +19,8 @@ struct Estimate {
 
 /// time = start + cost * amount.
 struct LineFit {
-  Estimate start;   // seconds
-  Estimate cost;    // seconds a unit
+  Estimate start;  // seconds
+  Estimate cost;   // seconds a unit
 };
 
 /// Least squares through at least three amounts. Errors: fewer different amounts, times that are not finite, or that do not rise with the work.
@@ -32,22 +32,22 @@ struct SaturationFit {
   Estimate all;
 };
 
-/// The rate of every number of blocks is a line of its own; `all` is the mean of those within 6 % of the largest, `one` the least-squares slope through those
-/// below 85 % of it. Errors: those of the lines; no number of blocks below the limit.
+/// The rate of every number of blocks is a line of its own; `all` is the mean of those within 6 % of the largest, `one` the least-squares slope
+/// through those below 85 % of it. Errors: those of the lines; no number of blocks below the limit.
 Result<SaturationFit> fit_saturation(const std::vector<BlockTimes>& series);
 
 /// One number of a profile.
 struct CalibratedNumber {
-  std::string name;        // as in the profile
-  std::string unit;        // "us", "GB/s" or ""
-  Estimate estimate;       // in that unit
-  std::string method;      // how it was measured
+  std::string name;    // as in the profile
+  std::string unit;    // "us", "GB/s" or ""
+  Estimate estimate;   // in that unit
+  std::string method;  // how it was measured
 };
 
 struct Calibration {
   Profile profile;
   std::vector<CalibratedNumber> numbers;
-  std::string source;      // machine and date
+  std::string source;  // machine and date
 };
 
 /// The profile of a machine, whose links `topology` describes: what goes over a link is counted with the link's own latency and bandwidth.

@@ -17,7 +17,7 @@ struct ComparedRow {
 };
 
 struct Comparison {
-  std::vector<ComparedRow> rows;      // in the order of a
+  std::vector<ComparedRow> rows;  // in the order of a
   std::vector<Row> only_a = {};
   std::vector<Row> only_b = {};
   /// Geometric mean of the ratios; none if there are none.

@@ -38,7 +38,7 @@ struct Evaluation {
   Proof proof;
   Program program;
   Seconds predicted{0};
-  std::optional<Interval> interval = std::nullopt;   // of the prediction, where it was asked for
+  std::optional<Interval> interval = std::nullopt;  // of the prediction, where it was asked for
 };
 
 /// Proves `plan`, then tries tunings (copies of lanes, slices, protocols), from the planner's suggestion on, and keeps the fastest; where the

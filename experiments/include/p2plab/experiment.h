@@ -39,19 +39,19 @@ struct MeasureOptions {
 /// A config file's content; every name in it is known and every number possible.
 struct Experiment {
   std::string name;
-  std::string path;                       // of the config, as given
-  std::string digest;                     // of its bytes
-  Topology topology;                      // with the mask applied
-  std::vector<std::string> masked = {};   // what the mask took away: "gpu7", "link gpu0 - gpu1"
-  std::vector<std::string> warnings = {}; // what the machine's description left open
+  std::string path;                        // of the config, as given
+  std::string digest;                      // of its bytes
+  Topology topology;                       // with the mask applied
+  std::vector<std::string> masked = {};    // what the mask took away: "gpu7", "link gpu0 - gpu1"
+  std::vector<std::string> warnings = {};  // what the machine's description left open
   std::vector<CollectiveKind> collectives = {};
   std::vector<AlgorithmChoice> algorithms = {};
-  std::vector<Bytes> sizes = {};          // rising
+  std::vector<Bytes> sizes = {};  // rising
   DataType dtype = DataType::float32;
   ReduceOp op = ReduceOp::sum;
   Rank root{0};
   std::vector<std::string> executors = {};
-  Profile profile = {};                   // calibration of the simulator; as constructed: ideal
+  Profile profile = {};  // calibration of the simulator; as constructed: ideal
   MeasureOptions measure = {};
   std::uint64_t seed = 1;
 };

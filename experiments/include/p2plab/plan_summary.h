@@ -13,20 +13,20 @@ namespace p2plab {
 struct PlanSummary {
   std::string algorithm;
   std::string collective;
-  int ranks = 0;                              // members
+  int ranks = 0;  // members
   Bytes size{0};
   std::size_t steps = 0;
   std::size_t chunks = 0;
-  int trees_per_root = 0;                     // most chunks of one block
-  int height = 0;                             // rounds
+  int trees_per_root = 0;  // most chunks of one block
+  int height = 0;          // rounds
   bool verified = false;
-  double algbw_gbps = 0;                      // from link loads, latency ignored
+  double algbw_gbps = 0;  // from link loads, latency ignored
   std::optional<double> bound_gbps = std::nullopt;
   Seconds predicted{0};
   std::optional<Seconds> bound = std::nullopt;
-  std::string argument;                       // what proves the bound, in one sentence
-  std::vector<std::string> cut = {};          // the nodes whose links prove it, where one cut does
-  Seconds synthesis{0};                       // what planning took
+  std::string argument;               // what proves the bound, in one sentence
+  std::vector<std::string> cut = {};  // the nodes whose links prove it, where one cut does
+  Seconds synthesis{0};               // what planning took
   int channels = 0;
   std::string bottleneck;
   std::string reason;

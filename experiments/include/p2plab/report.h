@@ -15,42 +15,42 @@ namespace p2plab {
 
 /// Where numbers come from; travels with every report.
 struct Provenance {
-  std::string version = {};                // of p2plab
-  std::string config = {};                 // path as given
-  std::string config_digest = {};          // of the config file's bytes, "fnv1a64:..."
+  std::string version = {};        // of p2plab
+  std::string config = {};         // path as given
+  std::string config_digest = {};  // of the config file's bytes, "fnv1a64:..."
   std::uint64_t seed = 1;
   std::string cpu = {};
-  std::vector<std::string> gpus = {};      // empty: none
-  std::string driver = {};                 // empty: none
-  std::string date = {};                   // UTC, ISO 8601
-  std::string topology = {};               // name of the machine that was planned for
+  std::vector<std::string> gpus = {};  // empty: none
+  std::string driver = {};             // empty: none
+  std::string date = {};               // UTC, ISO 8601
+  std::string topology = {};           // name of the machine that was planned for
 };
 
 /// One algorithm at one size on one executor.
 struct Row {
   CollectiveKind collective = CollectiveKind::all_reduce;
-  std::string algorithm;              // as in the config
-  std::string executor;               // "simulator" or one that moved data
+  std::string algorithm;  // as in the config
+  std::string executor;   // "simulator" or one that moved data
   int ranks = 0;
   std::string dtype;
-  Bytes size{0};                      // nccl-tests' size
+  Bytes size{0};  // nccl-tests' size
   Clock clock = Clock::simulated;
-  std::optional<Seconds> time = std::nullopt;        // what this executor says
-  std::optional<Seconds> predicted = std::nullopt;   // what the simulator says
-  std::optional<Seconds> bound = std::nullopt;       // no schedule can be faster
-  bool verified = false;              // the schedule is proved, for this placement of input and output
+  std::optional<Seconds> time = std::nullopt;       // what this executor says
+  std::optional<Seconds> predicted = std::nullopt;  // what the simulator says
+  std::optional<Seconds> bound = std::nullopt;      // no schedule can be faster
+  bool verified = false;                            // the schedule is proved, for this placement of input and output
   bool in_place = false;
-  int channels = 0;                   // thread blocks per rank
+  int channels = 0;  // thread blocks per rank
   std::string protocol;
   // Beyond the fixed keys:
   int parts = 1;
   Bytes slice{0};
-  int slices = 0;                     // of each chunk, where their number is given, not their bytes
-  std::string chosen = {};            // the planner that made the plan, where `auto` chose
+  int slices = 0;           // of each chunk, where their number is given, not their bytes
+  std::string chosen = {};  // the planner that made the plan, where `auto` chose
   std::optional<DataCheck> data = std::nullopt;
-  std::optional<Seconds> predicted_low = std::nullopt;    // the prediction if all numbers of the profile are at their fast ends,
-  std::optional<Seconds> predicted_high = std::nullopt;   // or at their slow ones
-  bool winner = false;                // least predicted time of its collective and size
+  std::optional<Seconds> predicted_low = std::nullopt;   // the prediction if all numbers of the profile are at their fast ends,
+  std::optional<Seconds> predicted_high = std::nullopt;  // or at their slow ones
+  bool winner = false;                                   // least predicted time of its collective and size
 
   /// Payload per second; none without a time, zero for an empty payload.
   std::optional<double> algbw_gbps() const;
@@ -64,7 +64,7 @@ struct Row {
 
 /// Something that was asked for and not done.
 struct Skipped {
-  std::string what;                   // "executor cuda", "all_reduce ring"
+  std::string what;  // "executor cuda", "all_reduce ring"
   std::string reason;
 };
 
@@ -75,12 +75,12 @@ struct Attachment {
 };
 
 struct Report {
-  std::string name = {};              // of the experiment
+  std::string name = {};  // of the experiment
   Provenance provenance = {};
   std::vector<Row> rows = {};
   std::vector<Skipped> skipped = {};
-  bool interrupted = false;           // not all that was asked for was tried
-  std::vector<std::string> findings = {};            // sentences
+  bool interrupted = false;                // not all that was asked for was tried
+  std::vector<std::string> findings = {};  // sentences
   std::vector<Attachment> attachments = {};
 };
 

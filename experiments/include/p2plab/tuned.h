@@ -15,21 +15,21 @@ namespace p2plab {
 /// What tuning found at one size.
 struct TunedSize {
   Bytes size{0};
-  Tuning tuning = {};                               // of the band's plan at this size
+  Tuning tuning = {};  // of the band's plan at this size
   Seconds predicted{0};
-  std::optional<Seconds> bound = std::nullopt;      // no schedule needs less
-  std::string runner_up = {};                       // the best candidate of another planner; empty if there is none
+  std::optional<Seconds> bound = std::nullopt;  // no schedule needs less
+  std::string runner_up = {};                   // the best candidate of another planner; empty if there is none
   std::optional<Seconds> runner_up_time = std::nullopt;
-  int weighed = 0;                                  // candidates that were predicted
-  int left_out = 0;                                 // those whose busiest link alone needs longer, or for which time ran out
+  int weighed = 0;   // candidates that were predicted
+  int left_out = 0;  // those whose busiest link alone needs longer, or for which time ran out
 };
 
 /// Sizes in a row at which one plan is predicted fastest. It serves all sizes from its first up to the next band's first.
 struct TunedBand {
-  AlgorithmChoice algorithm;                        // the planner, with the parameters that it used
+  AlgorithmChoice algorithm;  // the planner, with the parameters that it used
   Plan plan;
-  std::string reason;                               // why it won, at the first size
-  std::vector<TunedSize> sizes;                     // rising, at least one
+  std::string reason;            // why it won, at the first size
+  std::vector<TunedSize> sizes;  // rising, at least one
 };
 
 /// The table of one collective on one machine.
@@ -38,9 +38,9 @@ struct TunedTable {
   DataType dtype = DataType::float16;
   ReduceOp op = ReduceOp::sum;
   bool in_place = false;
-  std::string profile;                              // name of the simulator's profile
-  std::string proof = {};                           // what proves the bounds
-  std::vector<TunedBand> bands;                     // by size, at least one
+  std::string profile;           // name of the simulator's profile
+  std::string proof = {};        // what proves the bounds
+  std::vector<TunedBand> bands;  // by size, at least one
 
   /// The band that serves a size: the last one that begins at or below it, else the first.
   const TunedBand& band(Bytes size) const&;
@@ -50,11 +50,11 @@ struct TunedTable {
 };
 
 struct TuneOptions {
-  std::vector<Bytes> sizes;                         // rising, at least one
+  std::vector<Bytes> sizes;  // rising, at least one
   DataType dtype = DataType::float16;
   ReduceOp op = ReduceOp::sum;
   bool in_place = false;
-  std::optional<Seconds> time_limit = std::nullopt; // for all sizes together; then the best so far
+  std::optional<Seconds> time_limit = std::nullopt;  // for all sizes together; then the best so far
 };
 
 /// Weighs all planners and their further forms at each size, as `auto` does. No registered planner in its usual form is predicted faster at any of

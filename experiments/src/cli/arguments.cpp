@@ -4,8 +4,8 @@
 #include <charconv>
 #include <fstream>
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <CLI/CLI.hpp>
 
 namespace p2plab::cli {
 
@@ -23,7 +23,8 @@ Result<std::vector<Rank>> rank_list(const std::string& text, int ranks) {
     if (fault != std::errc{} || end != text.data() + comma) {
       return Error{ErrorCode::usage, fmt::format("expected ranks such as 0,1,4, got '{}'", word)};
     }
-    if (rank < 0 || rank >= ranks) return Error{ErrorCode::invalid_input, fmt::format("rank {} is not there: the machine has ranks 0 to {}", rank, ranks - 1)};
+    if (rank < 0 || rank >= ranks)
+      return Error{ErrorCode::invalid_input, fmt::format("rank {} is not there: the machine has ranks 0 to {}", rank, ranks - 1)};
     if (std::ranges::find(list, Rank{rank}) != list.end()) return Error{ErrorCode::invalid_input, fmt::format("rank {} is given twice", rank)};
     list.push_back(Rank{rank});
     at = comma + 1;

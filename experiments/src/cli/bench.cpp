@@ -48,8 +48,13 @@ struct BenchArguments {
 };
 
 Result<BenchOptions> options_from(const BenchArguments& a, int ranks) {
-  BenchOptions options{.algorithm = {a.algorithm}, .factor = a.factor, .iterations = a.iterations, .warmup = a.warmup, .check = a.check != 0,
-                       .blocking = a.blocking != 0, .graphs = a.graphs};
+  BenchOptions options{.algorithm = {a.algorithm},
+                       .factor = a.factor,
+                       .iterations = a.iterations,
+                       .warmup = a.warmup,
+                       .check = a.check != 0,
+                       .blocking = a.blocking != 0,
+                       .graphs = a.graphs};
   auto kind = collective_kind(a.collective);
   if (!kind) return std::move(kind).error();
   options.collective = *kind;
@@ -72,7 +77,8 @@ Result<BenchOptions> options_from(const BenchArguments& a, int ranks) {
   auto ops = parse_bench_ops(a.op);
   if (!ops) return std::move(ops).error();
   options.ops = *std::move(ops);
-  if (a.root < 0 || a.root >= ranks) return Error{ErrorCode::invalid_input, fmt::format("root {} is not there: the ranks are 0 to {}", a.root, ranks - 1)};
+  if (a.root < 0 || a.root >= ranks)
+    return Error{ErrorCode::invalid_input, fmt::format("root {} is not there: the ranks are 0 to {}", a.root, ranks - 1)};
   options.root = Rank{a.root};
   options.registration = static_cast<Registration>(a.registration);
   return options;
@@ -81,13 +87,14 @@ Result<BenchOptions> options_from(const BenchArguments& a, int ranks) {
 // The first `ranks` GPUs of the machine asked for, or of this one.
 Result<Topology> machine_for(const BenchArguments& a, int ranks, std::ostream& notes) {
   std::vector<std::string> warnings;
-  auto topology = !a.topology.empty() ? resolve_topology(a.topology, &warnings)
+  auto topology = !a.topology.empty()    ? resolve_topology(a.topology, &warnings)
                   : a.executor == "host" ? make_preset("full-mesh", {{"gpus", fmt::format("{}", ranks)}})
                                          : detect_topology(&warnings);
   if (!topology) return topology;
   for (const auto& warning : warnings) notes << "warning: " << warning << '\n';
   if (ranks > topology->ranks()) {
-    return Error{ErrorCode::invalid_input, fmt::format("{} ranks are asked for (-t times -g, or --processes), but {} has {} GPUs", ranks, topology->name(), topology->ranks())};
+    return Error{ErrorCode::invalid_input,
+                 fmt::format("{} ranks are asked for (-t times -g, or --processes), but {} has {} GPUs", ranks, topology->name(), topology->ranks())};
   }
   std::vector<Rank> first;
   for (int r = 0; r < ranks; ++r) first.push_back(Rank{r});
@@ -144,7 +151,9 @@ Status bench_in_processes(const BenchArguments& a) {
   auto outcomes = run_processes({.ranks = a.processes}, [&](Session& session) {
     const auto executor = a.executor == "host" ? host_processes(session) : cuda_processes(session);
     const auto able = executor->available();
-    if (auto agreed = agree(session, {.build = std::string{version()}, .digest = {}, .obstacle = able ? std::string{} : able.error().message}); !agreed) return agreed;
+    if (auto agreed = agree(session, {.build = std::string{version()}, .digest = {}, .obstacle = able ? std::string{} : able.error().message});
+        !agreed)
+      return agreed;
     return bench_here(a, a.processes, *executor, session.rank() == 0);
   });
   if (!outcomes) return std::move(outcomes).error();
@@ -173,7 +182,8 @@ Status run_bench(const BenchArguments& a) {
 
 Command bench_command(CLI::App& parent) {
   auto a = std::make_shared<BenchArguments>();
-  auto* app = add_command(parent, "bench", "Time and check collectives on a real executor, as nccl-tests does", "p2plab bench --executor host -g 4 -b 1K -e 64K");
+  auto* app = add_command(parent, "bench", "Time and check collectives on a real executor, as nccl-tests does",
+                          "p2plab bench --executor host -g 4 -b 1K -e 64K");
   app->add_option("--executor", a->executor, "host, cuda, nccl or nccl_symmetric")->capture_default_str()->type_name("X");
   app->add_option("--collective", a->collective, "what to do")->capture_default_str()->type_name("C");
   app->add_option("--algorithm", a->algorithm, "the planner (p2plab list algorithms)")->capture_default_str()->type_name("A");
@@ -181,7 +191,9 @@ Command bench_command(CLI::App& parent) {
   app->add_option("--plan", a->plan, "run this plan file at all sizes instead")->type_name("FILE");
   app->add_option("--topology", a->topology, "a file or a preset (default: this machine; with host, GPUs that are all joined)")->type_name("T");
   app->add_option("--profile", a->profile, "calibration by which 'auto' chooses")->type_name("P");
-  app->add_option("--processes", a->processes, "so many processes, one a rank (default: one process, a thread a rank)")->check(CLI::Range(0, 64))->type_name("N");
+  app->add_option("--processes", a->processes, "so many processes, one a rank (default: one process, a thread a rank)")
+      ->check(CLI::Range(0, 64))
+      ->type_name("N");
   app->add_option("-b,--minbytes", a->from, "smallest size")->capture_default_str()->type_name("SIZE");
   app->add_option("-e,--maxbytes", a->to, "largest size")->capture_default_str()->type_name("SIZE");
   app->add_option("-i,--stepbytes", a->step, "add this from size to size, instead of -f")->type_name("SIZE");
@@ -191,12 +203,16 @@ Command bench_command(CLI::App& parent) {
   app->add_option("-t,--nthreads", a->threads, "with -g: ranks are -t times -g")->check(CLI::Range(1, 64))->capture_default_str();
   app->add_option("-g,--ngpus", a->gpus, "GPUs per thread")->check(CLI::Range(1, 64))->capture_default_str();
   app->add_option("-c,--check", a->check, "compare all data with a reference: 0 or 1")->check(CLI::Range(0, 1))->capture_default_str();
-  app->add_option("-d,--datatype", a->type, "half, float, double, bfloat16, int8 to uint64, all, or several with commas")->capture_default_str()->type_name("TYPE");
+  app->add_option("-d,--datatype", a->type, "half, float, double, bfloat16, int8 to uint64, all, or several with commas")
+      ->capture_default_str()
+      ->type_name("TYPE");
   app->add_option("-o,--op", a->op, "sum, prod, min, max, avg, all, or several with commas")->capture_default_str()->type_name("OP");
   app->add_option("-r,--root", a->root, "the rank that gives or gets, where only one does")->capture_default_str();
   app->add_option("-z,--blocking", a->blocking, "1: wait for each call, and time it alone")->check(CLI::Range(0, 1))->capture_default_str();
   app->add_option("-G,--cudagraph", a->graphs, "capture the calls in a graph and launch it so many times; 0: no graph")->capture_default_str();
-  app->add_option("-R,--local_register", a->registration, "nccl: 1 registers the buffers, 2 as symmetric windows")->check(CLI::Range(0, 2))->capture_default_str();
+  app->add_option("-R,--local_register", a->registration, "nccl: 1 registers the buffers, 2 as symmetric windows")
+      ->check(CLI::Range(0, 2))
+      ->capture_default_str();
   app->add_option("-J,--output_file", a->json, "write the results as JSON, too")->type_name("FILE");
   return {app, [a] { return run_bench(*a); }};
 }

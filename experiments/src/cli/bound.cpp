@@ -40,8 +40,8 @@ std::string json_of(const Topology& topology, const Bound& bound) {
 }
 
 std::string text_of(const Topology& topology, const Bound& bound) {
-  std::string text = fmt::format("{} among {} ranks of {}: at most {:.4f} GB/s algbw{}\n", to_string(bound.kind), bound.members, topology.name(), bound.algbw_gbps(),
-                                 bound.attained ? ", which some schedule reaches" : "");
+  std::string text = fmt::format("{} among {} ranks of {}: at most {:.4f} GB/s algbw{}\n", to_string(bound.kind), bound.members, topology.name(),
+                                 bound.algbw_gbps(), bound.attained ? ", which some schedule reaches" : "");
   text += fmt::format("  each GPU's byte   {} ns (links in GB/s)\n", to_string(bound.inverse_rate));
   if (!bound.argument.empty()) text += fmt::format("  because           {}\n", bound.argument);
   if (!bound.cut.empty()) text += fmt::format("  cut               {}\n", fmt::join(names_of(topology, bound.cut), ", "));
@@ -64,7 +64,8 @@ Status print_bound(const BoundArguments& arguments) {
 
 Command bound_command(CLI::App& parent) {
   auto a = std::make_shared<BoundArguments>();
-  auto* app = add_command(parent, "bound", "How fast a collective can be at best on a machine, and why", "p2plab bound --topology dgx-v100 --collective all_gather");
+  auto* app = add_command(parent, "bound", "How fast a collective can be at best on a machine, and why",
+                          "p2plab bound --topology dgx-v100 --collective all_gather");
   app->add_option("--topology", a->topology, "a file or a preset, as in hgx-h200:gpus=4")->required()->type_name("T");
   add_group_options(*app, a->group);
   app->add_flag("--json", a->json, "print as JSON");

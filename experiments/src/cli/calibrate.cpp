@@ -24,7 +24,8 @@ Status run_calibration(const CalibrateArguments& arguments) {
   auto data = measure_calibration();
   if (!data) return std::move(data).error();
   const auto here = provenance_here();
-  data->machine = fmt::format("p2plab {} on {}, driver {}, {}", here.version, data->machine, here.driver.empty() ? "unknown" : here.driver, here.date);
+  data->machine =
+      fmt::format("p2plab {} on {}, driver {}, {}", here.version, data->machine, here.driver.empty() ? "unknown" : here.driver, here.date);
   std::vector<std::string> warnings;
   auto topology = arguments.topology.empty() ? detect_topology(&warnings) : resolve_topology(arguments.topology, &warnings);
   if (!topology) return std::move(topology).error();
@@ -42,7 +43,8 @@ Status run_calibration(const CalibrateArguments& arguments) {
 
 Command calibrate_command(CLI::App& parent) {
   auto a = std::make_shared<CalibrateArguments>();
-  auto* app = add_command(parent, "calibrate", "Measure this machine's links, signals and thread blocks, and write a profile", "p2plab calibrate --out profile.yaml");
+  auto* app = add_command(parent, "calibrate", "Measure this machine's links, signals and thread blocks, and write a profile",
+                          "p2plab calibrate --out profile.yaml");
   app->add_option("--out", a->out, "write the profile to this file and a table here (default: the profile here)")->type_name("FILE");
   app->add_option("--topology", a->topology, "the machine's links: a file or a preset (default: detected)")->type_name("T");
   app->add_option("--name", a->name, "the profile's name")->capture_default_str()->type_name("NAME");

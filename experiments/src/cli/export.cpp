@@ -89,7 +89,8 @@ Status export_plans(const ExportArguments& arguments) {
     return {};
   }
   if (arguments.out.empty()) {
-    return Error{ErrorCode::usage, fmt::format("{} files are to be written; give --out NAME, to which {} and so on are added", files.size(), files.front().suffix)};
+    return Error{ErrorCode::usage,
+                 fmt::format("{} files are to be written; give --out NAME, to which {} and so on are added", files.size(), files.front().suffix)};
   }
   for (const auto& one : files) {
     if (auto ok = write_text(arguments.out + one.suffix, one.content); !ok) return ok;

@@ -34,22 +34,32 @@ double algbw_gbps(const FrontierPoint& point, const Frontier& found, const Colle
 std::string json_of(const Frontier& found, const Collective& collective) {
   auto points = nlohmann::ordered_json::array();
   for (const auto& point : found.points) {
-    points.push_back({{"chunks", point.chunks}, {"steps", point.steps}, {"rounds", point.rounds}, {"proved", point.proved},
+    points.push_back({{"chunks", point.chunks},
+                      {"steps", point.steps},
+                      {"rounds", point.rounds},
+                      {"proved", point.proved},
                       {"algbw_gbps", algbw_gbps(point, found, collective)}});
   }
-  const nlohmann::ordered_json json{{"collective", to_string(collective.kind)}, {"ranks", collective.members.size()}, {"unit_gbps", found.unit.gbps()},
-                                    {"exact", found.exact}, {"least_steps", found.least_steps}, {"least_ratio", found.least_ratio},
-                                    {"complete", found.complete}, {"seconds", found.time.count()}, {"points", std::move(points)}};
+  const nlohmann::ordered_json json{{"collective", to_string(collective.kind)},
+                                    {"ranks", collective.members.size()},
+                                    {"unit_gbps", found.unit.gbps()},
+                                    {"exact", found.exact},
+                                    {"least_steps", found.least_steps},
+                                    {"least_ratio", found.least_ratio},
+                                    {"complete", found.complete},
+                                    {"seconds", found.time.count()},
+                                    {"points", std::move(points)}};
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
 std::string text_of(const Frontier& found, const Collective& collective, const Topology& topology) {
-  auto text = fmt::format("{} among {} ranks of {}: a round is one chunk over {}{}\n", to_string(collective.kind), collective.members.size(), topology.name(),
-                          to_string(found.unit), found.exact ? "" : " (wider links rounded down)");
+  auto text = fmt::format("{} among {} ranks of {}: a round is one chunk over {}{}\n", to_string(collective.kind), collective.members.size(),
+                          topology.name(), to_string(found.unit), found.exact ? "" : " (wider links rounded down)");
   text += fmt::format("  at least {} steps; at least {:.4g} rounds a chunk, whatever the steps\n", found.least_steps, found.least_ratio);
   text += fmt::format("  {:>6} {:>6} {:>6} {:>12} {:>11}\n", "chunks", "steps", "rounds", "algbw GB/s", "proved best");
   for (const auto& point : found.points) {
-    text += fmt::format("  {:>6} {:>6} {:>6} {:>12.2f} {:>11}\n", point.chunks, point.steps, point.rounds, algbw_gbps(point, found, collective), point.proved ? "yes" : "no");
+    text += fmt::format("  {:>6} {:>6} {:>6} {:>12.2f} {:>11}\n", point.chunks, point.steps, point.rounds, algbw_gbps(point, found, collective),
+                        point.proved ? "yes" : "no");
   }
   return text + fmt::format("  searched for {:.2f} s{}\n", found.time.count(), found.complete ? "" : ", until time ran out");
 }
@@ -59,8 +69,10 @@ Status print_frontier(const FrontierArguments& arguments) {
   if (!topology) return std::move(topology).error();
   auto collective = collective_from(arguments.group, topology->ranks());
   if (!collective) return std::move(collective).error();
-  if (arguments.chunks < 1 || arguments.chunks > 64) return Error{ErrorCode::usage, fmt::format("--chunks must be from 1 to 64, got {}", arguments.chunks)};
-  if (arguments.steps < 0 || arguments.steps > 64) return Error{ErrorCode::usage, fmt::format("--steps must be from 0 to 64, got {}", arguments.steps)};
+  if (arguments.chunks < 1 || arguments.chunks > 64)
+    return Error{ErrorCode::usage, fmt::format("--chunks must be from 1 to 64, got {}", arguments.chunks)};
+  if (arguments.steps < 0 || arguments.steps > 64)
+    return Error{ErrorCode::usage, fmt::format("--steps must be from 0 to 64, got {}", arguments.steps)};
   if (!(arguments.seconds > 0)) return Error{ErrorCode::usage, "--seconds must be above zero"};
   const Routes routes(*topology);
   const FrontierOptions options{.most_chunks = arguments.chunks, .most_steps = arguments.steps, .time_limit = Seconds{arguments.seconds}};

@@ -18,7 +18,7 @@ class Interrupt {
 
  private:
   void release() const;
-  int descriptor_ = -1;   // where the kernel reports signals that are held back
+  int descriptor_ = -1;  // where the kernel reports signals that are held back
   bool asked_ = false;
 };
 

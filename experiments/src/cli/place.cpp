@@ -74,8 +74,8 @@ Status print_placements(const PlaceArguments& arguments) {
 
 Command place_command(CLI::App& parent) {
   auto a = std::make_shared<PlaceArguments>();
-  auto* app = add_command(parent, "place", "Which GPUs of a machine to take for a job, and in which order",
-                          "p2plab place --topology dgx-v100 --gpus 4");
+  auto* app =
+      add_command(parent, "place", "Which GPUs of a machine to take for a job, and in which order", "p2plab place --topology dgx-v100 --gpus 4");
   app->add_option("--topology", a->topology, "a file or a preset, as in hgx-h200:gpus=4")->required()->type_name("T");
   app->add_option("--gpus", a->gpus, "how many GPUs to take")->required()->type_name("K");
   app->add_option("--collective", a->collective, "what to rank them by")->capture_default_str()->type_name("C");

@@ -39,7 +39,8 @@ Result<Payload> payload_from(const PlanArguments& arguments) {
   auto type = data_type(arguments.dtype);
   if (!type) return std::move(type).error();
   if (size->count() % size_of(*type) != 0) {
-    return Error{ErrorCode::invalid_input, fmt::format("{} is no whole number of {} elements of {} bytes", to_string(*size), arguments.dtype, size_of(*type))};
+    return Error{ErrorCode::invalid_input,
+                 fmt::format("{} is no whole number of {} elements of {} bytes", to_string(*size), arguments.dtype, size_of(*type))};
   }
   return payload_of(*size, *type, ReduceOp::sum);
 }
@@ -114,8 +115,10 @@ Command plan_command(CLI::App& parent) {
   app->add_option("--dtype", a->dtype, "element type")->capture_default_str()->type_name("TYPE");
   app->add_option("--profile", a->profile, "calibration of the simulator")->type_name("P");
   app->add_option("--out", a->out, "write the plan to a file, for verify, simulate and export")->type_name("FILE");
-  auto* repair = app->add_option("--repair", a->repair, "do what an old plan did, on this machine, which has lost links or GPUs of the old one")->type_name("FILE");
-  for (const auto* other : {"--collective", "--size", "--algorithm", "--root", "--ranks", "--set", "--dtype"}) repair->excludes(app->get_option(other));
+  auto* repair = app->add_option("--repair", a->repair, "do what an old plan did, on this machine, which has lost links or GPUs of the old one")
+                     ->type_name("FILE");
+  for (const auto* other : {"--collective", "--size", "--algorithm", "--root", "--ranks", "--set", "--dtype"})
+    repair->excludes(app->get_option(other));
   app->add_option("--deadline", a->deadline, "seconds to search; then the best plan so far, its gap stated (0: the first plan at hand)")
       ->check(CLI::Range(0.0, 86400.0))
       ->type_name("S");

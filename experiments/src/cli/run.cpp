@@ -52,7 +52,8 @@ Status run_config(const RunArguments& arguments) {
 
 Command run_command(CLI::App& parent) {
   auto arguments = std::make_shared<RunArguments>();
-  auto* app = add_command(parent, "run", "Plan, prove, predict and compare what a config asks for", "p2plab run configs/8gpu_nvlink.yaml --out out/8gpu");
+  auto* app =
+      add_command(parent, "run", "Plan, prove, predict and compare what a config asks for", "p2plab run configs/8gpu_nvlink.yaml --out out/8gpu");
   app->add_option("config", arguments->config, "the config file (see 'p2plab config example')")->required()->type_name("CONFIG");
   app->add_option("--out", arguments->out, "folder for report.json, report.csv, report.html and traces")->type_name("DIR");
   app->add_flag("--json", arguments->json, "print the report as JSON");

@@ -23,7 +23,7 @@ namespace p2plab::cli {
 namespace {
 
 constexpr int heatmap_columns = 100;
-constexpr std::int64_t most_explained_slices = 2'000'000;   // a recording takes about 200 bytes a slice
+constexpr std::int64_t most_explained_slices = 2'000'000;  // a recording takes about 200 bytes a slice
 
 struct SimulateArguments {
   std::string plan;
@@ -55,7 +55,9 @@ std::vector<ResourceUse> busiest(const SimResult& result, std::size_t most) {
   return uses;
 }
 
-double percent(SimTime part, SimTime whole) { return whole.count() > 0 ? 100.0 * static_cast<double>(part.count()) / static_cast<double>(whole.count()) : 0; }
+double percent(SimTime part, SimTime whole) {
+  return whole.count() > 0 ? 100.0 * static_cast<double>(part.count()) / static_cast<double>(whole.count()) : 0;
+}
 double us(SimTime time) { return microseconds(to_seconds(time)); }
 
 nlohmann::ordered_json path_json(const Simulation& s) {
@@ -64,11 +66,15 @@ nlohmann::ordered_json path_json(const Simulation& s) {
   nlohmann::ordered_json json{{"causes", std::move(causes)}};
   const auto most = busiest_on(*s.path);
   if (most.resource >= 0) {
-    json["bottleneck"] = {{"name", s.result.uses[static_cast<std::size_t>(most.resource)].name}, {"us", us(most.time)}, {"queueing_us", us(most.queued)}};
+    json["bottleneck"] = {
+        {"name", s.result.uses[static_cast<std::size_t>(most.resource)].name}, {"us", us(most.time)}, {"queueing_us", us(most.queued)}};
   }
   auto segments = nlohmann::ordered_json::array();
   for (const auto& segment : s.path->segments) {
-    segments.push_back({{"cause", to_string(segment.cause)}, {"begin_us", us(segment.begin)}, {"end_us", us(segment.end)}, {"step", segment.step.value},
+    segments.push_back({{"cause", to_string(segment.cause)},
+                        {"begin_us", us(segment.begin)},
+                        {"end_us", us(segment.end)},
+                        {"step", segment.step.value},
                         {"rank", segment.rank.value}});
     if (segment.resource >= 0) segments.back()["resource"] = s.result.uses[static_cast<std::size_t>(segment.resource)].name;
   }
@@ -82,11 +88,17 @@ std::string json_of(const Simulation& s) {
     links.push_back({{"name", use.name}, {"bytes", use.bytes.count()}, {"busy_us", us(use.busy)}});
   }
   const auto time = to_seconds(s.result.makespan);
-  nlohmann::ordered_json json{{"algorithm", s.file.plan.planner}, {"collective", to_string(s.program.collective.kind)},
-                              {"ranks", s.program.collective.members.size()}, {"engine", to_string(s.engine)}, {"size_bytes", s.file.payload.size().count()},
-                              {"predicted_us", microseconds(time)}, {"algbw_gbps", (s.file.payload.size() / time).gbps()},
-                              {"program_bound_us", us(s.result.bound)}, {"transfers", s.result.transfers},
-                              {"events", s.result.events}, {"links", std::move(links)}};
+  nlohmann::ordered_json json{{"algorithm", s.file.plan.planner},
+                              {"collective", to_string(s.program.collective.kind)},
+                              {"ranks", s.program.collective.members.size()},
+                              {"engine", to_string(s.engine)},
+                              {"size_bytes", s.file.payload.size().count()},
+                              {"predicted_us", microseconds(time)},
+                              {"algbw_gbps", (s.file.payload.size() / time).gbps()},
+                              {"program_bound_us", us(s.result.bound)},
+                              {"transfers", s.result.transfers},
+                              {"events", s.result.events},
+                              {"links", std::move(links)}};
   if (s.interval) {
     json["predicted_low_us"] = microseconds(s.interval->low);
     json["predicted_high_us"] = microseconds(s.interval->high);
@@ -103,8 +115,9 @@ std::string json_of(const Simulation& s) {
 std::string explanation(const Simulation& s) {
   auto text = fmt::format("The time goes (critical path): {}\n", shares_of(*s.path));
   if (const auto most = busiest_on(*s.path); most.resource >= 0) {
-    text += fmt::format("The bottleneck is {}: {:.1f} % of the time, of it {:.1f} % queueing\n", s.result.uses[static_cast<std::size_t>(most.resource)].name,
-                        percent(most.time, s.result.makespan), percent(most.queued, s.result.makespan));
+    text += fmt::format("The bottleneck is {}: {:.1f} % of the time, of it {:.1f} % queueing\n",
+                        s.result.uses[static_cast<std::size_t>(most.resource)].name, percent(most.time, s.result.makespan),
+                        percent(most.queued, s.result.makespan));
   }
   if (s.slack.empty()) return text;
   const auto tight = std::ranges::count(s.slack, SimTime{0});
@@ -119,7 +132,8 @@ std::string text_of(const Simulation& s) {
                           (s.file.payload.size() / time).gbps(), s.result.transfers, us(s.result.bound));
   if (s.engine == SimEngine::path) text += "Engine path: the longest chain of waits or the busiest resource, no run is faster\n";
   if (s.engine == SimEngine::max_min) text += "Engine max-min: transfers that meet share what they meet at fairly\n";
-  if (s.interval) text += fmt::format("By the profile's intervals from {:.3f} to {:.3f} us\n", microseconds(s.interval->low), microseconds(s.interval->high));
+  if (s.interval)
+    text += fmt::format("By the profile's intervals from {:.3f} to {:.3f} us\n", microseconds(s.interval->low), microseconds(s.interval->high));
   for (const auto& use : busiest(s.result, 5)) {
     text += fmt::format("  {:<32} busy {:>5.1f} %  {}\n", use.name, percent(use.busy, s.result.makespan), to_string(use.bytes));
   }
@@ -188,8 +202,9 @@ Command simulate_command(CLI::App& parent) {
   app->add_option("--profile", a->profile, "calibration of the simulator")->type_name("P");
   app->add_option("--trace", a->trace, "write what happened as a trace for ui.perfetto.dev")->type_name("FILE");
   app->add_option("--heatmap", a->heatmap, "write how busy each link was over time: a picture if FILE ends in .svg, else CSV")->type_name("FILE");
-  app->add_option("--engine", a->engine, "events: slice by slice, first come, first served; max-min: links shared fairly; path: the longest chain of "
-                                         "waits and the busiest resource only, a bound")
+  app->add_option("--engine", a->engine,
+                  "events: slice by slice, first come, first served; max-min: links shared fairly; path: the longest chain of "
+                  "waits and the busiest resource only, a bound")
       ->capture_default_str()
       ->type_name("E");
   app->add_flag("--json", a->json, "print as JSON");

@@ -136,7 +136,8 @@ Command detect_command(CLI::App& topo) {
   auto a = std::make_shared<TopoArguments>();
   auto record = std::make_shared<std::string>();
   auto replay = std::make_shared<std::string>();
-  auto* app = add_command(topo, "detect", "Look at this machine: every fact with its source, and the machine that follows", "p2plab topo detect --out machine.yaml");
+  auto* app = add_command(topo, "detect", "Look at this machine: every fact with its source, and the machine that follows",
+                          "p2plab topo detect --out machine.yaml");
   auto* forms = app->add_option_group("form");
   forms->add_flag("--yaml", a->yaml, "p2plab's own description, the facts as comments (also with --out alone)");
   forms->add_flag("--json", a->json, "facts and machine for scripts");

@@ -41,18 +41,22 @@ Result<std::vector<Bytes>> sizes_from(const TuneArguments& arguments, DataType t
   auto to = parse_bytes(arguments.sizes.substr(dots + 2));
   if (!to) return std::move(to).error();
   if (from->count() < 1 || *to < *from) return Error{ErrorCode::invalid_input, "sizes go from one above zero to one no smaller"};
-  if (arguments.factor < 2 || arguments.factor > 1024) return Error{ErrorCode::usage, fmt::format("--factor must be from 2 to 1024, got {}", arguments.factor)};
+  if (arguments.factor < 2 || arguments.factor > 1024)
+    return Error{ErrorCode::usage, fmt::format("--factor must be from 2 to 1024, got {}", arguments.factor)};
   std::vector<Bytes> sizes;
   for (auto size = *from; size <= *to && sizes.size() < most_sizes && size.count() > 0; size = size * arguments.factor) {
     if (size.count() % size_of(type) != 0) {
-      return Error{ErrorCode::invalid_input, fmt::format("{} is no whole number of {} elements of {} bytes", to_string(size), to_string(type), size_of(type))};
+      return Error{ErrorCode::invalid_input,
+                   fmt::format("{} is no whole number of {} elements of {} bytes", to_string(size), to_string(type), size_of(type))};
     }
     sizes.push_back(size);
   }
   return sizes;
 }
 
-Result<std::string> file_text(const TunedTable& table, const std::string& path) { return path.ends_with(".json") ? write_tuned_json(table) : write_tuned_yaml(table); }
+Result<std::string> file_text(const TunedTable& table, const std::string& path) {
+  return path.ends_with(".json") ? write_tuned_json(table) : write_tuned_yaml(table);
+}
 
 Status tune_machine(const TuneArguments& arguments) {
   auto topology = resolve_topology(arguments.topology);

@@ -28,8 +28,12 @@ Status verify_plan(const VerifyArguments& arguments) {
   if (!proof) return std::move(proof).error();
   const auto& collective = schedule.collective();
   if (arguments.json) {
-    const nlohmann::ordered_json json{{"verified", true}, {"collective", to_string(collective.kind)}, {"ranks", collective.members.size()},
-                                      {"steps", schedule.step_count()}, {"rounds", rounds(schedule)}, {"in_place", in_place}};
+    const nlohmann::ordered_json json{{"verified", true},
+                                      {"collective", to_string(collective.kind)},
+                                      {"ranks", collective.members.size()},
+                                      {"steps", schedule.step_count()},
+                                      {"rounds", rounds(schedule)},
+                                      {"in_place", in_place}};
     std::cout << json.dump(2) << '\n';
     return {};
   }

@@ -11,9 +11,9 @@ namespace p2plab {
 
 /// How often each link carries the payload: bytes over the link divided by the size of the whole payload (nccl-tests' size).
 struct LinkLoads {
-  std::vector<double> per_link;     // by LinkId
-  std::vector<double> egress;       // by NodeId: leaving a node
-  std::vector<double> ingress;      // by NodeId: entering a node
+  std::vector<double> per_link;  // by LinkId
+  std::vector<double> egress;    // by NodeId: leaving a node
+  std::vector<double> ingress;   // by NodeId: entering a node
 };
 
 /// Loads of all remote reads and writes, along explicit routes or the topology's own.
@@ -21,8 +21,8 @@ LinkLoads link_loads(const Topology& topology, const Routes& routes, const Sched
 
 /// The resource that limits large messages, and what it allows.
 struct Bottleneck {
-  std::string name;                 // "link gpu0 -> sw0", "group root0", "egress of gpu3"
-  double seconds_per_byte = 0;      // of payload; 0 if nothing is sent
+  std::string name;             // "link gpu0 -> sw0", "group root0", "egress of gpu3"
+  double seconds_per_byte = 0;  // of payload; 0 if nothing is sent
   double algbw_gbps() const { return seconds_per_byte > 0 ? 1e-9 / seconds_per_byte : 0; }
 };
 

@@ -15,7 +15,7 @@ struct SourceLocation {
   std::string file;
   int line = 0;
   int column = 0;
-  std::string text = {};   // the line itself; where given, messages show it with a caret under the column
+  std::string text = {};  // the line itself; where given, messages show it with a caret under the column
 };
 
 /// One failure. `more` holds further failures found in the same pass (a config reports all its mistakes at once).

@@ -27,13 +27,13 @@ enum class Registration { none, local, symmetric };
 struct RunOptions {
   int warmup = 2;
   int repeats = 5;
-  std::uint64_t seed = 1;          // of the random input data
-  int threads = 0;                 // host executor: worker threads, 0 = one per core
-  bool graph = true;               // cuda, nccl: time replays of a captured graph
-  KernelShape shape = {};          // cuda
-  int calls = 0;                   // cuda, nccl: calls that one sample is the mean of; 0: chosen by size
-  bool check = true;               // compare the data with the reference
-  Registration registration = Registration::none;   // nccl
+  std::uint64_t seed = 1;                          // of the random input data
+  int threads = 0;                                 // host executor: worker threads, 0 = one per core
+  bool graph = true;                               // cuda, nccl: time replays of a captured graph
+  KernelShape shape = {};                          // cuda
+  int calls = 0;                                   // cuda, nccl: calls that one sample is the mean of; 0: chosen by size
+  bool check = true;                               // compare the data with the reference
+  Registration registration = Registration::none;  // nccl
 };
 
 /// What is to be run: all views of values that the caller keeps alive during `run`.

@@ -17,8 +17,8 @@ struct ExportJob {
   const Topology* topology = nullptr;
   const Plan* plan = nullptr;
   const Program* program = nullptr;
-  Bytes from{0};                          // the payloads that it serves: from this size up to, but not including,
-  Bytes to{std::int64_t{1} << 40};        // that one
+  Bytes from{0};                    // the payloads that it serves: from this size up to, but not including,
+  Bytes to{std::int64_t{1} << 40};  // that one
 };
 
 /// One file of an export. Formats of one file have the suffix ""; those of several tell them apart by it (".0.et", ".1.et").

@@ -48,7 +48,7 @@ class BufferLayout {
     std::int64_t offset;
   };
   struct Side {
-    std::vector<Place> places;   // by rising block
+    std::vector<Place> places;  // by rising block
     std::int64_t size = 0;
     std::int64_t find(std::int32_t block) const;
   };

@@ -1,5 +1,5 @@
-// What a live machine says about itself, source by source, as plain values; and the topology that follows. Facts can be written down and read back, so the
-// machine can be built, and the building tested, anywhere.
+// What a live machine says about itself, source by source, as plain values; and the topology that follows. Facts can be written down and read back,
+// so the machine can be built, and the building tested, anywhere.
 #pragma once
 
 #include <cstdint>
@@ -15,15 +15,15 @@ namespace p2plab {
 struct NvlinkFact {
   int number = 0;
   bool active = false;
-  std::string remote = {};         // PCI bus id, "ffffffff:ff:ff.0" where a virtual machine hides it
-  std::string remote_kind = {};    // "gpu", "switch", "cpu" or "unknown"
+  std::string remote = {};       // PCI bus id, "ffffffff:ff:ff.0" where a virtual machine hides it
+  std::string remote_kind = {};  // "gpu", "switch", "cpu" or "unknown"
 };
 
 struct NvmlGpu {
-  std::string bus_id;              // as "0000:00:06.0"
+  std::string bus_id;  // as "0000:00:06.0"
   std::string name;
   std::string uuid = {};
-  int compute_capability = 0;      // 90; 0: not told
+  int compute_capability = 0;  // 90; 0: not told
   std::vector<NvlinkFact> links = {};
 };
 
@@ -32,7 +32,7 @@ struct CudaGpu {
   std::string name;
   int compute_capability = 0;
   int multiprocessors = 0;
-  int numa = -1;                   // of the host memory near to it; -1: not told
+  int numa = -1;  // of the host memory near to it; -1: not told
 };
 
 /// What one GPU may do with the memory of another, by CUDA's ordinals.
@@ -47,18 +47,18 @@ struct CudaPeer {
 /// A GPU, network interface or bridge on PCIe.
 struct PciFact {
   std::string bus_id;
-  std::string parent = {};         // bus id of the bridge above; empty: a root
-  std::string device_class = {};   // as "0x030200"
-  std::string vendor = {};         // as "0x10de"
-  std::string speed = {};          // as "32.0 GT/s PCIe"
-  int width = 0;                   // lanes; 0: not told
+  std::string parent = {};        // bus id of the bridge above; empty: a root
+  std::string device_class = {};  // as "0x030200"
+  std::string vendor = {};        // as "0x10de"
+  std::string speed = {};         // as "32.0 GT/s PCIe"
+  int width = 0;                  // lanes; 0: not told
   int numa = -1;
 };
 
 struct NetworkFact {
   std::string name;
-  std::string bus_id = {};         // empty: not on PCIe
-  int megabits = 0;                // a second; 0: not told
+  std::string bus_id = {};  // empty: not on PCIe
+  int megabits = 0;         // a second; 0: not told
 };
 
 struct CpuFact {
@@ -71,12 +71,12 @@ struct CpuFact {
 struct MachineFacts {
   std::string name = "this machine";
   std::string driver = {};
-  std::string nvml_missing = {};   // why NVML told nothing; empty: it did
+  std::string nvml_missing = {};  // why NVML told nothing; empty: it did
   std::string cuda_missing = {};
   std::vector<NvmlGpu> nvml = {};
   std::vector<CudaGpu> cuda = {};  // in CUDA's order, which is that of ranks
   std::vector<CudaPeer> peers = {};
-  std::vector<PciFact> pci = {};   // a bridge before what lies behind it
+  std::vector<PciFact> pci = {};  // a bridge before what lies behind it
   std::vector<NetworkFact> networks = {};
   CpuFact cpu = {};
 };
@@ -91,12 +91,12 @@ struct SourcedFact {
 struct Detected {
   Topology topology;
   std::vector<SourcedFact> facts = {};
-  std::vector<std::string> disagreements = {};   // where sources contradict each other, and whom we believe
-  std::vector<std::string> warnings = {};        // what no source told
+  std::vector<std::string> disagreements = {};  // where sources contradict each other, and whom we believe
+  std::vector<std::string> warnings = {};       // what no source told
 };
 
-/// The machine of these facts. Ranks are CUDA's devices; NVLinks are NVML's; PCIe, NUMA and network are sysfs'. GPUs whose peers CUDA refuses lose their way over
-/// NVLink. Errors: no_device where no GPU was seen, with what is missing and how to go on.
+/// The machine of these facts. Ranks are CUDA's devices; NVLinks are NVML's; PCIe, NUMA and network are sysfs'. GPUs whose peers CUDA refuses lose
+/// their way over NVLink. Errors: no_device where no GPU was seen, with what is missing and how to go on.
 Result<Detected> build_machine(const MachineFacts& facts);
 
 /// The facts as JSON, and back. Errors: not JSON, unknown or missing keys, wrong types.

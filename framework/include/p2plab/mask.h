@@ -27,9 +27,9 @@ struct Mask {
 
 /// `topology` without what `mask` names. The other nodes keep their names and order, so the ranks of the remaining GPUs close up. Parallel links lose
 /// bandwidth from the last one on; groups lose the links that are gone, and go when none is left. Two nodes joined by an NVSwitch only lose their
-/// way through it: the switch is then written out as the pairs that it joins, with its links' bandwidths as shared budgets. Errors, all in one: an unknown name (with the
-/// nearest known one), a name that is not a gpu's, nodes that are not linked directly (says what they are linked to), a share that is not above 0
-/// and at most 1 or more bandwidth than is there, no gpu left.
+/// way through it: the switch is then written out as the pairs that it joins, with its links' bandwidths as shared budgets. Errors, all in one: an
+/// unknown name (with the nearest known one), a name that is not a gpu's, nodes that are not linked directly (says what they are linked to), a share
+/// that is not above 0 and at most 1 or more bandwidth than is there, no gpu left.
 Result<Topology> apply_mask(const Topology& topology, const Mask& mask);
 
 /// `topology` with only these GPUs, each given once, in the topology's order; all other nodes stay.

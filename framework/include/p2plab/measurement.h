@@ -15,17 +15,17 @@ enum class Clock { simulated, host, device };
 /// Did the data come out right?
 struct DataCheck {
   bool passed = false;
-  std::int64_t elements = 0;       // compared
+  std::int64_t elements = 0;  // compared
   std::int64_t wrong = 0;
-  double worst_error = 0;          // largest absolute difference from the float64 reference
-  std::string first_wrong = {};    // "rank 2 output[17]: expected 3.5, found 4"
+  double worst_error = 0;        // largest absolute difference from the float64 reference
+  std::string first_wrong = {};  // "rank 2 output[17]: expected 3.5, found 4"
 };
 
 /// One row's worth of running or simulating a program.
 struct Measurement {
   std::string executor;
   Clock clock = Clock::simulated;
-  std::vector<Seconds> samples = {};            // one per repeat; may be empty where an executor only checks data
+  std::vector<Seconds> samples = {};  // one per repeat; may be empty where an executor only checks data
   std::optional<DataCheck> check = std::nullopt;
   std::vector<std::string> notes = {};
 

@@ -19,9 +19,9 @@ namespace p2plab {
 struct Plan {
   Schedule schedule;
   std::string planner;
-  Parameters parameters = {};      // as used, defaults filled in
-  Tuning tuning = {};              // the planner's suggestion; a tuner may choose otherwise
-  std::string reason = {};         // one sentence: what it does and why this form
+  Parameters parameters = {};  // as used, defaults filled in
+  Tuning tuning = {};          // the planner's suggestion; a tuner may choose otherwise
+  std::string reason = {};     // one sentence: what it does and why this form
 };
 
 struct PlanContext;

@@ -26,27 +26,27 @@ struct Operand {
 /// Slices lie at the same byte positions in every instruction that touches a location (`lower` sees to it), so no other slice can matter.
 struct Wait {
   LaneId lane;
-  std::int32_t instruction = 0;   // index within that lane
+  std::int32_t instruction = 0;  // index within that lane
 };
 
 /// Reads its sources, adds them in order, writes the sum to its destinations; `bytes` from each operand's offset.
 struct Instruction {
-  StepId step;                    // where it comes from, for messages and traces
+  StepId step;  // where it comes from, for messages and traces
   std::int64_t bytes = 0;
-  std::uint32_t operands = 0;     // first operand: sources, then destinations
+  std::uint32_t operands = 0;  // first operand: sources, then destinations
   std::uint16_t sources = 0;
   std::uint16_t destinations = 0;
-  std::uint32_t waits = 0;        // first wait
+  std::uint32_t waits = 0;  // first wait
   std::uint16_t wait_count = 0;
-  bool divides = false;           // average: the sum becomes complete here, divide by `divisor`
-  bool signals = false;           // some other lane waits for it
+  bool divides = false;  // average: the sum becomes complete here, divide by `divisor`
+  bool signals = false;  // some other lane waits for it
   std::int32_t divisor = 1;
 };
 
 /// An ordered stream of instructions of one rank; `parts` thread blocks run it, each on its own slices.
 struct Lane {
   Rank rank;
-  std::uint32_t first = 0;        // instructions [first, first + count)
+  std::uint32_t first = 0;  // instructions [first, first + count)
   std::uint32_t count = 0;
 };
 
@@ -64,12 +64,12 @@ struct Program {
   Tuning tuning;
   bool in_place = false;
   Collective collective;
-  std::vector<RankMemory> memory;            // per rank
-  std::vector<Lane> lanes;                   // by rank, then by order of first use
+  std::vector<RankMemory> memory;  // per rank
+  std::vector<Lane> lanes;         // by rank, then by order of first use
   std::vector<Instruction> instructions;
   std::vector<Operand> operands;
   std::vector<Wait> waits;
-  std::vector<std::uint32_t> route_offsets = {0};   // explicit routes, as in the schedule
+  std::vector<std::uint32_t> route_offsets = {0};  // explicit routes, as in the schedule
   std::vector<LinkId> route_links;
 
   int ranks() const { return static_cast<int>(memory.size()); }

@@ -19,14 +19,14 @@ using Parameters = std::map<std::string, std::string>;
 struct ParameterInfo {
   std::string name;
   std::string summary;
-  std::string fallback;   // the value when none is given
+  std::string fallback;  // the value when none is given
 };
 
 /// One implementation of interface `I`.
 template <class I>
 struct Entry {
   std::string name;
-  std::string summary;    // one line for `p2plab list`
+  std::string summary;  // one line for `p2plab list`
   std::vector<ParameterInfo> parameters;
   std::function<std::unique_ptr<I>()> make;
 };
@@ -50,7 +50,7 @@ class Registry {
     entries_.push_back(std::move(entry));
   }
   std::span<const Entry<I>> entries() const& { return entries_; }
-  std::span<const Entry<I>> entries() && = delete;   // the view would outlive the registry
+  std::span<const Entry<I>> entries() && = delete;  // the view would outlive the registry
 
   /// The entry called `name`, or null.
   const Entry<I>* find(const std::string& name) const& {

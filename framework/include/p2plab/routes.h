@@ -34,10 +34,10 @@ class Routes {
  private:
   std::span<const LinkId> path(std::size_t from, std::size_t to) const;
   Topology topology_;
-  std::size_t ends_ = 0;                       // ranks first, then the distinct hosts
-  std::vector<std::optional<NodeId>> hosts_;   // per rank
-  std::vector<std::size_t> host_end_;          // per rank: index of its host among the ends
-  std::vector<std::size_t> offsets_;           // CSR over from * ends_ + to
+  std::size_t ends_ = 0;                      // ranks first, then the distinct hosts
+  std::vector<std::optional<NodeId>> hosts_;  // per rank
+  std::vector<std::size_t> host_end_;         // per rank: index of its host among the ends
+  std::vector<std::size_t> offsets_;          // CSR over from * ends_ + to
   std::vector<LinkId> links_;
 };
 

@@ -93,13 +93,13 @@ class Schedule {
   std::vector<Block> blocks_;
   std::vector<Chunk> chunks_;
   std::vector<Rank> executors_;
-  std::vector<std::uint32_t> source_ends_;        // locations of step i: [ends_[i-1], source_ends_[i]) then up to ends_[i]
+  std::vector<std::uint32_t> source_ends_;  // locations of step i: [ends_[i-1], source_ends_[i]) then up to ends_[i]
   std::vector<std::uint32_t> ends_;
   std::vector<Location> locations_;
-  std::vector<RouteId> routes_;                   // parallel to locations_, or empty
+  std::vector<RouteId> routes_;  // parallel to locations_, or empty
   std::vector<std::uint32_t> route_offsets_ = {0};
   std::vector<LinkId> route_links_;
-  std::vector<std::int32_t> slots_;               // rank * 2 + (host ? 1 : 0)
+  std::vector<std::int32_t> slots_;  // rank * 2 + (host ? 1 : 0)
 };
 
 /// Collects steps in the order in which they happen.

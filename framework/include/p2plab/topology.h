@@ -18,8 +18,8 @@ namespace p2plab {
 enum class NodeKind { gpu, nvswitch, pcie_switch, host, nic, network_switch };
 enum class LinkKind { nvlink, pcie, upi, host_memory, network, other };
 
-std::string_view to_string(NodeKind kind);   // "gpu", "nvswitch", "pcie_switch", "host", "nic", "switch"
-std::string_view to_string(LinkKind kind);   // "nvlink", "pcie", "upi", "host_memory", "network", "other"
+std::string_view to_string(NodeKind kind);  // "gpu", "nvswitch", "pcie_switch", "host", "nic", "switch"
+std::string_view to_string(LinkKind kind);  // "nvlink", "pcie", "upi", "host_memory", "network", "other"
 Result<NodeKind> node_kind(std::string_view name);
 Result<LinkKind> link_kind(std::string_view name);
 

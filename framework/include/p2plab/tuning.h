@@ -34,7 +34,7 @@ struct Tuning {
   static constexpr int most_slices = 1 << 24;
   /// Bytes of each slice of an instruction that moves `bytes`; the last may be shorter. A multiple of 16, or `bytes`.
   constexpr std::int64_t slice_of(std::int64_t bytes) const {
-    constexpr std::int64_t grain = 16;   // what a thread moves at a time
+    constexpr std::int64_t grain = 16;  // what a thread moves at a time
     const auto wanted = slices > 0 ? ((bytes + slices - 1) / slices + grain - 1) / grain * grain : slice.count();
     return wanted <= 0 || wanted > bytes ? bytes : wanted;
   }

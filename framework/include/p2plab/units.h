@@ -68,8 +68,7 @@ constexpr Seconds operator/(Bytes size, Bandwidth rate) {
 
 /// The rate that moves `size` in `time`; zero time gives a zero rate.
 constexpr Bandwidth operator/(Bytes size, Seconds time) {
-  return time.count() > 0 ? Bandwidth::bytes_per_second(static_cast<std::int64_t>(static_cast<double>(size.count()) / time.count()))
-                          : Bandwidth{};
+  return time.count() > 0 ? Bandwidth::bytes_per_second(static_cast<std::int64_t>(static_cast<double>(size.count()) / time.count())) : Bandwidth{};
 }
 
 /// Time to send `size` at `rate` on the simulator's clock, rounded up to a whole picosecond (so never too fast).
@@ -80,9 +79,7 @@ constexpr SimTime transfer_time(Bytes size, Bandwidth rate) {
 }
 
 /// Nearest whole picosecond.
-constexpr SimTime to_sim_time(Seconds time) {
-  return SimTime{to_nearest(time.count() * 1e12)};
-}
+constexpr SimTime to_sim_time(Seconds time) { return SimTime{to_nearest(time.count() * 1e12)}; }
 
 /// Seconds of a simulator time.
 constexpr Seconds to_seconds(SimTime time) { return Seconds{static_cast<double>(time.count()) * 1e-12}; }

@@ -181,7 +181,10 @@ class StepMaker {
     return *target;
   }
 
-  struct Size { std::int64_t count; int channel; };
+  struct Size {
+    std::int64_t count;
+    int channel;
+  };
   void message(Rank from, const MscclPlace& source, Rank to, const MscclPlace& destination, Size size) {
     append(from, block(from, static_cast<std::int32_t>(to.value), -1, size.channel), {MscclStep::Kind::send, source, destination, size.count});
     append(to, block(to, -1, static_cast<std::int32_t>(from.value), size.channel), {MscclStep::Kind::receive, source, destination, size.count});

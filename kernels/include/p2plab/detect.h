@@ -13,7 +13,7 @@ namespace p2plab {
 /// What NVML's functions are here: own declarations, as NVML has kept them since driver 450. Each returns 0 for success.
 struct NvmlFunctions {
   using Device = void*;
-  struct PciInfo {   // nvmlPciInfo_t
+  struct PciInfo {  // nvmlPciInfo_t
     char legacy[16];
     unsigned domain, bus, device, id, subsystem;
     char bus_id[32];
@@ -29,7 +29,7 @@ struct NvmlFunctions {
   std::function<int(Device, int*, int*)> compute_capability;
   std::function<int(Device, unsigned, unsigned*)> link_state;
   std::function<int(Device, unsigned, PciInfo*)> link_remote;
-  std::function<int(Device, unsigned, int*)> link_remote_type;   // may be empty: not in old drivers
+  std::function<int(Device, unsigned, int*)> link_remote_type;  // may be empty: not in old drivers
 
   /// The functions of libnvidia-ml.so.1. Errors: no_device, if it is not there or lacks a function.
   static Result<NvmlFunctions> load();
@@ -42,16 +42,16 @@ struct CudaFunctions {
   std::function<int(int*, int)> device;
   std::function<int(char*, int, int)> name;
   std::function<int(char*, int, int)> bus_id;
-  std::function<int(int*, int, int)> attribute;                 // value, attribute, device
-  std::function<int(int*, int, int)> can_access;                // value, device, peer
-  std::function<int(int*, int, int, int)> peer_attribute;       // value, attribute, device, peer
+  std::function<int(int*, int, int)> attribute;            // value, attribute, device
+  std::function<int(int*, int, int)> can_access;           // value, device, peer
+  std::function<int(int*, int, int, int)> peer_attribute;  // value, attribute, device, peer
 
   static Result<CudaFunctions> load();
 };
 
 /// Where facts come from; tests give recorded ones.
 struct FactSources {
-  std::string root = "/";                                                  // folder in which /sys and /proc lie
+  std::string root = "/";  // folder in which /sys and /proc lie
   std::function<Result<NvmlFunctions>()> nvml = NvmlFunctions::load;
   std::function<Result<CudaFunctions>()> cuda = CudaFunctions::load;
 };

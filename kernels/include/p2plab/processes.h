@@ -57,9 +57,9 @@ struct LaunchOptions {
   int version_of_last_rank = 0;  // tests: what the last rank says its version of the protocol is; 0: the true one
 };
 
-/// Runs `body` in a new process for each rank and waits for all: what each returned, by rank; device_failure, with the signal or exit code, for one that ended
-/// in another way. The processes are copies of this one (fork), so call it before the program has threads or uses a GPU. They end with this process.
-/// Errors: io, if processes cannot be made.
+/// Runs `body` in a new process for each rank and waits for all: what each returned, by rank; device_failure, with the signal or exit code, for one
+/// that ended in another way. The processes are copies of this one (fork), so call it before the program has threads or uses a GPU. They end with
+/// this process. Errors: io, if processes cannot be made.
 Result<std::vector<Status>> run_processes(const LaunchOptions& options, const std::function<Status(Session&)>& body);
 
 /// What a rank brings to the agreement on how to run one program.
@@ -76,8 +76,8 @@ Status agree(Session& session, const Offer& mine);
 
 /// Executor `host`, each rank's share in its own process, the ranks' memory shared.
 std::unique_ptr<Executor> host_processes(Session& session);
-/// Executor `cuda`, each rank's GPU driven by its own process, GPU memory shared through CUDA's handles. If a rank cannot share, all get `unsupported`
-/// with the same reason.
+/// Executor `cuda`, each rank's GPU driven by its own process, GPU memory shared through CUDA's handles. If a rank cannot share, all get
+/// `unsupported` with the same reason.
 std::unique_ptr<Executor> cuda_processes(Session& session);
 
 }  // namespace p2plab

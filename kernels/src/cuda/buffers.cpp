@@ -14,8 +14,7 @@ bool can_share(CollectiveKind kind) { return kind != CollectiveKind::all_to_all 
 
 }  // namespace
 
-Result<Buffers> Buffers::create(const Schedule& schedule, const Payload& payload, const std::vector<int>& devices,
-                                const BufferOptions& options) {
+Result<Buffers> Buffers::create(const Schedule& schedule, const Payload& payload, const std::vector<int>& devices, const BufferOptions& options) {
   constexpr int most_ranks = 64;
   if (schedule.ranks() > most_ranks)
     return Error{.code = ErrorCode::unsupported, .message = fmt::format("{} ranks; the check of data knows at most 64", schedule.ranks())};

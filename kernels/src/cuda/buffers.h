@@ -21,9 +21,9 @@ using Allocator = std::function<Result<SharedMemory>(Bytes)>;
 
 struct BufferOptions {
   bool in_place = false;
-  Allocator allocator = {};                  // empty: ordinary GPU memory
-  bool uniform = false;                      // the same bytes for all ranks, as windows of NCCL want
-  std::optional<Rank> only = std::nullopt;   // the other ranks' memory belongs to other processes
+  Allocator allocator = {};                 // empty: ordinary GPU memory
+  bool uniform = false;                     // the same bytes for all ranks, as windows of NCCL want
+  std::optional<Rank> only = std::nullopt;  // the other ranks' memory belongs to other processes
 };
 
 class Buffers {

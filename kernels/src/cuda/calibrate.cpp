@@ -121,7 +121,8 @@ class Measuring {
       if (auto done = cuda::synchronize(side->stream); !done) return std::move(done).error();
     }
     if (*reinterpret_cast<volatile std::uint32_t*>(late_) != 0) {
-      return Error{.code = ErrorCode::device_failure, .message = fmt::format("GPU {} and GPU {} do not hear each other's flags", first_.device, second_.device)};
+      return Error{.code = ErrorCode::device_failure,
+                   .message = fmt::format("GPU {} and GPU {} do not hear each other's flags", first_.device, second_.device)};
     }
     return cuda::elapsed(first_.begin, first_.end);
   }
@@ -130,7 +131,8 @@ class Measuring {
     if (auto done = cuda::use_device(first_.device); !done) return std::move(done).error();
     if (auto done = cuda::begin_capture(first_.stream); !done) return std::move(done).error();
     Status queued;
-    for (std::uint32_t k = 0; k < count && queued; ++k) queued = launch(first_, {.probe = Probe::nothing, .shape = {.blocks = 32, .threads = 128}, .call = {}});
+    for (std::uint32_t k = 0; k < count && queued; ++k)
+      queued = launch(first_, {.probe = Probe::nothing, .shape = {.blocks = 32, .threads = 128}, .call = {}});
     auto graph = cuda::end_capture(first_.stream);
     if (!queued) return std::move(queued).error();
     if (!graph) return std::move(graph).error();
@@ -142,7 +144,8 @@ class Measuring {
     const auto base = std::exchange(base_, base_ + count);
     const device::ProbeCall asking{.here = first_.flags.address(), .there = second_.flags.address(), .count = count, .base = base};
     const device::ProbeCall answering{.here = asking.there, .there = asking.here, .count = count, .base = base};
-    if (auto done = launch(second_, {.probe = answer, .shape = {.blocks = 1, .threads = 1}, .call = answering}); !done) return std::move(done).error();
+    if (auto done = launch(second_, {.probe = answer, .shape = {.blocks = 1, .threads = 1}, .call = answering}); !done)
+      return std::move(done).error();
     return timed([&] { return launch(first_, {.probe = ask, .shape = {.blocks = 1, .threads = 1}, .call = asking}); });
   }
 
@@ -174,7 +177,7 @@ class Measuring {
   // Turns over a buffer that is long for one block and for many; `operands` of each byte are counted.
   Result<WorkTimes> moved(Probe probe, const device::LaunchShape& shape, std::uint64_t there, int operands) {
     const auto bytes = std::min(area.count() / 2, std::int64_t{2} << 20 << std::min(shape.blocks, 64U) / 8);
-    const auto part = static_cast<std::int64_t>(shape.blocks) * block_threads * 64;   // what all blocks move at a time
+    const auto part = static_cast<std::int64_t>(shape.blocks) * block_threads * 64;  // what all blocks move at a time
     const auto whole = bytes / part * part;
     const auto once = [&](std::uint32_t count) {
       const device::ProbeCall call{.here = first_.memory.address(), .there = there, .bytes = static_cast<std::uint64_t>(whole), .count = count};

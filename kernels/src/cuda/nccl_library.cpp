@@ -12,8 +12,8 @@ namespace p2plab::cuda {
 Result<NcclLibrary> NcclLibrary::load() {
   // Never the switches' multicast unless the user asks for it: it is a resource of the whole host.
   setenv("NCCL_NVLS_ENABLE", "0", 0);
-  const auto library = open_library("libnccl.so.2", "P2PLAB_NCCL",
-                                    {"libnccl.so.2", "/usr/local/cuda/lib/libnccl.so.2", "/usr/local/cuda/lib64/libnccl.so.2"});
+  const auto library =
+      open_library("libnccl.so.2", "P2PLAB_NCCL", {"libnccl.so.2", "/usr/local/cuda/lib/libnccl.so.2", "/usr/local/cuda/lib64/libnccl.so.2"});
   if (!library) return library.error();
   void* const handle = *library;
   NcclLibrary nccl;

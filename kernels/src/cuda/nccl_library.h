@@ -28,12 +28,12 @@ struct NcclLibrary {
   int (*group_start)() = nullptr;
   int (*group_end)() = nullptr;
   // Younger than 2.7; null where the library is too old for them.
-  int (*memory_alloc)(void**, std::size_t) = nullptr;                                                 // 2.19
-  int (*memory_free)(void*) = nullptr;                                                                // 2.19
-  int (*register_buffer)(NcclCommunicator, void*, std::size_t, void**) = nullptr;                     // 2.19
-  int (*deregister_buffer)(NcclCommunicator, void*) = nullptr;                                        // 2.19
-  int (*register_window)(NcclCommunicator, void*, std::size_t, void**, int) = nullptr;                // 2.27
-  int (*deregister_window)(NcclCommunicator, void*) = nullptr;                                        // 2.27
+  int (*memory_alloc)(void**, std::size_t) = nullptr;                                   // 2.19
+  int (*memory_free)(void*) = nullptr;                                                  // 2.19
+  int (*register_buffer)(NcclCommunicator, void*, std::size_t, void**) = nullptr;       // 2.19
+  int (*deregister_buffer)(NcclCommunicator, void*) = nullptr;                          // 2.19
+  int (*register_window)(NcclCommunicator, void*, std::size_t, void**, int) = nullptr;  // 2.27
+  int (*deregister_window)(NcclCommunicator, void*) = nullptr;                          // 2.27
 
   /// Loads the library: from P2PLAB_NCCL if that is set, else as the loader finds libnccl.so.2, else from the CUDA toolkit's folder.
   /// Errors: not_built with the places looked at, or the function that is missing.

@@ -20,8 +20,9 @@ std::string shortened(const std::string& log) {
 }  // namespace
 
 Result<NvrtcLibrary> NvrtcLibrary::load() {
-  const auto library = open_library("libnvrtc.so", "P2PLAB_NVRTC", {"libnvrtc.so.13", "/usr/local/cuda/lib64/libnvrtc.so.13", "libnvrtc.so.12",
-                                                                    "/usr/local/cuda/lib64/libnvrtc.so.12"});
+  const auto library =
+      open_library("libnvrtc.so", "P2PLAB_NVRTC",
+                   {"libnvrtc.so.13", "/usr/local/cuda/lib64/libnvrtc.so.13", "libnvrtc.so.12", "/usr/local/cuda/lib64/libnvrtc.so.12"});
   if (!library) return library.error();
   void* const handle = *library;
   NvrtcLibrary nvrtc;

@@ -62,7 +62,9 @@ class Part {
     return cuda::SharedMemory(memory->release(), cuda::free_device);
   }
 
-  Result<cuda::GpuRun> prepare(const cuda::Buffers& buffers, const std::vector<int>& devices) { return cuda::GpuRun::create(job_, buffers, devices, options_.shape, kept_.kernels, &world_); }
+  Result<cuda::GpuRun> prepare(const cuda::Buffers& buffers, const std::vector<int>& devices) {
+    return cuda::GpuRun::create(job_, buffers, devices, options_.shape, kept_.kernels, &world_);
+  }
 
   // A rank that is gone is the reason for whatever else went wrong.
   Status sane(Status mine) const {
@@ -140,7 +142,8 @@ class Part {
 
 Result<Measurement> run_cuda_process(const Job& job, const RunOptions& options, CudaKept& kept, Session& session) {
   const Rank rank{session.rank()};
-  const Offer offer{.build = processes::build(), .digest = processes::digest(*job.program, options), .obstacle = obstacle(job, rank, session.ranks())};
+  const Offer offer{
+      .build = processes::build(), .digest = processes::digest(*job.program, options), .obstacle = obstacle(job, rank, session.ranks())};
   if (auto agreed = agree(session, offer); !agreed) return std::move(agreed).error();
   auto world = cuda::World::create(session, rank.value);
   if (!world) return std::move(world).error();

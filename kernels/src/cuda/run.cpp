@@ -159,7 +159,8 @@ Status GpuRun::exchange(const Buffers& buffers, const Plans& plans) {
   const auto arena = ranks_[own()].arena.address();
   const auto arena_end = at.flags + static_cast<std::uint64_t>(round_up(plans.flags) + counter_bytes);
   const auto bytes = [](std::int64_t count) { return Bytes{std::max<std::int64_t>(count, 1)}; };
-  std::vector<World::Piece> pieces{{arena, bytes(static_cast<std::int64_t>(arena_end - arena))}, {at.landing, bytes(plans.area * image::landing_copies)}};
+  std::vector<World::Piece> pieces{{arena, bytes(static_cast<std::int64_t>(arena_end - arena))},
+                                   {at.landing, bytes(plans.area * image::landing_copies)}};
   for (const auto& piece : buffers.pieces()) pieces.push_back({reinterpret_cast<std::uint64_t>(piece.memory.get()), bytes(piece.size.count())});
   auto all = world_->exchange(at, pieces);
   if (!all) return std::move(all).error();

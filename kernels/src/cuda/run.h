@@ -17,8 +17,8 @@ namespace p2plab::cuda {
 
 class GpuRun {
  public:
-  /// Rank r on GPU devices[r]; a GPU may carry several ranks. `kernels` must outlive the run. Errors: unsupported (no peer access, more blocks than fit
-  /// at once), device_failure. With `world`, the other ranks live in other processes, which call this together; it must outlive the run.
+  /// Rank r on GPU devices[r]; a GPU may carry several ranks. `kernels` must outlive the run. Errors: unsupported (no peer access, more blocks than
+  /// fit at once), device_failure. With `world`, the other ranks live in other processes, which call this together; it must outlive the run.
   static Result<GpuRun> create(const Job& job, const Buffers& buffers, const std::vector<int>& devices, const KernelShape& shape,
                                SpecialKernels& kernels, World* world = nullptr);
 

@@ -29,9 +29,10 @@ Status GpuRun::hang() const {
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
     const auto& report = *reinterpret_cast<const image::HangReport*>(report_address(r));
     if (report.hung == 0) continue;
-    return Error{.code = ErrorCode::device_failure,
-                 .message = fmt::format("rank {} waited longer than {} ms", r, timeout / 1'000'000),
-                 .notes = has(r) ? std::vector{packets_ ? packet_hang(ranks_[r], report) : slice_hang(ranks_[r], report)} : std::vector<std::string>{}};
+    return Error{
+        .code = ErrorCode::device_failure,
+        .message = fmt::format("rank {} waited longer than {} ms", r, timeout / 1'000'000),
+        .notes = has(r) ? std::vector{packets_ ? packet_hang(ranks_[r], report) : slice_hang(ranks_[r], report)} : std::vector<std::string>{}};
   }
   return {};
 }

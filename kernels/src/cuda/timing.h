@@ -33,8 +33,8 @@ Result<std::vector<Seconds>> time_calls(const RankStreams& ranks, const Enqueue&
 /// How ranks in different processes keep step.
 struct Meeting {
   std::function<Status()> barrier;
-  std::uint64_t gate = 0;   // a word of pinned memory that all see
-  bool opens = false;       // this rank opens and closes it
+  std::uint64_t gate = 0;  // a word of pinned memory that all see
+  bool opens = false;      // this rank opens and closes it
 };
 
 /// The same for one rank, while the others do so in processes of their own: this rank's samples.

@@ -160,8 +160,10 @@ Result<std::vector<RankAddresses>> World::exchange(const RankAddresses& mine, co
       Moved move{.there = take<std::uint64_t>((*texts)[r], at), .here = 0, .bytes = take<std::uint64_t>((*texts)[r], at)};
       const auto here = open((*texts)[r].substr(at, sizeof(cudaIpcMemHandle_t)));
       at += sizeof(cudaIpcMemHandle_t);
-      if (!here) opened = here.error();
-      else move.here = *here;
+      if (!here)
+        opened = here.error();
+      else
+        move.here = *here;
       moves.push_back(move);
     }
     for (auto* word : words_of(theirs)) *word = moved(*word, moves);

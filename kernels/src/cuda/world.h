@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "cuda/api.h"
-#include "packet_image.h"
 #include "p2plab/processes.h"
+#include "packet_image.h"
 #include "processes/shared_memory.h"
 
 namespace p2plab::cuda {

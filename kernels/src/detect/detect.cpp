@@ -7,11 +7,15 @@ namespace p2plab {
 MachineFacts gather_facts(const FactSources& sources) {
   MachineFacts facts;
   const auto nvml = sources.nvml();
-  if (nvml) detect::add_nvml(facts, *nvml);
-  else facts.nvml_missing = nvml.error().message;
+  if (nvml)
+    detect::add_nvml(facts, *nvml);
+  else
+    facts.nvml_missing = nvml.error().message;
   const auto cuda = sources.cuda();
-  if (cuda) detect::add_cuda(facts, *cuda);
-  else facts.cuda_missing = cuda.error().message;
+  if (cuda)
+    detect::add_cuda(facts, *cuda);
+  else
+    facts.cuda_missing = cuda.error().message;
   detect::add_system(facts, sources.root);
   return facts;
 }

@@ -31,7 +31,7 @@ class Library {
   }
 
  private:
-  void* handle_;   // stays loaded: drivers do not like to be unloaded
+  void* handle_;  // stays loaded: drivers do not like to be unloaded
   std::string missing_;
 };
 

@@ -29,7 +29,7 @@ namespace detect {
 
 namespace {
 
-constexpr unsigned most_links = 36;      // of any GPU that NVML knows
+constexpr unsigned most_links = 36;  // of any GPU that NVML knows
 constexpr std::size_t text_bytes = 96;
 
 std::string remote_kind(int type) {

@@ -94,7 +94,7 @@ void add_networks(MachineFacts& facts, const fs::path& sys, PciTree& tree) {
   for (const auto& device : entries(sys / "class/infiniband")) {
     const bool on_pcie = tree.add(device / "device");
     int megabits = 0;
-    for (const auto& port : entries(device / "ports")) megabits += 1000 * number_of(line_of(port / "rate"), 0);   // "400 Gb/sec (4X NDR)"
+    for (const auto& port : entries(device / "ports")) megabits += 1000 * number_of(line_of(port / "rate"), 0);  // "400 Gb/sec (4X NDR)"
     facts.networks.push_back({device.filename().string(), on_pcie ? tree.last() : "", megabits});
   }
   if (!facts.networks.empty()) return;

@@ -102,8 +102,10 @@ __global__ void probe_kernel(Probe probe, ProbeCall call) {
 }  // namespace
 
 CudaCode launch_probe(Probe probe, const LaunchShape& shape, const ProbeCall& call, StreamHandle stream) {
-  if (probe == Probe::nothing) nothing_kernel<<<shape.blocks, shape.threads, 0, static_cast<cudaStream_t>(stream)>>>();
-  else probe_kernel<<<shape.blocks, shape.threads, 0, static_cast<cudaStream_t>(stream)>>>(probe, call);
+  if (probe == Probe::nothing)
+    nothing_kernel<<<shape.blocks, shape.threads, 0, static_cast<cudaStream_t>(stream)>>>();
+  else
+    probe_kernel<<<shape.blocks, shape.threads, 0, static_cast<cudaStream_t>(stream)>>>(probe, call);
   return cudaGetLastError();
 }
 

@@ -10,7 +10,9 @@ class CudaProcesses final : public Executor {
  public:
   explicit CudaProcesses(Session& session) : session_(session) {}
   Status available() const override { return backend::cuda_available(); }
-  Result<Measurement> run(const Job& job, const RunOptions& options) const override { return backend::run_cuda_process(job, options, *kept_, session_); }
+  Result<Measurement> run(const Job& job, const RunOptions& options) const override {
+    return backend::run_cuda_process(job, options, *kept_, session_);
+  }
 
  private:
   Session& session_;

@@ -1,4 +1,5 @@
-// host, in several processes: each runs the lanes of its own rank on memory that all share, with the program's own waits and nothing else between them.
+// host, in several processes: each runs the lanes of its own rank on memory that all share, with the program's own waits and nothing else between
+// them.
 #include <algorithm>
 #include <atomic>
 #include <optional>
@@ -34,8 +35,10 @@ class Arenas {
     Status mapped;
     for (std::size_t r = 0; r < files->size() && mapped; ++r) {
       auto mapping = Mapping::map((*files)[r].get(), made.size(program, r));
-      if (!mapping) mapped = std::move(mapping).error();
-      else made.mappings_.push_back(*std::move(mapping));
+      if (!mapping)
+        mapped = std::move(mapping).error();
+      else
+        made.mappings_.push_back(*std::move(mapping));
     }
     if (auto well = processes::all_well(session, mapped); !well) return std::move(well).error();
     return made;
@@ -57,7 +60,8 @@ class Arenas {
  private:
   std::size_t counter_bytes(std::size_t rank) const { return (channels_[rank] * sizeof(ProgressCounter) + 127) / 128 * 128; }
   Bytes size(const Program& program, std::size_t rank) const {
-    return Bytes{static_cast<std::int64_t>(std::max<std::size_t>(counter_bytes(rank), 128))} + HostMemory::arena_size(program, Rank{static_cast<std::int64_t>(rank)});
+    return Bytes{static_cast<std::int64_t>(std::max<std::size_t>(counter_bytes(rank), 128))} +
+           HostMemory::arena_size(program, Rank{static_cast<std::int64_t>(rank)});
   }
 
   std::vector<std::size_t> channels_;  // per rank
@@ -72,7 +76,8 @@ class HostProcesses final : public Executor {
   Result<Measurement> run(const Job& job, const RunOptions& options) const override {
     expects(job.plan != nullptr && job.program != nullptr);
     const auto& program = *job.program;
-    if (auto good = agree(session_, {.build = processes::build(), .digest = processes::digest(program, options), .obstacle = obstacle(program)}); !good) {
+    if (auto good = agree(session_, {.build = processes::build(), .digest = processes::digest(program, options), .obstacle = obstacle(program)});
+        !good) {
       return std::move(good).error();
     }
     const auto arenas = Arenas::create(session_, program);
@@ -96,7 +101,8 @@ class HostProcesses final : public Executor {
   std::string obstacle(const Program& program) const {
     if (program.ranks() != session_.ranks()) return fmt::format("the program has {} ranks, this job {} processes", program.ranks(), session_.ranks());
     const auto needed = HostMemory::needed(program);
-    if (needed > most_memory) return fmt::format("the buffers of all ranks take {} MiB; the limit is {} MiB", needed.count() >> 20, most_memory.count() >> 20);
+    if (needed > most_memory)
+      return fmt::format("the buffers of all ranks take {} MiB; the limit is {} MiB", needed.count() >> 20, most_memory.count() >> 20);
     return {};
   }
 
@@ -104,7 +110,8 @@ class HostProcesses final : public Executor {
     const Rank rank{session_.rank()};
     std::atomic<bool> stop{false};
     const Listening listening(session_, stop);
-    HostTeam team(parts.program, parts.memory, parts.board, {.threads = std::max(1, options.threads), .only = rank, .stop = &stop, .patience = stall_patience});
+    HostTeam team(parts.program, parts.memory, parts.board,
+                  {.threads = std::max(1, options.threads), .only = rank, .stop = &stop, .patience = stall_patience});
     std::vector<Seconds> samples;
     for (int run = 0; run < std::max(1, options.warmup + options.repeats); ++run) {
       parts.memory.fill(parts.data, rank);

@@ -114,7 +114,8 @@ void Hub::look_for_late() {
     if (lost_ || now - exchange.begun < patience_) continue;
     for (std::size_t r = 0; r < members_.size(); ++r) {
       if (exchange.parts.contains(static_cast<int>(r))) continue;
-      return lose(static_cast<int>(r), fmt::format("rank {} (process {}) lives but kept the others waiting for {:g} s", r, members_[r].process, patience_.count()));
+      return lose(static_cast<int>(r),
+                  fmt::format("rank {} (process {}) lives but kept the others waiting for {:g} s", r, members_[r].process, patience_.count()));
     }
   }
 }

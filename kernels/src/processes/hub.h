@@ -15,8 +15,8 @@ struct Member {
   int process = 0;
   FileDescriptor socket = {};
   bool greeted = false;
-  bool left = false;                              // said farewell, or its process is gone
-  std::optional<Status> outcome = std::nullopt;   // what it said, or how it ended
+  bool left = false;                             // said farewell, or its process is gone
+  std::optional<Status> outcome = std::nullopt;  // what it said, or how it ended
 };
 
 class Hub {

@@ -88,8 +88,12 @@ std::optional<Message> receive(int socket) {
   if (got < static_cast<ssize_t>(sizeof(Header)) || (envelope.outer.msg_flags & MSG_TRUNC) != 0) return std::nullopt;
   const auto& header = envelope.header;
   if (header.mark != magic || header.kind > static_cast<std::uint16_t>(MessageKind::farewell)) return std::nullopt;
-  return Message{static_cast<MessageKind>(header.kind), header.version, header.rank, header.number,
-                 {envelope.text.data(), static_cast<std::size_t>(got) - sizeof(Header)}, attached(envelope.outer)};
+  return Message{static_cast<MessageKind>(header.kind),
+                 header.version,
+                 header.rank,
+                 header.number,
+                 {envelope.text.data(), static_cast<std::size_t>(got) - sizeof(Header)},
+                 attached(envelope.outer)};
 }
 
 // The code, then the message and the notes, each after a zero byte.
@@ -110,8 +114,10 @@ Status outcome_of(const std::string& text) {
   for (auto at = first; at != std::string::npos;) {
     const auto next = text.find('\0', at + 1);
     const auto word = text.substr(at + 1, next == std::string::npos ? next : next - at - 1);
-    if (at == first) error.message = word;
-    else error.notes.push_back(word);
+    if (at == first)
+      error.message = word;
+    else
+      error.notes.push_back(word);
     at = next;
   }
   return error;

@@ -32,15 +32,18 @@ std::string digest(const Program& program, const RunOptions& options) {
   Hash hash;
   for (const auto value : {static_cast<std::int64_t>(program.payload.type), static_cast<std::int64_t>(program.payload.op), program.payload.elements,
                            static_cast<std::int64_t>(program.tuning.protocol), std::int64_t{program.tuning.parts}, program.tuning.slice.count(),
-                           std::int64_t{program.tuning.slices}, std::int64_t{program.in_place ? 1 : 0}, std::int64_t{options.warmup}, std::int64_t{options.repeats}, std::int64_t{options.calls},
-                           static_cast<std::int64_t>(options.seed), std::int64_t{options.check ? 1 : 0}, std::int64_t{options.graph ? 1 : 0}}) {
+                           std::int64_t{program.tuning.slices}, std::int64_t{program.in_place ? 1 : 0}, std::int64_t{options.warmup},
+                           std::int64_t{options.repeats}, std::int64_t{options.calls}, static_cast<std::int64_t>(options.seed),
+                           std::int64_t{options.check ? 1 : 0}, std::int64_t{options.graph ? 1 : 0}}) {
     hash.add(value);
   }
   for (const auto& lane : program.lanes) hash.add(lane.rank.value), hash.add(lane.first), hash.add(lane.count);
   for (const auto& instruction : program.instructions) {
-    hash.add(instruction.bytes), hash.add(instruction.operands), hash.add(instruction.sources), hash.add(instruction.waits), hash.add(instruction.wait_count);
+    hash.add(instruction.bytes), hash.add(instruction.operands), hash.add(instruction.sources), hash.add(instruction.waits),
+        hash.add(instruction.wait_count);
   }
-  for (const auto& operand : program.operands) hash.add(operand.rank.value), hash.add(static_cast<std::int64_t>(operand.buffer)), hash.add(operand.offset);
+  for (const auto& operand : program.operands)
+    hash.add(operand.rank.value), hash.add(static_cast<std::int64_t>(operand.buffer)), hash.add(operand.offset);
   for (const auto& wait : program.waits) hash.add(wait.lane.value), hash.add(wait.instruction);
   return hash.text();
 }

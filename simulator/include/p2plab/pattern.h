@@ -12,7 +12,7 @@ namespace p2plab {
 /// Ranks lie on a grid that wraps around in every dimension; each does what rank 0 does, seen from its own place. Rank r stands for rank 0's
 /// neighbour x at the sum of both places, dimension by dimension.
 struct Pattern {
-  std::vector<int> extents;   // ranks = their product; the last dimension runs fastest
+  std::vector<int> extents;  // ranks = their product; the last dimension runs fastest
   /// Lanes of rank 0 alone; ranks in operands as rank 0 sees them; lane j of rank r is LaneId{r * lanes + j}. No explicit routes.
   Program program;
 

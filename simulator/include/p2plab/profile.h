@@ -23,9 +23,9 @@ struct NumberInfo {
 
 /// Named deviations of a machine from the model. As constructed: none.
 struct Quirks {
-  double pcie_read = 1;        // loads over a PCIe link reach this share of what stores reach
-  double duplex_read = 1;      // loads reach this share where the program uses the other direction of a link too
-  double posted_writes = 1;    // a link out of a root complex keeps this share of its bandwidth where several GPUs store through it
+  double pcie_read = 1;      // loads over a PCIe link reach this share of what stores reach
+  double duplex_read = 1;    // loads reach this share where the program uses the other direction of a link too
+  double posted_writes = 1;  // a link out of a root complex keeps this share of its bandwidth where several GPUs store through it
   friend bool operator==(const Quirks&, const Quirks&) = default;
 };
 
@@ -33,25 +33,25 @@ struct Quirks {
 /// the literature hold exactly. Rates that are not given do not limit.
 struct Profile {
   std::string name = "ideal";
-  Seconds launch{0};         // from the call to the first instruction of every thread block
-  Seconds start_skew{0};     // the last rank starts this much after the first, the others evenly between
-  Seconds signal_peer{0};    // data visible -> a thread block of another rank, which waits for the flag, goes on
-  Seconds signal_local{0};   // the same for another thread block of the same rank
-  Seconds poll{0};           // the same for another rank where data carries its own flag (ll, ll128, flagless)
-  Seconds fence{0};          // protocol simple: ordering the data before the flag
-  Seconds slice_cost{0};     // a thread block's loop, for each slice
-  Seconds packet_start{0};   // by packets (ll, flagless): from the call to the first packet in hand; the launch hides behind the call before
-  Seconds packet_item{0};    // the same: a thread's work, for each operand of a step
-  Seconds packet_tail{0};    // the same: mean lateness of a warp's packets; the slowest of n are late by this times ln n
-  std::optional<Bandwidth> store_rate = std::nullopt;    // of one thread block, storing to other ranks
-  std::optional<Bandwidth> load_rate = std::nullopt;     // of one thread block, loading from other ranks
-  std::optional<Bandwidth> reduce_rate = std::nullopt;   // of one thread block, over its local operands (read or written)
-  std::optional<Bandwidth> memory_rate = std::nullopt;   // of a whole GPU's memory, over local operands of all its thread blocks
-  int outstanding = 0;          // slices of one thread block that may be in flight; 0 means no limit
-  double read_request = 0;      // a remote load asks first: that many path latencies before its data set out
-  double link_efficiency = 1;   // payload over raw bandwidth of every link (packet headers)
+  Seconds launch{0};        // from the call to the first instruction of every thread block
+  Seconds start_skew{0};    // the last rank starts this much after the first, the others evenly between
+  Seconds signal_peer{0};   // data visible -> a thread block of another rank, which waits for the flag, goes on
+  Seconds signal_local{0};  // the same for another thread block of the same rank
+  Seconds poll{0};          // the same for another rank where data carries its own flag (ll, ll128, flagless)
+  Seconds fence{0};         // protocol simple: ordering the data before the flag
+  Seconds slice_cost{0};    // a thread block's loop, for each slice
+  Seconds packet_start{0};  // by packets (ll, flagless): from the call to the first packet in hand; the launch hides behind the call before
+  Seconds packet_item{0};   // the same: a thread's work, for each operand of a step
+  Seconds packet_tail{0};   // the same: mean lateness of a warp's packets; the slowest of n are late by this times ln n
+  std::optional<Bandwidth> store_rate = std::nullopt;   // of one thread block, storing to other ranks
+  std::optional<Bandwidth> load_rate = std::nullopt;    // of one thread block, loading from other ranks
+  std::optional<Bandwidth> reduce_rate = std::nullopt;  // of one thread block, over its local operands (read or written)
+  std::optional<Bandwidth> memory_rate = std::nullopt;  // of a whole GPU's memory, over local operands of all its thread blocks
+  int outstanding = 0;                                  // slices of one thread block that may be in flight; 0 means no limit
+  double read_request = 0;                              // a remote load asks first: that many path latencies before its data set out
+  double link_efficiency = 1;                           // payload over raw bandwidth of every link (packet headers)
   Quirks quirks = {};
-  std::vector<NumberInfo> numbers = {};   // of the numbers above whose interval or source is known
+  std::vector<NumberInfo> numbers = {};  // of the numbers above whose interval or source is known
 
   friend bool operator==(const Profile&, const Profile&) = default;
 };
@@ -70,7 +70,7 @@ Profile slowest(const Profile& profile);
 /// The numbers that a profile may hold, in order, each with its unit and meaning; for people and for what-if.
 struct NumberMeaning {
   std::string_view name;
-  std::string_view unit;       // "s", "B/s" or ""
+  std::string_view unit;  // "s", "B/s" or ""
   std::string_view meaning;
   bool more_is_faster = false;
 };

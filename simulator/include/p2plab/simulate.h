@@ -18,22 +18,22 @@ namespace p2plab {
 /// resources fairly, for cross-checks and huge unsliced transfers. `path`: the longest chain of waits and the busiest resource only, a lower
 /// bound; for inner loops.
 enum class SimEngine : std::uint8_t { events, max_min, path };
-std::string_view to_string(SimEngine engine);   // "events", "max-min", "path"
+std::string_view to_string(SimEngine engine);  // "events", "max-min", "path"
 Result<SimEngine> sim_engine(std::string_view name);
 
 struct SimOptions {
   SimEngine engine = SimEngine::events;
-  bool steps = false;    // fill SimResult::steps
-  bool record = false;   // fill SimResult::recording, for traces and critical paths
-  bool fold = true;      // of a pattern, simulate one rank where that provably gives the same; off: always all of them
-  bool skip = true;      // add up what repeats slice by slice instead of playing it, which gives the same; off: play every slice
-  std::vector<SimTime> late = {};   // by rank: starts this much later than the profile says; empty means none
+  bool steps = false;              // fill SimResult::steps
+  bool record = false;             // fill SimResult::recording, for traces and critical paths
+  bool fold = true;                // of a pattern, simulate one rank where that provably gives the same; off: always all of them
+  bool skip = true;                // add up what repeats slice by slice instead of playing it, which gives the same; off: play every slice
+  std::vector<SimTime> late = {};  // by rank: starts this much later than the profile says; empty means none
 };
 
 /// What a link (or another resource) had to do.
 struct ResourceUse {
-  std::string name;      // "gpu0 -> sw0", "group root0", "egress of gpu3", "memory of gpu0"
-  Bytes bytes{0};        // on the wire
+  std::string name;  // "gpu0 -> sw0", "group root0", "egress of gpu3", "memory of gpu0"
+  Bytes bytes{0};    // on the wire
   SimTime busy{0};
 };
 
@@ -45,34 +45,34 @@ struct StepTiming {
 
 /// The life of one slice in its thread block.
 struct SliceRecord {
-  std::uint32_t block = 0;         // lane * parts + part
-  std::uint32_t instruction = 0;   // of the whole program
+  std::uint32_t block = 0;        // lane * parts + part
+  std::uint32_t instruction = 0;  // of the whole program
   std::int64_t slice = 0;
-  SimTime considered{0};           // the thread block turned to it
-  SimTime issued{0};               // its waits were over, loads went out
-  SimTime arrived{0};              // all loads were there
-  SimTime injected{0};             // stores began
-  SimTime processed{0};            // the thread block's own work on it ended, links aside
-  SimTime released{0};             // the thread block was free for its next slice
-  SimTime complete{0};             // stores visible, and all before it in this thread block complete
-  std::int64_t cause = -1;         // the slice whose signal held it up last, if one did
+  SimTime considered{0};    // the thread block turned to it
+  SimTime issued{0};        // its waits were over, loads went out
+  SimTime arrived{0};       // all loads were there
+  SimTime injected{0};      // stores began
+  SimTime processed{0};     // the thread block's own work on it ended, links aside
+  SimTime released{0};      // the thread block was free for its next slice
+  SimTime complete{0};      // stores visible, and all before it in this thread block complete
+  std::int64_t cause = -1;  // the slice whose signal held it up last, if one did
 };
 
 /// One transfer at one resource.
 struct HopRecord {
-  std::int64_t slice = 0;          // index of its SliceRecord
-  std::uint32_t operand = 0;       // of the program
-  std::uint32_t resource = 0;      // index into SimResult::uses
-  SimTime head{0};                 // arrived
-  SimTime start{0};                // its turn
-  SimTime end{0};                  // the resource was free again
+  std::int64_t slice = 0;      // index of its SliceRecord
+  std::uint32_t operand = 0;   // of the program
+  std::uint32_t resource = 0;  // index into SimResult::uses
+  SimTime head{0};             // arrived
+  SimTime start{0};            // its turn
+  SimTime end{0};              // the resource was free again
 };
 
 /// Everything that happened. Slices of one thread block lie together, in order.
 struct Recording {
   std::uint32_t parts = 1;
   std::vector<SliceRecord> slices;
-  std::vector<HopRecord> hops;     // by the time at which heads arrived
+  std::vector<HopRecord> hops;  // by the time at which heads arrived
   /// Of a program that ran by packets: its form as the threads see it, a lane a rank, whose lanes, instructions and operands the records name.
   std::shared_ptr<const Program> packets = nullptr;
 };
@@ -81,15 +81,15 @@ struct Recording {
 inline const Program& recorded(const Program& program, const Recording& recording) { return recording.packets ? *recording.packets : program; }
 
 struct SimResult {
-  SimTime makespan{0};                  // from the call until the last slice is complete
-  SimTime bound{0};                     // no execution of this program on this machine can be faster (proved, and checked on every run)
-  std::vector<SimTime> rank_finish;     // when each rank's last slice is complete
-  std::vector<ResourceUse> uses;        // the links by LinkId, then groups, then node limits and memories
+  SimTime makespan{0};               // from the call until the last slice is complete
+  SimTime bound{0};                  // no execution of this program on this machine can be faster (proved, and checked on every run)
+  std::vector<SimTime> rank_finish;  // when each rank's last slice is complete
+  std::vector<ResourceUse> uses;     // the links by LinkId, then groups, then node limits and memories
   std::int64_t slices = 0;
-  std::int64_t transfers = 0;           // slices over the wire, one for each remote operand
+  std::int64_t transfers = 0;  // slices over the wire, one for each remote operand
   std::int64_t events = 0;
-  std::vector<StepTiming> steps;        // by StepId, if asked for
-  Recording recording;                  // if asked for
+  std::vector<StepTiming> steps;  // by StepId, if asked for
+  Recording recording;            // if asked for
 };
 
 /// Runs `program` on `topology`, whose routes are `routes`, at the costs of `profile`. Same arguments, same result.

@@ -11,7 +11,7 @@ namespace p2plab {
 namespace {
 
 constexpr double out_of_reach = std::numeric_limits<double>::infinity();
-constexpr int most_ranks = 32;   // bandwidth bounds of larger machines take seconds
+constexpr int most_ranks = 32;  // bandwidth bounds of larger machines take seconds
 
 // The least sum over paths of `cost` of each link, from every node to every other one.
 template <class Cost>
@@ -40,7 +40,9 @@ TEST(Distances, OnEveryPresetTheBoundsStepsAndDelaysAreThoseOfAllShortestPaths) 
     ++tried;
     const auto transfers = least_sums(*topology, [&](const Link& link) { return topology->node(link.to).kind == NodeKind::gpu ? 1.0 : 0.0; });
     const auto delays = least_sums(*topology, [](const Link& link) { return link.latency.count(); });
-    const auto at = [&](const auto& sums, int from, int to) { return sums[topology->node_of(Rank{from}).index()][topology->node_of(Rank{to}).index()]; };
+    const auto at = [&](const auto& sums, int from, int to) {
+      return sums[topology->node_of(Rank{from}).index()][topology->node_of(Rank{to}).index()];
+    };
     const int root = topology->ranks() / 2;
     double all_transfers = 0, all_delays = 0, down = 0, down_delay = 0, up = 0, up_delay = 0;
     for (int a = 0; a < topology->ranks(); ++a) {

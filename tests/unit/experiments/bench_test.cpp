@@ -18,13 +18,18 @@ BenchReport run_bench(int ranks, const BenchOptions& options) {
 }
 
 BenchOptions quick(CollectiveKind kind) {
-  return {.collective = kind, .algorithm = {kind == CollectiveKind::all_to_all ? "pairwise" : "one_shot"}, .from = 1_KiB, .to = 16_KiB, .factor = 4, .iterations = 2};
+  return {.collective = kind,
+          .algorithm = {kind == CollectiveKind::all_to_all ? "pairwise" : "one_shot"},
+          .from = 1_KiB,
+          .to = 16_KiB,
+          .factor = 4,
+          .iterations = 2};
 }
 
 TEST(Bench, EverySizeHasATimeAndRightDataOutOfPlaceAndInPlace) {
   for (const auto kind : {CollectiveKind::all_reduce, CollectiveKind::all_gather, CollectiveKind::reduce_scatter, CollectiveKind::broadcast}) {
     const auto report = run_bench(4, quick(kind));
-    ASSERT_EQ(report.rows.size(), 3U);   // 1, 4, 16 KiB
+    ASSERT_EQ(report.rows.size(), 3U);  // 1, 4, 16 KiB
     for (const auto& row : report.rows) {
       for (const auto* side : {&row.out_of_place, &row.in_place}) {
         ASSERT_TRUE(side->time) << to_string(kind) << (side->error ? describe(*side->error) : "");
@@ -47,8 +52,8 @@ TEST(Bench, CountsAndBandwidthsFollowNcclTests) {
   BenchRow row{.collective = CollectiveKind::all_reduce, .ranks = 4, .payload = {.elements = 1000, .type = DataType::float32}};
   row.out_of_place.time = Seconds{4e-6};
   EXPECT_EQ(row.count(), 1000);
-  EXPECT_DOUBLE_EQ(*row.algbw_gbps(row.out_of_place), 1.0);   // 4000 B in 4 us
-  EXPECT_DOUBLE_EQ(*row.busbw_gbps(row.out_of_place), 1.5);   // 2 (n - 1) / n
+  EXPECT_DOUBLE_EQ(*row.algbw_gbps(row.out_of_place), 1.0);  // 4000 B in 4 us
+  EXPECT_DOUBLE_EQ(*row.busbw_gbps(row.out_of_place), 1.5);  // 2 (n - 1) / n
   row.collective = CollectiveKind::all_gather;
   EXPECT_EQ(row.count(), 250);
   EXPECT_DOUBLE_EQ(*row.busbw_gbps(row.out_of_place), 0.75);
@@ -58,7 +63,7 @@ TEST(Bench, CountsAndBandwidthsFollowNcclTests) {
 TEST(Bench, SizesAreRoundedDownToEqualBlocksOfWholeElements) {
   auto options = quick(CollectiveKind::all_gather);
   options.from = options.to = Bytes{1001};
-  EXPECT_EQ(run_bench(3, options).rows.front().payload.elements, 249);   // 250 floats, 83 for each of 3
+  EXPECT_EQ(run_bench(3, options).rows.front().payload.elements, 249);  // 250 floats, 83 for each of 3
 }
 
 TEST(Bench, AStepAddsWhereAFactorMultiplies) {
@@ -107,10 +112,13 @@ TEST(BenchWords, TypesAndOperationsGoByTheirNamesOrOurs) {
 }
 
 TEST(BenchText, ALineHasNcclTestsColumns) {
-  BenchRow row{.collective = CollectiveKind::all_reduce, .ranks = 4, .payload = {.elements = 256, .type = DataType::float32}, .algorithm = "ring, simple"};
+  BenchRow row{
+      .collective = CollectiveKind::all_reduce, .ranks = 4, .payload = {.elements = 256, .type = DataType::float32}, .algorithm = "ring, simple"};
   row.out_of_place = {.time = Seconds{11.886e-6}, .check = DataCheck{.passed = true}};
   row.in_place = {.error = Error{ErrorCode::unsupported, "no"}};
-  EXPECT_EQ(bench_line(row), "        1024           256     float     sum      -1    11.89    0.09    0.13      0      N/A     N/A     N/A    N/A  ring, simple\n#   in place: no\n");
+  EXPECT_EQ(bench_line(row),
+            "        1024           256     float     sum      -1    11.89    0.09    0.13      0      N/A     N/A     N/A    N/A  ring, simple\n#   "
+            "in place: no\n");
 }
 
 }  // namespace

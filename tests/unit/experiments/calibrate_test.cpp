@@ -49,7 +49,8 @@ TEST(FitLine, GetsStartAndCostBackFromTimesWithoutNoise) {
 }
 
 TEST(FitLine, OfTwoPointsOffTheLineHasTheIntervalOfTheTextbook) {
-  // x = 0, 1, 2; y = 0, 1 + d, 2: slope 1, residuals d/3, -2d/3, d/3 of one degree of freedom, so s = d sqrt(2/3), and the slope's error is s / sqrt(2).
+  // x = 0, 1, 2; y = 0, 1 + d, 2: slope 1, residuals d/3, -2d/3, d/3 of one degree of freedom, so s = d sqrt(2/3), and the slope's error is s /
+  // sqrt(2).
   const double d = 0.3;
   const auto fit = fit_line({{0, Seconds{0}}, {1, Seconds{1 + d}}, {2, Seconds{2}}});
   ASSERT_TRUE(fit);
@@ -98,7 +99,7 @@ TEST(Calibrate, AKnownMachineComesBackAsItsProfile) {
   ASSERT_TRUE(found) << describe(found.error());
   const auto& profile = found->profile;
   EXPECT_NEAR(profile.launch.count(), 0.7e-6, 1e-12);
-  EXPECT_NEAR(profile.signal_peer.count(), 0.25e-6, 1e-12);   // 1.25 us less two links of 0.5 us
+  EXPECT_NEAR(profile.signal_peer.count(), 0.25e-6, 1e-12);  // 1.25 us less two links of 0.5 us
   EXPECT_NEAR(profile.poll.count(), 0.1e-6, 1e-12);
   EXPECT_NEAR(profile.signal_local.count(), 0.6e-6, 1e-12);
   EXPECT_NEAR(profile.fence.count(), 1e-6, 1e-12);
@@ -107,7 +108,7 @@ TEST(Calibrate, AKnownMachineComesBackAsItsProfile) {
   EXPECT_NEAR(profile.load_rate->gbps(), 27, 1e-6);
   EXPECT_NEAR(profile.reduce_rate->gbps(), 90, 1e-6);
   EXPECT_NEAR(profile.memory_rate->gbps(), 4000, 1e-4);
-  EXPECT_NEAR(profile.link_efficiency, 0.82, 1e-9);           // 82 of 100 GB/s
+  EXPECT_NEAR(profile.link_efficiency, 0.82, 1e-9);  // 82 of 100 GB/s
 }
 
 TEST(Calibrate, WhatIsWrittenReadsBackAsTheSameNumbers) {

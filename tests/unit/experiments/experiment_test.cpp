@@ -36,7 +36,7 @@ TEST(Experiment, WhatIsNotSaidHasItsDefault) {
 TEST(Experiment, ARangeHoldsEverySizeFromItsStartToItsEnd) {
   const auto experiment = read(head + "sizes: {from: 1 KiB, to: 512 MiB, factor: 2}\n");
   ASSERT_TRUE(experiment) << describe(experiment.error());
-  ASSERT_EQ(experiment->sizes.size(), 20U);   // 2^10 to 2^29
+  ASSERT_EQ(experiment->sizes.size(), 20U);  // 2^10 to 2^29
   for (std::size_t s = 0; s < 20; ++s) EXPECT_EQ(experiment->sizes[s], Bytes{std::int64_t{1} << (10 + s)});
 }
 
@@ -47,8 +47,9 @@ TEST(Experiment, AListOfSizesIsSortedAndMayHoldZero) {
 }
 
 TEST(Experiment, ParametersOfAnAlgorithmMakeItsLabel) {
-  const auto experiment = read("version: 1\ntopology: {preset: hgx-h200, gpus: 4}\ncollectives: [all_reduce]\n"
-                               "algorithms: [one_shot, {name: one_shot, mode: push}]\nsizes: [1 KiB]\n");
+  const auto experiment = read(
+      "version: 1\ntopology: {preset: hgx-h200, gpus: 4}\ncollectives: [all_reduce]\n"
+      "algorithms: [one_shot, {name: one_shot, mode: push}]\nsizes: [1 KiB]\n");
   ASSERT_TRUE(experiment) << describe(experiment.error());
   ASSERT_EQ(experiment->algorithms.size(), 2U);
   EXPECT_EQ(experiment->algorithms[0].label(), "one_shot");
@@ -72,18 +73,20 @@ TEST(Experiment, TheDigestFollowsTheBytesOfTheFile) {
 }
 
 TEST(Experiment, AllMistakesOfAFileAreFoundInOneRun) {
-  const auto experiment = read("version: 1\ntopology: {preset: hgx-h20}\ncollectives: [all_reduse]\nalgorithms: [rnig]\nsizes: [64]\ndtype: float61\nexecutors: [kuda]\n");
+  const auto experiment = read(
+      "version: 1\ntopology: {preset: hgx-h20}\ncollectives: [all_reduse]\nalgorithms: [rnig]\nsizes: [64]\ndtype: float61\nexecutors: [kuda]\n");
   ASSERT_FALSE(experiment);
   EXPECT_EQ(mistakes(experiment.error()), 6U) << describe(experiment.error());
   const auto text = describe(experiment.error());
-  for (const char* hint : {"did you mean 'hgx-h200'?", "did you mean 'all_reduce'?", "did you mean 'ring'?", "did you mean 'float64'?", "did you mean 'cuda'?", ":5:9: "}) {
+  for (const char* hint : {"did you mean 'hgx-h200'?", "did you mean 'all_reduce'?", "did you mean 'ring'?", "did you mean 'float64'?",
+                           "did you mean 'cuda'?", ":5:9: "}) {
     EXPECT_NE(text.find(hint), std::string::npos) << hint << '\n' << text;
   }
 }
 
 TEST(Experiment, ImpossibleSizesAreMistakes) {
-  for (const char* sizes : {"{from: 1 MiB, to: 1 KiB}", "{from: 0 B, to: 1 KiB}", "{from: 1 KiB, to: 2 KiB, factor: 1}", "[3 B]", "[1 KiB, 1 KiB]", "[]", "[9000000 TiB]",
-                            "{from: 1 KiB, to: 9000 TiB}", "[-4 B]"}) {
+  for (const char* sizes : {"{from: 1 MiB, to: 1 KiB}", "{from: 0 B, to: 1 KiB}", "{from: 1 KiB, to: 2 KiB, factor: 1}", "[3 B]", "[1 KiB, 1 KiB]",
+                            "[]", "[9000000 TiB]", "{from: 1 KiB, to: 9000 TiB}", "[-4 B]"}) {
     EXPECT_FALSE(read(head + "sizes: " + sizes + "\n")) << sizes;
   }
 }

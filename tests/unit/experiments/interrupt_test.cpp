@@ -33,13 +33,13 @@ TEST(Interrupt, NothingIsInterruptedThatIsNotStopped) {
   ASSERT_TRUE(report);
   EXPECT_FALSE(report->interrupted);
   EXPECT_TRUE(status_of(*report));
-  EXPECT_EQ(rows_of(*report, "simulator"), 6);   // 2 algorithms x 3 sizes
+  EXPECT_EQ(rows_of(*report, "simulator"), 6);  // 2 algorithms x 3 sizes
   EXPECT_EQ(rows_of(*report, "host"), 6);
 }
 
 TEST(Interrupt, RowsFinishedBeforeTheStopStayAndTheRestIsCounted) {
   SilentProgress silent;
-  const auto report = run(experiment(), silent, stop_after(6 + 2));   // all plans, then two rows
+  const auto report = run(experiment(), silent, stop_after(6 + 2));  // all plans, then two rows
   ASSERT_TRUE(report);
   EXPECT_TRUE(report->interrupted);
   EXPECT_EQ(rows_of(*report, "simulator"), 6);

@@ -29,7 +29,8 @@ Row row_of(const std::string& algorithm, Bytes size, double predicted_us) {
 
 Report sample() {
   Report report{.name = "sample", .provenance = {.version = "0.1.0", .config = "a \"b\".yaml", .topology = "box"}};
-  report.rows = {row_of("ring", Bytes{1 << 20}, 100), row_of("tree", Bytes{1 << 20}, 80), row_of("ring", Bytes{1 << 10}, 8), row_of("tree", Bytes{1 << 10}, 8)};
+  report.rows = {row_of("ring", Bytes{1 << 20}, 100), row_of("tree", Bytes{1 << 20}, 80), row_of("ring", Bytes{1 << 10}, 8),
+                 row_of("tree", Bytes{1 << 10}, 8)};
   report.skipped = {{"executor cuda", "no GPU"}};
   report.findings = {"tree is fastest"};
   mark_winners(report.rows);
@@ -39,7 +40,7 @@ Report sample() {
 std::string scratch_file(const std::string& name) { return (std::filesystem::path(testing::TempDir()) / name).string(); }
 
 TEST(Row, AllReduceBusBandwidthOfFourRanksIsOneAndAHalfTimesPayloadPerSecond) {
-  const auto row = row_of("ring", Bytes{1000000}, 10);   // 1 MB in 10 us = 100 GB/s
+  const auto row = row_of("ring", Bytes{1000000}, 10);  // 1 MB in 10 us = 100 GB/s
   EXPECT_NEAR(*row.algbw_gbps(), 100, 1e-9);
   EXPECT_NEAR(*row.busbw_gbps(), 150, 1e-9);
   EXPECT_NEAR(*row.bound_pct(), 50, 1e-9);
@@ -73,8 +74,9 @@ TEST(Report, WinnerHasTheLeastPredictedTimeOfItsSizeAndTheFirstOfEqualsWins) {
 
 TEST(Report, CsvHasTheFixedKeysAsHeaderAndOneLinePerRow) {
   const auto csv = to_csv(sample());
-  EXPECT_TRUE(csv.starts_with("collective,algorithm,executor,ranks,dtype,size_bytes,time_us,algbw_gbps,busbw_gbps,predicted_us,error_pct,bound_us,verified,"
-                              "in_place,channels,protocol\nall_reduce,ring,simulator,4,float16,1048576,100.0,"));
+  EXPECT_TRUE(
+      csv.starts_with("collective,algorithm,executor,ranks,dtype,size_bytes,time_us,algbw_gbps,busbw_gbps,predicted_us,error_pct,bound_us,verified,"
+                      "in_place,channels,protocol\nall_reduce,ring,simulator,4,float16,1048576,100.0,"));
   EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 5);
 }
 
@@ -143,8 +145,8 @@ TEST(ReadReport, BadFilesGiveAnErrorWithTheirPlace) {
 TEST(Compare, JoinsRowsAndTakesTheGeometricMeanOfRatios) {
   const auto a = sample();
   auto b = sample();
-  b.rows[0].time = Seconds{200e-6};   // 2 x
-  b.rows[1].time = Seconds{40e-6};    // 0.5 x
+  b.rows[0].time = Seconds{200e-6};  // 2 x
+  b.rows[1].time = Seconds{40e-6};   // 0.5 x
   b.rows.pop_back();
   b.rows.push_back(row_of("one_shot", Bytes{1 << 10}, 3));
   const auto comparison = compare(a, b);

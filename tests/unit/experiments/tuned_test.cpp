@@ -33,7 +33,8 @@ Profile costly() {
   return profile;
 }
 
-TunedTable table_of(const Topology& topology, CollectiveKind kind, const Profile& profile = {}, std::vector<Bytes> sizes = {Bytes{1024}, Bytes{1 << 16}, Bytes{1 << 24}}) {
+TunedTable table_of(const Topology& topology, CollectiveKind kind, const Profile& profile = {},
+                    std::vector<Bytes> sizes = {Bytes{1024}, Bytes{1 << 16}, Bytes{1 << 24}}) {
   SilentProgress progress;
   const auto setting = make_setting(topology, profile);
   auto table = tune(setting, profile, make_collective(kind, topology.ranks()), {.sizes = std::move(sizes)}, progress);
@@ -73,7 +74,8 @@ TEST(Tuned, NoPlannerIsPredictedFasterAtAnyTunedSize) {
         const auto table = table_of(topology, kind, profile);
         for (const auto& band : table.bands) {
           for (const auto& size : band.sizes) {
-            for (const auto& [planner, time] : every_planner(setting, make_collective(kind, topology.ranks()), payload_of(size.size, table.dtype, table.op))) {
+            for (const auto& [planner, time] :
+                 every_planner(setting, make_collective(kind, topology.ranks()), payload_of(size.size, table.dtype, table.op))) {
               EXPECT_LE(size.predicted, time * (1 + 1e-12)) << name << ' ' << to_string(kind) << ' ' << planner << " at " << size.size.count();
             }
             EXPECT_GE(size.predicted, size.bound.value_or(Seconds{0}));
@@ -87,7 +89,7 @@ TEST(Tuned, NoPlannerIsPredictedFasterAtAnyTunedSize) {
 
 TEST(Tuned, ABandServesItsSizesAndThoseUpToTheNext) {
   const auto table = table_of(machine("hgx-h200:gpus=8"), CollectiveKind::all_reduce, costly());
-  ASSERT_GE(table.bands.size(), 2U);   // few steps for a KiB, few bytes for 16 MiB
+  ASSERT_GE(table.bands.size(), 2U);  // few steps for a KiB, few bytes for 16 MiB
   EXPECT_EQ(&table.band(Bytes{1}), &table.bands.front());
   EXPECT_EQ(&table.band(Bytes{1024}), &table.bands.front());
   EXPECT_EQ(&table.band(Bytes{std::int64_t{1} << 40}), &table.bands.back());
@@ -141,17 +143,18 @@ TEST(Tuned, BadFilesAreRefusedWithThePlaceOfEveryMistake) {
     std::string text;
     std::string message;
   };
-  for (const auto& [bad, message] : std::vector<Case>{{changed(text, "p2plab_tuned: 1", "p2plab_tuned: 2"), "bad.yaml:2:15: error: only version 1"},
-                                                      {changed(text, "ranks: 3", "ranks: 4"), "bad.yaml:4:8: error: the plans are for 3 ranks"},
-                                                      {changed(text, "collective: \"all_gather\"", "collective: broadcast"), "bad.yaml:3:13: error: the plans are for all_gather"},
-                                                      {changed(text, "fingerprint: \"", "fingerprint: \"0"), "bad.yaml:6:14: error: the plans are for another machine"},
-                                                      {changed(text, "dtype: \"float16\"", "dtype: float61"), "bad.yaml:7:8: error: "},
-                                                      {changed(text, "in_place:", "inplace:"), "unknown key 'inplace'"},
-                                                      {changed(text, "\"parts\":", "\"bits\":"), "unknown key 'bits'"},
-                                                      {changed(text, "plan: \"{", "plan: \"["), "this is no plan"},
-                                                      {"p2plab_tuned: 1\n", "bad.yaml:1:"},
-                                                      {"bands: [", "bad.yaml:"},
-                                                      {"", "bad.yaml"}}) {
+  for (const auto& [bad, message] :
+       std::vector<Case>{{changed(text, "p2plab_tuned: 1", "p2plab_tuned: 2"), "bad.yaml:2:15: error: only version 1"},
+                         {changed(text, "ranks: 3", "ranks: 4"), "bad.yaml:4:8: error: the plans are for 3 ranks"},
+                         {changed(text, "collective: \"all_gather\"", "collective: broadcast"), "bad.yaml:3:13: error: the plans are for all_gather"},
+                         {changed(text, "fingerprint: \"", "fingerprint: \"0"), "bad.yaml:6:14: error: the plans are for another machine"},
+                         {changed(text, "dtype: \"float16\"", "dtype: float61"), "bad.yaml:7:8: error: "},
+                         {changed(text, "in_place:", "inplace:"), "unknown key 'inplace'"},
+                         {changed(text, "\"parts\":", "\"bits\":"), "unknown key 'bits'"},
+                         {changed(text, "plan: \"{", "plan: \"["), "this is no plan"},
+                         {"p2plab_tuned: 1\n", "bad.yaml:1:"},
+                         {"bands: [", "bad.yaml:"},
+                         {"", "bad.yaml"}}) {
     const auto read = read_tuned(bad, "bad.yaml");
     ASSERT_FALSE(read) << message;
     EXPECT_NE(describe(read.error()).find(message), std::string::npos) << describe(read.error());
@@ -177,7 +180,8 @@ std::filesystem::path folder() {
 
 Result<Experiment> experiment_with(const std::string& machine_text, const std::string& algorithms) {
   const auto path = folder() / "config.yaml";
-  std::ofstream(path) << "version: 1\ntopology: {" << machine_text << "}\ncollectives: [all_reduce]\nalgorithms: " << algorithms << "\nsizes: [1 KiB, 64 KiB, 16 MiB]\ndtype: float16\n";
+  std::ofstream(path) << "version: 1\ntopology: {" << machine_text << "}\ncollectives: [all_reduce]\nalgorithms: " << algorithms
+                      << "\nsizes: [1 KiB, 64 KiB, 16 MiB]\ndtype: float16\n";
   return load_experiment(path.string());
 }
 
@@ -242,9 +246,10 @@ TEST(Tuned, WhereGpusRunThePlanTheirFormIsTheOneThatIsPredicted) {
 TEST(Tuned, TimeThatRanOutLeavesCandidatesOutAndSaysSo) {
   SilentProgress progress;
   const auto topology = machine("hgx-h200:gpus=8");
-  const auto table = tune(make_setting(topology, {}), {}, make_collective(CollectiveKind::all_reduce, 8), {.sizes = {Bytes{1 << 20}}, .time_limit = Seconds{0}}, progress);
+  const auto table = tune(make_setting(topology, {}), {}, make_collective(CollectiveKind::all_reduce, 8),
+                          {.sizes = {Bytes{1 << 20}}, .time_limit = Seconds{0}}, progress);
   ASSERT_TRUE(table) << describe(table.error());
-  EXPECT_EQ(table->bands.front().sizes.front().weighed, 1);   // the first that can do it
+  EXPECT_EQ(table->bands.front().sizes.front().weighed, 1);  // the first that can do it
   EXPECT_GT(table->bands.front().sizes.front().left_out, 5);
 }
 

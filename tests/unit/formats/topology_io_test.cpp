@@ -169,12 +169,14 @@ TEST(TopologyIo, ReportsAllMistakesWithTheirPlaces) {
 }
 
 TEST(TopologyIo, BandwidthsThatNoLinkHasAreToldWithTheirPlace) {
-  for (const auto& [written, message] : {std::pair{"0 GB/s", "a bandwidth must be above zero"}, std::pair{"1e-300 GB/s", "a bandwidth must be above zero"},
-                                         std::pair{"-3 GB/s", "a bandwidth cannot be negative, got '-3 GB/s'"},
-                                         std::pair{"1e300 GB/s", "'1e300 GB/s' is more than 2^63 - 1 bytes per second"},
-                                         std::pair{"inf GB/s", "expected a bandwidth with a unit, got 'inf GB/s'"},
-                                         std::pair{"nan GB/s", "expected a bandwidth with a unit, got 'nan GB/s'"}}) {
-    const auto told = read_error("version: 1\nnodes: [{name: a, kind: gpu}, {name: b, kind: gpu}]\nlinks: [{between: [a, b], bandwidth: " + std::string(written) + "}]\n");
+  for (const auto& [written, message] :
+       {std::pair{"0 GB/s", "a bandwidth must be above zero"}, std::pair{"1e-300 GB/s", "a bandwidth must be above zero"},
+        std::pair{"-3 GB/s", "a bandwidth cannot be negative, got '-3 GB/s'"},
+        std::pair{"1e300 GB/s", "'1e300 GB/s' is more than 2^63 - 1 bytes per second"},
+        std::pair{"inf GB/s", "expected a bandwidth with a unit, got 'inf GB/s'"},
+        std::pair{"nan GB/s", "expected a bandwidth with a unit, got 'nan GB/s'"}}) {
+    const auto told = read_error(
+        "version: 1\nnodes: [{name: a, kind: gpu}, {name: b, kind: gpu}]\nlinks: [{between: [a, b], bandwidth: " + std::string(written) + "}]\n");
     EXPECT_TRUE(told.starts_with("x.yaml:3:38: error: " + std::string(message) + "\n")) << told;
   }
 }

@@ -1,4 +1,5 @@
-// Machines from recorded facts: no GPU is needed. Expected machines are those that NCCL's own dump of the same machine gives, or follow from the hardware.
+// Machines from recorded facts: no GPU is needed. Expected machines are those that NCCL's own dump of the same machine gives, or follow from the
+// hardware.
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -58,8 +59,9 @@ TEST(BuildMachine, EveryFactHasASource) {
   const auto detected = build_machine(four_h200s());
   ASSERT_TRUE(detected);
   const auto text = facts_text(*detected);
-  for (const char* words : {"18 of 18 NVLinks active, 18 to NVSwitch (NVML)", "compute capability 9.0, 132 multiprocessors (CUDA)", "PCIe 32.0 GT/s PCIe, 16 assumed lanes, NUMA node not told",
-                            "gpu3 -> gpu2", "peer access, atomics native, performance rank 0 (CUDA)", "580.159.04 (NVML)"}) {
+  for (const char* words : {"18 of 18 NVLinks active, 18 to NVSwitch (NVML)", "compute capability 9.0, 132 multiprocessors (CUDA)",
+                            "PCIe 32.0 GT/s PCIe, 16 assumed lanes, NUMA node not told", "gpu3 -> gpu2",
+                            "peer access, atomics native, performance rank 0 (CUDA)", "580.159.04 (NVML)"}) {
     EXPECT_NE(text.find(words), std::string::npos) << words << "\n" << text;
   }
   for (const auto& fact : detected->facts) EXPECT_FALSE(fact.source.empty());
@@ -73,7 +75,7 @@ TEST(BuildMachine, APairThatCudaKeepsApartLosesItsWayOverNvlinkAloud) {
   const auto detected = build_machine(facts);
   ASSERT_TRUE(detected) << describe(detected.error());
   const Routes routes(detected->topology);
-  EXPECT_EQ(detected->disagreements.size(), 8U);   // 4 pairs, both directions
+  EXPECT_EQ(detected->disagreements.size(), 8U);  // 4 pairs, both directions
   EXPECT_NE(detected->disagreements.front().find("CUDA lets gpu0 not reach gpu2's memory"), std::string::npos);
   const auto over_nvlink = [&](int a, int b) {
     return std::ranges::any_of(detected->topology.out_links(detected->topology.node_of(Rank{a})), [&](LinkId id) {
@@ -91,11 +93,19 @@ TEST(BuildMachine, DirectNvlinksJoinPairsAndPcieBridgesOfOneDeviceAreNoMeetingPl
   MachineFacts facts{.name = "pairs"};
   for (int socket = 0; socket < 2; ++socket) {
     const auto id = [&](int n) { return std::string("000") + std::to_string(socket) + ":0" + std::to_string(n) + ":00.0"; };
-    facts.pci.push_back({.bus_id = id(0), .device_class = "0x060400", .speed = "16.0 GT/s PCIe", .width = 16, .numa = socket});                    // root port
-    facts.pci.push_back({.bus_id = id(1), .parent = id(0), .device_class = "0x060400", .speed = "16.0 GT/s PCIe", .width = 16, .numa = socket});   // upstream
+    facts.pci.push_back({.bus_id = id(0), .device_class = "0x060400", .speed = "16.0 GT/s PCIe", .width = 16, .numa = socket});  // root port
+    facts.pci.push_back(
+        {.bus_id = id(1), .parent = id(0), .device_class = "0x060400", .speed = "16.0 GT/s PCIe", .width = 16, .numa = socket});  // upstream
     for (int port = 0; port < 2; ++port) {
-      facts.pci.push_back({.bus_id = id(2 + port), .parent = id(1), .device_class = "0x060400", .speed = "16.0 GT/s PCIe", .width = 16, .numa = socket});
-      facts.pci.push_back({.bus_id = id(4 + port), .parent = id(2 + port), .device_class = gpu_class, .vendor = "0x10de", .speed = "16.0 GT/s PCIe", .width = 16, .numa = socket});
+      facts.pci.push_back(
+          {.bus_id = id(2 + port), .parent = id(1), .device_class = "0x060400", .speed = "16.0 GT/s PCIe", .width = 16, .numa = socket});
+      facts.pci.push_back({.bus_id = id(4 + port),
+                           .parent = id(2 + port),
+                           .device_class = gpu_class,
+                           .vendor = "0x10de",
+                           .speed = "16.0 GT/s PCIe",
+                           .width = 16,
+                           .numa = socket});
       NvmlGpu gpu{.bus_id = id(4 + port), .name = "NVIDIA A40", .compute_capability = 86};
       for (int l = 0; l < 4; ++l) gpu.links.push_back({l, true, id(5 - port), "gpu"});
       facts.nvml.push_back(gpu);
@@ -106,11 +116,11 @@ TEST(BuildMachine, DirectNvlinksJoinPairsAndPcieBridgesOfOneDeviceAreNoMeetingPl
   ASSERT_TRUE(detected) << describe(detected.error());
   const auto count = [&](NodeKind kind) { return std::ranges::count(detected->topology.nodes(), kind, &Node::kind); };
   EXPECT_EQ(count(NodeKind::gpu), 4);
-  EXPECT_EQ(count(NodeKind::pcie_switch), 2);   // the upstream ports, where two ways meet
+  EXPECT_EQ(count(NodeKind::pcie_switch), 2);  // the upstream ports, where two ways meet
   EXPECT_EQ(count(NodeKind::host), 2);
   const auto link = std::ranges::find_if(detected->topology.links(), [&](const Link& l) { return l.kind == LinkKind::nvlink; });
   ASSERT_NE(link, detected->topology.links().end());
-  EXPECT_EQ(link->bandwidth, GBps(4 * 14.0625));   // 112.5 GB/s in both directions over 4 lanes
+  EXPECT_EQ(link->bandwidth, GBps(4 * 14.0625));  // 112.5 GB/s in both directions over 4 lanes
 }
 
 TEST(BuildMachine, SourcesThatContradictEachOtherAreShown) {
@@ -136,7 +146,8 @@ TEST(BuildMachine, WithoutGpuTheErrorSaysWhatLacksAndHowToGoOn) {
   ASSERT_FALSE(detected);
   EXPECT_EQ(detected.error().code, ErrorCode::no_device);
   const auto text = describe(detected.error());
-  for (const char* words : {"libnvidia-ml.so.1 is not there", "libcuda.so.1 is not there", "1 GPUs of NVIDIA are on PCIe, so their driver is what lacks", "nvidia-smi topo -m", "hgx-h200:gpus=4"}) {
+  for (const char* words : {"libnvidia-ml.so.1 is not there", "libcuda.so.1 is not there",
+                            "1 GPUs of NVIDIA are on PCIe, so their driver is what lacks", "nvidia-smi topo -m", "hgx-h200:gpus=4"}) {
     EXPECT_NE(text.find(words), std::string::npos) << words << "\n" << text;
   }
 }
@@ -164,24 +175,54 @@ TEST(Facts, MistakesInAFileAreNamed) {
 // A library with two GPUs, whose first has two active links to a switch and one that is down.
 NvmlFunctions fake_nvml() {
   using Device = NvmlFunctions::Device;
-  const auto write = [](const char* text, char* to) { std::snprintf(to, 32, "%s", text); return 0; };
+  const auto write = [](const char* text, char* to) {
+    std::snprintf(to, 32, "%s", text);
+    return 0;
+  };
   return {.init = [] { return 0; },
           .shutdown = [] { return 0; },
           .driver_version = [=](char* to, unsigned) { return write("580.1", to); },
-          .device_count = [](unsigned* count) { *count = 2; return 0; },
-          .device = [](unsigned number, Device* device) { *device = reinterpret_cast<Device>(std::uintptr_t{number} + 1); return 0; },
+          .device_count =
+              [](unsigned* count) {
+                *count = 2;
+                return 0;
+              },
+          .device =
+              [](unsigned number, Device* device) {
+                *device = reinterpret_cast<Device>(std::uintptr_t{number} + 1);
+                return 0;
+              },
           .name = [=](Device, char* to, unsigned) { return write("NVIDIA H200", to); },
           .uuid = [=](Device, char* to, unsigned) { return write("GPU-1", to); },
-          .pci = [=](Device device, NvmlFunctions::PciInfo* info) { return write(device == reinterpret_cast<Device>(1) ? "00000000:8A:00.0" : "00000000:8B:00.0", info->bus_id); },
-          .compute_capability = [](Device, int* major, int* minor) { *major = 9; *minor = 0; return 0; },
-          .link_state = [](Device device, unsigned link, unsigned* active) { *active = link < 2; return device == reinterpret_cast<Device>(1) && link < 3 ? 0 : 2; },
+          .pci =
+              [=](Device device, NvmlFunctions::PciInfo* info) {
+                return write(device == reinterpret_cast<Device>(1) ? "00000000:8A:00.0" : "00000000:8B:00.0", info->bus_id);
+              },
+          .compute_capability =
+              [](Device, int* major, int* minor) {
+                *major = 9;
+                *minor = 0;
+                return 0;
+              },
+          .link_state =
+              [](Device device, unsigned link, unsigned* active) {
+                *active = link < 2;
+                return device == reinterpret_cast<Device>(1) && link < 3 ? 0 : 2;
+              },
           .link_remote = [=](Device, unsigned, NvmlFunctions::PciInfo* info) { return write("00000000:CA:00.0", info->bus_id); },
-          .link_remote_type = [](Device, unsigned, int* type) { *type = 2; return 0; }};
+          .link_remote_type =
+              [](Device, unsigned, int* type) {
+                *type = 2;
+                return 0;
+              }};
 }
 
 TEST(Gather, AsksNvmlForLinksAndTheirRemoteEnds) {
-  const auto facts = gather_facts({.root = "/no/such/folder", .nvml = [] { return Result<NvmlFunctions>{fake_nvml()}; },
-                                   .cuda = []() -> Result<CudaFunctions> { return Error{ErrorCode::no_device, "no libcuda"}; }});
+  const auto facts = gather_facts({.root = "/no/such/folder",
+                                   .nvml = [] { return Result<NvmlFunctions>{fake_nvml()}; },
+                                   .cuda = []() -> Result<CudaFunctions> {
+                                     return Error{ErrorCode::no_device, "no libcuda"};
+                                   }});
   ASSERT_EQ(facts.nvml.size(), 2U);
   EXPECT_EQ(facts.driver, "580.1");
   EXPECT_EQ(facts.cuda_missing, "no libcuda");
@@ -204,15 +245,19 @@ TEST(Gather, ReadsTheTreeOfBusesFromTheKernelsFiles) {
   fs::create_directories(root / "sys/bus/pci/devices");
   fs::create_directories(root / "proc");
   fs::create_directory_symlink(device, root / "sys/bus/pci/devices/0000:81:00.0");
-  for (const auto& [file, text] : {std::pair{"class", "0x030200"}, {"vendor", "0x10de"}, {"max_link_speed", "32.0 GT/s PCIe"}, {"max_link_width", "16"}, {"numa_node", "1"}}) {
+  for (const auto& [file, text] :
+       {std::pair{"class", "0x030200"}, {"vendor", "0x10de"}, {"max_link_speed", "32.0 GT/s PCIe"}, {"max_link_width", "16"}, {"numa_node", "1"}}) {
     std::ofstream(device / file) << text << '\n';
   }
   std::ofstream(device.parent_path() / "class") << "0x060400\n";
-  std::ofstream(root / "proc/cpuinfo") << "processor\t: 0\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 207\nmodel name\t: Xeon\n\nprocessor\t: 1\n";
+  std::ofstream(root / "proc/cpuinfo")
+      << "processor\t: 0\nvendor_id\t: GenuineIntel\ncpu family\t: 6\nmodel\t\t: 207\nmodel name\t: Xeon\n\nprocessor\t: 1\n";
   const auto none = []() -> Result<NvmlFunctions> { return Error{ErrorCode::no_device, "none"}; };
-  const auto facts = gather_facts({.root = root.string(), .nvml = none, .cuda = []() -> Result<CudaFunctions> { return Error{ErrorCode::no_device, "none"}; }});
+  const auto facts = gather_facts({.root = root.string(), .nvml = none, .cuda = []() -> Result<CudaFunctions> {
+                                     return Error{ErrorCode::no_device, "none"};
+                                   }});
   ASSERT_EQ(facts.pci.size(), 2U);
-  EXPECT_EQ(facts.pci[0].bus_id, "0000:80:01.0");   // the bridge first
+  EXPECT_EQ(facts.pci[0].bus_id, "0000:80:01.0");  // the bridge first
   EXPECT_EQ(facts.pci[1].parent, "0000:80:01.0");
   EXPECT_EQ(facts.pci[1].speed, "32.0 GT/s PCIe");
   EXPECT_EQ(facts.pci[1].width, 16);

@@ -1,4 +1,5 @@
-// Real processes: what they exchange, how they agree, that data comes out right across them, and that the end of one is the end of all, soon and with a name.
+// Real processes: what they exchange, how they agree, that data comes out right across them, and that the end of one is the end of all, soon and with
+// a name.
 #include <signal.h>
 #include <unistd.h>
 
@@ -30,7 +31,8 @@ void expect_all_good(const std::vector<Status>& outcomes, std::size_t ranks) {
 }
 
 // One collective of `elements` floats by a planner, in the process of `session`.
-Result<Measurement> run_collective(Session& session, CollectiveKind kind, const std::string& planner, std::int64_t elements, const RunOptions& options) {
+Result<Measurement> run_collective(Session& session, CollectiveKind kind, const std::string& planner, std::int64_t elements,
+                                   const RunOptions& options) {
   const auto machine = testing::one_switch(session.ranks());
   const Routes routes(machine);
   auto plan = testing::plan_on(machine, planner, kind);
@@ -77,7 +79,8 @@ TEST(Processes, FilesThatAreSharedAreTheSameFile) {
                                 const char mine = static_cast<char>('a' + session.rank());
                                 if (write((*files)[next].get(), &mine, 1) != 1) return failed("cannot write to the next rank's pipe");
                                 char got = 0;
-                                if (read(pipe_ends[0], &got, 1) != 1 || got != 'a' + (session.rank() + 2) % 3) return failed("not from the rank before");
+                                if (read(pipe_ends[0], &got, 1) != 1 || got != 'a' + (session.rank() + 2) % 3)
+                                  return failed("not from the rank before");
                                 return {};
                               }),
                   3);
@@ -98,7 +101,9 @@ TEST(Agreement, IsTheSameWordForAllAndNamesTheFirstRankThatCannot) {
 }
 
 TEST(Agreement, AnObstacleOfOneRankTurnsAllBackWithTheSameReason) {
-  const auto outcomes = outcomes_of({.ranks = 4}, [](Session& session) { return agree(session, {"1", "a", session.rank() == 2 ? "no peer access" : ""}); });
+  const auto outcomes = outcomes_of({.ranks = 4}, [](Session& session) {
+    return agree(session, {"1", "a", session.rank() == 2 ? "no peer access" : ""});
+  });
   ASSERT_EQ(outcomes.size(), 4U);
   for (const auto& outcome : outcomes) {
     ASSERT_FALSE(outcome);
@@ -111,7 +116,8 @@ TEST(Agreement, AnotherVersionOfTheProtocolIsRefusedByAll) {
   ASSERT_EQ(outcomes.size(), 3U);
   for (const auto& outcome : outcomes) {
     ASSERT_FALSE(outcome);
-    EXPECT_NE(outcome.error().message.find("rank 2 speaks version 9 of the protocol, the others version 1"), std::string::npos) << outcome.error().message;
+    EXPECT_NE(outcome.error().message.find("rank 2 speaks version 9 of the protocol, the others version 1"), std::string::npos)
+        << outcome.error().message;
   }
 }
 
@@ -121,19 +127,20 @@ TEST(HostProcesses, EveryPlannersDataIsRightAcrossProcesses) {
     const char* planner;
   };
   for (const int ranks : {1, 2, 3, 5}) {
-    expect_all_good(outcomes_of({.ranks = ranks},
-                                [](Session& session) -> Status {
-                                  for (const auto& [kind, planner] : {Case{CollectiveKind::all_reduce, "ring"}, Case{CollectiveKind::all_reduce, "two_shot"},
-                                                                      Case{CollectiveKind::all_gather, "one_shot"}, Case{CollectiveKind::broadcast, "tree"},
-                                                                      Case{CollectiveKind::all_to_all, "pairwise"}}) {
-                                    for (const std::int64_t elements : {0, 1, 4099}) {
-                                      auto done = right(run_collective(session, kind, planner, elements, {.warmup = 1, .repeats = 2}));
-                                      if (!done && done.error().code != ErrorCode::unsupported) return done;
-                                    }
-                                  }
-                                  return {};
-                                }),
-                    static_cast<std::size_t>(ranks));
+    expect_all_good(
+        outcomes_of({.ranks = ranks},
+                    [](Session& session) -> Status {
+                      for (const auto& [kind, planner] : {Case{CollectiveKind::all_reduce, "ring"}, Case{CollectiveKind::all_reduce, "two_shot"},
+                                                          Case{CollectiveKind::all_gather, "one_shot"}, Case{CollectiveKind::broadcast, "tree"},
+                                                          Case{CollectiveKind::all_to_all, "pairwise"}}) {
+                        for (const std::int64_t elements : {0, 1, 4099}) {
+                          auto done = right(run_collective(session, kind, planner, elements, {.warmup = 1, .repeats = 2}));
+                          if (!done && done.error().code != ErrorCode::unsupported) return done;
+                        }
+                      }
+                      return {};
+                    }),
+        static_cast<std::size_t>(ranks));
   }
 }
 
@@ -169,7 +176,8 @@ TEST(KilledProcess, EndsAllOthersWithinThreeSecondsByNameAndTheNextRunWorks) {
       EXPECT_NE(outcome.error().message.find("was killed by signal 9"), std::string::npos) << outcome.error().message;
     }
   }
-  expect_all_good(outcomes_of({.ranks = 4}, [](Session& session) { return right(run_collective(session, CollectiveKind::all_reduce, "ring", 5000, {})); }), 4);
+  expect_all_good(
+      outcomes_of({.ranks = 4}, [](Session& session) { return right(run_collective(session, CollectiveKind::all_reduce, "ring", 5000, {})); }), 4);
 }
 
 TEST(StoppedProcess, IsNamedWhenPatienceEndsAndIsNotLeftBehind) {
