@@ -6,9 +6,9 @@ namespace p2plab {
 
 namespace {
 
-constexpr double whole = 1e-6;  // how near to a whole number counts as one
+constexpr double integer_tolerance = 1e-6;  // how near to a whole number counts as one
 
-bool is_whole(double value) { return std::abs(value - std::round(value)) < whole; }
+bool is_whole(double value) { return std::abs(value - std::round(value)) < integer_tolerance; }
 
 }  // namespace
 

@@ -10,13 +10,13 @@
 #include "p2plab/lower.h"
 #include "p2plab/quantity.h"
 #include "planning.h"
+#include "sizes.h"
 
 namespace p2plab {
 
 namespace {
 
-constexpr std::size_t most_sizes = 10'000;
-constexpr Bytes largest_size{std::int64_t{1} << 40};
+constexpr std::size_t most_bench_sizes = 10'000;
 
 bool cut_per_rank(CollectiveKind kind) {
   return kind == CollectiveKind::all_gather || kind == CollectiveKind::reduce_scatter || kind == CollectiveKind::all_to_all;
@@ -34,7 +34,7 @@ Result<std::vector<Bytes>> sizes_of(const BenchOptions& options) {
   }
   std::vector<Bytes> sizes;
   for (auto size = options.from; size <= options.to; size = options.step ? size + *options.step : size * options.factor) {
-    if (sizes.size() == most_sizes) return bad(fmt::format("more than {} sizes", most_sizes));
+    if (sizes.size() == most_bench_sizes) return bad(fmt::format("more than {} sizes", most_bench_sizes));
     sizes.push_back(size);
     if (options.from == options.to) break;
   }

@@ -24,16 +24,22 @@ double student(Eigen::Index freedom) {
   return place < quantiles.size() ? quantiles[place] : 1.96;
 }
 
-// Solves design * x = observed by least squares; each unknown with its interval.
-std::vector<Estimate> least_squares(const Eigen::MatrixXd& design, const Eigen::VectorXd& observed) {
-  const Eigen::VectorXd solution = design.colPivHouseholderQr().solve(observed);
-  const auto freedom = design.rows() - design.cols();
-  const double variance = freedom > 0 ? (observed - design * solution).squaredNorm() / static_cast<double>(freedom) : 0;
-  const Eigen::MatrixXd spread = (design.transpose() * design).inverse() * variance;
-  std::vector<Estimate> all;
-  for (Eigen::Index i = 0; i < solution.size(); ++i) {
-    const double reach = student(freedom) * std::sqrt(std::max(spread(i, i), 0.0));
-    all.push_back({solution(i), solution(i) - reach, solution(i) + reach});
+template <int Unknowns>
+using Design = Eigen::Matrix<double, Eigen::Dynamic, Unknowns>;
+
+// Solves design * x = observed by least squares; each unknown with its interval. The columns must be of like size: by the normal equations, with
+// products written out, because Eigen's decompositions and blocked products of any size take half a minute to compile.
+template <int Unknowns>
+std::array<Estimate, Unknowns> least_squares(const Design<Unknowns>& design, const Eigen::VectorXd& observed) {
+  using Square = Eigen::Matrix<double, Unknowns, Unknowns>;
+  const Square inverse = Square(design.transpose().lazyProduct(design)).inverse();
+  const Eigen::Matrix<double, Unknowns, 1> solution = inverse * design.transpose().lazyProduct(observed);
+  const auto freedom = design.rows() - Unknowns;
+  const double variance = freedom > 0 ? (observed - design.lazyProduct(solution)).squaredNorm() / static_cast<double>(freedom) : 0;
+  std::array<Estimate, Unknowns> all;
+  for (int i = 0; i < Unknowns; ++i) {
+    const double reach = student(freedom) * std::sqrt(std::max(inverse(i, i) * variance, 0.0));
+    all[static_cast<std::size_t>(i)] = {solution(i), solution(i) - reach, solution(i) + reach};
   }
   return all;
 }
@@ -149,7 +155,7 @@ Result<LineFit> fit_line(const WorkTimes& times) {
   if (amounts.size() < 3) return bad_measurement(fmt::format("a line and its interval need three different amounts of work, got {}", amounts.size()));
   // In units of the largest, so that bytes and seconds are equally near to one.
   const double most = *amounts.rbegin();
-  Eigen::MatrixXd design(static_cast<Eigen::Index>(times.size()), 2);
+  Design<2> design(static_cast<Eigen::Index>(times.size()), 2);
   Eigen::VectorXd observed(static_cast<Eigen::Index>(times.size()));
   for (std::size_t i = 0; i < times.size(); ++i) {
     const auto row = static_cast<Eigen::Index>(i);
@@ -157,7 +163,7 @@ Result<LineFit> fit_line(const WorkTimes& times) {
     design(row, 1) = times[i].amount / most;
     observed(row) = times[i].time.count();
   }
-  const auto found = least_squares(design, observed);
+  const auto found = least_squares<2>(design, observed);
   const LineFit line{found[0], scaled(found[1], 1 / most)};
   if (!(line.cost.value > 0)) return bad_measurement("the times do not rise with the work");
   return line;
@@ -179,16 +185,16 @@ Result<SaturationFit> fit_saturation(const std::vector<BlockTimes>& series) {
     if (rate >= level * largest) plateau.push_back(rate);
   }
   if (plateau.empty()) return bad_measurement("no rates");
-  const auto together = least_squares(Eigen::MatrixXd::Ones(static_cast<Eigen::Index>(plateau.size()), 1),
-                                      Eigen::Map<const Eigen::VectorXd>(plateau.data(), static_cast<Eigen::Index>(plateau.size())));
+  const auto together = least_squares<1>(Design<1>::Ones(static_cast<Eigen::Index>(plateau.size()), 1),
+                                         Eigen::Map<const Eigen::VectorXd>(plateau.data(), static_cast<Eigen::Index>(plateau.size())));
   // Each rate by its number of blocks: so a deviation counts by its share, not by its size.
   std::vector<double> alone;
   for (const auto& [blocks, rate] : rates) {
     if (rate < rising * together[0].value) alone.push_back(rate / blocks);
   }
   if (alone.empty()) return bad_measurement("no number of blocks is below the limit of the link");
-  auto one = least_squares(Eigen::MatrixXd::Ones(static_cast<Eigen::Index>(alone.size()), 1),
-                           Eigen::Map<const Eigen::VectorXd>(alone.data(), static_cast<Eigen::Index>(alone.size())));
+  auto one = least_squares<1>(Design<1>::Ones(static_cast<Eigen::Index>(alone.size()), 1),
+                              Eigen::Map<const Eigen::VectorXd>(alone.data(), static_cast<Eigen::Index>(alone.size())));
   return SaturationFit{one[0], together[0]};
 }
 

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "json_number.h"
 #include "p2plab/quantity.h"
 #include "text_table.h"
 
@@ -16,11 +17,6 @@ namespace {
 
 auto key_of(const Row& row) { return std::tuple{row.collective, row.algorithm, row.executor, row.ranks, row.dtype, row.size, row.in_place}; }
 
-nlohmann::ordered_json number(std::optional<double> value) {
-  if (!value) return nullptr;
-  return std::round(*value * 1e6) / 1e6;
-}
-std::optional<double> in_us(std::optional<Seconds> time) { return time ? std::optional<double>(microseconds(*time)) : std::nullopt; }
 std::string text_of(std::optional<double> value, int digits) { return value ? fmt::format("{:.{}f}", *value, digits) : "-"; }
 
 }  // namespace

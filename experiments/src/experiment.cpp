@@ -12,6 +12,7 @@
 #include "p2plab/quantity.h"
 #include "p2plab/text.h"
 #include "p2plab/tuned.h"
+#include "sizes.h"
 #include "topology_source.h"
 
 namespace p2plab {
@@ -19,7 +20,6 @@ namespace p2plab {
 namespace {
 
 constexpr std::size_t most_sizes = 500;
-constexpr Bytes largest_size{std::int64_t{1} << 40};
 
 // The config's bytes, so that two reports can be known to come from the same one (FNV-1a, 64 bit).
 std::string digest_of(const std::string& text) {

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "json_number.h"
 #include "least_time.h"
 #include "p2plab/analysis.h"
 #include "p2plab/quantity.h"
@@ -20,14 +21,7 @@ int most_chunks_of_a_block(const Schedule& schedule) {
   return counts.empty() ? 0 : *std::ranges::max_element(counts);
 }
 
-nlohmann::ordered_json number(std::optional<double> value) {
-  if (!value) return nullptr;
-  return std::round(*value * 1e6) / 1e6;
-}
-
 std::string or_dash(std::optional<double> value, const std::string& unit) { return value ? fmt::format("{:.2f}{}", *value, unit) : "-"; }
-
-std::optional<double> in_us(std::optional<Seconds> time) { return time ? std::optional<double>(microseconds(*time)) : std::nullopt; }
 
 }  // namespace
 

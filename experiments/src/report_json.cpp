@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "json_number.h"
 #include "p2plab/named.h"
 #include "p2plab/report.h"
 
@@ -21,13 +22,6 @@ using Json = nlohmann::ordered_json;
 constexpr std::array clocks{Named{"simulated", Clock::simulated}, Named{"host", Clock::host}, Named{"device", Clock::device}};
 constexpr std::array fixed_keys{"collective", "algorithm",    "executor",  "ranks",    "dtype",    "size_bytes", "time_us",  "algbw_gbps",
                                 "busbw_gbps", "predicted_us", "error_pct", "bound_us", "verified", "in_place",   "channels", "protocol"};
-
-// Six decimals: a picosecond, where times are in microseconds.
-Json number(std::optional<double> value) {
-  if (!value) return nullptr;
-  return std::round(*value * 1e6) / 1e6;
-}
-Json time_us(std::optional<Seconds> time) { return time ? number(microseconds(*time)) : Json(nullptr); }
 
 Json data_json(const std::optional<DataCheck>& check) {
   if (!check) return nullptr;
@@ -43,12 +37,12 @@ Json row_json(const Row& row) {
               {"ranks", row.ranks},
               {"dtype", row.dtype},
               {"size_bytes", row.size.count()},
-              {"time_us", time_us(row.time)},
+              {"time_us", number(in_us(row.time))},
               {"algbw_gbps", number(row.algbw_gbps())},
               {"busbw_gbps", number(row.busbw_gbps())},
-              {"predicted_us", time_us(row.predicted)},
+              {"predicted_us", number(in_us(row.predicted))},
               {"error_pct", number(row.error_pct())},
-              {"bound_us", time_us(row.bound)},
+              {"bound_us", number(in_us(row.bound))},
               {"verified", row.verified},
               {"in_place", row.in_place},
               {"channels", row.channels},
@@ -59,8 +53,8 @@ Json row_json(const Row& row) {
               {"slices", row.slices},
               {"chosen", row.chosen},
               {"data", data_json(row.data)},
-              {"predicted_low_us", time_us(row.predicted_low)},
-              {"predicted_high_us", time_us(row.predicted_high)},
+              {"predicted_low_us", number(in_us(row.predicted_low))},
+              {"predicted_high_us", number(in_us(row.predicted_high))},
               {"winner", row.winner}};
 }
 

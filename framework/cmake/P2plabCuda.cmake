@@ -7,8 +7,9 @@ if(NOT P2PLAB_CUDA STREQUAL "OFF")
     set(CMAKE_CUDA_COMPILER /usr/local/cuda/bin/nvcc CACHE FILEPATH "The CUDA compiler")
   endif()
   if(NOT CMAKE_CUDA_ARCHITECTURES)
-    # Machine code for H100 and H200; from the other code the driver makes what A100, B200 and later need when it first loads it.
-    set(CMAKE_CUDA_ARCHITECTURES 90-real 80-virtual CACHE STRING "GPU generations to build for")
+    # Machine code for A100, H100, H200 and B200; from the code for 90 the driver makes what others and later ones need when it first loads it. That
+    # code must know bulk copies, as these GPUs have them.
+    set(CMAKE_CUDA_ARCHITECTURES 80-real 90 100-real CACHE STRING "GPU generations to build for")
   endif()
   if(NOT CMAKE_CUDA_COMPILER_LAUNCHER)
     set(CMAKE_CUDA_COMPILER_LAUNCHER ${CMAKE_CXX_COMPILER_LAUNCHER})

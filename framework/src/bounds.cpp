@@ -23,12 +23,6 @@ constexpr std::size_t most_flow_columns = 20000;
 // Relative; what the solver leaves open, taken off lower bounds that it finds.
 constexpr double solver_tolerance = 1e-8;
 
-// Is the payload divided among blocks by share?
-bool sharded(CollectiveKind kind) {
-  return kind == CollectiveKind::all_gather || kind == CollectiveKind::reduce_scatter || kind == CollectiveKind::gather ||
-         kind == CollectiveKind::scatter;
-}
-
 class Bounder {
  public:
   Bounder(const Topology& topology, const Collective& collective, std::vector<Block> blocks)

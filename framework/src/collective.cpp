@@ -26,12 +26,6 @@ Error bad(std::string message) { return Error{ErrorCode::invalid_input, std::mov
 
 bool contains(const std::vector<Rank>& ranks, Rank rank) { return std::ranges::find(ranks, rank) != ranks.end(); }
 
-// Has each member a block of its own?
-bool sharded(CollectiveKind kind) {
-  return kind == CollectiveKind::all_gather || kind == CollectiveKind::reduce_scatter || kind == CollectiveKind::gather ||
-         kind == CollectiveKind::scatter;
-}
-
 Status check_ranks(const Collective& c, int ranks) {
   if (c.members.empty()) return bad("the process group has no members");
   auto sorted = c.members;
@@ -145,6 +139,11 @@ Result<std::vector<Block>> contract(const Collective& collective, int ranks) {
 
 bool reduces(CollectiveKind kind) {
   return kind == CollectiveKind::all_reduce || kind == CollectiveKind::reduce_scatter || kind == CollectiveKind::reduce;
+}
+
+bool sharded(CollectiveKind kind) {
+  return kind == CollectiveKind::all_gather || kind == CollectiveKind::reduce_scatter || kind == CollectiveKind::gather ||
+         kind == CollectiveKind::scatter;
 }
 
 bool rooted(CollectiveKind kind) {

@@ -9,7 +9,7 @@ namespace p2plab {
 
 namespace {
 constexpr std::array protocols{Named{"simple", Protocol::simple}, Named{"ll", Protocol::ll}, Named{"ll128", Protocol::ll128},
-                               Named{"flagless", Protocol::flagless}};
+                               Named{"flagless", Protocol::flagless}, Named{"copy", Protocol::copy}};
 }  // namespace
 
 std::string_view to_string(Protocol protocol) { return to_name<Protocol>(protocol, protocols); }

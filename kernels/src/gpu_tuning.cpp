@@ -21,6 +21,7 @@ constexpr std::int64_t packet_part = std::int64_t{8} << 10;             // one r
 constexpr std::int64_t least_slice = std::int64_t{16} << 10;
 constexpr std::int64_t most_slice = std::int64_t{128} << 10;
 constexpr std::int64_t slices_to_fill = 64;
+constexpr std::int64_t few_blocks_from = std::int64_t{32} << 20;
 constexpr int blocks_at_once = 128;  // of 512 threads: one for each multiprocessor of an H100 or H200
 constexpr int copies_at_once = 256;  // of 256 threads, where nothing is added
 
@@ -65,6 +66,23 @@ Tuning packets(Protocol protocol, std::int64_t largest, int lanes) {
   return {.parts = parts, .slice = Bytes{parts > 1 ? (largest + parts - 1) / parts : 0}, .protocol = protocol};
 }
 
+// Does every step write to one other rank at most, as a ring's do?
+bool has_one_destination(const Schedule& schedule) {
+  for (std::size_t i = 0; i < schedule.step_count(); ++i) {
+    const auto step = schedule.step(StepId{static_cast<std::int64_t>(i)});
+    if (std::ranges::count_if(step.destinations, [&](const Location& at) { return at.rank != step.executor; }) > 1) return false;
+  }
+  return true;
+}
+
+// Moved only, all ranks alike: by bulk copies a few blocks of two warps fill the links.
+Tuning gathered(std::int64_t largest, int lanes) {
+  const bool few = largest >= few_blocks_from;
+  return {.parts = std::max(1, (few ? blocks_at_once / 2 : blocks_at_once) / lanes),
+          .slice = Bytes{few ? 2 * most_slice : most_slice},
+          .protocol = Protocol::simple};
+}
+
 }  // namespace
 
 Tuning gpu_tuning(const Schedule& schedule, const Payload& payload) {
@@ -83,6 +101,7 @@ Tuning gpu_tuning(const Schedule& schedule, const Payload& payload) {
   } else if (made && largest <= (kind == CollectiveKind::broadcast ? broadcast_lines_up_to : lines_up_to)) {
     return packets(Protocol::ll128, largest, lanes);
   }
+  if (kind == CollectiveKind::all_gather && has_one_destination(schedule)) return gathered(largest, lanes);
   const auto parts = std::max(1, (reduces(kind) ? blocks_at_once : copies_at_once) / lanes);
   // All parts need a slice of every chunk; of few chunks, which hop from rank to rank, many slices, so that all hops are soon at work.
   const auto share = static_cast<int>(schedule.chunks().size()) < schedule.ranks() ? largest / parts / slices_to_fill : largest / parts;

@@ -20,6 +20,7 @@ struct KernelChoice {
   ReduceOp op = ReduceOp::sum;
   bool reduces = true;    // false: nothing is added, so type and op do not matter
   bool sentinel = false;  // packets: data is its own flag (floating point only)
+  bool bulk = false;      // slices: through shared memory by bulk copies (Hopper and later)
   bool lines = false;     // packets: eight threads carry 120 bytes and a flag; only in code made for a program
 };
 
@@ -43,7 +44,8 @@ CudaCode launch_packets(const KernelChoice& choice, const LaunchShape& shape, co
 CudaCode launch_special(const void* kernel, const LaunchShape& shape, const std::uint64_t* parameters, const image::PacketCall& call,
                         StreamHandle stream);
 CudaCode launch_slices(const KernelChoice& choice, const LaunchShape& shape, const image::SliceCall& call, StreamHandle stream);
-/// Blocks of this kernel that the current device can hold at once; negative: a cudaError_t, negated.
+/// Blocks of this kernel that the current device can hold at once; negative: a cudaError_t, negated. Ask for slices by bulk copies before launching
+/// them: the answer also lets the kernel have its shared memory.
 int resident_packet_blocks(const KernelChoice& choice, std::uint32_t threads);
 int resident_special_blocks(const void* kernel, std::uint32_t threads);
 int resident_slice_blocks(const KernelChoice& choice, std::uint32_t threads);

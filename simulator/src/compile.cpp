@@ -22,21 +22,31 @@ void by_packets(Compiled& out, const Profile& profile) {
   out.store.rate = out.load.rate = out.reduce.rate = 0;
 }
 
+// Streams of copies, each with kernels between them; a GPU's engines together are a resource of its own (machine_paths).
+void by_copies(Compiled& out, const Profile& profile) {
+  out.costs.slice = to_sim_time(profile.copy_start).count();
+  out.signal_peer = to_sim_time(profile.signal_peer).count();
+  out.read_request = 0;
+  out.store.rate = out.load.rate = out.reduce.rate = 0;
+}
+
 void take_profile(Compiled& out, const Program& program, const Profile& profile) {
   const auto rate = [](const std::optional<Bandwidth>& value) { return value ? value->bytes_per_second() : 0; };
-  const bool flags = program.tuning.protocol == Protocol::simple;
+  const bool flags = program.tuning.protocol == Protocol::simple || program.tuning.protocol == Protocol::copy;
   out.tuning = program.tuning;
   out.parts = static_cast<std::uint32_t>(program.tuning.parts);
   out.signal_peer = to_sim_time(flags ? profile.fence + profile.signal_peer : profile.poll).count();
   out.signal_local = to_sim_time(profile.signal_local).count();
   out.costs.slice = to_sim_time(profile.slice_cost).count();
   out.read_request = profile.read_request;
+  out.granule = profile.quirks.granule.count();
   out.outstanding = static_cast<std::uint32_t>(profile.outstanding);
   out.store.rate = rate(profile.store_rate);
   out.load.rate = rate(profile.load_rate);
   out.reduce.rate = rate(profile.reduce_rate);
   const bool packets = runs_by_packets(program, profile);
   if (packets) by_packets(out, profile);
+  if (program.tuning.protocol == Protocol::copy) by_copies(out, profile);
   const auto launch = packets ? profile.packet_start : profile.launch;
   const auto ranks = program.ranks();
   for (int r = 0; r < ranks; ++r) {
@@ -105,7 +115,7 @@ Result<Compiled> compile(const Topology& topology, const Routes& routes, const P
   if (auto ok = check_program(topology, program); !ok) return std::move(ok).error();
   Compiled out;
   take_profile(out, program, profile);
-  MachinePaths machine(topology, profile, out);
+  MachinePaths machine(topology, profile, program.tuning.protocol == Protocol::copy, out);
   LaneReader reader(program, out.costs);
   StreamStore store(out);
   expect_lanes(out, program.lanes.size());
@@ -115,7 +125,7 @@ Result<Compiled> compile(const Topology& topology, const Routes& routes, const P
     for (const auto& peer : stream.peers) {
       const auto links = links_of(routes, program, lane.rank, peer);
       if (links.empty()) return no_path(topology, lane.rank, peer);
-      machine.add(links);
+      machine.add(links, lane.rank);
     }
     for (const auto other : stream.lanes) out.lane_table.push_back(other | (program.lanes[other].rank == lane.rank ? 0 : other_rank));
   }
@@ -128,7 +138,7 @@ Result<Compiled> compile(const Topology& topology, const PathOf& path_of, const 
   if (auto ok = check_pattern(topology, pattern); !ok) return std::move(ok).error();
   Compiled out;
   take_profile(out, pattern.program, profile);
-  MachinePaths machine(topology, profile, out);
+  MachinePaths machine(topology, profile, pattern.program.tuning.protocol == Protocol::copy, out);
   LaneReader reader(pattern.program, out.costs);
   StreamStore store(out);
   std::vector<Model> models;
@@ -145,7 +155,7 @@ Result<Compiled> compile(const Topology& topology, const PathOf& path_of, const 
         peer.operand.rank = pattern.seen_from(Rank{r}, peer.operand.rank);
         const auto links = peer.reads ? path_of(peer.operand.rank, Rank{r}) : path_of(Rank{r}, peer.operand.rank);
         if (links.empty()) return no_path(topology, Rank{r}, peer);
-        machine.add(links);
+        machine.add(links, Rank{r});
       }
       for (const auto lane : stream.lanes) {
         const auto rank = pattern.seen_from(Rank{r}, Rank{lane / per_rank});

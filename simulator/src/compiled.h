@@ -48,7 +48,7 @@ struct Path {
   std::uint32_t first = 0;  // stages [first, end)
   std::uint32_t end = 0;
   std::int64_t latency = 0;
-  double read_scale = 1;  // loads over it take that many times their bytes (quirks)
+  double scale = 1;  // what is sent over it takes that many times its bytes (quirks)
 };
 
 /// An instruction as a thread block sees it.
@@ -118,6 +118,7 @@ struct Compiled {
   std::int64_t signal_local = 0;
   WorkCosts costs;
   double read_request = 0;
+  std::int64_t granule = 1;  // links carry whole multiples of this
   std::uint32_t outstanding = 0;
   Pace store;
   Pace load;
@@ -127,9 +128,12 @@ struct Compiled {
     const auto size = tuning.slice_of(work.bytes);
     return std::min(size, work.bytes - slice * size);
   }
-  std::int64_t wire(std::int64_t bytes) const { return wire_bytes(tuning.protocol, Bytes{bytes}).count(); }
-  std::int64_t read_bytes(const Path& path, std::int64_t bytes) const {
-    return path.read_scale == 1 ? bytes : static_cast<std::int64_t>(static_cast<double>(bytes) * path.read_scale);
+  std::int64_t wire(std::int64_t bytes) const {
+    const auto whole = wire_bytes(tuning.protocol, Bytes{bytes}).count();
+    return granule == 1 ? whole : (whole + granule - 1) / granule * granule;
+  }
+  std::int64_t link_bytes(const Path& path, std::int64_t bytes) const {
+    return path.scale == 1 ? bytes : static_cast<std::int64_t>(static_cast<double>(bytes) * path.scale);
   }
   std::int64_t request(const Path& path) const { return static_cast<std::int64_t>(read_request * static_cast<double>(path.latency)); }
   const Path& path(const LaneInfo& lane, std::uint32_t reference) const { return paths[lane.paths + path_refs[reference]]; }

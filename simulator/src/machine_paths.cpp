@@ -4,11 +4,12 @@
 
 namespace p2plab {
 
-MachinePaths::MachinePaths(const Topology& topology, const Profile& profile, Compiled& out) : topology_(topology), out_(out) {
+MachinePaths::MachinePaths(const Topology& topology, const Profile& profile, bool copies, Compiled& out) : topology_(topology), out_(out) {
+  const double efficiency = copies && profile.copy_efficiency > 0 ? profile.copy_efficiency : profile.link_efficiency;
   for (const auto& link : topology.links()) {
-    const auto rate = static_cast<std::int64_t>(static_cast<double>(link.bandwidth.bytes_per_second()) * profile.link_efficiency);
+    const auto rate = static_cast<std::int64_t>(static_cast<double>(link.bandwidth.bytes_per_second()) * efficiency);
     add_resource(fmt::format("{} -> {}", topology.node(link.from).name, topology.node(link.to).name),
-                 profile.link_efficiency == 1 ? link.bandwidth : Bandwidth::bytes_per_second(std::max<std::int64_t>(rate, 1)));
+                 efficiency == 1 ? link.bandwidth : Bandwidth::bytes_per_second(std::max<std::int64_t>(rate, 1)));
   }
   groups_of_.resize(topology.links().size());
   for (const auto& group : topology.groups()) {
@@ -18,6 +19,9 @@ MachinePaths::MachinePaths(const Topology& topology, const Profile& profile, Com
   for (const auto& node : topology.nodes()) {
     egress_.push_back(node.egress ? static_cast<std::int32_t>(add_resource("egress of " + node.name, *node.egress)) : -1);
     ingress_.push_back(node.ingress ? static_cast<std::int32_t>(add_resource("ingress of " + node.name, *node.ingress)) : -1);
+  }
+  for (int r = 0; r < topology.ranks() && copies && profile.copy_rate; ++r) {
+    engines_.push_back(add_resource("copy engines of " + topology.node(topology.node_of(Rank{r})).name, *profile.copy_rate));
   }
   if (!profile.memory_rate) return;
   for (int r = 0; r < topology.ranks(); ++r) {
@@ -32,8 +36,9 @@ std::uint32_t MachinePaths::add_resource(std::string name, Bandwidth rate) {
   return static_cast<std::uint32_t>(out_.resources.size() - 1);
 }
 
-std::uint32_t MachinePaths::add(std::span<const LinkId> links) {
+std::uint32_t MachinePaths::add(std::span<const LinkId> links, Rank executor) {
   Path path{.first = static_cast<std::uint32_t>(out_.stages.size())};
+  if (!engines_.empty()) out_.stages.push_back({engines_[executor.index()], 0});
   for (const auto id : links) {
     const auto& link = topology_.link(id);
     out_.stages.push_back({static_cast<std::uint32_t>(id.value), 0});

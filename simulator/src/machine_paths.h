@@ -11,10 +11,12 @@ namespace p2plab {
 /// Fills resources, names and memories at once, stages and paths on demand.
 class MachinePaths {
  public:
-  MachinePaths(const Topology& topology, const Profile& profile, Compiled& out);
+  /// `copies`: copy engines move the data.
+  MachinePaths(const Topology& topology, const Profile& profile, bool copies, Compiled& out);
 
-  /// The path's index. The link comes first: it paces the thread block; then what it shares with others, then the way to the next node.
-  std::uint32_t add(std::span<const LinkId> links);
+  /// The path's index. The link comes first, or the copy engines of the executor: it paces the thread block; then what it shares with others, then
+  /// the way to the next node.
+  std::uint32_t add(std::span<const LinkId> links, Rank executor);
 
  private:
   std::uint32_t add_resource(std::string name, Bandwidth rate);
@@ -24,6 +26,7 @@ class MachinePaths {
   std::vector<std::vector<std::uint32_t>> groups_of_;  // by link
   std::vector<std::int32_t> egress_;                   // by node: resource or -1
   std::vector<std::int32_t> ingress_;
+  std::vector<std::uint32_t> engines_;  // by rank, where copy engines move the data
 };
 
 }  // namespace p2plab

@@ -28,6 +28,12 @@ constexpr std::array fields{
     Field{{"packet_start", "s", "by packets: from the call to the first packet in hand, instead of launch"}, &Profile::packet_start},
     Field{{"packet_item", "s", "by packets: a thread's work for each operand of a step"}, &Profile::packet_item},
     Field{{"packet_tail", "s", "by packets: mean lateness of a warp's packets"}, &Profile::packet_tail},
+    Field{{"copy_start", "s", "by copy engines: for each slice, the kernels and the start between waits and data"}, &Profile::copy_start},
+    Field{{"copy_rate", "B/s", "by copy engines: all of one GPU together", true}, nullptr, &Profile::copy_rate},
+    Field{{"copy_efficiency", "", "by copy engines: payload over raw bandwidth of every link, instead of link_efficiency", true},
+          nullptr,
+          nullptr,
+          &Profile::copy_efficiency},
     Field{{"store_rate", "B/s", "one thread block storing to other ranks", true}, nullptr, &Profile::store_rate},
     Field{{"load_rate", "B/s", "one thread block loading from other ranks", true}, nullptr, &Profile::load_rate},
     Field{{"reduce_rate", "B/s", "one thread block over its local operands", true}, nullptr, &Profile::reduce_rate},
@@ -35,6 +41,8 @@ constexpr std::array fields{
     Field{{"outstanding", "", "slices of one thread block that may be in flight, 0 for any number", true}},
     Field{{"read_request", "", "path latencies that a load's request takes"}, nullptr, nullptr, &Profile::read_request},
     Field{{"link_efficiency", "", "payload over raw bandwidth of every link", true}, nullptr, nullptr, &Profile::link_efficiency}};
+
+constexpr Bytes most_granule{std::int64_t{1} << 20};
 
 const Field& field_of(std::string_view name) {
   const auto* found = std::ranges::find(fields, name, [](const Field& field) { return field.meaning.name; });
@@ -58,7 +66,8 @@ Bytes wire_bytes(Protocol protocol, Bytes data) {
     case Protocol::ll: return 2 * data;
     case Protocol::ll128: return Bytes{(data.count() + 119) / 120 * 128};
     case Protocol::simple:
-    case Protocol::flagless: break;
+    case Protocol::flagless:
+    case Protocol::copy: break;
   }
   return data;
 }
@@ -105,6 +114,9 @@ Status check(const Profile& profile) {
     const auto& rate = profile.*field.rate;
     if (rate && rate->bytes_per_second() <= 0) return bad(fmt::format("profile '{}': {} must be above zero", profile.name, field.meaning.name));
   }
+  if (!(profile.copy_efficiency >= 0 && profile.copy_efficiency <= 1)) {
+    return bad(fmt::format("profile '{}': copy_efficiency must be from 0 to 1, found {}", profile.name, profile.copy_efficiency));
+  }
   if (profile.outstanding < 0) return bad(fmt::format("profile '{}': outstanding must not be negative, found {}", profile.name, profile.outstanding));
   if (!(profile.read_request >= 0 && profile.read_request <= 100)) {
     return bad(fmt::format("profile '{}': read_request must be from 0 to 100, found {}", profile.name, profile.read_request));
@@ -112,7 +124,11 @@ Status check(const Profile& profile) {
   if (!(profile.link_efficiency > 0 && profile.link_efficiency <= 1)) {
     return bad(fmt::format("profile '{}': link_efficiency must be above 0 and at most 1, found {}", profile.name, profile.link_efficiency));
   }
-  for (const auto quirk : {profile.quirks.pcie_read, profile.quirks.duplex_read, profile.quirks.posted_writes}) {
+  const auto& quirks = profile.quirks;
+  if (quirks.granule < Bytes{1} || quirks.granule > most_granule) {
+    return bad(fmt::format("profile '{}': granule must be from 1 to {} bytes, found {}", profile.name, most_granule.count(), quirks.granule.count()));
+  }
+  for (const auto quirk : {quirks.pcie_read, quirks.duplex_read, quirks.fan_in, quirks.fan_out, quirks.posted_writes}) {
     if (!(quirk > 0 && quirk <= 1)) return bad(fmt::format("profile '{}': a quirk must be above 0 and at most 1, found {}", profile.name, quirk));
   }
   return {};

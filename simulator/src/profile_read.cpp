@@ -82,9 +82,12 @@ class ProfileReader {
 
   void read_quirks() {
     const auto quirks = root_["quirks"];
-    if (!quirks.present() || !quirks.expect_keys({.optional = {"pcie_read", "duplex_read", "posted_writes"}})) return;
+    if (!quirks.present() || !quirks.expect_keys({.optional = {"pcie_read", "duplex_read", "fan_in", "fan_out", "granule", "posted_writes"}})) return;
     profile_.quirks.pcie_read = quirks["pcie_read"].number({.least = 0.01, .most = 1}, 1);
     profile_.quirks.duplex_read = quirks["duplex_read"].number({.least = 0.01, .most = 1}, 1);
+    profile_.quirks.fan_in = quirks["fan_in"].number({.least = 0.01, .most = 1}, 1);
+    profile_.quirks.fan_out = quirks["fan_out"].number({.least = 0.01, .most = 1}, 1);
+    if (quirks["granule"].present()) profile_.quirks.granule = quirks["granule"].size();
     profile_.quirks.posted_writes = quirks["posted_writes"].number({.least = 0.01, .most = 1}, 1);
   }
 

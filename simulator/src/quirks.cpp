@@ -13,7 +13,8 @@ class QuirkWork {
 
   void run() {
     find_uses();
-    for (std::size_t p = 0; p < c_.paths.size(); ++p) c_.paths[p].read_scale = read_scale(c_.paths[p]);
+    if (quirks_.pcie_read < 1 || quirks_.duplex_read < 1) slow_loads();
+    if (!c_.costs.packets && (quirks_.fan_in < 1 || quirks_.fan_out < 1)) slow_fans();
     if (quirks_.posted_writes < 1) slow_posted_writes();
   }
 
@@ -45,6 +46,33 @@ class QuirkWork {
 
   bool other_direction_used(const Link& link) const {
     return std::ranges::any_of(topology_.out_links(link.to), [&](LinkId id) { return topology_.link(id).to == link.from && used_[id.index()]; });
+  }
+
+  // Each path is read or written, never both.
+  template <class Body>
+  void for_each_path(const LaneInfo& lane, std::uint32_t first, std::uint32_t count, Body&& body) {
+    for (auto o = first; o < first + count; ++o) body(c_.paths[lane.paths + c_.path_refs[o]]);
+  }
+
+  void slow_loads() {
+    for (const auto& lane : c_.lanes) {
+      for (auto w = lane.first; w < lane.first + lane.count; ++w) {
+        const auto& work = c_.works[w];
+        for_each_path(lane, work.paths, work.sources, [&](Path& path) { path.scale = read_scale(path); });
+      }
+    }
+  }
+
+  void slow_fans() {
+    const auto share = [](Path& path, double fan) { path.scale = std::max(path.scale, 1 / fan); };
+    for (const auto& lane : c_.lanes) {
+      for (auto w = lane.first; w < lane.first + lane.count; ++w) {
+        const auto& work = c_.works[w];
+        if (work.sources > 1) for_each_path(lane, work.paths, work.sources, [&](Path& path) { share(path, quirks_.fan_in); });
+        if (work.destinations > 1)
+          for_each_path(lane, work.paths + work.sources, work.destinations, [&](Path& path) { share(path, quirks_.fan_out); });
+      }
+    }
   }
 
   double read_scale(const Path& path) const {

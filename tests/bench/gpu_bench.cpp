@@ -1,10 +1,11 @@
 // Times and checks collectives on this machine's GPUs, one CSV line each:
 //   p2plab_gpu_bench time COLLECTIVE RANKS FROM TO FORM...   half, sum
 //       FORM is planner[+key=value]:protocol:parts:slice:shape, planner:tuned, or nccl;
-//       shape is letters with numbers: t threads, b blocks, p threads per processor, k batch; i interpret, a no programmatic launch
-//       RANKS may be "4pairs": NVLink only inside pairs, between these host memory
+//       shape is letters with numbers: t threads, b blocks, p threads per processor, k batch; i interpret, a no programmatic launch, u bulk copies, o
+//       ordinary ones RANKS may be "4pairs": NVLink only inside pairs, between these host memory
 //   p2plab_gpu_bench replay ...                              the same with 1000 samples: 100,000 calls up to 1 MiB
-//   p2plab_gpu_bench check RANKS                             every planner, collective, protocol, type and odd size: prints what is wrong
+//   p2plab_gpu_bench check RANKS [:FORM...]                  every planner, collective, protocol, type and odd size: prints what is wrong; or only
+//                                                            these forms, as above but for the planner
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -70,6 +71,7 @@ struct Form {
       if (text[i] == 'p') shape.threads_per_processor = number;
       if (text[i] == 'k') shape.batch = number;
       if (text[i] == 'i') shape.interpret = true;
+      if (text[i] == 'u' || text[i] == 'o') shape.bulk = text[i] == 'u';
       if (text[i] == 'a') shape.programmatic = false;
     }
   }
@@ -161,14 +163,14 @@ int time_forms(const std::vector<std::string>& arguments, int repeats) {
 // One line per failure, a count at the end.
 class Checker {
  public:
-  explicit Checker(const std::string& ranks)
-      : ranks_(std::atoi(ranks.c_str())), topology_(*resolve_topology("hgx-h200:gpus=" + ranks)), routes_(topology_) {}
+  Checker(const std::string& ranks, std::vector<std::string> forms)
+      : forms_(std::move(forms)), ranks_(std::atoi(ranks.c_str())), topology_(*resolve_topology("hgx-h200:gpus=" + ranks)), routes_(topology_) {}
 
   int all() {
     for (const auto kind : all_collective_kinds()) {
       const auto planners = builtin_planners();
       for (const auto& entry : planners.entries()) {
-        for (const auto* form : {":simple", ":simple:3:4096", ":ll", ":flagless", ":ll128", ":tuned"}) {
+        for (const auto& form : forms_) {
           for (const std::int64_t elements : {0, 1, 77, 1024, 50'001, 1'000'003})
             one(kind, entry.name + form, elements, DataType::float16, ReduceOp::sum, false);
           one(kind, entry.name + form, 4099, DataType::float32, ReduceOp::sum, true);
@@ -212,6 +214,7 @@ class Checker {
     std::fflush(stdout);
   }
 
+  std::vector<std::string> forms_;
   int ranks_;
   Topology topology_;
   Routes routes_;
@@ -227,7 +230,11 @@ int main(int argc, char** argv) {
   const std::vector<std::string> arguments(argv + 1, argv + argc);
   if (arguments.size() >= 6 && arguments[0] == "time") return time_forms(arguments, 7);
   if (arguments.size() >= 6 && arguments[0] == "replay") return time_forms(arguments, 1000);
-  if (arguments.size() == 2 && arguments[0] == "check") return Checker{arguments[1]}.all();
-  fmt::print(stderr, "usage: p2plab_gpu_bench time|replay COLLECTIVE RANKS FROM TO FORM... | check RANKS\n");
+  if (arguments.size() >= 2 && arguments[0] == "check") {
+    std::vector<std::string> forms(arguments.begin() + 2, arguments.end());
+    if (forms.empty()) forms = {":simple", ":simple:3:4096", ":simple:2:65536:u", ":copy", ":ll", ":flagless", ":ll128", ":tuned"};
+    return Checker{arguments[1], std::move(forms)}.all();
+  }
+  fmt::print(stderr, "usage: p2plab_gpu_bench time|replay COLLECTIVE RANKS FROM TO FORM... | check RANKS [:FORM...]\n");
   return 2;
 }

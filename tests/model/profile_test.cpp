@@ -136,6 +136,40 @@ TEST(Quirks, LoadsSlowDownOnlyWhereTheOtherDirectionIsBusyToo) {
   EXPECT_EQ(testing::makespan(machine, both, profile), one_us + at_rate(1 << 20, 12.5));
 }
 
+TEST(Quirks, AnInstructionThatStoresToOrLoadsFromSeveralRanksGetsAShareOfTheirLinks) {
+  const auto machine = testing::full_mesh(3);
+  const Profile profile{.quirks = {.fan_in = 0.25, .fan_out = 0.5}};
+  const auto time = [&](const char* planner, CollectiveKind kind, const char* mode) {
+    return testing::makespan(machine, testing::planned(machine, planner, kind, 1_MiB, {{"mode", mode}}), profile);
+  };
+  // One block to two others, and one block from two others; a ring's hop has one neighbour.
+  EXPECT_EQ(time("one_shot", CollectiveKind::broadcast, "push"), one_us + at_rate(1 << 20, 12.5));
+  EXPECT_EQ(time("one_shot", CollectiveKind::all_reduce, "pull"), one_us + at_rate(1 << 20, 6.25));
+  EXPECT_EQ(testing::makespan(machine, one_copy(machine, false), profile), one_us + at_rate(1 << 20, 25));
+}
+
+TEST(Copies, ShareAGpusEnginesAndStartEachSlice) {
+  const auto machine = testing::full_mesh(3);
+  const Profile profile{.copy_start = Seconds{10e-6}, .copy_rate = Bandwidth::bytes_per_second(30'000'000'000), .copy_efficiency = 0.8};
+  const auto one = testing::pairs(3, {{Rank{0}, Rank{1}}});
+  const auto two = testing::pairs(3, {{Rank{0}, Rank{1}}, {Rank{0}, Rank{2}}});
+  const Tuning whole{.protocol = Protocol::copy};
+  EXPECT_EQ(testing::makespan(machine, testing::lowered(machine, one, 1_MiB, whole), profile), 10 * one_us + one_us + at_rate(1 << 20, 20));
+  // Both at 20 GB/s would need 40: the engines take what 30 GB/s do.
+  const auto shared = testing::makespan(machine, testing::lowered(machine, two, 1_MiB, whole), profile);
+  EXPECT_GE(shared, 10 * one_us + one_us + 2 * at_rate(1 << 20, 30));
+  EXPECT_LT(shared, 10 * one_us + one_us + 2 * at_rate(1 << 20, 20));
+}
+
+TEST(Quirks, LinksCarryWholeGranules) {
+  const auto machine = testing::full_mesh(2);
+  const Profile profile{.quirks = {.granule = Bytes{4096}}};
+  const auto plan = testing::pairs(2, {{Rank{0}, Rank{1}}});
+  EXPECT_EQ(testing::makespan(machine, testing::lowered(machine, plan, Bytes{16}), profile), one_us + at_rate(4096, 25));
+  EXPECT_EQ(testing::makespan(machine, testing::lowered(machine, plan, Bytes{4096}), profile), one_us + at_rate(4096, 25));
+  EXPECT_EQ(testing::makespan(machine, testing::lowered(machine, plan, Bytes{4112}), profile), one_us + at_rate(8192, 25));
+}
+
 TEST(Quirks, PostedWritesCollapseWhereSeveralGpusStoreThroughOneRoot) {
   const auto machine = pcie_root(3);
   const Profile profile{.quirks = {.posted_writes = 0.1}};

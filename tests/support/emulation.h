@@ -13,7 +13,7 @@
 #include "packet_image.h"
 #include "slice_image.h"
 #include "specialise.h"
-#include "support/cpu_machine.h"
+#include "support/bulk_cpu.h"
 
 namespace p2plab::testing {
 
@@ -86,8 +86,9 @@ class Emulation {
   }
   const PacketImage& packet_image(std::size_t rank) const { return packet_images_[rank]; }
 
+  // With ordinary loads and stores, or by bulk copies through shared memory.
   template <class Combine>
-  void prepare_slices() {
+  void prepare_slices(bool bulk = false) {
     for (std::size_t r = 0; r < addresses_.size(); ++r)
       slice_images_.push_back(link_slices(program_, reach_, Rank{static_cast<std::int64_t>(r)}, addresses_));
     for (std::size_t r = 0; r < addresses_.size(); ++r) {
@@ -111,9 +112,10 @@ class Emulation {
         Cpu::store_flag(addresses_[r].host_flags + static_cast<std::uint64_t>(f) * image::flag_stride, value);
       }
     }
-    launch_ = [this](std::vector<std::thread>& threads, std::size_t r) {
+    launch_ = [this, bulk](std::vector<std::thread>& threads, std::size_t r) {
       const auto call = slice_images_[r].call;
-      testing::run_blocks(threads, std::max(call.lane_count, 1U) * call.parts, [=] { device::run_slices<Cpu>(Combine{}, call); });
+      testing::run_blocks(threads, std::max(call.lane_count, 1U) * call.parts,
+                          [=] { bulk ? device::run_bulk_slices<BulkCpu>(Combine{}, call, 0) : device::run_slices<Cpu>(Combine{}, call); });
     };
   }
 

@@ -53,6 +53,8 @@ Result<std::vector<Block>> contract(const Collective& collective, int ranks);
 
 /// Does the operation add contributions (all_reduce, reduce_scatter, reduce)?
 bool reduces(CollectiveKind kind);
+/// Has each member a block of its own, so that the payload is divided by shares?
+bool sharded(CollectiveKind kind);
 /// Has the operation a root (broadcast, reduce, gather, scatter)?
 bool rooted(CollectiveKind kind);
 /// busbw = algbw * this factor (nccl-tests' definition): 2(n-1)/n, (n-1)/n or 1.

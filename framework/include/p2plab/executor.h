@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "p2plab/measurement.h"
 #include "p2plab/planner.h"
@@ -17,6 +18,7 @@ struct KernelShape {
   std::uint32_t threads_per_processor = 0;  // by packets: at most so many at once
   std::uint32_t batch = 0;                  // by packets: how many a thread takes through one step before the next step
   bool interpret = false;                   // by packets: the interpreter, where code could be made for the program
+  std::optional<bool> bulk = std::nullopt;  // by slices: bulk copies through shared memory (Hopper and later)? Unset: where they are known to pay
   bool programmatic = true;                 // by packets: set up a call while the one before still runs
   std::uint32_t first_call = 0;             // by packets: number of the first call, to see calls counted past the end
 };

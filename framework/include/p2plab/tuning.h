@@ -10,8 +10,9 @@
 namespace p2plab {
 
 /// How data announces its arrival: `simple`, one flag a slice after the data; `ll`, 8 or 16 byte packets of half data, half flag;
-/// `ll128`, 120 data bytes and 8 flag bytes a 128-byte line; `flagless`, the data is its own flag (receive buffers pre-filled).
-enum class Protocol : std::uint8_t { simple, ll, ll128, flagless };
+/// `ll128`, 120 data bytes and 8 flag bytes a 128-byte line; `flagless`, the data is its own flag (receive buffers pre-filled); `copy`, as simple,
+/// but the GPUs' copy engines move the data, which can add nothing.
+enum class Protocol : std::uint8_t { simple, ll, ll128, flagless, copy };
 
 std::string_view to_string(Protocol protocol);
 Result<Protocol> protocol(std::string_view name);

@@ -28,7 +28,8 @@ const char* protocol_of(Protocol protocol) {
     case Protocol::ll:
     case Protocol::flagless: return "LL";
     case Protocol::ll128: return "LL128";
-    case Protocol::simple: break;
+    case Protocol::simple:
+    case Protocol::copy: break;
   }
   return "Simple";
 }

@@ -171,6 +171,9 @@ Result<Graph> end_capture(const Stream& stream) {
 Status launch(const Graph& graph, const Stream& stream) {
   return check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph.get()), handle(stream)), "launch a graph");
 }
+Status follow(const Stream& stream, const Event& event) {
+  return check(cudaStreamWaitEvent(handle(stream), static_cast<cudaEvent_t>(event.get()), 0), "wait for an event");
+}
 Status record(const Event& event, const Stream& stream) { return check(cudaEventRecord(handle(event), handle(stream)), "record an event"); }
 
 Result<Seconds> elapsed(const Event& from, const Event& to) {

@@ -88,6 +88,8 @@ Status begin_capture(const Stream& stream);
 Result<Graph> end_capture(const Stream& stream);
 Status launch(const Graph& graph, const Stream& stream);
 Status record(const Event& event, const Stream& stream);
+/// What is put on the stream from now on comes after the event.
+Status follow(const Stream& stream, const Event& event);
 /// The time from one recorded event to another, by the device's clock.
 Result<Seconds> elapsed(const Event& from, const Event& to);
 

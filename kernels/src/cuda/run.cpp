@@ -32,6 +32,11 @@ device::KernelChoice choose(const Program& program, bool packets, bool whole_lin
   return choice;
 }
 
+bool by_packets(const Program& program, const Reach& reach) {
+  if (program.tuning.protocol == Protocol::copy) return false;
+  return program.tuning.protocol != Protocol::simple || !reach.covers(program);
+}
+
 device::Words<4> empty_packet(const device::KernelChoice& choice) {
   if (!choice.sentinel) return device::FlaggedWire::empty();
   return size_of(choice.type) == 2 ? device::SentinelWire<2>::empty() : device::SentinelWire<4>::empty();
@@ -42,7 +47,8 @@ device::Words<4> empty_packet(const device::KernelChoice& choice) {
 GpuRun::GpuRun(const Job& job, const std::vector<int>& devices, const KernelShape& shape, SpecialKernels& kernels)
     : program_(job.program),
       reach_(*job.topology, *job.routes),
-      packets_(job.program->tuning.protocol != Protocol::simple || !reach_.covers(*job.program)),
+      packets_(by_packets(*job.program, reach_)),
+      copies_(job.program->tuning.protocol == Protocol::copy),
       devices_(devices),
       shape_(shape),
       choice_(choose(*job.program, packets_, reach_.by_nvlink())),
@@ -76,7 +82,8 @@ Result<GpuRun> GpuRun::create(const Job& job, const Buffers& buffers, const std:
     plans.flags = flag_bytes(program);
   }
   if (auto done = run.place(buffers, plans); !done) return std::move(done).error();
-  if (auto done = run.packets_ ? run.prepare_packets(plans) : run.prepare_slices(); !done) return std::move(done).error();
+  const auto by_slices = [&] { return run.copies_ ? run.prepare_copies() : run.prepare_slices(); };
+  if (auto done = run.packets_ ? run.prepare_packets(plans) : by_slices(); !done) return std::move(done).error();
   return run;
 }
 
@@ -170,6 +177,7 @@ Status GpuRun::exchange(const Buffers& buffers, const Plans& plans) {
 
 Status GpuRun::enqueue(Rank rank, const Stream& stream) const {
   const auto& state = ranks_[rank.index()];
+  if (copies_) return enqueue_by_copies(state, stream);
   const device::LaunchShape shape{.blocks = state.blocks, .threads = shape_.threads, .programmatic = shape_.programmatic};
   device::CudaCode code = 0;
   if (state.special != nullptr) {

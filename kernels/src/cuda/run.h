@@ -43,6 +43,9 @@ class GpuRun {
     const void* special = nullptr;          // the kernel made for the program
     std::vector<std::uint64_t> parameters;  // of that kernel
     std::uint32_t blocks = 1;
+    std::vector<Stream> lane_streams;  // by copy engines: for each part of each lane
+    std::vector<Event> lane_events;
+    Event begun;
   };
 
   // What both forms share while a run is prepared.
@@ -58,6 +61,10 @@ class GpuRun {
   Status connect() const;
   Status prepare_packets(const Plans& plans);
   Status prepare_slices();
+  Status prepare_copies();
+  Status link_slice_images();
+  Status enqueue_by_copies(const RankState& state, const Stream& stream) const;
+  Status enqueue_copies(const RankState& state, std::uint32_t block, std::uint32_t number, const Stream& stream) const;
   Status place(const Buffers& buffers, const Plans& plans);
   Status place_rank(Rank rank, const Buffers& buffers, const Plans& plans);
   Result<std::uint64_t> allocate_host(RankState& state, Bytes size);
@@ -74,6 +81,8 @@ class GpuRun {
   Status interpret(Plans plans);
   Status choose_packet_shape();
   Status choose_slice_shape();
+  Status choose_bulk(int blocks);
+  bool is_aligned() const;
   static std::string packet_hang(const RankState& state, const image::HangReport& report);
   static std::string slice_hang(const RankState& state, const image::HangReport& report);
 
@@ -89,6 +98,7 @@ class GpuRun {
   const Program* program_;
   Reach reach_;
   bool packets_ = false;  // element by element, or slice by slice?
+  bool copies_ = false;   // the latter by copy engines
   std::vector<int> devices_;
   KernelShape shape_;
   device::KernelChoice choice_;

@@ -40,7 +40,9 @@ Status GpuRun::hang() const {
 std::string GpuRun::describe() const {
   const auto* flags = choice_.lines ? "lines of packets with flags" : "packets with flags";
   const auto* packets = choice_.sentinel ? "packets, data as its own flag" : flags;
-  const auto* form = packets_ ? packets : "slices with signals";
+  const auto* slices = choice_.bulk ? "slices with signals, by bulk copies" : "slices with signals";
+  const auto* form = packets_ ? packets : slices;
+  if (copies_) return fmt::format("copies by copy engines, with signals; {} streams", ranks_.empty() ? 0 : ranks_[own()].blocks);
   auto text = fmt::format("{}; {} blocks of {} threads", form, ranks_.empty() ? 0 : ranks_[own()].blocks, shape_.threads);
   if (!packets_) return text;
   if (program_->tuning.protocol == Protocol::simple) text += ", as some ranks meet only in host memory";

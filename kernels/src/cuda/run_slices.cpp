@@ -10,11 +10,17 @@ namespace p2plab::cuda {
 namespace {
 
 constexpr std::uint32_t most_slice_threads = 512;
+constexpr std::uint32_t bulk_threads = 64;          // nothing is added: one of them works
+constexpr std::uint32_t bulk_adding_threads = 288;  // a leader's warp, and 256 that add
 
 }  // namespace
 
 Status GpuRun::prepare_slices() {
   if (auto done = choose_slice_shape(); !done) return done;
+  return link_slice_images();
+}
+
+Status GpuRun::link_slice_images() {
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
     if (!has(r)) continue;
     auto& state = ranks_[r];
@@ -34,11 +40,14 @@ Status GpuRun::prepare_slices() {
 // The most threads a block with which all blocks of a rank fit at once.
 Status GpuRun::choose_slice_shape() {
   const auto blocks = std::max(program_->blocks(), program_->tuning.parts);
+  if (auto done = choose_bulk(blocks); !done) return done;
   if (blocks > counter_bytes / 4)
     return Error{.code = ErrorCode::unsupported, .message = fmt::format("{} blocks a rank are more than any GPU holds", blocks)};
   constexpr std::uint32_t least = 64;
   int fit = 0;
-  for (auto threads = shape_.threads > 0 ? shape_.threads : most_slice_threads; threads >= least; threads /= 2) {
+  const auto by_bulk = choice_.reduces ? bulk_adding_threads : bulk_threads;
+  const auto most = choice_.bulk ? by_bulk : most_slice_threads;
+  for (auto threads = shape_.threads > 0 ? shape_.threads : most; threads >= least; threads /= 2) {
     fit = 1 << 20;
     for (const auto device : devices_) {
       if (auto done = use_device(device); !done) return done;
@@ -52,6 +61,37 @@ Status GpuRun::choose_slice_shape() {
   return Error{.code = ErrorCode::unsupported,
                .message = fmt::format("the program needs {} thread blocks at once on a rank; its GPU holds {}", blocks, fit),
                .notes = {"use fewer parts or channels"}};
+}
+
+// Do all vectors lie whole in memory? Only those are copied in bulk.
+bool GpuRun::is_aligned() const {
+  constexpr std::uint64_t vector = 16;
+  const auto whole = [](std::uint64_t address) { return address % vector == 0; };
+  return std::ranges::all_of(program_->operands, [&](const Operand& operand) { return whole(static_cast<std::uint64_t>(operand.offset)); }) &&
+         std::ranges::all_of(addresses_, [&](const RankAddresses& at) { return std::ranges::all_of(at.buffers, whole); });
+}
+
+// Bulk copies where they are asked for, or where they pay: nothing is added, slices are not short, and each block has a multiprocessor's shared
+// memory.
+Status GpuRun::choose_bulk(int blocks) {
+  constexpr int hopper = 90;
+  constexpr std::int64_t least_slice = 64 << 10;
+  const auto is_long = [&](const Instruction& i) { return program_->slice_bytes(i) >= least_slice || program_->slice_bytes(i) == i.bytes; };
+  bool pays = !choice_.reduces && is_aligned() && std::ranges::all_of(program_->instructions, is_long);
+  if (!shape_.bulk.value_or(pays)) return {};
+  for (const auto device : devices_) {
+    const auto has = capability(device);
+    if (!has) return has.error();
+    if (*has < hopper && shape_.bulk) {
+      return Error{.code = ErrorCode::unsupported,
+                   .message = fmt::format("slices by bulk copies need compute capability 9.0; GPU {} has {}.{}", device, *has / 10, *has % 10)};
+    }
+    const auto processors = multiprocessors(device);
+    if (!processors) return processors.error();
+    pays = pays && *has >= hopper && blocks * ranks_per_device_ <= *processors;
+  }
+  choice_.bulk = shape_.bulk.value_or(pays);
+  return {};
 }
 
 Status GpuRun::upload_slices(std::size_t rank) {

@@ -23,22 +23,23 @@ auto with_combine(const KernelChoice& choice, Body&& body) {
 
 /// Blocks of a kernel that the current device can hold at once; negative: a cudaError_t, negated.
 template <class Kernel>
-int resident_blocks(Kernel kernel, std::uint32_t threads) {
+int resident_blocks(Kernel kernel, std::uint32_t threads, std::uint32_t shared = 0) {
   int device = 0;
   int processors = 0;
   int blocks = 0;
   if (const auto code = cudaGetDevice(&device); code != cudaSuccess) return -code;
   if (const auto code = cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device); code != cudaSuccess) return -code;
-  if (const auto code = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, kernel, static_cast<int>(threads), 0); code != cudaSuccess)
+  if (const auto code = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&blocks, kernel, static_cast<int>(threads), shared); code != cudaSuccess)
     return -code;
   return processors * blocks;
 }
 
 /// Launches a kernel, perhaps set up while the kernel before it still runs.
-inline CudaCode launch_kernel(const void* kernel, const LaunchShape& shape, StreamHandle stream, void** arguments) {
+inline CudaCode launch_kernel(const void* kernel, const LaunchShape& shape, StreamHandle stream, void** arguments, std::uint32_t shared = 0) {
   cudaLaunchConfig_t config{};
   config.gridDim = shape.blocks;
   config.blockDim = shape.threads;
+  config.dynamicSmemBytes = shared;
   config.stream = static_cast<cudaStream_t>(stream);
   cudaLaunchAttribute attribute{};
   attribute.id = cudaLaunchAttributeProgrammaticStreamSerialization;

@@ -166,32 +166,59 @@ constexpr bool await_all(const image::SliceCall& call, std::uint32_t first, std:
   return !Machine::sync_any(failed);
 }
 
-/// The whole kernel. A rank begins by telling those who touch its memory, and ends when all of them have ended: so between calls nobody reads or
-/// writes another's buffers. All blocks must be resident at once.
-template <class Machine, class Combine>
-constexpr void run_slices(const Combine& combine, const image::SliceCall& call) {
-  const auto block = Machine::block();
-  const auto counter = block;
-  const auto lane_index = block / call.parts;
+/// Block `block` in this call.
+constexpr SliceContext context_of(const image::SliceCall& call, std::uint32_t block) {
   SliceContext context;
   context.part = block % call.parts;
-  context.call = call.calls[counter];
+  context.call = call.calls[block];
   context.base = context.call * call.stride;
+  return context;
+}
+
+/// Before a block's first instruction: says that this rank has begun, and waits for those whose memory the block's lane touches.
+template <class Machine>
+constexpr bool begin_lane(const image::SliceCall& call, const SliceContext& context, std::uint32_t lane_index) {
+  if (Machine::block() == 0) raise<Machine>(call, call.start_signals, call.start_signal_count, 0, context.call + 1);
+  if (lane_index >= call.lane_count) return true;
+  const auto& lane = call.lanes[lane_index];
+  return await_all<Machine>(call, lane.start_waits, lane.start_wait_count, 0, context.call + 1, image::item_start);
+}
+
+/// After its last one, `good` if nothing failed: says so to those whose memory the lane touched, and waits for those who touch this rank's.
+template <class Machine>
+constexpr void end_lane(const image::SliceCall& call, const SliceContext& context, std::uint32_t lane_index, bool good) {
   const std::uint64_t flag_offset = std::uint64_t{context.part} * image::flag_stride;
-  if (block == 0) raise<Machine>(call, call.start_signals, call.start_signal_count, 0, context.call + 1);
-  bool good = true;
   if (lane_index < call.lane_count) {
     const auto& lane = call.lanes[lane_index];
-    good = await_all<Machine>(call, lane.start_waits, lane.start_wait_count, 0, context.call + 1, image::item_start);
-    for (std::uint32_t i = 0; good && i < lane.count; ++i)
-      good = run_instruction<Machine>(combine, call, context, call.instructions[lane.first + i], i);
     Machine::sync();
     if (good) raise<Machine>(call, lane.done_signals, lane.done_signal_count, flag_offset, context.base + call.stride);
   }
   if (good && lane_index == 0)
-    good = await_all<Machine>(call, call.closing, call.closing_count, flag_offset, context.base + call.stride, image::item_closing);
+    await_all<Machine>(call, call.closing, call.closing_count, flag_offset, context.base + call.stride, image::item_closing);
   Machine::sync();
-  if (Machine::thread() == 0) call.calls[counter] = context.call + 1;
+  if (Machine::thread() == 0) call.calls[Machine::block()] = context.call + 1;
+}
+
+/// The whole kernel, `run` being one instruction by this block. A rank begins by telling those who touch its memory, and ends when all of them have
+/// ended: so between calls nobody reads or writes another's buffers. All blocks must be resident at once.
+template <class Machine, class Run>
+constexpr void run_lane(const image::SliceCall& call, const Run& run) {
+  const auto lane_index = Machine::block() / call.parts;
+  const auto context = context_of(call, Machine::block());
+  bool good = begin_lane<Machine>(call, context, lane_index);
+  if (lane_index < call.lane_count) {
+    const auto& lane = call.lanes[lane_index];
+    for (std::uint32_t i = 0; good && i < lane.count; ++i) good = run(context, call.instructions[lane.first + i], i);
+  }
+  end_lane<Machine>(call, context, lane_index, good);
+}
+
+/// The same with each instruction by ordinary loads and stores.
+template <class Machine, class Combine>
+constexpr void run_slices(const Combine& combine, const image::SliceCall& call) {
+  run_lane<Machine>(call, [&](const SliceContext& context, const image::SliceInstruction& instruction, std::uint32_t number) {
+    return run_instruction<Machine>(combine, call, context, instruction, number);
+  });
 }
 
 }  // namespace p2plab::device

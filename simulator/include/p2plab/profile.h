@@ -25,6 +25,9 @@ struct NumberInfo {
 struct Quirks {
   double pcie_read = 1;      // loads over a PCIe link reach this share of what stores reach
   double duplex_read = 1;    // loads reach this share where the program uses the other direction of a link too
+  double fan_in = 1;         // by slices: an instruction that loads from several ranks gets this share of each of their links
+  double fan_out = 1;        // the same where it stores to several ranks
+  Bytes granule{1};          // links carry whole multiples of this: what a short or unaligned transfer costs at least
   double posted_writes = 1;  // a link out of a root complex keeps this share of its bandwidth where several GPUs store through it
   friend bool operator==(const Quirks&, const Quirks&) = default;
 };
@@ -43,6 +46,9 @@ struct Profile {
   Seconds packet_start{0};  // by packets (ll, flagless): from the call to the first packet in hand; the launch hides behind the call before
   Seconds packet_item{0};   // the same: a thread's work, for each operand of a step
   Seconds packet_tail{0};   // the same: mean lateness of a warp's packets; the slowest of n are late by this times ln n
+  Seconds copy_start{0};    // protocol copy: for each slice, the kernels and the copy engine's start between waits and data
+  std::optional<Bandwidth> copy_rate = std::nullopt;    // the same: all copy engines of one GPU together
+  double copy_efficiency = 0;                           // the same: payload over raw bandwidth of every link; 0: link_efficiency
   std::optional<Bandwidth> store_rate = std::nullopt;   // of one thread block, storing to other ranks
   std::optional<Bandwidth> load_rate = std::nullopt;    // of one thread block, loading from other ranks
   std::optional<Bandwidth> reduce_rate = std::nullopt;  // of one thread block, over its local operands (read or written)

@@ -1,4 +1,5 @@
 // The GPU kernels' interpreters, from the same source, on CPU threads: every planner's programs give the contract's results, call after call.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -133,6 +134,33 @@ TEST(SliceInterpreter, IsRightInPlace) {
   });
 }
 
+// Pieces are up to 32 KiB and flags lag behind by two of them: one piece a slice and many, ends that are no vector, several parts.
+TEST(BulkInterpreter, GivesEveryContractsResultsCallAfterCall) {
+  for_every_plan(false, {2, 3}, {1, 77, 2051}, [](const Topology& machine, const Plan& plan, const Payload& payload) {
+    Emulation emulation(machine, plan, payload, {.parts = 2, .slice = Bytes{2048}}, false);
+    emulation.prepare_slices<Float>(true);
+    for (int c = 0; c < 2; ++c) EXPECT_EQ(emulation.call<float>(c), 0) << "call " << c;
+  });
+}
+
+TEST(BulkInterpreter, KeepsManyPiecesOnTheWay) {
+  const auto machine = testing::one_switch(3);
+  const Payload payload{.elements = 150001, .type = DataType::float32};
+  for (const auto* name : {"ring", "two_shot", "one_shot"}) {
+    for (const bool in_place : {false, true}) {
+      const auto collective = make_collective(CollectiveKind::all_reduce, 3);
+      const auto plan = testing::plan_on(machine, name, collective, {}, {.payload = payload, .in_place = in_place});
+      ASSERT_TRUE(plan) << name;
+      for (const Bytes slice : {Bytes{0}, Bytes{32 << 10}, Bytes{100000}}) {
+        SCOPED_TRACE(fmt::format("{}, slices of {} bytes{}", name, slice.count(), in_place ? ", in place" : ""));
+        Emulation emulation(machine, *plan, payload, {.parts = 2, .slice = slice}, in_place);
+        emulation.prepare_slices<Float>(true);
+        EXPECT_EQ(emulation.call<float>(0), 0);
+      }
+    }
+  }
+}
+
 TEST(SliceInterpreter, CountsOnWhereFlagsWrapAround) {
   const auto machine = testing::one_switch(3);
   const auto plan = *testing::plan_on(machine, "ring", CollectiveKind::all_reduce);
@@ -153,6 +181,15 @@ TEST(GpuTuning, TakesPacketsWhileTheyAreTheFastestAndAsManyPartsAsFitAbove) {
   EXPECT_EQ(large.protocol, Protocol::simple);
   EXPECT_EQ(large.parts, 32);  // a lane for each of three peers, one for the sum: 128 blocks
   EXPECT_EQ(large.slice, 128_KiB);
+}
+
+TEST(GpuTuning, GathersWithFewBlocks) {
+  const auto plan = *testing::plan_on(testing::one_switch(4), "ring", CollectiveKind::all_gather);
+  const auto tuning = [&](Bytes size) { return gpu_tuning(plan.schedule, {.elements = size.count() / 2, .type = DataType::float16}); };
+  EXPECT_EQ(tuning(64_MiB).protocol, Protocol::simple);
+  EXPECT_EQ(tuning(64_MiB).parts, 128);
+  EXPECT_EQ(tuning(128_MiB).parts, 64);
+  EXPECT_EQ(tuning(128_MiB).slice, 256_KiB);
 }
 
 TEST(GpuTuning, LetsOnlySumsOfFloatingPointBeTheirOwnFlags) {
@@ -225,6 +262,12 @@ TEST(Interpreters, EndInAReportIfARankNeverStarts) {
   slices.prepare_slices<Float>();
   EXPECT_GT(slices.call<float>(0), 0);
   EXPECT_EQ(slices.report(0).hung + slices.report(1).hung > 0, true);
+  Emulation bulk(machine, plan, {.elements = 100000, .type = DataType::float32}, {}, false);
+  bulk.timeout = 50'000'000;
+  bulk.missing_rank = 2;
+  bulk.prepare_slices<Float>(true);
+  EXPECT_GT(bulk.call<float>(0), 0);
+  EXPECT_EQ(bulk.report(0).hung + bulk.report(1).hung > 0, true);
 }
 
 }  // namespace

@@ -1,0 +1,1 @@
+// Carries the precompiled header (common.h); nothing of its own.
