@@ -190,6 +190,8 @@ TEST(GpuTuning, GathersWithFewBlocks) {
   EXPECT_EQ(tuning(64_MiB).parts, 128);
   EXPECT_EQ(tuning(128_MiB).parts, 64);
   EXPECT_EQ(tuning(128_MiB).slice, 256_KiB);
+  const auto pair = *testing::plan_on(testing::one_switch(2), "ring", CollectiveKind::all_gather);
+  EXPECT_EQ(gpu_tuning(pair.schedule, {.elements = 64 << 20, .type = DataType::float16}).parts, 256);
 }
 
 TEST(GpuTuning, LetsOnlySumsOfFloatingPointBeTheirOwnFlags) {
