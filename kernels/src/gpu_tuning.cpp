@@ -22,7 +22,7 @@ constexpr std::int64_t least_slice = std::int64_t{16} << 10;
 constexpr std::int64_t most_slice = std::int64_t{128} << 10;
 constexpr std::int64_t slices_to_fill = 64;
 constexpr std::int64_t few_blocks_from = std::int64_t{32} << 20;
-constexpr int gathering_ranks = 4;  // with fewer, bulk copies are 2 to 5 % slower than what many blocks reach
+constexpr int gathering_ranks = 4;   // with fewer, bulk copies are 2 to 5 % slower than what many blocks reach
 constexpr int blocks_at_once = 128;  // of 512 threads: one for each multiprocessor of an H100 or H200
 constexpr int copies_at_once = 256;  // of 256 threads, where nothing is added
 
