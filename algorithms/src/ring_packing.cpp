@@ -81,7 +81,7 @@ class Packer {
 
   double capacity_of(std::vector<std::size_t> resources) const {
     std::ranges::sort(resources);
-    resources.erase(std::ranges::unique(resources).begin(), resources.end());
+    resources.erase(std::unique(resources.begin(), resources.end()), resources.end());
     return std::accumulate(resources.begin(), resources.end(), 0.0, [&](double sum, std::size_t r) { return sum + problem_.capacities[r]; });
   }
 

@@ -132,7 +132,7 @@ class RingFinder {
     std::erase_if(cycles, [&](const auto& cycle) {
       return static_cast<int>(cycle.size()) != n_ || !(cycle_cost(distances, cycle) < std::numeric_limits<double>::infinity());
     });
-    for (auto& cycle : cycles) std::ranges::rotate(cycle, std::ranges::find(cycle, 0));
+    for (auto& cycle : cycles) std::rotate(cycle.begin(), std::ranges::find(cycle, 0), cycle.end());
     return cycles;
   }
 

@@ -232,7 +232,7 @@ class Search {
     if (boxes_.size() == 1) return;
     for (std::size_t c = 0; c < graph.orders.size(); ++c) {
       auto inside = graph.orders[c];
-      std::ranges::rotate(inside, inside.begin() + static_cast<std::ptrdiff_t>(c % inside.size()));
+      std::rotate(inside.begin(), inside.begin() + static_cast<std::ptrdiff_t>(c % inside.size()), inside.end());
       std::vector<Rank> order;
       for (const auto& box : boxes_) {
         for (const auto rank : inside) {
