@@ -119,13 +119,10 @@ class ForestPlanner final : public Planner {
     std::vector<ForestPiece> pieces;
     for (const auto& [root, both] : by_root) {
       const auto block = block_of(flow, *topology.rank_of(NodeId{root}));
-      const auto sum = [](const auto& trees) {
-        return std::accumulate(trees.begin(), trees.end(), std::int64_t{0}, [](std::int64_t s, const ForestTree* t) { return s + t->count; });
-      };
       const auto& [ups, downs] = both;
       // Weights count in lots of (all in-trees) x (all out-trees) of the root, so that both divide.
-      const auto up_lot = ups.empty() ? 1 : std::lcm(sum(ups), downs.empty() ? 1 : sum(downs)) / sum(ups);
-      const auto down_lot = downs.empty() ? 1 : std::lcm(sum(downs), ups.empty() ? 1 : sum(ups)) / sum(downs);
+      const auto up_lot = ups.empty() ? 1 : std::lcm(copies_of(ups), downs.empty() ? 1 : copies_of(downs)) / copies_of(ups);
+      const auto down_lot = downs.empty() ? 1 : std::lcm(copies_of(downs), ups.empty() ? 1 : copies_of(ups)) / copies_of(downs);
       std::size_t u = 0;
       std::size_t d = 0;
       std::int64_t up_left = ups.empty() ? 0 : ups[0]->count * up_lot;

@@ -151,10 +151,6 @@ void append(ForestTree& tree, const ForestTree& part, const PartForest& forest) 
   }
 }
 
-std::int64_t copies_of(const std::vector<const ForestTree*>& trees) {
-  return std::accumulate(trees.begin(), trees.end(), std::int64_t{0}, [](std::int64_t sum, const ForestTree* tree) { return sum + tree->count; });
-}
-
 class Composer {
  public:
   Composer(const Topology& topology, const ForestWish& wish) : topology_(topology), wish_(wish), parts_(wish, list_.paths) {}
@@ -267,10 +263,6 @@ class Composer {
   std::vector<PartForest> boxes_;
   std::vector<PartForest> rails_;
 };
-
-bool has_budgets(const Topology& topology) {
-  return !topology.groups().empty() || std::ranges::any_of(topology.nodes(), [](const Node& node) { return node.ingress || node.egress; });
-}
 
 }  // namespace
 

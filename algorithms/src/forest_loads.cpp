@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 namespace p2plab {
 
@@ -14,15 +13,8 @@ constexpr double just_full = 1 + 1e-11;
 
 }  // namespace
 
-std::vector<Automorphism> nothing_moves(const Topology& topology) {
-  Automorphism same{std::vector<std::int32_t>(topology.nodes().size()), std::vector<std::int32_t>(topology.links().size()),
-                    std::vector<std::int32_t>(topology.groups().size())};
-  for (auto* numbers : {&same.nodes, &same.links, &same.groups}) std::iota(numbers->begin(), numbers->end(), 0);
-  return {std::move(same)};
-}
-
 ForestLoads::ForestLoads(const Topology& topology, double rate)
-    : nobody_(nothing_moves(topology)), capacities_(topology, nobody_), rate_(rate), loads_(capacities_.size()), links_(topology.links().size()) {}
+    : nobody_{identity_of(topology)}, capacities_(topology, nobody_), rate_(rate), loads_(capacities_.size()), links_(topology.links().size()) {}
 
 void ForestLoads::add(std::span<const LinkId> path, double weight) {
   for (const auto link : path) {
@@ -47,6 +39,8 @@ double ForestLoads::cost(std::span<const LinkId> path, double weight) const {
   }
   return sum;
 }
+
+bool ForestLoads::too_full() const { return fullest() > just_full; }
 
 double ForestLoads::fullest() const { return loads_.empty() ? 0 : *std::ranges::max_element(loads_); }
 

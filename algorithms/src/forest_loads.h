@@ -19,6 +19,8 @@ class ForestLoads {
   /// What a weight on a path costs: each load's price is e to many times the load, so the fullest counts most.
   double cost(std::span<const LinkId> path, double weight) const;
   double fullest() const;
+  /// Is something on the machine more than full?
+  bool too_full() const;
   /// What a weight of 1 adds to the loads that a link takes part in, by link.
   std::vector<double> shares() const;
 
@@ -29,8 +31,5 @@ class ForestLoads {
   std::vector<double> loads_;
   std::size_t links_;
 };
-
-/// The automorphism that leaves everything in its place, alone.
-std::vector<Automorphism> nothing_moves(const Topology& topology);
 
 }  // namespace p2plab

@@ -17,7 +17,6 @@ namespace p2plab {
 
 namespace {
 
-constexpr double full = 1 + 1e-11;
 constexpr double depth_price = 0.02;  // how much dearer a hop is for each level that it is lower
 constexpr double least_gain = 1e-6;   // relative, of a move
 constexpr int most_reliefs = 24;
@@ -268,7 +267,7 @@ class Mender {
 }  // namespace
 
 std::optional<PackedForest> mend_trees(const Topology& topology, const PackingWish& wish) {
-  const auto nobody = nothing_moves(topology);
+  const auto nobody = std::vector{identity_of(topology)};
   ForestLoads loads(topology, wish.target);
   std::vector<std::unique_ptr<Mender>> menders;
   for (const bool in : {true, false}) {
@@ -280,7 +279,7 @@ std::optional<PackedForest> mend_trees(const Topology& topology, const PackingWi
   for (const auto& mender : menders) {
     if (!mender->complete()) return std::nullopt;
   }
-  for (int pass = 0; pass < most_reliefs && loads.fullest() > full && !wish.stop(); ++pass) {
+  for (int pass = 0; pass < most_reliefs && loads.too_full() && !wish.stop(); ++pass) {
     bool moved = false;
     for (const auto& mender : menders) moved = mender->relieve() || moved;
     if (!moved) break;

@@ -1,6 +1,7 @@
 #include "forest_tree.h"
 
 #include <algorithm>
+#include <numeric>
 #include <tuple>
 #include <unordered_map>
 
@@ -13,6 +14,15 @@ std::uint64_t mixed(std::uint64_t x) {
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
   x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
   return x ^ (x >> 31);
+}
+
+// By vertex: edges from the root.
+std::vector<int> depths(const ForestTree& tree) {
+  auto vertices = tree.root;
+  for (const auto& edge : tree.edges) vertices = std::max(vertices, edge.to);
+  std::vector<int> depth(static_cast<std::size_t>(vertices) + 1);
+  for (const auto& edge : tree.edges) depth[static_cast<std::size_t>(edge.to)] = depth[static_cast<std::size_t>(edge.from)] + 1;
+  return depth;
 }
 
 }  // namespace
@@ -48,24 +58,14 @@ void PathTable::reverse() {
   for (std::size_t p = 0; p < size(); ++p) enter(static_cast<int>(p));
 }
 
-int height(const ForestTree& tree) {
-  auto vertices = tree.root;
-  for (const auto& edge : tree.edges) vertices = std::max(vertices, edge.to);
-  std::vector<int> depth(static_cast<std::size_t>(vertices) + 1);
-  int most = 0;
-  for (const auto& edge : tree.edges) {
-    const auto below = depth[static_cast<std::size_t>(edge.from)] + 1;
-    depth[static_cast<std::size_t>(edge.to)] = below;
-    most = std::max(most, below);
-  }
-  return most;
+std::int64_t copies_of(std::span<const ForestTree* const> trees) {
+  return std::accumulate(trees.begin(), trees.end(), std::int64_t{0}, [](std::int64_t sum, const ForestTree* tree) { return sum + tree->count; });
 }
 
+int height(const ForestTree& tree) { return std::ranges::max(depths(tree)); }
+
 void sort_by_level(ForestTree& tree) {
-  auto vertices = tree.root;
-  for (const auto& edge : tree.edges) vertices = std::max(vertices, edge.to);
-  std::vector<int> depth(static_cast<std::size_t>(vertices) + 1);
-  for (const auto& edge : tree.edges) depth[static_cast<std::size_t>(edge.to)] = depth[static_cast<std::size_t>(edge.from)] + 1;
+  const auto depth = depths(tree);
   const auto key = [&](const ForestTree::Edge& edge) {
     return static_cast<std::uint64_t>(depth[static_cast<std::size_t>(edge.from)]) << 32 | static_cast<std::uint32_t>(edge.from);
   };

@@ -49,6 +49,9 @@ struct TreeList {
   PathTable paths;
 };
 
+/// How many trees they are, equal ones counted.
+std::int64_t copies_of(std::span<const ForestTree* const> trees);
+
 /// The most edges between the root and a vertex.
 int height(const ForestTree& tree);
 

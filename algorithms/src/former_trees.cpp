@@ -15,7 +15,7 @@ namespace {
 // What things of the old machine are today.
 class Successors {
  public:
-  Successors(const Topology& before, const Topology& now) : now_(now) {
+  Successors(const Topology& before, const Topology& now) {
     std::unordered_map<std::string_view, int> by_name;
     for (std::size_t n = 0; n < now.nodes().size(); ++n) by_name.emplace(now.nodes()[n].name, static_cast<int>(n));
     for (const auto& node : before.nodes()) {
@@ -52,7 +52,6 @@ class Successors {
   }
 
  private:
-  const Topology& now_;
   std::vector<int> nodes_;
   std::vector<int> ranks_;
   std::vector<int> links_;

@@ -1,6 +1,7 @@
 // Tuned files: one table of one collective on one machine, in YAML or as JSON, which is YAML too. The plans lie in it as plan files do (plan_io.h).
 #include <algorithm>
 #include <filesystem>
+#include <map>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -96,8 +97,8 @@ Result<std::string> not_too_long(std::string text) {
 
 // A file without its long plans: the strict reader is made for what people write, and takes no more than a MiB.
 struct Parted {
-  std::string text;  // "@7" stands where plan 7 stood
-  std::vector<std::string> plans;
+  std::string text;                          // "@7" stands where the eighth plan stood
+  std::map<std::string, std::string> plans;  // by what stands there now
 };
 
 // Plans stand on a line of their own, as the writers below leave them; others stay.
@@ -113,8 +114,9 @@ Parted without_plans(std::string_view text) {
     const bool plan = (name == "plan" || name == "\"plan\"") && begin != std::string_view::npos && end - begin > short_plan;
     auto value = plan ? nlohmann::json::parse(line.substr(begin, end - begin + 1), nullptr, false) : nlohmann::json{};
     if (value.is_string()) {
-      parted.text += fmt::format("{}\"@{}\"{}\n", line.substr(0, begin), parted.plans.size(), line.substr(end + 1));
-      parted.plans.push_back(std::move(value.get_ref<std::string&>()));
+      const auto stand_in = fmt::format("@{}", parted.plans.size());
+      parted.text += fmt::format("{}\"{}\"{}\n", line.substr(0, begin), stand_in, line.substr(end + 1));
+      parted.plans.emplace(stand_in, std::move(value.get_ref<std::string&>()));
     } else {
       parted.text.append(line) += '\n';
     }
@@ -125,7 +127,7 @@ Parted without_plans(std::string_view text) {
 // Reads a table; what is wrong is noted in the file.
 class TableReader {
  public:
-  TableReader(const ConfigFile& file, const std::string& filename, const std::vector<std::string>& plans)
+  TableReader(const ConfigFile& file, const std::string& filename, const std::map<std::string, std::string>& plans)
       : root_(file.root()), filename_(filename), plans_(plans) {}
 
   std::optional<TunedTable> read() {
@@ -211,8 +213,8 @@ class TableReader {
   std::optional<Plan> read_band_plan(const ConfigValue& value, bool in_place) {
     const auto text = value.string();
     if (text.empty()) return std::nullopt;
-    const auto aside = std::ranges::find_if(plans_, [&, which = std::size_t{0}](const auto&) mutable { return text == fmt::format("@{}", which++); });
-    auto file = read_plan(aside == plans_.end() ? text : *aside, filename_ + ": plan");
+    const auto aside = plans_.find(text);
+    auto file = read_plan(aside == plans_.end() ? text : aside->second, filename_ + ": plan");
     if (!file) return value.add_error(Error{ErrorCode::invalid_input, "this is no plan: " + file.error().message}), std::nullopt;
     if (topology_ && fingerprint(*topology_) != fingerprint(file->topology))
       return value.add_error("this plan is for another machine than the first"), std::nullopt;
@@ -228,7 +230,7 @@ class TableReader {
 
   ConfigValue root_;
   std::string filename_;
-  const std::vector<std::string>& plans_;
+  const std::map<std::string, std::string>& plans_;
   std::optional<Topology> topology_;
   std::optional<CollectiveKind> kind_;
   std::optional<Bytes> last_;

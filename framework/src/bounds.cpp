@@ -135,7 +135,7 @@ class Bounder {
     const auto graph = bounds::flow_graph(topology_, reversed);
     take(graph, bounds::worst_cut(graph, bounds::one_of_each_kind(topology_, wanted)), common_of(blocks_), reversed);
     bound_.attained = every_gpu_is(wanted.terminals);
-    if (!bounds::has_budgets(topology_) && bounds::switches_pass_all(topology_, reversed)) return;
+    if (!has_budgets(topology_) && bounds::switches_pass_all(topology_, reversed)) return;
     if (topology_.links().size() > most_tree_links) return give_up();
     TreeDemand trees{reversed ? std::vector<int>{} : wanted.terminals, reversed ? wanted.terminals : std::vector<int>{}, wanted.weights, true};
     take_rate(rate_of(trees), scale() * static_cast<double>(common_of(blocks_)), "the best packing of trees");
@@ -146,7 +146,7 @@ class Bounder {
     const auto graph = bounds::flow_graph(topology_, !gather);
     take(graph, bounds::worst_cut(graph, wanted), common_of(blocks_), !gather);
     bound_.attained = true;
-    if (!bounds::has_budgets(topology_)) return;
+    if (!has_budgets(topology_)) return;
     if (topology_.links().size() > most_flow_columns) return give_up();
     bounds::Commodity commodity{vertex_of(collective_.root), {}};
     for (std::size_t v = 0; v < wanted.weights.size(); ++v) {
@@ -188,7 +188,7 @@ class Bounder {
       bound_.argument = fmt::format("2 x {} payloads must enter the {} parts with GPUs of a partition at {} GB/s together", partition.parts - 1,
                                     partition.parts, static_cast<double>(partition.capacity) * 1e-9);
     }
-    if (bounds::has_budgets(topology_) || !bounds::switches_pass_all(topology_, false) || !bounds::switches_pass_all(topology_, true)) return false;
+    if (has_budgets(topology_) || !bounds::switches_pass_all(topology_, false) || !bounds::switches_pass_all(topology_, true)) return false;
     Int128 weight[2];
     Int128 capacity[2];
     bounds::Demand all{std::vector<std::int64_t>(topology_.nodes().size()), {}};

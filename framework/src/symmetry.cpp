@@ -10,15 +10,6 @@ namespace p2plab {
 
 namespace {
 
-Automorphism identity_of(const Topology& topology) {
-  Automorphism same{std::vector<std::int32_t>(topology.nodes().size()), std::vector<std::int32_t>(topology.links().size()),
-                    std::vector<std::int32_t>(topology.groups().size())};
-  std::iota(same.nodes.begin(), same.nodes.end(), 0);
-  std::iota(same.links.begin(), same.links.end(), 0);
-  std::iota(same.groups.begin(), same.groups.end(), 0);
-  return same;
-}
-
 std::vector<std::int32_t> composed(const std::vector<std::int32_t>& first, const std::vector<std::int32_t>& then) {
   std::vector<std::int32_t> both(first.size());
   for (std::size_t i = 0; i < first.size(); ++i) both[i] = then[static_cast<std::size_t>(first[i])];
@@ -213,6 +204,15 @@ std::vector<Automorphism> automorphism_generators(const Topology& topology, std:
     fixed.emplace_back(from, from);
   }
   return generators;
+}
+
+Automorphism identity_of(const Topology& topology) {
+  Automorphism same{std::vector<std::int32_t>(topology.nodes().size()), std::vector<std::int32_t>(topology.links().size()),
+                    std::vector<std::int32_t>(topology.groups().size())};
+  std::iota(same.nodes.begin(), same.nodes.end(), 0);
+  std::iota(same.links.begin(), same.links.end(), 0);
+  std::iota(same.groups.begin(), same.groups.end(), 0);
+  return same;
 }
 
 std::vector<Automorphism> symmetry_group(const Topology& topology, std::span<const std::int64_t> marks) { return GroupFinder{topology, marks}.run(); }

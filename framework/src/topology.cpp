@@ -174,6 +174,10 @@ Result<Topology> Topology::Builder::build() && {
   return Topology{std::move(data_)};
 }
 
+bool has_budgets(const Topology& topology) {
+  return !topology.groups().empty() || std::ranges::any_of(topology.nodes(), [](const Node& n) { return n.ingress || n.egress; });
+}
+
 TopologyGraph make_graph(const Topology& topology) {
   TopologyGraph graph(topology.nodes().size());
   for (std::size_t i = 0; i < topology.nodes().size(); ++i) graph[i] = NodeId{static_cast<std::int64_t>(i)};

@@ -32,7 +32,7 @@ void by_copies(Compiled& out, const Profile& profile) {
 
 void take_profile(Compiled& out, const Program& program, const Profile& profile) {
   const auto rate = [](const std::optional<Bandwidth>& value) { return value ? value->bytes_per_second() : 0; };
-  const bool flags = program.tuning.protocol == Protocol::simple || program.tuning.protocol == Protocol::copy;
+  const bool flags = in_slices(program.tuning.protocol);
   out.tuning = program.tuning;
   out.parts = static_cast<std::uint32_t>(program.tuning.parts);
   out.signal_peer = to_sim_time(flags ? profile.fence + profile.signal_peer : profile.poll).count();
@@ -115,7 +115,7 @@ Result<Compiled> compile(const Topology& topology, const Routes& routes, const P
   if (auto ok = check_program(topology, program); !ok) return std::move(ok).error();
   Compiled out;
   take_profile(out, program, profile);
-  MachinePaths machine(topology, profile, program.tuning.protocol == Protocol::copy, out);
+  MachinePaths machine(topology, profile, out);
   LaneReader reader(program, out.costs);
   StreamStore store(out);
   expect_lanes(out, program.lanes.size());
@@ -138,7 +138,7 @@ Result<Compiled> compile(const Topology& topology, const PathOf& path_of, const 
   if (auto ok = check_pattern(topology, pattern); !ok) return std::move(ok).error();
   Compiled out;
   take_profile(out, pattern.program, profile);
-  MachinePaths machine(topology, profile, pattern.program.tuning.protocol == Protocol::copy, out);
+  MachinePaths machine(topology, profile, out);
   LaneReader reader(pattern.program, out.costs);
   StreamStore store(out);
   std::vector<Model> models;

@@ -4,7 +4,8 @@
 
 namespace p2plab {
 
-MachinePaths::MachinePaths(const Topology& topology, const Profile& profile, bool copies, Compiled& out) : topology_(topology), out_(out) {
+MachinePaths::MachinePaths(const Topology& topology, const Profile& profile, Compiled& out) : topology_(topology), out_(out) {
+  const bool copies = out.tuning.protocol == Protocol::copy;
   const double efficiency = copies && profile.copy_efficiency > 0 ? profile.copy_efficiency : profile.link_efficiency;
   for (const auto& link : topology.links()) {
     const auto rate = static_cast<std::int64_t>(static_cast<double>(link.bandwidth.bytes_per_second()) * efficiency);

@@ -11,8 +11,8 @@ namespace p2plab {
 /// Fills resources, names and memories at once, stages and paths on demand.
 class MachinePaths {
  public:
-  /// `copies`: copy engines move the data.
-  MachinePaths(const Topology& topology, const Profile& profile, bool copies, Compiled& out);
+  /// By the tuning in `out`: copy engines are resources where they move the data.
+  MachinePaths(const Topology& topology, const Profile& profile, Compiled& out);
 
   /// The path's index. The link comes first, or the copy engines of the executor: it paces the thread block; then what it shares with others, then
   /// the way to the next node.

@@ -210,7 +210,7 @@ bool in_packet_form(const Program& program) {
 }  // namespace
 
 bool runs_by_packets(const Program& program, const Profile& profile) {
-  return program.tuning.protocol != Protocol::simple && program.tuning.protocol != Protocol::copy &&
+  return !in_slices(program.tuning.protocol) &&
          (profile.packet_start.count() > 0 || profile.packet_item.count() > 0 || profile.packet_tail.count() > 0);
 }
 

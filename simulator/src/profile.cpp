@@ -42,8 +42,6 @@ constexpr std::array fields{
     Field{{"read_request", "", "path latencies that a load's request takes"}, nullptr, nullptr, &Profile::read_request},
     Field{{"link_efficiency", "", "payload over raw bandwidth of every link", true}, nullptr, nullptr, &Profile::link_efficiency}};
 
-constexpr Bytes most_granule{std::int64_t{1} << 20};
-
 const Field& field_of(std::string_view name) {
   const auto* found = std::ranges::find(fields, name, [](const Field& field) { return field.meaning.name; });
   expects(found != fields.end());
@@ -125,8 +123,9 @@ Status check(const Profile& profile) {
     return bad(fmt::format("profile '{}': link_efficiency must be above 0 and at most 1, found {}", profile.name, profile.link_efficiency));
   }
   const auto& quirks = profile.quirks;
-  if (quirks.granule < Bytes{1} || quirks.granule > most_granule) {
-    return bad(fmt::format("profile '{}': granule must be from 1 to {} bytes, found {}", profile.name, most_granule.count(), quirks.granule.count()));
+  if (quirks.granule < Bytes{1} || quirks.granule > Quirks::most_granule) {
+    return bad(fmt::format("profile '{}': granule must be from 1 to {} bytes, found {}", profile.name, Quirks::most_granule.count(),
+                           quirks.granule.count()));
   }
   for (const auto quirk : {quirks.pcie_read, quirks.duplex_read, quirks.fan_in, quirks.fan_out, quirks.posted_writes}) {
     if (!(quirk > 0 && quirk <= 1)) return bad(fmt::format("profile '{}': a quirk must be above 0 and at most 1, found {}", profile.name, quirk));

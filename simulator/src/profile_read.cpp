@@ -87,7 +87,11 @@ class ProfileReader {
     profile_.quirks.duplex_read = quirks["duplex_read"].number({.least = 0.01, .most = 1}, 1);
     profile_.quirks.fan_in = quirks["fan_in"].number({.least = 0.01, .most = 1}, 1);
     profile_.quirks.fan_out = quirks["fan_out"].number({.least = 0.01, .most = 1}, 1);
-    if (quirks["granule"].present()) profile_.quirks.granule = quirks["granule"].size();
+    if (const auto granule = quirks["granule"]; granule.present()) {
+      profile_.quirks.granule = granule.size();
+      if (profile_.quirks.granule < Bytes{1} || profile_.quirks.granule > Quirks::most_granule)
+        granule.add_error(fmt::format("a granule has from 1 to {} bytes", Quirks::most_granule.count()));
+    }
     profile_.quirks.posted_writes = quirks["posted_writes"].number({.least = 0.01, .most = 1}, 1);
   }
 

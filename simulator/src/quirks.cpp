@@ -13,25 +13,36 @@ class QuirkWork {
 
   void run() {
     find_uses();
-    if (quirks_.pcie_read < 1 || quirks_.duplex_read < 1) slow_loads();
-    if (!c_.costs.packets && (quirks_.fan_in < 1 || quirks_.fan_out < 1)) slow_fans();
+    for (std::size_t p = 0; p < c_.paths.size(); ++p) {
+      if (read_[p]) c_.paths[p].scale = read_scale(c_.paths[p]);
+    }
+    if (!c_.costs.packets) for_each_work([&](const LaneInfo& lane, const Work& work) { slow_fans(lane, work); });
     if (quirks_.posted_writes < 1) slow_posted_writes();
   }
 
  private:
   bool is_link(std::uint32_t resource) const { return resource < topology_.links().size(); }
 
+  template <class Body>
+  void for_each_work(Body&& body) {
+    for (const auto& lane : c_.lanes) {
+      for (auto w = lane.first; w < lane.first + lane.count; ++w) body(lane, c_.works[w]);
+    }
+  }
+
   void find_uses() {
     used_.assign(topology_.links().size(), false);
     writers_.assign(topology_.links().size(), {});
-    for (const auto& lane : c_.lanes) {
-      for (auto w = lane.first; w < lane.first + lane.count; ++w) {
-        const auto& work = c_.works[w];
-        if (work.bytes == 0) continue;
-        for (std::uint32_t o = 0; o < std::uint32_t{work.sources} + work.destinations; ++o)
-          use(lane.rank, c_.path(lane, work.paths + o), o >= work.sources);
+    read_.assign(c_.paths.size(), false);
+    for_each_work([&](const LaneInfo& lane, const Work& work) {
+      if (work.bytes == 0) return;
+      for (std::uint32_t o = 0; o < std::uint32_t{work.sources} + work.destinations; ++o) {
+        const bool writes = o >= work.sources;
+        const auto path = lane.paths + c_.path_refs[work.paths + o];
+        if (!writes) read_[path] = true;  // each path is read or written, never both
+        use(lane.rank, c_.paths[path], writes);
       }
-    }
+    });
   }
 
   void use(Rank executor, const Path& path, bool writes) {
@@ -48,31 +59,15 @@ class QuirkWork {
     return std::ranges::any_of(topology_.out_links(link.to), [&](LinkId id) { return topology_.link(id).to == link.from && used_[id.index()]; });
   }
 
-  // Each path is read or written, never both.
-  template <class Body>
-  void for_each_path(const LaneInfo& lane, std::uint32_t first, std::uint32_t count, Body&& body) {
-    for (auto o = first; o < first + count; ++o) body(c_.paths[lane.paths + c_.path_refs[o]]);
-  }
-
-  void slow_loads() {
-    for (const auto& lane : c_.lanes) {
-      for (auto w = lane.first; w < lane.first + lane.count; ++w) {
-        const auto& work = c_.works[w];
-        for_each_path(lane, work.paths, work.sources, [&](Path& path) { path.scale = read_scale(path); });
+  void slow_fans(const LaneInfo& lane, const Work& work) {
+    const auto share = [&](std::uint32_t first, std::uint32_t count, double fan) {
+      for (auto o = first; o < first + count && count > 1; ++o) {
+        auto& path = c_.paths[lane.paths + c_.path_refs[o]];
+        path.scale = std::max(path.scale, 1 / fan);
       }
-    }
-  }
-
-  void slow_fans() {
-    const auto share = [](Path& path, double fan) { path.scale = std::max(path.scale, 1 / fan); };
-    for (const auto& lane : c_.lanes) {
-      for (auto w = lane.first; w < lane.first + lane.count; ++w) {
-        const auto& work = c_.works[w];
-        if (work.sources > 1) for_each_path(lane, work.paths, work.sources, [&](Path& path) { share(path, quirks_.fan_in); });
-        if (work.destinations > 1)
-          for_each_path(lane, work.paths + work.sources, work.destinations, [&](Path& path) { share(path, quirks_.fan_out); });
-      }
-    }
+    };
+    share(work.paths, work.sources, quirks_.fan_in);
+    share(work.paths + work.sources, work.destinations, quirks_.fan_out);
   }
 
   double read_scale(const Path& path) const {
@@ -101,6 +96,7 @@ class QuirkWork {
   const Topology& topology_;
   const Quirks& quirks_;
   std::vector<bool> used_;                  // by link
+  std::vector<bool> read_;                  // by path
   std::vector<std::vector<Rank>> writers_;  // by link: ranks that store through it
 };
 

@@ -161,6 +161,15 @@ TEST(Copies, ShareAGpusEnginesAndStartEachSlice) {
   EXPECT_LT(shared, 10 * one_us + one_us + 2 * at_rate(1 << 20, 20));
 }
 
+TEST(Quirks, AGranuleOutOfRangeIsToldWhereItStands) {
+  for (const auto* size : {"0 B", "2 MiB"}) {
+    const auto bad = parse_profile(complete + "quirks: {fan_out: 0.9, granule: " + size + "}\n", "mine.yaml");
+    ASSERT_FALSE(bad) << size;
+    EXPECT_NE(describe(bad.error()).find("error: a granule has from 1 to 1048576 bytes"), std::string::npos) << describe(bad.error());
+    EXPECT_NE(describe(bad.error()).find(":33: error"), std::string::npos) << describe(bad.error());
+  }
+}
+
 TEST(Quirks, LinksCarryWholeGranules) {
   const auto machine = testing::full_mesh(2);
   const Profile profile{.quirks = {.granule = Bytes{4096}}};

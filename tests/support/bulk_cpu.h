@@ -91,9 +91,6 @@ struct BulkCpu : Cpu {
   }
   static void bulk_fence() { fence(); }
   static device::Words<4> load_shared(std::uint32_t address) { return load<4>(reinterpret_cast<std::uint64_t>(shared().memory.data()) + address); }
-  static void store_shared(std::uint32_t address, const device::Words<4>& value) {
-    store<4>(reinterpret_cast<std::uint64_t>(shared().memory.data()) + address, value);
-  }
   static std::uint64_t load_shared_64(std::uint32_t address) {
     std::uint64_t value = 0;
     std::memcpy(&value, shared().memory.data() + address, sizeof value);

@@ -18,11 +18,6 @@ double reached(const Topology& machine, const Collective& collective, const Sche
   return bottleneck(machine, link_loads(machine, Routes{machine}, schedule)).algbw_gbps() / best->algbw_gbps();
 }
 
-Topology preset(const std::string& text) {
-  const auto spec = *parse_preset_spec(text);
-  return *make_preset(spec.name, spec.parameters);
-}
-
 // The plan of `planner` on `before`, repaired by forest on what is left.
 Result<Plan> repaired(const Topology& before, const Topology& now, CollectiveKind kind, const std::string& planner = "forest") {
   const auto old = testing::plan_on(before, planner, kind);
@@ -47,7 +42,7 @@ TEST(ForestRepair, ReachesTheBoundOfWhatIsLeft) {
                                 {"dgx-a100:nodes=3", {.gpus = {"gpu5"}}},
                                 {"torus:dims=4x4", {.links = {{.from = "gpu0", .to = "gpu1"}}}}};
   for (const auto& [name, mask] : cases) {
-    const auto before = preset(name);
+    const auto before = *resolve_topology(name);
     const auto now = apply_mask(before, mask);
     ASSERT_TRUE(now) << name << describe(now.error());
     for (const auto kind : kinds) {
@@ -117,7 +112,7 @@ TEST(ForestRepair, IsAsGoodAsPlanningAnewOnRandomMachines) {
 // What enters a box over the network is spread inside: with three boxes 2 of 3 shards through NICs as wide as the links inside.
 TEST(ForestBoxes, TreesBetweenAndInsideBoxesFillTheWorstCutTogether) {
   for (const auto* name : {"dgx-a100:nodes=2", "dgx-a100:nodes=3", "hgx-h200:nodes=2", "hgx-h200:nodes=5"}) {
-    const auto machine = preset(name);
+    const auto machine = *resolve_topology(name);
     for (const bool towards_root : {false, true}) {
       const auto kind = towards_root ? CollectiveKind::reduce_scatter : CollectiveKind::all_gather;
       ForestWish wish{.members = make_collective(kind, machine.ranks()).members, .weights = {}, .towards_root = towards_root};

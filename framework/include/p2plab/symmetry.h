@@ -17,6 +17,9 @@ struct Automorphism {
   std::vector<std::int32_t> groups;
 };
 
+/// The one that leaves everything in its place.
+Automorphism identity_of(const Topology& topology);
+
 /// Automorphisms from which all others can be composed; empty if there is none but the identity. `marks` (by node; empty: none) must stay the same
 /// too. Found by colour refinement and backtracking; on machines that defeat the search limit some may be missing.
 std::vector<Automorphism> automorphism_generators(const Topology& topology, std::span<const std::int64_t> marks = {});

@@ -104,4 +104,7 @@ class Topology::Builder {
   std::shared_ptr<Data> data_;
 };
 
+/// Has the machine groups or node limits, which a cut of links does not see?
+bool has_budgets(const Topology& topology);
+
 }  // namespace p2plab

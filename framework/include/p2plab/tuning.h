@@ -14,6 +14,9 @@ namespace p2plab {
 /// but the GPUs' copy engines move the data, which can add nothing.
 enum class Protocol : std::uint8_t { simple, ll, ll128, flagless, copy };
 
+/// Does a program run slice by slice, with a flag for each, not element by element?
+constexpr bool in_slices(Protocol protocol) { return protocol == Protocol::simple || protocol == Protocol::copy; }
+
 std::string_view to_string(Protocol protocol);
 Result<Protocol> protocol(std::string_view name);
 

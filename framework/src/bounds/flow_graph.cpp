@@ -139,10 +139,6 @@ Demand one_of_each_kind(const Topology& topology, Demand demand) {
   return demand;
 }
 
-bool has_budgets(const Topology& topology) {
-  return !topology.groups().empty() || std::ranges::any_of(topology.nodes(), [](const Node& n) { return n.ingress || n.egress; });
-}
-
 bool switches_pass_all(const Topology& topology, bool reversed) {
   std::vector<std::int64_t> kept(topology.nodes().size());  // bandwidth in less bandwidth out
   for (const auto& link : topology.links()) {

@@ -45,9 +45,6 @@ struct WorstCut {
 };
 WorstCut worst_cut(const FlowGraph& graph, const Demand& demand);
 
-/// Has the machine groups or node limits, which a cut does not see?
-bool has_budgets(const Topology& topology);
-
 /// Do all switches take in at least what they can send (send at least what they take in, if reversed)? Then cuts are enough for trees too.
 bool switches_pass_all(const Topology& topology, bool reversed);
 

@@ -32,9 +32,9 @@ device::KernelChoice choose(const Program& program, bool packets, bool whole_lin
   return choice;
 }
 
+// Copy engines refuse what they cannot reach; thread blocks take it element by element.
 bool by_packets(const Program& program, const Reach& reach) {
-  if (program.tuning.protocol == Protocol::copy) return false;
-  return program.tuning.protocol != Protocol::simple || !reach.covers(program);
+  return !in_slices(program.tuning.protocol) || (program.tuning.protocol == Protocol::simple && !reach.covers(program));
 }
 
 device::Words<4> empty_packet(const device::KernelChoice& choice) {

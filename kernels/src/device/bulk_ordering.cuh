@@ -59,10 +59,6 @@ struct BulkGpuMachine : GpuMachine<> {
                  : "memory");
     return value;
   }
-  static constexpr void store_shared(std::uint32_t address, const Words<4>& value) {
-    asm volatile("st.shared.v4.u32 [%0], {%1, %2, %3, %4};" ::"r"(address), "r"(value.w[0]), "r"(value.w[1]), "r"(value.w[2]), "r"(value.w[3])
-                 : "memory");
-  }
   static constexpr std::uint64_t load_shared_64(std::uint32_t address) {
     std::uint64_t value = 0;
     asm volatile("ld.shared.u64 %0, [%1];" : "=l"(value) : "r"(address));

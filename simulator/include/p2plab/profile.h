@@ -23,6 +23,7 @@ struct NumberInfo {
 
 /// Named deviations of a machine from the model. As constructed: none.
 struct Quirks {
+  static constexpr Bytes most_granule{std::int64_t{1} << 20};
   double pcie_read = 1;      // loads over a PCIe link reach this share of what stores reach
   double duplex_read = 1;    // loads reach this share where the program uses the other direction of a link too
   double fan_in = 1;         // by slices: an instruction that loads from several ranks gets this share of each of their links
