@@ -64,10 +64,14 @@ inline constexpr std::uint32_t landing_copies = 3;
 /// Epochs count up to this multiple of landing_copies, then start again at 0.
 inline constexpr std::uint32_t epoch_limit = 3U << 30;
 
+/// How the operands of an instruction lie beside multiples of 16: all at them; all destinations equally far behind them, sources anywhere; or not
+/// even that.
+enum class Alignment : std::uint16_t { whole, destinations, none };
+
 /// One move of a lane. Addresses of sources, then destinations, from `operands` on.
 struct SliceInstruction {
   std::int64_t bytes = 0;
-  std::int64_t slice = 0;  // bytes of each slice but perhaps the last
+  std::int64_t slice = 0;  // bytes of each slice but perhaps the last: a multiple of 16 if there are more
   std::uint32_t operands = 0;
   std::uint32_t waits = 0;
   std::uint32_t signals = 0;
@@ -76,7 +80,7 @@ struct SliceInstruction {
   std::uint16_t wait_count = 0;
   std::uint16_t signal_count = 0;
   std::uint16_t divides = 0;
-  std::uint16_t aligned = 0;  // all addresses are multiples of 16
+  Alignment alignment = Alignment::none;
   std::int32_t divisor = 1;
   std::uint32_t first_value = 0;  // what the flag shows after slice s: base + first_value + s / parts + 1
 };

@@ -21,6 +21,7 @@ struct KernelChoice {
   bool reduces = true;    // false: nothing is added, so type and op do not matter
   bool sentinel = false;  // packets: data is its own flag (floating point only)
   bool bulk = false;      // slices: through shared memory by bulk copies (Hopper and later)
+  bool shifts = false;    // slices: of a program whose data does not all lie at multiples of 16 bytes
   bool lines = false;     // packets: eight threads carry 120 bytes and a flag; only in code made for a program
 };
 

@@ -22,6 +22,15 @@ struct FlagValues {
   }
 };
 
+image::Alignment alignment(std::span<const std::uint64_t> operands, std::size_t sources) {
+  const auto all_at = [](std::span<const std::uint64_t> addresses, std::uint64_t rest) {
+    return std::ranges::all_of(addresses, [=](std::uint64_t address) { return address % 16 == rest; });
+  };
+  if (all_at(operands, 0)) return image::Alignment::whole;
+  const auto destinations = operands.subspan(sources);
+  return all_at(destinations, destinations.front() % 16) ? image::Alignment::destinations : image::Alignment::none;
+}
+
 class SliceLinker {
  public:
   SliceLinker(const Program& program, const Reach& reach, Rank rank, std::span<const RankAddresses> addresses)
@@ -128,14 +137,13 @@ class SliceLinker {
                                    .destinations = instruction.destinations,
                                    .wait_count = instruction.wait_count,
                                    .divides = static_cast<std::uint16_t>(instruction.divides ? 1 : 0),
-                                   .aligned = 1,
+                                   .alignment = image::Alignment::none,
                                    .divisor = instruction.divisor,
                                    .first_value = number * values_.per_instruction};
     for (const auto& operand : program_.sources(instruction)) image_.addresses.push_back(address(operand));
     for (const auto& operand : program_.destinations(instruction)) image_.addresses.push_back(address(operand));
-    for (auto a = linked.operands; a < next_address(); ++a) {
-      if (image_.addresses[a] % 16 != 0) linked.aligned = 0;
-    }
+    const std::span operands{image_.addresses.data() + linked.operands, image_.addresses.size() - linked.operands};
+    linked.alignment = alignment(operands, linked.sources);
     linked.signals = next_address();
     for (const auto waiter : waiters_[index]) image_.addresses.push_back(lane_flag(lane, waiter));
     linked.signal_count = static_cast<std::uint16_t>(waiters_[index].size());

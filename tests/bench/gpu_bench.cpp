@@ -181,7 +181,7 @@ class Checker {
     for (const auto type : all_data_types()) {
       for (const auto op : all_reduce_ops()) {
         for (const auto* form : {"two_shot:simple:2:4096", "two_shot:ll", "one_shot:flagless", "ring:flagless"})
-          one(CollectiveKind::all_reduce, form, 5'003, type, op, false);
+          one(CollectiveKind::all_reduce, form, 5'005, type, op, false);  // of 2, 3 and 4 ranks some begin at odd elements
       }
     }
     say("all types and operations");

@@ -112,10 +112,13 @@ class Emulation {
         Cpu::store_flag(addresses_[r].host_flags + static_cast<std::uint64_t>(f) * image::flag_stride, value);
       }
     }
-    launch_ = [this, bulk](std::vector<std::thread>& threads, std::size_t r) {
+    const bool shifts = !is_aligned();
+    launch_ = [this, bulk, shifts](std::vector<std::thread>& threads, std::size_t r) {
       const auto call = slice_images_[r].call;
-      testing::run_blocks(threads, std::max(call.lane_count, 1U) * call.parts,
-                          [=] { bulk ? device::run_bulk_slices<BulkCpu>(Combine{}, call, 0) : device::run_slices<Cpu>(Combine{}, call); });
+      testing::run_blocks(threads, std::max(call.lane_count, 1U) * call.parts, [=] {
+        if (bulk) return device::run_bulk_slices<BulkCpu>(Combine{}, call, 0);
+        shifts ? device::run_slices<Cpu, true>(Combine{}, call) : device::run_slices<Cpu, false>(Combine{}, call);
+      });
     };
   }
 
@@ -132,6 +135,12 @@ class Emulation {
   }
 
  private:
+  bool is_aligned() const {
+    return std::ranges::all_of(slice_images_, [](const SliceImage& image) {
+      return std::ranges::all_of(image.instructions, [](const auto& i) { return i.alignment == image::Alignment::whole; });
+    });
+  }
+
   template <class Wire>
   void link(std::uint32_t blocks, std::uint32_t batch, int width) {
     const PacketFormat format{Wire::words * 4, width};

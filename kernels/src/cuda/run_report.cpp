@@ -40,7 +40,8 @@ Status GpuRun::hang() const {
 std::string GpuRun::describe() const {
   const auto* flags = choice_.lines ? "lines of packets with flags" : "packets with flags";
   const auto* packets = choice_.sentinel ? "packets, data as its own flag" : flags;
-  const auto* slices = choice_.bulk ? "slices with signals, by bulk copies" : "slices with signals";
+  const auto* ordinary = choice_.shifts ? "slices with signals, unaligned" : "slices with signals";
+  const auto* slices = choice_.bulk ? "slices with signals, by bulk copies" : ordinary;
   const auto* form = packets_ ? packets : slices;
   if (copies_) return fmt::format("copies by copy engines, with signals; {} streams", ranks_.empty() ? 0 : ranks_[own()].blocks);
   auto text = fmt::format("{}; {} blocks of {} threads", form, ranks_.empty() ? 0 : ranks_[own()].blocks, shape_.threads);

@@ -74,10 +74,11 @@ bool GpuRun::is_aligned() const {
 // Bulk copies where they are asked for, or where they pay: nothing is added, slices are not short, and each block has a multiprocessor's shared
 // memory.
 Status GpuRun::choose_bulk(int blocks) {
+  choice_.shifts = !is_aligned();
   constexpr int hopper = 90;
   constexpr std::int64_t least_slice = 64 << 10;
   const auto is_long = [&](const Instruction& i) { return program_->slice_bytes(i) >= least_slice || program_->slice_bytes(i) == i.bytes; };
-  bool pays = !choice_.reduces && is_aligned() && std::ranges::all_of(program_->instructions, is_long);
+  bool pays = !choice_.reduces && !choice_.shifts && std::ranges::all_of(program_->instructions, is_long);
   if (!shape_.bulk.value_or(pays)) return {};
   for (const auto device : devices_) {
     const auto has = capability(device);

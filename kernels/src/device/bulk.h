@@ -22,7 +22,7 @@ inline constexpr std::uint32_t bulk_shared_bytes = bulk_data + bulk_room;
 /// Can an instruction run by bulk copies? Else it runs as run_instruction does.
 constexpr bool bulk_fits(const image::SliceInstruction& instruction) {
   const auto operands = std::uint32_t{instruction.sources} + instruction.destinations;
-  return instruction.aligned != 0 && instruction.sources <= bulk_most_sources && operands <= bulk_most_operands &&
+  return instruction.alignment == image::Alignment::whole && instruction.sources <= bulk_most_sources && operands <= bulk_most_operands &&
          instruction.bytes >= bulk_least_piece;
 }
 
@@ -278,7 +278,7 @@ constexpr void run_bulk_slices(const Combine& combine, const image::SliceCall& c
   Machine::sync();
   std::uint32_t phases = 0;
   run_lane<Machine>(call, [&](const SliceContext& context, const image::SliceInstruction& instruction, std::uint32_t number) {
-    if (!bulk_fits(instruction)) return run_instruction<Machine>(combine, call, context, instruction, number);
+    if (!bulk_fits(instruction)) return run_instruction<Machine, false>(combine, call, context, instruction, number);
     return BulkInstruction<Machine, Combine>(combine, call, context, instruction, number, shared, phases).run();
   });
 }

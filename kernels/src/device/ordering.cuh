@@ -67,6 +67,20 @@ struct GpuMachine {
     }
   }
 
+  /// Threads that run together, with neighbouring numbers; blocks have at least so many.
+  static constexpr std::uint32_t lanes = 32;
+  /// What the next of them has, or the first for the last one. All of them must come here.
+  static constexpr Words<4> next_lane(const Words<4>& mine) {
+    Words<4> value;
+    const auto from = (thread() + 1) % lanes;
+    unroll<4>([&](auto k) {
+      std::uint32_t word = 0;
+      asm volatile("shfl.sync.idx.b32 %0, %1, %2, 31, 0xffffffff;" : "=r"(word) : "r"(mine.w[k]), "r"(from));
+      value.w[k] = word;
+    });
+    return value;
+  }
+
   /// Before: everything this thread did or, through barriers, knows of. After: its flag stores, as seen by any GPU or the host. One such fence by
   /// one thread after sync() covers the whole block's stores.
   static constexpr void fence() { asm volatile("fence.acq_rel.sys;" ::: "memory"); }

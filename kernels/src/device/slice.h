@@ -2,6 +2,7 @@
 // The same source runs on GPUs and, with a Machine of atomics and one thread a block, on the CPU.
 #pragma once
 
+#include "device/shifted.h"
 #include "device/words.h"
 #include "image.h"
 
@@ -83,28 +84,12 @@ constexpr void reduce_vectors(const Combine& combine, const image::SliceInstruct
   }
 }
 
-/// Any addresses, any end: 16 bytes a thread in units that fit, one at a time.
-template <class Machine, class Combine>
-constexpr void move_odd(const Combine& combine, const image::SliceInstruction& instruction, const std::uint64_t* operands, std::int64_t begin,
-                        std::int64_t end) {
-  const int sources = instruction.sources;
-  for (auto at = begin + std::int64_t{Machine::thread()} * 16; at < end; at += std::int64_t{Machine::threads()} * 16) {
-    auto value = load_some<Machine, 4>(operands[0] + static_cast<std::uint64_t>(at), end - at);
-    if (sources > 1 || instruction.divides != 0) {
-      typename Combine::template Sum<4> sum;
-      combine.start(sum, value);
-      for (int s = 1; s < sources; ++s) combine.add(sum, load_some<Machine, 4>(operands[s] + static_cast<std::uint64_t>(at), end - at));
-      value = combine.finish(sum, instruction.divides != 0 ? instruction.divisor : 1);
-    }
-    for (int d = 0; d < instruction.destinations; ++d)
-      store_some<Machine, 4>(operands[sources + d] + static_cast<std::uint64_t>(at), value, end - at);
-  }
-}
-
-template <class Machine, class Combine>
+/// Bytes [begin, end) of an instruction. With `Shifts` every address is as good as multiples of 16 are without it; without it others are slow.
+template <class Machine, bool Shifts, class Combine>
 constexpr void move(const Combine& combine, const image::SliceInstruction& instruction, const std::uint64_t* operands, std::int64_t begin,
                     std::int64_t end) {
-  if (instruction.aligned == 0) return move_odd<Machine>(combine, instruction, operands, begin, end);
+  if constexpr (Shifts) return move_shifted<Machine>(combine, instruction, operands, begin, end);
+  if (instruction.alignment != image::Alignment::whole) return move_odd<Machine>(combine, instruction, operands, begin, end);
   const auto whole = begin + (end - begin) / 16 * 16;
   if (instruction.sources == 1 && instruction.divides == 0) {
     copy_vectors<Machine, copy_depth>(operands, instruction.destinations, begin, whole);
@@ -130,7 +115,7 @@ constexpr void raise(const image::SliceCall& call, std::uint32_t first, std::uin
 }
 
 /// All slices of one instruction that belong to this block. False if a wait failed.
-template <class Machine, class Combine>
+template <class Machine, bool Shifts, class Combine>
 constexpr bool run_instruction(const Combine& combine, const image::SliceCall& call, const SliceContext& context,
                                const image::SliceInstruction& instruction, std::uint32_t number) {
   const auto slice = instruction.slice;
@@ -147,7 +132,7 @@ constexpr bool run_instruction(const Combine& combine, const image::SliceCall& c
     if (instruction.wait_count > 0 && Machine::sync_any(failed)) return false;
     const auto begin = s * slice;
     const auto end = begin + slice < instruction.bytes ? begin + slice : instruction.bytes;
-    move<Machine>(combine, instruction, call.addresses + instruction.operands, begin, end);
+    move<Machine, Shifts>(combine, instruction, call.addresses + instruction.operands, begin, end);
     Machine::sync();
     raise<Machine>(call, instruction.signals, instruction.signal_count, flag_offset, context.base + instruction.first_value + turn + 1);
   }
@@ -214,10 +199,10 @@ constexpr void run_lane(const image::SliceCall& call, const Run& run) {
 }
 
 /// The same with each instruction by ordinary loads and stores.
-template <class Machine, class Combine>
+template <class Machine, bool Shifts, class Combine>
 constexpr void run_slices(const Combine& combine, const image::SliceCall& call) {
   run_lane<Machine>(call, [&](const SliceContext& context, const image::SliceInstruction& instruction, std::uint32_t number) {
-    return run_instruction<Machine>(combine, call, context, instruction, number);
+    return run_instruction<Machine, Shifts>(combine, call, context, instruction, number);
   });
 }
 

@@ -9,9 +9,9 @@ namespace p2plab::device {
 
 namespace {
 
-template <class Combine>
+template <class Combine, bool Shifts>
 __global__ void __launch_bounds__(most_threads) slices(const __grid_constant__ Combine combine, const __grid_constant__ image::SliceCall call) {
-  run_slices<Gpu>(combine, call);
+  run_slices<Gpu, Shifts>(combine, call);
 }
 
 template <class Combine>
@@ -25,7 +25,8 @@ template <class Body>
 auto with_slices(const KernelChoice& choice, Body&& body) {
   return with_combine(choice, [&](auto combine) {
     using Combine = decltype(combine);
-    return choice.bulk ? body(combine, bulk_slices<Combine>, bulk_shared_bytes) : body(combine, slices<Combine>, 0U);
+    if (choice.bulk) return body(combine, bulk_slices<Combine>, bulk_shared_bytes);
+    return choice.shifts ? body(combine, slices<Combine, true>, 0U) : body(combine, slices<Combine, false>, 0U);
   });
 }
 

@@ -103,7 +103,9 @@ constexpr Words<Wire::words> load_cut_packet(std::uint64_t from, std::uint32_t p
   const auto offset = Wire::offset(position);
   if (offset >= size) return {};
   const auto left = static_cast<std::int64_t>(size - offset);
-  return load_some<Machine, Wire::words>(from + offset, left < Wire::bytes(position) ? left : Wire::bytes(position));
+  const bool full = Wire::bytes(position) == Wire::words * 4;
+  const auto count = full || left < Wire::bytes(position) ? left : Wire::bytes(position);
+  return load_some<Machine, Wire::words>(from + offset, count, static_cast<std::int64_t>(offset));
 }
 template <class Machine, class Wire>
 constexpr void store_cut_packet(std::uint64_t to, const Words<Wire::words>& value, std::uint32_t position, std::uint32_t size) {

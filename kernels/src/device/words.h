@@ -19,22 +19,50 @@ constexpr void unroll(Body&& body) {
   (std::make_integer_sequence<int, N>{});
 }
 
-/// Bytes `begin` to `begin + count` of a value as 32-bit words: sets them from `value`.
+/// N words from byte `shift` on, which is less than N * 4, of the 2 N words of two neighbouring vectors.
+template <int N>
+constexpr Words<N> straddle(const Words<N>& low, const Words<N>& high, std::uint32_t shift) {
+  static_assert(N == 2 || N == 4);
+  std::uint32_t w[2 * N];
+  unroll<N>([&](auto k) {
+    w[k] = low.w[k];
+    w[N + k] = high.w[k];
+  });
+  if constexpr (N == 4) {
+    unroll<N + 2>([&](auto k) { w[k] = (shift & 8) != 0 ? w[k + 2] : w[k]; });
+  }
+  unroll<N + 1>([&](auto k) { w[k] = (shift & 4) != 0 ? w[k + 1] : w[k]; });
+  Words<N> result;
+  unroll<N>([&](auto k) { result.w[k] = static_cast<std::uint32_t>((std::uint64_t{w[k + 1]} << 32 | w[k]) >> (shift % 4 * 8)); });
+  return result;
+}
+
+/// Sets the bytes from `byte` on, zero so far, from those of `value` that are not zero.
 template <int N>
 constexpr void put(Words<N>& words, int byte, std::uint32_t value) {
+  const auto wide = std::uint64_t{value} << (byte % 4 * 8);
   unroll<N>([&](auto k) {
-    if (byte / 4 == k) words.w[k] |= value << (byte % 4 * 8);
+    if (byte / 4 == k) words.w[k] |= static_cast<std::uint32_t>(wide);
+    if (byte / 4 + 1 == k) words.w[k] |= static_cast<std::uint32_t>(wide >> 32);
   });
 }
 
-/// The 32-bit word that holds byte `byte`, shifted so that this byte comes lowest.
+/// The four bytes from `byte` on; zero what is behind the words.
 template <int N>
 constexpr std::uint32_t get(const Words<N>& words, int byte) {
-  std::uint32_t value = 0;
+  std::uint64_t wide = 0;
   unroll<N>([&](auto k) {
-    if (byte / 4 == k) value = words.w[k] >> (byte % 4 * 8);
+    if (byte / 4 == k) wide |= words.w[k];
+    if (byte / 4 + 1 == k) wide |= std::uint64_t{words.w[k]} << 32;
   });
-  return value;
+  return static_cast<std::uint32_t>(wide >> (byte % 4 * 8));
+}
+
+/// The largest of 1, 2, 4 and 8 bytes that lie at an address and are not more than `bytes`.
+constexpr int unit_at(std::uint64_t address, int bytes) {
+  int unit = 1;
+  while (unit < 8 && address % (2 * static_cast<std::uint64_t>(unit)) == 0 && 2 * unit <= bytes) unit *= 2;
+  return unit;
 }
 
 /// The first `bytes` (at most N * 4) from any address, in the largest units that address and count allow; the rest of the words is zero.
@@ -42,13 +70,17 @@ constexpr std::uint32_t get(const Words<N>& words, int byte) {
 template <class Machine, int N>
 __attribute__((noinline)) constexpr Words<N> load_odd(std::uint64_t address, int bytes) {
   Words<N> words;
-  const auto odd = address | static_cast<std::uint64_t>(bytes);
-  if (odd % 4 == 0) {
-    for (int i = 0; i < bytes; i += 4) put(words, i, Machine::load_32(address + static_cast<std::uint64_t>(i)));
-  } else if (odd % 2 == 0) {
-    for (int i = 0; i < bytes; i += 2) put(words, i, Machine::load_16(address + static_cast<std::uint64_t>(i)));
-  } else {
-    for (int i = 0; i < bytes; ++i) put(words, i, Machine::load_8(address + static_cast<std::uint64_t>(i)));
+  for (int i = 0; i < bytes;) {
+    const auto from = address + static_cast<std::uint64_t>(i);
+    const auto unit = unit_at(from, bytes - i);
+    if (unit == 8) {
+      const auto pair = Machine::template load<2>(from);
+      put(words, i, pair.w[0]);
+      put(words, i + 4, pair.w[1]);
+    } else {
+      put(words, i, unit == 4 ? Machine::load_32(from) : unit == 2 ? Machine::load_16(from) : Machine::load_8(from));
+    }
+    i += unit;
   }
   return words;
 }
@@ -56,20 +88,32 @@ __attribute__((noinline)) constexpr Words<N> load_odd(std::uint64_t address, int
 /// The first `bytes` (at most N * 4) of `words` to any address.
 template <class Machine, int N>
 __attribute__((noinline)) constexpr void store_odd(std::uint64_t address, Words<N> words, int bytes) {
-  const auto odd = address | static_cast<std::uint64_t>(bytes);
-  if (odd % 4 == 0) {
-    for (int i = 0; i < bytes; i += 4) Machine::store_32(address + static_cast<std::uint64_t>(i), get(words, i));
-  } else if (odd % 2 == 0) {
-    for (int i = 0; i < bytes; i += 2) Machine::store_16(address + static_cast<std::uint64_t>(i), get(words, i));
-  } else {
-    for (int i = 0; i < bytes; ++i) Machine::store_8(address + static_cast<std::uint64_t>(i), get(words, i));
+  for (int i = 0; i < bytes;) {
+    const auto to = address + static_cast<std::uint64_t>(i);
+    const auto unit = unit_at(to, bytes - i);
+    const auto value = get(words, i);
+    if (unit == 8) Machine::template store<2>(to, {{value, get(words, i + 4)}});
+    if (unit == 4) Machine::store_32(to, value);
+    if (unit == 2) Machine::store_16(to, value);
+    if (unit == 1) Machine::store_8(to, value);
+    i += unit;
   }
 }
 
-/// Up to N * 4 of the `count` bytes at any address, as one vector where that is possible.
+/// N words from any address by two loads: the N * 4 bytes before the address and the N * 4 behind them may be loaded too.
 template <class Machine, int N>
-constexpr Words<N> load_some(std::uint64_t address, std::int64_t count) {
+__attribute__((noinline)) constexpr Words<N> load_between(std::uint64_t address) {
+  const auto shift = static_cast<std::uint32_t>(address % (N * 4));
+  const auto low = Machine::template load<N>(address - shift);
+  return straddle(low, Machine::template load<N>(address - shift + N * 4), shift);
+}
+
+/// Up to N * 4 of the `count` bytes at any address, as one vector where that is possible; by two where enough is behind it and the `before` bytes
+/// before it may be loaded.
+template <class Machine, int N>
+constexpr Words<N> load_some(std::uint64_t address, std::int64_t count, std::int64_t before = 0) {
   if (count >= N * 4 && address % (N * 4) == 0) return Machine::template load<N>(address);
+  if (count >= N * 8 && before >= N * 4) return load_between<Machine, N>(address);
   return load_odd<Machine, N>(address, count < N * 4 ? static_cast<int>(count) : N * 4);
 }
 template <class Machine, int N>

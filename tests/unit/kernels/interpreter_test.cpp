@@ -126,6 +126,15 @@ TEST(SliceInterpreter, GivesEveryContractsResultsCallAfterCall) {
   });
 }
 
+// Shares that begin at odd elements, in slices long enough to have whole vectors.
+TEST(SliceInterpreter, MovesLongUnalignedShares) {
+  for_every_plan(false, {3}, {2053}, [](const Topology& machine, const Plan& plan, const Payload& payload) {
+    Emulation emulation(machine, plan, payload, {.parts = 2, .slice = Bytes{1024}}, false);
+    emulation.prepare_slices<Float>();
+    for (int c = 0; c < 2; ++c) EXPECT_EQ(emulation.call<float>(c), 0) << "call " << c;
+  });
+}
+
 TEST(SliceInterpreter, IsRightInPlace) {
   for_every_plan(true, {3}, {1, 77}, [](const Topology& machine, const Plan& plan, const Payload& payload) {
     Emulation emulation(machine, plan, payload, {.parts = 3, .slices = 4, .lane_per_step = true}, true);
