@@ -162,7 +162,7 @@ TEST(ShiftedMoves, AddElementsOfEverySize) {
 
 TEST(ShiftedMoves, Divide) {
   const device::Fixed<device::Float, ReduceOp::sum> combine;
-  for (const std::size_t sources : {1, 3}) {
+  for (const std::size_t sources : {1U, 3U}) {
     Move move{.sources = std::vector<std::size_t>(sources, 4), .destinations = {12}, .begin = 0, .end = 844, .divisor = 3};
     check<float, One>(combine, DataType::float32, ReduceOp::average, move);
   }
