@@ -40,6 +40,7 @@ Engine::Engine(Compiled& compiled, const Keep& keep)
   }
   slots_.resize(slots);
   log_.resize(log);
+  if (!c_.fair) turns_.resize(c_.stages.size() * c_.parts);
   if (c_.folded) heads_.resize(c_.resources.size());
   if (keep_.begins != nullptr) keep_.begins->resize(log);
   if (keep_.recording == nullptr) return;
@@ -48,7 +49,7 @@ Engine::Engine(Compiled& compiled, const Keep& keep)
 }
 
 Status Engine::run() {
-  if (blocks_.size() >= std::size_t{1} << EventQueue::index_bits) return Error{ErrorCode::unsupported, "the program has too many thread blocks"};
+  if (std::max(blocks_.size(), turns_.size()) >= std::size_t{1} << EventQueue::index_bits) return Error{ErrorCode::unsupported, "the program has too many thread blocks"};
   for (std::size_t b = 0; b < blocks_.size(); ++b) {
     if (blocks_[b].total > 0) call_front(blocks_[b], static_cast<std::uint32_t>(b), blocks_[b].front_free);
   }
@@ -80,6 +81,7 @@ void Engine::handle(const Event& event) {
       front(event.index);
       break;
     case EventKind::hop: hop(event.index); break;
+    case EventKind::turn: turn(event.index); break;
     case EventKind::drain: drained(event.index); break;
     case EventKind::share: share(); break;
   }
@@ -245,9 +247,9 @@ void Engine::issue_loads(Block& k, std::uint32_t block, Slot& s) {
   s.reads = work.sources + 1U;  // one more, so that it is not done with before all are launched
   for (std::uint32_t o = 0; o < work.sources; ++o) {
     const auto& path = c_.path(lane, work.paths + o);
-    const Transfer t{own, c_.link_bytes(path, wire), path.first, path.end, block, k.issued, o, true};
-    ++transfers_made_;
     const auto request = c_.request(path);
+    const Transfer t{now + request, own, c_.link_bytes(path, wire), path.first, path.first, path.end, block, k.issued, o, true};
+    ++transfers_made_;
     if (request > 0) {
       push(now + request, EventKind::hop, keep_transfer(t));
     } else {

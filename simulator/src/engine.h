@@ -65,7 +65,7 @@ class Engine {
     std::int64_t back_free = 0;         // when the next stores may
     std::int64_t front_due = never;     // time of the latest front event made and not yet handled
     std::int64_t back_due = never;      // when the oldest slice that was not injected will be
-    std::uint32_t storing = 0;          // fair sharing: flows that keep the block from its next stores
+    std::uint32_t storing = 0;          // transfers that keep the block from its next stores
     std::uint32_t loading = 0;          // and from its next loads
     std::int64_t seen = 0;              // the latest of the signals waited for so far
     std::int64_t cause = -1;            // and whose it was
@@ -84,16 +84,26 @@ class Engine {
     std::uint64_t cause = 0;
   };
   struct Transfer {
+    std::int64_t head = 0;  // when it reaches its stage
     std::int64_t tail = 0;  // when its last byte is through what it has passed
     std::int64_t bytes = 0;
+    std::uint32_t first = 0;  // of its path's stages
     std::uint32_t stage = 0;
     std::uint32_t end = 0;
     std::uint32_t block = 0;
     std::uint32_t order = 0;    // of its slice in the block
     std::uint32_t ordinal = 0;  // among the remote operands of its instruction
     bool reads = false;
-    bool paces = false;     // fair sharing: its sender waits until it has drained
-    std::int64_t head = 0;  // when it reaches the next stage
+    bool paces = false;         // its sender waits until its first stage has taken it
+    std::uint32_t next = none;  // behind it in the same queue
+  };
+  /// Transfers of one thread block over one path that wait at one of its stages.
+  struct Queue {
+    std::int64_t until = 0;  // when the stage has taken the last one that went in
+    std::uint32_t first = none;
+    std::uint32_t last = none;
+    std::uint32_t count = 0;
+    bool due = false;  // an event will come at `until`
   };
 
   /// What a run looks like between two times: all that decides what follows, relative to that time and to the slices that each block has done.
@@ -151,6 +161,21 @@ class Engine {
   std::int64_t pass(Transfer& t);
   void hop(std::uint32_t index);
   void move_on(const Transfer& t, std::uint32_t index);
+  std::size_t turn_of(std::uint32_t stage, std::uint32_t block) const { return std::size_t{stage} * c_.parts + block % c_.parts; }
+  Queue* queue_at(std::size_t turn) { return turns_[turn] < 0 ? &queues_[static_cast<std::size_t>(-turns_[turn]) - 1] : nullptr; }
+  std::int64_t& until_at(std::size_t turn) { return turns_[turn] < 0 ? queue_at(turn)->until : turns_[turn]; }
+  template <class Visit>
+  void each_waiting(const Queue& queue, Visit visit) {
+    auto index = queue.first;
+    for (std::uint32_t i = 0; i < queue.count; ++i, index = transfers_[index].next) visit(transfers_[index]);
+  }
+  bool held(const Transfer& t);
+  bool may_pass(const Transfer& t);
+  void stand_in_line(std::uint32_t index);
+  void turn(std::uint32_t turn);
+  std::uint32_t leave_queue(std::size_t turn);
+  void let_in(std::uint32_t stage, std::uint32_t block);
+  void let_go(const Transfer& t, std::int64_t time);
   void finish(const Transfer& t);
   std::int64_t flow_off(std::uint32_t index);
   void drained(std::uint32_t index);
@@ -176,6 +201,9 @@ class Engine {
   std::vector<Slot> slots_;
   std::vector<Transfer> transfers_;  // on their way between two stages
   std::vector<std::uint32_t> unused_;
+  std::vector<std::int64_t> turns_;  // [stage * parts + part] (a path's stages are one lane's alone): Queue::until, or -1 - index of its queue
+  std::vector<Queue> queues_;
+  std::vector<std::uint32_t> unused_queues_;
   std::vector<std::int64_t> log_;
   std::int64_t transfers_made_ = 0;
   std::vector<Head> heads_;  // by resource, if folded: the latest one

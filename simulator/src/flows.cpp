@@ -49,13 +49,9 @@ void Engine::drained(std::uint32_t index) {
   auto t = transfers_[transfer];
   unused_.push_back(transfer);
   t.tail = std::max(t.tail, queue_.now());
-  auto& k = blocks_[t.block];
-  if (t.paces && t.reads && --k.loading == 0) k.front_free = std::max(k.front_free, queue_.now());
-  if (t.paces && !t.reads && --k.storing == 0) k.back_free = std::max(k.back_free, queue_.now());
   for (auto s = t.stage; s < t.end; ++s) t.tail += c_.stages[s].latency;
   finish(t);
-  back(t.block);
-  front(t.block);
+  if (t.paces) let_go(t, queue_.now());
 }
 
 }  // namespace p2plab

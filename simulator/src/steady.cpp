@@ -98,7 +98,7 @@ Engine::Moment Engine::moment() {
     for (const auto time : {k.front_free, k.back_free, k.seen}) since(time);
     word(k.front_due == never ? never : k.front_due - m.now);
     word(k.back_due == never ? never : k.back_due - m.now);
-    for (const auto count : {k.work, k.wait, k.issued - k.settled, k.injected - k.settled, k.first_waiter}) word(count);
+    for (const auto count : {k.work, k.wait, k.issued - k.settled, k.injected - k.settled, k.storing, k.loading, k.first_waiter}) word(count);
     word(k.listed ? k.next_waiter : none);
     word((k.listed ? 1 : 0) + (k.stalled ? 2 : 0));
     word(k.first_waiter == none ? none : std::min(k.least_needed - k.settled, near));
@@ -111,15 +111,27 @@ Engine::Moment Engine::moment() {
       for (const auto count : {s.work, s.reads, s.writes}) word(count);
     }
   }
+  const auto transfer = [&](const Transfer& t) {
+    since(t.tail);
+    for (const auto count : {t.stage, t.end, t.block, t.order - blocks_[t.block].settled, t.ordinal}) word(count);
+    word(t.bytes * 4 + (t.reads ? 1 : 0) + (t.paces ? 2 : 0));
+  };
   queue_.each([&](std::int64_t time, const Event& event) {
     word(time - m.now);
     word(event.kind);
     if (event.kind != EventKind::hop) return word(event.index);
-    const auto& t = transfers_[event.index];
-    since(t.tail);
-    for (const auto count : {t.stage, t.end, t.block, t.order - blocks_[t.block].settled, t.ordinal}) word(count);
-    word(t.bytes * 2 + (t.reads ? 1 : 0));
+    transfer(transfers_[event.index]);
   });
+  for (std::size_t turn = 0; turn < turns_.size(); ++turn) {
+    if (turns_[turn] >= 0 && turns_[turn] <= m.now) continue;
+    word(turn);
+    since(until_at(turn));
+    const auto* queue = queue_at(turn);
+    if (queue == nullptr) continue;
+    word(queue->due ? 1 : 0);
+    each_waiting(*queue, transfer);
+    word(section);
+  }
   for (const auto& resource : c_.resources) {
     word(std::max<std::int64_t>(resource.free - m.now, 0));
     m.busy.push_back(resource.busy);
@@ -181,13 +193,18 @@ void Engine::skip_rounds(const Moment& now) {
       k.least_needed = std::min(k.least_needed, blocks_[waiter].needed);
     }
   }
-  queue_.each([&](std::int64_t, const Event& event) {
-    if (event.kind != EventKind::hop) return;
-    auto& t = transfers_[event.index];
+  const auto later = [&](Transfer& t) {
     t.order += slices(t.block);
     t.tail += time;
     t.head += time;
+  };
+  queue_.each([&](std::int64_t, const Event& event) {
+    if (event.kind == EventKind::hop) later(transfers_[event.index]);
   });
+  for (std::size_t turn = 0; turn < turns_.size(); ++turn) {
+    until_at(turn) += time;
+    if (const auto* queue = queue_at(turn)) each_waiting(*queue, later);
+  }
   for (std::size_t r = 0; r < c_.resources.size(); ++r) {
     auto& resource = c_.resources[r];
     resource.free += time;

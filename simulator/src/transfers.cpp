@@ -3,18 +3,21 @@
 
 namespace p2plab {
 
-// Sends a transfer off at its first stage; returns when that stage has taken all of it, which is when its sender may go on. So of many thread
-// blocks that share a link each has one slice in its queue: they are served in turn.
+// Sends a transfer off at its first stage; returns when that stage has taken all of it, which is when its sender may go on. If that is not known
+// yet, the sender hears of it later (`let_go`).
 std::int64_t Engine::launch(Transfer transfer) {
-  if (c_.fair) {
-    auto& k = blocks_[transfer.block];
-    ++(transfer.reads ? k.loading : k.storing);
-    transfer.paces = true;
-    return flow_off(keep_transfer(transfer));
+  if (!c_.fair && may_pass(transfer)) {
+    const auto end = pass(transfer);
+    move_on(transfer, none);
+    return end;
   }
-  const auto end = pass(transfer);
-  move_on(transfer, none);
-  return end;
+  auto& k = blocks_[transfer.block];
+  ++(transfer.reads ? k.loading : k.storing);
+  transfer.paces = true;
+  const auto index = keep_transfer(transfer);
+  if (c_.fair) return flow_off(index);
+  stand_in_line(index);
+  return queue_.now();
 }
 
 void Engine::hop(std::uint32_t index) {
@@ -23,13 +26,14 @@ void Engine::hop(std::uint32_t index) {
     return;
   }
   auto& t = transfers_[index];
+  if (!may_pass(t)) return stand_in_line(index);
   ++cause_;
   pass(t);
   move_on(t, index);
 }
 
-// The head is at its next stage: books it, first come, first served. The head goes on after the stage's latency (cut-through), the tail follows as
-// fast as the slowest stage so far allows.
+// The head is at its stage and it is its turn: books the stage behind those whose turn came before. The head goes on after the stage's latency
+// (cut-through), the tail follows as fast as the slowest stage so far allows.
 std::int64_t Engine::pass(Transfer& t) {
   if (overflow_) return latest;
   const auto& stage = c_.stages[t.stage];
@@ -42,6 +46,7 @@ std::int64_t Engine::pass(Transfer& t) {
   resource.busy += served;
   resource.bytes += t.bytes;
   if (keep_.recording != nullptr) record_hop(t, stage.resource, start, end);
+  until_at(turn_of(t.stage, t.block)) = end;
   t.tail = std::max(t.tail, end) + stage.latency;
   t.head = start + stage.latency;
   ++t.stage;
@@ -99,7 +104,7 @@ void Engine::record_hop(const Transfer& t, std::uint32_t resource, std::int64_t 
     if (remote && ordinal-- == 0) break;
   }
   keep_.recording->hops.push_back(
-      {static_cast<std::int64_t>(k.log + t.order), operand, resource, SimTime{queue_.now()}, SimTime{start}, SimTime{end}});
+      {static_cast<std::int64_t>(k.log + t.order), operand, resource, SimTime{t.head}, SimTime{start}, SimTime{end}});
 }
 
 }  // namespace p2plab
