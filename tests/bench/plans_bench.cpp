@@ -147,18 +147,6 @@ void ideal_time(benchmark::State& state) {
   state.SetLabel(fmt::format("{} {}", topology.name(), to_string(kind)));
 }
 
-// The one that a window mends: see forest_test.cpp.
-void window(benchmark::State& state) {
-  if (testing::optima().empty()) return state.SkipWithError("no reference machines here");
-  const auto topology = testing::reference_machine("a100x2_nic_down");
-  const auto plan = *testing::plan_on(topology, "forest", CollectiveKind::reduce_scatter);
-  const Profile profile{.outstanding = static_cast<int>(state.range(1))};
-  for (auto _ : state) {
-    state.counters["over_bound"] =
-        testing::time_over_bound(topology, plan.schedule, {.slices = static_cast<int>(state.range(0)), .lane_per_step = true}, profile);
-  }
-}
-
 BENCHMARK_CAPTURE(bounds, all_gather, CollectiveKind::all_gather)->DenseRange(3, 5)->Unit(benchmark::kMillisecond)->Iterations(1);
 BENCHMARK_CAPTURE(bounds, all_reduce, CollectiveKind::all_reduce)->DenseRange(3, 5)->Unit(benchmark::kMillisecond)->Iterations(1);
 BENCHMARK_CAPTURE(forest, all_gather, CollectiveKind::all_gather)->DenseRange(0, 6)->Unit(benchmark::kMillisecond)->Iterations(1);
@@ -167,7 +155,6 @@ BENCHMARK_CAPTURE(repair, all_gather, CollectiveKind::all_gather)->ArgsProduct({
 BENCHMARK_CAPTURE(repair, all_reduce, CollectiveKind::all_reduce)->ArgsProduct({{0, 1, 2, 3}, {0, 1}})->Unit(benchmark::kMillisecond)->Iterations(1);
 BENCHMARK(reference)->DenseRange(0, 20)->Unit(benchmark::kMillisecond);
 BENCHMARK(ideal_time)->ArgsProduct({benchmark::CreateDenseRange(0, 20, 1), {0, 1, 2}})->Unit(benchmark::kMillisecond)->Iterations(1);
-BENCHMARK(window)->Args({256, 0})->Args({512, 8})->Args({4096, 32})->Unit(benchmark::kMillisecond)->Iterations(1);
 
 }  // namespace
 }  // namespace p2plab
