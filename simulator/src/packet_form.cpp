@@ -1,6 +1,7 @@
 #include "packet_form.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 #include <set>
 #include <span>
@@ -35,10 +36,11 @@ std::int64_t wave_of(const Program& program) {
 // One step of all threads of a rank.
 struct Item {
   Instruction instruction;
-  std::vector<Operand> sources;
-  std::vector<Operand> destinations;
-  std::vector<std::pair<std::size_t, std::size_t>> waits;  // (rank, item)
+  std::vector<Operand> sources = {};
+  std::vector<Operand> destinations = {};
+  std::vector<std::pair<std::size_t, std::size_t>> waits = {};  // (rank, item)
   bool early = false;                                      // sends what is there from the beginning
+  bool ready = false;                                      // a copy of what is there from the beginning, by its owner
 };
 
 class Rewriter {
@@ -80,7 +82,7 @@ class Rewriter {
 
   void take(const Instruction& i, const Listed& entry) {
     const auto rank = from_.lanes[entry.lane].rank;
-    Item item{.instruction = i, .sources = {}, .destinations = {}, .waits = {}, .early = false};
+    Item item{.instruction = i};
     for (const auto& wait : from_.waits_of(i)) {
       const auto& lane = from_.lanes[wait.lane.index()];
       // What a rank itself did before comes before in its lane.
@@ -90,14 +92,30 @@ class Rewriter {
       if (source.rank != rank && source.buffer != Buffer::host) source = sent_by_owner(source, rank, item);
       item.sources.push_back(source);
     }
+    const bool copies = i.sources == 1 && !written_.contains(key(item.sources[0]));
     for (const auto& destination : from_.destinations(i)) {
       item.destinations.push_back(destination);
       forwards_.erase(key(destination));
       written_.insert(key(destination));
     }
     auto& items = items_[rank.index()];
-    item_of_[entry.instruction] = items.size();
-    items.push_back(std::move(item));
+    item.ready = copies && item.waits.empty();
+    if (item.ready && !items.empty() && items.back().ready && near(items.back().instruction.bytes, i.bytes)) {
+      append(items.back(), item);
+    } else {
+      items.push_back(std::move(item));
+    }
+    item_of_[entry.instruction] = items.size() - 1;
+  }
+
+  // Shares of a payload differ by a rounding.
+  static bool near(std::int64_t a, std::int64_t b) { return std::abs(a - b) <= std::max(a, b) / 64; }
+
+  // Copies that wait for nothing go out together: a thread sends its packets of all of them before others have sent theirs.
+  static void append(Item& item, const Item& more) {
+    item.instruction.bytes = std::max(item.instruction.bytes, more.instruction.bytes);
+    item.sources.insert(item.sources.end(), more.sources.begin(), more.sources.end());
+    item.destinations.insert(item.destinations.end(), more.destinations.begin(), more.destinations.end());
   }
 
   // Nobody reads from others: the owner sends, once to each reader of the same value.
@@ -107,7 +125,7 @@ class Rewriter {
     const Operand landing{reader, Buffer::scratch, default_route, -1 - source.offset};
     if (fresh) {
       Item forward{
-          .instruction = item.instruction, .sources = {source}, .destinations = {landing}, .waits = {}, .early = !written_.contains(key(source))};
+          .instruction = item.instruction, .sources = {source}, .destinations = {landing}, .early = !written_.contains(key(source))};
       for (const auto& wait : item.waits) {
         if (wait.first != owner && !forward.early) forward.waits.push_back(wait);
       }

@@ -16,7 +16,7 @@ class QuirkWork {
     for (std::size_t p = 0; p < c_.paths.size(); ++p) {
       if (read_[p]) c_.paths[p].scale = read_scale(c_.paths[p]);
     }
-    if (!c_.costs.packets) for_each_work([&](const LaneInfo& lane, const Work& work) { slow_fans(lane, work); });
+    for_each_work([&](const LaneInfo& lane, const Work& work) { slow_fans(lane, work); });
     if (quirks_.posted_writes < 1) slow_posted_writes();
   }
 
