@@ -66,8 +66,8 @@ struct Work {
   std::int64_t after = 0;  // beyond its stores' arrival, until it is complete
 };
 
-/// What works cost. By slices: `slice` each. By packets: `item` for each operand, and, where a chain of steps ends, `tail` times the
-/// logarithm of an instruction's warps until the slowest of them is there.
+/// What works cost. By slices: `slice` each. By packets: `item` for each operand, and, where they are sent to other ranks, `tail` times the
+/// logarithm of an instruction's warps until those of the slowest of them are there.
 struct WorkCosts {
   std::int64_t slice = 0;
   bool packets = false;
@@ -111,7 +111,7 @@ struct Compiled {
   std::vector<std::uint32_t> before;      // [work * parts + part]: slices of that thread block before this work
   std::vector<std::uint32_t> totals;      // [lane * parts + part]: slices in all
   std::vector<std::int64_t> starts;       // by rank: when it starts
-  bool fair = false;                      // resources are shared by max-min fairness instead of first come, first served
+  bool fair = false;                      // resources are shared by max-min fairness instead of in turn
   bool folded = false;                    // one rank stands for all: ties between its transfers must be reported
   std::int64_t slices = 0;
   std::int64_t signal_peer = 0;  // waits across ranks, all costs of the protocol in it

@@ -49,7 +49,8 @@ Engine::Engine(Compiled& compiled, const Keep& keep)
 }
 
 Status Engine::run() {
-  if (std::max(blocks_.size(), turns_.size()) >= std::size_t{1} << EventQueue::index_bits) return Error{ErrorCode::unsupported, "the program has too many thread blocks"};
+  if (std::max(blocks_.size(), turns_.size()) >= std::size_t{1} << EventQueue::index_bits)
+    return Error{ErrorCode::unsupported, "the program has too many thread blocks"};
   for (std::size_t b = 0; b < blocks_.size(); ++b) {
     if (blocks_[b].total > 0) call_front(blocks_[b], static_cast<std::uint32_t>(b), blocks_[b].front_free);
   }

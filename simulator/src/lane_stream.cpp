@@ -35,14 +35,7 @@ LaneReader::LaneReader(const Program& program, const WorkCosts& costs)
       costs_(costs),
       peers_(static_cast<std::size_t>(program.ranks()) * kinds_of_access + program.route_offsets.size()),
       lanes_(program.lanes.size()),
-      dependencies_(program) {
-  if (!costs.packets) return;
-  awaited_.resize(program.instructions.size());
-  for (const auto& wait : program.waits) {
-    const auto& lane = program.lanes[wait.lane.index() % program.lanes.size()];
-    awaited_[lane.first + static_cast<std::uint32_t>(wait.instruction)] = true;
-  }
-}
+      dependencies_(program) {}
 
 const LaneStream& LaneReader::read(const Lane& lane) {
   ++reads_;
@@ -90,8 +83,8 @@ void LaneReader::add_costs(std::uint32_t index, Work& work) const {
   const auto& i = program_.instructions[index];
   const auto warps = (packets_of(program_.tuning.protocol, i.bytes) + warp - 1) / warp;
   work.cost = to_nearest(costs_.item * (i.sources + i.destinations));
-  // A late warp holds up its own next steps only, so it counts where a chain of steps ends.
-  if (!awaited_[index]) work.after = to_nearest(costs_.tail * std::log(static_cast<double>(std::max<std::int64_t>(warps, 1))));
+  // Of the packets that are sent, those of the slowest warp land later than those of the first.
+  if (work.destinations > 0) work.after = to_nearest(costs_.tail * std::log(static_cast<double>(std::max<std::int64_t>(warps, 1))));
 }
 
 std::uint32_t LaneReader::peer(const Operand& operand, bool reads, StepId step) {

@@ -45,7 +45,6 @@ class LaneReader {
   WorkCosts costs_;
   std::vector<Number> peers_;
   std::vector<Number> lanes_;
-  std::vector<bool> awaited_;  // by instruction, of packets: do others wait for it?
   OwnDependencies dependencies_;
   std::uint32_t reads_ = 0;
   LaneStream stream_;

@@ -39,8 +39,8 @@ struct Item {
   std::vector<Operand> sources = {};
   std::vector<Operand> destinations = {};
   std::vector<std::pair<std::size_t, std::size_t>> waits = {};  // (rank, item)
-  bool early = false;                                      // sends what is there from the beginning
-  bool ready = false;                                      // a copy of what is there from the beginning, by its owner
+  bool early = false;                                           // sends what is there from the beginning
+  bool ready = false;                                           // a copy of what is there from the beginning, by its owner
 };
 
 class Rewriter {
@@ -124,8 +124,7 @@ class Rewriter {
     auto [known, fresh] = forwards_.try_emplace(key(source), items_[owner].size());
     const Operand landing{reader, Buffer::scratch, default_route, -1 - source.offset};
     if (fresh) {
-      Item forward{
-          .instruction = item.instruction, .sources = {source}, .destinations = {landing}, .early = !written_.contains(key(source))};
+      Item forward{.instruction = item.instruction, .sources = {source}, .destinations = {landing}, .early = !written_.contains(key(source))};
       for (const auto& wait : item.waits) {
         if (wait.first != owner && !forward.early) forward.waits.push_back(wait);
       }

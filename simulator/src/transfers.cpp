@@ -103,8 +103,7 @@ void Engine::record_hop(const Transfer& t, std::uint32_t resource, std::int64_t 
     const bool remote = o.rank != rank_of(k) || o.buffer == Buffer::host;
     if (remote && ordinal-- == 0) break;
   }
-  keep_.recording->hops.push_back(
-      {static_cast<std::int64_t>(k.log + t.order), operand, resource, SimTime{t.head}, SimTime{start}, SimTime{end}});
+  keep_.recording->hops.push_back({static_cast<std::int64_t>(k.log + t.order), operand, resource, SimTime{t.head}, SimTime{start}, SimTime{end}});
 }
 
 }  // namespace p2plab

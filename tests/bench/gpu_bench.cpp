@@ -4,8 +4,8 @@
 //       shape is letters with numbers: t threads, b blocks, p threads per processor, k batch; i interpret, a no programmatic launch, u bulk copies, o
 //       ordinary ones RANKS may be "4pairs": NVLink only inside pairs, between these host memory
 //   p2plab_gpu_bench replay ...                              the same with 1000 samples: 100,000 calls up to 1 MiB
-//   p2plab_gpu_bench check RANKS [:FORM...]                  every planner, collective, protocol, type and odd size: prints what is wrong; or only
-//                                                            these forms, as above but for the planner
+//   p2plab_gpu_bench check RANKS [elements=N,N...] [:FORM...]  every planner, collective, protocol, type and odd size: prints what is wrong; or only
+//                                                            these numbers of elements, of float16, and these forms, as above but for the planner
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -163,21 +163,26 @@ int time_forms(const std::vector<std::string>& arguments, int repeats) {
 // One line per failure, a count at the end.
 class Checker {
  public:
-  Checker(const std::string& ranks, std::vector<std::string> forms)
-      : forms_(std::move(forms)), ranks_(std::atoi(ranks.c_str())), topology_(*resolve_topology("hgx-h200:gpus=" + ranks)), routes_(topology_) {}
+  Checker(const std::string& ranks, std::vector<std::int64_t> elements, std::vector<std::string> forms)
+      : elements_(std::move(elements)),
+        forms_(std::move(forms)),
+        ranks_(std::atoi(ranks.c_str())),
+        topology_(*resolve_topology("hgx-h200:gpus=" + ranks)),
+        routes_(topology_) {}
 
   int all() {
     for (const auto kind : all_collective_kinds()) {
       const auto planners = builtin_planners();
       for (const auto& entry : planners.entries()) {
         for (const auto& form : forms_) {
-          for (const std::int64_t elements : {0, 1, 77, 1024, 50'001, 1'000'003})
+          for (const auto elements : elements_.empty() ? usual() : elements_)
             one(kind, entry.name + form, elements, DataType::float16, ReduceOp::sum, false);
-          one(kind, entry.name + form, 4099, DataType::float32, ReduceOp::sum, true);
+          if (elements_.empty()) one(kind, entry.name + form, 4099, DataType::float32, ReduceOp::sum, true);
         }
       }
       say(to_string(kind));
     }
+    if (!elements_.empty()) return wrong_ == 0 ? 0 : 1;
     for (const auto type : all_data_types()) {
       for (const auto op : all_reduce_ops()) {
         for (const auto* form : {"two_shot:simple:2:4096", "two_shot:ll", "one_shot:flagless", "ring:flagless"})
@@ -189,6 +194,7 @@ class Checker {
   }
 
  private:
+  static std::vector<std::int64_t> usual() { return {0, 1, 77, 1024, 50'001, 1'000'003}; }
   void say(std::string_view done) const {
     fmt::print("check {} ranks, to {}: {} right, {} wrong, {} not planned\n", ranks_, done, right_, wrong_, unplanned_);
     std::fflush(stdout);
@@ -214,6 +220,7 @@ class Checker {
     std::fflush(stdout);
   }
 
+  std::vector<std::int64_t> elements_;
   std::vector<std::string> forms_;
   int ranks_;
   Topology topology_;
@@ -231,10 +238,18 @@ int main(int argc, char** argv) {
   if (arguments.size() >= 6 && arguments[0] == "time") return time_forms(arguments, 7);
   if (arguments.size() >= 6 && arguments[0] == "replay") return time_forms(arguments, 1000);
   if (arguments.size() >= 2 && arguments[0] == "check") {
-    std::vector<std::string> forms(arguments.begin() + 2, arguments.end());
+    std::vector<std::int64_t> elements;
+    std::vector<std::string> forms;
+    for (std::size_t a = 2; a < arguments.size(); ++a) {
+      if (!arguments[a].starts_with("elements=")) {
+        forms.push_back(arguments[a]);
+        continue;
+      }
+      for (const auto& number : split(arguments[a].substr(9), ',')) elements.push_back(std::atoll(number.c_str()));
+    }
     if (forms.empty()) forms = {":simple", ":simple:3:4096", ":simple:2:65536:u", ":copy", ":ll", ":flagless", ":ll128", ":tuned"};
-    return Checker{arguments[1], std::move(forms)}.all();
+    return Checker{arguments[1], std::move(elements), std::move(forms)}.all();
   }
-  fmt::print(stderr, "usage: p2plab_gpu_bench time|replay COLLECTIVE RANKS FROM TO FORM... | check RANKS [:FORM...]\n");
+  fmt::print(stderr, "usage: p2plab_gpu_bench time|replay COLLECTIVE RANKS FROM TO FORM... | check RANKS [elements=N,N...] [:FORM...]\n");
   return 2;
 }

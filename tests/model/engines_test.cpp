@@ -57,8 +57,8 @@ TEST(MaxMin, SharesALinkAmongFlowsThatEndOneAfterAnother) {
   EXPECT_EQ(result.rank_finish[2], one_us + at_rate(6'000'000, 100));  // then all
 }
 
-// A link serves its flows in turn, and a flow that must wait further on holds its sender back, not others. Flows are up to 64 or 128 slices long: what
-// is left is the last slice's turn.
+// A link serves its flows in turn, and a flow that must wait further on holds its sender back, not others. Flows are up to 64 or 128 slices long:
+// what is left is the last slice's turn.
 TEST(Engines, EventsBySlicesAreWithinOneAndAHalfPercentOfFairSharingOnRandomTraffic) {
   std::mt19937_64 random(7);
   for (int set = 0; set < 240; ++set) {

@@ -16,8 +16,9 @@ using testing::one_us;
 
 double us(SimTime time) { return static_cast<double>(time.count()) / 1e6; }
 
-// Ranks 1, 2 and 4 fill the port of rank 0; rank 1 sends to rank 3 as well, which nobody else does: fair are a third of the port each, and what is then
-// left of rank 1's own link for rank 3. Were its link shared evenly, more than rank 0 can take would pile up in the switch, and rank 3 would wait.
+// Ranks 1, 2 and 4 fill the port of rank 0; rank 1 sends to rank 3 as well, which nobody else does: fair are a third of the port each, and what is
+// then left of rank 1's own link for rank 3. Were its link shared evenly, more than rank 0 can take would pile up in the switch, and rank 3 would
+// wait.
 TEST(Turns, WhatIsHeldUpFurtherOnLeavesTheSendersLinkToOthers) {
   const auto machine = testing::one_switch(5);
   constexpr std::int64_t third = 20'000'000;

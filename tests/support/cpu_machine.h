@@ -34,6 +34,10 @@ struct Cpu {
     static_assert(Lanes == 1, "blocks have one thread");
     return mine;
   }
+  template <int Lanes>
+  static void converge() {
+    static_assert(Lanes == 1, "blocks have one thread");
+  }
   static constexpr std::uint32_t lanes = 1;
   static device::Words<4> next_lane(const device::Words<4>& mine) { return mine; }
   static void fence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }

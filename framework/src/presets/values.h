@@ -50,8 +50,8 @@ inline constexpr int most_gpus = 4096;
 /// PCIe: 0.72 us through one switch and 1.42 us through two and the root on a box of 8 RTX PRO 6000 (voipmonitor/rtx6kpro,
 /// wrx90-cpayne-2switch-flat.md).
 inline constexpr Seconds pcie_latency{360e-9};
-/// NVSwitch of Hopper: 0.65 us from a relaxed store on one H200 to its sight on another, measured, over two links (`p2plab calibrate`; NCCL's table says
-/// 0.6 us, src/graph/tuning.cc). A store with release order takes 1.24 us: its fence is no link's.
+/// NVSwitch of Hopper: 0.65 us from a relaxed store on one H200 to its sight on another, measured, over two links (`p2plab calibrate`; NCCL's table
+/// says 0.6 us, src/graph/tuning.cc). A store with release order takes 1.24 us: its fence is no link's.
 inline constexpr Seconds hopper_latency{325e-9};
 /// NVLink between two GPUs: 0.7 us (microsoft/TE-CCL, NDv2; the same figure in TACCL's table).
 inline constexpr Seconds direct_nvlink_latency{700e-9};

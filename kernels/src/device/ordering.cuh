@@ -51,6 +51,12 @@ struct GpuMachine {
     return any != 0;
   }
 
+  /// The threads of a warp that share an arrival with this one, a bit each.
+  template <int Lanes>
+  static constexpr std::uint32_t neighbours() {
+    return ((1U << Lanes) - 1) << (thread() % 32 / Lanes * Lanes);
+  }
+
   /// Is it true in any of the `Lanes` neighbouring threads? All of them must come here.
   template <int Lanes>
   static constexpr bool any(bool mine) {
@@ -58,13 +64,18 @@ struct GpuMachine {
       return mine;
     } else {
       std::uint32_t all = 0;
-      const std::uint32_t mask = ((1U << Lanes) - 1) << (thread() % 32 / Lanes * Lanes);
       asm volatile("{ .reg .pred p, q; setp.ne.u32 p, %1, 0; vote.sync.any.pred q, p, %2; selp.u32 %0, 1, 0, q; }"
                    : "=r"(all)
-                   : "r"(mine ? 1U : 0U), "r"(mask)
+                   : "r"(mine ? 1U : 0U), "r"(neighbours<Lanes>())
                    : "memory");
       return all != 0;
     }
+  }
+  /// Brings `Lanes` neighbouring threads together again, however their ways parted: a store that follows is one instruction of all of them. All of
+  /// them must come here.
+  template <int Lanes>
+  static constexpr void converge() {
+    if constexpr (Lanes > 1) asm volatile("bar.warp.sync %0;" ::"r"(neighbours<Lanes>()) : "memory");
   }
 
   /// Threads that run together, with neighbouring numbers; blocks have at least so many.

@@ -121,6 +121,7 @@ constexpr void store_packet(const Tables& tables, const PacketContext& context, 
   const auto address = tables.store_address(store);
   const auto value = Wire::unwrap(packet);
   if (tables.store_lands(store)) {
+    Machine::template converge<Wire::lanes>();
     Machine::send(address + std::uint64_t{position} * 16 + context.copy(), Wire::wrap(value, context.epoch, position));
   } else if constexpr (Whole) {
     store_packet_data<Machine, Wire>(address, value, position);

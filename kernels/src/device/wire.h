@@ -97,22 +97,33 @@ constexpr void store_packet_data(std::uint64_t to, const Words<Wire::words>& val
   }
 }
 
-/// The same of an item of `size` bytes at any address, whatever of the packet there is.
+/// The same of an item of `size` bytes at any address, whatever of the packet there is. Threads of a line, and mostly those of a warp, do the same.
 template <class Machine, class Wire>
 constexpr Words<Wire::words> load_cut_packet(std::uint64_t from, std::uint32_t position, std::uint32_t size) {
   const auto offset = Wire::offset(position);
   if (offset >= size) return {};
   const auto left = static_cast<std::int64_t>(size - offset);
-  const bool full = Wire::bytes(position) == Wire::words * 4;
-  const auto count = full || left < Wire::bytes(position) ? left : Wire::bytes(position);
-  return load_some<Machine, Wire::words>(from + offset, count, static_cast<std::int64_t>(offset));
+  const auto bytes = Wire::bytes(position);
+  if constexpr (Wire::lanes > 1) {
+    const bool aligned = from % 8 == 0;
+    if (aligned ? left >= bytes : left >= bytes + 8 && offset > 0) return load_split<Machine, Wire::words>(from + offset, bytes);
+    return load_odd<Machine, Wire::words>(from + offset, left < bytes ? static_cast<int>(left) : bytes);
+  } else {
+    return load_some<Machine, Wire::words>(from + offset, left, static_cast<std::int64_t>(offset));
+  }
 }
 template <class Machine, class Wire>
 constexpr void store_cut_packet(std::uint64_t to, const Words<Wire::words>& value, std::uint32_t position, std::uint32_t size) {
   const auto offset = Wire::offset(position);
   if (offset >= size) return;
   const auto left = static_cast<std::int64_t>(size - offset);
-  store_some<Machine, Wire::words>(to + offset, value, left < Wire::bytes(position) ? left : Wire::bytes(position));
+  const auto bytes = Wire::bytes(position);
+  if constexpr (Wire::lanes > 1) {
+    if (left >= bytes) return store_split<Machine>(to + offset, value, bytes);
+    store_odd<Machine, Wire::words>(to + offset, value, static_cast<int>(left));
+  } else {
+    store_some<Machine, Wire::words>(to + offset, value, left);
+  }
 }
 
 }  // namespace p2plab::device

@@ -100,26 +100,77 @@ __attribute__((noinline)) constexpr void store_odd(std::uint64_t address, Words<
   }
 }
 
-/// N words from any address by two loads: the N * 4 bytes before the address and the N * 4 behind them may be loaded too.
+constexpr std::uint64_t wide(const Words<2>& words) { return std::uint64_t{words.w[1]} << 32 | words.w[0]; }
+
+/// `bytes` (8, or 16 for four words) from any address, by vectors of eight bytes: up to seven bytes before and behind them may be loaded too. What is
+/// done depends on the address modulo 8 only, so threads a multiple of that apart stay together.
 template <class Machine, int N>
-__attribute__((noinline)) constexpr Words<N> load_between(std::uint64_t address) {
-  const auto shift = static_cast<std::uint32_t>(address % (N * 4));
-  const auto low = Machine::template load<N>(address - shift);
-  return straddle(low, Machine::template load<N>(address - shift + N * 4), shift);
+constexpr Words<N> load_split(std::uint64_t address, int bytes) {
+  const auto shift = static_cast<std::uint32_t>(address % 8 * 8);  // in bits
+  const auto from = address - address % 8;
+  const bool both = N == 4 && bytes > 8;
+  auto low = wide(Machine::template load<2>(from));
+  auto high = both || shift != 0 ? wide(Machine::template load<2>(from + 8)) : 0;
+  if (shift != 0) {
+    const auto last = both ? wide(Machine::template load<2>(from + 16)) : 0;
+    low = low >> shift | high << (64 - shift);
+    high = high >> shift | last << (64 - shift);
+  }
+  Words<N> words;
+  words.w[0] = static_cast<std::uint32_t>(low);
+  words.w[1] = static_cast<std::uint32_t>(low >> 32);
+  if constexpr (N == 4) {
+    words.w[2] = both ? static_cast<std::uint32_t>(high) : 0;
+    words.w[3] = both ? static_cast<std::uint32_t>(high >> 32) : 0;
+  }
+  return words;
 }
 
-/// Up to N * 4 of the `count` bytes at any address, as one vector where that is possible; by two where enough is behind it and the `before` bytes
-/// before it may be loaded.
+/// Eight bytes to any address: up to the next multiple of eight in rising units, from there in falling ones. As for `load_split`, threads stay
+/// together.
+template <class Machine>
+constexpr void store_eight(std::uint64_t address, const Words<2>& words) {
+  const auto odd = address % 8;
+  if (odd == 0) return Machine::template store<2>(address, words);
+  auto rest = wide(words);
+  const auto piece = [&](int bytes) {
+    const auto value = static_cast<std::uint32_t>(rest);
+    if (bytes == 1) Machine::store_8(address, value);
+    if (bytes == 2) Machine::store_16(address, value);
+    if (bytes == 4) Machine::store_32(address, value);
+    rest >>= bytes * 8;
+    address += static_cast<std::uint64_t>(bytes);
+  };
+  if (address % 2 != 0) piece(1);
+  if (address % 4 != 0) piece(2);
+  if (address % 8 != 0) piece(4);
+  if ((odd & 4) != 0) piece(4);
+  if ((odd & 2) != 0) piece(2);
+  if ((odd & 1) != 0) piece(1);
+}
+
+/// `bytes` (8, or 16 of four words) to any address.
+template <class Machine, int N>
+constexpr void store_split(std::uint64_t address, const Words<N>& words, int bytes) {
+  store_eight<Machine>(address, {{words.w[0], words.w[1]}});
+  if constexpr (N == 4) {
+    if (bytes > 8) store_eight<Machine>(address + 8, {{words.w[2], words.w[3]}});
+  }
+}
+
+/// Up to N * 4 of the `count` bytes at any address, as one vector where that is possible; by vectors of eight where enough is behind it and the
+/// `before` bytes before it may be loaded.
 template <class Machine, int N>
 constexpr Words<N> load_some(std::uint64_t address, std::int64_t count, std::int64_t before = 0) {
   if (count >= N * 4 && address % (N * 4) == 0) return Machine::template load<N>(address);
-  if (count >= N * 8 && before >= N * 4) return load_between<Machine, N>(address);
+  if (count >= N * 4 + 8 && before >= 8) return load_split<Machine, N>(address, N * 4);
   return load_odd<Machine, N>(address, count < N * 4 ? static_cast<int>(count) : N * 4);
 }
 template <class Machine, int N>
 constexpr void store_some(std::uint64_t address, const Words<N>& words, std::int64_t count) {
   if (count >= N * 4 && address % (N * 4) == 0) return Machine::template store<N>(address, words);
-  store_odd<Machine, N>(address, words, count < N * 4 ? static_cast<int>(count) : N * 4);
+  if (count >= N * 4) return store_split<Machine, N>(address, words, N * 4);
+  store_odd<Machine, N>(address, words, static_cast<int>(count));
 }
 
 }  // namespace p2plab::device

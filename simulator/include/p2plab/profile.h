@@ -26,7 +26,7 @@ struct Quirks {
   static constexpr Bytes most_granule{std::int64_t{1} << 20};
   double pcie_read = 1;      // loads over a PCIe link reach this share of what stores reach
   double duplex_read = 1;    // loads reach this share where the program uses the other direction of a link too
-  double fan_in = 1;         // by slices: an instruction that loads from several ranks gets this share of each of their links
+  double fan_in = 1;         // an instruction that loads from several ranks gets this share of each of their links
   double fan_out = 1;        // the same where it stores to several ranks
   Bytes granule{1};          // links carry whole multiples of this: what a short or unaligned transfer costs at least
   double posted_writes = 1;  // a link out of a root complex keeps this share of its bandwidth where several GPUs store through it

@@ -12,7 +12,7 @@ namespace p2plab {
 /// One parameter 10 % better (bandwidths and rates up, latencies and costs down), everything else and the plan as it is.
 struct Sensitivity {
   std::string parameter;  // "bandwidth of link gpu0 - sw0", "latency of all nvlink links", "launch"
-  Seconds gain{0};        // time saved; negative if it got slower (first come first served allows that)
+  Seconds gain{0};        // time saved; negative if it got slower (serving in turn allows that)
   double gain_pct = 0;    // of the time
   double elasticity = 0;  // per cent of time saved for each per cent of the parameter
   double derivative = 0;  // d(time) / d(parameter), in seconds per unit of the parameter (B/s, s or 1); 0 where many parameters moved at once

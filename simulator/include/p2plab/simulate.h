@@ -14,7 +14,7 @@
 
 namespace p2plab {
 
-/// How contention is treated. `events`: slice by slice, first come, first served at every resource. `max_min`: transfers are flows that share
+/// How contention is treated. `events`: slice by slice, thread blocks served in turn at every resource. `max_min`: transfers are flows that share
 /// resources fairly, for cross-checks and huge unsliced transfers. `path`: the longest chain of waits and the busiest resource only, a lower
 /// bound; for inner loops.
 enum class SimEngine : std::uint8_t { events, max_min, path };
