@@ -120,12 +120,14 @@ struct Measured {
 
 // From kernels/README.md: all-reduce of float16, flagless. The profile is fitted to all sizes up to 1 MiB (tests/bench/packet_fit.cpp), not to the
 // others.
-TEST(Packets, OnH200sArePredictedWithinFourPercentOnAverageAndAnEighthEverywhere) {
-  const std::vector<Measured> table{
-      {2, "one_shot", 1, 1.62},     {2, "one_shot", 16, 1.92}, {2, "one_shot", 128, 2.23},   {2, "one_shot", 1024, 4.98},
-      {3, "one_shot", 1, 1.72},     {3, "one_shot", 32, 2.14}, {3, "two_shot", 1024, 6.23},  {4, "one_shot", 1, 1.81},
-      {4, "one_shot", 8, 2.07},     {4, "one_shot", 64, 2.58}, {4, "two_shot", 256, 4.20},   {4, "two_shot", 1024, 6.53},
-      {2, "two_shot", 8192, 25.65}, {3, "ring", 16384, 64.61}, {4, "two_shot", 2048, 12.02}, {4, "two_shot", 16384, 74.72}};
+TEST(Packets, OnH200sArePredictedWithinFourPercentOnAverageAndATenthEverywhere) {
+  const std::vector<Measured> table{{2, "one_shot", 1, 1.62},      {2, "one_shot", 16, 1.92},  {2, "one_shot", 128, 2.23},
+                                    {2, "one_shot", 1024, 4.98},   {3, "one_shot", 1, 1.72},   {3, "one_shot", 32, 2.14},
+                                    {3, "two_shot", 1024, 6.23},   {4, "one_shot", 1, 1.81},   {4, "one_shot", 8, 2.07},
+                                    {4, "one_shot", 64, 2.58},     {4, "two_shot", 256, 4.20}, {4, "two_shot", 1024, 6.53},
+                                    {2, "two_shot", 8192, 25.65},  {3, "ring", 16384, 64.61},  {4, "two_shot", 2048, 12.02},
+                                    {4, "two_shot", 16384, 74.72}, {4, "two_shot", 1, 2.74},   {4, "two_shot", 64, 3.64},
+                                    {4, "ring", 1, 5.42},          {4, "ring", 64, 7.08},      {4, "ring", 1024, 9.41}};
   const auto profile = load_profile(P2PLAB_SOURCE_DIR "/profiles/h200.yaml");
   ASSERT_TRUE(profile);
   double sum = 0;
@@ -136,7 +138,7 @@ TEST(Packets, OnH200sArePredictedWithinFourPercentOnAverageAndAnEighthEverywhere
         testing::planned(*machine, row.planner, CollectiveKind::all_reduce, Bytes{row.kib << 10}, {}, {.protocol = Protocol::flagless});
     const auto us = microseconds(to_seconds(testing::makespan(*machine, program, *profile)));
     const auto error = std::abs(us / row.us - 1);
-    EXPECT_LE(error, 0.125) << row.gpus << " " << row.planner << " " << row.kib << " KiB: " << us << " us, measured " << row.us;
+    EXPECT_LE(error, 0.1) << row.gpus << " " << row.planner << " " << row.kib << " KiB: " << us << " us, measured " << row.us;
     sum += error;
   }
   EXPECT_LE(sum / static_cast<double>(table.size()), 0.04);
