@@ -117,7 +117,8 @@ int main(int argc, char** argv) {
                            Form{all_reduce, "two_shot", flagless, 30'011, {.interpret = true}}, Form{all_reduce, "ring", flagless, 30'011},
                            Form{all_reduce, "ring", slices, 30'011}, Form{broadcast, "one_shot", flags, 3000, {.first_call = near_end}},
                            Form{broadcast, "two_shot", lines, 30'011, {.first_call = near_end}}, Form{broadcast, "ring", lines, 30'011},
-                           Form{broadcast, "ring", slices, 30'011}, Form{all_gather, "two_shot", lines, 30'011}}) {
+                           Form{broadcast, "ring", slices, 30'011}, Form{all_gather, "two_shot", lines, 30'011},
+                           Form{all_gather, "ring", lines, 2'000'003}, Form{all_gather, "ring", slices, 30'011}}) {
     const auto wrong = stress(topology, routes, form, std::atoi(argv[2]), kernels);
     if (!wrong) fmt::print("{}, {}: {}\n", to_string(form.kind), form.planner, describe(wrong.error()));
     bad += wrong ? *wrong : 1;

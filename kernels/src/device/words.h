@@ -37,16 +37,6 @@ constexpr Words<N> straddle(const Words<N>& low, const Words<N>& high, std::uint
   return result;
 }
 
-/// Sets the bytes from `byte` on, zero so far, from those of `value` that are not zero.
-template <int N>
-constexpr void put(Words<N>& words, int byte, std::uint32_t value) {
-  const auto wide = std::uint64_t{value} << (byte % 4 * 8);
-  unroll<N>([&](auto k) {
-    if (byte / 4 == k) words.w[k] |= static_cast<std::uint32_t>(wide);
-    if (byte / 4 + 1 == k) words.w[k] |= static_cast<std::uint32_t>(wide >> 32);
-  });
-}
-
 /// The four bytes from `byte` on; zero what is behind the words.
 template <int N>
 constexpr std::uint32_t get(const Words<N>& words, int byte) {
@@ -58,31 +48,24 @@ constexpr std::uint32_t get(const Words<N>& words, int byte) {
   return static_cast<std::uint32_t>(wide >> (byte % 4 * 8));
 }
 
+/// The first `bytes` (at most N * 4) from any address, one by one, all loads in flight together; the rest of the words is zero.
+/// A call of its own: it is rare, and would be repeated many times over in unrolled code.
+template <class Machine, int N>
+__attribute__((noinline)) constexpr Words<N> load_odd(std::uint64_t address, int bytes) {
+  std::uint32_t loaded[N * 4] = {};
+  unroll<N * 4>([&](auto i) {
+    if (i < bytes) loaded[i] = Machine::load_8(address + static_cast<std::uint64_t>(i));
+  });
+  Words<N> words;
+  unroll<N>([&](auto k) { words.w[k] = loaded[4 * k] | loaded[4 * k + 1] << 8 | loaded[4 * k + 2] << 16 | loaded[4 * k + 3] << 24; });
+  return words;
+}
+
 /// The largest of 1, 2, 4 and 8 bytes that lie at an address and are not more than `bytes`.
 constexpr int unit_at(std::uint64_t address, int bytes) {
   int unit = 1;
   while (unit < 8 && address % (2 * static_cast<std::uint64_t>(unit)) == 0 && 2 * unit <= bytes) unit *= 2;
   return unit;
-}
-
-/// The first `bytes` (at most N * 4) from any address, in the largest units that address and count allow; the rest of the words is zero.
-/// A call of its own: it is rare, and would be repeated many times over in unrolled code.
-template <class Machine, int N>
-__attribute__((noinline)) constexpr Words<N> load_odd(std::uint64_t address, int bytes) {
-  Words<N> words;
-  for (int i = 0; i < bytes;) {
-    const auto from = address + static_cast<std::uint64_t>(i);
-    const auto unit = unit_at(from, bytes - i);
-    if (unit == 8) {
-      const auto pair = Machine::template load<2>(from);
-      put(words, i, pair.w[0]);
-      put(words, i + 4, pair.w[1]);
-    } else {
-      put(words, i, unit == 4 ? Machine::load_32(from) : unit == 2 ? Machine::load_16(from) : Machine::load_8(from));
-    }
-    i += unit;
-  }
-  return words;
 }
 
 /// The first `bytes` (at most N * 4) of `words` to any address.
