@@ -12,6 +12,7 @@
 #include "forest_schedule.h"
 #include "forest_search.h"
 #include "former_trees.h"
+#include "p2plab/bounds.h"
 #include "p2plab/builtin_planners.h"
 
 namespace p2plab {
@@ -59,7 +60,7 @@ class ForestPlanner final : public Planner {
     auto pieces = pieces_of(topology, *flow, *in, *out);
     const auto count = pieces.size();
     list_pieces(topology, *context.routes, {in->list.paths, out->list.paths}, std::move(pieces), *flow);
-    return std::move(*flow).finish("forest", *std::move(parameters), reason_for(count, *in, *out), advice);
+    return std::move(*flow).finish("forest", *std::move(parameters), reason_for(topology, count, *in, *out), advice);
   }
 
   static std::vector<ParameterInfo> known() {
@@ -79,18 +80,27 @@ class ForestPlanner final : public Planner {
 
   // All-reduce: in-trees and out-trees at the same time from unequal roots, where that is faster than one after the other.
   static void use_both_ways(const Topology& topology, const ForestWish& wish, Forest& in, Forest& out) {
-    const auto members = wish.members.size();
-    if (wish.trees > 0 || members != static_cast<std::size_t>(topology.ranks()) || wish.stop()) return;
-    const auto apart = (in.seconds_per_weight + out.seconds_per_weight) / static_cast<double>(members);
-    auto both = find_forests_both_ways(topology, {apart, wish.stop, wish.former});
-    if (!both || both->seconds_per_byte > apart * (1 - 1e-9)) return;
-    in = std::move(both->in);
-    out = std::move(both->out);
+    const auto members = static_cast<double>(wish.members.size());
+    if (wish.trees > 0 || wish.stop()) return;
+    const auto apart = (in.seconds_per_weight + out.seconds_per_weight) / members;
+    const auto best = bound(topology, {.kind = CollectiveKind::all_reduce, .members = wish.members});
+    const auto least = best ? best->inverse_rate.value() * 1e-9 : 0;
+    if (least <= 0 || least > apart * (1 - 1e-9)) return;
+    auto both = find_forests_both_ways(topology, {wish.members, least, wish.stop, wish.former});
+    if (both && both->seconds_per_byte <= apart * (1 - 1e-9)) {
+      in = std::move(both->in);
+      out = std::move(both->out);
+    } else {
+      in.share = out.share = least / apart;
+    }
   }
 
-  static std::string reason_for(std::size_t pieces, const Forest& in, const Forest& out) {
+  // Where links share budgets, a host that kept what passes could do better; trees keep nothing there.
+  static std::string reason_for(const Topology& topology, std::size_t pieces, const Forest& in, const Forest& out) {
     const auto share = std::min(in.share, out.share);
-    const auto reach = share > 1 - 1e-6 ? std::string{"fill the worst cut"} : fmt::format("reach {:.2f} % of what cuts allow", 100 * share);
+    const bool budgets = has_budgets(topology);
+    const std::string all = budgets ? "carry what links and budgets allow without copies in host memory" : "fill the worst cut";
+    const auto reach = share > 1 - 1e-6 ? all : fmt::format("reach {:.2f} % of what {} allow", 100 * share, budgets ? "links and budgets" : "cuts");
     return fmt::format("{} spanning trees at most {} high {}", pieces, std::max(in.height, out.height), reach);
   }
 

@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "p2plab/linear_program.h"
+#include "relay_trees.h"
 #include "tree_column.h"
 
 namespace p2plab {
@@ -37,7 +38,8 @@ class Program {
     }
     const auto& representatives = growers_.front().trees.representatives();
     for (std::size_t i = 0; i < representatives.size(); ++i) {
-      if (representatives[i] != static_cast<int>(i) || (!both_ && wish.weights[i] == 0)) continue;
+      const bool is_root = both_ || wish.weights[i] > 0;
+      if (representatives[i] != static_cast<int>(i) || !is_root) continue;
       roots_.push_back(static_cast<int>(i));
       const auto size = std::ranges::count(representatives, static_cast<int>(i));
       weights_.push_back(both_ ? 1 : size * wish.weights[i]);
@@ -51,7 +53,7 @@ class Program {
     for (auto& [in, trees] : growers_) {
       trees.set_prices(std::vector<double>(topology_.links().size(), 0.0));
       for (const auto root : roots_) {
-        const auto least = trees.least_height(root);
+        const auto least = wish_.needed.empty() ? trees.least_height(root) : hops_to_needed(trees, wish_.needed, root);
         if (least < 0) return false;
         height_ = std::max(height_, least);
       }
@@ -107,16 +109,21 @@ class Program {
   }
 
  private:
-  // Roots to plan for, times the square of the terminals: what one round costs.
+  // Roots to plan for, times the square of the terminals: what one round costs. Ways through relays are looked for again for each receiver.
   double work() const {
     const auto n = static_cast<double>(wish_.terminals.size());
-    return std::max(1.0, static_cast<double>(roots_.size() * growers_.size()) * n * n);
+    const auto searches = static_cast<double>(std::ranges::count(wish_.needed, true) + 1);
+    return std::max(1.0, static_cast<double>(roots_.size() * growers_.size()) * n * n * searches);
   }
 
   struct Grower {
     bool in;
     LowTrees trees;
   };
+
+  std::optional<LowTrees::Tree> cheapest(const LowTrees& trees, int root, double good) const {
+    return wish_.needed.empty() ? trees.cheapest(root, height_, good) : cheapest_through(trees, wish_.needed, root, height_);
+  }
 
   // Only then can two images of one tree be the same.
   bool fixes_some_root() const {
@@ -177,7 +184,7 @@ class Program {
       for (std::size_t g = 0; g < growers_.size(); ++g) {
         set_prices(growers_[g].trees, prices);
         for (std::size_t r = 0; r < roots_.size(); ++r) {
-          const auto tree = growers_[g].trees.cheapest(roots_[r], height_, LinearProgram::unbounded);
+          const auto tree = cheapest(growers_[g].trees, roots_[r], LinearProgram::unbounded);
           if (!tree) continue;
           add(g, r, column_of(growers_[g].trees, *tree, capacities_));
           for (const auto& [o, times] : columns_.back().uses) loads[static_cast<std::size_t>(o)] += times * part(o, r);
@@ -201,7 +208,7 @@ class Program {
       set_prices(growers_[g].trees, prices);
       for (std::size_t r = 0; r < roots_.size(); ++r) {
         const auto good = worth[static_cast<std::size_t>(lot(g, r))] - 1e-9;
-        const auto tree = growers_[g].trees.cheapest(roots_[r], height_, good / static_cast<double>(weights_[r]));
+        const auto tree = cheapest(growers_[g].trees, roots_[r], good / static_cast<double>(weights_[r]));
         if (!tree) continue;
         const auto cost = tree->cost * static_cast<double>(weights_[r]);
         costs[both_ ? r : 0] += cost;
@@ -279,7 +286,7 @@ class Program {
 std::optional<PackedForest> pack_low_trees(const Topology& topology, const PackingWish& wish, const PackedForest* seeds) {
   std::vector<std::int64_t> marks(topology.nodes().size(), -1);
   for (std::size_t i = 0; i < wish.terminals.size(); ++i)
-    marks[static_cast<std::size_t>(wish.terminals[i])] = wish.weights.empty() ? 1 : wish.weights[i];
+    marks[static_cast<std::size_t>(wish.terminals[i])] = !wish.needed.empty() && !wish.needed[i] ? -2 : wish.weights.empty() ? 1 : wish.weights[i];
   const auto group = symmetry_group(topology, marks);
   Program program(topology, wish, group);
   if (program.too_large() || !program.run(seeds)) return std::nullopt;

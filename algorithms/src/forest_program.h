@@ -14,8 +14,10 @@ struct FormerTrees;
 
 /// What to pack among some GPUs.
 struct PackingWish {
-  /// NodeIds that every tree must span.
+  /// NodeIds that every tree must span, except where `needed` says no: trees may pass through those.
   std::vector<int> terminals;
+  /// By terminal; empty: all are.
+  std::vector<bool> needed = {};
   /// Share of each terminal as a root; empty: in-trees and out-trees at the same time, from every root as many of the one as of the other.
   std::vector<std::int64_t> weights;
   /// In-trees; without meaning where weights are empty.

@@ -198,9 +198,8 @@ Result<Attempt> best_attempt(const Topology& topology, const ForestWish& wish) {
   return best;
 }
 
-}  // namespace
-
-Result<Forest> find_forest(const Topology& topology, const ForestWish& wish) {
+// Trees over the members alone, or over all GPUs.
+Result<Forest> spanning_forest(const Topology& topology, const ForestWish& wish) {
   auto best = best_attempt(topology, wish);
   if (!best) return std::move(best).error();
   if (wish.trees == 0) {
@@ -214,7 +213,7 @@ Result<Forest> find_forest(const Topology& topology, const ForestWish& wish) {
     if (wish.trees_if_irregular > 0) {
       auto few = wish;
       few.trees = wish.trees_if_irregular;
-      return find_forest(topology, few);
+      return spanning_forest(topology, few);
     }
   }
   if (wish.trees == 0 && PlainMachine{topology, wish.towards_root}.shared()) {
@@ -233,16 +232,56 @@ Result<Forest> find_forest(const Topology& topology, const ForestWish& wish) {
   return forest;
 }
 
+// Per byte of weight 1, what no schedule of the group beats.
+std::optional<double> least_seconds(const Topology& topology, const ForestWish& wish) {
+  const auto best = bound(topology, collective_of(wish, wish.members));
+  const auto total = std::accumulate(wish.weights.begin(), wish.weights.end(), std::int64_t{0});
+  if (!best || best->inverse_rate.numerator == 0 || total == 0) return std::nullopt;
+  return best->inverse_rate.value() * 1e-9 * static_cast<double>(total) / static_cast<double>(wish.members.size());
+}
+
+// Each tree through those of the other GPUs that suit it; none where nothing is found.
+std::optional<Forest> relayed_forest(const Topology& topology, const ForestWish& wish, double least) {
+  PackingWish packing{.terminals = {}, .weights = {}, .towards_root = wish.towards_root, .target = 1 / least, .stop = wish.stop};
+  for (int r = 0; r < topology.ranks(); ++r) {
+    const auto place = std::ranges::find(wish.members, Rank{r});
+    packing.terminals.push_back(topology.node_of(Rank{r}).value);
+    packing.needed.push_back(place != wish.members.end());
+    packing.weights.push_back(packing.needed.back() ? wish.weights[static_cast<std::size_t>(place - wish.members.begin())] : 0);
+  }
+  auto packed = pack_low_trees(topology, packing);
+  if (!packed) return std::nullopt;
+  auto list = wish.towards_root ? along_data(std::move(packed->in)) : std::move(packed->out);
+  return Forest{std::move(list), packed->height, least / packed->share, 1};
+}
+
+}  // namespace
+
+Result<Forest> find_forest(const Topology& topology, const ForestWish& wish) {
+  auto forest = spanning_forest(topology, wish);
+  if (wish.members.size() == static_cast<std::size_t>(topology.ranks())) return forest;
+  const auto least = least_seconds(topology, wish);
+  if (!least) return forest;
+  if (wish.trees == 0 && (!forest || forest->seconds_per_weight > *least * (1 + 1e-9))) {
+    auto relayed = relayed_forest(topology, wish, *least);
+    if (relayed && (!forest || relayed->seconds_per_weight < forest->seconds_per_weight * (1 - 1e-9))) forest = *std::move(relayed);
+  }
+  if (forest) forest->share = std::min(1.0, *least / forest->seconds_per_weight);
+  return forest;
+}
+
 std::optional<ForestsBothWays> find_forests_both_ways(const Topology& topology, const BothWaysWish& wish) {
-  const auto best = bound(topology, make_collective(CollectiveKind::all_reduce, topology.ranks()));
-  if (!best || best->inverse_rate.value() * 1e-9 > wish.seconds_to_beat * (1 - 1e-9)) return std::nullopt;
-  const auto target = 1e9 / best->inverse_rate.value() * (1 - solver_tolerance);
+  const auto target = (1 - solver_tolerance) / wish.least_seconds;
   PackingWish packing{.terminals = {}, .weights = {}, .towards_root = false, .target = target, .stop = wish.stop, .former = wish.former};
-  for (int r = 0; r < topology.ranks(); ++r) packing.terminals.push_back(topology.node_of(Rank{r}).value);
-  auto low = pack_from(topology, packing, wish.former != nullptr ? mend_trees(topology, packing) : std::nullopt);
+  const bool all = wish.members.size() == static_cast<std::size_t>(topology.ranks());
+  for (int r = 0; r < topology.ranks(); ++r) {
+    packing.terminals.push_back(topology.node_of(Rank{r}).value);
+    if (!all) packing.needed.push_back(std::ranges::find(wish.members, Rank{r}) != wish.members.end());
+  }
+  auto low = pack_from(topology, packing, all && wish.former != nullptr ? mend_trees(topology, packing) : std::nullopt);
   const auto reached = low ? 1 / (packing.target * low->share) : 0;
   if (low && low->share > 1 - 1e-9) return both_ways(*std::move(low), reached);
-  if (topology.ranks() <= most_free_roots) {
+  if (all && topology.ranks() <= most_free_roots) {
     if (auto exact = exact_both_ways(topology); exact && (!low || exact->seconds_per_byte < reached)) return exact;
   }
   return low ? std::optional{both_ways(*std::move(low), reached)} : std::nullopt;

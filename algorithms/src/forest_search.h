@@ -38,21 +38,22 @@ struct Forest {
 /// in proportion to their links, which may cost bandwidth. Errors: members that cannot reach each other.
 Result<Forest> find_forest(const Topology& topology, const ForestWish& wish);
 
-/// In-trees and out-trees of an all-reduce among all GPUs of a machine.
+/// In-trees and out-trees of an all-reduce.
 struct ForestsBothWays {
   Forest in;
   Forest out;
   double seconds_per_byte = 0;
 };
 struct BothWaysWish {
-  /// Per byte of payload: what reduce-scatter and then all-gather take.
-  double seconds_to_beat = 0;
+  std::vector<Rank> members;
+  /// Per byte of payload: what no schedule beats.
+  double least_seconds = 0;
   /// True when the time is up.
   std::function<bool()> stop = [] { return false; };
   /// As ForestWish's.
   const FormerTrees* former = nullptr;
 };
-/// The best forests; none where the bound says that nothing is faster than `seconds_to_beat`, or where no linear program can be solved.
+/// The best forests found; other GPUs help as relays where that is faster. None where no linear program can be solved.
 std::optional<ForestsBothWays> find_forests_both_ways(const Topology& topology, const BothWaysWish& wish);
 
 }  // namespace p2plab

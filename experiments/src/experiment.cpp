@@ -116,25 +116,29 @@ std::vector<Bytes> size_range(const ConfigValue& value) {
   return sizes;
 }
 
+// Says so at `place` where a size has half an element; true if it has not.
+bool check_whole(Bytes size, DataType dtype, const ConfigValue& place) {
+  if (size.count() % size_of(dtype) == 0) return true;
+  place.add_error(fmt::format("{} is no whole number of {} elements of {} bytes", to_string(size), to_string(dtype), size_of(dtype)));
+  return false;
+}
+
 std::vector<Bytes> read_sizes(const ConfigValue& value, DataType dtype) {
   if (!value.present()) return {};
   std::vector<Bytes> sizes;
   if (value.is_map()) {
     sizes = size_range(value);
     if (value["to"].present() && value["to"].size() > largest_size) value["to"].add_error(fmt::format("sizes go up to {}", to_string(largest_size)));
+    std::ranges::all_of(sizes, [&](Bytes size) { return check_whole(size, dtype, value["from"]); });
   } else {
     for (const auto& element : value.list(1, most_sizes)) {
       const auto size = element.size();
       if (size > largest_size) element.add_error(fmt::format("sizes go up to {}", to_string(largest_size)));
       add_distinct(sizes, size, element, to_string(size));
+      check_whole(size, dtype, element);
     }
   }
   std::ranges::sort(sizes);
-  for (const auto size : sizes) {
-    if (size.count() % size_of(dtype) == 0) continue;
-    value.add_error(fmt::format("{} is no whole number of {} elements of {} bytes", to_string(size), to_string(dtype), size_of(dtype)));
-    break;
-  }
   return sizes;
 }
 

@@ -158,23 +158,32 @@ std::string words_of(const LostLink& lost) {
   return text;
 }
 
-// The machine without what the mask names; none after a mistake.
+// The machine without what the mask names; none after a mistake. Each name is tried alone first, so that a mistake is shown where it stands.
 std::optional<Machine> masked(Machine machine, const ConfigValue& value) {
   if (!value.present()) return machine;
   if (!value.expect_keys({.optional = {"links", "gpus"}})) return std::nullopt;
   Mask mask;
   std::vector<std::string> words;
+  bool right = true;
+  if (value["gpus"].present()) {
+    for (const auto& element : value["gpus"].list()) {
+      const auto name = element.string();
+      if (name.empty()) continue;
+      words.push_back(name);
+      right = noted(apply_mask(machine.topology, {.gpus = {name}}), element) && right;
+      mask.gpus.push_back(name);
+    }
+  }
   if (value["links"].present()) {
     for (const auto& element : value["links"].list()) {
       auto lost = read_lost_link(element);
-      if (!lost.from.empty() && !lost.to.empty()) mask.links.push_back(std::move(lost));
+      if (lost.from.empty() || lost.to.empty()) continue;
+      words.push_back(words_of(lost));
+      right = noted(apply_mask(machine.topology, {.links = {lost}}), element) && right;
+      mask.links.push_back(std::move(lost));
     }
   }
-  if (value["gpus"].present()) {
-    for (const auto& element : value["gpus"].list()) mask.gpus.push_back(element.string());
-  }
-  for (const auto& gpu : mask.gpus) words.push_back(gpu);
-  for (const auto& lost : mask.links) words.push_back(words_of(lost));
+  if (!right) return std::nullopt;
   auto rest = noted(apply_mask(machine.topology, mask), value);
   if (!rest) return std::nullopt;
   return Machine{*std::move(rest), std::move(words), std::move(machine.warnings)};

@@ -10,6 +10,7 @@
 #include "bounds/flow_graph.h"
 #include "bounds/partition.h"
 #include "bounds/programs.h"
+#include "p2plab/topology_view.h"
 #include "p2plab/tree_shares.h"
 
 namespace p2plab {
@@ -100,26 +101,14 @@ class Bounder {
     if (!(rate > bound_.inverse_rate)) return;
     bound_.inverse_rate = rate;
     bound_.cut = cut.nodes;
-    bound_.argument = fmt::format("{} must {} {} at {} GB/s", amount(weight), reversed ? "enter" : "leave", bounds::names_of(topology_, cut.nodes),
+    bound_.argument = fmt::format("{} must {} {{{}}} at {} GB/s", amount(weight), reversed ? "enter" : "leave", set_of_names(topology_, cut.nodes),
                                   capacity.value());
-    bound_.cut_latency = least_latency(cut.nodes, reversed);
+    bound_.cut_latency = bounds::least_latency(topology_, cut.nodes, reversed);
   }
 
   static std::string amount(const Rational& weight) {
     if (weight.denominator == 1 && weight.numerator == 1) return "the bytes of one GPU";
     return fmt::format("the bytes of {} GPUs", weight.denominator == 1 ? to_string(weight) : fmt::format("{:.6g}", weight.value()));
-  }
-
-  Seconds least_latency(const std::vector<NodeId>& nodes, bool reversed) const {
-    std::vector<bool> inside(topology_.nodes().size());
-    for (const auto node : nodes) inside[node.index()] = true;
-    std::optional<Seconds> least;
-    for (const auto& link : topology_.links()) {
-      const auto from = reversed ? link.to : link.from;
-      const auto to = reversed ? link.from : link.to;
-      if (inside[from.index()] && !inside[to.index()] && (!least || link.latency < *least)) least = link.latency;
-    }
-    return least.value_or(Seconds{0});
   }
 
   static std::int64_t common_of(const std::vector<Block>& blocks) {
@@ -138,7 +127,7 @@ class Bounder {
     if (!has_budgets(topology_) && bounds::switches_pass_all(topology_, reversed)) return;
     if (topology_.links().size() > most_tree_links) return give_up();
     TreeDemand trees{reversed ? std::vector<int>{} : wanted.terminals, reversed ? wanted.terminals : std::vector<int>{}, wanted.weights, true};
-    take_rate(rate_of(trees), scale() * static_cast<double>(common_of(blocks_)), "the best packing of trees");
+    take_rate_of_trees(trees, scale() * static_cast<double>(common_of(blocks_)), "the best packing of trees");
   }
 
   void paths(bool gather) {
@@ -170,7 +159,7 @@ class Bounder {
     for (const auto rank : block.receivers) trees.receivers.push_back(vertex_of(rank));
     for (const auto rank : block.contributors) trees.givers.push_back(vertex_of(rank));
     bound_.attained = every_gpu_is(trees.receivers) && every_gpu_is(trees.givers);
-    take_rate(rate_of(trees), 1, "the best pairs of an in-tree and an out-tree");
+    take_rate_of_trees(trees, 1, "the best pairs of an in-tree and an out-tree");
   }
 
   bool every_gpu_both_ways(const Block& block) const {
@@ -263,9 +252,18 @@ class Bounder {
     bound_.argument += "; the machine is too large for the linear program that would be exact";
   }
 
-  std::optional<double> rate_of(const TreeDemand& trees) const {
+  // Takes the best packing's rate; a bound that needs copies in host memory is not reached by plans without them, so says what those reach.
+  void take_rate_of_trees(TreeDemand trees, double factor, const std::string& what) {
     const auto shares = best_tree_shares(topology_, trees);
-    return shares ? std::optional{shares->rate} : std::nullopt;
+    take_rate(shares ? std::optional{shares->rate} : std::nullopt, factor, what);
+    const auto is_host = [](const Node& node) { return node.kind == NodeKind::host; };
+    if (!shares || std::ranges::none_of(topology_.nodes(), is_host)) return;
+    trees.hosts_copy = false;
+    const auto plain = best_tree_shares(topology_, trees);
+    if (!plain || plain->rate <= 0 || factor * 1e9 / plain->rate <= bound_.inverse_rate.value() * (1 + 1e-6)) return;
+    bound_.attained = false;
+    const auto reached = bound_.algbw_gbps() * bound_.inverse_rate.value() / (factor * 1e9 / plain->rate);
+    bound_.argument += fmt::format("; without copies in host memory at most {:.6g} GB/s", reached);
   }
 
   // Takes a linear program's rate (bytes per second of weight 1) as the bound if it is lower than what cuts allow.

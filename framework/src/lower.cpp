@@ -156,19 +156,21 @@ class Lowering {
     }
   }
 
-  LaneKey key_of(StepId id) const {
-    if (program_.tuning.lane_per_step) return {{id.value}};
+  // Fills `key`, whose memory is used again: a step has one, and there may be millions.
+  void key_of(StepId id, LaneKey& key) const {
+    key.words.clear();
+    if (program_.tuning.lane_per_step) return key.words.push_back(id.value);
     const auto step = schedule_.step(id);
-    LaneKey key;
+    key.words = {step.executor.value, schedule_.chunks()[proof_.chunk(id).index()].channel};
+    const auto others = key.words.size();
     for (const auto locations : {step.sources, step.destinations}) {
       for (const auto& location : locations) {
         if (location.rank != step.executor) key.words.push_back(location.rank.value);
       }
     }
-    std::ranges::sort(key.words);
-    key.words.erase(std::unique(key.words.begin(), key.words.end()), key.words.end());
-    key.words.insert(key.words.begin(), {step.executor.value, schedule_.chunks()[proof_.chunk(id).index()].channel});
-    return key;
+    const auto first = key.words.begin() + static_cast<std::ptrdiff_t>(others);
+    std::sort(first, key.words.end());
+    key.words.erase(std::unique(first, key.words.end()), key.words.end());
   }
 
   // Gives every kept step its lane and its place there; lanes are numbered by rank, then by first use.
@@ -176,8 +178,10 @@ class Lowering {
     std::unordered_map<LaneKey, std::size_t, LaneKeyHash> known;
     std::vector<Lane> lanes;
     std::vector<std::size_t> lane_of;
+    LaneKey key;
     for (const auto id : order_) {
-      const auto [entry, fresh] = known.try_emplace(key_of(id), lanes.size());
+      key_of(id, key);
+      const auto [entry, fresh] = known.try_emplace(key, lanes.size());
       if (fresh) lanes.push_back({schedule_.step(id).executor, 0, 0});
       lane_of.push_back(entry->second);
     }

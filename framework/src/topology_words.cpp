@@ -45,6 +45,25 @@ std::string short_names(const std::vector<std::string>& names) {
   return text;
 }
 
+std::string set_of_names(const Topology& topology, std::span<const NodeId> nodes) {
+  constexpr std::size_t few = 4;
+  constexpr std::size_t most = 12;
+  std::vector<bool> named(topology.nodes().size());
+  std::vector<std::string> names;
+  for (const auto node : nodes) {
+    named[node.index()] = true;
+    names.push_back(topology.node(node).name);
+  }
+  if (names.size() <= most) return fmt::format("{}", fmt::join(names, ", "));
+  const auto left_out = named.size() - names.size();
+  if (left_out == 0 || left_out > few) return short_names(names);
+  names.clear();
+  for (std::size_t n = 0; n < named.size(); ++n) {
+    if (!named[n]) names.push_back(topology.nodes()[n].name);
+  }
+  return fmt::format("all but {}", fmt::join(names, ", "));
+}
+
 std::string route_word(const Topology& topology, const Routes& routes, Rank from, Rank to) {
   const auto path = routes.between(from, to);
   switch (route_class(topology, routes, from, to)) {

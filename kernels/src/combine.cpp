@@ -41,18 +41,10 @@ class Tile {
   void load(std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) sums_[i] = E::load(raw_[i]);
   }
-  // The operation is chosen outside the loop, so that each loop is one vector operation.
   void add(ReduceOp op, std::size_t count) {
-    const auto apply = [&](auto constant) {
+    with_operation(op, [&](auto constant) {
       for (std::size_t i = 0; i < count; ++i) sums_[i] = combined(decltype(constant)::value, sums_[i], E::load(raw_[i]));
-    };
-    switch (op) {
-      case ReduceOp::sum:
-      case ReduceOp::average: return apply(std::integral_constant<ReduceOp, ReduceOp::sum>{});
-      case ReduceOp::product: return apply(std::integral_constant<ReduceOp, ReduceOp::product>{});
-      case ReduceOp::min: return apply(std::integral_constant<ReduceOp, ReduceOp::min>{});
-      case ReduceOp::max: return apply(std::integral_constant<ReduceOp, ReduceOp::max>{});
-    }
+    });
   }
 
   std::array<Stored, tile> raw_;

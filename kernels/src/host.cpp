@@ -1,5 +1,7 @@
 // host: runs a program on CPU threads with real data. Slow and exact: it shows that the data is right, not how fast a GPU would be.
 #include <algorithm>
+#include <memory>
+#include <mutex>
 
 #include <fmt/format.h>
 
@@ -16,6 +18,23 @@ namespace {
 constexpr Bytes most_memory{std::int64_t{2} << 30};
 constexpr int most_threads = 1024;
 
+// The last run's data. Plans for the same payload share theirs, and to make it takes longer than to run a small program.
+class LastData {
+ public:
+  std::shared_ptr<const TestData> of(const Schedule& schedule, const Payload& payload, std::uint64_t seed, int threads) {
+    const std::lock_guard lock(mutex_);
+    if (last_ && last_->is_for(schedule.collective(), schedule.blocks(), payload, seed)) return last_;
+    auto data = std::make_shared<TestData>(schedule.collective(), schedule.blocks(), payload, seed);
+    data->keep(threads);
+    last_ = std::move(data);
+    return last_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::shared_ptr<const TestData> last_;
+};
+
 class Host final : public Executor {
  public:
   Status available() const override { return {}; }
@@ -28,8 +47,8 @@ class Host final : public Executor {
     if (auto ok = check(program, options); !ok) return std::move(ok).error();
     const auto threads = worker_threads(options.threads);
     HostMemory memory(schedule, program);
-    const TestData data(schedule.collective(), schedule.blocks(), program.payload, options.seed);
-    auto done = run_on_host(program, memory, data, {.threads = threads, .runs = std::max(1, options.warmup + options.repeats)});
+    const auto data = data_.of(schedule, program.payload, options.seed, threads);
+    auto done = run_on_host(program, memory, *data, {.threads = threads, .runs = std::max(1, options.warmup + options.repeats)});
     if (!done) return std::move(done).error();
     const auto timed = std::min<std::ptrdiff_t>(options.repeats, std::ssize(done->times));
     return Measurement{.executor = "host",
@@ -54,6 +73,8 @@ class Host final : public Executor {
     return bad(ErrorCode::unsupported, fmt::format("the host executor would need {} MiB for the buffers of {} ranks; its limit is {} MiB",
                                                    needed.count() >> 20, program.ranks(), most_memory.count() >> 20));
   }
+
+  mutable LastData data_;
 };
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <type_traits>
 
 #include "p2plab/elements.h"
@@ -46,6 +47,11 @@ class Pattern {
     } else {
       return integer(random);
     }
+  }
+
+  /// The same for elements `first` and following.
+  void write(std::size_t which, std::int64_t first, std::span<Stored> to) const {
+    for (std::size_t i = 0; i < to.size(); ++i) to[i] = value(which, first + static_cast<std::int64_t>(i));
   }
 
   /// The reference after all contributions are in.

@@ -236,6 +236,19 @@ TEST(TopoCommand, ADescriptionThatWasWrittenIsTheSameMachineAgain) {
   EXPECT_NE(detect.err.find("nvidia-smi topo -m"), std::string::npos);
 }
 
+TEST(TopoCommand, WhatAFileDoesNotTellIsAWarningOfEveryCommandThatTakesIt) {
+  const auto file = scratch("bare.xml");
+  std::ofstream(file) << R"(<system version="1"><cpu numaid="0" arch="x86_64" vendor="GenuineIntel" familyid="6" modelid="85">)"
+                      << R"(<pci busid="0000:01:00.0" class="0x030200" link_speed="16 GT/s" link_width="16"/>)"
+                      << R"(<pci busid="0000:02:00.0" class="0x030200" link_speed="16 GT/s" link_width="16"/></cpu></system>)";
+  for (const std::string command : {"topo show '", "bound --topology '"}) {
+    const auto ran = p2plab(command + file.string() + "' --json");
+    EXPECT_EQ(ran.exit, 0) << ran.err;
+    EXPECT_NE(ran.err.find("NVLinks are not in it"), std::string::npos) << command << ran.err;
+    EXPECT_TRUE(nlohmann::json::accept(ran.out)) << ran.out;
+  }
+}
+
 TEST(BenchCommand, PrintsNcclTestsColumnsAndWritesItsJson) {
   const auto file = test::scratch("bench.json");
   const auto ran = p2plab("bench --executor host -t 2 -g 2 -b 1K -e 4K -n 2 -d half --algorithm ring -J '" + file.string() + "'");

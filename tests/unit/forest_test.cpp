@@ -180,6 +180,25 @@ TEST(Forest, BudgetsAreSharedOutAtTheOptimum) {
   }
 }
 
+// Two GPUs of a DGX-1 without a link between them have 150 GB/s each over the others, and no GPU needs the data of the four in every tree.
+TEST(Forest, GpusOutsideAGroupRelayInTheTreesThatTheySuit) {
+  const auto machine = *make_preset("dgx-v100", {});
+  const auto group = [&](CollectiveKind kind, const std::vector<int>& ranks) {
+    Collective collective{.kind = kind, .members = {}, .root = Rank{ranks.front()}};
+    for (const int r : ranks) collective.members.emplace_back(r);
+    const auto plan = testing::plan_on(machine, "forest", collective);
+    EXPECT_TRUE(plan) << describe(plan.error());
+    return bottleneck(machine, link_loads(machine, Routes{machine}, plan->schedule)).algbw_gbps();
+  };
+  EXPECT_NEAR(group(CollectiveKind::all_gather, {0, 5}), 300, 1e-4);
+  EXPECT_NEAR(group(CollectiveKind::reduce_scatter, {0, 5, 7}), 225, 1e-4);
+  EXPECT_NEAR(group(CollectiveKind::broadcast, {1, 2, 4, 7}), 150, 1e-4);
+  EXPECT_NEAR(group(CollectiveKind::reduce, {1, 2, 4, 7}), 150, 1e-4);
+  EXPECT_NEAR(group(CollectiveKind::all_reduce, {0, 5}), 150, 1e-4);
+  EXPECT_NEAR(group(CollectiveKind::all_reduce, {1, 2, 4, 7}),
+              bound(machine, {.kind = CollectiveKind::all_reduce, .members = {Rank{1}, Rank{2}, Rank{4}, Rank{7}}})->algbw_gbps(), 1e-4);
+}
+
 // GPU 2 only receives: nothing leaves it, and the error says so.
 TEST(Forest, AGpuThatCannotSendIsNamedWithItsCut) {
   Topology::Builder builder("dead end");

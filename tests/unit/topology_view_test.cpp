@@ -94,6 +94,18 @@ TEST(TopologyText, RunsOfNamesCloseUp) {
   EXPECT_EQ(short_names({}), "");
 }
 
+TEST(TopologyText, LargeSetsOfNodesAreSaidShortly) {
+  const auto box = machine("full-mesh:gpus=32");
+  const auto from_to = [&](std::int64_t first, std::int64_t end) {
+    std::vector<NodeId> nodes;
+    for (auto n = first; n < end; ++n) nodes.emplace_back(n);
+    return set_of_names(box, nodes);
+  };
+  EXPECT_EQ(from_to(0, 3), "gpu0, gpu1, gpu2");
+  EXPECT_EQ(from_to(1, 32), "all but gpu0");
+  EXPECT_EQ(from_to(3, 16), "gpu3-15");
+}
+
 TEST(TopologyJson, HoldsTheWholeMachine) {
   const auto json = json_of("dgx-v100:pcie=on");
   EXPECT_EQ(json["ranks"], 8);

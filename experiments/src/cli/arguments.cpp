@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <charconv>
 #include <fstream>
+#include <iostream>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
+
+#include "p2plab/presets.h"
 
 namespace p2plab::cli {
 
@@ -72,6 +75,13 @@ Result<Parameters> parameter_list(const std::vector<std::string>& words) {
 Result<Profile> profile_from(const std::string& path) {
   if (path.empty()) return Profile{};
   return load_profile(path);
+}
+
+Result<Topology> topology_from(const std::string& text) {
+  std::vector<std::string> warnings;
+  auto topology = resolve_topology(text, &warnings);
+  for (const auto& warning : warnings) std::cerr << "warning: " << warning << '\n';
+  return topology;
 }
 
 Status write_text(const std::string& path, const std::string& text) {

@@ -9,6 +9,7 @@
 #include "p2plab/profile.h"
 #include "p2plab/registry.h"
 #include "p2plab/result.h"
+#include "p2plab/topology.h"
 
 namespace CLI {
 class App;
@@ -37,6 +38,9 @@ Result<Parameters> parameter_list(const std::vector<std::string>& words);
 
 /// The profile of a file; the ideal one without a path. Errors: those of the file.
 Result<Profile> profile_from(const std::string& path);
+
+/// The machine that --topology names. What its file does not tell is a warning on stderr. Errors: those of `resolve_topology`.
+Result<Topology> topology_from(const std::string& text);
 
 /// Writes a file; errors: io.
 Status write_text(const std::string& path, const std::string& text);

@@ -8,7 +8,7 @@
 #include "arguments.h"
 #include "command.h"
 #include "p2plab/bounds.h"
-#include "p2plab/presets.h"
+#include "p2plab/topology_view.h"
 
 namespace p2plab::cli {
 
@@ -44,13 +44,13 @@ std::string text_of(const Topology& topology, const Bound& bound) {
                                  bound.algbw_gbps(), bound.attained ? ", which some schedule reaches" : "");
   text += fmt::format("  each GPU's byte   {} ns (links in GB/s)\n", to_string(bound.inverse_rate));
   if (!bound.argument.empty()) text += fmt::format("  because           {}\n", bound.argument);
-  if (!bound.cut.empty()) text += fmt::format("  cut               {}\n", fmt::join(names_of(topology, bound.cut), ", "));
+  if (!bound.cut.empty()) text += fmt::format("  cut               {}\n", set_of_names(topology, bound.cut));
   text += fmt::format("  latency           {} transfers one after another, {:.3f} us at least\n", bound.latency_steps, microseconds(bound.latency));
   return text;
 }
 
 Status print_bound(const BoundArguments& arguments) {
-  auto topology = resolve_topology(arguments.topology);
+  auto topology = topology_from(arguments.topology);
   if (!topology) return std::move(topology).error();
   auto collective = collective_from(arguments.group, topology->ranks());
   if (!collective) return std::move(collective).error();

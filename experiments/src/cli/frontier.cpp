@@ -7,7 +7,6 @@
 #include "arguments.h"
 #include "command.h"
 #include "p2plab/frontier.h"
-#include "p2plab/presets.h"
 #include "p2plab/quantity.h"
 
 namespace p2plab::cli {
@@ -65,7 +64,7 @@ std::string text_of(const Frontier& found, const Collective& collective, const T
 }
 
 Status print_frontier(const FrontierArguments& arguments) {
-  auto topology = resolve_topology(arguments.topology);
+  auto topology = topology_from(arguments.topology);
   if (!topology) return std::move(topology).error();
   auto collective = collective_from(arguments.group, topology->ranks());
   if (!collective) return std::move(collective).error();

@@ -8,7 +8,6 @@
 #include "arguments.h"
 #include "command.h"
 #include "p2plab/place.h"
-#include "p2plab/presets.h"
 #include "text_table.h"
 
 namespace p2plab::cli {
@@ -60,7 +59,7 @@ std::string text_of(const PlaceArguments& arguments, const Topology& topology, c
 }
 
 Status print_placements(const PlaceArguments& arguments) {
-  auto topology = resolve_topology(arguments.topology);
+  auto topology = topology_from(arguments.topology);
   if (!topology) return std::move(topology).error();
   auto kind = collective_kind(arguments.collective);
   if (!kind) return std::move(kind).error();

@@ -9,7 +9,6 @@
 #include "p2plab/builtin_planners.h"
 #include "p2plab/plan_io.h"
 #include "p2plab/plan_summary.h"
-#include "p2plab/presets.h"
 #include "p2plab/quantity.h"
 #include "p2plab/repair.h"
 #include "planning.h"
@@ -76,7 +75,7 @@ Result<Task> task_from(const PlanArguments& arguments, const Topology& topology)
 }
 
 Status plan(const PlanArguments& arguments) {
-  auto topology = resolve_topology(arguments.topology);
+  auto topology = topology_from(arguments.topology);
   if (!topology) return std::move(topology).error();
   auto task = task_from(arguments, *topology);
   if (!task) return std::move(task).error();

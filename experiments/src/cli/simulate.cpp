@@ -10,7 +10,6 @@
 #include "p2plab/critical_path.h"
 #include "p2plab/lower.h"
 #include "p2plab/plan_io.h"
-#include "p2plab/presets.h"
 #include "p2plab/quantity.h"
 #include "p2plab/setting.h"
 #include "p2plab/simulate.h"
@@ -154,7 +153,7 @@ Status simulate_plan(const SimulateArguments& arguments) {
   auto file = load_plan(arguments.plan);
   if (!file) return std::move(file).error();
   if (!arguments.topology.empty()) {
-    auto other = resolve_topology(arguments.topology);
+    auto other = topology_from(arguments.topology);
     if (!other) return std::move(other).error();
     file->topology = *std::move(other);
   }

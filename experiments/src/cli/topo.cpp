@@ -45,7 +45,7 @@ Status print(const std::string& text, const std::string& out) {
 }
 
 Status show(const TopoArguments& arguments) {
-  auto topology = resolve_topology(arguments.topology);
+  auto topology = topology_from(arguments.topology);
   if (!topology) return std::move(topology).error();
   return print(shown(*topology, arguments), arguments.out);
 }

@@ -8,7 +8,6 @@
 #include "arguments.h"
 #include "command.h"
 #include "p2plab/gpu_tuning.h"
-#include "p2plab/presets.h"
 #include "p2plab/quantity.h"
 #include "p2plab/tuned.h"
 
@@ -59,7 +58,7 @@ Result<std::string> file_text(const TunedTable& table, const std::string& path) 
 }
 
 Status tune_machine(const TuneArguments& arguments) {
-  auto topology = resolve_topology(arguments.topology);
+  auto topology = topology_from(arguments.topology);
   if (!topology) return std::move(topology).error();
   auto collective = collective_from(arguments.group, topology->ranks());
   if (!collective) return std::move(collective).error();

@@ -11,7 +11,6 @@
 #include "command.h"
 #include "p2plab/lower.h"
 #include "p2plab/plan_io.h"
-#include "p2plab/presets.h"
 #include "p2plab/quantity.h"
 #include "p2plab/sensitivity.h"
 #include "p2plab/setting.h"
@@ -95,7 +94,7 @@ Result<Subject> subject_of_plan(const WhatIfArguments& arguments, const Profile&
 }
 
 Result<Subject> planned_subject(const WhatIfArguments& arguments, const Profile& profile) {
-  auto topology = resolve_topology(arguments.topology);
+  auto topology = topology_from(arguments.topology);
   if (!topology) return std::move(topology).error();
   auto collective = collective_from(arguments.group, topology->ranks());
   if (!collective) return std::move(collective).error();

@@ -1,6 +1,7 @@
 // A machine for people and for other programs: text, JSON, Graphviz, and a drawing.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -31,6 +32,9 @@ std::string topology_svg(const Topology& topology);
 
 /// Names in short: runs of numbers close up, as in "gpu0-3, gpu6, nic0".
 std::string short_names(const std::vector<std::string>& names);
+
+/// Names of nodes by rising id: each, up to twelve; of more, "all but gpu0" where few are left out, else as `short_names`.
+std::string set_of_names(const Topology& topology, std::span<const NodeId> nodes);
 
 /// The word for a route in the matrix, near to nvidia-smi's: NV (NVLink and NVSwitch only), DIR (other direct links and switches), PIX (one PCIe
 /// switch), PXB (several), PHB (a host), SYS (the link between hosts), NET (a network), "-" (no route without relaying through a GPU).

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "p2plab/topology_view.h"
+
 namespace p2plab::bounds {
 
 namespace {
@@ -59,17 +61,10 @@ Error unreachable(const Topology& topology, NodeId giver, NodeId receiver, const
       ErrorCode::unsupported,
       fmt::format("{} cannot be reached from {}, not even by relaying through other GPUs", topology.node(receiver).name, topology.node(giver).name),
       std::nullopt,
-      {fmt::format("no link leads out of {}", names_of(topology, reached))}};
+      {fmt::format("no link leads out of {{{}}}", set_of_names(topology, reached))}};
 }
 
 }  // namespace
-
-std::string names_of(const Topology& topology, std::span<const NodeId> nodes) {
-  constexpr std::size_t most = 12;
-  std::string text;
-  for (std::size_t i = 0; i < std::min(nodes.size(), most); ++i) text += (i > 0 ? ", " : "") + topology.node(nodes[i]).name;
-  return nodes.size() > most ? fmt::format("{{{} and {} more}}", text, nodes.size() - most) : fmt::format("{{{}}}", text);
-}
 
 Result<Distances> distances(const Topology& topology, std::span<const Block> blocks) {
   Distances most;

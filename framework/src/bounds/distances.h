@@ -17,7 +17,4 @@ struct Distances {
 /// Errors: a receiver that cannot be reached from a giver, not even by relaying; names the two and the set that nothing leaves.
 Result<Distances> distances(const Topology& topology, std::span<const Block> blocks);
 
-/// "{gpu0, gpu1, sw0}", at most twelve names, then how many more.
-std::string names_of(const Topology& topology, std::span<const NodeId> nodes);
-
 }  // namespace p2plab::bounds

@@ -151,4 +151,16 @@ bool switches_pass_all(const Topology& topology, bool reversed) {
   return true;
 }
 
+Seconds least_latency(const Topology& topology, const std::vector<NodeId>& nodes, bool reversed) {
+  std::vector<bool> inside(topology.nodes().size());
+  for (const auto node : nodes) inside[node.index()] = true;
+  std::optional<Seconds> least;
+  for (const auto& link : topology.links()) {
+    const auto from = reversed ? link.to : link.from;
+    const auto to = reversed ? link.from : link.to;
+    if (inside[from.index()] && !inside[to.index()] && (!least || link.latency < *least)) least = link.latency;
+  }
+  return least.value_or(Seconds{0});
+}
+
 }  // namespace p2plab::bounds

@@ -48,4 +48,7 @@ WorstCut worst_cut(const FlowGraph& graph, const Demand& demand);
 /// Do all switches take in at least what they can send (send at least what they take in, if reversed)? Then cuts are enough for trees too.
 bool switches_pass_all(const Topology& topology, bool reversed);
 
+/// The least delay of a link out of these nodes (into them, if reversed); 0 without one.
+Seconds least_latency(const Topology& topology, const std::vector<NodeId>& nodes, bool reversed);
+
 }  // namespace p2plab::bounds

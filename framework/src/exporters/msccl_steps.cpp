@@ -2,133 +2,48 @@
 
 #include <algorithm>
 #include <map>
-#include <numeric>
 #include <optional>
 
 #include <fmt/format.h>
+
+#include "msccl_layout.h"
 
 namespace p2plab {
 
 namespace {
 
-constexpr std::int64_t most_count = 72;
 constexpr std::size_t most_blocks = 216;
 constexpr std::size_t most_steps = 256;
-constexpr std::int64_t most_chunks = 4096;
 
-Error no(std::string why) { return Error{ErrorCode::unsupported, "MSCCL XML: " + std::move(why)}; }
+// Its name there; an error where MSCCL has no way to say what the schedule does.
+Result<std::string> name_of_kind(const Schedule& schedule) {
+  const auto& c = schedule.collective();
+  using enum CollectiveKind;
+  static const std::map<CollectiveKind, std::string> names{
+      {all_reduce, "allreduce"}, {all_gather, "allgather"}, {reduce_scatter, "reduce_scatter"}, {all_to_all, "alltoall"}};
+  const auto name = names.find(c.kind);
+  if (name == names.end()) return msccl_cannot(fmt::format("it has no collective for {}", to_string(c.kind)));
+  if (static_cast<int>(c.members.size()) != schedule.ranks()) return msccl_cannot("all GPUs must take part");
+  if (!c.silent.empty()) return msccl_cannot("a silent member cannot be said");
+  if (schedule.route_count() > 0) return msccl_cannot("explicit routes cannot be said");
+  return name->second;
+}
 
 class StepMaker {
  public:
-  StepMaker(const Schedule& schedule, bool in_place) : schedule_(schedule), in_place_(in_place) {}
+  StepMaker(const Schedule& schedule, const MscclLayout& layout, bool in_place) : schedule_(schedule), layout_(layout), in_place_(in_place) {
+    for (std::int64_t r = 0; r < schedule.ranks(); ++r) out_.gpus.push_back(layout.sizes(Rank{r}));
+  }
 
-  Result<MscclAlgorithm> run() {
-    if (auto ok = check_kind(); !ok) return std::move(ok).error();
-    if (auto ok = measure_chunks(); !ok) return std::move(ok).error();
-    if (auto ok = place_scratch(); !ok) return std::move(ok).error();
-    for (std::size_t s = 0; s < schedule_.step_count(); ++s) {
-      if (auto ok = step(schedule_.step(StepId{static_cast<std::int64_t>(s)}), step_chunks_[s]); !ok) return std::move(ok).error();
-    }
+  Result<MscclAlgorithm> run(std::string collective) {
+    out_.collective = std::move(collective);
+    out_.channels = layout_.channels();
+    out_.chunks_per_loop = std::max(out_.gpus.front().input, out_.gpus.front().output);
+    for (StepId s{0}; s.value < static_cast<std::int64_t>(schedule_.step_count()); ++s.value) step(schedule_.step(s), layout_.chunk_of(s));
     return finish();
   }
 
  private:
-  Status check_kind() {
-    const auto& c = schedule_.collective();
-    using enum CollectiveKind;
-    static const std::map<CollectiveKind, std::string> names{
-        {all_reduce, "allreduce"}, {all_gather, "allgather"}, {reduce_scatter, "reduce_scatter"}, {all_to_all, "alltoall"}};
-    const auto name = names.find(c.kind);
-    if (name == names.end()) return no(fmt::format("it has no collective for {}", to_string(c.kind)));
-    if (static_cast<int>(c.members.size()) != schedule_.ranks()) return no("all GPUs must take part");
-    if (!c.silent.empty()) return no("a silent member cannot be said");
-    out_.collective = name->second;
-    out_.gpus.resize(static_cast<std::size_t>(schedule_.ranks()));
-    if (schedule_.route_count() > 0) return no("explicit routes cannot be said");
-    return {};
-  }
-
-  // Every block in equal chunks: the least number that all weights divide into.
-  Status measure_chunks() {
-    const auto blocks = schedule_.blocks();
-    std::vector<std::int64_t> totals(blocks.size(), 0);
-    for (const auto& chunk : schedule_.chunks()) totals[static_cast<std::size_t>(chunk.block)] += chunk.weight;
-    for (std::size_t b = 0; b < blocks.size(); ++b) {
-      if (blocks[b].share != blocks.front().share) return no("blocks of unequal size cannot be said");
-      if (totals[b] <= 0) return no("a block without chunks cannot be said");
-      per_block_ = std::lcm(per_block_, totals[b]);
-      if (per_block_ > most_chunks) return no(fmt::format("its weights need more than {} chunks a block", most_chunks));
-    }
-    auto at = std::vector<std::int64_t>(blocks.size(), 0);
-    for (const auto& chunk : schedule_.chunks()) {
-      const auto b = static_cast<std::size_t>(chunk.block);
-      const auto count = per_block_ / totals[b] * chunk.weight;
-      if (count > most_count) return no(fmt::format("a chunk of {} parts; at most {} fit one step", count, most_count));
-      counts_.push_back(count);
-      starts_.push_back(at[b]);
-      at[b] += count;
-      channels_.try_emplace(chunk.channel, static_cast<int>(channels_.size()));
-    }
-    for (std::size_t r = 0; r < out_.gpus.size(); ++r) lay_out(Rank{static_cast<std::int64_t>(r)});
-    out_.channels = static_cast<int>(channels_.size());
-    out_.chunks_per_loop = std::max(out_.gpus.front().input, out_.gpus.front().output);
-    return {};
-  }
-
-  // Blocks lie in order of their number, as in our own buffers.
-  void lay_out(Rank rank) {
-    auto& gpu = out_.gpus[rank.index()];
-    const auto blocks = schedule_.blocks();
-    for (std::size_t b = 0; b < blocks.size(); ++b) {
-      const auto holds = [&](const std::vector<Rank>& ranks) { return std::ranges::find(ranks, rank) != ranks.end(); };
-      if (holds(blocks[b].contributors)) {
-        inputs_[{rank.value, static_cast<std::int64_t>(b)}] = gpu.input;
-        gpu.input += per_block_;
-      }
-      if (holds(blocks[b].receivers)) {
-        outputs_[{rank.value, static_cast<std::int64_t>(b)}] = gpu.output;
-        gpu.output += per_block_;
-      }
-    }
-  }
-
-  // Which chunk each step moves, and with that the size of every scratch slot.
-  Status place_scratch() {
-    using Slot = std::pair<std::int64_t, std::int64_t>;
-    std::map<Slot, ChunkId> holds;
-    std::map<Slot, std::int64_t> sizes;
-    for (std::size_t s = 0; s < schedule_.step_count(); ++s) {
-      const auto now = schedule_.step(StepId{static_cast<std::int64_t>(s)});
-      for (const auto& list : {now.sources, now.destinations}) {
-        for (const auto& l : list) {
-          if (l.buffer == Buffer::host) return no("host memory cannot be said");
-        }
-      }
-      const auto& first = now.sources.front();
-      const auto chunk = first.buffer == Buffer::scratch ? holds[{first.rank.value, first.slot}] : ChunkId{first.slot};
-      step_chunks_.push_back(chunk);
-      for (const auto& d : now.destinations) {
-        if (d.buffer != Buffer::scratch) continue;
-        holds[{d.rank.value, d.slot}] = chunk;
-        auto& size = sizes[{d.rank.value, d.slot}];
-        size = std::max(size, counts_[chunk.index()]);
-      }
-    }
-    for (const auto& [slot, size] : sizes) {
-      auto& gpu = out_.gpus[static_cast<std::size_t>(slot.first)];
-      scratch_[slot] = gpu.scratch;
-      gpu.scratch += size;
-    }
-    return {};
-  }
-
-  MscclPlace place(const Location& l) const {
-    if (l.buffer == Buffer::scratch) return {'s', scratch_.at({l.rank.value, l.slot})};
-    const auto block = schedule_.chunks()[l.slot].block;
-    const auto& sides = l.buffer == Buffer::input ? inputs_ : outputs_;
-    return {l.buffer == Buffer::input ? 'i' : 'o', sides.at({l.rank.value, block}) + starts_[l.slot]};
-  }
-
   MscclPlace fresh(Rank rank, std::int64_t count) {
     auto& gpu = out_.gpus[rank.index()];
     const MscclPlace free{'s', gpu.scratch};
@@ -136,17 +51,17 @@ class StepMaker {
     return free;
   }
 
-  Status step(const Step& s, ChunkId chunk) {
-    const auto count = counts_[chunk.index()];
-    const auto channel = channels_.at(schedule_.chunks()[chunk.index()].channel);
+  void step(const Step& s, ChunkId chunk) {
+    const auto count = layout_.count(chunk);
+    const auto channel = layout_.channel(chunk);
     std::vector<MscclPlace> local;
     for (const auto& source : s.sources) {
       if (source.rank == s.executor) {
-        local.push_back(place(source));
+        local.push_back(layout_.place(source));
         continue;
       }
       const auto here = fresh(s.executor, count);
-      message(source.rank, place(source), s.executor, here, {count, channel});
+      message(source.rank, layout_.place(source), s.executor, here, {count, channel});
       local.push_back(here);
     }
     auto sum = local.front();
@@ -154,12 +69,11 @@ class StepMaker {
     for (const auto& d : s.destinations) left.push_back(&d);
     if (local.size() > 1) sum = add_up(s, local, count, left);
     for (const auto* d : left) {
-      if (d->rank == s.executor) append(s.executor, local_block(s.executor), {MscclStep::Kind::copy, sum, place(*d), count});
+      if (d->rank == s.executor) append(s.executor, local_block(s.executor), {MscclStep::Kind::copy, sum, layout_.place(*d), count});
     }
     for (const auto* d : left) {
-      if (d->rank != s.executor) message(s.executor, sum, d->rank, place(*d), {count, channel});
+      if (d->rank != s.executor) message(s.executor, sum, d->rank, layout_.place(*d), {count, channel});
     }
-    return {};
   }
 
   // Adds up in a place of the step's own, or in a fresh one where none is free of sources.
@@ -167,7 +81,7 @@ class StepMaker {
     std::optional<MscclPlace> target;
     for (std::size_t d = 0; d < left.size() && !target; ++d) {
       if (left[d]->rank != s.executor) continue;
-      const auto here = place(*left[d]);
+      const auto here = layout_.place(*left[d]);
       const bool free =
           std::ranges::none_of(local, [&](const MscclPlace& p) { return overlap(key(s.executor, p, count), key(s.executor, here, count)); });
       if (!free) continue;
@@ -209,12 +123,8 @@ class StepMaker {
   Touched key(Rank rank, const MscclPlace& place, std::int64_t count) const {
     Touched touched{place.buffer, place.offset, place.offset + count};
     if (!in_place_ || place.buffer != 'i') return touched;
-    for (const auto& [at, start] : inputs_) {
-      const auto output = outputs_.find(at);
-      if (at.first != rank.value || output == outputs_.end() || place.offset < start || place.offset >= start + per_block_) continue;
-      const auto shift = output->second - start;
-      return {'o', touched.first + shift, touched.end + shift};
-    }
+    const auto shift = layout_.input_to_output(rank, place.offset);
+    if (shift) return {'o', touched.first + *shift, touched.end + *shift};
     return touched;
   }
   static bool overlap(const Touched& a, const Touched& b) { return a.buffer == b.buffer && a.first < b.end && b.first < a.end; }
@@ -265,10 +175,10 @@ class StepMaker {
   Result<MscclAlgorithm> finish() {
     for (const auto& gpu : out_.gpus) {
       if (gpu.blocks.size() > most_blocks)
-        return no(fmt::format("{} thread blocks on one GPU; at most {} can be said", gpu.blocks.size(), most_blocks));
+        return msccl_cannot(fmt::format("{} thread blocks on one GPU; at most {} can be said", gpu.blocks.size(), most_blocks));
       for (const auto& block : gpu.blocks) {
         if (block.steps.size() > most_steps)
-          return no(fmt::format("{} steps in one thread block; at most {} can be said", block.steps.size(), most_steps));
+          return msccl_cannot(fmt::format("{} steps in one thread block; at most {} can be said", block.steps.size(), most_steps));
       }
     }
     return std::move(out_);
@@ -279,24 +189,21 @@ class StepMaker {
     std::int32_t step;
     bool writes;
   };
-  using Side = std::map<std::pair<std::int64_t, std::int64_t>, std::int64_t>;  // rank and block, or rank and slot -> first chunk
-
   const Schedule& schedule_;
+  const MscclLayout& layout_;
   bool in_place_;
   MscclAlgorithm out_;
-  std::int64_t per_block_ = 1;
-  std::vector<std::int64_t> counts_;  // by chunk: equal chunks in it
-  std::vector<std::int64_t> starts_;  // by chunk: from the start of its block
-  std::map<std::int32_t, int> channels_;
-  Side inputs_;
-  Side outputs_;
-  Side scratch_;
-  std::vector<ChunkId> step_chunks_;
   std::map<std::int64_t, std::map<char, std::map<std::int64_t, std::vector<Use>>>> uses_;
 };
 
 }  // namespace
 
-Result<MscclAlgorithm> msccl_steps(const Schedule& schedule, bool in_place) { return StepMaker{schedule, in_place}.run(); }
+Result<MscclAlgorithm> msccl_steps(const Schedule& schedule, bool in_place) {
+  auto collective = name_of_kind(schedule);
+  if (!collective) return std::move(collective).error();
+  const auto layout = MscclLayout::make(schedule);
+  if (!layout) return layout.error();
+  return StepMaker{schedule, *layout, in_place}.run(*std::move(collective));
+}
 
 }  // namespace p2plab

@@ -81,6 +81,19 @@ T combined(ReduceOp op, T a, T b) {
   return a;
 }
 
+/// Calls `action` with the operation as a constant, so that each loop in it is one vector operation. An average adds.
+template <class Action>
+decltype(auto) with_operation(ReduceOp op, Action&& action) {
+  switch (op) {
+    case ReduceOp::sum:
+    case ReduceOp::average: break;
+    case ReduceOp::product: return action(std::integral_constant<ReduceOp, ReduceOp::product>{});
+    case ReduceOp::min: return action(std::integral_constant<ReduceOp, ReduceOp::min>{});
+    case ReduceOp::max: return action(std::integral_constant<ReduceOp, ReduceOp::max>{});
+  }
+  return action(std::integral_constant<ReduceOp, ReduceOp::sum>{});
+}
+
 /// A complete sum over `divisor` contributions as their average: floats divide in the type they are added in, integers truncate towards zero.
 template <class T>
 T averaged(T sum, std::int32_t divisor) {

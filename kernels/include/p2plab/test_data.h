@@ -33,6 +33,10 @@ class TestData {
   /// For a collective with the contract `blocks`.
   TestData(const Collective& collective, std::span<const Block> blocks, const Payload& payload, std::uint64_t seed);
 
+  /// Whether this is the data of such a collective.
+  bool is_for(const Collective& collective, std::span<const Block> blocks, const Payload& payload, std::uint64_t seed) const;
+  /// Makes all inputs and the reference now, once for all programs that share them, where they take little memory (64 MiB).
+  void keep(int threads);
   /// Writes `rank`'s whole contribution to a block; `to` must have the block's size.
   void fill(std::size_t block, Rank rank, std::span<std::byte> to) const;
   /// Elements of a block.
@@ -43,6 +47,14 @@ class TestData {
  private:
   template <class E>
   friend class Pattern;
+  template <class E>
+  friend class Reference;
+  // What `keep` made of a block.
+  struct Kept {
+    std::vector<std::vector<std::byte>> inputs;  // by contributor
+    std::vector<std::byte> output;               // the reference as the type stores it
+    std::vector<std::uint8_t> exact;             // by tile: whether the type stores the reference exactly
+  };
   DataType type_;
   ReduceOp op_;
   bool reduces_;
@@ -50,6 +62,7 @@ class TestData {
   std::vector<std::vector<Rank>> contributors_;  // per block
   std::vector<std::int64_t> elements_;
   std::vector<std::int64_t> starts_;  // number of the block's first element, all blocks in a row
+  std::vector<Kept> kept_;            // by block; none before `keep`
 };
 
 /// Fills with what no correct result is: NaN for floats, 0xa5 bytes for integers.

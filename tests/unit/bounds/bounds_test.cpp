@@ -147,6 +147,23 @@ TEST(Bounds, NodeLimitsCount) {
   EXPECT_EQ(bound_of(machine, CollectiveKind::broadcast).inverse_rate, reduced(1, 15));
 }
 
+TEST(Bounds, WhatNeedsCopiesInHostMemoryIsNotSaidToBeReached) {
+  // Three GPUs at a host, 10 GB/s each for both directions together. A host that keeps what passes: a block goes up once and comes down twice, so each
+  // link carries three. Else a block goes up and down twice: 12 blocks over 30 GB/s.
+  Topology::Builder builder("half duplex");
+  const auto host = builder.add_node({.name = "host0", .kind = NodeKind::host});
+  for (int g = 0; g < 3; ++g) {
+    const auto gpu = builder.add_node({.name = "gpu" + std::to_string(g)});
+    const auto up = builder.add_link({gpu, host, LinkKind::pcie, GBps(10), {}});
+    const auto down = builder.add_link({host, gpu, LinkKind::pcie, GBps(10), {}});
+    builder.add_group({"port" + std::to_string(g), GBps(10), {up, down}});
+  }
+  const auto best = bound_of(*std::move(builder).build(), CollectiveKind::all_gather);
+  EXPECT_EQ(best.inverse_rate, reduced(3, 10));
+  EXPECT_FALSE(best.attained);
+  EXPECT_NE(best.argument.find("without copies in host memory at most 7.5 GB/s"), std::string::npos) << best.argument;
+}
+
 TEST(Bounds, SwitchesDoNotCopy) {
   // One link of 1 GB/s into the switch, two out: a broadcast of gpu0 must send its data over the one link once for each receiver.
   Topology::Builder builder("fan");
