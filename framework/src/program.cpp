@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "p2plab/digest.h"
 #include "p2plab/named.h"
 
 namespace p2plab {
@@ -19,6 +20,59 @@ int Program::blocks() const {
   std::vector<int> lanes_of(memory.size());
   for (const auto& lane : lanes) ++lanes_of[lane.rank.index()];
   return lanes_of.empty() ? 0 : *std::ranges::max_element(lanes_of) * tuning.parts;
+}
+
+namespace {
+
+void add_collective(Digest& digest, const Collective& collective) {
+  digest.add(static_cast<std::int64_t>(collective.kind));
+  digest.add(collective.root.value);
+  for (const auto* ranks : {&collective.members, &collective.silent}) {
+    digest.add(std::ssize(*ranks));
+    for (const auto rank : *ranks) digest.add(rank.value);
+  }
+  digest.add(std::ssize(collective.shares));
+  for (const auto share : collective.shares) digest.add(share);
+  for (const auto& [from, to] : collective.pairs) digest.add(from.value), digest.add(to.value);
+}
+
+void add_settings(Digest& digest, const Program& program) {
+  const auto& payload = program.payload;
+  const auto& tuning = program.tuning;
+  for (const auto value :
+       {payload.elements, static_cast<std::int64_t>(payload.type), static_cast<std::int64_t>(payload.op), std::int64_t{tuning.parts},
+        tuning.slice.count(), static_cast<std::int64_t>(tuning.protocol), std::int64_t{tuning.slices}, std::int64_t{tuning.lane_per_step ? 1 : 0},
+        std::int64_t{program.in_place ? 1 : 0}, std::int64_t{program.ranks()}, std::int64_t{std::ssize(program.lanes)},
+        std::int64_t{std::ssize(program.instructions)}, std::int64_t{std::ssize(program.operands)}, std::int64_t{std::ssize(program.waits)}}) {
+    digest.add(value);
+  }
+}
+
+}  // namespace
+
+std::uint64_t digest(const Program& program) {
+  Digest digest;
+  add_settings(digest, program);
+  add_collective(digest, program.collective);
+  for (const auto& rank : program.memory) {
+    for (const auto size : {rank.input, rank.output, rank.scratch, rank.host}) digest.add(size.count());
+  }
+  for (const auto& lane : program.lanes) digest.add(lane.rank.value), digest.add(lane.first), digest.add(lane.count);
+  for (const auto& i : program.instructions) {
+    for (const std::int64_t value :
+         {std::int64_t{i.step.value}, i.bytes, std::int64_t{i.operands}, std::int64_t{i.sources}, std::int64_t{i.destinations}, std::int64_t{i.waits},
+          std::int64_t{i.wait_count}, std::int64_t{(i.divides ? 1 : 0) + (i.signals ? 2 : 0)}, std::int64_t{i.divisor}}) {
+      digest.add(value);
+    }
+  }
+  for (const auto& operand : program.operands) {
+    digest.add(operand.rank.value), digest.add(static_cast<std::int64_t>(operand.buffer));
+    digest.add(operand.route.value), digest.add(operand.offset);
+  }
+  for (const auto& wait : program.waits) digest.add(wait.lane.value), digest.add(wait.instruction);
+  for (const auto offset : program.route_offsets) digest.add(offset);
+  for (const auto link : program.route_links) digest.add(link.value);
+  return digest.value();
 }
 
 }  // namespace p2plab

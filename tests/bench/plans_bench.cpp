@@ -150,6 +150,7 @@ void ideal_time(benchmark::State& state) {
 BENCHMARK_CAPTURE(bounds, all_gather, CollectiveKind::all_gather)->DenseRange(3, 5)->Unit(benchmark::kMillisecond)->Iterations(1);
 BENCHMARK_CAPTURE(bounds, all_reduce, CollectiveKind::all_reduce)->DenseRange(3, 5)->Unit(benchmark::kMillisecond)->Iterations(1);
 BENCHMARK_CAPTURE(forest, all_gather, CollectiveKind::all_gather)->DenseRange(0, 6)->Unit(benchmark::kMillisecond)->Iterations(1);
+BENCHMARK_CAPTURE(forest, reduce_scatter, CollectiveKind::reduce_scatter)->DenseRange(0, 6)->Unit(benchmark::kMillisecond)->Iterations(1);
 BENCHMARK_CAPTURE(forest, all_reduce, CollectiveKind::all_reduce)->DenseRange(0, 5)->Unit(benchmark::kMillisecond)->Iterations(1);
 BENCHMARK_CAPTURE(repair, all_gather, CollectiveKind::all_gather)->ArgsProduct({{0, 1, 2, 3}, {0, 1}})->Unit(benchmark::kMillisecond)->Iterations(1);
 BENCHMARK_CAPTURE(repair, all_reduce, CollectiveKind::all_reduce)->ArgsProduct({{0, 1, 2, 3}, {0, 1}})->Unit(benchmark::kMillisecond)->Iterations(1);

@@ -1,8 +1,12 @@
 // Program files: a round trip changes nothing, and what could not be run is refused with its place.
 #include "p2plab/program_io.h"
 
+#include <functional>
+#include <set>
+
 #include <gtest/gtest.h>
 
+#include "p2plab/digest.h"
 #include "p2plab/lower.h"
 #include "p2plab/presets.h"
 
@@ -65,6 +69,29 @@ TEST(ProgramFile, SlicesByTheirNumberAndLanesOfChunksComeBack) {
   EXPECT_EQ(again->program.slices(again->program.instructions[0]), 7);
   EXPECT_EQ(message_for(replaced(text, "\"slice\":0", "\"slice\":64")),
             "p.json: error: at /tuning: 'slice' (bytes) and 'slices' (their number) exclude each other\n");
+}
+
+TEST(ProgramDigest, TellsProgramsApartThatDifferAnywhere) {
+  const auto program = example().program;
+  EXPECT_EQ(digest(program), digest(example().program));
+  const std::array<std::function<void(Program&)>, 12> changes{[](Program& p) { ++p.payload.elements; },
+                                                              [](Program& p) { p.payload.op = ReduceOp::max; },
+                                                              [](Program& p) { p.tuning.lane_per_step = true; },
+                                                              [](Program& p) { p.tuning.protocol = Protocol::ll; },
+                                                              [](Program& p) { p.in_place = true; },
+                                                              [](Program& p) { p.collective.root = Rank{0}; },
+                                                              [](Program& p) { p.memory[0].scratch = {}; },
+                                                              [](Program& p) { p.lanes[0].rank = Rank{2}; },
+                                                              [](Program& p) { p.instructions[0].bytes -= 16; },
+                                                              [](Program& p) { p.operands[0].offset = 16; },
+                                                              [](Program& p) { ++p.waits[0].instruction; },
+                                                              [](Program& p) { ++p.route_links[0].value; }};
+  std::set<std::uint64_t> seen{digest(program)};
+  for (const auto& change : changes) {
+    auto other = program;
+    change(other);
+    EXPECT_TRUE(seen.insert(digest(other)).second) << seen.size();
+  }
 }
 
 TEST(ProgramFile, NamesTheMistakeAndItsPlace) {

@@ -5,47 +5,23 @@
 
 #include <fmt/format.h>
 
+#include "p2plab/digest.h"
+#include "p2plab/program.h"
 #include "p2plab/test_data.h"
 #include "processes/message.h"
 
 namespace p2plab::processes {
 
-namespace {
-
-// FNV-1a, 64 bit.
-class Hash {
- public:
-  void add(std::int64_t value) {
-    for (int byte = 0; byte < 8; ++byte) hash_ = (hash_ ^ static_cast<std::uint64_t>((value >> (8 * byte)) & 0xff)) * 1099511628211ULL;
-  }
-  std::string text() const { return fmt::format("{:016x}", hash_); }
-
- private:
-  std::uint64_t hash_ = 14695981039346656037ULL;
-};
-
-}  // namespace
-
 std::string build() { return P2PLAB_VERSION; }
 
 std::string digest(const Program& program, const RunOptions& options) {
-  Hash hash;
-  for (const auto value : {static_cast<std::int64_t>(program.payload.type), static_cast<std::int64_t>(program.payload.op), program.payload.elements,
-                           static_cast<std::int64_t>(program.tuning.protocol), std::int64_t{program.tuning.parts}, program.tuning.slice.count(),
-                           std::int64_t{program.tuning.slices}, std::int64_t{program.in_place ? 1 : 0}, std::int64_t{options.warmup},
-                           std::int64_t{options.repeats}, std::int64_t{options.calls}, static_cast<std::int64_t>(options.seed),
-                           std::int64_t{options.check ? 1 : 0}, std::int64_t{options.graph ? 1 : 0}}) {
-    hash.add(value);
+  Digest digest;
+  for (const auto value :
+       {static_cast<std::int64_t>(p2plab::digest(program)), std::int64_t{options.warmup}, std::int64_t{options.repeats}, std::int64_t{options.calls},
+        static_cast<std::int64_t>(options.seed), std::int64_t{options.check ? 1 : 0}, std::int64_t{options.graph ? 1 : 0}}) {
+    digest.add(value);
   }
-  for (const auto& lane : program.lanes) hash.add(lane.rank.value), hash.add(lane.first), hash.add(lane.count);
-  for (const auto& instruction : program.instructions) {
-    hash.add(instruction.bytes), hash.add(instruction.operands), hash.add(instruction.sources), hash.add(instruction.waits),
-        hash.add(instruction.wait_count);
-  }
-  for (const auto& operand : program.operands)
-    hash.add(operand.rank.value), hash.add(static_cast<std::int64_t>(operand.buffer)), hash.add(operand.offset);
-  for (const auto& wait : program.waits) hash.add(wait.lane.value), hash.add(wait.instruction);
-  return hash.text();
+  return fmt::format("{:016x}", digest.value());
 }
 
 Result<std::vector<Seconds>> combine_samples(Session& session, const std::vector<Seconds>& mine, Choice choice) {
