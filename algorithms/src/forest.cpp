@@ -86,7 +86,7 @@ class ForestPlanner final : public Planner {
     const auto best = bound(topology, {.kind = CollectiveKind::all_reduce, .members = wish.members});
     const auto least = best ? best->inverse_rate.value() * 1e-9 : 0;
     if (least <= 0 || least > apart * (1 - 1e-9)) return;
-    auto both = find_forests_both_ways(topology, {wish.members, least, wish.stop, wish.former});
+    auto both = find_forests_both_ways(topology, {wish.members, 1e9 / best->inverse_rate.value(), wish.stop, wish.former});
     if (both && both->seconds_per_byte <= apart * (1 - 1e-9)) {
       in = std::move(both->in);
       out = std::move(both->out);

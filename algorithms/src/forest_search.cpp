@@ -271,7 +271,7 @@ Result<Forest> find_forest(const Topology& topology, const ForestWish& wish) {
 }
 
 std::optional<ForestsBothWays> find_forests_both_ways(const Topology& topology, const BothWaysWish& wish) {
-  const auto target = (1 - solver_tolerance) / wish.least_seconds;
+  const auto target = wish.best_rate * (1 - solver_tolerance);
   PackingWish packing{.terminals = {}, .weights = {}, .towards_root = false, .target = target, .stop = wish.stop, .former = wish.former};
   const bool all = wish.members.size() == static_cast<std::size_t>(topology.ranks());
   for (int r = 0; r < topology.ranks(); ++r) {

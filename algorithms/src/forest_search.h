@@ -46,8 +46,8 @@ struct ForestsBothWays {
 };
 struct BothWaysWish {
   std::vector<Rank> members;
-  /// Per byte of payload: what no schedule beats.
-  double least_seconds = 0;
+  /// Bytes of payload per second that no schedule beats.
+  double best_rate = 0;
   /// True when the time is up.
   std::function<bool()> stop = [] { return false; };
   /// As ForestWish's.

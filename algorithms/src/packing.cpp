@@ -12,7 +12,7 @@ constexpr int most_ways = 3000;  // far above what rings need; ends the search s
 
 }  // namespace
 
-std::vector<PackedWay> pack(std::span<const double> capacities, const WaySource& cheapest, std::span<const Way> known) {
+std::vector<PackedWay> pack(std::span<const double> capacities, const WaySource& cheapest, std::span<const Way> known, double enough) {
   if (capacities.empty()) return {};
   // Amounts of about 1 keep one tolerance right for all units.
   const double unit = *std::ranges::max_element(capacities);
@@ -33,6 +33,7 @@ std::vector<PackedWay> pack(std::span<const double> capacities, const WaySource&
   };
   for (const auto& way : known) add(way);
   for (int i = 0; i < most_ways && (ids.empty() || solve()); ++i) {
+    if (!ids.empty() && program.objective() * unit >= enough) break;
     const auto way = cheapest(prices);
     if (!way || way->uses.empty()) break;
     double cost = 0;

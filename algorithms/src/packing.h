@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <optional>
 #include <span>
 #include <vector>
@@ -28,8 +29,9 @@ struct PackedWay {
 using WaySource = std::function<std::optional<Way>(std::span<const double> prices)>;
 
 /// The packing with the largest total amount, by linear program with column generation (Gilmore and Gomory, 1961): optimal if `cheapest`
-/// always offers the least cost, otherwise as good as its offers. It starts from the `known` ways. Capacities are above zero. Deterministic; most
-/// packed first.
-std::vector<PackedWay> pack(std::span<const double> capacities, const WaySource& cheapest, std::span<const Way> known = {});
+/// always offers the least cost, otherwise as good as its offers. It starts from the `known` ways, and ends where they amount to `enough`. Capacities
+/// are above zero. Deterministic; most packed first.
+std::vector<PackedWay> pack(std::span<const double> capacities, const WaySource& cheapest, std::span<const Way> known = {},
+                            double enough = std::numeric_limits<double>::infinity());
 
 }  // namespace p2plab

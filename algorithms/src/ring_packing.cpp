@@ -34,7 +34,10 @@ class Packer {
   }
 
   std::vector<PackedCycle> best(std::size_t most) {
-    const auto optimum = fractional(problem_.capacities);
+    // No cycle carries more than the widest resource, and no packing more than a member's links.
+    const auto enough = std::min(bound(), static_cast<double>(most) * unit_) * (1 - tiny);
+    const auto known = cycles_;
+    const auto optimum = fractional(problem_.capacities, enough);
     auto packed = optimum;
     if (packed.size() > most) packed.resize(most);
     const auto consider = [&](std::vector<PackedCycle> other) {
@@ -43,9 +46,9 @@ class Packer {
       if (gain > tiny * unit_ || (gain > -tiny * unit_ && fewer)) packed = std::move(other);
     };
     if (n_ <= exact_points && optimum.size() > 1) consider(dive(optimum, most));
-    // Two offers or more are rails, which need no guessing.
+    if (problem_.offers.size() > 1) consider(filled(known, most));
     const int searches = std::clamp(most_greedy_hops / (n_ * n_), 1, greedy_searches);
-    int left = problem_.offers.size() < 2 ? searches : 0;
+    int left = problem_.guess && (problem_.offers.size() < 2 || total(packed) < enough) ? searches : 0;
     for (std::uint64_t seed = 0; left > 0 && !cannot_improve(packed); ++seed) {
       auto tried = greedy(seed, most);
       left -= static_cast<int>(tried.size()) + 1;
@@ -122,13 +125,13 @@ class Packer {
     return costs;
   }
 
-  std::vector<PackedCycle> fractional(const std::vector<double>& capacities) {
+  std::vector<PackedCycle> fractional(const std::vector<double>& capacities, double enough = std::numeric_limits<double>::infinity()) {
     std::vector<Way> known;
     for (const auto& way : ways_) {
       if (room(way, capacities) > 0) known.push_back(way);
     }
     const auto packed = pack(
-        capacities, [&](std::span<const double> prices) { return cheapest(prices, capacities); }, known);
+        capacities, [&](std::span<const double> prices) { return cheapest(prices, capacities); }, known, enough);
     std::vector<PackedCycle> result;
     for (const auto& way : packed) result.push_back({cycles_[static_cast<std::size_t>(way.id)], way.amount});
     return result;
@@ -183,6 +186,20 @@ class Packer {
     }
     if (missing > tiny * unit_) filled.insert(filled.end(), guide.begin(), guide.end());
     return filled.size() > most ? std::vector<PackedCycle>{} : filled;
+  }
+
+  // Fills these cycles one after the other.
+  std::vector<PackedCycle> filled(const std::vector<std::vector<int>>& cycles, std::size_t most) const {
+    std::vector<PackedCycle> filled;
+    auto capacities = problem_.capacities;
+    for (std::size_t c = 1; c < cycles.size() && filled.size() < most; ++c) {  // the first is not one of the offers
+      const auto way = way_of(cycles[c], 0);
+      const auto amount = room(way, capacities);
+      if (amount == 0) continue;
+      take(way, amount, capacities);
+      filled.push_back({cycles[c], amount});
+    }
+    return filled;
   }
 
   // Fills cycles that happen to fit, by random preferences.

@@ -13,6 +13,7 @@ struct RingProblem {
   std::vector<std::vector<std::size_t>> hops;  // from * n + to: resources, each as often as the hop uses it
   std::vector<double> capacities;              // of each resource, above zero
   std::vector<std::vector<int>> offers = {};   // cycles worth trying
+  bool guess = true;                           // beyond them, if they are not enough
 };
 
 struct PackedCycle {

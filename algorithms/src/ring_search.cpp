@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "mesh_cycles.h"
 #include "resources.h"
 #include "ring_packing.h"
 
@@ -136,6 +137,16 @@ class RingFinder {
     return cycles;
   }
 
+  // Has every member a link to each other one?
+  bool joined_directly() const {
+    for (int a = 0; a < n_; ++a) {
+      for (int b = 0; b < n_; ++b) {
+        if (a != b && routes_.between(rank(a), rank(b)).size() != 1) return false;
+      }
+    }
+    return true;
+  }
+
   static void append_box(std::vector<int>& cycle, const std::vector<int>& box, std::size_t enter, std::size_t leave) {
     cycle.push_back(box[enter]);
     for (std::size_t i = 1; i < box.size(); ++i) {
@@ -156,7 +167,9 @@ class RingFinder {
       for (int b = 0; b < n_; ++b) problem.hops.push_back(resources_.of(rank(a), rank(b)));
     }
     if (n_ > exact_points) {
-      problem.offers = rail_cycles(distances);
+      const bool mesh = joined_directly();
+      problem.offers = mesh ? mesh_cycles(n_, most) : rail_cycles(distances);
+      problem.guess = mesh || problem.offers.empty();
       auto back = first;
       std::ranges::reverse(back);
       if (cycle_cost(distances, back) < std::numeric_limits<double>::infinity()) problem.offers.push_back(std::move(back));

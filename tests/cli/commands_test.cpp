@@ -237,7 +237,7 @@ TEST(TopoCommand, ADescriptionThatWasWrittenIsTheSameMachineAgain) {
 }
 
 TEST(TopoCommand, WhatAFileDoesNotTellIsAWarningOfEveryCommandThatTakesIt) {
-  const auto file = scratch("bare.xml");
+  const auto file = test::scratch("bare.xml");
   std::ofstream(file) << R"(<system version="1"><cpu numaid="0" arch="x86_64" vendor="GenuineIntel" familyid="6" modelid="85">)"
                       << R"(<pci busid="0000:01:00.0" class="0x030200" link_speed="16 GT/s" link_width="16"/>)"
                       << R"(<pci busid="0000:02:00.0" class="0x030200" link_speed="16 GT/s" link_width="16"/></cpu></system>)";

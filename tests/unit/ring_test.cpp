@@ -35,6 +35,11 @@ TEST(Ring, PacksAllLinksOfAFullMesh) {
   for (int n = 2; n <= 8; ++n) EXPECT_NEAR(rings_of(testing::full_mesh(n)), n - 1, 1e-9) << n;
 }
 
+// Zigzags leave one ring of n - 1 out where n is even; 16 is the most that are packed.
+TEST(Ring, PacksLargeFullMeshesAtOnce) {
+  for (const int n : {11, 12, 15, 16, 17, 24, 33}) EXPECT_GE(rings_of(testing::full_mesh(n)), std::min(n - 2 + n % 2, 16) - 1e-9) << n;
+}
+
 TEST(Ring, SaysThatFiveGpusOfADgx1HaveNoRingAndWhy) {
   const auto plan = plan_on(testing::dgx1(5, true, true), "ring", CollectiveKind::all_reduce);
   ASSERT_FALSE(plan);
