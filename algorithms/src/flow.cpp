@@ -1,10 +1,11 @@
-// Flow: all-to-all at the greatest rate that links allow. Where the widest route is not enough, a pair's block is divided among several paths, some
-// through GPUs that relay: the maximum concurrent flow, made of paths (flow_paths.h). Rounds: the hops of the longest path. On a switch every path is
-// one hop, as in pairwise.
+// Flow: all-to-all, gather, scatter and send/receive at the greatest rate that links allow. Where the widest route is not enough, a pair's block is
+// divided among several paths, some through GPUs that relay: the maximum concurrent flow, made of paths (flow_paths.h). Rounds: the hops of the
+// longest path. On a switch every path is one hop, as in pairwise.
 #include <algorithm>
 #include <chrono>
 #include <map>
 #include <numeric>
+#include <span>
 
 #include <fmt/format.h>
 
@@ -92,6 +93,33 @@ std::vector<FlowPath> merged(std::vector<FlowPath> paths) {
   return result;
 }
 
+bool rooted_parts(CollectiveKind kind) { return kind == CollectiveKind::gather || kind == CollectiveKind::scatter; }
+
+// What blocks ask for, by sender and receiver.
+std::vector<FlowDemand> demands_of(std::span<const Block> blocks) {
+  std::map<std::pair<Rank, Rank>, std::int64_t> weights;
+  for (const auto& block : blocks) {
+    if (block.share == 0 || block.contributors.empty() || block.contributors.front() == block.receivers.front()) continue;
+    weights[{block.contributors.front(), block.receivers.front()}] += block.share;
+  }
+  std::vector<FlowDemand> demands;
+  for (const auto& [pair, weight] : weights) demands.push_back({pair.first, pair.second, weight});
+  return demands;
+}
+
+// Nodes with one mark may be mapped onto each other: members that give and get alike. Of arbitrary pairs none are.
+std::vector<std::int64_t> marks_of(const Topology& topology, const Collective& collective, std::span<const Block> blocks) {
+  std::vector<std::int64_t> marks(topology.nodes().size());
+  const auto mark = [&](Rank rank) -> std::int64_t& { return marks[topology.node_of(rank).index()]; };
+  for (std::size_t i = 0; i < collective.members.size(); ++i) {
+    const bool apart = collective.kind == CollectiveKind::send_receive;
+    mark(collective.members[i]) = apart ? static_cast<std::int64_t>(i) + 1 : rooted_parts(collective.kind) ? blocks[i].share + 1 : 1;
+  }
+  if (rooted_parts(collective.kind)) mark(collective.root) = -1;
+  for (const auto rank : collective.silent) mark(rank) = -2 - collective.root.value;
+  return marks;
+}
+
 class FlowPlanner final : public Planner {
  public:
   Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
@@ -99,28 +127,37 @@ class FlowPlanner final : public Planner {
     if (!parameters) return std::move(parameters).error();
     auto flow = DataFlow::create(topology, collective, *context.routes);
     if (!flow) return std::move(flow).error();
-    const std::string advice = "use pairwise, ring or tree";
-    if (collective.kind != CollectiveKind::all_to_all) return unsupported("flow", collective.kind, "it divides what each pair exchanges", advice);
+    const std::string instead = "use pairwise, ring or tree";
+    if (!rooted_parts(collective.kind) && collective.kind != CollectiveKind::all_to_all && collective.kind != CollectiveKind::send_receive) {
+      return unsupported("flow", collective.kind, "it divides what each pair exchanges", instead);
+    }
     const auto best = bound(topology, collective);
     if (!best) return best.error();
     if (best->inverse_rate.numerator == 0) {
       for (std::size_t b = 0; b < flow->blocks().size(); ++b) flow->add_chunk({static_cast<std::int32_t>(b), 1, 0});
-      return std::move(*flow).finish("flow", *std::move(parameters), "nothing to send", advice);
+      return std::move(*flow).finish("flow", *std::move(parameters), "nothing to send", instead);
     }
     std::function<bool()> stop = [] { return false; };
     if (context.time_limit) stop = [end = Clock::now() + *context.time_limit] { return Clock::now() > end; };
-    auto found = best_flow_paths(topology, collective.members, 1e9 / best->inverse_rate.value(), stop);
+    const auto blocks = flow->blocks();
+    auto target = 1e9 / best->inverse_rate.value();
+    if (rooted_parts(collective.kind)) {
+      std::int64_t total = 0;
+      for (const auto& block : blocks) total += block.share;
+      target *= static_cast<double>(collective.members.size()) / static_cast<double>(total);
+    }
+    auto found = best_flow_paths(topology, {demands_of(blocks), marks_of(topology, collective, blocks), target, stop});
     if (found.paths.empty()) {
       return Error{ErrorCode::unsupported,
                    fmt::format("flow does not plan for {} GPUs of a machine with so little symmetry", collective.members.size()),
                    std::nullopt,
-                   {advice}};
+                   {instead}};
     }
     const auto paths = merged(std::move(found.paths));
     const auto longest = FlowSchedule{topology, *context.routes, *flow}.run(paths);
     return std::move(*flow).finish(
         "flow", *std::move(parameters),
-        fmt::format("{} paths of at most {} hops reach {:.2f} % of the bound", paths.size(), longest, 100 * std::min(1.0, found.share)), advice);
+        fmt::format("{} paths of at most {} hops reach {:.2f} % of the bound", paths.size(), longest, 100 * std::min(1.0, found.share)), instead);
   }
 };
 
@@ -128,7 +165,9 @@ class FlowPlanner final : public Planner {
 
 namespace planners {
 Entry<Planner> flow() {
-  return {"flow", "all-to-all over several paths, relayed where links are narrow", {}, [] { return std::make_unique<FlowPlanner>(); }};
+  return {"flow", "all-to-all, gather, scatter, pairs over several paths, relayed where links are narrow", {}, [] {
+            return std::make_unique<FlowPlanner>();
+          }};
 }
 }  // namespace planners
 

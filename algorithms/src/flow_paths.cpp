@@ -1,4 +1,4 @@
-// Columns: a path for the pairs (first root of an orbit, any other member), standing for its images. Rows: capacities of orbits; each pair's rate.
+// Columns: a path for the pairs (first root of an orbit, any receiver), standing for its images. Rows: capacities of orbits; each pair's rate.
 #include "flow_paths.h"
 
 #include <algorithm>
@@ -18,6 +18,8 @@ constexpr double near_enough = 1 - 1e-6;
 constexpr double least_share = 0.002;
 constexpr int most_path_rounds = 200;
 constexpr std::size_t most_pairs = 1500;
+constexpr std::size_t most_work = 4'000'000;   // pairs times that
+constexpr std::size_t most_searches = 70'000;  // orbits of GPUs times GPUs: each round looks for paths between them
 
 struct PathColumn {
   std::size_t pair = 0;
@@ -27,28 +29,31 @@ struct PathColumn {
 
 class FlowProgram {
  public:
-  FlowProgram(const Topology& topology, const std::vector<Rank>& members, double target, const std::vector<Automorphism>& group)
-      : topology_(topology), target_(target), group_(group), capacities_(topology, group), hops_(topology, all_gpus(topology), false, group) {
-    std::vector<bool> member(static_cast<std::size_t>(topology.ranks()));
-    for (const auto rank : members) member[rank.index()] = true;
-    for (std::size_t r = 0; r < member.size(); ++r) {
-      if (!member[r] || hops_.representatives()[r] != static_cast<int>(r)) continue;
-      const auto size = std::ranges::count(hops_.representatives(), static_cast<int>(r));
-      for (std::size_t v = 0; v < member.size(); ++v) {
-        if (member[v] && v != r) pairs_.push_back({static_cast<int>(r), static_cast<int>(v), static_cast<double>(size)});
-      }
+  FlowProgram(const Topology& topology, const FlowWish& wish, const std::vector<Automorphism>& group)
+      : topology_(topology), target_(wish.target), group_(group), capacities_(topology, group), hops_(topology, all_gpus(topology), false, group) {
+    for (const auto& [from, to, weight] : wish.demands) {
+      if (hops_.representatives()[from.index()] != from.value) continue;
+      const auto size = std::ranges::count(hops_.representatives(), from.value);
+      pairs_.push_back({from.value, to.value, static_cast<double>(size), static_cast<double>(weight)});
     }
   }
 
-  bool too_large() const { return pairs_.size() > most_pairs; }
+  bool too_large() const {
+    const auto& kinds = hops_.representatives();
+    std::size_t searches = 0;
+    for (std::size_t i = 0; i < kinds.size(); ++i) searches += kinds[i] == static_cast<int>(i) ? kinds.size() : 0;
+    return pairs_.size() > most_pairs || searches > most_searches || pairs_.size() * searches > most_work;
+  }
 
   bool run(const std::function<bool()>& stop) {
     const double gain = 1;
     const double no_limit = LinearProgram::unbounded;
     program_ = std::make_unique<LinearProgram>(std::span{&gain, 1}, std::span{&no_limit, 1});
     for (std::size_t o = 0; o < capacities_.size(); ++o) program_->add_row(0, {}, 1);
-    const LinearProgram::Term rate{0, -1};
-    for (std::size_t p = 0; p < pairs_.size(); ++p) program_->add_row(0, {&rate, 1}, LinearProgram::unbounded);
+    for (const auto& pair : pairs_) {
+      const LinearProgram::Term rate{0, -pair.weight};
+      program_->add_row(0, {&rate, 1}, LinearProgram::unbounded);
+    }
     std::vector<double> prices(capacities_.size(), 1e-6);
     std::vector<double> worth(pairs_.size(), LinearProgram::unbounded);
     for (int round = 0; round < most_path_rounds && add_paths(prices, worth); ++round) {
@@ -65,10 +70,12 @@ class FlowProgram {
     std::vector<int> lots;
     for (std::size_t c = 0; c < columns_.size(); ++c) {
       const auto value = program_->value(1 + static_cast<int>(c)) / program_->objective();
-      weights.push_back(value > least_share ? value : 0);
+      weights.push_back(value > least_share * pairs_[columns_[c].pair].weight ? value : 0);
       lots.push_back(static_cast<int>(columns_[c].pair));
     }
-    const auto counts = whole_weights(weights, lots, std::vector<double>(pairs_.size(), 1.0), 1e-7);
+    std::vector<double> sums;
+    for (const auto& pair : pairs_) sums.push_back(pair.weight);
+    const auto counts = whole_weights(weights, lots, sums, 1e-7);
     FlowPaths result;
     for (std::size_t c = 0; c < columns_.size(); ++c) {
       for (const auto& element : group_) {
@@ -84,6 +91,7 @@ class FlowProgram {
     int from;
     int to;
     double roots;  // in the orbit of `from`
+    double weight;
   };
 
   static std::vector<int> all_gpus(const Topology& topology) {
@@ -180,12 +188,10 @@ class FlowProgram {
 
 }  // namespace
 
-FlowPaths best_flow_paths(const Topology& topology, const std::vector<Rank>& members, double target, const std::function<bool()>& stop) {
-  std::vector<std::int64_t> marks(topology.nodes().size());
-  for (const auto rank : members) marks[topology.node_of(rank).index()] = 1;
-  const auto group = symmetry_group(topology, marks);
-  FlowProgram program(topology, members, target, group);
-  if (program.too_large() || !program.run(stop)) return {};
+FlowPaths best_flow_paths(const Topology& topology, const FlowWish& wish) {
+  const auto group = symmetry_group(topology, wish.marks);
+  FlowProgram program(topology, wish, group);
+  if (program.too_large() || !program.run(wish.stop)) return {};
   return program.result();
 }
 

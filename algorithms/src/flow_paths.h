@@ -1,4 +1,4 @@
-// How all pairs of some GPUs send to each other at the greatest common rate: weighted paths past switches and through other GPUs.
+// How pairs of GPUs send to each other at the greatest common rate: weighted paths past switches and through other GPUs.
 #pragma once
 
 #include <functional>
@@ -25,9 +25,27 @@ struct FlowPaths {
   double share = 0;  // of the target that is reached
 };
 
-/// Paths for every ordered pair of `members`, each pair at up to `target` bytes per second at the same time; other GPUs may relay. By linear program
-/// over paths, priced by shortest paths, so optimal up to the solver's tolerance and to shares below a five-hundredth, which are left out. One GPU of
-/// each orbit of the machine's symmetries is planned for. Empty if some pair cannot be joined, or if there are more pairs than the program can hold.
-FlowPaths best_flow_paths(const Topology& topology, const std::vector<Rank>& members, double target, const std::function<bool()>& stop);
+/// `weight` parts of the data go from one GPU to another.
+struct FlowDemand {
+  Rank from;
+  Rank to;
+  std::int64_t weight = 1;
+};
+
+struct FlowWish {
+  /// By rising `from`.
+  std::vector<FlowDemand> demands;
+  /// By node: symmetries that keep these keep the demands.
+  std::vector<std::int64_t> marks;
+  /// Bytes per second of weight 1 beyond which nothing can be gained.
+  double target = 0;
+  /// True when the time is up.
+  std::function<bool()> stop = [] { return false; };
+};
+
+/// Paths for all demands at the same time; other GPUs may relay. By linear program over paths, priced by shortest paths, so optimal up to the
+/// solver's tolerance and to shares below a five-hundredth, which are left out. One GPU of each orbit of the machine's symmetries is planned for.
+/// Empty if some pair cannot be joined, or if there are more pairs than the program can hold.
+FlowPaths best_flow_paths(const Topology& topology, const FlowWish& wish);
 
 }  // namespace p2plab

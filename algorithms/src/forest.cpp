@@ -36,11 +36,11 @@ class ForestPlanner final : public Planner {
     const auto kind = collective.kind;
     const bool up = reduces(kind);
     const bool down = kind == CollectiveKind::all_gather || kind == CollectiveKind::broadcast || kind == CollectiveKind::all_reduce;
-    const std::string advice = "use ring, pairwise or one_shot";
-    if (!up && !down) return unsupported("forest", kind, "its data is different for every receiver, so trees do not help", advice);
+    const std::string instead = "use ring, pairwise or one_shot";
+    if (!up && !down) return unsupported("forest", kind, "its data is different for every receiver, so trees do not help", instead);
     if (collective.members.size() == 1) {
       for (std::size_t b = 0; b < flow->blocks().size(); ++b) flow->add_chunk({static_cast<std::int32_t>(b), 1, 0});
-      return std::move(*flow).finish("forest", *std::move(parameters), "one member: nothing to send", advice);
+      return std::move(*flow).finish("forest", *std::move(parameters), "one member: nothing to send", instead);
     }
     ForestWish wish{.members = collective.members, .weights = weights_of(collective, *flow), .towards_root = true, .trees = *trees};
     const bool large = collective.members.size() > many_members && !rooted(kind);
@@ -60,7 +60,7 @@ class ForestPlanner final : public Planner {
     auto pieces = pieces_of(topology, *flow, *in, *out);
     const auto count = pieces.size();
     list_pieces(topology, *context.routes, {in->list.paths, out->list.paths}, std::move(pieces), *flow);
-    return std::move(*flow).finish("forest", *std::move(parameters), reason_for(topology, count, *in, *out), advice);
+    return std::move(*flow).finish("forest", *std::move(parameters), reason_for(topology, count, *in, *out), instead);
   }
 
   static std::vector<ParameterInfo> known() {

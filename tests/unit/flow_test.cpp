@@ -1,4 +1,4 @@
-// All-to-all plans against the maximum concurrent flow.
+// All-to-all, gather, scatter and pairs against the maximum concurrent flow.
 #include <gtest/gtest.h>
 
 #include "../support/machines.h"
@@ -54,6 +54,31 @@ TEST(Flow, OtherGpusRelay) {
   ASSERT_TRUE(plan) << describe(plan.error());
   EXPECT_EQ(rounds(plan->schedule), 2);
   EXPECT_NEAR(optimality(machine, *plan), 1, 1e-6);
+}
+
+// On a DGX-1 six lanes of 25 GB/s lead out of the root: 7 of 8 blocks over 150 GB/s. Each GPU's block goes to the next one: the bound is a flow.
+TEST(Flow, GatherScatterAndPairsReachTheBound) {
+  const auto machine = *make_preset("dgx-v100", {});
+  for (const auto kind : {CollectiveKind::gather, CollectiveKind::scatter, CollectiveKind::send_receive}) {
+    const auto plan = testing::plan_on(machine, "flow", kind);
+    ASSERT_TRUE(plan) << describe(plan.error());
+    EXPECT_NEAR(optimality(machine, *plan), 1, 1e-6) << to_string(kind);
+    if (kind == CollectiveKind::send_receive) continue;
+    EXPECT_NEAR(bottleneck(machine, link_loads(machine, Routes{machine}, plan->schedule)).algbw_gbps(), 150.0 * 8 / 7, 1e-3) << to_string(kind);
+  }
+}
+
+TEST(Flow, UnevenSharesAndPairsThatRepeatKeepTheirProportions) {
+  const auto machine = *make_preset("dgx-v100", {});
+  Collective scatter{
+      .kind = CollectiveKind::scatter, .members = {Rank{0}, Rank{5}, Rank{6}, Rank{3}}, .root = Rank{6}, .silent = {}, .shares = {1, 3, 2, 5}};
+  auto pairs = make_collective(CollectiveKind::send_receive, 8);
+  pairs.pairs = {{Rank{0}, Rank{5}}, {Rank{2}, Rank{1}}, {Rank{0}, Rank{5}}, {Rank{3}, Rank{3}}};
+  for (const auto& collective : {scatter, pairs}) {
+    const auto plan = testing::plan_on(machine, "flow", collective);
+    ASSERT_TRUE(plan) << describe(plan.error());
+    EXPECT_NEAR(optimality(machine, *plan), 1, 0.002) << to_string(collective.kind);
+  }
 }
 
 TEST(Flow, OneMemberHasNothingToSend) {
