@@ -131,6 +131,9 @@ class FlowPlanner final : public Planner {
     if (!rooted_parts(collective.kind) && collective.kind != CollectiveKind::all_to_all && collective.kind != CollectiveKind::send_receive) {
       return unsupported("flow", collective.kind, "it divides what each pair exchanges", instead);
     }
+    if (std::ranges::any_of(flow->blocks(), [](const Block& block) { return block.share == 0 && !block.contributors.empty(); })) {
+      return unsupported("flow", collective.kind, "a share of nothing has no path", instead);
+    }
     const auto best = bound(topology, collective);
     if (!best) return best.error();
     if (best->inverse_rate.numerator == 0) {

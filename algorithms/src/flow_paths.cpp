@@ -18,8 +18,8 @@ constexpr double near_enough = 1 - 1e-6;
 constexpr double least_share = 0.002;
 constexpr int most_path_rounds = 200;
 constexpr std::size_t most_pairs = 1500;
-constexpr std::size_t most_work = 4'000'000;   // pairs times that
-constexpr std::size_t most_searches = 70'000;  // orbits of GPUs times GPUs: each round looks for paths between them
+constexpr std::size_t most_path_work = 4'000'000;  // pairs times that
+constexpr std::size_t most_searches = 70'000;      // orbits of GPUs times GPUs: each round looks for paths between them
 
 struct PathColumn {
   std::size_t pair = 0;
@@ -42,7 +42,7 @@ class FlowProgram {
     const auto& kinds = hops_.representatives();
     std::size_t searches = 0;
     for (std::size_t i = 0; i < kinds.size(); ++i) searches += kinds[i] == static_cast<int>(i) ? kinds.size() : 0;
-    return pairs_.size() > most_pairs || searches > most_searches || pairs_.size() * searches > most_work;
+    return pairs_.size() > most_pairs || searches > most_searches || pairs_.size() * searches > most_path_work;
   }
 
   bool run(const std::function<bool()>& stop) {
