@@ -71,6 +71,31 @@ TEST(TestData, NamesTheFirstWrongElement) {
   EXPECT_EQ(check.first_wrong.substr(0, 22), "rank 0 output[70000]: ");
 }
 
+TEST(TestData, IsTheSameWhereItIsKept) {
+  for (const auto type : all_data_types()) {
+    for (const auto op : all_reduce_ops()) {
+      auto result = combine_all(3, {.elements = 2500, .type = type, .op = op});
+      auto kept = result.data;
+      kept.keep(2);
+      std::vector<std::byte> again(result.output.size());
+      for (int r = 0; r < 3; ++r) {
+        kept.fill(0, Rank{r}, again);
+        EXPECT_EQ(again, result.inputs[static_cast<std::size_t>(r)]);
+      }
+      const Received copy{Rank{0}, 7, result.output};
+      for (const std::size_t broken : {0U, 1U}) {
+        if (broken > 0) result.output[1500 * static_cast<std::size_t>(size_of(type))] ^= std::byte{0x41};
+        const auto one = result.data.check(0, {&copy, 1}, 1);
+        const auto other = kept.check(0, {&copy, 1}, 2);
+        EXPECT_EQ(one.wrong, other.wrong) << to_string(type) << ' ' << to_string(op);
+        EXPECT_EQ(one.elements, other.elements);
+        EXPECT_EQ(one.worst_error, other.worst_error) << to_string(type) << ' ' << to_string(op);
+        EXPECT_EQ(one.first_wrong, other.first_wrong);
+      }
+    }
+  }
+}
+
 TEST(TestData, NeverPassesPoison) {
   for (const auto type : all_data_types()) {
     auto result = combine_all(3, {.elements = 1000, .type = type, .op = ReduceOp::sum});
