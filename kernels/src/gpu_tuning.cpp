@@ -11,7 +11,8 @@ namespace p2plab {
 namespace {
 
 // Bytes of the largest chunk up to which a form is the fastest, on four and on two H200s.
-constexpr std::int64_t flagless_up_to = std::int64_t{12} << 20;          // above, the landing areas cost more than signals
+constexpr std::int64_t flagless_up_to = std::int64_t{16} << 20;          // above, the landing areas cost more than signals
+constexpr std::int64_t flagless_ring_up_to = std::int64_t{12} << 20;     // slices that go to one rank each have few
 constexpr std::int64_t flagless_scatter_up_to = std::int64_t{64} << 20;  // a reduce-scatter lands everything once, not twice
 constexpr std::int64_t interpreted_up_to = std::int64_t{2} << 20;
 constexpr std::int64_t flags_up_to = std::int64_t{64} << 10;
@@ -95,7 +96,9 @@ Tuning gpu_tuning(const Schedule& schedule, const Payload& payload) {
   const auto kind = schedule.collective().kind;
   const bool made = is_short(schedule);
   if (can_be_flagless(kind, payload)) {
-    const auto limit = kind == CollectiveKind::reduce_scatter ? flagless_scatter_up_to : flagless_up_to;
+    const auto limit = kind == CollectiveKind::reduce_scatter ? flagless_scatter_up_to
+                       : has_one_destination(schedule)        ? flagless_ring_up_to
+                                                              : flagless_up_to;
     if (largest <= (made ? limit : interpreted_up_to)) return packets(Protocol::flagless, largest, lanes);
   } else if (largest <= flags_up_to) {
     return packets(Protocol::ll, largest, lanes);
