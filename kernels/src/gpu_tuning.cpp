@@ -12,7 +12,7 @@ namespace {
 
 // Bytes of the largest chunk up to which a form is the fastest, on four and on two H200s.
 constexpr std::int64_t flagless_up_to = std::int64_t{16} << 20;          // above, the landing areas cost more than signals
-constexpr std::int64_t flagless_ring_up_to = std::int64_t{12} << 20;     // slices that go to one rank each have few
+constexpr std::int64_t flagless_ring_up_to = std::int64_t{12} << 20;     // and the slices of a ring, each for one rank, overtake them sooner
 constexpr std::int64_t flagless_scatter_up_to = std::int64_t{64} << 20;  // a reduce-scatter lands everything once, not twice
 constexpr std::int64_t interpreted_up_to = std::int64_t{2} << 20;
 constexpr std::int64_t flags_up_to = std::int64_t{64} << 10;
