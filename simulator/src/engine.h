@@ -95,6 +95,7 @@ class Engine {
     std::uint32_t ordinal = 0;  // among the remote operands of its instruction
     bool reads = false;
     bool paces = false;         // its sender waits until its first stage has taken it
+    bool alone = false;         // its thread block sends no other slice, so none of its kind is before it
     std::uint32_t next = none;  // behind it in the same queue
   };
   /// Transfers of one thread block over one path that wait at one of its stages.

@@ -46,7 +46,7 @@ std::int64_t Engine::pass(Transfer& t) {
   resource.busy += served;
   resource.bytes += t.bytes;
   if (keep_.recording != nullptr) record_hop(t, stage.resource, start, end);
-  until_at(turn_of(t.stage, t.block)) = end;
+  if (!t.alone) until_at(turn_of(t.stage, t.block)) = end;
   t.tail = std::max(t.tail, end) + stage.latency;
   t.head = start + stage.latency;
   ++t.stage;

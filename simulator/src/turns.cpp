@@ -16,6 +16,7 @@ bool Engine::held(const Transfer& t) {
 }
 
 bool Engine::may_pass(const Transfer& t) {
+  if (t.alone) return true;
   const auto until = turns_[turn_of(t.stage, t.block)];
   return until >= 0 && until <= queue_.now() && !held(t);
 }
