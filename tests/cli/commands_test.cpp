@@ -6,13 +6,9 @@
 namespace p2plab {
 namespace {
 
+using test::expect_keys;
 using test::json_of;
 using test::p2plab;
-
-// The keys that an object must hold.
-void expect_keys(const nlohmann::json& json, const std::vector<std::string>& keys) {
-  for (const auto& key : keys) EXPECT_TRUE(json.contains(key)) << key;
-}
 
 TEST(Usage, WrongCommandsAndOptionsExitWithTwoAndNameTheNearestValidOne) {
   const auto command = p2plab("rnu configs/8gpu_nvlink.yaml");
@@ -41,15 +37,6 @@ TEST(Usage, BadInputExitsWithOneAndSaysNothingOnStdout) {
     EXPECT_EQ(ran.out, "") << arguments;
     EXPECT_NE(ran.err.find("error: "), std::string::npos) << arguments;
   }
-}
-
-TEST(Plan, ADeadlineGivesTheBestPlanSoFarAndItsGap) {
-  const auto hurried = json_of("plan --topology mi250x --collective all_gather --algorithm forest --deadline 0.000001 --json");
-  EXPECT_EQ(hurried["verified"], true);
-  EXPECT_LT(hurried["optimality"], 1);
-  const auto patient = json_of("plan --topology mi250x --collective all_gather --algorithm forest --deadline 60 --json");
-  EXPECT_NEAR(patient["optimality"].get<double>(), 1, 1e-9);
-  EXPECT_EQ(p2plab("plan --topology mi250x --deadline -1").exit, 2);
 }
 
 TEST(Usage, EveryCommandHasHelpWithAnExample) {
@@ -105,122 +92,6 @@ TEST(ConfigCommand, TheExampleIsAGoodConfigThatRuns) {
   EXPECT_NE(checked.out.find("good"), std::string::npos);
   const auto ran = p2plab("run '" + file.string() + "'");
   EXPECT_EQ(ran.exit, 0) << ran.err;
-}
-
-TEST(PlanCommand, JsonHasTheFixedKeysAndARingOnAnHgxMovesTwoTimesSevenEighths) {
-  const auto json = json_of("plan --topology hgx-h200 --collective all_reduce --size '64 MiB' --algorithm ring --json");
-  expect_keys(json, {"algorithm", "collective", "ranks", "size_bytes", "steps", "chunks", "trees_per_root", "height", "verified", "algbw_gbps",
-                     "bound_gbps", "optimality", "predicted_us", "bound_us", "synthesis_s"});
-  EXPECT_EQ(json["ranks"], 8);
-  EXPECT_EQ(json["size_bytes"], 64 << 20);
-  EXPECT_EQ(json["verified"], true);
-  EXPECT_NEAR(json["algbw_gbps"].get<double>(), 450 / (2 * 7 / 8.0), 1e-3);  // each port of 450 GB/s carries 2 (n-1)/n payloads
-}
-
-TEST(PlanCommand, OnlyTheRanksAskedForTakePart) {
-  const auto json = json_of("plan --topology hgx-h200 --collective all_gather --ranks 1,3,4 --size '3 MiB' --algorithm one_shot --in-place --json");
-  EXPECT_EQ(json["ranks"], 3);
-  EXPECT_EQ(json["height"], 1);
-}
-
-TEST(PlanCommand, FiveGpusOfADgx1HaveNoRing) {
-  const auto ran = p2plab("plan --topology dgx-v100:gpus=5 --algorithm ring");
-  EXPECT_EQ(ran.exit, 1);
-  EXPECT_NE(ran.err.find("ring"), std::string::npos) << ran.err;
-  EXPECT_EQ(ran.out, "");
-}
-
-TEST(BoundCommand, AllGatherOnADgx1V100NeedsSevenOver150SecondsPerByte) {
-  const auto json = json_of("bound --topology dgx-v100 --collective all_gather --json");
-  expect_keys(json, {"collective", "ranks", "algbw_gbps", "inverse_rate", "cut", "latency_steps"});
-  EXPECT_EQ(json["inverse_rate"], "7/150");
-}
-
-TEST(PlanCommand, AGpuThatCannotBeReachedIsNamedWithTheCut) {
-  const auto machine = test::scratch("apart.yaml");
-  std::ofstream(machine)
-      << "version: 1\nnodes: [{name: a, kind: gpu}, {name: b, kind: gpu}, {name: c, kind: gpu}]\nlinks: [{between: [a, b], bandwidth: 1 GB/s}]\n";
-  for (const std::string command : {"bound", "plan --algorithm forest", "plan", "frontier", "tune"}) {
-    const auto ran = p2plab(command + " --topology '" + machine.string() + "'");
-    EXPECT_EQ(ran.exit, 1) << command;
-    EXPECT_NE(ran.err.find("c cannot be reached from a, not even by relaying through other GPUs"), std::string::npos) << command << ran.err;
-  }
-  EXPECT_NE(p2plab("bound --topology '" + machine.string() + "'").err.find("no link leads out of {a, b}"), std::string::npos);
-  EXPECT_NE(p2plab("plan --topology dgx-v100 --collective broadcast --root 9").err.find("root 9 is not there"), std::string::npos);
-  EXPECT_NE(p2plab("plan --topology dgx-v100 --collective broadcast --root 5 --ranks 0,1,2").err.find("root 5 is not in the process group"),
-            std::string::npos);
-}
-
-// Seven GPUs on a switch reach their own bound; the plan says what is done, so options that say otherwise are a wrong use.
-TEST(PlanCommand, RepairsAPlanOnAMachineThatLostAGpu) {
-  const auto old = test::scratch("old.json");
-  json_of("plan --topology hgx-h200 --collective all_gather --size 56MiB --algorithm forest --json --out " + old.string());
-  const auto json = json_of("plan --topology hgx-h200:gpus=7 --repair " + old.string() + " --json");
-  EXPECT_EQ(json["ranks"], 7);
-  EXPECT_EQ(json["collective"], "all_gather");
-  EXPECT_EQ(json["algorithm"], "forest");
-  EXPECT_NEAR(json["optimality"].get<double>(), 1, 1e-6);
-  EXPECT_EQ(p2plab("plan --topology hgx-h200 --size 1MiB --repair " + old.string()).exit, 2);
-}
-
-// No time at all: the first plan at hand, which says how far it is from what cuts allow.
-TEST(PlanCommand, WithoutTimeGivesTheFirstPlanAndItsGap) {
-  const auto json = json_of("plan --topology mi250x --collective all_gather --size 16MiB --algorithm forest --deadline 0 --json");
-  EXPECT_EQ(json["verified"], true);
-  EXPECT_LT(json["optimality"].get<double>(), 1);
-  EXPECT_NE(json["reason"].get<std::string>().find("% of what cuts allow"), std::string::npos) << json["reason"];
-}
-
-// Both quads of a DGX-1 have 18 lanes among themselves, 9 of which an all-reduce can fill each way: 4.5 lanes of 25 GB/s at each GPU.
-TEST(PlaceCommand, TheBestFourOfADgx1V100AreAQuad) {
-  const auto json = json_of("place --topology dgx-v100 --gpus 4 --json");
-  const auto& best = json["placements"].at(0);
-  EXPECT_DOUBLE_EQ(best["busbw_gbps"], 112.5);
-  EXPECT_EQ(best["alike"], 2);
-  const auto ran = p2plab("place --topology dgx-v100 --gpus 4");
-  EXPECT_NE(ran.out.find("14 subsets have GPUs that cannot reach each other"), std::string::npos) << ran.out;
-}
-
-TEST(PlanCommand, SaysHowFarFromTheBoundsItIsAndWhatProvesThem) {
-  const auto json = json_of("plan --topology dgx-v100 --collective all_gather --size '8 MiB' --algorithm forest --json");
-  EXPECT_EQ(json["optimality"], 1.0);
-  EXPECT_EQ(json["cut"].size(), 7U);  // the bytes of seven GPUs must leave them, into the eighth's six lanes: 7/150
-  EXPECT_NE(json["argument"].get<std::string>().find("must leave"), std::string::npos);
-  EXPECT_NEAR(json["gap_pct"].get<double>(), (json["predicted_us"].get<double>() / json["bound_us"].get<double>() - 1) * 100, 1e-3);
-  const auto text = p2plab("plan --topology dgx-v100 --collective all_gather --size '8 MiB' --algorithm latency").out;
-  EXPECT_NE(text.find("gap to bounds"), std::string::npos) << text;
-  EXPECT_NE(text.find("proof of bound   the bytes of 7 GPUs must leave"), std::string::npos) << text;
-}
-
-TEST(FrontierCommand, ListsChunksStepsAndRoundsOfADgx1) {
-  const auto json = json_of("frontier --topology dgx-v100 --collective broadcast --json");
-  expect_keys(json, {"collective", "ranks", "unit_gbps", "exact", "least_steps", "least_ratio", "complete", "seconds", "points"});
-  ASSERT_EQ(json["points"].size(), 2U);
-  EXPECT_EQ(json["points"][1]["chunks"], 7);
-  EXPECT_EQ(json["points"][1]["rounds"], 3);
-  EXPECT_EQ(json["points"][1]["proved"], true);
-  EXPECT_NE(p2plab("frontier --topology ring --collective all_gather").out.find("2      4      7"), std::string::npos);
-  EXPECT_EQ(p2plab("frontier --topology ring --chunks 0").exit, 2);
-  EXPECT_EQ(p2plab("frontier --topology no-such-machine").exit, 1);
-}
-
-TEST(TuneCommand, WritesATableThatRunsTakeAndRefusesBadSizes) {
-  const auto file = test::scratch("tuned.yaml");
-  const auto tuned =
-      p2plab("tune --topology hgx-h200:gpus=4 --collective all_reduce --sizes '1 KiB..1 MiB' --factor 32 --out '" + file.string() + "'");
-  ASSERT_EQ(tuned.exit, 0) << tuned.err;
-  EXPECT_NE(tuned.out.find("runner-up"), std::string::npos);
-  const auto config = test::scratch("config.yaml");
-  std::ofstream(config) << "version: 1\ntopology: {preset: hgx-h200, gpus: 4}\ncollectives: [all_reduce]\nalgorithms: [{name: tuned, file: "
-                           "tuned.yaml}]\nsizes: [2 KiB]\n";
-  const auto ran = p2plab("run '" + config.string() + "'");
-  EXPECT_EQ(ran.exit, 0) << ran.err;
-  EXPECT_NE(ran.out.find("tuned file=tuned.yaml"), std::string::npos) << ran.out;
-  const auto json = json_of("tune --topology hgx-h200:gpus=2 --sizes '1 KiB..1 KiB' --json");
-  expect_keys(json, {"p2plab_tuned", "collective", "ranks", "machine", "fingerprint", "dtype", "op", "in_place", "profile", "bands"});
-  EXPECT_EQ(p2plab("tune --topology hgx-h200:gpus=2 --sizes 1KiB").exit, 2);
-  EXPECT_EQ(p2plab("tune --topology hgx-h200:gpus=2 --sizes '1 MiB..1 KiB'").exit, 1);
-  EXPECT_EQ(p2plab("tune --topology hgx-h200:gpus=2 --sizes '1 B..1 KiB'").exit, 1);
 }
 
 TEST(TopoCommand, ADescriptionThatWasWrittenIsTheSameMachineAgain) {

@@ -63,4 +63,9 @@ inline std::string small_config() {
   return "'" + file.string() + "'";
 }
 
+/// The keys that an object must hold.
+inline void expect_keys(const nlohmann::json& json, const std::vector<std::string>& keys) {
+  for (const auto& key : keys) EXPECT_TRUE(json.contains(key)) << key;
+}
+
 }  // namespace p2plab::test
