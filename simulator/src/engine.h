@@ -1,6 +1,7 @@
 // The event loop.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -110,6 +111,7 @@ class Engine {
   /// What a run looks like between two times: all that decides what follows, relative to that time and to the slices that each block has done.
   struct Moment {
     std::int64_t now = 0;
+    std::int64_t memory = 0;  // how long ago a time may be and still matter
     std::int64_t events = 0;
     std::int64_t transfers = 0;
     std::uint64_t glance = 0;
@@ -117,6 +119,12 @@ class Engine {
     std::vector<std::uint32_t> settled = {};  // by block
     std::vector<std::int64_t> busy = {};      // by resource
     std::vector<std::int64_t> bytes = {};
+
+    template <class Value>
+    void word(Value value) {
+      state.push_back(static_cast<std::uint64_t>(value));
+    }
+    void since(std::int64_t time) { word(std::max(time - now, -memory)); }
   };
   /// The search for a state that was there before.
   struct Watch {
@@ -153,6 +161,9 @@ class Engine {
   void rest();
   std::uint64_t glance() const;
   Moment moment();
+  void add_block(Moment& m, const Block& k);
+  void add_transfer(Moment& m, const Transfer& t) const;
+  void add_turns(Moment& m);
   const Block& awaited(const Block& k) const;
   std::int64_t rounds_left(std::size_t block) const;
   void skip_rounds(const Moment& now);
@@ -164,7 +175,10 @@ class Engine {
   void move_on(const Transfer& t, std::uint32_t index);
   std::size_t turn_of(std::uint32_t stage, std::uint32_t block) const { return std::size_t{stage} * c_.parts + block % c_.parts; }
   Queue* queue_at(std::size_t turn) { return turns_[turn] < 0 ? &queues_[static_cast<std::size_t>(-turns_[turn]) - 1] : nullptr; }
-  std::int64_t& until_at(std::size_t turn) { return turns_[turn] < 0 ? queue_at(turn)->until : turns_[turn]; }
+  std::int64_t& until_at(std::size_t turn) {
+    auto* queue = queue_at(turn);
+    return queue != nullptr ? queue->until : turns_[turn];
+  }
   template <class Visit>
   void each_waiting(const Queue& queue, Visit visit) {
     auto index = queue.first;

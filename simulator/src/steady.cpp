@@ -86,58 +86,61 @@ std::uint64_t Engine::glance() const {
 
 // Times longer ago than `memory` can hold nothing up any more, whatever is added to them.
 Engine::Moment Engine::moment() {
-  Moment m{.now = queue_.now(), .events = queue_.count(), .transfers = transfers_made_, .glance = glance()};
+  Moment m{.now = queue_.now(), .memory = watch_.memory, .events = queue_.count(), .transfers = transfers_made_, .glance = glance()};
   m.state.reserve(watch_.then.state.size());
-  const auto word = [&](auto value) { m.state.push_back(static_cast<std::uint64_t>(value)); };
-  const auto since = [&](std::int64_t time) { word(std::max(time - m.now, -watch_.memory)); };
-  for (const auto& k : blocks_) {
-    m.settled.push_back(k.settled);
-    for (auto order = k.settled; order > 0 && log_[k.log + order - 1] > m.now - watch_.memory; --order) since(log_[k.log + order - 1]);
-    word(section);
-    if (k.settled == k.total) continue;
-    for (const auto time : {k.front_free, k.back_free, k.seen}) since(time);
-    word(k.front_due == never ? never : k.front_due - m.now);
-    word(k.back_due == never ? never : k.back_due - m.now);
-    for (const auto count : {k.work, k.wait, k.issued - k.settled, k.injected - k.settled, k.storing, k.loading, k.first_waiter}) word(count);
-    word(k.listed ? k.next_waiter : none);
-    word((k.listed ? 1 : 0) + (k.stalled ? 2 : 0));
-    word(k.first_waiter == none ? none : std::min(k.least_needed - k.settled, near));
-    if (k.listed) word(std::min(k.needed - awaited(k).settled, near));
-    for (auto order = k.settled; order != k.issued; ++order) {
-      const auto& s = slot(k, order);
-      since(s.arrived);
-      since(s.tail);
-      word(s.bytes);
-      for (const auto count : {s.work, s.reads, s.writes}) word(count);
-    }
-  }
-  const auto transfer = [&](const Transfer& t) {
-    since(t.tail);
-    for (const auto count : {t.stage, t.end, t.block, t.order - blocks_[t.block].settled, t.ordinal}) word(count);
-    word(t.bytes * 4 + (t.reads ? 1 : 0) + (t.paces ? 2 : 0));
-  };
+  for (const auto& k : blocks_) add_block(m, k);
   queue_.each([&](std::int64_t time, const Event& event) {
-    word(time - m.now);
-    word(event.kind);
-    if (event.kind != EventKind::hop) return word(event.index);
-    transfer(transfers_[event.index]);
+    m.word(time - m.now);
+    m.word(event.kind);
+    event.kind == EventKind::hop ? add_transfer(m, transfers_[event.index]) : m.word(event.index);
   });
-  for (std::size_t turn = 0; turn < turns_.size(); ++turn) {
-    if (turns_[turn] >= 0 && turns_[turn] <= m.now) continue;
-    word(turn);
-    since(until_at(turn));
-    const auto* queue = queue_at(turn);
-    if (queue == nullptr) continue;
-    word(queue->due ? 1 : 0);
-    each_waiting(*queue, transfer);
-    word(section);
-  }
+  add_turns(m);
   for (const auto& resource : c_.resources) {
-    word(std::max<std::int64_t>(resource.free - m.now, 0));
+    m.word(std::max<std::int64_t>(resource.free - m.now, 0));
     m.busy.push_back(resource.busy);
     m.bytes.push_back(resource.bytes);
   }
   return m;
+}
+
+void Engine::add_block(Moment& m, const Block& k) {
+  m.settled.push_back(k.settled);
+  for (auto order = k.settled; order > 0 && log_[k.log + order - 1] > m.now - m.memory; --order) m.since(log_[k.log + order - 1]);
+  m.word(section);
+  if (k.settled == k.total) return;
+  for (const auto time : {k.front_free, k.back_free, k.seen}) m.since(time);
+  for (const auto due : {k.front_due, k.back_due}) m.word(due == never ? never : due - m.now);
+  for (const auto count : {k.work, k.wait, k.issued - k.settled, k.injected - k.settled, k.storing, k.loading, k.first_waiter}) m.word(count);
+  m.word(k.listed ? k.next_waiter : none);
+  m.word((k.listed ? 1 : 0) + (k.stalled ? 2 : 0));
+  m.word(k.first_waiter == none ? none : std::min(k.least_needed - k.settled, near));
+  if (k.listed) m.word(std::min(k.needed - awaited(k).settled, near));
+  for (auto order = k.settled; order != k.issued; ++order) {
+    const auto& s = slot(k, order);
+    m.since(s.arrived);
+    m.since(s.tail);
+    m.word(s.bytes);
+    for (const auto count : {s.work, s.reads, s.writes}) m.word(count);
+  }
+}
+
+void Engine::add_transfer(Moment& m, const Transfer& t) const {
+  m.since(t.tail);
+  for (const auto count : {t.stage, t.end, t.block, t.order - blocks_[t.block].settled, t.ordinal}) m.word(count);
+  m.word(t.bytes * 4 + (t.reads ? 1 : 0) + (t.paces ? 2 : 0));
+}
+
+void Engine::add_turns(Moment& m) {
+  for (std::size_t turn = 0; turn < turns_.size(); ++turn) {
+    if (turns_[turn] >= 0 && turns_[turn] <= m.now) continue;
+    m.word(turn);
+    m.since(until_at(turn));
+    const auto* queue = queue_at(turn);
+    if (queue == nullptr) continue;
+    m.word(queue->due ? 1 : 0);
+    each_waiting(*queue, [&](const Transfer& t) { add_transfer(m, t); });
+    m.word(section);
+  }
 }
 
 // Whose slices a listed block waits for.
