@@ -125,7 +125,6 @@ class RelayTree {
     const int height = depth_[at(below.back())] - depth_[at(v)];
     for (const auto u : below) part_[at(u)] = Part::detached;
     auto paid = trees_.hop(parents_[at(v)], v);
-    auto old = Way{paid, depth_[at(v)], v};
     auto top = parents_[at(v)];
     std::vector<std::pair<int, int>> taken{{v, top}};
     while (!needed_[at(top)] && top != root_ && !has_child(top)) {
@@ -139,7 +138,7 @@ class RelayTree {
     find_ways();
     const auto best = way_to(v, most_height_ - height);
     const bool better = best.cost < paid * (1 - 1e-9);
-    const int moved = (better ? best.depth : old.depth) - depth_[at(v)];
+    const int moved = better ? best.depth - depth_[at(v)] : 0;
     part_[at(v)] = Part::outside;
     if (better) {
       lay(best);

@@ -33,6 +33,7 @@ void add_collective(Digest& digest, const Collective& collective) {
   }
   digest.add(std::ssize(collective.shares));
   for (const auto share : collective.shares) digest.add(share);
+  digest.add(std::ssize(collective.pairs));
   for (const auto& [from, to] : collective.pairs) digest.add(from.value), digest.add(to.value);
 }
 

@@ -249,7 +249,10 @@ void Engine::issue_loads(Block& k, std::uint32_t block, Slot& s) {
   for (std::uint32_t o = 0; o < work.sources; ++o) {
     const auto& path = c_.path(lane, work.paths + o);
     const auto request = c_.request(path);
-    const Transfer t{now + request, own, c_.link_bytes(path, wire), path.first, path.first, path.end, block, k.issued, o, true, false, k.total == 1};
+    auto t = transfer_on(path, wire, block, {k.issued, o});
+    t.head = now + request;
+    t.tail = own;
+    t.reads = true;
     ++transfers_made_;
     if (request > 0) {
       push(now + request, EventKind::hop, keep_transfer(t));

@@ -169,6 +169,11 @@ class Engine {
   void skip_rounds(const Moment& now);
   void go_on(Block& k, std::uint32_t slices, std::int64_t rounds, std::int64_t period);
 
+  struct Place {
+    std::uint32_t order = 0;
+    std::uint32_t ordinal = 0;
+  };
+  Transfer transfer_on(const Path& path, std::int64_t wire, std::uint32_t block, Place place) const;
   std::int64_t launch(Transfer transfer);
   std::int64_t pass(Transfer& t);
   void hop(std::uint32_t index);

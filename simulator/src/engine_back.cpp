@@ -38,8 +38,10 @@ void Engine::inject(Block& k, std::uint32_t block, Slot& s) {
   s.writes = work.destinations + 1U;  // one more, so that it does not settle before all are launched
   for (std::uint32_t o = 0; o < work.destinations; ++o) {
     const auto& path = c_.path(lane, work.paths + work.sources + o);
-    paced = std::max(paced, launch({now, own, c_.link_bytes(path, wire), path.first, path.first, path.end, block, k.injected, work.sources + o, false,
-                                    false, k.total == 1}));
+    auto t = transfer_on(path, wire, block, {k.injected, work.sources + o});
+    t.head = now;
+    t.tail = own;
+    paced = std::max(paced, launch(t));
   }
   k.back_free = paced;
   ++k.injected;

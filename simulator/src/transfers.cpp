@@ -3,6 +3,18 @@
 
 namespace p2plab {
 
+// Of `wire` bytes, before its path's first stage.
+Engine::Transfer Engine::transfer_on(const Path& path, std::int64_t wire, std::uint32_t block, Place place) const {
+  return {.bytes = c_.link_bytes(path, wire),
+          .first = path.first,
+          .stage = path.first,
+          .end = path.end,
+          .block = block,
+          .order = place.order,
+          .ordinal = place.ordinal,
+          .alone = blocks_[block].total == 1};
+}
+
 // Sends a transfer off at its first stage; returns when that stage has taken all of it, which is when its sender may go on. If that is not known
 // yet, the sender hears of it later (`let_go`).
 std::int64_t Engine::launch(Transfer transfer) {

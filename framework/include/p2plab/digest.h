@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 namespace p2plab {
 
@@ -11,11 +12,16 @@ struct Program;
 class Digest {
  public:
   void add(std::int64_t value) {
-    for (int byte = 0; byte < 8; ++byte) hash_ = (hash_ ^ static_cast<std::uint64_t>((value >> (8 * byte)) & 0xff)) * 1099511628211ULL;
+    for (int byte = 0; byte < 8; ++byte) add_byte(static_cast<unsigned char>((value >> (8 * byte)) & 0xff));
+  }
+  void add(std::string_view text) {
+    for (const char c : text) add_byte(static_cast<unsigned char>(c));
   }
   std::uint64_t value() const { return hash_; }
 
  private:
+  void add_byte(unsigned char byte) { hash_ = (hash_ ^ byte) * 1099511628211ULL; }
+
   std::uint64_t hash_ = 14695981039346656037ULL;
 };
 

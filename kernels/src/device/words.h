@@ -19,21 +19,17 @@ constexpr void unroll(Body&& body) {
   (std::make_integer_sequence<int, N>{});
 }
 
-/// N words from byte `shift` on, which is less than N * 4, of the 2 N words of two neighbouring vectors.
-template <int N>
-constexpr Words<N> straddle(const Words<N>& low, const Words<N>& high, std::uint32_t shift) {
-  static_assert(N == 2 || N == 4);
-  std::uint32_t w[2 * N];
-  unroll<N>([&](auto k) {
+/// Four words from byte `shift` on, which is less than 16, of two neighbouring vectors.
+constexpr Words<4> straddle(const Words<4>& low, const Words<4>& high, std::uint32_t shift) {
+  std::uint32_t w[8];
+  unroll<4>([&](auto k) {
     w[k] = low.w[k];
-    w[N + k] = high.w[k];
+    w[4 + k] = high.w[k];
   });
-  if constexpr (N == 4) {
-    unroll<N + 2>([&](auto k) { w[k] = (shift & 8) != 0 ? w[k + 2] : w[k]; });
-  }
-  unroll<N + 1>([&](auto k) { w[k] = (shift & 4) != 0 ? w[k + 1] : w[k]; });
-  Words<N> result;
-  unroll<N>([&](auto k) { result.w[k] = static_cast<std::uint32_t>((std::uint64_t{w[k + 1]} << 32 | w[k]) >> (shift % 4 * 8)); });
+  unroll<6>([&](auto k) { w[k] = (shift & 8) != 0 ? w[k + 2] : w[k]; });
+  unroll<5>([&](auto k) { w[k] = (shift & 4) != 0 ? w[k + 1] : w[k]; });
+  Words<4> result;
+  unroll<4>([&](auto k) { result.w[k] = static_cast<std::uint32_t>((std::uint64_t{w[k + 1]} << 32 | w[k]) >> (shift % 4 * 8)); });
   return result;
 }
 

@@ -4,8 +4,10 @@
 #include <gtest/gtest.h>
 
 #include "p2plab/bounds.h"
+#include "p2plab/lower.h"
 #include "p2plab/presets.h"
 #include "p2plab/setting.h"
+#include "support/machines.h"
 #include "support/plans.h"
 
 namespace p2plab {
@@ -36,6 +38,31 @@ TEST(Evaluate, SlicesPlansOfManyLanes) {
   EXPECT_GT(found->program.blocks(), 64);
   const auto& tuning = found->program.tuning;
   EXPECT_TRUE(tuning.slices > 1 || tuning.slice.count() > 0);
+}
+
+// Programs that were timed are remembered: each has its own time all the same, the second time too, and by the ends of the profile's intervals.
+TEST(Setting, SaysOfEveryProgramWhatTheSimulatorSays) {
+  const auto machine = testing::one_switch(4);
+  const auto profile = *load_profile(P2PLAB_SOURCE_DIR "/profiles/h200.yaml");
+  const auto setting = make_setting(machine, profile);
+  const auto time = [&](const Program& program, const Profile& costs) {
+    return to_seconds(simulate(machine, setting.routes, program, costs)->makespan);
+  };
+  for (int turn = 0; turn < 2; ++turn) {
+    for (const auto* planner : {"ring", "two_shot"}) {
+      const auto plan = *testing::plan_on(machine, planner, CollectiveKind::all_reduce);
+      const auto proof = *verify(machine, setting.routes, plan.schedule);
+      for (const std::int64_t elements : {4096, 8192}) {
+        for (const int parts : {1, 2}) {
+          const auto program = *lower(plan.schedule, proof, {.elements = elements, .type = DataType::float16}, {.parts = parts, .slice = 1_KiB});
+          EXPECT_EQ(*setting.predict(program), time(program, profile)) << planner << elements << parts;
+          const auto interval = *setting.interval(program);
+          EXPECT_EQ(interval.low, time(program, fastest(profile)));
+          EXPECT_EQ(interval.high, time(program, slowest(profile)));
+        }
+      }
+    }
+  }
 }
 
 }  // namespace

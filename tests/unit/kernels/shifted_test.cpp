@@ -9,6 +9,7 @@
 
 #include "device/arithmetic.cuh"
 #include "device/slice.h"
+#include "device/wire.h"
 #include "p2plab/combine.h"
 #include "support/guarded_cpu.h"
 
@@ -208,6 +209,31 @@ TEST(OddVectors, AreLoadedAndStoredWhole) {
         EXPECT_EQ(std::memcmp(room.all().data(), wanted.all().data(), room.all().size()), 0);
         EXPECT_EQ(block.guard.outside + block.guard.misaligned, 0);
       }
+    }
+  }
+}
+
+// Packets of a line, eight threads with 120 bytes, of an item of any size at any address: each byte of the item once, nothing beside it.
+TEST(LinePackets, AreLoadedAndStoredAtAnyAddress) {
+  using Wire = device::LineWire;
+  for (std::size_t behind = 0; behind < vector_bytes; ++behind) {
+    for (const std::int64_t size : {1, 7, 8, 15, 16, 17, 111, 112, 113, 119, 120, 121, 127, 128, 239, 240, 250, 367}) {
+      SCOPED_TRACE(fmt::format("{} behind, {} bytes", behind, size));
+      Room from(behind, size);
+      Room to(behind, size);
+      Room expected(behind, size);
+      fill<std::uint8_t>(from, size, 1);
+      fill<std::uint8_t>(expected, size, 1);
+      One::Block block;
+      block.guard.readable = {from.region({.sources = {}, .destinations = {}, .begin = 0, .end = size})};
+      block.guard.writable = {to.region({.sources = {}, .destinations = {}, .begin = 0, .end = size})};
+      One::here() = {&block, 0};
+      for (std::uint32_t position = 0; Wire::start(position) < static_cast<std::uint64_t>(size); ++position) {
+        const auto packet = device::load_cut_packet<One, Wire>(from.address(), position, static_cast<std::uint32_t>(size));
+        device::store_cut_packet<One, Wire>(to.address(), packet, position, static_cast<std::uint32_t>(size));
+      }
+      EXPECT_EQ(std::memcmp(to.all().data(), expected.all().data(), expected.all().size()), 0);
+      EXPECT_EQ(block.guard.outside + block.guard.misaligned, 0);
     }
   }
 }
