@@ -202,7 +202,7 @@ Command simulate_command(CLI::App& parent) {
   app->add_option("--trace", a->trace, "write what happened as a trace for ui.perfetto.dev")->type_name("FILE");
   app->add_option("--heatmap", a->heatmap, "write how busy each link was over time: a picture if FILE ends in .svg, else CSV")->type_name("FILE");
   app->add_option("--engine", a->engine,
-                  "events: slice by slice, first come, first served; max-min: links shared fairly; path: the longest chain of "
+                  "events: slice by slice, thread blocks served in turn; max-min: links shared fairly; path: the longest chain of "
                   "waits and the busiest resource only, a bound")
       ->capture_default_str()
       ->type_name("E");
