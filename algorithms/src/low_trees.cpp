@@ -6,7 +6,7 @@
 #include <queue>
 #include <tuple>
 
-#include "arborescence.h"
+#include "p2plab/arborescence.h"
 
 namespace p2plab {
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "arborescence.h"
+#include "p2plab/arborescence.h"
 
 namespace p2plab {
 

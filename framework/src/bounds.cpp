@@ -6,28 +6,27 @@
 
 #include <fmt/format.h>
 
+#include "bounds/best_trees.h"
 #include "bounds/distances.h"
 #include "bounds/flow_graph.h"
+#include "bounds/in_network.h"
 #include "bounds/partition.h"
 #include "bounds/programs.h"
 #include "p2plab/topology_view.h"
-#include "p2plab/tree_shares.h"
 
 namespace p2plab {
 
 namespace {
 
-// Linear programs above these sizes take minutes; then cuts alone bound.
-constexpr std::size_t most_tree_links = 4000;
-constexpr int most_free_roots = 48;
+// A linear program above this size takes minutes; then cuts alone bound.
 constexpr std::size_t most_flow_columns = 20000;
-// Relative; what the solver leaves open, taken off lower bounds that it finds.
-constexpr double solver_tolerance = 1e-8;
+// Comparisons that the columns of trees may take where switches branch.
+constexpr double most_tree_work = 2e9;
 
 class Bounder {
  public:
-  Bounder(const Topology& topology, const Collective& collective, std::vector<Block> blocks)
-      : topology_(topology), collective_(collective), blocks_(std::move(blocks)) {
+  Bounder(const Topology& topology, const Collective& collective, std::vector<Block> blocks, const InNetwork& able)
+      : topology_(topology), collective_(collective), blocks_(std::move(blocks)), able_(able) {
     bound_.kind = collective.kind;
     bound_.members = static_cast<int>(collective.members.size());
     for (const auto& block : blocks_) bound_.shares.push_back(block.share);
@@ -54,6 +53,8 @@ class Bounder {
       case CollectiveKind::all_to_all:
       case CollectiveKind::send_receive: pairs(); break;
     }
+    if (!able_.empty() && !in_network_can_help(collective_.kind))
+      bound_.argument += "; switches that multicast or reduce cannot help: every byte has one giver and one receiver";
     return bound_;
   }
 
@@ -62,7 +63,10 @@ class Bounder {
   int vertex_of(Rank rank) const { return topology_.node_of(rank).value; }
 
   // Seconds per byte of each GPU, per second that a byte of weight 1 takes.
-  double scale() const { return sharded(collective_.kind) ? static_cast<double>(bound_.members) / static_cast<double>(total_share()) : 1; }
+  Rational scale() const {
+    return sharded(collective_.kind) ? reduced(static_cast<Int128>(bound_.members) * common_of(blocks_), total_share())
+                                     : Rational{common_of(blocks_), 1};
+  }
   std::int64_t total_share() const {
     return std::accumulate(blocks_.begin(), blocks_.end(), std::int64_t{0}, [](std::int64_t sum, const Block& b) { return sum + b.share; });
   }
@@ -119,15 +123,15 @@ class Bounder {
 
   bool every_gpu_is(const std::vector<int>& terminals) const { return terminals.size() == static_cast<std::size_t>(topology_.ranks()); }
 
+  // Cuts hold whatever switches can do, and where links alone bound and switches pass all, GPUs that copy and add reach the worst of them.
   void trees(bool reversed) {
     const auto wanted = demand(reversed);
     const auto graph = bounds::flow_graph(topology_, reversed);
     take(graph, bounds::worst_cut(graph, bounds::one_of_each_kind(topology_, wanted)), common_of(blocks_), reversed);
     bound_.attained = every_gpu_is(wanted.terminals);
-    if (!has_budgets(topology_) && bounds::switches_pass_all(topology_, reversed)) return;
-    if (topology_.links().size() > most_tree_links) return give_up();
+    if (!has_budgets(topology_) && bounds::switches_pass_all(topology_, reversed) && (bound_.attained || able_.empty())) return;
     TreeDemand trees{reversed ? std::vector<int>{} : wanted.terminals, reversed ? wanted.terminals : std::vector<int>{}, wanted.weights, true};
-    take_rate_of_trees(trees, scale() * static_cast<double>(common_of(blocks_)), "the best packing of trees");
+    take_best_trees(std::move(trees), scale(), "the best packing of trees");
   }
 
   void paths(bool gather) {
@@ -136,12 +140,12 @@ class Bounder {
     take(graph, bounds::worst_cut(graph, wanted), common_of(blocks_), !gather);
     bound_.attained = true;
     if (!has_budgets(topology_)) return;
-    if (topology_.links().size() > most_flow_columns) return give_up();
+    if (topology_.links().size() > most_flow_columns) return bounds::give_up(bound_);
     bounds::Commodity commodity{vertex_of(collective_.root), {}};
     for (std::size_t v = 0; v < wanted.weights.size(); ++v) {
       if (wanted.weights[v] > 0 && static_cast<int>(v) != commodity.source) commodity.sinks.emplace_back(static_cast<int>(v), wanted.weights[v]);
     }
-    take_rate(bounds::flow_rate(topology_, {commodity}, gather), scale() * static_cast<double>(common_of(blocks_)), "the greatest flow");
+    bounds::take_rate(bound_, bounds::flow_rate(topology_, {commodity}, gather), scale(), "the greatest flow");
   }
 
   void all_reduce() {
@@ -154,12 +158,16 @@ class Bounder {
       take(graph, bounds::worst_cut(graph, wanted), 1, reversed);
     }
     if (every_gpu_both_ways(block) && take_partition()) return;
-    if (topology_.links().size() > most_tree_links || topology_.ranks() > most_free_roots) return give_up();
     TreeDemand trees;
     for (const auto rank : block.receivers) trees.receivers.push_back(vertex_of(rank));
     for (const auto rank : block.contributors) trees.givers.push_back(vertex_of(rank));
-    bound_.attained = every_gpu_is(trees.receivers) && every_gpu_is(trees.givers);
-    take_rate_of_trees(trees, 1, "the best pairs of an in-tree and an out-tree");
+    take_best_trees(std::move(trees), {1, 1}, "the best packing of pairs of an in-tree and an out-tree");
+  }
+
+  void take_best_trees(TreeDemand trees, const Rational& factor, const std::string& what) {
+    trees.multicast = bounds::vertices(able_.multicast);
+    trees.reduce = bounds::vertices(able_.reduce);
+    bounds::take_best_trees(bound_, topology_, std::move(trees), factor, what, able_.empty() ? 0 : most_tree_work);
   }
 
   bool every_gpu_both_ways(const Block& block) const {
@@ -169,7 +177,7 @@ class Bounder {
 
   // Counts what must enter the parts of a partition; true if reduce-scatter and then all-gather reach that, so that nothing is left to find out.
   bool take_partition() {
-    const auto partition = bounds::worst_partition(topology_);
+    const auto partition = bounds::worst_partition(topology_, able_.reduce);
     if (partition.inverse_rate() > bound_.inverse_rate) {
       bound_.inverse_rate = partition.inverse_rate();
       bound_.cut.clear();
@@ -177,7 +185,8 @@ class Bounder {
       bound_.argument = fmt::format("2 x {} payloads must enter the {} parts with GPUs of a partition at {} GB/s together", partition.parts - 1,
                                     partition.parts, static_cast<double>(partition.capacity) * 1e-9);
     }
-    if (has_budgets(topology_) || !bounds::switches_pass_all(topology_, false) || !bounds::switches_pass_all(topology_, true)) return false;
+    if (!able_.empty() || has_budgets(topology_) || !bounds::switches_pass_all(topology_, false) || !bounds::switches_pass_all(topology_, true))
+      return false;
     Int128 weight[2];
     Int128 capacity[2];
     bounds::Demand all{std::vector<std::int64_t>(topology_.nodes().size()), {}};
@@ -214,8 +223,8 @@ class Bounder {
       }
       if (!commodity.sinks.empty()) commodities.push_back(std::move(commodity));
     }
-    if (commodities.size() * topology_.links().size() > most_flow_columns) return give_up();
-    take_rate(bounds::flow_rate(topology_, commodities, false), 1, "the greatest flow between all pairs at once");
+    if (commodities.size() * topology_.links().size() > most_flow_columns) return bounds::give_up(bound_);
+    bounds::take_rate(bound_, bounds::flow_rate(topology_, commodities, false), {1, 1}, "the greatest flow between all pairs at once");
   }
 
   // What one GPU sends or gets, and what crosses the worst cut for all-gather.
@@ -247,52 +256,20 @@ class Bounder {
     }
   }
 
-  void give_up() {
-    bound_.attained = false;
-    bound_.argument += "; the machine is too large for the linear program that would be exact";
-  }
-
-  // Takes the best packing's rate; a bound that needs copies in host memory is not reached by plans without them, so says what those reach.
-  void take_rate_of_trees(TreeDemand trees, double factor, const std::string& what) {
-    const auto shares = best_tree_shares(topology_, trees);
-    take_rate(shares ? std::optional{shares->rate} : std::nullopt, factor, what);
-    const auto is_host = [](const Node& node) { return node.kind == NodeKind::host; };
-    if (!shares || std::ranges::none_of(topology_.nodes(), is_host)) return;
-    trees.hosts_copy = false;
-    const auto plain = best_tree_shares(topology_, trees);
-    if (!plain || plain->rate <= 0 || factor * 1e9 / plain->rate <= bound_.inverse_rate.value() * (1 + 1e-6)) return;
-    bound_.attained = false;
-    const auto reached = bound_.algbw_gbps() * bound_.inverse_rate.value() / (factor * 1e9 / plain->rate);
-    bound_.argument += fmt::format("; without copies in host memory at most {:.6g} GB/s", reached);
-  }
-
-  // Takes a linear program's rate (bytes per second of weight 1) as the bound if it is lower than what cuts allow.
-  void take_rate(const std::optional<double>& rate, double factor, const std::string& what) {
-    if (!rate || *rate <= 0) {
-      bound_.attained = false;
-      return;
-    }
-    const double inverse = factor * 1e9 / *rate;
-    if (bound_.inverse_rate.value() >= inverse * (1 - solver_tolerance)) return;
-    bound_.inverse_rate = simplest_near(inverse, solver_tolerance / 10);
-    bound_.cut.clear();
-    bound_.cut_latency = Seconds{0};
-    bound_.argument =
-        fmt::format("{} reaches {:.6g} GB/s and no more (dual of a linear program; no single cut proves it)", what, bound_.algbw_gbps());
-  }
-
   const Topology& topology_;
   const Collective& collective_;
   std::vector<Block> blocks_;
+  const InNetwork& able_;
   Bound bound_;
 };
 
 }  // namespace
 
-Result<Bound> bound(const Topology& topology, const Collective& collective) {
+Result<Bound> bound(const Topology& topology, const Collective& collective, const InNetwork& able) {
   auto blocks = contract(collective, topology.ranks());
   if (!blocks) return std::move(blocks).error();
-  return Bounder{topology, collective, *std::move(blocks)}.run();
+  if (auto checked = bounds::check(topology, able); !checked) return std::move(checked).error();
+  return Bounder{topology, collective, *std::move(blocks), able}.run();
 }
 
 }  // namespace p2plab

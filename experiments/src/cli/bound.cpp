@@ -17,6 +17,8 @@ namespace {
 struct BoundArguments {
   std::string topology;
   GroupArguments group;
+  std::string in_network;
+  std::string multicast;
   bool json = false;
 };
 
@@ -26,7 +28,7 @@ std::vector<std::string> names_of(const Topology& topology, const std::vector<No
   return names;
 }
 
-std::string json_of(const Topology& topology, const Bound& bound) {
+std::string json_of(const Topology& topology, const Bound& bound, const InNetwork& able) {
   const nlohmann::ordered_json json{{"collective", to_string(bound.kind)},
                                     {"ranks", bound.members},
                                     {"algbw_gbps", std::round(bound.algbw_gbps() * 1e6) / 1e6},
@@ -35,18 +37,38 @@ std::string json_of(const Topology& topology, const Bound& bound) {
                                     {"latency_steps", bound.latency_steps},
                                     {"argument", bound.argument},
                                     {"attained", bound.attained},
-                                    {"latency_us", microseconds(bound.latency)}};
+                                    {"latency_us", microseconds(bound.latency)},
+                                    {"multicast", names_of(topology, able.multicast)},
+                                    {"reduce", names_of(topology, able.reduce)}};
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
-std::string text_of(const Topology& topology, const Bound& bound) {
+std::string text_of(const Topology& topology, const Bound& bound, const InNetwork& able) {
   std::string text = fmt::format("{} among {} ranks of {}: at most {:.4f} GB/s algbw{}\n", to_string(bound.kind), bound.members, topology.name(),
                                  bound.algbw_gbps(), bound.attained ? ", which some schedule reaches" : "");
   text += fmt::format("  each GPU's byte   {} ns (links in GB/s)\n", to_string(bound.inverse_rate));
   if (!bound.argument.empty()) text += fmt::format("  because           {}\n", bound.argument);
   if (!bound.cut.empty()) text += fmt::format("  cut               {}\n", set_of_names(topology, bound.cut));
   text += fmt::format("  latency           {} transfers one after another, {:.3f} us at least\n", bound.latency_steps, microseconds(bound.latency));
+  if (!able.multicast.empty()) text += fmt::format("  multicast         {} may\n", set_of_names(topology, able.multicast));
+  if (!able.reduce.empty()) text += fmt::format("  reduce            {} may; our executors use neither\n", set_of_names(topology, able.reduce));
   return text;
+}
+
+// Switches that --in-network and --multicast name.
+Result<InNetwork> able_switches(const BoundArguments& arguments, const Topology& topology) {
+  InNetwork able;
+  if (!arguments.in_network.empty()) {
+    auto both = switches_named(topology, arguments.in_network);
+    if (!both) return both;
+    able = *std::move(both);
+  }
+  if (!arguments.multicast.empty()) {
+    auto more = switches_named(topology, arguments.multicast);
+    if (!more) return more;
+    able.multicast.insert(able.multicast.end(), more->multicast.begin(), more->multicast.end());
+  }
+  return able;
 }
 
 Status print_bound(const BoundArguments& arguments) {
@@ -54,9 +76,11 @@ Status print_bound(const BoundArguments& arguments) {
   if (!topology) return std::move(topology).error();
   auto collective = collective_from(arguments.group, topology->ranks());
   if (!collective) return std::move(collective).error();
-  auto found = bound(*topology, *collective);
+  auto able = able_switches(arguments, *topology);
+  if (!able) return std::move(able).error();
+  auto found = bound(*topology, *collective, *able);
   if (!found) return std::move(found).error();
-  std::cout << (arguments.json ? json_of(*topology, *found) : text_of(*topology, *found));
+  std::cout << (arguments.json ? json_of(*topology, *found, *able) : text_of(*topology, *found, *able));
   return {};
 }
 
@@ -68,6 +92,10 @@ Command bound_command(CLI::App& parent) {
                           "p2plab bound --topology dgx-v100 --collective all_gather");
   app->add_option("--topology", a->topology, "a file or a preset, as in hgx-h200:gpus=4")->required()->type_name("T");
   add_group_options(*app, a->group);
+  app->add_option("--in-network", a->in_network,
+                  "switches that multicast and reduce, as NVLink SHARP does: all, kinds such as nvswitch, nodes; the bound with their help")
+      ->type_name("LIST");
+  app->add_option("--multicast", a->multicast, "further switches, which multicast only")->type_name("LIST");
   app->add_flag("--json", a->json, "print as JSON");
   return {app, [a] { return print_bound(*a); }};
 }

@@ -38,13 +38,34 @@ struct Bound {
   double algbw_gbps() const;
 };
 
+/// Nodes, GPUs excepted, that do more than pass data on: what a multicasting one gets may leave it on several links; what a reducing one gets may
+/// leave it as a sum. One that does both may send a sum to all at once, so that all-reduce passes it once (NVLink SHARP; the GPUs send their data up
+/// and get the sum). By default there are none.
+struct InNetwork {
+  std::vector<NodeId> multicast = {};
+  std::vector<NodeId> reduce = {};
+  bool empty() const { return multicast.empty() && reduce.empty(); }
+};
+
+/// Every NVSwitch, PCIe switch and network switch, able to do both.
+InNetwork all_switches(const Topology& topology);
+
+/// The nodes that a list such as "nvswitch0,switch" names, able to do both: names of nodes, kinds of nodes (all of that kind), "all" for
+/// `all_switches`. Errors: words that are neither, with the nearest one; a kind that the machine lacks; GPUs.
+Result<InNetwork> switches_named(const Topology& topology, const std::string& list);
+
+/// Is there data that several GPUs get or that is added up? Not in gather, scatter, all-to-all and send_receive: there switches can only pass it on.
+bool in_network_can_help(CollectiveKind kind);
+
 /// The bound of `collective` on `topology`. Other GPUs may relay; a host may keep what passes and send it on more than once, other switches may
 /// not. Node limits and groups count. All-gather, reduce-scatter, broadcast, reduce, gather and scatter: the worst cut, by Newton's iteration over
 /// minimum cuts (Zhao et al., ForestColl), or the best share of links by linear program where groups, limits or switches with more links
 /// out than in make cuts alone too weak. All-reduce: a linear program over pairs of an in-tree and an out-tree with one root each, roots as
-/// unequal as it likes. All-to-all and send_receive: maximum concurrent flow.
-/// Errors: those of `contract`; a receiver that a giver cannot reach (names the cut).
-Result<Bound> bound(const Topology& topology, const Collective& collective);
+/// unequal as it likes. All-to-all and send_receive: maximum concurrent flow. With nodes `able` to do more, trees branch there too, and pairs of
+/// trees may have their root there: cuts, and on small machines the exact linear program over trees, whose prices are the proof. It never is a lower
+/// rate than without them; transfers and delays stay the same.
+/// Errors: those of `contract`; a receiver that a giver cannot reach (names the cut); a GPU among the nodes `able`.
+Result<Bound> bound(const Topology& topology, const Collective& collective, const InNetwork& able = {});
 
 /// No schedule moves `payload` in less time: the larger of the bandwidth's and the latency's bound.
 Seconds lower_bound(const Bound& bound, const Payload& payload);

@@ -19,18 +19,21 @@ struct TreeDemand {
   std::vector<std::int64_t> weights = {};
   /// May a host send on more than once what it got? Plans that keep nothing in host memory say no.
   bool hosts_copy = true;
+  /// Other nodes that may send on more than once what they got, and that may add up what they get. Where roots are free, adding nodes may be roots.
+  std::vector<int> multicast = {};
+  std::vector<int> reduce = {};
 };
 
 /// One optimum, in bytes per second.
 struct TreeShares {
   double rate = 0;              // of all roots together where roots are free, else of weight 1
   std::vector<double> out, in;  // by link: what out-trees and in-trees may use; empty where there are none
-  std::vector<double> roots;    // by rank
+  std::vector<double> roots;    // by rank; what adding nodes take as roots is not listed
 };
 
 /// The greatest rate and one way to reach it. Out-trees and in-trees share the links; groups and node limits count; a host may send on more than
-/// once what it got, other switches may not. Right up to the solver's tolerance (1e-9); attained where every GPU is a receiver or giver and no
-/// host multiplies. None if the solver gives up.
+/// once what it got, other switches may not unless the demand names them. Right up to the solver's tolerance (1e-9); attained where every GPU is a
+/// receiver or giver and no host or named node multiplies or adds. None if the solver gives up.
 std::optional<TreeShares> best_tree_shares(const Topology& topology, const TreeDemand& demand);
 
 }  // namespace p2plab

@@ -13,7 +13,7 @@ class Parts {
 
   void join(const Link& link) { parent_[top(link.from.index())] = top(link.to.index()); }
 
-  Partition measure() {
+  Partition measure(std::span<const NodeId> reducing) {
     std::vector<bool> has_gpu(parent_.size());
     Partition partition{0, 0};
     for (int r = 0; r < topology_.ranks(); ++r) {
@@ -21,6 +21,7 @@ class Parts {
       partition.parts += has_gpu[part] ? 0 : 1;
       has_gpu[part] = true;
     }
+    if (std::ranges::any_of(reducing, [&](NodeId node) { return !has_gpu[top(node.index())]; })) return {0, 1};
     for (const auto& link : topology_.links()) {
       const auto part = top(link.to.index());
       if (has_gpu[part] && top(link.from.index()) != part) partition.capacity += link.bandwidth.bytes_per_second();
@@ -43,15 +44,15 @@ Rational Partition::inverse_rate() const {
   return parts > 1 && capacity > 0 ? reduced(static_cast<Int128>(2 * (parts - 1)) * 1'000'000'000, capacity) : Rational{};
 }
 
-Partition worst_partition(const Topology& topology) {
+Partition worst_partition(const Topology& topology, std::span<const NodeId> reducing) {
   std::vector<const Link*> links;
   for (const auto& link : topology.links()) links.push_back(&link);
   std::ranges::sort(links, [](const Link* a, const Link* b) { return a->bandwidth > b->bandwidth; });
   Parts parts(topology);
-  auto worst = parts.measure();
+  auto worst = parts.measure(reducing);
   for (std::size_t i = 0; i < links.size();) {
     for (const auto width = links[i]->bandwidth; i < links.size() && links[i]->bandwidth == width; ++i) parts.join(*links[i]);
-    if (const auto partition = parts.measure(); partition.inverse_rate() > worst.inverse_rate()) worst = partition;
+    if (const auto partition = parts.measure(reducing); partition.inverse_rate() > worst.inverse_rate()) worst = partition;
   }
   return worst;
 }

@@ -1,6 +1,8 @@
 // A bound on all-reduce that needs no program: cut the machine into parts, and count what must enter them all.
 #pragma once
 
+#include <span>
+
 #include "p2plab/rational.h"
 #include "p2plab/topology.h"
 
@@ -15,7 +17,8 @@ struct Partition {
   Rational inverse_rate() const;
 };
 
-/// The worst among the partitions into GPUs and switches joined by links wider than w, for every width w. All GPUs give and receive.
-Partition worst_partition(const Topology& topology);
+/// The worst among the partitions into GPUs and switches joined by links wider than w, for every width w. All GPUs give and receive. Partitions with
+/// a `reducing` node in a part without GPUs are left out: sums leave it that entered it as more.
+Partition worst_partition(const Topology& topology, std::span<const NodeId> reducing);
 
 }  // namespace p2plab::bounds

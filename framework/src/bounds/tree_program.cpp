@@ -1,5 +1,6 @@
 // Columns: per link what out-trees and in-trees take of it, per root its share. Rows: capacities; switches pass on no more than they get (out-trees)
 // or get no more than they pass on (in-trees); and, found as they are needed, the cuts that trees must cross (Edmonds: enough for a packing).
+#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -23,9 +24,11 @@ class TreeProgram {
       : topology_(topology), demand_(demand), links_(static_cast<int>(topology.links().size())), nodes_(static_cast<int>(topology.nodes().size())) {
     in_first_ = demand.receivers.empty() ? 0 : links_;
     root_first_ = in_first_ + (demand.givers.empty() ? 0 : links_);
-    const auto roots = demand.weights.empty() ? topology.ranks() : 1;
-    std::vector<double> objective(static_cast<std::size_t>(root_first_ + roots), 0);
-    for (int r = 0; r < roots; ++r) objective[static_cast<std::size_t>(root_first_ + r)] = 1;
+    // Nodes that add may be roots of a pair of trees; for trees of one kind a GPU does as well.
+    if (demand.weights.empty()) adding_roots_ = demand.reduce;
+    roots_ = demand.weights.empty() ? topology.ranks() + static_cast<int>(adding_roots_.size()) : 1;
+    std::vector<double> objective(static_cast<std::size_t>(root_first_ + roots_), 0);
+    for (int r = 0; r < roots_; ++r) objective[static_cast<std::size_t>(root_first_ + r)] = 1;
     const std::vector<double> upper(objective.size(), LinearProgram::unbounded);
     program_ = std::make_unique<LinearProgram>(objective, upper);
     add_capacities(*program_, topology, [&](LinkId link) {
@@ -73,20 +76,30 @@ class TreeProgram {
       const auto weight = demand_.weights[static_cast<std::size_t>(vertex)];
       return weight > 0 ? std::optional{LinearProgram::Term{root_first_, static_cast<double>(weight)}} : std::nullopt;
     }
-    return rank ? std::optional{LinearProgram::Term{root_first_ + rank->value, 1}} : std::nullopt;
+    if (rank) return LinearProgram::Term{root_first_ + rank->value, 1};
+    const auto adding = std::ranges::find(adding_roots_, vertex);
+    if (adding == adding_roots_.end()) return std::nullopt;
+    return LinearProgram::Term{root_first_ + topology_.ranks() + static_cast<int>(adding - adding_roots_.begin()), 1};
   }
 
-  // Switches neither copy nor add. A host keeps what passes, so it may send it on more than once.
+  // May a tree branch (join, for in-trees) at this node?
+  bool may_branch(int vertex, bool in_trees) const {
+    if (!in_trees && demand_.hosts_copy && topology_.node(NodeId{vertex}).kind == NodeKind::host) return true;
+    const auto& able = in_trees ? demand_.reduce : demand_.multicast;
+    return std::ranges::find(able, vertex) != able.end();
+  }
+
+  // Switches neither copy nor add, but for those named. A host keeps what passes, so it may send it on more than once.
   void add_switches() {
     for (int v = 0; v < nodes_; ++v) {
       const NodeId node{v};
-      const auto kind = topology_.node(node).kind;
-      if (kind == NodeKind::gpu) continue;
+      if (topology_.node(node).kind == NodeKind::gpu) continue;
       for (const bool in_trees : {false, true}) {
-        if ((in_trees ? demand_.givers : demand_.receivers).empty() || (!in_trees && demand_.hosts_copy && kind == NodeKind::host)) continue;
+        if ((in_trees ? demand_.givers : demand_.receivers).empty() || may_branch(v, in_trees)) continue;
         std::vector<LinearProgram::Term> row;
         for (const auto link : topology_.in_links(node)) row.push_back({first(in_trees) + link.value, in_trees ? -1.0 : 1.0});
         for (const auto link : topology_.out_links(node)) row.push_back({first(in_trees) + link.value, in_trees ? 1.0 : -1.0});
+        if (const auto own = root(v)) row.push_back(*own);
         if (!row.empty()) program_->add_row(0, row, LinearProgram::unbounded);
       }
     }
@@ -108,7 +121,7 @@ class TreeProgram {
       const auto to = in_trees ? link.from : link.to;
       if (inside[from.index()] && !inside[to.index()]) row.push_back({first(in_trees) + l, 1});
     }
-    std::vector<double> shares(static_cast<std::size_t>(topology_.ranks()));
+    std::vector<double> shares(static_cast<std::size_t>(roots_));
     for (int v = 0; v < nodes_; ++v) {
       const auto term = inside[static_cast<std::size_t>(v)] ? root(v) : std::nullopt;
       if (term) shares[static_cast<std::size_t>(term->index - root_first_)] += term->factor;
@@ -154,6 +167,8 @@ class TreeProgram {
   int nodes_;
   int in_first_ = 0;
   int root_first_ = 0;
+  int roots_ = 0;
+  std::vector<int> adding_roots_;
   std::unique_ptr<LinearProgram> program_;
   std::set<std::pair<bool, std::vector<bool>>> known_;
 };

@@ -1,4 +1,4 @@
-#include "arborescence.h"
+#include "p2plab/arborescence.h"
 
 #include <limits>
 
