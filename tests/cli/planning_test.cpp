@@ -48,6 +48,16 @@ TEST(BoundCommand, AllGatherOnADgx1V100NeedsSevenOver150SecondsPerByte) {
   EXPECT_EQ(json["inverse_rate"], "7/150");
 }
 
+TEST(BoundCommand, ASwitchThatMulticastsAndReducesLetsAllReducePassOnce) {
+  const auto json = json_of("bound --topology hgx-a100 --in-network all --json");
+  EXPECT_EQ(json["inverse_rate"], "1/300");
+  EXPECT_EQ(json["reduce"], nlohmann::json({"nvswitch0"}));
+  EXPECT_EQ(json_of("bound --topology hgx-a100 --multicast nvswitch --json")["inverse_rate"], "7/1200");
+  const auto wrong = p2plab("bound --topology hgx-a100 --in-network nvswitch1");
+  EXPECT_EQ(wrong.exit, 1);
+  EXPECT_NE(wrong.err.find("unknown switch 'nvswitch1'"), std::string::npos) << wrong.err;
+}
+
 TEST(PlanCommand, AGpuThatCannotBeReachedIsNamedWithTheCut) {
   const auto machine = test::scratch("apart.yaml");
   std::ofstream(machine)
