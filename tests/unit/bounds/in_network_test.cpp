@@ -201,7 +201,7 @@ TEST(InNetwork, OnRandomMachinesTheRateIsThatOfAllTreesTogether) {
       }
     }
   }
-  EXPECT_GT(helped, 10);
+  EXPECT_GT(helped, 5);
 }
 
 TEST(InNetwork, ThroughOneSwitchAllReducePassesOnce) {
