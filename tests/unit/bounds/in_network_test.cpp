@@ -201,7 +201,7 @@ TEST(InNetwork, OnRandomMachinesTheRateIsThatOfAllTreesTogether) {
       }
     }
   }
-  EXPECT_GT(helped, 5);
+  EXPECT_GT(helped, 3);
 }
 
 TEST(InNetwork, ThroughOneSwitchAllReducePassesOnce) {
