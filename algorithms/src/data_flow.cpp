@@ -181,6 +181,11 @@ void DataFlow::step(Rank executor, std::span<const Location> sources, std::span<
   builder_.add_step(executor, sources, destinations, paths_);
 }
 
+void DataFlow::fold(std::vector<ScheduleImage> images, std::span<const Chunk> chunks) {
+  for (const auto& chunk : chunks) builder_.add_chunk(chunk);
+  builder_.fold(std::move(images));
+}
+
 Result<Plan> DataFlow::finish(const std::string& planner, Parameters parameters, std::string reason, const std::string& advice) && {
   if (unreachable_) return no_path(topology_, planner, unreachable_->first, unreachable_->second, advice);
   for (std::size_t c = 0; c < chunk_blocks_.size(); ++c) {

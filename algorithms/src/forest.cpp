@@ -49,6 +49,7 @@ class ForestPlanner final : public Planner {
     std::optional<FormerTrees> former;
     if (context.former != nullptr) former = former_trees(topology, *context.routes, *context.former);
     wish.former = former ? &*former : nullptr;
+    wish.fold = collective.members.size() >= context.fold_from && are_alike(topology, collective);
     Result<Forest> in = Forest{};
     Result<Forest> out = Forest{};
     if (up) in = find_forest(topology, wish);
@@ -57,9 +58,14 @@ class ForestPlanner final : public Planner {
     if (down) out = find_forest(topology, wish);
     if (!out) return std::move(out).error();
     if (up && down) use_both_ways(topology, wish, *in, *out);
+    const auto images = common_images(topology, *context.routes, in->list, out->list);
+    if (!images) {
+      expand(in->list);
+      expand(out->list);
+    }
     auto pieces = pieces_of(topology, *flow, *in, *out);
-    const auto count = pieces.size();
-    list_pieces(topology, *context.routes, {in->list.paths, out->list.paths}, std::move(pieces), *flow);
+    const auto count = pieces.size() * (images ? images->size() : 1);
+    list_pieces(topology, *context.routes, {in->list.paths, out->list.paths}, images ? &*images : nullptr, std::move(pieces), *flow);
     return std::move(*flow).finish("forest", *std::move(parameters), reason_for(topology, count, *in, *out), instead);
   }
 
@@ -71,6 +77,12 @@ class ForestPlanner final : public Planner {
   }
 
  private:
+  // Whatever the machine does to its ranks, the contract stays the same.
+  static bool are_alike(const Topology& topology, const Collective& collective) {
+    const bool all = collective.members.size() == static_cast<std::size_t>(topology.ranks()) && collective.silent.empty() && !rooted(collective.kind);
+    return all && std::ranges::all_of(collective.shares, [&](auto share) { return share == collective.shares.front(); });
+  }
+
   // 0: as many as the optimum needs.
   static Result<std::int64_t> trees_wanted(const Parameters& parameters) {
     const auto& text = parameters.at("trees");
@@ -86,7 +98,7 @@ class ForestPlanner final : public Planner {
     const auto best = bound(topology, {.kind = CollectiveKind::all_reduce, .members = wish.members});
     const auto least = best ? best->inverse_rate.value() * 1e-9 : 0;
     if (least <= 0 || least > apart * (1 - 1e-9)) return;
-    auto both = find_forests_both_ways(topology, {wish.members, 1e9 / best->inverse_rate.value(), wish.stop, wish.former});
+    auto both = find_forests_both_ways(topology, {wish.members, 1e9 / best->inverse_rate.value(), wish.stop, wish.former, wish.fold});
     if (both && both->seconds_per_byte <= apart * (1 - 1e-9)) {
       in = std::move(both->in);
       out = std::move(both->out);
@@ -127,8 +139,9 @@ class ForestPlanner final : public Planner {
     for (const auto& tree : in.list.trees) by_root[tree.root].first.push_back(&tree);
     for (const auto& tree : out.list.trees) by_root[tree.root].second.push_back(&tree);
     std::vector<ForestPiece> pieces;
+    const auto blocks = blocks_by_root(flow, topology.ranks());
     for (const auto& [root, both] : by_root) {
-      const auto block = block_of(flow, *topology.rank_of(NodeId{root}));
+      const auto block = blocks[topology.rank_of(NodeId{root})->index()];
       const auto& [ups, downs] = both;
       // Weights count in lots of (all in-trees) x (all out-trees) of the root, so that both divide.
       const auto up_lot = ups.empty() ? 1 : std::lcm(copies_of(ups), downs.empty() ? 1 : copies_of(downs)) / copies_of(ups);
@@ -147,18 +160,6 @@ class ForestPlanner final : public Planner {
       }
     }
     return pieces;
-  }
-
-  // The block whose trees start or end at a rank.
-  static std::size_t block_of(const DataFlow& flow, Rank root) {
-    if (flow.blocks().size() == 1) return 0;
-    for (std::size_t b = 0; b < flow.blocks().size(); ++b) {
-      const auto& block = flow.blocks()[b];
-      const auto& one = block.contributors.size() == 1 && block.receivers.size() != 1 ? block.contributors : block.receivers;
-      if (block.share > 0 && one.size() == 1 && one.front() == root) return b;
-    }
-    expects(false);
-    return 0;
   }
 };
 

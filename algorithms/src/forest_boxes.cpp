@@ -6,7 +6,8 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
-#include <tuple>
+
+#include "forest_box_parts.h"
 
 namespace p2plab {
 
@@ -15,96 +16,11 @@ namespace {
 constexpr std::size_t least_boxes = 2;
 constexpr std::size_t most_kinds = 8;  // of boxes or rails that differ
 
-// A machine cut out of a larger one.
-struct BoxPart {
-  Topology topology;
-  std::vector<int> nodes;  // in the larger one
-  std::vector<LinkId> links;
-  std::vector<std::int64_t> shape;  // equal for parts that are alike in this order
-};
-
-std::optional<BoxPart> cut_out(const Topology& whole, const std::vector<bool>& keep, const auto& keep_link) {
-  Topology::Builder builder(whole.name());
-  std::vector<int> place(whole.nodes().size(), -1);
-  std::vector<int> nodes;
-  std::vector<LinkId> links;
-  std::vector<std::int64_t> shape;
-  for (std::size_t n = 0; n < keep.size(); ++n) {
-    if (!keep[n]) continue;
-    place[n] = static_cast<int>(nodes.size());
-    nodes.push_back(static_cast<int>(n));
-    builder.add_node(whole.nodes()[n]);
-    shape.push_back(static_cast<std::int64_t>(whole.nodes()[n].kind));
-  }
-  for (std::size_t l = 0; l < whole.links().size(); ++l) {
-    auto link = whole.links()[l];
-    if (!keep[link.from.index()] || !keep[link.to.index()] || !keep_link(link)) continue;
-    link.from = NodeId{place[link.from.index()]};
-    link.to = NodeId{place[link.to.index()]};
-    builder.add_link(link);
-    links.emplace_back(static_cast<std::int64_t>(l));
-    shape.insert(shape.end(), {link.from.value, link.to.value, link.bandwidth.bytes_per_second()});
-  }
-  auto topology = std::move(builder).build();
-  if (!topology) return std::nullopt;
-  return BoxPart{*std::move(topology), std::move(nodes), std::move(links), std::move(shape)};
-}
-
-// Boxes: what links other than those of the network join. Only those with GPUs, each with its GPUs in order.
-std::vector<std::vector<int>> boxes_of(const Topology& topology, std::vector<int>& box) {
-  box.assign(topology.nodes().size(), -1);
-  std::vector<std::vector<int>> gpus;
-  for (int r = 0; r < topology.ranks(); ++r) {
-    const auto start = topology.node_of(Rank{r});
-    if (box[start.index()] < 0) {
-      const auto id = static_cast<int>(gpus.size());
-      gpus.emplace_back();
-      std::vector<NodeId> open{start};
-      box[start.index()] = id;
-      const auto visit = [&](LinkId link, NodeId other) {
-        if (topology.link(link).kind == LinkKind::network || box[other.index()] >= 0) return;
-        box[other.index()] = id;
-        open.push_back(other);
-      };
-      while (!open.empty()) {
-        const auto at = open.back();
-        open.pop_back();
-        for (const auto link : topology.out_links(at)) visit(link, topology.link(link).to);
-        for (const auto link : topology.in_links(at)) visit(link, topology.link(link).from);
-      }
-    }
-    gpus[static_cast<std::size_t>(box[start.index()])].push_back(start.value);
-  }
-  return gpus;
-}
-
-// Leaves out what is no way from one GPU to another: nodes without GPUs behind them.
-void drop_dead_ends(const Topology& topology, std::vector<bool>& keep) {
-  for (bool changed = true; changed;) {
-    changed = false;
-    for (std::size_t n = 0; n < keep.size(); ++n) {
-      if (!keep[n] || topology.nodes()[n].kind == NodeKind::gpu) continue;
-      int neighbour = -1;
-      bool several = false;
-      const auto visit = [&](NodeId other) {
-        if (!keep[other.index()]) return;
-        several = several || (neighbour >= 0 && neighbour != other.value);
-        neighbour = other.value;
-      };
-      const NodeId id{static_cast<std::int64_t>(n)};
-      for (const auto link : topology.out_links(id)) visit(topology.link(link).to);
-      for (const auto link : topology.in_links(id)) visit(topology.link(link).from);
-      if (several) continue;
-      keep[n] = false;
-      changed = true;
-    }
-  }
-}
-
 // A forest of a part, by the whole machine's nodes and paths.
 struct PartForest {
   const Forest* forest = nullptr;
   std::vector<int> nodes;
+  std::vector<LinkId> links;
   std::vector<int> paths;                             // by number in the part's table
   std::vector<std::vector<const ForestTree*>> trees;  // by place of the root among the part's GPUs
 };
@@ -114,7 +30,7 @@ class Parts {
  public:
   Parts(const ForestWish& wish, PathTable& paths) : wish_(wish), paths_(paths) {}
 
-  bool add(std::optional<BoxPart> part, std::vector<PartForest>& forests) {
+  bool add(std::optional<BoxPart> part, bool fold, std::vector<PartForest>& forests) {
     if (!part) return false;
     const auto [known, added] = forests_.try_emplace(part->shape);
     if (added) {
@@ -122,11 +38,13 @@ class Parts {
       ForestWish wish{.members = {}, .weights = {}, .towards_root = wish_.towards_root, .stop = wish_.stop};
       for (int r = 0; r < part->topology.ranks(); ++r) wish.members.emplace_back(r);
       wish.weights.assign(wish.members.size(), 1);
+      wish.fold = fold;
       auto found = find_forest(part->topology, wish);
       if (!found) return false;
       known->second = *std::move(found);
     }
-    PartForest forest{&known->second, part->nodes, {}, std::vector<std::vector<const ForestTree*>>(static_cast<std::size_t>(part->topology.ranks()))};
+    PartForest forest{
+        &known->second, part->nodes, part->links, {}, std::vector<std::vector<const ForestTree*>>(static_cast<std::size_t>(part->topology.ranks()))};
     std::vector<LinkId> links;
     for (std::size_t p = 0; p < forest.forest->list.paths.size(); ++p) {
       links.clear();
@@ -155,15 +73,17 @@ class Composer {
  public:
   Composer(const Topology& topology, const ForestWish& wish) : topology_(topology), wish_(wish), parts_(wish, list_.paths) {}
 
-  std::optional<Forest> run(double seconds_per_weight) {
+  /// With `fold` none if it cannot be folded.
+  std::optional<Forest> run(double seconds_per_weight, bool fold) {
     gpus_ = boxes_of(topology_, box_);
     const auto size = gpus_.front().size();
     const bool alike = std::ranges::all_of(gpus_, [&](const auto& box) { return box.size() == size; });
     if (gpus_.size() < least_boxes || size < 2 || !alike) return std::nullopt;
-    if (!plan_boxes() || !plan_rails()) return std::nullopt;
+    if (!plan_boxes() || !plan_rails(fold)) return std::nullopt;
+    if (fold && !find_images()) return std::nullopt;
     for (std::size_t b = 0; b < gpus_.size(); ++b) {
       for (std::size_t place = 0; place < size; ++place) {
-        if (!compose(b, place)) return std::nullopt;
+        if (!(fold && rails_[place].trees[b].empty()) && !compose(b, place)) return std::nullopt;
       }
     }
     const auto taken = seconds();
@@ -177,18 +97,63 @@ class Composer {
     for (std::size_t b = 0; b < gpus_.size(); ++b) {
       std::vector<bool> keep(box_.size());
       for (std::size_t n = 0; n < keep.size(); ++n) keep[n] = box_[n] == static_cast<int>(b);
-      if (!parts_.add(cut_out(topology_, keep, [](const Link& link) { return link.kind != LinkKind::network; }), boxes_)) return false;
+      if (!parts_.add(cut_out(topology_, keep, [](const Link& link) { return link.kind != LinkKind::network; }), false, boxes_)) return false;
     }
     return true;
   }
 
-  bool plan_rails() {
+  bool plan_rails(bool fold) {
     for (std::size_t place = 0; place < gpus_.front().size(); ++place) {
       std::vector<bool> keep(box_.size());
       for (std::size_t n = 0; n < keep.size(); ++n) keep[n] = topology_.nodes()[n].kind != NodeKind::gpu;
       for (const auto& box : gpus_) keep[static_cast<std::size_t>(box[place])] = true;
       drop_dead_ends(topology_, keep);
-      if (!parts_.add(cut_out(topology_, keep, [](const Link&) { return true; }), rails_)) return false;
+      if (!parts_.add(cut_out(topology_, keep, [](const Link&) { return true; }), fold, rails_)) return false;
+    }
+    return true;
+  }
+
+  // What turns the rails turns the boxes, too, if all are alike.
+  bool find_images() {
+    const auto& rail = rails_.front();
+    const auto& turns = rail.forest->list.images;
+    const auto same = [](const std::vector<PartForest>& parts) {
+      return std::ranges::all_of(parts, [&](const PartForest& part) { return part.forest == parts.front().forest; });
+    };
+    if (turns == nullptr || !same(rails_) || !same(boxes_)) return false;
+    auto images = std::make_shared<TreeImages>();
+    for (const auto& turn : *turns) {
+      Automorphism image{std::vector<std::int32_t>(topology_.nodes().size(), -1), std::vector<std::int32_t>(topology_.links().size(), -1), {}};
+      bool fits = true;
+      for (const auto& each : rails_) fits = fits && lay_over(each, {&turn, each}, image);
+      for (std::size_t b = 0; b < boxes_.size() && fits; ++b) {
+        const auto to = box_[static_cast<std::size_t>(image.nodes[static_cast<std::size_t>(gpus_[b].front())])];
+        fits = lay_over(boxes_[b], {nullptr, boxes_[static_cast<std::size_t>(to)]}, image);
+      }
+      if (!fits) return false;
+      images->push_back(std::move(image));
+    }
+    list_.images = std::move(images);
+    return true;
+  }
+
+  struct Onto {
+    const Automorphism* turn;  // null: everything goes to its own place in the other part
+    const PartForest& part;
+  };
+  // Enters where the nodes and links of a part go; false if one of them goes elsewhere already.
+  static bool lay_over(const PartForest& part, const Onto& onto, Automorphism& image) {
+    const auto enter = [](std::int32_t& known, std::int32_t to) {
+      if (known < 0) known = to;
+      return known == to;
+    };
+    for (std::size_t n = 0; n < part.nodes.size(); ++n) {
+      const auto to = onto.turn == nullptr ? n : static_cast<std::size_t>(onto.turn->nodes[n]);
+      if (!enter(image.nodes[static_cast<std::size_t>(part.nodes[n])], onto.part.nodes[to])) return false;
+    }
+    for (std::size_t l = 0; l < part.links.size(); ++l) {
+      const auto to = onto.turn == nullptr ? l : static_cast<std::size_t>(onto.turn->links[l]);
+      if (!enter(image.links[part.links[l].index()], onto.part.links[to].value)) return false;
     }
     return true;
   }
@@ -243,7 +208,11 @@ class Composer {
     }
     std::vector<double> loads(topology_.links().size());
     for (std::size_t p = 0; p < uses.size(); ++p) {
-      for (const auto link : list_.paths[static_cast<int>(p)]) loads[link.index()] += uses[p];
+      for (const auto link : list_.paths[static_cast<int>(p)]) {
+        if (list_.images == nullptr) loads[link.index()] += uses[p];
+        for (std::size_t i = 0; list_.images != nullptr && i < list_.images->size(); ++i)
+          loads[static_cast<std::size_t>((*list_.images)[i].links[link.index()])] += uses[p];
+      }
     }
     double most = 0;
     for (std::size_t l = 0; l < loads.size(); ++l) {
@@ -269,7 +238,10 @@ class Composer {
 std::optional<Forest> compose_boxes(const Topology& topology, const ForestWish& wish, double seconds_per_weight) {
   const bool alike = std::ranges::all_of(wish.weights, [&](auto weight) { return weight == wish.weights.front(); });
   if (!alike || has_budgets(topology) || wish.members.size() != static_cast<std::size_t>(topology.ranks())) return std::nullopt;
-  return Composer{topology, wish}.run(seconds_per_weight);
+  if (wish.fold) {
+    if (auto folded = Composer{topology, wish}.run(seconds_per_weight, true)) return folded;
+  }
+  return Composer{topology, wish}.run(seconds_per_weight, false);
 }
 
 }  // namespace p2plab

@@ -31,10 +31,10 @@ constexpr std::array tolerances{1e-7, 1e-9, 1e-11, 1e-12};
 
 class Program {
  public:
-  Program(const Topology& topology, const PackingWish& wish, const std::vector<Automorphism>& group)
-      : topology_(topology), wish_(wish), group_(group), capacities_(topology, group), both_(wish.weights.empty()) {
+  Program(const Topology& topology, const PackingWish& wish, std::shared_ptr<const TreeImages> images)
+      : topology_(topology), wish_(wish), images_(std::move(images)), group_(*images_), capacities_(topology, group_), both_(wish.weights.empty()) {
     for (const bool in : {true, false}) {
-      if (both_ || wish.towards_root == in) growers_.push_back({in, LowTrees{topology, wish.terminals, in, group}});
+      if (both_ || wish.towards_root == in) growers_.push_back({in, LowTrees{topology, wish.terminals, in, group_}});
     }
     const auto& representatives = growers_.front().trees.representatives();
     for (std::size_t i = 0; i < representatives.size(); ++i) {
@@ -92,16 +92,19 @@ class Program {
       if (share_of(counts) >= exactly) break;
     }
     PackedForest forest;
+    const bool folds = wish_.fold && group_.size() > 1 && !fixes_some_root();
     for (std::size_t c = 0; c < columns_.size(); ++c) {
       if (counts[c] == 0) continue;
       const auto& column = columns_[c];
       forest.height = std::max(forest.height, column.height);
       const auto lots = both_ ? 1 : weights_[place_of(column.root)];
-      add_images(column, counts[c] * lots, wish_.terminals, group_, column.in ? forest.in : forest.out);
+      auto& list = column.in ? forest.in : forest.out;
+      add_tree(column, counts[c] * lots, wish_.terminals, list);
+      list.images = images_;
     }
-    if (fixes_some_root()) {
-      merge_equal(forest.in.trees);
-      merge_equal(forest.out.trees);
+    for (auto* list : {&forest.in, &forest.out}) {
+      if (!folds) expand(*list);
+      if (fixes_some_root()) merge_equal(list->trees);
     }
     reduce_counts(forest);
     forest.share = share_of(counts);
@@ -268,7 +271,8 @@ class Program {
 
   const Topology& topology_;
   const PackingWish& wish_;
-  const std::vector<Automorphism>& group_;
+  const std::shared_ptr<const TreeImages> images_;
+  const TreeImages& group_;
   OrbitCapacities capacities_;
   bool both_;
   std::vector<Grower> growers_;
@@ -287,8 +291,7 @@ std::optional<PackedForest> pack_low_trees(const Topology& topology, const Packi
   std::vector<std::int64_t> marks(topology.nodes().size(), -1);
   for (std::size_t i = 0; i < wish.terminals.size(); ++i)
     marks[static_cast<std::size_t>(wish.terminals[i])] = !wish.needed.empty() && !wish.needed[i] ? -2 : wish.weights.empty() ? 1 : wish.weights[i];
-  const auto group = symmetry_group(topology, marks);
-  Program program(topology, wish, group);
+  Program program(topology, wish, std::make_shared<const TreeImages>(symmetry_group(topology, marks)));
   if (program.too_large() || !program.run(seeds)) return std::nullopt;
   return program.result();
 }

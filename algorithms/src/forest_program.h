@@ -28,6 +28,8 @@ struct PackingWish {
   std::function<bool()> stop = [] { return false; };
   /// Trees that an old plan had; null: none.
   const FormerTrees* former = nullptr;
+  /// Trees that stand for their images may be left so.
+  bool fold = false;
 };
 
 /// Trees, and what they are worth.

@@ -25,11 +25,13 @@ struct Levels {
 // One direction: trees in levels, and the names that the plan's routes have.
 class Direction {
  public:
-  Direction(const Topology& topology, const Routes& routes, const PathTable& paths, DataFlow& flow)
+  /// `own`: paths that are the machine's own routes; null: as the machine says. Explicit paths get their names in `named`.
+  Direction(const Topology& topology, const Routes& routes, const PathTable& paths, const std::vector<bool>* own, PathTable& named)
       : topology_(topology),
         routes_(routes),
         paths_(paths),
-        flow_(flow),
+        own_(own),
+        named_(named),
         depth_(topology.nodes().size()),
         seen_(depth_.size(), -1),
         known_(paths.size()) {}
@@ -46,7 +48,8 @@ class Direction {
     auto& known = known_[static_cast<std::size_t>(path)];
     if (known) return *known;
     const auto links = paths_[path];
-    known = std::ranges::equal(routes_.between(from, to), links) ? default_route : flow_.add_route(links);
+    const bool own = own_ != nullptr ? (*own_)[static_cast<std::size_t>(path)] : std::ranges::equal(routes_.between(from, to), links);
+    known = own ? default_route : RouteId{named_.add(links)};
     return *known;
   }
 
@@ -79,7 +82,8 @@ class Direction {
   const Topology& topology_;
   const Routes& routes_;
   const PathTable& paths_;
-  DataFlow& flow_;
+  const std::vector<bool>* own_;
+  PathTable& named_;
   std::vector<int> depth_;  // by vertex, of the tree at hand
   std::vector<int> seen_;   // by vertex: the last tree in which it had children
   int trees_ = 0;
@@ -112,39 +116,63 @@ void list_down(Direction& down, std::span<const ForestTree::Edge> level, ChunkId
   }
 }
 
-std::vector<ChunkId> chunks_of(const std::vector<ForestPiece>& pieces, DataFlow& flow) {
+// The chunks of all images, image by image.
+std::vector<Chunk> chunks_of(const Topology& topology, const std::vector<ForestPiece>& pieces, const ForestImages* images, const DataFlow& flow) {
   std::map<std::size_t, std::int64_t> common;
   std::map<std::size_t, std::int32_t> channels;
   for (const auto& piece : pieces) common[piece.block] = std::gcd(common[piece.block], piece.weight);
-  std::vector<ChunkId> chunks;
-  for (const auto& piece : pieces) {
-    chunks.push_back(flow.add_chunk(
-        {static_cast<std::int32_t>(piece.block), static_cast<std::uint32_t>(piece.weight / common[piece.block]), channels[piece.block]++}));
+  const auto blocks = blocks_by_root(flow, topology.ranks());
+  std::vector<Chunk> chunks;
+  for (std::size_t i = 0; i < (images == nullptr ? 1 : images->size()); ++i) {
+    for (const auto& piece : pieces) {
+      const auto root = (piece.up != nullptr ? piece.up : piece.down)->root;
+      const auto block = i == 0 ? piece.block : blocks[topology.rank_of(NodeId{(*images)[i].nodes[static_cast<std::size_t>(root)]})->index()];
+      chunks.push_back({static_cast<std::int32_t>(block), static_cast<std::uint32_t>(piece.weight / common[piece.block]), channels[block]++});
+    }
   }
   return chunks;
 }
 
 }  // namespace
 
-void list_pieces(const Topology& topology, const Routes& routes, const ForestPaths& paths, std::vector<ForestPiece> pieces, DataFlow& flow) {
+std::vector<std::size_t> blocks_by_root(const DataFlow& flow, int ranks) {
+  std::vector<std::size_t> blocks(static_cast<std::size_t>(ranks));
+  for (std::size_t b = 0; b < flow.blocks().size() && flow.blocks().size() > 1; ++b) {
+    const auto& block = flow.blocks()[b];
+    const auto& one = block.contributors.size() == 1 && block.receivers.size() != 1 ? block.contributors : block.receivers;
+    if (block.share > 0 && one.size() == 1) blocks[one.front().index()] = b;
+  }
+  return blocks;
+}
+
+void list_pieces(const Topology& topology, const Routes& routes, const ForestPaths& paths, const ForestImages* images,
+                 std::vector<ForestPiece> pieces, DataFlow& flow) {
   std::ranges::stable_sort(pieces, {}, &ForestPiece::block);
-  const auto chunks = chunks_of(pieces, flow);
-  Direction up(topology, routes, paths.up, flow);
-  Direction down(topology, routes, paths.down, flow);
+  const auto chunks = chunks_of(topology, pieces, images, flow);
+  for (std::size_t i = 0; i < pieces.size(); ++i) flow.add_chunk(chunks[i]);
+  PathTable named;
+  Direction up(topology, routes, paths.up, images == nullptr ? nullptr : &images->own_up, named);
+  Direction down(topology, routes, paths.down, images == nullptr ? nullptr : &images->own_down, named);
   const auto rises = [&](const ForestPiece& piece) { return piece.up == nullptr ? 0 : up.levels(*piece.up).height(); };
   int rounds = 0;
   for (const auto& piece : pieces) rounds = std::max(rounds, rises(piece) + (piece.down == nullptr ? 0 : down.levels(*piece.down).height()));
   for (int round = 0; round < rounds; ++round) {
     for (std::size_t i = 0; i < pieces.size(); ++i) {
+      const ChunkId chunk{static_cast<std::int64_t>(i)};
       const auto& piece = pieces[i];
       const auto rise = rises(piece);
       if (round < rise) {
-        list_up(up, up.levels(*piece.up).level(rise - 1 - round), chunks[i], flow);
+        list_up(up, up.levels(*piece.up).level(rise - 1 - round), chunk, flow);
       } else if (piece.down != nullptr && round - rise < down.levels(*piece.down).height()) {
-        list_down(down, down.levels(*piece.down).level(round - rise), chunks[i], flow);
+        list_down(down, down.levels(*piece.down).level(round - rise), chunk, flow);
       }
     }
+    flow.end_phase();
   }
+  for (std::size_t k = 0; k < named.size(); ++k) flow.add_route(named[static_cast<int>(k)]);
+  if (images == nullptr) return;
+  auto plan_images = schedule_images(topology, *images, std::move(named), flow);
+  flow.fold(std::move(plan_images), std::span{chunks}.subspan(pieces.size()));
 }
 
 }  // namespace p2plab

@@ -1,8 +1,7 @@
 // The steps of a forest: chunks run up trees, adding, and down trees, level by level.
 #pragma once
 
-#include "data_flow.h"
-#include "forest_tree.h"
+#include "forest_images.h"
 
 namespace p2plab {
 
@@ -20,8 +19,12 @@ struct ForestPaths {
   const PathTable& down;
 };
 
+/// The block whose trees start or end at each rank; by rank.
+std::vector<std::size_t> blocks_by_root(const DataFlow& flow, int ranks);
+
 /// Adds a chunk for each piece and all its transfers. Levels of the trees set the order, so that pieces interleave: up from the lowest leaves, then
-/// down. Takes time and memory in proportion to the transfers.
-void list_pieces(const Topology& topology, const Routes& routes, const ForestPaths& paths, std::vector<ForestPiece> pieces, DataFlow& flow);
+/// down. Takes time and memory in proportion to the transfers. With `images` (null: none) the plan is folded: pieces stand for their images.
+void list_pieces(const Topology& topology, const Routes& routes, const ForestPaths& paths, const ForestImages* images,
+                 std::vector<ForestPiece> pieces, DataFlow& flow);
 
 }  // namespace p2plab

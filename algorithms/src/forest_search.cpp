@@ -144,6 +144,7 @@ std::optional<PackedForest> pack_from(const Topology& topology, const PackingWis
 std::optional<Forest> low_forest(const Topology& topology, const ForestWish& wish, const Attempt& best) {
   PackingWish packing{.terminals = {}, .weights = {}, .towards_root = wish.towards_root, .target = 1 / best.seconds, .stop = wish.stop};
   packing.former = wish.former;
+  packing.fold = wish.fold;
   const auto collective = collective_of(wish, best.members);
   for (const auto rank : best.members) packing.terminals.push_back(topology.node_of(rank).value);
   packing.weights = collective.shares;
@@ -272,7 +273,8 @@ Result<Forest> find_forest(const Topology& topology, const ForestWish& wish) {
 
 std::optional<ForestsBothWays> find_forests_both_ways(const Topology& topology, const BothWaysWish& wish) {
   const auto target = wish.best_rate * (1 - solver_tolerance);
-  PackingWish packing{.terminals = {}, .weights = {}, .towards_root = false, .target = target, .stop = wish.stop, .former = wish.former};
+  PackingWish packing{
+      .terminals = {}, .weights = {}, .towards_root = false, .target = target, .stop = wish.stop, .former = wish.former, .fold = wish.fold};
   const bool all = wish.members.size() == static_cast<std::size_t>(topology.ranks());
   for (int r = 0; r < topology.ranks(); ++r) {
     packing.terminals.push_back(topology.node_of(Rank{r}).value);

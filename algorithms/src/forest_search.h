@@ -25,6 +25,8 @@ struct ForestWish {
   std::function<bool()> stop = [] { return false; };
   /// Trees that an old plan had, to start from; null: none.
   const FormerTrees* former = nullptr;
+  /// Trees that stand for their images may be left so.
+  bool fold = false;
 };
 
 struct Forest {
@@ -52,6 +54,7 @@ struct BothWaysWish {
   std::function<bool()> stop = [] { return false; };
   /// As ForestWish's.
   const FormerTrees* former = nullptr;
+  bool fold = false;
 };
 /// The best forests found; other GPUs help as relays where that is faster. None where no linear program can be solved.
 std::optional<ForestsBothWays> find_forests_both_ways(const Topology& topology, const BothWaysWish& wish);

@@ -62,6 +62,36 @@ std::int64_t copies_of(std::span<const ForestTree* const> trees) {
   return std::accumulate(trees.begin(), trees.end(), std::int64_t{0}, [](std::int64_t sum, const ForestTree* tree) { return sum + tree->count; });
 }
 
+void expand(TreeList& list) {
+  if (list.images == nullptr) return;
+  const auto images = std::exchange(list.images, nullptr);
+  if (images->size() == 1) return;
+  std::vector<ForestTree> all;
+  std::vector<int> paths(list.paths.size());
+  std::vector<std::vector<int>> path_images;
+  std::vector<LinkId> links;
+  for (const auto& image : *images) {
+    for (std::size_t p = 0; p < paths.size(); ++p) {
+      links.clear();
+      for (const auto link : list.paths[static_cast<int>(p)]) links.emplace_back(image.links[link.index()]);
+      paths[p] = list.paths.add(links);
+    }
+    path_images.push_back(paths);
+  }
+  for (const auto& tree : list.trees) {
+    for (std::size_t i = 0; i < images->size(); ++i) {
+      const auto& nodes = (*images)[i].nodes;
+      ForestTree moved{nodes[static_cast<std::size_t>(tree.root)], tree.count, {}};
+      moved.edges.reserve(tree.edges.size());
+      for (const auto& [from, to, path] : tree.edges)
+        moved.edges.push_back(
+            {nodes[static_cast<std::size_t>(from)], nodes[static_cast<std::size_t>(to)], path_images[i][static_cast<std::size_t>(path)]});
+      all.push_back(std::move(moved));
+    }
+  }
+  list.trees = std::move(all);
+}
+
 int height(const ForestTree& tree) { return std::ranges::max(depths(tree)); }
 
 void sort_by_level(ForestTree& tree) {

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "p2plab/ids.h"
+#include "p2plab/symmetry.h"
 
 namespace p2plab {
 
@@ -44,10 +46,18 @@ struct ForestTree {
   std::vector<Edge> edges;
 };
 
+/// Mappings of a machine onto itself, the identity first. The nodes and links that trees use must be mapped, groups need not.
+using TreeImages = std::vector<Automorphism>;
+
 struct TreeList {
   std::vector<ForestTree> trees;
   PathTable paths;
+  /// Where not null, each tree stands for its images, one for each mapping, which all have different roots.
+  std::shared_ptr<const TreeImages> images = nullptr;
 };
+
+/// Lists the images one by one, those of one tree together; paths lead the way that they led.
+void expand(TreeList& list);
 
 /// How many trees they are, equal ones counted.
 std::int64_t copies_of(std::span<const ForestTree* const> trees);

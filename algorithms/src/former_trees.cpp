@@ -60,7 +60,14 @@ class Successors {
 class Reader {
  public:
   Reader(const Topology& now, const Routes& routes, const FormerPlan& former)
-      : now_(now), routes_(routes), schedule_(former.schedule), successors_(former.topology, now), index_(schedule_, false), values_(index_.size()) {
+      : now_(now),
+        routes_(routes),
+        schedule_(former.schedule),
+        own_base_(schedule_.folding().folded() ? std::optional{schedule_.base()} : std::nullopt),
+        base_(own_base_ ? *own_base_ : schedule_),
+        successors_(former.topology, now),
+        index_(base_, false),
+        values_(index_.size()) {
     const auto kind = schedule_.collective().kind;
     both_ = kind == CollectiveKind::all_reduce;
     up_ = reduces(kind);
@@ -72,12 +79,14 @@ class Reader {
       const auto root = both_ || ends.size() != 1 ? -1 : successors_.of(ends.front());
       trees_.in.trees.push_back({root, count, {}});
       trees_.out.trees.push_back({root, count, {}});
-      for (const auto rank : block.contributors) values_[index_(input(rank, chunk))] = {chunk.value, 1};
     }
   }
 
   FormerTrees run() {
-    for (std::size_t i = 0; i < schedule_.step_count(); ++i) read(schedule_.step(StepId{static_cast<std::int64_t>(i)}));
+    for (image_ = 0; image_ < schedule_.folding().images(); ++image_) {
+      begin();
+      for (std::size_t i = 0; i < base_.step_count(); ++i) read(base_.base_step(StepId{static_cast<std::int64_t>(i)}));
+    }
     trees_.in.paths.reverse();
     return std::move(trees_);
   }
@@ -88,6 +97,16 @@ class Reader {
     std::size_t contributors = 0;
   };
 
+  // What an image holds, where the base has it, before its first step.
+  void begin() {
+    std::ranges::fill(values_, Value{});
+    for (std::size_t c = 0; c < base_.chunks().size(); ++c) {
+      const ChunkId chunk{static_cast<std::int64_t>(c)};
+      for (const auto rank : base_.block_of(chunk).contributors) values_[index_(input(rank, chunk))] = {chunk.value, 1};
+    }
+  }
+
+  // A step of the base stands for the image's.
   void read(const Step& step) {
     Value sum;
     for (const auto& source : step.sources) {
@@ -95,20 +114,21 @@ class Reader {
       if (value.chunk < 0 || (sum.chunk >= 0 && value.chunk != sum.chunk)) return;
       sum = {value.chunk, sum.contributors + value.contributors};
     }
-    const auto& block = schedule_.block_of(ChunkId{sum.chunk});
+    const auto& block = base_.block_of(ChunkId{sum.chunk});
+    const auto chunk = schedule_.in_image(image_, ChunkId{sum.chunk});
     const auto route = [&](std::size_t operand) { return step.routes.empty() ? default_route : step.routes[operand]; };
     for (std::size_t s = 0; s < step.sources.size(); ++s) {
       const auto& value = values_[index_(step.sources[s])];
-      note({step.sources[s].rank, step.executor, route(s)}, sum.chunk, value.contributors < block.contributors.size());
+      note({step.sources[s].rank, step.executor, route(s)}, chunk, value.contributors < block.contributors.size());
     }
     const bool partial = sum.contributors < block.contributors.size();
-    auto& root = trees_.out.trees[static_cast<std::size_t>(sum.chunk)].root;
+    auto& root = trees_.out.trees[chunk.index()].root;
     if (both_ && !partial && root < 0) {
-      root = successors_.of(step.executor);
-      trees_.in.trees[static_cast<std::size_t>(sum.chunk)].root = root;
+      root = successors_.of(schedule_.in_image(image_, step.executor));
+      trees_.in.trees[chunk.index()].root = root;
     }
     for (std::size_t d = 0; d < step.destinations.size(); ++d) {
-      note({step.executor, step.destinations[d].rank, route(step.sources.size() + d)}, sum.chunk, partial);
+      note({step.executor, step.destinations[d].rank, route(step.sources.size() + d)}, chunk, partial);
       values_[index_(step.destinations[d])] = sum;
     }
   }
@@ -118,25 +138,28 @@ class Reader {
     Rank to;
     RouteId route;
   };
-  void note(const Transfer& transfer, std::int32_t chunk, bool partial) {
-    const auto from = successors_.of(transfer.from);
-    const auto to = successors_.of(transfer.to);
+  void note(const Transfer& transfer, ChunkId chunk, bool partial) {
+    const auto from = successors_.of(schedule_.in_image(image_, transfer.from));
+    const auto to = successors_.of(schedule_.in_image(image_, transfer.to));
     if (from < 0 || to < 0 || from == to) return;
     if (transfer.route == default_route) {
       const auto path = routes_.between(*now_.rank_of(NodeId{from}), *now_.rank_of(NodeId{to}));
       links_.assign(path.begin(), path.end());
-    } else if (!successors_.of(schedule_.route(transfer.route), links_)) {
+    } else if (!successors_.of(schedule_.route(schedule_.in_image(image_, transfer.route)), links_)) {
       return;
     }
     if (links_.empty() || now_.link(links_.front()).from.value != from || now_.link(links_.back()).to.value != to) return;
     const bool rises = both_ ? partial : up_;
     auto& list = rises ? trees_.in : trees_.out;
-    list.trees[static_cast<std::size_t>(chunk)].edges.push_back({rises ? to : from, rises ? from : to, list.paths.add(links_)});
+    list.trees[chunk.index()].edges.push_back({rises ? to : from, rises ? from : to, list.paths.add(links_)});
   }
 
   const Topology& now_;
   const Routes& routes_;
   const Schedule& schedule_;
+  const std::optional<Schedule> own_base_;  // where the plan is folded
+  const Schedule& base_;
+  int image_ = 0;
   Successors successors_;
   LocationIndex index_;
   std::vector<Value> values_;

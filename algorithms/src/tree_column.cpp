@@ -56,21 +56,18 @@ TreeColumn column_of(const ForestTree& tree, const PathTable& paths, const std::
   return column;
 }
 
-void add_images(const TreeColumn& column, std::int64_t count, const std::vector<int>& terminals, const std::vector<Automorphism>& group,
-                TreeList& list) {
+void add_tree(const TreeColumn& column, std::int64_t count, const std::vector<int>& terminals, TreeList& list) {
+  const auto node = [&](int position) { return terminals[static_cast<std::size_t>(position)]; };
+  ForestTree tree{node(column.root), count, {}};
+  tree.edges.reserve(column.edges.size());
   std::vector<LinkId> path;
-  for (const auto& element : group) {
-    const auto image = [&](int position) { return element.nodes[static_cast<std::size_t>(terminals[static_cast<std::size_t>(position)])]; };
-    ForestTree tree{image(column.root), count, {}};
-    tree.edges.reserve(column.edges.size());
-    std::size_t first = 0;
-    for (std::size_t e = 0; e < column.edges.size(); ++e) {
-      path.clear();
-      for (; first < column.ends[e]; ++first) path.emplace_back(element.links[static_cast<std::size_t>(column.links[first])]);
-      tree.edges.push_back({image(column.edges[e].first), image(column.edges[e].second), list.paths.add(path)});
-    }
-    list.trees.push_back(std::move(tree));
+  std::size_t first = 0;
+  for (std::size_t e = 0; e < column.edges.size(); ++e) {
+    path.clear();
+    for (; first < column.ends[e]; ++first) path.emplace_back(column.links[first]);
+    tree.edges.push_back({node(column.edges[e].first), node(column.edges[e].second), list.paths.add(path)});
   }
+  list.trees.push_back(std::move(tree));
 }
 
 namespace {

@@ -25,9 +25,8 @@ TreeColumn column_of(const LowTrees& grower, const LowTrees::Tree& tree, const O
 /// A tree whose paths lead away from the root; `position` by NodeId.
 TreeColumn column_of(const ForestTree& tree, const PathTable& paths, const std::vector<int>& position, const OrbitCapacities& capacities);
 
-/// Adds the images of the tree, `count` copies each.
-void add_images(const TreeColumn& column, std::int64_t count, const std::vector<int>& terminals, const std::vector<Automorphism>& group,
-                TreeList& list);
+/// Adds the tree itself, `count` copies.
+void add_tree(const TreeColumn& column, std::int64_t count, const std::vector<int>& terminals, TreeList& list);
 
 /// Whole numbers in proportion to the weights: the simplest fractions within the (relative) tolerance where they have a small common denominator,
 /// else rounded to 2^-25; every lot keeps its sum.

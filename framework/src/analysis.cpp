@@ -2,17 +2,19 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 
 #include <fmt/format.h>
 
 #include "p2plab/dependencies.h"
 #include "p2plab/layout.h"
+#include "p2plab/step_reader.h"
 
 namespace p2plab {
 
 namespace {
 
-// The chunk that each step moves, found by following values through the list; -1 where a schedule reads what was never written.
+// The chunk that each step moves, found by following values through a list that is not folded; -1 where it reads what was never written.
 class ChunkTracker {
  public:
   explicit ChunkTracker(const Schedule& schedule) : index_(schedule, false), chunks_(index_.size(), -1) {
@@ -30,6 +32,32 @@ class ChunkTracker {
  private:
   LocationIndex index_;
   std::vector<std::int32_t> chunks_;
+};
+
+// The chunk that each step of the list moves, asked for in list order.
+class ChunkOfStep {
+ public:
+  explicit ChunkOfStep(const Schedule& schedule) : schedule_(schedule) {
+    if (!schedule.folding().folded()) {
+      tracker_.emplace(schedule);
+      return;
+    }
+    const auto base = schedule.base();
+    ChunkTracker tracker(base);
+    for (std::size_t i = 0; i < base.step_count(); ++i) of_base_.emplace_back(tracker.advance(base.base_step(StepId{static_cast<std::int64_t>(i)})));
+  }
+
+  ChunkId operator()(StepId id, const Step& step) {
+    if (tracker_) return ChunkId{tracker_->advance(step)};
+    const auto [image, base] = schedule_.folding().origin(id);
+    const auto chunk = of_base_[base.index()];
+    return chunk.value < 0 ? chunk : schedule_.in_image(image, chunk);
+  }
+
+ private:
+  const Schedule& schedule_;
+  std::optional<ChunkTracker> tracker_;  // where it is not folded
+  std::vector<ChunkId> of_base_;
 };
 
 // Each chunk's share of the payload.
@@ -58,15 +86,17 @@ LinkLoads link_loads(const Topology& topology, const Routes& routes, const Sched
   LinkLoads loads{std::vector<double>(topology.links().size()), std::vector<double>(topology.nodes().size()),
                   std::vector<double>(topology.nodes().size())};
   const auto fractions = chunk_fractions(schedule);
-  ChunkTracker tracker(schedule);
+  ChunkOfStep chunk_of(schedule);
+  StepReader steps(schedule);
   for (std::size_t i = 0; i < schedule.step_count(); ++i) {
-    const auto step = schedule.step(StepId{static_cast<std::int64_t>(i)});
-    const auto chunk = tracker.advance(step);
-    if (chunk < 0) continue;
+    const StepId id{static_cast<std::int64_t>(i)};
+    const auto step = steps(id);
+    const auto chunk = chunk_of(id, step);
+    if (chunk.value < 0) continue;
+    const auto fraction = fractions[chunk.index()];
     const auto add = [&](const Location& location, std::size_t operand, bool reads) {
       const auto route = step.routes.empty() ? default_route : step.routes[operand];
-      for (const auto id : path_of(routes, schedule, location, step.executor, route, reads))
-        loads.per_link[id.index()] += fractions[static_cast<std::size_t>(chunk)];
+      for (const auto link : path_of(routes, schedule, location, step.executor, route, reads)) loads.per_link[link.index()] += fraction;
     };
     for (std::size_t s = 0; s < step.sources.size(); ++s) add(step.sources[s], s, true);
     for (std::size_t d = 0; d < step.destinations.size(); ++d) add(step.destinations[d], step.sources.size() + d, false);
@@ -104,14 +134,16 @@ Bottleneck bottleneck(const Topology& topology, const LinkLoads& loads) {
 }
 
 int rounds(const Schedule& schedule) {
+  if (schedule.folding().folded()) return rounds(schedule.base());  // its images do the same side by side
   const Dependencies dependencies(schedule, false);
   std::vector<int> depth(schedule.step_count());
+  std::vector<StepId> before;
   int most = 0;
   for (std::size_t i = 0; i < depth.size(); ++i) {
     const StepId id{static_cast<std::int64_t>(i)};
-    const auto step = schedule.step(id);
+    const auto step = schedule.base_step(id);
     const auto remote = [&](const Location& l) { return l.rank != step.executor || l.buffer == Buffer::host; };
-    for (const auto before : dependencies.of(id)) depth[i] = std::max(depth[i], depth[before.index()]);
+    for (const auto earlier : dependencies.of(id, before)) depth[i] = std::max(depth[i], depth[earlier.index()]);
     if (std::ranges::any_of(step.sources, remote) || std::ranges::any_of(step.destinations, remote)) ++depth[i];
     most = std::max(most, depth[i]);
   }

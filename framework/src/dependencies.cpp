@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 
 namespace p2plab {
 
@@ -30,18 +31,46 @@ struct Read {
 
 }  // namespace
 
-Dependencies::Dependencies(const Schedule& schedule, bool in_place, const std::vector<bool>& left_out) {
+std::span<const StepId> Dependencies::of(StepId step, std::vector<StepId>& memory) const& {
+  if (!folding_.folded()) return lists_.front().of(step);
+  const auto [image, base] = folding_.origin(step);
+  const auto& lists = of_image_.empty() ? lists_.front() : lists_[static_cast<std::size_t>(of_image_[static_cast<std::size_t>(image)])];
+  memory.clear();
+  for (const auto before : lists.of(base)) memory.push_back(folding_.id_of(image, before));
+  return memory;
+}
+
+Dependencies::Dependencies(const Schedule& schedule, bool in_place, const std::vector<bool>& left_out) : folding_(schedule.folding()) {
+  if (!folding_.folded()) {
+    lists_.push_back(lists_of(schedule, in_place, left_out));
+    return;
+  }
+  // Images touch no location together, so each waits only within itself.
+  const auto base = schedule.base();
+  std::map<std::vector<bool>, int> known;
+  for (int image = 0; image < folding_.images(); ++image) {
+    std::vector<bool> left(left_out.empty() ? 0 : base.step_count());
+    for (std::size_t i = 0; i < left.size(); ++i) left[i] = left_out[folding_.id_of(image, StepId{static_cast<std::int64_t>(i)}).index()];
+    const auto [place, added] = known.try_emplace(std::move(left), static_cast<int>(lists_.size()));
+    if (added) lists_.push_back(lists_of(base, in_place, place->first));
+    of_image_.push_back(place->second);
+  }
+}
+
+Dependencies::Lists Dependencies::lists_of(const Schedule& schedule, bool in_place, const std::vector<bool>& left_out) {
+  auto lists = Lists{};
+  auto& [offsets, steps] = lists;
   const LocationIndex index(schedule, in_place);
   std::vector<Access> accesses(index.size());
   std::vector<Read> reads;
   std::vector<std::int32_t> found;
-  offsets_.push_back(0);
+  offsets.push_back(0);
   for (std::size_t i = 0; i < schedule.step_count(); ++i) {
-    const auto step = schedule.step(StepId{static_cast<std::int64_t>(i)});
+    const auto step = schedule.base_step(StepId{static_cast<std::int64_t>(i)});
     const auto self = static_cast<std::int32_t>(i);
     found.clear();
     if (!left_out.empty() && left_out[i]) {
-      offsets_.push_back(steps_.size());
+      offsets.push_back(steps.size());
       continue;
     }
     for (const auto& source : step.sources) {
@@ -62,10 +91,11 @@ Dependencies::Dependencies(const Schedule& schedule, bool in_place, const std::v
     std::ranges::sort(found);
     found.erase(std::unique(found.begin(), found.end()), found.end());  // std::ranges::unique does not pass clang 14
     for (const auto step_before : found) {
-      if (step_before != self) steps_.emplace_back(step_before);
+      if (step_before != self) steps.emplace_back(step_before);
     }
-    offsets_.push_back(steps_.size());
+    offsets.push_back(steps.size());
   }
+  return lists;
 }
 
 }  // namespace p2plab

@@ -38,6 +38,7 @@ class JsonValue {
   bool boolean() const;
   std::string string() const;
   std::size_t size() const;
+  bool is_array() const { return node_ != nullptr && node_->is_array(); }
   /// Element i of an array.
   JsonValue at(std::size_t i) const { return {&(*node_)[i], mistake_, pointer_ + "/" + std::to_string(i)}; }
   /// The entries of an object whose values are strings.

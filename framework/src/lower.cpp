@@ -7,6 +7,7 @@
 
 #include "p2plab/dependencies.h"
 #include "p2plab/layout.h"
+#include "p2plab/step_reader.h"
 #include "waits.h"
 
 namespace p2plab {
@@ -46,9 +47,10 @@ class SlotLayout {
       }
     }
     base_.push_back(offsets_.size());
+    StepReader steps(schedule);
     for (std::size_t i = 0; i < schedule.step_count(); ++i) {
       const StepId id{static_cast<std::int64_t>(i)};
-      for (const auto& location : schedule.step(id).destinations) {
+      for (const auto& location : steps(id).destinations) {
         if (location.buffer != Buffer::scratch && location.buffer != Buffer::host) continue;
         auto& size = offsets_[index(location)];
         const auto bytes = chunk_bytes[proof.chunk(id).index()];
@@ -147,9 +149,10 @@ class Lowering {
 
   void choose_steps() {
     dropped_.assign(schedule_.step_count(), false);
+    StepReader steps(schedule_);
     for (std::size_t i = 0; i < schedule_.step_count(); ++i) {
       const StepId id{static_cast<std::int64_t>(i)};
-      const auto step = schedule_.step(id);
+      const auto step = steps(id);
       const bool stays = step.sources.size() == 1 && step.destinations.size() == 1 && resolve(step.sources[0]) == resolve(step.destinations[0]);
       dropped_[i] = stays || extents_[proof_.chunk(id).index()].count == 0;
       if (!dropped_[i]) order_.push_back(id);
@@ -157,10 +160,9 @@ class Lowering {
   }
 
   // Fills `key`, whose memory is used again: a step has one, and there may be millions.
-  void key_of(StepId id, LaneKey& key) const {
+  void key_of(StepId id, const Step& step, LaneKey& key) const {
     key.words.clear();
     if (program_.tuning.lane_per_step) return key.words.push_back(id.value);
-    const auto step = schedule_.step(id);
     key.words = {step.executor.value, schedule_.chunks()[proof_.chunk(id).index()].channel};
     const auto others = key.words.size();
     for (const auto locations : {step.sources, step.destinations}) {
@@ -179,10 +181,12 @@ class Lowering {
     std::vector<Lane> lanes;
     std::vector<std::size_t> lane_of;
     LaneKey key;
+    StepReader steps(schedule_);
     for (const auto id : order_) {
-      key_of(id, key);
+      const auto step = steps(id);
+      key_of(id, step, key);
       const auto [entry, fresh] = known.try_emplace(key, lanes.size());
-      if (fresh) lanes.push_back({schedule_.step(id).executor, 0, 0});
+      if (fresh) lanes.push_back({step.executor, 0, 0});
       lane_of.push_back(entry->second);
     }
     std::vector<std::size_t> sorted(lanes.size());
@@ -207,8 +211,9 @@ class Lowering {
 
   void fill_instructions() {
     program_.instructions.resize(order_.size());
+    StepReader steps(schedule_);
     for (const auto id : order_) {
-      const auto step = schedule_.step(id);
+      const auto step = steps(id);
       const auto& place = places_[id.index()];
       const auto chunk = proof_.chunk(id);
       auto& instruction = program_.instructions[program_.lanes[place.lane.index()].first + static_cast<std::uint32_t>(place.instruction)];

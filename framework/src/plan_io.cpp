@@ -1,13 +1,16 @@
 #include "p2plab/plan_io.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
+#include <functional>
 
 #include <fmt/format.h>
 
 #include "json_values.h"
 #include "p2plab/text.h"
 #include "p2plab/topology_io.h"
+#include "plan_images.h"
 
 namespace p2plab {
 
@@ -25,8 +28,8 @@ std::string text_of(std::span<const Location> locations) {
 
 Json steps_json(const Schedule& schedule) {
   Json steps = Json::array();
-  for (std::size_t i = 0; i < schedule.step_count(); ++i) {
-    const auto step = schedule.step(StepId{static_cast<std::int64_t>(i)});
+  for (std::size_t i = 0; i < schedule.base_step_count(); ++i) {
+    const auto step = schedule.base_step(StepId{static_cast<std::int64_t>(i)});
     Json row = {step.executor.value, text_of(step.sources), text_of(step.destinations)};
     if (!step.routes.empty()) {
       Json routes = Json::array();
@@ -45,7 +48,7 @@ class PlanReader {
 
   Result<PlanFile> run() {
     root_.expect_keys({"p2plab_plan", "planner", "parameters", "reason", "tuning", "payload", "in_place", "fingerprint", "topology", "ranks",
-                       "collective", "chunks", "routes", "steps"});
+                       "collective", "chunks", "routes", "steps", "phases?", "images?"});
     root_["p2plab_plan"].integer(1, 1);
     if (mistake_.error) return *std::move(mistake_.error);
     auto topology = read_topology(root_["topology"].string(), mistake_.filename + ": topology");
@@ -53,12 +56,14 @@ class PlanReader {
     if (root_["fingerprint"].string() != fingerprint(*topology)) root_["fingerprint"].fail("does not belong to the topology in this file");
     const auto payload = read_payload(root_["payload"]);
     const auto in_place = root_["in_place"].boolean();
-    auto builder = Schedule::Builder::create(read_collective(root_["collective"]), static_cast<int>(root_["ranks"].integer(1, most_ranks)));
+    const auto ranks = static_cast<int>(root_["ranks"].integer(1, most_ranks));
+    auto builder = Schedule::Builder::create(read_collective(root_["collective"]), ranks);
     if (mistake_.error) return *std::move(mistake_.error);
     if (!builder) return at_file(std::move(builder).error());
     read_chunks(*builder);
     read_routes(*builder);
     read_steps(*builder);
+    if (root_["images"].present()) builder->fold(read_images(root_["images"], {ranks, root_["routes"].size()}));
     Tuning tuning = read_tuning(root_["tuning"]);
     Parameters parameters;
     for (auto& [name, value] : root_["parameters"].strings()) parameters[name] = value;
@@ -95,9 +100,24 @@ class PlanReader {
     }
   }
 
+  // In steps, rising.
+  std::vector<std::int64_t> phase_ends() const {
+    const auto phases = root_["phases"];
+    if (!phases.present()) return {};
+    auto ends = phases.integers(1, std::numeric_limits<std::int32_t>::max());
+    if (std::ranges::adjacent_find(ends, std::greater_equal{}) != ends.end()) phases.fail("expected rising numbers of steps");
+    return ends;
+  }
+
   void read_steps(Schedule::Builder& builder) const {
     const auto steps = root_["steps"];
+    const auto ends = phase_ends();
+    auto end = ends.begin();
     for (std::size_t i = 0; i < steps.size() && !mistake_.error; ++i) {
+      if (end != ends.end() && *end == static_cast<std::int64_t>(i)) {
+        builder.end_phase();
+        ++end;
+      }
       const auto row = steps.at(i);
       if (row.size() != 3 && row.size() != 4) return row.fail("expected executor, sources, destinations and, where some are explicit, routes");
       const auto sources = locations(row.at(1));
@@ -156,20 +176,24 @@ std::string write_plan(const PlanFile& file) {
     for (const auto link : schedule.route(RouteId{static_cast<std::int64_t>(i)})) links.push_back(link.value);
     routes.push_back(std::move(links));
   }
-  const Json document = {{"p2plab_plan", 1},
-                         {"planner", plan.planner},
-                         {"parameters", plan.parameters},
-                         {"reason", plan.reason},
-                         {"tuning", tuning_json(plan.tuning)},
-                         {"payload", payload_json(payload)},
-                         {"in_place", in_place},
-                         {"fingerprint", fingerprint(topology)},
-                         {"topology", write_topology(topology)},
-                         {"ranks", schedule.ranks()},
-                         {"collective", collective_json(schedule.collective())},
-                         {"chunks", std::move(chunks)},
-                         {"routes", std::move(routes)},
-                         {"steps", steps_json(schedule)}};
+  Json document = {{"p2plab_plan", 1},
+                   {"planner", plan.planner},
+                   {"parameters", plan.parameters},
+                   {"reason", plan.reason},
+                   {"tuning", tuning_json(plan.tuning)},
+                   {"payload", payload_json(payload)},
+                   {"in_place", in_place},
+                   {"fingerprint", fingerprint(topology)},
+                   {"topology", write_topology(topology)},
+                   {"ranks", schedule.ranks()},
+                   {"collective", collective_json(schedule.collective())},
+                   {"chunks", std::move(chunks)},
+                   {"routes", std::move(routes)},
+                   {"steps", steps_json(schedule)}};
+  if (schedule.folding().folded()) {
+    document["phases"] = schedule.folding().phase_ends();
+    document["images"] = images_json(schedule);
+  }
   return dump(document);
 }
 

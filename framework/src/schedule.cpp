@@ -19,6 +19,9 @@ constexpr std::array buffers{Named{"input", Buffer::input}, Named{"output", Buff
 constexpr std::size_t most_locations = std::numeric_limits<std::uint32_t>::max();
 constexpr std::uint32_t most_slots = 1U << 26;
 constexpr std::size_t most_operands = 4096;
+// As many steps as the largest plan file could list one by one; so a small file cannot ask for more when it is lowered.
+constexpr std::size_t most_folded_steps = std::size_t{1} << 26;
+constexpr std::size_t most_image_entries = std::size_t{1} << 26;
 
 template <class T>
 std::size_t bytes_of(const std::vector<T>& values) {
@@ -32,7 +35,7 @@ Error bad_step(std::size_t step, const std::string& message) { return Error{Erro
 std::string_view to_string(Buffer buffer) { return to_name<Buffer>(buffer, buffers); }
 Result<Buffer> buffer_kind(std::string_view name) { return from_name<Buffer>("buffer", name, buffers); }
 
-Step Schedule::step(StepId id) const& {
+Step Schedule::base_step(StepId id) const& {
   const auto i = id.index();
   const auto begin = i == 0 ? 0 : ends_[i - 1];
   const std::span locations{locations_};
@@ -46,12 +49,54 @@ std::span<const LinkId> Schedule::route(RouteId id) const& {
 
 int Schedule::slots(Rank rank, Buffer buffer) const {
   if (buffer == Buffer::input || buffer == Buffer::output) return static_cast<int>(chunks_.size());
-  return slots_[rank.index() * 2 + (buffer == Buffer::host ? 1 : 0)];
+  return slots_[area(rank, buffer)];
+}
+
+RouteId Schedule::in_image(int image, RouteId route) const {
+  if (image == 0 || route == default_route || image_routes_.empty()) return route;
+  return image_routes_[static_cast<std::size_t>(image) * route_count() + route.index()];
+}
+
+Location Schedule::in_image(int image, const Location& location) const {
+  if (image == 0) return location;
+  const auto rank = in_image(image, location.rank);
+  if (location.buffer == Buffer::input || location.buffer == Buffer::output)
+    return at(rank, location.buffer, in_image(image, ChunkId{location.slot}).value);
+  return at(rank, location.buffer, std::int64_t{first_slots_[row(image) * 2 + area(location.rank, location.buffer)]} + location.slot);
+}
+
+Schedule Schedule::base() const {
+  Schedule base;
+  base.collective_ = collective_;
+  base.ranks_ = ranks_;
+  base.blocks_ = blocks_;
+  base.chunks_.assign(chunks_.begin(), chunks_.begin() + static_cast<std::ptrdiff_t>(base_chunk_count()));
+  base.executors_ = executors_;
+  base.source_ends_ = source_ends_;
+  base.ends_ = ends_;
+  base.locations_ = locations_;
+  base.routes_ = routes_;
+  base.route_offsets_ = route_offsets_;
+  base.route_links_ = route_links_;
+  base.slots_ = slots_;
+  if (first_slots_.empty()) return base;
+  base.count_slots();
+  return base;
+}
+
+void Schedule::count_slots() {
+  slots_.assign(static_cast<std::size_t>(ranks_) * 2, 0);
+  for (const auto& l : locations_) {
+    if (l.buffer != Buffer::scratch && l.buffer != Buffer::host) continue;
+    auto& slots = slots_[area(l.rank, l.buffer)];
+    slots = std::max(slots, static_cast<std::int32_t>(l.slot) + 1);
+  }
 }
 
 std::size_t Schedule::memory() const {
   return sizeof(*this) + bytes_of(chunks_) + bytes_of(executors_) + bytes_of(source_ends_) + bytes_of(ends_) + bytes_of(locations_) +
-         bytes_of(routes_) + bytes_of(route_offsets_) + bytes_of(route_links_) + bytes_of(slots_);
+         bytes_of(routes_) + bytes_of(route_offsets_) + bytes_of(route_links_) + bytes_of(slots_) + bytes_of(folding_.phase_ends()) +
+         bytes_of(image_ranks_) + bytes_of(image_routes_) + bytes_of(first_slots_);
 }
 
 Result<Schedule::Builder> Schedule::Builder::create(Collective collective, int ranks) {
@@ -90,6 +135,11 @@ StepId Schedule::Builder::add_step(Rank executor, std::span<const Location> sour
   return StepId{static_cast<std::int64_t>(s.executors_.size()) - 1};
 }
 
+void Schedule::Builder::end_phase() {
+  const auto steps = static_cast<std::uint32_t>(schedule_.executors_.size());
+  if (steps > (phase_ends_.empty() ? 0 : phase_ends_.back())) phase_ends_.push_back(steps);
+}
+
 StepId Schedule::Builder::copy(Rank executor, Location from, Location to) { return add_step(executor, {&from, 1}, {&to, 1}); }
 
 namespace {
@@ -115,7 +165,7 @@ Status check_chunks(const Schedule& s) {
 }
 
 Status check_step(const Schedule& s, std::size_t index) {
-  const auto step = s.step(StepId{static_cast<std::int64_t>(index)});
+  const auto step = s.base_step(StepId{static_cast<std::int64_t>(index)});
   const auto known = [&](Rank r) { return r.value >= 0 && r.value < s.ranks(); };
   if (!known(step.executor)) return bad_step(index, fmt::format("executor {} is not a rank of this machine", step.executor.value));
   if (step.sources.empty() || step.destinations.empty()) return bad_step(index, "needs at least one source and one destination");
@@ -125,7 +175,7 @@ Status check_step(const Schedule& s, std::size_t index) {
     for (const auto& l : locations) {
       if (!known(l.rank)) return bad_step(index, fmt::format("names rank {}, which is not on this machine", l.rank.value));
       const bool chunked = l.buffer == Buffer::input || l.buffer == Buffer::output;
-      if (chunked && l.slot >= s.chunks().size()) return bad_step(index, fmt::format("names chunk {} of {}", l.slot, s.chunks().size()));
+      if (chunked && l.slot >= s.base_chunk_count()) return bad_step(index, fmt::format("names chunk {} of {}", l.slot, s.base_chunk_count()));
       if (!chunked && l.slot >= most_slots) return bad_step(index, fmt::format("names slot {}, above the limit of {}", l.slot, most_slots));
     }
   }
@@ -136,21 +186,88 @@ Status check_step(const Schedule& s, std::size_t index) {
   return {};
 }
 
+Error bad_image(std::size_t image, const std::string& message) {
+  return Error{ErrorCode::invalid_input, fmt::format("image {}: {}", image, message)};
+}
+
+Status check_image(const Schedule& s, const ScheduleImage& image, std::size_t index) {
+  if (image.ranks.size() != static_cast<std::size_t>(s.ranks())) return bad_image(index, fmt::format("must give all {} ranks", s.ranks()));
+  std::vector<bool> taken(image.ranks.size());
+  for (std::size_t r = 0; r < image.ranks.size(); ++r) {
+    const auto to = image.ranks[r];
+    if (to.value < 0 || to.value >= s.ranks()) return bad_image(index, fmt::format("moves rank {} to {}, which is not on this machine", r, to.value));
+    if (taken[to.index()]) return bad_image(index, fmt::format("moves two ranks to rank {}", to.value));
+    taken[to.index()] = true;
+    if (index == 0 && to.index() != r) return bad_image(index, fmt::format("is the base and may not move rank {}", r));
+  }
+  if (!image.routes.empty() && image.routes.size() != s.route_count())
+    return bad_image(index, fmt::format("must give all {} routes, or none", s.route_count()));
+  for (std::size_t k = 0; k < image.routes.size(); ++k) {
+    const auto to = image.routes[k];
+    if (to.value < 0 || to.index() >= s.route_count()) return bad_image(index, fmt::format("moves route {} to {}, which is not there", k, to.value));
+    if (index == 0 && to.index() != k) return bad_image(index, fmt::format("is the base and may not move route {}", k));
+  }
+  return {};
+}
+
 }  // namespace
+
+Status Schedule::Builder::fold_up() {
+  auto& s = schedule_;
+  const auto bad = [](std::string message) { return Error{ErrorCode::invalid_input, std::move(message)}; };
+  const auto images = images_.size();
+  if (images * static_cast<std::size_t>(s.ranks_) > most_image_entries || images * s.route_count() > most_image_entries)
+    return bad(fmt::format("{} images of {} ranks and {} routes are too many", images, s.ranks_, s.route_count()));
+  if (s.executors_.size() > most_folded_steps / images)
+    return bad(fmt::format("{} steps in {} images are more than {}", s.executors_.size(), images, most_folded_steps));
+  if (s.chunks_.size() % images != 0) return bad(fmt::format("{} chunks cannot be divided among {} images", s.chunks_.size(), images));
+  for (std::size_t i = 0; i < images; ++i) {
+    if (auto ok = check_image(s, images_[i], i); !ok) return ok;
+  }
+  end_phase();
+  s.folding_ = Folding(static_cast<int>(images), std::move(phase_ends_));
+  const bool moves_routes = std::ranges::any_of(images_, [](const auto& image) { return !image.routes.empty(); });
+  s.image_ranks_.reserve(images * static_cast<std::size_t>(s.ranks_));
+  for (auto& image : images_) {
+    s.image_ranks_.insert(s.image_ranks_.end(), image.ranks.begin(), image.ranks.end());
+    for (std::size_t k = 0; moves_routes && k < s.route_count(); ++k)
+      s.image_routes_.push_back(image.routes.empty() ? RouteId{static_cast<std::int64_t>(k)} : image.routes[k]);
+    image = {};
+  }
+  return {};
+}
+
+Status Schedule::Builder::place_slots() {
+  auto& s = schedule_;
+  if (!s.folding_.folded() || std::ranges::all_of(s.slots_, [](auto slots) { return slots == 0; })) return {};
+  const auto of_base = std::exchange(s.slots_, std::vector<std::int32_t>(s.slots_.size()));
+  s.first_slots_.reserve(of_base.size() * static_cast<std::size_t>(s.folding_.images()));
+  for (int i = 0; i < s.folding_.images(); ++i) {
+    for (int r = 0; r < s.ranks_; ++r) {
+      for (const auto buffer : {Buffer::scratch, Buffer::host}) {
+        auto& next = s.slots_[Schedule::area(s.in_image(i, Rank{r}), buffer)];
+        s.first_slots_.push_back(static_cast<std::uint32_t>(next));
+        next += of_base[Schedule::area(Rank{r}, buffer)];
+        if (static_cast<std::uint32_t>(next) > most_slots)
+          return bad_image(static_cast<std::size_t>(i), fmt::format("needs more than {} slots on one rank", most_slots));
+      }
+    }
+  }
+  return {};
+}
 
 Result<Schedule> Schedule::Builder::build() && {
   auto& s = schedule_;
   if (s.locations_.size() >= most_locations) return Error{ErrorCode::invalid_input, "the schedule names more than 2^32 locations"};
   if (auto ok = check_chunks(s); !ok) return std::move(ok).error();
-  s.slots_.assign(static_cast<std::size_t>(s.ranks_) * 2, 0);
-  for (std::size_t i = 0; i < s.step_count(); ++i) {
+  if (!images_.empty()) {
+    if (auto ok = fold_up(); !ok) return std::move(ok).error();
+  }
+  for (std::size_t i = 0; i < s.base_step_count(); ++i) {
     if (auto ok = check_step(s, i); !ok) return std::move(ok).error();
   }
-  for (const auto& l : s.locations_) {
-    if (l.buffer != Buffer::scratch && l.buffer != Buffer::host) continue;
-    auto& slots = s.slots_[l.rank.index() * 2 + (l.buffer == Buffer::host ? 1 : 0)];
-    slots = std::max(slots, static_cast<std::int32_t>(l.slot) + 1);
-  }
+  s.count_slots();
+  if (auto ok = place_slots(); !ok) return std::move(ok).error();
   return std::move(schedule_);
 }
 

@@ -5,7 +5,9 @@
 #include <fmt/format.h>
 
 #include "contributions.h"
+#include "images.h"
 #include "p2plab/dependencies.h"
+#include "reach.h"
 
 namespace p2plab {
 
@@ -27,8 +29,8 @@ class Verifier {
  public:
   Verifier(const Topology& topology, const Routes& routes, const Schedule& schedule, const VerifyOptions& options)
       : topology_(topology),
-        routes_(routes),
         schedule_(schedule),
+        reach_(topology, routes, schedule),
         index_(schedule, options.in_place),
         sets_(schedule.ranks()),
         values_(index_.size()) {
@@ -53,23 +55,34 @@ class Verifier {
     }
     for (std::size_t i = 0; i < schedule_.step_count(); ++i) {
       const StepId id{static_cast<std::int64_t>(i)};
-      if (auto ok = execute(id, schedule_.step(id)); !ok) return std::move(ok).error();
+      if (auto ok = execute(id, schedule_.base_step(id)); !ok) return std::move(ok).error();
     }
     if (auto ok = check_end(); !ok) return std::move(ok).error();
     return std::move(proof_);
+  }
+
+  // The base as a schedule of its own, then what its images need for the same proof to hold.
+  static Result<Proof> prove_folded(const Topology& topology, const Routes& routes, const Schedule& schedule, const VerifyOptions& options) {
+    const auto base = schedule.base();
+    auto proof = Verifier{topology, routes, base, options}.run();
+    if (!proof) return proof;
+    if (auto wrong = fault_of_images(topology, routes, schedule)) return fail(*std::move(wrong));
+    proof->folding_ = schedule.folding();
+    proof->base_chunks_ = static_cast<std::int32_t>(schedule.base_chunk_count());
+    return proof;
   }
 
  private:
   Status execute(StepId id, const Step& step) {
     for (std::size_t i = 0; i < step.sources.size(); ++i) {
       const auto route = step.routes.empty() ? default_route : step.routes[i];
-      if (auto ok = check_reach(id, step.sources[i], step.executor, route, true); !ok) return ok;
+      if (auto why = reach_.missing(step.executor, step.sources[i], route, true)) return fail(id, *why);
     }
     auto sum = add_up(id, step);
     if (!sum) return std::move(sum).error();
     for (std::size_t i = 0; i < step.destinations.size(); ++i) {
       const auto route = step.routes.empty() ? default_route : step.routes[step.sources.size() + i];
-      if (auto ok = check_reach(id, step.destinations[i], step.executor, route, false); !ok) return ok;
+      if (auto why = reach_.missing(step.executor, step.destinations[i], route, false)) return fail(id, *why);
       if (auto ok = check_destination(id, step, i, sum->chunk); !ok) return ok;
     }
     for (const auto& destination : step.destinations) values_[index_(destination)] = *sum;
@@ -120,43 +133,6 @@ class Verifier {
     return {};
   }
 
-  // Data moves between the executor and the location's rank: from it if read, to it if written.
-  Status check_reach(StepId id, const Location& location, Rank executor, RouteId route, bool reads) {
-    const bool in_host = location.buffer == Buffer::host;
-    if (route != default_route) return check_route(id, location, executor, route, reads);
-    if (!in_host && location.rank == executor) return {};
-    const auto path = in_host ? (reads ? routes_.from_host(location.rank, executor) : routes_.to_host(executor, location.rank))
-                              : (reads ? routes_.between(location.rank, executor) : routes_.between(executor, location.rank));
-    if (!path.empty()) return {};
-    return fail(id, fmt::format("rank {} {} {}, but the machine has no path for that ({})", executor.value, reads ? "reads" : "writes",
-                                describe(location), in_host ? "no way to that host memory" : "GPUs do not forward"));
-  }
-
-  Status check_route(StepId id, const Location& location, Rank executor, RouteId route, bool reads) {
-    const auto host = routes_.host_of(location.rank);
-    if (location.buffer == Buffer::host && !host)
-      return fail(id, fmt::format("{} does not exist: no host is reachable from that rank", describe(location)));
-    const auto there = location.buffer == Buffer::host ? *host : topology_.node_of(location.rank);
-    const auto here = topology_.node_of(executor);
-    auto place = reads ? there : here;
-    const auto end = reads ? here : there;
-    const auto links = schedule_.route(route);
-    for (std::size_t i = 0; i < links.size(); ++i) {
-      if (links[i].value < 0 || links[i].index() >= topology_.links().size())
-        return fail(id, fmt::format("route {} names link {}, which is not there", route.value, links[i].value));
-      const auto& link = topology_.link(links[i]);
-      if (link.from != place)
-        return fail(id, fmt::format("route {} breaks before its link {} ({} -> {})", route.value, i, topology_.node(link.from).name,
-                                    topology_.node(link.to).name));
-      if (i > 0 && topology_.node(place).kind == NodeKind::gpu)
-        return fail(id, fmt::format("route {} passes through {}; GPUs do not forward", route.value, topology_.node(place).name));
-      place = link.to;
-    }
-    if (place != end)
-      return fail(id, fmt::format("route {} ends at {}, not at {}", route.value, topology_.node(place).name, topology_.node(end).name));
-    return {};
-  }
-
   Status check_end() {
     for (std::size_t c = 0; c < schedule_.chunks().size(); ++c) {
       const ChunkId chunk{static_cast<std::int64_t>(c)};
@@ -181,8 +157,8 @@ class Verifier {
   static Error fail(StepId step, const std::string& message) { return fail(fmt::format("step {}: {}", step.value, message)); }
 
   const Topology& topology_;
-  const Routes& routes_;
   const Schedule& schedule_;
+  Reach reach_;
   LocationIndex index_;
   ContributionSets sets_;
   std::vector<Value> values_;
@@ -193,7 +169,8 @@ class Verifier {
 };
 
 Result<Proof> verify(const Topology& topology, const Routes& routes, const Schedule& schedule, const VerifyOptions& options) {
-  return Verifier{topology, routes, schedule, options}.run();
+  if (!schedule.folding().folded()) return Verifier{topology, routes, schedule, options}.run();
+  return Verifier::prove_folded(topology, routes, schedule, options);
 }
 
 }  // namespace p2plab

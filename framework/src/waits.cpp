@@ -66,7 +66,7 @@ class WaitBuilder {
     const auto [lane, own] = places_[step.index()];
     auto& instruction = program_.instructions[program_.lanes[lane.index()].first + static_cast<std::uint32_t>(own)];
     candidates_.clear();
-    for (const auto before : dependencies_.of(step)) {
+    for (const auto before : dependencies_.of(step, before_)) {
       const auto& place = places_[before.index()];
       if (place.lane.value >= 0 && place.lane != lane) candidates_.push_back(place);
     }
@@ -104,6 +104,7 @@ class WaitBuilder {
   const Dependencies& dependencies_;
   const std::vector<StepPlace>& places_;
   Clocks clocks_;
+  std::vector<StepId> before_;
   std::vector<StepPlace> candidates_;
   std::vector<Wait> kept_;
 };

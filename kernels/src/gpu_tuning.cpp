@@ -5,6 +5,7 @@
 #include <set>
 
 #include "p2plab/layout.h"
+#include "p2plab/step_reader.h"
 
 namespace p2plab {
 
@@ -30,8 +31,9 @@ constexpr int copies_at_once = 256;  // of 256 threads, where nothing is added
 // Lanes of the busiest rank, as lowering makes them: one for each channel and set of remote ranks.
 int most_lanes(const Schedule& schedule) {
   std::vector<std::set<std::vector<std::int32_t>>> lanes(static_cast<std::size_t>(schedule.ranks()));
+  StepReader steps(schedule);
   for (std::size_t i = 0; i < schedule.step_count(); ++i) {
-    const auto step = schedule.step(StepId{static_cast<std::int64_t>(i)});
+    const auto step = steps(StepId{static_cast<std::int64_t>(i)});
     std::set<std::int32_t> remote;
     for (const auto locations : {step.sources, step.destinations}) {
       for (const auto& location : locations) {
@@ -48,9 +50,10 @@ int most_lanes(const Schedule& schedule) {
 // Is a program so short that code is made for it (specialise.h)? Long ones are interpreted, which only small packets are worth.
 bool is_short(const Schedule& schedule) {
   constexpr int most = 20;
-  std::vector<int> steps(static_cast<std::size_t>(schedule.ranks()));
-  for (std::size_t i = 0; i < schedule.step_count(); ++i) ++steps[schedule.step(StepId{static_cast<std::int64_t>(i)}).executor.index()];
-  return std::ranges::all_of(steps, [](int count) { return count <= most; });
+  std::vector<int> counts(static_cast<std::size_t>(schedule.ranks()));
+  StepReader steps(schedule);
+  for (std::size_t i = 0; i < schedule.step_count(); ++i) ++counts[steps(StepId{static_cast<std::int64_t>(i)}).executor.index()];
+  return std::ranges::all_of(counts, [](int count) { return count <= most; });
 }
 
 // Can data be its own flag? Not where every bit counts: see kernels/README.md.
@@ -70,8 +73,8 @@ Tuning packets(Protocol protocol, std::int64_t largest, int lanes) {
 
 // Does every step write to one other rank at most, as a ring's do?
 bool has_one_destination(const Schedule& schedule) {
-  for (std::size_t i = 0; i < schedule.step_count(); ++i) {
-    const auto step = schedule.step(StepId{static_cast<std::int64_t>(i)});
+  for (std::size_t i = 0; i < schedule.base_step_count(); ++i) {
+    const auto step = schedule.base_step(StepId{static_cast<std::int64_t>(i)});
     if (std::ranges::count_if(step.destinations, [&](const Location& at) { return at.rank != step.executor; }) > 1) return false;
   }
   return true;

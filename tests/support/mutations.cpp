@@ -78,7 +78,7 @@ Mutator::Mutant Mutator::destination_redirected() {
 
 Mutator::Mutant Mutator::swapped() {
   const auto i = any_step();
-  const auto before = dependencies_.of(StepId{static_cast<std::int64_t>(i)});
+  const auto before = dependencies_.of(StepId{static_cast<std::int64_t>(i)}, before_);
   if (before.empty()) return std::nullopt;
   const auto earlier = before[below(before.size())].index();
   if (!alters(earlier, i) && !alters(i, earlier)) return std::nullopt;
@@ -147,7 +147,7 @@ Mutator::Mutant Mutator::same_value_elsewhere() {
 Mutator::Mutant Mutator::executor_in_reach() { return executor_changed(true); }
 Mutator::Mutant Mutator::neighbours_swapped() {
   const auto i = any_step();
-  if (i == 0 || std::ranges::count(dependencies_.of(StepId{static_cast<std::int64_t>(i)}), StepId{static_cast<std::int64_t>(i) - 1}) > 0)
+  if (i == 0 || std::ranges::count(dependencies_.of(StepId{static_cast<std::int64_t>(i)}, before_), StepId{static_cast<std::int64_t>(i) - 1}) > 0)
     return std::nullopt;
   std::swap(edit_.steps[i], edit_.steps[i - 1]);
   return edit_;

@@ -79,6 +79,7 @@ class Mutator {
   const Proved good_;
   Replay replay_;
   Dependencies dependencies_;
+  std::vector<StepId> before_;
   ScheduleEdit edit_;
   std::mt19937_64 random_;
 };

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "p2plab/dependencies.h"
+#include "p2plab/step_reader.h"
 
 namespace p2plab::testing {
 
@@ -34,8 +35,9 @@ class Replay {
 
   /// Runs until just before `step`.
   void run_to(std::size_t step) {
+    StepReader steps(schedule_);
     for (; next_ < step; ++next_) {
-      const auto now = schedule_.step(StepId{static_cast<std::int64_t>(next_)});
+      const auto now = steps(StepId{static_cast<std::int64_t>(next_)});
       const auto sum = sum_of(now.sources);
       for (const auto& destination : now.destinations) held_[index_(destination)] = sum;
     }

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "p2plab/schedule.h"
+#include "p2plab/step_reader.h"
 
 namespace p2plab::testing {
 
@@ -15,7 +15,7 @@ struct EditedStep {
   std::vector<RouteId> routes;
 };
 
-/// Everything a schedule is made of, open to change.
+/// Everything a schedule is made of, open to change; of a folded one all steps that it stands for.
 struct ScheduleEdit {
   Collective collective;
   int ranks = 0;
@@ -29,8 +29,9 @@ struct ScheduleEdit {
       const auto links = from.route(RouteId{static_cast<std::int64_t>(i)});
       routes.emplace_back(links.begin(), links.end());
     }
+    StepReader read(from);
     for (std::size_t i = 0; i < from.step_count(); ++i) {
-      const auto step = from.step(StepId{static_cast<std::int64_t>(i)});
+      const auto step = read(StepId{static_cast<std::int64_t>(i)});
       steps.push_back({step.executor,
                        {step.sources.begin(), step.sources.end()},
                        {step.destinations.begin(), step.destinations.end()},

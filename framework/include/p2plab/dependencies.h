@@ -10,20 +10,30 @@
 namespace p2plab {
 
 /// For each step, the earlier steps it must wait for (read-after-write, write-after-read, write-after-write), without those that follow
-/// from another one on the same location; rising and unique.
+/// from another one on the same location; rising and unique. Images of a folded schedule share their lists.
 class Dependencies {
  public:
   /// With `in_place`, input and output of a rank count as one location where the same chunk lies in both. Steps marked in `left_out` (by
   /// step; empty means none) count as not there.
   Dependencies(const Schedule& schedule, bool in_place, const std::vector<bool>& left_out = {});
-  std::span<const StepId> of(StepId step) const& {
-    return {steps_.data() + offsets_[step.index()], offsets_[step.index() + 1] - offsets_[step.index()]};
-  }
-  std::span<const StepId> of(StepId step) && = delete;
+  /// The steps are in `memory` where the schedule is folded, else in this object.
+  std::span<const StepId> of(StepId step, std::vector<StepId>& memory) const&;
+  std::span<const StepId> of(StepId step, std::vector<StepId>& memory) && = delete;
 
  private:
-  std::vector<std::size_t> offsets_;
-  std::vector<StepId> steps_;
+  // The lists of the steps of one image.
+  struct Lists {
+    std::vector<std::size_t> offsets;
+    std::vector<StepId> steps;
+    std::span<const StepId> of(StepId step) const {
+      return {steps.data() + offsets[step.index()], offsets[step.index() + 1] - offsets[step.index()]};
+    }
+  };
+  static Lists lists_of(const Schedule& schedule, bool in_place, const std::vector<bool>& left_out);
+
+  Folding folding_;
+  std::vector<Lists> lists_;   // one for each choice of left out steps that some image has
+  std::vector<int> of_image_;  // which of them; empty: the first
 };
 
 /// Numbers all locations of a schedule densely, 0..size-1; shared by everything that keeps a table over locations.

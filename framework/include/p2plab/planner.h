@@ -58,6 +58,8 @@ struct PlanContext {
   std::optional<Seconds> time_limit = std::nullopt;
   /// Told of each candidate that `auto` weighed and its time, in the order of trying, and of those it left out with no time.
   std::function<void(const std::string& candidate, std::optional<Seconds> time)> considered = {};
+  /// From so many members on a plan in which ranks do alike may be folded (folding.h): below, lists of all steps are short enough.
+  std::size_t fold_from = 256;
   /// A plan to start from; null if there is none.
   const FormerPlan* former = nullptr;
 };

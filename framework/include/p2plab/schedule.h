@@ -4,60 +4,16 @@
 
 #include <cstdint>
 #include <span>
-#include <string_view>
 #include <vector>
 
 #include "p2plab/collective.h"
-#include "p2plab/ids.h"
-#include "p2plab/result.h"
+#include "p2plab/folding.h"
+#include "p2plab/step.h"
 
 namespace p2plab {
 
-/// Where a location lies. `host` is the rank's pinned host memory.
-enum class Buffer : std::uint8_t { input, output, scratch, host };
-
-std::string_view to_string(Buffer buffer);
-Result<Buffer> buffer_kind(std::string_view name);
-
-/// One chunk-sized place. In input and output the slot is the id of the chunk that lies there; in scratch and host it counts from 0.
-struct Location {
-  Rank rank;
-  Buffer buffer : 2 = Buffer::input;
-  std::uint32_t slot : 30 = 0;
-  friend bool operator==(const Location& a, const Location& b) { return a.rank == b.rank && a.buffer == b.buffer && a.slot == b.slot; }
-};
-static_assert(sizeof(Location) == 8);
-
-constexpr Location at(Rank rank, Buffer buffer, std::int64_t slot) {
-  Location location{.rank = rank, .buffer = buffer};
-  location.slot = static_cast<std::uint32_t>(slot) & 0x3fffffffU;
-  return location;
-}
-constexpr Location input(Rank rank, ChunkId chunk) { return at(rank, Buffer::input, chunk.value); }
-constexpr Location output(Rank rank, ChunkId chunk) { return at(rank, Buffer::output, chunk.value); }
-constexpr Location scratch(Rank rank, std::int64_t slot) { return at(rank, Buffer::scratch, slot); }
-constexpr Location host(Rank rank, std::int64_t slot) { return at(rank, Buffer::host, slot); }
-
-/// A weighted piece of one block of the contract. Pieces of a block lie in order of chunk id; sizes go by weight within the block.
-/// Steps on chunks of different channels run on different thread blocks; a channel is a share of the data with its own path (as in NCCL).
-struct Chunk {
-  std::int32_t block = 0;
-  std::uint32_t weight = 1;
-  std::int32_t channel = 0;
-};
-
-/// A step as seen in a schedule. Source order is the order of summation.
-struct Step {
-  Rank executor;
-  std::span<const Location> sources;
-  std::span<const Location> destinations;
-  /// The explicit path of each source, then of each destination; empty, or `default_route`, means the topology's own route.
-  std::span<const RouteId> routes;
-};
-
-inline constexpr RouteId default_route{-1};
-
-/// An immutable list of steps in compact storage (about 30 bytes a step).
+/// An immutable list of steps in compact storage (about 30 bytes a step). It may be folded: then it stores the steps of image 0, the base, and how
+/// each other image moves ranks and routes (see folding.h for the order of all steps). A StepReader (step_reader.h) reads both forms.
 class Schedule {
  public:
   class Builder;
@@ -68,14 +24,14 @@ class Schedule {
   int ranks() const { return ranks_; }
   std::span<const Block> blocks() const& { return blocks_; }
   std::span<const Block> blocks() && = delete;
+  /// The chunks of all images, those of the base first.
   std::span<const Chunk> chunks() const& { return chunks_; }
   std::span<const Chunk> chunks() && = delete;
   const Block& block_of(ChunkId chunk) const& { return blocks_[static_cast<std::size_t>(chunks_[chunk.index()].block)]; }
   const Block& block_of(ChunkId chunk) && = delete;
 
-  std::size_t step_count() const { return executors_.size(); }
-  Step step(StepId id) const&;
-  Step step(StepId id) && = delete;
+  /// The steps of all images.
+  std::size_t step_count() const { return executors_.size() * static_cast<std::size_t>(folding_.images()); }
   /// The links of an explicit route.
   std::span<const LinkId> route(RouteId id) const&;
   std::span<const LinkId> route(RouteId id) && = delete;
@@ -86,8 +42,27 @@ class Schedule {
   /// Bytes of memory that this value occupies.
   std::size_t memory() const;
 
+  const Folding& folding() const& { return folding_; }
+  const Folding& folding() && = delete;
+  std::size_t base_step_count() const { return executors_.size(); }
+  /// A step as it is stored: of image 0.
+  Step base_step(StepId id) const&;
+  Step base_step(StepId id) && = delete;
+  /// Image 0 alone, as a schedule that leaves the other chunks undone.
+  Schedule base() const;
+  std::size_t base_chunk_count() const { return chunks_.size() / static_cast<std::size_t>(folding_.images()); }
+  /// Where an image has what the base has here.
+  Rank in_image(int image, Rank rank) const { return image == 0 ? rank : image_ranks_[row(image) + rank.index()]; }
+  RouteId in_image(int image, RouteId route) const;
+  ChunkId in_image(int image, ChunkId chunk) const { return ChunkId{static_cast<std::int64_t>(base_chunk_count()) * image + chunk.value}; }
+  Location in_image(int image, const Location& location) const;
+
  private:
   Schedule() = default;
+  std::size_t row(int image) const { return static_cast<std::size_t>(image) * static_cast<std::size_t>(ranks_); }
+  void count_slots();
+  static std::size_t area(Rank rank, Buffer buffer) { return rank.index() * 2 + (buffer == Buffer::host ? 1 : 0); }
+
   Collective collective_;
   int ranks_ = 0;
   std::vector<Block> blocks_;
@@ -99,7 +74,11 @@ class Schedule {
   std::vector<RouteId> routes_;  // parallel to locations_, or empty
   std::vector<std::uint32_t> route_offsets_ = {0};
   std::vector<LinkId> route_links_;
-  std::vector<std::int32_t> slots_;  // rank * 2 + (host ? 1 : 0)
+  std::vector<std::int32_t> slots_;  // by area, of all images
+  Folding folding_;
+  std::vector<Rank> image_ranks_;           // image by image, by rank of the base
+  std::vector<RouteId> image_routes_;       // image by image, by route; empty: routes stay
+  std::vector<std::uint32_t> first_slots_;  // image by image, by area of the base: where its slots begin; empty: there are none
 };
 
 /// Collects steps in the order in which they happen.
@@ -120,14 +99,22 @@ class Schedule::Builder {
   StepId add_step(Rank executor, std::span<const Location> sources, std::span<const Location> destinations, std::span<const RouteId> routes = {});
   /// Appends a step with one source and one destination.
   StepId copy(Rank executor, Location from, Location to);
+  /// Where the schedule is folded: all images do the steps so far before any goes on.
+  void end_phase();
+  /// Folds: the steps are those of image 0, and of the chunks each image has as many, image by image.
+  void fold(std::vector<ScheduleImage> images) { images_ = std::move(images); }
 
   /// Ends the building. Errors name the step: an empty or over-long list, a rank, slot, chunk or route that is not there, a block with a share
-  /// but no chunk, a chunk with weight 0.
+  /// but no chunk, a chunk with weight 0; an image that is no permutation, a first one that moves something, more than 2^26 steps by images.
   Result<Schedule> build() &&;
 
  private:
   Builder() = default;
+  Status fold_up();
+  Status place_slots();
   Schedule schedule_;
+  std::vector<std::uint32_t> phase_ends_;
+  std::vector<ScheduleImage> images_;
 };
 
 }  // namespace p2plab

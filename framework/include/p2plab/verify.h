@@ -21,20 +21,27 @@ class Proof {
   /// Was it proved for shared input and output?
   bool in_place() const { return in_place_; }
   /// Does this step make a sum complete that none of its sources was (where an average is divided)?
-  bool completes(StepId step) const { return completes_[step.index()]; }
+  bool completes(StepId step) const { return completes_[folding_.origin(step).step.index()]; }
   /// The chunk that a step moves.
-  ChunkId chunk(StepId step) const { return chunks_[step.index()]; }
+  ChunkId chunk(StepId step) const {
+    const auto [image, base] = folding_.origin(step);
+    return ChunkId{chunks_[base.index()].value + std::int64_t{image} * base_chunks_};
+  }
 
  private:
   friend class Verifier;
   bool in_place_ = false;
-  std::vector<bool> completes_;
+  Folding folding_;
+  std::int32_t base_chunks_ = 0;
+  std::vector<bool> completes_;  // by step of the base
   std::vector<ChunkId> chunks_;
 };
 
 /// Proves that the schedule does what its collective promises, on this machine: every step reads values that are there, adds only disjoint
 /// contributions of one chunk, touches only what its executor can reach (reads need a path to it, writes a path from it, explicit routes must
 /// join the two ends without passing a GPU), never writes an input, and every receiver ends with exactly the contributors' reduction.
+/// Of a folded schedule the base is proved so, and of each image that it keeps apart from the others, that its chunks' blocks have the base's givers
+/// and takers where the image moves them, and that every rank reaches there what it needs: so all images are proved, as if step by step.
 /// Error code verification_failed; the message names the step, the location, what was expected and what was found.
 Result<Proof> verify(const Topology& topology, const Routes& routes, const Schedule& schedule, const VerifyOptions& options = {});
 

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "p2plab/step_reader.h"
+
 namespace p2plab {
 
 namespace {
@@ -81,8 +83,9 @@ Status MscclLayout::place_scratch() {
   using Slot = std::pair<std::int64_t, std::int64_t>;
   std::map<Slot, ChunkId> holds;
   std::map<Slot, std::int64_t> sizes;
+  StepReader steps(*schedule_);
   for (std::size_t s = 0; s < schedule_->step_count(); ++s) {
-    const auto now = schedule_->step(StepId{static_cast<std::int64_t>(s)});
+    const auto now = steps(StepId{static_cast<std::int64_t>(s)});
     for (const auto& list : {now.sources, now.destinations}) {
       for (const auto& l : list) {
         if (l.buffer == Buffer::host) return msccl_cannot("host memory cannot be said");

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "msccl_layout.h"
+#include "p2plab/step_reader.h"
 
 namespace p2plab {
 
@@ -39,7 +40,8 @@ class StepMaker {
     out_.collective = std::move(collective);
     out_.channels = layout_.channels();
     out_.chunks_per_loop = std::max(out_.gpus.front().input, out_.gpus.front().output);
-    for (StepId s{0}; s.value < static_cast<std::int64_t>(schedule_.step_count()); ++s.value) step(schedule_.step(s), layout_.chunk_of(s));
+    StepReader steps(schedule_);
+    for (StepId s{0}; s.value < static_cast<std::int64_t>(schedule_.step_count()); ++s.value) step(steps(s), layout_.chunk_of(s));
     return finish();
   }
 

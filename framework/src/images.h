@@ -1,0 +1,16 @@
+// What must hold of the images of a folded schedule, so that what is proved of its base holds of them.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "p2plab/routes.h"
+#include "p2plab/schedule.h"
+
+namespace p2plab {
+
+/// Every chunk of an image has the contributors and receivers of the base's chunk, moved by the image; and wherever a rank of the base reads or
+/// writes, the rank in the image reaches the place in the image, explicit routes included. What is wrong; none if nothing is.
+std::optional<std::string> fault_of_images(const Topology& topology, const Routes& routes, const Schedule& schedule);
+
+}  // namespace p2plab

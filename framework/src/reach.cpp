@@ -1,0 +1,43 @@
+#include "reach.h"
+
+#include <fmt/format.h>
+
+#include "p2plab/verify.h"
+
+namespace p2plab {
+
+std::optional<std::string> Reach::missing(Rank executor, const Location& location, RouteId route, bool reads) const {
+  const bool in_host = location.buffer == Buffer::host;
+  if (route != default_route) return missing_on(executor, location, route, reads);
+  if (!in_host && location.rank == executor) return std::nullopt;
+  const auto path = in_host ? (reads ? routes_.from_host(location.rank, executor) : routes_.to_host(executor, location.rank))
+                            : (reads ? routes_.between(location.rank, executor) : routes_.between(executor, location.rank));
+  if (!path.empty()) return std::nullopt;
+  return fmt::format("rank {} {} {}, but the machine has no path for that ({})", executor.value, reads ? "reads" : "writes", describe(location),
+                     in_host ? "no way to that host memory" : "GPUs do not forward");
+}
+
+std::optional<std::string> Reach::missing_on(Rank executor, const Location& location, RouteId route, bool reads) const {
+  const auto host = routes_.host_of(location.rank);
+  if (location.buffer == Buffer::host && !host) return fmt::format("{} does not exist: no host is reachable from that rank", describe(location));
+  const auto there = location.buffer == Buffer::host ? *host : topology_.node_of(location.rank);
+  const auto here = topology_.node_of(executor);
+  auto place = reads ? there : here;
+  const auto end = reads ? here : there;
+  const auto links = schedule_.route(route);
+  for (std::size_t i = 0; i < links.size(); ++i) {
+    if (links[i].value < 0 || links[i].index() >= topology_.links().size())
+      return fmt::format("route {} names link {}, which is not there", route.value, links[i].value);
+    const auto& link = topology_.link(links[i]);
+    if (link.from != place)
+      return fmt::format("route {} breaks before its link {} ({} -> {})", route.value, i, topology_.node(link.from).name,
+                         topology_.node(link.to).name);
+    if (i > 0 && topology_.node(place).kind == NodeKind::gpu)
+      return fmt::format("route {} passes through {}; GPUs do not forward", route.value, topology_.node(place).name);
+    place = link.to;
+  }
+  if (place == end) return std::nullopt;
+  return fmt::format("route {} ends at {}, not at {}", route.value, topology_.node(place).name, topology_.node(end).name);
+}
+
+}  // namespace p2plab

@@ -1,0 +1,86 @@
+// A folded schedule means what the list of all its steps means.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include "p2plab/analysis.h"
+#include "p2plab/dependencies.h"
+#include "p2plab/lower.h"
+#include "p2plab/plan_io.h"
+#include "p2plab/program_io.h"
+#include "p2plab/verify.h"
+#include "schedule_edit.h"
+
+namespace p2plab::testing {
+
+inline void expect_same_steps(const Schedule& folded, const Schedule& listed) {
+  ASSERT_EQ(folded.step_count(), listed.step_count());
+  StepReader steps(folded);
+  for (std::size_t i = 0; i < listed.step_count(); ++i) {
+    const StepId id{static_cast<std::int64_t>(i)};
+    const auto made = steps(id);
+    const auto stored = listed.base_step(id);
+    ASSERT_TRUE(made.executor == stored.executor && std::ranges::equal(made.sources, stored.sources) &&
+                std::ranges::equal(made.destinations, stored.destinations) && std::ranges::equal(made.routes, stored.routes))
+        << i;
+    const auto [image, base] = folded.folding().origin(id);
+    ASSERT_EQ(folded.folding().id_of(image, base), id);
+  }
+  for (int r = 0; r < folded.ranks(); ++r) {
+    for (const auto buffer : {Buffer::input, Buffer::scratch, Buffer::host}) EXPECT_EQ(folded.slots(Rank{r}, buffer), listed.slots(Rank{r}, buffer));
+  }
+}
+
+// With the steps on every third chunk left out, too, as lowering does with chunks that are empty.
+inline void expect_same_dependencies(const Schedule& folded, const Schedule& listed, const Proof& proof) {
+  std::vector<bool> third(listed.step_count());
+  for (std::size_t i = 0; i < third.size(); ++i) third[i] = proof.chunk(StepId{static_cast<std::int64_t>(i)}).value % 3 == 0;
+  for (const auto& left_out : {std::vector<bool>{}, third}) {
+    const Dependencies made(folded, proof.in_place(), left_out);
+    const Dependencies found(listed, proof.in_place(), left_out);
+    std::vector<StepId> memory;
+    std::vector<StepId> other;
+    for (std::size_t i = 0; i < listed.step_count(); ++i) {
+      const StepId id{static_cast<std::int64_t>(i)};
+      ASSERT_TRUE(std::ranges::equal(made.of(id, memory), found.of(id, other))) << i;
+    }
+  }
+}
+
+/// Proves, weighs, lowers and writes both; whatever comes out must be the same.
+inline void expect_as_listed(const Topology& machine, const Schedule& folded) {
+  ASSERT_TRUE(folded.folding().folded());
+  const auto listed = ScheduleEdit(folded).rebuilt();
+  ASSERT_TRUE(listed) << describe(listed.error());
+  expect_same_steps(folded, *listed);
+  const Routes routes(machine);
+  for (const bool in_place : {false, true}) {
+    const auto proof = verify(machine, routes, folded, {.in_place = in_place});
+    const auto other = verify(machine, routes, *listed, {.in_place = in_place});
+    ASSERT_EQ(static_cast<bool>(proof), static_cast<bool>(other)) << (other ? describe(proof.error()) : describe(other.error()));
+    if (!proof) continue;
+    for (std::size_t i = 0; i < listed->step_count(); ++i) {
+      const StepId id{static_cast<std::int64_t>(i)};
+      ASSERT_TRUE(proof->chunk(id) == other->chunk(id) && proof->completes(id) == other->completes(id)) << i;
+    }
+    expect_same_dependencies(folded, *listed, *proof);
+    for (const std::int64_t elements : {0, 1, 1021, 65536}) {
+      const auto program = lower(folded, *proof, {.elements = elements}, {});
+      const auto same = lower(*listed, *other, {.elements = elements}, {});
+      ASSERT_TRUE(program && same);
+      EXPECT_EQ(write_program({machine, *program}), write_program({machine, *same})) << elements;
+    }
+  }
+  const auto loads = link_loads(machine, routes, folded);
+  const auto same = link_loads(machine, routes, *listed);
+  EXPECT_EQ(loads.per_link, same.per_link);
+  EXPECT_EQ(loads.egress, same.egress);
+  EXPECT_EQ(rounds(folded), rounds(*listed));
+  const auto text = write_plan({machine, Plan{.schedule = folded, .planner = "by hand"}, {}, false});
+  const auto again = read_plan(text, "p.json");
+  ASSERT_TRUE(again) << describe(again.error());
+  EXPECT_EQ(write_plan(*again), text);
+  expect_same_steps(again->plan.schedule, *listed);
+}
+
+}  // namespace p2plab::testing
