@@ -11,7 +11,8 @@ namespace p2plab {
 
 namespace {
 
-constexpr std::size_t most_entries = std::size_t{1} << 26;  // of all images: what a hostile file can make us hold
+constexpr std::size_t most_entries = std::size_t{1} << 24;  // of all images: what a hostile file can make us hold
+constexpr std::size_t most_kept = 32;
 
 std::uint64_t hash_of(const std::vector<Rank>& ranks) {
   std::uint64_t hash = ranks.size();
@@ -29,7 +30,7 @@ class Products {
     const auto ranks = ranks_of(image);
     const auto found = find(image, ranks);
     known_.emplace(hash_of(ranks), image);
-    if (image > 0 && !found) keep(image, ranks);
+    if (image > 0 && !found && kept_.size() < most_kept) keep(image, ranks);
     return found;
   }
 
