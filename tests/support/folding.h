@@ -48,7 +48,7 @@ inline void expect_same_dependencies(const Schedule& folded, const Schedule& lis
 }
 
 /// Proves, weighs, lowers and writes both; whatever comes out must be the same.
-inline void expect_as_listed(const Topology& machine, const Schedule& folded) {
+inline void expect_as_listed(const Topology& machine, const Schedule& folded, const std::vector<std::int64_t>& payloads = {0, 1, 1021, 65536}) {
   ASSERT_TRUE(folded.folding().folded());
   const auto listed = ScheduleEdit(folded).rebuilt();
   ASSERT_TRUE(listed) << describe(listed.error());
@@ -64,7 +64,7 @@ inline void expect_as_listed(const Topology& machine, const Schedule& folded) {
       ASSERT_TRUE(proof->chunk(id) == other->chunk(id) && proof->completes(id) == other->completes(id)) << i;
     }
     expect_same_dependencies(folded, *listed, *proof);
-    for (const std::int64_t elements : {0, 1, 1021, 65536}) {
+    for (const auto elements : payloads) {
       const auto program = lower(folded, *proof, {.elements = elements}, {});
       const auto same = lower(*listed, *other, {.elements = elements}, {});
       ASSERT_TRUE(program && same);
