@@ -40,8 +40,8 @@ struct Trial {
 // Walks from the coarsest form to finer ones as long as the model says that it gains.
 class Search {
  public:
-  Search(const Setting& setting, const Plan& plan, const Proof& proof, const Payload& payload)
-      : setting_(setting), plan_(plan), proof_(proof), payload_(payload) {}
+  Search(const Setting& setting, const Plan& plan, const Proof& proof, const Payload& payload, const std::function<bool()>& stop)
+      : setting_(setting), plan_(plan), proof_(proof), payload_(payload), stop_(stop) {}
 
   Result<Trial> best() {
     auto sliced = best_grain();
@@ -76,7 +76,7 @@ class Search {
     for (const auto& instruction : best.program.instructions) largest_ = std::max(largest_, instruction.bytes);
     uneven_ = std::ranges::any_of(best.program.instructions, [&](const Instruction& i) { return i.bytes < largest_ / 2; });
     // The planner's suggestion stands beside the walk; the walk starts from one slice.
-    if (plan_.tuning.parts != 1 || plan_.tuning.slice.count() != 0) {
+    if (!late() && (plan_.tuning.parts != 1 || plan_.tuning.slice.count() != 0)) {
       auto whole = try_tuning(tuning_of({}), {});
       if (!whole) return whole;
       auto walked = dealt_out(walk(*std::move(whole)));
@@ -93,7 +93,7 @@ class Search {
     std::optional<Trial> next;
     for (const auto& [counted, apart] : {std::pair{true, false}, std::pair{false, true}, std::pair{true, true}}) {
       auto grain = best.grain;
-      if ((counted && (grain.counted || !uneven_)) || (apart && (grain.apart || !fit_apart(best.program, grain)))) continue;
+      if (late() || (counted && (grain.counted || !uneven_)) || (apart && (grain.apart || !fit_apart(best.program, grain)))) continue;
       grain.counted |= counted;
       grain.apart |= apart;
       // More slices may begin to gain only now.
@@ -134,9 +134,12 @@ class Search {
   }
 
   // However a program is cut, its busiest link needs its time for the protocol's bytes.
-  bool can_gain(const Trial& best, Protocol protocol) const { return least_ * on_the_wire(protocol) < best.predicted * (1 - least_gain); }
+  bool can_gain(const Trial& best, Protocol protocol) const { return !late() && least_ * on_the_wire(protocol) < best.predicted * (1 - least_gain); }
+
+  bool late() const { return stop_ && stop_(); }
 
   bool worth_trying(const Program& now, const Grain& grain) const {
+    if (late()) return false;
     const auto slices = grain.slices();
     const auto lanes = now.blocks() / std::max(1, now.tuning.parts);
     if (grain.parts > 1 && lanes * grain.parts > most_blocks) return false;
@@ -165,6 +168,7 @@ class Search {
   const Plan& plan_;
   const Proof& proof_;
   const Payload& payload_;
+  const std::function<bool()>& stop_;
   std::int64_t largest_ = 0;  // bytes of the largest instruction
   bool uneven_ = false;       // some instruction has less than half of that
   Seconds least_{0};          // no tuning takes less, if the protocol adds no bytes
@@ -183,14 +187,14 @@ Result<Evaluation> lowered_as(const Setting& setting, Plan plan, Proof proof, co
 
 Payload payload_of(Bytes size, DataType type, ReduceOp op) { return {size.count() / size_of(type), type, op}; }
 
-Result<Evaluation> evaluate(const Setting& setting, Plan plan, const Payload& payload, bool in_place) {
+Result<Evaluation> evaluate(const Setting& setting, Plan plan, const Payload& payload, bool in_place, const std::function<bool()>& stop) {
   auto proof = verify(setting.topology, setting.routes, plan.schedule, {.in_place = in_place});
   if (!proof) return std::move(proof).error();
   if (setting.suited) {
     const auto tuning = setting.suited(plan.schedule, payload);
     return lowered_as(setting, std::move(plan), *std::move(proof), payload, tuning, std::nullopt);
   }
-  auto best = Search(setting, plan, *proof, payload).best();
+  auto best = Search(setting, plan, *proof, payload, stop).best();
   if (!best) return std::move(best).error();
   return Evaluation{std::move(plan), *std::move(proof), std::move(best->program), best->predicted};
 }

@@ -95,7 +95,7 @@ class Planning {
       const auto tuning = plan.tuning;
       return evaluate_as(setting_, std::move(plan), payload, options_.in_place, tuning);
     }
-    auto evaluation = evaluate(setting_, std::move(plan), payload, options_.in_place);
+    auto evaluation = evaluate(setting_, std::move(plan), payload, options_.in_place, [this] { return late(); });
     if (evaluation) memory_.keep(key, *evaluation);
     return evaluation;
   }

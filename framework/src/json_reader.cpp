@@ -13,26 +13,61 @@ namespace {
 
 constexpr int most_levels = 8;
 
-// Watches a document while it is parsed: nlohmann keeps the last of repeated keys without a word.
-class Watcher {
+// Looks through a document before it is kept: nlohmann keeps the last of repeated keys without a word. (Its parser would tell a watcher of its own
+// while it keeps the document, but takes time in the square of the objects in one array then.)
+class Watcher final : public nlohmann::json_sax<nlohmann::json> {
  public:
-  bool operator()(int depth, nlohmann::json::parse_event_t event, nlohmann::json& value) {
-    using Event = nlohmann::json::parse_event_t;
-    if (depth >= most_levels) too_deep_ = true;
-    if (event == Event::object_start) keys_.emplace_back();
-    if (event == Event::object_end && !keys_.empty()) keys_.pop_back();
-    if (event == Event::key && !keys_.empty()) {
-      const auto& key = value.get_ref<const std::string&>();
-      if (!keys_.back().insert(key).second && !repeated_) repeated_ = key;
-    }
-    return !too_deep_;
+  bool null() override { return value(); }
+  bool boolean(bool /*value*/) override { return value(); }
+  bool number_integer(number_integer_t /*value*/) override { return value(); }
+  bool number_unsigned(number_unsigned_t /*value*/) override { return value(); }
+  bool number_float(number_float_t /*value*/, const string_t& /*text*/) override { return value(); }
+  bool string(string_t& /*value*/) override { return value(); }
+  bool binary(binary_t& /*value*/) override { return value(); }
+  bool start_object(std::size_t /*elements*/) override {
+    keys_.emplace_back();
+    return enter();
   }
+  bool key(string_t& key) override {
+    if (!keys_.back().insert(key).second && !repeated_) repeated_ = key;
+    return value();
+  }
+  bool end_object() override {
+    keys_.pop_back();
+    return leave();
+  }
+  bool start_array(std::size_t /*elements*/) override { return enter(); }
+  bool end_array() override { return leave(); }
+  bool parse_error(std::size_t /*position*/, const std::string& /*last*/, const nlohmann::json::exception& fault) override {
+    const auto* const place = dynamic_cast<const nlohmann::json::parse_error*>(&fault);
+    fault_at_ = place == nullptr || place->byte == 0 ? 0 : place->byte - 1;
+    return false;
+  }
+
+  /// The byte at which the document stops being JSON.
+  std::optional<std::size_t> fault_at() const { return fault_at_; }
   bool too_deep() const { return too_deep_; }
   const std::optional<std::string>& repeated() const& { return repeated_; }
   const std::optional<std::string>& repeated() && = delete;
 
  private:
+  bool value() {
+    too_deep_ = too_deep_ || levels_ >= most_levels;
+    return !too_deep_;
+  }
+  bool enter() {
+    const bool fits = value();
+    ++levels_;
+    return fits;
+  }
+  bool leave() {
+    --levels_;
+    return true;
+  }
+
+  int levels_ = 0;
   bool too_deep_ = false;
+  std::optional<std::size_t> fault_at_;
   std::optional<std::string> repeated_;
   std::vector<std::set<std::string>> keys_;
 };
@@ -42,16 +77,14 @@ class Watcher {
 Result<nlohmann::json> parse_json(std::string_view text, const std::string& filename) {
   const auto bad = [&](std::string message) { return Error{ErrorCode::invalid_input, std::move(message), SourceLocation{filename}}; };
   Watcher watcher;
-  try {
-    auto document = nlohmann::json::parse(text, std::ref(watcher));
-    if (watcher.too_deep()) return bad(fmt::format("nested deeper than {} levels", most_levels));
-    if (watcher.repeated()) return bad(fmt::format("key {} is given twice in one object", p2plab::quoted(*watcher.repeated())));
-    return document;
-  } catch (const nlohmann::json::exception& fault) {
-    const auto* const place = dynamic_cast<const nlohmann::json::parse_error*>(&fault);
-    const auto byte = place == nullptr || place->byte == 0 ? 0 : std::min(place->byte - 1, text.size());
-    return Error{ErrorCode::invalid_input, "not JSON: found something else than was expected here", locate(text, byte, filename)};
+  const bool complete = nlohmann::json::sax_parse(text, &watcher);
+  if (watcher.too_deep()) return bad(fmt::format("nested deeper than {} levels", most_levels));
+  if (!complete) {
+    return Error{ErrorCode::invalid_input, "not JSON: found something else than was expected here",
+                 locate(text, std::min(watcher.fault_at().value_or(0), text.size()), filename)};
   }
+  if (watcher.repeated()) return bad(fmt::format("key {} is given twice in one object", p2plab::quoted(*watcher.repeated())));
+  return nlohmann::json::parse(text, nullptr, false);
 }
 
 void JsonValue::fail(const std::string& message) const {

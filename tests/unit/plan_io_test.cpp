@@ -76,6 +76,16 @@ TEST(PlanFile, TooDeepIsAnErrorNotACrash) {
   EXPECT_EQ(message_for(std::string(100000, '[') + std::string(100000, ']')), "p.json: error: nested deeper than 8 levels\n");
 }
 
+// Time in the square of the objects would be minutes.
+TEST(PlanFile, ManyObjectsAreReadInOneGo) {
+  auto many = write_plan(example());
+  const std::string steps = "\"steps\":[";
+  std::string objects;
+  for (int i = 0; i < 200'000; ++i) objects += "{},";
+  many.insert(many.find(steps) + steps.size(), objects);
+  EXPECT_EQ(message_for(many), "p.json: error: at /steps/0: expected an array\n");
+}
+
 TEST(Fingerprint, IgnoresTheNameAndNothingElse) {
   const auto a = *make_preset("ring", {{"gpus", "4"}});
   const auto b = *make_preset("ring", {{"gpus", "5"}});

@@ -42,9 +42,9 @@ struct Evaluation {
 };
 
 /// Proves `plan`, then tries tunings (copies of lanes, slices, protocols), from the planner's suggestion on, and keeps the fastest; where the
-/// setting says which form is suited, it takes that.
+/// setting says which form is suited, it takes that. Once `stop` says true (empty: never) the fastest so far is taken.
 /// Errors: verification_failed; those of `lower` and of the model.
-Result<Evaluation> evaluate(const Setting& setting, Plan plan, const Payload& payload, bool in_place);
+Result<Evaluation> evaluate(const Setting& setting, Plan plan, const Payload& payload, bool in_place, const std::function<bool()>& stop = {});
 
 /// The same with the tuning given, and the predicted time, if it is known.
 Result<Evaluation> evaluate_as(const Setting& setting, Plan plan, const Payload& payload, bool in_place, const Tuning& tuning,
