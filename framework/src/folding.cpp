@@ -7,13 +7,15 @@
 namespace p2plab {
 
 Folding::Origin Folding::origin_of(StepId id) const {
-  const auto step = static_cast<std::uint64_t>(id.value);
-  const auto images = static_cast<std::uint64_t>(images_);
+  // Numbers of steps fit 32 bits (the builder sees to it), and this is asked often.
+  const auto step = static_cast<std::uint32_t>(id.value);
+  const auto images = static_cast<std::uint32_t>(images_);
   const auto phase = std::upper_bound(phase_ends_.begin(), phase_ends_.end(), step / images);
-  const std::uint64_t begin = phase == phase_ends_.begin() ? 0 : *(phase - 1);
+  const std::uint32_t begin = phase == phase_ends_.begin() ? 0 : *(phase - 1);
   const auto within = step - begin * images;
   const auto size = *phase - begin;
-  return {static_cast<int>(within / size), StepId{static_cast<std::int64_t>(begin + within % size)}};
+  const auto image = within / size;
+  return {static_cast<int>(image), StepId{static_cast<std::int64_t>(begin + within - image * size)}};
 }
 
 StepId Folding::id_of(int image, StepId base) const {

@@ -60,8 +60,10 @@ RouteId Schedule::in_image(int image, RouteId route) const {
 Location Schedule::in_image(int image, const Location& location) const {
   if (image == 0) return location;
   const auto rank = in_image(image, location.rank);
-  if (location.buffer == Buffer::input || location.buffer == Buffer::output)
-    return at(rank, location.buffer, in_image(image, ChunkId{location.slot}).value);
+  if (location.buffer == Buffer::input || location.buffer == Buffer::output) {
+    const auto of_image = static_cast<std::uint32_t>(chunks_.size()) / static_cast<std::uint32_t>(folding_.images());
+    return at(rank, location.buffer, std::int64_t{of_image} * image + location.slot);
+  }
   return at(rank, location.buffer, std::int64_t{first_slots_[row(image) * 2 + area(location.rank, location.buffer)]} + location.slot);
 }
 
