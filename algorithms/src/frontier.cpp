@@ -42,7 +42,7 @@ Result<Frontier> frontier(const Topology& topology, const Routes& routes, const 
                     fmt::format("{} chunks in {} steps of {} rounds together", form.chunks, form.steps, form.rounds)};
     auto plan = forms.plan(form, std::move(words));
     if (!plan) return std::move(plan).error();
-    result.points.push_back({form.chunks, form.steps, form.rounds, form.proved, *std::move(plan)});
+    result.points.push_back({form.chunks, form.steps, form.rounds, form.proved, form.most_chunks, *std::move(plan)});
   }
   result.complete = !late();
   result.time = std::chrono::steady_clock::now() - begin;

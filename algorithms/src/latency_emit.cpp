@@ -84,13 +84,6 @@ class Summing {
     at(to, chunk).push_back(std::move(sent));
   }
 
-  // Contributions that a rank holds as parts of their own or as sums.
-  std::vector<int> held(int rank, int chunk) const {
-    std::vector<int> all;
-    for (const auto& part : parts_[index(rank, chunk)]) all.insert(all.end(), part.of.begin(), part.of.end());
-    return all;
-  }
-
   // Everyone adds up what there is; then the plan is ready.
   Result<Plan> finish(PlanWords words) && {
     for (const auto rank : builder_.blocks().front().receivers) {
@@ -203,30 +196,52 @@ Result<Plan> emit_gathered(const Topology& topology, const Collective& collectiv
 }
 
 Result<Plan> emit_sum(const Topology& topology, const Collective& collective, const SumPlan& sum, PlanWords words) {
-  auto summing = Summing::create(topology, collective, static_cast<int>(sum.chunks.size()));
-  if (!summing) return std::move(summing).error();
-  for (int step = 1; step <= 2; ++step) {
-    summing->begin_step();
-    for (std::size_t c = 0; c < sum.chunks.size(); ++c) {
-      const int chunk = static_cast<int>(c);
-      // What a rank takes in this step goes on in the next one only.
-      std::map<int, std::vector<int>> missing;
-      for (const auto rank : collective.members) {
-        const auto held = summing->held(rank.value, chunk);
-        for (const auto other : collective.members) {
-          if (std::ranges::find(held, other.value) == held.end()) missing[rank.value].push_back(other.value);
-        }
+  auto builder = Schedule::Builder::create(collective, topology.ranks());
+  if (!builder) return std::move(builder).error();
+  const auto ranks = static_cast<std::size_t>(topology.ranks());
+  const auto block = builder->blocks().front();
+  struct ChunkSend {
+    std::size_t chunk = 0;
+    SumSend send = {};
+  };
+  std::vector<ChunkSend> sends;
+  std::vector<std::vector<std::vector<std::optional<Location>>>> parts;  // by chunk and rank; none where a silent rank has nothing to give
+  for (std::size_t c = 0; c < sum.chunks.size(); ++c) {
+    const auto chunk = builder->add_chunk({});
+    parts.emplace_back(ranks);
+    for (const auto rank : collective.members) parts.back()[rank.index()].emplace_back(std::nullopt);
+    for (const auto rank : block.contributors) parts.back()[rank.index()].front() = input(rank, chunk);
+    auto of_chunk = parts_of(sum.chunks[c], collective.members, topology.ranks());
+    expects(of_chunk.has_value());  // the search found it before
+    for (auto& send : *of_chunk) sends.push_back({c, std::move(send)});
+  }
+  std::ranges::stable_sort(sends, {}, [](const ChunkSend& s) { return s.send.hop.step; });
+  std::vector<std::int64_t> slots(ranks);
+  for (const auto& [c, send] : sends) {
+    const Rank from{send.hop.from};
+    const Rank to{send.hop.to};
+    std::vector<Location> sources;
+    for (const auto part : send.parts) {
+      if (const auto& place = parts[c][from.index()][part]) sources.push_back(*place);
+    }
+    parts[c][to.index()].emplace_back(std::nullopt);
+    if (sources.empty()) continue;
+    const auto place = scratch(to, slots[to.index()]++);
+    builder->add_step(from, sources, std::vector{place});
+    parts[c][to.index()].back() = place;
+  }
+  for (const auto rank : block.receivers) {
+    for (std::size_t c = 0; c < parts.size(); ++c) {
+      std::vector<Location> sources;
+      for (const auto& place : parts[c][rank.index()]) {
+        if (place) sources.push_back(*place);
       }
-      for (const auto& hop : sum.chunks[c]) {
-        if (hop.step != step) continue;
-        auto& wanted = missing[hop.to];
-        summing->send(hop.from, hop.to, chunk, step == 1 ? std::vector{hop.from} : wanted);
-        const auto now = summing->held(hop.to, chunk);
-        std::erase_if(wanted, [&](int r) { return std::ranges::find(now, r) != now.end(); });
-      }
+      if (!sources.empty()) builder->add_step(rank, sources, std::vector{output(rank, ChunkId{static_cast<std::int64_t>(c)})});
     }
   }
-  return std::move(*summing).finish(std::move(words));
+  auto schedule = std::move(*builder).build();
+  if (!schedule) return std::move(schedule).error();
+  return Plan{.schedule = *std::move(schedule), .planner = "latency", .parameters = std::move(words.parameters), .reason = std::move(words.reason)};
 }
 
 }  // namespace p2plab

@@ -11,6 +11,9 @@ namespace {
 constexpr double rounding_error = 1e-6;
 constexpr int further_steps = 3;         // beyond the fewest, each tried; then only the number asked for
 constexpr int most_summing_members = 8;  // all-reduce with sums that travel is searched for up to here
+constexpr std::size_t most_sum_columns = 1000;
+constexpr int most_sum_nodes = 20;
+constexpr int most_rounds_more = 2;  // than steps, where sums travel: with more rounds reduce-scatter and all-gather do as well or better
 
 StepModel model_for(const Topology& topology, const Collective& collective, const Routes& routes, StepFabric fabric) {
   auto model = step_model(topology, routes, collective.members, fabric);
@@ -43,6 +46,7 @@ LatencyForms::LatencyForms(const Topology& topology, const Collective& collectiv
     for (const auto rank : collective.members) task.wanted[root.index()][rank.index()] = rank == root ? 0 : 1;
     root_tasks_.push_back(std::move(task));
   }
+  symmetry_ = free_symmetry(model_, task_);
   for (const auto& task : root_tasks_) root_searches_.push_back(std::make_unique<StepSearch>(model_, task, effort_));
 }
 
@@ -83,24 +87,24 @@ std::vector<LatencyForm> LatencyForms::forms(int chunks, int steps) {
   if (doubled >= 2 * least && (chunks == 0 || chunks % members == 0)) {
     if (auto form = both(chunks == 0 ? 1 : chunks / members, doubled)) all.push_back(*std::move(form));
   }
-  if (least == 2 && enough >= 2) {
-    for (auto& form : sum_forms(chunks == 0 ? 2 : chunks, std::numeric_limits<double>::infinity())) {
-      if (chunks == 0 || form.chunks == chunks) all.push_back(std::move(form));
-    }
+  for (auto& form : sum_forms(least, chunks == 0 ? 2 : chunks, 0, {})) {
+    if (chunks == 0 || form.chunks == chunks) all.push_back(std::move(form));
   }
   return all;
 }
 
-// Sums that travel, in two steps: for each number of rounds the most chunks.
-std::vector<LatencyForm> LatencyForms::sum_forms(int most_chunks, double best) {
+// Sums that travel: for each number of rounds the most chunks, if those are more than what `known` forms have in as few steps and rounds.
+std::vector<LatencyForm> LatencyForms::sum_forms(int steps, int most_chunks, double least_ratio, const std::vector<LatencyForm>& known) {
   std::vector<LatencyForm> all;
-  if (root_searches_.empty()) return all;
-  for (int rounds = 2; rounds < best * most_chunks * (1 - rounding_error) && rounds <= 2 * most_chunks + 2; ++rounds) {
-    const auto bound = most_for_a_root(2, rounds);
-    if (!bound) return all;
-    for (int chunks = std::min(most_chunks, static_cast<int>(*bound + rounding_error)); chunks > 0 && rounds < best * chunks * (1 - rounding_error);
+  if (root_searches_.empty() || steps < 2) return all;
+  double best = std::numeric_limits<double>::infinity();  // rounds a chunk
+  for (int rounds = steps; rounds < best * most_chunks * (1 - rounding_error) && rounds <= steps + most_rounds_more; ++rounds) {
+    for (const auto& form : known) {
+      if (form.steps <= steps && form.rounds <= rounds) best = std::min(best, form.ratio());
+    }
+    for (int chunks = std::min(most_chunks, most_reduced(steps, rounds, least_ratio)); chunks > 0 && rounds < best * chunks * (1 - rounding_error);
          --chunks) {
-      auto form = sum_form(chunks, rounds);
+      auto form = sum_form(chunks, steps, rounds);
       if (!form) continue;
       best = form->ratio();
       all.push_back(*std::move(form));
@@ -111,13 +115,31 @@ std::vector<LatencyForm> LatencyForms::sum_forms(int most_chunks, double best) {
   return all;
 }
 
-std::optional<LatencyForm> LatencyForms::sum_form(int chunks, int rounds) {
-  auto symmetry = free_symmetry(model_, task_);
-  auto sum = two_step_sum(model_, collective_.members, symmetry, chunks, rounds, effort_);
-  if (!sum) return std::nullopt;
-  LatencyForm form{.chunks = chunks, .steps = 2, .rounds = rounds};
-  form.sum = std::move(sum);
+std::optional<LatencyForm> LatencyForms::sum_form(int chunks, int steps, int rounds) {
+  const StepEffort effort{std::min(effort_.most_columns, most_sum_columns), std::min(effort_.nodes, most_sum_nodes), effort_.stop};
+  auto sum = travelling_sum(model_, collective_.members, symmetry_, {chunks, steps, rounds}, effort, sum_work_);
+  if (sum.answer == SearchAnswer::impossible) {
+    auto& most = most_by_steps_[{steps, rounds}];
+    most = std::min(most, chunks - 1);
+  }
+  if (sum.answer != SearchAnswer::found) return std::nullopt;
+  LatencyForm form{.chunks = chunks, .steps = steps, .rounds = rounds};
+  form.sum = std::move(sum.plan);
   return form;
+}
+
+// No all-reduce moves more chunks in so many steps and rounds: the links' bandwidth, the slowest broadcast, and both with the count of messages.
+int LatencyForms::most_reduced(int steps, int rounds, double least_ratio) {
+  constexpr int any = 1 << 20;
+  const auto [known, fresh] = most_by_steps_.emplace(std::pair{steps, rounds}, any);
+  if (!fresh) return known->second;
+  const auto take = [&](std::optional<double> most) {
+    if (most) known->second = std::min(known->second, static_cast<int>(std::min<double>(*most + rounding_error, any)));
+  };
+  if (least_ratio > 0) take(rounds / least_ratio);
+  take(most_for_a_root(steps, rounds));
+  take(most_sums(model_, collective_.members, symmetry_, steps, rounds, effort_));
+  return known->second;
 }
 
 // All-reduce brings what any member has to all others, so it is no faster than the slowest broadcast; nor than the links allow.
@@ -131,13 +153,21 @@ std::optional<double> LatencyForms::most_for_a_root(int steps, int rounds) {
   return least;
 }
 
+// What bandwidth and broken transfers say of the forms that are not proved.
+void LatencyForms::limit(std::vector<LatencyForm>& forms, double least_ratio) {
+  for (auto& form : forms) {
+    double most = least_ratio > 0 ? form.rounds / least_ratio : 0;
+    if (const auto broken = form.proved ? std::nullopt : search_->most_chunks(form.steps, form.rounds)) most = std::min(most, *broken);
+    form.most_chunks = form.proved ? form.chunks : static_cast<int>(most + rounding_error);
+  }
+}
+
 void LatencyForms::prove(std::vector<LatencyForm>& forms, double least_ratio) {
   for (auto& form : forms) {
-    const auto fits = [&](double most) { return static_cast<int>(most + rounding_error) > form.chunks; };
-    form.proved = least_ratio > 0 && !fits(form.rounds / least_ratio);
-    if (form.proved) continue;
-    const auto most = most_for_a_root(form.steps, form.rounds);
-    form.proved = most && !fits(*most);
+    const int most =
+        root_searches_.empty() ? static_cast<int>(form.rounds / least_ratio + rounding_error) : most_reduced(form.steps, form.rounds, least_ratio);
+    form.most_chunks = std::max(most, form.chunks);
+    form.proved = form.most_chunks == form.chunks;
   }
 }
 
@@ -145,7 +175,10 @@ std::vector<LatencyForm> LatencyForms::frontier(int most_chunks, int most_steps,
   std::vector<LatencyForm> all;
   const auto gathers = search_->frontier(most_chunks, most_steps, sums() ? 0 : least_ratio);
   for (const auto& point : gathers) all.push_back(plain(point));
-  if (!sums()) return all;
+  if (!sums()) {
+    limit(all, least_ratio);
+    return all;
+  }
   for (const auto& scatter : turned_search_->frontier(most_chunks, most_steps, 0)) {
     for (const auto& gather : gathers) {
       if (scatter.plan.chunks != gather.plan.chunks) continue;
@@ -156,8 +189,8 @@ std::vector<LatencyForm> LatencyForms::frontier(int most_chunks, int most_steps,
                      .scatter = scatter.plan});
     }
   }
-  if (least_steps() == 2) {
-    for (auto& form : sum_forms(most_chunks, std::numeric_limits<double>::infinity())) all.push_back(std::move(form));
+  for (int steps = least_steps(); steps <= most_steps; ++steps) {
+    for (auto& form : sum_forms(steps, most_chunks, least_ratio, all)) all.push_back(std::move(form));
   }
   std::ranges::stable_sort(all, {}, [](const LatencyForm& f) { return std::tuple(f.steps, f.rounds, f.ratio()); });
   std::vector<LatencyForm> kept;

@@ -1,6 +1,7 @@
 // The ways in which a collective can be done in few steps, as the latency planner and the frontier weigh them.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -16,6 +17,7 @@ struct LatencyForm {
   int steps = 0;
   int rounds = 0;
   bool proved = false;                   // as StepPoint::proved
+  int most_chunks = 0;                   // no more go into so many steps and rounds; zero if nothing is known
   StepPlan gather = {};                  // all but `sum`: the plan, or all-reduce's second half
   std::optional<StepPlan> scatter = {};  // all-reduce's first half, made on the reversed model
   std::optional<SumPlan> sum = {};
@@ -42,9 +44,11 @@ class LatencyForms {
   bool sums() const { return collective_.kind == CollectiveKind::all_reduce; }
   LatencyForm plain(StepPoint point) const;
   std::optional<LatencyForm> both(int chunks, int steps);
-  std::vector<LatencyForm> sum_forms(int most_chunks, double best);
-  std::optional<LatencyForm> sum_form(int chunks, int rounds);
+  std::vector<LatencyForm> sum_forms(int steps, int most_chunks, double least_ratio, const std::vector<LatencyForm>& known);
+  std::optional<LatencyForm> sum_form(int chunks, int steps, int rounds);
   std::optional<double> most_for_a_root(int steps, int rounds);
+  int most_reduced(int steps, int rounds, double least_ratio);
+  void limit(std::vector<LatencyForm>& forms, double least_ratio);
   void prove(std::vector<LatencyForm>& forms, double least_ratio);
 
   const Topology& topology_;
@@ -58,6 +62,9 @@ class LatencyForms {
   std::unique_ptr<StepSearch> turned_search_;
   std::vector<StepTask> root_tasks_;  // all_reduce only: from each member to all
   std::vector<std::unique_ptr<StepSearch>> root_searches_;
+  std::vector<Renumbering> symmetry_;                 // all_reduce only
+  double sum_work_ = 1e5;                             // columns times nodes that searches for sums may still take
+  std::map<std::pair<int, int>, int> most_by_steps_;  // all_reduce only: chunks, by steps and rounds
 };
 
 }  // namespace p2plab

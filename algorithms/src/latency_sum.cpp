@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
 namespace p2plab {
 
@@ -10,39 +11,56 @@ namespace {
 
 using Term = LinearProgram::Term;
 
-// Columns: the rounds of the two steps; by chunk and step, is a transfer made; by chunk and pair of ranks, does the way over a relay exist.
+// Columns: the rounds of each step; 1, or for all chunks taken together their number; by chunk and step, is a transfer made; by chunk, giver,
+// transfer and step, does the giver's data come by it.
 class SumProgram {
  public:
-  SumProgram(const StepModel& model, std::span<const Rank> members, std::span<const Renumbering> symmetry, int chunks)
-      : model_(model), members_(members), symmetry_(symmetry), chunks_(chunks) {
+  SumProgram(const StepModel& model, std::span<const Rank> members, std::span<const Renumbering> symmetry, const SumQuestion& question)
+      : model_(model), members_(members), symmetry_(symmetry), question_(question) {
     find_orbits();
     list_columns();
-    const std::vector<double> objective(static_cast<std::size_t>(columns_));
-    const std::vector<double> upper(objective.size(), LinearProgram::unbounded);
-    program_ = std::make_unique<LinearProgram>(objective, upper);
-    add_capacities();
-    for (int c = 0; c < chunks_; ++c) add_ways(c);
   }
 
   int columns() const { return columns_; }
 
-  std::optional<SumPlan> find(int rounds, const StepEffort& effort) {
-    Branching branching(*program_, columns_, 2, {});
+  SumAnswer find(const StepEffort& effort) {
+    build();
+    Branching branching(*program_, columns_, question_.steps, {});
     branching.stop_when(effort.stop);
     for (int column = 0; column < columns_; ++column) branching.bound(column, 0, 1);
-    for (const int step : {0, 1}) branching.bound(step, 1, rounds - 1);
-    program_->add_row(2, std::vector<Term>{{0, 1}, {1, 1}}, rounds);
-    if (branching.solve() != SearchAnswer::found) return std::nullopt;
-    std::optional<SumPlan> plan;
-    branching.search(effort.nodes, [&] { return plan = read(), true; });
-    return plan;
+    branching.bound(amount(), 1, 1);
+    bound_rounds(branching);
+    SumAnswer found{branching.solve(), {}};
+    if (found.answer != SearchAnswer::found) return found;
+    found.answer = branching.search(effort.nodes, [&] {
+      auto plan = read();
+      if (plan) found.plan = *std::move(plan);
+      return plan.has_value();
+    });
+    // Broken plans are the mean of a plan's images; whole ones need not be.
+    if (found.answer == SearchAnswer::impossible && symmetry_.size() > 1) found.answer = SearchAnswer::unknown;
+    return found;
+  }
+
+  // The most of one chunk that stands for all.
+  std::optional<double> most(const StepEffort& effort) {
+    build();
+    Branching branching(*program_, columns_, question_.steps, {});
+    branching.stop_when(effort.stop);
+    for (int column = 0; column < columns_; ++column) branching.bound(column, 0, LinearProgram::unbounded);
+    bound_rounds(branching);
+    return branching.solve() == SearchAnswer::found ? std::optional{program_->value(amount())} : std::nullopt;
   }
 
  private:
+  int amount() const { return question_.steps; }
+  void bound_rounds(Branching& branching) const {
+    for (int step = 0; step < question_.steps; ++step) branching.bound(step, 1, question_.rounds - question_.steps + 1);
+  }
   bool member(int rank) const { return std::ranges::find(members_, Rank{rank}) != members_.end(); }
-  int transfer(int chunk, int step, std::size_t arc) const { return 2 + (chunk * 2 + step) * orbits_ + orbit_[arc]; }
+  int transfer(int chunk, int step, std::size_t arc) const { return amount() + 1 + (chunk * question_.steps + step) * orbits_ + orbit_[arc]; }
 
-  // Transfers that the symmetry maps onto each other are made together.
+  // Transfers that the symmetry maps onto each other are made together; of givers one stands for its images.
   void find_orbits() {
     orbit_.assign(model_.arcs.size(), -1);
     for (std::size_t a = 0; a < orbit_.size(); ++a) {
@@ -50,104 +68,179 @@ class SumProgram {
       for (const auto& each : symmetry_) orbit_[static_cast<std::size_t>(each.arc[a])] = orbits_;
       ++orbits_;
     }
+    std::set<int> covered;
+    for (const auto rank : members_) {
+      if (covered.contains(rank.value)) continue;
+      for (const auto& each : symmetry_) covered.insert(each.rank[rank.index()]);
+      givers_.push_back(rank.value);
+    }
   }
 
   void list_columns() {
-    columns_ = 2 + chunks_ * 2 * orbits_;
-    for (int c = 0; c < chunks_; ++c) {
-      for (std::size_t first = 0; first < orbit_.size(); ++first) {
-        for (const int second : model_.out[static_cast<std::size_t>(model_.arcs[first].to)]) {
-          const auto& last = model_.arcs[static_cast<std::size_t>(second)];
-          if (orbit_[first] < 0 || orbit_[static_cast<std::size_t>(second)] < 0 || last.to == model_.arcs[first].from) continue;
-          ways_[{c, model_.arcs[first].from, last.to}].push_back({static_cast<int>(first), second, columns_++});
+    columns_ = amount() + 1 + question_.chunks * question_.steps * orbits_;
+    for (int c = 0; c < question_.chunks; ++c) {
+      for (const auto giver : givers_) {
+        for (std::size_t a = 0; a < orbit_.size(); ++a) {
+          const auto away = model_.distance[static_cast<std::size_t>(giver)][static_cast<std::size_t>(model_.arcs[a].from)];
+          for (int step = std::max(away, 0); orbit_[a] >= 0 && away >= 0 && model_.arcs[a].to != giver && step < question_.steps; ++step)
+            ways_.push_back({c, giver, static_cast<int>(a), step, columns_++});
         }
       }
     }
+  }
+
+  void build() {
+    std::vector<double> objective(static_cast<std::size_t>(columns_));
+    objective[static_cast<std::size_t>(amount())] = 1;
+    const std::vector<double> upper(objective.size(), LinearProgram::unbounded);
+    program_ = std::make_unique<LinearProgram>(objective, upper);
+    std::vector<Term> rounds;
+    for (int step = 0; step < question_.steps; ++step) rounds.push_back({step, 1});
+    program_->add_row(question_.steps, rounds, question_.rounds);
+    add_capacities();
+    for (int c = 0; c < question_.chunks; ++c) add_counts(c);
+    add_ways();
   }
 
   void add_capacities() {
     for (std::size_t r = 0; r < model_.capacity.size(); ++r) {
-      for (const int step : {0, 1}) {
+      for (int step = 0; step < question_.steps; ++step) {
         std::map<int, double> sum{{step, -static_cast<double>(model_.capacity[r])}};
         for (std::size_t a = 0; a < orbit_.size(); ++a) {
           const auto times = std::ranges::count(model_.arcs[a].resources, static_cast<int>(r));
-          for (int c = 0; c < chunks_ && times > 0 && orbit_[a] >= 0; ++c) sum[transfer(c, step, a)] += static_cast<double>(times);
+          for (int c = 0; c < question_.chunks && times > 0 && orbit_[a] >= 0; ++c) sum[transfer(c, step, a)] += static_cast<double>(times);
         }
-        std::vector<Term> row;
-        for (const auto& [column, factor] : sum) row.push_back({column, factor});
-        program_->add_row(-LinearProgram::unbounded, row, 0);
+        program_->add_row(-LinearProgram::unbounded, terms_of(sum), 0);
       }
     }
   }
 
-  // From each member to each other one: directly in either step, or over a relay.
-  void add_ways(int chunk) {
-    std::map<std::pair<int, int>, std::map<int, double>> rows;
-    for (const auto from : members_) {
-      for (const auto to : members_) {
-        if (from != to) rows[{from.value, to.value}];
-      }
-    }
+  static std::vector<Term> terms_of(const std::map<int, double>& row) {
+    std::vector<Term> terms;
+    for (const auto& [column, factor] : row) terms.push_back({column, factor});
+    return terms;
+  }
+
+  // So many one-way messages it takes until everyone knows everything.
+  void add_counts(int chunk) {
+    std::map<int, double> all;
     for (std::size_t a = 0; a < orbit_.size(); ++a) {
-      if (orbit_[a] < 0) continue;
-      for (const int step : {0, 1}) rows[{model_.arcs[a].from, model_.arcs[a].to}][transfer(chunk, step, a)] += 1;
+      for (int step = 0; step < question_.steps && orbit_[a] >= 0; ++step) all[transfer(chunk, step, a)] += 1;
     }
-    for (auto& [pair, row] : rows) {
-      for (const auto& [first, second, column] : ways_[{chunk, pair.first, pair.second}]) {
-        row[column] += 1;
-        program_->add_row(-LinearProgram::unbounded, std::vector<Term>{{column, 1}, {transfer(chunk, 0, static_cast<std::size_t>(first)), -1}}, 0);
-        program_->add_row(-LinearProgram::unbounded, std::vector<Term>{{column, 1}, {transfer(chunk, 1, static_cast<std::size_t>(second)), -1}}, 0);
+    all[amount()] = -2.0 * (static_cast<double>(members_.size()) - 1);
+    program_->add_row(0, terms_of(all), LinearProgram::unbounded);
+  }
+
+  // From each giver to every other member; what goes on has come before, and comes only by transfers that are made.
+  void add_ways() {
+    std::map<std::tuple<int, int, int>, std::vector<const Way*>> into;  // by chunk, giver, taker
+    for (const auto& way : ways_) into[{way.chunk, way.giver, model_.arcs[static_cast<std::size_t>(way.arc)].to}].push_back(&way);
+    for (int c = 0; c < question_.chunks; ++c) {
+      for (const auto giver : givers_) {
+        for (const auto taker : members_) {
+          if (taker.value == giver) continue;
+          std::vector<Term> row{{amount(), -1}};
+          for (const auto* way : into[{c, giver, taker.value}]) row.push_back({way->column, 1});
+          program_->add_row(0, row, LinearProgram::unbounded);
+        }
       }
-      std::vector<Term> terms;
-      for (const auto& [column, factor] : row) terms.push_back({column, factor});
-      program_->add_row(1, terms, LinearProgram::unbounded);
+    }
+    for (const auto& way : ways_) {
+      const auto& arc = model_.arcs[static_cast<std::size_t>(way.arc)];
+      program_->add_row(-LinearProgram::unbounded,
+                        std::vector<Term>{{way.column, 1}, {transfer(way.chunk, way.step, static_cast<std::size_t>(way.arc)), -1}}, 0);
+      if (arc.from == way.giver) continue;
+      std::vector<Term> row{{way.column, 1}};
+      for (const auto* before : into[{way.chunk, way.giver, arc.from}]) {
+        if (before->step < way.step) row.push_back({before->column, -1});
+      }
+      program_->add_row(-LinearProgram::unbounded, row, 0);
     }
   }
 
-  SumPlan read() const {
-    SumPlan plan{{0, 0}, std::vector<std::vector<StepHop>>(static_cast<std::size_t>(chunks_))};
+  std::optional<SumPlan> read() const {
+    SumPlan plan{{}, std::vector<std::vector<StepHop>>(static_cast<std::size_t>(question_.chunks))};
     std::vector<StepItem> items;
-    for (int c = 0; c < chunks_; ++c) {
+    for (int c = 0; c < question_.chunks; ++c) {
       auto& hops = plan.chunks[static_cast<std::size_t>(c)];
-      for (const int step : {0, 1}) {
+      for (int step = 0; step < question_.steps; ++step) {
         for (std::size_t a = 0; a < orbit_.size(); ++a) {
           if (orbit_[a] >= 0 && program_->value(transfer(c, step, a)) > 0.5) hops.push_back({step + 1, model_.arcs[a].from, model_.arcs[a].to});
         }
       }
+      if (!parts_of(hops, members_, model_.ranks)) return std::nullopt;
       items.push_back({0, -1, hops});
     }
-    plan.rounds = rounds_needed(model_, items, 2);
+    plan.rounds = rounds_needed(model_, items, question_.steps);
     return plan;
   }
 
   struct Way {
-    int first = 0;
-    int second = 0;
+    int chunk = 0;
+    int giver = 0;
+    int arc = 0;
+    int step = 0;
     int column = 0;
   };
   const StepModel& model_;
   std::span<const Rank> members_;
   std::span<const Renumbering> symmetry_;
-  int chunks_;
+  SumQuestion question_;
   std::vector<int> orbit_;  // by arc; -1: not between members
   int orbits_ = 0;
   int columns_ = 0;
-  std::map<std::tuple<int, int, int>, std::vector<Way>> ways_;  // by chunk, giver, taker
+  std::vector<int> givers_;
+  std::vector<Way> ways_;
   std::unique_ptr<LinearProgram> program_;
 };
 
+// The group, parts of it that one of its members generates, few of each size, and the identity alone; larger ones first.
+std::vector<std::vector<Renumbering>> subgroups(std::span<const Renumbering> group) {
+  constexpr std::size_t most_of_a_size = 3;
+  std::map<std::size_t, std::set<std::set<std::size_t>>, std::greater<>> by_size;
+  for (const auto& start : group) {
+    std::set<std::size_t> members{0};
+    for (auto rank = start.rank; rank != group.front().rank;) {
+      const auto at = std::ranges::find(group, rank, &Renumbering::rank);
+      if (at == group.end()) break;
+      members.insert(static_cast<std::size_t>(at - group.begin()));
+      for (auto& r : rank) r = start.rank[static_cast<std::size_t>(r)];
+    }
+    if (auto& alike = by_size[members.size()]; alike.size() < most_of_a_size) alike.insert(members);
+  }
+  std::vector<std::vector<Renumbering>> all{{group.begin(), group.end()}};
+  for (const auto& [size, alike] : by_size) {
+    if (size == group.size()) continue;
+    for (const auto& members : alike) {
+      auto& subgroup = all.emplace_back();
+      for (const auto i : members) subgroup.push_back(group[i]);
+    }
+  }
+  return all;
+}
+
 }  // namespace
 
-std::optional<SumPlan> two_step_sum(const StepModel& model, std::span<const Rank> members, std::span<const Renumbering> symmetry, int chunks,
-                                    int rounds, const StepEffort& effort) {
-  if (symmetry.empty() || rounds < 2) return std::nullopt;
-  for (const auto group : {symmetry, symmetry.first(1)}) {
-    SumProgram program(model, members, group, chunks);
-    if (static_cast<std::size_t>(program.columns()) > 4 * effort.most_columns) continue;
-    if (auto plan = program.find(rounds, effort)) return plan;
-    if (symmetry.size() == 1) break;
+SumAnswer travelling_sum(const StepModel& model, std::span<const Rank> members, std::span<const Renumbering> symmetry, const SumQuestion& question,
+                         const StepEffort& effort, double& work) {
+  if (symmetry.empty() || question.rounds < question.steps) return {};
+  for (const auto& group : subgroups(symmetry)) {
+    SumProgram program(model, members, group, question);
+    if (static_cast<std::size_t>(program.columns()) > effort.most_columns || work <= 0) continue;
+    auto found = program.find(effort);
+    work -= static_cast<double>(program.columns()) * (found.answer == SearchAnswer::unknown ? effort.nodes : 1);
+    if (found.answer != SearchAnswer::unknown) return found;
   }
-  return std::nullopt;
+  return {};
+}
+
+std::optional<double> most_sums(const StepModel& model, std::span<const Rank> members, std::span<const Renumbering> symmetry, int steps, int rounds,
+                                const StepEffort& effort) {
+  if (symmetry.empty()) return std::nullopt;
+  if (rounds < steps) return 0;
+  SumProgram program(model, members, symmetry, {.chunks = 1, .steps = steps, .rounds = rounds});
+  if (static_cast<std::size_t>(program.columns()) > effort.most_columns) return std::nullopt;
+  return program.most(effort);
 }
 
 }  // namespace p2plab

@@ -74,10 +74,47 @@ TEST(Frontier, BroadcastAndAllToAllOnADgx1AreThoseOfTheLiterature) {
 }
 
 TEST(Frontier, AllReduceOnADgx1AddsUpInTwoStepsAndReachesTwiceTheAllGathersBound) {
-  const auto found = checked_frontier(machine("dgx-v100"), CollectiveKind::all_reduce);
+  const auto found = checked_frontier(machine("dgx-v100"), CollectiveKind::all_reduce, {.most_chunks = 6, .most_steps = 3});
   for (const Triple& known : {Triple{2, 2, 2}, {8, 4, 4}, {16, 4, 6}, {48, 6, 14}}) EXPECT_TRUE(triples(found).contains(known)) << known[0];
   EXPECT_TRUE(found.points.front().proved);  // (2, 2, 2): three chunks in two rounds no broadcast can do
   EXPECT_TRUE(found.points.back().proved);   // (48, 6, 14): 7/8 of the payload twice through six lanes, so 7/24 of a round a chunk
+}
+
+TEST(Frontier, AllReduceInAsManyStepsAsARingIsWideExchangesPairByPair) {
+  // Neighbours exchange what they have, then each with the other neighbour, and so on: after s steps a rank has the sum of 2 s, in sums that share
+  // nothing; a second chunk starts with the other pairs. No broadcast moves three chunks, since two links leave the giver in the first step.
+  for (const int n : {4, 6, 8}) {
+    const auto found =
+        checked_frontier(machine("ring:gpus=" + std::to_string(n)), CollectiveKind::all_reduce, {.most_chunks = 3, .most_steps = n / 2});
+    ASSERT_FALSE(found.points.empty());
+    EXPECT_EQ((Triple{found.points[0].chunks, found.points[0].steps, found.points[0].rounds}), (Triple{2, n / 2, n / 2})) << n;
+    EXPECT_TRUE(found.points[0].proved) << n;
+  }
+}
+
+TEST(Frontier, SmallRingsAllReduceIsProvedForAnyNumberOfSteps) {
+  EXPECT_EQ(triples(checked_frontier(machine("ring:gpus=3"), CollectiveKind::all_reduce)), (std::set<Triple>{{1, 1, 1}, {3, 2, 2}}));
+  // (4, 3, 3): 2 * 3 messages of each of four chunks fill eight links in three rounds.
+  const auto four = checked_frontier(machine("ring:gpus=4"), CollectiveKind::all_reduce);
+  EXPECT_EQ(triples(four), (std::set<Triple>{{2, 2, 2}, {4, 3, 3}}));
+  EXPECT_TRUE(all_proved(four));
+}
+
+TEST(Frontier, AHypercubesAllReduceExchangesInThreeDimensionsAtOnce) {
+  const auto found = checked_frontier(machine("hypercube:dimensions=3"), CollectiveKind::all_reduce, {.most_chunks = 3, .most_steps = 3});
+  EXPECT_TRUE(triples(found).contains({3, 3, 3}));  // recursive doubling, each chunk with another dimension first
+  EXPECT_TRUE(found.points.front().proved);
+}
+
+TEST(Frontier, WhatIsNotProvedSaysHowManyChunksMayFit) {
+  const auto found = checked_frontier(machine("dgx-p100"), CollectiveKind::all_reduce, {.most_chunks = 4, .most_steps = 2});
+  int open = 0;
+  for (const auto& point : found.points) {
+    EXPECT_EQ(point.proved, point.most_chunks == point.chunks) << point.chunks;
+    EXPECT_LE(point.most_chunks, point.rounds / found.least_ratio + 1e-6) << point.chunks;  // as many as bandwidth allows
+    open += point.proved ? 0 : 1;
+  }
+  EXPECT_GT(open, 0);
 }
 
 TEST(Frontier, OnRingsFewestStepsAreHalfTheRanksAndTwoChunksShareTheFarthest) {

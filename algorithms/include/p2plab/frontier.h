@@ -23,6 +23,8 @@ struct FrontierPoint {
   int rounds = 0;
   /// Is it proved that so many steps and rounds carry no more chunks (up to `most_chunks`)?
   bool proved = false;
+  /// No plan moves more chunks in so many steps and rounds (where proved: up to the most asked for); zero if nothing is known.
+  int most_chunks = 0;
   Plan plan;
 };
 

@@ -37,6 +37,7 @@ std::string json_of(const Frontier& found, const Collective& collective) {
                       {"steps", point.steps},
                       {"rounds", point.rounds},
                       {"proved", point.proved},
+                      {"most_chunks", point.most_chunks},
                       {"algbw_gbps", algbw_gbps(point, found, collective)}});
   }
   const nlohmann::ordered_json json{{"collective", to_string(collective.kind)},
@@ -58,7 +59,7 @@ std::string text_of(const Frontier& found, const Collective& collective, const T
   text += fmt::format("  {:>6} {:>6} {:>6} {:>12} {:>11}\n", "chunks", "steps", "rounds", "algbw GB/s", "proved best");
   for (const auto& point : found.points) {
     text += fmt::format("  {:>6} {:>6} {:>6} {:>12.2f} {:>11}\n", point.chunks, point.steps, point.rounds, algbw_gbps(point, found, collective),
-                        point.proved ? "yes" : "no");
+                        point.proved ? "yes" : (point.most_chunks > 0 ? fmt::format("or up to {}", point.most_chunks) : "no"));
   }
   return text + fmt::format("  searched for {:.2f} s{}\n", found.time.count(), found.complete ? "" : ", until time ran out");
 }
