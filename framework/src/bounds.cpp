@@ -22,6 +22,8 @@ namespace {
 constexpr std::size_t most_flow_columns = 20000;
 // Comparisons that the columns of trees may take where switches branch.
 constexpr double most_tree_work = 2e9;
+// The same where GPUs that take no part may relay an all-reduce, whose cuts alone are weak.
+constexpr double most_relay_work = 5e6;
 
 class Bounder {
  public:
@@ -167,7 +169,8 @@ class Bounder {
   void take_best_trees(TreeDemand trees, const Rational& factor, const std::string& what) {
     trees.multicast = bounds::vertices(able_.multicast);
     trees.reduce = bounds::vertices(able_.reduce);
-    bounds::take_best_trees(bound_, topology_, std::move(trees), factor, what, able_.empty() ? 0 : most_tree_work);
+    bounds::take_best_trees(bound_, topology_, std::move(trees), factor, what,
+                            able_.empty() ? (collective_.kind == CollectiveKind::all_reduce ? most_relay_work : 0) : most_tree_work);
   }
 
   bool every_gpu_both_ways(const Block& block) const {

@@ -1,11 +1,9 @@
 // Bounds where switches multicast and reduce: closed forms, and a linear program over all trees of small random machines.
-#include <functional>
-#include <map>
 #include <random>
-#include <set>
 
 #include <gtest/gtest.h>
 
+#include "../../support/all_trees.h"
 #include "../../support/machines.h"
 #include "p2plab/bounds.h"
 #include "p2plab/linear_program.h"
@@ -15,6 +13,7 @@ namespace p2plab {
 namespace {
 
 using enum CollectiveKind;
+using testing::AllTrees;
 
 Bound best_of(const Topology& topology, CollectiveKind kind, const InNetwork& able = {}, Rank root = Rank{0}) {
   auto result = bound(topology, make_collective(kind, topology.ranks(), root), able);
@@ -27,107 +26,6 @@ InNetwork named(const Topology& topology, const std::string& list) {
   EXPECT_TRUE(able) << describe(able.error());
   return *able;
 }
-
-// All trees of a root by brute force: every station but the root takes one way in, from another station, through switches that only pass on.
-class AllTrees {
- public:
-  using Load = std::map<int, int>;  // uses by link
-
-  AllTrees(const Topology& topology, const std::vector<NodeId>& branching, bool in_trees) : topology_(topology), in_trees_(in_trees) {
-    for (int v = 0; v < static_cast<int>(topology.nodes().size()); ++v) {
-      const bool gpu = topology.node(NodeId{v}).kind == NodeKind::gpu;
-      if (gpu || std::ranges::find(branching, NodeId{v}) != branching.end()) stations_.push_back(v);
-    }
-  }
-
-  std::set<Load> of(int root, const std::vector<int>& terminals) {
-    std::set<Load> found;
-    std::vector<int> others;
-    for (const auto v : stations_) {
-      if (v != root && std::ranges::find(terminals, v) == terminals.end()) others.push_back(v);
-    }
-    for (std::size_t set = 0; set < (std::size_t{1} << others.size()); ++set) {
-      std::vector<int> nodes;
-      for (const auto t : terminals) {
-        if (t != root) nodes.push_back(t);
-      }
-      for (std::size_t i = 0; i < others.size(); ++i) {
-        if ((set >> i & 1) != 0) nodes.push_back(others[i]);
-      }
-      grow(root, nodes, found);
-    }
-    return found;
-  }
-
- private:
-  struct Way {
-    int from;
-    std::vector<int> links;
-  };
-
-  // Ways into `to` from the stations of the tree, by depth-first search against the direction of the tree.
-  void find_ways(int at, std::vector<int>& links, std::set<int>& passed, const std::set<int>& tree, std::vector<Way>& ways) const {
-    const NodeId node{at};
-    for (const auto id : in_trees_ ? topology_.out_links(node) : topology_.in_links(node)) {
-      const auto& link = topology_.link(id);
-      const auto next = (in_trees_ ? link.to : link.from).value;
-      links.push_back(id.value);
-      if (tree.contains(next)) {
-        ways.push_back({next, links});
-      } else if (topology_.node(NodeId{next}).kind != NodeKind::gpu && passed.insert(next).second) {
-        find_ways(next, links, passed, tree, ways);
-        passed.erase(next);
-      }
-      links.pop_back();
-    }
-  }
-
-  void grow(int root, const std::vector<int>& nodes, std::set<Load>& found) const {
-    std::set<int> tree(nodes.begin(), nodes.end());
-    tree.insert(root);
-    std::vector<std::vector<Way>> ways(nodes.size());
-    for (std::size_t i = 0; i < nodes.size(); ++i) {
-      std::vector<int> links;
-      std::set<int> passed;
-      find_ways(nodes[i], links, passed, tree, ways[i]);
-    }
-    std::vector<const Way*> chosen(nodes.size());
-    const bool branches = std::ranges::find(stations_, root) != stations_.end();
-    const std::function<void(std::size_t)> choose = [&](std::size_t i) {
-      if (i < nodes.size()) {
-        for (const auto& way : ways[i]) {
-          chosen[i] = &way;
-          choose(i + 1);
-        }
-        return;
-      }
-      std::ptrdiff_t at_root = 0;
-      for (const auto* way : chosen) at_root += way->from == root ? 1 : 0;
-      if ((!branches && at_root > 1) || !all_reach(root, nodes, chosen)) return;
-      Load load;
-      for (const auto* way : chosen) {
-        for (const auto link : way->links) ++load[link];
-      }
-      found.insert(std::move(load));
-    };
-    choose(0);
-  }
-
-  static bool all_reach(int root, const std::vector<int>& nodes, const std::vector<const Way*>& chosen) {
-    for (const auto node : nodes) {
-      auto v = node;
-      for (std::size_t steps = 0; v != root; ++steps) {
-        if (steps > nodes.size()) return false;
-        v = chosen[static_cast<std::size_t>(std::ranges::find(nodes, v) - nodes.begin())]->from;
-      }
-    }
-    return true;
-  }
-
-  const Topology& topology_;
-  bool in_trees_;
-  std::vector<int> stations_;
-};
 
 // The most GB/s: of all roots together (all_reduce), or of each.
 double best_by_brute_force(const Topology& topology, CollectiveKind kind, const InNetwork& able) {
@@ -245,6 +143,18 @@ TEST(InNetwork, OneRackOf72AndEightBoxesAreSolvedBySymmetry) {
     const auto best = best_of(*machine, all_reduce, all_switches(*machine));
     EXPECT_EQ(best.inverse_rate, reduced(1, gbps)) << name;
     EXPECT_TRUE(best.attained) << name;
+  }
+}
+
+TEST(InNetwork, AGpuThatOnlyRelaysIsCountedExactlyInAllReduce) {
+  // n of n + 1 GPUs, all joined at 50 GB/s: n (n - 1) links among them carry trees of 2 (n - 1) links, and 2 n links of the relay one pair of trees
+  // with its root there at 50 GB/s.
+  for (const int n : {3, 7, 15}) {
+    const auto machine = testing::full_mesh(n + 1, GBps(50));
+    const auto best = bound(machine, make_collective(all_reduce, n));
+    ASSERT_TRUE(best);
+    EXPECT_EQ(best->inverse_rate, reduced(1, 25 * n + 50)) << best->argument;
+    EXPECT_TRUE(best->attained);
   }
 }
 
