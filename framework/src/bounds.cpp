@@ -23,7 +23,7 @@ constexpr std::size_t most_flow_columns = 20000;
 // Comparisons that the columns of trees may take where switches branch.
 constexpr double most_tree_work = 2e9;
 // The same where GPUs that take no part may relay an all-reduce, whose cuts alone are weak.
-constexpr double most_relay_work = 5e6;
+constexpr double most_relay_work = 2e7;
 
 class Bounder {
  public:
