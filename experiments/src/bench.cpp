@@ -53,7 +53,7 @@ Status check(const BenchOptions& options) {
 
 // -n calls are one sample, of which the executor takes as many as graphs are launched; alone, each call is a sample.
 RunOptions run_options(const BenchOptions& options, bool host) {
-  RunOptions run{.graph = options.graphs > 0, .check = options.check, .registration = options.registration};
+  RunOptions run{.graph = options.graphs > 0, .check = options.check, .staged = options.staged, .registration = options.registration};
   const bool alone = host || options.blocking;
   run.calls = alone ? 1 : options.iterations;
   run.repeats = alone ? options.iterations : std::max(1, options.graphs);

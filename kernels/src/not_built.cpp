@@ -1,5 +1,6 @@
 // The same entries as src/cuda/, for builds without CUDA: they say how to get it.
 #include "backend.h"
+#include "p2plab/communicator.h"
 
 namespace p2plab::backend {
 
@@ -25,3 +26,29 @@ Result<Measurement> run_cuda_process(const Job&, const RunOptions&, CudaKept&, S
 Result<CalibrationData> measure_calibration() { return not_built("calibration on GPUs"); }
 
 }  // namespace p2plab::backend
+
+namespace p2plab {
+
+class Operation::Body {};
+Operation::Operation(std::unique_ptr<Body> body) : body_(std::move(body)) {}
+Operation::Operation(Operation&&) noexcept = default;
+Operation& Operation::operator=(Operation&&) noexcept = default;
+Operation::~Operation() = default;
+Status Operation::call(Rank, void*) const { return backend::not_built("the communicator"); }
+Status Operation::call(Rank, const DeviceBuffers&, void*) const { return backend::not_built("the communicator"); }
+Status Operation::state() const { return backend::not_built("the communicator"); }
+std::string Operation::describe() const { return {}; }
+
+class Communicator::Body {};
+Communicator::Communicator(std::unique_ptr<Body> body) : body_(std::move(body)) {}
+Communicator::Communicator(Communicator&&) noexcept = default;
+Communicator& Communicator::operator=(Communicator&&) noexcept = default;
+Communicator::~Communicator() = default;
+Result<Communicator> Communicator::create(const std::vector<int>&, const CommunicatorOptions&) { return backend::not_built("the communicator"); }
+Result<Communicator> Communicator::create(Session&, int, const CommunicatorOptions&) { return backend::not_built("the communicator"); }
+Result<Operation> Communicator::prepare(const Job&, BufferUse, std::span<const DeviceBuffers>, const KernelShape&) {
+  return backend::not_built("the communicator");
+}
+MemoryUse Communicator::memory(Rank) const { return {}; }
+
+}  // namespace p2plab

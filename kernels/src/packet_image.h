@@ -19,6 +19,7 @@ struct RankAddresses {
   std::uint64_t token = 0;  // a few bytes that are no empty packet
   std::uint64_t flags = 0;  // slice execution: in its own memory, and in its host memory
   std::uint64_t host_flags = 0;
+  std::uint64_t reports = 0;  // rank 0's: one HangReport a rank, report_bytes apart, then the abort word
 };
 
 /// Which step and which other rank a source belongs to, for reports of what a hung thread waited for.

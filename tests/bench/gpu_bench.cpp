@@ -2,7 +2,7 @@
 //   p2plab_gpu_bench time COLLECTIVE RANKS FROM TO FORM...   half, sum
 //       FORM is planner[+key=value]:protocol:parts:slice:shape, planner:tuned, or nccl;
 //       shape is letters with numbers: t threads, b blocks, p threads per processor, k batch; i interpret, a no programmatic launch, u bulk copies, o
-//       ordinary ones RANKS may be "4pairs": NVLink only inside pairs, between these host memory
+//       ordinary ones, s staged buffers. RANKS may be "4pairs": NVLink only inside pairs, between these host memory
 //   p2plab_gpu_bench replay ...                              the same with 1000 samples: 100,000 calls up to 1 MiB
 //   p2plab_gpu_bench check RANKS [elements=N,N...] [:FORM...]  every planner, collective, protocol, type and odd size: prints what is wrong; or only
 //                                                            these numbers of elements, of float16, and these forms, as above but for the planner
@@ -42,6 +42,7 @@ struct Form {
   KernelShape shape;
   std::string executor = "cuda";
   bool tuned = false;
+  bool staged = false;
 
   explicit Form(const std::string& text) : name(text) {
     if (text == "nccl") {
@@ -73,6 +74,7 @@ struct Form {
       if (text[i] == 'i') shape.interpret = true;
       if (text[i] == 'u' || text[i] == 'o') shape.bulk = text[i] == 'u';
       if (text[i] == 'a') shape.programmatic = false;
+      if (text[i] == 's') staged = true;
     }
   }
 };
@@ -131,6 +133,7 @@ Result<Measurement> run(Executors& executors, const Topology& topology, const Ro
   if (!executor) return executor.error();
   auto options = what.options;
   options.shape = form.shape;
+  options.staged = form.staged;
   return (*executor)->run({&topology, &routes, &*plan, &*program}, options);
 }
 

@@ -34,6 +34,7 @@ struct BenchOptions {
   bool blocking = false;  // each call is timed alone
   int graphs = 0;         // iterations are captured once and replayed so many times; 0: no graph
   Registration registration = Registration::none;
+  bool staged = false;  // cuda: buffers that the other ranks never see
 };
 
 /// One way of placing the buffers: a time and the wrong elements, or why there is none.

@@ -45,6 +45,7 @@ struct BenchArguments {
   int blocking = 0;
   int graphs = 0;
   int registration = 0;
+  bool staged = false;
 };
 
 Result<BenchOptions> options_from(const BenchArguments& a, int ranks) {
@@ -81,6 +82,7 @@ Result<BenchOptions> options_from(const BenchArguments& a, int ranks) {
     return Error{ErrorCode::invalid_input, fmt::format("root {} is not there: the ranks are 0 to {}", a.root, ranks - 1)};
   options.root = Rank{a.root};
   options.registration = static_cast<Registration>(a.registration);
+  options.staged = a.staged;
   return options;
 }
 
@@ -213,6 +215,7 @@ Command bench_command(CLI::App& parent) {
   app->add_option("-R,--local_register", a->registration, "nccl: 1 registers the buffers, 2 as symmetric windows")
       ->check(CLI::Range(0, 2))
       ->capture_default_str();
+  app->add_flag("--staged", a->staged, "cuda: on buffers that peers cannot reach; data passes through memory of our own where it must");
   app->add_option("-J,--output_file", a->json, "write the results as JSON, too")->type_name("FILE");
   return {app, [a] { return run_bench(*a); }};
 }

@@ -1,6 +1,7 @@
 #include "cuda/api.h"
 
 #include <algorithm>
+#include <array>
 
 #include <cuda_runtime.h>
 #include <fmt/format.h>
@@ -64,6 +65,13 @@ Result<int> multiprocessors(int device) {
   if (auto done = check(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device), "count the multiprocessors"); !done)
     return std::move(done).error();
   return count;
+}
+
+Result<std::string> bus_id(int device) {
+  std::array<char, 32> text{};
+  if (auto done = check(cudaDeviceGetPCIBusId(text.data(), static_cast<int>(text.size()), device), "ask where the GPU is"); !done)
+    return std::move(done).error();
+  return std::string{text.data()};
 }
 
 Status use_device(int device) { return check(cudaSetDevice(device), fmt::format("use GPU {}", device)); }
@@ -143,14 +151,36 @@ Result<Event> create_event() {
   return Event{event};
 }
 
-Status copy_to_device(std::uint64_t to, const void* from, Bytes size) {
-  return check(cudaMemcpy(pointer(to), from, static_cast<std::size_t>(size.count()), cudaMemcpyHostToDevice), "copy to the GPU");
+Result<Allocation> allocation_of(std::uint64_t address) {
+  using Range = int (*)(unsigned long long*, std::size_t*, unsigned long long);  // cuMemGetAddressRange
+  void* function = nullptr;
+  cudaDriverEntryPointQueryResult found{};
+  const auto code = cudaGetDriverEntryPointByVersion("cuMemGetAddressRange", &function, 12000, cudaEnableDefault, &found);
+  if (auto done = check(code, "find a function of the driver"); !done) return std::move(done).error();
+  unsigned long long base = 0;
+  std::size_t size = 0;
+  if (function == nullptr || reinterpret_cast<Range>(function)(&base, &size, address) != 0)
+    return Error{ErrorCode::unsupported, fmt::format("{:#x} is not in a GPU's memory", address)};
+  return Allocation{base, Bytes{static_cast<std::int64_t>(size)}};
+}
+
+Status copy_to_device(std::uint64_t to, const void* from, Bytes size, const Stream& stream) {
+  const auto bytes = static_cast<std::size_t>(size.count());
+  if (auto done = check(cudaMemcpyAsync(pointer(to), from, bytes, cudaMemcpyHostToDevice, handle(stream)), "copy to the GPU"); !done) return done;
+  return synchronize(stream);
 }
 Status copy_from_device(void* to, std::uint64_t from, Bytes size) {
   return check(cudaMemcpy(to, pointer(from), static_cast<std::size_t>(size.count()), cudaMemcpyDeviceToHost), "copy from the GPU");
 }
-Status set_bytes(std::uint64_t address, int value, Bytes size) {
-  return check(cudaMemset(pointer(address), value, static_cast<std::size_t>(size.count())), "fill GPU memory");
+Status set_bytes(std::uint64_t address, int value, Bytes size, const Stream& stream) {
+  const auto bytes = static_cast<std::size_t>(size.count());
+  if (auto done = check(cudaMemsetAsync(pointer(address), value, bytes, handle(stream)), "fill GPU memory"); !done) return done;
+  return synchronize(stream);
+}
+Status copy_on(std::uint64_t to, std::uint64_t from, Bytes size, device::StreamHandle stream) {
+  if (size == Bytes{0} || to == from) return {};
+  const auto bytes = static_cast<std::size_t>(size.count());
+  return check(cudaMemcpyAsync(pointer(to), pointer(from), bytes, cudaMemcpyDeviceToDevice, static_cast<cudaStream_t>(stream)), "copy on the GPU");
 }
 Status synchronize(const Stream& stream) { return check(cudaStreamSynchronize(handle(stream)), "wait for the GPU"); }
 
@@ -171,10 +201,12 @@ Result<Graph> end_capture(const Stream& stream) {
 Status launch(const Graph& graph, const Stream& stream) {
   return check(cudaGraphLaunch(static_cast<cudaGraphExec_t>(graph.get()), handle(stream)), "launch a graph");
 }
-Status follow(const Stream& stream, const Event& event) {
-  return check(cudaStreamWaitEvent(handle(stream), static_cast<cudaEvent_t>(event.get()), 0), "wait for an event");
+Status follow(device::StreamHandle stream, const Event& event) {
+  return check(cudaStreamWaitEvent(static_cast<cudaStream_t>(stream), handle(event), 0), "wait for an event");
 }
-Status record(const Event& event, const Stream& stream) { return check(cudaEventRecord(handle(event), handle(stream)), "record an event"); }
+Status record(const Event& event, device::StreamHandle stream) {
+  return check(cudaEventRecord(handle(event), static_cast<cudaStream_t>(stream)), "record an event");
+}
 
 Result<Seconds> elapsed(const Event& from, const Event& to) {
   float milliseconds = 0;

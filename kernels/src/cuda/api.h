@@ -21,6 +21,8 @@ std::string describe_device(int device);
 /// 90 for compute capability 9.0.
 Result<int> capability(int device);
 Result<int> multiprocessors(int device);
+/// "0000:8a:00.0": the same in all processes.
+Result<std::string> bus_id(int device);
 /// Makes `device` the current one of this thread.
 Status use_device(int device);
 
@@ -78,18 +80,29 @@ Result<Event> create_event();
 Result<Library> load_library(const std::string& machine_code);
 Result<const void*> find_kernel(const Library& library, const char* name);
 
-Status copy_to_device(std::uint64_t to, const void* from, Bytes size);
+/// A whole allocation.
+struct Allocation {
+  std::uint64_t address = 0;
+  Bytes size{0};
+};
+/// The allocation in which `address` lies. Errors: unsupported, if it is no GPU's memory.
+Result<Allocation> allocation_of(std::uint64_t address);
+
+/// These return when it is done. With a stream, they wait for nothing that other streams do.
+Status copy_to_device(std::uint64_t to, const void* from, Bytes size, const Stream& stream = {});
 Status copy_from_device(void* to, std::uint64_t from, Bytes size);
-Status set_bytes(std::uint64_t address, int value, Bytes size);
+Status set_bytes(std::uint64_t address, int value, Bytes size, const Stream& stream = {});
+/// Puts a copy within one GPU's memory on a stream.
+Status copy_on(std::uint64_t to, std::uint64_t from, Bytes size, device::StreamHandle stream);
 Status synchronize(const Stream& stream);
 
 /// Between these two, what is put on the stream by this thread becomes a graph.
 Status begin_capture(const Stream& stream);
 Result<Graph> end_capture(const Stream& stream);
 Status launch(const Graph& graph, const Stream& stream);
-Status record(const Event& event, const Stream& stream);
+Status record(const Event& event, device::StreamHandle stream);
 /// What is put on the stream from now on comes after the event.
-Status follow(const Stream& stream, const Event& event);
+Status follow(device::StreamHandle stream, const Event& event);
 /// The time from one recorded event to another, by the device's clock.
 Result<Seconds> elapsed(const Event& from, const Event& to);
 

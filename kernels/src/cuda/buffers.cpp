@@ -71,6 +71,12 @@ Status Buffers::allocate_rank(Rank rank) {
   return {};
 }
 
+std::vector<DeviceBuffers> Buffers::addresses() const {
+  std::vector<DeviceBuffers> all;
+  for (std::size_t r = 0; r < inputs_.size(); ++r) all.push_back({inputs_[r], outputs_[r]});
+  return all;
+}
+
 device::BlockSpan Buffers::span(Rank rank, std::size_t block, bool output) const {
   const auto number = static_cast<std::int32_t>(block);
   const auto offset = output ? layout_.output_offset(rank, number) : layout_.input_offset(rank, number);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "cuda/api.h"
+#include "p2plab/communicator.h"
 #include "p2plab/layout.h"
 #include "p2plab/measurement.h"
 #include "p2plab/schedule.h"
@@ -42,6 +43,8 @@ class Buffers {
   std::span<const Piece> pieces() const& { return pieces_; }
   std::span<const Piece> pieces() && = delete;
 
+  /// By rank; zeros where the memory belongs to other processes.
+  std::vector<DeviceBuffers> addresses() const;
   std::uint64_t input(Rank rank) const { return inputs_[rank.index()]; }
   std::uint64_t output(Rank rank) const { return outputs_[rank.index()]; }
 

@@ -113,10 +113,10 @@ class Measuring {
 
   Result<Seconds> timed(const std::function<Status()>& body) {
     if (auto done = cuda::use_device(first_.device); !done) return std::move(done).error();
-    if (auto done = cuda::record(first_.begin, first_.stream); !done) return std::move(done).error();
+    if (auto done = cuda::record(first_.begin, first_.stream.get()); !done) return std::move(done).error();
     if (auto done = body(); !done) return std::move(done).error();
     if (auto done = cuda::use_device(first_.device); !done) return std::move(done).error();
-    if (auto done = cuda::record(first_.end, first_.stream); !done) return std::move(done).error();
+    if (auto done = cuda::record(first_.end, first_.stream.get()); !done) return std::move(done).error();
     for (const auto* side : {&first_, &second_}) {
       if (auto done = cuda::synchronize(side->stream); !done) return std::move(done).error();
     }

@@ -30,40 +30,36 @@ std::string obstacle(const Job& job, Rank rank, int ranks) {
 
 class Part {
  public:
-  Part(const Job& job, const RunOptions& options, CudaKept& kept, cuda::World& world)
-      : job_(job), options_(options), kept_(kept), world_(world), session_(world.session()) {}
+  Part(const Job& job, const RunOptions& options, CudaKept& kept, cuda::Site& site)
+      : job_(job), options_(options), kept_(kept), site_(site), world_(*site.world()), session_(world_.session()) {}
 
   Result<Measurement> run() {
     const auto& program = *job_.program;
     std::vector<int> devices;
-    for (int r = 0; r < world_.ranks(); ++r) devices.push_back(r);
+    for (int r = 0; r < world_.ranks(); ++r) devices.push_back(site_.gpu(static_cast<std::size_t>(r)).device);
     auto streams = cuda::RankStreams::create({devices[world_.rank().index()]});
     if (!streams) return std::move(streams).error();
-    cuda::BufferOptions own{.in_place = program.in_place, .allocator = shareable, .only = world_.rank()};
-    auto buffers = cuda::Buffers::create(job_.plan->schedule, program.payload, devices, own);
+    auto buffers = cuda::Buffers::create(job_.plan->schedule, program.payload, devices, {.in_place = program.in_place, .only = world_.rank()});
     if (auto well = processes::all_well(session_, buffers ? Status{} : Status{buffers.error()}); !well) return std::move(well).error();
-    auto prepared = prepare(*buffers, devices);
-    if (!prepared) return std::move(prepared).error();
-    run_ = &*prepared;
     streams_ = &*streams;
     buffers_ = &*buffers;
-    auto result = measure();
+    auto result = measured();
     // Nobody frees memory that another still has open.
     if (auto all = session_.barrier(); !all && result) return std::move(all).error();
-    if (result) result->notes.push_back(run_->describe());
-    if (result) result->notes.push_back(fmt::format("{} processes, one a GPU, memory shared by CUDA's handles", world_.ranks()));
     return result;
   }
 
  private:
-  static Result<cuda::SharedMemory> shareable(Bytes size) {
-    auto memory = cuda::allocate_shareable(size);
-    if (!memory) return std::move(memory).error();
-    return cuda::SharedMemory(memory->release(), cuda::free_device);
-  }
-
-  Result<cuda::GpuRun> prepare(const cuda::Buffers& buffers, const std::vector<int>& devices) {
-    return cuda::GpuRun::create(job_, buffers, devices, options_.shape, kept_.kernels, &world_);
+  Result<Measurement> measured() {
+    const auto addresses = buffers_->addresses();
+    own_ = addresses[world_.rank().index()];
+    auto run = cuda::GpuRun::create(job_, cuda::run_buffers(options_, addresses), options_.shape, kept_.kernels, site_);
+    if (!run) return std::move(run).error();
+    run_ = &*run;
+    auto result = measure();
+    if (result) result->notes.push_back(run->describe());
+    if (result) result->notes.push_back(fmt::format("{} processes, one a GPU, memory shared by CUDA's handles", world_.ranks()));
+    return result;
   }
 
   // A rank that is gone is the reason for whatever else went wrong.
@@ -74,8 +70,8 @@ class Part {
   }
 
   Status call_once() const {
-    if (auto done = cuda::use_device(world_.rank().value); !done) return done;
-    if (auto done = run_->enqueue(world_.rank(), streams_->streams.front()); !done) return done;
+    if (auto done = cuda::use_device(site_.gpu(site_.own()).device); !done) return done;
+    if (auto done = run_->call(world_.rank(), own_, streams_->streams.front().get()); !done) return done;
     return cuda::synchronize(streams_->streams.front());
   }
 
@@ -121,7 +117,7 @@ class Part {
   Result<std::vector<Seconds>> time() const {
     const auto calls = options_.calls > 0 ? options_.calls : cuda::calls_per_sample(job_.program->payload.size());
     const cuda::Meeting meeting{.barrier = [this] { return session_.barrier(); }, .gate = world_.gate(), .opens = world_.rank() == Rank{0}};
-    const auto enqueue = [this](Rank rank, const cuda::Stream& stream) { return run_->enqueue(rank, stream); };
+    const auto enqueue = [this](Rank rank, const cuda::Stream& stream) { return run_->call(rank, own_, stream.get()); };
     auto mine = cuda::time_own_calls(*streams_, world_.rank(), enqueue, calls, options_, meeting);
     if (auto good = sane(mine ? Status{} : Status{mine.error()}); !good) return std::move(good).error();
     // All wait at one gate; the last to leave it sees no skew.
@@ -131,9 +127,11 @@ class Part {
   const Job& job_;
   const RunOptions& options_;
   CudaKept& kept_;
+  cuda::Site& site_;
   cuda::World& world_;
   Session& session_;
   const cuda::GpuRun* run_ = nullptr;
+  DeviceBuffers own_;
   const cuda::RankStreams* streams_ = nullptr;
   const cuda::Buffers* buffers_ = nullptr;
 };
@@ -145,9 +143,9 @@ Result<Measurement> run_cuda_process(const Job& job, const RunOptions& options, 
   const Offer offer{
       .build = processes::build(), .digest = processes::digest(*job.program, options), .obstacle = obstacle(job, rank, session.ranks())};
   if (auto agreed = agree(session, offer); !agreed) return std::move(agreed).error();
-  auto world = cuda::World::create(session, rank.value);
-  if (!world) return std::move(world).error();
-  return Part(job, options, kept, *world).run();
+  const auto site = kept.site(session, rank.value);
+  if (!site) return site.error();
+  return Part(job, options, kept, **site).run();
 }
 
 }  // namespace p2plab::backend

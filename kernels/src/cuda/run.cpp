@@ -1,17 +1,13 @@
 #include "cuda/run.h"
 
 #include <algorithm>
+#include <limits>
 
 #include <fmt/format.h>
-
-#include "device/wire.h"
-#include "processes/results.h"
 
 namespace p2plab::cuda {
 
 namespace {
-
-constexpr std::int64_t token_bytes = 256;
 
 bool adds(const Program& program) {
   return std::ranges::any_of(program.instructions, [](const Instruction& i) { return i.sources > 1 || i.divides; });
@@ -37,155 +33,116 @@ bool by_packets(const Program& program, const Reach& reach) {
   return !in_slices(program.tuning.protocol) || (program.tuning.protocol == Protocol::simple && !reach.covers(program));
 }
 
-device::Words<4> empty_packet(const device::KernelChoice& choice) {
-  if (!choice.sentinel) return device::FlaggedWire::empty();
-  return size_of(choice.type) == 2 ? device::SentinelWire<2>::empty() : device::SentinelWire<4>::empty();
-}
-
 }  // namespace
 
-GpuRun::GpuRun(const Job& job, const std::vector<int>& devices, const KernelShape& shape, SpecialKernels& kernels)
+GpuRun::GpuRun(const Job& job, const RunBuffers& buffers, const KernelShape& shape, SpecialKernels& kernels, Site& site)
     : program_(job.program),
       reach_(*job.topology, *job.routes),
+      layout_(job.plan->schedule, job.program->payload),
+      use_(buffers.use),
       packets_(by_packets(*job.program, reach_)),
       copies_(job.program->tuning.protocol == Protocol::copy),
-      devices_(devices),
       shape_(shape),
       choice_(choose(*job.program, packets_, reach_.by_nvlink())),
-      kernels_(&kernels) {
-  for (const auto device : devices) ranks_per_device_ = std::max(ranks_per_device_, static_cast<int>(std::ranges::count(devices, device)));
-  // Two kernels of one rank may not stand in the way of another rank on the same GPU.
-  if (ranks_per_device_ > 1) shape_.programmatic = false;
+      share_(site.ranks_per_gpu() * buffers.at_once),
+      kernels_(&kernels),
+      site_(&site) {
+  // Two kernels of one rank may not stand in the way of another rank or run on the same GPU.
+  if (share_ > 1) shape_.programmatic = false;
 }
 
-Result<GpuRun> GpuRun::create(const Job& job, const Buffers& buffers, const std::vector<int>& devices, const KernelShape& shape,
-                              SpecialKernels& kernels, World* world) {
-  GpuRun run(job, devices, shape, kernels);
-  run.world_ = world;
-  const auto& program = *job.program;
-  if (auto done = world == nullptr ? run.connect() : Status{}; !done) return std::move(done).error();  // handles connect by themselves
-  auto reports = allocate_pinned(Bytes{static_cast<std::int64_t>(report_bytes) * (program.ranks() + 1)});
-  if (!reports) return std::move(reports).error();
-  run.reports_ = *std::move(reports);
+GpuRun::~GpuRun() {
+  // Moved from, or not yet known to the other processes.
+  if (addresses_.empty() || site_->world() == nullptr) return;
+  site_->world()->forget(abort_address());
+}
+
+GpuRun::Plans GpuRun::plan() {
   Plans plans;
-  if (run.packets_) {
-    plans.packets = make_packet_plan(program, run.reach_, run.choice_.lines);
-    // Areas with room for the interpreter's packets too, which are longer than lines.
-    plans.format = {.data_bytes = run.choice_.sentinel ? 16 : 8};
-    plans.area = landing_area(plans.packets, plans.format);
-    plans.host_area = host_landing_area(plans.packets, plans.format);
-    if (plans.host_area > 0) run.choice_.lines = false;
-    if (run.choice_.lines) plans.format.data_bytes = 15;
-    // One distance between copies serves both kinds of memory.
-    if (plans.host_area > 0) plans.area = plans.host_area = std::max(plans.area, plans.host_area);
-  } else {
-    plans.flags = flag_bytes(program);
+  if (!packets_) {
+    plans.flags = flag_bytes(*program_);
+    return plans;
   }
-  if (auto done = run.place(buffers, plans); !done) return std::move(done).error();
+  plans.packets = make_packet_plan(*program_, reach_, choice_.lines);
+  // Areas with room for the interpreter's packets too, which are longer than lines.
+  plans.format = {.data_bytes = choice_.sentinel ? 16 : 8};
+  plans.area = landing_area(plans.packets, plans.format);
+  plans.host_area = host_landing_area(plans.packets, plans.format);
+  if (plans.host_area > 0) choice_.lines = false;
+  if (choice_.lines) plans.format.data_bytes = 15;
+  // One distance between copies serves both kinds of memory.
+  if (plans.host_area > 0) plans.area = plans.host_area = std::max(plans.area, plans.host_area);
+  return plans;
+}
+
+Result<GpuRun> GpuRun::create(const Job& job, const RunBuffers& buffers, const KernelShape& shape, SpecialKernels& kernels, Site& site) {
+  GpuRun run(job, buffers, shape, kernels, site);
+  if (auto done = site.world() == nullptr ? run.connect() : Status{}; !done) return std::move(done).error();  // handles connect by themselves
+  const auto plans = run.plan();
+  if (auto done = run.place(buffers.buffers, plans); !done) return std::move(done).error();
   const auto by_slices = [&] { return run.copies_ ? run.prepare_copies() : run.prepare_slices(); };
   if (auto done = run.packets_ ? run.prepare_packets(plans) : by_slices(); !done) return std::move(done).error();
   return run;
 }
 
 Status GpuRun::connect() const {
-  for (std::size_t a = 0; a < devices_.size(); ++a) {
-    for (std::size_t b = 0; b < devices_.size(); ++b) {
+  const auto count = static_cast<std::size_t>(program_->ranks());
+  for (std::size_t a = 0; a < count; ++a) {
+    for (std::size_t b = 0; b < count; ++b) {
       const Rank from{static_cast<std::int64_t>(a)};
       const Rank to{static_cast<std::int64_t>(b)};
-      if (devices_[a] == devices_[b] || !(reach_.connected(from, to) || reach_.connected(to, from))) continue;
-      if (auto done = enable_peer_access(devices_[a], devices_[b]); !done) return done;
+      const auto device = site_->gpu(a).device;
+      const auto peer = site_->gpu(b).device;
+      if (device == peer || !(reach_.connected(from, to) || reach_.connected(to, from))) continue;
+      if (auto done = enable_peer_access(device, peer); !done) return done;
     }
   }
   return {};
 }
 
-// One arena a rank: scratch, token, flags, counters; then the landing area; then what lies in host memory.
-Status GpuRun::place_rank(Rank rank, const Buffers& buffers, const Plans& plans) {
-  const auto empty = empty_packet(choice_);
-  const auto& memory = program_->memory[rank.index()];
-  if (auto done = use_device(devices_[rank.index()]); !done) return done;
-  auto& state = ranks_[rank.index()];
-  auto& at = addresses_[rank.index()];
-  const auto get = world_ != nullptr ? allocate_shareable : allocate;
-  const auto scratch = round_up(memory.scratch.count());
-  auto arena = get(Bytes{scratch + token_bytes + round_up(plans.flags) + counter_bytes});
-  if (!arena) return std::move(arena).error();
-  state.arena = *std::move(arena);
-  const auto base = state.arena.address();
-  at.token = base + static_cast<std::uint64_t>(scratch);
-  at.flags = at.token + token_bytes;
-  const auto counters = at.flags + static_cast<std::uint64_t>(round_up(plans.flags));
-  if (auto done = set_bytes(at.token, 1, Bytes{token_bytes}); !done) return done;
-  if (auto done = set_bytes(at.flags, 0, Bytes{round_up(plans.flags) + counter_bytes}); !done) return done;
-  if (packets_) {
-    const std::uint32_t first[] = {shape_.first_call, shape_.first_call, shape_.first_call, shape_.first_call};
-    if (auto done = check(device::launch_fill(counters, counter_bytes / 16, first, nullptr), "set the calls' number"); !done) return done;
+// GPUs of other processes are not asked: a multiprocessor of theirs holds as many as one here.
+Result<int> GpuRun::resident_everywhere(const std::function<int()>& ask) const {
+  auto least = std::numeric_limits<int>::max();
+  for (std::size_t r = 0; r < ranks_.size(); ++r) {
+    if (!site_->has(r)) continue;
+    const auto& gpu = site_->gpu(r);
+    if (auto done = use_device(gpu.device); !done) return std::move(done).error();
+    const auto resident = ask();
+    if (resident <= 0) {
+      auto refused = check(-resident, "ask how many blocks fit");
+      return refused ? Error{ErrorCode::unsupported, "not one block fits"} : std::move(refused).error();
+    }
+    least = std::min(least, resident / gpu.multiprocessors * site_->least_multiprocessors());
   }
-  state.packet_call.epochs = counters;
-  state.slice_call.calls = reinterpret_cast<std::uint32_t*>(counters);
-  auto landing = get(Bytes{plans.area * image::landing_copies});
-  if (!landing) return std::move(landing).error();
-  state.landing = *std::move(landing);
-  at.landing = state.landing.address();
-  const auto units = static_cast<std::uint64_t>(plans.area * image::landing_copies / 16);
-  if (auto done = check(device::launch_fill(at.landing, units, empty.w, nullptr), "clear the landing area"); !done) return done;
-  const auto host = round_up(memory.host.count());
-  const auto pinned = allocate_host(state, Bytes{host + round_up(plans.flags) + plans.host_area * image::landing_copies});
-  if (!pinned) return pinned.error();
-  at.host_flags = *pinned + static_cast<std::uint64_t>(host);
-  at.host_landing = at.host_flags + static_cast<std::uint64_t>(round_up(plans.flags));
-  auto* slots = reinterpret_cast<device::Words<4>*>(at.host_landing);
-  std::fill_n(slots, plans.host_area * image::landing_copies / 16, empty);
-  at.buffers = {buffers.input(rank), buffers.output(rank), base, *pinned};
-  return synchronize(Stream{});
+  return least;
 }
 
-Status GpuRun::place(const Buffers& buffers, const Plans& plans) {
-  addresses_.resize(devices_.size());
-  ranks_.resize(devices_.size());
-  Status placed;
-  for (std::size_t r = 0; r < devices_.size() && placed; ++r) {
-    if (has(r)) placed = place_rank(Rank{static_cast<std::int64_t>(r)}, buffers, plans);
+// Packets touch a caller's buffers on their own GPU only, so a call may name others; what other ranks touch is copied.
+Status GpuRun::call(Rank rank, const DeviceBuffers& buffers, device::StreamHandle stream) const {
+  const auto& state = ranks_[rank.index()];
+  if (use_ == BufferUse::registered) return launch(rank, stream, state.parameters.data());
+  if (state.special != nullptr) {
+    auto parameters = state.parameters;
+    for (const auto i : state.callers) parameters[i] = callers_address(parameters[i], buffers);
+    return launch(rank, stream, parameters.data());
   }
-  if (world_ == nullptr) return placed;
-  if (auto well = processes::all_well(world_->session(), placed); !well) return well;
-  return exchange(buffers, plans);
+  const auto& staged = addresses_[rank.index()].buffers;
+  if (auto done = copy_on(staged[0], buffers.input, layout_.input_size(rank), stream); !done) return done;
+  if (auto done = launch(rank, stream, nullptr); !done) return done;
+  return copy_on(buffers.output, staged[1], layout_.output_size(rank), stream);
 }
 
-Result<std::uint64_t> GpuRun::allocate_host(RankState& state, Bytes size) {
-  if (world_ != nullptr) return world_->own_host_memory(size);
-  auto pinned = allocate_pinned(size);
-  if (!pinned) return std::move(pinned).error();
-  state.host = *std::move(pinned);
-  return state.host.address();
-}
-
-// Gives this rank's memory to the other processes and gets theirs.
-Status GpuRun::exchange(const Buffers& buffers, const Plans& plans) {
-  const auto& at = addresses_[own()];
-  const auto arena = ranks_[own()].arena.address();
-  const auto arena_end = at.flags + static_cast<std::uint64_t>(round_up(plans.flags) + counter_bytes);
-  const auto bytes = [](std::int64_t count) { return Bytes{std::max<std::int64_t>(count, 1)}; };
-  std::vector<World::Piece> pieces{{arena, bytes(static_cast<std::int64_t>(arena_end - arena))},
-                                   {at.landing, bytes(plans.area * image::landing_copies)}};
-  for (const auto& piece : buffers.pieces()) pieces.push_back({reinterpret_cast<std::uint64_t>(piece.memory.get()), bytes(piece.size.count())});
-  auto all = world_->exchange(at, pieces);
-  if (!all) return std::move(all).error();
-  addresses_ = *std::move(all);
-  return {};
-}
-
-Status GpuRun::enqueue(Rank rank, const Stream& stream) const {
+Status GpuRun::launch(Rank rank, device::StreamHandle stream, const std::uint64_t* parameters) const {
   const auto& state = ranks_[rank.index()];
   if (copies_) return enqueue_by_copies(state, stream);
   const device::LaunchShape shape{.blocks = state.blocks, .threads = shape_.threads, .programmatic = shape_.programmatic};
   device::CudaCode code = 0;
   if (state.special != nullptr) {
-    code = device::launch_special(state.special, shape, state.parameters.data(), state.packet_call, stream.get());
+    code = device::launch_special(state.special, shape, parameters, state.packet_call, stream);
   } else if (packets_) {
-    code = device::launch_packets(choice_, shape, state.tables, state.packet_call, stream.get());
+    code = device::launch_packets(choice_, shape, state.tables, state.packet_call, stream);
   } else {
-    code = device::launch_slices(choice_, {.blocks = state.blocks, .threads = shape_.threads}, state.slice_call, stream.get());
+    code = device::launch_slices(choice_, {.blocks = state.blocks, .threads = shape_.threads}, state.slice_call, stream);
   }
   return check(code, fmt::format("launch the kernel of rank {}", rank.value));
 }

@@ -1,40 +1,59 @@
 // A program made ready on GPUs: memory, links between ranks, images and launch shapes; then any number of calls without further set-up.
 #pragma once
 
-#include <memory>
+#include <functional>
+#include <span>
 #include <vector>
 
-#include "cuda/api.h"
-#include "cuda/buffers.h"
+#include "cuda/site.h"
 #include "cuda/special_kernel.h"
-#include "cuda/world.h"
+#include "p2plab/communicator.h"
 #include "p2plab/executor.h"
+#include "p2plab/layout.h"
 #include "packet_image.h"
 #include "reach.h"
 #include "slice_image.h"
 
 namespace p2plab::cuda {
 
+/// What a run reads and writes, and how much of the GPUs it may have.
+struct RunBuffers {
+  BufferUse use = BufferUse::registered;
+  std::span<const DeviceBuffers> buffers = {};  // registered ones, by rank
+  int at_once = 1;                              // runs that share the GPUs' thread blocks
+};
+
+/// As `options` say.
+inline RunBuffers run_buffers(const RunOptions& options, std::span<const DeviceBuffers> buffers) {
+  return options.staged ? RunBuffers{.use = BufferUse::staged} : RunBuffers{.buffers = buffers};
+}
+
 class GpuRun {
  public:
-  /// Rank r on GPU devices[r]; a GPU may carry several ranks. `kernels` must outlive the run. Errors: unsupported (no peer access, more blocks than
-  /// fit at once), device_failure. With `world`, the other ranks live in other processes, which call this together; it must outlive the run.
-  static Result<GpuRun> create(const Job& job, const Buffers& buffers, const std::vector<int>& devices, const KernelShape& shape,
-                               SpecialKernels& kernels, World* world = nullptr);
+  /// Memory comes from `site`, which must outlive the run, as must `kernels` and what `job` views. Errors: unsupported (no peer access, more blocks
+  /// than fit at once, buffers that cannot be shared), device_failure. Where the site has several processes, all call this together.
+  static Result<GpuRun> create(const Job& job, const RunBuffers& buffers, const KernelShape& shape, SpecialKernels& kernels, Site& site);
+  GpuRun(GpuRun&&) noexcept = default;
+  GpuRun& operator=(GpuRun&&) = delete;
+  GpuRun(const GpuRun&) = delete;
+  GpuRun& operator=(const GpuRun&) = delete;
+  ~GpuRun();
 
-  /// Puts one call of `rank` on `stream`, whose device must be the current one.
-  Status enqueue(Rank rank, const Stream& stream) const;
+  /// Puts one call of `rank` on `stream`, of the current device; `buffers` matter where they are staged.
+  Status call(Rank rank, const DeviceBuffers& buffers, device::StreamHandle stream) const;
   /// After the end of all calls: device_failure if a kernel gave up waiting, naming rank, step and the rank that was missing.
   Status hang() const;
   /// "flagless, 32 blocks of 128 threads", for notes.
   std::string describe() const;
+  BufferUse use() const { return use_; }
 
  private:
   struct RankState {
-    DeviceMemory arena;   // scratch, token, flags, counters
-    DeviceMemory images;  // what does not fit into kernel parameters
-    PinnedMemory host;    // host buffer, host flags, host landing area
-    DeviceMemory landing;
+    Arena::Region memory;   // scratch, token, flags, counters
+    Arena::Region landing;
+    Arena::Region images;   // what does not fit into kernel parameters
+    Arena::Region host;     // host buffer, host flags, host landing area; rank 0's: reports
+    Arena::Region staging;  // copies of a caller's buffers
     PacketImage packets;
     SliceImage slices;
     image::PacketCall packet_call;
@@ -42,6 +61,7 @@ class GpuRun {
     device::PacketTables tables;
     const void* special = nullptr;          // the kernel made for the program
     std::vector<std::uint64_t> parameters;  // of that kernel
+    std::vector<std::size_t> callers;       // which of them are addresses in the caller's buffers
     std::uint32_t blocks = 1;
     std::vector<Stream> lane_streams;  // by copy engines: for each part of each lane
     std::vector<Event> lane_events;
@@ -57,39 +77,57 @@ class GpuRun {
     std::int64_t flags = 0;
   };
 
-  GpuRun(const Job& job, const std::vector<int>& devices, const KernelShape& shape, SpecialKernels& kernels);
+  GpuRun(const Job& job, const RunBuffers& buffers, const KernelShape& shape, SpecialKernels& kernels, Site& site);
+  // run.cpp
   Status connect() const;
+  Plans plan();
+  Status launch(Rank rank, device::StreamHandle stream, const std::uint64_t* parameters) const;
+  // run_memory.cpp
+  Status place(std::span<const DeviceBuffers> buffers, const Plans& plans);
+  Status place_rank(std::size_t rank, const Plans& plans);
+  Status place_device(std::size_t rank, const Plans& plans);
+  Status place_host(std::size_t rank, const Plans& plans);
+  Status place_staging(std::size_t rank);
+  Status exchange(std::span<const DeviceBuffers> buffers);
+  Result<Arena::Region> take(std::size_t rank, Bytes size) { return site_->memory(rank).take(size); }
+  // Blocks that every GPU holds at once, by what `ask` says of the GPUs here.
+  Result<int> resident_everywhere(const std::function<int()>& ask) const;
+  // run_packets.cpp
   Status prepare_packets(const Plans& plans);
-  Status prepare_slices();
-  Status prepare_copies();
-  Status link_slice_images();
-  Status enqueue_by_copies(const RankState& state, const Stream& stream) const;
-  Status enqueue_copies(const RankState& state, std::uint32_t block, std::uint32_t number, const Stream& stream) const;
-  Status place(const Buffers& buffers, const Plans& plans);
-  Status place_rank(Rank rank, const Buffers& buffers, const Plans& plans);
-  Result<std::uint64_t> allocate_host(RankState& state, Bytes size);
-  Status exchange(const Buffers& buffers, const Plans& plans);
-  /// Is this rank's memory and kernel this process's business?
-  bool has(std::size_t rank) const { return world_ == nullptr || world_->rank().index() == rank; }
-  /// The lowest rank that is.
-  std::size_t own() const { return world_ != nullptr ? world_->rank().index() : 0; }
-  std::uint64_t report_address(std::size_t rank) const { return (world_ != nullptr ? world_->reports() : reports_.address()) + rank * report_bytes; }
-  Status upload_packets(std::size_t rank);
-  Status upload_slices(std::size_t rank);
-  void link(const Plans& plans, int width);
   Status specialise(const Plans& plans);
+  Status specialise_rank(std::size_t rank, std::int64_t blocks, std::int64_t batch, std::int64_t processors);
   Status interpret(Plans plans);
+  void link(const Plans& plans, int width);
   Status choose_packet_shape();
+  Status upload_packets(std::size_t rank);
+  // run_slices.cpp
+  Status prepare_slices();
+  Status link_slice_images();
   Status choose_slice_shape();
   Status choose_bulk(int blocks);
   bool is_aligned() const;
+  Status upload_slices(std::size_t rank);
+  // run_copies.cpp
+  Status prepare_copies();
+  Status enqueue_by_copies(const RankState& state, device::StreamHandle stream) const;
+  Status enqueue_copies(const RankState& state, std::uint32_t block, std::uint32_t number, const Stream& stream) const;
+  // run_report.cpp
+  std::uint64_t report_address(std::size_t rank) const { return addresses_[0].reports + rank * report_bytes; }
+  std::uint64_t abort_address() const { return report_address(ranks_.size()); }
   static std::string packet_hang(const RankState& state, const image::HangReport& report);
   static std::string slice_hang(const RankState& state, const image::HangReport& report);
 
   static constexpr std::size_t report_bytes = 64;
   static constexpr std::uint64_t timeout = 2'000'000'000;  // nanoseconds that a kernel waits for another rank
   static constexpr std::int64_t counter_bytes = std::int64_t{1} << 16;
-  static std::int64_t round_up(std::int64_t value) { return (value + 255) / 256 * 256; }
+  // Stand for the buffers of a call that is to come: no address of memory has these bits.
+  static constexpr std::uint64_t callers_input = std::uint64_t{1} << 56;
+  static constexpr std::uint64_t callers_output = std::uint64_t{1} << 57;
+  static bool is_callers(std::uint64_t address) { return (address & (callers_input | callers_output)) != 0; }
+  static std::uint64_t callers_address(std::uint64_t address, const DeviceBuffers& buffers) {
+    return (address & callers_input) != 0 ? address - callers_input + buffers.input : address - callers_output + buffers.output;
+  }
+  static std::int64_t round_up(std::int64_t value) { return (value + Arena::unit - 1) / Arena::unit * Arena::unit; }
   template <class T>
   static Bytes bytes_of(const std::vector<T>& values) {
     return Bytes{static_cast<std::int64_t>(values.size() * sizeof(T))};
@@ -97,18 +135,19 @@ class GpuRun {
 
   const Program* program_;
   Reach reach_;
+  BufferLayout layout_;
+  BufferUse use_;
   bool packets_ = false;  // element by element, or slice by slice?
   bool copies_ = false;   // the latter by copy engines
-  std::vector<int> devices_;
   KernelShape shape_;
   device::KernelChoice choice_;
-  int ranks_per_device_ = 1;
+  int share_ = 1;  // ranks and runs that share a GPU's thread blocks
   std::vector<RankAddresses> addresses_;
+  OpenedMemory opened_;  // the other processes' registered buffers
   std::vector<RankState> ranks_;
   SpecialKernels* kernels_;
+  Site* site_;
   std::string interpreted_;  // why there is no code made for the program
-  World* world_ = nullptr;
-  PinnedMemory reports_;  // one 64-byte HangReport per rank, then the abort word
 };
 
 }  // namespace p2plab::cuda

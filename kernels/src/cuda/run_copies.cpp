@@ -25,13 +25,13 @@ Status GpuRun::prepare_copies() {
   if (!reach_.covers(*program_)) return refuse("copy engines need ranks that reach each other's memory", "use another protocol");
   if (auto done = link_slice_images(); !done) return done;
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
-    if (!has(r)) continue;
+    if (!site_->has(r)) continue;
     auto& state = ranks_[r];
     if (state.blocks > most_streams) {
       return refuse(fmt::format("the program needs {} streams of copies on a rank; at most {} are safe", state.blocks, most_streams),
                     "use fewer parts or channels");
     }
-    if (auto done = use_device(devices_[r]); !done) return done;
+    if (auto done = use_device(site_->gpu(r).device); !done) return done;
     for (std::uint32_t b = 0; b < state.blocks; ++b) {
       auto stream = create_stream();
       if (!stream) return std::move(stream).error();
@@ -72,21 +72,21 @@ Status GpuRun::enqueue_copies(const RankState& state, std::uint32_t block, std::
   return {};
 }
 
-Status GpuRun::enqueue_by_copies(const RankState& state, const Stream& stream) const {
-  if (auto done = check(device::launch_copies_begin(state.slice_call, state.blocks, stream.get()), "launch the beginning"); !done) return done;
+Status GpuRun::enqueue_by_copies(const RankState& state, device::StreamHandle stream) const {
+  if (auto done = check(device::launch_copies_begin(state.slice_call, state.blocks, stream), "launch the beginning"); !done) return done;
   if (auto done = record(state.begun, stream); !done) return done;
   for (std::uint32_t b = 0; b < state.blocks; ++b) {
     const auto& lane = state.lane_streams[b];
-    if (auto done = follow(lane, state.begun); !done) return done;
+    if (auto done = follow(lane.get(), state.begun); !done) return done;
     const auto index = b / state.slice_call.parts;
     const auto count = index < state.slices.lanes.size() ? state.slices.lanes[index].count : 0;
     for (std::uint32_t i = 0; i < count; ++i) {
       if (auto done = enqueue_copies(state, b, i, lane); !done) return done;
     }
-    if (auto done = record(state.lane_events[b], lane); !done) return done;
+    if (auto done = record(state.lane_events[b], lane.get()); !done) return done;
     if (auto done = follow(stream, state.lane_events[b]); !done) return done;
   }
-  return check(device::launch_copies_end(state.slice_call, state.blocks, stream.get()), "launch the end");
+  return check(device::launch_copies_end(state.slice_call, state.blocks, stream), "launch the end");
 }
 
 }  // namespace p2plab::cuda

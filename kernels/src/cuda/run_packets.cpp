@@ -29,18 +29,18 @@ Status GpuRun::prepare_packets(const Plans& plans) {
     return Error{.code = ErrorCode::unsupported, .message = "chunks of 4 GiB and more do not run by packets", .notes = {"use protocol simple"}};
   }
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
-    if (!has(r)) continue;
+    if (!site_->has(r)) continue;
     auto& call = ranks_[r].packet_call;
     call.report = report_address(r);
-    call.abort = report_address(ranks_.size());
+    call.abort = abort_address();
     call.area = static_cast<std::uint64_t>(plans.area);
     call.timeout = timeout;
     call.packets = static_cast<std::uint32_t>(packets_of(plans.packets.most_bytes, plans.format));
   }
-  if (shape_.threads == 0) shape_.threads = threads_for(ranks_[own()].packet_call.packets);
+  if (shape_.threads == 0) shape_.threads = threads_for(ranks_[site_->own()].packet_call.packets);
   auto special = !shape_.interpret ? specialise(plans) : Status{Error{ErrorCode::unsupported, "it was not asked for"}};
   // Packets of all ranks have one form.
-  if (world_ != nullptr) special = processes::all_well(world_->session(), special);
+  if (site_->world() != nullptr) special = processes::all_well(site_->world()->session(), special);
   if (special) return {};
   interpreted_ = special.error().message;
   return interpret(plans);
@@ -53,10 +53,15 @@ Status GpuRun::interpret(Plans plans) {
     plans.format.data_bytes = 8;
     for (auto& state : ranks_) state.packet_call.packets = static_cast<std::uint32_t>(packets_of(plans.packets.most_bytes, plans.format));
   }
+  for (std::size_t r = 0; r < ranks_.size() && use_ == BufferUse::staged; ++r) {
+    if (!site_->has(r)) continue;
+    if (auto done = use_device(site_->gpu(r).device); !done) return done;
+    if (auto done = place_staging(r); !done) return done;
+  }
   link(plans, image::packet_width);
   if (auto done = choose_packet_shape(); !done) return done;
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
-    if (!has(r)) continue;
+    if (!site_->has(r)) continue;
     if (auto done = upload_packets(r); !done) return done;
   }
   return {};
@@ -66,7 +71,7 @@ void GpuRun::link(const Plans& plans, int width) {
   auto format = plans.format;
   format.width = width;
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
-    if (!has(r)) continue;
+    if (!site_->has(r)) continue;
     auto& state = ranks_[r];
     state.packets = link_packets(plans.packets, Rank{static_cast<std::int64_t>(r)}, addresses_, format);
     auto& call = state.packet_call;
@@ -81,13 +86,8 @@ void GpuRun::link(const Plans& plans, int width) {
 // One packet a thread where so many threads fit at once; otherwise the fewest packets a thread, as evenly as that goes.
 Status GpuRun::specialise(const Plans& plans) {
   link(plans, image::most_packet_width);
-  auto processors = std::int64_t{counter_bytes};
-  for (const auto device : devices_) {
-    const auto count = multiprocessors(device);
-    if (!count) return count.error();
-    processors = std::min<std::int64_t>(processors, *count / ranks_per_device_);
-  }
-  const std::int64_t packets = ranks_[own()].packet_call.packets;
+  const auto processors = std::max(site_->least_multiprocessors() / share_, 1);
+  const std::int64_t packets = ranks_[site_->own()].packet_call.packets;
   const auto threads_at_once = shape_.threads_per_processor > 0 ? shape_.threads_per_processor : threads_per_processor;
   const auto per_processor = std::max<std::int64_t>(1, threads_at_once / shape_.threads);
   const auto wanted = std::max<std::int64_t>(1, divided(packets, shape_.threads));
@@ -96,27 +96,34 @@ Status GpuRun::specialise(const Plans& plans) {
   const auto batch = divided(wanted, most);
   const auto blocks = divided(wanted, batch);
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
-    if (!has(r)) continue;
-    auto& state = ranks_[r];
-    if (!can_specialise(state.packets)) return Error{ErrorCode::unsupported, "the program is too long for straight code"};
-    const PacketCode code{.choice = choice_,
-                          .threads = shape_.threads,
-                          .blocks_per_processor = static_cast<std::uint32_t>(divided(blocks, processors)),
-                          .odd = state.packets.whole_packets < state.packet_call.packets,
-                          .once = batch == 1};
-    if (auto done = use_device(devices_[r]); !done) return done;
-    const auto generation = capability(devices_[r]);
-    if (!generation) return generation.error();
-    const auto kernel = kernels_->get(state.packets, code, *generation);
-    if (!kernel) return kernel.error();
-    const auto fit = device::resident_special_blocks(*kernel, shape_.threads);
-    if (fit <= 0) return check(-fit, "ask how many blocks fit");
-    if (fit / ranks_per_device_ < blocks) return Error{ErrorCode::unsupported, "straight code needs too many registers"};
-    state.special = *kernel;
-    state.parameters = packet_parameters(state.packets);
-    state.blocks = static_cast<std::uint32_t>(blocks);
-    state.packet_call.batch = shape_.batch > 0 ? shape_.batch : static_cast<std::uint32_t>(batch);
+    if (!site_->has(r)) continue;
+    if (auto done = specialise_rank(r, blocks, batch, processors); !done) return done;
   }
+  return {};
+}
+
+Status GpuRun::specialise_rank(std::size_t rank, std::int64_t blocks, std::int64_t batch, std::int64_t processors) {
+  auto& state = ranks_[rank];
+  if (!can_specialise(state.packets)) return Error{ErrorCode::unsupported, "the program is too long for straight code"};
+  const PacketCode code{.choice = choice_,
+                        .threads = shape_.threads,
+                        .blocks_per_processor = static_cast<std::uint32_t>(divided(blocks, processors)),
+                        .odd = state.packets.whole_packets < state.packet_call.packets,
+                        .once = batch == 1};
+  if (auto done = use_device(site_->gpu(rank).device); !done) return done;
+  const auto kernel = kernels_->get(state.packets, code, site_->gpu(rank).capability);
+  if (!kernel) return kernel.error();
+  const auto fit = device::resident_special_blocks(*kernel, shape_.threads);
+  if (fit <= 0) return check(-fit, "ask how many blocks fit");
+  if (fit / share_ < blocks) return Error{ErrorCode::unsupported, "straight code needs too many registers"};
+  state.special = *kernel;
+  state.parameters = packet_parameters(state.packets);
+  const auto addresses = state.packets.sources.size() + state.packets.stores.size();  // before the sizes
+  for (std::size_t i = 0; i < addresses && use_ == BufferUse::staged; ++i) {
+    if (is_callers(state.parameters[i])) state.callers.push_back(i);
+  }
+  state.blocks = static_cast<std::uint32_t>(blocks);
+  state.packet_call.batch = shape_.batch > 0 ? shape_.batch : static_cast<std::uint32_t>(batch);
   return {};
 }
 
@@ -124,14 +131,10 @@ Status GpuRun::specialise(const Plans& plans) {
 Status GpuRun::choose_packet_shape() {
   constexpr std::uint32_t most_threads = 256;  // the interpreter needs many registers
   shape_.threads = std::min(shape_.threads, most_threads);
-  const std::int64_t packets = ranks_[own()].packet_call.packets;
-  auto resident = counter_bytes / 4;
-  for (const auto device : devices_) {
-    if (auto done = use_device(device); !done) return done;
-    const auto fit = device::resident_packet_blocks(choice_, shape_.threads);
-    if (fit <= 0) return check(-fit, "ask how many blocks fit");
-    resident = std::min<std::int64_t>(resident, fit / ranks_per_device_);
-  }
+  const std::int64_t packets = ranks_[site_->own()].packet_call.packets;
+  const auto everywhere = resident_everywhere([&] { return device::resident_packet_blocks(choice_, shape_.threads); });
+  if (!everywhere) return everywhere.error();
+  const auto resident = std::min<std::int64_t>(counter_bytes / 4, *everywhere / share_);
   const auto limit = shape_.blocks > 0 ? std::min<std::int64_t>(resident, shape_.blocks) : resident;
   const auto wanted = std::max<std::int64_t>(1, divided(packets, shape_.threads));
   for (auto& state : ranks_) {
@@ -150,16 +153,17 @@ Status GpuRun::upload_packets(std::size_t rank) {
   if (linked.sources.size() > most || linked.stores.size() > most) {
     return Error{.code = ErrorCode::unsupported, .message = "the program has too many steps to run by packets", .notes = {"use protocol simple"}};
   }
-  if (auto done = use_device(devices_[rank]); !done) return done;
+  if (auto done = use_device(site_->gpu(rank).device); !done) return done;
+  const auto& stream = site_->stream(rank);
   const auto waves = round_up(bytes_of(linked.waves).count());
   const auto sources = round_up(bytes_of(linked.sources).count());
-  auto memory = allocate(Bytes{waves + sources} + bytes_of(linked.stores));
+  auto memory = take(rank, Bytes{waves + sources} + bytes_of(linked.stores));
   if (!memory) return std::move(memory).error();
   state.images = *std::move(memory);
   const auto at = [&](std::int64_t offset) { return state.images.address() + static_cast<std::uint64_t>(offset); };
-  if (auto done = copy_to_device(at(0), linked.waves.data(), bytes_of(linked.waves)); !done) return done;
-  if (auto done = copy_to_device(at(waves), linked.sources.data(), bytes_of(linked.sources)); !done) return done;
-  if (auto done = copy_to_device(at(waves + sources), linked.stores.data(), bytes_of(linked.stores)); !done) return done;
+  if (auto done = copy_to_device(at(0), linked.waves.data(), bytes_of(linked.waves), stream); !done) return done;
+  if (auto done = copy_to_device(at(waves), linked.sources.data(), bytes_of(linked.sources), stream); !done) return done;
+  if (auto done = copy_to_device(at(waves + sources), linked.stores.data(), bytes_of(linked.stores), stream); !done) return done;
   tables.waves = reinterpret_cast<const image::PacketWave*>(at(0));
   tables.sources = reinterpret_cast<const image::PacketSource*>(at(waves));
   tables.stores = reinterpret_cast<const image::PacketStore*>(at(waves + sources));

@@ -32,7 +32,7 @@ Status GpuRun::hang() const {
     return Error{
         .code = ErrorCode::device_failure,
         .message = fmt::format("rank {} waited longer than {} ms", r, timeout / 1'000'000),
-        .notes = has(r) ? std::vector{packets_ ? packet_hang(ranks_[r], report) : slice_hang(ranks_[r], report)} : std::vector<std::string>{}};
+        .notes = site_->has(r) ? std::vector{packets_ ? packet_hang(ranks_[r], report) : slice_hang(ranks_[r], report)} : std::vector<std::string>{}};
   }
   return {};
 }
@@ -43,11 +43,11 @@ std::string GpuRun::describe() const {
   const auto* ordinary = choice_.shifts ? "slices with signals, unaligned" : "slices with signals";
   const auto* slices = choice_.bulk ? "slices with signals, by bulk copies" : ordinary;
   const auto* form = packets_ ? packets : slices;
-  if (copies_) return fmt::format("copies by copy engines, with signals; {} streams", ranks_.empty() ? 0 : ranks_[own()].blocks);
-  auto text = fmt::format("{}; {} blocks of {} threads", form, ranks_.empty() ? 0 : ranks_[own()].blocks, shape_.threads);
+  if (copies_) return fmt::format("copies by copy engines, with signals; {} streams", ranks_.empty() ? 0 : ranks_[site_->own()].blocks);
+  auto text = fmt::format("{}; {} blocks of {} threads", form, ranks_.empty() ? 0 : ranks_[site_->own()].blocks, shape_.threads);
   if (!packets_) return text;
   if (program_->tuning.protocol == Protocol::simple) text += ", as some ranks meet only in host memory";
-  const auto batch = ranks_.empty() ? 1U : ranks_[own()].packet_call.batch;
+  const auto batch = ranks_.empty() ? 1U : ranks_[site_->own()].packet_call.batch;
   if (batch > 1) text += fmt::format(", {} packets each", batch);
   return text + (interpreted_.empty() ? ", code made for the program" : fmt::format(", interpreted: {}", interpreted_));
 }

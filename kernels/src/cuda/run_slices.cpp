@@ -22,14 +22,14 @@ Status GpuRun::prepare_slices() {
 
 Status GpuRun::link_slice_images() {
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
-    if (!has(r)) continue;
+    if (!site_->has(r)) continue;
     auto& state = ranks_[r];
     state.slices = link_slices(*program_, reach_, Rank{static_cast<std::int64_t>(r)}, addresses_);
     auto* const calls = state.slice_call.calls;
     state.slice_call = state.slices.call;
     state.slice_call.calls = calls;
     state.slice_call.report = report_address(r);
-    state.slice_call.abort = report_address(ranks_.size());
+    state.slice_call.abort = abort_address();
     state.slice_call.timeout = timeout;
     state.blocks = std::max(state.slice_call.lane_count, 1U) * state.slice_call.parts;
     if (auto done = upload_slices(r); !done) return done;
@@ -48,19 +48,15 @@ Status GpuRun::choose_slice_shape() {
   const auto by_bulk = choice_.reduces ? bulk_adding_threads : bulk_threads;
   const auto most = choice_.bulk ? by_bulk : most_slice_threads;
   for (auto threads = shape_.threads > 0 ? shape_.threads : most; threads >= least; threads /= 2) {
-    fit = 1 << 20;
-    for (const auto device : devices_) {
-      if (auto done = use_device(device); !done) return done;
-      const auto resident = device::resident_slice_blocks(choice_, threads);
-      if (resident <= 0) return check(-resident, "ask how many blocks fit");
-      fit = std::min(fit, resident / ranks_per_device_);
-    }
+    const auto resident = resident_everywhere([&] { return device::resident_slice_blocks(choice_, threads); });
+    if (!resident) return resident.error();
+    fit = *resident / share_;
     shape_.threads = threads;
     if (blocks <= fit) return {};
   }
   return Error{.code = ErrorCode::unsupported,
                .message = fmt::format("the program needs {} thread blocks at once on a rank; its GPU holds {}", blocks, fit),
-               .notes = {"use fewer parts or channels"}};
+               .notes = {"use fewer parts or channels, or fewer programs at once"}};
 }
 
 // Do all vectors lie whole in memory? Only those are copied in bulk.
@@ -80,17 +76,12 @@ Status GpuRun::choose_bulk(int blocks) {
   const auto is_long = [&](const Instruction& i) { return program_->slice_bytes(i) >= least_slice || program_->slice_bytes(i) == i.bytes; };
   bool pays = !choice_.reduces && !choice_.shifts && std::ranges::all_of(program_->instructions, is_long);
   if (!shape_.bulk.value_or(pays)) return {};
-  for (const auto device : devices_) {
-    const auto has = capability(device);
-    if (!has) return has.error();
-    if (*has < hopper && shape_.bulk) {
-      return Error{.code = ErrorCode::unsupported,
-                   .message = fmt::format("slices by bulk copies need compute capability 9.0; GPU {} has {}.{}", device, *has / 10, *has % 10)};
-    }
-    const auto processors = multiprocessors(device);
-    if (!processors) return processors.error();
-    pays = pays && *has >= hopper && blocks * ranks_per_device_ <= *processors;
+  const auto generation = site_->least_capability();
+  if (generation < hopper && shape_.bulk) {
+    return Error{.code = ErrorCode::unsupported,
+                 .message = fmt::format("slices by bulk copies need compute capability 9.0; a GPU has {}.{}", generation / 10, generation % 10)};
   }
+  pays = pays && generation >= hopper && blocks * share_ <= site_->least_multiprocessors();
   choice_.bulk = shape_.bulk.value_or(pays);
   return {};
 }
@@ -98,11 +89,11 @@ Status GpuRun::choose_bulk(int blocks) {
 Status GpuRun::upload_slices(std::size_t rank) {
   auto& state = ranks_[rank];
   const auto& linked = state.slices;
-  if (auto done = use_device(devices_[rank]); !done) return done;
   const auto lanes = round_up(bytes_of(linked.lanes).count());
   const auto instructions = round_up(bytes_of(linked.instructions).count());
   const auto waits = round_up(bytes_of(linked.waits).count());
-  auto memory = allocate(Bytes{lanes + instructions + waits} + bytes_of(linked.addresses));
+  if (auto done = use_device(site_->gpu(rank).device); !done) return done;
+  auto memory = take(rank, Bytes{lanes + instructions + waits} + bytes_of(linked.addresses));
   if (!memory) return std::move(memory).error();
   state.images = *std::move(memory);
   const auto base = state.images.address();
@@ -112,10 +103,11 @@ Status GpuRun::upload_slices(std::size_t rank) {
   call.instructions = reinterpret_cast<const image::SliceInstruction*>(at(lanes));
   call.waits = reinterpret_cast<const image::SliceWait*>(at(lanes + instructions));
   call.addresses = reinterpret_cast<const std::uint64_t*>(at(lanes + instructions + waits));
-  if (auto done = copy_to_device(at(0), linked.lanes.data(), bytes_of(linked.lanes)); !done) return done;
-  if (auto done = copy_to_device(at(lanes), linked.instructions.data(), bytes_of(linked.instructions)); !done) return done;
-  if (auto done = copy_to_device(at(lanes + instructions), linked.waits.data(), bytes_of(linked.waits)); !done) return done;
-  return copy_to_device(at(lanes + instructions + waits), linked.addresses.data(), bytes_of(linked.addresses));
+  const auto& stream = site_->stream(rank);
+  if (auto done = copy_to_device(at(0), linked.lanes.data(), bytes_of(linked.lanes), stream); !done) return done;
+  if (auto done = copy_to_device(at(lanes), linked.instructions.data(), bytes_of(linked.instructions), stream); !done) return done;
+  if (auto done = copy_to_device(at(lanes + instructions), linked.waits.data(), bytes_of(linked.waits), stream); !done) return done;
+  return copy_to_device(at(lanes + instructions + waits), linked.addresses.data(), bytes_of(linked.addresses), stream);
 }
 
 }  // namespace p2plab::cuda

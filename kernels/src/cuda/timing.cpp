@@ -49,9 +49,9 @@ class RankTimer {
   Status queue(std::uint64_t gate) {
     if (auto done = use_device(device_); !done) return done;
     if (auto done = check(device::launch_gate(gate, gate_timeout, stream_.get()), "launch the gate"); !done) return done;
-    if (auto done = record(begin_, stream_); !done) return done;
+    if (auto done = record(begin_, stream_.get()); !done) return done;
     if (auto done = graph_.get() != nullptr ? launch(graph_, stream_) : queue_calls(); !done) return done;
-    return record(end_, stream_);
+    return record(end_, stream_.get());
   }
 
   Result<Seconds> sample() {

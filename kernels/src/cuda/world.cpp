@@ -1,6 +1,8 @@
 #include "cuda/world.h"
 
+#include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include <cuda_runtime.h>
 #include <fmt/format.h>
@@ -20,36 +22,65 @@ template <class T>
 void append(std::string& text, const T& value) {
   text.append(reinterpret_cast<const char*>(&value), sizeof value);
 }
-template <class T>
-T take(const std::string& text, std::size_t& at) {
-  T value{};
-  if (at + sizeof value <= text.size()) std::memcpy(&value, text.data() + at, sizeof value);
-  at += sizeof value;
-  return value;
-}
 
-// Where a piece of another process lies there, and where here.
-struct Moved {
-  std::uint64_t there = 0;
-  std::uint64_t here = 0;
-  std::uint64_t bytes = 0;
-};
+void set_word(std::uint64_t address) { *reinterpret_cast<volatile std::uint32_t*>(address) = 1; }
 
-// Addresses that lie in none of the pieces are null here: nobody may touch what was not given.
-std::uint64_t moved(std::uint64_t address, const std::vector<Moved>& pieces) {
-  for (const auto& piece : pieces) {
+// What an address of another process is here; null if it lies in nothing that was given: nobody may touch that.
+template <class Moves>
+std::uint64_t moved(std::uint64_t address, const Moves& moves) {
+  for (const auto& piece : moves) {
     if (address >= piece.there && address < piece.there + piece.bytes) return piece.here + (address - piece.there);
   }
   return 0;
 }
 
 std::vector<std::uint64_t*> words_of(RankAddresses& at) {
-  std::vector<std::uint64_t*> words{&at.landing, &at.host_landing, &at.token, &at.flags, &at.host_flags};
+  std::vector<std::uint64_t*> words{&at.landing, &at.host_landing, &at.token, &at.flags, &at.host_flags, &at.reports};
   for (auto& buffer : at.buffers) words.push_back(&buffer);
   return words;
 }
 
+// A piece of GPU memory in a message: its address, its size, its handle.
+Status append_piece(std::string& text, std::uint64_t address, std::uint64_t bytes) {
+  cudaIpcMemHandle_t handle{};
+  if (auto done = check(cudaIpcGetMemHandle(&handle, reinterpret_cast<void*>(address)), "give GPU memory to other processes"); !done) return done;
+  append(text, address);
+  append(text, bytes);
+  append(text, handle);
+  return {};
+}
+
+// One that cannot makes all turn back, with one reason.
+Status all_able(Session& session, const Status& mine) {
+  return processes::all_well(session, mine ? Status{} : Status{Error{ErrorCode::unsupported, mine.error().message}});
+}
+
 }  // namespace
+
+// Reads a message from its beginning; zeros from its end on.
+struct World::Reader {
+  const std::string& text;
+  std::size_t at = 0;
+
+  template <class T>
+  T take() {
+    T value{};
+    if (at + sizeof value <= text.size()) std::memcpy(&value, text.data() + at, sizeof value);
+    at += sizeof value;
+    return value;
+  }
+  // What `append_piece` wrote, opened; or left as it is, which is right in the process that wrote it.
+  Result<Moved> piece(OpenedMemory* opened) {
+    Moved move{.there = take<std::uint64_t>(), .here = 0, .bytes = take<std::uint64_t>()};
+    const auto handle = take<cudaIpcMemHandle_t>();
+    move.here = move.there;
+    if (opened == nullptr) return move;
+    const auto here = opened->open(std::string(reinterpret_cast<const char*>(&handle), sizeof handle));
+    if (!here) return here.error();
+    move.here = *here;
+    return move;
+  }
+};
 
 Result<SharedPinned> SharedPinned::map(int file, Bytes size) {
   auto mapping = processes::Mapping::map(file, size);
@@ -66,47 +97,11 @@ SharedPinned::~SharedPinned() {
   if (mapping_) cudaHostUnregister(mapping_->bytes().data());
 }
 
-Result<DeviceMemory> allocate_shareable(Bytes size) { return allocate(rounded(size, page)); }
-
-Result<World> World::create(Session& session, int device) {
-  World world(session, device);
-  if (auto done = use_device(device); !done) return std::move(done).error();
-  const auto size = rounded(Bytes{64 * (session.ranks() + 2)}, host_page);
-  auto file = processes::make_shared_file(size);
-  if (auto well = processes::all_well(session, file ? Status{} : Status{file.error()}); !well) return std::move(well).error();
-  const auto files = session.share(file->get());
-  if (!files) return files.error();
-  auto common = SharedPinned::map(files->front().get(), size);  // rank 0's serves all
-  if (auto well = processes::all_well(session, common ? Status{} : Status{common.error()}); !well) return std::move(well).error();
-  world.common_ = *std::move(common);
-  const auto abort = world.abort();
-  const auto gate = world.gate();
-  // Kernels that wait for a rank that is gone look at the abort word; those not yet begun wait at the gate.
-  session.on_loss([abort, gate] {
-    *reinterpret_cast<volatile std::uint32_t*>(abort) = 1;
-    *reinterpret_cast<volatile std::uint32_t*>(gate) = 1;
-  });
-  return world;
-}
-
-World::~World() {
-  if (common_.address() == 0) return;  // moved from
-  session_->on_loss({});
+OpenedMemory::~OpenedMemory() {
   for (auto* const memory : opened_) cudaIpcCloseMemHandle(memory);
 }
 
-Result<std::uint64_t> World::own_host_memory(Bytes size) {
-  host_size_ = rounded(size, host_page);
-  auto file = processes::make_shared_file(host_size_);
-  if (!file) return std::move(file).error();
-  auto pinned = SharedPinned::map(file->get(), host_size_);
-  if (!pinned) return std::move(pinned).error();
-  host_file_ = *std::move(file);
-  host_ = *std::move(pinned);
-  return host_.address();
-}
-
-Result<std::uint64_t> World::open(const std::string& handle) {
+Result<std::uint64_t> OpenedMemory::open(const std::string& handle) {
   cudaIpcMemHandle_t value;
   if (handle.size() != sizeof value) return Error{ErrorCode::device_failure, "a handle of GPU memory came in pieces"};
   std::memcpy(&value, handle.data(), sizeof value);
@@ -117,61 +112,164 @@ Result<std::uint64_t> World::open(const std::string& handle) {
   return reinterpret_cast<std::uint64_t>(memory);
 }
 
-Result<std::vector<RankAddresses>> World::exchange(const RankAddresses& mine, const std::vector<Piece>& pieces) {
-  std::string text;
-  append(text, mine);
-  append(text, host_.address());
-  append(text, static_cast<std::uint64_t>(host_size_.count()));
-  Status exported;
-  for (const auto& piece : pieces) {
-    cudaIpcMemHandle_t handle{};
-    if (exported) exported = check(cudaIpcGetMemHandle(&handle, reinterpret_cast<void*>(piece.address)), "give GPU memory to other processes");
-    append(text, piece.address);
-    append(text, static_cast<std::uint64_t>(piece.size.count()));
-    append(text, handle);
+Result<std::unique_ptr<World>> World::create(Session& session) {
+  std::unique_ptr<World> world{new World(session)};
+  const Bytes size{host_page};
+  auto file = processes::make_shared_file(size);
+  if (auto well = processes::all_well(session, file ? Status{} : Status{file.error()}); !well) return std::move(well).error();
+  world->common_file_ = *std::move(file);
+  const auto files = session.share(world->common_file_.get());
+  if (!files) return files.error();
+  auto common = SharedPinned::map(files->front().get(), size);  // rank 0's serves all
+  if (auto well = processes::all_well(session, common ? Status{} : Status{common.error()}); !well) return std::move(well).error();
+  world->common_ = *std::move(common);
+  world->known_.resize(static_cast<std::size_t>(session.ranks()));
+  session.on_loss([raw = world.get()] { raw->rank_is_gone(); });
+  return world;
+}
+
+World::~World() { session_.on_loss({}); }
+
+// Kernels that wait for a rank that is gone look at their abort word; those not yet begun wait at the gate.
+void World::rank_is_gone() {
+  const std::lock_guard lock(mutex_);
+  lost_ = true;
+  for (const auto abort : aborts_) set_word(abort);
+  set_word(gate());
+}
+
+void World::watch(std::uint64_t abort) {
+  const std::lock_guard lock(mutex_);
+  aborts_.push_back(abort);
+  if (lost_) set_word(abort);
+}
+
+void World::forget(std::uint64_t abort) {
+  const std::lock_guard lock(mutex_);
+  std::erase(aborts_, abort);
+}
+
+Result<Extent> World::make_extent(Bytes size) {
+  size = rounded(size, page);
+  auto memory = allocate(size);
+  if (!memory) return std::move(memory).error();
+  const auto address = memory->address();
+  return Extent{address, size, std::shared_ptr<void>(memory->release(), free_device)};
+}
+
+Result<Extent> World::make_host_extent(Bytes size) {
+  size = rounded(size, host_page);
+  auto file = processes::make_shared_file(size);
+  if (!file) return std::move(file).error();
+  auto pinned = SharedPinned::map(file->get(), size);
+  if (!pinned) return std::move(pinned).error();
+  auto owner = std::make_shared<SharedPinned>(*std::move(pinned));
+  const auto address = owner->address();
+  host_files_.emplace_back(address, *std::move(file));
+  return Extent{address, size, owner};
+}
+
+// The message of a rank: its addresses, its new extents of host memory, its new extents of GPU memory, allocations that are the caller's.
+Status World::write(const Gift& gift, std::string& text) {
+  append(text, gift.addresses);
+  append(text, gift.host_memory.size() - hosts_given_);
+  for (const auto& extent : gift.host_memory.subspan(hosts_given_)) {
+    append(text, extent.address);
+    append(text, static_cast<std::uint64_t>(extent.size.count()));
   }
-  // One that cannot makes all turn back, with one reason.
-  if (!exported) exported = Error{ErrorCode::unsupported, exported.error().message};
-  if (auto well = processes::all_well(*session_, exported); !well) return std::move(well).error();
-  const auto texts = session_->all_gather(text);
-  if (!texts) return texts.error();
-  const auto hosts = session_->share(host_file_.get());
-  if (!hosts) return hosts.error();
-  std::vector<RankAddresses> all;
+  append(text, gift.memory.size() - given_);
+  for (const auto& extent : gift.memory.subspan(given_)) {
+    if (auto done = append_piece(text, extent.address, static_cast<std::uint64_t>(extent.size.count())); !done) return done;
+  }
+  std::vector<Allocation> allocations;
+  for (const auto address : gift.registered) {
+    const auto found = allocation_of(address);
+    if (!found) return found.error();
+    const auto same = [&](const Allocation& a) { return a.address == found->address; };
+    if (std::ranges::none_of(allocations, same)) allocations.push_back(*found);
+  }
+  append(text, allocations.size());
+  for (const auto& a : allocations) {
+    if (auto done = append_piece(text, a.address, static_cast<std::uint64_t>(a.size.count())); !done) return done;
+  }
+  return {};
+}
+
+// One file a rank goes round at a time, so there are as many rounds as any rank has new extents; the others then share one that is known already.
+Status World::open_hosts(const Gift& mine, std::vector<Reader>& readers) {
+  std::vector<std::size_t> counts;
+  for (auto& reader : readers) {
+    reader.take<RankAddresses>();
+    counts.push_back(reader.take<std::size_t>());
+  }
   Status opened;
-  for (std::size_t r = 0; r < texts->size() && opened; ++r) {
-    std::size_t at = 0;
-    auto theirs = take<RankAddresses>((*texts)[r], at);
-    if (r == rank().index()) {
-      all.push_back(mine);
-      continue;
+  for (std::size_t round = 0; round < std::ranges::max(counts); ++round) {
+    auto file = common_file_.get();
+    if (round < counts[rank().index()]) {
+      const auto address = mine.host_memory[hosts_given_ + round].address;
+      file = std::ranges::find(host_files_, address, &std::pair<std::uint64_t, FileDescriptor>::first)->second.get();
     }
-    std::vector<Moved> moves;
-    const auto host_there = take<std::uint64_t>((*texts)[r], at);
-    const auto host_bytes = take<std::uint64_t>((*texts)[r], at);
-    auto host = SharedPinned::map((*hosts)[r].get(), Bytes{static_cast<std::int64_t>(host_bytes)});
-    if (!host) {
-      opened = std::move(host).error();
-      break;
+    const auto files = session_.share(file);
+    if (!files) return files.error();
+    for (std::size_t r = 0; r < readers.size(); ++r) {
+      if (round >= counts[r]) continue;
+      Moved move{.there = readers[r].take<std::uint64_t>(), .here = 0, .bytes = readers[r].take<std::uint64_t>()};
+      if (r == rank().index() || !opened) continue;
+      auto host = SharedPinned::map((*files)[r].get(), Bytes{static_cast<std::int64_t>(move.bytes)});
+      if (!host) {
+        opened = std::move(host).error();
+        continue;
+      }
+      move.here = host->address();
+      known_[r].push_back(move);
+      other_hosts_.push_back(*std::move(host));
     }
-    moves.push_back({host_there, host->address(), host_bytes});
-    other_hosts_.push_back(*std::move(host));
-    while (at + 2 * sizeof(std::uint64_t) + sizeof(cudaIpcMemHandle_t) <= (*texts)[r].size() && opened) {
-      Moved move{.there = take<std::uint64_t>((*texts)[r], at), .here = 0, .bytes = take<std::uint64_t>((*texts)[r], at)};
-      const auto here = open((*texts)[r].substr(at, sizeof(cudaIpcMemHandle_t)));
-      at += sizeof(cudaIpcMemHandle_t);
-      if (!here)
-        opened = here.error();
-      else
-        move.here = *here;
-      moves.push_back(move);
-    }
-    for (auto* word : words_of(theirs)) *word = moved(*word, moves);
-    all.push_back(theirs);
   }
-  if (!opened) opened = Error{ErrorCode::unsupported, opened.error().message};
-  if (auto well = processes::all_well(*session_, opened); !well) return std::move(well).error();
-  return all;
+  return opened;
+}
+
+// Own pieces are read over: a process cannot open what it gave.
+Result<std::vector<std::vector<World::Moved>>> World::open_pieces(std::vector<Reader>& readers, OpenedMemory& opened) const {
+  std::vector<std::vector<Moved>> moves(readers.size());
+  for (std::size_t r = 0; r < readers.size(); ++r) {
+    const auto count = readers[r].take<std::size_t>();
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto move = readers[r].piece(r == rank().index() ? nullptr : &opened);
+      if (!move) return move.error();
+      moves[r].push_back(*move);
+    }
+  }
+  return moves;
+}
+
+Result<World::Received> World::exchange(const Gift& mine) {
+  std::string text;
+  const auto written = usable_ ? write(mine, text) : usable_;
+  if (auto well = all_able(session_, written); !well) return std::move(well).error();
+  const auto texts = session_.all_gather(text);
+  if (!texts) return texts.error();
+  std::vector<Reader> readers;
+  for (const auto& theirs : *texts) readers.push_back({theirs, 0});
+  auto hosts = open_hosts(mine, readers);
+  auto extents = open_pieces(readers, extents_);
+  given_ = mine.memory.size();
+  hosts_given_ = mine.host_memory.size();
+  usable_ = all_able(session_, hosts && !extents ? Status{extents.error()} : hosts);
+  if (!usable_) return usable_.error();
+  for (std::size_t r = 0; r < readers.size(); ++r) known_[r].insert(known_[r].end(), (*extents)[r].begin(), (*extents)[r].end());
+  Received received;
+  const auto registered = open_pieces(readers, received.registered);
+  if (auto well = all_able(session_, registered ? Status{} : Status{registered.error()}); !well) return std::move(well).error();
+  for (std::size_t r = 0; r < readers.size(); ++r) {
+    received.addresses.push_back(mine.addresses);
+    if (r == rank().index()) continue;
+    auto& theirs = received.addresses.back();
+    theirs = Reader{(*texts)[r], 0}.take<RankAddresses>();
+    auto moves = known_[r];
+    moves.insert(moves.end(), (*registered)[r].begin(), (*registered)[r].end());
+    for (auto* word : words_of(theirs)) *word = moved(*word, moves);
+  }
+  return received;
 }
 
 }  // namespace p2plab::cuda

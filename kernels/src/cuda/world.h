@@ -1,81 +1,105 @@
-// The ranks of a run that live in other processes: their GPU memory through CUDA's handles, host memory that all share.
+// The ranks of a communicator that live in other processes: their GPU memory through CUDA's handles, host memory that all share.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
 #include <vector>
 
+#include "arena.h"
 #include "cuda/api.h"
+#include "cuda/shared_pinned.h"
 #include "p2plab/processes.h"
 #include "packet_image.h"
-#include "processes/shared_memory.h"
 
 namespace p2plab::cuda {
 
-/// Pinned host memory that several processes see, each at an address of its own.
-class SharedPinned {
+/// Other processes' memory that is open here, closed with its owner.
+class OpenedMemory {
  public:
-  SharedPinned() = default;
-  static Result<SharedPinned> map(int file, Bytes size);
-  SharedPinned(SharedPinned&& other) noexcept : mapping_(std::exchange(other.mapping_, std::nullopt)) {}
-  SharedPinned& operator=(SharedPinned&& other) noexcept {
-    std::swap(mapping_, other.mapping_);
+  OpenedMemory() = default;
+  OpenedMemory(OpenedMemory&& other) noexcept { std::swap(opened_, other.opened_); }
+  OpenedMemory& operator=(OpenedMemory&& other) noexcept {
+    std::swap(opened_, other.opened_);
     return *this;
   }
-  SharedPinned(const SharedPinned&) = delete;
-  SharedPinned& operator=(const SharedPinned&) = delete;
-  ~SharedPinned();
-  std::uint64_t address() const { return mapping_ ? reinterpret_cast<std::uint64_t>(mapping_->bytes().data()) : 0; }
+  OpenedMemory(const OpenedMemory&) = delete;
+  OpenedMemory& operator=(const OpenedMemory&) = delete;
+  ~OpenedMemory();
+
+  /// The memory behind a handle, as `describe_allocation` gives it. Errors: device_failure.
+  Result<std::uint64_t> open(const std::string& handle);
 
  private:
-  std::optional<processes::Mapping> mapping_;
+  std::vector<void*> opened_;
 };
-
-/// GPU memory that other processes may open: of whole pages, so that nothing else lies beside it.
-Result<DeviceMemory> allocate_shareable(Bytes size);
 
 class World {
  public:
-  /// This process is rank session.rank() on GPU `device`. All ranks call it together. Errors: those of the session, io, device_failure.
-  static Result<World> create(Session& session, int device);
-  World(World&&) noexcept = default;
-  World& operator=(World&&) = delete;
+  /// This process is rank session.rank(). All ranks call it together, with the GPU of each current. Errors: those of the session, io, device_failure.
+  static Result<std::unique_ptr<World>> create(Session& session);
   World(const World&) = delete;
   World& operator=(const World&) = delete;
   ~World();
 
-  Rank rank() const { return Rank{session_->rank()}; }
-  int ranks() const { return session_->ranks(); }
-  Session& session() const { return *session_; }
+  Rank rank() const { return Rank{session_.rank()}; }
+  int ranks() const { return session_.ranks(); }
+  Session& session() const { return session_; }
+  /// A word that all processes and GPUs see: kernels that wait for it start together.
+  std::uint64_t gate() const { return common_.address(); }
 
-  /// Words that all processes and GPUs see: one report a rank of 64 bytes, the abort word, the gate.
-  std::uint64_t reports() const { return common_.address(); }
-  std::uint64_t abort() const { return reports() + 64 * static_cast<std::uint64_t>(ranks()); }
-  std::uint64_t gate() const { return abort() + 64; }
+  /// GPU memory that other processes may open, of whole pages, so that nothing else lies beside it.
+  static Result<Extent> make_extent(Bytes size);
+  /// Host memory that other processes may open, zeroed.
+  Result<Extent> make_host_extent(Bytes size);
 
-  /// Host memory of this rank, of `size` bytes, zeroed; the others get it by `exchange`. Called once.
-  Result<std::uint64_t> own_host_memory(Bytes size);
+  /// From now on the word at `abort` is set when a rank is gone, and at once if one is; until `forget`.
+  void watch(std::uint64_t abort);
+  void forget(std::uint64_t abort);
 
-  /// A piece of this rank's GPU memory, from `allocate_shareable`, that the others will touch.
-  struct Piece {
-    std::uint64_t address = 0;
-    Bytes size{0};
+  /// What a rank gives the others of one program.
+  struct Gift {
+    RankAddresses addresses;                   // all within the two arenas or `registered`
+    std::span<const Extent> memory = {};       // of its arenas; those that were given before stay open
+    std::span<const Extent> host_memory = {};
+    std::vector<std::uint64_t> registered = {};  // addresses in memory that is the caller's
   };
-  /// Gives this rank's addresses, all within `pieces` or its host memory, and gets everybody's, as they are here.
-  Result<std::vector<RankAddresses>> exchange(const RankAddresses& mine, const std::vector<Piece>& pieces);
+  struct Received {
+    std::vector<RankAddresses> addresses;  // by rank, as they are here; null where nothing was given
+    OpenedMemory registered;
+  };
+  /// All ranks call it together. Errors: those of the session; unsupported, on all ranks, where one cannot give or open memory.
+  Result<Received> exchange(const Gift& mine);
 
  private:
-  World(Session& session, int device) : session_(&session), device_(device) {}
-  Result<std::uint64_t> open(const std::string& handle);
+  // Where memory of another process lies there, and where here.
+  struct Moved {
+    std::uint64_t there = 0;
+    std::uint64_t here = 0;
+    std::uint64_t bytes = 0;
+  };
+  struct Reader;
 
-  Session* session_;
-  int device_;
+  explicit World(Session& session) : session_(session) {}
+  Status write(const Gift& gift, std::string& text);
+  Status open_hosts(const Gift& mine, std::vector<Reader>& readers);
+  Result<std::vector<std::vector<Moved>>> open_pieces(std::vector<Reader>& readers, OpenedMemory& opened) const;
+  void rank_is_gone();
+
+  Session& session_;
   SharedPinned common_;
-  FileDescriptor host_file_;
-  SharedPinned host_;
-  Bytes host_size_{0};
+  FileDescriptor common_file_;
+  std::vector<std::pair<std::uint64_t, FileDescriptor>> host_files_;  // of this rank's extents, by address
+  std::size_t given_ = 0;                                              // extents that the others have
+  std::size_t hosts_given_ = 0;
+  std::vector<std::vector<Moved>> known_;  // by rank: extents that are open here
+  OpenedMemory extents_;
   std::vector<SharedPinned> other_hosts_;
-  std::vector<void*> opened_;
+  std::mutex mutex_;  // of what a lost rank changes
+  std::vector<std::uint64_t> aborts_;
+  bool lost_ = false;
+  Status usable_;  // an error once this world's own memory could not be opened everywhere
 };
 
 }  // namespace p2plab::cuda

@@ -1,0 +1,100 @@
+// Collectives in a program of one's own: ranks on GPUs, programs made ready once, then called on the caller's streams and buffers.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "p2plab/executor.h"
+#include "p2plab/processes.h"
+
+namespace p2plab {
+
+/// What a rank's call reads and writes: addresses in the memory of its GPU, laid out as layout.h says. In place, one lies within the other.
+struct DeviceBuffers {
+  std::uint64_t input = 0;
+  std::uint64_t output = 0;
+};
+
+/// How the other ranks come by a caller's data.
+enum class BufferUse : std::uint8_t {
+  registered,  // they read and write the buffers, which are named once for all calls
+  staged,      // they never see them: each call names its own, at multiples of 16 bytes, and data passes through the communicator's memory
+};
+
+struct CommunicatorOptions {
+  int at_once = 1;                     // programs that may run at the same time on different streams: each gets this part of a GPU's thread blocks
+  Bytes memory{std::int64_t{2} << 20}; // allocated on each GPU at first; more follows when a program needs it
+};
+
+/// GPU memory of a communicator on one rank.
+struct MemoryUse {
+  Bytes held{0};       // allocated
+  Bytes lent{0};       // to operations
+  int allocations = 0; // since the beginning
+};
+
+/// A program made ready: memory, handles, kernels and their parameters. Its calls allocate nothing, wait for nothing on the host, and may be
+/// captured in CUDA graphs. All ranks call it equally often, each time in the order in which its stream runs; different operations may run on
+/// different streams at the same time, as many as the communicator's `at_once`. Ends before the communicator does, and on all ranks before registered
+/// buffers are freed.
+class Operation {
+ public:
+  class Body;
+  explicit Operation(std::unique_ptr<Body> body);
+  Operation(Operation&&) noexcept;
+  Operation& operator=(Operation&&) noexcept;
+  Operation(const Operation&) = delete;
+  Operation& operator=(const Operation&) = delete;
+  ~Operation();
+
+  /// Puts a call of `rank`, which must live in this process, on `stream`, a cudaStream_t of its GPU. Only for registered buffers.
+  /// Errors: device_failure.
+  Status call(Rank rank, void* stream) const;
+  /// The same on any buffers. Only for staged ones. Errors: invalid_input (an address that is no multiple of 16), device_failure.
+  Status call(Rank rank, const DeviceBuffers& buffers, void* stream) const;
+
+  /// After the end of calls: device_failure if one of them gave up waiting, naming rank, step and the rank that was missing. The operation is of no
+  /// use from then on.
+  Status state() const;
+  /// "packets, data as its own flag; 8 blocks of 128 threads".
+  std::string describe() const;
+
+ private:
+  std::unique_ptr<Body> body_;
+};
+
+/// Ranks and the memory that they lend to operations: one arena on each GPU and one in pinned host memory, from which each operation gets what its plan
+/// needs, and to which it returns it. An arena grows by a further allocation, in `prepare` only. Peers get each allocation's handle once.
+class Communicator {
+ public:
+  class Body;
+  /// All ranks in this process, rank r on GPU devices[r]; a GPU may carry several ranks.
+  /// Errors: no_device, not_built, unsupported (no peer access), device_failure.
+  static Result<Communicator> create(const std::vector<int>& devices, const CommunicatorOptions& options = {});
+  /// This process is rank session.rank(), on its GPU `device`; all ranks call it together. `session` must outlive the communicator.
+  /// Errors: as above, and those of the session.
+  static Result<Communicator> create(Session& session, int device, const CommunicatorOptions& options = {});
+  explicit Communicator(std::unique_ptr<Body> body);
+  Communicator(Communicator&&) noexcept;
+  Communicator& operator=(Communicator&&) noexcept;
+  Communicator(const Communicator&) = delete;
+  Communicator& operator=(const Communicator&) = delete;
+  ~Communicator();
+
+  /// Makes a program ready; in several processes, all ranks do so together, in the same order. What `job` views must outlive the operation. `buffers`:
+  /// registered ones by rank (those of ranks in other processes do not matter), none for staged. May be called while other operations run.
+  /// Errors: unsupported (more thread blocks than fit; buffers that other processes cannot open, in which case every rank gets this error, and staged
+  /// ones can be used), invalid_input (another number of ranks or of buffers), device_failure.
+  Result<Operation> prepare(const Job& job, BufferUse use, std::span<const DeviceBuffers> buffers = {}, const KernelShape& shape = {});
+
+  /// Of a rank that lives in this process.
+  MemoryUse memory(Rank rank) const;
+
+ private:
+  std::unique_ptr<Body> body_;
+};
+
+}  // namespace p2plab

@@ -1,0 +1,119 @@
+// Communicators and their operations, on GPUs.
+#include "p2plab/communicator.h"
+
+#include <mutex>
+
+#include <fmt/format.h>
+
+#include "cuda/run.h"
+#include "processes/results.h"
+
+namespace p2plab {
+
+class Operation::Body {
+ public:
+  explicit Body(cuda::GpuRun run) : run_(std::move(run)) {}
+  const cuda::GpuRun& run() const { return run_; }
+
+ private:
+  cuda::GpuRun run_;
+};
+
+Operation::Operation(std::unique_ptr<Body> body) : body_(std::move(body)) {}
+Operation::Operation(Operation&&) noexcept = default;
+Operation& Operation::operator=(Operation&&) noexcept = default;
+Operation::~Operation() = default;
+
+Status Operation::call(Rank rank, void* stream) const {
+  expects(body_->run().use() == BufferUse::registered);
+  return body_->run().call(rank, {}, stream);
+}
+
+Status Operation::call(Rank rank, const DeviceBuffers& buffers, void* stream) const {
+  expects(body_->run().use() == BufferUse::staged);
+  constexpr std::uint64_t vector = 16;
+  for (const auto address : {buffers.input, buffers.output}) {
+    if (address % vector != 0) return Error{ErrorCode::invalid_input, fmt::format("buffer {:#x} of a staged call is no multiple of 16", address)};
+  }
+  return body_->run().call(rank, buffers, stream);
+}
+
+Status Operation::state() const { return body_->run().hang(); }
+std::string Operation::describe() const { return body_->run().describe(); }
+
+class Communicator::Body {
+ public:
+  Body(cuda::Site site, int at_once) : site_(std::move(site)), at_once_(at_once) {}
+
+  Result<Operation> prepare(const Job& job, BufferUse use, std::span<const DeviceBuffers> buffers, const KernelShape& shape) {
+    const std::lock_guard lock(mutex_);
+    if (auto agreed = agree_on(job, use); !agreed) return std::move(agreed).error();
+    auto run = cuda::GpuRun::create(job, {.use = use, .buffers = buffers, .at_once = at_once_}, shape, kernels_, site_);
+    if (!run) return std::move(run).error();
+    return Operation(std::make_unique<Operation::Body>(*std::move(run)));
+  }
+  const cuda::Site& site() const { return site_; }
+
+ private:
+  // That all processes mean the same program.
+  Status agree_on(const Job& job, BufferUse use) const {
+    if (site_.world() == nullptr) return {};
+    const RunOptions options{.staged = use == BufferUse::staged};
+    return agree(site_.world()->session(), {.build = processes::build(), .digest = processes::digest(*job.program, options), .obstacle = {}});
+  }
+
+  std::mutex mutex_;
+  cuda::SpecialKernels kernels_;
+  cuda::Site site_;
+  int at_once_;
+};
+
+Communicator::Communicator(std::unique_ptr<Body> body) : body_(std::move(body)) {}
+Communicator::Communicator(Communicator&&) noexcept = default;
+Communicator& Communicator::operator=(Communicator&&) noexcept = default;
+Communicator::~Communicator() = default;
+
+namespace {
+
+Status check_options(const CommunicatorOptions& options) {
+  if (options.at_once >= 1) return {};
+  return Error{ErrorCode::invalid_input, fmt::format("{} programs at once; at least 1 is needed", options.at_once)};
+}
+
+}  // namespace
+
+Result<Communicator> Communicator::create(const std::vector<int>& devices, const CommunicatorOptions& options) {
+  if (auto good = check_options(options); !good) return std::move(good).error();
+  const auto count = cuda::device_count();
+  if (!count) return count.error();
+  for (const auto device : devices) {
+    if (device < 0 || device >= *count) return Error{ErrorCode::invalid_input, fmt::format("GPU {} of {}", device, *count)};
+  }
+  auto site = cuda::Site::create(devices, options.memory);
+  if (!site) return std::move(site).error();
+  return Communicator(std::make_unique<Body>(*std::move(site), options.at_once));
+}
+
+Result<Communicator> Communicator::create(Session& session, int device, const CommunicatorOptions& options) {
+  if (auto good = check_options(options); !good) return std::move(good).error();
+  auto site = cuda::Site::create(session, device, options.memory);
+  if (!site) return std::move(site).error();
+  return Communicator(std::make_unique<Body>(*std::move(site), options.at_once));
+}
+
+Result<Operation> Communicator::prepare(const Job& job, BufferUse use, std::span<const DeviceBuffers> buffers, const KernelShape& shape) {
+  const auto ranks = body_->site().ranks();
+  if (job.program->ranks() != ranks)
+    return Error{ErrorCode::invalid_input, fmt::format("the program has {} ranks, the communicator {}", job.program->ranks(), ranks)};
+  const auto wanted = use == BufferUse::registered ? static_cast<std::size_t>(ranks) : 0;
+  if (buffers.size() != wanted) return Error{ErrorCode::invalid_input, fmt::format("{} pairs of buffers, {} are needed", buffers.size(), wanted)};
+  return body_->prepare(job, use, buffers, shape);
+}
+
+MemoryUse Communicator::memory(Rank rank) const {
+  expects(body_->site().has(rank.index()));
+  const auto& arena = body_->site().memory(rank.index());
+  return {arena.held(), arena.lent(), static_cast<int>(arena.extents().size())};
+}
+
+}  // namespace p2plab

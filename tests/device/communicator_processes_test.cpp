@@ -1,0 +1,100 @@
+// Communicators of several processes, one a GPU; skips itself aloud where there are not two. Nothing here uses CUDA before it forks.
+#include <gtest/gtest.h>
+
+#include "cuda/buffers.h"
+#include "p2plab/communicator.h"
+#include "p2plab/lower.h"
+#include "p2plab/processes.h"
+#include "support/machines.h"
+#include "support/plans.h"
+
+namespace p2plab {
+namespace {
+
+// All-reduces of one process: prepared, called and compared.
+class Rounds {
+ public:
+  Rounds(Session& session, Communicator& communicator)
+      : session_(session), communicator_(communicator), machine_(testing::one_switch(session.ranks())), routes_(machine_) {}
+
+  Status run(const std::string& planner, const Tuning& tuning, std::int64_t elements, BufferUse use) {
+    const auto plan = testing::plan_on(machine_, planner, CollectiveKind::all_reduce);
+    if (!plan) return plan.error();
+    const auto proof = verify(machine_, routes_, plan->schedule);
+    if (!proof) return proof.error();
+    const Payload payload{.elements = elements, .type = DataType::float16};
+    const auto program = lower(plan->schedule, *proof, payload, tuning);
+    if (!program) return program.error();
+    std::vector<int> devices;
+    for (int r = 0; r < session_.ranks(); ++r) devices.push_back(r);
+    const auto buffers = cuda::Buffers::create(plan->schedule, payload, devices, {.only = Rank{session_.rank()}});
+    if (!buffers) return buffers.error();
+    const auto called = call({&machine_, &routes_, &*plan, &*program}, *buffers, use);
+    // The operation has ended here; nobody frees buffers before it has everywhere.
+    if (auto all = session_.barrier(); !all) return all;
+    return called;
+  }
+
+ private:
+  Status call(const Job& job, const cuda::Buffers& buffers, BufferUse use) {
+    const auto addresses = buffers.addresses();
+    const Rank rank{session_.rank()};
+    const auto stream = cuda::create_stream();
+    if (!stream) return stream.error();
+    const auto named = use == BufferUse::registered ? std::span<const DeviceBuffers>{addresses} : std::span<const DeviceBuffers>{};
+    const auto operation = communicator_.prepare(job, use, named);
+    if (!operation) return operation.error();
+    for (std::uint64_t seed = 1; seed <= 5; ++seed) {
+      if (auto done = buffers.generate(seed); !done) return done;
+      if (auto all = session_.barrier(); !all) return all;
+      const auto called =
+          use == BufferUse::registered ? operation->call(rank, stream->get()) : operation->call(rank, addresses[rank.index()], stream->get());
+      if (!called) return called;
+      if (auto done = cuda::synchronize(*stream); !done) return done;
+      if (auto well = operation->state(); !well) return well;
+      const auto found = buffers.compare(seed);
+      if (!found) return found.error();
+      if (!found->passed) return Error{ErrorCode::verification_failed, found->first_wrong};
+    }
+    return {};
+  }
+
+  Session& session_;
+  Communicator& communicator_;
+  Topology machine_;
+  Routes routes_;
+};
+
+Status all_rounds(Session& session) {
+  auto communicator = Communicator::create(session, session.rank());
+  if (!communicator) return communicator.error();
+  Rounds rounds(session, *communicator);
+  MemoryUse first;
+  for (int round = 0; round < 3; ++round) {
+    for (const auto use : {BufferUse::registered, BufferUse::staged}) {
+      for (const auto& tuning : {Tuning{.protocol = Protocol::flagless}, Tuning{.parts = 2, .slice = 64_KiB}}) {
+        // Buffers of a few bytes share an allocation with others; large ones have their own.
+        for (const std::int64_t elements : {5, 1'000'003}) {
+          if (auto done = rounds.run("ring", tuning, elements, use); !done) return done;
+        }
+      }
+    }
+    const auto memory = communicator->memory(Rank{session.rank()});
+    if (round == 0) first = memory;
+    if (memory.lent != Bytes{0}) return Error{ErrorCode::verification_failed, "memory was not given back"};
+    if (memory.allocations != first.allocations) return Error{ErrorCode::verification_failed, "memory was allocated anew"};
+  }
+  return session.barrier();
+}
+
+TEST(CudaProcesses, ACommunicatorServesOperationsOnMemoryThatIsGivenOnce) {
+  const auto outcomes = run_processes({.ranks = 2}, all_rounds);
+  ASSERT_TRUE(outcomes);
+  const auto& first = outcomes->front();
+  if (!first && (first.error().code == ErrorCode::no_device || first.error().code == ErrorCode::device_failure || first.error().code == ErrorCode::unsupported))
+    GTEST_SKIP() << describe(first.error());
+  for (const auto& outcome : *outcomes) EXPECT_TRUE(outcome) << describe(outcome.error());
+}
+
+}  // namespace
+}  // namespace p2plab

@@ -1,0 +1,152 @@
+// An operation with buffers of its own, called again and again on data that is new every time and compared on the GPU. The host threads of its ranks
+// are held up at random.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <random>
+#include <thread>
+#include <vector>
+
+#include "cuda/buffers.h"
+#include "cuda/timing.h"
+#include "p2plab/builtin_planners.h"
+#include "p2plab/communicator.h"
+#include "p2plab/lower.h"
+#include "p2plab/presets.h"
+#include "p2plab/verify.h"
+
+namespace p2plab::testing {
+
+/// What is called: half numbers, summed.
+struct CallForm {
+  CollectiveKind kind = CollectiveKind::all_reduce;
+  const char* planner = "two_shot";
+  Tuning tuning = {};
+  std::int64_t elements = 0;
+  KernelShape shape = {};
+  BufferUse use = BufferUse::registered;
+};
+
+class FreshCalls {
+ public:
+  /// Ready to be called on the communicator's ranks, rank r on GPU devices[r].
+  static Result<std::unique_ptr<FreshCalls>> create(Communicator& communicator, const std::vector<int>& devices, const CallForm& form) {
+    std::unique_ptr<FreshCalls> calls{new FreshCalls(devices, form)};
+    if (auto done = calls->prepare(communicator, form); !done) return std::move(done).error();
+    return calls;
+  }
+
+  /// Begins so many calls, from one thread a rank.
+  void start(int count) {
+    for (std::size_t r = 0; r < devices_.size(); ++r) threads_.emplace_back([this, r, count] { results_[r] = run_rank(r, count); });
+  }
+
+  /// Waits for them: how many elements were wrong.
+  Result<std::int64_t> wrong() {
+    for (auto& thread : threads_) thread.join();
+    threads_.clear();
+    if (auto well = operation_->state(); !well) return std::move(well).error();
+    std::int64_t sum = 0;
+    for (std::size_t r = 0; r < devices_.size(); ++r) {
+      if (!results_[r]) return results_[r].error();
+      device::CheckResult mine;
+      if (auto done = cuda::copy_from_device(&mine, found_[r].address(), Bytes{sizeof mine}); !done) return std::move(done).error();
+      sum += static_cast<std::int64_t>(mine.wrong);
+    }
+    return sum;
+  }
+
+  std::string describe() const { return operation_->describe(); }
+  const Schedule& schedule() const { return plan_->schedule; }
+  const Operation& operation() const { return *operation_; }
+  const cuda::Buffers& buffers() const { return *buffers_; }
+  const cuda::RankStreams& streams() const { return *streams_; }
+
+ private:
+  FreshCalls(const std::vector<int>& devices, const CallForm& form)
+      : devices_(devices),
+        machine_(*resolve_topology("hgx-h200:gpus=" + std::to_string(devices.size()))),
+        routes_(machine_),
+        payload_{.elements = form.elements, .type = DataType::float16},
+        use_(form.use),
+        results_(devices.size()) {}
+
+  Status prepare(Communicator& communicator, const CallForm& form) {
+    const auto planners = builtin_planners();
+    const auto planner = planners.get("algorithm", form.planner);
+    if (!planner) return planner.error();
+    auto plan = (*planner)->make()->plan(machine_, make_collective(form.kind, machine_.ranks()), {.routes = &routes_, .payload = payload_, .parameters = {}});
+    if (!plan) return plan.error();
+    plan_ = std::make_unique<Plan>(*std::move(plan));
+    const auto proof = verify(machine_, routes_, plan_->schedule);
+    if (!proof) return proof.error();
+    auto program = lower(plan_->schedule, *proof, payload_, form.tuning);
+    if (!program) return program.error();
+    program_ = std::make_unique<Program>(*std::move(program));
+    auto streams = cuda::RankStreams::create(devices_);
+    if (!streams) return streams.error();
+    streams_ = std::make_unique<cuda::RankStreams>(*std::move(streams));
+    auto buffers = cuda::Buffers::create(plan_->schedule, payload_, devices_, {});
+    if (!buffers) return buffers.error();
+    buffers_ = std::make_unique<cuda::Buffers>(*std::move(buffers));
+    addresses_ = buffers_->addresses();
+    const auto named = use_ == BufferUse::registered ? std::span<const DeviceBuffers>{addresses_} : std::span<const DeviceBuffers>{};
+    auto operation = communicator.prepare({&machine_, &routes_, plan_.get(), program_.get()}, use_, named, form.shape);
+    if (!operation) return operation.error();
+    operation_ = std::make_unique<Operation>(*std::move(operation));
+    return make_findings();
+  }
+
+  Status make_findings() {
+    for (const auto device : devices_) {
+      if (auto done = cuda::use_device(device); !done) return done;
+      auto memory = cuda::allocate(Bytes{sizeof(device::CheckResult)});
+      if (!memory) return memory.error();
+      found_.push_back(*std::move(memory));
+      const device::CheckResult none;
+      if (auto done = cuda::copy_to_device(found_.back().address(), &none, Bytes{sizeof none}); !done) return done;
+    }
+    return {};
+  }
+
+  static void hold_up(std::mt19937& random) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(random() % 64);
+    while (random() % 4 == 0 && std::chrono::steady_clock::now() < until) {
+    }
+  }
+
+  // New input, the call, the comparison, all on the rank's stream.
+  Status run_rank(std::size_t r, int count) {
+    const Rank rank{static_cast<std::int64_t>(r)};
+    std::mt19937 random(static_cast<unsigned>(r));
+    if (auto done = cuda::use_device(devices_[r]); !done) return done;
+    const auto& stream = streams_->streams[r];
+    for (int c = 0; c < count; ++c) {
+      hold_up(random);
+      const auto seed = static_cast<std::uint64_t>(c);
+      if (auto done = buffers_->generate_on(rank, seed, stream); !done) return done;
+      const auto called = use_ == BufferUse::registered ? operation_->call(rank, stream.get()) : operation_->call(rank, addresses_[r], stream.get());
+      if (!called) return called;
+      if (auto done = buffers_->compare_on(rank, seed, found_[r].address(), stream); !done) return done;
+    }
+    return cuda::synchronize(stream);
+  }
+
+  std::vector<int> devices_;
+  Topology machine_;
+  Routes routes_;
+  Payload payload_;
+  BufferUse use_;
+  std::unique_ptr<Plan> plan_;
+  std::unique_ptr<Program> program_;
+  std::unique_ptr<cuda::RankStreams> streams_;
+  std::unique_ptr<cuda::Buffers> buffers_;
+  std::vector<DeviceBuffers> addresses_;
+  std::unique_ptr<Operation> operation_;
+  std::vector<cuda::DeviceMemory> found_;
+  std::vector<Status> results_;
+  std::vector<std::thread> threads_;
+};
+
+}  // namespace p2plab::testing
