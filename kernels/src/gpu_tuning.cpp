@@ -11,19 +11,15 @@ namespace p2plab {
 
 namespace {
 
-// Bytes of the largest chunk up to which a form is the fastest, on four and on two H200s.
-constexpr std::int64_t flagless_up_to = std::int64_t{16} << 20;          // above, the landing areas cost more than signals
-constexpr std::int64_t flagless_ring_up_to = std::int64_t{12} << 20;     // and the slices of a ring, each for one rank, overtake them sooner
-constexpr std::int64_t flagless_scatter_up_to = std::int64_t{64} << 20;  // a reduce-scatter lands everything once, not twice
-constexpr std::int64_t interpreted_up_to = std::int64_t{2} << 20;
-constexpr std::int64_t flags_up_to = std::int64_t{64} << 10;
-constexpr std::int64_t lines_up_to = std::int64_t{8} << 20;
-constexpr std::int64_t broadcast_lines_up_to = std::int64_t{64} << 20;  // slices are slow to fill a chain of ranks
-constexpr std::int64_t packet_part = std::int64_t{8} << 10;             // one round of a block of 512 threads with a packet each
-constexpr std::int64_t least_slice = std::int64_t{16} << 10;
-constexpr std::int64_t most_slice = std::int64_t{128} << 10;
+constexpr std::int64_t KiB = std::int64_t{1} << 10;
+constexpr std::int64_t MiB = std::int64_t{1} << 20;
+constexpr std::int64_t interpreted_up_to = 2 * MiB;
+constexpr std::int64_t staged_up_to = 512 * MiB;  // above, landing areas take too much memory
+constexpr std::int64_t packet_part = 8 * KiB;     // one round of a block of 512 threads with a packet each
+constexpr std::int64_t least_slice = 16 * KiB;
+constexpr std::int64_t most_slice = 128 * KiB;
 constexpr std::int64_t slices_to_fill = 64;
-constexpr std::int64_t few_blocks_from = std::int64_t{32} << 20;
+constexpr std::int64_t few_blocks_from = 32 * MiB;
 constexpr int gathering_ranks = 4;   // with fewer, bulk copies are 2 to 5 % slower than what many blocks reach
 constexpr int blocks_at_once = 128;  // of 512 threads: one for each multiprocessor of an H100 or H200
 constexpr int copies_at_once = 256;  // of 256 threads, where nothing is added
@@ -80,6 +76,35 @@ bool has_one_destination(const Schedule& schedule) {
   return true;
 }
 
+// Bytes of the largest chunk up to which packets without flags are the fastest, on four and on two H200s: above, the landing areas cost more than
+// signals.
+std::int64_t flagless_limit(const Schedule& schedule) {
+  const auto kind = schedule.collective().kind;
+  if (kind == CollectiveKind::reduce) return 64 * MiB;                                  // everything lands once
+  if (schedule.ranks() > 2 && kind == CollectiveKind::reduce_scatter) return 64 * MiB;  // so it does here
+  // The slices of a ring of more than two, each for one rank, overtake packets sooner.
+  return schedule.ranks() > 2 && has_one_destination(schedule) ? 12 * MiB : 16 * MiB;
+}
+
+// Does every block begin at a multiple of 16 bytes? All do where all are as long.
+bool is_aligned(const Schedule& schedule, const Payload& payload) {
+  constexpr std::int64_t vector = 16;
+  const auto elements = block_elements(schedule.collective(), schedule.blocks(), payload);
+  return elements.size() == 1 || std::ranges::all_of(elements, [&](std::int64_t count) { return count * size_of(payload.type) % vector == 0; });
+}
+
+// The same of what is only moved: packets with flags, then lines of packets.
+struct MovingLimits {
+  std::int64_t flags = 64 * KiB;
+  std::int64_t lines = 8 * MiB;
+};
+MovingLimits moving_limits(const Schedule& schedule, const Payload& payload) {
+  const auto kind = schedule.collective().kind;
+  if (kind == CollectiveKind::broadcast) return {.lines = (schedule.ranks() > 2 ? 64 : 8) * MiB};  // slices are slow to fill a chain of ranks
+  if (is_aligned(schedule, payload)) return {};
+  return {.flags = 512 * KiB, .lines = (kind == CollectiveKind::all_gather ? 6 : 3) * MiB};
+}
+
 // Moved only, all ranks alike: by bulk copies a few blocks of two warps fill the links.
 Tuning gathered(std::int64_t largest, int lanes) {
   const bool few = largest >= few_blocks_from;
@@ -90,7 +115,7 @@ Tuning gathered(std::int64_t largest, int lanes) {
 
 }  // namespace
 
-Tuning gpu_tuning(const Schedule& schedule, const Payload& payload) {
+Tuning gpu_tuning(const Schedule& schedule, const Payload& payload, BufferUse use) {
   std::int64_t largest = 0;
   for (const auto& extent : cut(schedule, payload)) largest = std::max(largest, extent.count * size_of(payload.type));
   std::set<std::int32_t> channels;
@@ -99,14 +124,13 @@ Tuning gpu_tuning(const Schedule& schedule, const Payload& payload) {
   const auto kind = schedule.collective().kind;
   const bool made = is_short(schedule);
   if (can_be_flagless(kind, payload)) {
-    const auto limit = kind == CollectiveKind::reduce_scatter ? flagless_scatter_up_to
-                       : has_one_destination(schedule)        ? flagless_ring_up_to
-                                                              : flagless_up_to;
+    const auto limit = use == BufferUse::staged ? staged_up_to : flagless_limit(schedule);
     if (largest <= (made ? limit : interpreted_up_to)) return packets(Protocol::flagless, largest, lanes);
-  } else if (largest <= flags_up_to) {
-    return packets(Protocol::ll, largest, lanes);
-  } else if (made && largest <= (kind == CollectiveKind::broadcast ? broadcast_lines_up_to : lines_up_to)) {
-    return packets(Protocol::ll128, largest, lanes);
+  } else {
+    auto limits = moving_limits(schedule, payload);
+    if (use == BufferUse::staged) limits.lines = staged_up_to;
+    if (largest <= limits.flags) return packets(Protocol::ll, largest, lanes);
+    if (made && largest <= limits.lines) return packets(Protocol::ll128, largest, lanes);
   }
   if (kind == CollectiveKind::all_gather && schedule.ranks() >= gathering_ranks && has_one_destination(schedule)) return gathered(largest, lanes);
   const auto parts = std::max(1, (reduces(kind) ? blocks_at_once : copies_at_once) / lanes);

@@ -1,5 +1,5 @@
-// Many calls on this machine's GPUs with fresh data for every call, compared on the GPU, each rank's host thread held up at random: form by form, then
-// several operations of two communicators at once.
+// Many calls on this machine's GPUs with fresh data for every call, compared on the GPU, each rank's host thread held up at random: form by form,
+// then several operations of two communicators at once.
 //   p2plab_gpu_stress RANKS CALLS
 #include <cstdlib>
 
@@ -70,9 +70,9 @@ int main(int argc, char** argv) {
         CallForm{all_reduce, "two_shot", flagless, 30'011, {.interpret = true}}, CallForm{all_reduce, "ring", flagless, 30'011},
         CallForm{all_reduce, "ring", slices, 30'011}, CallForm{broadcast, "one_shot", flags, 3000, {.first_call = near_end}},
         CallForm{broadcast, "two_shot", lines, 30'011, {.first_call = near_end}}, CallForm{broadcast, "ring", lines, 30'011},
-        CallForm{broadcast, "ring", slices, 30'011}, CallForm{all_gather, "two_shot", lines, 30'011},
-        CallForm{all_gather, "ring", lines, 2'000'003}, CallForm{all_gather, "ring", slices, 30'011},
-        CallForm{all_reduce, "two_shot", flagless, 30'011, {}, staged}, CallForm{all_reduce, "ring", slices, 30'011, {}, staged}}) {
+        CallForm{broadcast, "ring", slices, 30'011}, CallForm{all_gather, "two_shot", lines, 30'011}, CallForm{all_gather, "ring", lines, 2'000'003},
+        CallForm{all_gather, "ring", slices, 30'011}, CallForm{all_reduce, "two_shot", flagless, 30'011, {}, staged},
+        CallForm{all_reduce, "ring", slices, 30'011, {}, staged}}) {
     bad += stress({&*alone}, devices, {form}, calls);
   }
   fmt::print("six at once:\n");

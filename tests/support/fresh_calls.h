@@ -76,7 +76,8 @@ class FreshCalls {
     const auto planners = builtin_planners();
     const auto planner = planners.get("algorithm", form.planner);
     if (!planner) return planner.error();
-    auto plan = (*planner)->make()->plan(machine_, make_collective(form.kind, machine_.ranks()), {.routes = &routes_, .payload = payload_, .parameters = {}});
+    auto plan =
+        (*planner)->make()->plan(machine_, make_collective(form.kind, machine_.ranks()), {.routes = &routes_, .payload = payload_, .parameters = {}});
     if (!plan) return plan.error();
     plan_ = std::make_unique<Plan>(*std::move(plan));
     const auto proof = verify(machine_, routes_, plan_->schedule);
@@ -129,9 +130,15 @@ class FreshCalls {
       const auto called = use_ == BufferUse::registered ? operation_->call(rank, stream.get()) : operation_->call(rank, addresses_[r], stream.get());
       if (!called) return called;
       if (auto done = buffers_->compare_on(rank, seed, found_[r].address(), stream); !done) return done;
+      // A full queue would hold this thread in a launch, and with it those that launch on the same GPU's other streams.
+      if (c % most_ahead == most_ahead - 1) {
+        if (auto done = cuda::synchronize(stream); !done) return done;
+      }
     }
     return cuda::synchronize(stream);
   }
+
+  static constexpr int most_ahead = 200;
 
   std::vector<int> devices_;
   Topology machine_;

@@ -25,21 +25,24 @@ enum class BufferUse : std::uint8_t {
 };
 
 struct CommunicatorOptions {
-  int at_once = 1;                     // programs that may run at the same time on different streams: each gets this part of a GPU's thread blocks
-  Bytes memory{std::int64_t{2} << 20}; // allocated on each GPU at first; more follows when a program needs it
+  /// Programs that may run on a GPU at the same time, those of other communicators and what else must run beside them included: each takes at most
+  /// this part of the thread blocks. Programs that wait for each other's ranks while others fill a GPU would wait until their deadline.
+  int at_once = 1;
+  Bytes memory{std::int64_t{2} << 20};  // allocated on each GPU at first; more follows when a program needs it
 };
 
 /// GPU memory of a communicator on one rank.
 struct MemoryUse {
-  Bytes held{0};       // allocated
-  Bytes lent{0};       // to operations
-  int allocations = 0; // since the beginning
+  Bytes held{0};        // allocated
+  Bytes lent{0};        // to operations
+  int allocations = 0;  // since the beginning
 };
 
 /// A program made ready: memory, handles, kernels and their parameters. Its calls allocate nothing, wait for nothing on the host, and may be
-/// captured in CUDA graphs. All ranks call it equally often, each time in the order in which its stream runs; different operations may run on
-/// different streams at the same time, as many as the communicator's `at_once`. Ends before the communicator does, and on all ranks before registered
-/// buffers are freed.
+/// captured in CUDA graphs. All ranks call it equally often, each time in the order in which its stream runs. Different operations may run on
+/// different streams at the same time, as many as the communicators' `at_once`; then no stream may be so many launches ahead (1024) that CUDA makes
+/// its thread wait, and with it those that would launch what the other streams wait for. Ends before the communicator does, and on all ranks before
+/// registered buffers are freed.
 class Operation {
  public:
   class Body;
@@ -66,8 +69,8 @@ class Operation {
   std::unique_ptr<Body> body_;
 };
 
-/// Ranks and the memory that they lend to operations: one arena on each GPU and one in pinned host memory, from which each operation gets what its plan
-/// needs, and to which it returns it. An arena grows by a further allocation, in `prepare` only. Peers get each allocation's handle once.
+/// Ranks and the memory that they lend to operations: one arena on each GPU and one in pinned host memory, from which each operation gets what its
+/// plan needs, and to which it returns it. An arena grows by a further allocation, in `prepare` only. Peers get each allocation's handle once.
 class Communicator {
  public:
   class Body;
@@ -84,8 +87,8 @@ class Communicator {
   Communicator& operator=(const Communicator&) = delete;
   ~Communicator();
 
-  /// Makes a program ready; in several processes, all ranks do so together, in the same order. What `job` views must outlive the operation. `buffers`:
-  /// registered ones by rank (those of ranks in other processes do not matter), none for staged. May be called while other operations run.
+  /// Makes a program ready; in several processes, all ranks do so together, in the same order. What `job` views must outlive the operation.
+  /// `buffers`: registered ones by rank (those of ranks in other processes do not matter), none for staged. May be called while other operations run.
   /// Errors: unsupported (more thread blocks than fit; buffers that other processes cannot open, in which case every rank gets this error, and staged
   /// ones can be used), invalid_input (another number of ranks or of buffers), device_failure.
   Result<Operation> prepare(const Job& job, BufferUse use, std::span<const DeviceBuffers> buffers = {}, const KernelShape& shape = {});

@@ -56,12 +56,13 @@ Result<Measurement> run_cuda(const Job& job, const RunOptions& options, CudaKept
   const auto addresses = buffers->addresses();
   auto run = cuda::GpuRun::create(job, cuda::run_buffers(options, addresses), options.shape, kept.kernels, **site);
   if (!run) return std::move(run).error();
-  const cuda::Subject subject{.executor = "cuda",
-                              .buffers = &*buffers,
-                              .ranks = &*ranks,
-                              .enqueue = [&](Rank rank, const cuda::Stream& stream) { return run->call(rank, addresses[rank.index()], stream.get()); },
-                              .after = [&] { return run->hang(); },
-                              .size = program.payload.size()};
+  const cuda::Subject subject{
+      .executor = "cuda",
+      .buffers = &*buffers,
+      .ranks = &*ranks,
+      .enqueue = [&](Rank rank, const cuda::Stream& stream) { return run->call(rank, addresses[rank.index()], stream.get()); },
+      .after = [&] { return run->hang(); },
+      .size = program.payload.size()};
   auto result = cuda::measure(subject, options);
   if (!result) return result;
   result->notes.push_back(run->describe());

@@ -49,7 +49,7 @@ class GpuRun {
 
  private:
   struct RankState {
-    Arena::Region memory;   // scratch, token, flags, counters
+    Arena::Region memory;  // scratch, token, flags, counters
     Arena::Region landing;
     Arena::Region images;   // what does not fit into kernel parameters
     Arena::Region host;     // host buffer, host flags, host landing area; rank 0's: reports

@@ -60,8 +60,8 @@ class World {
 
   /// What a rank gives the others of one program.
   struct Gift {
-    RankAddresses addresses;                   // all within the two arenas or `registered`
-    std::span<const Extent> memory = {};       // of its arenas; those that were given before stay open
+    RankAddresses addresses;              // all within the two arenas or `registered`
+    std::span<const Extent> memory = {};  // of its arenas; those that were given before stay open
     std::span<const Extent> host_memory = {};
     std::vector<std::uint64_t> registered = {};  // addresses in memory that is the caller's
   };
@@ -91,7 +91,7 @@ class World {
   SharedPinned common_;
   FileDescriptor common_file_;
   std::vector<std::pair<std::uint64_t, FileDescriptor>> host_files_;  // of this rank's extents, by address
-  std::size_t given_ = 0;                                              // extents that the others have
+  std::size_t given_ = 0;                                             // extents that the others have
   std::size_t hosts_given_ = 0;
   std::vector<std::vector<Moved>> known_;  // by rank: extents that are open here
   OpenedMemory extents_;

@@ -16,10 +16,9 @@ std::string build() { return P2PLAB_VERSION; }
 
 std::string digest(const Program& program, const RunOptions& options) {
   Digest digest;
-  for (const auto value :
-       {static_cast<std::int64_t>(p2plab::digest(program)), std::int64_t{options.warmup}, std::int64_t{options.repeats}, std::int64_t{options.calls},
-        static_cast<std::int64_t>(options.seed), std::int64_t{options.check ? 1 : 0}, std::int64_t{options.graph ? 1 : 0},
-        std::int64_t{options.staged ? 1 : 0}}) {
+  for (const auto value : {static_cast<std::int64_t>(p2plab::digest(program)), std::int64_t{options.warmup}, std::int64_t{options.repeats},
+                           std::int64_t{options.calls}, static_cast<std::int64_t>(options.seed), std::int64_t{options.check ? 1 : 0},
+                           std::int64_t{options.graph ? 1 : 0}, std::int64_t{options.staged ? 1 : 0}}) {
     digest.add(value);
   }
   return fmt::format("{:016x}", digest.value());

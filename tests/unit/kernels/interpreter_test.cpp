@@ -216,6 +216,40 @@ TEST(GpuTuning, LetsOnlySumsOfFloatingPointBeTheirOwnFlags) {
   EXPECT_EQ(gpu_tuning(reduce.schedule, {.elements = 256, .type = DataType::float32, .op = ReduceOp::max}).protocol, Protocol::ll);
 }
 
+Protocol tuned_protocol(int ranks, const char* planner, CollectiveKind kind, Bytes size) {
+  const auto plan = *testing::plan_on(testing::one_switch(ranks), planner, kind);
+  return gpu_tuning(plan.schedule, {.elements = size.count() / 2, .type = DataType::float16}).protocol;
+}
+
+TEST(GpuTuning, KeepsToFlagsLongerAndToLinesShorterWhereSharesBeginAnywhere) {
+  using enum CollectiveKind;
+  EXPECT_EQ(tuned_protocol(3, "two_shot", all_gather, 768_KiB), Protocol::ll128);
+  EXPECT_EQ(tuned_protocol(3, "two_shot", all_gather, 767_KiB), Protocol::ll);
+  EXPECT_EQ(tuned_protocol(3, "two_shot", all_gather, 16_MiB), Protocol::ll128);
+  EXPECT_EQ(tuned_protocol(3, "pairwise", all_to_all, 12_MiB), Protocol::ll128);
+  EXPECT_EQ(tuned_protocol(3, "pairwise", all_to_all, 16_MiB), Protocol::simple);
+}
+
+TEST(GpuTuning, TakesSlicesSoonerWhereThereIsNoChainToFill) {
+  using enum CollectiveKind;
+  for (const auto& [kind, size] : {std::pair{broadcast, 16_MiB}, {reduce_scatter, 64_MiB}}) {
+    EXPECT_EQ(tuned_protocol(2, "ring", kind, size), Protocol::simple);
+    EXPECT_NE(tuned_protocol(4, "ring", kind, size), Protocol::simple);
+  }
+  EXPECT_EQ(tuned_protocol(2, "ring", all_reduce, 32_MiB), Protocol::flagless);
+  EXPECT_EQ(tuned_protocol(2, "ring", reduce, 64_MiB), Protocol::flagless);
+}
+
+// Slices of staged buffers would be copied before and after.
+TEST(GpuTuning, KeepsToPacketsForStagedBuffers) {
+  for (const auto kind : {CollectiveKind::all_reduce, CollectiveKind::broadcast}) {
+    const auto plan = *testing::plan_on(testing::one_switch(2), "ring", kind);
+    const Payload payload{.elements = 128 << 20, .type = DataType::float16};
+    EXPECT_EQ(gpu_tuning(plan.schedule, payload).protocol, Protocol::simple);
+    EXPECT_NE(gpu_tuning(plan.schedule, payload, BufferUse::staged).protocol, Protocol::simple);
+  }
+}
+
 // Every byte of an item belongs to exactly one packet, and every packet's bytes lie within its line.
 TEST(LineWire, CoversEveryByteOnce) {
   using Wire = device::LineWire;
