@@ -102,7 +102,7 @@ class Bench {
     if (name_.starts_with("nccl")) return any_plan(payload, in_place);
     auto evaluation = plan_one(setting_, options_.algorithm, collective(), payload, {.in_place = in_place});
     if (!evaluation || name_ != "cuda") return evaluation;
-    const auto tuning = gpu_tuning(evaluation->plan.schedule, payload, options_.staged ? BufferUse::staged : BufferUse::registered);
+    const auto tuning = options_.staged ? staged_gpu_tuning(evaluation->plan.schedule, payload) : gpu_tuning(evaluation->plan.schedule, payload);
     return evaluate_as(setting_, std::move(evaluation->plan), payload, in_place, tuning);
   }
 

@@ -23,6 +23,14 @@ int most_chunks_of_a_block(const Schedule& schedule) {
 
 std::string or_dash(std::optional<double> value, const std::string& unit) { return value ? fmt::format("{:.2f}{}", *value, unit) : "-"; }
 
+// "56.0 MiB": to a tenth, where `to_string` would be exact and long.
+std::string about(Bytes size) {
+  constexpr double unit = 1024;
+  const auto count = static_cast<double>(size.count());
+  if (count < unit) return to_string(size);
+  return count < unit * unit ? fmt::format("{:.1f} KiB", count / unit) : fmt::format("{:.1f} MiB", count / unit / unit);
+}
+
 }  // namespace
 
 std::optional<double> PlanSummary::optimality() const {
@@ -56,6 +64,8 @@ PlanSummary summarize(const Setting& setting, const Evaluation& evaluation, Seco
                      .cut = least.cut,
                      .synthesis = synthesis,
                      .channels = evaluation.program.blocks(),
+                     .scratch = std::ranges::max(evaluation.program.memory, {}, &RankMemory::scratch).scratch,
+                     .host = std::ranges::max(evaluation.program.memory, {}, &RankMemory::host).host,
                      .bottleneck = limit.name,
                      .reason = evaluation.plan.reason,
                      .parameters = evaluation.plan.parameters,
@@ -83,6 +93,8 @@ std::string to_text(const PlanSummary& plan) {
                       or_dash(plan.optimality() ? std::optional{std::max(0.0, (1 - *plan.optimality()) * 100)} : std::nullopt, " %"));
   if (!plan.argument.empty()) text += fmt::format("  proof of bound   {}\n", plan.argument);
   text += fmt::format("  runs as          {} thread blocks a GPU, {}\n", plan.channels, slicing(plan.tuning));
+  text += fmt::format("  memory           {} of scratch a GPU{}\n", about(plan.scratch),
+                      plan.host > Bytes{0} ? fmt::format(", {} in its host", about(plan.host)) : "");
   text += fmt::format("  planned in       {:.3f} s\n", plan.synthesis.count());
   return text;
 }
@@ -104,6 +116,8 @@ std::string to_json(const PlanSummary& plan) {
                                     {"bound_us", number(in_us(plan.bound))},
                                     {"synthesis_s", number(plan.synthesis.count())},
                                     {"channels", plan.channels},
+                                    {"scratch_bytes", plan.scratch.count()},
+                                    {"host_bytes", plan.host.count()},
                                     {"bottleneck", plan.bottleneck},
                                     {"parameters", plan.parameters},
                                     {"slice_bytes", plan.tuning.slice.count()},

@@ -113,9 +113,7 @@ Tuning gathered(std::int64_t largest, int lanes) {
           .protocol = Protocol::simple};
 }
 
-}  // namespace
-
-Tuning gpu_tuning(const Schedule& schedule, const Payload& payload, BufferUse use) {
+Tuning tuning(const Schedule& schedule, const Payload& payload, bool staged) {
   std::int64_t largest = 0;
   for (const auto& extent : cut(schedule, payload)) largest = std::max(largest, extent.count * size_of(payload.type));
   std::set<std::int32_t> channels;
@@ -124,11 +122,11 @@ Tuning gpu_tuning(const Schedule& schedule, const Payload& payload, BufferUse us
   const auto kind = schedule.collective().kind;
   const bool made = is_short(schedule);
   if (can_be_flagless(kind, payload)) {
-    const auto limit = use == BufferUse::staged ? staged_up_to : flagless_limit(schedule);
+    const auto limit = staged ? staged_up_to : flagless_limit(schedule);
     if (largest <= (made ? limit : interpreted_up_to)) return packets(Protocol::flagless, largest, lanes);
   } else {
     auto limits = moving_limits(schedule, payload);
-    if (use == BufferUse::staged) limits.lines = staged_up_to;
+    if (staged) limits.lines = staged_up_to;
     if (largest <= limits.flags) return packets(Protocol::ll, largest, lanes);
     if (made && largest <= limits.lines) return packets(Protocol::ll128, largest, lanes);
   }
@@ -140,5 +138,10 @@ Tuning gpu_tuning(const Schedule& schedule, const Payload& payload, BufferUse us
   const auto slice = std::clamp(even, least_slice, most_slice);
   return {.parts = parts, .slice = Bytes{slice}, .protocol = Protocol::simple};
 }
+
+}  // namespace
+
+Tuning gpu_tuning(const Schedule& schedule, const Payload& payload) { return tuning(schedule, payload, false); }
+Tuning staged_gpu_tuning(const Schedule& schedule, const Payload& payload) { return tuning(schedule, payload, true); }
 
 }  // namespace p2plab

@@ -127,9 +127,8 @@ Result<Measurement> run(Executors& executors, const Topology& topology, const Ro
   if (!plan) return plan.error();
   const auto proof = verify(topology, routes, plan->schedule, {.in_place = what.in_place});
   if (!proof) return proof.error();
-  const auto program =
-      lower(plan->schedule, *proof, what.payload,
-            form.tuned ? gpu_tuning(plan->schedule, what.payload, form.staged ? BufferUse::staged : BufferUse::registered) : form.tuning);
+  const auto suited = form.staged ? staged_gpu_tuning : gpu_tuning;
+  const auto program = lower(plan->schedule, *proof, what.payload, form.tuned ? suited(plan->schedule, what.payload) : form.tuning);
   if (!program) return program.error();
   const auto executor = executors.get(form.executor);
   if (!executor) return executor.error();

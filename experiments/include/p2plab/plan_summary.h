@@ -28,6 +28,8 @@ struct PlanSummary {
   std::vector<std::string> cut = {};  // the nodes whose links prove it, where one cut does
   Seconds synthesis{0};               // what planning took
   int channels = 0;
+  Bytes scratch{0};  // of the rank that needs most, beside input and output: what relays and partial sums take
+  Bytes host{0};     // the same in pinned host memory
   std::string bottleneck;
   std::string reason;
   Parameters parameters = {};

@@ -1,7 +1,6 @@
 // How a plan runs best on GPUs that reach each other over NVLink: protocol, copies of lanes, slices.
 #pragma once
 
-#include "p2plab/communicator.h"
 #include "p2plab/payload.h"
 #include "p2plab/program.h"
 #include "p2plab/schedule.h"
@@ -10,7 +9,10 @@ namespace p2plab {
 
 /// By the collective, the size of the largest chunk, its alignment and the number of lanes, from measurements on two and four H200s
 /// (kernels/README.md): packets whose data is its own flag where that is possible, else packets with flags, up to where slices with signals are
-/// faster; of as many parts as fill a GPU. Staged buffers are copied for slices but not for packets, which then win up to chunks of 512 MiB.
-Tuning gpu_tuning(const Schedule& schedule, const Payload& payload, BufferUse use = BufferUse::registered);
+/// faster; of as many parts as fill a GPU.
+Tuning gpu_tuning(const Schedule& schedule, const Payload& payload);
+
+/// The same for staged buffers (communicator.h), which are copied for slices but not for packets: packets up to chunks of 512 MiB.
+Tuning staged_gpu_tuning(const Schedule& schedule, const Payload& payload);
 
 }  // namespace p2plab

@@ -246,7 +246,7 @@ TEST(GpuTuning, KeepsToPacketsForStagedBuffers) {
     const auto plan = *testing::plan_on(testing::one_switch(2), "ring", kind);
     const Payload payload{.elements = 128 << 20, .type = DataType::float16};
     EXPECT_EQ(gpu_tuning(plan.schedule, payload).protocol, Protocol::simple);
-    EXPECT_NE(gpu_tuning(plan.schedule, payload, BufferUse::staged).protocol, Protocol::simple);
+    EXPECT_NE(staged_gpu_tuning(plan.schedule, payload).protocol, Protocol::simple);
   }
 }
 
