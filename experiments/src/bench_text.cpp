@@ -87,12 +87,12 @@ Result<std::vector<T>> names(const std::string& text, std::vector<T> all, const 
 std::string bench_header(const BenchReport& report, const BenchOptions& options) {
   auto text = fmt::format("# p2plab {} bench: {}, executor {}\n", report.provenance.version,
                           to_string(options.plan ? options.plan->plan.schedule.collective().kind : options.collective), report.executor);
-  text += fmt::format("# {} to {}; {} iterations after {} to warm up; {}; data {}\n", to_string(options.from), to_string(options.to),
+  text += fmt::format("# {} to {}; {} iterations after {} to warm up; {}; data {}{}\n", to_string(options.from), to_string(options.to),
                       options.iterations, options.warmup,
                       options.graphs > 0 ? fmt::format("one graph of them launched {} times", options.graphs)
                       : options.blocking ? "each timed alone"
                                          : "one after another",
-                      options.check ? "checked" : "not checked");
+                      options.check ? "checked" : "not checked", options.staged ? "; buffers staged" : "");
   text += report.executor == "host" ? "# times are CPU threads' by the host's clock: they say nothing about GPUs\n"
                                     : "# times are the slowest rank's by the GPUs' clocks\n";
   for (const auto& gpu : report.provenance.gpus) text += fmt::format("#   {}\n", gpu);

@@ -80,10 +80,11 @@ bool has_one_destination(const Schedule& schedule) {
 // signals.
 std::int64_t flagless_limit(const Schedule& schedule) {
   const auto kind = schedule.collective().kind;
-  if (kind == CollectiveKind::reduce) return 64 * MiB;                                  // everything lands once
-  if (schedule.ranks() > 2 && kind == CollectiveKind::reduce_scatter) return 64 * MiB;  // so it does here
+  const bool pair = schedule.ranks() == 2;
+  if (kind == CollectiveKind::reduce) return 64 * MiB;  // everything lands once
+  if (kind == CollectiveKind::reduce_scatter) return (pair ? 32 : 64) * MiB;
   // The slices of a ring of more than two, each for one rank, overtake packets sooner.
-  return schedule.ranks() > 2 && has_one_destination(schedule) ? 12 * MiB : 16 * MiB;
+  return !pair && has_one_destination(schedule) ? 12 * MiB : 16 * MiB;
 }
 
 // Does every block begin at a multiple of 16 bytes? All do where all are as long.

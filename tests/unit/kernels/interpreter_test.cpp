@@ -232,7 +232,7 @@ TEST(GpuTuning, KeepsToFlagsLongerAndToLinesShorterWhereSharesBeginAnywhere) {
 
 TEST(GpuTuning, TakesSlicesSoonerWhereThereIsNoChainToFill) {
   using enum CollectiveKind;
-  for (const auto& [kind, size] : {std::pair{broadcast, 16_MiB}, {reduce_scatter, 64_MiB}}) {
+  for (const auto& [kind, size] : {std::pair{broadcast, 16_MiB}, {reduce_scatter, 128_MiB}}) {
     EXPECT_EQ(tuned_protocol(2, "ring", kind, size), Protocol::simple);
     EXPECT_NE(tuned_protocol(4, "ring", kind, size), Protocol::simple);
   }
