@@ -38,11 +38,11 @@ struct MemoryUse {
   int allocations = 0;  // since the beginning
 };
 
-/// A program made ready: memory, handles, kernels and their parameters. Its calls allocate nothing, wait for nothing on the host, and may be
-/// captured in CUDA graphs. All ranks call it equally often, each time in the order in which its stream runs. Different operations may run on
-/// different streams at the same time, as many as the communicators' `at_once`; then no stream may be so many launches ahead (1024) that CUDA makes
-/// its thread wait, and with it those that would launch what the other streams wait for. Ends before the communicator does, and on all ranks before
-/// registered buffers are freed.
+/// A program made ready: memory, handles, kernels and their parameters. Its calls allocate nothing, wait for nothing on the host, and may be captured
+/// in CUDA graphs. All ranks call it equally often, each time in the order in which its stream runs. Different operations may run on different
+/// streams at the same time, as many as the communicators' `at_once`; then no stream may be so many launches ahead (1024) that CUDA makes its thread
+/// wait, and with it those that would launch what the other streams wait for. It ends after its calls have, before the communicator does, on all
+/// ranks between the same two `prepare`s, and before any rank frees registered buffers.
 class Operation {
  public:
   class Body;

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "processes/results.h"
+
 namespace p2plab::cuda {
 
 namespace {
@@ -77,12 +79,19 @@ GpuRun::Plans GpuRun::plan() {
 
 Result<GpuRun> GpuRun::create(const Job& job, const RunBuffers& buffers, const KernelShape& shape, SpecialKernels& kernels, Site& site) {
   GpuRun run(job, buffers, shape, kernels, site);
-  if (auto done = site.world() == nullptr ? run.connect() : Status{}; !done) return std::move(done).error();  // handles connect by themselves
+  auto* const world = site.world();
+  if (auto done = world == nullptr ? run.connect() : Status{}; !done) return std::move(done).error();  // handles connect by themselves
   const auto plans = run.plan();
   if (auto done = run.place(buffers.buffers, plans); !done) return std::move(done).error();
-  const auto by_slices = [&] { return run.copies_ ? run.prepare_copies() : run.prepare_slices(); };
-  if (auto done = run.packets_ ? run.prepare_packets(plans) : by_slices(); !done) return std::move(done).error();
+  auto ready = run.prepare(plans);
+  if (world != nullptr) ready = processes::all_well(world->session(), ready);
+  if (!ready) return std::move(ready).error();
   return run;
+}
+
+Status GpuRun::prepare(const Plans& plans) {
+  if (packets_) return prepare_packets(plans);
+  return copies_ ? prepare_copies() : prepare_slices();
 }
 
 Status GpuRun::connect() const {

@@ -79,6 +79,7 @@ class GpuRun {
 
   GpuRun(const Job& job, const RunBuffers& buffers, const KernelShape& shape, SpecialKernels& kernels, Site& site);
   // run.cpp
+  Status prepare(const Plans& plans);
   Status connect() const;
   Plans plan();
   Status launch(Rank rank, device::StreamHandle stream, const std::uint64_t* parameters) const;
