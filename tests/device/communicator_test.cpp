@@ -59,7 +59,9 @@ TEST(Communicators, OperationsShareMemoryThatIsAllocatedOnceAndGivenBack) {
       auto calls = FreshCalls::create(communicator, *devices, form);
       ASSERT_TRUE(calls) << describe(calls.error());
       (*calls)->start(10);
-      EXPECT_EQ(*(*calls)->wrong(), 0) << (*calls)->describe();
+      const auto wrong = (*calls)->wrong();
+      ASSERT_TRUE(wrong) << describe(wrong.error());
+      EXPECT_EQ(*wrong, 0) << (*calls)->describe();
       EXPECT_GT(communicator.memory(Rank{0}).lent, Bytes{0});
     }
     const auto use = communicator.memory(Rank{2});
