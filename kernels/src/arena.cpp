@@ -85,6 +85,11 @@ Bytes Arena::held() const {
   return sum;
 }
 
+int Arena::allocations() const {
+  const std::lock_guard lock(holes_->mutex);
+  return static_cast<int>(holes_->extents.size());
+}
+
 Bytes Arena::lent() const {
   const std::lock_guard lock(holes_->mutex);
   return holes_->lent;

@@ -62,9 +62,10 @@ class Arena {
   /// What was allocated, oldest first; nothing in it ever moves or goes before the arena does.
   std::span<const Extent> extents() const&;
   std::span<const Extent> extents() && = delete;
-  /// Bytes of all extents, and of all regions that are lent out.
+  /// Bytes of all extents, and of all regions that are lent out; how many extents.
   Bytes held() const;
   Bytes lent() const;
+  int allocations() const;
 
  private:
   Source source_;

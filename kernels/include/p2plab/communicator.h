@@ -38,11 +38,11 @@ struct MemoryUse {
   int allocations = 0;  // since the beginning
 };
 
-/// A program made ready: memory, handles, kernels and their parameters. Its calls allocate nothing, wait for nothing on the host, and may be captured
-/// in CUDA graphs. All ranks call it equally often, each time in the order in which its stream runs. Different operations may run on different
-/// streams at the same time, as many as the communicators' `at_once`; then no stream may be so many launches ahead (1024) that CUDA makes its thread
-/// wait, and with it those that would launch what the other streams wait for. It ends after its calls have, before the communicator does, on all
-/// ranks between the same two `prepare`s, and before any rank frees registered buffers.
+/// A program made ready: memory, handles, kernels and their parameters. Its calls allocate no memory of GPUs, wait for nothing on the host, and may
+/// be captured in CUDA graphs. All ranks call it equally often, each time in the order in which its stream runs. Different operations may run on
+/// different streams at the same time, as many as the communicators' `at_once`; then no stream may be so many launches ahead (1024) that CUDA makes
+/// its thread wait, and with it those that would launch what the other streams wait for. It ends after its calls have, before the communicator does,
+/// on all ranks between the same two `prepare`s, and before any rank frees registered buffers.
 class Operation {
  public:
   class Body;
@@ -53,10 +53,10 @@ class Operation {
   Operation& operator=(const Operation&) = delete;
   ~Operation();
 
-  /// Puts a call of `rank`, which must live in this process, on `stream`, a cudaStream_t of its GPU. Only for registered buffers.
-  /// Errors: device_failure.
+  /// Puts a call of `rank` on `stream`, a cudaStream_t of its GPU. Only for registered buffers.
+  /// Errors: invalid_input (a rank of another process), device_failure.
   Status call(Rank rank, void* stream) const;
-  /// The same on any buffers. Only for staged ones. Errors: invalid_input (an address that is no multiple of 16), device_failure.
+  /// The same on any buffers. Only for staged ones. Errors: as above; invalid_input (an address that is no multiple of 16).
   Status call(Rank rank, const DeviceBuffers& buffers, void* stream) const;
 
   /// After the end of calls: device_failure if one of them gave up waiting, naming rank, step and the rank that was missing. The operation is of no

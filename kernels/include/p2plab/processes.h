@@ -47,8 +47,9 @@ class Session {
 
   /// Success, or why this job cannot go on: the rank that is gone.
   virtual Status state() const = 0;
-  /// From now on `listener` is called, once and from another thread, when a rank is gone (at once if one is); empty: nobody any more.
-  virtual void on_loss(std::function<void()> listener) = 0;
+  /// Until what is returned goes, `listener` is called, once and from another thread, when a rank is gone (at once, from this one, if one is). The
+  /// session must outlive what is returned.
+  [[nodiscard]] virtual std::shared_ptr<void> on_loss(std::function<void()> listener) = 0;
 };
 
 struct LaunchOptions {
@@ -77,7 +78,7 @@ Status agree(Session& session, const Offer& mine);
 /// Executor `host`, each rank's share in its own process, the ranks' memory shared.
 std::unique_ptr<Executor> host_processes(Session& session);
 /// Executor `cuda`, each rank's GPU driven by its own process, GPU memory shared through CUDA's handles. If a rank cannot share, all get
-/// `unsupported` with the same reason.
+/// `unsupported` with the same reason. `session` must outlive it.
 std::unique_ptr<Executor> cuda_processes(Session& session);
 
 }  // namespace p2plab

@@ -24,12 +24,23 @@ Operation::Operation(Operation&&) noexcept = default;
 Operation& Operation::operator=(Operation&&) noexcept = default;
 Operation::~Operation() = default;
 
+namespace {
+
+Status check_rank(const cuda::GpuRun& run, Rank rank) {
+  if (run.has(rank)) return {};
+  return Error{ErrorCode::invalid_input, fmt::format("rank {} does not live in this process", rank.value)};
+}
+
+}  // namespace
+
 Status Operation::call(Rank rank, void* stream) const {
+  if (auto here = check_rank(body_->run(), rank); !here) return here;
   expects(body_->run().use() == BufferUse::registered);
   return body_->run().call(rank, {}, stream);
 }
 
 Status Operation::call(Rank rank, const DeviceBuffers& buffers, void* stream) const {
+  if (auto here = check_rank(body_->run(), rank); !here) return here;
   expects(body_->run().use() == BufferUse::staged);
   constexpr std::uint64_t vector = 16;
   for (const auto address : {buffers.input, buffers.output}) {
@@ -47,7 +58,7 @@ class Communicator::Body {
 
   Result<Operation> prepare(const Job& job, BufferUse use, std::span<const DeviceBuffers> buffers, const KernelShape& shape) {
     const std::lock_guard lock(mutex_);
-    if (auto agreed = agree_on(job, use); !agreed) return std::move(agreed).error();
+    if (auto agreed = agree_on(job, use, buffers.size(), shape); !agreed) return std::move(agreed).error();
     auto run = cuda::GpuRun::create(job, {.use = use, .buffers = buffers, .at_once = at_once_}, shape, kernels_, site_);
     if (!run) return std::move(run).error();
     return Operation(std::make_unique<Operation::Body>(*std::move(run)));
@@ -55,11 +66,23 @@ class Communicator::Body {
   const cuda::Site& site() const { return site_; }
 
  private:
-  // That all processes mean the same program.
-  Status agree_on(const Job& job, BufferUse use) const {
-    if (site_.world() == nullptr) return {};
-    const RunOptions options{.staged = use == BufferUse::staged};
-    return agree(site_.world()->session(), {.build = processes::build(), .digest = processes::digest(*job.program, options), .obstacle = {}});
+  // Whether this process can prepare it at all, and, of several, whether all can and mean the same.
+  Status agree_on(const Job& job, BufferUse use, std::size_t buffers, const KernelShape& shape) const {
+    const auto mine = fits(job, use, buffers);
+    if (site_.world() == nullptr) return mine;
+    const RunOptions options{.shape = shape, .staged = use == BufferUse::staged};
+    return agree(site_.world()->session(), {.build = processes::build(),
+                                            .digest = fmt::format("{}, {} at once", processes::digest(*job.program, options), at_once_),
+                                            .obstacle = mine ? std::string{} : mine.error().message});
+  }
+
+  Status fits(const Job& job, BufferUse use, std::size_t buffers) const {
+    const auto ranks = site_.ranks();
+    if (job.program->ranks() != ranks)
+      return Error{ErrorCode::invalid_input, fmt::format("the program has {} ranks, the communicator {}", job.program->ranks(), ranks)};
+    const auto wanted = use == BufferUse::registered ? static_cast<std::size_t>(ranks) : 0;
+    if (buffers != wanted) return Error{ErrorCode::invalid_input, fmt::format("{} pairs of buffers, {} are needed", buffers, wanted)};
+    return {};
   }
 
   std::mutex mutex_;
@@ -95,25 +118,20 @@ Result<Communicator> Communicator::create(const std::vector<int>& devices, const
 }
 
 Result<Communicator> Communicator::create(Session& session, int device, const CommunicatorOptions& options) {
-  if (auto good = check_options(options); !good) return std::move(good).error();
+  if (auto good = processes::all_well(session, check_options(options)); !good) return std::move(good).error();
   auto site = cuda::Site::create(session, device, options.memory);
   if (!site) return std::move(site).error();
   return Communicator(std::make_unique<Body>(*std::move(site), options.at_once));
 }
 
 Result<Operation> Communicator::prepare(const Job& job, BufferUse use, std::span<const DeviceBuffers> buffers, const KernelShape& shape) {
-  const auto ranks = body_->site().ranks();
-  if (job.program->ranks() != ranks)
-    return Error{ErrorCode::invalid_input, fmt::format("the program has {} ranks, the communicator {}", job.program->ranks(), ranks)};
-  const auto wanted = use == BufferUse::registered ? static_cast<std::size_t>(ranks) : 0;
-  if (buffers.size() != wanted) return Error{ErrorCode::invalid_input, fmt::format("{} pairs of buffers, {} are needed", buffers.size(), wanted)};
   return body_->prepare(job, use, buffers, shape);
 }
 
 MemoryUse Communicator::memory(Rank rank) const {
   expects(body_->site().has(rank.index()));
   const auto& arena = body_->site().memory(rank.index());
-  return {arena.held(), arena.lent(), static_cast<int>(arena.extents().size())};
+  return {arena.held(), arena.lent(), arena.allocations()};
 }
 
 }  // namespace p2plab

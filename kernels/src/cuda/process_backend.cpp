@@ -38,9 +38,9 @@ class Part {
     std::vector<int> devices;
     for (int r = 0; r < world_.ranks(); ++r) devices.push_back(site_.gpu(static_cast<std::size_t>(r)).device);
     auto streams = cuda::RankStreams::create({devices[world_.rank().index()]});
-    if (!streams) return std::move(streams).error();
     auto buffers = cuda::Buffers::create(job_.plan->schedule, program.payload, devices, {.in_place = program.in_place, .only = world_.rank()});
-    if (auto well = processes::all_well(session_, buffers ? Status{} : Status{buffers.error()}); !well) return std::move(well).error();
+    const auto allocated = buffers ? Status{} : Status{buffers.error()};
+    if (auto well = processes::all_well(session_, streams ? allocated : Status{streams.error()}); !well) return std::move(well).error();
     streams_ = &*streams;
     buffers_ = &*buffers;
     auto result = measured();

@@ -59,8 +59,8 @@ GpuRun::~GpuRun() {
   site_->world()->forget(abort_address());
 }
 
-GpuRun::Plans GpuRun::plan() {
-  Plans plans;
+RunPlans GpuRun::plan() {
+  RunPlans plans;
   if (!packets_) {
     plans.flags = flag_bytes(*program_);
     return plans;
@@ -89,7 +89,7 @@ Result<GpuRun> GpuRun::create(const Job& job, const RunBuffers& buffers, const K
   return run;
 }
 
-Status GpuRun::prepare(const Plans& plans) {
+Status GpuRun::prepare(const RunPlans& plans) {
   if (packets_) return prepare_packets(plans);
   return copies_ ? prepare_copies() : prepare_slices();
 }

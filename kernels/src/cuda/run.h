@@ -5,28 +5,15 @@
 #include <span>
 #include <vector>
 
+#include "cuda/run_state.h"
 #include "cuda/site.h"
 #include "cuda/special_kernel.h"
 #include "p2plab/communicator.h"
 #include "p2plab/executor.h"
 #include "p2plab/layout.h"
-#include "packet_image.h"
 #include "reach.h"
-#include "slice_image.h"
 
 namespace p2plab::cuda {
-
-/// What a run reads and writes, and how much of the GPUs it may have.
-struct RunBuffers {
-  BufferUse use = BufferUse::registered;
-  std::span<const DeviceBuffers> buffers = {};  // registered ones, by rank
-  int at_once = 1;                              // runs that share the GPUs' thread blocks
-};
-
-/// As `options` say.
-inline RunBuffers run_buffers(const RunOptions& options, std::span<const DeviceBuffers> buffers) {
-  return options.staged ? RunBuffers{.use = BufferUse::staged} : RunBuffers{.buffers = buffers};
-}
 
 class GpuRun {
  public:
@@ -46,59 +33,32 @@ class GpuRun {
   /// "flagless, 32 blocks of 128 threads", for notes.
   std::string describe() const;
   BufferUse use() const { return use_; }
+  /// Is this one of the ranks that live in this process?
+  bool has(Rank rank) const { return rank.value >= 0 && rank.value < program_->ranks() && site_->has(rank.index()); }
 
  private:
-  struct RankState {
-    Arena::Region memory;  // scratch, token, flags, counters
-    Arena::Region landing;
-    Arena::Region images;   // what does not fit into kernel parameters
-    Arena::Region host;     // host buffer, host flags, host landing area; rank 0's: reports
-    Arena::Region staging;  // copies of a caller's buffers
-    PacketImage packets;
-    SliceImage slices;
-    image::PacketCall packet_call;
-    image::SliceCall slice_call;
-    device::PacketTables tables;
-    const void* special = nullptr;          // the kernel made for the program
-    std::vector<std::uint64_t> parameters;  // of that kernel
-    std::vector<std::size_t> callers;       // which of them are addresses in the caller's buffers
-    std::uint32_t blocks = 1;
-    std::vector<Stream> lane_streams;  // by copy engines: for each part of each lane
-    std::vector<Event> lane_events;
-    Event begun;
-  };
-
-  // What both forms share while a run is prepared.
-  struct Plans {
-    PacketPlan packets;
-    PacketFormat format;
-    std::int64_t area = 0;  // bytes of one copy of the landing areas
-    std::int64_t host_area = 0;
-    std::int64_t flags = 0;
-  };
-
   GpuRun(const Job& job, const RunBuffers& buffers, const KernelShape& shape, SpecialKernels& kernels, Site& site);
   // run.cpp
-  Status prepare(const Plans& plans);
+  Status prepare(const RunPlans& plans);
   Status connect() const;
-  Plans plan();
+  RunPlans plan();
   Status launch(Rank rank, device::StreamHandle stream, const std::uint64_t* parameters) const;
   // run_memory.cpp
-  Status place(std::span<const DeviceBuffers> buffers, const Plans& plans);
-  Status place_rank(std::size_t rank, const Plans& plans);
-  Status place_device(std::size_t rank, const Plans& plans);
-  Status place_host(std::size_t rank, const Plans& plans);
+  Status place(std::span<const DeviceBuffers> buffers, const RunPlans& plans);
+  Status place_rank(std::size_t rank, const RunPlans& plans);
+  Status place_device(std::size_t rank, const RunPlans& plans);
+  Status place_host(std::size_t rank, const RunPlans& plans);
   Status place_staging(std::size_t rank);
   Status exchange(std::span<const DeviceBuffers> buffers);
   Result<Arena::Region> take(std::size_t rank, Bytes size) { return site_->memory(rank).take(size); }
   // Blocks that every GPU holds at once, by what `ask` says of the GPUs here.
   Result<int> resident_everywhere(const std::function<int()>& ask) const;
   // run_packets.cpp
-  Status prepare_packets(const Plans& plans);
-  Status specialise(const Plans& plans);
+  Status prepare_packets(const RunPlans& plans);
+  Status specialise(const RunPlans& plans);
   Status specialise_rank(std::size_t rank, std::int64_t blocks, std::int64_t batch, std::int64_t processors);
-  Status interpret(Plans plans);
-  void link(const Plans& plans, int width);
+  Status interpret(RunPlans plans);
+  void link(const RunPlans& plans, int width);
   Status choose_packet_shape();
   Status upload_packets(std::size_t rank);
   // run_slices.cpp

@@ -19,7 +19,7 @@ device::Words<4> empty_packet(const device::KernelChoice& choice) {
 
 }  // namespace
 
-Status GpuRun::place(std::span<const DeviceBuffers> buffers, const Plans& plans) {
+Status GpuRun::place(std::span<const DeviceBuffers> buffers, const RunPlans& plans) {
   const auto count = static_cast<std::size_t>(program_->ranks());
   addresses_.resize(count);
   ranks_.resize(count);
@@ -35,7 +35,7 @@ Status GpuRun::place(std::span<const DeviceBuffers> buffers, const Plans& plans)
 }
 
 // GPU memory, landing slots, host memory. Packets of staged calls go straight to the caller's buffers, wherever they are.
-Status GpuRun::place_rank(std::size_t rank, const Plans& plans) {
+Status GpuRun::place_rank(std::size_t rank, const RunPlans& plans) {
   if (auto done = use_device(site_->gpu(rank).device); !done) return done;
   if (auto done = place_device(rank, plans); !done) return done;
   if (auto done = place_host(rank, plans); !done) return done;
@@ -46,7 +46,7 @@ Status GpuRun::place_rank(std::size_t rank, const Plans& plans) {
   return {};
 }
 
-Status GpuRun::place_device(std::size_t rank, const Plans& plans) {
+Status GpuRun::place_device(std::size_t rank, const RunPlans& plans) {
   auto& state = ranks_[rank];
   auto& at = addresses_[rank];
   const auto& stream = site_->stream(rank);
@@ -77,7 +77,7 @@ Status GpuRun::place_device(std::size_t rank, const Plans& plans) {
 }
 
 // What other ranks and the host wait for begins as nothing; rank 0 has room for everybody's reports and the abort word.
-Status GpuRun::place_host(std::size_t rank, const Plans& plans) {
+Status GpuRun::place_host(std::size_t rank, const RunPlans& plans) {
   auto& at = addresses_[rank];
   const auto buffer = round_up(program_->memory[rank].host.count());
   const auto flags = round_up(plans.flags);

@@ -23,7 +23,7 @@ std::int64_t divided(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 }  // namespace
 
-Status GpuRun::prepare_packets(const Plans& plans) {
+Status GpuRun::prepare_packets(const RunPlans& plans) {
   constexpr std::int64_t most_bytes = std::int64_t{1} << 32;
   if (plans.packets.most_bytes >= most_bytes) {
     return Error{.code = ErrorCode::unsupported, .message = "chunks of 4 GiB and more do not run by packets", .notes = {"use protocol simple"}};
@@ -47,7 +47,7 @@ Status GpuRun::prepare_packets(const Plans& plans) {
 }
 
 // The interpreter knows no lines.
-Status GpuRun::interpret(Plans plans) {
+Status GpuRun::interpret(RunPlans plans) {
   if (choice_.lines) {
     choice_.lines = false;
     plans.format.data_bytes = 8;
@@ -67,7 +67,7 @@ Status GpuRun::interpret(Plans plans) {
   return {};
 }
 
-void GpuRun::link(const Plans& plans, int width) {
+void GpuRun::link(const RunPlans& plans, int width) {
   auto format = plans.format;
   format.width = width;
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
@@ -84,7 +84,7 @@ void GpuRun::link(const Plans& plans, int width) {
 }
 
 // One packet a thread where so many threads fit at once; otherwise the fewest packets a thread, as evenly as that goes.
-Status GpuRun::specialise(const Plans& plans) {
+Status GpuRun::specialise(const RunPlans& plans) {
   link(plans, image::most_packet_width);
   const auto processors = std::max(site_->least_multiprocessors() / share_, 1);
   const std::int64_t packets = ranks_[site_->own()].packet_call.packets;

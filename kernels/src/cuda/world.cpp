@@ -124,11 +124,9 @@ Result<std::unique_ptr<World>> World::create(Session& session) {
   if (auto well = processes::all_well(session, common ? Status{} : Status{common.error()}); !well) return std::move(well).error();
   world->common_ = *std::move(common);
   world->known_.resize(static_cast<std::size_t>(session.ranks()));
-  session.on_loss([raw = world.get()] { raw->rank_is_gone(); });
+  world->hearing_ = session.on_loss([raw = world.get()] { raw->rank_is_gone(); });
   return world;
 }
-
-World::~World() { session_.on_loss({}); }
 
 // Kernels that wait for a rank that is gone look at their abort word; those not yet begun wait at the gate.
 void World::rank_is_gone() {
@@ -233,6 +231,7 @@ Result<std::vector<std::vector<World::Moved>>> World::open_pieces(std::vector<Re
   std::vector<std::vector<Moved>> moves(readers.size());
   for (std::size_t r = 0; r < readers.size(); ++r) {
     const auto count = readers[r].take<std::size_t>();
+    if (count > readers[r].text.size()) return Error{ErrorCode::device_failure, fmt::format("rank {} sent a broken message", r)};
     for (std::size_t i = 0; i < count; ++i) {
       const auto move = readers[r].piece(r == rank().index() ? nullptr : &opened);
       if (!move) return move.error();
@@ -250,11 +249,12 @@ Result<World::Received> World::exchange(const Gift& mine) {
   if (!texts) return texts.error();
   std::vector<Reader> readers;
   for (const auto& theirs : *texts) readers.push_back({theirs, 0});
-  auto hosts = open_hosts(mine, readers);
-  auto extents = open_pieces(readers, extents_);
+  using Pieces = Result<std::vector<std::vector<Moved>>>;
+  const auto hosts = open_hosts(mine, readers);
+  const auto extents = hosts ? open_pieces(readers, extents_) : Pieces{hosts.error()};
   given_ = mine.memory.size();
   hosts_given_ = mine.host_memory.size();
-  usable_ = all_able(session_, hosts && !extents ? Status{extents.error()} : hosts);
+  usable_ = all_able(session_, extents ? Status{} : Status{extents.error()});
   if (!usable_) return usable_.error();
   for (std::size_t r = 0; r < readers.size(); ++r) known_[r].insert(known_[r].end(), (*extents)[r].begin(), (*extents)[r].end());
   Received received;

@@ -41,7 +41,7 @@ class World {
   static Result<std::unique_ptr<World>> create(Session& session);
   World(const World&) = delete;
   World& operator=(const World&) = delete;
-  ~World();
+  ~World() = default;
 
   Rank rank() const { return Rank{session_.rank()}; }
   int ranks() const { return session_.ranks(); }
@@ -99,7 +99,8 @@ class World {
   std::mutex mutex_;  // of what a lost rank changes
   std::vector<std::uint64_t> aborts_;
   bool lost_ = false;
-  Status usable_;  // an error once this world's own memory could not be opened everywhere
+  Status usable_;                  // an error once this world's own memory could not be opened everywhere
+  std::shared_ptr<void> hearing_;  // of lost ranks; the first to go
 };
 
 }  // namespace p2plab::cuda

@@ -109,7 +109,7 @@ class HostProcesses final : public Executor {
   Result<Measurement> measure(const Parts& parts, const RunOptions& options) const {
     const Rank rank{session_.rank()};
     std::atomic<bool> stop{false};
-    const Listening listening(session_, stop);
+    const auto listening = session_.on_loss([&stop] { stop.store(true); });
     HostTeam team(parts.program, parts.memory, parts.board,
                   {.threads = std::max(1, options.threads), .only = rank, .stop = &stop, .patience = stall_patience});
     std::vector<Seconds> samples;
@@ -136,22 +136,6 @@ class HostProcesses final : public Executor {
     result.notes.push_back(fmt::format("real data in {} processes that share memory; these times say nothing about GPUs", session_.ranks()));
     return result;
   }
-
-  // Hears of losses while it lives.
-  class Listening {
-   public:
-    Listening(Session& session, std::atomic<bool>& stop) : session_(session) {
-      session.on_loss([&stop] { stop.store(true); });
-    }
-    ~Listening() { session_.on_loss({}); }
-    Listening(const Listening&) = delete;
-    Listening& operator=(const Listening&) = delete;
-    Listening(Listening&&) = delete;
-    Listening& operator=(Listening&&) = delete;
-
-   private:
-    Session& session_;
-  };
 
   Session& session_;
 };

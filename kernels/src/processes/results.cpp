@@ -21,6 +21,11 @@ std::string digest(const Program& program, const RunOptions& options) {
                            std::int64_t{options.graph ? 1 : 0}, std::int64_t{options.staged ? 1 : 0}}) {
     digest.add(value);
   }
+  const auto& shape = options.shape;
+  for (const auto value : {shape.threads, shape.blocks, shape.threads_per_processor, shape.batch, shape.interpret ? 1U : 0U,
+                           shape.bulk ? 1U + (*shape.bulk ? 1U : 0U) : 0U, shape.programmatic ? 1U : 0U, shape.first_call}) {
+    digest.add(std::int64_t{value});
+  }
   return fmt::format("{:016x}", digest.value());
 }
 

@@ -50,7 +50,7 @@ void SocketSession::lose(Error why) {
   }
   changed_.notify_all();
   const std::lock_guard calling(calling_);
-  if (listener_) listener_();
+  for (const auto& [number, listener] : listeners_) listener();
 }
 
 Result<SocketSession::Parts> SocketSession::exchange(Message mine) {
@@ -100,10 +100,15 @@ Status SocketSession::state() const {
   return {};
 }
 
-void SocketSession::on_loss(std::function<void()> listener) {
+std::shared_ptr<void> SocketSession::on_loss(std::function<void()> listener) {
   const std::lock_guard calling(calling_);
-  listener_ = std::move(listener);
-  if (listener_ && !state()) listener_();
+  if (!state()) listener();
+  const auto number = next_listener_++;
+  listeners_.emplace(number, std::move(listener));
+  return {this, [this, number](void*) {
+            const std::lock_guard going(calling_);
+            listeners_.erase(number);
+          }};
 }
 
 void SocketSession::farewell(const Status& outcome) {

@@ -30,7 +30,7 @@ class SocketSession final : public Session {
   Result<std::vector<std::string>> all_gather(const std::string& mine) override;
   Result<std::vector<FileDescriptor>> share(int mine) override;
   Status state() const override;
-  void on_loss(std::function<void()> listener) override;
+  std::shared_ptr<void> on_loss(std::function<void()> listener) override;
 
   /// The last word to the launcher.
   void farewell(const Status& outcome);
@@ -49,8 +49,9 @@ class SocketSession final : public Session {
   std::condition_variable changed_;
   std::map<std::uint32_t, Parts> arrived_;
   std::optional<Error> lost_;
-  std::mutex calling_;  // held while the listener is called or changed
-  std::function<void()> listener_;
+  std::mutex calling_;  // held while listeners are called or changed
+  std::map<int, std::function<void()>> listeners_;
+  int next_listener_ = 0;
   std::thread reader_;
 };
 

@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <chrono>
+#include <future>
 
 #include <gtest/gtest.h>
 
@@ -178,6 +180,24 @@ TEST(KilledProcess, EndsAllOthersWithinThreeSecondsByNameAndTheNextRunWorks) {
   }
   expect_all_good(
       outcomes_of({.ranks = 4}, [](Session& session) { return right(run_collective(session, CollectiveKind::all_reduce, "ring", 5000, {})); }), 4);
+}
+
+// Each of those that listen, and none that has ceased to.
+TEST(KilledProcess, IsHeardOfByEveryListener) {
+  const auto outcomes = outcomes_of({.ranks = 2}, [](Session& session) -> Status {
+    if (auto all = session.barrier(); !all) return all;
+    std::array<std::promise<void>, 2> heard;
+    std::atomic<bool> ceased{false};
+    const auto first = session.on_loss([&] { heard[0].set_value(); });
+    session.on_loss([&] { ceased = true; }).reset();
+    const auto second = session.on_loss([&] { heard[1].set_value(); });
+    if (session.rank() == 1) kill(getpid(), SIGKILL);
+    for (auto& one : heard) {
+      if (one.get_future().wait_for(std::chrono::seconds{5}) != std::future_status::ready) return Error{ErrorCode::io, "a listener heard nothing"};
+    }
+    return ceased ? Status{Error{ErrorCode::io, "one heard that had ceased to listen"}} : Status{};
+  });
+  EXPECT_TRUE(outcomes[0]) << describe(outcomes[0].error());
 }
 
 TEST(StoppedProcess, IsNamedWhenPatienceEndsAndIsNotLeftBehind) {

@@ -1,0 +1,84 @@
+// Which form a plan takes on GPUs, by collective, size, alignment and ranks.
+#include "p2plab/gpu_tuning.h"
+
+#include <gtest/gtest.h>
+
+#include "support/machines.h"
+#include "support/plans.h"
+
+namespace p2plab {
+namespace {
+
+TEST(GpuTuning, TakesPacketsWhileTheyAreTheFastestAndAsManyPartsAsFitAbove) {
+  const auto plan = *testing::plan_on(testing::one_switch(4), "two_shot", CollectiveKind::all_reduce);
+  const auto tuning = [&](Bytes size, DataType type) { return gpu_tuning(plan.schedule, {.elements = size.count() / size_of(type), .type = type}); };
+  EXPECT_EQ(tuning(1_KiB, DataType::float16).protocol, Protocol::flagless);
+  EXPECT_EQ(tuning(64_MiB, DataType::float32).protocol, Protocol::flagless);  // chunks of 16 MiB
+  EXPECT_EQ(tuning(1_MiB, DataType::float16).parts, 32);                      // chunks of 256 KiB in parts of one round of packets
+  EXPECT_EQ(tuning(1_MiB, DataType::float16).slice, 8_KiB);
+  const auto large = tuning(65_MiB, DataType::bfloat16);
+  EXPECT_EQ(large.protocol, Protocol::simple);
+  EXPECT_EQ(large.parts, 32);  // a lane for each of three peers, one for the sum: 128 blocks
+  EXPECT_EQ(large.slice, 128_KiB);
+  const auto ring = *testing::plan_on(testing::one_switch(4), "ring", CollectiveKind::all_reduce);
+  for (const auto& [size, protocol] : {std::pair{48_MiB, Protocol::flagless}, std::pair{49_MiB, Protocol::simple}})
+    EXPECT_EQ(gpu_tuning(ring.schedule, {.elements = size.count() / 2, .type = DataType::float16}).protocol, protocol);
+}
+
+TEST(GpuTuning, GathersWithFewBlocks) {
+  const auto plan = *testing::plan_on(testing::one_switch(4), "ring", CollectiveKind::all_gather);
+  const auto tuning = [&](Bytes size) { return gpu_tuning(plan.schedule, {.elements = size.count() / 2, .type = DataType::float16}); };
+  EXPECT_EQ(tuning(64_MiB).protocol, Protocol::simple);
+  EXPECT_EQ(tuning(64_MiB).parts, 128);
+  EXPECT_EQ(tuning(128_MiB).parts, 64);
+  EXPECT_EQ(tuning(128_MiB).slice, 256_KiB);
+  const auto pair = *testing::plan_on(testing::one_switch(2), "ring", CollectiveKind::all_gather);
+  EXPECT_EQ(gpu_tuning(pair.schedule, {.elements = 64 << 20, .type = DataType::float16}).parts, 256);
+}
+
+TEST(GpuTuning, LetsOnlySumsOfFloatingPointBeTheirOwnFlags) {
+  const auto plan = *testing::plan_on(testing::one_switch(4), "two_shot", CollectiveKind::all_gather);
+  const auto tuning = [&](Bytes size) { return gpu_tuning(plan.schedule, {.elements = size.count() / 4, .type = DataType::float32}); };
+  EXPECT_EQ(tuning(256_KiB).protocol, Protocol::ll);  // chunks of 64 KiB
+  EXPECT_EQ(tuning(257_KiB).protocol, Protocol::ll128);
+  const auto reduce = *testing::plan_on(testing::one_switch(4), "two_shot", CollectiveKind::all_reduce);
+  EXPECT_EQ(gpu_tuning(reduce.schedule, {.elements = 256, .type = DataType::int32}).protocol, Protocol::ll);
+  EXPECT_EQ(gpu_tuning(reduce.schedule, {.elements = 256, .type = DataType::float32, .op = ReduceOp::max}).protocol, Protocol::ll);
+}
+
+Protocol tuned_protocol(int ranks, const char* planner, CollectiveKind kind, Bytes size) {
+  const auto plan = *testing::plan_on(testing::one_switch(ranks), planner, kind);
+  return gpu_tuning(plan.schedule, {.elements = size.count() / 2, .type = DataType::float16}).protocol;
+}
+
+TEST(GpuTuning, KeepsToFlagsLongerAndToLinesShorterWhereSharesBeginAnywhere) {
+  using enum CollectiveKind;
+  EXPECT_EQ(tuned_protocol(3, "two_shot", all_gather, 768_KiB), Protocol::ll128);
+  EXPECT_EQ(tuned_protocol(3, "two_shot", all_gather, 767_KiB), Protocol::ll);
+  EXPECT_EQ(tuned_protocol(3, "two_shot", all_gather, 16_MiB), Protocol::ll128);
+  EXPECT_EQ(tuned_protocol(3, "pairwise", all_to_all, 12_MiB), Protocol::ll128);
+  EXPECT_EQ(tuned_protocol(3, "pairwise", all_to_all, 16_MiB), Protocol::simple);
+}
+
+TEST(GpuTuning, TakesSlicesSoonerWhereThereIsNoChainToFill) {
+  using enum CollectiveKind;
+  for (const auto& [kind, size] : {std::pair{broadcast, 16_MiB}, {reduce_scatter, 128_MiB}}) {
+    EXPECT_EQ(tuned_protocol(2, "ring", kind, size), Protocol::simple);
+    EXPECT_NE(tuned_protocol(4, "ring", kind, size), Protocol::simple);
+  }
+  EXPECT_EQ(tuned_protocol(2, "ring", all_reduce, 32_MiB), Protocol::flagless);
+  EXPECT_EQ(tuned_protocol(2, "ring", reduce, 64_MiB), Protocol::flagless);
+}
+
+// Slices of staged buffers would be copied before and after.
+TEST(GpuTuning, KeepsToPacketsForStagedBuffers) {
+  for (const auto kind : {CollectiveKind::all_reduce, CollectiveKind::broadcast}) {
+    const auto plan = *testing::plan_on(testing::one_switch(2), "ring", kind);
+    const Payload payload{.elements = 128 << 20, .type = DataType::float16};
+    EXPECT_EQ(gpu_tuning(plan.schedule, payload).protocol, Protocol::simple);
+    EXPECT_NE(staged_gpu_tuning(plan.schedule, payload).protocol, Protocol::simple);
+  }
+}
+
+}  // namespace
+}  // namespace p2plab
