@@ -42,6 +42,7 @@ LatencyForms::LatencyForms(const Topology& topology, const Collective& collectiv
   if (collective.members.size() > most_summing_members) return;
   const auto n = static_cast<std::size_t>(topology.ranks());
   for (const auto root : collective.members) {
+    if (std::ranges::find(collective.silent, root) != collective.silent.end()) continue;
     StepTask task{true, std::vector<std::vector<int>>(n, std::vector<int>(n))};
     for (const auto rank : collective.members) task.wanted[root.index()][rank.index()] = rank == root ? 0 : 1;
     root_tasks_.push_back(std::move(task));
@@ -118,7 +119,7 @@ std::vector<LatencyForm> LatencyForms::sum_forms(int steps, int most_chunks, dou
 std::optional<LatencyForm> LatencyForms::sum_form(int chunks, int steps, int rounds) {
   const StepEffort effort{std::min(effort_.most_columns, most_sum_columns), std::min(effort_.nodes, most_sum_nodes), effort_.stop};
   auto sum = travelling_sum(model_, collective_.members, symmetry_, {chunks, steps, rounds}, effort, sum_work_);
-  if (sum.answer == SearchAnswer::impossible) {
+  if (sum.answer == SearchAnswer::impossible && all_give()) {
     auto& most = most_by_steps_[{steps, rounds}];
     most = std::min(most, chunks - 1);
   }
@@ -138,11 +139,11 @@ int LatencyForms::most_reduced(int steps, int rounds, double least_ratio) {
   };
   if (least_ratio > 0) take(rounds / least_ratio);
   take(most_for_a_root(steps, rounds));
-  take(most_sums(model_, collective_.members, symmetry_, steps, rounds, effort_));
+  if (all_give()) take(most_sums(model_, collective_.members, symmetry_, steps, rounds, effort_));
   return known->second;
 }
 
-// All-reduce brings what any member has to all others, so it is no faster than the slowest broadcast; nor than the links allow.
+// All-reduce brings what any giver has to all others, so it is no faster than the slowest broadcast; nor than the links allow.
 std::optional<double> LatencyForms::most_for_a_root(int steps, int rounds) {
   std::optional<double> least;
   for (const auto& search : root_searches_) {

@@ -42,6 +42,8 @@ class LatencyForms {
 
  private:
   bool sums() const { return collective_.kind == CollectiveKind::all_reduce; }
+  // Counts of messages hold only where no member is silent.
+  bool all_give() const { return collective_.silent.empty(); }
   LatencyForm plain(StepPoint point) const;
   std::optional<LatencyForm> both(int chunks, int steps);
   std::vector<LatencyForm> sum_forms(int steps, int most_chunks, double least_ratio, const std::vector<LatencyForm>& known);
@@ -60,7 +62,7 @@ class LatencyForms {
   std::unique_ptr<StepSearch> search_;
   StepModel turned_;  // all_reduce only: for its first half
   std::unique_ptr<StepSearch> turned_search_;
-  std::vector<StepTask> root_tasks_;  // all_reduce only: from each member to all
+  std::vector<StepTask> root_tasks_;  // all_reduce only: from each giver to all
   std::vector<std::unique_ptr<StepSearch>> root_searches_;
   std::vector<Renumbering> symmetry_;                 // all_reduce only
   double sum_work_ = 1e5;                             // columns times nodes that searches for sums may still take

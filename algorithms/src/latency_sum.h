@@ -22,7 +22,7 @@ struct SumQuestion {
   int rounds = 2;
 };
 
-/// An answer with its plan; `impossible` is proved for every all-reduce, whatever it sends.
+/// An answer with its plan; `impossible` is proved for every all-reduce to which all members give, whatever it sends.
 struct SumAnswer {
   SearchAnswer answer = SearchAnswer::unknown;
   SumPlan plan = {};
@@ -35,13 +35,13 @@ struct SumAnswer {
 SumAnswer travelling_sum(const StepModel& model, std::span<const Rank> members, std::span<const Renumbering> symmetry, const SumQuestion& question,
                          const StepEffort& effort, double& work);
 
-/// No more chunks fit into so many steps and rounds, whatever an all-reduce sends, by the same counts for all chunks together; none if the program is
-/// too large or the solver gives up.
+/// No more chunks fit into so many steps and rounds, whatever an all-reduce to which all members give sends, by the same counts for all chunks
+/// together; none if the program is too large or the solver gives up.
 std::optional<double> most_sums(const StepModel& model, std::span<const Rank> members, std::span<const Renumbering> symmetry, int steps, int rounds,
                                 const StepEffort& effort);
 
-/// What a transfer carries: the parts that its sender holds, by number, and whose contributions they are together. A rank's own contribution is its
-/// part 0; what comes in is numbered in order of arrival.
+/// What a transfer carries: the parts that its sender holds, by number. A rank's own contribution is its part 0; what comes in is numbered in
+/// order of arrival.
 struct SumSend {
   StepHop hop;
   std::vector<std::size_t> parts;

@@ -1,6 +1,7 @@
 #include "images.h"
 
 #include <algorithm>
+#include <set>
 #include <unordered_set>
 
 #include <fmt/format.h>
@@ -41,7 +42,8 @@ class ImageCheck {
  private:
   std::vector<Need> needs_of_base() const {
     std::vector<Need> needs;
-    std::unordered_set<std::uint64_t> known;
+    std::unordered_set<std::uint64_t> on_default;
+    std::set<std::pair<std::uint64_t, std::int32_t>> on_route;
     for (std::size_t i = 0; i < schedule_.base_step_count(); ++i) {
       const StepId id{static_cast<std::int64_t>(i)};
       const auto step = schedule_.base_step(id);
@@ -49,10 +51,10 @@ class ImageCheck {
         const auto route = step.routes.empty() ? default_route : step.routes[operand];
         const bool in_host = location.buffer == Buffer::host;
         if (route == default_route && !in_host && location.rank == step.executor) return;
-        if (route == default_route) {
-          const auto ends = static_cast<std::uint64_t>(step.executor.value) << 32 | static_cast<std::uint64_t>(location.rank.value) << 2;
-          if (!known.insert(ends | (in_host ? 2U : 0U) | (reads ? 1U : 0U)).second) return;
-        }
+        const auto ends = static_cast<std::uint64_t>(step.executor.value) << 32 | static_cast<std::uint64_t>(location.rank.value) << 2 |
+                          (in_host ? 2U : 0U) | (reads ? 1U : 0U);
+        const bool first = route == default_route ? on_default.insert(ends).second : on_route.emplace(ends, route.value).second;
+        if (!first) return;
         needs.push_back({step.executor, location, route, reads, id});
       };
       for (std::size_t s = 0; s < step.sources.size(); ++s) add(step.sources[s], s, true);
@@ -87,7 +89,7 @@ class ImageCheck {
   }
 
   const Schedule& schedule_;
-  Reach reach_;
+  StepReach reach_;
   std::vector<std::int64_t> marked_;  // by rank: the last set that held it
   std::int64_t mark_ = 0;
 };

@@ -1,84 +1,26 @@
 #include "plan_images.h"
 
 #include <algorithm>
-#include <numeric>
 #include <optional>
 #include <unordered_map>
 
 #include <fmt/format.h>
 
+#include "images.h"
+
 namespace p2plab {
 
 namespace {
 
-constexpr std::size_t most_entries = std::size_t{1} << 24;  // of all images: what a hostile file can make us hold
 constexpr std::size_t most_kept = 32;
 
-std::uint64_t hash_of(const std::vector<Rank>& ranks) {
-  std::uint64_t hash = ranks.size();
-  for (const auto rank : ranks) hash = (hash ^ static_cast<std::uint32_t>(rank.value)) * 0x9E3779B97F4A7C15U + (hash >> 29);
+std::uint64_t hash_of(const ScheduleImage& image) {
+  std::uint64_t hash = image.ranks.size();
+  const auto add = [&](std::int32_t value) { hash = (hash ^ static_cast<std::uint32_t>(value)) * 0x9E3779B97F4A7C15U + (hash >> 29); };
+  for (const auto rank : image.ranks) add(rank.value);
+  for (const auto route : image.routes) add(route.value);
   return hash;
 }
-
-// Finds images that are products of earlier ones. Those that are not are kept, for later ones to be products with.
-class Products {
- public:
-  explicit Products(const Schedule& schedule) : schedule_(schedule) {}
-
-  /// Images are asked for in order.
-  std::optional<std::pair<int, int>> product(int image) {
-    const auto ranks = ranks_of(image);
-    const auto found = find(image, ranks);
-    known_.emplace(hash_of(ranks), image);
-    if (image > 0 && !found && kept_.size() < most_kept) keep(image, ranks);
-    return found;
-  }
-
-  std::vector<Rank> ranks_of(int image) const {
-    std::vector<Rank> ranks;
-    for (int r = 0; r < schedule_.ranks(); ++r) ranks.push_back(schedule_.in_image(image, Rank{r}));
-    return ranks;
-  }
-
- private:
-  struct Kept {
-    int image;
-    std::vector<Rank> back;  // its inverse
-  };
-
-  void keep(int image, const std::vector<Rank>& ranks) {
-    std::vector<Rank> back(ranks.size());
-    for (std::size_t r = 0; r < ranks.size(); ++r) back[ranks[r].index()] = Rank{static_cast<std::int64_t>(r)};
-    kept_.push_back({image, std::move(back)});
-  }
-
-  std::optional<std::pair<int, int>> find(int image, const std::vector<Rank>& ranks) const {
-    std::vector<Rank> first(ranks.size());
-    for (const auto& [then, back] : kept_) {
-      for (std::size_t r = 0; r < ranks.size(); ++r) first[r] = back[ranks[r].index()];
-      const auto [begin, end] = known_.equal_range(hash_of(first));
-      for (auto candidate = begin; candidate != end; ++candidate) {
-        if (is_product(image, candidate->second, then)) return std::pair{candidate->second, then};
-      }
-    }
-    return std::nullopt;
-  }
-
-  bool is_product(int image, int first, int then) const {
-    for (int r = 0; r < schedule_.ranks(); ++r) {
-      if (schedule_.in_image(image, Rank{r}) != schedule_.in_image(then, schedule_.in_image(first, Rank{r}))) return false;
-    }
-    for (std::size_t k = 0; k < schedule_.route_count(); ++k) {
-      const RouteId route{static_cast<std::int64_t>(k)};
-      if (schedule_.in_image(image, route) != schedule_.in_image(then, schedule_.in_image(first, route))) return false;
-    }
-    return true;
-  }
-
-  const Schedule& schedule_;
-  std::unordered_multimap<std::uint64_t, int> known_;  // only looked up; of several that fit any will do
-  std::vector<Kept> kept_;
-};
 
 template <class Index>
 std::vector<Index> followed_by(const std::vector<Index>& first, const std::vector<Index>& then) {
@@ -87,6 +29,69 @@ std::vector<Index> followed_by(const std::vector<Index>& first, const std::vecto
   for (const auto place : first) both.push_back(then[place.index()]);
   return both;
 }
+
+// Empty if two are moved to the same place.
+template <class Index>
+std::vector<Index> inverse(const std::vector<Index>& moves) {
+  std::vector<Index> back(moves.size(), Index{-1});
+  for (std::size_t i = 0; i < moves.size(); ++i) {
+    auto& place = back[moves[i].index()];
+    if (place.value >= 0) return {};
+    place = Index{static_cast<std::int64_t>(i)};
+  }
+  return back;
+}
+
+// Finds images that are products of earlier ones. Of those that are not, ones that can be undone are kept, for later ones to be products with.
+class Products {
+ public:
+  explicit Products(const Schedule& schedule) : schedule_(schedule) {}
+
+  /// Images are asked for in order.
+  std::optional<std::pair<int, int>> product(int image) {
+    const auto all = image_of(image);
+    const auto found = find(all);
+    known_.emplace(hash_of(all), image);
+    if (image > 0 && !found && kept_.size() < most_kept) keep(image, all);
+    return found;
+  }
+
+  ScheduleImage image_of(int image) const {
+    ScheduleImage all;
+    for (int r = 0; r < schedule_.ranks(); ++r) all.ranks.push_back(schedule_.in_image(image, Rank{r}));
+    for (std::size_t k = 0; k < schedule_.route_count(); ++k) all.routes.push_back(schedule_.in_image(image, RouteId{static_cast<std::int64_t>(k)}));
+    return all;
+  }
+
+ private:
+  struct Kept {
+    int image;
+    ScheduleImage back;  // its inverse
+  };
+
+  void keep(int image, const ScheduleImage& all) {
+    ScheduleImage back{inverse(all.ranks), inverse(all.routes)};
+    if (back.routes.size() == all.routes.size()) kept_.push_back({image, std::move(back)});
+  }
+
+  std::optional<std::pair<int, int>> find(const ScheduleImage& image) const {
+    for (const auto& [then, back] : kept_) {
+      const ScheduleImage first{followed_by(image.ranks, back.ranks), followed_by(image.routes, back.routes)};
+      const auto candidate = known_.find(hash_of(first));
+      if (candidate != known_.end() && is(first, candidate->second)) return std::pair{candidate->second, then};
+    }
+    return std::nullopt;
+  }
+
+  bool is(const ScheduleImage& image, int candidate) const {
+    const auto other = image_of(candidate);
+    return other.ranks == image.ranks && other.routes == image.routes;
+  }
+
+  const Schedule& schedule_;
+  std::unordered_map<std::uint64_t, int> known_;  // only looked up; of several that fit any will do
+  std::vector<Kept> kept_;
+};
 
 template <class Index>
 std::vector<Index> indices(const JsonValue& value, std::size_t count) {
@@ -104,7 +109,7 @@ std::vector<Index> counting(std::size_t count) {
   return result;
 }
 
-// Rows are arrays: the parser takes time in the square of the objects in one array.
+// A row is two earlier images or a list of ranks and, where there are routes, one of routes.
 ScheduleImage read_image(const JsonValue& row, const ImageSize& size, const std::vector<ScheduleImage>& earlier) {
   if (row.size() >= 1 && row.at(0).is_array()) {
     if (row.size() > 2) row.fail("expected ranks and, where there are some, routes");
@@ -133,10 +138,11 @@ Json images_json(const Schedule& schedule) {
       images.push_back({product->first, product->second});
       continue;
     }
+    const auto image = products.image_of(i);
     Json row = Json::array({Json::array()});
-    for (const auto rank : products.ranks_of(i)) row[0].push_back(rank.value);
-    if (schedule.route_count() > 0) row.push_back(Json::array());
-    for (std::size_t k = 0; k < schedule.route_count(); ++k) row[1].push_back(schedule.in_image(i, RouteId{static_cast<std::int64_t>(k)}).value);
+    for (const auto rank : image.ranks) row[0].push_back(rank.value);
+    if (!image.routes.empty()) row.push_back(Json::array());
+    for (const auto route : image.routes) row[1].push_back(route.value);
     images.push_back(std::move(row));
   }
   return images;
@@ -144,7 +150,7 @@ Json images_json(const Schedule& schedule) {
 
 std::vector<ScheduleImage> read_images(const JsonValue& value, const ImageSize& size) {
   const auto count = value.size() + 1;
-  if (count > most_entries / std::max({static_cast<std::size_t>(size.ranks), size.routes, std::size_t{1}})) {
+  if (count > most_image_entries / std::max({static_cast<std::size_t>(size.ranks), size.routes, std::size_t{1}})) {
     value.fail(fmt::format("{} images of {} ranks and {} routes are too many", count, size.ranks, size.routes));
     return {};
   }

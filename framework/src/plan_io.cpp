@@ -63,6 +63,7 @@ class PlanReader {
     read_chunks(*builder);
     read_routes(*builder);
     read_steps(*builder);
+    if (root_["phases"].present() && !root_["images"].present()) root_["phases"].fail("expected none, since there are no images");
     if (root_["images"].present()) builder->fold(read_images(root_["images"], {ranks, root_["routes"].size()}));
     Tuning tuning = read_tuning(root_["tuning"]);
     Parameters parameters;
@@ -101,17 +102,19 @@ class PlanReader {
   }
 
   // In steps, rising.
-  std::vector<std::int64_t> phase_ends() const {
+  std::vector<std::int64_t> phase_ends(std::size_t steps) const {
     const auto phases = root_["phases"];
     if (!phases.present()) return {};
     auto ends = phases.integers(1, std::numeric_limits<std::int32_t>::max());
     if (std::ranges::adjacent_find(ends, std::greater_equal{}) != ends.end()) phases.fail("expected rising numbers of steps");
+    if (!ends.empty() && ends.back() > static_cast<std::int64_t>(steps))
+      phases.fail(fmt::format("expected no end beyond the last of {} steps", steps));
     return ends;
   }
 
   void read_steps(Schedule::Builder& builder) const {
     const auto steps = root_["steps"];
-    const auto ends = phase_ends();
+    const auto ends = phase_ends(steps.size());
     auto end = ends.begin();
     for (std::size_t i = 0; i < steps.size() && !mistake_.error; ++i) {
       if (end != ends.end() && *end == static_cast<std::int64_t>(i)) {

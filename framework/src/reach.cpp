@@ -6,7 +6,20 @@
 
 namespace p2plab {
 
-std::optional<std::string> Reach::missing(Rank executor, const Location& location, RouteId route, bool reads) const {
+StepReach::StepReach(const Topology& topology, const Routes& routes, const Schedule& schedule)
+    : topology_(topology), routes_(routes), schedule_(schedule) {
+  ways_.resize(schedule.route_count());
+  for (std::size_t k = 0; k < ways_.size(); ++k) {
+    const RouteId route{static_cast<std::int64_t>(k)};
+    const auto links = schedule.route(route);
+    if (links.empty() || links.front().value < 0 || links.front().index() >= topology.links().size()) continue;
+    auto& way = ways_[k];
+    way.from = way.to = topology.link(links.front()).from;
+    way.whole = !walk(route, way.to);
+  }
+}
+
+std::optional<std::string> StepReach::missing(Rank executor, const Location& location, RouteId route, bool reads) const {
   const bool in_host = location.buffer == Buffer::host;
   if (route != default_route) return missing_on(executor, location, route, reads);
   if (!in_host && location.rank == executor) return std::nullopt;
@@ -17,14 +30,25 @@ std::optional<std::string> Reach::missing(Rank executor, const Location& locatio
                      in_host ? "no way to that host memory" : "GPUs do not forward");
 }
 
-std::optional<std::string> Reach::missing_on(Rank executor, const Location& location, RouteId route, bool reads) const {
+std::optional<std::string> StepReach::missing_on(Rank executor, const Location& location, RouteId route, bool reads) const {
   const auto host = routes_.host_of(location.rank);
   if (location.buffer == Buffer::host && !host) return fmt::format("{} does not exist: no host is reachable from that rank", describe(location));
   const auto there = location.buffer == Buffer::host ? *host : topology_.node_of(location.rank);
   const auto here = topology_.node_of(executor);
   auto place = reads ? there : here;
   const auto end = reads ? here : there;
+  const auto& way = ways_[route.index()];
+  if (way.whole && way.from == place && way.to == end) return std::nullopt;
+  if (auto fault = walk(route, place)) return fault;
+  if (place == end) return std::nullopt;
+  return fmt::format("route {} ends at {}, not at {}", route.value, topology_.node(place).name, topology_.node(end).name);
+}
+
+// Moves `place` along the route; what is wrong with that, none if nothing is.
+std::optional<std::string> StepReach::walk(RouteId route, NodeId& place) const {
   const auto links = schedule_.route(route);
+  if (links.size() > topology_.nodes().size())
+    return fmt::format("route {} has {} links, more than the machine has nodes ({})", route.value, links.size(), topology_.nodes().size());
   for (std::size_t i = 0; i < links.size(); ++i) {
     if (links[i].value < 0 || links[i].index() >= topology_.links().size())
       return fmt::format("route {} names link {}, which is not there", route.value, links[i].value);
@@ -36,8 +60,7 @@ std::optional<std::string> Reach::missing_on(Rank executor, const Location& loca
       return fmt::format("route {} passes through {}; GPUs do not forward", route.value, topology_.node(place).name);
     place = link.to;
   }
-  if (place == end) return std::nullopt;
-  return fmt::format("route {} ends at {}, not at {}", route.value, topology_.node(place).name, topology_.node(end).name);
+  return std::nullopt;
 }
 
 }  // namespace p2plab

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "p2plab/routes.h"
 #include "p2plab/schedule.h"
@@ -10,20 +11,29 @@
 namespace p2plab {
 
 /// Asks whether data can move between an executor and a location: from it if read, to it if written.
-class Reach {
+class StepReach {
  public:
   /// The explicit routes are those of `schedule`.
-  Reach(const Topology& topology, const Routes& routes, const Schedule& schedule) : topology_(topology), routes_(routes), schedule_(schedule) {}
+  StepReach(const Topology& topology, const Routes& routes, const Schedule& schedule);
 
   /// What is missing for it; none if nothing is.
   std::optional<std::string> missing(Rank executor, const Location& location, RouteId route, bool reads) const;
 
  private:
+  // Where an explicit route leads, so that it is walked once, however often it is named.
+  struct Way {
+    NodeId from;
+    NodeId to;
+    bool whole = false;
+  };
+
   std::optional<std::string> missing_on(Rank executor, const Location& location, RouteId route, bool reads) const;
+  std::optional<std::string> walk(RouteId route, NodeId& place) const;
 
   const Topology& topology_;
   const Routes& routes_;
   const Schedule& schedule_;
+  std::vector<Way> ways_;
 };
 
 }  // namespace p2plab

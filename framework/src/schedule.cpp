@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "images.h"
 #include "p2plab/named.h"
 
 namespace p2plab {
@@ -21,7 +22,6 @@ constexpr std::uint32_t most_slots = 1U << 26;
 constexpr std::size_t most_operands = 4096;
 // As many steps as the largest plan file could list one by one; so a small file cannot ask for more when it is lowered.
 constexpr std::size_t most_folded_steps = std::size_t{1} << 26;
-constexpr std::size_t most_image_entries = std::size_t{1} << 24;
 
 template <class T>
 std::size_t bytes_of(const std::vector<T>& values) {

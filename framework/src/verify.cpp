@@ -158,7 +158,7 @@ class Verifier {
 
   const Topology& topology_;
   const Schedule& schedule_;
-  Reach reach_;
+  StepReach reach_;
   LocationIndex index_;
   ContributionSets sets_;
   std::vector<Value> values_;

@@ -258,6 +258,7 @@ TEST(Folding, PlanFilesAreSmallAndHostileOnesAreErrors) {
   EXPECT_EQ(message("],[1,1],", "],[1],"), "at /images/1: expected two earlier images, or lists of ranks and routes");
   EXPECT_EQ(message("],[1,1],", "],{},"), "at /images/1: expected an array");
   EXPECT_EQ(message("\"phases\":[2,", "\"phases\":[2,2,"), "at /phases: expected rising numbers of steps");
+  EXPECT_EQ(message("30,32]", "30,33]"), "at /phases: expected no end beyond the last of 32 steps");
   EXPECT_EQ(message("\"images\":[", "\"images\":[[0,0],"), "32 chunks cannot be divided among 17 images");
   std::string many = "\"images\":[[0,0]";
   for (int i = 0; i < 3000; ++i) many += ",[0,0]";

@@ -68,6 +68,8 @@ TEST(PlanFile, NamesTheMistakeAndItsPlace) {
   EXPECT_EQ(message_for(replaced(good, "s0.5", "s7.5")), "p.json: error: step 0: names rank 7, which is not on this machine\n");
   EXPECT_EQ(message_for(replaced(good, "\"broadcast\"", "\"brodcast\"")), "p.json: error: at /collective/kind: unknown collective 'brodcast'\n");
   EXPECT_EQ(message_for(replaced(good, "\"root\":1", "\"root\":9")), "p.json: error: root 9 is not in the process group\n");
+  EXPECT_EQ(message_for(replaced(good, "\"planner\"", "\"phases\":[1],\"planner\"")),
+            "p.json: error: at /phases: expected none, since there are no images\n");
   EXPECT_EQ(message_for(replaced(good, "bandwidth: ", "bandwidth: 1")),
             "p.json: error: at /fingerprint: does not belong to the topology in this file\n");
 }

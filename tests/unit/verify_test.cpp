@@ -126,5 +126,49 @@ TEST(Verify, ChecksAnExplicitRouteLinkByLink) {
   EXPECT_EQ(proof.error().message, "step 0: route 0 passes through gpu1; GPUs do not forward");
 }
 
+// Two GPUs at the ends of a line of switches.
+Topology long_line(int switches) {
+  Topology::Builder builder("line");
+  auto last = builder.add_node({.name = "gpu0"});
+  for (int i = 0; i <= switches; ++i) {
+    const bool end = i == switches;
+    const auto next = builder.add_node({.name = end ? "gpu1" : "switch" + std::to_string(i), .kind = end ? NodeKind::gpu : NodeKind::nvswitch});
+    builder.add_duplex(last, next, LinkKind::nvlink, GBps(25), Seconds{1e-6});
+    last = next;
+  }
+  return *std::move(builder).build();
+}
+
+// A broadcast that names one route for each of 2000 places, in 4096 images that move nothing.
+Schedule naming_often(std::span<const LinkId> links) {
+  constexpr int images = 4096;
+  auto builder = *Schedule::Builder::create(make_collective(CollectiveKind::broadcast, 2, Rank{0}), 2);
+  for (int i = 0; i < images; ++i) builder.add_chunk({0, 1, 0});
+  const auto route = builder.add_route(links);
+  const auto from = input(Rank{0}, ChunkId{0});
+  builder.copy(Rank{0}, from, output(Rank{0}, ChunkId{0}));
+  std::vector<Location> to{output(Rank{1}, ChunkId{0})};
+  while (to.size() < 2000) to.push_back(scratch(Rank{1}, static_cast<std::int64_t>(to.size())));
+  std::vector<RouteId> along(to.size() + 1, route);
+  along.front() = default_route;
+  builder.add_step(Rank{0}, {&from, 1}, to, along);
+  builder.fold(std::vector<ScheduleImage>(images, {{Rank{0}, Rank{1}}}));
+  return *std::move(builder).build();
+}
+
+TEST(Verify, ARouteIsWalkedOnceHoweverOftenStepsAndImagesNameIt) {
+  const auto machine = long_line(1000);
+  const Routes routes(machine);
+  const auto way = routes.between(Rank{0}, Rank{1});
+  const auto proof = verify(machine, routes, naming_often(way));
+  EXPECT_TRUE(proof) << describe(proof.error());
+  // Back by one switch and there again.
+  std::vector<LinkId> longer(way.begin(), way.end());
+  longer.insert(longer.end() - 1, {routes.between(Rank{1}, Rank{0})[1], way[999]});
+  const auto wrong = verify(machine, routes, naming_often(longer));
+  ASSERT_FALSE(wrong);
+  EXPECT_EQ(wrong.error().message, "step 1: route 0 has 1003 links, more than the machine has nodes (1002)");
+}
+
 }  // namespace
 }  // namespace p2plab

@@ -17,7 +17,8 @@ struct PlanFile {
   bool in_place = false;
 };
 
-/// Version 1 of the format, described in framework/README.md; about 40 bytes a step (of a folded schedule, a step of the base). Reading it back gives the same value.
+/// Version 1 of the format, described in framework/README.md; about 40 bytes a step (of a folded schedule, a step of the base). Reading it back gives
+/// the same value.
 std::string write_plan(const PlanFile& file);
 
 /// Reads a plan file; `filename` is for messages. Errors: not JSON (line and column), a version other than 1, unknown, repeated or missing keys,

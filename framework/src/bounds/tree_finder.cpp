@@ -12,14 +12,33 @@ namespace {
 
 constexpr std::size_t most_optional_for_all = 7;
 
+// Nodes that may branch but need not be reached.
+std::vector<int> optional_nodes(const Topology& topology, std::span<const int> terminals, std::span<const int> branching) {
+  std::vector<bool> optional;
+  for (const auto& node : topology.nodes()) optional.push_back(node.kind == NodeKind::gpu);
+  for (const auto v : branching) optional[static_cast<std::size_t>(v)] = true;
+  for (const auto v : terminals) optional[static_cast<std::size_t>(v)] = false;
+  std::vector<int> nodes;
+  for (std::size_t v = 0; v < optional.size(); ++v) {
+    if (optional[v]) nodes.push_back(static_cast<int>(v));
+  }
+  return nodes;
+}
+
+double effort_of_counts(std::size_t terminals, std::size_t optional) {
+  const auto sets = optional <= most_optional_for_all ? std::size_t{1} << optional : 2 + 2 * optional;
+  const auto stations = static_cast<double>(terminals + optional);
+  return static_cast<double>(sets) * stations * stations;
+}
+
 }  // namespace
 
 TreeFinder::TreeFinder(const Topology& topology, std::span<const int> terminals, std::span<const int> branching, bool in_trees)
-    : topology_(topology), in_trees_(in_trees), nodes_(topology.nodes().size()), terminals_(terminals.begin(), terminals.end()) {
-  for (int v = 0; v < static_cast<int>(nodes_); ++v) {
-    const bool branches = topology.node(NodeId{v}).kind == NodeKind::gpu || std::ranges::find(branching, v) != branching.end();
-    if (branches && std::ranges::find(terminals_, v) == terminals_.end()) optional_.push_back(v);
-  }
+    : topology_(topology),
+      in_trees_(in_trees),
+      nodes_(topology.nodes().size()),
+      terminals_(terminals.begin(), terminals.end()),
+      optional_(optional_nodes(topology, terminals, branching)) {
   distance_.resize(nodes_ * nodes_);
   last_link_.resize(nodes_ * nodes_);
   list_sets();
@@ -44,9 +63,10 @@ void TreeFinder::list_sets() {
   }
 }
 
-double TreeFinder::effort() const {
-  const auto stations = static_cast<double>(terminals_.size() + optional_.size());
-  return static_cast<double>(sets_.size()) * stations * stations;
+double TreeFinder::effort() const { return effort_of_counts(terminals_.size(), optional_.size()); }
+
+double TreeFinder::effort_of(const Topology& topology, std::span<const int> terminals, std::span<const int> branching) {
+  return effort_of_counts(terminals.size(), optional_nodes(topology, terminals, branching).size());
 }
 
 void TreeFinder::set_prices(std::span<const double> prices) {

@@ -23,6 +23,8 @@ class TreeFinder {
 
   /// About how many comparisons one call of `cheapest` takes.
   double effort() const;
+  /// The same of a finder that is not made, since it might be too large.
+  static double effort_of(const Topology& topology, std::span<const int> terminals, std::span<const int> branching);
   /// Were all sets tried, so that no tree is cheaper?
   bool exact() const { return exact_; }
   /// What each use of a link costs from now on, not below zero.

@@ -23,6 +23,7 @@ namespace {
 constexpr double packing_tolerance = 1e-9;
 constexpr int most_rounds = 2000;
 constexpr std::size_t most_names = 6;
+constexpr std::size_t most_pairs = std::size_t{1} << 24;  // of nodes, in one finder's tables
 
 std::vector<int> branching_nodes(const Topology& topology, const TreeDemand& demand, bool in_trees) {
   auto nodes = in_trees ? demand.reduce : demand.multicast;
@@ -276,6 +277,12 @@ bool has_choices(const Topology& topology, const TreeDemand& demand) {
 }
 
 std::optional<TreePacking> best_tree_packing(const Topology& topology, const TreeDemand& demand, double known, double work) {
+  // Of a single root, before anything is made whose size is more than the machine's.
+  const auto of_root = [&](const std::vector<int>& ends, bool in_trees) {
+    return ends.empty() ? 0 : TreeFinder::effort_of(topology, ends, branching_nodes(topology, demand, in_trees));
+  };
+  const auto nodes = topology.nodes().size();
+  if (nodes > most_pairs / nodes || of_root(demand.receivers, false) + of_root(demand.givers, true) > work) return std::nullopt;
   TreeMaster master(topology, demand);
   if (master.effort() > work) return std::nullopt;
   return master.solve(known, work);

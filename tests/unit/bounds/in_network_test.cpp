@@ -5,6 +5,7 @@
 
 #include "../../support/all_trees.h"
 #include "../../support/machines.h"
+#include "bounds/tree_packing.h"
 #include "p2plab/bounds.h"
 #include "p2plab/linear_program.h"
 #include "p2plab/presets.h"
@@ -207,6 +208,19 @@ TEST(InNetwork, OneWayInAndTwoWaysOutNeedACopyInTheSwitch) {
     const auto wrong = all_switches(machine);
     EXPECT_EQ(best_of(machine, kind, reversed ? InNetwork{wrong.multicast, {}} : InNetwork{{}, wrong.reduce}).inverse_rate, reduced(2, 1));
   }
+}
+
+TEST(InNetwork, MachinesTooLargeForTheTreesOfOneRootAreRefusedBeforeTablesAreMade) {
+  Topology::Builder builder("star");
+  const auto host = builder.add_node({.name = "host", .kind = NodeKind::host});
+  TreeDemand demand;
+  for (int g = 0; g < 5000; ++g) {
+    const auto gpu = builder.add_node({.name = "gpu" + std::to_string(g)});
+    builder.add_duplex(gpu, host, LinkKind::pcie, GBps(25), Seconds{1e-6});
+    demand.receivers.push_back(gpu.value);
+  }
+  demand.hosts_copy = true;
+  EXPECT_FALSE(bounds::best_tree_packing(*std::move(builder).build(), demand, 1e12, 1e30));
 }
 
 TEST(InNetwork, WhatOnlyCodingCouldReachIsNotPromised) {
