@@ -98,27 +98,27 @@ Communicator::~Communicator() = default;
 
 namespace {
 
-Status check_options(const CommunicatorOptions& options) {
-  if (options.at_once >= 1) return {};
-  return Error{ErrorCode::invalid_input, fmt::format("{} programs at once; at least 1 is needed", options.at_once)};
-}
-
-}  // namespace
-
-Result<Communicator> Communicator::create(const std::vector<int>& devices, const CommunicatorOptions& options) {
-  if (auto good = check_options(options); !good) return std::move(good).error();
+Status check_options(const std::vector<int>& devices, const CommunicatorOptions& options) {
+  if (options.at_once < 1) return Error{ErrorCode::invalid_input, fmt::format("{} programs at once; at least 1 is needed", options.at_once)};
   const auto count = cuda::device_count();
   if (!count) return count.error();
   for (const auto device : devices) {
     if (device < 0 || device >= *count) return Error{ErrorCode::invalid_input, fmt::format("GPU {} of {}", device, *count)};
   }
+  return {};
+}
+
+}  // namespace
+
+Result<Communicator> Communicator::create(const std::vector<int>& devices, const CommunicatorOptions& options) {
+  if (auto good = check_options(devices, options); !good) return std::move(good).error();
   auto site = cuda::Site::create(devices, options.memory);
   if (!site) return std::move(site).error();
   return Communicator(std::make_unique<Body>(*std::move(site), options.at_once));
 }
 
 Result<Communicator> Communicator::create(Session& session, int device, const CommunicatorOptions& options) {
-  if (auto good = processes::all_well(session, check_options(options)); !good) return std::move(good).error();
+  if (auto good = processes::all_well(session, check_options({device}, options)); !good) return std::move(good).error();
   auto site = cuda::Site::create(session, device, options.memory);
   if (!site) return std::move(site).error();
   return Communicator(std::make_unique<Body>(*std::move(site), options.at_once));
