@@ -28,7 +28,7 @@ class OpenedMemory {
   OpenedMemory& operator=(const OpenedMemory&) = delete;
   ~OpenedMemory();
 
-  /// The memory behind a handle, as `describe_allocation` gives it. Errors: device_failure.
+  /// The memory behind a handle (the bytes of a cudaIpcMemHandle_t). Errors: device_failure.
   Result<std::uint64_t> open(const std::string& handle);
 
  private:
