@@ -11,15 +11,13 @@ namespace p2plab {
 
 namespace {
 
-constexpr std::int64_t KiB = std::int64_t{1} << 10;
-constexpr std::int64_t MiB = std::int64_t{1} << 20;
-constexpr std::int64_t interpreted_up_to = 2 * MiB;
-constexpr std::int64_t staged_up_to = 512 * MiB;  // above, landing areas take too much memory
-constexpr std::int64_t packet_part = 8 * KiB;     // one round of a block of 512 threads with a packet each
-constexpr std::int64_t least_slice = 16 * KiB;
-constexpr std::int64_t most_slice = 128 * KiB;
+constexpr Bytes interpreted_up_to = 2_MiB;
+constexpr Bytes staged_up_to = 512_MiB;  // above, landing areas take too much memory
+constexpr Bytes packet_part = 8_KiB;     // one round of a block of 512 threads with a packet each
+constexpr Bytes least_slice = 16_KiB;
+constexpr Bytes most_slice = 128_KiB;
 constexpr std::int64_t slices_to_fill = 64;
-constexpr std::int64_t few_blocks_from = 32 * MiB;
+constexpr Bytes few_blocks_from = 32_MiB;
 constexpr int gathering_ranks = 4;   // with fewer, bulk copies are 2 to 5 % slower than what many blocks reach
 constexpr int blocks_at_once = 128;  // of 512 threads: one for each multiprocessor of an H100 or H200
 constexpr int copies_at_once = 256;  // of 256 threads, where nothing is added
@@ -61,10 +59,10 @@ bool can_be_flagless(CollectiveKind kind, const Payload& payload) {
 
 // Packets flow through all steps, each block of threads with its own: the parts say how many blocks there are, so that a prediction of the program
 // is one of that flow. The kernels take packets as they come.
-Tuning packets(Protocol protocol, std::int64_t largest, int lanes) {
+Tuning packets(Protocol protocol, Bytes largest, int lanes) {
   const auto most = std::max(1, blocks_at_once / lanes);
   const auto parts = static_cast<int>(std::clamp<std::int64_t>(largest / packet_part, 1, most));
-  return {.parts = parts, .slice = Bytes{parts > 1 ? (largest + parts - 1) / parts : 0}, .protocol = protocol};
+  return {.parts = parts, .slice = parts > 1 ? Bytes{(largest.count() + parts - 1) / parts} : 0_B, .protocol = protocol};
 }
 
 // Does every step write to one other rank at most, as a ring's do?
@@ -78,13 +76,13 @@ bool has_one_destination(const Schedule& schedule) {
 
 // Bytes of the largest chunk up to which packets without flags are the fastest, on four and on two H200s: above, the landing areas cost more than
 // signals.
-std::int64_t flagless_limit(const Schedule& schedule) {
+Bytes flagless_limit(const Schedule& schedule) {
   const auto kind = schedule.collective().kind;
   const bool pair = schedule.ranks() == 2;
-  if (kind == CollectiveKind::reduce) return 64 * MiB;  // everything lands once
-  if (kind == CollectiveKind::reduce_scatter) return (pair ? 32 : 64) * MiB;
+  if (kind == CollectiveKind::reduce) return 64_MiB;  // everything lands once
+  if (kind == CollectiveKind::reduce_scatter) return pair ? 32_MiB : 64_MiB;
   // The slices of a ring of more than two, each for one rank, overtake packets sooner.
-  return !pair && has_one_destination(schedule) ? 12 * MiB : 16 * MiB;
+  return !pair && has_one_destination(schedule) ? 12_MiB : 16_MiB;
 }
 
 // Does every block begin at a multiple of 16 bytes? All do where all are as long.
@@ -96,27 +94,27 @@ bool is_aligned(const Schedule& schedule, const Payload& payload) {
 
 // The same of what is only moved: packets with flags, then lines of packets.
 struct MovingLimits {
-  std::int64_t flags = 64 * KiB;
-  std::int64_t lines = 8 * MiB;
+  Bytes flags = 64_KiB;
+  Bytes lines = 8_MiB;
 };
 MovingLimits moving_limits(const Schedule& schedule, const Payload& payload) {
   const auto kind = schedule.collective().kind;
-  if (kind == CollectiveKind::broadcast) return {.lines = (schedule.ranks() > 2 ? 64 : 8) * MiB};  // slices are slow to fill a chain of ranks
+  if (kind == CollectiveKind::broadcast) return {.lines = schedule.ranks() > 2 ? 64_MiB : 8_MiB};  // slices are slow to fill a chain of ranks
   if (is_aligned(schedule, payload)) return {};
-  return {.flags = 512 * KiB, .lines = (kind == CollectiveKind::all_gather ? 6 : 3) * MiB};
+  return {.flags = 512_KiB, .lines = kind == CollectiveKind::all_gather ? 6_MiB : 3_MiB};
 }
 
 // Moved only, all ranks alike: by bulk copies a few blocks of two warps fill the links.
-Tuning gathered(std::int64_t largest, int lanes) {
+Tuning gathered(Bytes largest, int lanes) {
   const bool few = largest >= few_blocks_from;
   return {.parts = std::max(1, (few ? blocks_at_once / 2 : blocks_at_once) / lanes),
-          .slice = Bytes{few ? 2 * most_slice : most_slice},
+          .slice = few ? 2 * most_slice : most_slice,
           .protocol = Protocol::simple};
 }
 
 Tuning tuning(const Schedule& schedule, const Payload& payload, bool staged) {
-  std::int64_t largest = 0;
-  for (const auto& extent : cut(schedule, payload)) largest = std::max(largest, extent.count * size_of(payload.type));
+  Bytes largest{0};
+  for (const auto& extent : cut(schedule, payload)) largest = std::max(largest, Bytes{extent.count * size_of(payload.type)});
   std::set<std::int32_t> channels;
   for (const auto& chunk : schedule.chunks()) channels.insert(chunk.channel);
   const auto lanes = most_lanes(schedule) * static_cast<int>(std::max<std::size_t>(channels.size(), 1));
@@ -135,9 +133,9 @@ Tuning tuning(const Schedule& schedule, const Payload& payload, bool staged) {
   const auto parts = std::max(1, (reduces(kind) ? blocks_at_once : copies_at_once) / lanes);
   // All parts need a slice of every chunk; of few chunks, which hop from rank to rank, many slices, so that all hops are soon at work.
   const auto share = static_cast<int>(schedule.chunks().size()) < schedule.ranks() ? largest / parts / slices_to_fill : largest / parts;
-  const auto even = static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(share)));
-  const auto slice = std::clamp(even, least_slice, most_slice);
-  return {.parts = parts, .slice = Bytes{slice}, .protocol = Protocol::simple};
+  const auto even = static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(share.count())));
+  const auto slice = std::clamp(Bytes{even}, least_slice, most_slice);
+  return {.parts = parts, .slice = slice, .protocol = Protocol::simple};
 }
 
 }  // namespace

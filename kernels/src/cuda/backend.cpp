@@ -10,12 +10,6 @@
 
 namespace p2plab::backend {
 
-namespace {
-
-constexpr Bytes first_memory{std::int64_t{2} << 20};
-
-}  // namespace
-
 std::shared_ptr<CudaKept> keep_for_cuda() { return std::make_shared<CudaKept>(); }
 
 Status cuda_available() {
@@ -27,7 +21,7 @@ Status cuda_available() {
 Result<cuda::Site*> CudaKept::site(const std::vector<int>& devices) {
   if (site_ && devices_ == devices) return &*site_;
   site_.reset();
-  auto made = cuda::Site::create(devices, first_memory);
+  auto made = cuda::Site::create(devices, CommunicatorOptions{}.memory);
   if (!made) return std::move(made).error();
   site_.emplace(*std::move(made));
   devices_ = devices;
@@ -36,7 +30,7 @@ Result<cuda::Site*> CudaKept::site(const std::vector<int>& devices) {
 
 Result<cuda::Site*> CudaKept::site(Session& session, int device) {
   if (site_) return &*site_;
-  auto made = cuda::Site::create(session, device, first_memory);
+  auto made = cuda::Site::create(session, device, CommunicatorOptions{}.memory);
   if (!made) return std::move(made).error();
   site_.emplace(*std::move(made));
   return &*site_;

@@ -1,6 +1,7 @@
 #include "cuda/buffers.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 #include <fmt/format.h>
 
@@ -13,6 +14,11 @@ constexpr int poison = 0x7b;
 bool can_share(CollectiveKind kind) { return kind != CollectiveKind::all_to_all && kind != CollectiveKind::send_receive; }
 
 }  // namespace
+
+DeviceBuffers in_one_memory(std::uint64_t base, std::int64_t output_within_input) {
+  const auto offset = static_cast<std::uint64_t>(std::abs(output_within_input));
+  return output_within_input >= 0 ? DeviceBuffers{base, base + offset} : DeviceBuffers{base + offset, base};
+}
 
 Result<Buffers> Buffers::create(const Schedule& schedule, const Payload& payload, const std::vector<int>& devices, const BufferOptions& options) {
   constexpr int most_ranks = 64;
@@ -59,12 +65,13 @@ Status Buffers::allocate_rank(Rank rank) {
   const auto out = layout_.output_size(rank);
   const auto first = allocate_piece(rank, options_.in_place ? std::max(in, out) : in);
   if (!first) return first.error();
-  inputs_.back() = outputs_.back() = *first;
   if (options_.in_place) {
-    const auto offset = layout_.output_within_input(rank);
-    offset >= 0 ? outputs_.back() += static_cast<std::uint64_t>(offset) : inputs_.back() += static_cast<std::uint64_t>(-offset);
+    const auto both = in_one_memory(*first, layout_.output_within_input(rank));
+    inputs_.back() = both.input;
+    outputs_.back() = both.output;
     return {};
   }
+  inputs_.back() = *first;
   const auto second = allocate_piece(rank, out);
   if (!second) return second.error();
   outputs_.back() = *second;

@@ -27,6 +27,9 @@ struct BufferOptions {
   std::optional<Rank> only = std::nullopt;  // the other ranks' memory belongs to other processes
 };
 
+/// Input and output of a rank in one memory from `base` on, the smaller within the larger (see BufferLayout::output_within_input).
+DeviceBuffers in_one_memory(std::uint64_t base, std::int64_t output_within_input);
+
 class Buffers {
  public:
   /// Input and output of rank r on GPU devices[r]; one memory for both if `in_place`.

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "cuda/buffers.h"
 #include "cuda/run.h"
 #include "device/wire.h"
 #include "processes/results.h"
@@ -108,13 +109,10 @@ Status GpuRun::place_staging(std::size_t index) {
   state.staging = *std::move(region);
   const auto base = state.staging.address();
   auto& buffers = addresses_[index].buffers;
-  buffers[0] = buffers[1] = base;
-  if (!program_->in_place) {
-    buffers[1] += static_cast<std::uint64_t>(before.count());
-    return {};
-  }
-  const auto offset = layout_.output_within_input(rank);
-  buffers[offset >= 0 ? 1 : 0] += static_cast<std::uint64_t>(std::abs(offset));
+  const auto apart = DeviceBuffers{base, base + static_cast<std::uint64_t>(before.count())};
+  const auto placed = program_->in_place ? in_one_memory(base, layout_.output_within_input(rank)) : apart;
+  buffers[0] = placed.input;
+  buffers[1] = placed.output;
   return {};
 }
 

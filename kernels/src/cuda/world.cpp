@@ -75,7 +75,7 @@ struct World::Reader {
     const auto handle = take<cudaIpcMemHandle_t>();
     move.here = move.there;
     if (opened == nullptr) return move;
-    const auto here = opened->open(std::string(reinterpret_cast<const char*>(&handle), sizeof handle));
+    const auto here = opened->open(&handle);
     if (!here) return here.error();
     move.here = *here;
     return move;
@@ -101,10 +101,9 @@ OpenedMemory::~OpenedMemory() {
   for (auto* const memory : opened_) cudaIpcCloseMemHandle(memory);
 }
 
-Result<std::uint64_t> OpenedMemory::open(const std::string& handle) {
+Result<std::uint64_t> OpenedMemory::open(const void* handle) {
   cudaIpcMemHandle_t value;
-  if (handle.size() != sizeof value) return Error{ErrorCode::device_failure, "a handle of GPU memory came in pieces"};
-  std::memcpy(&value, handle.data(), sizeof value);
+  std::memcpy(&value, handle, sizeof value);
   void* memory = nullptr;
   if (auto done = check(cudaIpcOpenMemHandle(&memory, value, cudaIpcMemLazyEnablePeerAccess), "open another process's GPU memory"); !done)
     return std::move(done).error();

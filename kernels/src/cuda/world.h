@@ -29,7 +29,7 @@ class OpenedMemory {
   ~OpenedMemory();
 
   /// The memory behind a handle (the bytes of a cudaIpcMemHandle_t). Errors: device_failure.
-  Result<std::uint64_t> open(const std::string& handle);
+  Result<std::uint64_t> open(const void* handle);
 
  private:
   std::vector<void*> opened_;
