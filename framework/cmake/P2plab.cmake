@@ -15,25 +15,49 @@ function(p2plab_add_library name)
   file(GLOB_RECURSE headers CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/include/*.h)
   target_sources(${target} PUBLIC FILE_SET HEADERS BASE_DIRS include FILES ${headers})
   target_include_directories(${target} PRIVATE src)
+  set_target_properties(${target} PROPERTIES UNITY_BUILD_MODE GROUP)
   set_property(GLOBAL APPEND PROPERTY P2PLAB_LIBRARIES ${target})
 endfunction()
 
-# p2plab_builtins(algorithms Planner planner FOLDER src ENTRIES ring tree)
-# Adds FOLDER/ring.cpp, FOLDER/tree.cpp to the library and generates builtin_planners(), which registers planners::ring(), planners::tree() in
-# that order. So the word that CMake needs anyway is the registration; the order is that of `p2plab list`.
+# p2plab_sources(framework error registry)
+# Adds error.cpp and registry.cpp of this folder to the library, so a new file is one word beside it. EXTENSION cu: error.cu. A folder is one room, and
+# where sources are built together (CMAKE_UNITY_BUILD), what is built together is a room.
+function(p2plab_sources library)
+  cmake_parse_arguments(ARG "" "EXTENSION" "" ${ARGN})
+  if(NOT ARG_EXTENSION)
+    set(ARG_EXTENSION cpp)
+  endif()
+  file(RELATIVE_PATH room ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
+  string(MAKE_C_IDENTIFIER ${room} room)
+  foreach(name IN LISTS ARG_UNPARSED_ARGUMENTS)
+    set(file ${CMAKE_CURRENT_SOURCE_DIR}/${name}.${ARG_EXTENSION})
+    target_sources(p2plab_${library} PRIVATE ${file})
+    set_source_files_properties(${file} TARGET_DIRECTORY p2plab_${library} PROPERTIES UNITY_GROUP ${room})
+  endforeach()
+endfunction()
+
+# p2plab_planners(one_shot two_shot)
+# Adds one_shot.cpp and two_shot.cpp of this folder, which define planners::one_shot() and planners::two_shot(), and notes them for p2plab_builtins.
+function(p2plab_planners)
+  p2plab_sources(algorithms ${ARGN})
+  set_property(GLOBAL APPEND PROPERTY P2PLAB_PLANNERS ${ARGN})
+endfunction()
+
+# p2plab_builtins(framework Exporter exporter HEADER p2plab/program/builtin_exporters.h ENTRIES goal chakra)
+# Generates builtin_exporters(), which registers exporters::goal(), exporters::chakra() in that order. So the word that CMake needs anyway is the
+# registration; the order is that of `p2plab list`.
 function(p2plab_builtins library interface word)
-  cmake_parse_arguments(ARG "" "FOLDER" "ENTRIES" ${ARGN})
+  cmake_parse_arguments(ARG "" "HEADER" "ENTRIES" ${ARGN})
   set(declarations "")
   set(calls "")
   foreach(entry IN LISTS ARG_ENTRIES)
-    target_sources(p2plab_${library} PRIVATE ${ARG_FOLDER}/${entry}.cpp)
     string(APPEND declarations "Entry<${interface}> ${entry}();\n")
     string(APPEND calls "  registry.add(${word}s::${entry}());\n")
   endforeach()
   set(file ${CMAKE_CURRENT_BINARY_DIR}/builtin_${word}s_${library}.cpp)
   file(CONFIGURE OUTPUT ${file} @ONLY CONTENT [[
-// Generated from the list in CMakeLists.txt: one word there is one entry here.
-#include "p2plab/builtin_@word@s.h"
+// Generated from the lists in CMakeLists.txt: one word there is one entry here.
+#include "@ARG_HEADER@"
 
 namespace p2plab {
 
@@ -50,21 +74,21 @@ Registry<@interface@> builtin_@word@s() {
   target_sources(p2plab_${library} PRIVATE ${file})
 endfunction()
 
-# p2plab_presets(framework FOLDER src/presets FAMILIES dgx1 nvswitch)
-# The same for machines: adds FOLDER/dgx1.cpp and generates builtin_presets(), which lists what presets::dgx1() returns, then the next family's.
+# p2plab_presets(framework FAMILIES dgx1 nvswitch)
+# The same for machines: adds dgx1.cpp of this folder and generates builtin_presets(), which lists what presets::dgx1() returns, then the next family's.
 function(p2plab_presets library)
-  cmake_parse_arguments(ARG "" "FOLDER" "FAMILIES" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "FAMILIES" ${ARGN})
+  p2plab_sources(${library} ${ARG_FAMILIES})
   set(declarations "")
   set(calls "")
   foreach(family IN LISTS ARG_FAMILIES)
-    target_sources(p2plab_${library} PRIVATE ${ARG_FOLDER}/${family}.cpp)
     string(APPEND declarations "std::vector<Preset> ${family}();\n")
     string(APPEND calls "  for (auto& preset : presets::${family}()) all.push_back(std::move(preset));\n")
   endforeach()
   set(file ${CMAKE_CURRENT_BINARY_DIR}/builtin_presets.cpp)
   file(CONFIGURE OUTPUT ${file} @ONLY CONTENT [[
 // Generated from the list in CMakeLists.txt: one word there is one family of machines here.
-#include "p2plab/presets.h"
+#include "p2plab/machine/presets.h"
 
 namespace p2plab {
 

@@ -14,13 +14,13 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/builtin_executors.h"
-#include "p2plab/builtin_planners.h"
-#include "p2plab/gpu_tuning.h"
-#include "p2plab/lower.h"
-#include "p2plab/mask.h"
-#include "p2plab/presets.h"
-#include "p2plab/verify.h"
+#include "p2plab/machine/mask.h"
+#include "p2plab/machine/presets.h"
+#include "p2plab/plan/builtin_planners.h"
+#include "p2plab/program/lower.h"
+#include "p2plab/run/builtin_executors.h"
+#include "p2plab/run/gpu_tuning.h"
+#include "p2plab/schedule/verify.h"
 
 namespace {
 
@@ -189,7 +189,7 @@ class Checker {
     if (!elements_.empty()) return wrong_ == 0 ? 0 : 1;
     for (const auto type : all_data_types()) {
       for (const auto op : all_reduce_ops()) {
-        for (const auto* form : {"two_shot:simple:2:4096", "two_shot:ll", "one_shot:flagless", "ring:flagless"})
+        for (const auto* form : {"two_shot:simple:2:4096", "two_shot:ll", "one_shot:lamport", "ring:lamport"})
           one(CollectiveKind::all_reduce, form, 5'005, type, op, false);  // of 2, 3 and 4 ranks some begin at odd elements
       }
     }
@@ -251,7 +251,7 @@ int main(int argc, char** argv) {
       }
       for (const auto& number : split(arguments[a].substr(9), ',')) elements.push_back(std::atoll(number.c_str()));
     }
-    if (forms.empty()) forms = {":simple", ":simple:3:4096", ":simple:2:65536:u", ":copy", ":ll", ":flagless", ":ll128", ":tuned"};
+    if (forms.empty()) forms = {":simple", ":simple:3:4096", ":simple:2:65536:u", ":copy", ":ll", ":lamport", ":ll128", ":tuned"};
     return Checker{arguments[1], std::move(elements), std::move(forms)}.all();
   }
   fmt::print(stderr, "usage: p2plab_gpu_bench time|replay COLLECTIVE RANKS FROM TO FORM... | check RANKS [elements=N,N...] [:FORM...]\n");

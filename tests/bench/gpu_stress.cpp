@@ -5,8 +5,8 @@
 
 #include <fmt/format.h>
 
-#include "image.h"
-#include "support/fresh_calls.h"
+#include "lowered/kernel_args.h"
+#include "support/emulation/fresh_calls.h"
 
 namespace {
 
@@ -16,8 +16,8 @@ using testing::FreshCalls;
 using enum CollectiveKind;
 
 constexpr std::uint32_t near_end = image::epoch_limit - 3000;
-const Tuning flagless{.protocol = Protocol::flagless};
-const Tuning lines{.protocol = Protocol::ll128};
+const Tuning lamport{.protocol = Protocol::lamport};
+const Tuning ll128{.protocol = Protocol::ll128};
 const Tuning flags{.protocol = Protocol::ll};
 const Tuning slices{.parts = 4, .slice = Bytes{4096}};
 
@@ -65,20 +65,20 @@ int main(int argc, char** argv) {
   std::int64_t bad = 0;
   constexpr auto staged = BufferUse::staged;
   for (const CallForm& form :
-       {CallForm{all_reduce, "one_shot", flags, 3000}, CallForm{all_reduce, "one_shot", flagless, 3000},
-        CallForm{all_reduce, "two_shot", flagless, 30'011, {.first_call = near_end}}, CallForm{all_reduce, "two_shot", lines, 30'011},
-        CallForm{all_reduce, "two_shot", flagless, 30'011, {.interpret = true}}, CallForm{all_reduce, "ring", flagless, 30'011},
+       {CallForm{all_reduce, "one_shot", flags, 3000}, CallForm{all_reduce, "one_shot", lamport, 3000},
+        CallForm{all_reduce, "two_shot", lamport, 30'011, {.first_call = near_end}}, CallForm{all_reduce, "two_shot", ll128, 30'011},
+        CallForm{all_reduce, "two_shot", lamport, 30'011, {.interpret = true}}, CallForm{all_reduce, "ring", lamport, 30'011},
         CallForm{all_reduce, "ring", slices, 30'011}, CallForm{broadcast, "one_shot", flags, 3000, {.first_call = near_end}},
-        CallForm{broadcast, "two_shot", lines, 30'011, {.first_call = near_end}}, CallForm{broadcast, "ring", lines, 30'011},
-        CallForm{broadcast, "ring", slices, 30'011}, CallForm{all_gather, "two_shot", lines, 30'011}, CallForm{all_gather, "ring", lines, 2'000'003},
-        CallForm{all_gather, "ring", slices, 30'011}, CallForm{all_reduce, "two_shot", flagless, 30'011, {}, staged},
+        CallForm{broadcast, "two_shot", ll128, 30'011, {.first_call = near_end}}, CallForm{broadcast, "ring", ll128, 30'011},
+        CallForm{broadcast, "ring", slices, 30'011}, CallForm{all_gather, "two_shot", ll128, 30'011}, CallForm{all_gather, "ring", ll128, 2'000'003},
+        CallForm{all_gather, "ring", slices, 30'011}, CallForm{all_reduce, "two_shot", lamport, 30'011, {}, staged},
         CallForm{all_reduce, "ring", slices, 30'011, {}, staged}}) {
     bad += stress({&*alone}, devices, {form}, calls);
   }
   fmt::print("six at once:\n");
   bad += stress({&*first, &*second}, devices,
-                {CallForm{all_reduce, "one_shot", flagless, 3000}, CallForm{all_reduce, "two_shot", flagless, 30'011},
-                 CallForm{all_reduce, "ring", slices, 30'011}, CallForm{all_gather, "two_shot", lines, 30'011},
+                {CallForm{all_reduce, "one_shot", lamport, 3000}, CallForm{all_reduce, "two_shot", lamport, 30'011},
+                 CallForm{all_reduce, "ring", slices, 30'011}, CallForm{all_gather, "two_shot", ll128, 30'011},
                  CallForm{broadcast, "ring", slices, 30'011}, CallForm{all_reduce, "ring", slices, 30'011, {}, staged}},
                 calls);
   return bad == 0 ? 0 : 1;

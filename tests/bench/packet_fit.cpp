@@ -8,9 +8,9 @@
 
 #include <Eigen/Dense>
 
-#include "../support/simulated.h"
-#include "p2plab/gpu_tuning.h"
-#include "p2plab/presets.h"
+#include "p2plab/machine/presets.h"
+#include "p2plab/run/gpu_tuning.h"
+#include "support/simulated.h"
 
 namespace p2plab {
 namespace {

@@ -5,26 +5,26 @@
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
-#include "../support/ideal_time.h"
-#include "../support/optima.h"
-#include "../support/plans.h"
-#include "p2plab/analysis.h"
-#include "p2plab/bounds.h"
-#include "p2plab/mask.h"
-#include "p2plab/presets.h"
+#include "p2plab/bounds/bounds.h"
+#include "p2plab/machine/mask.h"
+#include "p2plab/machine/presets.h"
+#include "p2plab/schedule/analysis.h"
+#include "support/ideal_time.h"
+#include "support/optima.h"
+#include "support/plans.h"
 
 namespace p2plab {
 namespace {
 
-// Boxes of 16 MI250X dies with one NIC of 16 GB/s each on one switch (the machine of ForestColl's measurements).
-Topology mi250_boxes(int boxes) {
-  const auto box = *make_preset("mi250x", {});
-  Topology::Builder builder("mi250-boxes");
+// Servers of 16 MI250X dies with one NIC of 16 GB/s each on one switch (the machine of ForestColl's measurements).
+Topology mi250_servers(int servers) {
+  const auto server = *make_preset("mi250x", {});
+  Topology::Builder builder("mi250-servers");
   const auto hub = builder.add_node({.name = "net", .kind = NodeKind::network_switch});
-  for (int b = 0; b < boxes; ++b) {
+  for (int b = 0; b < servers; ++b) {
     std::vector<NodeId> gpus;
-    for (const auto& node : box.nodes()) gpus.push_back(builder.add_node({.name = node.name + "." + std::to_string(b), .kind = node.kind}));
-    for (auto link : box.links()) {
+    for (const auto& node : server.nodes()) gpus.push_back(builder.add_node({.name = node.name + "." + std::to_string(b), .kind = node.kind}));
+    for (auto link : server.links()) {
       link.from = gpus[link.from.index()];
       link.to = gpus[link.to.index()];
       builder.add_link(link);
@@ -38,15 +38,15 @@ Topology machine(int which) {
   switch (which) {
     case 0: return *make_preset("dgx-a100", {{"nodes", "2"}});
     case 1: return *make_preset("dgx-a100", {{"nodes", "8"}});
-    case 2: return mi250_boxes(4);
+    case 2: return mi250_servers(4);
     case 3: return *make_preset("dgx-a100", {{"nodes", "128"}});
-    case 4: return mi250_boxes(64);
+    case 4: return mi250_servers(64);
     case 5: return *make_preset("torus", {{"dims", "32x32"}});
     default: return *apply_mask(machine(1), {.links = {{.from = "gpu0", .to = "nic0"}}});
   }
 }
 constexpr const char* machine_names[] = {
-    "two A100 boxes", "eight A100 boxes", "64 MI250", "A100 x128", "MI250 x64", "torus 32x32", "eight A100 boxes, a NIC lost"};
+    "two A100 servers", "eight A100 servers", "64 MI250", "A100 x128", "MI250 x64", "torus 32x32", "eight A100 servers, a NIC lost"};
 
 double peak_mib() {
   rusage usage{};
@@ -68,12 +68,12 @@ void bounds(benchmark::State& state, CollectiveKind kind) {
 }
 
 // Time of the planner alone: routes are made before, the proof comes after.
-void plan_and_prove(benchmark::State& state, const Topology& topology, CollectiveKind kind, const FormerPlan* former = nullptr) {
+void plan_and_prove(benchmark::State& state, const Topology& topology, CollectiveKind kind, const PreviousPlan* previous = nullptr) {
   const Routes routes(topology);
   const auto planners = builtin_planners();
   PlanContext context;
   context.routes = &routes;
-  context.former = former;
+  context.previous = previous;
   const auto collective = make_collective(kind, topology.ranks());
   std::optional<Plan> plan;
   for (auto _ : state) plan = *(*planners.get("algorithm", "forest"))->make()->plan(topology, collective, context);
@@ -101,8 +101,8 @@ void repair(benchmark::State& state, CollectiveKind kind) {
   };
   const auto loss = [&](std::int64_t which) -> Case {
     switch (which) {
-      case 0: return {"eight A100 boxes, a NIC lost", machine(1), {.links = {{.from = "gpu0", .to = "nic0"}}}};
-      case 1: return {"eight A100 boxes, a GPU lost", machine(1), {.gpus = {"gpu0"}}};
+      case 0: return {"eight A100 servers, a NIC lost", machine(1), {.links = {{.from = "gpu0", .to = "nic0"}}}};
+      case 1: return {"eight A100 servers, a GPU lost", machine(1), {.gpus = {"gpu0"}}};
       case 2: return {"64 MI250, a link lost", machine(2), {.links = {{.from = "gpu0.0", .to = "gpu1.0"}}}};
       default: return {"dgx-v100, a lane lost", *make_preset("dgx-v100", {}), {.links = {{.from = "gpu0", .to = "gpu3", .fraction = 0.5}}}};
     }
@@ -114,8 +114,8 @@ void repair(benchmark::State& state, CollectiveKind kind) {
   context.routes = &routes;
   const auto planners = builtin_planners();
   const auto old = (*planners.get("algorithm", "forest"))->make()->plan(before, make_collective(kind, before.ranks()), context);
-  const FormerPlan former{before, old->schedule};
-  plan_and_prove(state, *apply_mask(before, mask), kind, state.range(1) == 0 ? nullptr : &former);
+  const PreviousPlan previous{before, old->schedule};
+  plan_and_prove(state, *apply_mask(before, mask), kind, state.range(1) == 0 ? nullptr : &previous);
 }
 
 // The reference machines, where they are at hand; ForestColl's height beside ours.

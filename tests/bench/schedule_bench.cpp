@@ -1,9 +1,9 @@
 // Steps planned, built, verified and lowered per second.
 #include <benchmark/benchmark.h>
 
-#include "p2plab/builtin_planners.h"
-#include "p2plab/lower.h"
-#include "p2plab/verify.h"
+#include "p2plab/plan/builtin_planners.h"
+#include "p2plab/program/lower.h"
+#include "p2plab/schedule/verify.h"
 
 namespace p2plab {
 namespace {

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "../support/simgrid_switch.h"
-#include "p2plab/simulate.h"
+#include "p2plab/simulator/simulate.h"
+#include "support/simgrid_switch.h"
 #include "switched.h"
 
 namespace p2plab {
@@ -20,11 +20,11 @@ namespace sg = simgrid::s4u;
 constexpr int most_ranks = 1024;
 
 void send_around(int ranks, int rank, std::uint64_t piece) {
-  const auto box = [&](int r) { return sg::Mailbox::by_name(std::to_string(ranks) + "." + std::to_string(r)); };
+  const auto server = [&](int r) { return sg::Mailbox::by_name(std::to_string(ranks) + "." + std::to_string(r)); };
   int token = 0;
   for (int k = 0; k < 2 * (ranks - 1); ++k) {
-    auto sent = box((rank + 1) % ranks)->put_async(&token, piece);
-    box(rank)->get<int>();
+    auto sent = server((rank + 1) % ranks)->put_async(&token, piece);
+    server(rank)->get<int>();
     sent->wait();
   }
 }

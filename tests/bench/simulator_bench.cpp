@@ -2,7 +2,7 @@
 // planner's inner loop on 8 GPUs. Where SimGrid is installed, simgrid_bench.cpp adds its rows.
 #include <benchmark/benchmark.h>
 
-#include "p2plab/simulate.h"
+#include "p2plab/simulator/simulate.h"
 #include "switched.h"
 
 namespace p2plab {
@@ -11,14 +11,14 @@ namespace {
 using bench::over_switch;
 using bench::switched;
 
-constexpr int box = 8;
+constexpr int server = 8;
 
-Topology boxes(int count) {
-  Topology::Builder builder("boxes");
+Topology servers(int count) {
+  Topology::Builder builder("servers");
   const auto network = builder.add_node({.name = "net", .kind = NodeKind::network_switch});
   for (int b = 0; b < count; ++b) {
     const auto hub = builder.add_node({.name = "sw" + std::to_string(b), .kind = NodeKind::nvswitch});
-    for (int i = b * box; i < (b + 1) * box; ++i) {
+    for (int i = b * server; i < (b + 1) * server; ++i) {
       const auto gpu = builder.add_node({.name = "gpu" + std::to_string(i)});
       const auto nic = builder.add_node({.name = "nic" + std::to_string(i), .kind = NodeKind::nic});
       builder.add_duplex(gpu, hub, LinkKind::nvlink, GBps(450), Seconds{500e-9});
@@ -29,9 +29,9 @@ Topology boxes(int count) {
   return *std::move(builder).build();
 }
 
-std::vector<LinkId> over_boxes(Rank from, Rank to) {
+std::vector<LinkId> over_servers(Rank from, Rank to) {
   const auto link = [](Rank gpu, int which) { return LinkId{6 * gpu.value + which}; };
-  if (from.value / box == to.value / box) return {link(from, 0), link(to, 1)};
+  if (from.value / server == to.value / server) return {link(from, 0), link(to, 1)};
   return {link(from, 2), link(from, 4), link(to, 5), link(to, 3)};
 }
 
@@ -70,7 +70,9 @@ void what_if_8_ring(benchmark::State& state) { time_program(state, ring_pattern(
 void what_if_8_all_to_all(benchmark::State& state) { time_program(state, all_to_all_pattern(8, 16_MiB, {.slice = 256_KiB})); }
 void ring_4096_all_ranks(benchmark::State& state) { time_pattern(state, switched(4096), over_switch, ring_pattern(4096, 16_MiB), {.fold = false}); }
 void ring_4096_folded(benchmark::State& state) { time_pattern(state, switched(4096), over_switch, ring_pattern(4096, 16_MiB), {}); }
-void hierarchical_10000_folded(benchmark::State& state) { time_pattern(state, boxes(1250), over_boxes, hierarchical_pattern(1250, box, 64_MiB), {}); }
+void hierarchical_10000_folded(benchmark::State& state) {
+  time_pattern(state, servers(1250), over_servers, hierarchical_pattern(1250, server, 64_MiB), {});
+}
 
 BENCHMARK(ring_1024)->Unit(benchmark::kMillisecond);
 BENCHMARK(all_to_all_256)->Unit(benchmark::kMillisecond);

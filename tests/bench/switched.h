@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/pattern.h"
-#include "p2plab/topology.h"
+#include "p2plab/machine/topology.h"
+#include "p2plab/simulator/pattern.h"
 
 namespace p2plab::bench {
 

@@ -1,9 +1,9 @@
 // Every config of configs/ answers its question; every bad one is told all its mistakes.
 #include <algorithm>
 
-#include "../support/reference_files.h"
-#include "p2plab/report.h"
+#include "p2plab/report/report.h"
 #include "program.h"
+#include "support/reference_files.h"
 
 namespace p2plab {
 namespace {

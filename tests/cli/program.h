@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <nlohmann/json.hpp>
 
+#include "support/scratch.h"
+
 namespace p2plab::test {
 
 struct Outcome {
@@ -24,16 +26,6 @@ inline std::string content(const std::filesystem::path& file) {
   std::stringstream text;
   text << in.rdbuf();
   return text.str();
-}
-
-/// A file or folder of this test alone.
-inline std::filesystem::path scratch(const std::string& name) {
-  const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
-  std::string folder = std::string("p2plab_") + test->test_suite_name() + "_" + test->name();
-  for (auto& c : folder) c = c == '/' ? '_' : c;
-  const auto path = std::filesystem::path(::testing::TempDir()) / folder;
-  std::filesystem::create_directories(path);
-  return path / name;
 }
 
 /// `p2plab ARGUMENTS`, run by a shell in `folder`.

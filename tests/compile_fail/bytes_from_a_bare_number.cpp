@@ -1,3 +1,3 @@
 // expect: conversion from .int. to non-scalar type .p2plab::Bytes.
-#include "p2plab/units.h"
+#include "p2plab/base/units.h"
 p2plab::Bytes wrong = 64;

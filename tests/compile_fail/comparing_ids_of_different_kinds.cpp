@@ -1,3 +1,3 @@
 // expect: no match for .operator==.
-#include "p2plab/ids.h"
+#include "p2plab/base/ids.h"
 bool wrong = p2plab::Rank{0} == p2plab::LinkId{0};

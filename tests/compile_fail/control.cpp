@@ -1,3 +1,3 @@
 // expect: ^$
-#include "p2plab/builtin_planners.h"
+#include "p2plab/plan/builtin_planners.h"
 auto right = p2plab::Bytes{1} / p2plab::GBps(1);

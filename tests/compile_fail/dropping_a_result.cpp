@@ -1,3 +1,3 @@
 // expect: ignoring returned value
-#include "p2plab/collective.h"
+#include "p2plab/schedule/collective.h"
 void wrong() { p2plab::contract({}, 1); }

@@ -1,3 +1,3 @@
 // expect: could not convert|cannot convert|no matching function
-#include "p2plab/topology.h"
+#include "p2plab/machine/topology.h"
 const p2plab::Node& wrong(const p2plab::Topology& t) { return t.node(p2plab::Rank{0}); }

@@ -1,4 +1,4 @@
 // expect: use of deleted function
-#include "p2plab/schedule.h"
+#include "p2plab/schedule/schedule.h"
 p2plab::Schedule make();
 auto wrong = make().chunks();

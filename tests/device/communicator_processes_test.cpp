@@ -1,10 +1,10 @@
 // Communicators of several processes, one a GPU; skips itself aloud where there are not two. Nothing here uses CUDA before it forks.
 #include <gtest/gtest.h>
 
-#include "cuda/buffers.h"
-#include "p2plab/communicator.h"
-#include "p2plab/lower.h"
-#include "p2plab/processes.h"
+#include "cuda/memory/buffers.h"
+#include "p2plab/program/lower.h"
+#include "p2plab/run/communicator.h"
+#include "p2plab/run/processes.h"
 #include "support/machines.h"
 #include "support/plans.h"
 
@@ -87,7 +87,7 @@ Status all_rounds(Session& session) {
   MemoryUse first;
   for (int round = 0; round < 3; ++round) {
     for (const auto use : {BufferUse::registered, BufferUse::staged}) {
-      for (const auto& tuning : {Tuning{.protocol = Protocol::flagless}, Tuning{.parts = 2, .slice = 64_KiB}}) {
+      for (const auto& tuning : {Tuning{.protocol = Protocol::lamport}, Tuning{.parts = 2, .slice = 64_KiB}}) {
         // Buffers of a few bytes share an allocation with others; large ones have their own.
         for (const std::int64_t elements : {5, 1'000'003}) {
           if (auto done = rounds.run("ring", tuning, elements, use); !done) return done;

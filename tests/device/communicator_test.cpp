@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "support/fresh_calls.h"
+#include "support/emulation/fresh_calls.h"
 
 namespace p2plab {
 namespace {
@@ -12,8 +12,8 @@ using testing::CallForm;
 using testing::FreshCalls;
 using enum CollectiveKind;
 
-const Tuning flagless{.protocol = Protocol::flagless};
-const Tuning lines{.protocol = Protocol::ll128};
+const Tuning lamport{.protocol = Protocol::lamport};
+const Tuning ll128{.protocol = Protocol::ll128};
 const Tuning slices{.parts = 4, .slice = 4_KiB};
 
 // GPUs for so many ranks, or why there are none.
@@ -32,9 +32,9 @@ TEST(Communicators, SeveralRunAtOnceOnStreamsOfTheirOwn) {
   auto first = *Communicator::create(*devices, {.at_once = 8});
   auto second = *Communicator::create(*devices, {.at_once = 8});
   std::vector<std::unique_ptr<FreshCalls>> all;
-  for (const auto& [communicator, form] : {std::pair{&first, CallForm{all_reduce, "one_shot", flagless, 3000}},
+  for (const auto& [communicator, form] : {std::pair{&first, CallForm{all_reduce, "one_shot", lamport, 3000}},
                                            {&first, CallForm{all_reduce, "ring", slices, 30'011}},
-                                           {&second, CallForm{all_gather, "two_shot", lines, 30'011}},
+                                           {&second, CallForm{all_gather, "two_shot", ll128, 30'011}},
                                            {&second, CallForm{all_reduce, "two_shot", slices, 100'003, {}, BufferUse::staged}}}) {
     auto calls = FreshCalls::create(*communicator, *devices, form);
     ASSERT_TRUE(calls) << describe(calls.error());
@@ -55,7 +55,7 @@ TEST(Communicators, OperationsShareMemoryThatIsAllocatedOnceAndGivenBack) {
   EXPECT_EQ(communicator.memory(Rank{0}).allocations, 0);
   MemoryUse first;
   for (int round = 0; round < 3; ++round) {
-    for (const auto& form : {CallForm{all_reduce, "two_shot", flagless, 1'000'003}, CallForm{all_reduce, "ring", slices, 1'000'003}}) {
+    for (const auto& form : {CallForm{all_reduce, "two_shot", lamport, 1'000'003}, CallForm{all_reduce, "ring", slices, 1'000'003}}) {
       auto calls = FreshCalls::create(communicator, *devices, form);
       ASSERT_TRUE(calls) << describe(calls.error());
       (*calls)->start(10);
@@ -78,7 +78,7 @@ TEST(Communicators, AStagedCallTakesAnyBuffers) {
   if (!devices) GTEST_SKIP() << describe(devices.error());
   auto communicator = *Communicator::create(*devices);
   constexpr std::size_t elements = 4096;
-  for (const auto& [planner, tuning] : {std::pair{"one_shot", flagless}, {"two_shot", lines}, {"ring", slices}}) {
+  for (const auto& [planner, tuning] : {std::pair{"one_shot", lamport}, {"two_shot", ll128}, {"ring", slices}}) {
     for (const bool interpret : {false, true}) {
       const CallForm form{all_reduce, planner, tuning, elements, {.interpret = interpret}, BufferUse::staged};
       auto calls = FreshCalls::create(communicator, *devices, form);

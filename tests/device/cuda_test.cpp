@@ -1,9 +1,9 @@
 // Programs on real GPUs; skips itself aloud where there are none.
 #include <gtest/gtest.h>
 
-#include "p2plab/builtin_executors.h"
-#include "p2plab/gpu_tuning.h"
-#include "p2plab/lower.h"
+#include "p2plab/program/lower.h"
+#include "p2plab/run/builtin_executors.h"
+#include "p2plab/run/gpu_tuning.h"
 #include "support/machines.h"
 #include "support/plans.h"
 

@@ -8,9 +8,9 @@
 
 #include <gtest/gtest.h>
 
-#include "p2plab/gpu_tuning.h"
-#include "p2plab/lower.h"
-#include "p2plab/processes.h"
+#include "p2plab/program/lower.h"
+#include "p2plab/run/gpu_tuning.h"
+#include "p2plab/run/processes.h"
 #include "support/machines.h"
 #include "support/plans.h"
 

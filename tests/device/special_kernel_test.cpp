@@ -1,10 +1,10 @@
 // Kernels made for programs compile for every generation of GPUs; needs NVIDIA's run-time compiler, no GPU. Skips itself aloud.
 #include <gtest/gtest.h>
 
-#include "cuda/nvrtc_library.h"
-#include "p2plab/lower.h"
-#include "p2plab/verify.h"
-#include "specialise.h"
+#include "cuda/jit/nvrtc_library.h"
+#include "lowered/specialise.h"
+#include "p2plab/program/lower.h"
+#include "p2plab/schedule/verify.h"
 #include "support/machines.h"
 #include "support/plans.h"
 
@@ -17,7 +17,7 @@ PacketImage image_of(const Topology& machine, const std::string& planner, Collec
   const auto plan = *testing::plan_on(machine, planner, kind);
   const auto program = *lower(plan.schedule, *verify(machine, routes, plan.schedule), {.elements = 4096, .type = DataType::float16}, {});
   const std::vector<RankAddresses> addresses(static_cast<std::size_t>(machine.ranks()));
-  return link_packets(make_packet_plan(program, Reach(machine, routes)), Rank{0}, addresses, format);
+  return link_packets(make_packet_plan(program, PeerAccess(machine, routes)), Rank{0}, addresses, format);
 }
 
 TEST(SpecialKernel, CompilesForEveryGeneration) {
@@ -27,11 +27,11 @@ TEST(SpecialKernel, CompilesForEveryGeneration) {
   const auto sum = image_of(machine, "two_shot", CollectiveKind::all_reduce, {.data_bytes = 16, .width = image::most_packet_width});
   const auto copy = image_of(machine, "ring", CollectiveKind::broadcast, {.data_bytes = 15, .width = image::most_packet_width});
   for (const int capability : {80, 100}) {
-    const auto flagless = nvrtc->compile(kernel_source(sum, {.choice = {.type = DataType::float16, .sentinel = true}, .once = true}), capability);
-    EXPECT_TRUE(flagless) << describe(flagless.error());
+    const auto lamport = nvrtc->compile(kernel_source(sum, {.choice = {.type = DataType::float16, .lamport = true}, .once = true}), capability);
+    EXPECT_TRUE(lamport) << describe(lamport.error());
   }
-  const auto lines = nvrtc->compile(kernel_source(copy, {.choice = {.reduces = false, .lines = true}, .odd = true}), 90);
-  EXPECT_TRUE(lines) << describe(lines.error());
+  const auto ll128 = nvrtc->compile(kernel_source(copy, {.choice = {.reduces = false, .ll128 = true}, .odd = true}), 90);
+  EXPECT_TRUE(ll128) << describe(ll128.error());
 }
 
 TEST(SpecialKernel, SaysWhatTheCompilerSaysOfASourceThatIsWrong) {

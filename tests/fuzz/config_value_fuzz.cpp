@@ -1,6 +1,6 @@
 // Reads any text as a config and asks every value for everything.
-#include "p2plab/config_value.h"
-#include "p2plab/topology.h"
+#include "p2plab/detail/config_value.h"
+#include "p2plab/machine/topology.h"
 #include "target.h"
 
 namespace p2plab {

@@ -1,5 +1,5 @@
 // Reads any text as NCCL topology XML.
-#include "p2plab/topology_import.h"
+#include "p2plab/machine/topology_import.h"
 #include "round_trip.h"
 #include "target.h"
 

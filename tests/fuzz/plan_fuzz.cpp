@@ -1,6 +1,6 @@
 // Reads any text as a plan file; what is read must be writable and readable again, and verifying it must end.
-#include "p2plab/plan_io.h"
-#include "p2plab/verify.h"
+#include "p2plab/program/plan_io.h"
+#include "p2plab/schedule/verify.h"
 #include "target.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

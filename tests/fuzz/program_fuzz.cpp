@@ -1,5 +1,5 @@
 // Reads any text as a program file; what is read must be writable and readable again.
-#include "p2plab/program_io.h"
+#include "p2plab/program/program_io.h"
 #include "target.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {

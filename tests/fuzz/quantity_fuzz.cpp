@@ -1,5 +1,5 @@
 // Reads any text as every quantity; what is read prints and reads back as the same value.
-#include "p2plab/quantity.h"
+#include "p2plab/base/quantity.h"
 #include "target.h"
 
 namespace p2plab {

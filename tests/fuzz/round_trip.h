@@ -1,8 +1,8 @@
 // What must hold of every topology that a parser lets through: it can be written, and reads back as the same.
 #pragma once
 
-#include "../support/same_topology.h"
-#include "p2plab/topology_io.h"
+#include "p2plab/machine/topology_io.h"
+#include "support/same_topology.h"
 
 namespace p2plab::testing {
 

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "../support/simulated.h"
+#include "support/simulated.h"
 
 namespace p2plab {
 namespace {

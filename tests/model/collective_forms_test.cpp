@@ -3,7 +3,7 @@
 // of what one step sends, t the time of a slice.
 #include <gtest/gtest.h>
 
-#include "../support/simulated.h"
+#include "support/simulated.h"
 
 namespace p2plab {
 namespace {

@@ -1,7 +1,7 @@
 // Sharing: links, groups, node limits, thread blocks; small cases worked out by hand.
 #include <gtest/gtest.h>
 
-#include "../support/simulated.h"
+#include "support/simulated.h"
 
 namespace p2plab {
 namespace {
@@ -142,7 +142,7 @@ TEST(Protocols, CostWhatTheirFlagsWeigh) {
     return testing::makespan(machine, testing::lowered(machine, testing::pairs(2, {{Rank{0}, Rank{1}}}), Bytes{120'000}, {.protocol = protocol}));
   };
   EXPECT_EQ(time(Protocol::simple), one_us + at_rate(120'000, 10));
-  EXPECT_EQ(time(Protocol::flagless), one_us + at_rate(120'000, 10));
+  EXPECT_EQ(time(Protocol::lamport), one_us + at_rate(120'000, 10));
   EXPECT_EQ(time(Protocol::ll), one_us + at_rate(240'000, 10));
   EXPECT_EQ(time(Protocol::ll128), one_us + at_rate(128'000, 10));
 }

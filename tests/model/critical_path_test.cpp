@@ -3,9 +3,9 @@
 
 #include <gtest/gtest.h>
 
-#include "../support/simulated.h"
-#include "p2plab/critical_path.h"
-#include "p2plab/utilisation.h"
+#include "p2plab/simulator/critical_path.h"
+#include "p2plab/simulator/utilisation.h"
+#include "support/simulated.h"
 
 namespace p2plab {
 namespace {
@@ -43,7 +43,7 @@ void expect_whole(const Explained& e) {
 
 TEST(CriticalPath, SumsExactlyToTheTimeForEveryPlannerMachineAndTuning) {
   const std::vector<Topology> machines{testing::one_switch(2), testing::one_switch(5),       testing::one_switch(8),           testing::full_mesh(3),
-                                       testing::full_mesh(6),  testing::dgx1(8, true, true), testing::islands_over_pcie(2, 2), testing::boxes(2, 2),
+                                       testing::full_mesh(6),  testing::dgx1(8, true, true), testing::islands_over_pcie(2, 2), testing::servers(2, 2),
                                        testing::one_switch(1)};
   for (const auto& machine : machines) {
     for (const char* planner : {"ring", "tree", "one_shot", "two_shot", "hierarchical"}) {

@@ -6,8 +6,8 @@
 #include <random>
 #include <string>
 
-#include "../support/flows.h"
-#include "../support/simulated.h"
+#include "support/flows.h"
+#include "support/simulated.h"
 
 namespace p2plab {
 namespace {
@@ -98,7 +98,7 @@ void expect_same_with_and_without_skipping(const Topology& machine, const Progra
 }
 
 TEST(SteadyState, SkippedGivesWhatPlayedGives) {
-  for (const auto& machine : {testing::one_switch(3), testing::one_switch(8), testing::full_mesh(4), testing::boxes(2, 3)}) {
+  for (const auto& machine : {testing::one_switch(3), testing::one_switch(8), testing::full_mesh(4), testing::servers(2, 3)}) {
     for (const auto* planner : {"ring", "tree", "two_shot", "hierarchical", "halving_doubling"}) {
       const auto plan = testing::plan_on(machine, planner, CollectiveKind::all_reduce);
       if (!plan) continue;

@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "../support/simulated.h"
-#include "p2plab/critical_path.h"
-#include "p2plab/presets.h"
-#include "p2plab/trace.h"
+#include "p2plab/machine/presets.h"
+#include "p2plab/simulator/critical_path.h"
+#include "p2plab/simulator/trace.h"
+#include "support/simulated.h"
 
 namespace p2plab {
 namespace {
@@ -28,7 +28,7 @@ TEST(Packets, GoThroughAllStepsWithoutSignals) {
   const auto machine = testing::full_mesh(2);
   for (const auto* mode : {"push", "pull"}) {
     const auto program =
-        testing::planned(machine, "one_shot", CollectiveKind::all_reduce, Bytes{512}, {{"mode", mode}}, {.protocol = Protocol::flagless});
+        testing::planned(machine, "one_shot", CollectiveKind::all_reduce, Bytes{512}, {{"mode", mode}}, {.protocol = Protocol::lamport});
     // One operand read and one written to send; two read and one written to add. 32 packets are one warp: none is later than the others.
     EXPECT_EQ(testing::makespan(machine, program, by_packets), before + 5 * operand + one_us + at_rate(512, 25)) << mode;
   }
@@ -38,7 +38,7 @@ TEST(Packets, OfManyWarpsArriveAsTheSlowestDoes) {
   const auto machine = testing::full_mesh(2);
   for (const int warps : {1, 2, 8, 128}) {
     const auto program =
-        testing::planned(machine, "one_shot", CollectiveKind::all_reduce, Bytes{warps * 512}, {{"mode", "push"}}, {.protocol = Protocol::flagless});
+        testing::planned(machine, "one_shot", CollectiveKind::all_reduce, Bytes{warps * 512}, {{"mode", "push"}}, {.protocol = Protocol::lamport});
     const SimTime late{to_nearest(1e5 * std::log(warps))};
     EXPECT_EQ(testing::makespan(machine, program, by_packets), before + 5 * operand + one_us + at_rate(warps * 512, 25) + late) << warps;
   }
@@ -58,8 +58,7 @@ TEST(Packets, BeyondAllThreadsComeInWaves) {
   const auto machine = testing::full_mesh(2);
   const auto time = [&](std::int64_t bytes) {
     return testing::makespan(
-        machine,
-        testing::planned(machine, "one_shot", CollectiveKind::all_reduce, Bytes{bytes}, {{"mode", "push"}}, {.protocol = Protocol::flagless}),
+        machine, testing::planned(machine, "one_shot", CollectiveKind::all_reduce, Bytes{bytes}, {{"mode", "push"}}, {.protocol = Protocol::lamport}),
         by_packets);
   };
   const auto one = time(2 << 20) - before;
@@ -69,7 +68,7 @@ TEST(Packets, BeyondAllThreadsComeInWaves) {
 
 TEST(Packets, CostNothingOfTheirOwnOnAnIdealMachine) {
   const auto machine = testing::one_switch(4);
-  for (const auto protocol : {Protocol::ll, Protocol::flagless}) {
+  for (const auto protocol : {Protocol::ll, Protocol::lamport}) {
     const auto program = testing::planned(machine, "ring", CollectiveKind::all_reduce, 1_MiB, {{"rings", "1"}}, {.protocol = protocol});
     const auto wire = (protocol == Protocol::ll ? 2 : 1) * (1 << 18);
     EXPECT_EQ(testing::makespan(machine, program), 6 * (one_us + at_rate(wire, 100)));  // slice by slice, as ever
@@ -83,7 +82,7 @@ TEST(Packets, AreWhatIsRecordedAndEveryPicosecondOfTheirTimeHasACause) {
     for (const auto bytes : {64_KiB, 5_MiB, 40_MiB}) {
       const auto machine = testing::one_switch(3);
       const auto program =
-          testing::planned(machine, planner, CollectiveKind::all_reduce, bytes, {}, {.parts = 4, .slice = 16_KiB, .protocol = Protocol::flagless});
+          testing::planned(machine, planner, CollectiveKind::all_reduce, bytes, {}, {.parts = 4, .slice = 16_KiB, .protocol = Protocol::lamport});
       const auto result = testing::simulated(machine, program, costs, {.steps = true, .record = true});
       EXPECT_EQ(result.makespan, testing::makespan(machine, program, costs)) << planner;
       EXPECT_EQ(static_cast<std::int64_t>(result.recording.slices.size()), result.slices);
@@ -104,7 +103,7 @@ TEST(Packets, AreWhatIsRecordedAndEveryPicosecondOfTheirTimeHasACause) {
 TEST(Packets, AreWhatTracesShow) {
   const auto machine = testing::one_switch(3);
   const auto program =
-      testing::planned(machine, "two_shot", CollectiveKind::all_reduce, Bytes{3 * 4096}, {{"mode", "pull"}}, {.protocol = Protocol::flagless});
+      testing::planned(machine, "two_shot", CollectiveKind::all_reduce, Bytes{3 * 4096}, {{"mode", "pull"}}, {.protocol = Protocol::lamport});
   const auto trace = write_trace(machine, program, testing::simulated(machine, program, by_packets, {.record = true}));
   for (const char* words : {"256 packets of group 0", "threads, group 0"}) EXPECT_NE(trace.find(words), std::string::npos) << words;
   EXPECT_EQ(trace.find(" slice "), std::string::npos);
@@ -118,7 +117,7 @@ struct Measured {
   double us;
 };
 
-// From kernels/README.md: all-reduce of float16, flagless. The profile is fitted to all sizes up to 1 MiB (tests/bench/packet_fit.cpp), not to the
+// From kernels/README.md: all-reduce of float16, lamport. The profile is fitted to all sizes up to 1 MiB (tests/bench/packet_fit.cpp), not to the
 // others.
 TEST(Packets, OnH200sArePredictedWithinFourPercentOnAverageAndATenthEverywhere) {
   const std::vector<Measured> table{{2, "one_shot", 1, 1.62},      {2, "one_shot", 16, 1.92},  {2, "one_shot", 128, 2.23},
@@ -135,7 +134,7 @@ TEST(Packets, OnH200sArePredictedWithinFourPercentOnAverageAndATenthEverywhere) 
     const auto machine = make_preset("hgx-h200", {{"gpus", std::to_string(row.gpus)}});
     ASSERT_TRUE(machine);
     const auto program =
-        testing::planned(*machine, row.planner, CollectiveKind::all_reduce, Bytes{row.kib << 10}, {}, {.protocol = Protocol::flagless});
+        testing::planned(*machine, row.planner, CollectiveKind::all_reduce, Bytes{row.kib << 10}, {}, {.protocol = Protocol::lamport});
     const auto us = microseconds(to_seconds(testing::makespan(*machine, program, *profile)));
     const auto error = std::abs(us / row.us - 1);
     EXPECT_LE(error, 0.1) << row.gpus << " " << row.planner << " " << row.kib << " KiB: " << us << " us, measured " << row.us;

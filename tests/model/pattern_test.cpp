@@ -1,7 +1,7 @@
 // Patterns: thousands of ranks from what one rank does; the same result as the program written out.
 #include <gtest/gtest.h>
 
-#include "../support/simulated.h"
+#include "support/simulated.h"
 
 namespace p2plab {
 namespace {
@@ -56,8 +56,8 @@ TEST(Pattern, GivesWhatTheProgramWrittenOutGives) {
         expect_same(testing::full_mesh(n), ring_pattern(n, Bytes{n * 20'000}, tuning), profile);
         expect_same(testing::one_switch(n), all_to_all_pattern(n, Bytes{n * 20'000}, tuning), profile);
       }
-      for (const auto& [boxes, gpus] : {std::pair{2, 4}, std::pair{3, 2}, std::pair{5, 3}, std::pair{4, 1}, std::pair{1, 4}}) {
-        expect_same(testing::boxes(boxes, gpus), hierarchical_pattern(boxes, gpus, Bytes{boxes * gpus * 20'000}, tuning), profile);
+      for (const auto& [servers, gpus] : {std::pair{2, 4}, std::pair{3, 2}, std::pair{5, 3}, std::pair{4, 1}, std::pair{1, 4}}) {
+        expect_same(testing::servers(servers, gpus), hierarchical_pattern(servers, gpus, Bytes{servers * gpus * 20'000}, tuning), profile);
       }
     }
   }
@@ -76,24 +76,24 @@ TEST(Pattern, OfARingTakesAsLongAsThePlannersRing) {
 }
 
 TEST(Pattern, HierarchicalTakesTheSumOfItsRings) {
-  const int boxes = 4;
+  const int servers = 4;
   const int gpus = 8;
-  const auto machine = testing::boxes(boxes, gpus);
+  const auto machine = testing::servers(servers, gpus);
   const Routes routes(machine);
-  const auto result = simulate(machine, by(routes), hierarchical_pattern(boxes, gpus, Bytes{boxes * gpus * 65'536}), Profile{});
+  const auto result = simulate(machine, by(routes), hierarchical_pattern(servers, gpus, Bytes{servers * gpus * 65'536}), Profile{});
   ASSERT_TRUE(result);
-  const auto in_box = (gpus - 1) * (one_us + at_rate(boxes * 65'536, 450));
-  const auto between = 2 * (boxes - 1) * (3 * one_us + at_rate(65'536, 50));  // two PCIe and two network links
-  EXPECT_EQ(result->makespan, 2 * in_box + between);
+  const auto in_server = (gpus - 1) * (one_us + at_rate(servers * 65'536, 450));
+  const auto between = 2 * (servers - 1) * (3 * one_us + at_rate(65'536, 50));  // two PCIe and two network links
+  EXPECT_EQ(result->makespan, 2 * in_server + between);
 }
 
 // Ranks that are alike take no longer than one of them: these would be 25 million transfers.
 TEST(Pattern, OfTenThousandGpusFoldsToOne) {
-  const int boxes = 1250;
+  const int servers = 1250;
   const int gpus = 8;
-  Topology::Builder builder("boxes");
+  Topology::Builder builder("servers");
   const auto network = builder.add_node({.name = "net", .kind = NodeKind::network_switch});
-  for (int b = 0; b < boxes; ++b) {
+  for (int b = 0; b < servers; ++b) {
     const auto hub = builder.add_node({.name = "sw" + std::to_string(b), .kind = NodeKind::nvswitch});
     for (int i = b * gpus; i < (b + 1) * gpus; ++i) {
       const auto gpu = builder.add_node({.name = "gpu" + std::to_string(i)});
@@ -106,10 +106,10 @@ TEST(Pattern, OfTenThousandGpusFoldsToOne) {
     const int link = from.value / gpus == to.value / gpus ? 0 : 2;
     return std::vector{LinkId{4 * from.value + link}, LinkId{4 * to.value + link + 1}};
   };
-  const auto result = simulate(machine, path_of, hierarchical_pattern(boxes, gpus, Bytes{boxes * gpus * 4096}), Profile{});
+  const auto result = simulate(machine, path_of, hierarchical_pattern(servers, gpus, Bytes{servers * gpus * 4096}), Profile{});
   ASSERT_TRUE(result) << describe(result.error());
-  EXPECT_EQ(result->makespan, 2 * (gpus - 1) * (one_us + at_rate(boxes * 4096, 450)) + 2 * (boxes - 1) * (3 * one_us + at_rate(4096, 50)));
-  EXPECT_EQ(result->transfers, 10'000 * (2 * (gpus - 1) + 2 * (boxes - 1)));
+  EXPECT_EQ(result->makespan, 2 * (gpus - 1) * (one_us + at_rate(servers * 4096, 450)) + 2 * (servers - 1) * (3 * one_us + at_rate(4096, 50)));
+  EXPECT_EQ(result->transfers, 10'000 * (2 * (gpus - 1) + 2 * (servers - 1)));
 }
 
 TEST(Pattern, RefusesWhatIsNone) {

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "../support/simulated.h"
+#include "support/simulated.h"
 
 namespace p2plab {
 namespace {

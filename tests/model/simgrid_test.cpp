@@ -6,10 +6,10 @@
 #include <algorithm>
 #include <random>
 
-#include "../support/flows.h"
-#include "../support/machines.h"
-#include "../support/simgrid_switch.h"
-#include "p2plab/simulate.h"
+#include "p2plab/simulator/simulate.h"
+#include "support/flows.h"
+#include "support/machines.h"
+#include "support/simgrid_switch.h"
 
 namespace p2plab {
 namespace {
@@ -40,10 +40,10 @@ double ring(const SimGridSwitch& platform, int ranks, std::int64_t piece) {
   for (int r = 0; r < ranks; ++r) {
     actors.push_back(sg::Actor::create("rank", platform.host(r), [ranks, r, piece] {
       static int token = 0;
-      const auto box = [&](int rank) { return sg::Mailbox::by_name("ring" + std::to_string(ranks) + "." + std::to_string(rank)); };
+      const auto server = [&](int rank) { return sg::Mailbox::by_name("ring" + std::to_string(ranks) + "." + std::to_string(rank)); };
       for (int k = 0; k < 2 * (ranks - 1); ++k) {
-        auto sent = box((r + 1) % ranks)->put_async(&token, static_cast<std::uint64_t>(piece));
-        box(r)->get<int>();
+        auto sent = server((r + 1) % ranks)->put_async(&token, static_cast<std::uint64_t>(piece));
+        server(r)->get<int>();
         sent->wait();
       }
     }));

@@ -1,9 +1,9 @@
 // What holds for every program: bounds, determinism, monotony, and clear errors for what cannot be simulated.
 #include <gtest/gtest.h>
 
-#include "../support/random_topology.h"
-#include "../support/simulated.h"
-#include "p2plab/simulated_executor.h"
+#include "p2plab/simulator/simulated_executor.h"
+#include "support/random_topology.h"
+#include "support/simulated.h"
 
 namespace p2plab {
 namespace {

@@ -1,12 +1,12 @@
-// Turns at links, and senders held back by what is slow further on.
+// Arbitration at links, and senders held back by what is slow further on.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <random>
 #include <string>
 
-#include "../support/flows.h"
-#include "../support/simulated.h"
+#include "support/flows.h"
+#include "support/simulated.h"
 
 namespace p2plab {
 namespace {
@@ -19,7 +19,7 @@ double us(SimTime time) { return static_cast<double>(time.count()) / 1e6; }
 // Ranks 1, 2 and 4 fill the port of rank 0; rank 1 sends to rank 3 as well, which nobody else does: fair are a third of the port each, and what is
 // then left of rank 1's own link for rank 3. Were its link shared evenly, more than rank 0 can take would pile up in the switch, and rank 3 would
 // wait.
-TEST(Turns, WhatIsHeldUpFurtherOnLeavesTheSendersLinkToOthers) {
+TEST(Arbitration, WhatIsHeldUpFurtherOnLeavesTheSendersLinkToOthers) {
   const auto machine = testing::one_switch(5);
   constexpr std::int64_t third = 20'000'000;
   const auto program = testing::program_of({{1, 0, third}, {2, 0, third}, {4, 0, third}, {1, 3, 2 * third}}, 5, 64_KiB);
@@ -30,7 +30,7 @@ TEST(Turns, WhatIsHeldUpFurtherOnLeavesTheSendersLinkToOthers) {
 }
 
 // A full port serves its senders in turn, however far ahead one of them could run.
-TEST(Turns, ASenderThatBeganEarlierDoesNotKeepAFullPortFromLaterOnes) {
+TEST(Arbitration, ASenderThatBeganEarlierDoesNotKeepAFullPortFromLaterOnes) {
   const auto machine = testing::one_switch(4);
   constexpr std::int64_t bytes = 30'000'000;
   const auto program = testing::program_of({{1, 0, bytes}, {2, 0, bytes}, {3, 0, bytes / 10}}, 4, 64_KiB);
@@ -43,7 +43,7 @@ TEST(Turns, ASenderThatBeganEarlierDoesNotKeepAFullPortFromLaterOnes) {
 }
 
 // However small slices are beside what a long link holds, a slower link behind it is never idle.
-TEST(Turns, ASlowLinkBehindALongOneIsAlwaysBusy) {
+TEST(Arbitration, ASlowLinkBehindALongOneIsAlwaysBusy) {
   for (const double latency : {0.0, 1e-6, 5e-6, 2e-5}) {
     for (const auto slice : {1_KiB, 16_KiB, 100_KiB}) {
       auto builder = testing::with_gpus("narrowing", 2);
@@ -62,12 +62,12 @@ TEST(Turns, ASlowLinkBehindALongOneIsAlwaysBusy) {
   }
 }
 
-// Boxes whose NICs have a fraction of the links inside: flows meet at several stages, each with other ones.
-TEST(Turns, OnTwoTiersEventsAreNearFairSharing) {
+// Servers whose NICs have a fraction of the links inside: flows meet at several stages, each with other ones.
+TEST(Arbitration, OnTwoTiersEventsAreNearFairSharing) {
   std::mt19937_64 random(23);
   for (int set = 0; set < 60; ++set) {
     const int size = 2 + set % 3;
-    const auto machine = testing::boxes(2 + set % 2, size);
+    const auto machine = testing::servers(2 + set % 2, size);
     const int ranks = machine.ranks();
     const auto flows = testing::random_flows(random, ranks, 1 + static_cast<int>(random() % static_cast<std::uint64_t>(2 * ranks)), 64_MiB);
     const auto fair = testing::simulated(machine, testing::program_of(flows, ranks, Bytes{0}), {}, {.engine = SimEngine::max_min});

@@ -4,9 +4,9 @@
 
 #include <gtest/gtest.h>
 
-#include "../support/simulated.h"
-#include "p2plab/machine_change.h"
-#include "p2plab/sensitivity.h"
+#include "p2plab/simulator/machine_change.h"
+#include "p2plab/simulator/sensitivity.h"
+#include "support/simulated.h"
 
 namespace p2plab {
 namespace {

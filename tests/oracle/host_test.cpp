@@ -3,12 +3,12 @@
 
 #include <gtest/gtest.h>
 
-#include "../support/machines.h"
-#include "../support/plans.h"
-#include "p2plab/builtin_executors.h"
-#include "p2plab/builtin_planners.h"
-#include "p2plab/lower.h"
-#include "p2plab/presets.h"
+#include "p2plab/machine/presets.h"
+#include "p2plab/plan/builtin_planners.h"
+#include "p2plab/program/lower.h"
+#include "p2plab/run/builtin_executors.h"
+#include "support/machines.h"
+#include "support/plans.h"
 
 namespace p2plab {
 namespace {

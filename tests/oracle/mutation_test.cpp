@@ -14,12 +14,12 @@
 
 #include <fmt/format.h>
 
-#include "../support/machines.h"
-#include "../support/mutations.h"
-#include "../support/plans.h"
-#include "p2plab/builtin_executors.h"
-#include "p2plab/builtin_planners.h"
-#include "p2plab/lower.h"
+#include "p2plab/plan/builtin_planners.h"
+#include "p2plab/program/lower.h"
+#include "p2plab/run/builtin_executors.h"
+#include "support/machines.h"
+#include "support/mutations.h"
+#include "support/plans.h"
 
 namespace p2plab {
 namespace {

@@ -3,9 +3,9 @@
 
 #include <algorithm>
 
-#include "../support/reference.h"
-#include "p2plab/builtin_executors.h"
-#include "p2plab/lower.h"
+#include "p2plab/program/lower.h"
+#include "p2plab/run/builtin_executors.h"
+#include "support/reference.h"
 
 namespace p2plab {
 namespace {

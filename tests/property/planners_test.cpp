@@ -4,12 +4,12 @@
 #include <algorithm>
 #include <chrono>
 
-#include "../support/machines.h"
-#include "../support/plans.h"
-#include "../support/random_topology.h"
-#include "p2plab/builtin_planners.h"
-#include "p2plab/presets.h"
-#include "p2plab/verify.h"
+#include "p2plab/machine/presets.h"
+#include "p2plab/plan/builtin_planners.h"
+#include "p2plab/schedule/verify.h"
+#include "support/machines.h"
+#include "support/plans.h"
+#include "support/random_topology.h"
 
 namespace p2plab {
 namespace {
@@ -79,8 +79,8 @@ TEST(Planners, ProveEveryCollectiveOnMachinesOfEveryShape) {
                                        testing::dgx1(5, true, false),
                                        testing::islands_over_pcie(3, 2),
                                        testing::islands_over_pcie(2, 4),
-                                       testing::boxes(2, 4),
-                                       testing::boxes(3, 3),
+                                       testing::servers(2, 4),
+                                       testing::servers(3, 3),
                                        testing::line(4)};
   for (const auto& topology : machines) {
     const Routes routes(topology);
@@ -109,7 +109,7 @@ TEST(Planners, ProveAllReduceBroadcastAndAllGatherOnEveryPreset) {
 TEST(Planners, ProveSixtyFourRanks) {
   const auto planners = builtin_planners();
   const auto few = few_planners();
-  const auto topology = testing::boxes(8, 8);
+  const auto topology = testing::servers(8, 8);
   const Routes routes(topology);
   for (const auto kind : all_collective_kinds())
     EXPECT_GE(planners_that_prove({topology, routes, planners, false, &few}, make_collective(kind, 64, Rank{9})), 2) << to_string(kind);

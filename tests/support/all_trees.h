@@ -7,7 +7,7 @@
 #include <set>
 #include <vector>
 
-#include "p2plab/topology.h"
+#include "p2plab/machine/topology.h"
 
 namespace p2plab::testing {
 

@@ -15,5 +15,5 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/presets.h"
-#include "p2plab/topology.h"
+#include "p2plab/machine/presets.h"
+#include "p2plab/machine/topology.h"

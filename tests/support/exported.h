@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/builtin_exporters.h"
+#include "p2plab/program/builtin_exporters.h"
 #include "simulated.h"
 
 namespace p2plab::testing {

@@ -5,7 +5,7 @@
 #include <random>
 #include <vector>
 
-#include "p2plab/program.h"
+#include "p2plab/program/program.h"
 
 namespace p2plab::testing {
 

@@ -3,12 +3,12 @@
 
 #include <gtest/gtest.h>
 
-#include "p2plab/analysis.h"
-#include "p2plab/dependencies.h"
-#include "p2plab/lower.h"
-#include "p2plab/plan_io.h"
-#include "p2plab/program_io.h"
-#include "p2plab/verify.h"
+#include "p2plab/program/lower.h"
+#include "p2plab/program/plan_io.h"
+#include "p2plab/program/program_io.h"
+#include "p2plab/schedule/analysis.h"
+#include "p2plab/schedule/dependencies.h"
+#include "p2plab/schedule/verify.h"
 #include "schedule_edit.h"
 
 namespace p2plab::testing {

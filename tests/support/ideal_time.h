@@ -1,7 +1,7 @@
 // Plans timed where links cost bandwidth and nothing else, beside the bound.
 #pragma once
 
-#include "p2plab/bounds.h"
+#include "p2plab/bounds/bounds.h"
 #include "simulated.h"
 
 namespace p2plab::testing {

@@ -5,7 +5,7 @@
 #include <tuple>
 #include <vector>
 
-#include "p2plab/topology.h"
+#include "p2plab/machine/topology.h"
 
 namespace p2plab::testing {
 
@@ -86,9 +86,9 @@ inline Topology islands_over_pcie(int islands, int size) {
   return built(std::move(builder));
 }
 
-/// Boxes of `size` GPUs on a switch; each GPU has a NIC of its own; all NICs on one network switch.
-inline Topology boxes(int count, int size) {
-  auto builder = with_gpus("boxes", count * size);
+/// Servers of `size` GPUs on a switch; each GPU has a NIC of its own; all NICs on one network switch.
+inline Topology servers(int count, int size) {
+  auto builder = with_gpus("servers", count * size);
   const auto network = builder.add_node({.name = "net", .kind = NodeKind::network_switch});
   for (int b = 0; b < count; ++b) {
     const auto hub = builder.add_node({.name = "sw" + std::to_string(b), .kind = NodeKind::nvswitch});

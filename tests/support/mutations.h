@@ -4,8 +4,8 @@
 #include <optional>
 #include <random>
 
-#include "p2plab/dependencies.h"
-#include "p2plab/routes.h"
+#include "p2plab/machine/routes.h"
+#include "p2plab/schedule/dependencies.h"
 #include "replay.h"
 #include "schedule_edit.h"
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/topology_io.h"
+#include "p2plab/machine/topology_io.h"
 #include "reference_files.h"
 
 namespace p2plab::testing {

@@ -1,8 +1,8 @@
 // Plans made and proved in one line, for tests.
 #pragma once
 
-#include "p2plab/builtin_planners.h"
-#include "p2plab/verify.h"
+#include "p2plab/plan/builtin_planners.h"
+#include "p2plab/schedule/verify.h"
 
 namespace p2plab::testing {
 

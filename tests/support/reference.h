@@ -11,7 +11,7 @@
 
 #include <gtest/gtest.h>
 
-#include "p2plab/presets.h"
+#include "p2plab/machine/presets.h"
 #include "reference_files.h"
 
 namespace p2plab::testing {

@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "p2plab/dependencies.h"
-#include "p2plab/step_reader.h"
+#include "p2plab/schedule/dependencies.h"
+#include "p2plab/schedule/step_reader.h"
 
 namespace p2plab::testing {
 

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "p2plab/step_reader.h"
+#include "p2plab/schedule/step_reader.h"
 
 namespace p2plab::testing {
 

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "machines.h"
-#include "p2plab/layout.h"
-#include "p2plab/lower.h"
-#include "p2plab/simulate.h"
+#include "p2plab/program/lower.h"
+#include "p2plab/schedule/layout.h"
+#include "p2plab/simulator/simulate.h"
 #include "plans.h"
 
 namespace p2plab::testing {

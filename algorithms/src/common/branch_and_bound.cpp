@@ -1,4 +1,4 @@
-#include "branching.h"
+#include "common/branch_and_bound.h"
 
 #include <cmath>
 

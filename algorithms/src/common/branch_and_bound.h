@@ -5,7 +5,7 @@
 #include <optional>
 #include <vector>
 
-#include "p2plab/linear_program.h"
+#include "p2plab/detail/linear_program.h"
 
 namespace p2plab {
 

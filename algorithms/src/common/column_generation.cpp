@@ -1,8 +1,8 @@
-#include "packing.h"
+#include "common/column_generation.h"
 
 #include <algorithm>
 
-#include "p2plab/linear_program.h"
+#include "p2plab/detail/linear_program.h"
 
 namespace p2plab {
 

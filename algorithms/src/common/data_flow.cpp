@@ -1,4 +1,4 @@
-#include "data_flow.h"
+#include "common/data_flow.h"
 
 #include <algorithm>
 

@@ -9,7 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "p2plab/planner.h"
+#include "p2plab/program/planner.h"
 
 namespace p2plab {
 
@@ -32,7 +32,7 @@ class DataFlow {
 
   /// `executor` reads all that the ranks of `from` hold of `chunk`, adds it in that order, and writes it to the ranks of `to`: into their
   /// output if the sum is complete and they receive it, else into new scratch. A complete sum is also written to the executor's own output if
-  /// that is still owed. An incomplete sum moves (the givers hold it no more), a complete one is copied. Nothing held means no step.
+  /// that is still owed. An incomplete sum moves (the senders hold it no more), a complete one is copied. Nothing held means no step.
   void transfer(Rank executor, std::span<const Rank> from, std::span<const Rank> to, ChunkId chunk);
 
   /// `from` adds up what it holds and writes it to the ranks of `to`.

@@ -1,9 +1,9 @@
-#include "estimate.h"
+#include "common/estimate.h"
 
 #include <algorithm>
 #include <cmath>
 
-#include "p2plab/analysis.h"
+#include "p2plab/schedule/analysis.h"
 
 namespace p2plab {
 

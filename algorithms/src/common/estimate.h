@@ -1,7 +1,7 @@
 // A first guess of what a plan takes, to compare forms of it; the simulator predicts.
 #pragma once
 
-#include "p2plab/planner.h"
+#include "p2plab/program/planner.h"
 
 namespace p2plab {
 

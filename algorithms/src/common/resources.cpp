@@ -1,4 +1,4 @@
-#include "resources.h"
+#include "common/resources.h"
 
 namespace p2plab {
 

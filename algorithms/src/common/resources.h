@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "p2plab/routes.h"
+#include "p2plab/machine/routes.h"
 
 namespace p2plab {
 

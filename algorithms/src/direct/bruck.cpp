@@ -5,7 +5,7 @@
 // about log2(n)/2 times the bytes. Optimal for small messages on switches; far peers make it poor on rings and meshes.
 #include <algorithm>
 
-#include "data_flow.h"
+#include "common/data_flow.h"
 
 namespace p2plab {
 

@@ -7,7 +7,7 @@
 #include <array>
 #include <bit>
 
-#include "data_flow.h"
+#include "common/data_flow.h"
 
 namespace p2plab {
 

@@ -1,7 +1,7 @@
 // Hierarchical: where islands of well-joined ranks hang together by narrow links, the payload is reduced inside each island first, each member taking
 // a shard; then each shard is reduced across the islands by the members that hold it, all shards at once on parallel rails; then handed out again
 // inside. Over the way out of an island of g members, N in all, each member sends 2(N/g-1)/(N/g)/g payloads, against 2(N-1)/N of a ring's gateway:
-// 3 times less for two pairs, 7 times for two quads. Levels nest (pairs in sockets in boxes), one more reduction each way per level; 2 rounds per
+// 3 times less for two pairs, 7 times for two quads. Levels nest (pairs in sockets in servers), one more reduction each way per level; 2 rounds per
 // level with direct exchanges, n-1 each way with rings. Islands may differ in size: members of small ones take the shards of the largest in turn.
 // Optimal where the way between islands is the bottleneck (NCCL's and Horovod's hierarchical all-reduce; BlueConnect, Cho et al., 2019).
 #include <algorithm>
@@ -10,9 +10,9 @@
 
 #include <fmt/format.h>
 
-#include "data_flow.h"
-#include "estimate.h"
-#include "p2plab/islands.h"
+#include "common/data_flow.h"
+#include "common/estimate.h"
+#include "p2plab/machine/islands.h"
 
 namespace p2plab {
 
@@ -172,7 +172,7 @@ class Hierarchical final : public Planner {
     if (auto blocks = contract(collective, topology.ranks()); !blocks) return std::move(blocks).error();
     using enum CollectiveKind;
     if (collective.kind == gather || collective.kind == scatter || collective.kind == all_to_all || collective.kind == send_receive) {
-      return unsupported("hierarchical", collective.kind, "each block goes to one taker only, so islands save nothing",
+      return unsupported("hierarchical", collective.kind, "each block goes to one receiver only, so islands save nothing",
                          "use pairwise, or tree for gather and scatter");
     }
     const Hierarchy hierarchy(collective, find_islands(topology, *context.routes));

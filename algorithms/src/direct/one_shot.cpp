@@ -1,10 +1,10 @@
-// One-shot: every receiver reads all contributors' inputs and adds them itself (or every giver pushes its input into the receivers' scratch,
+// One-shot: every receiver reads all contributors' inputs and adds them itself (or every sender pushes its input into the receivers' scratch,
 // which then add). One round; each rank takes in (n-1) payloads. Optimal for latency where all pairs are connected: no collective that
 // combines needs fewer rounds (NCCL's AllReduce_AGxLL, vLLM's one-stage custom all-reduce, TRT-LLM's one-shot are of this form).
 #include <array>
 
-#include "data_flow.h"
-#include "p2plab/builtin_planners.h"
+#include "common/data_flow.h"
+#include "p2plab/plan/builtin_planners.h"
 
 namespace p2plab {
 
@@ -32,12 +32,12 @@ class OneShot final : public Planner {
     return Plan{.schedule = *std::move(schedule),
                 .planner = "one_shot",
                 .parameters = *std::move(parameters),
-                .reason = push ? "every giver pushes its input to every receiver, which adds: one round"
+                .reason = push ? "every sender pushes its input to every receiver, which adds: one round"
                                : "every receiver reads all inputs and adds: one round"};
   }
 
   static std::vector<ParameterInfo> known() {
-    return {{"mode", "pull: receivers read; push: givers write (always, if all_reduce is in place)", "pull"}};
+    return {{"mode", "pull: receivers read; push: senders write (always, if all_reduce is in place)", "pull"}};
   }
 
  private:
@@ -58,7 +58,7 @@ class OneShot final : public Planner {
       const auto& block = builder.blocks()[b];
       for (const auto rank : block.receivers) {
         std::vector<Location> sources;
-        for (const auto giver : block.contributors) sources.push_back(input(giver, chunk));
+        for (const auto sender : block.contributors) sources.push_back(input(sender, chunk));
         if (!sources.empty()) builder.add_step(rank, sources, std::array{output(rank, chunk)});
       }
     }
@@ -74,20 +74,20 @@ class OneShot final : public Planner {
     }
   }
 
-  // With one giver there is nothing to add: straight into the outputs.
+  // With one sender there is nothing to add: straight into the outputs.
   static void push_copies(Schedule::Builder& builder, std::size_t b) {
     const ChunkId chunk{static_cast<std::int64_t>(b)};
-    const auto giver = builder.blocks()[b].contributors[0];
+    const auto sender = builder.blocks()[b].contributors[0];
     std::vector<Location> copies;
     for (const auto rank : builder.blocks()[b].receivers) copies.push_back(output(rank, chunk));
-    if (!copies.empty()) builder.add_step(giver, std::array{input(giver, chunk)}, copies);
+    if (!copies.empty()) builder.add_step(sender, std::array{input(sender, chunk)}, copies);
   }
 
-  // Scratch slot of giver g's copy of block b: b * givers + g, the same on every receiver.
+  // Scratch slot of sender g's copy of block b: b * senders + g, the same on every receiver.
   static void push_and_add(Schedule::Builder& builder, std::size_t b) {
     const ChunkId chunk{static_cast<std::int64_t>(b)};
     const auto block = builder.blocks()[b];
-    const auto slot = [&](std::size_t giver) { return static_cast<std::int64_t>(b * block.contributors.size() + giver); };
+    const auto slot = [&](std::size_t sender) { return static_cast<std::int64_t>(b * block.contributors.size() + sender); };
     for (std::size_t g = 0; g < block.contributors.size(); ++g) {
       std::vector<Location> copies;
       for (const auto rank : block.receivers) {

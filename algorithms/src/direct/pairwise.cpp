@@ -1,10 +1,10 @@
-// Pairwise: every giver sends each block straight to each of its receivers, in round k to the member k places further on, so that at any time
+// Pairwise: every sender sends each block straight to each of its receivers, in round k to the member k places further on, so that at any time
 // each member sends to one and takes from one. n-1 sends of each member, none of which waits for another (one dependent round); each block
 // crosses the fabric once per receiver, which is the least for all_to_all, gather, scatter and send_receive. Optimal for all_to_all wherever all
 // pairs are joined by ports of their own (Bruck et al., 1997, section 3.1; MPICH's and NCCL's all-to-all are of this form).
 #include <vector>
 
-#include "data_flow.h"
+#include "common/data_flow.h"
 
 namespace p2plab {
 
@@ -23,7 +23,7 @@ class Pairwise final : public Planner {
     }
     push_in_rounds(*flow, sends(*flow, collective));
     return std::move(*flow).finish("pairwise", *std::move(parameters),
-                                   "each block goes straight from giver to receiver, in round k to the member k places on",
+                                   "each block goes straight from sender to receiver, in round k to the member k places on",
                                    "use ring or tree, which only send between neighbours");
   }
 
@@ -49,7 +49,7 @@ class Pairwise final : public Planner {
 
 namespace planners {
 Entry<Planner> pairwise() {
-  return {"pairwise", "each block straight from giver to receiver, one peer at a time: least bytes for all_to_all", {}, [] {
+  return {"pairwise", "each block straight from sender to receiver, one peer at a time: least bytes for all_to_all", {}, [] {
             return std::make_unique<Pairwise>();
           }};
 }

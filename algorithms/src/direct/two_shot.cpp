@@ -5,7 +5,7 @@
 // reduce is its mirror: the root moves one payload, the others at most (2n-3)/(n-1). TensorRT-LLM's and vLLM's two-stage kernels are of this form.
 #include <array>
 
-#include "data_flow.h"
+#include "common/data_flow.h"
 
 namespace p2plab {
 
@@ -29,7 +29,8 @@ class TwoShot final : public Planner {
     if (!flow) return std::move(flow).error();
     const auto shards = cut(*flow, collective);
     if (shards.empty())
-      return unsupported("two_shot", collective.kind, "its blocks have one giver and one taker, so there is nothing to share out", "use pairwise");
+      return unsupported("two_shot", collective.kind, "its blocks have one sender and one receiver, so there is nothing to share out",
+                         "use pairwise");
     if (*mode == "push") push(*flow, shards, collective.members);
     if (*mode == "pull") pull(*flow, shards, collective.members);
     if (*mode == "direct") {
@@ -41,7 +42,7 @@ class TwoShot final : public Planner {
 
   static std::vector<ParameterInfo> known() {
     return {{"mode",
-             "push: data is written to the receiver; pull: it is read from the giver; direct: one step reads all inputs and writes all outputs",
+             "push: data is written to the receiver; pull: it is read from the sender; direct: one step reads all inputs and writes all outputs",
              "push"}};
   }
 

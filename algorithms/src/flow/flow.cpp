@@ -9,10 +9,10 @@
 
 #include <fmt/format.h>
 
-#include "data_flow.h"
-#include "flow_paths.h"
-#include "p2plab/bounds.h"
-#include "p2plab/builtin_planners.h"
+#include "common/data_flow.h"
+#include "flow/paths.h"
+#include "p2plab/bounds/bounds.h"
+#include "p2plab/plan/builtin_planners.h"
 
 namespace p2plab {
 

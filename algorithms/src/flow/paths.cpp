@@ -1,14 +1,14 @@
 // Columns: a path for the pairs (first root of an orbit, any receiver), standing for its images. Rows: capacities of orbits; each pair's rate.
-#include "flow_paths.h"
+#include "flow/paths.h"
 
 #include <algorithm>
 #include <limits>
 #include <map>
 
-#include "low_trees.h"
-#include "orbit_capacities.h"
-#include "p2plab/linear_program.h"
-#include "tree_column.h"
+#include "forest/lp/height_limited_trees.h"
+#include "forest/lp/orbit_capacities.h"
+#include "forest/lp/tree_column.h"
+#include "p2plab/detail/linear_program.h"
 
 namespace p2plab {
 
@@ -29,9 +29,9 @@ struct PathColumn {
 
 class FlowProgram {
  public:
-  FlowProgram(const Topology& topology, const FlowWish& wish, const std::vector<Automorphism>& group)
-      : topology_(topology), target_(wish.target), group_(group), capacities_(topology, group), hops_(topology, all_gpus(topology), false, group) {
-    for (const auto& [from, to, weight] : wish.demands) {
+  FlowProgram(const Topology& topology, const FlowProblem& problem, const std::vector<Automorphism>& group)
+      : topology_(topology), target_(problem.target), group_(group), capacities_(topology, group), hops_(topology, all_gpus(topology), false, group) {
+    for (const auto& [from, to, weight] : problem.demands) {
       if (hops_.representatives()[from.index()] != from.value) continue;
       const auto size = std::ranges::count(hops_.representatives(), from.value);
       pairs_.push_back({from.value, to.value, static_cast<double>(size), static_cast<double>(weight)});
@@ -188,10 +188,10 @@ class FlowProgram {
 
 }  // namespace
 
-FlowPaths best_flow_paths(const Topology& topology, const FlowWish& wish) {
-  const auto group = symmetry_group(topology, wish.marks);
-  FlowProgram program(topology, wish, group);
-  if (program.too_large() || !program.run(wish.stop)) return {};
+FlowPaths best_flow_paths(const Topology& topology, const FlowProblem& problem) {
+  const auto group = symmetry_group(topology, problem.marks);
+  FlowProgram program(topology, problem, group);
+  if (program.too_large() || !program.run(problem.stop)) return {};
   return program.result();
 }
 

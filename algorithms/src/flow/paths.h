@@ -4,8 +4,8 @@
 #include <functional>
 #include <vector>
 
-#include "p2plab/ids.h"
-#include "p2plab/topology.h"
+#include "p2plab/base/ids.h"
+#include "p2plab/machine/topology.h"
 
 namespace p2plab {
 
@@ -32,7 +32,7 @@ struct FlowDemand {
   std::int64_t weight = 1;
 };
 
-struct FlowWish {
+struct FlowProblem {
   /// By rising `from`.
   std::vector<FlowDemand> demands;
   /// By node: symmetries that keep these keep the demands.
@@ -46,6 +46,6 @@ struct FlowWish {
 /// Paths for all demands at the same time; other GPUs may relay. By linear program over paths, priced by shortest paths, so optimal up to the
 /// solver's tolerance and to shares below a five-hundredth, which are left out. One GPU of each orbit of the machine's symmetries is planned for.
 /// Empty if some pair cannot be joined, or if there are more pairs than the program can hold.
-FlowPaths best_flow_paths(const Topology& topology, const FlowWish& wish);
+FlowPaths best_flow_paths(const Topology& topology, const FlowProblem& problem);
 
 }  // namespace p2plab

@@ -9,11 +9,11 @@
 
 #include <fmt/format.h>
 
-#include "forest_schedule.h"
-#include "forest_search.h"
-#include "former_trees.h"
-#include "p2plab/bounds.h"
-#include "p2plab/builtin_planners.h"
+#include "forest/repair/trees_of_plan.h"
+#include "forest/schedule.h"
+#include "forest/search.h"
+#include "p2plab/bounds/bounds.h"
+#include "p2plab/plan/builtin_planners.h"
 
 namespace p2plab {
 
@@ -42,22 +42,22 @@ class ForestPlanner final : public Planner {
       for (std::size_t b = 0; b < flow->blocks().size(); ++b) flow->add_chunk({static_cast<std::int32_t>(b), 1, 0});
       return std::move(*flow).finish("forest", *std::move(parameters), "one member: nothing to send", instead);
     }
-    ForestWish wish{.members = collective.members, .weights = weights_of(collective, *flow), .towards_root = true, .trees = *trees};
+    ForestRequest request{.members = collective.members, .weights = weights_of(collective, *flow), .towards_root = true, .trees = *trees};
     const bool large = collective.members.size() > many_members && !rooted(kind);
-    if (large && parameters->at("trees") == "auto") wish.trees_if_irregular = 1;
-    if (context.time_limit) wish.stop = [end = Clock::now() + *context.time_limit] { return Clock::now() > end; };
-    std::optional<FormerTrees> former;
-    if (context.former != nullptr) former = former_trees(topology, *context.routes, *context.former);
-    wish.former = former ? &*former : nullptr;
-    wish.fold = collective.members.size() >= context.fold_from && are_alike(topology, collective);
+    if (large && parameters->at("trees") == "auto") request.trees_if_irregular = 1;
+    if (context.time_limit) request.stop = [end = Clock::now() + *context.time_limit] { return Clock::now() > end; };
+    std::optional<FormerTrees> previous;
+    if (context.previous != nullptr) previous = former_trees(topology, *context.routes, *context.previous);
+    request.previous = previous ? &*previous : nullptr;
+    request.fold = collective.members.size() >= context.fold_from && are_alike(topology, collective);
     Result<Forest> in = Forest{};
     Result<Forest> out = Forest{};
-    if (up) in = find_forest(topology, wish);
+    if (up) in = find_forest(topology, request);
     if (!in) return std::move(in).error();
-    wish.towards_root = false;
-    if (down) out = find_forest(topology, wish);
+    request.towards_root = false;
+    if (down) out = find_forest(topology, request);
     if (!out) return std::move(out).error();
-    if (up && down) use_both_ways(topology, wish, *in, *out);
+    if (up && down) use_both_ways(topology, request, *in, *out);
     const auto images = common_images(topology, *context.routes, in->list, out->list);
     if (!images) {
       expand(in->list);
@@ -91,14 +91,14 @@ class ForestPlanner final : public Planner {
   }
 
   // All-reduce: in-trees and out-trees at the same time from unequal roots, where that is faster than one after the other.
-  static void use_both_ways(const Topology& topology, const ForestWish& wish, Forest& in, Forest& out) {
-    const auto members = static_cast<double>(wish.members.size());
-    if (wish.trees > 0 || wish.stop()) return;
+  static void use_both_ways(const Topology& topology, const ForestRequest& request, Forest& in, Forest& out) {
+    const auto members = static_cast<double>(request.members.size());
+    if (request.trees > 0 || request.stop()) return;
     const auto apart = (in.seconds_per_weight + out.seconds_per_weight) / members;
-    const auto best = bound(topology, {.kind = CollectiveKind::all_reduce, .members = wish.members});
+    const auto best = bound(topology, {.kind = CollectiveKind::all_reduce, .members = request.members});
     const auto least = best ? best->inverse_rate.value() * 1e-9 : 0;
     if (least <= 0 || least > apart * (1 - 1e-9)) return;
-    auto both = find_forests_both_ways(topology, {wish.members, 1e9 / best->inverse_rate.value(), wish.stop, wish.former, wish.fold});
+    auto both = find_forests_both_ways(topology, {request.members, 1e9 / best->inverse_rate.value(), request.stop, request.previous, request.fold});
     if (both && both->seconds_per_byte <= apart * (1 - 1e-9)) {
       in = std::move(both->in);
       out = std::move(both->out);

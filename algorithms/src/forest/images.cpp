@@ -1,4 +1,4 @@
-#include "forest_images.h"
+#include "forest/images.h"
 
 #include <algorithm>
 #include <numeric>

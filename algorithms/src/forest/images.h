@@ -4,8 +4,8 @@
 #include <optional>
 #include <vector>
 
-#include "data_flow.h"
-#include "forest_tree.h"
+#include "common/data_flow.h"
+#include "forest/tree_list.h"
 
 namespace p2plab {
 

@@ -1,4 +1,4 @@
-#include "forest_loads.h"
+#include "forest/loads.h"
 
 #include <algorithm>
 #include <cmath>

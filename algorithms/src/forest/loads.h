@@ -1,8 +1,8 @@
 // How full a machine's links, groups and node limits are, and what more on a path would cost.
 #pragma once
 
-#include "forest_tree.h"
-#include "orbit_capacities.h"
+#include "forest/lp/orbit_capacities.h"
+#include "forest/tree_list.h"
 
 namespace p2plab {
 

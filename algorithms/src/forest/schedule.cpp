@@ -1,4 +1,4 @@
-#include "forest_schedule.h"
+#include "forest/schedule.h"
 
 #include <algorithm>
 #include <map>

@@ -1,7 +1,7 @@
 // The steps of a forest: chunks run up trees, adding, and down trees, level by level.
 #pragma once
 
-#include "forest_images.h"
+#include "forest/images.h"
 
 namespace p2plab {
 

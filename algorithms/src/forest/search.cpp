@@ -1,4 +1,4 @@
-#include "forest_search.h"
+#include "forest/search.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,14 +6,14 @@
 
 #include <fmt/format.h>
 
-#include "forest_boxes.h"
-#include "forest_mending.h"
-#include "forest_program.h"
-#include "forest_shares.h"
-#include "p2plab/bounds.h"
-#include "p2plab/rational.h"
-#include "p2plab/tree_shares.h"
-#include "plain_machine.h"
+#include "forest/cuts/link_only_topology.h"
+#include "forest/cuts/shares.h"
+#include "forest/lp/tree_packing_lp.h"
+#include "forest/repair/repair.h"
+#include "forest/servers.h"
+#include "p2plab/bounds/bounds.h"
+#include "p2plab/detail/rational.h"
+#include "p2plab/detail/tree_shares.h"
 
 namespace p2plab {
 
@@ -26,17 +26,17 @@ constexpr std::int64_t many_trees = 1024;
 constexpr int most_free_roots = 48;
 
 // Capacities in trees: `per_unit` trees for each `unit` of bandwidth, rounded down.
-ForestProblem problem_on(const Topology& machine, const std::vector<LinkId>& names, const ForestWish& wish, const std::vector<Rank>& members) {
+ForestProblem problem_on(const Topology& machine, const std::vector<LinkId>& names, const ForestRequest& request, const std::vector<Rank>& members) {
   ForestProblem problem;
   problem.vertices = static_cast<int>(machine.nodes().size());
   for (std::size_t l = 0; l < machine.links().size(); ++l) {
     const auto& link = machine.links()[l];
-    const auto from = wish.towards_root ? link.to : link.from;
-    const auto to = wish.towards_root ? link.from : link.to;
+    const auto from = request.towards_root ? link.to : link.from;
+    const auto to = request.towards_root ? link.from : link.to;
     problem.arcs.push_back({from.value, to.value, link.bandwidth.bytes_per_second(), {names[l]}});
   }
   problem.trees.assign(static_cast<std::size_t>(problem.vertices), 0);
-  for (std::size_t i = 0; i < wish.members.size(); ++i) problem.trees[machine.node_of(wish.members[i]).index()] = wish.weights[i];
+  for (std::size_t i = 0; i < request.members.size(); ++i) problem.trees[machine.node_of(request.members[i]).index()] = request.weights[i];
   for (const auto rank : members) problem.terminals.push_back(machine.node_of(rank).value);
   return problem;
 }
@@ -65,38 +65,38 @@ struct Attempt {
   double share = 1;  // of what cuts allow
 };
 
-Collective collective_of(const ForestWish& wish, const std::vector<Rank>& members) {
-  Collective collective{.kind = wish.towards_root ? CollectiveKind::reduce_scatter : CollectiveKind::all_gather, .members = members};
+Collective collective_of(const ForestRequest& request, const std::vector<Rank>& members) {
+  Collective collective{.kind = request.towards_root ? CollectiveKind::reduce_scatter : CollectiveKind::all_gather, .members = members};
   for (const auto rank : members) {
-    const auto place = static_cast<std::size_t>(std::ranges::find(wish.members, rank) - wish.members.begin());
-    collective.shares.push_back(place < wish.weights.size() ? wish.weights[place] : 0);
+    const auto place = static_cast<std::size_t>(std::ranges::find(request.members, rank) - request.members.begin());
+    collective.shares.push_back(place < request.weights.size() ? request.weights[place] : 0);
   }
   return collective;
 }
 
-// `members` are the terminals; those that are not in the wish only relay.
-Result<Attempt> attempt(const Topology& topology, const ForestWish& wish, const std::vector<Rank>& members) {
+// `members` are the terminals; those that are not in the request only relay.
+Result<Attempt> attempt(const Topology& topology, const ForestRequest& request, const std::vector<Rank>& members) {
   std::vector<bool> keep(topology.nodes().size());
   for (std::size_t n = 0; n < keep.size(); ++n) keep[n] = topology.nodes()[n].kind != NodeKind::gpu;
   for (const auto rank : members) keep[topology.node_of(rank).index()] = true;
   std::vector<LinkId> names;
-  auto machine = PlainMachine{topology, wish.towards_root}.make(keep, names);
+  auto machine = PlainMachine{topology, request.towards_root}.make(keep, names);
   if (!machine) return std::move(machine).error();
-  auto best = bound(*machine, collective_of(wish, members));
+  auto best = bound(*machine, collective_of(request, members));
   if (!best) return std::move(best).error();
-  const auto plain = problem_on(*machine, names, wish, members);
+  const auto plain = problem_on(*machine, names, request, members);
   std::int64_t unit = 0;
   for (const auto& arc : plain.arcs) unit = std::gcd(unit, arc.capacity);
-  const auto total = std::accumulate(wish.weights.begin(), wish.weights.end(), std::int64_t{0});
+  const auto total = std::accumulate(request.weights.begin(), request.weights.end(), std::int64_t{0});
   // Seconds per byte of weight 1, times the unit: p / q. At p units of capacity per unit of bandwidth, q trees per weight fit exactly.
   const auto cost = reduced(static_cast<Int128>(best->inverse_rate.numerator) * total * unit,
                             static_cast<Int128>(best->inverse_rate.denominator) * static_cast<Int128>(members.size()) * 1'000'000'000);
   Attempt result{cost.value() / static_cast<double>(unit), plain, members, 1};
   const auto greatest = std::ranges::max(plain.arcs, {}, &ForestArc::capacity).capacity / unit;
   const bool exact = cost.denominator < most_trees && static_cast<Int128>(greatest) * cost.numerator < (Int128{1} << 40);
-  if (wish.trees > 0 || !exact) {
+  if (request.trees > 0 || !exact) {
     result.share = result.seconds;
-    result.problem = with_few_trees(plain, result.seconds, wish.trees > 0 ? wish.trees : many_trees);
+    result.problem = with_few_trees(plain, result.seconds, request.trees > 0 ? request.trees : many_trees);
     result.share /= result.seconds;
     return result;
   }
@@ -117,9 +117,9 @@ Forest forest_of(const ForestProblem& problem, bool towards_root) {
   return forest;
 }
 
-std::vector<std::int64_t> weights_by_node(const Topology& topology, const ForestWish& wish) {
+std::vector<std::int64_t> weights_by_node(const Topology& topology, const ForestRequest& request) {
   std::vector<std::int64_t> weights(topology.nodes().size());
-  for (std::size_t i = 0; i < wish.members.size(); ++i) weights[topology.node_of(wish.members[i]).index()] = wish.weights[i];
+  for (std::size_t i = 0; i < request.members.size(); ++i) weights[topology.node_of(request.members[i]).index()] = request.weights[i];
   return weights;
 }
 
@@ -134,41 +134,41 @@ constexpr std::size_t most_irregular = 128;  // one tree a root for so many take
 bool reaches_target(const std::optional<PackedForest>& packed) { return packed && packed->share > 1 - 1e-9; }
 
 // A search that starts from old trees that were mended.
-std::optional<PackedForest> pack_from(const Topology& topology, const PackingWish& wish, std::optional<PackedForest> mended) {
+std::optional<PackedForest> pack_from(const Topology& topology, const PackingRequest& request, std::optional<PackedForest> mended) {
   if (reaches_target(mended)) return mended;
-  auto packed = pack_low_trees(topology, wish, mended ? &*mended : nullptr);
+  auto packed = pack_low_trees(topology, request, mended ? &*mended : nullptr);
   return packed && (!mended || packed->share > mended->share) ? packed : mended;
 }
 
 // Weighted trees of little height, if a linear program finds some that reach what cuts allow.
-std::optional<Forest> low_forest(const Topology& topology, const ForestWish& wish, const Attempt& best) {
-  PackingWish packing{.terminals = {}, .weights = {}, .towards_root = wish.towards_root, .target = 1 / best.seconds, .stop = wish.stop};
-  packing.former = wish.former;
-  packing.fold = wish.fold;
-  const auto collective = collective_of(wish, best.members);
+std::optional<Forest> low_forest(const Topology& topology, const ForestRequest& request, const Attempt& best) {
+  PackingRequest packing{.terminals = {}, .weights = {}, .towards_root = request.towards_root, .target = 1 / best.seconds, .stop = request.stop};
+  packing.previous = request.previous;
+  packing.fold = request.fold;
+  const auto collective = collective_of(request, best.members);
   for (const auto rank : best.members) packing.terminals.push_back(topology.node_of(rank).value);
   packing.weights = collective.shares;
-  if (PlainMachine{topology, wish.towards_root}.shared()) {
+  if (PlainMachine{topology, request.towards_root}.shared()) {
     // The cuts of a plan that shares budgets out blindly say little: ask what the best sharing allows, where nothing is kept in host memory.
     if (best.members.size() != static_cast<std::size_t>(topology.ranks())) return std::nullopt;
-    TreeDemand demand{.receivers = {}, .givers = {}, .weights = weights_by_node(topology, wish), .hosts_copy = false};
-    (wish.towards_root ? demand.givers : demand.receivers) = packing.terminals;
+    TreeDemand demand{.receivers = {}, .senders = {}, .weights = weights_by_node(topology, request), .hosts_copy = false};
+    (request.towards_root ? demand.senders : demand.receivers) = packing.terminals;
     const auto shares = best_tree_shares(topology, demand);
     if (!shares || shares->rate <= 0) return std::nullopt;
     packing.target = shares->rate * (1 - solver_tolerance);
   }
-  auto mended = wish.former != nullptr ? mend_trees(topology, packing) : std::nullopt;
+  auto mended = request.previous != nullptr ? mend_trees(topology, packing) : std::nullopt;
   const auto members = best.members.size();
-  // Many GPUs: boxes and the network apart, if that is as good; of very many, if it is nearly so.
+  // Many GPUs: servers and the network apart, if that is as good; of very many, if it is nearly so.
   if (!reaches_target(mended) && members > most_packed) {
-    auto composed = compose_boxes(topology, wish, best.seconds);
+    auto composed = compose_servers(topology, request, best.seconds);
     if (composed && composed->share > (members > most_irregular ? worth_having : 1 - 1e-9)) return composed;
   }
   auto packed = pack_from(topology, packing, std::move(mended));
   // Among so many nothing better follows: the best so far, its gap stated.
   const auto least = members <= most_packed ? 1 - 1e-9 : (members <= most_irregular ? worth_having : 0);
-  if (!packed || (packed->share < least && !wish.stop())) return std::nullopt;
-  auto list = wish.towards_root ? along_data(std::move(packed->in)) : std::move(packed->out);
+  if (!packed || (packed->share < least && !request.stop())) return std::nullopt;
+  auto list = request.towards_root ? along_data(std::move(packed->in)) : std::move(packed->out);
   return Forest{std::move(list), packed->height, 1 / (packing.target * packed->share), std::min(packed->share, 1.0)};
 }
 
@@ -186,101 +186,106 @@ std::optional<ForestsBothWays> exact_both_ways(const Topology& topology) {
 }
 
 // The members alone, or with all other GPUs as relays, whichever is faster.
-Result<Attempt> best_attempt(const Topology& topology, const ForestWish& wish) {
-  auto best = attempt(topology, wish, wish.members);
-  if (static_cast<std::size_t>(topology.ranks()) > wish.members.size()) {
-    auto everyone = wish.members;
+Result<Attempt> best_attempt(const Topology& topology, const ForestRequest& request) {
+  auto best = attempt(topology, request, request.members);
+  if (static_cast<std::size_t>(topology.ranks()) > request.members.size()) {
+    auto everyone = request.members;
     for (int r = 0; r < topology.ranks(); ++r) {
-      if (std::ranges::find(wish.members, Rank{r}) == wish.members.end()) everyone.emplace_back(r);
+      if (std::ranges::find(request.members, Rank{r}) == request.members.end()) everyone.emplace_back(r);
     }
-    auto relayed = attempt(topology, wish, everyone);
+    auto relayed = attempt(topology, request, everyone);
     if (relayed && (!best || relayed->seconds < best->seconds)) best = std::move(relayed);
   }
   return best;
 }
 
 // Trees over the members alone, or over all GPUs.
-Result<Forest> spanning_forest(const Topology& topology, const ForestWish& wish) {
-  auto best = best_attempt(topology, wish);
+Result<Forest> spanning_forest(const Topology& topology, const ForestRequest& request) {
+  auto best = best_attempt(topology, request);
   if (!best) return std::move(best).error();
-  if (wish.trees == 0) {
-    if (auto low = low_forest(topology, wish, *best)) return *std::move(low);
-    if (wish.members.size() > most_irregular) {
+  if (request.trees == 0) {
+    if (auto low = low_forest(topology, request, *best)) return *std::move(low);
+    if (request.members.size() > most_irregular) {
       return Error{ErrorCode::unsupported,
-                   fmt::format("forest found no trees worth having for {} GPUs with so little symmetry", wish.members.size()),
+                   fmt::format("forest found no trees worth having for {} GPUs with so little symmetry", request.members.size()),
                    std::nullopt,
                    {"use hierarchical, ring or tree"}};
     }
-    if (wish.trees_if_irregular > 0) {
-      auto few = wish;
-      few.trees = wish.trees_if_irregular;
+    if (request.trees_if_irregular > 0) {
+      auto few = request;
+      few.trees = request.trees_if_irregular;
       return spanning_forest(topology, few);
     }
   }
-  if (wish.trees == 0 && PlainMachine{topology, wish.towards_root}.shared()) {
-    auto chosen = one_way_problem(topology, weights_by_node(topology, wish), wish.towards_root);
+  if (request.trees == 0 && PlainMachine{topology, request.towards_root}.shared()) {
+    auto chosen = one_way_problem(topology, weights_by_node(topology, request), request.towards_root);
     if (chosen && chosen->seconds_per_weight < best->seconds * (1 - 1e-9)) {
-      if (auto problem = without_switches(chosen->problem)) best = Attempt{chosen->seconds_per_weight, *std::move(problem), wish.members, 1};
+      if (auto problem = without_switches(chosen->problem)) best = Attempt{chosen->seconds_per_weight, *std::move(problem), request.members, 1};
     }
   }
   const auto [seconds, share] = std::pair{best->seconds, best->share};
   auto direct = without_switches(std::move(best->problem));
   if (!direct)
     return Error{ErrorCode::unsupported, "forest found no way to share the switches' links among trees", std::nullopt, {"use ring or tree"}};
-  auto forest = forest_of(*direct, wish.towards_root);
+  auto forest = forest_of(*direct, request.towards_root);
   forest.seconds_per_weight = seconds;
   forest.share = share;
   return forest;
 }
 
 // Per byte of weight 1, what no schedule of the group beats.
-std::optional<double> least_seconds(const Topology& topology, const ForestWish& wish) {
-  const auto best = bound(topology, collective_of(wish, wish.members));
-  const auto total = std::accumulate(wish.weights.begin(), wish.weights.end(), std::int64_t{0});
+std::optional<double> least_seconds(const Topology& topology, const ForestRequest& request) {
+  const auto best = bound(topology, collective_of(request, request.members));
+  const auto total = std::accumulate(request.weights.begin(), request.weights.end(), std::int64_t{0});
   if (!best || best->inverse_rate.numerator == 0 || total == 0) return std::nullopt;
-  return best->inverse_rate.value() * 1e-9 * static_cast<double>(total) / static_cast<double>(wish.members.size());
+  return best->inverse_rate.value() * 1e-9 * static_cast<double>(total) / static_cast<double>(request.members.size());
 }
 
 // Each tree through those of the other GPUs that suit it; none where nothing is found.
-std::optional<Forest> relayed_forest(const Topology& topology, const ForestWish& wish, double least) {
-  PackingWish packing{.terminals = {}, .weights = {}, .towards_root = wish.towards_root, .target = 1 / least, .stop = wish.stop};
+std::optional<Forest> relayed_forest(const Topology& topology, const ForestRequest& request, double least) {
+  PackingRequest packing{.terminals = {}, .weights = {}, .towards_root = request.towards_root, .target = 1 / least, .stop = request.stop};
   for (int r = 0; r < topology.ranks(); ++r) {
-    const auto place = std::ranges::find(wish.members, Rank{r});
+    const auto place = std::ranges::find(request.members, Rank{r});
     packing.terminals.push_back(topology.node_of(Rank{r}).value);
-    packing.needed.push_back(place != wish.members.end());
-    packing.weights.push_back(packing.needed.back() ? wish.weights[static_cast<std::size_t>(place - wish.members.begin())] : 0);
+    packing.needed.push_back(place != request.members.end());
+    packing.weights.push_back(packing.needed.back() ? request.weights[static_cast<std::size_t>(place - request.members.begin())] : 0);
   }
   auto packed = pack_low_trees(topology, packing);
   if (!packed) return std::nullopt;
-  auto list = wish.towards_root ? along_data(std::move(packed->in)) : std::move(packed->out);
+  auto list = request.towards_root ? along_data(std::move(packed->in)) : std::move(packed->out);
   return Forest{std::move(list), packed->height, least / packed->share, 1};
 }
 
 }  // namespace
 
-Result<Forest> find_forest(const Topology& topology, const ForestWish& wish) {
-  auto forest = spanning_forest(topology, wish);
-  if (wish.members.size() == static_cast<std::size_t>(topology.ranks())) return forest;
-  const auto least = least_seconds(topology, wish);
+Result<Forest> find_forest(const Topology& topology, const ForestRequest& request) {
+  auto forest = spanning_forest(topology, request);
+  if (request.members.size() == static_cast<std::size_t>(topology.ranks())) return forest;
+  const auto least = least_seconds(topology, request);
   if (!least) return forest;
-  if (wish.trees == 0 && (!forest || forest->seconds_per_weight > *least * (1 + 1e-9))) {
-    auto relayed = relayed_forest(topology, wish, *least);
+  if (request.trees == 0 && (!forest || forest->seconds_per_weight > *least * (1 + 1e-9))) {
+    auto relayed = relayed_forest(topology, request, *least);
     if (relayed && (!forest || relayed->seconds_per_weight < forest->seconds_per_weight * (1 - 1e-9))) forest = *std::move(relayed);
   }
   if (forest) forest->share = std::min(1.0, *least / forest->seconds_per_weight);
   return forest;
 }
 
-std::optional<ForestsBothWays> find_forests_both_ways(const Topology& topology, const BothWaysWish& wish) {
-  const auto target = wish.best_rate * (1 - solver_tolerance);
-  PackingWish packing{
-      .terminals = {}, .weights = {}, .towards_root = false, .target = target, .stop = wish.stop, .former = wish.former, .fold = wish.fold};
-  const bool all = wish.members.size() == static_cast<std::size_t>(topology.ranks());
+std::optional<ForestsBothWays> find_forests_both_ways(const Topology& topology, const BothWaysRequest& request) {
+  const auto target = request.best_rate * (1 - solver_tolerance);
+  PackingRequest packing{.terminals = {},
+                         .weights = {},
+                         .towards_root = false,
+                         .target = target,
+                         .stop = request.stop,
+                         .previous = request.previous,
+                         .fold = request.fold};
+  const bool all = request.members.size() == static_cast<std::size_t>(topology.ranks());
   for (int r = 0; r < topology.ranks(); ++r) {
     packing.terminals.push_back(topology.node_of(Rank{r}).value);
-    if (!all) packing.needed.push_back(std::ranges::find(wish.members, Rank{r}) != wish.members.end());
+    if (!all) packing.needed.push_back(std::ranges::find(request.members, Rank{r}) != request.members.end());
   }
-  auto low = pack_from(topology, packing, all && wish.former != nullptr ? mend_trees(topology, packing) : std::nullopt);
+  auto low = pack_from(topology, packing, all && request.previous != nullptr ? mend_trees(topology, packing) : std::nullopt);
   const auto reached = low ? 1 / (packing.target * low->share) : 0;
   if (low && low->share > 1 - 1e-9) return both_ways(*std::move(low), reached);
   if (all && topology.ranks() <= most_free_roots) {

@@ -3,16 +3,16 @@
 
 #include <functional>
 
-#include "forest_packing.h"
-#include "p2plab/collective.h"
-#include "p2plab/result.h"
+#include "forest/cuts/edge_disjoint_packing.h"
+#include "p2plab/base/result.h"
+#include "p2plab/schedule/collective.h"
 
 namespace p2plab {
 
 struct FormerTrees;
 
 /// What to pack: `weights[i]` parts of the data at `members[i]`, each to reach (towards: come from) all members.
-struct ForestWish {
+struct ForestRequest {
   std::vector<Rank> members;
   std::vector<std::int64_t> weights;
   /// In-trees: data runs from all members to the roots.
@@ -24,7 +24,7 @@ struct ForestWish {
   /// True when the time is up.
   std::function<bool()> stop = [] { return false; };
   /// Trees that an old plan had, to start from; null: none.
-  const FormerTrees* former = nullptr;
+  const FormerTrees* previous = nullptr;
   /// Trees that stand for their images may be left so.
   bool fold = false;
 };
@@ -38,7 +38,7 @@ struct Forest {
 
 /// The best forest. Other GPUs help as relays where that is faster. Groups, node limits and switches with more links out than in are shared out
 /// in proportion to their links, which may cost bandwidth. Errors: members that cannot reach each other.
-Result<Forest> find_forest(const Topology& topology, const ForestWish& wish);
+Result<Forest> find_forest(const Topology& topology, const ForestRequest& request);
 
 /// In-trees and out-trees of an all-reduce.
 struct ForestsBothWays {
@@ -46,17 +46,17 @@ struct ForestsBothWays {
   Forest out;
   double seconds_per_byte = 0;
 };
-struct BothWaysWish {
+struct BothWaysRequest {
   std::vector<Rank> members;
   /// Bytes of payload per second that no schedule beats.
   double best_rate = 0;
   /// True when the time is up.
   std::function<bool()> stop = [] { return false; };
-  /// As ForestWish's.
-  const FormerTrees* former = nullptr;
+  /// As ForestRequest's.
+  const FormerTrees* previous = nullptr;
   bool fold = false;
 };
 /// The best forests found; other GPUs help as relays where that is faster. None where no linear program can be solved.
-std::optional<ForestsBothWays> find_forests_both_ways(const Topology& topology, const BothWaysWish& wish);
+std::optional<ForestsBothWays> find_forests_both_ways(const Topology& topology, const BothWaysRequest& request);
 
 }  // namespace p2plab

@@ -1,4 +1,4 @@
-#include "forest_box_parts.h"
+#include "forest/server_parts.h"
 
 namespace p2plab {
 
@@ -29,19 +29,19 @@ std::optional<BoxPart> cut_out(const Topology& whole, const std::vector<bool>& k
   return BoxPart{*std::move(topology), std::move(nodes), std::move(links), std::move(shape)};
 }
 
-std::vector<std::vector<int>> boxes_of(const Topology& topology, std::vector<int>& box) {
-  box.assign(topology.nodes().size(), -1);
+std::vector<std::vector<int>> boxes_of(const Topology& topology, std::vector<int>& server) {
+  server.assign(topology.nodes().size(), -1);
   std::vector<std::vector<int>> gpus;
   for (int r = 0; r < topology.ranks(); ++r) {
     const auto start = topology.node_of(Rank{r});
-    if (box[start.index()] < 0) {
+    if (server[start.index()] < 0) {
       const auto id = static_cast<int>(gpus.size());
       gpus.emplace_back();
       std::vector<NodeId> open{start};
-      box[start.index()] = id;
+      server[start.index()] = id;
       const auto visit = [&](LinkId link, NodeId other) {
-        if (topology.link(link).kind == LinkKind::network || box[other.index()] >= 0) return;
-        box[other.index()] = id;
+        if (topology.link(link).kind == LinkKind::network || server[other.index()] >= 0) return;
+        server[other.index()] = id;
         open.push_back(other);
       };
       while (!open.empty()) {
@@ -51,7 +51,7 @@ std::vector<std::vector<int>> boxes_of(const Topology& topology, std::vector<int
         for (const auto link : topology.in_links(at)) visit(link, topology.link(link).from);
       }
     }
-    gpus[static_cast<std::size_t>(box[start.index()])].push_back(start.value);
+    gpus[static_cast<std::size_t>(server[start.index()])].push_back(start.value);
   }
   return gpus;
 }

@@ -1,11 +1,11 @@
-// Parts of a machine that are planned apart: boxes, and what joins them.
+// Parts of a machine that are planned apart: servers, and what joins them.
 #pragma once
 
 #include <functional>
 #include <optional>
 #include <vector>
 
-#include "p2plab/topology.h"
+#include "p2plab/machine/topology.h"
 
 namespace p2plab {
 
@@ -20,8 +20,8 @@ struct BoxPart {
 /// The nodes that are kept, and of the links between them those that `keep_link` keeps.
 std::optional<BoxPart> cut_out(const Topology& whole, const std::vector<bool>& keep, const std::function<bool(const Link&)>& keep_link);
 
-/// What links other than those of the network join: the GPUs of each box, in order. `box` becomes each node's box, -1 where none has GPUs.
-std::vector<std::vector<int>> boxes_of(const Topology& topology, std::vector<int>& box);
+/// What links other than those of the network join: the GPUs of each server, in order. `server` becomes each node's server, -1 where none has GPUs.
+std::vector<std::vector<int>> boxes_of(const Topology& topology, std::vector<int>& server);
 
 /// Leaves out what is no way from one GPU to another: nodes without GPUs behind them.
 void drop_dead_ends(const Topology& topology, std::vector<bool>& keep);

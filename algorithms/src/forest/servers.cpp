@@ -1,20 +1,20 @@
-// The trees between boxes need only links of the network, those inside a box only its own, so both can be the best there are, and where neither
-// takes longer than the worst cut of the whole machine, they are the best together. Boxes (and rails, the GPUs at one place of all boxes) that look
-// alike are planned once.
-#include "forest_boxes.h"
+// The trees between servers need only links of the network, those inside a server only its own, so both can be the best there are, and where neither
+// takes longer than the worst cut of the whole machine, they are the best together. Servers (and rails, the GPUs at one place of all servers) that
+// look alike are planned once.
+#include "forest/servers.h"
 
 #include <algorithm>
 #include <map>
 #include <numeric>
 
-#include "forest_box_parts.h"
+#include "forest/server_parts.h"
 
 namespace p2plab {
 
 namespace {
 
-constexpr std::size_t least_boxes = 2;
-constexpr std::size_t most_kinds = 8;  // of boxes or rails that differ
+constexpr std::size_t least_servers = 2;
+constexpr std::size_t most_kinds = 8;  // of servers or rails that differ
 
 // A forest of a part, by the whole machine's nodes and paths.
 struct PartForest {
@@ -28,18 +28,18 @@ struct PartForest {
 // Plans parts; those of one shape once.
 class Parts {
  public:
-  Parts(const ForestWish& wish, PathTable& paths) : wish_(wish), paths_(paths) {}
+  Parts(const ForestRequest& request, PathTable& paths) : request_(request), paths_(paths) {}
 
   bool add(std::optional<BoxPart> part, bool fold, std::vector<PartForest>& forests) {
     if (!part) return false;
     const auto [known, added] = forests_.try_emplace(part->shape);
     if (added) {
       if (forests_.size() > most_kinds) return false;
-      ForestWish wish{.members = {}, .weights = {}, .towards_root = wish_.towards_root, .stop = wish_.stop};
-      for (int r = 0; r < part->topology.ranks(); ++r) wish.members.emplace_back(r);
-      wish.weights.assign(wish.members.size(), 1);
-      wish.fold = fold;
-      auto found = find_forest(part->topology, wish);
+      ForestRequest request{.members = {}, .weights = {}, .towards_root = request_.towards_root, .stop = request_.stop};
+      for (int r = 0; r < part->topology.ranks(); ++r) request.members.emplace_back(r);
+      request.weights.assign(request.members.size(), 1);
+      request.fold = fold;
+      auto found = find_forest(part->topology, request);
       if (!found) return false;
       known->second = *std::move(found);
     }
@@ -57,7 +57,7 @@ class Parts {
   }
 
  private:
-  const ForestWish& wish_;
+  const ForestRequest& request_;
   PathTable& paths_;
   std::map<std::vector<std::int64_t>, Forest> forests_;
 };
@@ -71,15 +71,15 @@ void append(ForestTree& tree, const ForestTree& part, const PartForest& forest) 
 
 class Composer {
  public:
-  Composer(const Topology& topology, const ForestWish& wish) : topology_(topology), wish_(wish), parts_(wish, list_.paths) {}
+  Composer(const Topology& topology, const ForestRequest& request) : topology_(topology), request_(request), parts_(request, list_.paths) {}
 
   /// With `fold` none if it cannot be folded.
   std::optional<Forest> run(double seconds_per_weight, bool fold) {
     gpus_ = boxes_of(topology_, box_);
     const auto size = gpus_.front().size();
-    const bool alike = std::ranges::all_of(gpus_, [&](const auto& box) { return box.size() == size; });
-    if (gpus_.size() < least_boxes || size < 2 || !alike) return std::nullopt;
-    if (!plan_boxes() || !plan_rails(fold)) return std::nullopt;
+    const bool alike = std::ranges::all_of(gpus_, [&](const auto& server) { return server.size() == size; });
+    if (gpus_.size() < least_servers || size < 2 || !alike) return std::nullopt;
+    if (!plan_servers() || !plan_rails(fold)) return std::nullopt;
     if (fold && !find_images()) return std::nullopt;
     for (std::size_t b = 0; b < gpus_.size(); ++b) {
       for (std::size_t place = 0; place < size; ++place) {
@@ -93,7 +93,7 @@ class Composer {
   }
 
  private:
-  bool plan_boxes() {
+  bool plan_servers() {
     for (std::size_t b = 0; b < gpus_.size(); ++b) {
       std::vector<bool> keep(box_.size());
       for (std::size_t n = 0; n < keep.size(); ++n) keep[n] = box_[n] == static_cast<int>(b);
@@ -106,14 +106,14 @@ class Composer {
     for (std::size_t place = 0; place < gpus_.front().size(); ++place) {
       std::vector<bool> keep(box_.size());
       for (std::size_t n = 0; n < keep.size(); ++n) keep[n] = topology_.nodes()[n].kind != NodeKind::gpu;
-      for (const auto& box : gpus_) keep[static_cast<std::size_t>(box[place])] = true;
+      for (const auto& server : gpus_) keep[static_cast<std::size_t>(server[place])] = true;
       drop_dead_ends(topology_, keep);
       if (!parts_.add(cut_out(topology_, keep, [](const Link&) { return true; }), fold, rails_)) return false;
     }
     return true;
   }
 
-  // What turns the rails turns the boxes, too, if all are alike.
+  // What turns the rails turns the servers, too, if all are alike.
   bool find_images() {
     const auto& rail = rails_.front();
     const auto& turns = rail.forest->list.images;
@@ -158,9 +158,9 @@ class Composer {
     return true;
   }
 
-  // The trees of one root: every part of a tree between boxes goes on along a part of a tree inside, the same in all boxes alike.
-  bool compose(std::size_t box, std::size_t place) {
-    const auto& rail = rails_[place].trees[box];
+  // The trees of one root: every part of a tree between servers goes on along a part of a tree inside, the same in all servers alike.
+  bool compose(std::size_t server, std::size_t place) {
+    const auto& rail = rails_[place].trees[server];
     const auto rail_lots = copies_of(rail);
     auto lots = rail_lots;
     for (const auto& inside : boxes_) lots = std::lcm(lots, copies_of(inside.trees[place]));
@@ -176,7 +176,7 @@ class Composer {
     ends.erase(std::unique(ends.begin(), ends.end()), ends.end());
     std::int64_t begin = 0;
     for (const auto end : ends) {
-      ForestTree tree{gpus_[box][place], end - begin, {}};
+      ForestTree tree{gpus_[server][place], end - begin, {}};
       tree.edges.reserve(static_cast<std::size_t>(topology_.ranks()) - 1);
       append(tree, at(rail, lots, begin), rails_[place]);
       for (const auto& inside : boxes_) append(tree, at(inside.trees[place], lots, begin), inside);
@@ -224,7 +224,7 @@ class Composer {
   static constexpr std::int64_t most_composed_lots = 1 << 25;
 
   const Topology& topology_;
-  const ForestWish& wish_;
+  const ForestRequest& request_;
   std::vector<int> box_;  // by node; -1: of none
   std::vector<std::vector<int>> gpus_;
   TreeList list_;
@@ -235,13 +235,13 @@ class Composer {
 
 }  // namespace
 
-std::optional<Forest> compose_boxes(const Topology& topology, const ForestWish& wish, double seconds_per_weight) {
-  const bool alike = std::ranges::all_of(wish.weights, [&](auto weight) { return weight == wish.weights.front(); });
-  if (!alike || has_budgets(topology) || wish.members.size() != static_cast<std::size_t>(topology.ranks())) return std::nullopt;
-  if (wish.fold) {
-    if (auto folded = Composer{topology, wish}.run(seconds_per_weight, true)) return folded;
+std::optional<Forest> compose_servers(const Topology& topology, const ForestRequest& request, double seconds_per_weight) {
+  const bool alike = std::ranges::all_of(request.weights, [&](auto weight) { return weight == request.weights.front(); });
+  if (!alike || has_budgets(topology) || request.members.size() != static_cast<std::size_t>(topology.ranks())) return std::nullopt;
+  if (request.fold) {
+    if (auto folded = Composer{topology, request}.run(seconds_per_weight, true)) return folded;
   }
-  return Composer{topology, wish}.run(seconds_per_weight, false);
+  return Composer{topology, request}.run(seconds_per_weight, false);
 }
 
 }  // namespace p2plab

@@ -1,4 +1,4 @@
-#include "forest_tree.h"
+#include "forest/tree_list.h"
 
 #include <algorithm>
 #include <numeric>

@@ -6,8 +6,8 @@
 #include <span>
 #include <vector>
 
-#include "p2plab/ids.h"
-#include "p2plab/symmetry.h"
+#include "p2plab/base/ids.h"
+#include "p2plab/detail/symmetry.h"
 
 namespace p2plab {
 

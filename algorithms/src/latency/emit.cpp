@@ -1,4 +1,4 @@
-#include "latency_emit.h"
+#include "latency/emit.h"
 
 #include <algorithm>
 #include <map>
@@ -25,7 +25,7 @@ Move move_of(const StepHop& hop, ChunkId chunk, int steps, bool backwards, int f
   return backwards ? Move{first_round + steps - hop.step, chunk, to, from} : Move{first_round + hop.step - 1, chunk, from, to};
 }
 
-// Chunks of every block, with the places of a plan's items: items of one giver (and taker) serve its blocks in order.
+// Chunks of every block, with the places of a plan's items: items of one sender (and receiver) serve its blocks in order.
 std::vector<Move> moves_of(DataFlow& flow, const Collective& collective, const StepPlan& plan) {
   const bool backwards = runs_backwards(collective.kind);
   const bool by_taker = !copies(collective.kind);
@@ -41,7 +41,7 @@ std::vector<Move> moves_of(DataFlow& flow, const Collective& collective, const S
   std::map<std::pair<int, int>, std::size_t> served;
   std::vector<Move> moves;
   for (const auto& item : plan.items) {
-    const std::pair key{item.giver, item.taker};
+    const std::pair key{item.sender, item.receiver};
     const auto chunk = waiting.at(key)[served[key]++];
     for (const auto& hop : item.hops) moves.push_back(move_of(hop, chunk, plan.steps(), backwards, 0));
   }
@@ -128,16 +128,16 @@ StepTask task_of(const Collective& collective, std::span<const Block> blocks, in
   const auto n = static_cast<std::size_t>(ranks);
   StepTask task{copies(collective.kind), std::vector<std::vector<int>>(n, std::vector<int>(n))};
   if (collective.kind == CollectiveKind::all_reduce) {
-    for (const auto giver : collective.members) {
-      for (const auto taker : collective.members) task.wanted[giver.index()][taker.index()] = giver == taker ? 0 : 1;
+    for (const auto sender : collective.members) {
+      for (const auto receiver : collective.members) task.wanted[sender.index()][receiver.index()] = sender == receiver ? 0 : 1;
     }
     return task;
   }
   for (const auto& block : blocks) {
     if (block.contributors.empty() || block.receivers.empty()) continue;
-    const auto giver = static_cast<std::size_t>(giver_of(collective, block));
-    for (const auto taker : runs_backwards(collective.kind) ? block.contributors : block.receivers) {
-      if (taker.index() != giver) ++task.wanted[giver][taker.index()];
+    const auto sender = static_cast<std::size_t>(giver_of(collective, block));
+    for (const auto receiver : runs_backwards(collective.kind) ? block.contributors : block.receivers) {
+      if (receiver.index() != sender) ++task.wanted[sender][receiver.index()];
     }
   }
   return task;
@@ -163,7 +163,7 @@ Result<Plan> emit_both(const Topology& topology, const Collective& collective, c
     const auto& plan = second ? gather : scatter;
     std::map<int, std::size_t> served;
     for (const auto& item : plan.items) {
-      const auto chunk = chunks.at(item.giver)[served[item.giver]++];
+      const auto chunk = chunks.at(item.sender)[served[item.sender]++];
       for (const auto& hop : item.hops) moves.push_back(move_of(hop, chunk, plan.steps(), !second, second ? scatter.steps() : 0));
     }
   }
@@ -177,20 +177,20 @@ Result<Plan> emit_gathered(const Topology& topology, const Collective& collectiv
   std::map<int, int> served;
   struct Send {
     StepHop hop;
-    int giver;
+    int sender;
     int chunk;
   };
   std::vector<Send> sends;
   for (const auto& item : gather.items) {
-    const int chunk = served[item.giver]++;
-    for (const auto& hop : item.hops) sends.push_back({hop, item.giver, chunk});
+    const int chunk = served[item.sender]++;
+    for (const auto& hop : item.hops) sends.push_back({hop, item.sender, chunk});
   }
   std::ranges::stable_sort(sends, {}, [](const Send& s) { return s.hop.step; });
   int step = 0;
-  for (const auto& [hop, giver, chunk] : sends) {
+  for (const auto& [hop, sender, chunk] : sends) {
     if (hop.step != step) summing->begin_step();
     step = hop.step;
-    summing->send(hop.from, hop.to, chunk, {giver});
+    summing->send(hop.from, hop.to, chunk, {sender});
   }
   return std::move(*summing).finish(std::move(words));
 }

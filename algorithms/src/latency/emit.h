@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "data_flow.h"
-#include "latency_sum.h"
+#include "common/data_flow.h"
+#include "latency/reduction_ip.h"
 
 namespace p2plab {
 

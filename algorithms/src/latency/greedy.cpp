@@ -1,4 +1,4 @@
-#include "latency_greedy.h"
+#include "latency/greedy.h"
 
 #include <algorithm>
 #include <cmath>
@@ -10,7 +10,7 @@ namespace {
 // A chunk that a rank still waits for.
 struct Demand {
   std::size_t item = 0;
-  int taker = 0;
+  int receiver = 0;
   int distance = 0;  // from the nearest rank that has it
 };
 
@@ -32,9 +32,9 @@ class Rush {
     }
     for (std::size_t i = 0; i < items_.size(); ++i) {
       for (int r = 0; r < model.ranks; ++r) {
-        const auto giver = static_cast<std::size_t>(items_[i].giver);
-        const bool wants = items_[i].taker >= 0 ? items_[i].taker == r : task.wanted[giver][static_cast<std::size_t>(r)] > 0;
-        if (wants) demands_.push_back({i, r, model.distance[giver][static_cast<std::size_t>(r)]});
+        const auto sender = static_cast<std::size_t>(items_[i].sender);
+        const bool wants = items_[i].receiver >= 0 ? items_[i].receiver == r : task.wanted[sender][static_cast<std::size_t>(r)] > 0;
+        if (wants) demands_.push_back({i, r, model.distance[sender][static_cast<std::size_t>(r)]});
       }
     }
   }
@@ -54,11 +54,11 @@ class Rush {
   }
 
  private:
-  void add_item(int giver, int taker) {
-    items_.push_back({giver, taker, {}});
-    holders_.push_back({giver});
+  void add_item(int sender, int receiver) {
+    items_.push_back({sender, receiver, {}});
+    holders_.push_back({sender});
     has_.emplace_back(static_cast<std::size_t>(model_.ranks));
-    has_.back()[static_cast<std::size_t>(giver)] = true;
+    has_.back()[static_cast<std::size_t>(sender)] = true;
   }
 
   int distance(int from, int to) const { return model_.distance[static_cast<std::size_t>(from)][static_cast<std::size_t>(to)]; }
@@ -74,7 +74,7 @@ class Rush {
     }
     for (auto& demand : demands_) {
       for (const int holder : holders_[demand.item]) {
-        const int away = distance(holder, demand.taker);
+        const int away = distance(holder, demand.receiver);
         if (away >= 0) demand.distance = std::min(demand.distance, away);
       }
     }
@@ -88,11 +88,11 @@ class Rush {
     const auto& holders = holders_[demand.item];
     for (std::size_t h = 0; h < holders.size(); ++h) {
       const bool moved_now = h >= held_[demand.item];
-      if (moved_now && distance(holders[h], demand.taker) == demand.distance - 1) return std::nullopt;
-      if (moved_now || distance(holders[h], demand.taker) != demand.distance) continue;
+      if (moved_now && distance(holders[h], demand.receiver) == demand.distance - 1) return std::nullopt;
+      if (moved_now || distance(holders[h], demand.receiver) != demand.distance) continue;
       for (const int a : model_.out[static_cast<std::size_t>(holders[h])]) {
         const auto& arc = model_.arcs[static_cast<std::size_t>(a)];
-        if (distance(arc.to, demand.taker) != demand.distance - 1 || !free(arc)) continue;
+        if (distance(arc.to, demand.receiver) != demand.distance - 1 || !free(arc)) continue;
         const double cost = load_after(arc);
         if (best && cost >= least) continue;
         best = a;

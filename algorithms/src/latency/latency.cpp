@@ -10,14 +10,13 @@
 
 #include <fmt/format.h>
 
-#include "estimate.h"
-#include "latency_forms.h"
+#include "common/estimate.h"
+#include "latency/variants.h"
 
 namespace p2plab {
 
 namespace {
 
-constexpr int most_ranks = 128;
 constexpr int most_asked = 64;  // chunks and steps
 
 class LatencyPlanner final : public Planner {
@@ -25,8 +24,8 @@ class LatencyPlanner final : public Planner {
   Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
     auto parameters = complete_parameters("latency", known(), context.parameters);
     if (!parameters) return std::move(parameters).error();
-    auto wish = read(*parameters);
-    if (!wish) return std::move(wish).error();
+    auto problem = read(*parameters);
+    if (!problem) return std::move(problem).error();
     if (auto blocks = contract(collective, topology.ranks()); !blocks) return std::move(blocks).error();
     if (topology.ranks() > most_ranks) {
       return unsupported("latency", collective.kind, fmt::format("the machine has {} GPUs, it plans for up to {}", topology.ranks(), most_ranks),
@@ -34,12 +33,12 @@ class LatencyPlanner final : public Planner {
     }
     if (context.time_limit) {
       const auto end = std::chrono::steady_clock::now() + *context.time_limit;
-      wish->effort.stop = [end] { return std::chrono::steady_clock::now() > end; };
+      problem->effort.stop = [end] { return std::chrono::steady_clock::now() > end; };
     }
-    LatencyForms forms(topology, collective, *context.routes, wish->fabric, wish->effort);
+    LatencyForms forms(topology, collective, *context.routes, problem->fabric, problem->effort);
     if (forms.least_steps() < 0)
       return unsupported("latency", collective.kind, "some member cannot be reached, not even through others", "take ranks that are joined");
-    return best(forms, *wish, *std::move(parameters), {topology, collective, context});
+    return best(forms, *problem, *std::move(parameters), {topology, collective, context});
   }
 
   static std::vector<ParameterInfo> known() {
@@ -51,7 +50,7 @@ class LatencyPlanner final : public Planner {
   }
 
  private:
-  struct Wish {
+  struct Problem {
     int chunks = 0;
     int steps = 0;
     int rounds = 0;
@@ -64,10 +63,10 @@ class LatencyPlanner final : public Planner {
     const PlanContext& context;
   };
 
-  static Result<Wish> read(const Parameters& parameters) {
-    Wish wish;
+  static Result<Problem> read(const Parameters& parameters) {
+    Problem problem;
     for (const auto& [name, value, most] :
-         {std::tuple{"chunks", &wish.chunks, most_asked}, {"steps", &wish.steps, most_asked}, {"rounds", &wish.rounds, 1 << 20}}) {
+         {std::tuple{"chunks", &problem.chunks, most_asked}, {"steps", &problem.steps, most_asked}, {"rounds", &problem.rounds, 1 << 20}}) {
       if (parameters.at(name) == "auto") continue;
       auto number = integer_parameter(parameters, name, 1, most);
       if (!number) return std::move(number).error();
@@ -76,20 +75,20 @@ class LatencyPlanner final : public Planner {
     static const std::array<std::string, 3> searches{"auto", "exact", "quick"};
     auto search = word_parameter(parameters, "search", searches);
     if (!search) return std::move(search).error();
-    if (*search == "exact") wish.effort = {.most_columns = 4000, .nodes = 3000};
-    if (*search == "quick") wish.effort = {.most_columns = 0, .nodes = 0};
+    if (*search == "exact") problem.effort = {.most_columns = 4000, .nodes = 3000};
+    if (*search == "quick") problem.effort = {.most_columns = 0, .nodes = 0};
     static const std::array<std::string, 3> fabrics{"auto", "nvlink", "any"};
     auto fabric = word_parameter(parameters, "fabric", fabrics);
     if (!fabric) return std::move(fabric).error();
-    wish.fabric = *fabric == "auto" ? StepFabric::automatic : (*fabric == "nvlink" ? StepFabric::nvlink : StepFabric::any);
-    return wish;
+    problem.fabric = *fabric == "auto" ? StepFabric::automatic : (*fabric == "nvlink" ? StepFabric::nvlink : StepFabric::any);
+    return problem;
   }
 
-  static Result<Plan> best(LatencyForms& forms, const Wish& wish, Parameters parameters, const Asked& asked) {
+  static Result<Plan> best(LatencyForms& forms, const Problem& problem, Parameters parameters, const Asked& asked) {
     std::optional<Plan> found;
     Seconds least{0};
-    for (const auto& form : forms.forms(wish.chunks, wish.steps)) {
-      if (wish.rounds > 0 && form.rounds > wish.rounds) continue;
+    for (const auto& form : forms.forms(problem.chunks, problem.steps)) {
+      if (problem.rounds > 0 && form.rounds > problem.rounds) continue;
       auto used = parameters;
       used["chunks"] = std::to_string(form.chunks);
       used["steps"] = std::to_string(form.steps);
@@ -102,9 +101,9 @@ class LatencyPlanner final : public Planner {
       least = time;
     }
     if (found) return *std::move(found);
-    const auto why = wish.steps > 0 && wish.steps < forms.least_steps()
-                         ? fmt::format("{} steps are too few, {} are needed", wish.steps, forms.least_steps())
-                         : fmt::format("no plan of {} rounds was found", wish.rounds);
+    const auto why = problem.steps > 0 && problem.steps < forms.least_steps()
+                         ? fmt::format("{} steps are too few, {} are needed", problem.steps, forms.least_steps())
+                         : fmt::format("no plan of {} rounds was found", problem.rounds);
     return unsupported("latency", asked.collective.kind, why, "`p2plab frontier` lists what is possible");
   }
 

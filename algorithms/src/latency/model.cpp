@@ -1,10 +1,10 @@
-#include "latency_model.h"
+#include "latency/model.h"
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
-#include "resources.h"
+#include "common/resources.h"
 
 namespace p2plab {
 

@@ -5,9 +5,12 @@
 #include <span>
 #include <vector>
 
-#include "p2plab/routes.h"
+#include "p2plab/machine/routes.h"
 
 namespace p2plab {
+
+/// Larger machines are refused: the programs of steps grow with the square of the ranks.
+inline constexpr int most_ranks = 128;
 
 /// A transfer between two ranks that needs no relay, and the resources its route takes (each as often as it takes it).
 struct StepArc {
@@ -38,7 +41,7 @@ StepModel step_model(const Topology& topology, const Routes& routes, std::span<c
 StepModel reversed(const StepModel& model);
 
 /// What must move: `wanted[s][r]` blocks of rank s must come to rank r. With `copies` a rank has one block, which many may get and anyone may
-/// pass on; without, every block has one taker.
+/// pass on; without, every block has one receiver.
 struct StepTask {
   bool copies = true;
   std::vector<std::vector<int>> wanted;
@@ -54,10 +57,10 @@ struct StepHop {
   int to = 0;
 };
 
-/// One chunk and how it travels; `taker` is -1 where copies go to all that want the block.
+/// One chunk and how it travels; `receiver` is -1 where copies go to all that want the block.
 struct StepItem {
-  int giver = 0;
-  int taker = -1;
+  int sender = 0;
+  int receiver = -1;
   std::vector<StepHop> hops = {};
 };
 

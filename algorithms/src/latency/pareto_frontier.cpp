@@ -1,17 +1,16 @@
-#include "p2plab/frontier.h"
+#include "p2plab/plan/frontier.h"
 
 #include <chrono>
 
 #include <fmt/format.h>
 
-#include "latency_forms.h"
-#include "p2plab/bounds.h"
+#include "latency/variants.h"
+#include "p2plab/bounds/bounds.h"
 
 namespace p2plab {
 
 namespace {
 
-constexpr int most_ranks = 128;
 constexpr std::size_t most_columns = 4000;
 constexpr int most_nodes = 3000;
 constexpr int steps_beyond = 2;

@@ -1,9 +1,9 @@
-// What travels in each transfer of an all-reduce: sums of contributions that the taker still lacks.
+// What travels in each transfer of an all-reduce: sums of contributions that the receiver still lacks.
 #include <algorithm>
 #include <bit>
 #include <cstdint>
 
-#include "latency_sum.h"
+#include "latency/reduction_ip.h"
 
 namespace p2plab {
 
@@ -57,7 +57,7 @@ class PartSearch {
     return extend(at + 1);  // carry nothing
   }
 
-  // Parts that the taker lacks all of and that the sender had before this step: those of most contributions first, or the newest first.
+  // Parts that the receiver lacks all of and that the sender had before this step: those of most contributions first, or the newest first.
   std::vector<std::vector<std::size_t>> choices(const StepHop& hop) const {
     const auto& held = held_[static_cast<std::size_t>(hop.from)];
     std::vector<std::size_t> order;

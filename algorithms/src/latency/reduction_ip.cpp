@@ -1,4 +1,4 @@
-#include "latency_sum.h"
+#include "latency/reduction_ip.h"
 
 #include <algorithm>
 #include <cmath>
@@ -11,8 +11,8 @@ namespace {
 
 using Term = LinearProgram::Term;
 
-// Columns: the rounds of each step; 1, or for all chunks taken together their number; by chunk and step, is a transfer made; by chunk, giver,
-// transfer and step, does the giver's data come by it.
+// Columns: the rounds of each step; 1, or for all chunks taken together their number; by chunk and step, is a transfer made; by chunk, sender,
+// transfer and step, does the sender's data come by it.
 class SumProgram {
  public:
   SumProgram(const StepModel& model, std::span<const Rank> members, std::span<const Renumbering> symmetry, const SumQuestion& question)
@@ -60,7 +60,7 @@ class SumProgram {
   bool member(int rank) const { return std::ranges::find(members_, Rank{rank}) != members_.end(); }
   int transfer(int chunk, int step, std::size_t arc) const { return amount() + 1 + (chunk * question_.steps + step) * orbits_ + orbit_[arc]; }
 
-  // Transfers that the symmetry maps onto each other are made together; of givers one stands for its images.
+  // Transfers that the symmetry maps onto each other are made together; of senders one stands for its images.
   void find_orbits() {
     orbit_.assign(model_.arcs.size(), -1);
     for (std::size_t a = 0; a < orbit_.size(); ++a) {
@@ -79,11 +79,11 @@ class SumProgram {
   void list_columns() {
     columns_ = amount() + 1 + question_.chunks * question_.steps * orbits_;
     for (int c = 0; c < question_.chunks; ++c) {
-      for (const auto giver : givers_) {
+      for (const auto sender : givers_) {
         for (std::size_t a = 0; a < orbit_.size(); ++a) {
-          const auto away = model_.distance[static_cast<std::size_t>(giver)][static_cast<std::size_t>(model_.arcs[a].from)];
-          for (int step = std::max(away, 0); orbit_[a] >= 0 && away >= 0 && model_.arcs[a].to != giver && step < question_.steps; ++step)
-            ways_.push_back({c, giver, static_cast<int>(a), step, columns_++});
+          const auto away = model_.distance[static_cast<std::size_t>(sender)][static_cast<std::size_t>(model_.arcs[a].from)];
+          for (int step = std::max(away, 0); orbit_[a] >= 0 && away >= 0 && model_.arcs[a].to != sender && step < question_.steps; ++step)
+            ways_.push_back({c, sender, static_cast<int>(a), step, columns_++});
         }
       }
     }
@@ -131,16 +131,16 @@ class SumProgram {
     program_->add_row(0, terms_of(all), LinearProgram::unbounded);
   }
 
-  // From each giver to every other member; what goes on has come before, and comes only by transfers that are made.
+  // From each sender to every other member; what goes on has come before, and comes only by transfers that are made.
   void add_ways() {
-    std::map<std::tuple<int, int, int>, std::vector<const Way*>> into;  // by chunk, giver, taker
-    for (const auto& way : ways_) into[{way.chunk, way.giver, model_.arcs[static_cast<std::size_t>(way.arc)].to}].push_back(&way);
+    std::map<std::tuple<int, int, int>, std::vector<const Way*>> into;  // by chunk, sender, receiver
+    for (const auto& way : ways_) into[{way.chunk, way.sender, model_.arcs[static_cast<std::size_t>(way.arc)].to}].push_back(&way);
     for (int c = 0; c < question_.chunks; ++c) {
-      for (const auto giver : givers_) {
-        for (const auto taker : members_) {
-          if (taker.value == giver) continue;
+      for (const auto sender : givers_) {
+        for (const auto receiver : members_) {
+          if (receiver.value == sender) continue;
           std::vector<Term> row{{amount(), -1}};
-          for (const auto* way : into[{c, giver, taker.value}]) row.push_back({way->column, 1});
+          for (const auto* way : into[{c, sender, receiver.value}]) row.push_back({way->column, 1});
           program_->add_row(0, row, LinearProgram::unbounded);
         }
       }
@@ -149,9 +149,9 @@ class SumProgram {
       const auto& arc = model_.arcs[static_cast<std::size_t>(way.arc)];
       program_->add_row(-LinearProgram::unbounded,
                         std::vector<Term>{{way.column, 1}, {transfer(way.chunk, way.step, static_cast<std::size_t>(way.arc)), -1}}, 0);
-      if (arc.from == way.giver) continue;
+      if (arc.from == way.sender) continue;
       std::vector<Term> row{{way.column, 1}};
-      for (const auto* before : into[{way.chunk, way.giver, arc.from}]) {
+      for (const auto* before : into[{way.chunk, way.sender, arc.from}]) {
         if (before->step < way.step) row.push_back({before->column, -1});
       }
       program_->add_row(-LinearProgram::unbounded, row, 0);
@@ -177,7 +177,7 @@ class SumProgram {
 
   struct Way {
     int chunk = 0;
-    int giver = 0;
+    int sender = 0;
     int arc = 0;
     int step = 0;
     int column = 0;

@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "latency_search.h"
+#include "latency/search.h"
 
 namespace p2plab {
 

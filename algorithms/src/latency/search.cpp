@@ -1,10 +1,10 @@
-#include "latency_search.h"
+#include "latency/search.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
-#include "latency_greedy.h"
+#include "latency/greedy.h"
 
 namespace p2plab {
 

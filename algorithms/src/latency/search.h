@@ -6,7 +6,7 @@
 #include <optional>
 #include <vector>
 
-#include "latency_program.h"
+#include "latency/step_ip.h"
 
 namespace p2plab {
 
@@ -39,7 +39,7 @@ class StepSearch {
   std::optional<double> most_chunks(int steps, int rounds);
 
  private:
-  // Of the programs for so many steps: do givers that look alike share columns, and how many pieces have columns of their own?
+  // Of the programs for so many steps: do senders that look alike share columns, and how many pieces have columns of their own?
   struct Form {
     int steps = 0;
     bool alike = true;

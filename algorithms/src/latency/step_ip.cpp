@@ -1,10 +1,10 @@
-#include "latency_program.h"
+#include "latency/step_ip.h"
 
 #include <algorithm>
 #include <cmath>
 #include <map>
 
-#include "p2plab/max_flow.h"
+#include "p2plab/detail/max_flow.h"
 
 namespace p2plab {
 
@@ -32,11 +32,11 @@ StepProgram::StepProgram(const StepModel& model, const StepTask& task, std::vect
   for (std::size_t g = 0; g < givers_.size(); ++g) task_.copies ? add_tree_rows(g) : add_flow_rows(g);
 }
 
-// A transfer helps if the giver's data can be there before, and some taker within reach after it.
-bool StepProgram::useful(int giver, const StepArc& arc, int step) const {
-  const auto from = model_.distance[static_cast<std::size_t>(giver)][static_cast<std::size_t>(arc.from)];
-  if (from < 0 || from >= step || arc.to == giver) return false;
-  const auto& wanted = task_.wanted[static_cast<std::size_t>(giver)];
+// A transfer helps if the sender's data can be there before, and some receiver within reach after it.
+bool StepProgram::useful(int sender, const StepArc& arc, int step) const {
+  const auto from = model_.distance[static_cast<std::size_t>(sender)][static_cast<std::size_t>(arc.from)];
+  if (from < 0 || from >= step || arc.to == sender) return false;
+  const auto& wanted = task_.wanted[static_cast<std::size_t>(sender)];
   for (std::size_t r = 0; r < wanted.size(); ++r) {
     const auto ahead = model_.distance[static_cast<std::size_t>(arc.to)][r];
     if (wanted[r] > 0 && ahead >= 0 && ahead <= steps_ - step) return true;
@@ -61,7 +61,7 @@ void StepProgram::list_uses() {
   }
 }
 
-// Over all givers, images included, a resource carries in a step what its capacity allows for the step's rounds; alike resources have one row.
+// Over all senders, images included, a resource carries in a step what its capacity allows for the step's rounds; alike resources have one row.
 void StepProgram::add_capacities() {
   std::vector<bool> covered(model_.capacity.size());
   for (std::size_t r = 0; r < covered.size(); ++r) {
@@ -90,23 +90,23 @@ void StepProgram::add_capacities() {
   program_->add_row(-LinearProgram::unbounded, sum, 0);
 }
 
-// Every taker gets each chunk once; what a rank sends to another it has got before.
-void StepProgram::add_tree_rows(std::size_t giver) {
-  const int source = givers_[giver];
+// Every receiver gets each chunk once; what a rank sends to another it has got before.
+void StepProgram::add_tree_rows(std::size_t sender) {
+  const int source = givers_[sender];
   std::vector<std::vector<Term>> into(static_cast<std::size_t>(model_.ranks));
   for (std::size_t u = 0; u < uses_.size(); ++u) {
-    if (uses_[u].giver == giver) into[static_cast<std::size_t>(arc(uses_[u]).to)].push_back({use_column(u), 1});
+    if (uses_[u].sender == sender) into[static_cast<std::size_t>(arc(uses_[u]).to)].push_back({use_column(u), 1});
   }
   for (int r = 0; r < model_.ranks; ++r) {
     if (r == source) continue;
     auto row = into[static_cast<std::size_t>(r)];
-    const bool taker = task_.wanted[static_cast<std::size_t>(source)][static_cast<std::size_t>(r)] > 0;
-    if (row.empty() && !taker) continue;
+    const bool receiver = task_.wanted[static_cast<std::size_t>(source)][static_cast<std::size_t>(r)] > 0;
+    if (row.empty() && !receiver) continue;
     row.push_back({0, -1});
-    program_->add_row(taker ? 0 : -LinearProgram::unbounded, row, 0);
+    program_->add_row(receiver ? 0 : -LinearProgram::unbounded, row, 0);
   }
   for (std::size_t u = 0; u < uses_.size(); ++u) {
-    if (uses_[u].giver != giver || arc(uses_[u]).from == source) continue;
+    if (uses_[u].sender != sender || arc(uses_[u]).from == source) continue;
     std::vector<Term> row{{use_column(u), 1}};
     for (const auto& term : into[static_cast<std::size_t>(arc(uses_[u]).from)]) {
       if (uses_[static_cast<std::size_t>(term.index - use_column(0))].step < uses_[u].step) row.push_back({term.index, -1});
@@ -116,15 +116,15 @@ void StepProgram::add_tree_rows(std::size_t giver) {
 }
 
 // What a rank has sent by a step it had got before it; in the end it keeps what it wants.
-void StepProgram::add_flow_rows(std::size_t giver) {
-  const int source = givers_[giver];
+void StepProgram::add_flow_rows(std::size_t sender) {
+  const int source = givers_[sender];
   for (int r = 0; r < model_.ranks; ++r) {
     if (r == source) continue;
     const auto wanted = task_.wanted[static_cast<std::size_t>(source)][static_cast<std::size_t>(r)];
     for (int t = 2; t <= steps_ + 1; ++t) {
       std::vector<Term> row;
       for (std::size_t u = 0; u < uses_.size(); ++u) {
-        if (uses_[u].giver != giver) continue;
+        if (uses_[u].sender != sender) continue;
         if (arc(uses_[u]).to == r && uses_[u].step < t) row.push_back({use_column(u), -1});
         if (arc(uses_[u]).from == r && uses_[u].step <= t) row.push_back({use_column(u), 1});
       }
@@ -167,15 +167,15 @@ bool StepProgram::add_cuts() {
   return added;
 }
 
-// To each taker alone, all chunks must be able to flow through ranks and steps; where they are not, the uses across the cut are too few.
-bool StepProgram::add_cuts_of(std::size_t giver) {
+// To each receiver alone, all chunks must be able to flow through ranks and steps; where they are not, the uses across the cut are too few.
+bool StepProgram::add_cuts_of(std::size_t sender) {
   const int n = model_.ranks;
-  const int source = givers_[giver];
+  const int source = givers_[sender];
   const auto chunks = program_->value(0) * scale;
   MaxFlow<std::int64_t> flow((steps_ + 1) * n);
   std::vector<std::size_t> mine;
   for (std::size_t u = 0; u < uses_.size(); ++u) {
-    if (uses_[u].giver != giver) continue;
+    if (uses_[u].sender != sender) continue;
     mine.push_back(u);
     const auto amount = std::max<std::int64_t>(0, std::llround(program_->value(use_column(u)) * scale));
     flow.add_arc((uses_[u].step - 1) * n + arc(uses_[u]).from, uses_[u].step * n + arc(uses_[u]).to, amount);
@@ -200,11 +200,11 @@ bool StepProgram::add_cuts_of(std::size_t giver) {
   return added;
 }
 
-std::vector<StepUse> StepProgram::uses_of(std::size_t giver) const {
+std::vector<StepUse> StepProgram::uses_of(std::size_t sender) const {
   std::vector<StepUse> result;
   for (std::size_t u = 0; u < uses_.size(); ++u) {
     const auto count = static_cast<int>(std::llround(program_->value(use_column(u))));
-    if (uses_[u].giver == giver && count > 0) result.push_back({uses_[u].arc, uses_[u].step, count});
+    if (uses_[u].sender == sender && count > 0) result.push_back({uses_[u].arc, uses_[u].step, count});
   }
   return result;
 }
@@ -225,7 +225,7 @@ bool StepProgram::extract() {
     for (const auto& member : symmetry_) {
       const auto image = [&](int rank) { return rank < 0 ? rank : member.rank[static_cast<std::size_t>(rank)]; };
       for (const auto& item : items) {
-        StepItem copy{image(item.giver), image(item.taker), {}};
+        StepItem copy{image(item.sender), image(item.receiver), {}};
         for (const auto& hop : item.hops) copy.hops.push_back({hop.step, image(hop.from), image(hop.to)});
         plan_.items.push_back(std::move(copy));
       }

@@ -5,15 +5,15 @@
 #include <optional>
 #include <vector>
 
-#include "branching.h"
-#include "latency_extract.h"
-#include "latency_symmetry.h"
+#include "common/branch_and_bound.h"
+#include "latency/symmetry.h"
+#include "latency/tree_extraction.h"
 
 namespace p2plab {
 
-/// One task in a given number of steps, for any number of chunks and rounds. Givers that the symmetry maps onto each other share their columns.
-/// That each taker can be sent all chunks of a giver is kept by cuts, found by maximum flow through ranks and steps. Whole numbers are found by
-/// branch and bound. They need not be trees where several chunks of a giver share columns (two chunks at three ranks: two ranks have the same one),
+/// One task in a given number of steps, for any number of chunks and rounds. Senders that the symmetry maps onto each other share their columns.
+/// That each receiver can be sent all chunks of a sender is kept by cuts, found by maximum flow through ranks and steps. Whole numbers are found by
+/// branch and bound. They need not be trees where several chunks of a sender share columns (two chunks at three ranks: two ranks have the same one),
 /// so there is a second, larger form with columns for each of `pieces` parts of the chunks: with one chunk a part, whole numbers are trees.
 class StepProgram {
  public:
@@ -27,7 +27,7 @@ class StepProgram {
   /// No more chunks fit into `rounds` rounds, whole or broken; none if the solver gives up.
   std::optional<double> most_chunks(int rounds);
   /// Looks for whole numbers (of `chunks`, a multiple of the pieces), in at most `nodes` nodes of the search. `impossible` is proved: where several
-  /// givers share columns, only if the program without whole numbers has no solution.
+  /// senders share columns, only if the program without whole numbers has no solution.
   SearchAnswer find(int chunks, int rounds, int nodes);
   /// What the last `find` that found something found.
   const StepPlan& plan() const& { return plan_; }
@@ -35,7 +35,7 @@ class StepProgram {
 
  private:
   struct Use {
-    std::size_t giver = 0;  // index into givers_
+    std::size_t sender = 0;  // index into givers_
     int arc = 0;
     int step = 0;
   };
@@ -45,16 +45,16 @@ class StepProgram {
   int all_rounds_column() const { return steps_ + 1; }
   int use_column(std::size_t use) const { return steps_ + 2 + static_cast<int>(use); }
   const StepArc& arc(const Use& use) const { return model_.arcs[static_cast<std::size_t>(use.arc)]; }
-  bool useful(int giver, const StepArc& arc, int step) const;
+  bool useful(int sender, const StepArc& arc, int step) const;
   void list_uses();
   void add_capacities();
-  void add_tree_rows(std::size_t giver);
-  void add_flow_rows(std::size_t giver);
+  void add_tree_rows(std::size_t sender);
+  void add_flow_rows(std::size_t sender);
   void ask(double least_chunks, double most_chunks, int rounds);
   bool add_cuts();
-  bool add_cuts_of(std::size_t giver);
+  bool add_cuts_of(std::size_t sender);
   bool extract();
-  std::vector<StepUse> uses_of(std::size_t giver) const;
+  std::vector<StepUse> uses_of(std::size_t sender) const;
 
   const StepModel& model_;
   const StepTask& task_;

@@ -1,4 +1,4 @@
-#include "latency_symmetry.h"
+#include "latency/symmetry.h"
 
 #include <algorithm>
 #include <map>

@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "latency_model.h"
+#include "latency/model.h"
 
 namespace p2plab {
 

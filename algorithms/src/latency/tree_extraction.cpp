@@ -1,8 +1,8 @@
-#include "latency_extract.h"
+#include "latency/tree_extraction.h"
 
 #include <algorithm>
 
-#include "p2plab/max_flow.h"
+#include "p2plab/detail/max_flow.h"
 
 namespace p2plab {
 
@@ -11,12 +11,12 @@ namespace {
 // Grows one tree after another; before a transfer is taken, flows say whether this tree and all that must follow still fit.
 class TreePacking {
  public:
-  TreePacking(const StepModel& model, const StepTask& task, int giver, std::span<const StepUse> uses)
-      : model_(model), giver_(giver), left_(uses.begin(), uses.end()) {
+  TreePacking(const StepModel& model, const StepTask& task, int sender, std::span<const StepUse> uses)
+      : model_(model), giver_(sender), left_(uses.begin(), uses.end()) {
     std::ranges::stable_sort(left_, {}, &StepUse::step);
     for (const auto& use : left_) steps_ = std::max(steps_, use.step);
     for (int r = 0; r < model.ranks; ++r) {
-      if (task.wanted[static_cast<std::size_t>(giver)][static_cast<std::size_t>(r)] > 0) takers_.push_back(r);
+      if (task.wanted[static_cast<std::size_t>(sender)][static_cast<std::size_t>(r)] > 0) takers_.push_back(r);
     }
   }
 
@@ -37,7 +37,7 @@ class TreePacking {
   std::optional<StepItem> grow(int remaining) {
     arrival_.assign(static_cast<std::size_t>(model_.ranks), -1);
     arrival_[static_cast<std::size_t>(giver_)] = 0;
-    StepItem item{.giver = giver_};
+    StepItem item{.sender = giver_};
     while (std::ranges::any_of(takers_, [&](int r) { return arrival(r) < 0; })) {
       const auto next = std::ranges::find_if(left_, [&](StepUse& use) { return take(use, remaining); });
       if (next == left_.end()) return std::nullopt;
@@ -58,7 +58,7 @@ class TreePacking {
     return false;
   }
 
-  // Can every taker be sent one chunk by the tree at hand and one by each of the trees to come, all of them apart?
+  // Can every receiver be sent one chunk by the tree at hand and one by each of the trees to come, all of them apart?
   bool fits(int remaining) const {
     const int n = model_.ranks;
     const int start = n * (steps_ + 1);
@@ -111,18 +111,18 @@ std::vector<StepHop> without_loops(const std::vector<StepHop>& hops) {
 
 }  // namespace
 
-std::optional<std::vector<StepItem>> trees_of(const StepModel& model, const StepTask& task, int giver, std::span<const StepUse> uses, int chunks) {
-  return TreePacking(model, task, giver, uses).run(chunks);
+std::optional<std::vector<StepItem>> trees_of(const StepModel& model, const StepTask& task, int sender, std::span<const StepUse> uses, int chunks) {
+  return TreePacking(model, task, sender, uses).run(chunks);
 }
 
-std::vector<StepItem> paths_of(const StepModel& model, const StepTask& task, int giver, std::span<const StepUse> uses, int chunks) {
+std::vector<StepItem> paths_of(const StepModel& model, const StepTask& task, int sender, std::span<const StepUse> uses, int chunks) {
   std::vector<StepUse> sorted(uses.begin(), uses.end());
   std::ranges::stable_sort(sorted, {}, &StepUse::step);
-  const auto& wanted = task.wanted[static_cast<std::size_t>(giver)];
+  const auto& wanted = task.wanted[static_cast<std::size_t>(sender)];
   // Where each chunk is at the moment; chunks that arrived in this step wait for the next.
   std::vector<std::vector<std::vector<StepHop>>> present(static_cast<std::size_t>(model.ranks));
   for (const int count : wanted)
-    present[static_cast<std::size_t>(giver)].resize(present[static_cast<std::size_t>(giver)].size() + static_cast<std::size_t>(count * chunks));
+    present[static_cast<std::size_t>(sender)].resize(present[static_cast<std::size_t>(sender)].size() + static_cast<std::size_t>(count * chunks));
   for (std::size_t i = 0; i < sorted.size();) {
     std::vector<std::pair<int, std::vector<StepHop>>> arriving;
     const int step = sorted[i].step;
@@ -143,7 +143,7 @@ std::vector<StepItem> paths_of(const StepModel& model, const StepTask& task, int
   for (int r = 0; r < model.ranks; ++r) {
     auto& arrived = present[static_cast<std::size_t>(r)];
     expects(arrived.size() == static_cast<std::size_t>(wanted[static_cast<std::size_t>(r)] * chunks));
-    for (const auto& path : arrived) items.push_back({giver, r, without_loops(path)});
+    for (const auto& path : arrived) items.push_back({sender, r, without_loops(path)});
   }
   return items;
 }

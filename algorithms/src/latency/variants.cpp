@@ -1,4 +1,4 @@
-#include "latency_forms.h"
+#include "latency/variants.h"
 
 #include <algorithm>
 #include <cmath>
@@ -143,7 +143,7 @@ int LatencyForms::most_reduced(int steps, int rounds, double least_ratio) {
   return known->second;
 }
 
-// All-reduce brings what any giver has to all others, so it is no faster than the slowest broadcast; nor than the links allow.
+// All-reduce brings what any sender has to all others, so it is no faster than the slowest broadcast; nor than the links allow.
 std::optional<double> LatencyForms::most_for_a_root(int steps, int rounds) {
   std::optional<double> least;
   for (const auto& search : root_searches_) {

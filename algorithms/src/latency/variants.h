@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "latency_emit.h"
+#include "latency/emit.h"
 
 namespace p2plab {
 
@@ -62,7 +62,7 @@ class LatencyForms {
   std::unique_ptr<StepSearch> search_;
   StepModel turned_;  // all_reduce only: for its first half
   std::unique_ptr<StepSearch> turned_search_;
-  std::vector<StepTask> root_tasks_;  // all_reduce only: from each giver to all
+  std::vector<StepTask> root_tasks_;  // all_reduce only: from each sender to all
   std::vector<std::unique_ptr<StepSearch>> root_searches_;
   std::vector<Renumbering> symmetry_;                 // all_reduce only
   double sum_work_ = 1e5;                             // columns times nodes that searches for sums may still take

@@ -1,8 +1,8 @@
-#include "p2plab/nccl_plan.h"
+#include "p2plab/plan/nccl_plan.h"
 
 #include <fmt/format.h>
 
-#include "ring_plan.h"
+#include "ring/ring_plan.h"
 
 namespace p2plab {
 

@@ -1,4 +1,4 @@
-#include "cycles.h"
+#include "ring/cycles.h"
 
 #include <algorithm>
 #include <bit>

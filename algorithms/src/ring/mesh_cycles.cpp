@@ -1,4 +1,4 @@
-#include "mesh_cycles.h"
+#include "ring/mesh_cycles.h"
 
 #include <algorithm>
 #include <cstdint>

@@ -1,11 +1,11 @@
-#include "ring_packing.h"
+#include "ring/packing.h"
 
 #include <algorithm>
 #include <limits>
 #include <numeric>
 #include <random>
 
-#include "packing.h"
+#include "common/column_generation.h"
 
 namespace p2plab {
 

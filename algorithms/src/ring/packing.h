@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "cycles.h"
+#include "ring/cycles.h"
 
 namespace p2plab {
 

@@ -2,16 +2,17 @@
 // that go around twice, once to be summed, once to be handed out: 2(n-1) rounds, each link of the ring carries 2(n-1)/n of the share, which is
 // optimal for bandwidth where the rings fill all links (Patarasuk and Yuan, 2009). reduce_scatter and all_gather are its halves (n-1 rounds,
 // (n-1)/n). broadcast and reduce are chains whose slices follow each other: n-1 rounds, the share once over each link. The other collectives travel
-// along the ring from giver to taker, which brings them to takers that no route reaches. Several rings run side by side: the largest fractional
-// packing of directed Hamiltonian cycles into the machine's links (NCCL searches integral ones), each with its own channel and its share of the data.
+// along the ring from sender to receiver, which brings them to receivers that no route reaches. Several rings run side by side: the largest
+// fractional packing of directed Hamiltonian cycles into the machine's links (NCCL searches integral ones), each with its own channel and its share
+// of the data.
 #include <array>
 
 #include <fmt/format.h>
 
-#include "data_flow.h"
-#include "estimate.h"
-#include "ring_plan.h"
-#include "ring_search.h"
+#include "common/data_flow.h"
+#include "common/estimate.h"
+#include "ring/ring_plan.h"
+#include "ring/search.h"
 
 namespace p2plab {
 
@@ -43,7 +44,7 @@ class Track {
   int channel_;
 };
 
-// Has each block one giver and one taker?
+// Has each block one sender and one receiver?
 bool one_to_one(CollectiveKind kind) {
   using enum CollectiveKind;
   return kind == gather || kind == scatter || kind == all_to_all || kind == send_receive;
@@ -58,7 +59,7 @@ void twice_around(DataFlow& flow, std::vector<Move>& moves, const Track& track) 
   }
 }
 
-// A share of each block goes around each ring: to its taker being summed, or from its giver to everyone.
+// A share of each block goes around each ring: to its receiver being summed, or from its sender to everyone.
 void around(DataFlow& flow, std::vector<Move>& moves, const Collective& collective, const Track& track) {
   for (std::size_t b = 0; b < flow.blocks().size(); ++b) {
     const auto chunk = flow.add_chunk(track.piece(b));
@@ -69,7 +70,7 @@ void around(DataFlow& flow, std::vector<Move>& moves, const Collective& collecti
   }
 }
 
-// Each block takes the ring that brings it to its taker in the fewest hops; equal ones take turns.
+// Each block takes the ring that brings it to its receiver in the fewest hops; equal ones take turns.
 void one_way(DataFlow& flow, std::vector<Move>& moves, const std::vector<Track>& tracks) {
   for (std::size_t b = 0; b < flow.blocks().size(); ++b) {
     const auto block = flow.blocks()[b];

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "data_flow.h"
-#include "ring_search.h"
+#include "common/data_flow.h"
+#include "ring/search.h"
 
 namespace p2plab {
 
@@ -16,7 +16,7 @@ struct RingPlanLabel {
   std::string reason = {};
 };
 
-/// Every ring carries its share of the data: all_reduce twice around, its halves once, the others from giver to taker along the ring. Each ring
+/// Every ring carries its share of the data: all_reduce twice around, its halves once, the others from sender to receiver along the ring. Each ring
 /// passes all members and has a channel of its own. Errors: those of DataFlow::finish.
 Result<Plan> plan_along(DataFlow flow, const Collective& collective, std::vector<Ring> rings, RingPlanLabel label);
 

@@ -1,4 +1,4 @@
-#include "ring_search.h"
+#include "ring/search.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,9 +7,9 @@
 
 #include <fmt/format.h>
 
-#include "mesh_cycles.h"
-#include "resources.h"
-#include "ring_packing.h"
+#include "common/resources.h"
+#include "ring/mesh_cycles.h"
+#include "ring/packing.h"
 
 namespace p2plab {
 
@@ -103,29 +103,29 @@ class RingFinder {
     return ring;
   }
 
-  // Boxes on rails: in every box, ring r enters at one GPU and leaves at the next, each ring elsewhere, so that each NIC carries one crossing. Only
-  // offered, for the packing to choose from; worthless offers cost nothing.
+  // Servers on rails: in every server, ring r enters at one GPU and leaves at the next, each ring elsewhere, so that each NIC carries one crossing.
+  // Only offered, for the packing to choose from; worthless offers cost nothing.
   std::vector<std::vector<int>> rail_cycles(const CostMatrix& distances) const {
-    std::vector<std::vector<int>> boxes;
+    std::vector<std::vector<int>> servers;
     for (int i = 0; i < n_; ++i) {
-      const auto near = std::ranges::find_if(boxes, [&](const auto& box) { return !between_boxes(box[0], i); });
-      if (near == boxes.end()) {
-        boxes.push_back({i});
+      const auto near = std::ranges::find_if(servers, [&](const auto& server) { return !between_servers(server[0], i); });
+      if (near == servers.end()) {
+        servers.push_back({i});
       } else {
         near->push_back(i);
       }
     }
-    const auto size = boxes[0].size();
-    if (boxes.size() < 2 || size < 2 || std::ranges::any_of(boxes, [&](const auto& box) { return box.size() != size; })) return {};
+    const auto size = servers[0].size();
+    if (servers.size() < 2 || size < 2 || std::ranges::any_of(servers, [&](const auto& server) { return server.size() != size; })) return {};
     std::vector<std::vector<int>> cycles;
     for (std::size_t r = 0; r < size; ++r) {
       std::vector<int> cycle;
       std::size_t enter = (r + 1) % size;
-      for (std::size_t b = 0; b < boxes.size(); ++b) {
-        // The last of an odd number of boxes would leave where it entered; its neighbour goes round by a third rail, where there is one.
-        const bool third = boxes.size() % 2 == 1 && b + 2 == boxes.size() && size > 2;
-        const auto leave = b + 1 == boxes.size() ? (r + 1) % size : (third ? (r + 2) % size : (r + b % 2) % size);
-        append_box(cycle, boxes[b], enter, leave);
+      for (std::size_t b = 0; b < servers.size(); ++b) {
+        // The last of an odd number of servers would leave where it entered; its neighbour goes round by a third rail, where there is one.
+        const bool third = servers.size() % 2 == 1 && b + 2 == servers.size() && size > 2;
+        const auto leave = b + 1 == servers.size() ? (r + 1) % size : (third ? (r + 2) % size : (r + b % 2) % size);
+        append_server(cycle, servers[b], enter, leave);
         enter = leave;
       }
       cycles.push_back(std::move(cycle));
@@ -147,16 +147,16 @@ class RingFinder {
     return true;
   }
 
-  static void append_box(std::vector<int>& cycle, const std::vector<int>& box, std::size_t enter, std::size_t leave) {
-    cycle.push_back(box[enter]);
-    for (std::size_t i = 1; i < box.size(); ++i) {
-      const auto k = (enter + i) % box.size();
-      if (k != leave) cycle.push_back(box[k]);
+  static void append_server(std::vector<int>& cycle, const std::vector<int>& server, std::size_t enter, std::size_t leave) {
+    cycle.push_back(server[enter]);
+    for (std::size_t i = 1; i < server.size(); ++i) {
+      const auto k = (enter + i) % server.size();
+      if (k != leave) cycle.push_back(server[k]);
     }
-    if (leave != enter) cycle.push_back(box[leave]);
+    if (leave != enter) cycle.push_back(server[leave]);
   }
 
-  bool between_boxes(int a, int b) const {
+  bool between_servers(int a, int b) const {
     const auto path = routes_.between(rank(a), rank(b));
     return path.empty() || std::ranges::any_of(path, [&](LinkId id) { return topology_.link(id).kind == LinkKind::network; });
   }

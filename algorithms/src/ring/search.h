@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/routes.h"
+#include "p2plab/machine/routes.h"
 
 namespace p2plab {
 

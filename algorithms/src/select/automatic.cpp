@@ -9,9 +9,9 @@
 
 #include <fmt/format.h>
 
-#include "data_flow.h"
-#include "estimate.h"
-#include "p2plab/analysis.h"
+#include "common/data_flow.h"
+#include "common/estimate.h"
+#include "p2plab/schedule/analysis.h"
 
 namespace p2plab {
 

@@ -1,4 +1,4 @@
-#include "tree_search.h"
+#include "tree/search.h"
 
 #include <algorithm>
 #include <bit>
@@ -6,8 +6,8 @@
 #include <numeric>
 #include <tuple>
 
-#include "estimate.h"
-#include "resources.h"
+#include "common/estimate.h"
+#include "common/resources.h"
 
 namespace p2plab {
 

@@ -3,15 +3,15 @@
 // takes in c+1 payloads. Two trees in which every member is an inner node at most once share that load evenly: 2 payloads per member
 // (Sanders, Speck and Traeff, 2009; NCCL's double binary trees). gather and scatter use binomial trees: log2 n rounds, each block once per edge on
 // its way; all_gather and reduce_scatter send each block over every edge once: rounds as many as the longest path. Trees are grown along the
-// machine's widest routes, boxes first, so partial meshes without any ring are served as well. Optimal for middle sizes and many ranks, where a
+// machine's widest routes, servers first, so partial meshes without any ring are served as well. Optimal for middle sizes and many ranks, where a
 // ring's 2(n-1) rounds cost more than its saved bytes.
 #include <array>
 
 #include <fmt/format.h>
 
-#include "data_flow.h"
-#include "estimate.h"
-#include "tree_search.h"
+#include "common/data_flow.h"
+#include "common/estimate.h"
+#include "tree/search.h"
 
 namespace p2plab {
 

@@ -1,16 +1,16 @@
-#include "p2plab/bench.h"
+#include "p2plab/experiment/bench.h"
 
 #include <algorithm>
 #include <tuple>
 
 #include <fmt/format.h>
 
-#include "p2plab/builtin_planners.h"
-#include "p2plab/gpu_tuning.h"
-#include "p2plab/lower.h"
-#include "p2plab/quantity.h"
-#include "planning.h"
-#include "sizes.h"
+#include "config/sizes.h"
+#include "p2plab/base/quantity.h"
+#include "p2plab/plan/builtin_planners.h"
+#include "p2plab/program/lower.h"
+#include "p2plab/run/gpu_tuning.h"
+#include "plan/planning.h"
 
 namespace p2plab {
 

@@ -7,8 +7,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "p2plab/bench.h"
-#include "p2plab/quantity.h"
+#include "p2plab/base/quantity.h"
+#include "p2plab/experiment/bench.h"
 
 namespace p2plab {
 

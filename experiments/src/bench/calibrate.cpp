@@ -1,4 +1,4 @@
-#include "p2plab/calibrate.h"
+#include "p2plab/experiment/calibrate.h"
 
 #include <algorithm>
 #include <array>
@@ -10,7 +10,7 @@
 #include <fmt/format.h>
 #include <Eigen/Dense>
 
-#include "p2plab/routes.h"
+#include "p2plab/machine/routes.h"
 
 namespace p2plab {
 

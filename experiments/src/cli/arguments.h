@@ -4,12 +4,12 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/collective.h"
-#include "p2plab/ids.h"
-#include "p2plab/profile.h"
-#include "p2plab/registry.h"
-#include "p2plab/result.h"
-#include "p2plab/topology.h"
+#include "p2plab/base/ids.h"
+#include "p2plab/base/registry.h"
+#include "p2plab/base/result.h"
+#include "p2plab/machine/topology.h"
+#include "p2plab/schedule/collective.h"
+#include "p2plab/simulator/profile.h"
 
 namespace CLI {
 class App;

@@ -4,17 +4,17 @@
 
 #include <fmt/format.h>
 
-#include "arguments.h"
-#include "command.h"
-#include "executors.h"
-#include "p2plab/bench.h"
-#include "p2plab/mask.h"
-#include "p2plab/presets.h"
-#include "p2plab/processes.h"
-#include "p2plab/quantity.h"
-#include "p2plab/setting.h"
-#include "p2plab/version.h"
-#include "topology_source.h"
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "config/topology_source.h"
+#include "p2plab/base/quantity.h"
+#include "p2plab/experiment/bench.h"
+#include "p2plab/experiment/cost_context.h"
+#include "p2plab/experiment/version.h"
+#include "p2plab/machine/mask.h"
+#include "p2plab/machine/presets.h"
+#include "p2plab/run/processes.h"
+#include "run/executors.h"
 
 namespace p2plab::cli {
 

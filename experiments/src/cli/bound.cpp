@@ -5,10 +5,10 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "arguments.h"
-#include "command.h"
-#include "p2plab/bounds.h"
-#include "p2plab/topology_view.h"
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "p2plab/bounds/bounds.h"
+#include "p2plab/machine/topology_view.h"
 
 namespace p2plab::cli {
 

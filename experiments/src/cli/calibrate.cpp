@@ -3,12 +3,12 @@
 
 #include <fmt/format.h>
 
-#include "arguments.h"
-#include "command.h"
-#include "p2plab/calibrate.h"
-#include "p2plab/presets.h"
-#include "p2plab/provenance.h"
-#include "topology_source.h"
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "config/topology_source.h"
+#include "p2plab/experiment/calibrate.h"
+#include "p2plab/machine/presets.h"
+#include "p2plab/report/provenance.h"
 
 namespace p2plab::cli {
 

@@ -8,7 +8,7 @@
 
 #include <CLI/CLI.hpp>
 
-#include "p2plab/result.h"
+#include "p2plab/base/result.h"
 
 namespace p2plab::cli {
 

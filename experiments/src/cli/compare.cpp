@@ -1,8 +1,8 @@
 // p2plab compare RUN_A RUN_B: two reports side by side.
 #include <iostream>
 
-#include "command.h"
-#include "p2plab/compare.h"
+#include "cli/command.h"
+#include "p2plab/report/compare.h"
 
 namespace p2plab::cli {
 

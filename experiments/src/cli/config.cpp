@@ -3,10 +3,10 @@
 
 #include <fmt/format.h>
 
-#include "command.h"
-#include "p2plab/experiment.h"
-#include "p2plab/gallery.h"
-#include "p2plab/quantity.h"
+#include "cli/command.h"
+#include "p2plab/base/quantity.h"
+#include "p2plab/experiment/experiment.h"
+#include "p2plab/experiment/gallery.h"
 
 namespace p2plab::cli {
 

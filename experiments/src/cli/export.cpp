@@ -5,13 +5,13 @@
 
 #include <fmt/format.h>
 
-#include "arguments.h"
-#include "command.h"
-#include "p2plab/builtin_exporters.h"
-#include "p2plab/lower.h"
-#include "p2plab/plan_io.h"
-#include "p2plab/text.h"
-#include "p2plab/tuned.h"
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "p2plab/detail/text.h"
+#include "p2plab/experiment/tuned.h"
+#include "p2plab/program/builtin_exporters.h"
+#include "p2plab/program/lower.h"
+#include "p2plab/program/plan_io.h"
 
 namespace p2plab::cli {
 

@@ -4,10 +4,10 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "arguments.h"
-#include "command.h"
-#include "p2plab/frontier.h"
-#include "p2plab/quantity.h"
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "p2plab/base/quantity.h"
+#include "p2plab/plan/frontier.h"
 
 namespace p2plab::cli {
 

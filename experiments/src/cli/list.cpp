@@ -4,12 +4,12 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "command.h"
-#include "executors.h"
-#include "p2plab/builtin_exporters.h"
-#include "p2plab/builtin_planners.h"
-#include "p2plab/experiment.h"
-#include "p2plab/presets.h"
+#include "cli/command.h"
+#include "p2plab/experiment/experiment.h"
+#include "p2plab/machine/presets.h"
+#include "p2plab/plan/builtin_planners.h"
+#include "p2plab/program/builtin_exporters.h"
+#include "run/executors.h"
 
 namespace p2plab::cli {
 

@@ -4,8 +4,8 @@
 
 #include <fmt/format.h>
 
-#include "command.h"
-#include "p2plab/version.h"
+#include "cli/command.h"
+#include "p2plab/experiment/version.h"
 
 namespace p2plab::cli {
 

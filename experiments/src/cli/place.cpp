@@ -5,10 +5,10 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "arguments.h"
-#include "command.h"
-#include "p2plab/place.h"
-#include "text_table.h"
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "p2plab/bounds/place.h"
+#include "report/text_table.h"
 
 namespace p2plab::cli {
 

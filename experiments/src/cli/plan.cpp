@@ -4,14 +4,14 @@
 
 #include <fmt/format.h>
 
-#include "arguments.h"
-#include "command.h"
-#include "p2plab/builtin_planners.h"
-#include "p2plab/plan_io.h"
-#include "p2plab/plan_summary.h"
-#include "p2plab/quantity.h"
-#include "p2plab/repair.h"
-#include "planning.h"
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "p2plab/base/quantity.h"
+#include "p2plab/experiment/plan_summary.h"
+#include "p2plab/plan/builtin_planners.h"
+#include "p2plab/program/plan_io.h"
+#include "p2plab/schedule/repair.h"
+#include "plan/planning.h"
 
 namespace p2plab::cli {
 
@@ -84,9 +84,9 @@ Status plan(const PlanArguments& arguments) {
   const auto setting = make_setting(*topology, *profile);
   const auto start = std::chrono::steady_clock::now();
   PlanningOptions options{.in_place = task->in_place};
-  std::optional<FormerPlan> former;
-  if (task->old) former.emplace(FormerPlan{task->old->topology, task->old->plan.schedule});
-  if (former) options.former = &*former;
+  std::optional<PreviousPlan> previous;
+  if (task->old) previous.emplace(PreviousPlan{task->old->topology, task->old->plan.schedule});
+  if (previous) options.previous = &*previous;
   if (arguments.deadline) options.time_limit = Seconds{*arguments.deadline};
   auto evaluation = plan_one(setting, task->choice, task->collective, task->payload, options);
   if (!evaluation) return std::move(evaluation).error();

@@ -3,10 +3,10 @@
 
 #include <iostream>
 
-#include "command.h"
-#include "interrupt.h"
-#include "p2plab/gallery.h"
-#include "p2plab/run.h"
+#include "cli/command.h"
+#include "cli/interrupt.h"
+#include "p2plab/experiment/gallery.h"
+#include "p2plab/experiment/run.h"
 
 namespace p2plab::cli {
 

@@ -5,17 +5,17 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "arguments.h"
-#include "command.h"
-#include "p2plab/critical_path.h"
-#include "p2plab/lower.h"
-#include "p2plab/plan_io.h"
-#include "p2plab/quantity.h"
-#include "p2plab/setting.h"
-#include "p2plab/simulate.h"
-#include "p2plab/trace.h"
-#include "p2plab/utilisation.h"
-#include "traces.h"
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "p2plab/base/quantity.h"
+#include "p2plab/experiment/cost_context.h"
+#include "p2plab/program/lower.h"
+#include "p2plab/program/plan_io.h"
+#include "p2plab/simulator/critical_path.h"
+#include "p2plab/simulator/simulate.h"
+#include "p2plab/simulator/trace.h"
+#include "p2plab/simulator/utilisation.h"
+#include "run/traces.h"
 
 namespace p2plab::cli {
 

@@ -5,14 +5,14 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "arguments.h"
-#include "command.h"
-#include "p2plab/detect.h"
-#include "p2plab/presets.h"
-#include "p2plab/text.h"
-#include "p2plab/topology_import.h"
-#include "p2plab/topology_io.h"
-#include "p2plab/topology_view.h"
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "p2plab/detail/text.h"
+#include "p2plab/machine/presets.h"
+#include "p2plab/machine/topology_import.h"
+#include "p2plab/machine/topology_io.h"
+#include "p2plab/machine/topology_view.h"
+#include "p2plab/run/detect.h"
 
 namespace p2plab::cli {
 
@@ -57,7 +57,7 @@ Status import(const TopoArguments& arguments) {
   return print(write_topology(imported->topology), arguments.out);
 }
 
-Status presets() {
+Status print_presets() {
   for (const auto& preset : builtin_presets()) {
     std::string parameters;
     for (const auto& known : preset.parameters) parameters += fmt::format("{}{}={}", parameters.empty() ? ":" : ",", known.name, known.fallback);
@@ -154,7 +154,7 @@ std::vector<Command> topo_commands(CLI::App& parent) {
   auto* topo = add_command(parent, "topo", "The machine as graph, matrix, islands and cuts", "p2plab topo show dgx-v100");
   topo->require_subcommand(1);
   auto* listed = add_command(*topo, "presets", "Machines by name, with their parameters", "p2plab topo presets");
-  return {show_command(*topo), {listed, presets}, import_command(*topo), detect_command(*topo)};
+  return {show_command(*topo), {listed, print_presets}, import_command(*topo), detect_command(*topo)};
 }
 
 }  // namespace p2plab::cli

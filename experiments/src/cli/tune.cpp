@@ -5,11 +5,11 @@
 
 #include <fmt/format.h>
 
-#include "arguments.h"
-#include "command.h"
-#include "p2plab/gpu_tuning.h"
-#include "p2plab/quantity.h"
-#include "p2plab/tuned.h"
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "p2plab/base/quantity.h"
+#include "p2plab/experiment/tuned.h"
+#include "p2plab/run/gpu_tuning.h"
 
 namespace p2plab::cli {
 

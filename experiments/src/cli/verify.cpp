@@ -4,10 +4,10 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "command.h"
-#include "p2plab/analysis.h"
-#include "p2plab/plan_io.h"
-#include "p2plab/verify.h"
+#include "cli/command.h"
+#include "p2plab/program/plan_io.h"
+#include "p2plab/schedule/analysis.h"
+#include "p2plab/schedule/verify.h"
 
 namespace p2plab::cli {
 

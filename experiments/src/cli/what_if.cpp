@@ -6,16 +6,16 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "../text_table.h"
-#include "arguments.h"
-#include "command.h"
-#include "p2plab/lower.h"
-#include "p2plab/plan_io.h"
-#include "p2plab/quantity.h"
-#include "p2plab/sensitivity.h"
-#include "p2plab/setting.h"
-#include "p2plab/what_if.h"
-#include "planning.h"
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "p2plab/base/quantity.h"
+#include "p2plab/experiment/cost_context.h"
+#include "p2plab/experiment/what_if.h"
+#include "p2plab/program/lower.h"
+#include "p2plab/program/plan_io.h"
+#include "p2plab/simulator/sensitivity.h"
+#include "plan/planning.h"
+#include "report/text_table.h"
 
 namespace p2plab::cli {
 

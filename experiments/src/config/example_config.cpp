@@ -1,4 +1,4 @@
-#include "p2plab/experiment.h"
+#include "p2plab/experiment/experiment.h"
 
 namespace p2plab {
 

@@ -1,4 +1,4 @@
-#include "p2plab/experiment.h"
+#include "p2plab/experiment/experiment.h"
 
 #include <algorithm>
 #include <array>
@@ -7,14 +7,14 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/builtin_planners.h"
-#include "p2plab/config_value.h"
-#include "p2plab/digest.h"
-#include "p2plab/quantity.h"
-#include "p2plab/text.h"
-#include "p2plab/tuned.h"
-#include "sizes.h"
-#include "topology_source.h"
+#include "config/sizes.h"
+#include "config/topology_source.h"
+#include "p2plab/base/quantity.h"
+#include "p2plab/detail/config_value.h"
+#include "p2plab/detail/digest.h"
+#include "p2plab/detail/text.h"
+#include "p2plab/experiment/tuned.h"
+#include "p2plab/plan/builtin_planners.h"
 
 namespace p2plab {
 
@@ -206,7 +206,7 @@ Result<Experiment> load_experiment(const std::string& path) {
   auto machine = read_machine(root, place.parent_path().string());
   const auto dtype = root["dtype"].as(data_type, DataType::float32);
   const auto ranks = machine ? machine->topology.ranks() : 1 << 20;
-  const Rank giver{root["root"].integer({.least = 0, .most = ranks - 1}, 0)};
+  const Rank sender{root["root"].integer({.least = 0, .most = ranks - 1}, 0)};
   const auto profile = read_profile(root["profile"], place.parent_path());
   const auto name = root["name"].string(place.stem().string());
   const auto collectives = read_collectives(root["collectives"]);
@@ -229,7 +229,7 @@ Result<Experiment> load_experiment(const std::string& path) {
                     .sizes = sizes,
                     .dtype = dtype,
                     .op = op,
-                    .root = giver,
+                    .root = sender,
                     .executors = executors,
                     .profile = profile,
                     .measure = measure,

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "p2plab/units.h"
+#include "p2plab/base/units.h"
 
 namespace p2plab {
 

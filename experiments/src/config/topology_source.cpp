@@ -1,4 +1,4 @@
-#include "topology_source.h"
+#include "config/topology_source.h"
 
 #include <algorithm>
 #include <array>
@@ -7,12 +7,12 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/detect.h"
-#include "p2plab/mask.h"
-#include "p2plab/presets.h"
-#include "p2plab/quantity.h"
-#include "p2plab/topology_import.h"
-#include "p2plab/topology_io.h"
+#include "p2plab/base/quantity.h"
+#include "p2plab/machine/mask.h"
+#include "p2plab/machine/presets.h"
+#include "p2plab/machine/topology_import.h"
+#include "p2plab/machine/topology_io.h"
+#include "p2plab/run/detect.h"
 
 namespace p2plab {
 

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/config_value.h"
-#include "p2plab/topology.h"
+#include "p2plab/detail/config_value.h"
+#include "p2plab/machine/topology.h"
 
 namespace p2plab {
 

@@ -1,6 +1,6 @@
-#include "least_time.h"
+#include "plan/collective_bound.h"
 
-#include "p2plab/bounds.h"
+#include "p2plab/bounds/bounds.h"
 
 namespace p2plab {
 

@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/collective.h"
-#include "p2plab/payload.h"
-#include "p2plab/topology.h"
+#include "p2plab/machine/topology.h"
+#include "p2plab/schedule/collective.h"
+#include "p2plab/schedule/payload.h"
 
 namespace p2plab {
 

@@ -1,4 +1,4 @@
-#include "p2plab/setting.h"
+#include "p2plab/experiment/cost_context.h"
 
 #include <algorithm>
 #include <map>
@@ -6,7 +6,7 @@
 #include <mutex>
 #include <optional>
 
-#include "p2plab/digest.h"
+#include "p2plab/detail/digest.h"
 
 namespace p2plab {
 

@@ -1,11 +1,11 @@
-#include "p2plab/evaluate.h"
+#include "p2plab/experiment/evaluate.h"
 
 #include <algorithm>
 #include <array>
 #include <optional>
 
-#include "p2plab/lower.h"
-#include "p2plab/profile.h"
+#include "p2plab/program/lower.h"
+#include "p2plab/simulator/profile.h"
 
 namespace p2plab {
 
@@ -47,7 +47,7 @@ class Search {
     auto sliced = best_grain();
     if (!sliced) return sliced;
     // Other protocols in the form that suits slices, and with whole chunks: what they save is waiting, what they cost is bytes.
-    for (const auto protocol : {Protocol::ll, Protocol::ll128, Protocol::flagless}) {
+    for (const auto protocol : {Protocol::ll, Protocol::ll128, Protocol::lamport}) {
       if (!can_gain(*sliced, protocol)) continue;
       for (const auto grain : {sliced->grain, Grain{}}) {
         auto tuning = tuning_of(grain);

@@ -1,4 +1,4 @@
-#include "p2plab/plan_summary.h"
+#include "p2plab/experiment/plan_summary.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,10 +6,10 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "json_number.h"
-#include "least_time.h"
-#include "p2plab/analysis.h"
-#include "p2plab/quantity.h"
+#include "p2plab/base/quantity.h"
+#include "p2plab/schedule/analysis.h"
+#include "plan/collective_bound.h"
+#include "report/json_number.h"
 
 namespace p2plab {
 

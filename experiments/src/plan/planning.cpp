@@ -1,4 +1,4 @@
-#include "planning.h"
+#include "plan/planning.h"
 
 #include <chrono>
 #include <map>
@@ -6,11 +6,11 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/builtin_planners.h"
-#include "p2plab/plan_io.h"
-#include "p2plab/quantity.h"
-#include "p2plab/tuned.h"
-#include "parallel.h"
+#include "p2plab/base/quantity.h"
+#include "p2plab/experiment/tuned.h"
+#include "p2plab/plan/builtin_planners.h"
+#include "p2plab/program/plan_io.h"
+#include "plan/parallel.h"
 
 namespace p2plab {
 
@@ -67,7 +67,7 @@ class Planning {
                               .candidates = &planners_,
                               .time_limit = options_.time_limit,
                               .considered = options_.considered,
-                              .former = options_.former};
+                              .previous = options_.previous};
     auto plan = (*entry)->make()->plan(setting_.topology, collective, context);
     if (!plan) return std::move(plan).error();
     return judge(*std::move(plan), collective, payload);

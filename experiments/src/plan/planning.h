@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "outcome.h"
-#include "p2plab/progress.h"
+#include "p2plab/report/progress.h"
+#include "run/planned_case.h"
 
 namespace p2plab {
 
@@ -20,7 +20,7 @@ struct PlanningOptions {
   bool in_place = false;
   std::optional<Seconds> time_limit = std::nullopt;                                                // as PlanContext's
   std::function<void(const std::string& candidate, std::optional<Seconds> time)> considered = {};  // as PlanContext's
-  const FormerPlan* former = nullptr;                                                              // as PlanContext's
+  const PreviousPlan* previous = nullptr;                                                          // as PlanContext's
 };
 
 /// Plans, proves and predicts one algorithm. `auto` weighs its candidates by the setting's model; `tuned` takes its table's plan for the size.

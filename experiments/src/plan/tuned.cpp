@@ -1,17 +1,17 @@
-#include "p2plab/tuned.h"
+#include "p2plab/experiment/tuned.h"
 
 #include <algorithm>
 #include <mutex>
 
 #include <fmt/format.h>
 
-#include "least_time.h"
-#include "p2plab/plan_io.h"
-#include "p2plab/plan_summary.h"
-#include "p2plab/quantity.h"
-#include "parallel.h"
-#include "planning.h"
-#include "text_table.h"
+#include "p2plab/base/quantity.h"
+#include "p2plab/experiment/plan_summary.h"
+#include "p2plab/program/plan_io.h"
+#include "plan/collective_bound.h"
+#include "plan/parallel.h"
+#include "plan/planning.h"
+#include "report/text_table.h"
 
 namespace p2plab {
 

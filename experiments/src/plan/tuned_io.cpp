@@ -6,11 +6,11 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "p2plab/config_value.h"
-#include "p2plab/plan_io.h"
-#include "p2plab/quantity.h"
-#include "p2plab/text.h"
-#include "p2plab/tuned.h"
+#include "p2plab/base/quantity.h"
+#include "p2plab/detail/config_value.h"
+#include "p2plab/detail/text.h"
+#include "p2plab/experiment/tuned.h"
+#include "p2plab/program/plan_io.h"
 
 namespace p2plab {
 

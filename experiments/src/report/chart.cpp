@@ -1,4 +1,4 @@
-#include "chart.h"
+#include "report/chart.h"
 
 #include <algorithm>
 #include <array>

@@ -1,4 +1,4 @@
-#include "p2plab/compare.h"
+#include "p2plab/report/compare.h"
 
 #include <cmath>
 #include <map>
@@ -7,9 +7,9 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "json_number.h"
-#include "p2plab/quantity.h"
-#include "text_table.h"
+#include "p2plab/base/quantity.h"
+#include "report/json_number.h"
+#include "report/text_table.h"
 
 namespace p2plab {
 

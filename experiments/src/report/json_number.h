@@ -6,7 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "p2plab/units.h"
+#include "p2plab/base/units.h"
 
 namespace p2plab {
 

@@ -1,4 +1,4 @@
-#include "p2plab/progress.h"
+#include "p2plab/report/progress.h"
 
 #include <chrono>
 

@@ -1,4 +1,4 @@
-#include "p2plab/provenance.h"
+#include "p2plab/report/provenance.h"
 
 #include <algorithm>
 #include <chrono>
@@ -9,7 +9,7 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/version.h"
+#include "p2plab/experiment/version.h"
 
 namespace p2plab {
 

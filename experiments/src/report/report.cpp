@@ -1,4 +1,4 @@
-#include "p2plab/report.h"
+#include "p2plab/report/report.h"
 
 #include <filesystem>
 #include <fstream>

@@ -3,9 +3,9 @@
 
 #include <fmt/format.h>
 
-#include "chart.h"
-#include "p2plab/quantity.h"
-#include "p2plab/report.h"
+#include "p2plab/base/quantity.h"
+#include "p2plab/report/report.h"
+#include "report/chart.h"
 
 namespace p2plab {
 

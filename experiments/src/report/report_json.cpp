@@ -9,9 +9,9 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "json_number.h"
-#include "p2plab/named.h"
-#include "p2plab/report.h"
+#include "p2plab/detail/named.h"
+#include "p2plab/report/report.h"
+#include "report/json_number.h"
 
 namespace p2plab {
 

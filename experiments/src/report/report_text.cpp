@@ -4,16 +4,16 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/quantity.h"
-#include "p2plab/report.h"
-#include "text_table.h"
+#include "p2plab/base/quantity.h"
+#include "p2plab/report/report.h"
+#include "report/text_table.h"
 
 namespace p2plab {
 
 namespace {
 
 using Key = std::tuple<CollectiveKind, Bytes, std::string, bool>;
-Key key_of(const Row& row) { return {row.collective, row.size, row.algorithm, row.in_place}; }
+Key line_key(const Row& row) { return {row.collective, row.size, row.algorithm, row.in_place}; }
 
 // Rows of other executors stand in the line of the simulator's row.
 struct Line {
@@ -26,7 +26,7 @@ std::vector<Line> lines_of(const Report& report) {
   std::vector<Line> lines;
   std::map<Key, std::size_t> index;
   for (const auto& row : report.rows) {
-    const auto [at, fresh] = index.try_emplace(key_of(row), lines.size());
+    const auto [at, fresh] = index.try_emplace(line_key(row), lines.size());
     if (fresh) lines.emplace_back();
     auto& line = lines[at->second];
     if (row.clock == Clock::simulated)

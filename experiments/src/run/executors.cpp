@@ -1,8 +1,8 @@
-#include "executors.h"
+#include "run/executors.h"
 
 #include <fmt/format.h>
 
-#include "p2plab/builtin_executors.h"
+#include "p2plab/run/builtin_executors.h"
 
 namespace p2plab {
 

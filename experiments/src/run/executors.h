@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "p2plab/executor.h"
+#include "p2plab/program/executor.h"
 
 namespace p2plab {
 

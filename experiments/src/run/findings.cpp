@@ -1,13 +1,13 @@
-#include "findings.h"
+#include "run/findings.h"
 
 #include <algorithm>
 
 #include <fmt/format.h>
 
-#include "p2plab/analysis.h"
-#include "p2plab/critical_path.h"
-#include "p2plab/quantity.h"
-#include "traces.h"
+#include "p2plab/base/quantity.h"
+#include "p2plab/schedule/analysis.h"
+#include "p2plab/simulator/critical_path.h"
+#include "run/traces.h"
 
 namespace p2plab {
 

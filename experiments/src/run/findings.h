@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "outcome.h"
-#include "p2plab/profile.h"
-#include "p2plab/report.h"
+#include "p2plab/report/report.h"
+#include "p2plab/simulator/profile.h"
+#include "run/planned_case.h"
 
 namespace p2plab {
 

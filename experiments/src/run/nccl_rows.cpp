@@ -1,10 +1,10 @@
-#include "nccl_rows.h"
+#include "run/nccl_rows.h"
 
 #include <algorithm>
 
 #include <fmt/format.h>
 
-#include "p2plab/nccl_plan.h"
+#include "p2plab/plan/nccl_plan.h"
 
 namespace p2plab {
 

@@ -4,10 +4,10 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/evaluate.h"
-#include "p2plab/experiment.h"
-#include "p2plab/nccl_model.h"
-#include "p2plab/report.h"
+#include "p2plab/experiment/evaluate.h"
+#include "p2plab/experiment/experiment.h"
+#include "p2plab/nccl/nccl_model.h"
+#include "p2plab/report/report.h"
 
 namespace p2plab {
 

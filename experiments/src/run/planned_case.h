@@ -3,8 +3,8 @@
 
 #include <optional>
 
-#include "p2plab/evaluate.h"
-#include "p2plab/experiment.h"
+#include "p2plab/experiment/evaluate.h"
+#include "p2plab/experiment/experiment.h"
 
 namespace p2plab {
 

@@ -1,21 +1,21 @@
-#include "p2plab/run.h"
+#include "p2plab/experiment/run.h"
 
 #include <algorithm>
 #include <map>
 
 #include <fmt/format.h>
 
-#include "executors.h"
-#include "findings.h"
-#include "least_time.h"
-#include "nccl_rows.h"
-#include "p2plab/builtin_planners.h"
-#include "p2plab/gpu_tuning.h"
-#include "p2plab/provenance.h"
-#include "p2plab/quantity.h"
-#include "p2plab/setting.h"
-#include "planning.h"
-#include "traces.h"
+#include "p2plab/base/quantity.h"
+#include "p2plab/experiment/cost_context.h"
+#include "p2plab/plan/builtin_planners.h"
+#include "p2plab/report/provenance.h"
+#include "p2plab/run/gpu_tuning.h"
+#include "plan/collective_bound.h"
+#include "plan/planning.h"
+#include "run/executors.h"
+#include "run/findings.h"
+#include "run/nccl_rows.h"
+#include "run/traces.h"
 
 namespace p2plab {
 

@@ -1,12 +1,12 @@
-#include "traces.h"
+#include "run/traces.h"
 
 #include <map>
 
 #include <fmt/format.h>
 
-#include "p2plab/simulate.h"
-#include "p2plab/trace.h"
-#include "p2plab/utilisation.h"
+#include "p2plab/simulator/simulate.h"
+#include "p2plab/simulator/trace.h"
+#include "p2plab/simulator/utilisation.h"
 
 namespace p2plab {
 

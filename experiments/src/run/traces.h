@@ -3,8 +3,8 @@
 
 #include <vector>
 
-#include "outcome.h"
-#include "p2plab/report.h"
+#include "p2plab/report/report.h"
+#include "run/planned_case.h"
 
 namespace p2plab {
 

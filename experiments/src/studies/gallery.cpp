@@ -1,16 +1,16 @@
 // Predicts what the gallery's machines were measured to do.
-#include "p2plab/gallery.h"
+#include "p2plab/experiment/gallery.h"
 
 #include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
 
-#include "p2plab/builtin_planners.h"
-#include "p2plab/lower.h"
-#include "p2plab/mask.h"
-#include "p2plab/simulate.h"
-#include "p2plab/verify.h"
+#include "p2plab/machine/mask.h"
+#include "p2plab/plan/builtin_planners.h"
+#include "p2plab/program/lower.h"
+#include "p2plab/schedule/verify.h"
+#include "p2plab/simulator/simulate.h"
 
 namespace p2plab {
 

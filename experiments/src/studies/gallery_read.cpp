@@ -5,9 +5,9 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/config_value.h"
-#include "p2plab/gallery.h"
-#include "topology_source.h"
+#include "config/topology_source.h"
+#include "p2plab/detail/config_value.h"
+#include "p2plab/experiment/gallery.h"
 
 namespace p2plab {
 

@@ -5,8 +5,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include "p2plab/gallery.h"
-#include "text_table.h"
+#include "p2plab/experiment/gallery.h"
+#include "report/text_table.h"
 
 namespace p2plab {
 

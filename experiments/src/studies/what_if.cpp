@@ -1,4 +1,4 @@
-#include "p2plab/what_if.h"
+#include "p2plab/experiment/what_if.h"
 
 #include <algorithm>
 #include <charconv>
@@ -7,10 +7,10 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/quantity.h"
-#include "p2plab/setting.h"
-#include "p2plab/simulate.h"
-#include "planning.h"
+#include "p2plab/base/quantity.h"
+#include "p2plab/experiment/cost_context.h"
+#include "p2plab/simulator/simulate.h"
+#include "plan/planning.h"
 
 namespace p2plab {
 

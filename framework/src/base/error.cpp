@@ -1,4 +1,4 @@
-#include "p2plab/error.h"
+#include "p2plab/base/error.h"
 
 #include <algorithm>
 #include <numeric>

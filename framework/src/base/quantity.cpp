@@ -1,4 +1,4 @@
-#include "p2plab/quantity.h"
+#include "p2plab/base/quantity.h"
 
 #include <algorithm>
 #include <array>
@@ -8,8 +8,8 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/text.h"
-#include "quantity_units.h"
+#include "base/quantity_units.h"
+#include "p2plab/detail/text.h"
 
 namespace p2plab {
 

@@ -8,8 +8,8 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/quantity.h"
-#include "quantity_units.h"
+#include "base/quantity_units.h"
+#include "p2plab/base/quantity.h"
 
 namespace p2plab {
 

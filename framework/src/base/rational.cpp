@@ -1,9 +1,9 @@
-#include "p2plab/rational.h"
+#include "p2plab/detail/rational.h"
 
 #include <cmath>
 #include <limits>
 
-#include "p2plab/result.h"
+#include "p2plab/base/result.h"
 
 namespace p2plab {
 

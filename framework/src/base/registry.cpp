@@ -1,4 +1,4 @@
-#include "p2plab/registry.h"
+#include "p2plab/base/registry.h"
 
 #include <algorithm>
 #include <charconv>

@@ -1,4 +1,4 @@
-#include "p2plab/text.h"
+#include "p2plab/detail/text.h"
 
 #include <algorithm>
 #include <cerrno>

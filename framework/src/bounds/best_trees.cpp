@@ -1,11 +1,11 @@
-#include "best_trees.h"
+#include "bounds/best_trees.h"
 
 #include <algorithm>
 #include <limits>
 
 #include <fmt/format.h>
 
-#include "tree_packing.h"
+#include "bounds/tree_packing.h"
 
 namespace p2plab::bounds {
 

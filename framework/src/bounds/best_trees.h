@@ -4,8 +4,8 @@
 #include <optional>
 #include <string>
 
-#include "p2plab/bounds.h"
-#include "p2plab/tree_shares.h"
+#include "p2plab/bounds/bounds.h"
+#include "p2plab/detail/tree_shares.h"
 
 namespace p2plab::bounds {
 

@@ -1,4 +1,4 @@
-#include "p2plab/bounds.h"
+#include "p2plab/bounds/bounds.h"
 
 #include <algorithm>
 #include <cmath>
@@ -12,7 +12,7 @@
 #include "bounds/in_network.h"
 #include "bounds/partition.h"
 #include "bounds/programs.h"
-#include "p2plab/topology_view.h"
+#include "p2plab/machine/topology_view.h"
 
 namespace p2plab {
 
@@ -56,7 +56,7 @@ class Bounder {
       case CollectiveKind::send_receive: pairs(); break;
     }
     if (!able_.empty() && !in_network_can_help(collective_.kind))
-      bound_.argument += "; switches that multicast or reduce cannot help: every byte has one giver and one receiver";
+      bound_.argument += "; switches that multicast or reduce cannot help: every byte has one sender and one receiver";
     return bound_;
   }
 
@@ -162,7 +162,7 @@ class Bounder {
     if (every_gpu_both_ways(block) && take_partition()) return;
     TreeDemand trees;
     for (const auto rank : block.receivers) trees.receivers.push_back(vertex_of(rank));
-    for (const auto rank : block.contributors) trees.givers.push_back(vertex_of(rank));
+    for (const auto rank : block.contributors) trees.senders.push_back(vertex_of(rank));
     take_best_trees(std::move(trees), {1, 1}, "the best packing of pairs of an in-tree and an out-tree");
   }
 

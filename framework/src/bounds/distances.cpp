@@ -1,4 +1,4 @@
-#include "distances.h"
+#include "bounds/distances.h"
 
 #include <algorithm>
 #include <deque>
@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/topology_view.h"
+#include "p2plab/machine/topology_view.h"
 
 namespace p2plab::bounds {
 
@@ -52,14 +52,14 @@ std::vector<double> delays_from(const Topology& topology, NodeId start) {
   return delay;
 }
 
-Error unreachable(const Topology& topology, NodeId giver, NodeId receiver, const std::vector<int>& count) {
+Error unreachable(const Topology& topology, NodeId sender, NodeId receiver, const std::vector<int>& count) {
   std::vector<NodeId> reached;
   for (std::size_t n = 0; n < count.size(); ++n) {
     if (count[n] >= 0) reached.emplace_back(static_cast<std::int64_t>(n));
   }
   return {
       ErrorCode::unsupported,
-      fmt::format("{} cannot be reached from {}, not even by relaying through other GPUs", topology.node(receiver).name, topology.node(giver).name),
+      fmt::format("{} cannot be reached from {}, not even by relaying through other GPUs", topology.node(receiver).name, topology.node(sender).name),
       std::nullopt,
       {fmt::format("no link leads out of {{{}}}", set_of_names(topology, reached))}};
 }
@@ -69,24 +69,24 @@ Error unreachable(const Topology& topology, NodeId giver, NodeId receiver, const
 Result<Distances> distances(const Topology& topology, std::span<const Block> blocks) {
   Distances most;
   const auto ranks = static_cast<std::size_t>(topology.ranks());
-  std::vector<std::vector<bool>> wants(ranks);  // giver, receiver
+  std::vector<std::vector<bool>> wants(ranks);  // sender, receiver
   for (const auto& block : blocks) {
     if (block.share == 0) continue;
-    for (const auto giver : block.contributors) {
-      wants[giver.index()].resize(ranks);
+    for (const auto sender : block.contributors) {
+      wants[sender.index()].resize(ranks);
       for (const auto receiver : block.receivers)
-        wants[giver.index()][receiver.index()] = receiver != giver || wants[giver.index()][receiver.index()];
+        wants[sender.index()][receiver.index()] = receiver != sender || wants[sender.index()][receiver.index()];
     }
   }
   for (std::size_t g = 0; g < ranks; ++g) {
     if (std::ranges::find(wants[g], true) == wants[g].end()) continue;
-    const auto giver = topology.node_of(Rank{static_cast<std::int64_t>(g)});
-    const auto count = transfers_from(topology, giver);
-    const auto delay = delays_from(topology, giver);
+    const auto sender = topology.node_of(Rank{static_cast<std::int64_t>(g)});
+    const auto count = transfers_from(topology, sender);
+    const auto delay = delays_from(topology, sender);
     for (std::size_t r = 0; r < ranks; ++r) {
       if (!wants[g][r] || r == g) continue;
       const auto receiver = topology.node_of(Rank{static_cast<std::int64_t>(r)});
-      if (count[receiver.index()] < 0) return unreachable(topology, giver, receiver, count);
+      if (count[receiver.index()] < 0) return unreachable(topology, sender, receiver, count);
       most.transfers = std::max(most.transfers, count[receiver.index()]);
       most.latency = std::max(most.latency, Seconds{delay[receiver.index()]});
     }

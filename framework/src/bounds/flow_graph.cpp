@@ -1,9 +1,9 @@
-#include "flow_graph.h"
+#include "bounds/flow_graph.h"
 
 #include <algorithm>
 #include <limits>
 
-#include "p2plab/symmetry.h"
+#include "p2plab/detail/symmetry.h"
 
 namespace p2plab::bounds {
 

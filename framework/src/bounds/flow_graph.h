@@ -5,8 +5,8 @@
 #include <span>
 #include <vector>
 
-#include "p2plab/max_flow.h"
-#include "p2plab/topology.h"
+#include "p2plab/detail/max_flow.h"
+#include "p2plab/machine/topology.h"
 
 namespace p2plab::bounds {
 

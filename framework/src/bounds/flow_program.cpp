@@ -1,7 +1,7 @@
 // Columns: per commodity and link what flows, and the common rate. Rows: capacities; what comes in goes out, but for what is meant to stay.
-#include "p2plab/linear_program.h"
-#include "programs.h"
-#include "shared_links.h"
+#include "bounds/programs.h"
+#include "bounds/shared_links.h"
+#include "p2plab/detail/linear_program.h"
 
 namespace p2plab::bounds {
 

@@ -1,4 +1,4 @@
-#include "in_network.h"
+#include "bounds/in_network.h"
 
 #include <algorithm>
 #include <array>

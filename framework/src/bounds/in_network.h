@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "p2plab/bounds.h"
+#include "p2plab/bounds/bounds.h"
 
 namespace p2plab::bounds {
 

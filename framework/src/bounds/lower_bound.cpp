@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "p2plab/bounds.h"
+#include "p2plab/bounds/bounds.h"
 
 namespace p2plab {
 

@@ -1,4 +1,4 @@
-#include "partition.h"
+#include "bounds/partition.h"
 
 #include <algorithm>
 #include <numeric>

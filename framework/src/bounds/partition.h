@@ -3,8 +3,8 @@
 
 #include <span>
 
-#include "p2plab/rational.h"
-#include "p2plab/topology.h"
+#include "p2plab/detail/rational.h"
+#include "p2plab/machine/topology.h"
 
 namespace p2plab::bounds {
 

@@ -1,4 +1,4 @@
-#include "p2plab/place.h"
+#include "p2plab/bounds/place.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,9 +7,9 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/mask.h"
-#include "p2plab/routes.h"
-#include "p2plab/symmetry.h"
+#include "p2plab/detail/symmetry.h"
+#include "p2plab/machine/mask.h"
+#include "p2plab/machine/routes.h"
 
 namespace p2plab {
 
@@ -142,7 +142,7 @@ Result<std::vector<Placement>> place(const Topology& topology, int count, Collec
     return Error{ErrorCode::unsupported,
                  fmt::format("{} GPUs of {} can be chosen in {:.3g} ways, more than {:.0f}", count, n, many, most_subsets),
                  std::nullopt,
-                 {"ask on a smaller machine: one box, or one half of it"}};
+                 {"ask on a smaller machine: one server, or one half of it"}};
   }
   std::vector<Placement> placements;
   for (const auto& [subset, alike] : up_to_symmetry(topology, all_subsets(n, count))) {

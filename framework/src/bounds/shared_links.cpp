@@ -1,4 +1,4 @@
-#include "shared_links.h"
+#include "bounds/shared_links.h"
 
 #include <algorithm>
 

@@ -4,8 +4,8 @@
 #include <functional>
 #include <string>
 
-#include "p2plab/linear_program.h"
-#include "p2plab/topology.h"
+#include "p2plab/detail/linear_program.h"
+#include "p2plab/machine/topology.h"
 
 namespace p2plab::bounds {
 

@@ -1,10 +1,10 @@
-#include "tree_finder.h"
+#include "bounds/tree_finder.h"
 
 #include <algorithm>
 #include <iterator>
 #include <queue>
 
-#include "p2plab/arborescence.h"
+#include "p2plab/detail/arborescence.h"
 
 namespace p2plab::bounds {
 

@@ -1,7 +1,7 @@
 // Columns: trees or pairs of them; column 0 the common rate. Rows: each demand's trees carry its weight times the rate; limits of the machine. Prices
 // of the rows say which trees help (Dantzig and Wolfe); they also bound the rate from above, whether or not trees still help. Every tree stands for
 // all its images under a group of automorphisms in equal parts, so limits and roots that are mapped onto each other share one row.
-#include "tree_packing.h"
+#include "bounds/tree_packing.h"
 
 #include <algorithm>
 #include <cmath>
@@ -11,10 +11,10 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/linear_program.h"
-#include "p2plab/symmetry.h"
-#include "shared_links.h"
-#include "tree_finder.h"
+#include "bounds/shared_links.h"
+#include "bounds/tree_finder.h"
+#include "p2plab/detail/linear_program.h"
+#include "p2plab/detail/symmetry.h"
 
 namespace p2plab::bounds {
 
@@ -38,7 +38,7 @@ class TreeMaster {
   TreeMaster(const Topology& topology, const TreeDemand& demand)
       : topology_(topology), limits_(limits_of(topology)), widest_(widest_link(topology)), program_(std::vector<double>{1.0}, unbounded_) {
     if (!demand.receivers.empty()) finders_.emplace_back(topology, demand.receivers, branching_nodes(topology, demand, false), false);
-    if (!demand.givers.empty()) finders_.emplace_back(topology, demand.givers, branching_nodes(topology, demand, true), true);
+    if (!demand.senders.empty()) finders_.emplace_back(topology, demand.senders, branching_nodes(topology, demand, true), true);
     find_orbits(demand);
     list_demands(demand);
     for (const auto& [weight, roots] : demands_)
@@ -91,7 +91,7 @@ class TreeMaster {
     std::vector<std::int64_t> marks(topology_.nodes().size());
     for (std::size_t v = 0; v < demand.weights.size(); ++v) marks[v] = 16 * demand.weights[v];
     std::int64_t bit = 1;
-    for (const auto* nodes : {&demand.receivers, &demand.givers, &demand.multicast, &demand.reduce}) {
+    for (const auto* nodes : {&demand.receivers, &demand.senders, &demand.multicast, &demand.reduce}) {
       for (const auto v : *nodes) marks[static_cast<std::size_t>(v)] |= bit;
       bit *= 2;
     }
@@ -271,9 +271,9 @@ class TreeMaster {
 
 bool has_choices(const Topology& topology, const TreeDemand& demand) {
   const auto more_gpus = [&](const std::vector<int>& ends) { return !ends.empty() && ends.size() < static_cast<std::size_t>(topology.ranks()); };
-  return more_gpus(demand.receivers) || more_gpus(demand.givers) ||
+  return more_gpus(demand.receivers) || more_gpus(demand.senders) ||
          (!demand.receivers.empty() && !branching_nodes(topology, demand, false).empty()) ||
-         (!demand.givers.empty() && !branching_nodes(topology, demand, true).empty());
+         (!demand.senders.empty() && !branching_nodes(topology, demand, true).empty());
 }
 
 std::optional<TreePacking> best_tree_packing(const Topology& topology, const TreeDemand& demand, double known, double work) {
@@ -282,7 +282,7 @@ std::optional<TreePacking> best_tree_packing(const Topology& topology, const Tre
     return ends.empty() ? 0 : TreeFinder::effort_of(topology, ends, branching_nodes(topology, demand, in_trees));
   };
   const auto nodes = topology.nodes().size();
-  if (nodes > most_pairs / nodes || of_root(demand.receivers, false) + of_root(demand.givers, true) > work) return std::nullopt;
+  if (nodes > most_pairs / nodes || of_root(demand.receivers, false) + of_root(demand.senders, true) > work) return std::nullopt;
   TreeMaster master(topology, demand);
   if (master.effort() > work) return std::nullopt;
   return master.solve(known, work);

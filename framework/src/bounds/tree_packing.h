@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/rational.h"
-#include "p2plab/tree_shares.h"
+#include "p2plab/detail/rational.h"
+#include "p2plab/detail/tree_shares.h"
 
 namespace p2plab::bounds {
 

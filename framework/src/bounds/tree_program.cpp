@@ -4,10 +4,10 @@
 #include <cmath>
 #include <set>
 
-#include "flow_graph.h"
-#include "p2plab/linear_program.h"
-#include "p2plab/tree_shares.h"
-#include "shared_links.h"
+#include "bounds/flow_graph.h"
+#include "bounds/shared_links.h"
+#include "p2plab/detail/linear_program.h"
+#include "p2plab/detail/tree_shares.h"
 
 namespace p2plab {
 
@@ -23,7 +23,7 @@ class TreeProgram {
   TreeProgram(const Topology& topology, const TreeDemand& demand)
       : topology_(topology), demand_(demand), links_(static_cast<int>(topology.links().size())), nodes_(static_cast<int>(topology.nodes().size())) {
     in_first_ = demand.receivers.empty() ? 0 : links_;
-    root_first_ = in_first_ + (demand.givers.empty() ? 0 : links_);
+    root_first_ = in_first_ + (demand.senders.empty() ? 0 : links_);
     // Nodes that add may be roots of a pair of trees; for trees of one kind a GPU does as well.
     if (demand.weights.empty()) adding_roots_ = demand.reduce;
     roots_ = demand.weights.empty() ? topology.ranks() + static_cast<int>(adding_roots_.size()) : 1;
@@ -34,19 +34,19 @@ class TreeProgram {
     add_capacities(*program_, topology, [&](LinkId link) {
       std::vector<int> columns;
       if (!demand_.receivers.empty()) columns.push_back(link.value);
-      if (!demand_.givers.empty()) columns.push_back(in_first_ + link.value);
+      if (!demand_.senders.empty()) columns.push_back(in_first_ + link.value);
       return columns;
     });
     add_switches();
     for (const auto t : demand.receivers) add_everything_but(t, false);
-    for (const auto t : demand.givers) add_everything_but(t, true);
+    for (const auto t : demand.senders) add_everything_but(t, true);
   }
 
   std::optional<TreeShares> solve() {
     while (program_->solve()) {
       bool clean = true;
       if (!demand_.receivers.empty()) clean = separate(false) && clean;
-      if (!demand_.givers.empty()) clean = separate(true) && clean;
+      if (!demand_.senders.empty()) clean = separate(true) && clean;
       if (clean) return shares();
     }
     return std::nullopt;
@@ -58,7 +58,7 @@ class TreeProgram {
     TreeShares result{program_->objective() * scale, {}, {}, {}};
     for (int l = 0; l < links_; ++l) {
       if (!demand_.receivers.empty()) result.out.push_back(program_->value(l) * scale);
-      if (!demand_.givers.empty()) result.in.push_back(program_->value(in_first_ + l) * scale);
+      if (!demand_.senders.empty()) result.in.push_back(program_->value(in_first_ + l) * scale);
     }
     for (int r = 0; r < topology_.ranks(); ++r) {
       const auto term = root(topology_.node_of(Rank{r}).value);
@@ -95,7 +95,7 @@ class TreeProgram {
       const NodeId node{v};
       if (topology_.node(node).kind == NodeKind::gpu) continue;
       for (const bool in_trees : {false, true}) {
-        if ((in_trees ? demand_.givers : demand_.receivers).empty() || may_branch(v, in_trees)) continue;
+        if ((in_trees ? demand_.senders : demand_.receivers).empty() || may_branch(v, in_trees)) continue;
         std::vector<LinearProgram::Term> row;
         for (const auto link : topology_.in_links(node)) row.push_back({first(in_trees) + link.value, in_trees ? -1.0 : 1.0});
         for (const auto link : topology_.out_links(node)) row.push_back({first(in_trees) + link.value, in_trees ? 1.0 : -1.0});
@@ -152,7 +152,7 @@ class TreeProgram {
     }
     const auto enough = wanted - static_cast<std::int64_t>(tolerance * static_cast<double>(wanted)) - links_;
     bool clean = true;
-    for (const auto t : in_trees ? demand_.givers : demand_.receivers) {
+    for (const auto t : in_trees ? demand_.senders : demand_.receivers) {
       if (flow.run(nodes_, t, wanted) >= enough) continue;
       std::vector<bool> inside(static_cast<std::size_t>(nodes_));
       for (int v = 0; v < nodes_; ++v) inside[static_cast<std::size_t>(v)] = flow.on_source_side(v);

@@ -2,9 +2,9 @@
 // send, receive and calculation with the nodes it needs. Field numbers are those of et_def.proto.
 #include <fmt/format.h>
 
-#include "message_graph.h"
-#include "p2plab/exporter.h"
-#include "p2plab/registry.h"
+#include "exporters/message_graph.h"
+#include "p2plab/base/registry.h"
+#include "p2plab/program/exporter.h"
 
 namespace p2plab {
 

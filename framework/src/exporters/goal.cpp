@@ -2,9 +2,9 @@
 // what a sum costs belongs to the machine, not to the plan.
 #include <fmt/format.h>
 
-#include "message_graph.h"
-#include "p2plab/exporter.h"
-#include "p2plab/registry.h"
+#include "exporters/message_graph.h"
+#include "p2plab/base/registry.h"
+#include "p2plab/program/exporter.h"
 
 namespace p2plab {
 

@@ -1,4 +1,4 @@
-#include "message_graph.h"
+#include "exporters/message_graph.h"
 
 #include <algorithm>
 #include <map>

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "p2plab/program.h"
+#include "p2plab/program/program.h"
 
 namespace p2plab {
 

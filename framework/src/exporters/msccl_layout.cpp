@@ -1,11 +1,11 @@
-#include "msccl_layout.h"
+#include "exporters/msccl_layout.h"
 
 #include <algorithm>
 #include <numeric>
 
 #include <fmt/format.h>
 
-#include "p2plab/step_reader.h"
+#include "p2plab/schedule/step_reader.h"
 
 namespace p2plab {
 

@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "msccl_steps.h"
+#include "exporters/msccl_steps.h"
 
 namespace p2plab {
 

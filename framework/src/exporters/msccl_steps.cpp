@@ -1,4 +1,4 @@
-#include "msccl_steps.h"
+#include "exporters/msccl_steps.h"
 
 #include <algorithm>
 #include <map>
@@ -6,8 +6,8 @@
 
 #include <fmt/format.h>
 
-#include "msccl_layout.h"
-#include "p2plab/step_reader.h"
+#include "exporters/msccl_layout.h"
+#include "p2plab/schedule/step_reader.h"
 
 namespace p2plab {
 

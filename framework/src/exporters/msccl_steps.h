@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/schedule.h"
+#include "p2plab/schedule/schedule.h"
 
 namespace p2plab {
 

@@ -4,9 +4,9 @@
 #include <fmt/format.h>
 #include <pugixml.hpp>
 
-#include "msccl_steps.h"
-#include "p2plab/exporter.h"
-#include "p2plab/registry.h"
+#include "exporters/msccl_steps.h"
+#include "p2plab/base/registry.h"
+#include "p2plab/program/exporter.h"
 
 namespace p2plab {
 
@@ -26,7 +26,7 @@ const char* type_of(MscclStep::Kind kind) {
 const char* protocol_of(Protocol protocol) {
   switch (protocol) {
     case Protocol::ll:
-    case Protocol::flagless: return "LL";
+    case Protocol::lamport: return "LL";
     case Protocol::ll128: return "LL128";
     case Protocol::simple:
     case Protocol::copy: break;

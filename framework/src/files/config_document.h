@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "p2plab/config_value.h"
+#include "p2plab/detail/config_value.h"
 
 namespace p2plab {
 

@@ -9,8 +9,8 @@
 #include <yaml-cpp/mark.h>
 #include <yaml-cpp/parser.h>
 
-#include "config_document.h"
-#include "p2plab/text.h"
+#include "files/config_document.h"
+#include "p2plab/detail/text.h"
 
 namespace p2plab {
 

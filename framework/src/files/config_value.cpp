@@ -1,4 +1,4 @@
-#include "p2plab/config_value.h"
+#include "p2plab/detail/config_value.h"
 
 #include <algorithm>
 #include <charconv>
@@ -7,9 +7,9 @@
 
 #include <fmt/format.h>
 
-#include "config_document.h"
-#include "p2plab/quantity.h"
-#include "p2plab/text.h"
+#include "files/config_document.h"
+#include "p2plab/base/quantity.h"
+#include "p2plab/detail/text.h"
 
 namespace p2plab {
 

@@ -1,11 +1,11 @@
-#include "json_reader.h"
+#include "files/json_reader.h"
 
 #include <algorithm>
 #include <set>
 
 #include <fmt/format.h>
 
-#include "p2plab/text.h"
+#include "p2plab/detail/text.h"
 
 namespace p2plab {
 

@@ -10,7 +10,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "p2plab/result.h"
+#include "p2plab/base/result.h"
 
 namespace p2plab {
 

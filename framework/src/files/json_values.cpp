@@ -1,4 +1,4 @@
-#include "json_values.h"
+#include "files/json_values.h"
 
 namespace p2plab {
 

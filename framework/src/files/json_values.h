@@ -3,10 +3,10 @@
 
 #include <string>
 
-#include "json_reader.h"
-#include "p2plab/collective.h"
-#include "p2plab/payload.h"
-#include "p2plab/program.h"
+#include "files/json_reader.h"
+#include "p2plab/program/program.h"
+#include "p2plab/schedule/collective.h"
+#include "p2plab/schedule/payload.h"
 
 namespace p2plab {
 

@@ -1,4 +1,4 @@
-#include "plan_images.h"
+#include "files/plan_images.h"
 
 #include <algorithm>
 #include <optional>
@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "images.h"
+#include "schedule/verify_symmetric.h"
 
 namespace p2plab {
 

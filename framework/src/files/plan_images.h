@@ -1,8 +1,8 @@
 // The images of a folded schedule in a plan file.
 #pragma once
 
-#include "json_values.h"
-#include "p2plab/schedule.h"
+#include "files/json_values.h"
+#include "p2plab/schedule/schedule.h"
 
 namespace p2plab {
 

@@ -1,4 +1,4 @@
-#include "p2plab/plan_io.h"
+#include "p2plab/program/plan_io.h"
 
 #include <algorithm>
 #include <array>
@@ -7,10 +7,10 @@
 
 #include <fmt/format.h>
 
-#include "json_values.h"
-#include "p2plab/text.h"
-#include "p2plab/topology_io.h"
-#include "plan_images.h"
+#include "files/json_values.h"
+#include "files/plan_images.h"
+#include "p2plab/detail/text.h"
+#include "p2plab/machine/topology_io.h"
 
 namespace p2plab {
 

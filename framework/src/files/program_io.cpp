@@ -1,14 +1,14 @@
-#include "p2plab/program_io.h"
+#include "p2plab/program/program_io.h"
 
 #include <algorithm>
 #include <charconv>
 
 #include <fmt/format.h>
 
-#include "json_values.h"
-#include "p2plab/plan_io.h"
-#include "p2plab/text.h"
-#include "p2plab/topology_io.h"
+#include "files/json_values.h"
+#include "p2plab/detail/text.h"
+#include "p2plab/machine/topology_io.h"
+#include "p2plab/program/plan_io.h"
 
 namespace p2plab {
 

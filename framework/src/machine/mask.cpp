@@ -1,11 +1,11 @@
-#include "p2plab/mask.h"
+#include "p2plab/machine/mask.h"
 
 #include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>
 
-#include "unfold.h"
+#include "machine/switch_to_pairs.h"
 
 namespace p2plab {
 

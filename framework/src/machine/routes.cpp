@@ -1,4 +1,4 @@
-#include "p2plab/routes.h"
+#include "p2plab/machine/routes.h"
 
 #include <algorithm>
 #include <limits>
@@ -8,7 +8,7 @@
 #include <boost/graph/filtered_graph.hpp>
 #include <boost/property_map/function_property_map.hpp>
 
-#include "p2plab/topology_graph.h"
+#include "p2plab/machine/topology_graph.h"
 
 namespace p2plab {
 

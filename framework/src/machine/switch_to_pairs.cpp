@@ -1,4 +1,4 @@
-#include "unfold.h"
+#include "machine/switch_to_pairs.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "p2plab/topology.h"
+#include "p2plab/machine/topology.h"
 
 #include <algorithm>
 #include <array>
@@ -7,8 +7,8 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/named.h"
-#include "p2plab/topology_graph.h"
+#include "p2plab/detail/named.h"
+#include "p2plab/machine/topology_graph.h"
 
 namespace p2plab {
 

@@ -6,8 +6,8 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/text.h"
-#include "p2plab/topology_io.h"
+#include "p2plab/detail/text.h"
+#include "p2plab/machine/topology_io.h"
 
 namespace p2plab {
 

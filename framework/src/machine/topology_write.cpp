@@ -4,8 +4,8 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/quantity.h"
-#include "p2plab/topology_io.h"
+#include "p2plab/base/quantity.h"
+#include "p2plab/machine/topology_io.h"
 
 namespace p2plab {
 

@@ -2,8 +2,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "p2plab/named.h"
-#include "p2plab/nccl_model.h"
+#include "p2plab/detail/named.h"
+#include "p2plab/nccl/nccl_model.h"
 
 namespace p2plab::nccl {
 

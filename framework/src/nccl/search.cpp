@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/nccl_model.h"
+#include "p2plab/nccl/nccl_model.h"
 
 namespace p2plab::nccl {
 
@@ -49,23 +49,23 @@ std::vector<std::vector<Rank>> boxes_of(const Topology& topology, const Routes& 
     const auto path = routes.between(a, b);
     return !path.empty() && std::ranges::none_of(path, [&](LinkId id) { return topology.link(id).kind == LinkKind::network; });
   };
-  std::vector<std::vector<Rank>> boxes;
+  std::vector<std::vector<Rank>> servers;
   std::vector<bool> housed(static_cast<std::size_t>(topology.ranks()), false);
   for (int r = 0; r < topology.ranks(); ++r) {
     if (housed[static_cast<std::size_t>(r)]) continue;
-    std::vector<Rank> box{Rank{r}};
+    std::vector<Rank> server{Rank{r}};
     housed[static_cast<std::size_t>(r)] = true;
-    for (std::size_t at = 0; at < box.size(); ++at) {
+    for (std::size_t at = 0; at < server.size(); ++at) {
       for (int other = 0; other < topology.ranks(); ++other) {
-        if (housed[static_cast<std::size_t>(other)] || !near(box[at], Rank{other})) continue;
+        if (housed[static_cast<std::size_t>(other)] || !near(server[at], Rank{other})) continue;
         housed[static_cast<std::size_t>(other)] = true;
-        box.push_back(Rank{other});
+        server.push_back(Rank{other});
       }
     }
-    std::ranges::sort(box);
-    boxes.push_back(std::move(box));
+    std::ranges::sort(server);
+    servers.push_back(std::move(server));
   }
-  return boxes;
+  return servers;
 }
 
 class RingFinder {
@@ -183,11 +183,11 @@ class Search {
   Result<Communicator> run() {
     if (topology_.ranks() < 2) return Error{ErrorCode::unsupported, "NCCL's model needs two GPUs or more"};
     Communicator c{.ranks = topology_.ranks(), .nodes = static_cast<int>(boxes_.size()), .generation = generation_};
-    const bool even = std::ranges::all_of(boxes_, [&](const auto& box) { return box.size() == boxes_.front().size(); });
-    if (!even) return Error{ErrorCode::unsupported, "NCCL's model needs boxes of equally many GPUs"};
+    const bool even = std::ranges::all_of(boxes_, [&](const auto& server) { return server.size() == boxes_.front().size(); });
+    if (!even) return Error{ErrorCode::unsupported, "NCCL's model needs servers of equally many GPUs"};
     c.ring = best_rings();
     if (c.ring.channels == 0) return Error{ErrorCode::unsupported, "NCCL's search finds no ring through all GPUs of this machine"};
-    join_boxes(c.ring);
+    join_servers(c.ring);
     duplicate(c.ring);
     c.tree = c.ring;
     c.ll128 = c.ring.nvlink;
@@ -196,15 +196,15 @@ class Search {
   }
 
  private:
-  // Rings inside the first box, over NVLink if that joins it, else over whatever there is.
+  // Rings inside the first server, over NVLink if that joins it, else over whatever there is.
   Graph best_rings() const {
     Graph best;
-    const auto& box = boxes_.front();
-    if (box.size() == 1) return {.channels = 1, .bw_intra = speeds_of(generation_).front(), .nvlink = true, .orders = {{box.front()}}};
+    const auto& server = boxes_.front();
+    if (server.size() == 1) return {.channels = 1, .bw_intra = speeds_of(generation_).front(), .nvlink = true, .orders = {{server.front()}}};
     for (const bool nvlink : {true, false}) {
       for (const auto speed : speeds_of(generation_)) {
         const auto allowed = std::min(most_channels, across(speed));
-        auto orders = RingFinder(topology_, routes_, box, {speed, share_, nvlink, allowed}).run();
+        auto orders = RingFinder(topology_, routes_, server, {speed, share_, nvlink, allowed}).run();
         const auto channels = static_cast<int>(orders.size());
         if (channels * speed > best.channels * best.bw_intra)
           best = {.channels = channels, .bw_intra = speed, .nvlink = nvlink, .orders = std::move(orders)};
@@ -215,7 +215,7 @@ class Search {
     return best;
   }
 
-  // How many channels of this speed the NICs of the first box carry.
+  // How many channels of this speed the NICs of the first server carry.
   int across(double speed) const {
     if (boxes_.size() == 1) return most_channels;
     int channels = 0;
@@ -227,17 +227,17 @@ class Search {
     return channels / static_cast<int>(boxes_.size());
   }
 
-  // Channel c enters every box at its own GPU: the box's order turned by c.
-  void join_boxes(Graph& graph) const {
+  // Channel c enters every server at its own GPU: the server's order turned by c.
+  void join_servers(Graph& graph) const {
     if (boxes_.size() == 1) return;
     for (std::size_t c = 0; c < graph.orders.size(); ++c) {
       auto inside = graph.orders[c];
       std::rotate(inside.begin(), inside.begin() + static_cast<std::ptrdiff_t>(c % inside.size()), inside.end());
       std::vector<Rank> order;
-      for (const auto& box : boxes_) {
+      for (const auto& server : boxes_) {
         for (const auto rank : inside) {
           const auto place = std::ranges::find(boxes_.front(), rank) - boxes_.front().begin();
-          order.push_back(box[static_cast<std::size_t>(place)]);
+          order.push_back(server[static_cast<std::size_t>(place)]);
         }
       }
       graph.orders[c] = std::move(order);

@@ -1,4 +1,4 @@
-#include "p2plab/arborescence.h"
+#include "p2plab/detail/arborescence.h"
 
 #include <limits>
 

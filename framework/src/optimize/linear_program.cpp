@@ -1,4 +1,4 @@
-#include "p2plab/linear_program.h"
+#include "p2plab/detail/linear_program.h"
 
 #include <vector>
 

@@ -1,8 +1,8 @@
-#include "p2plab/max_flow.h"
+#include "p2plab/detail/max_flow.h"
 
 #include <algorithm>
 
-#include "p2plab/result.h"
+#include "p2plab/base/result.h"
 
 namespace p2plab {
 

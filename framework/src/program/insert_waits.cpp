@@ -1,4 +1,4 @@
-#include "waits.h"
+#include "program/insert_waits.h"
 
 #include <algorithm>
 

@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "p2plab/dependencies.h"
-#include "p2plab/program.h"
+#include "p2plab/program/program.h"
+#include "p2plab/schedule/dependencies.h"
 
 namespace p2plab {
 

@@ -1,14 +1,14 @@
-#include "p2plab/lower.h"
+#include "p2plab/program/lower.h"
 
 #include <algorithm>
 #include <unordered_map>
 
 #include <fmt/format.h>
 
-#include "p2plab/dependencies.h"
-#include "p2plab/layout.h"
-#include "p2plab/step_reader.h"
-#include "waits.h"
+#include "p2plab/schedule/dependencies.h"
+#include "p2plab/schedule/layout.h"
+#include "p2plab/schedule/step_reader.h"
+#include "program/insert_waits.h"
 
 namespace p2plab {
 

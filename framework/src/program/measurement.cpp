@@ -1,4 +1,4 @@
-#include "p2plab/measurement.h"
+#include "p2plab/program/measurement.h"
 
 #include <algorithm>
 

@@ -1,16 +1,16 @@
-#include "p2plab/program.h"
+#include "p2plab/program/program.h"
 
 #include <algorithm>
 #include <array>
 
-#include "p2plab/digest.h"
-#include "p2plab/named.h"
+#include "p2plab/detail/digest.h"
+#include "p2plab/detail/named.h"
 
 namespace p2plab {
 
 namespace {
 constexpr std::array protocols{Named{"simple", Protocol::simple}, Named{"ll", Protocol::ll}, Named{"ll128", Protocol::ll128},
-                               Named{"flagless", Protocol::flagless}, Named{"copy", Protocol::copy}};
+                               Named{"lamport", Protocol::lamport}, Named{"copy", Protocol::copy}};
 }  // namespace
 
 std::string_view to_string(Protocol protocol) { return to_name<Protocol>(protocol, protocols); }

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/program_io.h"
+#include "p2plab/program/program_io.h"
 
 namespace p2plab {
 

@@ -1,4 +1,4 @@
-#include "p2plab/analysis.h"
+#include "p2plab/schedule/analysis.h"
 
 #include <algorithm>
 #include <numeric>
@@ -6,9 +6,9 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/dependencies.h"
-#include "p2plab/layout.h"
-#include "p2plab/step_reader.h"
+#include "p2plab/schedule/dependencies.h"
+#include "p2plab/schedule/layout.h"
+#include "p2plab/schedule/step_reader.h"
 
 namespace p2plab {
 

@@ -1,4 +1,4 @@
-#include "p2plab/collective.h"
+#include "p2plab/schedule/collective.h"
 
 #include <algorithm>
 #include <array>
@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/named.h"
+#include "p2plab/detail/named.h"
 
 namespace p2plab {
 
@@ -69,8 +69,8 @@ Status check_pairs(const Collective& c) {
   return {};
 }
 
-std::vector<Block> blocks_of(const Collective& c, const std::vector<Rank>& givers) {
-  const auto gives = [&](Rank r) { return contains(givers, r); };
+std::vector<Block> blocks_of(const Collective& c, const std::vector<Rank>& senders) {
+  const auto gives = [&](Rank r) { return contains(senders, r); };
   const auto share = [&](std::size_t i) { return c.shares.empty() ? std::int64_t{1} : c.shares[i]; };
   // A block that nobody contributes to is not there.
   const auto own = [&](std::size_t i, std::vector<Rank> receivers) {
@@ -78,11 +78,11 @@ std::vector<Block> blocks_of(const Collective& c, const std::vector<Rank>& giver
   };
   std::vector<Block> blocks;
   switch (c.kind) {
-    case CollectiveKind::all_reduce: return {{1, givers, c.members}};
+    case CollectiveKind::all_reduce: return {{1, senders, c.members}};
     case CollectiveKind::broadcast: return {{1, {c.root}, c.members}};
-    case CollectiveKind::reduce: return {{1, givers, {c.root}}};
+    case CollectiveKind::reduce: return {{1, senders, {c.root}}};
     case CollectiveKind::reduce_scatter:
-      for (std::size_t i = 0; i < c.members.size(); ++i) blocks.push_back({share(i), givers, {c.members[i]}});
+      for (std::size_t i = 0; i < c.members.size(); ++i) blocks.push_back({share(i), senders, {c.members[i]}});
       return blocks;
     case CollectiveKind::all_gather:
       for (std::size_t i = 0; i < c.members.size(); ++i) blocks.push_back(own(i, c.members));
@@ -130,11 +130,11 @@ Result<std::vector<Block>> contract(const Collective& collective, int ranks) {
   if (auto ok = check_shares(collective); !ok) return std::move(ok).error();
   if (auto ok = check_givers(collective); !ok) return std::move(ok).error();
   if (auto ok = check_pairs(collective); !ok) return std::move(ok).error();
-  std::vector<Rank> givers;
+  std::vector<Rank> senders;
   for (const auto rank : collective.members) {
-    if (!contains(collective.silent, rank)) givers.push_back(rank);
+    if (!contains(collective.silent, rank)) senders.push_back(rank);
   }
-  return blocks_of(collective, givers);
+  return blocks_of(collective, senders);
 }
 
 bool reduces(CollectiveKind kind) {

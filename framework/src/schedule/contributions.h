@@ -9,7 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "p2plab/ids.h"
+#include "p2plab/base/ids.h"
 
 namespace p2plab {
 

@@ -1,4 +1,4 @@
-#include "p2plab/dependencies.h"
+#include "p2plab/schedule/dependencies.h"
 
 #include <algorithm>
 #include <array>

@@ -1,8 +1,8 @@
-#include "p2plab/folding.h"
+#include "p2plab/schedule/folding.h"
 
 #include <algorithm>
 
-#include "p2plab/step_reader.h"
+#include "p2plab/schedule/step_reader.h"
 
 namespace p2plab {
 

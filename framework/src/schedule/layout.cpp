@@ -1,4 +1,4 @@
-#include "p2plab/layout.h"
+#include "p2plab/schedule/layout.h"
 
 #include <algorithm>
 #include <numeric>

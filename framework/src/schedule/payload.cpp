@@ -1,8 +1,8 @@
-#include "p2plab/payload.h"
+#include "p2plab/schedule/payload.h"
 
 #include <array>
 
-#include "p2plab/named.h"
+#include "p2plab/detail/named.h"
 
 namespace p2plab {
 

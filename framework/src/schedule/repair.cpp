@@ -1,4 +1,4 @@
-#include "p2plab/repair.h"
+#include "p2plab/schedule/repair.h"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "p2plab/schedule.h"
+#include "p2plab/schedule/schedule.h"
 
 #include <algorithm>
 #include <array>
@@ -6,8 +6,8 @@
 
 #include <fmt/format.h>
 
-#include "images.h"
-#include "p2plab/named.h"
+#include "p2plab/detail/named.h"
+#include "schedule/verify_symmetric.h"
 
 namespace p2plab {
 

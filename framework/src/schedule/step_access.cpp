@@ -1,8 +1,8 @@
-#include "reach.h"
+#include "schedule/step_access.h"
 
 #include <fmt/format.h>
 
-#include "p2plab/verify.h"
+#include "p2plab/schedule/verify.h"
 
 namespace p2plab {
 

@@ -1,13 +1,13 @@
-#include "p2plab/verify.h"
+#include "p2plab/schedule/verify.h"
 
 #include <algorithm>
 
 #include <fmt/format.h>
 
-#include "contributions.h"
-#include "images.h"
-#include "p2plab/dependencies.h"
-#include "reach.h"
+#include "p2plab/schedule/dependencies.h"
+#include "schedule/contributions.h"
+#include "schedule/step_access.h"
+#include "schedule/verify_symmetric.h"
 
 namespace p2plab {
 

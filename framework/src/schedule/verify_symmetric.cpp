@@ -1,4 +1,4 @@
-#include "images.h"
+#include "schedule/verify_symmetric.h"
 
 #include <algorithm>
 #include <set>
@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "reach.h"
+#include "schedule/step_access.h"
 
 namespace p2plab {
 
@@ -75,7 +75,8 @@ class ImageCheck {
       const auto& to = schedule_.block_of(chunk);
       if (from.contributors.empty() && to.contributors.empty()) continue;  // nobody gives anything, so nothing is owed
       const bool same = moved(image, from.contributors, to.contributors) && moved(image, from.receivers, to.receivers);
-      if (!same) return fmt::format("image {} moves chunk {} to chunk {}, whose block has other givers or takers", image, base.value, chunk.value);
+      if (!same)
+        return fmt::format("image {} moves chunk {} to chunk {}, whose block has other senders or receivers", image, base.value, chunk.value);
     }
     return std::nullopt;
   }

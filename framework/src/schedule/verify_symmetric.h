@@ -5,8 +5,8 @@
 #include <optional>
 #include <string>
 
-#include "p2plab/routes.h"
-#include "p2plab/schedule.h"
+#include "p2plab/machine/routes.h"
+#include "p2plab/schedule/schedule.h"
 
 namespace p2plab {
 

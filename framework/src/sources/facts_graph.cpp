@@ -1,4 +1,4 @@
-#include "facts_graph.h"
+#include "sources/facts_graph.h"
 
 #include <algorithm>
 #include <charconv>
@@ -8,7 +8,7 @@
 
 #include <fmt/format.h>
 
-#include "nccl_machine.h"
+#include "sources/nccl_machine.h"
 
 namespace p2plab {
 

@@ -3,9 +3,9 @@
 
 #include <vector>
 
-#include "p2plab/machine_facts.h"
-#include "p2plab/topology_import.h"
-#include "seen_gpus.h"
+#include "p2plab/machine/machine_facts.h"
+#include "p2plab/machine/topology_import.h"
+#include "sources/seen_gpus.h"
 
 namespace p2plab {
 

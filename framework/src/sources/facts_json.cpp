@@ -1,7 +1,7 @@
 #include <nlohmann/json.hpp>
 
-#include "json_reader.h"
-#include "p2plab/machine_facts.h"
+#include "files/json_reader.h"
+#include "p2plab/machine/machine_facts.h"
 
 namespace p2plab {
 

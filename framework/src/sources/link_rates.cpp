@@ -1,4 +1,4 @@
-#include "link_rates.h"
+#include "sources/link_rates.h"
 
 #include <algorithm>
 #include <array>

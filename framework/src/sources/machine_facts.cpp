@@ -1,12 +1,12 @@
-#include "p2plab/machine_facts.h"
+#include "p2plab/machine/machine_facts.h"
 
 #include <algorithm>
 #include <map>
 
 #include <fmt/format.h>
 
-#include "facts_graph.h"
-#include "p2plab/mask.h"
+#include "p2plab/machine/mask.h"
+#include "sources/facts_graph.h"
 
 namespace p2plab {
 

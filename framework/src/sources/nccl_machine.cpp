@@ -1,4 +1,4 @@
-#include "nccl_machine.h"
+#include "sources/nccl_machine.h"
 
 #include <algorithm>
 #include <map>
@@ -7,15 +7,15 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/text.h"
+#include "p2plab/detail/text.h"
 
 namespace p2plab {
 
 namespace {
 
-class MachineBuilder {
+class NcclMachineBuilder {
  public:
-  explicit MachineBuilder(const NcclMachine& machine) : machine_(machine), builder_(machine.name), nodes_(machine.devices.size()) {}
+  explicit NcclMachineBuilder(const NcclMachine& machine) : machine_(machine), builder_(machine.name), nodes_(machine.devices.size()) {}
 
   Result<Imported> run() {
     choose_gpus();
@@ -211,6 +211,6 @@ class MachineBuilder {
 
 }  // namespace
 
-Result<Imported> build_machine(const NcclMachine& machine) { return MachineBuilder{machine}.run(); }
+Result<Imported> build_machine(const NcclMachine& machine) { return NcclMachineBuilder{machine}.run(); }
 
 }  // namespace p2plab

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "link_rates.h"
-#include "p2plab/topology_import.h"
+#include "p2plab/machine/topology_import.h"
+#include "sources/link_rates.h"
 
 namespace p2plab {
 

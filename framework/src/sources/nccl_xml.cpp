@@ -7,8 +7,8 @@
 #include <fmt/format.h>
 #include <pugixml.hpp>
 
-#include "nccl_machine.h"
-#include "p2plab/text.h"
+#include "p2plab/detail/text.h"
+#include "sources/nccl_machine.h"
 
 namespace p2plab {
 

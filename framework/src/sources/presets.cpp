@@ -1,12 +1,12 @@
-#include "p2plab/presets.h"
+#include "p2plab/machine/presets.h"
 
 #include <filesystem>
 #include <system_error>
 
 #include <fmt/format.h>
 
-#include "p2plab/topology_import.h"
-#include "p2plab/topology_io.h"
+#include "p2plab/machine/topology_import.h"
+#include "p2plab/machine/topology_io.h"
 
 namespace p2plab {
 

@@ -1,4 +1,4 @@
-#include "seen_gpus.h"
+#include "sources/seen_gpus.h"
 
 #include <array>
 #include <tuple>

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/machine_facts.h"
+#include "p2plab/machine/machine_facts.h"
 
 namespace p2plab {
 

@@ -5,9 +5,9 @@
 
 #include <fmt/format.h>
 
-#include "link_rates.h"
-#include "p2plab/error.h"
-#include "smi_matrix.h"
+#include "p2plab/base/error.h"
+#include "sources/link_rates.h"
+#include "sources/smi_matrix.h"
 
 namespace p2plab {
 
@@ -50,9 +50,9 @@ struct Island {
   int most_per_gpu = 0;  // lanes to all others together
 };
 
-class MachineBuilder {
+class SmiMachineBuilder {
  public:
-  MachineBuilder(const SmiMatrix& matrix, const SmiOptions& options)
+  SmiMachineBuilder(const SmiMatrix& matrix, const SmiOptions& options)
       : matrix_(matrix),
         options_(options),
         builder_(matrix.name),
@@ -238,6 +238,6 @@ class MachineBuilder {
 
 }  // namespace
 
-Result<Imported> build_machine(const SmiMatrix& matrix, const SmiOptions& options) { return MachineBuilder{matrix, options}.run(); }
+Result<Imported> build_machine(const SmiMatrix& matrix, const SmiOptions& options) { return SmiMachineBuilder{matrix, options}.run(); }
 
 }  // namespace p2plab

@@ -7,15 +7,15 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/named.h"
-#include "p2plab/text.h"
-#include "smi_matrix.h"
+#include "p2plab/detail/named.h"
+#include "p2plab/detail/text.h"
+#include "sources/smi_matrix.h"
 
 namespace p2plab {
 
 namespace {
 
-constexpr std::size_t most_devices = 1024;
+constexpr std::size_t most_matrix_devices = 1024;
 
 constexpr std::array words{Named{"X", SmiPath::self},  Named{"PIX", SmiPath::pix},   Named{"PXB", SmiPath::pxb},
                            Named{"PHB", SmiPath::phb}, Named{"NODE", SmiPath::node}, Named{"SYS", SmiPath::sys}};
@@ -90,7 +90,7 @@ class SmiReader {
       if (line.empty() || !is_gpu(line.front().text) || (line.size() > 1 && line[1].text == "X")) continue;
       for (const auto& word : line) {
         if (word.text == "CPU" || word.text == "NUMA" || word.text == "GPU") break;
-        if (columns_.size() == most_devices) return at(start, fmt::format("more than {} columns", most_devices));
+        if (columns_.size() == most_matrix_devices) return at(start, fmt::format("more than {} columns", most_matrix_devices));
         columns_.push_back(word.text);
       }
       for (std::size_t i = 0; i + 1 < line.size(); ++i) {

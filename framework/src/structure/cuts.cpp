@@ -1,4 +1,4 @@
-#include "p2plab/cuts.h"
+#include "p2plab/machine/cuts.h"
 
 #include <algorithm>
 #include <limits>

@@ -1,4 +1,4 @@
-#include "p2plab/islands.h"
+#include "p2plab/machine/islands.h"
 
 #include <algorithm>
 #include <limits>
@@ -6,8 +6,8 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/cuts.h"
-#include "p2plab/quantity.h"
+#include "p2plab/base/quantity.h"
+#include "p2plab/machine/cuts.h"
 
 namespace p2plab {
 
@@ -160,7 +160,7 @@ class Finder {
       case RouteClass::fabric: return fmt::format("joined by at most {} switches", distance.second);
       case RouteClass::pcie_switch: return "on one PCIe switch";
       case RouteClass::host: return "on one socket";
-      case RouteClass::between_hosts: return "in one box";
+      case RouteClass::between_hosts: return "in one server";
       default: return fmt::format("within {} network hops", distance.second);
     }
   }

@@ -4,8 +4,8 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/islands.h"
-#include "p2plab/topology_view.h"
+#include "p2plab/machine/islands.h"
+#include "p2plab/machine/topology_view.h"
 
 namespace p2plab {
 

@@ -1,10 +1,10 @@
-#include "p2plab/symmetry.h"
+#include "p2plab/detail/symmetry.h"
 
 #include <algorithm>
 #include <numeric>
 #include <set>
 
-#include "symmetry_search.h"
+#include "structure/symmetry_search.h"
 
 namespace p2plab {
 
@@ -44,7 +44,7 @@ class GroupFinder {
 
   int gpu(int rank) const { return topology_.node_of(Rank{rank}).value; }
 
-  // Ranks as numbers of several digits: turning one digit is the symmetry of boxes, of GPUs in boxes, and of tori.
+  // Ranks as numbers of several digits: turning one digit is the symmetry of servers, of GPUs in servers, and of tori.
   void rotate_digits() {
     const int n = topology_.ranks();
     for (int lot = 1; lot < n; ++lot) {

@@ -1,4 +1,4 @@
-#include "symmetry_search.h"
+#include "structure/symmetry_search.h"
 
 #include <algorithm>
 #include <bit>

@@ -6,7 +6,7 @@
 #include <optional>
 #include <utility>
 
-#include "p2plab/symmetry.h"
+#include "p2plab/detail/symmetry.h"
 
 namespace p2plab {
 

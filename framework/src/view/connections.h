@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "p2plab/topology.h"
+#include "p2plab/machine/topology.h"
 
 namespace p2plab {
 

@@ -1,4 +1,4 @@
-#include "drawing.h"
+#include "view/svg_layout.h"
 
 #include <algorithm>
 #include <cmath>
@@ -192,12 +192,12 @@ class Placer {
     return true;
   }
 
-  // Moves nodes apart, each as little as possible from where it would like to stand: runs that touch move as one, to the mean of their wishes.
+  // Moves nodes apart, each as little as possible from where it would like to stand: runs that touch move as one, to the mean of their problems.
   void spread(const std::vector<NodeId>& nodes) {
     struct Run {
-      double wish = 0;  // of the first node's place, summed
+      double problem = 0;  // of the first node's place, summed
       double count = 0;
-      double mean() const { return wish / count; }
+      double mean() const { return problem / count; }
     };
     std::vector<Run> runs;
     std::vector<std::size_t> lengths;
@@ -210,7 +210,7 @@ class Placer {
       lengths.push_back(1);
       while (runs.size() > 1 && runs[runs.size() - 2].mean() > runs.back().mean()) {
         auto& before = runs[runs.size() - 2];
-        before = {before.wish + runs.back().wish, before.count + runs.back().count};
+        before = {before.problem + runs.back().problem, before.count + runs.back().count};
         lengths[lengths.size() - 2] += lengths.back();
         runs.pop_back();
         lengths.pop_back();

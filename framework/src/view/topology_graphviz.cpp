@@ -3,9 +3,9 @@
 
 #include <fmt/format.h>
 
-#include "connections.h"
-#include "p2plab/quantity.h"
-#include "p2plab/topology_view.h"
+#include "p2plab/base/quantity.h"
+#include "p2plab/machine/topology_view.h"
+#include "view/connections.h"
 
 namespace p2plab {
 

@@ -1,8 +1,8 @@
 #include <nlohmann/json.hpp>
 
-#include "p2plab/cuts.h"
-#include "p2plab/islands.h"
-#include "p2plab/topology_view.h"
+#include "p2plab/machine/cuts.h"
+#include "p2plab/machine/islands.h"
+#include "p2plab/machine/topology_view.h"
 
 namespace p2plab {
 

@@ -6,10 +6,10 @@
 
 #include <fmt/format.h>
 
-#include "connections.h"
-#include "drawing.h"
-#include "p2plab/quantity.h"
-#include "p2plab/topology_view.h"
+#include "p2plab/base/quantity.h"
+#include "p2plab/machine/topology_view.h"
+#include "view/connections.h"
+#include "view/svg_layout.h"
 
 namespace p2plab {
 

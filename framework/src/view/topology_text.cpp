@@ -5,10 +5,10 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/cuts.h"
-#include "p2plab/islands.h"
-#include "p2plab/quantity.h"
-#include "p2plab/topology_view.h"
+#include "p2plab/base/quantity.h"
+#include "p2plab/machine/cuts.h"
+#include "p2plab/machine/islands.h"
+#include "p2plab/machine/topology_view.h"
 
 namespace p2plab {
 

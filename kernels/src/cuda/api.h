@@ -5,9 +5,9 @@
 #include <string>
 #include <utility>
 
-#include "launch.h"
-#include "p2plab/result.h"
-#include "p2plab/units.h"
+#include "lowered/launch.h"
+#include "p2plab/base/result.h"
+#include "p2plab/base/units.h"
 
 namespace p2plab::cuda {
 

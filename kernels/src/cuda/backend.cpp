@@ -1,12 +1,12 @@
-#include "backend.h"
+#include "executors/backend.h"
 
 #include <mutex>
 
 #include <fmt/format.h>
 
-#include "cuda/kept.h"
+#include "cuda/jit/kernel_cache.h"
 #include "cuda/measure.h"
-#include "cuda/run.h"
+#include "cuda/run/run.h"
 
 namespace p2plab::backend {
 
@@ -18,22 +18,22 @@ Status cuda_available() {
   return {};
 }
 
-Result<cuda::Site*> CudaKept::site(const std::vector<int>& devices) {
-  if (site_ && devices_ == devices) return &*site_;
-  site_.reset();
-  auto made = cuda::Site::create(devices, CommunicatorOptions{}.memory);
+Result<cuda::DeviceSet*> CudaKept::device_set(const std::vector<int>& devices) {
+  if (device_set_ && devices_ == devices) return &*device_set_;
+  device_set_.reset();
+  auto made = cuda::DeviceSet::create(devices, CommunicatorOptions{}.memory);
   if (!made) return std::move(made).error();
-  site_.emplace(*std::move(made));
+  device_set_.emplace(*std::move(made));
   devices_ = devices;
-  return &*site_;
+  return &*device_set_;
 }
 
-Result<cuda::Site*> CudaKept::site(Session& session, int device) {
-  if (site_) return &*site_;
-  auto made = cuda::Site::create(session, device, CommunicatorOptions{}.memory);
+Result<cuda::DeviceSet*> CudaKept::device_set(Session& session, int device) {
+  if (device_set_) return &*device_set_;
+  auto made = cuda::DeviceSet::create(session, device, CommunicatorOptions{}.memory);
   if (!made) return std::move(made).error();
-  site_.emplace(*std::move(made));
-  return &*site_;
+  device_set_.emplace(*std::move(made));
+  return &*device_set_;
 }
 
 Result<Measurement> run_cuda(const Job& job, const RunOptions& options, CudaKept& kept) {
@@ -41,14 +41,14 @@ Result<Measurement> run_cuda(const Job& job, const RunOptions& options, CudaKept
   const auto& program = *job.program;
   auto devices = cuda::devices_for(program.ranks());
   if (!devices) return std::move(devices).error();
-  const auto site = kept.site(*devices);
-  if (!site) return site.error();
+  const auto device_set = kept.device_set(*devices);
+  if (!device_set) return device_set.error();
   auto ranks = cuda::RankStreams::create(*devices);
   if (!ranks) return std::move(ranks).error();
   auto buffers = cuda::Buffers::create(job.plan->schedule, program.payload, *devices, {.in_place = program.in_place});
   if (!buffers) return std::move(buffers).error();
   const auto addresses = buffers->addresses();
-  auto run = cuda::GpuRun::create(job, cuda::run_buffers(options, addresses), options.shape, kept.kernels, **site);
+  auto run = cuda::GpuRun::create(job, cuda::run_buffers(options, addresses), options.shape, kept.kernels, **device_set);
   if (!run) return std::move(run).error();
   const cuda::Subject subject{
       .executor = "cuda",

@@ -4,9 +4,9 @@
 
 #include <fmt/format.h>
 
-#include "backend.h"
 #include "cuda/api.h"
-#include "probes.h"
+#include "executors/backend.h"
+#include "lowered/probes.h"
 
 namespace p2plab::backend {
 

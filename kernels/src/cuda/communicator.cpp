@@ -1,11 +1,11 @@
 // Communicators and their operations, on GPUs.
-#include "p2plab/communicator.h"
+#include "p2plab/run/communicator.h"
 
 #include <mutex>
 
 #include <fmt/format.h>
 
-#include "cuda/run.h"
+#include "cuda/run/run.h"
 #include "processes/results.h"
 
 namespace p2plab {
@@ -54,30 +54,30 @@ std::string Operation::describe() const { return body_->run().describe(); }
 
 class Communicator::Body {
  public:
-  Body(cuda::Site site, int at_once) : site_(std::move(site)), at_once_(at_once) {}
+  Body(cuda::DeviceSet device_set, int at_once) : device_set_(std::move(device_set)), at_once_(at_once) {}
 
   Result<Operation> prepare(const Job& job, BufferUse use, std::span<const DeviceBuffers> buffers, const KernelShape& shape) {
     const std::lock_guard lock(mutex_);
     if (auto agreed = agree_on(job, use, buffers.size(), shape); !agreed) return std::move(agreed).error();
-    auto run = cuda::GpuRun::create(job, {.use = use, .buffers = buffers, .at_once = at_once_}, shape, kernels_, site_);
+    auto run = cuda::GpuRun::create(job, {.use = use, .buffers = buffers, .at_once = at_once_}, shape, kernels_, device_set_);
     if (!run) return std::move(run).error();
     return Operation(std::make_unique<Operation::Body>(*std::move(run)));
   }
-  const cuda::Site& site() const { return site_; }
+  const cuda::DeviceSet& device_set() const { return device_set_; }
 
  private:
   // Whether this process can prepare it at all, and, of several, whether all can and mean the same.
   Status agree_on(const Job& job, BufferUse use, std::size_t buffers, const KernelShape& shape) const {
     const auto mine = fits(job, use, buffers);
-    if (site_.world() == nullptr) return mine;
+    if (device_set_.peer_memory() == nullptr) return mine;
     const RunOptions options{.shape = shape, .staged = use == BufferUse::staged};
-    return agree(site_.world()->session(), {.build = processes::build(),
-                                            .digest = fmt::format("{}, {} at once", processes::digest(*job.program, options), at_once_),
-                                            .obstacle = mine ? std::string{} : mine.error().message});
+    return agree(device_set_.peer_memory()->session(), {.build = processes::build(),
+                                                        .digest = fmt::format("{}, {} at once", processes::digest(*job.program, options), at_once_),
+                                                        .obstacle = mine ? std::string{} : mine.error().message});
   }
 
   Status fits(const Job& job, BufferUse use, std::size_t buffers) const {
-    const auto ranks = site_.ranks();
+    const auto ranks = device_set_.ranks();
     if (job.program->ranks() != ranks)
       return Error{ErrorCode::invalid_input, fmt::format("the program has {} ranks, the communicator {}", job.program->ranks(), ranks)};
     const auto wanted = use == BufferUse::registered ? static_cast<std::size_t>(ranks) : 0;
@@ -87,7 +87,7 @@ class Communicator::Body {
 
   std::mutex mutex_;
   cuda::SpecialKernels kernels_;
-  cuda::Site site_;
+  cuda::DeviceSet device_set_;
   int at_once_;
 };
 
@@ -112,16 +112,16 @@ Status check_options(const std::vector<int>& devices, const CommunicatorOptions&
 
 Result<Communicator> Communicator::create(const std::vector<int>& devices, const CommunicatorOptions& options) {
   if (auto good = check_options(devices, options); !good) return std::move(good).error();
-  auto site = cuda::Site::create(devices, options.memory);
-  if (!site) return std::move(site).error();
-  return Communicator(std::make_unique<Body>(*std::move(site), options.at_once));
+  auto device_set = cuda::DeviceSet::create(devices, options.memory);
+  if (!device_set) return std::move(device_set).error();
+  return Communicator(std::make_unique<Body>(*std::move(device_set), options.at_once));
 }
 
 Result<Communicator> Communicator::create(Session& session, int device, const CommunicatorOptions& options) {
   if (auto good = processes::all_well(session, check_options({device}, options)); !good) return std::move(good).error();
-  auto site = cuda::Site::create(session, device, options.memory);
-  if (!site) return std::move(site).error();
-  return Communicator(std::make_unique<Body>(*std::move(site), options.at_once));
+  auto device_set = cuda::DeviceSet::create(session, device, options.memory);
+  if (!device_set) return std::move(device_set).error();
+  return Communicator(std::make_unique<Body>(*std::move(device_set), options.at_once));
 }
 
 Result<Operation> Communicator::prepare(const Job& job, BufferUse use, std::span<const DeviceBuffers> buffers, const KernelShape& shape) {
@@ -129,8 +129,8 @@ Result<Operation> Communicator::prepare(const Job& job, BufferUse use, std::span
 }
 
 MemoryUse Communicator::memory(Rank rank) const {
-  expects(body_->site().has(rank.index()));
-  const auto& arena = body_->site().memory(rank.index());
+  expects(body_->device_set().has(rank.index()));
+  const auto& arena = body_->device_set().memory(rank.index());
   return {arena.held(), arena.lent(), arena.allocations()};
 }
 

@@ -1,7 +1,7 @@
 // One measurement on GPUs: check, time, check again. The same for every way of running a collective.
 #pragma once
 
-#include "cuda/buffers.h"
+#include "cuda/memory/buffers.h"
 #include "cuda/timing.h"
 
 namespace p2plab::cuda {

@@ -1,13 +1,13 @@
 // cuda, in several processes: this one drives the GPU of its own rank; calls, checks and samples keep step with the others'.
 #include <fmt/format.h>
 
-#include "backend.h"
-#include "cuda/kept.h"
+#include "cuda/jit/kernel_cache.h"
 #include "cuda/measure.h"
-#include "cuda/run.h"
-#include "cuda/world.h"
+#include "cuda/memory/peer_memory.h"
+#include "cuda/run/run.h"
+#include "executors/backend.h"
+#include "lowered/peer_access.h"
 #include "processes/results.h"
-#include "reach.h"
 
 namespace p2plab::backend {
 
@@ -19,10 +19,10 @@ std::string obstacle(const Job& job, Rank rank, int ranks) {
   if (!count) return count.error().message;
   if (job.program->ranks() != ranks) return fmt::format("the program has {} ranks, this job {} processes", job.program->ranks(), ranks);
   if (ranks > *count) return fmt::format("the program has {} ranks, this machine {} GPUs", ranks, *count);
-  const Reach reach(*job.topology, *job.routes);
+  const PeerAccess peer_access(*job.topology, *job.routes);
   for (int other = 0; other < ranks; ++other) {
     const Rank peer{other};
-    if (peer == rank || !(reach.connected(rank, peer) || reach.connected(peer, rank))) continue;
+    if (peer == rank || !(peer_access.connected(rank, peer) || peer_access.connected(peer, rank))) continue;
     if (auto able = cuda::can_reach(rank.value, other); !able) return able.error().message;
   }
   return {};
@@ -30,15 +30,20 @@ std::string obstacle(const Job& job, Rank rank, int ranks) {
 
 class Part {
  public:
-  Part(const Job& job, const RunOptions& options, CudaKept& kept, cuda::Site& site)
-      : job_(job), options_(options), kept_(kept), site_(site), world_(*site.world()), session_(world_.session()) {}
+  Part(const Job& job, const RunOptions& options, CudaKept& kept, cuda::DeviceSet& device_set)
+      : job_(job),
+        options_(options),
+        kept_(kept),
+        device_set_(device_set),
+        peer_memory_(*device_set.peer_memory()),
+        session_(peer_memory_.session()) {}
 
   Result<Measurement> run() {
     const auto& program = *job_.program;
     std::vector<int> devices;
-    for (int r = 0; r < world_.ranks(); ++r) devices.push_back(site_.gpu(static_cast<std::size_t>(r)).device);
-    auto streams = cuda::RankStreams::create({devices[world_.rank().index()]});
-    auto buffers = cuda::Buffers::create(job_.plan->schedule, program.payload, devices, {.in_place = program.in_place, .only = world_.rank()});
+    for (int r = 0; r < peer_memory_.ranks(); ++r) devices.push_back(device_set_.gpu(static_cast<std::size_t>(r)).device);
+    auto streams = cuda::RankStreams::create({devices[peer_memory_.rank().index()]});
+    auto buffers = cuda::Buffers::create(job_.plan->schedule, program.payload, devices, {.in_place = program.in_place, .only = peer_memory_.rank()});
     const auto allocated = buffers ? Status{} : Status{buffers.error()};
     if (auto well = processes::all_well(session_, streams ? allocated : Status{streams.error()}); !well) return std::move(well).error();
     streams_ = &*streams;
@@ -52,13 +57,13 @@ class Part {
  private:
   Result<Measurement> measured() {
     const auto addresses = buffers_->addresses();
-    own_ = addresses[world_.rank().index()];
-    auto run = cuda::GpuRun::create(job_, cuda::run_buffers(options_, addresses), options_.shape, kept_.kernels, site_);
+    own_ = addresses[peer_memory_.rank().index()];
+    auto run = cuda::GpuRun::create(job_, cuda::run_buffers(options_, addresses), options_.shape, kept_.kernels, device_set_);
     if (!run) return std::move(run).error();
     run_ = &*run;
     auto result = measure();
     if (result) result->notes.push_back(run->describe());
-    if (result) result->notes.push_back(fmt::format("{} processes, one a GPU, memory shared by CUDA's handles", world_.ranks()));
+    if (result) result->notes.push_back(fmt::format("{} processes, one a GPU, memory shared by CUDA's handles", peer_memory_.ranks()));
     return result;
   }
 
@@ -70,8 +75,8 @@ class Part {
   }
 
   Status call_once() const {
-    if (auto done = cuda::use_device(site_.gpu(site_.own()).device); !done) return done;
-    if (auto done = run_->call(world_.rank(), own_, streams_->streams.front().get()); !done) return done;
+    if (auto done = cuda::use_device(device_set_.gpu(device_set_.own()).device); !done) return done;
+    if (auto done = run_->call(peer_memory_.rank(), own_, streams_->streams.front().get()); !done) return done;
     return cuda::synchronize(streams_->streams.front());
   }
 
@@ -116,9 +121,10 @@ class Part {
 
   Result<std::vector<Seconds>> time() const {
     const auto calls = options_.calls > 0 ? options_.calls : cuda::calls_per_sample(job_.program->payload.size());
-    const cuda::Meeting meeting{.barrier = [this] { return session_.barrier(); }, .gate = world_.gate(), .opens = world_.rank() == Rank{0}};
+    const cuda::Meeting meeting{
+        .barrier = [this] { return session_.barrier(); }, .gate = peer_memory_.gate(), .opens = peer_memory_.rank() == Rank{0}};
     const auto enqueue = [this](Rank rank, const cuda::Stream& stream) { return run_->call(rank, own_, stream.get()); };
-    auto mine = cuda::time_own_calls(*streams_, world_.rank(), enqueue, calls, options_, meeting);
+    auto mine = cuda::time_own_calls(*streams_, peer_memory_.rank(), enqueue, calls, options_, meeting);
     if (auto good = sane(mine ? Status{} : Status{mine.error()}); !good) return std::move(good).error();
     // All wait at one gate; the last to leave it sees no skew.
     return processes::combine_samples(session_, *mine, processes::Choice::slowest);
@@ -127,8 +133,8 @@ class Part {
   const Job& job_;
   const RunOptions& options_;
   CudaKept& kept_;
-  cuda::Site& site_;
-  cuda::World& world_;
+  cuda::DeviceSet& device_set_;
+  cuda::PeerMemory& peer_memory_;
   Session& session_;
   const cuda::GpuRun* run_ = nullptr;
   DeviceBuffers own_;
@@ -143,9 +149,9 @@ Result<Measurement> run_cuda_process(const Job& job, const RunOptions& options, 
   const Offer offer{
       .build = processes::build(), .digest = processes::digest(*job.program, options), .obstacle = obstacle(job, rank, session.ranks())};
   if (auto agreed = agree(session, offer); !agreed) return std::move(agreed).error();
-  const auto site = kept.site(session, rank.value);
-  if (!site) return site.error();
-  return Part(job, options, kept, **site).run();
+  const auto device_set = kept.device_set(session, rank.value);
+  if (!device_set) return device_set.error();
+  return Part(job, options, kept, **device_set).run();
 }
 
 }  // namespace p2plab::backend

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "cuda/api.h"
-#include "p2plab/executor.h"
+#include "p2plab/program/executor.h"
 
 namespace p2plab::cuda {
 

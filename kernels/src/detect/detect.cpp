@@ -1,4 +1,4 @@
-#include "p2plab/detect.h"
+#include "p2plab/run/detect.h"
 
 #include "detect/gather.h"
 

@@ -5,7 +5,7 @@
 
 #include <string>
 
-#include "p2plab/detect.h"
+#include "p2plab/run/detect.h"
 
 namespace p2plab::detect {
 

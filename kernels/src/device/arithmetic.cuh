@@ -5,7 +5,7 @@
 #include <type_traits>
 
 #include "device/words.h"
-#include "p2plab/payload.h"
+#include "p2plab/schedule/payload.h"
 
 namespace p2plab::device {
 

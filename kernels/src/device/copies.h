@@ -3,8 +3,8 @@
 
 #include <cstdint>
 
-#include "image.h"
-#include "launch.h"
+#include "lowered/kernel_args.h"
+#include "lowered/launch.h"
 
 namespace p2plab::device {
 

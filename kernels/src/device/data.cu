@@ -3,7 +3,7 @@
 #include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
-#include "launch.h"
+#include "lowered/launch.h"
 
 namespace p2plab::device {
 
@@ -63,7 +63,7 @@ __global__ void compare(BlockSpan span, ReduceOp op, std::uint64_t seed, std::in
   const auto* data = reinterpret_cast<const T*>(span.address);
   for (std::int64_t i = blockIdx.x * static_cast<std::int64_t>(blockDim.x) + threadIdx.x; i < span.count;
        i += static_cast<std::int64_t>(gridDim.x) * blockDim.x) {
-    const auto total = expected_total(seed, span.givers, span.block, i, op);
+    const auto total = expected_total(seed, span.senders, span.block, i, op);
     double wanted = 0;
     if constexpr (Whole) {
       wanted = to_real(from_whole<T>(total / divisor));

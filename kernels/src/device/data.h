@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "p2plab/payload.h"
+#include "p2plab/schedule/payload.h"
 
 namespace p2plab::device {
 
@@ -23,12 +23,12 @@ constexpr std::int64_t datum(std::uint64_t seed, std::int32_t rank, std::int32_t
   return op == ReduceOp::product ? 1 + static_cast<std::int64_t>(random % 2) : static_cast<std::int64_t>(random % 8);
 }
 
-/// The reduction over the ranks whose bits are set in `givers`, as a real number (average: before dividing).
-constexpr std::int64_t expected_total(std::uint64_t seed, std::uint64_t givers, std::int32_t block, std::int64_t element, ReduceOp op) {
+/// The reduction over the ranks whose bits are set in `senders`, as a real number (average: before dividing).
+constexpr std::int64_t expected_total(std::uint64_t seed, std::uint64_t senders, std::int32_t block, std::int64_t element, ReduceOp op) {
   std::int64_t total = 0;
   bool first = true;
   for (std::int32_t rank = 0; rank < 64; ++rank) {
-    if ((givers >> rank & 1) == 0) continue;
+    if ((senders >> rank & 1) == 0) continue;
     const auto value = datum(seed, rank, block, element, op);
     if (first) {
       total = value;
@@ -50,7 +50,7 @@ constexpr std::int64_t expected_total(std::uint64_t seed, std::uint64_t givers, 
 struct BlockSpan {
   std::uint64_t address = 0;
   std::int64_t count = 0;
-  std::uint64_t givers = 0;  // bits of contributing ranks
+  std::uint64_t senders = 0;  // bits of contributing ranks
   std::int32_t block = 0;
   std::int32_t rank = 0;  // whose buffer it is
 };

@@ -4,7 +4,7 @@
 #include <cuda_runtime.h>
 
 #include "device/arithmetic.cuh"
-#include "launch.h"
+#include "lowered/launch.h"
 
 namespace p2plab::device {
 

@@ -9,7 +9,7 @@
 #include <nv/target>
 
 #include "device/words.h"
-#include "image.h"
+#include "lowered/kernel_args.h"
 
 namespace p2plab::device {
 

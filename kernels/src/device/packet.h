@@ -8,7 +8,7 @@
 #pragma once
 
 #include "device/wire.h"
-#include "image.h"
+#include "lowered/kernel_args.h"
 
 namespace p2plab::device {
 

@@ -59,7 +59,7 @@ int with_kernel(const KernelChoice& choice, Body&& body) {
   return with_combine(choice, [&](auto combine) {
     using Combine = decltype(combine);
     if constexpr (Combine::element_bytes > 0) {
-      if (choice.sentinel) return body(packets<SentinelWire<Combine::element_bytes>, Combine>, combine);
+      if (choice.lamport) return body(packets<LamportWire<Combine::element_bytes>, Combine>, combine);
     }
     return body(packets<FlaggedWire, Combine>, combine);
   });

@@ -2,7 +2,7 @@
 #include <cuda_runtime.h>
 
 #include "device/ordering.cuh"
-#include "probes.h"
+#include "lowered/probes.h"
 
 namespace p2plab::device {
 

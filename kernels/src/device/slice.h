@@ -4,7 +4,7 @@
 
 #include "device/shifted.h"
 #include "device/words.h"
-#include "image.h"
+#include "lowered/kernel_args.h"
 
 namespace p2plab::device {
 

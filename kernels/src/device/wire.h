@@ -28,7 +28,7 @@ struct FlaggedWire {
 /// +0.0 first (tidy of the arithmetic), which is equal to it. Floating-point types only; `Bytes` is the size of one element. Relies on stores of one
 /// element (or four bytes, if that is more) arriving whole.
 template <int Bytes>
-struct SentinelWire {
+struct LamportWire {
   static constexpr int words = 4;
   static constexpr int lanes = 1;
   static constexpr bool clears = true;
@@ -54,7 +54,7 @@ struct SentinelWire {
 
 /// Eight threads carry a line of 128 bytes: 120 of data, and in the last eight the number of the call: right for any data. Relies on a line that
 /// eight neighbouring threads of a warp store with one instruction arriving whole, as it does over NVLink; not over PCIe.
-struct LineWire {
+struct Ll128Wire {
   static constexpr int words = 4;
   static constexpr int lanes = 8;
   static constexpr int line_bytes = 120;

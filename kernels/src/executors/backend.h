@@ -3,9 +3,9 @@
 
 #include <memory>
 
-#include "p2plab/calibration.h"
-#include "p2plab/executor.h"
-#include "p2plab/processes.h"
+#include "p2plab/program/executor.h"
+#include "p2plab/run/calibration.h"
+#include "p2plab/run/processes.h"
 
 namespace p2plab::backend {
 

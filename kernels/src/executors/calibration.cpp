@@ -1,6 +1,6 @@
-#include "p2plab/calibration.h"
+#include "p2plab/run/calibration.h"
 
-#include "backend.h"
+#include "executors/backend.h"
 
 namespace p2plab {
 

@@ -1,7 +1,7 @@
 // Executor `cuda`: runs the Program itself on GPUs by peer loads and stores. One process, one host thread and one GPU a rank; rank r is GPU r.
 // Protocol simple runs slice by slice with signals, the others element by element (see kernels/README.md).
-#include "backend.h"
-#include "p2plab/builtin_executors.h"
+#include "executors/backend.h"
+#include "p2plab/run/builtin_executors.h"
 
 namespace p2plab {
 

@@ -5,11 +5,11 @@
 
 #include <fmt/format.h>
 
-#include "host_memory.h"
-#include "host_run.h"
-#include "p2plab/builtin_executors.h"
-#include "p2plab/test_data.h"
-#include "parallel.h"
+#include "host/host_memory.h"
+#include "host/host_run.h"
+#include "host/parallel.h"
+#include "p2plab/detail/reference_data.h"
+#include "p2plab/run/builtin_executors.h"
 
 namespace p2plab {
 

@@ -1,6 +1,6 @@
 // Executor `nccl`: the same collective on the same buffers by NVIDIA's library, as the yardstick beside `cuda`. Loaded at run time.
-#include "backend.h"
-#include "p2plab/builtin_executors.h"
+#include "executors/backend.h"
+#include "p2plab/run/builtin_executors.h"
 
 namespace p2plab {
 

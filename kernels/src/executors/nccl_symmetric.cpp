@@ -1,6 +1,6 @@
 // Executor `nccl_symmetric`: executor `nccl` on buffers registered as symmetric windows, which lets NCCL take its symmetric kernels.
-#include "backend.h"
-#include "p2plab/builtin_executors.h"
+#include "executors/backend.h"
+#include "p2plab/run/builtin_executors.h"
 
 namespace p2plab {
 

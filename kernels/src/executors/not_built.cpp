@@ -1,6 +1,6 @@
 // The same entries as src/cuda/, for builds without CUDA: they say how to get it.
-#include "backend.h"
-#include "p2plab/communicator.h"
+#include "executors/backend.h"
+#include "p2plab/run/communicator.h"
 
 namespace p2plab::backend {
 

@@ -1,10 +1,10 @@
-#include "p2plab/combine.h"
+#include "p2plab/detail/combine.h"
 
 #include <algorithm>
 #include <array>
 #include <cstring>
 
-#include "p2plab/elements.h"
+#include "p2plab/detail/elements.h"
 
 namespace p2plab {
 

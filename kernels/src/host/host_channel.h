@@ -9,8 +9,8 @@
 #include <span>
 #include <vector>
 
-#include "host_memory.h"
-#include "p2plab/combine.h"
+#include "host/host_memory.h"
+#include "p2plab/detail/combine.h"
 
 namespace p2plab {
 

@@ -1,8 +1,8 @@
-#include "host_memory.h"
+#include "host/host_memory.h"
 
 #include <algorithm>
 
-#include "parallel.h"
+#include "host/parallel.h"
 
 namespace p2plab {
 

@@ -8,9 +8,9 @@
 #include <span>
 #include <vector>
 
-#include "p2plab/layout.h"
-#include "p2plab/program.h"
-#include "p2plab/test_data.h"
+#include "p2plab/detail/reference_data.h"
+#include "p2plab/program/program.h"
+#include "p2plab/schedule/layout.h"
 
 namespace p2plab {
 

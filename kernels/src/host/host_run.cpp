@@ -1,6 +1,6 @@
-#include "host_run.h"
+#include "host/host_run.h"
 
-#include "host_team.h"
+#include "host/host_team.h"
 
 namespace p2plab {
 

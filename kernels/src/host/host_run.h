@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "host_memory.h"
+#include "host/host_memory.h"
 
 namespace p2plab {
 

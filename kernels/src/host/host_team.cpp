@@ -1,10 +1,10 @@
-#include "host_team.h"
+#include "host/host_team.h"
 
 #include <algorithm>
 
 #include <fmt/format.h>
 
-#include "p2plab/combine.h"
+#include "p2plab/detail/combine.h"
 
 namespace p2plab {
 

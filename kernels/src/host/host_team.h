@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "host_channel.h"
+#include "host/host_channel.h"
 
 namespace p2plab {
 

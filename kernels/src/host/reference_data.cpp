@@ -1,4 +1,4 @@
-#include "p2plab/test_data.h"
+#include "p2plab/detail/reference_data.h"
 
 #include <algorithm>
 #include <array>
@@ -9,17 +9,17 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/elements.h"
-#include "p2plab/layout.h"
-#include "parallel.h"
-#include "test_pattern.h"
+#include "host/parallel.h"
+#include "host/test_pattern.h"
+#include "p2plab/detail/elements.h"
+#include "p2plab/schedule/layout.h"
 
 namespace p2plab {
 
 namespace {
 
 constexpr std::int64_t piece = std::int64_t{1} << 16;  // elements that one thread takes at a time
-constexpr std::size_t tile = 1024;                     // elements of a block whose reference is computed at a time
+constexpr std::size_t reference_tile = 1024;           // elements whose reference is computed at a time
 constexpr std::int64_t most_kept = 64 << 20;           // bytes
 
 // Calls work(first, last) for all pieces of `elements`.
@@ -45,8 +45,8 @@ class Reference {
   // Compares one piece of what was received.
   DataCheck compare(std::span<const Received> received, std::int64_t first, std::int64_t last) {
     DataCheck check{.passed = true};
-    for (auto at = first; at < last; at += static_cast<std::int64_t>(tile)) {
-      const auto count = static_cast<std::size_t>(std::min(last - at, static_cast<std::int64_t>(tile)));
+    for (auto at = first; at < last; at += static_cast<std::int64_t>(reference_tile)) {
+      const auto count = static_cast<std::size_t>(std::min(last - at, static_cast<std::int64_t>(reference_tile)));
       bool made = false;
       for (const auto& copy : received) {
         if (as_kept(copy, at, count)) {
@@ -64,8 +64,8 @@ class Reference {
 
   // Writes one piece of it down.
   void keep(Kept& to, std::int64_t first, std::int64_t last) {
-    for (auto at = first; at < last; at += static_cast<std::int64_t>(tile)) {
-      const auto count = static_cast<std::size_t>(std::min(last - at, static_cast<std::int64_t>(tile)));
+    for (auto at = first; at < last; at += static_cast<std::int64_t>(reference_tile)) {
+      const auto count = static_cast<std::size_t>(std::min(last - at, static_cast<std::int64_t>(reference_tile)));
       make(at, count);
       bool exact = true;
       for (std::size_t i = 0; i < count; ++i) {
@@ -73,14 +73,14 @@ class Reference {
         exact = exact && static_cast<Exact>(E::load(stored_[i])) == reference_[i];
       }
       std::memcpy(to.output.data() + static_cast<std::size_t>(at) * sizeof(Stored), stored_.data(), count * sizeof(Stored));
-      to.exact[static_cast<std::size_t>(at) / tile] = exact ? 1 : 0;
+      to.exact[static_cast<std::size_t>(at) / reference_tile] = exact ? 1 : 0;
     }
   }
 
  private:
   // The same bytes as an exact reference: nothing is wrong, and nothing is rounded.
   bool as_kept(const Received& copy, std::int64_t first, std::size_t count) const {
-    if (kept_ == nullptr || kept_->exact[static_cast<std::size_t>(first) / tile] == 0) return false;
+    if (kept_ == nullptr || kept_->exact[static_cast<std::size_t>(first) / reference_tile] == 0) return false;
     const auto offset = static_cast<std::size_t>(first) * sizeof(Stored);
     return std::memcmp(copy.bytes.data() + offset, kept_->output.data() + offset, count * sizeof(Stored)) == 0;
   }
@@ -122,8 +122,8 @@ class Reference {
   const Pattern<E>& pattern_;
   std::size_t contributors_;
   const Kept* kept_;
-  std::array<Exact, tile> reference_;
-  std::array<Stored, tile> stored_;
+  std::array<Exact, reference_tile> reference_;
+  std::array<Stored, reference_tile> stored_;
 };
 
 TestData::TestData(const Collective& collective, std::span<const Block> blocks, const Payload& payload, std::uint64_t seed)
@@ -158,7 +158,7 @@ void TestData::keep(int threads) {
       auto& block = kept[b];
       block.inputs.assign(contributors_[b].size(), std::vector<std::byte>(size));
       block.output.resize(size);
-      block.exact.resize(static_cast<std::size_t>(elements_[b]) / tile + 1);
+      block.exact.resize(static_cast<std::size_t>(elements_[b]) / reference_tile + 1);
       parallel_for(block.inputs.size(), threads, [&](std::size_t c) { fill(b, contributors_[b][c], block.inputs[c]); });
       const Pattern<E> pattern(*this, b);
       for_each_piece(elements_[b], threads, [&](std::size_t, std::int64_t first, std::int64_t last) {
@@ -171,9 +171,9 @@ void TestData::keep(int threads) {
 
 void TestData::fill(std::size_t block, Rank rank, std::span<std::byte> to) const {
   expects(static_cast<std::int64_t>(to.size()) == elements_[block] * size_of(type_));
-  const auto& givers = contributors_[block];
-  const auto which = static_cast<std::size_t>(std::ranges::find(givers, rank) - givers.begin());
-  expects(which < givers.size());
+  const auto& senders = contributors_[block];
+  const auto which = static_cast<std::size_t>(std::ranges::find(senders, rank) - senders.begin());
+  expects(which < senders.size());
   if (!kept_.empty()) {
     if (!to.empty()) std::memcpy(to.data(), kept_[block].inputs[which].data(), to.size());
     return;
@@ -182,9 +182,9 @@ void TestData::fill(std::size_t block, Rank rank, std::span<std::byte> to) const
     using E = decltype(element);
     using Stored = typename E::Stored;
     const Pattern<E> pattern(*this, block);
-    std::array<Stored, tile> values;
-    for (std::int64_t at = 0; at < elements_[block]; at += static_cast<std::int64_t>(tile)) {
-      const auto count = static_cast<std::size_t>(std::min(elements_[block] - at, static_cast<std::int64_t>(tile)));
+    std::array<Stored, reference_tile> values;
+    for (std::int64_t at = 0; at < elements_[block]; at += static_cast<std::int64_t>(reference_tile)) {
+      const auto count = static_cast<std::size_t>(std::min(elements_[block] - at, static_cast<std::int64_t>(reference_tile)));
       pattern.write(which, at, std::span(values).first(count));
       std::memcpy(to.data() + static_cast<std::size_t>(at) * sizeof(Stored), values.data(), count * sizeof(Stored));
     }

@@ -8,8 +8,8 @@
 #include <span>
 #include <type_traits>
 
-#include "p2plab/elements.h"
-#include "p2plab/test_data.h"
+#include "p2plab/detail/elements.h"
+#include "p2plab/detail/reference_data.h"
 
 namespace p2plab {
 

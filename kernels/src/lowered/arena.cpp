@@ -1,4 +1,4 @@
-#include "arena.h"
+#include "lowered/arena.h"
 
 #include <algorithm>
 #include <iterator>

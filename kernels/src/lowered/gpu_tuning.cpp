@@ -1,11 +1,11 @@
-#include "p2plab/gpu_tuning.h"
+#include "p2plab/run/gpu_tuning.h"
 
 #include <algorithm>
 #include <bit>
 #include <set>
 
-#include "p2plab/layout.h"
-#include "p2plab/step_reader.h"
+#include "p2plab/schedule/layout.h"
+#include "p2plab/schedule/step_reader.h"
 
 namespace p2plab {
 
@@ -92,16 +92,16 @@ bool is_aligned(const Schedule& schedule, const Payload& payload) {
   return elements.size() == 1 || std::ranges::all_of(elements, [&](std::int64_t count) { return count * size_of(payload.type) % vector == 0; });
 }
 
-// The same of what is only moved: packets with flags, then lines of packets.
+// The same of what is only moved: LL packets, then LL128.
 struct MovingLimits {
   Bytes flags = 64_KiB;
-  Bytes lines = 8_MiB;
+  Bytes ll128 = 8_MiB;
 };
 MovingLimits moving_limits(const Schedule& schedule, const Payload& payload) {
   const auto kind = schedule.collective().kind;
-  if (kind == CollectiveKind::broadcast) return {.lines = schedule.ranks() > 2 ? 64_MiB : 8_MiB};  // slices are slow to fill a chain of ranks
+  if (kind == CollectiveKind::broadcast) return {.ll128 = schedule.ranks() > 2 ? 64_MiB : 8_MiB};  // slices are slow to fill a chain of ranks
   if (is_aligned(schedule, payload)) return {};
-  return {.flags = 512_KiB, .lines = kind == CollectiveKind::all_gather ? 6_MiB : 3_MiB};
+  return {.flags = 512_KiB, .ll128 = kind == CollectiveKind::all_gather ? 6_MiB : 3_MiB};
 }
 
 // Moved only, all ranks alike: by bulk copies a few blocks of two warps fill the links.
@@ -122,12 +122,12 @@ Tuning tuning(const Schedule& schedule, const Payload& payload, bool staged) {
   const bool made = is_short(schedule);
   if (can_be_flagless(kind, payload)) {
     const auto limit = staged ? staged_up_to : flagless_limit(schedule);
-    if (largest <= (made ? limit : interpreted_up_to)) return packets(Protocol::flagless, largest, lanes);
+    if (largest <= (made ? limit : interpreted_up_to)) return packets(Protocol::lamport, largest, lanes);
   } else {
     auto limits = moving_limits(schedule, payload);
-    if (staged) limits.lines = staged_up_to;
+    if (staged) limits.ll128 = staged_up_to;
     if (largest <= limits.flags) return packets(Protocol::ll, largest, lanes);
-    if (made && largest <= limits.lines) return packets(Protocol::ll128, largest, lanes);
+    if (made && largest <= limits.ll128) return packets(Protocol::ll128, largest, lanes);
   }
   if (kind == CollectiveKind::all_gather && schedule.ranks() >= gathering_ranks && has_one_destination(schedule)) return gathered(largest, lanes);
   const auto parts = std::max(1, (reduces(kind) ? blocks_at_once : copies_at_once) / lanes);

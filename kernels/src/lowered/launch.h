@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "device/data.h"
-#include "image.h"
-#include "p2plab/payload.h"
+#include "lowered/kernel_args.h"
+#include "p2plab/schedule/payload.h"
 
 namespace p2plab::device {
 
@@ -18,11 +18,11 @@ using CudaCode = int;
 struct KernelChoice {
   DataType type = DataType::float32;
   ReduceOp op = ReduceOp::sum;
-  bool reduces = true;    // false: nothing is added, so type and op do not matter
-  bool sentinel = false;  // packets: data is its own flag (floating point only)
-  bool bulk = false;      // slices: through shared memory by bulk copies (Hopper and later)
-  bool shifts = false;    // slices: of a program whose data does not all lie at multiples of 16 bytes
-  bool lines = false;     // packets: eight threads carry 120 bytes and a flag; only in code made for a program
+  bool reduces = true;   // false: nothing is added, so type and op do not matter
+  bool lamport = false;  // packets: Lamport: data is its own flag (floating point only)
+  bool bulk = false;     // slices: through shared memory by bulk copies (Hopper and later)
+  bool shifts = false;   // slices: of a program whose data does not all lie at multiples of 16 bytes
+  bool ll128 = false;    // packets: eight threads carry 120 bytes and a flag; only in code made for a program
 };
 
 struct LaunchShape {

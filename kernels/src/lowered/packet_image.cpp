@@ -1,4 +1,4 @@
-#include "packet_image.h"
+#include "lowered/packet_image.h"
 
 #include <algorithm>
 #include <map>

@@ -6,8 +6,8 @@
 #include <span>
 #include <vector>
 
-#include "image.h"
-#include "packet_plan.h"
+#include "lowered/kernel_args.h"
+#include "lowered/packet_plan.h"
 
 namespace p2plab {
 

@@ -1,4 +1,4 @@
-#include "packet_plan.h"
+#include "lowered/packet_plan.h"
 
 #include <algorithm>
 #include <iterator>
@@ -30,7 +30,7 @@ struct Version {
 
 class PacketRewriter {
  public:
-  PacketRewriter(const Program& program, const Reach& reach, bool lines) : program_(program), reach_(reach), lines_(lines) {
+  PacketRewriter(const Program& program, const PeerAccess& peer_access, bool ll128) : program_(program), peer_access_(peer_access), ll128_(ll128) {
     plan_.ranks.resize(program.memory.size());
     plan_.landing.resize(program.memory.size());
     plan_.host_landing.resize(program.memory.size());
@@ -69,7 +69,7 @@ class PacketRewriter {
   // A fresh slot for a message of `bytes` to `reader`; in host memory of `host_owner` if that is a rank.
   PacketOperand allocate(Rank owner, bool on_host, std::int64_t bytes) {
     auto& used = on_host ? plan_.host_landing[owner.index()] : plan_.landing[owner.index()];
-    const auto alignment = lines_ ? line_slot_alignment : slot_alignment;
+    const auto alignment = ll128_ ? line_slot_alignment : slot_alignment;
     const auto offset = used;
     used += (bytes + alignment - 1) / alignment * alignment;
     return {on_host ? PacketPlace::host_landing : PacketPlace::landing, owner, on_host ? Buffer::host : Buffer::scratch, offset};
@@ -79,7 +79,7 @@ class PacketRewriter {
   const PacketOperand& deliver(Version& version, const ItemPlace& sender, Rank reader, const Operand& named) {
     const auto found = version.copies.find(reader.value);
     if (found != version.copies.end()) return found->second;
-    const bool over_host = named.buffer == Buffer::host || !reach_.connected(Rank{sender.rank}, reader);
+    const bool over_host = named.buffer == Buffer::host || !peer_access_.connected(Rank{sender.rank}, reader);
     const auto slot = allocate(named.buffer == Buffer::host ? named.rank : reader, over_host, version.bytes);
     item_at(sender).destinations.push_back(slot);
     return version.copies.emplace(reader.value, slot).first->second;
@@ -230,7 +230,7 @@ class PacketRewriter {
 
   void add_token(Rank from, Rank to) {
     constexpr std::int64_t token_bytes = 8;
-    const auto slot = allocate(to, !reach_.connected(from, to), token_bytes);
+    const auto slot = allocate(to, !peer_access_.connected(from, to), token_bytes);
     const PacketOperand token{PacketPlace::token, from, Buffer::scratch, 0};
     auto& items = plan_.ranks[from.index()];
     items.insert(items.begin(), {.step = no_step, .order = -1, .bytes = token_bytes, .sources = {token}, .destinations = {slot}});
@@ -249,8 +249,8 @@ class PacketRewriter {
   static constexpr std::int64_t last_order = std::numeric_limits<std::int64_t>::max();
 
   const Program& program_;
-  const Reach& reach_;
-  bool lines_;
+  const PeerAccess& peer_access_;
+  bool ll128_;
   PacketPlan plan_;
   std::map<Key, Version> versions_;
 };
@@ -260,6 +260,8 @@ class PacketRewriter {
 bool PacketItem::lands() const { return std::ranges::any_of(sources, is_landing); }
 bool PacketItem::sends() const { return std::ranges::any_of(destinations, is_landing); }
 
-PacketPlan make_packet_plan(const Program& program, const Reach& reach, bool lines) { return PacketRewriter{program, reach, lines}.run(); }
+PacketPlan make_packet_plan(const Program& program, const PeerAccess& peer_access, bool ll128) {
+  return PacketRewriter{program, peer_access, ll128}.run();
+}
 
 }  // namespace p2plab

@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "p2plab/program.h"
-#include "reach.h"
+#include "lowered/peer_access.h"
+#include "p2plab/program/program.h"
 
 namespace p2plab {
 
@@ -51,7 +51,7 @@ struct PacketPlan {
 };
 
 /// Rewrites a program. Messages between ranks that do not reach each other land in the receiver's pinned host memory.
-/// `lines`: packets may travel as lines of 120 bytes.
-PacketPlan make_packet_plan(const Program& program, const Reach& reach, bool lines = false);
+/// `ll128`: packets may travel as LL128 lines of 120 bytes.
+PacketPlan make_packet_plan(const Program& program, const PeerAccess& peer_access, bool ll128 = false);
 
 }  // namespace p2plab

@@ -1,10 +1,10 @@
-#include "reach.h"
+#include "lowered/peer_access.h"
 
 #include <algorithm>
 
 namespace p2plab {
 
-Reach::Reach(const Topology& topology, const Routes& routes) : ranks_(static_cast<std::size_t>(topology.ranks())) {
+PeerAccess::PeerAccess(const Topology& topology, const Routes& routes) : ranks_(static_cast<std::size_t>(topology.ranks())) {
   const auto is_host = [&](LinkId link) { return topology.node(topology.link(link).to).kind == NodeKind::host; };
   const auto is_nvlink = [&](LinkId link) { return topology.link(link).kind == LinkKind::nvlink; };
   for (std::size_t a = 0; a < ranks_; ++a) {
@@ -17,7 +17,7 @@ Reach::Reach(const Topology& topology, const Routes& routes) : ranks_(static_cas
   }
 }
 
-bool Reach::covers(const Program& program) const {
+bool PeerAccess::covers(const Program& program) const {
   for (const auto& lane : program.lanes) {
     for (std::uint32_t i = 0; i < lane.count; ++i) {
       const auto& instruction = program.instructions[lane.first + i];

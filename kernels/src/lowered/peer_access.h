@@ -3,14 +3,14 @@
 
 #include <vector>
 
-#include "p2plab/program.h"
-#include "p2plab/routes.h"
+#include "p2plab/machine/routes.h"
+#include "p2plab/program/program.h"
 
 namespace p2plab {
 
-class Reach {
+class PeerAccess {
  public:
-  Reach(const Topology& topology, const Routes& routes);
+  PeerAccess(const Topology& topology, const Routes& routes);
 
   /// May `from` read and write the memory of `to`?
   bool connected(Rank from, Rank to) const { return reaches_[from.index() * ranks_ + to.index()]; }

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "launch.h"
+#include "lowered/launch.h"
 
 namespace p2plab::device {
 

@@ -1,4 +1,4 @@
-#include "slice_image.h"
+#include "lowered/slice_image.h"
 
 #include <algorithm>
 #include <set>
@@ -33,8 +33,8 @@ image::Alignment alignment(std::span<const std::uint64_t> operands, std::size_t 
 
 class SliceLinker {
  public:
-  SliceLinker(const Program& program, const Reach& reach, Rank rank, std::span<const RankAddresses> addresses)
-      : program_(program), reach_(reach), rank_(rank), addresses_(addresses), values_(program) {}
+  SliceLinker(const Program& program, const PeerAccess& peer_access, Rank rank, std::span<const RankAddresses> addresses)
+      : program_(program), peer_access_(peer_access), rank_(rank), addresses_(addresses), values_(program) {}
 
   SliceImage run() {
     image_.call.parts = static_cast<std::uint32_t>(program_.tuning.parts);
@@ -68,7 +68,7 @@ class SliceLinker {
 
   std::uint64_t flags_at(Rank waiter, Rank signaller) const {
     const auto& at = addresses_[waiter.index()];
-    return reach_.connected(signaller, waiter) ? at.flags : at.host_flags;
+    return peer_access_.connected(signaller, waiter) ? at.flags : at.host_flags;
   }
   std::uint64_t start_flag(Rank signaller, Rank waiter) const { return flags_at(waiter, signaller) + signaller.index() * image::flag_stride; }
   std::uint64_t lane_flag(LaneId lane, Rank waiter) const {
@@ -158,7 +158,7 @@ class SliceLinker {
   }
 
   const Program& program_;
-  const Reach& reach_;
+  const PeerAccess& peer_access_;
   Rank rank_;
   std::span<const RankAddresses> addresses_;
   FlagValues values_;
@@ -173,8 +173,8 @@ std::int64_t flag_bytes(const Program& program) {
   return static_cast<std::int64_t>(flags * image::flag_stride);
 }
 
-SliceImage link_slices(const Program& program, const Reach& reach, Rank rank, std::span<const RankAddresses> addresses) {
-  return SliceLinker{program, reach, rank, addresses}.run();
+SliceImage link_slices(const Program& program, const PeerAccess& peer_access, Rank rank, std::span<const RankAddresses> addresses) {
+  return SliceLinker{program, peer_access, rank, addresses}.run();
 }
 
 }  // namespace p2plab

@@ -1,12 +1,12 @@
-// Links a program for execution slice by slice: operands and flags become addresses, waits become values that flags must reach.
+// Links a program for execution slice by slice: operands and flags become addresses, waits become values that flags must peer_access.
 #pragma once
 
 #include <span>
 #include <vector>
 
-#include "image.h"
-#include "p2plab/program.h"
-#include "packet_image.h"
+#include "lowered/kernel_args.h"
+#include "lowered/packet_image.h"
+#include "p2plab/program/program.h"
 
 namespace p2plab {
 
@@ -26,6 +26,6 @@ struct SliceImage {
 std::int64_t flag_bytes(const Program& program);
 
 /// The image of one rank. Flags between ranks that do not reach each other lie in the waiting rank's host memory.
-SliceImage link_slices(const Program& program, const Reach& reach, Rank rank, std::span<const RankAddresses> addresses);
+SliceImage link_slices(const Program& program, const PeerAccess& peer_access, Rank rank, std::span<const RankAddresses> addresses);
 
 }  // namespace p2plab

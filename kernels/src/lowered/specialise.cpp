@@ -1,4 +1,4 @@
-#include "specialise.h"
+#include "lowered/specialise.h"
 
 #include <algorithm>
 #include <array>
@@ -13,7 +13,7 @@ namespace {
 // Longer code gains little, and would not fit the instruction cache.
 constexpr std::size_t most_waves = 16;
 constexpr std::size_t most_sources = 64;
-constexpr std::size_t most_stores = 96;
+constexpr std::size_t most_made_stores = 96;
 
 struct NumberName {
   DataType type;
@@ -40,8 +40,8 @@ std::string combine_name(const device::KernelChoice& choice) {
 }
 
 std::string wire_name(const device::KernelChoice& choice) {
-  if (choice.lines) return "LineWire";
-  return choice.sentinel ? fmt::format("SentinelWire<{}>", size_of(choice.type)) : std::string{"FlaggedWire"};
+  if (choice.ll128) return "Ll128Wire";
+  return choice.lamport ? fmt::format("LamportWire<{}>", size_of(choice.type)) : std::string{"FlaggedWire"};
 }
 
 }  // namespace
@@ -52,7 +52,7 @@ bool can_specialise(const PacketImage& image) {
     return (wave.flags & image::wave_adds) == 0 || (wave.flags & both) == both;
   };
   return !image.waves.empty() && image.waves.size() <= most_waves && image.sources.size() <= most_sources && !image.stores.empty() &&
-         image.stores.size() <= most_stores && std::ranges::all_of(image.waves, whole);
+         image.stores.size() <= most_made_stores && std::ranges::all_of(image.waves, whole);
 }
 
 std::string shape_source(const PacketImage& image, bool odd, bool once) {

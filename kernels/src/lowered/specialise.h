@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "launch.h"
-#include "packet_image.h"
+#include "lowered/launch.h"
+#include "lowered/packet_image.h"
 
 namespace p2plab {
 

@@ -1,6 +1,6 @@
 #include <fmt/format.h>
 
-#include "p2plab/processes.h"
+#include "p2plab/run/processes.h"
 
 namespace p2plab {
 

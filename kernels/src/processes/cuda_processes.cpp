@@ -1,6 +1,6 @@
 // cuda, in several processes: the same program on the same kernels, one process a GPU.
-#include "backend.h"
-#include "p2plab/processes.h"
+#include "executors/backend.h"
+#include "p2plab/run/processes.h"
 
 namespace p2plab {
 

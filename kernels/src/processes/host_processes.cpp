@@ -6,8 +6,8 @@
 
 #include <fmt/format.h>
 
-#include "host_memory.h"
-#include "host_team.h"
+#include "host/host_memory.h"
+#include "host/host_team.h"
 #include "processes/results.h"
 #include "processes/shared_memory.h"
 

@@ -11,7 +11,7 @@
 
 #include <fmt/format.h>
 
-#include "processes/hub.h"
+#include "processes/launcher_server.h"
 #include "processes/session.h"
 
 namespace p2plab {

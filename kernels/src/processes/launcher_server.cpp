@@ -1,4 +1,4 @@
-#include "processes/hub.h"
+#include "processes/launcher_server.h"
 
 #include <poll.h>
 #include <sys/wait.h>

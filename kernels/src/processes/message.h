@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "p2plab/processes.h"
+#include "p2plab/run/processes.h"
 
 namespace p2plab::processes {
 

@@ -5,9 +5,9 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/digest.h"
-#include "p2plab/program.h"
-#include "p2plab/test_data.h"
+#include "p2plab/detail/digest.h"
+#include "p2plab/detail/reference_data.h"
+#include "p2plab/program/program.h"
 #include "processes/message.h"
 
 namespace p2plab::processes {

@@ -3,9 +3,9 @@
 
 #include <string>
 
-#include "p2plab/measurement.h"
-#include "p2plab/processes.h"
-#include "p2plab/program.h"
+#include "p2plab/program/measurement.h"
+#include "p2plab/program/program.h"
+#include "p2plab/run/processes.h"
 
 namespace p2plab::processes {
 

@@ -10,8 +10,8 @@
 #include <span>
 #include <utility>
 
-#include "p2plab/processes.h"
-#include "p2plab/units.h"
+#include "p2plab/base/units.h"
+#include "p2plab/run/processes.h"
 
 namespace p2plab::processes {
 

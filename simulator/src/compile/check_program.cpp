@@ -1,4 +1,4 @@
-#include "check_program.h"
+#include "compile/check_program.h"
 
 #include <algorithm>
 #include <span>

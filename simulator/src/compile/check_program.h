@@ -1,9 +1,9 @@
 // Is a program, or a pattern, consistent in itself and made for this machine?
 #pragma once
 
-#include "p2plab/pattern.h"
-#include "p2plab/program.h"
-#include "p2plab/topology.h"
+#include "p2plab/machine/topology.h"
+#include "p2plab/program/program.h"
+#include "p2plab/simulator/pattern.h"
 
 namespace p2plab {
 

@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
-#include "check_program.h"
-#include "compiled.h"
-#include "lane_stream.h"
-#include "machine_paths.h"
-#include "packet_form.h"
+#include "compile/check_program.h"
+#include "compile/compiled.h"
+#include "compile/lane_dedup.h"
+#include "compile/packet_form.h"
+#include "compile/resource_paths.h"
 
 namespace p2plab {
 

@@ -1,4 +1,4 @@
-#include "own_dependencies.h"
+#include "compile/intra_lane_dependencies.h"
 
 #include <algorithm>
 

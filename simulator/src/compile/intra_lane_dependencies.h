@@ -4,7 +4,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "compiled.h"
+#include "compile/compiled.h"
 
 namespace p2plab {
 

@@ -1,9 +1,9 @@
-#include "lane_stream.h"
+#include "compile/lane_dedup.h"
 
 #include <algorithm>
 #include <cmath>
 
-#include "packet_form.h"
+#include "compile/packet_form.h"
 
 namespace p2plab {
 

@@ -3,8 +3,8 @@
 
 #include <vector>
 
-#include "compiled.h"
-#include "own_dependencies.h"
+#include "compile/compiled.h"
+#include "compile/intra_lane_dependencies.h"
 
 namespace p2plab {
 

@@ -1,7 +1,7 @@
 // Times that no execution of a compiled program can undercut.
 #pragma once
 
-#include "compiled.h"
+#include "compile/compiled.h"
 
 namespace p2plab {
 

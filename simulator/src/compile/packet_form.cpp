@@ -1,4 +1,4 @@
-#include "packet_form.h"
+#include "compile/packet_form.h"
 
 #include <algorithm>
 #include <cstdlib>

@@ -1,8 +1,8 @@
 // Programs that run element by element: each thread takes its packet through all steps of its rank, and data carries its own arrival.
 #pragma once
 
-#include "p2plab/profile.h"
-#include "p2plab/program.h"
+#include "p2plab/program/program.h"
+#include "p2plab/simulator/profile.h"
 
 namespace p2plab {
 

@@ -1,7 +1,7 @@
 // Named deviations of a machine, applied to a compiled program once: which of them bite depends on which links the program uses, and how.
 #include <algorithm>
 
-#include "compiled.h"
+#include "compile/compiled.h"
 
 namespace p2plab {
 

@@ -1,4 +1,4 @@
-#include "machine_paths.h"
+#include "compile/resource_paths.h"
 
 #include <fmt/format.h>
 

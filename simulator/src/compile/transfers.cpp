@@ -1,5 +1,5 @@
 // Transfers: from resource to resource along their paths.
-#include "engine.h"
+#include "engine/engine.h"
 
 namespace p2plab {
 

@@ -1,4 +1,4 @@
-#include "p2plab/machine_change.h"
+#include "p2plab/simulator/machine_change.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "p2plab/profile.h"
+#include "p2plab/simulator/profile.h"
 
 #include <algorithm>
 #include <array>
@@ -64,7 +64,7 @@ Bytes wire_bytes(Protocol protocol, Bytes data) {
     case Protocol::ll: return 2 * data;
     case Protocol::ll128: return Bytes{(data.count() + 119) / 120 * 128};
     case Protocol::simple:
-    case Protocol::flagless:
+    case Protocol::lamport:
     case Protocol::copy: break;
   }
   return data;

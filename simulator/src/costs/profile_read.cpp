@@ -4,8 +4,8 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/config_value.h"
-#include "p2plab/profile.h"
+#include "p2plab/detail/config_value.h"
+#include "p2plab/simulator/profile.h"
 
 namespace p2plab {
 

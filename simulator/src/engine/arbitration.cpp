@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "engine.h"
+#include "engine/engine.h"
 
 namespace p2plab {
 
@@ -17,7 +17,7 @@ bool Engine::held(const Transfer& t) {
 
 bool Engine::may_pass(const Transfer& t) {
   if (t.alone) return true;
-  const auto until = turns_[turn_of(t.stage, t.block)];
+  const auto until = arbitration_[turn_of(t.stage, t.block)];
   return until >= 0 && until <= queue_.now() && !held(t);
 }
 
@@ -37,8 +37,8 @@ void Engine::stand_in_line(std::uint32_t index) {
   }
   const auto fresh = unused_queues_.back();
   unused_queues_.pop_back();
-  queues_[fresh] = {.until = turns_[turn], .first = index, .last = index, .count = 1};
-  turns_[turn] = -1 - std::int64_t{fresh};
+  queues_[fresh] = {.until = arbitration_[turn], .first = index, .last = index, .count = 1};
+  arbitration_[turn] = -1 - std::int64_t{fresh};
   let_in(t.stage, t.block);
 }
 
@@ -48,8 +48,8 @@ std::uint32_t Engine::leave_queue(std::size_t turn) {
   const auto index = queue.first;
   queue.first = transfers_[index].next;
   if (--queue.count > 0) return index;
-  unused_queues_.push_back(static_cast<std::uint32_t>(-1 - turns_[turn]));
-  turns_[turn] = queue.until;
+  unused_queues_.push_back(static_cast<std::uint32_t>(-1 - arbitration_[turn]));
+  arbitration_[turn] = queue.until;
   return index;
 }
 

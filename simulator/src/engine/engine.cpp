@@ -1,5 +1,5 @@
 // Thread blocks: when the next slice goes to work.
-#include "engine.h"
+#include "engine/engine.h"
 
 #include <algorithm>
 
@@ -40,7 +40,7 @@ Engine::Engine(Compiled& compiled, const Keep& keep)
   }
   slots_.resize(slots);
   log_.resize(log);
-  if (!c_.fair) turns_.resize(c_.stages.size() * c_.parts);
+  if (!c_.fair) arbitration_.resize(c_.stages.size() * c_.parts);
   if (c_.folded) heads_.resize(c_.resources.size());
   if (keep_.begins != nullptr) keep_.begins->resize(log);
   if (keep_.recording == nullptr) return;
@@ -49,7 +49,7 @@ Engine::Engine(Compiled& compiled, const Keep& keep)
 }
 
 Status Engine::run() {
-  if (std::max(blocks_.size(), turns_.size()) >= std::size_t{1} << EventQueue::index_bits)
+  if (std::max(blocks_.size(), arbitration_.size()) >= std::size_t{1} << EventQueue::index_bits)
     return Error{ErrorCode::unsupported, "the program has too many thread blocks"};
   for (std::size_t b = 0; b < blocks_.size(); ++b) {
     if (blocks_[b].total > 0) call_front(blocks_[b], static_cast<std::uint32_t>(b), blocks_[b].front_free);

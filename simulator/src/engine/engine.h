@@ -5,10 +5,10 @@
 #include <cstdint>
 #include <vector>
 
-#include "compiled.h"
-#include "event_queue.h"
-#include "fair_share.h"
-#include "p2plab/simulate.h"
+#include "compile/compiled.h"
+#include "engine/event_queue.h"
+#include "engine/fair_share.h"
+#include "p2plab/simulator/simulate.h"
 
 namespace p2plab {
 
@@ -179,10 +179,10 @@ class Engine {
   void hop(std::uint32_t index);
   void move_on(const Transfer& t, std::uint32_t index);
   std::size_t turn_of(std::uint32_t stage, std::uint32_t block) const { return std::size_t{stage} * c_.parts + block % c_.parts; }
-  Queue* queue_at(std::size_t turn) { return turns_[turn] < 0 ? &queues_[static_cast<std::size_t>(-turns_[turn]) - 1] : nullptr; }
+  Queue* queue_at(std::size_t turn) { return arbitration_[turn] < 0 ? &queues_[static_cast<std::size_t>(-arbitration_[turn]) - 1] : nullptr; }
   std::int64_t& until_at(std::size_t turn) {
     auto* queue = queue_at(turn);
-    return queue != nullptr ? queue->until : turns_[turn];
+    return queue != nullptr ? queue->until : arbitration_[turn];
   }
   template <class Visit>
   void each_waiting(const Queue& queue, Visit visit) {
@@ -221,7 +221,7 @@ class Engine {
   std::vector<Slot> slots_;
   std::vector<Transfer> transfers_;  // on their way between two stages
   std::vector<std::uint32_t> unused_;
-  std::vector<std::int64_t> turns_;  // [stage * parts + part] (a path's stages are one lane's alone): Queue::until, or -1 - index of its queue
+  std::vector<std::int64_t> arbitration_;  // [stage * parts + part] (a path's stages are one lane's alone): Queue::until, or -1 - index of its queue
   std::vector<Queue> queues_;
   std::vector<std::uint32_t> unused_queues_;
   std::vector<std::int64_t> log_;

@@ -1,5 +1,5 @@
 // The end of a slice: sent when its loads are there, complete in order, then known to those who wait for it.
-#include "engine.h"
+#include "engine/engine.h"
 
 #include <algorithm>
 

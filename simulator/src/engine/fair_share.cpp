@@ -1,4 +1,4 @@
-#include "fair_share.h"
+#include "engine/fair_share.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,5 +1,5 @@
 // Transfers under fair sharing: a flow drains over all resources of its path at once, then takes the path's latency to arrive.
-#include "engine.h"
+#include "engine/engine.h"
 
 namespace p2plab {
 

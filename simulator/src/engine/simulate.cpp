@@ -1,4 +1,4 @@
-#include "p2plab/simulate.h"
+#include "p2plab/simulator/simulate.h"
 
 #include <algorithm>
 #include <array>
@@ -7,13 +7,13 @@
 
 #include <fmt/format.h>
 
-#include "check_program.h"
-#include "compiled.h"
-#include "engine.h"
-#include "fold.h"
-#include "lower_bound.h"
-#include "p2plab/named.h"
-#include "packet_form.h"
+#include "compile/check_program.h"
+#include "compile/compiled.h"
+#include "compile/fold.h"
+#include "compile/lower_bound.h"
+#include "compile/packet_form.h"
+#include "engine/engine.h"
+#include "p2plab/detail/named.h"
 
 namespace p2plab {
 

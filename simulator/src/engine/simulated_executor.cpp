@@ -1,8 +1,8 @@
-#include "p2plab/simulated_executor.h"
+#include "p2plab/simulator/simulated_executor.h"
 
 #include <fmt/format.h>
 
-#include "p2plab/simulate.h"
+#include "p2plab/simulator/simulate.h"
 
 namespace p2plab {
 

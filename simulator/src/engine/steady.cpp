@@ -3,7 +3,7 @@
 // what follows from a state does not depend on when it is reached.
 #include <algorithm>
 
-#include "engine.h"
+#include "engine/engine.h"
 
 namespace p2plab {
 
@@ -131,8 +131,8 @@ void Engine::add_transfer(Moment& m, const Transfer& t) const {
 }
 
 void Engine::add_turns(Moment& m) {
-  for (std::size_t turn = 0; turn < turns_.size(); ++turn) {
-    if (turns_[turn] >= 0 && turns_[turn] <= m.now) continue;
+  for (std::size_t turn = 0; turn < arbitration_.size(); ++turn) {
+    if (arbitration_[turn] >= 0 && arbitration_[turn] <= m.now) continue;
     m.word(turn);
     m.since(until_at(turn));
     const auto* queue = queue_at(turn);
@@ -204,7 +204,7 @@ void Engine::skip_rounds(const Moment& now) {
   queue_.each([&](std::int64_t, const Event& event) {
     if (event.kind == EventKind::hop) later(transfers_[event.index]);
   });
-  for (std::size_t turn = 0; turn < turns_.size(); ++turn) {
+  for (std::size_t turn = 0; turn < arbitration_.size(); ++turn) {
     until_at(turn) += time;
     if (const auto* queue = queue_at(turn)) each_waiting(*queue, later);
   }

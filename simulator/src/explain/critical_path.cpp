@@ -1,10 +1,10 @@
-#include "p2plab/critical_path.h"
+#include "p2plab/simulator/critical_path.h"
 
 #include <algorithm>
 #include <tuple>
 
-#include "compiled.h"
-#include "slice_index.h"
+#include "compile/compiled.h"
+#include "explain/slice_index.h"
 
 namespace p2plab {
 

@@ -7,8 +7,8 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/machine_change.h"
-#include "p2plab/sensitivity.h"
+#include "p2plab/simulator/machine_change.h"
+#include "p2plab/simulator/sensitivity.h"
 
 namespace p2plab {
 

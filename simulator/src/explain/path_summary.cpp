@@ -3,8 +3,8 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/critical_path.h"
-#include "p2plab/named.h"
+#include "p2plab/detail/named.h"
+#include "p2plab/simulator/critical_path.h"
 
 namespace p2plab {
 

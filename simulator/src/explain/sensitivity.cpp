@@ -1,4 +1,4 @@
-#include "p2plab/sensitivity.h"
+#include "p2plab/simulator/sensitivity.h"
 
 #include <algorithm>
 #include <map>
@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/machine_change.h"
+#include "p2plab/simulator/machine_change.h"
 
 namespace p2plab {
 

@@ -1,9 +1,9 @@
 // Slack: backwards over the recorded slices, each bounded by those that its end lets go.
 #include <algorithm>
 
-#include "compiled.h"
-#include "p2plab/critical_path.h"
-#include "slice_index.h"
+#include "compile/compiled.h"
+#include "explain/slice_index.h"
+#include "p2plab/simulator/critical_path.h"
 
 namespace p2plab {
 

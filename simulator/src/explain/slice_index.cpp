@@ -1,4 +1,4 @@
-#include "slice_index.h"
+#include "explain/slice_index.h"
 
 #include <algorithm>
 

@@ -5,8 +5,8 @@
 #include <span>
 #include <vector>
 
-#include "compiled.h"
-#include "p2plab/simulate.h"
+#include "compile/compiled.h"
+#include "p2plab/simulator/simulate.h"
 
 namespace p2plab {
 

@@ -1,8 +1,8 @@
-#include "p2plab/trace.h"
+#include "p2plab/simulator/trace.h"
 
 #include <fmt/format.h>
 
-#include "packet_form.h"
+#include "compile/packet_form.h"
 
 namespace p2plab {
 

@@ -1,4 +1,4 @@
-#include "p2plab/utilisation.h"
+#include "p2plab/simulator/utilisation.h"
 
 #include <algorithm>
 #include <cmath>

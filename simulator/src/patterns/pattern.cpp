@@ -1,4 +1,4 @@
-#include "p2plab/pattern.h"
+#include "p2plab/simulator/pattern.h"
 
 #include <numeric>
 
@@ -89,37 +89,37 @@ Pattern all_to_all_pattern(int ranks, Bytes bytes, const Tuning& tuning) {
   return pattern;
 }
 
-Pattern hierarchical_pattern(int boxes, int gpus, Bytes bytes, const Tuning& tuning) {
-  auto pattern = empty_pattern({boxes, gpus}, CollectiveKind::all_reduce, bytes, tuning);
+Pattern hierarchical_pattern(int servers, int gpus, Bytes bytes, const Tuning& tuning) {
+  auto pattern = empty_pattern({servers, gpus}, CollectiveKind::all_reduce, bytes, tuning);
   auto& program = pattern.program;
   const auto shard = bytes.count() / gpus;
-  const auto piece = shard / boxes;
-  constexpr int lanes = 3;  // within the box, between boxes, within the box again
+  const auto piece = shard / servers;
+  constexpr int lanes = 3;  // within the server, between servers, within the server again
   const Rank next_gpu{1};
-  const Rank next_box{gpus};
+  const Rank next_server{gpus};
   const auto lane_of = [&](std::int64_t rank, int lane) { return LaneId{rank * lanes + lane}; };
   const auto last_gpu = std::int64_t{gpus} - 1;
-  const auto last_box = std::int64_t{boxes - 1} * gpus;
+  const auto last_server = std::int64_t{servers - 1} * gpus;
   LaneWriter scatter(program, shard);
   for (int k = 0; k + 1 < gpus; ++k) {
     const auto offset = (std::int64_t{gpus} - k) % gpus * shard;
     k == 0 ? scatter.send(next_gpu, offset, false, {}) : scatter.send(next_gpu, offset, true, {Wait{lane_of(last_gpu, 0), k - 1}});
   }
-  const bool in_box = gpus > 1;
+  const bool in_server = gpus > 1;
   LaneWriter around(program, piece);
-  for (int k = 0; k < 2 * (boxes - 1); ++k) {
-    const auto offset = std::int64_t{(2 * boxes - k) % boxes} * piece;
-    const bool adds = k < boxes;
+  for (int k = 0; k < 2 * (servers - 1); ++k) {
+    const auto offset = std::int64_t{(2 * servers - k) % servers} * piece;
+    const bool adds = k < servers;
     const Wait shard_ready{lane_of(last_gpu, 0), gpus - 2};
-    if (k == 0 && in_box) around.send(next_box, offset, adds, {shard_ready});
-    if (k == 0 && !in_box) around.send(next_box, offset, false, {});
-    if (k > 0) around.send(next_box, offset, adds, {Wait{lane_of(last_box, 1), k - 1}});
+    if (k == 0 && in_server) around.send(next_server, offset, adds, {shard_ready});
+    if (k == 0 && !in_server) around.send(next_server, offset, false, {});
+    if (k > 0) around.send(next_server, offset, adds, {Wait{lane_of(last_server, 1), k - 1}});
   }
   LaneWriter gather(program, shard);
   for (int k = 0; k + 1 < gpus; ++k) {
     const auto offset = (std::int64_t{gpus} - k) % gpus * shard;
     const Wait before = k > 0 ? Wait{lane_of(last_gpu, 2), k - 1}
-                              : (boxes > 1 ? Wait{lane_of(last_box, 1), 2 * (boxes - 1) - 1} : Wait{lane_of(last_gpu, 0), gpus - 2});
+                              : (servers > 1 ? Wait{lane_of(last_server, 1), 2 * (servers - 1) - 1} : Wait{lane_of(last_gpu, 0), gpus - 2});
     gather.send(next_gpu, offset, false, {before});
   }
   return pattern;

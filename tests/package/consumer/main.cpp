@@ -1,8 +1,8 @@
 // A user of the library who adds a planner of their own and has it proved.
-#include <p2plab/builtin_planners.h>
-#include <p2plab/lower.h>
-#include <p2plab/topology.h>
-#include <p2plab/verify.h>
+#include <p2plab/machine/topology.h>
+#include <p2plab/plan/builtin_planners.h>
+#include <p2plab/program/lower.h>
+#include <p2plab/schedule/verify.h>
 
 #include <array>
 #include <cstdio>

@@ -1,7 +1,7 @@
 // The planners that p2plab brings; a copy: add your own and pass it on.
 #pragma once
 
-#include "p2plab/planner.h"
+#include "p2plab/program/planner.h"
 
 namespace p2plab {
 

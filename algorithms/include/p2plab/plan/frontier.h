@@ -4,7 +4,7 @@
 #include <optional>
 #include <vector>
 
-#include "p2plab/planner.h"
+#include "p2plab/program/planner.h"
 
 namespace p2plab {
 

@@ -1,10 +1,10 @@
-#include "forest_graph.h"
+#include "forest/cuts/capacity_graph.h"
 
 #include <algorithm>
 #include <numeric>
 
-#include "p2plab/max_flow.h"
-#include "p2plab/result.h"
+#include "p2plab/base/result.h"
+#include "p2plab/detail/max_flow.h"
 
 namespace p2plab {
 

@@ -4,7 +4,7 @@
 #include <optional>
 #include <vector>
 
-#include "p2plab/topology.h"
+#include "p2plab/machine/topology.h"
 
 namespace p2plab {
 

@@ -1,13 +1,13 @@
 // State: partial trees with multiplicities, and what is left of each capacity. An edge x -> y may be added to `m` copies of a tree as long as every
 // set of vertices can still be entered once for each tree that is wholly outside it (Edmonds); a maximum flow gives the largest such m
 // (Berczi and Frank). All trees grow together, level by level: edges from low vertices are tried first, so trees stay low.
-#include "forest_packing.h"
+#include "forest/cuts/edge_disjoint_packing.h"
 
 #include <algorithm>
 #include <map>
 
-#include "p2plab/max_flow.h"
-#include "p2plab/result.h"
+#include "p2plab/base/result.h"
+#include "p2plab/detail/max_flow.h"
 
 namespace p2plab {
 

@@ -3,8 +3,8 @@
 
 #include <vector>
 
-#include "forest_graph.h"
-#include "forest_tree.h"
+#include "forest/cuts/capacity_graph.h"
+#include "forest/tree_list.h"
 
 namespace p2plab {
 

@@ -1,4 +1,4 @@
-#include "plain_machine.h"
+#include "forest/cuts/link_only_topology.h"
 
 #include <cmath>
 #include <numeric>

@@ -1,10 +1,10 @@
-#include "forest_shares.h"
+#include "forest/cuts/shares.h"
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
-#include "p2plab/tree_shares.h"
+#include "p2plab/detail/tree_shares.h"
 
 namespace p2plab {
 
@@ -65,7 +65,7 @@ std::optional<ForestPair> all_reduce_problems(const Topology& topology) {
   TreeDemand demand;
   demand.hosts_copy = false;
   for (int r = 0; r < topology.ranks(); ++r) demand.receivers.push_back(topology.node_of(Rank{r}).value);
-  demand.givers = demand.receivers;
+  demand.senders = demand.receivers;
   const auto shares = best_tree_shares(topology, demand);
   if (!shares || shares->rate <= 0) return std::nullopt;
   for (std::int64_t parts = 1; parts <= most_parts; ++parts) {
@@ -85,7 +85,7 @@ std::optional<ForestPair> all_reduce_problems(const Topology& topology) {
 std::optional<ForestShare> one_way_problem(const Topology& topology, const std::vector<std::int64_t>& weights, bool towards_root) {
   TreeDemand demand;
   demand.hosts_copy = false;
-  auto& ends = towards_root ? demand.givers : demand.receivers;
+  auto& ends = towards_root ? demand.senders : demand.receivers;
   for (int r = 0; r < topology.ranks(); ++r) ends.push_back(topology.node_of(Rank{r}).value);
   demand.weights = weights;
   const auto shares = best_tree_shares(topology, demand);

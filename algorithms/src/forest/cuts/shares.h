@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include "forest_graph.h"
+#include "forest/cuts/capacity_graph.h"
 
 namespace p2plab {
 

@@ -1,4 +1,4 @@
-#include "low_trees.h"
+#include "forest/lp/height_limited_trees.h"
 
 #include <algorithm>
 #include <limits>
@@ -6,7 +6,7 @@
 #include <queue>
 #include <tuple>
 
-#include "p2plab/arborescence.h"
+#include "p2plab/detail/arborescence.h"
 
 namespace p2plab {
 

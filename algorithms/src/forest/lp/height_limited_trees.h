@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "p2plab/symmetry.h"
+#include "p2plab/detail/symmetry.h"
 
 namespace p2plab {
 

@@ -1,4 +1,4 @@
-#include "orbit_capacities.h"
+#include "forest/lp/orbit_capacities.h"
 
 #include <algorithm>
 

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "p2plab/symmetry.h"
+#include "p2plab/detail/symmetry.h"
 
 namespace p2plab {
 

@@ -1,8 +1,8 @@
-#include "relay_trees.h"
+#include "forest/lp/steiner_trees.h"
 
 #include <algorithm>
 
-#include "p2plab/arborescence.h"
+#include "p2plab/detail/arborescence.h"
 
 namespace p2plab {
 

@@ -4,7 +4,7 @@
 #include <optional>
 #include <vector>
 
-#include "low_trees.h"
+#include "forest/lp/height_limited_trees.h"
 
 namespace p2plab {
 

@@ -1,10 +1,10 @@
-#include "tree_column.h"
+#include "forest/lp/tree_column.h"
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
 
-#include "p2plab/rational.h"
+#include "p2plab/detail/rational.h"
 
 namespace p2plab {
 

@@ -3,9 +3,9 @@
 
 #include <span>
 
-#include "forest_tree.h"
-#include "low_trees.h"
-#include "orbit_capacities.h"
+#include "forest/lp/height_limited_trees.h"
+#include "forest/lp/orbit_capacities.h"
+#include "forest/tree_list.h"
 
 namespace p2plab {
 

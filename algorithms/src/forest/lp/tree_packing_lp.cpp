@@ -1,16 +1,16 @@
 // Columns: a tree from the first root of an orbit, standing for its images under the whole group. Rows: each orbit of links, groups and node
 // limits carries no more than it can; each orbit of roots gets its share. Prices of the rows say which tree would help (Gilmore and Gomory). The
 // height is raised only when no tree of the present height helps.
-#include "forest_program.h"
+#include "forest/lp/tree_packing_lp.h"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <numeric>
 
-#include "p2plab/linear_program.h"
-#include "relay_trees.h"
-#include "tree_column.h"
+#include "forest/lp/steiner_trees.h"
+#include "forest/lp/tree_column.h"
+#include "p2plab/detail/linear_program.h"
 
 namespace p2plab {
 
@@ -31,18 +31,23 @@ constexpr std::array tolerances{1e-7, 1e-9, 1e-11, 1e-12};
 
 class Program {
  public:
-  Program(const Topology& topology, const PackingWish& wish, std::shared_ptr<const TreeImages> images)
-      : topology_(topology), wish_(wish), images_(std::move(images)), group_(*images_), capacities_(topology, group_), both_(wish.weights.empty()) {
+  Program(const Topology& topology, const PackingRequest& request, std::shared_ptr<const TreeImages> images)
+      : topology_(topology),
+        request_(request),
+        images_(std::move(images)),
+        group_(*images_),
+        capacities_(topology, group_),
+        both_(request.weights.empty()) {
     for (const bool in : {true, false}) {
-      if (both_ || wish.towards_root == in) growers_.push_back({in, LowTrees{topology, wish.terminals, in, group_}});
+      if (both_ || request.towards_root == in) growers_.push_back({in, LowTrees{topology, request.terminals, in, group_}});
     }
     const auto& representatives = growers_.front().trees.representatives();
     for (std::size_t i = 0; i < representatives.size(); ++i) {
-      const bool is_root = both_ || wish.weights[i] > 0;
+      const bool is_root = both_ || request.weights[i] > 0;
       if (representatives[i] != static_cast<int>(i) || !is_root) continue;
       roots_.push_back(static_cast<int>(i));
       const auto size = std::ranges::count(representatives, static_cast<int>(i));
-      weights_.push_back(both_ ? 1 : size * wish.weights[i]);
+      weights_.push_back(both_ ? 1 : size * request.weights[i]);
     }
   }
 
@@ -53,13 +58,13 @@ class Program {
     for (auto& [in, trees] : growers_) {
       trees.set_prices(std::vector<double>(topology_.links().size(), 0.0));
       for (const auto root : roots_) {
-        const auto least = wish_.needed.empty() ? trees.least_height(root) : hops_to_needed(trees, wish_.needed, root);
+        const auto least = request_.needed.empty() ? trees.least_height(root) : hops_to_needed(trees, request_.needed, root);
         if (least < 0) return false;
         height_ = std::max(height_, least);
       }
     }
     if (seeds != nullptr) height_ = std::max(height_, seeds->height);
-    const int highest = std::min(2 * height_ + extra_height, static_cast<int>(wish_.terminals.size()) - 1);
+    const int highest = std::min(2 * height_ + extra_height, static_cast<int>(request_.terminals.size()) - 1);
     make_rows();
     if (seeds == nullptr) {
       warm_up();
@@ -74,7 +79,7 @@ class Program {
       const auto rate = program_->objective();
       idle = rate > best + 1e-9 ? 0 : idle + 1;
       best = std::max(best, rate);
-      if (rate >= enough || wish_.stop()) break;
+      if (rate >= enough || request_.stop()) break;
       while (!grow_helpful() || idle >= patience || reachable_ < hopeless) {
         if (height_ >= highest) return best > 0;
         ++height_;
@@ -92,14 +97,14 @@ class Program {
       if (share_of(counts) >= exactly) break;
     }
     PackedForest forest;
-    const bool folds = wish_.fold && group_.size() > 1 && !fixes_some_root();
+    const bool folds = request_.fold && group_.size() > 1 && !fixes_some_root();
     for (std::size_t c = 0; c < columns_.size(); ++c) {
       if (counts[c] == 0) continue;
       const auto& column = columns_[c];
       forest.height = std::max(forest.height, column.height);
       const auto lots = both_ ? 1 : weights_[place_of(column.root)];
       auto& list = column.in ? forest.in : forest.out;
-      add_tree(column, counts[c] * lots, wish_.terminals, list);
+      add_tree(column, counts[c] * lots, request_.terminals, list);
       list.images = images_;
     }
     for (auto* list : {&forest.in, &forest.out}) {
@@ -114,8 +119,8 @@ class Program {
  private:
   // Roots to plan for, times the square of the terminals: what one round costs. Ways through relays are looked for again for each receiver.
   double work() const {
-    const auto n = static_cast<double>(wish_.terminals.size());
-    const auto searches = static_cast<double>(std::ranges::count(wish_.needed, true) + 1);
+    const auto n = static_cast<double>(request_.terminals.size());
+    const auto searches = static_cast<double>(std::ranges::count(request_.needed, true) + 1);
     return std::max(1.0, static_cast<double>(roots_.size() * growers_.size()) * n * n * searches);
   }
 
@@ -125,7 +130,7 @@ class Program {
   };
 
   std::optional<LowTrees::Tree> cheapest(const LowTrees& trees, int root, double good) const {
-    return wish_.needed.empty() ? trees.cheapest(root, height_, good) : cheapest_through(trees, wish_.needed, root, height_);
+    return request_.needed.empty() ? trees.cheapest(root, height_, good) : cheapest_through(trees, request_.needed, root, height_);
   }
 
   // Only then can two images of one tree be the same.
@@ -140,7 +145,7 @@ class Program {
   int share_row(int lot) const { return static_cast<int>(capacities_.size()) + lot; }
 
   // How much of an orbit's capacity one passage takes, for a tree that carries everything of a root orbit.
-  double part(int orbit, std::size_t root) const { return static_cast<double>(weights_[root]) * wish_.target / capacities_.total(orbit); }
+  double part(int orbit, std::size_t root) const { return static_cast<double>(weights_[root]) * request_.target / capacities_.total(orbit); }
 
   // Columns at first: the rate of all roots, or of each. Rows: capacities, then what the trees of each lot must carry.
   void make_rows() {
@@ -161,7 +166,7 @@ class Program {
     std::vector<double> by_link(topology_.links().size());
     for (std::size_t l = 0; l < by_link.size(); ++l) {
       for (const auto o : capacities_.of(static_cast<int>(l)))
-        by_link[l] += by_orbit[static_cast<std::size_t>(o)] * wish_.target / capacities_.total(o);
+        by_link[l] += by_orbit[static_cast<std::size_t>(o)] * request_.target / capacities_.total(o);
     }
     trees.set_prices(by_link);
   }
@@ -169,7 +174,7 @@ class Program {
   // Of each orbit the trees of its first root; the images of other trees are left out.
   void plant(const PackedForest& seeds) {
     std::vector<int> position(topology_.nodes().size(), -1);
-    for (std::size_t i = 0; i < wish_.terminals.size(); ++i) position[static_cast<std::size_t>(wish_.terminals[i])] = static_cast<int>(i);
+    for (std::size_t i = 0; i < request_.terminals.size(); ++i) position[static_cast<std::size_t>(request_.terminals[i])] = static_cast<int>(i);
     for (std::size_t g = 0; g < growers_.size(); ++g) {
       const auto& list = growers_[g].in ? seeds.in : seeds.out;
       for (const auto& tree : list.trees) {
@@ -183,7 +188,7 @@ class Program {
   void warm_up() {
     std::vector<double> prices(capacities_.size(), 1);
     std::vector<double> loads(capacities_.size());
-    for (int round = 0; round < warm_rounds && (round == 0 || !wish_.stop()); ++round) {
+    for (int round = 0; round < warm_rounds && (round == 0 || !request_.stop()); ++round) {
       for (std::size_t g = 0; g < growers_.size(); ++g) {
         set_prices(growers_[g].trees, prices);
         for (std::size_t r = 0; r < roots_.size(); ++r) {
@@ -270,7 +275,7 @@ class Program {
   }
 
   const Topology& topology_;
-  const PackingWish& wish_;
+  const PackingRequest& request_;
   const std::shared_ptr<const TreeImages> images_;
   const TreeImages& group_;
   OrbitCapacities capacities_;
@@ -287,11 +292,13 @@ class Program {
 
 }  // namespace
 
-std::optional<PackedForest> pack_low_trees(const Topology& topology, const PackingWish& wish, const PackedForest* seeds) {
+std::optional<PackedForest> pack_low_trees(const Topology& topology, const PackingRequest& request, const PackedForest* seeds) {
   std::vector<std::int64_t> marks(topology.nodes().size(), -1);
-  for (std::size_t i = 0; i < wish.terminals.size(); ++i)
-    marks[static_cast<std::size_t>(wish.terminals[i])] = !wish.needed.empty() && !wish.needed[i] ? -2 : wish.weights.empty() ? 1 : wish.weights[i];
-  Program program(topology, wish, std::make_shared<const TreeImages>(symmetry_group(topology, marks)));
+  for (std::size_t i = 0; i < request.terminals.size(); ++i)
+    marks[static_cast<std::size_t>(request.terminals[i])] = !request.needed.empty() && !request.needed[i] ? -2
+                                                            : request.weights.empty()                     ? 1
+                                                                                                          : request.weights[i];
+  Program program(topology, request, std::make_shared<const TreeImages>(symmetry_group(topology, marks)));
   if (program.too_large() || !program.run(seeds)) return std::nullopt;
   return program.result();
 }

@@ -5,15 +5,15 @@
 #include <optional>
 #include <vector>
 
-#include "forest_tree.h"
-#include "p2plab/topology.h"
+#include "forest/tree_list.h"
+#include "p2plab/machine/topology.h"
 
 namespace p2plab {
 
 struct FormerTrees;
 
 /// What to pack among some GPUs.
-struct PackingWish {
+struct PackingRequest {
   /// NodeIds that every tree must span, except where `needed` says no: trees may pass through those.
   std::vector<int> terminals;
   /// By terminal; empty: all are.
@@ -27,7 +27,7 @@ struct PackingWish {
   /// True when the time is up: the best so far is good enough.
   std::function<bool()> stop = [] { return false; };
   /// Trees that an old plan had; null: none.
-  const FormerTrees* former = nullptr;
+  const FormerTrees* previous = nullptr;
   /// Trees that stand for their images may be left so.
   bool fold = false;
 };
@@ -44,6 +44,6 @@ struct PackedForest {
 /// machine's symmetries and serve the other roots as images, so machines of a thousand GPUs alike cost little more than one GPU. Groups and node
 /// limits count. None if terminals cannot reach each other, or if the machine has too little symmetry for its size. With `seeds` the search starts
 /// from these trees.
-std::optional<PackedForest> pack_low_trees(const Topology& topology, const PackingWish& wish, const PackedForest* seeds = nullptr);
+std::optional<PackedForest> pack_low_trees(const Topology& topology, const PackingRequest& request, const PackedForest* seeds = nullptr);
 
 }  // namespace p2plab

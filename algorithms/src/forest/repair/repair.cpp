@@ -1,6 +1,6 @@
 // One tree after the other is completed, hop by hop at the least price; the price of a link rises steeply with its load, so that the fullest link
 // stays as empty as can be. Then subtrees move away from links that are too full, as long as that helps.
-#include "forest_mending.h"
+#include "forest/repair/repair.h"
 
 #include <algorithm>
 #include <cmath>
@@ -9,9 +9,9 @@
 #include <numeric>
 #include <tuple>
 
-#include "forest_loads.h"
-#include "former_trees.h"
-#include "low_trees.h"
+#include "forest/loads.h"
+#include "forest/lp/height_limited_trees.h"
+#include "forest/repair/trees_of_plan.h"
 
 namespace p2plab {
 
@@ -33,21 +33,21 @@ struct Mended {
   std::vector<int> depth;   // -1: not joined
 };
 
-class Mender {
+class Repairer {
  public:
-  Mender(const Topology& topology, const PackingWish& wish, bool in, const std::vector<Automorphism>& nobody, ForestLoads& loads)
-      : wish_(wish), loads_(loads), hops_(topology, wish.terminals, in, nobody) {
+  Repairer(const Topology& topology, const PackingRequest& request, bool in, const std::vector<Automorphism>& nobody, ForestLoads& loads)
+      : request_(request), loads_(loads), hops_(topology, request.terminals, in, nobody) {
     hops_.set_prices(loads.shares());
     std::vector<int> position(topology.nodes().size(), -1);
-    for (std::size_t i = 0; i < wish.terminals.size(); ++i) position[static_cast<std::size_t>(wish.terminals[i])] = static_cast<int>(i);
-    const auto& former = in ? wish.former->in : wish.former->out;
-    for (const auto& tree : former.trees) take(tree, former.paths, position);
+    for (std::size_t i = 0; i < request.terminals.size(); ++i) position[static_cast<std::size_t>(request.terminals[i])] = static_cast<int>(i);
+    const auto& previous = in ? request.previous->in : request.previous->out;
+    for (const auto& tree : previous.trees) take(tree, previous.paths, position);
     known_.assign(n() * n(), -1);
   }
 
   /// Weighs the trees; false if that is not possible.
   bool weigh() {
-    if (wish_.weights.empty()) {
+    if (request_.weights.empty()) {
       double all = 0;
       for (const auto& tree : trees_) all += static_cast<double>(tree.count);
       for (auto& tree : trees_) tree.weight = static_cast<double>(tree.count) / all;
@@ -94,13 +94,13 @@ class Mender {
         return std::tuple{tree.depth[static_cast<std::size_t>(v)], parent, v};
       };
       std::ranges::sort(order, {}, place);
-      ForestTree whole{wish_.terminals[static_cast<std::size_t>(tree.root)], tree.count, {}};
+      ForestTree whole{request_.terminals[static_cast<std::size_t>(tree.root)], tree.count, {}};
       for (const auto v : order) {
         const auto at = static_cast<std::size_t>(v);
         most = std::max(most, tree.depth[at]);
         if (tree.parent[at] < 0) continue;
-        const auto from = wish_.terminals[static_cast<std::size_t>(tree.parent[at])];
-        whole.edges.push_back({from, wish_.terminals[at], list.paths.add(paths_[tree.path[at]])});
+        const auto from = request_.terminals[static_cast<std::size_t>(tree.parent[at])];
+        whole.edges.push_back({from, request_.terminals[at], list.paths.add(paths_[tree.path[at]])});
       }
       list.trees.push_back(std::move(whole));
     }
@@ -109,7 +109,7 @@ class Mender {
   }
 
  private:
-  std::size_t n() const { return wish_.terminals.size(); }
+  std::size_t n() const { return request_.terminals.size(); }
 
   // Nothing but a root.
   Mended bare(int root, std::int64_t count) const {
@@ -144,18 +144,18 @@ class Mender {
     for (const auto& tree : trees_) sums[static_cast<std::size_t>(tree.root)] += tree.count;
     std::int64_t lots = 1;
     for (std::size_t i = 0; i < n(); ++i) {
-      if (wish_.weights[i] > 0 && sums[i] == 0) {
+      if (request_.weights[i] > 0 && sums[i] == 0) {
         trees_.push_back(bare(static_cast<int>(i), 1));
         sums[i] = 1;
       }
-      if (wish_.weights[i] > 0) lots = std::lcm(lots, sums[i]);
-      if (lots > most_lots || wish_.weights[i] > most_weight) return false;
+      if (request_.weights[i] > 0) lots = std::lcm(lots, sums[i]);
+      if (lots > most_lots || request_.weights[i] > most_weight) return false;
     }
-    std::erase_if(trees_, [&](const Mended& tree) { return wish_.weights[static_cast<std::size_t>(tree.root)] == 0; });
+    std::erase_if(trees_, [&](const Mended& tree) { return request_.weights[static_cast<std::size_t>(tree.root)] == 0; });
     for (auto& tree : trees_) {
       const auto root = static_cast<std::size_t>(tree.root);
-      tree.weight = static_cast<double>(wish_.weights[root]) * static_cast<double>(tree.count) / static_cast<double>(sums[root]);
-      tree.count *= lots / sums[root] * wish_.weights[root];
+      tree.weight = static_cast<double>(request_.weights[root]) * static_cast<double>(tree.count) / static_cast<double>(sums[root]);
+      tree.count *= lots / sums[root] * request_.weights[root];
     }
     return true;
   }
@@ -254,7 +254,7 @@ class Mender {
     return {std::move(below), height};
   }
 
-  const PackingWish& wish_;
+  const PackingRequest& request_;
   ForestLoads& loads_;
   LowTrees hops_;
   PathTable paths_;
@@ -266,12 +266,12 @@ class Mender {
 
 }  // namespace
 
-std::optional<PackedForest> mend_trees(const Topology& topology, const PackingWish& wish) {
+std::optional<PackedForest> mend_trees(const Topology& topology, const PackingRequest& request) {
   const auto nobody = std::vector{identity_of(topology)};
-  ForestLoads loads(topology, wish.target);
-  std::vector<std::unique_ptr<Mender>> menders;
+  ForestLoads loads(topology, request.target);
+  std::vector<std::unique_ptr<Repairer>> menders;
   for (const bool in : {true, false}) {
-    if (wish.weights.empty() || wish.towards_root == in) menders.push_back(std::make_unique<Mender>(topology, wish, in, nobody, loads));
+    if (request.weights.empty() || request.towards_root == in) menders.push_back(std::make_unique<Repairer>(topology, request, in, nobody, loads));
   }
   for (const auto& mender : menders) {
     if (!mender->weigh()) return std::nullopt;
@@ -279,14 +279,14 @@ std::optional<PackedForest> mend_trees(const Topology& topology, const PackingWi
   for (const auto& mender : menders) {
     if (!mender->complete()) return std::nullopt;
   }
-  for (int pass = 0; pass < most_reliefs && loads.too_full() && !wish.stop(); ++pass) {
+  for (int pass = 0; pass < most_reliefs && loads.too_full() && !request.stop(); ++pass) {
     bool moved = false;
     for (const auto& mender : menders) moved = mender->relieve() || moved;
     if (!moved) break;
   }
   PackedForest forest;
   for (std::size_t m = 0; m < menders.size(); ++m) {
-    const bool in = wish.weights.empty() ? m == 0 : wish.towards_root;
+    const bool in = request.weights.empty() ? m == 0 : request.towards_root;
     forest.height = std::max(forest.height, menders[m]->write(in ? forest.in : forest.out));
   }
   const auto fullest = loads.fullest();

@@ -1,4 +1,4 @@
-#include "former_trees.h"
+#include "forest/repair/trees_of_plan.h"
 
 #include <map>
 #include <optional>
@@ -6,7 +6,7 @@
 #include <tuple>
 #include <unordered_map>
 
-#include "p2plab/dependencies.h"
+#include "p2plab/schedule/dependencies.h"
 
 namespace p2plab {
 
@@ -59,13 +59,13 @@ class Successors {
 
 class Reader {
  public:
-  Reader(const Topology& now, const Routes& routes, const FormerPlan& former)
+  Reader(const Topology& now, const Routes& routes, const PreviousPlan& previous)
       : now_(now),
         routes_(routes),
-        schedule_(former.schedule),
+        schedule_(previous.schedule),
         own_base_(schedule_.folding().folded() ? std::optional{schedule_.base()} : std::nullopt),
         base_(own_base_ ? *own_base_ : schedule_),
-        successors_(former.topology, now),
+        successors_(previous.topology, now),
         index_(base_, false),
         values_(index_.size()) {
     const auto kind = schedule_.collective().kind;
@@ -171,6 +171,6 @@ class Reader {
 
 }  // namespace
 
-FormerTrees former_trees(const Topology& now, const Routes& routes, const FormerPlan& former) { return Reader{now, routes, former}.run(); }
+FormerTrees former_trees(const Topology& now, const Routes& routes, const PreviousPlan& previous) { return Reader{now, routes, previous}.run(); }
 
 }  // namespace p2plab

@@ -1,8 +1,8 @@
 // The trees that an old plan's data took, as far as today's machine still has their links.
 #pragma once
 
-#include "forest_tree.h"
-#include "p2plab/planner.h"
+#include "forest/tree_list.h"
+#include "p2plab/program/planner.h"
 
 namespace p2plab {
 
@@ -15,6 +15,6 @@ struct FormerTrees {
 
 /// Reads the trees off the steps of a plan, one for each chunk (for all_reduce two, in the same order). Data that went the machine's own way goes
 /// today's own way. What makes no tree is left out, so a plan of any kind, even a wrong one, may be given.
-FormerTrees former_trees(const Topology& now, const Routes& routes, const FormerPlan& former);
+FormerTrees former_trees(const Topology& now, const Routes& routes, const PreviousPlan& previous);
 
 }  // namespace p2plab

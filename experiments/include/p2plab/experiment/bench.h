@@ -8,11 +8,11 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/evaluate.h"
-#include "p2plab/executor.h"
-#include "p2plab/experiment.h"
-#include "p2plab/plan_io.h"
-#include "p2plab/provenance.h"
+#include "p2plab/experiment/evaluate.h"
+#include "p2plab/experiment/experiment.h"
+#include "p2plab/program/executor.h"
+#include "p2plab/program/plan_io.h"
+#include "p2plab/report/provenance.h"
 
 namespace p2plab {
 
@@ -49,7 +49,7 @@ struct BenchRow {
   int ranks = 0;
   Payload payload = {};
   Rank root{0};
-  std::string algorithm = {};  // and its form, as in "two_shot, flagless"
+  std::string algorithm = {};  // and its form, as in "two_shot, lamport"
   BenchSide out_of_place = {};
   BenchSide in_place = {};
 

@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/calibration.h"
-#include "p2plab/profile.h"
-#include "p2plab/topology.h"
+#include "p2plab/machine/topology.h"
+#include "p2plab/run/calibration.h"
+#include "p2plab/simulator/profile.h"
 
 namespace p2plab {
 

@@ -1,9 +1,9 @@
 // The setting that plans are judged in: a machine and the simulator with a profile.
 #pragma once
 
-#include "p2plab/evaluate.h"
-#include "p2plab/profile.h"
-#include "p2plab/simulate.h"
+#include "p2plab/experiment/evaluate.h"
+#include "p2plab/simulator/profile.h"
+#include "p2plab/simulator/simulate.h"
 
 namespace p2plab {
 

@@ -4,11 +4,11 @@
 #include <functional>
 #include <optional>
 
-#include "p2plab/planner.h"
-#include "p2plab/program.h"
-#include "p2plab/routes.h"
-#include "p2plab/topology.h"
-#include "p2plab/verify.h"
+#include "p2plab/machine/routes.h"
+#include "p2plab/machine/topology.h"
+#include "p2plab/program/planner.h"
+#include "p2plab/program/program.h"
+#include "p2plab/schedule/verify.h"
 
 namespace p2plab {
 

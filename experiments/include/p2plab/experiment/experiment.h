@@ -5,13 +5,13 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/collective.h"
-#include "p2plab/payload.h"
-#include "p2plab/profile.h"
-#include "p2plab/registry.h"
-#include "p2plab/result.h"
-#include "p2plab/topology.h"
-#include "p2plab/units.h"
+#include "p2plab/base/registry.h"
+#include "p2plab/base/result.h"
+#include "p2plab/base/units.h"
+#include "p2plab/machine/topology.h"
+#include "p2plab/schedule/collective.h"
+#include "p2plab/schedule/payload.h"
+#include "p2plab/simulator/profile.h"
 
 namespace p2plab {
 

@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/profile.h"
-#include "p2plab/progress.h"
-#include "p2plab/report.h"
-#include "p2plab/topology.h"
+#include "p2plab/machine/topology.h"
+#include "p2plab/report/progress.h"
+#include "p2plab/report/report.h"
+#include "p2plab/simulator/profile.h"
 
 namespace p2plab {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/setting.h"
+#include "p2plab/experiment/cost_context.h"
 
 namespace p2plab {
 

@@ -3,9 +3,9 @@
 
 #include <functional>
 
-#include "p2plab/experiment.h"
-#include "p2plab/progress.h"
-#include "p2plab/report.h"
+#include "p2plab/experiment/experiment.h"
+#include "p2plab/report/progress.h"
+#include "p2plab/report/report.h"
 
 namespace p2plab {
 

@@ -6,9 +6,9 @@
 #include <string_view>
 #include <vector>
 
-#include "p2plab/experiment.h"
-#include "p2plab/progress.h"
-#include "p2plab/setting.h"
+#include "p2plab/experiment/cost_context.h"
+#include "p2plab/experiment/experiment.h"
+#include "p2plab/report/progress.h"
 
 namespace p2plab {
 

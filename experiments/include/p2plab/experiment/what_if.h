@@ -7,9 +7,9 @@
 #include <utility>
 #include <vector>
 
-#include "p2plab/evaluate.h"
-#include "p2plab/experiment.h"
-#include "p2plab/machine_change.h"
+#include "p2plab/experiment/evaluate.h"
+#include "p2plab/experiment/experiment.h"
+#include "p2plab/simulator/machine_change.h"
 
 namespace p2plab {
 

@@ -4,7 +4,7 @@
 #include <optional>
 #include <vector>
 
-#include "p2plab/report.h"
+#include "p2plab/report/report.h"
 
 namespace p2plab {
 

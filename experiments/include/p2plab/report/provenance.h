@@ -1,8 +1,8 @@
 // Where a report's numbers come from.
 #pragma once
 
-#include "p2plab/experiment.h"
-#include "p2plab/report.h"
+#include "p2plab/experiment/experiment.h"
+#include "p2plab/report/report.h"
 
 namespace p2plab {
 

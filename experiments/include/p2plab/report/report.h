@@ -6,10 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/collective.h"
-#include "p2plab/measurement.h"
-#include "p2plab/result.h"
-#include "p2plab/units.h"
+#include "p2plab/base/result.h"
+#include "p2plab/base/units.h"
+#include "p2plab/program/measurement.h"
+#include "p2plab/schedule/collective.h"
 
 namespace p2plab {
 

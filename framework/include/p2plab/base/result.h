@@ -7,7 +7,7 @@
 #include <utility>
 #include <variant>
 
-#include "p2plab/error.h"
+#include "p2plab/base/error.h"
 
 namespace p2plab {
 

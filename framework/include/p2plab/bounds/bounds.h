@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/collective.h"
-#include "p2plab/payload.h"
-#include "p2plab/rational.h"
-#include "p2plab/topology.h"
+#include "p2plab/detail/rational.h"
+#include "p2plab/machine/topology.h"
+#include "p2plab/schedule/collective.h"
+#include "p2plab/schedule/payload.h"
 
 namespace p2plab {
 
@@ -25,9 +25,9 @@ struct Bound {
   std::string argument;
   /// Is the bandwidth reached by some schedule, in the limit of large payloads?
   bool attained = false;
-  /// The least number of transfers, one after another, from some giver to some receiver; a step that reads and writes remotely makes two.
+  /// The least number of transfers, one after another, from some sender to some receiver; a step that reads and writes remotely makes two.
   int latency_steps = 0;
-  /// The least delay of links between the giver and the receiver that are farthest apart.
+  /// The least delay of links between the sender and the receiver that are farthest apart.
   Seconds latency{0};
   /// The least delay of a link that crosses the cut: nothing that crosses arrives sooner.
   Seconds cut_latency{0};
@@ -64,7 +64,7 @@ bool in_network_can_help(CollectiveKind kind);
 /// unequal as it likes. All-to-all and send_receive: maximum concurrent flow. With nodes `able` to do more, trees branch there too, and pairs of
 /// trees may have their root there: cuts, and on small machines the exact linear program over trees, whose prices are the proof. It never is a lower
 /// rate than without them; transfers and delays stay the same.
-/// Errors: those of `contract`; a receiver that a giver cannot reach (names the cut); a GPU among the nodes `able`.
+/// Errors: those of `contract`; a receiver that a sender cannot reach (names the cut); a GPU among the nodes `able`.
 Result<Bound> bound(const Topology& topology, const Collective& collective, const InNetwork& able = {});
 
 /// No schedule moves `payload` in less time: the larger of the bandwidth's and the latency's bound.

@@ -17,8 +17,8 @@
 #include <utility>
 #include <vector>
 
-#include "p2plab/result.h"
-#include "p2plab/units.h"
+#include "p2plab/base/result.h"
+#include "p2plab/base/units.h"
 
 namespace p2plab {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "p2plab/rational.h"
+#include "p2plab/detail/rational.h"
 
 namespace p2plab {
 

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "p2plab/result.h"
+#include "p2plab/base/result.h"
 
 namespace p2plab {
 

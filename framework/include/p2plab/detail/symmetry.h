@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "p2plab/topology.h"
+#include "p2plab/machine/topology.h"
 
 namespace p2plab {
 

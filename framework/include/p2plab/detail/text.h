@@ -4,8 +4,8 @@
 #include <string>
 #include <string_view>
 
-#include "p2plab/result.h"
-#include "p2plab/units.h"
+#include "p2plab/base/result.h"
+#include "p2plab/base/units.h"
 
 namespace p2plab {
 

@@ -5,7 +5,7 @@
 #include <optional>
 #include <vector>
 
-#include "p2plab/topology.h"
+#include "p2plab/machine/topology.h"
 
 namespace p2plab {
 
@@ -14,7 +14,7 @@ struct TreeDemand {
   /// Vertices that every out-tree must reach; empty: no out-trees.
   std::vector<int> receivers;
   /// Vertices that every in-tree must collect from; empty: no in-trees.
-  std::vector<int> givers;
+  std::vector<int> senders;
   /// Weight of each vertex as a root; empty: free, every GPU may take what share it likes.
   std::vector<std::int64_t> weights = {};
   /// May a host send on more than once what it got? Plans that keep nothing in host memory say no.
@@ -33,7 +33,7 @@ struct TreeShares {
 
 /// The greatest rate and one way to reach it. Out-trees and in-trees share the links; groups and node limits count; a host may send on more than
 /// once what it got, other switches may not unless the demand names them. Right up to the solver's tolerance (1e-9); attained where every GPU is a
-/// receiver or giver and no host or named node multiplies or adds. None if the solver gives up.
+/// receiver or sender and no host or named node multiplies or adds. None if the solver gives up.
 std::optional<TreeShares> best_tree_shares(const Topology& topology, const TreeDemand& demand);
 
 }  // namespace p2plab

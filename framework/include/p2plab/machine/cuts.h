@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include "p2plab/routes.h"
-#include "p2plab/topology.h"
+#include "p2plab/machine/routes.h"
+#include "p2plab/machine/topology.h"
 
 namespace p2plab {
 

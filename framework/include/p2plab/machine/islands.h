@@ -1,11 +1,11 @@
-// Groups of GPUs that are better joined among themselves than with the rest, at several levels: bridged pairs, switches, sockets, boxes.
+// Groups of GPUs that are better joined among themselves than with the rest, at several levels: bridged pairs, switches, sockets, servers.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "p2plab/routes.h"
-#include "p2plab/topology.h"
+#include "p2plab/machine/routes.h"
+#include "p2plab/machine/topology.h"
 
 namespace p2plab {
 
@@ -25,8 +25,8 @@ struct IslandLevel {
 
 /// The levels of islands, finest first; each part of a level lies within one part of the next. A level is neither all ranks alone nor all together.
 /// Found in two ways: ranks joined by routes at least `ratio` times as wide as any route between two groups; and ranks joined by near routes (one
-/// switch, one socket, one box), where the bandwidth out of each group, per rank, is at most 1/ratio of what its ranks can send. Empty where nothing
-/// parts the machine.
+/// switch, one socket, one server), where the bandwidth out of each group, per rank, is at most 1/ratio of what its ranks can send. Empty where
+/// nothing parts the machine.
 std::vector<IslandLevel> find_islands(const Topology& topology, const Routes& routes, double ratio = 2.0);
 
 }  // namespace p2plab

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "p2plab/topology_import.h"
+#include "p2plab/machine/topology_import.h"
 
 namespace p2plab {
 

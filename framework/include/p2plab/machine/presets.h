@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/registry.h"
-#include "p2plab/topology.h"
+#include "p2plab/base/registry.h"
+#include "p2plab/machine/topology.h"
 
 namespace p2plab {
 

@@ -8,9 +8,9 @@
 #include <string_view>
 #include <vector>
 
-#include "p2plab/ids.h"
-#include "p2plab/result.h"
-#include "p2plab/units.h"
+#include "p2plab/base/ids.h"
+#include "p2plab/base/result.h"
+#include "p2plab/base/units.h"
 
 namespace p2plab {
 

@@ -3,7 +3,7 @@
 
 #include <boost/graph/adjacency_list.hpp>
 
-#include "p2plab/topology.h"
+#include "p2plab/machine/topology.h"
 
 namespace p2plab {
 

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/routes.h"
-#include "p2plab/topology.h"
+#include "p2plab/machine/routes.h"
+#include "p2plab/machine/topology.h"
 
 namespace p2plab {
 
@@ -24,10 +24,10 @@ std::string topology_text(const Topology& topology, const Routes& routes, const 
 /// bottleneck_cut, asymmetries, unconnected. Bandwidths in GB/s (1e9 bytes per second), latencies in microseconds, nodes by name.
 std::string topology_json(const Topology& topology, const Routes& routes);
 
-/// Graphviz source: circles for GPUs, boxes for the rest, one edge for the two directions of a connection where they are alike.
+/// Graphviz source: circles for GPUs, servers for the rest, one edge for the two directions of a connection where they are alike.
 std::string topology_dot(const Topology& topology);
 
-/// A drawing as an SVG document: circles for GPUs, boxes for switches, sockets and NICs, width by bandwidth, colour by kind, with a legend.
+/// A drawing as an SVG document: circles for GPUs, servers for switches, sockets and NICs, width by bandwidth, colour by kind, with a legend.
 std::string topology_svg(const Topology& topology);
 
 /// Names in short: runs of numbers close up, as in "gpu0-3, gpu6, nic0".

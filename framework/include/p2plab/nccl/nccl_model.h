@@ -8,9 +8,9 @@
 #include <string_view>
 #include <vector>
 
-#include "p2plab/collective.h"
-#include "p2plab/routes.h"
-#include "p2plab/topology.h"
+#include "p2plab/machine/routes.h"
+#include "p2plab/machine/topology.h"
+#include "p2plab/schedule/collective.h"
 
 namespace p2plab::nccl {
 
@@ -28,7 +28,7 @@ struct Graph {
   int channels = 0;  // 0: NCCL finds none
   double bw_intra = 0;
   double bw_inter = 0;
-  bool nvlink = true;  // all hops inside a box over NVLink; else PCIe
+  bool nvlink = true;  // all hops inside a server over NVLink; else PCIe
   double latency_inter_us = 0;
   bool same_channels = true;
   std::vector<std::vector<Rank>> orders = {};  // ring: the members in order, by channel (before channels are duplicated)

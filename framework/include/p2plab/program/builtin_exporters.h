@@ -1,8 +1,8 @@
 // All exporters of this project by name.
 #pragma once
 
-#include "p2plab/exporter.h"
-#include "p2plab/registry.h"
+#include "p2plab/base/registry.h"
+#include "p2plab/program/exporter.h"
 
 namespace p2plab {
 

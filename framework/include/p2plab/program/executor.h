@@ -4,10 +4,10 @@
 #include <cstdint>
 #include <optional>
 
-#include "p2plab/measurement.h"
-#include "p2plab/planner.h"
-#include "p2plab/program.h"
-#include "p2plab/topology.h"
+#include "p2plab/machine/topology.h"
+#include "p2plab/program/measurement.h"
+#include "p2plab/program/planner.h"
+#include "p2plab/program/program.h"
 
 namespace p2plab {
 

@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/planner.h"
-#include "p2plab/program.h"
-#include "p2plab/topology.h"
-#include "p2plab/units.h"
+#include "p2plab/base/units.h"
+#include "p2plab/machine/topology.h"
+#include "p2plab/program/planner.h"
+#include "p2plab/program/program.h"
 
 namespace p2plab {
 

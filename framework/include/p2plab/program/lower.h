@@ -1,8 +1,8 @@
 // From a proved schedule to a program for one payload.
 #pragma once
 
-#include "p2plab/program.h"
-#include "p2plab/verify.h"
+#include "p2plab/program/program.h"
+#include "p2plab/schedule/verify.h"
 
 namespace p2plab {
 
@@ -10,7 +10,7 @@ namespace p2plab {
 /// Steps that move nothing (empty chunks, a place copied to itself) are dropped.
 /// Lanes: steps of one rank share a lane if they work on the same channel with the same remote ranks (unless the tuning gives each its own); within
 /// a lane, list order. So no program can deadlock as long as all its lanes run at once. Waits that follow from other waits are left out.
-/// Where chunks of different sizes lie in one slot one after another, a wish for a number of slices becomes one for slices of the largest chunk's
+/// Where chunks of different sizes lie in one slot one after another, a problem for a number of slices becomes one for slices of the largest chunk's
 /// bytes: else slices of the same number would not lie at the same place.
 /// Errors: a negative payload or one above 2^50 bytes, tuning out of range.
 Result<Program> lower(const Schedule& schedule, const Proof& proof, const Payload& payload, const Tuning& tuning);

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/units.h"
+#include "p2plab/base/units.h"
 
 namespace p2plab {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "p2plab/planner.h"
+#include "p2plab/program/planner.h"
 
 namespace p2plab {
 

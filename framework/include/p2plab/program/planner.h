@@ -7,11 +7,11 @@
 #include <optional>
 #include <string>
 
-#include "p2plab/payload.h"
-#include "p2plab/program.h"
-#include "p2plab/registry.h"
-#include "p2plab/routes.h"
-#include "p2plab/schedule.h"
+#include "p2plab/base/registry.h"
+#include "p2plab/machine/routes.h"
+#include "p2plab/program/program.h"
+#include "p2plab/schedule/payload.h"
+#include "p2plab/schedule/schedule.h"
 
 namespace p2plab {
 
@@ -35,7 +35,7 @@ class Planner {
 };
 
 /// A plan for the same collective on the machine as it was before it lost something. GPUs and links are found again by the names of their nodes.
-struct FormerPlan {
+struct PreviousPlan {
   const Topology& topology;
   const Schedule& schedule;
 };
@@ -61,7 +61,7 @@ struct PlanContext {
   /// From so many members on a plan in which ranks do alike may be folded (folding.h): below, lists of all steps are short enough.
   std::size_t fold_from = 256;
   /// A plan to start from; null if there is none.
-  const FormerPlan* former = nullptr;
+  const PreviousPlan* previous = nullptr;
 };
 
 }  // namespace p2plab

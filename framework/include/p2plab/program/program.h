@@ -6,11 +6,11 @@
 #include <span>
 #include <vector>
 
-#include "p2plab/ids.h"
-#include "p2plab/payload.h"
-#include "p2plab/schedule.h"
-#include "p2plab/tuning.h"
-#include "p2plab/units.h"
+#include "p2plab/base/ids.h"
+#include "p2plab/base/units.h"
+#include "p2plab/program/tuning.h"
+#include "p2plab/schedule/payload.h"
+#include "p2plab/schedule/schedule.h"
 
 namespace p2plab {
 

@@ -4,8 +4,8 @@
 #include <string>
 #include <string_view>
 
-#include "p2plab/program.h"
-#include "p2plab/topology.h"
+#include "p2plab/machine/topology.h"
+#include "p2plab/program/program.h"
 
 namespace p2plab {
 

@@ -4,15 +4,15 @@
 #include <cstdint>
 #include <string_view>
 
-#include "p2plab/result.h"
-#include "p2plab/units.h"
+#include "p2plab/base/result.h"
+#include "p2plab/base/units.h"
 
 namespace p2plab {
 
 /// How data announces its arrival: `simple`, one flag a slice after the data; `ll`, 8 or 16 byte packets of half data, half flag;
-/// `ll128`, 120 data bytes and 8 flag bytes a 128-byte line; `flagless`, the data is its own flag (receive buffers pre-filled); `copy`, as simple,
+/// `ll128`, 120 data bytes and 8 flag bytes a 128-byte line; `lamport`, the data is its own flag (receive buffers pre-filled); `copy`, as simple,
 /// but the GPUs' copy engines move the data, which can add nothing.
-enum class Protocol : std::uint8_t { simple, ll, ll128, flagless, copy };
+enum class Protocol : std::uint8_t { simple, ll, ll128, lamport, copy };
 
 /// Does a program run slice by slice, with a flag for each, not element by element?
 constexpr bool in_slices(Protocol protocol) { return protocol == Protocol::simple || protocol == Protocol::copy; }

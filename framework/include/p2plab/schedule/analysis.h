@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/routes.h"
-#include "p2plab/schedule.h"
+#include "p2plab/machine/routes.h"
+#include "p2plab/schedule/schedule.h"
 
 namespace p2plab {
 

@@ -6,8 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include "p2plab/ids.h"
-#include "p2plab/result.h"
+#include "p2plab/base/ids.h"
+#include "p2plab/base/result.h"
 
 namespace p2plab {
 
@@ -36,7 +36,7 @@ struct Collective {
 /// A collective of `kind` among ranks 0..ranks-1. send_receive pairs each rank with the next one around.
 Collective make_collective(CollectiveKind kind, int ranks, Rank root = Rank{0});
 
-/// A part of the payload that has the same givers and the same takers throughout.
+/// A part of the payload that has the same senders and the same receivers throughout.
 struct Block {
   std::int64_t share = 1;
   /// Ranks in whose input the block lies; the result is the reduction over all of them.

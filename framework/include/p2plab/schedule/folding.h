@@ -11,7 +11,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "p2plab/ids.h"
+#include "p2plab/base/ids.h"
 
 namespace p2plab {
 

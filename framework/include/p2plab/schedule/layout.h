@@ -5,8 +5,8 @@
 #include <span>
 #include <vector>
 
-#include "p2plab/payload.h"
-#include "p2plab/schedule.h"
+#include "p2plab/schedule/payload.h"
+#include "p2plab/schedule/schedule.h"
 
 namespace p2plab {
 

@@ -5,8 +5,8 @@
 #include <string_view>
 #include <vector>
 
-#include "p2plab/result.h"
-#include "p2plab/units.h"
+#include "p2plab/base/result.h"
+#include "p2plab/base/units.h"
 
 namespace p2plab {
 

@@ -1,8 +1,8 @@
 // What is left of a collective when a machine has lost some of its GPUs.
 #pragma once
 
-#include "p2plab/collective.h"
-#include "p2plab/topology.h"
+#include "p2plab/machine/topology.h"
+#include "p2plab/schedule/collective.h"
 
 namespace p2plab {
 

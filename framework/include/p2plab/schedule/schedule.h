@@ -6,9 +6,9 @@
 #include <span>
 #include <vector>
 
-#include "p2plab/collective.h"
-#include "p2plab/folding.h"
-#include "p2plab/step.h"
+#include "p2plab/schedule/collective.h"
+#include "p2plab/schedule/folding.h"
+#include "p2plab/schedule/step.h"
 
 namespace p2plab {
 

@@ -5,8 +5,8 @@
 #include <span>
 #include <string_view>
 
-#include "p2plab/ids.h"
-#include "p2plab/result.h"
+#include "p2plab/base/ids.h"
+#include "p2plab/base/result.h"
 
 namespace p2plab {
 

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "p2plab/schedule.h"
+#include "p2plab/schedule/schedule.h"
 
 namespace p2plab {
 

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/routes.h"
-#include "p2plab/schedule.h"
+#include "p2plab/machine/routes.h"
+#include "p2plab/schedule/schedule.h"
 
 namespace p2plab {
 
@@ -40,8 +40,8 @@ class Proof {
 /// Proves that the schedule does what its collective promises, on this machine: every step reads values that are there, adds only disjoint
 /// contributions of one chunk, touches only what its executor can reach (reads need a path to it, writes a path from it, explicit routes must
 /// join the two ends without passing a GPU), never writes an input, and every receiver ends with exactly the contributors' reduction.
-/// Of a folded schedule the base is proved so, and of each image that it keeps apart from the others, that its chunks' blocks have the base's givers
-/// and takers where the image moves them, and that every rank reaches there what it needs: so all images are proved, as if step by step.
+/// Of a folded schedule the base is proved so, and of each image that it keeps apart from the others, that its chunks' blocks have the base's senders
+/// and receivers where the image moves them, and that every rank reaches there what it needs: so all images are proved, as if step by step.
 /// Error code verification_failed; the message names the step, the location, what was expected and what was found.
 Result<Proof> verify(const Topology& topology, const Routes& routes, const Schedule& schedule, const VerifyOptions& options = {});
 

@@ -1,4 +1,4 @@
-// AMD boxes: direct Infinity Fabric (xGMI) links, no switch.
+// AMD servers: direct Infinity Fabric (xGMI) links, no switch.
 // MI250X: 8 packages with two dies (GCDs) each, 16 GPUs to software; weights in units of 50 GB/s per direction as in the models of ForestColl
 // (liangyuRain/ForestColl, mi250_topology) and TE-CCL, which agree. MI300X: every pair of 8 joined by one link of 64 GB/s per direction, nominal
 // (48 GB/s reached: ROCm blog on RCCL and xGMI). Latency: no published figure for one link; 500 ns.
@@ -6,9 +6,9 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/mask.h"
-#include "p2plab/presets.h"
-#include "presets/values.h"
+#include "p2plab/machine/mask.h"
+#include "p2plab/machine/presets.h"
+#include "sources/presets/values.h"
 
 namespace p2plab::presets {
 

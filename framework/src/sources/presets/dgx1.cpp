@@ -1,16 +1,16 @@
 // DGX-1 with 8 P100 or V100: a hybrid cube mesh of direct NVLinks, and the PCIe tree under it.
 // NVLinks: nvidia-smi's order of GPUs on DGX-1V and p3.16xlarge; isomorphic to the matrix of microsoft/sccl, msccl/topologies/nvidia.py, which
-// numbers them otherwise. The P100 box has the same 16 connections with one lane each (uuudown/Tartan, dgx1_ascending.txt, p2p connectivity matrix).
-// Lanes: 20 GB/s (NVLink 1) and 25 GB/s (NVLink 2) per direction, nominal. Latency: 0.7 us (microsoft/TE-CCL, NDv2).
-// PCIe: two GPUs a switch, two switches a socket (NCCL topology file ndv2-topo.xml of Azure/azhpc-images); effective 12 GB/s for gen 3 x16 and
-// 6 GB/s for peer traffic over Broadwell's QPI (NVIDIA/nccl, src/graph/topo.h).
+// numbers them otherwise. The P100 server has the same 16 connections with one lane each (uuudown/Tartan, dgx1_ascending.txt, p2p connectivity
+// matrix). Lanes: 20 GB/s (NVLink 1) and 25 GB/s (NVLink 2) per direction, nominal. Latency: 0.7 us (microsoft/TE-CCL, NDv2). PCIe: two GPUs a
+// switch, two switches a socket (NCCL topology file ndv2-topo.xml of Azure/azhpc-images); effective 12 GB/s for gen 3 x16 and 6 GB/s for peer traffic
+// over Broadwell's QPI (NVIDIA/nccl, src/graph/topo.h).
 #include <array>
 
 #include <fmt/format.h>
 
-#include "p2plab/mask.h"
-#include "p2plab/presets.h"
-#include "presets/values.h"
+#include "p2plab/machine/mask.h"
+#include "p2plab/machine/presets.h"
+#include "sources/presets/values.h"
 
 namespace p2plab::presets {
 
@@ -19,7 +19,7 @@ namespace {
 struct Lanes {
   int a;
   int b;
-  int v100;  // lanes on the V100 box; the P100 box has one everywhere
+  int v100;  // lanes on the V100 server; the P100 server has one everywhere
 };
 
 constexpr std::array<Lanes, 16> cube_mesh{{{0, 1, 1},

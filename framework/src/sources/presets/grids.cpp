@@ -2,8 +2,8 @@
 // cite but the defaults: 50 GB/s and 500 ns, as in the studies of such graphs (astra-sim/tacos: 50 GiB/s and 0.5 us).
 #include <fmt/format.h>
 
-#include "p2plab/presets.h"
-#include "presets/values.h"
+#include "p2plab/machine/presets.h"
+#include "sources/presets/values.h"
 
 namespace p2plab::presets {
 

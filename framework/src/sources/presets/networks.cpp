@@ -4,8 +4,8 @@
 // k of group g leads to group g + k + 1.
 #include <fmt/format.h>
 
-#include "p2plab/presets.h"
-#include "presets/values.h"
+#include "p2plab/machine/presets.h"
+#include "sources/presets/values.h"
 
 namespace p2plab::presets {
 

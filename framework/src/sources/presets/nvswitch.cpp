@@ -1,14 +1,14 @@
-// Boxes whose GPUs all hang on NVSwitch, one or several of them behind a network. All NVSwitch chips of a box are one node: each GPU spreads its
+// Servers whose GPUs all hang on NVSwitch, one or several of them behind a network. All NVSwitch chips of a server are one node: each GPU spreads its
 // links over all of them, so only the port of a GPU can be a bottleneck. NVLink per GPU and direction, nominal: V100 6 x 25 = 150, A100 12 x 25 =
 // 300, H100 and H200 18 x 25 = 450, B200 18 x 50 = 900 GB/s (NVIDIA's product pages; nvidia-smi shows NV6, NV12, NV18, NV18). NICs, one a GPU: A100
-// 25 GB/s (HDR), later boxes 50 GB/s (400 Gb/s); DGX-2 has 8 x 12.5 GB/s, one for two GPUs. ForestColl's A100 model (even and odd NICs on two
+// 25 GB/s (HDR), later servers 50 GB/s (400 Gb/s); DGX-2 has 8 x 12.5 GB/s, one for two GPUs. ForestColl's A100 model (even and odd NICs on two
 // switches) is network=rail,rails=2. Latency of a link: Hopper 325 ns (measured, see values.h); DGX-2 350 ns (microsoft/TE-CCL); others 500 ns, for
 // want of a published figure. PCIe: one switch for two GPUs and their NICs, two sockets; effective 12 / 24 / 48 GB/s for gen 3 / 4 / 5, socket link
 // by generation (nccl, topo.h).
 #include <fmt/format.h>
 
-#include "p2plab/presets.h"
-#include "presets/values.h"
+#include "p2plab/machine/presets.h"
+#include "sources/presets/values.h"
 
 namespace p2plab::presets {
 
@@ -45,7 +45,7 @@ struct Request {
   bool pcie = false;
 };
 
-// Adds the boxes one after another, then what joins them.
+// Adds the servers one after another, then what joins them.
 class Cluster {
  public:
   Cluster(const std::string& name, Request request) : request_(std::move(request)), builder_(name) {}
@@ -55,36 +55,37 @@ class Cluster {
       const int switches = request_.rail ? request_.rails : 1;
       for (int i = 0; i < switches; ++i) network_.push_back(builder_.add_node({fmt::format("net{}", i), NodeKind::network_switch}));
     }
-    for (int box = 0; box < request_.nodes; ++box) add_box(box);
+    for (int server = 0; server < request_.nodes; ++server) add_server(server);
     return std::move(builder_).build();
   }
 
  private:
-  void add_box(int box) {
+  void add_server(int server) {
     std::vector<NodeId> gpus;
-    const auto first = static_cast<std::size_t>(box) * request_.gpus.size();
-    const bool numbered = request_.nodes > 1;  // in one box a GPU keeps the number that the machine gives it
+    const auto first = static_cast<std::size_t>(server) * request_.gpus.size();
+    const bool numbered = request_.nodes > 1;  // in one server a GPU keeps the number that the machine gives it
     for (std::size_t i = 0; i < request_.gpus.size(); ++i) {
       const auto number = numbered ? first + i : static_cast<std::size_t>(request_.gpus[i]);
       gpus.push_back(builder_.add_node({fmt::format("gpu{}", number), NodeKind::gpu}));
     }
-    const auto nvswitch = builder_.add_node({fmt::format("nvswitch{}", box), NodeKind::nvswitch});
+    const auto nvswitch = builder_.add_node({fmt::format("nvswitch{}", server), NodeKind::nvswitch});
     for (const auto gpu : gpus) builder_.add_duplex(gpu, nvswitch, LinkKind::nvlink, request_.nvlink, request_.latency);
-    const auto ports = request_.pcie ? add_pcie(box, gpus) : std::vector<NodeId>{};
-    if (request_.nodes > 1) add_nics(box, gpus, ports);
+    const auto ports = request_.pcie ? add_pcie(server, gpus) : std::vector<NodeId>{};
+    if (request_.nodes > 1) add_nics(server, gpus, ports);
   }
 
   // The PCIe switch of each GPU.
-  std::vector<NodeId> add_pcie(int box, const std::vector<NodeId>& gpus) {
+  std::vector<NodeId> add_pcie(int server, const std::vector<NodeId>& gpus) {
     std::vector<NodeId> sockets;
-    for (int s = 0; s < 2; ++s) sockets.push_back(builder_.add_node({fmt::format("socket{}", 2 * box + s), NodeKind::host}));
+    for (int s = 0; s < 2; ++s) sockets.push_back(builder_.add_node({fmt::format("socket{}", 2 * server + s), NodeKind::host}));
     const auto width = GBps(request_.model.pcie);
     std::vector<NodeId> ports(gpus.size());
     std::vector<std::optional<NodeId>> switches(static_cast<std::size_t>(request_.model.gpus + 1) / 2);
     for (std::size_t i = 0; i < gpus.size(); ++i) {
       const auto place = static_cast<std::size_t>(request_.gpus[i]) / 2;
       if (!switches[place]) {
-        switches[place] = builder_.add_node({fmt::format("pcie{}", switches.size() * static_cast<std::size_t>(box) + place), NodeKind::pcie_switch});
+        switches[place] =
+            builder_.add_node({fmt::format("pcie{}", switches.size() * static_cast<std::size_t>(server) + place), NodeKind::pcie_switch});
         builder_.add_duplex(*switches[place], sockets[2 * place / switches.size()], LinkKind::pcie, width, pcie_latency);
       }
       ports[i] = *switches[place];
@@ -95,10 +96,10 @@ class Cluster {
   }
 
   // GPU i uses NIC i * nics / gpus, over its PCIe switch if the machine has those, else directly at the NIC's own speed.
-  void add_nics(int box, const std::vector<NodeId>& gpus, const std::vector<NodeId>& ports) {
+  void add_nics(int server, const std::vector<NodeId>& gpus, const std::vector<NodeId>& ports) {
     std::vector<NodeId> nics;
     for (int i = 0; i < request_.nics; ++i) {
-      nics.push_back(builder_.add_node({fmt::format("nic{}", box * request_.nics + i), NodeKind::nic}));
+      nics.push_back(builder_.add_node({fmt::format("nic{}", server * request_.nics + i), NodeKind::nic}));
       builder_.add_duplex(nics.back(), network_[static_cast<std::size_t>(i) % network_.size()], LinkKind::network, request_.nic, network_latency);
     }
     std::vector<bool> joined(nics.size());
@@ -125,24 +126,24 @@ Result<Topology> make(const std::string& name, const Model& model, const Paramet
   request.nvlink = values.bandwidth("bandwidth");
   request.latency = values.latency("latency");
   request.pcie = parameters.contains("pcie") && values.on("pcie");  // a rack of NVL72 has no such tree
-  const auto whole_box = std::max(1, gpus * model.nics / model.gpus);
-  request.nics = parameters.at("nics") == "auto" ? whole_box : values.integer("nics", 1, gpus);
+  const auto whole_server = std::max(1, gpus * model.nics / model.gpus);
+  request.nics = parameters.at("nics") == "auto" ? whole_server : values.integer("nics", 1, gpus);
   request.nic = values.bandwidth("nic");
   request.rail = values.word("network", {"flat", "rail"}) == "rail";
   request.rails = parameters.at("rails") == "auto" ? request.nics : values.integer("rails", 1, request.nics);
-  if (request.nodes * gpus > most_gpus) values.fail("nodes", fmt::format("{} boxes of {} GPUs are more than {}", request.nodes, gpus, most_gpus));
+  if (request.nodes * gpus > most_gpus) values.fail("nodes", fmt::format("{} servers of {} GPUs are more than {}", request.nodes, gpus, most_gpus));
   if (auto ok = values.status(); !ok) return std::move(ok).error();
   return Cluster(name, std::move(request)).build();
 }
 
 Preset preset(const std::string& name, const std::string& summary, const Model& model) {
-  std::vector<ParameterInfo> known{{"gpus", "in each box: how many, or which", fmt::format("{}", model.gpus)},
-                                   {"nodes", "how many boxes; more than one are joined by a network", "1"},
+  std::vector<ParameterInfo> known{{"gpus", "in each server: how many, or which", fmt::format("{}", model.gpus)},
+                                   {"nodes", "how many servers; more than one are joined by a network", "1"},
                                    {"bandwidth", "NVLink of one GPU, in each direction", fmt::format("{} GB/s", model.nvlink)},
                                    {"latency", "of one link between GPU and NVSwitch", fmt::format("{:.0f} ns", model.latency * 1e9)},
                                    {"network", "flat: one switch joins all NICs; rail: one switch for the NICs of each rail", "flat"},
                                    {"rails", "how many rails; NIC i is on rail i modulo this; auto: one a NIC", "auto"},
-                                   {"nics", "in each box; auto: as the full machine has for these GPUs", "auto"},
+                                   {"nics", "in each server; auto: as the full machine has for these GPUs", "auto"},
                                    {"nic", "bandwidth of one NIC, in each direction", fmt::format("{} GB/s", model.nic)}};
   if (model.gpus <= 16) known.push_back({"pcie", "on: with PCIe switches and sockets; off: without", "off"});
   return {name, summary, std::move(known), [=](const Parameters& parameters) { return make(name, model, parameters); }};
@@ -156,10 +157,10 @@ std::vector<Preset> nvswitch() {
           preset("dgx-h100", "8 H100 on NVSwitch, 450 GB/s a GPU", h100),
           preset("dgx-h200", "8 H200 on NVSwitch, 450 GB/s a GPU", h200),
           preset("dgx-b200", "8 B200 on NVSwitch, 900 GB/s a GPU", b200),
-          preset("hgx-a100", "up to 8 A100 on NVSwitch, in one box or several", a100),
-          preset("hgx-h100", "up to 8 H100 on NVSwitch, in one box or several", h100),
-          preset("hgx-h200", "up to 8 H200 on NVSwitch, in one box or several", h200),
-          preset("hgx-b200", "up to 8 B200 on NVSwitch, in one box or several", b200),
+          preset("hgx-a100", "up to 8 A100 on NVSwitch, in one server or several", a100),
+          preset("hgx-h100", "up to 8 H100 on NVSwitch, in one server or several", h100),
+          preset("hgx-h200", "up to 8 H200 on NVSwitch, in one server or several", h200),
+          preset("hgx-b200", "up to 8 B200 on NVSwitch, in one server or several", b200),
           preset("nvl72", "up to 72 B200 of a GB200 NVL72 rack on NVSwitch, 900 GB/s a GPU", gb200)};
 }
 

@@ -1,4 +1,4 @@
-#include "presets/values.h"
+#include "sources/presets/values.h"
 
 #include <algorithm>
 #include <charconv>
@@ -7,7 +7,7 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/quantity.h"
+#include "p2plab/base/quantity.h"
 
 namespace p2plab::presets {
 

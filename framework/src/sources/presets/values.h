@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/registry.h"
-#include "p2plab/topology.h"
+#include "p2plab/base/registry.h"
+#include "p2plab/machine/topology.h"
 
 namespace p2plab::presets {
 
@@ -47,7 +47,7 @@ class Values {
 inline constexpr int most_gpus = 4096;
 
 /// Latencies that several presets share. A link of a path from GPU to GPU counts once, so a way through one switch takes two of them.
-/// PCIe: 0.72 us through one switch and 1.42 us through two and the root on a box of 8 RTX PRO 6000 (voipmonitor/rtx6kpro,
+/// PCIe: 0.72 us through one switch and 1.42 us through two and the root on a server of 8 RTX PRO 6000 (voipmonitor/rtx6kpro,
 /// wrx90-cpayne-2switch-flat.md).
 inline constexpr Seconds pcie_latency{360e-9};
 /// NVSwitch of Hopper: 0.65 us from a relaxed store on one H200 to its sight on another, measured, over two links (`p2plab calibrate`; NCCL's table

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <span>
 
-#include "p2plab/payload.h"
+#include "p2plab/schedule/payload.h"
 
 namespace p2plab {
 

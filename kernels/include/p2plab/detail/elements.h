@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <type_traits>
 
-#include "p2plab/float16.h"
-#include "p2plab/payload.h"
+#include "p2plab/detail/float16.h"
+#include "p2plab/schedule/payload.h"
 
 namespace p2plab {
 

@@ -6,9 +6,9 @@
 #include <span>
 #include <vector>
 
-#include "p2plab/collective.h"
-#include "p2plab/measurement.h"
-#include "p2plab/payload.h"
+#include "p2plab/program/measurement.h"
+#include "p2plab/schedule/collective.h"
+#include "p2plab/schedule/payload.h"
 
 namespace p2plab {
 

@@ -1,8 +1,8 @@
 // The executors that run programs on this machine; a copy: add your own and pass it on.
 #pragma once
 
-#include "p2plab/executor.h"
-#include "p2plab/registry.h"
+#include "p2plab/base/registry.h"
+#include "p2plab/program/executor.h"
 
 namespace p2plab {
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/executor.h"
-#include "p2plab/processes.h"
+#include "p2plab/program/executor.h"
+#include "p2plab/run/processes.h"
 
 namespace p2plab {
 

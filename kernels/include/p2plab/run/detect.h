@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "p2plab/machine_facts.h"
+#include "p2plab/machine/machine_facts.h"
 
 namespace p2plab {
 

@@ -1,9 +1,9 @@
 // How a plan runs best on GPUs that reach each other over NVLink: protocol, copies of lanes, slices.
 #pragma once
 
-#include "p2plab/payload.h"
-#include "p2plab/program.h"
-#include "p2plab/schedule.h"
+#include "p2plab/program/program.h"
+#include "p2plab/schedule/payload.h"
+#include "p2plab/schedule/schedule.h"
 
 namespace p2plab {
 

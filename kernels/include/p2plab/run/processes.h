@@ -7,8 +7,8 @@
 #include <utility>
 #include <vector>
 
-#include "p2plab/executor.h"
-#include "p2plab/result.h"
+#include "p2plab/base/result.h"
+#include "p2plab/program/executor.h"
 
 namespace p2plab {
 

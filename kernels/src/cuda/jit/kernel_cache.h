@@ -4,8 +4,8 @@
 #include <mutex>
 #include <optional>
 
-#include "cuda/site.h"
-#include "cuda/special_kernel.h"
+#include "cuda/jit/special_kernel.h"
+#include "cuda/memory/device_set.h"
 
 namespace p2plab::backend {
 
@@ -14,13 +14,13 @@ class CudaKept {
   std::mutex one_at_a_time;
   cuda::SpecialKernels kernels;
 
-  /// The site of ranks on these GPUs, all in this process; the former one goes if it was another. Errors: those of Site::create.
-  Result<cuda::Site*> site(const std::vector<int>& devices);
-  /// This process's part in the session's site, which is made once.
-  Result<cuda::Site*> site(Session& session, int device);
+  /// The device_set of ranks on these GPUs, all in this process; the previous one goes if it was another. Errors: those of DeviceSet::create.
+  Result<cuda::DeviceSet*> device_set(const std::vector<int>& devices);
+  /// This process's part in the session's device_set, which is made once.
+  Result<cuda::DeviceSet*> device_set(Session& session, int device);
 
  private:
-  std::optional<cuda::Site> site_;
+  std::optional<cuda::DeviceSet> device_set_;
   std::vector<int> devices_;
 };
 

@@ -1,11 +1,11 @@
-#include "cuda/nvrtc_library.h"
+#include "cuda/jit/nvrtc_library.h"
 
 #include <vector>
 
 #include <fmt/format.h>
 
-#include "cuda/loaded.h"
-#include "device_sources.h"
+#include "cuda/jit/device_sources.h"
+#include "cuda/jit/loaded.h"
 
 namespace p2plab::cuda {
 

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "p2plab/result.h"
+#include "p2plab/base/result.h"
 
 namespace p2plab::cuda {
 

@@ -1,6 +1,6 @@
-#include "cuda/special_kernel.h"
+#include "cuda/jit/special_kernel.h"
 
-#include "cuda/nvrtc_library.h"
+#include "cuda/jit/nvrtc_library.h"
 
 namespace p2plab::cuda {
 

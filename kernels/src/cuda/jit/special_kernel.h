@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "cuda/api.h"
-#include "specialise.h"
+#include "lowered/specialise.h"
 
 namespace p2plab::cuda {
 

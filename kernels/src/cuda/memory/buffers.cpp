@@ -1,4 +1,4 @@
-#include "cuda/buffers.h"
+#include "cuda/memory/buffers.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -87,9 +87,9 @@ std::vector<DeviceBuffers> Buffers::addresses() const {
 device::BlockSpan Buffers::span(Rank rank, std::size_t block, bool output) const {
   const auto number = static_cast<std::int32_t>(block);
   const auto offset = output ? layout_.output_offset(rank, number) : layout_.input_offset(rank, number);
-  std::uint64_t givers = 0;
-  for (const auto giver : schedule_->blocks()[block].contributors) givers |= std::uint64_t{1} << giver.value;
-  return {(output ? outputs_ : inputs_)[rank.index()] + static_cast<std::uint64_t>(offset), elements_[block], givers, number, rank.value};
+  std::uint64_t senders = 0;
+  for (const auto sender : schedule_->blocks()[block].contributors) senders |= std::uint64_t{1} << sender.value;
+  return {(output ? outputs_ : inputs_)[rank.index()] + static_cast<std::uint64_t>(offset), elements_[block], senders, number, rank.value};
 }
 
 Status Buffers::generate(std::uint64_t seed) const {
@@ -155,7 +155,8 @@ Result<DataCheck> Buffers::compare(std::uint64_t seed) const {
       result.passed = false;
       const auto element = static_cast<std::int64_t>(found.first);
       const auto wanted =
-          static_cast<double>(device::expected_total(seed, span(rank, b, true).givers, static_cast<std::int32_t>(b), element, payload_.op)) / divisor;
+          static_cast<double>(device::expected_total(seed, span(rank, b, true).senders, static_cast<std::int32_t>(b), element, payload_.op)) /
+          divisor;
       result.first_wrong = fmt::format("rank {} block {} element {}: expected {}, off by up to {}", rank.value, b, element, wanted, found.worst);
     }
   }

@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "cuda/api.h"
-#include "p2plab/communicator.h"
-#include "p2plab/layout.h"
-#include "p2plab/measurement.h"
-#include "p2plab/schedule.h"
+#include "p2plab/program/measurement.h"
+#include "p2plab/run/communicator.h"
+#include "p2plab/schedule/layout.h"
+#include "p2plab/schedule/schedule.h"
 
 namespace p2plab::cuda {
 

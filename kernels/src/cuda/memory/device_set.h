@@ -6,13 +6,13 @@
 #include <string>
 #include <vector>
 
-#include "arena.h"
 #include "cuda/api.h"
-#include "cuda/world.h"
+#include "cuda/memory/peer_memory.h"
+#include "lowered/arena.h"
 
 namespace p2plab::cuda {
 
-class Site {
+class DeviceSet {
  public:
   struct Gpu {
     int device = 0;  // its number in the process that uses it
@@ -22,9 +22,9 @@ class Site {
   };
 
   /// All ranks in this process. Errors: no_device, device_failure.
-  static Result<Site> create(const std::vector<int>& devices, Bytes least);
-  /// One rank in this process; all ranks call it together, and `session` must outlive the site. Errors: as above, and those of the session.
-  static Result<Site> create(Session& session, int device, Bytes least);
+  static Result<DeviceSet> create(const std::vector<int>& devices, Bytes least);
+  /// One rank in this process; all ranks call it together, and `session` must outlive the device_set. Errors: as above, and those of the session.
+  static Result<DeviceSet> create(Session& session, int device, Bytes least);
 
   int ranks() const { return static_cast<int>(gpus_.size()); }
   const Gpu& gpu(std::size_t rank) const& { return gpus_[rank]; }
@@ -32,13 +32,13 @@ class Site {
   /// Does this process drive the rank?
   bool has(std::size_t rank) const { return sides_[rank].has_value(); }
   /// The lowest rank that it drives.
-  std::size_t own() const { return world_ ? world_->rank().index() : 0; }
+  std::size_t own() const { return peer_memory_ ? peer_memory_->rank().index() : 0; }
   /// The most ranks that share one GPU.
   int ranks_per_gpu() const { return ranks_per_gpu_; }
   int least_multiprocessors() const;
   int least_capability() const;
   /// The other processes, or null.
-  World* world() const { return world_.get(); }
+  PeerMemory* peer_memory() const { return peer_memory_.get(); }
 
   /// Of a rank that this process drives; its GPU must be the current one when an arena grows.
   Arena& memory(std::size_t rank) { return sides_[rank]->memory; }
@@ -55,10 +55,10 @@ class Site {
     Stream stream;
   };
 
-  Site() = default;
+  DeviceSet() = default;
   Status add(std::size_t rank, Bytes least);
 
-  std::unique_ptr<World> world_;  // outlives the arenas, which it makes host memory for
+  std::unique_ptr<PeerMemory> peer_memory_;  // outlives the arenas, which it makes host memory for
   std::vector<Gpu> gpus_;
   std::vector<std::optional<Side>> sides_;
   int ranks_per_gpu_ = 1;

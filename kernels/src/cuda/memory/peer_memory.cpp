@@ -1,4 +1,4 @@
-#include "cuda/world.h"
+#include "cuda/memory/peer_memory.h"
 
 #include <algorithm>
 #include <cstring>
@@ -58,7 +58,7 @@ Status all_able(Session& session, const Status& mine) {
 }  // namespace
 
 // Reads a message from its beginning; zeros from its end on.
-struct World::Reader {
+struct PeerMemory::Reader {
   const std::string& text;
   std::size_t at = 0;
 
@@ -111,42 +111,42 @@ Result<std::uint64_t> OpenedMemory::open(const void* handle) {
   return reinterpret_cast<std::uint64_t>(memory);
 }
 
-Result<std::unique_ptr<World>> World::create(Session& session) {
-  std::unique_ptr<World> world{new World(session)};
+Result<std::unique_ptr<PeerMemory>> PeerMemory::create(Session& session) {
+  std::unique_ptr<PeerMemory> peer_memory{new PeerMemory(session)};
   const Bytes size{host_page};
   auto file = processes::make_shared_file(size);
   if (auto well = processes::all_well(session, file ? Status{} : Status{file.error()}); !well) return std::move(well).error();
-  world->common_file_ = *std::move(file);
-  const auto files = session.share(world->common_file_.get());
+  peer_memory->common_file_ = *std::move(file);
+  const auto files = session.share(peer_memory->common_file_.get());
   if (!files) return files.error();
   auto common = SharedPinned::map(files->front().get(), size);  // rank 0's serves all
   if (auto well = processes::all_well(session, common ? Status{} : Status{common.error()}); !well) return std::move(well).error();
-  world->common_ = *std::move(common);
-  world->known_.resize(static_cast<std::size_t>(session.ranks()));
-  world->hearing_ = session.on_loss([raw = world.get()] { raw->rank_is_gone(); });
-  return world;
+  peer_memory->common_ = *std::move(common);
+  peer_memory->known_.resize(static_cast<std::size_t>(session.ranks()));
+  peer_memory->loss_subscription_ = session.on_loss([raw = peer_memory.get()] { raw->rank_is_gone(); });
+  return peer_memory;
 }
 
 // Kernels that wait for a rank that is gone look at their abort word; those not yet begun wait at the gate.
-void World::rank_is_gone() {
+void PeerMemory::rank_is_gone() {
   const std::lock_guard lock(mutex_);
   lost_ = true;
   for (const auto abort : aborts_) set_word(abort);
   set_word(gate());
 }
 
-void World::watch(std::uint64_t abort) {
+void PeerMemory::watch(std::uint64_t abort) {
   const std::lock_guard lock(mutex_);
   aborts_.push_back(abort);
   if (lost_) set_word(abort);
 }
 
-void World::forget(std::uint64_t abort) {
+void PeerMemory::forget(std::uint64_t abort) {
   const std::lock_guard lock(mutex_);
   std::erase(aborts_, abort);
 }
 
-Result<Extent> World::make_extent(Bytes size) {
+Result<Extent> PeerMemory::make_extent(Bytes size) {
   size = rounded(size, page);
   auto memory = allocate(size);
   if (!memory) return std::move(memory).error();
@@ -154,7 +154,7 @@ Result<Extent> World::make_extent(Bytes size) {
   return Extent{address, size, std::shared_ptr<void>(memory->release(), free_device)};
 }
 
-Result<Extent> World::make_host_extent(Bytes size) {
+Result<Extent> PeerMemory::make_host_extent(Bytes size) {
   size = rounded(size, host_page);
   auto file = processes::make_shared_file(size);
   if (!file) return std::move(file).error();
@@ -167,19 +167,19 @@ Result<Extent> World::make_host_extent(Bytes size) {
 }
 
 // The message of a rank: its addresses, its new extents of host memory, its new extents of GPU memory, allocations that are the caller's.
-Status World::write(const Gift& gift, std::string& text) {
-  append(text, gift.addresses);
-  append(text, gift.host_memory.size() - hosts_given_);
-  for (const auto& extent : gift.host_memory.subspan(hosts_given_)) {
+Status PeerMemory::write(const MemoryOffer& offer, std::string& text) {
+  append(text, offer.addresses);
+  append(text, offer.host_memory.size() - hosts_given_);
+  for (const auto& extent : offer.host_memory.subspan(hosts_given_)) {
     append(text, extent.address);
     append(text, static_cast<std::uint64_t>(extent.size.count()));
   }
-  append(text, gift.memory.size() - given_);
-  for (const auto& extent : gift.memory.subspan(given_)) {
+  append(text, offer.memory.size() - given_);
+  for (const auto& extent : offer.memory.subspan(given_)) {
     if (auto done = append_piece(text, extent.address, static_cast<std::uint64_t>(extent.size.count())); !done) return done;
   }
   std::vector<Allocation> allocations;
-  for (const auto address : gift.registered) {
+  for (const auto address : offer.registered) {
     const auto found = allocation_of(address);
     if (!found) return found.error();
     const auto same = [&](const Allocation& a) { return a.address == found->address; };
@@ -193,7 +193,7 @@ Status World::write(const Gift& gift, std::string& text) {
 }
 
 // One file a rank goes round at a time, so there are as many rounds as any rank has new extents; the others then share one that is known already.
-Status World::open_hosts(const Gift& mine, std::vector<Reader>& readers) {
+Status PeerMemory::open_hosts(const MemoryOffer& mine, std::vector<Reader>& readers) {
   std::vector<std::size_t> counts;
   for (auto& reader : readers) {
     reader.take<RankAddresses>();
@@ -226,7 +226,7 @@ Status World::open_hosts(const Gift& mine, std::vector<Reader>& readers) {
 }
 
 // Own pieces are read over: a process cannot open what it gave.
-Result<std::vector<std::vector<World::Moved>>> World::open_pieces(std::vector<Reader>& readers, OpenedMemory& opened) const {
+Result<std::vector<std::vector<PeerMemory::Moved>>> PeerMemory::open_pieces(std::vector<Reader>& readers, OpenedMemory& opened) const {
   std::vector<std::vector<Moved>> moves(readers.size());
   for (std::size_t r = 0; r < readers.size(); ++r) {
     const auto count = readers[r].take<std::size_t>();
@@ -240,7 +240,7 @@ Result<std::vector<std::vector<World::Moved>>> World::open_pieces(std::vector<Re
   return moves;
 }
 
-Result<World::Received> World::exchange(const Gift& mine) {
+Result<PeerMemory::Received> PeerMemory::exchange(const MemoryOffer& mine) {
   std::string text;
   const auto written = usable_ ? write(mine, text) : usable_;
   if (auto well = all_able(session_, written); !well) return std::move(well).error();

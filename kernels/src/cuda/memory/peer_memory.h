@@ -7,11 +7,11 @@
 #include <string>
 #include <vector>
 
-#include "arena.h"
 #include "cuda/api.h"
-#include "cuda/shared_pinned.h"
-#include "p2plab/processes.h"
-#include "packet_image.h"
+#include "cuda/memory/shared_pinned.h"
+#include "lowered/arena.h"
+#include "lowered/packet_image.h"
+#include "p2plab/run/processes.h"
 
 namespace p2plab::cuda {
 
@@ -35,13 +35,13 @@ class OpenedMemory {
   std::vector<void*> opened_;
 };
 
-class World {
+class PeerMemory {
  public:
   /// This process is rank session.rank(). All ranks call it together, with the GPU of each current. Errors: those of the session, io, device_failure.
-  static Result<std::unique_ptr<World>> create(Session& session);
-  World(const World&) = delete;
-  World& operator=(const World&) = delete;
-  ~World() = default;
+  static Result<std::unique_ptr<PeerMemory>> create(Session& session);
+  PeerMemory(const PeerMemory&) = delete;
+  PeerMemory& operator=(const PeerMemory&) = delete;
+  ~PeerMemory() = default;
 
   Rank rank() const { return Rank{session_.rank()}; }
   int ranks() const { return session_.ranks(); }
@@ -59,7 +59,7 @@ class World {
   void forget(std::uint64_t abort);
 
   /// What a rank gives the others of one program.
-  struct Gift {
+  struct MemoryOffer {
     RankAddresses addresses;              // all within the two arenas or `registered`
     std::span<const Extent> memory = {};  // of its arenas; those that were given before stay open
     std::span<const Extent> host_memory = {};
@@ -70,7 +70,7 @@ class World {
     OpenedMemory registered;
   };
   /// All ranks call it together. Errors: those of the session; unsupported, on all ranks, where one cannot give or open memory.
-  Result<Received> exchange(const Gift& mine);
+  Result<Received> exchange(const MemoryOffer& mine);
 
  private:
   // Where memory of another process lies there, and where here.
@@ -81,9 +81,9 @@ class World {
   };
   struct Reader;
 
-  explicit World(Session& session) : session_(session) {}
-  Status write(const Gift& gift, std::string& text);
-  Status open_hosts(const Gift& mine, std::vector<Reader>& readers);
+  explicit PeerMemory(Session& session) : session_(session) {}
+  Status write(const MemoryOffer& offer, std::string& text);
+  Status open_hosts(const MemoryOffer& mine, std::vector<Reader>& readers);
   Result<std::vector<std::vector<Moved>>> open_pieces(std::vector<Reader>& readers, OpenedMemory& opened) const;
   void rank_is_gone();
 
@@ -99,8 +99,8 @@ class World {
   std::mutex mutex_;  // of what a lost rank changes
   std::vector<std::uint64_t> aborts_;
   bool lost_ = false;
-  Status usable_;                  // an error once this world's own memory could not be opened everywhere
-  std::shared_ptr<void> hearing_;  // of lost ranks; the first to go
+  Status usable_;                            // an error once this peer_memory's own memory could not be opened everywhere
+  std::shared_ptr<void> loss_subscription_;  // of lost ranks; the first to go
 };
 
 }  // namespace p2plab::cuda

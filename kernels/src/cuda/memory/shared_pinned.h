@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "p2plab/result.h"
+#include "p2plab/base/result.h"
 #include "processes/shared_memory.h"
 
 namespace p2plab::cuda {

@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 
-#include "backend.h"
 #include "cuda/measure.h"
-#include "cuda/nccl_library.h"
-#include "cuda/nccl_registration.h"
+#include "cuda/nccl/nccl_library.h"
+#include "cuda/nccl/nccl_registration.h"
+#include "executors/backend.h"
 
 namespace p2plab::backend {
 
@@ -88,7 +88,7 @@ class NcclCalls {
  private:
   static void* at(std::uint64_t address) { return reinterpret_cast<void*>(address); }
 
-  // Everything else is blocks with one giver and one taker.
+  // Everything else is blocks with one sender and one receiver.
   Status exchange(Rank rank, const cuda::Stream& stream) const {
     auto* const communicator = communicators_.of(rank);
     int code = nccl_.group_start();

@@ -1,11 +1,11 @@
-#include "cuda/nccl_library.h"
+#include "cuda/nccl/nccl_library.h"
 
 #include <array>
 #include <cstdlib>
 
 #include <fmt/format.h>
 
-#include "cuda/loaded.h"
+#include "cuda/jit/loaded.h"
 
 namespace p2plab::cuda {
 

@@ -4,8 +4,8 @@
 #include <cstddef>
 #include <string>
 
-#include "p2plab/payload.h"
-#include "p2plab/result.h"
+#include "p2plab/base/result.h"
+#include "p2plab/schedule/payload.h"
 
 namespace p2plab::cuda {
 

@@ -1,4 +1,4 @@
-#include "cuda/nccl_registration.h"
+#include "cuda/nccl/nccl_registration.h"
 
 #include <algorithm>
 

@@ -3,9 +3,9 @@
 
 #include <vector>
 
-#include "cuda/buffers.h"
-#include "cuda/nccl_library.h"
-#include "p2plab/executor.h"
+#include "cuda/memory/buffers.h"
+#include "cuda/nccl/nccl_library.h"
+#include "p2plab/program/executor.h"
 
 namespace p2plab::cuda {
 

@@ -5,21 +5,21 @@
 #include <span>
 #include <vector>
 
-#include "cuda/run_state.h"
-#include "cuda/site.h"
-#include "cuda/special_kernel.h"
-#include "p2plab/communicator.h"
-#include "p2plab/executor.h"
-#include "p2plab/layout.h"
-#include "reach.h"
+#include "cuda/jit/special_kernel.h"
+#include "cuda/memory/device_set.h"
+#include "cuda/run/run_state.h"
+#include "lowered/peer_access.h"
+#include "p2plab/program/executor.h"
+#include "p2plab/run/communicator.h"
+#include "p2plab/schedule/layout.h"
 
 namespace p2plab::cuda {
 
 class GpuRun {
  public:
-  /// Memory comes from `site`, which must outlive the run, as must `kernels` and what `job` views. Errors: unsupported (no peer access, more blocks
-  /// than fit at once, buffers that cannot be shared), device_failure. Where the site has several processes, all call this together.
-  static Result<GpuRun> create(const Job& job, const RunBuffers& buffers, const KernelShape& shape, SpecialKernels& kernels, Site& site);
+  /// Memory comes from `device_set`, which must outlive the run, as must `kernels` and what `job` views. Errors: unsupported (no peer access, more
+  /// blocks than fit at once, buffers that cannot be shared), device_failure. Where the device_set has several processes, all call this together.
+  static Result<GpuRun> create(const Job& job, const RunBuffers& buffers, const KernelShape& shape, SpecialKernels& kernels, DeviceSet& device_set);
   GpuRun(GpuRun&&) noexcept = default;
   GpuRun& operator=(GpuRun&&) = delete;
   GpuRun(const GpuRun&) = delete;
@@ -30,14 +30,14 @@ class GpuRun {
   Status call(Rank rank, const DeviceBuffers& buffers, device::StreamHandle stream) const;
   /// After the end of all calls: device_failure if a kernel gave up waiting, naming rank, step and the rank that was missing.
   Status hang() const;
-  /// "flagless, 32 blocks of 128 threads", for notes.
+  /// "lamport, 32 blocks of 128 threads", for notes.
   std::string describe() const;
   BufferUse use() const { return use_; }
   /// Is this one of the ranks that live in this process?
-  bool has(Rank rank) const { return rank.value >= 0 && rank.value < program_->ranks() && site_->has(rank.index()); }
+  bool has(Rank rank) const { return rank.value >= 0 && rank.value < program_->ranks() && device_set_->has(rank.index()); }
 
  private:
-  GpuRun(const Job& job, const RunBuffers& buffers, const KernelShape& shape, SpecialKernels& kernels, Site& site);
+  GpuRun(const Job& job, const RunBuffers& buffers, const KernelShape& shape, SpecialKernels& kernels, DeviceSet& device_set);
   // run.cpp
   Status prepare(const RunPlans& plans);
   Status connect() const;
@@ -50,7 +50,7 @@ class GpuRun {
   Status place_host(std::size_t rank, const RunPlans& plans);
   Status place_staging(std::size_t rank);
   Status exchange(std::span<const DeviceBuffers> buffers);
-  Result<Arena::Region> take(std::size_t rank, Bytes size) { return site_->memory(rank).take(size); }
+  Result<Arena::Region> take(std::size_t rank, Bytes size) { return device_set_->memory(rank).take(size); }
   // Blocks that every GPU holds at once, by what `ask` says of the GPUs here.
   Result<int> resident_everywhere(const std::function<int()>& ask) const;
   // run_packets.cpp
@@ -95,7 +95,7 @@ class GpuRun {
   }
 
   const Program* program_;
-  Reach reach_;
+  PeerAccess peer_access_;
   BufferLayout layout_;
   BufferUse use_;
   bool packets_ = false;  // element by element, or slice by slice?
@@ -107,7 +107,7 @@ class GpuRun {
   OpenedMemory opened_;  // the other processes' registered buffers
   std::vector<RankState> ranks_;
   SpecialKernels* kernels_;
-  Site* site_;
+  DeviceSet* device_set_;
   std::string interpreted_;  // why there is no code made for the program
 };
 

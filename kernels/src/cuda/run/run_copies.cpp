@@ -4,7 +4,7 @@
 
 #include <fmt/format.h>
 
-#include "cuda/run.h"
+#include "cuda/run/run.h"
 #include "device/copies.h"
 
 namespace p2plab::cuda {
@@ -22,16 +22,16 @@ Status GpuRun::prepare_copies() {
   if (adds != program_->instructions.end()) {
     return refuse(fmt::format("copy engines add nothing, but step {} does", adds->step.value), "use another protocol for what reduces");
   }
-  if (!reach_.covers(*program_)) return refuse("copy engines need ranks that reach each other's memory", "use another protocol");
+  if (!peer_access_.covers(*program_)) return refuse("copy engines need ranks that reach each other's memory", "use another protocol");
   if (auto done = link_slice_images(); !done) return done;
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
-    if (!site_->has(r)) continue;
+    if (!device_set_->has(r)) continue;
     auto& state = ranks_[r];
     if (state.blocks > most_streams) {
       return refuse(fmt::format("the program needs {} streams of copies on a rank; at most {} are safe", state.blocks, most_streams),
                     "use fewer parts or channels");
     }
-    if (auto done = use_device(site_->gpu(r).device); !done) return done;
+    if (auto done = use_device(device_set_->gpu(r).device); !done) return done;
     for (std::uint32_t b = 0; b < state.blocks; ++b) {
       auto stream = create_stream();
       if (!stream) return std::move(stream).error();

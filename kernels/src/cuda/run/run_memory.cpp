@@ -1,9 +1,9 @@
-// Where a run's memory lies: regions of its site's arenas on every rank, and how the ranks learn of each other's.
+// Where a run's memory lies: regions of its device_set's arenas on every rank, and how the ranks learn of each other's.
 #include <algorithm>
 #include <cstring>
 
-#include "cuda/buffers.h"
-#include "cuda/run.h"
+#include "cuda/memory/buffers.h"
+#include "cuda/run/run.h"
 #include "device/wire.h"
 #include "processes/results.h"
 
@@ -14,8 +14,8 @@ namespace {
 constexpr std::int64_t token_bytes = 256;
 
 device::Words<4> empty_packet(const device::KernelChoice& choice) {
-  if (!choice.sentinel) return device::FlaggedWire::empty();
-  return size_of(choice.type) == 2 ? device::SentinelWire<2>::empty() : device::SentinelWire<4>::empty();
+  if (!choice.lamport) return device::FlaggedWire::empty();
+  return size_of(choice.type) == 2 ? device::LamportWire<2>::empty() : device::LamportWire<4>::empty();
 }
 
 }  // namespace
@@ -26,18 +26,18 @@ Status GpuRun::place(std::span<const DeviceBuffers> buffers, const RunPlans& pla
   ranks_.resize(count);
   Status placed;
   for (std::size_t r = 0; r < count && placed; ++r) {
-    if (!site_->has(r)) continue;
+    if (!device_set_->has(r)) continue;
     if (use_ == BufferUse::registered) addresses_[r].buffers = {buffers[r].input, buffers[r].output};
     placed = place_rank(r, plans);
   }
-  if (site_->world() == nullptr) return placed;
-  if (auto well = processes::all_well(site_->world()->session(), placed); !well) return well;
+  if (device_set_->peer_memory() == nullptr) return placed;
+  if (auto well = processes::all_well(device_set_->peer_memory()->session(), placed); !well) return well;
   return exchange(buffers);
 }
 
 // GPU memory, landing slots, host memory. Packets of staged calls go straight to the caller's buffers, wherever they are.
 Status GpuRun::place_rank(std::size_t rank, const RunPlans& plans) {
-  if (auto done = use_device(site_->gpu(rank).device); !done) return done;
+  if (auto done = use_device(device_set_->gpu(rank).device); !done) return done;
   if (auto done = place_device(rank, plans); !done) return done;
   if (auto done = place_host(rank, plans); !done) return done;
   if (use_ == BufferUse::registered) return {};
@@ -50,7 +50,7 @@ Status GpuRun::place_rank(std::size_t rank, const RunPlans& plans) {
 Status GpuRun::place_device(std::size_t rank, const RunPlans& plans) {
   auto& state = ranks_[rank];
   auto& at = addresses_[rank];
-  const auto& stream = site_->stream(rank);
+  const auto& stream = device_set_->stream(rank);
   const auto scratch = round_up(program_->memory[rank].scratch.count());
   auto memory = take(rank, Bytes{scratch + token_bytes + round_up(plans.flags) + counter_bytes});
   if (!memory) return std::move(memory).error();
@@ -84,7 +84,7 @@ Status GpuRun::place_host(std::size_t rank, const RunPlans& plans) {
   const auto flags = round_up(plans.flags);
   const auto landing = plans.host_area * image::landing_copies;
   const auto reports = rank == 0 ? round_up(static_cast<std::int64_t>(report_bytes * (ranks_.size() + 1))) : 0;
-  auto region = site_->host_memory(rank).take(Bytes{buffer + flags + reports + landing});
+  auto region = device_set_->host_memory(rank).take(Bytes{buffer + flags + reports + landing});
   if (!region) return std::move(region).error();
   ranks_[rank].host = *std::move(region);
   const auto base = ranks_[rank].host.address();
@@ -118,19 +118,20 @@ Status GpuRun::place_staging(std::size_t index) {
 
 // Gives this rank's memory to the other processes and gets theirs.
 Status GpuRun::exchange(std::span<const DeviceBuffers> buffers) {
-  auto& world = *site_->world();
-  const auto own = site_->own();
-  World::Gift gift{.addresses = addresses_[own], .memory = site_->memory(own).extents(), .host_memory = site_->host_memory(own).extents()};
+  auto& peer_memory = *device_set_->peer_memory();
+  const auto own = device_set_->own();
+  PeerMemory::MemoryOffer offer{
+      .addresses = addresses_[own], .memory = device_set_->memory(own).extents(), .host_memory = device_set_->host_memory(own).extents()};
   // Packets touch them on their own GPU only.
   if (use_ == BufferUse::registered && !packets_) {
-    if (layout_.input_size(world.rank()) > Bytes{0}) gift.registered.push_back(buffers[own].input);
-    if (layout_.output_size(world.rank()) > Bytes{0}) gift.registered.push_back(buffers[own].output);
+    if (layout_.input_size(peer_memory.rank()) > Bytes{0}) offer.registered.push_back(buffers[own].input);
+    if (layout_.output_size(peer_memory.rank()) > Bytes{0}) offer.registered.push_back(buffers[own].output);
   }
-  auto received = world.exchange(gift);
+  auto received = peer_memory.exchange(offer);
   if (!received) return std::move(received).error();
   addresses_ = std::move(received->addresses);
   opened_ = std::move(received->registered);
-  world.watch(abort_address());
+  peer_memory.watch(abort_address());
   return {};
 }
 

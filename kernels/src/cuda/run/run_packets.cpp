@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include "cuda/run.h"
+#include "cuda/run/run.h"
 #include "processes/results.h"
 
 namespace p2plab::cuda {
@@ -29,7 +29,7 @@ Status GpuRun::prepare_packets(const RunPlans& plans) {
     return Error{.code = ErrorCode::unsupported, .message = "chunks of 4 GiB and more do not run by packets", .notes = {"use protocol simple"}};
   }
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
-    if (!site_->has(r)) continue;
+    if (!device_set_->has(r)) continue;
     auto& call = ranks_[r].packet_call;
     call.report = report_address(r);
     call.abort = abort_address();
@@ -37,31 +37,31 @@ Status GpuRun::prepare_packets(const RunPlans& plans) {
     call.timeout = timeout;
     call.packets = static_cast<std::uint32_t>(packets_of(plans.packets.most_bytes, plans.format));
   }
-  if (shape_.threads == 0) shape_.threads = threads_for(ranks_[site_->own()].packet_call.packets);
+  if (shape_.threads == 0) shape_.threads = threads_for(ranks_[device_set_->own()].packet_call.packets);
   auto special = !shape_.interpret ? specialise(plans) : Status{Error{ErrorCode::unsupported, "it was not asked for"}};
   // Packets of all ranks have one form.
-  if (site_->world() != nullptr) special = processes::all_well(site_->world()->session(), special);
+  if (device_set_->peer_memory() != nullptr) special = processes::all_well(device_set_->peer_memory()->session(), special);
   if (special) return {};
   interpreted_ = special.error().message;
   return interpret(plans);
 }
 
-// The interpreter knows no lines.
+// The interpreter does not support LL128.
 Status GpuRun::interpret(RunPlans plans) {
-  if (choice_.lines) {
-    choice_.lines = false;
+  if (choice_.ll128) {
+    choice_.ll128 = false;
     plans.format.data_bytes = 8;
     for (auto& state : ranks_) state.packet_call.packets = static_cast<std::uint32_t>(packets_of(plans.packets.most_bytes, plans.format));
   }
   for (std::size_t r = 0; r < ranks_.size() && use_ == BufferUse::staged; ++r) {
-    if (!site_->has(r)) continue;
-    if (auto done = use_device(site_->gpu(r).device); !done) return done;
+    if (!device_set_->has(r)) continue;
+    if (auto done = use_device(device_set_->gpu(r).device); !done) return done;
     if (auto done = place_staging(r); !done) return done;
   }
   link(plans, image::packet_width);
   if (auto done = choose_packet_shape(); !done) return done;
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
-    if (!site_->has(r)) continue;
+    if (!device_set_->has(r)) continue;
     if (auto done = upload_packets(r); !done) return done;
   }
   return {};
@@ -71,7 +71,7 @@ void GpuRun::link(const RunPlans& plans, int width) {
   auto format = plans.format;
   format.width = width;
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
-    if (!site_->has(r)) continue;
+    if (!device_set_->has(r)) continue;
     auto& state = ranks_[r];
     state.packets = link_packets(plans.packets, Rank{static_cast<std::int64_t>(r)}, addresses_, format);
     auto& call = state.packet_call;
@@ -86,8 +86,8 @@ void GpuRun::link(const RunPlans& plans, int width) {
 // One packet a thread where so many threads fit at once; otherwise the fewest packets a thread, as evenly as that goes.
 Status GpuRun::specialise(const RunPlans& plans) {
   link(plans, image::most_packet_width);
-  const auto processors = std::max(site_->least_multiprocessors() / share_, 1);
-  const std::int64_t packets = ranks_[site_->own()].packet_call.packets;
+  const auto processors = std::max(device_set_->least_multiprocessors() / share_, 1);
+  const std::int64_t packets = ranks_[device_set_->own()].packet_call.packets;
   const auto threads_at_once = shape_.threads_per_processor > 0 ? shape_.threads_per_processor : threads_per_processor;
   const auto per_processor = std::max<std::int64_t>(1, threads_at_once / shape_.threads);
   const auto wanted = std::max<std::int64_t>(1, divided(packets, shape_.threads));
@@ -96,7 +96,7 @@ Status GpuRun::specialise(const RunPlans& plans) {
   const auto batch = divided(wanted, most);
   const auto blocks = divided(wanted, batch);
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
-    if (!site_->has(r)) continue;
+    if (!device_set_->has(r)) continue;
     if (auto done = specialise_rank(r, blocks, batch, processors); !done) return done;
   }
   return {};
@@ -110,8 +110,8 @@ Status GpuRun::specialise_rank(std::size_t rank, std::int64_t blocks, std::int64
                         .blocks_per_processor = static_cast<std::uint32_t>(divided(blocks, processors)),
                         .odd = state.packets.whole_packets < state.packet_call.packets,
                         .once = batch == 1};
-  if (auto done = use_device(site_->gpu(rank).device); !done) return done;
-  const auto kernel = kernels_->get(state.packets, code, site_->gpu(rank).capability);
+  if (auto done = use_device(device_set_->gpu(rank).device); !done) return done;
+  const auto kernel = kernels_->get(state.packets, code, device_set_->gpu(rank).capability);
   if (!kernel) return kernel.error();
   const auto fit = device::resident_special_blocks(*kernel, shape_.threads);
   if (fit <= 0) return check(-fit, "ask how many blocks fit");
@@ -131,7 +131,7 @@ Status GpuRun::specialise_rank(std::size_t rank, std::int64_t blocks, std::int64
 Status GpuRun::choose_packet_shape() {
   constexpr std::uint32_t most_threads = 256;  // the interpreter needs many registers
   shape_.threads = std::min(shape_.threads, most_threads);
-  const std::int64_t packets = ranks_[site_->own()].packet_call.packets;
+  const std::int64_t packets = ranks_[device_set_->own()].packet_call.packets;
   const auto everywhere = resident_everywhere([&] { return device::resident_packet_blocks(choice_, shape_.threads); });
   if (!everywhere) return everywhere.error();
   const auto resident = std::min<std::int64_t>(counter_bytes / 4, *everywhere / share_);
@@ -153,8 +153,8 @@ Status GpuRun::upload_packets(std::size_t rank) {
   if (linked.sources.size() > most || linked.stores.size() > most) {
     return Error{.code = ErrorCode::unsupported, .message = "the program has too many steps to run by packets", .notes = {"use protocol simple"}};
   }
-  if (auto done = use_device(site_->gpu(rank).device); !done) return done;
-  const auto& stream = site_->stream(rank);
+  if (auto done = use_device(device_set_->gpu(rank).device); !done) return done;
+  const auto& stream = device_set_->stream(rank);
   const auto waves = round_up(bytes_of(linked.waves).count());
   const auto sources = round_up(bytes_of(linked.sources).count());
   auto memory = take(rank, Bytes{waves + sources} + bytes_of(linked.stores));

@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include "cuda/run.h"
+#include "cuda/run/run.h"
 
 namespace p2plab::cuda {
 
@@ -22,9 +22,9 @@ Status GpuRun::prepare_slices() {
 
 Status GpuRun::link_slice_images() {
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
-    if (!site_->has(r)) continue;
+    if (!device_set_->has(r)) continue;
     auto& state = ranks_[r];
-    state.slices = link_slices(*program_, reach_, Rank{static_cast<std::int64_t>(r)}, addresses_);
+    state.slices = link_slices(*program_, peer_access_, Rank{static_cast<std::int64_t>(r)}, addresses_);
     auto* const calls = state.slice_call.calls;
     state.slice_call = state.slices.call;
     state.slice_call.calls = calls;
@@ -76,12 +76,12 @@ Status GpuRun::choose_bulk(int blocks) {
   const auto is_long = [&](const Instruction& i) { return program_->slice_bytes(i) >= least_slice || program_->slice_bytes(i) == i.bytes; };
   bool pays = !choice_.reduces && !choice_.shifts && std::ranges::all_of(program_->instructions, is_long);
   if (!shape_.bulk.value_or(pays)) return {};
-  const auto generation = site_->least_capability();
+  const auto generation = device_set_->least_capability();
   if (generation < hopper && shape_.bulk) {
     return Error{.code = ErrorCode::unsupported,
                  .message = fmt::format("slices by bulk copies need compute capability 9.0; a GPU has {}.{}", generation / 10, generation % 10)};
   }
-  pays = pays && generation >= hopper && blocks * share_ <= site_->least_multiprocessors();
+  pays = pays && generation >= hopper && blocks * share_ <= device_set_->least_multiprocessors();
   choice_.bulk = shape_.bulk.value_or(pays);
   return {};
 }
@@ -92,7 +92,7 @@ Status GpuRun::upload_slices(std::size_t rank) {
   const auto lanes = round_up(bytes_of(linked.lanes).count());
   const auto instructions = round_up(bytes_of(linked.instructions).count());
   const auto waits = round_up(bytes_of(linked.waits).count());
-  if (auto done = use_device(site_->gpu(rank).device); !done) return done;
+  if (auto done = use_device(device_set_->gpu(rank).device); !done) return done;
   auto memory = take(rank, Bytes{lanes + instructions + waits} + bytes_of(linked.addresses));
   if (!memory) return std::move(memory).error();
   state.images = *std::move(memory);
@@ -103,7 +103,7 @@ Status GpuRun::upload_slices(std::size_t rank) {
   call.instructions = reinterpret_cast<const image::SliceInstruction*>(at(lanes));
   call.waits = reinterpret_cast<const image::SliceWait*>(at(lanes + instructions));
   call.addresses = reinterpret_cast<const std::uint64_t*>(at(lanes + instructions + waits));
-  const auto& stream = site_->stream(rank);
+  const auto& stream = device_set_->stream(rank);
   if (auto done = copy_to_device(at(0), linked.lanes.data(), bytes_of(linked.lanes), stream); !done) return done;
   if (auto done = copy_to_device(at(lanes), linked.instructions.data(), bytes_of(linked.instructions), stream); !done) return done;
   if (auto done = copy_to_device(at(lanes + instructions), linked.waits.data(), bytes_of(linked.waits), stream); !done) return done;

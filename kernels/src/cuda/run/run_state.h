@@ -4,13 +4,13 @@
 #include <span>
 #include <vector>
 
-#include "arena.h"
 #include "cuda/api.h"
-#include "p2plab/communicator.h"
-#include "p2plab/executor.h"
-#include "packet_image.h"
-#include "packet_plan.h"
-#include "slice_image.h"
+#include "lowered/arena.h"
+#include "lowered/packet_image.h"
+#include "lowered/packet_plan.h"
+#include "lowered/slice_image.h"
+#include "p2plab/program/executor.h"
+#include "p2plab/run/communicator.h"
 
 namespace p2plab::cuda {
 

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "p2plab/simulate.h"
+#include "p2plab/simulator/simulate.h"
 
 namespace p2plab {
 

@@ -4,8 +4,8 @@
 #include <functional>
 #include <vector>
 
-#include "p2plab/program.h"
-#include "p2plab/routes.h"
+#include "p2plab/machine/routes.h"
+#include "p2plab/program/program.h"
 
 namespace p2plab {
 
@@ -30,9 +30,9 @@ Pattern ring_pattern(int ranks, Bytes bytes, const Tuning& tuning = {});
 /// All-to-all: each rank sends `bytes` / n to every other, one lane a peer, nearest first.
 Pattern all_to_all_pattern(int ranks, Bytes bytes, const Tuning& tuning = {});
 
-/// All-reduce over `boxes` boxes of `gpus` each: reduce-scatter around each box, all-reduce of each shard around the GPUs of the same number in
-/// all boxes, all-gather around each box.
-Pattern hierarchical_pattern(int boxes, int gpus, Bytes bytes, const Tuning& tuning = {});
+/// All-reduce over `servers` servers of `gpus` each: reduce-scatter around each server, all-reduce of each shard around the GPUs of the same number
+/// in all servers, all-gather around each server.
+Pattern hierarchical_pattern(int servers, int gpus, Bytes bytes, const Tuning& tuning = {});
 
 /// The same as an ordinary program, all ranks written out. Tests compare both.
 Program unfold(const Pattern& pattern);

@@ -6,9 +6,9 @@
 #include <string_view>
 #include <vector>
 
-#include "p2plab/program.h"
-#include "p2plab/result.h"
-#include "p2plab/units.h"
+#include "p2plab/base/result.h"
+#include "p2plab/base/units.h"
+#include "p2plab/program/program.h"
 
 namespace p2plab {
 
@@ -41,10 +41,10 @@ struct Profile {
   Seconds start_skew{0};    // the last rank starts this much after the first, the others evenly between
   Seconds signal_peer{0};   // data visible -> a thread block of another rank, which waits for the flag, goes on
   Seconds signal_local{0};  // the same for another thread block of the same rank
-  Seconds poll{0};          // the same for another rank where data carries its own flag (ll, ll128, flagless)
+  Seconds poll{0};          // the same for another rank where data carries its own flag (ll, ll128, lamport)
   Seconds fence{0};         // protocol simple: ordering the data before the flag
   Seconds slice_cost{0};    // a thread block's loop, for each slice
-  Seconds packet_start{0};  // by packets (ll, flagless): from the call to the first packet in hand; the launch hides behind the call before
+  Seconds packet_start{0};  // by packets (ll, lamport): from the call to the first packet in hand; the launch hides behind the call before
   Seconds packet_item{0};   // the same: a thread's work, for each operand of a step
   Seconds packet_tail{0};   // the same: mean lateness of a warp's packets; the slowest of n are late by this times ln n
   Seconds copy_start{0};    // protocol copy: for each slice, the kernels and the copy engine's start between waits and data

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/simulate.h"
+#include "p2plab/simulator/simulate.h"
 
 namespace p2plab {
 

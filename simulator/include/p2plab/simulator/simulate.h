@@ -6,11 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/pattern.h"
-#include "p2plab/profile.h"
-#include "p2plab/program.h"
-#include "p2plab/routes.h"
-#include "p2plab/topology.h"
+#include "p2plab/machine/routes.h"
+#include "p2plab/machine/topology.h"
+#include "p2plab/program/program.h"
+#include "p2plab/simulator/pattern.h"
+#include "p2plab/simulator/profile.h"
 
 namespace p2plab {
 

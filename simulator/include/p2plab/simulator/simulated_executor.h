@@ -1,9 +1,9 @@
 // The simulator as an executor: predictions come in the same form as measurements.
 #pragma once
 
-#include "p2plab/executor.h"
-#include "p2plab/profile.h"
-#include "p2plab/registry.h"
+#include "p2plab/base/registry.h"
+#include "p2plab/program/executor.h"
+#include "p2plab/simulator/profile.h"
 
 namespace p2plab::executors {
 

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "p2plab/simulate.h"
+#include "p2plab/simulator/simulate.h"
 
 namespace p2plab {
 

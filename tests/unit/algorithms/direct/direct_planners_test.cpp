@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <bit>
 
-#include "../support/machines.h"
-#include "../support/plans.h"
-#include "p2plab/analysis.h"
+#include "p2plab/schedule/analysis.h"
+#include "support/machines.h"
+#include "support/plans.h"
 
 namespace p2plab {
 namespace {

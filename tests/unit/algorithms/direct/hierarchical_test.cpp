@@ -1,9 +1,9 @@
 // The hierarchical planner moves exactly as many bytes over the ways between islands as theory says, and auto takes the fastest plan.
 #include <gtest/gtest.h>
 
-#include "../support/machines.h"
-#include "../support/plans.h"
-#include "p2plab/analysis.h"
+#include "p2plab/schedule/analysis.h"
+#include "support/machines.h"
+#include "support/plans.h"
 
 namespace p2plab {
 namespace {
@@ -31,7 +31,7 @@ TEST(Hierarchical, MovesSevenThirdsTimesFewerBytesOnFourPairs) { EXPECT_DOUBLE_E
 TEST(Hierarchical, MovesSevenTimesFewerBytesOnTwoQuads) { EXPECT_DOUBLE_EQ(saving(testing::islands_over_pcie(2, 4)), 7.0); }
 
 TEST(Hierarchical, TakesTwoRoundsPerLevelWithDirectExchanges) {
-  const auto topology = testing::boxes(4, 4);
+  const auto topology = testing::servers(4, 4);
   const auto plan = plan_on(topology, "hierarchical", CollectiveKind::all_reduce, {{"inside", "direct"}, {"across", "direct"}});
   ASSERT_TRUE(plan);
   EXPECT_EQ(rounds(plan->schedule), 4);
@@ -41,13 +41,13 @@ TEST(Hierarchical, TakesTwoRoundsPerLevelWithDirectExchanges) {
 }
 
 TEST(Hierarchical, WithRingsTakesTheRoundsOfBothRings) {
-  const auto plan = plan_on(testing::boxes(3, 4), "hierarchical", CollectiveKind::all_reduce, {{"inside", "ring"}, {"across", "ring"}});
+  const auto plan = plan_on(testing::servers(3, 4), "hierarchical", CollectiveKind::all_reduce, {{"inside", "ring"}, {"across", "ring"}});
   ASSERT_TRUE(plan);
   EXPECT_EQ(rounds(plan->schedule), 2 * 3 + 2 * 2);
 }
 
 TEST(Hierarchical, AllGatherSendsEachBlockOnceToEachOtherIsland) {
-  const auto topology = testing::boxes(2, 4);
+  const auto topology = testing::servers(2, 4);
   const auto plan = plan_on(topology, "hierarchical", CollectiveKind::all_gather);
   ASSERT_TRUE(plan);
   const auto loads = link_loads(topology, Routes{topology}, plan->schedule);
@@ -55,7 +55,7 @@ TEST(Hierarchical, AllGatherSendsEachBlockOnceToEachOtherIsland) {
 }
 
 TEST(Hierarchical, BroadcastCrossesEveryRailWithItsShare) {
-  const auto topology = testing::boxes(2, 4);
+  const auto topology = testing::servers(2, 4);
   for (const auto kind : {CollectiveKind::broadcast, CollectiveKind::reduce}) {
     const auto plan = plan_on(topology, "hierarchical", kind);
     ASSERT_TRUE(plan);

@@ -1,12 +1,12 @@
 // All-to-all, gather, scatter and pairs against the maximum concurrent flow.
 #include <gtest/gtest.h>
 
-#include "../support/machines.h"
-#include "../support/optima.h"
-#include "../support/plans.h"
-#include "p2plab/analysis.h"
-#include "p2plab/bounds.h"
-#include "p2plab/presets.h"
+#include "p2plab/bounds/bounds.h"
+#include "p2plab/machine/presets.h"
+#include "p2plab/schedule/analysis.h"
+#include "support/machines.h"
+#include "support/optima.h"
+#include "support/plans.h"
 
 namespace p2plab {
 namespace {

@@ -4,10 +4,10 @@
 
 #include <gtest/gtest.h>
 
-#include "../support/folding.h"
-#include "../support/plans.h"
-#include "former_trees.h"
-#include "p2plab/presets.h"
+#include "forest/repair/trees_of_plan.h"
+#include "p2plab/machine/presets.h"
+#include "support/folding.h"
+#include "support/plans.h"
 
 namespace p2plab {
 namespace {
@@ -67,7 +67,7 @@ TEST(FoldedForest, IsThePlanThatItWouldListStepByStep) {
   EXPECT_EQ(named, 3);
 }
 
-// Where boxes join 33 GPUs and more, trees between and inside them are put together, and turn with the boxes.
+// Where servers join 33 GPUs and more, trees between and inside them are put together, and turn with the servers.
 TEST(FoldedForest, BoxesFold) {
   for (const auto* name : {"dgx-a100:nodes=5", "hgx-h200:nodes=5"}) {
     const auto machine = *resolve_topology(name);

@@ -1,13 +1,13 @@
-// Old plans on machines that lost something, and machines that are planned box by box.
+// Old plans on machines that lost something, and machines that are planned server by server.
 #include <gtest/gtest.h>
 
-#include "../support/plans.h"
-#include "../support/random_topology.h"
-#include "forest_boxes.h"
-#include "p2plab/analysis.h"
-#include "p2plab/bounds.h"
-#include "p2plab/mask.h"
-#include "p2plab/presets.h"
+#include "forest/servers.h"
+#include "p2plab/bounds/bounds.h"
+#include "p2plab/machine/mask.h"
+#include "p2plab/machine/presets.h"
+#include "p2plab/schedule/analysis.h"
+#include "support/plans.h"
+#include "support/random_topology.h"
 
 namespace p2plab {
 namespace {
@@ -22,9 +22,9 @@ double reached(const Topology& machine, const Collective& collective, const Sche
 Result<Plan> repaired(const Topology& before, const Topology& now, CollectiveKind kind, const std::string& planner = "forest") {
   const auto old = testing::plan_on(before, planner, kind);
   if (!old) return old.error();
-  const FormerPlan former{before, old->schedule};
+  const PreviousPlan previous{before, old->schedule};
   PlanContext context;
-  context.former = &former;
+  context.previous = &previous;
   return testing::plan_on(now, "forest", make_collective(kind, now.ranks()), {}, context);
 }
 
@@ -53,9 +53,9 @@ TEST(ForestRepair, ReachesTheBoundOfWhatIsLeft) {
   }
 }
 
-// Of the 64 trees of eight boxes, those of the seven other GPUs on the rail of the lost NIC enter its box through another NIC each, and its own leave
-// through the others: one tree a root is enough, as before the loss.
-TEST(ForestRepair, KeepsOneTreeARootOnEightBoxes) {
+// Of the 64 trees of eight servers, those of the seven other GPUs on the rail of the lost NIC enter its server through another NIC each, and its own
+// leave through the others: one tree a root is enough, as before the loss.
+TEST(ForestRepair, KeepsOneTreeARootOnEightServers) {
   const auto before = *make_preset("dgx-a100", {{"nodes", "8"}});
   const auto now = *apply_mask(before, {.links = {{.from = "gpu0", .to = "nic0"}}});
   const auto plan = repaired(before, now, CollectiveKind::all_gather);
@@ -75,9 +75,9 @@ TEST(ForestRepair, ReachesTheBoundWhateverTheOldPlanWas) {
     for (const auto old_kind : {CollectiveKind::all_gather, CollectiveKind::all_reduce}) {
       const auto old = testing::plan_on(*before, planner, old_kind);
       ASSERT_TRUE(old) << planner;
-      const FormerPlan former{*before, old->schedule};
+      const PreviousPlan previous{*before, old->schedule};
       PlanContext context;
-      context.former = &former;
+      context.previous = &previous;
       for (const auto kind : kinds) {
         const auto plan = testing::plan_on(now, "forest", make_collective(kind, 7), {}, context);
         ASSERT_TRUE(plan) << planner << " " << to_string(kind) << describe(plan.error());
@@ -109,34 +109,34 @@ TEST(ForestRepair, IsAsGoodAsPlanningAnewOnRandomMachines) {
   EXPECT_GT(compared, 4);
 }
 
-// What enters a box over the network is spread inside: with three boxes 2 of 3 shards through NICs as wide as the links inside.
-TEST(ForestBoxes, TreesBetweenAndInsideBoxesFillTheWorstCutTogether) {
+// What enters a server over the network is spread inside: with three servers 2 of 3 shards through NICs as wide as the links inside.
+TEST(ForestServers, TreesBetweenAndInsideBoxesFillTheWorstCutTogether) {
   for (const auto* name : {"dgx-a100:nodes=2", "dgx-a100:nodes=3", "hgx-h200:nodes=2", "hgx-h200:nodes=5"}) {
     const auto machine = *resolve_topology(name);
     for (const bool towards_root : {false, true}) {
       const auto kind = towards_root ? CollectiveKind::reduce_scatter : CollectiveKind::all_gather;
-      ForestWish wish{.members = make_collective(kind, machine.ranks()).members, .weights = {}, .towards_root = towards_root};
-      wish.weights.assign(wish.members.size(), 1);
+      ForestRequest problem{.members = make_collective(kind, machine.ranks()).members, .weights = {}, .towards_root = towards_root};
+      problem.weights.assign(problem.members.size(), 1);
       const auto best = bound(machine, make_collective(kind, machine.ranks()));
       const auto seconds = best->inverse_rate.value() * 1e-9;  // per byte of each root
-      const auto forest = compose_boxes(machine, wish, seconds);
+      const auto forest = compose_servers(machine, problem, seconds);
       ASSERT_TRUE(forest) << name;
       EXPECT_EQ(forest->height, 2) << name;
       EXPECT_GE(forest->seconds_per_weight, seconds * (1 - 1e-12)) << name;
       for (const auto& tree : forest->list.trees) {
-        EXPECT_EQ(tree.edges.size(), wish.members.size() - 1);
+        EXPECT_EQ(tree.edges.size(), problem.members.size() - 1);
         EXPECT_LE(height(tree), 2);
       }
     }
   }
 }
 
-// Unlike boxes, and what has no network, are none of its business.
-TEST(ForestBoxes, AMachineThatIsNoBoxesAlikeIsLeftToOthers) {
+// Unlike servers, and what has no network, are none of its business.
+TEST(ForestServers, AMachineThatIsNoBoxesAlikeIsLeftToOthers) {
   for (const auto& machine : {*make_preset("dgx-v100", {}), *apply_mask(*make_preset("dgx-a100", {{"nodes", "2"}}), {.gpus = {"gpu3"}})}) {
-    ForestWish wish{.members = make_collective(CollectiveKind::all_gather, machine.ranks()).members, .weights = {}};
-    wish.weights.assign(wish.members.size(), 1);
-    EXPECT_FALSE(compose_boxes(machine, wish, 1));
+    ForestRequest problem{.members = make_collective(CollectiveKind::all_gather, machine.ranks()).members, .weights = {}};
+    problem.weights.assign(problem.members.size(), 1);
+    EXPECT_FALSE(compose_servers(machine, problem, 1));
   }
 }
 

@@ -2,14 +2,14 @@
 
 #include <gtest/gtest.h>
 
-#include "../support/ideal_time.h"
-#include "../support/optima.h"
-#include "../support/plans.h"
-#include "../support/random_topology.h"
-#include "forest_packing.h"
-#include "p2plab/analysis.h"
-#include "p2plab/bounds.h"
-#include "p2plab/presets.h"
+#include "forest/cuts/edge_disjoint_packing.h"
+#include "p2plab/bounds/bounds.h"
+#include "p2plab/machine/presets.h"
+#include "p2plab/schedule/analysis.h"
+#include "support/ideal_time.h"
+#include "support/optima.h"
+#include "support/plans.h"
+#include "support/random_topology.h"
 
 namespace p2plab {
 namespace {
@@ -136,7 +136,7 @@ TEST(Forest, IsAtMostHalfAsHighAsForestCollOnSwitches) {
   }
 }
 
-// One shard enters each other box once (7 of 8 boxes through 8 NICs of 25 GB/s) and is spread there: two rounds, one tree a root.
+// One shard enters each other server once (7 of 8 servers through 8 NICs of 25 GB/s) and is spread there: two rounds, one tree a root.
 TEST(Forest, SixtyFourGpusInBoxesTakeTwoRounds) {
   const auto machine = *make_preset("dgx-a100", {{"nodes", "8"}});
   const auto plan = testing::plan_on(machine, "forest", CollectiveKind::all_gather);

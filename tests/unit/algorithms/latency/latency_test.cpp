@@ -7,12 +7,12 @@
 #include <random>
 #include <set>
 
-#include "../support/machines.h"
-#include "../support/plans.h"
-#include "../support/reference.h"
-#include "p2plab/analysis.h"
-#include "p2plab/bounds.h"
-#include "p2plab/frontier.h"
+#include "p2plab/bounds/bounds.h"
+#include "p2plab/plan/frontier.h"
+#include "p2plab/schedule/analysis.h"
+#include "support/machines.h"
+#include "support/plans.h"
+#include "support/reference.h"
 
 namespace p2plab {
 namespace {
@@ -86,7 +86,7 @@ TEST(Frontier, AllReduceOnADgx1AddsUpInTwoStepsAndReachesTwiceTheAllGathersBound
 
 TEST(Frontier, AllReduceInAsManyStepsAsARingIsWideExchangesPairByPair) {
   // Neighbours exchange what they have, then each with the other neighbour, and so on: after s steps a rank has the sum of 2 s, in sums that share
-  // nothing; a second chunk starts with the other pairs. No broadcast moves three chunks, since two links leave the giver in the first step.
+  // nothing; a second chunk starts with the other pairs. No broadcast moves three chunks, since two links leave the sender in the first step.
   for (const int n : {4, 6, 8}) {
     const auto found =
         checked_frontier(machine("ring:gpus=" + std::to_string(n)), CollectiveKind::all_reduce, {.most_chunks = 3, .most_steps = n / 2});
@@ -142,10 +142,10 @@ TEST(Frontier, OneSwitchNeedsOneStepOfARoundForEachOther) {
 }
 
 TEST(Frontier, TwoChunksThatThreeRanksMustHoldInPairsTakeAThirdRound) {
-  // The giver reaches a, b, c with one chunk each in the first step; x, y, z each hear two of them. With two chunks, two of a, b, c hold the same
+  // The sender reaches a, b, c with one chunk each in the first step; x, y, z each hear two of them. With two chunks, two of a, b, c hold the same
   // one.
   Topology::Builder builder("triangle");
-  for (const char* name : {"giver", "a", "b", "c", "x", "y", "z"}) builder.add_node({.name = name});
+  for (const char* name : {"sender", "a", "b", "c", "x", "y", "z"}) builder.add_node({.name = name});
   const auto link = [&](int from, int to) { builder.add_link({NodeId{from}, NodeId{to}, LinkKind::nvlink, GBps(1), {}}); };
   for (const int near : {1, 2, 3}) link(0, near);
   for (const auto& [from, to] : {std::pair{1, 4}, {2, 4}, {2, 5}, {3, 5}, {1, 6}, {3, 6}}) link(from, to);
@@ -252,7 +252,7 @@ TEST(Latency, StepsAreTheFewestThatTheBoundKnowsOnEveryShapeAndRankCount) {
                                        testing::one_switch(7),
                                        testing::dgx1(5, true, false),
                                        testing::dgx1(8, false, true),
-                                       testing::boxes(2, 4),
+                                       testing::servers(2, 4),
                                        machine("torus:dims=4x4"),
                                        testing::one_switch(1)};
   for (const auto& topology : machines) {

@@ -6,9 +6,9 @@
 #include <limits>
 #include <numeric>
 
-#include "../../algorithms/src/cycles.h"
-#include "../../algorithms/src/packing.h"
-#include "../../algorithms/src/ring_search.h"
+#include "common/column_generation.h"
+#include "ring/cycles.h"
+#include "ring/search.h"
 
 namespace p2plab {
 namespace {

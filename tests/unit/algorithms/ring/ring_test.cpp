@@ -3,9 +3,9 @@
 
 #include <array>
 
-#include "../support/machines.h"
-#include "../support/plans.h"
-#include "p2plab/analysis.h"
+#include "p2plab/schedule/analysis.h"
+#include "support/machines.h"
+#include "support/plans.h"
 
 namespace p2plab {
 namespace {
@@ -79,7 +79,7 @@ TEST(Ring, HalvesTakeNMinusOneRoundsAndChainsCarryThePayloadOnce) {
 
 TEST(Ring, CrossesEachNicOncePerRingAndUsesAllRails) {
   for (const int size : {4, 8}) {
-    const auto topology = testing::boxes(2, size);
+    const auto topology = testing::servers(2, size);
     const auto plan = plan_on(topology, "ring", CollectiveKind::all_reduce);
     ASSERT_TRUE(plan);
     // All NICs at 50 GB/s each carry one of `size` rings.

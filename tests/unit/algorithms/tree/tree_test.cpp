@@ -1,9 +1,9 @@
 // The tree planner finds low trees along wide links, and its plans have the rounds and loads of theory.
 #include <gtest/gtest.h>
 
-#include "../support/machines.h"
-#include "../support/plans.h"
-#include "p2plab/analysis.h"
+#include "p2plab/schedule/analysis.h"
+#include "support/machines.h"
+#include "support/plans.h"
 
 namespace p2plab {
 namespace {
@@ -60,7 +60,7 @@ TEST(Tree, UsesOnlyTheWidestLinksThatSpan) {
 }
 
 TEST(Tree, CrossesTheNetworkOncePerBoxAndDirection) {
-  const auto topology = testing::boxes(4, 8);
+  const auto topology = testing::servers(4, 8);
   const auto plan = plan_on(topology, "tree", CollectiveKind::broadcast, {{"trees", "1"}, {"arity", "2"}});
   ASSERT_TRUE(plan);
   const auto loads = link_loads(topology, Routes{topology}, plan->schedule);

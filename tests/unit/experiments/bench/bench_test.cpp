@@ -1,10 +1,10 @@
 // Benchmarks on the host executor: sizes, counts and factors are nccl-tests' own.
 #include <gtest/gtest.h>
 
-#include "p2plab/bench.h"
-#include "p2plab/builtin_executors.h"
-#include "p2plab/presets.h"
-#include "p2plab/setting.h"
+#include "p2plab/experiment/bench.h"
+#include "p2plab/experiment/cost_context.h"
+#include "p2plab/machine/presets.h"
+#include "p2plab/run/builtin_executors.h"
 
 namespace p2plab {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include "p2plab/calibrate.h"
+#include "p2plab/experiment/calibrate.h"
 #include "support/machines.h"
 
 namespace p2plab {

@@ -6,13 +6,14 @@
 
 #include <gtest/gtest.h>
 
-#include "p2plab/run.h"
+#include "p2plab/experiment/run.h"
+#include "support/scratch.h"
 
 namespace p2plab {
 namespace {
 
 Experiment experiment() {
-  const auto path = (std::filesystem::path(testing::TempDir()) / "interrupt_test.yaml").string();
+  const auto path = test::scratch("interrupt_test.yaml").string();
   std::ofstream(path) << "version: 1\ntopology: {preset: hgx-h200, gpus: 3}\ncollectives: [all_reduce]\nalgorithms: [one_shot, ring]\n"
                          "sizes: [1 KiB, 4 KiB, 16 KiB]\nexecutors: [simulator, host]\n";
   auto loaded = load_experiment(path);

@@ -5,13 +5,14 @@
 
 #include <gtest/gtest.h>
 
-#include "p2plab/experiment.h"
+#include "p2plab/experiment/experiment.h"
+#include "support/scratch.h"
 
 namespace p2plab {
 namespace {
 
 Result<Experiment> read(const std::string& text) {
-  const auto path = (std::filesystem::path(testing::TempDir()) / "experiment_test.yaml").string();
+  const auto path = test::scratch("experiment_test.yaml").string();
   std::ofstream(path) << text;
   return load_experiment(path);
 }

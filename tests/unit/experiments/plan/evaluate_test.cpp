@@ -1,12 +1,12 @@
 // The form in which a plan is predicted fastest: how it is cut and dealt out to thread blocks.
-#include "p2plab/evaluate.h"
+#include "p2plab/experiment/evaluate.h"
 
 #include <gtest/gtest.h>
 
-#include "p2plab/bounds.h"
-#include "p2plab/lower.h"
-#include "p2plab/presets.h"
-#include "p2plab/setting.h"
+#include "p2plab/bounds/bounds.h"
+#include "p2plab/experiment/cost_context.h"
+#include "p2plab/machine/presets.h"
+#include "p2plab/program/lower.h"
 #include "support/machines.h"
 #include "support/plans.h"
 

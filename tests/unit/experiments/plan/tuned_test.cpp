@@ -5,12 +5,13 @@
 #include <filesystem>
 #include <fstream>
 
-#include "p2plab/builtin_planners.h"
-#include "p2plab/evaluate.h"
-#include "p2plab/gpu_tuning.h"
-#include "p2plab/presets.h"
-#include "p2plab/run.h"
-#include "p2plab/tuned.h"
+#include "p2plab/experiment/evaluate.h"
+#include "p2plab/experiment/run.h"
+#include "p2plab/experiment/tuned.h"
+#include "p2plab/machine/presets.h"
+#include "p2plab/plan/builtin_planners.h"
+#include "p2plab/run/gpu_tuning.h"
+#include "support/scratch.h"
 
 namespace p2plab {
 namespace {
@@ -172,14 +173,8 @@ TEST(Tuned, APlanThatIsWrongIsNotTaken) {
   EXPECT_NE(describe(read.error()).find("this plan is wrong"), std::string::npos) << describe(read.error());
 }
 
-std::filesystem::path folder() {
-  const auto path = std::filesystem::path(testing::TempDir()) / "p2plab_tuned_test";
-  std::filesystem::create_directories(path);
-  return path;
-}
-
 Result<Experiment> experiment_with(const std::string& machine_text, const std::string& algorithms) {
-  const auto path = folder() / "config.yaml";
+  const auto path = test::scratch("config.yaml");
   std::ofstream(path) << "version: 1\ntopology: {" << machine_text << "}\ncollectives: [all_reduce]\nalgorithms: " << algorithms
                       << "\nsizes: [1 KiB, 64 KiB, 16 MiB]\ndtype: float16\n";
   return load_experiment(path.string());
@@ -187,7 +182,7 @@ Result<Experiment> experiment_with(const std::string& machine_text, const std::s
 
 TEST(Tuned, ARunTakesTheTablesPlansAndPredictsWhatTheTableSays) {
   const auto table = table_of(machine("hgx-h200:gpus=4"), CollectiveKind::all_reduce);
-  std::ofstream(folder() / "tuned.yaml") << *write_tuned_yaml(table);
+  std::ofstream(test::scratch("tuned.yaml")) << *write_tuned_yaml(table);
   const auto experiment = experiment_with("preset: hgx-h200, gpus: 4", "[{name: tuned, file: tuned.yaml}]");
   ASSERT_TRUE(experiment) << describe(experiment.error());
   SilentProgress progress;
@@ -206,7 +201,7 @@ TEST(Tuned, ARunTakesTheTablesPlansAndPredictsWhatTheTableSays) {
 }
 
 TEST(Tuned, ATableOfAnotherMachineIsSkippedWithTheReasonAndABadOneFailsAtItsPlace) {
-  std::ofstream(folder() / "tuned.yaml") << *write_tuned_yaml(table_of(machine("hgx-h200:gpus=4"), CollectiveKind::all_reduce));
+  std::ofstream(test::scratch("tuned.yaml")) << *write_tuned_yaml(table_of(machine("hgx-h200:gpus=4"), CollectiveKind::all_reduce));
   const auto experiment = experiment_with("preset: hgx-h200, gpus: 8", "[{name: tuned, file: tuned.yaml}]");
   ASSERT_TRUE(experiment) << describe(experiment.error());
   SilentProgress progress;

@@ -5,8 +5,9 @@
 
 #include <gtest/gtest.h>
 
-#include "p2plab/compare.h"
-#include "p2plab/report.h"
+#include "p2plab/report/compare.h"
+#include "p2plab/report/report.h"
+#include "support/scratch.h"
 
 namespace p2plab {
 namespace {
@@ -28,7 +29,7 @@ Row row_of(const std::string& algorithm, Bytes size, double predicted_us) {
 }
 
 Report sample() {
-  Report report{.name = "sample", .provenance = {.version = "0.1.0", .config = "a \"b\".yaml", .topology = "box"}};
+  Report report{.name = "sample", .provenance = {.version = "0.1.0", .config = "a \"b\".yaml", .topology = "server"}};
   report.rows = {row_of("ring", Bytes{1 << 20}, 100), row_of("tree", Bytes{1 << 20}, 80), row_of("ring", Bytes{1 << 10}, 8),
                  row_of("tree", Bytes{1 << 10}, 8)};
   report.skipped = {{"executor cuda", "no GPU"}};
@@ -37,7 +38,7 @@ Report sample() {
   return report;
 }
 
-std::string scratch_file(const std::string& name) { return (std::filesystem::path(testing::TempDir()) / name).string(); }
+std::string scratch_file(const std::string& name) { return test::scratch(name).string(); }
 
 TEST(Row, AllReduceBusBandwidthOfFourRanksIsOneAndAHalfTimesPayloadPerSecond) {
   const auto row = row_of("ring", Bytes{1000000}, 10);  // 1 MB in 10 us = 100 GB/s

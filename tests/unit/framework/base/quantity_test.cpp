@@ -3,7 +3,7 @@
 
 #include <random>
 
-#include "p2plab/quantity.h"
+#include "p2plab/base/quantity.h"
 
 namespace p2plab {
 namespace {

@@ -1,10 +1,10 @@
-#include "p2plab/bounds.h"
+#include "p2plab/bounds/bounds.h"
 
 #include <random>
 
 #include <gtest/gtest.h>
 
-#include "../../support/optima.h"
+#include "support/optima.h"
 
 namespace p2plab {
 namespace {
@@ -148,8 +148,8 @@ TEST(Bounds, NodeLimitsCount) {
 }
 
 TEST(Bounds, WhatNeedsCopiesInHostMemoryIsNotSaidToBeReached) {
-  // Three GPUs at a host, 10 GB/s each for both directions together. A host that keeps what passes: a block goes up once and comes down twice, so each
-  // link carries three. Else a block goes up and down twice: 12 blocks over 30 GB/s.
+  // Three GPUs at a host, 10 GB/s each for both directions together. A host that keeps what passes: a block goes up once and comes down twice, so
+  // each link carries three. Else a block goes up and down twice: 12 blocks over 30 GB/s.
   Topology::Builder builder("half duplex");
   const auto host = builder.add_node({.name = "host0", .kind = NodeKind::host});
   for (int g = 0; g < 3; ++g) {
@@ -188,7 +188,7 @@ TEST(Bounds, SilentMembersOnlyReceive) {
   collective.silent = {Rank{3}};
   const auto best = bound(star(4, 1), collective);
   ASSERT_TRUE(best);
-  // A giver sends on three of the four results, whose sums others keep.
+  // A sender sends on three of the four results, whose sums others keep.
   EXPECT_EQ(best->inverse_rate, reduced(3, 1));
 }
 

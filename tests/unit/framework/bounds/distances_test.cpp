@@ -4,8 +4,8 @@
 
 #include <gtest/gtest.h>
 
-#include "p2plab/bounds.h"
-#include "p2plab/presets.h"
+#include "p2plab/bounds/bounds.h"
+#include "p2plab/machine/presets.h"
 
 namespace p2plab {
 namespace {

@@ -3,12 +3,12 @@
 
 #include <gtest/gtest.h>
 
-#include "../../support/all_trees.h"
-#include "../../support/machines.h"
 #include "bounds/tree_packing.h"
-#include "p2plab/bounds.h"
-#include "p2plab/linear_program.h"
-#include "p2plab/presets.h"
+#include "p2plab/bounds/bounds.h"
+#include "p2plab/detail/linear_program.h"
+#include "p2plab/machine/presets.h"
+#include "support/all_trees.h"
+#include "support/machines.h"
 
 namespace p2plab {
 namespace {
@@ -129,10 +129,10 @@ TEST(InNetwork, MulticastAloneOrReducingAloneDoesNotSpeedAllReduceOfEqualGpus) {
 TEST(InNetwork, TwoBoxesAreBoundedByWhatTheirNicsCarryOrByTheBoxThatCannotReduce) {
   const auto machine = make_preset("hgx-a100", {{"nodes", "2"}});
   ASSERT_TRUE(machine);
-  // 8 NICs of 25 GB/s carry each box's sum once, each way; whether the network adds too does not matter.
+  // 8 NICs of 25 GB/s carry each server's sum once, each way; whether the network adds too does not matter.
   EXPECT_EQ(best_of(*machine, all_reduce, named(*machine, "all")).inverse_rate, reduced(1, 200));
   EXPECT_EQ(best_of(*machine, all_reduce, named(*machine, "nvswitch")).inverse_rate, reduced(1, 200));
-  // Only the first box's switch does: of 9 parts, that box and 8 GPUs, 8 must be entered twice, over 200 + 8 * 325 GB/s.
+  // Only the first server's switch does: of 9 parts, that server and 8 GPUs, 8 must be entered twice, over 200 + 8 * 325 GB/s.
   EXPECT_EQ(best_of(*machine, all_reduce, named(*machine, "nvswitch0")).inverse_rate, reduced(16, 2800));
   EXPECT_EQ(best_of(*machine, all_reduce).inverse_rate, reduced(30, 5200));
 }
@@ -160,7 +160,7 @@ TEST(InNetwork, AGpuThatOnlyRelaysIsCountedExactlyInAllReduce) {
 }
 
 TEST(InNetwork, MulticastHelpsAllGatherWhereGpusSendLessThanTheyReceive) {
-  // Four GPUs at a switch that send at most 100 of 300 GB/s: a block must leave once for each of 3 takers, or once.
+  // Four GPUs at a switch that send at most 100 of 300 GB/s: a block must leave once for each of 3 receivers, or once.
   for (const bool reversed : {false, true}) {
     auto builder = Topology::Builder{"narrow"};
     const auto hub = builder.add_node({.name = "sw", .kind = NodeKind::nvswitch});

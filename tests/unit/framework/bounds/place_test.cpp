@@ -5,9 +5,9 @@
 #include <numeric>
 #include <set>
 
-#include "../support/machines.h"
-#include "p2plab/place.h"
-#include "p2plab/presets.h"
+#include "p2plab/bounds/place.h"
+#include "p2plab/machine/presets.h"
+#include "support/machines.h"
 
 namespace p2plab {
 namespace {

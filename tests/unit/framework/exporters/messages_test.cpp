@@ -7,7 +7,7 @@
 #include <set>
 #include <sstream>
 
-#include "../../support/exported.h"
+#include "support/exported.h"
 
 namespace p2plab {
 namespace {

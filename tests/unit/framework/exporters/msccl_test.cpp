@@ -5,7 +5,7 @@
 
 #include <pugixml.hpp>
 
-#include "../../support/exported.h"
+#include "support/exported.h"
 
 namespace p2plab {
 namespace {

@@ -1,8 +1,8 @@
 // The strict reader finds every mistake of a file in one run and says where it is.
 #include <gtest/gtest.h>
 
-#include "p2plab/collective.h"
-#include "p2plab/config_value.h"
+#include "p2plab/detail/config_value.h"
+#include "p2plab/schedule/collective.h"
 
 namespace p2plab {
 namespace {

@@ -1,10 +1,10 @@
 // Plan files: a round trip changes nothing, and every mistake is named with its place.
-#include "p2plab/plan_io.h"
+#include "p2plab/program/plan_io.h"
 
 #include <gtest/gtest.h>
 
-#include "p2plab/presets.h"
-#include "p2plab/verify.h"
+#include "p2plab/machine/presets.h"
+#include "p2plab/schedule/verify.h"
 
 namespace p2plab {
 namespace {

@@ -1,14 +1,14 @@
 // Program files: a round trip changes nothing, and what could not be run is refused with its place.
-#include "p2plab/program_io.h"
+#include "p2plab/program/program_io.h"
 
 #include <functional>
 #include <set>
 
 #include <gtest/gtest.h>
 
-#include "p2plab/digest.h"
-#include "p2plab/lower.h"
-#include "p2plab/presets.h"
+#include "p2plab/detail/digest.h"
+#include "p2plab/machine/presets.h"
+#include "p2plab/program/lower.h"
 
 namespace p2plab {
 namespace {

@@ -1,12 +1,12 @@
-#include "p2plab/mask.h"
+#include "p2plab/machine/mask.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
-#include "../support/reference.h"
-#include "p2plab/cuts.h"
-#include "p2plab/routes.h"
+#include "p2plab/machine/cuts.h"
+#include "p2plab/machine/routes.h"
+#include "support/reference.h"
 
 namespace p2plab {
 namespace {
@@ -28,30 +28,30 @@ Topology masked(const Topology& topology, const Mask& mask) {
 }
 
 TEST(Mask, NothingMissingIsTheSameMachine) {
-  const auto box = machine("dgx-v100:pcie=on");
-  const auto same = masked(box, {});
-  ASSERT_EQ(same.links().size(), box.links().size());
-  ASSERT_EQ(same.nodes().size(), box.nodes().size());
-  for (std::size_t i = 0; i < box.links().size(); ++i) EXPECT_EQ(same.links()[i].bandwidth, box.links()[i].bandwidth);
+  const auto server = machine("dgx-v100:pcie=on");
+  const auto same = masked(server, {});
+  ASSERT_EQ(same.links().size(), server.links().size());
+  ASSERT_EQ(same.nodes().size(), server.nodes().size());
+  for (std::size_t i = 0; i < server.links().size(); ++i) EXPECT_EQ(same.links()[i].bandwidth, server.links()[i].bandwidth);
 }
 
 TEST(Mask, ALostLinkIsGoneInBothDirectionsOrInOne) {
-  const auto box = machine("dgx-v100");
-  const auto both = masked(box, {.links = {{"gpu0", "gpu3"}}});
-  EXPECT_EQ(both.links().size(), box.links().size() - 2);
+  const auto server = machine("dgx-v100");
+  const auto both = masked(server, {.links = {{"gpu0", "gpu3"}}});
+  EXPECT_EQ(both.links().size(), server.links().size() - 2);
   EXPECT_EQ(total(both, "gpu3", "gpu0"), Bandwidth{});
-  const auto one = masked(box, {.links = {{"gpu0", "gpu3", false}}});
+  const auto one = masked(server, {.links = {{"gpu0", "gpu3", false}}});
   EXPECT_EQ(total(one, "gpu0", "gpu3"), Bandwidth{});
   EXPECT_EQ(total(one, "gpu3", "gpu0"), GBps(50));
   EXPECT_EQ(asymmetries(one).size(), 1U);
 }
 
 TEST(Mask, ALostLaneOfTwoLeavesHalfTheBandwidth) {
-  const auto box = machine("dgx-v100");
-  const auto lane = masked(box, {.links = {{.from = "gpu0", .to = "gpu4", .bandwidth = GBps(25)}}});
+  const auto server = machine("dgx-v100");
+  const auto lane = masked(server, {.links = {{.from = "gpu0", .to = "gpu4", .bandwidth = GBps(25)}}});
   EXPECT_EQ(total(lane, "gpu0", "gpu4"), GBps(25));
   EXPECT_EQ(total(lane, "gpu4", "gpu0"), GBps(25));
-  const auto half = masked(box, {.links = {{.from = "gpu0", .to = "gpu4", .fraction = 0.5}}});
+  const auto half = masked(server, {.links = {{.from = "gpu0", .to = "gpu4", .fraction = 0.5}}});
   EXPECT_EQ(total(half, "gpu0", "gpu4"), GBps(25));
 }
 
@@ -107,9 +107,9 @@ TEST(Mask, GroupsLoseTheirLostLinks) {
 }
 
 TEST(Mask, AllMistakesAreReportedAtOnceWithTheNearestNames) {
-  const auto box = machine("hgx-h200");
+  const auto server = machine("hgx-h200");
   const auto bad =
-      apply_mask(box, {.links = {{"gpu0", "gpu0"}, {.from = "gpu0", .to = "nvswitch0", .fraction = 1.5}}, .gpus = {"gpu9", "nvswitch0"}});
+      apply_mask(server, {.links = {{"gpu0", "gpu0"}, {.from = "gpu0", .to = "nvswitch0", .fraction = 1.5}}, .gpus = {"gpu9", "nvswitch0"}});
   ASSERT_FALSE(bad);
   EXPECT_EQ(bad.error().message, "no link joins 'gpu0' and 'gpu0' directly, so none can be masked");
   EXPECT_EQ(bad.error().notes.front(), "gpu0 is linked to nvswitch0");
@@ -120,9 +120,9 @@ TEST(Mask, AllMistakesAreReportedAtOnceWithTheNearestNames) {
 TEST(Mask, AMachineWithoutGpusIsAnError) { EXPECT_FALSE(apply_mask(machine("ring:gpus=2"), {.gpus = {"gpu0", "gpu1"}})); }
 
 TEST(Mask, APairBehindAnNvswitchLosesOnlyItsOwnWay) {
-  const auto box = machine("hgx-h200:gpus=4");
-  const auto rest = masked(box, {.links = {{"gpu0", "gpu1"}}});
-  const Routes before(box);
+  const auto server = machine("hgx-h200:gpus=4");
+  const auto rest = masked(server, {.links = {{"gpu0", "gpu1"}}});
+  const Routes before(server);
   const Routes after(rest);
   EXPECT_NE(after.between(Rank{0}, Rank{2}).size(), 0U);
   EXPECT_EQ(after.bottleneck(after.between(Rank{0}, Rank{2})), before.bottleneck(before.between(Rank{0}, Rank{2})));

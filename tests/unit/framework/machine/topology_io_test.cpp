@@ -3,9 +3,9 @@
 
 #include <random>
 
-#include "../../support/reference_files.h"
-#include "../../support/same_topology.h"
-#include "p2plab/topology_io.h"
+#include "p2plab/machine/topology_io.h"
+#include "support/reference_files.h"
+#include "support/same_topology.h"
 
 namespace p2plab {
 namespace {

@@ -3,9 +3,9 @@
 
 #include <cmath>
 
-#include "p2plab/nccl_model.h"
-#include "p2plab/presets.h"
-#include "p2plab/routes.h"
+#include "p2plab/machine/presets.h"
+#include "p2plab/machine/routes.h"
+#include "p2plab/nccl/nccl_model.h"
 
 namespace p2plab::nccl {
 namespace {

@@ -1,8 +1,8 @@
 // Lowering: where bytes lie, which steps share a lane, and that the waits are the fewest that carry the dependencies.
 #include <gtest/gtest.h>
 
-#include "p2plab/layout.h"
-#include "p2plab/lower.h"
+#include "p2plab/program/lower.h"
+#include "p2plab/schedule/layout.h"
 
 namespace p2plab {
 namespace {

@@ -1,12 +1,12 @@
 // Folded schedules: they mean the list of all their steps, and a wrong image is found.
-#include "p2plab/folding.h"
+#include "p2plab/schedule/folding.h"
 
 #include <numeric>
 #include <random>
 
 #include <gtest/gtest.h>
 
-#include "../support/folding.h"
+#include "support/folding.h"
 
 namespace p2plab {
 namespace {
@@ -167,7 +167,7 @@ TEST(Folding, NamesWhatIsWrongWithAnImage) {
   EXPECT_EQ(fault_of(edit), "step 0: names chunk 2 of 2");
   edit = good;
   edit.chunks[5].block = 1;
-  EXPECT_EQ(fault_of(edit), "image 2 moves chunk 1 to chunk 5, whose block has other givers or takers");
+  EXPECT_EQ(fault_of(edit), "image 2 moves chunk 1 to chunk 5, whose block has other senders or receivers");
   edit = good;
   std::swap(edit.images[1].routes[0], edit.images[1].routes[1]);
   EXPECT_EQ(fault_of(edit), "step 10: route 2 breaks before its link 0 (gpu2 -> gpu3)");

@@ -1,9 +1,9 @@
 // Who still takes part when GPUs are gone.
 #include <gtest/gtest.h>
 
-#include "../support/machines.h"
-#include "p2plab/mask.h"
-#include "p2plab/repair.h"
+#include "p2plab/machine/mask.h"
+#include "p2plab/schedule/repair.h"
+#include "support/machines.h"
 
 namespace p2plab {
 namespace {

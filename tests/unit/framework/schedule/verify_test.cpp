@@ -1,7 +1,7 @@
 // The verifier proves good schedules and names what is wrong with bad ones.
 #include <gtest/gtest.h>
 
-#include "p2plab/verify.h"
+#include "p2plab/schedule/verify.h"
 
 namespace p2plab {
 namespace {

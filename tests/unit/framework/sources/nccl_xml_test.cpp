@@ -5,11 +5,11 @@
 #include <filesystem>
 #include <map>
 
-#include "../../support/reference_files.h"
-#include "../../support/same_topology.h"
-#include "p2plab/routes.h"
-#include "p2plab/topology_import.h"
-#include "p2plab/topology_io.h"
+#include "p2plab/machine/routes.h"
+#include "p2plab/machine/topology_import.h"
+#include "p2plab/machine/topology_io.h"
+#include "support/reference_files.h"
+#include "support/same_topology.h"
 
 namespace p2plab {
 namespace {

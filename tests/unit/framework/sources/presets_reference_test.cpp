@@ -4,10 +4,10 @@
 
 #include <gtest/gtest.h>
 
-#include "../support/reference.h"
-#include "p2plab/cuts.h"
-#include "p2plab/presets.h"
-#include "p2plab/routes.h"
+#include "p2plab/machine/cuts.h"
+#include "p2plab/machine/presets.h"
+#include "p2plab/machine/routes.h"
+#include "support/reference.h"
 
 namespace p2plab {
 namespace {
@@ -65,7 +65,7 @@ TEST(Presets, ThoseWithAReferenceGraphHaveItsCapacities) {
                                                  {"mesh4x4", "mesh:bandwidth=1"},
                                                  {"mi250x1", "mi250x"},
                                                  {"mi300x", "mi300x"},
-                                                 {"pcie8", "pcie-box:gen=3,upi=18"},
+                                                 {"pcie8", "pcie-server:gen=3,upi=18"},
                                                  {"ring8", "ring:bandwidth=1"},
                                                  {"torus4x4", "torus:bandwidth=1"},
                                                  {"uniring8", "ring:bandwidth=1,directions=one"}};

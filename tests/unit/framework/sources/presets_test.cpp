@@ -1,4 +1,4 @@
-#include "p2plab/presets.h"
+#include "p2plab/machine/presets.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -7,10 +7,11 @@
 
 #include <gtest/gtest.h>
 
-#include "../support/reference.h"
-#include "p2plab/cuts.h"
-#include "p2plab/routes.h"
-#include "p2plab/topology_io.h"
+#include "p2plab/machine/cuts.h"
+#include "p2plab/machine/routes.h"
+#include "p2plab/machine/topology_io.h"
+#include "support/reference.h"
+#include "support/scratch.h"
 
 namespace p2plab {
 namespace {
@@ -55,37 +56,37 @@ TEST(Presets, Dgx1HasSixLanesAGpuOnV100AndFourOnP100) {
 }
 
 TEST(Presets, Dgx1FollowsTheOrderOfNvidiaSmi) {
-  const auto box = machine("dgx-v100");
-  EXPECT_EQ(width(box, 0, 3), GBps(50));
-  EXPECT_EQ(width(box, 0, 4), GBps(50));
-  EXPECT_EQ(width(box, 0, 1), GBps(25));
-  EXPECT_EQ(width(box, 0, 5), Bandwidth{});
+  const auto server = machine("dgx-v100");
+  EXPECT_EQ(width(server, 0, 3), GBps(50));
+  EXPECT_EQ(width(server, 0, 4), GBps(50));
+  EXPECT_EQ(width(server, 0, 1), GBps(25));
+  EXPECT_EQ(width(server, 0, 5), Bandwidth{});
 }
 
 TEST(Presets, TheFifthGpuOfADgx1HasOneNeighbourSoThatNoRingOfNvlinkExists) {
-  const auto box = machine("dgx-v100:gpus=5");
-  ASSERT_EQ(box.ranks(), 5);
-  const auto neighbours = box.out_links(box.node_of(Rank{4}));
+  const auto server = machine("dgx-v100:gpus=5");
+  ASSERT_EQ(server.ranks(), 5);
+  const auto neighbours = server.out_links(server.node_of(Rank{4}));
   ASSERT_EQ(neighbours.size(), 1U);
-  EXPECT_EQ(box.node(box.link(neighbours[0]).to).name, "gpu0");
+  EXPECT_EQ(server.node(server.link(neighbours[0]).to).name, "gpu0");
 }
 
 TEST(Presets, PcieGivesEveryPairOfADgx1ARoute) {
-  const auto box = machine("dgx-v100:gpus=5,pcie=on");
-  const Routes routes(box);
+  const auto server = machine("dgx-v100:gpus=5,pcie=on");
+  const Routes routes(server);
   for (int a = 0; a < 5; ++a) {
     for (int b = 0; b < 5; ++b) EXPECT_TRUE(routes.connected(Rank{a}, Rank{b}));
   }
-  EXPECT_EQ(width(box, 4, 1), GBps(6));   // over both sockets
-  EXPECT_EQ(width(box, 0, 3), GBps(50));  // NVLink where there is one
-  EXPECT_EQ(box.node(*routes.host_of(Rank{4})).name, "socket1");
+  EXPECT_EQ(width(server, 4, 1), GBps(6));   // over both sockets
+  EXPECT_EQ(width(server, 0, 3), GBps(50));  // NVLink where there is one
+  EXPECT_EQ(server.node(*routes.host_of(Rank{4})).name, "socket1");
 }
 
 TEST(Presets, AListOfGpusKeepsTheirNames) {
-  const auto box = machine("dgx-v100:gpus=0,1,4-5");
-  ASSERT_EQ(box.ranks(), 4);
-  EXPECT_EQ(box.node(box.node_of(Rank{2})).name, "gpu4");
-  EXPECT_EQ(width(box, 0, 2), GBps(50));
+  const auto server = machine("dgx-v100:gpus=0,1,4-5");
+  ASSERT_EQ(server.ranks(), 4);
+  EXPECT_EQ(server.node(server.node_of(Rank{2})).name, "gpu4");
+  EXPECT_EQ(width(server, 0, 2), GBps(50));
 }
 
 TEST(Presets, NvswitchBoxesGiveEachGpuItsWholePort) {
@@ -112,18 +113,18 @@ TEST(Presets, SeveralBoxesHaveANicAGpuOnAFlatNetworkOrOnRails) {
 }
 
 TEST(Presets, TheDiesOfAnMi250xShare56UnitsOf50) {
-  const auto box = machine("mi250x");
+  const auto server = machine("mi250x");
   std::int64_t sum = 0;
-  for (const auto& degree : degrees(box)) sum += degree.out.bytes_per_second();
+  for (const auto& degree : degrees(server)) sum += degree.out.bytes_per_second();
   // 8 links of 4 units, 4 of 2, 16 of 1: 56 units, each at two ends.
   EXPECT_EQ(Bandwidth::bytes_per_second(sum), GBps(2 * 56 * 50));
-  EXPECT_EQ(width(box, 0, 1), GBps(200));
+  EXPECT_EQ(width(server, 0, 1), GBps(200));
 }
 
 TEST(Presets, RegularGraphsHaveTheirDegrees) {
   const auto links = [](const std::string& text, int rank) {
-    const auto box = machine(text);
-    return box.out_links(box.node_of(Rank{rank})).size();
+    const auto server = machine(text);
+    return server.out_links(server.node_of(Rank{rank})).size();
   };
   EXPECT_EQ(links("ring:gpus=7", 3), 2U);
   EXPECT_EQ(links("ring:gpus=2", 0), 1U);
@@ -153,21 +154,21 @@ TEST(Presets, ADragonflyJoinsEachPairOfGroupsOnce) {
 }
 
 TEST(Presets, APcieBoxSpreadsItsGpusEvenly) {
-  const auto box = machine("pcie-box:gpus=6,switches=4,sockets=2,gen=3");
-  const auto upstream = [&](int rank) { return box.node(box.link(box.out_links(box.node_of(Rank{rank}))[0]).to).name; };
+  const auto server = machine("pcie-server:gpus=6,switches=4,sockets=2,gen=3");
+  const auto upstream = [&](int rank) { return server.node(server.link(server.out_links(server.node_of(Rank{rank}))[0]).to).name; };
   EXPECT_EQ(upstream(0), "pcie0");
   EXPECT_EQ(upstream(1), "pcie0");
   EXPECT_EQ(upstream(2), "pcie1");
   EXPECT_EQ(upstream(5), "pcie3");
-  EXPECT_EQ(width(box, 0, 1), GBps(12));
-  const Routes routes(box);
-  EXPECT_EQ(box.node(*routes.host_of(Rank{5})).name, "socket1");
+  EXPECT_EQ(width(server, 0, 1), GBps(12));
+  const Routes routes(server);
+  EXPECT_EQ(server.node(*routes.host_of(Rank{5})).name, "socket1");
 }
 
 TEST(Presets, PinnedMemoryIsOnTheNearestSocketEvenIfBothAreAsWide) {
-  const auto box = machine("pcie-box:gen=3,upi=18");
-  const Routes routes(box);
-  for (int r = 0; r < 8; ++r) EXPECT_EQ(box.node(*routes.host_of(Rank{r})).name, r < 4 ? "socket0" : "socket1") << r;
+  const auto server = machine("pcie-server:gen=3,upi=18");
+  const Routes routes(server);
+  for (int r = 0; r < 8; ++r) EXPECT_EQ(server.node(*routes.host_of(Rank{r})).name, r < 4 ? "socket0" : "socket1") << r;
 }
 
 TEST(Presets, WrongNamesAreErrorsWithTheNearestOne) {
@@ -184,7 +185,7 @@ TEST(Presets, WrongNamesAreErrorsWithTheNearestOne) {
 }
 
 TEST(Presets, AllBadValuesAreReportedAtOnce) {
-  const auto bad = resolve_topology("pcie-box:gpus=0,gen=7,uplink=fast");
+  const auto bad = resolve_topology("pcie-server:gpus=0,gen=7,uplink=fast");
   ASSERT_FALSE(bad);
   EXPECT_EQ(bad.error().more.size(), 2U) << describe(bad.error());
 }
@@ -218,7 +219,7 @@ TEST(Presets, HostileSpecsAreErrors) {
                                  "nvl72:nodes=512",
                                  "dragonfly:a=32,h=32,p=32",
                                  "fat-tree:leaves=256,gpus=256",
-                                 "pcie-box:gpus=2,switches=5",
+                                 "pcie-server:gpus=2,switches=5",
                                  "hypercube:dimensions=40"}) {
     if (text == "ring:") continue;  // a name and no parameters
     EXPECT_FALSE(resolve_topology(text)) << text;
@@ -227,7 +228,7 @@ TEST(Presets, HostileSpecsAreErrors) {
 }
 
 TEST(Presets, EveryOneReadsBackFromItsFileAsItWas) {
-  const auto path = std::filesystem::path(::testing::TempDir()) / "p2plab_preset.yaml";
+  const auto path = test::scratch("preset.yaml");
   for (const auto& preset : builtin_presets()) {
     const auto ours = machine(preset.name);
     std::ofstream(path) << write_topology(ours);

@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
-#include "p2plab/routes.h"
-#include "p2plab/topology_import.h"
+#include "p2plab/machine/routes.h"
+#include "p2plab/machine/topology_import.h"
 
 namespace p2plab {
 namespace {

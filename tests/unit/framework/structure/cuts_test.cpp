@@ -1,4 +1,4 @@
-#include "p2plab/cuts.h"
+#include "p2plab/machine/cuts.h"
 
 #include <array>
 #include <fstream>
@@ -8,8 +8,8 @@
 
 #include <gtest/gtest.h>
 
-#include "../support/random_topology.h"
-#include "../support/reference.h"
+#include "support/random_topology.h"
+#include "support/reference.h"
 
 namespace p2plab {
 namespace {
@@ -27,8 +27,8 @@ std::string inverse_rate(const Topology& topology) {
 }
 
 TEST(Cuts, TheBottleneckOfAnNvswitchBoxIsThePortOfOneGpu) {
-  const auto box = machine("hgx-h200");
-  const auto cut = bottleneck_cut(box);
+  const auto server = machine("hgx-h200");
+  const auto cut = bottleneck_cut(server);
   ASSERT_TRUE(cut);
   EXPECT_EQ(cut->inside.size(), 7U);
   EXPECT_EQ(cut->outside.size(), 1U);
@@ -41,7 +41,7 @@ TEST(Cuts, KnownMachinesHaveTheirInverseRates) {
   EXPECT_EQ(inverse_rate(machine("dgx-p100")), "7/80");
   EXPECT_EQ(inverse_rate(machine("dgx-v100:gpus=5")), "2/25");
   EXPECT_EQ(inverse_rate(machine("mi250x")), "7/150");
-  EXPECT_EQ(inverse_rate(machine("pcie-box:gen=3,upi=18")), "7/12");
+  EXPECT_EQ(inverse_rate(machine("pcie-server:gen=3,upi=18")), "7/12");
   EXPECT_EQ(inverse_rate(machine("ring:bandwidth=1,directions=one")), "7");
 }
 
@@ -62,18 +62,18 @@ TEST(Cuts, EveryReferenceGraphHasItsPublishedInverseRate) {
 }
 
 TEST(Cuts, TheLinksOfACutAddUpToItsCapacity) {
-  for (const std::string text : {"dgx-v100", "mesh", "hgx-a100:nodes=2", "fat-tree:uplink=10", "dragonfly", "pcie-box"}) {
-    const auto box = machine(text);
-    const auto cut = bottleneck_cut(box);
+  for (const std::string text : {"dgx-v100", "mesh", "hgx-a100:nodes=2", "fat-tree:uplink=10", "dragonfly", "pcie-server"}) {
+    const auto server = machine(text);
+    const auto cut = bottleneck_cut(server);
     Bandwidth sum;
-    for (const auto link : cut->links) sum += box.link(link).bandwidth;
+    for (const auto link : cut->links) sum += server.link(link).bandwidth;
     EXPECT_EQ(sum, cut->capacity) << text;
-    EXPECT_EQ(static_cast<int>(cut->inside.size() + cut->outside.size()), box.ranks()) << text;
+    EXPECT_EQ(static_cast<int>(cut->inside.size() + cut->outside.size()), server.ranks()) << text;
   }
 }
 
 TEST(Cuts, TwoBoxesAreCutBetweenThem) {
-  // Out of a box of 8: 8 NICs of 25; 8/200 GPUs per GB/s beats 15/325 into one GPU only if smaller: 0.04 against 0.046.
+  // Out of a server of 8: 8 NICs of 25; 8/200 GPUs per GB/s beats 15/325 into one GPU only if smaller: 0.04 against 0.046.
   EXPECT_EQ(inverse_rate(machine("dgx-a100:nodes=2")), "3/65");
   const auto narrow = machine("dgx-a100:nodes=2,nics=2");
   const auto cut = bottleneck_cut(narrow);
@@ -159,12 +159,12 @@ std::pair<std::int64_t, std::int64_t> worst_of_all_sets(const Topology& topology
 TEST(Cuts, NoSetOfNodesOfARandomMachineIsWorseThanTheBottleneck) {
   int tried = 0;
   for (std::uint64_t seed = 1; tried < 150; ++seed) {
-    const auto box = plain(testing::RandomTopology{seed}.make());
-    if (box.nodes().size() > 11) continue;
+    const auto server = plain(testing::RandomTopology{seed}.make());
+    if (server.nodes().size() > 11) continue;
     ++tried;
-    const auto cut = bottleneck_cut(box);
+    const auto cut = bottleneck_cut(server);
     ASSERT_TRUE(cut);
-    const auto [inside, capacity] = worst_of_all_sets(box);
+    const auto [inside, capacity] = worst_of_all_sets(server);
     if (capacity == 0) {
       EXPECT_EQ(cut->capacity, Bandwidth{}) << "seed " << seed;
       continue;

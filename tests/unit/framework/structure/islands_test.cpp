@@ -1,11 +1,11 @@
-#include "p2plab/islands.h"
+#include "p2plab/machine/islands.h"
 
 #include <algorithm>
 
 #include <gtest/gtest.h>
 
-#include "../support/random_topology.h"
-#include "../support/reference.h"
+#include "support/random_topology.h"
+#include "support/reference.h"
 
 namespace p2plab {
 namespace {
@@ -81,13 +81,13 @@ TEST(Islands, Mi250xHasPackagesAndGroupsOfFour) {
 }
 
 TEST(Islands, APcieBoxHasSwitchesThenSockets) {
-  const auto found = levels("pcie-box:gen=3,upi=18");
+  const auto found = levels("pcie-server:gen=3,upi=18");
   ASSERT_EQ(found.size(), 2U);
   EXPECT_EQ(plain(found[0]), (Islands{{0, 1}, {2, 3}, {4, 5}, {6, 7}}));
   EXPECT_EQ(plain(found[1]), (Islands{{0, 1, 2, 3}, {4, 5, 6, 7}}));
 }
 
-TEST(Islands, GpusOnOneRootHaveNone) { EXPECT_TRUE(levels("pcie-box:gpus=4,switches=0,sockets=1").empty()); }
+TEST(Islands, GpusOnOneRootHaveNone) { EXPECT_TRUE(levels("pcie-server:gpus=4,switches=0,sockets=1").empty()); }
 
 TEST(Islands, AnOversubscribedFatTreeHasItsLeaves) {
   const auto found = levels("fat-tree");  // 4 x 50 GB/s down, 2 x 50 GB/s up
@@ -129,11 +129,11 @@ TEST(Islands, LevelsHoldEveryRankOnceAndFinerOnesLieWithinCoarserOnes) {
 }
 
 TEST(Islands, ARouteIsOfTheClassOfItsFurthestPart) {
-  const auto box = machine("pcie-box");
-  const Routes routes(box);
-  EXPECT_EQ(route_class(box, routes, Rank{0}, Rank{1}), RouteClass::pcie_switch);
-  EXPECT_EQ(route_class(box, routes, Rank{0}, Rank{2}), RouteClass::host);
-  EXPECT_EQ(route_class(box, routes, Rank{0}, Rank{7}), RouteClass::between_hosts);
+  const auto server = machine("pcie-server");
+  const Routes routes(server);
+  EXPECT_EQ(route_class(server, routes, Rank{0}, Rank{1}), RouteClass::pcie_switch);
+  EXPECT_EQ(route_class(server, routes, Rank{0}, Rank{2}), RouteClass::host);
+  EXPECT_EQ(route_class(server, routes, Rank{0}, Rank{7}), RouteClass::between_hosts);
   const auto cluster = machine("hgx-h200:nodes=2,network=rail");
   const Routes far(cluster);
   EXPECT_EQ(route_class(cluster, far, Rank{0}, Rank{1}), RouteClass::fabric);

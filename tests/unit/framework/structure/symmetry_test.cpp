@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <set>
 
-#include "../support/machines.h"
-#include "p2plab/presets.h"
-#include "p2plab/symmetry.h"
+#include "p2plab/detail/symmetry.h"
+#include "p2plab/machine/presets.h"
+#include "support/machines.h"
 
 namespace p2plab {
 namespace {

@@ -1,4 +1,4 @@
-#include "p2plab/topology_view.h"
+#include "p2plab/machine/topology_view.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -7,9 +7,9 @@
 #include <gtest/gtest.h>
 #include <pugixml.hpp>
 
-#include "../support/random_topology.h"
-#include "../support/reference.h"
-#include "p2plab/mask.h"
+#include "p2plab/machine/mask.h"
+#include "support/random_topology.h"
+#include "support/reference.h"
 
 namespace p2plab {
 namespace {
@@ -17,13 +17,13 @@ namespace {
 using testing::machine;
 
 std::string text_of(const std::string& name, const TextOptions& options = {}) {
-  const auto box = machine(name);
-  return topology_text(box, Routes(box), options);
+  const auto server = machine(name);
+  return topology_text(server, Routes(server), options);
 }
 
 nlohmann::json json_of(const std::string& name) {
-  const auto box = machine(name);
-  return nlohmann::json::parse(topology_json(box, Routes(box)));
+  const auto server = machine(name);
+  return nlohmann::json::parse(topology_json(server, Routes(server)));
 }
 
 std::vector<std::string> lines_of(const std::string& text) {
@@ -49,12 +49,12 @@ TEST(TopologyText, TheMatrixOfADgx1ShowsLanesAndMissingRoutes) {
 }
 
 TEST(TopologyText, TheBottleneckIsSaidInWords) {
-  expect_line(text_of("pcie-box:upi=10"), "  from gpu4-7 to gpu0-3: 10 GB/s over socket1 -> socket0");
-  expect_line(text_of("pcie-box:upi=10"), "  All data of 4 GPUs must pass there, so no all-gather over these 8 GPUs is faster than 20 GB/s");
+  expect_line(text_of("pcie-server:upi=10"), "  from gpu4-7 to gpu0-3: 10 GB/s over socket1 -> socket0");
+  expect_line(text_of("pcie-server:upi=10"), "  All data of 4 GPUs must pass there, so no all-gather over these 8 GPUs is faster than 20 GB/s");
 }
 
 TEST(TopologyText, IslandsAreListedByLevel) {
-  const auto text = text_of("pcie-box");
+  const auto text = text_of("pcie-server");
   expect_line(text, "  level 0: gpu0-1 | gpu2-3 | gpu4-5 | gpu6-7");
   expect_line(text, "  level 1: gpu0-3 | gpu4-7");
 }
@@ -63,7 +63,7 @@ TEST(TopologyText, LargeMachinesGetKindsOfRoutesAndNoMatrix) {
   const auto text = text_of("hgx-h200:nodes=4");
   const auto lines = lines_of(text);
   EXPECT_LT(lines.size(), 40U) << text;
-  // 32 GPUs: 7 partners in the box, 24 outside.
+  // 32 GPUs: 7 partners in the server, 24 outside.
   EXPECT_TRUE(std::ranges::any_of(lines, [](const auto& line) { return line.find("        768  NET         50      3.32") == 0; })) << text;
   EXPECT_TRUE(std::ranges::any_of(lines, [](const auto& line) { return line.find("        224  NV         450      0.65") == 0; })) << text;
 }
@@ -79,9 +79,9 @@ TEST(TopologyText, NoLineIsWiderThanAsked) {
 }
 
 TEST(TopologyText, ALostDirectionIsNamed) {
-  const auto box = apply_mask(machine("dgx-v100"), {.links = {{"gpu0", "gpu3", false}}});
-  ASSERT_TRUE(box);
-  expect_line(topology_text(*box, Routes(*box)), "  gpu3 -> gpu0: 50 GB/s, nothing back");
+  const auto server = apply_mask(machine("dgx-v100"), {.links = {{"gpu0", "gpu3", false}}});
+  ASSERT_TRUE(server);
+  expect_line(topology_text(*server, Routes(*server)), "  gpu3 -> gpu0: 50 GB/s, nothing back");
 }
 
 TEST(TopologyText, OneGpuAloneIsAMachineToo) { expect_line(text_of("full-mesh:gpus=1"), "full-mesh: 1 GPU, 0 links, each in one direction"); }
@@ -95,11 +95,11 @@ TEST(TopologyText, RunsOfNamesCloseUp) {
 }
 
 TEST(TopologyText, LargeSetsOfNodesAreSaidShortly) {
-  const auto box = machine("full-mesh:gpus=32");
+  const auto server = machine("full-mesh:gpus=32");
   const auto from_to = [&](std::int64_t first, std::int64_t end) {
     std::vector<NodeId> nodes;
     for (auto n = first; n < end; ++n) nodes.emplace_back(n);
-    return set_of_names(box, nodes);
+    return set_of_names(server, nodes);
   };
   EXPECT_EQ(from_to(0, 3), "gpu0, gpu1, gpu2");
   EXPECT_EQ(from_to(1, 32), "all but gpu0");
@@ -152,12 +152,12 @@ int count(const pugi::xml_node& node, const std::string& name) {
 
 TEST(TopologySvg, EveryPresetDrawsACircleForEachGpuWithinTheDocument) {
   for (const auto& preset : builtin_presets()) {
-    const auto box = machine(preset.name);
+    const auto server = machine(preset.name);
     pugi::xml_document document;
-    const auto svg = topology_svg(box);
+    const auto svg = topology_svg(server);
     ASSERT_TRUE(document.load_string(svg.c_str())) << preset.name;
     const auto root = document.child("svg");
-    EXPECT_EQ(count(root, "circle"), box.ranks()) << preset.name;
+    EXPECT_EQ(count(root, "circle"), server.ranks()) << preset.name;
     double dx = 0;
     std::sscanf(root.child("g").attribute("transform").value(), "translate(%lf", &dx);
     const auto circles = root.child("g").children("circle");
@@ -188,7 +188,7 @@ TEST(TopologySvg, NoTwoNodesOverlap) {
       for (std::size_t j = i + 1; j < nodes.size(); ++j) {
         const auto& a = nodes[i];
         const auto& b = nodes[j];
-        // Boxes around circles may touch at corners: allow 8 pixels of them.
+        // Servers around circles may touch at corners: allow 8 pixels of them.
         const bool apart = a.right <= b.left + 8 || b.right <= a.left + 8 || a.bottom <= b.top + 8 || b.bottom <= a.top + 8;
         ASSERT_TRUE(apart) << preset.name << ": nodes " << i << " and " << j;
       }
@@ -217,14 +217,14 @@ TEST(TopologySvg, HostileNamesMakeAValidDocument) {
 
 TEST(TopologyView, RandomMachinesMakeValidDocuments) {
   for (std::uint64_t seed = 1; seed <= 200; ++seed) {
-    const auto box = testing::RandomTopology{seed}.make();
-    const Routes routes(box);
-    EXPECT_FALSE(topology_text(box, routes, {.columns = 80}).empty());
-    EXPECT_FALSE(nlohmann::json::parse(topology_json(box, routes), nullptr, false).is_discarded()) << seed;
+    const auto server = testing::RandomTopology{seed}.make();
+    const Routes routes(server);
+    EXPECT_FALSE(topology_text(server, routes, {.columns = 80}).empty());
+    EXPECT_FALSE(nlohmann::json::parse(topology_json(server, routes), nullptr, false).is_discarded()) << seed;
     pugi::xml_document document;
-    ASSERT_TRUE(document.load_string(topology_svg(box).c_str())) << seed;
-    EXPECT_EQ(count(document.child("svg"), "circle"), box.ranks()) << seed;
-    EXPECT_EQ(topology_svg(box).find("nan"), std::string::npos) << seed;
+    ASSERT_TRUE(document.load_string(topology_svg(server).c_str())) << seed;
+    EXPECT_EQ(count(document.child("svg"), "circle"), server.ranks()) << seed;
+    EXPECT_EQ(topology_svg(server).find("nan"), std::string::npos) << seed;
   }
 }
 

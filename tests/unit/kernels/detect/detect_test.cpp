@@ -6,9 +6,10 @@
 
 #include <gtest/gtest.h>
 
-#include "p2plab/detect.h"
-#include "p2plab/routes.h"
+#include "p2plab/machine/routes.h"
+#include "p2plab/run/detect.h"
 #include "support/same_topology.h"
+#include "support/scratch.h"
 
 namespace p2plab {
 namespace {
@@ -238,8 +239,7 @@ TEST(Gather, AsksNvmlForLinksAndTheirRemoteEnds) {
 
 TEST(Gather, ReadsTheTreeOfBusesFromTheKernelsFiles) {
   namespace fs = std::filesystem;
-  const fs::path root = fs::path(::testing::TempDir()) / "p2plab_sysfs";
-  fs::remove_all(root);
+  const fs::path root = test::scratch("sysfs");
   const auto device = root / "sys/devices/pci0000:80/0000:80:01.0/0000:81:00.0";
   fs::create_directories(device);
   fs::create_directories(root / "sys/bus/pci/devices");

@@ -6,8 +6,8 @@
 #include <sstream>
 
 #include "device/arithmetic.cuh"
-#include "support/emulation.h"
-#include "support/fixed_shape.h"
+#include "support/emulation/emulation.h"
+#include "support/emulation/fixed_shape.h"
 #include "support/machines.h"
 #include "support/plans.h"
 
@@ -49,11 +49,11 @@ TEST(PacketInterpreter, GivesEveryContractsResultsCallAfterCall) {
   for_every_plan(false, {1, 2, 3, 5}, {0, 1, 77}, [](const Topology& machine, const Plan& plan, const Payload& payload) {
     Emulation flagged(machine, plan, payload, {}, false);
     flagged.prepare_packets<device::FlaggedWire, Float>(1);
-    Emulation sentinel(machine, plan, payload, {}, false);
-    sentinel.prepare_packets<device::SentinelWire<4>, Float>(2, 3);
+    Emulation lamport(machine, plan, payload, {}, false);
+    lamport.prepare_packets<device::LamportWire<4>, Float>(2, 3);
     for (int c = 0; c < 4; ++c) {
       EXPECT_EQ(flagged.call<float>(c), 0) << "call " << c;
-      EXPECT_EQ(sentinel.call<float>(c), 0) << "call " << c;
+      EXPECT_EQ(lamport.call<float>(c), 0) << "call " << c;
     }
   });
 }
@@ -80,8 +80,8 @@ TEST(SpecialCode, SaysOfAProgramWhatTheTestsShapeSays) {
   const auto machine = testing::one_switch(3);
   const auto plan = *testing::plan_on(machine, "two_shot", CollectiveKind::all_reduce);
   Emulation emulation(machine, plan, {.elements = 77, .type = DataType::float32}, {}, false);
-  emulation.prepare_fixed<device::SentinelWire<4>, Float, testing::Shape>(1);
-  std::ifstream file(P2PLAB_SOURCE_DIR "/tests/support/fixed_shape.h");
+  emulation.prepare_fixed<device::LamportWire<4>, Float, testing::Shape>(1);
+  std::ifstream file(P2PLAB_SOURCE_DIR "/tests/support/emulation/fixed_shape.h");
   std::ostringstream text;
   text << file.rdbuf();
   for (std::size_t rank = 0; rank < 3; ++rank) {
@@ -98,7 +98,7 @@ TEST(SpecialCode, GivesTheContractsResultsCallAfterCall) {
     SCOPED_TRACE(elements);
     const Payload payload{.elements = elements, .type = DataType::float32};
     Emulation strided(machine, plan, payload, {}, false);
-    strided.prepare_fixed<device::SentinelWire<4>, Float, testing::Shape>(2, 3);
+    strided.prepare_fixed<device::LamportWire<4>, Float, testing::Shape>(2, 3);
     Emulation flagged(machine, plan, payload, {}, false);
     flagged.prepare_fixed<device::FlaggedWire, Float, testing::Shape>(1, 2);
     for (int c = 0; c < 5; ++c) {
@@ -108,7 +108,7 @@ TEST(SpecialCode, GivesTheContractsResultsCallAfterCall) {
   }
   // 32 elements a rank, eight packets, one a block.
   Emulation once(machine, plan, {.elements = 96, .type = DataType::float32}, {}, false);
-  once.prepare_fixed<device::SentinelWire<4>, Float, testing::OnceShape>(8);
+  once.prepare_fixed<device::LamportWire<4>, Float, testing::OnceShape>(8);
   for (int c = 0; c < 5; ++c) EXPECT_EQ(once.call<float>(c), 0) << "call " << c;
 }
 
@@ -179,8 +179,8 @@ TEST(SliceInterpreter, CountsOnWhereFlagsWrapAround) {
 }
 
 // Every byte of an item belongs to exactly one packet, and every packet's bytes lie within its line.
-TEST(LineWire, CoversEveryByteOnce) {
-  using Wire = device::LineWire;
+TEST(Ll128Wire, CoversEveryByteOnce) {
+  using Wire = device::Ll128Wire;
   std::vector<int> covered(1200);
   for (std::uint32_t position = 0; position < 80; ++position) {
     EXPECT_LE(Wire::start(position), Wire::offset(position));
@@ -188,14 +188,14 @@ TEST(LineWire, CoversEveryByteOnce) {
     for (int b = 0; b < Wire::bytes(position); ++b) ++covered[Wire::offset(position) + static_cast<std::uint64_t>(b)];
   }
   EXPECT_TRUE(std::ranges::all_of(covered, [](int times) { return times == 1; }));
-  const PacketFormat lines{.data_bytes = 15};
-  EXPECT_EQ(packets_of(1, lines), 8);
-  EXPECT_EQ(packets_of(121, lines), 16);
-  EXPECT_EQ(whole_packets_of(239, lines), 8);
+  const PacketFormat ll128{.data_bytes = 15};
+  EXPECT_EQ(packets_of(1, ll128), 8);
+  EXPECT_EQ(packets_of(121, ll128), 16);
+  EXPECT_EQ(whole_packets_of(239, ll128), 8);
 }
 
 // A pair of GPUs joined by NVLink only, two such pairs with host memory between them.
-TEST(Reach, EndsAtTheHost) {
+TEST(PeerAccess, EndsAtTheHost) {
   Topology::Builder builder("pairs");
   std::vector<NodeId> gpus;
   for (int g = 0; g < 4; ++g) gpus.push_back(builder.add_node({"gpu" + std::to_string(g), NodeKind::gpu}));
@@ -205,19 +205,19 @@ TEST(Reach, EndsAtTheHost) {
   builder.add_duplex(gpus[2], gpus[3], LinkKind::nvlink, GBps(400), Seconds{1e-6});
   const auto machine = *std::move(builder).build();
   const Routes routes(machine);
-  const Reach reach(machine, routes);
-  EXPECT_TRUE(reach.connected(Rank{0}, Rank{1}));
-  EXPECT_TRUE(reach.connected(Rank{2}, Rank{2}));
-  EXPECT_FALSE(reach.connected(Rank{1}, Rank{2}));
-  EXPECT_TRUE(reach.by_nvlink());
+  const PeerAccess peer_access(machine, routes);
+  EXPECT_TRUE(peer_access.connected(Rank{0}, Rank{1}));
+  EXPECT_TRUE(peer_access.connected(Rank{2}, Rank{2}));
+  EXPECT_FALSE(peer_access.connected(Rank{1}, Rank{2}));
+  EXPECT_TRUE(peer_access.by_nvlink());
   // By packets every plan runs all the same.
   for (const auto* planner : {"one_shot", "two_shot", "ring", "hierarchical"}) {
     SCOPED_TRACE(planner);
     const auto plan = testing::plan_on(machine, planner, CollectiveKind::all_reduce);
     ASSERT_TRUE(plan) << describe(plan.error());
     Emulation emulation(machine, *plan, {.elements = 77, .type = DataType::float32}, {}, false);
-    EXPECT_FALSE(reach.covers(emulation.program()));
-    emulation.prepare_packets<device::SentinelWire<4>, Float>(1);
+    EXPECT_FALSE(peer_access.covers(emulation.program()));
+    emulation.prepare_packets<device::LamportWire<4>, Float>(1);
     for (int c = 0; c < 4; ++c) EXPECT_EQ(emulation.call<float>(c), 0) << "call " << c;
   }
 }

@@ -10,8 +10,8 @@
 #include "device/arithmetic.cuh"
 #include "device/slice.h"
 #include "device/wire.h"
-#include "p2plab/combine.h"
-#include "support/guarded_cpu.h"
+#include "p2plab/detail/combine.h"
+#include "support/emulation/guarded_cpu.h"
 
 namespace p2plab {
 namespace {
@@ -215,7 +215,7 @@ TEST(OddVectors, AreLoadedAndStoredWhole) {
 
 // Packets of a line, eight threads with 120 bytes, of an item of any size at any address: each byte of the item once, nothing beside it.
 TEST(LinePackets, AreLoadedAndStoredAtAnyAddress) {
-  using Wire = device::LineWire;
+  using Wire = device::Ll128Wire;
   for (std::size_t behind = 0; behind < vector_bytes; ++behind) {
     for (const std::int64_t size : {1, 7, 8, 15, 16, 17, 111, 112, 113, 119, 120, 121, 127, 128, 239, 240, 250, 367}) {
       SCOPED_TRACE(fmt::format("{} behind, {} bytes", behind, size));

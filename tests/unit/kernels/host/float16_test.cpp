@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "p2plab/float16.h"
+#include "p2plab/detail/float16.h"
 
 namespace p2plab {
 namespace {

@@ -1,8 +1,8 @@
 // Test data is exact where it says so, differs by rank, and its check finds what is wrong.
 #include <gtest/gtest.h>
 
-#include "p2plab/combine.h"
-#include "p2plab/test_data.h"
+#include "p2plab/detail/combine.h"
+#include "p2plab/detail/reference_data.h"
 
 namespace p2plab {
 namespace {

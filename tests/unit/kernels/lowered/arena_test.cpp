@@ -1,5 +1,5 @@
 // Regions of an arena: where they lie, how they come back, when it grows.
-#include "arena.h"
+#include "lowered/arena.h"
 
 #include <random>
 #include <set>

@@ -1,5 +1,5 @@
 // Which form a plan takes on GPUs, by collective, size, alignment and ranks.
-#include "p2plab/gpu_tuning.h"
+#include "p2plab/run/gpu_tuning.h"
 
 #include <gtest/gtest.h>
 
@@ -12,16 +12,16 @@ namespace {
 TEST(GpuTuning, TakesPacketsWhileTheyAreTheFastestAndAsManyPartsAsFitAbove) {
   const auto plan = *testing::plan_on(testing::one_switch(4), "two_shot", CollectiveKind::all_reduce);
   const auto tuning = [&](Bytes size, DataType type) { return gpu_tuning(plan.schedule, {.elements = size.count() / size_of(type), .type = type}); };
-  EXPECT_EQ(tuning(1_KiB, DataType::float16).protocol, Protocol::flagless);
-  EXPECT_EQ(tuning(64_MiB, DataType::float32).protocol, Protocol::flagless);  // chunks of 16 MiB
-  EXPECT_EQ(tuning(1_MiB, DataType::float16).parts, 32);                      // chunks of 256 KiB in parts of one round of packets
+  EXPECT_EQ(tuning(1_KiB, DataType::float16).protocol, Protocol::lamport);
+  EXPECT_EQ(tuning(64_MiB, DataType::float32).protocol, Protocol::lamport);  // chunks of 16 MiB
+  EXPECT_EQ(tuning(1_MiB, DataType::float16).parts, 32);                     // chunks of 256 KiB in parts of one round of packets
   EXPECT_EQ(tuning(1_MiB, DataType::float16).slice, 8_KiB);
   const auto large = tuning(65_MiB, DataType::bfloat16);
   EXPECT_EQ(large.protocol, Protocol::simple);
   EXPECT_EQ(large.parts, 32);  // a lane for each of three peers, one for the sum: 128 blocks
   EXPECT_EQ(large.slice, 128_KiB);
   const auto ring = *testing::plan_on(testing::one_switch(4), "ring", CollectiveKind::all_reduce);
-  for (const auto& [size, protocol] : {std::pair{48_MiB, Protocol::flagless}, std::pair{49_MiB, Protocol::simple}})
+  for (const auto& [size, protocol] : {std::pair{48_MiB, Protocol::lamport}, std::pair{49_MiB, Protocol::simple}})
     EXPECT_EQ(gpu_tuning(ring.schedule, {.elements = size.count() / 2, .type = DataType::float16}).protocol, protocol);
 }
 
@@ -66,8 +66,8 @@ TEST(GpuTuning, TakesSlicesSoonerWhereThereIsNoChainToFill) {
     EXPECT_EQ(tuned_protocol(2, "ring", kind, size), Protocol::simple);
     EXPECT_NE(tuned_protocol(4, "ring", kind, size), Protocol::simple);
   }
-  EXPECT_EQ(tuned_protocol(2, "ring", all_reduce, 32_MiB), Protocol::flagless);
-  EXPECT_EQ(tuned_protocol(2, "ring", reduce, 64_MiB), Protocol::flagless);
+  EXPECT_EQ(tuned_protocol(2, "ring", all_reduce, 32_MiB), Protocol::lamport);
+  EXPECT_EQ(tuned_protocol(2, "ring", reduce, 64_MiB), Protocol::lamport);
 }
 
 // Slices of staged buffers would be copied before and after.

@@ -10,9 +10,9 @@
 
 #include <gtest/gtest.h>
 
-#include "p2plab/builtin_planners.h"
-#include "p2plab/lower.h"
-#include "p2plab/processes.h"
+#include "p2plab/plan/builtin_planners.h"
+#include "p2plab/program/lower.h"
+#include "p2plab/run/processes.h"
 #include "support/machines.h"
 #include "support/plans.h"
 

@@ -7,7 +7,7 @@
 #include <atomic>
 #include <barrier>
 
-#include "support/cpu_machine.h"
+#include "support/emulation/cpu_machine.h"
 
 namespace p2plab::testing {
 

@@ -7,13 +7,13 @@
 #include <memory>
 
 #include "device/fixed_tables.h"
-#include "p2plab/layout.h"
-#include "p2plab/lower.h"
-#include "p2plab/planner.h"
-#include "packet_image.h"
-#include "slice_image.h"
-#include "specialise.h"
-#include "support/bulk_cpu.h"
+#include "lowered/packet_image.h"
+#include "lowered/slice_image.h"
+#include "lowered/specialise.h"
+#include "p2plab/program/lower.h"
+#include "p2plab/program/planner.h"
+#include "p2plab/schedule/layout.h"
+#include "support/emulation/bulk_cpu.h"
 
 namespace p2plab::testing {
 
@@ -37,7 +37,7 @@ struct VectorTables {
 class Emulation {
  public:
   Emulation(const Topology& machine, const Plan& plan, const Payload& payload, const Tuning& tuning, bool in_place)
-      : routes_(machine), reach_(machine, routes_), plan_(plan), payload_(payload), layout_(plan.schedule, payload) {
+      : routes_(machine), peer_access_(machine, routes_), plan_(plan), payload_(payload), layout_(plan.schedule, payload) {
     const auto proof = *verify(machine, routes_, plan.schedule, {.in_place = in_place});
     program_ = *lower(plan.schedule, proof, payload, tuning);
     const auto n = program_.memory.size();
@@ -90,7 +90,7 @@ class Emulation {
   template <class Combine>
   void prepare_slices(bool bulk = false) {
     for (std::size_t r = 0; r < addresses_.size(); ++r)
-      slice_images_.push_back(link_slices(program_, reach_, Rank{static_cast<std::int64_t>(r)}, addresses_));
+      slice_images_.push_back(link_slices(program_, peer_access_, Rank{static_cast<std::int64_t>(r)}, addresses_));
     for (std::size_t r = 0; r < addresses_.size(); ++r) {
       auto& image = slice_images_[r];
       auto& call = image.call;
@@ -144,7 +144,7 @@ class Emulation {
   template <class Wire>
   void link(std::uint32_t blocks, std::uint32_t batch, int width) {
     const PacketFormat format{Wire::words * 4, width};
-    const auto plan = make_packet_plan(program_, reach_);
+    const auto plan = make_packet_plan(program_, peer_access_);
     const auto area = std::max(landing_area(plan, format), host_landing_area(plan, format));
     for (auto& at : addresses_) {
       at.landing = take(Bytes{area * image::landing_copies}, Wire::empty().w);
@@ -216,7 +216,7 @@ class Emulation {
             Cpu::at<T>(addresses_[rank.index()].buffers[1] + static_cast<std::uint64_t>(layout_.output_offset(rank, static_cast<std::int32_t>(b))));
         for (std::int64_t e = 0; e < elements[b]; ++e) {
           T sum{};
-          for (const auto giver : block.contributors) sum += value<T>(giver.value, b, e, number);
+          for (const auto sender : block.contributors) sum += value<T>(sender.value, b, e, number);
           bad += data[e] == sum ? 0 : 1;
         }
       }
@@ -225,7 +225,7 @@ class Emulation {
   }
 
   Routes routes_;
-  Reach reach_;
+  PeerAccess peer_access_;
   const Plan& plan_;
   Payload payload_;
   BufferLayout layout_;

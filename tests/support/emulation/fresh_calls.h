@@ -8,13 +8,13 @@
 #include <thread>
 #include <vector>
 
-#include "cuda/buffers.h"
+#include "cuda/memory/buffers.h"
 #include "cuda/timing.h"
-#include "p2plab/builtin_planners.h"
-#include "p2plab/communicator.h"
-#include "p2plab/lower.h"
-#include "p2plab/presets.h"
-#include "p2plab/verify.h"
+#include "p2plab/machine/presets.h"
+#include "p2plab/plan/builtin_planners.h"
+#include "p2plab/program/lower.h"
+#include "p2plab/run/communicator.h"
+#include "p2plab/schedule/verify.h"
 
 namespace p2plab::testing {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "device/bulk.h"
-#include "support/cpu_machine.h"
+#include "support/emulation/cpu_machine.h"
 
 namespace p2plab::testing {
 

@@ -8,7 +8,7 @@
 
 #include "device/packet.h"
 #include "device/slice.h"
-#include "image.h"
+#include "lowered/kernel_args.h"
 
 namespace p2plab::testing {
 
