@@ -202,7 +202,9 @@ class RingFinder {
                                         topology_.node(topology_.node_of(rank(a))).name, std::min(out, in), std::min(out, in) == 1 ? "" : "s"));
     }
     if (error.notes.empty()) error.notes.push_back("every order of the ranks leaves a pair of neighbours that is not joined");
-    error.notes.push_back(gpu_links_only ? "`--set fabric=any` lets the ring use PCIe as well; tree needs no ring" : "tree needs no ring");
+    const bool more = std::ranges::any_of(topology_.links(), [](const Link& link) { return link.kind != LinkKind::nvlink; });
+    if (gpu_links_only && more) error.notes.push_back("fabric=any lets the ring use this machine's other links as well");
+    error.notes.push_back("tree needs no ring");
     return error;
   }
 

@@ -31,6 +31,10 @@ sizes: {from: 1 KiB, to: 64 MiB, factor: 4}
 dtype: float16                               # optional; the default is float32
 op: sum                                      # optional: sum, product, min, max, average
 
+# Optional: what launches, flags and thread blocks cost (a file, relative to this one, as in ../profiles/h200.yaml). Without it
+# the machine is ideal: links and latencies only.
+# profile: ../profiles/h200.yaml
+
 # Optional; the default is [simulator]. What this machine lacks is skipped aloud.
 executors: [simulator, host]
 

@@ -46,7 +46,8 @@ TEST(Ring, SaysThatFiveGpusOfADgx1HaveNoRingAndWhy) {
   EXPECT_EQ(describe(plan.error()),
             "error: no ring of GPU links (NVLink) passes through all 5 ranks\n"
             "note: rank 4 (gpu4) has 1 such neighbour; a ring enters by one and leaves by another\n"
-            "note: `--set fabric=any` lets the ring use PCIe as well; tree needs no ring\n");
+            "note: fabric=any lets the ring use this machine's other links as well\n"
+            "note: tree needs no ring\n");
   EXPECT_TRUE(plan_on(testing::dgx1(5, true, true), "ring", CollectiveKind::all_reduce, {{"fabric", "any"}}));
 }
 
