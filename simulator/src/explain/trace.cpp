@@ -12,6 +12,16 @@ constexpr int resource_process = 1'000'000;  // beyond any rank
 
 double us(SimTime time) { return static_cast<double>(time.count()) * 1e-6; }
 
+// Perfetto rounds the begin and the duration of a slice to whole nanoseconds each, and drops those that then cross others of their track. So begins
+// and ends are rounded here, and a duration is the difference of the two.
+std::int64_t ns(SimTime time) { return (time.count() + 500) / 1000; }
+
+std::string us_text(std::int64_t nanoseconds) { return fmt::format("{}.{:03}", nanoseconds / 1000, nanoseconds % 1000); }
+
+std::string begin_of(SimTime time) { return us_text(ns(time)); }
+
+std::string span(SimTime begin, SimTime end) { return fmt::format("\"ts\":{},\"dur\":{}", begin_of(begin), us_text(ns(end) - ns(begin))); }
+
 std::string json_text(const std::string& text) {
   std::string result;
   for (const char letter : text) {
@@ -80,25 +90,22 @@ class TraceWriter {
     const auto& instruction = program_.instructions[s.instruction];
     const auto process = process_of(s);
     if (s.issued > s.considered) {
-      event("\"ph\":\"X\",\"name\":\"wait\",\"pid\":{},\"tid\":{},\"ts\":{:.6f},\"dur\":{:.6f},\"cname\":\"grey\"", process, s.block,
-            us(s.considered), us(s.issued - s.considered));
+      event("\"ph\":\"X\",\"name\":\"wait\",\"pid\":{},\"tid\":{},{},\"cname\":\"grey\"", process, s.block, span(s.considered, s.issued));
     }
-    event(
-        "\"ph\":\"X\",\"name\":\"{}\",\"pid\":{},\"tid\":{},\"ts\":{:.6f},\"dur\":{:.6f},\"args\":{{\"sources\":{},\"destinations\":{},"
-        "\"complete_us\":{:.6f}}}",
-        name_of(s), process, s.block, us(s.issued), us(s.released - s.issued), instruction.sources, instruction.destinations, us(s.complete));
+    event("\"ph\":\"X\",\"name\":\"{}\",\"pid\":{},\"tid\":{},{},\"args\":{{\"sources\":{},\"destinations\":{},\"complete_us\":{:.6f}}}", name_of(s),
+          process, s.block, span(s.issued, s.released), instruction.sources, instruction.destinations, us(s.complete));
     if (s.cause < 0) return;
     const auto& cause = recording().slices[static_cast<std::size_t>(s.cause)];
-    event("\"ph\":\"s\",\"id\":{},\"name\":\"wait\",\"cat\":\"dependency\",\"pid\":{},\"tid\":{},\"ts\":{:.6f}", i, process_of(cause), cause.block,
-          us(cause.issued));
-    event("\"ph\":\"f\",\"bp\":\"e\",\"id\":{},\"name\":\"wait\",\"cat\":\"dependency\",\"pid\":{},\"tid\":{},\"ts\":{:.6f}", i, process, s.block,
-          us(s.issued));
+    event("\"ph\":\"s\",\"id\":{},\"name\":\"wait\",\"cat\":\"dependency\",\"pid\":{},\"tid\":{},\"ts\":{}", i, process_of(cause), cause.block,
+          begin_of(cause.issued));
+    event("\"ph\":\"f\",\"bp\":\"e\",\"id\":{},\"name\":\"wait\",\"cat\":\"dependency\",\"pid\":{},\"tid\":{},\"ts\":{}", i, process, s.block,
+          begin_of(s.issued));
   }
 
   void transfer(const HopRecord& hop) {
     const auto& s = recording().slices[static_cast<std::size_t>(hop.slice)];
-    event("\"ph\":\"X\",\"name\":\"{}\",\"pid\":{},\"tid\":{},\"ts\":{:.6f},\"dur\":{:.6f},\"args\":{{\"queued_us\":{:.6f}}}", name_of(s),
-          resource_process, hop.resource, us(hop.start), us(hop.end - hop.start), us(hop.start - hop.head));
+    event("\"ph\":\"X\",\"name\":\"{}\",\"pid\":{},\"tid\":{},{},\"args\":{{\"queued_us\":{:.6f}}}", name_of(s), resource_process, hop.resource,
+          span(hop.start, hop.end), us(hop.start - hop.head));
   }
 
   const Topology& topology_;
