@@ -43,6 +43,13 @@ function(p2plab_planners)
   set_property(GLOBAL APPEND PROPERTY P2PLAB_PLANNERS ${ARGN})
 endfunction()
 
+# p2plab_exporters(goal chakra)
+# The same for exporters::goal() and exporters::chakra().
+function(p2plab_exporters)
+  p2plab_sources(framework ${ARGN})
+  set_property(GLOBAL APPEND PROPERTY P2PLAB_EXPORTERS ${ARGN})
+endfunction()
+
 # p2plab_builtins(framework Exporter exporter HEADER p2plab/program/builtin_exporters.h ENTRIES goal chakra)
 # Generates builtin_exporters(), which registers exporters::goal(), exporters::chakra() in that order. So the word that CMake needs anyway is the
 # registration; the order is that of `p2plab list`.

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include <gtest/gtest.h>
+
 #include "p2plab/program/builtin_exporters.h"
 #include "simulated.h"
 
@@ -24,13 +26,25 @@ inline Exportable exportable(const Topology& machine, const std::string& planner
   return {machine, std::move(plan), std::move(program)};
 }
 
-/// The files of a format that supports the plan.
-inline std::vector<ExportedFile> exported(const Exportable& c, const std::string& format) {
+/// The files of a format; the program is made anew where the format cuts buffers into equal chunks.
+inline Result<std::vector<ExportedFile>> try_export(Exportable& c, const std::string& format) {
   const auto exporters = builtin_exporters();
   const auto exporter = (*exporters.get("format", format))->make();
+  if (exporter->even_chunks()) {
+    const auto proof = verify(c.machine, Routes{c.machine}, c.plan.schedule, {.in_place = c.program.in_place});
+    expects(static_cast<bool>(proof));
+    c.program = *lower(c.plan.schedule, *proof, even_payload(c.plan.schedule, c.program.payload), c.program.tuning);
+  }
   const ExportJob job{&c.machine, &c.plan, &c.program};
-  expects(static_cast<bool>(exporter->supports(job)));
+  const auto can = exporter->supports(job);
   auto files = exporter->write(job);
+  EXPECT_EQ(static_cast<bool>(can), static_cast<bool>(files)) << "supports and write disagree";
+  return files;
+}
+
+/// The files of a format that supports the plan.
+inline std::vector<ExportedFile> exported(Exportable c, const std::string& format) {
+  auto files = try_export(c, format);
   expects(static_cast<bool>(files));
   return *std::move(files);
 }

@@ -1,6 +1,5 @@
 // p2plab export: a plan, or the plans of a tuned table, in another system's format.
 #include <iostream>
-#include <iterator>
 #include <string_view>
 
 #include <fmt/format.h>
@@ -23,12 +22,12 @@ struct ExportArguments {
   std::string out;
 };
 
-// One plan of the file that is exported. A tuned file has one for each band of sizes, which the names of its files tell apart.
+// One plan of the file that is exported, lowered. A tuned file has one for each band of sizes.
 struct Exported {
   PlanFile file;
   Bytes from = ExportJob{}.from;
   Bytes to = ExportJob{}.to;
-  std::string band = {};
+  Program program = {};
 };
 
 std::vector<Exported> bands_of(const TunedTable& table) {
@@ -38,7 +37,6 @@ std::vector<Exported> bands_of(const TunedTable& table) {
     const Payload payload{.elements = first.count() / size_of(table.dtype), .type = table.dtype, .op = table.op};
     Exported one{.file = {.topology = table.topology, .plan = band.plan, .payload = payload, .in_place = table.in_place}};
     one.file.plan.tuning = band.sizes.front().tuning;
-    one.band = fmt::format(".{}", first.count());
     if (!all.empty()) all.back().to = one.from = first;
     all.push_back(std::move(one));
   }
@@ -60,16 +58,29 @@ Result<std::vector<Exported>> read(const std::string& path) {
   return std::vector{Exported{*std::move(file)}};
 }
 
-Result<std::vector<ExportedFile>> written(const Exporter& exporter, const Exported& one) {
+Status lower_for(const Exporter& exporter, Exported& one) {
   const auto& [topology, plan, payload, in_place] = one.file;
   auto proof = verify(topology, Routes{topology}, plan.schedule, {.in_place = in_place});
   if (!proof) return std::move(proof).error();
-  auto program = lower(plan.schedule, *proof, payload, plan.tuning);
+  auto program = lower(plan.schedule, *proof, exporter.even_chunks() ? even_payload(plan.schedule, payload) : payload, plan.tuning);
   if (!program) return std::move(program).error();
-  auto files = exporter.write({&topology, &plan, &*program, one.from, one.to});
-  if (!files) return std::move(files).error();
-  for (auto& file : *files) file.suffix = one.band + file.suffix;
-  return files;
+  one.program = *std::move(program);
+  return {};
+}
+
+Result<std::vector<ExportedFile>> written(const Exporter& exporter, std::vector<Exported>& plans) {
+  std::vector<ExportJob> jobs;
+  for (auto& one : plans) {
+    if (auto lowered = lower_for(exporter, one); !lowered) return std::move(lowered).error();
+    jobs.push_back({&one.file.topology, &one.file.plan, &one.program, one.from, one.to});
+  }
+  return exporter.write_table(jobs);
+}
+
+// Where several files are written, what tells them apart stands before the ending: algorithm.from_4096.xml.
+std::string path_of(const std::string& out, const std::string& suffix, const std::string& extension) {
+  if (suffix.empty() || extension.empty()) return out + suffix;
+  return (out.ends_with(extension) ? out.substr(0, out.size() - extension.size()) : out) + suffix + extension;
 }
 
 Status export_plans(const ExportArguments& arguments) {
@@ -78,25 +89,24 @@ Status export_plans(const ExportArguments& arguments) {
   if (!entry) return std::move(entry).error();
   auto plans = read(arguments.plan);
   if (!plans) return std::move(plans).error();
-  std::vector<ExportedFile> files;
-  for (const auto& plan : *plans) {
-    auto more = written(*(*entry)->make(), plan);
-    if (!more) return std::move(more).error();
-    files.insert(files.end(), std::make_move_iterator(more->begin()), std::make_move_iterator(more->end()));
-  }
-  if (arguments.out.empty() && files.size() == 1) {
-    std::cout << files.front().content;
+  const auto exporter = (*entry)->make();
+  const auto files = written(*exporter, *plans);
+  if (!files) return files.error();
+  if (arguments.out.empty() && files->size() == 1) {
+    std::cout << files->front().content;
     return {};
   }
   if (arguments.out.empty()) {
     return Error{ErrorCode::usage,
-                 fmt::format("{} files are to be written; give --out NAME, to which {} and so on are added", files.size(), files.front().suffix)};
+                 fmt::format("{} files are to be written; give --out NAME, to which {} and so on are added", files->size(), files->front().suffix)};
   }
-  for (const auto& one : files) {
-    if (auto ok = write_text(arguments.out + one.suffix, one.content); !ok) return ok;
+  std::vector<std::string> paths;
+  for (const auto& one : *files) {
+    paths.push_back(path_of(arguments.out, one.suffix, exporter->extension()));
+    if (auto ok = write_text(paths.back(), one.content); !ok) return ok;
   }
-  std::cerr << fmt::format("wrote {}{}\n", arguments.out,
-                           files.size() == 1 ? files.front().suffix : fmt::format("{} to {}", files.front().suffix, files.back().suffix));
+  std::cerr << fmt::format("wrote {}{}\n", paths.front(), paths.size() == 1 ? "" : " to " + paths.back());
+  std::cerr << exporter->how_to_load(paths.size() == 1 ? paths.front() : fmt::format("{}...{}", paths.front(), paths.back())) << '\n';
   return {};
 }
 

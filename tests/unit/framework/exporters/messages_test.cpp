@@ -44,6 +44,10 @@ struct Op {
   std::int64_t bytes = 0;
   int peer = -1;
   std::int64_t tag = 0;
+  int cpu = 0;
+  int nic = 0;
+  std::int64_t operations = 0;
+  std::int64_t tensor = 0;
   std::vector<std::size_t> after;
 };
 using Ops = std::vector<std::vector<Op>>;  // by rank
@@ -81,7 +85,8 @@ Traffic replay(const Ops& ranks) {
   return traffic;
 }
 
-// GOAL by its grammar: num_ranks N, then rank R { lines }, each an operation with a label or "lA requires lB".
+// GOAL by its grammar: num_ranks N, then rank R { lines }, each an operation with a label, "lA requires lB" or a comment. `cpu` stands before `nic`,
+// which a calculation has not; both are kept in 8 bits, as is the highest of them plus one.
 Ops read_goal(const std::string& text) {
   std::istringstream in(text);
   std::string word;
@@ -95,7 +100,7 @@ Ops read_goal(const std::string& text) {
   while (std::getline(in, line)) {
     std::istringstream words(line);
     std::string first;
-    if (!(words >> first)) continue;
+    if (!(words >> first) || first == "//") continue;
     if (first == "rank") {
       std::size_t rank = 0;
       words >> rank >> word;
@@ -109,11 +114,19 @@ Ops read_goal(const std::string& text) {
       std::string unused;
       Op op;
       words >> kind;
-      if (kind == "calc")
-        words >> op.bytes;
-      else
+      if (kind == "calc") {
+        words >> op.bytes >> word >> op.cpu;
+      } else {
         words >> op.bytes >> unused >> word >> op.peer >> word >> op.tag;
+        EXPECT_EQ(word, "tag") << line;
+        words >> word >> op.cpu;
+        EXPECT_EQ(word, "cpu") << line;
+        words >> word >> op.nic;
+        EXPECT_EQ(word, "nic") << line;
+      }
       EXPECT_TRUE(words) << line;
+      EXPECT_FALSE(words >> word) << line;
+      EXPECT_LE(std::max(op.cpu, op.nic), 254) << line;
       op.kind = kind[0];
       labels[first.substr(0, first.size() - 1)] = now->size();
       now->push_back(op);
@@ -177,7 +190,11 @@ Op read_node(std::string_view bytes, std::size_t id, int me) {
       fields.bytes();
     }
   }
-  if (op.kind == 'c') return op;
+  if (op.kind == 'c') {
+    op.operations = static_cast<std::int64_t>(attributes.at("num_ops"));
+    op.tensor = static_cast<std::int64_t>(attributes.at("tensor_size"));
+    return op;
+  }
   op.bytes = static_cast<std::int64_t>(attributes.at("comm_size"));
   op.tag = static_cast<std::int64_t>(attributes.at("comm_tag"));
   const auto mine = op.kind == 's' ? "comm_src" : "comm_dst";
@@ -225,10 +242,65 @@ TEST(Goal, ReplayMovesTheProgramsDataAndNeverHangs) {
   }
 }
 
+// The reader takes a cpu of 255 for a machine of 256 = 0 CPUs.
+TEST(Goal, MoreThreadBlocksOrLinksThanItsReaderCanNumberAreRefusedWithTheirNumber) {
+  const auto machine = testing::one_switch(2);
+  auto most = testing::exportable(machine, "one_shot", CollectiveKind::all_reduce, 1_MiB, {}, {.parts = 255});
+  EXPECT_TRUE(testing::try_export(most, "goal"));
+  auto many = testing::exportable(machine, "one_shot", CollectiveKind::all_reduce, 1_MiB, {}, {.parts = 256});
+  const auto refused = testing::try_export(many, "goal");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message, "GOAL: a GPU has 256 thread blocks, each a CPU; at most 255 can be numbered");
+  std::vector<std::tuple<int, int, int>> edges;
+  for (int i = 1; i <= 256; ++i) edges.emplace_back(0, i, 1);
+  auto star = testing::exportable(testing::meshed(257, edges), "one_shot", CollectiveKind::broadcast, 4_KiB);
+  const auto wide = testing::try_export(star, "goal");
+  ASSERT_FALSE(wide);
+  EXPECT_EQ(wide.error().message, "GOAL: a GPU has 256 neighbours, each a NIC; at most 255 can be numbered");
+}
+
+// LogGOPSim books a message on the sender's NIC number at both ends, so links that meet at a GPU have different numbers, the same at both ends.
+TEST(Goal, EachLinkOfAGpuIsANicOfItsOwnWithOneNumberAtBothEnds) {
+  for (const auto& machine : {testing::full_mesh(5), testing::dgx1(8, true, false), testing::line(4)}) {
+    const auto c = testing::exportable(machine, "forest", CollectiveKind::all_gather, 64_KiB);
+    const auto ranks = read_goal(exported(c, "goal").front().content);
+    std::map<std::pair<int, int>, std::set<int>> nics;  // GPU, peer: on direct links only
+    for (std::size_t r = 0; r < ranks.size(); ++r) {
+      for (const auto& op : ranks[r]) {
+        if (op.kind != 'c') nics[{static_cast<int>(r), op.peer}].insert(op.nic);
+      }
+    }
+    std::map<int, std::set<int>> of_gpu;
+    for (const auto& [ends, numbers] : nics) {
+      EXPECT_EQ(numbers.size(), 1U);
+      EXPECT_TRUE(of_gpu[ends.first].insert(*numbers.begin()).second) << ends.first << " to " << ends.second;
+      EXPECT_EQ(numbers, (nics[{ends.second, ends.first}]));
+    }
+  }
+}
+
 TEST(Chakra, ReplayMovesTheProgramsDataAndNeverHangs) {
   for (const auto& c : cases()) {
     SCOPED_TRACE(c.plan.planner + " " + std::to_string(c.machine.ranks()));
     EXPECT_EQ(replay(read_chakra(exported(c, "chakra"))), traffic_of(c.program));
+  }
+}
+
+// ASTRA-sim's feeder looks for a first node in every file, and divides operations by bytes for the cost of a sum.
+TEST(Chakra, EveryRankHasAFirstNodeAndSumsCountTheirAdditions) {
+  for (const auto& c : cases()) {
+    SCOPED_TRACE(c.plan.planner + " " + std::to_string(c.machine.ranks()));
+    std::int64_t operations = 0;
+    for (const auto& ops : read_chakra(exported(c, "chakra"))) {
+      EXPECT_TRUE(std::ranges::any_of(ops, [](const Op& op) { return op.after.empty(); }));
+      for (const auto& op : ops) {
+        operations += op.operations;
+        EXPECT_TRUE(op.kind != 'c' || (op.operations > 0) == (op.tensor > 0));
+      }
+    }
+    std::int64_t additions = 0;  // elements are bytes here
+    for (const auto& i : c.program.instructions) additions += i.bytes * (i.sources - 1);
+    EXPECT_EQ(operations, additions);
   }
 }
 

@@ -1,175 +1,146 @@
-// MSCCL's XML, run by an interpreter of its rules.
+// MSCCL's XML, held to its readers' limits and run by an interpreter of its rules.
 #include <gtest/gtest.h>
 
 #include <map>
 
-#include <pugixml.hpp>
-
 #include "support/exported.h"
+#include "support/msccl_reader.h"
 
 namespace p2plab {
 namespace {
 
 using testing::exported;
+using testing::msccl_refuses;
+using testing::MscclRun;
 using Case = testing::Exportable;
+using enum CollectiveKind;
 
-// MSCCL's interpreter on values that say what they are: a chunk's block and piece, and how often each rank is in it.
-class MscclRun {
- public:
-  MscclRun(const std::string& xml, bool in_place) : in_place_(in_place) {
-    expects(static_cast<bool>(document_.load_string(xml.c_str())));
-    algo_ = document_.child("algo");
-    for (auto gpu : algo_.children("gpu")) gpus_.push_back(gpu);
-    next_.resize(gpus_.size());
-    for (std::size_t g = 0; g < gpus_.size(); ++g) {
-      EXPECT_EQ(gpus_[g].attribute("id").as_uint(), g);
-      for (auto tb : gpus_[g].children("tb")) {
-        EXPECT_EQ(tb.attribute("id").as_uint(), next_[g].size());
-        next_[g].push_back(0);
-      }
+std::map<int, int> once(int first, int count) {
+  std::map<int, int> each;
+  for (int r = first; r < first + count; ++r) each[r] = 1;
+  return each;
+}
+
+// Every place of every output holds what the collective promises.
+void expect_right_data(const Case& c, const std::string& xml) {
+  MscclRun run(xml, c.program.in_place);
+  const auto kind = c.program.collective.kind;
+  const auto n = c.machine.ranks();
+  for (int g = 0; g < n; ++g) {
+    auto& input = run.buffer(static_cast<std::size_t>(g), 'i');
+    const auto chunks = kind == all_gather && c.program.in_place ? input.size() / static_cast<std::size_t>(n) : input.size();
+    const auto first = kind == all_gather && c.program.in_place ? chunks * static_cast<std::size_t>(g) : 0;
+    for (std::size_t p = 0; p < chunks; ++p) input[first + p][g] = 1;
+  }
+  run.run();
+  for (int g = 0; g < n; ++g) {
+    const auto& out = run.buffer(static_cast<std::size_t>(g), 'o');
+    for (std::size_t p = 0; p < out.size(); ++p) {
+      const auto owner = static_cast<int>(p * static_cast<std::size_t>(n) / out.size());
+      const bool moves = kind == all_gather || kind == all_to_all;
+      EXPECT_EQ(out[p], moves ? once(owner, 1) : once(0, n)) << g << ' ' << p;
     }
   }
-
-  using Value = std::map<int, int>;  // rank -> how often it is in the sum
-  std::vector<Value>& buffer(std::size_t gpu, char name) {
-    auto& b = buffers_[{gpu, in_place_ && name == 'i' ? 'o' : name}];
-    return b;
-  }
-  int chunks(std::size_t gpu, const char* which) const { return gpus_[gpu].attribute(which).as_int(); }
-  void allocate() {
-    for (std::size_t g = 0; g < gpus_.size(); ++g) {
-      for (const auto& [name, which] : {std::pair{'i', "i_chunks"}, std::pair{'o', "o_chunks"}, std::pair{'s', "s_chunks"}}) {
-        auto& b = buffer(g, name);
-        b.resize(std::max(b.size(), static_cast<std::size_t>(chunks(g, which))));
-      }
-    }
-  }
-
-  /// Runs blocks in turn, each as far as it gets; at most eight messages lie in a connection.
-  void run() {
-    for (bool moved = true; moved;) {
-      moved = false;
-      for (std::size_t g = 0; g < gpus_.size(); ++g) {
-        std::size_t t = 0;
-        for (auto tb : gpus_[g].children("tb")) {
-          while (step(g, t, tb)) moved = true;
-          ++t;
-        }
-      }
-    }
-    for (std::size_t g = 0; g < gpus_.size(); ++g) {
-      std::size_t t = 0;
-      for (auto tb : gpus_[g].children("tb"))
-        EXPECT_EQ(next_[g][t++], static_cast<int>(std::distance(tb.begin(), tb.end()))) << "a thread block hangs";
-    }
-  }
-
- private:
-  bool step(std::size_t g, std::size_t t, pugi::xml_node tb) {
-    auto node = tb.first_child();
-    for (int s = 0; s < next_[g][t] && node; ++s) node = node.next_sibling();
-    if (!node) return false;
-    EXPECT_EQ(node.attribute("s").as_int(), next_[g][t]);
-    const auto wait = node.attribute("depid").as_int();
-    if (wait >= 0) {
-      auto other = gpus_[g].first_child();
-      for (int b = 0; b < wait; ++b) other = other.next_sibling();
-      auto awaited = other.first_child();
-      for (int s = 0; s < node.attribute("deps").as_int(); ++s) awaited = awaited.next_sibling();
-      EXPECT_EQ(awaited.attribute("hasdep").as_int(), 1);
-      if (next_[g][static_cast<std::size_t>(wait)] <= node.attribute("deps").as_int()) return false;
-    }
-    if (!act(g, tb, node)) return false;
-    ++next_[g][t];
-    return true;
-  }
-
-  bool act(std::size_t g, pugi::xml_node tb, pugi::xml_node node) {
-    const std::string type = node.attribute("type").value();
-    const auto count = node.attribute("cnt").as_uint();
-    auto& from = buffer(g, node.attribute("srcbuf").value()[0]);
-    auto& to = buffer(g, node.attribute("dstbuf").value()[0]);
-    const auto source = node.attribute("srcoff").as_uint();
-    const auto target = node.attribute("dstoff").as_uint();
-    const auto channel = tb.attribute("chan").as_int();
-    const auto me = static_cast<int>(g);
-    if (type == "nop") return true;
-    if (type == "s") {
-      auto& wire = wires_[{me, tb.attribute("send").as_int(), channel}];
-      if (wire.size() >= 8) return false;
-      std::vector<Value> message;
-      for (std::size_t c = 0; c < count; ++c) message.push_back(from.at(source + c));
-      wire.push_back(std::move(message));
-      return true;
-    }
-    if (type == "r") {
-      auto& wire = wires_[{tb.attribute("recv").as_int(), me, channel}];
-      if (wire.empty()) return false;
-      EXPECT_EQ(wire.front().size(), count);
-      for (std::size_t c = 0; c < count; ++c) to.at(target + c) = wire.front()[c];
-      wire.erase(wire.begin());
-      return true;
-    }
-    for (std::size_t c = 0; c < count; ++c) {
-      const auto value = from.at(source + c);
-      if (type == "cpy")
-        to.at(target + c) = value;
-      else
-        for (const auto& [rank, times] : value) to.at(target + c)[rank] += times;
-    }
-    return true;
-  }
-
-  bool in_place_;
-  pugi::xml_document document_;
-  pugi::xml_node algo_;
-  std::vector<pugi::xml_node> gpus_;
-  std::vector<std::vector<int>> next_;
-  std::map<std::pair<std::size_t, char>, std::vector<Value>> buffers_;
-  std::map<std::tuple<int, int, int>, std::vector<std::vector<Value>>> wires_;
-};
+}
 
 TEST(MscclXml, ItsInterpreterEndsWithEverySumWhereTheCollectiveWantsIt) {
-  using enum CollectiveKind;
   std::vector<Case> all;
   for (const int n : {2, 3, 5, 8}) {
     const auto machine = testing::one_switch(n);
     for (const char* planner : {"ring", "tree", "one_shot", "two_shot"}) all.push_back(testing::exportable(machine, planner, all_reduce, 64_KiB));
     all.push_back(testing::exportable(machine, "one_shot", all_reduce, 64_KiB, {{"mode", "pull"}}));
     all.push_back(testing::exportable(machine, "one_shot", all_gather, Bytes{n * 4096}));
+    all.push_back(testing::exportable(machine, "ring", reduce_scatter, Bytes{n * 4096}));
+    all.push_back(testing::exportable(machine, "pairwise", all_to_all, Bytes{n * n * 4096}));
   }
   all.push_back(testing::exportable(testing::dgx1(8, true, false), "ring", all_reduce, 1_MiB));
   all.push_back(testing::exportable(testing::islands_over_pcie(2, 2), "hierarchical", all_reduce, 64_KiB));
   for (const auto& c : all) {
-    SCOPED_TRACE(c.plan.planner + " " + std::to_string(c.machine.ranks()));
-    MscclRun run(exported(c, "msccl-xml").front().content, false);
-    run.allocate();
-    const bool gathers = c.program.collective.kind == all_gather;
-    const auto n = c.machine.ranks();
-    for (int g = 0; g < n; ++g) {
-      for (auto& value : run.buffer(static_cast<std::size_t>(g), 'i')) value[g] = 1;
-    }
-    run.run();
-    std::map<int, int> everyone;
-    for (int g = 0; g < n; ++g) everyone[g] = 1;
-    for (int g = 0; g < n; ++g) {
-      const auto& out = run.buffer(static_cast<std::size_t>(g), 'o');
-      for (std::size_t p = 0; p < out.size(); ++p) {
-        const auto owner = static_cast<int>(p * static_cast<std::size_t>(n) / out.size());
-        EXPECT_EQ(out[p], gathers ? (std::map<int, int>{{owner, 1}}) : everyone) << g << ' ' << p;
-      }
-    }
+    SCOPED_TRACE(c.plan.planner + " " + std::to_string(c.machine.ranks()) + " " + std::string(to_string(c.program.collective.kind)));
+    const bool scatters = c.program.collective.kind == reduce_scatter;
+    const auto xml = exported(c, "msccl-xml").front().content;
+    EXPECT_EQ(msccl_refuses(xml, {}), std::nullopt);
+    if (!scatters) expect_right_data(c, xml);
+    const auto rccl = exported(c, "rccl-msccl").front().content;
+    EXPECT_EQ(msccl_refuses(rccl, testing::rccl_reader), std::nullopt);
+    EXPECT_EQ(msccl_refuses(rccl, {}).has_value(), scatters);  // the dialects name it differently
   }
 }
 
+// What a reader with these limits takes of a plan: right data, or a refusal with the number that is too large.
+void expect_read_or_refused(Case c, const std::string& format, const testing::MscclReader& reader, bool fits) {
+  auto files = testing::try_export(c, format);
+  ASSERT_EQ(static_cast<bool>(files), fits) << (files ? "" : files.error().message);
+  if (!files) {
+    EXPECT_EQ(files.error().code, ErrorCode::unsupported);
+    EXPECT_NE(files.error().message.find_first_of("0123456789"), std::string::npos) << files.error().message;
+    return;
+  }
+  EXPECT_EQ(msccl_refuses(files->front().content, reader), std::nullopt);
+  expect_right_data(c, files->front().content);
+}
+
+TEST(MscclXml, PlansBeyondALimitAreSpreadOrRefusedWithTheNumber) {
+  struct Row {
+    const char* machine;
+    const char* planner;
+    Parameters parameters;
+    bool fits;
+    bool fits_rccl;
+  };
+  const std::vector<Row> rows{
+      {"star:gpus=34", "one_shot", {}, true, true},  // 33 peers on a channel: the last goes to another channel
+      {"nvl72", "two_shot", {}, true, false},        // 71 peers each way
+      {"mesh:dims=4x4", "forest", {}, true, false},
+      {"mi250x", "forest", {}, true, false},
+      {"star:gpus=32", "latency", {{"chunks", "64"}}, true, true},
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(std::string(row.machine) + " " + row.planner);
+    const auto c = testing::exportable(*resolve_topology(row.machine), row.planner, all_reduce, 4_MiB, row.parameters);
+    expect_read_or_refused(c, "msccl-xml", {}, row.fits);
+    expect_read_or_refused(c, "rccl-msccl", testing::rccl_reader, row.fits_rccl);
+  }
+}
+
+TEST(MscclXml, ALongChunkIsMovedInStepsOfAtMost71) {
+  // One chunk of weight 73 beside one of weight 1.
+  auto builder = *Schedule::Builder::create(make_collective(all_gather, 2), 2);
+  for (int r = 0; r < 2; ++r) {
+    for (const std::uint32_t weight : {73U, 1U}) {
+      const auto chunk = builder.add_chunk({r, weight, 0});
+      builder.add_step(Rank{r}, std::array{input(Rank{r}, chunk)}, std::array{output(Rank{r}, chunk), output(Rank{1 - r}, chunk)});
+    }
+  }
+  const auto machine = testing::one_switch(2);
+  Case c{machine, {*std::move(builder).build(), "test"}, {}};
+  c.program = testing::lowered(machine, c.plan.schedule, 1_MiB);
+  expect_read_or_refused(c, "msccl-xml", {}, true);
+}
+
+TEST(MscclXml, MoreStepsThanAThreadBlockHoldsAreRefusedWithTheirNumber) {
+  auto builder = *Schedule::Builder::create(make_collective(all_gather, 2), 2);
+  for (int r = 0; r < 2; ++r) {
+    for (int c = 0; c < 257; ++c) {
+      const auto chunk = builder.add_chunk({r, 1, 0});
+      builder.add_step(Rank{r}, std::array{input(Rank{r}, chunk)}, std::array{output(Rank{r}, chunk), output(Rank{1 - r}, chunk)});
+    }
+  }
+  const auto machine = testing::one_switch(2);
+  Case c{machine, {*std::move(builder).build(), "test"}, {}};
+  c.program = testing::lowered(machine, c.plan.schedule, 1_MiB);
+  const auto refused = testing::try_export(c, "msccl-xml");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().message, "MSCCL XML: 257 steps in one thread block on rank 0; at most 256 are read");
+}
+
 TEST(MscclXml, SaysWhatItCannotSay) {
-  const auto c = testing::exportable(testing::one_switch(4), "tree", CollectiveKind::broadcast, 64_KiB);
-  const auto exporters = builtin_exporters();
-  const auto exporter = (*exporters.get("format", "msccl-xml"))->make();
-  const auto refused = exporter->supports({&c.machine, &c.plan, &c.program});
+  auto c = testing::exportable(testing::one_switch(4), "tree", broadcast, 64_KiB);
+  const auto refused = testing::try_export(c, "msccl-xml");
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::unsupported);
   EXPECT_EQ(refused.error().message, "MSCCL XML: it has no collective for broadcast");
+  const auto exporters = builtin_exporters();
   EXPECT_FALSE(exporters.get("format", "gaol"));
 }
 

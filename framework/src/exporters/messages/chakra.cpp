@@ -2,7 +2,7 @@
 // send, receive and calculation with the nodes it needs. Field numbers are those of et_def.proto.
 #include <fmt/format.h>
 
-#include "exporters/message_graph.h"
+#include "exporters/messages/message_graph.h"
 #include "p2plab/base/registry.h"
 #include "p2plab/program/exporter.h"
 
@@ -49,6 +49,7 @@ NodeType type_of(const MessageOp& op) {
 }
 
 std::string name_of(const MessageOp& op) {
+  if (op.step < 0) return "nothing";
   if (op.kind == MessageOp::Kind::compute) return fmt::format("step_{}_sum", op.step);
   return fmt::format("step_{}_{}{}", op.step, op.kind == MessageOp::Kind::send ? "send" : "receive", op.data ? "" : "_signal");
 }
@@ -63,8 +64,9 @@ std::string node(std::size_t rank, std::size_t id, const MessageOp& op) {
   if (!op.after.empty()) wire.text(5, std::move(packed).take());
   wire.text(10, attribute("is_cpu_op", Value::boolean, 0));
   if (op.kind == MessageOp::Kind::compute) {
-    wire.text(10, attribute("num_ops", Value::int64, 0));
-    wire.text(10, attribute("tensor_size", Value::uint64, static_cast<std::uint64_t>(op.bytes)));
+    // ASTRA-sim divides the one by the other, and passes over a computation whose tensor is empty: one that only copies.
+    wire.text(10, attribute("num_ops", Value::int64, static_cast<std::uint64_t>(op.additions)));
+    wire.text(10, attribute("tensor_size", Value::uint64, static_cast<std::uint64_t>(op.additions > 0 ? op.bytes : 0)));
     return std::move(wire).take();
   }
   const auto peer = static_cast<std::uint64_t>(op.peer);
@@ -81,18 +83,23 @@ class Chakra final : public Exporter {
   Status supports(const ExportJob& job) const override { return has_message_graph(*job.program); }
 
   Result<std::vector<ExportedFile>> write(const ExportJob& job) const override {
-    auto graph = message_graph(*job.program);
+    auto graph = message_graph(*job.topology, *job.program);
     if (!graph) return std::move(graph).error();
     std::vector<ExportedFile> files;
     for (std::size_t r = 0; r < graph->ranks.size(); ++r) {
       Wire metadata;
       metadata.text(1, "0.0.4");
       std::string text = delimited(std::move(metadata).take());
-      const auto& ops = graph->ranks[r];
+      auto& ops = graph->ranks[r];
+      if (ops.empty()) ops.emplace_back();  // feeders want a node that waits for none in every file
       for (std::size_t o = 0; o < ops.size(); ++o) text += delimited(node(r, o, ops[o]));
       files.push_back({fmt::format(".{}.et", r), std::move(text)});
     }
     return files;
+  }
+
+  std::string how_to_load(const std::string&) const override {
+    return "ASTRA-sim: --workload-configuration=NAME, the name without .RANK.et; switch roofline-enabled on for the cost of sums";
   }
 
  private:

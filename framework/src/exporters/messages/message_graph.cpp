@@ -1,10 +1,12 @@
-#include "exporters/message_graph.h"
+#include "exporters/messages/message_graph.h"
 
 #include <algorithm>
 #include <map>
 #include <unordered_map>
 
 #include <fmt/format.h>
+
+#include "exporters/messages/message_ports.h"
 
 namespace p2plab {
 
@@ -14,8 +16,8 @@ using Kind = MessageOp::Kind;
 
 class GraphBuilder {
  public:
-  explicit GraphBuilder(const Program& program)
-      : program_(program), graph_{std::vector<std::vector<MessageOp>>(static_cast<std::size_t>(program.ranks()))} {}
+  GraphBuilder(const Topology& topology, const Program& program)
+      : program_(program), ports_(topology), graph_{std::vector<std::vector<MessageOp>>(static_cast<std::size_t>(program.ranks()))} {}
 
   MessageGraph run() {
     number_blocks();
@@ -65,13 +67,24 @@ class GraphBuilder {
     std::int64_t bytes = 1;
     bool data = false;
     std::int64_t step = -1;
+    RouteId route = default_route;
   };
   Sent send(Rank from, std::int32_t from_block, std::vector<std::uint32_t> after, Rank to, std::int32_t to_block, const Parcel& parcel) {
     const auto tag = next_tag_[{from.value, to.value}]++ * 2 + (parcel.data ? 0 : 1);
-    const auto out =
-        add(from, {Kind::send, parcel.data, static_cast<std::int32_t>(to.value), from_block, tag, parcel.bytes, parcel.step, std::move(after)});
-    const auto in = add(to, {Kind::receive, parcel.data, static_cast<std::int32_t>(from.value), to_block, tag, parcel.bytes, parcel.step, {}});
-    return {out, in};
+    const auto explicit_links = parcel.route == default_route ? std::span<const LinkId>{} : program_.route(parcel.route);
+    const auto [leaves, enters] = ports_.of(from, to, explicit_links);
+    MessageOp op{.kind = Kind::send, .data = parcel.data, .tag = tag, .bytes = parcel.bytes, .step = parcel.step};
+    op.peer = to.value;
+    op.block = from_block;
+    op.nic = leaves;
+    op.after = std::move(after);
+    const auto out = add(from, op);
+    op.kind = Kind::receive;
+    op.peer = from.value;
+    op.block = to_block;
+    op.nic = enters;
+    op.after.clear();
+    return {out, add(to, std::move(op))};
   }
 
   // Where the bytes of a slice lie, and what put them there.
@@ -117,10 +130,16 @@ class GraphBuilder {
       const auto asked = send(rank, block, ready, source.rank, 0, {1, false, i.step.value});
       std::vector<std::uint32_t> there{asked.receive};
       need(there, place_of(source, range.offset));
-      summed.push_back(send(source.rank, 0, std::move(there), rank, block, {range.bytes, true, i.step.value}).receive);
+      summed.push_back(send(source.rank, 0, std::move(there), rank, block, {range.bytes, true, i.step.value, source.route}).receive);
     }
     for (const auto& destination : program_.destinations(i)) local += destination.rank == rank ? range.bytes : 0;
-    const auto sum = add(rank, {Kind::compute, false, -1, block, 0, local, i.step.value, std::move(summed)});
+    const auto elements = range.bytes / size_of(program_.payload.type);
+    const auto sum = add(rank, {.kind = Kind::compute,
+                                .block = block,
+                                .bytes = local,
+                                .additions = elements * (std::int64_t{i.sources} - 1),
+                                .step = i.step.value,
+                                .after = std::move(summed)});
     std::vector<std::uint32_t> done{sum};
     for (const auto& destination : program_.destinations(i)) {
       auto& written = written_[place_of(destination, range.offset)];
@@ -128,7 +147,7 @@ class GraphBuilder {
         written = sum;
         continue;
       }
-      const auto sent = send(rank, block, {sum}, destination.rank, 0, {range.bytes, true, i.step.value});
+      const auto sent = send(rank, block, {sum}, destination.rank, 0, {range.bytes, true, i.step.value, destination.route});
       written = sent.receive;
       done.push_back(sent.send);
     }
@@ -161,6 +180,7 @@ class GraphBuilder {
   }
 
   const Program& program_;
+  MessagePorts ports_;
   MessageGraph graph_;
   std::vector<std::uint32_t> lane_of_;                                  // by instruction
   std::vector<std::int32_t> first_block_;                               // by lane
@@ -186,9 +206,9 @@ Status has_message_graph(const Program& program, std::size_t most) {
   return {};
 }
 
-Result<MessageGraph> message_graph(const Program& program, std::size_t most) {
+Result<MessageGraph> message_graph(const Topology& topology, const Program& program, std::size_t most) {
   if (auto there = has_message_graph(program, most); !there) return std::move(there).error();
-  return GraphBuilder{program}.run();
+  return GraphBuilder{topology, program}.run();
 }
 
 }  // namespace p2plab
