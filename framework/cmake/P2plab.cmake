@@ -1,4 +1,4 @@
-# What every folder's CMakeLists says: p2plab_add_library, p2plab_builtins; and the installation.
+# What every folder's CMakeLists says: p2plab_add_library, p2plab_builtins. The installation is in P2plabInstall.cmake.
 
 # p2plab_add_library(simulator DEPENDS framework)
 # A static library p2plab_simulator, alias p2plab::simulator, with the headers of include/ and whatever sources are added to it later.
@@ -110,20 +110,4 @@ std::vector<Preset> builtin_presets() {
 }  // namespace p2plab
 ]])
   target_sources(p2plab_${library} PRIVATE ${file})
-endfunction()
-
-# Installs the libraries, their headers, the program, and what find_package(p2plab) needs.
-function(p2plab_install)
-  include(CMakePackageConfigHelpers)
-  get_property(libraries GLOBAL PROPERTY P2PLAB_LIBRARIES)
-  install(TARGETS ${libraries} EXPORT p2plabTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-  if(TARGET p2plab_cli)
-    install(TARGETS p2plab_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-  endif()
-  set(destination ${CMAKE_INSTALL_LIBDIR}/cmake/p2plab)
-  install(EXPORT p2plabTargets NAMESPACE p2plab:: DESTINATION ${destination})
-  configure_package_config_file(${PROJECT_SOURCE_DIR}/framework/cmake/p2plabConfig.cmake.in ${PROJECT_BINARY_DIR}/p2plabConfig.cmake
-                                INSTALL_DESTINATION ${destination})
-  write_basic_package_version_file(${PROJECT_BINARY_DIR}/p2plabConfigVersion.cmake COMPATIBILITY SameMinorVersion)
-  install(FILES ${PROJECT_BINARY_DIR}/p2plabConfig.cmake ${PROJECT_BINARY_DIR}/p2plabConfigVersion.cmake DESTINATION ${destination})
 endfunction()

@@ -4,7 +4,7 @@
 # DIR of --bin holds p2plab and p2plab_gpu_bench (default: build/release, built if it is not there). Each part has its share of the time, and what is
 # done stays in --out when a later part fails or is cut off. Exit code 0 if every part that ran was right.
 set -uo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 
 bin='' out=out/gpus ranks='' config=configs/8gpu_nvlink.yaml seconds=560
 while [[ $# -gt 0 ]]; do

@@ -89,6 +89,15 @@ TEST(Profile, EveryOneOfTheProjectIsValidAndSaysWhereItsNumbersComeFrom) {
   EXPECT_GE(files, 8);
 }
 
+TEST(Profile, ThatComesWithTheProgramIsFoundByItsName) {
+  EXPECT_TRUE(load_profile("h200"));
+  EXPECT_TRUE(load_profile("anywhere/h200"));  // as a config names it, relative to its folder
+  const auto wrong = load_profile("h20");
+  ASSERT_FALSE(wrong);
+  EXPECT_NE(describe(wrong.error()).find("unknown profile 'h20'"), std::string::npos) << describe(wrong.error());
+  EXPECT_NE(describe(wrong.error()).find("h200"), std::string::npos) << describe(wrong.error());
+}
+
 TEST(Profile, AnIntervalsEndsEncloseEveryProfileInside) {
   const auto machine = testing::one_switch(4);
   const auto program = testing::planned(machine, "two_shot", CollectiveKind::all_reduce, 1_MiB, {}, {.parts = 4, .slice = 16_KiB});

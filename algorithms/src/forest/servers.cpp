@@ -113,7 +113,7 @@ class Composer {
     return true;
   }
 
-  // What turns the rails turns the servers, too, if all are alike.
+  // An automorphism that permutes rails also permutes servers, if all are alike.
   bool find_images() {
     const auto& rail = rails_.front();
     const auto& turns = rail.forest->list.images;

@@ -1,9 +1,9 @@
 // Latency: as few steps as the machine allows, and in them as few rounds as can be found; data moves in steps, a round is what the narrowest link
 // needs for one chunk (SCCL's model; Cai et al., 2021). Steps: the longest distance, with `steps` more of them for fewer bytes a link. Optimal for
 // small payloads; `p2plab frontier` shows what more steps gain. Up to 8 GPUs by integer program over the uses of each link in each step, shrunk by
-// the machine's symmetry; beyond, every chunk hurries along the least used shortest way. reduce and reduce_scatter are broadcast and all_gather run
-// backwards; all_reduce is, whichever is estimated fastest, everyone getting everything, sums that travel for two steps, or reduce_scatter and
-// all_gather.
+// the machine's symmetry; beyond, greedy shortest-path routing by least load. reduce and reduce_scatter are broadcast and all_gather run
+// backwards; all_reduce is, whichever is estimated fastest, everyone getting everything, an in-flight reduction (partial sums are forwarded), or
+// reduce_scatter and all_gather.
 #include <algorithm>
 #include <array>
 #include <chrono>

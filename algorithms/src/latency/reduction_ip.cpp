@@ -37,7 +37,7 @@ class SumProgram {
       if (plan) found.plan = *std::move(plan);
       return plan.has_value();
     });
-    // Broken plans are the mean of a plan's images; whole ones need not be.
+    // Fractional solutions can be made symmetric by averaging, integral ones cannot: under symmetry this proves nothing.
     if (found.answer == SearchAnswer::impossible && symmetry_.size() > 1) found.answer = SearchAnswer::unknown;
     return found;
   }

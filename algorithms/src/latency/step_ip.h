@@ -24,7 +24,7 @@ class StepProgram {
 
   /// Columns of the program: how large it is.
   std::size_t columns() const { return uses_.size(); }
-  /// No more chunks fit into `rounds` rounds, whole or broken; none if the solver gives up.
+  /// No more chunks fit into `rounds` rounds, integral or fractional; none if the solver gives up.
   std::optional<double> most_chunks(int rounds);
   /// Looks for whole numbers (of `chunks`, a multiple of the pieces), in at most `nodes` nodes of the search. `impossible` is proved: where several
   /// senders share columns, only if the program without whole numbers has no solution.

@@ -33,7 +33,7 @@ class LatencyForms {
   const StepModel& model() && = delete;
   /// The fewest steps; -1 if something is out of reach.
   int least_steps() const { return search_->least_steps(); }
-  /// Forms for so many chunks in at most so many steps (0: as the form likes best, and the fewest), each with the fewest rounds found.
+  /// Forms for so many chunks in at most so many steps (0: the variant's default, and the fewest), each with the fewest rounds found.
   std::vector<LatencyForm> forms(int chunks, int steps);
   /// The forms that no other one beats in steps, rounds and rounds a chunk.
   std::vector<LatencyForm> frontier(int most_chunks, int most_steps, double least_ratio);

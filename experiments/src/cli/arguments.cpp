@@ -26,8 +26,7 @@ Result<std::vector<Rank>> rank_list(const std::string& text, int ranks) {
     if (fault != std::errc{} || end != text.data() + comma) {
       return Error{ErrorCode::usage, fmt::format("expected ranks such as 0,1,4, got '{}'", word)};
     }
-    if (rank < 0 || rank >= ranks)
-      return Error{ErrorCode::invalid_input, fmt::format("rank {} is not there: the machine has ranks 0 to {}", rank, ranks - 1)};
+    if (rank < 0 || rank >= ranks) return Error{ErrorCode::invalid_input, fmt::format("rank {} is out of range 0..{}", rank, ranks - 1)};
     if (std::ranges::find(list, Rank{rank}) != list.end()) return Error{ErrorCode::invalid_input, fmt::format("rank {} is given twice", rank)};
     list.push_back(Rank{rank});
     at = comma + 1;
@@ -47,7 +46,7 @@ Result<Collective> collective_from(const GroupArguments& arguments, int ranks) {
   auto members = rank_list(arguments.ranks, ranks);
   if (!members) return std::move(members).error();
   if (arguments.root < 0 || arguments.root >= ranks) {
-    return Error{ErrorCode::invalid_input, fmt::format("root {} is not there: the machine has ranks 0 to {}", arguments.root, ranks - 1)};
+    return Error{ErrorCode::invalid_input, fmt::format("root {} is out of range 0..{}", arguments.root, ranks - 1)};
   }
   auto collective = make_collective(*kind, ranks, Rank{arguments.root});
   if (static_cast<int>(members->size()) == ranks) return collective;
@@ -75,6 +74,13 @@ Result<Parameters> parameter_list(const std::vector<std::string>& words) {
 Result<Profile> profile_from(const std::string& path) {
   if (path.empty()) return Profile{};
   return load_profile(path);
+}
+
+Result<PlanFile> plan_from(const std::string& path) {
+  auto file = load_plan(path);
+  if (!file) return file;
+  for (const auto& warning : file->warnings) std::cerr << "warning: " << warning << '\n';
+  return file;
 }
 
 Result<Topology> topology_from(const std::string& text) {

@@ -8,6 +8,7 @@
 #include "p2plab/base/registry.h"
 #include "p2plab/base/result.h"
 #include "p2plab/machine/topology.h"
+#include "p2plab/program/plan_io.h"
 #include "p2plab/schedule/collective.h"
 #include "p2plab/simulator/profile.h"
 
@@ -38,6 +39,9 @@ Result<Parameters> parameter_list(const std::vector<std::string>& words);
 
 /// The profile of a file; the ideal one without a path. Errors: those of the file.
 Result<Profile> profile_from(const std::string& path);
+
+/// The plan in a file; old words in it are a warning on stderr. Errors: those of `load_plan`.
+Result<PlanFile> plan_from(const std::string& path);
 
 /// The machine that --topology names. What its file does not tell is a warning on stderr. Errors: those of `resolve_topology`.
 Result<Topology> topology_from(const std::string& text);

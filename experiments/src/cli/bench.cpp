@@ -107,7 +107,7 @@ Result<Topology> machine_for(const BenchArguments& a, int ranks, std::ostream& n
 Status bench_here(const BenchArguments& a, int ranks, const Executor& executor, bool prints) {
   std::shared_ptr<const PlanFile> plan;
   if (!a.plan.empty()) {
-    auto file = load_plan(a.plan);
+    auto file = plan_from(a.plan);
     if (!file) return std::move(file).error();
     plan = std::make_shared<const PlanFile>(*std::move(file));
     ranks = plan->topology.ranks();

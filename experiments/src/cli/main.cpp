@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "cli/command.h"
+#include "cli/commit.h"
 #include "p2plab/experiment/version.h"
 
 namespace p2plab::cli {
@@ -91,7 +92,7 @@ std::optional<int> parse(CLI::App& app, int count, char** arguments) {
     std::cout << deepest(app)->help();
     return 0;
   } catch (const CLI::CallForVersion&) {
-    std::cout << "p2plab " << version() << '\n';
+    std::cout << "p2plab " << version() << (commit().empty() ? "" : fmt::format(" ({})", commit())) << '\n';
     return 0;
   } catch (const CLI::ParseError& fault) {
     const auto rest = app.remaining(true);

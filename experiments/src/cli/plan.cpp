@@ -39,7 +39,7 @@ Result<Payload> payload_from(const PlanArguments& arguments) {
   if (!type) return std::move(type).error();
   if (size->count() % size_of(*type) != 0) {
     return Error{ErrorCode::invalid_input,
-                 fmt::format("{} is no whole number of {} elements of {} bytes", to_string(*size), arguments.dtype, size_of(*type))};
+                 fmt::format("{} is not a multiple of the element size: {} has {} bytes", to_string(*size), arguments.dtype, size_of(*type))};
   }
   return payload_of(*size, *type, ReduceOp::sum);
 }
@@ -54,7 +54,7 @@ struct Task {
 
 // What an old plan did, among its GPUs that the machine still has.
 Result<Task> task_of_plan(const std::string& path, const Topology& topology) {
-  auto old = load_plan(path);
+  auto old = plan_from(path);
   if (!old) return std::move(old).error();
   auto collective = surviving(old->plan.schedule.collective(), old->topology, topology);
   if (!collective) return std::move(collective).error();

@@ -150,7 +150,7 @@ Status write_pictures(const SimulateArguments& arguments, const Topology& topolo
 }
 
 Status simulate_plan(const SimulateArguments& arguments) {
-  auto file = load_plan(arguments.plan);
+  auto file = plan_from(arguments.plan);
   if (!file) return std::move(file).error();
   if (!arguments.topology.empty()) {
     auto other = topology_from(arguments.topology);

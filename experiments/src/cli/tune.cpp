@@ -39,14 +39,14 @@ Result<std::vector<Bytes>> sizes_from(const TuneArguments& arguments, DataType t
   if (!from) return std::move(from).error();
   auto to = parse_bytes(arguments.sizes.substr(dots + 2));
   if (!to) return std::move(to).error();
-  if (from->count() < 1 || *to < *from) return Error{ErrorCode::invalid_input, "sizes go from one above zero to one no smaller"};
+  if (from->count() < 1 || *to < *from) return Error{ErrorCode::invalid_input, "the first size must be positive and at most the last"};
   if (arguments.factor < 2 || arguments.factor > 1024)
     return Error{ErrorCode::usage, fmt::format("--factor must be from 2 to 1024, got {}", arguments.factor)};
   std::vector<Bytes> sizes;
   for (auto size = *from; size <= *to && sizes.size() < most_sizes && size.count() > 0; size = size * arguments.factor) {
     if (size.count() % size_of(type) != 0) {
       return Error{ErrorCode::invalid_input,
-                   fmt::format("{} is no whole number of {} elements of {} bytes", to_string(size), to_string(type), size_of(type))};
+                   fmt::format("{} is not a multiple of the element size: {} has {} bytes", to_string(size), to_string(type), size_of(type))};
     }
     sizes.push_back(size);
   }

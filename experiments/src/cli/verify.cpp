@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "cli/arguments.h"
 #include "cli/command.h"
 #include "p2plab/program/plan_io.h"
 #include "p2plab/schedule/analysis.h"
@@ -20,7 +21,7 @@ struct VerifyArguments {
 };
 
 Status verify_plan(const VerifyArguments& arguments) {
-  auto file = load_plan(arguments.plan);
+  auto file = plan_from(arguments.plan);
   if (!file) return std::move(file).error();
   const bool in_place = file->in_place || arguments.in_place;
   const auto& schedule = file->plan.schedule;

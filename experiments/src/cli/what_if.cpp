@@ -83,7 +83,7 @@ Result<std::vector<Question>> questions_of(const WhatIfArguments& arguments) {
 }
 
 Result<Subject> subject_of_plan(const WhatIfArguments& arguments, const Profile& profile) {
-  auto file = load_plan(arguments.plan);
+  auto file = plan_from(arguments.plan);
   if (!file) return std::move(file).error();
   const auto setting = make_setting(file->topology, profile);
   auto evaluation = evaluate_as(setting, file->plan, file->payload, file->in_place, file->plan.tuning);

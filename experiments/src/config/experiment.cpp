@@ -120,7 +120,7 @@ std::vector<Bytes> size_range(const ConfigValue& value) {
 // Says so at `place` where a size has half an element; true if it has not.
 bool check_whole(Bytes size, DataType dtype, const ConfigValue& place) {
   if (size.count() % size_of(dtype) == 0) return true;
-  place.add_error(fmt::format("{} is no whole number of {} elements of {} bytes", to_string(size), to_string(dtype), size_of(dtype)));
+  place.add_error(fmt::format("{} is not a multiple of the element size: {} has {} bytes", to_string(size), to_string(dtype), size_of(dtype)));
   return false;
 }
 

@@ -93,7 +93,7 @@ std::optional<Machine> from_file(const ConfigValue& value, const FileFormat& for
 
 std::optional<Machine> from_detection(const ConfigValue& value) {
   if (!value["detect"].boolean(true)) {
-    value["detect"].add_error("'detect: false' says no machine", {"give one of preset, file, nccl_xml, smi, or nodes and links instead"});
+    value["detect"].add_error("no machine given: 'detect: false'", {"give one of preset, file, nccl_xml, smi, or nodes and links instead"});
     return std::nullopt;
   }
   auto detected = build_machine(gather_facts());
@@ -126,7 +126,7 @@ std::optional<Machine> read_topology_key(const ConfigValue& value, const std::st
     if (!topology) return std::nullopt;
     return Machine{*std::move(topology)};
   }
-  value.add_error("this says no machine", {"give one of preset, file, nccl_xml, smi, or nodes and links"});
+  value.add_error("no machine given", {"give one of preset, file, nccl_xml, smi, or nodes and links"});
   return std::nullopt;
 }
 

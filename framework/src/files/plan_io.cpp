@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "files/json_values.h"
+#include "files/old_words.h"
 #include "files/plan_images.h"
 #include "p2plab/detail/text.h"
 #include "p2plab/machine/topology_io.h"
@@ -68,13 +69,18 @@ class PlanReader {
     Tuning tuning = read_tuning(root_["tuning"]);
     Parameters parameters;
     for (auto& [name, value] : root_["parameters"].strings()) parameters[name] = value;
+    std::vector<std::string> warnings;
+    if (root_["tuning"]["protocol"].string() == old_lamport) {
+      warnings.push_back(
+          fmt::format("{}: protocol '{}' is called 'lamport' now; version 0.3 will not read the old word", mistake_.filename, old_lamport));
+    }
     auto planner = root_["planner"].string();
     auto reason = root_["reason"].string();
     if (mistake_.error) return *std::move(mistake_.error);
     auto schedule = std::move(*builder).build();
     if (!schedule) return at_file(std::move(schedule).error());
     return PlanFile{*std::move(topology), Plan{*std::move(schedule), std::move(planner), std::move(parameters), tuning, std::move(reason)}, payload,
-                    in_place};
+                    in_place, std::move(warnings)};
   }
 
  private:

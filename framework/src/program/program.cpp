@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "files/old_words.h"
 #include "p2plab/detail/digest.h"
 #include "p2plab/detail/named.h"
 
@@ -14,7 +15,10 @@ constexpr std::array protocols{Named{"simple", Protocol::simple}, Named{"ll", Pr
 }  // namespace
 
 std::string_view to_string(Protocol protocol) { return to_name<Protocol>(protocol, protocols); }
-Result<Protocol> protocol(std::string_view name) { return from_name<Protocol>("protocol", name, protocols); }
+Result<Protocol> protocol(std::string_view name) {
+  if (name == old_lamport) return Protocol::lamport;
+  return from_name<Protocol>("protocol", name, protocols);
+}
 
 int Program::blocks() const {
   std::vector<int> lanes_of(memory.size());

@@ -122,7 +122,7 @@ class Measuring {
     }
     if (*reinterpret_cast<volatile std::uint32_t*>(late_) != 0) {
       return Error{.code = ErrorCode::device_failure,
-                   .message = fmt::format("GPU {} and GPU {} do not hear each other's flags", first_.device, second_.device)};
+                   .message = fmt::format("writes of flags are not visible between GPU {} and GPU {}", first_.device, second_.device)};
     }
     return cuda::elapsed(first_.begin, first_.end);
   }

@@ -157,7 +157,7 @@ Error HostTeam::describe_stall(std::size_t number, const std::string& why) const
   const Channel channel(program_, board_, number);
   const auto at = channel.settled(board_.read(number));
   const auto* const wait = channel.finished(at) ? nullptr : channel.blocked_by(at);
-  if (wait == nullptr) return Error{ErrorCode::device_failure, "the program stood still for too long", std::nullopt, {why}};
+  if (wait == nullptr) return Error{ErrorCode::device_failure, "no lane made progress", std::nullopt, {why}};
   const auto& awaited = program_.at(wait->lane, wait->instruction);
   const auto rank = program_.lanes[channel.lane().index()].rank;
   Error error{ErrorCode::device_failure,

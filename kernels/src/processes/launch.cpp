@@ -39,7 +39,7 @@ Result<std::vector<Ends>> connect(int ranks) {
   return all;
 }
 
-// The life of a rank's process. It leaves without the ends of what it is a copy of.
+// What a rank's process does. It exits with `_exit`: no destructors of the parent run.
 [[noreturn]] void live(FileDescriptor socket, const SocketSession::Place& place, const std::function<Status(Session&)>& body) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   SocketSession session(std::move(socket), place);

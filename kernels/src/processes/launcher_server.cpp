@@ -53,7 +53,7 @@ void Hub::hear(int rank) {
   auto& member = members_[static_cast<std::size_t>(rank)];
   auto message = receive(member.socket.get());
   if (!message) {
-    // Its end of the socket goes with the process; one that lives and speaks nonsense is of no use.
+    // The socket closes with the process. A rank that violates the protocol is killed.
     kill(member.process, SIGKILL);
     return leave(rank, ended(rank));
   }
@@ -95,7 +95,7 @@ void Hub::leave(int rank, Status outcome) {
   if (!good || awaited) lose(rank, why);
 }
 
-// The first loss is the one that everybody hears of.
+// All ranks are told of the first loss only.
 void Hub::lose(int rank, const std::string& why) {
   if (std::exchange(lost_, true)) return;
   lost_at_ = Clock::now();

@@ -1,6 +1,7 @@
 // Profile files: each number as it is, or with its interval and source.
 #include <algorithm>
 #include <array>
+#include <filesystem>
 
 #include <fmt/format.h>
 
@@ -104,6 +105,14 @@ class ProfileReader {
 }  // namespace
 
 Result<Profile> load_profile(const std::string& path) {
+  // A word that is no file is the name of a profile that came with the program.
+  const std::filesystem::path given(path);
+  std::error_code none;
+  if (!given.has_extension() && !std::filesystem::exists(given, none)) {
+    const auto known = known_profile(given.filename().string());
+    if (!known) return unknown_name("profile", given.filename().string(), known_profiles());
+    return load_profile(*known);
+  }
   auto file = ConfigFile::load(path);
   if (!file) return std::move(file).error();
   return ProfileReader{*file}.run();

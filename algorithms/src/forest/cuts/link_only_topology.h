@@ -14,9 +14,9 @@ class PlainMachine {
   /// `towards_root`: switches take in no more than they send, else they send no more than they take in.
   PlainMachine(const Topology& topology, bool towards_root);
 
-  /// Had anything to be shared out?
+  /// Were there shared budgets?
   bool shared() const { return shared_; }
-  /// The machine with those links, which `names` tells the old ones of; nodes that `keep` leaves out have none.
+  /// The machine with those links: `names[i]` is the original link of link i; nodes that `keep` leaves out have none.
   Result<Topology> make(const std::vector<bool>& keep, std::vector<LinkId>& names) const;
 
  private:

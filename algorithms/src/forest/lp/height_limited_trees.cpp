@@ -128,7 +128,7 @@ std::optional<LowTrees::Tree> LowTrees::cheapest(int root, int most_height, doub
   return best;
 }
 
-// The cheapest tree of any height; what hangs too deep is moved up, at the least cost for each move.
+// The cheapest tree of any height; then nodes below the height limit are re-attached, at the least cost for each move.
 std::optional<LowTrees::Tree> LowTrees::by_lowering(int root, int most_height) const {
   const auto n = terminals_.size();
   Tree tree{cheapest_arborescence(size(), root, hops_), {}, 0, 0};

@@ -38,9 +38,9 @@ struct Bound {
   double algbw_gbps() const;
 };
 
-/// Nodes, GPUs excepted, that do more than pass data on: what a multicasting one gets may leave it on several links; what a reducing one gets may
-/// leave it as a sum. One that does both may send a sum to all at once, so that all-reduce passes it once (NVLink SHARP; the GPUs send their data up
-/// and get the sum). By default there are none.
+/// Switches declared as in-network multicast or reduction (never GPUs): what a multicasting one receives may leave it on several links; what a
+/// reducing one receives may leave it as a sum. One that does both may send a sum to all at once, so that all-reduce passes it once (NVLink SHARP;
+/// the GPUs send their data up and get the sum). By default there are none.
 struct InNetwork {
   std::vector<NodeId> multicast = {};
   std::vector<NodeId> reduce = {};

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "p2plab/program/planner.h"
 
@@ -15,6 +16,8 @@ struct PlanFile {
   Plan plan;
   Payload payload;
   bool in_place = false;
+  /// Old words in the file that was read, each with what is written now.
+  std::vector<std::string> warnings = {};
 };
 
 /// Version 1 of the format, described in framework/README.md; about 40 bytes a step (of a folded schedule, a step of the base). Reading it back gives

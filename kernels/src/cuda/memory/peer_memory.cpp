@@ -50,7 +50,7 @@ Status append_piece(std::string& text, std::uint64_t address, std::uint64_t byte
   return {};
 }
 
-// One that cannot makes all turn back, with one reason.
+// If any rank fails, all ranks return the same error.
 Status all_able(Session& session, const Status& mine) {
   return processes::all_well(session, mine ? Status{} : Status{Error{ErrorCode::unsupported, mine.error().message}});
 }
@@ -192,7 +192,7 @@ Status PeerMemory::write(const MemoryOffer& offer, std::string& text) {
   return {};
 }
 
-// One file a rank goes round at a time, so there are as many rounds as any rank has new extents; the others then share one that is known already.
+// File descriptors are all-gathered one a rank and round: as many rounds as any rank has new extents. A rank without a new one sends a known one.
 Status PeerMemory::open_hosts(const MemoryOffer& mine, std::vector<Reader>& readers) {
   std::vector<std::size_t> counts;
   for (auto& reader : readers) {
@@ -225,7 +225,7 @@ Status PeerMemory::open_hosts(const MemoryOffer& mine, std::vector<Reader>& read
   return opened;
 }
 
-// Own pieces are read over: a process cannot open what it gave.
+// Skips our own handles: a process cannot open an IPC handle of its own.
 Result<std::vector<std::vector<PeerMemory::Moved>>> PeerMemory::open_pieces(std::vector<Reader>& readers, OpenedMemory& opened) const {
   std::vector<std::vector<Moved>> moves(readers.size());
   for (std::size_t r = 0; r < readers.size(); ++r) {

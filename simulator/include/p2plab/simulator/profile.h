@@ -87,8 +87,14 @@ std::optional<double> number_of(const Profile& profile, std::string_view name);
 /// The same profile with another value for one of them.
 Profile with_number(Profile profile, std::string_view name, double value);
 
-/// Reads a profile file (see simulator/README.md). Errors: those of the strict reader, each with its place: unknown and missing numbers,
-/// impossible ones, intervals that do not hold their value.
+/// The file of a profile that comes with the program, as in "h200"; none if there is no such one. Looked for in $P2PLAB_PROFILES, beside the program
+/// (../share/p2plab/profiles), where it was installed, and in the source tree.
+std::optional<std::string> known_profile(const std::string& name);
+/// The names of all of them, sorted.
+std::vector<std::string> known_profiles();
+
+/// Reads a profile file (see simulator/README.md), or one by name: a path without an extension that is no file. Errors: an unknown name; those of the
+/// strict reader, each with its place: unknown and missing numbers, impossible ones, intervals that do not hold their value.
 Result<Profile> load_profile(const std::string& path);
 /// The same from text; `filename` is for messages.
 Result<Profile> parse_profile(std::string_view text, const std::string& filename);

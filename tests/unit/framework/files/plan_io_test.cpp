@@ -54,6 +54,17 @@ TEST(PlanFile, RoundTripChangesNothing) {
   EXPECT_TRUE(verify(again->topology, Routes{again->topology}, again->plan.schedule));
 }
 
+TEST(PlanFile, WithTheOldWordForLamportIsReadWithAWarning) {
+  const auto old = read_plan(replaced(write_plan(example()), "\"ll128\"", "\"flagless\""), "p.json");  // old word
+  ASSERT_TRUE(old) << describe(old.error());
+  EXPECT_EQ(old->plan.tuning.protocol, Protocol::lamport);
+  ASSERT_EQ(old->warnings.size(), 1U);
+  EXPECT_EQ(old->warnings.front(),
+            "p.json: protocol 'flagless' is called 'lamport' now; version 0.3 will not read the old word");  // old word
+  EXPECT_NE(write_plan(*old).find("\"lamport\""), std::string::npos);
+  EXPECT_TRUE(read_plan(write_plan(example()), "p.json")->warnings.empty());
+}
+
 TEST(PlanFile, NamesTheMistakeAndItsPlace) {
   const auto good = write_plan(example());
   EXPECT_EQ(message_for("{\n  \"p2plab_plan\": 1,,\n}").substr(0, 26), "p.json:2:20: error: not JS");

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# A README says what, how and why in at most 150 lines of at most 110 columns, and leads to the glossary.
+# Examples have at most 60 lines. A README says what, how and why in at most 150 lines of at most 110 columns, and leads to the glossary.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 code=0
@@ -9,5 +9,9 @@ for file in README.md */README.md; do
     { text = $0; gsub(/[\200-\277]/, "", text); if (length(text) > wide) { print file ":" FNR ": error: " length(text) " columns, at most " wide; bad = 1 } }
     END { if (NR > most) { print file ": error: " NR " lines, at most " most; bad = 1 } exit bad }' "$file" >&2 || code=1
   grep -q 'GLOSSARY.md' "$file" || { printf '%s: error: no link to GLOSSARY.md\n' "$file" >&2; code=1; }
+done
+for file in experiments/examples/*.cpp; do
+  lines=$(wc -l <"$file")
+  ((lines <= 60)) || { printf '%s: error: %s lines, an example has at most 60\n' "$file" "$lines" >&2; code=1; }
 done
 exit "$code"

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// Words that files of former versions use: read for one version more, with a warning.
+#pragma once
+
+#include <string_view>
+
+namespace p2plab {
+
+/// What files of version 0.1 call `lamport`; version 0.3 will not read it.
+inline constexpr std::string_view old_lamport = "flagless";  // old word
+
+}  // namespace p2plab

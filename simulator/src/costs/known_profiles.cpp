@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstdlib>
+#include <filesystem>
+#include <set>
+
+#include "p2plab/simulator/profile.h"
+
+namespace p2plab {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// Where profiles lie: where the user says, beside the program that runs, where they were installed, and in the tree that this was built from.
+std::vector<fs::path> folders() {
+  std::vector<fs::path> all;
+  if (const char* named = std::getenv("P2PLAB_PROFILES")) all.emplace_back(named);
+  std::error_code none;
+  const auto program = fs::read_symlink("/proc/self/exe", none);
+  if (!none) all.push_back(program.parent_path().parent_path() / "share/p2plab/profiles");
+  all.emplace_back(P2PLAB_INSTALLED_DATA "/profiles");
+  all.emplace_back(P2PLAB_SOURCE_PROFILES);
+  return all;
+}
+
+}  // namespace
+
+std::optional<std::string> known_profile(const std::string& name) {
+  std::error_code none;
+  for (const auto& folder : folders()) {
+    const auto file = folder / (name + ".yaml");
+    if (fs::is_regular_file(file, none)) return file.string();
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> known_profiles() {
+  std::set<std::string> names;
+  std::error_code none;
+  for (const auto& folder : folders()) {
+    for (const auto& file : fs::directory_iterator(folder, none)) {
+      if (file.path().extension() == ".yaml") names.insert(file.path().stem().string());
+    }
+  }
+  return {names.begin(), names.end()};
+}
+
+}  // namespace p2plab
