@@ -29,10 +29,9 @@ int main() {
   if (!machine) return fail(machine.error());
   const Routes routes(*machine);
   const Payload payload{.elements = 1 << 20, .type = DataType::float16};
-  const auto plan = builtin_planners()
-                        .find("one_shot")
-                        ->make()
-                        ->plan(*machine, make_collective(CollectiveKind::all_reduce, 2), {.routes = &routes, .payload = payload});
+  const auto planners = builtin_planners();
+  const auto collective = make_collective(CollectiveKind::all_reduce, 2);
+  const auto plan = planners.find("one_shot")->make()->plan(*machine, collective, {.routes = &routes, .payload = payload});
   if (!plan) return fail(plan.error());
   const auto proof = verify(*machine, routes, plan->schedule);
   if (!proof) return fail(proof.error());

@@ -2,6 +2,9 @@
 # What `cmake --install` and the Debian packages hold: the program with its data, pages and completion, and the libraries for programs of others.
 include(CMakePackageConfigHelpers)
 
+# What names no component belongs to the program: plugins and shims that other programs load.
+set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME program)
+
 # Libraries, headers, and what find_package(p2plab) needs.
 function(p2plab_install_libraries)
   get_property(libraries GLOBAL PROPERTY P2PLAB_LIBRARIES)
@@ -63,8 +66,19 @@ function(p2plab_packages)
   include(CPack)
 endfunction()
 
+# `ninja p2plab_installables` builds what is installed, and nothing else.
+function(p2plab_installables)
+  add_custom_target(p2plab_installables)
+  foreach(target IN ITEMS p2plab_cli p2plab_experiments p2plab_nccl_tuner p2plab_runtime p2plab_nccl p2plab_audit)
+    if(TARGET ${target})
+      add_dependencies(p2plab_installables ${target})
+    endif()
+  endforeach()
+endfunction()
+
 function(p2plab_install)
   p2plab_install_libraries()
+  p2plab_installables()
   if(TARGET p2plab_cli)
     set(P2PLAB_ZSH_FOLDER site-functions CACHE STRING "Below share/zsh: where zsh looks for completions (Debian's packages: vendor-completions)")
     p2plab_install_program()

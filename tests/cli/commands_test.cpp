@@ -157,7 +157,7 @@ TEST(BenchCommand, WrongUseIsToldWhatWouldBeRight) {
   EXPECT_EQ(p2plab("bench --executor host -b x").exit, 2);
   EXPECT_EQ(p2plab("bench --executor host -c 2").exit, 2);
   EXPECT_EQ(p2plab("bench --executor hots").exit, 1);
-  EXPECT_NE(p2plab("bench --executor host --staged").err.find("--staged goes with cuda"), std::string::npos);
+  EXPECT_NE(p2plab("bench --executor host --staged").err.find("--staged is for cuda"), std::string::npos);
   EXPECT_EQ(p2plab("bench --executor host -g 9 --topology hgx-h200").exit, 1);
   EXPECT_NE(p2plab("bench --executor simulator").err.find("known: host, cuda"), std::string::npos);
 }

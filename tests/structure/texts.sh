@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Examples have at most 60 lines. A README says what, how and why in at most 150 lines of at most 110 columns, and leads to the glossary.
+# A README says what, how and why in at most 150 lines of at most 110 columns, and leads to the glossary. Examples have at most 60 lines, and links lead
+# somewhere.
 set -euo pipefail
+export LC_ALL=C
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 code=0
 for file in README.md */README.md; do
@@ -14,4 +16,10 @@ for file in experiments/examples/*.cpp; do
   lines=$(wc -l <"$file")
   ((lines <= 60)) || { printf '%s: error: %s lines, an example has at most 60\n' "$file" "$lines" >&2; code=1; }
 done
+# Links between files of the project lead somewhere.
+while IFS= read -r file; do
+  while IFS= read -r target; do
+    [[ -e $(dirname "$file")/$target ]] || { printf '%s: error: a link to %s, which does not exist\n' "$file" "$target" >&2; code=1; }
+  done < <(grep -oE '\]\([^)#: ]+\)' "$file" | sed 's/^](//; s/)$//')
+done < <(find . -name '*.md' -not -path './build*' -not -path './out*')
 exit "$code"

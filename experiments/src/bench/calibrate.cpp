@@ -225,7 +225,7 @@ std::string write_calibration(const Calibration& calibration) {
                         number(estimate.high), method);
   }
   text += fmt::format("outstanding: {}   # slots of a pipelined thread block: not measured\n", calibration.profile.outstanding);
-  text += fmt::format("read_request: {:g}   # a load goes there and back: not measured\n", calibration.profile.read_request);
+  text += fmt::format("read_request: {:g}   # the round trip of a load: not measured\n", calibration.profile.read_request);
   return text;
 }
 

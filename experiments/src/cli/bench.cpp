@@ -174,11 +174,11 @@ Status run_bench(const BenchArguments& a) {
     return unknown_name("executor", a.executor, {known.begin() + 1, known.end()});
   }
   if (a.staged && a.executor != "cuda") {
-    return Error{ErrorCode::unsupported, fmt::format("executor {} stages nothing of its own; --staged goes with cuda", a.executor)};
+    return Error{ErrorCode::unsupported, fmt::format("executor {} stages nothing of its own; --staged is for cuda", a.executor)};
   }
   if (a.processes <= 0) return bench_in_one_process(a);
   if (a.executor != "host" && a.executor != "cuda") {
-    return Error{ErrorCode::unsupported, fmt::format("executor {} runs in one process only; --processes goes with host and cuda", a.executor)};
+    return Error{ErrorCode::unsupported, fmt::format("executor {} runs in one process only; --processes is for host and cuda", a.executor)};
   }
   return bench_in_processes(a);
 }

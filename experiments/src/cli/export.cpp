@@ -59,7 +59,7 @@ Result<std::vector<Exported>> read(const std::string& path) {
 }
 
 Status lower_for(const Exporter& exporter, Exported& one) {
-  const auto& [topology, plan, payload, in_place] = one.file;
+  const auto& [topology, plan, payload, in_place, warnings] = one.file;
   auto proof = verify(topology, Routes{topology}, plan.schedule, {.in_place = in_place});
   if (!proof) return std::move(proof).error();
   auto program = lower(plan.schedule, *proof, exporter.even_chunks() ? even_payload(plan.schedule, payload) : payload, plan.tuning);

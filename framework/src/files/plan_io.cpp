@@ -175,7 +175,7 @@ std::string fingerprint(const Topology& topology) {
 }
 
 std::string write_plan(const PlanFile& file) {
-  const auto& [topology, plan, payload, in_place] = file;
+  const auto& plan = file.plan;
   const auto& schedule = plan.schedule;
   Json chunks = Json::array();
   for (const auto& chunk : schedule.chunks()) chunks.push_back({chunk.block, chunk.weight, chunk.channel});
@@ -190,10 +190,10 @@ std::string write_plan(const PlanFile& file) {
                    {"parameters", plan.parameters},
                    {"reason", plan.reason},
                    {"tuning", tuning_json(plan.tuning)},
-                   {"payload", payload_json(payload)},
-                   {"in_place", in_place},
-                   {"fingerprint", fingerprint(topology)},
-                   {"topology", write_topology(topology)},
+                   {"payload", payload_json(file.payload)},
+                   {"in_place", file.in_place},
+                   {"fingerprint", fingerprint(file.topology)},
+                   {"topology", write_topology(file.topology)},
                    {"ranks", schedule.ranks()},
                    {"collective", collective_json(schedule.collective())},
                    {"chunks", std::move(chunks)},

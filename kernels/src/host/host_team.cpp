@@ -161,7 +161,7 @@ Error HostTeam::describe_stall(std::size_t number, const std::string& why) const
   const auto& awaited = program_.at(wait->lane, wait->instruction);
   const auto rank = program_.lanes[channel.lane().index()].rank;
   Error error{ErrorCode::device_failure,
-              fmt::format("the program stands still: rank {} lane {} part {} waits in instruction {} (step {}) slice {} for rank {} lane {} "
+              fmt::format("no progress: rank {} lane {} part {} waits in instruction {} (step {}) slice {} for rank {} lane {} "
                           "instruction {} (step {})",
                           rank.value, channel.lane().value, channel.part(), at.instruction(), channel.instruction(at).step.value, channel.slice(at),
                           program_.lanes[wait->lane.index()].rank.value, wait->lane.value, wait->instruction, awaited.step.value)};

@@ -201,7 +201,7 @@ Status has_message_graph(const Program& program, std::size_t most) {
       return Error{ErrorCode::unsupported, fmt::format("the program has more than {} operations; plan with larger slices", most)};
   }
   if (std::ranges::any_of(program.operands, [](const Operand& operand) { return operand.buffer == Buffer::host; })) {
-    return Error{ErrorCode::unsupported, "the plan goes through host memory, which is no rank of this format"};
+    return Error{ErrorCode::unsupported, "the plan goes through host memory, which this format cannot name"};
   }
   return {};
 }

@@ -48,7 +48,7 @@ Status fits(const Collective& collective, int ranks, const std::vector<std::int6
   const bool equal = std::ranges::all_of(elements, [&](auto e) { return e == elements.front(); });
   const bool by_calls = collective.kind == CollectiveKind::all_gather || collective.kind == CollectiveKind::reduce_scatter;
   if (by_calls && !equal)
-    return Error{.code = ErrorCode::unsupported, .message = fmt::format("NCCL's {} wants blocks of one size", to_string(collective.kind))};
+    return Error{.code = ErrorCode::unsupported, .message = fmt::format("NCCL's {} needs blocks of equal size", to_string(collective.kind))};
   return {};
 }
 
