@@ -49,7 +49,7 @@ Result<int> ranks_here() {
     if (outcomes.front()) return ranks;
     last = outcomes.front().error();
     for (const auto& outcome : outcomes) {
-      EXPECT_FALSE(outcome) << "all turn back or none does";
+      EXPECT_FALSE(outcome) << "all ranks return the error or none does";
       if (outcome) continue;
       EXPECT_EQ(outcome.error().message, last.message);
     }

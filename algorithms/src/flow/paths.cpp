@@ -177,7 +177,7 @@ class FlowProgram {
   double target_;
   const std::vector<Automorphism>& group_;
   OrbitCapacities capacities_;
-  LowTrees hops_;
+  HeightLimitedTrees hops_;
   std::vector<Pair> pairs_;
   std::vector<PathColumn> columns_;
   std::vector<std::pair<double, int>> cost_;

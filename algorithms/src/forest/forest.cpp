@@ -46,8 +46,8 @@ class ForestPlanner final : public Planner {
     const bool large = collective.members.size() > many_members && !rooted(kind);
     if (large && parameters->at("trees") == "auto") request.trees_if_irregular = 1;
     if (context.time_limit) request.stop = [end = Clock::now() + *context.time_limit] { return Clock::now() > end; };
-    std::optional<FormerTrees> previous;
-    if (context.previous != nullptr) previous = former_trees(topology, *context.routes, *context.previous);
+    std::optional<TreesOfPlan> previous;
+    if (context.previous != nullptr) previous = trees_of_plan(topology, *context.routes, *context.previous);
     request.previous = previous ? &*previous : nullptr;
     request.fold = collective.members.size() >= context.fold_from && are_alike(topology, collective);
     Result<Forest> in = Forest{};

@@ -80,7 +80,7 @@ Result<Attempt> attempt(const Topology& topology, const ForestRequest& request, 
   for (std::size_t n = 0; n < keep.size(); ++n) keep[n] = topology.nodes()[n].kind != NodeKind::gpu;
   for (const auto rank : members) keep[topology.node_of(rank).index()] = true;
   std::vector<LinkId> names;
-  auto machine = PlainMachine{topology, request.towards_root}.make(keep, names);
+  auto machine = LinkOnlyTopology{topology, request.towards_root}.make(keep, names);
   if (!machine) return std::move(machine).error();
   auto best = bound(*machine, collective_of(request, members));
   if (!best) return std::move(best).error();
@@ -148,7 +148,7 @@ std::optional<Forest> low_forest(const Topology& topology, const ForestRequest& 
   const auto collective = collective_of(request, best.members);
   for (const auto rank : best.members) packing.terminals.push_back(topology.node_of(rank).value);
   packing.weights = collective.shares;
-  if (PlainMachine{topology, request.towards_root}.shared()) {
+  if (LinkOnlyTopology{topology, request.towards_root}.shared()) {
     // The cuts of a plan that shares budgets out blindly say little: ask what the best sharing allows, where nothing is kept in host memory.
     if (best.members.size() != static_cast<std::size_t>(topology.ranks())) return std::nullopt;
     TreeDemand demand{.receivers = {}, .senders = {}, .weights = weights_by_node(topology, request), .hosts_copy = false};
@@ -217,7 +217,7 @@ Result<Forest> spanning_forest(const Topology& topology, const ForestRequest& re
       return spanning_forest(topology, few);
     }
   }
-  if (request.trees == 0 && PlainMachine{topology, request.towards_root}.shared()) {
+  if (request.trees == 0 && LinkOnlyTopology{topology, request.towards_root}.shared()) {
     auto chosen = one_way_problem(topology, weights_by_node(topology, request), request.towards_root);
     if (chosen && chosen->seconds_per_weight < best->seconds * (1 - 1e-9)) {
       if (auto problem = without_switches(chosen->problem)) best = Attempt{chosen->seconds_per_weight, *std::move(problem), request.members, 1};

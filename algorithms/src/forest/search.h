@@ -9,7 +9,7 @@
 
 namespace p2plab {
 
-struct FormerTrees;
+struct TreesOfPlan;
 
 /// What to pack: `weights[i]` parts of the data at `members[i]`, each to reach (towards: come from) all members.
 struct ForestRequest {
@@ -24,7 +24,7 @@ struct ForestRequest {
   /// True when the time is up.
   std::function<bool()> stop = [] { return false; };
   /// Trees that an old plan had, to start from; null: none.
-  const FormerTrees* previous = nullptr;
+  const TreesOfPlan* previous = nullptr;
   /// Trees that stand for their images may be left so.
   bool fold = false;
 };
@@ -53,7 +53,7 @@ struct BothWaysRequest {
   /// True when the time is up.
   std::function<bool()> stop = [] { return false; };
   /// As ForestRequest's.
-  const FormerTrees* previous = nullptr;
+  const TreesOfPlan* previous = nullptr;
   bool fold = false;
 };
 /// The best forests found; other GPUs help as relays where that is faster. None where no linear program can be solved.

@@ -2,7 +2,7 @@
 
 namespace p2plab {
 
-std::optional<BoxPart> cut_out(const Topology& whole, const std::vector<bool>& keep, const std::function<bool(const Link&)>& keep_link) {
+std::optional<ServerPart> cut_out(const Topology& whole, const std::vector<bool>& keep, const std::function<bool(const Link&)>& keep_link) {
   Topology::Builder builder(whole.name());
   std::vector<int> place(whole.nodes().size(), -1);
   std::vector<int> nodes;
@@ -26,10 +26,10 @@ std::optional<BoxPart> cut_out(const Topology& whole, const std::vector<bool>& k
   }
   auto topology = std::move(builder).build();
   if (!topology) return std::nullopt;
-  return BoxPart{*std::move(topology), std::move(nodes), std::move(links), std::move(shape)};
+  return ServerPart{*std::move(topology), std::move(nodes), std::move(links), std::move(shape)};
 }
 
-std::vector<std::vector<int>> boxes_of(const Topology& topology, std::vector<int>& server) {
+std::vector<std::vector<int>> servers_of(const Topology& topology, std::vector<int>& server) {
   server.assign(topology.nodes().size(), -1);
   std::vector<std::vector<int>> gpus;
   for (int r = 0; r < topology.ranks(); ++r) {

@@ -30,7 +30,7 @@ class Parts {
  public:
   Parts(const ForestRequest& request, PathTable& paths) : request_(request), paths_(paths) {}
 
-  bool add(std::optional<BoxPart> part, bool fold, std::vector<PartForest>& forests) {
+  bool add(std::optional<ServerPart> part, bool fold, std::vector<PartForest>& forests) {
     if (!part) return false;
     const auto [known, added] = forests_.try_emplace(part->shape);
     if (added) {
@@ -75,7 +75,7 @@ class Composer {
 
   /// With `fold` none if it cannot be folded.
   std::optional<Forest> run(double seconds_per_weight, bool fold) {
-    gpus_ = boxes_of(topology_, box_);
+    gpus_ = servers_of(topology_, server_);
     const auto size = gpus_.front().size();
     const bool alike = std::ranges::all_of(gpus_, [&](const auto& server) { return server.size() == size; });
     if (gpus_.size() < least_servers || size < 2 || !alike) return std::nullopt;
@@ -95,16 +95,16 @@ class Composer {
  private:
   bool plan_servers() {
     for (std::size_t b = 0; b < gpus_.size(); ++b) {
-      std::vector<bool> keep(box_.size());
-      for (std::size_t n = 0; n < keep.size(); ++n) keep[n] = box_[n] == static_cast<int>(b);
-      if (!parts_.add(cut_out(topology_, keep, [](const Link& link) { return link.kind != LinkKind::network; }), false, boxes_)) return false;
+      std::vector<bool> keep(server_.size());
+      for (std::size_t n = 0; n < keep.size(); ++n) keep[n] = server_[n] == static_cast<int>(b);
+      if (!parts_.add(cut_out(topology_, keep, [](const Link& link) { return link.kind != LinkKind::network; }), false, servers_)) return false;
     }
     return true;
   }
 
   bool plan_rails(bool fold) {
     for (std::size_t place = 0; place < gpus_.front().size(); ++place) {
-      std::vector<bool> keep(box_.size());
+      std::vector<bool> keep(server_.size());
       for (std::size_t n = 0; n < keep.size(); ++n) keep[n] = topology_.nodes()[n].kind != NodeKind::gpu;
       for (const auto& server : gpus_) keep[static_cast<std::size_t>(server[place])] = true;
       drop_dead_ends(topology_, keep);
@@ -120,15 +120,15 @@ class Composer {
     const auto same = [](const std::vector<PartForest>& parts) {
       return std::ranges::all_of(parts, [&](const PartForest& part) { return part.forest == parts.front().forest; });
     };
-    if (turns == nullptr || !same(rails_) || !same(boxes_)) return false;
+    if (turns == nullptr || !same(rails_) || !same(servers_)) return false;
     auto images = std::make_shared<TreeImages>();
     for (const auto& turn : *turns) {
       Automorphism image{std::vector<std::int32_t>(topology_.nodes().size(), -1), std::vector<std::int32_t>(topology_.links().size(), -1), {}};
       bool fits = true;
       for (const auto& each : rails_) fits = fits && lay_over(each, {&turn, each}, image);
-      for (std::size_t b = 0; b < boxes_.size() && fits; ++b) {
-        const auto to = box_[static_cast<std::size_t>(image.nodes[static_cast<std::size_t>(gpus_[b].front())])];
-        fits = lay_over(boxes_[b], {nullptr, boxes_[static_cast<std::size_t>(to)]}, image);
+      for (std::size_t b = 0; b < servers_.size() && fits; ++b) {
+        const auto to = server_[static_cast<std::size_t>(image.nodes[static_cast<std::size_t>(gpus_[b].front())])];
+        fits = lay_over(servers_[b], {nullptr, servers_[static_cast<std::size_t>(to)]}, image);
       }
       if (!fits) return false;
       images->push_back(std::move(image));
@@ -163,7 +163,7 @@ class Composer {
     const auto& rail = rails_[place].trees[server];
     const auto rail_lots = copies_of(rail);
     auto lots = rail_lots;
-    for (const auto& inside : boxes_) lots = std::lcm(lots, copies_of(inside.trees[place]));
+    for (const auto& inside : servers_) lots = std::lcm(lots, copies_of(inside.trees[place]));
     if (rail.empty() || lots == 0 || lots > most_composed_lots) return false;
     std::vector<std::int64_t> ends;  // of the parts, in lots
     const auto note_ends = [&](const std::vector<const ForestTree*>& trees) {
@@ -171,7 +171,7 @@ class Composer {
       for (const auto* tree : trees) ends.push_back(end += tree->count * (lots / copies_of(trees)));
     };
     note_ends(rail);
-    for (const auto& inside : boxes_) note_ends(inside.trees[place]);
+    for (const auto& inside : servers_) note_ends(inside.trees[place]);
     std::ranges::sort(ends);
     ends.erase(std::unique(ends.begin(), ends.end()), ends.end());
     std::int64_t begin = 0;
@@ -179,7 +179,7 @@ class Composer {
       ForestTree tree{gpus_[server][place], end - begin, {}};
       tree.edges.reserve(static_cast<std::size_t>(topology_.ranks()) - 1);
       append(tree, at(rail, lots, begin), rails_[place]);
-      for (const auto& inside : boxes_) append(tree, at(inside.trees[place], lots, begin), inside);
+      for (const auto& inside : servers_) append(tree, at(inside.trees[place], lots, begin), inside);
       sort_by_level(tree);
       list_.trees.push_back(std::move(tree));
       begin = end;
@@ -225,11 +225,11 @@ class Composer {
 
   const Topology& topology_;
   const ForestRequest& request_;
-  std::vector<int> box_;  // by node; -1: of none
+  std::vector<int> server_;  // by node; -1: of none
   std::vector<std::vector<int>> gpus_;
   TreeList list_;
   Parts parts_;
-  std::vector<PartForest> boxes_;
+  std::vector<PartForest> servers_;
   std::vector<PartForest> rails_;
 };
 

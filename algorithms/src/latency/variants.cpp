@@ -10,7 +10,7 @@ namespace {
 
 constexpr double rounding_error = 1e-6;
 constexpr int further_steps = 3;         // beyond the fewest, each tried; then only the number asked for
-constexpr int most_summing_members = 8;  // all-reduce with sums that travel is searched for up to here
+constexpr int most_summing_members = 8;  // all-reduce by in-flight reduction is searched for up to here
 constexpr std::size_t most_sum_columns = 1000;
 constexpr int most_sum_nodes = 20;
 constexpr int most_rounds_more = 2;  // than steps, where sums travel: with more rounds reduce-scatter and all-gather do as well or better
@@ -94,7 +94,7 @@ std::vector<LatencyForm> LatencyForms::forms(int chunks, int steps) {
   return all;
 }
 
-// Sums that travel: for each number of rounds the most chunks, if those are more than what `known` forms have in as few steps and rounds.
+// In-flight reductions: for each number of rounds the most chunks, if those are more than what `known` forms have in as few steps and rounds.
 std::vector<LatencyForm> LatencyForms::sum_forms(int steps, int most_chunks, double least_ratio, const std::vector<LatencyForm>& known) {
   std::vector<LatencyForm> all;
   if (root_searches_.empty() || steps < 2) return all;

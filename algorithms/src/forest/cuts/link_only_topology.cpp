@@ -5,7 +5,7 @@
 
 namespace p2plab {
 
-PlainMachine::PlainMachine(const Topology& topology, bool towards_root) : topology_(topology) {
+LinkOnlyTopology::LinkOnlyTopology(const Topology& topology, bool towards_root) : topology_(topology) {
   for (const auto& link : topology.links()) rates_.push_back(static_cast<double>(link.bandwidth.bytes_per_second()));
   for (const auto& group : topology.groups()) limit(group.links, static_cast<double>(group.bandwidth.bytes_per_second()));
   for (std::size_t n = 0; n < topology.nodes().size(); ++n) {
@@ -19,7 +19,7 @@ PlainMachine::PlainMachine(const Topology& topology, bool towards_root) : topolo
   }
 }
 
-Result<Topology> PlainMachine::make(const std::vector<bool>& keep, std::vector<LinkId>& names) const {
+Result<Topology> LinkOnlyTopology::make(const std::vector<bool>& keep, std::vector<LinkId>& names) const {
   Topology::Builder builder(topology_.name());
   for (const auto& node : topology_.nodes()) builder.add_node({node.name, node.kind, std::nullopt, std::nullopt});
   names.clear();
@@ -33,11 +33,11 @@ Result<Topology> PlainMachine::make(const std::vector<bool>& keep, std::vector<L
   return std::move(builder).build();
 }
 
-double PlainMachine::sum(std::span<const LinkId> links) const {
+double LinkOnlyTopology::sum(std::span<const LinkId> links) const {
   return std::accumulate(links.begin(), links.end(), 0.0, [&](double s, LinkId l) { return s + rates_[l.index()]; });
 }
 
-void PlainMachine::limit(std::span<const LinkId> links, double most) {
+void LinkOnlyTopology::limit(std::span<const LinkId> links, double most) {
   const double all = sum(links);
   if (all <= most) return;
   shared_ = true;
@@ -45,7 +45,7 @@ void PlainMachine::limit(std::span<const LinkId> links, double most) {
 }
 
 // A switch sends no more than it takes (takes no more than it sends, where data runs towards roots); true if something changed.
-bool PlainMachine::balance(bool towards_root) {
+bool LinkOnlyTopology::balance(bool towards_root) {
   bool changed = false;
   for (std::size_t n = 0; n < topology_.nodes().size(); ++n) {
     const NodeId id{static_cast<std::int64_t>(n)};

@@ -9,10 +9,10 @@
 namespace p2plab {
 
 /// Shares every budget out to its links in proportion, so that links alone bound what follows.
-class PlainMachine {
+class LinkOnlyTopology {
  public:
   /// `towards_root`: switches take in no more than they send, else they send no more than they take in.
-  PlainMachine(const Topology& topology, bool towards_root);
+  LinkOnlyTopology(const Topology& topology, bool towards_root);
 
   /// Were there shared budgets?
   bool shared() const { return shared_; }

@@ -17,7 +17,8 @@ constexpr int quick_size = 128;  // terminals up to which all ways to a tree are
 
 }  // namespace
 
-LowTrees::LowTrees(const Topology& topology, std::vector<int> terminals, bool towards_root, const std::vector<Automorphism>& group)
+HeightLimitedTrees::HeightLimitedTrees(const Topology& topology, std::vector<int> terminals, bool towards_root,
+                                       const std::vector<Automorphism>& group)
     : topology_(topology),
       terminals_(std::move(terminals)),
       towards_root_(towards_root),
@@ -43,7 +44,7 @@ LowTrees::LowTrees(const Topology& topology, std::vector<int> terminals, bool to
   }
 }
 
-void LowTrees::set_prices(std::span<const double> prices) {
+void HeightLimitedTrees::set_prices(std::span<const double> prices) {
   const auto n = terminals_.size();
   hops_.assign(n * n, never);
   into_.assign(n * n, never);
@@ -53,7 +54,7 @@ void LowTrees::set_prices(std::span<const double> prices) {
 }
 
 // Dijkstra from a representative to the terminals that need no other between; its images have the same costs.
-void LowTrees::find_paths(int from, std::span<const double> prices) {
+void HeightLimitedTrees::find_paths(int from, std::span<const double> prices) {
   using Entry = std::tuple<double, int, int>;  // cost, links, node
   std::vector<std::pair<double, int>> best(topology_.nodes().size(), {never, 0});
   auto& last = last_link_[static_cast<std::size_t>(from)];
@@ -82,7 +83,7 @@ void LowTrees::find_paths(int from, std::span<const double> prices) {
 }
 
 // The costs from a representative, by position, serve its images too.
-void LowTrees::give_images(int from, const std::vector<double>& costs) {
+void HeightLimitedTrees::give_images(int from, const std::vector<double>& costs) {
   for (std::size_t i = 0; i < terminals_.size(); ++i) {
     if (representative_[i] != from) continue;
     const auto& map = group_[static_cast<std::size_t>(element_[i])].nodes;
@@ -95,7 +96,7 @@ void LowTrees::give_images(int from, const std::vector<double>& costs) {
   }
 }
 
-void LowTrees::path(int from, int to, std::vector<int>& links) const {
+void HeightLimitedTrees::path(int from, int to, std::vector<int>& links) const {
   links.clear();
   const auto element = static_cast<std::size_t>(element_[static_cast<std::size_t>(from)]);
   const auto representative = static_cast<std::size_t>(representative_[static_cast<std::size_t>(from)]);
@@ -109,12 +110,12 @@ void LowTrees::path(int from, int to, std::vector<int>& links) const {
   std::ranges::reverse(links);
 }
 
-int LowTrees::least_height(int root) const {
+int HeightLimitedTrees::least_height(int root) const {
   const auto tree = by_level(root, size());
   return tree ? tree->height : -1;
 }
 
-std::optional<LowTrees::Tree> LowTrees::cheapest(int root, int most_height, double good) const {
+std::optional<HeightLimitedTrees::Tree> HeightLimitedTrees::cheapest(int root, int most_height, double good) const {
   auto best = by_level(root, most_height);
   if (!best) return std::nullopt;
   improve(*best, most_height);
@@ -129,7 +130,7 @@ std::optional<LowTrees::Tree> LowTrees::cheapest(int root, int most_height, doub
 }
 
 // The cheapest tree of any height; then nodes below the height limit are re-attached, at the least cost for each move.
-std::optional<LowTrees::Tree> LowTrees::by_lowering(int root, int most_height) const {
+std::optional<HeightLimitedTrees::Tree> HeightLimitedTrees::by_lowering(int root, int most_height) const {
   const auto n = terminals_.size();
   Tree tree{cheapest_arborescence(size(), root, hops_), {}, 0, 0};
   if (tree.parents.size() != n) return std::nullopt;
@@ -162,7 +163,7 @@ std::optional<LowTrees::Tree> LowTrees::by_lowering(int root, int most_height) c
 }
 
 // Prim's way: always the cheapest hop from a terminal that is not too deep, from the highest of several.
-std::optional<LowTrees::Tree> LowTrees::by_cost(int root, int most_height) const {
+std::optional<HeightLimitedTrees::Tree> HeightLimitedTrees::by_cost(int root, int most_height) const {
   const auto n = terminals_.size();
   Tree tree{std::vector<int>(n, -1), {}, 0, 0};
   std::vector<std::pair<double, int>> key(n, {never, 0});  // cost and depth of the best hop
@@ -188,7 +189,7 @@ std::optional<LowTrees::Tree> LowTrees::by_cost(int root, int most_height) const
 }
 
 // Level by level, each terminal as high as can be and there by the cheapest hop.
-std::optional<LowTrees::Tree> LowTrees::by_level(int root, int most_height) const {
+std::optional<HeightLimitedTrees::Tree> HeightLimitedTrees::by_level(int root, int most_height) const {
   const auto n = terminals_.size();
   Tree tree{std::vector<int>(n, -1), {root}, 0, 0};
   std::vector<bool> done(n);
@@ -216,7 +217,7 @@ std::optional<LowTrees::Tree> LowTrees::by_level(int root, int most_height) cons
 }
 
 // Depths, heights of subtrees, cost and order of a tree that parents describe.
-bool LowTrees::measure(Tree& tree, std::vector<int>& depth, std::vector<int>& below) const {
+bool HeightLimitedTrees::measure(Tree& tree, std::vector<int>& depth, std::vector<int>& below) const {
   const auto n = terminals_.size();
   std::vector<std::size_t> starts(n + 1);
   for (const auto parent : tree.parents) {
@@ -256,7 +257,7 @@ bool LowTrees::measure(Tree& tree, std::vector<int>& depth, std::vector<int>& be
 }
 
 // Moves subtrees to cheaper parents while there are any.
-void LowTrees::improve(Tree& tree, int most_height) const {
+void HeightLimitedTrees::improve(Tree& tree, int most_height) const {
   const auto n = terminals_.size();
   std::vector<int> depth;
   std::vector<int> below;

@@ -10,10 +10,10 @@
 namespace p2plab {
 
 /// Grows trees over some GPUs of a machine, the terminals, which are named by position.
-class LowTrees {
+class HeightLimitedTrees {
  public:
   /// `terminals` are NodeIds. With `towards_root`, trees run against the links. `group` maps terminals to terminals and outlives the trees.
-  LowTrees(const Topology& topology, std::vector<int> terminals, bool towards_root, const std::vector<Automorphism>& group);
+  HeightLimitedTrees(const Topology& topology, std::vector<int> terminals, bool towards_root, const std::vector<Automorphism>& group);
 
   /// `prices` by link, the same within orbits of the group. Before the first `cheapest`.
   void set_prices(std::span<const double> prices);

@@ -12,9 +12,9 @@ constexpr int most_exchanges = 4;
 
 enum class Part { outside, tree, detached };
 
-class RelayTree {
+class SteinerTree {
  public:
-  RelayTree(const LowTrees& trees, const std::vector<bool>& needed, int root, int most_height)
+  SteinerTree(const HeightLimitedTrees& trees, const std::vector<bool>& needed, int root, int most_height)
       : trees_(trees),
         needed_(needed),
         root_(root),
@@ -54,8 +54,8 @@ class RelayTree {
     }
   }
 
-  LowTrees::Tree tree() const {
-    LowTrees::Tree tree{parents_, {}, 0, 0};
+  HeightLimitedTrees::Tree tree() const {
+    HeightLimitedTrees::Tree tree{parents_, {}, 0, 0};
     for (int level = 0; level <= most_height_; ++level) {
       for (std::size_t v = 0; v < n_; ++v) {
         if (part_[v] != Part::tree || depth_[v] != level) continue;
@@ -162,7 +162,7 @@ class RelayTree {
     return false;
   }
 
-  const LowTrees& trees_;
+  const HeightLimitedTrees& trees_;
   const std::vector<bool>& needed_;
   int root_;
   std::size_t n_;
@@ -176,14 +176,15 @@ class RelayTree {
 
 }  // namespace
 
-std::optional<LowTrees::Tree> cheapest_through(const LowTrees& trees, const std::vector<bool>& needed, int root, int most_height) {
-  RelayTree tree(trees, needed, root, most_height);
+std::optional<HeightLimitedTrees::Tree> cheapest_through(const HeightLimitedTrees& trees, const std::vector<bool>& needed, int root,
+                                                         int most_height) {
+  SteinerTree tree(trees, needed, root, most_height);
   if (!tree.grow()) return std::nullopt;
   tree.exchange();
   return tree.tree();
 }
 
-int hops_to_needed(const LowTrees& trees, const std::vector<bool>& needed, int root) {
+int hops_to_needed(const HeightLimitedTrees& trees, const std::vector<bool>& needed, int root) {
   std::vector<int> depth(needed.size(), -1);
   depth[static_cast<std::size_t>(root)] = 0;
   std::vector<int> queue{root};

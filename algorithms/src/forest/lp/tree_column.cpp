@@ -18,7 +18,7 @@ void note_uses(TreeColumn& column, const std::vector<int>& uses) {
 
 }  // namespace
 
-TreeColumn column_of(const LowTrees& grower, const LowTrees::Tree& tree, const OrbitCapacities& capacities) {
+TreeColumn column_of(const HeightLimitedTrees& grower, const HeightLimitedTrees::Tree& tree, const OrbitCapacities& capacities) {
   TreeColumn column;
   column.root = tree.order.front();
   column.height = tree.height;

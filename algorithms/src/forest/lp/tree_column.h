@@ -20,7 +20,7 @@ struct TreeColumn {
 };
 
 /// The tree along the paths that were cheapest when it was grown.
-TreeColumn column_of(const LowTrees& grower, const LowTrees::Tree& tree, const OrbitCapacities& capacities);
+TreeColumn column_of(const HeightLimitedTrees& grower, const HeightLimitedTrees::Tree& tree, const OrbitCapacities& capacities);
 
 /// A tree whose paths lead away from the root; `position` by NodeId.
 TreeColumn column_of(const ForestTree& tree, const PathTable& paths, const std::vector<int>& position, const OrbitCapacities& capacities);

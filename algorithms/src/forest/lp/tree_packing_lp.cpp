@@ -39,7 +39,7 @@ class Program {
         capacities_(topology, group_),
         both_(request.weights.empty()) {
     for (const bool in : {true, false}) {
-      if (both_ || request.towards_root == in) growers_.push_back({in, LowTrees{topology, request.terminals, in, group_}});
+      if (both_ || request.towards_root == in) growers_.push_back({in, HeightLimitedTrees{topology, request.terminals, in, group_}});
     }
     const auto& representatives = growers_.front().trees.representatives();
     for (std::size_t i = 0; i < representatives.size(); ++i) {
@@ -126,10 +126,10 @@ class Program {
 
   struct Grower {
     bool in;
-    LowTrees trees;
+    HeightLimitedTrees trees;
   };
 
-  std::optional<LowTrees::Tree> cheapest(const LowTrees& trees, int root, double good) const {
+  std::optional<HeightLimitedTrees::Tree> cheapest(const HeightLimitedTrees& trees, int root, double good) const {
     return request_.needed.empty() ? trees.cheapest(root, height_, good) : cheapest_through(trees, request_.needed, root, height_);
   }
 
@@ -162,7 +162,7 @@ class Program {
     first_tree_ = static_cast<int>(objective.size());
   }
 
-  void set_prices(LowTrees& trees, const std::vector<double>& by_orbit) const {
+  void set_prices(HeightLimitedTrees& trees, const std::vector<double>& by_orbit) const {
     std::vector<double> by_link(topology_.links().size());
     for (std::size_t l = 0; l < by_link.size(); ++l) {
       for (const auto o : capacities_.of(static_cast<int>(l)))

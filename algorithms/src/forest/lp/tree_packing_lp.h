@@ -10,7 +10,7 @@
 
 namespace p2plab {
 
-struct FormerTrees;
+struct TreesOfPlan;
 
 /// What to pack among some GPUs.
 struct PackingRequest {
@@ -27,7 +27,7 @@ struct PackingRequest {
   /// True when the time is up: the best so far is good enough.
   std::function<bool()> stop = [] { return false; };
   /// Trees that an old plan had; null: none.
-  const FormerTrees* previous = nullptr;
+  const TreesOfPlan* previous = nullptr;
   /// Trees that stand for their images may be left so.
   bool fold = false;
 };

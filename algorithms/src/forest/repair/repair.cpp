@@ -256,7 +256,7 @@ class Repairer {
 
   const PackingRequest& request_;
   ForestLoads& loads_;
-  LowTrees hops_;
+  HeightLimitedTrees hops_;
   PathTable paths_;
   std::vector<Mended> trees_;
   std::vector<int> known_;  // by pair
@@ -269,25 +269,25 @@ class Repairer {
 std::optional<PackedForest> mend_trees(const Topology& topology, const PackingRequest& request) {
   const auto nobody = std::vector{identity_of(topology)};
   ForestLoads loads(topology, request.target);
-  std::vector<std::unique_ptr<Repairer>> menders;
+  std::vector<std::unique_ptr<Repairer>> repairers;
   for (const bool in : {true, false}) {
-    if (request.weights.empty() || request.towards_root == in) menders.push_back(std::make_unique<Repairer>(topology, request, in, nobody, loads));
+    if (request.weights.empty() || request.towards_root == in) repairers.push_back(std::make_unique<Repairer>(topology, request, in, nobody, loads));
   }
-  for (const auto& mender : menders) {
-    if (!mender->weigh()) return std::nullopt;
+  for (const auto& repairer : repairers) {
+    if (!repairer->weigh()) return std::nullopt;
   }
-  for (const auto& mender : menders) {
-    if (!mender->complete()) return std::nullopt;
+  for (const auto& repairer : repairers) {
+    if (!repairer->complete()) return std::nullopt;
   }
   for (int pass = 0; pass < most_reliefs && loads.too_full() && !request.stop(); ++pass) {
     bool moved = false;
-    for (const auto& mender : menders) moved = mender->relieve() || moved;
+    for (const auto& repairer : repairers) moved = repairer->relieve() || moved;
     if (!moved) break;
   }
   PackedForest forest;
-  for (std::size_t m = 0; m < menders.size(); ++m) {
+  for (std::size_t m = 0; m < repairers.size(); ++m) {
     const bool in = request.weights.empty() ? m == 0 : request.towards_root;
-    forest.height = std::max(forest.height, menders[m]->write(in ? forest.in : forest.out));
+    forest.height = std::max(forest.height, repairers[m]->write(in ? forest.in : forest.out));
   }
   const auto fullest = loads.fullest();
   forest.share = fullest > 0 ? 1 / fullest : 0;

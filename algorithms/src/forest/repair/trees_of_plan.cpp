@@ -82,7 +82,7 @@ class Reader {
     }
   }
 
-  FormerTrees run() {
+  TreesOfPlan run() {
     for (image_ = 0; image_ < schedule_.folding().images(); ++image_) {
       begin();
       for (std::size_t i = 0; i < base_.step_count(); ++i) read(base_.base_step(StepId{static_cast<std::int64_t>(i)}));
@@ -165,12 +165,12 @@ class Reader {
   std::vector<Value> values_;
   bool both_ = false;
   bool up_ = false;
-  FormerTrees trees_;
+  TreesOfPlan trees_;
   std::vector<LinkId> links_;
 };
 
 }  // namespace
 
-FormerTrees former_trees(const Topology& now, const Routes& routes, const PreviousPlan& previous) { return Reader{now, routes, previous}.run(); }
+TreesOfPlan trees_of_plan(const Topology& now, const Routes& routes, const PreviousPlan& previous) { return Reader{now, routes, previous}.run(); }
 
 }  // namespace p2plab

@@ -116,8 +116,8 @@ TEST(FoldedForest, RepairReadsTheSameTreesOffIt) {
     for (const auto kind : kinds) {
       const auto plan = *folded(machine, kind);
       const auto list = *testing::ScheduleEdit(plan.schedule).rebuilt();
-      const auto from_folded = former_trees(machine, routes, {machine, plan.schedule});
-      const auto from_list = former_trees(machine, routes, {machine, list});
+      const auto from_folded = trees_of_plan(machine, routes, {machine, plan.schedule});
+      const auto from_list = trees_of_plan(machine, routes, {machine, list});
       EXPECT_EQ(links_of(from_folded.in), links_of(from_list.in));
       EXPECT_EQ(links_of(from_folded.out), links_of(from_list.out));
     }
