@@ -177,7 +177,8 @@ class Hierarchical final : public Planner {
     }
     const Hierarchy hierarchy(collective, find_islands(topology, *context.routes));
     if (hierarchy.levels() < 2)
-      return unsupported("hierarchical", collective.kind, "the ranks form no islands on this machine", "tree needs no islands; auto weighs all planners");
+      return unsupported("hierarchical", collective.kind, "the ranks form no islands on this machine",
+                         "tree needs no islands; auto weighs all planners");
     std::optional<Plan> best;
     std::optional<Error> fault;
     double least = 0;

@@ -82,7 +82,8 @@ TEST(Hierarchical, SaysThatOneSwitchHasNoIslands) {
   const auto plan = plan_on(testing::one_switch(8), "hierarchical", CollectiveKind::all_reduce);
   ASSERT_FALSE(plan);
   EXPECT_EQ(describe(plan.error()),
-            "error: hierarchical does not do all_reduce: the ranks form no islands on this machine\nnote: tree needs no islands; auto weighs all planners\n");
+            "error: hierarchical does not do all_reduce: the ranks form no islands on this machine\nnote: tree needs no islands; auto weighs all "
+            "planners\n");
 }
 
 TEST(Auto, TakesThePlanWithTheLeastPredictedTimeAndSaysByHowMuch) {
