@@ -13,5 +13,6 @@ dpkg-deb -x "$work"/p2plab_*.deb "$work/root"
 cd "$work"   # away from the sources: the profile is the package's
 root/usr/bin/p2plab --version
 root/usr/bin/p2plab plan --topology hgx-h200:gpus=2 --size '4 KiB' --algorithm one_shot --profile h200
+[[ -e root/usr/share/zsh/vendor-completions/_p2plab ]]
 for page in p2plab p2plab-topo-show; do [[ -e root/usr/share/man/man1/$page.1.gz ]]; done
 [[ $(dpkg-deb -c libp2plab-dev_*.deb) == *cmake/p2plab/p2plabConfig.cmake* ]]
