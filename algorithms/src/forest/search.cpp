@@ -136,7 +136,7 @@ bool reaches_target(const std::optional<PackedForest>& packed) { return packed &
 // A search that starts from old trees that were mended.
 std::optional<PackedForest> pack_from(const Topology& topology, const PackingRequest& request, std::optional<PackedForest> mended) {
   if (reaches_target(mended)) return mended;
-  auto packed = pack_low_trees(topology, request, mended ? &*mended : nullptr);
+  auto packed = pack_height_limited_trees(topology, request, mended ? &*mended : nullptr);
   return packed && (!mended || packed->share > mended->share) ? packed : mended;
 }
 
@@ -250,7 +250,7 @@ std::optional<Forest> relayed_forest(const Topology& topology, const ForestReque
     packing.needed.push_back(place != request.members.end());
     packing.weights.push_back(packing.needed.back() ? request.weights[static_cast<std::size_t>(place - request.members.begin())] : 0);
   }
-  auto packed = pack_low_trees(topology, packing);
+  auto packed = pack_height_limited_trees(topology, packing);
   if (!packed) return std::nullopt;
   auto list = request.towards_root ? along_data(std::move(packed->in)) : std::move(packed->out);
   return Forest{std::move(list), packed->height, least / packed->share, 1};

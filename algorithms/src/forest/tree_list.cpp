@@ -130,4 +130,14 @@ void merge_equal(std::vector<ForestTree>& trees) {
   trees = std::move(merged);
 }
 
+void reduce_counts(TreeList& a, TreeList& b) {
+  std::int64_t common = 0;
+  for (const auto* list : {&a, &b}) {
+    for (const auto& tree : list->trees) common = std::gcd(common, tree.count);
+  }
+  for (auto* list : {&a, &b}) {
+    for (auto& tree : list->trees) tree.count /= std::max<std::int64_t>(common, 1);
+  }
+}
+
 }  // namespace p2plab

@@ -71,4 +71,7 @@ void sort_by_level(ForestTree& tree);
 /// Makes equal trees one.
 void merge_equal(std::vector<ForestTree>& trees);
 
+/// Divides the counts of all trees of both lists by what divides them all.
+void reduce_counts(TreeList& a, TreeList& b);
+
 }  // namespace p2plab

@@ -29,9 +29,9 @@ constexpr std::size_t most_roots = 64;
 // How near the solver's weights are to the fractions that they stand for: the simplest that fill the links exactly are taken.
 constexpr std::array tolerances{1e-7, 1e-9, 1e-11, 1e-12};
 
-class Program {
+class TreePackingLp {
  public:
-  Program(const Topology& topology, const PackingRequest& request, std::shared_ptr<const TreeImages> images)
+  TreePackingLp(const Topology& topology, const PackingRequest& request, std::shared_ptr<const TreeImages> images)
       : topology_(topology),
         request_(request),
         images_(std::move(images)),
@@ -111,7 +111,7 @@ class Program {
       if (!folds) expand(*list);
       if (fixes_some_root()) merge_equal(list->trees);
     }
-    reduce_counts(forest);
+    reduce_counts(forest.in, forest.out);
     forest.share = share_of(counts);
     return forest;
   }
@@ -264,16 +264,6 @@ class Program {
     return fullest > 0 ? all / fullest : 0;
   }
 
-  static void reduce_counts(PackedForest& forest) {
-    std::int64_t common = 0;
-    for (const auto* list : {&forest.in, &forest.out}) {
-      for (const auto& tree : list->trees) common = std::gcd(common, tree.count);
-    }
-    for (auto* list : {&forest.in, &forest.out}) {
-      for (auto& tree : list->trees) tree.count /= std::max<std::int64_t>(common, 1);
-    }
-  }
-
   const Topology& topology_;
   const PackingRequest& request_;
   const std::shared_ptr<const TreeImages> images_;
@@ -292,13 +282,13 @@ class Program {
 
 }  // namespace
 
-std::optional<PackedForest> pack_low_trees(const Topology& topology, const PackingRequest& request, const PackedForest* seeds) {
+std::optional<PackedForest> pack_height_limited_trees(const Topology& topology, const PackingRequest& request, const PackedForest* seeds) {
   std::vector<std::int64_t> marks(topology.nodes().size(), -1);
   for (std::size_t i = 0; i < request.terminals.size(); ++i)
     marks[static_cast<std::size_t>(request.terminals[i])] = !request.needed.empty() && !request.needed[i] ? -2
                                                             : request.weights.empty()                     ? 1
                                                                                                           : request.weights[i];
-  Program program(topology, request, std::make_shared<const TreeImages>(symmetry_group(topology, marks)));
+  TreePackingLp program(topology, request, std::make_shared<const TreeImages>(symmetry_group(topology, marks)));
   if (program.too_large() || !program.run(seeds)) return std::nullopt;
   return program.result();
 }

@@ -44,6 +44,6 @@ struct PackedForest {
 /// machine's symmetries and serve the other roots as images, so machines of a thousand GPUs alike cost little more than one GPU. Groups and node
 /// limits count. None if terminals cannot reach each other, or if the machine has too little symmetry for its size. With `seeds` the search starts
 /// from these trees.
-std::optional<PackedForest> pack_low_trees(const Topology& topology, const PackingRequest& request, const PackedForest* seeds = nullptr);
+std::optional<PackedForest> pack_height_limited_trees(const Topology& topology, const PackingRequest& request, const PackedForest* seeds = nullptr);
 
 }  // namespace p2plab
