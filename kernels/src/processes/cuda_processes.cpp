@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // cuda, in several processes: the same program on the same kernels, one process a GPU.
 #include "executors/backend.h"
 #include "p2plab/run/processes.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // host, in several processes: each runs the lanes of its own rank on memory that all share, with the program's own waits and nothing else between
 // them.
 #include <algorithm>

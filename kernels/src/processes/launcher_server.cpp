@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "processes/launcher_server.h"
 
 #include <poll.h>
@@ -6,6 +7,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
+#include <ranges>
 
 #include <fmt/format.h>
 
@@ -54,7 +56,7 @@ void Hub::hear(int rank) {
   auto message = receive(member.socket.get());
   if (!message) {
     // The socket closes with the process. A rank that violates the protocol is killed.
-    kill(member.process, SIGKILL);
+    if (member.ours) kill(member.process, SIGKILL);
     return leave(rank, ended(rank));
   }
   if (message->kind == MessageKind::farewell) return leave(rank, outcome_of(message->text));
@@ -65,7 +67,7 @@ void Hub::hear(int rank) {
   if (message->kind == MessageKind::contribute) contribute(rank, *std::move(message));
 }
 
-// Once all parts are there, all of them go to everybody.
+// Once all parts are there, all of them go to everybody; to rank 0 last, whose process may be this one, and end when it has them.
 void Hub::contribute(int rank, Message message) {
   const auto number = message.number;
   auto& parts = exchanges_[number].parts;
@@ -80,7 +82,7 @@ void Hub::contribute(int rank, Message message) {
   for (auto& [from, part] : parts) {
     part.kind = MessageKind::part;
     part.rank = from;
-    for (const auto& member : members_) send(member.socket.get(), part);
+    for (const auto& member : members_ | std::views::reverse) send(member.socket.get(), part);
   }
   exchanges_.erase(number);
 }
@@ -99,7 +101,7 @@ void Hub::leave(int rank, Status outcome) {
 void Hub::lose(int rank, const std::string& why) {
   if (std::exchange(lost_, true)) return;
   lost_at_ = Clock::now();
-  for (const auto& member : members_) send(member.socket.get(), {.kind = MessageKind::lost, .rank = rank, .text = why});
+  for (const auto& member : members_ | std::views::reverse) send(member.socket.get(), {.kind = MessageKind::lost, .rank = rank, .text = why});
 }
 
 void Hub::look_for_late() {
@@ -107,7 +109,7 @@ void Hub::look_for_late() {
   // Ranks that do not even end when told so would keep the launcher for ever.
   if (lost_ && now - lost_at_ > patience_) {
     for (const auto& member : members_) {
-      if (!member.left) kill(member.process, SIGKILL);
+      if (!member.left && member.ours) kill(member.process, SIGKILL);
     }
   }
   for (const auto& [number, exchange] : exchanges_) {
@@ -123,7 +125,9 @@ void Hub::look_for_late() {
 // Waits for the process, so that none is left behind.
 Status Hub::ended(int rank) const {
   int status = 0;
-  const auto process = members_[static_cast<std::size_t>(rank)].process;
+  const auto& member = members_[static_cast<std::size_t>(rank)];
+  const auto process = member.process;
+  if (!member.ours) return member.outcome ? *member.outcome : Error{ErrorCode::device_failure, fmt::format("its process ({}) has ended", process)};
   if (waitpid(process, &status, 0) != process) return {};  // asked before
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
   const auto how = WIFSIGNALED(status) ? fmt::format("was killed by signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status)))

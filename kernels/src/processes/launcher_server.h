@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The launcher's side of a job: passes parts of exchanges on, and tells all when a rank is gone.
 #pragma once
 
@@ -13,6 +14,7 @@ namespace p2plab::processes {
 /// A rank as its launcher knows it.
 struct Member {
   int process = 0;
+  bool ours = true;  // its launcher started the process, and may end it and ask how it ended
   FileDescriptor socket = {};
   bool greeted = false;
   bool left = false;                             // said farewell, or its process is gone

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Messages between the processes of a job, over a Unix socket that keeps their borders.
 #pragma once
 

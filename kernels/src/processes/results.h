@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What ranks tell each other about a measurement: times, checks, and which program they mean.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "processes/session.h"
 
 #include <fcntl.h>
@@ -16,7 +17,9 @@ Status Session::barrier() {
 namespace processes {
 
 SocketSession::SocketSession(FileDescriptor socket, const Place& place) : socket_(std::move(socket)), place_(place) {
-  send(socket_.get(), message(MessageKind::hello));
+  auto hello = message(MessageKind::hello);
+  hello.text = place_.greeting;
+  send(socket_.get(), hello);
   reader_ = std::thread([this] { listen(); });
 }
 
@@ -109,6 +112,12 @@ std::shared_ptr<void> SocketSession::on_loss(std::function<void()> listener) {
             const std::lock_guard going(calling_);
             listeners_.erase(number);
           }};
+}
+
+void SocketSession::abandon(const std::string& why) {
+  const Error error{ErrorCode::device_failure, why};
+  lose(error);
+  farewell(error);
 }
 
 void SocketSession::farewell(const Status& outcome) {

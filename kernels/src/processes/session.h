@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A rank's side of a job: its connection to the launcher.
 #pragma once
 
@@ -17,6 +18,7 @@ class SocketSession final : public Session {
     int ranks = 1;
     Seconds patience{30};
     std::uint16_t version = protocol_version;
+    std::string greeting = {};
   };
   SocketSession(FileDescriptor socket, const Place& place);
   ~SocketSession() override;
@@ -32,6 +34,8 @@ class SocketSession final : public Session {
   Status state() const override;
   std::shared_ptr<void> on_loss(std::function<void()> listener) override;
 
+  /// Gives up: the others hear why, and what waits here ends.
+  void abandon(const std::string& why);
   /// The last word to the launcher.
   void farewell(const Status& outcome);
 

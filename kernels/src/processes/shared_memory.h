@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Memory that processes share: a file without a name, and its place in this process.
 #pragma once
 

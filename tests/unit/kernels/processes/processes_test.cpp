@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Real processes: what they exchange, how they agree, that data comes out right across them, and that the end of one is the end of all, soon and with
 // a name.
 #include <signal.h>

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "p2plab/run/rendezvous.h"
+
+#include <sys/random.h>
+
+#include <algorithm>
+#include <cstring>
+#include <fstream>
+
+#include <fmt/format.h>
+
+#include "p2plab/detail/digest.h"
+#include "processes/rendezvous_server.h"
+#include "processes/session.h"
+
+namespace p2plab {
+
+namespace {
+
+constexpr std::string_view mark = "p2plab-meet-1 ";
+
+// The machine as it runs now: two that were copied from each other differ, and so does one that was started again.
+std::string boot() {
+  std::string id;
+  std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), id);
+  return id.empty() ? std::string{"unknown"} : id.substr(0, 36);
+}
+
+// Ends when its owner goes: says farewell first, and, on rank 0, serves until the others have gone, too.
+class JoinedSession final : public Session {
+ public:
+  JoinedSession(FileDescriptor socket, const processes::SocketSession::Place& place, std::unique_ptr<processes::RendezvousServer> server)
+      : server_(std::move(server)), session_(std::make_unique<processes::SocketSession>(std::move(socket), place)) {}
+  ~JoinedSession() override {
+    session_->farewell({});
+    session_.reset();
+    // The others may go on for long; they are served from a thread that belongs to nobody.
+    if (server_) std::thread([server = std::shared_ptr<processes::RendezvousServer>(std::move(server_))] {}).detach();
+  }
+  JoinedSession(const JoinedSession&) = delete;
+  JoinedSession& operator=(const JoinedSession&) = delete;
+  JoinedSession(JoinedSession&&) = delete;
+  JoinedSession& operator=(JoinedSession&&) = delete;
+
+  int rank() const override { return session_->rank(); }
+  int ranks() const override { return session_->ranks(); }
+  Result<std::vector<std::string>> all_gather(const std::string& mine) override { return session_->all_gather(mine); }
+  Result<std::vector<FileDescriptor>> share(int mine) override { return session_->share(mine); }
+  Status state() const override { return session_->state(); }
+  std::shared_ptr<void> on_loss(std::function<void()> listener) override { return session_->on_loss(std::move(listener)); }
+  void abandon(const std::string& why) { session_->abandon(why); }
+
+ private:
+  std::unique_ptr<processes::RendezvousServer> server_;
+  std::unique_ptr<processes::SocketSession> session_;
+};
+
+}  // namespace
+
+Result<Invitation> Invitation::make() {
+  std::array<unsigned char, 16> random{};
+  if (getrandom(random.data(), random.size(), 0) != static_cast<ssize_t>(random.size()))
+    return Error{ErrorCode::io, "the system gives no random numbers to meet by"};
+  std::string name = "p2plab/";
+  for (const auto byte : random) name += fmt::format("{:02x}", byte);
+  return Invitation(std::move(name));
+}
+
+Invitation Invitation::named(const std::string& text) {
+  Digest first;
+  Digest second;
+  for (const auto character : text) {
+    first.add(std::int64_t{static_cast<unsigned char>(character)});
+    second.add(std::int64_t{255 - static_cast<unsigned char>(character)});
+  }
+  return Invitation(fmt::format("p2plab/{:016x}{:016x}", first.value(), second.value()));
+}
+
+std::array<char, Invitation::size> Invitation::bytes() const {
+  const auto text = fmt::format("{}{} {}", mark, boot(), place_);
+  std::array<char, size> all{};
+  expects(text.size() < size);
+  std::ranges::copy(text, all.begin());
+  return all;
+}
+
+Result<Invitation> Invitation::from_bytes(const std::array<char, size>& bytes) {
+  const auto bad = [](const char* why) { return Error{ErrorCode::invalid_input, why}; };
+  if (bytes.back() != 0) return bad("this is no unique id of p2plab");
+  const std::string text(bytes.data());
+  if (!text.starts_with(mark)) return bad("this is no unique id of p2plab, or one of another version");
+  const auto rest = text.substr(mark.size());
+  const auto space = rest.find(' ');
+  const auto name = space == std::string::npos ? std::string{} : rest.substr(space + 1);
+  const bool plain =
+      std::ranges::all_of(name, [](char c) { return std::isxdigit(static_cast<unsigned char>(c)) != 0 || c == '/' || (c >= 'a' && c <= 'z'); });
+  if (!name.starts_with("p2plab/") || name.size() != 39 || !plain) return bad("this unique id of p2plab is damaged");
+  if (rest.substr(0, space) != boot()) return bad("this unique id was made on another machine: all ranks of a communicator live on one");
+  return Invitation(name);
+}
+
+Result<std::unique_ptr<Session>> join(const Invitation& invitation, const JoinOptions& options) {
+  constexpr int most_ranks = 64;
+  if (options.ranks < 1 || options.ranks > most_ranks || options.rank < 0 || options.rank >= options.ranks)
+    return Error{ErrorCode::invalid_input, fmt::format("rank {} of {}: ranks are 0 to n-1, of at most {}", options.rank, options.ranks, most_ranks)};
+  std::unique_ptr<processes::RendezvousServer> server;
+  if (options.rank == 0) {
+    auto listener = processes::listen_at(invitation.place());
+    if (!listener) return std::move(listener).error();
+    server = std::make_unique<processes::RendezvousServer>(*std::move(listener), options.ranks, options.patience);
+  }
+  auto socket = processes::connect_to(invitation.place(), options.patience);
+  if (!socket) return std::move(socket).error();
+  processes::SocketSession::Place place{
+      .rank = options.rank, .ranks = options.ranks, .patience = options.patience, .greeting = processes::greeting(options.ranks)};
+  if (options.version > 0) place.version = static_cast<std::uint16_t>(options.version);
+  auto session = std::make_unique<JoinedSession>(*std::move(socket), place, std::move(server));
+  if (auto all = session->barrier(); !all) return std::move(all).error();
+  return std::unique_ptr<Session>(std::move(session));
+}
+
+void abandon(Session& session, const std::string& why) {
+  if (auto* const joined = dynamic_cast<JoinedSession*>(&session); joined != nullptr) joined->abandon(why);
+}
+
+}  // namespace p2plab

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "processes/rendezvous_server.h"
+
+namespace p2plab::processes {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int glance = 50;                // milliseconds
+constexpr std::size_t most_strangers = 1024;  // that have not said who they are
+constexpr Seconds greeting_time{5};           // then they are shown out
+constexpr auto grace = std::chrono::seconds(1);
+
+// Names in the kernel's own space: nothing in the file system, gone with the socket.
+std::pair<sockaddr_un, socklen_t> address_of(const std::string& name) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  expects(name.size() + 1 < sizeof address.sun_path);
+  std::memcpy(&address.sun_path[1], name.data(), name.size());
+  return {address, static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size())};
+}
+
+FileDescriptor unix_socket() { return FileDescriptor{socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)}; }
+
+// Who is at the other end; nobody that another user started is let in.
+std::optional<pid_t> peer(int socket) {
+  ucred who{};
+  socklen_t size = sizeof who;
+  if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &who, &size) != 0 || (who.uid != geteuid() && who.uid != 0)) return std::nullopt;
+  return who.pid;
+}
+
+}  // namespace
+
+std::string greeting(int ranks) { return fmt::format("{} ranks", ranks); }
+
+Result<FileDescriptor> listen_at(const std::string& name) {
+  auto listener = unix_socket();
+  const auto [address, size] = address_of(name);
+  if (listener.get() < 0 || bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0 || listen(listener.get(), 128) != 0) {
+    const auto why = errno == EADDRINUSE ? std::string{"another job of this machine meets there"} : std::string{std::strerror(errno)};
+    return Error{ErrorCode::io, fmt::format("rank 0 cannot wait for the others: {}", why)};
+  }
+  return listener;
+}
+
+Result<FileDescriptor> connect_to(const std::string& name, Seconds patience) {
+  const auto [address, size] = address_of(name);
+  const auto until = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(patience.count()));
+  while (true) {
+    auto socket = unix_socket();
+    if (socket.get() < 0) return Error{ErrorCode::io, fmt::format("cannot make a socket: {}", std::strerror(errno))};
+    if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), size) == 0) return socket;
+    if (Clock::now() >= until) {
+      return Error{ErrorCode::device_failure,
+                   fmt::format("rank 0 did not come within {:g} s", patience.count()),
+                   std::nullopt,
+                   {"all ranks must run on one machine, in one network namespace, for one user"}};
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+}
+
+RendezvousServer::RendezvousServer(FileDescriptor listener, int ranks, Seconds patience)
+    : listener_(std::move(listener)), ranks_(ranks), patience_(patience), members_(static_cast<std::size_t>(ranks)) {
+  thread_ = std::thread([this] { serve(); });
+}
+
+RendezvousServer::~RendezvousServer() { thread_.join(); }
+
+void RendezvousServer::serve() {
+  const auto until = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(patience_.count()));
+  while (!all_here() && refusal_.empty() && Clock::now() < until) look();
+  // Those still on their way hear why not, too, if they come soon.
+  for (const auto last = Clock::now() + grace; !refusal_.empty() && static_cast<int>(came_.size()) < ranks_ && Clock::now() < last;) look();
+  if (refusal_.empty() && !all_here()) refusal_ = fmt::format("{} did not come within {:g} s", missing(), patience_.count());
+  strangers_.clear();
+  listener_ = {};
+  if (!refusal_.empty()) return turn_away();
+  std::vector<Member> members;
+  for (auto& member : members_) members.push_back(*std::move(member));
+  Hub(std::move(members), patience_).serve();
+}
+
+bool RendezvousServer::all_here() const {
+  return std::ranges::all_of(members_, [](const auto& member) { return member.has_value(); });
+}
+
+std::vector<pollfd> RendezvousServer::waiting() const {
+  std::vector<pollfd> all{{listener_.get(), POLLIN, 0}};
+  for (const auto& stranger : strangers_) all.push_back({stranger.socket.get(), POLLIN, 0});
+  // Of those who are in, only an end is news: they wait for an answer.
+  for (const auto& member : members_) all.push_back({member ? member->socket.get() : -1, 0, 0});
+  return all;
+}
+
+void RendezvousServer::look() {
+  auto ready = waiting();
+  if (poll(ready.data(), ready.size(), glance) < 0) return;
+  const auto known = strangers_.size();
+  for (std::size_t i = 0; i < known; ++i) {
+    if (ready[1 + i].revents != 0) hear(strangers_[i]);
+  }
+  for (std::size_t r = 0; r < members_.size() && refusal_.empty(); ++r) {
+    if ((ready[1 + known + r].revents & (POLLHUP | POLLERR)) != 0)
+      refusal_ = fmt::format("the process of rank {} ({}) has ended", r, members_[r]->process);
+  }
+  if (ready[0].revents != 0) admit();
+  const auto now = Clock::now();
+  std::erase_if(strangers_, [&](const Stranger& stranger) {
+    return stranger.socket.get() < 0 || Seconds{std::chrono::duration<double>(now - stranger.came).count()} > greeting_time;
+  });
+}
+
+void RendezvousServer::admit() {
+  FileDescriptor socket{accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)};
+  if (socket.get() < 0 || strangers_.size() >= most_strangers) return;
+  const auto process = peer(socket.get());
+  if (process) strangers_.push_back({std::move(socket), *process, Clock::now()});
+}
+
+// Whoever violates the protocol is disconnected; the ranks meet all the same.
+void RendezvousServer::hear(Stranger& stranger) {
+  auto socket = std::move(stranger.socket);
+  const auto hello = receive(socket.get());
+  if (!hello || hello->kind != MessageKind::hello) return;
+  Member member;
+  member.process = stranger.process;
+  member.ours = false;
+  member.socket = std::move(socket);
+  member.greeted = true;
+  const auto why = place(std::move(member), *hello);
+  if (refusal_.empty()) refusal_ = why;
+}
+
+// Gives a rank its place; else says why this job cannot be.
+std::string RendezvousServer::place(Member member, const Message& hello) {
+  std::string why;
+  const auto rank = static_cast<std::size_t>(hello.rank);
+  came_.insert(hello.rank);
+  if (hello.version != protocol_version)
+    why = fmt::format("rank {} speaks version {} of the protocol, rank 0 version {}", hello.rank, hello.version, protocol_version);
+  else if (hello.text != greeting(ranks_))
+    why = fmt::format("rank {} came to a job of {}, rank 0 to one of {}", hello.rank, hello.text, greeting(ranks_));
+  else if (hello.rank < 0 || rank >= members_.size())
+    why = fmt::format("rank {} came to a job of {}", hello.rank, greeting(ranks_));
+  else if (members_[rank])
+    why = fmt::format("rank {} came twice: as process {} and as process {}", hello.rank, members_[rank]->process, member.process);
+  else
+    members_[rank] = std::move(member);
+  if (!why.empty()) send(member.socket.get(), {.kind = MessageKind::lost, .rank = hello.rank, .text = why});
+  return why;
+}
+
+std::string RendezvousServer::missing() const {
+  std::string all;
+  for (std::size_t r = 0; r < members_.size(); ++r) {
+    if (!members_[r]) all += fmt::format("{}{}", all.empty() ? "" : ", ", r);
+  }
+  return fmt::format("rank {} of {}", all, ranks_);
+}
+
+// This process's own rank last: it may end the process when it hears.
+void RendezvousServer::turn_away() {
+  for (auto r = members_.size(); r-- > 0;) {
+    if (members_[r]) send(members_[r]->socket.get(), {.kind = MessageKind::lost, .rank = static_cast<std::int32_t>(r), .text = refusal_});
+  }
+}
+
+}  // namespace p2plab::processes
