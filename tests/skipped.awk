@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Of ctest's log of a run, why tests were skipped: one line for each reason, with the number of its tests. A reason is the first line that a test
 # of GoogleTest says between "FILE:LINE: Skipped" and "[  SKIPPED ] NAME".
 /^[^ ]+:[0-9]+: Skipped$/ { reading = 1; reason = "no reason given"; next }

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # What every folder's CMakeLists says: p2plab_add_library, p2plab_builtins. The installation is in P2plabInstall.cmake.
 
 # p2plab_add_library(simulator DEPENDS framework)

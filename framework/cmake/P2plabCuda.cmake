@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Is there a CUDA compiler, and is it wanted? Sets P2PLAB_HAS_CUDA. P2PLAB_CUDA: AUTO takes it where it is, ON demands it, OFF leaves it.
 include(CheckLanguage)
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Times and checks collectives on this machine's GPUs, one CSV line each:
 //   p2plab_gpu_bench time COLLECTIVE RANKS FROM TO FORM...   half, sum
 //       FORM is planner[+key=value]:protocol:parts:slice:shape, planner:tuned, or nccl;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Many calls on this machine's GPUs with fresh data for every call, compared on the GPU, each rank's host thread held up at random: form by form,
 // then several operations of two communicators at once.
 //   p2plab_gpu_stress RANKS CALLS

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Time that the tuner plugin adds to a collective: getCollInfo on a table of 1, 16 and 256 rules, of which the last one fits.
 #include <filesystem>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Fits what packets cost (packet_start, packet_item, packet_tail of a profile) to measured times by least squares of their logarithms, prints the
 // 95 % intervals, predicted beside measured, and what a fit on two and three GPUs says
 // about four. (Two alone say nothing about packet_item: all their plans have the same number of operands.)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bounds and forests at scale: time on one core, and what the plans are worth. Counters: rounds (of the plan), trees (chunks for each root),
 // optimality (from the plan's link loads over the bound), peak_MiB (of the program so far).
 #include <sys/resource.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Steps planned, built, verified and lowered per second.
 #include <benchmark/benchmark.h>
 

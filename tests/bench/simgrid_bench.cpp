@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // SimGrid's flow-level model (CM02, factors 1, full updates) on the machine and traffic of simulator_bench.cpp, in the same run, and whether both say
 // the same to a nanosecond. One simulation each: SimGrid has one engine a process, so all lie one after another in its simulated time.
 #include <benchmark/benchmark.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Transfers simulated per second: programs of 1024-rank rings and 256-rank direct exchanges, patterns of up to 10,000 GPUs, and the what-if of a
 // planner's inner loop on 8 GPUs. Where SimGrid is installed, simgrid_bench.cpp adds its rows.
 #include <benchmark/benchmark.h>

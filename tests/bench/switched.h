@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The machine of the simulator's benchmarks: GPUs on one switch.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Commands, their exit codes, the keys of their JSON, and what a wrong use is told.
 #include <regex>
 

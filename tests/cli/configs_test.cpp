@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every config of configs/ answers its question; every bad one is told all its mistakes.
 #include <algorithm>
 

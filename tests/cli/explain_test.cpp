@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // simulate, what-if, export and the gallery, as users run them.
 #include <cmath>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ctrl-C during `p2plab run` leaves a report of what was finished.
 #include <fcntl.h>
 #include <signal.h>

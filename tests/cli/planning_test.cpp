@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The commands that plan: what they find, and what their JSON holds.
 #include <nlohmann/json.hpp>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs the program as a user would: its exit code and what it said.
 #pragma once
 

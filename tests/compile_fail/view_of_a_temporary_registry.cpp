@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // expect: use of deleted function
 #include "p2plab/plan/builtin_planners.h"
 void wrong() {

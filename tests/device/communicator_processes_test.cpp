@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Communicators of several processes, one a GPU; skips itself aloud where there are not two. Nothing here uses CUDA before it forks.
 #include <gtest/gtest.h>
 

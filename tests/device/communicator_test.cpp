@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Communicators on real GPUs; with one GPU all ranks live on it. Skips itself aloud where there is none.
 #include <algorithm>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Programs on real GPUs; skips itself aloud where there are none.
 #include <gtest/gtest.h>
 

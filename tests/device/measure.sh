@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Asks a machine's GPUs everything in one call: is every plan right on them, how fast is all-reduce beside NCCL, how near were the predictions.
 #   tests/device/measure.sh [--bin DIR] [--out DIR] [--ranks "5 6 7 8"] [--config configs/8gpu_nvlink.yaml] [--seconds 560]
 # DIR of --bin holds p2plab and p2plab_gpu_bench (default: build/release, built if it is not there). Each part has its share of the time, and what is

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Programs on real GPUs, one process a GPU; skips itself aloud where there are not two. Nothing here uses CUDA before it forks.
 #include <signal.h>
 #include <sys/mman.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Kernels made for programs compile for every generation of GPUs; needs NVIDIA's run-time compiler, no GPU. Skips itself aloud.
 #include <gtest/gtest.h>
 

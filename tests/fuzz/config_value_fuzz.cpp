@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads any text as a config and asks every value for everything.
 #include "p2plab/detail/config_value.h"
 #include "p2plab/machine/topology.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A small mutation driver for machines without libFuzzer: fuzz_smi [--seconds N] [--seed N] FILES... changes the files at random for 3 seconds.
 // Batches run in a child process with an alarm, so a crash or a hang ends only the child; the input is then found and kept in a file.
 // The inputs depend on the seed alone, so a failure happens again.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads any text as a plan file; what is read must be writable and readable again, and verifying it must end.
 #include "p2plab/program/plan_io.h"
 #include "p2plab/schedule/verify.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads any text as a program file; what is read must be writable and readable again.
 #include "p2plab/program/program_io.h"
 #include "target.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads any text as every quantity; what is read prints and reads back as the same value.
 #include "p2plab/base/quantity.h"
 #include "target.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What must hold of every topology that a parser lets through: it can be written, and reads back as the same.
 #pragma once
 

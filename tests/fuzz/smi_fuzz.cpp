@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads any text as that of nvidia-smi topo -m.
 #include "p2plab/machine/topology_import.h"
 #include "round_trip.h"

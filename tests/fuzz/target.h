@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What every fuzz target has: the entry that libFuzzer and our own driver call.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads any text as a topology.
 #include "round_trip.h"
 #include "target.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The simulator gives the closed form where one exists, to the picosecond. The ideal profile; every path of these machines takes 1 us.
 #include <gtest/gtest.h>
 

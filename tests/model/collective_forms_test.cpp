@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Closed forms of trees, halving and doubling, and direct exchanges on switches, full meshes and rings, to the picosecond; and what known
 // simulators get wrong: a ring on a switch, direct on a switch, a buffer split into concurrent chunks. Every path takes 1 us (L); s is the time
 // of what one step sends, t the time of a slice.

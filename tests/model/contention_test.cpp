@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sharing: links, groups, node limits, thread blocks; small cases worked out by hand.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where the time goes: every picosecond has a cause, and where theory names the cause it is that one.
 #include <algorithm>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The three engines beside each other: same program, same kind of result.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Programs that run element by element: what they cost, worked out by hand, and beside what four H200s measured.
 #include <gtest/gtest.h>
 

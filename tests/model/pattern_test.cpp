@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Patterns: thousands of ranks from what one rank does; the same result as the program written out.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Profile files: units, intervals, sources, quirks, and what a mistake is told.
 #include <array>
 #include <filesystem>

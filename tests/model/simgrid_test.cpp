@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Beside SimGrid's flow-level model (CM02, factors 1, full updates): rings and direct exchanges to 1 ns, and fair sharing on random traffic.
 #include <gtest/gtest.h>
 

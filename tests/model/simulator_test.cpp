@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What holds for every program: bounds, determinism, monotony, and clear errors for what cannot be simulated.
 #include <gtest/gtest.h>
 

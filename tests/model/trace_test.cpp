@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Traces by the rules of Perfetto's importer.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Arbitration at links, and senders held back by what is slow further on.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Changed machines, sensitivities and spread: where theory gives the number, it is that number.
 #include <algorithm>
 #include <cmath>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The host executor gives right data for everything that the verifier proves.
 #include <map>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ten thousand seeded random mutations of good schedules: the verifier rejects at least 99 % of them, and whatever it lets pass is right on data.
 // The good schedules are those of every registered planner for every collective on machines of 2, 3, 5 and 8 ranks, in place and out.
 //

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The host executor on hand-made schedules whose data goes through pinned host memory and along explicit routes, on NVLink pairs over PCIe.
 #include <gtest/gtest.h>
 

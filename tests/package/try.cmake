@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # Builds and runs the consumer against an installation of BUILD, or configures it with SOURCE as a subdirectory.
 set(work ${BUILD}/package_test/${WAY})
 file(REMOVE_RECURSE ${work})

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every registered planner, on any machine, for any collective: the plan verifies, or the planner says unsupported. Nothing else ever happens.
 #include <gtest/gtest.h>
 

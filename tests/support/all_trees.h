@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Every tree of a small machine, by trying all.
 #pragma once
 

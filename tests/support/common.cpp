@@ -1,1 +1,2 @@
+// SPDX-License-Identifier: Apache-2.0
 // Carries the precompiled header (common.h); nothing of its own.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What most tests include, compiled once (CMake's precompiled headers). Sources still include what they use.
 #pragma once
 

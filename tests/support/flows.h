@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Traffic without dependencies: flows that start together.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A folded schedule means what the list of all its steps means.
 #pragma once
 

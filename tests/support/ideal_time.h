@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Plans timed where links cost bandwidth and nothing else, beside the bound.
 #pragma once
 

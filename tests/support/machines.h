@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Small machines with known theory, for tests.
 #pragma once
 

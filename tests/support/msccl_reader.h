@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // MSCCL's XML as its readers take it (microsoft/msccl at b23e9cd, RCCL at 0cbce2a): what they refuse, and an interpreter of what they run.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random mutations of a proved schedule: those that spoil something, and edits that change nothing.
 #pragma once
 

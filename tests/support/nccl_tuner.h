@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The tuner plugin as NCCL uses it: opened by path, asked through each version of its interface. No GPU is needed.
 #pragma once
 

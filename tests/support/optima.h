@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The reference machines with known optima, which lie beside the source tree (or where P2PLAB_REFERENCE says) and may be absent.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Plans made and proved in one line, for tests.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Random machines from a seed: 2 to 16 GPUs; direct links, switches, hosts; symmetric or not; dense, sparse, nearly disconnected or in two parts.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Presets that must exist, and the reference graphs where they lie beside the project.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files of other machines that lie beside the repository, not in it. Tests that need them skip aloud where they are absent.
 #pragma once
 

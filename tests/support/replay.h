@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What lies where while a good schedule runs step by step: the contributions counted rank by rank. Shares no code with the verifier's sets.
 #pragma once
 

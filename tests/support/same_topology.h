@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Are two topologies equal in everything: names, kinds, limits, links and groups, and the order of each?
 #pragma once
 

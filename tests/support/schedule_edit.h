@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A schedule taken apart into lists that a test may edit, and put together again.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files of one test: no other test, process or run shares them.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // SimGrid's flow-level model (CM02, factors 1, full updates) of hosts on one switch, each with a link up and a link down.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Whole numbers for the columns of a linear program, by branch and bound with cuts.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Fractional packing: how much of each way of doing something fits side by side into shared capacities. Used to pack rings into links.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where each rank holds what of each chunk while a planner lists its moves. A planner says who passes a chunk to whom; this class knows which
 // locations make up what the passer holds, adds them in the same step, picks the place at the receiver, and fills outputs as soon as a sum is
 // complete. Silent members, ranks that only relay, uneven shares and shared input and output need no care in the planners.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A first guess of what a plan takes, to compare forms of it; the simulator predicts.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What transfers between members use up: links, groups of links, limits of nodes.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bruck: all members at once, with peers 1, 2, 4, ... places away around a circle, for any number of members. all_gather: ceil(log2 n) rounds, in
 // which each member sends the blocks it has so far to the member d places back; (n-1)/n payloads per rank, both optimal (Bruck et al., 1997).
 // reduce_scatter is the same run backwards with sums, all_reduce both in a row: 2 ceil(log2 n) rounds, 2(n-1)/n payloads per rank, also for n that

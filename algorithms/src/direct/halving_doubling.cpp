@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Recursive halving and doubling: in each round a member exchanges with the one whose number differs in one bit. Halving sends half of what is
 // left, so reduce_scatter takes log2 n rounds and (n-1)/n payloads per rank; doubling the same for all_gather; all_reduce is both: 2 log2 n rounds,
 // 2(n-1)/n payloads per rank (Rabenseifner, 2004). form=doubling exchanges whole payloads: log2 n rounds, log2 n payloads per rank, for the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Hierarchical: where islands of well-joined ranks hang together by narrow links, the payload is reduced inside each island first, each member taking
 // a shard; then each shard is reduced across the islands by the members that hold it, all shards at once on parallel rails; then handed out again
 // inside. Over the way out of an island of g members, N in all, each member sends 2(N/g-1)/(N/g)/g payloads, against 2(N-1)/N of a ring's gateway:

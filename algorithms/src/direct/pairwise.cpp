@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Pairwise: every sender sends each block straight to each of its receivers, in round k to the member k places further on, so that at any time
 // each member sends to one and takes from one. n-1 sends of each member, none of which waits for another (one dependent round); each block
 // crosses the fabric once per receiver, which is the least for all_to_all, gather, scatter and send_receive. Optimal for all_to_all wherever all

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Two-shot: the payload is cut into one shard per member; first each shard is reduced at its owner, then the owner hands it to all receivers.
 // Two rounds (one, where a single step reads all inputs and writes all outputs). all_reduce: each rank sends and takes in 2(n-1)/n payloads, the
 // least possible on a switch (Patarasuk and Yuan, 2009), so optimal there once the payload outweighs the second round; below that one_shot wins.

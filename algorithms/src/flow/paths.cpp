@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Columns: a path for the pairs (first root of an orbit, any receiver), standing for its images. Rows: capacities of orbits; each pair's rate.
 #include "flow/paths.h"
 

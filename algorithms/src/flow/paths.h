@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How pairs of GPUs send to each other at the greatest common rate: weighted paths past switches and through other GPUs.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Forest: as many spanning trees from every root as the worst cut allows, packed into the links so that none is used beyond its bandwidth: the
 // greatest throughput that any all-gather or reduce-scatter can have on the machine (Zhao et al., ForestColl; Edmonds' branchings). Switches are
 // split off first; every transfer names its physical path. all_gather, broadcast: data runs down the trees. reduce_scatter, reduce: up, adding.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Trees that stand for their images, as images of a plan.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How full a machine's links, groups and node limits are, and what more on a path would cost.
 #pragma once
 

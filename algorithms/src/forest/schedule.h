@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The steps of a forest: chunks run up trees, adding, and down trees, level by level.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finds the trees of a forest: the rate that cuts allow, whole capacities at that rate, no switches, a packing.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Parts of a machine that are planned apart: servers, and what joins them.
 #pragma once
 

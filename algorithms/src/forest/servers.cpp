@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The trees between servers need only links of the network, those inside a server only its own, so both can be the best there are, and where neither
 // takes longer than the worst cut of the whole machine, they are the best together. Servers (and rails, the GPUs at one place of all servers) that
 // look alike are planned once.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Forests of machines that are servers joined by a network: trees between servers and trees inside them, packed apart and put together.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Trees of a forest. Forests of a thousand GPUs have millions of edges, so an edge is three numbers and its physical path is written down once.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A quick way to few steps, for machines that are too large for the exact search.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Latency: as few steps as the machine allows, and in them as few rounds as can be found; data moves in steps, a round is what the narrowest link
 // needs for one chunk (SCCL's model; Cai et al., 2021). Steps: the longest distance, with `steps` more of them for fewer bytes a link. Optimal for
 // small payloads; `p2plab frontier` shows what more steps gain. Up to 8 GPUs by integer program over the uses of each link in each step, shrunk by

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A machine as the step-synchronous model sees it (SCCL; Cai et al., 2021): data moves in steps, a step has rounds, and in a round a link carries
 // a whole number of equal chunks. What is sent in a step lay at the sender before that step.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What travels in each transfer of an all-reduce: sums of contributions that the receiver still lacks.
 #include <algorithm>
 #include <bit>

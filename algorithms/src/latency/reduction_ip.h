@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // All-reduce in a few steps: what comes in is added before it goes on, so a chunk crosses each link at most once a step, whatever ranks it is from.
 #pragma once
 

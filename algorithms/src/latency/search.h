@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Few steps, few rounds, many chunks: which of them a task can have together.
 #pragma once
 

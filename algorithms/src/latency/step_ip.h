@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The question "do C chunks a block fit into S steps of R rounds?" as an integer program over how often each transfer is used in each step.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The symmetry of a machine: renumberings of its ranks that change nothing. Sources that a renumbering maps onto each other get the same plan,
 // renumbered, which divides the search by the size of the group.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From how often each transfer is used in each step to what every chunk does.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The ways in which a collective can be done in few steps, as the latency planner and the frontier weigh them.
 #pragma once
 

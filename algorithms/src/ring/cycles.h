@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Closed tours through all members: the cheapest one for given costs of neighbours.
 #pragma once
 

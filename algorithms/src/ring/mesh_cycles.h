@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Cycles through all points that share no hop, where every point has a hop to every other one.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which cycles through all members share a machine's links best, and how much each carries.
 #pragma once
 

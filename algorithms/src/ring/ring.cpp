@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ring: data goes around cycles through all members, each member adding its own and passing on. all_reduce cuts each ring's share into n pieces
 // that go around twice, once to be summed, once to be handed out: 2(n-1) rounds, each link of the ring carries 2(n-1)/n of the share, which is
 // optimal for bandwidth where the rings fill all links (Patarasuk and Yuan, 2009). reduce_scatter and all_gather are its halves (n-1 rounds,

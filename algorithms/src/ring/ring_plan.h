@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A collective along given rings.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finds the rings of a machine: directed cycles through all members that share its links without getting in each other's way.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Auto (the word `auto` cannot name a function, hence the file): asks every other planner, in its usual form and in a few others, and takes the plan
 // that is predicted fastest for this payload on this machine. Rounds and bytes are the winner's. Optimal among its candidates as far as the
 // prediction is; NCCL's tuner and vLLM's size tables choose among fewer, by constants fitted on other machines. Candidates whose busiest link alone

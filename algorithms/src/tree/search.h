@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finds spanning trees of the members that suit a machine: wide links first, low, and with few children where ports are shared.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Tree: sums go up a spanning tree, results come down; slices follow each other, so a tree of any height keeps its links busy. all_reduce takes 2h
 // rounds for height h (h about log2 n), broadcast and reduce h. A link to a parent carries the payload once each way; a member with c children
 // takes in c+1 payloads. Two trees in which every member is an inner node at most once share that load evenly: 2 payloads per member

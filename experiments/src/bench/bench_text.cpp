@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A benchmark as nccl-tests prints it, and the words of its command line.
 #include <algorithm>
 #include <array>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Words of the command line as values; a word that is wrong is the input's fault or, for numbers and lists, a wrong use.
 #pragma once
 

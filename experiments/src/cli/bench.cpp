@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // p2plab bench: collectives on a real executor, with nccl-tests' flags and columns.
 #include <algorithm>
 #include <iostream>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // p2plab bound: how fast a collective can be at best on a machine, and why.
 #include <cmath>
 #include <iostream>

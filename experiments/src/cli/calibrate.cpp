@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // p2plab calibrate: measures this machine and writes a profile for the simulator.
 #include <iostream>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What every command of the command line is made of: one file per command, one function that adds it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // p2plab compare RUN_A RUN_B: two reports side by side.
 #include <iostream>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // p2plab config example|check: config files, explained and tested.
 #include <iostream>
 

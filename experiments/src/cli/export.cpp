@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // p2plab export: a plan, or the plans of a tuned table, in another system's format.
 #include <iostream>
 #include <string_view>

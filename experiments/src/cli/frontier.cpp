@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // p2plab frontier: few steps against few bytes.
 #include <iostream>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Ctrl-C as a question that can be asked, so that long work can end in order.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // p2plab list algorithms|presets|executors|exporters: what names may be used, with their parameters.
 #include <iostream>
 

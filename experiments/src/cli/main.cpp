@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The command line: reads it, runs one command, turns its result into an exit code (0 done, 1 input or machine, 2 usage, 3 verification failed).
 #include <algorithm>
 #include <iostream>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // p2plab place: which GPUs of a machine to take for a job, and in which order to number them.
 #include <cmath>
 #include <iostream>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // p2plab plan: one algorithm for one collective and size on one machine.
 #include <chrono>
 #include <iostream>

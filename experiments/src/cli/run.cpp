@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // p2plab run CONFIG: the main job.
 #include <unistd.h>
 

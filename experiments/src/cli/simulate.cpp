@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // p2plab simulate: how long a plan takes, on its own machine or another one, what kept it busy, and where the time went.
 #include <algorithm>
 #include <iostream>

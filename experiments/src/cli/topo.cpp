@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // p2plab topo: the machine as text, JSON, YAML or drawing; machines by name; descriptions of other tools.
 #include <iostream>
 #include <sstream>

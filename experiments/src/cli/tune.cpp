@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // p2plab tune: which plan for which size, as a table and as a file that runs take.
 #include <unistd.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // p2plab verify: does a plan do what its collective promises, on its machine?
 #include <iostream>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // p2plab what-if: how much slower or faster a plan gets when the machine changes, and what it depends on most.
 #include <charconv>
 #include <cmath>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How large a payload may be, in configs and on command lines.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The machine of a config: a preset, a file of one of the known formats, or nodes and links on the spot; less its mask.
 #pragma once
 

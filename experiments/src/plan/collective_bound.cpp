@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "plan/collective_bound.h"
 
 #include "p2plab/bounds/bounds.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The lower bound of one collective on one machine, found once and asked for many payloads.
 #pragma once
 

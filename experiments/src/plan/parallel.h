@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Independent pieces of work on all cores; results go where their index says, so the outcome is the same on any number of cores.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Plans every algorithm x collective x size of an experiment, on all cores.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Tuned files: one table of one collective on one machine, in YAML or as JSON, which is YAML too. The plans lie in it as plan files do (plan_io.h).
 #include <algorithm>
 #include <filesystem>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Line charts with logarithmic axes as SVG text.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Numbers in our JSON: null where there is none, else six decimals, which are a picosecond where times are in microseconds.
 #pragma once
 

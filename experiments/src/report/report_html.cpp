@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // report.html: charts, table, provenance, in one file that loads nothing from elsewhere.
 #include <algorithm>
 

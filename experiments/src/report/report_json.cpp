@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // report.json and report.csv. The keys of a row are fixed: scripts of users read them.
 #include <algorithm>
 #include <array>

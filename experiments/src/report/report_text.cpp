@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The report as a person reads it: one table, then sentences.
 #include <algorithm>
 #include <tuple>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Columns of text with a header, for reports on a terminal.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The executors that a config may name, and whether they can run here.
 #pragma once
 

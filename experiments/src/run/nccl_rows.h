@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What NCCL would do here, as rows of a report: its own formula's time, and its plan at our costs. Predictions of NCCL, not plans of ours.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What became of one algorithm at one size, inside a run.
 #pragma once
 

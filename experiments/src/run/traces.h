@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Traces and heatmaps of a run's winners.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Predicts what the gallery's machines were measured to do.
 #include "p2plab/experiment/gallery.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads a gallery and its cases.
 #include <algorithm>
 #include <filesystem>

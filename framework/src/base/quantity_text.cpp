@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Quantities as their shortest exact text.
 #include <algorithm>
 #include <array>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The units of sizes, rates and times, smallest first.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "bounds/best_trees.h"
 
 #include <algorithm>

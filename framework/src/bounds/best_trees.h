@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What linear programs add to a bound that cuts have begun.
 #pragma once
 

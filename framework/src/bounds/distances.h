@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How far senders are from receivers: in transfers, and in link delays.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The graph in which bounds are computed: nodes and links of the machine with whole-number capacities, maybe turned round.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Columns: per commodity and link what flows, and the common rate. Rows: capacities; what comes in goes out, but for what is meant to stay.
 #include "bounds/programs.h"
 #include "bounds/shared_links.h"

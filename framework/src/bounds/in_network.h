@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which nodes multicast and reduce: checks and forms that bounds need.
 #pragma once
 

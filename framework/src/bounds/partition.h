@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A bound on all-reduce that needs no program: cut the machine into parts, and count what must enter them all.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bounds by linear programs, for what cuts alone cannot say: shared budgets, node limits, switches that may not copy, two trees on one link.
 #pragma once
 

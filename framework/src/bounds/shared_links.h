@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What bounds the links of a machine: each link, groups and node limits; the rows that every bound by linear program has.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The cheapest tree of a root where only some nodes may branch: Steiner's problem in a directed graph, by trying all sets of nodes that may be left
 // out.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Columns: trees or pairs of them; column 0 the common rate. Rows: each demand's trees carry its weight times the rate; limits of the machine. Prices
 // of the rows say which trees help (Dantzig and Wolfe); they also bound the rate from above, whether or not trees still help. Every tree stands for
 // all its images under a group of automorphisms in equal parts, so limits and roots that are mapped onto each other share one row.

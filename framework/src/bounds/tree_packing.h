@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The best packing of trees where cuts alone do not decide, since some nodes that may branch need not be reached: exact, for small machines.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Columns: per link what out-trees and in-trees take of it, per root its share. Rows: capacities; switches pass on no more than they get (out-trees)
 // or get no more than they pass on (in-trees); and, found as they are needed, the cuts that trees must cross (Edmonds: enough for a packing).
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A YAML document as our own plain tree: what the reader of values sees of yaml-cpp's work.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From YAML text to a ConfigDocument. All of yaml-cpp, and all its exceptions, stay in this file.
 #include <algorithm>
 #include <map>

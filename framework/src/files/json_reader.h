@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Strict reading of JSON: a value knows its place, and the first mistake is kept.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The values that plan and program files have in common, as JSON.
 #pragma once
 

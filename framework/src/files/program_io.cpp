@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "p2plab/program/program_io.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A switch written out as the pairs that it joins.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // NCCL's cost formula. Latencies in us, bandwidths in GB/s (1e9 bytes per second).
 #include <algorithm>
 #include <cmath>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // NCCL's search for channels: the largest number of rings times speed, speeds tried from the fastest down.
 #include <algorithm>
 #include <cmath>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The waits of a program: every dependency between lanes, less those that follow from others.
 #pragma once
 

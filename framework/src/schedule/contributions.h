@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sets of ranks, interned: equal sets have equal ids, so a verifier's state is one small number per location.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "schedule/step_access.h"
 
 #include <fmt/format.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What must hold of the images of a folded schedule, so that what is proved of its base holds of them.
 #pragma once
 

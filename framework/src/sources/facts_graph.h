@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The graph of a machine that told facts of itself.
 #pragma once
 

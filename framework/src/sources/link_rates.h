@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Rates of links that descriptions name without saying how fast they are.
 #pragma once
 

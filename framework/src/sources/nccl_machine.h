@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What an NCCL topology file says, as plain values, between reading the XML and building the graph.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // NCCL topology XML to an NcclMachine. pugixml stays in this file; it neither expands entities nor follows references.
 #include <algorithm>
 #include <array>

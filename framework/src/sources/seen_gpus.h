@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A machine's GPUs with what each source says of them.
 #pragma once
 

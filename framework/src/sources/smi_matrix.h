@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The matrix of `nvidia-smi topo -m`, between reading the text and building the graph.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The text of `nvidia-smi topo -m` to a matrix: escape sequences away, words between blanks and tabs, every cell checked.
 #include <algorithm>
 #include <array>

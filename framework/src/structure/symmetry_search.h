@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finds single automorphisms: colour refinement, then guesses that are undone where they fail.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What pictures draw as one line: all links between two nodes.
 #pragma once
 

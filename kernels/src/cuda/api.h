@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is acquired from CUDA is owned by an object; what CUDA answers is a Status.
 #pragma once
 

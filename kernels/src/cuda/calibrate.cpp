@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Times probes of growing amounts on two GPUs. Each time is the least of several: what disturbs a run only makes it longer.
 #include <algorithm>
 #include <array>

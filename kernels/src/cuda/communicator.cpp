@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Communicators and their operations, on GPUs.
 #include "p2plab/run/communicator.h"
 

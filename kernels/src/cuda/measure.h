@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One measurement on GPUs: check, time, check again. The same for every way of running a collective.
 #pragma once
 

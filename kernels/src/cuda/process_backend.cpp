@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // cuda, in several processes: this one drives the GPU of its own rank; calls, checks and samples keep step with the others'.
 #include <fmt/format.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Times calls on GPUs: device events around replays of a graph of many calls, all ranks let go together by a gate.
 #pragma once
 

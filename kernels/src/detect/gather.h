@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One function per source of facts; each adds what it knows.
 #pragma once
 

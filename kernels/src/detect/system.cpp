@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Facts from /sys and /proc. Each device's folder is a link into the tree of buses, so its path names the bridges above it.
 #include <sys/utsname.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Sums, products, minima and maxima of vectors of every data type, with 16-bit floating point added up in float32 and short integers in int32.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Slice by slice through shared memory, by bulk copies: one thread of a block asks for whole pieces of the sources and sends what is only moved, so
 // that few blocks with few threads fill the links. Pieces of the next slices are on their way while this one is added; the flag of a slice is raised
 // when its pieces have long been sent, or before the block waits for others. The same source runs on GPUs and, emulated, on the CPU.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The PTX of bulk copies between global and shared memory (cp.async.bulk, Hopper and later), each with the guarantee that it gives. On GPUs without
 // them nothing here may be called. Addresses in shared memory are offsets of its own window.
 #pragma once

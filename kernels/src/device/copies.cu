@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What stands between copies by copy engines: kernels of one warp that begin and end a call, wait for flags and raise them.
 #include <cuda_runtime.h>
 

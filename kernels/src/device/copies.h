@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The door to what runs a program by copy engines: copies, and the kernels between them.
 #pragma once
 

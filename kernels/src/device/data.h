@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Test data that any rank, element and type can be given without storing it, and its exact reduction. Shared by GPU and CPU.
 #pragma once
 

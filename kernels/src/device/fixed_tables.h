@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Tables of the packet interpreter for code that is made for one program: what a program looks like is constant (a Shape, written by specialise.h),
 // where its data lies is among the kernel's parameters. So programs that differ only in addresses and sizes share one kernel.
 #pragma once

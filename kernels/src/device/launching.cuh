@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What all launches share: the arithmetic for a type and operation, and how many blocks of a kernel fit.
 #pragma once
 

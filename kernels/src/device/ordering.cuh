@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // All inline PTX and all memory orders of the GPU kernels, each with the guarantee that it gives. The class is what the interpreters call Machine;
 // its functions are constexpr (and it is a template, else
 // g++ would object) only so that nvcc accepts them in code that the CPU shares, with --expt-relaxed-constexpr; none is ever run on the host.

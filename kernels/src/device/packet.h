@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The element-by-element interpreter: a thread takes its packets through all items of its rank, with nothing between threads. Sources come in waves:
 // all loads of a wave are in flight together, and the wave waits once for everything that is to land. The same source runs on GPUs with tables read
 // at run time, with tables that are constants (then the compiler makes straight code of it: fixed_tables.h), and with atomics on the CPU.

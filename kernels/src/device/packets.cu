@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The packet kernels: one interpreter, compiled for the common types and once for all others.
 #include "device/launching.cuh"
 #include "device/ordering.cuh"

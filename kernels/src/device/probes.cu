@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Kernels that measure single costs: launches, flags, fences, loads and stores by so many thread blocks.
 #include <cuda_runtime.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Moves a slice whose operands do not lie at multiples of 16: destinations are written in whole vectors all the same, and a source that lies
 // otherwise is loaded in whole vectors of its own, of which two neighbours make one. In a kernel of
 // its own, for the aligned one has no registers to spare.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The slice-by-slice interpreter: one block runs one part of one lane: waits for flags, moves and adds a slice with all its threads, raises flags.
 // The same source runs on GPUs and, with a Machine of atomics and one thread a block, on the CPU.
 #pragma once

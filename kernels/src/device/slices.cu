@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The slice kernels, the start gate of measurements, and the filling of buffers.
 #include "device/bulk.h"
 #include "device/bulk_ordering.cuh"

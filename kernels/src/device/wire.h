@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a packet of 16 bytes on the wire carries data and tells that it has arrived.
 #pragma once
 

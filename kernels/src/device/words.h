@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The 8 or 16 bytes that a thread moves at a time, and loops that are unrolled for certain.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the executors `cuda` and `nccl` need from CUDA. Built with CUDA, src/cuda/ defines these; built without, not_built.cpp does.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Executor `cuda`: runs the Program itself on GPUs by peer loads and stores. One process, one host thread and one GPU a rank; rank r is GPU r.
 // Protocol simple runs slice by slice with signals, the others element by element (see kernels/README.md).
 #include "executors/backend.h"

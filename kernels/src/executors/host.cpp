@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // host: runs a program on CPU threads with real data. Slow and exact: it shows that the data is right, not how fast a GPU would be.
 #include <algorithm>
 #include <memory>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Executor `nccl`: the same collective on the same buffers by NVIDIA's library, as the yardstick beside `cuda`. Loaded at run time.
 #include "executors/backend.h"
 #include "p2plab/run/builtin_executors.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Executor `nccl_symmetric`: executor `nccl` on buffers registered as symmetric windows, which lets NCCL take its symmetric kernels.
 #include "executors/backend.h"
 #include "p2plab/run/builtin_executors.h"

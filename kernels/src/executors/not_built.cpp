@@ -1,6 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 // The same entries as src/cuda/, for builds without CUDA: they say how to get it.
 #include "executors/backend.h"
 #include "p2plab/run/communicator.h"
+#include "runtime/device_calls.h"
 
 namespace p2plab::backend {
 
@@ -52,3 +54,20 @@ Result<Operation> Communicator::prepare(const Job&, BufferUse, std::span<const D
 MemoryUse Communicator::memory(Rank) const { return {}; }
 
 }  // namespace p2plab
+
+namespace p2plab::runtime::device {
+
+Result<int> count() { return backend::not_built("the runtime for GPUs"); }
+Result<std::string> bus_id(int) { return backend::not_built("the runtime for GPUs"); }
+Reach reach(int, const std::string&) { return Reach::unseen; }
+Current::Current(int) : status_(backend::not_built("the runtime for GPUs")) {}
+Current::~Current() = default;
+void allow_captures() {}
+Result<bool> capturing(void*) { return backend::not_built("the runtime for GPUs"); }
+Status synchronize(int) { return backend::not_built("the runtime for GPUs"); }
+Result<std::shared_ptr<void>> allocate(int, Bytes) { return backend::not_built("the runtime for GPUs"); }
+Status copy(const Rows&, void*) { return backend::not_built("the runtime for GPUs"); }
+Result<Order> Order::create(int) { return backend::not_built("the runtime for GPUs"); }
+Status Order::after(void*, void*) const { return backend::not_built("the runtime for GPUs"); }
+
+}  // namespace p2plab::runtime::device

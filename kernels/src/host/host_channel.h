@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One (lane, part) of a program as it runs: where it is, what it waits for, and its published progress.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The ranks' buffers in ordinary memory.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs a program's lanes on worker threads, with no other synchronisation than the program's own waits.
 #pragma once
 

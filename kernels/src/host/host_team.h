@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A fixed team of threads that runs a program again and again, or one rank's share of it.
 #pragma once
 

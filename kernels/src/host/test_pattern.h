@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The values of test data, one element type at a time.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Memory that lasts from program to program: a few long extents, lent out in regions.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The door between ordinary C++ and CUDA: plain data and two functions that launch a kernel. Nothing here needs CUDA's headers.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Links a packet plan for one rank: operands become addresses, items become waves of sources.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A program rewritten for execution element by element: every thread carries its packet through all steps of its rank, and data announces its
 // own arrival. Each remote write becomes a message into a landing slot that is written once a call and read by one rank; a remote read becomes a
 // message that the owner sends. So only true data dependencies are left, and list order keeps every rank from waiting in a circle.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which ranks may touch each other's memory: those joined by a route that passes no host. The others exchange through pinned host memory.
 #pragma once
 

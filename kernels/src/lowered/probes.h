@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The door to the kernels that measure single costs; see calibration.h.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Links a program for execution slice by slice: operands and flags become addresses, waits become values that flags must peer_access.
 #pragma once
 

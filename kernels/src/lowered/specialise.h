@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Source code of a packet kernel made for one program: the interpreter's own source (device/packet.h) with the program's tables as constants, so that
 // the compiler leaves nothing of the interpreting. Compiled at run time (cuda/special_kernel.h).
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finds the first rule that fits a collective, fast: NCCL asks before each one.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The rules of a tuner file: which algorithm, protocol and number of channels NCCL shall take for which collectives.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The plugin: NCCL_TUNER_PLUGIN=p2plab makes NCCL load libnccl-tuner-p2plab.so and ask it before each collective. It reads the file that
 // P2PLAB_TUNER_FILE names, else NCCL_TUNER_CONFIG_FILE, NCCLX_TUNER_CONFIG_FILE or ./nccl_tuner.conf. NCCL fails a collective when its tuner returns
 // an error, so nothing here does; what no rule covers is NCCL's own choice.

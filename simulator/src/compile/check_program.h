@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Is a program, or a pattern, consistent in itself and made for this machine?
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A program on a machine, with everything looked up that the simulator needs in its loop.
 #pragma once
 

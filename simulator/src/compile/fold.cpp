@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Why this is exact: positions are the stages of all paths of one rank. Resources that serve the same positions form a class. If every resource of
 // a class serves each position of the class for exactly one rank, then by induction over time all of them see the same heads at the same times,
 // and all ranks do the same, as long as no two heads reach one resource at the same time.

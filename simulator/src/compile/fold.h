@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Symmetric ranks as one: where all ranks of a pattern meet the same, rank 0's part tells the whole.
 #pragma once
 

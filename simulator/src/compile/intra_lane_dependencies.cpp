@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "compile/intra_lane_dependencies.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Within a lane the list's order carries dependencies; only reading what the lane itself wrote takes waiting for the write to arrive.
 #pragma once
 

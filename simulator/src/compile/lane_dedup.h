@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A lane's instructions without names: peers and awaited lanes are numbered by first use, so lanes that do the same look the same.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Three bounds, each a chain of facts that hold in every execution: a resource carries its bytes one after another; a thread block does its
 // own work one slice after another; the first slice of an instruction begins only after the first slices that it waits for are complete.
 #include "compile/lower_bound.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Times that no execution of a compiled program can undercut.
 #pragma once
 

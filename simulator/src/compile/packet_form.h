@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Programs that run element by element: each thread takes its packet through all steps of its rank, and data carries its own arrival.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The machine's part of a compiled program: what serves transfers, and the stages of a path.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Transfers: from resource to resource along their paths.
 #include "engine/engine.h"
 

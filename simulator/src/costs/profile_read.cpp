@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Profile files: each number as it is, or with its interval and source.
 #include <algorithm>
 #include <array>

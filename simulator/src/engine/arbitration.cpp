@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who goes next at a stage. Each thread block has at most one transfer of a path in line at a resource, so those that share it are served in turn;
 // and none goes on while so many of its kind wait at the next stage that it would only wait there too. So what is slow further on holds its senders
 // back, not others that use the same links: as credits and separate queues for each input do in switches.

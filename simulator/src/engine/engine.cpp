@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Thread blocks: when the next slice goes to work.
 #include "engine/engine.h"
 

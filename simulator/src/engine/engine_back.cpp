@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The end of a slice: sent when its loads are there, complete in order, then known to those who wait for it.
 #include "engine/engine.h"
 

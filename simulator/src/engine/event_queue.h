@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The simulator's agenda: events in order of time, then of their making.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Exact max-min fair sharing of resources among flows, as they come and go.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Transfers under fair sharing: a flow drains over all resources of its path at once, then takes the path's latency to arrive.
 #include "engine/engine.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Steady state: where everything that decides what follows is as it was some slices ago, all of it later by the same time, what happened in between
 // happens again, until a thread block comes to its last slices. Those rounds are added up instead of played. This is exact: times are integers, and
 // what follows from a state does not depend on when it is reached.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Times under jitter and stragglers. Draws are made from the generator's bits by hand: the library's distributions differ between platforms.
 #include <algorithm>
 #include <cmath>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A critical path in a few words.
 #include <algorithm>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Slack: backwards over the recorded slices, each bounded by those that its end lets go.
 #include <algorithm>
 

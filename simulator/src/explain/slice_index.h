@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Finds the slices and transfers of a recording, and what its program's instructions became when compiled.
 #pragma once
 

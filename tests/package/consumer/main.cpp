@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A user of the library who adds a planner of their own and has it proved.
 #include <p2plab/machine/topology.h>
 #include <p2plab/plan/builtin_planners.h>

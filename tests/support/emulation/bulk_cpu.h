@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bulk copies on the CPU, as late as they may be: a load reads its source when its arrival is asked for, a store reads shared memory and writes its
 // destination only when its group is awaited. So whoever forgets to wait finds old data.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs the GPU kernels' own interpreter source on CPU threads: one thread a block, one after another where blocks are independent.
 #pragma once
 

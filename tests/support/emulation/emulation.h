@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A program's run on CPU threads by the GPU kernels' own interpreters, with memory for all ranks.
 #pragma once
 

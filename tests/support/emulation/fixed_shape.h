@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What specialise.h writes of a two-shot all-reduce of three ranks (a test compares), compiled for the CPU.
 #pragma once
 

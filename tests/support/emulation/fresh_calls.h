@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An operation with buffers of its own, called again and again on data that is new every time and compared on the GPU. The host threads of its ranks
 // are held up at random.
 #pragma once

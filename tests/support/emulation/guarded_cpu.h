@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A Machine on the CPU for moves alone: accesses must lie where they may and at multiples of their own size, as GPUs want it; blocks have several
 // threads, which run together in groups.
 #pragma once

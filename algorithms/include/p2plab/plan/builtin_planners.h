@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The planners that p2plab brings; a copy: add your own and pass it on.
 #pragma once
 

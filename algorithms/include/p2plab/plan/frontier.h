@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Few steps against few bytes: the plans of a collective that no other one beats in both (SCCL's frontier; Cai et al., 2021).
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What NCCL would send where, as a plan of this project, so that it can be proved and simulated: a prediction of NCCL, not a plan of ours.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Tree packing problems: a directed graph of GPUs with whole capacities, and how many trees each root must send. Switches are split off first.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // State: partial trees with multiplicities, and what is left of each capacity. An edge x -> y may be added to `m` copies of a tree as long as every
 // set of vertices can still be entered once for each tree that is wholly outside it (Edmonds); a maximum flow gives the largest such m
 // (Berczi and Frank). All trees grow together, level by level: edges from low vertices are tried first, so trees stay low.

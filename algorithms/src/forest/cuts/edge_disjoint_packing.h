@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Packs spanning out-trees, each root its number, into a graph of GPUs: Edmonds' theorem made into an algorithm, shallow edges first.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "forest/cuts/link_only_topology.h"
 
 #include <cmath>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A machine of links alone, for planners that know nothing of shared budgets.
 #pragma once
 

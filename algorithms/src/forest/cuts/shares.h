@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Forests whose roots and shares of the links a linear program chose: all-reduce with in-trees and out-trees side by side on the same links.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Cheap spanning trees of few hops at given prices of links. A hop leads from one GPU to another past switches, along the cheapest path.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What bounds the use of a machine's links, taken together over orbits of its symmetries.
 #pragma once
 

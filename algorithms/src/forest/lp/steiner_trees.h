@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Cheap trees that span only some terminals and pass through others where that is cheaper: how GPUs outside a group relay for it.
 #pragma once
 

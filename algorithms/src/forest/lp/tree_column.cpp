@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "forest/lp/tree_column.h"
 
 #include <algorithm>

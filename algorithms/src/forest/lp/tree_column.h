@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One tree that stands for its images under a machine's symmetries: how a forest is written down while its weights are sought.
 #pragma once
 

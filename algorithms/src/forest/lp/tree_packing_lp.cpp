@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Columns: a tree from the first root of an orbit, standing for its images under the whole group. Rows: each orbit of links, groups and node
 // limits carries no more than it can; each orbit of roots gets its share. Prices of the rows say which tree would help (Gilmore and Gomory). The
 // height is raised only when no tree of the present height helps.

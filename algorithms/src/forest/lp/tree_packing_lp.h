@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The best weighted packing of low trees, by linear program with column generation: few trees, exact where the optimum is reached.
 #pragma once
 

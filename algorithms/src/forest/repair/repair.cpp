@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One tree after the other is completed, hop by hop at the least price; the price of a link rises steeply with its load, so that the fullest link
 // stays as empty as can be. Then subtrees move away from links that are too full, as long as that helps.
 #include "forest/repair/repair.h"

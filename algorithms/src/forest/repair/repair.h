@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Old trees made whole again on a machine that has lost something: what stays of them is kept, and what is cut off is joined where there is room.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "forest/repair/trees_of_plan.h"
 
 #include <map>

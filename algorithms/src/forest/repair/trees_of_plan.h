@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The trees that an old plan's data took, as far as today's machine still has their links.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Benchmark of collectives on a real executor, as nccl-tests does it: sizes in turn, out of place and in place, data checked.
 #pragma once
 

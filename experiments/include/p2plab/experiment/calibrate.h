@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From measured times to a profile: lines through times of growing work, by least squares, with the interval in which each number lies.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The setting that plans are judged in: a machine and the simulator with a profile.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One plan, judged: proved, lowered with the best of a few tunings, predicted.
 #pragma once
 

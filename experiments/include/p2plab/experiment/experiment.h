@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An experiment: what a config file asks for, read strictly.
 #pragma once
 

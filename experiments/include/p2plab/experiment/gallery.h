@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The gallery: what was published about real machines beside what the simulator predicts for them, from pair copies and three numbers for all.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The figures of one plan, as `p2plab plan` prints them.
 #pragma once
 

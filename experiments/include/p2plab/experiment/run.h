@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The main job: plan, prove, predict, run where this machine can, compare.
 #pragma once
 

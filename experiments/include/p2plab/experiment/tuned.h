@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The right plan for each size: a table that tuning makes, a file that keeps it, and its use in runs.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What if a link were slower, lost or doubled, a GPU slower, a cost different: the plan as it is, and the plan made anew.
 #pragma once
 

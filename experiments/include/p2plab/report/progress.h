@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What long work says while it runs: an interface handed down, so no library function owns a terminal.
 #pragma once
 

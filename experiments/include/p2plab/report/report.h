@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The result of a run: rows with fixed keys, where they come from, what was skipped, what was found. Written as JSON, CSV, text and HTML.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What the world can do wrong, as a value: a code, a sentence, a place, and notes that say what would be right.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Indices of different things have different types; each counts from 0.
 #pragma once
 

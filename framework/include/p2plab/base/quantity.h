@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Quantities as text: "64 MiB", "26.562 GB/s", "1.2 us". What is printed reads back as the same value.
 #pragma once
 

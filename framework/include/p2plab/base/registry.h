@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Registries are values: a list of named makers of one interface. A new entry is one file and one word in its folder's CMakeLists.
 #pragma once
 

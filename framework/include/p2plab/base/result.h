@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A value or an Error. Early return: `if (!x) return std::move(x).error();`
 #pragma once
 

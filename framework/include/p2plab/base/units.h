@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Physical quantities. A quantity carries its unit in its type; the only ways across are divisions that make physical sense.
 #pragma once
 

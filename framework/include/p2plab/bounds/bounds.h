@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How fast a collective can be at best on a machine, with the reason. Exact where `attained` says so; always a true lower bound on time.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which GPUs of a machine to take for a job, and in which order.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The cheapest spanning tree away from a root (Chu and Liu, Edmonds), on a full matrix of costs.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Strict reading of YAML: a value knows its place, and every mistake of a file is reported in one run.
 //
 //   auto file = ConfigFile::load("experiment.yaml");             // errors: not YAML at all

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A number that tells values apart: what is equal has the same, what differs has another, but for one chance in 2^64.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A linear program that grows by rows and columns; COIN-OR CLP behind it.
 #pragma once
 

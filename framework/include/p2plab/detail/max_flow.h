@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Maximum flow and minimum cut on integer capacities: Dinic's algorithm on flat arrays, made for many runs on one graph.
 #pragma once
 

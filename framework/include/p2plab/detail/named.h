@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Tables of names: text to enumerator, enumerator to text, and the error message for free.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Exact fractions, for bounds that must be equal and not merely near.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a machine maps onto itself. What is planned for one GPU then serves all that it can be mapped to.
 #pragma once
 

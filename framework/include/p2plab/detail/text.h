@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Foreign text: how messages show it, and how files are read whole.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The best division of a machine's links among spanning trees, by linear program: what planners of trees start from.
 #pragma once
 

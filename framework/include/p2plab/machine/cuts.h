@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where a machine is narrow: the bottleneck cut, what each GPU can send and receive, links that differ by direction, pairs without a route.
 #pragma once
 

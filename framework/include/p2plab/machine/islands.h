@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Groups of GPUs that are better joined among themselves than with the rest, at several levels: bridged pairs, switches, sockets, servers.
 #pragma once
 

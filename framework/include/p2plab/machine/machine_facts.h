@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a live machine says about itself, source by source, as plain values; and the topology that follows. Facts can be written down and read back,
 // so the machine can be built, and the building tested, anywhere.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A machine without some of its links and GPUs: what broke, or what a job was not given.
 #pragma once
 

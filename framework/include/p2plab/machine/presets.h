@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Machines by name: generators of topologies with parameters.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which links a transfer between two end points takes when a schedule names no path of its own.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A machine's links as a directed multigraph. Fixed after building; copies share their data.
 #pragma once
 

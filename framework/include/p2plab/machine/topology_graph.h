@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The topology as a Boost.Graph value, for Boost's algorithms. Heavy: include it in sources, not in headers.
 #pragma once
 

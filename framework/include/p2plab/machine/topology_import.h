@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Topologies from what other programs write: NCCL's topology XML and `nvidia-smi topo -m`.
 #pragma once
 

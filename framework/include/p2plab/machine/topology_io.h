@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Topologies as YAML text, in the fixed format of framework/README.md. Writing and reading back changes nothing.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A machine for people and for other programs: text, JSON, Graphviz, and a drawing.
 #pragma once
 

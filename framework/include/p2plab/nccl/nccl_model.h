@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What NCCL would do on a machine, and how long it says that takes: its search for channels and its cost formula, as of NCCL 2.30
 // (src/graph/search.cc and src/graph/tuning.cc, whose constants are facts restated here). A comparison, never a plan of ours.
 #pragma once

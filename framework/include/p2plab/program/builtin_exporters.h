@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // All exporters of this project by name.
 #pragma once
 

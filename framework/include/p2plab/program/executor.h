@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The executor's interface: run one program, say how long it took and whether the data is right.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The exporter's interface: a plan in another runtime's or simulator's format.
 #pragma once
 

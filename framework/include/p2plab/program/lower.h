@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // From a proved schedule to a program for one payload.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A time with where it comes from. Prediction and measurement are one type, so comparing them needs no translation.
 #pragma once
 

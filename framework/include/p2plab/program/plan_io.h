@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Plans as files: JSON that holds the schedule, the machine it is for, and the payload it was chosen for, so that it can be proved, simulated,
 // run and exported anywhere.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The planner's interface: topology and collective in, plan out.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A verified schedule lowered for one payload: per rank a few ordered lanes of move-and-add instructions with the waits that carry every
 // dependency. Plain data: it is what the simulator times, what the executors interpret and what exporters translate.
 #pragma once

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Programs as files: JSON that holds everything an executor needs, so that a program can be run, simulated or exported without planning again.
 #pragma once
 

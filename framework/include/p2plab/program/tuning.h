@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a plan is to run: what the tuner chooses, not the planner.
 #pragma once
 

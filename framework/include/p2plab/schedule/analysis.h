@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a schedule costs, read off its steps: rounds, link loads, and the bandwidth they allow.
 #pragma once
 

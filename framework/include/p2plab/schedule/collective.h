@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a collective operation promises: who holds what before, who must hold what after. Written once, for planner and verifier alike.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Derived parallelism: step B waits for an earlier step A exactly if they touch the same location and one of them writes it.
 #pragma once
 

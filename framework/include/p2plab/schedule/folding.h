@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How one list of steps stands for many: images of it on other ranks, with other chunks.
 //
 // Image i of a folded schedule does what the base does, with rank r replaced by ranks[r], route k by routes[k], and chunk c by chunk i * C + c, where

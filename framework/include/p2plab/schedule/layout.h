@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where blocks and chunks lie in the ranks' buffers, for a payload of any size.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How much data, of what type, combined how.
 #pragma once
 

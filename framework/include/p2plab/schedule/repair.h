@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What is left of a collective when a machine has lost some of its GPUs.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The one value everything turns on: a list of steps. A rank reads one or more locations, adds them, and writes the sum to one or more.
 // A schedule means what it does when its steps run one after another, in list order; parallelism is derived from it, never declared.
 #pragma once

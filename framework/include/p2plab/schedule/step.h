@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What schedules are made of: places, pieces of the payload, and steps that read some places and write others.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads the steps of a schedule, folded or not.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Proof by symbolic execution: a location's value is a chunk and the set of ranks whose contribution is in it.
 #pragma once
 

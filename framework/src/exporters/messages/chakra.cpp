@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Chakra execution traces (MLCommons): a file per rank, in protobuf's wire format, each message after its length: the metadata, then a node for each
 // send, receive and calculation with the nodes it needs. Field numbers are those of et_def.proto.
 #include <fmt/format.h>

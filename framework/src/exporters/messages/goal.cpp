@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // GOAL, the schedules of LogGOPSim and ATLAHS: per rank sends, receives and calculations with their dependencies. Times of calculations are left 0:
 // what a sum costs belongs to the machine, not to the plan. The reader keeps numbers of CPUs and NICs in 8 bits, with one more as their count.
 #include <fmt/format.h>

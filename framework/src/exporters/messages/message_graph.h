@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A program as two-sided messages: what formats of packet-level simulators can say.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which port of a GPU a message uses, as a small number.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which channel and which thread blocks of MSCCL serve each message.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A program as what MSCCL can do: messages, local copies and local additions of equal chunks, in the plan's order.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // MSCCL's XML as microsoft/msccl reads it: an algorithm for its interpreter, one loop over equal chunks.
 #include "exporters/msccl/xml_text.h"
 #include "p2plab/base/registry.h"

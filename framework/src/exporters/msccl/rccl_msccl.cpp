@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // MSCCL's XML as RCCL and Azure's executor read it.
 #include "exporters/msccl/xml_text.h"
 #include "p2plab/base/registry.h"

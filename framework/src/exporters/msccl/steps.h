@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A program as MSCCL's steps: thread blocks with at most one peer each way that send, receive, copy and add chunks of equal size in list order.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // MSCCL's XML as text, in the dialect of each of its readers.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // AMD servers: direct Infinity Fabric (xGMI) links, no switch.
 // MI250X: 8 packages with two dies (GCDs) each, 16 GPUs to software; weights in units of 50 GB/s per direction as in the models of ForestColl
 // (liangyuRain/ForestColl, mi250_topology) and TE-CCL, which agree. MI300X: every pair of 8 joined by one link of 64 GB/s per direction, nominal

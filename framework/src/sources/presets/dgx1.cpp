@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // DGX-1 with 8 P100 or V100: a hybrid cube mesh of direct NVLinks, and the PCIe tree under it.
 // NVLinks: nvidia-smi's order of GPUs on DGX-1V and p3.16xlarge; isomorphic to the matrix of microsoft/sccl, msccl/topologies/nvidia.py, which
 // numbers them otherwise. The P100 server has the same 16 connections with one lane each (uuudown/Tartan, dgx1_ascending.txt, p2p connectivity

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Regular graphs of GPUs joined directly: ring, mesh, torus, hypercube, full mesh. Bandwidth and latency are parameters, so there are no constants to
 // cite but the defaults: 50 GB/s and 500 ns, as in the studies of such graphs (astra-sim/tacos: 50 GiB/s and 0.5 us).
 #include <fmt/format.h>

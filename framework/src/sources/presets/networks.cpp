@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Networks of switches with GPUs at the leaves: star, fat tree, dragonfly. Bandwidth and latency are parameters; defaults 50 GB/s (a 400 Gb/s port)
 // and 500 ns a link (aliyun/SimAI's default for a NIC), so no machine's constants are claimed here. Dragonfly: a routers in a group, all joined; p
 // GPUs and h global links a router; a*h + 1 groups, each pair of them joined by one link (Kim, Dally, Scott and Abts, ISCA 2008), placed so that port

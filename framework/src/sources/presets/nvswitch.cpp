@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Servers whose GPUs all hang on NVSwitch, one or several of them behind a network. All NVSwitch chips of a server are one node: each GPU spreads its
 // links over all of them, so only the port of a GPU can be a bottleneck. NVLink per GPU and direction, nominal: V100 6 x 25 = 150, A100 12 x 25 =
 // 300, H100 and H200 18 x 25 = 450, B200 18 x 50 = 900 GB/s (NVIDIA's product pages; nvidia-smi shows NV6, NV12, NV18, NV18). NICs, one a GPU: A100

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Servers with GPUs on PCIe: GPUs on switches or straight on the sockets' roots, and NVLink bridges between some of them.
 // PCIe x16 per direction, effective: gen 3 12, gen 4 24, gen 5 48 GB/s (NVIDIA/nccl, src/graph/topo.h); gen 6 twice that. Link between sockets, peer
 // traffic: 10 GB/s Skylake and Ice Lake, 22 GB/s Sapphire Rapids, AMD 16 GB/s (same file). A host node is a socket: its root and its memory.

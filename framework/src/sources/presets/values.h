@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reads a preset's parameters: every value is checked, all mistakes are kept and reported together.
 #pragma once
 

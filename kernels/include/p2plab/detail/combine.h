@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What one instruction does to bytes: read sources, combine them in order, write the result to the destinations.
 #pragma once
 

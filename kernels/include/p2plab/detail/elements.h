@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Element types as C++ types: what is stored, what is added in, and the way between.
 #pragma once
 

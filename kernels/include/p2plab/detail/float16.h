@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The two 16-bit floating-point formats, in software: exact to float, and back with rounding to nearest, ties to even.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Known data for collectives: what each rank puts in, what must come out, and the comparison. Works from the contract, never from a schedule.
 #pragma once
 

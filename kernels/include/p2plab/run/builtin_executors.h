@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The executors that run programs on this machine; a copy: add your own and pass it on.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a machine's costs are computed from: times of growing amounts of one kind of work each.
 #pragma once
 

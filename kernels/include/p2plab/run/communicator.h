@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Collectives in a program of one's own: ranks on GPUs, programs made ready once, then called on the caller's streams and buffers.
 #pragma once
 

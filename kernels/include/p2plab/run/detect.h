@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Looks at the machine that this program runs on: NVML and CUDA's driver, loaded when asked for, and the files of the kernel. Works in every build.
 #pragma once
 

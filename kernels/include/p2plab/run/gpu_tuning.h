@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How a plan runs best on GPUs that reach each other over NVLink: protocol, copies of lanes, slices.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // One job in several processes of this machine, one a rank: how they start, what they exchange, and how all learn that one is gone.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The text of the headers that kernels compiled at run time include; made from them when the project is configured.
 #pragma once
 

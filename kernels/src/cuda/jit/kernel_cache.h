@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What executor `cuda` keeps from run to run: kernels that were made for programs, and the memory that programs run in.
 #pragma once
 

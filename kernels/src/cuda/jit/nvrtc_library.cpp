@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "cuda/jit/nvrtc_library.h"
 
 #include <vector>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // NVRTC, NVIDIA's compiler as a library, loaded when first asked for. Own declarations of the few functions used.
 #pragma once
 

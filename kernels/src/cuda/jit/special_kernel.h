@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Packet kernels compiled at run time for one program, and loaded on the GPUs that need them.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The user's side of a collective on GPUs: input and output of every rank, filled with test data and checked where they lie.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The GPUs of a communicator's ranks, and the memory that they lend to programs: it stays when a program goes.
 #pragma once
 

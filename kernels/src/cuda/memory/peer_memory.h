@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The ranks of a communicator that live in other processes: their GPU memory through CUDA's handles, host memory that all share.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Pinned host memory that several processes see, each at an address of its own.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // NCCL, loaded when first asked for. Own declarations of the few functions used, as NCCL 2 has kept them since 2.7.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Buffers made known to NCCL before it runs: plain registration, or symmetric windows, which its symmetric kernels need.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A program made ready on GPUs: memory, links between ranks, images and launch shapes; then any number of calls without further set-up.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs by copy engines: a stream for each part of each lane, in which copies stand between kernels that wait for flags and raise them. No
 // multiprocessor moves data.
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Where a run's memory lies: regions of its device_set's arenas on every rank, and how the ranks learn of each other's.
 #include <algorithm>
 #include <cstring>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs element by element: images, launch shape, and the kernel made for the program, or the interpreter where none can be made.
 #include <algorithm>
 

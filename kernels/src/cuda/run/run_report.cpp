@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a run says about itself: how it runs, and where it hung.
 #include <fmt/format.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Runs slice by slice: images, launch shape.
 #include <algorithm>
 

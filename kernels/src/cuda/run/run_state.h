@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a run on GPUs is given, and what it holds for each of its ranks.
 #pragma once
 

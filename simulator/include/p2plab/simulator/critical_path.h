@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Why a program takes as long as it does: the chain of events that ends last, every picosecond of it with its cause; and what could be later.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The same machine with something slower, faster or gone, so that a program made for it can be timed there.
 #pragma once
 

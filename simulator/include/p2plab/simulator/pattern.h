@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Programs for thousands of ranks that all do the same: one rank's part is kept, the others' follow from it as they are needed.
 #pragma once
 

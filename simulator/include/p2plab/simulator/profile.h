@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What costs time on a machine beside its links: the numbers of the cost model, few enough to be measured in a minute.
 #pragma once
 

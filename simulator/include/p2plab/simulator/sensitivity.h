@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a program's time depends on: every parameter made a little better, the gains ranked; and how time spreads where machines are not steady.
 #pragma once
 

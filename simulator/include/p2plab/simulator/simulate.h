@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The simulator: how long a program takes on a machine, by discrete events at slice level. simulator/README.md has the model.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The simulator as an executor: predictions come in the same form as measurements.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a simulation did, as a picture to walk through: Chrome's trace format, which ui.perfetto.dev opens.
 #pragma once
 

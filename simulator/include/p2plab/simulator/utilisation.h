@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // How busy each link was over time: a heatmap, as numbers and as a picture.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The planners without a search have exactly the rounds and loads of theory on uniform machines.
 #include <gtest/gtest.h>
 

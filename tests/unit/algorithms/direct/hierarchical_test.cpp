@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The hierarchical planner moves exactly as many bytes over the ways between islands as theory says, and auto takes the fastest plan.
 #include <gtest/gtest.h>
 

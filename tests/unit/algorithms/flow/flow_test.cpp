@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // All-to-all, gather, scatter and pairs against the maximum concurrent flow.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Forests that list one tree for all that are alike.
 #include <limits>
 #include <random>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Old plans on machines that lost something, and machines that are planned server by server.
 #include <gtest/gtest.h>
 

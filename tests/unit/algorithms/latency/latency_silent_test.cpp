@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Few steps where some members give nothing: what is said to be impossible must not be what a simpler collective does.
 #include <gtest/gtest.h>
 

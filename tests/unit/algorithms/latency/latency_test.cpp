@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Few steps: the frontier that is known from the literature, what brute force says on three and four ranks, and every form on every shape.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The packing finds the optimum of small problems known by hand, and cycles are the cheapest ones.
 #include <gtest/gtest.h>
 

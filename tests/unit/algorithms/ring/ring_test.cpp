@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The ring planner finds the known packings of real machines, and its plans have the rounds and loads of theory.
 #include <gtest/gtest.h>
 

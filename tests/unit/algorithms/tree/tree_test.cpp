@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The tree planner finds low trees along wide links, and its plans have the rounds and loads of theory.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Benchmarks on the host executor: sizes, counts and factors are nccl-tests' own.
 #include <gtest/gtest.h>
 

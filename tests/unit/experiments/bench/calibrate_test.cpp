@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Fits on times made from known costs: without noise they come back exactly, with noise within the interval that is claimed.
 #include <algorithm>
 #include <cmath>

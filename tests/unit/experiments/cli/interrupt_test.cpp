@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A run that is told to stop keeps what it has finished and says what is missing.
 #include <algorithm>
 #include <filesystem>

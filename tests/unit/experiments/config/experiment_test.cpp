@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Configs as values: defaults, ranges, and that every mistake of a file is found in one run.
 #include <algorithm>
 #include <filesystem>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The form in which a plan is predicted fastest: how it is cut and dealt out to thread blocks.
 #include "p2plab/experiment/evaluate.h"
 

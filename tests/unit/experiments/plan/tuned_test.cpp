@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Tables of the right plan for each size: never slower than any planner, the same after a file, used by runs, strict about bad files.
 #include <gtest/gtest.h>
 

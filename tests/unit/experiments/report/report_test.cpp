@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Reports: derived columns, winners, formats, reading back, comparing.
 #include <cmath>
 #include <filesystem>

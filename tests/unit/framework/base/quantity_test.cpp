@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Quantities read exactly, print in their shortest exact form, and read back as the same value.
 #include <gtest/gtest.h>
 

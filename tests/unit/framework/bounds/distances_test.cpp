@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The least number of transfers and the least delay, on every preset, against Floyd and Warshall over all nodes.
 #include <algorithm>
 #include <limits>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Bounds where switches multicast and reduce: closed forms, and a linear program over all trees of small random machines.
 #include <random>
 

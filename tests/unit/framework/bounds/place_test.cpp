@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Choice of GPUs on machines whose best subsets are known.
 #include <gtest/gtest.h>
 

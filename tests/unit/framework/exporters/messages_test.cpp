@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // GOAL and Chakra are read back by the rules of their formats and replayed: nothing hangs, and the data that moves is the program's.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // MSCCL's XML, held to its readers' limits and run by an interpreter of its rules.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The strict reader finds every mistake of a file in one run and says where it is.
 #include <gtest/gtest.h>
 

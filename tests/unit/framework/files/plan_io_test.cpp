@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Plan files: a round trip changes nothing, and every mistake is named with its place.
 #include "p2plab/program/plan_io.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Program files: a round trip changes nothing, and what could not be run is refused with its place.
 #include "p2plab/program/program_io.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Topologies as YAML: read strictly, written so that reading back changes nothing.
 #include <gtest/gtest.h>
 

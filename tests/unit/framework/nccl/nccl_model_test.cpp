@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // NCCL's model gives NCCL's numbers: the channels that its search finds on known machines, and its published table of latencies and bandwidths.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Lowering: where bytes lie, which steps share a lane, and that the waits are the fewest that carry the dependencies.
 #include <gtest/gtest.h>
 

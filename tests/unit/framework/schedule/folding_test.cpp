@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Folded schedules: they mean the list of all their steps, and a wrong image is found.
 #include "p2plab/schedule/folding.h"
 

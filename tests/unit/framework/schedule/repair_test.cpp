@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Who still takes part when GPUs are gone.
 #include <gtest/gtest.h>
 

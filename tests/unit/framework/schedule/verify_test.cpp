@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The verifier proves good schedules and names what is wrong with bad ones.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // NCCL topology XML: what real files say becomes a graph, and what they lack is said.
 #include <gtest/gtest.h>
 

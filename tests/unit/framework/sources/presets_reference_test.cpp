@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Presets beside graphs of the same machines that others wrote down.
 #include <algorithm>
 #include <map>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The text of nvidia-smi topo -m becomes a graph; NV# behind NVSwitches counts lanes of a GPU, not of a pair.
 #include <gtest/gtest.h>
 

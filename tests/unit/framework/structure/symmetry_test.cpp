@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Symmetries of machines whose groups are known.
 #include <gtest/gtest.h>
 

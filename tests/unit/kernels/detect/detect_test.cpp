@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Machines from recorded facts: no GPU is needed. Expected machines are those that NCCL's own dump of the same machine gives, or follow from the
 // hardware.
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The GPU kernels' interpreters, from the same source, on CPU threads: every planner's programs give the contract's results, call after call.
 #include <fmt/format.h>
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Moves between any addresses: every byte right, none beside them touched, and nothing loaded or stored where GPUs may not.
 #include <fmt/format.h>
 #include <fmt/ranges.h>

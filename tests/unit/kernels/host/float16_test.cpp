@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The 16-bit formats against their definitions, over all values.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Test data is exact where it says so, differs by rank, and its check finds what is wrong.
 #include <gtest/gtest.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Regions of an arena: where they lie, how they come back, when it grows.
 #include "lowered/arena.h"
 

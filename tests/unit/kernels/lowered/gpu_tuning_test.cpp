@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which form a plan takes on GPUs, by collective, size, alignment and ranks.
 #include "p2plab/run/gpu_tuning.h"
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The tuner plugin without GPUs: every version of the interface, every grammar, and files that are wrong.
 #include "support/nccl_tuner.h"
 

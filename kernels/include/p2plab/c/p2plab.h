@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+/* libp2plab: collectives among GPUs of one machine, for programs in any language. C11; no function throws, all may be called from any thread. */
+#ifndef P2PLAB_C_P2PLAB_H
+#define P2PLAB_C_P2PLAB_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Version of this interface. A library serves all programs that were built for its own version or an earlier one. */
+#define P2PLAB_ABI 1
+
+typedef enum p2plab_result {
+  P2PLAB_OK = 0,
+  P2PLAB_INVALID = 1,     /* an argument, a file, a setting */
+  P2PLAB_UNSUPPORTED = 2, /* not on this machine, or not in this combination */
+  P2PLAB_NO_DEVICE = 3,   /* no GPU that can be used, or built without CUDA */
+  P2PLAB_FAILED = 4,      /* a GPU, a rank or the system failed */
+  P2PLAB_NOT_SERVED = 5   /* serve_ready_only: no program is ready for this call, on any rank; nothing was put on the stream */
+} p2plab_result;
+
+/* Numbers are NCCL's where NCCL has the type. */
+typedef enum p2plab_type {
+  P2PLAB_INT8 = 0,
+  P2PLAB_UINT8 = 1,
+  P2PLAB_INT32 = 2,
+  P2PLAB_UINT32 = 3,
+  P2PLAB_INT64 = 4,
+  P2PLAB_UINT64 = 5,
+  P2PLAB_FLOAT16 = 6,
+  P2PLAB_FLOAT32 = 7,
+  P2PLAB_FLOAT64 = 8,
+  P2PLAB_BFLOAT16 = 9,
+  P2PLAB_INT16 = 100,
+  P2PLAB_UINT16 = 101
+} p2plab_type;
+
+typedef enum p2plab_op { P2PLAB_SUM = 0, P2PLAB_PRODUCT = 1, P2PLAB_MAX = 2, P2PLAB_MIN = 3, P2PLAB_AVERAGE = 4 } p2plab_op;
+
+typedef enum p2plab_kind {
+  P2PLAB_ALL_REDUCE = 0,
+  P2PLAB_REDUCE_SCATTER = 1,
+  P2PLAB_ALL_GATHER = 2,
+  P2PLAB_BROADCAST = 3,
+  P2PLAB_REDUCE = 4,
+  P2PLAB_GATHER = 5,
+  P2PLAB_SCATTER = 6,
+  P2PLAB_ALL_TO_ALL = 7,
+  P2PLAB_SEND_RECEIVE = 8
+} p2plab_kind;
+
+/* One rank of a communicator. Of several calls on one of them, all ranks make the same ones in the same order. */
+typedef struct p2plab_comm p2plab_comm;
+/* A cudaStream_t. */
+typedef void* p2plab_stream;
+
+/* Where ranks meet: made by one process, given to the others as bytes. */
+#define P2PLAB_UNIQUE_ID_BYTES 128
+typedef struct p2plab_unique_id {
+  char bytes[P2PLAB_UNIQUE_ID_BYTES];
+} p2plab_unique_id;
+
+/* Gives every rank's `size` bytes to every rank, in `all`, by rank; 0 is success. As MPI_Allgather does, or a store with a barrier. */
+typedef int (*p2plab_exchange)(const void* mine, void* all, size_t size, void* user);
+/* Told of fallbacks and of what else a person should know; else they go to stderr. */
+typedef void (*p2plab_say)(const char* text, void* user);
+
+/* Start with P2PLAB_CONFIG, then set what differs. All ranks set the same, but for `say`. */
+typedef struct p2plab_config {
+  size_t size;             /* of this struct, as its program knows it */
+  const char* backend;     /* auto, p2p (peer memory), host (host memory), nccl; NULL: what P2PLAB_BACKEND says, else auto */
+  const char* tuned;       /* paths of files that `p2plab tune` made, separated by ':'; NULL: what P2PLAB_TUNED says, else the built-in tuning */
+  const char* prepare;     /* what is made ready at the beginning, as in "all_reduce:bfloat16:sum:1KiB-1MiB,all_gather:64KiB"; sizes are of one
+                              rank's part; those of a range double. Serves shorter calls, too. NULL: what P2PLAB_PREPARE says, else all-reduces of
+                              float16, bfloat16 and float32 from 1 KiB to 1 MiB; "": nothing */
+  double timeout_seconds;  /* how long ranks wait for each other while setting up; 0: 60 */
+  int concurrent;          /* communicators that may work on one GPU at the same time; each takes so small a part of its thread blocks; 0: 1 */
+  int serve_ready_only;    /* not 0: a call without a program is answered with P2PLAB_NOT_SERVED, on all ranks alike, while its program is made */
+  int load_nccl;           /* 0: NCCL is not loaded; else it serves calls until their programs are ready, and those at which it is faster */
+  int start_later;         /* not 0: nothing is made ready before p2plab_comm_start */
+  p2plab_say say;
+  void* say_user;
+} p2plab_config;
+#define P2PLAB_CONFIG \
+  { sizeof(p2plab_config), NULL, NULL, NULL, 0, 0, 0, 1, 0, NULL, NULL }
+
+/* The interface that the library has, and its version: "0.1.0". */
+int p2plab_abi(void);
+const char* p2plab_version(void);
+/* "P2PLAB_NO_DEVICE". */
+const char* p2plab_result_name(p2plab_result result);
+/* What went wrong in this thread's last call that failed; empty before that. Valid until the thread's next call. */
+const char* p2plab_last_error(void);
+/* GPUs that this process can use; P2PLAB_NO_DEVICE and the reason where there are none. */
+p2plab_result p2plab_device_count(int* count);
+
+/* ---- beginning and end ------------------------------------------------------------------------------------------------------------------ */
+
+p2plab_result p2plab_get_unique_id(p2plab_unique_id* id);
+/* An id that follows from a text: the same for all who give the same. */
+p2plab_result p2plab_named_unique_id(const char* text, p2plab_unique_id* id);
+
+/* This process becomes rank `rank` of `ranks`, on its GPU `device` (each process's own numbering). Returns when all have come. `config` may be NULL. */
+p2plab_result p2plab_comm_init_rank(p2plab_comm** comm, int ranks, p2plab_unique_id id, int rank, int device, const p2plab_config* config);
+/* The same where the caller can exchange bytes: no id is needed. `exchange` is called once, before this returns. */
+p2plab_result p2plab_comm_init_exchange(p2plab_comm** comm, int ranks, int rank, int device, p2plab_exchange exchange, void* user,
+                                        const p2plab_config* config);
+/* All ranks in this process: comms[r] is rank r, on GPU devices[r]. */
+p2plab_result p2plab_comm_init_all(p2plab_comm** comms, int ranks, const int* devices, const p2plab_config* config);
+
+int p2plab_comm_rank(const p2plab_comm* comm);
+int p2plab_comm_ranks(const p2plab_comm* comm);
+int p2plab_comm_device(const p2plab_comm* comm);
+
+/* Waits for the rank's calls; all ranks call it. Then only p2plab_comm_destroy is left. */
+p2plab_result p2plab_comm_finalize(p2plab_comm* comm);
+/* Ends waiting kernels and calls, here and on the other ranks, which hear `why`. */
+p2plab_result p2plab_comm_abort(p2plab_comm* comm, const char* why);
+/* Finalizes, unless that was done or the communicator was aborted, and frees it. */
+p2plab_result p2plab_comm_destroy(p2plab_comm* comm);
+/* P2PLAB_OK, or what failed since: a rank that is gone, a kernel that gave up waiting. Never waits. */
+p2plab_result p2plab_comm_async_error(const p2plab_comm* comm);
+
+/* ---- collectives ------------------------------------------------------------------------------------------------------------------------
+   Put on `stream` of the rank's GPU; they return before it is done and may be captured in CUDA graphs. Any count, any alignment of the type, in
+   place as in NCCL. `count`: elements of one rank's part. The first call of its kind may wait for its program, unless NCCL serves it meanwhile or
+   `prepare` made it ready; a call that is captured must have been made ready. A stream must live until the communicator's next call on another one. */
+
+p2plab_result p2plab_all_reduce(const void* send, void* receive, size_t count, p2plab_type type, p2plab_op op, p2plab_comm* comm,
+                                p2plab_stream stream);
+p2plab_result p2plab_reduce(const void* send, void* receive, size_t count, p2plab_type type, p2plab_op op, int root, p2plab_comm* comm,
+                            p2plab_stream stream);
+p2plab_result p2plab_reduce_scatter(const void* send, void* receive, size_t receive_count, p2plab_type type, p2plab_op op, p2plab_comm* comm,
+                                    p2plab_stream stream);
+p2plab_result p2plab_all_gather(const void* send, void* receive, size_t send_count, p2plab_type type, p2plab_comm* comm, p2plab_stream stream);
+p2plab_result p2plab_broadcast(const void* send, void* receive, size_t count, p2plab_type type, int root, p2plab_comm* comm, p2plab_stream stream);
+p2plab_result p2plab_gather(const void* send, void* receive, size_t send_count, p2plab_type type, int root, p2plab_comm* comm, p2plab_stream stream);
+p2plab_result p2plab_scatter(const void* send, void* receive, size_t receive_count, p2plab_type type, int root, p2plab_comm* comm,
+                             p2plab_stream stream);
+p2plab_result p2plab_all_to_all(const void* send, void* receive, size_t count, p2plab_type type, p2plab_comm* comm, p2plab_stream stream);
+/* Data from rank `from` to rank `to`. All ranks of the communicator call it, in the common order; those that are neither give no buffers. */
+p2plab_result p2plab_send_receive(const void* send, void* receive, size_t count, p2plab_type type, int from, int to, p2plab_comm* comm,
+                                  p2plab_stream stream);
+
+/* One call, for the functions below. `root` is the root, or who sends; `peer`, who receives. */
+typedef struct p2plab_call {
+  p2plab_kind kind;
+  size_t count;
+  p2plab_type type;
+  p2plab_op op;
+  int root;
+  int peer;
+} p2plab_call;
+
+/* For those who let another library serve at first (start_later, serve_ready_only): the rank has made these calls so far. They count, and what they
+   need is made like what comes later; what `prepare` names comes first. Never waits. */
+p2plab_result p2plab_comm_start(p2plab_comm* comm, const p2plab_call* earlier, size_t calls);
+/* Waits until what `prepare` names is made. Other threads may call meanwhile, and ranks need not be at the same call. */
+p2plab_result p2plab_comm_ready(p2plab_comm* comm);
+
+/* Makes a program for exactly this call and waits for it; all ranks do so at the same place in their order of calls. In one process with all ranks,
+   once for all. */
+p2plab_result p2plab_prepare(p2plab_comm* comm, const p2plab_call* call);
+/* Which backend serves a call now, in which form, and why: a sentence, cut to `size` with its zero byte. */
+p2plab_result p2plab_explain(const p2plab_comm* comm, const p2plab_call* call, char* text, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

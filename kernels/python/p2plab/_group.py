@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A rank of a communicator."""
+
+import ctypes
+import itertools
+import weakref
+
+from ._library import KINDS, OPS, TYPES, Call, Config, Error, UniqueId, check, library, unique_id
+
+_by_number = weakref.WeakValueDictionary()
+_numbers = itertools.count(1)
+
+
+def group_of(number):
+    """The group that has this number, which is what operators are given."""
+    found = _by_number.get(number)
+    if found is None:
+        raise Error("INVALID", f"group {number} is gone")
+    return found
+
+
+class Group:
+    """One rank on one GPU. All ranks make the same calls in the same order. Of the settings see p2plab_config in p2plab/c/p2plab.h."""
+
+    def __init__(self, rank, ranks, unique_id, device, **settings):
+        self.rank, self.ranks, self.device = rank, ranks, device
+        self.number = next(_numbers)
+        self._comm = ctypes.c_void_p()
+        given = UniqueId()
+        ctypes.memmove(ctypes.byref(given), unique_id, 128)
+        check(library().p2plab_comm_init_rank(ctypes.byref(self._comm), ranks, given, rank, device, ctypes.byref(_config(settings))))
+        _by_number[self.number] = self
+
+    @classmethod
+    def all(cls, devices, **settings):
+        """All ranks in this process: a group for each, rank r on GPU devices[r]."""
+        comms = (ctypes.c_void_p * len(devices))()
+        numbers = (ctypes.c_int * len(devices))(*devices)
+        check(library().p2plab_comm_init_all(comms, len(devices), numbers, ctypes.byref(_config(settings))))
+        groups = []
+        for rank, device in enumerate(devices):
+            group = cls.__new__(cls)
+            group.rank, group.ranks, group.device, group.number = rank, len(devices), device, next(_numbers)
+            group._comm = ctypes.c_void_p(comms[rank])
+            _by_number[group.number] = group
+            groups.append(group)
+        return groups
+
+    @classmethod
+    def from_torch(cls, process_group=None, device=None, **settings):
+        """The ranks of a torch.distributed group, of any backend: it carries 128 bytes, once."""
+        import torch
+        import torch.distributed as dist
+
+        rank, ranks = dist.get_rank(process_group), dist.get_world_size(process_group)
+        device = torch.cuda.current_device() if device is None else torch.device(device).index
+        message = [unique_id() if rank == 0 else None]
+        dist.broadcast_object_list(message, src=dist.get_global_rank(process_group, 0) if process_group is not None else 0, group=process_group)
+        return cls(rank, ranks, message[0], device, **settings)
+
+    def prepare(self, kind, count, dtype, op="sum", root=0, peer=0):
+        """Makes a program for just this call, and waits; all ranks together. What a CUDA graph captures should be prepared."""
+        check(library().p2plab_prepare(self._comm, ctypes.byref(_call(kind, count, dtype, op, root, peer))))
+
+    def explain(self, kind, count, dtype, op="sum", root=0, peer=0):
+        """Which backend serves such a call, in which form, and why."""
+        text = ctypes.create_string_buffer(1024)
+        check(library().p2plab_explain(self._comm, ctypes.byref(_call(kind, count, dtype, op, root, peer)), text, len(text)))
+        return text.value.decode(errors="replace")
+
+    def run(self, kind, send, receive, count, dtype, stream, op="sum", root=0, peer=0):
+        """Any collective on addresses: `send` and `receive` in the GPU's memory, `stream` a cudaStream_t."""
+        lib, kind_type = library(), TYPES[dtype]
+        function = getattr(lib, f"p2plab_{kind}")
+        if kind in ("all_reduce", "reduce_scatter"):
+            more = (OPS[op],)
+        elif kind == "reduce":
+            more = (OPS[op], root)
+        elif kind in ("broadcast", "gather", "scatter"):
+            more = (root,)
+        else:
+            more = (root, peer) if kind == "send_receive" else ()
+        check(function(send, receive, count, kind_type, *more, self._comm, stream))
+
+    def check(self):
+        """Raises what failed since: a rank that is gone, a kernel that gave up waiting."""
+        check(library().p2plab_comm_async_error(self._comm))
+
+    def abort(self, why="aborted"):
+        check(library().p2plab_comm_abort(self._comm, why.encode()))
+
+    def close(self):
+        """Waits for the rank's calls, and leaves; all ranks together."""
+        comm, self._comm = self._comm, ctypes.c_void_p()
+        if comm:
+            check(library().p2plab_comm_destroy(comm))
+
+
+def _call(kind, count, dtype, op, root, peer):
+    return Call(KINDS[kind], count, TYPES[dtype], OPS[op], root, peer)
+
+
+def _config(settings):
+    known = {"backend": str.encode, "tuned": str.encode, "prepare": str.encode, "timeout_seconds": float, "concurrent": int, "load_nccl": int}
+    config = Config(size=ctypes.sizeof(Config), load_nccl=1)
+    for name, value in settings.items():
+        if name not in known:
+            raise Error("INVALID", f"unknown setting '{name}'; known are {', '.join(known)}")
+        setattr(config, name, known[name](value))
+    return config

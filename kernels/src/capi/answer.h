@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// How the C interface answers: results of ours as its numbers, the sentence kept for the thread, nothing thrown.
+#pragma once
+
+#include <exception>
+#include <memory>
+#include <string>
+
+#include "p2plab/c/p2plab.h"
+#include "runtime/engine.h"
+
+struct p2plab_comm {
+  std::shared_ptr<p2plab::runtime::Engine> engine;
+  int rank = 0;
+};
+
+namespace p2plab::capi {
+
+/// What went wrong in this thread's last call that failed.
+std::string& last_error();
+/// Keeps the sentence; the error's number.
+p2plab_result failed(const Error& error);
+p2plab_result invalid(const char* why);
+p2plab_result outcome(const Status& status);
+/// A call in our terms. Errors: invalid_input.
+Result<runtime::Call> call_of(const p2plab_call& given, int ranks);
+
+// Nothing that is thrown below, memory that runs out above all, reaches a caller that knows no exceptions.
+template <class Body>
+p2plab_result guarded(Body&& body) noexcept {
+  try {
+    return body();
+  } catch (const std::exception& thrown) {
+    try {
+      return failed({ErrorCode::device_failure, thrown.what()});
+    } catch (...) {
+      return P2PLAB_FAILED;
+    }
+  } catch (...) {
+    return P2PLAB_FAILED;
+  }
+}
+
+}  // namespace p2plab::capi

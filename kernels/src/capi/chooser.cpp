@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "capi/chooser.h"
+
+#include <algorithm>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "p2plab/detail/digest.h"
+#include "p2plab/detail/text.h"
+#include "p2plab/experiment/tuned.h"
+#include "p2plab/program/planner.h"
+
+// Of the planners only those that are measured to be the fastest somewhere, or do what the others do not: the rest, and the solvers that they need,
+// stay out of the library.
+namespace p2plab::planners {
+Entry<Planner> one_shot();
+Entry<Planner> two_shot();
+Entry<Planner> pairwise();
+Entry<Planner> tree();
+Entry<Planner> ring();
+}  // namespace p2plab::planners
+
+namespace p2plab::capi {
+
+namespace {
+
+using runtime::Call;
+using runtime::ChosenPlan;
+using runtime::Machine;
+using enum CollectiveKind;
+
+struct Form {
+  const char* planner;
+  Parameters parameters = {};
+};
+
+// Payloads up to which one shot beats two: its bytes grow with the ranks, two shots wait twice. Measured on 2, 3 and 4 H200s; from the same two costs
+// for more.
+Bytes one_shot_up_to(int ranks) {
+  if (ranks == 2) return 2_MiB;
+  if (ranks == 3) return 256_KiB;
+  return ranks == 4 ? 128_KiB : 64_KiB;
+}
+
+const Form one_shot{"one_shot"};
+const Form pushed{"one_shot", {{"mode", "push"}}};
+const Form two_shot{"two_shot"};
+const Form ring{"ring"};
+
+// The fastest measured, then what does it at all.
+std::vector<Form> forms_of(const Call& call, int ranks, bool by_host) {
+  const auto size = runtime::payload_of(call, ranks).size();
+  std::vector<Form> forms;
+  const auto take = [&](const Form& form) { forms.push_back(form); };
+  switch (call.kind) {
+    case all_reduce:
+      // Through host memory bytes cost more than rounds.
+      if (by_host)
+        take(size <= 16_KiB ? pushed : two_shot);
+      else if (size <= one_shot_up_to(ranks))
+        take(pushed);
+      else
+        take(size <= 32_MiB ? two_shot : ring);
+      break;
+    case reduce_scatter: take(size <= 64_KiB ? one_shot : (size <= 16_MiB || by_host) ? two_shot : ring); break;
+    case all_gather: take(size <= 4_MiB || by_host ? two_shot : ring); break;
+    case broadcast: take(size <= 256_KiB ? one_shot : size <= 64_MiB || by_host ? two_shot : ring); break;
+    case all_to_all: take({"pairwise"}); break;
+    default: break;
+  }
+  for (const auto* other : {"one_shot", "two_shot", "pairwise", "tree", "ring"}) take({other});
+  return forms;
+}
+
+class Tables final : public runtime::Chooser {
+ public:
+  struct Table {
+    std::shared_ptr<const Machine> machine;
+    TunedTable table;
+  };
+
+  Tables() {
+    for (auto& entry : {planners::one_shot(), planners::two_shot(), planners::pairwise(), planners::tree(), planners::ring()}) planners_.add(entry);
+  }
+
+  Status add(const std::string& path, int ranks) {
+    const auto text = read_text_file(path, Bytes{std::int64_t{32} << 20});
+    if (!text) return text.error();
+    auto table = read_tuned(*text, path);
+    if (!table) return std::move(table).error();
+    const auto bad = [&](const std::string& why) { return Error{ErrorCode::invalid_input, fmt::format("{}: {}", path, why)}; };
+    if (table->topology.ranks() != ranks) return bad(fmt::format("the table is for {} ranks, not {}", table->topology.ranks(), ranks));
+    const auto& collective = table->bands.front().plan.schedule.collective();
+    if (static_cast<int>(collective.members.size()) != ranks || !collective.silent.empty()) return bad("the table is for a part of the ranks");
+    for (const auto& other : tables_) {
+      if (serves(other.table, collective.kind, table->dtype, table->op)) return bad("another table is for the same calls");
+    }
+    digest_.add(*text);
+    Routes routes(table->topology);
+    auto machine = std::make_shared<const Machine>(Machine{table->topology, std::move(routes)});
+    tables_.push_back({std::move(machine), *std::move(table)});
+    return {};
+  }
+
+  Result<ChosenPlan> choose(const Call& call, int ranks, const std::shared_ptr<const Machine>& machine) const override {
+    const auto payload = runtime::payload_of(call, ranks);
+    const bool by_host = std::ranges::any_of(machine->topology.nodes(), [](const Node& node) { return node.kind == NodeKind::host; });
+    for (const auto& [its, table] : tables_) {
+      const auto& collective = table.bands.front().plan.schedule.collective();
+      if (by_host || !serves(table, call.kind, call.type, call.op) || (rooted(call.kind) && collective.root.value != call.root)) continue;
+      return chosen_from(its, table, payload.size());
+    }
+    std::optional<Error> first;
+    for (const auto& form : forms_of(call, ranks, by_host)) {
+      const auto* entry = planners_.find(form.planner);
+      expects(entry != nullptr);
+      auto plan = entry->make()->plan(machine->topology, runtime::collective_of(call, ranks),
+                                      {.routes = &machine->routes, .payload = payload, .parameters = form.parameters});
+      if (plan) return ChosenPlan{machine, *std::move(plan)};
+      if (!first) first = std::move(plan).error();
+    }
+    return *first;
+  }
+
+  std::string prefers_nccl(const Call& call, int) const override {
+    const bool larger = (call.kind == reduce && runtime::bytes_of(call) > (64_MiB).count()) ||
+                        (call.kind == broadcast && runtime::bytes_of(call) > (128_MiB).count());
+    return larger ? fmt::format("its {} of this size is as fast or faster, as measured", to_string(call.kind)) : std::string{};
+  }
+
+  std::string digest() const override { return fmt::format("{} tables {:016x}", tables_.size(), digest_.value()); }
+
+ private:
+  // The last band and size that begin at or below this one, else the first.
+  static ChosenPlan chosen_from(const std::shared_ptr<const Machine>& machine, const TunedTable& table, Bytes size) {
+    const auto* band = &table.bands.front();
+    for (const auto& each : table.bands) {
+      if (each.sizes.front().size <= size) band = &each;
+    }
+    auto tuning = band->sizes.front().tuning;
+    for (const auto& each : band->sizes) {
+      if (each.size <= size) tuning = each.tuning;
+    }
+    return {machine, band->plan, tuning};
+  }
+
+  // What is only moved has no type.
+  static bool serves(const TunedTable& table, CollectiveKind kind, DataType type, ReduceOp op) {
+    if (table.bands.front().plan.schedule.collective().kind != kind) return false;
+    return !reduces(kind) || (table.dtype == type && table.op == op);
+  }
+
+  Registry<Planner> planners_;
+  std::vector<Table> tables_;
+  Digest digest_;
+};
+
+}  // namespace
+
+Result<std::shared_ptr<const runtime::Chooser>> make_chooser(const std::vector<std::string>& tables, int ranks) {
+  auto chooser = std::make_shared<Tables>();
+  for (const auto& path : tables) {
+    if (auto added = chooser->add(path, ranks); !added) return std::move(added).error();
+  }
+  return std::shared_ptr<const runtime::Chooser>(std::move(chooser));
+}
+
+}  // namespace p2plab::capi

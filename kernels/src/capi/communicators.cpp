@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// The beginning and the end of communicators.
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "capi/answer.h"
+#include "capi/chooser.h"
+#include "capi/settings.h"
+#include "runtime/device_calls.h"
+
+using namespace p2plab;
+using namespace p2plab::capi;
+
+namespace {
+
+p2plab_result init_rank(p2plab_comm** comm, int ranks, const Invitation& invitation, int rank, int device, const p2plab_config* config) {
+  const auto settings = capi::read_settings(config);
+  if (!settings) return failed(settings.error());
+  // What only this rank lacks ends the others' waiting, too: it is said in the session.
+  auto session = join(invitation, {.rank = rank, .ranks = ranks, .patience = settings->options.patience});
+  if (!session) return failed(session.error());
+  auto chooser = capi::make_chooser(settings->tuned, ranks);
+  if (!chooser) {
+    abandon(**session, chooser.error().message);
+    return failed(chooser.error());
+  }
+  auto engine = runtime::Engine::create(*std::move(session), device, *std::move(chooser), settings->options);
+  if (!engine) return failed(engine.error());
+  *comm = new p2plab_comm{*std::move(engine), rank};
+  return P2PLAB_OK;
+}
+
+Result<Invitation> invitation_of(const p2plab_unique_id& id) {
+  std::array<char, Invitation::size> bytes{};
+  std::memcpy(bytes.data(), id.bytes, bytes.size());
+  return Invitation::from_bytes(bytes);
+}
+
+void write_id(const Invitation& invitation, p2plab_unique_id* id) {
+  const auto bytes = invitation.bytes();
+  std::memcpy(id->bytes, bytes.data(), bytes.size());
+}
+
+}  // namespace
+
+extern "C" {
+
+int p2plab_abi(void) { return P2PLAB_ABI; }
+const char* p2plab_version(void) { return P2PLAB_VERSION; }
+
+const char* p2plab_result_name(p2plab_result result) {
+  switch (result) {
+    case P2PLAB_OK: return "P2PLAB_OK";
+    case P2PLAB_INVALID: return "P2PLAB_INVALID";
+    case P2PLAB_UNSUPPORTED: return "P2PLAB_UNSUPPORTED";
+    case P2PLAB_NO_DEVICE: return "P2PLAB_NO_DEVICE";
+    case P2PLAB_FAILED: return "P2PLAB_FAILED";
+    case P2PLAB_NOT_SERVED: return "P2PLAB_NOT_SERVED";
+  }
+  return "unknown p2plab_result";
+}
+
+const char* p2plab_last_error(void) { return last_error().c_str(); }
+
+p2plab_result p2plab_device_count(int* count) {
+  return guarded([&] {
+    if (count == nullptr) return invalid("no place for the count");
+    const auto found = runtime::device::count();
+    *count = found ? *found : 0;
+    return found ? P2PLAB_OK : failed(found.error());
+  });
+}
+
+p2plab_result p2plab_get_unique_id(p2plab_unique_id* id) {
+  return guarded([&] {
+    if (id == nullptr) return invalid("no place for the id");
+    const auto made = Invitation::make();
+    if (!made) return failed(made.error());
+    write_id(*made, id);
+    return P2PLAB_OK;
+  });
+}
+
+p2plab_result p2plab_named_unique_id(const char* text, p2plab_unique_id* id) {
+  return guarded([&] {
+    if (text == nullptr || id == nullptr) return invalid("no text, or no place for the id");
+    write_id(Invitation::named(text), id);
+    return P2PLAB_OK;
+  });
+}
+
+p2plab_result p2plab_comm_init_rank(p2plab_comm** comm, int ranks, p2plab_unique_id id, int rank, int device, const p2plab_config* config) {
+  return guarded([&] {
+    if (comm == nullptr) return invalid("no place for the communicator");
+    *comm = nullptr;
+    const auto invitation = invitation_of(id);
+    if (!invitation) return failed(invitation.error());
+    return init_rank(comm, ranks, *invitation, rank, device, config);
+  });
+}
+
+p2plab_result p2plab_comm_init_exchange(p2plab_comm** comm, int ranks, int rank, int device, p2plab_exchange exchange, void* user,
+                                        const p2plab_config* config) {
+  return guarded([&] {
+    if (comm == nullptr || exchange == nullptr) return invalid("no place for the communicator, or no exchange");
+    *comm = nullptr;
+    if (ranks < 1 || ranks > 64 || rank < 0 || rank >= ranks) return invalid("ranks are 0 to n-1, of at most 64");
+    const auto mine = Invitation::make();
+    if (!mine) return failed(mine.error());
+    std::vector<p2plab_unique_id> all(static_cast<std::size_t>(ranks));
+    p2plab_unique_id id;
+    write_id(*mine, &id);
+    if (exchange(&id, all.data(), sizeof id, user) != 0) return failed({ErrorCode::device_failure, "the caller's exchange failed"});
+    const auto first = invitation_of(all.front());
+    if (!first) return failed(first.error());
+    return init_rank(comm, ranks, *first, rank, device, config);
+  });
+}
+
+p2plab_result p2plab_comm_init_all(p2plab_comm** comms, int ranks, const int* devices, const p2plab_config* config) {
+  return guarded([&] {
+    if (comms == nullptr || devices == nullptr) return invalid("no place for the communicators, or no devices");
+    if (ranks < 1 || ranks > 64) return invalid("there are 1 to 64 ranks");
+    std::fill_n(comms, ranks, nullptr);
+    const auto settings = capi::read_settings(config);
+    if (!settings) return failed(settings.error());
+    auto chooser = capi::make_chooser(settings->tuned, ranks);
+    if (!chooser) return failed(chooser.error());
+    auto made = runtime::Engine::create(std::vector<int>(devices, devices + ranks), *std::move(chooser), settings->options);
+    if (!made) return failed(made.error());
+    const std::shared_ptr<runtime::Engine> engine = *std::move(made);
+    for (int r = 0; r < ranks; ++r) comms[r] = new p2plab_comm{engine, r};
+    return P2PLAB_OK;
+  });
+}
+
+int p2plab_comm_rank(const p2plab_comm* comm) { return comm == nullptr ? -1 : comm->rank; }
+int p2plab_comm_ranks(const p2plab_comm* comm) { return comm == nullptr ? 0 : comm->engine->ranks(); }
+int p2plab_comm_device(const p2plab_comm* comm) { return comm == nullptr ? -1 : comm->engine->device(comm->rank); }
+
+p2plab_result p2plab_comm_finalize(p2plab_comm* comm) {
+  return guarded([&] {
+    if (comm == nullptr) return invalid("no communicator");
+    comm->engine->finalize();
+    return P2PLAB_OK;
+  });
+}
+
+p2plab_result p2plab_comm_abort(p2plab_comm* comm, const char* why) {
+  return guarded([&] {
+    if (comm == nullptr) return invalid("no communicator");
+    comm->engine->abort(why == nullptr ? "aborted" : why);
+    return P2PLAB_OK;
+  });
+}
+
+p2plab_result p2plab_comm_destroy(p2plab_comm* comm) {
+  return guarded([&] {
+    delete comm;
+    return P2PLAB_OK;
+  });
+}
+
+p2plab_result p2plab_comm_async_error(const p2plab_comm* comm) {
+  return guarded([&] { return comm == nullptr ? invalid("no communicator") : outcome(comm->engine->state()); });
+}
+
+}  // extern "C"

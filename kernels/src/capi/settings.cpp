@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "capi/settings.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "p2plab/base/quantity.h"
+
+namespace p2plab::capi {
+
+namespace {
+
+using runtime::Call;
+
+constexpr const char* usual = "all_reduce:bfloat16:sum:1KiB-1MiB,all_reduce:float16:sum:1KiB-1MiB,all_reduce:float32:sum:1KiB-1MiB";
+
+std::vector<std::string> parted(const std::string& text, char at) {
+  std::vector<std::string> parts;
+  for (std::size_t from = 0; from <= text.size();) {
+    const auto end = std::min(text.find(at, from), text.size());
+    if (end > from) parts.push_back(text.substr(from, end - from));
+    from = end + 1;
+  }
+  return parts;
+}
+
+// A field that was set, else the environment's variable, else nothing.
+std::optional<std::string> given(const char* field, const char* variable) {
+  if (field != nullptr) return std::string{field};
+  if (const char* value = std::getenv(variable); value != nullptr) return std::string{value};
+  return std::nullopt;
+}
+
+Error in(const std::string& item, const std::string& why) {
+  return Error{ErrorCode::invalid_input,
+               fmt::format("'{}' in what is to be prepared: {}", item, why),
+               std::nullopt,
+               {"write it as all_reduce:bfloat16:sum:1KiB-1MiB or all_gather:64KiB"}};
+}
+
+Result<std::vector<Call>> read_item(const std::string& item) {
+  const auto words = parted(item, ':');
+  if (words.size() < 2) return in(item, "a collective and a size are needed");
+  const auto kind = collective_kind(words.front());
+  if (!kind) return in(item, kind.error().message);
+  Call call{.kind = *kind};
+  const auto expected = reduces(*kind) ? std::size_t{4} : std::size_t{2};
+  if (words.size() != expected) return in(item, reduces(*kind) ? "it needs a type, an operation and a size" : "it needs a size, and no more");
+  if (*kind == CollectiveKind::send_receive) return in(item, "which ranks send and receive is not known beforehand");
+  if (reduces(*kind)) {
+    const auto type = data_type(words[1]);
+    if (!type) return in(item, type.error().message);
+    const auto op = reduce_op(words[2]);
+    if (!op) return in(item, op.error().message);
+    call.type = *type;
+    call.op = *op;
+  }
+  const auto range = parted(words.back(), '-');
+  const auto& sizes = words.back();
+  if (range.empty() || range.size() > 2 || sizes.front() == '-' || sizes.back() == '-') return in(item, "a size or a range of sizes is needed");
+  const auto first = parse_bytes(range.front());
+  const auto last = parse_bytes(range.back());
+  if (!first || !last) return in(item, (first ? last : first).error().message);
+  if (first->count() < 16 || *last < *first || last->count() > (std::int64_t{1} << 32))
+    return in(item, "sizes go from 16 B to 4 GiB, the smaller first");
+  std::vector<Call> calls;
+  for (auto size = first->count(); size <= last->count(); size *= 2) {
+    call.count = size / size_of(call.type);
+    calls.push_back(call);
+  }
+  return calls;
+}
+
+}  // namespace
+
+Result<std::vector<Call>> read_prepare(const std::string& text) {
+  std::vector<Call> all;
+  for (const auto& item : parted(text, ',')) {
+    auto calls = read_item(item);
+    if (!calls) return std::move(calls).error();
+    all.insert(all.end(), calls->begin(), calls->end());
+  }
+  std::ranges::sort(all);
+  all.erase(std::ranges::unique(all).begin(), all.end());
+  constexpr std::size_t most = 256;
+  if (all.size() > most) return Error{ErrorCode::invalid_input, fmt::format("{} programs are to be prepared; at most {} can be", all.size(), most)};
+  return all;
+}
+
+// A struct of an earlier version is shorter: what it lacks has its usual value.
+Result<Settings> read_settings(const p2plab_config* config) {
+  p2plab_config all = P2PLAB_CONFIG;
+  if (config != nullptr) {
+    if (config->size < offsetof(p2plab_config, say_user) + sizeof(void*) || config->size > 4096)
+      return Error{ErrorCode::invalid_input, "the config's size is not that of p2plab_config: start with P2PLAB_CONFIG"};
+    std::memcpy(&all, config, std::min(config->size, sizeof all));
+  }
+  Settings settings;
+  auto& options = settings.options;
+  if (const auto name = given(all.backend, "P2PLAB_BACKEND")) {
+    const auto backend = runtime::backend(*name);
+    if (!backend) return backend.error();
+    options.backend = *backend;
+  }
+  auto calls = read_prepare(given(all.prepare, "P2PLAB_PREPARE").value_or(usual));
+  if (!calls) return std::move(calls).error();
+  options.prepare = *std::move(calls);
+  settings.tuned = parted(given(all.tuned, "P2PLAB_TUNED").value_or(""), ':');
+  if (!std::isfinite(all.timeout_seconds) || all.timeout_seconds < 0 || all.concurrent < 0 || all.concurrent > 64)
+    return Error{ErrorCode::invalid_input, "timeout_seconds must be 0 or more, concurrent from 0 to 64"};
+  if (all.timeout_seconds > 0) options.patience = Seconds{all.timeout_seconds};
+  options.at_once = std::max(1, all.concurrent);
+  options.only_ready = all.serve_ready_only != 0;
+  options.nccl = all.load_nccl != 0;
+  options.start_later = all.start_later != 0;
+  if (const auto say = all.say; say != nullptr) {
+    options.say = [say, user = all.say_user](const std::string& text) { say(text.c_str(), user); };
+  } else {
+    options.say = [](const std::string& text) { fmt::print(stderr, "p2plab: {}\n", text); };
+  }
+  return settings;
+}
+
+}  // namespace p2plab::capi

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the runtime asks of CUDA itself.
+#include "runtime/device_calls.h"
+
+#include <array>
+
+#include <cuda_runtime.h>
+#include <fmt/format.h>
+
+#include "cuda/api.h"
+
+namespace p2plab::runtime::device {
+
+namespace {
+
+cudaStream_t handle(void* stream) { return static_cast<cudaStream_t>(stream); }
+void* pointer(std::uint64_t address) { return reinterpret_cast<void*>(address); }
+
+}  // namespace
+
+Result<int> count() { return cuda::device_count(); }
+Result<std::string> bus_id(int device) { return cuda::bus_id(device); }
+
+Reach reach(int device, const std::string& bus_id) {
+  int peer = -1;
+  if (cudaDeviceGetByPCIBusId(&peer, bus_id.c_str()) != cudaSuccess) {
+    cudaGetLastError();
+    return Reach::unseen;
+  }
+  if (peer == device) return Reach::nvlink;  // its own memory is as good as any link
+  int able = 0;
+  int atomics = 0;
+  cudaDeviceGetP2PAttribute(&able, cudaDevP2PAttrAccessSupported, device, peer);
+  // Over PCIe GPUs have none.
+  cudaDeviceGetP2PAttribute(&atomics, cudaDevP2PAttrNativeAtomicSupported, device, peer);
+  cudaGetLastError();
+  if (able == 0) return Reach::none;
+  return atomics != 0 ? Reach::nvlink : Reach::peer;
+}
+
+Current::Current(int device) {
+  if (cudaGetDevice(&before_) != cudaSuccess) before_ = -1;
+  if (before_ != device) status_ = cuda::use_device(device);
+  if (before_ == device) before_ = -1;
+}
+
+Current::~Current() {
+  if (before_ >= 0) cudaSetDevice(before_);
+}
+
+void allow_captures() {
+  auto mode = cudaStreamCaptureModeRelaxed;
+  cudaThreadExchangeStreamCaptureMode(&mode);
+}
+
+Result<bool> capturing(void* stream) {
+  auto status = cudaStreamCaptureStatusNone;
+  if (auto done = cuda::check(cudaStreamIsCapturing(handle(stream), &status), "ask whether a stream is captured"); !done) return done.error();
+  return status == cudaStreamCaptureStatusActive;
+}
+
+Status synchronize(int device) {
+  const Current current(device);
+  if (!current.status()) return current.status();
+  return cuda::check(cudaDeviceSynchronize(), "wait for a GPU");
+}
+
+Result<std::shared_ptr<void>> allocate(int device, Bytes size) {
+  const Current current(device);
+  if (!current.status()) return current.status().error();
+  auto memory = cuda::allocate(size);
+  if (!memory) return std::move(memory).error();
+  return std::shared_ptr<void>(memory->release(), cuda::free_device);
+}
+
+Status copy(const Rows& rows, void* stream) {
+  if (rows.width == 0 || rows.rows == 0) return {};
+  if (rows.rows == 1 || (rows.to_pitch == rows.width && rows.from_pitch == rows.width))
+    return cuda::copy_on(rows.to, rows.from, Bytes{rows.width * rows.rows}, stream);
+  const auto code =
+      cudaMemcpy2DAsync(pointer(rows.to), static_cast<std::size_t>(rows.to_pitch), pointer(rows.from), static_cast<std::size_t>(rows.from_pitch),
+                        static_cast<std::size_t>(rows.width), static_cast<std::size_t>(rows.rows), cudaMemcpyDeviceToDevice, handle(stream));
+  return cuda::check(code, "copy blocks within a GPU");
+}
+
+Result<Order> Order::create(int device) {
+  const Current current(device);
+  if (!current.status()) return current.status().error();
+  auto event = cuda::create_event();
+  if (!event) return std::move(event).error();
+  Order order;
+  order.event_ = std::shared_ptr<void>(event->release(), cuda::destroy_event);
+  return order;
+}
+
+Status Order::after(void* earlier, void* later) const {
+  auto* const event = static_cast<cudaEvent_t>(event_.get());
+  if (auto done = cuda::check(cudaEventRecord(event, handle(earlier)), "mark where a stream is"); !done) return done;
+  return cuda::check(cudaStreamWaitEvent(handle(later), event, 0), "let a stream wait for another");
+}
+
+}  // namespace p2plab::runtime::device

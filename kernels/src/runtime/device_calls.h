@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the runtime asks of CUDA itself. Built with CUDA, src/cuda/device_calls.cpp defines these; built without, src/executors/not_built.cpp does.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "p2plab/base/result.h"
+#include "p2plab/base/units.h"
+
+namespace p2plab::runtime::device {
+
+/// GPUs that can be used. Errors: no_device, not_built.
+Result<int> count();
+/// "0000:8a:00.0", and whether `device` reaches the GPU of that name, as far as this process can see.
+Result<std::string> bus_id(int device);
+enum class Reach { unseen, none, peer, nvlink };
+Reach reach(int device, const std::string& bus_id);
+
+/// For as long as this lives, `device` is the current one of this thread; then the one before is.
+class Current {
+ public:
+  explicit Current(int device);
+  ~Current();
+  Current(const Current&) = delete;
+  Current& operator=(const Current&) = delete;
+  Current(Current&&) = delete;
+  Current& operator=(Current&&) = delete;
+  const Status& status() const { return status_; }
+
+ private:
+  int before_ = -1;
+  Status status_;
+};
+
+/// From now on what this thread does spoils no capture of others.
+void allow_captures();
+Result<bool> capturing(void* stream);
+
+/// Waits for all that was put on a GPU's streams.
+Status synchronize(int device);
+
+/// Memory of a GPU, freed with its last owner.
+Result<std::shared_ptr<void>> allocate(int device, Bytes size);
+
+/// Rows of `width` bytes, from one distance to another, within one GPU's memory.
+struct Rows {
+  std::uint64_t to = 0;
+  std::int64_t to_pitch = 0;
+  std::uint64_t from = 0;
+  std::int64_t from_pitch = 0;
+  std::int64_t width = 0;
+  int rows = 1;
+};
+Status copy(const Rows& rows, void* stream);
+
+/// Puts what comes on one stream after what is on another.
+class Order {
+ public:
+  static Result<Order> create(int device);
+  Status after(void* earlier, void* later) const;
+
+ private:
+  std::shared_ptr<void> event_;
+};
+
+}  // namespace p2plab::runtime::device

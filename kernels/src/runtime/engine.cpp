@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/engine.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "p2plab/detail/named.h"
+
+namespace p2plab::runtime {
+
+namespace {
+
+constexpr std::array backends{std::pair{"auto", Backend::automatic}, std::pair{"p2p", Backend::p2p}, std::pair{"host", Backend::host},
+                              std::pair{"nccl", Backend::nccl}, std::pair{"none", Backend::none}};
+
+}  // namespace
+
+std::string_view to_string(Backend backend) { return std::ranges::find(backends, backend, &std::pair<const char*, Backend>::second)->first; }
+
+Result<Backend> backend(std::string_view name) {
+  for (const auto& [known, value] : backends) {
+    if (name == known && value != Backend::none) return value;
+  }
+  return unknown_name("backend", std::string{name}, {"auto", "p2p", "host", "nccl"});
+}
+
+Engine::Engine(std::shared_ptr<const Chooser> chooser, EngineOptions options, int ranks)
+    : chooser_(std::move(chooser)), options_(std::move(options)), ranks_(ranks), backend_(options_.backend) {}
+
+Engine::~Engine() { finalize(); }
+
+void Engine::say(const std::string& text) const {
+  if (options_.say) options_.say(text);
+}
+
+// The shortest prepared call of the kind that holds this one.
+std::optional<Call> Engine::wider(const Call& call) const {
+  std::optional<Call> best;
+  for (auto held : options_.prepare) {
+    const auto count = held.count;
+    held.count = call.count;
+    if (held != call || count < call.count || (best && best->count <= count)) continue;
+    best = call;
+    best->count = count;
+  }
+  return best;
+}
+
+Result<bool> Engine::run(int rank, const Call& given, const DeviceBuffers& buffers, void* stream) {
+  {
+    const std::lock_guard lock(ending_);
+    if (aborted_) return *aborted_;
+  }
+  if (given.count == 0) return true;
+  if (backend_ == Backend::nccl || (nccl_ && !chooser_->prefers_nccl(given, ranks_).empty())) {
+    if (auto done = nccl_->run(rank, given, buffers, stream); !done) return std::move(done).error();
+    return true;
+  }
+  const auto call = normal(given);
+  const auto blocks = blocks_of(call, rank, ranks_);
+  if (ranks_ == 1) {
+    if (buffers.input == buffers.output || blocks.input == 0 || blocks.output == 0) return true;
+    const auto bytes = bytes_of(call);
+    if (auto done = device::copy({buffers.output, bytes, buffers.input, bytes, bytes, 1}, stream); !done) return std::move(done).error();
+    return true;
+  }
+  const bool long_one = runtime::payload_of(call, ranks_).size() > options_.most;
+  if (!long_one) return run_piece(rank, call, buffers, stream);
+  return options_.only_ready ? Result<bool>{false} : run_in_pieces(rank, call, buffers, stream);
+}
+
+Result<bool> Engine::run_piece(int rank, const Call& call, const DeviceBuffers& buffers, void* stream) {
+  auto& side = here_.at(rank);
+  const bool by_nccl = nccl_ != nullptr && NcclCalls::has(call.type);
+  const bool waits = !options_.only_ready && !by_nccl;
+  const auto program = programs_->next(rank, call, wider(call), waits);
+  if (!program) return program.error();
+  if (*program == nullptr) {
+    if (!by_nccl) return false;
+    if (auto done = nccl_->run(rank, call, buffers, stream); !done) return std::move(done).error();
+    return true;
+  }
+  const device::Current current(side.device);
+  if (!current.status()) return current.status().error();
+  if (auto done = keep_order(side, stream); !done) return std::move(done).error();
+  if (auto done = (*program)->run(rank, call, buffers, stream); !done) return std::move(done).error();
+  return true;
+}
+
+// Pieces of blocks do not lie one after another, so they are gathered and spread by copies.
+Result<bool> Engine::run_in_pieces(int rank, const Call& call, const DeviceBuffers& buffers, void* stream) {
+  const auto size = size_of(call.type);
+  const auto blocks = blocks_of(call, rank, ranks_);
+  const auto parts = std::max(blocks_of(call, 0, ranks_).input, blocks_of(call, call.root, ranks_).output);
+  const auto most = std::max<std::int64_t>(1, options_.most.count() / parts / size / 16) * 16;
+  const auto whole = bytes_of(call);
+  const auto room = [&](int count) { return device::allocate(here_.at(rank).device, Bytes{count > 1 ? count * most * size : 0}); };
+  for (std::int64_t first = 0; first < call.count; first += most) {
+    auto piece = call;
+    piece.count = std::min(most, call.count - first);
+    const auto width = bytes_of(piece);
+    const auto offset = static_cast<std::uint64_t>(first * size);
+    DeviceBuffers used{buffers.input + offset, buffers.output + offset};
+    const auto input = room(blocks.input);
+    const auto output = room(blocks.output);
+    if (!input) return input.error();
+    if (!output) return output.error();
+    if (blocks.input > 1) {
+      used.input = reinterpret_cast<std::uint64_t>(input->get());
+      if (auto done = device::copy({used.input, width, buffers.input + offset, whole, width, blocks.input}, stream); !done)
+        return std::move(done).error();
+    }
+    if (blocks.output > 1) used.output = reinterpret_cast<std::uint64_t>(output->get());
+    auto served = run_piece(rank, piece, used, stream);
+    if (!served || !*served) return served;
+    if (blocks.output > 1) {
+      if (auto done = device::copy({buffers.output + offset, whole, used.output, width, width, blocks.output}, stream); !done)
+        return std::move(done).error();
+    }
+  }
+  return true;
+}
+
+// Calls of one communicator run one after another, whatever streams they are put on. What a capture holds is in the order of its own stream.
+Status Engine::keep_order(Side& side, void* stream) {
+  const bool other = side.used && side.last_stream != stream;
+  if (other) {
+    const auto now = device::capturing(stream);
+    const auto before = device::capturing(side.last_stream);
+    if (!now || !before) return now ? before.error() : now.error();
+    if (!*now && !*before) {
+      if (auto done = side.order->after(side.last_stream, stream); !done) return done;
+    }
+  }
+  side.used = true;
+  side.last_stream = stream;
+  return {};
+}
+
+Status Engine::prepare(const Call& given) {
+  if (backend_ == Backend::nccl || ranks_ == 1) return {};
+  return programs_->prepare(normal(given));
+}
+
+std::string Engine::explain(const Call& given) const {
+  if (ranks_ == 1) return "one rank: a copy";
+  if (backend_ == Backend::nccl) return fmt::format("nccl {}: {}", nccl_->version(), reason_.empty() ? "asked for" : reason_);
+  if (const auto why = nccl_ ? chooser_->prefers_nccl(given, ranks_) : std::string{}; !why.empty())
+    return fmt::format("nccl {}: {}", nccl_->version(), why);
+  const auto call = normal(given);
+  auto text = fmt::format("{}: {}; {}", to_string(backend_), programs_->describe(call), reason_);
+  if (const auto held = wider(call); held && held->count != call.count)
+    text += fmt::format("; until then in a longer one: {}", programs_->describe(*held));
+  if (nccl_) text += fmt::format("; without a program nccl {}", nccl_->version());
+  return text;
+}
+
+Status Engine::state() const {
+  {
+    const std::lock_guard lock(ending_);
+    if (aborted_) return *aborted_;
+  }
+  if (session_ != nullptr) {
+    if (auto state = session_->state(); !state) return state;
+  }
+  if (nccl_) {
+    if (auto state = nccl_->state(); !state) return state;
+  }
+  if (auto state = programs_->state(); !state) return state;
+  return programs_->failed();
+}
+
+void Engine::abort(const std::string& why) {
+  {
+    const std::lock_guard lock(ending_);
+    if (aborted_) return;
+    aborted_ = Error{ErrorCode::device_failure, why};
+  }
+  if (session_ != nullptr) abandon(*session_, why);
+  if (nccl_) nccl_->abort();
+}
+
+// Nobody frees what others may still write to.
+void Engine::finalize() {
+  if (programs_ == nullptr) return;
+  programs_->finish();
+  const std::lock_guard lock(ending_);
+  if (aborted_ || session_ == nullptr) return;
+  for (const auto& [rank, side] : here_) {
+    if (!device::synchronize(side.device)) return;
+  }
+  if (session_->state()) static_cast<void>(static_cast<bool>(session_->barrier()));
+}
+
+}  // namespace p2plab::runtime

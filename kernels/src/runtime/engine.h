@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// The ranks of this process in a communicator, and what serves their calls: our programs over peer memory or host memory, or NCCL.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "p2plab/run/rendezvous.h"
+#include "runtime/device_calls.h"
+#include "runtime/gpu_programs.h"
+#include "runtime/nccl_calls.h"
+
+namespace p2plab::runtime {
+
+enum class Backend { automatic, p2p, host, nccl, none };
+std::string_view to_string(Backend backend);
+Result<Backend> backend(std::string_view name);
+
+/// Chooses plans; made from tuned tables and the built-in tuning. Pure: all ranks choose alike.
+class Chooser {
+ public:
+  virtual ~Chooser() = default;
+  virtual Result<ChosenPlan> choose(const Call& call, int ranks, const std::shared_ptr<const Machine>& machine) const = 0;
+  /// Why NCCL is to serve this call; empty: it is not.
+  virtual std::string prefers_nccl(const Call& call, int ranks) const = 0;
+  /// Tells choosers apart: ranks must have equal ones.
+  virtual std::string digest() const = 0;
+};
+
+struct EngineOptions {
+  Backend backend = Backend::automatic;
+  std::vector<Call> prepare = {};  // made ready at the beginning; they serve shorter calls of their kind, too
+  bool only_ready = false;         // a call without a program is not served, instead of waiting for one
+  bool start_later = false;        // `prepare` is made ready by make_ready, not at the beginning
+  bool nccl = true;                // may NCCL be loaded?
+  int at_once = 1;
+  Bytes most{std::int64_t{256} << 20};  // longer calls go in pieces of that size
+  Seconds patience{60};
+  std::function<void(const std::string&)> say = {};  // fallbacks and what else a person should know
+};
+
+class Engine {
+ public:
+  /// All ranks in this process, rank r on devices[r].
+  static Result<std::unique_ptr<Engine>> create(const std::vector<int>& devices, std::shared_ptr<const Chooser> chooser,
+                                                const EngineOptions& options);
+  /// This process is one rank. All ranks call it together.
+  static Result<std::unique_ptr<Engine>> create(std::unique_ptr<Session> session, int device, std::shared_ptr<const Chooser> chooser,
+                                                const EngineOptions& options);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+  Engine(Engine&&) = delete;
+  Engine& operator=(Engine&&) = delete;
+
+  int ranks() const { return ranks_; }
+  int device(int rank) const { return here_.at(rank).device; }
+
+  /// A rank has made these calls already, which others served. What is to be prepared is asked for first.
+  void count(int rank, std::vector<Call> calls);
+  /// Makes ready what was to be prepared, and waits.
+  Status make_ready();
+  /// Puts a call on a stream of the rank's GPU. False: not served (only_ready); nothing was put there, on any rank.
+  Result<bool> run(int rank, const Call& call, const DeviceBuffers& buffers, void* stream);
+  /// Makes a program for exactly this call, and waits; all ranks together.
+  Status prepare(const Call& call);
+  /// Which backend serves a call, in which form, and why.
+  std::string explain(const Call& call) const;
+  /// Success, or what failed: a rank that is gone, a kernel that gave up waiting, NCCL's own error.
+  Status state() const;
+  /// Ends what waits, here and on the other ranks.
+  void abort(const std::string& why);
+  /// Waits until what is being made is made. Then the ranks may leave.
+  void finalize();
+
+ private:
+  struct Side {
+    int device = 0;
+    void* last_stream = nullptr;
+    bool used = false;
+    std::optional<device::Order> order = std::nullopt;
+  };
+
+  Engine(std::shared_ptr<const Chooser> chooser, EngineOptions options, int ranks);
+  Status begin(const std::vector<GpuPrograms::Here>& here);
+  Status look_at_machine(const std::vector<GpuPrograms::Here>& here);
+  Status apply_findings(const std::vector<std::string>& findings);
+  Status agree_on_chooser();
+  Status load_nccl(const std::vector<GpuPrograms::Here>& here);
+  Result<std::vector<std::string>> gathered(const std::string& mine) const;
+  void fall_back(Backend to, const std::string& why);
+  std::optional<Call> wider(const Call& call) const;
+  Result<bool> run_piece(int rank, const Call& call, const DeviceBuffers& buffers, void* stream);
+  Result<bool> run_in_pieces(int rank, const Call& call, const DeviceBuffers& buffers, void* stream);
+  Status keep_order(Side& side, void* stream);
+  void say(const std::string& text) const;
+
+  std::shared_ptr<const Chooser> chooser_;
+  EngineOptions options_;
+  int ranks_;
+  Backend backend_;
+  std::string reason_;
+  std::unique_ptr<Session> session_;
+  std::map<int, Side> here_;
+  std::shared_ptr<const Machine> machine_;
+  std::optional<Communicator> communicator_;
+  std::unique_ptr<GpuPrograms> maker_;
+  std::unique_ptr<NcclCalls> nccl_;
+  std::unique_ptr<AgreedPrograms> programs_;
+  mutable std::mutex ending_;
+  std::optional<Error> aborted_;
+};
+
+}  // namespace p2plab::runtime

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// How an engine begins: what all ranks must share, which way their data can go, what is made ready.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "processes/results.h"
+#include "runtime/engine.h"
+#include "runtime/machines.h"
+
+namespace p2plab::runtime {
+
+Result<std::unique_ptr<Engine>> Engine::create(const std::vector<int>& devices, std::shared_ptr<const Chooser> chooser,
+                                               const EngineOptions& options) {
+  std::unique_ptr<Engine> engine{new Engine(std::move(chooser), options, static_cast<int>(devices.size()))};
+  std::vector<GpuPrograms::Here> here;
+  for (std::size_t r = 0; r < devices.size(); ++r) here.push_back({static_cast<int>(r), devices[r]});
+  auto communicator = Communicator::create(devices, {.at_once = options.at_once});
+  if (!communicator) return std::move(communicator).error();
+  engine->communicator_.emplace(*std::move(communicator));
+  if (auto begun = engine->begin(here); !begun) return std::move(begun).error();
+  return engine;
+}
+
+Result<std::unique_ptr<Engine>> Engine::create(std::unique_ptr<Session> session, int device, std::shared_ptr<const Chooser> chooser,
+                                               const EngineOptions& options) {
+  std::unique_ptr<Engine> engine{new Engine(std::move(chooser), options, session->ranks())};
+  engine->session_ = std::move(session);
+  if (auto agreed = engine->agree_on_chooser(); !agreed) return std::move(agreed).error();
+  auto communicator = Communicator::create(*engine->session_, device, {.at_once = options.at_once});
+  if (!communicator) return std::move(communicator).error();
+  engine->communicator_.emplace(*std::move(communicator));
+  if (auto begun = engine->begin({{engine->session_->rank(), device}}); !begun) return std::move(begun).error();
+  return engine;
+}
+
+// Same version, tables and options, or one sentence on all ranks.
+Status Engine::agree_on_chooser() {
+  auto prepared = std::string{};
+  for (const auto& call : options_.prepare) prepared += runtime::describe(call) + ";";
+  const Offer mine{.build = processes::build(), .digest = fmt::format("{} {}", chooser_->digest(), options_.most.count()), .obstacle = {}};
+  auto agreed = agree(*session_, mine);
+  if (!agreed && agreed.error().message.find("another program") != std::string::npos) {
+    const auto message = agreed.error().message;
+    return Error{ErrorCode::unsupported, fmt::format("{} has other tuned tables or options than rank 0", message.substr(0, message.find(" is to")))};
+  }
+  if (!agreed) return agreed;
+  const auto settings = fmt::format("{} {} {} {}", to_string(options_.backend), options_.only_ready, options_.nccl, prepared);
+  const auto all = session_->all_gather(settings);
+  if (!all) return all.error();
+  for (std::size_t r = 1; r < all->size(); ++r) {
+    if ((*all)[r] != all->front())
+      return Error{ErrorCode::invalid_input, fmt::format("rank {} has other settings than rank 0: '{}', not '{}'", r, (*all)[r], all->front())};
+  }
+  return {};
+}
+
+Status Engine::begin(const std::vector<GpuPrograms::Here>& here) {
+  std::vector<int> ranks;
+  for (const auto& [rank, device] : here) {
+    auto order = device::Order::create(device);
+    if (!order) return order.error();
+    here_[rank] = Side{.device = device, .order = *std::move(order)};
+    ranks.push_back(rank);
+  }
+  if (auto looked = look_at_machine(here); !looked) return looked;
+  const bool load = options_.nccl && (backend_ == Backend::automatic || backend_ == Backend::nccl) && ranks_ > 1;
+  if (load) {
+    if (auto loaded = load_nccl(here); !loaded) return loaded;
+  }
+  if (backend_ == Backend::automatic) fall_back(Backend::p2p, {});
+  const auto plans = [this](const Call& call) { return chooser_->choose(call, ranks_, machine_); };
+  maker_ = std::make_unique<GpuPrograms>(*communicator_, session_.get(), ranks_, here, plans);
+  programs_ = std::make_unique<AgreedPrograms>(session_.get(), *maker_, AgreementOptions{.ranks_here = ranks, .patience = options_.patience});
+  return options_.start_later ? Status{} : make_ready();
+}
+
+void Engine::count(int rank, std::vector<Call> calls) {
+  if (ranks_ == 1) return;
+  for (const auto& call : options_.prepare) programs_->want(call);
+  std::erase_if(calls, [&](const Call& call) { return call.count == 0 || runtime::payload_of(call, ranks_).size() > options_.most; });
+  for (auto& call : calls) call = normal(call);
+  programs_->count(rank, calls);
+}
+
+// What cannot be made is said; what it was to serve is served otherwise.
+Status Engine::make_ready() {
+  if (backend_ == Backend::nccl || ranks_ == 1) return {};
+  for (const auto& call : options_.prepare) programs_->want(call);
+  for (const auto& call : options_.prepare) {
+    auto ready = programs_->prepare(call);
+    if (!ready && !programs_->state()) return ready;
+    if (!ready) say(fmt::format("{} is not made ready: {}", runtime::describe(call), ready.error().message));
+  }
+  return {};
+}
+
+Result<std::vector<std::string>> Engine::gathered(const std::string& mine) const {
+  if (session_ == nullptr) return std::vector<std::string>{mine};
+  return session_->all_gather(mine);
+}
+
+// Which ranks reach each other's memory: all, or data goes through the host's.
+Status Engine::look_at_machine(const std::vector<GpuPrograms::Here>& here) {
+  std::string buses;
+  for (const auto& [rank, device] : here) {
+    const auto bus = device::bus_id(device);
+    if (!bus) return bus.error();
+    buses += *bus + " ";
+  }
+  const auto all = gathered(buses);
+  if (!all) return all.error();
+  std::vector<std::string> names;
+  for (const auto& text : *all) {
+    for (std::size_t at = 0; at < text.size();) {
+      const auto end = text.find(' ', at);
+      names.push_back(text.substr(at, end - at));
+      at = end + 1;
+    }
+  }
+  auto worst = device::Reach::nvlink;
+  std::string between;
+  for (const auto& [rank, device] : here) {
+    for (std::size_t peer = 0; peer < names.size(); ++peer) {
+      const auto reach = device::reach(device, names[peer]);
+      const bool worse = reach == device::Reach::none || (worst == device::Reach::nvlink && reach != device::Reach::nvlink);
+      if (!worse || worst == device::Reach::none) continue;
+      worst = reach;
+      between = fmt::format("GPU {} of rank {} and that of rank {}", names[static_cast<std::size_t>(rank)], rank, peer);
+    }
+  }
+  const auto findings = gathered(fmt::format("{} {}", static_cast<int>(worst), between));
+  if (!findings) return findings.error();
+  return apply_findings(*findings);
+}
+
+Status Engine::apply_findings(const std::vector<std::string>& findings) {
+  bool all_nvlink = true;
+  for (const auto& text : findings) {
+    const auto reach = static_cast<device::Reach>(text.front() - '0');
+    if (reach == device::Reach::none && options_.backend != Backend::host && options_.backend != Backend::nccl)
+      fall_back(Backend::host, fmt::format("there is no peer access between {}", text.substr(2)));
+    all_nvlink = all_nvlink && reach == device::Reach::nvlink;
+  }
+  machine_ = backend_ == Backend::host ? host_machine(ranks_) : peer_machine(ranks_, all_nvlink);
+  if (reason_.empty())
+    reason_ = backend_ == Backend::host ? "asked for" : all_nvlink ? "all GPUs reach each other by NVLink" : "all GPUs reach each other";
+  return {};
+}
+
+// A missing NCCL is no misfortune unless it was asked for.
+Status Engine::load_nccl(const std::vector<GpuPrograms::Here>& here) {
+  auto calls = NcclCalls::create(session_.get(), ranks_, here);
+  if (calls) {
+    nccl_ = std::move(*calls);
+    return {};
+  }
+  if (session_ != nullptr) {
+    if (auto state = session_->state(); !state) return state;
+  }
+  if (options_.backend == Backend::nccl) fall_back(Backend::p2p, "NCCL cannot serve: " + calls.error().message);
+  return {};
+}
+
+void Engine::fall_back(Backend to, const std::string& why) {
+  if (!why.empty()) {
+    reason_ = why;
+    if (options_.backend != Backend::automatic || to == Backend::host)
+      say(fmt::format("backend {} instead of {}: {}", to_string(to), to_string(options_.backend), why));
+  }
+  backend_ = to;
+}
+
+}  // namespace p2plab::runtime

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/gpu_programs.h"
+
+#include <map>
+
+#include <fmt/format.h>
+
+#include "p2plab/detail/digest.h"
+#include "p2plab/program/lower.h"
+#include "p2plab/run/gpu_tuning.h"
+#include "processes/results.h"
+#include "runtime/device_calls.h"
+
+namespace p2plab::runtime {
+
+namespace {
+
+constexpr std::uint64_t vector = 16;
+
+// Room for a rank's blocks where the caller's do not lie as the program needs them.
+struct Room {
+  std::shared_ptr<void> input;
+  std::shared_ptr<void> output;
+};
+
+std::uint64_t address_of(const std::shared_ptr<void>& memory) { return reinterpret_cast<std::uint64_t>(memory.get()); }
+
+class GpuProgram final : public ReadyProgram {
+ public:
+  GpuProgram(const Call& call, int ranks, ChosenPlan chosen, Program program, bool in_place)
+      : call_(call), ranks_(ranks), chosen_(std::move(chosen)), program_(std::move(program)), in_place_(in_place) {}
+
+  Status make_room(const std::vector<GpuPrograms::Here>& here) {
+    for (const auto& [rank, device] : here) {
+      const auto blocks = blocks_of(call_, rank, ranks_);
+      auto input = device::allocate(device, Bytes{blocks.input * bytes_of(call_)});
+      if (!input) return std::move(input).error();
+      auto output = device::allocate(device, Bytes{blocks.output * bytes_of(call_)});
+      if (!output) return std::move(output).error();
+      rooms_[rank] = {*std::move(input), *std::move(output)};
+    }
+    return {};
+  }
+
+  Status prepare(Communicator& communicator) {
+    auto operation = communicator.prepare({&chosen_.machine->topology, &chosen_.machine->routes, &chosen_.plan, &program_}, BufferUse::staged);
+    if (!operation) return std::move(operation).error();
+    operation_.emplace(*std::move(operation));
+    return {};
+  }
+
+  // The caller's buffers as they are, if the program is for just this call and they lie as its vectors need them; else copies within the GPU. What
+  // of a copy the caller did not give is moved, too, and goes nowhere.
+  Status run(int rank, const Call& exact, const DeviceBuffers& buffers, void* stream) const override {
+    const auto blocks = blocks_of(call_, rank, ranks_);
+    const auto& room = rooms_.at(rank);
+    const bool whole = exact.count == call_.count;
+    const bool apart = in_place_ || blocks.input == 0 || blocks.output == 0 || !overlap(exact, blocks, buffers);
+    const bool own_input = whole && buffers.input % vector == 0 && apart;
+    const bool own_output = whole && buffers.output % vector == 0;
+    const DeviceBuffers used{own_input && blocks.input > 0 ? buffers.input : address_of(room.input),
+                             own_output && blocks.output > 0 ? buffers.output : address_of(room.output)};
+    const auto width = bytes_of(exact);
+    const auto pitch = bytes_of(call_);
+    if (!own_input && blocks.input > 0) {
+      if (auto done = device::copy({used.input, pitch, buffers.input, width, width, blocks.input}, stream); !done) return done;
+    }
+    if (auto done = operation_->call(Rank{rank}, used, stream); !done) return done;
+    if (own_output || blocks.output == 0) return {};
+    return device::copy({buffers.output, width, used.output, pitch, width, blocks.output}, stream);
+  }
+
+  Status state() const override { return operation_->state(); }
+  std::string describe() const override { return fmt::format("{}: {}", chosen_.plan.planner, operation_->describe()); }
+
+ private:
+  static bool overlap(const Call& exact, const Blocks& blocks, const DeviceBuffers& buffers) {
+    const auto bytes = static_cast<std::uint64_t>(bytes_of(exact));
+    return buffers.input < buffers.output + blocks.output * bytes && buffers.output < buffers.input + blocks.input * bytes;
+  }
+
+  Call call_;
+  int ranks_;
+  ChosenPlan chosen_;
+  Program program_;
+  bool in_place_;  // also right where input and output are one memory
+  std::map<int, Room> rooms_;
+  std::optional<Operation> operation_;
+};
+
+// Is the program that is right in place the same as the other? Then one serves both.
+bool serves_in_place(const ChosenPlan& chosen, const Program& program, const Payload& payload) {
+  if (program.payload.type != payload.type || chosen.plan.schedule.collective().kind != CollectiveKind::all_reduce) return false;
+  const auto proof = verify(chosen.machine->topology, chosen.machine->routes, chosen.plan.schedule, {.in_place = true});
+  if (!proof) return false;
+  const auto other = lower(chosen.plan.schedule, *proof, payload, program.tuning);
+  return other && digest(*other) == digest(program);
+}
+
+}  // namespace
+
+void GpuPrograms::enter_thread() { device::allow_captures(); }
+
+Result<std::unique_ptr<ReadyProgram>> GpuPrograms::make(const Call& call) {
+  const auto ready = [&]() -> Result<std::unique_ptr<GpuProgram>> {
+    auto chosen = plans_(call);
+    if (!chosen) return std::move(chosen).error();
+    const auto proof = verify(chosen->machine->topology, chosen->machine->routes, chosen->plan.schedule);
+    if (!proof) return proof.error();
+    const auto payload = runtime::payload_of(call, ranks_);
+    const auto tuning = chosen->tuning ? *chosen->tuning : staged_gpu_tuning(chosen->plan.schedule, payload);
+    auto program = lower(chosen->plan.schedule, *proof, payload, tuning);
+    if (!program) return std::move(program).error();
+    const bool in_place = serves_in_place(*chosen, *program, payload);
+    return std::make_unique<GpuProgram>(call, ranks_, *std::move(chosen), *std::move(program), in_place);
+  };
+  auto made = ready();
+  // All ranks come as far as this before any goes on to where they work together.
+  auto well = made ? (*made)->make_room(here_) : Status{made.error()};
+  if (session_ != nullptr) well = processes::all_well(*session_, well);
+  if (!well) return std::move(well).error();
+  if (auto done = (*made)->prepare(communicator_); !done) return std::move(done).error();
+  return std::unique_ptr<ReadyProgram>(*std::move(made));
+}
+
+}  // namespace p2plab::runtime

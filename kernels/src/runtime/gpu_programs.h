@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Programs on GPUs, made from plans: any addresses, and counts up to the one that a program is for.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "p2plab/machine/routes.h"
+#include "p2plab/program/planner.h"
+#include "p2plab/run/communicator.h"
+#include "runtime/agreed_programs.h"
+
+namespace p2plab::runtime {
+
+/// A machine that plans are for, made once.
+struct Machine {
+  Topology topology;
+  Routes routes;
+};
+
+/// What runs a call: a plan, the machine it is for, and its form where that was tuned (else it is chosen by size). The same on all ranks.
+struct ChosenPlan {
+  std::shared_ptr<const Machine> machine;
+  Plan plan;
+  std::optional<Tuning> tuning = std::nullopt;
+};
+using PlanSource = std::function<Result<ChosenPlan>(const Call&)>;
+
+class GpuPrograms final : public ProgramMaker {
+ public:
+  struct Here {
+    int rank = 0;
+    int device = 0;
+  };
+  /// `session` is null where all ranks live in this process.
+  GpuPrograms(Communicator& communicator, Session* session, int ranks, std::vector<Here> here, PlanSource plans)
+      : communicator_(communicator), session_(session), ranks_(ranks), here_(std::move(here)), plans_(std::move(plans)) {}
+
+  Result<std::unique_ptr<ReadyProgram>> make(const Call& call) override;
+  void enter_thread() override;
+
+ private:
+  Communicator& communicator_;
+  Session* session_;
+  int ranks_;
+  std::vector<Here> here_;
+  PlanSource plans_;
+};
+
+}  // namespace p2plab::runtime

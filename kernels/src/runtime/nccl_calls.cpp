@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/nccl_calls.h"
+
+#include <dlfcn.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "processes/results.h"
+#include "runtime/device_calls.h"
+
+namespace p2plab::runtime {
+
+namespace {
+
+// As NCCL 2 has them since 2.10.
+struct UniqueId {
+  std::array<char, 128> bytes{};
+};
+
+Result<int> type_number(DataType type) {
+  switch (type) {
+    case DataType::int8: return 0;
+    case DataType::uint8: return 1;
+    case DataType::int32: return 2;
+    case DataType::uint32: return 3;
+    case DataType::int64: return 4;
+    case DataType::uint64: return 5;
+    case DataType::float16: return 6;
+    case DataType::float32: return 7;
+    case DataType::float64: return 8;
+    case DataType::bfloat16: return 9;
+    case DataType::int16:
+    case DataType::uint16: break;
+  }
+  return Error{ErrorCode::unsupported, fmt::format("NCCL has no {}", to_string(type))};
+}
+
+int op_number(ReduceOp op) {
+  constexpr std::array numbers{0, 1, 3, 2, 4};  // sum, product, min, max, average
+  return numbers[static_cast<std::size_t>(op)];
+}
+
+const void* input(const DeviceBuffers& buffers) { return reinterpret_cast<const void*>(buffers.input); }
+void* output(const DeviceBuffers& buffers) { return reinterpret_cast<void*>(buffers.output); }
+
+}  // namespace
+
+struct NcclCalls::Library {
+  void* handle = nullptr;
+  int (*get_version)(int*) = nullptr;
+  const char* (*get_error_string)(int) = nullptr;
+  int (*get_unique_id)(UniqueId*) = nullptr;
+  int (*init_rank)(void**, int, UniqueId, int) = nullptr;
+  int (*destroy)(void*) = nullptr;
+  int (*abort)(void*) = nullptr;
+  int (*async_error)(void*, int*) = nullptr;
+  int (*group_start)() = nullptr;
+  int (*group_end)() = nullptr;
+  int (*all_reduce)(const void*, void*, std::size_t, int, int, void*, void*) = nullptr;
+  int (*reduce)(const void*, void*, std::size_t, int, int, int, void*, void*) = nullptr;
+  int (*reduce_scatter)(const void*, void*, std::size_t, int, int, void*, void*) = nullptr;
+  int (*all_gather)(const void*, void*, std::size_t, int, void*, void*) = nullptr;
+  int (*broadcast)(const void*, void*, std::size_t, int, int, void*, void*) = nullptr;
+  int (*send)(const void*, std::size_t, int, int, void*, void*) = nullptr;
+  int (*receive)(void*, std::size_t, int, int, void*, void*) = nullptr;
+
+  template <class F>
+  void find(const char* name, F& function, std::string& missing) const {
+    function = reinterpret_cast<F>(dlsym(handle, name));
+    if (function == nullptr && missing.empty()) missing = name;
+  }
+
+  Status load() {
+    setenv("NCCL_NVLS_ENABLE", "0", 0);  // multicast is a resource of the whole host: not unless the user asks for it
+    const char* given = std::getenv("P2PLAB_NCCL");
+    for (const auto* place : {given, "libnccl.so.2", "/usr/local/cuda/lib64/libnccl.so.2"}) {
+      if (place != nullptr && handle == nullptr) handle = dlopen(place, RTLD_NOW | RTLD_LOCAL);
+    }
+    if (handle == nullptr) return Error{ErrorCode::not_built, "libnccl.so.2 was not found", std::nullopt, {"set P2PLAB_NCCL to its path"}};
+    std::string missing;
+    find("ncclGetVersion", get_version, missing);
+    find("ncclGetErrorString", get_error_string, missing);
+    find("ncclGetUniqueId", get_unique_id, missing);
+    find("ncclCommInitRank", init_rank, missing);
+    find("ncclCommDestroy", destroy, missing);
+    find("ncclCommAbort", abort, missing);
+    find("ncclCommGetAsyncError", async_error, missing);
+    find("ncclGroupStart", group_start, missing);
+    find("ncclGroupEnd", group_end, missing);
+    find("ncclAllReduce", all_reduce, missing);
+    find("ncclReduce", reduce, missing);
+    find("ncclReduceScatter", reduce_scatter, missing);
+    find("ncclAllGather", all_gather, missing);
+    find("ncclBroadcast", broadcast, missing);
+    find("ncclSend", send, missing);
+    find("ncclRecv", receive, missing);
+    return missing.empty() ? Status{} : Status{Error{ErrorCode::not_built, fmt::format("libnccl.so.2 has no {}", missing)}};
+  }
+};
+
+NcclCalls::NcclCalls() : library_(std::make_unique<Library>()) {}
+
+NcclCalls::~NcclCalls() {
+  for (const auto& [rank, communicator] : communicators_) {
+    if (!aborted_ && communicator != nullptr) library_->destroy(communicator);
+  }
+}
+
+Result<std::unique_ptr<NcclCalls>> NcclCalls::create(Session* session, int ranks, std::span<const GpuPrograms::Here> here) {
+  std::unique_ptr<NcclCalls> calls{new NcclCalls};
+  auto& library = *calls->library_;
+  calls->ranks_ = ranks;
+  UniqueId id;
+  auto ready = library.load();
+  if (ready && (session == nullptr || session->rank() == 0)) ready = calls->check(library.get_unique_id(&id), "make an id");
+  if (session != nullptr) {
+    ready = processes::all_well(*session, ready);
+    if (!ready) return std::move(ready).error();
+    const auto ids = session->all_gather({id.bytes.data(), id.bytes.size()});
+    if (!ids) return ids.error();
+    std::memcpy(id.bytes.data(), ids->front().data(), id.bytes.size());
+  }
+  if (!ready) return std::move(ready).error();
+  library.group_start();
+  for (const auto& [rank, device] : here) {
+    const device::Current current(device);
+    auto made = calls->check(library.init_rank(&calls->communicators_[rank], ranks, id, rank), "join");
+    if (ready) ready = made;
+  }
+  auto ended = calls->check(library.group_end(), "join");
+  if (ready) ready = ended;
+  if (session != nullptr) ready = processes::all_well(*session, ready);
+  if (!ready) return std::move(ready).error();
+  return calls;
+}
+
+Status NcclCalls::check(int code, const char* what) const {
+  if (code == 0) return {};
+  return Error{ErrorCode::device_failure, fmt::format("{}: NCCL says '{}'", what, library_->get_error_string(code))};
+}
+
+Status NcclCalls::run(int rank, const Call& call, const DeviceBuffers& buffers, void* stream) const {
+  const auto found = type_number(call.type);
+  if (!found) return found.error();
+  const auto type = *found;
+  const auto count = static_cast<std::size_t>(call.count);
+  const auto op = op_number(call.op);
+  auto* const communicator = communicators_.at(rank);
+  switch (call.kind) {
+    case CollectiveKind::all_reduce:
+      return check(library_->all_reduce(input(buffers), output(buffers), count, type, op, communicator, stream), "all_reduce");
+    case CollectiveKind::reduce:
+      return check(library_->reduce(input(buffers), output(buffers), count, type, op, call.root, communicator, stream), "reduce");
+    case CollectiveKind::reduce_scatter:
+      return check(library_->reduce_scatter(input(buffers), output(buffers), count, type, op, communicator, stream), "reduce_scatter");
+    case CollectiveKind::all_gather:
+      return check(library_->all_gather(input(buffers), output(buffers), count, type, communicator, stream), "all_gather");
+    case CollectiveKind::broadcast:
+      return check(library_->broadcast(input(buffers), output(buffers), count, type, call.root, communicator, stream), "broadcast");
+    default: return exchange(call, rank, buffers, stream);
+  }
+}
+
+// What NCCL has no call for in all its versions is sends and receives in one group.
+Status NcclCalls::exchange(const Call& call, int rank, const DeviceBuffers& buffers, void* stream) const {
+  const auto type = type_number(call.type);
+  if (!type) return type.error();
+  const auto count = static_cast<std::size_t>(call.count);
+  const auto bytes = bytes_of(call);
+  auto* const communicator = communicators_.at(rank);
+  const auto blocks = blocks_of(call, rank, ranks_);
+  library_->group_start();
+  int worst = 0;
+  const auto send = [&](int peer, int block) {
+    const auto* from = static_cast<const char*>(input(buffers)) + block * bytes;
+    worst = std::max(worst, library_->send(from, count, *type, peer, communicator, stream));
+  };
+  const auto receive = [&](int peer, int block) {
+    auto* to = static_cast<char*>(output(buffers)) + block * bytes;
+    worst = std::max(worst, library_->receive(to, count, *type, peer, communicator, stream));
+  };
+  const bool all = call.kind == CollectiveKind::all_to_all;
+  const bool gathers = call.kind == CollectiveKind::gather;
+  for (int r = 0; r < ranks_; ++r) {
+    if (all || (call.kind == CollectiveKind::scatter && rank == call.root)) send(r, r);
+    if (all || (gathers && rank == call.root)) receive(r, r);
+  }
+  if (gathers) send(call.root, 0);
+  if (call.kind == CollectiveKind::scatter) receive(call.root, 0);
+  if (call.kind == CollectiveKind::send_receive && blocks.input > 0) send(call.peer, 0);
+  if (call.kind == CollectiveKind::send_receive && blocks.output > 0) receive(call.root, 0);
+  worst = std::max(worst, library_->group_end());
+  return check(worst, "sends and receives");
+}
+
+Status NcclCalls::state() const {
+  for (const auto& [rank, communicator] : communicators_) {
+    int error = 0;
+    constexpr int in_progress = 7;
+    if (communicator == nullptr || aborted_ || library_->async_error(communicator, &error) != 0 || error == 0 || error == in_progress) continue;
+    return check(error, "a call");
+  }
+  return {};
+}
+
+void NcclCalls::abort() {
+  for (const auto& [rank, communicator] : communicators_) library_->abort(communicator);
+  aborted_ = true;
+}
+
+std::string NcclCalls::version() const {
+  int number = 0;
+  library_->get_version(&number);
+  return fmt::format("{}.{}.{}", number / 10000, number % 10000 / 100, number % 100);
+}
+
+}  // namespace p2plab::runtime

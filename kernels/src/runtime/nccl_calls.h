@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// NCCL as a backend: loaded at run time, with a communicator of its own.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "p2plab/run/communicator.h"
+#include "p2plab/run/processes.h"
+#include "runtime/call.h"
+#include "runtime/gpu_programs.h"
+
+namespace p2plab::runtime {
+
+class NcclCalls {
+ public:
+  /// Ranks meet through `session`, null where all live here. All ranks call it together. Errors: not_built, device_failure.
+  static Result<std::unique_ptr<NcclCalls>> create(Session* session, int ranks, std::span<const GpuPrograms::Here> here);
+  ~NcclCalls();
+  NcclCalls(const NcclCalls&) = delete;
+  NcclCalls& operator=(const NcclCalls&) = delete;
+  NcclCalls(NcclCalls&&) = delete;
+  NcclCalls& operator=(NcclCalls&&) = delete;
+
+  /// Not 16-bit integers.
+  static bool has(DataType type) { return type != DataType::int16 && type != DataType::uint16; }
+  Status run(int rank, const Call& call, const DeviceBuffers& buffers, void* stream) const;
+  Status state() const;
+  void abort();
+  std::string version() const;
+
+ private:
+  struct Library;
+  using Handle = void*;
+  NcclCalls();
+  Status check(int code, const char* what) const;
+  Status exchange(const Call& call, int rank, const DeviceBuffers& buffers, void* stream) const;
+
+  std::unique_ptr<Library> library_;
+  int ranks_ = 0;
+  std::map<int, Handle> communicators_;  // by rank
+  bool aborted_ = false;
+};
+
+}  // namespace p2plab::runtime

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/calls.h"
+
+#include <string>
+
+#include "shim/communicators.h"
+#include "shim/counters.h"
+
+namespace p2plab::shim {
+
+Thread& thread() {
+  thread_local Thread state;
+  return state;
+}
+
+int pass_on(const Collective& c) {
+  switch (c.kind) {
+    case P2PLAB_ALL_REDUCE: return real(p2plab_real_ncclAllReduce, c.send, c.receive, c.count, c.type, c.op, c.comm, c.stream);
+    case P2PLAB_REDUCE: return real(p2plab_real_ncclReduce, c.send, c.receive, c.count, c.type, c.op, c.root, c.comm, c.stream);
+    case P2PLAB_REDUCE_SCATTER: return real(p2plab_real_ncclReduceScatter, c.send, c.receive, c.count, c.type, c.op, c.comm, c.stream);
+    case P2PLAB_ALL_GATHER: return real(p2plab_real_ncclAllGather, c.send, c.receive, c.count, c.type, c.comm, c.stream);
+    case P2PLAB_BROADCAST: return real(p2plab_real_ncclBroadcast, c.send, c.receive, c.count, c.type, c.root, c.comm, c.stream);
+    case P2PLAB_GATHER: return real(p2plab_real_ncclGather, c.send, c.receive, c.count, c.type, c.root, c.comm, c.stream);
+    case P2PLAB_SCATTER: return real(p2plab_real_ncclScatter, c.send, c.receive, c.count, c.type, c.root, c.comm, c.stream);
+    case P2PLAB_ALL_TO_ALL: return real(p2plab_real_ncclAlltoAll, c.send, c.receive, c.count, c.type, c.comm, c.stream);
+    case P2PLAB_SEND_RECEIVE: break;
+  }
+  return invalid_usage;
+}
+
+namespace {
+
+p2plab_result serve(const Collective& c, p2plab_comm* ours) {
+  const auto& library = runtime();
+  const auto type = static_cast<p2plab_type>(c.type);
+  const auto op = static_cast<p2plab_op>(c.op);
+  switch (c.kind) {
+    case P2PLAB_ALL_REDUCE: return library.all_reduce(c.send, c.receive, c.count, type, op, ours, c.stream);
+    case P2PLAB_REDUCE: return library.reduce(c.send, c.receive, c.count, type, op, c.root, ours, c.stream);
+    case P2PLAB_REDUCE_SCATTER: return library.reduce_scatter(c.send, c.receive, c.count, type, op, ours, c.stream);
+    case P2PLAB_ALL_GATHER: return library.all_gather(c.send, c.receive, c.count, type, ours, c.stream);
+    case P2PLAB_BROADCAST: return library.broadcast(c.send, c.receive, c.count, type, c.root, ours, c.stream);
+    case P2PLAB_GATHER: return library.gather(c.send, c.receive, c.count, type, c.root, ours, c.stream);
+    case P2PLAB_SCATTER: return library.scatter(c.send, c.receive, c.count, type, c.root, ours, c.stream);
+    case P2PLAB_ALL_TO_ALL: return library.all_to_all(c.send, c.receive, c.count, type, ours, c.stream);
+    case P2PLAB_SEND_RECEIVE: break;
+  }
+  return P2PLAB_INVALID;
+}
+
+// All ranks name the same type, operation and count, so all count the same calls. float8 and operations that a caller made are NCCL's.
+bool may_be_ours(const Collective& c) {
+  constexpr int last_type = 9;
+  constexpr int last_op = 4;
+  return c.type >= 0 && c.type <= last_type && c.op >= 0 && c.op <= last_op && c.count > 0;
+}
+
+// Ours or NCCL's; an error of ours is no reason to ask NCCL, whose other ranks were not asked.
+int begin(const Collective& c) {
+  if (!may_be_ours(c)) {
+    counters().add(Outcome::type_or_operation);
+    return pass_on(c);
+  }
+  const auto peer = communicators().find(c.comm);
+  auto* const ours =
+      peer == nullptr ? nullptr : peer->note({c.kind, c.count, static_cast<p2plab_type>(c.type), static_cast<p2plab_op>(c.op), c.root, 0});
+  if (ours == nullptr) {
+    counters().add(Outcome::no_communicator);
+    return pass_on(c);
+  }
+  const auto result = serve(c, ours);
+  if (result == P2PLAB_OK) {
+    counters().add(Outcome::served);
+    return success;
+  }
+  if (result == P2PLAB_NOT_SERVED) {
+    counters().add(Outcome::not_ready);
+    return pass_on(c);
+  }
+  say(std::string{"a call failed: "} + runtime().last_error());
+  return system_error;
+}
+
+}  // namespace
+
+int call(const Collective& c) {
+  auto& mine = thread();
+  if (mine.inside) return pass_on(c);
+  if (mine.depth == 0) return begin(c);
+  mine.held.push_back(c);
+  return success;
+}
+
+int begin_held() {
+  auto& mine = thread();
+  const auto held = std::move(mine.held);
+  mine.held.clear();
+  int first = success;
+  for (const auto& c : held) {
+    const int result = begin(c);
+    if (first == success) first = result;
+  }
+  return first;
+}
+
+}  // namespace p2plab::shim

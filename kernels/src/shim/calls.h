@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// Collectives as they are called: ours if our program is ready for them, which is so on all ranks alike; else NCCL's.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "p2plab/c/p2plab.h"
+#include "shim/real_library.h"
+
+namespace p2plab::shim {
+
+/// A collective as it was called, and the real function with the same arguments.
+struct Collective {
+  p2plab_kind kind = P2PLAB_ALL_REDUCE;
+  const void* send = nullptr;
+  void* receive = nullptr;
+  std::size_t count = 0;
+  int type = 0;
+  int op = 0;
+  int root = 0;
+  Comm comm = nullptr;
+  Stream stream = nullptr;
+};
+
+/// This thread's groups: how deep, what was called in them and not yet begun, and whether NCCL itself is at work, whose own calls of its names are no
+/// calls of the program's.
+struct Thread {
+  int depth = 0;
+  bool inside = false;
+  std::vector<Collective> held = {};
+};
+Thread& thread();
+
+class Inside {
+ public:
+  Inside() : before_(thread().inside) { thread().inside = true; }
+  ~Inside() { thread().inside = before_; }
+  Inside(const Inside&) = delete;
+  Inside& operator=(const Inside&) = delete;
+  Inside(Inside&&) = delete;
+  Inside& operator=(Inside&&) = delete;
+
+ private:
+  bool before_;
+};
+
+/// Calls a function of NCCL.
+template <class... Declared, class... Given>
+int real(int (*function)(Declared...), Given... arguments) {
+  const Inside inside;
+  return function(arguments...);
+}
+
+/// NCCL's function with these arguments.
+int pass_on(const Collective& c);
+/// Begins a collective, or, in a group, keeps it until the group ends: so a call counts the same whether its rank had to group it or not.
+int call(const Collective& c);
+/// Begins what the outermost group of this thread held; the first result that is no success.
+int begin_held();
+
+}  // namespace p2plab::shim

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/communicators.h"
+
+#include <dlfcn.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <string_view>
+#include <thread>
+#include <utility>
+
+namespace p2plab::shim {
+
+namespace {
+
+constexpr double usual_wait = 20;  // seconds
+
+double setting(const char* variable, double usual) {
+  const char* text = std::getenv(variable);
+  char* end = nullptr;
+  const double value = text == nullptr ? usual : std::strtod(text, &end);
+  if (text != nullptr && (end == text || *end != '\0' || !(value >= 0 && value <= 86400))) {
+    say(std::string{variable} + "='" + text + "' is no number of seconds; " + std::to_string(usual) + " is taken");
+    return usual;
+  }
+  return value;
+}
+
+bool switched_off() {
+  const char* text = std::getenv("P2PLAB_DISABLE");
+  return text != nullptr && *text != '\0' && std::string_view{text} != "0";
+}
+
+Runtime load() {
+  Runtime made;
+  if (switched_off()) return made;
+  Dl_info info{};
+  std::string folder;
+  if (dladdr(reinterpret_cast<const void*>(&load), &info) != 0 && info.dli_fname != nullptr) folder = info.dli_fname;
+  folder.resize(folder.rfind('/') == std::string::npos ? 0 : folder.rfind('/') + 1);
+  void* handle = dlopen((folder + "libp2plab.so.1").c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (handle == nullptr) {
+    say(std::string{"all calls are passed on: "} + dlerror());
+    return made;
+  }
+  bool all = true;
+  const auto find = [&](const char* name, auto& function) {
+    function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(handle, name));
+    all = all && function != nullptr;
+  };
+  find("p2plab_named_unique_id", made.named_unique_id);
+  find("p2plab_comm_init_rank", made.init_rank);
+  find("p2plab_comm_init_all", made.init_all);
+  find("p2plab_comm_start", made.start);
+  find("p2plab_comm_ready", made.ready);
+  find("p2plab_comm_destroy", made.destroy);
+  find("p2plab_comm_abort", made.abort);
+  find("p2plab_comm_async_error", made.async_error);
+  find("p2plab_all_reduce", made.all_reduce);
+  find("p2plab_reduce", made.reduce);
+  find("p2plab_reduce_scatter", made.reduce_scatter);
+  find("p2plab_all_gather", made.all_gather);
+  find("p2plab_broadcast", made.broadcast);
+  find("p2plab_gather", made.gather);
+  find("p2plab_scatter", made.scatter);
+  find("p2plab_all_to_all", made.all_to_all);
+  find("p2plab_last_error", made.last_error);
+  made.loaded = all;
+  if (!all) say("all calls are passed on: " + folder + "libp2plab.so.1 is of another version");
+  return made;
+}
+
+// The GPU that is this thread's current one, as CUDA's driver knows it; it is loaded by now, or there is none.
+int current_device() {
+  void* driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD);
+  int device = 0;
+  auto* const ask = driver == nullptr ? nullptr : reinterpret_cast<int (*)(int*)>(dlsym(driver, "cuCtxGetDevice"));
+  return ask != nullptr && ask(&device) == 0 ? device : 0;
+}
+
+p2plab_config config_of_shim() {
+  p2plab_config config = P2PLAB_CONFIG;
+  config.timeout_seconds = setting("P2PLAB_TIMEOUT", usual_wait);
+  config.serve_ready_only = 1;
+  config.start_later = 1;
+  config.load_nccl = 0;
+  return config;
+}
+
+// Joins the other ranks' shims; those that do not come within the time leave all calls to NCCL, on all ranks.
+void set_up(const std::shared_ptr<Peer>& peer, int ranks, int rank, int device) {
+  const auto& library = runtime();
+  p2plab_unique_id id;
+  p2plab_comm* ours = nullptr;
+  const auto config = config_of_shim();
+  auto result = library.named_unique_id(peer->name().c_str(), &id);
+  if (result == P2PLAB_OK) result = library.init_rank(&ours, ranks, id, rank, device, &config);
+  if (result != P2PLAB_OK) {
+    say("rank " + std::to_string(rank) + " of " + std::to_string(ranks) + ": NCCL serves all calls: " + library.last_error());
+    return peer->give_up();
+  }
+  if (peer->publish(ours)) return;
+  library.destroy(ours);
+  peer->give_up();
+}
+
+}  // namespace
+
+const Runtime& runtime() {
+  static const Runtime made = load();
+  return made;
+}
+
+std::string Peer::next_name(const std::string& how) {
+  const std::lock_guard lock(mutex_);
+  return name_ + "/" + std::to_string(made_++) + how;
+}
+
+// Whoever has made more calls than this before all shims met goes on with NCCL alone.
+p2plab_comm* Peer::note(const p2plab_call& call) {
+  constexpr std::size_t most = 1 << 16;
+  const std::lock_guard lock(mutex_);
+  if (ours_ != nullptr || over_) return ours_;
+  if (calls_.size() < most)
+    calls_.push_back(call);
+  else
+    over_ = true;
+  return nullptr;
+}
+
+// From here on ours counts itself; which call its programs begin at is agreed on afterwards, so no call before this one can be meant.
+bool Peer::publish(p2plab_comm* ours) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (taken_ || over_ || runtime().start(ours, calls_.data(), calls_.size()) != P2PLAB_OK) return false;
+    ours_ = ours;
+    calls_.clear();
+  }
+  // Programs are made while calls go on.
+  if (runtime().ready(ours) != P2PLAB_OK) say(std::string{"not all programs are ready: "} + runtime().last_error());
+  const std::lock_guard lock(mutex_);
+  over_ = true;
+  changed_.notify_all();
+  return true;
+}
+
+void Peer::give_up() {
+  const std::lock_guard lock(mutex_);
+  over_ = true;
+  changed_.notify_all();
+}
+
+void Peer::wait(double seconds) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, std::chrono::duration<double>(seconds), [&] { return over_; });
+}
+
+p2plab_comm* Peer::take() {
+  std::unique_lock lock(mutex_);
+  taken_ = true;
+  // Its thread may be making programs with it.
+  if (ours_ != nullptr) changed_.wait(lock, [&] { return over_; });
+  return std::exchange(ours_, nullptr);
+}
+
+p2plab_comm* Peer::ours() {
+  const std::lock_guard lock(mutex_);
+  return ours_;
+}
+
+std::shared_ptr<Peer> Communicators::find(Comm comm) {
+  const std::shared_lock lock(mutex_);
+  const auto found = all_.find(comm);
+  return found == all_.end() ? nullptr : found->second;
+}
+
+std::shared_ptr<Peer> Communicators::keep(Comm comm, const std::string& name) {
+  auto peer = std::make_shared<Peer>(name);
+  const std::lock_guard lock(mutex_);
+  all_[comm] = peer;
+  return peer;
+}
+
+void Communicators::add(Comm comm, const std::string& name, int ranks, int rank, bool wait) {
+  if (comm == nullptr || !runtime().loaded) return;
+  const auto peer = keep(comm, name);
+  std::thread([peer, ranks, rank, device = current_device()] { set_up(peer, ranks, rank, device); }).detach();
+  if (wait) peer->wait(setting("P2PLAB_WAIT", usual_wait));
+}
+
+void Communicators::add_all(const Comm* comms, int ranks, const int* devices) {
+  if (!runtime().loaded) return;
+  std::vector<int> numbers;
+  for (int r = 0; r < ranks; ++r) numbers.push_back(devices == nullptr ? r : devices[r]);
+  std::vector<p2plab_comm*> ours(static_cast<std::size_t>(ranks));
+  const auto config = config_of_shim();
+  if (runtime().init_all(ours.data(), ranks, numbers.data(), &config) != P2PLAB_OK)
+    return say(std::string{"NCCL serves all calls: "} + runtime().last_error());
+  for (int r = 0; r < ranks; ++r) {
+    auto* const mine = ours[static_cast<std::size_t>(r)];
+    if (!keep(comms[r], "all ranks of process " + std::to_string(getpid()))->publish(mine)) runtime().destroy(mine);
+  }
+}
+
+void Communicators::remove(Comm comm, bool abort) {
+  std::shared_ptr<Peer> peer;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = all_.find(comm);
+    if (found == all_.end()) return;
+    peer = std::move(found->second);
+    all_.erase(found);
+  }
+  auto* const running = peer->ours();
+  if (abort && running != nullptr) runtime().abort(running, "its communicator of NCCL was aborted");
+  auto* const ours = peer->take();
+  if (ours != nullptr) runtime().destroy(ours);
+}
+
+Communicators& communicators() {
+  static auto* const all = new Communicators;  // threads may outlast static objects
+  return *all;
+}
+
+}  // namespace p2plab::shim

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// Communicators of NCCL, and ours beside them: set up in a thread of its own while NCCL serves, found by what all its ranks know.
+#pragma once
+
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <shared_mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "p2plab/c/p2plab.h"
+#include "shim/real_library.h"
+
+namespace p2plab::shim {
+
+/// The functions of libp2plab.so, from beside this library; loaded when the first communicator is made.
+struct Runtime {
+  decltype(&p2plab_named_unique_id) named_unique_id = nullptr;
+  decltype(&p2plab_comm_init_rank) init_rank = nullptr;
+  decltype(&p2plab_comm_init_all) init_all = nullptr;
+  decltype(&p2plab_comm_start) start = nullptr;
+  decltype(&p2plab_comm_ready) ready = nullptr;
+  decltype(&p2plab_comm_destroy) destroy = nullptr;
+  decltype(&p2plab_comm_abort) abort = nullptr;
+  decltype(&p2plab_comm_async_error) async_error = nullptr;
+  decltype(&p2plab_all_reduce) all_reduce = nullptr;
+  decltype(&p2plab_reduce) reduce = nullptr;
+  decltype(&p2plab_reduce_scatter) reduce_scatter = nullptr;
+  decltype(&p2plab_all_gather) all_gather = nullptr;
+  decltype(&p2plab_broadcast) broadcast = nullptr;
+  decltype(&p2plab_gather) gather = nullptr;
+  decltype(&p2plab_scatter) scatter = nullptr;
+  decltype(&p2plab_all_to_all) all_to_all = nullptr;
+  decltype(&p2plab_last_error) last_error = nullptr;
+  bool loaded = false;
+};
+const Runtime& runtime();
+
+/// One rank of a communicator of NCCL.
+class Peer {
+ public:
+  explicit Peer(std::string name) : name_(std::move(name)) {}
+
+  /// What all ranks of the communicator know it by.
+  const std::string& name() const { return name_; }
+  /// A name for one made from it; all ranks make them in the same order.
+  std::string next_name(const std::string& how);
+
+  /// Notes a call that may be ours; ours, if it is set up.
+  p2plab_comm* note(const p2plab_call& call);
+  /// Ours is there, and is told of the calls that NCCL's had so far.
+  bool publish(p2plab_comm* ours);
+  void give_up();
+  /// Waits until ours is set up or given up, at most so long.
+  void wait(double seconds);
+  /// Ours, if it is set up, taken away for good.
+  p2plab_comm* take();
+  p2plab_comm* ours();
+
+ private:
+  std::string name_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  p2plab_comm* ours_ = nullptr;
+  std::vector<p2plab_call> calls_;  // until ours is there
+  unsigned long long made_ = 0;
+  bool over_ = false;   // set up, or given up
+  bool taken_ = false;  // NCCL's is gone
+};
+
+class Communicators {
+ public:
+  std::shared_ptr<Peer> find(Comm comm);
+  /// A new communicator of NCCL; ours is set up in the background. In a group NCCL's is not ready yet, so nothing waits.
+  void add(Comm comm, const std::string& name, int ranks, int rank, bool wait);
+  /// All ranks of one in this process.
+  void add_all(const Comm* comms, int ranks, const int* devices);
+  /// NCCL's is being destroyed, or aborted.
+  void remove(Comm comm, bool abort);
+
+ private:
+  std::shared_ptr<Peer> keep(Comm comm, const std::string& name);
+
+  std::shared_mutex mutex_;
+  std::unordered_map<Comm, std::shared_ptr<Peer>> all_;
+};
+
+Communicators& communicators();
+
+}  // namespace p2plab::shim

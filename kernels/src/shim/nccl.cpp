@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// The names of NCCL with code of their own.
+#include <string>
+
+#include "shim/calls.h"
+#include "shim/communicators.h"
+#include "shim/counters.h"
+
+namespace p2plab::shim {
+
+namespace {
+
+// In digits: an id holds zeros.
+std::string text_of(const UniqueId& id) {
+  constexpr const char* digits = "0123456789abcdef";
+  std::string text;
+  for (const char byte : id.bytes) {
+    const auto value = static_cast<unsigned char>(byte);
+    text += digits[value >> 4];
+    text += digits[value & 15];
+  }
+  return text;
+}
+
+bool well(int result) { return result == success || result == in_progress; }
+
+// One that was made from another: of what all ranks know, its name and who is in it.
+void add_part(Comm parent, Comm made, const std::string& how) {
+  const auto from = communicators().find(parent);
+  if (from == nullptr) return;
+  const auto name = from->next_name(how);
+  int ranks = 0;
+  int rank = 0;
+  // Not known yet in a group, or where NCCL is still at it.
+  if (made == nullptr || thread().depth > 0 || real(p2plab_real_ncclCommCount, made, &ranks) != success ||
+      real(p2plab_real_ncclCommUserRank, made, &rank) != success)
+    return;
+  communicators().add(made, name, ranks, rank, true);
+}
+
+int made(int result, Comm* comm, const std::string& name, int ranks, int rank) {
+  if (well(result) && comm != nullptr && !thread().inside) communicators().add(*comm, name, ranks, rank, thread().depth == 0 && result == success);
+  return result;
+}
+
+}  // namespace
+
+}  // namespace p2plab::shim
+
+using namespace p2plab::shim;
+
+extern "C" {
+
+#pragma GCC visibility push(hidden)
+
+int p2plab_serve_ncclAllReduce(const void* send, void* receive, std::size_t count, int type, int op, Comm comm, Stream stream) {
+  return call({P2PLAB_ALL_REDUCE, send, receive, count, type, op, 0, comm, stream});
+}
+int p2plab_serve_ncclReduce(const void* send, void* receive, std::size_t count, int type, int op, int root, Comm comm, Stream stream) {
+  return call({P2PLAB_REDUCE, send, receive, count, type, op, root, comm, stream});
+}
+int p2plab_serve_ncclReduceScatter(const void* send, void* receive, std::size_t count, int type, int op, Comm comm, Stream stream) {
+  return call({P2PLAB_REDUCE_SCATTER, send, receive, count, type, op, 0, comm, stream});
+}
+int p2plab_serve_ncclAllGather(const void* send, void* receive, std::size_t count, int type, Comm comm, Stream stream) {
+  return call({P2PLAB_ALL_GATHER, send, receive, count, type, 0, 0, comm, stream});
+}
+int p2plab_serve_ncclBroadcast(const void* send, void* receive, std::size_t count, int type, int root, Comm comm, Stream stream) {
+  return call({P2PLAB_BROADCAST, send, receive, count, type, 0, root, comm, stream});
+}
+int p2plab_serve_ncclBcast(void* buffer, std::size_t count, int type, int root, Comm comm, Stream stream) {
+  return call({P2PLAB_BROADCAST, buffer, buffer, count, type, 0, root, comm, stream});
+}
+int p2plab_serve_ncclGather(const void* send, void* receive, std::size_t count, int type, int root, Comm comm, Stream stream) {
+  return call({P2PLAB_GATHER, send, receive, count, type, 0, root, comm, stream});
+}
+int p2plab_serve_ncclScatter(const void* send, void* receive, std::size_t count, int type, int root, Comm comm, Stream stream) {
+  return call({P2PLAB_SCATTER, send, receive, count, type, 0, root, comm, stream});
+}
+int p2plab_serve_ncclAlltoAll(const void* send, void* receive, std::size_t count, int type, Comm comm, Stream stream) {
+  return call({P2PLAB_ALL_TO_ALL, send, receive, count, type, 0, 0, comm, stream});
+}
+
+// Only its two ranks know of it, so it cannot be agreed on by all.
+int p2plab_serve_ncclSend(const void* send, std::size_t count, int type, int to, Comm comm, Stream stream) {
+  if (!thread().inside) counters().add(Outcome::other_call);
+  return real(p2plab_real_ncclSend, send, count, type, to, comm, stream);
+}
+int p2plab_serve_ncclRecv(void* receive, std::size_t count, int type, int from, Comm comm, Stream stream) {
+  if (!thread().inside) counters().add(Outcome::other_call);
+  return real(p2plab_real_ncclRecv, receive, count, type, from, comm, stream);
+}
+
+int p2plab_serve_ncclGroupStart() {
+  const int result = real(p2plab_real_ncclGroupStart);
+  if (result == success && !thread().inside) ++thread().depth;
+  return result;
+}
+int p2plab_serve_ncclGroupEnd() {
+  auto& mine = thread();
+  if (mine.inside) return real(p2plab_real_ncclGroupEnd);
+  if (mine.depth > 0) --mine.depth;
+  const int begun = mine.depth == 0 ? begin_held() : success;
+  const int ended = real(p2plab_real_ncclGroupEnd);
+  return begun == success ? ended : begun;
+}
+// NCCL estimates the time of calls that it gets; nothing is begun.
+int p2plab_serve_ncclGroupSimulateEnd(void* info) {
+  auto& mine = thread();
+  if (mine.inside) return real(p2plab_real_ncclGroupSimulateEnd, info);
+  if (mine.depth > 0) --mine.depth;
+  if (mine.depth == 0) {
+    for (const auto& c : mine.held) pass_on(c);
+    mine.held.clear();
+  }
+  return real(p2plab_real_ncclGroupSimulateEnd, info);
+}
+
+int p2plab_serve_ncclCommInitRank(Comm* comm, int ranks, UniqueId id, int rank) {
+  return made(real(p2plab_real_ncclCommInitRank, comm, ranks, id, rank), comm, text_of(id), ranks, rank);
+}
+int p2plab_serve_ncclCommInitRankConfig(Comm* comm, int ranks, UniqueId id, int rank, void* config) {
+  return made(real(p2plab_real_ncclCommInitRankConfig, comm, ranks, id, rank, config), comm, text_of(id), ranks, rank);
+}
+int p2plab_serve_ncclCommInitRankScalable(Comm* comm, int ranks, int rank, int count, UniqueId* ids, void* config) {
+  std::string name;
+  for (int i = 0; ids != nullptr && i < count; ++i) name += text_of(ids[i]);
+  return made(real(p2plab_real_ncclCommInitRankScalable, comm, ranks, rank, count, ids, config), comm, name, ranks, rank);
+}
+int p2plab_serve_ncclCommInitAll(Comm* comms, int ranks, const int* devices) {
+  const int result = real(p2plab_real_ncclCommInitAll, comms, ranks, devices);
+  if (result == success && !thread().inside) communicators().add_all(comms, ranks, devices);
+  return result;
+}
+int p2plab_serve_ncclCommSplit(Comm comm, int color, int key, Comm* part, void* config) {
+  const int result = real(p2plab_real_ncclCommSplit, comm, color, key, part, config);
+  // Those that take no part count it, too.
+  if (well(result) && !thread().inside) add_part(comm, part == nullptr ? nullptr : *part, "split" + std::to_string(color));
+  return result;
+}
+int p2plab_serve_ncclCommShrink(Comm comm, int* excluded, int count, Comm* part, void* config, int flags) {
+  const int result = real(p2plab_real_ncclCommShrink, comm, excluded, count, part, config, flags);
+  std::string how = "shrink";
+  for (int i = 0; excluded != nullptr && i < count; ++i) how += "," + std::to_string(excluded[i]);
+  if (well(result) && !thread().inside) add_part(comm, part == nullptr ? nullptr : *part, how);
+  return result;
+}
+
+int p2plab_serve_ncclCommFinalize(Comm comm) { return real(p2plab_real_ncclCommFinalize, comm); }
+int p2plab_serve_ncclCommDestroy(Comm comm) {
+  if (!thread().inside) communicators().remove(comm, false);
+  return real(p2plab_real_ncclCommDestroy, comm);
+}
+int p2plab_serve_ncclCommAbort(Comm comm) {
+  if (!thread().inside) communicators().remove(comm, true);
+  return real(p2plab_real_ncclCommAbort, comm);
+}
+int p2plab_serve_ncclCommRevoke(Comm comm, int flags) {
+  if (!thread().inside) communicators().remove(comm, true);
+  return real(p2plab_real_ncclCommRevoke, comm, flags);
+}
+int p2plab_serve_ncclCommGetAsyncError(Comm comm, int* error) {
+  const int result = real(p2plab_real_ncclCommGetAsyncError, comm, error);
+  if (result != success || error == nullptr || *error != success || thread().inside) return result;
+  const auto peer = communicators().find(comm);
+  auto* const ours = peer == nullptr ? nullptr : peer->ours();
+  if (ours != nullptr && runtime().async_error(ours) != P2PLAB_OK) {
+    say(std::string{"a communicator failed: "} + runtime().last_error());
+    *error = remote_error;
+  }
+  return result;
+}
+
+#pragma GCC visibility pop
+
+/// What was served and passed on by this process, as text; for programs that look for the shim.
+[[gnu::visibility("default")]] const char* p2plab_nccl_counts() {
+  thread_local std::string text;
+  text = counters().text();
+  return text.c_str();
+}
+/// Where the library is that the shim stands before.
+[[gnu::visibility("default")]] const char* p2plab_nccl_real() { return real_library().path.c_str(); }
+
+}  // extern "C"

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The shim under unchanged programs: torch.distributed with backend nccl, CuPy; ranks that may share a GPU, before an NCCL that moves no data.
+
+    python3 shim_ranks.py --ranks 2 --shim DIR --nccl libnccl_without_data.so [--audit]        77: cannot run here, with the reason
+
+With real GPUs for all ranks, --nccl '' takes the real NCCL, and what is not served is its work.
+"""
+import argparse
+import ast
+import ctypes
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+SKIP = 77
+
+
+def right(torch, x, want, what):
+    if not (x.float() - want).abs().max().item() <= 0.01 * abs(want):
+        raise AssertionError(f"{what}: {x.flatten()[:4].tolist()} where {want} is right")
+
+
+def work(rank, ranks):
+    import torch
+    import torch.distributed as dist
+
+    device = torch.device("cuda", rank % torch.cuda.device_count())
+    torch.cuda.set_device(device)
+    store = dist.TCPStore("127.0.0.1", int(os.environ["MASTER_PORT"]), ranks, rank == 0)
+    dist.init_process_group("nccl", store=store, rank=rank, world_size=ranks, device_id=device)
+    total = ranks * (ranks + 1) / 2
+    for count in (1, 5, 4096, 8192, 100000, 300001):
+        for dtype in (torch.bfloat16, torch.float32):
+            x = torch.full((count,), float(rank + 1), device=device, dtype=dtype)
+            dist.all_reduce(x)
+            right(torch, x, total, f"all_reduce of {count} {dtype}")
+    x = torch.full((1024,), float(rank + 1), device=device)
+    dist.broadcast(x, 0)
+    right(torch, x, 1, "broadcast")
+    gathered = torch.empty(ranks, 1024, device=device)
+    dist.all_gather_into_tensor(gathered, torch.full((1024,), float(rank + 1), device=device))
+    for r in range(ranks):
+        right(torch, gathered[r], r + 1, "all_gather")
+    part = torch.empty(512, device=device)
+    dist.reduce_scatter_tensor(part, torch.full((512 * ranks,), float(rank + 1), device=device))
+    right(torch, part, total, "reduce_scatter")
+    dist.barrier()
+    side = torch.cuda.Stream()
+    x = torch.full((4096,), 1.0, device=device, dtype=torch.bfloat16)
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            dist.all_reduce(x)
+            x.fill_(1.0)
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        dist.all_reduce(x)
+    for round in range(1, 11):
+        x.fill_(float(round))
+        graph.replay()
+        torch.cuda.synchronize()
+        right(torch, x, round * ranks, "replay")
+    print(f"rank {rank}: all right; {counts()}", flush=True)
+    dist.barrier()
+    torch.cuda.synchronize()
+    os._exit(0)  # graphs hold the communicator, and destroying that waits for them
+
+
+def work_of_cupy(rank, ranks):
+    import cupy
+    from cupy.cuda import nccl
+
+    cupy.cuda.Device(rank % cupy.cuda.runtime.getDeviceCount()).use()
+    path = os.environ["P2PLAB_TEST_ID"]
+    if rank == 0:
+        with open(path + ".new", "w") as file:
+            file.write(repr(nccl.get_unique_id()))
+        os.rename(path + ".new", path)
+    while not os.path.exists(path):
+        time.sleep(0.01)
+    with open(path) as file:
+        unique_id = ast.literal_eval(file.read())
+    x = cupy.full(4096, rank + 1, dtype=cupy.float32)  # before the communicator, so that CUDA is set up
+    y = cupy.zeros_like(x)
+    communicator = nccl.NcclCommunicator(ranks, unique_id, rank)
+    for _ in range(10):
+        communicator.allReduce(x.data.ptr, y.data.ptr, x.size, nccl.NCCL_FLOAT32, nccl.NCCL_SUM, cupy.cuda.Stream.null.ptr)
+    cupy.cuda.Stream.null.synchronize()
+    assert (y == ranks * (ranks + 1) / 2).all(), y[:4]
+    print(f"rank {rank}: CuPy's all_reduce is right; {counts()}", flush=True)
+
+
+def counts():
+    shim = ctypes.CDLL(os.environ["P2PLAB_TEST_SHIM"])
+    shim.p2plab_nccl_counts.restype = shim.p2plab_nccl_real.restype = ctypes.c_char_p
+    return f"{shim.p2plab_nccl_counts().decode()}; before {shim.p2plab_nccl_real().decode()}"
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--ranks", type=int, default=2)
+    parser.add_argument("--shim", required=True)
+    parser.add_argument("--nccl", default="")
+    parser.add_argument("--audit", action="store_true")
+    parser.add_argument("--consumer", choices=["torch", "cupy"], default="torch")
+    args = parser.parse_args()
+    if "RANK" in os.environ:
+        return {"torch": work, "cupy": work_of_cupy}[args.consumer](int(os.environ["RANK"]), args.ranks)
+    try:
+        import torch
+    except ModuleNotFoundError:
+        print("skipped: no PyTorch for this Python")
+        return SKIP
+    if not torch.cuda.is_available():
+        print("skipped: PyTorch finds no GPU")
+        return SKIP
+    shim = os.path.join(args.shim, "libp2plab-nccl.so")
+    settings = {"P2PLAB_TEST_SHIM": shim, "P2PLAB_TEST_ID": os.path.join(tempfile.mkdtemp(), "id"), "MASTER_PORT": str(20000 + os.getpid() % 20000), "NCCL_NVLS_ENABLE": "0",
+                # With an NCCL that moves no data every size must be ready when it is asked for: longer ones serve it.
+                "P2PLAB_PREPARE": ",".join(["all_reduce:bfloat16:sum:1KiB-2MiB", "all_reduce:float32:sum:16B-2MiB", "broadcast:4KiB-64KiB",
+                                            "all_gather:4KiB-64KiB", "reduce_scatter:float32:sum:2KiB-64KiB", "all_reduce:uint8:sum:16B-64B"])}
+    settings["LD_AUDIT" if args.audit else "LD_PRELOAD"] = os.path.join(args.shim, "libp2plab-audit.so") if args.audit else shim
+    if args.nccl:
+        settings["P2PLAB_NCCL"] = os.path.abspath(args.nccl)
+    started = [subprocess.Popen([sys.executable, *sys.argv], env=dict(os.environ, RANK=str(r), **settings)) for r in range(args.ranks)]
+    return max(process.wait() for process in started)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// A program that uses NCCL in one of the ways that programs do: `linked`, or by dlopen of what it is given. Says what happened, line by line; run by
+// shim_test under the shim and two stubs.
+#include <dlfcn.h>
+
+#include <cstdio>
+#include <cstring>
+#include <string>
+
+extern "C" {
+struct Id {
+  char bytes[128];
+};
+}
+
+namespace {
+
+using Comm = void*;
+
+struct Nccl {
+  void* handle = nullptr;
+  template <class F>
+  F* function(const char* name) const {
+    auto* const found = dlsym(handle, name);
+    if (found == nullptr) std::printf("no %s\n", name);
+    return reinterpret_cast<F*>(found);
+  }
+  int all_reduce(std::size_t count, int type, int op, Comm comm) const {
+    return function<int(const void*, void*, std::size_t, int, int, Comm, void*)>("ncclAllReduce")(nullptr, nullptr, count, type, op, comm, nullptr);
+  }
+  int twin_all_reduce(std::size_t count, Comm comm) const {
+    return function<int(const void*, void*, std::size_t, int, int, Comm, void*)>("pncclAllReduce")(nullptr, nullptr, count, 7, 0, comm, nullptr);
+  }
+  int group_start() const { return function<int()>("ncclGroupStart")(); }
+  int group_end() const { return function<int()>("ncclGroupEnd")(); }
+};
+
+}  // namespace
+
+int main(int count, char** words) {
+  const std::string way = count > 1 ? words[1] : "";
+  const char* const path = count > 2 ? words[2] : "libnccl.so.2";
+  Nccl nccl{way == "global" ? dlopen(nullptr, RTLD_NOW) : dlopen(path, RTLD_NOW | RTLD_LOCAL)};
+  if (nccl.handle == nullptr) {
+    std::printf("cannot load: %s\n", dlerror());
+    return 1;
+  }
+  int version = 0;
+  nccl.function<int(int*)>("ncclGetVersion")(&version);
+  auto* const shim = dlsym(nccl.handle, "p2plab_nccl_counts");
+  std::printf("version %d, %s\n", version, shim == nullptr ? "NCCL itself" : "the shim");
+  if (shim == nullptr) return 0;
+  const auto tell = [&](const char* what, int result) { std::printf("%s: %d, %s\n", what, result, reinterpret_cast<const char* (*)()>(shim)()); };
+  Comm comm = nullptr;
+  Comm part = nullptr;
+  Id id{};
+  std::strcpy(id.bytes, "an id of the test");
+  tell("init", nccl.function<int(Comm*, int, Id, int)>("ncclCommInitRank")(&comm, 2, id, 0));
+  tell("even", nccl.all_reduce(4, 7, 0, comm));
+  tell("odd", nccl.all_reduce(5, 7, 0, comm));
+  tell("nested in NCCL", nccl.all_reduce(77, 7, 0, comm));
+  tell("own operation", nccl.all_reduce(4, 7, 9, comm));
+  tell("float8", nccl.all_reduce(4, 10, 0, comm));
+  tell("nothing", nccl.all_reduce(0, 7, 0, comm));
+  tell("of another", nccl.all_reduce(4, 7, 0, &part));
+  nccl.group_start();
+  nccl.group_start();
+  tell("in a group", nccl.all_reduce(4, 7, 0, comm));
+  nccl.group_end();
+  tell("inner end", 0);
+  tell("outer end", nccl.group_end());
+  tell("split", nccl.function<int(Comm, int, int, Comm*, void*)>("ncclCommSplit")(comm, 3, 0, &part, nullptr));
+  tell("of the part", nccl.all_reduce(4, 7, 0, part));
+  if (auto* const twin = dlsym(nccl.handle, "pncclAllReduce"); twin != nullptr) tell("twin", nccl.twin_all_reduce(4, comm));
+  tell("destroy", nccl.function<int(Comm)>("ncclCommDestroy")(part));
+  tell("abort", nccl.function<int(Comm)>("ncclCommAbort")(comm));
+  tell("after", nccl.all_reduce(4, 7, 0, comm));
+  if (auto* const log = dlsym(dlopen("libp2plab.so.1", RTLD_NOW | RTLD_NOLOAD), "stub_log"); log != nullptr)
+    std::printf("ours: %s\n", reinterpret_cast<const char* (*)()>(log)());
+  return 0;
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// The shim before a stub of NCCL and a stub of our own library: every name is there and passes on, and what is served is what should be. No GPU.
+#include <dlfcn.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include <gtest/gtest.h>
+
+#include "unit/kernels/shim/program.h"
+
+namespace p2plab {
+namespace {
+
+using testing::ran;
+
+const std::string stage = P2PLAB_SHIM_STAGE;
+const std::string source = P2PLAB_SOURCE_DIR;
+
+std::vector<std::string> names_of(const std::string& path) {
+  std::ifstream file(path);
+  std::vector<std::string> names;
+  for (std::string line; std::getline(file, line);) {
+    if (!line.empty() && line.front() != '#') names.push_back(line);
+  }
+  return names;
+}
+
+TEST(Shim, HasEveryNameAndPassesItsArgumentsOn) {
+  const auto names = names_of(source + "/kernels/src/shim/names.txt");
+  const auto listed = names_of(source + "/kernels/src/shim/served.txt");
+  const std::set<std::string> served(listed.begin(), listed.end());
+  ASSERT_GT(names.size(), 150U);
+  setenv("P2PLAB_NCCL", (stage + "/names/libnccl.so.2").c_str(), 1);
+  setenv("P2PLAB_DISABLE", "1", 1);
+  auto* const shim = dlopen((stage + "/libp2plab-nccl.so").c_str(), RTLD_NOW | RTLD_LOCAL);
+  ASSERT_NE(shim, nullptr) << dlerror();
+  auto* const stub = dlopen((stage + "/names/libnccl.so.2").c_str(), RTLD_NOW | RTLD_LOCAL);
+  ASSERT_NE(stub, nullptr) << dlerror();
+  const auto* const arguments = static_cast<const long*>(dlsym(stub, "stub_arguments"));
+  const auto* const number = static_cast<const double*>(dlsym(stub, "stub_number"));
+  for (const int round : {1, 2}) {  // found when first called, then jumped to
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      const auto& name = names[i];
+      using Function = int(long, long, long, long, long, long, long, long, long, double);
+      auto* const function = reinterpret_cast<Function*>(dlsym(shim, name.c_str()));
+      ASSERT_NE(function, nullptr) << name;
+      const bool own = served.contains(name.front() == 'p' ? name.substr(1) : name);
+      if (own) continue;
+      EXPECT_EQ(function(11 * round, 12, 13, 14, 15, 16, 17, 18, 19, 2.5), static_cast<int>(i) + 1000) << name;
+      EXPECT_EQ(arguments[0], 11 * round) << name;
+      for (long k = 1; k < 9; ++k) EXPECT_EQ(arguments[k], 11 + k) << name;
+      EXPECT_EQ(*number, 2.5) << name;
+    }
+  }
+  unsetenv("P2PLAB_NCCL");
+  unsetenv("P2PLAB_DISABLE");
+}
+
+TEST(Shim, KnowsEveryNameOfTheToolkitsNccl) {
+  const std::string nccl = "/usr/local/cuda/lib64/libnccl.so.2";
+  if (!std::filesystem::exists(nccl)) GTEST_SKIP() << "no NCCL in the CUDA toolkit: its names are not compared";
+  const auto names = names_of(source + "/kernels/src/shim/names.txt");
+  const std::set<std::string> known(names.begin(), names.end());
+  const auto all = ran("nm -D --defined-only " + nccl + " | awk '{ print $3 }' | grep -E '^p?nccl[A-Z]'");
+  ASSERT_EQ(all.code, 0) << all.text;
+  std::istringstream lines(all.text);
+  int count = 0;
+  for (std::string name; std::getline(lines, name); ++count) EXPECT_TRUE(known.contains(name)) << name << " would not be reached";
+  EXPECT_GT(count, 90);
+}
+
+// What the shim's symbols must not do is stand before others' of the same names.
+TEST(Shim, ShowsNothingButNcclsNames) {
+  for (const auto* library : {"/libp2plab-nccl.so", "/libp2plab-audit.so"}) {
+    const auto others = ran("nm -D --defined-only " + stage + library + " | awk '{ print $3 }' | grep -vE '^(p?nccl[A-Z]|p2plab_nccl_|la_)'");
+    EXPECT_EQ(others.text, "") << library;
+  }
+}
+
+std::string client(const std::string& settings, const std::string& words) { return settings + " " + stage + "/p2plab_shim_client " + words; }
+
+const std::string lines_of_a_run =
+    "version 22809, the shim\n"
+    "init: 0, served 0, passed on 0 (no program ready 0, no communicator of ours 0, type or operation 0, other calls 0)\n"
+    "even: 0, served 1, passed on 0 (no program ready 0, no communicator of ours 0, type or operation 0, other calls 0)\n"
+    "odd: 0, served 1, passed on 1 (no program ready 1, no communicator of ours 0, type or operation 0, other calls 0)\n"
+    "nested in NCCL: 0, served 1, passed on 2 (no program ready 2, no communicator of ours 0, type or operation 0, other calls 0)\n"
+    "own operation: 0, served 1, passed on 3 (no program ready 2, no communicator of ours 0, type or operation 1, other calls 0)\n"
+    "float8: 0, served 1, passed on 4 (no program ready 2, no communicator of ours 0, type or operation 2, other calls 0)\n"
+    "nothing: 0, served 1, passed on 5 (no program ready 2, no communicator of ours 0, type or operation 3, other calls 0)\n"
+    "of another: 0, served 1, passed on 6 (no program ready 2, no communicator of ours 1, type or operation 3, other calls 0)\n"
+    "in a group: 0, served 1, passed on 6 (no program ready 2, no communicator of ours 1, type or operation 3, other calls 0)\n"
+    "inner end: 0, served 1, passed on 6 (no program ready 2, no communicator of ours 1, type or operation 3, other calls 0)\n"
+    "outer end: 0, served 2, passed on 6 (no program ready 2, no communicator of ours 1, type or operation 3, other calls 0)\n"
+    "split: 0, served 2, passed on 6 (no program ready 2, no communicator of ours 1, type or operation 3, other calls 0)\n"
+    "of the part: 0, served 3, passed on 6 (no program ready 2, no communicator of ours 1, type or operation 3, other calls 0)\n"
+    "twin: 0, served 4, passed on 6 (no program ready 2, no communicator of ours 1, type or operation 3, other calls 0)\n"
+    "destroy: 0, served 4, passed on 6 (no program ready 2, no communicator of ours 1, type or operation 3, other calls 0)\n"
+    "abort: 0, served 4, passed on 6 (no program ready 2, no communicator of ours 1, type or operation 3, other calls 0)\n"
+    "after: 0, served 4, passed on 7 (no program ready 2, no communicator of ours 2, type or operation 3, other calls 0)\n"
+    "ours: init 2 root counted made all_reduce all_reduce all_reduce all_reduce init 2 /0split3 counted made all_reduce all_reduce destroyed aborted "
+    "destroyed \n";
+
+TEST(Shim, ByPathServesWhatIsReadyAndPassesOnTheRest) {
+  const auto run = ran(client("P2PLAB_NCCL=" + stage + "/nccl/libnccl.so.2", "path " + stage + "/libp2plab-nccl.so"));
+  EXPECT_EQ(run.code, 0);
+  EXPECT_EQ(run.text, lines_of_a_run);
+}
+
+// NCCL's own calls of its public names come to a preloaded shim, too, and are no calls of the program's.
+TEST(Shim, PreloadedServesTheSame) {
+  const auto run = ran(client("LD_PRELOAD=" + stage + "/libp2plab-nccl.so P2PLAB_NCCL=" + stage + "/nccl/libnccl.so.2", "global"));
+  EXPECT_EQ(run.code, 0);
+  EXPECT_EQ(run.text, lines_of_a_run);
+}
+
+TEST(Shim, TheRedirectorPutsItBeforeWhateverAsksForNccl) {
+  const auto real = stage + "/nccl/libnccl.so.2";
+  for (const auto& asked : {real, std::string{"libnccl.so.2"}}) {
+    const auto run = ran(client("LD_AUDIT=" + stage + "/libp2plab-audit.so P2PLAB_NCCL=" + real, "path " + asked));
+    EXPECT_EQ(run.code, 0);
+    EXPECT_EQ(run.text, lines_of_a_run) << asked;
+  }
+  const auto alone = ran(client("", "path " + real));
+  EXPECT_EQ(alone.text, "version 22809, NCCL itself\n");
+}
+
+TEST(Shim, SwitchedOffOrWithoutOursPassesEverythingOn) {
+  const auto nccl = "P2PLAB_NCCL=" + stage + "/nccl/libnccl.so.2";
+  const auto off = ran(client(nccl + " P2PLAB_DISABLE=1", "path " + stage + "/libp2plab-nccl.so"));
+  EXPECT_NE(off.text.find("after: 0, served 0, passed on 11 (no program ready 0, no communicator of ours 8"), std::string::npos) << off.text;
+  const auto lonely = ran(client(nccl, "path " + stage + "/lonely/libp2plab-nccl.so"));
+  EXPECT_NE(lonely.text.find("p2plab-nccl: all calls are passed on: "), std::string::npos) << lonely.text;
+  EXPECT_NE(lonely.text.find("after: 0, served 0, passed on 11"), std::string::npos) << lonely.text;
+}
+
+TEST(Shim, WithoutNcclSaysSoAndAnswersWithAnError) {
+  const auto run = ran(client("P2PLAB_NCCL=/no/such/libnccl.so.2", "path " + stage + "/libp2plab-nccl.so"));
+  EXPECT_NE(run.text.find("p2plab-nccl: P2PLAB_NCCL names /no/such/libnccl.so.2, which cannot be loaded\n"), std::string::npos) << run.text;
+  EXPECT_NE(run.text.find("init: 5, "), std::string::npos) << run.text;
+}
+
+TEST(Shim, ReportsAtTheEndWhereItIsAsked) {
+  const auto run = ran(client("P2PLAB_REPORT=1 P2PLAB_NCCL=" + stage + "/nccl/libnccl.so.2", "path " + stage + "/libp2plab-nccl.so"));
+  EXPECT_NE(run.text.find(": served 4, passed on 7 ("), std::string::npos) << run.text;
+  EXPECT_NE(run.text.find("p2plab-nccl, process "), std::string::npos) << run.text;
+}
+
+}  // namespace
+}  // namespace p2plab

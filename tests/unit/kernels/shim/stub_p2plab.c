@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+/* A libp2plab that serves all-reduces of even counts, and says what it was asked. */
+#include "p2plab/c/p2plab.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct p2plab_comm {
+  unsigned long long calls;
+  int rank;
+};
+static char log_text[1 << 16];
+static int failing;
+
+static void note(const char* text) {
+  strncat(log_text, text, sizeof log_text - strlen(log_text) - 2);
+  strcat(log_text, " ");
+}
+const char* stub_log(void) { return log_text; }
+void stub_clear(void) { log_text[0] = 0; }
+void stub_fail(int on) { failing = on; }
+
+p2plab_result p2plab_named_unique_id(const char* text, p2plab_unique_id* id) {
+  /* What follows the id of NCCL. */
+  const char* slash = strchr(text, '/');
+  strncpy(id->bytes, slash == NULL ? "root" : slash, sizeof id->bytes - 1);
+  return P2PLAB_OK;
+}
+p2plab_result p2plab_comm_init_rank(p2plab_comm** comm, int ranks, p2plab_unique_id id, int rank, int device, const p2plab_config* config) {
+  (void)device;
+  if (failing || config->serve_ready_only != 1 || config->start_later != 1 || config->load_nccl != 0) return P2PLAB_FAILED;
+  note("init");
+  note(ranks == 2 ? "2" : "n");
+  note(id.bytes);
+  *comm = calloc(1, sizeof **comm);
+  (*comm)->rank = rank;
+  return P2PLAB_OK;
+}
+p2plab_result p2plab_comm_init_all(p2plab_comm** comms, int ranks, const int* devices, const p2plab_config* config) {
+  (void)devices, (void)config;
+  for (int r = 0; r < ranks; ++r) comms[r] = calloc(1, sizeof **comms);
+  note("all");
+  return P2PLAB_OK;
+}
+p2plab_result p2plab_comm_start(p2plab_comm* comm, const p2plab_call* earlier, size_t calls) {
+  (void)earlier;
+  comm->calls = calls;
+  note("counted");
+  return P2PLAB_OK;
+}
+p2plab_result p2plab_comm_ready(p2plab_comm* comm) {
+  (void)comm;
+  note("made");
+  return P2PLAB_OK;
+}
+p2plab_result p2plab_comm_destroy(p2plab_comm* comm) {
+  note("destroyed");
+  free(comm);
+  return P2PLAB_OK;
+}
+p2plab_result p2plab_comm_abort(p2plab_comm* comm, const char* why) {
+  (void)comm, (void)why;
+  note("aborted");
+  return P2PLAB_OK;
+}
+p2plab_result p2plab_comm_async_error(const p2plab_comm* comm) {
+  (void)comm;
+  return failing ? P2PLAB_FAILED : P2PLAB_OK;
+}
+const char* p2plab_last_error(void) { return "as the test wants it"; }
+
+static p2plab_result asked(const char* what, size_t count, p2plab_comm* comm) {
+  comm->calls++;
+  note(what);
+  if (failing) return P2PLAB_FAILED;
+  return count % 2 == 0 ? P2PLAB_OK : P2PLAB_NOT_SERVED;
+}
+p2plab_result p2plab_all_reduce(const void* s, void* r, size_t n, p2plab_type t, p2plab_op op, p2plab_comm* c, p2plab_stream st) {
+  (void)s, (void)r, (void)t, (void)op, (void)st;
+  return asked("all_reduce", n, c);
+}
+p2plab_result p2plab_reduce(const void* s, void* r, size_t n, p2plab_type t, p2plab_op op, int root, p2plab_comm* c, p2plab_stream st) {
+  (void)s, (void)r, (void)t, (void)op, (void)root, (void)st;
+  return asked("reduce", n, c);
+}
+p2plab_result p2plab_reduce_scatter(const void* s, void* r, size_t n, p2plab_type t, p2plab_op op, p2plab_comm* c, p2plab_stream st) {
+  (void)s, (void)r, (void)t, (void)op, (void)st;
+  return asked("reduce_scatter", n, c);
+}
+p2plab_result p2plab_all_gather(const void* s, void* r, size_t n, p2plab_type t, p2plab_comm* c, p2plab_stream st) {
+  (void)s, (void)r, (void)t, (void)st;
+  return asked("all_gather", n, c);
+}
+p2plab_result p2plab_broadcast(const void* s, void* r, size_t n, p2plab_type t, int root, p2plab_comm* c, p2plab_stream st) {
+  (void)s, (void)r, (void)t, (void)root, (void)st;
+  return asked("broadcast", n, c);
+}
+p2plab_result p2plab_gather(const void* s, void* r, size_t n, p2plab_type t, int root, p2plab_comm* c, p2plab_stream st) {
+  (void)s, (void)r, (void)t, (void)root, (void)st;
+  return asked("gather", n, c);
+}
+p2plab_result p2plab_scatter(const void* s, void* r, size_t n, p2plab_type t, int root, p2plab_comm* c, p2plab_stream st) {
+  (void)s, (void)r, (void)t, (void)root, (void)st;
+  return asked("scatter", n, c);
+}
+p2plab_result p2plab_all_to_all(const void* s, void* r, size_t n, p2plab_type t, p2plab_comm* c, p2plab_stream st) {
+  (void)s, (void)r, (void)t, (void)st;
+  return asked("all_to_all", n, c);
+}
