@@ -37,8 +37,8 @@ inline void expect_same_dependencies(const Schedule& folded, const Schedule& lis
   std::vector<bool> third(listed.step_count());
   for (std::size_t i = 0; i < third.size(); ++i) third[i] = proof.chunk(StepId{static_cast<std::int64_t>(i)}).value % 3 == 0;
   for (const auto& left_out : {std::vector<bool>{}, third}) {
-    const Dependencies made(folded, proof.in_place(), left_out);
-    const Dependencies found(listed, proof.in_place(), left_out);
+    const Dependencies made(folded, proof.in_place(), {left_out});
+    const Dependencies found(listed, proof.in_place(), {left_out});
     std::vector<StepId> memory;
     std::vector<StepId> other;
     for (std::size_t i = 0; i < listed.step_count(); ++i) {

@@ -2,6 +2,7 @@
 #include "program/insert_waits.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace p2plab {
 
@@ -61,7 +62,7 @@ class Clocks {
 class WaitBuilder {
  public:
   WaitBuilder(Program& program, const Dependencies& dependencies, const std::vector<StepPlace>& places)
-      : program_(program), dependencies_(dependencies), places_(places), clocks_(program) {}
+      : program_(program), dependencies_(dependencies), places_(places), clocks_(program), last_kept_(program.lanes.size(), -1) {}
 
   void visit(StepId step) {
     const auto [lane, own] = places_[step.index()];
@@ -73,10 +74,12 @@ class WaitBuilder {
     }
     // Later instructions first: what they imply need not be waited for.
     std::ranges::sort(candidates_, [&](const StepPlace& a, const StepPlace& b) { return step_of(a) > step_of(b); });
+    for (const auto& wait : kept_) last_kept_[wait.lane.index()] = -1;
     kept_.clear();
+    kept_before_.clear();
     for (const auto& place : candidates_) consider(lane, place, program_.slices(instruction));
     instruction.waits = static_cast<std::uint32_t>(program_.waits.size());
-    instruction.wait_count = static_cast<std::uint16_t>(kept_.size());
+    instruction.wait_count = static_cast<std::uint32_t>(kept_.size());
     program_.waits.insert(program_.waits.end(), kept_.begin(), kept_.end());
     if (clocks_.transitive()) clocks_.remember(lane, index_of(places_[step.index()]));
   }
@@ -92,12 +95,14 @@ class WaitBuilder {
     const auto slices = program_.slices(awaited);
     const auto needed = std::min(own_slices, slices);
     if (clocks_.transitive() && clocks_.known(lane, place.lane).covers(place.instruction, needed)) return;
-    for (const auto& wait : kept_) {
-      if (wait.lane == place.lane && wait.instruction >= place.instruction && program_.slices(program_.at(wait.lane, wait.instruction)) >= needed)
-        return;
+    auto& last = last_kept_[place.lane.index()];
+    for (auto k = last; k >= 0; k = kept_before_[static_cast<std::size_t>(k)]) {
+      const auto& wait = kept_[static_cast<std::size_t>(k)];
+      if (wait.instruction >= place.instruction && program_.slices(program_.at(wait.lane, wait.instruction)) >= needed) return;
     }
     awaited.signals = true;
     kept_.push_back({place.lane, place.instruction});
+    kept_before_.push_back(std::exchange(last, static_cast<std::int32_t>(kept_.size()) - 1));
     if (clocks_.transitive()) clocks_.learn(lane, place.lane, place.instruction, index_of(place), needed);
   }
 
@@ -108,6 +113,8 @@ class WaitBuilder {
   std::vector<StepId> before_;
   std::vector<StepPlace> candidates_;
   std::vector<Wait> kept_;
+  std::vector<std::int32_t> kept_before_;  // by kept wait: the one before it for the same lane, or -1
+  std::vector<std::int32_t> last_kept_;    // by lane
 };
 
 }  // namespace

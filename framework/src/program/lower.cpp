@@ -118,7 +118,8 @@ class Lowering {
     choose_steps();
     place_steps();
     fill_instructions();
-    add_waits(program_, Dependencies(schedule_, proof_.in_place(), dropped_), places_, order_);
+    add_waits(program_, Dependencies(schedule_, proof_.in_place(), {dropped_, slots_.even() ? std::vector<std::int64_t>{} : step_bytes()}), places_,
+              order_);
     for (int r = 0; r < schedule_.ranks(); ++r) {
       const Rank rank{r};
       program_.memory.push_back(
@@ -131,7 +132,7 @@ class Lowering {
   // Chunks of two sizes in one slot would have their slices at different places there: all slices get the bytes of the largest chunk's.
   void by_bytes(const Payload& payload) {
     const auto bytes = chunk_bytes(payload);
-    program_.tuning.slice = Bytes{program_.tuning.slice_of(*std::ranges::max_element(bytes))};
+    program_.tuning.slice = Bytes{round_up(program_.tuning.slice_of(*std::ranges::max_element(bytes)), grain)};
     program_.tuning.slices = 0;
   }
 
@@ -158,6 +159,14 @@ class Lowering {
       dropped_[i] = stays || extents_[proof_.chunk(id).index()].count == 0;
       if (!dropped_[i]) order_.push_back(id);
     }
+  }
+
+  std::vector<std::int64_t> step_bytes() const {
+    std::vector<std::int64_t> bytes(schedule_.step_count());
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+      bytes[i] = extents_[proof_.chunk(StepId{static_cast<std::int64_t>(i)}).index()].count * size_of(program_.payload.type);
+    }
+    return bytes;
   }
 
   // Fills `key`, whose memory is used again: a step has one, and there may be millions.

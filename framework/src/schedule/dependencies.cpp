@@ -20,14 +20,72 @@ LocationIndex::LocationIndex(const Schedule& schedule, bool in_place) : in_place
 
 namespace {
 
-// Per location: the last step that wrote it and the steps that have read it since, as a linked list.
-struct Access {
-  std::int32_t writer = -1;
-  std::int32_t readers = -1;  // head in the list of reads
-};
-struct Read {
-  std::int32_t step;
-  std::int32_t next;
+// The accesses to each location that a later one may have to wait for: what was written and by whom it has been read since. A write covers what it is
+// at least as large as; what is larger stays beside it, for its bytes beyond.
+class Accesses {
+ public:
+  explicit Accesses(std::size_t locations) : last_(locations, none) {}
+
+  /// Adds to `found` the step that wrote the `bytes` bytes which `reader` reads, if any.
+  void read(std::size_t location, std::int32_t reader, std::int64_t bytes, std::vector<std::int32_t>& found) {
+    auto& last = last_[location];
+    if (last == none) last = add({.bytes = bytes});
+    auto& value = values_[at(last)];
+    if (value.writer != none) found.push_back(value.writer);
+    reads_.push_back({reader, value.readers});
+    value.readers = static_cast<std::int32_t>(reads_.size()) - 1;
+  }
+
+  /// Adds to `found` whom `writer`, of `bytes` bytes, has to wait for.
+  void write(std::size_t location, std::int32_t writer, std::int64_t bytes, std::vector<std::int32_t>& found) {
+    auto larger = none;  // the values that are not covered
+    auto* end = &larger;
+    auto covered = none;
+    for (auto v = last_[location]; v != none;) {
+      auto& value = values_[at(v)];
+      // A reader has waited for the writer already.
+      if (value.readers == none && value.writer != none) found.push_back(value.writer);
+      for (auto read = value.readers; read != none; read = reads_[at(read)].next) found.push_back(reads_[at(read)].step);
+      const auto earlier = value.earlier;
+      if (value.bytes > bytes) {
+        *end = v;
+        end = &value.earlier;
+      } else {
+        covered = v;
+      }
+      v = earlier;
+    }
+    *end = none;
+    const Value written{.bytes = bytes, .writer = writer, .earlier = larger};
+    if (covered == none) {
+      last_[location] = add(written);
+    } else {
+      values_[at(covered)] = written;
+      last_[location] = covered;
+    }
+  }
+
+ private:
+  static constexpr std::int32_t none = -1;
+  struct Value {
+    std::int64_t bytes = 0;
+    std::int32_t writer = none;
+    std::int32_t readers = none;  // head in the list of reads
+    std::int32_t earlier = none;
+  };
+  struct Read {
+    std::int32_t step;
+    std::int32_t next;
+  };
+  static std::size_t at(std::int32_t index) { return static_cast<std::size_t>(index); }
+  std::int32_t add(const Value& value) {
+    values_.push_back(value);
+    return static_cast<std::int32_t>(values_.size()) - 1;
+  }
+
+  std::vector<std::int32_t> last_;  // by location
+  std::vector<Value> values_;
+  std::vector<Read> reads_;
 };
 
 }  // namespace
@@ -41,54 +99,46 @@ std::span<const StepId> Dependencies::of(StepId step, std::vector<StepId>& memor
   return memory;
 }
 
-Dependencies::Dependencies(const Schedule& schedule, bool in_place, const std::vector<bool>& left_out) : folding_(schedule.folding()) {
+Dependencies::Dependencies(const Schedule& schedule, bool in_place, const StepLoads& loads) : folding_(schedule.folding()) {
   if (!folding_.folded()) {
-    lists_.push_back(lists_of(schedule, in_place, left_out));
+    lists_.push_back(lists_of(schedule, in_place, loads));
     return;
   }
   // Images touch no location together, so each waits only within itself.
   const auto base = schedule.base();
-  std::map<std::vector<bool>, int> known;
+  std::map<StepLoads, int> known;
   for (int image = 0; image < folding_.images(); ++image) {
-    std::vector<bool> left(left_out.empty() ? 0 : base.step_count());
-    for (std::size_t i = 0; i < left.size(); ++i) left[i] = left_out[folding_.id_of(image, StepId{static_cast<std::int64_t>(i)}).index()];
-    const auto [place, added] = known.try_emplace(std::move(left), static_cast<int>(lists_.size()));
+    StepLoads here{.left_out = std::vector<bool>(loads.left_out.empty() ? 0 : base.step_count()),
+                   .bytes = std::vector<std::int64_t>(loads.bytes.empty() ? 0 : base.step_count())};
+    for (std::size_t i = 0; i < base.step_count(); ++i) {
+      const auto step = folding_.id_of(image, StepId{static_cast<std::int64_t>(i)}).index();
+      if (!loads.left_out.empty()) here.left_out[i] = loads.left_out[step];
+      if (!loads.bytes.empty()) here.bytes[i] = loads.bytes[step];
+    }
+    const auto [place, added] = known.try_emplace(std::move(here), static_cast<int>(lists_.size()));
     if (added) lists_.push_back(lists_of(base, in_place, place->first));
     of_image_.push_back(place->second);
   }
 }
 
-Dependencies::Lists Dependencies::lists_of(const Schedule& schedule, bool in_place, const std::vector<bool>& left_out) {
+Dependencies::Lists Dependencies::lists_of(const Schedule& schedule, bool in_place, const StepLoads& loads) {
   auto lists = Lists{};
   auto& [offsets, steps] = lists;
   const LocationIndex index(schedule, in_place);
-  std::vector<Access> accesses(index.size());
-  std::vector<Read> reads;
+  Accesses accesses(index.size());
   std::vector<std::int32_t> found;
   offsets.push_back(0);
   for (std::size_t i = 0; i < schedule.step_count(); ++i) {
     const auto step = schedule.base_step(StepId{static_cast<std::int64_t>(i)});
     const auto self = static_cast<std::int32_t>(i);
     found.clear();
-    if (!left_out.empty() && left_out[i]) {
+    if (!loads.left_out.empty() && loads.left_out[i]) {
       offsets.push_back(steps.size());
       continue;
     }
-    for (const auto& source : step.sources) {
-      auto& access = accesses[index(source)];
-      if (access.writer >= 0) found.push_back(access.writer);
-      reads.push_back({self, access.readers});
-      access.readers = static_cast<std::int32_t>(reads.size()) - 1;
-    }
-    for (const auto& destination : step.destinations) {
-      auto& access = accesses[index(destination)];
-      // A later reader has waited for the writer already.
-      if (access.readers < 0 && access.writer >= 0) found.push_back(access.writer);
-      for (auto read = access.readers; read >= 0; read = reads[static_cast<std::size_t>(read)].next) {
-        found.push_back(reads[static_cast<std::size_t>(read)].step);
-      }
-      access = {self, -1};
-    }
+    const auto bytes = loads.bytes.empty() ? 0 : loads.bytes[i];
+    for (const auto& source : step.sources) accesses.read(index(source), self, bytes, found);
+    for (const auto& destination : step.destinations) accesses.write(index(destination), self, bytes, found);
     std::ranges::sort(found);
     found.erase(std::unique(found.begin(), found.end()), found.end());  // std::ranges::unique does not pass clang 14
     for (const auto step_before : found) {

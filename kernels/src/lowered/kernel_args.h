@@ -67,7 +67,7 @@ inline constexpr std::uint32_t epoch_limit = 3U << 30;
 
 /// How the operands of an instruction lie beside multiples of 16: all at them; all destinations equally far behind them, sources anywhere; or not
 /// even that.
-enum class Alignment : std::uint16_t { whole, destinations, none };
+enum class Alignment : std::uint8_t { whole, destinations, none };
 
 /// One move of a lane. Addresses of sources, then destinations, from `operands` on.
 struct SliceInstruction {
@@ -76,11 +76,11 @@ struct SliceInstruction {
   std::uint32_t operands = 0;
   std::uint32_t waits = 0;
   std::uint32_t signals = 0;
+  std::uint32_t wait_count = 0;
   std::uint16_t sources = 0;
   std::uint16_t destinations = 0;
-  std::uint16_t wait_count = 0;
   std::uint16_t signal_count = 0;
-  std::uint16_t divides = 0;
+  std::uint8_t divides = 0;
   Alignment alignment = Alignment::none;
   std::int32_t divisor = 1;
   std::uint32_t first_value = 0;  // what the flag shows after slice s: base + first_value + s / parts + 1

@@ -134,10 +134,10 @@ class SliceLinker {
                                    .slice = program_.slice_bytes(instruction),
                                    .operands = next_address(),
                                    .waits = static_cast<std::uint32_t>(image_.waits.size()),
+                                   .wait_count = instruction.wait_count,
                                    .sources = instruction.sources,
                                    .destinations = instruction.destinations,
-                                   .wait_count = instruction.wait_count,
-                                   .divides = static_cast<std::uint16_t>(instruction.divides ? 1 : 0),
+                                   .divides = static_cast<std::uint8_t>(instruction.divides ? 1 : 0),
                                    .alignment = image::Alignment::none,
                                    .divisor = instruction.divisor,
                                    .first_value = number * values_.per_instruction};

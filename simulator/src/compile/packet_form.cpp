@@ -189,7 +189,7 @@ class Rewriter {
       const auto& places = places_[other][awaited];
       if (static_cast<std::size_t>(wave) < places.size()) to_.waits.push_back({lane_of_[other], places[static_cast<std::size_t>(wave)]});
     }
-    i.wait_count = static_cast<std::uint16_t>(to_.waits.size() - i.waits);
+    i.wait_count = static_cast<std::uint32_t>(to_.waits.size() - i.waits);
     to_.instructions.push_back(i);
   }
 

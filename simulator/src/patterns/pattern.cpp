@@ -32,7 +32,7 @@ class LaneWriter {
     i.sources = adds ? 2 : 1;
     i.destinations = 1;
     i.waits = static_cast<std::uint32_t>(program_.waits.size());
-    i.wait_count = static_cast<std::uint16_t>(waits.size());
+    i.wait_count = static_cast<std::uint32_t>(waits.size());
     if (adds) program_.operands.push_back({Rank{0}, Buffer::scratch, default_route, offset});
     program_.operands.push_back({Rank{0}, Buffer::input, default_route, offset});
     program_.operands.push_back({to, Buffer::scratch, default_route, offset});

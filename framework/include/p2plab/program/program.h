@@ -38,7 +38,7 @@ struct Instruction {
   std::uint16_t sources = 0;
   std::uint16_t destinations = 0;
   std::uint32_t waits = 0;  // first wait
-  std::uint16_t wait_count = 0;
+  std::uint32_t wait_count = 0;
   bool divides = false;  // average: the sum becomes complete here, divide by `divisor`
   bool signals = false;  // some other lane waits for it
   std::int32_t divisor = 1;

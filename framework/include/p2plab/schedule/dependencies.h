@@ -10,13 +10,22 @@
 
 namespace p2plab {
 
+/// What the steps of a schedule move for one payload.
+struct StepLoads {
+  /// By step; empty means none: steps that count as not there.
+  std::vector<bool> left_out = {};
+  /// By step: the bytes that it moves, where chunks of different sizes lie in one slot one after another; empty: all of a location's chunks are
+  /// alike. A write of fewer bytes than an earlier access touched leaves that access to be waited for: beyond those bytes nobody else does.
+  std::vector<std::int64_t> bytes = {};
+  friend auto operator<=>(const StepLoads&, const StepLoads&) = default;
+};
+
 /// For each step, the earlier steps it must wait for (read-after-write, write-after-read, write-after-write), without those that follow
-/// from another one on the same location; rising and unique. Images of a folded schedule share their lists.
+/// from another one on the same location; rising and unique. Images of a folded schedule share their lists where they can.
 class Dependencies {
  public:
-  /// With `in_place`, input and output of a rank count as one location where the same chunk lies in both. Steps marked in `left_out` (by
-  /// step; empty means none) count as not there.
-  Dependencies(const Schedule& schedule, bool in_place, const std::vector<bool>& left_out = {});
+  /// With `in_place`, input and output of a rank count as one location where the same chunk lies in both.
+  Dependencies(const Schedule& schedule, bool in_place, const StepLoads& loads = {});
   /// The steps are in `memory` where the schedule is folded, else in this object.
   std::span<const StepId> of(StepId step, std::vector<StepId>& memory) const&;
   std::span<const StepId> of(StepId step, std::vector<StepId>& memory) && = delete;
@@ -30,10 +39,10 @@ class Dependencies {
       return {steps.data() + offsets[step.index()], offsets[step.index() + 1] - offsets[step.index()]};
     }
   };
-  static Lists lists_of(const Schedule& schedule, bool in_place, const std::vector<bool>& left_out);
+  static Lists lists_of(const Schedule& schedule, bool in_place, const StepLoads& loads);
 
   Folding folding_;
-  std::vector<Lists> lists_;   // one for each choice of left out steps that some image has
+  std::vector<Lists> lists_;   // one for each choice of steps that some image has
   std::vector<int> of_image_;  // which of them; empty: the first
 };
 

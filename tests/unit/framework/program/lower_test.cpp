@@ -140,6 +140,45 @@ TEST(Lower, ChunksOfTwoSizesInOneSlotAreCutAtTheSamePlaces) {
   EXPECT_EQ(shared.tuning.slice, Bytes{4800});
 }
 
+// A slot of rank 0 holds a large, a small and again a large chunk, each on a channel of its own; rank 1 reads each of them.
+Schedule large_small_large() {
+  auto builder = *Schedule::Builder::create(make_collective(CollectiveKind::broadcast, 2), 2);
+  for (const std::uint32_t weight : {1000, 1, 1000}) builder.add_chunk({0, weight, builder.chunk_count()});
+  for (const int c : {0, 1, 2}) {
+    const ChunkId chunk{c};
+    builder.add_step(Rank{0}, std::array{input(Rank{0}, chunk)}, std::array{scratch(Rank{0}, 0), output(Rank{0}, chunk)});
+    builder.copy(Rank{1}, scratch(Rank{0}, 0), output(Rank{1}, chunk));
+  }
+  return *std::move(builder).build();
+}
+
+TEST(Lower, AWriteWaitsForTheSlicesThatASmallerChunkInBetweenDoesNotHave) {
+  for (const auto& tuning : {Tuning{.slice = 1_KiB}, Tuning{.slices = 50}, Tuning{.parts = 4, .slice = 1_KiB}}) {
+    const auto program = lowered(ring_of(2), large_small_large(), {.elements = 200'100, .type = DataType::int8}, tuning);
+    ASSERT_EQ(program.instructions.size(), 6U);
+    const auto& last_write = *std::ranges::find(program.instructions, StepId{4}, &Instruction::step);
+    std::vector<StepId> awaited;
+    for (const auto& wait : program.waits_of(last_write)) awaited.push_back(program.at(wait.lane, wait.instruction).step);
+    std::ranges::sort(awaited);
+    EXPECT_EQ(awaited, (std::vector{StepId{1}, StepId{3}}));  // whoever read the small chunk, and whoever read the large one
+  }
+}
+
+TEST(Lower, AStepMayHaveMoreWaitsThanSixteenBitsCount) {
+  constexpr int readers = 65'536;
+  auto builder = *Schedule::Builder::create(make_collective(CollectiveKind::broadcast, 2), 2);
+  const auto first = builder.add_chunk({});
+  const auto second = builder.add_chunk({});
+  builder.copy(Rank{0}, input(Rank{0}, first), scratch(Rank{0}, 0));
+  for (int k = 0; k < readers; ++k) builder.copy(Rank{1}, scratch(Rank{0}, 0), scratch(Rank{1}, k));
+  builder.copy(Rank{0}, input(Rank{0}, second), scratch(Rank{0}, 0));
+  builder.copy(Rank{1}, scratch(Rank{1}, readers - 1), output(Rank{1}, first));
+  builder.copy(Rank{1}, scratch(Rank{0}, 0), output(Rank{1}, second));
+  for (const auto chunk : {first, second}) builder.copy(Rank{0}, input(Rank{0}, chunk), output(Rank{0}, chunk));
+  const auto program = lowered(ring_of(2), *std::move(builder).build(), {.elements = 64}, {.lane_per_step = true});
+  EXPECT_EQ(std::ranges::find(program.instructions, StepId{readers + 1}, &Instruction::step)->wait_count, readers);
+}
+
 TEST(Lower, StepsOfOneChannelGetLanesOfTheirOwnWhereAsked) {
   const auto schedule = two_weights({output(Rank{1}, ChunkId{0}), output(Rank{1}, ChunkId{1})});
   // A local lane and one to the neighbour, for both chunks together or for each of the four steps.
