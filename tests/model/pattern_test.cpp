@@ -132,7 +132,7 @@ TEST(Pattern, RefusesWhatIsNone) {
   EXPECT_EQ(message(pattern), "a pattern has lanes of rank 0 only, found one of rank 1");
   pattern = ring_pattern(4, 1_MiB);
   pattern.program.waits[0].lane = LaneId{4};
-  EXPECT_EQ(message(pattern), "instruction 1 (step 1) waits for a lane that is not there");
+  EXPECT_EQ(message(pattern), "lane 0, instruction 1 (step 1, rank 0): it waits for lane 4 of 4");
 }
 
 }  // namespace

@@ -135,7 +135,7 @@ TEST(Simulate, RefusesProgramsThatDoNotFit) {
   EXPECT_EQ(message(machine, circle), "the program never ends: lanes wait for each other in a circle");
   auto astray = program;
   astray.operands[0].rank = Rank{9};
-  EXPECT_EQ(message(machine, astray), "instruction 0 (step 0) names a rank that is not there");
+  EXPECT_EQ(message(machine, astray), "lane 0, instruction 0 (step 0, rank 0): there is no rank 9");
   auto torn = program;
   torn.lanes.pop_back();
   EXPECT_EQ(message(machine, torn), "the lanes hold 2 instructions, the program 3");

@@ -6,7 +6,7 @@
 
 #include "p2plab/machine/presets.h"
 #include "p2plab/plan/builtin_planners.h"
-#include "p2plab/program/lower.h"
+#include "p2plab/program/check.h"
 #include "p2plab/run/builtin_executors.h"
 #include "support/machines.h"
 #include "support/plans.h"
@@ -28,6 +28,8 @@ class HostOracle : public ::testing::Test {
     ASSERT_TRUE(proof) << plan.planner << ": " << describe(proof.error());
     const auto program = lower(plan.schedule, *proof, c.payload, c.tuning);
     ASSERT_TRUE(program) << describe(program.error());
+    const auto checked = check(machine, routes, *program);
+    ASSERT_TRUE(checked) << plan.planner << ": " << describe(checked.error());
     const auto done = host->run({&machine, &routes, &plan, &*program}, {.warmup = 0, .repeats = 1, .threads = threads});
     ASSERT_TRUE(done) << describe(done.error());
     EXPECT_TRUE(done->check && done->check->passed)

@@ -7,6 +7,7 @@
 
 #include "p2plab/machine/presets.h"
 #include "p2plab/plan/builtin_planners.h"
+#include "p2plab/program/check.h"
 #include "p2plab/schedule/verify.h"
 #include "support/machines.h"
 #include "support/plans.h"
@@ -31,6 +32,19 @@ std::string describe(const Case& c, const Entry<Planner>& entry, const Collectiv
          " of " + std::to_string(c.topology.ranks()) + " ranks, root " + std::to_string(collective.root.value) + (c.in_place ? ", in place" : "");
 }
 
+// Whatever lowering makes of the plan for payloads of any size is proved as well.
+void expect_programs_proved(const Case& c, const Schedule& schedule, const Proof& proof, const std::string& name) {
+  struct Form {
+    std::int64_t elements;
+    Tuning tuning;
+  };
+  for (const auto& [elements, tuning] : {Form{1, {.slices = 4, .lane_per_step = true}}, Form{1021, {.parts = 3, .slice = Bytes{64}}},
+                                         Form{std::int64_t{1} << 28, {.parts = 2, .slice = 1_MiB}}}) {
+    const auto program = lower_checked(c.topology, c.routes, schedule, proof, {.elements = elements, .type = DataType::float32}, tuning);
+    EXPECT_TRUE(program) << name << ", " << elements << " elements: " << p2plab::describe(program.error());
+  }
+}
+
 // True if the plan was made and proved, false if the planner says unsupported; anything else fails the test.
 bool proved(const Case& c, const Entry<Planner>& entry, const Collective& collective) {
   PlanContext context;
@@ -47,6 +61,7 @@ bool proved(const Case& c, const Entry<Planner>& entry, const Collective& collec
   const auto proof = verify(c.topology, c.routes, plan->schedule, {.in_place = c.in_place});
   EXPECT_TRUE(proof) << describe(c, entry, collective) << ": " << (proof ? "" : p2plab::describe(proof.error()));
   EXPECT_EQ(plan->planner.empty(), false);
+  if (proof) expect_programs_proved(c, plan->schedule, *proof, describe(c, entry, collective));
   return static_cast<bool>(proof);
 }
 

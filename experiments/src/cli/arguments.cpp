@@ -77,8 +77,9 @@ Result<Profile> profile_from(const std::string& path) {
   return load_profile(path);
 }
 
-Result<PlanFile> plan_from(const std::string& path) {
-  auto file = load_plan(path);
+Result<PlanFile> plan_from(const std::string& path) { return told(load_plan(path)); }
+
+Result<PlanFile> told(Result<PlanFile> file) {
   if (!file) return file;
   for (const auto& warning : file->warnings) std::cerr << "warning: " << warning << '\n';
   return file;

@@ -43,6 +43,8 @@ Result<Profile> profile_from(const std::string& path);
 
 /// The plan in a file; old words in it are a warning on stderr. Errors: those of `load_plan`.
 Result<PlanFile> plan_from(const std::string& path);
+/// A plan that has been read; its old words are a warning on stderr.
+Result<PlanFile> told(Result<PlanFile> file);
 
 /// The machine that --topology names. What its file does not tell is a warning on stderr. Errors: those of `resolve_topology`.
 Result<Topology> topology_from(const std::string& text);

@@ -10,7 +10,7 @@
 #include "p2plab/detail/text.h"
 #include "p2plab/experiment/tuned.h"
 #include "p2plab/program/builtin_exporters.h"
-#include "p2plab/program/lower.h"
+#include "p2plab/program/check.h"
 #include "p2plab/program/plan_io.h"
 
 namespace p2plab::cli {
@@ -61,9 +61,11 @@ Result<std::vector<Exported>> read(const std::string& path) {
 
 Status lower_for(const Exporter& exporter, Exported& one) {
   const auto& [topology, plan, payload, in_place, warnings] = one.file;
-  auto proof = verify(topology, Routes{topology}, plan.schedule, {.in_place = in_place});
+  const Routes routes(topology);
+  auto proof = verify(topology, routes, plan.schedule, {.in_place = in_place});
   if (!proof) return std::move(proof).error();
-  auto program = lower(plan.schedule, *proof, exporter.even_chunks() ? even_payload(plan.schedule, payload) : payload, plan.tuning);
+  const auto cut = exporter.even_chunks() ? even_payload(plan.schedule, payload) : payload;
+  auto program = lower_checked(topology, routes, plan.schedule, *proof, cut, plan.tuning);
   if (!program) return std::move(program).error();
   one.program = *std::move(program);
   return {};

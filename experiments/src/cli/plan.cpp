@@ -11,6 +11,7 @@
 #include "p2plab/experiment/plan_summary.h"
 #include "p2plab/plan/builtin_planners.h"
 #include "p2plab/program/plan_io.h"
+#include "p2plab/program/program_io.h"
 #include "p2plab/schedule/repair.h"
 #include "plan/planning.h"
 
@@ -27,6 +28,7 @@ struct PlanArguments {
   std::string dtype = "float16";
   std::string profile;
   std::string out;
+  std::string program;
   std::string repair;
   std::optional<double> deadline;
   bool in_place = false;
@@ -97,6 +99,9 @@ Status plan(const PlanArguments& arguments) {
     chosen.tuning = evaluation->program.tuning;
     if (auto ok = write_text(arguments.out, write_plan({*topology, std::move(chosen), task->payload, task->in_place})); !ok) return ok;
   }
+  if (!arguments.program.empty()) {
+    if (auto ok = write_text(arguments.program, write_program({*topology, evaluation->program})); !ok) return ok;
+  }
   std::cout << (arguments.json ? to_json(summary) : to_text(summary));
   return {};
 }
@@ -115,6 +120,7 @@ Command plan_command(CLI::App& parent) {
   app->add_option("--dtype", a->dtype, "element type")->capture_default_str()->type_name("TYPE");
   app->add_option("--profile", a->profile, "calibration of the simulator")->type_name("P");
   app->add_option("--out", a->out, "write the plan to a file, for verify, simulate and export")->type_name("FILE");
+  app->add_option("--program", a->program, "write the lowered program to a file, for verify and runtimes")->type_name("FILE");
   auto* repair = app->add_option("--repair", a->repair, "do what an old plan did, on this machine, which has lost links or GPUs of the old one")
                      ->type_name("FILE");
   for (const auto* other : {"--collective", "--size", "--algorithm", "--root", "--ranks", "--set", "--dtype"})

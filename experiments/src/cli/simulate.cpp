@@ -10,7 +10,7 @@
 #include "cli/command.h"
 #include "p2plab/base/quantity.h"
 #include "p2plab/experiment/cost_context.h"
-#include "p2plab/program/lower.h"
+#include "p2plab/program/check.h"
 #include "p2plab/program/plan_io.h"
 #include "p2plab/simulator/critical_path.h"
 #include "p2plab/simulator/simulate.h"
@@ -170,7 +170,7 @@ Status simulate_plan(const SimulateArguments& arguments) {
   const auto setting = make_setting(file->topology, *profile, *engine);
   auto proof = verify(file->topology, setting.routes, file->plan.schedule, {.in_place = file->in_place});
   if (!proof) return std::move(proof).error();
-  auto program = lower(file->plan.schedule, *proof, file->payload, file->plan.tuning);
+  auto program = lower_checked(file->topology, setting.routes, file->plan.schedule, *proof, file->payload, file->plan.tuning);
   if (!program) return std::move(program).error();
   const bool record = events && (wanted || slices_of(*program) <= most_explained_slices);
   auto result = simulate(file->topology, setting.routes, *program, *profile, {.engine = *engine, .record = record});

@@ -5,7 +5,7 @@
 #include <array>
 #include <optional>
 
-#include "p2plab/program/lower.h"
+#include "p2plab/program/check.h"
 #include "p2plab/simulator/profile.h"
 
 namespace p2plab {
@@ -177,7 +177,7 @@ class Search {
 
 Result<Evaluation> lowered_as(const Setting& setting, Plan plan, Proof proof, const Payload& payload, const Tuning& tuning,
                               std::optional<Seconds> predicted) {
-  auto program = lower(plan.schedule, proof, payload, tuning);
+  auto program = lower_checked(setting.topology, setting.routes, plan.schedule, proof, payload, tuning);
   if (!program) return std::move(program).error();
   auto time = predicted ? Result<Seconds>{*predicted} : setting.predict(*program);
   if (!time) return std::move(time).error();
@@ -197,6 +197,7 @@ Result<Evaluation> evaluate(const Setting& setting, Plan plan, const Payload& pa
   }
   auto best = Search(setting, plan, *proof, payload, stop).best();
   if (!best) return std::move(best).error();
+  if (auto proved = check(setting.topology, setting.routes, best->program); !proved) return std::move(proved).error();
   return Evaluation{std::move(plan), *std::move(proof), std::move(best->program), best->predicted};
 }
 

@@ -9,7 +9,7 @@
 
 #include "p2plab/machine/mask.h"
 #include "p2plab/plan/builtin_planners.h"
-#include "p2plab/program/lower.h"
+#include "p2plab/program/check.h"
 #include "p2plab/schedule/verify.h"
 #include "p2plab/simulator/simulate.h"
 
@@ -108,7 +108,8 @@ Result<Planned> copies(const Topology& topology, const GalleryFigure& figure) {
 Result<SimResult> timed(const Topology& topology, const Routes& routes, const Planned& planned, Bytes size, const Profile& profile) {
   const auto proof = verify(topology, routes, planned.schedule);
   if (!proof) return proof.error();
-  const auto program = lower(planned.schedule, *proof, {.elements = size.count() / 4, .type = DataType::float32}, planned.tuning);
+  const auto program =
+      lower_checked(topology, routes, planned.schedule, *proof, {.elements = size.count() / 4, .type = DataType::float32}, planned.tuning);
   if (!program) return program.error();
   return simulate(topology, routes, *program, profile, {.steps = true});
 }

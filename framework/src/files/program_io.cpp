@@ -9,6 +9,7 @@
 #include "files/json_values.h"
 #include "p2plab/detail/text.h"
 #include "p2plab/machine/topology_io.h"
+#include "p2plab/program/check.h"
 #include "p2plab/program/plan_io.h"
 
 namespace p2plab {
@@ -85,7 +86,7 @@ class ProgramReader {
     read_routes();
     read_lanes();
     if (mistake_.error) return *std::move(mistake_.error);
-    if (auto good = check(program_, topology->links().size()); !good) {
+    if (auto good = check(*topology, Routes{*topology}, program_); !good) {
       auto error = std::move(good).error();
       if (!error.where) error.where = SourceLocation{mistake_.filename};
       return error;
@@ -137,13 +138,12 @@ class ProgramReader {
     instruction.signals = row.at(5).boolean();
     instruction.waits = static_cast<std::uint32_t>(program_.waits.size());
     const auto waits = row.at(6);
-    if (waits.size() > std::numeric_limits<std::uint16_t>::max()) return waits.fail("more than 65535 waits");
     for (std::size_t w = 0; w < waits.size(); ++w) {
       const auto place = waits.at(w).integers(0, std::numeric_limits<std::int32_t>::max());
       if (place.size() != 2) return waits.at(w).fail("expected a lane and an instruction");
       program_.waits.push_back({LaneId{place[0]}, static_cast<std::int32_t>(place[1])});
     }
-    instruction.wait_count = static_cast<std::uint16_t>(waits.size());
+    instruction.wait_count = static_cast<std::uint32_t>(waits.size());
     program_.instructions.push_back(instruction);
   }
 

@@ -79,20 +79,20 @@ std::int64_t BufferLayout::Side::find(std::int32_t block) const {
   return found != places.end() && found->block == block ? found->offset : -1;
 }
 
-BufferLayout::BufferLayout(const Schedule& schedule, const Payload& payload)
-    : inputs_(static_cast<std::size_t>(schedule.ranks())), outputs_(static_cast<std::size_t>(schedule.ranks())) {
-  const auto elements = block_elements(schedule.collective(), schedule.blocks(), payload);
+BufferLayout::BufferLayout(const Collective& collective, std::span<const Block> blocks, int ranks, const Payload& payload)
+    : inputs_(static_cast<std::size_t>(ranks)), outputs_(static_cast<std::size_t>(ranks)) {
+  const auto elements = block_elements(collective, blocks, payload);
   for (std::size_t b = 0; b < elements.size(); ++b) {
     const auto bytes = elements[b] * size_of(payload.type);
-    const auto append = [&](std::vector<Side>& sides, std::span<const Rank> ranks) {
-      for (const auto rank : ranks) {
+    const auto append = [&](std::vector<Side>& sides, std::span<const Rank> holders) {
+      for (const auto rank : holders) {
         auto& side = sides[rank.index()];
         side.places.push_back({static_cast<std::int32_t>(b), side.size});
         side.size += bytes;
       }
     };
-    append(inputs_, schedule.blocks()[b].contributors);
-    append(outputs_, schedule.blocks()[b].receivers);
+    append(inputs_, blocks[b].contributors);
+    append(outputs_, blocks[b].receivers);
   }
 }
 

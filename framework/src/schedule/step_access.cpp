@@ -7,15 +7,14 @@
 
 namespace p2plab {
 
-StepReach::StepReach(const Topology& topology, const Routes& routes, const Schedule& schedule)
-    : topology_(topology), routes_(routes), schedule_(schedule) {
-  ways_.resize(schedule.route_count());
+StepReach::StepReach(const Topology& topology, const Routes& routes, std::size_t explicit_routes, RouteLinks links)
+    : topology_(topology), routes_(routes), links_(std::move(links)), ways_(explicit_routes) {
   for (std::size_t k = 0; k < ways_.size(); ++k) {
     const RouteId route{static_cast<std::int64_t>(k)};
-    const auto links = schedule.route(route);
-    if (links.empty() || links.front().value < 0 || links.front().index() >= topology.links().size()) continue;
+    const auto first = links_(route);
+    if (first.empty() || first.front().value < 0 || first.front().index() >= topology.links().size()) continue;
     auto& way = ways_[k];
-    way.from = way.to = topology.link(links.front()).from;
+    way.from = way.to = topology.link(first.front()).from;
     way.whole = !walk(route, way.to);
   }
 }
@@ -47,7 +46,7 @@ std::optional<std::string> StepReach::missing_on(Rank executor, const Location& 
 
 // Moves `place` along the route; what is wrong with that, none if nothing is.
 std::optional<std::string> StepReach::walk(RouteId route, NodeId& place) const {
-  const auto links = schedule_.route(route);
+  const auto links = links_(route);
   if (links.size() > topology_.nodes().size())
     return fmt::format("route {} has {} links, more than the machine has nodes ({})", route.value, links.size(), topology_.nodes().size());
   for (std::size_t i = 0; i < links.size(); ++i) {

@@ -2,7 +2,9 @@
 // What a rank can read and write on a machine.
 #pragma once
 
+#include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -14,8 +16,12 @@ namespace p2plab {
 /// Asks whether data can move between an executor and a location: from it if read, to it if written.
 class StepReach {
  public:
+  /// The links of an explicit route.
+  using RouteLinks = std::function<std::span<const LinkId>(RouteId)>;
+  StepReach(const Topology& topology, const Routes& routes, std::size_t explicit_routes, RouteLinks links);
   /// The explicit routes are those of `schedule`.
-  StepReach(const Topology& topology, const Routes& routes, const Schedule& schedule);
+  StepReach(const Topology& topology, const Routes& routes, const Schedule& schedule)
+      : StepReach(topology, routes, schedule.route_count(), [&schedule](RouteId id) { return schedule.route(id); }) {}
 
   /// What is missing for it; none if nothing is.
   std::optional<std::string> missing(Rank executor, const Location& location, RouteId route, bool reads) const;
@@ -33,7 +39,7 @@ class StepReach {
 
   const Topology& topology_;
   const Routes& routes_;
-  const Schedule& schedule_;
+  RouteLinks links_;
   std::vector<Way> ways_;
 };
 

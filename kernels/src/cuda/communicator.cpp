@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "cuda/run/run.h"
+#include "p2plab/program/check.h"
 #include "processes/results.h"
 
 namespace p2plab {
@@ -126,6 +127,7 @@ Result<Communicator> Communicator::create(Session& session, int device, const Co
 }
 
 Result<Operation> Communicator::prepare(const Job& job, BufferUse use, std::span<const DeviceBuffers> buffers, const KernelShape& shape) {
+  if (auto proved = check(*job.topology, *job.routes, *job.program); !proved) return std::move(proved).error();
   return body_->prepare(job, use, buffers, shape);
 }
 

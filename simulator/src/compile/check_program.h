@@ -8,7 +8,8 @@
 
 namespace p2plab {
 
-/// Errors: invalid_input that names the lane, instruction or route; unsupported for more bytes in all than sums can hold.
+/// `check_form` and what a simulation takes. Errors: invalid_input that names the lane, instruction or route; unsupported for more bytes in all than
+/// sums can hold.
 Status check_program(const Topology& topology, const Program& program);
 /// The same for a pattern, and: extents that make up the ranks, lanes of rank 0 only, no explicit routes, no host memory.
 Status check_pattern(const Topology& topology, const Pattern& pattern);

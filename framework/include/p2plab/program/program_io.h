@@ -20,15 +20,10 @@ struct ProgramFile {
 std::string write_program(const ProgramFile& file);
 
 /// Reads a program file; `filename` is for messages. Errors: not JSON (line and column), a version other than 1, unknown, repeated or missing keys,
-/// wrong types and impossible values (the place as a JSON pointer), and whatever `check` finds.
+/// wrong types and impossible values (the place as a JSON pointer), and whatever `check` finds (check.h): what is read is proved.
 Result<ProgramFile> read_program(std::string_view text, const std::string& filename);
 
 /// The same from a file of at most 1 GiB.
 Result<ProgramFile> load_program(const std::string& path);
-
-/// Whether a program that came from elsewhere can be run at all: every index and byte range lies inside what the program declares, explicit routes
-/// name links of a machine with `links` links, payload and collective are possible, and no instruction waits for itself through others (a
-/// deadlock). Errors: the first instruction that is wrong, and why. That it computes its collective is proved of the schedule, not here.
-Status check(const Program& program, std::size_t links);
 
 }  // namespace p2plab

@@ -31,7 +31,10 @@ std::vector<ChunkExtent> cut(const Schedule& schedule, const Payload& payload);
 /// The start of every block in the input and output buffers of every rank. Blocks lie in order of their number, without gaps.
 class BufferLayout {
  public:
-  BufferLayout(const Schedule& schedule, const Payload& payload);
+  BufferLayout(const Schedule& schedule, const Payload& payload)
+      : BufferLayout(schedule.collective(), schedule.blocks(), schedule.ranks(), payload) {}
+  /// The same from the contract alone: the blocks of `collective` among `ranks` ranks.
+  BufferLayout(const Collective& collective, std::span<const Block> blocks, int ranks, const Payload& payload);
 
   /// Bytes of a rank's whole input or output.
   Bytes input_size(Rank rank) const { return Bytes{inputs_[rank.index()].size}; }

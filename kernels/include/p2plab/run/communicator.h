@@ -91,7 +91,7 @@ class Communicator {
   /// Makes a program ready; in several processes, all ranks do so together, in the same order. What `job` views must outlive the operation.
   /// `buffers`: registered ones by rank (those of ranks in other processes do not matter), none for staged. May be called while other operations run.
   /// Errors: unsupported (more thread blocks than fit; buffers that other processes cannot open, in which case every rank gets this error, and staged
-  /// ones can be used), invalid_input (another number of ranks or of buffers), device_failure.
+  /// ones can be used), invalid_input (another number of ranks or of buffers), verification_failed (a program that `check` refuses), device_failure.
   Result<Operation> prepare(const Job& job, BufferUse use, std::span<const DeviceBuffers> buffers = {}, const KernelShape& shape = {});
 
   /// Of a rank that lives in this process.

@@ -107,22 +107,17 @@ TEST(ProgramFile, NamesTheMistakeAndItsPlace) {
 TEST(ProgramFile, WhatReachesOutsideItsMemoryIsRefused) {
   const auto good = write_program(example());
   EXPECT_EQ(message_for(replaced(good, "o0+0", "o0+8")),
-            "p.json: error: lane 0, instruction 0: bytes 8 to 2008 lie outside the output of rank 0, which has 2000\n");
-  EXPECT_EQ(message_for(replaced(good, "o0+0", "o9+0")), "p.json: error: lane 0, instruction 0: there is no rank 9\n");
-  EXPECT_EQ(message_for(replaced(good, "@0", "@4")), "p.json: error: lane 2, instruction 0: there is no route 4\n");
+            "p.json: error: lane 0, instruction 0 (step 1, rank 0): bytes 8 to 2008 lie outside the output of rank 0, which has 2000\n");
+  EXPECT_EQ(message_for(replaced(good, "o0+0", "o9+0")), "p.json: error: lane 0, instruction 0 (step 1, rank 0): there is no rank 9\n");
+  EXPECT_EQ(message_for(replaced(good, "@0", "@4")), "p.json: error: lane 2, instruction 0 (step 2, rank 1): there is no route 4\n");
 }
 
-TEST(ProgramCheck, InstructionsThatWaitForEachOtherAreADeadlock) {
-  auto file = example();
-  ASSERT_TRUE(check(file.program, file.topology.links().size()));
-  // The relay's first sender already is waited for by the relay; now it waits for the relay too.
-  auto& sender = file.program.instructions[file.program.lanes[1].first];
-  sender.waits = static_cast<std::uint32_t>(file.program.waits.size());
-  sender.wait_count = 1;
-  file.program.waits.push_back({LaneId{0}, 0});
-  const auto checked = check(file.program, file.topology.links().size());
-  ASSERT_FALSE(checked);
-  EXPECT_EQ(describe(checked.error()), "error: lane 0, instruction 0: it waits for itself through others\n");
+TEST(ProgramFile, BuffersThatAreNotAsLargeAsThePayloadMakesThemAreRefused) {
+  const auto good = write_program(example());
+  EXPECT_EQ(message_for(replaced(good, "\"elements\":1000", "\"elements\":1001")),
+            "p.json: error: the output of rank 0 has 2000 bytes, a payload of 1001 elements takes 2002\n");
+  EXPECT_EQ(message_for(replaced(good, "[2000,2000,0,0]", "[4000,2000,0,0]")),
+            "p.json: error: the input of rank 1 has 4000 bytes, a payload of 1000 elements takes 2000\n");
 }
 
 }  // namespace

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Programs are checked, not believed: from the program, the machine and the contract alone it is proved that it does what its collective promises,
+// whatever made it (lowering, a tuner, another tool, a file).
+//
+// What a program means. A rank runs all its lanes at once, each on `parts` thread blocks. Slice s of an instruction belongs to block s mod parts of
+// its lane; a block does its slices of the first instruction in order, then those of the second, and so on, and nothing else orders the blocks of a
+// lane. Before slice s of an instruction, slice s of each instruction that it waits for is complete, if that has so many. A slice reads each of its
+// elements from all sources before it writes that element anywhere. A call begins at a rank once all lanes that touched the rank's memory in the call
+// before have ended, and a lane touches no other rank's memory before that rank's call has begun: so calls that follow each other are ordered for
+// every program by those who run it, and what must be proved is the order within one call.
+#pragma once
+
+#include <cstddef>
+
+#include "p2plab/machine/routes.h"
+#include "p2plab/program/lower.h"
+#include "p2plab/program/program.h"
+
+namespace p2plab {
+
+/// What a program's ranks and links are counted against.
+struct ProgramBounds {
+  int ranks = 0;
+  std::size_t links = 0;
+  int copies = 1;  // each lane stands for so many lanes, which waits may name (patterns)
+};
+
+/// Is a program consistent in itself? Every index and byte range lies inside what is stated, sizes and tuning are possible, inputs and outputs are as
+/// large as the contract makes them. Costs one look at everything. Errors: invalid_input that names lane, instruction, step and rank.
+Status check_form(const Program& program, const ProgramBounds& bounds);
+
+/// What was shown of a program; only `check` makes one.
+class ProgramProof {
+ public:
+  std::size_t accesses() const { return accesses_; }  // byte ranges that instructions read or write
+  std::size_t pairs() const { return pairs_; }        // of accesses to the same bytes, one of them a write: each was found to be ordered
+
+ private:
+  friend class ProgramChecker;
+  std::size_t accesses_ = 0;
+  std::size_t pairs_ = 0;
+};
+
+/// Proves of a program that
+/// * it is consistent in itself (`check_form`), its instructions reach what they touch on this machine, and no instruction waits for itself;
+/// * every two accesses to the same bytes, one of them a write, are ordered, slice by slice, by lanes and waits alone;
+/// * nothing is read that was not written before in the same call, nothing is added to a sum of other elements, or twice;
+/// * at the end every byte that the contract owes holds the sum of all its contributors, each exactly once (divided by their number for an average).
+/// Slices are compared by arithmetic on ranges, so that time depends on the number of instructions, not on the payload.
+/// Error verification_failed names lane, instruction, step, ranks and bytes, and what is missing.
+Result<ProgramProof> check(const Topology& topology, const Routes& routes, const Program& program);
+
+/// `lower`, and `check` of what came out: the way to a program that is to run, or to be exported, or simulated as proved.
+Result<Program> lower_checked(const Topology& topology, const Routes& routes, const Schedule& schedule, const Proof& proof, const Payload& payload,
+                              const Tuning& tuning);
+
+}  // namespace p2plab

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// What lanes and waits order: one sequence of all instructions, and whether one access is complete before another whatever runs when.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "check/slices.h"
+#include "p2plab/program/program.h"
+
+namespace p2plab::checking {
+
+/// The order of a program whose form is right.
+class Order {
+ public:
+  explicit Order(const Program& program);
+
+  /// Puts the instructions into a sequence in which each comes after those that it waits for and those before it in its lane. Error
+  /// verification_failed: some wait for themselves through others; names them.
+  Status find_sequence();
+  /// That sequence, by index in the program.
+  const std::vector<std::uint32_t>& sequence() const { return sequence_; }
+  std::uint32_t lane_of(std::uint32_t instruction) const { return lanes_[instruction]; }
+
+  /// Do lanes and waits say that `first` is complete before `second`, which comes later in the sequence, for the slices that `need` counts?
+  bool ordered(std::uint32_t first, std::uint32_t second, const Need& need);
+  /// Waits looked at so far beyond those of the second access itself.
+  std::uint64_t steps() const { return steps_; }
+
+ private:
+  // Something known to be complete before slices of the second access: slices below some number of an instruction.
+  struct Known {
+    std::uint32_t instruction = 0;
+    bool wide = true;     // as many slices as needed; else only one of each block
+    bool passed = false;  // a later instruction of the same lane lies between it and the second access
+    friend bool operator==(const Known&, const Known&) = default;
+  };
+  // A wait, seen from the lane that waits.
+  struct Edge {
+    std::uint32_t own = 0;      // the instruction that waits
+    std::uint32_t awaited = 0;  // the one waited for
+    std::uint32_t highest = 0;  // of the lane waited for, up to here
+    std::int64_t slices = 0;
+  };
+  struct Group {  // edges to one lane: [first, first + count)
+    std::uint32_t lane = 0;
+    std::uint32_t first = 0;
+    std::uint32_t count = 0;
+  };
+
+  std::uint32_t index_of(const Wait& wait) const { return program_.lanes[wait.lane.index()].first + static_cast<std::uint32_t>(wait.instruction); }
+  std::int64_t slices_between(std::uint32_t waiting, std::uint32_t awaited) const;
+  bool shows(const Known& known, std::uint32_t first, const Need& need) const;
+
+  void run_lane(std::uint32_t lane, std::vector<std::uint32_t>& ready);
+  Error circle() const;
+
+  void group_edges();
+  bool search(std::uint32_t first, std::uint32_t second, const Need& need);
+  void look_behind(const Known& from, std::uint32_t first, const Need& need, std::vector<Known>& found) const;
+  bool is_new(const Known& known);
+
+  const Program& program_;
+  std::vector<std::uint32_t> lanes_;  // by instruction
+  std::vector<std::uint32_t> sequence_;
+  std::vector<std::uint32_t> positions_;  // by instruction: its place in the sequence
+
+  // While the sequence is made: how far each lane is, and who waits for it.
+  struct Blocked {
+    std::uint32_t lane = 0;
+    std::uint32_t until = 0;  // the instruction that must be done
+  };
+  std::vector<std::uint32_t> done_;  // by lane: instructions
+  std::vector<std::vector<Blocked>> blocked_;
+
+  // For the search; made when first needed.
+  std::vector<Edge> edges_;  // by waiting lane, then by lane waited for, then by own instruction
+  std::vector<Group> groups_;
+  std::vector<std::uint32_t> group_ends_;  // by lane
+  struct Seen {
+    std::uint32_t search = 0;
+    std::uint32_t instruction[4] = {};  // one more than the highest seen, by what is known of it
+  };
+  std::vector<Seen> seen_;  // by lane
+  std::uint32_t searches_ = 0;
+  std::uint64_t steps_ = 0;
+  std::vector<Known> open_;
+};
+
+}  // namespace p2plab::checking
