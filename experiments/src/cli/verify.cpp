@@ -7,6 +7,7 @@
 
 #include "cli/arguments.h"
 #include "cli/command.h"
+#include "p2plab/base/quantity.h"
 #include "p2plab/detail/text.h"
 #include "p2plab/program/check.h"
 #include "p2plab/program/plan_io.h"
