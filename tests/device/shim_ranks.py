@@ -9,6 +9,7 @@ import argparse
 import ast
 import ctypes
 import os
+import random
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,54 @@ SKIP = 77
 def right(torch, x, want, what):
     if not (x.float() - want).abs().max().item() <= 0.01 * abs(want):
         raise AssertionError(f"{what}: {x.flatten()[:4].tolist()} where {want} is right")
+
+
+def random_calls(torch, dist, rank, ranks, groups, steps):
+    """Calls that all ranks draw alike: kinds, lengths, groups, eager, together in one group of NCCL, or captured. Small whole numbers: sums are exact."""
+    draw = random.Random(17)
+    device = torch.device("cuda", torch.cuda.current_device())
+    graphs = []
+    for step in range(steps):
+        group = draw.choice(groups)
+        count = draw.choice((1, 3, 64, 1000, 4096, 4097, 8191, 16000))
+        dtype = draw.choice((torch.bfloat16, torch.float32))
+        kind = draw.choice(("all_reduce", "broadcast", "all_gather", "reduce_scatter", "together", "captured"))
+        values = [(step + r) % 5 + 1 for r in range(ranks)]
+        x = torch.full((count,), float(values[rank]), device=device, dtype=dtype)
+        if kind == "all_reduce":
+            dist.all_reduce(x, group=group)
+            right(torch, x, sum(values), f"step {step}: {kind} of {count}")
+        elif kind == "broadcast":
+            root = draw.randrange(ranks)
+            dist.broadcast(x, root, group=group)
+            right(torch, x, values[root], f"step {step}: {kind} of {count}")
+        elif kind == "all_gather":
+            y = torch.zeros(ranks, count, device=device, dtype=dtype)
+            dist.all_gather_into_tensor(y, x, group=group)
+            for r in range(ranks):
+                right(torch, y[r], values[r], f"step {step}: {kind} of {count}")
+        elif kind == "reduce_scatter":
+            y = torch.zeros(count, device=device)
+            dist.reduce_scatter_tensor(y, torch.full((count * ranks,), float(values[rank]), device=device), group=group)
+            right(torch, y, sum(values), f"step {step}: {kind} of {count}")
+        elif kind == "together":
+            many = [x, torch.full_like(x, float(values[rank]) + 1), torch.full((77,), float(values[rank]), device=device, dtype=dtype)]
+            with dist._coalescing_manager(group=group, device=device):
+                for one in many:
+                    dist.all_reduce(one, group=group)
+            for one, more in zip(many, (0, ranks, 0)):
+                right(torch, one, sum(values) + more, f"step {step}: {kind} of {count}")
+        elif len(graphs) < 12:
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
+                dist.all_reduce(x, group=group)
+            graphs.append((graph, x))
+        else:
+            graph, x = draw.choice(graphs)
+            x.fill_(float(values[rank]))
+            graph.replay()
+            right(torch, x, sum(values), f"step {step}: replay")
+    torch.cuda.synchronize()
 
 
 def work(rank, ranks):
@@ -62,6 +111,8 @@ def work(rank, ranks):
         graph.replay()
         torch.cuda.synchronize()
         right(torch, x, round * ranks, "replay")
+    groups = [dist.group.WORLD, dist.new_group(list(range(ranks)))]
+    random_calls(torch, dist, rank, ranks, groups, int(os.environ["P2PLAB_TEST_STEPS"]))
     print(f"rank {rank}: all right; {counts()}", flush=True)
     dist.barrier()
     torch.cuda.synchronize()
@@ -103,6 +154,7 @@ def main():
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--shim", required=True)
     parser.add_argument("--nccl", default="")
+    parser.add_argument("--steps", type=int, default=1000, help="random calls")
     parser.add_argument("--audit", action="store_true")
     parser.add_argument("--consumer", choices=["torch", "cupy"], default="torch")
     args = parser.parse_args()
@@ -117,10 +169,10 @@ def main():
         print("skipped: PyTorch finds no GPU")
         return SKIP
     shim = os.path.join(args.shim, "libp2plab-nccl.so")
-    settings = {"P2PLAB_TEST_SHIM": shim, "P2PLAB_TEST_ID": os.path.join(tempfile.mkdtemp(), "id"), "MASTER_PORT": str(20000 + os.getpid() % 20000), "NCCL_NVLS_ENABLE": "0",
+    settings = {"P2PLAB_TEST_SHIM": shim, "P2PLAB_TEST_STEPS": str(args.steps), "P2PLAB_TEST_ID": os.path.join(tempfile.mkdtemp(), "id"), "MASTER_PORT": str(20000 + os.getpid() % 20000), "NCCL_NVLS_ENABLE": "0",
                 # With an NCCL that moves no data every size must be ready when it is asked for: longer ones serve it.
-                "P2PLAB_PREPARE": ",".join(["all_reduce:bfloat16:sum:1KiB-2MiB", "all_reduce:float32:sum:16B-2MiB", "broadcast:4KiB-64KiB",
-                                            "all_gather:4KiB-64KiB", "reduce_scatter:float32:sum:2KiB-64KiB", "all_reduce:uint8:sum:16B-64B"])}
+                "P2PLAB_PREPARE": ",".join(["all_reduce:bfloat16:sum:1KiB-2MiB", "all_reduce:float32:sum:16B-2MiB", "broadcast:256B-64KiB",
+                                            "all_gather:256B-64KiB", "reduce_scatter:float32:sum:256B-64KiB", "all_reduce:uint8:sum:16B-64B"])}
     settings["LD_AUDIT" if args.audit else "LD_PRELOAD"] = os.path.join(args.shim, "libp2plab-audit.so") if args.audit else shim
     if args.nccl:
         settings["P2PLAB_NCCL"] = os.path.abspath(args.nccl)

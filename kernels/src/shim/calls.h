@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <vector>
 
 #include "p2plab/c/p2plab.h"
@@ -23,12 +24,22 @@ struct Collective {
   Stream stream = nullptr;
 };
 
-/// This thread's groups: how deep, what was called in them and not yet begun, and whether NCCL itself is at work, whose own calls of its names are no
+/// A communicator that NCCL was asked for.
+struct MadeComm {
+  Comm* comm = nullptr;  // where NCCL puts it, at the latest when the group ends
+  std::string name = {};
+  int ranks = 0;
+  int rank = 0;
+  int device = 0;
+};
+
+/// This thread's groups: how deep, what was called and made in them, and whether NCCL itself is at work, whose own calls of its names are no
 /// calls of the program's.
 struct Thread {
   int depth = 0;
   bool inside = false;
   std::vector<Collective> held = {};
+  std::vector<MadeComm> made = {};
 };
 Thread& thread();
 

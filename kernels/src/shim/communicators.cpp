@@ -72,14 +72,6 @@ Runtime load() {
   return made;
 }
 
-// The GPU that is this thread's current one, as CUDA's driver knows it; it is loaded by now, or there is none.
-int current_device() {
-  void* driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD);
-  int device = 0;
-  auto* const ask = driver == nullptr ? nullptr : reinterpret_cast<int (*)(int*)>(dlsym(driver, "cuCtxGetDevice"));
-  return ask != nullptr && ask(&device) == 0 ? device : 0;
-}
-
 p2plab_config config_of_shim() {
   p2plab_config config = P2PLAB_CONFIG;
   config.timeout_seconds = setting("P2PLAB_TIMEOUT", usual_wait);
@@ -183,24 +175,22 @@ std::shared_ptr<Peer> Communicators::keep(Comm comm, const std::string& name) {
   return peer;
 }
 
-void Communicators::add(Comm comm, const std::string& name, int ranks, int rank, bool wait) {
+void Communicators::add(Comm comm, const std::string& name, int ranks, int rank, int device, bool wait) {
   if (comm == nullptr || !runtime().loaded) return;
   const auto peer = keep(comm, name);
-  std::thread([peer, ranks, rank, device = current_device()] { set_up(peer, ranks, rank, device); }).detach();
+  std::thread([peer, ranks, rank, device] { set_up(peer, ranks, rank, device); }).detach();
   if (wait) peer->wait(setting("P2PLAB_WAIT", usual_wait));
 }
 
-void Communicators::add_all(const Comm* comms, int ranks, const int* devices) {
+// Nothing was called on them yet.
+void Communicators::add_all(const std::vector<Comm>& comms, const std::vector<int>& devices) {
   if (!runtime().loaded) return;
-  std::vector<int> numbers;
-  for (int r = 0; r < ranks; ++r) numbers.push_back(devices == nullptr ? r : devices[r]);
-  std::vector<p2plab_comm*> ours(static_cast<std::size_t>(ranks));
+  std::vector<p2plab_comm*> ours(comms.size());
   const auto config = config_of_shim();
-  if (runtime().init_all(ours.data(), ranks, numbers.data(), &config) != P2PLAB_OK)
+  if (runtime().init_all(ours.data(), static_cast<int>(ours.size()), devices.data(), &config) != P2PLAB_OK)
     return say(std::string{"NCCL serves all calls: "} + runtime().last_error());
-  for (int r = 0; r < ranks; ++r) {
-    auto* const mine = ours[static_cast<std::size_t>(r)];
-    if (!keep(comms[r], "all ranks of process " + std::to_string(getpid()))->publish(mine)) runtime().destroy(mine);
+  for (std::size_t r = 0; r < ours.size(); ++r) {
+    if (!keep(comms[r], "all ranks of process " + std::to_string(getpid()))->publish(ours[r])) runtime().destroy(ours[r]);
   }
 }
 
@@ -217,6 +207,14 @@ void Communicators::remove(Comm comm, bool abort) {
   if (abort && running != nullptr) runtime().abort(running, "its communicator of NCCL was aborted");
   auto* const ours = peer->take();
   if (ours != nullptr) runtime().destroy(ours);
+}
+
+// The driver is loaded by now, or there is none.
+int current_device() {
+  void* driver = dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD);
+  int device = 0;
+  auto* const ask = driver == nullptr ? nullptr : reinterpret_cast<int (*)(int*)>(dlsym(driver, "cuCtxGetDevice"));
+  return ask != nullptr && ask(&device) == 0 ? device : 0;
 }
 
 Communicators& communicators() {

@@ -73,10 +73,10 @@ class Peer {
 class Communicators {
  public:
   std::shared_ptr<Peer> find(Comm comm);
-  /// A new communicator of NCCL; ours is set up in the background. In a group NCCL's is not ready yet, so nothing waits.
-  void add(Comm comm, const std::string& name, int ranks, int rank, bool wait);
-  /// All ranks of one in this process.
-  void add_all(const Comm* comms, int ranks, const int* devices);
+  /// A new communicator of NCCL; ours is set up in the background, and waited for.
+  void add(Comm comm, const std::string& name, int ranks, int rank, int device, bool wait);
+  /// All ranks of one in this process, by rank.
+  void add_all(const std::vector<Comm>& comms, const std::vector<int>& devices);
   /// NCCL's is being destroyed, or aborted.
   void remove(Comm comm, bool abort);
 
@@ -88,5 +88,8 @@ class Communicators {
 };
 
 Communicators& communicators();
+
+/// The GPU that is this thread's current one, as CUDA's driver knows it.
+int current_device();
 
 }  // namespace p2plab::shim

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The names of NCCL with code of their own.
+#include <algorithm>
 #include <string>
+#include <vector>
 
 #include "shim/calls.h"
 #include "shim/communicators.h"
@@ -31,16 +33,44 @@ void add_part(Comm parent, Comm made, const std::string& how) {
   const auto name = from->next_name(how);
   int ranks = 0;
   int rank = 0;
-  // Not known yet in a group, or where NCCL is still at it.
+  // Not known yet in a group, or where NCCL is still at it: then it stays NCCL's.
   if (made == nullptr || thread().depth > 0 || real(p2plab_real_ncclCommCount, made, &ranks) != success ||
       real(p2plab_real_ncclCommUserRank, made, &rank) != success)
     return;
-  communicators().add(made, name, ranks, rank, true);
+  communicators().add(made, name, ranks, rank, current_device(), true);
 }
 
+// In a group NCCL has it at the end.
 int made(int result, Comm* comm, const std::string& name, int ranks, int rank) {
-  if (well(result) && comm != nullptr && !thread().inside) communicators().add(*comm, name, ranks, rank, thread().depth == 0 && result == success);
+  if (!well(result) || comm == nullptr || thread().inside) return result;
+  if (thread().depth > 0)
+    thread().made.push_back({comm, name, ranks, rank, current_device()});
+  else
+    communicators().add(*comm, name, ranks, rank, current_device(), result == success);
   return result;
+}
+
+// What a group made: where all ranks of one are in it, they need not meet; others meet in the background, and are waited for once all are on their
+// way.
+void add_made() {
+  const auto made = std::move(thread().made);
+  thread().made.clear();
+  for (std::size_t i = 0; i < made.size(); ++i) {
+    const auto& first = made[i];
+    std::vector<Comm> comms(static_cast<std::size_t>(std::max(first.ranks, 0)));
+    std::vector<int> devices(comms.size());
+    std::size_t here = 0;
+    bool earlier = false;
+    for (std::size_t k = 0; k < made.size(); ++k) {
+      if (made[k].name != first.name || made[k].ranks != first.ranks || made[k].rank < 0 || made[k].rank >= first.ranks) continue;
+      earlier = earlier || k < i;
+      ++here;
+      comms[static_cast<std::size_t>(made[k].rank)] = *made[k].comm;
+      devices[static_cast<std::size_t>(made[k].rank)] = made[k].device;
+    }
+    if (here == comms.size() && !earlier) communicators().add_all(comms, devices);
+    if (here != comms.size()) communicators().add(*first.comm, first.name, first.ranks, first.rank, first.device, made.size() == 1);
+  }
 }
 
 }  // namespace
@@ -102,6 +132,10 @@ int p2plab_serve_ncclGroupEnd() {
   if (mine.depth > 0) --mine.depth;
   const int begun = mine.depth == 0 ? begin_held() : success;
   const int ended = real(p2plab_real_ncclGroupEnd);
+  if (mine.depth == 0 && well(ended))
+    add_made();
+  else if (mine.depth == 0)
+    mine.made.clear();
   return begun == success ? ended : begun;
 }
 // NCCL estimates the time of calls that it gets; nothing is begun.
@@ -129,7 +163,10 @@ int p2plab_serve_ncclCommInitRankScalable(Comm* comm, int ranks, int rank, int c
 }
 int p2plab_serve_ncclCommInitAll(Comm* comms, int ranks, const int* devices) {
   const int result = real(p2plab_real_ncclCommInitAll, comms, ranks, devices);
-  if (result == success && !thread().inside) communicators().add_all(comms, ranks, devices);
+  if (result != success || thread().inside) return result;
+  std::vector<int> numbers;
+  for (int r = 0; r < ranks; ++r) numbers.push_back(devices == nullptr ? r : devices[r]);
+  communicators().add_all({comms, comms + ranks}, numbers);
   return result;
 }
 int p2plab_serve_ncclCommSplit(Comm comm, int color, int key, Comm* part, void* config) {

@@ -75,6 +75,14 @@ int main(int count, char** words) {
   tell("destroy", nccl.function<int(Comm)>("ncclCommDestroy")(part));
   tell("abort", nccl.function<int(Comm)>("ncclCommAbort")(comm));
   tell("after", nccl.all_reduce(4, 7, 0, comm));
+  Comm both[2] = {};
+  auto* const init = nccl.function<int(Comm*, int, Id, int)>("ncclCommInitRank");
+  nccl.group_start();
+  for (int rank = 0; rank < 2; ++rank) init(&both[rank], 2, id, rank);
+  tell("all ranks made in a group", nccl.group_end());
+  nccl.group_start();
+  for (auto* const one : both) nccl.all_reduce(4, 7, 0, one);
+  tell("and called in one", nccl.group_end());
   if (auto* const log = dlsym(dlopen("libp2plab.so.1", RTLD_NOW | RTLD_NOLOAD), "stub_log"); log != nullptr)
     std::printf("ours: %s\n", reinterpret_cast<const char* (*)()>(log)());
   return 0;

@@ -101,8 +101,10 @@ const std::string lines_of_a_run =
     "destroy: 0, served 4, passed on 6 (no program ready 2, no communicator of ours 1, type or operation 3, other calls 0)\n"
     "abort: 0, served 4, passed on 6 (no program ready 2, no communicator of ours 1, type or operation 3, other calls 0)\n"
     "after: 0, served 4, passed on 7 (no program ready 2, no communicator of ours 2, type or operation 3, other calls 0)\n"
+    "all ranks made in a group: 0, served 4, passed on 7 (no program ready 2, no communicator of ours 2, type or operation 3, other calls 0)\n"
+    "and called in one: 0, served 6, passed on 7 (no program ready 2, no communicator of ours 2, type or operation 3, other calls 0)\n"
     "ours: init 2 root counted made all_reduce all_reduce all_reduce all_reduce init 2 /0split3 counted made all_reduce all_reduce destroyed aborted "
-    "destroyed \n";
+    "destroyed all counted made counted made all_reduce all_reduce \n";
 
 TEST(Shim, ByPathServesWhatIsReadyAndPassesOnTheRest) {
   const auto run = ran(client("P2PLAB_NCCL=" + stage + "/nccl/libnccl.so.2", "path " + stage + "/libp2plab-nccl.so"));
@@ -131,10 +133,10 @@ TEST(Shim, TheRedirectorPutsItBeforeWhateverAsksForNccl) {
 TEST(Shim, SwitchedOffOrWithoutOursPassesEverythingOn) {
   const auto nccl = "P2PLAB_NCCL=" + stage + "/nccl/libnccl.so.2";
   const auto off = ran(client(nccl + " P2PLAB_DISABLE=1", "path " + stage + "/libp2plab-nccl.so"));
-  EXPECT_NE(off.text.find("after: 0, served 0, passed on 11 (no program ready 0, no communicator of ours 8"), std::string::npos) << off.text;
+  EXPECT_NE(off.text.find("in one: 0, served 0, passed on 13 (no program ready 0, no communicator of ours 10"), std::string::npos) << off.text;
   const auto lonely = ran(client(nccl, "path " + stage + "/lonely/libp2plab-nccl.so"));
   EXPECT_NE(lonely.text.find("p2plab-nccl: all calls are passed on: "), std::string::npos) << lonely.text;
-  EXPECT_NE(lonely.text.find("after: 0, served 0, passed on 11"), std::string::npos) << lonely.text;
+  EXPECT_NE(lonely.text.find("in one: 0, served 0, passed on 13"), std::string::npos) << lonely.text;
 }
 
 TEST(Shim, WithoutNcclSaysSoAndAnswersWithAnError) {
@@ -145,7 +147,7 @@ TEST(Shim, WithoutNcclSaysSoAndAnswersWithAnError) {
 
 TEST(Shim, ReportsAtTheEndWhereItIsAsked) {
   const auto run = ran(client("P2PLAB_REPORT=1 P2PLAB_NCCL=" + stage + "/nccl/libnccl.so.2", "path " + stage + "/libp2plab-nccl.so"));
-  EXPECT_NE(run.text.find(": served 4, passed on 7 ("), std::string::npos) << run.text;
+  EXPECT_NE(run.text.find(": served 6, passed on 7 ("), std::string::npos) << run.text;
   EXPECT_NE(run.text.find("p2plab-nccl, process "), std::string::npos) << run.text;
 }
 
