@@ -39,9 +39,8 @@ def random_calls(torch, dist, rank, ranks, groups, steps):
             dist.all_reduce(x, group=group)
             right(torch, x, sum(values), f"step {step}: {kind} of {count}")
         elif kind == "broadcast":
-            root = draw.randrange(ranks)
-            dist.broadcast(x, root, group=group)
-            right(torch, x, values[root], f"step {step}: {kind} of {count}")
+            dist.broadcast(x, 0, group=group)
+            right(torch, x, values[0], f"step {step}: {kind} of {count}")
         elif kind == "all_gather":
             y = torch.zeros(ranks, count, device=device, dtype=dtype)
             dist.all_gather_into_tensor(y, x, group=group)
@@ -169,7 +168,9 @@ def main():
         print("skipped: PyTorch finds no GPU")
         return SKIP
     shim = os.path.join(args.shim, "libp2plab-nccl.so")
-    settings = {"P2PLAB_TEST_SHIM": shim, "P2PLAB_TEST_STEPS": str(args.steps), "P2PLAB_TEST_ID": os.path.join(tempfile.mkdtemp(), "id"), "MASTER_PORT": str(20000 + os.getpid() % 20000), "NCCL_NVLS_ENABLE": "0",
+    settings = {"P2PLAB_TEST_SHIM": shim, "P2PLAB_TEST_STEPS": str(args.steps), "P2PLAB_WAIT": "60",
+                "P2PLAB_TEST_ID": os.path.join(tempfile.mkdtemp(), "id"), "MASTER_PORT": str(20000 + os.getpid() % 20000),
+                "NCCL_NVLS_ENABLE": "0",
                 # With an NCCL that moves no data every size must be ready when it is asked for: longer ones serve it.
                 "P2PLAB_PREPARE": ",".join(["all_reduce:bfloat16:sum:1KiB-2MiB", "all_reduce:float32:sum:16B-2MiB", "broadcast:256B-64KiB",
                                             "all_gather:256B-64KiB", "reduce_scatter:float32:sum:256B-64KiB", "all_reduce:uint8:sum:16B-64B"])}

@@ -166,7 +166,7 @@ int p2plab_serve_ncclCommInitAll(Comm* comms, int ranks, const int* devices) {
   if (result != success || thread().inside) return result;
   std::vector<int> numbers;
   for (int r = 0; r < ranks; ++r) numbers.push_back(devices == nullptr ? r : devices[r]);
-  communicators().add_all({comms, comms + ranks}, numbers);
+  communicators().add_all(std::vector<Comm>(comms, comms + ranks), numbers);
   return result;
 }
 int p2plab_serve_ncclCommSplit(Comm comm, int color, int key, Comm* part, void* config) {

@@ -103,8 +103,9 @@ const std::string lines_of_a_run =
     "after: 0, served 4, passed on 7 (no program ready 2, no communicator of ours 2, type or operation 3, other calls 0)\n"
     "all ranks made in a group: 0, served 4, passed on 7 (no program ready 2, no communicator of ours 2, type or operation 3, other calls 0)\n"
     "and called in one: 0, served 6, passed on 7 (no program ready 2, no communicator of ours 2, type or operation 3, other calls 0)\n"
+    "three at once: 0, served 9, passed on 7 (no program ready 2, no communicator of ours 2, type or operation 3, other calls 0)\n"
     "ours: init 2 root counted made all_reduce all_reduce all_reduce all_reduce init 2 /0split3 counted made all_reduce all_reduce destroyed aborted "
-    "destroyed all counted made counted made all_reduce all_reduce \n";
+    "destroyed all counted made counted made all_reduce all_reduce all counted made counted made counted made all_reduce all_reduce all_reduce \n";
 
 TEST(Shim, ByPathServesWhatIsReadyAndPassesOnTheRest) {
   const auto run = ran(client("P2PLAB_NCCL=" + stage + "/nccl/libnccl.so.2", "path " + stage + "/libp2plab-nccl.so"));
@@ -133,10 +134,10 @@ TEST(Shim, TheRedirectorPutsItBeforeWhateverAsksForNccl) {
 TEST(Shim, SwitchedOffOrWithoutOursPassesEverythingOn) {
   const auto nccl = "P2PLAB_NCCL=" + stage + "/nccl/libnccl.so.2";
   const auto off = ran(client(nccl + " P2PLAB_DISABLE=1", "path " + stage + "/libp2plab-nccl.so"));
-  EXPECT_NE(off.text.find("in one: 0, served 0, passed on 13 (no program ready 0, no communicator of ours 10"), std::string::npos) << off.text;
+  EXPECT_NE(off.text.find("at once: 0, served 0, passed on 16 (no program ready 0, no communicator of ours 13"), std::string::npos) << off.text;
   const auto lonely = ran(client(nccl, "path " + stage + "/lonely/libp2plab-nccl.so"));
   EXPECT_NE(lonely.text.find("p2plab-nccl: all calls are passed on: "), std::string::npos) << lonely.text;
-  EXPECT_NE(lonely.text.find("in one: 0, served 0, passed on 13"), std::string::npos) << lonely.text;
+  EXPECT_NE(lonely.text.find("at once: 0, served 0, passed on 16"), std::string::npos) << lonely.text;
 }
 
 TEST(Shim, WithoutNcclSaysSoAndAnswersWithAnError) {
@@ -147,7 +148,7 @@ TEST(Shim, WithoutNcclSaysSoAndAnswersWithAnError) {
 
 TEST(Shim, ReportsAtTheEndWhereItIsAsked) {
   const auto run = ran(client("P2PLAB_REPORT=1 P2PLAB_NCCL=" + stage + "/nccl/libnccl.so.2", "path " + stage + "/libp2plab-nccl.so"));
-  EXPECT_NE(run.text.find(": served 6, passed on 7 ("), std::string::npos) << run.text;
+  EXPECT_NE(run.text.find(": served 9, passed on 7 ("), std::string::npos) << run.text;
   EXPECT_NE(run.text.find("p2plab-nccl, process "), std::string::npos) << run.text;
 }
 
