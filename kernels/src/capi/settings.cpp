@@ -110,8 +110,10 @@ Result<Settings> read_settings(const p2plab_config* config) {
   if (!calls) return std::move(calls).error();
   options.prepare = *std::move(calls);
   settings.tuned = parted(given(all.tuned, "P2PLAB_TUNED").value_or(""), ':');
-  if (!std::isfinite(all.timeout_seconds) || all.timeout_seconds < 0 || all.concurrent < 0 || all.concurrent > 64)
-    return Error{ErrorCode::invalid_input, "timeout_seconds must be 0 or more, concurrent from 0 to 64"};
+  const auto is_time = [](double seconds) { return std::isfinite(seconds) && seconds >= 0; };
+  if (!is_time(all.timeout_seconds) || !is_time(all.join_seconds) || all.concurrent < 0 || all.concurrent > 64)
+    return Error{ErrorCode::invalid_input, "timeout_seconds and join_seconds must be 0 or more, concurrent from 0 to 64"};
+  if (all.join_seconds > 0) settings.gathering = Seconds{all.join_seconds};
   if (all.timeout_seconds > 0) options.patience = Seconds{all.timeout_seconds};
   options.at_once = std::max(1, all.concurrent);
   options.only_ready = all.serve_ready_only != 0;

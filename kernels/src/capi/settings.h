@@ -13,6 +13,7 @@ namespace p2plab::capi {
 struct Settings {
   runtime::EngineOptions options;
   std::vector<std::string> tuned = {};  // paths
+  Seconds gathering{60};
 };
 
 /// Errors: invalid_input, naming the field or variable, and what would be right.

@@ -107,9 +107,9 @@ Result<std::unique_ptr<Session>> join(const Invitation& invitation, const JoinOp
   if (options.rank == 0) {
     auto listener = processes::listen_at(invitation.place());
     if (!listener) return std::move(listener).error();
-    server = std::make_unique<processes::RendezvousServer>(*std::move(listener), options.ranks, options.patience);
+    server = std::make_unique<processes::RendezvousServer>(*std::move(listener), options.ranks, options.gathering, options.patience);
   }
-  auto socket = processes::connect_to(invitation.place(), options.patience);
+  auto socket = processes::connect_to(invitation.place(), options.gathering);
   if (!socket) return std::move(socket).error();
   processes::SocketSession::Place place{
       .rank = options.rank, .ranks = options.ranks, .patience = options.patience, .greeting = processes::greeting(options.ranks)};

@@ -19,7 +19,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int glance = 50;                // milliseconds
+constexpr int glance = 50;                    // milliseconds
 constexpr std::size_t most_strangers = 1024;  // that have not said who they are
 constexpr Seconds greeting_time{5};           // then they are shown out
 constexpr auto grace = std::chrono::seconds(1);
@@ -74,19 +74,19 @@ Result<FileDescriptor> connect_to(const std::string& name, Seconds patience) {
   }
 }
 
-RendezvousServer::RendezvousServer(FileDescriptor listener, int ranks, Seconds patience)
-    : listener_(std::move(listener)), ranks_(ranks), patience_(patience), members_(static_cast<std::size_t>(ranks)) {
+RendezvousServer::RendezvousServer(FileDescriptor listener, int ranks, Seconds gathering, Seconds patience)
+    : listener_(std::move(listener)), ranks_(ranks), gathering_(gathering), patience_(patience), members_(static_cast<std::size_t>(ranks)) {
   thread_ = std::thread([this] { serve(); });
 }
 
 RendezvousServer::~RendezvousServer() { thread_.join(); }
 
 void RendezvousServer::serve() {
-  const auto until = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(patience_.count()));
+  const auto until = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(gathering_.count()));
   while (!all_here() && refusal_.empty() && Clock::now() < until) look();
   // Those still on their way hear why not, too, if they come soon.
   for (const auto last = Clock::now() + grace; !refusal_.empty() && static_cast<int>(came_.size()) < ranks_ && Clock::now() < last;) look();
-  if (refusal_.empty() && !all_here()) refusal_ = fmt::format("{} did not come within {:g} s", missing(), patience_.count());
+  if (refusal_.empty() && !all_here()) refusal_ = fmt::format("{} did not come within {:g} s", missing(), gathering_.count());
   strangers_.clear();
   listener_ = {};
   if (!refusal_.empty()) return turn_away();

@@ -28,7 +28,7 @@ std::string greeting(int ranks);
 
 class RendezvousServer {
  public:
-  RendezvousServer(FileDescriptor listener, int ranks, Seconds patience);
+  RendezvousServer(FileDescriptor listener, int ranks, Seconds gathering, Seconds patience);
   /// Waits until everybody has left.
   ~RendezvousServer();
   RendezvousServer(const RendezvousServer&) = delete;
@@ -56,6 +56,7 @@ class RendezvousServer {
 
   FileDescriptor listener_;
   int ranks_;
+  Seconds gathering_;
   Seconds patience_;
   std::vector<std::optional<Member>> members_;
   std::vector<Stranger> strangers_;

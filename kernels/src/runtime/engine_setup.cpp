@@ -64,7 +64,9 @@ Status Engine::begin(const std::vector<GpuPrograms::Here>& here) {
     ranks.push_back(rank);
   }
   if (auto looked = look_at_machine(here); !looked) return looked;
-  const bool load = options_.nccl && (backend_ == Backend::automatic || backend_ == Backend::nccl) && ranks_ > 1;
+  // Ranks of one thread would have to be grouped for NCCL, which callers of ours need not.
+  const bool may_help = backend_ == Backend::automatic && session_ != nullptr;
+  const bool load = options_.nccl && (may_help || backend_ == Backend::nccl) && ranks_ > 1;
   if (load) {
     if (auto loaded = load_nccl(here); !loaded) return loaded;
   }

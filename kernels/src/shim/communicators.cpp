@@ -15,7 +15,9 @@ namespace p2plab::shim {
 
 namespace {
 
-constexpr double usual_wait = 20;  // seconds
+constexpr double usual_wait = 20;  // seconds for programs to be ready
+constexpr double usual_join = 5;   // for all shims to meet, which have all just left the same call of NCCL
+constexpr double usual_patience = 60;
 
 double setting(const char* variable, double usual) {
   const char* text = std::getenv(variable);
@@ -74,7 +76,8 @@ Runtime load() {
 
 p2plab_config config_of_shim() {
   p2plab_config config = P2PLAB_CONFIG;
-  config.timeout_seconds = setting("P2PLAB_TIMEOUT", usual_wait);
+  config.join_seconds = setting("P2PLAB_JOIN", usual_join);
+  config.timeout_seconds = setting("P2PLAB_TIMEOUT", usual_patience);
   config.serve_ready_only = 1;
   config.start_later = 1;
   config.load_nccl = 0;

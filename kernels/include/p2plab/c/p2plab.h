@@ -76,16 +76,18 @@ typedef struct p2plab_config {
   const char* prepare;     /* what is made ready at the beginning, as in "all_reduce:bfloat16:sum:1KiB-1MiB,all_gather:64KiB"; sizes are of one
                               rank's part; those of a range double. Serves shorter calls, too. NULL: what P2PLAB_PREPARE says, else all-reduces of
                               float16, bfloat16 and float32 from 1 KiB to 1 MiB; "": nothing */
-  double timeout_seconds;  /* how long ranks wait for each other while setting up; 0: 60 */
+  double join_seconds;     /* how long to wait for all ranks to come; 0: 60 */
+  double timeout_seconds;  /* how long a rank may keep the others waiting when they set up together, at the beginning or in the background; 0: 60 */
   int concurrent;          /* communicators that may work on one GPU at the same time; each takes so small a part of its thread blocks; 0: 1 */
   int serve_ready_only;    /* not 0: a call without a program is answered with P2PLAB_NOT_SERVED, on all ranks alike, while its program is made */
-  int load_nccl;           /* 0: NCCL is not loaded; else it serves calls until their programs are ready, and those at which it is faster */
+  int load_nccl;           /* 0: NCCL is not loaded; else it serves calls until their programs are ready, and those at which it is faster. Where all
+                              ranks are in one process, only if `backend` says so, and then each rank needs a thread of its own */
   int start_later;         /* not 0: nothing is made ready before p2plab_comm_start */
   p2plab_say say;
   void* say_user;
 } p2plab_config;
 #define P2PLAB_CONFIG \
-  { sizeof(p2plab_config), NULL, NULL, NULL, 0, 0, 0, 1, 0, NULL, NULL }
+  { sizeof(p2plab_config), NULL, NULL, NULL, 0, 0, 0, 0, 1, 0, NULL, NULL }
 
 /* The interface that the library has, and its version: "0.1.0". */
 int p2plab_abi(void);

@@ -34,8 +34,9 @@ class Invitation {
 struct JoinOptions {
   int rank = 0;
   int ranks = 1;
-  Seconds patience{60};  // how long a rank may keep the others waiting, at the beginning and later
-  int version = 0;       // tests: what this rank says its version of the protocol is; 0: the true one
+  Seconds gathering{60};  // how long to wait for all ranks to come
+  Seconds patience{60};   // how long a rank may keep the others waiting later
+  int version = 0;        // tests: what this rank says its version of the protocol is; 0: the true one
 };
 
 /// Takes this process's place in the job; returns when all ranks have. Rank 0 serves the job from a thread of its own until all have left or it ends.

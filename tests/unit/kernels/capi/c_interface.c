@@ -145,7 +145,7 @@ static p2plab_result one_bad_table(int rank, p2plab_unique_id id) {
 
 static p2plab_result one_stays_away(int rank, p2plab_unique_id id) {
   p2plab_config config = P2PLAB_CONFIG;
-  config.timeout_seconds = 0.2;
+  config.join_seconds = 0.2;
   p2plab_comm* comm = NULL;
   return p2plab_comm_init_rank(&comm, 3, id, rank, 0, &config);
 }

@@ -76,14 +76,14 @@ TEST(Rendezvous, OfOneThatNeverJoinsAllOthersHearByItsNumber) {
   const auto invitation = *Invitation::make();
   const auto all = said_by(3, [&](int rank) {
     if (rank == 1) return std::string{"stayed away"};
-    return outcome(join(invitation, {.rank = rank, .ranks = 3, .patience = Seconds{0.3}}));
+    return outcome(join(invitation, {.rank = rank, .ranks = 3, .gathering = Seconds{0.3}}));
   });
   EXPECT_EQ(all, (std::vector<std::string>{"rank 1 of 3 did not come within 0.3 s", "stayed away", "rank 1 of 3 did not come within 0.3 s"}));
 }
 
 TEST(Rendezvous, WithoutRankZeroTheOthersEndInTime) {
   const auto invitation = *Invitation::make();
-  EXPECT_EQ(outcome(join(invitation, {.rank = 1, .ranks = 2, .patience = Seconds{0.2}})), "rank 0 did not come within 0.2 s");
+  EXPECT_EQ(outcome(join(invitation, {.rank = 1, .ranks = 2, .gathering = Seconds{0.2}})), "rank 0 did not come within 0.2 s");
 }
 
 TEST(Rendezvous, OfOneThatIsKilledWhileTheOthersWaitAllHearAtOnce) {
