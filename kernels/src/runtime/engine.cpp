@@ -89,7 +89,7 @@ Result<bool> Engine::run_piece(int rank, const Call& call, const DeviceBuffers& 
   return true;
 }
 
-// Pieces of blocks do not lie one after another, so they are gathered and spread by copies.
+// Pieces of blocks do not lie one after another, so they are gathered and spread by copies. To free their room waits for the GPU.
 Result<bool> Engine::run_in_pieces(int rank, const Call& call, const DeviceBuffers& buffers, void* stream) {
   const auto size = size_of(call.type);
   const auto blocks = blocks_of(call, rank, ranks_);
