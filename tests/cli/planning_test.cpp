@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The commands that plan: what they find, and what their JSON holds.
+#include <fstream>
+#include <regex>
+
 #include <nlohmann/json.hpp>
 
 #include "program.h"
@@ -41,6 +44,28 @@ TEST(PlanCommand, FiveGpusOfADgx1HaveNoRing) {
   EXPECT_EQ(ran.exit, 1);
   EXPECT_NE(ran.err.find("ring"), std::string::npos) << ran.err;
   EXPECT_EQ(ran.out, "");
+}
+
+// A program file whose first waits are lost.
+std::string without_a_wait(const std::string& program) {
+  return std::regex_replace(program, std::regex(R"(,\[\[\d+,\d+\](,\[\d+,\d+\])*\]\])"), ",[]]", std::regex_constants::format_first_only);
+}
+
+TEST(VerifyCommand, ProvesAProgramAndNamesTheInstructionOfOneThatIsNotInOrder) {
+  const auto file = test::scratch("program.json").string();
+  ASSERT_EQ(p2plab("plan --topology hgx-h200:gpus=4 --collective all_reduce --size '64 KiB' --algorithm two_shot --program " + file).exit, 0);
+  const auto json = json_of("verify " + file + " --json");
+  expect_keys(json, {"verified", "collective", "ranks", "size_bytes", "lanes", "instructions", "accesses", "ordered_pairs", "in_place"});
+  EXPECT_EQ(json["verified"], true);
+  EXPECT_EQ(json["size_bytes"], 64 << 10);
+  std::ifstream in(file);
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  ASSERT_NE(without_a_wait(text), text);
+  std::ofstream(file) << without_a_wait(text);
+  const auto ran = p2plab("verify " + file);
+  EXPECT_EQ(ran.exit, 3);
+  EXPECT_EQ(ran.out, "");
+  EXPECT_NE(ran.err.find("nothing orders the two"), std::string::npos) << ran.err;
 }
 
 TEST(BoundCommand, AllGatherOnADgx1V100NeedsSevenOver150SecondsPerByte) {
