@@ -54,7 +54,7 @@ class Cuts {
 }  // namespace
 
 Places::Places(const Program& program, std::span<const Block> blocks, const BufferLayout& layout, Sums& sums) : program_(program) {
-  find_sharing(blocks, layout);
+  find_sharing(layout);
   std::int64_t passed = 0;
   for (const auto elements : block_elements(program.collective, blocks, program.payload)) {
     origins_.push_back(passed);
@@ -151,26 +151,13 @@ void Places::give(std::span<const Block> blocks, const BufferLayout& layout, Sum
   }
 }
 
-// In place, a rank's smaller buffer lies within its larger one if all of its blocks lie there, too; else each has its own memory.
-void Places::find_sharing(std::span<const Block> blocks, const BufferLayout& layout) {
+void Places::find_sharing(const BufferLayout& layout) {
   shared_.resize(program_.memory.size());
-  if (!program_.in_place) return;
-  std::vector<std::int64_t> in(program_.memory.size());
-  std::vector<std::int64_t> out(program_.memory.size());
-  std::vector<std::int64_t> common(program_.memory.size());
-  for (std::size_t b = 0; b < blocks.size(); ++b) {
-    for (const auto rank : blocks[b].contributors) ++in[rank.index()];
-    for (const auto rank : blocks[b].receivers) {
-      ++out[rank.index()];
-      if (layout.input_offset(rank, static_cast<std::int32_t>(b)) >= 0) ++common[rank.index()];
-    }
-  }
-  for (std::size_t r = 0; r < shared_.size(); ++r) {
+  for (std::size_t r = 0; program_.in_place && r < shared_.size(); ++r) {
     const Rank rank{static_cast<std::int64_t>(r)};
-    const bool input_is_smaller = layout.input_size(rank) <= layout.output_size(rank);
-    if (common[r] != (input_is_smaller ? in[r] : out[r])) continue;
+    if (!layout.shares(rank)) continue;
     const auto shift = layout.output_within_input(rank);
-    shared_[r] = input_is_smaller ? Sharing{true, -shift, 0} : Sharing{true, 0, shift};
+    shared_[r] = layout.input_size(rank) <= layout.output_size(rank) ? Sharing{true, -shift, 0} : Sharing{true, 0, shift};
   }
 }
 

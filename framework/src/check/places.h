@@ -83,7 +83,7 @@ class Places {
     std::int32_t operand = none;
   };
 
-  void find_sharing(std::span<const Block> blocks, const BufferLayout& layout);
+  void find_sharing(const BufferLayout& layout);
   std::vector<Extent> extents_of(std::span<const Block> blocks, const BufferLayout& layout);
   template <class Visit>
   void each_touched(Visit visit) const;

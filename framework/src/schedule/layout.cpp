@@ -96,6 +96,17 @@ BufferLayout::BufferLayout(const Collective& collective, std::span<const Block> 
   }
 }
 
+bool BufferLayout::shares(Rank rank) const {
+  const auto& input = inputs_[rank.index()];
+  const auto& output = outputs_[rank.index()];
+  const bool input_is_smaller = input.size <= output.size;
+  const auto distance = output_within_input(rank);
+  return std::ranges::all_of((input_is_smaller ? input : output).places, [&](const Place& place) {
+    const auto there = (input_is_smaller ? output : input).find(place.block);
+    return there >= 0 && (input_is_smaller ? place.offset - there : there - place.offset) == distance;
+  });
+}
+
 std::int64_t BufferLayout::output_within_input(Rank rank) const {
   for (const auto& place : outputs_[rank.index()].places) {
     const auto offset = input_offset(rank, place.block);

@@ -34,7 +34,7 @@ HostMemory::HostMemory(const Schedule& schedule, const Program& program, std::sp
     own[static_cast<std::size_t>(Buffer::scratch)] = allocate(rank, sizes.scratch);
     own[static_cast<std::size_t>(Buffer::host)] = allocate(rank, sizes.host);
     if (program.in_place) {
-      share(rank, schedule.blocks());
+      share(rank);
     } else {
       own[static_cast<std::size_t>(Buffer::input)] = allocate(rank, sizes.input);
       own[static_cast<std::size_t>(Buffer::output)] = allocate(rank, sizes.output);
@@ -57,20 +57,13 @@ std::span<std::byte> HostMemory::allocate(Rank rank, Bytes bytes) {
   return {owned_.back().get(), size};
 }
 
-void HostMemory::share(Rank rank, std::span<const Block> blocks) {
+void HostMemory::share(Rank rank) {
   auto& input = buffers_[rank.index()][static_cast<std::size_t>(Buffer::input)];
   auto& output = buffers_[rank.index()][static_cast<std::size_t>(Buffer::output)];
   const auto input_size = layout_.input_size(rank).count();
   const auto output_size = layout_.output_size(rank).count();
   const bool input_is_smaller = input_size <= output_size;
-  bool all_common = true;
-  for (std::size_t b = 0; b < blocks.size(); ++b) {
-    const auto block = static_cast<std::int32_t>(b);
-    const bool in = layout_.input_offset(rank, block) >= 0;
-    const bool out = layout_.output_offset(rank, block) >= 0;
-    all_common = all_common && (input_is_smaller ? !in || out : !out || in);
-  }
-  if (!all_common) {
+  if (!layout_.shares(rank)) {
     input = allocate(rank, Bytes{input_size});
     output = allocate(rank, Bytes{output_size});
     return;

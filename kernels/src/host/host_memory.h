@@ -44,7 +44,7 @@ class HostMemory {
   static constexpr std::align_val_t alignment{128};  // offsets within scratch are multiples of this
 
   std::span<std::byte> allocate(Rank rank, Bytes size);
-  void share(Rank rank, std::span<const Block> blocks);
+  void share(Rank rank);
 
   const Schedule& schedule_;
   const Program& program_;

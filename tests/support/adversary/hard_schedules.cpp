@@ -31,7 +31,7 @@ Topology machine_for_hard_schedules(int ranks) {
 HardCase HardSchedules::make() {
   folded_ = chance(15);
   auto wanted = collective();
-  in_place_ = chance(35) && wanted.kind != CollectiveKind::all_to_all && wanted.kind != CollectiveKind::send_receive;
+  in_place_ = chance(35);
   slots_ = between(1, 3);
   auto builder = *Schedule::Builder::create(wanted, ranks_);
   blocks_.assign(builder.blocks().begin(), builder.blocks().end());

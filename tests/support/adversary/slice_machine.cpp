@@ -22,7 +22,7 @@ SliceMachine::SliceMachine(const Program& program)
   name_memory();
 }
 
-// In place, a rank's smaller buffer lies within its larger one if all of its blocks lie there, too; else each has its own memory.
+// In place, a rank's smaller buffer lies within its larger one if all of its blocks lie there, all at one distance; else each has its own memory.
 void SliceMachine::name_memory() {
   for (int r = 0; r < program_.ranks(); ++r) {
     const Rank rank{r};
@@ -33,16 +33,16 @@ void SliceMachine::name_memory() {
     }
     if (!program_.in_place) continue;
     const bool input_is_smaller = sizes.input <= sizes.output;
+    const auto shift = layout_.output_within_input(rank);
     bool whole = true;
     for (std::size_t b = 0; b < contract_.size(); ++b) {
-      const bool in = layout_.input_offset(rank, static_cast<std::int32_t>(b)) >= 0;
-      const bool out = layout_.output_offset(rank, static_cast<std::int32_t>(b)) >= 0;
-      whole = whole && (input_is_smaller ? !in || out : !out || in);
+      const auto in = layout_.input_offset(rank, static_cast<std::int32_t>(b));
+      const auto out = layout_.output_offset(rank, static_cast<std::int32_t>(b));
+      if ((input_is_smaller ? in : out) >= 0) whole = whole && in >= 0 && out >= 0 && in - out == shift;
     }
     if (!whole) continue;
     auto& input = names_[rank.index() * buffers.size()];
     auto& output = names_[rank.index() * buffers.size() + 1];
-    const auto shift = layout_.output_within_input(rank);
     if (input_is_smaller) {
       input = {output.memory, -shift};
     } else {

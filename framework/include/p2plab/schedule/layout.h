@@ -42,6 +42,8 @@ class BufferLayout {
   /// Byte offset of a block in a rank's buffer, or -1 if the block is not in it.
   std::int64_t input_offset(Rank rank, std::int32_t block) const { return inputs_[rank.index()].find(block); }
   std::int64_t output_offset(Rank rank, std::int32_t block) const { return outputs_[rank.index()].find(block); }
+  /// In-place operation: can a rank's smaller buffer lie within its larger one? Only if all of its blocks lie there, too, and all at one distance.
+  bool shares(Rank rank) const;
   /// In-place operation: where a rank's smaller buffer lies within its larger one (byte offset of output within input, or of input within
   /// output), so that common blocks coincide. Zero if the two have no common block.
   std::int64_t output_within_input(Rank rank) const;

@@ -58,6 +58,18 @@ TEST(Lower, AllToAllGivesEachSenderThePayloadOnce) {
   EXPECT_EQ(elements, (std::vector<std::int64_t>{3, 2, 2, 3, 2, 2, 3, 2, 2}));
 }
 
+TEST(Lower, InputAndOutputShareMemoryOnlyWhereAllTheirCommonBlocksLieAtOneDistance) {
+  // Rank 0 sends to itself, to 1, and to itself again: its output holds the first and the third of its blocks, which no shift makes coincide.
+  auto collective = make_collective(CollectiveKind::send_receive, 2);
+  collective.pairs = {{Rank{0}, Rank{0}}, {Rank{0}, Rank{1}}, {Rank{0}, Rank{0}}};
+  const Payload payload{.elements = 16, .type = DataType::uint8};
+  EXPECT_FALSE(BufferLayout(collective, *contract(collective, 2), 2, payload).shares(Rank{0}));
+  collective.pairs.pop_back();
+  EXPECT_TRUE(BufferLayout(collective, *contract(collective, 2), 2, payload).shares(Rank{0}));
+  const auto gather = make_collective(CollectiveKind::all_gather, 2);
+  EXPECT_TRUE(BufferLayout(gather, *contract(gather, 2), 2, payload).shares(Rank{1}));
+}
+
 TEST(Lower, OneLanePerNeighbourAndOneWaitPerHop) {
   const auto machine = ring_of(4);
   const auto program = lowered(machine, ring_all_gather(4), {.elements = 4096, .type = DataType::float32});
