@@ -12,6 +12,7 @@
 #include "check/memory.h"
 #include "check/order.h"
 #include "check/places.h"
+#include "check/prove.h"
 #include "check/sums.h"
 
 namespace p2plab {
@@ -32,9 +33,7 @@ class ProgramChecker {
         order_(program),
         sums_(program.ranks(), program.instructions.size()) {}
 
-  Result<ProgramProof> run(const Topology& topology, const Routes& routes) {
-    if (auto ok = checking::check_memory(program_, layout_); !ok) return std::move(ok).error();
-    if (auto ok = checking::check_access(topology, routes, program_); !ok) return std::move(ok).error();
+  Result<ProgramProof> run() {
     if (auto ok = order_.find_sequence(); !ok) return std::move(ok).error();
     if (auto ok = find_owners(); !ok) return std::move(ok).error();
     places_.emplace(program_, blocks_, layout_, sums_);
@@ -279,11 +278,18 @@ class ProgramChecker {
   ProgramProof proof_;
 };
 
+Result<ProgramProof> checking::prove_accesses(const Program& program, std::vector<Block> blocks) {
+  return ProgramChecker{program, std::move(blocks)}.run();
+}
+
 Result<ProgramProof> check(const Topology& topology, const Routes& routes, const Program& program) {
   if (auto ok = check_form(program, {.ranks = topology.ranks(), .links = topology.links().size()}); !ok) return std::move(ok).error();
   auto blocks = contract(program.collective, program.ranks());
   if (!blocks) return std::move(blocks).error();
-  return ProgramChecker{program, *std::move(blocks)}.run(topology, routes);
+  const BufferLayout layout(program.collective, *blocks, program.ranks(), program.payload);
+  if (auto ok = checking::check_memory(program, layout); !ok) return std::move(ok).error();
+  if (auto ok = checking::check_access(topology, routes, program); !ok) return std::move(ok).error();
+  return checking::prove_accesses(program, *std::move(blocks));
 }
 
 Result<Program> lower_checked(const Topology& topology, const Routes& routes, const Schedule& schedule, const Proof& proof, const Payload& payload,
