@@ -66,6 +66,7 @@ TEST(Usage, EveryCommandHasHelpWithAnExample) {
                               "simulate",
                               "what-if",
                               "export",
+                              "import",
                               "verify",
                               "config",
                               "config example",

@@ -22,6 +22,73 @@ struct MscclReader {
 };
 inline constexpr MscclReader rccl_reader{.steps = 64, .blocks = 64, .reduce_scatter = "reducescatter"};
 
+/// One GPU of a file, as it is read on that GPU.
+struct MscclGpuReader {
+  const MscclReader& reader;
+  pugi::xml_node gpu;
+  int id = 0;
+  int gpus = 0;
+  int channels = 0;
+  std::map<int, int> senders = {};  // by channel
+  std::map<int, int> receivers = {};
+  std::set<std::tuple<int, int, bool>> connections = {};
+  int elements = 0;
+
+  int chunks(char buffer) const { return gpu.attribute(buffer == 'i' ? "i_chunks" : (buffer == 'o' ? "o_chunks" : "s_chunks")).as_int(); }
+
+  std::optional<std::string> refuses() {
+    elements = 1 + gpus;
+    int block = 0;
+    for (auto tb : gpu.children("tb")) {
+      ++elements;
+      if (tb.attribute("id").as_int() != block++) return "thread blocks out of order";
+      if (auto why = refuses_ends(tb)) return why;
+      if (auto why = refuses_steps(tb)) return why;
+    }
+    if (block > reader.blocks) return "thread blocks: " + std::to_string(block);
+    if (elements >= 4096) return "XML elements: " + std::to_string(elements);
+    return std::nullopt;
+  }
+
+  std::optional<std::string> refuses_ends(pugi::xml_node tb) {
+    const int send = tb.attribute("send").as_int(-2);
+    const int receive = tb.attribute("recv").as_int(-2);
+    const int channel = tb.attribute("chan").as_int(-1);
+    if (send < -1 || receive < -1 || send >= gpus || receive >= gpus || send == id || receive == id) return "a peer";
+    if (channel < 0 || channel > 31 || channel >= channels) return "channel " + std::to_string(channel);
+    if (send >= 0 && (++senders[channel] > 32 || !connections.emplace(send, channel, true).second)) return "too many senders on a channel";
+    if (receive >= 0 && (++receivers[channel] > 32 || !connections.emplace(receive, channel, false).second)) return "too many receivers on a channel";
+    return std::nullopt;
+  }
+
+  std::optional<std::string> refuses_steps(pugi::xml_node tb) {
+    bool pending = false;  // a nop's wait must be carried by the next transfer, which needs one of its own
+    int number = 0;
+    for (auto step : tb.children("step")) {
+      ++elements;
+      if (step.attribute("s").as_int() != number++ || number > reader.steps) return "steps: " + std::to_string(number);
+      const std::string type = step.attribute("type").value();
+      const int wait = step.attribute("depid").as_int();
+      if (wait > 127) return "waits for thread block " + std::to_string(wait);
+      if (type == "nop") {
+        pending = true;
+        continue;
+      }
+      if (pending && wait < 0) return "a chain of waits ends in a step without one";
+      pending = false;
+      const int count = step.attribute("cnt").as_int();
+      if (count < 1 || count >= 72) return "cnt " + std::to_string(count);
+      if ((type == "s" && tb.attribute("send").as_int() < 0) || (type == "r" && tb.attribute("recv").as_int() < 0)) return "a step without a peer";
+      const int from = step.attribute("srcoff").as_int();
+      const int to = step.attribute("dstoff").as_int();
+      if (from > 32767 || to > 32767) return "an offset of more than 15 bits";
+      if (type != "r" && from + count > chunks(step.attribute("srcbuf").value()[0])) return "a source outside its buffer";
+      if (type != "s" && to + count > chunks(step.attribute("dstbuf").value()[0])) return "a destination outside its buffer";
+    }
+    return std::nullopt;
+  }
+};
+
 /// Why a reader refuses a file, rank by rank; none if it takes it.
 inline std::optional<std::string> msccl_refuses(const std::string& xml, const MscclReader& reader) {
   if (xml.starts_with("<?")) return "a declaration";
@@ -41,54 +108,11 @@ inline std::optional<std::string> msccl_refuses(const std::string& xml, const Ms
   int id = 0;
   for (auto gpu : algo.children("gpu")) {
     if (gpu.attribute("id").as_int() != id) return "GPUs out of order";
-    const int inputs = gpu.attribute("i_chunks").as_int() * (coll == "allgather" ? ngpus : 1);
-    const int outputs = gpu.attribute("o_chunks").as_int() * (scatters ? ngpus : 1);
+    MscclGpuReader one{.reader = reader, .gpu = gpu, .id = id++, .gpus = ngpus, .channels = algo.attribute("nchannels").as_int()};
+    const int inputs = one.chunks('i') * (coll == "allgather" ? ngpus : 1);
+    const int outputs = one.chunks('o') * (scatters ? ngpus : 1);
     if ((inputs > 0 && inputs != per_loop) || (outputs > 0 && outputs != per_loop)) return "chunks of a loop";
-    std::map<char, int> sizes{
-        {'i', gpu.attribute("i_chunks").as_int()}, {'o', gpu.attribute("o_chunks").as_int()}, {'s', gpu.attribute("s_chunks").as_int()}};
-    std::map<int, int> senders;  // by channel
-    std::map<int, int> receivers;
-    std::set<std::tuple<int, int, bool>> connections;
-    int elements = 2 + ngpus - 1;
-    int block = 0;
-    for (auto tb : gpu.children("tb")) {
-      ++elements;
-      if (tb.attribute("id").as_int() != block++) return "thread blocks out of order";
-      const int send = tb.attribute("send").as_int(-2);
-      const int receive = tb.attribute("recv").as_int(-2);
-      const int channel = tb.attribute("chan").as_int(-1);
-      if (send < -1 || receive < -1 || send >= ngpus || receive >= ngpus || send == id || receive == id) return "a peer";
-      if (channel < 0 || channel > 31 || channel >= algo.attribute("nchannels").as_int()) return "channel " + std::to_string(channel);
-      if (send >= 0 && (++senders[channel] > 32 || !connections.emplace(send, channel, true).second)) return "too many senders on a channel";
-      if (receive >= 0 && (++receivers[channel] > 32 || !connections.emplace(receive, channel, false).second))
-        return "too many receivers on a channel";
-      bool pending = false;  // a nop's wait must be carried by the next transfer, which needs one of its own
-      int number = 0;
-      for (auto step : tb.children("step")) {
-        ++elements;
-        if (step.attribute("s").as_int() != number++ || number > reader.steps) return "steps: " + std::to_string(number);
-        const std::string type = step.attribute("type").value();
-        const int wait = step.attribute("depid").as_int();
-        if (wait > 127) return "waits for thread block " + std::to_string(wait);
-        if (type == "nop") {
-          pending = true;
-          continue;
-        }
-        if (pending && wait < 0) return "a chain of waits ends in a step without one";
-        pending = false;
-        const int count = step.attribute("cnt").as_int();
-        if (count < 1 || count >= 72) return "cnt " + std::to_string(count);
-        if ((type == "s" && send < 0) || (type == "r" && receive < 0)) return "a step without a peer";
-        const int from = step.attribute("srcoff").as_int();
-        const int to = step.attribute("dstoff").as_int();
-        if (from > 32767 || to > 32767) return "an offset of more than 15 bits";
-        if (type != "r" && from + count > sizes[step.attribute("srcbuf").value()[0]]) return "a source outside its buffer";
-        if (type != "s" && to + count > sizes[step.attribute("dstbuf").value()[0]]) return "a destination outside its buffer";
-      }
-    }
-    if (block > reader.blocks) return "thread blocks: " + std::to_string(block);
-    if (elements >= 4096) return "XML elements: " + std::to_string(elements);
-    ++id;
+    if (auto why = one.refuses()) return why;
   }
   if (id != ngpus) return "GPUs missing";
   return std::nullopt;

@@ -38,6 +38,7 @@ Command tune_command(CLI::App& parent);
 Command verify_command(CLI::App& parent);
 Command simulate_command(CLI::App& parent);
 Command export_command(CLI::App& parent);
+Command import_plan_command(CLI::App& parent);
 Command what_if_command(CLI::App& parent);
 Command compare_command(CLI::App& parent);
 std::vector<Command> topo_commands(CLI::App& parent);

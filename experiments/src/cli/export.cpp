@@ -56,7 +56,19 @@ Result<std::vector<Exported>> read(const std::string& path) {
   }
   auto file = read_plan(*text, path);
   if (!file) return std::move(file).error();
-  return std::vector{Exported{*std::move(file)}};
+  Exported one{*std::move(file)};
+  // Imported plans keep the sizes that they were for.
+  const auto& parameters = one.file.plan.parameters;
+  if (parameters.contains("min_bytes") && parameters.contains("max_bytes")) {
+    constexpr std::int64_t most = std::int64_t{1} << 50;
+    const auto from = integer_parameter(parameters, "min_bytes", 0, most);
+    const auto to = integer_parameter(parameters, "max_bytes", 0, most);
+    if (!from) return from.error();
+    if (!to) return to.error();
+    one.from = Bytes{*from};
+    one.to = Bytes{*to};
+  }
+  return std::vector{std::move(one)};
 }
 
 Status lower_for(const Exporter& exporter, Exported& one) {

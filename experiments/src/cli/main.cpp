@@ -23,6 +23,7 @@ std::vector<Command> all_commands(CLI::App& app) {
   commands.push_back(simulate_command(app));
   commands.push_back(what_if_command(app));
   commands.push_back(export_command(app));
+  commands.push_back(import_plan_command(app));
   commands.push_back(compare_command(app));
   commands.push_back(bound_command(app));
   commands.push_back(frontier_command(app));
