@@ -107,6 +107,9 @@ class Cutter {
       });
       if (fault_) return false;
     }
+    if (by_unit && static_cast<std::size_t>(per_block_) > most_pieces / cuts_.size())
+      return static_cast<void>(fault(fmt::format("its actions overlap so that {} blocks would need {} chunks each", cuts_.size(), per_block_))),
+             false;
     if (by_unit) {
       for (auto& cuts : cuts_) {
         for (std::int64_t unit = 0; unit < per_block_; ++unit) cuts.insert(unit);
@@ -121,7 +124,12 @@ class Cutter {
         const auto begin = first;
         const auto length = count;
         each_place(action, [&](const UnitPlace& place) {
-          if (place.buffer != 's') return;
+          if (place.buffer != 's') {
+            const auto at = in_block(place, begin);
+            const auto& cuts = cuts_[static_cast<std::size_t>(at->block)];
+            same = same && cuts.contains(at->unit) && *cuts.upper_bound(at->unit) == at->unit + length;  // not so where blocks are mixed up
+            return;
+          }
           const std::pair key{place.rank, place.first + begin};
           const auto known = scratch.try_emplace(key, length).first;
           const auto after = std::next(known);

@@ -15,7 +15,8 @@ namespace p2plab {
 
 namespace {
 
-constexpr std::int64_t most_gpus = 1024;
+constexpr std::int64_t most_gpus = 512;
+constexpr std::int64_t most_blocks = 1 << 16;
 constexpr std::int64_t most_units = 1 << 20;
 constexpr std::int64_t most_count = 1 << 16;
 constexpr std::int64_t most_bytes = std::int64_t{1} << 50;
@@ -101,7 +102,7 @@ class MscclReader {
     auto& blocks = file_.gpus.emplace_back();
     for (const auto& tb : gpu.children("tb")) {
       if (error_) return;
-      if (integer(tb, "id", 0, most_gpus) != static_cast<std::int64_t>(blocks.size()))
+      if (integer(tb, "id", 0, most_blocks) != static_cast<std::int64_t>(blocks.size()))
         fail(tb, fmt::format("thread block {} was expected here", blocks.size()));
       auto& block = blocks.emplace_back();
       block.send = static_cast<std::int32_t>(integer(tb, "send", -1, gpus_ - 1));
@@ -142,7 +143,7 @@ class MscclReader {
       fail(step, fmt::format("step {} was expected here", block.steps.size()));
     if (++steps_ > most_steps) return fail(step, fmt::format("more than {} steps", most_steps));
     MscclFileStep read{.parts = {}, .count = integer(step, "cnt", 0, most_count), .origin = origin(step)};
-    read.after_block = static_cast<std::int32_t>(integer(step, "depid", -1, most_gpus));
+    read.after_block = static_cast<std::int32_t>(integer(step, "depid", -1, most_blocks));
     read.after_step = static_cast<std::int32_t>(integer(step, "deps", -1, most_steps));
     const auto from = place(step, "srcbuf", "srcoff");
     const auto to = place(step, "dstbuf", "dstoff");

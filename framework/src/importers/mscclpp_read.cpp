@@ -35,7 +35,7 @@ class PlanReader : public PlanFileHead {
     from = Bytes{number(plan_, "min_message_size", most_plan_bytes, 0)};
     to = Bytes{bound("max_message_size") + 1};
     const auto& gpus_json = list(plan_, "gpus");
-    if (gpus_json.empty() || gpus_json.size() > 1024) return fail("it needs 1 to 1024 gpus");
+    if (gpus_json.empty() || gpus_json.size() > 512) return fail("it needs 1 to 512 gpus");
     for (const auto& gpu : gpus_json) read_head(gpu);
     for (std::size_t g = 0; g < gpus_json.size() && !mistake; ++g) {
       for (const auto& block : list(gpus_json[g], "threadblocks")) read_block(g, block);
@@ -121,6 +121,7 @@ class PlanReader : public PlanFileHead {
       for (const auto& id : list(op, "semaphore_ids")) read.semaphores.push_back(index(id, gpu.semaphores.size(), "semaphore_ids"));
       read.barrier = static_cast<std::size_t>(number(op, "barrier_id", 1023, 0));
       read.barrier_blocks = number(op, "num_threadblocks", 1023, 1);
+      if (read.barrier_blocks < 1) fail("num_threadblocks must be at least 1");
       for (const auto& place : list(op, "src_buff")) read.sources.push_back(place_of(g, place, remotes, read));
       for (const auto& place : list(op, "dst_buff")) read.destinations.push_back(place_of(g, place, remotes, read));
       block.operations.push_back(std::move(read));
