@@ -4,7 +4,7 @@
 
 #include <benchmark/benchmark.h>
 
-#include "support/nccl_tuner.h"
+#include "support/formats/nccl_tuner.h"
 
 namespace {
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Importers of schedules: whatever they read is a schedule, or is refused with a sentence.
 #include "p2plab/program/importer.h"
 #include "target.h"

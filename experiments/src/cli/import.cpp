@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // p2plab import: another system's schedule as a plan of ours, proved on a machine.
 #include <iostream>
 

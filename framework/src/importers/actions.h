@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What a foreign algorithm does, one thing after another, on ranges of equal units; and a schedule made of it.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A file of MSCCL's as its XML says it, and the actions that follow.
 #pragma once
 

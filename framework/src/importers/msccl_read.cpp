@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // MSCCL's XML as a value. pugixml stays in this file; it neither expands entities nor follows references.
 #include <algorithm>
 #include <charconv>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // MSCCL++'s execution plans: stores, loads, sums and copies between signals, run in an order in which nothing waits for what is not there yet.
 #include <algorithm>
 #include <optional>

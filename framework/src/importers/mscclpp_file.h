@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // An execution plan of MSCCL++ as its JSON says it, and the actions that follow.
 #pragma once
 

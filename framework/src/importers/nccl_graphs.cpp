@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // NCCL's graph file.
 #include <algorithm>
 #include <charconv>

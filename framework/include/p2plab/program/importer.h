@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Schedules from other systems' files, to be proved, simulated and run beside ours.
 #pragma once
 

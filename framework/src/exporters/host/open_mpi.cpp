@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Rules of Open MPI's coll/tuned: which algorithm of its own for which sizes of host collectives.
 #include <map>
 

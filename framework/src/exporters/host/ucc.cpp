@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // UCC's score strings: which algorithm of its UCP layer for which sizes.
 #include <map>
 

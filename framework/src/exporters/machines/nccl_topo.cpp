@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // NCCL's topology file: the plan's machine as NCCL shall see it (NCCL_TOPO_FILE).
 #include <array>
 #include <cmath>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // SimGrid's platform: a host for each GPU, a link for each direction of each link, shared budgets as links of their own.
 #include <map>
 #include <sstream>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // MSCCL++'s execution plans: MSCCL's thread blocks with their messages as stores into the receiver's memory. A receiver says when its place is free,
 // the sender when the data is there; thread blocks of one GPU wait for each other by semaphores.
 #include <algorithm>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Which of NCCL's own algorithms a plan is.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // NCCL's graph file: its rings or, within a server, trees, in place of those that it would search for.
 #include <sstream>
 

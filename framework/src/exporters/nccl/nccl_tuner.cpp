@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The file of our tuner plugin and of NCCL's example plugin: which of NCCL's algorithms for which sizes.
 #include <fmt/format.h>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // The rings or chains that a plan sends its data along, as NCCL's graph files have them.
 #pragma once
 

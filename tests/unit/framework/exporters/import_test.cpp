@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What was exported comes back as the same schedule, and foreign files as right ones.
 #include <gtest/gtest.h>
 
@@ -5,7 +6,7 @@
 
 #include "p2plab/program/importer.h"
 #include "support/exported.h"
-#include "support/msccl_reader.h"
+#include "support/formats/msccl_reader.h"
 
 namespace p2plab {
 namespace {

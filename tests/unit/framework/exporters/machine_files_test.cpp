@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A plan's machine in the files of NCCL and SimGrid, and host collectives in the words of Open MPI and UCC, by their readers' rules.
 #include <gtest/gtest.h>
 

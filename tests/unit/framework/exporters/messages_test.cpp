@@ -7,7 +7,7 @@
 #include <set>
 
 #include "support/exported.h"
-#include "support/message_readers.h"
+#include "support/formats/message_readers.h"
 
 namespace p2plab {
 namespace {

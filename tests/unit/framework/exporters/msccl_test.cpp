@@ -5,7 +5,7 @@
 #include <map>
 
 #include "support/exported.h"
-#include "support/msccl_reader.h"
+#include "support/formats/msccl_reader.h"
 
 namespace p2plab {
 namespace {

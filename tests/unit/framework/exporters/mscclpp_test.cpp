@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 // MSCCL++'s plans, held to its parser's limits and run by an interpreter of its kernel.
 #include <gtest/gtest.h>
 
 #include "support/exported.h"
-#include "support/mscclpp_reader.h"
+#include "support/formats/mscclpp_reader.h"
 
 namespace p2plab {
 namespace {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files for stock NCCL by its readers' rules (NCCL 2.30.7, graph/xml.cc and graph/search.cc; the example tuner plugin).
 #include <gtest/gtest.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The tuner plugin without GPUs: every version of the interface, every grammar, and files that are wrong.
-#include "support/nccl_tuner.h"
+#include "support/formats/nccl_tuner.h"
 
 #include <random>
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // GOAL and Chakra by the rules of their formats, and a replay of what they say.
 #pragma once
 

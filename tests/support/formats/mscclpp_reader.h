@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // MSCCL++'s execution plans as its parser and its kernel take them (mscclpp at 1f5f065): what is refused, and an interpreter of what is run.
 #pragma once
 
