@@ -292,12 +292,4 @@ Result<ProgramProof> check(const Topology& topology, const Routes& routes, const
   return checking::prove_accesses(program, *std::move(blocks));
 }
 
-Result<Program> lower_checked(const Topology& topology, const Routes& routes, const Schedule& schedule, const Proof& proof, const Payload& payload,
-                              const Tuning& tuning) {
-  auto program = lower(schedule, proof, payload, tuning);
-  if (!program) return program;
-  if (auto proved = check(topology, routes, *program); !proved) return std::move(proved).error();
-  return program;
-}
-
 }  // namespace p2plab
