@@ -2,7 +2,9 @@
 // Files for stock NCCL by its readers' rules (NCCL 2.30.7, graph/xml.cc and graph/search.cc; the example tuner plugin).
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
+#include <optional>
 #include <set>
 #include <sstream>
 
