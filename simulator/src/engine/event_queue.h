@@ -51,9 +51,6 @@ class EventQueue {
   /// Is nothing left to do at the present time?
   bool quiet() const { return current_ == none && present_.empty() && (heap_.empty() || heap_.front().time != now_); }
 
-  /// How many times there are at which something is to be done.
-  std::size_t times() const { return heap_.size(); }
-
   /// All events to come, in order: visit(time, event). Only when quiet.
   template <class Visit>
   void each(Visit visit) const {

@@ -10,7 +10,7 @@ namespace p2plab {
 
 namespace {
 
-constexpr std::int64_t worth = 32;        // slices that a thread block must have before it for a look to pay
+constexpr std::int64_t worth = 16;        // slices that a thread block must have before it for a look to pay
 constexpr std::uint32_t most_beats = 64;  // slices in which a state must come again
 constexpr std::int64_t pause = 64;        // events of each thread block between two looks
 constexpr std::uint32_t near = 64;        // waiters for slices further ahead than this are not part of the state
@@ -73,11 +73,12 @@ void Engine::choose_leader() {
   watch_.then = moment();
 }
 
-// The leader's part of the state, and how much is under way.
+// The leader's part of the state, and how much is under way. Not how many times the queue holds: it may hold one time in several pieces, which says
+// nothing about the state.
 std::uint64_t Engine::glance() const {
   const auto& k = blocks_[watch_.leader];
   const auto now = queue_.now();
-  std::uint64_t hash = queue_.times();
+  std::uint64_t hash = transfers_.size() - unused_.size();
   for (const auto value : {k.issued - k.settled, k.injected - k.settled, k.wait}) hash = hash * 0x9E3779B97F4A7C15U + value;
   for (const auto time : {k.front_free, k.back_free, k.seen, log_[k.log + k.settled - 1]}) {
     hash = hash * 0x9E3779B97F4A7C15U + static_cast<std::uint64_t>(std::max(time - now, -watch_.memory));
