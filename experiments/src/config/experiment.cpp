@@ -27,7 +27,7 @@ constexpr std::size_t most_sizes = 500;
 std::string digest_of(const std::string& text) {
   Digest digest;
   digest.add(text);
-  return fmt::format("fnv1a64:{:016x}", digest.value());
+  return "xxh3-128:" + to_string(digest.value());
 }
 
 Result<std::string> executor_name(std::string_view text) {

@@ -56,7 +56,7 @@ void add_settings(Digest& digest, const Program& program) {
 
 }  // namespace
 
-std::uint64_t digest(const Program& program) {
+Hash128 digest(const Program& program) {
   Digest digest;
   add_settings(digest, program);
   add_collective(digest, program.collective);

@@ -129,7 +129,7 @@ class Tables final : public runtime::Chooser {
     return larger ? fmt::format("its {} of this size is as fast or faster, as measured", to_string(call.kind)) : std::string{};
   }
 
-  std::string digest() const override { return fmt::format("{} tables {:016x}", tables_.size(), digest_.value()); }
+  std::string digest() const override { return fmt::format("{} tables {}", tables_.size(), to_string(digest_.value())); }
 
  private:
   // The last band and size that begin at or below this one, else the first.

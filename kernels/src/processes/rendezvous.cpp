@@ -67,13 +67,9 @@ Result<Invitation> Invitation::make() {
 }
 
 Invitation Invitation::named(const std::string& text) {
-  Digest first;
-  Digest second;
-  for (const auto character : text) {
-    first.add(std::int64_t{static_cast<unsigned char>(character)});
-    second.add(std::int64_t{255 - static_cast<unsigned char>(character)});
-  }
-  return Invitation(fmt::format("p2plab/{:016x}{:016x}", first.value(), second.value()));
+  Digest name;
+  name.add(text);
+  return Invitation("p2plab/" + to_string(name.value()));
 }
 
 std::array<char, Invitation::size> Invitation::bytes() const {

@@ -17,9 +17,10 @@ std::string build() { return P2PLAB_VERSION; }
 
 std::string digest(const Program& program, const RunOptions& options) {
   Digest digest;
-  for (const auto value : {static_cast<std::int64_t>(p2plab::digest(program)), std::int64_t{options.warmup}, std::int64_t{options.repeats},
-                           std::int64_t{options.calls}, static_cast<std::int64_t>(options.seed), std::int64_t{options.check ? 1 : 0},
-                           std::int64_t{options.graph ? 1 : 0}, std::int64_t{options.staged ? 1 : 0}}) {
+  digest.add(to_string(p2plab::digest(program)));
+  for (const auto value :
+       {std::int64_t{options.warmup}, std::int64_t{options.repeats}, std::int64_t{options.calls}, static_cast<std::int64_t>(options.seed),
+        std::int64_t{options.check ? 1 : 0}, std::int64_t{options.graph ? 1 : 0}, std::int64_t{options.staged ? 1 : 0}}) {
     digest.add(value);
   }
   const auto& shape = options.shape;
@@ -27,7 +28,7 @@ std::string digest(const Program& program, const RunOptions& options) {
                            shape.bulk ? 1U + (*shape.bulk ? 1U : 0U) : 0U, shape.programmatic ? 1U : 0U, shape.first_call}) {
     digest.add(std::int64_t{value});
   }
-  return fmt::format("{:016x}", digest.value());
+  return to_string(digest.value());
 }
 
 Result<std::vector<Seconds>> combine_samples(Session& session, const std::vector<Seconds>& mine, Choice choice) {

@@ -87,7 +87,7 @@ TEST(ProgramDigest, TellsProgramsApartThatDifferAnywhere) {
                                                               [](Program& p) { p.operands[0].offset = 16; },
                                                               [](Program& p) { ++p.waits[0].instruction; },
                                                               [](Program& p) { ++p.route_links[0].value; }};
-  std::set<std::uint64_t> seen{digest(program)};
+  std::set<Hash128> seen{digest(program)};
   for (const auto& change : changes) {
     auto other = program;
     change(other);
