@@ -55,7 +55,9 @@ class PlanReader {
     if (mistake_.error) return *std::move(mistake_.error);
     auto topology = read_topology(root_["topology"].string(), mistake_.filename + ": topology");
     if (!topology) return std::move(topology).error();
-    if (root_["fingerprint"].string() != fingerprint(*topology)) root_["fingerprint"].fail("does not belong to the topology in this file");
+    if (const auto right = fingerprint(*topology); root_["fingerprint"].string() != right) {
+      root_["fingerprint"].fail(fmt::format("the topology in this file has the fingerprint '{}'", right));
+    }
     const auto payload = read_payload(root_["payload"]);
     const auto in_place = root_["in_place"].boolean();
     const auto ranks = static_cast<int>(root_["ranks"].integer(1, most_ranks));

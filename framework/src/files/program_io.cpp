@@ -77,7 +77,9 @@ class ProgramReader {
     if (mistake_.error) return *std::move(mistake_.error);
     auto topology = read_topology(root_["topology"].string(), mistake_.filename + ": topology");
     if (!topology) return std::move(topology).error();
-    if (root_["fingerprint"].string() != fingerprint(*topology)) root_["fingerprint"].fail("does not belong to the topology in this file");
+    if (const auto right = fingerprint(*topology); root_["fingerprint"].string() != right) {
+      root_["fingerprint"].fail(fmt::format("the topology in this file has the fingerprint '{}'", right));
+    }
     program_.payload = read_payload(root_["payload"]);
     program_.tuning = read_tuning(root_["tuning"]);
     program_.in_place = root_["in_place"].boolean();

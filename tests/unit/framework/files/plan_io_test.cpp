@@ -82,8 +82,16 @@ TEST(PlanFile, NamesTheMistakeAndItsPlace) {
   EXPECT_EQ(message_for(replaced(good, "\"root\":1", "\"root\":9")), "p.json: error: root 9 is not in the process group\n");
   EXPECT_EQ(message_for(replaced(good, "\"planner\"", "\"phases\":[1],\"planner\"")),
             "p.json: error: at /phases: expected none, since there are no images\n");
-  EXPECT_EQ(message_for(replaced(good, "bandwidth: ", "bandwidth: 1")),
-            "p.json: error: at /fingerprint: does not belong to the topology in this file\n");
+}
+
+// Whoever writes a plan by hand is told the fingerprint that belongs there.
+TEST(PlanFile, SaysTheRightFingerprint) {
+  const auto changed = replaced(write_plan(example()), "bandwidth: ", "bandwidth: 1");
+  const auto message = message_for(changed);
+  const std::string words = "p.json: error: at /fingerprint: the topology in this file has the fingerprint '";
+  ASSERT_EQ(message.substr(0, words.size()), words);
+  const auto right = message.substr(words.size(), 16);
+  EXPECT_TRUE(read_plan(replaced(changed, fingerprint(example().topology), right), "p.json"));
 }
 
 TEST(PlanFile, TooDeepIsAnErrorNotACrash) {
