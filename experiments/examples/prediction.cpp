@@ -4,10 +4,7 @@
 #include <cstdio>
 #include <optional>
 
-#include <p2plab/bounds/bounds.h>
-#include <p2plab/experiment/cost_context.h>
-#include <p2plab/machine/presets.h>
-#include <p2plab/plan/builtin_planners.h>
+#include <p2plab/plan.h>
 
 using namespace p2plab;
 
@@ -25,24 +22,20 @@ int main(int count, char** arguments) {
   if (!machine) return fail(machine.error());
   const auto profile = count > 1 ? load_profile(arguments[1]) : Profile{};  // without a file: an ideal machine
   if (!profile) return fail(profile.error());
-  const auto setting = make_setting(*machine, *profile);
+  const Planning planning(Evaluator(*machine, *profile));
   const auto collective = make_collective(CollectiveKind::all_reduce, machine->ranks());
   const auto least = bound(*machine, collective);
   if (!least) return fail(least.error());
 
-  const auto planners = builtin_planners();
   for (std::int64_t size = 1 << 10; size <= 1 << 26; size *= 16) {
     const auto payload = payload_of(Bytes{size}, DataType::float16, ReduceOp::sum);
     std::optional<Evaluation> best;
     for (const auto* name : std::array{"one_shot", "two_shot", "ring"}) {
-      const auto* planner = planners.find(name);
-      auto plan = planner->make()->plan(*machine, collective, {.routes = &setting.routes, .payload = payload});
-      if (!plan) return fail(plan.error());
-      auto judged = evaluate(setting, *std::move(plan), payload, false);  // proves, lowers, tunes, predicts
+      auto judged = planning.plan({name}, collective, payload);  // plans and proves once, lowers, tunes and predicts at every size
       if (!judged) return fail(judged.error());
-      if (!best || judged->predicted < best->predicted) best = *std::move(judged);
+      if (!best || judged->prediction.time < best->prediction.time) best = *std::move(judged);
     }
-    std::printf("%9lld B: %-8s %8.2f us, %.0f %% of the bound\n", static_cast<long long>(size), best->plan.planner.c_str(),
-                best->predicted.count() * 1e6, 100 * (lower_bound(*least, payload) / best->predicted));
+    std::printf("%9lld B: %-8s %8.2f us, %.0f %% of the bound\n", static_cast<long long>(size), best->plan().planner.c_str(),
+                best->prediction.time.count() * 1e6, 100 * (lower_bound(*least, payload) / best->prediction.time));
   }
 }

@@ -22,7 +22,6 @@ Trial trial(std::uint64_t seed) {
   const auto& entry = planners.entries()[static_cast<std::size_t>(random.between(0, static_cast<int>(planners.entries().size()) - 1))];
   const auto kinds = all_collective_kinds();
   const auto kind = kinds[static_cast<std::size_t>(random.between(0, static_cast<int>(kinds.size()) - 1))];
-  if (entry.name == "auto") return result;
   const auto plan = testing::plan_on(result.machine, entry.name, kind);
   if (!plan) return result;
   Tuning tuning{.parts = random.between(1, 3), .slice = Bytes{random.between(0, 4) * 4096}, .protocol = static_cast<Protocol>(random.between(0, 3))};

@@ -39,12 +39,9 @@ class HostOracle : public ::testing::Test {
     ++programs;
   }
 
-  PlanContext context(const Routes& routes, const Case& c) const {
-    return {.routes = &routes, .payload = c.payload, .in_place = c.in_place, .candidates = &few};
-  }
+  PlanContext context(const Routes& routes, const Case& c) const { return {.routes = &routes, .payload = c.payload, .in_place = c.in_place}; }
 
   const Registry<Planner> planners = builtin_planners();
-  const Registry<Planner> few = testing::few_planners();
   const Registry<Executor> executors = builtin_executors();
   std::unique_ptr<Executor> host = executors.find("host")->make();
   int threads = 3;

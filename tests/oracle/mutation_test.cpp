@@ -75,7 +75,7 @@ class Mutations : public ::testing::Test {
     const int n = machine.topology.ranks();
     for (const auto kind : all_collective_kinds()) {
       for (const bool in_place : {false, true}) {
-        const PlanContext context{.routes = &machine.routes, .payload = payload, .in_place = in_place, .candidates = &few};
+        const PlanContext context{.routes = &machine.routes, .payload = payload, .in_place = in_place};
         auto plan = entry.make()->plan(machine.topology, make_collective(kind, n, Rank{n / 2}), context);
         if (!plan || plan->schedule.step_count() == 0) continue;
         ASSERT_TRUE(verify(machine.topology, machine.routes, plan->schedule, {.in_place = in_place})) << entry.name;
@@ -135,7 +135,6 @@ class Mutations : public ::testing::Test {
 
   const Payload payload{6007, DataType::int32, ReduceOp::sum};
   const Registry<Planner> planners = builtin_planners();
-  const Registry<Planner> few = testing::few_planners();
   const Registry<Executor> executors = builtin_executors();
   const std::unique_ptr<Executor> host = executors.find("host")->make();
   std::deque<Machine> machines;

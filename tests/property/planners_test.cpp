@@ -16,7 +16,6 @@
 namespace p2plab {
 namespace {
 
-using testing::few_planners;
 using testing::RandomTopology;
 
 struct Case {
@@ -24,7 +23,6 @@ struct Case {
   const Routes& routes;
   const Registry<Planner>& planners;
   bool in_place = false;
-  const Registry<Planner>* candidates = &planners;  // of auto
 };
 
 std::string describe(const Case& c, const Entry<Planner>& entry, const Collective& collective) {
@@ -51,7 +49,6 @@ bool proved(const Case& c, const Entry<Planner>& entry, const Collective& collec
   context.routes = &c.routes;
   context.payload.elements = 1000;
   context.in_place = c.in_place;
-  context.candidates = c.candidates;
   const auto plan = entry.make()->plan(c.topology, collective, context);
   if (!plan) {
     EXPECT_EQ(plan.error().code, ErrorCode::unsupported) << describe(c, entry, collective) << ": " << p2plab::describe(plan.error());
@@ -65,10 +62,9 @@ bool proved(const Case& c, const Entry<Planner>& entry, const Collective& collec
   return static_cast<bool>(proof);
 }
 
-// How many planners serve a collective; auto, which only chooses among the others, is tested but not counted.
+// How many planners serve a collective.
 int planners_that_prove(const Case& c, const Collective& collective) {
-  return static_cast<int>(
-      std::ranges::count_if(c.planners.entries(), [&](const auto& entry) { return proved(c, entry, collective) && entry.name != "auto"; }));
+  return static_cast<int>(std::ranges::count_if(c.planners.entries(), [&](const auto& entry) { return proved(c, entry, collective); }));
 }
 
 class Ranks : public ::testing::TestWithParam<int> {};
@@ -77,11 +73,10 @@ TEST_P(Ranks, EveryCollectiveIsServedByTwoPlannersOnASwitchAndInPlaceToo) {
   const auto topology = testing::one_switch(GetParam());
   const Routes routes(topology);
   const auto planners = builtin_planners();
-  const auto few = few_planners();
   for (const auto kind : all_collective_kinds()) {
     for (const bool in_place : {false, true}) {
       const Rank root{GetParam() - 1};
-      EXPECT_GE(planners_that_prove({topology, routes, planners, in_place, &few}, make_collective(kind, GetParam(), root)), 2) << to_string(kind);
+      EXPECT_GE(planners_that_prove({topology, routes, planners, in_place}, make_collective(kind, GetParam(), root)), 2) << to_string(kind);
     }
   }
 }
@@ -89,7 +84,6 @@ INSTANTIATE_TEST_SUITE_P(All, Ranks, ::testing::Values(1, 2, 3, 4, 5, 6, 7, 8, 9
 
 TEST(Planners, ProveEveryCollectiveOnMachinesOfEveryShape) {
   const auto planners = builtin_planners();
-  const auto few = few_planners();
   const std::vector<Topology> machines{testing::full_mesh(5),
                                        testing::dgx1(8, true, true),
                                        testing::dgx1(5, true, false),
@@ -102,21 +96,20 @@ TEST(Planners, ProveEveryCollectiveOnMachinesOfEveryShape) {
     const Routes routes(topology);
     for (const auto kind : all_collective_kinds()) {
       for (const bool in_place : {false, true})
-        planners_that_prove({topology, routes, planners, in_place, &few}, make_collective(kind, topology.ranks(), Rank{1}));
+        planners_that_prove({topology, routes, planners, in_place}, make_collective(kind, topology.ranks(), Rank{1}));
     }
   }
 }
 
 TEST(Planners, ProveAllReduceBroadcastAndAllGatherOnEveryPreset) {
   const auto planners = builtin_planners();
-  const auto few = few_planners();
   for (const auto& preset : builtin_presets()) {
     const auto topology = make_preset(preset.name, {});
     ASSERT_TRUE(topology) << preset.name;
     if (topology->ranks() > 32) continue;  // minutes with a large one; 64 ranks have a test of their own
     const Routes routes(*topology);
     for (const auto kind : {CollectiveKind::all_reduce, CollectiveKind::broadcast, CollectiveKind::all_gather}) {
-      const Case c{*topology, routes, planners, false, &few};
+      const Case c{*topology, routes, planners, false};
       EXPECT_GE(planners_that_prove(c, make_collective(kind, topology->ranks())), 1) << preset.name << " " << to_string(kind);
     }
   }
@@ -124,24 +117,21 @@ TEST(Planners, ProveAllReduceBroadcastAndAllGatherOnEveryPreset) {
 
 TEST(Planners, ProveSixtyFourRanks) {
   const auto planners = builtin_planners();
-  const auto few = few_planners();
   const auto topology = testing::servers(8, 8);
   const Routes routes(topology);
   for (const auto kind : all_collective_kinds())
-    EXPECT_GE(planners_that_prove({topology, routes, planners, false, &few}, make_collective(kind, 64, Rank{9})), 2) << to_string(kind);
+    EXPECT_GE(planners_that_prove({topology, routes, planners, false}, make_collective(kind, 64, Rank{9})), 2) << to_string(kind);
 }
 
 // 256 GPUs on a torus, no time at all: every planner gives the plan at hand, proved, or says why it has none.
 TEST(Planners, EndTheirSearchWhenTheTimeIsUp) {
   const auto planners = builtin_planners();
-  const auto few = few_planners();
   const auto topology = *make_preset("torus", {{"dims", "16x16"}});
   const Routes routes(topology);
   int made = 0;
   for (const auto& entry : planners.entries()) {
     PlanContext context;
     context.routes = &routes;
-    context.candidates = &few;
     context.time_limit = Seconds{0};
     const auto begin = std::chrono::steady_clock::now();
     const auto plan = entry.make()->plan(topology, make_collective(CollectiveKind::broadcast, topology.ranks()), context);
@@ -153,7 +143,7 @@ TEST(Planners, EndTheirSearchWhenTheTimeIsUp) {
     EXPECT_TRUE(verify(topology, routes, plan->schedule)) << entry.name;
     ++made;
   }
-  EXPECT_GE(made, 4);  // ring, tree, forest, auto
+  EXPECT_GE(made, 3);  // ring, tree, forest
 }
 
 TEST(Planners, RefuseParametersTheyDoNotKnow) {
@@ -176,7 +166,6 @@ TEST(Planners, RefuseBrokenContractsAsInvalidInput) {
   const Routes routes(topology);
   PlanContext context;
   context.routes = &routes;
-  context.candidates = &planners;
   for (const auto& entry : planners.entries()) {
     const auto plan = entry.make()->plan(topology, make_collective(CollectiveKind::broadcast, 4, Rank{7}), context);
     ASSERT_FALSE(plan) << entry.name;

@@ -7,14 +7,6 @@
 
 namespace p2plab::testing {
 
-/// Candidates of auto for tests that try every planner beside it: choosing among few takes the same ways through auto and costs less.
-inline Registry<Planner> few_planners() {
-  const auto all = builtin_planners();
-  Registry<Planner> few;
-  for (const auto* name : {"one_shot", "two_shot", "tree", "pairwise"}) few.add(*all.find(name));
-  return few;
-}
-
 /// The plan of a built-in planner; a plan that does not verify becomes the verifier's error.
 inline Result<Plan> plan_on(const Topology& topology, const std::string& planner, const Collective& collective, const Parameters& parameters = {},
                             PlanContext context = {}) {
@@ -22,7 +14,6 @@ inline Result<Plan> plan_on(const Topology& topology, const std::string& planner
   const auto planners = builtin_planners();
   context.routes = &routes;
   context.parameters = parameters;
-  context.candidates = &planners;
   const auto entry = planners.get("algorithm", planner);
   if (!entry) return entry.error();
   auto plan = (*entry)->make()->plan(topology, collective, context);

@@ -11,6 +11,7 @@ namespace p2plab {
 namespace {
 
 constexpr Seconds flag_latency{1e-6};  // a flag and a look at it, about 1 us on today's GPUs
+constexpr double alike = 1e-9;         // estimates nearer to each other are one
 constexpr Bytes least_slice = Bytes{16LL << 10};
 
 Seconds round_latency(const Topology& topology, const Routes& routes, const Collective& collective) {
@@ -27,10 +28,30 @@ Seconds round_latency(const Topology& topology, const Routes& routes, const Coll
 
 }  // namespace
 
-Seconds estimated_time(const Topology& topology, const Routes& routes, const Schedule& schedule, Bytes size) {
-  const auto bytes = static_cast<double>(size > Bytes{0} ? size.count() : usual_size.count());
-  const auto busiest = bottleneck(topology, link_loads(topology, routes, schedule)).seconds_per_byte;
-  return Seconds{bytes * busiest} + round_latency(topology, routes, schedule.collective()) * rounds(schedule);
+Seconds PlanEstimate::time(Bytes size) const {
+  return Seconds{static_cast<double>(size > Bytes{0} ? size.count() : usual_size.count()) * seconds_per_byte} + latency;
+}
+
+PlanEstimate estimate(const Topology& topology, const Routes& routes, const Schedule& schedule) {
+  return {.seconds_per_byte = bottleneck(topology, link_loads(topology, routes, schedule)).seconds_per_byte,
+          .latency = round_latency(topology, routes, schedule.collective()) * rounds(schedule)};
+}
+
+std::size_t least_estimated(std::span<const PlanEstimate> estimates, Bytes size) {
+  std::size_t best = 0;
+  for (std::size_t i = 1; i < estimates.size(); ++i) {
+    if (estimates[i].time(size) < estimates[best].time(size) * (1 - alike)) best = i;
+  }
+  return best;
+}
+
+Result<Plan> least_estimated(const Topology& topology, const Routes& routes, Result<std::vector<Plan>> plans, Bytes size) {
+  if (!plans) return std::move(plans).error();
+  std::vector<PlanEstimate> estimates;
+  if (plans->size() > 1) {
+    for (const auto& plan : *plans) estimates.push_back(estimate(topology, routes, plan.schedule));
+  }
+  return std::move((*plans)[least_estimated(estimates, size)]);
 }
 
 void suggest_slices(Plan& plan, const Topology& topology, const Routes& routes, Bytes size) {

@@ -14,6 +14,7 @@ namespace {
 
 class Bruck final : public Planner {
  public:
+  bool reads_payload(const Collective&) const override { return false; }
   Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
     auto parameters = complete_parameters("bruck", {}, context.parameters);
     if (!parameters) return std::move(parameters).error();

@@ -31,6 +31,7 @@ struct OwnedChunk {
 
 class HalvingDoubling final : public Planner {
  public:
+  bool reads_payload(const Collective&) const override { return false; }
   Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
     auto parameters = complete_parameters("halving_doubling", known(), context.parameters);
     if (!parameters) return std::move(parameters).error();

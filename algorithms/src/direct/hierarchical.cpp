@@ -165,7 +165,13 @@ class Mover {
 
 class Hierarchical final : public Planner {
  public:
+  bool reads_payload(const Collective&) const override { return false; }
+
   Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
+    return least_estimated(topology, *context.routes, plans(topology, collective, context), context.payload.size());
+  }
+
+  Result<std::vector<Plan>> plans(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
     auto parameters = complete_parameters("hierarchical", known(), context.parameters);
     if (!parameters) return std::move(parameters).error();
     auto forms = read(*parameters);
@@ -180,23 +186,19 @@ class Hierarchical final : public Planner {
     if (hierarchy.levels() < 2)
       return unsupported("hierarchical", collective.kind, "the ranks form no islands on this machine",
                          "tree needs no islands; auto weighs all planners");
-    std::optional<Plan> best;
+    std::vector<Plan> made;
     std::optional<Error> fault;
-    double least = 0;
     for (const auto& form : *forms) {
-      auto made = plan_with(form, hierarchy, topology, collective, *context.routes);
-      if (!made) {
-        if (!fault) fault = std::move(made).error();
-        continue;
+      auto plan = plan_with(form, hierarchy, topology, collective, *context.routes);
+      if (plan) {
+        plan->parameters = *parameters;
+        made.push_back(*std::move(plan));
+      } else if (!fault) {
+        fault = std::move(plan).error();
       }
-      const auto time = estimated_time(topology, *context.routes, made->schedule, context.payload.size()).count();
-      if (best && time >= least * (1 - 1e-9)) continue;
-      least = time;
-      best = *std::move(made);
     }
-    if (!best) return *std::move(fault);
-    best->parameters = *std::move(parameters);
-    return *std::move(best);
+    if (made.empty()) return *std::move(fault);
+    return made;
   }
 
   static std::vector<ParameterInfo> known() {

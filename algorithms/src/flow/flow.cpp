@@ -123,6 +123,7 @@ std::vector<std::int64_t> marks_of(const Topology& topology, const Collective& c
 
 class FlowPlanner final : public Planner {
  public:
+  bool reads_payload(const Collective&) const override { return false; }
   Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
     auto parameters = complete_parameters("flow", {}, context.parameters);
     if (!parameters) return std::move(parameters).error();

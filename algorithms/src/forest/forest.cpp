@@ -27,6 +27,7 @@ constexpr std::size_t many_members = 32;
 
 class ForestPlanner final : public Planner {
  public:
+  bool reads_payload(const Collective&) const override { return false; }
   Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
     auto parameters = complete_parameters("forest", known(), context.parameters);
     if (!parameters) return std::move(parameters).error();

@@ -22,7 +22,13 @@ constexpr int most_asked = 64;  // chunks and steps
 
 class LatencyPlanner final : public Planner {
  public:
+  bool reads_payload(const Collective&) const override { return false; }
+
   Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
+    return least_estimated(topology, *context.routes, plans(topology, collective, context), context.payload.size());
+  }
+
+  Result<std::vector<Plan>> plans(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
     auto parameters = complete_parameters("latency", known(), context.parameters);
     if (!parameters) return std::move(parameters).error();
     auto problem = read(*parameters);
@@ -39,7 +45,7 @@ class LatencyPlanner final : public Planner {
     LatencyForms forms(topology, collective, *context.routes, problem->fabric, problem->effort);
     if (forms.least_steps() < 0)
       return unsupported("latency", collective.kind, "some member cannot be reached, not even through others", "take ranks that are joined");
-    return best(forms, *problem, *std::move(parameters), {topology, collective, context});
+    return all(forms, *problem, *parameters, collective.kind);
   }
 
   static std::vector<ParameterInfo> known() {
@@ -57,11 +63,6 @@ class LatencyPlanner final : public Planner {
     int rounds = 0;
     StepFabric fabric = StepFabric::automatic;
     StepEffort effort = {};
-  };
-  struct Asked {
-    const Topology& topology;
-    const Collective& collective;
-    const PlanContext& context;
   };
 
   static Result<Problem> read(const Parameters& parameters) {
@@ -85,9 +86,8 @@ class LatencyPlanner final : public Planner {
     return problem;
   }
 
-  static Result<Plan> best(LatencyForms& forms, const Problem& problem, Parameters parameters, const Asked& asked) {
-    std::optional<Plan> found;
-    Seconds least{0};
+  static Result<std::vector<Plan>> all(LatencyForms& forms, const Problem& problem, const Parameters& parameters, CollectiveKind kind) {
+    std::vector<Plan> plans;
     for (const auto& form : forms.forms(problem.chunks, problem.steps)) {
       if (problem.rounds > 0 && form.rounds > problem.rounds) continue;
       auto used = parameters;
@@ -95,17 +95,14 @@ class LatencyPlanner final : public Planner {
       used["steps"] = std::to_string(form.steps);
       used["rounds"] = std::to_string(form.rounds);
       auto plan = forms.plan(form, {std::move(used), describe(form, forms)});
-      if (!plan) return plan;
-      const auto time = estimated_time(asked.topology, *asked.context.routes, plan->schedule, asked.context.payload.size());
-      if (found && time >= least) continue;
-      found = *std::move(plan);
-      least = time;
+      if (!plan) return std::move(plan).error();
+      plans.push_back(*std::move(plan));
     }
-    if (found) return *std::move(found);
+    if (!plans.empty()) return plans;
     const auto why = problem.steps > 0 && problem.steps < forms.least_steps()
                          ? fmt::format("{} steps are too few, {} are needed", problem.steps, forms.least_steps())
                          : fmt::format("no plan of {} rounds was found", problem.rounds);
-    return unsupported("latency", asked.collective.kind, why, "`p2plab frontier` lists what is possible");
+    return unsupported("latency", kind, why, "`p2plab frontier` lists what is possible");
   }
 
   static std::string describe(const LatencyForm& form, const LatencyForms& forms) {

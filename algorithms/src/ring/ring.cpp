@@ -91,6 +91,8 @@ void one_way(DataFlow& flow, std::vector<Move>& moves, const std::vector<Track>&
 
 class RingPlanner final : public Planner {
  public:
+  // Only chains are cut by the payload: the others are cut into pieces that follow each other already.
+  bool reads_payload(const Collective& collective) const override { return is_chain(collective.kind); }
   Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
     auto parameters = complete_parameters("ring", known(), context.parameters);
     if (!parameters) return std::move(parameters).error();
@@ -107,9 +109,7 @@ class RingPlanner final : public Planner {
     auto reason = describe(*rings);
     if (rings->empty()) rings->push_back({.order = collective.members});
     auto plan = plan_along(*std::move(flow), collective, *std::move(rings), {"ring", *std::move(parameters), std::move(reason)});
-    // Chains: the others are cut into pieces that follow each other already.
-    const bool chain = collective.kind == CollectiveKind::broadcast || collective.kind == CollectiveKind::reduce;
-    if (plan && chain) suggest_slices(*plan, topology, *context.routes, context.payload.size());
+    if (plan && is_chain(collective.kind)) suggest_slices(*plan, topology, *context.routes, context.payload.size());
     return plan;
   }
 
@@ -119,6 +119,7 @@ class RingPlanner final : public Planner {
   }
 
  private:
+  static bool is_chain(CollectiveKind kind) { return kind == CollectiveKind::broadcast || kind == CollectiveKind::reduce; }
   static std::string describe(const std::vector<Ring>& rings) {
     if (rings.empty()) return "one member needs no ring";
     double rate = 0;

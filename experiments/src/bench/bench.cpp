@@ -9,9 +9,7 @@
 #include "config/sizes.h"
 #include "p2plab/base/quantity.h"
 #include "p2plab/plan/builtin_planners.h"
-#include "p2plab/program/lower.h"
-#include "p2plab/run/gpu_tuning.h"
-#include "plan/planning.h"
+#include "p2plab/program/check.h"
 
 namespace p2plab {
 
@@ -64,8 +62,8 @@ RunOptions run_options(const BenchOptions& options, bool host) {
 
 class Bench {
  public:
-  Bench(const Setting& setting, const Executor& executor, const std::string& name, const BenchOptions& options)
-      : setting_(setting), executor_(executor), name_(name), options_(options), planners_(builtin_planners()) {}
+  Bench(const Evaluator& evaluator, const Executor& executor, const std::string& name, const BenchOptions& options)
+      : planning_(evaluator), executor_(executor), name_(name), options_(options), planners_(builtin_planners()) {}
 
   BenchRow row(const Payload& payload, BenchReport& report) const {
     BenchRow row{
@@ -80,46 +78,53 @@ class Bench {
  private:
   Collective collective() const {
     if (options_.plan) return options_.plan->plan.schedule.collective();
-    return make_collective(options_.collective, setting_.topology.ranks(), options_.root);
+    return make_collective(options_.collective, planning_.evaluator().topology().ranks(), options_.root);
   }
 
   Status measure(const Payload& payload, bool in_place, BenchRow& row, BenchSide& side, BenchReport& report) const {
     auto evaluation = planned(payload, in_place);
     if (!evaluation) return std::move(evaluation).error();
-    const Job job{&setting_.topology, &setting_.routes, &evaluation->plan, &evaluation->program};
+    const Job job{&planning_.evaluator().topology(), &planning_.evaluator().routes(), &evaluation->plan(), &evaluation->program};
     auto measured = executor_.run(job, run_options(options_, name_ == "host"));
     if (!measured) return std::move(measured).error();
     side.time = measured->median();
     side.check = measured->check;
     row.algorithm =
-        name_.starts_with("nccl") ? "nccl" : fmt::format("{}, {}", evaluation->plan.planner, to_string(evaluation->program.tuning.protocol));
+        name_.starts_with("nccl") ? "nccl" : fmt::format("{}, {}", evaluation->plan().planner, to_string(evaluation->program.tuning.protocol));
     report.clock = measured->clock;
     report.notes = measured->notes;
     return {};
   }
 
   Result<Evaluation> planned(const Payload& payload, bool in_place) const {
-    if (options_.plan) return evaluate_as(setting_, options_.plan->plan, payload, in_place, options_.plan->plan.tuning);
+    if (options_.plan) return of_file(payload, in_place);
     if (name_.starts_with("nccl")) return any_plan(payload, in_place);
-    auto evaluation = plan_one(setting_, options_.algorithm, collective(), payload, {.in_place = in_place});
-    if (!evaluation || name_ != "cuda") return evaluation;
-    const auto tuning = options_.staged ? staged_gpu_tuning(evaluation->plan.schedule, payload) : gpu_tuning(evaluation->plan.schedule, payload);
-    return evaluate_as(setting_, std::move(evaluation->plan), payload, in_place, tuning);
+    return planning_.plan(options_.algorithm, collective(), payload, {.in_place = in_place});
+  }
+
+  // Nobody asks what it is predicted to take.
+  Result<Evaluation> of_file(const Payload& payload, bool in_place) const {
+    const std::shared_ptr<const Plan> plan(options_.plan, &options_.plan->plan);
+    auto proved = planning_.evaluator().prove(plan, in_place);
+    if (!proved) return std::move(proved).error();
+    const auto& evaluator = planning_.evaluator();
+    auto program = lower_checked(evaluator.topology(), evaluator.routes(), plan->schedule, (*proved)->proof, payload, plan->tuning);
+    if (!program) return std::move(program).error();
+    return Evaluation{*std::move(proved), *std::move(program), {}};
   }
 
   // NCCL runs a schedule of its own: any plan tells it which data goes where.
   Result<Evaluation> any_plan(const Payload& payload, bool in_place) const {
     Error last = bad("no planner plans this");
     for (const auto& entry : planners_.entries()) {
-      if (entry.name == "auto") continue;
-      auto evaluation = plan_one(setting_, {entry.name}, collective(), payload, {.in_place = in_place});
+      auto evaluation = planning_.plan({entry.name}, collective(), payload, {.in_place = in_place});
       if (evaluation) return evaluation;
       last = std::move(evaluation).error();
     }
     return last;
   }
 
-  const Setting& setting_;
+  Planning planning_;
   const Executor& executor_;
   const std::string& name_;
   const BenchOptions& options_;
@@ -166,17 +171,17 @@ std::int64_t BenchReport::wrong() const {
   return sum;
 }
 
-Result<BenchReport> bench(const Setting& setting, const Executor& executor, const std::string& name, const BenchOptions& options,
+Result<BenchReport> bench(const Evaluator& evaluator, const Executor& executor, const std::string& name, const BenchOptions& options,
                           const BenchListener& listener) {
   if (auto good = check(options); !good) return std::move(good).error();
   const auto sizes = sizes_of(options);
   if (!sizes) return sizes.error();
-  const Bench bench(setting, executor, name, options);
+  const Bench bench(evaluator, executor, name, options);
   const auto kind = options.plan ? options.plan->plan.schedule.collective().kind : options.collective;
   const auto ops = reduces(kind) ? options.ops : std::vector{ReduceOp::sum};
-  const auto parts = cut_per_rank(kind) ? setting.topology.ranks() : 1;
+  const auto parts = cut_per_rank(kind) ? evaluator.topology().ranks() : 1;
   BenchReport report{.executor = name, .provenance = provenance_here()};
-  report.provenance.topology = setting.topology.name();
+  report.provenance.topology = evaluator.topology().name();
   for (const auto type : options.types) {
     for (const auto op : ops) {
       for (const auto size : *sizes) {

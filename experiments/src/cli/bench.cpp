@@ -10,7 +10,7 @@
 #include "config/topology_source.h"
 #include "p2plab/base/quantity.h"
 #include "p2plab/experiment/bench.h"
-#include "p2plab/experiment/cost_context.h"
+#include "p2plab/experiment/evaluator.h"
 #include "p2plab/experiment/version.h"
 #include "p2plab/machine/mask.h"
 #include "p2plab/machine/presets.h"
@@ -123,10 +123,12 @@ Status bench_here(const BenchArguments& a, int ranks, const Executor& executor, 
   if (!profile) return std::move(profile).error();
   std::ostream& out = prints ? std::cout : silent;
   bool begun = false;
-  auto report = bench(make_setting(*topology, *profile), executor, a.executor, *options, [&](const BenchReport& so_far, const BenchRow& row) {
-    if (!std::exchange(begun, true)) out << bench_header(so_far, *options);
-    out << bench_line(row) << std::flush;
-  });
+  const auto forms = a.executor != "cuda" ? PlanForms::model : a.staged ? PlanForms::gpu_staged : PlanForms::gpu;
+  auto report =
+      bench(Evaluator(*topology, *profile, {.forms = forms}), executor, a.executor, *options, [&](const BenchReport& so_far, const BenchRow& row) {
+        if (!std::exchange(begun, true)) out << bench_header(so_far, *options);
+        out << bench_line(row) << std::flush;
+      });
   if (!report) return std::move(report).error();
   out << bench_footer(*report);
   if (prints && !a.json.empty()) {

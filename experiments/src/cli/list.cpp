@@ -7,8 +7,8 @@
 
 #include "cli/command.h"
 #include "p2plab/experiment/experiment.h"
+#include "p2plab/experiment/planning.h"
 #include "p2plab/machine/presets.h"
-#include "p2plab/plan/builtin_planners.h"
 #include "p2plab/program/builtin_exporters.h"
 #include "run/executors.h"
 
@@ -47,10 +47,9 @@ std::string json_of(const std::vector<Item>& items) {
   return json.dump(2) + "\n";
 }
 
-std::vector<Item> algorithms() {
+std::vector<Item> all_algorithms() {
   std::vector<Item> items;
-  const auto planners = builtin_planners();
-  for (const auto& entry : planners.entries()) items.push_back({entry.name, entry.summary, entry.parameters});
+  for (const auto& algorithm : algorithms()) items.push_back({algorithm.name, algorithm.summary, algorithm.parameters});
   return items;
 }
 
@@ -91,7 +90,7 @@ Command list_one(CLI::App& parent, const std::string& name, const std::string& s
 std::vector<Command> list_commands(CLI::App& parent) {
   auto* list = add_command(parent, "list", "What names may be used, with their parameters", "p2plab list algorithms");
   list->require_subcommand(1);
-  return {list_one(*list, "algorithms", "Planners: how a collective can be done", algorithms),
+  return {list_one(*list, "algorithms", "Planners: how a collective can be done", all_algorithms),
           list_one(*list, "presets", "Machines by name", presets),
           list_one(*list, "executors", "What can run plans, and whether this machine can", executors),
           list_one(*list, "exporters", "Formats of other systems that plans can be written in", exporters)};

@@ -9,11 +9,10 @@
 #include "cli/command.h"
 #include "p2plab/base/quantity.h"
 #include "p2plab/experiment/plan_summary.h"
-#include "p2plab/plan/builtin_planners.h"
+#include "p2plab/experiment/planning.h"
 #include "p2plab/program/plan_io.h"
 #include "p2plab/program/program_io.h"
 #include "p2plab/schedule/repair.h"
-#include "plan/planning.h"
 
 namespace p2plab::cli {
 
@@ -84,20 +83,18 @@ Status plan(const PlanArguments& arguments) {
   if (!task) return std::move(task).error();
   auto profile = profile_from(arguments.profile);
   if (!profile) return std::move(profile).error();
-  const auto setting = make_setting(*topology, *profile);
+  const Evaluator evaluator(*topology, *profile);
   const auto start = std::chrono::steady_clock::now();
   PlanningOptions options{.in_place = task->in_place};
   std::optional<PreviousPlan> previous;
   if (task->old) previous.emplace(PreviousPlan{task->old->topology, task->old->plan.schedule});
   if (previous) options.previous = &*previous;
   if (arguments.deadline) options.time_limit = Seconds{*arguments.deadline};
-  auto evaluation = plan_one(setting, task->choice, task->collective, task->payload, options);
+  auto evaluation = plan_one(evaluator, task->choice, task->collective, task->payload, options);
   if (!evaluation) return std::move(evaluation).error();
-  const auto summary = summarize(setting, *evaluation, std::chrono::steady_clock::now() - start);
+  const auto summary = summarize(evaluator, *evaluation, std::chrono::steady_clock::now() - start);
   if (!arguments.out.empty()) {
-    auto chosen = evaluation->plan;
-    chosen.tuning = evaluation->program.tuning;
-    if (auto ok = write_text(arguments.out, write_plan({*topology, std::move(chosen), task->payload, task->in_place})); !ok) return ok;
+    if (auto ok = write_text(arguments.out, write_plan({*topology, evaluation->kept_plan(), task->payload, task->in_place})); !ok) return ok;
   }
   if (!arguments.program.empty()) {
     if (auto ok = write_text(arguments.program, write_program({*topology, evaluation->program})); !ok) return ok;

@@ -9,14 +9,14 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "p2plab/base/quantity.h"
-#include "p2plab/experiment/cost_context.h"
+#include "p2plab/experiment/evaluator.h"
 #include "p2plab/program/check.h"
 #include "p2plab/program/plan_io.h"
 #include "p2plab/simulator/critical_path.h"
 #include "p2plab/simulator/simulate.h"
 #include "p2plab/simulator/trace.h"
 #include "p2plab/simulator/utilisation.h"
-#include "run/traces.h"
+#include "run/recordings.h"
 
 namespace p2plab::cli {
 
@@ -167,24 +167,23 @@ Status simulate_plan(const SimulateArguments& arguments) {
   if (wanted && !events) {
     return Error{ErrorCode::usage, fmt::format("--trace and --heatmap need --engine events, found --engine {}", to_string(*engine))};
   }
-  const auto setting = make_setting(file->topology, *profile, *engine);
-  auto proof = verify(file->topology, setting.routes, file->plan.schedule, {.in_place = file->in_place});
+  const Evaluator evaluator(file->topology, *profile, {.engine = *engine});
+  auto proof = verify(file->topology, evaluator.routes(), file->plan.schedule, {.in_place = file->in_place});
   if (!proof) return std::move(proof).error();
-  auto program = lower_checked(file->topology, setting.routes, file->plan.schedule, *proof, file->payload, file->plan.tuning);
+  auto program = lower_checked(file->topology, evaluator.routes(), file->plan.schedule, *proof, file->payload, file->plan.tuning);
   if (!program) return std::move(program).error();
   const bool record = events && (wanted || slices_of(*program) <= most_explained_slices);
-  auto result = simulate(file->topology, setting.routes, *program, *profile, {.engine = *engine, .record = record});
+  auto result = evaluator.simulate(*program, {.engine = *engine, .record = record});
   if (!result) return std::move(result).error();
   Simulation s{*file, *program, *result, *engine};
   if (record) {
-    s.path = critical_path(file->topology, setting.routes, *program, *profile, *result);
-    s.slack = step_slack(file->topology, setting.routes, *program, *profile, *result);
+    s.path = critical_path(file->topology, evaluator.routes(), *program, *profile, *result);
+    s.slack = step_slack(file->topology, evaluator.routes(), *program, *profile, *result);
   }
-  if (setting.interval) {
-    auto interval = setting.interval(*program);
-    if (!interval) return std::move(interval).error();
-    const auto time = to_seconds(result->makespan);
-    s.interval = Interval{std::min(interval->low, time), std::max(interval->high, time)};
+  if (!profile->numbers.empty()) {
+    auto prediction = evaluator.predict(*program);
+    if (!prediction) return std::move(prediction).error();
+    s.interval = prediction->interval;
   }
   if (auto ok = write_pictures(arguments, file->topology, s); !ok) return ok;
   std::cout << (arguments.json ? json_of(s) : text_of(s));

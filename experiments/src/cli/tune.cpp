@@ -10,7 +10,6 @@
 #include "cli/command.h"
 #include "p2plab/base/quantity.h"
 #include "p2plab/experiment/tuned.h"
-#include "p2plab/run/gpu_tuning.h"
 
 namespace p2plab::cli {
 
@@ -70,12 +69,11 @@ Status tune_machine(const TuneArguments& arguments) {
   auto profile = profile_from(arguments.profile);
   if (!profile) return std::move(profile).error();
   if (arguments.seconds < 0) return Error{ErrorCode::usage, "--seconds must not be negative"};
-  auto setting = make_setting(*topology, *profile);
-  if (arguments.gpu) setting.suited = gpu_tuning;
+  const Evaluator evaluator(*topology, *profile, {.forms = arguments.gpu ? PlanForms::gpu : PlanForms::model});
   TuneOptions options{.sizes = *std::move(sizes), .dtype = *type, .in_place = arguments.in_place};
   if (arguments.seconds > 0) options.time_limit = Seconds{arguments.seconds};
   const auto progress = isatty(STDERR_FILENO) != 0 ? terminal_progress(std::cerr) : plain_progress(std::cerr);
-  auto table = tune(setting, *profile, *collective, options, *progress);
+  auto table = tune(evaluator, *collective, options, *progress);
   if (!table) return std::move(table).error();
   if (!arguments.out.empty()) {
     auto text = file_text(*table, arguments.out);

@@ -10,12 +10,10 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "p2plab/base/quantity.h"
-#include "p2plab/experiment/cost_context.h"
 #include "p2plab/experiment/what_if.h"
 #include "p2plab/program/lower.h"
 #include "p2plab/program/plan_io.h"
 #include "p2plab/simulator/sensitivity.h"
-#include "plan/planning.h"
 #include "report/text_table.h"
 
 namespace p2plab::cli {
@@ -86,8 +84,10 @@ Result<std::vector<Question>> questions_of(const WhatIfArguments& arguments) {
 Result<Subject> subject_of_plan(const WhatIfArguments& arguments, const Profile& profile) {
   auto file = plan_from(arguments.plan);
   if (!file) return std::move(file).error();
-  const auto setting = make_setting(file->topology, profile);
-  auto evaluation = evaluate_as(setting, file->plan, file->payload, file->in_place, file->plan.tuning);
+  const Evaluator evaluator(file->topology, profile);
+  auto proved = evaluator.prove(file->plan, file->in_place);
+  if (!proved) return std::move(proved).error();
+  auto evaluation = evaluator.evaluate_as(*std::move(proved), file->payload, file->plan.tuning);
   if (!evaluation) return std::move(evaluation).error();
   Subject subject{file->topology, profile, file->plan.schedule.collective(), file->in_place, {arguments.algorithm}};
   subject.parts.push_back({1, *std::move(evaluation)});
@@ -104,9 +104,9 @@ Result<Subject> planned_subject(const WhatIfArguments& arguments, const Profile&
   auto sizes = size_shares(arguments.sizes);
   if (!sizes) return std::move(sizes).error();
   Subject subject{*topology, profile, *collective, false, {arguments.algorithm}};
-  const auto setting = make_setting(*topology, profile);
+  const Planning planning(Evaluator(*topology, profile));
   for (const auto& share : *sizes) {
-    auto evaluation = plan_one(setting, subject.replan, *collective, payload_of(share.size, *type, ReduceOp::sum), PlanningOptions{});
+    auto evaluation = planning.plan(subject.replan, *collective, payload_of(share.size, *type, ReduceOp::sum));
     if (!evaluation) return std::move(evaluation).error();
     subject.parts.push_back({share.weight, *std::move(evaluation)});
   }
@@ -135,7 +135,7 @@ std::string text_of(const Answers& all, std::size_t top) {
   std::string text;
   for (const auto& part : all.subject.parts) {
     text += fmt::format("{} of {} with {}: {:.2f} us{}\n", to_string(all.subject.collective.kind), to_string(part.evaluation.program.payload.size()),
-                        part.evaluation.plan.planner, microseconds(part.evaluation.predicted),
+                        part.evaluation.plan().planner, microseconds(part.evaluation.prediction.time),
                         all.subject.parts.size() > 1 ? fmt::format(", {:.1f} % of the calls", 100 * part.weight) : "");
   }
   if (all.subject.parts.size() > 1) text += fmt::format("mean over these sizes: {:.2f} us\n", microseconds(base));
@@ -172,8 +172,8 @@ std::string json_of(const Answers& all) {
   for (const auto& part : all.subject.parts) {
     json["sizes"].push_back({{"size_bytes", part.evaluation.program.payload.size().count()},
                              {"share", part.weight},
-                             {"algorithm", part.evaluation.plan.planner},
-                             {"predicted_us", microseconds(part.evaluation.predicted)}});
+                             {"algorithm", part.evaluation.plan().planner},
+                             {"predicted_us", microseconds(part.evaluation.prediction.time)}});
   }
   json["what_if"] = Json::array();
   for (const auto& a : all.answers) {
@@ -203,7 +203,8 @@ std::string json_of(const Answers& all) {
 
 // The size that takes most of the time stands for all in what needs one program.
 const Subject::Part& main_part(const Subject& subject) {
-  return *std::ranges::max_element(subject.parts, {}, [](const Subject::Part& part) { return part.weight * part.evaluation.predicted.count(); });
+  return *std::ranges::max_element(subject.parts, {},
+                                   [](const Subject::Part& part) { return part.weight * part.evaluation.prediction.time.count(); });
 }
 
 Status add_spread(Answers& all, const WhatIfArguments& arguments, const Routes& routes) {

@@ -36,6 +36,10 @@ op: sum                                      # optional: sum, product, min, max,
 # the machine is ideal: links and latencies only.
 # profile: ../profiles/h200.yaml
 
+# Optional: which form (protocol, thread blocks, slices) a plan takes. model: the one that is predicted fastest; gpu: that in which
+# p2plab's kernels run it on GPUs, which is the default where the profile was measured with them (h200.yaml).
+forms: model
+
 # Optional; the default is [simulator]. What this machine lacks is skipped aloud.
 executors: [simulator, host]
 

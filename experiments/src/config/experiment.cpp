@@ -15,7 +15,7 @@
 #include "p2plab/detail/digest.h"
 #include "p2plab/detail/text.h"
 #include "p2plab/experiment/tuned.h"
-#include "p2plab/plan/builtin_planners.h"
+#include "p2plab/program/plan_io.h"
 
 namespace p2plab {
 
@@ -73,32 +73,55 @@ void read_tuned_choice(const ConfigValue& value, const std::filesystem::path& fo
   value["file"].add_error(std::move(error));
 }
 
+// {name: plan, file: plan.json}: a plan that was made before, by `p2plab plan --out` or by hand.
+void read_plan_choice(const ConfigValue& value, const std::filesystem::path& folder, AlgorithmChoice& choice) {
+  if (!value.is_map()) return value.add_error("plan needs a file", {"write it as {name: plan, file: plan.json}"});
+  if (!value.expect_keys({.required = {"name", "file"}})) return;
+  const auto given = value["file"].string();
+  if (given.empty()) return;
+  choice.parameters["file"] = given;
+  auto file = load_plan((folder / given).string());
+  if (file) {
+    choice.file = std::make_shared<const PlanFile>(*std::move(file));
+    return;
+  }
+  auto error = std::move(file).error();
+  if (!error.where) error.where = value["file"].where();
+  value["file"].add_error(std::move(error));
+}
+
 // A planner's name, or {name: ring, rings: 1} with values for its parameters.
-AlgorithmChoice read_algorithm(const ConfigValue& value, const Registry<Planner>& planners, const std::filesystem::path& folder) {
+AlgorithmChoice read_algorithm(const ConfigValue& value, const std::vector<Algorithm>& known, const std::filesystem::path& folder) {
   AlgorithmChoice choice;
   const auto name_place = value.is_map() ? value["name"] : value;
   choice.name = name_place.string();
   if (value.is_map() && !name_place.present()) value.add_error("missing key 'name'", {"write it as {name: ring, rings: 1}"});
   if (choice.name.empty()) return choice;
   if (choice.name == "tuned") return read_tuned_choice(value, folder, choice), choice;
-  auto entry = planners.get("algorithm", choice.name);
-  if (!entry) return name_place.add_error(std::move(entry).error()), choice;
+  if (choice.name == "plan") return read_plan_choice(value, folder, choice), choice;
+  const auto algorithm = std::ranges::find(known, choice.name, &Algorithm::name);
+  if (algorithm == known.end()) {
+    std::vector<std::string> names;
+    for (const auto& each : known) names.push_back(each.name);
+    names.insert(names.end(), {"tuned", "plan"});
+    return name_place.add_error(unknown_name("algorithm", choice.name, names)), choice;
+  }
   if (!value.is_map()) return choice;
   for (const auto& [key, given] : value.entries()) {
     if (key == "name") continue;
     choice.parameters[key] = given.string();
-    auto complete = complete_parameters(choice.name, (*entry)->parameters, {{key, choice.parameters[key]}});
+    auto complete = complete_parameters(choice.name, algorithm->parameters, {{key, choice.parameters[key]}});
     if (!complete) given.add_error(std::move(complete).error());
   }
   return choice;
 }
 
 std::vector<AlgorithmChoice> read_algorithms(const ConfigValue& value, const std::filesystem::path& folder) {
-  const auto planners = builtin_planners();
+  const auto known = algorithms();
   std::vector<AlgorithmChoice> choices;
   std::set<std::string> labels;
   for (const auto& element : value.list(1)) {
-    auto choice = read_algorithm(element, planners, folder);
+    auto choice = read_algorithm(element, known, folder);
     if (choice.name.empty()) continue;
     if (!labels.insert(choice.label()).second) element.add_error(fmt::format("'{}' is listed twice", choice.label()));
     choices.push_back(std::move(choice));
@@ -182,12 +205,6 @@ Profile read_profile(const ConfigValue& value, const std::filesystem::path& fold
 
 }  // namespace
 
-std::string AlgorithmChoice::label() const {
-  std::string text = name;
-  for (const auto& [key, value] : parameters) text += fmt::format(" {}={}", key, value);
-  return text;
-}
-
 std::vector<std::string> known_executors() { return {"simulator", "host", "cuda", "nccl", "nccl_symmetric"}; }
 
 Result<Experiment> load_experiment(const std::string& path) {
@@ -197,7 +214,7 @@ Result<Experiment> load_experiment(const std::string& path) {
   if (!file) return std::move(file).error();
   const auto root = file->root();
   if (!root.expect_keys({.required = {"version", "topology", "collectives", "algorithms", "sizes"},
-                         .optional = {"name", "mask", "dtype", "op", "root", "executors", "profile", "measure", "seed"}})) {
+                         .optional = {"name", "mask", "dtype", "op", "root", "executors", "profile", "forms", "measure", "seed"}})) {
     return std::move(file->status()).error();
   }
   if (const auto version = root["version"].integer({}, 1); version != 1) {
@@ -209,6 +226,7 @@ Result<Experiment> load_experiment(const std::string& path) {
   const auto ranks = machine ? machine->topology.ranks() : 1 << 20;
   const Rank sender{root["root"].integer({.least = 0, .most = ranks - 1}, 0)};
   const auto profile = read_profile(root["profile"], place.parent_path());
+  const auto forms = root["forms"].as(plan_forms, usual_forms(profile));
   const auto name = root["name"].string(place.stem().string());
   const auto collectives = read_collectives(root["collectives"]);
   const auto algorithms = read_algorithms(root["algorithms"], place.parent_path());
@@ -233,6 +251,7 @@ Result<Experiment> load_experiment(const std::string& path) {
                     .root = sender,
                     .executors = executors,
                     .profile = profile,
+                    .forms = forms,
                     .measure = measure,
                     .seed = seed};
 }

@@ -44,11 +44,11 @@ std::optional<double> PlanSummary::gap_pct() const {
   return (predicted / *bound - 1) * 100;
 }
 
-PlanSummary summarize(const Setting& setting, const Evaluation& evaluation, Seconds synthesis) {
-  const auto& schedule = evaluation.plan.schedule;
-  const auto least = limit_of(setting.topology, schedule.collective());
-  const auto limit = bottleneck(setting.topology, link_loads(setting.topology, setting.routes, schedule));
-  return PlanSummary{.algorithm = evaluation.plan.planner,
+PlanSummary summarize(const Evaluator& evaluator, const Evaluation& evaluation, Seconds synthesis) {
+  const auto& schedule = evaluation.plan().schedule;
+  const auto least = limit_of(evaluator.topology(), schedule.collective());
+  const auto limit = bottleneck(evaluator.topology(), link_loads(evaluator.topology(), evaluator.routes(), schedule));
+  return PlanSummary{.algorithm = evaluation.plan().planner,
                      .collective = std::string{to_string(schedule.collective().kind)},
                      .ranks = static_cast<int>(schedule.collective().members.size()),
                      .size = evaluation.program.payload.size(),
@@ -59,7 +59,7 @@ PlanSummary summarize(const Setting& setting, const Evaluation& evaluation, Seco
                      .verified = true,  // an evaluation holds a proof
                      .algbw_gbps = limit.algbw_gbps(),
                      .bound_gbps = least.algbw_gbps,
-                     .predicted = evaluation.predicted,
+                     .predicted = evaluation.prediction.time,
                      .bound = least.time(evaluation.program.payload),
                      .argument = least.argument,
                      .cut = least.cut,
@@ -68,8 +68,8 @@ PlanSummary summarize(const Setting& setting, const Evaluation& evaluation, Seco
                      .scratch = std::ranges::max(evaluation.program.memory, {}, &RankMemory::scratch).scratch,
                      .host = std::ranges::max(evaluation.program.memory, {}, &RankMemory::host).host,
                      .bottleneck = limit.name,
-                     .reason = evaluation.plan.reason,
-                     .parameters = evaluation.plan.parameters,
+                     .reason = evaluation.reason(),
+                     .parameters = evaluation.plan().parameters,
                      .tuning = evaluation.program.tuning};
 }
 

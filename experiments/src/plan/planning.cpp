@@ -1,166 +1,111 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "plan/planning.h"
-
-#include <chrono>
-#include <map>
-#include <mutex>
+#include "p2plab/experiment/planning.h"
 
 #include <fmt/format.h>
 
-#include "p2plab/base/quantity.h"
 #include "p2plab/experiment/tuned.h"
 #include "p2plab/plan/builtin_planners.h"
 #include "p2plab/program/plan_io.h"
-#include "plan/parallel.h"
+#include "plan/plan_book.h"
+#include "plan/selector.h"
 
 namespace p2plab {
 
 namespace {
 
-// The tuning and time of plans that were judged before; `auto` meets most of its candidates again.
-class Memory {
- public:
-  struct Known {
-    Tuning tuning;
-    Seconds predicted{0};
+constexpr const char* automatic = "auto";
+
+// A plan that comes from a file, and what it was made for.
+struct FilePlan {
+  const Topology& topology;
+  const Schedule& schedule;
+  const char* what;    // "the tuned table"
+  const char* advice;  // how to get another one
+};
+
+// What is wrong with it for this machine and collective.
+Status check(const FilePlan& plan, const Topology& topology, const Collective& collective) {
+  const auto& planned = plan.schedule.collective();
+  const auto refuse = [&](const std::string& what) {
+    return Error{ErrorCode::unsupported, fmt::format("{} is for {}", plan.what, what), std::nullopt, {plan.advice}};
   };
-  // What makes two plans the same: planners are pure.
-  static std::string key(const Plan& plan, const Collective& collective, const Payload& payload) {
-    auto text = fmt::format("{} {} {}", to_string(collective.kind), payload.elements, plan.planner);
-    for (const auto& [name, value] : plan.parameters) text += fmt::format(" {}={}", name, value);
-    return text;
+  if (planned.kind != collective.kind) return refuse(std::string{to_string(planned.kind)});
+  if (const auto its = fingerprint(plan.topology), ours = fingerprint(topology); its != ours) {
+    return refuse(fmt::format("another machine: {} with {} GPUs, fingerprint {}; this one is {} with {}, fingerprint {}", plan.topology.name(),
+                              plan.topology.ranks(), its, topology.name(), topology.ranks(), ours));
   }
-  void keep(const std::string& key, const Evaluation& evaluation) {
-    const std::lock_guard lock(mutex_);
-    known_[key] = {evaluation.program.tuning, evaluation.predicted};
-  }
-  std::optional<Known> find(const std::string& key) const {
-    const std::lock_guard lock(mutex_);
-    const auto found = known_.find(key);
-    return found == known_.end() ? std::nullopt : std::optional(found->second);
-  }
-
- private:
-  mutable std::mutex mutex_;
-  std::map<std::string, Known> known_;
-};
-
-class Planning {
- public:
-  Planning(const Setting& setting, PlanningOptions options, Memory& memory)
-      : setting_(setting), options_(std::move(options)), memory_(memory), planners_(builtin_planners()) {}
-
-  Result<Evaluation> operator()(const AlgorithmChoice& choice, const Collective& collective, const Payload& payload) const {
-    if (choice.tuned) return from_table(choice, collective, payload);
-    auto entry = planners_.get("algorithm", choice.name);
-    if (!entry) return std::move(entry).error();
-    const auto predict = [&](const Plan& plan) -> Result<Seconds> {
-      if (const auto known = memory_.find(Memory::key(plan, collective, payload))) return known->predicted;
-      auto judged = judge(plan, collective, payload);
-      if (!judged) return std::move(judged).error();
-      return judged->predicted;
-    };
-    const PlanContext context{.routes = &setting_.routes,
-                              .payload = payload,
-                              .in_place = options_.in_place,
-                              .parameters = choice.parameters,
-                              .predict = predict,
-                              .candidates = &planners_,
-                              .time_limit = options_.time_limit,
-                              .considered = options_.considered,
-                              .previous = options_.previous};
-    auto plan = (*entry)->make()->plan(setting_.topology, collective, context);
-    if (!plan) return std::move(plan).error();
-    return judge(*std::move(plan), collective, payload);
-  }
-
- private:
-  // The table's plan in the table's form; it was proved when it was read, and is proved here for this use.
-  Result<Evaluation> from_table(const AlgorithmChoice& choice, const Collective& collective, const Payload& payload) const {
-    const auto& band = choice.tuned->band(payload.size());
-    const auto& planned = band.plan.schedule.collective();
-    const auto refuse = [](std::string what) {
-      return Error{ErrorCode::unsupported, "the tuned table is for " + std::move(what), std::nullopt, {"make one with `p2plab tune`"}};
-    };
-    if (planned.kind != collective.kind) return refuse(std::string{to_string(planned.kind)});
-    if (fingerprint(choice.tuned->topology) != fingerprint(setting_.topology)) return refuse("another machine, " + choice.tuned->topology.name());
-    if (planned.members != collective.members || planned.root != collective.root) return refuse("other ranks or another root");
-    return evaluate_as(setting_, band.plan, payload, options_.in_place, choice.tuned->tuning(payload.size()));
-  }
-
-  Result<Evaluation> judge(Plan plan, const Collective& collective, const Payload& payload) const {
-    const auto key = Memory::key(plan, collective, payload);
-    if (const auto known = memory_.find(key))
-      return evaluate_as(setting_, std::move(plan), payload, options_.in_place, known->tuning, known->predicted);
-    if (late()) {
-      const auto tuning = plan.tuning;
-      return evaluate_as(setting_, std::move(plan), payload, options_.in_place, tuning);
-    }
-    auto evaluation = evaluate(setting_, std::move(plan), payload, options_.in_place, [this] { return late(); });
-    if (evaluation) memory_.keep(key, *evaluation);
-    return evaluation;
-  }
-
-  // Then no better way to run a plan is looked for.
-  bool late() const { return options_.time_limit && std::chrono::steady_clock::now() - start_ >= *options_.time_limit; }
-
-  const Setting& setting_;
-  PlanningOptions options_;
-  Memory& memory_;
-  Registry<Planner> planners_;
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
+  if (planned.members != collective.members || planned.root != collective.root) return refuse("other ranks or another root");
+  return {};
+}
 
 }  // namespace
 
-Result<Evaluation> plan_one(const Setting& setting, const AlgorithmChoice& choice, const Collective& collective, const Payload& payload,
-                            const PlanningOptions& options) {
-  Memory memory;
-  return Planning(setting, options, memory)(choice, collective, payload);
+std::string AlgorithmChoice::label() const {
+  std::string text = name;
+  for (const auto& [key, value] : parameters) text += fmt::format(" {}={}", key, value);
+  return text;
 }
 
-std::vector<Outcome> plan_all(const Experiment& experiment, const Setting& setting, Progress& progress, const std::function<bool()>& stop) {
-  std::vector<Outcome> outcomes;
-  for (const auto kind : experiment.collectives) {
-    for (const auto size : experiment.sizes) {
-      for (const auto& choice : experiment.algorithms) outcomes.push_back({kind, &choice, size});
-    }
+std::vector<Algorithm> algorithms() {
+  std::vector<Algorithm> all;
+  const auto planners = builtin_planners();
+  for (const auto& entry : planners.entries()) all.push_back({entry.name, entry.summary, entry.parameters});
+  all.push_back({automatic, "whichever planner is predicted fastest for this payload on this machine", selector_parameters()});
+  return all;
+}
+
+struct Planning::State {
+  explicit State(const Evaluator& judge) : evaluator(judge) {}
+
+  // The table's plan in the table's form; it was proved when it was read, and is proved here for this use.
+  Result<Evaluation> from_table(const std::shared_ptr<const TunedTable>& table, const Collective& collective, const Payload& payload,
+                                const PlanCall& call) {
+    const auto& band = table->band(payload.size());
+    const FilePlan plan_of_table{table->topology, band.plan.schedule, "the tuned table", "make one with `p2plab tune`"};
+    if (auto fits = check(plan_of_table, evaluator.topology(), collective); !fits) return std::move(fits).error();
+    auto plan = book.given(std::shared_ptr<const Plan>(table, &band.plan), call.options().in_place)->proved(evaluator, call.options().in_place);
+    if (!plan) return std::move(plan).error();
+    return evaluator.evaluate_as(*std::move(plan), payload, table->tuning(payload.size()));
   }
-  progress.stage("plan, prove, predict", static_cast<std::int64_t>(outcomes.size()));
-  Memory memory;
-  const Planning planning(setting, {.in_place = experiment.measure.in_place}, memory);
-  std::mutex speaking;
-  const auto stopped = [&] {
-    const std::lock_guard lock(speaking);
-    return stop && stop();
-  };
-  const auto work_on = [&](Outcome& outcome) {
-    if (stopped()) {
-      outcome.error = Error{ErrorCode::interrupted, "the run was interrupted before this was planned"};
-      return;
-    }
-    const auto collective = make_collective(outcome.kind, setting.topology.ranks(), experiment.root);
-    auto evaluation = planning(*outcome.choice, collective, payload_of(outcome.size, experiment.dtype, experiment.op));
-    if (evaluation) {
-      if (setting.interval) {
-        if (auto interval = setting.interval(evaluation->program)) evaluation->interval = *interval;
-      }
-      outcome.evaluation = *std::move(evaluation);
-    } else {
-      outcome.error = std::move(evaluation).error();
-    }
-    const std::lock_guard lock(speaking);
-    progress.advance(fmt::format("{} {} {}", to_string(outcome.kind), outcome.choice->label(), to_string(outcome.size)));
-  };
-  // `auto` comes last: it then finds its candidates judged. Large sizes come first: they take longest.
-  for (const bool automatic : {false, true}) {
-    std::vector<Outcome*> now;
-    for (auto& outcome : outcomes) {
-      if ((outcome.choice->name == "auto") == automatic) now.push_back(&outcome);
-    }
-    for_each_index(now.size(), [&](std::size_t i) { work_on(*now[now.size() - 1 - i]); });
+
+  // The file's plan at any size, in the form that all plans take.
+  Result<Evaluation> from_file(const std::shared_ptr<const PlanFile>& file, const Collective& collective, const Payload& payload,
+                               const PlanCall& call) {
+    const FilePlan plan{file->topology, file->plan.schedule, "the plan file", "`p2plab plan --out` makes one"};
+    if (auto fits = check(plan, evaluator.topology(), collective); !fits) return std::move(fits).error();
+    return book.given(std::shared_ptr<const Plan>(file, &file->plan), call.options().in_place)->evaluate(evaluator, payload, call);
   }
-  return outcomes;
+
+  Evaluator evaluator;
+  Registry<Planner> planners = builtin_planners();
+  PlanBook book{evaluator};
+};
+
+Planning::Planning(const Evaluator& evaluator) : state_(std::make_shared<State>(evaluator)) {}
+
+const Evaluator& Planning::evaluator() const& { return state_->evaluator; }
+
+Result<Evaluation> Planning::plan(const AlgorithmChoice& choice, const Collective& collective, const Payload& payload,
+                                  const PlanningOptions& options) const {
+  const PlanCall call(options);
+  auto& [evaluator, planners, book] = *state_;
+  if (choice.tuned) return state_->from_table(choice.tuned, collective, payload, call);
+  if (choice.file) return state_->from_file(choice.file, collective, payload, call);
+  if (choice.name == automatic) return Selector(evaluator, book, planners).select(choice.parameters, collective, payload, call);
+  const auto* entry = planners.find(choice.name);
+  if (entry == nullptr) {
+    std::vector<std::string> names;
+    for (const auto& algorithm : algorithms()) names.push_back(algorithm.name);
+    return unknown_name("algorithm", choice.name, names);
+  }
+  auto plan = book.find(*entry, choice.parameters, collective, payload, call);
+  if (!plan) return std::move(plan).error();
+  return (*plan)->evaluate(evaluator, payload, call);
+}
+
+Result<Evaluation> plan_one(const Evaluator& evaluator, const AlgorithmChoice& choice, const Collective& collective, const Payload& payload,
+                            const PlanningOptions& options) {
+  return Planning(evaluator).plan(choice, collective, payload, options);
 }
 
 }  // namespace p2plab

@@ -11,7 +11,6 @@
 #include "p2plab/program/plan_io.h"
 #include "plan/collective_bound.h"
 #include "plan/parallel.h"
-#include "plan/planning.h"
 #include "report/text_table.h"
 
 namespace p2plab {
@@ -77,25 +76,26 @@ Tuning TunedTable::tuning(Bytes size) const {
   return best;
 }
 
-Result<TunedTable> tune(const Setting& setting, const Profile& profile, const Collective& collective, const TuneOptions& options,
-                        Progress& progress) {
+Result<TunedTable> tune(const Evaluator& evaluator, const Collective& collective, const TuneOptions& options, Progress& progress) {
   expects(!options.sizes.empty());
-  const auto limit = limit_of(setting.topology, collective);
+  const auto limit = limit_of(evaluator.topology(), collective);
   std::vector<Found> found(options.sizes.size());
   progress.stage("tune", static_cast<std::int64_t>(found.size()));
   std::mutex speaking;
-  PlanningOptions planning{.in_place = options.in_place};
-  if (options.time_limit) planning.time_limit = *options.time_limit / static_cast<double>(found.size());
+  const Planning planning(evaluator);
+  PlanningOptions usual{.in_place = options.in_place};
+  if (options.time_limit) usual.time_limit = *options.time_limit / static_cast<double>(found.size());
   const auto work_on = [&](std::size_t i) {
     const auto payload = payload_of(options.sizes[i], options.dtype, options.op);
     std::vector<Considered> considered;
-    auto mine = planning;
+    auto mine = usual;
     mine.considered = [&](const std::string& name, std::optional<Seconds> time) { considered.push_back({name, time}); };
-    auto evaluation = plan_one(setting, {"auto"}, collective, payload, mine);
+    auto evaluation = planning.plan({"auto"}, collective, payload, mine);
     auto& here = found[i];
     if (evaluation) {
-      here.size = {.size = options.sizes[i], .tuning = evaluation->program.tuning, .predicted = evaluation->predicted, .bound = limit.time(payload)};
-      note_rivals(here.size, considered, evaluation->plan.planner);
+      here.size = {
+          .size = options.sizes[i], .tuning = evaluation->program.tuning, .predicted = evaluation->prediction.time, .bound = limit.time(payload)};
+      note_rivals(here.size, considered, evaluation->plan().planner);
       here.evaluation = *std::move(evaluation);
     } else {
       here.error = std::move(evaluation).error();
@@ -104,18 +104,18 @@ Result<TunedTable> tune(const Setting& setting, const Profile& profile, const Co
     progress.advance(to_string(options.sizes[i]));
   };
   for_each_index(found.size(), [&](std::size_t i) { work_on(found.size() - 1 - i); });  // large sizes take longest
-  TunedTable table{.topology = setting.topology,
+  TunedTable table{.topology = evaluator.topology(),
                    .dtype = options.dtype,
                    .op = options.op,
                    .in_place = options.in_place,
-                   .profile = profile.name,
+                   .profile = evaluator.profile().name,
                    .proof = limit.argument,
                    .bands = {}};
   std::string last;
   for (auto& here : found) {
     if (here.error) return *std::move(here.error);
-    auto& plan = here.evaluation->plan;
-    auto now = identity(setting.topology, plan);
+    const auto plan = here.evaluation->kept_plan();
+    auto now = identity(evaluator.topology(), plan);
     if (now != last) table.bands.push_back({{plan.planner, plan.parameters}, plan, plan.reason, {}});
     table.bands.back().sizes.push_back(here.size);
     last = std::move(now);

@@ -74,6 +74,8 @@ Provenance provenance_of(const Experiment& experiment) {
   provenance.config_digest = experiment.digest;
   provenance.seed = experiment.seed;
   provenance.topology = experiment.topology.name();
+  provenance.profile = experiment.profile.name;
+  provenance.forms = to_string(experiment.forms);
   return provenance;
 }
 

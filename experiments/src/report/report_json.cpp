@@ -67,6 +67,8 @@ Json provenance_json(const Provenance& from) {
               {"machine", {{"cpu", from.cpu}, {"gpus", from.gpus}, {"driver", from.driver.empty() ? Json(nullptr) : Json(from.driver)}}},
               {"date", from.date},
               {"topology", from.topology},
+              {"profile", from.profile},
+              {"forms", from.forms},
               {"method", "predicted_us and the times of executor simulator come from the simulator; clock says what each time_us was taken with"}};
 }
 
@@ -205,6 +207,9 @@ Result<Report> read_report(const std::string& path) {
   if (!json->is_object() || !json->contains("rows") || !(*json)["rows"].is_array()) return misfit("this is no p2plab report: it has no list 'rows'");
   Report report;
   if (json->contains("name") && (*json)["name"].is_string()) report.name = (*json)["name"].get<std::string>();
+  if (const auto* from = json->contains("provenance") ? &(*json)["provenance"] : nullptr; from != nullptr && from->is_object()) {
+    if (from->contains("topology") && (*from)["topology"].is_string()) report.provenance.topology = (*from)["topology"].get<std::string>();
+  }
   const auto& rows = (*json)["rows"];
   for (std::size_t r = 0; r < rows.size(); ++r) {
     auto row = read_row(rows[r], r);

@@ -107,6 +107,13 @@ std::string table_of(const std::vector<Line>& lines) {
   return table.text();
 }
 
+// What the predictions below rest on.
+std::string costs_of(const Provenance& from) {
+  if (from.profile.empty()) return {};
+  const auto* forms = from.forms == "model" ? "in the form that is predicted fastest" : "in the form in which p2plab's kernels run it on GPUs";
+  return fmt::format("Predicted with profile {}, each plan {}.\n\n", from.profile, forms);
+}
+
 }  // namespace
 
 std::string to_text(const Report& report) {
@@ -122,7 +129,7 @@ std::string to_text(const Report& report) {
     const auto& row = any_row(mine.front());
     text += fmt::format("{}: {} of {} among {} GPUs of {}{}\n\n", report.name, to_string(kind), row.dtype, row.ranks, report.provenance.topology,
                         row.in_place ? ", in place" : "");
-    text += table_of(mine) + "\n";
+    text += costs_of(report.provenance) + table_of(mine) + "\n";
   }
   if (!lines.empty()) {
     text +=

@@ -8,7 +8,6 @@
 #include "p2plab/base/quantity.h"
 #include "p2plab/schedule/analysis.h"
 #include "p2plab/simulator/critical_path.h"
-#include "run/traces.h"
 
 namespace p2plab {
 
@@ -51,19 +50,18 @@ std::string range_text(const Reign& reign) {
 }
 
 // The evaluation behind a row.
-const Evaluation* evaluation_of(const Row& row, std::span<const Outcome> outcomes) {
-  for (const auto& outcome : outcomes) {
-    if (outcome.kind == row.collective && outcome.size == row.size && outcome.choice->label() == row.algorithm && outcome.evaluation)
-      return &*outcome.evaluation;
+const Evaluation* evaluation_of(const Row& row, std::span<const PlannedCase> cases) {
+  for (const auto& each : cases) {
+    if (each.kind == row.collective && each.size == row.size && each.choice->label() == row.algorithm && each.evaluation) return &*each.evaluation;
   }
   return nullptr;
 }
 
-const Outcome* planned_by(const std::string& planner, std::span<const Outcome> outcomes) {
-  const auto found = std::ranges::find_if(outcomes, [&](const Outcome& o) {
+const PlannedCase* planned_by(const std::string& planner, std::span<const PlannedCase> cases) {
+  const auto found = std::ranges::find_if(cases, [&](const PlannedCase& o) {
     return o.kind == CollectiveKind::all_reduce && o.evaluation && o.choice->name == planner && o.choice->parameters.empty();
   });
-  return found == outcomes.end() ? nullptr : &*found;
+  return found == cases.end() ? nullptr : &*found;
 }
 
 // The winner of a kind at its largest size.
@@ -89,13 +87,13 @@ std::vector<std::string> winner_sentences(std::span<const Row> rows) {
   return sentences;
 }
 
-std::vector<std::string> bottleneck_sentences(const Setting& setting, std::span<const Outcome> outcomes, std::span<const Row> rows) {
+std::vector<std::string> bottleneck_sentences(const Evaluator& evaluator, std::span<const PlannedCase> cases, std::span<const Row> rows) {
   std::vector<std::string> sentences;
   for (const auto kind : kinds_of(rows)) {
     const auto* largest = largest_winner(rows, kind);
-    const auto* evaluation = largest != nullptr ? evaluation_of(*largest, outcomes) : nullptr;
+    const auto* evaluation = largest != nullptr ? evaluation_of(*largest, cases) : nullptr;
     if (evaluation == nullptr || largest->size.count() == 0) continue;
-    const auto limit = bottleneck(setting.topology, link_loads(setting.topology, setting.routes, evaluation->plan.schedule));
+    const auto limit = bottleneck(evaluator.topology(), link_loads(evaluator.topology(), evaluator.routes(), evaluation->plan().schedule));
     if (limit.seconds_per_byte <= 0) continue;
     sentences.push_back(fmt::format("{}: what limits {} at {} is {}; its load allows an algbw of {:.2f} GB/s, predicted are {:.2f} GB/s.",
                                     to_string(kind), algorithm_of(*largest), to_string(largest->size), limit.name, limit.algbw_gbps(),
@@ -104,24 +102,34 @@ std::vector<std::string> bottleneck_sentences(const Setting& setting, std::span<
   return sentences;
 }
 
-std::vector<std::string> critical_path_sentences(const Setting& setting, const Profile& profile, std::span<const Outcome> outcomes,
-                                                 std::span<const Row> rows) {
+std::vector<std::string> critical_path_sentences(const Evaluator& evaluator, std::span<const WinnerRecording> recordings, std::span<const Row> rows) {
   std::vector<std::string> sentences;
   for (const auto kind : kinds_of(rows)) {
     const auto* largest = largest_winner(rows, kind);
-    const auto* evaluation = largest != nullptr ? evaluation_of(*largest, outcomes) : nullptr;
-    if (evaluation == nullptr || slices_of(evaluation->program) > most_recorded_slices) continue;
-    const auto result = simulate(setting.topology, setting.routes, evaluation->program, profile, {.steps = false, .record = true});
-    if (!result || result->makespan.count() == 0) continue;
-    const auto path = critical_path(setting.topology, setting.routes, evaluation->program, profile, *result);
+    const auto found = std::ranges::find_if(
+        recordings, [&](const WinnerRecording& r) { return largest != nullptr && r.winner->kind == kind && r.winner->size == largest->size; });
+    if (found == recordings.end() || found->result.makespan.count() == 0) continue;
+    const auto& [winner, result] = *found;
+    const auto path = critical_path(evaluator.topology(), evaluator.routes(), winner->evaluation->program, evaluator.profile(), result);
     auto text =
         fmt::format("{}: the critical path of {} at {} is {}", to_string(kind), algorithm_of(*largest), to_string(largest->size), shares_of(path));
     if (const auto most = busiest_on(path); most.resource >= 0) {
-      const auto share = [&](SimTime part) { return 100.0 * static_cast<double>(part.count()) / static_cast<double>(result->makespan.count()); };
-      text += fmt::format("; most of it on {} ({:.1f} %, of it {:.1f} % queueing)", result->uses[static_cast<std::size_t>(most.resource)].name,
+      const auto share = [&](SimTime part) { return 100.0 * static_cast<double>(part.count()) / static_cast<double>(result.makespan.count()); };
+      text += fmt::format("; most of it on {} ({:.1f} %, of it {:.1f} % queueing)", result.uses[static_cast<std::size_t>(most.resource)].name,
                           share(most.time), share(most.queued));
     }
     sentences.push_back(text + ".");
+  }
+  return sentences;
+}
+
+std::vector<std::string> trace_sentences(std::span<const WinnerRecording> recordings) {
+  std::vector<std::string> sentences;
+  for (const auto& [winner, result] : recordings) {
+    const auto slices = slices_of(winner->evaluation->program);
+    if (slices <= most_traced_slices) continue;
+    sentences.push_back(fmt::format("{}: {} has no trace at {}, where it has {} slices; traces hold up to {}.", to_string(winner->kind),
+                                    winner->choice->label(), to_string(winner->size), slices, most_traced_slices));
   }
   return sentences;
 }
@@ -158,11 +166,11 @@ double pcie_port_load(const Topology& topology, const Routes& routes, const Sche
   return most;
 }
 
-std::vector<std::string> pcie_sentences(const Setting& setting, std::span<const Outcome> outcomes) {
-  const auto* ring = planned_by("ring", outcomes);
-  const auto* hierarchical = planned_by("hierarchical", outcomes);
+std::vector<std::string> pcie_sentences(const Evaluator& evaluator, std::span<const PlannedCase> cases) {
+  const auto* ring = planned_by("ring", cases);
+  const auto* hierarchical = planned_by("hierarchical", cases);
   if (ring == nullptr || hierarchical == nullptr) return {};
-  const auto load = [&](const Outcome& o) { return pcie_port_load(setting.topology, setting.routes, o.evaluation->plan.schedule); };
+  const auto load = [&](const PlannedCase& o) { return pcie_port_load(evaluator.topology(), evaluator.routes(), o.evaluation->plan().schedule); };
   const auto flat = load(*ring);
   const auto layered = load(*hierarchical);
   if (flat <= 0 || layered <= 0) return {};

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "p2plab/report/report.h"
-#include "p2plab/simulator/profile.h"
 #include "run/planned_case.h"
+#include "run/recordings.h"
 
 namespace p2plab {
 
@@ -16,15 +16,16 @@ namespace p2plab {
 std::vector<std::string> winner_sentences(std::span<const Row> rows);
 
 /// Per collective: the link that limits the winner at the largest size, and what it allows.
-std::vector<std::string> bottleneck_sentences(const Setting& setting, std::span<const Outcome> outcomes, std::span<const Row> rows);
+std::vector<std::string> bottleneck_sentences(const Evaluator& evaluator, std::span<const PlannedCase> cases, std::span<const Row> rows);
 
 /// Where a hierarchical all-reduce was planned and PCIe carries data: its load on the busiest GPU's PCIe port against a flat ring's.
-std::vector<std::string> pcie_sentences(const Setting& setting, std::span<const Outcome> outcomes);
+std::vector<std::string> pcie_sentences(const Evaluator& evaluator, std::span<const PlannedCase> cases);
 
-/// Per collective: where the winner's time at the largest size goes, by its critical path, and the link that it spends most of it on. Programs of
-/// more slices than a trace may hold are left out.
-std::vector<std::string> critical_path_sentences(const Setting& setting, const Profile& profile, std::span<const Outcome> outcomes,
-                                                 std::span<const Row> rows);
+/// Per collective: where the winner's time at the largest size goes, by its critical path, and the link that it spends most of it on.
+std::vector<std::string> critical_path_sentences(const Evaluator& evaluator, std::span<const WinnerRecording> recordings, std::span<const Row> rows);
+
+/// Which winners have no trace, and why.
+std::vector<std::string> trace_sentences(std::span<const WinnerRecording> recordings);
 
 /// How wide the predictions' intervals are, where the profile has any.
 std::vector<std::string> interval_sentences(std::span<const Row> rows);

@@ -21,8 +21,8 @@ Protocol protocol_of(nccl::Proto proto) {
 
 }  // namespace
 
-NcclRows::NcclRows(const Experiment& experiment, const Setting& setting) : experiment_(experiment), setting_(setting) {
-  auto found = nccl::search(setting.topology, setting.routes);
+NcclRows::NcclRows(const Experiment& experiment, const Evaluator& evaluator) : experiment_(experiment), evaluator_(evaluator) {
+  auto found = nccl::search(evaluator.topology(), evaluator.routes());
   if (found)
     communicator_ = *std::move(found);
   else
@@ -39,7 +39,7 @@ std::vector<Row> NcclRows::rows(CollectiveKind kind, Bytes size) const {
   row.collective = kind;
   row.algorithm = "nccl_model";
   row.executor = nccl_executor;
-  row.ranks = setting_.topology.ranks();
+  row.ranks = evaluator_.topology().ranks();
   row.dtype = to_string(experiment_.dtype);
   row.size = size;
   row.time = row.predicted = best->time;
@@ -53,19 +53,21 @@ std::vector<Row> NcclRows::rows(CollectiveKind kind, Bytes size) const {
 }
 
 std::optional<Row> NcclRows::plan_row(const Row& model, nccl::Algorithm algorithm, nccl::Proto proto) const {
-  auto plan = nccl_plan(setting_.topology, setting_.routes, make_collective(model.collective, setting_.topology.ranks(), experiment_.root),
-                        *communicator_, algorithm);
+  auto plan = nccl_plan(evaluator_.topology(), evaluator_.routes(),
+                        make_collective(model.collective, evaluator_.topology().ranks(), experiment_.root), *communicator_, algorithm);
   if (!plan) return std::nullopt;
   const auto orders = std::max<std::size_t>(1, communicator_->ring.orders.size());
   const Tuning tuning{.parts = std::max(1, communicator_->ring.channels / static_cast<int>(orders)),
                       .slice = proto == nccl::Proto::ll ? nccl_ll_slice : nccl_slice,
                       .protocol = protocol_of(proto)};
-  const auto evaluation = evaluate_as(setting_, *std::move(plan), payload_of(model.size, experiment_.dtype, experiment_.op), model.in_place, tuning);
+  auto proved = evaluator_.prove(*std::move(plan), model.in_place);
+  if (!proved) return std::nullopt;
+  const auto evaluation = evaluator_.evaluate_as(*std::move(proved), payload_of(model.size, experiment_.dtype, experiment_.op), tuning);
   if (!evaluation) return std::nullopt;
   Row row = model;
-  row.algorithm = evaluation->plan.planner;
+  row.algorithm = evaluation->plan().planner;
   row.chosen.clear();
-  row.time = row.predicted = evaluation->predicted;
+  row.time = row.predicted = evaluation->prediction.time;
   row.verified = true;
   row.channels = evaluation->program.blocks();
   row.parts = tuning.parts;

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/experiment/evaluate.h"
+#include "p2plab/experiment/evaluator.h"
 #include "p2plab/experiment/experiment.h"
 #include "p2plab/nccl/nccl_model.h"
 #include "p2plab/report/report.h"
@@ -18,7 +18,7 @@ inline constexpr const char* nccl_executor = "nccl_model";
 class NcclRows {
  public:
   /// Searches NCCL's channels on the experiment's machine once.
-  NcclRows(const Experiment& experiment, const Setting& setting);
+  NcclRows(const Experiment& experiment, const Evaluator& evaluator);
 
   /// Rows for one collective and size: `nccl_model` with the formula's time, `nccl_ring` or `nccl_tree` with the simulated time of the plan that it
   /// chooses. None where the model does not know the machine or the collective.
@@ -30,7 +30,7 @@ class NcclRows {
  private:
   std::optional<Row> plan_row(const Row& model, nccl::Algorithm algorithm, nccl::Proto proto) const;
   const Experiment& experiment_;
-  const Setting& setting_;
+  const Evaluator& evaluator_;
   std::optional<nccl::Communicator> communicator_ = std::nullopt;
   std::string missing_;
 };

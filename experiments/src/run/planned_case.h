@@ -4,12 +4,12 @@
 
 #include <optional>
 
-#include "p2plab/experiment/evaluate.h"
+#include "p2plab/experiment/evaluator.h"
 #include "p2plab/experiment/experiment.h"
 
 namespace p2plab {
 
-struct Outcome {
+struct PlannedCase {
   CollectiveKind kind = CollectiveKind::all_reduce;
   const AlgorithmChoice* choice = nullptr;
   Bytes size{0};

@@ -7,15 +7,13 @@
 #include <fmt/format.h>
 
 #include "p2plab/base/quantity.h"
-#include "p2plab/experiment/cost_context.h"
 #include "p2plab/plan/builtin_planners.h"
 #include "p2plab/report/provenance.h"
-#include "p2plab/run/gpu_tuning.h"
 #include "plan/collective_bound.h"
-#include "plan/planning.h"
 #include "run/executors.h"
 #include "run/findings.h"
 #include "run/nccl_rows.h"
+#include "run/plan_cases.h"
 #include "run/traces.h"
 
 namespace p2plab {
@@ -38,7 +36,7 @@ std::string form_of(const Plan& plan) {
 // What all rows of a run share.
 struct Context {
   const Experiment& experiment;
-  const Setting& setting;
+  const Evaluator& evaluator;
   std::map<CollectiveKind, Limit> limits = {};
   std::function<bool()> stop = {};
 };
@@ -56,37 +54,38 @@ std::map<CollectiveKind, Limit> limits_of(const Experiment& experiment, Progress
   return limits;
 }
 
-Row row_of(const Outcome& outcome, const Context& context, const std::string& executor) {
-  const auto& evaluation = *outcome.evaluation;
-  const auto& plan = evaluation.plan;
+Row row_of(const PlannedCase& planned, const Context& context, const std::string& executor) {
+  const auto& evaluation = *planned.evaluation;
+  const auto& plan = evaluation.plan();
+  const auto& [predicted, interval] = evaluation.prediction;
   Row row;
-  row.collective = outcome.kind;
-  row.algorithm = outcome.choice->label();
+  row.collective = planned.kind;
+  row.algorithm = planned.choice->label();
   row.executor = executor;
   row.ranks = static_cast<int>(plan.schedule.collective().members.size());
   row.dtype = to_string(context.experiment.dtype);
   row.size = evaluation.program.payload.size();
   // NCCL runs a schedule of its own, which these figures are not a prediction of.
-  if (!executor.starts_with("nccl")) row.predicted = evaluation.predicted;
-  if (row.predicted && evaluation.interval) {
-    row.predicted_low = std::min(evaluation.interval->low, *row.predicted);
-    row.predicted_high = std::max(evaluation.interval->high, *row.predicted);
+  if (!executor.starts_with("nccl")) row.predicted = predicted;
+  if (row.predicted && interval) {
+    row.predicted_low = interval->low;
+    row.predicted_high = interval->high;
   }
   if (executor == "simulator") row.time = row.predicted;
-  row.bound = context.limits.at(outcome.kind).time(evaluation.program.payload);
+  row.bound = context.limits.at(planned.kind).time(evaluation.program.payload);
   row.verified = true;  // an evaluation holds a proof
-  row.in_place = evaluation.proof.in_place();
+  row.in_place = evaluation.proved->proof.in_place();
   row.channels = evaluation.program.blocks();
   row.protocol = to_string(evaluation.program.tuning.protocol);
   row.parts = evaluation.program.tuning.parts;
   row.slice = evaluation.program.tuning.slice;
   row.slices = evaluation.program.tuning.slices;
-  if (plan.planner != outcome.choice->name) row.chosen = form_of(plan);
+  if (plan.planner != planned.choice->name) row.chosen = form_of(plan);
   return row;
 }
 
 // One line for all sizes that an algorithm cannot do for the same reason.
-std::vector<Skipped> impossible(const std::vector<Outcome>& outcomes) {
+std::vector<Skipped> impossible(const std::vector<PlannedCase>& cases) {
   struct Group {
     std::string what;
     std::string reason;
@@ -94,19 +93,19 @@ std::vector<Skipped> impossible(const std::vector<Outcome>& outcomes) {
     std::size_t asked = 0;
   };
   std::vector<Group> groups;
-  for (const auto& outcome : outcomes) {
-    if (!outcome.error) continue;
-    const auto what = fmt::format("{} {}", to_string(outcome.kind), outcome.choice->label());
-    auto reason = outcome.error->message;
-    for (const auto& note : outcome.error->notes) reason += "; " + note;
+  for (const auto& planned : cases) {
+    if (!planned.error) continue;
+    const auto what = fmt::format("{} {}", to_string(planned.kind), planned.choice->label());
+    auto reason = planned.error->message;
+    for (const auto& note : planned.error->notes) reason += "; " + note;
     auto group = std::ranges::find_if(groups, [&](const Group& g) { return g.what == what && g.reason == reason; });
     if (group == groups.end()) group = groups.insert(group, {what, reason, {}, 0});
-    group->sizes.push_back(outcome.size);
+    group->sizes.push_back(planned.size);
   }
   std::vector<Skipped> skipped;
   for (auto& group : groups) {
     const auto asked =
-        std::ranges::count_if(outcomes, [&](const Outcome& o) { return fmt::format("{} {}", to_string(o.kind), o.choice->label()) == group.what; });
+        std::ranges::count_if(cases, [&](const PlannedCase& o) { return fmt::format("{} {}", to_string(o.kind), o.choice->label()) == group.what; });
     if (static_cast<std::size_t>(asked) > group.sizes.size()) {
       group.what += fmt::format(" at {}{}", to_string(group.sizes.front()), group.sizes.size() > 1 ? " to " + to_string(group.sizes.back()) : "");
     }
@@ -121,32 +120,32 @@ class Running {
   Running(const Context& context, const std::string& name, Report& report, Progress& progress)
       : context_(context), name_(name), report_(report), progress_(progress) {}
 
-  void all(const std::vector<Outcome>& outcomes) {
+  void all(const std::vector<PlannedCase>& cases) {
     if (const auto ready = executor_state(name_); !ready) return skip(fmt::format("executor {}", name_), reason_of(ready.error()));
     const auto executor = make_executor(name_);
-    std::vector<const Outcome*> now;
-    for (const auto& outcome : outcomes) {
-      if (outcome.evaluation && (name_ != "host" || outcome.size <= context_.experiment.measure.check_up_to)) now.push_back(&outcome);
+    std::vector<const PlannedCase*> chosen;
+    for (const auto& planned : cases) {
+      if (planned.evaluation && (name_ != "host" || planned.size <= context_.experiment.measure.check_up_to)) chosen.push_back(&planned);
     }
-    const auto planned = std::ranges::count_if(outcomes, [](const Outcome& o) { return o.evaluation.has_value(); });
-    if (static_cast<std::size_t>(planned) > now.size()) {
+    const auto possible = std::ranges::count_if(cases, [](const PlannedCase& o) { return o.evaluation.has_value(); });
+    if (static_cast<std::size_t>(possible) > chosen.size()) {
       skip(fmt::format("executor {} above {}", name_, to_string(context_.experiment.measure.check_up_to)),
            "larger data proves nothing new; measure: {check_up_to: ...} sets the limit");
     }
-    progress_.stage(fmt::format("run on {}", name_), static_cast<std::int64_t>(now.size()));
-    for (std::size_t i = 0; i < now.size(); ++i) {
+    progress_.stage(fmt::format("run on {}", name_), static_cast<std::int64_t>(chosen.size()));
+    for (std::size_t i = 0; i < chosen.size(); ++i) {
       if (context_.stop && context_.stop()) {
         report_.interrupted = true;
-        return skip(fmt::format("executor {}: {} of {} rows", name_, now.size() - i, now.size()), "the run was interrupted before them");
+        return skip(fmt::format("executor {}: {} of {} rows", name_, chosen.size() - i, chosen.size()), "the run was interrupted before them");
       }
-      one(*executor, *now[i]);
+      one(*executor, *chosen[i]);
     }
   }
 
  private:
-  void one(const Executor& executor, const Outcome& outcome) {
-    const auto& evaluation = *outcome.evaluation;
-    const Job job{&context_.setting.topology, &context_.setting.routes, &evaluation.plan, &evaluation.program};
+  void one(const Executor& executor, const PlannedCase& planned) {
+    const auto& evaluation = *planned.evaluation;
+    const Job job{&context_.evaluator.topology(), &context_.evaluator.routes(), &evaluation.plan(), &evaluation.program};
     // Host times say nothing about GPUs, so one run that checks the data is enough there.
     const bool host = name_ == "host";
     const RunOptions options{.warmup = host ? 0 : context_.experiment.measure.warmup,
@@ -154,11 +153,11 @@ class Running {
                              .seed = context_.experiment.seed,
                              .graph = context_.experiment.measure.graph};
     auto measured = executor.run(job, options);
-    progress_.advance(fmt::format("{} {}", outcome.choice->label(), to_string(outcome.size)));
+    progress_.advance(fmt::format("{} {}", planned.choice->label(), to_string(planned.size)));
     if (!measured)
-      return skip(fmt::format("{} {} {} at {}", name_, to_string(outcome.kind), outcome.choice->label(), to_string(outcome.size)),
+      return skip(fmt::format("{} {} {} at {}", name_, to_string(planned.kind), planned.choice->label(), to_string(planned.size)),
                   reason_of(measured.error()));
-    auto row = row_of(outcome, context_, name_);
+    auto row = row_of(planned, context_, name_);
     row.clock = measured->clock;
     row.time = measured->median();
     row.data = measured->check;
@@ -186,49 +185,50 @@ bool nccl_rows_wanted(const Experiment& experiment) {
   return std::ranges::find(experiment.executors, "nccl") == experiment.executors.end() || !executor_state("nccl");
 }
 
-void add_findings(Report& report, const Context& context, const std::vector<Outcome>& outcomes) {
+void add_findings(Report& report, const Context& context, const std::vector<PlannedCase>& cases, const std::vector<WinnerRecording>& recordings) {
   const auto add = [&](std::vector<std::string> sentences) { std::ranges::move(sentences, std::back_inserter(report.findings)); };
   const auto& masked = context.experiment.masked;
   if (!masked.empty()) add({fmt::format("Planned as if this were missing: {}.", fmt::join(masked, ", "))});
   add(winner_sentences(report.rows));
-  add(bottleneck_sentences(context.setting, outcomes, report.rows));
-  add(critical_path_sentences(context.setting, context.experiment.profile, outcomes, report.rows));
+  add(bottleneck_sentences(context.evaluator, cases, report.rows));
+  add(critical_path_sentences(context.evaluator, recordings, report.rows));
+  add(trace_sentences(recordings));
   add(interval_sentences(report.rows));
-  add(pcie_sentences(context.setting, outcomes));
+  add(pcie_sentences(context.evaluator, cases));
   add(data_sentences(report.rows));
 }
 
 }  // namespace
 
 Result<Report> run(const Experiment& experiment, Progress& progress, const std::function<bool()>& stop) {
-  auto setting = make_setting(experiment.topology, experiment.profile);
-  // One program is predicted, chosen by and run: where GPUs run it, the form is the one measured to suit them.
-  if (std::ranges::find(experiment.executors, "cuda") != experiment.executors.end()) setting.suited = gpu_tuning;
-  const Context context{experiment, setting, limits_of(experiment, progress), stop};
+  // One program is predicted, chosen by and run.
+  const Planning planning(Evaluator(experiment.topology, experiment.profile, {.forms = experiment.forms}));
+  const auto& evaluator = planning.evaluator();
+  const Context context{experiment, evaluator, limits_of(experiment, progress), stop};
   for (const auto& warning : experiment.warnings) progress.note("warning: " + warning);
-  const auto outcomes = plan_all(experiment, setting, progress, stop);
+  const auto cases = plan_cases(experiment, planning, progress, stop);
   Report report{.name = experiment.name, .provenance = provenance_of(experiment)};
-  const auto nccl = nccl_rows_wanted(experiment) ? std::optional<NcclRows>(std::in_place, experiment, setting) : std::nullopt;
+  const auto nccl = nccl_rows_wanted(experiment) ? std::optional<NcclRows>(std::in_place, experiment, evaluator) : std::nullopt;
   if (nccl && !nccl->missing().empty()) progress.note("no prediction of NCCL: " + nccl->missing());
-  for (std::size_t o = 0; o < outcomes.size(); ++o) {
-    const auto& outcome = outcomes[o];
-    if (outcome.evaluation) report.rows.push_back(row_of(outcome, context, "simulator"));
-    const bool last = o + 1 == outcomes.size() || outcomes[o + 1].kind != outcome.kind || outcomes[o + 1].size != outcome.size;
-    if (nccl && last) std::ranges::move(nccl->rows(outcome.kind, outcome.size), std::back_inserter(report.rows));
+  for (std::size_t o = 0; o < cases.size(); ++o) {
+    const auto& planned = cases[o];
+    if (planned.evaluation) report.rows.push_back(row_of(planned, context, "simulator"));
+    const bool last = o + 1 == cases.size() || cases[o + 1].kind != planned.kind || cases[o + 1].size != planned.size;
+    if (nccl && last) std::ranges::move(nccl->rows(planned.kind, planned.size), std::back_inserter(report.rows));
     // A planner whose plan is wrong is a bug that no report may hide.
-    if (outcome.error && outcome.error->code == ErrorCode::verification_failed) return *outcome.error;
-    if (outcome.error && outcome.error->code == ErrorCode::interrupted) report.interrupted = true;
+    if (planned.error && planned.error->code == ErrorCode::verification_failed) return *planned.error;
+    if (planned.error && planned.error->code == ErrorCode::interrupted) report.interrupted = true;
   }
   mark_winners(report.rows);
-  report.skipped = impossible(outcomes);
+  report.skipped = impossible(cases);
   for (const auto& skip : report.skipped) progress.note(fmt::format("skipped {}: {}", skip.what, skip.reason));
   for (const auto& name : experiment.executors) {
-    if (name != "simulator") Running(context, name, report, progress).all(outcomes);
+    if (name != "simulator") Running(context, name, report, progress).all(cases);
   }
-  auto traces = winner_traces(experiment, setting, outcomes);
-  if (!traces) return std::move(traces).error();
-  report.attachments = *std::move(traces);
-  add_findings(report, context, outcomes);
+  const auto recordings = record_winners(evaluator, cases);
+  if (!recordings) return recordings.error();
+  report.attachments = traces_of(evaluator.topology(), *recordings);
+  add_findings(report, context, cases, *recordings);
   return report;
 }
 

@@ -2,21 +2,15 @@
 // Traces and heatmaps of a run's winners.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "p2plab/report/report.h"
-#include "run/planned_case.h"
+#include "run/recordings.h"
 
 namespace p2plab {
 
-/// Programs of more slices are not recorded: a trace of more is tens of megabytes.
-inline constexpr std::int64_t most_recorded_slices = 20'000;
-
-/// Slices of all instructions of a program.
-std::int64_t slices_of(const Program& program);
-
-/// For each collective, the trace (for ui.perfetto.dev) and the heatmap of its links (CSV and SVG) of the plan predicted fastest at the smallest
-/// size and at the largest size whose program is small enough to look at. Errors: those of the simulator.
-Result<std::vector<Attachment>> winner_traces(const Experiment& experiment, const Setting& setting, const std::vector<Outcome>& outcomes);
+/// For each recording that is short enough: the trace (for ui.perfetto.dev) and the heatmap of its links (CSV and SVG).
+std::vector<Attachment> traces_of(const Topology& topology, std::span<const WinnerRecording> recordings);
 
 }  // namespace p2plab

@@ -9,9 +9,7 @@
 #include <fmt/format.h>
 
 #include "p2plab/base/quantity.h"
-#include "p2plab/experiment/cost_context.h"
 #include "p2plab/simulator/simulate.h"
-#include "plan/planning.h"
 
 namespace p2plab {
 
@@ -38,11 +36,11 @@ std::string reason(const Error& error) {
   return text;
 }
 
-void keep(Answer& answer, const Subject& subject, const ChangedMachine& machine, const Setting& setting) {
+void keep(Answer& answer, const Subject& subject, const ChangedMachine& machine, const Evaluator& evaluator) {
   Seconds sum{0};
   for (const auto& part : subject.parts) {
     auto program = on_machine(part.evaluation.program, machine);
-    auto time = program ? setting.predict(*program) : Result<Seconds>{std::move(program).error()};
+    auto time = program ? evaluator.time(*program) : Result<Seconds>{std::move(program).error()};
     if (!time) {
       answer.kept_error = reason(time.error());
       return;
@@ -52,17 +50,17 @@ void keep(Answer& answer, const Subject& subject, const ChangedMachine& machine,
   answer.kept = sum;
 }
 
-void replan(Answer& answer, const Subject& subject, const Setting& setting) {
+void replan(Answer& answer, const Subject& subject, const Evaluator& evaluator) {
   Seconds sum{0};
   std::vector<std::string> algorithms;
   for (const auto& part : subject.parts) {
-    const auto evaluation = plan_one(setting, subject.replan, subject.collective, part.evaluation.program.payload, {.in_place = subject.in_place});
+    const auto evaluation = plan_one(evaluator, subject.replan, subject.collective, part.evaluation.program.payload, {.in_place = subject.in_place});
     if (!evaluation) {
       answer.replanned_error = reason(evaluation.error());
       return;
     }
-    sum += part.weight * evaluation->predicted;
-    if (std::ranges::find(algorithms, evaluation->plan.planner) == algorithms.end()) algorithms.push_back(evaluation->plan.planner);
+    sum += part.weight * evaluation->prediction.time;
+    if (std::ranges::find(algorithms, evaluation->plan().planner) == algorithms.end()) algorithms.push_back(evaluation->plan().planner);
   }
   answer.replanned = sum;
   answer.algorithm = fmt::format("{}", fmt::join(algorithms, ", "));
@@ -105,7 +103,7 @@ Result<std::vector<SizeShare>> size_shares(const std::string& text) {
 
 Seconds Subject::time() const {
   Seconds sum{0};
-  for (const auto& part : parts) sum += part.weight * part.evaluation.predicted;
+  for (const auto& part : parts) sum += part.weight * part.evaluation.prediction.time;
   return sum;
 }
 
@@ -114,10 +112,10 @@ Result<Answer> what_if(const Subject& subject, const Question& question) {
   if (!machine) return std::move(machine).error();
   auto profile = changed_profile(subject.profile, question);
   if (!profile) return std::move(profile).error();
-  const auto setting = make_setting(machine->topology, *profile);
+  const Evaluator evaluator(machine->topology, *profile);
   Answer answer{.what = question.text()};
-  keep(answer, subject, *machine, setting);
-  replan(answer, subject, setting);
+  keep(answer, subject, *machine, evaluator);
+  replan(answer, subject, evaluator);
   if (answer.kept && answer.replanned && *answer.kept < *answer.replanned) {
     answer.replanned = answer.kept;
     answer.algorithm = "the same plan";

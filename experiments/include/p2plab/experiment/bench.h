@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/experiment/evaluate.h"
 #include "p2plab/experiment/experiment.h"
+#include "p2plab/experiment/planning.h"
 #include "p2plab/program/executor.h"
 #include "p2plab/program/plan_io.h"
 #include "p2plab/report/provenance.h"
@@ -79,7 +79,7 @@ using BenchListener = std::function<void(const BenchReport&, const BenchRow&)>;
 
 /// Plans, proves, lowers and runs every type, operation and size on `executor`, which the report calls `name`. Payloads are rounded down to whole
 /// elements, and to equal blocks where the collective cuts them. What cannot run is in its row. Errors: impossible options.
-Result<BenchReport> bench(const Setting& setting, const Executor& executor, const std::string& name, const BenchOptions& options,
+Result<BenchReport> bench(const Evaluator& evaluator, const Executor& executor, const std::string& name, const BenchOptions& options,
                           const BenchListener& listener);
 
 /// nccl-tests' columns: the header, one row, and the last lines.

@@ -2,30 +2,18 @@
 // An experiment: what a config file asks for, read strictly.
 #pragma once
 
-#include <memory>
 #include <string>
 #include <vector>
 
-#include "p2plab/base/registry.h"
 #include "p2plab/base/result.h"
 #include "p2plab/base/units.h"
+#include "p2plab/experiment/planning.h"
 #include "p2plab/machine/topology.h"
 #include "p2plab/schedule/collective.h"
 #include "p2plab/schedule/payload.h"
 #include "p2plab/simulator/profile.h"
 
 namespace p2plab {
-
-struct TunedTable;
-
-/// A planner by name, with values for its parameters; or `tuned`, with the table of its `file`.
-struct AlgorithmChoice {
-  std::string name;
-  Parameters parameters = {};
-  std::shared_ptr<const TunedTable> tuned = {};
-  /// "ring", or "ring rings=1" where parameters are given; what reports call it.
-  std::string label() const;
-};
 
 /// How real executors measure, and how much real data is run.
 struct MeasureOptions {
@@ -52,7 +40,8 @@ struct Experiment {
   ReduceOp op = ReduceOp::sum;
   Rank root{0};
   std::vector<std::string> executors = {};
-  Profile profile = {};  // calibration of the simulator; as constructed: ideal
+  Profile profile = {};                // calibration of the simulator; as constructed: ideal
+  PlanForms forms = PlanForms::model;  // in which plans are predicted and run
   MeasureOptions measure = {};
   std::uint64_t seed = 1;
 };

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/experiment/cost_context.h"
+#include "p2plab/experiment/evaluator.h"
 
 namespace p2plab {
 
@@ -43,7 +43,7 @@ struct PlanSummary {
 };
 
 /// The figures of an evaluated plan; `synthesis` is what making it took.
-PlanSummary summarize(const Setting& setting, const Evaluation& evaluation, Seconds synthesis);
+PlanSummary summarize(const Evaluator& evaluator, const Evaluation& evaluation, Seconds synthesis);
 
 /// How chunks are cut and dealt out: "slices of 1 MiB", "64 slices a chunk, steps apart".
 std::string slicing(const Tuning& tuning);

@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "p2plab/experiment/cost_context.h"
 #include "p2plab/experiment/experiment.h"
+#include "p2plab/experiment/planning.h"
 #include "p2plab/report/progress.h"
 
 namespace p2plab {
@@ -60,7 +60,7 @@ struct TuneOptions {
 
 /// Weighs all planners and their further forms at each size, as `auto` does. No registered planner in its usual form is predicted faster at any of
 /// the sizes, unless time ran out. Errors: those of `auto` at the first size that fails.
-Result<TunedTable> tune(const Setting& setting, const Profile& profile, const Collective& collective, const TuneOptions& options, Progress& progress);
+Result<TunedTable> tune(const Evaluator& evaluator, const Collective& collective, const TuneOptions& options, Progress& progress);
 
 /// The table for a person.
 std::string to_text(const TunedTable& table);

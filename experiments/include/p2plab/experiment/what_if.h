@@ -8,7 +8,6 @@
 #include <utility>
 #include <vector>
 
-#include "p2plab/experiment/evaluate.h"
 #include "p2plab/experiment/experiment.h"
 #include "p2plab/simulator/machine_change.h"
 

@@ -18,13 +18,15 @@ namespace p2plab {
 struct Provenance {
   std::string version = {};        // of p2plab
   std::string config = {};         // path as given
-  std::string config_digest = {};  // of the config file's bytes, "fnv1a64:..."
+  std::string config_digest = {};  // of the config file's bytes, "xxh3-128:..."
   std::uint64_t seed = 1;
   std::string cpu = {};
   std::vector<std::string> gpus = {};  // empty: none
   std::string driver = {};             // empty: none
   std::string date = {};               // UTC, ISO 8601
   std::string topology = {};           // name of the machine that was planned for
+  std::string profile = {};            // name of the costs that predictions were made with
+  std::string forms = {};              // in which plans were predicted and run: "model", "gpu", "gpu_staged"
 };
 
 /// One algorithm at one size on one executor.

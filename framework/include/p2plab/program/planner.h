@@ -2,11 +2,11 @@
 // The planner's interface: topology and collective in, plan out.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "p2plab/base/registry.h"
 #include "p2plab/machine/routes.h"
@@ -33,6 +33,10 @@ class Planner {
   virtual ~Planner() = default;
   /// Errors: unsupported (this collective, this machine: says why and what would be needed), invalid_input (contract, parameters).
   virtual Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const = 0;
+  /// The plans among which `plan` takes the one that is estimated fastest for the payload (p2plab/plan/estimate.h): one, where there is no choice.
+  virtual Result<std::vector<Plan>> plans(const Topology& topology, const Collective& collective, const PlanContext& context) const;
+  /// Do `plans` hang on the payload? Where they do not, they are made once for all sizes.
+  virtual bool reads_payload(const Collective& collective) const;
 };
 
 /// A plan for the same collective on the machine as it was before it lost something. GPUs and links are found again by the names of their nodes.
@@ -51,18 +55,23 @@ struct PlanContext {
   bool in_place = false;
   /// Values for the entry's parameters; those not given take their default.
   Parameters parameters = {};
-  /// The predicted time of a plan for this payload; only `auto` needs it. Empty if no predictor is at hand.
-  std::function<Result<Seconds>(const Plan&)> predict = {};
-  /// The planners that `auto` chooses among; null otherwise.
-  const Registry<Planner>* candidates = nullptr;
   /// Best plan so far when it passes; empty means no limit.
   std::optional<Seconds> time_limit = std::nullopt;
-  /// Told of each candidate that `auto` weighed and its time, in the order of trying, and of those it left out with no time.
-  std::function<void(const std::string& candidate, std::optional<Seconds> time)> considered = {};
   /// From so many members on a plan in which ranks do alike may be folded (folding.h): below, lists of all steps are short enough.
   std::size_t fold_from = 256;
   /// A plan to start from; null if there is none.
   const PreviousPlan* previous = nullptr;
 };
+
+inline Result<std::vector<Plan>> Planner::plans(const Topology& topology, const Collective& collective, const PlanContext& context) const {
+  auto only = plan(topology, collective, context);
+  if (!only) return std::move(only).error();
+  std::vector<Plan> plans;
+  plans.push_back(*std::move(only));
+  return plans;
+}
+
+// On the safe side: a planner that does not say is asked for every payload.
+inline bool Planner::reads_payload(const Collective&) const { return true; }
 
 }  // namespace p2plab

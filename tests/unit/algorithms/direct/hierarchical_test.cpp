@@ -87,37 +87,5 @@ TEST(Hierarchical, SaysThatOneSwitchHasNoIslands) {
             "planners\n");
 }
 
-TEST(Auto, TakesThePlanWithTheLeastPredictedTimeAndSaysByHowMuch) {
-  PlanContext context;
-  context.predict = [](const Plan& plan) -> Result<Seconds> {
-    return Seconds{plan.planner == "tree" ? 2e-6 : (plan.planner == "bruck" ? 3e-6 : 8e-6)};
-  };
-  const auto plan = plan_on(testing::one_switch(4), "auto", make_collective(CollectiveKind::all_reduce, 4), {}, context);
-  ASSERT_TRUE(plan);
-  EXPECT_EQ(plan->planner, "tree");
-  EXPECT_EQ(plan->reason.substr(0, plan->reason.find(';', plan->reason.find(';') + 1)), "tree, predicted 2.00 us; next bruck, 3.00 us (50.0 % more)");
-}
-
-TEST(Auto, TakesFewRoundsForSmallAndFewBytesForLargePayloads) {
-  const auto topology = testing::one_switch(8);
-  PlanContext context;
-  context.payload.elements = 64;
-  const auto small = plan_on(topology, "auto", make_collective(CollectiveKind::all_reduce, 8), {}, context);
-  ASSERT_TRUE(small);
-  EXPECT_EQ(rounds(small->schedule), 1);
-  context.payload.elements = 256 << 20;
-  const auto large = plan_on(topology, "auto", make_collective(CollectiveKind::all_reduce, 8), {}, context);
-  ASSERT_TRUE(large);
-  EXPECT_NEAR(bottleneck(topology, link_loads(topology, Routes{topology}, large->schedule)).algbw_gbps(), 100 / 1.75, 1e-9);
-}
-
-TEST(Auto, StopsAtAPredictorsError) {
-  PlanContext context;
-  context.predict = [](const Plan&) -> Result<Seconds> { return Error{ErrorCode::io, "no profile"}; };
-  const auto plan = plan_on(testing::one_switch(4), "auto", make_collective(CollectiveKind::broadcast, 4), {}, context);
-  ASSERT_FALSE(plan);
-  EXPECT_EQ(plan.error().message, "no profile");
-}
-
 }  // namespace
 }  // namespace p2plab

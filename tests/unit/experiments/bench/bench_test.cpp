@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "p2plab/experiment/bench.h"
-#include "p2plab/experiment/cost_context.h"
+#include "p2plab/experiment/evaluator.h"
 #include "p2plab/machine/presets.h"
 #include "p2plab/run/builtin_executors.h"
 
@@ -11,9 +11,9 @@ namespace p2plab {
 namespace {
 
 BenchReport run_bench(int ranks, const BenchOptions& options) {
-  const auto setting = make_setting(*make_preset("full-mesh", {{"gpus", std::to_string(ranks)}}), {});
+  const Evaluator evaluator(*make_preset("full-mesh", {{"gpus", std::to_string(ranks)}}));
   const auto executors = builtin_executors();
-  auto report = bench(setting, *executors.find("host")->make(), "host", options, {});
+  auto report = bench(evaluator, *executors.find("host")->make(), "host", options, {});
   EXPECT_TRUE(report) << describe(report.error());
   return *std::move(report);
 }
@@ -79,9 +79,9 @@ TEST(Bench, AStepAddsWhereAFactorMultiplies) {
 
 TEST(Bench, OptionsThatCannotBeAreRefused) {
   const auto refused = [](BenchOptions options) {
-    const auto setting = make_setting(*make_preset("full-mesh", {{"gpus", "2"}}), {});
+    const Evaluator evaluator(*make_preset("full-mesh", {{"gpus", "2"}}));
     const auto executors = builtin_executors();
-    return !bench(setting, *executors.find("host")->make(), "host", options, {});
+    return !bench(evaluator, *executors.find("host")->make(), "host", options, {});
   };
   EXPECT_TRUE(refused({.from = 2_KiB, .to = 1_KiB}));
   EXPECT_TRUE(refused({.from = 1_KiB, .to = 2_KiB, .factor = 1}));

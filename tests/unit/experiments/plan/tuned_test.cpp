@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "p2plab/experiment/evaluate.h"
+#include "p2plab/experiment/evaluator.h"
 #include "p2plab/experiment/run.h"
 #include "p2plab/experiment/tuned.h"
 #include "p2plab/machine/presets.h"
@@ -38,8 +38,7 @@ Profile costly() {
 TunedTable table_of(const Topology& topology, CollectiveKind kind, const Profile& profile = {},
                     std::vector<Bytes> sizes = {Bytes{1024}, Bytes{1 << 16}, Bytes{1 << 24}}) {
   SilentProgress progress;
-  const auto setting = make_setting(topology, profile);
-  auto table = tune(setting, profile, make_collective(kind, topology.ranks()), {.sizes = std::move(sizes)}, progress);
+  auto table = tune(Evaluator(topology, profile), make_collective(kind, topology.ranks()), {.sizes = std::move(sizes)}, progress);
   expects(static_cast<bool>(table));
   return *std::move(table);
 }
@@ -50,19 +49,20 @@ struct Judged {
 };
 
 // Every registered planner in its usual form, as a run would judge it.
-std::vector<Judged> every_planner(const Setting& setting, const Collective& collective, const Payload& payload) {
+std::vector<Judged> every_planner(const Evaluator& evaluator, const Collective& collective, const Payload& payload) {
   std::vector<Judged> judged;
   const auto planners = builtin_planners();
   for (const auto& entry : planners.entries()) {
-    if (entry.name == "auto") continue;
     PlanContext context;
-    context.routes = &setting.routes;
+    context.routes = &evaluator.routes();
     context.payload = payload;
-    auto plan = entry.make()->plan(setting.topology, collective, context);
+    auto plan = entry.make()->plan(evaluator.topology(), collective, context);
     if (!plan) continue;
-    auto evaluation = evaluate(setting, *std::move(plan), payload, false);
+    auto proved = evaluator.prove(*std::move(plan), false);
+    EXPECT_TRUE(proved) << entry.name;
+    auto evaluation = evaluator.evaluate(*std::move(proved), payload);
     EXPECT_TRUE(evaluation) << entry.name;
-    judged.push_back({entry.name, evaluation->predicted});
+    judged.push_back({entry.name, evaluation->prediction.time});
   }
   return judged;
 }
@@ -71,13 +71,13 @@ TEST(Tuned, NoPlannerIsPredictedFasterAtAnyTunedSize) {
   for (const auto* name : {"dgx-v100:gpus=5", "hgx-h200:gpus=4", "ring:gpus=3", "full-mesh:gpus=2"}) {
     for (const auto& profile : {Profile{}, costly()}) {
       const auto topology = machine(name);
-      const auto setting = make_setting(topology, profile);
+      const Evaluator evaluator(topology, profile);
       for (const auto kind : {CollectiveKind::all_reduce, CollectiveKind::all_gather}) {
         const auto table = table_of(topology, kind, profile);
         for (const auto& band : table.bands) {
           for (const auto& size : band.sizes) {
             for (const auto& [planner, time] :
-                 every_planner(setting, make_collective(kind, topology.ranks()), payload_of(size.size, table.dtype, table.op))) {
+                 every_planner(evaluator, make_collective(kind, topology.ranks()), payload_of(size.size, table.dtype, table.op))) {
               EXPECT_LE(size.predicted, time * (1 + 1e-12)) << name << ' ' << to_string(kind) << ' ' << planner << " at " << size.size.count();
             }
             EXPECT_GE(size.predicted, size.bound.value_or(Seconds{0}));
@@ -221,7 +221,7 @@ TEST(Tuned, ATableOfAnotherMachineIsSkippedWithTheReasonAndABadOneFailsAtItsPlac
 TEST(Tuned, WhereGpusRunThePlanTheirFormIsTheOneThatIsPredicted) {
   auto experiment = experiment_with("preset: hgx-h200, gpus: 4", "[two_shot]");
   ASSERT_TRUE(experiment);
-  experiment->executors = {"simulator", "cuda"};
+  experiment->forms = PlanForms::gpu;
   SilentProgress progress;
   const auto report = run(*experiment, progress);
   ASSERT_TRUE(report);
@@ -242,8 +242,8 @@ TEST(Tuned, WhereGpusRunThePlanTheirFormIsTheOneThatIsPredicted) {
 TEST(Tuned, TimeThatRanOutLeavesCandidatesOutAndSaysSo) {
   SilentProgress progress;
   const auto topology = machine("hgx-h200:gpus=8");
-  const auto table = tune(make_setting(topology, {}), {}, make_collective(CollectiveKind::all_reduce, 8),
-                          {.sizes = {Bytes{1 << 20}}, .time_limit = Seconds{0}}, progress);
+  const auto table =
+      tune(Evaluator(topology), make_collective(CollectiveKind::all_reduce, 8), {.sizes = {Bytes{1 << 20}}, .time_limit = Seconds{0}}, progress);
   ASSERT_TRUE(table) << describe(table.error());
   EXPECT_EQ(table->bands.front().sizes.front().weighed, 1);  // the first that can do it
   EXPECT_GT(table->bands.front().sizes.front().left_out, 5);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "p2plab/experiment/evaluate.h"
+#include "plan/best_tuning.h"
 
 #include <algorithm>
 #include <array>
@@ -32,17 +32,15 @@ struct Grain {
   std::int64_t slices() const { return std::int64_t{parts} * slices_per_part; }
 };
 
-struct Trial {
-  Grain grain;
-  Program program;
-  Seconds predicted{0};
+struct Trial : TimedProgram {
+  Grain grain = {};
 };
 
 // Walks from the coarsest form to finer ones as long as the model says that it gains.
 class Search {
  public:
-  Search(const Setting& setting, const Plan& plan, const Proof& proof, const Payload& payload, const std::function<bool()>& stop)
-      : setting_(setting), plan_(plan), proof_(proof), payload_(payload), stop_(stop) {}
+  Search(const Evaluator& evaluator, const ProvedPlan& plan, const Payload& payload, const std::function<bool()>& stop)
+      : evaluator_(evaluator), plan_(*plan.plan), proof_(plan.proof), payload_(payload), stop_(stop) {}
 
   Result<Trial> best() {
     auto sliced = best_grain();
@@ -54,7 +52,7 @@ class Search {
         auto tuning = tuning_of(grain);
         tuning.protocol = protocol;
         auto trial = try_tuning(tuning, grain);
-        if (trial && trial->predicted.count() < sliced->predicted.count() * (1 - least_gain)) sliced = std::move(trial);
+        if (trial && trial->time.count() < sliced->time.count() * (1 - least_gain)) sliced = std::move(trial);
       }
     }
     return sliced;
@@ -66,14 +64,12 @@ class Search {
     if (!start) return start;
     Trial best = *std::move(start);
     if (best.program.instructions.size() > most_instructions) {
-      least_ = best.predicted;
+      least_ = best.time;
       return best;
     }
-    if (setting_.least) {
-      auto least = setting_.least(best.program);
-      if (!least) return std::move(least).error();
-      least_ = *least * ((1 - rounding) / on_the_wire(best.program.tuning.protocol));
-    }
+    auto least = evaluator_.least(best.program);
+    if (!least) return std::move(least).error();
+    least_ = *least * ((1 - rounding) / on_the_wire(best.program.tuning.protocol));
     for (const auto& instruction : best.program.instructions) largest_ = std::max(largest_, instruction.bytes);
     uneven_ = std::ranges::any_of(best.program.instructions, [&](const Instruction& i) { return i.bytes < largest_ / 2; });
     // The planner's suggestion stands beside the walk; the walk starts from one slice.
@@ -81,7 +77,7 @@ class Search {
       auto whole = try_tuning(tuning_of({}), {});
       if (!whole) return whole;
       auto walked = dealt_out(walk(*std::move(whole)));
-      return walked.predicted < best.predicted ? std::move(walked) : std::move(best);
+      return walked.time < best.time ? std::move(walked) : std::move(best);
     }
     return dealt_out(walk(std::move(best)));
   }
@@ -102,10 +98,10 @@ class Search {
         grain.slices_per_part *= finer;
         if (finer > 1 && (largest_ / grain.slices() < least_slice || instructions * grain.slices() > finer * most_slices)) continue;
         auto trial = try_tuning(tuning_of(grain), grain);
-        if (trial && (!next || trial->predicted < next->predicted)) next = *std::move(trial);
+        if (trial && (!next || trial->time < next->time)) next = *std::move(trial);
       }
     }
-    if (!next || next->predicted.count() > best.predicted.count() * (1 - least_gain)) return best;
+    if (!next || next->time.count() > best.time.count() * (1 - least_gain)) return best;
     return dealt_out(walk(*std::move(next)));
   }
 
@@ -126,16 +122,16 @@ class Search {
         grain.slices_per_part *= more_slices;
         if (!worth_trying(best.program, grain)) continue;
         auto trial = try_tuning(tuning_of(grain), grain);
-        if (trial && (!next || trial->predicted < next->predicted)) next = *std::move(trial);
+        if (trial && (!next || trial->time < next->time)) next = *std::move(trial);
       }
-      if (!next || next->predicted.count() > best.predicted.count() * (1 - least_gain)) return best;
+      if (!next || next->time.count() > best.time.count() * (1 - least_gain)) return best;
       best = *std::move(next);
     }
     return best;
   }
 
   // However a program is cut, its busiest link needs its time for the protocol's bytes.
-  bool can_gain(const Trial& best, Protocol protocol) const { return !late() && least_ * on_the_wire(protocol) < best.predicted * (1 - least_gain); }
+  bool can_gain(const Trial& best, Protocol protocol) const { return !late() && least_ * on_the_wire(protocol) < best.time * (1 - least_gain); }
 
   bool late() const { return stop_ && stop_(); }
 
@@ -160,12 +156,12 @@ class Search {
   Result<Trial> try_tuning(const Tuning& tuning, Grain grain) const {
     auto program = lower(plan_.schedule, proof_, payload_, tuning);
     if (!program) return std::move(program).error();
-    auto time = setting_.predict(*program);
+    auto time = evaluator_.time(*program);
     if (!time) return std::move(time).error();
-    return Trial{grain, *std::move(program), *time};
+    return Trial{{*std::move(program), *time}, grain};
   }
 
-  const Setting& setting_;
+  const Evaluator& evaluator_;
   const Plan& plan_;
   const Proof& proof_;
   const Payload& payload_;
@@ -175,37 +171,12 @@ class Search {
   Seconds least_{0};          // no tuning takes less, if the protocol adds no bytes
 };
 
-Result<Evaluation> lowered_as(const Setting& setting, Plan plan, Proof proof, const Payload& payload, const Tuning& tuning,
-                              std::optional<Seconds> predicted) {
-  auto program = lower_checked(setting.topology, setting.routes, plan.schedule, proof, payload, tuning);
-  if (!program) return std::move(program).error();
-  auto time = predicted ? Result<Seconds>{*predicted} : setting.predict(*program);
-  if (!time) return std::move(time).error();
-  return Evaluation{std::move(plan), std::move(proof), *std::move(program), *time};
-}
-
 }  // namespace
 
-Payload payload_of(Bytes size, DataType type, ReduceOp op) { return {size.count() / size_of(type), type, op}; }
-
-Result<Evaluation> evaluate(const Setting& setting, Plan plan, const Payload& payload, bool in_place, const std::function<bool()>& stop) {
-  auto proof = verify(setting.topology, setting.routes, plan.schedule, {.in_place = in_place});
-  if (!proof) return std::move(proof).error();
-  if (setting.suited) {
-    const auto tuning = setting.suited(plan.schedule, payload);
-    return lowered_as(setting, std::move(plan), *std::move(proof), payload, tuning, std::nullopt);
-  }
-  auto best = Search(setting, plan, *proof, payload, stop).best();
+Result<TimedProgram> best_tuning(const Evaluator& evaluator, const ProvedPlan& plan, const Payload& payload, const std::function<bool()>& stop) {
+  auto best = Search(evaluator, plan, payload, stop).best();
   if (!best) return std::move(best).error();
-  if (auto proved = check(setting.topology, setting.routes, best->program); !proved) return std::move(proved).error();
-  return Evaluation{std::move(plan), *std::move(proof), std::move(best->program), best->predicted};
-}
-
-Result<Evaluation> evaluate_as(const Setting& setting, Plan plan, const Payload& payload, bool in_place, const Tuning& tuning,
-                               std::optional<Seconds> predicted) {
-  auto proof = verify(setting.topology, setting.routes, plan.schedule, {.in_place = in_place});
-  if (!proof) return std::move(proof).error();
-  return lowered_as(setting, std::move(plan), *std::move(proof), payload, tuning, predicted);
+  return TimedProgram{std::move(best->program), best->time};
 }
 
 }  // namespace p2plab

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The form in which a plan is predicted fastest: how it is cut and dealt out to thread blocks.
-#include "p2plab/experiment/evaluate.h"
+#include "p2plab/experiment/evaluator.h"
 
 #include <gtest/gtest.h>
 
 #include "p2plab/bounds/bounds.h"
-#include "p2plab/experiment/cost_context.h"
 #include "p2plab/machine/presets.h"
 #include "p2plab/program/lower.h"
 #include "support/machines.h"
@@ -17,24 +16,25 @@ namespace {
 // Seven GPUs of a DGX-1: trees of unequal weights through relays. In slices of equal bytes on shared lanes the three take 1.02, 1.09 and 1.18.
 TEST(Evaluate, FindsTheFormInWhichUnevenTreesTakeTheTimeOfTheBound) {
   const auto machine = *make_preset("dgx-v100", {{"gpus", "7"}});
-  const auto setting = make_setting(machine, Profile{});
+  const Evaluator evaluator(machine);
   for (const auto kind : {CollectiveKind::all_gather, CollectiveKind::reduce_scatter, CollectiveKind::all_reduce}) {
     const auto payload = payload_of(64_MiB, DataType::float16, ReduceOp::sum);
     const auto best = lower_bound(*bound(machine, make_collective(kind, machine.ranks())), payload);
-    const auto found = evaluate(setting, *testing::plan_on(machine, "forest", kind), payload, false);
+    const auto proved = *evaluator.prove(*testing::plan_on(machine, "forest", kind), false);
+    const auto found = evaluator.evaluate(proved, payload);
     ASSERT_TRUE(found) << describe(found.error());
-    EXPECT_LE(found->predicted.count(), 1.01 * best.count()) << to_string(kind);
+    EXPECT_LE(found->prediction.time.count(), 1.01 * best.count()) << to_string(kind);
     EXPECT_GT(found->program.tuning.slices, 0) << to_string(kind);
-    EXPECT_EQ(evaluate_as(setting, found->plan, payload, false, found->program.tuning)->predicted, found->predicted) << to_string(kind);
+    EXPECT_EQ(evaluator.evaluate_as(proved, payload, found->program.tuning)->prediction.time, found->prediction.time) << to_string(kind);
   }
 }
 
 // A plan with more lanes than copies of any would be worth is cut into slices all the same.
 TEST(Evaluate, SlicesPlansOfManyLanes) {
   const auto machine = *make_preset("torus", {{"dims", "4x4"}});
-  const auto setting = make_setting(machine, Profile{});
+  const Evaluator evaluator(machine);
   const auto payload = payload_of(64_MiB, DataType::float16, ReduceOp::sum);
-  const auto found = evaluate(setting, *testing::plan_on(machine, "forest", CollectiveKind::all_reduce), payload, false);
+  const auto found = evaluator.evaluate(*evaluator.prove(*testing::plan_on(machine, "forest", CollectiveKind::all_reduce), false), payload);
   ASSERT_TRUE(found) << describe(found.error());
   EXPECT_GT(found->program.blocks(), 64);
   const auto& tuning = found->program.tuning;
@@ -42,22 +42,22 @@ TEST(Evaluate, SlicesPlansOfManyLanes) {
 }
 
 // Programs that were timed are remembered: each has its own time all the same, the second time too, and by the ends of the profile's intervals.
-TEST(Setting, SaysOfEveryProgramWhatTheSimulatorSays) {
+TEST(Evaluator, SaysOfEveryProgramWhatTheSimulatorSays) {
   const auto machine = testing::one_switch(4);
   const auto profile = *load_profile(P2PLAB_SOURCE_DIR "/profiles/h200.yaml");
-  const auto setting = make_setting(machine, profile);
+  const Evaluator evaluator(machine, profile);
   const auto time = [&](const Program& program, const Profile& costs) {
-    return to_seconds(simulate(machine, setting.routes, program, costs)->makespan);
+    return to_seconds(simulate(machine, evaluator.routes(), program, costs)->makespan);
   };
   for (int turn = 0; turn < 2; ++turn) {
     for (const auto* planner : {"ring", "two_shot"}) {
       const auto plan = *testing::plan_on(machine, planner, CollectiveKind::all_reduce);
-      const auto proof = *verify(machine, setting.routes, plan.schedule);
+      const auto proof = *verify(machine, evaluator.routes(), plan.schedule);
       for (const std::int64_t elements : {4096, 8192}) {
         for (const int parts : {1, 2}) {
           const auto program = *lower(plan.schedule, proof, {.elements = elements, .type = DataType::float16}, {.parts = parts, .slice = 1_KiB});
-          EXPECT_EQ(*setting.predict(program), time(program, profile)) << planner << elements << parts;
-          const auto interval = *setting.interval(program);
+          EXPECT_EQ(*evaluator.time(program), time(program, profile)) << planner << elements << parts;
+          const auto interval = *evaluator.predict(program)->interval;
           EXPECT_EQ(interval.low, time(program, fastest(profile)));
           EXPECT_EQ(interval.high, time(program, slowest(profile)));
         }

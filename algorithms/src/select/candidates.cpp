@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "p2plab/plan/candidates.h"
+
+#include <array>
+
+#include <fmt/format.h>
+
+namespace p2plab {
+
+namespace {
+
+// Further forms of known planners that are best somewhere; planners not named here compete in their usual form.
+struct Variant {
+  const char* planner;
+  const char* parameter;
+  const char* value;
+  std::size_t most_members = 1 << 20;  // for larger groups planning takes longer than it gains
+};
+constexpr std::size_t small = 16;
+constexpr std::array variants{
+    Variant{"one_shot", "mode", "push"},    Variant{"two_shot", "mode", "pull"},    Variant{"two_shot", "mode", "direct"},
+    Variant{"ring", "rings", "8"},          Variant{"ring", "fabric", "any"},       Variant{"halving_doubling", "form", "doubling"},
+    Variant{"tree", "trees", "1"},          Variant{"tree", "arity", "1"},          Variant{"hierarchical", "across", "ring"},
+    Variant{"forest", "trees", "1", small}, Variant{"forest", "trees", "4", small}, Variant{"latency", "chunks", "2", small},
+};
+
+}  // namespace
+
+std::string PlanCandidate::name() const {
+  auto name = planner->name;
+  for (const auto& [key, value] : parameters) name += fmt::format(" ({}={})", key, value);
+  return name;
+}
+
+std::vector<PlanCandidate> plan_candidates(const Registry<Planner>& planners, std::size_t members) {
+  std::vector<PlanCandidate> all;
+  for (const auto& entry : planners.entries()) all.push_back({&entry, {}});
+  for (const auto& variant : variants) {
+    const auto* entry = planners.find(variant.planner);
+    if (entry != nullptr && members <= variant.most_members) all.push_back({entry, {{variant.parameter, variant.value}}});
+  }
+  return all;
+}
+
+}  // namespace p2plab

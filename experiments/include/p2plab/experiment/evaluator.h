@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a plan to its prediction, as values: Plan -> ProvedPlan -> Program -> Prediction. The evaluator knows the machine, its costs and the policy by
+// which a plan gets its form.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "p2plab/machine/routes.h"
+#include "p2plab/machine/topology.h"
+#include "p2plab/program/planner.h"
+#include "p2plab/program/program.h"
+#include "p2plab/schedule/verify.h"
+#include "p2plab/simulator/profile.h"
+#include "p2plab/simulator/simulate.h"
+
+namespace p2plab {
+
+/// Where a time lies if every number of the profile lies within its interval.
+struct Interval {
+  Seconds low{0};
+  Seconds high{0};
+};
+
+/// What a program is predicted to take.
+struct Prediction {
+  Seconds time{0};
+  std::optional<Interval> interval = std::nullopt;  // holds `time`; none where it was not asked for, or the profile has no intervals
+};
+
+/// A plan whose schedule is proved on one machine. Many programs are made of it: one for each payload.
+struct ProvedPlan {
+  std::shared_ptr<const Plan> plan;
+  Proof proof;
+};
+
+/// A proved plan as a program for one payload, and its prediction.
+struct Evaluation {
+  std::shared_ptr<const ProvedPlan> proved;
+  Program program;
+  Prediction prediction;
+  std::string choice = {};  // why `auto` took this plan; empty where it was asked for
+
+  const Plan& plan() const& { return *proved->plan; }
+  const Plan& plan() && = delete;
+  /// Why this plan was taken and what it does.
+  std::string reason() const { return choice.empty() ? plan().reason : choice + "; " + plan().reason; }
+  /// The plan as files keep it: with the program's tuning, and the reason.
+  Plan kept_plan() const;
+};
+
+/// Which form (tuning) a plan takes: the one that the model predicts fastest, or that in which this project's executor runs it on GPUs, on buffers
+/// that peers reach or on staged ones. The forms for GPUs were measured, not chosen by the model.
+enum class PlanForms : std::uint8_t { model, gpu, gpu_staged };
+
+std::string_view to_string(PlanForms forms);  // "model", "gpu", "gpu_staged"
+Result<PlanForms> plan_forms(std::string_view name);
+/// The forms of GPUs where the profile has costs of packets, which only GPUs have; else the model's choice.
+PlanForms usual_forms(const Profile& profile);
+
+struct EvaluatorOptions {
+  SimEngine engine = SimEngine::events;
+  PlanForms forms = PlanForms::model;
+};
+
+/// Judges plans on one machine at one profile's costs. Remembers the times of programs, so equal programs are simulated once. Copies share all that;
+/// every member may be called from several threads.
+class Evaluator {
+ public:
+  explicit Evaluator(const Topology& topology, const Profile& profile = {}, const EvaluatorOptions& options = {});
+
+  const Topology& topology() const&;
+  const Routes& routes() const&;
+  const Profile& profile() const&;
+  const EvaluatorOptions& options() const&;
+  const Topology& topology() && = delete;
+  const Routes& routes() && = delete;
+  const Profile& profile() && = delete;
+  const EvaluatorOptions& options() && = delete;
+
+  /// Errors: verification_failed.
+  Result<std::shared_ptr<const ProvedPlan>> prove(std::shared_ptr<const Plan> plan, bool in_place) const;
+  Result<std::shared_ptr<const ProvedPlan>> prove(Plan plan, bool in_place) const;
+
+  /// What the program takes. Errors: those of the simulator, here and below.
+  Result<Seconds> time(const Program& program) const;
+  /// The same with its interval, if the profile has any.
+  Result<Prediction> predict(const Program& program) const;
+  /// A time that no cut of this program into slices and parts falls below, for the bytes that it puts on its busiest link. Much cheaper than `time`.
+  Result<Seconds> least(const Program& program) const;
+  /// A simulation with what is asked to be kept of it; not remembered.
+  Result<SimResult> simulate(const Program& program, SimOptions options) const;
+
+  /// Lowers a plan in the form that the options say. Where that is the model's choice, tunings (copies of lanes, slices, protocols) are tried from
+  /// the planner's suggestion on, and the fastest is kept; once `stop` says true (empty: never) the fastest so far is taken. Errors: those of
+  /// `lower`, too.
+  Result<Evaluation> evaluate(std::shared_ptr<const ProvedPlan> plan, const Payload& payload, const std::function<bool()>& stop = {}) const;
+  /// The same with the tuning given.
+  Result<Evaluation> evaluate_as(std::shared_ptr<const ProvedPlan> plan, const Payload& payload, const Tuning& tuning) const;
+  /// The same for comparing plans: the program is not proved (`check` does); none, and no simulation, where it cannot take less than `limit`.
+  Result<std::optional<Evaluation>> evaluate_below(Seconds limit, std::shared_ptr<const ProvedPlan> plan, const Payload& payload,
+                                                   const Tuning& tuning) const;
+  /// The tuning that a plan takes where it is not for the model to choose.
+  std::optional<Tuning> given_tuning(const ProvedPlan& plan, const Payload& payload) const;
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+/// The payload of `size` bytes; the size is rounded down to whole elements.
+Payload payload_of(Bytes size, DataType type, ReduceOp op);
+
+}  // namespace p2plab

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "p2plab/experiment/evaluator.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <mutex>
+
+#include "p2plab/detail/digest.h"
+#include "p2plab/detail/named.h"
+#include "p2plab/program/check.h"
+#include "p2plab/run/gpu_tuning.h"
+#include "plan/best_tuning.h"
+
+namespace p2plab {
+
+namespace {
+
+constexpr std::array forms_names{Named{"model", PlanForms::model}, Named{"gpu", PlanForms::gpu}, Named{"gpu_staged", PlanForms::gpu_staged}};
+
+// Times of programs that were simulated before: several planners make the same ring of a switch, and auto chooses a plan that was timed already.
+class KnownTimes {
+ public:
+  std::optional<Seconds> find(const Hash128& program) const {
+    const std::lock_guard lock(mutex_);
+    const auto found = times_.find(program);
+    return found == times_.end() ? std::nullopt : std::optional(found->second);
+  }
+  void keep(const Hash128& program, Seconds time) {
+    const std::lock_guard lock(mutex_);
+    times_.emplace(program, time);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<Hash128, Seconds> times_;
+};
+
+// Simulated times at the costs of one profile.
+struct CostModel {
+  Profile profile;
+  KnownTimes known = {};
+};
+
+}  // namespace
+
+std::string_view to_string(PlanForms forms) { return to_name<PlanForms>(forms, forms_names); }
+Result<PlanForms> plan_forms(std::string_view name) { return from_name<PlanForms>("form of plans", name, forms_names); }
+PlanForms usual_forms(const Profile& profile) { return profile.packet_item > Seconds{0} ? PlanForms::gpu : PlanForms::model; }
+
+struct Evaluator::State {
+  Topology topology;
+  Routes routes;
+  EvaluatorOptions options;
+  CostModel usual;
+  CostModel fast;  // every number at the fast end of its interval
+  CostModel slow;
+
+  Result<Seconds> time(CostModel& model, const Program& program, const Hash128& name) const {
+    if (const auto time = model.known.find(name)) return *time;
+    auto result = p2plab::simulate(topology, routes, program, model.profile, {.engine = options.engine});
+    if (!result) return std::move(result).error();
+    model.known.keep(name, to_seconds(result->makespan));
+    return to_seconds(result->makespan);
+  }
+};
+
+Evaluator::Evaluator(const Topology& topology, const Profile& profile, const EvaluatorOptions& options)
+    : state_(new State{topology, Routes(topology), options, {profile}, {fastest(profile)}, {slowest(profile)}}) {}
+
+const Topology& Evaluator::topology() const& { return state_->topology; }
+const Routes& Evaluator::routes() const& { return state_->routes; }
+const Profile& Evaluator::profile() const& { return state_->usual.profile; }
+const EvaluatorOptions& Evaluator::options() const& { return state_->options; }
+
+Plan Evaluation::kept_plan() const {
+  auto plan = *proved->plan;
+  plan.tuning = program.tuning;
+  plan.reason = reason();
+  return plan;
+}
+
+Result<std::shared_ptr<const ProvedPlan>> Evaluator::prove(Plan plan, bool in_place) const {
+  return prove(std::make_shared<const Plan>(std::move(plan)), in_place);
+}
+
+Result<std::shared_ptr<const ProvedPlan>> Evaluator::prove(std::shared_ptr<const Plan> plan, bool in_place) const {
+  auto proof = verify(topology(), routes(), plan->schedule, {.in_place = in_place});
+  if (!proof) return std::move(proof).error();
+  return std::shared_ptr<const ProvedPlan>(new ProvedPlan{std::move(plan), *std::move(proof)});
+}
+
+Result<Seconds> Evaluator::time(const Program& program) const { return state_->time(state_->usual, program, digest(program)); }
+
+Result<Prediction> Evaluator::predict(const Program& program) const {
+  const auto name = digest(program);
+  const auto time = state_->time(state_->usual, program, name);
+  if (!time) return time.error();
+  if (profile().numbers.empty()) return Prediction{*time};
+  const auto fast = state_->time(state_->fast, program, name);
+  if (!fast) return fast.error();
+  const auto slow = state_->time(state_->slow, program, name);
+  if (!slow) return slow.error();
+  return Prediction{*time, Interval{std::min({*fast, *slow, *time}), std::max({*fast, *slow, *time})}};
+}
+
+Result<Seconds> Evaluator::least(const Program& program) const {
+  const auto result = simulate(program, {.engine = SimEngine::path});
+  if (!result) return result.error();
+  SimTime busiest{0};
+  for (const auto& use : result->uses) busiest = std::max(busiest, use.busy);
+  return to_seconds(busiest);
+}
+
+Result<SimResult> Evaluator::simulate(const Program& program, SimOptions options) const {
+  return p2plab::simulate(topology(), routes(), program, profile(), options);
+}
+
+std::optional<Tuning> Evaluator::given_tuning(const ProvedPlan& plan, const Payload& payload) const {
+  switch (options().forms) {
+    case PlanForms::gpu: return gpu_tuning(plan.plan->schedule, payload);
+    case PlanForms::gpu_staged: return staged_gpu_tuning(plan.plan->schedule, payload);
+    case PlanForms::model: break;
+  }
+  return std::nullopt;
+}
+
+Result<Evaluation> Evaluator::evaluate(std::shared_ptr<const ProvedPlan> plan, const Payload& payload, const std::function<bool()>& stop) const {
+  if (const auto tuning = given_tuning(*plan, payload)) return evaluate_as(std::move(plan), payload, *tuning);
+  auto best = best_tuning(*this, *plan, payload, stop);
+  if (!best) return std::move(best).error();
+  if (auto proved = check(topology(), routes(), best->program); !proved) return std::move(proved).error();
+  return Evaluation{std::move(plan), std::move(best->program), {best->time}};
+}
+
+Result<std::optional<Evaluation>> Evaluator::evaluate_below(Seconds limit, std::shared_ptr<const ProvedPlan> plan, const Payload& payload,
+                                                            const Tuning& tuning) const {
+  auto program = lower(plan->plan->schedule, plan->proof, payload, tuning);
+  if (!program) return std::move(program).error();
+  const auto name = digest(*program);
+  auto time = state_->usual.known.find(name);
+  if (!time) {
+    const auto least = simulate(*program, {.engine = SimEngine::path});
+    if (!least) return least.error();
+    if (to_seconds(least->bound) > limit) return std::optional<Evaluation>{};
+    const auto simulated = state_->time(state_->usual, *program, name);
+    if (!simulated) return simulated.error();
+    time = *simulated;
+  }
+  return std::optional{Evaluation{std::move(plan), *std::move(program), {*time}}};
+}
+
+Result<Evaluation> Evaluator::evaluate_as(std::shared_ptr<const ProvedPlan> plan, const Payload& payload, const Tuning& tuning) const {
+  auto program = lower_checked(topology(), routes(), plan->plan->schedule, plan->proof, payload, tuning);
+  if (!program) return std::move(program).error();
+  auto time = this->time(*program);
+  if (!time) return std::move(time).error();
+  return Evaluation{std::move(plan), *std::move(program), {*time}};
+}
+
+Payload payload_of(Bytes size, DataType type, ReduceOp op) { return {size.count() / size_of(type), type, op}; }
+
+}  // namespace p2plab

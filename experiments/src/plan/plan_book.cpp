@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/plan_book.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace p2plab {
+
+namespace {
+
+constexpr std::size_t most_kept = std::size_t{64} << 20;  // bytes of a plan; a longer one costs more memory than making it again costs time
+
+std::string numbers(const std::vector<Rank>& ranks) {
+  std::string text;
+  for (const auto rank : ranks) text += fmt::format("{},", rank.value);
+  return text;
+}
+
+// All that a planner is told, but for the machine.
+std::string key_of(const Entry<Planner>& planner, const Parameters& parameters, const Collective& collective, const Payload* payload, bool in_place) {
+  auto key = fmt::format("{} {} root {} of {}", planner.name, to_string(collective.kind), collective.root.value, numbers(collective.members));
+  for (const auto& [name, value] : parameters) key += fmt::format(" {}={}", name, value);
+  if (!collective.silent.empty()) key += " silent " + numbers(collective.silent);
+  if (!collective.shares.empty()) key += fmt::format(" shares {}", fmt::join(collective.shares, ","));
+  for (const auto& [from, to] : collective.pairs) key += fmt::format(" {}>{}", from.value, to.value);
+  if (payload != nullptr) key += fmt::format(" for {} {} {}", payload->elements, to_string(payload->type), to_string(payload->op));
+  return key + (in_place ? " in place" : "");
+}
+
+}  // namespace
+
+PlanCall::PlanCall(const PlanningOptions& options) : options_(options), start_(std::chrono::steady_clock::now()) {}
+
+bool PlanCall::late() const { return (options_.time_limit && std::chrono::steady_clock::now() - start_ >= *options_.time_limit) || stopped(); }
+
+const PlanEstimate& KnownPlan::estimate(const Evaluator& evaluator) {
+  std::call_once(estimating_, [&] { estimate_ = p2plab::estimate(evaluator.topology(), evaluator.routes(), plan_->schedule); });
+  return estimate_;
+}
+
+Result<std::shared_ptr<const ProvedPlan>> KnownPlan::proved(const Evaluator& evaluator, bool in_place) {
+  std::call_once(proving_, [&] { proved_ = evaluator.prove(plan_, in_place); });
+  return *proved_;
+}
+
+Result<Evaluation> KnownPlan::evaluate(const Evaluator& evaluator, const Payload& payload, const PlanCall& call) {
+  auto plan = proved(evaluator, call.options().in_place);
+  if (!plan) return std::move(plan).error();
+  const Key key{payload.elements, payload.type, payload.op};
+  std::optional<Tuning> tuning;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto known = tunings_.find(key); known != tunings_.end()) tuning = known->second;
+  }
+  if (!tuning && call.late()) return evaluator.evaluate_as(*std::move(plan), payload, plan_->tuning);
+  if (tuning) return evaluator.evaluate_as(*std::move(plan), payload, *tuning);
+  auto evaluation = evaluator.evaluate(*std::move(plan), payload, [&] { return call.late(); });
+  if (!evaluation) return evaluation;
+  const std::lock_guard lock(mutex_);
+  tunings_.emplace(key, evaluation->program.tuning);
+  return evaluation;
+}
+
+Result<std::optional<Evaluation>> KnownPlan::evaluate_below(Seconds limit, const Evaluator& evaluator, const Payload& payload, const PlanCall& call) {
+  auto plan = proved(evaluator, call.options().in_place);
+  if (!plan) return std::move(plan).error();
+  const auto tuning = evaluator.given_tuning(**plan, payload);
+  if (tuning && !call.late()) return evaluator.evaluate_below(limit, *std::move(plan), payload, *tuning);
+  auto evaluation = evaluate(evaluator, payload, call);
+  if (!evaluation) return std::move(evaluation).error();
+  return std::optional{*std::move(evaluation)};
+}
+
+Result<std::shared_ptr<KnownPlan>> PlanBook::find(const Entry<Planner>& entry, const Parameters& parameters, const Collective& collective,
+                                                  const Payload& payload, const PlanCall& call) {
+  auto complete = complete_parameters(entry.name, entry.parameters, parameters);
+  if (!complete) return std::move(complete).error();
+  const auto& options = call.options();
+  const auto planner = entry.make();
+  const PlanContext context{.routes = &evaluator_.routes(),
+                            .payload = payload,
+                            .in_place = options.in_place,
+                            .parameters = *complete,
+                            .time_limit = options.time_limit,
+                            .previous = options.previous};
+  // What was planned in haste, or from another plan, is not the planner's plan for all.
+  if (options.time_limit || options.previous != nullptr) {
+    Page page;
+    fill(page, *planner, collective, context);
+    return best_of(page, payload);
+  }
+  const bool reads = planner->reads_payload(collective);
+  const auto key = key_of(entry, *complete, collective, reads ? &payload : nullptr, options.in_place);
+  const auto page = this->page(key);
+  std::call_once(page->planning, [&] { fill(*page, *planner, collective, context); });
+  std::size_t memory = 0;
+  for (const auto& plan : page->plans) memory += plan->plan().schedule.memory();
+  if (memory > most_kept) {
+    const std::lock_guard lock(mutex_);
+    pages_.erase(key);
+  }
+  return best_of(*page, payload);
+}
+
+std::shared_ptr<KnownPlan> PlanBook::given(const std::shared_ptr<const Plan>& plan, bool in_place) {
+  const std::lock_guard lock(mutex_);
+  auto& known = given_[{plan, in_place}];
+  if (!known) known = std::make_shared<KnownPlan>(plan);
+  return known;
+}
+
+void PlanBook::fill(Page& page, const Planner& planner, const Collective& collective, const PlanContext& context) const {
+  auto plans = planner.plans(evaluator_.topology(), collective, context);
+  if (!plans) {
+    page.error = std::move(plans).error();
+    return;
+  }
+  for (auto& plan : *plans) page.plans.push_back(std::make_shared<KnownPlan>(std::make_shared<const Plan>(std::move(plan))));
+  if (page.plans.size() < 2) return;
+  for (const auto& plan : page.plans) page.estimates.push_back(plan->estimate(evaluator_));
+}
+
+std::shared_ptr<PlanBook::Page> PlanBook::page(const std::string& key) {
+  const std::lock_guard lock(mutex_);
+  auto& page = pages_[key];
+  if (!page) page = std::make_shared<Page>();
+  return page;
+}
+
+Result<std::shared_ptr<KnownPlan>> PlanBook::best_of(const Page& page, const Payload& payload) {
+  if (page.error) return *page.error;
+  return page.plans[least_estimated(page.estimates, payload.size())];
+}
+
+}  // namespace p2plab

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "plan/selector.h"
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+
+#include <fmt/format.h>
+
+#include "p2plab/bounds/bounds.h"
+#include "p2plab/program/check.h"
+
+namespace p2plab {
+
+namespace {
+
+// Pieces rounded to whole elements move at most this much load from one link to another where chunks are not tiny.
+constexpr double uneven_rounding = 0.01;
+constexpr std::int64_t tiny_chunk = 4096;  // bytes
+
+Result<std::optional<Seconds>> time_limit(const Parameters& parameters, const PlanningOptions& options) {
+  if (parameters.at("time_limit") == "none") return options.time_limit;
+  auto seconds = integer_parameter(parameters, "time_limit", 0, 86400);
+  if (!seconds) return std::move(seconds).error();
+  return std::optional{Seconds{static_cast<double>(*seconds)}};
+}
+
+// The limit was called `deadline`; files and commands that say so are still read.
+Parameters with_present_names(Parameters given) {
+  if (auto former = given.extract("deadline")) {
+    former.key() = "time_limit";
+    given.insert(std::move(former));
+  }
+  return given;
+}
+
+Error nobody_plans(CollectiveKind kind, const std::vector<std::string>& refusals) {
+  Error error{ErrorCode::unsupported, fmt::format("auto does not do {}: none of the other planners does it on this machine", to_string(kind))};
+  error.notes.emplace_back("take ranks that are joined, with --ranks");
+  error.notes.insert(error.notes.end(), refusals.begin(), refusals.end());
+  return error;
+}
+
+}  // namespace
+
+struct Selector::Candidate {
+  std::string name;  // "ring (rings=8)"
+  Evaluation evaluation;
+  Seconds time() const { return evaluation.prediction.time; }
+};
+
+std::vector<ParameterInfo> selector_parameters() {
+  return {{"time_limit", "seconds after which no further candidate is tried, as in 10; none: all are", "none"}};
+}
+
+Result<Evaluation> Selector::select(const Parameters& given, const Collective& collective, const Payload& payload, const PlanCall& call) const {
+  auto parameters = complete_parameters("auto", selector_parameters(), with_present_names(given));
+  if (!parameters) return std::move(parameters).error();
+  const auto limit = time_limit(*parameters, call.options());
+  if (!limit) return limit.error();
+  if (auto blocks = contract(collective, evaluator_.topology().ranks()); !blocks) return std::move(blocks).error();
+  const auto tell = [&](const std::string& name, std::optional<Seconds> time) {
+    if (call.options().considered) call.options().considered(name, time);
+  };
+  const auto begin = std::chrono::steady_clock::now();
+  std::vector<Candidate> found;
+  std::vector<std::string> refusals;
+  for (const auto& asked : plan_candidates(planners_, collective.members.size())) {
+    const Seconds passed = std::chrono::steady_clock::now() - begin;
+    if (!found.empty() && ((*limit && passed > **limit) || call.stopped())) {
+      tell(asked.name(), std::nullopt);
+      continue;
+    }
+    auto mine = call.options();
+    if (*limit) mine.time_limit = std::max(Seconds{0}, **limit - passed);
+    auto candidate = weigh(asked, found, collective, payload, PlanCall(mine));
+    if (candidate) {
+      tell(asked.name(), *candidate ? std::optional{(*candidate)->time()} : std::nullopt);
+      if (*candidate) keep(found, **std::move(candidate));
+    } else if (candidate.error().code == ErrorCode::unsupported) {
+      if (asked.parameters.empty()) refusals.push_back(candidate.error().message);
+    } else {
+      return std::move(candidate).error();
+    }
+  }
+  if (found.empty()) {
+    if (auto reached = bound(evaluator_.topology(), collective); !reached) return std::move(reached).error();
+    return nobody_plans(collective.kind, refusals);
+  }
+  auto best = choose(std::move(found));
+  if (auto proved = check(evaluator_.topology(), evaluator_.routes(), best.program); !proved) return std::move(proved).error();
+  return best;
+}
+
+// The busiest link, group or port has to carry its share of the payload, whatever the tuning.
+bool Selector::beaten(KnownPlan& plan, Seconds best, const Payload& payload) const {
+  const auto bytes = payload.size().count();
+  if (bytes < tiny_chunk * static_cast<std::int64_t>(plan.plan().schedule.chunks().size())) return false;
+  return static_cast<double>(bytes) * plan.estimate(evaluator_).seconds_per_byte * (1 - uneven_rounding) > best.count();
+}
+
+// What takes longer can be neither the best nor the runner-up: plans of two planners are faster.
+Seconds Selector::hopeless_from(const std::vector<Candidate>& found) {
+  constexpr Seconds never{std::numeric_limits<double>::infinity()};
+  const auto best = std::ranges::min_element(found, {}, &Candidate::time);
+  if (best == found.end()) return never;
+  auto second = never;
+  for (const auto& other : found) {
+    if (other.evaluation.plan().planner != best->evaluation.plan().planner) second = std::min(second, other.time());
+  }
+  return second;
+}
+
+// None if the candidate is left out.
+Result<std::optional<Selector::Candidate>> Selector::weigh(const PlanCandidate& asked, const std::vector<Candidate>& found,
+                                                           const Collective& collective, const Payload& payload, const PlanCall& call) const {
+  auto plan = book_.find(*asked.planner, asked.parameters, collective, payload, call);
+  if (!plan) return std::move(plan).error();
+  const auto best = std::ranges::min_element(found, {}, &Candidate::time);
+  if (best != found.end() && beaten(**plan, best->time(), payload)) return std::optional<Candidate>{};
+  auto evaluation = (*plan)->evaluate_below(hopeless_from(found), evaluator_, payload, call);
+  if (!evaluation) return std::move(evaluation).error();
+  if (!*evaluation) return std::optional<Candidate>{};
+  if (call.options().found) call.options().found(std::make_shared<const Evaluation>(**evaluation));
+  return std::optional{Candidate{asked.name(), **std::move(evaluation)}};
+}
+
+// Of all but the best only the time is asked for, so their programs go.
+void Selector::keep(std::vector<Candidate>& found, Candidate candidate) {
+  const auto best = std::ranges::min_element(found, {}, &Candidate::time);
+  if (best != found.end()) (candidate.time() < best->time() ? best->evaluation : candidate.evaluation).program = {};
+  found.push_back(std::move(candidate));
+}
+
+// The least time; the earlier candidate among equals. The runner-up is the best plan of another planner.
+Evaluation Selector::choose(std::vector<Candidate> found) {
+  std::ranges::stable_sort(found, {}, &Candidate::time);
+  auto& best = found.front();
+  const auto next = std::ranges::find_if(found, [&](const Candidate& c) { return c.evaluation.plan().planner != best.evaluation.plan().planner; });
+  auto reason = fmt::format("{}, predicted {:.2f} us", best.name, microseconds(best.time()));
+  if (next != found.end()) {
+    const double more = best.time().count() > 0 ? (next->time() / best.time() - 1) * 100 : 0;
+    reason += fmt::format("; next {}, {:.2f} us ({:.1f} % more)", next->name, microseconds(next->time()), more);
+  }
+  best.evaluation.choice = std::move(reason);
+  return std::move(best.evaluation);
+}
+
+}  // namespace p2plab

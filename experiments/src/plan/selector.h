@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// `auto`: the plan that is predicted fastest for this payload on this machine, of all planners in their usual form and in a few others.
+#pragma once
+
+#include "p2plab/plan/candidates.h"
+#include "plan/plan_book.h"
+
+namespace p2plab {
+
+/// What `auto` may be told.
+std::vector<ParameterInfo> selector_parameters();
+
+/// Chooses among plans of the book. Optimal among its candidates as far as the prediction is; NCCL's tuner and vLLM's size tables choose among fewer,
+/// by constants fitted on other machines. Candidates whose busiest link alone needs longer than the best so far are left out unpredicted,
+/// and those that by a bound can be neither the best nor the runner-up.
+class Selector {
+ public:
+  Selector(const Evaluator& evaluator, PlanBook& book, const Registry<Planner>& planners) : evaluator_(evaluator), book_(book), planners_(planners) {}
+
+  /// Errors: invalid_input (contract, parameters), unsupported if no planner does it, with what each of them says; those of the model.
+  Result<Evaluation> select(const Parameters& parameters, const Collective& collective, const Payload& payload, const PlanCall& call) const;
+
+ private:
+  struct Candidate;
+  bool beaten(KnownPlan& plan, Seconds best, const Payload& payload) const;
+  Result<std::optional<Candidate>> weigh(const PlanCandidate& asked, const std::vector<Candidate>& found, const Collective& collective,
+                                         const Payload& payload, const PlanCall& call) const;
+  static Seconds hopeless_from(const std::vector<Candidate>& found);
+  static void keep(std::vector<Candidate>& found, Candidate candidate);
+  static Evaluation choose(std::vector<Candidate> found);
+
+  const Evaluator& evaluator_;
+  PlanBook& book_;
+  const Registry<Planner>& planners_;
+};
+
+}  // namespace p2plab

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "run/plan_cases.h"
+
+#include <mutex>
+
+#include <fmt/format.h>
+
+#include "p2plab/base/quantity.h"
+#include "plan/parallel.h"
+
+namespace p2plab {
+
+namespace {
+
+std::vector<PlannedCase> all_cases(const Experiment& experiment) {
+  std::vector<PlannedCase> cases;
+  for (const auto kind : experiment.collectives) {
+    for (const auto size : experiment.sizes) {
+      for (const auto& choice : experiment.algorithms) cases.push_back({kind, &choice, size});
+    }
+  }
+  return cases;
+}
+
+void plan(PlannedCase& now, const Experiment& experiment, const Planning& planning) {
+  const auto& evaluator = planning.evaluator();
+  const auto collective = make_collective(now.kind, evaluator.topology().ranks(), experiment.root);
+  const auto payload = payload_of(now.size, experiment.dtype, experiment.op);
+  auto evaluation = planning.plan(*now.choice, collective, payload, {.in_place = experiment.measure.in_place});
+  if (!evaluation) {
+    now.error = std::move(evaluation).error();
+    return;
+  }
+  if (auto prediction = evaluator.predict(evaluation->program)) evaluation->prediction = *prediction;
+  now.evaluation = *std::move(evaluation);
+}
+
+}  // namespace
+
+std::vector<PlannedCase> plan_cases(const Experiment& experiment, const Planning& planning, Progress& progress, const std::function<bool()>& stop) {
+  auto cases = all_cases(experiment);
+  progress.stage("plan, prove, predict", static_cast<std::int64_t>(cases.size()));
+  std::mutex speaking;
+  const auto stopped = [&] {
+    const std::lock_guard lock(speaking);
+    return stop && stop();
+  };
+  const auto work_on = [&](PlannedCase& now) {
+    if (stopped()) {
+      now.error = Error{ErrorCode::interrupted, "the run was interrupted before this was planned"};
+      return;
+    }
+    plan(now, experiment, planning);
+    const std::lock_guard lock(speaking);
+    progress.advance(fmt::format("{} {} {}", to_string(now.kind), now.choice->label(), to_string(now.size)));
+  };
+  // `auto` comes last: it then finds its candidates judged. Large sizes come first: they take longest.
+  for (const bool automatic : {false, true}) {
+    std::vector<PlannedCase*> now;
+    for (auto& each : cases) {
+      if ((each.choice->name == "auto") == automatic) now.push_back(&each);
+    }
+    for_each_index(now.size(), [&](std::size_t i) { work_on(*now[now.size() - 1 - i]); });
+  }
+  return cases;
+}
+
+}  // namespace p2plab

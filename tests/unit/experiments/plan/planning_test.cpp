@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// Plans of a run: made once, chosen by prediction.
+#include "p2plab/experiment/planning.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "p2plab/machine/presets.h"
+#include "p2plab/plan/builtin_planners.h"
+#include "p2plab/plan/candidates.h"
+#include "p2plab/program/plan_io.h"
+#include "p2plab/schedule/analysis.h"
+#include "support/machines.h"
+
+namespace p2plab {
+namespace {
+
+Payload elements(std::int64_t count) { return {.elements = count, .type = DataType::float16}; }
+
+TEST(Auto, TakesThePlanWithTheLeastPredictedTimeAndSaysByHowMuch) {
+  const Planning planning(Evaluator(testing::one_switch(4)));
+  const auto collective = make_collective(CollectiveKind::all_reduce, 4);
+  std::vector<std::pair<std::string, Seconds>> told;
+  const auto chosen =
+      planning.plan({"auto"}, collective, elements(1 << 20), {.considered = [&](const std::string& name, std::optional<Seconds> time) {
+                      if (time) told.emplace_back(name, *time);
+                    }});
+  ASSERT_TRUE(chosen) << describe(chosen.error());
+  const auto best = std::ranges::min_element(told, {}, &std::pair<std::string, Seconds>::second);
+  EXPECT_EQ(chosen->prediction.time, best->second);
+  EXPECT_EQ(chosen->reason().substr(0, best->first.size()), best->first);
+  EXPECT_NE(chosen->choice.find(" % more)"), std::string::npos) << chosen->choice;
+  EXPECT_EQ(chosen->kept_plan().reason, chosen->choice + "; " + chosen->plan().reason);
+  for (const auto& algorithm : algorithms()) {
+    const auto plan = planning.plan({algorithm.name}, collective, elements(1 << 20));
+    if (plan) {
+      EXPECT_GE(plan->prediction.time, chosen->prediction.time) << algorithm.name;
+    }
+  }
+}
+
+TEST(Auto, TakesFewRoundsForSmallAndFewBytesForLargePayloads) {
+  const auto topology = testing::one_switch(8);
+  Profile profile;
+  profile.launch = profile.signal_peer = Seconds{1e-6};
+  const Planning planning(Evaluator(topology, profile));
+  const auto collective = make_collective(CollectiveKind::all_reduce, 8);
+  const auto small = planning.plan({"auto"}, collective, elements(64));
+  ASSERT_TRUE(small);
+  EXPECT_EQ(rounds(small->plan().schedule), 1);
+  const auto large = planning.plan({"auto"}, collective, elements(32 << 20));
+  ASSERT_TRUE(large);
+  EXPECT_NEAR(bottleneck(topology, link_loads(topology, Routes{topology}, large->plan().schedule)).algbw_gbps(), 100 / 1.75, 1e-9);
+}
+
+// In the forms of GPUs candidates are left out by a bound; the choice and the runner-up are those of all.
+TEST(Auto, LeavesOutOnlyWhatCanBeNeitherBestNorRunnerUp) {
+  const auto profile = *load_profile(P2PLAB_SOURCE_DIR "/profiles/h200.yaml");
+  const Planning planning(Evaluator(*make_preset("hgx-h200", {}), profile, {.forms = usual_forms(profile)}));
+  const auto collective = make_collective(CollectiveKind::all_reduce, 8);
+  const auto planners = builtin_planners();
+  for (const std::int64_t count : {1 << 9, 1 << 19, 1 << 25}) {
+    struct Time {
+      std::string planner;
+      Seconds time;
+    };
+    std::vector<Time> all;
+    for (const auto& each : plan_candidates(planners, 8)) {
+      const auto plan = planning.plan({each.planner->name, each.parameters}, collective, elements(count));
+      if (plan) all.push_back({each.planner->name, plan->prediction.time});
+    }
+    std::ranges::stable_sort(all, {}, &Time::time);
+    const auto next = std::ranges::find_if(all, [&](const Time& t) { return t.planner != all.front().planner; });
+    const auto chosen = planning.plan({"auto"}, collective, elements(count));
+    ASSERT_TRUE(chosen) << describe(chosen.error());
+    EXPECT_EQ(chosen->prediction.time, all.front().time) << count;
+    EXPECT_NE(chosen->choice.find("; next " + next->planner), std::string::npos) << chosen->choice << ", not " << next->planner;
+  }
+}
+
+TEST(Auto, SaysWhyNoPlanIsPossible) {
+  // Two GPUs without a link.
+  Topology::Builder builder("apart");
+  for (const auto* name : {"gpu0", "gpu1"}) builder.add_node({.name = name});
+  const auto refused = plan_one(Evaluator(*std::move(builder).build()), {"auto"}, make_collective(CollectiveKind::all_reduce, 2), elements(8));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::unsupported);
+  EXPECT_FALSE(refused.error().notes.empty());
+}
+
+TEST(Auto, ChecksItsParametersAndTheContract) {
+  const Evaluator evaluator(testing::one_switch(4));
+  EXPECT_EQ(plan_one(evaluator, {"auto", {{"no_such", "1"}}}, make_collective(CollectiveKind::broadcast, 4), elements(8)).error().code,
+            ErrorCode::unknown_name);
+  EXPECT_EQ(plan_one(evaluator, {"auto"}, make_collective(CollectiveKind::broadcast, 4, Rank{7}), elements(8)).error().code,
+            ErrorCode::invalid_input);
+}
+
+TEST(Planning, TakesAPlanOfAFileForItsMachineAndCollectiveOnly) {
+  const auto topology = testing::one_switch(4);
+  const Planning planning{Evaluator(topology)};
+  const auto collective = make_collective(CollectiveKind::all_reduce, 4);
+  const auto made = planning.plan({"ring"}, collective, elements(1 << 16));
+  ASSERT_TRUE(made);
+  const auto file = std::make_shared<const PlanFile>(PlanFile{topology, made->plan(), elements(1 << 16)});
+  const AlgorithmChoice choice{.name = "plan", .file = file};
+  const auto same = planning.plan(choice, collective, elements(1 << 16));
+  ASSERT_TRUE(same) << describe(same.error());
+  EXPECT_EQ(same->prediction.time, made->prediction.time);
+  EXPECT_EQ(planning.plan(choice, collective, elements(1 << 10))->proved, same->proved);
+  EXPECT_EQ(planning.plan(choice, make_collective(CollectiveKind::broadcast, 4), elements(8)).error().message, "the plan file is for all_reduce");
+  const auto elsewhere = plan_one(Evaluator(testing::full_mesh(4)), choice, collective, elements(8));
+  ASSERT_FALSE(elsewhere);
+  EXPECT_EQ(elsewhere.error().code, ErrorCode::unsupported);
+  EXPECT_NE(elsewhere.error().message.find(fingerprint(topology)), std::string::npos) << elsewhere.error().message;
+}
+
+TEST(Planning, MakesAndProvesAPlanOnceForAllSizesUnlessItHangsOnThem) {
+  const Planning planning(Evaluator(*make_preset("dgx-v100", {})));
+  for (const auto& [name, kind, once] : {std::tuple{"ring", CollectiveKind::all_reduce, true},
+                                         {"ring", CollectiveKind::broadcast, false},  // slices of a chain
+                                         {"forest", CollectiveKind::all_gather, true},
+                                         {"tree", CollectiveKind::all_reduce, false}}) {
+    const auto collective = make_collective(kind, 8);
+    const auto first = planning.plan({name}, collective, elements(1 << 12));
+    const auto second = planning.plan({name}, collective, elements(1 << 16));
+    ASSERT_TRUE(first && second) << name;
+    EXPECT_EQ(first->proved == second->proved, once) << name << ' ' << to_string(kind);
+    EXPECT_EQ(planning.plan({name}, collective, elements(1 << 12))->proved, first->proved);
+  }
+}
+
+// Planners that choose among plans by the payload plan them all once, and choose what they choose alone.
+TEST(Planning, ChoosesAmongAPlannersPlansAsThePlannerDoes) {
+  const auto topology = *make_preset("dgx-v100", {});
+  const Evaluator evaluator(topology);
+  const Planning planning(evaluator);
+  const auto planners = builtin_planners();
+  const auto collective = make_collective(CollectiveKind::all_reduce, 8);
+  for (const auto* name : {"latency", "hierarchical"}) {
+    const auto planner = planners.find(name)->make();
+    for (const std::int64_t count : {64, 1 << 14, 1 << 22}) {
+      const auto alone = planner->plan(topology, collective, {.routes = &evaluator.routes(), .payload = elements(count)});
+      const auto known = planning.plan({name}, collective, elements(count));
+      ASSERT_EQ(static_cast<bool>(alone), static_cast<bool>(known)) << name;
+      if (!alone) continue;
+      EXPECT_EQ(known->plan().parameters, alone->parameters) << name << ' ' << count;
+      EXPECT_EQ(known->plan().reason, alone->reason);
+      EXPECT_EQ(known->plan().schedule.step_count(), alone->schedule.step_count());
+    }
+  }
+}
+
+}  // namespace
+}  // namespace p2plab
