@@ -7,6 +7,8 @@
 #include <limits>
 #include <numeric>
 
+#include "ring/cycle_merging.h"
+
 namespace p2plab {
 
 namespace {
@@ -186,6 +188,7 @@ bool CostMatrix::allowed(int from, int to) const { return at(from, to) != never;
 std::optional<std::vector<int>> cheapest_cycle(const CostMatrix& costs) {
   if (costs.points() <= exact_points) return HeldKarp{costs}.solve();
   auto cycle = DepthFirst{costs}.solve();
+  if (!cycle) cycle = merged_cycle(costs);
   if (cycle) improve(costs, *cycle);
   return cycle;
 }

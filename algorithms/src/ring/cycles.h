@@ -29,7 +29,8 @@ class CostMatrix {
 inline constexpr int exact_points = 10;
 
 /// A cycle through all points, each once, starting at point 0; the cheapest one for up to `exact_points` points, above a good one by a limited
-/// depth-first search and local moves. None if there is none (or, above `exact_points`, none was found). Needs at least two points.
+/// depth-first search, or by merging short cycles, and local moves. None if there is none (or, above `exact_points`, none was found). Needs at least
+/// two points.
 std::optional<std::vector<int>> cheapest_cycle(const CostMatrix& costs);
 
 /// The sum of the costs around a cycle.

@@ -2,9 +2,12 @@
 // The ring planner finds the known packings of real machines, and its plans have the rounds and loads of theory.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 
+#include "p2plab/machine/presets.h"
 #include "p2plab/schedule/analysis.h"
+#include "ring/search.h"
 #include "support/machines.h"
 #include "support/plans.h"
 
@@ -111,6 +114,26 @@ TEST(Ring, FindsRingsOnMeshesOfMoreThanTenGpus) {
     }
   }
   EXPECT_GE(rings_of(testing::meshed(16, edges)), 2);
+}
+
+// Meshes with an even side, tori and hypercubes all have a Hamiltonian cycle.
+TEST(Ring, FindsRingsOfLargeMeshesToriAndHypercubes) {
+  const std::vector<std::pair<std::string, Parameters>> machines{{"mesh", {{"dims", "6x6"}}},          {"mesh", {{"dims", "16x16"}}},
+                                                                 {"torus", {{"dims", "6x6x6"}}},       {"torus", {{"dims", "8x8x8"}}},
+                                                                 {"hypercube", {{"dimensions", "8"}}}, {"hypercube", {{"dimensions", "9"}}}};
+  for (const auto& [preset, parameters] : machines) {
+    const auto topology = make_preset(preset, parameters);
+    ASSERT_TRUE(topology) << describe(topology.error());
+    std::vector<Rank> all;
+    for (int r = 0; r < topology->ranks(); ++r) all.push_back(Rank{r});
+    const Routes routes(*topology);
+    const auto rings = find_rings(*topology, routes, all, {.most = 1});
+    ASSERT_TRUE(rings) << topology->name() << ": " << describe(rings.error());
+    auto order = rings->front().order;
+    for (std::size_t i = 0; i < order.size(); ++i) EXPECT_EQ(routes.between(order[i], order[(i + 1) % order.size()]).size(), 1U) << topology->name();
+    std::ranges::sort(order);
+    EXPECT_EQ(order, all);
+  }
 }
 
 }  // namespace
