@@ -2,11 +2,13 @@
 #include "bounds/best_trees.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include <fmt/format.h>
 
 #include "bounds/tree_packing.h"
+#include "p2plab/detail/narrowed.h"
 
 namespace p2plab::bounds {
 
@@ -48,11 +50,27 @@ bool small_enough_for_cuts(const Topology& topology, const TreeDemand& demand) {
   return topology.links().size() <= most_tree_links && (!demand.weights.empty() || topology.ranks() <= most_free_roots);
 }
 
+// Not narrower than what the known rate could use: a packing that ended early is of some machine, and must be of this one.
+std::optional<TreePacking> packing_at_scale(const Topology& topology, const TreeDemand& demand, double known, double work) {
+  if (!std::isfinite(known)) return best_tree_packing(topology, demand, known, work);
+  double weight = demand.weights.empty() ? 1 : 0;
+  for (const auto each : demand.weights) weight += static_cast<double>(each);
+  const auto uses = weight * static_cast<double>(demand.receivers.size() + demand.senders.size());
+  // What the packing proves may be far less than what was known.
+  constexpr double far_less = 1e-3;
+  auto packing = best_tree_packing(narrowed_for(topology, known, uses), demand, known, work);
+  for (auto proved = known; packing && packing->inverse.numerator > 0 && 1e9 / packing->inverse.value() < far_less * proved;) {
+    proved = 1e9 / packing->inverse.value();
+    packing = best_tree_packing(narrowed_for(topology, proved, uses), demand, proved, work);
+  }
+  return packing;
+}
+
 // `known`: bytes per second of weight 1 that are proved to be the most.
 Solved solved(const Topology& topology, const TreeDemand& demand, double known, double work) {
   Solved result;
   const bool choices = has_choices(topology, demand);
-  if (choices && work > 0) result.packing = best_tree_packing(topology, demand, known, work);
+  if (choices && work > 0) result.packing = packing_at_scale(topology, demand, known, work);
   if (result.packing && result.packing->exact) {
     result.rate = result.packing->reached;
     result.exact = true;

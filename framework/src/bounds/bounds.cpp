@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "bounds/best_trees.h"
+#include "bounds/certificate.h"
 #include "bounds/distances.h"
 #include "bounds/flow_graph.h"
 #include "bounds/in_network.h"
@@ -58,10 +59,23 @@ class Bounder {
     }
     if (!able_.empty() && !in_network_can_help(collective_.kind))
       bound_.argument += "; switches that multicast or reduce cannot help: every byte has one sender and one receiver";
-    return bound_;
+    return checked();
   }
 
  private:
+  // A cut that is given as the proof proves it once more, evaluated by other means.
+  Result<Bound> checked() const {
+    constexpr double rounded = 1e-12;  // fractions that do not fit into 64 bits
+    if (bound_.cut.empty()) return bound_;
+    const auto proved = bounds::proved_by_cut(topology_, collective_.kind, bound_.members, blocks_, bound_.cut);
+    if (proved.value() >= bound_.inverse_rate.value() * (1 - rounded)) return bound_;
+    return Error{ErrorCode::verification_failed,
+                 fmt::format("a fault of p2plab: the cut {{{}}} proves {} ns a byte, not {}", set_of_names(topology_, bound_.cut), to_string(proved),
+                             to_string(bound_.inverse_rate)),
+                 std::nullopt,
+                 {"please report it"}};
+  }
+
   std::size_t node_of(Rank rank) const { return topology_.node_of(rank).index(); }
   int vertex_of(Rank rank) const { return topology_.node_of(rank).value; }
 
@@ -108,8 +122,8 @@ class Bounder {
     if (!(rate > bound_.inverse_rate)) return;
     bound_.inverse_rate = rate;
     bound_.cut = cut.nodes;
-    bound_.argument = fmt::format("{} must {} {{{}}} at {} GB/s", amount(weight), reversed ? "enter" : "leave", set_of_names(topology_, cut.nodes),
-                                  capacity.value());
+    bound_.argument = fmt::format("{} must {} {{{}}} at {:.10g} GB/s", amount(weight), reversed ? "enter" : "leave",
+                                  set_of_names(topology_, cut.nodes), capacity.value());
     bound_.cut_latency = bounds::least_latency(topology_, cut.nodes, reversed);
   }
 
@@ -186,8 +200,8 @@ class Bounder {
       bound_.inverse_rate = partition.inverse_rate();
       bound_.cut.clear();
       bound_.cut_latency = Seconds{0};
-      bound_.argument = fmt::format("2 x {} payloads must enter the {} parts with GPUs of a partition at {} GB/s together", partition.parts - 1,
-                                    partition.parts, static_cast<double>(partition.capacity) * 1e-9);
+      bound_.argument = fmt::format("2 x {} payloads must enter the {} parts with GPUs of a partition at {:.10g} GB/s together", partition.parts - 1,
+                                    partition.parts, static_cast<double>(partition.capacity) / 1e9);
     }
     if (!able_.empty() || has_budgets(topology_) || !bounds::switches_pass_all(topology_, false) || !bounds::switches_pass_all(topology_, true))
       return false;

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Columns: per commodity and link what flows, and the common rate. Rows: capacities; what comes in goes out, but for what is meant to stay.
 #include "bounds/programs.h"
+
+#include "bounds/at_scale.h"
 #include "bounds/shared_links.h"
 #include "p2plab/detail/linear_program.h"
 
 namespace p2plab::bounds {
 
-std::optional<double> flow_rate(const Topology& topology, const std::vector<Commodity>& commodities, bool reversed) {
+namespace {
+
+std::optional<double> solved_rate(const Topology& topology, const std::vector<Commodity>& commodities, bool reversed) {
   const auto links = static_cast<int>(topology.links().size());
   const auto nodes = static_cast<int>(topology.nodes().size());
   const auto count = static_cast<int>(commodities.size());
@@ -37,6 +41,17 @@ std::optional<double> flow_rate(const Topology& topology, const std::vector<Comm
   }
   if (!program.solve()) return std::nullopt;
   return program.objective() * widest_link(topology);
+}
+
+}  // namespace
+
+std::optional<double> flow_rate(const Topology& topology, const std::vector<Commodity>& commodities, bool reversed) {
+  double uses = 0;
+  for (const auto& commodity : commodities) {
+    for (const auto& [sink, weight] : commodity.sinks) uses += static_cast<double>(weight);
+  }
+  return at_scale(
+      topology, uses, [&](const Topology& machine) { return solved_rate(machine, commodities, reversed); }, [](double rate) { return rate; });
 }
 
 }  // namespace p2plab::bounds

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <set>
 
+#include "bounds/at_scale.h"
 #include "bounds/flow_graph.h"
 #include "bounds/shared_links.h"
 #include "p2plab/detail/linear_program.h"
@@ -179,7 +180,16 @@ class TreeProgram {
 }  // namespace bounds
 
 std::optional<TreeShares> best_tree_shares(const Topology& topology, const TreeDemand& demand) {
-  return bounds::TreeProgram{topology, demand}.solve();
+  // Where switches may not copy, a tree crosses a link once for each of those it is to reach behind it, and so for each weight.
+  double weight = demand.weights.empty() ? 1 : 0;
+  for (const auto each : demand.weights) weight += static_cast<double>(each);
+  const auto uses = weight * static_cast<double>(demand.receivers.size() + demand.senders.size());
+  return bounds::at_scale(
+      topology, uses,
+      [&](const Topology& machine) {
+        return bounds::TreeProgram{machine, demand}.solve();
+      },
+      [](const TreeShares& shares) { return shares.rate; });
 }
 
 }  // namespace p2plab

@@ -1,0 +1,48 @@
+#include "p2plab/detail/narrowed.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace p2plab {
+
+Bandwidth widest_rate(const Topology& topology) {
+  auto widest = Bandwidth::bytes_per_second(1);
+  for (const auto& link : topology.links()) widest = std::max(widest, link.bandwidth);
+  for (const auto& group : topology.groups()) widest = std::max(widest, group.bandwidth);
+  for (const auto& node : topology.nodes()) {
+    if (node.egress) widest = std::max(widest, *node.egress);
+    if (node.ingress) widest = std::max(widest, *node.ingress);
+  }
+  return widest;
+}
+
+Topology narrowed(const Topology& topology, Bandwidth most) {
+  Topology::Builder builder(topology.name());
+  for (auto node : topology.nodes()) {
+    if (node.egress) node.egress = std::min(*node.egress, most);
+    if (node.ingress) node.ingress = std::min(*node.ingress, most);
+    builder.add_node(std::move(node));
+  }
+  for (auto link : topology.links()) {
+    link.bandwidth = std::min(link.bandwidth, most);
+    builder.add_link(std::move(link));
+  }
+  for (auto group : topology.groups()) {
+    group.bandwidth = std::min(group.bandwidth, most);
+    builder.add_group(std::move(group));
+  }
+  auto built = std::move(builder).build();
+  expects(static_cast<bool>(built));  // as good a machine as the one it is a copy of
+  return *std::move(built);
+}
+
+Topology narrowed_for(const Topology& topology, double rate, double uses) {
+  constexpr double margin = 4;
+  constexpr double near = 1000;
+  const auto most = std::ceil(margin * std::max(rate, 1.0) * std::max(uses, 1.0));
+  const auto widest = static_cast<double>(widest_rate(topology).bytes_per_second());
+  if (widest <= near * most) return topology;
+  return narrowed(topology, Bandwidth::bytes_per_second(static_cast<std::int64_t>(most)));
+}
+
+}  // namespace p2plab
