@@ -3,14 +3,16 @@
 // divided among several paths, some through GPUs that relay: the maximum concurrent flow, made of paths (flow_paths.h). Rounds: the hops of the
 // longest path. On a switch every path is one hop, as in pairwise.
 #include <algorithm>
-#include <chrono>
+#include <cmath>
 #include <map>
 #include <numeric>
+#include <set>
 #include <span>
 
 #include <fmt/format.h>
 
 #include "common/data_flow.h"
+#include "common/usable_part.h"
 #include "flow/paths.h"
 #include "p2plab/bounds/bounds.h"
 #include "p2plab/plan/builtin_planners.h"
@@ -18,8 +20,6 @@
 namespace p2plab {
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
 
 class FlowSchedule {
  public:
@@ -39,9 +39,10 @@ class FlowSchedule {
         continue;
       }
       std::int64_t common = 0;
-      for (const auto* path : by_pair.at(pair)) common = std::gcd(common, path->count);
+      const auto& of_pair = by_pair[pair];
+      for (const auto* path : of_pair) common = std::gcd(common, path->count);
       std::int32_t channel = 0;
-      for (const auto* path : by_pair.at(pair))
+      for (const auto* path : of_pair)
         pieces.emplace_back(path, flow_.add_chunk({index, static_cast<std::uint32_t>(path->count / common), channel++}));
     }
     std::size_t longest = 0;
@@ -121,10 +122,28 @@ std::vector<std::int64_t> marks_of(const Topology& topology, const Collective& c
   return marks;
 }
 
+bool covers(const std::vector<FlowPath>& paths, const Topology& topology, const std::vector<FlowDemand>& demands) {
+  std::set<std::pair<int, int>> joined;
+  for (const auto& path : paths) joined.emplace(path.from, path.hops.back().to);
+  return std::ranges::all_of(demands, [&](const FlowDemand& demand) {
+    return joined.contains({topology.node_of(demand.from).value, topology.node_of(demand.to).value});
+  });
+}
+
+// Rounded down: 99.999 % are not all.
+std::string reason_for(std::size_t paths, std::size_t longest, double share) {
+  constexpr double all = 1 - 1e-6;
+  auto text =
+      fmt::format("{} paths of at most {} hops reach {:.2f} % of the bound", paths, longest, share >= all ? 100 : std::floor(share * 1e4) / 100);
+  if (share < all) text += "; shares are whole numbers, and paths with less than 0.2 % of a pair's data are left out";
+  return text;
+}
+
 class FlowPlanner final : public Planner {
  public:
   bool reads_payload(const Collective&) const override { return false; }
-  Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
+  Result<Plan> plan(const Topology& machine, const Collective& collective, const PlanContext& context) const override {
+    const auto topology = usable_part(machine, collective);
     auto parameters = complete_parameters("flow", {}, context.parameters);
     if (!parameters) return std::move(parameters).error();
     auto flow = DataFlow::create(topology, collective, *context.routes);
@@ -143,7 +162,7 @@ class FlowPlanner final : public Planner {
       return std::move(*flow).finish("flow", *std::move(parameters), "nothing to send", instead);
     }
     std::function<bool()> stop = [] { return false; };
-    if (context.time_limit) stop = [end = Clock::now() + *context.time_limit] { return Clock::now() > end; };
+    if (auto ending = context.ending()) stop = std::move(ending);
     const auto blocks = flow->blocks();
     auto target = 1e9 / best->inverse_rate.value();
     if (rooted_parts(collective.kind)) {
@@ -152,6 +171,10 @@ class FlowPlanner final : public Planner {
       target *= static_cast<double>(collective.members.size()) / static_cast<double>(total);
     }
     auto found = best_flow_paths(topology, {demands_of(blocks), marks_of(topology, collective, blocks), target, stop});
+    if (!found.paths.empty() && !covers(found.paths, topology, demands_of(blocks))) {
+      return Error{
+          ErrorCode::unsupported, "the rates of this machine lie so far apart that the linear program loses the narrowest", std::nullopt, {instead}};
+    }
     if (found.paths.empty()) {
       return Error{ErrorCode::unsupported,
                    fmt::format("flow does not plan for {} GPUs of a machine with so little symmetry", collective.members.size()),
@@ -160,9 +183,9 @@ class FlowPlanner final : public Planner {
     }
     const auto paths = merged(std::move(found.paths));
     const auto longest = FlowSchedule{topology, *context.routes, *flow}.run(paths);
-    return std::move(*flow).finish(
-        "flow", *std::move(parameters),
-        fmt::format("{} paths of at most {} hops reach {:.2f} % of the bound", paths.size(), longest, 100 * std::min(1.0, found.share)), instead);
+    auto plan = std::move(*flow).finish("flow", *std::move(parameters), "", instead);
+    if (plan) plan->reason = reason_for(paths.size(), longest, share_of_bound(topology, *context.routes, plan->schedule, *best));
+    return plan;
   }
 };
 

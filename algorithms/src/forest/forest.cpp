@@ -4,12 +4,13 @@
 // split off first; every transfer names its physical path. all_gather, broadcast: data runs down the trees. reduce_scatter, reduce: up, adding.
 // all_reduce: up and then down. Trees grow level by level, so they are as low as the greedy order finds.
 #include <algorithm>
-#include <chrono>
+#include <cmath>
 #include <map>
 #include <numeric>
 
 #include <fmt/format.h>
 
+#include "common/usable_part.h"
 #include "forest/repair/trees_of_plan.h"
 #include "forest/schedule.h"
 #include "forest/search.h"
@@ -20,15 +21,16 @@ namespace p2plab {
 
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 // Packing many trees for many roots without symmetry takes minutes.
 constexpr std::size_t many_members = 32;
+// Up to so many the bound is found again to say how near it is.
+constexpr std::size_t most_checked = 128;
 
 class ForestPlanner final : public Planner {
  public:
   bool reads_payload(const Collective&) const override { return false; }
-  Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
+  Result<Plan> plan(const Topology& machine, const Collective& collective, const PlanContext& context) const override {
+    const auto topology = usable_part(machine, collective);
     auto parameters = complete_parameters("forest", known(), context.parameters);
     if (!parameters) return std::move(parameters).error();
     auto trees = trees_wanted(*parameters);
@@ -47,7 +49,7 @@ class ForestPlanner final : public Planner {
     ForestRequest request{.members = collective.members, .weights = weights_of(collective, *flow), .towards_root = true, .trees = *trees};
     const bool large = collective.members.size() > many_members && !rooted(kind);
     if (large && parameters->at("trees") == "auto") request.trees_if_irregular = 1;
-    if (context.time_limit) request.stop = [end = Clock::now() + *context.time_limit] { return Clock::now() > end; };
+    if (auto ending = context.ending()) request.stop = std::move(ending);
     std::optional<TreesOfPlan> previous;
     if (context.previous != nullptr) previous = trees_of_plan(topology, *context.routes, *context.previous);
     request.previous = previous ? &*previous : nullptr;
@@ -68,7 +70,9 @@ class ForestPlanner final : public Planner {
     auto pieces = pieces_of(topology, *flow, *in, *out);
     const auto count = pieces.size() * (images ? images->size() : 1);
     list_pieces(topology, *context.routes, {in->list.paths, out->list.paths}, images ? &*images : nullptr, std::move(pieces), *flow);
-    return std::move(*flow).finish("forest", *std::move(parameters), reason_for(topology, count, *in, *out), instead);
+    auto plan = std::move(*flow).finish("forest", *std::move(parameters), reason_for(topology, count, *in, *out), instead);
+    if (plan && collective.members.size() <= most_checked) plan->reason = checked_reason(topology, collective, *context.routes, request, *plan);
+    return plan;
   }
 
   static std::vector<ParameterInfo> known() {
@@ -116,6 +120,21 @@ class ForestPlanner final : public Planner {
     const std::string all = budgets ? "carry what links and budgets allow without copies in host memory" : "fill the worst cut";
     const auto reach = share > 1 - 1e-6 ? all : fmt::format("reach {:.2f} % of what {} allow", 100 * share, budgets ? "links and budgets" : "cuts");
     return fmt::format("{} spanning trees at most {} high {}", pieces, std::max(in.height, out.height), reach);
+  }
+
+  // What the trees reach together is what their links carry: where that is behind the bound, the reason says by what.
+  static std::string checked_reason(const Topology& topology, const Collective& collective, const Routes& routes, const ForestRequest& request,
+                                    const Plan& plan) {
+    const auto best = bound(topology, collective);
+    const auto share = best ? share_of_bound(topology, routes, plan.schedule, *best) : 1;
+    if (share >= 1 - 1e-6) return plan.reason;
+    const auto trees = plan.reason.substr(0, plan.reason.find(" high ") + 5);
+    const auto* const why = request.trees > 0 ? "so many trees were asked for"
+                            : request.stop()  ? "the time was up before more was found"
+                            : collective.kind == CollectiveKind::all_reduce
+                                ? "trees that add and trees that pass on are found apart, each for all links"
+                                : "trees are found for whole parts of the links only";
+    return fmt::format("{} reach {:.2f} % of the bound: {}", trees, std::floor(share * 1e4) / 100, why);
   }
 
   // Each member's share as a root.

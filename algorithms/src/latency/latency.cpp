@@ -38,10 +38,7 @@ class LatencyPlanner final : public Planner {
       return unsupported("latency", collective.kind, fmt::format("the machine has {} GPUs, it plans for up to {}", topology.ranks(), most_ranks),
                          "use tree or two_shot");
     }
-    if (context.time_limit) {
-      const auto end = std::chrono::steady_clock::now() + *context.time_limit;
-      problem->effort.stop = [end] { return std::chrono::steady_clock::now() > end; };
-    }
+    problem->effort.stop = context.ending();
     LatencyForms forms(topology, collective, *context.routes, problem->fabric, problem->effort);
     if (forms.least_steps() < 0)
       return unsupported("latency", collective.kind, "some member cannot be reached, not even through others", "take ranks that are joined");

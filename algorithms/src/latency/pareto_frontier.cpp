@@ -28,7 +28,9 @@ Result<Frontier> frontier(const Topology& topology, const Routes& routes, const 
   auto limit = bound(topology, collective);
   if (!limit) return std::move(limit).error();
   const auto begin = std::chrono::steady_clock::now();
-  const auto late = [&] { return options.time_limit && std::chrono::steady_clock::now() - begin > *options.time_limit; };
+  const auto late = [&] {
+    return (options.time_limit && std::chrono::steady_clock::now() - begin > *options.time_limit) || (options.stop && options.stop());
+  };
   const StepEffort effort{.most_columns = most_columns, .nodes = most_nodes, .stop = late};
   LatencyForms forms(topology, collective, routes, StepFabric::automatic, effort);
   Frontier result;

@@ -2,6 +2,7 @@
 // Few steps against few bytes: the plans of a collective that no other one beats in both (SCCL's frontier; Cai et al., 2021).
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -13,7 +14,8 @@ namespace p2plab {
 struct FrontierOptions {
   int most_chunks = 8;                               // a block (all_reduce: of the all-gather it is made of)
   int most_steps = 0;                                // 0: until the bandwidth's bound is met, or two more than the fewest
-  std::optional<Seconds> time_limit = std::nullopt;  // what was found so far when it passes
+  std::optional<Seconds> time_limit = std::nullopt;  // what was found so far when it passes,
+  std::function<bool()> stop = {};                   // or once this answers true; empty: never
 };
 
 /// A plan that cuts each block into `chunks` and moves them in `steps` steps; in the `rounds` rounds of all steps together, each link carries as many

@@ -2,6 +2,8 @@
 // The planner's interface: topology and collective in, plan out.
 #pragma once
 
+#include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -57,6 +59,14 @@ struct PlanContext {
   Parameters parameters = {};
   /// Best plan so far when it passes; empty means no limit.
   std::optional<Seconds> time_limit = std::nullopt;
+  /// Once it answers true, the best plan so far is wanted at once. Asked often, and from any thread; empty: never.
+  std::function<bool()> stop = {};
+  /// Both as one question, the time from now on; empty if there is neither.
+  std::function<bool()> ending() const {
+    if (!time_limit) return stop;
+    return
+        [asked = stop, end = std::chrono::steady_clock::now() + *time_limit] { return std::chrono::steady_clock::now() > end || (asked && asked()); };
+  }
   /// From so many members on a plan in which ranks do alike may be folded (folding.h): below, lists of all steps are short enough.
   std::size_t fold_from = 256;
   /// A plan to start from; null if there is none.
