@@ -48,6 +48,7 @@ int exit_code(const Error& error) {
   switch (error.code) {
     case ErrorCode::verification_failed: return 3;
     case ErrorCode::usage: return 2;
+    case ErrorCode::interrupted: return 130;  // as shells say of what Ctrl-C ended
     default: return 1;
   }
 }

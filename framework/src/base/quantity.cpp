@@ -53,6 +53,7 @@ constexpr std::array foreign_units{ForeignUnit{"kb", "sizes are in powers of 102
                                    ForeignUnit{"gb", "sizes are in powers of 1024: did you mean '{0} GiB'?"},
                                    ForeignUnit{"g", "did you mean '{0} GiB'?"},
                                    ForeignUnit{"tb", "sizes are in powers of 1024: did you mean '{0} TiB'?"},
+                                   ForeignUnit{"pib", "the largest unit is TiB: 1 PiB is 1024 TiB"},
                                    ForeignUnit{"byte", "did you mean '{0} B'?"},
                                    ForeignUnit{"bytes", "did you mean '{0} B'?"}};
 constexpr std::array foreign_times{ForeignUnit{"\u00b5s", "did you mean '{0} us'?"}, ForeignUnit{"\u03bcs", "did you mean '{0} us'?"},

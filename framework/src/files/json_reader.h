@@ -18,11 +18,15 @@ namespace p2plab {
 /// Parses a whole document of at most 8 levels. Errors: not JSON (with line and column), too deep, a repeated key.
 Result<nlohmann::json> parse_json(std::string_view text, const std::string& filename);
 
-/// The first mistake found while reading one document.
+/// The first mistake found while reading one document; `text` is the document as it was written, where its lines can be shown.
 struct JsonMistake {
   std::string filename;
+  std::string_view text = {};
   std::optional<Error> error = std::nullopt;
 };
+
+/// The byte of `text`, a JSON document, at which the value begins that `pointer` ("/steps/3/1") names; what it stands in, if it is not there.
+std::size_t json_place(std::string_view text, std::string_view pointer);
 
 /// One value of a document, or the absence of one. A getter that meets a mistake keeps it, if it is the first, and returns a fallback.
 class JsonValue {
@@ -36,6 +40,8 @@ class JsonValue {
   JsonValue operator[](const std::string& key) const;
   bool present() const { return node_ != nullptr; }
   std::int64_t integer(std::int64_t least, std::int64_t most) const;
+  /// The version of a kind of file ("plan files"), of which only `known` can be read.
+  void version(int known, const std::string& files) const;
   bool boolean() const;
   std::string string() const;
   std::size_t size() const;

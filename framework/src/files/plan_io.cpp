@@ -46,12 +46,13 @@ Json steps_json(const Schedule& schedule) {
 // Reads the parts of a plan file; the first mistake is in `mistake`.
 class PlanReader {
  public:
-  PlanReader(const nlohmann::json& document, const std::string& filename) : mistake_{filename}, root_(&document, &mistake_) {}
+  PlanReader(const nlohmann::json& document, std::string_view text, const std::string& filename)
+      : mistake_{filename, text}, root_(&document, &mistake_) {}
 
   Result<PlanFile> run() {
     root_.expect_keys({"p2plab_plan", "planner", "parameters", "reason", "tuning", "payload", "in_place", "fingerprint", "topology", "ranks",
                        "collective", "chunks", "routes", "steps", "phases?", "images?"});
-    root_["p2plab_plan"].integer(1, 1);
+    root_["p2plab_plan"].version(1, "plan files");
     if (mistake_.error) return *std::move(mistake_.error);
     auto topology = read_topology(root_["topology"].string(), mistake_.filename + ": topology");
     if (!topology) return std::move(topology).error();
@@ -212,7 +213,7 @@ std::string write_plan(const PlanFile& file) {
 Result<PlanFile> read_plan(std::string_view text, const std::string& filename) {
   auto document = parse_json(text, filename);
   if (!document) return std::move(document).error();
-  return PlanReader{*document, filename}.run();
+  return PlanReader{*document, text, filename}.run();
 }
 
 Result<PlanFile> load_plan(const std::string& path) {

@@ -69,11 +69,12 @@ Json lanes_json(const Program& program) {
 // Reads the parts of a program file; the first mistake is in `mistake`.
 class ProgramReader {
  public:
-  ProgramReader(const nlohmann::json& document, const std::string& filename) : mistake_{filename}, root_(&document, &mistake_) {}
+  ProgramReader(const nlohmann::json& document, std::string_view text, const std::string& filename)
+      : mistake_{filename, text}, root_(&document, &mistake_) {}
 
   Result<ProgramFile> run() {
     root_.expect_keys({"p2plab_program", "tuning", "payload", "in_place", "fingerprint", "topology", "collective", "memory", "routes", "lanes"});
-    root_["p2plab_program"].integer(1, 1);
+    root_["p2plab_program"].version(1, "program files");
     if (mistake_.error) return *std::move(mistake_.error);
     auto topology = read_topology(root_["topology"].string(), mistake_.filename + ": topology");
     if (!topology) return std::move(topology).error();
@@ -208,7 +209,7 @@ std::string write_program(const ProgramFile& file) {
 Result<ProgramFile> read_program(std::string_view text, const std::string& filename) {
   auto document = parse_json(text, filename);
   if (!document) return std::move(document).error();
-  return ProgramReader{*document, filename}.run();
+  return ProgramReader{*document, text, filename}.run();
 }
 
 Result<ProgramFile> load_program(const std::string& path) {

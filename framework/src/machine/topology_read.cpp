@@ -26,6 +26,10 @@ class TopologyReader {
     const auto before = map_.mistakes();
     ConfigKeys keys{.required = {"nodes"}, .optional = {"name", "links", "groups"}};
     (whole_file ? keys.required : keys.optional).emplace_back("version");
+    if (whole_file && map_["collectives"].present() && map_["algorithms"].present()) {
+      map_.add_error("this is a config, not a machine", {"p2plab run does what it asks for"});
+      return std::nullopt;
+    }
     if (!map_.expect_keys(keys)) return std::nullopt;
     map_["version"].integer({.least = 1, .most = 1}, 1);
     for (const auto& node : map_["nodes"].list(1)) read_node(node);

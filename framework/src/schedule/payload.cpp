@@ -16,6 +16,21 @@ constexpr std::array types{Named{"float16", DataType::float16}, Named{"bfloat16"
 constexpr std::array ops{Named{"sum", ReduceOp::sum}, Named{"product", ReduceOp::product}, Named{"min", ReduceOp::min}, Named{"max", ReduceOp::max},
                          Named{"average", ReduceOp::average}};
 
+// What NCCL, nccl-tests, PyTorch and people call them.
+constexpr std::array other_types{Named{"half", DataType::float16},  Named{"fp16", DataType::float16},   Named{"f16", DataType::float16},
+                                 Named{"bf16", DataType::bfloat16}, Named{"float", DataType::float32},  Named{"fp32", DataType::float32},
+                                 Named{"f32", DataType::float32},   Named{"double", DataType::float64}, Named{"fp64", DataType::float64},
+                                 Named{"f64", DataType::float64},   Named{"char", DataType::int8},      Named{"byte", DataType::uint8},
+                                 Named{"int", DataType::int32},     Named{"long", DataType::int64}};
+constexpr std::array other_ops{Named{"prod", ReduceOp::product}, Named{"avg", ReduceOp::average}, Named{"mean", ReduceOp::average}};
+
+// The value called `name` in the one table or the other; messages list the first.
+template <class E>
+Result<E> by_either_name(std::string_view kind, std::string_view name, std::span<const Named<E>> table, std::span<const Named<E>> others) {
+  const auto found = std::ranges::find(others, name, &Named<E>::name);
+  return found != others.end() ? Result<E>{found->value} : from_name<E>(kind, name, table);
+}
+
 template <class E, std::size_t N>
 std::vector<E> values(const std::array<Named<E>, N>& table) {
   std::vector<E> all;
@@ -27,8 +42,8 @@ std::vector<E> values(const std::array<Named<E>, N>& table) {
 
 std::string_view to_string(DataType type) { return to_name<DataType>(type, types); }
 std::string_view to_string(ReduceOp op) { return to_name<ReduceOp>(op, ops); }
-Result<DataType> data_type(std::string_view name) { return from_name<DataType>("dtype", name, types); }
-Result<ReduceOp> reduce_op(std::string_view name) { return from_name<ReduceOp>("reduction", name, ops); }
+Result<DataType> data_type(std::string_view name) { return by_either_name<DataType>("dtype", name, types, other_types); }
+Result<ReduceOp> reduce_op(std::string_view name) { return by_either_name<ReduceOp>("reduction", name, ops, other_ops); }
 std::vector<DataType> all_data_types() { return values(types); }
 std::vector<ReduceOp> all_reduce_ops() { return values(ops); }
 

@@ -215,6 +215,24 @@ Status check_image(const Schedule& s, const ScheduleImage& image, std::size_t in
 
 }  // namespace
 
+namespace {
+
+// What proves and lowers a schedule keeps a place for each slot; so slots far beyond those that any step names would cost memory for nothing.
+Status check_slots(const Schedule& s) {
+  constexpr std::int64_t always = 1 << 20;
+  constexpr std::int64_t for_each_step = 64;
+  std::int64_t sum = 0;
+  for (int r = 0; r < s.ranks(); ++r) sum += std::int64_t{s.slots(Rank{r}, Buffer::scratch)} + s.slots(Rank{r}, Buffer::host);
+  const auto most = std::max(always, for_each_step * static_cast<std::int64_t>(s.step_count()));
+  if (sum <= most) return {};
+  return Error{ErrorCode::invalid_input,
+               fmt::format("the {} steps name slots that make {} in all; at most {} may be kept", s.step_count(), sum, most),
+               std::nullopt,
+               {"number the slots of each rank from 0 on"}};
+}
+
+}  // namespace
+
 Status Schedule::Builder::fold_up() {
   auto& s = schedule_;
   const auto bad = [](std::string message) { return Error{ErrorCode::invalid_input, std::move(message)}; };
@@ -271,6 +289,7 @@ Result<Schedule> Schedule::Builder::build() && {
   }
   s.count_slots();
   if (auto ok = place_slots(); !ok) return std::move(ok).error();
+  if (auto ok = check_slots(s); !ok) return std::move(ok).error();
   return std::move(schedule_);
 }
 

@@ -99,7 +99,7 @@ std::string write_facts(const MachineFacts& facts) {
 Result<MachineFacts> read_facts(std::string_view text, const std::string& filename) {
   const auto document = parse_json(text, filename);
   if (!document) return document.error();
-  JsonMistake mistake{.filename = filename};
+  JsonMistake mistake{.filename = filename, .text = text};
   const JsonValue root(&*document, &mistake);
   root.expect_keys({"version", "name", "driver", "nvml_missing", "cuda_missing", "nvml", "cuda", "peers", "pci", "networks", "cpu"});
   if (!mistake.error && root["version"].integer(1, large) != 1) root["version"].fail("this program reads version 1 of recorded facts");

@@ -102,11 +102,14 @@ class ConfigValue {
   std::int32_t parent_ = -1;
 };
 
+/// No longer text is read: what would be longer is not written.
+inline constexpr Bytes longest_config{std::int64_t{16} << 20};
+
 /// A parsed file with the mistakes found so far. Copies share both.
 class ConfigFile {
  public:
-  /// Reads one YAML document. Errors: not YAML, several documents, binary bytes, too long (1 MiB), too deep (32 levels), too many values
-  /// (500,000, aliases expanded), an alias within its own anchor, tags. Repeated keys are mistakes that `status` reports with the others.
+  /// Reads one YAML document. Errors: not YAML, several documents, binary bytes, too long (16 MiB), too deep (32 levels), too many values
+  /// (4,000,000, aliases expanded), an alias within its own anchor, tags. Repeated keys are mistakes that `status` reports with the others.
   static Result<ConfigFile> parse(std::string_view text, const std::string& filename);
   /// The same from a file; also errors of reading it.
   static Result<ConfigFile> load(const std::string& path);

@@ -188,7 +188,7 @@ TEST(ConfigFile, HostileTextEndsInAnErrorAtOnce) {
     bomb += "]\n";
   }
   EXPECT_NE(parse_error(bomb).find("more than 500000 values"), std::string::npos);
-  EXPECT_EQ(parse_error(std::string(2 << 20, 'a')), "x.yaml: error: the file is longer than 1 MiB\n");
+  EXPECT_EQ(parse_error(std::string(17 << 20, 'a')), "x.yaml: error: the file is longer than 16 MiB\n");
 }
 
 TEST(ConfigFile, AFileThatIsNotThereIsAnIoError) {
