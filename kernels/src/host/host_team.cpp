@@ -2,6 +2,7 @@
 #include "host/host_team.h"
 
 #include <algorithm>
+#include <system_error>
 
 #include <fmt/format.h>
 
@@ -48,7 +49,15 @@ HostTeam::HostTeam(const Program& program, const HostMemory& memory, ProgressBoa
       }()),
       size_(std::max<std::size_t>(1, std::min(static_cast<std::size_t>(options.threads), channels_.size()))),
       start_(static_cast<std::ptrdiff_t>(size_) + 1, Stamp{&started_}) {
-  for (std::size_t w = 0; w < size_; ++w) threads_.emplace_back([this, w] { work(w); });
+  const auto wanted = size_;
+  try {
+    for (std::size_t w = 0; w < wanted; ++w) threads_.emplace_back([this, w] { work(w); });
+  } catch (const std::system_error&) {
+    // Fewer do the work; without any it cannot be done. Nobody is past the barrier yet.
+    if (threads_.empty()) throw;
+    size_ = threads_.size();
+    for (auto missing = wanted - size_; missing > 0; --missing) start_.arrive_and_drop();
+  }
 }
 
 HostTeam::~HostTeam() {

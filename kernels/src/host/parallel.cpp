@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -20,7 +21,10 @@ void parallel_for(std::size_t count, int threads, const std::function<void(std::
   };
   const auto helpers = std::min(static_cast<std::size_t>(std::max(threads, 1)), std::max<std::size_t>(count, 1)) - 1;
   std::vector<std::jthread> team;
-  for (std::size_t t = 0; t < helpers; ++t) team.emplace_back(work);
+  try {
+    for (std::size_t t = 0; t < helpers; ++t) team.emplace_back(work);
+  } catch (const std::system_error&) {  // the work is done by fewer
+  }
   work();
 }
 

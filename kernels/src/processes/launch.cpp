@@ -40,11 +40,23 @@ Result<std::vector<Ends>> connect(int ranks) {
   return all;
 }
 
+// No exception may leave the process that is a copy.
+Status guarded(Session& session, const std::function<Status(Session&)>& body) {
+  try {
+    return body(session);
+  } catch (const std::exception& fault) {
+    return Error{ErrorCode::unsupported, fmt::format("this rank cannot go on: {}", fault.what())};
+  }
+}
+
 // What a rank's process does. It exits with `_exit`: no destructors of the parent run.
 [[noreturn]] void live(FileDescriptor socket, const SocketSession::Place& place, const std::function<Status(Session&)>& body) {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  sigset_t none{};
+  sigemptyset(&none);
+  pthread_sigmask(SIG_SETMASK, &none, nullptr);  // what the launcher holds back is not held back here
   SocketSession session(std::move(socket), place);
-  const auto outcome = body(session);
+  const auto outcome = guarded(session, body);
   std::cout.flush();
   std::cerr.flush();
   std::fflush(nullptr);

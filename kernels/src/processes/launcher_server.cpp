@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <ranges>
 
 #include <fmt/format.h>
@@ -15,7 +17,17 @@ namespace p2plab::processes {
 
 namespace {
 
-constexpr int look_every = 100;  // milliseconds, for ranks that live but do not come
+constexpr int look_every = 100;        // milliseconds, for ranks that live but do not come
+constexpr int looks_until_lost = 20;   // two seconds in which this process ran and a rank's did not
+constexpr Seconds patience_to_end{5};  // a rank that was told to end has as long for it
+
+// Is the process stopped by a signal (SIGSTOP, SIGTTIN)? One that a debugger holds is not.
+bool is_stopped(int process) {
+  std::ifstream file(fmt::format("/proc/{}/stat", process));
+  std::string text{std::istreambuf_iterator<char>(file), {}};
+  const auto name_end = text.rfind(')');
+  return name_end != std::string::npos && name_end + 2 < text.size() && text[name_end + 2] == 'T';
+}
 
 }  // namespace
 
@@ -23,6 +35,7 @@ std::vector<Status> Hub::serve() {
   while (anyone()) {
     listen();
     look_for_late();
+    look_for_stopped();
   }
   std::vector<Status> outcomes;
   for (std::size_t r = 0; r < members_.size(); ++r) {
@@ -57,7 +70,7 @@ void Hub::hear(int rank) {
   if (!message) {
     // The socket closes with the process. A rank that violates the protocol is killed.
     if (member.ours) kill(member.process, SIGKILL);
-    return leave(rank, ended(rank));
+    return leave(rank, member.looks_stopped < looks_until_lost ? ended(rank) : Status{Error{ErrorCode::device_failure, stopped(rank)}});
   }
   if (message->kind == MessageKind::farewell) return leave(rank, outcome_of(message->text));
   if (message->version != protocol_version) {
@@ -107,7 +120,7 @@ void Hub::lose(int rank, const std::string& why) {
 void Hub::look_for_late() {
   const auto now = Clock::now();
   // Ranks that do not even end when told so would keep the launcher for ever.
-  if (lost_ && now - lost_at_ > patience_) {
+  if (lost_ && now - lost_at_ > std::min(patience_, patience_to_end)) {
     for (const auto& member : members_) {
       if (!member.left && member.ours) kill(member.process, SIGKILL);
     }
@@ -120,6 +133,26 @@ void Hub::look_for_late() {
                   fmt::format("rank {} (process {}) lives but kept the others waiting for {:g} s", r, members_[r].process, patience_.count()));
     }
   }
+}
+
+// A stopped rank never ends a call that others wait in, and never hears that it should end. Where the whole job is stopped, so is this process, and
+// the looks do not count.
+void Hub::look_for_stopped() {
+  const auto now = Clock::now();
+  if (now - looked_at_ < std::chrono::milliseconds{look_every}) return;
+  looked_at_ = now;
+  for (std::size_t r = 0; r < members_.size(); ++r) {
+    auto& member = members_[r];
+    if (member.left || !member.ours) continue;  // of others only their sockets are known
+    member.looks_stopped = is_stopped(member.process) ? member.looks_stopped + 1 : 0;
+    if (member.looks_stopped != looks_until_lost) continue;
+    lose(static_cast<int>(r), stopped(static_cast<int>(r)));
+    kill(member.process, SIGKILL);
+  }
+}
+
+std::string Hub::stopped(int rank) const {
+  return fmt::format("rank {} (process {}) was stopped by a signal and stands still", rank, members_[static_cast<std::size_t>(rank)].process);
 }
 
 // Waits for the process, so that none is left behind.

@@ -18,6 +18,7 @@ struct Member {
   FileDescriptor socket = {};
   bool greeted = false;
   bool left = false;                             // said farewell, or its process is gone
+  int looks_stopped = 0;                         // how often in a row its process was found stopped
   std::optional<Status> outcome = std::nullopt;  // what it said, or how it ended
 };
 
@@ -42,13 +43,16 @@ class Hub {
   void leave(int rank, Status outcome);
   void lose(int rank, const std::string& why);
   void look_for_late();
+  void look_for_stopped();
   Status ended(int rank) const;
+  std::string stopped(int rank) const;
 
   std::vector<Member> members_;
   Seconds patience_;
   std::map<std::uint32_t, Exchange> exchanges_;
   bool lost_ = false;
   Clock::time_point lost_at_ = {};
+  Clock::time_point looked_at_ = {};
 };
 
 }  // namespace p2plab::processes

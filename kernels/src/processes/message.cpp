@@ -102,7 +102,7 @@ std::string outcome_text(const Status& status) {
   if (status) return {};
   const auto& error = status.error();
   auto text = std::to_string(static_cast<int>(error.code));
-  text += '\0' + error.message;
+  text += '\0' + (error.where ? error.where->file + ": " : std::string{}) + error.message;
   for (const auto& note : error.notes) text += '\0' + note;
   if (text.size() > longest_text) text.resize(longest_text);
   return text;
