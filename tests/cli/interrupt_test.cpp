@@ -42,12 +42,12 @@ int interrupted_run(const std::string& config, const std::string& out) {
   return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-TEST(InterruptedRun, KeepsItsFinishedRowsInEveryFileAndExitsWithOne) {
+TEST(InterruptedRun, KeepsItsFinishedRowsInEveryFileAndExitsWith130) {
   const auto config = test::scratch("long.yaml");
   std::ofstream(config) << "version: 1\ntopology: {preset: hgx-h200, gpus: 8}\ncollectives: [all_reduce]\nalgorithms: [one_shot]\n"
                            "sizes: {from: 1 KiB, to: 64 MiB}\nexecutors: [simulator, host]\nmeasure: {check_up_to: 64 MiB}\n";
   const auto out = test::scratch("out");
-  EXPECT_EQ(interrupted_run(config.string(), out.string()), 1);
+  EXPECT_EQ(interrupted_run(config.string(), out.string()), 130);
   const auto report = nlohmann::json::parse(test::content(out / "report.json"), nullptr, false);
   ASSERT_FALSE(report.is_discarded());
   std::size_t predicted = 0;

@@ -3,13 +3,18 @@
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
 #include <iostream>
 
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include "cli/watch.h"
+#include "p2plab/base/quantity.h"
+#include "p2plab/detail/text.h"
+#include "p2plab/experiment/evaluate.h"
 #include "p2plab/machine/presets.h"
+#include "p2plab/machine/topology_io.h"
+#include "p2plab/report/files.h"
 
 namespace p2plab::cli {
 
@@ -85,19 +90,90 @@ Result<PlanFile> told(Result<PlanFile> file) {
   return file;
 }
 
+namespace {
+
+constexpr int most_gpus = 4096;  // as presets have
+
+}  // namespace
+
 Result<Topology> topology_from(const std::string& text) {
   std::vector<std::string> warnings;
   auto topology = resolve_topology(text, &warnings);
   for (const auto& warning : warnings) std::cerr << "warning: " << warning << '\n';
+  if (topology && topology->ranks() > most_gpus) {
+    return Error{ErrorCode::unsupported, fmt::format("{} has {} GPUs; up to {} are looked at, more would take minutes and all memory",
+                                                     topology->name(), topology->ranks(), most_gpus)};
+  }
   return topology;
 }
 
-Status write_text(const std::string& path, const std::string& text) {
-  std::ofstream out(path, std::ios::binary);
-  out << text;
-  out.close();
-  if (!out) return Error{ErrorCode::io, "cannot write this file", SourceLocation{path}};
-  return {};
+void add_memory_limit(CLI::App& app, LimitArguments& arguments) {
+  app.add_option("--memory-limit", arguments.memory, "the most memory to take, as in '8 GiB' (default: half of this machine's)")->type_name("SIZE");
 }
+
+void add_time_limit(CLI::App& app, LimitArguments& arguments, const std::string& what, const std::string& former) {
+  app.add_option("--time-limit", arguments.time, what + ", in seconds or as in '500 ms' (0: the first result at hand)")->type_name("TIME");
+  arguments.former_name = former;
+  if (!former.empty()) app.add_option(former, arguments.former_time)->group("")->excludes(app.get_option("--time-limit"));
+}
+
+namespace {
+
+// "5" is five seconds, as is "5 s".
+Result<Seconds> time_from(const std::string& text, const std::string& name) {
+  constexpr Seconds day{86400};
+  double count = 0;
+  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), count);
+  const bool bare = fault == std::errc{} && end == text.data() + text.size();
+  auto time = bare ? Result<Seconds>{Seconds{count}} : parse_time(text);
+  if (!time || !(time->count() >= 0) || *time > day)
+    return Error{ErrorCode::usage, fmt::format("{}: expected a time from 0 to 86400 s, got {}", name, quoted(text))};
+  return time;
+}
+
+}  // namespace
+
+Result<std::optional<Seconds>> limits_from(const LimitArguments& arguments, Watch& watch) {
+  if (!arguments.memory.empty()) {
+    auto memory = parse_bytes(arguments.memory);
+    if (!memory) return std::move(memory).error();
+    watch.limit_memory(*memory);
+  }
+  const bool former = !arguments.former_time.empty();
+  const auto& text = former ? arguments.former_time : arguments.time;
+  if (former) std::cerr << fmt::format("warning: {} is now called --time-limit\n", arguments.former_name);
+  if (text.empty()) return std::optional<Seconds>{};
+  auto time = time_from(text, former ? arguments.former_name : "--time-limit");
+  if (!time) return std::move(time).error();
+  if (time->count() > 0) watch.limit_time(*time);
+  return std::optional{*time};
+}
+
+Status afford_routes(int ranks, const Watch& watch) {
+  constexpr std::int64_t a_pair = 40;  // bytes; measured on 1024 to 4096 GPUs, 47 and more
+  return watch.afford(Bytes{std::int64_t{ranks} * ranks * a_pair}, fmt::format("a machine of {} GPUs", ranks));
+}
+
+Error in_file(Error error, const std::string& path) {
+  if (!error.where) error.where = SourceLocation{path};
+  return error;
+}
+
+Result<Payload> payload_from(Bytes size, const std::string& dtype) {
+  auto type = data_type(dtype);
+  if (!type) return std::move(type).error();
+  if (size.count() % size_of(*type) == 0) return payload_of(size, *type, ReduceOp::sum);
+  return Error{ErrorCode::invalid_input,
+               fmt::format("{} is not a multiple of the element size: {} has {} bytes", to_string(size), to_string(*type), size_of(*type))};
+}
+
+Status try_text_of(const Topology& topology) {
+  const auto length = static_cast<std::int64_t>(write_topology(topology).size());
+  if (length <= longest_config.count()) return {};
+  return Error{ErrorCode::unsupported, fmt::format("{} takes {:.1f} MiB of text; files of machines are read up to {}, so none is written",
+                                                   topology.name(), static_cast<double>(length) / 0x1p20, to_string(longest_config))};
+}
+
+Status try_out(const std::string& path) { return path.empty() ? Status{} : can_write(path); }
 
 }  // namespace p2plab::cli

@@ -2,6 +2,7 @@
 // Words of the command line as values; a word that is wrong is the input's fault or, for numbers and lists, a wrong use.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,10 +12,15 @@
 #include "p2plab/machine/topology.h"
 #include "p2plab/program/plan_io.h"
 #include "p2plab/schedule/collective.h"
+#include "p2plab/schedule/payload.h"
 #include "p2plab/simulator/profile.h"
 
 namespace CLI {
 class App;
+}
+
+namespace p2plab::cli {
+class Watch;
 }
 
 namespace p2plab::cli {
@@ -49,7 +55,36 @@ Result<PlanFile> told(Result<PlanFile> file);
 /// The machine that --topology names. What its file does not tell is a warning on stderr. Errors: those of `resolve_topology`.
 Result<Topology> topology_from(const std::string& text);
 
-/// Writes a file; errors: io.
-Status write_text(const std::string& path, const std::string& text);
+/// The options of a command's limits; what is not given is empty.
+struct LimitArguments {
+  std::string time = {};
+  std::string former_time = {};  // the same under the name that the option had: a warning tells the new one
+  std::string former_name = {};
+  std::string memory = {};
+};
+
+/// The option --memory-limit.
+void add_memory_limit(CLI::App& app, LimitArguments& arguments);
+/// The option --time-limit, and `former`, the name that it had in this command, if it had one.
+void add_time_limit(CLI::App& app, LimitArguments& arguments, const std::string& what, const std::string& former);
+
+/// Puts the limits under watch. The time that the work is to stop by itself in: none without a limit; zero for the first result at hand, which the
+/// watch does not cut off. Errors: usage.
+Result<std::optional<Seconds>> limits_from(const LimitArguments& arguments, Watch& watch);
+
+/// Is there memory for the routes between all pairs of `ranks` GPUs, which whatever is planned or drawn needs? Errors: unsupported.
+Status afford_routes(int ranks, const Watch& watch);
+
+/// Will a file that holds the machine be read again? Errors: unsupported, if its text is longer than what is read.
+Status try_text_of(const Topology& topology);
+
+/// The error with the file that it is about, if it names none.
+Error in_file(Error error, const std::string& path);
+
+/// The payload of so many whole elements. Errors: a type that is not known, bytes that are no whole number of elements.
+Result<Payload> payload_from(Bytes size, const std::string& dtype);
+
+/// Can the file be written? Asked before any work. An empty path is no file. Errors: io.
+Status try_out(const std::string& path);
 
 }  // namespace p2plab::cli

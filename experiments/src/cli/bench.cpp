@@ -34,7 +34,8 @@ struct BenchArguments {
   std::string step;
   std::string type = "float";
   std::string op = "sum";
-  std::string json;
+  std::string file;
+  bool json = false;
   int factor = 2;
   int iterations = 20;
   int warmup = 1;
@@ -47,6 +48,7 @@ struct BenchArguments {
   int graphs = 0;
   int registration = 0;
   bool staged = false;
+  LimitArguments limits;
 };
 
 Result<BenchOptions> options_from(const BenchArguments& a, int ranks) {
@@ -105,7 +107,7 @@ Result<Topology> machine_for(const BenchArguments& a, int ranks, std::ostream& n
 }
 
 // What runs and reports in one process: all ranks, or, of several processes, rank 0's, which alone prints.
-Status bench_here(const BenchArguments& a, int ranks, const Executor& executor, bool prints) {
+Status bench_here(const BenchArguments& a, int ranks, const Executor& executor, bool prints, Watch& watch) {
   std::shared_ptr<const PlanFile> plan;
   if (!a.plan.empty()) {
     auto file = plan_from(a.plan);
@@ -121,19 +123,26 @@ Status bench_here(const BenchArguments& a, int ranks, const Executor& executor, 
   options->plan = plan;
   auto profile = profile_from(a.profile);
   if (!profile) return std::move(profile).error();
-  std::ostream& out = prints ? std::cout : silent;
+  if (auto able = prints ? try_out(a.file) : Status{}; !able) return able;
   bool begun = false;
+  Status said;
+  const auto say = [&](const std::string& text) {
+    if (prints && said && !a.json) said = watch.print(text);
+  };
   const auto forms = a.executor != "cuda" ? PlanForms::model : a.staged ? PlanForms::gpu_staged : PlanForms::gpu;
   auto report =
       bench(Evaluator(*topology, *profile, {.forms = forms}), executor, a.executor, *options, [&](const BenchReport& so_far, const BenchRow& row) {
-        if (!std::exchange(begun, true)) out << bench_header(so_far, *options);
-        out << bench_line(row) << std::flush;
+        if (!std::exchange(begun, true)) say(bench_header(so_far, *options));
+        say(bench_line(row));
+        // Whole after every row, so that whatever ends this program leaves the rows that were measured.
+        if (prints && !a.file.empty()) {
+          if (auto written = watch.write(a.file, to_json(so_far)); !written && said) said = std::move(written);
+        }
       });
   if (!report) return std::move(report).error();
-  out << bench_footer(*report);
-  if (prints && !a.json.empty()) {
-    if (auto written = write_text(a.json, to_json(*report)); !written) return written;
-  }
+  say(bench_footer(*report));
+  if (prints && a.json && said) said = watch.print(to_json(*report));
+  if (!said) return said;
   if (report->wrong() > 0) return Error{ErrorCode::verification_failed, fmt::format("{} elements came out wrong", report->wrong())};
   // A row that cannot run is no failure, but a table without any time is.
   for (const auto& row : report->rows) {
@@ -142,36 +151,37 @@ Status bench_here(const BenchArguments& a, int ranks, const Executor& executor, 
   return report->rows.empty() ? Status{} : Status{*report->rows.front().out_of_place.error};
 }
 
-Status bench_in_one_process(const BenchArguments& a) {
+Status bench_in_one_process(const BenchArguments& a, Watch& watch) {
   if (auto ready = executor_state(a.executor); !ready) {
     auto error = std::move(ready).error();
     error.notes.emplace_back("p2plab bench --executor host moves real data on CPU threads");
     return error;
   }
-  return bench_here(a, a.processes > 0 ? a.processes : a.threads * a.gpus, *make_executor(a.executor), true);
+  return bench_here(a, a.processes > 0 ? a.processes : a.threads * a.gpus, *make_executor(a.executor), true, watch);
 }
 
 // Where the ranks agree that it cannot be, for one reason, this process does it alone.
-Status bench_in_processes(const BenchArguments& a) {
+Status bench_in_processes(const BenchArguments& a, Watch& watch) {
   auto outcomes = run_processes({.ranks = a.processes}, [&](Session& session) {
     const auto executor = a.executor == "host" ? host_processes(session) : cuda_processes(session);
     const auto able = executor->available();
     if (auto agreed = agree(session, {.build = std::string{version()}, .digest = {}, .obstacle = able ? std::string{} : able.error().message});
         !agreed)
       return agreed;
-    return bench_here(a, a.processes, *executor, session.rank() == 0);
+    return bench_here(a, a.processes, *executor, session.rank() == 0, watch);
   });
   if (!outcomes) return std::move(outcomes).error();
   for (auto& outcome : *outcomes) {
     if (outcome) continue;
     if (outcome.error().code != ErrorCode::unsupported || a.executor == "host") return std::move(outcome);
     std::cerr << "all processes fall back to one with a thread per GPU; " << outcome.error().message << '\n';
-    return bench_in_one_process(a);
+    return bench_in_one_process(a, watch);
   }
   return {};
 }
 
-Status run_bench(const BenchArguments& a) {
+Status run_bench(const BenchArguments& a, Watch& watch) {
+  if (auto limits = limits_from(a.limits, watch); !limits) return std::move(limits).error();
   const auto known = known_executors();
   if (std::ranges::find(known, a.executor) == known.end() || a.executor == "simulator") {
     return unknown_name("executor", a.executor, {known.begin() + 1, known.end()});
@@ -179,11 +189,11 @@ Status run_bench(const BenchArguments& a) {
   if (a.staged && a.executor != "cuda") {
     return Error{ErrorCode::unsupported, fmt::format("executor {} stages nothing of its own; --staged is for cuda", a.executor)};
   }
-  if (a.processes <= 0) return bench_in_one_process(a);
+  if (a.processes <= 0) return bench_in_one_process(a, watch);
   if (a.executor != "host" && a.executor != "cuda") {
     return Error{ErrorCode::unsupported, fmt::format("executor {} runs in one process only; --processes is for host and cuda", a.executor)};
   }
-  return bench_in_processes(a);
+  return bench_in_processes(a, watch);
 }
 
 }  // namespace
@@ -222,8 +232,10 @@ Command bench_command(CLI::App& parent) {
       ->check(CLI::Range(0, 2))
       ->capture_default_str();
   app->add_flag("--staged", a->staged, "cuda: on buffers that peers cannot reach; data passes through memory of our own where it must");
-  app->add_option("-J,--output_file", a->json, "write the results as JSON, too")->type_name("FILE");
-  return {app, [a] { return run_bench(*a); }};
+  app->add_option("-J,--output_file", a->file, "write the results as JSON, too: whole after each row")->type_name("FILE");
+  app->add_flag("--json", a->json, "print the results as JSON instead of the table");
+  add_memory_limit(*app, a->limits);
+  return {app, [a](Watch& watch) { return run_bench(*a, watch); }};
 }
 
 }  // namespace p2plab::cli

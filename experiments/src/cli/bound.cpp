@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // p2plab bound: how fast a collective can be at best on a machine, and why.
-#include <cmath>
-#include <iostream>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -10,6 +8,7 @@
 #include "cli/command.h"
 #include "p2plab/bounds/bounds.h"
 #include "p2plab/machine/topology_view.h"
+#include "report/json_number.h"
 
 namespace p2plab::cli {
 
@@ -20,6 +19,7 @@ struct BoundArguments {
   GroupArguments group;
   std::string in_network;
   std::string multicast;
+  LimitArguments limits;
   bool json = false;
 };
 
@@ -32,7 +32,7 @@ std::vector<std::string> names_of(const Topology& topology, const std::vector<No
 std::string json_of(const Topology& topology, const Bound& bound, const InNetwork& able) {
   const nlohmann::ordered_json json{{"collective", to_string(bound.kind)},
                                     {"ranks", bound.members},
-                                    {"algbw_gbps", std::round(bound.algbw_gbps() * 1e6) / 1e6},
+                                    {"algbw_gbps", number(bound.algbw_gbps())},
                                     {"inverse_rate", to_string(bound.inverse_rate)},
                                     {"cut", names_of(topology, bound.cut)},
                                     {"latency_steps", bound.latency_steps},
@@ -44,10 +44,15 @@ std::string json_of(const Topology& topology, const Bound& bound, const InNetwor
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
+constexpr std::size_t longest_exact = 12;  // a fraction that people read at a glance
+
 std::string text_of(const Topology& topology, const Bound& bound, const InNetwork& able) {
-  std::string text = fmt::format("{} among {} ranks of {}: at most {:.4f} GB/s algbw{}\n", to_string(bound.kind), bound.members, topology.name(),
+  std::string text = fmt::format("{} among {} ranks of {}: at most {:.7g} GB/s algbw{}\n", to_string(bound.kind), bound.members, topology.name(),
                                  bound.algbw_gbps(), bound.attained ? ", which some schedule reaches" : "");
-  text += fmt::format("  each GPU's byte   {} ns (links in GB/s)\n", to_string(bound.inverse_rate));
+  const auto exact = to_string(bound.inverse_rate);
+  const auto about = fmt::format("{:.6g}", bound.inverse_rate.value());
+  text += fmt::format("  each GPU's byte   {} ns{} (links in GB/s)\n", exact.size() <= longest_exact ? exact : about,
+                      exact.size() <= longest_exact ? "" : ", exactly " + exact);
   if (!bound.argument.empty()) text += fmt::format("  because           {}\n", bound.argument);
   if (!bound.cut.empty()) text += fmt::format("  cut               {}\n", set_of_names(topology, bound.cut));
   text += fmt::format("  latency           {} transfers one after another, {:.3f} us at least\n", bound.latency_steps, microseconds(bound.latency));
@@ -72,17 +77,19 @@ Result<InNetwork> able_switches(const BoundArguments& arguments, const Topology&
   return able;
 }
 
-Status print_bound(const BoundArguments& arguments) {
+Status print_bound(const BoundArguments& arguments, Watch& watch) {
+  if (auto limits = limits_from(arguments.limits, watch); !limits) return std::move(limits).error();
   auto topology = topology_from(arguments.topology);
   if (!topology) return std::move(topology).error();
   auto collective = collective_from(arguments.group, topology->ranks());
   if (!collective) return std::move(collective).error();
+  if (auto enough = afford_routes(topology->ranks(), watch); !enough) return enough;
+  watch.showing(fmt::format("looking for the bound of {}", to_string(collective->kind)));
   auto able = able_switches(arguments, *topology);
   if (!able) return std::move(able).error();
   auto found = bound(*topology, *collective, *able);
   if (!found) return std::move(found).error();
-  std::cout << (arguments.json ? json_of(*topology, *found, *able) : text_of(*topology, *found, *able));
-  return {};
+  return watch.print(arguments.json ? json_of(*topology, *found, *able) : text_of(*topology, *found, *able));
 }
 
 }  // namespace
@@ -98,7 +105,9 @@ Command bound_command(CLI::App& parent) {
       ->type_name("LIST");
   app->add_option("--multicast", a->multicast, "further switches, which multicast only")->type_name("LIST");
   app->add_flag("--json", a->json, "print as JSON");
-  return {app, [a] { return print_bound(*a); }};
+  add_time_limit(*app, a->limits, "how long to look for the bound", "");
+  add_memory_limit(*app, a->limits);
+  return {app, [a](Watch& watch) { return print_bound(*a, watch); }};
 }
 
 }  // namespace p2plab::cli

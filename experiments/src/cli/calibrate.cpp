@@ -21,7 +21,8 @@ struct CalibrateArguments {
   std::string name = "calibrated";
 };
 
-Status run_calibration(const CalibrateArguments& arguments) {
+Status run_calibration(const CalibrateArguments& arguments, Watch& watch) {
+  if (auto able = try_out(arguments.out); !able) return able;
   auto data = measure_calibration();
   if (!data) return std::move(data).error();
   const auto here = provenance_here();
@@ -34,10 +35,9 @@ Status run_calibration(const CalibrateArguments& arguments) {
   auto calibration = calibrate(*data, *topology, arguments.name);
   if (!calibration) return std::move(calibration).error();
   if (!arguments.out.empty()) {
-    if (auto written = write_text(arguments.out, write_calibration(*calibration)); !written) return written;
+    if (auto written = watch.write(arguments.out, write_calibration(*calibration)); !written) return written;
   }
-  std::cout << (arguments.out.empty() ? write_calibration(*calibration) : calibration_text(*calibration));
-  return {};
+  return watch.print(arguments.out.empty() ? write_calibration(*calibration) : calibration_text(*calibration));
 }
 
 }  // namespace
@@ -49,7 +49,7 @@ Command calibrate_command(CLI::App& parent) {
   app->add_option("--out", a->out, "write the profile to this file and a table here (default: the profile here)")->type_name("FILE");
   app->add_option("--topology", a->topology, "the machine's links: a file or a preset (default: detected)")->type_name("T");
   app->add_option("--name", a->name, "the profile's name")->capture_default_str()->type_name("NAME");
-  return {app, [a] { return run_calibration(*a); }};
+  return {app, [a](Watch& watch) { return run_calibration(*a, watch); }};
 }
 
 }  // namespace p2plab::cli

@@ -9,15 +9,16 @@
 
 #include <CLI/CLI.hpp>
 
+#include "cli/watch.h"
 #include "p2plab/base/result.h"
 
 namespace p2plab::cli {
 
-/// A command that was added to the parser, and what it does once its options are read. It prints its report on stdout; what goes wrong is
+/// A command that was added to the parser, and what it does once its options are read. It prints its report through the watch; what goes wrong is
 /// returned, and main says it on stderr.
 struct Command {
   CLI::App* app = nullptr;
-  std::function<Status()> run;
+  std::function<Status(Watch&)> run;
 };
 
 /// Adds `name` below `parent` with a summary and an example for --help.

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // p2plab config example|check: config files, explained and tested.
-#include <iostream>
-
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "cli/command.h"
 #include "p2plab/base/quantity.h"
+#include "p2plab/detail/config_value.h"
+#include "p2plab/detail/text.h"
 #include "p2plab/experiment/experiment.h"
 #include "p2plab/experiment/gallery.h"
 
@@ -13,23 +14,43 @@ namespace p2plab::cli {
 
 namespace {
 
-Status check_config(const std::string& path) {
-  if (is_gallery(path)) {
-    auto gallery = load_gallery(path);
-    if (!gallery) return std::move(gallery).error();
-    std::cout << fmt::format("{}: good\n{}: a gallery of {} machines\n", path, gallery->name, gallery->cases.size());
-    return {};
-  }
-  auto experiment = load_experiment(path);
+using Json = nlohmann::ordered_json;
+
+std::string json_of(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"; }
+
+Status check_gallery(std::string_view text, const std::string& path, bool json, Watch& watch) {
+  auto gallery = read_gallery(text, path);
+  if (!gallery) return std::move(gallery).error();
+  if (json) return watch.print(json_of({{"file", path}, {"good", true}, {"name", gallery->name}, {"machines", gallery->cases.size()}}));
+  return watch.print(fmt::format("{}: good\n{}: a gallery of {} machines\n", path, gallery->name, gallery->cases.size()));
+}
+
+Status check_config(const std::string& path, bool json, Watch& watch) {
+  auto text = read_text_file(path, longest_config);
+  if (!text) return std::move(text).error();
+  if (is_gallery(*text, path)) return check_gallery(*text, path, json, watch);
+  auto experiment = read_experiment(*text, path);
   if (!experiment) return std::move(experiment).error();
-  std::string kinds;
-  for (const auto kind : experiment->collectives) kinds += fmt::format("{}{}", kinds.empty() ? "" : ", ", to_string(kind));
-  std::string algorithms;
-  for (const auto& choice : experiment->algorithms) algorithms += (algorithms.empty() ? "" : ", ") + choice.label();
-  std::cout << fmt::format("{}: good\n{}: {} GPUs of {}; {}; {}; {} sizes from {} to {}\n", path, experiment->name, experiment->topology.ranks(),
-                           experiment->topology.name(), kinds, algorithms, experiment->sizes.size(), to_string(experiment->sizes.front()),
-                           to_string(experiment->sizes.back()));
-  return {};
+  std::vector<std::string> kinds;
+  for (const auto kind : experiment->collectives) kinds.emplace_back(to_string(kind));
+  std::vector<std::string> algorithms;
+  for (const auto& choice : experiment->algorithms) algorithms.push_back(choice.label());
+  if (json) {
+    std::vector<std::int64_t> sizes;
+    for (const auto size : experiment->sizes) sizes.push_back(size.count());
+    return watch.print(json_of({{"file", path},
+                                {"good", true},
+                                {"name", experiment->name},
+                                {"topology", experiment->topology.name()},
+                                {"ranks", experiment->topology.ranks()},
+                                {"collectives", kinds},
+                                {"algorithms", algorithms},
+                                {"sizes_bytes", sizes},
+                                {"dtype", to_string(experiment->dtype)}}));
+  }
+  return watch.print(fmt::format("{}: good\n{}: {} GPUs of {}; {}; {}; {} sizes from {} to {}\n", path, experiment->name,
+                                 experiment->topology.ranks(), experiment->topology.name(), fmt::join(kinds, ", "), fmt::join(algorithms, ", "),
+                                 experiment->sizes.size(), to_string(experiment->sizes.front()), to_string(experiment->sizes.back())));
 }
 
 }  // namespace
@@ -41,11 +62,10 @@ std::vector<Command> config_commands(CLI::App& parent) {
   auto path = std::make_shared<std::string>();
   auto* check = add_command(*config, "check", "Report every mistake of a config file", "p2plab config check my.yaml");
   check->add_option("file", *path, "the config file")->required()->type_name("FILE");
-  const auto print = [] {
-    std::cout << example_config();
-    return Status{};
-  };
-  return {{example, print}, {check, [path] { return check_config(*path); }}};
+  auto json = std::make_shared<bool>(false);
+  check->add_flag("--json", *json, "print what the config asks for as JSON");
+  const auto print = [](Watch& watch) { return watch.print(example_config()); };
+  return {{example, print}, {check, [path, json](Watch& watch) { return check_config(*path, *json, watch); }}};
 }
 
 }  // namespace p2plab::cli

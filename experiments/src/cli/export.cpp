@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "cli/arguments.h"
 #include "cli/command.h"
@@ -21,6 +22,8 @@ struct ExportArguments {
   std::string plan;
   std::string format;
   std::string out;
+  LimitArguments limits;
+  bool json = false;
 };
 
 // One plan of the file that is exported, lowered. A tuned file has one for each band of sizes.
@@ -98,7 +101,10 @@ std::string path_of(const std::string& out, const std::string& suffix, const std
   return (out.ends_with(extension) ? out.substr(0, out.size() - extension.size()) : out) + suffix + extension;
 }
 
-Status export_plans(const ExportArguments& arguments) {
+Status export_plans(const ExportArguments& arguments, Watch& watch) {
+  if (auto limits = limits_from(arguments.limits, watch); !limits) return std::move(limits).error();
+  if (auto able = try_out(arguments.out); !able) return able;
+  if (arguments.json && arguments.out.empty()) return Error{ErrorCode::usage, "--json tells the files that --out NAME writes; give that, too"};
   const auto exporters = builtin_exporters();
   auto entry = exporters.get("format", arguments.format);
   if (!entry) return std::move(entry).error();
@@ -106,10 +112,9 @@ Status export_plans(const ExportArguments& arguments) {
   if (!plans) return std::move(plans).error();
   const auto exporter = (*entry)->make();
   const auto files = written(*exporter, *plans);
-  if (!files) return files.error();
+  if (!files) return in_file(files.error(), arguments.plan);
   if (arguments.out.empty() && files->size() == 1) {
-    std::cout << files->front().content;
-    return {};
+    return watch.print(files->front().content);
   }
   if (arguments.out.empty()) {
     return Error{ErrorCode::usage,
@@ -118,7 +123,14 @@ Status export_plans(const ExportArguments& arguments) {
   std::vector<std::string> paths;
   for (const auto& one : *files) {
     paths.push_back(path_of(arguments.out, one.suffix, exporter->extension()));
-    if (auto ok = write_text(paths.back(), one.content); !ok) return ok;
+    if (auto ok = watch.write(paths.back(), one.content); !ok) return ok;
+  }
+  if (arguments.json) {
+    auto list = nlohmann::ordered_json::array();
+    for (std::size_t i = 0; i < paths.size(); ++i) list.push_back({{"file", paths[i]}, {"bytes", (*files)[i].content.size()}});
+    return watch.print(
+        nlohmann::ordered_json{{"format", arguments.format}, {"files", list}}.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) +
+        "\n");
   }
   std::cerr << fmt::format("wrote {}{}\n", paths.front(), paths.size() == 1 ? "" : " to " + paths.back());
   std::cerr << exporter->how_to_load(paths.size() == 1 ? paths.front() : fmt::format("{}...{}", paths.front(), paths.back())) << '\n';
@@ -133,7 +145,9 @@ Command export_command(CLI::App& parent) {
   app->add_option("PLAN", a->plan, "a file that `p2plab plan --out` or `p2plab tune --out` wrote")->required();
   app->add_option("--format", a->format, "an exporter (p2plab list exporters)")->required()->type_name("F");
   app->add_option("--out", a->out, "the file, or what its files' names begin with (default: stdout)")->type_name("NAME");
-  return {app, [a] { return export_plans(*a); }};
+  app->add_flag("--json", a->json, "with --out: print the files that were written as JSON");
+  add_memory_limit(*app, a->limits);
+  return {app, [a](Watch& watch) { return export_plans(*a, watch); }};
 }
 
 }  // namespace p2plab::cli

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // p2plab frontier: few steps against few bytes.
-#include <iostream>
-
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -19,7 +17,7 @@ struct FrontierArguments {
   GroupArguments group;
   int chunks = 8;
   int steps = 0;
-  double seconds = 60;
+  LimitArguments limits = {.time = "60"};
   bool json = false;
 };
 
@@ -65,7 +63,8 @@ std::string text_of(const Frontier& found, const Collective& collective, const T
   return text + fmt::format("  searched for {:.2f} s{}\n", found.time.count(), found.complete ? "" : ", until time ran out");
 }
 
-Status print_frontier(const FrontierArguments& arguments) {
+Status print_frontier(const FrontierArguments& arguments, Watch& watch) {
+  if (auto limits = limits_from(arguments.limits, watch); !limits) return std::move(limits).error();
   auto topology = topology_from(arguments.topology);
   if (!topology) return std::move(topology).error();
   auto collective = collective_from(arguments.group, topology->ranks());
@@ -74,13 +73,14 @@ Status print_frontier(const FrontierArguments& arguments) {
     return Error{ErrorCode::usage, fmt::format("--chunks must be from 1 to 64, got {}", arguments.chunks)};
   if (arguments.steps < 0 || arguments.steps > 64)
     return Error{ErrorCode::usage, fmt::format("--steps must be from 0 to 64, got {}", arguments.steps)};
-  if (!(arguments.seconds > 0)) return Error{ErrorCode::usage, "--seconds must be above zero"};
+  watch.showing(fmt::format("looking for plans of {}", to_string(collective->kind)));
   const Routes routes(*topology);
-  const FrontierOptions options{.most_chunks = arguments.chunks, .most_steps = arguments.steps, .time_limit = Seconds{arguments.seconds}};
+  const FrontierOptions options{
+      .most_chunks = arguments.chunks, .most_steps = arguments.steps, .time_limit = watch.time_left(), .stop = [&watch] { return watch.asked(); }};
   auto found = frontier(*topology, routes, *collective, options);
   if (!found) return std::move(found).error();
-  std::cout << (arguments.json ? json_of(*found, *collective) : text_of(*found, *collective, *topology));
-  return {};
+  watch.finishing();
+  return watch.print(arguments.json ? json_of(*found, *collective) : text_of(*found, *collective, *topology));
 }
 
 }  // namespace
@@ -93,9 +93,10 @@ Command frontier_command(CLI::App& parent) {
   add_group_options(*app, a->group);
   app->add_option("--chunks", a->chunks, "the most chunks a block, 1 to 64")->capture_default_str()->type_name("N");
   app->add_option("--steps", a->steps, "the most steps; 0: two more than the fewest")->capture_default_str()->type_name("N");
-  app->add_option("--seconds", a->seconds, "how long to search; then what was found so far")->capture_default_str()->type_name("S");
+  add_time_limit(*app, a->limits, "how long to search; then what was found so far (default: 60)", "--seconds");
+  add_memory_limit(*app, a->limits);
   app->add_flag("--json", a->json, "print as JSON");
-  return {app, [a] { return print_frontier(*a); }};
+  return {app, [a](Watch& watch) { return print_frontier(*a, watch); }};
 }
 
 }  // namespace p2plab::cli

@@ -66,7 +66,8 @@ Result<PlanFile> graph_plan(const std::string& text, const ImportPlanArguments& 
   return PlanFile{topology, *std::move(plan), {}, false};
 }
 
-Status import_plan(const ImportPlanArguments& arguments) {
+Status import_plan(const ImportPlanArguments& arguments, Watch& watch) {
+  if (auto able = try_out(arguments.out); !able) return able;
   auto topology = topology_from(arguments.topology);
   if (!topology) return std::move(topology).error();
   const auto type = data_type(arguments.dtype);
@@ -87,9 +88,7 @@ Status import_plan(const ImportPlanArguments& arguments) {
   std::cerr << fmt::format("proved: {} among {} ranks of {}{}, {} steps\n", to_string(collective.kind), collective.members.size(), topology->name(),
                            file->in_place ? ", in place" : "", file->plan.schedule.step_count());
   const auto plan = write_plan(*file);
-  if (!arguments.out.empty()) return write_text(arguments.out, plan);
-  std::cout << plan;
-  return {};
+  return arguments.out.empty() ? watch.print(plan) : watch.write(arguments.out, plan);
 }
 
 }  // namespace
@@ -108,7 +107,7 @@ Command import_plan_command(CLI::App& parent) {
   app->add_option("--size", a->size, "nccl-tests' size")->capture_default_str()->type_name("S");
   app->add_option("--dtype", a->dtype, "element type")->capture_default_str()->type_name("TYPE");
   app->add_option("--out", a->out, "the plan file (default: stdout)")->type_name("FILE");
-  return {app, [a] { return import_plan(*a); }};
+  return {app, [a](Watch& watch) { return import_plan(*a, watch); }};
 }
 
 }  // namespace p2plab::cli

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // p2plab list algorithms|presets|executors|exporters: what names may be used, with their parameters.
-#include <iostream>
-
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -79,10 +77,7 @@ Command list_one(CLI::App& parent, const std::string& name, const std::string& s
   auto json = std::make_shared<bool>(false);
   auto* app = add_command(parent, name, summary, "p2plab list " + name);
   app->add_flag("--json", *json, "print as JSON");
-  return {app, [json, items] {
-            std::cout << (*json ? json_of(items()) : text_of(items()));
-            return Status{};
-          }};
+  return {app, [json, items](Watch& watch) { return watch.print(*json ? json_of(items()) : text_of(items())); }};
 }
 
 }  // namespace

@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The command line: reads it, runs one command, turns its result into an exit code (0 done, 1 input or machine, 2 usage, 3 verification failed).
+// The command line: reads it, runs one command, turns its result into an exit code (0 done, 1 input or machine, 2 usage, 3 verification failed,
+// 130 Ctrl-C).
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
 #include <iostream>
 
 #include <fmt/format.h>
@@ -42,6 +49,13 @@ const CLI::App* deepest(const CLI::App& app) {
   return at;
 }
 
+// "p2plab topo show".
+std::string path_of(const CLI::App& app) {
+  auto name = app.get_name();
+  for (const auto* up = app.get_parent(); up != nullptr; up = up->get_parent()) name = up->get_name() + " " + name;
+  return name;
+}
+
 std::vector<std::string> names_of_commands(const CLI::App& app) {
   std::vector<std::string> names;
   for (const auto* command : app.get_subcommands([](const CLI::App*) { return true; })) names.push_back(command->get_name());
@@ -58,10 +72,7 @@ std::vector<std::string> names_of_flags(const CLI::App& app) {
 }
 
 Error usage_error(const std::string& message, const CLI::App& app) {
-  const auto* at = deepest(app);
-  std::string name = at->get_name();
-  for (const auto* up = at->get_parent(); up != nullptr; up = up->get_parent()) name = up->get_name() + " " + name;
-  return Error{ErrorCode::usage, message, std::nullopt, {fmt::format("see '{} --help'", name)}};
+  return Error{ErrorCode::usage, message, std::nullopt, {fmt::format("see '{} --help'", path_of(*deepest(app)))}};
 }
 
 // An argument that no command takes: names the nearest that one does.
@@ -85,17 +96,36 @@ int report(const Error& error) {
   return exit_code(error);
 }
 
+// Some disks say only when a file is closed that it could not be written.
+int end_of(const Status& done, const Watch& watch) {
+  if (!done) {
+    std::cerr << describe(done.error());
+    return watch.exit_code_of(done.error());
+  }
+  if (close(STDOUT_FILENO) == 0) return 0;
+  return report(Error{ErrorCode::io, fmt::format("cannot write to stdout: {}", std::strerror(errno))});
+}
+
+// An option that is given nothing, as by a variable of a script that is not set, is no option that was left out.
+std::optional<Error> empty_value(const CLI::App& app) {
+  for (const auto* option : deepest(app)->get_options()) {
+    if (option->count() == 0 || option->get_type_size_max() == 0) continue;
+    if (std::ranges::any_of(option->results(), [](const std::string& value) { return value.empty(); }))
+      return usage_error(fmt::format("{}: the value is empty", option->get_name()), app);
+  }
+  return std::nullopt;
+}
+
 // Ends with the exit code if the arguments ask for help or are wrong.
-std::optional<int> parse(CLI::App& app, int count, char** arguments) {
+std::optional<int> parse(CLI::App& app, int count, char** arguments, Watch& watch) {
   try {
     app.parse(count, arguments);
+    if (const auto empty = empty_value(app)) return report(*empty);
     return std::nullopt;
   } catch (const CLI::CallForHelp&) {
-    std::cout << deepest(app)->help();
-    return 0;
+    return end_of(watch.print(deepest(app)->help(deepest(app) == &app ? "" : path_of(*deepest(app)->get_parent()))), watch);
   } catch (const CLI::CallForVersion&) {
-    std::cout << "p2plab " << version() << (commit().empty() ? "" : fmt::format(" ({})", commit())) << '\n';
-    return 0;
+    return end_of(watch.print(fmt::format("p2plab {}{}\n", version(), commit().empty() ? "" : fmt::format(" ({})", commit()))), watch);
   } catch (const CLI::ParseError& fault) {
     const auto rest = app.remaining(true);
     if (!rest.empty()) return report(unexpected(rest.front(), app));
@@ -104,22 +134,40 @@ std::optional<int> parse(CLI::App& app, int count, char** arguments) {
   }
 }
 
+// Descriptors 0 to 2 that were closed would go to the first files that are opened, and reports into them. Writing to what stands there now fails.
+void fill_standard_streams() {
+  for (const int one : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (fcntl(one, F_GETFD) < 0) open("/dev/null", one == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+  }
+}
+
 int main_of(int count, char** arguments) {
+  fill_standard_streams();
+  std::signal(SIGXFSZ, SIG_IGN);  // a limit on the size of files is an error, too
+  std::signal(SIGPIPE, SIG_IGN);  // a reader of stdout that is gone is an error that is told, and files are still written
+  Watch watch;
   CLI::App app("Plans, proves, predicts and runs collectives on any machine of GPUs.", "p2plab");
   app.set_version_flag("--version", std::string{version()});
   app.footer("Example: p2plab run configs/8gpu_nvlink.yaml");
   app.require_subcommand(1);
   const auto commands = all_commands(app);
-  if (const auto ended = parse(app, count, arguments)) return *ended;
+  if (const auto ended = parse(app, count, arguments, watch)) return *ended;
   const auto chosen = std::ranges::find(commands, deepest(app), [](const Command& command) -> const CLI::App* { return command.app; });
   expects(chosen != commands.end());
-  const auto done = chosen->run();
-  std::cout.flush();
-  return done ? 0 : report(done.error());
+  watch.doing(fmt::format("doing {}", path_of(*chosen->app)));
+  const auto done = watch.run([&] { return chosen->run(watch); });
+  return end_of(done, watch);
 }
 
 }  // namespace
 
 }  // namespace p2plab::cli
 
-int main(int count, char** arguments) { return p2plab::cli::main_of(count, arguments); }
+int main(int count, char** arguments) {
+  try {
+    return p2plab::cli::main_of(count, arguments);
+  } catch (const std::exception& fault) {
+    std::cerr << "error: while reading the command line: " << fault.what() << '\n';
+    return 1;
+  }
+}

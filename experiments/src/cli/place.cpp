@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // p2plab place: which GPUs of a machine to take for a job, and in which order to number them.
-#include <cmath>
-#include <iostream>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -9,6 +7,7 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "p2plab/bounds/place.h"
+#include "report/json_number.h"
 #include "report/text_table.h"
 
 namespace p2plab::cli {
@@ -33,7 +32,7 @@ std::string json_of(const PlaceArguments& arguments, const std::vector<Placement
   nlohmann::ordered_json json{{"collective", arguments.collective}, {"gpus", arguments.gpus}, {"placements", nlohmann::ordered_json::array()}};
   for (const auto& placement : placements) {
     json["placements"].push_back({{"gpus", numbers_of(placement)},
-                                  {"busbw_gbps", std::round(placement.busbw_gbps * 1e6) / 1e6},
+                                  {"busbw_gbps", number(placement.busbw_gbps)},
                                   {"connected", placement.busbw_gbps > 0 || arguments.gpus == 1},
                                   {"alike", placement.alike}});
   }
@@ -59,15 +58,14 @@ std::string text_of(const PlaceArguments& arguments, const Topology& topology, c
   return text;
 }
 
-Status print_placements(const PlaceArguments& arguments) {
+Status print_placements(const PlaceArguments& arguments, Watch& watch) {
   auto topology = topology_from(arguments.topology);
   if (!topology) return std::move(topology).error();
   auto kind = collective_kind(arguments.collective);
   if (!kind) return std::move(kind).error();
   auto placements = place(*topology, arguments.gpus, *kind);
   if (!placements) return std::move(placements).error();
-  std::cout << (arguments.json ? json_of(arguments, *placements) : text_of(arguments, *topology, *placements));
-  return {};
+  return watch.print(arguments.json ? json_of(arguments, *placements) : text_of(arguments, *topology, *placements));
 }
 
 }  // namespace
@@ -81,7 +79,7 @@ Command place_command(CLI::App& parent) {
   app->add_option("--collective", a->collective, "what to rank them by")->capture_default_str()->type_name("C");
   app->add_option("--top", a->top, "how many kinds to print")->capture_default_str()->check(CLI::PositiveNumber)->type_name("N");
   app->add_flag("--json", a->json, "print all as JSON");
-  return {app, [a] { return print_placements(*a); }};
+  return {app, [a](Watch& watch) { return print_placements(*a, watch); }};
 }
 
 }  // namespace p2plab::cli

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // p2plab plan: one algorithm for one collective and size on one machine.
 #include <chrono>
-#include <iostream>
 
 #include <fmt/format.h>
 
@@ -13,6 +12,7 @@
 #include "p2plab/program/plan_io.h"
 #include "p2plab/program/program_io.h"
 #include "p2plab/schedule/repair.h"
+#include "plan/collective_bound.h"
 
 namespace p2plab::cli {
 
@@ -24,27 +24,15 @@ struct PlanArguments {
   std::string size = "64 MiB";
   std::string algorithm = "auto";
   std::vector<std::string> set;
-  std::string dtype = "float16";
+  std::string dtype = "float32";
   std::string profile;
   std::string out;
   std::string program;
   std::string repair;
-  std::optional<double> deadline;
+  LimitArguments limits;
   bool in_place = false;
   bool json = false;
 };
-
-Result<Payload> payload_from(const PlanArguments& arguments) {
-  auto size = parse_bytes(arguments.size);
-  if (!size) return std::move(size).error();
-  auto type = data_type(arguments.dtype);
-  if (!type) return std::move(type).error();
-  if (size->count() % size_of(*type) != 0) {
-    return Error{ErrorCode::invalid_input,
-                 fmt::format("{} is not a multiple of the element size: {} has {} bytes", to_string(*size), arguments.dtype, size_of(*type))};
-  }
-  return payload_of(*size, *type, ReduceOp::sum);
-}
 
 struct Task {
   Collective collective;
@@ -69,38 +57,73 @@ Result<Task> task_from(const PlanArguments& arguments, const Topology& topology)
   if (!arguments.repair.empty()) return task_of_plan(arguments.repair, topology);
   auto collective = collective_from(arguments.group, topology.ranks());
   if (!collective) return std::move(collective).error();
-  auto payload = payload_from(arguments);
+  auto size = parse_bytes(arguments.size);
+  if (!size) return std::move(size).error();
+  auto payload = payload_from(*size, arguments.dtype);
   if (!payload) return std::move(payload).error();
   auto parameters = parameter_list(arguments.set);
   if (!parameters) return std::move(parameters).error();
   return Task{*std::move(collective), *payload, {arguments.algorithm, *std::move(parameters)}, arguments.in_place};
 }
 
-Status plan(const PlanArguments& arguments) {
+// What is printed and written of a plan, whether it is the last or the best so far.
+struct Giver {
+  PlanArguments arguments;
+  std::shared_ptr<const Evaluator> evaluator;
+  Limit limit;
+  bool in_place = false;
+  std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
+
+  Status operator()(const Evaluation& evaluation, Watch& watch) const {
+    const auto summary = summarize(*evaluator, evaluation, std::chrono::steady_clock::now() - start, limit);
+    Status written;
+    if (!arguments.out.empty())
+      written = watch.write(arguments.out, write_plan({evaluator->topology(), evaluation.kept_plan(), evaluation.program.payload, in_place}));
+    if (written && !arguments.program.empty()) written = watch.write(arguments.program, write_program({evaluator->topology(), evaluation.program}));
+    auto printed = watch.print(arguments.json ? to_json(summary) : to_text(summary));
+    return written ? std::move(printed) : std::move(written);
+  }
+};
+
+// The bound comes first: it is worth telling even where no plan is found in the time or memory there is.
+Limit known_limit(const Topology& topology, const Task& task, Watch& watch) {
+  auto limit = limit_of(topology, task.collective);
+  if (const auto least = limit.time ? limit.time(task.payload) : std::nullopt; least && least->count() > 0)
+    watch.know(fmt::format("no plan can take less than {:.2f} us: {}", microseconds(*least), limit.argument));
+  return limit;
+}
+
+Status plan(const PlanArguments& arguments, Watch& watch) {
+  auto seconds = limits_from(arguments.limits, watch);
+  if (!seconds) return std::move(seconds).error();
+  for (const auto* out : {&arguments.out, &arguments.program}) {
+    if (auto able = try_out(*out); !able) return able;
+  }
   auto topology = topology_from(arguments.topology);
   if (!topology) return std::move(topology).error();
+  if (auto able = arguments.out.empty() ? Status{} : try_text_of(*topology); !able) return able;
   auto task = task_from(arguments, *topology);
   if (!task) return std::move(task).error();
   auto profile = profile_from(arguments.profile);
   if (!profile) return std::move(profile).error();
-  const Evaluator evaluator(*topology, *profile);
-  const auto start = std::chrono::steady_clock::now();
+  if (auto able = afford_routes(topology->ranks(), watch); !able) return able;
+  const auto evaluator = std::make_shared<const Evaluator>(*topology, *profile);
+  const Giver give{arguments, evaluator, known_limit(*topology, *task, watch), task->in_place};
   PlanningOptions options{.in_place = task->in_place};
   std::optional<PreviousPlan> previous;
   if (task->old) previous.emplace(PreviousPlan{task->old->topology, task->old->plan.schedule});
   if (previous) options.previous = &*previous;
-  if (arguments.deadline) options.time_limit = Seconds{*arguments.deadline};
-  auto evaluation = plan_one(evaluator, task->choice, task->collective, task->payload, options);
+  if (*seconds) options.time_limit = watch.time_left().value_or(**seconds);
+  options.found = [&watch, give, best = std::make_shared<std::optional<Seconds>>()](const std::shared_ptr<const Evaluation>& found) {
+    if (*best && **best <= found->prediction.time) return;
+    *best = found->prediction.time;
+    watch.keep([&watch, give, found](const std::string&) { return give(*found, watch); });
+  };
+  watch.showing(fmt::format("planning {} with {}", to_string(task->collective.kind), task->choice.label()));
+  auto evaluation = plan_one(*evaluator, task->choice, task->collective, task->payload, options);
   if (!evaluation) return std::move(evaluation).error();
-  const auto summary = summarize(evaluator, *evaluation, std::chrono::steady_clock::now() - start);
-  if (!arguments.out.empty()) {
-    if (auto ok = write_text(arguments.out, write_plan({*topology, evaluation->kept_plan(), task->payload, task->in_place})); !ok) return ok;
-  }
-  if (!arguments.program.empty()) {
-    if (auto ok = write_text(arguments.program, write_program({*topology, evaluation->program})); !ok) return ok;
-  }
-  std::cout << (arguments.json ? to_json(summary) : to_text(summary));
-  return {};
+  watch.finishing();
+  return give(*evaluation, watch);
 }
 
 }  // namespace
@@ -122,12 +145,11 @@ Command plan_command(CLI::App& parent) {
                      ->type_name("FILE");
   for (const auto* other : {"--collective", "--size", "--algorithm", "--root", "--ranks", "--set", "--dtype"})
     repair->excludes(app->get_option(other));
-  app->add_option("--deadline", a->deadline, "seconds to search; then the best plan so far, its gap stated (0: the first plan at hand)")
-      ->check(CLI::Range(0.0, 86400.0))
-      ->type_name("S");
+  add_time_limit(*app, a->limits, "how long to search; then the best plan so far, its gap stated", "--deadline");
+  add_memory_limit(*app, a->limits);
   app->add_flag("--in-place", a->in_place, "input and output share memory");
   app->add_flag("--json", a->json, "print the figures as JSON");
-  return {app, [a] { return plan(*a); }};
+  return {app, [a](Watch& watch) { return plan(*a, watch); }};
 }
 
 }  // namespace p2plab::cli

@@ -2,12 +2,19 @@
 // p2plab run CONFIG: the main job.
 #include <unistd.h>
 
+#include <algorithm>
 #include <iostream>
+#include <memory>
 
+#include <fmt/format.h>
+
+#include "cli/arguments.h"
 #include "cli/command.h"
-#include "cli/interrupt.h"
+#include "p2plab/detail/config_value.h"
+#include "p2plab/detail/text.h"
 #include "p2plab/experiment/gallery.h"
 #include "p2plab/experiment/run.h"
+#include "p2plab/report/files.h"
 
 namespace p2plab::cli {
 
@@ -17,11 +24,43 @@ struct RunArguments {
   std::string config;
   std::string out;
   bool json = false;
+  bool strict = false;
+  LimitArguments limits;
 };
 
+// Hands everything on but what is in the table that is printed on the same terminal anyway.
+class WithoutSkips final : public Progress {
+ public:
+  explicit WithoutSkips(std::unique_ptr<Progress> progress) : progress_(std::move(progress)) {}
+  void stage(std::string_view name, std::int64_t total) override { progress_->stage(name, total); }
+  void advance(std::string_view what) override { progress_->advance(what); }
+  void note(std::string_view text) override {
+    if (!text.starts_with("skipped ")) progress_->note(text);
+  }
+
+ private:
+  std::unique_ptr<Progress> progress_;
+};
+
+std::unique_ptr<Progress> progress_for(const RunArguments& arguments) {
+  const bool terminal = isatty(STDERR_FILENO) != 0;
+  auto progress = terminal ? terminal_progress(std::cerr) : plain_progress(std::cerr);
+  if (!terminal || isatty(STDOUT_FILENO) == 0 || arguments.json) return progress;
+  return std::make_unique<WithoutSkips>(std::move(progress));
+}
+
+// What was asked for and not done is a failure if nothing was done, or if the user says so. NCCL's rows stand beside others and are asked by nobody.
+Status nothing_missing(const Report& report, bool strict) {
+  const auto asked = std::ranges::count_if(report.rows, [](const Row& row) { return row.algorithm != "nccl_model"; });
+  if (asked > 0 && (!strict || report.skipped.empty())) return {};
+  Error error{ErrorCode::unsupported, asked == 0 ? "nothing that was asked for could be done" : "not all that was asked for was done (--strict)"};
+  for (const auto& skip : report.skipped) error.notes.push_back(fmt::format("{}: {}", skip.what, skip.reason));
+  return error;
+}
+
 // Published figures beside predictions; --out writes gallery.json and gallery.txt.
-Status run_gallery_config(const RunArguments& arguments, Progress& progress) {
-  auto gallery = load_gallery(arguments.config);
+Status run_gallery_config(std::string_view text, const RunArguments& arguments, Progress& progress, Watch& watch) {
+  auto gallery = read_gallery(text, arguments.config);
   if (!gallery) return std::move(gallery).error();
   auto report = run_gallery(*gallery, progress);
   if (!report) return std::move(report).error();
@@ -29,24 +68,35 @@ Status run_gallery_config(const RunArguments& arguments, Progress& progress) {
     if (auto written = write_files({{"gallery.json", to_json(*report)}, {"gallery.txt", to_text(*report)}}, arguments.out); !written) return written;
     progress.note("report written to " + arguments.out);
   }
-  std::cout << (arguments.json ? to_json(*report) : to_text(*report));
-  return {};
+  return watch.print(arguments.json ? to_json(*report) : to_text(*report));
 }
 
-Status run_config(const RunArguments& arguments) {
-  const auto progress = isatty(STDERR_FILENO) != 0 ? terminal_progress(std::cerr) : plain_progress(std::cerr);
-  if (is_gallery(arguments.config)) return run_gallery_config(arguments, *progress);
-  auto experiment = load_experiment(arguments.config);
-  if (!experiment) return std::move(experiment).error();
-  Interrupt interrupt;
-  auto report = run(*experiment, *progress, [&] { return interrupt.asked(); });
-  if (!report) return std::move(report).error();
+// The table is printed even where the files cannot be written any more.
+Status give_out(const Report& report, const RunArguments& arguments, Progress& progress, Watch& watch) {
+  watch.finishing();
+  auto written = arguments.out.empty() ? Status{} : write_report(report, arguments.out);
+  if (written && !arguments.out.empty()) progress.note("report written to " + arguments.out);
+  auto printed = watch.print(arguments.json ? to_json(report) : to_text(report));
+  if (!written) return written;
+  if (!printed) return printed;
+  auto status = status_of(report);
+  return status ? nothing_missing(report, arguments.strict) : std::move(status);
+}
+
+Status run_config(const RunArguments& arguments, Watch& watch) {
+  if (auto limits = limits_from(arguments.limits, watch); !limits) return std::move(limits).error();
   if (!arguments.out.empty()) {
-    if (auto written = write_report(*report, arguments.out); !written) return written;
-    progress->note("report written to " + arguments.out);
+    if (auto able = can_write_into(arguments.out); !able) return able;
   }
-  std::cout << (arguments.json ? to_json(*report) : to_text(*report));
-  return status_of(*report);
+  const auto progress = progress_for(arguments);
+  auto text = read_text_file(arguments.config, longest_config);  // once: a pipe cannot be read again
+  if (!text) return std::move(text).error();
+  if (is_gallery(*text, arguments.config)) return run_gallery_config(*text, arguments, *progress, watch);
+  auto experiment = read_experiment(*text, arguments.config);
+  if (!experiment) return std::move(experiment).error();
+  auto report = run(*experiment, *progress, [&] { return watch.asked(); });
+  if (!report) return std::move(report).error();
+  return give_out(*report, arguments, *progress, watch);
 }
 
 }  // namespace
@@ -58,7 +108,9 @@ Command run_command(CLI::App& parent) {
   app->add_option("config", arguments->config, "the config file (see 'p2plab config example')")->required()->type_name("CONFIG");
   app->add_option("--out", arguments->out, "folder for report.json, report.csv, report.html and traces")->type_name("DIR");
   app->add_flag("--json", arguments->json, "print the report as JSON");
-  return {app, [arguments] { return run_config(*arguments); }};
+  app->add_flag("--strict", arguments->strict, "exit code 1 if anything that the config asks for is skipped");
+  add_memory_limit(*app, arguments->limits);
+  return {app, [arguments](Watch& watch) { return run_config(*arguments, watch); }};
 }
 
 }  // namespace p2plab::cli

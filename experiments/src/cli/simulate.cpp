@@ -32,6 +32,7 @@ struct SimulateArguments {
   std::string trace;
   std::string heatmap;
   std::string engine = "events";
+  LimitArguments limits;
   bool json = false;
 };
 
@@ -140,22 +141,31 @@ std::string text_of(const Simulation& s) {
   return s.path ? text + explanation(s) : text;
 }
 
-Status write_pictures(const SimulateArguments& arguments, const Topology& topology, const Simulation& s) {
+Status write_pictures(const SimulateArguments& arguments, const Topology& topology, const Simulation& s, Watch& watch) {
   if (!arguments.trace.empty()) {
-    if (auto ok = write_text(arguments.trace, write_trace(topology, s.program, s.result)); !ok) return ok;
+    if (auto ok = watch.write(arguments.trace, write_trace(topology, s.program, s.result)); !ok) return ok;
     std::cerr << fmt::format("wrote {}; open it in ui.perfetto.dev\n", arguments.trace);
   }
   if (arguments.heatmap.empty()) return {};
   const auto heatmap = utilisation(s.result, heatmap_columns);
-  return write_text(arguments.heatmap, arguments.heatmap.ends_with(".svg") ? to_svg(heatmap) : to_csv(heatmap));
+  return watch.write(arguments.heatmap, arguments.heatmap.ends_with(".svg") ? to_svg(heatmap) : to_csv(heatmap));
 }
 
-Status simulate_plan(const SimulateArguments& arguments) {
+Status simulate_plan(const SimulateArguments& arguments, Watch& watch) {
+  if (auto limits = limits_from(arguments.limits, watch); !limits) return std::move(limits).error();
+  for (const auto* out : {&arguments.trace, &arguments.heatmap}) {
+    if (auto able = try_out(*out); !able) return able;
+  }
   auto file = plan_from(arguments.plan);
   if (!file) return std::move(file).error();
   if (!arguments.topology.empty()) {
     auto other = topology_from(arguments.topology);
     if (!other) return std::move(other).error();
+    if (other->ranks() != file->topology.ranks()) {
+      return in_file(
+          {ErrorCode::invalid_input, fmt::format("this plan is for {} GPUs, {} has {}", file->topology.ranks(), other->name(), other->ranks())},
+          arguments.plan);
+    }
     file->topology = *std::move(other);
   }
   auto profile = profile_from(arguments.profile);
@@ -169,9 +179,12 @@ Status simulate_plan(const SimulateArguments& arguments) {
   }
   const Evaluator evaluator(file->topology, *profile, {.engine = *engine});
   auto proof = verify(file->topology, evaluator.routes(), file->plan.schedule, {.in_place = file->in_place});
-  if (!proof) return std::move(proof).error();
+  if (!proof) return in_file(std::move(proof).error(), arguments.plan);
   auto program = lower_checked(file->topology, evaluator.routes(), file->plan.schedule, *proof, file->payload, file->plan.tuning);
   if (!program) return std::move(program).error();
+  constexpr std::int64_t a_slice = 8;  // bytes, at least
+  const auto pieces = slices_of(*program) + static_cast<std::int64_t>(program->lanes.size()) * program->tuning.parts;
+  if (auto able = watch.afford(Bytes{pieces * a_slice}, fmt::format("simulating {} slices", pieces)); !able) return able;
   const bool record = events && (wanted || slices_of(*program) <= most_explained_slices);
   auto result = evaluator.simulate(*program, {.engine = *engine, .record = record});
   if (!result) return std::move(result).error();
@@ -185,9 +198,8 @@ Status simulate_plan(const SimulateArguments& arguments) {
     if (!prediction) return std::move(prediction).error();
     s.interval = prediction->interval;
   }
-  if (auto ok = write_pictures(arguments, file->topology, s); !ok) return ok;
-  std::cout << (arguments.json ? json_of(s) : text_of(s));
-  return {};
+  if (auto ok = write_pictures(arguments, file->topology, s, watch); !ok) return ok;
+  return watch.print(arguments.json ? json_of(s) : text_of(s));
 }
 
 }  // namespace
@@ -207,7 +219,8 @@ Command simulate_command(CLI::App& parent) {
       ->capture_default_str()
       ->type_name("E");
   app->add_flag("--json", a->json, "print as JSON");
-  return {app, [a] { return simulate_plan(*a); }};
+  add_memory_limit(*app, a->limits);
+  return {app, [a](Watch& watch) { return simulate_plan(*a, watch); }};
 }
 
 }  // namespace p2plab::cli

@@ -28,6 +28,7 @@ struct TopoArguments {
   bool dot = false;
   bool svg = false;
   std::string out;
+  LimitArguments limits;
 };
 
 // The machine in the form asked for; text if none is.
@@ -39,46 +40,65 @@ std::string shown(const Topology& topology, const TopoArguments& arguments) {
   return topology_text(topology, Routes(topology));
 }
 
-Status print(const std::string& text, const std::string& out) {
-  if (!out.empty()) return write_text(out, text);
-  std::cout << text;
-  return {};
-}
+Status print(const std::string& text, const std::string& out, Watch& watch) { return out.empty() ? watch.print(text) : watch.write(out, text); }
 
-Status show(const TopoArguments& arguments) {
+Status show(const TopoArguments& arguments, Watch& watch) {
+  if (auto limits = limits_from(arguments.limits, watch); !limits) return std::move(limits).error();
+  if (auto able = try_out(arguments.out); !able) return able;
   auto topology = topology_from(arguments.topology);
   if (!topology) return std::move(topology).error();
-  return print(shown(*topology, arguments), arguments.out);
+  if (auto able = arguments.yaml ? try_text_of(*topology) : Status{}; !able) return able;
+  if (auto able = arguments.yaml ? Status{} : afford_routes(topology->ranks(), watch); !able) return able;
+  return print(shown(*topology, arguments), arguments.out, watch);
 }
 
-Status import(const TopoArguments& arguments) {
+Status import(const TopoArguments& arguments, Watch& watch) {
+  if (auto able = try_out(arguments.out); !able) return able;
   auto imported = arguments.format == "smi" ? load_smi(arguments.topology, {.gpu = arguments.gpu}) : load_nccl_xml(arguments.topology);
   if (!imported) return std::move(imported).error();
   for (const auto& warning : imported->warnings) std::cerr << "warning: " << warning << '\n';
-  return print(write_topology(imported->topology), arguments.out);
+  if (arguments.json) return print(topology_json(imported->topology, Routes(imported->topology)), arguments.out, watch);
+  return print(write_topology(imported->topology), arguments.out, watch);
 }
 
-Status print_presets() {
+Status print_presets(bool json, Watch& watch) {
+  std::string text;
+  if (json) {
+    auto list = nlohmann::ordered_json::array();
+    for (const auto& preset : builtin_presets()) {
+      auto parameters = nlohmann::ordered_json::array();
+      for (const auto& known : preset.parameters)
+        parameters.push_back({{"name", known.name}, {"summary", known.summary}, {"default", known.fallback}});
+      list.push_back({{"name", preset.name}, {"summary", preset.summary}, {"parameters", parameters}});
+    }
+    return watch.print(list.dump(2) + "\n");
+  }
   for (const auto& preset : builtin_presets()) {
     std::string parameters;
     for (const auto& known : preset.parameters) parameters += fmt::format("{}{}={}", parameters.empty() ? ":" : ",", known.name, known.fallback);
-    std::cout << fmt::format("{:<14} {}\n{:<14} {}{}\n", preset.name, preset.summary, "", preset.name, parameters);
+    text += fmt::format("{:<14} {}\n{:<14} {}{}\n", preset.name, preset.summary, "", preset.name, parameters);
   }
-  return {};
+  return watch.print(text);
+}
+
+// Flags of which one may be given.
+void one_of(const std::vector<CLI::Option*>& flags) {
+  for (auto* flag : flags) {
+    for (auto* other : flags) {
+      if (other != flag) flag->excludes(other);
+    }
+  }
 }
 
 Command show_command(CLI::App& topo) {
   auto a = std::make_shared<TopoArguments>();
   auto* app = add_command(topo, "show", "Matrix of routes, islands and narrowest cut of a machine", "p2plab topo show dgx-v100 --svg --out dgx.svg");
   app->add_option("topology", a->topology, "a file or a preset, as in hgx-h200:gpus=4")->required()->type_name("T");
-  auto* forms = app->add_option_group("form");
-  forms->add_flag("--yaml", a->yaml, "p2plab's own description");
-  forms->add_flag("--json", a->json, "all of it for scripts");
-  forms->add_flag("--dot", a->dot, "for Graphviz");
-  forms->add_flag("--svg", a->svg, "a drawing");
-  forms->require_option(0, 1);
+  one_of({app->add_flag("--yaml", a->yaml, "p2plab's own description"), app->add_flag("--json", a->json, "all of it for scripts"),
+          app->add_flag("--dot", a->dot, "for Graphviz"), app->add_flag("--svg", a->svg, "a drawing")});
   app->add_option("--out", a->out, "write to this file")->type_name("FILE");
-  return {app, [a] { return show(*a); }};
+  add_memory_limit(*app, a->limits);
+  return {app, [a](Watch& watch) { return show(*a, watch); }};
 }
 
 Command import_command(CLI::App& topo) {
@@ -88,7 +108,8 @@ Command import_command(CLI::App& topo) {
   app->add_option("--format", a->format, "nccl_xml or smi")->required()->check(CLI::IsMember({"nccl_xml", "smi"}))->type_name("F");
   app->add_option("--gpu", a->gpu, "with smi: which GPU these are, as in h200, where the text does not tell")->type_name("NAME");
   app->add_option("--out", a->out, "write to this file")->type_name("FILE");
-  return {app, [a] { return import(*a); }};
+  app->add_flag("--json", a->json, "all of the machine for scripts, instead of p2plab's own description");
+  return {app, [a](Watch& watch) { return import(*a, watch); }};
 }
 
 // The facts as comments above the description, so that the file tells where it comes from.
@@ -110,7 +131,10 @@ std::string json_of(const Detected& detected) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-Status detect(const TopoArguments& arguments, const std::string& record, const std::string& replay) {
+Status detect(const TopoArguments& arguments, const std::string& record, const std::string& replay, Watch& watch) {
+  for (const auto* out : {&arguments.out, &record}) {
+    if (auto able = try_out(*out); !able) return able;
+  }
   MachineFacts facts;
   if (replay.empty()) {
     facts = gather_facts();
@@ -122,15 +146,16 @@ Status detect(const TopoArguments& arguments, const std::string& record, const s
     facts = *std::move(read);
   }
   if (!record.empty()) {
-    if (auto written = write_text(record, write_facts(facts)); !written) return written;
+    if (auto written = watch.write(record, write_facts(facts)); !written) return written;
   }
   auto detected = build_machine(facts);
   if (!detected) return std::move(detected).error();
   for (const auto& warning : detected->warnings) std::cerr << "warning: " << warning << '\n';
   for (const auto& disagreement : detected->disagreements) std::cerr << "warning: the sources disagree: " << disagreement << '\n';
-  if (arguments.json) return print(json_of(*detected), arguments.out);
-  if (arguments.yaml || !arguments.out.empty()) return print(commented(facts_text(*detected)) + write_topology(detected->topology), arguments.out);
-  return print(facts_text(*detected) + '\n' + shown(detected->topology, arguments), arguments.out);
+  if (arguments.json) return print(json_of(*detected), arguments.out, watch);
+  if (arguments.yaml || !arguments.out.empty())
+    return print(commented(facts_text(*detected)) + write_topology(detected->topology), arguments.out, watch);
+  return print(facts_text(*detected) + '\n' + shown(detected->topology, arguments), arguments.out, watch);
 }
 
 Command detect_command(CLI::App& topo) {
@@ -139,14 +164,12 @@ Command detect_command(CLI::App& topo) {
   auto replay = std::make_shared<std::string>();
   auto* app = add_command(topo, "detect", "Look at this machine: every fact with its source, and the machine that follows",
                           "p2plab topo detect --out machine.yaml");
-  auto* forms = app->add_option_group("form");
-  forms->add_flag("--yaml", a->yaml, "p2plab's own description, the facts as comments (also with --out alone)");
-  forms->add_flag("--json", a->json, "facts and machine for scripts");
-  forms->require_option(0, 1);
+  one_of({app->add_flag("--yaml", a->yaml, "p2plab's own description, the facts as comments (also with --out alone)"),
+          app->add_flag("--json", a->json, "facts and machine for scripts")});
   app->add_option("--out", a->out, "write to this file")->type_name("FILE");
   app->add_option("--record", *record, "write the facts themselves, so that this machine can be built elsewhere")->type_name("FILE");
   app->add_option("--facts", *replay, "build the machine whose facts were recorded, instead of looking")->type_name("FILE");
-  return {app, [a, record, replay] { return detect(*a, *record, *replay); }};
+  return {app, [a, record, replay](Watch& watch) { return detect(*a, *record, *replay, watch); }};
 }
 
 }  // namespace
@@ -155,7 +178,9 @@ std::vector<Command> topo_commands(CLI::App& parent) {
   auto* topo = add_command(parent, "topo", "The machine as graph, matrix, islands and cuts", "p2plab topo show dgx-v100");
   topo->require_subcommand(1);
   auto* listed = add_command(*topo, "presets", "Machines by name, with their parameters", "p2plab topo presets");
-  return {show_command(*topo), {listed, print_presets}, import_command(*topo), detect_command(*topo)};
+  auto json = std::make_shared<bool>(false);
+  listed->add_flag("--json", *json, "print as JSON");
+  return {show_command(*topo), {listed, [json](Watch& watch) { return print_presets(*json, watch); }}, import_command(*topo), detect_command(*topo)};
 }
 
 }  // namespace p2plab::cli

@@ -22,10 +22,10 @@ struct TuneArguments {
   GroupArguments group;
   std::string sizes = "1 KiB..256 MiB";
   int factor = 4;
-  std::string dtype = "float16";
+  std::string dtype = "float32";
   std::string profile;
   std::string out;
-  double seconds = 0;
+  LimitArguments limits;
   bool gpu = false;
   bool in_place = false;
   bool json = false;
@@ -57,9 +57,13 @@ Result<std::string> file_text(const TunedTable& table, const std::string& path) 
   return path.ends_with(".json") ? write_tuned_json(table) : write_tuned_yaml(table);
 }
 
-Status tune_machine(const TuneArguments& arguments) {
+Status tune_machine(const TuneArguments& arguments, Watch& watch) {
+  auto limit = limits_from(arguments.limits, watch);
+  if (!limit) return std::move(limit).error();
+  if (auto able = try_out(arguments.out); !able) return able;
   auto topology = topology_from(arguments.topology);
   if (!topology) return std::move(topology).error();
+  if (auto able = arguments.out.empty() ? Status{} : try_text_of(*topology); !able) return able;
   auto collective = collective_from(arguments.group, topology->ranks());
   if (!collective) return std::move(collective).error();
   auto type = data_type(arguments.dtype);
@@ -68,27 +72,23 @@ Status tune_machine(const TuneArguments& arguments) {
   if (!sizes) return std::move(sizes).error();
   auto profile = profile_from(arguments.profile);
   if (!profile) return std::move(profile).error();
-  if (arguments.seconds < 0) return Error{ErrorCode::usage, "--seconds must not be negative"};
   const Evaluator evaluator(*topology, *profile, {.forms = arguments.gpu ? PlanForms::gpu : PlanForms::model});
-  TuneOptions options{.sizes = *std::move(sizes), .dtype = *type, .in_place = arguments.in_place};
-  if (arguments.seconds > 0) options.time_limit = Seconds{arguments.seconds};
+  TuneOptions options{.sizes = *std::move(sizes), .dtype = *type, .in_place = arguments.in_place, .stop = [&watch] { return watch.asked(); }};
+  if (*limit) options.time_limit = watch.time_left().value_or(**limit);
   const auto progress = isatty(STDERR_FILENO) != 0 ? terminal_progress(std::cerr) : plain_progress(std::cerr);
   auto table = tune(evaluator, *collective, options, *progress);
   if (!table) return std::move(table).error();
+  watch.finishing();
   if (!arguments.out.empty()) {
     auto text = file_text(*table, arguments.out);
     if (!text) return std::move(text).error();
-    if (auto written = write_text(arguments.out, *text); !written) return written;
+    if (auto written = watch.write(arguments.out, *text); !written) return written;
     progress->note("table written to " + arguments.out);
   }
-  if (!arguments.json) {
-    std::cout << to_text(*table);
-    return {};
-  }
+  if (!arguments.json) return watch.print(to_text(*table));
   auto text = write_tuned_json(*table);
   if (!text) return std::move(text).error();
-  std::cout << *text;
-  return {};
+  return watch.print(*text);
 }
 
 }  // namespace
@@ -104,11 +104,12 @@ Command tune_command(CLI::App& parent) {
   app->add_option("--dtype", a->dtype, "element type")->capture_default_str()->type_name("TYPE");
   app->add_option("--profile", a->profile, "calibration of the simulator")->type_name("P");
   app->add_option("--out", a->out, "write the table with its plans, as YAML or (FILE.json) JSON")->type_name("FILE");
-  app->add_option("--seconds", a->seconds, "how long to look; then the best so far (0: until all is weighed)")->capture_default_str()->type_name("S");
+  add_time_limit(*app, a->limits, "how long to look; then the best so far", "--seconds");
+  add_memory_limit(*app, a->limits);
   app->add_flag("--gpu", a->gpu, "weigh plans in the forms in which this program's GPU executor runs them");
   app->add_flag("--in-place", a->in_place, "input and output share memory");
   app->add_flag("--json", a->json, "print the table as JSON");
-  return {app, [a] { return tune_machine(*a); }};
+  return {app, [a](Watch& watch) { return tune_machine(*a, watch); }};
 }
 
 }  // namespace p2plab::cli

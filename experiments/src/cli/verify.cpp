@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // p2plab verify: does a plan, or a program, do what its collective promises, on its machine?
-#include <iostream>
-
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -23,17 +21,18 @@ struct VerifyArguments {
   std::string plan;
   bool in_place = false;
   bool json = false;
+  LimitArguments limits;
 };
 
 constexpr Bytes longest{std::int64_t{1} << 30};
 
 // The reader has proved the program already; here it is asked for what it looked at.
-Status verify_program(const std::string& text, const VerifyArguments& arguments) {
+Status verify_program(const std::string& text, const VerifyArguments& arguments, Watch& watch) {
   const auto file = read_program(text, arguments.plan);
   if (!file) return file.error();
   const auto& [topology, program] = *file;
   const auto proof = check(topology, Routes{topology}, program);
-  if (!proof) return proof.error();
+  if (!proof) return in_file(proof.error(), arguments.plan);
   const auto& collective = program.collective;
   if (arguments.json) {
     const nlohmann::ordered_json json{{"verified", true},
@@ -45,27 +44,26 @@ Status verify_program(const std::string& text, const VerifyArguments& arguments)
                                       {"accesses", proof->accesses()},
                                       {"ordered_pairs", proof->pairs()},
                                       {"in_place", program.in_place}};
-    std::cout << json.dump(2) << '\n';
-    return {};
+    return watch.print(json.dump(2) + "\n");
   }
-  std::cout << fmt::format("proved: {} of {} among {} ranks of {}{}, a program of {} instructions on {} lanes; {} accesses, {} pairs in order\n",
+  return watch.print(fmt::format("proved: {} of {} among {} ranks of {}{}, a program of {} instructions on {} lanes; {} accesses, {} pairs in order\n",
                            to_string(collective.kind), to_string(program.payload.size()), collective.members.size(), topology.name(),
                            program.in_place ? ", in place" : "", program.instructions.size(), program.lanes.size(), proof->accesses(),
-                           proof->pairs());
-  return {};
+                           proof->pairs()));
 }
 
-Status verify_plan(const VerifyArguments& arguments) {
+Status verify_plan(const VerifyArguments& arguments, Watch& watch) {
+  if (auto limits = limits_from(arguments.limits, watch); !limits) return std::move(limits).error();
   auto text = read_text_file(arguments.plan, longest);
   if (!text) return std::move(text).error();
   constexpr std::size_t head = 64;  // the key that says what a file is stands first
-  if (std::string_view(*text).substr(0, head).find("p2plab_program") != std::string_view::npos) return verify_program(*text, arguments);
+  if (std::string_view(*text).substr(0, head).find("p2plab_program") != std::string_view::npos) return verify_program(*text, arguments, watch);
   auto file = told(read_plan(*text, arguments.plan));
   if (!file) return std::move(file).error();
   const bool in_place = file->in_place || arguments.in_place;
   const auto& schedule = file->plan.schedule;
   auto proof = verify(file->topology, Routes{file->topology}, schedule, {.in_place = in_place});
-  if (!proof) return std::move(proof).error();
+  if (!proof) return in_file(std::move(proof).error(), arguments.plan);
   const auto& collective = schedule.collective();
   if (arguments.json) {
     const nlohmann::ordered_json json{{"verified", true},
@@ -74,12 +72,10 @@ Status verify_plan(const VerifyArguments& arguments) {
                                       {"steps", schedule.step_count()},
                                       {"rounds", rounds(schedule)},
                                       {"in_place", in_place}};
-    std::cout << json.dump(2) << '\n';
-    return {};
+    return watch.print(json.dump(2) + "\n");
   }
-  std::cout << fmt::format("proved: {} among {} ranks of {}{}, {} steps in {} rounds\n", to_string(collective.kind), collective.members.size(),
-                           file->topology.name(), in_place ? ", in place" : "", schedule.step_count(), rounds(schedule));
-  return {};
+  return watch.print(fmt::format("proved: {} among {} ranks of {}{}, {} steps in {} rounds\n", to_string(collective.kind), collective.members.size(),
+                           file->topology.name(), in_place ? ", in place" : "", schedule.step_count(), rounds(schedule)));
 }
 
 }  // namespace
@@ -90,7 +86,8 @@ Command verify_command(CLI::App& parent) {
   app->add_option("PLAN", a->plan, "a file that `p2plab plan` wrote with --out or --program")->required();
   app->add_flag("--in-place", a->in_place, "also where input and output share memory");
   app->add_flag("--json", a->json, "print as JSON");
-  return {app, [a] { return verify_plan(*a); }};
+  add_memory_limit(*app, a->limits);
+  return {app, [a](Watch& watch) { return verify_plan(*a, watch); }};
 }
 
 }  // namespace p2plab::cli

@@ -2,7 +2,6 @@
 // p2plab what-if: how much slower or faster a plan gets when the machine changes, and what it depends on most.
 #include <charconv>
 #include <cmath>
-#include <iostream>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -26,7 +25,7 @@ struct WhatIfArguments {
   GroupArguments group;
   std::string sizes = "64 MiB";
   std::string algorithm = "auto";
-  std::string dtype = "float16";
+  std::string dtype = "float32";
   std::string profile;
   std::vector<std::string> links;
   std::vector<std::string> gpus;
@@ -37,6 +36,7 @@ struct WhatIfArguments {
   int samples = 1000;
   std::uint64_t seed = 1;
   std::size_t top = 10;
+  LimitArguments limits;
   bool json = false;
 };
 
@@ -94,31 +94,31 @@ Result<Subject> subject_of_plan(const WhatIfArguments& arguments, const Profile&
   return subject;
 }
 
-Result<Subject> planned_subject(const WhatIfArguments& arguments, const Profile& profile) {
+Result<Subject> planned_subject(const WhatIfArguments& arguments, const Profile& profile, const Watch& watch) {
   auto topology = topology_from(arguments.topology);
   if (!topology) return std::move(topology).error();
   auto collective = collective_from(arguments.group, topology->ranks());
   if (!collective) return std::move(collective).error();
-  auto type = data_type(arguments.dtype);
-  if (!type) return std::move(type).error();
   auto sizes = size_shares(arguments.sizes);
   if (!sizes) return std::move(sizes).error();
   Subject subject{*topology, profile, *collective, false, {arguments.algorithm}};
   const Planning planning(Evaluator(*topology, profile));
   for (const auto& share : *sizes) {
-    auto evaluation = planning.plan(subject.replan, *collective, payload_of(share.size, *type, ReduceOp::sum));
+    auto payload = payload_from(share.size, arguments.dtype);
+    if (!payload) return std::move(payload).error();
+    auto evaluation = planning.plan(subject.replan, *collective, *payload, PlanningOptions{.time_limit = watch.time_left()});
     if (!evaluation) return std::move(evaluation).error();
     subject.parts.push_back({share.weight, *std::move(evaluation)});
   }
   return subject;
 }
 
-Result<Subject> subject_of(const WhatIfArguments& arguments) {
+Result<Subject> subject_of(const WhatIfArguments& arguments, const Watch& watch) {
   if (arguments.plan.empty() == arguments.topology.empty())
     return Error{ErrorCode::usage, "give a plan file, or --topology with what to plan for it"};
   auto profile = profile_from(arguments.profile);
   if (!profile) return std::move(profile).error();
-  return arguments.plan.empty() ? planned_subject(arguments, *profile) : subject_of_plan(arguments, *profile);
+  return arguments.plan.empty() ? planned_subject(arguments, *profile, watch) : subject_of_plan(arguments, *profile);
 }
 
 double change_pct(Seconds time, Seconds base) { return base.count() > 0 ? 100 * (time / base - 1) : 0; }
@@ -222,10 +222,11 @@ Status add_spread(Answers& all, const WhatIfArguments& arguments, const Routes& 
   return {};
 }
 
-Status answer(const WhatIfArguments& arguments) {
+Status answer(const WhatIfArguments& arguments, Watch& watch) {
+  if (auto limits = limits_from(arguments.limits, watch); !limits) return std::move(limits).error();
   auto questions = questions_of(arguments);
   if (!questions) return std::move(questions).error();
-  auto subject = subject_of(arguments);
+  auto subject = subject_of(arguments, watch);
   if (!subject) return std::move(subject).error();
   Answers all{*std::move(subject)};
   const bool asked = !questions->empty() || arguments.jitter != 0 || !arguments.straggler.empty();
@@ -235,6 +236,7 @@ Status answer(const WhatIfArguments& arguments) {
     auto found = what_if(all.subject, question);
     if (!found) return std::move(found).error();
     all.answers.push_back(*std::move(found));
+    watch.keep([&watch, text = arguments.json ? json_of(all) : text_of(all, arguments.top)](const std::string&) { return watch.print(text); });
   }
   const Routes routes(all.subject.topology);
   if (!asked) {
@@ -243,8 +245,7 @@ Status answer(const WhatIfArguments& arguments) {
     all.sensitivities = *std::move(ranked);
   }
   if (auto ok = add_spread(all, arguments, routes); !ok) return ok;
-  std::cout << (arguments.json ? json_of(all) : text_of(all, arguments.top));
-  return {};
+  return watch.print(arguments.json ? json_of(all) : text_of(all, arguments.top));
 }
 
 }  // namespace
@@ -273,7 +274,9 @@ Command what_if_command(CLI::App& parent) {
   app->add_option("--seed", a->seed, "of the draws")->capture_default_str()->type_name("N");
   app->add_option("--top", a->top, "how many sensitivities to print (--json has all)")->capture_default_str()->type_name("N");
   app->add_flag("--json", a->json, "print as JSON");
-  return {app, [a] { return answer(*a); }};
+  add_time_limit(*app, a->limits, "how long to look; then the answers so far", "");
+  add_memory_limit(*app, a->limits);
+  return {app, [a](Watch& watch) { return answer(*a, watch); }};
 }
 
 }  // namespace p2plab::cli

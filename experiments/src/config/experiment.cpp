@@ -24,7 +24,7 @@ namespace {
 constexpr std::size_t most_sizes = 500;
 
 // The config's bytes, so that two reports can be known to come from the same one.
-std::string digest_of(const std::string& text) {
+std::string digest_of(std::string_view text) {
   Digest digest;
   digest.add(text);
   return "xxh3-128:" + to_string(digest.value());
@@ -208,11 +208,21 @@ Profile read_profile(const ConfigValue& value, const std::filesystem::path& fold
 std::vector<std::string> known_executors() { return {"simulator", "host", "cuda", "nccl", "nccl_symmetric"}; }
 
 Result<Experiment> load_experiment(const std::string& path) {
-  auto text = read_text_file(path, Bytes{16 << 20});
+  auto text = read_text_file(path, longest_config);
   if (!text) return std::move(text).error();
-  auto file = ConfigFile::parse(*text, path);
+  return read_experiment(*text, path);
+}
+
+Result<Experiment> read_experiment(std::string_view text, const std::string& path) {
+  auto file = ConfigFile::parse(text, path);
   if (!file) return std::move(file).error();
   const auto root = file->root();
+  if (root.is_map() && root["nodes"].present() && !root["topology"].present()) {
+    return Error{ErrorCode::invalid_input,
+                 "this is a machine, not a config",
+                 SourceLocation{path},
+                 {"a config names it: topology: {file: ...}; p2plab topo show looks at it"}};
+  }
   if (!root.expect_keys({.required = {"version", "topology", "collectives", "algorithms", "sizes"},
                          .optional = {"name", "mask", "dtype", "op", "root", "executors", "profile", "forms", "measure", "seed"}})) {
     return std::move(file->status()).error();
@@ -239,7 +249,7 @@ Result<Experiment> load_experiment(const std::string& path) {
   expects(machine.has_value());  // what is missing has been noted
   return Experiment{.name = name,
                     .path = path,
-                    .digest = digest_of(*text),
+                    .digest = digest_of(text),
                     .topology = machine->topology,
                     .masked = machine->masked,
                     .warnings = machine->warnings,

@@ -84,6 +84,7 @@ Result<std::shared_ptr<KnownPlan>> PlanBook::find(const Entry<Planner>& entry, c
                             .in_place = options.in_place,
                             .parameters = *complete,
                             .time_limit = options.time_limit,
+                            .stop = options.stop,
                             .previous = options.previous};
   // What was planned in haste, or from another plan, is not the planner's plan for all.
   if (options.time_limit || options.previous != nullptr) {

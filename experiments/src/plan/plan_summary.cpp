@@ -44,9 +44,8 @@ std::optional<double> PlanSummary::gap_pct() const {
   return (predicted / *bound - 1) * 100;
 }
 
-PlanSummary summarize(const Evaluator& evaluator, const Evaluation& evaluation, Seconds synthesis) {
+PlanSummary summarize(const Evaluator& evaluator, const Evaluation& evaluation, Seconds synthesis, const Limit& least) {
   const auto& schedule = evaluation.plan().schedule;
-  const auto least = limit_of(evaluator.topology(), schedule.collective());
   const auto limit = bottleneck(evaluator.topology(), link_loads(evaluator.topology(), evaluator.routes(), schedule));
   return PlanSummary{.algorithm = evaluation.plan().planner,
                      .collective = std::string{to_string(schedule.collective().kind)},

@@ -2,7 +2,9 @@
 #include "p2plab/experiment/tuned.h"
 
 #include <algorithm>
+#include <chrono>
 #include <mutex>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -56,6 +58,24 @@ std::string form(const Tuning& tuning) {
   return text;
 }
 
+// What is left of a time, dealt out among the sizes that are still to come, which as many threads as there are cores work on.
+class SharedTime {
+ public:
+  explicit SharedTime(std::optional<Seconds> limit) : limit_(limit) {}
+  /// For the size in place `i`; the last comes first.
+  std::optional<Seconds> of(std::size_t i) const {
+    if (!limit_) return std::nullopt;
+    const Seconds left = *limit_ - (std::chrono::steady_clock::now() - begin_);
+    const auto to_come = i + 1;
+    const auto at_once = std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, to_come);
+    return std::max(Seconds{0}, left * static_cast<double>(at_once) / static_cast<double>(to_come));
+  }
+
+ private:
+  std::optional<Seconds> limit_;
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
 }  // namespace
 
 const TunedBand& TunedTable::band(Bytes size) const& {
@@ -83,14 +103,18 @@ Result<TunedTable> tune(const Evaluator& evaluator, const Collective& collective
   progress.stage("tune", static_cast<std::int64_t>(found.size()));
   std::mutex speaking;
   const Planning planning(evaluator);
-  PlanningOptions usual{.in_place = options.in_place};
-  if (options.time_limit) usual.time_limit = *options.time_limit / static_cast<double>(found.size());
+  const PlanningOptions usual{.in_place = options.in_place, .stop = options.stop};
+  const auto stopped = [&] { return options.stop && options.stop(); };
+  const SharedTime shared(options.time_limit);
   const auto work_on = [&](std::size_t i) {
     const auto payload = payload_of(options.sizes[i], options.dtype, options.op);
     std::vector<Considered> considered;
     auto mine = usual;
+    mine.time_limit = shared.of(i);
     mine.considered = [&](const std::string& name, std::optional<Seconds> time) { considered.push_back({name, time}); };
+    if (stopped()) return;
     auto evaluation = planning.plan({"auto"}, collective, payload, mine);
+    if (stopped()) return;
     auto& here = found[i];
     if (evaluation) {
       here.size = {
@@ -114,12 +138,14 @@ Result<TunedTable> tune(const Evaluator& evaluator, const Collective& collective
   std::string last;
   for (auto& here : found) {
     if (here.error) return *std::move(here.error);
+    if (!here.evaluation) continue;  // stopped
     const auto plan = here.evaluation->kept_plan();
     auto now = identity(evaluator.topology(), plan);
     if (now != last) table.bands.push_back({{plan.planner, plan.parameters}, plan, plan.reason, {}});
     table.bands.back().sizes.push_back(here.size);
     last = std::move(now);
   }
+  if (table.bands.empty()) return Error{ErrorCode::interrupted, "interrupted before a plan was found for any size"};
   return table;
 }
 

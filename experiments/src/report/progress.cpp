@@ -38,7 +38,8 @@ class TerminalProgress final : public Progress {
   void advance(std::string_view what) override {
     ++done_;
     const auto now = std::chrono::steady_clock::now();
-    if (now - drawn_ < least_gap && done_ < total_) return;
+    if (done_ >= total_) return erase();  // what is printed next finds an empty line
+    if (now - drawn_ < least_gap) return;
     drawn_ = now;
     draw(what);
   }

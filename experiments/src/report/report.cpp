@@ -2,10 +2,9 @@
 #include "p2plab/report/report.h"
 
 #include <filesystem>
-#include <fstream>
 #include <tuple>
 
-#include <fmt/format.h>
+#include "p2plab/report/files.h"
 
 namespace p2plab {
 
@@ -15,14 +14,6 @@ namespace {
 std::optional<double> rate_gbps(Bytes size, std::optional<Seconds> time) {
   if (!time || time->count() <= 0) return std::nullopt;
   return static_cast<double>(size.count()) / time->count() * 1e-9;
-}
-
-Status write_file(const std::filesystem::path& path, const std::string& text) {
-  std::ofstream out(path, std::ios::binary);
-  out << text;
-  out.close();
-  if (!out) return Error{ErrorCode::io, "cannot write this file", SourceLocation{path.string()}};
-  return {};
 }
 
 }  // namespace
@@ -57,12 +48,10 @@ void mark_winners(std::vector<Row>& rows) {
 }
 
 Status write_files(const std::vector<Attachment>& files, const std::string& directory) {
-  std::error_code fault;
-  std::filesystem::create_directories(directory, fault);
-  if (fault) return Error{ErrorCode::io, fmt::format("cannot make this directory: {}", fault.message()), SourceLocation{directory}};
+  if (auto able = can_write_into(directory); !able) return able;
   const std::filesystem::path base(directory);
   for (const auto& file : files) {
-    if (auto done = write_file(base / file.name, file.text); !done) return done;
+    if (auto done = write_whole((base / file.name).string(), file.text); !done) return done;
   }
   return {};
 }

@@ -3,14 +3,15 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdint>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
+#include <set>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "p2plab/detail/named.h"
+#include "p2plab/detail/text.h"
 #include "p2plab/report/report.h"
 #include "report/json_number.h"
 
@@ -96,7 +97,8 @@ class Fields {
   std::int64_t whole(const char* key) {
     const auto* value = find(key);
     if (value == nullptr) return 0;
-    if (!value->is_number_integer()) return fail(fmt::format("'{}' must be a whole number", key)), 0;
+    const bool fits = value->is_number_integer() && !(value->is_number_unsigned() && value->get<std::uint64_t>() > std::uint64_t{INT64_MAX});
+    if (!fits) return fail(fmt::format("'{}' must be a whole number below 2^63", key)), 0;
     return value->get<std::int64_t>();
   }
   bool yes(const char* key) {
@@ -109,7 +111,10 @@ class Fields {
     const auto* value = find(key);
     if (value == nullptr || value->is_null()) return std::nullopt;
     if (!value->is_number()) return fail(fmt::format("'{}' must be a number or null", key)), std::nullopt;
-    return Seconds{value->get<double>() * 1e-6};
+    constexpr double longest = 1e12;  // microseconds: twelve days
+    const auto us = value->get<double>();
+    if (!(us >= 0 && us <= longest)) return fail(fmt::format("'{}' must be from 0 to {:g}", key, longest)), std::nullopt;
+    return Seconds{us * 1e-6};
   }
   void fail(const std::string& message) {
     if (!error_) error_ = Error{ErrorCode::invalid_input, fmt::format("{}: {}", where_, message)};
@@ -139,6 +144,7 @@ Result<Row> read_row(const Json& json, std::size_t index) {
   row.ranks = static_cast<int>(std::clamp<std::int64_t>(ranks, 0, 1 << 20));
   row.dtype = fields.text("dtype");
   row.size = Bytes{fields.whole("size_bytes")};
+  if (row.size < Bytes{0}) fields.fail("'size_bytes' must not be negative");
   row.time = fields.time("time_us");
   row.predicted = fields.time("predicted_us");
   row.bound = fields.time("bound_us");
@@ -157,21 +163,52 @@ Result<Row> read_row(const Json& json, std::size_t index) {
   return row;
 }
 
+constexpr Bytes longest_report{std::int64_t{1} << 30};
+
+// The keys of each object, once: nlohmann keeps the last of repeated ones without a word.
+class RepeatedKeys final : public nlohmann::json_sax<Json> {
+ public:
+  bool null() override { return true; }
+  bool boolean(bool /*value*/) override { return true; }
+  bool number_integer(number_integer_t /*value*/) override { return true; }
+  bool number_unsigned(number_unsigned_t /*value*/) override { return true; }
+  bool number_float(number_float_t /*value*/, const string_t& /*text*/) override { return true; }
+  bool string(string_t& /*value*/) override { return true; }
+  bool binary(binary_t& /*value*/) override { return true; }
+  bool start_object(std::size_t /*elements*/) override { return keys_.emplace_back(), true; }
+  bool key(string_t& key) override {
+    if (!keys_.back().insert(key).second) repeated_ = key;
+    return !repeated_;
+  }
+  bool end_object() override { return keys_.pop_back(), true; }
+  bool start_array(std::size_t /*elements*/) override { return true; }
+  bool end_array() override { return true; }
+  bool parse_error(std::size_t /*position*/, const std::string& /*last*/, const Json::exception& /*fault*/) override { return false; }
+  const std::optional<std::string>& repeated() const& { return repeated_; }
+  const std::optional<std::string>& repeated() && = delete;
+
+ private:
+  std::vector<std::set<std::string>> keys_;
+  std::optional<std::string> repeated_;
+};
+
 Result<Json> parse_file(const std::string& file) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in) return Error{ErrorCode::io, "cannot read this report", SourceLocation{file}, {"a run writes one with --out DIR"}};
-  std::stringstream text;
-  text << in.rdbuf();
-  const auto content = text.str();
+  auto content = read_text_file(file, longest_report);
+  if (!content) {
+    auto error = std::move(content).error();
+    if (error.code == ErrorCode::io) error.notes.emplace_back("a run writes a report with --out DIR");
+    return error;
+  }
+  RepeatedKeys keys;
+  Json::sax_parse(*content, &keys);
+  if (keys.repeated())
+    return Error{ErrorCode::invalid_input, fmt::format("key {} is given twice in one object", quoted(*keys.repeated())), SourceLocation{file}};
   try {
-    return Json::parse(content);
+    return Json::parse(*content);
   } catch (const Json::parse_error& fault) {
-    // The library counts bytes from 1; people count lines.
-    const auto end = content.begin() + static_cast<std::ptrdiff_t>(std::min(fault.byte > 0 ? fault.byte - 1 : 0, content.size()));
-    const auto line = 1 + std::count(content.begin(), end, '\n');
-    const auto newline = content.substr(0, static_cast<std::size_t>(end - content.begin())).rfind('\n');
-    const auto column = static_cast<std::size_t>(end - content.begin()) - (newline == std::string::npos ? 0 : newline + 1) + 1;
-    return Error{ErrorCode::invalid_input, "this is not JSON", SourceLocation{file, static_cast<int>(line), static_cast<int>(column)}};
+    return Error{ErrorCode::invalid_input, "this is not JSON", locate(*content, fault.byte > 0 ? fault.byte - 1 : 0, file)};
+  } catch (const Json::exception& fault) {  // a number that no double holds
+    return Error{ErrorCode::invalid_input, fmt::format("this cannot be read: {}", fault.what()), SourceLocation{file}};
   }
 }
 

@@ -8,6 +8,7 @@
 
 #include "config/topology_source.h"
 #include "p2plab/detail/config_value.h"
+#include "p2plab/detail/text.h"
 #include "p2plab/experiment/gallery.h"
 
 namespace p2plab {
@@ -112,14 +113,25 @@ Result<GalleryCase> load_case(const std::string& path) {
 }  // namespace
 
 bool is_gallery(const std::string& path) {
-  const auto file = ConfigFile::load(path);
+  const auto text = read_text_file(path, longest_config);
+  return text && is_gallery(*text, path);
+}
+
+bool is_gallery(std::string_view text, const std::string& path) {
+  const auto file = ConfigFile::parse(text, path);
   if (!file || !file->root().is_map()) return false;
   const auto kind = file->root()["kind"];
   return kind.is_scalar() && kind.string() == "gallery";
 }
 
 Result<Gallery> load_gallery(const std::string& path) {
-  auto file = ConfigFile::load(path);
+  const auto text = read_text_file(path, longest_config);
+  if (!text) return text.error();
+  return read_gallery(*text, path);
+}
+
+Result<Gallery> read_gallery(std::string_view text, const std::string& path) {
+  auto file = ConfigFile::parse(text, path);
   if (!file) return std::move(file).error();
   const auto root = file->root();
   if (!root.expect_keys({.required = {"version", "kind", "profile", "cases"}, .optional = {"name"}})) return std::move(file->status()).error();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "p2plab/base/result.h"
@@ -48,6 +49,8 @@ struct Experiment {
 
 /// Reads a config. Paths in it are relative to its folder. Errors: all mistakes of the file in one run, each with its place.
 Result<Experiment> load_experiment(const std::string& path);
+/// The same of its text.
+Result<Experiment> read_experiment(std::string_view text, const std::string& path);
 
 /// The names that `executors` may hold, in order: simulator, host, cuda, nccl, nccl_symmetric.
 std::vector<std::string> known_executors();

@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "p2plab/machine/topology.h"
@@ -49,9 +50,13 @@ struct Gallery {
 
 /// Is the config at `path` a gallery (`kind: gallery`)? Files that cannot be read are none.
 bool is_gallery(const std::string& path);
+/// The same of its text.
+bool is_gallery(std::string_view text, const std::string& path);
 
 /// Reads a gallery's config and the cases it names, strictly. Errors: every mistake with its place.
 Result<Gallery> load_gallery(const std::string& path);
+/// The same of its text.
+Result<Gallery> read_gallery(std::string_view text, const std::string& path);
 
 struct GalleryRow {
   std::string machine;

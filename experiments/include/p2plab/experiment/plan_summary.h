@@ -10,6 +10,8 @@
 
 namespace p2plab {
 
+struct Limit;
+
 /// What a plan is and how good it is. Rates are nccl-tests' algbw.
 struct PlanSummary {
   std::string algorithm;
@@ -42,8 +44,8 @@ struct PlanSummary {
   std::optional<double> gap_pct() const;
 };
 
-/// The figures of an evaluated plan; `synthesis` is what making it took.
-PlanSummary summarize(const Evaluator& evaluator, const Evaluation& evaluation, Seconds synthesis);
+/// The figures of an evaluated plan; `synthesis` is what making it took, `least` the bound of its collective on the evaluator's machine.
+PlanSummary summarize(const Evaluator& evaluator, const Evaluation& evaluation, Seconds synthesis, const Limit& least);
 
 /// How chunks are cut and dealt out: "slices of 1 MiB", "64 slices a chunk, steps apart".
 std::string slicing(const Tuning& tuning);

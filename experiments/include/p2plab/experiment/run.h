@@ -13,7 +13,7 @@ namespace p2plab {
 /// Does what `experiment` asks for: every algorithm x collective x size is planned, proved, lowered with the best of a few tunings and
 /// predicted; the executors that this machine has run it. What cannot be done is in the report's `skipped`, with the reason. The same
 /// experiment gives the same predictions. Once `stop`, where given, answers true, no further plan is made or run: the rows that are finished stay,
-/// and the report's `skipped` says what is missing; `stop` is asked by one thread at a time. Errors: a plan that its proof rejects; a model that
+/// and the report's `skipped` says what is missing; `stop` is asked from several threads. Errors: a plan that its proof rejects; a model that
 /// fails.
 Result<Report> run(const Experiment& experiment, Progress& progress, const std::function<bool()>& stop = {});
 

@@ -2,6 +2,7 @@
 // The right plan for each size: a table that tuning makes, a file that keeps it, and its use in runs.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -56,6 +57,7 @@ struct TuneOptions {
   ReduceOp op = ReduceOp::sum;
   bool in_place = false;
   std::optional<Seconds> time_limit = std::nullopt;  // for all sizes together; then the best so far
+  std::function<bool()> stop = {};                   // once it answers true, sizes that are not finished are left out; empty: never
 };
 
 /// Weighs all planners and their further forms at each size, as `auto` does. No registered planner in its usual form is predicted faster at any of
