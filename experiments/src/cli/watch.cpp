@@ -70,7 +70,7 @@ class Watch::Signals {
     sigemptyset(&set_);
     for (const int one : {SIGINT, SIGTERM, SIGHUP}) {
       struct sigaction action {};
-      if (sigaction(one, nullptr, &action) == 0 && action.sa_handler == SIG_IGN) continue;  // nohup's wish, and that of a shell's `&`
+      if (sigaction(one, nullptr, &action) == 0 && action.sa_handler == SIG_IGN) continue;  // as nohup sets it, and a shell for `&`
       sigaddset(&set_, one);
     }
     pthread_sigmask(SIG_BLOCK, &set_, &former_);
