@@ -113,7 +113,8 @@ Status plan(const PlanArguments& arguments, Watch& watch) {
   std::optional<PreviousPlan> previous;
   if (task->old) previous.emplace(PreviousPlan{task->old->topology, task->old->plan.schedule});
   if (previous) options.previous = &*previous;
-  if (*seconds) options.time_limit = watch.time_left().value_or(**seconds);
+  constexpr double to_search = 0.75;  // the rest is for proving, lowering and predicting what was found
+  if (*seconds) options.time_limit = to_search * watch.time_left().value_or(**seconds);
   options.found = [&watch, give, best = std::make_shared<std::optional<Seconds>>()](const std::shared_ptr<const Evaluation>& found) {
     if (*best && **best <= found->prediction.time) return;
     *best = found->prediction.time;
