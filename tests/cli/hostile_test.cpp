@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Inputs that ended the program, kept it for ever or made it say what is not so: each kind ends in time, with an exit code and a message.
 #include <vector>
 

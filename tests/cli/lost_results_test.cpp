@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Nothing that was computed is lost, and nothing that was lost looks done: signals, full disks, closed pipes, folders that cannot be written.
 #include <fcntl.h>
 #include <signal.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Plans of valid JSON and wild content: what is read is proved or refused, and what is proved is lowered or refused.
 #include "p2plab/program/lower.h"
 #include "p2plab/program/plan_io.h"

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Programs of valid JSON and wild content: what is read can be written and read again.
 #include "p2plab/program/program_io.h"
 #include "structure.h"

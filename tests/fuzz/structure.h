@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Documents that are JSON but hold wild values: the bytes of an input say what is changed where, so that coverage guides the changes.
 #pragma once
 

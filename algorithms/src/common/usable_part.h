@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // What planners that weigh rates against each other work on: the part of each rate that a plan can use.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Closed tours of sparse machines: meshes, tori, hypercubes, where a search from point to point ends in corners.
 #pragma once
 

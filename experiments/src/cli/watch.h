@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // A command's work under watch: the signals that ask it to end, its time, its memory. What it has found is kept and printed when it is cut off.
 #pragma once
 

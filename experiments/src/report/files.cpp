@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #include "p2plab/report/files.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Linear programs whose answer is small beside the widest link: their tolerance is a part of the widest number in them.
 #pragma once
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Files that hold results: a good one is replaced only by a whole one, and whether one can be written is known before the work.
 #pragma once
 

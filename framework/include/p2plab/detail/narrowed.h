@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Machines whose rates lie far apart, brought near each other: what no plan can use of a wide link is cut off, so that doubles and 64-bit numbers
 // are enough for what is left.
 #pragma once
