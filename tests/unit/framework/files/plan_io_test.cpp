@@ -40,7 +40,11 @@ std::string replaced(std::string text, const std::string& from, const std::strin
 std::string message_for(const std::string& text) {
   const auto read = read_plan(text, "p.json");
   EXPECT_FALSE(read);
-  return read ? "" : describe(read.error());
+  if (read) return "";
+  // The line and column of what a pointer names have a test of their own.
+  const auto text_of_error = describe(read.error());
+  const auto at = text_of_error.find(": error: at ");
+  return at == std::string::npos ? text_of_error : "p.json" + text_of_error.substr(at, text_of_error.find('\n') + 1 - at);
 }
 
 TEST(PlanFile, RoundTripChangesNothing) {
@@ -69,10 +73,10 @@ TEST(PlanFile, WithTheOldWordForLamportIsReadWithAWarning) {
 TEST(PlanFile, NamesTheMistakeAndItsPlace) {
   const auto good = write_plan(example());
   EXPECT_EQ(message_for("{\n  \"p2plab_plan\": 1,,\n}").substr(0, 26), "p.json:2:20: error: not JS");
-  EXPECT_EQ(message_for(""), "p.json:1:1: error: not JSON: found something else than was expected here\n");
+  EXPECT_EQ(message_for(""), "p.json:1:1: error: not JSON: the text ends before the document does\n");
   EXPECT_EQ(message_for("[]"), "p.json: error: at the top: expected an object\n");
   EXPECT_EQ(message_for(replaced(good, "\"p2plab_plan\":1", "\"p2plab_plan\":2")),
-            "p.json: error: at /p2plab_plan: expected a whole number from 1 to 1\n");
+            "p.json: error: at /p2plab_plan: this p2plab reads version 1 of plan files, found 2\n");
   EXPECT_EQ(message_for(replaced(good, "\"planner\"", "\"plannr\"")), "p.json: error: at the top: key 'planner' is missing\n");
   EXPECT_EQ(message_for(replaced(good, "\"reason\"", "\"planner\"")), "p.json: error: key 'planner' is given twice in one object\n");
   EXPECT_EQ(message_for(replaced(good, "i1.0", "x1.0")),
@@ -92,6 +96,21 @@ TEST(PlanFile, SaysTheRightFingerprint) {
   ASSERT_EQ(message.substr(0, words.size()), words);
   const auto right = message.substr(words.size(), 16);
   EXPECT_TRUE(read_plan(replaced(changed, fingerprint(example().topology), right), "p.json"));
+}
+
+TEST(PlanFile, MistakesAreShownWhereTheyStand) {
+  auto text = write_plan(example());
+  text.replace(text.find("\"steps\":["), 9, "\n  \"steps\": [");
+  const auto read = read_plan(replaced(text, "i1.0", "x1.0"), "p.json");
+  ASSERT_FALSE(read);
+  ASSERT_TRUE(read.error().where);
+  EXPECT_EQ(read.error().where->line, 2);
+  const auto& line = read.error().where->text;
+  EXPECT_EQ(line.substr(static_cast<std::size_t>(read.error().where->column) - 1, 5), "\"x1.0") << line;
+}
+
+TEST(PlanFile, NumbersThatNoDoubleHoldsAreAnError) {
+  EXPECT_NE(message_for("{\"p2plab_plan\": 1e999}").find("error: this number is too large"), std::string::npos);
 }
 
 TEST(PlanFile, TooDeepIsAnErrorNotACrash) {
