@@ -14,9 +14,7 @@ namespace p2plab::cli {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-std::string json_of(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"; }
+std::string json_of(const nlohmann::ordered_json& json) { return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n"; }
 
 Status check_gallery(std::string_view text, const std::string& path, bool json, Watch& watch) {
   auto gallery = read_gallery(text, path);
