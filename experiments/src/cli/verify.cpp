@@ -46,10 +46,10 @@ Status verify_program(const std::string& text, const VerifyArguments& arguments,
                                       {"in_place", program.in_place}};
     return watch.print(json.dump(2) + "\n");
   }
-  return watch.print(fmt::format("proved: {} of {} among {} ranks of {}{}, a program of {} instructions on {} lanes; {} accesses, {} pairs in order\n",
-                           to_string(collective.kind), to_string(program.payload.size()), collective.members.size(), topology.name(),
-                           program.in_place ? ", in place" : "", program.instructions.size(), program.lanes.size(), proof->accesses(),
-                           proof->pairs()));
+  return watch.print(
+      fmt::format("proved: {} of {} among {} ranks of {}{}, a program of {} instructions on {} lanes; {} accesses, {} pairs in order\n",
+                  to_string(collective.kind), to_string(program.payload.size()), collective.members.size(), topology.name(),
+                  program.in_place ? ", in place" : "", program.instructions.size(), program.lanes.size(), proof->accesses(), proof->pairs()));
 }
 
 Status verify_plan(const VerifyArguments& arguments, Watch& watch) {
@@ -75,7 +75,7 @@ Status verify_plan(const VerifyArguments& arguments, Watch& watch) {
     return watch.print(json.dump(2) + "\n");
   }
   return watch.print(fmt::format("proved: {} among {} ranks of {}{}, {} steps in {} rounds\n", to_string(collective.kind), collective.members.size(),
-                           file->topology.name(), in_place ? ", in place" : "", schedule.step_count(), rounds(schedule)));
+                                 file->topology.name(), in_place ? ", in place" : "", schedule.step_count(), rounds(schedule)));
 }
 
 }  // namespace

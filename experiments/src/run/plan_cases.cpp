@@ -22,11 +22,11 @@ std::vector<PlannedCase> all_cases(const Experiment& experiment) {
   return cases;
 }
 
-void plan(PlannedCase& now, const Experiment& experiment, const Planning& planning) {
+void plan(PlannedCase& now, const Experiment& experiment, const Planning& planning, const std::function<bool()>& stop) {
   const auto& evaluator = planning.evaluator();
   const auto collective = make_collective(now.kind, evaluator.topology().ranks(), experiment.root);
   const auto payload = payload_of(now.size, experiment.dtype, experiment.op);
-  auto evaluation = planning.plan(*now.choice, collective, payload, {.in_place = experiment.measure.in_place});
+  auto evaluation = planning.plan(*now.choice, collective, payload, {.in_place = experiment.measure.in_place, .stop = stop});
   if (!evaluation) {
     now.error = std::move(evaluation).error();
     return;
@@ -41,16 +41,17 @@ std::vector<PlannedCase> plan_cases(const Experiment& experiment, const Planning
   auto cases = all_cases(experiment);
   progress.stage("plan, prove, predict", static_cast<std::int64_t>(cases.size()));
   std::mutex speaking;
-  const auto stopped = [&] {
-    const std::lock_guard lock(speaking);
-    return stop && stop();
-  };
+  const auto stopped = [&] { return stop && stop(); };
   const auto work_on = [&](PlannedCase& now) {
     if (stopped()) {
       now.error = Error{ErrorCode::interrupted, "the run was interrupted before this was planned"};
       return;
     }
-    plan(now, experiment, planning);
+    plan(now, experiment, planning, stop);
+    if (stopped()) {  // what was stopped midway is not what was asked for
+      now.evaluation.reset();
+      now.error = Error{ErrorCode::interrupted, "the run was interrupted while this was planned"};
+    }
     const std::lock_guard lock(speaking);
     progress.advance(fmt::format("{} {} {}", to_string(now.kind), now.choice->label(), to_string(now.size)));
   };
