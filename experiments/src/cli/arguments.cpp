@@ -11,7 +11,7 @@
 #include "cli/watch.h"
 #include "p2plab/base/quantity.h"
 #include "p2plab/detail/text.h"
-#include "p2plab/experiment/evaluate.h"
+#include "p2plab/experiment/evaluator.h"
 #include "p2plab/machine/presets.h"
 #include "p2plab/machine/topology_io.h"
 #include "p2plab/report/files.h"
