@@ -56,7 +56,9 @@ std::string without_a_wait(const std::string& program) {
 
 TEST(VerifyCommand, ProvesAProgramAndNamesTheInstructionOfOneThatIsNotInOrder) {
   const auto file = test::scratch("program.json").string();
-  ASSERT_EQ(p2plab("plan --topology hgx-h200:gpus=4 --collective all_reduce --size '64 KiB' --algorithm two_shot --program " + file).exit, 0);
+  ASSERT_EQ(
+      p2plab("plan --topology hgx-h200:gpus=4 --collective all_reduce --size '64 KiB' --dtype float16 --algorithm two_shot --program " + file).exit,
+      0);
   const auto json = json_of("verify " + file + " --json");
   expect_keys(json, {"verified", "collective", "ranks", "size_bytes", "lanes", "instructions", "accesses", "ordered_pairs", "in_place"});
   EXPECT_EQ(json["verified"], true);

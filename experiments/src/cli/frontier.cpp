@@ -74,6 +74,7 @@ Status print_frontier(const FrontierArguments& arguments, Watch& watch) {
   if (arguments.steps < 0 || arguments.steps > 64)
     return Error{ErrorCode::usage, fmt::format("--steps must be from 0 to 64, got {}", arguments.steps)};
   watch.showing(fmt::format("looking for plans of {}", to_string(collective->kind)));
+  watch.stops_when_asked();
   const Routes routes(*topology);
   const FrontierOptions options{
       .most_chunks = arguments.chunks, .most_steps = arguments.steps, .time_limit = watch.time_left(), .stop = [&watch] { return watch.asked(); }};

@@ -94,6 +94,7 @@ Status run_config(const RunArguments& arguments, Watch& watch) {
   if (is_gallery(*text, arguments.config)) return run_gallery_config(*text, arguments, *progress, watch);
   auto experiment = read_experiment(*text, arguments.config);
   if (!experiment) return std::move(experiment).error();
+  watch.stops_when_asked();
   auto report = run(*experiment, *progress, [&] { return watch.asked(); });
   if (!report) return std::move(report).error();
   return give_out(*report, arguments, *progress, watch);

@@ -75,6 +75,7 @@ Status tune_machine(const TuneArguments& arguments, Watch& watch) {
   const Evaluator evaluator(*topology, *profile, {.forms = arguments.gpu ? PlanForms::gpu : PlanForms::model});
   TuneOptions options{.sizes = *std::move(sizes), .dtype = *type, .in_place = arguments.in_place, .stop = [&watch] { return watch.asked(); }};
   if (*limit) options.time_limit = watch.time_left().value_or(**limit);
+  watch.stops_when_asked();
   const auto progress = isatty(STDERR_FILENO) != 0 ? terminal_progress(std::cerr) : plain_progress(std::cerr);
   auto table = tune(evaluator, *collective, options, *progress);
   if (!table) return std::move(table).error();

@@ -148,11 +148,6 @@ Status Watch::afford(Bytes needed, const std::string& what) const {
                              {more_memory}});
 }
 
-bool Watch::asked() const {
-  asks_ = true;
-  return signal_ != 0;
-}
-
 void Watch::keep(std::function<Status(const std::string&)> finish) {
   const std::lock_guard lock(mutex_);
   finish_ = std::move(finish);
@@ -264,7 +259,7 @@ void Watch::look(const Signals& signals, int done) {
     const auto came = signals.next();
     if (came != 0) {
       const bool again = signal_.exchange(came) != 0;
-      if (again || !(finishing_ || asks_)) cut({{ErrorCode::interrupted, "interrupted"}});
+      if (again || !(finishing_ || stops_)) cut({{ErrorCode::interrupted, "interrupted"}});
     }
     if (came != 0 || !finishing_ || std::exchange(pieces, pieces_.load()) != pieces_) moved = Clock::now();
     if (signal_ != 0 && Clock::now() - moved > grace_to_write) cut({{ErrorCode::interrupted, "interrupted before all was written"}});

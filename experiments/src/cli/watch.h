@@ -39,8 +39,10 @@ class Watch {
   void limit_memory(Bytes limit) { memory_limit_ = limit.count(); }
   /// An error if work that takes at least `needed` cannot be done in the memory that may be taken.
   Status afford(Bytes needed, const std::string& what) const;
-  /// Has a signal asked for the end? Work that asks is not cut off by the first signal, and ends in order.
-  bool asked() const;
+  /// The work will ask whether it should end, so the first signal does not cut it off.
+  void stops_when_asked() { stops_ = true; }
+  /// Has a signal asked for the end?
+  bool asked() const { return signal_ != 0; }
   /// What is to be done with the best result so far if the work is cut off; takes the place of what was kept before. It gets the reason.
   void keep(std::function<Status(const std::string& reason)> finish);
   /// A sentence for the error if the work is cut off and nothing was kept, such as a bound.
@@ -73,8 +75,8 @@ class Watch {
   int shown_ = 0;  // seconds; by the main thread alone
   std::atomic<int> signal_{0};
   std::atomic<bool> finishing_{false};
-  mutable std::atomic<bool> asks_{false};  // the work ends by itself when asked to
-  std::atomic<double> time_limit_{0};      // seconds; 0: none
+  std::atomic<bool> stops_{false};     // the work ends by itself when asked to
+  std::atomic<double> time_limit_{0};  // seconds; 0: none
   std::atomic<std::int64_t> memory_limit_;
   std::atomic<std::int64_t> pieces_{0};  // written to stdout
   mutable std::mutex mutex_;             // of what follows

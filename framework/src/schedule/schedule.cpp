@@ -219,7 +219,7 @@ namespace {
 
 // What proves and lowers a schedule keeps a place for each slot; so slots far beyond those that any step names would cost memory for nothing.
 Status check_slots(const Schedule& s) {
-  constexpr std::int64_t always = 1 << 20;
+  constexpr std::int64_t always = 1 << 26;
   constexpr std::int64_t for_each_step = 64;
   std::int64_t sum = 0;
   for (int r = 0; r < s.ranks(); ++r) sum += std::int64_t{s.slots(Rank{r}, Buffer::scratch)} + s.slots(Rank{r}, Buffer::host);

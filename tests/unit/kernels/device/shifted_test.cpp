@@ -82,7 +82,7 @@ void check(const Combine& combine, DataType type, ReduceOp op, const Move& move)
                                             .slice = move.end,
                                             .sources = static_cast<std::uint16_t>(sources.size()),
                                             .destinations = static_cast<std::uint16_t>(destinations.size()),
-                                            .divides = static_cast<std::uint16_t>(move.divisor != 1 ? 1 : 0),
+                                            .divides = static_cast<std::uint8_t>(move.divisor != 1 ? 1 : 0),
                                             .alignment = together ? image::Alignment::destinations : image::Alignment::none,
                                             .divisor = move.divisor};
   const auto work = [&](std::uint32_t thread) {
