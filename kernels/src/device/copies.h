@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The door to what runs a program by copy engines: copies, and the kernels between them.
+// Host-side interface of what runs a program by copy engines: copies, and the kernels between them.
 #pragma once
 
 #include <cstdint>

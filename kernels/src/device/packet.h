@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The element-by-element interpreter: a thread takes its packets through all items of its rank, with nothing between threads. Sources come in waves:
 // all loads of a wave are in flight together, and the wave waits once for everything that is to land. The same source runs on GPUs with tables read
-// at run time, with tables that are constants (then the compiler makes straight code of it: fixed_tables.h), and with atomics on the CPU.
+// at run time, with tables that are constants (then it becomes a specialised kernel: fixed_tables.h), and with atomics on the CPU.
 //
 // Tables give: wave(w), source_address(i), source_bytes(i), store_address(i), store_lands(i), store_source(i); `width`, the most sources of a wave;
 // `waves` and `stores`, how many waves there are and stores the longest wave has, or -1 if that is only known at run time; `odd`, are there packets
@@ -13,7 +13,7 @@
 
 namespace p2plab::device {
 
-/// Calls body(0), body(1) ... while it answers true: a loop, or straight code if `Fixed` is not negative. Its last answer.
+/// Calls body(0), body(1) ... while it answers true: a loop, or unrolled if `Fixed` is not negative. Its last answer.
 template <int Fixed, class Body>
 constexpr bool repeat(std::uint32_t count, Body&& body) {
   if constexpr (Fixed >= 0) {

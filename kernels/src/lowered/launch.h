@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The door between ordinary C++ and CUDA: plain data and two functions that launch a kernel. Nothing here needs CUDA's headers.
+// Host-side launch interface, without CUDA headers: plain data and two functions that launch a kernel.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The door to the kernels that measure single costs; see calibration.h.
+// Host-side interface of the kernels that measure single costs; see calibration.h.
 #pragma once
 
 #include <cstdint>

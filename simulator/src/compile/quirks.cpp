@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Named deviations of a machine, applied to a compiled program once: which of them bite depends on which links the program uses, and how.
+// Named deviations of a machine, applied to a compiled program once: which apply depends on which links the program uses, and how.
 #include <algorithm>
 
 #include "compile/compiled.h"

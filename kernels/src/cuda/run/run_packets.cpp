@@ -105,7 +105,7 @@ Status GpuRun::specialise(const RunPlans& plans) {
 
 Status GpuRun::specialise_rank(std::size_t rank, std::int64_t blocks, std::int64_t batch, std::int64_t processors) {
   auto& state = ranks_[rank];
-  if (!can_specialise(state.packets)) return Error{ErrorCode::unsupported, "the program is too long for straight code"};
+  if (!can_specialise(state.packets)) return Error{ErrorCode::unsupported, "the program is too long for a specialised kernel"};
   const PacketCode code{.choice = choice_,
                         .threads = shape_.threads,
                         .blocks_per_processor = static_cast<std::uint32_t>(divided(blocks, processors)),
@@ -116,7 +116,7 @@ Status GpuRun::specialise_rank(std::size_t rank, std::int64_t blocks, std::int64
   if (!kernel) return kernel.error();
   const auto fit = device::resident_special_blocks(*kernel, shape_.threads);
   if (fit <= 0) return check(-fit, "ask how many blocks fit");
-  if (fit / share_ < blocks) return Error{ErrorCode::unsupported, "straight code needs too many registers"};
+  if (fit / share_ < blocks) return Error{ErrorCode::unsupported, "the specialised kernel needs too many registers"};
   state.special = *kernel;
   state.parameters = packet_parameters(state.packets);
   const auto addresses = state.packets.sources.size() + state.packets.stores.size();  // before the sizes
