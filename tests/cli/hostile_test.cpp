@@ -81,7 +81,7 @@ TEST(MemoryLimit, IsKeptByAnEstimateOrByAWatch) {
   const auto gpus = p2plab("bound --topology ring:gpus=4096 --memory-limit '100 MiB'");
   EXPECT_EQ(gpus.exit, 1);
   EXPECT_NE(gpus.err.find("the limit is 0.1 GiB"), std::string::npos) << gpus.err;
-  const auto plan = p2plab("plan --topology hgx-a100:nodes=40 --algorithm ring --memory-limit '120 MiB'");
+  const auto plan = p2plab("plan --topology torus:dims=32x32 --algorithm forest --memory-limit '120 MiB'");
   EXPECT_EQ(plan.exit, 1);
   EXPECT_NE(plan.err.find("memory limit"), std::string::npos) << plan.err;
   EXPECT_NE(plan.err.find("no plan can take less than"), std::string::npos) << plan.err;
