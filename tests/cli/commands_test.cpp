@@ -55,6 +55,7 @@ TEST(Usage, EveryCommandHasHelpWithAnExample) {
                               "plan",
                               "bound",
                               "place",
+                              "advise",
                               "frontier",
                               "tune",
                               "compare",

@@ -12,6 +12,7 @@
 #include "p2plab/base/quantity.h"
 #include "p2plab/detail/text.h"
 #include "p2plab/experiment/evaluator.h"
+#include "p2plab/machine/fabric.h"
 #include "p2plab/machine/presets.h"
 #include "p2plab/machine/topology_io.h"
 #include "p2plab/report/files.h"
@@ -43,7 +44,8 @@ Result<std::vector<Rank>> rank_list(const std::string& text, int ranks) {
 void add_group_options(CLI::App& app, GroupArguments& arguments) {
   app.add_option("--collective", arguments.collective, "what to do")->capture_default_str()->type_name("C");
   app.add_option("--root", arguments.root, "the rank that gives or gets, where only one does")->capture_default_str()->type_name("R");
-  app.add_option("--ranks", arguments.ranks, "the ranks that take part, as in 0,1,4; others may relay (default: all)")->type_name("LIST");
+  app.add_option("--ranks", arguments.ranks, "the ranks that take part, as in 0,1,4 (default: all)")->type_name("LIST");
+  app.add_flag("--relays", arguments.relays, "GPUs that take no part may pass data on; the report names them");
 }
 
 Result<Collective> collective_from(const GroupArguments& arguments, int ranks) {
@@ -63,6 +65,13 @@ Result<Collective> collective_from(const GroupArguments& arguments, int ranks) {
     for (std::size_t m = 0; m < group.size(); ++m) collective.pairs.emplace_back(group[m], group[(m + 1) % group.size()]);
   }
   return collective;
+}
+
+Result<Topology> machine_of(const GroupArguments& arguments, const Topology& topology) {
+  if (arguments.relays || arguments.ranks.empty()) return topology;
+  const auto members = rank_list(arguments.ranks, topology.ranks());
+  if (!members) return members.error();
+  return static_cast<int>(members->size()) == topology.ranks() ? Result<Topology>{topology} : among_members(topology, *members);
 }
 
 Result<Parameters> parameter_list(const std::vector<std::string>& words) {
@@ -96,9 +105,31 @@ constexpr int most_gpus = 4096;  // as presets have
 
 }  // namespace
 
-Result<Topology> topology_from(const std::string& text) {
+CLI::Option* add_machine_options(CLI::App& app, MachineArgument& machine, const std::string& option, const std::string& summary) {
+  app.add_option("--machine", machine.answers, fmt::format("an answer to what a description leaves open: {}", fmt::join(answer_keys(), ", ")))
+      ->type_name("KEY=VALUE");
+  return app.add_option(option, machine.name, summary)->type_name("T");
+}
+
+Result<MachineAnswers> answers_from(const std::vector<std::string>& words) {
+  std::vector<std::pair<std::string, std::string>> answers;
+  for (const auto& word : words) {
+    const auto equals = word.find('=');
+    if (equals == std::string::npos || equals == 0) return Error{ErrorCode::usage, fmt::format("expected key=value after --machine, got '{}'", word)};
+    answers.emplace_back(word.substr(0, equals), word.substr(equals + 1));
+  }
+  return read_answers(answers);
+}
+
+Result<Topology> resolve_machine(const MachineArgument& machine, std::vector<std::string>* warnings) {
+  const auto answers = answers_from(machine.answers);
+  if (!answers) return answers.error();
+  return resolve_topology(machine.name, warnings, *answers);
+}
+
+Result<Topology> topology_from(const MachineArgument& machine) {
   std::vector<std::string> warnings;
-  auto topology = resolve_topology(text, &warnings);
+  auto topology = resolve_machine(machine, &warnings);
   for (const auto& warning : warnings) std::cerr << "warning: " << warning << '\n';
   if (topology && topology->ranks() > most_gpus) {
     return Error{ErrorCode::unsupported, fmt::format("{} has {} GPUs; up to {} are looked at, more would take minutes and all memory",

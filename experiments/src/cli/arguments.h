@@ -9,6 +9,7 @@
 #include "p2plab/base/ids.h"
 #include "p2plab/base/registry.h"
 #include "p2plab/base/result.h"
+#include "p2plab/machine/machine_answers.h"
 #include "p2plab/machine/topology.h"
 #include "p2plab/program/plan_io.h"
 #include "p2plab/schedule/collective.h"
@@ -17,7 +18,8 @@
 
 namespace CLI {
 class App;
-}
+class Option;
+}  // namespace CLI
 
 namespace p2plab::cli {
 class Watch;
@@ -28,18 +30,22 @@ namespace p2plab::cli {
 /// Ranks "0,1,4": each once and below `ranks`. Empty text gives all of them.
 Result<std::vector<Rank>> rank_list(const std::string& text, int ranks);
 
-/// What says which collective and who takes part; others may relay.
+/// What says which collective and who takes part; others relay if `relays`.
 struct GroupArguments {
   std::string collective = "all_reduce";
   int root = 0;
   std::string ranks;
+  bool relays = false;
 };
 
-/// The options --collective, --root and --ranks.
+/// The options --collective, --root, --ranks and --relays.
 void add_group_options(CLI::App& app, GroupArguments& arguments);
 
 /// The collective on a machine of `ranks` ranks. Errors: unknown names, ranks that are not there.
 Result<Collective> collective_from(const GroupArguments& arguments, int ranks);
+
+/// The machine as the members may use it: without links to other GPUs, unless --relays asks for these. Errors: as of `collective_from`.
+Result<Topology> machine_of(const GroupArguments& arguments, const Topology& topology);
 
 /// Each "key=value", keys once.
 Result<Parameters> parameter_list(const std::vector<std::string>& words);
@@ -52,8 +58,24 @@ Result<PlanFile> plan_from(const std::string& path);
 /// A plan that has been read; its old words are a warning on stderr.
 Result<PlanFile> told(Result<PlanFile> file);
 
-/// The machine that --topology names. What its file does not tell is a warning on stderr. Errors: those of `resolve_topology`.
-Result<Topology> topology_from(const std::string& text);
+/// A machine as the command line names it, and answers to what its description leaves open.
+struct MachineArgument {
+  std::string name;
+  std::vector<std::string> answers;
+  bool empty() const { return name.empty(); }
+};
+
+/// The option (or positional) that names the machine, and --machine key=value.
+CLI::Option* add_machine_options(CLI::App& app, MachineArgument& machine, const std::string& option, const std::string& summary);
+
+/// The answers of --machine. Errors: usage, those of `read_answers`.
+Result<MachineAnswers> answers_from(const std::vector<std::string>& words);
+
+/// The machine; what its description does not tell goes to `warnings`. Errors: those of `resolve_topology` and `answers_from`.
+Result<Topology> resolve_machine(const MachineArgument& machine, std::vector<std::string>* warnings);
+
+/// The same with warnings on stderr.
+Result<Topology> topology_from(const MachineArgument& machine);
 
 /// The options of a command's limits; what is not given is empty.
 struct LimitArguments {

@@ -23,7 +23,7 @@ namespace {
 
 struct BenchArguments {
   std::string executor = "cuda";
-  std::string topology;
+  MachineArgument topology;
   std::string collective = "all_reduce";
   std::string algorithm = "auto";
   std::vector<std::string> set;
@@ -92,7 +92,7 @@ Result<BenchOptions> options_from(const BenchArguments& a, int ranks) {
 // The first `ranks` GPUs of the machine asked for, or of this one.
 Result<Topology> machine_for(const BenchArguments& a, int ranks, std::ostream& notes) {
   std::vector<std::string> warnings;
-  auto topology = !a.topology.empty()    ? resolve_topology(a.topology, &warnings)
+  auto topology = !a.topology.empty()    ? resolve_machine(a.topology, &warnings)
                   : a.executor == "host" ? make_preset("full-mesh", {{"gpus", fmt::format("{}", ranks)}})
                                          : detect_topology(&warnings);
   if (!topology) return topology;
@@ -207,7 +207,7 @@ Command bench_command(CLI::App& parent) {
   app->add_option("--algorithm", a->algorithm, "the planner (p2plab list algorithms)")->capture_default_str()->type_name("A");
   app->add_option("--set", a->set, "a parameter of the planner; may be repeated")->type_name("KEY=VALUE");
   app->add_option("--plan", a->plan, "run this plan file at all sizes instead")->type_name("FILE");
-  app->add_option("--topology", a->topology, "a file or a preset (default: this machine; with host, GPUs that are all joined)")->type_name("T");
+  add_machine_options(*app, a->topology, "--topology", "a file or a preset (default: this machine; with host, GPUs that are all joined)");
   app->add_option("--profile", a->profile, "calibration by which 'auto' chooses")->type_name("P");
   app->add_option("--processes", a->processes, "so many processes, one a rank (default: one process, a thread a rank)")
       ->check(CLI::Range(0, 64))

@@ -7,6 +7,7 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "p2plab/bounds/bounds.h"
+#include "p2plab/machine/assumptions.h"
 #include "p2plab/machine/topology_view.h"
 #include "report/json_number.h"
 
@@ -15,7 +16,7 @@ namespace p2plab::cli {
 namespace {
 
 struct BoundArguments {
-  std::string topology;
+  MachineArgument topology;
   GroupArguments group;
   std::string in_network;
   std::string multicast;
@@ -29,7 +30,11 @@ std::vector<std::string> names_of(const Topology& topology, const std::vector<No
   return names;
 }
 
-std::string json_of(const Topology& topology, const Bound& bound, const InNetwork& able) {
+std::string json_of(const Topology& topology, const Bound& bound, const InNetwork& able, const AssumedRange& range) {
+  auto rests = nlohmann::ordered_json::array();
+  for (const auto& [value, low, high] : range.on)
+    rests.push_back(
+        {{"what", value.what}, {"value", value.value}, {"origin", to_string(value.origin)}, {"key", value.key}, {"algbw_gbps", {low, high}}});
   const nlohmann::ordered_json json{{"collective", to_string(bound.kind)},
                                     {"ranks", bound.members},
                                     {"algbw_gbps", number(bound.algbw_gbps())},
@@ -39,6 +44,8 @@ std::string json_of(const Topology& topology, const Bound& bound, const InNetwor
                                     {"argument", bound.argument},
                                     {"attained", bound.attained},
                                     {"latency_us", microseconds(bound.latency)},
+                                    {"fabric", fabric_words(topology)},
+                                    {"rests_on", std::move(rests)},
                                     {"multicast", names_of(topology, able.multicast)},
                                     {"reduce", names_of(topology, able.reduce)}};
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
@@ -46,7 +53,7 @@ std::string json_of(const Topology& topology, const Bound& bound, const InNetwor
 
 constexpr std::size_t longest_exact = 12;  // a fraction that people read at a glance
 
-std::string text_of(const Topology& topology, const Bound& bound, const InNetwork& able) {
+std::string text_of(const Topology& topology, const Bound& bound, const InNetwork& able, const AssumedRange& range) {
   std::string text = fmt::format("{} among {} ranks of {}: at most {:.7g} GB/s algbw{}\n", to_string(bound.kind), bound.members, topology.name(),
                                  bound.algbw_gbps(), bound.attained ? ", which some schedule reaches" : "");
   const auto exact = to_string(bound.inverse_rate);
@@ -55,6 +62,7 @@ std::string text_of(const Topology& topology, const Bound& bound, const InNetwor
                       exact.size() <= longest_exact ? "" : ", exactly " + exact);
   if (!bound.argument.empty()) text += fmt::format("  because           {}\n", bound.argument);
   if (!bound.cut.empty()) text += fmt::format("  cut               {}\n", set_of_names(topology, bound.cut));
+  text += fmt::format("  fabric            {}\n", fabric_words(topology)) + rests_on_text(range, "GB/s");
   text += fmt::format("  latency           {} transfers one after another, {:.3f} us at least\n", bound.latency_steps, microseconds(bound.latency));
   if (!able.multicast.empty()) text += fmt::format("  multicast         {} may\n", set_of_names(topology, able.multicast));
   if (!able.reduce.empty()) text += fmt::format("  reduce            {} may; our executors use neither\n", set_of_names(topology, able.reduce));
@@ -83,13 +91,20 @@ Status print_bound(const BoundArguments& arguments, Watch& watch) {
   if (!topology) return std::move(topology).error();
   auto collective = collective_from(arguments.group, topology->ranks());
   if (!collective) return std::move(collective).error();
+  topology = machine_of(arguments.group, *topology);
+  if (!topology) return std::move(topology).error();
   if (auto enough = afford_routes(topology->ranks(), watch); !enough) return enough;
   watch.showing(fmt::format("looking for the bound of {}", to_string(collective->kind)));
   auto able = able_switches(arguments, *topology);
   if (!able) return std::move(able).error();
-  auto found = bound(*topology, *collective, *able);
+  const auto& machine = *topology;
+  auto found = bound(machine, *collective, *able);
   if (!found) return std::move(found).error();
-  return watch.print(arguments.json ? json_of(*topology, *found, *able) : text_of(*topology, *found, *able));
+  const auto range = rests_on(machine, [&](const Topology& other) -> std::optional<double> {
+    const auto moved = bound(other, *collective, *able);
+    return moved ? std::optional{moved->algbw_gbps()} : std::nullopt;
+  });
+  return watch.print(arguments.json ? json_of(machine, *found, *able, range) : text_of(machine, *found, *able, range));
 }
 
 }  // namespace
@@ -98,7 +113,7 @@ Command bound_command(CLI::App& parent) {
   auto a = std::make_shared<BoundArguments>();
   auto* app = add_command(parent, "bound", "How fast a collective can be at best on a machine, and why",
                           "p2plab bound --topology dgx-v100 --collective all_gather");
-  app->add_option("--topology", a->topology, "a file or a preset, as in hgx-h200:gpus=4")->required()->type_name("T");
+  add_machine_options(*app, a->topology, "--topology", "a file or a preset, as in hgx-h200:gpus=4")->required();
   add_group_options(*app, a->group);
   app->add_option("--in-network", a->in_network,
                   "switches that multicast and reduce, as NVLink SHARP does: all, kinds such as nvswitch, nodes; the bound with their help")

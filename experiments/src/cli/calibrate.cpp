@@ -17,7 +17,7 @@ namespace {
 
 struct CalibrateArguments {
   std::string out;
-  std::string topology;
+  MachineArgument topology;
   std::string name = "calibrated";
 };
 
@@ -29,7 +29,7 @@ Status run_calibration(const CalibrateArguments& arguments, Watch& watch) {
   data->machine =
       fmt::format("p2plab {} on {}, driver {}, {}", here.version, data->machine, here.driver.empty() ? "unknown" : here.driver, here.date);
   std::vector<std::string> warnings;
-  auto topology = arguments.topology.empty() ? detect_topology(&warnings) : resolve_topology(arguments.topology, &warnings);
+  auto topology = arguments.topology.empty() ? detect_topology(&warnings) : resolve_machine(arguments.topology, &warnings);
   if (!topology) return std::move(topology).error();
   for (const auto& warning : warnings) std::cerr << "warning: " << warning << '\n';
   auto calibration = calibrate(*data, *topology, arguments.name);
@@ -47,7 +47,7 @@ Command calibrate_command(CLI::App& parent) {
   auto* app = add_command(parent, "calibrate", "Measure this machine's links, signals and thread blocks, and write a profile",
                           "p2plab calibrate --out profile.yaml");
   app->add_option("--out", a->out, "write the profile to this file and a table here (default: the profile here)")->type_name("FILE");
-  app->add_option("--topology", a->topology, "the machine's links: a file or a preset (default: detected)")->type_name("T");
+  add_machine_options(*app, a->topology, "--topology", "the machine's links: a file or a preset (default: detected)");
   app->add_option("--name", a->name, "the profile's name")->capture_default_str()->type_name("NAME");
   return {app, [a](Watch& watch) { return run_calibration(*a, watch); }};
 }

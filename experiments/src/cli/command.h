@@ -35,6 +35,7 @@ Command plan_command(CLI::App& parent);
 Command bound_command(CLI::App& parent);
 Command frontier_command(CLI::App& parent);
 Command place_command(CLI::App& parent);
+Command advise_command(CLI::App& parent);
 Command tune_command(CLI::App& parent);
 Command verify_command(CLI::App& parent);
 Command simulate_command(CLI::App& parent);

@@ -13,7 +13,7 @@ namespace p2plab::cli {
 namespace {
 
 struct FrontierArguments {
-  std::string topology;
+  MachineArgument topology;
   GroupArguments group;
   int chunks = 8;
   int steps = 0;
@@ -69,6 +69,8 @@ Status print_frontier(const FrontierArguments& arguments, Watch& watch) {
   if (!topology) return std::move(topology).error();
   auto collective = collective_from(arguments.group, topology->ranks());
   if (!collective) return std::move(collective).error();
+  topology = machine_of(arguments.group, *topology);
+  if (!topology) return std::move(topology).error();
   if (arguments.chunks < 1 || arguments.chunks > 64)
     return Error{ErrorCode::usage, fmt::format("--chunks must be from 1 to 64, got {}", arguments.chunks)};
   if (arguments.steps < 0 || arguments.steps > 64)
@@ -90,7 +92,7 @@ Command frontier_command(CLI::App& parent) {
   auto a = std::make_shared<FrontierArguments>();
   auto* app = add_command(parent, "frontier", "Plans that no other one beats in steps and bytes: chunks, steps, rounds",
                           "p2plab frontier --topology dgx-v100 --collective all_gather");
-  app->add_option("--topology", a->topology, "a file or a preset, as in hgx-h200:gpus=4")->required()->type_name("T");
+  add_machine_options(*app, a->topology, "--topology", "a file or a preset, as in hgx-h200:gpus=4")->required();
   add_group_options(*app, a->group);
   app->add_option("--chunks", a->chunks, "the most chunks a block, 1 to 64")->capture_default_str()->type_name("N");
   app->add_option("--steps", a->steps, "the most steps; 0: two more than the fewest")->capture_default_str()->type_name("N");

@@ -20,7 +20,7 @@ namespace {
 struct ImportPlanArguments {
   std::string file;
   std::string format = "msccl-xml";
-  std::string topology;
+  MachineArgument topology;
   std::string collective = "all_reduce";
   std::string size = "1 MiB";
   std::string dtype = "float16";
@@ -102,7 +102,7 @@ Command import_plan_command(CLI::App& parent) {
       ->check(CLI::IsMember({"msccl-xml", "rccl-msccl"}))
       ->capture_default_str()
       ->type_name("F");
-  app->add_option("--topology", a->topology, "the machine: a file or a preset, as in hgx-h200:gpus=4")->required()->type_name("T");
+  add_machine_options(*app, a->topology, "--topology", "the machine: a file or a preset, as in hgx-h200:gpus=4")->required();
   app->add_option("--collective", a->collective, "what rings and chains do; an algorithm says it itself")->capture_default_str()->type_name("C");
   app->add_option("--size", a->size, "nccl-tests' size")->capture_default_str()->type_name("S");
   app->add_option("--dtype", a->dtype, "element type")->capture_default_str()->type_name("TYPE");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // p2plab plan: one algorithm for one collective and size on one machine.
+#include <algorithm>
 #include <chrono>
 
 #include <fmt/format.h>
@@ -9,6 +10,8 @@
 #include "p2plab/base/quantity.h"
 #include "p2plab/experiment/plan_summary.h"
 #include "p2plab/experiment/planning.h"
+#include "p2plab/machine/assumptions.h"
+#include "p2plab/machine/topology_view.h"
 #include "p2plab/program/plan_io.h"
 #include "p2plab/program/program_io.h"
 #include "p2plab/schedule/repair.h"
@@ -19,7 +22,7 @@ namespace p2plab::cli {
 namespace {
 
 struct PlanArguments {
-  std::string topology;
+  MachineArgument topology;
   GroupArguments group;
   std::string size = "64 MiB";
   std::string algorithm = "auto";
@@ -66,6 +69,17 @@ Result<Task> task_from(const PlanArguments& arguments, const Topology& topology)
   return Task{*std::move(collective), *payload, {arguments.algorithm, *std::move(parameters)}, arguments.in_place};
 }
 
+// GPUs that take no part in the collective, but in the plan.
+std::string relays_text(const Program& program, const Topology& topology) {
+  std::vector<std::string> names;
+  for (const auto& lane : program.lanes) {
+    const auto& name = topology.node(topology.node_of(lane.rank)).name;
+    const auto& members = program.collective.members;
+    if (std::ranges::find(members, lane.rank) == members.end() && std::ranges::find(names, name) == names.end()) names.push_back(name);
+  }
+  return names.empty() ? std::string{} : fmt::format("  relays            {}, which take no part themselves\n", short_names(names));
+}
+
 // What is printed and written of a plan, whether it is the last or the best so far.
 struct Giver {
   PlanArguments arguments;
@@ -80,7 +94,12 @@ struct Giver {
     if (!arguments.out.empty())
       written = watch.write(arguments.out, write_plan({evaluator->topology(), evaluation.kept_plan(), evaluation.program.payload, in_place}));
     if (written && !arguments.program.empty()) written = watch.write(arguments.program, write_program({evaluator->topology(), evaluation.program}));
-    auto printed = watch.print(arguments.json ? to_json(summary) : to_text(summary));
+    const auto range = rests_on(evaluator->topology(), [&](const Topology& other) -> std::optional<double> {
+      const auto time = Evaluator(other, evaluator->profile()).time(evaluation.program);
+      return time ? std::optional{microseconds(*time)} : std::nullopt;
+    });
+    auto printed = watch.print(
+        arguments.json ? to_json(summary) : to_text(summary) + relays_text(evaluation.program, evaluator->topology()) + rests_on_text(range, "us"));
     return written ? std::move(printed) : std::move(written);
   }
 };
@@ -104,6 +123,8 @@ Status plan(const PlanArguments& arguments, Watch& watch) {
   if (auto able = arguments.out.empty() ? Status{} : try_text_of(*topology); !able) return able;
   auto task = task_from(arguments, *topology);
   if (!task) return std::move(task).error();
+  if (arguments.repair.empty()) topology = machine_of(arguments.group, *topology);
+  if (!topology) return std::move(topology).error();
   auto profile = profile_from(arguments.profile);
   if (!profile) return std::move(profile).error();
   if (auto able = afford_routes(topology->ranks(), watch); !able) return able;
@@ -133,7 +154,7 @@ Command plan_command(CLI::App& parent) {
   auto a = std::make_shared<PlanArguments>();
   auto* app = add_command(parent, "plan", "Plan one collective with one algorithm, prove it and predict its time",
                           "p2plab plan --topology dgx-v100 --collective all_reduce --size '64 MiB' --algorithm ring");
-  app->add_option("--topology", a->topology, "a file or a preset, as in hgx-h200:gpus=4")->required()->type_name("T");
+  add_machine_options(*app, a->topology, "--topology", "a file or a preset, as in hgx-h200:gpus=4")->required();
   add_group_options(*app, a->group);
   app->add_option("--size", a->size, "nccl-tests' size, as in '64 MiB'")->capture_default_str()->type_name("S");
   app->add_option("--algorithm", a->algorithm, "a planner (p2plab list algorithms)")->capture_default_str()->type_name("A");

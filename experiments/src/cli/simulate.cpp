@@ -27,7 +27,7 @@ constexpr std::int64_t most_explained_slices = 2'000'000;  // a recording takes 
 
 struct SimulateArguments {
   std::string plan;
-  std::string topology;
+  MachineArgument topology;
   std::string profile;
   std::string trace;
   std::string heatmap;
@@ -209,7 +209,7 @@ Command simulate_command(CLI::App& parent) {
   auto* app = add_command(parent, "simulate", "Predict how long a plan file takes, and where the time goes",
                           "p2plab simulate plan.json --trace trace.json\n         p2plab simulate plan.json --engine max-min");
   app->add_option("PLAN", a->plan, "a file that `p2plab plan --out` wrote")->required();
-  app->add_option("--topology", a->topology, "another machine than the plan's: a file or a preset")->type_name("T");
+  add_machine_options(*app, a->topology, "--topology", "another machine than the plan's: a file or a preset");
   app->add_option("--profile", a->profile, "calibration of the simulator")->type_name("P");
   app->add_option("--trace", a->trace, "write what happened as a trace for ui.perfetto.dev")->type_name("FILE");
   app->add_option("--heatmap", a->heatmap, "write how busy each link was over time: a picture if FILE ends in .svg, else CSV")->type_name("FILE");

@@ -21,7 +21,7 @@ namespace {
 
 struct WhatIfArguments {
   std::string plan;
-  std::string topology;
+  MachineArgument topology;
   GroupArguments group;
   std::string sizes = "64 MiB";
   std::string algorithm = "auto";
@@ -99,6 +99,8 @@ Result<Subject> planned_subject(const WhatIfArguments& arguments, const Profile&
   if (!topology) return std::move(topology).error();
   auto collective = collective_from(arguments.group, topology->ranks());
   if (!collective) return std::move(collective).error();
+  topology = machine_of(arguments.group, *topology);
+  if (!topology) return std::move(topology).error();
   auto sizes = size_shares(arguments.sizes);
   if (!sizes) return std::move(sizes).error();
   Subject subject{*topology, profile, *collective, false, {arguments.algorithm}};
@@ -255,7 +257,7 @@ Command what_if_command(CLI::App& parent) {
   auto* app = add_command(parent, "what-if", "How a plan's time changes with the machine, what it depends on most, and how it spreads",
                           "p2plab what-if --topology dgx-v100 --size '16 MiB' --link gpu0,gpu3=0.5 --gpu gpu1=0.8");
   app->add_option("PLAN", a->plan, "a file that `p2plab plan --out` wrote; or say what to plan");
-  app->add_option("--topology", a->topology, "a file or a preset, as in hgx-h200:gpus=4")->type_name("T");
+  add_machine_options(*app, a->topology, "--topology", "a file or a preset, as in hgx-h200:gpus=4");
   add_group_options(*app, a->group);
   app->add_option("--size", a->sizes, "a size, or sizes with how often each comes, as in '64 KiB:3,1 MiB'")->capture_default_str()->type_name("S");
   app->add_option("--algorithm", a->algorithm, "the planner, also for planning anew")->capture_default_str()->type_name("A");

@@ -70,20 +70,39 @@ std::optional<Machine> from_preset(const ConfigValue& value) {
 // A machine that lies in another file, by the key that says its format.
 struct FileFormat {
   const char* key;
-  std::function<Result<Imported>(const std::string&)> load;
+  std::function<Result<Imported>(const std::string&, const MachineAnswers&)> load;
 };
 
-Result<Imported> load_own(const std::string& path) {
+Result<Imported> load_own(const std::string& path, const MachineAnswers& answers) {
   auto topology = load_topology(path);
   if (!topology) return std::move(topology).error();
-  return Imported{*std::move(topology)};
+  auto machine = answered(*topology, answers);
+  if (!machine) return std::move(machine).error();
+  return Imported{*std::move(machine)};
+}
+
+// The keys beside the one that says where the machine is: answers to what its description leaves open. None after a mistake.
+std::optional<MachineAnswers> answers_beside(const ConfigValue& value, const char* place) {
+  if (!value.expect_keys({.required = {place}, .optional = answer_keys()})) return std::nullopt;
+  std::vector<std::pair<std::string, std::string>> words;
+  bool right = true;
+  for (const auto& [key, given] : value.entries()) {
+    if (key == place) continue;
+    words.emplace_back(key, given.string());
+    auto one = read_answers({words.back()});
+    if (one) continue;
+    given.add_error(std::move(one).error());
+    right = false;
+  }
+  return right ? std::optional{*read_answers(words)} : std::nullopt;
 }
 
 std::optional<Machine> from_file(const ConfigValue& value, const FileFormat& format, const std::string& folder) {
-  if (!value.expect_keys({.required = {format.key}})) return std::nullopt;
+  const auto answers = answers_beside(value, format.key);
+  if (!answers) return std::nullopt;
   const auto given = value[format.key].string();
   if (given.empty()) return std::nullopt;
-  auto imported = format.load((std::filesystem::path(folder) / given).string());
+  auto imported = format.load((std::filesystem::path(folder) / given).string(), *answers);
   if (imported) return Machine{std::move(imported->topology), {}, std::move(imported->warnings)};
   // The mistakes are in the other file, so they keep their place there.
   auto error = std::move(imported).error();
@@ -97,7 +116,9 @@ std::optional<Machine> from_detection(const ConfigValue& value) {
     value["detect"].add_error("no machine given: 'detect: false'", {"give one of preset, file, nccl_xml, smi, or nodes and links instead"});
     return std::nullopt;
   }
-  auto detected = build_machine(gather_facts());
+  const auto answers = answers_beside(value, "detect");
+  if (!answers) return std::nullopt;
+  auto detected = build_machine(gather_facts(), *answers);
   if (!detected) {
     auto error = std::move(detected).error();
     error.where = value["detect"].where();
@@ -115,8 +136,7 @@ std::optional<Machine> read_topology_key(const ConfigValue& value, const std::st
     value.add_error("expected a map that says where the machine comes from", {"as in {preset: hgx-h200, gpus: 8} or {file: machine.yaml}"});
     return std::nullopt;
   }
-  const std::array<FileFormat, 3> formats{
-      {{"file", load_own}, {"nccl_xml", load_nccl_xml}, {"smi", [](const std::string& path) { return load_smi(path); }}}};
+  const std::array<FileFormat, 4> formats{{{"file", load_own}, {"nccl_xml", load_nccl_xml}, {"smi", load_smi}, {"rocm", load_smi}}};
   if (value["preset"].present()) return from_preset(value);
   for (const auto& format : formats) {
     if (value[format.key].present()) return from_file(value, format, folder);
@@ -127,7 +147,7 @@ std::optional<Machine> read_topology_key(const ConfigValue& value, const std::st
     if (!topology) return std::nullopt;
     return Machine{*std::move(topology)};
   }
-  value.add_error("no machine given", {"give one of preset, file, nccl_xml, smi, or nodes and links"});
+  value.add_error("no machine given", {"give one of preset, file, nccl_xml, smi, rocm, detect, or nodes and links"});
   return std::nullopt;
 }
 

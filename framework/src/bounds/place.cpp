@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "p2plab/bounds/place.h"
+#include "bounds/placing.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <tuple>
 
 #include <fmt/format.h>
 
 #include "p2plab/detail/symmetry.h"
+#include "p2plab/machine/cuts.h"
+#include "p2plab/machine/fabric.h"
 #include "p2plab/machine/mask.h"
 #include "p2plab/machine/routes.h"
 
@@ -16,54 +19,12 @@ namespace p2plab {
 
 namespace {
 
-constexpr double most_subsets = 200'000;
 constexpr std::size_t most_permuted = 8;
 
 double subsets(int n, int k) {
   double count = 1;
   for (int i = 1; i <= k; ++i) count *= static_cast<double>(n - k + i) / i;
   return std::round(count);
-}
-
-using Subset = std::vector<int>;  // rising ranks
-
-std::vector<Subset> all_subsets(int n, int k) {
-  std::vector<Subset> all;
-  Subset at(static_cast<std::size_t>(k));
-  std::iota(at.begin(), at.end(), 0);
-  while (true) {
-    all.push_back(at);
-    int i = k - 1;
-    while (i >= 0 && at[static_cast<std::size_t>(i)] == n - k + i) --i;
-    if (i < 0) return all;
-    ++at[static_cast<std::size_t>(i)];
-    for (auto j = static_cast<std::size_t>(i) + 1; j < at.size(); ++j) at[j] = at[j - 1] + 1;
-  }
-}
-
-// One subset of each orbit with the orbit's size; subsets are sorted, so an image is found by search.
-std::vector<std::pair<Subset, std::int64_t>> up_to_symmetry(const Topology& topology, const std::vector<Subset>& all) {
-  const auto generators = automorphism_generators(topology);
-  std::vector<bool> seen(all.size());
-  std::vector<std::pair<Subset, std::int64_t>> orbits;
-  for (std::size_t start = 0; start < all.size(); ++start) {
-    if (seen[start]) continue;
-    seen[start] = true;
-    std::vector<std::size_t> orbit{start};
-    for (std::size_t i = 0; i < orbit.size(); ++i) {
-      for (const auto& generator : generators) {
-        Subset image;
-        for (const auto rank : all[orbit[i]]) image.push_back(topology.rank_of(NodeId{generator.nodes[topology.node_of(Rank{rank}).index()]})->value);
-        std::ranges::sort(image);
-        const auto place = static_cast<std::size_t>(std::ranges::lower_bound(all, image) - all.begin());
-        if (seen[place]) continue;
-        seen[place] = true;
-        orbit.push_back(place);
-      }
-    }
-    orbits.emplace_back(all[start], static_cast<std::int64_t>(orbit.size()));
-  }
-  return orbits;
 }
 
 // The order in which the narrowest step of the ring through all is widest, then their sum is largest.
@@ -123,10 +84,67 @@ class RingOrder {
   std::vector<std::int64_t> widths_;
 };
 
+// Mean delay and links of the ways between GPUs of a machine, and the pairs that have none.
+void measure_ways(const Topology& part, Placement& placement) {
+  const Routes routes(part);
+  const auto n = static_cast<std::int64_t>(part.ranks());
+  for (std::int64_t a = 0; a < n; ++a) {
+    for (std::int64_t b = 0; b < n; ++b) {
+      const auto path = routes.between(Rank{a}, Rank{b});
+      if (a != b && path.empty()) ++placement.relayed;
+      for (const auto link : path) placement.latency += part.link(link).latency;
+      placement.hops += static_cast<double>(path.size());
+    }
+  }
+  const auto pairs = static_cast<double>(std::max<std::int64_t>(n * (n - 1) - placement.relayed, 1));
+  placement.latency = placement.latency * (1 / pairs);
+  placement.hops /= pairs;
+}
+
 }  // namespace
 
-Result<std::vector<Placement>> place(const Topology& topology, int count, CollectiveKind kind) {
-  const int n = topology.ranks();
+namespace placing {
+
+std::vector<Subset> all_subsets(int n, int k) {
+  std::vector<Subset> all;
+  Subset at(static_cast<std::size_t>(k));
+  std::iota(at.begin(), at.end(), 0);
+  while (true) {
+    all.push_back(at);
+    int i = k - 1;
+    while (i >= 0 && at[static_cast<std::size_t>(i)] == n - k + i) --i;
+    if (i < 0) return all;
+    ++at[static_cast<std::size_t>(i)];
+    for (auto j = static_cast<std::size_t>(i) + 1; j < at.size(); ++j) at[j] = at[j - 1] + 1;
+  }
+}
+
+// The subsets of each orbit, the first one first; subsets are sorted, so an image is found by search.
+std::vector<std::vector<std::size_t>> orbits_of(const Topology& topology, const std::vector<Subset>& all) {
+  const auto generators = automorphism_generators(topology);
+  std::vector<bool> seen(all.size());
+  std::vector<std::vector<std::size_t>> orbits;
+  for (std::size_t start = 0; start < all.size(); ++start) {
+    if (seen[start]) continue;
+    seen[start] = true;
+    std::vector<std::size_t> orbit{start};
+    for (std::size_t i = 0; i < orbit.size(); ++i) {
+      for (const auto& generator : generators) {
+        Subset image;
+        for (const auto rank : all[orbit[i]]) image.push_back(topology.rank_of(NodeId{generator.nodes[topology.node_of(Rank{rank}).index()]})->value);
+        std::ranges::sort(image);
+        const auto place = static_cast<std::size_t>(std::ranges::lower_bound(all, image) - all.begin());
+        if (seen[place]) continue;
+        seen[place] = true;
+        orbit.push_back(place);
+      }
+    }
+    orbits.push_back(std::move(orbit));
+  }
+  return orbits;
+}
+
+Status check(int n, int count, CollectiveKind kind) {
   if (count < 1 || count > n) {
     return Error{ErrorCode::invalid_input,
                  fmt::format("cannot take {} GPUs of a machine that has {}", count, n),
@@ -145,20 +163,54 @@ Result<std::vector<Placement>> place(const Topology& topology, int count, Collec
                  std::nullopt,
                  {"ask on a smaller machine: one server, or one half of it"}};
   }
-  std::vector<Placement> placements;
-  for (const auto& [subset, alike] : up_to_symmetry(topology, all_subsets(n, count))) {
-    std::vector<Rank> ranks;
-    for (const auto rank : subset) ranks.emplace_back(rank);
-    auto part = keep_gpus(topology, ranks);
-    if (!part) return std::move(part).error();
-    Placement placement{{}, 0, alike};
-    for (const auto i : RingOrder{*part}.best()) placement.gpus.push_back(ranks[i]);
-    const auto best = bound(*part, make_collective(kind, count));
-    if (best) placement.busbw_gbps = best->algbw_gbps() * bus_factor(kind, count);
-    if (!best && best.error().code != ErrorCode::unsupported) return best.error();  // unreachable GPUs are an answer, anything else is not
-    placements.push_back(std::move(placement));
+  return {};
+}
+
+Result<Placement> judge(const Topology& topology, const Subset& subset, CollectiveKind kind, const std::vector<Degree>& own) {
+  Placement placement;
+  std::vector<Rank> ranks;
+  for (const auto rank : subset) {
+    ranks.emplace_back(rank);
+    placement.own_links += own[static_cast<std::size_t>(rank)].out;
   }
-  std::ranges::stable_sort(placements, [](const Placement& a, const Placement& b) { return a.busbw_gbps > b.busbw_gbps * (1 + 1e-9); });
+  auto kept = keep_gpus(topology, ranks);
+  if (!kept) return std::move(kept).error();
+  auto part = peer_links(*kept);
+  if (!part) return std::move(part).error();
+  for (const auto i : RingOrder{*part}.best()) placement.gpus.push_back(ranks[i]);
+  measure_ways(*part, placement);
+  const auto count = static_cast<int>(subset.size());
+  const auto best = bound(*part, make_collective(kind, count));
+  if (best) placement.busbw_gbps = best->algbw_gbps() * bus_factor(kind, count);
+  if (!best && best.error().code != ErrorCode::unsupported) return best.error();  // unreachable GPUs are an answer, anything else is not
+  return placement;
+}
+
+// Is `a` to be taken before `b`?
+bool better(const Placement& a, const Placement& b) {
+  constexpr double same = 1 + 1e-9;
+  if (a.busbw_gbps > b.busbw_gbps * same || b.busbw_gbps > a.busbw_gbps * same) return a.busbw_gbps > b.busbw_gbps;
+  if (a.own_links != b.own_links) return a.own_links > b.own_links;
+  if (a.relayed != b.relayed) return a.relayed < b.relayed;
+  const auto picoseconds = [](const Placement& one) { return to_sim_time(one.latency).count(); };
+  return std::tuple{picoseconds(a), a.hops} < std::tuple{picoseconds(b), b.hops};
+}
+
+}  // namespace placing
+
+Result<std::vector<Placement>> place(const Topology& topology, int count, CollectiveKind kind) {
+  using namespace placing;
+  if (auto ok = check(topology.ranks(), count, kind); !ok) return std::move(ok).error();
+  const auto all = all_subsets(topology.ranks(), count);
+  const auto own = degrees(topology);
+  std::vector<Placement> placements;
+  for (const auto& orbit : orbits_of(topology, all)) {
+    auto placement = judge(topology, all[orbit.front()], kind, own);
+    if (!placement) return std::move(placement).error();
+    placement->alike = static_cast<std::int64_t>(orbit.size());
+    placements.push_back(*std::move(placement));
+  }
+  std::ranges::stable_sort(placements, better);
   return placements;
 }
 

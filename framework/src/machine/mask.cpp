@@ -66,10 +66,31 @@ class Remains {
       group.links = std::move(members);
       if (!group.links.empty()) builder.add_group(std::move(group));
     }
+    builder.set_sources(sources_left(links));
     return std::move(builder).build();
   }
 
  private:
+  MachineSources sources_left(const std::vector<std::size_t>& links) const {
+    MachineSources sources;
+    for (auto value : topology_.sources().values) {
+      const bool had_links = !value.links.empty();
+      std::vector<LinkId> left;
+      for (const auto link : value.links) {
+        if (links[link.index()] != gone) left.emplace_back(static_cast<std::int64_t>(links[link.index()]));
+      }
+      value.links = std::move(left);
+      if (!had_links || !value.links.empty()) sources.values.push_back(std::move(value));
+    }
+    const auto& words = topology_.sources().words;
+    const auto ranks = static_cast<std::size_t>(topology_.ranks());
+    const auto stays = [&](std::size_t rank) { return stays_[topology_.node_of(Rank{static_cast<std::int64_t>(rank)}).index()]; };
+    for (std::size_t i = 0; i < words.size(); ++i) {
+      if (stays(i / ranks) && stays(i % ranks)) sources.words.push_back(words[i]);
+    }
+    return sources;
+  }
+
   std::optional<NodeId> find(const std::string& name) {
     const auto node = topology_.find_node(name);
     if (node) return node;

@@ -18,10 +18,21 @@ class Unfolding {
     copy_links();
     pair_up();
     budgets();
+    builder_.set_sources(sources());
     return std::move(builder_).build();
   }
 
  private:
+  MachineSources sources() const {
+    auto sources = topology_.sources();
+    for (auto& value : sources.values) {
+      std::vector<LinkId> links;
+      for (const auto link : value.links) links.insert(links.end(), stands_for_[link.index()].begin(), stands_for_[link.index()].end());
+      value.links = std::move(links);
+    }
+    return sources;
+  }
+
   void copy_nodes() {
     for (std::size_t i = 0; i < topology_.nodes().size(); ++i) {
       const bool is_hub = i == hub_.index();

@@ -20,6 +20,8 @@ constexpr std::array node_kinds{Named{"gpu", NodeKind::gpu},   Named{"nvswitch",
 constexpr std::array link_kinds{Named{"nvlink", LinkKind::nvlink},           Named{"pcie", LinkKind::pcie},       Named{"upi", LinkKind::upi},
                                 Named{"host_memory", LinkKind::host_memory}, Named{"network", LinkKind::network}, Named{"other", LinkKind::other}};
 
+constexpr std::array origins{Named{"read", Origin::read}, Named{"known", Origin::known}, Named{"assumed", Origin::assumed}};
+
 // Compressed adjacency: for each node, the links whose `end` it is.
 struct Adjacency {
   std::vector<std::size_t> offsets;
@@ -41,6 +43,8 @@ Error bad(std::string message) { return Error{ErrorCode::invalid_input, std::mov
 
 std::string_view to_string(NodeKind kind) { return to_name<NodeKind>(kind, node_kinds); }
 std::string_view to_string(LinkKind kind) { return to_name<LinkKind>(kind, link_kinds); }
+std::string_view to_string(Origin origin) { return to_name<Origin>(origin, origins); }
+Result<Origin> origin(std::string_view name) { return from_name<Origin>("origin", name, origins); }
 Result<NodeKind> node_kind(std::string_view name) { return from_name<NodeKind>("node kind", name, node_kinds); }
 Result<LinkKind> link_kind(std::string_view name) { return from_name<LinkKind>("link kind", name, link_kinds); }
 
@@ -61,6 +65,7 @@ struct Topology::Data {
   std::vector<Node> nodes;
   std::vector<Link> links;
   std::vector<LinkGroup> groups;
+  MachineSources sources;
   std::vector<NodeId> gpus;
   std::vector<std::int32_t> ranks;  // by node; -1 if not a gpu
   std::unordered_map<std::string, NodeId> by_name;
@@ -72,6 +77,7 @@ const std::string& Topology::name() const& { return data_->name; }
 std::span<const Node> Topology::nodes() const& { return data_->nodes; }
 std::span<const Link> Topology::links() const& { return data_->links; }
 std::span<const LinkGroup> Topology::groups() const& { return data_->groups; }
+const MachineSources& Topology::sources() const& { return data_->sources; }
 int Topology::ranks() const { return static_cast<int>(data_->gpus.size()); }
 NodeId Topology::node_of(Rank rank) const { return data_->gpus[rank.index()]; }
 
@@ -114,7 +120,18 @@ void Topology::Builder::add_duplex(NodeId a, NodeId b, LinkKind kind, Bandwidth 
 
 void Topology::Builder::add_group(LinkGroup group) { data_->groups.push_back(std::move(group)); }
 
+void Topology::Builder::set_sources(MachineSources sources) { data_->sources = std::move(sources); }
+
 namespace {
+
+Status check_sources(const MachineSources& sources, std::size_t links, std::size_t ranks) {
+  for (const auto& value : sources.values) {
+    const auto missing = [&](LinkId link) { return link.value < 0 || link.index() >= links; };
+    if (std::ranges::any_of(value.links, missing)) return bad(fmt::format("the source of {} names a link that is not there", value.what));
+  }
+  if (!sources.words.empty() && sources.words.size() != ranks * ranks) return bad("the words between ranks are of another number of ranks");
+  return {};
+}
 
 Status check_node(const Node& node) {
   if (node.name.empty()) return bad("a node has no name");
@@ -170,6 +187,7 @@ Result<Topology> Topology::Builder::build() && {
   for (const auto& group : data.groups) {
     if (auto ok = check_group(group, data.links.size()); !ok) return std::move(ok).error();
   }
+  if (auto ok = check_sources(data.sources, data.links.size(), data.gpus.size()); !ok) return std::move(ok).error();
   data.out = adjacency(data.nodes.size(), data.links, &Link::from);
   data.in = adjacency(data.nodes.size(), data.links, &Link::to);
   return Topology{std::move(data_)};

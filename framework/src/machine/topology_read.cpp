@@ -24,7 +24,7 @@ class TopologyReader {
 
   std::optional<Topology> run(bool whole_file) {
     const auto before = map_.mistakes();
-    ConfigKeys keys{.required = {"nodes"}, .optional = {"name", "links", "groups"}};
+    ConfigKeys keys{.required = {"nodes"}, .optional = {"name", "links", "groups", "sources", "words"}};
     (whole_file ? keys.required : keys.optional).emplace_back("version");
     if (whole_file && map_["collectives"].present() && map_["algorithms"].present()) {
       map_.add_error("this is a config, not a machine", {"p2plab run does what it asks for"});
@@ -35,6 +35,7 @@ class TopologyReader {
     for (const auto& node : map_["nodes"].list(1)) read_node(node);
     for (const auto& link : map_["links"].list()) read_link(link);
     for (const auto& group : map_["groups"].list()) read_group(group);
+    read_sources();
     if (map_.mistakes() > before) return std::nullopt;
     auto topology = std::move(builder_).build();
     if (topology) return *std::move(topology);
@@ -130,6 +131,29 @@ class TopologyReader {
       }
     }
     builder_.add_group(std::move(group));
+  }
+
+  void read_sources() {
+    MachineSources sources;
+    for (const auto& element : map_["sources"].list()) {
+      if (!element.expect_keys({.required = {"what", "origin"}, .optional = {"value", "source", "key", "least", "most", "links"}})) continue;
+      SourcedValue value{.what = element["what"].string(),
+                         .value = element["value"].string(""),
+                         .origin = element["origin"].as(origin, Origin::read, "an origin"),
+                         .source = element["source"].string(""),
+                         .key = element["key"].string("")};
+      if (element["least"].present()) value.least = bandwidth(element["least"]);
+      if (element["most"].present()) value.most = bandwidth(element["most"]);
+      for (const auto& link : element["links"].list()) {
+        const auto links = links_of(link);
+        value.links.insert(value.links.end(), links.begin(), links.end());
+      }
+      sources.values.push_back(std::move(value));
+    }
+    for (const auto& row : map_["words"].list()) {
+      for (const auto& word : row.list()) sources.words.push_back(word.string());
+    }
+    builder_.set_sources(std::move(sources));
   }
 
   std::vector<LinkId> links_of(const ConfigValue& element) {

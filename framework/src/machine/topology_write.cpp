@@ -43,18 +43,40 @@ bool reverses(const Link& a, const Link& b) {
 // What all links between two nodes in one direction are called in groups.
 using Parallel = std::map<std::pair<NodeId, NodeId>, std::vector<LinkId>>;
 
-std::string group_links(const Topology& topology, const LinkGroup& group, const Parallel& parallel) {
+std::string link_list(const Topology& topology, const std::vector<LinkId>& links, const Parallel& parallel) {
   std::string text;
-  for (std::size_t i = 0; i < group.links.size();) {
-    const auto& link = topology.link(group.links[i]);
+  for (std::size_t i = 0; i < links.size();) {
+    const auto& link = topology.link(links[i]);
     const auto& all = parallel.at({link.from, link.to});
     const auto ends = fmt::format("{}, {}", yaml_text(topology.node(link.from).name), yaml_text(topology.node(link.to).name));
     // All parallel links in a row, in their order, need no numbers.
-    const bool whole =
-        group.links.size() - i >= all.size() && std::equal(all.begin(), all.end(), group.links.begin() + static_cast<std::ptrdiff_t>(i));
-    const auto number = std::ranges::find(all, group.links[i]) - all.begin();
+    const bool whole = links.size() - i >= all.size() && std::equal(all.begin(), all.end(), links.begin() + static_cast<std::ptrdiff_t>(i));
+    const auto number = std::ranges::find(all, links[i]) - all.begin();
     text += fmt::format("{}{}", text.empty() ? "" : ", ", whole ? fmt::format("[{}]", ends) : fmt::format("[{}, {}]", ends, number));
     i += whole ? all.size() : 1;
+  }
+  return text;
+}
+
+std::string sources_text(const Topology& topology, const Parallel& parallel) {
+  std::string text;
+  const auto& [values, words] = topology.sources();
+  if (!values.empty()) text += "sources:\n";
+  for (const auto& value : values) {
+    text += fmt::format("  - {{what: {}, value: {}, origin: {}", yaml_text(value.what), yaml_text(value.value), to_string(value.origin));
+    if (!value.source.empty()) text += fmt::format(", source: {}", yaml_text(value.source));
+    if (!value.key.empty()) text += fmt::format(", key: {}", yaml_text(value.key));
+    if (value.least > Bandwidth{}) text += fmt::format(", least: {}", to_string(value.least));
+    if (value.most > Bandwidth{}) text += fmt::format(", most: {}", to_string(value.most));
+    if (!value.links.empty()) text += fmt::format(", links: [{}]", link_list(topology, value.links, parallel));
+    text += "}\n";
+  }
+  if (!words.empty()) text += "words:\n";
+  const auto ranks = static_cast<std::size_t>(topology.ranks());
+  for (std::size_t row = 0; row < words.size(); row += ranks) {
+    text += "  - [";
+    for (std::size_t i = 0; i < ranks; ++i) text += (i > 0 ? ", " : "") + yaml_text(words[row + i]);
+    text += "]\n";
   }
   return text;
 }
@@ -91,9 +113,9 @@ std::string write_topology(const Topology& topology) {
   for (const auto& group : topology.groups()) {
     text += "  - {";
     if (!group.name.empty()) text += fmt::format("name: {}, ", yaml_text(group.name));
-    text += fmt::format("bandwidth: {}, links: [{}]}}\n", to_string(group.bandwidth), group_links(topology, group, parallel));
+    text += fmt::format("bandwidth: {}, links: [{}]}}\n", to_string(group.bandwidth), link_list(topology, group.links, parallel));
   }
-  return text;
+  return text + sources_text(topology, parallel);
 }
 
 }  // namespace p2plab

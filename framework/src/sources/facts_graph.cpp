@@ -9,7 +9,7 @@
 
 #include <fmt/format.h>
 
-#include "sources/nccl_machine.h"
+#include "sources/device_tree.h"
 
 namespace p2plab {
 
@@ -24,10 +24,11 @@ double transfer_rate(const std::string& text) {
 
 class FactsGraph {
  public:
-  FactsGraph(const MachineFacts& facts, const std::vector<SeenGpu>& gpus) : facts_(facts), gpus_(gpus) {}
+  FactsGraph(const MachineFacts& facts, const std::vector<SeenGpu>& gpus, const MachineAnswers& answers)
+      : facts_(facts), gpus_(gpus), answers_(answers) {}
 
   Result<Imported> run() {
-    NcclMachine machine{.name = facts_.name, .hosts = {}, .devices = {}};
+    DeviceTree machine{.name = facts_.name, .source = "this machine"};
     std::vector<const PciFact*> ends;
     for (const auto& gpu : gpus_) {
       if (gpu.pci != nullptr) ends.push_back(gpu.pci);
@@ -40,7 +41,7 @@ class FactsGraph {
     if (numa.empty()) numa.insert(-1);
     for (const auto node : numa) {
       host_of_[node] = static_cast<int>(machine.hosts.size());
-      machine.hosts.push_back({.machine = "0", .cpu = {facts_.cpu.arch, facts_.cpu.vendor, facts_.cpu.family, facts_.cpu.model}});
+      machine.hosts.push_back({.machine = "0", .cpu = {facts_.cpu.arch, facts_.cpu.vendor, facts_.cpu.family, facts_.cpu.model}, .numa = node});
     }
     const auto places = meeting_places(ends);
     for (const auto& device : facts_.pci) {
@@ -48,14 +49,20 @@ class FactsGraph {
     }
     for (std::size_t g = 0; g < gpus_.size(); ++g) add_gpu(machine, g, places);
     for (const auto& network : facts_.networks) add_network(machine, network, places);
-    auto graph = build_machine(machine);
-    if (graph) graph->warnings.insert(graph->warnings.begin(), warnings_.begin(), warnings_.end());
-    return graph;
+    return build_machine(machine, answers_);
   }
 
  private:
-  static std::optional<Bandwidth> pcie(const PciFact& device) {
-    return pcie_rate(transfer_rate(device.speed), known_width(device) ? device.width : 16);
+  static std::optional<Sourced> pcie(const PciFact& device) {
+    const auto rate = pcie_rate(transfer_rate(device.speed), known_width(device) ? device.width : 16);
+    if (!rate) return std::nullopt;
+    if (known_width(device)) return Sourced{*rate, Origin::read, "sysfs: max_link_speed, max_link_width"};
+    return Sourced{*rate,
+                   Origin::assumed,
+                   "sysfs gives no number of lanes, 16 as in NCCL",
+                   "pcie_width",
+                   Bandwidth::bytes_per_second(rate->bytes_per_second() / 4),
+                   *rate};
   }
 
   // The bridges above a device, nearest first.
@@ -84,10 +91,12 @@ class FactsGraph {
     return places;
   }
 
-  void place(NcclDevice& device, const PciFact* pci, const std::set<std::string>& places) const {
+  void place(Device& device, const PciFact* pci, const std::set<std::string>& places) const {
     if (pci == nullptr) return;
     device.host = host_of_.contains(pci->numa) ? host_of_.at(pci->numa) : 0;
     device.pcie = pcie(*pci);
+    device.transfers = transfer_rate(pci->speed);
+    device.width = known_width(*pci) ? pci->width : 0;
     for (const auto* bridge : above(*pci)) {
       if (!places.contains(bridge->bus_id)) continue;
       device.parent = bridges_.at(bridge->bus_id);
@@ -95,22 +104,16 @@ class FactsGraph {
     }
   }
 
-  void add_bridge(NcclMachine& machine, const PciFact& pci, const std::set<std::string>& places) {
-    NcclDevice device{.kind = NcclDeviceKind::bridge, .bus_id = pci.bus_id, .pcie = std::nullopt, .network = {}};
+  void add_bridge(DeviceTree& machine, const PciFact& pci, const std::set<std::string>& places) {
+    Device device{.kind = DeviceKind::bridge, .bus_id = pci.bus_id};
     place(device, &pci, places);
     bridges_[pci.bus_id] = static_cast<int>(machine.devices.size());
     machine.devices.push_back(std::move(device));
   }
 
-  void add_gpu(NcclMachine& machine, std::size_t g, const std::set<std::string>& places) {
+  void add_gpu(DeviceTree& machine, std::size_t g, const std::set<std::string>& places) {
     const auto& gpu = gpus_[g];
-    NcclDevice device{.kind = NcclDeviceKind::gpu,
-                      .bus_id = gpu.bus_id,
-                      .pcie = std::nullopt,
-                      .has_gpu_element = true,
-                      .dev = static_cast<int>(g),
-                      .rank = static_cast<int>(g),
-                      .network = {}};
+    Device device{.kind = DeviceKind::gpu, .bus_id = gpu.bus_id, .has_gpu_element = true, .dev = static_cast<int>(g), .rank = static_cast<int>(g)};
     const int capability = gpu.cuda != nullptr ? gpu.cuda->compute_capability : gpu.nvml->compute_capability;
     if (capability > 0) device.compute_capability = capability;
     place(device, gpu.pci, places);
@@ -122,26 +125,28 @@ class FactsGraph {
     machine.devices.push_back(std::move(device));
   }
 
-  void add_network(NcclMachine& machine, const NetworkFact& network, const std::set<std::string>& places) {
+  void add_network(DeviceTree& machine, const NetworkFact& network, const std::set<std::string>& places) {
     constexpr int assumed = 10'000;  // as NCCL does
-    NcclDevice device{.kind = NcclDeviceKind::nic, .bus_id = network.bus_id, .pcie = std::nullopt, .on_pcie = false, .network = {}};
+    Device device{.kind = DeviceKind::nic, .bus_id = network.bus_id, .on_pcie = false};
     const auto* pci = find_by_bus(facts_.pci, network.bus_id);
     device.on_pcie = pci != nullptr;
     place(device, pci, places);
-    if (network.megabits <= 0) warnings_.push_back(fmt::format("the speed of {} is not told: {} Mbit/s assumed", network.name, assumed));
+    device.network_assumed = network.megabits <= 0;
     device.network = Bandwidth::bytes_per_second(std::int64_t{network.megabits > 0 ? network.megabits : assumed} * 125'000);
     machine.devices.push_back(std::move(device));
   }
 
   const MachineFacts& facts_;
   const std::vector<SeenGpu>& gpus_;
+  const MachineAnswers& answers_;
   std::map<int, int> host_of_;
   std::map<std::string, int> bridges_;
-  std::vector<std::string> warnings_;
 };
 
 }  // namespace
 
-Result<Imported> graph_of(const MachineFacts& facts, const std::vector<SeenGpu>& gpus) { return FactsGraph(facts, gpus).run(); }
+Result<Imported> graph_of(const MachineFacts& facts, const std::vector<SeenGpu>& gpus, const MachineAnswers& answers) {
+  return FactsGraph(facts, gpus, answers).run();
+}
 
 }  // namespace p2plab

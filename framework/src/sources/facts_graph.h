@@ -14,6 +14,6 @@ namespace p2plab {
 inline bool known_width(const PciFact& device) { return device.width > 0 && device.width <= 32; }
 
 /// Ranks are `gpus` in their order. Errors: as of reading an NCCL topology.
-Result<Imported> graph_of(const MachineFacts& facts, const std::vector<SeenGpu>& gpus);
+Result<Imported> graph_of(const MachineFacts& facts, const std::vector<SeenGpu>& gpus, const MachineAnswers& answers);
 
 }  // namespace p2plab

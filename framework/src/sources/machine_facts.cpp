@@ -17,13 +17,16 @@ bool is_nvidia_gpu(const PciFact& device) { return device.vendor == "0x10de" && 
 
 class Building {
  public:
-  explicit Building(const MachineFacts& facts) : facts_(facts), gpus_(seen_gpus(facts)) {}
+  Building(const MachineFacts& facts, const MachineAnswers& answers) : facts_(facts), answers_(answers), gpus_(seen_gpus(facts)) {}
 
   Result<Detected> run() {
     if (gpus_.empty()) return nothing_seen();
     compare_sources();
     describe();
-    auto machine = graph_of(facts_, gpus_);
+    // What CUDA refuses over NVLink goes through the host, so PCIe stays.
+    auto answers = answers_;
+    answers.pcie_beside_nvlink = answers.pcie_beside_nvlink || !refused_peers().links.empty();
+    auto machine = graph_of(facts_, gpus_, answers);
     if (!machine) return std::move(machine).error();
     for (auto& warning : machine->warnings) warnings_.push_back(std::move(warning));
     auto reachable = without_refused_peers(std::move(machine->topology));
@@ -135,6 +138,12 @@ class Building {
   }
 
   Result<Topology> without_refused_peers(Topology topology) const {
+    const auto mask = refused_peers();
+    if (mask.links.empty()) return topology;
+    return apply_mask(topology, mask);
+  }
+
+  Mask refused_peers() const {
     Mask mask;
     for (const auto& peer : facts_.peers) {
       if (!peer.access && nvlinks_between(gpus_, static_cast<std::size_t>(peer.from), static_cast<std::size_t>(peer.to)) > 0) {
@@ -142,11 +151,11 @@ class Building {
             {.from = name(static_cast<std::size_t>(peer.from)), .to = name(static_cast<std::size_t>(peer.to)), .both_directions = false});
       }
     }
-    if (mask.links.empty()) return topology;
-    return apply_mask(topology, mask);
+    return mask;
   }
 
   const MachineFacts& facts_;
+  const MachineAnswers& answers_;
   std::vector<SeenGpu> gpus_;
   std::vector<SourcedFact> told_;
   std::vector<std::string> disagreements_;
@@ -155,7 +164,7 @@ class Building {
 
 }  // namespace
 
-Result<Detected> build_machine(const MachineFacts& facts) { return Building(facts).run(); }
+Result<Detected> build_machine(const MachineFacts& facts, const MachineAnswers& answers) { return Building(facts, answers).run(); }
 
 std::string facts_text(const Detected& detected) {
   std::size_t widest = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// NCCL topology XML to an NcclMachine. pugixml stays in this file; it neither expands entities nor follows references.
+// NCCL topology XML to a DeviceTree. pugixml stays in this file; it neither expands entities nor follows references.
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -9,7 +9,7 @@
 #include <pugixml.hpp>
 
 #include "p2plab/detail/text.h"
-#include "sources/nccl_machine.h"
+#include "sources/device_tree.h"
 
 namespace p2plab {
 
@@ -24,9 +24,10 @@ class XmlReader {
  public:
   XmlReader(std::string_view text, const std::string& filename) : text_(text), filename_(filename) {}
 
-  Result<NcclMachine> run() {
-    machine_.name = std::filesystem::path{filename_}.stem().string();
-    if (machine_.name.empty() || first_binary_byte(machine_.name) < machine_.name.size()) machine_.name = "imported";
+  Result<DeviceTree> run() {
+    tree_.name = std::filesystem::path{filename_}.stem().string();
+    tree_.source = filename_;
+    if (tree_.name.empty() || first_binary_byte(tree_.name) < tree_.name.size()) tree_.name = "imported";
     pugi::xml_document document;
     const auto parsed = document.load_buffer(text_.data(), text_.size(), pugi::parse_default | pugi::parse_doctype, pugi::encoding_utf8);
     if (!parsed)
@@ -40,7 +41,7 @@ class XmlReader {
       if (auto ok = read_system(element, systems++); !ok) return std::move(ok).error();
     }
     if (systems == 0) return Error{ErrorCode::invalid_input, "no <system> element: this is no NCCL topology file", SourceLocation{filename_}};
-    return std::move(machine_);
+    return std::move(tree_);
   }
 
  private:
@@ -59,26 +60,31 @@ class XmlReader {
     return error;
   }
 
-  // A whole number in an attribute; `fallback` if it is not there.
+  // A whole number in an attribute, decimal or, as NCCL's reader takes it, 0x and hexadecimal; `fallback` if it is not there.
   Result<int> integer(const pugi::xml_node& node, const char* name, int fallback, int most) const {
     const std::string_view text = node.attribute(name).value();
     if (text.empty()) return fallback;
     int value = 0;
-    const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
+    const bool hexadecimal = text.starts_with("0x") && text.size() > 2;
+    const auto [end, fault] = std::from_chars(text.data() + (hexadecimal ? 2 : 0), text.data() + text.size(), value, hexadecimal ? 16 : 10);
     if (fault == std::errc{} && end == text.data() + text.size() && value >= -1 && value <= most) return value;
     return at(node, fmt::format("{} of <{}> must be a whole number up to {}, got {}", name, shown(node.name()), most, quoted(text)));
   }
 
   Status read_system(const pugi::xml_node& system, int number) {
     for (const auto& cpu : system.children("cpu")) {
-      if (machine_.hosts.size() == most_hosts) return at(cpu, fmt::format("more than {} <cpu> elements", most_hosts));
+      if (tree_.hosts.size() == most_hosts) return at(cpu, fmt::format("more than {} <cpu> elements", most_hosts));
       const auto family = integer(cpu, "familyid", 0, 1 << 20);
       if (!family) return family.error();
       const auto model = integer(cpu, "modelid", 0, 1 << 20);
       if (!model) return model.error();
-      NcclHost host{.machine = fmt::format("{} {}", number, cpu.attribute("host_hash").value()),
-                    .cpu = {cpu.attribute("arch").value(), cpu.attribute("vendor").value(), *family, *model}};
-      machine_.hosts.push_back(std::move(host));
+      const auto numa = integer(cpu, "numaid", -1, 1 << 20);
+      if (!numa) return numa.error();
+      NumaNode host{.machine = fmt::format("{} {}", number, cpu.attribute("host_hash").value()),
+                    .system = number,
+                    .cpu = {cpu.attribute("arch").value(), cpu.attribute("vendor").value(), *family, *model},
+                    .numa = *numa};
+      tree_.hosts.push_back(std::move(host));
       if (auto ok = read_children(cpu, -1, 0); !ok) return ok;
     }
     return {};
@@ -91,48 +97,70 @@ class XmlReader {
       if (name == "pci") {
         if (auto ok = read_pci(child, parent_index, depth); !ok) return ok;
       } else if (name == "nic" && std::string_view{parent.name()} == "cpu") {
-        NcclDevice nic{.kind = NcclDeviceKind::nic, .bus_id = {}, .host = host(), .pcie = std::nullopt, .on_pcie = false, .network = {}};
+        Device nic{.kind = DeviceKind::nic, .bus_id = {}, .host = host(), .on_pcie = false};
         if (auto ok = read_nic(child, nic); !ok) return ok;
-        machine_.devices.push_back(std::move(nic));
+        tree_.devices.push_back(std::move(nic));
       }
     }
     return {};
   }
 
-  int host() const { return static_cast<int>(machine_.hosts.size()) - 1; }
+  int host() const { return static_cast<int>(tree_.hosts.size()) - 1; }
 
   Status read_pci(const pugi::xml_node& pci, int parent, int depth) {
     const auto kind = kind_of(pci);
     if (!kind) {
-      if (std::string_view{pci.attribute("class").value()}.empty()) ++machine_.unknown_devices;
+      if (std::string_view{pci.attribute("class").value()}.empty()) ++tree_.unknown_devices;
       return {};
     }
-    if (machine_.devices.size() == most_devices) return at(pci, fmt::format("more than {} devices", most_devices));
-    NcclDevice device{
-        .kind = *kind, .bus_id = lower(pci.attribute("busid").value()), .host = host(), .parent = parent, .pcie = std::nullopt, .network = {}};
+    if (tree_.devices.size() == most_devices) return at(pci, fmt::format("more than {} devices", most_devices));
+    Device device{.kind = *kind, .bus_id = lower(pci.attribute("busid").value()), .host = host(), .parent = parent};
     if (device.bus_id.empty()) return at(pci, "<pci> has no busid");
     const auto width = integer(pci, "link_width", 0, 1024);
     if (!width) return width.error();
-    device.pcie = pcie_rate(transfer_rate(pci.attribute("link_speed").value()), *width > 0 ? *width : 16);  // NCCL takes 0 as 16, too
+    device.transfers = transfer_rate(pci.attribute("link_speed").value());
+    device.width = *width;
+    if (const auto rate = pcie_rate(device.transfers, *width > 0 ? *width : 16)) {
+      device.pcie = *width > 0 ? Sourced{*rate, Origin::read, filename_} : Sourced{*rate,
+                                                                                   Origin::assumed,
+                                                                                   "the file gives no number of lanes, 16 as in NCCL",
+                                                                                   "pcie_width",
+                                                                                   Bandwidth::bytes_per_second(rate->bytes_per_second() / 4),
+                                                                                   *rate};
+    }
     for (const auto& link : pci.children("pcilink")) device.peer_bridges.push_back(lower(link.attribute("target").value()));
     if (auto ok = read_nic(pci.child("nic"), device); !ok) return ok;
-    if (auto ok = read_gpu(pci.child("gpu"), device); !ok) return ok;
-    const auto behind = *kind == NcclDeviceKind::bridge ? static_cast<int>(machine_.devices.size()) : parent;
-    machine_.devices.push_back(std::move(device));
+    const auto behind = *kind == DeviceKind::bridge ? static_cast<int>(tree_.devices.size()) : parent;
+    if (auto ok = add_gpus(pci, std::move(device)); !ok) return ok;
     return read_children(pci, behind, depth + 1);
   }
 
+  // A device as often as it has <gpu> elements: a GPU may be several ranks (MLOPart), which share its port and its NVLinks.
+  Status add_gpus(const pugi::xml_node& pci, Device device) {
+    const auto count = std::ranges::distance(pci.children("gpu"));
+    int part = 0;
+    for (const auto& gpu : pci.children("gpu")) {
+      if (tree_.devices.size() == most_devices) return at(pci, fmt::format("more than {} devices", most_devices));
+      auto one = device;
+      one.part = count > 1 ? part++ : -1;
+      if (auto ok = read_gpu(gpu, one); !ok) return ok;
+      tree_.devices.push_back(std::move(one));
+    }
+    if (count == 0) tree_.devices.push_back(std::move(device));
+    return {};
+  }
+
   // What a device is, by its content first, then by its PCI class; none if it moves no data between GPUs or cannot be known.
-  static std::optional<NcclDeviceKind> kind_of(const pugi::xml_node& pci) {
+  static std::optional<DeviceKind> kind_of(const pugi::xml_node& pci) {
     constexpr std::array<std::string_view, 4> gpu_classes{"0x0300", "0x0302", "0x0380", "0x1200"};
     const std::string_view pci_class = pci.attribute("class").value();
     const std::string_view vendor = pci.attribute("vendor").value();
     const bool makes_gpus = vendor.empty() || vendor == "0x10de" || vendor == "0x1002";  // a server's own display is no GPU
-    if (pci.child("gpu")) return NcclDeviceKind::gpu;
-    if (pci.child("nic")) return NcclDeviceKind::nic;
-    if (pci.child("pci") || pci_class.starts_with("0x0604")) return NcclDeviceKind::bridge;
-    if (pci_class.starts_with("0x02")) return NcclDeviceKind::nic;
-    if (makes_gpus && std::ranges::find(gpu_classes, pci_class.substr(0, 6)) != gpu_classes.end()) return NcclDeviceKind::gpu;
+    if (pci.child("gpu")) return DeviceKind::gpu;
+    if (pci.child("nic")) return DeviceKind::nic;
+    if (pci.child("pci") || pci_class.starts_with("0x0604")) return DeviceKind::bridge;
+    if (pci_class.starts_with("0x02")) return DeviceKind::nic;
+    if (makes_gpus && std::ranges::find(gpu_classes, pci_class.substr(0, 6)) != gpu_classes.end()) return DeviceKind::gpu;
     return std::nullopt;
   }
 
@@ -149,16 +177,18 @@ class XmlReader {
     return result;
   }
 
-  Status read_nic(const pugi::xml_node& nic, NcclDevice& device) const {
+  Status read_nic(const pugi::xml_node& nic, Device& device) const {
     for (const auto& net : nic.children("net")) {
       const auto speed = integer(net, "speed", 0, 100'000'000);  // in Mbit/s
       if (!speed) return speed.error();
-      device.network += Bandwidth::bytes_per_second(std::int64_t{std::max(*speed, 0)} * 125'000);
+      constexpr int assumed = 10'000;  // as NCCL does where the speed is missing, 0 or -1
+      device.network_assumed = device.network_assumed || *speed <= 0;
+      device.network += Bandwidth::bytes_per_second(std::int64_t{*speed > 0 ? *speed : assumed} * 125'000);
     }
     return {};
   }
 
-  Status read_gpu(const pugi::xml_node& gpu, NcclDevice& device) const {
+  Status read_gpu(const pugi::xml_node& gpu, Device& device) const {
     if (!gpu) return {};
     device.has_gpu_element = true;
     const auto dev = integer(gpu, "dev", -1, 1 << 20);
@@ -190,30 +220,30 @@ class XmlReader {
 
   std::string_view text_;
   const std::string& filename_;
-  NcclMachine machine_;
+  DeviceTree tree_;
 };
 
 }  // namespace
 
-Result<Imported> import_nccl_xml(std::string_view text, const std::string& filename) {
+Result<Imported> import_nccl_xml(std::string_view text, const std::string& filename, const MachineAnswers& answers) {
   const auto in_file = [&](std::string message) { return Error{ErrorCode::invalid_input, std::move(message), SourceLocation{filename}}; };
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
   if (static_cast<std::int64_t>(text.size()) > longest_text.count()) return in_file("the file is longer than 4 MiB");
   if (const auto byte = first_binary_byte(text); byte < text.size())
     return in_file(fmt::format("this is not a text file: byte {} is not text", byte));
-  auto machine = XmlReader{text, filename}.run();
-  if (!machine) return std::move(machine).error();
-  auto imported = build_machine(*machine);
+  auto tree = XmlReader{text, filename}.run();
+  if (!tree) return std::move(tree).error();
+  auto imported = build_machine(*tree, answers);
   if (imported || imported.error().where) return imported;
   auto error = std::move(imported).error();
   error.where = SourceLocation{filename};
   return error;
 }
 
-Result<Imported> load_nccl_xml(const std::string& path) {
+Result<Imported> load_nccl_xml(const std::string& path, const MachineAnswers& answers) {
   auto text = read_text_file(path, longest_text);
   if (!text) return std::move(text).error();
-  return import_nccl_xml(*text, path);
+  return import_nccl_xml(*text, path, answers);
 }
 
 }  // namespace p2plab

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "p2plab/machine/presets.h"
 
+#include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <system_error>
 
 #include <fmt/format.h>
 
 #include "p2plab/machine/topology_import.h"
 #include "p2plab/machine/topology_io.h"
+#include "sources/source_list.h"
 
 namespace p2plab {
 
@@ -75,16 +78,48 @@ Result<Topology> from_import(Result<Imported> imported, std::vector<std::string>
 
 }  // namespace
 
-Result<Topology> resolve_topology(const std::string& text, std::vector<std::string>* warnings) {
+Result<Topology> answered(const Topology& topology, const MachineAnswers& answers) {
+  if (answers == MachineAnswers{}) return topology;
+  auto sources = topology.sources();
+  std::vector<Link> links{topology.links().begin(), topology.links().end()};
+  bool used = false;
+  for (auto& value : sources.values) {
+    const auto rate = value.key == "socket_link" ? answers.socket_link
+                      : value.key == "pcie"      ? answers.pcie
+                      : value.key == "nic"       ? answers.nic
+                                                 : Bandwidth{};
+    if (rate == Bandwidth{} || value.links.empty()) continue;
+    for (const auto link : value.links) links[link.index()].bandwidth = rate;
+    value = {value.what, fmt::format("{:.6g} GB/s", rate.gbps()), Origin::read, "--machine " + value.key, "", {}, {}, value.links};
+    used = true;
+  }
+  if (!used) {
+    Error error{ErrorCode::invalid_input, fmt::format("nothing of '{}' asks for these answers", topology.name())};
+    error.notes.emplace_back("a topology file of ours and a preset say their rates themselves; answers are for texts, XML and what 'topo show' asks");
+    return error;
+  }
+  Topology::Builder builder(topology.name());
+  for (const auto& node : topology.nodes()) builder.add_node(node);
+  for (const auto& link : links) builder.add_link(link);
+  for (const auto& group : topology.groups()) builder.add_group(group);
+  builder.set_sources(std::move(sources));
+  return std::move(builder).build();
+}
+
+Result<Topology> resolve_topology(const std::string& text, std::vector<std::string>* warnings, const MachineAnswers& answers) {
   if (is_path(text)) {
-    if (ends_in(text, ".xml")) return from_import(load_nccl_xml(text), warnings);
-    if (ends_in(text, ".txt")) return from_import(load_smi(text), warnings);
-    return load_topology(text);
+    if (ends_in(text, ".xml")) return from_import(load_nccl_xml(text, answers), warnings);
+    if (ends_in(text, ".txt")) return from_import(load_smi(text, answers), warnings);
+    auto topology = load_topology(text);
+    if (!topology) return topology;
+    if (warnings != nullptr) std::ranges::move(sentences_of(topology->sources().values), std::back_inserter(*warnings));
+    return answered(*topology, answers);
   }
   auto spec = parse_preset_spec(text);
   if (!spec) return std::move(spec).error();
   auto topology = make_preset(spec->name, spec->parameters);
-  if (topology || topology.error().code != ErrorCode::unknown_name) return topology;
+  if (topology) return answered(*topology, answers);
+  if (topology.error().code != ErrorCode::unknown_name) return topology;
   auto error = std::move(topology).error();
   error.notes.push_back("a topology is a preset, as in hgx-h200:gpus=4, or a file: .yaml, .xml (NCCL's topology) or .txt (nvidia-smi topo -m)");
   return error;

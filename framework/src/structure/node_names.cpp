@@ -67,6 +67,8 @@ std::string set_of_names(const Topology& topology, std::span<const NodeId> nodes
 
 std::string route_word(const Topology& topology, const Routes& routes, Rank from, Rank to) {
   const auto path = routes.between(from, to);
+  const auto& words = topology.sources().words;  // a machine's own description has the first word
+  if (!words.empty() && !path.empty()) return words[from.index() * static_cast<std::size_t>(topology.ranks()) + to.index()];
   switch (route_class(topology, routes, from, to)) {
     case RouteClass::none: return "-";
     case RouteClass::pcie_switch: return path.size() <= 2 ? "PIX" : "PXB";

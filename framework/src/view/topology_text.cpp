@@ -45,14 +45,23 @@ struct WordMeaning {
   std::string_view meaning;
 };
 
-constexpr std::array<WordMeaning, 8> meanings{{{"NV", "over NVLink and NVSwitch only"},
-                                               {"DIR", "over other direct links and switches"},
-                                               {"PIX", "through one PCIe switch"},
-                                               {"PXB", "through several PCIe switches"},
-                                               {"PHB", "through a host (root complex or socket)"},
-                                               {"SYS", "over the link between two hosts"},
-                                               {"NET", "over a network"},
-                                               {"-", "no route, unless another GPU relays"}}};
+constexpr std::array<WordMeaning, 14> meanings{{{"NV", "over NVLink and NVSwitch only; a number: of links"},
+                                                {"DIR", "over other direct links and switches"},
+                                                {"XGMI", "over xGMI"},
+                                                {"PIX", "through one PCIe switch"},
+                                                {"PSB", "through one PCIe switch on their board"},
+                                                {"PXB", "through several PCIe switches"},
+                                                {"PHB", "through a host (root complex or socket)"},
+                                                {"NODE", "through several host bridges of one socket"},
+                                                {"PCIE", "over PCIe"},
+                                                {"SYS", "over the link between two sockets, or NUMA nodes"},
+                                                {"SOC", "over the link between two sockets"},
+                                                {"NET", "over a network"},
+                                                {"-", "no route, unless another GPU relays"},
+                                                {"N/A", "not told"}}};
+
+// Is a word of the matrix the one that is explained: NV12 is NV?
+bool is_word(const std::string& word, std::string_view meaning) { return meaning == "NV" ? word.starts_with("NV") : word == meaning; }
 
 class Text {
  public:
@@ -137,7 +146,8 @@ class Text {
       }
     }
     for (const auto& [word, meaning] : meanings) {
-      if (seen.contains(std::string{word})) text_ += fmt::format("  {:<4} {}\n", word, meaning);
+      if (std::ranges::any_of(seen, [&, shown = word](const auto& one) { return is_word(one.first, shown); }))
+        text_ += fmt::format("  {:<4} {}\n", word, meaning);
     }
   }
 

@@ -98,7 +98,7 @@ struct Detected {
 
 /// The machine of these facts. Ranks are CUDA's devices; NVLinks are NVML's; PCIe, NUMA and network are sysfs'. GPUs whose peers CUDA refuses lose
 /// their way over NVLink. Errors: no_device where no GPU was seen, with what is missing and how to go on.
-Result<Detected> build_machine(const MachineFacts& facts);
+Result<Detected> build_machine(const MachineFacts& facts, const MachineAnswers& answers = {});
 
 /// The facts as JSON, and back. Errors: not JSON, unknown or missing keys, wrong types.
 std::string write_facts(const MachineFacts& facts);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "p2plab/base/registry.h"
+#include "p2plab/machine/machine_answers.h"
 #include "p2plab/machine/topology.h"
 
 namespace p2plab {
@@ -37,8 +38,12 @@ struct PresetSpec {
 Result<PresetSpec> parse_preset_spec(const std::string& text);
 
 /// What a command line calls a topology: a preset's one-line form, or a file: .xml is NCCL's topology, .txt the text of `nvidia-smi topo -m`,
-/// anything else our YAML. A text with a slash, with one of these endings, or that names an existing file, is a file. Errors: those of the file or
-/// the preset. What an importer found open is added to `warnings`, if given.
-Result<Topology> resolve_topology(const std::string& text, std::vector<std::string>* warnings = nullptr);
+/// `rocm-smi --showtopo` or `amd-smi topology`, anything else our YAML. `answers` are to what such a file leaves open; of our YAML they answer what
+/// its `sources` ask, and a preset has parameters instead. A text with a slash, with one of these endings, or that names an existing file, is a file.
+/// Errors: those of the file or the preset. What an importer found open is added to `warnings`, if given.
+Result<Topology> resolve_topology(const std::string& text, std::vector<std::string>* warnings = nullptr, const MachineAnswers& answers = {});
+
+/// The machine with what its `sources` ask answered: links whose rate was assumed get the one that is given. Errors: an answer that nothing asks for.
+Result<Topology> answered(const Topology& topology, const MachineAnswers& answers);
 
 }  // namespace p2plab

@@ -9,8 +9,10 @@
 
 namespace p2plab {
 
-/// Paths between all GPUs, and between each GPU and each rank's host memory. A path is the widest one (largest least bandwidth),
-/// among those the one with the least latency, then the fewest links, then the lowest link ids; it never passes through a GPU.
+/// Paths between all GPUs, and between each GPU and each rank's host memory: the way that a peer access takes. Between two GPUs that is over NVLink,
+/// NVSwitch and other links of their own where there is such a way, else within their server, else over a network; hosts and NICs do not forward what
+/// comes from one NIC to another. Among those paths it is the widest one (largest least bandwidth), then the one with the least latency, then the
+/// fewest links, then the lowest link ids; it never passes through a GPU.
 class Routes {
  public:
   explicit Routes(const Topology& topology);

@@ -51,6 +51,30 @@ struct LinkGroup {
   std::vector<LinkId> links;
 };
 
+/// How a number of a machine came to be known: its description says it, a table does, or nothing does.
+enum class Origin { read, known, assumed };
+
+std::string_view to_string(Origin origin);  // "read", "known", "assumed"
+Result<Origin> origin(std::string_view name);
+
+/// A number of a machine with its source. Whatever rests on an assumed one is only as good as it.
+struct SourcedValue {
+  std::string what;   // "PCIe of gpu0-3"
+  std::string value;  // "31.5 GB/s"
+  Origin origin = Origin::read;
+  std::string source = {};  // "topo.txt:3", "table of GPUs: RTX 4090", or why it had to be assumed
+  std::string key = {};     // the name under which `--machine` takes the answer; empty where none is wanted
+  Bandwidth least = {};     // an assumed bandwidth lies between these; zero: not known how much
+  Bandwidth most = {};
+  std::vector<LinkId> links = {};  // whose bandwidth it is
+};
+
+/// Where a machine's numbers come from. They are no part of what the machine is: machines that differ in them alone are equal.
+struct MachineSources {
+  std::vector<SourcedValue> values = {};
+  std::vector<std::string> words = {};  // as its description joins two ranks, row by row ("NODE", "NV12"); empty if it has no words
+};
+
 /// An immutable machine. Ranks are its gpu nodes in order of appearance.
 class Topology {
  public:
@@ -60,7 +84,9 @@ class Topology {
   std::span<const Node> nodes() const&;
   std::span<const Link> links() const&;
   std::span<const LinkGroup> groups() const&;
+  const MachineSources& sources() const&;
   const std::string& name() && = delete;
+  const MachineSources& sources() && = delete;
   std::span<const Node> nodes() && = delete;
   std::span<const Link> links() && = delete;
   std::span<const LinkGroup> groups() && = delete;
@@ -97,8 +123,10 @@ class Topology::Builder {
   /// Two links, one each way, each with the full bandwidth.
   void add_duplex(NodeId a, NodeId b, LinkKind kind, Bandwidth bandwidth, Seconds latency);
   void add_group(LinkGroup group);
+  void set_sources(MachineSources sources);
   /// Errors: a repeated or empty node name, a link to itself or to a node that is not there, zero or negative bandwidth or limit,
-  /// a latency that is negative or not finite, an empty group or one that names no link, no gpu at all.
+  /// a latency that is negative or not finite, an empty group or one that names no link, no gpu at all, sources that name no link or have words
+  /// for another number of ranks.
   Result<Topology> build() &&;
 
  private:

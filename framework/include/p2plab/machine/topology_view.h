@@ -25,6 +25,13 @@ std::string topology_text(const Topology& topology, const Routes& routes, const 
 /// bottleneck_cut, asymmetries, unconnected. Bandwidths in GB/s (1e9 bytes per second), latencies in microseconds, nodes by name.
 std::string topology_json(const Topology& topology, const Routes& routes);
 
+/// Where the machine's numbers come from, one a line, and then the questions that its description leaves open, with the answer's key; empty for a
+/// machine that says its own numbers.
+std::string sources_text(const Topology& topology);
+
+/// What the machine's links are, in words: "NVLink", "PCIe and the link between sockets".
+std::string fabric_words(const Topology& topology);
+
 /// Graphviz source: circles for GPUs, servers for the rest, one edge for the two directions of a connection where they are alike.
 std::string topology_dot(const Topology& topology);
 
@@ -38,7 +45,8 @@ std::string short_names(const std::vector<std::string>& names);
 std::string set_of_names(const Topology& topology, std::span<const NodeId> nodes);
 
 /// The word for a route in the matrix, near to nvidia-smi's: NV (NVLink and NVSwitch only), DIR (other direct links and switches), PIX (one PCIe
-/// switch), PXB (several), PHB (a host), SYS (the link between hosts), NET (a network), "-" (no route without relaying through a GPU).
+/// switch), PXB (several), PHB (a host), SYS (the link between hosts), NET (a network), "-" (no route without relaying through a GPU). Where the
+/// machine's description has words of its own ("NODE", "NV12", "XGMI"), they are printed.
 std::string route_word(const Topology& topology, const Routes& routes, Rank from, Rank to);
 
 }  // namespace p2plab

@@ -3,9 +3,8 @@
 // links over all of them, so only the port of a GPU can be a bottleneck. NVLink per GPU and direction, nominal: V100 6 x 25 = 150, A100 12 x 25 =
 // 300, H100 and H200 18 x 25 = 450, B200 18 x 50 = 900 GB/s (NVIDIA's product pages; nvidia-smi shows NV6, NV12, NV18, NV18). NICs, one a GPU: A100
 // 25 GB/s (HDR), later servers 50 GB/s (400 Gb/s); DGX-2 has 8 x 12.5 GB/s, one for two GPUs. ForestColl's A100 model (even and odd NICs on two
-// switches) is network=rail,rails=2. Latency of a link: Hopper 325 ns (measured, see values.h); DGX-2 350 ns (microsoft/TE-CCL); others 500 ns, for
-// want of a published figure. PCIe: one switch for two GPUs and their NICs, two sockets; effective 12 / 24 / 48 GB/s for gen 3 / 4 / 5, socket link
-// by generation (nccl, topo.h).
+// switches) is network=rail,rails=2. Latency of a link: see tables/link_rates.h. PCIe: one switch for two GPUs and their NICs, two sockets; effective 12 /
+// 24 / 48 GB/s for gen 3 / 4 / 5, socket link by generation (nccl, topo.h).
 #include <fmt/format.h>
 
 #include "p2plab/machine/presets.h"
@@ -18,20 +17,20 @@ namespace {
 struct Model {
   std::string_view word;
   int gpus;
-  double nvlink;   // GB/s per GPU and direction
-  double latency;  // s per link
+  double nvlink;  // GB/s per GPU and direction
+  int compute_capability;
   int nics;
   double nic;   // GB/s
   double pcie;  // GB/s
   double upi;   // GB/s
 };
 
-constexpr Model v100{"v100", 16, 150, 350e-9, 8, 12.5, 12, 10};
-constexpr Model a100{"a100", 8, 300, 500e-9, 8, 25, 24, 16};
-constexpr Model h100{"h100", 8, 450, hopper_latency.count(), 8, 50, 48, 22};
-constexpr Model h200{"h200", 8, 450, hopper_latency.count(), 8, 50, 48, 22};
-constexpr Model b200{"b200", 8, 900, 500e-9, 8, 50, 48, 22};
-constexpr Model gb200{"gb200", 72, 900, 500e-9, 72, 50, 48, 22};
+constexpr Model v100{"v100", 16, 150, 70, 8, 12.5, 12, 10};
+constexpr Model a100{"a100", 8, 300, 80, 8, 25, 24, 16};
+constexpr Model h100{"h100", 8, 450, 90, 8, 50, 48, 22};
+constexpr Model h200{"h200", 8, 450, 90, 8, 50, 48, 22};
+constexpr Model b200{"b200", 8, 900, 100, 8, 50, 48, 22};
+constexpr Model gb200{"gb200", 72, 900, 100, 72, 50, 48, 22};
 
 struct Request {
   Model model{};
@@ -138,14 +137,15 @@ Result<Topology> make(const std::string& name, const Model& model, const Paramet
 }
 
 Preset preset(const std::string& name, const std::string& summary, const Model& model) {
-  std::vector<ParameterInfo> known{{"gpus", "in each server: how many, or which", fmt::format("{}", model.gpus)},
-                                   {"nodes", "how many servers; more than one are joined by a network", "1"},
-                                   {"bandwidth", "NVLink of one GPU, in each direction", fmt::format("{} GB/s", model.nvlink)},
-                                   {"latency", "of one link between GPU and NVSwitch", fmt::format("{:.0f} ns", model.latency * 1e9)},
-                                   {"network", "flat: one switch joins all NICs; rail: one switch for the NICs of each rail", "flat"},
-                                   {"rails", "how many rails; NIC i is on rail i modulo this; auto: one a NIC", "auto"},
-                                   {"nics", "in each server; auto: as the full machine has for these GPUs", "auto"},
-                                   {"nic", "bandwidth of one NIC, in each direction", fmt::format("{} GB/s", model.nic)}};
+  std::vector<ParameterInfo> known{
+      {"gpus", "in each server: how many, or which", fmt::format("{}", model.gpus)},
+      {"nodes", "how many servers; more than one are joined by a network", "1"},
+      {"bandwidth", "NVLink of one GPU, in each direction", fmt::format("{} GB/s", model.nvlink)},
+      {"latency", "of one link between GPU and NVSwitch", fmt::format("{:.0f} ns", nvswitch_latency(model.compute_capability).count() * 1e9)},
+      {"network", "flat: one switch joins all NICs; rail: one switch for the NICs of each rail", "flat"},
+      {"rails", "how many rails; NIC i is on rail i modulo this; auto: one a NIC", "auto"},
+      {"nics", "in each server; auto: as the full machine has for these GPUs", "auto"},
+      {"nic", "bandwidth of one NIC, in each direction", fmt::format("{} GB/s", model.nic)}};
   if (model.gpus <= 16) known.push_back({"pcie", "on: with PCIe switches and sockets; off: without", "off"});
   return {name, summary, std::move(known), [=](const Parameters& parameters) { return make(name, model, parameters); }};
 }

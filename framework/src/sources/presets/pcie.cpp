@@ -3,7 +3,7 @@
 // PCIe x16 per direction, effective: gen 3 12, gen 4 24, gen 5 48 GB/s (NVIDIA/nccl, src/graph/topo.h); gen 6 twice that. Link between sockets, peer
 // traffic: 10 GB/s Skylake and Ice Lake, 22 GB/s Sapphire Rapids, AMD 16 GB/s (same file). A host node is a socket: its root and its memory.
 // Bridges: pairs 56.25 GB/s (RTX 3090: 4 lanes of 14.0625, aikitoria/open-gpu-kernel-modules pull 18); quads 150 GB/s a pair (H200 NVL, 4-way bridge:
-// 450 GB/s a GPU and direction over three neighbours, NVIDIA's product page). Latency: 360 ns a PCIe link (see values.h), 0.7 us a bridge.
+// 450 GB/s a GPU and direction over three neighbours, NVIDIA's product page). Latency: 360 ns a PCIe link (see tables/link_rates.h), 0.7 us a bridge.
 #include <array>
 
 #include <fmt/format.h>

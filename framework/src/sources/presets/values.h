@@ -8,6 +8,7 @@
 
 #include "p2plab/base/registry.h"
 #include "p2plab/machine/topology.h"
+#include "sources/tables/link_rates.h"
 
 namespace p2plab::presets {
 
@@ -46,18 +47,6 @@ class Values {
 
 /// The most GPUs that a preset makes.
 inline constexpr int most_gpus = 4096;
-
-/// Latencies that several presets share. A link of a path from GPU to GPU counts once, so a way through one switch takes two of them.
-/// PCIe: 0.72 us through one switch and 1.42 us through two and the root on a server of 8 RTX PRO 6000 (voipmonitor/rtx6kpro,
-/// wrx90-cpayne-2switch-flat.md).
-inline constexpr Seconds pcie_latency{360e-9};
-/// NVSwitch of Hopper: 0.65 us from a relaxed store on one H200 to its sight on another, measured, over two links (`p2plab calibrate`; NCCL's table
-/// says 0.6 us, src/graph/tuning.cc). A store with release order takes 1.24 us: its fence is no link's.
-inline constexpr Seconds hopper_latency{325e-9};
-/// NVLink between two GPUs: 0.7 us (microsoft/TE-CCL, NDv2; the same figure in TACCL's table).
-inline constexpr Seconds direct_nvlink_latency{700e-9};
-/// Half of InfiniBand's 2.6 us, for the way from NIC to switch or from switch to NIC (microsoft/taccl, topo-ndv2-1MB.json).
-inline constexpr Seconds network_latency{1300e-9};
 
 /// The parameters `bandwidth` and `latency` of a generic machine whose links are all alike.
 std::vector<ParameterInfo> uniform_parameters(const std::string& bandwidth);

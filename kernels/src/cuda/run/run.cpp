@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "p2plab/program/hardware_routes.h"
 #include "processes/results.h"
 
 namespace p2plab::cuda {
@@ -79,6 +80,7 @@ RunPlans GpuRun::plan() {
 }
 
 Result<GpuRun> GpuRun::create(const Job& job, const RunBuffers& buffers, const KernelShape& shape, SpecialKernels& kernels, DeviceSet& device_set) {
+  if (auto follows = follows_hardware(*job.program, *job.topology, *job.routes); !follows) return std::move(follows).error();
   GpuRun run(job, buffers, shape, kernels, device_set);
   auto* const peer_memory = device_set.peer_memory();
   if (auto done = peer_memory == nullptr ? run.connect() : Status{}; !done) return std::move(done).error();  // handles connect by themselves

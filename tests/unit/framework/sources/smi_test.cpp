@@ -35,7 +35,7 @@ std::string uniform(int gpus, const std::string& word) {
   }
   return text;
 }
-Topology machine(const std::string& text, const SmiOptions& options = {}) {
+Topology machine(const std::string& text, const MachineAnswers& options = {}) {
   const auto imported = import_smi(text, "x.txt", options);
   EXPECT_TRUE(imported) << describe(imported.error());
   return imported->topology;
@@ -63,7 +63,9 @@ TEST(Smi, DescribesTheSameMachineAsNcclsFile) {
 TEST(Smi, GuessesTheGpuAndSaysSo) {
   const auto imported = *import_smi(uniform(4, "NV18"), "x.txt");
   EXPECT_EQ(rate(imported.topology, "gpu0", "nvswitch0"), GBps(450));
-  EXPECT_EQ(imported.warnings, std::vector<std::string>{"the text does not name the GPU: 25 GB/s a lane, PCIe of 32 GT/s assumed, as of h100"});
+  EXPECT_EQ(imported.warnings,
+            std::vector<std::string>{"NVLink of gpu0-3: the text does not name the GPU, as of H100 SXM; assumed: 450 GB/s (--machine gpu=... "
+                                     "answers it)"});
   EXPECT_EQ(rate(machine(uniform(8, "NV18"), {.gpu = "b200"}), "gpu0", "nvswitch0"), GBps(900));
 }
 
@@ -107,22 +109,25 @@ const char* const dgx1 =
     "mlx5_3\tSYS\tSYS\tSYS\tSYS\tPHB\tPHB\tPIX\tPIX\tSYS\tPHB\tSYS\t X \t\n"
     "\nLegend:\n\n  X    = Self\n";
 
-TEST(Smi, ADgx1IsACubeMeshOverFourPcieSwitchesAndTwoHosts) {
+TEST(Smi, ADgx1IsACubeMeshAndItsPcieCarriesNothing) {
   const auto topology = machine(dgx1, {.gpu = "v100"});
   EXPECT_EQ(topology.ranks(), 8);
-  EXPECT_EQ(count(topology, NodeKind::nvswitch), 0);
-  EXPECT_EQ(count(topology, NodeKind::pcie_switch), 4);
-  EXPECT_EQ(count(topology, NodeKind::host), 2);
-  EXPECT_EQ(count(topology, NodeKind::nic), 4);
+  EXPECT_EQ(topology.nodes().size(), 8U);
   EXPECT_EQ(rate(topology, "gpu0", "gpu3"), GBps(50));
   EXPECT_EQ(rate(topology, "gpu0", "gpu1"), GBps(25));
-  // GPUs 0 and 1 meet at one switch, though their own cell only says NV1: each says PIX to the same interface.
-  EXPECT_EQ(rate(topology, "gpu0", "pcie0").bytes_per_second(), 15'753'846'154);
-  EXPECT_EQ(rate(topology, "gpu1", "pcie0").bytes_per_second(), 15'753'846'154);
-  EXPECT_EQ(rate(topology, "nic0", "pcie0").bytes_per_second(), 15'753'846'154);
-  EXPECT_EQ(rate(topology, "pcie0", "host0").bytes_per_second(), 15'753'846'154);
-  // Without NVLink, 0 to 5 goes over both hosts.
+  EXPECT_EQ(capacity(topology, 0, 5), Bandwidth{});  // no NVLink: another GPU relays
+}
+
+TEST(Smi, PcieBesideNvlinkIsThereForWhoAsks) {
+  const auto topology = machine(dgx1, {.gpu = "v100", .pcie_beside_nvlink = true});
+  EXPECT_EQ(count(topology, NodeKind::nvswitch), 0);
+  EXPECT_EQ(count(topology, NodeKind::pcie_switch), 0);  // no word between two GPUs tells of one
+  EXPECT_EQ(count(topology, NodeKind::host), 2);
+  EXPECT_EQ(count(topology, NodeKind::nic), 4);
+  EXPECT_EQ(rate(topology, "gpu0", "host0").bytes_per_second(), 15'753'846'154);
+  // Without NVLink, 0 to 5 goes over both hosts; with it, never over PCIe, though one lane is hardly wider.
   EXPECT_EQ(capacity(topology, 0, 5), GBps(10));
+  EXPECT_EQ(capacity(topology, 0, 1), GBps(25));
 }
 
 TEST(Smi, PxbJoinsSwitchesBelowTheHost) {
@@ -136,9 +141,9 @@ TEST(Smi, PxbJoinsSwitchesBelowTheHost) {
   const std::int64_t port = 31'507'692'308;
   EXPECT_EQ(count(topology, NodeKind::pcie_switch), 2);
   EXPECT_EQ(count(topology, NodeKind::host), 1);
-  EXPECT_EQ(rate(topology, "gpu1", "pcie0").bytes_per_second(), port);
-  EXPECT_EQ(rate(topology, "pcie0", "pcie1").bytes_per_second(), port);
-  EXPECT_EQ(rate(topology, "gpu2", "pcie1").bytes_per_second(), port);
+  EXPECT_EQ(rate(topology, "gpu1", "pcie1").bytes_per_second(), port);
+  EXPECT_EQ(rate(topology, "pcie1", "pcie0").bytes_per_second(), port);
+  EXPECT_EQ(rate(topology, "gpu2", "pcie0").bytes_per_second(), port);
   EXPECT_EQ(rate(topology, "gpu3", "host0").bytes_per_second(), port);
   EXPECT_EQ(topology.links().size(), 12U);
 }
@@ -150,7 +155,7 @@ TEST(Smi, TwoPairsOverPcieAreTwoPairs) {
       "GPU2\tSYS\tSYS\t X \tNV4\t16-31\t1\nGPU3\tSYS\tSYS\tNV4\t X \t16-31\t1\n";
   const auto topology = machine(text);
   EXPECT_EQ(capacity(topology, 0, 1), GBps(56.25));
-  EXPECT_EQ(capacity(topology, 0, 2), GBps(10));
+  EXPECT_EQ(capacity(topology, 0, 2), GBps(24));  // as between two CPUs of that PCIe generation
 }
 
 TEST(Smi, FaultsNameTheirPlace) {
@@ -160,7 +165,7 @@ TEST(Smi, FaultsNameTheirPlace) {
   EXPECT_EQ(import_error("\tGPU0\tGPU1\nGPU0\t X \n"), "x.txt:2:1: error: the row of 'GPU0' has 1 cells, 2 expected\n  GPU0\t X \n  ^\n");
   EXPECT_EQ(import_error("\tGPU0\tGPU1\nGPU0 X PIXX\n"),
             "x.txt:2:8: error: unknown connection 'PIXX'\n  GPU0 X PIXX\n         ^\nnote: did you mean 'PIX'?\n"
-            "note: known: X, PIX, PXB, PHB, NODE, SYS, NV and a number of lanes\n");
+            "note: known: X, PIX, PSB, PXB, PHB, NODE, SYS, SOC, NV and a number of lanes\n");
   EXPECT_EQ(import_error("\tGPU0\tGPU1\nGPU0 X NV0\n").substr(0, 43), "x.txt:2:8: error: unknown connection 'NV0'\n");
   EXPECT_EQ(import_error("\tGPU0\tGPU1\nGPU1 X PIX\n"), "x.txt:2:1: error: expected the row of 'GPU0', found 'GPU1'\n  GPU1 X PIX\n  ^\n");
   EXPECT_EQ(import_error("\tGPU0\tGPU1\nGPU0 PIX X\n"), "x.txt:2:6: error: X stands on the diagonal, and only there\n  GPU0 PIX X\n       ^\n");

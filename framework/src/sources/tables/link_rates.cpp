@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "sources/link_rates.h"
+#include "sources/tables/link_rates.h"
 
 #include <algorithm>
 #include <array>
@@ -36,14 +36,9 @@ Bandwidth xgmi_link(std::string_view target) {
   return GBps(46);
 }
 
-std::optional<Bandwidth> socket_rate(const CpuModel& cpu) {
-  if (cpu.arch == "arm64" || cpu.arch == "aarch64") return GBps(6);
-  if (cpu.arch == "ppc64") return GBps(32);
-  if (cpu.vendor == "AuthenticAMD") return GBps(16);
-  if (cpu.vendor != "GenuineIntel" || cpu.family != 6) return std::nullopt;
-  if (cpu.model >= 207) return GBps(40);        // Emerald Rapids
-  if (cpu.model >= 143) return GBps(22);        // Sapphire Rapids
-  return cpu.model >= 85 ? GBps(10) : GBps(6);  // Skylake and Ice Lake; Broadwell
+Seconds nvswitch_latency(int compute_capability) {
+  if (compute_capability / 10 == 9) return Seconds{325e-9};
+  return compute_capability / 10 == 7 ? Seconds{350e-9} : Seconds{500e-9};
 }
 
 }  // namespace p2plab

@@ -8,6 +8,7 @@
 
 #include "cli/arguments.h"
 #include "cli/command.h"
+#include "cli/watch.h"
 #include "p2plab/detail/text.h"
 #include "p2plab/machine/presets.h"
 #include "p2plab/machine/topology_import.h"
@@ -20,7 +21,7 @@ namespace p2plab::cli {
 namespace {
 
 struct TopoArguments {
-  std::string topology;
+  MachineArgument topology;
   std::string format;
   std::string gpu;
   bool yaml = false;
@@ -37,7 +38,7 @@ std::string shown(const Topology& topology, const TopoArguments& arguments) {
   if (arguments.json) return topology_json(topology, Routes(topology));
   if (arguments.dot) return topology_dot(topology);
   if (arguments.svg) return topology_svg(topology);
-  return topology_text(topology, Routes(topology));
+  return topology_text(topology, Routes(topology)) + sources_text(topology);
 }
 
 Status print(const std::string& text, const std::string& out, Watch& watch) { return out.empty() ? watch.print(text) : watch.write(out, text); }
@@ -54,7 +55,11 @@ Status show(const TopoArguments& arguments, Watch& watch) {
 
 Status import(const TopoArguments& arguments, Watch& watch) {
   if (auto able = try_out(arguments.out); !able) return able;
-  auto imported = arguments.format == "smi" ? load_smi(arguments.topology, {.gpu = arguments.gpu}) : load_nccl_xml(arguments.topology);
+  auto words = arguments.topology.answers;
+  if (!arguments.gpu.empty()) words.push_back("gpu=" + arguments.gpu);
+  const auto answers = answers_from(words);
+  if (!answers) return answers.error();
+  auto imported = arguments.format == "nccl_xml" ? load_nccl_xml(arguments.topology.name, *answers) : load_smi(arguments.topology.name, *answers);
   if (!imported) return std::move(imported).error();
   for (const auto& warning : imported->warnings) std::cerr << "warning: " << warning << '\n';
   if (arguments.json) return print(topology_json(imported->topology, Routes(imported->topology)), arguments.out, watch);
@@ -93,7 +98,7 @@ void one_of(const std::vector<CLI::Option*>& flags) {
 Command show_command(CLI::App& topo) {
   auto a = std::make_shared<TopoArguments>();
   auto* app = add_command(topo, "show", "Matrix of routes, islands and narrowest cut of a machine", "p2plab topo show dgx-v100 --svg --out dgx.svg");
-  app->add_option("topology", a->topology, "a file or a preset, as in hgx-h200:gpus=4")->required()->type_name("T");
+  add_machine_options(*app, a->topology, "topology", "a file or a preset, as in hgx-h200:gpus=4")->required();
   one_of({app->add_flag("--yaml", a->yaml, "p2plab's own description"), app->add_flag("--json", a->json, "all of it for scripts"),
           app->add_flag("--dot", a->dot, "for Graphviz"), app->add_flag("--svg", a->svg, "a drawing")});
   app->add_option("--out", a->out, "write to this file")->type_name("FILE");
@@ -104,8 +109,10 @@ Command show_command(CLI::App& topo) {
 Command import_command(CLI::App& topo) {
   auto a = std::make_shared<TopoArguments>();
   auto* app = add_command(topo, "import", "Make a description from another tool's", "p2plab topo import --format smi topo.txt --out machine.yaml");
-  app->add_option("file", a->topology, "what NCCL_TOPO_DUMP_FILE or 'nvidia-smi topo -m' wrote")->required()->type_name("FILE");
-  app->add_option("--format", a->format, "nccl_xml or smi")->required()->check(CLI::IsMember({"nccl_xml", "smi"}))->type_name("F");
+  add_machine_options(*app, a->topology, "file", "what NCCL_TOPO_DUMP_FILE, 'nvidia-smi topo -m', 'rocm-smi --showtopo' or 'amd-smi topology' wrote")
+      ->required()
+      ->type_name("FILE");
+  app->add_option("--format", a->format, "nccl_xml, smi or rocm")->required()->check(CLI::IsMember({"nccl_xml", "smi", "rocm"}))->type_name("F");
   app->add_option("--gpu", a->gpu, "with smi: which GPU these are, as in h200, where the text does not tell")->type_name("NAME");
   app->add_option("--out", a->out, "write to this file")->type_name("FILE");
   app->add_flag("--json", a->json, "all of the machine for scripts, instead of p2plab's own description");
@@ -135,6 +142,8 @@ Status detect(const TopoArguments& arguments, const std::string& record, const s
   for (const auto* out : {&arguments.out, &record}) {
     if (auto able = try_out(*out); !able) return able;
   }
+  const auto answers = answers_from(arguments.topology.answers);
+  if (!answers) return answers.error();
   MachineFacts facts;
   if (replay.empty()) {
     facts = gather_facts();
@@ -148,7 +157,7 @@ Status detect(const TopoArguments& arguments, const std::string& record, const s
   if (!record.empty()) {
     if (auto written = watch.write(record, write_facts(facts)); !written) return written;
   }
-  auto detected = build_machine(facts);
+  auto detected = build_machine(facts, *answers);
   if (!detected) return std::move(detected).error();
   for (const auto& warning : detected->warnings) std::cerr << "warning: " << warning << '\n';
   for (const auto& disagreement : detected->disagreements) std::cerr << "warning: the sources disagree: " << disagreement << '\n';
@@ -164,6 +173,7 @@ Command detect_command(CLI::App& topo) {
   auto replay = std::make_shared<std::string>();
   auto* app = add_command(topo, "detect", "Look at this machine: every fact with its source, and the machine that follows",
                           "p2plab topo detect --out machine.yaml");
+  app->add_option("--machine", a->topology.answers, "an answer to what this machine does not tell, as in topo import")->type_name("KEY=VALUE");
   one_of({app->add_flag("--yaml", a->yaml, "p2plab's own description, the facts as comments (also with --out alone)"),
           app->add_flag("--json", a->json, "facts and machine for scripts")});
   app->add_option("--out", a->out, "write to this file")->type_name("FILE");

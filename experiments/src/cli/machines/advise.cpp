@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+// p2plab advise: from a description of a machine, or the machine itself, to the answer in one screen.
+#include <iostream>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "cli/machines/machine_report.h"
+#include "cli/watch.h"
+#include "config/topology_source.h"
+#include "p2plab/base/quantity.h"
+#include "p2plab/experiment/planning.h"
+#include "p2plab/machine/assumptions.h"
+#include "p2plab/machine/fabric.h"
+#include "p2plab/machine/mask.h"
+#include "p2plab/machine/topology_view.h"
+#include "report/text_table.h"
+
+namespace p2plab::cli {
+
+namespace {
+
+struct AdviseArguments {
+  MachineArgument machine;
+  int gpus = 0;
+  std::string profile;
+  std::string dtype = "float16";
+  bool json = false;
+};
+
+// The plan that is predicted fastest at one size.
+struct Expected {
+  Bytes size;
+  std::string algorithm;
+  Seconds time{0};
+  double busbw = 0;
+  std::optional<Interval> interval = std::nullopt;
+};
+
+struct Advice {
+  Topology machine;
+  Placement best;
+  std::size_t kinds = 1;
+  double bound_busbw = 0;
+  AssumedRange range;
+  std::vector<std::string> odd;
+  std::vector<Expected> sizes;
+  std::vector<std::string> warnings;
+};
+
+Result<Topology> machine_from(const AdviseArguments& arguments, std::vector<std::string>* warnings) {
+  return arguments.machine.empty() ? detect_topology(warnings) : resolve_machine(arguments.machine, warnings);
+}
+
+Result<std::vector<Expected>> expect(const Topology& job, const AdviseArguments& arguments) {
+  auto profile = profile_from(arguments.profile);
+  if (!profile) return std::move(profile).error();
+  auto type = data_type(arguments.dtype);
+  if (!type) return std::move(type).error();
+  const Evaluator evaluator(job, *profile);
+  const auto collective = make_collective(CollectiveKind::all_reduce, job.ranks());
+  std::vector<Expected> all;
+  for (auto size = 1_KiB; size <= 256_MiB; size = size * 8) {
+    const auto payload = payload_of(size, *type, ReduceOp::sum);
+    auto evaluation = plan_one(evaluator, {.name = "auto"}, collective, payload);
+    if (!evaluation) return std::move(evaluation).error();
+    Expected one{.size = size, .algorithm = evaluation->plan().planner, .time = evaluation->prediction.time};
+    one.busbw = static_cast<double>(size.count()) / one.time.count() * 1e-9 * bus_factor(CollectiveKind::all_reduce, job.ranks());
+    const auto prediction = evaluator.predict(evaluation->program);
+    if (prediction && prediction->interval) one.interval = *prediction->interval;
+    all.push_back(std::move(one));
+  }
+  return all;
+}
+
+Result<Advice> advise(const AdviseArguments& arguments) {
+  std::vector<std::string> warnings;
+  auto machine = machine_from(arguments, &warnings);
+  if (!machine) return std::move(machine).error();
+  const int gpus = arguments.gpus > 0 ? arguments.gpus : machine->ranks();
+  auto placements = place(*machine, gpus);
+  if (!placements) return std::move(placements).error();
+  const auto best = placements->front();
+  const auto job_on = [&](const Topology& whole) -> Result<Topology> {
+    auto kept = keep_gpus(whole, best.gpus);
+    return kept ? peer_links(*kept) : kept;
+  };
+  auto job = job_on(*machine);
+  if (!job) return std::move(job).error();
+  auto range = rests_on(*machine, [&](const Topology& other) -> std::optional<double> {
+    const auto moved = job_on(other);
+    if (!moved) return std::nullopt;
+    const auto found = bound(*moved, make_collective(CollectiveKind::all_reduce, gpus));
+    return found ? std::optional{found->algbw_gbps() * bus_factor(CollectiveKind::all_reduce, gpus)} : std::nullopt;
+  });
+  auto sizes = gpus > 1 ? expect(*job, arguments) : Result<std::vector<Expected>>{std::vector<Expected>{}};
+  if (!sizes) return std::move(sizes).error();
+  auto odd = oddity_lines(*machine);
+  return Advice{*std::move(machine), best,           placements->size(), best.busbw_gbps,
+                std::move(range),    std::move(odd), *std::move(sizes),  std::move(warnings)};
+}
+
+bool refuses_peers(const Topology& machine) {
+  for (const auto& value : machine.sources().values) {
+    if (value.what.starts_with("peer access") && value.value.starts_with("none")) return true;
+  }
+  return false;
+}
+
+// Commands and settings that follow.
+std::vector<std::string> to_do(const Advice& advice, const AdviseArguments& arguments) {
+  const auto name = arguments.machine.empty() ? std::string{"MACHINE.yaml"} : arguments.machine.name;
+  std::vector<std::string> lines{"export CUDA_DEVICE_ORDER=PCI_BUS_ID " +
+                                 fmt::format("CUDA_VISIBLE_DEVICES={}", fmt::join(gpu_numbers(advice.machine, advice.best), ","))};
+  if (refuses_peers(advice.machine))
+    lines.emplace_back("NCCL finds no peer access and goes through host memory by itself: NCCL_P2P_DISABLE need not be set");
+  lines.push_back(
+      fmt::format("p2plab tune --topology '{}' --gpu --out tuned.yaml    a plan for each size, for our executors and for p2plab export", name));
+  if (arguments.machine.empty()) lines.emplace_back("p2plab topo detect --out MACHINE.yaml    this machine as a file, for the line above");
+  return lines;
+}
+
+std::string interval_of(const Expected& one) {
+  return one.interval ? fmt::format("{:.2f} to {:.2f}", microseconds(one.interval->low), microseconds(one.interval->high)) : "-";
+}
+
+std::string text_of(const Advice& advice, const AdviseArguments& arguments) {
+  const auto gpus = advice.best.gpus.size();
+  auto text = fmt::format("{}: {} GPUs over {}\n", advice.machine.name(), advice.machine.ranks(), fabric_words(advice.machine));
+  text += "\nOdd\n";
+  for (const auto& line : advice.odd) text += fmt::format("  {}\n", line);
+  if (advice.odd.empty()) text += "  nothing: alike parts are alike\n";
+  text += fmt::format("\nWhich {} GPUs\n  {} in rank order ({} kinds of choice weighed)\n", gpus,
+                      fmt::join(gpu_numbers(advice.machine, advice.best), ","), advice.kinds);
+  if (gpus > 1) {
+    text += fmt::format("\nWhat to expect of all-reduce, {}: at most {:.1f} GB/s busbw\n", arguments.dtype, advice.bound_busbw);
+    text += rests_on_text(advice.range, "GB/s busbw");
+    TextTable table({{"  from"}, {"algorithm"}, {"us", TextTable::Align::right}, {"interval"}, {"busbw GB/s", TextTable::Align::right}});
+    for (const auto& one : advice.sizes)
+      table.add({"  " + to_string(one.size), one.algorithm, fmt::format("{:.2f}", microseconds(one.time)), interval_of(one),
+                 fmt::format("{:.2f}", one.busbw)});
+    text += table.text();
+    text += arguments.profile.empty() ? "  times of an ideal machine: --profile gives those of GPUs, with intervals\n" : "";
+  }
+  text += "\nWhat to set or load\n";
+  for (const auto& line : to_do(advice, arguments)) text += fmt::format("  {}\n", line);
+  return text + sources_text(advice.machine);
+}
+
+std::string json_of(const Advice& advice, const AdviseArguments& arguments) {
+  using Json = nlohmann::ordered_json;
+  auto sizes = Json::array();
+  for (const auto& one : advice.sizes) {
+    sizes.push_back(
+        {{"size_bytes", one.size.count()}, {"algorithm", one.algorithm}, {"predicted_us", microseconds(one.time)}, {"busbw_gbps", one.busbw}});
+    if (one.interval) sizes.back()["interval_us"] = {microseconds(one.interval->low), microseconds(one.interval->high)};
+  }
+  auto rests = Json::array();
+  for (const auto& on : advice.range.on) rests.push_back({{"what", on.value.what}, {"key", on.value.key}, {"busbw_gbps", {on.at_least, on.at_most}}});
+  auto sources = Json::array();
+  for (const auto& value : advice.machine.sources().values)
+    sources.push_back(
+        {{"what", value.what}, {"value", value.value}, {"origin", to_string(value.origin)}, {"source", value.source}, {"key", value.key}});
+  const Json json{{"machine", advice.machine.name()},
+                  {"ranks", advice.machine.ranks()},
+                  {"fabric", fabric_words(advice.machine)},
+                  {"odd", advice.odd},
+                  {"gpus", gpu_numbers(advice.machine, advice.best)},
+                  {"bound_busbw_gbps", advice.bound_busbw},
+                  {"rests_on", std::move(rests)},
+                  {"expect", std::move(sizes)},
+                  {"set", to_do(advice, arguments)},
+                  {"sources", std::move(sources)}};
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Status print_advice(const AdviseArguments& arguments, Watch& watch) {
+  auto advice = advise(arguments);
+  if (!advice) return std::move(advice).error();
+  for (const auto& warning : advice->warnings) std::cerr << "warning: " << warning << '\n';
+  return watch.print(arguments.json ? json_of(*advice, arguments) : text_of(*advice, arguments));
+}
+
+}  // namespace
+
+Command advise_command(CLI::App& parent) {
+  auto a = std::make_shared<AdviseArguments>();
+  auto* app = add_command(parent, "advise", "What is odd, which GPUs to take, what to expect, what to set, what was assumed: one screen",
+                          "p2plab advise topo.txt --machine gpu=l40s --gpus 4");
+  add_machine_options(*app, a->machine, "machine", "a file or a preset (default: this machine)");
+  app->add_option("--gpus", a->gpus, "how many GPUs the job takes (default: all)")->check(CLI::PositiveNumber)->type_name("K");
+  app->add_option("--profile", a->profile, "calibration of the simulator")->type_name("P");
+  app->add_option("--dtype", a->dtype, "element type")->capture_default_str()->type_name("TYPE");
+  app->add_flag("--json", a->json, "print as JSON");
+  return {app, [a](Watch& watch) { return print_advice(*a, watch); }};
+}
+
+}  // namespace p2plab::cli

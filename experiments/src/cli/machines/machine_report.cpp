@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/machines/machine_report.h"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "p2plab/bounds/bounds.h"
+#include "p2plab/machine/oddities.h"
+
+namespace p2plab::cli {
+
+namespace {
+
+std::optional<double> busbw(const Topology& topology) {
+  const auto found = bound(topology, make_collective(CollectiveKind::all_reduce, topology.ranks()));
+  if (!found) return std::nullopt;
+  return found->algbw_gbps() * bus_factor(CollectiveKind::all_reduce, topology.ranks());
+}
+
+}  // namespace
+
+std::vector<std::string> oddity_lines(const Topology& topology) {
+  std::vector<std::string> lines;
+  const auto now = busbw(topology);
+  for (const auto& oddity : find_oddities(topology)) {
+    auto line = oddity.what;
+    const auto then = oddity.healed ? busbw(*oddity.healed) : std::nullopt;
+    if (now && then && *then > *now * (1 + 1e-9)) line += fmt::format("; it costs {:.3g} of {:.4g} GB/s busbw", *then - *now, *then);
+    if (now && then && *then <= *now * (1 + 1e-9)) line += "; it costs an all-reduce of all GPUs no bandwidth";
+    lines.push_back(fmt::format("{} ({})", line, oddity.ask));
+  }
+  return lines;
+}
+
+std::vector<int> gpu_numbers(const Topology& topology, const Placement& placement) {
+  std::vector<int> numbers;
+  std::vector<int> ranks;
+  for (const auto rank : placement.gpus) {
+    ranks.push_back(rank.value);
+    const auto& name = topology.node(topology.node_of(rank)).name;
+    int number = -1;
+    const auto digits = name.find_first_of("0123456789");
+    if (digits != std::string::npos) std::from_chars(name.data() + digits, name.data() + name.size(), number);
+    if (number >= 0 && std::find(numbers.begin(), numbers.end(), number) == numbers.end()) numbers.push_back(number);
+  }
+  return numbers.size() == ranks.size() ? numbers : ranks;
+}
+
+}  // namespace p2plab::cli

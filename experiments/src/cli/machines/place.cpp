@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+// p2plab place: which GPUs of a machine to take for a job, and in which order to number them.
+#include <charconv>
+#include <cmath>
+#include <iostream>
+#include <map>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "cli/arguments.h"
+#include "cli/command.h"
+#include "cli/machines/machine_report.h"
+#include "cli/machines/place_model.h"
+#include "cli/watch.h"
+#include "p2plab/bounds/place.h"
+#include "p2plab/machine/assumptions.h"
+#include "p2plab/machine/fabric.h"
+#include "p2plab/machine/mask.h"
+#include "report/text_table.h"
+
+namespace p2plab::cli {
+
+namespace {
+
+struct PlaceArguments {
+  MachineArgument topology;
+  int gpus = 0;
+  std::string groups;
+  ModelQuestion model;
+  std::string collective = "all_reduce";
+  int top = 10;
+  bool json = false;
+};
+
+// "tp=4,pp=2": groups of the first number, the product of the others of them.
+struct Groups {
+  int size = 0;
+  int count = 1;
+};
+
+Result<Groups> groups_from(const std::string& text) {
+  const Error bad{ErrorCode::usage, fmt::format("expected groups such as tp=4,pp=2, got '{}'", text)};
+  std::map<std::string, int> numbers;
+  for (std::size_t at = 0; at <= text.size();) {
+    const auto comma = std::min(text.find(',', at), text.size());
+    const auto equals = text.find('=', at);
+    int value = 0;
+    if (equals == std::string::npos || equals >= comma) return bad;
+    const auto [end, fault] = std::from_chars(text.data() + equals + 1, text.data() + comma, value);
+    if (fault != std::errc{} || end != text.data() + comma || value < 1 || value > 4096) return bad;
+    if (!numbers.emplace(text.substr(at, equals - at), value).second) return bad;
+    at = comma + 1;
+  }
+  Groups groups;
+  for (const auto& [name, value] : numbers) {
+    if (name == "tp") {
+      groups.size = value;
+    } else if (name == "pp" || name == "dp" || name == "ep" || name == "cp") {
+      groups.count *= value;
+    } else {
+      return Error{
+          ErrorCode::usage, fmt::format("unknown kind of group '{}'", name), std::nullopt, {"known: tp (inside a group), pp, dp, ep, cp (how many)"}};
+    }
+  }
+  if (groups.size == 0) return Error{ErrorCode::usage, "groups need tp, the GPUs of one group", std::nullopt, {"as in tp=4,pp=2"}};
+  return groups;
+}
+
+std::string visible(const std::vector<int>& numbers) { return fmt::format("CUDA_VISIBLE_DEVICES={}", fmt::join(numbers, ",")); }
+
+nlohmann::ordered_json json_of(const Topology& topology, const Placement& placement, int gpus) {
+  return {{"gpus", gpu_numbers(topology, placement)},
+          {"busbw_gbps", std::round(placement.busbw_gbps * 1e6) / 1e6},
+          {"connected", placement.busbw_gbps > 0 || gpus == 1},
+          {"alike", placement.alike},
+          {"latency_ns", std::round(placement.latency.count() * 1e12) / 1e3},
+          {"hops", std::round(placement.hops * 1e3) / 1e3},
+          {"relayed_pairs", placement.relayed},
+          {"cuda_visible_devices", fmt::format("{}", fmt::join(gpu_numbers(topology, placement), ","))}};
+}
+
+std::string text_of(const PlaceArguments& arguments, const Topology& topology, const std::vector<Placement>& placements) {
+  TextTable table({{"GPUs in rank order"},
+                   {"busbw GB/s", TextTable::Align::right},
+                   {"way ns", TextTable::Align::right},
+                   {"links", TextTable::Align::right},
+                   {"alike", TextTable::Align::right}});
+  const auto shown = std::min(placements.size(), static_cast<std::size_t>(arguments.top));
+  std::int64_t cut_off = 0;
+  for (std::size_t i = 0; i < placements.size(); ++i) {
+    const auto& one = placements[i];
+    const bool apart = one.busbw_gbps == 0 && arguments.gpus > 1;
+    if (apart) cut_off += one.alike;
+    if (i >= shown) continue;
+    const auto busbw = apart ? "not joined" : fmt::format("{:.3f}", one.busbw_gbps);
+    table.add({fmt::format("{}", fmt::join(gpu_numbers(topology, one), ",")), busbw, fmt::format("{:.0f}", one.latency.count() * 1e9),
+               fmt::format("{:.3g}", one.hops), fmt::format("{}", one.alike)});
+  }
+  auto text = fmt::format("{} GPUs of {} for {}, best first; alike: subsets that a symmetry of the machine makes the same\n", arguments.gpus,
+                          topology.name(), arguments.collective) +
+              table.text();
+  if (shown < placements.size()) text += fmt::format("and {} more kinds (--top {} shows all)\n", placements.size() - shown, placements.size());
+  if (cut_off > 0) text += fmt::format("{} subsets have GPUs that cannot reach each other\n", cut_off);
+  text += fmt::format("best: {} (CUDA_DEVICE_ORDER=PCI_BUS_ID; rank r is the r-th)\n", visible(gpu_numbers(topology, placements.front())));
+  for (const auto& line : oddity_lines(topology)) text += fmt::format("odd: {}\n", line);
+  return text;
+}
+
+// The bus bandwidth of these GPUs, for the numbers that it rests on.
+AssumedRange rests_on_best(const Topology& topology, const Placement& best, CollectiveKind kind) {
+  const auto count = static_cast<int>(best.gpus.size());
+  return rests_on(topology, [&](const Topology& other) -> std::optional<double> {
+    auto kept = keep_gpus(other, best.gpus);
+    if (kept) kept = peer_links(*kept);
+    if (!kept) return std::nullopt;
+    const auto found = bound(*kept, make_collective(kind, count));
+    return found ? std::optional{found->algbw_gbps() * bus_factor(kind, count)} : std::nullopt;
+  });
+}
+
+Status print_groups(const PlaceArguments& arguments, const Topology& topology, CollectiveKind kind, Watch& watch) {
+  const auto groups = groups_from(arguments.groups);
+  if (!groups) return groups.error();
+  const auto placements = place_groups(topology, groups->size, groups->count, kind);
+  if (!placements) return placements.error();
+  std::vector<int> all;
+  auto list = nlohmann::ordered_json::array();
+  auto text = fmt::format("{} groups of {} GPUs of {}, fastest inside\n", groups->count, groups->size, topology.name());
+  for (const auto& group : *placements) {
+    const auto numbers = gpu_numbers(topology, group);
+    all.insert(all.end(), numbers.begin(), numbers.end());
+    list.push_back(json_of(topology, group, groups->size));
+    text += fmt::format("  {}: {:.3f} GB/s busbw inside\n", fmt::join(numbers, ","), group.busbw_gbps);
+  }
+  text += fmt::format("{} (CUDA_DEVICE_ORDER=PCI_BUS_ID; group g is ranks g x {} to g x {} + {})\n", visible(all), groups->size, groups->size,
+                      groups->size - 1);
+  const nlohmann::ordered_json json{
+      {"collective", arguments.collective}, {"groups", std::move(list)}, {"cuda_visible_devices", fmt::format("{}", fmt::join(all, ","))}};
+  return watch.print(arguments.json ? json.dump(2) + "\n" : text);
+}
+
+Status print_groups_for(const PlaceArguments& arguments, const Topology& topology, Watch& watch) {
+  auto question = arguments.model;
+  question.json = arguments.json;
+  question.gpu = arguments.topology.name;
+  for (const auto& answer : arguments.topology.answers) {
+    if (answer.starts_with("gpu=")) question.gpu = answer.substr(4);
+  }
+  auto text = recommend_groups(topology, question);
+  if (!text) return std::move(text).error();
+  return watch.print(*text);
+}
+
+Status print_placements(const PlaceArguments& arguments, Watch& watch) {
+  const int asked = (arguments.gpus != 0 ? 1 : 0) + (arguments.groups.empty() ? 0 : 1) + (arguments.model.model.empty() ? 0 : 1);
+  if (asked != 1) return Error{ErrorCode::usage, "give one of --gpus, --groups and --model"};
+  auto topology = topology_from(arguments.topology);
+  if (!topology) return std::move(topology).error();
+  if (!arguments.model.model.empty()) return print_groups_for(arguments, *topology, watch);
+  auto kind = collective_kind(arguments.collective);
+  if (!kind) return std::move(kind).error();
+  const auto& machine = *topology;
+  if (!arguments.groups.empty()) return print_groups(arguments, machine, *kind, watch);
+  auto placements = place(machine, arguments.gpus, *kind);
+  if (!placements) return std::move(placements).error();
+  const auto range = rests_on_best(machine, placements->front(), *kind);
+  if (!arguments.json) return watch.print(text_of(arguments, machine, *placements) + rests_on_text(range, "GB/s busbw"));
+  nlohmann::ordered_json json{{"collective", arguments.collective}, {"gpus", arguments.gpus}, {"placements", nlohmann::ordered_json::array()}};
+  for (const auto& placement : *placements) json["placements"].push_back(json_of(machine, placement, arguments.gpus));
+  json["odd"] = oddity_lines(machine);
+  json["rests_on"] = nlohmann::ordered_json::array();
+  for (const auto& one : range.on)
+    json["rests_on"].push_back({{"what", one.value.what}, {"key", one.value.key}, {"busbw_gbps", {one.at_least, one.at_most}}});
+  return watch.print(json.dump(2) + "\n");
+}
+
+}  // namespace
+
+Command place_command(CLI::App& parent) {
+  auto a = std::make_shared<PlaceArguments>();
+  auto* app =
+      add_command(parent, "place", "Which GPUs of a machine to take for a job, and in which order", "p2plab place --topology dgx-v100 --gpus 4");
+  add_machine_options(*app, a->topology, "--topology", "a file or a preset, as in hgx-h200:gpus=4")->required();
+  app->add_option("--gpus", a->gpus, "how many GPUs to take")->type_name("K");
+  app->add_option("--groups", a->groups, "several groups, fast inside: tp=4,pp=2 are two groups of four")->type_name("LIST");
+  app->add_option("--model", a->model.model, "recommend the tensor-parallel size for a model: llama-70b, ..., or its config.json")->type_name("M");
+  app->add_option("--batch", a->model.batch, "with --model: sequences decoded together")->capture_default_str()->check(CLI::Range(1, 65536));
+  app->add_option("--context", a->model.context, "with --model: tokens that each sequence holds")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1 << 24));
+  app->add_option("--bits", a->model.bits, "with --model: of a weight")->capture_default_str()->check(CLI::IsMember({4, 8, 16}));
+  app->add_option("--memory", a->model.memory_gb, "with --model: GB of a GPU (default: by its name)")->check(CLI::PositiveNumber);
+  app->add_option("--profile", a->model.profile, "with --model: calibration of the simulator")->type_name("P");
+  app->add_option("--collective", a->collective, "what to rank them by")->capture_default_str()->type_name("C");
+  app->add_option("--top", a->top, "how many kinds to print")->capture_default_str()->check(CLI::PositiveNumber)->type_name("N");
+  app->add_flag("--json", a->json, "print all as JSON");
+  return {app, [a](Watch& watch) { return print_placements(*a, watch); }};
+}
+
+}  // namespace p2plab::cli

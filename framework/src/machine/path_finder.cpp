@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "machine/path_finder.h"
+
+#include <algorithm>
+#include <functional>
+#include <optional>
+
+#include <boost/graph/dijkstra_shortest_paths.hpp>
+#include <boost/graph/filtered_graph.hpp>
+#include <boost/property_map/function_property_map.hpp>
+
+namespace p2plab {
+
+namespace {
+
+bool is_network(NodeKind kind) { return kind == NodeKind::nic || kind == NodeKind::network_switch; }
+bool is_fabric(NodeKind kind) { return kind == NodeKind::gpu || kind == NodeKind::nvswitch; }
+
+// Where a path is, as far as its past matters: not yet on a network, at a NIC on the way out, on a network, in the server of its end.
+namespace stage {
+constexpr std::size_t before = 0;
+constexpr std::size_t going_out = 1;
+constexpr std::size_t on_network = 2;
+constexpr std::size_t arrived = 3;
+constexpr std::size_t count = 4;
+}  // namespace stage
+
+// The stage after a link, none if a path may not go on that way.
+std::optional<std::size_t> next_stage(const Topology& topology, const Link& link, std::size_t at) {
+  const auto from = topology.node(link.from).kind;
+  const auto to = topology.node(link.to).kind;
+  if (from == NodeKind::gpu && at != stage::before) return std::nullopt;
+  switch (at) {
+    case stage::before:
+      if (is_network(from)) return std::nullopt;
+      if (to == NodeKind::nic) return stage::going_out;
+      return is_network(to) ? stage::on_network : stage::before;
+    case stage::going_out: return is_network(from) && is_network(to) ? std::optional<std::size_t>{stage::on_network} : std::nullopt;
+    case stage::on_network:
+      if (!is_network(from)) return std::nullopt;
+      return is_network(to) ? stage::on_network : stage::arrived;
+    default: return is_network(from) || is_network(to) ? std::nullopt : std::optional<std::size_t>{stage::arrived};
+  }
+}
+
+// Could a path turn at a host or PCIe switch from one NIC to another, or at a NIC back into its own server?
+bool past_matters(const Topology& topology) {
+  for (std::size_t i = 0; i < topology.nodes().size(); ++i) {
+    const NodeId node{static_cast<std::int64_t>(i)};
+    const auto kind = topology.node(node).kind;
+    if (kind == NodeKind::gpu || kind == NodeKind::network_switch) continue;
+    const bool at_nic = kind == NodeKind::nic;
+    const auto turns =
+        std::ranges::count_if(topology.out_links(node), [&](LinkId id) { return is_network(topology.node(topology.link(id).to).kind) != at_nic; });
+    if (turns > 1) return true;
+  }
+  return false;
+}
+
+bool within(const Topology& topology, const Link& link, Reach reach) {
+  const auto from = topology.node(link.from).kind;
+  const auto to = topology.node(link.to).kind;
+  switch (reach) {
+    case Reach::fabric: return is_fabric(from) && is_fabric(to) && link.kind != LinkKind::network && link.kind != LinkKind::pcie;
+    case Reach::server: return !is_network(from) && !is_network(to) && link.kind != LinkKind::network;
+    case Reach::anywhere: return true;
+  }
+  return true;
+}
+
+// Links that a path from `source` may use: at least `width` wide, and out of a GPU only if it is the source (GPUs never forward).
+struct Usable {
+  const Topology* topology = nullptr;
+  const TopologyGraph* graph = nullptr;
+  NodeId source;
+  std::int64_t width = 0;
+  template <class Edge>
+  bool operator()(const Edge& edge) const {
+    const auto& link = topology->link((*graph)[edge]);
+    return link.bandwidth.bytes_per_second() >= width && (link.from == source || topology->node(link.from).kind != NodeKind::gpu);
+  }
+};
+
+// Remembers the link and the vertex by which each vertex was last improved.
+struct TreeRecorder : boost::default_dijkstra_visitor {
+  std::vector<LinkId>* tree = nullptr;
+  std::vector<std::size_t>* parents = nullptr;
+  template <class Edge, class Graph>
+  void edge_relaxed(const Edge& edge, const Graph& graph) const {
+    (*tree)[target(edge, graph)] = graph[edge];
+    (*parents)[target(edge, graph)] = source(edge, graph);
+  }
+};
+
+}  // namespace
+
+PathFinder::PathFinder(const Topology& topology, Reach reach) : topology_(topology) {
+  const auto nodes = topology.nodes().size();
+  stages_ = reach == Reach::anywhere && past_matters(topology) ? stage::count : 1;
+  graph_ = TopologyGraph(nodes * stages_);
+  for (std::size_t at = 0; at < stages_; ++at) {
+    for (std::size_t i = 0; i < topology.links().size(); ++i) {
+      const auto& link = topology.links()[i];
+      const auto next = stages_ > 1 ? next_stage(topology, link, at) : std::optional<std::size_t>{0};
+      if (!next || !within(topology, link, reach)) continue;
+      boost::add_edge(at * nodes + link.from.index(), *next * nodes + link.to.index(), LinkId{static_cast<std::int64_t>(i)}, graph_);
+    }
+  }
+}
+
+bool PathFinder::leaves(NodeId source) const { return boost::out_degree(source.index(), graph_) > 0; }
+
+void PathFinder::start(NodeId source) {
+  source_ = source;
+  trees_.clear();
+  parents_.clear();
+  widths_.assign(boost::num_vertices(graph_), 0);
+  std::vector<std::int64_t> weights;  // minus the bandwidth, so that the least of the greatest is the widest
+  for (const auto& link : topology_.links()) weights.push_back(-link.bandwidth.bytes_per_second());
+  run(
+      0, weights, widths_, -std::numeric_limits<std::int64_t>::max(), std::int64_t{0},
+      [](std::int64_t path, std::int64_t link) { return std::max(path, link); }, boost::default_dijkstra_visitor{});
+}
+
+std::size_t PathFinder::vertex_of(NodeId node) const {
+  auto best = node.index();
+  for (std::size_t at = 1; at < stages_; ++at) {
+    const auto vertex = at * topology_.nodes().size() + node.index();
+    if (widths_[vertex] < widths_[best]) best = vertex;
+  }
+  return best;
+}
+
+std::int64_t PathFinder::width_to(NodeId target) const {
+  return target == source_ ? std::numeric_limits<std::int64_t>::max() : -widths_[vertex_of(target)];
+}
+
+std::vector<LinkId> PathFinder::path_to(NodeId target) {
+  const auto end = vertex_of(target);
+  const auto width = -widths_[end];
+  if (target == source_ || width == 0) return {};
+  auto& tree = trees_[width];
+  if (tree.empty()) tree = quickest_tree(width);
+  const auto& parents = parents_[width];
+  std::vector<LinkId> path;
+  for (auto vertex = end; vertex != source_.index(); vertex = parents[vertex]) path.push_back(tree[vertex]);
+  std::ranges::reverse(path);
+  return path;
+}
+
+PathDelay PathFinder::delay_of(const std::vector<LinkId>& path) const {
+  PathDelay delay{0, 0};
+  for (const auto link : path) delay = {delay.first + to_sim_time(topology_.link(link).latency).count(), delay.second + 1};
+  return delay;
+}
+
+std::vector<LinkId> PathFinder::quickest_tree(std::int64_t width) {
+  std::vector<LinkId> tree(boost::num_vertices(graph_));
+  auto& parents = parents_[width];
+  parents.resize(tree.size());
+  std::vector<PathDelay> weights;
+  for (const auto& link : topology_.links()) weights.emplace_back(to_sim_time(link.latency).count(), 1);
+  std::vector<PathDelay> delays(tree.size());
+  TreeRecorder recorder;
+  recorder.tree = &tree;
+  recorder.parents = &parents;
+  run(
+      width, weights, delays, PathDelay{0, 0}, PathDelay{std::numeric_limits<std::int64_t>::max(), 0},
+      [](const PathDelay& a, const PathDelay& b) {
+        return PathDelay{a.first + b.first, a.second + b.second};
+      },
+      recorder);
+  return tree;
+}
+
+template <class Cost, class Combine, class Visitor>
+void PathFinder::run(std::int64_t width, const std::vector<Cost>& weights, std::vector<Cost>& costs, Cost zero, Cost infinity, Combine combine,
+                     Visitor visitor) {
+  const boost::filtered_graph usable(graph_, Usable{&topology_, &graph_, source_, width});
+  boost::dijkstra_shortest_paths(
+      usable, source_.index(),
+      boost::weight_map(boost::make_function_property_map<TopologyGraph::edge_descriptor>(
+                            [&](const TopologyGraph::edge_descriptor& edge) -> const Cost& { return weights[graph_[edge].index()]; }))
+          .distance_map(boost::make_iterator_property_map(costs.begin(), boost::get(boost::vertex_index, graph_)))
+          .distance_compare(std::less<Cost>{})
+          .distance_combine(combine)
+          .distance_inf(infinity)
+          .distance_zero(zero)
+          .visitor(visitor));
+}
+
+}  // namespace p2plab

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Best paths out of one node, over the links that transfers of a kind may take.
+#pragma once
+
+#include <limits>
+#include <map>
+#include <vector>
+
+#include "p2plab/machine/topology.h"
+#include "p2plab/machine/topology_graph.h"
+
+namespace p2plab {
+
+/// Latency in picoseconds, then number of links.
+using PathDelay = std::pair<std::int64_t, std::int64_t>;
+
+/// Which links a path may take. `fabric`: those between GPUs and NVSwitches only, which is what a peer access takes wherever there is such a way;
+/// `server`: all that are no network's; `anywhere`: all, though data that came from a network never goes out to one again (hosts and NICs do not
+/// forward between NICs), and a NIC never joins two devices of its own server.
+enum class Reach { fabric, server, anywhere };
+
+/// Paths out of one node, in two passes: how wide a path to each node can be at best, then, for each such width, the quickest path at least as
+/// wide. One pass would not do: a wide but slow beginning hides a quicker one that the bottleneck further on makes just as wide.
+class PathFinder {
+ public:
+  PathFinder(const Topology& topology, Reach reach);
+
+  /// Has the node any link of this reach?
+  bool leaves(NodeId source) const;
+  void start(NodeId source);
+  std::vector<LinkId> path_to(NodeId target);
+  /// Bytes per second of the widest path; zero if there is none.
+  std::int64_t width_to(NodeId target) const;
+  PathDelay delay_of(const std::vector<LinkId>& path) const;
+
+ private:
+  std::size_t vertex_of(NodeId node) const;
+  std::vector<LinkId> quickest_tree(std::int64_t width);
+  template <class Cost, class Combine, class Visitor>
+  void run(std::int64_t width, const std::vector<Cost>& weights, std::vector<Cost>& costs, Cost zero, Cost infinity, Combine combine,
+           Visitor visitor);
+
+  const Topology& topology_;
+  TopologyGraph graph_;  // vertex: stage * nodes + node; stages only where a path's past matters
+  std::size_t stages_ = 1;
+  NodeId source_;
+  std::vector<std::int64_t> widths_;  // by vertex, negative
+  std::map<std::int64_t, std::vector<LinkId>> trees_;
+  std::map<std::int64_t, std::vector<std::size_t>> parents_;  // by vertex, beside trees_
+};
+
+}  // namespace p2plab

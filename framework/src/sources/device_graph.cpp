@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <array>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include <fmt/format.h>
+
+#include "p2plab/detail/text.h"
+#include "sources/device_fabric.h"
+#include "sources/device_tree.h"
+#include "sources/source_list.h"
+
+namespace p2plab {
+
+namespace {
+
+class MachineBuilder {
+ public:
+  MachineBuilder(const DeviceTree& tree, const MachineAnswers& answers)
+      : tree_(tree), answers_(answers), builder_(tree.name), nodes_(tree.devices.size()), warnings_(tree.warnings) {}
+
+  Result<Imported> run() {
+    choose_gpus();
+    if (gpus_.empty()) return no_gpus();
+    const DeviceFabric fabric(tree_, gpus_, answers_);
+    for (const auto gpu : gpus_) nodes_[gpu] = builder_.add_node({.name = name(gpu), .kind = NodeKind::gpu});
+    fabric.add_links(builder_, nodes_, sources_, warnings_);
+    if (fabric.joins_all() && !answers_.pcie_beside_nvlink) {
+      sources_.add({.what = "PCIe",
+                    .value = "carries nothing",
+                    .origin = Origin::known,
+                    .source = "a peer access takes the GPUs' own links, which join them all (--machine pcie_beside_nvlink=yes keeps PCIe)"});
+    } else if (auto ok = add_server_parts(fabric); !ok) {
+      return std::move(ok).error();
+    }
+    return finish();
+  }
+
+ private:
+  const Device& device(std::size_t i) const { return tree_.devices[i]; }
+  const NumaNode& host(std::size_t i) const { return tree_.hosts[static_cast<std::size_t>(device(i).host)]; }
+  std::string name(std::size_t gpu) const { return fmt::format("gpu{}", numbers_[gpu]); }
+
+  // GPUs that NCCL has seen, or, in a file written by hand, every device of a GPU's class.
+  void choose_gpus() {
+    const bool seen = std::ranges::any_of(tree_.devices, &Device::has_gpu_element);
+    for (std::size_t i = 0; i < tree_.devices.size(); ++i) {
+      if (device(i).kind == DeviceKind::gpu && device(i).has_gpu_element == seen) gpus_.push_back(i);
+      if (device(i).kind == DeviceKind::gpu && device(i).has_gpu_element != seen) {
+        warnings_.push_back(fmt::format("the device {} has a GPU's class but no <gpu> element: left out", quoted(device(i).bus_id)));
+      }
+    }
+    std::set<int> ranks;
+    const bool ranked = std::ranges::all_of(gpus_, [&](std::size_t i) { return device(i).rank >= 0 && ranks.insert(device(i).rank).second; });
+    const auto order = [&](std::size_t i) {
+      return ranked ? std::tuple{std::string{}, device(i).rank, std::string{}} : std::tuple{host(i).machine, device(i).dev, device(i).bus_id};
+    };
+    std::ranges::stable_sort(gpus_, {}, order);
+    numbers_.assign(tree_.devices.size(), -1);
+    for (std::size_t g = 0; g < gpus_.size(); ++g) numbers_[gpus_[g]] = static_cast<int>(g);
+  }
+
+  Error no_gpus() const {
+    Error error{ErrorCode::invalid_input, "no GPU can be recognised: no device has a <gpu> element or a GPU's PCI class"};
+    if (tree_.unknown_devices > 0) error.message += fmt::format(" ({} devices have no class at all)", tree_.unknown_devices);
+    error.notes.emplace_back("NCCL fills such a file in when it runs: set NCCL_TOPO_DUMP_FILE on the machine and import what it writes");
+    return error;
+  }
+
+  // PCIe, sockets, host memory and network interfaces.
+  Status add_server_parts(const DeviceFabric& fabric) {
+    std::vector<int> gpu_hosts;
+    for (const auto gpu : gpus_) gpu_hosts.push_back(device(gpu).host);
+    auto sockets = find_sockets(tree_, gpu_hosts, answers_);
+    if (!sockets) return std::move(sockets).error();
+    sockets_ = *std::move(sockets);
+    for (auto& value : sockets_.values) sources_.add(value);
+    mark_needed();
+    add_nodes();
+    for (const auto gpu : gpus_) {
+      if (const auto rate = fabric.to_host(gpu); rate > Bandwidth{}) {
+        builder_.add_duplex(nodes_[gpu], host_node(gpu), LinkKind::nvlink, rate, default_latency(LinkKind::nvlink));
+      }
+    }
+    add_pcie();
+    add_peer_bridges();
+    add_socket_links();
+    add_network();
+    return {};
+  }
+
+  NodeId host_node(std::size_t i) const { return hosts_[static_cast<std::size_t>(sockets_.of_host[static_cast<std::size_t>(device(i).host)])]; }
+
+  // A bridge with nothing of interest behind it is left out.
+  void mark_needed() {
+    needed_.assign(tree_.devices.size(), false);
+    for (std::size_t i = tree_.devices.size(); i-- > 0;) {
+      if (device(i).kind == DeviceKind::nic || numbers_[i] >= 0) needed_[i] = true;
+      if (needed_[i] && device(i).parent >= 0) needed_[static_cast<std::size_t>(device(i).parent)] = true;
+    }
+  }
+
+  void add_nodes() {
+    for (const auto& [kind, node_kind, word] :
+         {std::tuple{DeviceKind::bridge, NodeKind::pcie_switch, "pcie"}, std::tuple{DeviceKind::nic, NodeKind::nic, "nic"}}) {
+      int number = 0;
+      for (std::size_t i = 0; i < tree_.devices.size(); ++i) {
+        if (needed_[i] && device(i).kind == kind) nodes_[i] = builder_.add_node({.name = fmt::format("{}{}", word, number++), .kind = node_kind});
+      }
+    }
+    for (int h = 0; h < sockets_.count; ++h) hosts_.push_back(builder_.add_node({.name = fmt::format("host{}", h), .kind = NodeKind::host}));
+  }
+
+  // Both directions, and the ids of their links.
+  std::vector<LinkId> duplex(NodeId a, NodeId b, LinkKind kind, Bandwidth rate, Seconds latency) {
+    const auto there = builder_.add_link({a, b, kind, rate, latency});
+    return {there, builder_.add_link({b, a, kind, rate, latency})};
+  }
+
+  std::string part_name(std::size_t i) const {
+    if (numbers_[i] >= 0) return name(i);
+    int number = 0;
+    for (std::size_t k = 0; k < i; ++k) number += needed_[k] && device(k).kind == device(i).kind && numbers_[k] < 0 ? 1 : 0;
+    return fmt::format("{}{}", device(i).kind == DeviceKind::nic ? "nic" : "pcie", number);
+  }
+
+  void add_pcie() {
+    for (std::size_t i = 0; i < tree_.devices.size(); ++i) {
+      if (!needed_[i]) continue;
+      const auto& part = device(i);
+      const auto parent = part.parent >= 0 ? nodes_[static_cast<std::size_t>(part.parent)] : host_node(i);
+      if (part.on_pcie) {
+        const auto value = pcie_of(part);
+        const bool second_part = part.part > 0;  // one port for all ranks of a GPU: its first rank's
+        const auto links = duplex(nodes_[i], parent, LinkKind::pcie, value.rate, pcie_latency);
+        ports_[{part.host, part.bus_id}].insert(ports_[{part.host, part.bus_id}].end(), links.begin(), links.end());
+        if (!second_part) sources_.add("PCIe", part_name(i), value, links);
+      } else if (part.network.bytes_per_second() > 0) {
+        duplex(nodes_[i], parent, LinkKind::other, part.network, default_latency(LinkKind::other));
+      }
+    }
+    share_ports();
+  }
+
+  // Ranks that are parts of one GPU share its port.
+  void share_ports() {
+    for (const auto gpu : gpus_) {
+      const auto& part = device(gpu);
+      if (part.part <= 0 || !part.on_pcie) continue;
+      const auto& links = ports_[{part.host, part.bus_id}];
+      for (std::size_t direction = 0; direction < 2 && part.part == 1; ++direction) {
+        LinkGroup group{fmt::format("port of {}{}", part.bus_id, direction == 0 ? " out" : " in"), pcie_of(part).rate, {}};
+        for (auto i = direction; i < links.size(); i += 2) group.links.push_back(links[i]);
+        builder_.add_group(std::move(group));
+      }
+    }
+  }
+
+  // Where the description does not tell, 16 lanes of the third generation, as NCCL takes it.
+  Sourced pcie_of(const Device& part) const {
+    if (answers_.pcie > Bandwidth{} && (part.kind == DeviceKind::gpu || !part.pcie)) return {answers_.pcie, Origin::read, "--machine pcie"};
+    if (part.kind == DeviceKind::gpu && (answers_.pcie_gen > 0 || answers_.pcie_width > 0)) {
+      constexpr std::array<double, 7> transfers{0, 2.5, 5, 8, 16, 32, 64};
+      const auto* model = known_gpu_model(answers_.gpu);
+      auto rate = answers_.pcie_gen > 0 ? transfers[static_cast<std::size_t>(answers_.pcie_gen)] : part.transfers;
+      if (rate == 0) rate = model != nullptr ? transfers[static_cast<std::size_t>(model->pcie_generation)] : 8;
+      const auto given = part.width > 0 ? part.width : model != nullptr ? model->pcie_lanes : 16;
+      if (const auto answer = pcie_rate(rate, answers_.pcie_width > 0 ? answers_.pcie_width : given))
+        return {*answer, Origin::read, "--machine pcie_gen, pcie_width"};
+    }
+    if (part.pcie) return *part.pcie;
+    return {*pcie_rate(8, 16), Origin::assumed, "no speed is told, 8 GT/s and 16 lanes as in NCCL", "pcie", *pcie_rate(8, 8), *pcie_rate(32, 16)};
+  }
+
+  void add_peer_bridges() {
+    std::map<std::pair<std::string, std::string>, std::size_t> bridges;
+    for (std::size_t i = 0; i < tree_.devices.size(); ++i) {
+      if (needed_[i] && device(i).kind == DeviceKind::bridge) bridges.emplace(std::pair{host(i).machine, device(i).bus_id}, i);
+    }
+    for (std::size_t i = 0; i < tree_.devices.size(); ++i) {
+      for (const auto& target : device(i).peer_bridges) {
+        const auto peer = bridges.find({host(i).machine, target});
+        if (!needed_[i] || peer == bridges.end() || peer->second == i) continue;
+        builder_.add_link({nodes_[i], nodes_[peer->second], LinkKind::pcie, pcie_of(device(i)).rate, pcie_latency});
+      }
+    }
+  }
+
+  // The transfer between two sockets, by the CPUs at its ends.
+  Sourced socket_link(const CpuModel& cpu) const {
+    if (answers_.socket_link > Bandwidth{}) return {answers_.socket_link, Origin::read, "--machine socket_link"};
+    const CpuGeneration* generation = cpu_generation(cpu);
+    if (!answers_.cpu.empty()) generation = *find_cpu_generation(answers_.cpu);
+    const auto of = [](const CpuGeneration& one, Origin origin, std::string source, std::string key) {
+      return Sourced{GBps(one.rate), origin, std::move(source), std::move(key), GBps(one.least), GBps(one.most)};
+    };
+    if (generation != nullptr)
+      return of(*generation, Origin::known, fmt::format("table of CPUs: {}, NCCL's figure", generation->title), "socket_link");
+    double fastest = 0;
+    for (const auto gpu : gpus_) fastest = std::max(fastest, pcie_of(device(gpu)).rate.gbps());
+    const auto& usual = usual_cpu(fastest < 20 ? 3 : fastest < 40 ? 4 : 5);
+    return {GBps(usual.rate), Origin::assumed, fmt::format("the CPUs are not named, as between {}", usual.title), "socket_link", GBps(6), GBps(256)};
+  }
+
+  void add_socket_links() {
+    std::vector<const NumaNode*> first(static_cast<std::size_t>(sockets_.count), nullptr);
+    for (std::size_t h = 0; h < tree_.hosts.size(); ++h) {
+      auto& one = first[static_cast<std::size_t>(sockets_.of_host[h])];
+      if (one == nullptr) one = &tree_.hosts[h];
+    }
+    for (std::size_t a = 0; a < first.size(); ++a) {
+      for (std::size_t b = a + 1; b < first.size(); ++b) {
+        if (first[a] == nullptr || first[b] == nullptr || first[a]->machine != first[b]->machine) continue;
+        const auto value =
+            std::min(socket_link(first[a]->cpu), socket_link(first[b]->cpu), [](const Sourced& x, const Sourced& y) { return x.rate < y.rate; });
+        const auto links = duplex(hosts_[a], hosts_[b], LinkKind::upi, value.rate, default_latency(LinkKind::upi));
+        sources_.add("socket link", fmt::format("host{} - host{}", a, b), value, links);
+      }
+    }
+  }
+
+  // Several machines in one file meet in one network switch, each interface with the speed of its ports.
+  void add_network() {
+    const auto& first = tree_.hosts.front().machine;
+    if (std::ranges::all_of(tree_.hosts, [&](const NumaNode& one) { return one.machine == first; })) return;
+    std::optional<NodeId> network;
+    for (std::size_t i = 0; i < tree_.devices.size(); ++i) {
+      const bool answered = answers_.nic > Bandwidth{};
+      const auto rate = answered ? answers_.nic : device(i).network;
+      if (!needed_[i] || device(i).kind != DeviceKind::nic || rate.bytes_per_second() == 0) continue;
+      if (!network) network = builder_.add_node({.name = "network", .kind = NodeKind::network_switch});
+      const auto links = duplex(nodes_[i], *network, LinkKind::network, rate, default_latency(LinkKind::network));
+      const bool assumed = device(i).network_assumed && !answered;
+      sources_.add("network", part_name(i),
+                   assumed ? Sourced{rate, Origin::assumed, "no speed is told, 10 Gb/s as in NCCL", "nic", rate, GBps(100)}
+                           : Sourced{rate, Origin::read, answered ? "--machine nic" : tree_.source},
+                   links);
+    }
+    if (!network) warnings_.emplace_back("the file holds several machines, but no network interface with a speed joins them");
+  }
+
+  Result<Imported> finish() {
+    if (!device(gpus_.front()).has_gpu_element) {
+      warnings_.emplace_back(
+          "the file has no <gpu> elements, so NVLinks are not in it (NCCL finds them when it runs): the GPUs are joined by PCIe only");
+    }
+    if (tree_.unknown_devices > 0) warnings_.push_back(fmt::format("{} devices have neither class nor content: left out", tree_.unknown_devices));
+    for (const auto& value : tree_.values) sources_.add(value);
+    const auto values = sources_.values();
+    for (auto& sentence : sentences_of(values)) warnings_.push_back(std::move(sentence));
+    builder_.set_sources({values, tree_.words});
+    auto topology = std::move(builder_).build();
+    if (!topology) return std::move(topology).error();
+    return Imported{*std::move(topology), std::move(warnings_)};
+  }
+
+  const DeviceTree& tree_;
+  const MachineAnswers& answers_;
+  Topology::Builder builder_;
+  std::vector<std::size_t> gpus_;  // devices, in order of rank
+  std::vector<int> numbers_;       // by device: its place in gpus_, or -1
+  std::vector<bool> needed_;
+  std::vector<NodeId> nodes_;  // by device
+  std::vector<NodeId> hosts_;  // by socket
+  Sockets sockets_;
+  std::map<std::pair<int, std::string>, std::vector<LinkId>> ports_;
+  SourceList sources_;
+  std::vector<std::string> warnings_;
+};
+
+}  // namespace
+
+Result<Imported> build_machine(const DeviceTree& tree, const MachineAnswers& answers) { return MachineBuilder{tree, answers}.run(); }
+
+}  // namespace p2plab

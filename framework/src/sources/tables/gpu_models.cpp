@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sources/tables/gpu_models.h"
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "p2plab/base/error.h"
+#include "sources/tables/link_rates.h"
+
+namespace p2plab {
+
+namespace {
+
+// Compute capability, PCIe generation and lanes, links and GB/s of one (one direction), memory in GB, peer access: NVIDIA's and AMD's data sheets.
+// GeForce: no peer access over PCIe since Turing (driver's policy; `nvidia-smi topo -p2p r` says CNS or GNS), over an NVLink bridge where there is
+// one.
+constexpr auto models = std::to_array<GpuModel>({
+    {"2060,2060super", "GeForce RTX 2060", 75, 3, 16, 0, 0, 6, PeerPolicy::no},
+    {"2070", "GeForce RTX 2070", 75, 3, 16, 0, 0, 8, PeerPolicy::no},
+    {"2070super", "GeForce RTX 2070 SUPER", 75, 3, 16, 1, 25, 8, PeerPolicy::nvlink_only},
+    {"2080", "GeForce RTX 2080", 75, 3, 16, 1, 25, 8, PeerPolicy::nvlink_only},
+    {"2080super", "GeForce RTX 2080 SUPER", 75, 3, 16, 1, 25, 8, PeerPolicy::nvlink_only},
+    {"2080ti", "GeForce RTX 2080 Ti", 75, 3, 16, 2, 25, 11, PeerPolicy::nvlink_only},
+    {"titanrtx,titan", "TITAN RTX", 75, 3, 16, 2, 25, 24, PeerPolicy::nvlink_only},
+    {"1080ti,1080,titanxp", "GeForce GTX 1080 Ti", 61, 3, 16, 0, 0, 11, PeerPolicy::yes},
+    {"3060", "GeForce RTX 3060", 86, 4, 16, 0, 0, 12, PeerPolicy::no},
+    {"3060ti", "GeForce RTX 3060 Ti", 86, 4, 16, 0, 0, 8, PeerPolicy::no},
+    {"3070", "GeForce RTX 3070", 86, 4, 16, 0, 0, 8, PeerPolicy::no},
+    {"3070ti", "GeForce RTX 3070 Ti", 86, 4, 16, 0, 0, 8, PeerPolicy::no},
+    {"3080", "GeForce RTX 3080", 86, 4, 16, 0, 0, 10, PeerPolicy::no},
+    {"3080ti", "GeForce RTX 3080 Ti", 86, 4, 16, 0, 0, 12, PeerPolicy::no},
+    {"3090", "GeForce RTX 3090", 86, 4, 16, 4, 14.0625, 24, PeerPolicy::nvlink_only},
+    {"3090ti", "GeForce RTX 3090 Ti", 86, 4, 16, 0, 0, 24, PeerPolicy::no},
+    {"4060", "GeForce RTX 4060", 89, 4, 8, 0, 0, 8, PeerPolicy::no},
+    {"4060ti", "GeForce RTX 4060 Ti", 89, 4, 8, 0, 0, 16, PeerPolicy::no},
+    {"4070,4070super", "GeForce RTX 4070", 89, 4, 16, 0, 0, 12, PeerPolicy::no},
+    {"4070ti", "GeForce RTX 4070 Ti", 89, 4, 16, 0, 0, 12, PeerPolicy::no},
+    {"4070tisuper", "GeForce RTX 4070 Ti SUPER", 89, 4, 16, 0, 0, 16, PeerPolicy::no},
+    {"4080,4080super", "GeForce RTX 4080", 89, 4, 16, 0, 0, 16, PeerPolicy::no},
+    {"4090,4090d", "GeForce RTX 4090", 89, 4, 16, 0, 0, 24, PeerPolicy::no},
+    {"5060", "GeForce RTX 5060", 120, 5, 8, 0, 0, 8, PeerPolicy::no},
+    {"5060ti", "GeForce RTX 5060 Ti", 120, 5, 8, 0, 0, 16, PeerPolicy::no},
+    {"5070", "GeForce RTX 5070", 120, 5, 16, 0, 0, 12, PeerPolicy::no},
+    {"5070ti", "GeForce RTX 5070 Ti", 120, 5, 16, 0, 0, 16, PeerPolicy::no},
+    {"5080", "GeForce RTX 5080", 120, 5, 16, 0, 0, 16, PeerPolicy::no},
+    {"5090,5090d", "GeForce RTX 5090", 120, 5, 16, 0, 0, 32, PeerPolicy::no},
+    {"quadro4000", "Quadro RTX 4000", 75, 3, 16, 0, 0, 8, PeerPolicy::yes},
+    {"quadro5000", "Quadro RTX 5000", 75, 3, 16, 1, 25, 16, PeerPolicy::yes},
+    {"quadro6000", "Quadro RTX 6000", 75, 3, 16, 2, 25, 24, PeerPolicy::yes},
+    {"quadro8000,8000", "Quadro RTX 8000", 75, 3, 16, 2, 25, 48, PeerPolicy::yes},
+    {"a2000", "RTX A2000", 86, 4, 16, 0, 0, 12, PeerPolicy::yes},
+    {"a4000", "RTX A4000", 86, 4, 16, 0, 0, 16, PeerPolicy::yes},
+    {"a4500", "RTX A4500", 86, 4, 16, 4, 14.0625, 20, PeerPolicy::yes},
+    {"a5000", "RTX A5000", 86, 4, 16, 4, 14.0625, 24, PeerPolicy::yes},
+    {"a5500", "RTX A5500", 86, 4, 16, 4, 14.0625, 24, PeerPolicy::yes},
+    {"a6000", "RTX A6000", 86, 4, 16, 4, 14.0625, 48, PeerPolicy::yes},
+    {"2000ada", "RTX 2000 Ada", 89, 4, 8, 0, 0, 16, PeerPolicy::yes},
+    {"4000ada,4000sffada", "RTX 4000 Ada", 89, 4, 16, 0, 0, 20, PeerPolicy::yes},
+    {"4500ada", "RTX 4500 Ada", 89, 4, 16, 0, 0, 24, PeerPolicy::yes},
+    {"5000ada", "RTX 5000 Ada", 89, 4, 16, 0, 0, 32, PeerPolicy::yes},
+    {"5880ada", "RTX 5880 Ada", 89, 4, 16, 0, 0, 48, PeerPolicy::yes},
+    {"6000ada", "RTX 6000 Ada", 89, 4, 16, 0, 0, 48, PeerPolicy::yes},
+    {"pro2000", "RTX PRO 2000 Blackwell", 120, 5, 8, 0, 0, 16, PeerPolicy::yes},
+    {"pro4000", "RTX PRO 4000 Blackwell", 120, 5, 16, 0, 0, 24, PeerPolicy::yes},
+    {"pro4500", "RTX PRO 4500 Blackwell", 120, 5, 16, 0, 0, 32, PeerPolicy::yes},
+    {"pro5000", "RTX PRO 5000 Blackwell", 120, 5, 16, 0, 0, 48, PeerPolicy::yes},
+    {"pro6000,pro6000server,pro6000workstation,pro6000maxq,pro6000maxqworkstation", "RTX PRO 6000 Blackwell", 120, 5, 16, 0, 0, 96, PeerPolicy::yes},
+    {"p4", "Tesla P4", 61, 3, 16, 0, 0, 8, PeerPolicy::yes},
+    {"p40", "Tesla P40", 61, 3, 16, 0, 0, 24, PeerPolicy::yes},
+    {"p100,p100sxm2", "Tesla P100 SXM2", 60, 3, 16, 4, 20, 16, PeerPolicy::yes},
+    {"p100pcie", "Tesla P100 PCIe", 60, 3, 16, 0, 0, 16, PeerPolicy::yes},
+    {"v100,v100sxm2,v100sxm3", "Tesla V100 SXM2", 70, 3, 16, 6, 25, 32, PeerPolicy::yes},
+    {"v100pcie,v100spcie,v100s", "Tesla V100 PCIe", 70, 3, 16, 0, 0, 32, PeerPolicy::yes},
+    {"t4", "Tesla T4", 75, 3, 16, 0, 0, 16, PeerPolicy::yes},
+    {"a2", "A2", 86, 4, 8, 0, 0, 16, PeerPolicy::yes},
+    {"a10", "A10", 86, 4, 16, 0, 0, 24, PeerPolicy::yes},
+    {"a10g", "A10G", 86, 4, 16, 0, 0, 24, PeerPolicy::yes},
+    {"a16", "A16", 86, 4, 16, 0, 0, 16, PeerPolicy::yes},
+    {"a30", "A30", 80, 4, 16, 4, 25, 24, PeerPolicy::yes},
+    {"a40", "A40", 86, 4, 16, 4, 14.0625, 48, PeerPolicy::yes},
+    {"a100,a100sxm4,a100sxm", "A100 SXM", 80, 4, 16, 12, 25, 80, PeerPolicy::yes},
+    {"a100pcie,a100pciepcie,a100x", "A100 PCIe", 80, 4, 16, 12, 25, 80, PeerPolicy::yes},
+    {"a800,a800sxm4,a800sxm", "A800 SXM", 80, 4, 16, 8, 25, 80, PeerPolicy::yes},
+    {"a800pcie", "A800 PCIe", 80, 4, 16, 8, 25, 80, PeerPolicy::yes},
+    {"l2", "L2", 89, 4, 16, 0, 0, 24, PeerPolicy::yes},
+    {"l4", "L4", 89, 4, 16, 0, 0, 24, PeerPolicy::yes},
+    {"l20", "L20", 89, 4, 16, 0, 0, 48, PeerPolicy::yes},
+    {"l40,l40g", "L40", 89, 4, 16, 0, 0, 48, PeerPolicy::yes},
+    {"l40s", "L40S", 89, 4, 16, 0, 0, 48, PeerPolicy::yes},
+    {"h20,h20sxm,h203e", "H20", 90, 5, 16, 18, 25, 96, PeerPolicy::yes},
+    {"h100,h100sxm5,h100sxm,h100hbm3", "H100 SXM", 90, 5, 16, 18, 25, 80, PeerPolicy::yes},
+    {"h100pcie", "H100 PCIe", 90, 5, 16, 12, 25, 80, PeerPolicy::yes},
+    {"h100nvl", "H100 NVL", 90, 5, 16, 12, 25, 94, PeerPolicy::yes},
+    {"h800,h800sxm5,h800sxm", "H800 SXM", 90, 5, 16, 8, 25, 80, PeerPolicy::yes},
+    {"h800pcie", "H800 PCIe", 90, 5, 16, 8, 25, 80, PeerPolicy::yes},
+    {"h200,h200sxm,h200sxm5", "H200 SXM", 90, 5, 16, 18, 25, 141, PeerPolicy::yes},
+    {"h200nvl", "H200 NVL", 90, 5, 16, 18, 25, 141, PeerPolicy::yes},
+    {"gh200,gh200480gb", "GH200", 90, 5, 16, 18, 25, 96, PeerPolicy::yes, "", 450},
+    {"b100", "B100", 100, 5, 16, 18, 50, 180, PeerPolicy::yes},
+    {"b200", "B200", 100, 5, 16, 18, 50, 180, PeerPolicy::yes},
+    {"b300", "B300", 103, 6, 16, 18, 50, 288, PeerPolicy::yes},
+    {"gb200", "GB200", 100, 6, 2, 18, 50, 186, PeerPolicy::yes, "", 225},
+    {"gb300", "GB300", 103, 6, 2, 18, 50, 288, PeerPolicy::yes, "", 225},
+    {"gb10,dgxspark,spark", "GB10", 121, 0, 0, 0, 0, 128, PeerPolicy::yes, "", 345},
+    {"mi50,mi50vii", "Instinct MI50", 0, 4, 16, 2, 46, 32, PeerPolicy::yes, "gfx906"},
+    {"mi60", "Instinct MI60", 0, 4, 16, 2, 46, 32, PeerPolicy::yes, "gfx906"},
+    {"mi100", "Instinct MI100", 0, 4, 16, 3, 46, 32, PeerPolicy::yes, "gfx908"},
+    {"mi210", "Instinct MI210", 0, 4, 16, 3, 50, 64, PeerPolicy::yes, "gfx90a"},
+    {"mi250", "Instinct MI250", 0, 4, 16, 8, 50, 64, PeerPolicy::yes, "gfx90a"},
+    {"mi250x", "Instinct MI250X", 0, 4, 16, 8, 50, 64, PeerPolicy::yes, "gfx90a"},
+    {"mi300a", "Instinct MI300A", 0, 5, 16, 6, 64, 128, PeerPolicy::yes, "gfx942"},
+    {"mi300x", "Instinct MI300X", 0, 5, 16, 7, 64, 192, PeerPolicy::yes, "gfx942"},
+    {"mi308x", "Instinct MI308X", 0, 5, 16, 7, 64, 192, PeerPolicy::yes, "gfx942"},
+    {"mi325x", "Instinct MI325X", 0, 5, 16, 7, 64, 256, PeerPolicy::yes, "gfx942"},
+    {"mi350x", "Instinct MI350X", 0, 5, 16, 7, 76.8, 288, PeerPolicy::yes, "gfx950"},
+    {"mi355x", "Instinct MI355X", 0, 5, 16, 7, 76.8, 288, PeerPolicy::yes, "gfx950"},
+});
+
+// The names between commas.
+std::vector<std::string_view> names_of(const GpuModel& model) {
+  std::vector<std::string_view> names;
+  auto rest = model.names;
+  while (!rest.empty()) {
+    const auto comma = std::min(rest.find(','), rest.size());
+    names.push_back(rest.substr(0, comma));
+    rest.remove_prefix(std::min(comma + 1, rest.size()));
+  }
+  return names;
+}
+
+bool is_memory(std::string_view word) {
+  if (word.size() < 3 || !word.ends_with("gb")) return false;
+  word.remove_suffix(2);
+  return std::ranges::all_of(word, [](char c) { return c >= '0' && c <= '9'; });
+}
+
+// The words of a name in lower case, without those that say nothing.
+std::vector<std::string> words_of(std::string_view name) {
+  constexpr std::array<std::string_view, 19> empty{"nvidia",   "geforce",    "rtx",     "gtx",         "tesla",     "amd",         "instinct",
+                                                   "radeon",   "generation", "edition", "gpu",         "blackwell", "accelerator", "(tm)",
+                                                   "graphics", "oam",        "rev",     "corporation", "inc"};
+  std::vector<std::string> words;
+  std::string word;
+  const auto end = [&] {
+    if (!word.empty() && std::ranges::find(empty, word) == empty.end()) words.push_back(word);
+    word.clear();
+  };
+  for (const char c : name) {
+    const bool kept = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '(' || c == ')';
+    if (kept)
+      word += c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+    else
+      end();
+  }
+  end();
+  // "rtx3090", "rtxa6000": the product line written together with the number.
+  for (auto& one : words) {
+    for (const std::string_view line : {"rtx", "gtx"}) {
+      if (one.starts_with(line) && one.size() > line.size()) one.erase(0, line.size());
+    }
+  }
+  return words;
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const auto& word : words) text += word;
+  return text;
+}
+
+const GpuModel* find(const std::string& plain) {
+  for (const auto& model : models) {
+    const auto names = names_of(model);
+    if (std::ranges::find(names, plain) != names.end()) return &model;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+std::span<const GpuModel> gpu_models() { return models; }
+
+std::string plain_gpu_name(std::string_view name) { return joined(words_of(name)); }
+
+const GpuModel* known_gpu_model(std::string_view name) {
+  auto words = words_of(name);
+  if (const auto* model = find(joined(words))) return model;
+  std::erase_if(words,
+                [](const std::string& word) { return is_memory(word) || word == "hbm2" || word == "hbm2e" || word == "hbm3" || word == "hbm3e"; });
+  if (const auto* model = find(joined(words))) return model;
+  return find(joined(words));
+}
+
+Result<const GpuModel*> find_gpu_model(std::string_view name) {
+  if (const auto* model = known_gpu_model(name)) return model;
+  std::vector<std::string> names;
+  for (const auto& model : models) names.emplace_back(model.title);
+  const auto plain = plain_gpu_name(name);
+  std::vector<std::string> plains;
+  for (const auto& model : models) plains.emplace_back(names_of(model).front());
+  Error error{ErrorCode::unknown_name, fmt::format("unknown gpu '{}'", name.substr(0, 60))};
+  if (const auto near = nearest_name(plain, plains); !near.empty()) {
+    error.notes.push_back(fmt::format("did you mean '{}'?", near));
+  }
+  error.notes.push_back(fmt::format("known: {}", fmt::join(names, ", ")));
+  return error;
+}
+
+Bandwidth pcie_rate(const GpuModel& model) {
+  constexpr std::array<double, 7> transfers{0, 2.5, 5, 8, 16, 32, 64};
+  return pcie_rate(transfers[static_cast<std::size_t>(model.pcie_generation)], model.pcie_lanes).value_or(Bandwidth{});
+}
+
+}  // namespace p2plab

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <map>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "p2plab/base/error.h"
+#include "p2plab/machine/topology_view.h"
+#include "sources/sets.h"
+#include "sources/texts/smi_matrix.h"
+
+namespace p2plab {
+
+namespace {
+
+constexpr int most_lanes = 18;  // of any GPU so far
+
+// GPUs that NVLinks join, in order.
+struct Island {
+  std::vector<std::size_t> gpus;
+  bool switched = false;
+  int most_per_pair = 0;
+  int most_per_gpu = 0;  // lanes to all others together
+};
+
+std::string bus_id(std::size_t gpu) { return fmt::format("gpu{}", gpu); }
+
+class SmiTreeBuilder {
+ public:
+  SmiTreeBuilder(const SmiMatrix& matrix, const MachineAnswers& answers) : matrix_(matrix), answers_(answers) {}
+
+  Result<DeviceTree> run() {
+    tree_ = {.name = matrix_.name, .source = matrix_.source};
+    if (!answers_.gpu.empty()) {
+      auto model = find_gpu_model(answers_.gpu);
+      if (!model) return std::move(model).error();
+      model_ = *model;
+    } else if (!matrix_.gpu.empty()) {
+      model_ = known_gpu_model(matrix_.gpu);
+      if (model_ == nullptr)
+        tree_.warnings.push_back(
+            fmt::format("{}: '{}' is not in the table of GPUs (--machine gpu=... names one like it)", matrix_.gpu_source, matrix_.gpu));
+      if (matrix_.several_models)
+        tree_.warnings.push_back(fmt::format("{}: the GPUs are of different models; all are taken as {}", matrix_.gpu_source, matrix_.gpu));
+    }
+    auto sockets = smi_sockets(matrix_, answers_);
+    if (!sockets) return std::move(sockets).error();
+    sockets_ = *std::move(sockets);
+    tree_.hosts = sockets_.hosts;
+    tree_.sockets_known = sockets_.known;
+    tree_.values = sockets_.values;
+    tree_.warnings = sockets_.warnings;
+    find_islands();
+    named_ = model_ != nullptr;
+    if (!named_) guess_model();
+    add_bridges();
+    for (std::size_t i = 0; i < matrix_.gpus; ++i) add_gpu(i);
+    for (std::size_t i = matrix_.gpus; i < matrix_.cells.size(); ++i) add_nic(i);
+    for (std::size_t a = 0; a < matrix_.gpus; ++a) {
+      for (std::size_t b = 0; b < matrix_.gpus; ++b) tree_.words.push_back(matrix_.cells[a][b].word);
+    }
+    note_missing_nvlinks();
+    note_peers();
+    return std::move(tree_);
+  }
+
+ private:
+  int lanes(std::size_t a, std::size_t b) const { return matrix_.cells[a][b].lanes; }
+  SmiPath path(std::size_t a, std::size_t b) const { return matrix_.cells[a][b].path; }
+
+  void find_islands() {
+    Sets joined(matrix_.gpus);
+    for (std::size_t a = 0; a < matrix_.gpus; ++a) {
+      for (std::size_t b = 0; b < a; ++b) {
+        if (lanes(a, b) > 0) joined.join(a, b);
+      }
+    }
+    std::map<std::size_t, Island> by_first;
+    for (std::size_t i = 0; i < matrix_.gpus; ++i) by_first[joined.of(i)].gpus.push_back(i);
+    for (auto& [first, island] : by_first) {
+      if (island.gpus.size() > 1) islands_.push_back(judged(std::move(island)));
+    }
+  }
+
+  // Direct or through switches? See import_smi.
+  Island judged(Island island) {
+    bool complete = true;
+    for (const auto a : island.gpus) {
+      int total = 0;
+      for (const auto b : island.gpus) {
+        complete = complete && (a == b || lanes(a, b) > 0);
+        total += lanes(a, b);
+        island.most_per_pair = std::max(island.most_per_pair, lanes(a, b));
+      }
+      island.most_per_gpu = std::max(island.most_per_gpu, total);
+    }
+    const int available = answers_.nvlinks > 0 ? answers_.nvlinks : model_ != nullptr ? model_->links : most_lanes;
+    const bool too_many = island.most_per_gpu > available;
+    const bool no_board_has_it = model_ == nullptr && island.gpus.size() > 2 && island.most_per_pair >= 8;
+    island.switched = answers_.nvswitch.value_or(complete && island.gpus.size() > 2 && (too_many || no_board_has_it));
+    const int needed = island.switched ? island.most_per_pair : island.most_per_gpu;
+    if (needed > available)
+      tree_.warnings.push_back(fmt::format("GPU{} has {} lanes, more than the {} expected", island.gpus.front(), needed, available));
+    if (model_ == nullptr && !answers_.nvswitch && !island.switched && complete && island.gpus.size() == 3 && island.most_per_pair == 6) {
+      tree_.values.push_back({.what = "NVLink",
+                              .value = "three GPUs joined directly, 6 lanes a pair",
+                              .origin = Origin::assumed,
+                              .source = "three V100 behind NVSwitches look the same",
+                              .key = "nvswitch"});
+    }
+    return island;
+  }
+
+  void guess_model() {
+    needed_ = 0;
+    bool pairs = true;
+    for (const auto& island : islands_) {
+      needed_ = std::max(needed_, island.switched ? island.most_per_pair : island.most_per_gpu);
+      pairs = pairs && island.gpus.size() == 2;
+    }
+    model_ = known_gpu_model(needed_ > 12 ? "h100" : needed_ > 6 ? "a100" : needed_ == 0 ? "a10" : needed_ == 4 && pairs ? "a6000" : "v100");
+  }
+
+  Sourced known_or_guessed(Bandwidth rate, Bandwidth least, Bandwidth most) const {
+    if (named_) return {rate, Origin::known, fmt::format("table of GPUs: {}", model_->title)};
+    return {rate, Origin::assumed, fmt::format("the text does not name the GPU, as of {}", model_->title), "gpu", least, most};
+  }
+
+  Sourced pcie() const {
+    if (answers_.pcie > Bandwidth{}) return {answers_.pcie, Origin::read, "--machine pcie"};
+    return known_or_guessed(pcie_rate(*model_), *pcie_rate(8, 8), *pcie_rate(32, 16));
+  }
+  Sourced lane() const { return known_or_guessed(GBps(model_->link), GBps(needed_ > 12 ? 25 : 14.0625), GBps(needed_ > 12 ? 50 : 25)); }
+
+  // One switch for GPUs that share a single bridge, one above it for those that several bridges join.
+  void add_bridges() {
+    Sets leaves(matrix_.gpus);
+    Sets uppers(matrix_.gpus);
+    for (std::size_t a = 0; a < matrix_.gpus; ++a) {
+      for (std::size_t b = 0; b < a; ++b) {
+        if (path(a, b) == SmiPath::pix) leaves.join(a, b);
+        if (path(a, b) == SmiPath::pix || path(a, b) == SmiPath::pxb) uppers.join(a, b);
+      }
+    }
+    std::map<std::size_t, int> gpus_below;
+    std::map<std::size_t, int> leaves_below;
+    for (std::size_t i = 0; i < matrix_.gpus; ++i) {
+      ++gpus_below[leaves.of(i)];
+      if (leaves.of(i) == i) ++leaves_below[uppers.of(i)];
+    }
+    parents_.assign(matrix_.gpus, -1);
+    std::map<std::size_t, int> upper_bridges;
+    std::map<std::size_t, int> leaf_bridges;
+    for (std::size_t i = 0; i < matrix_.gpus; ++i) {
+      const auto upper = uppers.of(i);
+      const auto leaf = leaves.of(i);
+      if (leaves_below[upper] > 1) parents_[i] = bridge(upper_bridges, upper, i, -1);
+      if (gpus_below[leaf] > 1) parents_[i] = bridge(leaf_bridges, leaf, i, parents_[i]);
+    }
+  }
+
+  int bridge(std::map<std::size_t, int>& bridges, std::size_t set, std::size_t gpu, int parent) {
+    const auto [found, is_new] = bridges.try_emplace(set, static_cast<int>(tree_.devices.size()));
+    if (is_new) {
+      tree_.devices.push_back({.kind = DeviceKind::bridge,
+                               .bus_id = fmt::format("bridge{}", tree_.devices.size()),
+                               .host = sockets_.of_gpu[gpu],
+                               .parent = parent,
+                               .pcie = pcie()});
+    }
+    return found->second;
+  }
+
+  void add_gpu(std::size_t i) {
+    Device gpu{.kind = DeviceKind::gpu,
+               .bus_id = bus_id(i),
+               .host = sockets_.of_gpu[i],
+               .parent = parents_[i],
+               .pcie = pcie(),
+               .has_gpu_element = true,
+               .dev = static_cast<int>(i),
+               .rank = static_cast<int>(i)};
+    if (model_->compute_capability > 0) gpu.compute_capability = model_->compute_capability;
+    gpu.lane = lane();
+    if (model_->chip_to_chip > 0) gpu.chip_to_chip = GBps(model_->chip_to_chip);
+    for (const auto& island : islands_) {
+      if (std::ranges::find(island.gpus, i) == island.gpus.end()) continue;
+      // A GPU that has lost a lane shows fewer to everybody; the others show fewer to it alone.
+      int most = 0;
+      for (const auto b : island.gpus) {
+        most = std::max(most, lanes(i, b));
+        if (!island.switched && lanes(i, b) > 0) gpu.lanes.push_back({bus_id(b), "0x030200", lanes(i, b), false});
+      }
+      if (island.switched) gpu.lanes.push_back({"fffffff:ff:ff.0", "0x068000", most, false});
+    }
+    tree_.devices.push_back(std::move(gpu));
+  }
+
+  // A network interface hangs where its nearest GPU does; it adds no way between GPUs.
+  void add_nic(std::size_t i) {
+    std::optional<std::size_t> nearest;
+    for (std::size_t g = 0; g < matrix_.gpus; ++g) {
+      if (path(i, g) != SmiPath::sys && (!nearest || path(i, g) < path(i, *nearest))) nearest = g;
+    }
+    if (!nearest) return;
+    const bool at_switch = path(i, *nearest) == SmiPath::pix || path(i, *nearest) == SmiPath::pxb;
+    tree_.devices.push_back({.kind = DeviceKind::nic,
+                             .bus_id = fmt::format("nic{}", i - matrix_.gpus),
+                             .host = sockets_.of_gpu[*nearest],
+                             .parent = at_switch ? parents_[*nearest] : -1,
+                             .pcie = pcie()});
+  }
+
+  void note_missing_nvlinks() {
+    if (!named_ || model_->links == 0 || matrix_.gpus < 2) return;
+    std::vector<std::string> without;
+    for (std::size_t i = 0; i < matrix_.gpus; ++i) {
+      if (std::ranges::none_of(matrix_.cells[i], [](const SmiCell& one) { return one.lanes > 0; })) without.push_back(bus_id(i));
+    }
+    if (without.empty()) return;
+    tree_.warnings.push_back(
+        fmt::format("{} has {} NVLinks, but {} shows none: nothing bridges it, its links are down, or this is the text of 'topo -mp', "
+                    "which leaves NVLink out (nvidia-smi nvlink -s says more)",
+                    model_->title, model_->links, short_names(without)));
+  }
+
+  void note_peers() {
+    const auto note = [&](std::string value, Origin origin, std::string source, std::string key = {}) {
+      tree_.values.push_back({"peer access over PCIe", std::move(value), origin, std::move(source), std::move(key)});
+    };
+    const std::string refused = "none: data between GPUs goes through host memory";
+    if (answers_.peer_access) return note(*answers_.peer_access ? "between all GPUs" : refused, Origin::read, "--machine peer_access");
+    if (!matrix_.peers.empty()) return note(peers_text(refused), Origin::read, matrix_.peers_source);
+    const bool all_nvlink = islands_.size() == 1 && islands_.front().gpus.size() == matrix_.gpus;
+    if (all_nvlink || matrix_.gpus < 2) return;
+    if (named_ && model_->peers != PeerPolicy::yes)
+      return note(refused, Origin::known, fmt::format("table of GPUs: the driver refuses it to {}, unless patched", model_->title));
+    note("between all GPUs", Origin::assumed, "no matrix of 'nvidia-smi topo -p2p r' is given", "peer_access");
+  }
+
+  std::string peers_text(const std::string& refused) const {
+    std::vector<std::string> without;
+    for (std::size_t a = 0; a < matrix_.gpus; ++a) {
+      for (std::size_t b = a + 1; b < matrix_.gpus; ++b) {
+        const auto& word = matrix_.peers[a * matrix_.gpus + b];
+        if (word != "OK") without.push_back(fmt::format("gpu{} - gpu{} ({})", a, b, word));
+      }
+    }
+    const auto pairs = matrix_.gpus * (matrix_.gpus - 1) / 2;
+    if (without.empty()) return "between all GPUs";
+    if (without.size() == pairs) return fmt::format("{} ({})", refused, matrix_.peers[1]);
+    return fmt::format("between all GPUs but {}, whose data goes through host memory", fmt::join(without, ", "));
+  }
+
+  const SmiMatrix& matrix_;
+  const MachineAnswers& answers_;
+  DeviceTree tree_;
+  const GpuModel* model_ = nullptr;
+  bool named_ = false;
+  int needed_ = most_lanes;
+  SmiSockets sockets_;
+  std::vector<Island> islands_;
+  std::vector<int> parents_;  // by GPU: its bridge
+};
+
+}  // namespace
+
+Result<Imported> build_machine(const SmiMatrix& matrix, const MachineAnswers& answers) {
+  const auto tree = SmiTreeBuilder(matrix, answers).run();
+  if (!tree) return tree.error();
+  return build_machine(*tree, answers);
+}
+
+}  // namespace p2plab

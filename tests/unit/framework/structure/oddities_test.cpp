@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// Parts that are unlike their brothers are found, and what the machine would be without that.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "p2plab/bounds/place.h"
+#include "p2plab/machine/assumptions.h"
+#include "p2plab/machine/mask.h"
+#include "p2plab/machine/oddities.h"
+#include "p2plab/machine/presets.h"
+#include "p2plab/machine/topology_import.h"
+
+namespace p2plab {
+namespace {
+
+double busbw(const Topology& topology) {
+  return bound(topology, make_collective(CollectiveKind::all_reduce, topology.ranks()))->algbw_gbps() *
+         bus_factor(CollectiveKind::all_reduce, topology.ranks());
+}
+
+Topology lost_lane() { return *apply_mask(*resolve_topology("hgx-h200"), {.links = {{.from = "gpu3", .to = "nvswitch0", .bandwidth = GBps(25)}}}); }
+
+TEST(Oddities, WholeMachinesHaveNone) {
+  for (const auto* name : {"dgx-v100", "dgx-a100", "hgx-h200", "mi250x", "mi300x", "pcie-server", "nvlink-pairs", "nvlink-quads"})
+    EXPECT_TRUE(find_oddities(*resolve_topology(name)).empty()) << name;
+}
+
+TEST(Oddities, ALostLaneIsNamedAndItsCostFollows) {
+  const auto machine = lost_lane();
+  const auto odd = find_oddities(machine);
+  ASSERT_EQ(odd.size(), 1U);
+  EXPECT_EQ(odd[0].what, "gpu3 has 425 GB/s of NVLink in one direction where the others have 450 GB/s");
+  ASSERT_TRUE(odd[0].healed);
+  EXPECT_NEAR(busbw(*odd[0].healed), 450, 1e-6);
+  EXPECT_LT(busbw(machine), 450);
+}
+
+TEST(Oddities, HalfWidthAndOneSlowDirectionAreFound) {
+  const auto half =
+      *apply_mask(*resolve_topology("pcie-server:gpus=4,switches=0,sockets=1"), {.links = {{.from = "gpu1", .to = "socket0", .fraction = 0.5}}});
+  ASSERT_EQ(find_oddities(half).size(), 1U);
+  EXPECT_EQ(find_oddities(half)[0].what, "gpu1 has 12 GB/s of PCIe in one direction where the others have 24 GB/s");
+  const auto slow =
+      *apply_mask(*resolve_topology("hgx-h200:gpus=4"), {.links = {{.from = "nvswitch0", .to = "gpu2", .both_directions = false, .fraction = 0.5}}});
+  ASSERT_EQ(find_oddities(slow).size(), 1U);
+  EXPECT_EQ(find_oddities(slow)[0].what, "gpu2 -> nvswitch0 has 450 GB/s, but the way back 225 GB/s");
+}
+
+TEST(Oddities, SevenOfEightIsSaid) {
+  const auto odd = find_oddities(*resolve_topology("hgx-h200:gpus=7"));
+  ASSERT_EQ(odd.size(), 1U);
+  EXPECT_NE(odd[0].what.find("7 GPUs on an NVSwitch: such machines have 8"), std::string::npos);
+}
+
+TEST(Place, WholeGpusComeBeforeDamagedOnes) {
+  const auto placements = *place(lost_lane(), 4);
+  EXPECT_EQ(std::ranges::find(placements.front().gpus, Rank{3}), placements.front().gpus.end());
+  EXPECT_NEAR(placements.front().busbw_gbps, 450, 1e-6);
+}
+
+TEST(Place, GroupsAreFastInside) {
+  const auto quads = *resolve_topology("nvlink-quads");
+  const auto groups = place_groups(quads, 4, 2);
+  ASSERT_TRUE(groups) << describe(groups.error());
+  ASSERT_EQ(groups->size(), 2U);
+  std::vector<int> first;
+  for (const auto rank : groups->front().gpus) first.push_back(rank.value / 4);
+  EXPECT_EQ(std::ranges::count(first, first.front()), 4);
+  EXPECT_FALSE(place_groups(quads, 4, 3));
+  const auto pairs = *place_groups(*resolve_topology("nvlink-pairs"), 2, 2);
+  for (const auto& pair : pairs) EXPECT_NEAR(pair.busbw_gbps, 56.25, 1e-6);
+}
+
+TEST(Assumptions, AFigureRestsOnWhatMovesItAlone) {
+  const auto text = "GPU0 GPU1 CPU Affinity NUMA Affinity\nGPU0 X SYS 0-3 0\nGPU1 SYS X 4-7 1\n";
+  const auto machine = import_smi(text, "x.txt", {.gpu = "l40s"})->topology;
+  const auto range = rests_on(machine, [](const Topology& other) { return std::optional{busbw(other)}; });
+  ASSERT_EQ(range.on.size(), 1U);
+  EXPECT_EQ(range.on[0].value.key, "socket_link");
+  EXPECT_NEAR(range.least, 6, 1e-6);
+  EXPECT_NEAR(range.most, 31.508, 0.001);  // then PCIe is the narrowest
+  EXPECT_TRUE(rests_on(*resolve_topology("hgx-h200"), [](const Topology& other) { return std::optional{busbw(other)}; }).on.empty());
+}
+
+}  // namespace
+}  // namespace p2plab
