@@ -7,7 +7,7 @@
 
 #include <fmt/format.h>
 
-#include "bounds/best_trees.h"
+#include "bounds/trees/best_trees.h"
 #include "bounds/certificate.h"
 #include "bounds/distances.h"
 #include "bounds/flow_graph.h"

@@ -16,9 +16,9 @@
 namespace p2plab {
 
 /// Instructions finished, and of the next one this part's slices finished: rises monotonically.
-struct Progress {
+struct SliceProgress {
   std::uint64_t packed = 0;
-  static Progress before(std::int32_t instruction, std::int64_t own_slices) {
+  static SliceProgress before(std::int32_t instruction, std::int64_t own_slices) {
     return {(static_cast<std::uint64_t>(instruction) << 32) + static_cast<std::uint64_t>(own_slices)};
   }
   std::int32_t instruction() const { return static_cast<std::int32_t>(packed >> 32); }
@@ -48,9 +48,9 @@ class ProgressBoard {
   std::size_t channels() const { return counters_.size(); }
   std::size_t parts() const { return parts_; }
   /// All that was written before the progress was published is visible to whoever reads it.
-  Progress read(std::size_t channel) const { return {counters_[channel]->value.load(std::memory_order_seq_cst)}; }
-  Progress read(LaneId lane, std::size_t part) const { return read(lane.index() * parts_ + part); }
-  void publish(std::size_t channel, Progress progress) { counters_[channel]->value.store(progress.packed, std::memory_order_seq_cst); }
+  SliceProgress read(std::size_t channel) const { return {counters_[channel]->value.load(std::memory_order_seq_cst)}; }
+  SliceProgress read(LaneId lane, std::size_t part) const { return read(lane.index() * parts_ + part); }
+  void publish(std::size_t channel, SliceProgress progress) { counters_[channel]->value.store(progress.packed, std::memory_order_seq_cst); }
 
  private:
   std::size_t parts_;
@@ -66,22 +66,22 @@ class Channel {
 
   LaneId lane() const { return lane_; }
   std::size_t part() const { return part_; }
-  bool finished(Progress at) const { return static_cast<std::uint32_t>(at.instruction()) == program_->lanes[lane_.index()].count; }
-  const Instruction& instruction(Progress at) const { return program_->at(lane_, at.instruction()); }
+  bool finished(SliceProgress at) const { return static_cast<std::uint32_t>(at.instruction()) == program_->lanes[lane_.index()].count; }
+  const Instruction& instruction(SliceProgress at) const { return program_->at(lane_, at.instruction()); }
   /// The slice that comes next.
-  std::int64_t slice(Progress at) const { return static_cast<std::int64_t>(part_) + at.own_slices() * static_cast<std::int64_t>(board_->parts()); }
+  std::int64_t slice(SliceProgress at) const { return static_cast<std::int64_t>(part_) + at.own_slices() * static_cast<std::int64_t>(board_->parts()); }
 
   /// Passes over instructions of which this part has no (more) slices.
-  Progress settled(Progress at) const {
-    while (!finished(at) && slice(at) >= program_->slices(instruction(at))) at = Progress::before(at.instruction() + 1, 0);
+  SliceProgress settled(SliceProgress at) const {
+    while (!finished(at) && slice(at) >= program_->slices(instruction(at))) at = SliceProgress::before(at.instruction() + 1, 0);
     return at;
   }
   /// The first wait of the next slice that is not satisfied; null if the slice can run.
-  const Wait* blocked_by(Progress at) const {
+  const Wait* blocked_by(SliceProgress at) const {
     const auto next = slice(at);
     for (const auto& wait : program_->waits_of(instruction(at))) {
       if (next >= program_->slices(program_->at(wait.lane, wait.instruction))) continue;
-      if (board_->read(wait.lane, part_).packed < Progress::before(wait.instruction, at.own_slices() + 1).packed) return &wait;
+      if (board_->read(wait.lane, part_).packed < SliceProgress::before(wait.instruction, at.own_slices() + 1).packed) return &wait;
     }
     return nullptr;
   }

@@ -107,7 +107,7 @@ bool HostTeam::advance(std::size_t number, Mover& mover, bool& moved) {
   if (at.packed != before.packed) board_.publish(number, at);
   while (!channel.finished(at) && channel.blocked_by(at) == nullptr) {
     mover.move(channel.instruction(at), channel.slice(at));
-    at = channel.settled(Progress::before(at.instruction(), at.own_slices() + 1));
+    at = channel.settled(SliceProgress::before(at.instruction(), at.own_slices() + 1));
     board_.publish(number, at);
     moved = true;
   }
@@ -130,14 +130,14 @@ std::optional<Error> HostTeam::watch() {
   return stall;
 }
 
-// Progress only rises, so if two looks in a row see the same everywhere, there was a moment at which all was so. If at that moment every
+// SliceProgress only rises, so if two looks in a row see the same everywhere, there was a moment at which all was so. If at that moment every
 // unfinished channel was blocked, nothing will ever move again.
 std::optional<Error> HostTeam::find_stall() {
   if (options_.stop != nullptr && options_.stop->load()) return Error{ErrorCode::interrupted, "the run was told to stop"};
-  std::vector<Progress> first(board_.channels());
+  std::vector<SliceProgress> first(board_.channels());
   for (std::size_t c = 0; c < first.size(); ++c) first[c] = board_.read(c);
-  const auto same = [](const std::vector<Progress>& a, const std::vector<Progress>& b) {
-    return std::ranges::equal(a, b, {}, &Progress::packed, &Progress::packed);
+  const auto same = [](const std::vector<SliceProgress>& a, const std::vector<SliceProgress>& b) {
+    return std::ranges::equal(a, b, {}, &SliceProgress::packed, &SliceProgress::packed);
   };
   const auto now = HostClock::now();
   if (!same(first, last_seen_)) last_change_ = now;

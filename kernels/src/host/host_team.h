@@ -58,7 +58,7 @@ class HostTeam {
   TeamOptions options_;
   std::vector<std::size_t> channels_;  // that this team runs
   std::size_t size_;
-  std::vector<Progress> last_seen_;  // of all channels, and since when
+  std::vector<SliceProgress> last_seen_;  // of all channels, and since when
   HostClock::time_point last_change_;
   HostClock::time_point started_;
   HostClock::time_point ended_;

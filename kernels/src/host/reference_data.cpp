@@ -38,10 +38,10 @@ template <class E>
 class Reference {
  public:
   using Stored = typename E::Stored;
-  using Exact = typename Pattern<E>::Exact;
+  using Exact = typename ReferencePattern<E>::Exact;
   using Kept = TestData::Kept;
 
-  Reference(const Pattern<E>& pattern, std::size_t contributors, const Kept* kept) : pattern_(pattern), contributors_(contributors), kept_(kept) {}
+  Reference(const ReferencePattern<E>& pattern, std::size_t contributors, const Kept* kept) : pattern_(pattern), contributors_(contributors), kept_(kept) {}
 
   // Compares one piece of what was received.
   DataCheck compare(std::span<const Received> received, std::int64_t first, std::int64_t last) {
@@ -120,7 +120,7 @@ class Reference {
     }
   }
 
-  const Pattern<E>& pattern_;
+  const ReferencePattern<E>& pattern_;
   std::size_t contributors_;
   const Kept* kept_;
   std::array<Exact, reference_tile> reference_;
@@ -161,7 +161,7 @@ void TestData::keep(int threads) {
       block.output.resize(size);
       block.exact.resize(static_cast<std::size_t>(elements_[b]) / reference_tile + 1);
       parallel_for(block.inputs.size(), threads, [&](std::size_t c) { fill(b, contributors_[b][c], block.inputs[c]); });
-      const Pattern<E> pattern(*this, b);
+      const ReferencePattern<E> pattern(*this, b);
       for_each_piece(elements_[b], threads, [&](std::size_t, std::int64_t first, std::int64_t last) {
         Reference<E>{pattern, contributors_[b].size(), &block}.keep(block, first, last);
       });
@@ -182,7 +182,7 @@ void TestData::fill(std::size_t block, Rank rank, std::span<std::byte> to) const
   with_element(type_, [&](auto element) {
     using E = decltype(element);
     using Stored = typename E::Stored;
-    const Pattern<E> pattern(*this, block);
+    const ReferencePattern<E> pattern(*this, block);
     std::array<Stored, reference_tile> values;
     for (std::int64_t at = 0; at < elements_[block]; at += static_cast<std::int64_t>(reference_tile)) {
       const auto count = static_cast<std::size_t>(std::min(elements_[block] - at, static_cast<std::int64_t>(reference_tile)));
@@ -199,7 +199,7 @@ DataCheck TestData::check(std::size_t block, std::span<const Received> received,
   std::vector<DataCheck> checks(static_cast<std::size_t>((elements_[block] + piece - 1) / piece));
   with_element(type_, [&](auto element) {
     using E = decltype(element);
-    const Pattern<E> pattern(*this, block);
+    const ReferencePattern<E> pattern(*this, block);
     for_each_piece(elements_[block], threads, [&](std::size_t p, std::int64_t first, std::int64_t last) {
       checks[p] = Reference<E>{pattern, contributors_[block].size(), kept}.compare(received, first, last);
     });

@@ -16,13 +16,13 @@ namespace p2plab {
 
 /// One block's values and reference; see TestData for the ranges.
 template <class E>
-class Pattern {
+class ReferencePattern {
  public:
   using Stored = typename E::Stored;
   /// What the reference is computed in: double, or the integer itself (wrapping arithmetic is exact).
   using Exact = std::conditional_t<E::floating, double, Stored>;
 
-  Pattern(const TestData& data, std::size_t block)
+  ReferencePattern(const TestData& data, std::size_t block)
       : op_(data.reduces_ ? data.op_ : ReduceOp::max),
         ranks_(data.contributors_[block]),
         contributions_(static_cast<std::int64_t>(ranks_.size())),

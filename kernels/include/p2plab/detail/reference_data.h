@@ -47,7 +47,7 @@ class TestData {
 
  private:
   template <class E>
-  friend class Pattern;
+  friend class ReferencePattern;
   template <class E>
   friend class Reference;
   // What `keep` made of a block.

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "bounds/tree_packing.h"
+#include "bounds/trees/tree_packing.h"
 #include "p2plab/bounds/bounds.h"
 #include "p2plab/detail/linear_program.h"
 #include "p2plab/machine/presets.h"

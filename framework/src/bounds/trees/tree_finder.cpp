@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "bounds/tree_finder.h"
+#include "bounds/trees/tree_finder.h"
 
 #include <algorithm>
 #include <iterator>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "bounds/best_trees.h"
+#include "bounds/trees/best_trees.h"
 
 #include <algorithm>
 #include <cmath>
@@ -7,7 +7,7 @@
 
 #include <fmt/format.h>
 
-#include "bounds/tree_packing.h"
+#include "bounds/trees/tree_packing.h"
 #include "p2plab/detail/narrowed.h"
 
 namespace p2plab::bounds {

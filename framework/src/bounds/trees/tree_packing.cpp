@@ -2,7 +2,7 @@
 // Columns: trees or pairs of them; column 0 the common rate. Rows: each demand's trees carry its weight times the rate; limits of the machine. Prices
 // of the rows say which trees help (Dantzig and Wolfe); they also bound the rate from above, whether or not trees still help. Every tree stands for
 // all its images under a group of automorphisms in equal parts, so limits and roots that are mapped onto each other share one row.
-#include "bounds/tree_packing.h"
+#include "bounds/trees/tree_packing.h"
 
 #include <algorithm>
 #include <cmath>
@@ -13,7 +13,7 @@
 #include <fmt/format.h>
 
 #include "bounds/shared_links.h"
-#include "bounds/tree_finder.h"
+#include "bounds/trees/tree_finder.h"
 #include "p2plab/detail/linear_program.h"
 #include "p2plab/detail/symmetry.h"
 
