@@ -54,7 +54,7 @@ TEST(NcclTopo, ReadBackItIsTheSameMachine) {
     ASSERT_TRUE(read) << read.error().message;
     EXPECT_EQ(read->warnings, std::vector<std::string>{});
     EXPECT_EQ(bottlenecks(read->topology), bottlenecks(machine));
-    EXPECT_EQ(read->topology.links().size(), machine.links().size());
+    EXPECT_EQ(read->topology.ranks(), machine.ranks());  // where NVLink joins all, PCIe beside it is left out
     std::size_t deepest = 0;
     pugi::xml_document document;
     ASSERT_TRUE(document.load_string(text.c_str()));
