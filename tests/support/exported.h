@@ -27,6 +27,21 @@ inline Exportable exportable(const Topology& machine, const std::string& planner
   return {machine, std::move(plan), std::move(program)};
 }
 
+/// Plans of every kind on a switch with 2, 3, 5 and 8 GPUs.
+inline std::vector<Exportable> exportable_plans() {
+  using enum CollectiveKind;
+  std::vector<Exportable> all;
+  for (const int n : {2, 3, 5, 8}) {
+    const auto machine = one_switch(n);
+    for (const char* planner : {"ring", "tree", "one_shot", "two_shot"}) all.push_back(exportable(machine, planner, all_reduce, 64_KiB));
+    all.push_back(exportable(machine, "one_shot", all_reduce, 64_KiB, {{"mode", "pull"}}));
+    all.push_back(exportable(machine, "one_shot", all_gather, Bytes{n * 4096}));
+    all.push_back(exportable(machine, "ring", reduce_scatter, Bytes{n * 4096}));
+    all.push_back(exportable(machine, "pairwise", all_to_all, Bytes{n * n * 4096}));
+  }
+  return all;
+}
+
 /// The files of a format; the program is made anew where the format cuts buffers into equal chunks.
 inline Result<std::vector<ExportedFile>> try_export(Exportable& c, const std::string& format) {
   const auto exporters = builtin_exporters();

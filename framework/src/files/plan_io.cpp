@@ -8,8 +8,8 @@
 
 #include <fmt/format.h>
 
+#include "base/old_words.h"
 #include "files/json_values.h"
-#include "files/old_words.h"
 #include "files/plan_images.h"
 #include "p2plab/detail/text.h"
 #include "p2plab/machine/topology_io.h"

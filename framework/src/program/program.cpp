@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <array>
 
-#include "files/old_words.h"
+#include "base/old_words.h"
 #include "p2plab/detail/digest.h"
 #include "p2plab/detail/named.h"
 

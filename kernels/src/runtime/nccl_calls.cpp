@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "executors/nccl_numbers.h"
 #include "processes/results.h"
 #include "runtime/device_calls.h"
 
@@ -19,29 +20,6 @@ namespace {
 struct UniqueId {
   std::array<char, 128> bytes{};
 };
-
-Result<int> type_number(DataType type) {
-  switch (type) {
-    case DataType::int8: return 0;
-    case DataType::uint8: return 1;
-    case DataType::int32: return 2;
-    case DataType::uint32: return 3;
-    case DataType::int64: return 4;
-    case DataType::uint64: return 5;
-    case DataType::float16: return 6;
-    case DataType::float32: return 7;
-    case DataType::float64: return 8;
-    case DataType::bfloat16: return 9;
-    case DataType::int16:
-    case DataType::uint16: break;
-  }
-  return Error{ErrorCode::unsupported, fmt::format("NCCL has no {}", to_string(type))};
-}
-
-int op_number(ReduceOp op) {
-  constexpr std::array numbers{0, 1, 3, 2, 4};  // sum, product, min, max, average
-  return numbers[static_cast<std::size_t>(op)];
-}
 
 const void* input(const DeviceBuffers& buffers) { return reinterpret_cast<const void*>(buffers.input); }
 void* output(const DeviceBuffers& buffers) { return reinterpret_cast<void*>(buffers.output); }
@@ -143,11 +121,11 @@ Status NcclCalls::check(int code, const char* what) const {
 }
 
 Status NcclCalls::run(int rank, const Call& call, const DeviceBuffers& buffers, void* stream) const {
-  const auto found = type_number(call.type);
+  const auto found = nccl_type(call.type);
   if (!found) return found.error();
   const auto type = *found;
   const auto count = static_cast<std::size_t>(call.count);
-  const auto op = op_number(call.op);
+  const auto op = nccl_op(call.op);
   auto* const communicator = communicators_.at(rank);
   switch (call.kind) {
     case CollectiveKind::all_reduce:
@@ -166,7 +144,7 @@ Status NcclCalls::run(int rank, const Call& call, const DeviceBuffers& buffers, 
 
 // What NCCL has no call for in all its versions is sends and receives in one group.
 Status NcclCalls::exchange(const Call& call, int rank, const DeviceBuffers& buffers, void* stream) const {
-  const auto type = type_number(call.type);
+  const auto type = nccl_type(call.type);
   if (!type) return type.error();
   const auto count = static_cast<std::size_t>(call.count);
   const auto bytes = bytes_of(call);

@@ -21,4 +21,15 @@ struct NcclChoice {
 /// Errors: unsupported: a collective that NCCL does not choose for, a plan that is none of its algorithms, ranks outside the collective.
 Result<NcclChoice> nccl_choice(const ExportJob& job);
 
+/// What writes a table of NCCL's own algorithms: whatever is one of them can be a row.
+class ChoiceExporter : public Exporter {
+ public:
+  Status supports(const ExportJob& job) const override {
+    const auto choice = nccl_choice(job);
+    if (!choice) return choice.error();
+    return {};
+  }
+  Result<std::vector<ExportedFile>> write(const ExportJob& job) const override { return write_table({&job, 1}); }
+};
+
 }  // namespace p2plab

@@ -66,15 +66,8 @@ void add_engines(EnvText& env) {
   env.set("VLLM_SKIP_P2P_CHECK", "0", "vLLM believes the driver about peer access unless it is told to test it.");
 }
 
-class NcclEnv final : public Exporter {
+class NcclEnv final : public ChoiceExporter {
  public:
-  Status supports(const ExportJob& job) const override {
-    const auto choice = nccl_choice(job);
-    if (!choice) return choice.error();
-    return {};
-  }
-  Result<std::vector<ExportedFile>> write(const ExportJob& job) const override { return write_table({&job, 1}); }
-
   Result<std::vector<ExportedFile>> write_table(std::span<const ExportJob> jobs) const override {
     const auto& first = jobs.front();
     EnvText env;

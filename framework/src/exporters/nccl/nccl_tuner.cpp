@@ -9,15 +9,8 @@ namespace p2plab {
 
 namespace {
 
-class NcclTuner final : public Exporter {
+class NcclTuner final : public ChoiceExporter {
  public:
-  Status supports(const ExportJob& job) const override {
-    const auto choice = nccl_choice(job);
-    if (!choice) return choice.error();
-    return {};
-  }
-  Result<std::vector<ExportedFile>> write(const ExportJob& job) const override { return write_table({&job, 1}); }
-
   // Sizes whose plan is none of NCCL's algorithms are left to NCCL, and said.
   Result<std::vector<ExportedFile>> write_table(std::span<const ExportJob> jobs) const override {
     std::string text = fmt::format("# {}, {} ranks of {}: collective,min,max,algorithm,protocol,channels,nodes,ranks,operations,registered\n",

@@ -7,6 +7,7 @@
 #include "cuda/nccl/nccl_library.h"
 #include "cuda/nccl/nccl_registration.h"
 #include "executors/backend.h"
+#include "executors/nccl_numbers.h"
 
 namespace p2plab::backend {
 
@@ -73,7 +74,7 @@ class NcclCalls {
     auto* output = at(buffers_.output(rank));
     const auto count = static_cast<std::size_t>(elements_.front());
     auto* const communicator = communicators_.of(rank);
-    const auto op = cuda::nccl_op(payload_.op);
+    const auto op = nccl_op(payload_.op);
     const auto root = collective.root.value;
     const auto call = [&](int code) { return nccl_.check(code, std::string{to_string(collective.kind)}); };
     switch (collective.kind) {
@@ -147,7 +148,7 @@ Result<Measurement> run_nccl(const Job& job, const RunOptions& options) {
   if (!devices) return std::move(devices).error();
   if (auto ok = fits(schedule.collective(), schedule.ranks(), block_elements(schedule.collective(), schedule.blocks(), payload)); !ok)
     return std::move(ok).error();
-  const auto type = cuda::nccl_type(payload.type);
+  const auto type = nccl_type(payload.type);
   if (!type) return type.error();
   auto ranks = cuda::RankStreams::create(*devices);
   if (!ranks) return std::move(ranks).error();

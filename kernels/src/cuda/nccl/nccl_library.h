@@ -45,8 +45,4 @@ struct NcclLibrary {
   std::string version() const;
 };
 
-/// NCCL's numbers for types and operations; unsupported where it has none (16-bit integers).
-Result<int> nccl_type(DataType type);
-int nccl_op(ReduceOp op);
-
 }  // namespace p2plab::cuda

@@ -118,7 +118,7 @@ TEST(Ring, FindsRingsOnMeshesOfMoreThanTenGpus) {
 
 // Meshes with an even side, tori and hypercubes all have a Hamiltonian cycle.
 TEST(Ring, FindsRingsOfLargeMeshesToriAndHypercubes) {
-  const std::vector<std::pair<std::string, Parameters>> machines{{"mesh", {{"dims", "6x6"}}},
+  const std::vector<std::pair<std::string, Parameters>> machines{{"mesh", {{"dims", "6x6"}}},          {"mesh", {{"dims", "16x16"}}},
                                                                  {"torus", {{"dims", "6x6x6"}}},       {"torus", {{"dims", "8x8x8"}}},
                                                                  {"hypercube", {{"dimensions", "8"}}}, {"hypercube", {{"dimensions", "9"}}}};
   for (const auto& [preset, parameters] : machines) {

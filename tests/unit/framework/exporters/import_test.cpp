@@ -26,15 +26,7 @@ Result<Case> imported(const std::string& text, const Topology& machine) {
 }
 
 TEST(Import, ExportImportExportGivesTheSameFile) {
-  std::vector<Case> all;
-  for (const int n : {2, 3, 5, 8}) {
-    const auto machine = testing::one_switch(n);
-    for (const char* planner : {"ring", "tree", "one_shot", "two_shot"}) all.push_back(testing::exportable(machine, planner, all_reduce, 64_KiB));
-    all.push_back(testing::exportable(machine, "one_shot", all_reduce, 64_KiB, {{"mode", "pull"}}));
-    all.push_back(testing::exportable(machine, "one_shot", all_gather, Bytes{n * 4096}));
-    all.push_back(testing::exportable(machine, "ring", reduce_scatter, Bytes{n * 4096}));
-    all.push_back(testing::exportable(machine, "pairwise", all_to_all, Bytes{n * n * 4096}));
-  }
+  auto all = testing::exportable_plans();
   all.push_back(testing::exportable(testing::dgx1(8, true, false), "ring", all_reduce, 1_MiB));
   all.push_back(testing::exportable(testing::dgx1(8, true, false), "forest", all_gather, 1_MiB));
   all.push_back(testing::exportable(testing::islands_over_pcie(2, 2), "hierarchical", all_reduce, 64_KiB));

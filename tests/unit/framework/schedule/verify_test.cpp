@@ -140,7 +140,7 @@ Topology long_line(int switches) {
   return *std::move(builder).build();
 }
 
-// A broadcast that names one route for each of 200 places, in 4096 images that move nothing.
+// A broadcast that names one route for each of 2000 places, in 4096 images that move nothing.
 Schedule naming_often(std::span<const LinkId> links) {
   constexpr int images = 4096;
   auto builder = *Schedule::Builder::create(make_collective(CollectiveKind::broadcast, 2, Rank{0}), 2);
@@ -149,7 +149,7 @@ Schedule naming_often(std::span<const LinkId> links) {
   const auto from = input(Rank{0}, ChunkId{0});
   builder.copy(Rank{0}, from, output(Rank{0}, ChunkId{0}));
   std::vector<Location> to{output(Rank{1}, ChunkId{0})};
-  while (to.size() < 200) to.push_back(scratch(Rank{1}, static_cast<std::int64_t>(to.size())));
+  while (to.size() < 2000) to.push_back(scratch(Rank{1}, static_cast<std::int64_t>(to.size())));
   std::vector<RouteId> along(to.size() + 1, route);
   along.front() = default_route;
   builder.add_step(Rank{0}, {&from, 1}, to, along);

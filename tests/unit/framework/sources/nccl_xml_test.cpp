@@ -10,6 +10,7 @@
 #include "p2plab/machine/routes.h"
 #include "p2plab/machine/topology_import.h"
 #include "p2plab/machine/topology_io.h"
+#include "support/rates.h"
 #include "support/reference_files.h"
 #include "support/same_topology.h"
 
@@ -31,17 +32,8 @@ std::string import_error(const std::string& text) {
   const auto imported = import_nccl_xml(text, "x.xml");
   return imported ? "accepted" : describe(imported.error());
 }
-Bandwidth capacity(const Topology& topology, int from, int to) {
-  const Routes routes(topology);
-  return routes.bottleneck(routes.between(Rank{from}, Rank{to}));
-}
-Bandwidth rate(const Topology& topology, const std::string& from, const std::string& to) {
-  Bandwidth sum;
-  for (const auto& link : topology.links()) {
-    if (topology.node(link.from).name == from && topology.node(link.to).name == to) sum += link.bandwidth;
-  }
-  return sum;
-}
+using testing::capacity;
+using testing::rate;
 
 TEST(NcclXml, FourH200ShareOneSwitchWith450GBpsEach) {
   const auto imported = load_nccl_xml(P2PLAB_SOURCE_DIR "/tests/data/h200x4_nccl_topo.xml");

@@ -6,21 +6,13 @@
 
 #include "p2plab/machine/routes.h"
 #include "p2plab/machine/topology_import.h"
+#include "support/rates.h"
 
 namespace p2plab {
 namespace {
 
-Bandwidth capacity(const Topology& topology, int from, int to) {
-  const Routes routes(topology);
-  return routes.bottleneck(routes.between(Rank{from}, Rank{to}));
-}
-Bandwidth rate(const Topology& topology, const std::string& from, const std::string& to) {
-  Bandwidth sum;
-  for (const auto& link : topology.links()) {
-    if (topology.node(link.from).name == from && topology.node(link.to).name == to) sum += link.bandwidth;
-  }
-  return sum;
-}
+using testing::capacity;
+using testing::rate;
 long count(const Topology& topology, NodeKind kind) { return std::ranges::count(topology.nodes(), kind, &Node::kind); }
 
 // All pairs with the same word, one NUMA node.
