@@ -48,14 +48,14 @@ TEST_P(Config, RunsAndEveryRowIsProvedNotFasterThanItsBoundAndHasRightData) {
   for (const auto& row : report->rows) {
     if (row.algorithm == "nccl_model") continue;  // a formula of others
     EXPECT_TRUE(row.verified) << row.algorithm;
-    ASSERT_TRUE(row.predicted) << row.algorithm;
+    ASSERT_TRUE(row.predicted()) << row.algorithm;
     const auto least = row.bound.value_or(Seconds{0});
-    EXPECT_LE(least.count(), row.predicted->count() * (1 + 1e-9)) << row.algorithm << ' ' << row.size.count();
+    EXPECT_LE(least.count(), row.predicted()->count() * (1 + 1e-9)) << row.algorithm << ' ' << row.size.count();
   }
   const auto config = test::content(std::filesystem::path(P2PLAB_SOURCE_DIR) / "configs" / (GetParam() + ".yaml"));
   for (const std::string executor : {"host", "cuda", "nccl"}) {
     if (config.find(", " + executor) == std::string::npos) continue;
-    const bool ran_there = std::ranges::any_of(report->rows, [&](const Row& row) { return row.executor == executor; });
+    const bool ran_there = std::ranges::any_of(report->rows, [&](const Row& row) { return row.executor() == executor; });
     EXPECT_TRUE(ran_there || (executor != "host" && ran.err.find("skipped executor " + executor + ": ") != std::string::npos)) << executor << '\n'
                                                                                                                                << ran.err;
   }

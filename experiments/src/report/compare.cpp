@@ -17,7 +17,7 @@ namespace p2plab {
 
 namespace {
 
-auto key_of(const Row& row) { return std::tuple{row.collective, row.algorithm, row.executor, row.ranks, row.dtype, row.size, row.in_place}; }
+auto key_of(const Row& row) { return std::tuple{row.collective, row.algorithm, row.executor(), row.ranks, row.dtype, row.size, row.in_place}; }
 
 std::string text_of(std::optional<double> value, int digits) { return value ? fmt::format("{:.{}f}", *value, digits) : "-"; }
 
@@ -36,17 +36,19 @@ std::string verdict_of(const MeanRatio& mean) {
 }  // namespace
 
 std::optional<double> ComparedRow::ratio() const {
-  if (!a.time || !b.time || a.time->count() <= 0 || b.time->count() <= 0) return std::nullopt;
-  return *b.time / *a.time;
+  const auto time_a = a.time();
+  const auto time_b = b.time();
+  if (!time_a || !time_b || time_a->count() <= 0 || time_b->count() <= 0) return std::nullopt;
+  return *time_b / *time_a;
 }
 
 std::vector<MeanRatio> Comparison::mean_ratios() const {
   std::vector<MeanRatio> means;
   for (const auto& row : rows) {
     const auto ratio = row.ratio();
-    if (!ratio || row.a.clock == Clock::host) continue;
-    auto mean = std::ranges::find(means, row.a.executor, &MeanRatio::executor);
-    if (mean == means.end()) mean = means.insert(mean, {.executor = row.a.executor, .rows = 0, .ratio = 0});
+    if (!ratio || row.a.clock() == Clock::host) continue;
+    auto mean = std::ranges::find(means, row.a.executor(), &MeanRatio::executor);
+    if (mean == means.end()) mean = means.insert(mean, {.executor = row.a.executor(), .rows = 0, .ratio = 0});
     mean->ratio += std::log(*ratio);
     ++mean->rows;
   }
@@ -78,14 +80,14 @@ std::string to_text(const Comparison& comparison) {
   auto text = fmt::format("A: {}\nB: {}\n\n", title_of(comparison.a), title_of(comparison.b));
   TextTable table({{"collective"}, {"size", right}, {"algorithm"}, {"executor"}, {"A us", right}, {"B us", right}, {"B / A", right}});
   for (const auto& row : comparison.rows) {
-    table.add({std::string{to_string(row.a.collective)}, to_string(row.a.size), row.a.algorithm, row.a.executor, text_of(in_us(row.a.time), 2),
-               text_of(in_us(row.b.time), 2), text_of(row.ratio(), 3)});
+    table.add({std::string{to_string(row.a.collective)}, to_string(row.a.size), row.a.algorithm, row.a.executor(), text_of(in_us(row.a.time()), 2),
+               text_of(in_us(row.b.time()), 2), text_of(row.ratio(), 3)});
   }
   text += table.text() + "\n";
   const auto means = comparison.mean_ratios();
   for (const auto& mean : means) text += verdict_of(mean);
   if (means.empty()) text += "No row with a time is in both reports.\n";
-  const auto host = std::ranges::count_if(comparison.rows, [](const ComparedRow& row) { return row.a.clock == Clock::host && row.ratio(); });
+  const auto host = std::ranges::count_if(comparison.rows, [](const ComparedRow& row) { return row.a.clock() == Clock::host && row.ratio(); });
   if (host > 0) text += fmt::format("{} rows of CPU threads check data; their times say nothing about the machine.\n", host);
   if (!comparison.only_a.empty() || !comparison.only_b.empty()) {
     text += fmt::format("{} rows are only in A, {} only in B.\n", comparison.only_a.size(), comparison.only_b.size());
@@ -99,13 +101,13 @@ std::string to_json(const Comparison& comparison) {
   for (const auto& row : comparison.rows) {
     rows.push_back({{"collective", to_string(row.a.collective)},
                     {"algorithm", row.a.algorithm},
-                    {"executor", row.a.executor},
+                    {"executor", row.a.executor()},
                     {"ranks", row.a.ranks},
                     {"dtype", row.a.dtype},
                     {"size_bytes", row.a.size.count()},
                     {"in_place", row.a.in_place},
-                    {"a_us", number(in_us(row.a.time))},
-                    {"b_us", number(in_us(row.b.time))},
+                    {"a_us", number(in_us(row.a.time()))},
+                    {"b_us", number(in_us(row.b.time()))},
                     {"ratio", number(row.ratio())}});
   }
   Json means = Json::array();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Numbers in our JSON: null where there is none, else six decimals, which are a picosecond where times are in microseconds; of numbers below one, nine
-// digits, so that slow links keep theirs.
+// Numbers in our JSON: null where there is none, else six decimals, which are a picosecond where times are in microseconds; of numbers below one,
+// nine digits, so that slow links keep theirs.
 #pragma once
 
 #include <cmath>

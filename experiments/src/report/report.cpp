@@ -18,31 +18,32 @@ std::optional<double> rate_gbps(Bytes size, std::optional<Seconds> time) {
 
 }  // namespace
 
-std::optional<double> Row::algbw_gbps() const { return rate_gbps(size, time); }
+std::optional<double> Row::algbw_gbps() const { return rate_gbps(size, time()); }
 
 std::optional<double> Row::busbw_gbps() const {
-  const auto rate = rate_gbps(size, time);
+  const auto rate = rate_gbps(size, time());
   if (!rate) return std::nullopt;
   return *rate * bus_factor(collective, ranks);
 }
 
 std::optional<double> Row::error_pct() const {
-  if (clock != Clock::device || !time || !predicted || time->count() <= 0) return std::nullopt;
-  return (predicted->count() - time->count()) / time->count() * 100;
+  const auto took = time();
+  if (clock() != Clock::device || !took || !prediction || took->count() <= 0) return std::nullopt;
+  return (prediction->time.count() - took->count()) / took->count() * 100;
 }
 
 std::optional<double> Row::bound_pct() const {
-  if (!bound || !predicted || predicted->count() <= 0) return std::nullopt;
-  return bound->count() / predicted->count() * 100;
+  if (!bound || !prediction || prediction->time.count() <= 0) return std::nullopt;
+  return bound->count() / prediction->time.count() * 100;
 }
 
 void mark_winners(std::vector<Row>& rows) {
   std::map<std::tuple<CollectiveKind, Bytes, bool>, Row*> best;
   for (auto& row : rows) {
     row.winner = false;
-    if (row.executor != "simulator" || !row.predicted) continue;  // predictions of others do not compete
+    if (row.executor() != "simulator" || !row.prediction) continue;  // predictions of others do not compete
     auto*& least = best[{row.collective, row.size, row.in_place}];
-    if (least == nullptr || *row.predicted < *least->predicted) least = &row;
+    if (least == nullptr || row.prediction->time < least->prediction->time) least = &row;
   }
   for (auto& [key, row] : best) row->winner = true;
 }

@@ -30,12 +30,12 @@ std::vector<CollectiveKind> kinds_of(const Report& report) {
 Chart chart_of(const Report& report, CollectiveKind kind, bool rate) {
   Chart chart{std::string{to_string(kind)}, rate ? "busbw in GB/s" : "time in microseconds", {}, {}};
   for (const auto& row : report.rows) {
-    if (row.collective != kind || row.clock == Clock::host || !row.time) continue;
-    const auto name = row.clock == Clock::simulated ? row.algorithm : fmt::format("{} on {}", row.algorithm, row.executor);
+    if (row.collective != kind || row.clock() == Clock::host || !row.time()) continue;
+    const auto name = row.clock() == Clock::simulated ? row.algorithm : fmt::format("{} on {}", row.algorithm, row.executor());
     auto series = std::ranges::find(chart.series, name, &Series::name);
     if (series == chart.series.end()) series = chart.series.insert(series, {name, {}});
     const auto size = static_cast<double>(row.size.count());
-    series->points.emplace_back(size, rate ? row.busbw_gbps().value_or(0) : microseconds(*row.time));
+    series->points.emplace_back(size, rate ? row.busbw_gbps().value_or(0) : microseconds(*row.time()));
     const std::pair tick{size, to_string(row.size)};
     if (size > 0 && std::ranges::find(chart.x_ticks, tick) == chart.x_ticks.end()) chart.x_ticks.push_back(tick);
   }
@@ -49,17 +49,19 @@ std::string name_cell(const std::string& text) { return fmt::format("<td class=n
 
 // The prediction, with its interval where the profile has any.
 std::string predicted_cell(const Row& row) {
-  if (!row.predicted || !row.predicted_low || !row.predicted_high) return cell(row.predicted);
-  return fmt::format("<td>{:.2f} <small>({:.2f} to {:.2f})</small></td>", microseconds(*row.predicted), microseconds(*row.predicted_low),
-                     microseconds(*row.predicted_high));
+  const auto interval = row.interval();
+  if (!interval) return cell(row.predicted());
+  return fmt::format("<td>{:.2f} <small>({:.2f} to {:.2f})</small></td>", microseconds(*row.predicted()), microseconds(interval->low),
+                     microseconds(interval->high));
 }
 
 std::string row_html(const Row& row) {
   const auto algorithm = row.chosen.empty() ? row.algorithm : fmt::format("{} ({})", row.algorithm, row.chosen);
-  const char* data = !row.data ? "-" : row.data->passed ? "ok" : "WRONG";
+  const char* data = !row.data() ? "-" : row.data()->passed ? "ok" : "WRONG";
   return fmt::format("<tr{}><td>{}</td>{}{}{}{}{}{}{}{}<td>{}</td><td>{}</td><td>{}</td></tr>\n", row.winner ? " class=winner" : "",
-                     to_string(row.size), name_cell(algorithm), name_cell(row.executor), cell(row.time), predicted_cell(row), cell(row.algbw_gbps()),
-                     cell(row.busbw_gbps()), cell(row.error_pct()), cell(row.bound_pct()), row.channels, row.verified ? "yes" : "no", data);
+                     to_string(row.size), name_cell(algorithm), name_cell(row.executor()), cell(row.time()), predicted_cell(row),
+                     cell(row.algbw_gbps()), cell(row.busbw_gbps()), cell(row.error_pct()), cell(row.bound_pct()), row.channels,
+                     row.verified ? "yes" : "no", data);
 }
 
 std::string table_html(const Report& report, CollectiveKind kind) {

@@ -30,9 +30,9 @@ std::vector<Line> lines_of(const Report& report) {
     const auto [at, fresh] = index.try_emplace(line_key(row), lines.size());
     if (fresh) lines.emplace_back();
     auto& line = lines[at->second];
-    if (row.clock == Clock::simulated)
+    if (row.clock() == Clock::simulated)
       line.predicted = &row;
-    else if (row.clock == Clock::host)
+    else if (row.clock() == Clock::host)
       line.host = &row;
     else
       line.devices.push_back(&row);
@@ -50,8 +50,8 @@ std::string data_cell(const Line& line) {
   if (line.host != nullptr) checked.push_back(line.host);
   std::string cell = "-";
   for (const auto* row : checked) {
-    if (!row->data) continue;
-    if (!row->data->passed) return "WRONG";
+    if (!row->data()) continue;
+    if (!row->data()->passed) return "WRONG";
     cell = "ok";
   }
   return cell;
@@ -65,7 +65,7 @@ std::vector<std::string> device_names(const std::vector<Line>& lines) {
   std::vector<std::string> names;
   for (const auto& line : lines) {
     for (const auto* row : line.devices) {
-      if (std::ranges::find(names, row->executor) == names.end()) names.push_back(row->executor);
+      if (std::ranges::find(names, row->executor()) == names.end()) names.push_back(row->executor());
     }
   }
   return names;
@@ -75,10 +75,10 @@ std::vector<std::string> cells_of(const Line& line, const std::string& size, con
   const auto& row = any_row(line);
   const auto name = row.chosen.empty() ? row.algorithm : fmt::format("{} ({})", row.algorithm, row.chosen);
   std::vector<std::string> cells{
-      size, (row.winner ? "* " : "  ") + name, time(row.predicted), rate(row.algbw_gbps()), rate(row.busbw_gbps()), percent(row.bound_pct())};
+      size, (row.winner ? "* " : "  ") + name, time(row.predicted()), rate(row.algbw_gbps()), rate(row.busbw_gbps()), percent(row.bound_pct())};
   for (const auto& device : devices) {
     const auto found = std::ranges::find(line.devices, device, &Row::executor);
-    cells.push_back(found == line.devices.end() ? "-" : time((*found)->time));
+    cells.push_back(found == line.devices.end() ? "-" : time((*found)->time()));
     cells.push_back(found == line.devices.end() ? "-" : percent((*found)->error_pct()));
   }
   cells.insert(cells.end(), {fmt::format("{}", row.channels), row.verified ? "yes" : "no", data_cell(line)});

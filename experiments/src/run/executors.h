@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "p2plab/experiment/evaluator.h"
 #include "p2plab/program/executor.h"
 
 namespace p2plab {
@@ -15,7 +16,7 @@ std::string executor_summary(const std::string& name);
 /// Can it run here? not_built or no_device, with reason and remedy, if not. The simulator always can.
 Status executor_state(const std::string& name);
 
-/// The executor called `name`; none if this build has none or it is the simulator.
-std::unique_ptr<Executor> make_executor(const std::string& name);
+/// The executor called `name`; none if this build has none. The simulator needs an evaluator, whose predictions it gives.
+std::unique_ptr<Executor> make_executor(const std::string& name, const Evaluator* evaluator = nullptr);
 
 }  // namespace p2plab

@@ -138,17 +138,17 @@ std::vector<std::string> interval_sentences(std::span<const Row> rows) {
   double sum = 0;
   int count = 0;
   const Row* widest = nullptr;
-  const auto width = [](const Row& row) { return (*row.predicted_high - *row.predicted_low) / *row.predicted; };
+  const auto width = [](const Row& row) { return (row.interval()->high - row.interval()->low) / row.prediction->time; };
   for (const auto& row : rows) {
-    if (!row.predicted_low || !row.predicted_high || row.predicted->count() <= 0) continue;
+    if (!row.interval() || row.prediction->time.count() <= 0) continue;
     sum += width(row);
     ++count;
     if (widest == nullptr || width(row) > width(*widest)) widest = &row;
   }
   if (count == 0) return {};
   return {fmt::format("The profile's intervals make the predictions {:.0f} % wide on average; widest is {} at {}, {:.2f} us ({:.2f} to {:.2f} us).",
-                      100 * sum / count, widest->algorithm, to_string(widest->size), microseconds(*widest->predicted),
-                      microseconds(*widest->predicted_low), microseconds(*widest->predicted_high))};
+                      100 * sum / count, widest->algorithm, to_string(widest->size), microseconds(widest->prediction->time),
+                      microseconds(widest->interval()->low), microseconds(widest->interval()->high))};
 }
 
 double pcie_port_load(const Topology& topology, const Routes& routes, const Schedule& schedule) {
@@ -185,9 +185,9 @@ std::vector<std::string> data_sentences(std::span<const Row> rows) {
   std::size_t wrong = 0;
   Bytes largest{0};
   for (const auto& row : rows) {
-    if (!row.data) continue;
+    if (!row.data()) continue;
     ++checked;
-    wrong += row.data->passed ? 0 : 1;
+    wrong += row.data()->passed ? 0 : 1;
     largest = std::max(largest, row.size);
   }
   if (checked == 0) return {};

@@ -38,11 +38,11 @@ std::vector<Row> NcclRows::rows(CollectiveKind kind, Bytes size) const {
   Row row;
   row.collective = kind;
   row.algorithm = "nccl_model";
-  row.executor = nccl_executor;
+  row.measurement = {.executor = nccl_executor, .samples = {best->time}};
   row.ranks = evaluator_.topology().ranks();
   row.dtype = to_string(experiment_.dtype);
   row.size = size;
-  row.time = row.predicted = best->time;
+  row.prediction = Prediction{best->time};
   row.in_place = experiment_.measure.in_place;
   row.channels = 2 * communicator_->ring.channels;
   row.protocol = to_string(best->proto);
@@ -67,7 +67,8 @@ std::optional<Row> NcclRows::plan_row(const Row& model, nccl::Algorithm algorith
   Row row = model;
   row.algorithm = evaluation->plan().planner;
   row.chosen.clear();
-  row.time = row.predicted = evaluation->prediction.time;
+  row.prediction = Prediction{evaluation->prediction.time};
+  row.measurement.samples = {row.prediction->time};
   row.verified = true;
   row.channels = evaluation->program.blocks();
   row.parts = tuning.parts;

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "config/sizes.h"
 #include "p2plab/base/quantity.h"
 #include "p2plab/plan/builtin_planners.h"
 #include "p2plab/report/provenance.h"
@@ -54,24 +55,18 @@ std::map<CollectiveKind, Limit> limits_of(const Experiment& experiment, Progress
   return limits;
 }
 
-Row row_of(const PlannedCase& planned, const Context& context, const std::string& executor) {
+Row row_of(const PlannedCase& planned, const Context& context, Measurement measurement) {
   const auto& evaluation = *planned.evaluation;
   const auto& plan = evaluation.plan();
-  const auto& [predicted, interval] = evaluation.prediction;
   Row row;
   row.collective = planned.kind;
   row.algorithm = planned.choice->label();
-  row.executor = executor;
   row.ranks = static_cast<int>(plan.schedule.collective().members.size());
   row.dtype = to_string(context.experiment.dtype);
   row.size = evaluation.program.payload.size();
   // NCCL runs a schedule of its own, which these figures are not a prediction of.
-  if (!executor.starts_with("nccl")) row.predicted = predicted;
-  if (row.predicted && interval) {
-    row.predicted_low = interval->low;
-    row.predicted_high = interval->high;
-  }
-  if (executor == "simulator") row.time = row.predicted;
+  if (!measurement.executor.starts_with("nccl")) row.prediction = evaluation.prediction;
+  row.measurement = std::move(measurement);
   row.bound = context.limits.at(planned.kind).time(evaluation.program.payload);
   row.verified = true;  // an evaluation holds a proof
   row.in_place = evaluation.proved->proof.in_place();
@@ -114,6 +109,20 @@ std::vector<Skipped> impossible(const std::vector<PlannedCase>& cases) {
   return skipped;
 }
 
+// How a run uses an executor.
+struct Manner {
+  Bytes up_to = largest_size;
+  bool once = false;   // repeats would say nothing new
+  bool known = false;  // what it says is known once a plan is made
+};
+
+// Host times say nothing about GPUs, so one run that checks the data is enough there.
+Manner manner_of(const std::string& executor, const MeasureOptions& measure) {
+  if (executor == "simulator") return {.once = true, .known = true};
+  if (executor == "host") return {.up_to = measure.check_up_to, .once = true};
+  return {};
+}
+
 // Runs what was planned on one executor of this machine.
 class Running {
  public:
@@ -122,19 +131,19 @@ class Running {
 
   void all(const std::vector<PlannedCase>& cases) {
     if (const auto ready = executor_state(name_); !ready) return skip(fmt::format("executor {}", name_), reason_of(ready.error()));
-    const auto executor = make_executor(name_);
+    const auto executor = make_executor(name_, &context_.evaluator);
     std::vector<const PlannedCase*> chosen;
     for (const auto& planned : cases) {
-      if (planned.evaluation && (name_ != "host" || planned.size <= context_.experiment.measure.check_up_to)) chosen.push_back(&planned);
+      if (planned.evaluation && planned.size <= manner_.up_to) chosen.push_back(&planned);
     }
     const auto possible = std::ranges::count_if(cases, [](const PlannedCase& o) { return o.evaluation.has_value(); });
     if (static_cast<std::size_t>(possible) > chosen.size()) {
       skip(fmt::format("executor {} above {}", name_, to_string(context_.experiment.measure.check_up_to)),
            "larger data proves nothing new; measure: {check_up_to: ...} sets the limit");
     }
-    progress_.stage(fmt::format("run on {}", name_), static_cast<std::int64_t>(chosen.size()));
+    if (!manner_.known) progress_.stage(fmt::format("run on {}", name_), static_cast<std::int64_t>(chosen.size()));
     for (std::size_t i = 0; i < chosen.size(); ++i) {
-      if (context_.stop && context_.stop()) {
+      if (!manner_.known && context_.stop && context_.stop()) {
         report_.interrupted = true;
         return skip(fmt::format("executor {}: {} of {} rows", name_, chosen.size() - i, chosen.size()), "the run was interrupted before them");
       }
@@ -146,22 +155,16 @@ class Running {
   void one(const Executor& executor, const PlannedCase& planned) {
     const auto& evaluation = *planned.evaluation;
     const Job job{&context_.evaluator.topology(), &context_.evaluator.routes(), &evaluation.plan(), &evaluation.program};
-    // Host times say nothing about GPUs, so one run that checks the data is enough there.
-    const bool host = name_ == "host";
-    const RunOptions options{.warmup = host ? 0 : context_.experiment.measure.warmup,
-                             .repeats = host ? 1 : context_.experiment.measure.repeats,
+    const RunOptions options{.warmup = manner_.once ? 0 : context_.experiment.measure.warmup,
+                             .repeats = manner_.once ? 1 : context_.experiment.measure.repeats,
                              .seed = context_.experiment.seed,
                              .graph = context_.experiment.measure.graph};
     auto measured = executor.run(job, options);
-    progress_.advance(fmt::format("{} {}", planned.choice->label(), to_string(planned.size)));
+    if (!manner_.known) progress_.advance(fmt::format("{} {}", planned.choice->label(), to_string(planned.size)));
     if (!measured)
       return skip(fmt::format("{} {} {} at {}", name_, to_string(planned.kind), planned.choice->label(), to_string(planned.size)),
                   reason_of(measured.error()));
-    auto row = row_of(planned, context_, name_);
-    row.clock = measured->clock;
-    row.time = measured->median();
-    row.data = measured->check;
-    report_.rows.push_back(std::move(row));
+    report_.rows.push_back(row_of(planned, context_, *std::move(measured)));
   }
 
   static std::string reason_of(const Error& error) {
@@ -176,6 +179,7 @@ class Running {
 
   const Context& context_;
   const std::string name_;
+  const Manner manner_ = manner_of(name_, context_.experiment.measure);
   Report& report_;
   Progress& progress_;
 };
@@ -198,6 +202,15 @@ void add_findings(Report& report, const Context& context, const std::vector<Plan
   add(data_sentences(report.rows));
 }
 
+// NCCL's rows stand below those of their collective and size.
+void add_nccl_rows(const NcclRows& nccl, const Experiment& experiment, Report& report) {
+  for (const auto kind : experiment.collectives) {
+    for (const auto size : experiment.sizes) std::ranges::move(nccl.rows(kind, size), std::back_inserter(report.rows));
+  }
+  const auto place = [&](const Row& row) { return std::pair{std::ranges::find(experiment.collectives, row.collective), row.size}; };
+  std::ranges::stable_sort(report.rows, {}, place);
+}
+
 }  // namespace
 
 Result<Report> run(const Experiment& experiment, Progress& progress, const std::function<bool()>& stop) {
@@ -210,11 +223,9 @@ Result<Report> run(const Experiment& experiment, Progress& progress, const std::
   Report report{.name = experiment.name, .provenance = provenance_of(experiment)};
   const auto nccl = nccl_rows_wanted(experiment) ? std::optional<NcclRows>(std::in_place, experiment, evaluator) : std::nullopt;
   if (nccl && !nccl->missing().empty()) progress.note("no prediction of NCCL: " + nccl->missing());
-  for (std::size_t o = 0; o < cases.size(); ++o) {
-    const auto& planned = cases[o];
-    if (planned.evaluation) report.rows.push_back(row_of(planned, context, "simulator"));
-    const bool last = o + 1 == cases.size() || cases[o + 1].kind != planned.kind || cases[o + 1].size != planned.size;
-    if (nccl && last) std::ranges::move(nccl->rows(planned.kind, planned.size), std::back_inserter(report.rows));
+  Running(context, "simulator", report, progress).all(cases);
+  if (nccl) add_nccl_rows(*nccl, experiment, report);
+  for (const auto& planned : cases) {
     // A planner whose plan is wrong is a bug that no report may hide.
     if (planned.error && planned.error->code == ErrorCode::verification_failed) return *planned.error;
     if (planned.error && planned.error->code == ErrorCode::interrupted) report.interrupted = true;
@@ -237,12 +248,12 @@ Status status_of(const Report& report) {
     return Error{ErrorCode::interrupted, fmt::format("the run was interrupted: the report holds the {} rows that were finished", report.rows.size())};
   }
   for (const auto& row : report.rows) {
-    if (!row.data || row.data->passed) continue;
+    if (!row.data() || row.data()->passed) continue;
     return Error{ErrorCode::verification_failed,
                  fmt::format("{} {} at {}: executor {} got {} of {} elements wrong", to_string(row.collective), row.algorithm, to_string(row.size),
-                             row.executor, row.data->wrong, row.data->elements),
+                             row.executor(), row.data()->wrong, row.data()->elements),
                  std::nullopt,
-                 {row.data->first_wrong}};
+                 {row.data()->first_wrong}};
   }
   return {};
 }

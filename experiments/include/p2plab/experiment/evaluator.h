@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "p2plab/experiment/prediction.h"
 #include "p2plab/machine/routes.h"
 #include "p2plab/machine/topology.h"
 #include "p2plab/program/planner.h"
@@ -18,18 +19,6 @@
 #include "p2plab/simulator/simulate.h"
 
 namespace p2plab {
-
-/// Where a time lies if every number of the profile lies within its interval.
-struct Interval {
-  Seconds low{0};
-  Seconds high{0};
-};
-
-/// What a program is predicted to take.
-struct Prediction {
-  Seconds time{0};
-  std::optional<Interval> interval = std::nullopt;  // holds `time`; none where it was not asked for, or the profile has no intervals
-};
 
 /// A plan whose schedule is proved on one machine. Many programs are made of it: one for each payload.
 struct ProvedPlan {

@@ -9,6 +9,7 @@
 
 #include "p2plab/base/result.h"
 #include "p2plab/base/units.h"
+#include "p2plab/experiment/prediction.h"
 #include "p2plab/program/measurement.h"
 #include "p2plab/schedule/collective.h"
 
@@ -29,19 +30,17 @@ struct Provenance {
   std::string forms = {};              // in which plans were predicted and run: "model", "gpu", "gpu_staged"
 };
 
-/// One algorithm at one size on one executor.
+/// One algorithm at one size on one executor: what was to be expected, and what came of it.
 struct Row {
   CollectiveKind collective = CollectiveKind::all_reduce;
   std::string algorithm;  // as in the config
-  std::string executor;   // "simulator" or one that moved data
   int ranks = 0;
   std::string dtype;
-  Bytes size{0};  // nccl-tests' size
-  Clock clock = Clock::simulated;
-  std::optional<Seconds> time = std::nullopt;       // what this executor says
-  std::optional<Seconds> predicted = std::nullopt;  // what the simulator says
-  std::optional<Seconds> bound = std::nullopt;      // no schedule can be faster
-  bool verified = false;                            // the schedule is proved, for this placement of input and output
+  Bytes size{0};                                        // nccl-tests' size
+  std::optional<Prediction> prediction = std::nullopt;  // what the simulator says of this program
+  Measurement measurement = {};                         // what the executor says, and by which clock
+  std::optional<Seconds> bound = std::nullopt;          // no schedule can be faster
+  bool verified = false;                                // the schedule is proved, for this placement of input and output
   bool in_place = false;
   int channels = 0;  // thread blocks per rank
   std::string protocol;
@@ -50,10 +49,18 @@ struct Row {
   Bytes slice{0};
   int slices = 0;           // of each chunk, where their number is given, not their bytes
   std::string chosen = {};  // the planner that made the plan, where `auto` chose
-  std::optional<DataCheck> data = std::nullopt;
-  std::optional<Seconds> predicted_low = std::nullopt;   // the prediction if all numbers of the profile are at their fast ends,
-  std::optional<Seconds> predicted_high = std::nullopt;  // or at their slow ones
-  bool winner = false;                                   // least predicted time of its collective and size
+  bool winner = false;      // least predicted time of its collective and size
+
+  /// "simulator", or one that moved data.
+  const std::string& executor() const { return measurement.executor; }
+  Clock clock() const { return measurement.clock; }
+  const std::optional<DataCheck>& data() const { return measurement.check; }
+  /// What the executor says: the middle of its repeats.
+  std::optional<Seconds> time() const { return measurement.median(); }
+  /// What the simulator says.
+  std::optional<Seconds> predicted() const { return prediction ? std::optional(prediction->time) : std::nullopt; }
+  /// Where the prediction lies if the profile's numbers lie within their intervals.
+  std::optional<Interval> interval() const { return prediction ? prediction->interval : std::nullopt; }
 
   /// Payload per second; none without a time, zero for an empty payload.
   std::optional<double> algbw_gbps() const;

@@ -196,7 +196,7 @@ TEST(Tuned, ARunTakesTheTablesPlansAndPredictsWhatTheTableSays) {
     const auto& band = table.band(row.size);
     const auto size = std::ranges::find(band.sizes, row.size, &TunedSize::size);
     ASSERT_NE(size, band.sizes.end());
-    EXPECT_EQ(row.predicted, size->predicted);
+    EXPECT_EQ(row.predicted(), size->predicted);
     EXPECT_NE(row.chosen.find(band.algorithm.name), std::string::npos);
   }
 }
@@ -228,7 +228,7 @@ TEST(Tuned, WhereGpusRunThePlanTheirFormIsTheOneThatIsPredicted) {
   const auto topology = machine("hgx-h200:gpus=4");
   const Routes routes(topology);
   for (const auto& row : report->rows) {
-    if (row.executor != "simulator" || row.algorithm != "two_shot") continue;
+    if (row.executor() != "simulator" || row.algorithm != "two_shot") continue;
     PlanContext context;
     context.routes = &routes;
     const auto planners = builtin_planners();

@@ -16,12 +16,11 @@ namespace {
 Row row_of(const std::string& algorithm, Bytes size, double predicted_us) {
   Row row;
   row.algorithm = algorithm;
-  row.executor = "simulator";
   row.ranks = 4;
   row.dtype = "float16";
   row.size = size;
-  row.time = Seconds{predicted_us * 1e-6};
-  row.predicted = row.time;
+  row.prediction = Prediction{Seconds{predicted_us * 1e-6}};
+  row.measurement = {.executor = "simulator", .samples = {row.prediction->time}};
   row.bound = Seconds{predicted_us * 0.5e-6};
   row.verified = true;
   row.channels = 3;
@@ -51,10 +50,10 @@ TEST(Row, AllReduceBusBandwidthOfFourRanksIsOneAndAHalfTimesPayloadPerSecond) {
 TEST(Row, PredictionErrorExistsOnlyAgainstADeviceClock) {
   auto row = row_of("ring", Bytes{1000}, 9);
   EXPECT_FALSE(row.error_pct());
-  row.time = Seconds{10e-6};
-  row.clock = Clock::host;
+  row.measurement.samples = {Seconds{10e-6}};
+  row.measurement.clock = Clock::host;
   EXPECT_FALSE(row.error_pct());
-  row.clock = Clock::device;
+  row.measurement.clock = Clock::device;
   EXPECT_NEAR(*row.error_pct(), -10, 1e-9);
 }
 
@@ -91,12 +90,34 @@ TEST(Report, ReadsBackFromJsonWithTheSameRows) {
   for (std::size_t r = 0; r < report.rows.size(); ++r) {
     EXPECT_EQ(back->rows[r].algorithm, report.rows[r].algorithm);
     EXPECT_EQ(back->rows[r].size, report.rows[r].size);
-    EXPECT_NEAR(back->rows[r].time->count(), report.rows[r].time->count(), 1e-15);
+    EXPECT_NEAR(back->rows[r].time()->count(), report.rows[r].time()->count(), 1e-15);
     EXPECT_EQ(back->rows[r].winner, report.rows[r].winner);
   }
   for (const char* name : {"report.json", "report.csv", "report.html"}) {
     EXPECT_TRUE(std::filesystem::exists(std::filesystem::path(scratch_file("p2plab_report")) / name)) << name;
   }
+}
+
+TEST(Report, ReadsBackRepeatsIntervalAndDataCheck) {
+  Report report{.name = "device"};
+  auto row = row_of("ring", Bytes{1 << 20}, 100);
+  row.prediction->interval = Interval{Seconds{90e-6}, Seconds{120e-6}};
+  row.measurement = {.executor = "cuda",
+                     .clock = Clock::device,
+                     .samples = {Seconds{101e-6}, Seconds{99e-6}, Seconds{103e-6}},
+                     .check = DataCheck{.passed = true, .elements = 7}};
+  report.rows = {row};
+  std::ofstream(scratch_file("repeats.json")) << to_json(report);
+  const auto back = read_report(scratch_file("repeats.json"));
+  ASSERT_TRUE(back) << describe(back.error());
+  const auto& same = back->rows.front();
+  ASSERT_EQ(same.measurement.samples.size(), 3U);
+  EXPECT_NEAR(same.measurement.samples[1].count(), 99e-6, 1e-15);
+  EXPECT_NEAR(same.time()->count(), 101e-6, 1e-15);
+  EXPECT_NEAR(same.interval()->low.count(), 90e-6, 1e-15);
+  EXPECT_NEAR(same.interval()->high.count(), 120e-6, 1e-15);
+  EXPECT_TRUE(same.data()->passed);
+  EXPECT_EQ(same.data()->elements, 7);
 }
 
 TEST(Report, TextMarksTheWinnerAndNamesWhatWasNotDone) {
@@ -110,12 +131,12 @@ TEST(Report, TextMarksTheWinnerAndNamesWhatWasNotDone) {
 TEST(Report, WrongDataShowsInTheTable) {
   auto report = sample();
   auto host = report.rows[0];
-  host.executor = "host";
-  host.clock = Clock::host;
-  host.data = DataCheck{.passed = false, .elements = 10, .wrong = 1};
+  host.measurement.executor = "host";
+  host.measurement.clock = Clock::host;
+  host.measurement.check = DataCheck{.passed = false, .elements = 10, .wrong = 1};
   report.rows.push_back(host);
   EXPECT_NE(to_text(report).find("WRONG"), std::string::npos);
-  report.rows.back().data->passed = true;
+  report.rows.back().measurement.check->passed = true;
   EXPECT_EQ(to_text(report).find("WRONG"), std::string::npos);
 }
 
@@ -147,8 +168,8 @@ TEST(ReadReport, BadFilesGiveAnErrorWithTheirPlace) {
 TEST(Compare, JoinsRowsAndTakesTheGeometricMeanOfRatios) {
   const auto a = sample();
   auto b = sample();
-  b.rows[0].time = Seconds{200e-6};  // 2 x
-  b.rows[1].time = Seconds{40e-6};   // 0.5 x
+  b.rows[0].measurement.samples = {Seconds{200e-6}};  // 2 x
+  b.rows[1].measurement.samples = {Seconds{40e-6}};   // 0.5 x
   b.rows.pop_back();
   b.rows.push_back(row_of("one_shot", Bytes{1 << 10}, 3));
   const auto comparison = compare(a, b);
@@ -167,14 +188,14 @@ TEST(Compare, JoinsRowsAndTakesTheGeometricMeanOfRatios) {
 TEST(Compare, JudgesEachExecutorByItselfAndCpuThreadsNotAtAll) {
   auto a = sample();
   a.rows.resize(3);
-  a.rows[1].executor = "nccl_model";
-  a.rows[2].executor = "host";
-  a.rows[2].clock = Clock::host;
+  a.rows[1].measurement.executor = "nccl_model";
+  a.rows[2].measurement.executor = "host";
+  a.rows[2].measurement.clock = Clock::host;
   auto b = a;
   b.name = "degraded";
-  b.rows[0].time = Seconds{104e-6};
-  b.rows[1].time = Seconds{72e-6};
-  b.rows[2].time = Seconds{4e-6};
+  b.rows[0].measurement.samples = {Seconds{104e-6}};
+  b.rows[1].measurement.samples = {Seconds{72e-6}};
+  b.rows[2].measurement.samples = {Seconds{4e-6}};
   const auto means = compare(a, b).mean_ratios();
   ASSERT_EQ(means.size(), 2);
   EXPECT_EQ(means[0].executor, "simulator");

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// Words of report.json that are written and read.
+#pragma once
+
+#include <array>
+
+#include "p2plab/detail/named.h"
+#include "p2plab/program/measurement.h"
+
+namespace p2plab {
+
+inline constexpr std::array clocks{Named{"simulated", Clock::simulated}, Named{"host", Clock::host}, Named{"device", Clock::device}};
+
+}  // namespace p2plab
