@@ -49,7 +49,7 @@ class SlowMaker final : public ProgramMaker {
 
 Call of(std::int64_t count) { return {.kind = CollectiveKind::all_reduce, .type = DataType::float16, .count = count}; }
 
-// 3000 calls of ten lengths, in an order that all ranks share, each rank at a pace of its own: by which calls were served, as text.
+// At least 3000 calls of ten lengths, in an order that all ranks share, each rank at a pace of its own: by which calls were served, as text.
 Result<std::string> served_by(Session& session, unsigned seed) {
   SlowMaker maker(seed * 100 + static_cast<unsigned>(session.rank()), &session);
   AgreedPrograms programs(&session, maker, {.ranks_here = {session.rank()}});
@@ -61,7 +61,7 @@ Result<std::string> served_by(Session& session, unsigned seed) {
     wider = of(100);
     programs.want(*wider);
   }
-  // Until some were served, however slowly programs are made; alike on all ranks, if what is tested holds.
+  // On a busy machine all 3000 may pass before a program is made: then more, as many on all ranks if they are served alike.
   bool any = false;
   for (int i = 0; i < 3000 || (!any && i < 1'000'000); ++i) {
     const auto program = programs.next(session.rank(), of(1 + common() % 10), wider, false);
