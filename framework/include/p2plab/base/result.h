@@ -28,12 +28,13 @@ class [[nodiscard]] Result {
 
   T& operator*() & { return get(*this); }
   const T& operator*() const& { return get(*this); }
-  T&& operator*() && { return std::move(get(*this)); }
+  /// By value, so that `for (auto& x : *make())` and `const auto& x = *make()` keep what they speak of.
+  T operator*() && { return std::move(get(*this)); }
   T* operator->() & { return &get(*this); }
   const T* operator->() const& { return &get(*this); }
 
   const Error& error() const& { return fault(*this); }
-  Error&& error() && { return std::move(fault(*this)); }
+  Error error() && { return std::move(fault(*this)); }
 
  private:
   template <class Self>
@@ -60,7 +61,7 @@ class [[nodiscard]] Result<void> {
     expects(error_.has_value());
     return *error_;
   }
-  Error&& error() && {
+  Error error() && {
     expects(error_.has_value());
     return std::move(*error_);
   }
