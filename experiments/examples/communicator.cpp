@@ -35,7 +35,7 @@ int main() {
   if (!plan) return fail(plan.error());
   const auto proof = verify(*machine, routes, plan->schedule);
   if (!proof) return fail(proof.error());
-  const auto program = lower(plan->schedule, *proof, payload, gpu_tuning(plan->schedule, payload));
+  const auto program = lower(plan->schedule, *proof, payload, gpu_tuning(plan->schedule, *proof, payload));
   if (!program) return fail(program.error());
 
   std::vector<DeviceBuffers> buffers(2);

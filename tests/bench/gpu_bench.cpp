@@ -129,7 +129,8 @@ Result<Measurement> run(Executors& executors, const Topology& topology, const Ro
   const auto proof = verify(topology, routes, plan->schedule, {.in_place = what.in_place});
   if (!proof) return proof.error();
   const auto suited = form.staged ? staged_gpu_tuning : gpu_tuning;
-  const auto program = lower(plan->schedule, *proof, what.payload, form.tuned ? suited(plan->schedule, what.payload) : form.tuning);
+  const auto tuning = form.tuned ? suited(plan->schedule, *proof, what.payload) : form.tuning;
+  const auto program = lower(plan->schedule, *proof, what.payload, tuning, PeerAccess(topology, routes));
   if (!program) return program.error();
   const auto executor = executors.get(form.executor);
   if (!executor) return executor.error();

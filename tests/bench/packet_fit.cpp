@@ -136,7 +136,7 @@ Case case_of(const Row& row) {
   const auto plan = *testing::plan_on(machine, row.planner, row.kind);
   const Payload payload{.elements = row.kib * 512, .type = DataType::float16};
   const auto proof = *verify(machine, Routes{machine}, plan.schedule);
-  return {row, machine, *lower(plan.schedule, proof, payload, gpu_tuning(plan.schedule, payload))};
+  return {row, machine, *lower(plan.schedule, proof, payload, gpu_tuning(plan.schedule, proof, payload))};
 }
 
 double predicted(const Case& one, Profile profile, const Numbers& numbers) {

@@ -33,7 +33,7 @@ Status run_one(Session& session, const std::string& planner, std::int64_t elemen
   const auto proof = verify(machine, routes, plan->schedule);
   if (!proof) return proof.error();
   const Payload payload{.elements = elements, .type = DataType::float16};
-  const auto program = lower(plan->schedule, *proof, payload, gpu_tuning(plan->schedule, payload));
+  const auto program = lower(plan->schedule, *proof, payload, gpu_tuning(plan->schedule, *proof, payload));
   if (!program) return program.error();
   const auto measured = cuda_processes(session)->run({&machine, &routes, &*plan, &*program}, options);
   if (!measured) return measured.error();

@@ -13,20 +13,20 @@ namespace p2plab {
 namespace {
 
 // The image of a rank whose memory lies anywhere.
-PacketImage image_of(const Topology& machine, const std::string& planner, CollectiveKind kind, const PacketFormat& format) {
+PacketImage image_of(const Topology& machine, const std::string& planner, CollectiveKind kind, PacketWire wire) {
   const Routes routes(machine);
   const auto plan = *testing::plan_on(machine, planner, kind);
   const auto program = *lower(plan.schedule, *verify(machine, routes, plan.schedule), {.elements = 4096, .type = DataType::float16}, {});
   const std::vector<RankAddresses> addresses(static_cast<std::size_t>(machine.ranks()));
-  return link_packets(make_packet_plan(program, PeerAccess(machine, routes)), Rank{0}, addresses, format);
+  return link_packets(make_packet_program(program, {}, wire), Rank{0}, addresses, wire, image::most_packet_width);
 }
 
 TEST(SpecialKernel, CompilesForEveryGeneration) {
   const auto nvrtc = cuda::NvrtcLibrary::load();
   if (!nvrtc) GTEST_SKIP() << describe(nvrtc.error());
   const auto machine = testing::one_switch(4);
-  const auto sum = image_of(machine, "two_shot", CollectiveKind::all_reduce, {.data_bytes = 16, .width = image::most_packet_width});
-  const auto copy = image_of(machine, "ring", CollectiveKind::broadcast, {.data_bytes = 15, .width = image::most_packet_width});
+  const auto sum = image_of(machine, "two_shot", CollectiveKind::all_reduce, PacketWire::lamport);
+  const auto copy = image_of(machine, "ring", CollectiveKind::broadcast, PacketWire::ll128);
   for (const int capability : {80, 100}) {
     const auto lamport = nvrtc->compile(kernel_source(sum, {.choice = {.type = DataType::float16, .lamport = true}, .once = true}), capability);
     EXPECT_TRUE(lamport) << describe(lamport.error());

@@ -143,8 +143,8 @@ TEST(Protocols, CostWhatTheirFlagsWeigh) {
     return testing::makespan(machine, testing::lowered(machine, testing::pairs(2, {{Rank{0}, Rank{1}}}), Bytes{120'000}, {.protocol = protocol}));
   };
   EXPECT_EQ(time(Protocol::simple), one_us + at_rate(120'000, 10));
-  EXPECT_EQ(time(Protocol::lamport), one_us + at_rate(120'000, 10));
   EXPECT_EQ(time(Protocol::ll), one_us + at_rate(240'000, 10));
+  EXPECT_EQ(time(Protocol::lamport), time(Protocol::ll));  // what is only moved may hold the sentinel, so it goes by LL
   EXPECT_EQ(time(Protocol::ll128), one_us + at_rate(128'000, 10));
 }
 

@@ -17,7 +17,9 @@ namespace p2plab::testing {
 inline Program lowered(const Topology& machine, const Schedule& schedule, Bytes size, const Tuning& tuning = {}) {
   const auto proof = verify(machine, Routes{machine}, schedule);
   expects(static_cast<bool>(proof));
-  return *lower(schedule, *proof, {.elements = size.count(), .type = DataType::int8}, tuning);
+  // Lamport packets carry sums of floating-point numbers only.
+  const auto type = tuning.protocol == Protocol::lamport && size.count() % 2 == 0 ? DataType::float16 : DataType::int8;
+  return *lower(schedule, *proof, {.elements = size.count() / size_of(type), .type = type}, tuning);
 }
 
 inline SimResult simulated(const Topology& machine, const Program& program, const Profile& profile = {}, const SimOptions& options = {}) {

@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "p2plab/program/check.h"
-#include "p2plab/simulator/profile.h"
+#include "p2plab/program/packet_wire.h"
 
 namespace p2plab {
 
@@ -45,15 +45,13 @@ class Search {
   Result<Trial> best() {
     auto sliced = best_grain();
     if (!sliced) return sliced;
-    // Other protocols in the form that suits slices, and with whole chunks: what they save is waiting, what they cost is bytes.
+    // Other protocols, by packets, which are not cut into slices: what they save is waiting, what they cost is bytes.
     for (const auto protocol : {Protocol::ll, Protocol::ll128, Protocol::lamport}) {
       if (!can_gain(*sliced, protocol)) continue;
-      for (const auto grain : {sliced->grain, Grain{}}) {
-        auto tuning = tuning_of(grain);
-        tuning.protocol = protocol;
-        auto trial = try_tuning(tuning, grain);
-        if (trial && trial->time.count() < sliced->time.count() * (1 - least_gain)) sliced = std::move(trial);
-      }
+      auto tuning = tuning_of(sliced->grain);
+      tuning.protocol = protocol;
+      auto trial = try_tuning(tuning, sliced->grain);
+      if (trial && trial->time.count() < sliced->time.count() * (1 - least_gain)) sliced = std::move(trial);
     }
     return sliced;
   }
@@ -63,6 +61,7 @@ class Search {
     auto start = try_tuning(plan_.tuning, {});
     if (!start) return start;
     Trial best = *std::move(start);
+    if (best.program.packets) return best;  // where no slice could go: there is nothing to cut
     if (best.program.instructions.size() > most_instructions) {
       least_ = best.time;
       return best;
@@ -107,7 +106,7 @@ class Search {
 
   // Takes as few copies of lanes as leave room for one a step; false where that is too many lanes, or the same as before.
   bool fit_apart(const Program& now, Grain& grain) const {
-    const auto apart = lower(plan_.schedule, proof_, payload_, {.lane_per_step = true});
+    const auto apart = lower(plan_.schedule, proof_, payload_, {.lane_per_step = true}, evaluator_.peer_access());
     if (!apart || apart->lanes.size() == now.lanes.size()) return false;
     for (; grain.parts > 1 && apart->blocks() * grain.parts > most_blocks; grain.parts /= 2) grain.slices_per_part *= 2;
     return apart->blocks() * grain.parts <= std::max(most_blocks, now.blocks());
@@ -154,7 +153,7 @@ class Search {
   }
 
   Result<Trial> try_tuning(const Tuning& tuning, Grain grain) const {
-    auto program = lower(plan_.schedule, proof_, payload_, tuning);
+    auto program = lower(plan_.schedule, proof_, payload_, tuning, evaluator_.peer_access());
     if (!program) return std::move(program).error();
     auto time = evaluator_.time(*program);
     if (!time) return std::move(time).error();

@@ -51,6 +51,7 @@ PlanForms usual_forms(const Profile& profile) { return profile.packet_item > Sec
 struct Evaluator::State {
   Topology topology;
   Routes routes;
+  PeerAccess peer_access;
   EvaluatorOptions options;
   CostModel usual;
   CostModel fast;  // every number at the fast end of its interval
@@ -66,12 +67,14 @@ struct Evaluator::State {
 };
 
 Evaluator::Evaluator(const Topology& topology, const Profile& profile, const EvaluatorOptions& options)
-    : state_(new State{topology, Routes(topology), options, {profile}, {fastest(profile)}, {slowest(profile)}}) {}
+    : state_(new State{
+          topology, Routes(topology), PeerAccess(topology, Routes(topology)), options, {profile}, {fastest(profile)}, {slowest(profile)}}) {}
 
 const Topology& Evaluator::topology() const& { return state_->topology; }
 const Routes& Evaluator::routes() const& { return state_->routes; }
 const Profile& Evaluator::profile() const& { return state_->usual.profile; }
 const EvaluatorOptions& Evaluator::options() const& { return state_->options; }
+const PeerAccess& Evaluator::peer_access() const& { return state_->peer_access; }
 
 Plan Evaluation::kept_plan() const {
   auto plan = *proved->plan;
@@ -118,8 +121,8 @@ Result<SimResult> Evaluator::simulate(const Program& program, SimOptions options
 
 std::optional<Tuning> Evaluator::given_tuning(const ProvedPlan& plan, const Payload& payload) const {
   switch (options().forms) {
-    case PlanForms::gpu: return gpu_tuning(plan.plan->schedule, payload);
-    case PlanForms::gpu_staged: return staged_gpu_tuning(plan.plan->schedule, payload);
+    case PlanForms::gpu: return gpu_tuning(plan.plan->schedule, plan.proof, payload);
+    case PlanForms::gpu_staged: return staged_gpu_tuning(plan.plan->schedule, plan.proof, payload);
     case PlanForms::model: break;
   }
   return std::nullopt;
@@ -135,7 +138,7 @@ Result<Evaluation> Evaluator::evaluate(std::shared_ptr<const ProvedPlan> plan, c
 
 Result<std::optional<Evaluation>> Evaluator::evaluate_below(Seconds limit, std::shared_ptr<const ProvedPlan> plan, const Payload& payload,
                                                             const Tuning& tuning) const {
-  auto program = lower(plan->plan->schedule, plan->proof, payload, tuning);
+  auto program = lower(plan->plan->schedule, plan->proof, payload, tuning, peer_access());
   if (!program) return std::move(program).error();
   const auto name = digest(*program);
   auto time = state_->usual.known.find(name);

@@ -10,6 +10,7 @@
 #include "p2plab/detail/text.h"
 #include "p2plab/machine/topology_io.h"
 #include "p2plab/program/check.h"
+#include "p2plab/program/packet_program.h"
 #include "p2plab/program/plan_io.h"
 
 namespace p2plab {
@@ -94,6 +95,7 @@ class ProgramReader {
       if (!error.where) error.where = SourceLocation{mistake_.filename};
       return error;
     }
+    program_.packets = choose_packets(program_, PeerAccess(*topology, Routes(*topology)));
     return ProgramFile{*std::move(topology), std::move(program_)};
   }
 

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "p2plab/program/packet_program.h"
 #include "p2plab/schedule/dependencies.h"
 #include "p2plab/schedule/layout.h"
 #include "p2plab/schedule/step_reader.h"
@@ -264,9 +265,11 @@ class Lowering {
 
 }  // namespace
 
-Result<Program> lower(const Schedule& schedule, const Proof& proof, const Payload& payload, const Tuning& tuning) {
+Result<Program> lower(const Schedule& schedule, const Proof& proof, const Payload& payload, const Tuning& tuning, const PeerAccess& peer_access) {
   if (auto ok = check(payload, tuning); !ok) return std::move(ok).error();
-  return Lowering{schedule, proof, payload, tuning}.run();
+  auto program = Lowering{schedule, proof, payload, tuning}.run();
+  program.packets = choose_packets(program, peer_access);
+  return program;
 }
 
 }  // namespace p2plab

@@ -7,6 +7,7 @@
 #include "base/old_words.h"
 #include "p2plab/detail/digest.h"
 #include "p2plab/detail/named.h"
+#include "p2plab/program/packet_program.h"
 
 namespace p2plab {
 
@@ -54,10 +55,21 @@ void add_settings(Digest& digest, const Program& program) {
   }
 }
 
+// The items follow from the rest and from who reaches whom, which the landing slots tell.
+void add_packets(Digest& digest, const PacketProgram& packets) {
+  digest.add(static_cast<std::int64_t>(packets.wire));
+  for (const auto* sizes : {&packets.landing, &packets.host_landing}) {
+    for (const auto bytes : *sizes) digest.add(bytes);
+  }
+  for (const auto& [from, to] : packets.messages) digest.add(from.value), digest.add(to.value);
+}
+
 }  // namespace
 
 Hash128 digest(const Program& program) {
   Digest digest;
+  digest.add(program.packets ? 1 : 0);
+  if (program.packets) add_packets(digest, *program.packets);
   add_settings(digest, program);
   add_collective(digest, program.collective);
   for (const auto& rank : program.memory) {

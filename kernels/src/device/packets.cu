@@ -27,7 +27,7 @@ struct MemoryTables {
   constexpr std::uint32_t store_source(std::uint32_t i) const { return image::store_source(store_table[i]); }
 };
 
-// Small tables are brought into shared memory, by all threads at once, and that before the kernel before this one has ended.
+// Small tables are staged in shared memory by all threads, overlapped with the preceding kernel (programmatic dependent launch).
 constexpr std::uint32_t staged_waves = 32;
 constexpr std::uint32_t staged_sources = 64;
 constexpr std::uint32_t staged_stores = 96;

@@ -5,6 +5,9 @@
 #include <bit>
 #include <set>
 
+#include "lowered/specialise.h"
+#include "p2plab/program/lower.h"
+#include "p2plab/program/packet_program.h"
 #include "p2plab/schedule/layout.h"
 #include "p2plab/schedule/step_reader.h"
 
@@ -13,8 +16,8 @@ namespace p2plab {
 namespace {
 
 constexpr Bytes interpreted_up_to = 2_MiB;
-constexpr Bytes staged_up_to = 512_MiB;  // above, landing areas take too much memory
-constexpr Bytes packet_part = 8_KiB;     // one round of a block of 512 threads with a packet each
+constexpr Bytes staged_up_to = 512_MiB;                    // above, landing areas take too much memory
+constexpr Bytes packet_part{packet_group * packet_bytes};  // one round of a group of threads with a packet each
 constexpr Bytes least_slice = 16_KiB;
 constexpr Bytes most_slice = 128_KiB;
 constexpr std::int64_t slices_to_fill = 64;
@@ -42,21 +45,17 @@ int most_lanes(const Schedule& schedule) {
   return static_cast<int>(most);
 }
 
-// Is a program so short that code is made for it (specialise.h)? Long ones are interpreted, which only small packets are worth.
-bool is_short(const Schedule& schedule) {
-  constexpr int most = 20;
-  std::vector<int> counts(static_cast<std::size_t>(schedule.ranks()));
-  StepReader steps(schedule);
-  for (std::size_t i = 0; i < schedule.step_count(); ++i) ++counts[steps(StepId{static_cast<std::int64_t>(i)}).executor.index()];
-  return std::ranges::all_of(counts, [](int count) { return count <= most; });
+// Is the packet program so short that code is made for it? Long ones are interpreted, which only small packets are worth.
+bool is_short(const Schedule& schedule, const Proof& proof, const Payload& payload) {
+  constexpr std::size_t most_steps = 160;                 // of a rank: more than any made code has sources and stores
+  constexpr std::int64_t enough = std::int64_t{1} << 24;  // elements, so that no chunk is empty
+  if (schedule.step_count() > most_steps * static_cast<std::size_t>(schedule.ranks())) return false;
+  const auto program = lower(schedule, proof, {.elements = enough, .type = payload.type, .op = payload.op}, {.protocol = Protocol::ll});
+  return program && can_specialise(*program->packets);
 }
 
 // Can data be its own flag? Not where every bit counts: see kernels/README.md.
-bool can_be_flagless(CollectiveKind kind, const Payload& payload) {
-  const bool sum = payload.op == ReduceOp::sum || payload.op == ReduceOp::average;
-  const bool floating = payload.type == DataType::float16 || payload.type == DataType::bfloat16 || payload.type == DataType::float32;
-  return reduces(kind) && sum && floating;
-}
+bool takes_lamport(CollectiveKind kind, const Payload& payload) { return reduces(kind) && can_be_lamport(payload); }
 
 // Packets flow through all steps, each block of threads with its own: the parts say how many blocks there are, so that a prediction of the program
 // is one of that flow. The kernels take packets as they come.
@@ -113,15 +112,15 @@ Tuning gathered(Bytes largest, int lanes) {
           .protocol = Protocol::simple};
 }
 
-Tuning tuning(const Schedule& schedule, const Payload& payload, bool staged) {
+Tuning tuning(const Schedule& schedule, const Proof& proof, const Payload& payload, bool staged) {
   Bytes largest{0};
   for (const auto& extent : cut(schedule, payload)) largest = std::max(largest, Bytes{extent.count * size_of(payload.type)});
   std::set<std::int32_t> channels;
   for (const auto& chunk : schedule.chunks()) channels.insert(chunk.channel);
   const auto lanes = most_lanes(schedule) * static_cast<int>(std::max<std::size_t>(channels.size(), 1));
   const auto kind = schedule.collective().kind;
-  const bool made = is_short(schedule);
-  if (can_be_flagless(kind, payload)) {
+  const bool made = is_short(schedule, proof, payload);
+  if (takes_lamport(kind, payload)) {
     const auto limit = staged ? staged_up_to : flagless_limit(schedule);
     if (largest <= (made ? limit : interpreted_up_to)) return packets(Protocol::lamport, largest, lanes);
   } else {
@@ -141,7 +140,7 @@ Tuning tuning(const Schedule& schedule, const Payload& payload, bool staged) {
 
 }  // namespace
 
-Tuning gpu_tuning(const Schedule& schedule, const Payload& payload) { return tuning(schedule, payload, false); }
-Tuning staged_gpu_tuning(const Schedule& schedule, const Payload& payload) { return tuning(schedule, payload, true); }
+Tuning gpu_tuning(const Schedule& schedule, const Proof& proof, const Payload& payload) { return tuning(schedule, proof, payload, false); }
+Tuning staged_gpu_tuning(const Schedule& schedule, const Proof& proof, const Payload& payload) { return tuning(schedule, proof, payload, true); }
 
 }  // namespace p2plab

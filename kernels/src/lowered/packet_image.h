@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Links a packet plan for one rank: operands become addresses, items become waves of sources.
+// Links a packet program for one rank: operands become addresses, items that are loaded together become waves of sources.
 #pragma once
 
 #include <array>
@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "lowered/kernel_args.h"
-#include "lowered/packet_plan.h"
+#include "p2plab/program/packet_program.h"
 
 namespace p2plab {
 
@@ -21,6 +21,7 @@ struct RankAddresses {
   std::uint64_t flags = 0;  // slice execution: in its own memory, and in its host memory
   std::uint64_t host_flags = 0;
   std::uint64_t reports = 0;  // rank 0's: one HangReport a rank, report_bytes apart, then the abort word
+  bool of_caller = false;     // each call names input and output: their addresses here are 0
 };
 
 /// Which step and which other rank a source belongs to, for reports of what a hung thread waited for.
@@ -29,29 +30,28 @@ struct SourceOrigin {
   std::int32_t peer = -1;
 };
 
+/// A parameter of a kernel (packet_parameters) that counts from the start of a buffer which each call names.
+struct CallersAddress {
+  std::size_t parameter = 0;
+  Buffer buffer = Buffer::input;
+};
+
 struct PacketImage {
   std::vector<image::PacketWave> waves;
   std::vector<image::PacketSource> sources;
   std::vector<image::PacketStore> stores;
-  std::vector<SourceOrigin> origins;  // per source
+  std::vector<SourceOrigin> origins;      // per source
+  std::vector<CallersAddress> of_caller;  // where the linked rank's buffers are those of a call
   std::int32_t divisor = 1;
   std::uint32_t whole_packets = 0;  // so many are whole in every item, with aligned addresses
 };
 
-struct PacketFormat {
-  int data_bytes = 16;              // of a 16-byte packet: 8, 16, or 15 on average, where eight packets are a line
-  int width = image::packet_width;  // most sources of a wave
-};
+/// Bytes of one copy of the largest landing area, where packets travel by `wire`.
+std::int64_t landing_area(const PacketProgram& program, PacketWire wire);
+std::int64_t host_landing_area(const PacketProgram& program, PacketWire wire);
 
-/// Packets of an item of so many bytes, and how many of them are whole.
-std::int64_t packets_of(std::int64_t bytes, const PacketFormat& format);
-std::int64_t whole_packets_of(std::int64_t bytes, const PacketFormat& format);
-
-/// Bytes of one copy of the largest landing area.
-std::int64_t landing_area(const PacketPlan& plan, const PacketFormat& format);
-std::int64_t host_landing_area(const PacketPlan& plan, const PacketFormat& format);
-
-/// The image of one rank: its items in order, as many to a wave as fit and as may wait together.
-PacketImage link_packets(const PacketPlan& plan, Rank rank, std::span<const RankAddresses> addresses, const PacketFormat& format);
+/// The image of one rank: its items in order, at most `width` sources to a wave. By `wire`, which may be LL for a program of LL128.
+PacketImage link_packets(const PacketProgram& program, Rank rank, std::span<const RankAddresses> addresses, PacketWire wire,
+                         int width = image::packet_width);
 
 }  // namespace p2plab

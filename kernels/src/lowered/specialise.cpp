@@ -56,6 +56,16 @@ bool can_specialise(const PacketImage& image) {
          image.stores.size() <= most_made_stores && std::ranges::all_of(image.waves, whole);
 }
 
+bool can_specialise(const PacketProgram& program) {
+  const std::vector<RankAddresses> anywhere(program.ranks.size());
+  for (std::size_t r = 0; r < program.ranks.size(); ++r) {
+    if (program.ranks[r].size() > most_sources + most_made_stores) return false;
+    const auto image = link_packets(program, Rank{static_cast<std::int64_t>(r)}, anywhere, program.wire, image::most_packet_width);
+    if (!can_specialise(image)) return false;
+  }
+  return true;
+}
+
 std::string shape_source(const PacketImage& image, bool odd, bool once) {
   int width = 1;
   int stores = 1;

@@ -21,8 +21,10 @@ struct PacketCode {
   bool once = false;                       // no thread has more than one packet
 };
 
-/// Can a kernel be made for this image? Every item must fit into one wave, and the code must stay short.
+/// Can a kernel be made for this image? Every item must fit into one wave, and the code must stay short: at most 16 waves, 64 sources and 96
+/// stores. The second: for every rank of a program, whatever its memory.
 bool can_specialise(const PacketImage& image);
+bool can_specialise(const PacketProgram& program);
 
 /// The constants of an image: a struct Shape, as device/fixed_tables.h describes it.
 std::string shape_source(const PacketImage& image, bool odd, bool once);

@@ -93,7 +93,8 @@ bool serves_in_place(const ChosenPlan& chosen, const Program& program, const Pay
   if (program.payload.type != payload.type || chosen.plan.schedule.collective().kind != CollectiveKind::all_reduce) return false;
   const auto proof = verify(chosen.machine->topology, chosen.machine->routes, chosen.plan.schedule, {.in_place = true});
   if (!proof) return false;
-  const auto other = lower(chosen.plan.schedule, *proof, payload, program.tuning);
+  const PeerAccess peer_access(chosen.machine->topology, chosen.machine->routes);
+  const auto other = lower(chosen.plan.schedule, *proof, payload, program.tuning, peer_access);
   return other && digest(*other) == digest(program);
 }
 
@@ -108,8 +109,9 @@ Result<std::unique_ptr<ReadyProgram>> GpuPrograms::make(const Call& call) {
     const auto proof = verify(chosen->machine->topology, chosen->machine->routes, chosen->plan.schedule);
     if (!proof) return proof.error();
     const auto payload = runtime::payload_of(call, ranks_);
-    const auto tuning = chosen->tuning ? *chosen->tuning : staged_gpu_tuning(chosen->plan.schedule, payload);
-    auto program = lower(chosen->plan.schedule, *proof, payload, tuning);
+    const auto tuning = chosen->tuning ? *chosen->tuning : staged_gpu_tuning(chosen->plan.schedule, *proof, payload);
+    const PeerAccess peer_access(chosen->machine->topology, chosen->machine->routes);
+    auto program = lower(chosen->plan.schedule, *proof, payload, tuning, peer_access);
     if (!program) return std::move(program).error();
     const bool in_place = serves_in_place(*chosen, *program, payload);
     return std::make_unique<GpuProgram>(call, ranks_, *std::move(chosen), *std::move(program), in_place);

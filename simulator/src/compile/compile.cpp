@@ -6,20 +6,22 @@
 #include "compile/check_program.h"
 #include "compile/compiled.h"
 #include "compile/lane_dedup.h"
-#include "compile/packet_form.h"
 #include "compile/resource_paths.h"
 
 namespace p2plab {
 
 namespace {
 
-// Owners send what others would read, arrival needs no flag, and a lane is all thread blocks of its GPU, whose rates together exceed the links'.
+bool says_what_packets_cost(const Profile& profile) {
+  return profile.packet_start.count() > 0 || profile.packet_item.count() > 0 || profile.packet_tail.count() > 0;
+}
+
+// Arrival needs no flag, and a lane is all thread blocks of its GPU, whose rates together exceed the links'.
 void by_packets(Compiled& out, const Profile& profile) {
   constexpr double picoseconds = 1e12;
   out.costs = {.slice = 0, .packets = true, .item = profile.packet_item.count() * picoseconds, .tail = profile.packet_tail.count() * picoseconds};
   out.signal_peer = out.signal_local = 0;
   out.read_request = 0;
-  out.outstanding = 0;
   out.store.rate = out.load.rate = out.reduce.rate = 0;
 }
 
@@ -33,7 +35,7 @@ void by_copies(Compiled& out, const Profile& profile) {
 
 void take_profile(Compiled& out, const Program& program, const Profile& profile) {
   const auto rate = [](const std::optional<Bandwidth>& value) { return value ? value->bytes_per_second() : 0; };
-  const bool flags = in_slices(program.tuning.protocol);
+  const bool flags = program.packets == nullptr && in_slices(program.tuning.protocol);
   out.tuning = program.tuning;
   out.parts = static_cast<std::uint32_t>(program.tuning.parts);
   out.signal_peer = to_sim_time(flags ? profile.fence + profile.signal_peer : profile.poll).count();
@@ -45,7 +47,8 @@ void take_profile(Compiled& out, const Program& program, const Profile& profile)
   out.store.rate = rate(profile.store_rate);
   out.load.rate = rate(profile.load_rate);
   out.reduce.rate = rate(profile.reduce_rate);
-  const bool packets = runs_by_packets(program, profile);
+  const bool packets = program.packets != nullptr && says_what_packets_cost(profile);
+  if (program.packets != nullptr) out.outstanding = 0;  // each packet has a slot of its own
   if (packets) by_packets(out, profile);
   if (program.tuning.protocol == Protocol::copy) by_copies(out, profile);
   const auto launch = packets ? profile.packet_start : profile.launch;

@@ -9,6 +9,7 @@
 
 #include "p2plab/machine/routes.h"
 #include "p2plab/machine/topology.h"
+#include "p2plab/program/packet_wire.h"
 #include "p2plab/program/program.h"
 #include "p2plab/simulator/pattern.h"
 #include "p2plab/simulator/profile.h"

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "compile/packet_form.h"
+#include "p2plab/program/packet_program.h"
 
 namespace p2plab {
 
@@ -82,8 +82,9 @@ void LaneReader::add_costs(std::uint32_t index, Work& work) const {
   if (!costs_.packets) return;
   constexpr std::int64_t warp = 32;
   const auto& i = program_.instructions[index];
-  const auto warps = (packets_of(program_.tuning.protocol, i.bytes) + warp - 1) / warp;
-  work.cost = to_nearest(costs_.item * (i.sources + i.destinations));
+  const auto warps = (packets_of(program_.packets->wire, i.bytes) + warp - 1) / warp;
+  const int loads = i.copies ? 1 : i.sources;  // what is loaded together, and not added, costs once
+  work.cost = to_nearest(costs_.item * (loads + i.destinations));
   // Of the packets that are sent, those of the slowest warp land later than those of the first.
   if (work.destinations > 0) work.after = to_nearest(costs_.tail * std::log(static_cast<double>(std::max<std::int64_t>(warps, 1))));
 }

@@ -60,17 +60,6 @@ Profile at_end(const Profile& profile, bool fast) {
 
 }  // namespace
 
-Bytes wire_bytes(Protocol protocol, Bytes data) {
-  switch (protocol) {
-    case Protocol::ll: return 2 * data;
-    case Protocol::ll128: return Bytes{(data.count() + 119) / 120 * 128};
-    case Protocol::simple:
-    case Protocol::lamport:
-    case Protocol::copy: break;
-  }
-  return data;
-}
-
 std::vector<NumberMeaning> profile_numbers() {
   std::vector<NumberMeaning> all;
   for (const auto& field : fields) all.push_back(field.meaning);

@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include "compile/packet_form.h"
+#include "p2plab/program/packet_program.h"
 
 namespace p2plab {
 
@@ -80,9 +80,10 @@ class TraceWriter {
   // "step 3 slice 2"; by packets "step 3, 4096 packets of group 2".
   std::string name_of(const SliceRecord& s) const {
     const auto& instruction = program_.instructions[s.instruction];
+    if (instruction.step.value < 0) return "token: this rank has begun";
     if (!recording().packets) return fmt::format("step {} slice {}", instruction.step.value, s.slice);
     const auto size = program_.slice_bytes(instruction);
-    const auto packets = packets_of(program_.tuning.protocol, std::min(size, instruction.bytes - s.slice * size));
+    const auto packets = packets_of(program_.packets->wire, std::min(size, instruction.bytes - s.slice * size));
     return fmt::format("step {}, {} packets of group {}", instruction.step.value, packets, s.slice);
   }
 

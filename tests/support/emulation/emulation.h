@@ -40,7 +40,7 @@ class Emulation {
   Emulation(const Topology& machine, const Plan& plan, const Payload& payload, const Tuning& tuning, bool in_place)
       : routes_(machine), peer_access_(machine, routes_), plan_(plan), payload_(payload), layout_(plan.schedule, payload) {
     const auto proof = *verify(machine, routes_, plan.schedule, {.in_place = in_place});
-    program_ = *lower(plan.schedule, proof, payload, tuning);
+    program_ = *lower(plan.schedule, proof, payload, tuning, peer_access_);
     const auto n = program_.memory.size();
     addresses_.resize(n);
     for (std::size_t r = 0; r < n; ++r) {
@@ -86,6 +86,9 @@ class Emulation {
     };
   }
   const PacketImage& packet_image(std::size_t rank) const { return packet_images_[rank]; }
+  // What was linked: the program's own packets, unless the test wanted another wire.
+  const PacketProgram& packets() const { return *packets_; }
+  const SliceImage& slice_image(std::size_t rank) const { return slice_images_[rank]; }
 
   // With ordinary loads and stores, or by bulk copies through shared memory.
   template <class Combine>
@@ -144,21 +147,24 @@ class Emulation {
 
   template <class Wire>
   void link(std::uint32_t blocks, std::uint32_t batch, int width) {
-    const PacketFormat format{Wire::words * 4, width};
-    const auto plan = make_packet_plan(program_, peer_access_);
-    const auto area = std::max(landing_area(plan, format), host_landing_area(plan, format));
+    const auto wire = Wire::words == 2 ? PacketWire::ll : PacketWire::lamport;
+    // Lowered to this wire, or, where a test wants another one, afresh.
+    const bool lowered =
+        program_.packets && (program_.packets->wire == wire || (program_.packets->wire == PacketWire::ll128 && wire == PacketWire::ll));
+    packets_ = lowered ? program_.packets : std::make_shared<const PacketProgram>(make_packet_program(program_, peer_access_, wire));
+    const auto area = std::max(landing_area(*packets_, wire), host_landing_area(*packets_, wire));
     for (auto& at : addresses_) {
       at.landing = take(Bytes{area * image::landing_copies}, Wire::empty().w);
       at.host_landing = take(Bytes{area * image::landing_copies}, Wire::empty().w);
     }
     for (std::size_t r = 0; r < addresses_.size(); ++r) {
-      packet_images_.push_back(link_packets(plan, Rank{static_cast<std::int64_t>(r)}, addresses_, format));
+      packet_images_.push_back(link_packets(*packets_, Rank{static_cast<std::int64_t>(r)}, addresses_, wire, width));
       image::PacketCall call{.epochs = take(Bytes{blocks * 4}), .area = static_cast<std::uint64_t>(area), .batch = batch};
       call.report = reports_[r];
       call.abort = abort_;
       call.timeout = timeout;
       for (std::uint32_t b = 0; b < blocks; ++b) Cpu::at<std::uint32_t>(call.epochs)[b] = first_call;
-      call.packets = static_cast<std::uint32_t>(packets_of(plan.most_bytes, format));
+      call.packets = static_cast<std::uint32_t>(packets_of(wire, packets_->most_bytes));
       call.waves = static_cast<std::uint32_t>(packet_images_.back().waves.size());
       call.divisor = packet_images_.back().divisor;
       call.whole_packets = packet_images_.back().whole_packets;
@@ -235,6 +241,7 @@ class Emulation {
   std::vector<std::uint64_t> reports_;
   std::uint64_t abort_ = 0;
   std::vector<std::unique_ptr<std::vector<device::Words<4>>>> memory_;
+  std::shared_ptr<const PacketProgram> packets_;
   std::vector<PacketImage> packet_images_;
   std::vector<image::PacketCall> packet_calls_;
   std::vector<SliceImage> slice_images_;

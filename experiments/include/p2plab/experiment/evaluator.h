@@ -12,6 +12,7 @@
 #include "p2plab/experiment/prediction.h"
 #include "p2plab/machine/routes.h"
 #include "p2plab/machine/topology.h"
+#include "p2plab/program/peer_access.h"
 #include "p2plab/program/planner.h"
 #include "p2plab/program/program.h"
 #include "p2plab/schedule/verify.h"
@@ -65,10 +66,13 @@ class Evaluator {
   const Routes& routes() const&;
   const Profile& profile() const&;
   const EvaluatorOptions& options() const&;
+  /// Whose memory the ranks reach: by it programs are lowered.
+  const PeerAccess& peer_access() const&;
   const Topology& topology() && = delete;
   const Routes& routes() && = delete;
   const Profile& profile() && = delete;
   const EvaluatorOptions& options() && = delete;
+  const PeerAccess& peer_access() && = delete;
 
   /// Errors: verification_failed.
   Result<std::shared_ptr<const ProvedPlan>> prove(std::shared_ptr<const Plan> plan, bool in_place) const;

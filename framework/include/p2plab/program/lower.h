@@ -2,6 +2,7 @@
 // From a proved schedule to a program for one payload.
 #pragma once
 
+#include "p2plab/program/peer_access.h"
 #include "p2plab/program/program.h"
 #include "p2plab/schedule/verify.h"
 
@@ -13,7 +14,9 @@ namespace p2plab {
 /// a lane, list order. So no program can deadlock as long as all its lanes run at once. Waits that follow from other waits are left out.
 /// Where chunks of different sizes lie in one slot one after another, a problem for a number of slices becomes one for slices of the largest chunk's
 /// bytes: else slices of the same number would not lie at the same place.
-/// Errors: a negative payload or one above 2^50 bytes, tuning out of range.
-Result<Program> lower(const Schedule& schedule, const Proof& proof, const Payload& payload, const Tuning& tuning);
+/// By `peer_access` it is decided whether the program runs slice by slice or packet by packet (choose_packets), with all that follows. Whoever
+/// simulates, runs or exports the program takes it as it is. Without a table, all ranks reach each other. Errors: a negative payload or one above
+/// 2^50 bytes, tuning out of range.
+Result<Program> lower(const Schedule& schedule, const Proof& proof, const Payload& payload, const Tuning& tuning, const PeerAccess& peer_access = {});
 
 }  // namespace p2plab

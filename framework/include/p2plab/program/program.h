@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -41,6 +42,7 @@ struct Instruction {
   std::uint32_t wait_count = 0;
   bool divides = false;  // average: the sum becomes complete here, divide by `divisor`
   bool signals = false;  // some other lane waits for it
+  bool copies = false;   // packets written out by the simulator: each source, loaded with the others, has destinations of its own
   std::int32_t divisor = 1;
 };
 
@@ -59,6 +61,8 @@ struct RankMemory {
   Bytes host{0};
 };
 
+struct PacketProgram;
+
 /// A program is a value; `lower` makes it.
 struct Program {
   Payload payload;
@@ -72,6 +76,8 @@ struct Program {
   std::vector<Wait> waits;
   std::vector<std::uint32_t> route_offsets = {0};  // explicit routes, as in the schedule
   std::vector<LinkId> route_links;
+  /// How GPUs run it: packet by packet by this program (program/packet_program.h), or, if it is null, slice by slice as the lanes say.
+  std::shared_ptr<const PacketProgram> packets = nullptr;
 
   int ranks() const { return static_cast<int>(memory.size()); }
   std::span<const Operand> sources(const Instruction& i) const& { return {operands.data() + i.operands, i.sources}; }

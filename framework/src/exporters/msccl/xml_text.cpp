@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <pugixml.hpp>
 
+#include "p2plab/program/packet_program.h"
+
 namespace p2plab {
 
 namespace {
@@ -23,15 +25,10 @@ const char* type_of(MscclStep::Kind kind) {
   return "nop";
 }
 
-const char* protocol_of(Protocol protocol) {
-  switch (protocol) {
-    case Protocol::ll:
-    case Protocol::lamport: return "LL";
-    case Protocol::ll128: return "LL128";
-    case Protocol::simple:
-    case Protocol::copy: break;
-  }
-  return "Simple";
+// MSCCL has no Lamport packets; LL ones are the nearest. Its `simple` knows a way through host memory.
+const char* protocol_of(const Program& program) {
+  if (!program.packets || program.tuning.protocol == Protocol::simple) return "Simple";
+  return program.packets->wire == PacketWire::ll128 ? "LL128" : "LL";
 }
 
 std::string name_of(CollectiveKind kind, const MscclDialect& dialect) {
@@ -83,7 +80,7 @@ Result<std::string> msccl_xml_text(const ExportJob& job, const MscclDialect& dia
   pugi::xml_document document;
   auto algo = document.append_child("algo");
   set(algo, "name", job.plan->planner.substr(0, longest_name));
-  set(algo, "proto", protocol_of(job.program->tuning.protocol));
+  set(algo, "proto", protocol_of(*job.program));
   set(algo, "nchannels", steps->channels);
   set(algo, "nchunksperloop", std::max(first.input, first.output));
   set(algo, "ngpus", steps->gpus.size());

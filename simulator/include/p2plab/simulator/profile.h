@@ -29,7 +29,7 @@ struct Quirks {
   double duplex_read = 1;    // loads reach this share where the program uses the other direction of a link too
   double fan_in = 1;         // an instruction that loads from several ranks gets this share of each of their links
   double fan_out = 1;        // the same where it stores to several ranks
-  Bytes granule{1};          // links carry whole multiples of this: what a short or unaligned transfer costs at least
+  Bytes granule{1};          // minimum transfer size: links carry whole multiples of it (flits, packets)
   double posted_writes = 1;  // a link out of a root complex keeps this share of its bandwidth where several GPUs store through it
   friend bool operator==(const Quirks&, const Quirks&) = default;
 };
@@ -63,9 +63,6 @@ struct Profile {
 
   friend bool operator==(const Profile&, const Profile&) = default;
 };
-
-/// Bytes on the wire for `data` bytes of payload: `ll` doubles them, `ll128` sends 128 for each 120 begun, the others add nothing.
-Bytes wire_bytes(Protocol protocol, Bytes data);
 
 /// Checks ranges: times from 0 to 1 s, rates above zero, efficiency in (0, 1], outstanding and read_request not negative.
 Status check(const Profile& profile);

@@ -233,7 +233,8 @@ TEST(Tuned, WhereGpusRunThePlanTheirFormIsTheOneThatIsPredicted) {
     context.routes = &routes;
     const auto planners = builtin_planners();
     const auto plan = planners.find("two_shot")->make()->plan(topology, make_collective(CollectiveKind::all_reduce, 4), context);
-    const auto form = gpu_tuning(plan->schedule, payload_of(row.size, DataType::float16, ReduceOp::sum));
+    const auto proof = *verify(topology, routes, plan->schedule);
+    const auto form = gpu_tuning(plan->schedule, proof, payload_of(row.size, DataType::float16, ReduceOp::sum));
     EXPECT_EQ(row.protocol, to_string(form.protocol)) << row.size.count();
     EXPECT_EQ(row.parts, form.parts);
   }

@@ -189,14 +189,21 @@ TEST(Ll128Wire, CoversEveryByteOnce) {
     for (int b = 0; b < Wire::bytes(position); ++b) ++covered[Wire::offset(position) + static_cast<std::uint64_t>(b)];
   }
   EXPECT_TRUE(std::ranges::all_of(covered, [](int times) { return times == 1; }));
-  const PacketFormat ll128{.data_bytes = 15};
-  EXPECT_EQ(packets_of(1, ll128), 8);
-  EXPECT_EQ(packets_of(121, ll128), 16);
-  EXPECT_EQ(whole_packets_of(239, ll128), 8);
+  EXPECT_EQ(packets_of(PacketWire::ll128, 1), 8);
+  EXPECT_EQ(packets_of(PacketWire::ll128, 121), 16);
+  EXPECT_EQ(whole_packets_of(PacketWire::ll128, 239), 8);
+  EXPECT_EQ(line_of(PacketWire::ll128).data, Wire::line_bytes);
+}
+
+// The lowering and the kernels count alike.
+TEST(PacketWires, CarryTheBytesThatTheLoweringSays) {
+  EXPECT_EQ(line_of(PacketWire::ll).data, device::FlaggedWire::words * 4);
+  EXPECT_EQ(line_of(PacketWire::lamport).data, device::LamportWire<4>::words * 4);
+  EXPECT_EQ(line_of(PacketWire::lamport).data, device::LamportWire<2>::words * 4);
 }
 
 // A pair of GPUs joined by NVLink only, two such pairs with host memory between them.
-TEST(PeerAccess, EndsAtTheHost) {
+TEST(PacketInterpreter, CrossesHostMemoryWhereRanksDoNotReachEachOther) {
   Topology::Builder builder("pairs");
   std::vector<NodeId> gpus;
   for (int g = 0; g < 4; ++g) gpus.push_back(builder.add_node({"gpu" + std::to_string(g), NodeKind::gpu}));
@@ -207,10 +214,6 @@ TEST(PeerAccess, EndsAtTheHost) {
   const auto machine = *std::move(builder).build();
   const Routes routes(machine);
   const PeerAccess peer_access(machine, routes);
-  EXPECT_TRUE(peer_access.connected(Rank{0}, Rank{1}));
-  EXPECT_TRUE(peer_access.connected(Rank{2}, Rank{2}));
-  EXPECT_FALSE(peer_access.connected(Rank{1}, Rank{2}));
-  EXPECT_TRUE(peer_access.by_nvlink());
   // By packets every plan runs all the same.
   for (const auto* planner : {"one_shot", "two_shot", "ring", "hierarchical"}) {
     SCOPED_TRACE(planner);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lowered/peer_access.h"
+#include "p2plab/program/peer_access.h"
 
 #include <algorithm>
 
@@ -7,18 +7,26 @@ namespace p2plab {
 
 PeerAccess::PeerAccess(const Topology& topology, const Routes& routes) : ranks_(static_cast<std::size_t>(topology.ranks())) {
   const auto is_host = [&](LinkId link) { return topology.node(topology.link(link).to).kind == NodeKind::host; };
-  const auto is_nvlink = [&](LinkId link) { return topology.link(link).kind == LinkKind::nvlink; };
+  const auto is = [&](LinkKind kind) { return [&topology, kind](LinkId link) { return topology.link(link).kind == kind; }; };
   for (std::size_t a = 0; a < ranks_; ++a) {
     for (std::size_t b = 0; b < ranks_; ++b) {
       const Rank from{static_cast<std::int64_t>(a)};
       const Rank to{static_cast<std::int64_t>(b)};
-      reaches_.push_back(routes.connected(from, to) && std::ranges::none_of(routes.between(from, to), is_host));
-      if (reaches_.back() && !std::ranges::all_of(routes.between(from, to), is_nvlink)) by_nvlink_ = false;
+      const auto links = routes.between(from, to);
+      const bool direct = std::ranges::none_of(links, is_host) || std::ranges::any_of(links, is(LinkKind::network));
+      reaches_.push_back(routes.connected(from, to) && direct);
+      if (reaches_.back() && !std::ranges::all_of(links, is(LinkKind::nvlink))) whole_lines_ = false;
     }
   }
 }
 
+PeerAccess::PeerAccess(std::size_t ranks, std::vector<bool> reaches, bool whole_lines)
+    : ranks_(ranks), reaches_(std::move(reaches)), whole_lines_(whole_lines) {
+  expects(reaches_.size() == ranks * ranks);
+}
+
 bool PeerAccess::covers(const Program& program) const {
+  if (reaches_.empty()) return true;
   for (const auto& lane : program.lanes) {
     for (std::uint32_t i = 0; i < lane.count; ++i) {
       const auto& instruction = program.instructions[lane.first + i];

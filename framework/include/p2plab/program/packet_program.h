@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// A program for execution packet by packet: every thread carries its packet through all steps of its rank, and data announces its own arrival.
+// Each remote write becomes a message into a landing slot that is written once a call and read by one rank; a remote read becomes a message that
+// the owner sends. So only true data dependencies are left, and list order keeps every rank from waiting in a circle.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "p2plab/program/packet_wire.h"
+#include "p2plab/program/peer_access.h"
+#include "p2plab/program/program.h"
+
+namespace p2plab {
+
+/// Where a packet comes from or goes to: a rank's buffer, a landing slot in a GPU's memory or in pinned host memory, or the token, a constant.
+enum class PacketPlace : std::uint8_t { memory, landing, host_landing, token };
+
+/// An end of a packet move. `offset` counts data bytes: in the rank's buffer for `memory`, in the rank's landing area otherwise.
+struct PacketOperand {
+  PacketPlace place = PacketPlace::memory;
+  Rank rank;
+  Buffer buffer = Buffer::input;
+  std::int64_t offset = 0;
+  std::int32_t message = -1;      // of a landing slot: which message lands there
+  RouteId route = default_route;  // of a landing slot: the links that the plan names for this access
+};
+
+/// Whether it is a slot that a message lands in.
+inline bool is_landing(const PacketOperand& operand) { return operand.place == PacketPlace::landing || operand.place == PacketPlace::host_landing; }
+
+/// One step as its executor's threads see it: read the sources (waiting for those that land), add, write the sum.
+struct PacketItem {
+  StepId step;             // negative: a token
+  std::int64_t order = 0;  // place in the schedule's list order, for all ranks together
+  std::int64_t bytes = 0;
+  bool divides = false;
+  bool joins = false;  // a copy whose packets are loaded, and waited for, together with those of the item before
+  std::int32_t divisor = 1;
+  std::vector<PacketOperand> sources = {};
+  std::vector<PacketOperand> destinations = {};
+
+  /// Does it wait for data of other ranks?
+  bool lands() const;
+  /// Does it send data to other ranks?
+  bool sends() const;
+  bool adds() const { return sources.size() > 1 || divides; }
+  /// Does it only tell another rank that this one has begun the call?
+  bool is_token() const { return step.value < 0; }
+};
+
+/// Who sends what lands in a slot, and who reads it.
+struct PacketMessage {
+  Rank from;
+  Rank to;
+};
+
+/// The items of every rank in order, and how many bytes of landing slots each rank needs for one call (in its own memory, and in its pinned host
+/// memory for data that may not go directly).
+struct PacketProgram {
+  PacketWire wire = PacketWire::ll;
+  std::vector<std::vector<PacketItem>> ranks;
+  std::vector<PacketMessage> messages;  // by number
+  std::vector<std::int64_t> landing;
+  std::vector<std::int64_t> host_landing;
+  std::int64_t most_bytes = 0;  // of any item: how many packets a call has
+
+  /// Do all messages land where their sender may write? False for a program made for GPUs that reach more than these.
+  bool fits(const PeerAccess& peer_access) const;
+};
+
+/// The packet program of `program`, whatever its protocol. Messages between ranks that do not reach each other land in the receiver's pinned host
+/// memory. An LL128 program may travel as LL, too: its slots suit both.
+PacketProgram make_packet_program(const Program& program, const PeerAccess& peer_access, PacketWire wire);
+
+/// How `program` runs on GPUs with this peer access: packet by packet by the program returned, or, if that is null, slice by slice. Protocols ll,
+/// ll128 and lamport are packets; `simple` is, too, where some step touches memory that its rank does not reach: no slice could go there. Lamport
+/// carries only sums that have its sentinel (can_be_lamport), LL128 only goes where lines arrive whole; what they cannot carry goes by LL.
+std::shared_ptr<const PacketProgram> choose_packets(const Program& program, const PeerAccess& peer_access);
+
+}  // namespace p2plab

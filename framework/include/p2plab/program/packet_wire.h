@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// Packets: 16 bytes on the wire that carry data and say by themselves that it has arrived.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "p2plab/base/units.h"
+#include "p2plab/program/tuning.h"
+#include "p2plab/schedule/payload.h"
+
+namespace p2plab {
+
+/// `ll`: a packet is 8 bytes of data and two flags. `ll128`: eight packets are a line of 120 bytes of data and one flag, which must arrive whole.
+/// `lamport`: a packet is 16 bytes of data; a slot that still holds the sentinel it was filled with has not arrived.
+enum class PacketWire : std::uint8_t { ll, ll128, lamport };
+std::string_view to_string(PacketWire wire);  // "LL", "LL128", "Lamport"
+
+/// What is sent as one: so many packets with so many bytes of data.
+struct PacketLine {
+  std::int64_t packets = 1;
+  std::int64_t data = 16;
+};
+constexpr PacketLine line_of(PacketWire wire) {
+  if (wire == PacketWire::ll) return {.packets = 1, .data = 8};
+  return wire == PacketWire::ll128 ? PacketLine{.packets = 8, .data = 120} : PacketLine{.packets = 1, .data = 16};
+}
+
+/// The protocol whose packets these are.
+constexpr Protocol protocol_of(PacketWire wire) {
+  if (wire == PacketWire::ll) return Protocol::ll;
+  return wire == PacketWire::ll128 ? Protocol::ll128 : Protocol::lamport;
+}
+
+inline constexpr std::int64_t packet_bytes = 16;  // on the wire
+
+/// Packets that carry `bytes` of data, in whole lines; and how many of them are full.
+constexpr std::int64_t packets_of(PacketWire wire, std::int64_t bytes) {
+  const auto line = line_of(wire);
+  return (bytes + line.data - 1) / line.data * line.packets;
+}
+constexpr std::int64_t whole_packets_of(PacketWire wire, std::int64_t bytes) {
+  const auto line = line_of(wire);
+  return bytes / line.data * line.packets;
+}
+
+/// Bytes on the wire for `data` bytes of payload; slices (`simple`, `copy`) add nothing.
+Bytes wire_bytes(PacketWire wire, Bytes data);
+Bytes wire_bytes(Protocol protocol, Bytes data);
+
+/// Can sums of this payload travel by Lamport packets? The sentinel is -0.0, which sums of floating-point numbers turn into 0.0; other data could
+/// hold any bits.
+bool can_be_lamport(const Payload& payload);
+
+/// How a GPU divides packets among its threads: so many at once, a packet each; threads of one group keep in step, groups run ahead of each other.
+/// Where a thread has more packets it takes up to `most_packets_of_a_thread` through one item before the next item.
+inline constexpr std::int64_t packet_threads_of_multiprocessor = 1024;
+inline constexpr std::int64_t packet_threads = 128 * packet_threads_of_multiprocessor;
+inline constexpr std::int64_t packet_group = 512;
+inline constexpr std::int64_t most_packets_of_a_thread = 8;
+
+}  // namespace p2plab

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// The peer-access table: which ranks may touch each other's memory. The others exchange data through pinned host memory.
+#pragma once
+
+#include <vector>
+
+#include "p2plab/machine/routes.h"
+#include "p2plab/program/program.h"
+
+namespace p2plab {
+
+/// A plain value: derived from a machine, or given by whoever asked the GPUs themselves.
+class PeerAccess {
+ public:
+  /// Every rank reaches every other, over NVLink.
+  PeerAccess() = default;
+  /// Ranks reach each other over routes that pass no host, and over a network. Over a host data takes two steps: into its memory, and out of it.
+  PeerAccess(const Topology& topology, const Routes& routes);
+  /// `reaches[a * ranks + b]`: may a read and write the memory of b? `whole_lines`: do all accesses deliver lines of 128 bytes whole?
+  PeerAccess(std::size_t ranks, std::vector<bool> reaches, bool whole_lines);
+
+  /// May `from` read and write the memory of `to`?
+  bool connected(Rank from, Rank to) const { return reaches_.empty() || reaches_[from.index() * ranks_ + to.index()]; }
+  /// Does all peer access deliver lines of 128 bytes whole, as NVLink does? LL128 needs it.
+  bool whole_lines() const { return whole_lines_; }
+  /// Do all steps of a program touch only memory that their ranks reach?
+  bool covers(const Program& program) const;
+
+ private:
+  std::size_t ranks_ = 0;
+  std::vector<bool> reaches_;  // empty: all
+  bool whole_lines_ = true;
+};
+
+}  // namespace p2plab

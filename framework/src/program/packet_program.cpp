@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "p2plab/program/packet_program.h"
+
+#include <algorithm>
+#include <iterator>
+#include <map>
+#include <set>
+#include <tuple>
+#include <utility>
+
+#include "program/packet_slots.h"
+
+namespace p2plab {
+
+namespace {
+
+// Slots begin at whole lines of memory, of 128 bytes. Where a line carries 120 of data, that takes 16 of them, which is a multiple of 128, too.
+std::int64_t landing_alignment(PacketWire wire) { return wire == PacketWire::ll128 ? 16 * line_of(wire).data : 128; }
+
+struct ItemPlace {
+  std::int32_t rank = -1;
+  std::size_t index = 0;
+};
+
+// The value that a location holds at some point of the list.
+struct Version {
+  bool in_memory = true;                         // the owner can read it where the location lies
+  ItemPlace writer;                              // otherwise: the item that sends it
+  ItemPlace forward;                             // the item by which the owner passes it to readers elsewhere
+  std::map<std::int32_t, PacketOperand> copies;  // by reading rank: the slot where it lands
+  std::int64_t bytes = 0;
+  RouteId route = default_route;  // by which it was written
+};
+
+class PacketRewriter {
+ public:
+  PacketRewriter(const Program& program, const PeerAccess& peer_access, PacketWire wire) : program_(program), peer_access_(peer_access) {
+    out_.wire = wire;
+    out_.ranks.resize(program.memory.size());
+    out_.landing.resize(program.memory.size());
+    out_.host_landing.resize(program.memory.size());
+  }
+
+  PacketProgram run() {
+    std::vector<std::pair<const Instruction*, Rank>> list;
+    for (const auto& lane : program_.lanes) {
+      for (std::uint32_t i = 0; i < lane.count; ++i) list.emplace_back(&program_.instructions[lane.first + i], lane.rank);
+    }
+    std::ranges::stable_sort(list, {}, [](const auto& entry) { return entry.first->step; });
+    for (const auto& [instruction, rank] : list) visit(*instruction, rank);
+    store_outputs();
+    for (auto& items : out_.ranks) send_first(items);
+    add_tokens(out_, peer_access_);
+    for (auto& items : out_.ranks) {
+      std::erase_if(items, [](const PacketItem& item) { return item.destinations.empty() && !item.sources.empty() && !item.is_token(); });
+    }
+    for (std::int32_t r = 0; r < program_.ranks(); ++r) rotate_peers(r);
+    mark_joins(out_);
+    return std::move(out_);
+  }
+
+ private:
+  using Key = std::tuple<std::int32_t, Buffer, std::int64_t>;
+
+  Key key(const Operand& operand) const { return {operand.rank.value, operand.buffer, operand.offset}; }
+  PacketItem& item_at(const ItemPlace& place) { return out_.ranks[static_cast<std::size_t>(place.rank)][place.index]; }
+
+  ItemPlace append(std::int32_t rank, PacketItem item) {
+    auto& items = out_.ranks[static_cast<std::size_t>(rank)];
+    out_.most_bytes = std::max(out_.most_bytes, item.bytes);
+    items.push_back(std::move(item));
+    return {rank, items.size() - 1};
+  }
+
+  // The slot in which `version`, sent by `sender`, reaches `reader`, who knows it as `named`.
+  const PacketOperand& deliver(Version& version, const ItemPlace& sender, Rank reader, const Operand& named) {
+    const auto found = version.copies.find(reader.value);
+    if (found != version.copies.end()) return found->second;
+    const Rank from{sender.rank};
+    const bool connected = peer_access_.connected(from, reader);
+    SlotRequest request{.message = {from, reader}, .bytes = version.bytes};
+    if (named.buffer == Buffer::host) {
+      request.host = named.rank;
+    } else if (!connected) {
+      request.host = reader;
+    }
+    // The owner reads what was written to it, others what the owner sends them.
+    if (connected) request.route = named.rank == reader ? version.route : named.route;
+    const auto slot = add_slot(out_, request);
+    item_at(sender).destinations.push_back(slot);
+    return version.copies.emplace(reader.value, slot).first->second;
+  }
+
+  // The operand from which `reader` reads a location now.
+  PacketOperand read(const Operand& operand, Rank reader, const PacketItem& item) {
+    auto& version = versions_[key(operand)];
+    version.bytes = std::max(version.bytes, item.bytes);
+    if (operand.buffer == Buffer::host) {
+      const bool written = version.writer.rank >= 0;  // no proved program reads anything else
+      return written ? deliver(version, version.writer, reader, operand) : in_memory(operand);
+    }
+    if (operand.rank == reader) {
+      return version.in_memory ? PacketOperand{.place = PacketPlace::memory, .rank = reader, .buffer = operand.buffer, .offset = operand.offset}
+                               : deliver(version, version.writer, reader, operand);
+    }
+    if (version.forward.rank < 0) {
+      PacketItem forward{.step = item.step, .order = item.order, .bytes = item.bytes};
+      forward.sources.push_back(read(operand, operand.rank, forward));
+      version.forward = append(operand.rank.value, std::move(forward));
+    }
+    return deliver(version, version.forward, reader, operand);
+  }
+
+  void visit(const Instruction& instruction, Rank rank) {
+    PacketItem item{.step = instruction.step,
+                    .order = std::int64_t{instruction.step.value} * 2,
+                    .bytes = instruction.bytes,
+                    .divides = instruction.divides,
+                    .divisor = instruction.divisor};
+    for (const auto& source : program_.sources(instruction)) item.sources.push_back(read(source, rank, item));
+    ++item.order;
+    for (const auto& destination : program_.destinations(instruction)) {
+      if (stays(destination, rank)) item.destinations.push_back(in_memory(destination));
+    }
+    const auto bytes = item.bytes;
+    const auto place = append(rank.value, std::move(item));
+    for (const auto& destination : program_.destinations(instruction)) {
+      versions_[key(destination)] =
+          Version{.in_memory = stays(destination, rank), .writer = place, .forward = {}, .copies = {}, .bytes = bytes, .route = destination.route};
+    }
+  }
+
+  static PacketOperand in_memory(const Operand& operand) {
+    return {.place = PacketPlace::memory, .rank = operand.rank, .buffer = operand.buffer, .offset = operand.offset};
+  }
+  static bool stays(const Operand& destination, Rank executor) { return destination.rank == executor && destination.buffer != Buffer::host; }
+
+  // Results that were sent to their owner must end in its output: on the way, where the owner passes them on anyway, else at the end.
+  void store_outputs() {
+    const auto passed_on = items_that_pass_on();
+    for (auto& [location, version] : versions_) {
+      const auto& [rank, buffer, offset] = location;
+      if (buffer != Buffer::output || version.in_memory) continue;
+      const Operand named{.rank = Rank{rank}, .buffer = buffer, .offset = offset};
+      const auto output = in_memory(named);
+      const auto slot = deliver(version, version.writer, Rank{rank}, named);
+      if (const auto found = passed_on.find(slot.message); found != passed_on.end()) {
+        item_at({rank, found->second}).destinations.push_back(output);
+        continue;
+      }
+      append(rank, {.step = item_at(version.writer).step, .order = last_order, .bytes = version.bytes, .sources = {slot}, .destinations = {output}});
+    }
+  }
+
+  // By message: the first item that only copies what lands.
+  std::map<std::int32_t, std::size_t> items_that_pass_on() const {
+    std::map<std::int32_t, std::size_t> found;
+    for (const auto& items : out_.ranks) {
+      for (std::size_t i = 0; i < items.size(); ++i) {
+        if (!items[i].adds() && items[i].sources.size() == 1 && is_landing(items[i].sources[0])) found.emplace(items[i].sources[0].message, i);
+      }
+    }
+    return found;
+  }
+
+  // Moves pure sends of data that is there from the beginning to the front: no rank then waits for one that itself still waits.
+  static void send_first(std::vector<PacketItem>& items) {
+    std::vector<PacketItem> first;
+    std::vector<PacketItem> rest;
+    std::set<std::pair<Buffer, std::int64_t>> written;  // by what stays
+    for (auto& item : items) {
+      const bool sends_only = !item.destinations.empty() && std::ranges::all_of(item.destinations, is_landing) && !item.lands();
+      const bool untouched = std::ranges::none_of(item.sources, [&](const PacketOperand& source) {
+        return written.contains({source.buffer, source.offset});
+      });
+      if (sends_only && untouched) {
+        item.order = first_order;
+        first.push_back(std::move(item));
+        continue;
+      }
+      for (const auto& to : item.destinations) {
+        if (to.place == PacketPlace::memory) written.insert({to.buffer, to.offset});
+      }
+      rest.push_back(std::move(item));
+    }
+    std::ranges::move(rest, std::back_inserter(first));
+    items = std::move(first);
+  }
+
+  // Each rank sends to its next neighbour first, so that no receiver gets everything at once.
+  void rotate_peers(std::int32_t rank) {
+    const auto n = program_.ranks();
+    for (auto& item : out_.ranks[static_cast<std::size_t>(rank)]) {
+      std::ranges::stable_sort(item.destinations, {}, [&](const PacketOperand& operand) { return (operand.rank.value - rank - 1 + n) % n; });
+    }
+  }
+
+  const Program& program_;
+  const PeerAccess& peer_access_;
+  PacketProgram out_;
+  std::map<Key, Version> versions_;
+};
+
+}  // namespace
+
+PacketOperand add_slot(PacketProgram& program, const SlotRequest& request) {
+  const auto owner = request.host.value_or(request.message.to);
+  auto& used = (request.host ? program.host_landing : program.landing)[owner.index()];
+  const auto alignment = landing_alignment(program.wire);
+  const PacketOperand slot{.place = request.host ? PacketPlace::host_landing : PacketPlace::landing,
+                           .rank = owner,
+                           .buffer = request.host ? Buffer::host : Buffer::scratch,
+                           .offset = used,
+                           .message = static_cast<std::int32_t>(program.messages.size()),
+                           .route = request.route};
+  used += (request.bytes + alignment - 1) / alignment * alignment;
+  program.messages.push_back(request.message);
+  return slot;
+}
+
+bool PacketItem::lands() const { return std::ranges::any_of(sources, is_landing); }
+bool PacketItem::sends() const { return std::ranges::any_of(destinations, is_landing); }
+
+bool PacketProgram::fits(const PeerAccess& peer_access) const {
+  for (const auto& items : ranks) {
+    for (const auto& item : items) {
+      for (const auto& to : item.destinations) {
+        if (to.place == PacketPlace::landing && !peer_access.connected(messages[static_cast<std::size_t>(to.message)].from, to.rank)) return false;
+      }
+    }
+  }
+  return true;
+}
+
+PacketProgram make_packet_program(const Program& program, const PeerAccess& peer_access, PacketWire wire) {
+  return PacketRewriter{program, peer_access, wire}.run();
+}
+
+std::shared_ptr<const PacketProgram> choose_packets(const Program& program, const PeerAccess& peer_access) {
+  const auto protocol = program.tuning.protocol;
+  if (protocol == Protocol::copy || (protocol == Protocol::simple && peer_access.covers(program))) return nullptr;
+  const bool adds = std::ranges::any_of(program.instructions, [](const Instruction& i) { return i.sources > 1 || i.divides; });
+  auto wire = PacketWire::ll;
+  if ((protocol == Protocol::lamport || protocol == Protocol::simple) && adds && can_be_lamport(program.payload)) wire = PacketWire::lamport;
+  if (protocol == Protocol::ll128 && peer_access.whole_lines()) wire = PacketWire::ll128;
+  auto packets = make_packet_program(program, peer_access, wire);
+  // Host memory delivers no whole lines.
+  const bool over_host = std::ranges::any_of(packets.host_landing, [](std::int64_t bytes) { return bytes > 0; });
+  if (wire == PacketWire::ll128 && over_host) packets = make_packet_program(program, peer_access, PacketWire::ll);
+  return std::make_shared<const PacketProgram>(std::move(packets));
+}
+
+}  // namespace p2plab

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "compile/packet_waves.h"
+
+#include <algorithm>
+#include <bit>
+#include <limits>
+#include <vector>
+
+namespace p2plab {
+
+namespace {
+
+constexpr std::size_t most_slices = std::size_t{1} << 18;  // of one wave on all ranks: what one simulation may cost
+
+// Groups of threads that run ahead of each other; larger ones where there are very many items.
+int groups_for(std::size_t moves) {
+  const auto groups = static_cast<std::size_t>(packet_threads / packet_group);
+  return static_cast<int>(std::clamp(std::bit_floor(most_slices / std::max<std::size_t>(moves, 1)), std::size_t{4}, groups));
+}
+
+// Bytes of data that all threads of a GPU take through an item before the next one.
+std::int64_t wave_of(const PacketProgram& packets) {
+  const auto line = line_of(packets.wire);
+  const auto at_once = packet_threads / line.packets * line.data;
+  const auto turns = std::clamp<std::int64_t>((packets.most_bytes + at_once - 1) / at_once, 1, most_packets_of_a_thread);
+  return at_once * turns;
+}
+
+// Items of a rank that are loaded together.
+struct Move {
+  std::size_t first = 0;  // items [first, end)
+  std::size_t end = 0;
+  std::int64_t bytes = 0;              // of the longest
+  std::vector<std::int32_t> places{};  // by wave: where it stands in the lane
+};
+
+class Waves {
+ public:
+  explicit Waves(const Program& program)
+      : from_(program), packets_(*program.packets), wave_(wave_of(packets_)), moves_(packets_.ranks.size()), senders_(packets_.messages.size()) {}
+
+  Program run() {
+    std::size_t moves = 0;
+    for (std::size_t r = 0; r < moves_.size(); ++r) moves += collect_moves(r);
+    const auto groups = groups_for(moves);
+    to_.payload = from_.payload;
+    to_.tuning = {.parts = groups, .slice = Bytes{wave_ / groups}, .protocol = protocol_of(packets_.wire)};
+    to_.in_place = from_.in_place;
+    to_.collective = from_.collective;
+    to_.memory = from_.memory;
+    to_.route_offsets = from_.route_offsets;
+    to_.route_links = from_.route_links;
+    to_.packets = from_.packets;
+    place_moves();
+    for (std::size_t r = 0; r < moves_.size(); ++r) add_rank(r);
+    return std::move(to_);
+  }
+
+ private:
+  // How many.
+  std::size_t collect_moves(std::size_t rank) {
+    const auto& items = packets_.ranks[rank];
+    auto& moves = moves_[rank];
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      if (!items[i].joins) moves.push_back({.first = i});
+      auto& move = moves.back();
+      move.end = i + 1;
+      move.bytes = std::max(move.bytes, items[i].bytes);
+      for (const auto& to : items[i].destinations) {
+        if (is_landing(to)) senders_[static_cast<std::size_t>(to.message)] = moves.size() - 1;
+      }
+    }
+    return moves.size();
+  }
+
+  std::int64_t waves_of(const Move& move) const { return std::max<std::int64_t>(1, (move.bytes + wave_ - 1) / wave_); }
+
+  template <class Visit>
+  void each_in_order(std::size_t rank, Visit visit) {
+    for (std::int64_t wave = 0, more = 1; more > 0; ++wave) {
+      more = 0;
+      for (auto& move : moves_[rank]) {
+        if (wave >= waves_of(move)) continue;
+        visit(move, wave);
+        ++more;
+      }
+    }
+  }
+
+  void place_moves() {
+    std::int64_t lanes = 0;
+    for (std::size_t r = 0; r < moves_.size(); ++r) {
+      lane_of_.emplace_back(lanes);
+      if (!moves_[r].empty()) ++lanes;
+      std::int32_t next = 0;
+      each_in_order(r, [&](Move& move, std::int64_t) { move.places.push_back(next++); });
+    }
+  }
+
+  void add_rank(std::size_t r) {
+    if (moves_[r].empty()) return;
+    Lane lane{Rank{static_cast<std::int64_t>(r)}, static_cast<std::uint32_t>(to_.instructions.size()), 0};
+    each_in_order(r, [&](const Move& move, std::int64_t wave) {
+      add(move, r, wave);
+      ++lane.count;
+    });
+    to_.lanes.push_back(lane);
+  }
+
+  void add(const Move& move, std::size_t rank, std::int64_t wave) {
+    const std::span items{packets_.ranks[rank].data() + move.first, move.end - move.first};
+    Instruction i{.step = items.front().step,
+                  .bytes = std::min(wave_, move.bytes - wave * wave_),
+                  .operands = static_cast<std::uint32_t>(to_.operands.size()),
+                  .waits = static_cast<std::uint32_t>(to_.waits.size()),
+                  .divides = items.front().divides,
+                  .copies = items.size() > 1,
+                  .divisor = items.front().divisor};
+    for (const auto& item : items) {
+      for (const auto& source : item.sources) to_.operands.push_back(operand_of(source, wave));
+      for (const auto& source : item.sources) add_wait(source, rank, wave);
+    }
+    i.sources = static_cast<std::uint16_t>(to_.operands.size() - i.operands);
+    for (const auto& item : items) {
+      for (const auto& destination : item.destinations) to_.operands.push_back(operand_of(destination, wave));
+    }
+    i.destinations = static_cast<std::uint16_t>(to_.operands.size() - i.operands - i.sources);
+    i.wait_count = static_cast<std::uint32_t>(to_.waits.size() - i.waits);
+    to_.instructions.push_back(i);
+  }
+
+  // Landing slots lie below the buffers, the token below all of them.
+  Operand operand_of(const PacketOperand& at, std::int64_t wave) const {
+    if (at.place == PacketPlace::token) return {at.rank, Buffer::scratch, default_route, std::numeric_limits<std::int64_t>::min()};
+    const auto offset = at.offset + wave * wave_;
+    return {at.rank, at.buffer, at.route, is_landing(at) ? -1 - offset : offset};
+  }
+
+  // What a rank itself sends comes before in its lane.
+  void add_wait(const PacketOperand& source, std::size_t rank, std::int64_t wave) {
+    if (!is_landing(source)) return;
+    const auto message = static_cast<std::size_t>(source.message);
+    const auto sender = packets_.messages[message].from.index();
+    if (sender == rank) return;
+    const auto& places = moves_[sender][senders_[message]].places;
+    if (static_cast<std::size_t>(wave) < places.size()) to_.waits.push_back({lane_of_[sender], places[static_cast<std::size_t>(wave)]});
+  }
+
+  const Program& from_;
+  const PacketProgram& packets_;
+  std::int64_t wave_;  // bytes of data
+  Program to_;
+  std::vector<std::vector<Move>> moves_;  // by rank
+  std::vector<std::size_t> senders_;      // by message: the move of its sender
+  std::vector<LaneId> lane_of_;           // by rank
+};
+
+}  // namespace
+
+Program packet_waves(const Program& program) { return Waves{program}.run(); }
+
+}  // namespace p2plab
