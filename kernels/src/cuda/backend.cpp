@@ -55,12 +55,12 @@ Result<Measurement> run_cuda(const Job& job, const RunOptions& options, CudaKept
       .executor = "cuda",
       .buffers = &*buffers,
       .ranks = &*ranks,
-      .enqueue = [&](Rank rank, const cuda::Stream& stream) { return run->call(rank, addresses[rank.index()], stream.get()); },
-      .after = [&] { return run->hang(); },
+      .enqueue = [&](Rank rank, const cuda::Stream& stream) { return (*run)->call(rank, addresses[rank.index()], stream.get()); },
+      .after = [&] { return (*run)->hang(); },
       .size = program.payload.size()};
   auto result = cuda::measure(subject, options);
   if (!result) return result;
-  result->notes.push_back(run->describe());
+  result->notes.push_back((*run)->describe());
   result->notes.push_back(cuda::describe_device(0));
   return result;
 }

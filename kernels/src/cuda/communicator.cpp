@@ -14,11 +14,11 @@ namespace p2plab {
 
 class Operation::Body {
  public:
-  explicit Body(cuda::GpuRun run) : run_(std::move(run)) {}
-  const cuda::GpuRun& run() const { return run_; }
+  explicit Body(std::unique_ptr<cuda::GpuRun> run) : run_(std::move(run)) {}
+  const cuda::GpuRun& run() const { return *run_; }
 
  private:
-  cuda::GpuRun run_;
+  std::unique_ptr<cuda::GpuRun> run_;
 };
 
 Operation::Operation(std::unique_ptr<Body> body) : body_(std::move(body)) {}

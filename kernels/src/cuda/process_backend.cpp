@@ -7,7 +7,7 @@
 #include "cuda/memory/peer_memory.h"
 #include "cuda/run/run.h"
 #include "executors/backend.h"
-#include "lowered/peer_access.h"
+#include "p2plab/program/peer_access.h"
 #include "processes/results.h"
 
 namespace p2plab::backend {
@@ -61,9 +61,9 @@ class Part {
     own_ = addresses[peer_memory_.rank().index()];
     auto run = cuda::GpuRun::create(job_, cuda::run_buffers(options_, addresses), options_.shape, kept_.kernels, device_set_);
     if (!run) return std::move(run).error();
-    run_ = &*run;
+    run_ = run->get();
     auto result = measure();
-    if (result) result->notes.push_back(run->describe());
+    if (result) result->notes.push_back(run_->describe());
     if (result) result->notes.push_back(fmt::format("{} processes, one a GPU, memory shared by CUDA's handles", peer_memory_.ranks()));
     return result;
   }

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cuda/run/packet_run.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "device/wire.h"
+#include "processes/results.h"
+
+namespace p2plab::cuda {
+
+namespace {
+
+device::KernelChoice choose(const Program& program) {
+  const bool adds = std::ranges::any_of(program.instructions, [](const Instruction& i) { return i.sources > 1 || i.divides; });
+  return {.type = program.payload.type,
+          .op = program.payload.op,
+          .reduces = adds,
+          .lamport = program.packets->wire == PacketWire::lamport,
+          .ll128 = program.packets->wire == PacketWire::ll128};
+}
+
+device::Words<4> empty_packet(const device::KernelChoice& choice) {
+  if (!choice.lamport) return device::FlaggedWire::empty();
+  return size_of(choice.type) == 2 ? device::LamportWire<2>::empty() : device::LamportWire<4>::empty();
+}
+
+// The largest blocks, so the fewest, that cost at most 2.5 % of the best time (kernels/decisions/005).
+std::uint32_t threads_for(std::int64_t packets) {
+  constexpr std::int64_t few = 16'384;
+  if (packets <= few) return 128;
+  return packets <= 2 * few ? 256 : 1024;
+}
+
+}  // namespace
+
+PacketRun::PacketRun(const Job& job, const RunBuffers& buffers, const KernelShape& shape, SpecialKernels& kernels, DeviceSet& device_set)
+    : GpuRun(job, buffers, device_set),
+      packets_(*program_.packets),
+      wire_(packets_.wire),
+      shape_(shape),
+      choice_(choose(program_)),
+      kernels_(kernels),
+      ranks_(addresses_.size()) {
+  // Two kernels of one rank may not stand in the way of another rank or run on the same GPU.
+  if (share_ > 1) shape_.programmatic = false;
+  // Room for the interpreter's LL packets, too, which are longer than LL128 lines.
+  const auto longest = wire_ == PacketWire::ll128 ? PacketWire::ll : wire_;
+  area_ = landing_area(packets_, longest);
+  host_area_ = host_landing_area(packets_, longest);
+  // One distance between copies serves both kinds of memory.
+  if (host_area_ > 0) area_ = host_area_ = std::max(area_, host_area_);
+}
+
+std::int64_t PacketRun::packets_a_call() const { return packets_of(wire_, packets_.most_bytes); }
+
+// Landing slots begin empty, calls with the number that they are told.
+Status PacketRun::place_own(std::size_t rank) {
+  auto& state = ranks_[rank];
+  auto& at = addresses_[rank];
+  const auto& stream = device_set_.stream(rank);
+  const std::uint32_t first[] = {shape_.first_call, shape_.first_call, shape_.first_call, shape_.first_call};
+  if (auto done = check(device::launch_fill(counters(rank), counter_bytes / 16, first, stream.get()), "set the calls' number"); !done) return done;
+  state.call.epochs = counters(rank);
+  auto landing = take(rank, Bytes{area_ * image::landing_copies});
+  if (!landing) return std::move(landing).error();
+  state.landing = *std::move(landing);
+  at.landing = state.landing.address();
+  const auto empty = empty_packet(choice_);
+  const auto units = static_cast<std::uint64_t>(area_ * image::landing_copies / packet_bytes);
+  if (auto done = check(device::launch_fill(at.landing, units, empty.w, stream.get()), "clear the landing area"); !done) return done;
+  std::fill_n(reinterpret_cast<device::Words<4>*>(at.host_landing), needs().host_landing / packet_bytes, empty);
+  at.of_caller = use() == BufferUse::staged;
+  return synchronize(stream);
+}
+
+Status PacketRun::prepare() {
+  constexpr std::int64_t most_bytes = std::int64_t{1} << 32;
+  if (packets_.most_bytes >= most_bytes) {
+    return Error{.code = ErrorCode::unsupported, .message = "chunks of 4 GiB and more do not run by packets", .notes = {"use protocol simple"}};
+  }
+  for (std::size_t r = 0; r < ranks_.size(); ++r) {
+    if (!device_set_.has(r)) continue;
+    auto& call = ranks_[r].call;
+    call.report = report_address(r);
+    call.abort = abort_address();
+    call.area = static_cast<std::uint64_t>(area_);
+    call.timeout = timeout;
+  }
+  if (shape_.threads == 0) shape_.threads = threads_for(packets_a_call());
+  auto special = !shape_.interpret ? specialise() : Status{Error{ErrorCode::unsupported, "it was not asked for"}};
+  // Packets of all ranks have one form.
+  if (device_set_.peer_memory() != nullptr) special = processes::all_well(device_set_.peer_memory()->session(), special);
+  if (special) return {};
+  interpreted_ = special.error().message;
+  return interpret();
+}
+
+void PacketRun::link(int width) {
+  for (std::size_t r = 0; r < ranks_.size(); ++r) {
+    if (!device_set_.has(r)) continue;
+    auto& state = ranks_[r];
+    state.image = link_packets(packets_, Rank{static_cast<std::int64_t>(r)}, addresses_, wire_, width);
+    auto& call = state.call;
+    call.packets = static_cast<std::uint32_t>(packets_a_call());
+    call.waves = static_cast<std::uint32_t>(state.image.waves.size());
+    call.divisor = state.image.divisor;
+    call.whole_packets = state.image.whole_packets;
+    call.source_count = static_cast<std::uint32_t>(state.image.sources.size());
+    call.store_count = static_cast<std::uint32_t>(state.image.stores.size());
+  }
+}
+
+// The interpreter does not support LL128.
+Status PacketRun::interpret() {
+  if (wire_ == PacketWire::ll128) wire_ = PacketWire::ll;
+  choice_.ll128 = false;
+  if (use() == BufferUse::staged) {
+    if (auto done = each_rank([&](std::size_t rank) { return place_staging(rank); }); !done) return done;
+  }
+  link(image::packet_width);
+  if (auto done = choose_interpreter_shape(); !done) return done;
+  return each_rank([&](std::size_t rank) { return upload_tables(rank); });
+}
+
+// Enough blocks that each thread has one packet, if so many fit at once.
+Status PacketRun::choose_interpreter_shape() {
+  constexpr std::uint32_t most_threads = 256;  // the interpreter needs many registers
+  shape_.threads = std::min(shape_.threads, most_threads);
+  const auto everywhere = resident_everywhere([&] { return device::resident_packet_blocks(choice_, shape_.threads); });
+  if (!everywhere) return everywhere.error();
+  const auto resident = std::min<std::int64_t>(counter_bytes / 4, *everywhere / share_);
+  const auto limit = shape_.blocks > 0 ? std::min<std::int64_t>(resident, shape_.blocks) : resident;
+  const auto wanted = std::max<std::int64_t>(1, (packets_a_call() + shape_.threads - 1) / shape_.threads);
+  blocks_ = static_cast<std::uint32_t>(std::min(wanted, std::max<std::int64_t>(limit, 1)));
+  for (auto& state : ranks_) {
+    state.special = nullptr;
+    state.call.batch = std::max(shape_.batch, 1U);
+  }
+  return {};
+}
+
+Status PacketRun::upload_tables(std::size_t rank) {
+  auto& state = ranks_[rank];
+  constexpr std::size_t most = 65535;  // what a wave can count
+  if (state.image.sources.size() > most || state.image.stores.size() > most) {
+    return Error{.code = ErrorCode::unsupported, .message = "the program has too many steps to run by packets", .notes = {"use protocol simple"}};
+  }
+  const std::array tables{table(state.image.waves), table(state.image.sources), table(state.image.stores)};
+  auto uploaded = upload(rank, tables);
+  if (!uploaded) return std::move(uploaded).error();
+  state.tables_memory = std::move(uploaded->memory);
+  state.tables.waves = reinterpret_cast<const image::PacketWave*>(uploaded->addresses[0]);
+  state.tables.sources = reinterpret_cast<const image::PacketSource*>(uploaded->addresses[1]);
+  state.tables.stores = reinterpret_cast<const image::PacketStore*>(uploaded->addresses[2]);
+  return {};
+}
+
+// Code made for the program takes the addresses of a caller's buffers as they come: a staged call copies nothing.
+Status PacketRun::call(Rank rank, const DeviceBuffers& buffers, device::StreamHandle stream) const {
+  const auto& state = ranks_[rank.index()];
+  if (use() == BufferUse::registered || state.special == nullptr) return GpuRun::call(rank, buffers, stream);
+  auto parameters = state.parameters;
+  for (const auto& [parameter, buffer] : state.image.of_caller) parameters[parameter] += buffer == Buffer::input ? buffers.input : buffers.output;
+  return launch(state, parameters, stream);
+}
+
+Status PacketRun::launch(Rank rank, device::StreamHandle stream) const {
+  const auto& state = ranks_[rank.index()];
+  return launch(state, state.parameters, stream);
+}
+
+Status PacketRun::launch(const RankPackets& state, const std::vector<std::uint64_t>& parameters, device::StreamHandle stream) const {
+  const device::LaunchShape shape{.blocks = blocks_, .threads = shape_.threads, .programmatic = shape_.programmatic};
+  if (state.special == nullptr)
+    return check(device::launch_packets(choice_, shape, state.tables, state.call, stream), "launch the packet interpreter");
+  return check(device::launch_special(state.special, shape, parameters.data(), state.call, stream), "launch the kernel made for the program");
+}
+
+std::string PacketRun::describe_wait(std::size_t rank, const image::HangReport& report) const {
+  return fmt::format("block {}: for packet {} {}", report.block, report.position, waited_for(ranks_[rank].image.origins[report.item]));
+}
+
+std::string PacketRun::describe() const {
+  auto text = fmt::format("{} packets; {} blocks of {} threads", to_string(wire_), blocks_, shape_.threads);
+  if (program_.tuning.protocol == Protocol::simple) text += ", as some ranks meet only in host memory";
+  const auto batch = ranks_[device_set_.own()].call.batch;
+  if (batch > 1) text += fmt::format(", {} packets each", batch);
+  return text + (interpreted_.empty() ? ", code made for the program" : fmt::format(", interpreted: {}", interpreted_));
+}
+
+}  // namespace p2plab::cuda

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs packet by packet: by a kernel made for the program, or by the interpreter where none can be made.
+#pragma once
+
+#include "cuda/run/run.h"
+#include "lowered/launch.h"
+
+namespace p2plab::cuda {
+
+class PacketRun final : public GpuRun {
+ public:
+  PacketRun(const Job& job, const RunBuffers& buffers, const KernelShape& shape, SpecialKernels& kernels, DeviceSet& device_set);
+
+  Status call(Rank rank, const DeviceBuffers& buffers, device::StreamHandle stream) const override;
+  std::string describe() const override;
+
+ private:
+  /// What the run holds for one rank.
+  struct RankPackets {
+    Arena::Region landing;
+    Arena::Region tables_memory;
+    PacketImage image;
+    image::PacketCall call;
+    device::PacketTables tables;            // the interpreter's
+    const void* special = nullptr;          // the kernel made for the program
+    std::vector<std::uint64_t> parameters;  // of that kernel
+  };
+
+  Needs needs() const override { return {.flags = 0, .host_landing = host_area_ * image::landing_copies}; }
+  Status place_own(std::size_t rank) override;
+  // Packets touch a caller's buffers on their own GPU only.
+  bool shares_buffers() const override { return false; }
+  Status prepare() override;
+  Status launch(Rank rank, device::StreamHandle stream) const override;
+  std::string describe_wait(std::size_t rank, const image::HangReport& report) const override;
+
+  Status launch(const RankPackets& state, const std::vector<std::uint64_t>& parameters, device::StreamHandle stream) const;
+  void link(int width);
+  // packet_code.cpp: code made for the program
+  Status specialise();
+  Status specialise_rank(std::size_t rank, std::int64_t blocks, std::int64_t batch, std::int64_t processors);
+  // the interpreter
+  Status interpret();
+  Status choose_interpreter_shape();
+  Status upload_tables(std::size_t rank);
+
+  std::int64_t packets_a_call() const;  // of any rank
+
+  const PacketProgram& packets_;
+  PacketWire wire_;
+  std::int64_t area_ = 0;  // bytes of one copy of the landing areas
+  std::int64_t host_area_ = 0;
+  KernelShape shape_;
+  device::KernelChoice choice_;
+  std::uint32_t blocks_ = 1;
+  SpecialKernels& kernels_;
+  std::string interpreted_;  // why there is no code made for the program
+  std::vector<RankPackets> ranks_;
+};
+
+}  // namespace p2plab::cuda
