@@ -11,9 +11,9 @@
 
 namespace p2plab {
 
-/// What is to happen. The index is a thread block (front, back), a transfer (hop), a queue (turn) or, with fair sharing, a flow's end (drain) or
-/// nothing (share).
-enum class EventKind : std::uint32_t { front, back, hop, turn, drain, share };
+/// What is to happen. The index is a thread block (issue, send), a transfer (hop), a turn at a stage (turn) or, with fair sharing, a flow's end
+/// (drain) or nothing (share).
+enum class EventKind : std::uint32_t { issue, send, hop, turn, drain, share };
 
 struct Event {
   EventKind kind;

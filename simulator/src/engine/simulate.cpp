@@ -12,7 +12,7 @@
 #include "compile/compiled.h"
 #include "compile/fold.h"
 #include "compile/lower_bound.h"
-#include "compile/packet_form.h"
+#include "compile/packet_waves.h"
 #include "engine/engine.h"
 #include "p2plab/detail/named.h"
 
@@ -28,7 +28,7 @@ std::vector<StepTiming> step_timings(const Program& program, const Compiled& com
   std::vector<StepTiming> timings(static_cast<std::size_t>(steps), {SimTime::max(), SimTime{0}});
   for (std::size_t l = 0; l < program.lanes.size(); ++l) {
     for (std::size_t p = 0; p < compiled.parts; ++p) {
-      auto at = engine.log_of(l * compiled.parts + p);
+      auto at = engine.blocks().first_of(l * compiled.parts + p);
       const auto& lane = program.lanes[l];
       for (std::uint32_t index = 0; index < lane.count; ++index) {
         const auto step = program.instructions[lane.first + index].step;
@@ -36,7 +36,7 @@ std::vector<StepTiming> step_timings(const Program& program, const Compiled& com
           if (step.value < 0) continue;
           auto& timing = timings[step.index()];
           timing.begin = std::min(timing.begin, SimTime{begins[at]});
-          timing.end = std::max(timing.end, SimTime{engine.log()[at]});
+          timing.end = std::max(timing.end, SimTime{engine.blocks().completions()[at]});
         }
       }
     }
@@ -50,7 +50,7 @@ void collect(SimResult& result, const Compiled& compiled, const Engine& engine) 
   for (std::size_t b = 0; b < compiled.totals.size(); ++b) {
     if (compiled.totals[b] == 0) continue;
     auto& finish = result.rank_finish[compiled.lanes[b / compiled.parts].rank.index()];
-    finish = std::max(finish, SimTime{engine.log()[engine.log_of(b) + compiled.totals[b] - 1]});
+    finish = std::max(finish, SimTime{engine.blocks().completions()[engine.blocks().first_of(b) + compiled.totals[b] - 1]});
   }
   for (std::size_t r = 0; r < compiled.resources.size(); ++r) {
     const auto& resource = compiled.resources[r];
@@ -60,7 +60,7 @@ void collect(SimResult& result, const Compiled& compiled, const Engine& engine) 
   result.events = engine.events();
 }
 
-// The last of the ranks, and whether that can be.
+// The makespan, checked against the lower bound.
 Status conclude(SimResult& result, const Compiled& compiled, const LongestPath& path) {
   result.makespan = result.rank_finish.empty() ? SimTime{0} : *std::ranges::max_element(result.rank_finish);
   result.slices = compiled.slices;
@@ -74,7 +74,7 @@ Status conclude(SimResult& result, const Compiled& compiled, const LongestPath& 
                .notes = {"this is a bug of p2plab, not of your input; please report it with the program and the topology"}};
 }
 
-// Chains of waits and the work of resources, without their meeting.
+// A contention-free estimate: the longest chain of waits, or the busiest resource's work.
 SimResult estimate(const Compiled& compiled, const LongestPath& path) {
   SimResult result;
   for (const auto finish : path.rank_finish) result.rank_finish.emplace_back(finish);
@@ -154,9 +154,9 @@ Result<SimEngine> sim_engine(std::string_view name) { return from_name("engine",
 
 Result<SimResult> simulate(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile,
                            const SimOptions& options) {
-  if (!runs_by_packets(program, profile)) return simulate_as_it_is(topology, routes, program, profile, options);
+  if (!program.packets) return simulate_as_it_is(topology, routes, program, profile, options);
   if (auto ok = check_program(topology, program); !ok) return std::move(ok).error();
-  const auto packets = std::make_shared<const Program>(packet_form(program));
+  const auto packets = std::make_shared<const Program>(packet_waves(program));
   auto result = simulate_as_it_is(topology, routes, *packets, profile, options);
   if (result && options.record) result->recording.packets = packets;
   return result;
