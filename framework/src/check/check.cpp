@@ -289,7 +289,10 @@ Result<ProgramProof> check(const Topology& topology, const Routes& routes, const
   const BufferLayout layout(program.collective, *blocks, program.ranks(), program.payload);
   if (auto ok = checking::check_memory(program, layout); !ok) return std::move(ok).error();
   if (auto ok = checking::check_access(topology, routes, program); !ok) return std::move(ok).error();
-  return checking::prove_accesses(program, *std::move(blocks));
+  auto proof = checking::prove_accesses(program, *std::move(blocks));
+  if (!proof || !program.packets) return proof;
+  if (auto packets = check_packets(PeerAccess(topology, routes), program, *program.packets); !packets) return packets;
+  return proof;
 }
 
 }  // namespace p2plab

@@ -49,11 +49,9 @@ class PacketRewriter {
     std::ranges::stable_sort(list, {}, [](const auto& entry) { return entry.first->step; });
     for (const auto& [instruction, rank] : list) visit(*instruction, rank);
     store_outputs();
+    drop_unread();
     for (auto& items : out_.ranks) send_first(items);
     add_tokens(out_, peer_access_);
-    for (auto& items : out_.ranks) {
-      std::erase_if(items, [](const PacketItem& item) { return item.destinations.empty() && !item.sources.empty() && !item.is_token(); });
-    }
     for (std::int32_t r = 0; r < program_.ranks(); ++r) rotate_peers(r);
     mark_joins(out_);
     return std::move(out_);
@@ -161,6 +159,27 @@ class PacketRewriter {
       }
     }
     return found;
+  }
+
+  // Takes out what nobody reads: a message that is sent but not awaited tells its receiver nothing, so tokens must not count on it.
+  void drop_unread() {
+    for (bool more = true; more;) {
+      more = false;
+      std::vector<bool> read(out_.messages.size());
+      for (const auto& items : out_.ranks) {
+        for (const auto& item : items) {
+          for (const auto& source : item.sources) {
+            if (is_landing(source)) read[static_cast<std::size_t>(source.message)] = true;
+          }
+        }
+      }
+      for (auto& items : out_.ranks) {
+        for (auto& item : items) {
+          std::erase_if(item.destinations, [&](const PacketOperand& to) { return is_landing(to) && !read[static_cast<std::size_t>(to.message)]; });
+        }
+        more = std::erase_if(items, [](const PacketItem& item) { return item.destinations.empty(); }) > 0 || more;
+      }
+    }
   }
 
   // Moves pure sends of data that is there from the beginning to the front: no rank then waits for one that itself still waits.

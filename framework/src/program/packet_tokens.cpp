@@ -76,7 +76,13 @@ void add_tokens(PacketProgram& program, const PeerAccess& peer_access) {
   const auto known = known_to_have_begun(program);
   const auto n = program.ranks.size();
   std::vector<RankSet> writes(n, RankSet(n));  // by writer: into whose slots
-  for (const auto& message : program.messages) writes[message.from.index()].add(message.to);
+  for (std::size_t r = 0; r < n; ++r) {
+    for (const auto& item : program.ranks[r]) {
+      for (const auto& to : item.destinations) {
+        if (is_landing(to)) writes[r].add(program.messages[static_cast<std::size_t>(to.message)].to);
+      }
+    }
+  }
   for (std::size_t w = 0; w < n; ++w) {
     const Rank writer{static_cast<std::int64_t>(w)};
     for (std::size_t r = 0; r < n; ++r) {

@@ -14,6 +14,7 @@
 
 #include "p2plab/machine/routes.h"
 #include "p2plab/program/lower.h"
+#include "p2plab/program/packet_program.h"
 #include "p2plab/program/program.h"
 
 namespace p2plab {
@@ -46,9 +47,17 @@ class ProgramProof {
 /// * every two accesses to the same bytes, one of them a write, are ordered, slice by slice, by lanes and waits alone;
 /// * nothing is read that was not written before in the same call, nothing is added to a sum of other elements, or twice;
 /// * at the end every byte that the contract owes holds the sum of all its contributors, each exactly once (divided by their number for an average).
+/// If it runs as packets (Program::packets), the same of these: see check_packets.
 /// Slices are compared by arithmetic on ranges, so that time depends on the number of instructions, not on the payload.
 /// Error verification_failed names lane, instruction, step, ranks and bytes, and what is missing.
 Result<ProgramProof> check(const Topology& topology, const Routes& routes, const Program& program);
+
+/// The same of `packets`, by which `program` is to run on GPUs with this peer access: the items of each rank run in order, packet by packet and
+/// otherwise unordered (threads take packets as they come; a line of LL128 is one), and a landing slot is read when its message has arrived. Beside
+/// all that `check` proves, each message is sent once, lands in memory that its sender reaches, is read where it lands and by the rank that it is
+/// for; and no rank is so far ahead that a message of a later call could meet one that is still read: slots have three copies, of which calls take
+/// the next, so a sender must know, when a call ends, that the receiver has begun it.
+Result<ProgramProof> check_packets(const PeerAccess& peer_access, const Program& program, const PacketProgram& packets);
 
 /// `lower`, and `check` of what came out: the way to a program that is to run, or to be exported, or simulated as proved.
 Result<Program> lower_checked(const Topology& topology, const Routes& routes, const Schedule& schedule, const Proof& proof, const Payload& payload,

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// The checker of packets: what it proves, and that it names what is wrong.
+#include <gtest/gtest.h>
+
+#include "p2plab/machine/presets.h"
+#include "p2plab/program/check.h"
+#include "support/machines.h"
+#include "support/plans.h"
+#include "support/simulated.h"
+
+namespace p2plab {
+namespace {
+
+constexpr auto wires = {PacketWire::ll, PacketWire::ll128, PacketWire::lamport};
+
+// Ranks reach those of their own half.
+PeerAccess halves(int ranks) {
+  std::vector<bool> reaches;
+  for (int a = 0; a < ranks; ++a) {
+    for (int b = 0; b < ranks; ++b) reaches.push_back(a / ((ranks + 1) / 2) == b / ((ranks + 1) / 2));
+  }
+  return {static_cast<std::size_t>(ranks), reaches, true};
+}
+
+struct Packets {
+  Program program;
+  PacketProgram packets;
+  PeerAccess peer_access;
+
+  std::string verdict() const {
+    const auto checked = check_packets(peer_access, program, packets);
+    return checked ? "proved" : checked.error().message;
+  }
+  PacketItem& item(std::size_t rank, std::size_t index) { return packets.ranks[rank][index]; }
+};
+
+Packets packets_of(const char* planner, CollectiveKind kind, Bytes size, int ranks = 4, PacketWire wire = PacketWire::ll, PeerAccess access = {}) {
+  auto program = testing::planned(testing::one_switch(ranks), planner, kind, size);
+  auto packets = make_packet_program(program, access, wire);
+  return {std::move(program), std::move(packets), std::move(access)};
+}
+
+TEST(PacketCheck, ProvesAllPlansOnEveryWireWithAndWithoutHostMemory) {
+  for (const auto size : {0_B, 4_B, 36_B, 4_KiB, 1_GiB}) {
+    for (const auto wire : wires) {
+      for (const int ranks : {1, 2, 3, 5, 8}) {
+        for (const auto* planner : {"one_shot", "two_shot", "ring"}) {
+          EXPECT_EQ(packets_of(planner, CollectiveKind::all_reduce, size, ranks, wire).verdict(), "proved") << planner << ' ' << ranks;
+          EXPECT_EQ(packets_of(planner, CollectiveKind::all_reduce, size, ranks, wire, halves(ranks)).verdict(), "proved") << planner << ' ' << ranks;
+        }
+        EXPECT_EQ(packets_of("forest", CollectiveKind::broadcast, size, ranks, wire).verdict(), "proved") << ranks;
+      }
+    }
+  }
+}
+
+// The root of a broadcast hears of its readers only by tokens; without one it could write into slots of two calls before.
+TEST(PacketCheck, ATokenThatIsNotAwaitedIsRefused) {
+  auto broadcast = packets_of("one_shot", CollectiveKind::broadcast, 4_KiB, 3);
+  auto& items = broadcast.packets.ranks[0];
+  ASSERT_TRUE(items.back().is_token());
+  items.pop_back();
+  EXPECT_EQ(broadcast.verdict(),
+            "rank 0 may send message 0 of the next call but one while rank 1 still reads it: nothing tells rank 0 that rank 1 has begun the call");
+}
+
+TEST(PacketCheck, AMessageThatNobodySendsIsRefused) {
+  auto ring = packets_of("ring", CollectiveKind::all_reduce, 4_KiB, 3);
+  auto& items = ring.packets.ranks[1];
+  items.erase(items.begin());
+  EXPECT_NE(ring.verdict().find("which nobody sends"), std::string::npos) << ring.verdict();
+}
+
+TEST(PacketCheck, AMessageSentTwiceIsRefused) {
+  auto ring = packets_of("ring", CollectiveKind::all_reduce, 4_KiB, 3);
+  auto& items = ring.packets.ranks[1];
+  items.insert(items.begin(), items.front());
+  EXPECT_NE(ring.verdict().find("sends message"), std::string::npos) << ring.verdict();
+}
+
+TEST(PacketCheck, RanksThatWaitForEachOtherAreRefused) {
+  auto two = packets_of("ring", CollectiveKind::all_reduce, 4_KiB, 2);
+  for (auto& items : two.packets.ranks) std::ranges::reverse(items);
+  EXPECT_NE(two.verdict(), "proved");
+}
+
+TEST(PacketCheck, AnItemThatLeavesOutAnElementIsRefused) {
+  auto ring = packets_of("ring", CollectiveKind::all_reduce, 4_KiB, 3);
+  for (auto& item : ring.packets.ranks[2]) {
+    if (item.sends()) continue;
+    item.bytes -= 4;
+    break;
+  }
+  EXPECT_NE(ring.verdict(), "proved");
+}
+
+TEST(PacketCheck, AReadBesideTheSlotIsRefused) {
+  auto ring = packets_of("ring", CollectiveKind::all_reduce, 4_KiB, 3);
+  for (auto& item : ring.packets.ranks[0]) {
+    for (auto& source : item.sources) {
+      if (!is_landing(source)) continue;
+      source.offset += 128;
+      EXPECT_NE(ring.verdict().find("another place than where it lands"), std::string::npos) << ring.verdict();
+      return;
+    }
+  }
+  FAIL() << "rank 0 reads nothing that lands";
+}
+
+TEST(PacketCheck, MemoryThatARankDoesNotReachIsRefused) {
+  auto shot = packets_of("one_shot", CollectiveKind::all_reduce, 4_KiB, 4);
+  shot.peer_access = halves(4);
+  EXPECT_NE(shot.verdict().find("which it does not reach"), std::string::npos) << shot.verdict();
+  EXPECT_FALSE(shot.packets.fits(shot.peer_access));
+}
+
+TEST(PacketCheck, AnItemLoadedTogetherWithOneThatWritesWhatItReadsIsRefused) {
+  // Rank 0's sum goes to its output and is read there again.
+  auto ring = packets_of("ring", CollectiveKind::all_reduce, 4_KiB, 2);
+  auto& items = ring.packets.ranks[0];
+  auto again = items.back();
+  ASSERT_TRUE(again.destinations.size() == 1 && again.destinations[0].place == PacketPlace::memory);
+  again.sources = again.destinations;
+  items.push_back(again);
+  EXPECT_EQ(ring.verdict(), "proved");
+  items.back().joins = true;
+  EXPECT_NE(ring.verdict().find("is loaded before item"), std::string::npos) << ring.verdict();
+}
+
+TEST(PacketCheck, ProgramsAreCheckedWithTheirPackets) {
+  const auto machine = testing::one_switch(3);
+  auto program = testing::planned(machine, "ring", CollectiveKind::all_reduce, 4_KiB);
+  auto packets = make_packet_program(program, {}, PacketWire::ll);
+  packets.ranks[1].pop_back();
+  program.packets = std::make_shared<const PacketProgram>(packets);
+  const auto checked = check(machine, Routes(machine), program);
+  ASSERT_FALSE(checked);
+  EXPECT_EQ(checked.error().code, ErrorCode::verification_failed);
+}
+
+}  // namespace
+}  // namespace p2plab
