@@ -12,6 +12,7 @@
 
 #include "common/data_flow.h"
 #include "common/estimate.h"
+#include "ring/least_time.h"
 #include "ring/ring_plan.h"
 #include "ring/search.h"
 
@@ -93,6 +94,9 @@ class RingPlanner final : public Planner {
  public:
   // Only chains are cut by the payload: the others are cut into pieces that follow each other already.
   bool reads_payload(const Collective& collective) const override { return is_chain(collective.kind); }
+  std::optional<Seconds> least_time(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
+    return context.payload.elements > 0 ? least_time_around(topology, *context.routes, collective) : std::nullopt;
+  }
   Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
     auto parameters = complete_parameters("ring", known(), context.parameters);
     if (!parameters) return std::move(parameters).error();

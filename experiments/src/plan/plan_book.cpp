@@ -79,13 +79,7 @@ Result<std::shared_ptr<KnownPlan>> PlanBook::find(const Entry<Planner>& entry, c
   if (!complete) return std::move(complete).error();
   const auto& options = call.options();
   const auto planner = entry.make();
-  const PlanContext context{.routes = &evaluator_.routes(),
-                            .payload = payload,
-                            .in_place = options.in_place,
-                            .parameters = *complete,
-                            .time_limit = options.time_limit,
-                            .stop = options.stop,
-                            .previous = options.previous};
+  const auto context = context_of(*complete, payload, call);
   // What was planned in haste, or from another plan, is not the planner's plan for all.
   if (options.time_limit || options.previous != nullptr) {
     Page page;
@@ -105,11 +99,29 @@ Result<std::shared_ptr<KnownPlan>> PlanBook::find(const Entry<Planner>& entry, c
   return best_of(*page, payload);
 }
 
+std::optional<Seconds> PlanBook::least_time(const Entry<Planner>& entry, const Parameters& parameters, const Collective& collective,
+                                            const Payload& payload, const PlanCall& call) const {
+  const auto complete = complete_parameters(entry.name, entry.parameters, parameters);
+  if (!complete) return std::nullopt;
+  return entry.make()->least_time(evaluator_.topology(), collective, context_of(*complete, payload, call));
+}
+
 std::shared_ptr<KnownPlan> PlanBook::given(const std::shared_ptr<const Plan>& plan, bool in_place) {
   const std::lock_guard lock(mutex_);
   auto& known = given_[{plan, in_place}];
   if (!known) known = std::make_shared<KnownPlan>(plan);
   return known;
+}
+
+PlanContext PlanBook::context_of(const Parameters& complete, const Payload& payload, const PlanCall& call) const {
+  const auto& options = call.options();
+  return {.routes = &evaluator_.routes(),
+          .payload = payload,
+          .in_place = options.in_place,
+          .parameters = complete,
+          .time_limit = options.time_limit,
+          .stop = options.stop,
+          .previous = options.previous};
 }
 
 void PlanBook::fill(Page& page, const Planner& planner, const Collective& collective, const PlanContext& context) const {

@@ -67,6 +67,9 @@ class PlanBook {
   /// What a planner plans. Errors: the planner's.
   Result<std::shared_ptr<KnownPlan>> find(const Entry<Planner>& planner, const Parameters& parameters, const Collective& collective,
                                           const Payload& payload, const PlanCall& call);
+  /// What no plan that `find` finds takes less than; none where the planner does not say.
+  std::optional<Seconds> least_time(const Entry<Planner>& planner, const Parameters& parameters, const Collective& collective, const Payload& payload,
+                                    const PlanCall& call) const;
   /// A plan that was made elsewhere.
   std::shared_ptr<KnownPlan> given(const std::shared_ptr<const Plan>& plan, bool in_place);
 
@@ -80,6 +83,7 @@ class PlanBook {
   };
   using Given = std::pair<std::shared_ptr<const Plan>, bool>;
 
+  PlanContext context_of(const Parameters& complete, const Payload& payload, const PlanCall& call) const;
   void fill(Page& page, const Planner& planner, const Collective& collective, const PlanContext& context) const;
   std::shared_ptr<Page> page(const std::string& key);
   static Result<std::shared_ptr<KnownPlan>> best_of(const Page& page, const Payload& payload);

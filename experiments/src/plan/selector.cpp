@@ -16,7 +16,9 @@ namespace {
 
 // Pieces rounded to whole elements move at most this much load from one link to another where chunks are not tiny.
 constexpr double uneven_rounding = 0.01;
-constexpr std::int64_t tiny_chunk = 4096;  // bytes
+constexpr std::int64_t tiny_chunk = 4096;       // bytes
+constexpr double rounding_of_latencies = 1e-6;  // in the model, at most
+constexpr std::size_t many_members = 256;
 
 Result<std::optional<Seconds>> time_limit(const Parameters& parameters, const PlanningOptions& options) {
   if (parameters.at("time_limit") == "none") return options.time_limit;
@@ -46,7 +48,13 @@ Error nobody_plans(CollectiveKind kind, const std::vector<std::string>& refusals
 struct Selector::Candidate {
   std::string name;  // "ring (rings=8)"
   Evaluation evaluation;
+  std::size_t place = 0;  // among the candidates
   Seconds time() const { return evaluation.prediction.time; }
+};
+
+struct Selector::Asked : PlanCandidate {
+  std::size_t place = 0;
+  Seconds least{0};  // its plans take no less
 };
 
 std::vector<ParameterInfo> selector_parameters() {
@@ -65,7 +73,7 @@ Result<Evaluation> Selector::select(const Parameters& given, const Collective& c
   const auto begin = std::chrono::steady_clock::now();
   std::vector<Candidate> found;
   std::vector<std::string> refusals;
-  for (const auto& asked : plan_candidates(planners_, collective.members.size())) {
+  for (const auto& asked : in_turn(collective, payload, call)) {
     const Seconds passed = std::chrono::steady_clock::now() - begin;
     if (!found.empty() && ((*limit && passed > **limit) || call.stopped())) {
       tell(asked.name(), std::nullopt);
@@ -92,6 +100,19 @@ Result<Evaluation> Selector::select(const Parameters& given, const Collective& c
   return best;
 }
 
+// Large groups' plans take long to make, so those that may be left out without a plan come last.
+std::vector<Selector::Asked> Selector::in_turn(const Collective& collective, const Payload& payload, const PlanCall& call) const {
+  std::vector<Asked> all;
+  for (auto& candidate : plan_candidates(planners_, collective.members.size())) all.push_back({std::move(candidate), all.size()});
+  if (collective.members.size() < many_members) return all;
+  for (auto& asked : all) {
+    if (const auto least = book_.least_time(*asked.planner, asked.parameters, collective, payload, call))
+      asked.least = *least * (1 - rounding_of_latencies);
+  }
+  std::ranges::stable_sort(all, {}, &Asked::least);
+  return all;
+}
+
 // The busiest link, group or port has to carry its share of the payload, whatever the tuning.
 bool Selector::beaten(KnownPlan& plan, Seconds best, const Payload& payload) const {
   const auto bytes = payload.size().count();
@@ -112,8 +133,9 @@ Seconds Selector::hopeless_from(const std::vector<Candidate>& found) {
 }
 
 // None if the candidate is left out.
-Result<std::optional<Selector::Candidate>> Selector::weigh(const PlanCandidate& asked, const std::vector<Candidate>& found,
-                                                           const Collective& collective, const Payload& payload, const PlanCall& call) const {
+Result<std::optional<Selector::Candidate>> Selector::weigh(const Asked& asked, const std::vector<Candidate>& found, const Collective& collective,
+                                                           const Payload& payload, const PlanCall& call) const {
+  if (asked.least > hopeless_from(found)) return std::optional<Candidate>{};
   auto plan = book_.find(*asked.planner, asked.parameters, collective, payload, call);
   if (!plan) return std::move(plan).error();
   const auto best = std::ranges::min_element(found, {}, &Candidate::time);
@@ -122,7 +144,7 @@ Result<std::optional<Selector::Candidate>> Selector::weigh(const PlanCandidate& 
   if (!evaluation) return std::move(evaluation).error();
   if (!*evaluation) return std::optional<Candidate>{};
   if (call.options().found) call.options().found(std::make_shared<const Evaluation>(**evaluation));
-  return std::optional{Candidate{asked.name(), **std::move(evaluation)}};
+  return std::optional{Candidate{asked.name(), **std::move(evaluation), asked.place}};
 }
 
 // Of all but the best only the time is asked for, so their programs go.
@@ -134,7 +156,7 @@ void Selector::keep(std::vector<Candidate>& found, Candidate candidate) {
 
 // The least time; the earlier candidate among equals. The runner-up is the best plan of another planner.
 Evaluation Selector::choose(std::vector<Candidate> found) {
-  std::ranges::stable_sort(found, {}, &Candidate::time);
+  std::ranges::sort(found, {}, [](const Candidate& c) { return std::pair{c.time(), c.place}; });
   auto& best = found.front();
   const auto next = std::ranges::find_if(found, [&](const Candidate& c) { return c.evaluation.plan().planner != best.evaluation.plan().planner; });
   auto reason = fmt::format("{}, predicted {:.2f} us", best.name, microseconds(best.time()));

@@ -12,7 +12,7 @@ std::vector<ParameterInfo> selector_parameters();
 
 /// Chooses among plans of the book. Optimal among its candidates as far as the prediction is; NCCL's tuner and vLLM's size tables choose among fewer,
 /// by constants fitted on other machines. Candidates whose busiest link alone needs longer than the best so far are left out unpredicted,
-/// and those that by a bound can be neither the best nor the runner-up.
+/// and those that by a bound can be neither the best nor the runner-up: unplanned, where their planner knows the bound.
 class Selector {
  public:
   Selector(const Evaluator& evaluator, PlanBook& book, const Registry<Planner>& planners) : evaluator_(evaluator), book_(book), planners_(planners) {}
@@ -22,8 +22,10 @@ class Selector {
 
  private:
   struct Candidate;
+  struct Asked;
+  std::vector<Asked> in_turn(const Collective& collective, const Payload& payload, const PlanCall& call) const;
   bool beaten(KnownPlan& plan, Seconds best, const Payload& payload) const;
-  Result<std::optional<Candidate>> weigh(const PlanCandidate& asked, const std::vector<Candidate>& found, const Collective& collective,
+  Result<std::optional<Candidate>> weigh(const Asked& asked, const std::vector<Candidate>& found, const Collective& collective,
                                          const Payload& payload, const PlanCall& call) const;
   static Seconds hopeless_from(const std::vector<Candidate>& found);
   static void keep(std::vector<Candidate>& found, Candidate candidate);

@@ -39,6 +39,8 @@ class Planner {
   virtual Result<std::vector<Plan>> plans(const Topology& topology, const Collective& collective, const PlanContext& context) const;
   /// Do `plans` hang on the payload? Where they do not, they are made once for all sizes.
   virtual bool reads_payload(const Collective& collective) const;
+  /// A time that no plan of this planner falls below on this machine; none where that is not known without planning. Costs much less than a plan.
+  virtual std::optional<Seconds> least_time(const Topology& topology, const Collective& collective, const PlanContext& context) const;
 };
 
 /// A plan for the same collective on the machine as it was before it lost something. GPUs and links are found again by the names of their nodes.
@@ -83,5 +85,7 @@ inline Result<std::vector<Plan>> Planner::plans(const Topology& topology, const 
 
 // On the safe side: a planner that does not say is asked for every payload.
 inline bool Planner::reads_payload(const Collective&) const { return true; }
+
+inline std::optional<Seconds> Planner::least_time(const Topology&, const Collective&, const PlanContext&) const { return std::nullopt; }
 
 }  // namespace p2plab

@@ -7,6 +7,7 @@
 
 #include "p2plab/machine/presets.h"
 #include "p2plab/schedule/analysis.h"
+#include "ring/least_time.h"
 #include "ring/search.h"
 #include "support/machines.h"
 #include "support/plans.h"
@@ -53,6 +54,22 @@ TEST(Ring, SaysThatFiveGpusOfADgx1HaveNoRingAndWhy) {
             "note: fabric=any lets the ring use this machine's other links as well\n"
             "note: tree needs no ring\n");
   EXPECT_TRUE(plan_on(testing::dgx1(5, true, true), "ring", CollectiveKind::all_reduce, {{"fabric", "any"}}));
+}
+
+// 7 + 7 edges inside two servers and one across join 16 GPUs; a chunk goes along all but one edge of its ring, twice to be summed and handed out.
+TEST(Ring, TakesAtLeastTheLatencyOfASpanningTreeOnceEachWay) {
+  const auto topology = *make_preset("dgx-a100", {{"nodes", "2"}});
+  const Routes routes(topology);
+  const auto latency = [&](int to) {
+    Seconds sum{0};
+    for (const auto link : routes.between(Rank{0}, Rank{to})) sum += topology.link(link).latency;
+    return sum.count();
+  };
+  const auto least = [&](CollectiveKind kind) { return least_time_around(topology, routes, make_collective(kind, 16)); };
+  const double once = 14 * latency(1) + latency(8);
+  EXPECT_NEAR(least(CollectiveKind::all_gather)->count(), once, 1e-12);
+  EXPECT_NEAR(least(CollectiveKind::all_reduce)->count(), 2 * once, 1e-12);
+  EXPECT_FALSE(least(CollectiveKind::all_to_all));
 }
 
 TEST(Ring, TakesTwiceNMinusOneRoundsAndLoadsEachLinkWithTwiceNMinusOneOverN) {
