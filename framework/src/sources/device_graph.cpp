@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "p2plab/detail/text.h"
+#include "p2plab/machine/gpu_kind.h"
 #include "sources/device_fabric.h"
 #include "sources/device_tree.h"
 #include "sources/source_list.h"
@@ -247,7 +248,11 @@ class MachineBuilder {
           "the file has no <gpu> elements, so NVLinks are not in it (NCCL finds them when it runs): the GPUs are joined by PCIe only");
     }
     if (tree_.unknown_devices > 0) warnings_.push_back(fmt::format("{} devices have neither class nor content: left out", tree_.unknown_devices));
-    for (const auto& value : tree_.values) sources_.add(value);
+    const auto named = gpu_source(answers_.gpu, Origin::read, "--machine gpu");
+    for (const auto& value : tree_.values) {
+      if (!named || value.what != named->what) sources_.add(value);
+    }
+    if (named) sources_.add(*named);
     const auto values = sources_.values();
     for (auto& sentence : sentences_of(values)) warnings_.push_back(std::move(sentence));
     builder_.set_sources({values, tree_.words});

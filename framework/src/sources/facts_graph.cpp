@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "p2plab/machine/gpu_kind.h"
 #include "sources/device_tree.h"
 
 namespace p2plab {
@@ -49,6 +50,11 @@ class FactsGraph {
     }
     for (std::size_t g = 0; g < gpus_.size(); ++g) add_gpu(machine, g, places);
     for (const auto& network : facts_.networks) add_network(machine, network, places);
+    std::set<std::string> names;
+    for (const auto& gpu : gpus_) names.insert(gpu.cuda != nullptr ? gpu.cuda->name : gpu.nvml->name);
+    for (const auto& name : names) {
+      if (auto value = gpu_source(name, Origin::read, "the driver")) machine.values.push_back(*std::move(value));
+    }
     return build_machine(machine, answers_);
   }
 

@@ -4,11 +4,13 @@
 #include <array>
 #include <charconv>
 #include <filesystem>
+#include <set>
 
 #include <fmt/format.h>
 #include <pugixml.hpp>
 
 #include "p2plab/detail/text.h"
+#include "p2plab/machine/gpu_kind.h"
 #include "sources/device_tree.h"
 
 namespace p2plab {
@@ -40,6 +42,7 @@ class XmlReader {
       if (std::string_view{element.name()} != "system") return at(element, fmt::format("expected <system>, found <{}>", shown(element.name())));
       if (auto ok = read_system(element, systems++); !ok) return std::move(ok).error();
     }
+    name_gpus();
     if (systems == 0) return Error{ErrorCode::invalid_input, "no <system> element: this is no NCCL topology file", SourceLocation{filename_}};
     return std::move(tree_);
   }
@@ -105,6 +108,14 @@ class XmlReader {
     return {};
   }
 
+  // By the devices that PCI's list of ids names.
+  void name_gpus() {
+    for (const auto& device : pci_devices_) {
+      if (auto value = gpu_source(gpu_of_pci_device(device), Origin::known, fmt::format("PCI device {}", device)))
+        tree_.values.push_back(*std::move(value));
+    }
+  }
+
   int host() const { return static_cast<int>(tree_.hosts.size()) - 1; }
 
   Status read_pci(const pugi::xml_node& pci, int parent, int depth) {
@@ -138,6 +149,7 @@ class XmlReader {
   // A device as often as it has <gpu> elements: a GPU may be several ranks (MLOPart), which share its port and its NVLinks.
   Status add_gpus(const pugi::xml_node& pci, Device device) {
     const auto count = std::ranges::distance(pci.children("gpu"));
+    if (count > 0) pci_devices_.insert(lower(pci.attribute("device").value()));
     int part = 0;
     for (const auto& gpu : pci.children("gpu")) {
       if (tree_.devices.size() == most_devices) return at(pci, fmt::format("more than {} devices", most_devices));
@@ -221,6 +233,7 @@ class XmlReader {
   std::string_view text_;
   const std::string& filename_;
   DeviceTree tree_;
+  std::set<std::string> pci_devices_;  // of GPUs
 };
 
 }  // namespace

@@ -2,17 +2,42 @@
 #include "p2plab/machine/presets.h"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <iterator>
 #include <system_error>
 
 #include <fmt/format.h>
 
+#include "p2plab/machine/gpu_kind.h"
 #include "p2plab/machine/topology_import.h"
 #include "p2plab/machine/topology_io.h"
 #include "sources/source_list.h"
 
 namespace p2plab {
+
+namespace {
+
+// The GPUs of those presets that are machines one can buy.
+Topology of_model(const Topology& topology, const std::string& preset) {
+  using Named = std::pair<std::string_view, std::string_view>;
+  constexpr std::array<Named, 10> models{{{"p100", "p100"},
+                                          {"v100", "v100"},
+                                          {"dgx-2", "v100"},
+                                          {"a100", "a100"},
+                                          {"h100", "h100"},
+                                          {"h200", "h200"},
+                                          {"b200", "b200"},
+                                          {"nvl72", "gb200"},
+                                          {"mi250x", "mi250x"},
+                                          {"mi300x", "mi300x"}}};
+  const auto found = std::ranges::find_if(models, [&](const Named& one) { return preset.ends_with(one.first); });
+  if (found == models.end()) return topology;
+  auto value = gpu_source(found->second, Origin::known, "preset " + preset);
+  return value ? with_source(topology, *std::move(value)) : topology;
+}
+
+}  // namespace
 
 Result<Topology> make_preset(const std::string& name, const Parameters& parameters) {
   const auto presets = builtin_presets();
@@ -23,7 +48,7 @@ Result<Topology> make_preset(const std::string& name, const Parameters& paramete
     auto complete = complete_parameters(fmt::format("preset {}", name), preset.parameters, parameters);
     if (!complete) return std::move(complete).error();
     auto topology = preset.make(*complete);
-    if (topology) return topology;
+    if (topology) return of_model(*topology, name);
     auto error = std::move(topology).error();
     error.message = fmt::format("preset {}: {}", name, error.message);
     for (auto& more : error.more) more.message = fmt::format("preset {}: {}", name, more.message);

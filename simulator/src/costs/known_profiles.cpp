@@ -35,7 +35,7 @@ std::optional<std::string> known_profile(const std::string& name) {
 }
 
 std::vector<std::string> known_profiles() {
-  std::set<std::string> names;
+  std::set<std::string> names{Profile{}.name};
   std::error_code none;
   for (const auto& folder : folders()) {
     for (const auto& file : fs::directory_iterator(folder, none)) {

@@ -110,6 +110,7 @@ Result<Profile> load_profile(const std::string& path) {
   const std::filesystem::path given(path);
   std::error_code none;
   if (!given.has_extension() && !std::filesystem::exists(given, none)) {
+    if (given.filename() == Profile{}.name) return Profile{};
     const auto known = known_profile(given.filename().string());
     if (!known) return unknown_name("profile", given.filename().string(), known_profiles());
     return load_profile(*known);

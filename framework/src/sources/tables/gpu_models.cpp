@@ -183,6 +183,29 @@ const GpuModel* find(const std::string& plain) {
 
 std::span<const GpuModel> gpu_models() { return models; }
 
+std::string_view gpu_of_pci_device(std::string_view device) {
+  // From the list that pci-ids.ucw.cz keeps: GPUs of servers.
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 17> devices{{{"0x15f9", "p100"},
+                                                                                   {"0x1db1", "v100"},
+                                                                                   {"0x1db5", "v100"},
+                                                                                   {"0x1db8", "v100"},
+                                                                                   {"0x20b0", "a100"},
+                                                                                   {"0x20b2", "a100"},
+                                                                                   {"0x20b5", "a100pcie"},
+                                                                                   {"0x20f1", "a100pcie"},
+                                                                                   {"0x2204", "3090"},
+                                                                                   {"0x2230", "a6000"},
+                                                                                   {"0x2321", "h100nvl"},
+                                                                                   {"0x2330", "h100"},
+                                                                                   {"0x2331", "h100pcie"},
+                                                                                   {"0x2335", "h200"},
+                                                                                   {"0x2684", "4090"},
+                                                                                   {"0x26b9", "l40s"},
+                                                                                   {"0x74a1", "mi300x"}}};
+  const auto found = std::ranges::find(devices, device, &std::pair<std::string_view, std::string_view>::first);
+  return found == devices.end() ? std::string_view{} : found->second;
+}
+
 std::string plain_gpu_name(std::string_view name) { return joined(words_of(name)); }
 
 const GpuModel* known_gpu_model(std::string_view name) {

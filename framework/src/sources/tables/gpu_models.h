@@ -38,6 +38,9 @@ Result<const GpuModel*> find_gpu_model(std::string_view name);
 /// The same, null where there is none.
 const GpuModel* known_gpu_model(std::string_view name);
 
+/// The name of a GPU by the PCI device of NVIDIA's or AMD's that it is, as in "0x2335"; empty if it is not listed.
+std::string_view gpu_of_pci_device(std::string_view device);
+
 /// All of them.
 std::span<const GpuModel> gpu_models();
 

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "p2plab/base/error.h"
+#include "p2plab/machine/gpu_kind.h"
 #include "p2plab/machine/topology_view.h"
 #include "sources/sets.h"
 #include "sources/texts/smi_matrix.h"
@@ -41,6 +42,7 @@ class SmiTreeBuilder {
       if (model_ == nullptr)
         tree_.warnings.push_back(
             fmt::format("{}: '{}' is not in the table of GPUs (--machine gpu=... names one like it)", matrix_.gpu_source, matrix_.gpu));
+      if (auto named = gpu_source(matrix_.gpu, Origin::read, matrix_.gpu_source); !matrix_.several_models) gpus_named_ = std::move(named);
       if (matrix_.several_models)
         tree_.warnings.push_back(fmt::format("{}: the GPUs are of different models; all are taken as {}", matrix_.gpu_source, matrix_.gpu));
     }
@@ -50,6 +52,7 @@ class SmiTreeBuilder {
     tree_.hosts = sockets_.hosts;
     tree_.sockets_known = sockets_.known;
     tree_.values = sockets_.values;
+    if (gpus_named_) tree_.values.push_back(*gpus_named_);
     tree_.warnings = sockets_.warnings;
     find_islands();
     named_ = model_ != nullptr;
@@ -258,6 +261,7 @@ class SmiTreeBuilder {
   DeviceTree tree_;
   const GpuModel* model_ = nullptr;
   bool named_ = false;
+  std::optional<SourcedValue> gpus_named_;
   int needed_ = most_lanes;
   SmiSockets sockets_;
   std::vector<Island> islands_;

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "p2plab/machine/gpu_kind.h"
+
+#include <algorithm>
+
+#include "sources/tables/gpu_models.h"
+
+namespace p2plab {
+
+namespace {
+
+constexpr std::string_view what = "GPUs";
+
+}  // namespace
+
+std::optional<GpuKind> gpu_kind(const Topology& topology) {
+  const GpuModel* model = nullptr;
+  for (const auto& value : topology.sources().values) {
+    if (value.what != what) continue;
+    const auto* named = known_gpu_model(value.value);
+    if (named == nullptr || (model != nullptr && named != model)) return std::nullopt;
+    model = named;
+  }
+  if (model == nullptr) return std::nullopt;
+  return GpuKind{std::string{model->title}, model->pcie_generation};
+}
+
+std::optional<SourcedValue> gpu_source(std::string_view name, Origin origin, std::string source) {
+  const auto* model = known_gpu_model(name);
+  if (model == nullptr) return std::nullopt;
+  return SourcedValue{.what = std::string{what}, .value = std::string{model->title}, .origin = origin, .source = std::move(source)};
+}
+
+Topology with_source(const Topology& topology, SourcedValue value) {
+  auto sources = topology.sources();
+  sources.values.insert(sources.values.begin(), std::move(value));
+  Topology::Builder builder(topology.name());
+  for (const auto& node : topology.nodes()) builder.add_node(node);
+  for (const auto& link : topology.links()) builder.add_link(link);
+  for (const auto& group : topology.groups()) builder.add_group(group);
+  builder.set_sources(std::move(sources));
+  auto same = std::move(builder).build();
+  expects(static_cast<bool>(same));
+  return *std::move(same);
+}
+
+}  // namespace p2plab
