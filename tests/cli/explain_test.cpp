@@ -51,7 +51,7 @@ TEST(SimulateCommand, WritesTheHeatmapAsNumbersOrAsAPicture) {
 TEST(SimulateCommand, HasThreeEnginesOfWhichThePathIsNeverSlower) {
   const auto plan = plan_file();
   const auto predicted = [&](const std::string& engine) {
-    const auto json = json_of("simulate " + plan + " --engine " + engine + " --json");
+    const auto json = json_of("simulate " + plan + " --profile ideal --engine " + engine + " --json");
     EXPECT_EQ(json["engine"], engine);
     EXPECT_EQ(json.contains("critical_path"), engine == "events");
     return json["predicted_us"].get<double>();

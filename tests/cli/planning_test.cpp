@@ -21,7 +21,7 @@ TEST(Plan, ADeadlineGivesTheBestPlanSoFarAndItsGap) {
   const auto patient = json_of("plan --topology mi250x --collective all_gather --algorithm forest --time-limit 60 --json");
   EXPECT_NEAR(patient["optimality"].get<double>(), 1, 1e-9);
   for (const auto* wrong : {"-1", "none", "1e9"}) EXPECT_EQ(p2plab(std::string{"plan --topology mi250x --time-limit "} + wrong).exit, 2) << wrong;
-  const auto former = p2plab("plan --topology mi250x --collective all_gather --algorithm forest --deadline 0");
+  const auto former = p2plab("plan --topology mi250x --collective all_gather --algorithm forest --profile ideal --deadline 0");
   EXPECT_EQ(former.exit, 0);
   EXPECT_EQ(former.err, "warning: --deadline is now called --time-limit\n");
 }
@@ -96,7 +96,7 @@ TEST(PlanCommand, AGpuThatCannotBeReachedIsNamedWithTheCut) {
   const auto machine = test::scratch("apart.yaml");
   std::ofstream(machine)
       << "version: 1\nnodes: [{name: a, kind: gpu}, {name: b, kind: gpu}, {name: c, kind: gpu}]\nlinks: [{between: [a, b], bandwidth: 1 GB/s}]\n";
-  for (const std::string command : {"bound", "plan --algorithm forest", "plan", "frontier", "tune"}) {
+  for (const std::string command : {"bound", "plan --algorithm forest", "plan", "frontier", "tune --profile ideal"}) {
     const auto ran = p2plab(command + " --topology '" + machine.string() + "'");
     EXPECT_EQ(ran.exit, 1) << command;
     EXPECT_NE(ran.err.find("c cannot be reached from a, not even by relaying through other GPUs"), std::string::npos) << command << ran.err;
@@ -160,6 +160,19 @@ TEST(FrontierCommand, ListsChunksStepsAndRoundsOfADgx1) {
   EXPECT_EQ(p2plab("frontier --topology no-such-machine").exit, 1);
 }
 
+TEST(TuneCommand, TimesPlansOnAnExecutorAndMakesNoTableOfAnIdealMachineUnasked) {
+  const auto table = json_of("tune --topology hgx-h200:gpus=2 --executor host --sizes '1 KiB..64 KiB' --factor 64 --json");
+  EXPECT_EQ(table["measured_on"]["executor"], "host");
+  EXPECT_EQ(table["bands"][0]["sizes"][0]["use"], "p2plab");
+  const auto unasked = p2plab("tune --topology ring:gpus=3 --sizes '1 KiB..1 KiB'");
+  EXPECT_EQ(unasked.exit, 1);
+  EXPECT_NE(unasked.err.find("nothing tells what this machine's GPUs cost"), std::string::npos) << unasked.err;
+  EXPECT_EQ(p2plab("tune --topology ring:gpus=3 --profile ideal --sizes '1 KiB..1 KiB'").exit, 0);
+  EXPECT_EQ(p2plab("tune --topology hgx-h200:gpus=2 --executor nccl").exit, 1);
+  EXPECT_EQ(p2plab("tune --topology hgx-h200:gpus=2 --executor host --gpu").exit, 2);
+  EXPECT_NE(p2plab("plan --topology hgx-h200:gpus=2").err.find("times by profile h200"), std::string::npos);
+}
+
 TEST(TuneCommand, WritesATableThatRunsTakeAndRefusesBadSizes) {
   const auto file = test::scratch("tuned.yaml");
   const auto tuned =
@@ -173,7 +186,8 @@ TEST(TuneCommand, WritesATableThatRunsTakeAndRefusesBadSizes) {
   EXPECT_EQ(ran.exit, 0) << ran.err;
   EXPECT_NE(ran.out.find("tuned file=tuned.yaml"), std::string::npos) << ran.out;
   const auto json = json_of("tune --topology hgx-h200:gpus=2 --sizes '1 KiB..1 KiB' --json");
-  expect_keys(json, {"p2plab_tuned", "collective", "ranks", "machine", "fingerprint", "dtype", "op", "in_place", "profile", "bands"});
+  expect_keys(json, {"p2plab_tuned", "collective", "ranks", "machine", "fingerprint", "dtype", "op", "in_place", "profile", "sizes", "bands"});
+  EXPECT_EQ(json["profile"], "h200");
   EXPECT_EQ(p2plab("tune --topology hgx-h200:gpus=2 --sizes 1KiB").exit, 2);
   EXPECT_EQ(p2plab("tune --topology hgx-h200:gpus=2 --sizes '1 MiB..1 KiB'").exit, 1);
   EXPECT_EQ(p2plab("tune --topology hgx-h200:gpus=2 --sizes '1 B..1 KiB'").exit, 1);

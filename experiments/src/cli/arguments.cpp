@@ -86,9 +86,21 @@ Result<Parameters> parameter_list(const std::vector<std::string>& words) {
   return parameters;
 }
 
-Result<Profile> profile_from(const std::string& path) {
-  if (path.empty()) return Profile{};
-  return load_profile(path);
+Result<Profile> quiet_profile_from(const std::string& path, const Topology& topology) {
+  if (!path.empty()) return load_profile(path);
+  auto usual = usual_profile(topology);
+  if (!usual) return std::move(usual).error();
+  return std::move(*usual).value_or(Profile{});
+}
+
+Result<Profile> profile_from(const std::string& path, const Topology& topology) {
+  auto profile = quiet_profile_from(path, topology);
+  if (!profile || !path.empty()) return profile;
+  if (profile->name == Profile{}.name)
+    std::cerr << "note: times are of an ideal machine, for nothing tells what its GPUs cost (--profile NAME)\n";
+  else
+    std::cerr << fmt::format("note: times by profile {}, after the machine's GPUs (--profile NAME, or ideal)\n", profile->name);
+  return profile;
 }
 
 Result<PlanFile> plan_from(const std::string& path) { return told(load_plan(path)); }

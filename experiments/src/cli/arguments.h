@@ -50,8 +50,11 @@ Result<Topology> machine_of(const GroupArguments& arguments, const Topology& top
 /// Each "key=value", keys once.
 Result<Parameters> parameter_list(const std::vector<std::string>& words);
 
-/// The profile of a file; the ideal one without a path. Errors: those of the file.
-Result<Profile> profile_from(const std::string& path);
+/// The profile of a file or name; without one that of the machine's GPUs, or the ideal one where nothing tells what they cost: a note on stderr says
+/// which. Errors: those of the file.
+Result<Profile> profile_from(const std::string& path, const Topology& topology);
+/// The same without the note.
+Result<Profile> quiet_profile_from(const std::string& path, const Topology& topology);
 
 /// The plan in a file; old words in it are a warning on stderr. Errors: those of `load_plan`.
 Result<PlanFile> plan_from(const std::string& path);

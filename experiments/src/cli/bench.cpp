@@ -121,7 +121,7 @@ Status bench_here(const BenchArguments& a, int ranks, const Executor& executor, 
   auto options = options_from(a, ranks);
   if (!options) return std::move(options).error();
   options->plan = plan;
-  auto profile = profile_from(a.profile);
+  auto profile = prints ? profile_from(a.profile, *topology) : quiet_profile_from(a.profile, *topology);
   if (!profile) return std::move(profile).error();
   if (auto able = prints ? try_out(a.file) : Status{}; !able) return able;
   bool begun = false;
@@ -208,7 +208,7 @@ Command bench_command(CLI::App& parent) {
   app->add_option("--set", a->set, "a parameter of the planner; may be repeated")->type_name("KEY=VALUE");
   app->add_option("--plan", a->plan, "run this plan file at all sizes instead")->type_name("FILE");
   add_machine_options(*app, a->topology, "--topology", "a file or a preset (default: this machine; with host, GPUs that are all joined)");
-  app->add_option("--profile", a->profile, "calibration by which 'auto' chooses")->type_name("P");
+  app->add_option("--profile", a->profile, "calibration by which 'auto' chooses (default: that of the machine's GPUs; ideal: none)")->type_name("P");
   app->add_option("--processes", a->processes, "so many processes, one a rank (default: one process, a thread a rank)")
       ->check(CLI::Range(0, 64))
       ->type_name("N");

@@ -125,7 +125,7 @@ Status plan(const PlanArguments& arguments, Watch& watch) {
   if (!task) return std::move(task).error();
   if (arguments.repair.empty()) topology = machine_of(arguments.group, *topology);
   if (!topology) return std::move(topology).error();
-  auto profile = profile_from(arguments.profile);
+  auto profile = profile_from(arguments.profile, *topology);
   if (!profile) return std::move(profile).error();
   if (auto able = afford_routes(topology->ranks(), watch); !able) return able;
   const auto evaluator = std::make_shared<const Evaluator>(*topology, *profile);
@@ -160,7 +160,7 @@ Command plan_command(CLI::App& parent) {
   app->add_option("--algorithm", a->algorithm, "a planner (p2plab list algorithms)")->capture_default_str()->type_name("A");
   app->add_option("--set", a->set, "a parameter of the planner; may be repeated")->type_name("KEY=VALUE");
   app->add_option("--dtype", a->dtype, "element type")->capture_default_str()->type_name("TYPE");
-  app->add_option("--profile", a->profile, "calibration of the simulator")->type_name("P");
+  app->add_option("--profile", a->profile, "calibration of the simulator (default: that of the machine's GPUs; ideal: none)")->type_name("P");
   app->add_option("--out", a->out, "write the plan to a file, for verify, simulate and export")->type_name("FILE");
   app->add_option("--program", a->program, "write the lowered program to a file, for verify and runtimes")->type_name("FILE");
   auto* repair = app->add_option("--repair", a->repair, "do what an old plan did, on this machine, which has lost links or GPUs of the old one")

@@ -168,7 +168,7 @@ Status simulate_plan(const SimulateArguments& arguments, Watch& watch) {
     }
     file->topology = *std::move(other);
   }
-  auto profile = profile_from(arguments.profile);
+  auto profile = profile_from(arguments.profile, file->topology);
   if (!profile) return std::move(profile).error();
   const auto engine = sim_engine(arguments.engine);
   if (!engine) return engine.error();
@@ -210,7 +210,7 @@ Command simulate_command(CLI::App& parent) {
                           "p2plab simulate plan.json --trace trace.json\n         p2plab simulate plan.json --engine max-min");
   app->add_option("PLAN", a->plan, "a file that `p2plab plan --out` wrote")->required();
   add_machine_options(*app, a->topology, "--topology", "another machine than the plan's: a file or a preset");
-  app->add_option("--profile", a->profile, "calibration of the simulator")->type_name("P");
+  app->add_option("--profile", a->profile, "calibration of the simulator (default: that of the machine's GPUs; ideal: none)")->type_name("P");
   app->add_option("--trace", a->trace, "write what happened as a trace for ui.perfetto.dev")->type_name("FILE");
   app->add_option("--heatmap", a->heatmap, "write how busy each link was over time: a picture if FILE ends in .svg, else CSV")->type_name("FILE");
   app->add_option("--engine", a->engine,

@@ -8,8 +8,12 @@
 
 #include "cli/arguments.h"
 #include "cli/command.h"
+#include "config/topology_source.h"
 #include "p2plab/base/quantity.h"
 #include "p2plab/experiment/tuned.h"
+#include "p2plab/report/provenance.h"
+#include "p2plab/run/detect.h"
+#include "run/executors.h"
 
 namespace p2plab::cli {
 
@@ -25,7 +29,9 @@ struct TuneArguments {
   std::string dtype = "float32";
   std::string profile;
   std::string out;
+  std::string executor;
   LimitArguments limits;
+  int candidates = TuneMeasuring{}.candidates;
   bool gpu = false;
   bool in_place = false;
   bool json = false;
@@ -57,11 +63,89 @@ Result<std::string> file_text(const TunedTable& table, const std::string& path) 
   return path.ends_with(".json") ? write_tuned_json(table) : write_tuned_yaml(table);
 }
 
+// What plans are timed on; NCCL beside GPUs, if it is there.
+class Timers {
+ public:
+  /// `name` may be empty: then nothing is timed. Errors: those of the executor, if it cannot run here.
+  static Result<Timers> of(const std::string& name, int candidates, int ranks) {
+    Timers timers;
+    if (name.empty()) return timers;
+    if (name != "cuda" && name != "host") return unknown_name("executor that times plans", name, {"cuda", "host"});
+    if (auto ready = executor_state(name); !ready) {
+      auto error = std::move(ready).error();
+      error.notes.emplace_back("without --gpu and --executor the prediction chooses, on any computer");
+      return error;
+    }
+    timers.ours_ = make_executor(name);
+    timers.measuring_ = TuneMeasuring{.ours = timers.ours_.get(), .candidates = candidates, .on = here(name, ranks)};
+    if (name == "cuda") timers.add_nccl();
+    return timers;
+  }
+  const std::optional<TuneMeasuring>& measuring() const { return measuring_; }
+
+ private:
+  static MeasuredOn here(const std::string& name, int ranks) {
+    const auto provenance = provenance_here();
+    MeasuredOn on{.executor = name, .version = provenance.version, .date = provenance.date};
+    if (name != "cuda") return on;
+    const auto facts = gather_facts();
+    for (const auto& gpu : facts.cuda) {
+      if (static_cast<int>(on.gpus.size()) < ranks) on.gpus.push_back(gpu.name);
+    }
+    on.driver = facts.driver;
+    return on;
+  }
+
+  void add_nccl() {
+    if (const auto ready = executor_state("nccl"); !ready) {
+      measuring_->on.notes.push_back("NCCL was not timed: " + ready.error().message);
+      return;
+    }
+    nccl_ = make_executor("nccl");
+    measuring_->nccl = nccl_.get();
+  }
+
+  std::unique_ptr<Executor> ours_;
+  std::unique_ptr<Executor> nccl_;
+  std::optional<TuneMeasuring> measuring_;
+};
+
+// The machine that is named; where plans are timed on GPUs, this one by default.
+Result<Topology> machine_from(const TuneArguments& arguments, const std::string& executor) {
+  if (!arguments.topology.empty()) return topology_from(arguments.topology);
+  if (executor != "cuda")
+    return Error{ErrorCode::usage, "--topology is required: the machine to tune for", std::nullopt, {"with --gpu it is this one by default"}};
+  std::vector<std::string> warnings;
+  auto topology = detect_topology(&warnings);
+  for (const auto& warning : warnings) std::cerr << "warning: " << warning << '\n';
+  return topology;
+}
+
+// A table for a machine that costs nothing would be made for none that is; so that one is to be asked for.
+Result<Profile> profile_for(const TuneArguments& arguments, const Topology& topology) {
+  auto profile = quiet_profile_from(arguments.profile, topology);
+  if (!profile || !arguments.profile.empty() || profile->name != Profile{}.name) return profile;
+  return Error{ErrorCode::invalid_input,
+               "nothing tells what this machine's GPUs cost: a table for an ideal machine would be wrong for a real one",
+               std::nullopt,
+               {"--profile h200, or another name or file, says what they cost; --machine gpu=h100 names the GPUs of a text or an XML file",
+                "--profile ideal makes the table of the ideal machine"}};
+}
+
+Result<std::string> executor_of(const TuneArguments& arguments) {
+  if (arguments.candidates < 1 || arguments.candidates > 64)
+    return Error{ErrorCode::usage, fmt::format("--candidates must be from 1 to 64, got {}", arguments.candidates)};
+  if (!arguments.gpu || arguments.executor.empty() || arguments.executor == "cuda") return arguments.gpu ? "cuda" : arguments.executor;
+  return Error{ErrorCode::usage, fmt::format("--gpu times plans on executor cuda, --executor says {}", arguments.executor)};
+}
+
 Status tune_machine(const TuneArguments& arguments, Watch& watch) {
   auto limit = limits_from(arguments.limits, watch);
   if (!limit) return std::move(limit).error();
   if (auto able = try_out(arguments.out); !able) return able;
-  auto topology = topology_from(arguments.topology);
+  const auto executor = executor_of(arguments);
+  if (!executor) return executor.error();
+  auto topology = machine_from(arguments, *executor);
   if (!topology) return std::move(topology).error();
   if (auto able = arguments.out.empty() ? Status{} : try_text_of(*topology); !able) return able;
   auto collective = collective_from(arguments.group, topology->ranks());
@@ -70,10 +154,14 @@ Status tune_machine(const TuneArguments& arguments, Watch& watch) {
   if (!type) return std::move(type).error();
   auto sizes = sizes_from(arguments, *type);
   if (!sizes) return std::move(sizes).error();
-  auto profile = profile_from(arguments.profile);
+  auto profile = profile_for(arguments, *topology);
   if (!profile) return std::move(profile).error();
-  const Evaluator evaluator(*topology, *profile, {.forms = arguments.gpu ? PlanForms::gpu : PlanForms::model});
+  const auto timers = Timers::of(*executor, arguments.candidates, topology->ranks());
+  if (!timers) return timers.error();
+  const auto forms = *executor == "cuda" ? PlanForms::gpu : *executor == "host" ? PlanForms::model : usual_forms(*profile);
+  const Evaluator evaluator(*topology, *profile, {.forms = forms});
   TuneOptions options{.sizes = *std::move(sizes), .dtype = *type, .in_place = arguments.in_place, .stop = [&watch] { return watch.asked(); }};
+  options.measuring = timers->measuring();
   if (*limit) options.time_limit = watch.time_left().value_or(**limit);
   watch.stops_when_asked();
   const auto progress = isatty(STDERR_FILENO) != 0 ? terminal_progress(std::cerr) : plain_progress(std::cerr);
@@ -98,16 +186,19 @@ Command tune_command(CLI::App& parent) {
   auto a = std::make_shared<TuneArguments>();
   auto* app = add_command(parent, "tune", "Find the fastest plan for each size, and keep the table for runs",
                           "p2plab tune --topology hgx-h200 --collective all_reduce --sizes '1 KiB..256 MiB' --out tuned.yaml");
-  add_machine_options(*app, a->topology, "--topology", "a file or a preset, as in hgx-h200:gpus=4")->required();
+  add_machine_options(*app, a->topology, "--topology", "a file or a preset, as in hgx-h200:gpus=4 (with --gpu: this machine)");
   add_group_options(*app, a->group);
   app->add_option("--sizes", a->sizes, "nccl-tests' sizes, from and to")->capture_default_str()->type_name("A..B");
   app->add_option("--factor", a->factor, "from one size to the next")->capture_default_str()->type_name("N");
   app->add_option("--dtype", a->dtype, "element type")->capture_default_str()->type_name("TYPE");
-  app->add_option("--profile", a->profile, "calibration of the simulator")->type_name("P");
+  app->add_option("--profile", a->profile, "calibration of the simulator (default: that of the machine's GPUs; ideal: none)")->type_name("P");
   app->add_option("--out", a->out, "write the table with its plans, as YAML or (FILE.json) JSON")->type_name("FILE");
   add_time_limit(*app, a->limits, "how long to look; then the best so far", "--seconds");
   add_memory_limit(*app, a->limits);
-  app->add_flag("--gpu", a->gpu, "weigh plans in the forms in which this program's GPU executor runs them");
+  app->add_flag("--gpu", a->gpu, "time the plans predicted fastest, and NCCL, on this machine's GPUs, in turns; the fastest is taken");
+  app->add_option("--executor", a->executor, "time them on this executor: cuda, as --gpu does, or host, which says nothing about GPUs")
+      ->type_name("X");
+  app->add_option("--candidates", a->candidates, "plans that are timed at a size, at most")->capture_default_str()->type_name("N");
   app->add_flag("--in-place", a->in_place, "input and output share memory");
   app->add_flag("--json", a->json, "print the table as JSON");
   return {app, [a](Watch& watch) { return tune_machine(*a, watch); }};

@@ -81,20 +81,22 @@ Result<std::vector<Question>> questions_of(const WhatIfArguments& arguments) {
   return questions;
 }
 
-Result<Subject> subject_of_plan(const WhatIfArguments& arguments, const Profile& profile) {
+Result<Subject> subject_of_plan(const WhatIfArguments& arguments) {
   auto file = plan_from(arguments.plan);
   if (!file) return std::move(file).error();
-  const Evaluator evaluator(file->topology, profile);
+  auto profile = profile_from(arguments.profile, file->topology);
+  if (!profile) return std::move(profile).error();
+  const Evaluator evaluator(file->topology, *profile);
   auto proved = evaluator.prove(file->plan, file->in_place);
   if (!proved) return std::move(proved).error();
   auto evaluation = evaluator.evaluate_as(*std::move(proved), file->payload, file->plan.tuning);
   if (!evaluation) return std::move(evaluation).error();
-  Subject subject{file->topology, profile, file->plan.schedule.collective(), file->in_place, {arguments.algorithm}};
+  Subject subject{file->topology, *profile, file->plan.schedule.collective(), file->in_place, {arguments.algorithm}};
   subject.parts.push_back({1, *std::move(evaluation)});
   return subject;
 }
 
-Result<Subject> planned_subject(const WhatIfArguments& arguments, const Profile& profile, const Watch& watch) {
+Result<Subject> planned_subject(const WhatIfArguments& arguments, const Watch& watch) {
   auto topology = topology_from(arguments.topology);
   if (!topology) return std::move(topology).error();
   auto collective = collective_from(arguments.group, topology->ranks());
@@ -103,8 +105,10 @@ Result<Subject> planned_subject(const WhatIfArguments& arguments, const Profile&
   if (!topology) return std::move(topology).error();
   auto sizes = size_shares(arguments.sizes);
   if (!sizes) return std::move(sizes).error();
-  Subject subject{*topology, profile, *collective, false, {arguments.algorithm}};
-  const Planning planning(Evaluator(*topology, profile));
+  auto profile = profile_from(arguments.profile, *topology);
+  if (!profile) return std::move(profile).error();
+  Subject subject{*topology, *profile, *collective, false, {arguments.algorithm}};
+  const Planning planning(Evaluator(*topology, *profile));
   for (const auto& share : *sizes) {
     auto payload = payload_from(share.size, arguments.dtype);
     if (!payload) return std::move(payload).error();
@@ -118,9 +122,7 @@ Result<Subject> planned_subject(const WhatIfArguments& arguments, const Profile&
 Result<Subject> subject_of(const WhatIfArguments& arguments, const Watch& watch) {
   if (arguments.plan.empty() == arguments.topology.empty())
     return Error{ErrorCode::usage, "give a plan file, or --topology with what to plan for it"};
-  auto profile = profile_from(arguments.profile);
-  if (!profile) return std::move(profile).error();
-  return arguments.plan.empty() ? planned_subject(arguments, *profile, watch) : subject_of_plan(arguments, *profile);
+  return arguments.plan.empty() ? planned_subject(arguments, watch) : subject_of_plan(arguments);
 }
 
 double change_pct(Seconds time, Seconds base) { return base.count() > 0 ? 100 * (time / base - 1) : 0; }
@@ -262,7 +264,7 @@ Command what_if_command(CLI::App& parent) {
   app->add_option("--size", a->sizes, "a size, or sizes with how often each comes, as in '64 KiB:3,1 MiB'")->capture_default_str()->type_name("S");
   app->add_option("--algorithm", a->algorithm, "the planner, also for planning anew")->capture_default_str()->type_name("A");
   app->add_option("--dtype", a->dtype, "element type")->capture_default_str()->type_name("TYPE");
-  app->add_option("--profile", a->profile, "calibration of the simulator")->type_name("P");
+  app->add_option("--profile", a->profile, "calibration of the simulator (default: that of the machine's GPUs; ideal: none)")->type_name("P");
   app->add_option("--link", a->links, "bandwidth of the links between two nodes times a factor, 0 for lost; may be repeated")
       ->type_name("A,B=FACTOR");
   app->add_option("--gpu", a->gpus, "all links of a GPU times a factor; may be repeated")->type_name("NAME=FACTOR");

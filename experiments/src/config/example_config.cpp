@@ -32,9 +32,9 @@ sizes: {from: 1 KiB, to: 64 MiB, factor: 4}
 dtype: float16                               # optional; the default is float32
 op: sum                                      # optional: sum, product, min, max, average
 
-# Optional: what launches, flags and thread blocks cost (a file, relative to this one, as in ../profiles/h200.yaml). Without it
-# the machine is ideal: links and latencies only.
-# profile: ../profiles/h200.yaml
+# Optional: what launches, flags and thread blocks cost: a name (p2plab list), or a file, relative to this one. The default follows
+# the machine's GPUs; ideal: links and latencies only, which is the default where nothing names the GPUs.
+profile: h200
 
 # Optional: which form (protocol, thread blocks, slices) a plan takes. model: the one that is predicted fastest; gpu: that in which
 # p2plab's kernels run it on GPUs, which is the default where the profile was measured with them (h200.yaml).

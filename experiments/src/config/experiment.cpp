@@ -190,8 +190,13 @@ MeasureOptions read_measure(const ConfigValue& value) {
   return options;
 }
 
-Profile read_profile(const ConfigValue& value, const std::filesystem::path& folder) {
-  if (!value.present()) return {};
+// Without the key, that of the machine's GPUs.
+Profile read_profile(const ConfigValue& value, const std::filesystem::path& folder, const std::optional<Machine>& machine) {
+  if (!value.present()) {
+    const auto usual = machine ? usual_profile(machine->topology) : Result<std::optional<Profile>>{std::nullopt};
+    if (!usual) value.add_error(usual.error());
+    return usual ? usual->value_or(Profile{}) : Profile{};
+  }
   const auto given = value.string();
   if (given.empty()) return {};
   auto profile = load_profile((folder / given).string());
@@ -235,7 +240,7 @@ Result<Experiment> read_experiment(std::string_view text, const std::string& pat
   const auto dtype = root["dtype"].as(data_type, DataType::float32);
   const auto ranks = machine ? machine->topology.ranks() : 1 << 20;
   const Rank sender{root["root"].integer({.least = 0, .most = ranks - 1}, 0)};
-  const auto profile = read_profile(root["profile"], place.parent_path());
+  const auto profile = read_profile(root["profile"], place.parent_path(), machine);
   const auto forms = root["forms"].as(plan_forms, usual_forms(profile));
   const auto name = root["name"].string(place.stem().string());
   const auto collectives = read_collectives(root["collectives"]);

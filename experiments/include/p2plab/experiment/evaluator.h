@@ -50,6 +50,9 @@ std::string_view to_string(PlanForms forms);  // "model", "gpu", "gpu_staged"
 Result<PlanForms> plan_forms(std::string_view name);
 /// The forms of GPUs where the profile has costs of packets, which only GPUs have; else the model's choice.
 PlanForms usual_forms(const Profile& profile);
+/// The profile that comes with the program for the machine's GPUs (gpu_kind.h): one with their name, or, where PCIe joins them, one for its
+/// generation. None if the machine's description names no GPUs, or there is no profile for them. Errors: those of reading it.
+Result<std::optional<Profile>> usual_profile(const Topology& topology);
 
 struct EvaluatorOptions {
   SimEngine engine = SimEngine::events;

@@ -10,9 +10,18 @@
 
 #include "p2plab/experiment/experiment.h"
 #include "p2plab/experiment/planning.h"
+#include "p2plab/program/executor.h"
 #include "p2plab/report/progress.h"
 
 namespace p2plab {
+
+/// What was timed at one size: medians of samples that plans and NCCL gave in turns.
+struct MeasuredSize {
+  Seconds time{0};                             // of the band's plan
+  std::optional<Seconds> nccl = std::nullopt;  // NCCL's; none where it did not run
+  double regret = 0;                           // how much longer the plan predicted fastest takes than the fastest: 0.05 is 5 %
+  int plans = 0;                               // that were timed
+};
 
 /// What tuning found at one size.
 struct TunedSize {
@@ -24,6 +33,10 @@ struct TunedSize {
   std::optional<Seconds> runner_up_time = std::nullopt;
   int weighed = 0;   // candidates that were predicted
   int left_out = 0;  // those whose busiest link alone needs longer, or for which time ran out
+  std::optional<MeasuredSize> measured = std::nullopt;
+
+  /// Ours takes over 3 % longer than NCCL: NCCL should serve this size.
+  bool by_nccl() const;
 };
 
 /// Sizes in a row at which one plan is predicted fastest. It serves all sizes from its first up to the next band's first.
@@ -34,21 +47,44 @@ struct TunedBand {
   std::vector<TunedSize> sizes;  // rising, at least one
 };
 
+/// Where and with what a table was measured.
+struct MeasuredOn {
+  std::string executor = {};
+  std::vector<std::string> gpus = {};   // their names; empty: none took part
+  std::string driver = {};              // empty: none
+  std::string version = {};             // of p2plab
+  std::string date = {};                // UTC
+  std::vector<std::string> notes = {};  // of the executors: versions of libraries, and what did not run
+};
+
 /// The table of one collective on one machine.
 struct TunedTable {
   Topology topology;
   DataType dtype = DataType::float16;
   ReduceOp op = ReduceOp::sum;
   bool in_place = false;
-  std::string profile;           // name of the simulator's profile
-  std::string proof = {};        // what proves the bounds
-  std::vector<TunedBand> bands;  // by size, at least one
+  std::string profile;                                // name of the simulator's profile
+  std::string proof = {};                             // what proves the bounds
+  std::vector<TunedBand> bands;                       // by size, at least one
+  std::optional<MeasuredOn> measured = std::nullopt;  // none: all times are predictions
 
   /// The band that serves a size: the last one that begins at or below it, else the first.
   const TunedBand& band(Bytes size) const&;
   const TunedBand& band(Bytes size) && = delete;
   /// The tuning that serves a size within its band, by the same rule.
   Tuning tuning(Bytes size) const;
+  /// What was found at a size, by the same rule.
+  const TunedSize& at(Bytes size) const&;
+  const TunedSize& at(Bytes size) && = delete;
+};
+
+/// Executors that time plans, and what is known of where they run.
+struct TuneMeasuring {
+  const Executor* ours = nullptr;
+  const Executor* nccl = nullptr;  // null: not asked for
+  int candidates = 3;              // plans timed at a size, at most: those predicted fastest
+  int rounds = 5;                  // in which each has its turn
+  MeasuredOn on = {};
 };
 
 struct TuneOptions {
@@ -56,12 +92,15 @@ struct TuneOptions {
   DataType dtype = DataType::float16;
   ReduceOp op = ReduceOp::sum;
   bool in_place = false;
-  std::optional<Seconds> time_limit = std::nullopt;  // for all sizes together; then the best so far
-  std::function<bool()> stop = {};                   // once it answers true, sizes that are not finished are left out; empty: never
+  std::optional<Seconds> time_limit = std::nullopt;       // for all sizes together; then the best so far
+  std::function<bool()> stop = {};                        // once it answers true, sizes that are not finished are left out; empty: never
+  std::optional<TuneMeasuring> measuring = std::nullopt;  // none: the prediction decides
 };
 
 /// Weighs all planners and their further forms at each size, as `auto` does. No registered planner in its usual form is predicted faster at any of
-/// the sizes, unless time ran out. Errors: those of `auto` at the first size that fails.
+/// the sizes, unless time ran out. With `measuring`, the plans predicted fastest are timed in turns, NCCL among them, and the fastest is taken (of
+/// those within 1 %, the one predicted faster). Errors: those of `auto` at the first size that fails; those of the executor, if it runs none of a
+/// size's plans; verification_failed, if data comes out wrong.
 Result<TunedTable> tune(const Evaluator& evaluator, const Collective& collective, const TuneOptions& options, Progress& progress);
 
 /// The table for a person.

@@ -55,7 +55,7 @@ Result<Topology> machine_from(const AdviseArguments& arguments, std::vector<std:
 }
 
 Result<std::vector<Expected>> expect(const Topology& job, const AdviseArguments& arguments) {
-  auto profile = profile_from(arguments.profile);
+  auto profile = profile_from(arguments.profile, job);
   if (!profile) return std::move(profile).error();
   auto type = data_type(arguments.dtype);
   if (!type) return std::move(type).error();
@@ -142,7 +142,6 @@ std::string text_of(const Advice& advice, const AdviseArguments& arguments) {
       table.add({"  " + to_string(one.size), one.algorithm, fmt::format("{:.2f}", microseconds(one.time)), interval_of(one),
                  fmt::format("{:.2f}", one.busbw)});
     text += table.text();
-    text += arguments.profile.empty() ? "  times of an ideal machine: --profile gives those of GPUs, with intervals\n" : "";
   }
   text += "\nWhat to set or load\n";
   for (const auto& line : to_do(advice, arguments)) text += fmt::format("  {}\n", line);
@@ -191,7 +190,7 @@ Command advise_command(CLI::App& parent) {
                           "p2plab advise topo.txt --machine gpu=l40s --gpus 4");
   add_machine_options(*app, a->machine, "machine", "a file or a preset (default: this machine)");
   app->add_option("--gpus", a->gpus, "how many GPUs the job takes (default: all)")->check(CLI::PositiveNumber)->type_name("K");
-  app->add_option("--profile", a->profile, "calibration of the simulator")->type_name("P");
+  app->add_option("--profile", a->profile, "calibration of the simulator (default: that of the machine's GPUs; ideal: none)")->type_name("P");
   app->add_option("--dtype", a->dtype, "element type")->capture_default_str()->type_name("TYPE");
   app->add_flag("--json", a->json, "print as JSON");
   return {app, [a](Watch& watch) { return print_advice(*a, watch); }};

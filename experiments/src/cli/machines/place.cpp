@@ -191,7 +191,8 @@ Command place_command(CLI::App& parent) {
       ->check(CLI::Range(1, 1 << 24));
   app->add_option("--bits", a->model.bits, "with --model: of a weight")->capture_default_str()->check(CLI::IsMember({4, 8, 16}));
   app->add_option("--memory", a->model.memory_gb, "with --model: GB of a GPU (default: by its name)")->check(CLI::PositiveNumber);
-  app->add_option("--profile", a->model.profile, "with --model: calibration of the simulator")->type_name("P");
+  app->add_option("--profile", a->model.profile, "with --model: calibration of the simulator (default: that of the machine's GPUs; ideal: none)")
+      ->type_name("P");
   app->add_option("--collective", a->collective, "what to rank them by")->capture_default_str()->type_name("C");
   app->add_option("--top", a->top, "how many kinds to print")->capture_default_str()->check(CLI::PositiveNumber)->type_name("N");
   app->add_flag("--json", a->json, "print all as JSON");

@@ -109,7 +109,7 @@ Result<double> sending(const Topology& topology, const Placement& placement, con
   auto kept = keep_gpus(topology, placement.gpus);
   if (kept) kept = peer_links(*kept);
   if (!kept) return std::move(kept).error();
-  auto profile = profile_from(question.profile);
+  auto profile = quiet_profile_from(question.profile, topology);
   if (!profile) return std::move(profile).error();
   const auto& job = *kept;
   const auto payload = payload_of(Bytes{static_cast<std::int64_t>(message)}, DataType::float16, ReduceOp::sum);
@@ -173,6 +173,7 @@ Result<std::string> recommend_groups(const Topology& topology, const ModelQuesti
   if (!gpu) {
     return Error{ErrorCode::invalid_input, "the GPU's memory is not known", std::nullopt, {"say --machine gpu=h100 for a text, or --memory 80 (GB)"}};
   }
+  if (auto told = profile_from(question.profile, topology); !told) return std::move(told).error();
   const auto choices = choices_of(topology, *shape, question, *gpu);
   if (!choices) return choices.error();
   const auto* best = recommended(*choices, *gpu);

@@ -16,7 +16,7 @@ struct ModelQuestion {
   int bits = 16;         // of a weight
   double memory_gb = 0;  // of a GPU; 0: that of `gpu`
   std::string gpu;       // the GPU's name, or the machine's where that tells it
-  std::string profile;   // calibration of the simulator; empty: none
+  std::string profile;   // calibration of the simulator; empty: that of the GPUs
   bool json = false;
 };
 

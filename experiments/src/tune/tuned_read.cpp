@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tuned files: one table of one collective on one machine, in YAML or as JSON, which is YAML too. The plans lie in it as plan files do (plan_io.h).
+// Reads tuned files (tuned_file.h).
 #include <algorithm>
-#include <filesystem>
 #include <map>
 
 #include <fmt/format.h>
@@ -12,89 +11,14 @@
 #include "p2plab/detail/text.h"
 #include "p2plab/experiment/tuned.h"
 #include "p2plab/program/plan_io.h"
+#include "tune/tuned_file.h"
 
 namespace p2plab {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-constexpr std::size_t longest = std::size_t{1} << 25;     // bytes of a file
 constexpr std::size_t short_plan = std::size_t{1} << 10;  // bytes that may as well stay where they are
 constexpr std::int64_t most_parts = 4096;
-
-Json size_json(const TunedSize& size) {
-  Json json{{"size", to_string(size.size)},
-            {"parts", size.tuning.parts},
-            {"slice", to_string(size.tuning.slice)},
-            {"protocol", to_string(size.tuning.protocol)},
-            {"predicted", to_string(size.predicted)}};
-  if (size.tuning.slices > 0) json["slices"] = size.tuning.slices;
-  if (size.tuning.lane_per_step) json["lane_per_step"] = true;
-  if (size.bound) json["bound"] = to_string(*size.bound);
-  if (!size.runner_up.empty()) json["runner_up"] = size.runner_up;
-  if (size.runner_up_time) json["runner_up_time"] = to_string(*size.runner_up_time);
-  json["weighed"] = size.weighed;
-  json["left_out"] = size.left_out;
-  return json;
-}
-
-Json json_of(const TunedTable& table) {
-  const auto& collective = table.bands.front().plan.schedule.collective();
-  Json bands = Json::array();
-  for (const auto& band : table.bands) {
-    Json sizes = Json::array();
-    for (const auto& size : band.sizes) sizes.push_back(size_json(size));
-    const Payload payload{band.sizes.front().size.count() / size_of(table.dtype), table.dtype, table.op};
-    auto plan = write_plan({table.topology, band.plan, payload, table.in_place});
-    Json json{{"from", to_string(band.sizes.front().size)}, {"to", to_string(band.sizes.back().size)}, {"algorithm", band.algorithm.name}};
-    if (!band.algorithm.parameters.empty()) json["parameters"] = band.algorithm.parameters;
-    if (!band.reason.empty()) json["reason"] = band.reason;
-    json["sizes"] = std::move(sizes);
-    json["plan"] = std::move(plan);
-    bands.push_back(std::move(json));
-  }
-  Json json{{"p2plab_tuned", 1},
-            {"collective", to_string(collective.kind)},
-            {"ranks", collective.members.size()},
-            {"machine", table.topology.name()},
-            {"fingerprint", fingerprint(table.topology)},
-            {"dtype", to_string(table.dtype)},
-            {"op", to_string(table.op)},
-            {"in_place", table.in_place},
-            {"profile", table.profile}};
-  if (!table.proof.empty()) json["proof"] = table.proof;
-  json["bands"] = std::move(bands);
-  return json;
-}
-
-std::string text_of(const Json& value) { return value.dump(-1, ' ', true, Json::error_handler_t::replace); }
-
-// Block style; scalars as JSON writes them, which YAML reads alike.
-void write_yaml(const Json& value, const std::string& indent, std::string& out) {
-  for (auto entry = value.begin(); entry != value.end(); ++entry) {
-    const bool list = value.is_array();
-    const bool flat = !entry->is_structured() || (entry->is_object() && (list ? !entry->contains("plan") : true));
-    if (list && !flat) {
-      std::string inner;
-      write_yaml(*entry, indent + "  ", inner);
-      out += indent + "- " + inner.substr(indent.size() + 2);
-    } else if (flat) {
-      out += fmt::format("{}{} {}\n", indent, list ? "-" : entry.key() + ":", text_of(*entry));
-    } else {
-      out += fmt::format("{}{}:\n", indent, entry.key());
-      write_yaml(*entry, indent + "  ", out);
-    }
-  }
-}
-
-Result<std::string> not_too_long(std::string text) {
-  if (text.size() <= longest) return text;
-  return Error{ErrorCode::unsupported,
-               fmt::format("the tuned file would have {} bytes; {} can be read back", text.size(), longest),
-               std::nullopt,
-               {"tune fewer sizes, or a smaller machine"}};
-}
 
 // A file without its long plans: the strict reader is made for what people write, and takes no more than a MiB.
 struct Parted {
@@ -132,24 +56,34 @@ class TableReader {
       : root_(file.root()), filename_(filename), plans_(plans) {}
 
   std::optional<TunedTable> read() {
+    // Of another version nothing else is known.
+    const auto its = root_["p2plab_tuned"].present() ? root_["p2plab_tuned"].integer({}, tuned_file::version) : tuned_file::version;
+    if (its < 1 || its > tuned_file::version)
+      return root_["p2plab_tuned"].add_error(fmt::format("only versions 1 to {} of tuned files are known", tuned_file::version)), std::nullopt;
     if (!root_.expect_keys(
             {.required = {"p2plab_tuned", "collective", "ranks", "machine", "fingerprint", "dtype", "op", "in_place", "profile", "bands"},
-             .optional = {"proof"}})) {
+             .optional = {"proof", "sizes", "measured_on"}})) {
       return std::nullopt;
     }
-    if (root_["p2plab_tuned"].integer({}, 1) != 1) root_["p2plab_tuned"].add_error("only version 1 of tuned files is known");
     const auto dtype = root_["dtype"].as(data_type, DataType::float32);
     const auto op = root_["op"].as(reduce_op, ReduceOp::sum);
     const auto in_place = root_["in_place"].boolean();
     const auto profile = root_["profile"].string();
     const auto proof = root_["proof"].present() ? root_["proof"].string() : std::string{};
+    const auto measured = root_["measured_on"].present() ? read_measured(root_["measured_on"]) : std::nullopt;
     std::vector<TunedBand> bands;
+    std::int64_t sizes = 0;
     for (const auto& element : root_["bands"].list(1)) {
-      if (auto band = read_band(element, in_place)) bands.push_back(*std::move(band));
+      if (auto band = read_band(element, in_place)) {
+        sizes += static_cast<std::int64_t>(band->sizes.size());
+        bands.push_back(*std::move(band));
+      }
     }
     if (bands.empty() || root_.mistakes() > 0) return std::nullopt;
+    const bool counted = its > 1 || root_["sizes"].present();  // the first version did not tell
+    if (counted && root_["sizes"].integer() != sizes) root_["sizes"].add_error(fmt::format("there are {} sizes: the file is not whole", sizes));
     check_machine(bands.front());
-    return TunedTable{*topology_, dtype, op, in_place, profile, proof, std::move(bands)};
+    return TunedTable{*topology_, dtype, op, in_place, profile, proof, std::move(bands), measured};
   }
 
  private:
@@ -162,6 +96,27 @@ class TableReader {
       root_["ranks"].add_error(fmt::format("the plans are for {} ranks", collective.members.size()));
     }
     if (root_["fingerprint"].string() != fingerprint(*topology_)) root_["fingerprint"].add_error("the plans are for another machine");
+  }
+
+  static std::optional<MeasuredOn> read_measured(const ConfigValue& value) {
+    if (!value.expect_keys({.required = {"executor", "gpus", "p2plab", "date", "notes"}, .optional = {"driver"}})) return std::nullopt;
+    MeasuredOn on{.executor = value["executor"].string(),
+                  .driver = value["driver"].present() ? value["driver"].string() : std::string{},
+                  .version = value["p2plab"].string(),
+                  .date = value["date"].string()};
+    for (const auto& gpu : value["gpus"].list()) on.gpus.push_back(gpu.string());
+    for (const auto& note : value["notes"].list()) on.notes.push_back(note.string());
+    return on;
+  }
+
+  static void read_measured(const ConfigValue& value, TunedSize& size) {
+    MeasuredSize measured{.time = value["measured"].time(),
+                          .regret = value["regret"].number({.least = 0}),
+                          .plans = static_cast<int>(value["timed"].integer({.least = 1, .most = 1 << 20}))};
+    if (value["nccl"].present()) measured.nccl = value["nccl"].time();
+    size.measured = measured;
+    if (const auto use = value["use"].string(); use != (size.by_nccl() ? "nccl" : "p2plab"))
+      value["use"].add_error("by the times it would be the other: nccl where ours takes over 3 % longer, else p2plab");
   }
 
   std::optional<TunedBand> read_band(const ConfigValue& value, bool in_place) {
@@ -184,8 +139,9 @@ class TableReader {
   std::vector<TunedSize> read_sizes(const ConfigValue& list) {
     std::vector<TunedSize> sizes;
     for (const auto& value : list.list(1)) {
-      if (!value.expect_keys({.required = {"size", "parts", "slice", "protocol", "predicted", "weighed", "left_out"},
-                              .optional = {"slices", "lane_per_step", "bound", "runner_up", "runner_up_time"}})) {
+      if (!value.expect_keys(
+              {.required = {"size", "parts", "slice", "protocol", "predicted", "weighed", "left_out"},
+               .optional = {"slices", "lane_per_step", "bound", "runner_up", "runner_up_time", "measured", "nccl", "regret", "timed", "use"}})) {
         continue;
       }
       TunedSize size{.size = value["size"].size()};
@@ -201,6 +157,7 @@ class TableReader {
       if (value["bound"].present()) size.bound = value["bound"].time();
       if (value["runner_up"].present()) size.runner_up = value["runner_up"].string();
       if (value["runner_up_time"].present()) size.runner_up_time = value["runner_up_time"].time();
+      if (value["measured"].present()) read_measured(value, size);
       size.weighed = static_cast<int>(value["weighed"].integer({.least = 0, .most = 1 << 20}));
       size.left_out = static_cast<int>(value["left_out"].integer({.least = 0, .most = 1 << 20}));
       if (last_ && size.size <= *last_) value["size"].add_error(fmt::format("sizes must rise; this one follows {}", to_string(*last_)));
@@ -239,16 +196,6 @@ class TableReader {
 
 }  // namespace
 
-Result<std::string> write_tuned_json(const TunedTable& table) {
-  return not_too_long(json_of(table).dump(2, ' ', true, Json::error_handler_t::replace) + "\n");
-}
-
-Result<std::string> write_tuned_yaml(const TunedTable& table) {
-  std::string text = "# p2plab tune: which plan serves which sizes; `p2plab run` takes it as algorithm {name: tuned, file: ...}\n";
-  write_yaml(json_of(table), "", text);
-  return not_too_long(std::move(text));
-}
-
 Result<TunedTable> read_tuned(std::string_view text, const std::string& filename) {
   const auto parted = without_plans(text);
   auto file = ConfigFile::parse(parted.text, filename);
@@ -260,7 +207,7 @@ Result<TunedTable> read_tuned(std::string_view text, const std::string& filename
 }
 
 Result<TunedTable> load_tuned(const std::string& path) {
-  auto text = read_text_file(path, Bytes{static_cast<std::int64_t>(longest)});
+  auto text = read_text_file(path, Bytes{static_cast<std::int64_t>(tuned_file::longest)});
   if (!text) return std::move(text).error();
   return read_tuned(*text, path);
 }

@@ -146,7 +146,7 @@ TEST(Tuned, BadFilesAreRefusedWithThePlaceOfEveryMistake) {
     std::string message;
   };
   for (const auto& [bad, message] :
-       std::vector<Case>{{changed(text, "p2plab_tuned: 1", "p2plab_tuned: 2"), "bad.yaml:2:15: error: only version 1"},
+       std::vector<Case>{{changed(text, "p2plab_tuned: 2", "p2plab_tuned: 3"), "bad.yaml:2:15: error: only versions 1 to 2"},
                          {changed(text, "ranks: 3", "ranks: 4"), "bad.yaml:4:8: error: the plans are for 3 ranks"},
                          {changed(text, "collective: \"all_gather\"", "collective: broadcast"), "bad.yaml:3:13: error: the plans are for all_gather"},
                          {changed(text, "fingerprint: \"", "fingerprint: \"0"), "bad.yaml:6:14: error: the plans are for another machine"},
@@ -154,7 +154,7 @@ TEST(Tuned, BadFilesAreRefusedWithThePlaceOfEveryMistake) {
                          {changed(text, "in_place:", "inplace:"), "unknown key 'inplace'"},
                          {changed(text, "\"parts\":", "\"bits\":"), "unknown key 'bits'"},
                          {changed(text, "plan: \"{", "plan: \"["), "this is no plan"},
-                         {"p2plab_tuned: 1\n", "bad.yaml:1:"},
+                         {"p2plab_tuned: 2\n", "bad.yaml:1:"},
                          {"bands: [", "bad.yaml:"},
                          {"", "bad.yaml"}}) {
     const auto read = read_tuned(bad, "bad.yaml");
@@ -177,7 +177,7 @@ TEST(Tuned, APlanThatIsWrongIsNotTaken) {
 Result<Experiment> experiment_with(const std::string& machine_text, const std::string& algorithms) {
   const auto path = test::scratch("config.yaml");
   std::ofstream(path) << "version: 1\ntopology: {" << machine_text << "}\ncollectives: [all_reduce]\nalgorithms: " << algorithms
-                      << "\nsizes: [1 KiB, 64 KiB, 16 MiB]\ndtype: float16\n";
+                      << "\nsizes: [1 KiB, 64 KiB, 16 MiB]\ndtype: float16\nprofile: ideal\n";
   return load_experiment(path.string());
 }
 

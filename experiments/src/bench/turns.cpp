@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bench/turns.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "p2plab/base/quantity.h"
+
+namespace p2plab {
+
+namespace {
+
+Error wrong_data(const Measurement& measured, const Evaluation& evaluation) {
+  return {ErrorCode::verification_failed,
+          fmt::format("{} of {}: {} of {} elements came out wrong on {}: {}", evaluation.plan().planner, to_string(evaluation.program.payload.size()),
+                      measured.check->wrong, measured.check->elements, measured.executor, measured.check->first_wrong)};
+}
+
+}  // namespace
+
+std::optional<Seconds> TurnTimes::median() const { return Measurement{.executor = {}, .samples = samples}.median(); }
+
+Result<std::vector<TurnTimes>> time_in_turns(const Evaluator& evaluator, std::span<const Contender> contenders, const TurnOptions& options) {
+  std::vector<TurnTimes> times(contenders.size());
+  for (int round = 0; round < options.rounds; ++round) {
+    if (round > 0 && options.stop && options.stop()) break;
+    for (std::size_t turn = 0; turn < contenders.size(); ++turn) {
+      const auto i = round % 2 == 0 ? turn : contenders.size() - 1 - turn;
+      auto& mine = times[i];
+      if (mine.error) continue;
+      const auto& [executor, evaluation] = contenders[i];
+      const Job job{&evaluator.topology(), &evaluator.routes(), &evaluation->plan(), &evaluation->program};
+      auto measured = executor->run(job, {.repeats = options.samples, .check = round == 0});
+      if (!measured) {
+        mine.error = std::move(measured).error();
+        continue;
+      }
+      if (measured->check && !measured->check->passed) return wrong_data(*measured, *evaluation);
+      mine.samples.insert(mine.samples.end(), measured->samples.begin(), measured->samples.end());
+      mine.notes = std::move(measured->notes);
+      if (measured->samples.empty()) mine.error = Error{ErrorCode::unsupported, fmt::format("{} gives no times", measured->executor)};
+    }
+  }
+  return times;
+}
+
+}  // namespace p2plab

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Several ways of doing one thing, timed in turns: what drifts (clocks, heat, neighbours) meets all of them alike.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "p2plab/experiment/evaluator.h"
+#include "p2plab/program/executor.h"
+
+namespace p2plab {
+
+/// A program on an executor; an executor of a vendor's library does the same collective its own way.
+struct Contender {
+  const Executor* executor = nullptr;
+  const Evaluation* evaluation = nullptr;
+};
+
+/// Samples of one contender, or why it has none.
+struct TurnTimes {
+  std::vector<Seconds> samples = {};
+  std::vector<std::string> notes = {};
+  std::optional<Error> error = std::nullopt;
+
+  /// None without samples.
+  std::optional<Seconds> median() const;
+};
+
+struct TurnOptions {
+  int rounds = 5;                   // the order turns round from one to the next
+  int samples = 3;                  // of each contender in each
+  std::function<bool()> stop = {};  // asked between rounds; empty: never
+};
+
+/// Times all; data is checked in the first round. What cannot run is left out, with its error. Errors: verification_failed, if data is wrong.
+Result<std::vector<TurnTimes>> time_in_turns(const Evaluator& evaluator, std::span<const Contender> contenders, const TurnOptions& options);
+
+}  // namespace p2plab

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tune/shortlist.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "bench/turns.h"
+#include "p2plab/base/quantity.h"
+#include "p2plab/detail/digest.h"
+
+namespace p2plab {
+
+namespace {
+
+constexpr double alike = 0.01;  // times that close are no reason to leave the plan that is predicted faster
+
+std::string what_did_not_run(const std::string& name, const Error& error) { return fmt::format("{} was not timed: {}", name, error.message); }
+
+}  // namespace
+
+void Shortlist::add(const std::shared_ptr<const Evaluation>& evaluation) {
+  const auto name = digest(evaluation->program);
+  const std::lock_guard lock(mutex_);
+  if (std::ranges::any_of(plans_, [&](const auto& known) { return digest(known->program) == name; })) return;
+  const auto slower = std::ranges::find_if(plans_, [&](const auto& known) { return known->prediction.time > evaluation->prediction.time; });
+  plans_.insert(slower, evaluation);
+  if (plans_.size() > most_) plans_.pop_back();
+}
+
+Result<TimedShortlist> time_shortlist(const Evaluator& evaluator, const std::vector<std::shared_ptr<const Evaluation>>& plans,
+                                      const TuneMeasuring& measuring, const std::function<bool()>& stop) {
+  expects(!plans.empty() && measuring.ours != nullptr);
+  std::vector<Contender> contenders;
+  for (const auto& plan : plans) contenders.push_back({measuring.ours, plan.get()});
+  if (measuring.nccl != nullptr) contenders.push_back({measuring.nccl, plans.front().get()});
+  auto times = time_in_turns(evaluator, contenders, {.rounds = measuring.rounds, .stop = stop});
+  if (!times) return std::move(times).error();
+  TimedShortlist result;
+  std::optional<std::size_t> best;
+  std::optional<std::size_t> first;  // of those that ran, the one predicted fastest
+  const auto time_of = [&](std::size_t i) { return *(*times)[i].median(); };
+  for (std::size_t i = 0; i < plans.size(); ++i) {
+    auto& mine = (*times)[i];
+    result.notes.insert(result.notes.end(), mine.notes.begin(), mine.notes.end());
+    if (mine.error) {
+      result.notes.push_back(what_did_not_run(plans[i]->plan().planner, *mine.error));
+      continue;
+    }
+    ++result.measured.plans;
+    if (!first) first = i;
+    if (!best || time_of(i) < time_of(*best) * (1 - alike)) best = i;
+  }
+  if (!best) return *(*times).front().error;
+  result.best = *best;
+  result.measured.time = time_of(*best);
+  result.measured.regret = std::max(0.0, time_of(*first) / time_of(*best) - 1);
+  result.reason = fmt::format("{}, measured {:.2f} us, the fastest of {} plans timed", plans[*best]->plan().planner,
+                              microseconds(result.measured.time), result.measured.plans);
+  if (*best != *first)
+    result.reason += fmt::format("; {}, predicted fastest, took {:.2f} us", plans[*first]->plan().planner, microseconds(time_of(*first)));
+  if (measuring.nccl != nullptr) {
+    const auto& nccl = times->back();
+    result.notes.insert(result.notes.end(), nccl.notes.begin(), nccl.notes.end());
+    if (nccl.error)
+      result.notes.push_back(what_did_not_run("NCCL", *nccl.error));
+    else
+      result.measured.nccl = nccl.median();
+  }
+  return result;
+}
+
+}  // namespace p2plab
