@@ -14,9 +14,9 @@ using test::json_of;
 using test::p2plab;
 
 // A ring's plan on four GPUs, in a file of this test.
-std::string plan_file(const std::string& more = "--algorithm ring --size '1 MiB'") {
+std::string plan_file(const std::string& more = "--algorithm ring --size '1 MiB'", const std::string& machine = "hgx-h200:gpus=4") {
   const auto file = test::scratch("plan.json").string();
-  EXPECT_EQ(p2plab("plan --topology hgx-h200:gpus=4 " + more + " --profile profiles/h200.yaml --out '" + file + "'").exit, 0);
+  EXPECT_EQ(p2plab("plan --topology " + machine + " " + more + " --profile profiles/h200.yaml --out '" + file + "'").exit, 0);
   return "'" + file + "'";
 }
 
@@ -48,19 +48,32 @@ TEST(SimulateCommand, WritesTheHeatmapAsNumbersOrAsAPicture) {
   EXPECT_EQ(p2plab("simulate " + plan + " --heatmap /no/such/folder/a.csv").exit, 1);
 }
 
+double time_by(const std::string& engine, const std::string& plan) {
+  const auto json = json_of("simulate " + plan + " --profile ideal --engine " + engine + " --json");
+  EXPECT_EQ(json["engine"], engine);
+  EXPECT_EQ(json.contains("critical_path"), engine == "events");
+  return json["predicted_us"].get<double>();
+}
+
 TEST(SimulateCommand, HasThreeEnginesOfWhichThePathIsNeverSlower) {
   const auto plan = plan_file();
-  const auto predicted = [&](const std::string& engine) {
-    const auto json = json_of("simulate " + plan + " --profile ideal --engine " + engine + " --json");
-    EXPECT_EQ(json["engine"], engine);
-    EXPECT_EQ(json.contains("critical_path"), engine == "events");
-    return json["predicted_us"].get<double>();
-  };
-  const auto events = predicted("events");
-  EXPECT_NEAR(predicted("max-min"), events, 0.1 * events);  // a ring's hops meet nowhere, but a slice's loads hold up the next
-  EXPECT_LE(predicted("path"), events);
+  EXPECT_LE(time_by("path", plan), time_by("events", plan));
+  EXPECT_LE(time_by("path", plan), time_by("max-min", plan));
   EXPECT_EQ(json_of("simulate " + plan + " --json")["engine"], "events");
   EXPECT_NE(p2plab("simulate " + plan + " --engine max-min").out.find("Engine max-min: "), std::string::npos);
+}
+
+// A ring's hops meet nowhere, so without latencies it is one whether a link serves its transfers in turn or all at once. Where it serves all of a
+// hop's at once, all arrive at its end, and the next hop overlaps with nothing: six hops' latencies are added.
+TEST(SimulateCommand, SharingLinksFairlyKeepsARingsHopsFromOverlapping) {
+  const auto latencies = plan_file();
+  const auto longer = time_by("max-min", latencies);
+  const auto in_turn = time_by("events", latencies);
+  const auto none = plan_file("--algorithm ring --size '1 MiB'", "hgx-h200:gpus=4,latency=0us");
+  const auto time = time_by("max-min", none);
+  EXPECT_NEAR(time, time_by("events", none), 0.01 * time);
+  EXPECT_NEAR(longer, time + 6 * 0.65, 0.01 * longer);  // 325 ns to the switch, 325 ns from it
+  EXPECT_LT(in_turn, longer);
 }
 
 TEST(SimulateCommand, NamesTheNearestEngineAndWhatNeedsEvents) {

@@ -61,7 +61,7 @@ TEST(PacketCheck, ATokenThatIsNotAwaitedIsRefused) {
   ASSERT_TRUE(items.back().is_token());
   items.pop_back();
   EXPECT_EQ(broadcast.verdict(),
-            "rank 0 may send message 0 of the next call but one while rank 1 still reads it: nothing tells rank 0 that rank 1 has begun the call");
+            "rank 0 may send message 1 of the next call but one while rank 2 still reads it: nothing tells rank 0 that rank 2 has begun the call");
 }
 
 TEST(PacketCheck, AMessageThatNobodySendsIsRefused) {
