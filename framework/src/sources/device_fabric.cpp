@@ -10,6 +10,19 @@
 
 namespace p2plab {
 
+namespace {
+
+// Several links to one end add up.
+void join(std::optional<Sourced>& sum, const Sourced& value) {
+  if (!sum) {
+    sum = value;
+    return;
+  }
+  for (auto part : {&Sourced::rate, &Sourced::least, &Sourced::most}) (*sum).*part += value.*part;
+}
+
+}  // namespace
+
 DeviceFabric::DeviceFabric(const DeviceTree& tree, const std::vector<std::size_t>& gpus, const MachineAnswers& answers)
     : tree_(tree), gpus_(gpus), answers_(answers) {
   for (const auto gpu : gpus)
@@ -56,20 +69,16 @@ DeviceFabric::Ends DeviceFabric::ends_of(std::size_t gpu) {
     if (peer != by_bus_id_.end() && peer->second != gpu) {
       ends.direct.push_back({peer->second, value, lanes.xgmi});
     } else if (lanes.target_class.starts_with("0x068001")) {
-      ends.to_host += value.rate;
+      join(ends.to_host, value);
     } else if (lanes.target_class.starts_with("0x0680") || lanes.target.starts_with("fffffff")) {
-      if (ends.to_switch) {
-        for (auto part : {&Sourced::rate, &Sourced::least, &Sourced::most}) (*ends.to_switch).*part += value.*part;
-      } else {
-        ends.to_switch = value;
-      }
+      join(ends.to_switch, value);
     } else {
       const auto why = peer != by_bus_id_.end() ? "itself" : fmt::format("{}, which is no GPU of this file", quoted(lanes.target));
       warnings_.push_back(fmt::format("{} lanes of {} lead to {}: left out", lanes.count, name(gpu), why));
     }
   }
   std::ranges::stable_sort(ends.direct, {}, [&](const Direct& one) { return rank(one.peer); });
-  if (device.chip_to_chip) ends.to_host += *device.chip_to_chip;
+  if (device.chip_to_chip) join(ends.to_host, *device.chip_to_chip);
   return ends;
 }
 
@@ -85,6 +94,12 @@ bool DeviceFabric::joins_all() const {
   return std::ranges::all_of(gpus_, [&](std::size_t gpu) { return joined.of(gpu) == joined.of(gpus_.front()); });
 }
 
+bool DeviceFabric::joins(std::size_t a, std::size_t b) const {
+  const auto& ends = ends_.at(a);
+  if (std::ranges::find(ends.direct, b, &Direct::peer) != ends.direct.end()) return true;
+  return ends.to_switch && ends_.at(b).to_switch && domain_of(a) == domain_of(b);
+}
+
 void DeviceFabric::add_direct(std::size_t gpu, Topology::Builder& builder, const std::vector<NodeId>& nodes, SourceList& sources) const {
   for (const auto& [peer, value, xgmi] : ends_.at(gpu).direct) {
     const auto kind = xgmi ? LinkKind::other : LinkKind::nvlink;
@@ -97,6 +112,8 @@ void DeviceFabric::add_direct(std::size_t gpu, Topology::Builder& builder, const
     std::vector<LinkId> links{builder.add_link({nodes[gpu], nodes[peer], kind, value.rate, latency})};
     if (one_each) links.push_back(builder.add_link({nodes[peer], nodes[gpu], kind, value.rate, latency}));
     sources.add(xgmi ? "xGMI" : "NVLink", fmt::format("{} - {}", name(gpu), name(peer)), value, links);
+    sources.add_latency(xgmi ? "xGMI" : "NVLink", latency, xgmi ? Origin::assumed : Origin::known,
+                        xgmi ? "no figure is published" : "microsoft/TE-CCL and TACCL, NDv2");
   }
 }
 
@@ -119,6 +136,9 @@ void DeviceFabric::add_links(Topology::Builder& builder, const std::vector<NodeI
     ports[gpu] = {builder.add_link({nodes[gpu], hub, LinkKind::nvlink, ends.to_switch->rate, latency})};
     ports[gpu].push_back(builder.add_link({hub, nodes[gpu], LinkKind::nvlink, ends.to_switch->rate, latency}));
     sources.add("NVLink", name(gpu), *ends.to_switch, ports[gpu]);
+    const bool published = latency != nvswitch_latency(0);
+    sources.add_latency("NVLink to an NVSwitch", latency, published ? Origin::known : Origin::assumed,
+                        published ? "tables/link_rates.h: measured on H200, or microsoft/TE-CCL" : "no figure is published for this generation");
   }
   add_parts(builder, nodes, sources, ports);
 }

@@ -17,8 +17,10 @@ class DeviceFabric {
 
   /// Are there several GPUs, all joined by these links, perhaps by way of other GPUs?
   bool joins_all() const;
+  /// Do such links join these two devices, without any other GPU?
+  bool joins(std::size_t a, std::size_t b) const;
   /// What NVLinks and chip-to-chip links give a GPU towards its host.
-  Bandwidth to_host(std::size_t gpu) const { return ends_.at(gpu).to_host; }
+  const std::optional<Sourced>& to_host(std::size_t gpu) const { return ends_.at(gpu).to_host; }
 
   void add_links(Topology::Builder& builder, const std::vector<NodeId>& nodes, SourceList& sources, std::vector<std::string>& warnings) const;
 
@@ -31,7 +33,7 @@ class DeviceFabric {
   struct Ends {
     std::vector<Direct> direct;
     std::optional<Sourced> to_switch;
-    Bandwidth to_host;
+    std::optional<Sourced> to_host;
   };
   Ends ends_of(std::size_t gpu);
   Sourced rate(const Device& gpu, const DeviceLanes& lanes) const;

@@ -10,6 +10,8 @@
 #include "p2plab/detail/text.h"
 #include "p2plab/machine/gpu_kind.h"
 #include "sources/device_fabric.h"
+#include "sources/device_peers.h"
+#include "sources/device_rates.h"
 #include "sources/device_tree.h"
 #include "sources/source_list.h"
 
@@ -20,23 +22,29 @@ namespace {
 class MachineBuilder {
  public:
   MachineBuilder(const DeviceTree& tree, const MachineAnswers& answers)
-      : tree_(tree), answers_(answers), builder_(tree.name), nodes_(tree.devices.size()), warnings_(tree.warnings) {}
+      : tree_(tree), answers_(answers), rates_(tree, gpus_, answers), builder_(tree.name), nodes_(tree.devices.size()), warnings_(tree.warnings) {}
 
   Result<Imported> run() {
     choose_gpus();
     if (gpus_.empty()) return no_gpus();
     const DeviceFabric fabric(tree_, gpus_, answers_);
+    const DevicePeers peers(tree_, gpus_, fabric, answers_);
     for (const auto gpu : gpus_) nodes_[gpu] = builder_.add_node({.name = name(gpu), .kind = NodeKind::gpu});
     fabric.add_links(builder_, nodes_, sources_, warnings_);
-    if (fabric.joins_all() && !answers_.pcie_beside_nvlink) {
+    if (fabric.joins_all() && !answers_.pcie_beside_nvlink && !peers.any_refused()) {
       sources_.add({.what = "PCIe",
                     .value = "carries nothing",
                     .origin = Origin::known,
                     .source = "a peer access takes the GPUs' own links, which join them all (--machine pcie_beside_nvlink=yes keeps PCIe)"});
-    } else if (auto ok = add_server_parts(fabric); !ok) {
+    } else if (auto ok = add_server_parts(fabric, peers); !ok) {
       return std::move(ok).error();
     }
-    return finish();
+    for (const auto& value : peers.values()) sources_.add(value);
+    auto machine = finish();
+    if (!machine || peers.refused_links().links.empty()) return machine;
+    auto reachable = apply_mask(machine->topology, peers.refused_links());
+    if (!reachable) return std::move(reachable).error();
+    return Imported{*std::move(reachable), std::move(machine->warnings)};
   }
 
  private:
@@ -71,18 +79,19 @@ class MachineBuilder {
   }
 
   // PCIe, sockets, host memory and network interfaces.
-  Status add_server_parts(const DeviceFabric& fabric) {
+  Status add_server_parts(const DeviceFabric& fabric, const DevicePeers& peers) {
     std::vector<int> gpu_hosts;
     for (const auto gpu : gpus_) gpu_hosts.push_back(device(gpu).host);
     auto sockets = find_sockets(tree_, gpu_hosts, answers_);
     if (!sockets) return std::move(sockets).error();
     sockets_ = *std::move(sockets);
     for (auto& value : sockets_.values) sources_.add(value);
-    mark_needed();
+    mark_needed(peers);
     add_nodes();
     for (const auto gpu : gpus_) {
-      if (const auto rate = fabric.to_host(gpu); rate > Bandwidth{}) {
-        builder_.add_duplex(nodes_[gpu], host_node(gpu), LinkKind::nvlink, rate, default_latency(LinkKind::nvlink));
+      if (const auto& value = fabric.to_host(gpu)) {
+        sources_.add("chip to chip", name(gpu), *value,
+                     duplex(nodes_[gpu], host_node(gpu), LinkKind::nvlink, value->rate, default_latency(LinkKind::nvlink)));
       }
     }
     add_pcie();
@@ -95,11 +104,13 @@ class MachineBuilder {
   NodeId host_node(std::size_t i) const { return hosts_[static_cast<std::size_t>(sockets_.of_host[static_cast<std::size_t>(device(i).host)])]; }
 
   // A bridge with nothing of interest behind it is left out.
-  void mark_needed() {
+  void mark_needed(const DevicePeers& peers) {
     needed_.assign(tree_.devices.size(), false);
+    passes_.assign(tree_.devices.size(), false);
+    for (std::size_t g = 0; g < gpus_.size(); ++g) passes_[gpus_[g]] = peers.passes_bridges(g);
     for (std::size_t i = tree_.devices.size(); i-- > 0;) {
       if (device(i).kind == DeviceKind::nic || numbers_[i] >= 0) needed_[i] = true;
-      if (needed_[i] && device(i).parent >= 0) needed_[static_cast<std::size_t>(device(i).parent)] = true;
+      if (needed_[i] && device(i).parent >= 0 && !passes_[i]) needed_[static_cast<std::size_t>(device(i).parent)] = true;
     }
   }
 
@@ -131,18 +142,48 @@ class MachineBuilder {
     for (std::size_t i = 0; i < tree_.devices.size(); ++i) {
       if (!needed_[i]) continue;
       const auto& part = device(i);
-      const auto parent = part.parent >= 0 ? nodes_[static_cast<std::size_t>(part.parent)] : host_node(i);
+      const auto parent = part.parent >= 0 && !passes_[i] ? nodes_[static_cast<std::size_t>(part.parent)] : host_node(i);
       if (part.on_pcie) {
-        const auto value = pcie_of(part);
+        const auto value = rates_.pcie(part);
         const bool second_part = part.part > 0;  // one port for all ranks of a GPU: its first rank's
-        const auto links = duplex(nodes_[i], parent, LinkKind::pcie, value.rate, pcie_latency);
+        const auto links = duplex(nodes_[i], parent, LinkKind::pcie, value.rate, pcie_latency * static_cast<double>(hops_to_parent(i)));
+        note_uplinks(i, links);
         ports_[{part.host, part.bus_id}].insert(ports_[{part.host, part.bus_id}].end(), links.begin(), links.end());
         if (!second_part) sources_.add("PCIe", part_name(i), value, links);
+        sources_.add_latency("PCIe", pcie_latency, Origin::known, "voipmonitor/rtx6kpro, measured through switches");
       } else if (part.network.bytes_per_second() > 0) {
         duplex(nodes_[i], parent, LinkKind::other, part.network, default_latency(LinkKind::other));
       }
     }
     share_ports();
+    share_uplinks();
+  }
+
+  // One, or all up to the host where the data of a GPU goes past its bridges.
+  int hops_to_parent(std::size_t i) const {
+    int hops = 1;
+    for (auto at = device(i).parent; passes_[i] && at >= 0; at = device(static_cast<std::size_t>(at)).parent) ++hops;
+    return hops;
+  }
+
+  // Links that stand for the way above a bridge: those of GPUs that go past it, and the bridge's own.
+  void note_uplinks(std::size_t i, const std::vector<LinkId>& links) {
+    if (device(i).kind == DeviceKind::bridge) uplinks_[i].insert(uplinks_[i].end(), links.begin(), links.end());
+    for (auto at = device(i).parent; passes_[i] && at >= 0; at = device(static_cast<std::size_t>(at)).parent) {
+      auto& all = uplinks_[static_cast<std::size_t>(at)];
+      all.insert(all.end(), links.begin(), links.end());
+    }
+  }
+
+  void share_uplinks() {
+    for (const auto& [bridge, links] : uplinks_) {
+      for (std::size_t direction = 0; direction < 2 && links.size() > 2; ++direction) {
+        LinkGroup group{
+            fmt::format("above bridge {}{}", device(bridge).bus_id, direction == 0 ? " out" : " in"), rates_.pcie(device(bridge)).rate, {}};
+        for (auto i = direction; i < links.size(); i += 2) group.links.push_back(links[i]);
+        builder_.add_group(std::move(group));
+      }
+    }
   }
 
   // Ranks that are parts of one GPU share its port.
@@ -152,27 +193,11 @@ class MachineBuilder {
       if (part.part <= 0 || !part.on_pcie) continue;
       const auto& links = ports_[{part.host, part.bus_id}];
       for (std::size_t direction = 0; direction < 2 && part.part == 1; ++direction) {
-        LinkGroup group{fmt::format("port of {}{}", part.bus_id, direction == 0 ? " out" : " in"), pcie_of(part).rate, {}};
+        LinkGroup group{fmt::format("port of {}{}", part.bus_id, direction == 0 ? " out" : " in"), rates_.pcie(part).rate, {}};
         for (auto i = direction; i < links.size(); i += 2) group.links.push_back(links[i]);
         builder_.add_group(std::move(group));
       }
     }
-  }
-
-  // Where the description does not tell, 16 lanes of the third generation, as NCCL takes it.
-  Sourced pcie_of(const Device& part) const {
-    if (answers_.pcie > Bandwidth{} && (part.kind == DeviceKind::gpu || !part.pcie)) return {answers_.pcie, Origin::read, "--machine pcie"};
-    if (part.kind == DeviceKind::gpu && (answers_.pcie_gen > 0 || answers_.pcie_width > 0)) {
-      constexpr std::array<double, 7> transfers{0, 2.5, 5, 8, 16, 32, 64};
-      const auto* model = known_gpu_model(answers_.gpu);
-      auto rate = answers_.pcie_gen > 0 ? transfers[static_cast<std::size_t>(answers_.pcie_gen)] : part.transfers;
-      if (rate == 0) rate = model != nullptr ? transfers[static_cast<std::size_t>(model->pcie_generation)] : 8;
-      const auto given = part.width > 0 ? part.width : model != nullptr ? model->pcie_lanes : 16;
-      if (const auto answer = pcie_rate(rate, answers_.pcie_width > 0 ? answers_.pcie_width : given))
-        return {*answer, Origin::read, "--machine pcie_gen, pcie_width"};
-    }
-    if (part.pcie) return *part.pcie;
-    return {*pcie_rate(8, 16), Origin::assumed, "no speed is told, 8 GT/s and 16 lanes as in NCCL", "pcie", *pcie_rate(8, 8), *pcie_rate(32, 16)};
   }
 
   void add_peer_bridges() {
@@ -184,25 +209,9 @@ class MachineBuilder {
       for (const auto& target : device(i).peer_bridges) {
         const auto peer = bridges.find({host(i).machine, target});
         if (!needed_[i] || peer == bridges.end() || peer->second == i) continue;
-        builder_.add_link({nodes_[i], nodes_[peer->second], LinkKind::pcie, pcie_of(device(i)).rate, pcie_latency});
+        builder_.add_link({nodes_[i], nodes_[peer->second], LinkKind::pcie, rates_.pcie(device(i)).rate, pcie_latency});
       }
     }
-  }
-
-  // The transfer between two sockets, by the CPUs at its ends.
-  Sourced socket_link(const CpuModel& cpu) const {
-    if (answers_.socket_link > Bandwidth{}) return {answers_.socket_link, Origin::read, "--machine socket_link"};
-    const CpuGeneration* generation = cpu_generation(cpu);
-    if (!answers_.cpu.empty()) generation = *find_cpu_generation(answers_.cpu);
-    const auto of = [](const CpuGeneration& one, Origin origin, std::string source, std::string key) {
-      return Sourced{GBps(one.rate), origin, std::move(source), std::move(key), GBps(one.least), GBps(one.most)};
-    };
-    if (generation != nullptr)
-      return of(*generation, Origin::known, fmt::format("table of CPUs: {}, NCCL's figure", generation->title), "socket_link");
-    double fastest = 0;
-    for (const auto gpu : gpus_) fastest = std::max(fastest, pcie_of(device(gpu)).rate.gbps());
-    const auto& usual = usual_cpu(fastest < 20 ? 3 : fastest < 40 ? 4 : 5);
-    return {GBps(usual.rate), Origin::assumed, fmt::format("the CPUs are not named, as between {}", usual.title), "socket_link", GBps(6), GBps(256)};
   }
 
   void add_socket_links() {
@@ -214,10 +223,11 @@ class MachineBuilder {
     for (std::size_t a = 0; a < first.size(); ++a) {
       for (std::size_t b = a + 1; b < first.size(); ++b) {
         if (first[a] == nullptr || first[b] == nullptr || first[a]->machine != first[b]->machine) continue;
-        const auto value =
-            std::min(socket_link(first[a]->cpu), socket_link(first[b]->cpu), [](const Sourced& x, const Sourced& y) { return x.rate < y.rate; });
+        const auto value = std::min(rates_.socket_link(first[a]->cpu), rates_.socket_link(first[b]->cpu),
+                                    [](const Sourced& x, const Sourced& y) { return x.rate < y.rate; });
         const auto links = duplex(hosts_[a], hosts_[b], LinkKind::upi, value.rate, default_latency(LinkKind::upi));
         sources_.add("socket link", fmt::format("host{} - host{}", a, b), value, links);
+        sources_.add_latency("the socket link", default_latency(LinkKind::upi), Origin::known, "framework/README.md, by kind of link");
       }
     }
   }
@@ -263,14 +273,17 @@ class MachineBuilder {
 
   const DeviceTree& tree_;
   const MachineAnswers& answers_;
-  Topology::Builder builder_;
   std::vector<std::size_t> gpus_;  // devices, in order of rank
-  std::vector<int> numbers_;       // by device: its place in gpus_, or -1
+  DeviceRates rates_;
+  Topology::Builder builder_;
+  std::vector<int> numbers_;  // by device: its place in gpus_, or -1
   std::vector<bool> needed_;
   std::vector<NodeId> nodes_;  // by device
   std::vector<NodeId> hosts_;  // by socket
   Sockets sockets_;
   std::map<std::pair<int, std::string>, std::vector<LinkId>> ports_;
+  std::vector<bool> passes_;                            // by device: a GPU whose data goes past the bridges above it
+  std::map<std::size_t, std::vector<LinkId>> uplinks_;  // by bridge
   SourceList sources_;
   std::vector<std::string> warnings_;
 };

@@ -52,7 +52,7 @@ struct Device {
   std::string target_name = {};  // AMD's "gcn"
   std::vector<DeviceLanes> lanes = {};
   std::optional<Sourced> lane = {};            // the rate of one lane, where something better than the capability tells it
-  std::optional<Bandwidth> chip_to_chip = {};  // to the host
+  std::optional<Sourced> chip_to_chip = {};    // to the host
   std::vector<std::string> peer_bridges = {};  // <pcilink>
   Bandwidth network = {};                      // all ports of a network interface together
   bool network_assumed = false;
@@ -75,10 +75,14 @@ struct DeviceTree {
   std::vector<SourcedValue> values = {};  // further ones
   std::vector<std::string> words = {};    // between GPUs, in order of rank, row by row
   std::vector<std::string> warnings = {};
+  const GpuModel* model = nullptr;      // of all GPUs, where it is named
+  std::vector<std::string> peers = {};  // between GPUs as `words`: "OK", or why one may not reach the other's memory; empty: not told
+  std::string peers_source = {};
 };
 
 /// The graph of what was read. Where NVLinks join all GPUs, a peer access takes them: PCIe, hosts and NICs then carry nothing and are left out,
-/// unless the answers ask for them. Errors: no GPU can be recognised.
+/// unless the answers ask for them. Between GPUs that may not reach each other's memory, every way passes a host, and so its memory. Errors: no GPU
+/// can be recognised.
 Result<Imported> build_machine(const DeviceTree& tree, const MachineAnswers& answers = {});
 
 /// Which socket each NUMA node belongs to, from 0 on over all servers, and what had to be assumed for that.

@@ -55,6 +55,7 @@ class FactsGraph {
     for (const auto& name : names) {
       if (auto value = gpu_source(name, Origin::read, "the driver")) machine.values.push_back(*std::move(value));
     }
+    add_peers(machine);
     return build_machine(machine, answers_);
   }
 
@@ -129,6 +130,17 @@ class FactsGraph {
     }
     for (const auto& [end, count] : lanes) device.lanes.push_back({end.first, end.second, count, false});
     machine.devices.push_back(std::move(device));
+  }
+
+  void add_peers(DeviceTree& machine) const {
+    if (facts_.peers.empty()) return;
+    machine.peers.assign(gpus_.size() * gpus_.size(), "OK");
+    machine.peers_source = "CUDA: cudaDeviceCanAccessPeer";
+    for (const auto& peer : facts_.peers) {
+      const auto from = static_cast<std::size_t>(peer.from);
+      const auto to = static_cast<std::size_t>(peer.to);
+      if (!peer.access && from < gpus_.size() && to < gpus_.size()) machine.peers[from * gpus_.size() + to] = "refused by CUDA";
+    }
   }
 
   void add_network(DeviceTree& machine, const NetworkFact& network, const std::set<std::string>& places) {

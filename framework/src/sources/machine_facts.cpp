@@ -6,7 +6,6 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/machine/mask.h"
 #include "sources/facts_graph.h"
 
 namespace p2plab {
@@ -23,15 +22,10 @@ class Building {
     if (gpus_.empty()) return nothing_seen();
     compare_sources();
     describe();
-    // What CUDA refuses over NVLink goes through the host, so PCIe stays.
-    auto answers = answers_;
-    answers.pcie_beside_nvlink = answers.pcie_beside_nvlink || !refused_peers().links.empty();
-    auto machine = graph_of(facts_, gpus_, answers);
+    auto machine = graph_of(facts_, gpus_, answers_);
     if (!machine) return std::move(machine).error();
     for (auto& warning : machine->warnings) warnings_.push_back(std::move(warning));
-    auto reachable = without_refused_peers(std::move(machine->topology));
-    if (!reachable) return std::move(reachable).error();
-    return Detected{*std::move(reachable), std::move(told_), std::move(disagreements_), std::move(warnings_)};
+    return Detected{std::move(machine->topology), std::move(told_), std::move(disagreements_), std::move(warnings_)};
   }
 
  private:
@@ -135,23 +129,6 @@ class Building {
                        gpu.pci->parent.empty() ? "at a root" : "behind " + gpu.pci->parent),
            "sysfs");
     }
-  }
-
-  Result<Topology> without_refused_peers(Topology topology) const {
-    const auto mask = refused_peers();
-    if (mask.links.empty()) return topology;
-    return apply_mask(topology, mask);
-  }
-
-  Mask refused_peers() const {
-    Mask mask;
-    for (const auto& peer : facts_.peers) {
-      if (!peer.access && nvlinks_between(gpus_, static_cast<std::size_t>(peer.from), static_cast<std::size_t>(peer.to)) > 0) {
-        mask.links.push_back(
-            {.from = name(static_cast<std::size_t>(peer.from)), .to = name(static_cast<std::size_t>(peer.to)), .both_directions = false});
-      }
-    }
-    return mask;
   }
 
   const MachineFacts& facts_;

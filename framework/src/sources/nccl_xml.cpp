@@ -113,6 +113,7 @@ class XmlReader {
     for (const auto& device : pci_devices_) {
       if (auto value = gpu_source(gpu_of_pci_device(device), Origin::known, fmt::format("PCI device {}", device)))
         tree_.values.push_back(*std::move(value));
+      if (pci_devices_.size() == 1) tree_.model = known_gpu_model(gpu_of_pci_device(device));
     }
   }
 
@@ -221,7 +222,8 @@ class XmlReader {
       if (name == "c2c") {
         const auto rate = integer(child, "bw", 0, 100'000'000);  // MB/s each
         if (!rate) return rate.error();
-        if (*rate > 0 && *count > 0) device.chip_to_chip = Bandwidth::bytes_per_second(std::int64_t{*rate} * *count * 1'000'000);
+        if (*rate > 0 && *count > 0)
+          device.chip_to_chip = Sourced{Bandwidth::bytes_per_second(std::int64_t{*rate} * *count * 1'000'000), Origin::read, filename_};
         continue;
       }
       if (*count < 1) return at(child, fmt::format("<{}> has no lanes: its count is {}", name, *count));
@@ -236,6 +238,28 @@ class XmlReader {
   std::set<std::string> pci_devices_;  // of GPUs
 };
 
+// A file without <gpu> elements, as clouds give it, has no NVLinks: they are asked for, and taken from the answers.
+void add_answered_nvlinks(DeviceTree& tree, const MachineAnswers& answers) {
+  if (std::ranges::any_of(tree.devices, &Device::has_gpu_element)) return;
+  const auto* model = known_gpu_model(answers.gpu);
+  const int links = answers.nvlinks > 0 ? answers.nvlinks : model != nullptr ? model->links : 0;
+  SourcedValue value{.what = "NVLink", .value = "none", .origin = Origin::read, .source = "--machine nvswitch"};
+  if (!answers.nvswitch) {
+    value.origin = Origin::assumed;
+    value.source = "the file has no <gpu> elements, so NVLinks are not in it (NCCL finds them when it runs)";
+    value.key = "nvswitch";
+  } else if (*answers.nvswitch && links > 0) {
+    value.value = fmt::format("{} of each GPU to NVSwitches", links);
+    value.source = answers.nvlinks > 0 ? "--machine nvswitch, nvlinks" : fmt::format("--machine nvswitch; table of GPUs: {}", model->title);
+    for (auto& device : tree.devices) {
+      if (device.kind != DeviceKind::gpu) continue;
+      if (model != nullptr && model->compute_capability > 0) device.compute_capability = model->compute_capability;
+      device.lanes.push_back({"fffffff:ff:ff.0", "0x068000", links, false});
+    }
+  }
+  tree.values.push_back(std::move(value));
+}
+
 }  // namespace
 
 Result<Imported> import_nccl_xml(std::string_view text, const std::string& filename, const MachineAnswers& answers) {
@@ -246,6 +270,7 @@ Result<Imported> import_nccl_xml(std::string_view text, const std::string& filen
     return in_file(fmt::format("this is not a text file: byte {} is not text", byte));
   auto tree = XmlReader{text, filename}.run();
   if (!tree) return std::move(tree).error();
+  add_answered_nvlinks(*tree, answers);
   auto imported = build_machine(*tree, answers);
   if (imported || imported.error().where) return imported;
   auto error = std::move(imported).error();

@@ -26,6 +26,12 @@ void SourceList::add(const std::string& what, const std::string& part, const Sou
   entry->parts.push_back(part);
 }
 
+void SourceList::add_latency(const std::string& what, Seconds latency, Origin origin, const std::string& source) {
+  const SourcedValue value{.what = "latency of " + what, .value = to_string(latency), .origin = origin, .source = source};
+  const auto same = [&](const Entry& one) { return one.value.what == value.what && one.value.value == value.value; };
+  if (std::ranges::none_of(values_, same)) add(value);
+}
+
 std::vector<SourcedValue> SourceList::values() const {
   std::vector<SourcedValue> values;
   for (const auto& [value, parts] : values_) {

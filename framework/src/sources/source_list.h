@@ -13,6 +13,8 @@ class SourceList {
  public:
   /// `what` of `part`, as in "PCIe" of "gpu3", is the bandwidth of these links.
   void add(const std::string& what, const std::string& part, const Sourced& value, const std::vector<LinkId>& links);
+  /// Once for all links of a kind.
+  void add_latency(const std::string& what, Seconds latency, Origin origin, const std::string& source);
   void add(SourcedValue value) { values_.push_back({std::move(value), {}}); }
   std::vector<SourcedValue> values() const;
 

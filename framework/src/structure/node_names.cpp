@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <optional>
 
@@ -24,6 +25,12 @@ NumberedName take_apart(const std::string& name) {
   const bool plain = digits < name.size() && name.size() - digits <= 9 && (name[digits] != '0' || digits + 1 == name.size());
   if (!plain) return {name, std::nullopt};
   return {name.substr(0, digits), std::stoll(name.substr(digits))};
+}
+
+// Words for ways that pass no host. Where peer access is refused, the data of such a pair takes another way, through host memory.
+bool passes_no_host(std::string_view word) {
+  constexpr std::array<std::string_view, 4> words{"PIX", "PSB", "PXB", "XGMI"};
+  return word.starts_with("NV") || std::ranges::find(words, word) != words.end();
 }
 
 }  // namespace
@@ -67,9 +74,14 @@ std::string set_of_names(const Topology& topology, std::span<const NodeId> nodes
 
 std::string route_word(const Topology& topology, const Routes& routes, Rank from, Rank to) {
   const auto path = routes.between(from, to);
+  const auto route = route_class(topology, routes, from, to);
+  const bool through_host = route == RouteClass::host || route == RouteClass::between_hosts;
   const auto& words = topology.sources().words;  // a machine's own description has the first word
-  if (!words.empty() && !path.empty()) return words[from.index() * static_cast<std::size_t>(topology.ranks()) + to.index()];
-  switch (route_class(topology, routes, from, to)) {
+  if (!words.empty() && !path.empty()) {
+    const auto& word = words[from.index() * static_cast<std::size_t>(topology.ranks()) + to.index()];
+    if (!through_host || !passes_no_host(word)) return word;
+  }
+  switch (route) {
     case RouteClass::none: return "-";
     case RouteClass::pcie_switch: return path.size() <= 2 ? "PIX" : "PXB";
     case RouteClass::host: return "PHB";

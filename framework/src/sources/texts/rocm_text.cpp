@@ -171,7 +171,9 @@ class RocmTree {
       return named ? Sourced{rate, Origin::known, fmt::format("table of GPUs: {}", (*model)->title)}
                    : Sourced{rate, Origin::assumed, fmt::format("the text does not name the GPU, as of {}", (*model)->title), "gpu", least, upper};
     };
+    if (named) tree_.model = *model;
     const auto hosts = add_hosts();
+    add_peers();
     for (std::size_t a = 0; a < gpus_; ++a) {
       Device gpu{.kind = DeviceKind::gpu,
                  .bus_id = fmt::format("gpu{}", a),
@@ -195,6 +197,19 @@ class RocmTree {
   std::string cell(const std::string& title, std::size_t a, std::size_t b) const {
     const auto found = tables_.cells.find(title);
     return found == tables_.cells.end() ? std::string{} : found->second[a * gpus_ + b];
+  }
+
+  // "ENABLED" or "True" where a GPU may reach another's memory.
+  void add_peers() {
+    if (!tables_.cells.contains("access")) return;
+    tree_.peers_source = fmt::format("{}, table of access", filename_);
+    for (std::size_t a = 0; a < gpus_; ++a) {
+      for (std::size_t b = 0; b < gpus_; ++b) {
+        const auto word = lower(cell("access", a, b));
+        const bool refused = word == "disabled" || word == "false" || word == "no";
+        tree_.peers.emplace_back(a == b || !refused ? "OK" : cell("access", a, b));
+      }
+    }
   }
 
   // The xGMI links that join two GPUs directly: those of the least weight. Their number is how often the least rate of the bandwidth table

@@ -64,7 +64,10 @@ class SmiTreeBuilder {
       for (std::size_t b = 0; b < matrix_.gpus; ++b) tree_.words.push_back(matrix_.cells[a][b].word);
     }
     note_missing_nvlinks();
-    note_peers();
+    if (named_) tree_.model = model_;
+    tree_.peers = matrix_.peers;
+    tree_.peers_source = matrix_.peers_source;
+    for (const auto& unused : matrix_.unused) tree_.warnings.push_back(unused);
     return std::move(tree_);
   }
 
@@ -186,7 +189,7 @@ class SmiTreeBuilder {
                .rank = static_cast<int>(i)};
     if (model_->compute_capability > 0) gpu.compute_capability = model_->compute_capability;
     gpu.lane = lane();
-    if (model_->chip_to_chip > 0) gpu.chip_to_chip = GBps(model_->chip_to_chip);
+    if (model_->chip_to_chip > 0) gpu.chip_to_chip = known_or_guessed(GBps(model_->chip_to_chip), {}, {});
     for (const auto& island : islands_) {
       if (std::ranges::find(island.gpus, i) == island.gpus.end()) continue;
       // A GPU that has lost a lane shows fewer to everybody; the others show fewer to it alone.
@@ -226,34 +229,6 @@ class SmiTreeBuilder {
         fmt::format("{} has {} NVLinks, but {} shows none: nothing bridges it, its links are down, or this is the text of 'topo -mp', "
                     "which leaves NVLink out (nvidia-smi nvlink -s says more)",
                     model_->title, model_->links, short_names(without)));
-  }
-
-  void note_peers() {
-    const auto note = [&](std::string value, Origin origin, std::string source, std::string key = {}) {
-      tree_.values.push_back({"peer access over PCIe", std::move(value), origin, std::move(source), std::move(key)});
-    };
-    const std::string refused = "none: data between GPUs goes through host memory";
-    if (answers_.peer_access) return note(*answers_.peer_access ? "between all GPUs" : refused, Origin::read, "--machine peer_access");
-    if (!matrix_.peers.empty()) return note(peers_text(refused), Origin::read, matrix_.peers_source);
-    const bool all_nvlink = islands_.size() == 1 && islands_.front().gpus.size() == matrix_.gpus;
-    if (all_nvlink || matrix_.gpus < 2) return;
-    if (named_ && model_->peers != PeerPolicy::yes)
-      return note(refused, Origin::known, fmt::format("table of GPUs: the driver refuses it to {}, unless patched", model_->title));
-    note("between all GPUs", Origin::assumed, "no matrix of 'nvidia-smi topo -p2p r' is given", "peer_access");
-  }
-
-  std::string peers_text(const std::string& refused) const {
-    std::vector<std::string> without;
-    for (std::size_t a = 0; a < matrix_.gpus; ++a) {
-      for (std::size_t b = a + 1; b < matrix_.gpus; ++b) {
-        const auto& word = matrix_.peers[a * matrix_.gpus + b];
-        if (word != "OK") without.push_back(fmt::format("gpu{} - gpu{} ({})", a, b, word));
-      }
-    }
-    const auto pairs = matrix_.gpus * (matrix_.gpus - 1) / 2;
-    if (without.empty()) return "between all GPUs";
-    if (without.size() == pairs) return fmt::format("{} ({})", refused, matrix_.peers[1]);
-    return fmt::format("between all GPUs but {}, whose data goes through host memory", fmt::join(without, ", "));
   }
 
   const SmiMatrix& matrix_;

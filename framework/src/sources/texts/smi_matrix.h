@@ -32,6 +32,7 @@ struct SmiMatrix {
   bool several_models = false;
   std::vector<std::string> peers = {};  // words of `topo -p2p`, row by row; empty if there is no such matrix
   std::string peers_source = {};
+  std::vector<std::string> unused = {};  // sentences about matrices that say nothing of ways
 };
 
 /// Reads the text. Errors name line and column: no header, an unknown word, a missing row or cell, a matrix that is not symmetric, two matrices.

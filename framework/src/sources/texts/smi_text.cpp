@@ -5,12 +5,14 @@
 #include <charconv>
 #include <filesystem>
 #include <optional>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "p2plab/detail/named.h"
 #include "p2plab/detail/text.h"
 #include "sources/texts/smi_matrix.h"
+#include "sources/texts/smi_words.h"
 
 namespace p2plab {
 
@@ -22,36 +24,6 @@ constexpr std::size_t most_matrix_devices = 1024;
 constexpr std::array words{Named{"X", SmiPath::self},  Named{"PIX", SmiPath::pix},   Named{"PSB", SmiPath::pix}, Named{"PXB", SmiPath::pxb},
                            Named{"PHB", SmiPath::phb}, Named{"NODE", SmiPath::node}, Named{"SYS", SmiPath::sys}, Named{"SOC", SmiPath::sys}};
 constexpr std::array<std::string_view, 7> peer_words{"OK", "CNS", "GNS", "TNS", "NS", "DR", "U"};
-
-// A word and the byte of the text where it starts.
-struct Word {
-  std::string_view text;
-  std::size_t at = 0;
-};
-
-// The words of the line that starts at `start`. Escape sequences ("\x1b[4m") separate words like blanks.
-std::vector<Word> words_of(std::string_view text, std::size_t start) {
-  std::vector<Word> found;
-  const auto end = std::min(text.find('\n', start), text.size());
-  for (auto i = start; i < end;) {
-    if (text[i] == '\x1b') {
-      ++i;
-      if (i < end && text[i] == '[') ++i;
-      while (i < end && !((text[i] >= 'a' && text[i] <= 'z') || (text[i] >= 'A' && text[i] <= 'Z'))) ++i;
-      i = std::min(i + 1, end);
-      continue;
-    }
-    const auto is_blank = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\x1b'; };
-    if (is_blank(text[i])) {
-      ++i;
-      continue;
-    }
-    const auto from = i;
-    while (i < end && !is_blank(text[i])) ++i;
-    found.push_back({text.substr(from, i - from), from});
-  }
-  return found;
-}
 
 bool is_gpu(std::string_view word) {
   return word.size() > 3 && word.starts_with("GPU") && std::ranges::all_of(word.substr(3), [](char c) { return c >= '0' && c <= '9'; });
@@ -97,6 +69,7 @@ class SmiReader {
       const auto start = next_;
       auto line = next_line();
       note_name(text_.substr(start, next_ - start), start);
+      note_command(text_.substr(start, next_ - start));
       if (line.empty() || !is_gpu(line.front().text) || (line.size() > 1 && line[1].text == "X")) continue;
       return Header{std::move(line), start};
     }
@@ -176,9 +149,41 @@ class SmiReader {
     return check_symmetry();
   }
 
+  // Of several matrices of topo -p2p, the command lines above them tell which is which: reads and writes count, atomics and properties do not.
   Status read_peers(std::size_t start) {
-    if (!matrix_.peers.empty()) return at(start, "a second matrix of topo -p2p: keep that of 'topo -p2p r'");
-    matrix_.peers_source = fmt::format("{}:{}, topo -p2p", filename_, locate(text_, start, filename_).line);
+    const bool more = !matrix_.peers.empty();
+    const char kind = std::exchange(capability_, ' ');
+    if (more && kind == ' ') {
+      auto error = at(start, "a second matrix of topo -p2p, without its command line");
+      error.notes.emplace_back("keep that of 'topo -p2p r', or the line '$ nvidia-smi topo -p2p w' above this one");
+      return error;
+    }
+    std::vector<std::string> peers;
+    if (auto ok = read_peer_rows(peers); !ok) return ok;
+    if (kind == 'n' || kind == 'a' || kind == 'p') {
+      matrix_.unused.push_back(fmt::format("{}:{}: the matrix of 'topo -p2p {}' says nothing of ways: passed over", filename_,
+                                           locate(text_, start, filename_).line, kind));
+      return {};
+    }
+    if (!more) {
+      matrix_.peers = std::move(peers);
+      matrix_.peers_source = fmt::format("{}:{}, topo -p2p", filename_, locate(text_, start, filename_).line);
+      return {};
+    }
+    if (peers.size() != matrix_.peers.size()) return at(start, "the matrices of topo -p2p have different numbers of GPUs");
+    for (std::size_t i = 0; i < peers.size(); ++i) {
+      if (matrix_.peers[i] == "OK") matrix_.peers[i] = peers[i];
+    }
+    return {};
+  }
+
+  // "$ nvidia-smi topo -p2p w"
+  void note_command(std::string_view line) {
+    const auto place = line.find("-p2p ");
+    if (place != std::string_view::npos && place + 5 < line.size()) capability_ = line[place + 5];
+  }
+
+  Status read_peer_rows(std::vector<std::string>& peers) {
     for (std::size_t i = 0; i < columns_.size(); ++i) {
       const auto row = next_row(i);
       if (!row) return row.error();
@@ -187,7 +192,7 @@ class SmiReader {
         if ((word.text == "X") != (k - 1 == i)) return at(word.at, "X stands on the diagonal, and only there");
         if (word.text != "X" && std::ranges::find(peer_words, word.text) == peer_words.end())
           return at(word.at, fmt::format("unknown word {} in a matrix of topo -p2p; known: X, {}", quoted(word.text), fmt::join(peer_words, ", ")));
-        matrix_.peers.emplace_back(word.text);
+        peers.emplace_back(word.text);
       }
     }
     return {};
@@ -265,6 +270,7 @@ class SmiReader {
   std::vector<std::string_view> columns_;
   std::vector<std::string_view> trailing_;  // columns after the devices: cpus, numa, id
   std::size_t gpus_ = 0;
+  char capability_ = ' ';  // of the next matrix of topo -p2p
   SmiMatrix matrix_;
 };
 

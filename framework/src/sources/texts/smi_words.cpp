@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sources/texts/smi_words.h"
+
+#include <algorithm>
+
+namespace p2plab {
+
+std::vector<Word> words_of(std::string_view text, std::size_t start) {
+  std::vector<Word> found;
+  const auto end = std::min(text.find('\n', start), text.size());
+  for (auto i = start; i < end;) {
+    if (text[i] == '\x1b') {
+      ++i;
+      if (i < end && text[i] == '[') ++i;
+      while (i < end && !((text[i] >= 'a' && text[i] <= 'z') || (text[i] >= 'A' && text[i] <= 'Z'))) ++i;
+      i = std::min(i + 1, end);
+      continue;
+    }
+    const auto is_blank = [](char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\x1b'; };
+    if (is_blank(text[i])) {
+      ++i;
+      continue;
+    }
+    const auto from = i;
+    while (i < end && !is_blank(text[i])) ++i;
+    found.push_back({text.substr(from, i - from), from});
+  }
+  return found;
+}
+
+}  // namespace p2plab
