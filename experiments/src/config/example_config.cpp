@@ -46,6 +46,15 @@ executors: [simulator, host]
 # Optional: how real executors measure; up to check_up_to the host executor runs real data.
 measure: {warmup: 2, repeats: 5, graph: true, in_place: false, check_up_to: 1 MiB}
 seed: 1                                      # optional: of the random data
+
+# Optional: what Found is to answer first; one, or a list. The default is fastest.
+#   fastest                                          which algorithm from which size, and how near to the bound
+#   {kind: crossover, of: hierarchical, over: ring}  from which size one algorithm beats another
+#   against_nccl                                     beside NCCL: measured where it ran, else its own formula
+#   cost                                             what that which the mask takes away costs
+#   {kind: compare_machines, with: {preset: ...}}    the best here beside the best there
+#   prediction_error                                 predictions beside what GPUs measured
+question: [fastest, against_nccl]
 )";
 }
 

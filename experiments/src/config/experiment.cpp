@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "config/question_source.h"
 #include "config/sizes.h"
 #include "config/topology_source.h"
 #include "p2plab/base/quantity.h"
@@ -229,7 +230,7 @@ Result<Experiment> read_experiment(std::string_view text, const std::string& pat
                  {"a config names it: topology: {file: ...}; p2plab topo show looks at it"}};
   }
   if (!root.expect_keys({.required = {"version", "topology", "collectives", "algorithms", "sizes"},
-                         .optional = {"name", "mask", "dtype", "op", "root", "executors", "profile", "forms", "measure", "seed"}})) {
+                         .optional = {"name", "mask", "dtype", "op", "root", "executors", "profile", "forms", "measure", "question", "seed"}})) {
     return std::move(file->status()).error();
   }
   if (const auto version = root["version"].integer({}, 1); version != 1) {
@@ -249,6 +250,8 @@ Result<Experiment> read_experiment(std::string_view text, const std::string& pat
   const auto op = root["op"].as(reduce_op, ReduceOp::sum);
   const auto executors = read_executors(root["executors"]);
   const auto measure = read_measure(root["measure"]);
+  const auto questions =
+      read_questions(root["question"], {.machine = machine ? &*machine : nullptr, .algorithms = &algorithms, .folder = place.parent_path().string()});
   const auto seed = static_cast<std::uint64_t>(root["seed"].integer({.least = 0}, 1));
   if (auto good = file->status(); !good) return std::move(good).error();
   expects(machine.has_value());  // what is missing has been noted
@@ -258,6 +261,7 @@ Result<Experiment> read_experiment(std::string_view text, const std::string& pat
                     .topology = machine->topology,
                     .masked = machine->masked,
                     .warnings = machine->warnings,
+                    .questions = questions,
                     .collectives = collectives,
                     .algorithms = algorithms,
                     .sizes = sizes,

@@ -130,27 +130,6 @@ std::optional<Machine> from_detection(const ConfigValue& value) {
   return machine;
 }
 
-std::optional<Machine> read_topology_key(const ConfigValue& value, const std::string& folder) {
-  if (!value.present()) return std::nullopt;
-  if (!value.is_map()) {
-    value.add_error("expected a map that says where the machine comes from", {"as in {preset: hgx-h200, gpus: 8} or {file: machine.yaml}"});
-    return std::nullopt;
-  }
-  const std::array<FileFormat, 4> formats{{{"file", load_own}, {"nccl_xml", load_nccl_xml}, {"smi", load_smi}, {"rocm", load_smi}}};
-  if (value["preset"].present()) return from_preset(value);
-  for (const auto& format : formats) {
-    if (value[format.key].present()) return from_file(value, format, folder);
-  }
-  if (value["detect"].present()) return from_detection(value);
-  if (value["nodes"].present()) {
-    auto topology = read_topology(value);
-    if (!topology) return std::nullopt;
-    return Machine{*std::move(topology)};
-  }
-  value.add_error("no machine given", {"give one of preset, file, nccl_xml, smi, rocm, detect, or nodes and links"});
-  return std::nullopt;
-}
-
 LostLink read_lost_link(const ConfigValue& value) {
   LostLink lost;
   std::vector<ConfigValue> ends;
@@ -207,7 +186,7 @@ std::optional<Machine> masked(Machine machine, const ConfigValue& value) {
   if (!right) return std::nullopt;
   auto rest = noted(apply_mask(machine.topology, mask), value);
   if (!rest) return std::nullopt;
-  return Machine{*std::move(rest), std::move(words), std::move(machine.warnings)};
+  return Machine{*std::move(rest), std::move(words), std::move(machine.warnings), std::move(machine.topology)};
 }
 
 }  // namespace
@@ -219,6 +198,27 @@ Result<Topology> detect_topology(std::vector<std::string>* warnings) {
     for (auto* list : {&detected->warnings, &detected->disagreements}) warnings->insert(warnings->end(), list->begin(), list->end());
   }
   return std::move(detected->topology);
+}
+
+std::optional<Machine> read_topology_key(const ConfigValue& value, const std::string& folder) {
+  if (!value.present()) return std::nullopt;
+  if (!value.is_map()) {
+    value.add_error("expected a map that says where the machine comes from", {"as in {preset: hgx-h200, gpus: 8} or {file: machine.yaml}"});
+    return std::nullopt;
+  }
+  const std::array<FileFormat, 4> formats{{{"file", load_own}, {"nccl_xml", load_nccl_xml}, {"smi", load_smi}, {"rocm", load_smi}}};
+  if (value["preset"].present()) return from_preset(value);
+  for (const auto& format : formats) {
+    if (value[format.key].present()) return from_file(value, format, folder);
+  }
+  if (value["detect"].present()) return from_detection(value);
+  if (value["nodes"].present()) {
+    auto topology = read_topology(value);
+    if (!topology) return std::nullopt;
+    return Machine{*std::move(topology)};
+  }
+  value.add_error("no machine given", {"give one of preset, file, nccl_xml, smi, rocm, detect, or nodes and links"});
+  return std::nullopt;
 }
 
 std::optional<Machine> read_machine(const ConfigValue& root, const std::string& folder) {

@@ -13,8 +13,9 @@ namespace p2plab {
 
 struct Machine {
   Topology topology;
-  std::vector<std::string> masked = {};    // what was taken away, in words
-  std::vector<std::string> warnings = {};  // what the description left open
+  std::vector<std::string> masked = {};          // what was taken away, in words
+  std::vector<std::string> warnings = {};        // what the description left open
+  std::optional<Topology> whole = std::nullopt;  // before anything was taken away, if something was
 };
 
 /// The machine that this program runs on; what its sources leave open or contradict each other in goes to `warnings`. Errors: no_device.
@@ -22,5 +23,8 @@ Result<Topology> detect_topology(std::vector<std::string>* warnings);
 
 /// Reads the keys `topology` and `mask` of `root`; paths are relative to `folder`. None if there were mistakes, which are noted in the file.
 std::optional<Machine> read_machine(const ConfigValue& root, const std::string& folder);
+
+/// Reads what stands under `topology`, such as {preset: hgx-h200}. None where it is absent, or after a mistake, which is noted in the file.
+std::optional<Machine> read_topology_key(const ConfigValue& value, const std::string& folder);
 
 }  // namespace p2plab

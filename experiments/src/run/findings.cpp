@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "answers/spans.h"
 #include "p2plab/base/quantity.h"
 #include "p2plab/schedule/analysis.h"
 #include "p2plab/simulator/critical_path.h"
@@ -12,42 +13,6 @@
 namespace p2plab {
 
 namespace {
-
-std::string algorithm_of(const Row& row) { return row.chosen.empty() ? row.algorithm : fmt::format("{} (chosen by {})", row.chosen, row.algorithm); }
-
-// Sizes in a row that one algorithm wins.
-struct Reign {
-  std::string algorithm;
-  Bytes first{0};
-  Bytes last{0};
-};
-
-std::vector<Reign> reigns_of(std::span<const Row> rows, CollectiveKind kind) {
-  std::vector<const Row*> winners;
-  for (const auto& row : rows) {
-    if (row.winner && row.collective == kind) winners.push_back(&row);
-  }
-  std::ranges::stable_sort(winners, {}, [](const Row* row) { return row->size; });
-  std::vector<Reign> reigns;
-  for (const auto* row : winners) {
-    if (reigns.empty() || reigns.back().algorithm != algorithm_of(*row)) reigns.push_back({algorithm_of(*row), row->size, row->size});
-    reigns.back().last = row->size;
-  }
-  return reigns;
-}
-
-std::vector<CollectiveKind> kinds_of(std::span<const Row> rows) {
-  std::vector<CollectiveKind> kinds;
-  for (const auto& row : rows) {
-    if (std::ranges::find(kinds, row.collective) == kinds.end()) kinds.push_back(row.collective);
-  }
-  return kinds;
-}
-
-std::string range_text(const Reign& reign) {
-  if (reign.first == reign.last) return fmt::format("{} at {}", reign.algorithm, to_string(reign.first));
-  return fmt::format("{} from {} to {}", reign.algorithm, to_string(reign.first), to_string(reign.last));
-}
 
 // The evaluation behind a row.
 const Evaluation* evaluation_of(const Row& row, std::span<const PlannedCase> cases) {
@@ -75,28 +40,16 @@ const Row* largest_winner(std::span<const Row> rows, CollectiveKind kind) {
 
 }  // namespace
 
-std::vector<std::string> winner_sentences(std::span<const Row> rows) {
-  std::vector<std::string> sentences;
-  for (const auto kind : kinds_of(rows)) {
-    const auto reigns = reigns_of(rows, kind);
-    if (reigns.empty()) continue;
-    std::string text = fmt::format("{}: predicted fastest is ", to_string(kind));
-    for (std::size_t r = 0; r < reigns.size(); ++r) text += (r > 0 ? ", " : "") + range_text(reigns[r]);
-    sentences.push_back(text + ".");
-  }
-  return sentences;
-}
-
 std::vector<std::string> bottleneck_sentences(const Evaluator& evaluator, std::span<const PlannedCase> cases, std::span<const Row> rows) {
   std::vector<std::string> sentences;
-  for (const auto kind : kinds_of(rows)) {
+  for (const auto kind : answers::collectives_of(rows)) {
     const auto* largest = largest_winner(rows, kind);
     const auto* evaluation = largest != nullptr ? evaluation_of(*largest, cases) : nullptr;
     if (evaluation == nullptr || largest->size.count() == 0) continue;
     const auto limit = bottleneck(evaluator.topology(), link_loads(evaluator.topology(), evaluator.routes(), evaluation->plan().schedule));
     if (limit.seconds_per_byte <= 0) continue;
     sentences.push_back(fmt::format("{}: what limits {} at {} is {}; its load allows an algbw of {:.2f} GB/s, predicted are {:.2f} GB/s.",
-                                    to_string(kind), algorithm_of(*largest), to_string(largest->size), limit.name, limit.algbw_gbps(),
+                                    to_string(kind), answers::name_of(*largest), to_string(largest->size), limit.name, limit.algbw_gbps(),
                                     largest->algbw_gbps().value_or(0)));
   }
   return sentences;
@@ -104,15 +57,15 @@ std::vector<std::string> bottleneck_sentences(const Evaluator& evaluator, std::s
 
 std::vector<std::string> critical_path_sentences(const Evaluator& evaluator, std::span<const WinnerRecording> recordings, std::span<const Row> rows) {
   std::vector<std::string> sentences;
-  for (const auto kind : kinds_of(rows)) {
+  for (const auto kind : answers::collectives_of(rows)) {
     const auto* largest = largest_winner(rows, kind);
     const auto found = std::ranges::find_if(
         recordings, [&](const WinnerRecording& r) { return largest != nullptr && r.winner->kind == kind && r.winner->size == largest->size; });
     if (found == recordings.end() || found->result.makespan.count() == 0) continue;
     const auto& [winner, result] = *found;
     const auto path = critical_path(evaluator.topology(), evaluator.routes(), winner->evaluation->program, evaluator.profile(), result);
-    auto text =
-        fmt::format("{}: the critical path of {} at {} is {}", to_string(kind), algorithm_of(*largest), to_string(largest->size), shares_of(path));
+    auto text = fmt::format("{}: the critical path of {} at {} is {}", to_string(kind), answers::name_of(*largest), to_string(largest->size),
+                            shares_of(path));
     if (const auto most = busiest_on(path); most.resource >= 0) {
       const auto share = [&](SimTime part) { return 100.0 * static_cast<double>(part.count()) / static_cast<double>(result.makespan.count()); };
       text += fmt::format("; most of it on {} ({:.1f} %, of it {:.1f} % queueing)", result.uses[static_cast<std::size_t>(most.resource)].name,

@@ -12,9 +12,6 @@
 
 namespace p2plab {
 
-/// Per collective: which algorithm is fastest from which size to which, by the rows' winner marks.
-std::vector<std::string> winner_sentences(std::span<const Row> rows);
-
 /// Per collective: the link that limits the winner at the largest size, and what it allows.
 std::vector<std::string> bottleneck_sentences(const Evaluator& evaluator, std::span<const PlannedCase> cases, std::span<const Row> rows);
 

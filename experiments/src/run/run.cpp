@@ -189,11 +189,42 @@ bool nccl_rows_wanted(const Experiment& experiment) {
   return std::ranges::find(experiment.executors, "nccl") == experiment.executors.end() || !executor_state("nccl");
 }
 
-void add_findings(Report& report, const Context& context, const std::vector<PlannedCase>& cases, const std::vector<WinnerRecording>& recordings) {
+// The same plans on another machine, predicted.
+std::vector<Row> rows_on(const Topology& machine, const Context& context, Progress& progress) {
+  auto experiment = context.experiment;
+  experiment.topology = machine;
+  if (experiment.root.index() >= static_cast<std::size_t>(machine.ranks())) return {};
+  const Planning planning(Evaluator(machine, experiment.profile, {.forms = experiment.forms}));
+  Context there{experiment, planning.evaluator(), {}, context.stop};
+  for (const auto kind : experiment.collectives)
+    there.limits.emplace(kind, Limit{.time = [](const Payload&) { return std::nullopt; }});  // asked by nobody
+  const auto cases = plan_cases(experiment, planning, progress, context.stop);
+  Report report;
+  SilentProgress silent;  // what the other machine cannot do is no loss of this run
+  Running(there, "simulator", report, silent).all(cases);
+  mark_winners(report.rows);
+  return report.rows;
+}
+
+// In the order of the questions; those that the rows cannot answer come last.
+std::vector<std::string> answers_of(const Context& context, const std::vector<Row>& rows, Progress& progress) {
+  std::vector<std::string> sentences;
+  std::vector<std::string> open;
+  for (const auto& question : context.experiment.questions) {
+    const auto other = question.other ? rows_on(*question.other, context, progress) : std::vector<Row>{};
+    auto found = answer(question, {context.experiment.topology.name(), context.experiment.masked, rows, other});
+    std::ranges::move(found.sentences, std::back_inserter(found.answered ? sentences : open));
+  }
+  std::ranges::move(open, std::back_inserter(sentences));
+  return sentences;
+}
+
+void add_findings(Report& report, const Context& context, const std::vector<PlannedCase>& cases, const std::vector<WinnerRecording>& recordings,
+                  const std::vector<std::string>& answers) {
   const auto add = [&](std::vector<std::string> sentences) { std::ranges::move(sentences, std::back_inserter(report.findings)); };
   const auto& masked = context.experiment.masked;
+  add(answers);
   if (!masked.empty()) add({fmt::format("Planned as if this were missing: {}.", fmt::join(masked, ", "))});
-  add(winner_sentences(report.rows));
   add(bottleneck_sentences(context.evaluator, cases, report.rows));
   add(critical_path_sentences(context.evaluator, recordings, report.rows));
   add(trace_sentences(recordings));
@@ -239,7 +270,7 @@ Result<Report> run(const Experiment& experiment, Progress& progress, const std::
   const auto recordings = record_winners(evaluator, cases);
   if (!recordings) return recordings.error();
   report.attachments = traces_of(evaluator.topology(), *recordings);
-  add_findings(report, context, cases, *recordings);
+  add_findings(report, context, cases, *recordings, answers_of(context, report.rows, progress));
   return report;
 }
 

@@ -9,6 +9,7 @@
 #include "p2plab/base/result.h"
 #include "p2plab/base/units.h"
 #include "p2plab/experiment/planning.h"
+#include "p2plab/experiment/question.h"
 #include "p2plab/machine/topology.h"
 #include "p2plab/schedule/collective.h"
 #include "p2plab/schedule/payload.h"
@@ -29,11 +30,12 @@ struct MeasureOptions {
 /// A config file's content; every name in it is known and every number possible.
 struct Experiment {
   std::string name;
-  std::string path;                        // of the config, as given
-  std::string digest;                      // of its bytes
-  Topology topology;                       // with the mask applied
-  std::vector<std::string> masked = {};    // what the mask took away: "gpu7", "link gpu0 - gpu1"
-  std::vector<std::string> warnings = {};  // what the machine's description left open
+  std::string path;                         // of the config, as given
+  std::string digest;                       // of its bytes
+  Topology topology;                        // with the mask applied
+  std::vector<std::string> masked = {};     // what the mask took away: "gpu7", "link gpu0 - gpu1"
+  std::vector<std::string> warnings = {};   // what the machine's description left open
+  std::vector<RunQuestion> questions = {};  // what the report is to answer first
   std::vector<CollectiveKind> collectives = {};
   std::vector<AlgorithmChoice> algorithms = {};
   std::vector<Bytes> sizes = {};  // rising
