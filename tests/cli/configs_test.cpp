@@ -2,6 +2,8 @@
 // Every config of configs/ answers its question; every bad one is told all its mistakes.
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "p2plab/report/report.h"
 #include "program.h"
 #include "support/reference_files.h"
@@ -32,19 +34,103 @@ std::vector<std::string> findings_of(const std::string& config) {
   return {};
 }
 
+// The first line of Found.
+std::string first_answer(const std::string& text) {
+  const auto found = text.find("Found:\n  ");
+  if (found == std::string::npos) return {};
+  const auto from = found + std::string("Found:\n  ").size();
+  return text.substr(from, text.find('\n', from) - from);
+}
+
+using Names = std::vector<std::string>;
+
+// The least predicted time of a size, in microseconds, among some algorithms (all of ours if none are named).
+double least_us(const Report& report, Bytes size, const Names& names = {}) {
+  double least = 0;
+  for (const auto& row : report.rows) {
+    const bool named = names.empty() || std::ranges::find(names, row.algorithm) != names.end();
+    if (row.executor() != "simulator" || row.collective != CollectiveKind::all_reduce || row.size != size || !named) continue;
+    const auto us = row.predicted()->count() * 1e6;
+    if (least == 0 || us < least) least = us;
+  }
+  return least;
+}
+
+std::string times(double a, double b) { return fmt::format("{:.2f}x", a / b); }
+
+// The machine of degraded_link without its loss, at one size.
+Report without_loss(Bytes size) {
+  const auto text = test::content(std::filesystem::path(P2PLAB_SOURCE_DIR) / "configs/degraded_link.yaml");
+  const auto file = test::scratch("whole.yaml");
+  std::ofstream whole(file);
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("sizes:")) line = fmt::format("sizes: [{} B]", size.count());
+    if (line.starts_with("profile:")) line = "profile: a100";
+    if (!line.starts_with("mask:") && !line.starts_with("question:")) whole << line << '\n';
+  }
+  whole.close();
+  const auto ran = p2plab("run '" + file.string() + "' --out '" + test::scratch("whole").string() + "'");
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+  const auto report = read_report(test::scratch("whole").string());
+  EXPECT_TRUE(report);
+  return report ? *report : Report{};
+}
+
+// What the first line has to say, by hand from the report's rows, from another run or from theory.
+Names answer_by_hand(const std::string& config, const Report& report) {
+  constexpr Bytes KiB{1 << 10};
+  constexpr Bytes MiB{1 << 20};
+  const auto faster = [&](Bytes size) { return times(least_us(report, size, {"ring"}), least_us(report, size, {"hierarchical"})); };
+  const auto time = [&](Bytes size) { return fmt::format("{:.2f} us", least_us(report, size)); };
+  if (config == "2node_h100")
+    return {"hierarchical is faster than ring from 16 KiB on: " + faster(16 * KiB) + " (", ", " + faster(256 * MiB) + " (", "at 256 MiB."};
+  if (config == "4gpu_pcie_pairs")
+    return {"hierarchical is faster than ring from 1 KiB on: " + faster(KiB) + " (", ", " + faster(64 * MiB) + " (", "at 64 MiB."};
+  // A ring among 8 moves 2 * 7/8 of the payload over a port of 450 GB/s.
+  const auto bound = 2 * 7.0 / 8 * 512 * 1048576 / 450e3;
+  if (config == "8gpu_nvlink")
+    return {"predicted fastest is one_shot from 1 KiB", "ring from 4 MiB to 512 MiB, " + time(KiB) + " (", " and " + time(512 * MiB) + " (",
+            ", " + times(least_us(report, 512 * MiB), bound) + " at 512 MiB."};
+  if (config == "dgx1_v100")
+    return {"predicted fastest is ", "tree from 64 KiB to 4 MiB", ", " + time(4 * KiB) + " (", " and " + time(64 * MiB) + " ("};
+  if (config == "tp_decode") return {"predicted fastest is one_shot from 4 KiB", ", " + time(4 * KiB) + " (", " and " + time(MiB) + " ("};
+  if (config == "degraded_link") {
+    const auto lost = 100 * (least_us(report, 256 * MiB) / least_us(without_loss(256 * MiB), 256 * MiB) - 1);
+    return {"what is missing (25 GB/s of link gpu3 - nvswitch0) costs ", fmt::format(", {:.1f} % (", lost), "less than 1 % at 64 KiB."};
+  }
+  return {"NO HAND CALCULATION FOR " + config};
+}
+
+// Ours beside NCCL and beside the clock, where a machine has GPUs; else beside NCCL's formula.
+Names answer_of_four_h200(const Report& report) {
+  const bool measured = std::ranges::any_of(report.rows, [](const Row& row) { return row.error_pct().has_value(); });
+  if (measured) return {"predictions are within ", "in the mean of "};
+  const auto formula = [&](Bytes size) {
+    const auto row = std::ranges::find_if(report.rows, [&](const Row& each) { return each.algorithm == "nccl_model" && each.size == size; });
+    return row == report.rows.end() ? "none" : times(row->predicted()->count() * 1e6, least_us(report, size));
+  };
+  return {"the best plan is predicted to be " + formula(Bytes{1 << 10}) + " as fast as NCCL's own formula says of NCCL at 1 KiB, ",
+          formula(Bytes{256 << 20}) + " at 256 MiB"};
+}
+
 class Config : public ::testing::TestWithParam<std::string> {};
 
-TEST_P(Config, RunsAndEveryRowIsProvedNotFasterThanItsBoundAndHasRightData) {
+TEST_P(Config, AnswersItsQuestionAndEveryRowIsProvedNotFasterThanItsBoundAndHasRightData) {
   const auto folder = test::scratch("out");
   const auto ran = p2plab("run configs/" + GetParam() + ".yaml --out '" + folder.string() + "'");
   ASSERT_EQ(ran.exit, 0) << ran.err;
-  for (const char* word : {"predicted us", "algbw GB/s", "busbw GB/s", "% of bound", "proved", "data", "Found:", "predicted fastest is"}) {
+  for (const char* word : {"predicted us", "algbw GB/s", "busbw GB/s", "% of bound", "proved", "data", "Found:"}) {
     EXPECT_NE(ran.out.find(word), std::string::npos) << word << '\n' << ran.out;
   }
   for (const auto& words : findings_of(GetParam())) EXPECT_NE(ran.out.find(words), std::string::npos) << words << '\n' << ran.out;
   const auto report = read_report(folder.string());
   ASSERT_TRUE(report) << describe(report.error());
   ASSERT_FALSE(report->rows.empty());
+  const auto answer = first_answer(ran.out);
+  EXPECT_TRUE(answer.starts_with("all_reduce: ")) << answer;
+  for (const auto& words : GetParam() == "4gpu_h200" ? answer_of_four_h200(*report) : answer_by_hand(GetParam(), *report))
+    EXPECT_NE(answer.find(words), std::string::npos) << words << '\n' << answer;
   for (const auto& row : report->rows) {
     if (row.algorithm == "nccl_model") continue;  // a formula of others
     EXPECT_TRUE(row.verified) << row.algorithm;
@@ -63,6 +149,20 @@ TEST_P(Config, RunsAndEveryRowIsProvedNotFasterThanItsBoundAndHasRightData) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Configs, Config, ::testing::ValuesIn(files_of("configs")), [](const auto& each) { return "c_" + each.param; });
+
+// A ring's slowest hop has 11 of 12 lanes left: 12/11 of the time where bandwidth decides.
+TEST(Configs, ALostLaneOfTwelveCostsARingATwelfthOfItsRest) {
+  const auto ran = p2plab("run configs/degraded_link.yaml");
+  ASSERT_EQ(ran.exit, 0) << ran.err;
+  EXPECT_NE(ran.out.find(fmt::format("at the largest size it costs ring {:.1f} %,", 100 / 11.0)), std::string::npos) << ran.out;
+}
+
+TEST(Configs, EachStatesItsQuestion) {
+  for (const auto& name : files_of("configs")) {
+    const auto text = test::content(std::filesystem::path(P2PLAB_SOURCE_DIR) / "configs" / (name + ".yaml"));
+    EXPECT_NE(text.find("\nquestion: "), std::string::npos) << name;
+  }
+}
 
 TEST(Configs, TheSamePredictionsComeOutTwice) {
   const auto config = small_config();
