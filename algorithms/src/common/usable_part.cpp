@@ -12,9 +12,7 @@ Topology usable_part(const Topology& topology, const Collective& collective) {
   constexpr double far_apart = 1e6;
   auto narrowest = widest_rate(topology);
   const auto widest = narrowest;
-  for (const auto& link : topology.links()) narrowest = std::min(narrowest, link.bandwidth);
-  for (const auto& group : topology.groups()) narrowest = std::min(narrowest, group.bandwidth);
-  for (const auto& node : topology.nodes()) narrowest = std::min({narrowest, node.egress.value_or(narrowest), node.ingress.value_or(narrowest)});
+  for (const auto& limit : topology.limits()) narrowest = std::min(narrowest, limit.bandwidth);
   if (static_cast<double>(widest.bytes_per_second()) <= far_apart * static_cast<double>(narrowest.bytes_per_second())) return topology;
   const auto best = bound(topology, collective);
   if (!best || best->inverse_rate.numerator == 0) return topology;

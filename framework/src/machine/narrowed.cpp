@@ -8,12 +8,7 @@ namespace p2plab {
 
 Bandwidth widest_rate(const Topology& topology) {
   auto widest = Bandwidth::bytes_per_second(1);
-  for (const auto& link : topology.links()) widest = std::max(widest, link.bandwidth);
-  for (const auto& group : topology.groups()) widest = std::max(widest, group.bandwidth);
-  for (const auto& node : topology.nodes()) {
-    if (node.egress) widest = std::max(widest, *node.egress);
-    if (node.ingress) widest = std::max(widest, *node.ingress);
-  }
+  for (const auto& limit : topology.limits()) widest = std::max(widest, limit.bandwidth);
   return widest;
 }
 

@@ -71,6 +71,8 @@ struct Topology::Data {
   std::unordered_map<std::string, NodeId> by_name;
   Adjacency out;
   Adjacency in;
+  std::vector<LinkId> ids;  // of all links
+  std::vector<MachineLimit> limits;
 };
 
 const std::string& Topology::name() const& { return data_->name; }
@@ -78,6 +80,7 @@ std::span<const Node> Topology::nodes() const& { return data_->nodes; }
 std::span<const Link> Topology::links() const& { return data_->links; }
 std::span<const LinkGroup> Topology::groups() const& { return data_->groups; }
 const MachineSources& Topology::sources() const& { return data_->sources; }
+std::span<const MachineLimit> Topology::limits() const& { return data_->limits; }
 int Topology::ranks() const { return static_cast<int>(data_->gpus.size()); }
 NodeId Topology::node_of(Rank rank) const { return data_->gpus[rank.index()]; }
 
@@ -99,6 +102,16 @@ std::span<const LinkId> Topology::out_links(NodeId node) const& {
 std::span<const LinkId> Topology::in_links(NodeId node) const& {
   const auto& [offsets, links] = data_->in;
   return {links.data() + offsets[node.index()], offsets[node.index() + 1] - offsets[node.index()]};
+}
+
+std::string Topology::name_of(const MachineLimit& limit) const {
+  switch (limit.kind) {
+    case MachineLimit::Kind::link: return fmt::format("{} -> {}", node(links()[limit.index].from).name, node(links()[limit.index].to).name);
+    case MachineLimit::Kind::group: return "group " + groups()[limit.index].name;
+    case MachineLimit::Kind::egress: return "egress of " + nodes()[limit.index].name;
+    case MachineLimit::Kind::ingress: return "ingress of " + nodes()[limit.index].name;
+  }
+  return {};
 }
 
 Topology::Builder::Builder(std::string name) : data_(std::make_shared<Data>()) { data_->name = std::move(name); }
@@ -166,6 +179,20 @@ Status check_group(const LinkGroup& group, std::size_t links) {
   return {};
 }
 
+std::vector<MachineLimit> all_limits(const Topology& topology, std::span<const LinkId> ids) {
+  using enum MachineLimit::Kind;
+  std::vector<MachineLimit> limits;
+  for (std::size_t l = 0; l < ids.size(); ++l) limits.push_back({link, l, topology.links()[l].bandwidth, ids.subspan(l, 1)});
+  for (std::size_t g = 0; g < topology.groups().size(); ++g) limits.push_back({group, g, topology.groups()[g].bandwidth, topology.groups()[g].links});
+  for (std::size_t n = 0; n < topology.nodes().size(); ++n) {
+    const NodeId id{static_cast<std::int64_t>(n)};
+    const auto& node = topology.node(id);
+    if (node.egress) limits.push_back({egress, n, *node.egress, topology.out_links(id)});
+    if (node.ingress) limits.push_back({ingress, n, *node.ingress, topology.in_links(id)});
+  }
+  return limits;
+}
+
 }  // namespace
 
 Result<Topology> Topology::Builder::build() && {
@@ -190,12 +217,14 @@ Result<Topology> Topology::Builder::build() && {
   if (auto ok = check_sources(data.sources, data.links.size(), data.gpus.size()); !ok) return std::move(ok).error();
   data.out = adjacency(data.nodes.size(), data.links, &Link::from);
   data.in = adjacency(data.nodes.size(), data.links, &Link::to);
-  return Topology{std::move(data_)};
+  Topology topology{data_};
+  for (std::size_t l = 0; l < data.links.size(); ++l) data.ids.emplace_back(static_cast<std::int64_t>(l));
+  data.limits = all_limits(topology, data.ids);
+  data_.reset();
+  return topology;
 }
 
-bool has_budgets(const Topology& topology) {
-  return !topology.groups().empty() || std::ranges::any_of(topology.nodes(), [](const Node& n) { return n.ingress || n.egress; });
-}
+bool has_budgets(const Topology& topology) { return topology.limits().size() > topology.links().size(); }
 
 TopologyGraph make_graph(const Topology& topology) {
   TopologyGraph graph(topology.nodes().size());

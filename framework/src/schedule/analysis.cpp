@@ -5,8 +5,6 @@
 #include <numeric>
 #include <optional>
 
-#include <fmt/format.h>
-
 #include "p2plab/schedule/dependencies.h"
 #include "p2plab/schedule/layout.h"
 #include "p2plab/schedule/step_reader.h"
@@ -111,27 +109,17 @@ LinkLoads link_loads(const Topology& topology, const Routes& routes, const Sched
 }
 
 Bottleneck bottleneck(const Topology& topology, const LinkLoads& loads) {
-  Bottleneck worst;
-  const auto consider = [&](double load, Bandwidth bandwidth, const auto& name) {
-    const auto cost = load / static_cast<double>(bandwidth.bytes_per_second());
-    if (cost > worst.seconds_per_byte * (1 + 1e-12)) worst = {name(), cost};
-  };
-  for (std::size_t l = 0; l < loads.per_link.size(); ++l) {
-    const auto& link = topology.links()[l];
-    consider(loads.per_link[l], link.bandwidth,
-             [&] { return fmt::format("link {} -> {}", topology.node(link.from).name, topology.node(link.to).name); });
-  }
-  for (const auto& group : topology.groups()) {
+  double most = 0;
+  const MachineLimit* worst = nullptr;
+  for (const auto& limit : topology.limits()) {
     const auto load =
-        std::accumulate(group.links.begin(), group.links.end(), 0.0, [&](double sum, LinkId id) { return sum + loads.per_link[id.index()]; });
-    consider(load, group.bandwidth, [&] { return fmt::format("group {}", group.name); });
+        std::accumulate(limit.links.begin(), limit.links.end(), 0.0, [&](double sum, LinkId id) { return sum + loads.per_link[id.index()]; });
+    const auto cost = load / static_cast<double>(limit.bandwidth.bytes_per_second());
+    if (cost <= most * (1 + 1e-12)) continue;
+    most = cost;
+    worst = &limit;
   }
-  for (std::size_t n = 0; n < topology.nodes().size(); ++n) {
-    const auto& node = topology.nodes()[n];
-    if (node.egress) consider(loads.egress[n], *node.egress, [&] { return fmt::format("egress of {}", node.name); });
-    if (node.ingress) consider(loads.ingress[n], *node.ingress, [&] { return fmt::format("ingress of {}", node.name); });
-  }
-  return worst;
+  return worst == nullptr ? Bottleneck{} : Bottleneck{topology.name_of(*worst), most};
 }
 
 int rounds(const Schedule& schedule) {

@@ -2,6 +2,7 @@
 #include "p2plab/detail/symmetry.h"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 #include <set>
 
@@ -187,6 +188,24 @@ std::vector<int> orbits(std::size_t count, const std::vector<const std::vector<s
     ++next;
   }
   return orbit;
+}
+
+std::vector<int> limit_orbits(const Topology& topology, std::span<const Automorphism> group) {
+  const auto orbits_of = [&](std::size_t count, std::vector<std::int32_t> Automorphism::*what) {
+    std::vector<const std::vector<std::int32_t>*> images;
+    for (const auto& element : group) images.push_back(&(element.*what));
+    return orbits(count, images);
+  };
+  const auto links = orbits_of(topology.links().size(), &Automorphism::links);
+  const auto groups = orbits_of(topology.groups().size(), &Automorphism::groups);
+  const auto nodes = orbits_of(topology.nodes().size(), &Automorphism::nodes);
+  std::map<std::pair<MachineLimit::Kind, int>, int> numbers;
+  std::vector<int> result;
+  for (const auto& limit : topology.limits()) {
+    const auto& of_kind = limit.kind == MachineLimit::Kind::link ? links : (limit.kind == MachineLimit::Kind::group ? groups : nodes);
+    result.push_back(numbers.emplace(std::pair{limit.kind, of_kind[limit.index]}, static_cast<int>(numbers.size())).first->second);
+  }
+  return result;
 }
 
 std::vector<Automorphism> automorphism_generators(const Topology& topology, std::span<const std::int64_t> marks) {

@@ -1,26 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "compile/resource_paths.h"
 
-#include <fmt/format.h>
+#include <algorithm>
 
 namespace p2plab {
 
 MachinePaths::MachinePaths(const Topology& topology, const Profile& profile, Compiled& out) : topology_(topology), out_(out) {
   const bool copies = out.tuning.protocol == Protocol::copy;
   const double efficiency = copies && profile.copy_efficiency > 0 ? profile.copy_efficiency : profile.link_efficiency;
-  for (const auto& link : topology.links()) {
-    const auto rate = static_cast<std::int64_t>(static_cast<double>(link.bandwidth.bytes_per_second()) * efficiency);
-    add_resource(fmt::format("{} -> {}", topology.node(link.from).name, topology.node(link.to).name),
-                 efficiency == 1 ? link.bandwidth : Bandwidth::bytes_per_second(std::max<std::int64_t>(rate, 1)));
-  }
   groups_of_.resize(topology.links().size());
-  for (const auto& group : topology.groups()) {
-    const auto resource = add_resource("group " + group.name, group.bandwidth);
-    for (const auto link : group.links) groups_of_[link.index()].push_back(resource);
-  }
-  for (const auto& node : topology.nodes()) {
-    egress_.push_back(node.egress ? static_cast<std::int32_t>(add_resource("egress of " + node.name, *node.egress)) : -1);
-    ingress_.push_back(node.ingress ? static_cast<std::int32_t>(add_resource("ingress of " + node.name, *node.ingress)) : -1);
+  egress_.assign(topology.nodes().size(), -1);
+  ingress_.assign(topology.nodes().size(), -1);
+  for (const auto& limit : topology.limits()) {
+    const bool slower = limit.kind == MachineLimit::Kind::link && efficiency != 1;
+    const auto rate = static_cast<std::int64_t>(static_cast<double>(limit.bandwidth.bytes_per_second()) * efficiency);
+    const auto resource =
+        add_resource(topology.name_of(limit), slower ? Bandwidth::bytes_per_second(std::max<std::int64_t>(rate, 1)) : limit.bandwidth);
+    switch (limit.kind) {
+      case MachineLimit::Kind::link: break;
+      case MachineLimit::Kind::group:
+        for (const auto link : limit.links) groups_of_[link.index()].push_back(resource);
+        break;
+      case MachineLimit::Kind::egress: egress_[limit.index] = static_cast<std::int32_t>(resource); break;
+      case MachineLimit::Kind::ingress: ingress_[limit.index] = static_cast<std::int32_t>(resource); break;
+    }
   }
   for (int r = 0; r < topology.ranks() && copies && profile.copy_rate; ++r) {
     engines_.push_back(add_resource("copy engines of " + topology.node(topology.node_of(Rank{r})).name, *profile.copy_rate));

@@ -8,13 +8,7 @@ namespace p2plab {
 
 LinkOnlyTopology::LinkOnlyTopology(const Topology& topology, bool towards_root) : topology_(topology) {
   for (const auto& link : topology.links()) rates_.push_back(static_cast<double>(link.bandwidth.bytes_per_second()));
-  for (const auto& group : topology.groups()) limit(group.links, static_cast<double>(group.bandwidth.bytes_per_second()));
-  for (std::size_t n = 0; n < topology.nodes().size(); ++n) {
-    const NodeId id{static_cast<std::int64_t>(n)};
-    const auto& node = topology.node(id);
-    if (node.egress) limit(topology.out_links(id), static_cast<double>(node.egress->bytes_per_second()));
-    if (node.ingress) limit(topology.in_links(id), static_cast<double>(node.ingress->bytes_per_second()));
-  }
+  for (const auto& shared : topology.limits().subspan(rates_.size())) limit(shared.links, static_cast<double>(shared.bandwidth.bytes_per_second()));
   // What one switch can pass on depends on its neighbours: once per switch on the longest chain is enough.
   for (std::size_t i = 0; i < topology.nodes().size() && balance(towards_root); ++i) {
   }

@@ -32,4 +32,7 @@ std::vector<Automorphism> symmetry_group(const Topology& topology, std::span<con
 /// The number of the orbit of each of `count` things that `images[g][i]` permutes; orbits count from 0 in order of their first member.
 std::vector<int> orbits(std::size_t count, const std::vector<const std::vector<std::int32_t>*>& images);
 
+/// The orbit of each of the machine's limits (Topology::limits) under a group, counting from 0 in order of their first member.
+std::vector<int> limit_orbits(const Topology& topology, std::span<const Automorphism> group);
+
 }  // namespace p2plab

@@ -2,6 +2,7 @@
 // A machine's links as a directed multigraph. Fixed after building; copies share their data.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
@@ -51,6 +52,15 @@ struct LinkGroup {
   std::vector<LinkId> links;
 };
 
+/// What bounds a machine's links: some that carry no more than `bandwidth` together. `index` is that of the link, the group or the node.
+struct MachineLimit {
+  enum class Kind : std::uint8_t { link, group, egress, ingress };
+  Kind kind = Kind::link;
+  std::size_t index = 0;
+  Bandwidth bandwidth;
+  std::span<const LinkId> links = {};  // of the topology that gave it
+};
+
 /// How a number of a machine came to be known: its description says it, a table does, or nothing does.
 enum class Origin { read, known, assumed };
 
@@ -85,6 +95,12 @@ class Topology {
   std::span<const Link> links() const&;
   std::span<const LinkGroup> groups() const&;
   const MachineSources& sources() const&;
+  /// All that bounds it, in this order: each link by id, each group, then for each limited node its egress and its ingress. Bounds, planners,
+  /// analysis and simulator count with these.
+  std::span<const MachineLimit> limits() const&;
+  std::span<const MachineLimit> limits() && = delete;
+  /// "gpu0 -> sw0", "group root0", "egress of gpu3", "ingress of gpu3".
+  std::string name_of(const MachineLimit& limit) const;
   const std::string& name() && = delete;
   const MachineSources& sources() && = delete;
   std::span<const Node> nodes() && = delete;

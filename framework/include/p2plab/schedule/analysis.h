@@ -22,7 +22,7 @@ LinkLoads link_loads(const Topology& topology, const Routes& routes, const Sched
 
 /// The resource that limits large messages, and what it allows.
 struct Bottleneck {
-  std::string name;             // "link gpu0 -> sw0", "group root0", "egress of gpu3"
+  std::string name;             // Topology::name_of: "gpu0 -> sw0", "group root0", "egress of gpu3"
   double seconds_per_byte = 0;  // of payload; 0 if nothing is sent
   double algbw_gbps() const { return seconds_per_byte > 0 ? 1e-9 / seconds_per_byte : 0; }
 };

@@ -37,7 +37,7 @@ std::vector<int> branching_nodes(const Topology& topology, const TreeDemand& dem
 class TreeMaster {
  public:
   TreeMaster(const Topology& topology, const TreeDemand& demand)
-      : topology_(topology), limits_(limits_of(topology)), widest_(widest_link(topology)), program_(std::vector<double>{1.0}, unbounded_) {
+      : topology_(topology), limits_(topology.limits()), widest_(widest_link(topology)), program_(std::vector<double>{1.0}, unbounded_) {
     if (!demand.receivers.empty()) finders_.emplace_back(topology, demand.receivers, branching_nodes(topology, demand, false), false);
     if (!demand.senders.empty()) finders_.emplace_back(topology, demand.senders, branching_nodes(topology, demand, true), true);
     find_orbits(demand);
@@ -97,25 +97,14 @@ class TreeMaster {
       bit *= 2;
     }
     const auto group = symmetry_group(topology_, marks);
-    std::map<std::pair<Limit::Kind, std::size_t>, std::int32_t> limit_at;
-    for (std::size_t i = 0; i < limits_.size(); ++i) limit_at[{limits_[i].kind, limits_[i].index}] = static_cast<std::int32_t>(i);
-    std::vector<std::vector<std::int32_t>> images(group.size());
     std::vector<const std::vector<std::int32_t>*> of_nodes;
-    std::vector<const std::vector<std::int32_t>*> of_limits;
-    for (std::size_t g = 0; g < group.size(); ++g) {
-      for (const auto& limit : limits_) {
-        const auto& map = limit.kind == Limit::Kind::link ? group[g].links : (limit.kind == Limit::Kind::group ? group[g].groups : group[g].nodes);
-        images[g].push_back(limit_at.at({limit.kind, static_cast<std::size_t>(map[limit.index])}));
-      }
-      of_nodes.push_back(&group[g].nodes);
-      of_limits.push_back(&images[g]);
-    }
+    for (const auto& element : group) of_nodes.push_back(&element.nodes);
     node_orbit_ = orbits(marks.size(), of_nodes);
-    limit_orbit_ = orbits(limits_.size(), of_limits);
+    limit_orbit_ = limit_orbits(topology_, group);
     for (std::size_t i = 0; i < limits_.size(); ++i) {
       const auto row = static_cast<std::size_t>(limit_orbit_[i]);
       if (row == capacities_.size()) capacities_.push_back(0);
-      capacities_[row] += static_cast<double>(limits_[i].capacity) / widest_;
+      capacities_[row] += static_cast<double>(limits_[i].bandwidth.bytes_per_second()) / widest_;
     }
   }
 
@@ -206,7 +195,7 @@ class TreeMaster {
     }
     Int128 spent = 0;
     for (std::size_t i = 0; i < limits_.size(); ++i)
-      spent += static_cast<Int128>(whole[static_cast<std::size_t>(limit_orbit_[i])]) * limits_[i].capacity;
+      spent += static_cast<Int128>(whole[static_cast<std::size_t>(limit_orbit_[i])]) * limits_[i].bandwidth.bytes_per_second();
     if (needed <= 0 || needed > 9e15) return;
     const auto inverse = reduced(static_cast<Int128>(needed) * 1'000'000'000, spent);
     if (inverse.value() < packing.inverse.value() * (1 - 10 * packing_tolerance)) return;
@@ -241,7 +230,7 @@ class TreeMaster {
   std::string in_words(const std::vector<std::int64_t>& prices) const {
     std::map<std::int64_t, std::vector<std::string>> by_price;
     for (std::size_t i = 0; i < limits_.size(); ++i) {
-      if (const auto price = prices[static_cast<std::size_t>(limit_orbit_[i])]; price > 0) by_price[price].push_back(limits_[i].name);
+      if (const auto price = prices[static_cast<std::size_t>(limit_orbit_[i])]; price > 0) by_price[price].push_back(topology_.name_of(limits_[i]));
     }
     std::string words;
     for (const auto& [price, names] : by_price) {
@@ -253,7 +242,7 @@ class TreeMaster {
   }
 
   const Topology& topology_;
-  std::vector<Limit> limits_;
+  std::span<const MachineLimit> limits_;
   double widest_;
   std::vector<double> unbounded_{LinearProgram::unbounded};
   LinearProgram program_;

@@ -60,21 +60,12 @@ class PlatformWriter {
 
   // Budgets of groups and of nodes: further links, without latency, that a path passes too.
   void add_limits() {
-    for (std::size_t g = 0; g < topology_.groups().size(); ++g) {
-      const auto id = fmt::format("group{}", g);
-      add_link(id, topology_.groups()[g].bandwidth, Seconds{0});
-      for (const auto link : topology_.groups()[g].links) limits_[link.index()].push_back(id);
+    for (const auto& limit : topology_.limits().subspan(topology_.links().size())) {
+      const auto id = fmt::format(
+          "{}{}", limit.kind == MachineLimit::Kind::group ? "group" : (limit.kind == MachineLimit::Kind::egress ? "out_of" : "into"), limit.index);
+      add_link(id, limit.bandwidth, Seconds{0});
+      for (const auto link : limit.links) limits_[link.index()].push_back(id);
     }
-    for (std::size_t n = 0; n < topology_.nodes().size(); ++n) {
-      const NodeId node{static_cast<std::int64_t>(n)};
-      const auto& [node_name, kind, ingress, egress] = topology_.nodes()[n];
-      if (ingress) limit(fmt::format("into{}", n), *ingress, topology_.in_links(node));
-      if (egress) limit(fmt::format("out_of{}", n), *egress, topology_.out_links(node));
-    }
-  }
-  void limit(const std::string& id, Bandwidth bandwidth, std::span<const LinkId> links) {
-    add_link(id, bandwidth, Seconds{0});
-    for (const auto link : links) limits_[link.index()].push_back(id);
   }
 
   void add_route(Rank from, Rank to) {
