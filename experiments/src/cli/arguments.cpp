@@ -97,7 +97,7 @@ Result<Profile> profile_from(const std::string& path, const Topology& topology) 
   auto profile = quiet_profile_from(path, topology);
   if (!profile || !path.empty()) return profile;
   if (profile->name == Profile{}.name)
-    std::cerr << "note: times are of an ideal machine, for nothing tells what its GPUs cost (--profile NAME)\n";
+    std::cerr << fmt::format("note: times are of an ideal machine, for {} (--profile NAME)\n", why_no_profile());
   else
     std::cerr << fmt::format("note: times by profile {}, after the machine's GPUs (--profile NAME, or ideal)\n", profile->name);
   return profile;

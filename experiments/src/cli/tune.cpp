@@ -126,7 +126,7 @@ Result<Profile> profile_for(const TuneArguments& arguments, const Topology& topo
   auto profile = quiet_profile_from(arguments.profile, topology);
   if (!profile || !arguments.profile.empty() || profile->name != Profile{}.name) return profile;
   return Error{ErrorCode::invalid_input,
-               "nothing tells what this machine's GPUs cost: a table for an ideal machine would be wrong for a real one",
+               why_no_profile() + ": a table for an ideal machine would be wrong for a real one",
                std::nullopt,
                {"--profile h200, or another name or file, says what they cost; --machine gpu=h100 names the GPUs of a text or an XML file",
                 "--profile ideal makes the table of the ideal machine"}};

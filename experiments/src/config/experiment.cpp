@@ -242,7 +242,9 @@ Result<Experiment> read_experiment(std::string_view text, const std::string& pat
   const auto ranks = machine ? machine->topology.ranks() : 1 << 20;
   const Rank sender{root["root"].integer({.least = 0, .most = ranks - 1}, 0)};
   const auto profile = read_profile(root["profile"], place.parent_path(), machine);
-  const auto forms = root["forms"].as(plan_forms, usual_forms(profile));
+  // Where this machine's GPUs are to run the plans, theirs are the forms that were measured, whether or not a profile tells what they cost.
+  const bool here = root["topology"]["detect"].present();
+  const auto forms = root["forms"].as(plan_forms, here ? PlanForms::gpu : usual_forms(profile));
   const auto name = root["name"].string(place.stem().string());
   const auto collectives = read_collectives(root["collectives"]);
   const auto algorithms = read_algorithms(root["algorithms"], place.parent_path());

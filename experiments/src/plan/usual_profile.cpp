@@ -45,4 +45,9 @@ Result<std::optional<Profile>> usual_profile(const Topology& topology) {
   return std::optional<Profile>{};
 }
 
+std::string why_no_profile() {
+  if (known_profiles().size() > 1) return "nothing tells what this machine's GPUs cost";  // there are more than the ideal one
+  return fmt::format("there are no profiles in {} (P2PLAB_PROFILES names another folder)", fmt::join(profile_folders(), ", "));
+}
+
 }  // namespace p2plab

@@ -9,26 +9,21 @@ namespace p2plab {
 
 namespace fs = std::filesystem;
 
-namespace {
-
-// Where profiles lie: where the user says, beside the program that runs, where they were installed, and in the tree that this was built from.
-std::vector<fs::path> folders() {
-  std::vector<fs::path> all;
+std::vector<std::string> profile_folders() {
+  std::vector<std::string> all;
   if (const char* named = std::getenv("P2PLAB_PROFILES")) all.emplace_back(named);
   std::error_code none;
   const auto program = fs::read_symlink("/proc/self/exe", none);
-  if (!none) all.push_back(program.parent_path().parent_path() / "share/p2plab/profiles");
+  if (!none) all.push_back((program.parent_path().parent_path() / "share/p2plab/profiles").string());
   all.emplace_back(P2PLAB_INSTALLED_DATA "/profiles");
   all.emplace_back(P2PLAB_SOURCE_PROFILES);
   return all;
 }
 
-}  // namespace
-
 std::optional<std::string> known_profile(const std::string& name) {
   std::error_code none;
-  for (const auto& folder : folders()) {
-    const auto file = folder / (name + ".yaml");
+  for (const auto& folder : profile_folders()) {
+    const auto file = fs::path(folder) / (name + ".yaml");
     if (fs::is_regular_file(file, none)) return file.string();
   }
   return std::nullopt;
@@ -37,7 +32,7 @@ std::optional<std::string> known_profile(const std::string& name) {
 std::vector<std::string> known_profiles() {
   std::set<std::string> names{Profile{}.name};
   std::error_code none;
-  for (const auto& folder : folders()) {
+  for (const auto& folder : profile_folders()) {
     for (const auto& file : fs::directory_iterator(folder, none)) {
       if (file.path().extension() == ".yaml") names.insert(file.path().stem().string());
     }

@@ -53,6 +53,10 @@ PlanForms usual_forms(const Profile& profile);
 /// The profile that comes with the program for the machine's GPUs (gpu_kind.h): one with their name, or, where PCIe joins them, one for its
 /// generation. None if the machine's description names no GPUs, or there is no profile for them. Errors: those of reading it.
 Result<std::optional<Profile>> usual_profile(const Topology& topology);
+/// Why there is none: nothing tells what the machine's GPUs cost, or no profiles are where they are looked for.
+std::string why_no_profile();
+/// Why there is none: "nothing tells what its GPUs cost", or that this installation has no profiles, with the places where they would lie.
+std::string why_no_profile();
 
 struct EvaluatorOptions {
   SimEngine engine = SimEngine::events;
@@ -85,7 +89,8 @@ class Evaluator {
   Result<Seconds> time(const Program& program) const;
   /// The same with its interval, if the profile has any.
   Result<Prediction> predict(const Program& program) const;
-  /// A time that no cut of this program into slices and parts falls below, for the bytes that it puts on its busiest link. Much cheaper than `time`.
+  /// A time that no cut of this program into slices and thread blocks falls below, for the bytes that it puts on its busiest link. Much cheaper than
+  /// `time`.
   Result<Seconds> least(const Program& program) const;
   /// A simulation with what is asked to be kept of it; not remembered.
   Result<SimResult> simulate(const Program& program, SimOptions options) const;

@@ -90,6 +90,8 @@ Profile with_number(Profile profile, std::string_view name, double value);
 std::optional<std::string> known_profile(const std::string& name);
 /// The names of all of them, sorted.
 std::vector<std::string> known_profiles();
+/// Where they are looked for, in that order.
+std::vector<std::string> profile_folders();
 
 /// Reads a profile file (see simulator/README.md), or one by name: a path without an extension that is no file. Errors: an unknown name; those of the
 /// strict reader, each with its place: unknown and missing numbers, impossible ones, intervals that do not hold their value.
