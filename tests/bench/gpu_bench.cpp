@@ -60,7 +60,7 @@ struct Form {
     }
     tuned = fields.size() > 1 && fields[1] == "tuned";
     if (fields.size() > 1 && !tuned) tuning.protocol = *protocol(fields[1]);
-    if (fields.size() > 2) tuning.parts = std::atoi(fields[2].c_str());
+    if (fields.size() > 2) tuning.blocks_per_lane = std::atoi(fields[2].c_str());
     if (fields.size() > 3) tuning.slice = Bytes{std::atoll(fields[3].c_str())};
     if (fields.size() > 4) read_shape(fields[4]);
   }

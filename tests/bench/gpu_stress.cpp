@@ -20,7 +20,7 @@ constexpr std::uint32_t near_end = image::epoch_limit - 3000;
 const Tuning lamport{.protocol = Protocol::lamport};
 const Tuning ll128{.protocol = Protocol::ll128};
 const Tuning flags{.protocol = Protocol::ll};
-const Tuning slices{.parts = 4, .slice = Bytes{4096}};
+const Tuning slices{.blocks_per_lane = 4, .slice = Bytes{4096}};
 
 // Runs the forms at the same time; how many elements were wrong, or 1 more for what could not run.
 std::int64_t stress(const std::vector<Communicator*>& communicators, const std::vector<int>& devices, const std::vector<CallForm>& forms, int calls) {

@@ -40,7 +40,7 @@ class Rounds {
   Status refuse_a_strange_buffer() {
     const auto plan = testing::plan_on(machine_, "ring", CollectiveKind::all_reduce);
     const auto proof = verify(machine_, routes_, plan->schedule);
-    const auto program = lower(plan->schedule, *proof, {.elements = 1000, .type = DataType::float16}, {.parts = 2, .slice = 64_KiB});
+    const auto program = lower(plan->schedule, *proof, {.elements = 1000, .type = DataType::float16}, {.blocks_per_lane = 2, .slice = 64_KiB});
     const auto memory = cuda::allocate(4_KiB);
     if (!memory) return memory.error();
     const auto address = session_.rank() == session_.ranks() - 1 ? 4096 : memory->address();
@@ -48,7 +48,7 @@ class Rounds {
     const auto operation = communicator_.prepare({&machine_, &routes_, &*plan, &*program}, BufferUse::registered, named);
     if (operation || operation.error().code != ErrorCode::unsupported || operation.error().message != "rank 1: 0x1000 is not in a GPU's memory")
       return Error{ErrorCode::verification_failed, operation ? "strange buffers were taken" : operation.error().message};
-    return run("ring", {.parts = 2, .slice = 64_KiB}, 1000, BufferUse::staged);
+    return run("ring", {.blocks_per_lane = 2, .slice = 64_KiB}, 1000, BufferUse::staged);
   }
 
  private:
@@ -88,7 +88,7 @@ Status all_rounds(Session& session) {
   MemoryUse first;
   for (int round = 0; round < 3; ++round) {
     for (const auto use : {BufferUse::registered, BufferUse::staged}) {
-      for (const auto& tuning : {Tuning{.protocol = Protocol::lamport}, Tuning{.parts = 2, .slice = 64_KiB}}) {
+      for (const auto& tuning : {Tuning{.protocol = Protocol::lamport}, Tuning{.blocks_per_lane = 2, .slice = 64_KiB}}) {
         // Buffers of a few bytes share an allocation with others; large ones have their own.
         for (const std::int64_t elements : {5, 1'000'003}) {
           if (auto done = rounds.run("ring", tuning, elements, use); !done) return done;

@@ -15,7 +15,7 @@ using enum CollectiveKind;
 
 const Tuning lamport{.protocol = Protocol::lamport};
 const Tuning ll128{.protocol = Protocol::ll128};
-const Tuning slices{.parts = 4, .slice = 4_KiB};
+const Tuning slices{.blocks_per_lane = 4, .slice = 4_KiB};
 
 // GPUs for so many ranks, or why there are none.
 Result<std::vector<int>> gpus_for(int ranks) {
@@ -139,7 +139,7 @@ TEST(Communicators, RefuseWhatCannotBe) {
   EXPECT_EQ(calls.error().message, "the program has 2 ranks, the communicator 3");
   // More thread blocks than a 64th of any GPU holds.
   auto crowded = *Communicator::create(*devices, {.at_once = 64});
-  const auto large = FreshCalls::create(crowded, *devices, {all_reduce, "ring", {.parts = 64, .slice = 64_KiB}, 1 << 22});
+  const auto large = FreshCalls::create(crowded, *devices, {all_reduce, "ring", {.blocks_per_lane = 64, .slice = 64_KiB}, 1 << 22});
   ASSERT_FALSE(large);
   EXPECT_EQ(large.error().code, ErrorCode::unsupported);
 }

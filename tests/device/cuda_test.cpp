@@ -18,7 +18,8 @@ Result<Measurement> run(const std::string& executor, const std::string& planner,
   const auto plan = *testing::plan_on(machine, planner, kind);
   const auto proof = *verify(machine, routes, plan.schedule);
   const Payload payload{.elements = elements, .type = DataType::float16};
-  const auto program = *lower(plan.schedule, proof, payload, tuned ? gpu_tuning(plan.schedule, proof, payload) : Tuning{.parts = 2, .slice = 4_KiB});
+  const auto program =
+      *lower(plan.schedule, proof, payload, tuned ? gpu_tuning(plan.schedule, proof, payload) : Tuning{.blocks_per_lane = 2, .slice = 4_KiB});
   const auto executors = builtin_executors();
   return executors.find(executor)->make()->run({&machine, &routes, &plan, &program}, {.warmup = 1, .repeats = 3});
 }

@@ -153,7 +153,7 @@ TEST(ConcurrentChunks, NeverFallBelowTheBandwidthBound) {
     ASSERT_TRUE(plan);
     for (const int parts : {1, 2, 4, 16, 64}) {
       for (const auto slice : {1_KiB, 16_KiB}) {
-        const auto result = testing::simulated(machine, testing::lowered(machine, plan->schedule, 4_MiB, {.parts = parts, .slice = slice}));
+        const auto result = testing::simulated(machine, testing::lowered(machine, plan->schedule, 4_MiB, {.blocks_per_lane = parts, .slice = slice}));
         EXPECT_GE(result.makespan, bound) << planner << " " << parts;
         EXPECT_GE(result.bound, bound) << planner << " " << parts;
         EXPECT_LE(result.makespan, bound + 2 * (n - 1) * one_us + 2 * n * at_rate(slice.count() * parts, on_switch)) << planner << " " << parts;

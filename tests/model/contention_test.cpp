@@ -44,7 +44,7 @@ TEST(Contention, ConcurrentChunksNeverBeatTheLink) {
 
 TEST(Contention, PartsShareTheLinkFairlyAndLoseNothing) {
   const auto machine = two_gpus(10);
-  const auto program = testing::lowered(machine, testing::pairs(2, {{Rank{0}, Rank{1}}}), 1_MiB, {.parts = 8, .slice = 4_KiB});
+  const auto program = testing::lowered(machine, testing::pairs(2, {{Rank{0}, Rank{1}}}), 1_MiB, {.blocks_per_lane = 8, .slice = 4_KiB});
   EXPECT_EQ(testing::makespan(machine, program), one_us + at_rate(1 << 20, 10));
 }
 
@@ -121,8 +121,8 @@ TEST(Channel, PartsMultiplyItsRateUpToTheLink) {
   const auto machine = two_gpus(10);
   const Profile profile{.store_rate = GBps(4)};
   const auto time = [&](int parts) {
-    return testing::makespan(machine, testing::lowered(machine, testing::pairs(2, {{Rank{0}, Rank{1}}}), 1_MiB, {.parts = parts, .slice = 4_KiB}),
-                             profile);
+    return testing::makespan(
+        machine, testing::lowered(machine, testing::pairs(2, {{Rank{0}, Rank{1}}}), 1_MiB, {.blocks_per_lane = parts, .slice = 4_KiB}), profile);
   };
   EXPECT_EQ(time(1), one_us + at_rate(1 << 20, 4));
   EXPECT_EQ(time(2), one_us + at_rate(1 << 20, 8));

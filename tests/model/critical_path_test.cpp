@@ -49,7 +49,8 @@ TEST(CriticalPath, SumsExactlyToTheTimeForEveryPlannerMachineAndTuning) {
   for (const auto& machine : machines) {
     for (const char* planner : {"ring", "tree", "one_shot", "two_shot", "hierarchical"}) {
       if (!testing::plan_on(machine, planner, CollectiveKind::all_reduce)) continue;
-      for (const auto& tuning : {Tuning{}, Tuning{.parts = 3, .slice = 4_KiB}, Tuning{.parts = 1, .slice = 16_KiB, .protocol = Protocol::ll}}) {
+      for (const auto& tuning :
+           {Tuning{}, Tuning{.blocks_per_lane = 3, .slice = 4_KiB}, Tuning{.blocks_per_lane = 1, .slice = 16_KiB, .protocol = Protocol::ll}}) {
         for (const std::int64_t size : {0, 1, 99'991, 1 << 20}) {
           const auto program = testing::planned(machine, planner, CollectiveKind::all_reduce, Bytes{size}, {}, tuning);
           for (const auto& profile : {Profile{}, testing::busy_profile()}) expect_whole(explain(machine, program, profile));

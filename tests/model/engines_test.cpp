@@ -78,7 +78,7 @@ TEST(Engines, EventsBySlicesAreWithinOneAndAHalfPercentOfFairSharingOnRandomTraf
 TEST(Path, IsNeverAboveTheOthers) {
   for (const auto* planner : {"ring", "tree", "one_shot", "two_shot", "halving_doubling"}) {
     const auto machine = testing::one_switch(8);
-    const auto program = testing::planned(machine, planner, CollectiveKind::all_reduce, 1_MiB, {}, {.parts = 2, .slice = 32_KiB});
+    const auto program = testing::planned(machine, planner, CollectiveKind::all_reduce, 1_MiB, {}, {.blocks_per_lane = 2, .slice = 32_KiB});
     const auto path = testing::simulated(machine, program, {}, {.engine = SimEngine::path});
     EXPECT_LE(path.makespan, by(SimEngine::events, machine, program)) << planner;
     EXPECT_LE(path.makespan, by(SimEngine::max_min, machine, program)) << planner;
@@ -104,9 +104,11 @@ TEST(SteadyState, SkippedGivesWhatPlayedGives) {
       const auto plan = testing::plan_on(machine, planner, CollectiveKind::all_reduce);
       if (!plan) continue;
       for (const auto& profile : {Profile{}, testing::busy_profile()}) {
-        for (const auto& tuning : {Tuning{.slice = 4_KiB}, Tuning{.parts = 3, .slice = 4_KiB}, Tuning{.slices = 300, .lane_per_step = true}}) {
+        for (const auto& tuning :
+             {Tuning{.slice = 4_KiB}, Tuning{.blocks_per_lane = 3, .slice = 4_KiB}, Tuning{.slices = 300, .lane_per_step = true}}) {
           const auto program = testing::lowered(machine, plan->schedule, Bytes{3'333'333}, tuning);
-          expect_same_with_and_without_skipping(machine, program, profile, planner + machine.name() + profile.name + std::to_string(tuning.parts));
+          expect_same_with_and_without_skipping(machine, program, profile,
+                                                planner + machine.name() + profile.name + std::to_string(tuning.blocks_per_lane));
         }
       }
     }

@@ -96,8 +96,8 @@ TEST(Packets, AreWhatIsRecordedAndEveryPicosecondOfTheirTimeHasACause) {
   for (const auto* planner : {"ring", "one_shot", "two_shot", "tree"}) {
     for (const auto bytes : {64_KiB, 5_MiB, 40_MiB}) {
       const auto machine = testing::one_switch(3);
-      const auto program =
-          testing::planned(machine, planner, CollectiveKind::all_reduce, bytes, {}, {.parts = 4, .slice = 16_KiB, .protocol = Protocol::lamport});
+      const auto program = testing::planned(machine, planner, CollectiveKind::all_reduce, bytes, {},
+                                            {.blocks_per_lane = 4, .slice = 16_KiB, .protocol = Protocol::lamport});
       const auto result = testing::simulated(machine, program, costs, {.steps = true, .record = true});
       EXPECT_EQ(result.makespan, testing::makespan(machine, program, costs)) << planner;
       EXPECT_EQ(static_cast<std::int64_t>(result.recording.slices.size()), result.slices);

@@ -51,7 +51,7 @@ void expect_same(const Topology& machine, const Pattern& pattern, const Profile&
 
 TEST(Pattern, GivesWhatTheProgramWrittenOutGives) {
   for (const auto& profile : {Profile{}, busy_profile()}) {
-    for (const auto& tuning : {Tuning{}, Tuning{.parts = 2, .slice = 4_KiB}}) {
+    for (const auto& tuning : {Tuning{}, Tuning{.blocks_per_lane = 2, .slice = 4_KiB}}) {
       for (const int n : {2, 3, 5, 8, 16}) {
         expect_same(testing::one_switch(n), ring_pattern(n, Bytes{n * 20'000}, tuning), profile);
         expect_same(testing::full_mesh(n), ring_pattern(n, Bytes{n * 20'000}, tuning), profile);

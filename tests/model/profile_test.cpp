@@ -101,7 +101,7 @@ TEST(Profile, ThatComesWithTheProgramIsFoundByItsName) {
 
 TEST(Profile, AnIntervalsEndsEncloseEveryProfileInside) {
   const auto machine = testing::one_switch(4);
-  const auto program = testing::planned(machine, "two_shot", CollectiveKind::all_reduce, 1_MiB, {}, {.parts = 4, .slice = 16_KiB});
+  const auto program = testing::planned(machine, "two_shot", CollectiveKind::all_reduce, 1_MiB, {}, {.blocks_per_lane = 4, .slice = 16_KiB});
   const auto profile = *load_profile(P2PLAB_SOURCE_DIR "/profiles/h200.yaml");
   const auto low = testing::makespan(machine, program, fastest(profile));
   const auto high = testing::makespan(machine, program, slowest(profile));

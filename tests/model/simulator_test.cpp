@@ -34,7 +34,8 @@ Trial trial(std::uint64_t seed) {
   const auto kind = kinds[static_cast<std::size_t>(random.between(0, static_cast<int>(kinds.size()) - 1))];
   const auto plan = testing::plan_on(result.machine, entry.name, kind);
   if (!plan) return result;
-  Tuning tuning{.parts = random.between(1, 3), .slice = Bytes{random.between(0, 4) * 4096}, .protocol = static_cast<Protocol>(random.between(0, 3))};
+  Tuning tuning{
+      .blocks_per_lane = random.between(1, 3), .slice = Bytes{random.between(0, 4) * 4096}, .protocol = static_cast<Protocol>(random.between(0, 3))};
   if (tuning.slice.count() == 0) tuning.slices = random.between(0, 9);
   tuning.lane_per_step = random.between(0, 1) == 1;
   // A sender by packets must hear that its reader has begun.
@@ -79,7 +80,7 @@ TEST(Simulate, NeverBeatsItsBoundAndRepeatsItselfOnRandomMachines) {
 TEST(Simulate, MoreLatencyOrLessBandwidthNeverMakesARingFaster) {
   for (const int n : {2, 3, 5, 8}) {
     const auto machine = testing::one_switch(n);
-    const auto program = testing::planned(machine, "ring", CollectiveKind::all_reduce, 1_MiB, {}, {.parts = 2, .slice = 8_KiB});
+    const auto program = testing::planned(machine, "ring", CollectiveKind::all_reduce, 1_MiB, {}, {.blocks_per_lane = 2, .slice = 8_KiB});
     const auto time = [&](double bandwidth, double latency) {
       return testing::makespan(changed(machine, bandwidth, latency), program, testing::busy_profile());
     };

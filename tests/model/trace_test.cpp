@@ -41,7 +41,7 @@ Slices as_perfetto_reads(const std::string& trace) {
 }
 
 TEST(Trace, PerfettoDropsNoSliceOfIt) {
-  const Tuning sliced{.parts = 2, .slice = 4_KiB};
+  const Tuning sliced{.blocks_per_lane = 2, .slice = 4_KiB};
   for (const char* planner : {"ring", "two_shot"}) {
     for (const auto& machine : {testing::one_switch(4, GBps(123.4)), testing::islands_over_pcie(2, 2)}) {
       const auto program = testing::planned(machine, planner, CollectiveKind::all_reduce, 1_MiB, {}, sliced);

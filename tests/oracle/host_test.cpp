@@ -34,8 +34,9 @@ class HostOracle : public ::testing::Test {
     ASSERT_TRUE(done) << describe(done.error());
     EXPECT_TRUE(done->check && done->check->passed)
         << plan.planner << ' ' << to_string(plan.schedule.collective().kind) << " ranks " << machine.ranks() << " elements " << c.payload.elements
-        << ' ' << to_string(c.payload.type) << ' ' << to_string(c.payload.op) << " parts " << c.tuning.parts << " slice " << c.tuning.slice.count()
-        << " slices " << c.tuning.slices << " in place " << c.in_place << ": " << (done->check ? done->check->first_wrong : "no check");
+        << ' ' << to_string(c.payload.type) << ' ' << to_string(c.payload.op) << " parts " << c.tuning.blocks_per_lane << " slice "
+        << c.tuning.slice.count() << " slices " << c.tuning.slices << " in place " << c.in_place << ": "
+        << (done->check ? done->check->first_wrong : "no check");
     ++programs;
   }
 
@@ -51,9 +52,9 @@ class HostOracle : public ::testing::Test {
 std::vector<Case> cases() {
   std::vector<Case> all;
   const Tuning whole{};
-  const Tuning sliced{.parts = 2, .slice = Bytes{64}};
-  const Tuning fine{.parts = 3, .slice = Bytes{16}};
-  const Tuning counted{.parts = 2, .slices = 5, .lane_per_step = true};
+  const Tuning sliced{.blocks_per_lane = 2, .slice = Bytes{64}};
+  const Tuning fine{.blocks_per_lane = 3, .slice = Bytes{16}};
+  const Tuning counted{.blocks_per_lane = 2, .slices = 5, .lane_per_step = true};
   for (const bool in_place : {false, true}) {
     all.push_back({{0, DataType::float32, ReduceOp::sum}, whole, in_place});
     all.push_back({{1, DataType::float16, ReduceOp::average}, fine, in_place});
@@ -91,7 +92,7 @@ TEST_F(HostOracle, AMillionOddBytesInManySlices) {
   const Routes routes(machine);
   for (const auto& entry : planners.entries()) {
     for (const bool in_place : {false, true}) {
-      const Case c{{1000003, DataType::uint8, ReduceOp::sum}, {.parts = 4, .slice = Bytes{4096}}, in_place};
+      const Case c{{1000003, DataType::uint8, ReduceOp::sum}, {.blocks_per_lane = 4, .slice = Bytes{4096}}, in_place};
       const auto plan = entry.make()->plan(machine, make_collective(CollectiveKind::all_reduce, 4), context(routes, c));
       if (plan) run(machine, routes, *plan, c);
     }
@@ -122,7 +123,7 @@ TEST_F(HostOracle, LightAndHeavyTreesInAsManySlices) {
   const auto forest = planners.find("forest")->make();
   for (const auto kind : {CollectiveKind::all_gather, CollectiveKind::reduce_scatter, CollectiveKind::all_reduce}) {
     for (const bool in_place : {false, true}) {
-      const Case c{{10'007, DataType::int32, ReduceOp::sum}, {.parts = 2, .slices = 7, .lane_per_step = true}, in_place};
+      const Case c{{10'007, DataType::int32, ReduceOp::sum}, {.blocks_per_lane = 2, .slices = 7, .lane_per_step = true}, in_place};
       const auto plan = forest->plan(machine, make_collective(kind, machine.ranks()), context(routes, c));
       ASSERT_TRUE(plan) << describe(plan.error());
       run(machine, routes, *plan, c);

@@ -104,7 +104,7 @@ class Mutations : public ::testing::Test {
     const auto& machine = *from.machine;
     const auto proof = verify(machine.topology, machine.routes, *schedule, {.in_place = from.in_place});
     if (!proof) return true;
-    const auto program = lower(*schedule, *proof, payload, {.parts = 2, .slice = Bytes{512}});
+    const auto program = lower(*schedule, *proof, payload, {.blocks_per_lane = 2, .slice = Bytes{512}});
     EXPECT_TRUE(program);
     const Plan plan{*std::move(schedule), from.plan.planner};
     const auto done = host->run({&machine.topology, &machine.routes, &plan, &*program}, {.warmup = 0, .repeats = 1, .threads = 2});

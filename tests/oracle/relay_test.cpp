@@ -45,7 +45,7 @@ class Relay : public ::testing::TestWithParam<int> {
       ASSERT_TRUE(proof) << describe(proof.error());
       for (const auto& payload : {Payload{0}, Payload{1, DataType::uint8}, Payload{1021, DataType::float16, ReduceOp::average},
                                   Payload{4099, DataType::int32, ReduceOp::sum}, Payload{513, DataType::float64, ReduceOp::max}}) {
-        for (const auto& tuning : {Tuning{}, Tuning{.parts = 3, .slice = Bytes{64}}}) expect_right(plan, *proof, payload, tuning);
+        for (const auto& tuning : {Tuning{}, Tuning{.blocks_per_lane = 3, .slice = Bytes{64}}}) expect_right(plan, *proof, payload, tuning);
       }
     }
   }
@@ -58,8 +58,9 @@ class Relay : public ::testing::TestWithParam<int> {
     EXPECT_EQ(host_bytes > 0, payload.elements > 0 && uses_host);
     const auto done = executor->run({&machine, &routes, &plan, &*program}, {.warmup = 0, .repeats = 2, .threads = 3});
     ASSERT_TRUE(done) << describe(done.error());
-    EXPECT_TRUE(done->check && done->check->passed) << payload.elements << ' ' << to_string(payload.type) << " parts " << tuning.parts << " in place "
-                                                    << proof.in_place() << ": " << (done->check ? done->check->first_wrong : "no check");
+    EXPECT_TRUE(done->check && done->check->passed)
+        << payload.elements << ' ' << to_string(payload.type) << " parts " << tuning.blocks_per_lane << " in place " << proof.in_place() << ": "
+        << (done->check ? done->check->first_wrong : "no check");
   }
 
   const int n = GetParam();

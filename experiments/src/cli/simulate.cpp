@@ -183,7 +183,7 @@ Status simulate_plan(const SimulateArguments& arguments, Watch& watch) {
   auto program = lower_checked(file->topology, evaluator.routes(), file->plan.schedule, *proof, file->payload, file->plan.tuning);
   if (!program) return std::move(program).error();
   constexpr std::int64_t a_slice = 8;  // bytes, at least
-  const auto pieces = slices_of(*program) + static_cast<std::int64_t>(program->lanes.size()) * program->tuning.parts;
+  const auto pieces = slices_of(*program) + static_cast<std::int64_t>(program->lanes.size()) * program->tuning.blocks_per_lane;
   if (auto able = watch.afford(Bytes{pieces * a_slice}, fmt::format("simulating {} slices", pieces)); !able) return able;
   const bool record = events && (wanted || slices_of(*program) <= most_explained_slices);
   auto result = evaluator.simulate(*program, {.engine = *engine, .record = record});

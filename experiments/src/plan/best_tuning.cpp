@@ -23,13 +23,13 @@ constexpr double least_gain = 0.005;                  // what a finer tuning mus
 // How many times the data's bytes a protocol sends.
 double on_the_wire(Protocol protocol) { return static_cast<double>(wire_bytes(protocol, Bytes{wire_sample}).count()) / wire_sample; }
 
-// How finely a program is cut: the largest instruction into parts * slices_per_part slices, each lane into parts copies.
+// How finely a program is cut: the largest instruction into blocks_per_lane * slices_per_block slices.
 struct Grain {
-  int parts = 1;
-  int slices_per_part = 1;
+  int blocks_per_lane = 1;
+  int slices_per_block = 1;
   bool counted = false;  // every instruction into as many slices as the largest, not into slices of the same bytes
   bool apart = false;    // a lane for each step
-  std::int64_t slices() const { return std::int64_t{parts} * slices_per_part; }
+  std::int64_t slices() const { return std::int64_t{blocks_per_lane} * slices_per_block; }
 };
 
 struct Trial : TimedProgram {
@@ -72,7 +72,7 @@ class Search {
     for (const auto& instruction : best.program.instructions) largest_ = std::max(largest_, instruction.bytes);
     uneven_ = std::ranges::any_of(best.program.instructions, [&](const Instruction& i) { return i.bytes < largest_ / 2; });
     // The planner's suggestion stands beside the walk; the walk starts from one slice.
-    if (!late() && (plan_.tuning.parts != 1 || plan_.tuning.slice.count() != 0)) {
+    if (!late() && (plan_.tuning.blocks_per_lane != 1 || plan_.tuning.slice.count() != 0)) {
       auto whole = try_tuning(tuning_of({}), {});
       if (!whole) return whole;
       auto walked = dealt_out(walk(*std::move(whole)));
@@ -94,7 +94,7 @@ class Search {
       grain.apart |= apart;
       // More slices may begin to gain only now.
       for (const int finer : {1, 4}) {
-        grain.slices_per_part *= finer;
+        grain.slices_per_block *= finer;
         if (finer > 1 && (largest_ / grain.slices() < least_slice || instructions * grain.slices() > finer * most_slices)) continue;
         auto trial = try_tuning(tuning_of(grain), grain);
         if (trial && (!next || trial->time < next->time)) next = *std::move(trial);
@@ -108,17 +108,18 @@ class Search {
   bool fit_apart(const Program& now, Grain& grain) const {
     const auto apart = lower(plan_.schedule, proof_, payload_, {.lane_per_step = true}, evaluator_.peer_access());
     if (!apart || apart->lanes.size() == now.lanes.size()) return false;
-    for (; grain.parts > 1 && apart->blocks() * grain.parts > most_blocks; grain.parts /= 2) grain.slices_per_part *= 2;
-    return apart->blocks() * grain.parts <= std::max(most_blocks, now.blocks());
+    for (; grain.blocks_per_lane > 1 && apart->blocks() * grain.blocks_per_lane > most_blocks; grain.blocks_per_lane /= 2)
+      grain.slices_per_block *= 2;
+    return apart->blocks() * grain.blocks_per_lane <= std::max(most_blocks, now.blocks());
   }
 
   Trial walk(Trial best) {
     while (can_gain(best, plan_.tuning.protocol)) {
       std::optional<Trial> next;
-      for (const auto& [more_parts, more_slices] : {std::pair{2, 1}, std::pair{1, 2}, std::pair{2, 2}}) {
+      for (const auto& [more_blocks, more_slices] : {std::pair{2, 1}, std::pair{1, 2}, std::pair{2, 2}}) {
         auto grain = best.grain;
-        grain.parts *= more_parts;
-        grain.slices_per_part *= more_slices;
+        grain.blocks_per_lane *= more_blocks;
+        grain.slices_per_block *= more_slices;
         if (!worth_trying(best.program, grain)) continue;
         auto trial = try_tuning(tuning_of(grain), grain);
         if (trial && (!next || trial->time < next->time)) next = *std::move(trial);
@@ -137,15 +138,15 @@ class Search {
   bool worth_trying(const Program& now, const Grain& grain) const {
     if (late()) return false;
     const auto slices = grain.slices();
-    const auto lanes = now.blocks() / std::max(1, now.tuning.parts);
-    if (grain.parts > 1 && lanes * grain.parts > most_blocks) return false;
+    const auto lanes = now.blocks() / std::max(1, now.tuning.blocks_per_lane);
+    if (grain.blocks_per_lane > 1 && lanes * grain.blocks_per_lane > most_blocks) return false;
     return largest_ / slices >= least_slice && static_cast<std::int64_t>(now.instructions.size()) * slices <= most_slices;
   }
 
   Tuning tuning_of(const Grain& grain) const {
     const auto slices = grain.slices();
     const bool by_bytes = slices > 1 && !grain.counted;
-    return {.parts = grain.parts,
+    return {.blocks_per_lane = grain.blocks_per_lane,
             .slice = Bytes{by_bytes ? (largest_ + slices - 1) / slices : 0},
             .protocol = plan_.tuning.protocol,
             .slices = grain.counted ? static_cast<int>(slices) : 0,

@@ -122,7 +122,7 @@ std::string to_json(const PlanSummary& plan) {
                                     {"parameters", plan.parameters},
                                     {"slice_bytes", plan.tuning.slice.count()},
                                     {"slices", plan.tuning.slices},
-                                    {"parts", plan.tuning.parts},
+                                    {"blocks_per_lane", plan.tuning.blocks_per_lane},
                                     {"protocol", to_string(plan.tuning.protocol)},
                                     {"gap_pct", number(plan.gap_pct())},
                                     {"argument", plan.argument},

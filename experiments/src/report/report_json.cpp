@@ -55,7 +55,7 @@ Json row_json(const Row& row) {
               {"channels", row.channels},
               {"protocol", row.protocol},
               {"clock", to_name<Clock>(row.clock(), clocks)},
-              {"parts", row.parts},
+              {"blocks_per_lane", row.blocks_per_lane},
               {"slice_bytes", row.slice.count()},
               {"slices", row.slices},
               {"chosen", row.chosen},

@@ -126,7 +126,9 @@ Result<Row> read_row(const Json& json, std::size_t index) {
   row.protocol = fields.text("protocol");
   const auto clock = fields.text("clock");
   if (fields.has("chosen")) row.chosen = fields.text("chosen");
-  if (fields.has("parts")) row.parts = small(fields.whole("parts"));
+  for (const char* blocks : {"parts", "blocks_per_lane"}) {  // the former was its name in version 0.1
+    if (fields.has(blocks)) row.blocks_per_lane = small(fields.whole(blocks));
+  }
   if (fields.has("slice_bytes")) row.slice = Bytes{fields.whole("slice_bytes")};
   if (fields.has("slices")) row.slices = small(fields.whole("slices"));
   if (fields.has("repeats_us")) row.measurement.samples = fields.times("repeats_us");

@@ -57,7 +57,7 @@ std::optional<Row> NcclRows::plan_row(const Row& model, nccl::Algorithm algorith
                         make_collective(model.collective, evaluator_.topology().ranks(), experiment_.root), *communicator_, algorithm);
   if (!plan) return std::nullopt;
   const auto orders = std::max<std::size_t>(1, communicator_->ring.orders.size());
-  const Tuning tuning{.parts = std::max(1, communicator_->ring.channels / static_cast<int>(orders)),
+  const Tuning tuning{.blocks_per_lane = std::max(1, communicator_->ring.channels / static_cast<int>(orders)),
                       .slice = proto == nccl::Proto::ll ? nccl_ll_slice : nccl_slice,
                       .protocol = protocol_of(proto)};
   auto proved = evaluator_.prove(*std::move(plan), model.in_place);
@@ -71,7 +71,7 @@ std::optional<Row> NcclRows::plan_row(const Row& model, nccl::Algorithm algorith
   row.measurement.samples = {row.prediction->time};
   row.verified = true;
   row.channels = evaluation->program.blocks();
-  row.parts = tuning.parts;
+  row.blocks_per_lane = tuning.blocks_per_lane;
   row.slice = tuning.slice;
   row.protocol = to_string(tuning.protocol);
   return row;

@@ -72,7 +72,7 @@ Row row_of(const PlannedCase& planned, const Context& context, Measurement measu
   row.in_place = evaluation.proved->proof.in_place();
   row.channels = evaluation.program.blocks();
   row.protocol = to_string(evaluation.program.tuning.protocol);
-  row.parts = evaluation.program.tuning.parts;
+  row.blocks_per_lane = evaluation.program.tuning.blocks_per_lane;
   row.slice = evaluation.program.tuning.slice;
   row.slices = evaluation.program.tuning.slices;
   if (plan.planner != planned.choice->name) row.chosen = form_of(plan);

@@ -18,7 +18,6 @@ namespace p2plab {
 namespace {
 
 constexpr std::size_t short_plan = std::size_t{1} << 10;  // bytes that may as well stay where they are
-constexpr std::int64_t most_parts = 4096;
 
 // A file without its long plans: the strict reader is made for what people write, and takes no more than a MiB.
 struct Parted {
@@ -139,13 +138,14 @@ class TableReader {
   std::vector<TunedSize> read_sizes(const ConfigValue& list) {
     std::vector<TunedSize> sizes;
     for (const auto& value : list.list(1)) {
+      const auto* const blocks = value["parts"].present() ? "parts" : "blocks_per_lane";  // the former was its name in version 0.1
       if (!value.expect_keys(
-              {.required = {"size", "parts", "slice", "protocol", "predicted", "weighed", "left_out"},
+              {.required = {"size", blocks, "slice", "protocol", "predicted", "weighed", "left_out"},
                .optional = {"slices", "lane_per_step", "bound", "runner_up", "runner_up_time", "measured", "nccl", "regret", "timed", "use"}})) {
         continue;
       }
       TunedSize size{.size = value["size"].size()};
-      size.tuning = {.parts = static_cast<int>(value["parts"].integer({.least = 1, .most = most_parts}, 1)),
+      size.tuning = {.blocks_per_lane = static_cast<int>(value[blocks].integer({.least = 1, .most = Tuning::most_blocks_per_lane}, 1)),
                      .slice = value["slice"].size(),
                      .protocol = value["protocol"].as(protocol, Protocol::simple)};
       if (const auto slices = value["slices"]; slices.present()) {

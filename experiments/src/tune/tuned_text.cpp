@@ -15,7 +15,7 @@ using enum TextTable::Align;
 
 std::string form(const Tuning& tuning) {
   auto text = std::string{to_string(tuning.protocol)};
-  if (tuning.parts > 1) text += fmt::format(", {} parts", tuning.parts);
+  if (tuning.blocks_per_lane > 1) text += fmt::format(", {} blocks per lane", tuning.blocks_per_lane);
   if (tuning.slice.count() > 0 || tuning.slices > 0 || tuning.lane_per_step) text += ", " + slicing(tuning);
   return text;
 }

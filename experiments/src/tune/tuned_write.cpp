@@ -18,7 +18,7 @@ using Json = nlohmann::ordered_json;
 
 Json size_json(const TunedSize& size) {
   Json json{{"size", to_string(size.size)},
-            {"parts", size.tuning.parts},
+            {"blocks_per_lane", size.tuning.blocks_per_lane},
             {"slice", to_string(size.tuning.slice)},
             {"protocol", to_string(size.tuning.protocol)},
             {"predicted", to_string(size.predicted)}};

@@ -9,4 +9,7 @@ namespace p2plab {
 /// What files of version 0.1 call `lamport`; version 0.3 will not read it.
 inline constexpr std::string_view old_lamport = "flagless";  // old word
 
+/// What files of version 0.1 call `blocks_per_lane`.
+inline constexpr const char* old_blocks_per_lane = "parts";  // old word
+
 }  // namespace p2plab

@@ -189,8 +189,8 @@ class ProgramChecker {
     const auto first = owners_[before];
     const auto second = owners_[now];
     if (first == second) return within(before, now, begin, end);
-    if (program_.tuning.parts == 1 && order_.lane_of(first) == order_.lane_of(second)) return {};
-    const auto need = checking::need_between(range_of(before), range_of(now), begin, end, program_.tuning.parts);
+    if (program_.tuning.blocks_per_lane == 1 && order_.lane_of(first) == order_.lane_of(second)) return {};
+    const auto need = checking::need_between(range_of(before), range_of(now), begin, end, program_.tuning.blocks_per_lane);
     if (order_.ordered(first, second, need)) return {};
     auto error = fail(second, fmt::format("{} {}, which {} {}; nothing orders the two", to_string(deed_of(now)),
                                           bytes_of(now, extent_of(now), begin, end), checking::name_of(program_, first), to_string(deed_of(before))));

@@ -12,7 +12,6 @@ namespace p2plab {
 namespace {
 
 constexpr std::int64_t most_bytes = std::int64_t{1} << 50;
-constexpr int most_parts = 4096;
 
 Error bad(std::string message) { return Error{ErrorCode::invalid_input, std::move(message)}; }
 
@@ -41,7 +40,8 @@ class FormChecker {
     if (payload.elements < 0 || payload.elements > most_bytes / size_of(payload.type)) {
       return bad(fmt::format("a payload of {} elements is not between 0 and 2^50 bytes", payload.elements));
     }
-    if (tuning.parts < 1 || tuning.parts > most_parts) return bad(fmt::format("parts must be from 1 to {}, found {}", most_parts, tuning.parts));
+    if (tuning.blocks_per_lane < 1 || tuning.blocks_per_lane > Tuning::most_blocks_per_lane)
+      return bad(fmt::format("blocks per lane must be from 1 to {}, found {}", Tuning::most_blocks_per_lane, tuning.blocks_per_lane));
     if (tuning.slice.count() < 0 || tuning.slice.count() > most_bytes || tuning.slices < 0 || tuning.slices > Tuning::most_slices) {
       return bad(fmt::format("slices of {} bytes, or {} of them, are out of range", tuning.slice.count(), tuning.slices));
     }

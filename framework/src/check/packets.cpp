@@ -139,7 +139,7 @@ class PacketChecker {
     out.collective = program_.collective;
     out.in_place = program_.in_place;
     out.memory = program_.memory;
-    out.tuning = {.parts = static_cast<int>(std::max(std::int64_t{1}, most)), .slice = Bytes{data}};
+    out.tuning = {.blocks_per_lane = static_cast<int>(std::max(std::int64_t{1}, most)), .slice = Bytes{data}};
     for (std::size_t r = 0; r < packets_.ranks.size(); ++r) {
       out.memory[r].scratch += Bytes{packets_.landing[r]};
       out.memory[r].host += Bytes{packets_.host_landing[r]};

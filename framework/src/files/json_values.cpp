@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "files/json_values.h"
 
+#include "base/old_words.h"
+
 namespace p2plab {
 
 namespace {
@@ -40,7 +42,7 @@ Json payload_json(const Payload& payload) {
 }
 
 Json tuning_json(const Tuning& tuning) {
-  Json json{{"parts", tuning.parts}, {"slice", tuning.slice.count()}, {"protocol", to_string(tuning.protocol)}};
+  Json json{{"blocks_per_lane", tuning.blocks_per_lane}, {"slice", tuning.slice.count()}, {"protocol", to_string(tuning.protocol)}};
   if (tuning.slices != 0) json["slices"] = tuning.slices;
   if (tuning.lane_per_step) json["lane_per_step"] = true;
   return json;
@@ -70,8 +72,9 @@ Payload read_payload(const JsonValue& value) {
 }
 
 Tuning read_tuning(const JsonValue& value) {
-  value.expect_keys({"parts", "slice", "protocol", "slices?", "lane_per_step?"});
-  Tuning tuning{.parts = static_cast<int>(value["parts"].integer(1, 4096)),
+  const auto* const blocks = value[old_blocks_per_lane].present() ? old_blocks_per_lane : "blocks_per_lane";
+  value.expect_keys({blocks, "slice", "protocol", "slices?", "lane_per_step?"});
+  Tuning tuning{.blocks_per_lane = static_cast<int>(value[blocks].integer(1, Tuning::most_blocks_per_lane)),
                 .slice = Bytes{value["slice"].integer(0, most_bytes)},
                 .protocol = word(value["protocol"], protocol, Protocol::simple)};
   if (const auto slices = value["slices"]; slices.present()) tuning.slices = static_cast<int>(slices.integer(0, Tuning::most_slices));

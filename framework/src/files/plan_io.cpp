@@ -78,6 +78,10 @@ class PlanReader {
       warnings.push_back(
           fmt::format("{}: protocol '{}' is called 'lamport' now; version 0.3 will not read the old word", mistake_.filename, old_lamport));
     }
+    if (root_["tuning"][old_blocks_per_lane].present()) {
+      warnings.push_back(
+          fmt::format("{}: '{}' is called 'blocks_per_lane' now; version 0.3 will not read the old word", mistake_.filename, old_blocks_per_lane));
+    }
     auto planner = root_["planner"].string();
     auto reason = root_["reason"].string();
     if (mistake_.error) return *std::move(mistake_.error);

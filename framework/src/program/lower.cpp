@@ -24,11 +24,11 @@ std::int64_t round_up(std::int64_t value, std::int64_t multiple) { return (value
 Status check(const Payload& payload, const Tuning& tuning) {
   const auto bad = [](std::string message) { return Error{ErrorCode::invalid_input, std::move(message)}; };
   constexpr std::int64_t most_bytes = std::int64_t{1} << 50;
-  constexpr int most_parts = 4096;
   if (payload.elements < 0 || payload.elements > most_bytes / size_of(payload.type)) {
     return bad(fmt::format("a payload of {} elements is not between 0 and 2^50 bytes", payload.elements));
   }
-  if (tuning.parts < 1 || tuning.parts > most_parts) return bad(fmt::format("parts must be from 1 to {}, got {}", most_parts, tuning.parts));
+  if (tuning.blocks_per_lane < 1 || tuning.blocks_per_lane > Tuning::most_blocks_per_lane)
+    return bad(fmt::format("blocks per lane must be from 1 to {}, got {}", Tuning::most_blocks_per_lane, tuning.blocks_per_lane));
   if (tuning.slice.count() < 0 || tuning.slice.count() > most_bytes)
     return bad(fmt::format("a slice of {} bytes is out of range", tuning.slice.count()));
   if (tuning.slices < 0 || tuning.slices > Tuning::most_slices) {

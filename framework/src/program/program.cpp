@@ -25,7 +25,7 @@ Result<Protocol> protocol(std::string_view name) {
 int Program::blocks() const {
   std::vector<int> lanes_of(memory.size());
   for (const auto& lane : lanes) ++lanes_of[lane.rank.index()];
-  return lanes_of.empty() ? 0 : *std::ranges::max_element(lanes_of) * tuning.parts;
+  return lanes_of.empty() ? 0 : *std::ranges::max_element(lanes_of) * tuning.blocks_per_lane;
 }
 
 namespace {
@@ -47,7 +47,7 @@ void add_settings(Digest& digest, const Program& program) {
   const auto& payload = program.payload;
   const auto& tuning = program.tuning;
   for (const auto value :
-       {payload.elements, static_cast<std::int64_t>(payload.type), static_cast<std::int64_t>(payload.op), std::int64_t{tuning.parts},
+       {payload.elements, static_cast<std::int64_t>(payload.type), static_cast<std::int64_t>(payload.op), std::int64_t{tuning.blocks_per_lane},
         tuning.slice.count(), static_cast<std::int64_t>(tuning.protocol), std::int64_t{tuning.slices}, std::int64_t{tuning.lane_per_step ? 1 : 0},
         std::int64_t{program.in_place ? 1 : 0}, std::int64_t{program.ranks()}, std::int64_t{std::ssize(program.lanes)},
         std::int64_t{std::ssize(program.instructions)}, std::int64_t{std::ssize(program.operands)}, std::int64_t{std::ssize(program.waits)}}) {

@@ -48,7 +48,7 @@ class BulkInstruction {
                             const image::SliceInstruction& instruction, std::uint32_t number, std::uint32_t shared, std::uint32_t& phases)
       : combine_(combine), call_(call), context_(context), instruction_(instruction), number_(number), shared_(shared), phases_(phases) {
     slice_ = instruction.slice;
-    stride_ = slice_ * call.parts;
+    stride_ = slice_ * call.blocks_per_lane;
     adds_ = instruction.sources > 1 || instruction.divides != 0;
     const auto sources = static_cast<std::uint32_t>(instruction.sources);
     while (piece_ * sources * bulk_least_stages > bulk_room) piece_ /= 2;
@@ -173,7 +173,7 @@ class BulkInstruction {
   }
   // False: its flags have not come, and there is still other work; or, with none left, they have not come in time.
   constexpr bool enter_flagged_slice() {
-    const auto slice = std::int64_t{context_.part} + std::int64_t{load_.turn} * call_.parts;
+    const auto slice = std::int64_t{context_.part} + std::int64_t{load_.turn} * call_.blocks_per_lane;
     if (!flags_have_come(slice)) {
       if (load_.count != work_.count) return false;
       flush();

@@ -14,12 +14,12 @@ constexpr unsigned warp = 32;
 
 __global__ void begin(const __grid_constant__ image::SliceCall call) {
   const auto block = Gpu::block();
-  begin_lane<Gpu>(call, context_of(call, block), block / call.parts);
+  begin_lane<Gpu>(call, context_of(call, block), block / call.blocks_per_lane);
 }
 
 __global__ void end(const __grid_constant__ image::SliceCall call) {
   const auto block = Gpu::block();
-  end_lane<Gpu>(call, context_of(call, block), block / call.parts, Gpu::peek(call.abort) == 0);
+  end_lane<Gpu>(call, context_of(call, block), block / call.blocks_per_lane, Gpu::peek(call.abort) == 0);
 }
 
 __global__ void await_slice(const __grid_constant__ image::SliceCall call, SlicePlace place) {

@@ -122,7 +122,7 @@ constexpr bool run_instruction(const Combine& combine, const image::SliceCall& c
   const auto slice = instruction.slice;
   const std::uint64_t flag_offset = std::uint64_t{context.part} * image::flag_stride;
   std::uint32_t turn = 0;
-  for (std::int64_t s = context.part; s * slice < instruction.bytes; s += call.parts, ++turn) {
+  for (std::int64_t s = context.part; s * slice < instruction.bytes; s += call.blocks_per_lane, ++turn) {
     bool failed = false;
     for (auto w = Machine::thread(); w < instruction.wait_count; w += Machine::threads()) {
       const auto& wait = call.waits[instruction.waits + w];
@@ -155,7 +155,7 @@ constexpr bool await_all(const image::SliceCall& call, std::uint32_t first, std:
 /// Block `block` in this call.
 constexpr SliceContext context_of(const image::SliceCall& call, std::uint32_t block) {
   SliceContext context;
-  context.part = block % call.parts;
+  context.part = block % call.blocks_per_lane;
   context.call = call.calls[block];
   context.base = context.call * call.stride;
   return context;
@@ -189,7 +189,7 @@ constexpr void end_lane(const image::SliceCall& call, const SliceContext& contex
 /// ended: so between calls nobody reads or writes another's buffers. All blocks must be resident at once.
 template <class Machine, class Run>
 constexpr void run_lane(const image::SliceCall& call, const Run& run) {
-  const auto lane_index = Machine::block() / call.parts;
+  const auto lane_index = Machine::block() / call.blocks_per_lane;
   const auto context = context_of(call, Machine::block());
   bool good = begin_lane<Machine>(call, context, lane_index);
   if (lane_index < call.lane_count) {

@@ -36,24 +36,25 @@ class ProgressBoard {
  public:
   explicit ProgressBoard(const Program& program) : ProgressBoard(program, {}) {}
   /// `shared[r]` has room for the counters of rank r's channels and holds them already.
-  ProgressBoard(const Program& program, std::span<const std::span<ProgressCounter>> shared) : parts_(static_cast<std::size_t>(program.tuning.parts)) {
-    if (shared.empty()) owned_ = std::make_unique<ProgressCounter[]>(program.lanes.size() * parts_);
+  ProgressBoard(const Program& program, std::span<const std::span<ProgressCounter>> shared)
+      : blocks_(static_cast<std::size_t>(program.tuning.blocks_per_lane)) {
+    if (shared.empty()) owned_ = std::make_unique<ProgressCounter[]>(program.lanes.size() * blocks_);
     std::vector<std::size_t> used(program.memory.size(), 0);
     for (const auto& lane : program.lanes) {
-      for (std::size_t part = 0; part < parts_; ++part) {
+      for (std::size_t part = 0; part < blocks_; ++part) {
         counters_.push_back(shared.empty() ? &owned_[counters_.size()] : &shared[lane.rank.index()][used[lane.rank.index()]++]);
       }
     }
   }
   std::size_t channels() const { return counters_.size(); }
-  std::size_t parts() const { return parts_; }
+  std::size_t blocks_per_lane() const { return blocks_; }
   /// All that was written before the progress was published is visible to whoever reads it.
   SliceProgress read(std::size_t channel) const { return {counters_[channel]->value.load(std::memory_order_seq_cst)}; }
-  SliceProgress read(LaneId lane, std::size_t part) const { return read(lane.index() * parts_ + part); }
+  SliceProgress read(LaneId lane, std::size_t part) const { return read(lane.index() * blocks_ + part); }
   void publish(std::size_t channel, SliceProgress progress) { counters_[channel]->value.store(progress.packed, std::memory_order_seq_cst); }
 
  private:
-  std::size_t parts_;
+  std::size_t blocks_;
   std::unique_ptr<ProgressCounter[]> owned_;
   std::vector<ProgressCounter*> counters_;
 };
@@ -62,14 +63,19 @@ class ProgressBoard {
 class Channel {
  public:
   Channel(const Program& program, const ProgressBoard& board, std::size_t number)
-      : program_(&program), board_(&board), lane_(static_cast<std::int64_t>(number / board.parts())), part_(number % board.parts()) {}
+      : program_(&program),
+        board_(&board),
+        lane_(static_cast<std::int64_t>(number / board.blocks_per_lane())),
+        part_(number % board.blocks_per_lane()) {}
 
   LaneId lane() const { return lane_; }
   std::size_t part() const { return part_; }
   bool finished(SliceProgress at) const { return static_cast<std::uint32_t>(at.instruction()) == program_->lanes[lane_.index()].count; }
   const Instruction& instruction(SliceProgress at) const { return program_->at(lane_, at.instruction()); }
   /// The slice that comes next.
-  std::int64_t slice(SliceProgress at) const { return static_cast<std::int64_t>(part_) + at.own_slices() * static_cast<std::int64_t>(board_->parts()); }
+  std::int64_t slice(SliceProgress at) const {
+    return static_cast<std::int64_t>(part_) + at.own_slices() * static_cast<std::int64_t>(board_->blocks_per_lane());
+  }
 
   /// Passes over instructions of which this part has no (more) slices.
   SliceProgress settled(SliceProgress at) const {

@@ -43,7 +43,7 @@ HostTeam::HostTeam(const Program& program, const HostMemory& memory, ProgressBoa
       channels_([&] {
         std::vector<std::size_t> mine;
         for (std::size_t c = 0; c < board.channels(); ++c) {
-          if (!options.only || program.lanes[c / board.parts()].rank == *options.only) mine.push_back(c);
+          if (!options.only || program.lanes[c / board.blocks_per_lane()].rank == *options.only) mine.push_back(c);
         }
         return mine;
       }()),

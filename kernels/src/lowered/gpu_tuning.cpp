@@ -57,12 +57,12 @@ bool is_short(const Schedule& schedule, const Proof& proof, const Payload& paylo
 // Can data be its own flag? Not where every bit counts: see kernels/README.md.
 bool takes_lamport(CollectiveKind kind, const Payload& payload) { return reduces(kind) && can_be_lamport(payload); }
 
-// Packets flow through all steps, each block of threads with its own: the parts say how many blocks there are, so that a prediction of the program
+// Packets flow through all steps, each block of threads with its own: blocks per lane say how many there are, so that a prediction of the program
 // is one of that flow. The kernels take packets as they come.
 Tuning packets(Protocol protocol, Bytes largest, int lanes) {
   const auto most = std::max(1, blocks_at_once / lanes);
-  const auto parts = static_cast<int>(std::clamp<std::int64_t>(largest / packet_part, 1, most));
-  return {.parts = parts, .slice = parts > 1 ? Bytes{(largest.count() + parts - 1) / parts} : 0_B, .protocol = protocol};
+  const auto blocks = static_cast<int>(std::clamp<std::int64_t>(largest / packet_part, 1, most));
+  return {.blocks_per_lane = blocks, .slice = blocks > 1 ? Bytes{(largest.count() + blocks - 1) / blocks} : 0_B, .protocol = protocol};
 }
 
 // Does every step write to one other rank at most, as a ring's do?
@@ -107,7 +107,7 @@ MovingLimits moving_limits(const Schedule& schedule, const Payload& payload) {
 // Moved only, all ranks alike: by bulk copies a few blocks of two warps fill the links.
 Tuning gathered(Bytes largest, int lanes) {
   const bool few = largest >= few_blocks_from;
-  return {.parts = std::max(1, (few ? blocks_at_once / 2 : blocks_at_once) / lanes),
+  return {.blocks_per_lane = std::max(1, (few ? blocks_at_once / 2 : blocks_at_once) / lanes),
           .slice = few ? 2 * most_slice : most_slice,
           .protocol = Protocol::simple};
 }
@@ -130,12 +130,12 @@ Tuning tuning(const Schedule& schedule, const Proof& proof, const Payload& paylo
     if (made && largest <= limits.ll128) return packets(Protocol::ll128, largest, lanes);
   }
   if (kind == CollectiveKind::all_gather && schedule.ranks() >= gathering_ranks && has_one_destination(schedule)) return gathered(largest, lanes);
-  const auto parts = std::max(1, (reduces(kind) ? blocks_at_once : copies_at_once) / lanes);
-  // All parts need a slice of every chunk; of few chunks, which hop from rank to rank, many slices, so that all hops are soon at work.
-  const auto share = static_cast<int>(schedule.chunks().size()) < schedule.ranks() ? largest / parts / slices_to_fill : largest / parts;
+  const auto blocks = std::max(1, (reduces(kind) ? blocks_at_once : copies_at_once) / lanes);
+  // All blocks need a slice of every chunk; of few chunks, which hop from rank to rank, many slices, so that all hops are soon at work.
+  const auto share = static_cast<int>(schedule.chunks().size()) < schedule.ranks() ? largest / blocks / slices_to_fill : largest / blocks;
   const auto even = static_cast<std::int64_t>(std::bit_floor(static_cast<std::uint64_t>(share.count())));
   const auto slice = std::clamp(Bytes{even}, least_slice, most_slice);
-  return {.parts = parts, .slice = slice, .protocol = Protocol::simple};
+  return {.blocks_per_lane = blocks, .slice = slice, .protocol = Protocol::simple};
 }
 
 }  // namespace

@@ -115,7 +115,7 @@ struct SliceCall {
   std::uint64_t abort = 0;
   std::uint64_t timeout = 0;
   std::uint32_t lane_count = 0;
-  std::uint32_t parts = 1;
+  std::uint32_t blocks_per_lane = 1;
   std::uint32_t stride = 1;         // flags rise by this much a call
   std::uint32_t start_signals = 0;  // in addresses: flags of the ranks that touch this one's memory
   std::uint32_t start_signal_count = 0;

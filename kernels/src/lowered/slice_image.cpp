@@ -15,7 +15,7 @@ struct FlagValues {
   explicit FlagValues(const Program& program) {
     std::int64_t turns = 1;
     for (const auto& instruction : program.instructions)
-      turns = std::max(turns, (program.slices(instruction) + program.tuning.parts - 1) / program.tuning.parts);
+      turns = std::max(turns, (program.slices(instruction) + program.tuning.blocks_per_lane - 1) / program.tuning.blocks_per_lane);
     std::uint32_t longest = 1;
     for (const auto& lane : program.lanes) longest = std::max(longest, lane.count);
     per_instruction = static_cast<std::uint32_t>(turns + 1);
@@ -38,7 +38,7 @@ class SliceLinker {
       : program_(program), peer_access_(peer_access), rank_(rank), addresses_(addresses), values_(program) {}
 
   SliceImage run() {
-    image_.call.parts = static_cast<std::uint32_t>(program_.tuning.parts);
+    image_.call.blocks_per_lane = static_cast<std::uint32_t>(program_.tuning.blocks_per_lane);
     image_.call.stride = values_.stride;
     image_.call.rank = static_cast<std::uint32_t>(rank_.value);
     collect_waiters();
@@ -73,7 +73,7 @@ class SliceLinker {
   }
   std::uint64_t start_flag(Rank signaller, Rank waiter) const { return flags_at(waiter, signaller) + signaller.index() * image::flag_stride; }
   std::uint64_t lane_flag(LaneId lane, Rank waiter) const {
-    const auto index = program_.memory.size() + lane.index() * static_cast<std::size_t>(program_.tuning.parts);
+    const auto index = program_.memory.size() + lane.index() * static_cast<std::size_t>(program_.tuning.blocks_per_lane);
     return flags_at(waiter, program_.lanes[lane.index()].rank) + index * image::flag_stride;
   }
 
@@ -170,7 +170,7 @@ class SliceLinker {
 }  // namespace
 
 std::int64_t flag_bytes(const Program& program) {
-  const auto flags = program.memory.size() + program.lanes.size() * static_cast<std::size_t>(program.tuning.parts);
+  const auto flags = program.memory.size() + program.lanes.size() * static_cast<std::size_t>(program.tuning.blocks_per_lane);
   return static_cast<std::int64_t>(flags * image::flag_stride);
 }
 

@@ -27,7 +27,7 @@ class Arenas {
   static Result<Arenas> create(Session& session, const Program& program) {
     Arenas made;
     for (int r = 0; r < program.ranks(); ++r) made.channels_.push_back(0);
-    for (const auto& lane : program.lanes) made.channels_[lane.rank.index()] += static_cast<std::size_t>(program.tuning.parts);
+    for (const auto& lane : program.lanes) made.channels_[lane.rank.index()] += static_cast<std::size_t>(program.tuning.blocks_per_lane);
     const auto mine = static_cast<std::size_t>(session.rank());
     auto own = processes::make_shared_file(made.size(program, mine));
     if (auto well = processes::all_well(session, own ? Status{} : Status{own.error()}); !well) return std::move(well).error();

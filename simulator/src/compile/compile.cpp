@@ -37,7 +37,7 @@ void take_profile(Compiled& out, const Program& program, const Profile& profile)
   const auto rate = [](const std::optional<Bandwidth>& value) { return value ? value->bytes_per_second() : 0; };
   const bool flags = program.packets == nullptr && in_slices(program.tuning.protocol);
   out.tuning = program.tuning;
-  out.parts = static_cast<std::uint32_t>(program.tuning.parts);
+  out.blocks_per_lane = static_cast<std::uint32_t>(program.tuning.blocks_per_lane);
   out.signal_peer = to_sim_time(flags ? profile.fence + profile.signal_peer : profile.poll).count();
   out.signal_local = to_sim_time(profile.signal_local).count();
   out.costs.slice = to_sim_time(profile.slice_cost).count();
@@ -76,9 +76,9 @@ std::span<const LinkId> links_of(const Routes& routes, const Program& program, R
 void add_lane(Compiled& out, Rank rank, std::uint32_t first, std::size_t count) {
   out.lanes.push_back({rank, first, static_cast<std::uint32_t>(count), static_cast<std::uint32_t>(out.paths.size()),
                        static_cast<std::uint32_t>(out.lane_table.size())});
-  for (std::uint32_t p = 0; p < out.parts; ++p) {
+  for (std::uint32_t p = 0; p < out.blocks_per_lane; ++p) {
     const auto last = first + count - 1;
-    out.totals.push_back(count == 0 ? 0 : out.before[last * out.parts + p] + out.slices_of(out.works[last], p));
+    out.totals.push_back(count == 0 ? 0 : out.before[last * out.blocks_per_lane + p] + out.slices_of(out.works[last], p));
     out.slices += out.totals.back();
   }
 }
@@ -87,7 +87,7 @@ void add_lane(Compiled& out, Rank rank, std::uint32_t first, std::size_t count) 
 void expect_lanes(Compiled& out, std::size_t lanes) {
   constexpr std::size_t stages = 2;  // of a path, most often
   out.lanes.reserve(lanes);
-  out.totals.reserve(lanes * out.parts);
+  out.totals.reserve(lanes * out.blocks_per_lane);
   out.paths.reserve(lanes);
   out.stages.reserve(lanes * stages);
 }

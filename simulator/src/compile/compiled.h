@@ -99,7 +99,7 @@ struct LaneInfo {
 /// Plain data: filled once by `compile`.
 struct Compiled {
   Tuning tuning;
-  std::uint32_t parts = 1;
+  std::uint32_t blocks_per_lane = 1;
   std::vector<Resource> resources;
   std::vector<std::string> names;      // of resources
   std::vector<std::int32_t> memories;  // by rank: its memory's resource, if limited
@@ -110,8 +110,8 @@ struct Compiled {
   std::vector<std::uint32_t> path_refs;
   std::vector<Awaited> waits;
   std::vector<std::uint32_t> lane_table;  // lanes, those of other ranks marked
-  std::vector<std::uint32_t> before;      // [work * parts + part]: slices of that thread block before this work
-  std::vector<std::uint32_t> totals;      // [lane * parts + part]: slices in all
+  std::vector<std::uint32_t> before;      // [work * blocks_per_lane + part]: slices of that thread block before this work
+  std::vector<std::uint32_t> totals;      // [lane * blocks_per_lane + part]: slices in all
   std::vector<std::int64_t> starts;       // by rank: when it starts
   bool fair = false;                      // resources are shared by max-min fairness instead of in turn
   bool folded = false;                    // one rank stands for all: ties between its transfers must be reported
@@ -143,11 +143,13 @@ struct Compiled {
   std::int64_t signal(const LaneInfo& lane, const Awaited& wait) const {
     return (lane_table[lane.lanes + wait.lane] & other_rank) != 0 ? signal_peer : signal_local;
   }
-  // Slice s of a lane belongs to part s % parts.
-  std::uint32_t slices_of(const Work& work, std::uint32_t part) const { return work.slices > part ? (work.slices - part + parts - 1) / parts : 0; }
+  // Slice s of a lane belongs to block s % blocks_per_lane.
+  std::uint32_t slices_of(const Work& work, std::uint32_t part) const {
+    return work.slices > part ? (work.slices - part + blocks_per_lane - 1) / blocks_per_lane : 0;
+  }
   // So many of a part's slices come up to and with slice s of this work (counted within the lane).
   std::uint32_t place(const LaneInfo& lane, std::uint32_t work, std::uint32_t part, std::uint32_t slice) const {
-    return before[(std::size_t{lane.first} + work) * parts + part] + (parts == 1 ? slice : slice / parts) + 1;
+    return before[(std::size_t{lane.first} + work) * blocks_per_lane + part] + (blocks_per_lane == 1 ? slice : slice / blocks_per_lane) + 1;
   }
 };
 

@@ -94,7 +94,7 @@ class Folder {
   Compiled one_rank() {
     auto one = whole_;
     one.lanes.resize(lanes_);
-    one.totals.resize(lanes_ * one.parts);
+    one.totals.resize(lanes_ * one.blocks_per_lane);
     one.paths.resize(whole_.paths.size() / ranks_);
     one.stages.resize(positions_);
     for (std::uint32_t p = 0; p < positions_; ++p) one.stages[p].resource = representative_[root(p)];

@@ -145,13 +145,13 @@ bool StreamStore::same(const Kept& kept, const LaneStream& stream) const {
 }
 
 void StreamStore::append(const LaneStream& stream) {
-  std::vector<std::uint32_t> before(out_.parts);
+  std::vector<std::uint32_t> before(out_.blocks_per_lane);
   for (auto work : stream.works) {
     work.paths += static_cast<std::uint32_t>(out_.path_refs.size());
     work.waits += static_cast<std::uint32_t>(out_.waits.size());
     out_.works.push_back(work);
     out_.before.insert(out_.before.end(), before.begin(), before.end());
-    for (std::uint32_t p = 0; p < out_.parts; ++p) before[p] += out_.slices_of(work, p);
+    for (std::uint32_t p = 0; p < out_.blocks_per_lane; ++p) before[p] += out_.slices_of(work, p);
   }
   out_.path_refs.insert(out_.path_refs.end(), stream.path_refs.begin(), stream.path_refs.end());
   out_.waits.insert(out_.waits.end(), stream.waits.begin(), stream.waits.end());

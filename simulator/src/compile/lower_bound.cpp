@@ -25,7 +25,7 @@ class Bounder {
   std::int64_t busiest() {
     const auto first = *std::ranges::min_element(c_.starts);
     auto bound = first;
-    for (const auto& lane : c_.lanes) bound = std::max(bound, c_.starts[lane.rank.index()] + lane_work(lane) / c_.parts);
+    for (const auto& lane : c_.lanes) bound = std::max(bound, c_.starts[lane.rank.index()] + lane_work(lane) / c_.blocks_per_lane);
     for (std::size_t r = 0; r < load_.size(); ++r) bound = std::max(bound, first + paces_[r].pace.of(load_[r]));
     return bound;
   }

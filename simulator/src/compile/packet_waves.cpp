@@ -44,7 +44,7 @@ class Waves {
     for (std::size_t r = 0; r < moves_.size(); ++r) moves += collect_moves(r);
     const auto groups = groups_for(moves);
     to_.payload = from_.payload;
-    to_.tuning = {.parts = groups, .slice = Bytes{wave_ / groups}, .protocol = protocol_of(packets_.wire)};
+    to_.tuning = {.blocks_per_lane = groups, .slice = Bytes{wave_ / groups}, .protocol = protocol_of(packets_.wire)};
     to_.in_place = from_.in_place;
     to_.collective = from_.collective;
     to_.memory = from_.memory;

@@ -10,7 +10,7 @@
 namespace p2plab {
 
 ArbitratedLinks::ArbitratedLinks(Agenda& agenda, ThreadBlocks& blocks) : Links(agenda, blocks) {
-  turns_.resize(program_.stages.size() * program_.parts);
+  turns_.resize(program_.stages.size() * program_.blocks_per_lane);
 }
 
 std::int64_t ArbitratedLinks::launch(Transfer transfer) {

@@ -48,7 +48,9 @@ class ArbitratedLinks final : public Links {
   void describe(Snapshot& snapshot, const Transfer& transfer) const;
   void record_hop(const Transfer& transfer, std::uint32_t resource, std::int64_t start, std::int64_t end);
 
-  std::size_t turn_of(std::uint32_t stage, std::uint32_t block) const { return std::size_t{stage} * program_.parts + block % program_.parts; }
+  std::size_t turn_of(std::uint32_t stage, std::uint32_t block) const {
+    return std::size_t{stage} * program_.blocks_per_lane + block % program_.blocks_per_lane;
+  }
   const Queue* queue_at(std::size_t turn) const { return turns_[turn] < 0 ? &queues_[static_cast<std::size_t>(-turns_[turn]) - 1] : nullptr; }
   Queue* queue_at(std::size_t turn) { return turns_[turn] < 0 ? &queues_[static_cast<std::size_t>(-turns_[turn]) - 1] : nullptr; }
   std::int64_t& busy_until(std::size_t turn) {
@@ -61,7 +63,8 @@ class ArbitratedLinks final : public Links {
     for (std::uint32_t i = 0; i < queue.count; ++i, index = transfers_[index].next) visit(index);
   }
 
-  // [stage * parts + part] (a path's stages are one lane's alone): until when its last transfer keeps the stage, or -1 - index of its queue.
+  // [stage * blocks_per_lane + part] (a path's stages are one lane's alone): until when its last transfer keeps the stage, or -1 - index of its
+  // queue.
   std::vector<std::int64_t> turns_;
   std::vector<Queue> queues_;
   std::vector<std::uint32_t> unused_queues_;

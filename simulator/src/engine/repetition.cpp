@@ -20,7 +20,7 @@ std::uint32_t ThreadBlocks::busiest(std::int64_t least) const {
   for (std::size_t b = 0; b < blocks_.size(); ++b) {
     const auto& block = blocks_[b];
     if (block.total == block.completed || block.issued == block.total || block.listed) continue;
-    const auto left = (std::int64_t{program_.works[block.work].slices} - block.slice) / program_.parts;
+    const auto left = (std::int64_t{program_.works[block.work].slices} - block.slice) / program_.blocks_per_lane;
     if (left <= most) continue;
     most = left;
     found = static_cast<std::uint32_t>(b);
@@ -85,7 +85,7 @@ std::int64_t ThreadBlocks::rounds_left(const Snapshot& then, std::size_t index) 
     return done(other) == 0 ? any : (std::int64_t{block.needed} - blocks_[other].completed - near) / done(other);
   }
   const auto& work = program_.works[block.work];
-  const auto until = [&](std::int64_t slice) { return (slice - 2 - block.slice) / program_.parts / mine; };
+  const auto until = [&](std::int64_t slice) { return (slice - 2 - block.slice) / program_.blocks_per_lane / mine; };
   auto rounds = until(work.slices);
   for (auto w = work.waits; w < work.waits + work.wait_count; ++w) {
     const auto& wait = program_.waits[w];
@@ -96,7 +96,7 @@ std::int64_t ThreadBlocks::rounds_left(const Snapshot& then, std::size_t index) 
     // Else all that it will wait for must be long over.
     const auto& lane = program_.lanes[program_.awaited_lane(lane_of(block), wait)];
     const auto last = std::min(work.slices, wait.slices) - 1;
-    const auto needed = program_.place(lane, wait.work, block.part, last - (last + program_.parts - block.part) % program_.parts);
+    const auto needed = program_.place(lane, wait.work, block.part, last - (last + program_.blocks_per_lane - block.part) % program_.blocks_per_lane);
     if (blocks_[other].completed < needed || completions_[blocks_[other].first + needed - 1] + then.memory > agenda_.now()) return 0;
   }
   if (work.own_dependency >= 0) {
@@ -127,7 +127,7 @@ void ThreadBlocks::skip(Block& block, std::uint32_t slices, std::int64_t rounds,
   for (auto slice = block.completed; slice != block.completed + all; ++slice) {
     completions_[block.first + slice] = completions_[block.first + slice - slices] + period;
   }
-  block.slice += all * program_.parts;
+  block.slice += all * program_.blocks_per_lane;
   block.completed += all;
   block.sent += all;
   block.issued += all;

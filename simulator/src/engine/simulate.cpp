@@ -27,12 +27,12 @@ std::vector<StepTiming> step_timings(const Program& program, const Compiled& com
   for (const auto& i : program.instructions) steps = std::max(steps, std::int64_t{i.step.value} + 1);
   std::vector<StepTiming> timings(static_cast<std::size_t>(steps), {SimTime::max(), SimTime{0}});
   for (std::size_t l = 0; l < program.lanes.size(); ++l) {
-    for (std::size_t p = 0; p < compiled.parts; ++p) {
-      auto at = engine.blocks().first_of(l * compiled.parts + p);
+    for (std::size_t p = 0; p < compiled.blocks_per_lane; ++p) {
+      auto at = engine.blocks().first_of(l * compiled.blocks_per_lane + p);
       const auto& lane = program.lanes[l];
       for (std::uint32_t index = 0; index < lane.count; ++index) {
         const auto step = program.instructions[lane.first + index].step;
-        for (auto s = p; s < compiled.works[compiled.lanes[l].first + index].slices; s += compiled.parts, ++at) {
+        for (auto s = p; s < compiled.works[compiled.lanes[l].first + index].slices; s += compiled.blocks_per_lane, ++at) {
           if (step.value < 0) continue;
           auto& timing = timings[step.index()];
           timing.begin = std::min(timing.begin, SimTime{begins[at]});
@@ -49,7 +49,7 @@ void collect(SimResult& result, const Compiled& compiled, const Engine& engine) 
   for (const auto start : compiled.starts) result.rank_finish.emplace_back(start);
   for (std::size_t b = 0; b < compiled.totals.size(); ++b) {
     if (compiled.totals[b] == 0) continue;
-    auto& finish = result.rank_finish[compiled.lanes[b / compiled.parts].rank.index()];
+    auto& finish = result.rank_finish[compiled.lanes[b / compiled.blocks_per_lane].rank.index()];
     finish = std::max(finish, SimTime{engine.blocks().completions()[engine.blocks().first_of(b) + compiled.totals[b] - 1]});
   }
   for (std::size_t r = 0; r < compiled.resources.size(); ++r) {

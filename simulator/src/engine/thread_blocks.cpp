@@ -9,13 +9,13 @@
 namespace p2plab {
 
 ThreadBlocks::ThreadBlocks(Agenda& agenda) : agenda_(agenda), program_(agenda.program) {
-  blocks_.resize(program_.lanes.size() * program_.parts);
+  blocks_.resize(program_.lanes.size() * program_.blocks_per_lane);
   std::uint32_t slots = 0;
   std::size_t slices = 0;
   for (std::size_t b = 0; b < blocks_.size(); ++b) {
     auto& block = blocks_[b];
-    block.lane = static_cast<std::uint32_t>(b / program_.parts);
-    block.part = static_cast<std::uint32_t>(b % program_.parts);
+    block.lane = static_cast<std::uint32_t>(b / program_.blocks_per_lane);
+    block.part = static_cast<std::uint32_t>(b % program_.blocks_per_lane);
     block.total = program_.totals[b];
     block.first = slices;
     block.slots = slots;
@@ -33,7 +33,7 @@ ThreadBlocks::ThreadBlocks(Agenda& agenda) : agenda_(agenda), program_(agenda.pr
   const auto& keep = agenda_.keep;
   if (keep.begins != nullptr) keep.begins->resize(slices);
   if (keep.recording == nullptr) return;
-  keep.recording->parts = program_.parts;
+  keep.recording->blocks_per_lane = program_.blocks_per_lane;
   keep.recording->slices.resize(slices);
 }
 
@@ -133,7 +133,7 @@ bool ThreadBlocks::waits_known(Block& block, std::uint32_t index, const Work& wo
     const auto& wait = program_.waits[block.wait];
     if (block.slice >= wait.slices) continue;
     const auto awaited = program_.awaited_lane(lane, wait);
-    auto& other = blocks_[std::size_t{awaited} * program_.parts + block.part];
+    auto& other = blocks_[std::size_t{awaited} * program_.blocks_per_lane + block.part];
     const auto needed = program_.place(program_.lanes[awaited], wait.work, block.part, block.slice);
     if (other.completed < needed) {
       block.listed = true;
@@ -228,7 +228,7 @@ void ThreadBlocks::issue_loads(Block& block, std::uint32_t index, Slot& s) {
 
 // The next slice of this part, over as many works as have no_index.
 void ThreadBlocks::next_slice(Block& block) const {
-  block.slice += program_.parts;
+  block.slice += program_.blocks_per_lane;
   skip_works_without_slices(block);
 }
 

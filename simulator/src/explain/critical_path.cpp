@@ -38,7 +38,7 @@ class Walker {
 
   const SliceRecord& slice(std::size_t s) const { return recording_.slices[s]; }
   const Instruction& instruction(const SliceRecord& s) const { return program_.instructions[s.instruction]; }
-  Rank rank_of(const SliceRecord& s) const { return program_.lanes[s.block / c_.parts].rank; }
+  Rank rank_of(const SliceRecord& s) const { return program_.lanes[s.block / c_.blocks_per_lane].rank; }
 
   std::size_t last_slice() const {
     std::size_t last = SliceIndex::none;

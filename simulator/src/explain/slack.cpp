@@ -43,7 +43,7 @@ class SlackSearch {
   void each_before(std::size_t s, Visit visit) const {
     const auto& record = slices_[s];
     const auto& i = program_.instructions[record.instruction];
-    const auto rank = program_.lanes[record.block / c_.parts].rank;
+    const auto rank = program_.lanes[record.block / c_.blocks_per_lane].rank;
     if (const auto before = index_.before(s); before != SliceIndex::none) {
       const auto& p = slices_[before];
       visit(before, std::max<std::int64_t>(
@@ -58,7 +58,7 @@ class SlackSearch {
     }
     const auto own = index_.work(record.instruction).own_dependency;
     if (own < 0) return;
-    const auto written = program_.lanes[record.block / c_.parts].first + static_cast<std::uint32_t>(own);
+    const auto written = program_.lanes[record.block / c_.blocks_per_lane].first + static_cast<std::uint32_t>(own);
     if (record.slice >= index_.work(written).slices) return;
     const auto other = index_.of(written, record.slice);
     visit(other, std::max<std::int64_t>(0, (record.issued - slices_[other].complete).count()));

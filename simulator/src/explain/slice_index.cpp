@@ -12,9 +12,9 @@ SliceIndex::SliceIndex(const Compiled& compiled, const Program& program, const R
     std::fill_n(lane_of_.begin() + lane.first, lane.count, static_cast<std::uint32_t>(l));
   }
   const auto& slices = recording.slices;
-  first_.assign(program.instructions.size() * compiled.parts, none);
+  first_.assign(program.instructions.size() * compiled.blocks_per_lane, none);
   for (std::size_t s = 0; s < slices.size(); ++s) {
-    auto& first = first_[std::size_t{slices[s].instruction} * compiled.parts + slices[s].block % compiled.parts];
+    auto& first = first_[std::size_t{slices[s].instruction} * compiled.blocks_per_lane + slices[s].block % compiled.blocks_per_lane];
     if (first == none) first = s;
   }
   first_hop_.assign(slices.size() + 1, 0);
@@ -27,8 +27,8 @@ SliceIndex::SliceIndex(const Compiled& compiled, const Program& program, const R
 }
 
 std::size_t SliceIndex::of(std::uint32_t instruction, std::int64_t slice) const {
-  const auto part = static_cast<std::size_t>(slice) % compiled_.parts;
-  return first_[std::size_t{instruction} * compiled_.parts + part] + static_cast<std::size_t>(slice) / compiled_.parts;
+  const auto part = static_cast<std::size_t>(slice) % compiled_.blocks_per_lane;
+  return first_[std::size_t{instruction} * compiled_.blocks_per_lane + part] + static_cast<std::size_t>(slice) / compiled_.blocks_per_lane;
 }
 
 const Path* SliceIndex::path(std::uint32_t instruction, std::uint32_t operand) const {

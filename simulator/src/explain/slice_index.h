@@ -43,7 +43,7 @@ class SliceIndex {
   const Program& program_;
   const Recording& recording_;
   std::vector<std::uint32_t> lane_of_;  // by instruction
-  std::vector<std::size_t> first_;      // [instruction * parts + part]
+  std::vector<std::size_t> first_;      // [instruction * blocks_per_lane + part]
   std::vector<std::size_t> first_hop_;  // by slice, CSR into hops_
   std::vector<std::uint32_t> hops_;     // indices into Recording::hops
 };

@@ -59,11 +59,11 @@ class TraceWriter {
 
   void name_tracks() {
     for (int r = 0; r < topology_.ranks(); ++r) name("process_name", static_cast<std::size_t>(r), 0, topology_.node(topology_.node_of(Rank{r})).name);
-    std::vector<bool> used(program_.lanes.size() * recording().parts);
+    std::vector<bool> used(program_.lanes.size() * recording().blocks_per_lane);
     for (const auto& s : recording().slices) used[s.block] = true;
     for (std::size_t l = 0; l < program_.lanes.size(); ++l) {
-      for (std::size_t p = 0; p < recording().parts; ++p) {
-        const auto block = l * recording().parts + p;
+      for (std::size_t p = 0; p < recording().blocks_per_lane; ++p) {
+        const auto block = l * recording().blocks_per_lane + p;
         if (!used[block]) continue;
         const auto track = recording().packets ? fmt::format("threads, group {}", p) : fmt::format("lane {} part {}", l, p);
         name("thread_name", program_.lanes[l].rank.index(), block, track);
@@ -75,7 +75,7 @@ class TraceWriter {
     }
   }
 
-  std::size_t process_of(const SliceRecord& slice) const { return program_.lanes[slice.block / recording().parts].rank.index(); }
+  std::size_t process_of(const SliceRecord& slice) const { return program_.lanes[slice.block / recording().blocks_per_lane].rank.index(); }
 
   // "step 3 slice 2"; by packets "step 3, 4096 packets of group 2".
   std::string name_of(const SliceRecord& s) const {

@@ -53,7 +53,7 @@ HardCase HardSchedules::make() {
   const auto cut = payload();
   const auto form = tuning();
   auto name = std::string{to_string(wanted.kind)} + " among " + std::to_string(wanted.members.size()) + " of " + std::to_string(ranks_) + ", " +
-              std::to_string(cut.elements) + " " + std::string{to_string(cut.type)} + ", parts " + std::to_string(form.parts) + ", slice " +
+              std::to_string(cut.elements) + " " + std::string{to_string(cut.type)} + ", parts " + std::to_string(form.blocks_per_lane) + ", slice " +
               std::to_string(form.slice.count()) + ", slices " + std::to_string(form.slices) + (form.lane_per_step ? ", a lane a step" : "") +
               (in_place_ ? ", in place" : "") + (folded_ ? ", folded" : "");
   return {*std::move(builder).build(), in_place_, cut, form, std::move(name)};
@@ -93,7 +93,7 @@ Payload HardSchedules::payload() {
 }
 
 Tuning HardSchedules::tuning() {
-  Tuning tuning{.parts = any(std::vector<int>{1, 1, 2, 3, 5}), .lane_per_step = chance(40)};
+  Tuning tuning{.blocks_per_lane = any(std::vector<int>{1, 1, 2, 3, 5}), .lane_per_step = chance(40)};
   if (chance(70)) {
     tuning.slice = Bytes{any(std::vector<std::int64_t>{16, 32, 64, 112, 400})};
   } else if (chance(80)) {

@@ -91,8 +91,8 @@ std::optional<Program> slices_changed(const Program& good, Random& random) {
 
 std::optional<Program> parts_changed(const Program& good, Random& random) {
   auto program = good;
-  program.tuning.parts = static_cast<int>(1 + below(random, 6));
-  if (program.tuning.parts == good.tuning.parts) return std::nullopt;
+  program.tuning.blocks_per_lane = static_cast<int>(1 + below(random, 6));
+  if (program.tuning.blocks_per_lane == good.tuning.blocks_per_lane) return std::nullopt;
   return program;
 }
 

@@ -28,11 +28,11 @@ std::vector<std::vector<std::size_t>> followers_of(const Program& program, const
   std::vector<std::vector<std::size_t>> followers(first.back());
   const auto number = [&](std::uint32_t instruction, std::int64_t slice) { return first[instruction] + static_cast<std::size_t>(slice); };
   for (const auto& lane : program.lanes) {
-    std::vector<std::int64_t> last(static_cast<std::size_t>(program.tuning.parts), -1);
+    std::vector<std::int64_t> last(static_cast<std::size_t>(program.tuning.blocks_per_lane), -1);
     for (auto i = lane.first; i < lane.first + lane.count; ++i) {
       const auto& instruction = program.instructions[i];
       for (std::int64_t s = 0; s < program.slices(instruction); ++s) {
-        auto& before = last[static_cast<std::size_t>(s % program.tuning.parts)];
+        auto& before = last[static_cast<std::size_t>(s % program.tuning.blocks_per_lane)];
         const auto self = static_cast<std::int64_t>(number(i, s));
         if (before >= 0) followers[static_cast<std::size_t>(before)].push_back(static_cast<std::size_t>(self));
         before = self;

@@ -90,7 +90,7 @@ void SliceMachine::start(std::mt19937_64& random) {
   }
   blocks_.clear();
   for (std::size_t l = 0; l < program_.lanes.size(); ++l) {
-    for (int part = 0; part < program_.tuning.parts; ++part) {
+    for (int part = 0; part < program_.tuning.blocks_per_lane; ++part) {
       blocks_.push_back({.lane = LaneId{static_cast<std::int64_t>(l)}, .part = part});
       settle(blocks_.back());
     }
@@ -111,7 +111,7 @@ bool SliceMachine::ready(const ThreadBlock& block) const {
   const auto number = slice(block);
   return std::ranges::all_of(program_.waits_of(current(block)), [&](const Wait& wait) {
     if (number >= program_.slices(program_.at(wait.lane, wait.instruction))) return true;
-    const auto& other = blocks_[wait.lane.index() * static_cast<std::size_t>(program_.tuning.parts) + static_cast<std::size_t>(block.part)];
+    const auto& other = blocks_[wait.lane.index() * static_cast<std::size_t>(program_.tuning.blocks_per_lane) + static_cast<std::size_t>(block.part)];
     return other.instruction > wait.instruction || (other.instruction == wait.instruction && slice(other) > number);
   });
 }

@@ -59,7 +59,7 @@ class SliceMachine {
   Cut cut(const Instruction& instruction, std::int64_t slice) const;
   bool ended(const ThreadBlock& block) const { return static_cast<std::uint32_t>(block.instruction) >= program_.lanes[block.lane.index()].count; }
   const Instruction& current(const ThreadBlock& block) const { return program_.at(block.lane, block.instruction); }
-  std::int64_t slice(const ThreadBlock& block) const { return block.part + block.turn * program_.tuning.parts; }
+  std::int64_t slice(const ThreadBlock& block) const { return block.part + block.turn * program_.tuning.blocks_per_lane; }
   void settle(ThreadBlock& block) const;
   bool ready(const ThreadBlock& block) const;
   void start(std::mt19937_64& random);

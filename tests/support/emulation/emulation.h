@@ -98,7 +98,7 @@ class Emulation {
     for (std::size_t r = 0; r < addresses_.size(); ++r) {
       auto& image = slice_images_[r];
       auto& call = image.call;
-      const auto blocks = std::max(call.lane_count, 1U) * call.parts;
+      const auto blocks = std::max(call.lane_count, 1U) * call.blocks_per_lane;
       call.lanes = image.lanes.data();
       call.instructions = image.instructions.data();
       call.waits = image.waits.data();
@@ -119,7 +119,7 @@ class Emulation {
     const bool shifts = !is_aligned();
     launch_ = [this, bulk, shifts](std::vector<std::thread>& threads, std::size_t r) {
       const auto call = slice_images_[r].call;
-      testing::run_blocks(threads, std::max(call.lane_count, 1U) * call.parts, [=] {
+      testing::run_blocks(threads, std::max(call.lane_count, 1U) * call.blocks_per_lane, [=] {
         if (bulk) return device::run_bulk_slices<BulkCpu>(Combine{}, call, 0);
         shifts ? device::run_slices<Cpu, true>(Combine{}, call) : device::run_slices<Cpu, false>(Combine{}, call);
       });

@@ -45,7 +45,7 @@ struct Row {
   int channels = 0;  // thread blocks per rank
   std::string protocol;
   // Beyond the fixed keys:
-  int parts = 1;
+  int blocks_per_lane = 1;
   Bytes slice{0};
   int slices = 0;           // of each chunk, where their number is given, not their bytes
   std::string chosen = {};  // the planner that made the plan, where `auto` chose

@@ -2,12 +2,12 @@
 // Programs are checked, not believed: from the program, the machine and the contract alone it is proved that it does what its collective promises,
 // whatever made it (lowering, a tuner, another tool, a file).
 //
-// What a program means. A rank runs all its lanes at once, each on `parts` thread blocks. Slice s of an instruction belongs to block s mod parts of
-// its lane; a block does its slices of the first instruction in order, then those of the second, and so on, and nothing else orders the blocks of a
-// lane. Before slice s of an instruction, slice s of each instruction that it waits for is complete, if that has so many. A slice reads each of its
-// elements from all sources before it writes that element anywhere. A call begins at a rank once all lanes that touched the rank's memory in the call
-// before have ended, and a lane touches no other rank's memory before that rank's call has begun: so calls that follow each other are ordered for
-// every program by those who run it, and what must be proved is the order within one call.
+// What a program means. A rank runs all its lanes at once, each on some thread blocks (Tuning::blocks_per_lane). Slice s of an instruction belongs to
+// block s mod their number of its lane; a block does its slices of the first instruction in order, then those of the second, and so on, and nothing
+// else orders the blocks of a lane. Before slice s of an instruction, slice s of each instruction that it waits for is complete, if that has so many.
+// A slice reads each of its elements from all sources before it writes that element anywhere. A call begins at a rank once all lanes that touched the
+// rank's memory in the call before have ended, and a lane touches no other rank's memory before that rank's call has begun: so calls that follow each
+// other are ordered for every program by those who run it, and what must be proved is the order within one call.
 #pragma once
 
 #include <cstddef>

@@ -46,7 +46,7 @@ struct Instruction {
   std::int32_t divisor = 1;
 };
 
-/// An ordered stream of instructions of one rank; `parts` thread blocks run it, each on its own slices.
+/// An ordered stream of instructions of one rank; Tuning::blocks_per_lane thread blocks run it, each on its own slices.
 struct Lane {
   Rank rank;
   std::uint32_t first = 0;  // instructions [first, first + count)
@@ -96,7 +96,7 @@ struct Program {
     const auto slice = slice_bytes(i);
     return slice <= 0 ? 1 : (i.bytes + slice - 1) / slice;
   }
-  /// The most lanes of any rank, times parts: thread blocks a rank needs at once.
+  /// The most lanes of any rank, times blocks per lane: thread blocks a rank needs at once.
   int blocks() const;
 
   std::span<const Operand> sources(const Instruction& i) && = delete;

@@ -23,8 +23,8 @@ Result<Protocol> protocol(std::string_view name);
 
 /// The form in which `lower` makes a program.
 struct Tuning {
-  /// Copies of every lane (thread blocks); slice s of every instruction belongs to copy s % parts, so copies never touch the same bytes.
-  int parts = 1;
+  /// Thread blocks that share each lane: slice s of every instruction belongs to block s % blocks_per_lane, so blocks never touch the same bytes.
+  int blocks_per_lane = 1;
   /// Instructions move their data in slices of this many bytes; dependencies hold slice by slice. Rounded up to a multiple of 16 bytes
   /// when lowered; 0 means one slice per instruction.
   Bytes slice{0};
@@ -37,6 +37,7 @@ struct Tuning {
   bool lane_per_step = false;
 
   static constexpr int most_slices = 1 << 24;
+  static constexpr int most_blocks_per_lane = 4096;
   /// Bytes of each slice of an instruction that moves `bytes`; the last may be shorter. A multiple of 16, or `bytes`.
   constexpr std::int64_t slice_of(std::int64_t bytes) const {
     constexpr std::int64_t grain = 16;  // what a thread moves at a time

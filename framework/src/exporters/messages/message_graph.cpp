@@ -44,7 +44,7 @@ class GraphBuilder {
     for (std::size_t l = 0; l < program_.lanes.size(); ++l) {
       const auto& lane = program_.lanes[l];
       first_block_.push_back(blocks[lane.rank.index()]);
-      blocks[lane.rank.index()] += program_.tuning.parts;
+      blocks[lane.rank.index()] += program_.tuning.blocks_per_lane;
       for (auto i = lane.first; i < lane.first + lane.count; ++i) lane_of_[i] = static_cast<std::uint32_t>(l);
     }
     last_of_block_.resize(graph_.ranks.size());
@@ -102,7 +102,7 @@ class GraphBuilder {
     const auto& i = program_.instructions[index];
     const auto lane = lane_of_[index];
     const auto rank = program_.lanes[lane].rank;
-    const auto part = s % program_.tuning.parts;
+    const auto part = s % program_.tuning.blocks_per_lane;
     const auto block = first_block_[lane] + static_cast<std::int32_t>(part);
     const auto size = program_.slice_bytes(i);
     const auto offset = s * size;

@@ -33,7 +33,7 @@ Status CopyRun::make_streams(std::size_t rank) {
   auto& engines = engines_[rank];
   if (blocks > most_streams) {
     return refuse(fmt::format("the program needs {} streams of copies on a rank; at most {} are safe", blocks, most_streams),
-                  "use fewer parts or channels");
+                  "use fewer blocks per lane or channels");
   }
   for (std::uint32_t b = 0; b < blocks; ++b) {
     auto stream = create_stream();
@@ -51,12 +51,12 @@ Status CopyRun::make_streams(std::size_t rank) {
 
 // What stands in one part's stream for one instruction.
 Status CopyRun::enqueue(const RankSlices& state, std::uint32_t block, std::uint32_t number, const Stream& stream) const {
-  const auto parts = state.image.call.parts;
-  const auto index = state.image.lanes[block / parts].first + number;
+  const auto blocks = state.image.call.blocks_per_lane;
+  const auto index = state.image.lanes[block / blocks].first + number;
   const auto& instruction = state.image.instructions[index];
   const auto slice = instruction.slice;
   device::SlicePlace place{.block = block, .instruction = index, .number = number};
-  for (place.slice = block % parts; place.slice * slice < instruction.bytes; place.slice += parts, ++place.turn) {
+  for (place.slice = block % blocks; place.slice * slice < instruction.bytes; place.slice += blocks, ++place.turn) {
     if (instruction.wait_count > 0) {
       if (auto done = check(device::launch_await_slice(state.call, place, stream.get()), "launch a wait"); !done) return done;
     }
@@ -82,7 +82,7 @@ Status CopyRun::launch(Rank rank, device::StreamHandle stream) const {
   for (std::uint32_t b = 0; b < state.blocks; ++b) {
     const auto& lane = engines.streams[b];
     if (auto done = follow(lane.get(), engines.begun); !done) return done;
-    const auto index = b / state.call.parts;
+    const auto index = b / state.call.blocks_per_lane;
     const auto count = index < state.image.lanes.size() ? state.image.lanes[index].count : 0;
     for (std::uint32_t i = 0; i < count; ++i) {
       if (auto done = enqueue(state, b, i, lane); !done) return done;

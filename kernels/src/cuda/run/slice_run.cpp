@@ -42,7 +42,7 @@ std::string SliceRun::describe() const {
 
 // The most threads a block with which all blocks of a rank fit at once.
 Status SliceRun::choose_shape() {
-  const auto blocks = std::max(program_.blocks(), program_.tuning.parts);
+  const auto blocks = std::max(program_.blocks(), program_.tuning.blocks_per_lane);
   if (auto done = choose_bulk(blocks); !done) return done;
   if (blocks > counter_bytes / 4)
     return Error{.code = ErrorCode::unsupported, .message = fmt::format("{} blocks a rank are more than any GPU holds", blocks)};
@@ -59,7 +59,7 @@ Status SliceRun::choose_shape() {
   }
   return Error{.code = ErrorCode::unsupported,
                .message = fmt::format("the program needs {} thread blocks at once on a rank; its GPU holds {}", blocks, fit),
-               .notes = {"use fewer parts or channels, or fewer programs at once"}};
+               .notes = {"use fewer blocks per lane or channels, or fewer programs at once"}};
 }
 
 // Do all vectors lie whole in memory? Only those are copied in bulk.

@@ -46,7 +46,7 @@ struct StepTiming {
 
 /// The life of one slice in its thread block.
 struct SliceRecord {
-  std::uint32_t block = 0;        // lane * parts + part
+  std::uint32_t block = 0;        // lane * blocks_per_lane + part
   std::uint32_t instruction = 0;  // of the whole program
   std::int64_t slice = 0;
   SimTime considered{0};    // the thread block turned to it
@@ -71,7 +71,7 @@ struct HopRecord {
 
 /// Everything that happened. Slices of one thread block lie together, in order.
 struct Recording {
-  std::uint32_t parts = 1;
+  std::uint32_t blocks_per_lane = 1;
   std::vector<SliceRecord> slices;
   std::vector<HopRecord> hops;  // by the time at which heads arrived
   /// Of a program that ran by packets: its form as the threads see it, a lane a rank, whose lanes, instructions and operands the records name.

@@ -102,7 +102,7 @@ TEST(Tuned, ABandServesItsSizesAndThoseUpToTheNext) {
 
 TEST(Tuned, AFileInEitherNotationReadsBackAsTheSameTable) {
   auto table = table_of(machine("dgx-v100"), CollectiveKind::all_gather, costly());
-  table.bands.back().sizes.back().tuning = {.parts = 2, .slices = 12, .lane_per_step = true};
+  table.bands.back().sizes.back().tuning = {.blocks_per_lane = 2, .slices = 12, .lane_per_step = true};
   for (const auto write : {write_tuned_yaml, write_tuned_json}) {
     const auto text = write(table);
     ASSERT_TRUE(text);
@@ -152,7 +152,7 @@ TEST(Tuned, BadFilesAreRefusedWithThePlaceOfEveryMistake) {
                          {changed(text, "fingerprint: \"", "fingerprint: \"0"), "bad.yaml:6:14: error: the plans are for another machine"},
                          {changed(text, "dtype: \"float16\"", "dtype: float61"), "bad.yaml:7:8: error: "},
                          {changed(text, "in_place:", "inplace:"), "unknown key 'inplace'"},
-                         {changed(text, "\"parts\":", "\"bits\":"), "unknown key 'bits'"},
+                         {changed(text, "\"blocks_per_lane\":", "\"bits\":"), "unknown key 'bits'"},
                          {changed(text, "plan: \"{", "plan: \"["), "this is no plan"},
                          {"p2plab_tuned: 2\n", "bad.yaml:1:"},
                          {"bands: [", "bad.yaml:"},
@@ -236,7 +236,7 @@ TEST(Tuned, WhereGpusRunThePlanTheirFormIsTheOneThatIsPredicted) {
     const auto proof = *verify(topology, routes, plan->schedule);
     const auto form = gpu_tuning(plan->schedule, proof, payload_of(row.size, DataType::float16, ReduceOp::sum));
     EXPECT_EQ(row.protocol, to_string(form.protocol)) << row.size.count();
-    EXPECT_EQ(row.parts, form.parts);
+    EXPECT_EQ(row.blocks_per_lane, form.blocks_per_lane);
   }
 }
 

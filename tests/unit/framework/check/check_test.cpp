@@ -85,7 +85,7 @@ TEST(ProgramCheck, WhatFollowsFromWaitsOfOthersNeedsNoWait) {
 TEST(ProgramCheck, BlocksOfALaneAreOrderedByNothing) {
   // The second move's slices are 64 bytes further on: with two blocks, slice 1 of the first and slice 0 of the second meet.
   const auto shifted = [](int parts) {
-    ProgramWriter writer(make_collective(CollectiveKind::broadcast, 2), 2, kibibyte, {.parts = parts, .slice = Bytes{64}});
+    ProgramWriter writer(make_collective(CollectiveKind::broadcast, 2), 2, kibibyte, {.blocks_per_lane = parts, .slice = Bytes{64}});
     writer.lane(0).move(1024, {in(0)}, {out(0)}).move(1024, {in(0)}, {out(1)}).move(512, {out(1, 64)}, {slot(0)});
     return writer.done();
   };
@@ -190,7 +190,7 @@ TEST(ProgramCheck, WhatTheMachineDoesNotJoinIsRefused) {
 TEST(ProgramCheck, AGibibyteCostsWhatAMebibyteCosts) {
   const auto pairs = [](std::int64_t bytes) {
     ProgramWriter writer(make_collective(CollectiveKind::broadcast, 2), 2, {.elements = bytes, .type = DataType::uint8},
-                         {.parts = 4, .slice = 4_KiB});
+                         {.blocks_per_lane = 4, .slice = 4_KiB});
     writer.lane(0).move(bytes, {in(0)}, {out(0), out(1)}).lane(1).move(bytes - 16, {out(1)}, {out(1)}, {on(0, 0)});
     const auto machine = testing::one_switch(2);
     const auto proof = check(machine, Routes{machine}, writer.done());

@@ -46,7 +46,7 @@ Traffic traffic_of(const Program& program) {
 std::vector<Case> cases() {
   using enum CollectiveKind;
   std::vector<Case> all;
-  const Tuning sliced{.parts = 2, .slice = 1_KiB};
+  const Tuning sliced{.blocks_per_lane = 2, .slice = 1_KiB};
   for (const int n : {1, 2, 3, 5, 8}) {
     const auto machine = testing::one_switch(n);
     for (const char* planner : {"ring", "tree", "two_shot"}) all.push_back(testing::exportable(machine, planner, all_reduce, 9'997_B, {}, sliced));
@@ -71,9 +71,9 @@ TEST(Goal, ReplayMovesTheProgramsDataAndNeverHangs) {
 // The reader takes a cpu of 255 for a machine of 256 = 0 CPUs.
 TEST(Goal, MoreThreadBlocksOrLinksThanItsReaderCanNumberAreRefusedWithTheirNumber) {
   const auto machine = testing::one_switch(2);
-  auto most = testing::exportable(machine, "one_shot", CollectiveKind::all_reduce, 1_MiB, {}, {.parts = 255});
+  auto most = testing::exportable(machine, "one_shot", CollectiveKind::all_reduce, 1_MiB, {}, {.blocks_per_lane = 255});
   EXPECT_TRUE(testing::try_export(most, "goal"));
-  auto many = testing::exportable(machine, "one_shot", CollectiveKind::all_reduce, 1_MiB, {}, {.parts = 256});
+  auto many = testing::exportable(machine, "one_shot", CollectiveKind::all_reduce, 1_MiB, {}, {.blocks_per_lane = 256});
   const auto refused = testing::try_export(many, "goal");
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().message, "GOAL: a GPU has 256 thread blocks, each a CPU; at most 255 can be numbered");

@@ -146,7 +146,7 @@ std::vector<testing::Exportable> three_bands() {
   const auto machine = testing::one_switch(8);
   return {testing::exportable(machine, "one_shot", all_reduce, 1_KiB),
           testing::exportable(machine, "tree", all_reduce, 64_KiB, {}, {.protocol = Protocol::ll128}),
-          testing::exportable(machine, "ring", all_reduce, 16_MiB, {}, {.parts = 4})};
+          testing::exportable(machine, "ring", all_reduce, 16_MiB, {}, {.blocks_per_lane = 4})};
 }
 
 TEST(NcclTunerFile, EachBandIsALineAndWhatNcclCannotRunIsLeftToIt) {

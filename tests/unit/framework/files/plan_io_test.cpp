@@ -70,6 +70,13 @@ TEST(PlanFile, WithTheOldWordForLamportIsReadWithAWarning) {
   EXPECT_TRUE(read_plan(write_plan(example()), "p.json")->warnings.empty());
 }
 
+TEST(PlanFile, WithTheOldWordForBlocksPerLaneIsReadWithAWarning) {
+  const auto old = read_plan(replaced(write_plan(example()), "\"blocks_per_lane\"", "\"parts\""), "p.json");
+  ASSERT_TRUE(old) << describe(old.error());
+  EXPECT_EQ(old->plan.tuning.blocks_per_lane, example().plan.tuning.blocks_per_lane);
+  EXPECT_EQ(old->warnings, std::vector<std::string>{"p.json: 'parts' is called 'blocks_per_lane' now; version 0.3 will not read the old word"});
+}
+
 TEST(PlanFile, NamesTheMistakeAndItsPlace) {
   const auto good = write_plan(example());
   EXPECT_EQ(message_for("{\n  \"p2plab_plan\": 1,,\n}").substr(0, 26), "p.json:2:20: error: not JS");

@@ -55,14 +55,14 @@ TEST(ProgramFile, RoundTripChangesNothing) {
   EXPECT_EQ(write_program(*again), text);
   EXPECT_EQ(again->program.instructions.size(), 3U);
   EXPECT_EQ(again->program.waits.size(), file.program.waits.size());
-  EXPECT_EQ(again->program.tuning.parts, 2);
+  EXPECT_EQ(again->program.tuning.blocks_per_lane, 2);
   EXPECT_EQ(again->program.memory[0].scratch, file.program.memory[0].scratch);
   EXPECT_EQ(again->program.route(RouteId{0}).size(), 1U);
 }
 
 TEST(ProgramFile, SlicesByTheirNumberAndLanesOfChunksComeBack) {
   auto file = example();
-  file.program.tuning = {.parts = 2, .slices = 7, .lane_per_step = true};
+  file.program.tuning = {.blocks_per_lane = 2, .slices = 7, .lane_per_step = true};
   const auto text = write_program(file);
   const auto again = read_program(text, "p.json");
   ASSERT_TRUE(again) << describe(again.error());

@@ -165,7 +165,7 @@ Schedule large_small_large() {
 }
 
 TEST(Lower, AWriteWaitsForTheSlicesThatASmallerChunkInBetweenDoesNotHave) {
-  for (const auto& tuning : {Tuning{.slice = 1_KiB}, Tuning{.slices = 50}, Tuning{.parts = 4, .slice = 1_KiB}}) {
+  for (const auto& tuning : {Tuning{.slice = 1_KiB}, Tuning{.slices = 50}, Tuning{.blocks_per_lane = 4, .slice = 1_KiB}}) {
     const auto program = lowered(ring_of(2), large_small_large(), {.elements = 200'100, .type = DataType::int8}, tuning);
     ASSERT_EQ(program.instructions.size(), 6U);
     const auto& last_write = *std::ranges::find(program.instructions, StepId{4}, &Instruction::step);
@@ -204,7 +204,7 @@ TEST(Lower, RefusesAbsurdSizesAndTunings) {
   const auto proof = *verify(machine, Routes{machine}, schedule);
   EXPECT_FALSE(lower(schedule, proof, {.elements = -1}, {}));
   EXPECT_FALSE(lower(schedule, proof, {.elements = std::int64_t{1} << 60}, {}));
-  EXPECT_FALSE(lower(schedule, proof, {.elements = 1}, {.parts = 0}));
+  EXPECT_FALSE(lower(schedule, proof, {.elements = 1}, {.blocks_per_lane = 0}));
   EXPECT_FALSE(lower(schedule, proof, {.elements = 1}, {.slice = Bytes{-16}}));
   EXPECT_FALSE(lower(schedule, proof, {.elements = 1}, {.slices = -1}));
   EXPECT_FALSE(lower(schedule, proof, {.elements = 1}, {.slice = Bytes{16}, .slices = 2}));

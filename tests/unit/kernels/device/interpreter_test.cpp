@@ -117,7 +117,7 @@ TEST(SliceInterpreter, GivesEveryContractsResultsCallAfterCall) {
   for_every_plan(false, {1, 2, 3, 5}, {0, 1, 77}, [](const Topology& machine, const Plan& plan, const Payload& payload) {
     Emulation whole(machine, plan, payload, {}, false);
     whole.prepare_slices<Float>();
-    Emulation sliced(machine, plan, payload, {.parts = 2, .slice = Bytes{16}}, false);
+    Emulation sliced(machine, plan, payload, {.blocks_per_lane = 2, .slice = Bytes{16}}, false);
     sliced.prepare_slices<Float>();
     for (int c = 0; c < 2; ++c) {
       EXPECT_EQ(whole.call<float>(c), 0) << "call " << c;
@@ -129,7 +129,7 @@ TEST(SliceInterpreter, GivesEveryContractsResultsCallAfterCall) {
 // Shares that begin at odd elements, in slices long enough to have whole vectors.
 TEST(SliceInterpreter, MovesLongUnalignedShares) {
   for_every_plan(false, {3}, {2053}, [](const Topology& machine, const Plan& plan, const Payload& payload) {
-    Emulation emulation(machine, plan, payload, {.parts = 2, .slice = Bytes{1024}}, false);
+    Emulation emulation(machine, plan, payload, {.blocks_per_lane = 2, .slice = Bytes{1024}}, false);
     emulation.prepare_slices<Float>();
     for (int c = 0; c < 2; ++c) EXPECT_EQ(emulation.call<float>(c), 0) << "call " << c;
   });
@@ -137,7 +137,7 @@ TEST(SliceInterpreter, MovesLongUnalignedShares) {
 
 TEST(SliceInterpreter, IsRightInPlace) {
   for_every_plan(true, {3}, {1, 77}, [](const Topology& machine, const Plan& plan, const Payload& payload) {
-    Emulation emulation(machine, plan, payload, {.parts = 3, .slices = 4, .lane_per_step = true}, true);
+    Emulation emulation(machine, plan, payload, {.blocks_per_lane = 3, .slices = 4, .lane_per_step = true}, true);
     emulation.prepare_slices<Float>();
     for (int c = 0; c < 2; ++c) EXPECT_EQ(emulation.call<float>(c), 0) << "call " << c;
   });
@@ -146,7 +146,7 @@ TEST(SliceInterpreter, IsRightInPlace) {
 // Pieces are up to 32 KiB and flags lag behind by two of them: one piece a slice and many, ends that are no vector, several parts.
 TEST(BulkInterpreter, GivesEveryContractsResultsCallAfterCall) {
   for_every_plan(false, {2, 3}, {1, 77, 2051}, [](const Topology& machine, const Plan& plan, const Payload& payload) {
-    Emulation emulation(machine, plan, payload, {.parts = 2, .slice = Bytes{2048}}, false);
+    Emulation emulation(machine, plan, payload, {.blocks_per_lane = 2, .slice = Bytes{2048}}, false);
     emulation.prepare_slices<Float>(true);
     for (int c = 0; c < 2; ++c) EXPECT_EQ(emulation.call<float>(c), 0) << "call " << c;
   });
@@ -162,7 +162,7 @@ TEST(BulkInterpreter, KeepsManyPiecesOnTheWay) {
       ASSERT_TRUE(plan) << name;
       for (const Bytes slice : {Bytes{0}, Bytes{32 << 10}, Bytes{100000}}) {
         SCOPED_TRACE(fmt::format("{}, slices of {} bytes{}", name, slice.count(), in_place ? ", in place" : ""));
-        Emulation emulation(machine, *plan, payload, {.parts = 2, .slice = slice}, in_place);
+        Emulation emulation(machine, *plan, payload, {.blocks_per_lane = 2, .slice = slice}, in_place);
         emulation.prepare_slices<Float>(true);
         EXPECT_EQ(emulation.call<float>(0), 0);
       }
@@ -173,7 +173,7 @@ TEST(BulkInterpreter, KeepsManyPiecesOnTheWay) {
 TEST(SliceInterpreter, CountsOnWhereFlagsWrapAround) {
   const auto machine = testing::one_switch(3);
   const auto plan = *testing::plan_on(machine, "ring", CollectiveKind::all_reduce);
-  Emulation emulation(machine, plan, {.elements = 200, .type = DataType::float32}, {.parts = 2, .slice = Bytes{64}}, false);
+  Emulation emulation(machine, plan, {.elements = 200, .type = DataType::float32}, {.blocks_per_lane = 2, .slice = Bytes{64}}, false);
   emulation.first_call = 0xffffffffU - 1;
   emulation.prepare_slices<Float>();
   for (int c = 0; c < 4; ++c) EXPECT_EQ(emulation.call<float>(c), 0) << "call " << c;

@@ -30,11 +30,11 @@ TEST(GpuTuning, TakesPacketsWhileTheyAreTheFastestAndAsManyPartsAsFitAbove) {
   const auto tuning = [&](Bytes size, DataType type) { return plan({.elements = size.count() / size_of(type), .type = type}); };
   EXPECT_EQ(tuning(1_KiB, DataType::float16).protocol, Protocol::lamport);
   EXPECT_EQ(tuning(64_MiB, DataType::float32).protocol, Protocol::lamport);  // chunks of 16 MiB
-  EXPECT_EQ(tuning(1_MiB, DataType::float16).parts, 32);                     // chunks of 256 KiB in parts of one round of packets
+  EXPECT_EQ(tuning(1_MiB, DataType::float16).blocks_per_lane, 32);           // chunks of 256 KiB in parts of one round of packets
   EXPECT_EQ(tuning(1_MiB, DataType::float16).slice, 8_KiB);
   const auto large = tuning(65_MiB, DataType::bfloat16);
   EXPECT_EQ(large.protocol, Protocol::simple);
-  EXPECT_EQ(large.parts, 32);  // a lane for each of three peers, one for the sum: 128 blocks
+  EXPECT_EQ(large.blocks_per_lane, 32);  // a lane for each of three peers, one for the sum: 128 blocks
   EXPECT_EQ(large.slice, 128_KiB);
   const Tuned ring(4, "ring", CollectiveKind::all_reduce);
   for (const auto& [size, protocol] : {std::pair{48_MiB, Protocol::lamport}, std::pair{49_MiB, Protocol::simple}})
@@ -45,11 +45,11 @@ TEST(GpuTuning, GathersWithFewBlocks) {
   const Tuned plan(4, "ring", CollectiveKind::all_gather);
   const auto tuning = [&](Bytes size) { return plan({.elements = size.count() / 2, .type = DataType::float16}); };
   EXPECT_EQ(tuning(64_MiB).protocol, Protocol::simple);
-  EXPECT_EQ(tuning(64_MiB).parts, 128);
-  EXPECT_EQ(tuning(128_MiB).parts, 64);
+  EXPECT_EQ(tuning(64_MiB).blocks_per_lane, 128);
+  EXPECT_EQ(tuning(128_MiB).blocks_per_lane, 64);
   EXPECT_EQ(tuning(128_MiB).slice, 256_KiB);
   const Tuned pair(2, "ring", CollectiveKind::all_gather);
-  EXPECT_EQ(pair({.elements = 64 << 20, .type = DataType::float16}).parts, 256);
+  EXPECT_EQ(pair({.elements = 64 << 20, .type = DataType::float16}).blocks_per_lane, 256);
 }
 
 TEST(GpuTuning, LetsOnlySumsOfFloatingPointBeTheirOwnFlags) {

@@ -43,7 +43,7 @@ Result<Measurement> run_collective(Session& session, CollectiveKind kind, const 
   const auto proof = verify(machine, routes, plan->schedule);
   if (!proof) return proof.error();
   const Payload payload{.elements = elements, .type = DataType::float32};
-  const auto program = lower(plan->schedule, *proof, payload, {.parts = 2, .slice = 4_KiB});
+  const auto program = lower(plan->schedule, *proof, payload, {.blocks_per_lane = 2, .slice = 4_KiB});
   if (!program) return program.error();
   return host_processes(session)->run({&machine, &routes, &*plan, &*program}, options);
 }
