@@ -10,6 +10,7 @@
 
 #include "cli/arguments.h"
 #include "cli/command.h"
+#include "cli/terminal.h"
 #include "p2plab/detail/config_value.h"
 #include "p2plab/detail/text.h"
 #include "p2plab/experiment/gallery.h"
@@ -25,6 +26,7 @@ struct RunArguments {
   std::string out;
   bool json = false;
   bool strict = false;
+  TerminalArguments terminal;
   LimitArguments limits;
 };
 
@@ -76,7 +78,7 @@ Status give_out(const Report& report, const RunArguments& arguments, Progress& p
   watch.finishing();
   auto written = arguments.out.empty() ? Status{} : write_report(report, arguments.out);
   if (written && !arguments.out.empty()) progress.note("report written to " + arguments.out);
-  auto printed = watch.print(arguments.json ? to_json(report) : to_text(report));
+  auto printed = watch.print(arguments.json ? to_json(report) : to_text(report, layout_of(arguments.terminal)));
   if (!written) return written;
   if (!printed) return printed;
   auto status = status_of(report);
@@ -110,6 +112,7 @@ Command run_command(CLI::App& parent) {
   app->add_option("--out", arguments->out, "folder for report.json, report.csv, report.html and traces")->type_name("DIR");
   app->add_flag("--json", arguments->json, "print the report as JSON");
   app->add_flag("--strict", arguments->strict, "exit code 1 if anything that the config asks for is skipped");
+  add_terminal_options(*app, arguments->terminal);
   add_memory_limit(*app, arguments->limits);
   return {app, [arguments](Watch& watch) { return run_config(*arguments, watch); }};
 }

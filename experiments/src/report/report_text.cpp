@@ -71,7 +71,32 @@ std::vector<std::string> device_names(const std::vector<Line>& lines) {
   return names;
 }
 
-std::vector<std::string> cells_of(const Line& line, const std::string& size, const std::vector<std::string>& devices) {
+// What the columns `proved` and `data` say beside what is said of all rows below the table: they stand where a row differs.
+struct Remarks {
+  bool proved = false;
+  bool data = false;
+};
+
+bool ours(const Row& row) { return row.executor() != "nccl_model"; }
+
+Remarks remarks_of(const std::vector<Line>& lines, const TextLayout& layout) {
+  if (layout.wide) return {true, true};
+  return {std::ranges::any_of(lines, [](const Line& line) { return ours(any_row(line)) && !any_row(line).verified; }),
+          std::ranges::any_of(lines, [](const Line& line) { return data_cell(line) == "WRONG"; })};
+}
+
+// A row of `auto` is that of the planner it chose once more, where the config has that planner as well and nothing was measured.
+bool repeats(const Line& line, const std::vector<Line>& lines) {
+  const auto& row = any_row(line);
+  if (row.chosen.empty() || row.winner || !line.devices.empty() || !ours(row) || data_cell(line) == "WRONG") return false;
+  return std::ranges::any_of(lines, [&](const Line& other) {
+    const auto& same = any_row(other);
+    return same.algorithm == row.chosen && same.size == row.size && same.collective == row.collective && same.in_place == row.in_place &&
+           same.predicted() == row.predicted() && same.channels == row.channels && same.protocol == row.protocol;
+  });
+}
+
+std::vector<std::string> cells_of(const Line& line, const std::string& size, const std::vector<std::string>& devices, const Remarks& remarks) {
   const auto& row = any_row(line);
   const auto name = row.chosen.empty() ? row.algorithm : fmt::format("{} ({})", row.algorithm, row.chosen);
   std::vector<std::string> cells{
@@ -81,42 +106,62 @@ std::vector<std::string> cells_of(const Line& line, const std::string& size, con
     cells.push_back(found == line.devices.end() ? "-" : time((*found)->time()));
     cells.push_back(found == line.devices.end() ? "-" : percent((*found)->error_pct()));
   }
-  cells.insert(cells.end(), {fmt::format("{}", row.channels), row.verified ? "yes" : "no", data_cell(line)});
+  cells.insert(cells.end(),
+               {fmt::format("{}", row.channels), remarks.proved ? (row.verified ? "yes" : "no") : "", remarks.data ? data_cell(line) : ""});
   return cells;
 }
 
-std::string table_of(const std::vector<Line>& lines) {
+TextTable table_of(const std::vector<Line>& lines, const TextLayout& layout) {
   using enum TextTable::Align;
   const auto devices = device_names(lines);
-  std::vector<TextTable::Column> columns{{"size", right},       {"  algorithm"},       {"predicted us", right},
-                                         {"algbw GB/s", right}, {"busbw GB/s", right}, {"% of bound", right}};
+  std::vector<TextTable::Column> columns{{"size", right},           {"  algorithm", left, 0, true}, {"predicted\nus", right},
+                                         {"algbw\nGB/s", right, 4}, {"busbw\nGB/s", right, 2},      {"% of\nbound", right, 3}};
   for (const auto& device : devices) {
-    columns.push_back({device + " us", right});
-    columns.push_back({"error %", right});
+    columns.push_back({device + "\nus", right});
+    columns.push_back({"error\n%", right, 1});
   }
-  columns.insert(columns.end(), {{"channels", right}, {"proved"}, {"data"}});
+  columns.insert(columns.end(), {{"channels", right, 5}, {"proved"}, {"data"}});
   TextTable table(std::move(columns));
+  const auto remarks = remarks_of(lines, layout);
   const Row* before = nullptr;
   for (const auto& line : lines) {
     const auto& row = any_row(line);
+    if (!layout.wide && repeats(line, lines)) continue;
     const bool same = before != nullptr && before->size == row.size && before->collective == row.collective;
     if (before != nullptr && !same) table.gap();
-    table.add(cells_of(line, same ? "" : to_string(row.size), devices));
+    using enum TextTable::Style;
+    const auto look = data_cell(line) == "WRONG" ? alarm : row.winner ? strong : plain;
+    table.add(cells_of(line, same ? "" : to_string(row.size), devices, remarks), look);
     before = &row;
   }
-  return table.text();
+  return table;
 }
 
 // What the predictions below rest on.
-std::string costs_of(const Provenance& from) {
+std::string costs_of(const Provenance& from, const TextLayout& layout) {
   if (from.profile.empty()) return {};
   const auto* forms = from.forms == "model" ? "in the form that is predicted fastest" : "in the form in which p2plab's kernels run it on GPUs";
-  return fmt::format("Predicted with profile {}, each plan {}.\n\n", from.profile, forms);
+  return folded(fmt::format("Predicted with profile {}, each plan {}.", from.profile, forms), layout).substr(2) + "\n";
+}
+
+// The words of the columns that are there.
+std::string legend_of(const TextTable& table, const std::vector<Line>& lines, const TextLayout& layout) {
+  std::string text = "* least predicted time of its size.";
+  if (table.shows("% of\nbound", layout)) text += " % of bound: least time that any schedule needs / predicted.";
+  if (table.shows("channels", layout)) text += " channels: thread blocks per GPU.";
+  if (table.shows("proved", layout))
+    text += " proved: every rank provably ends with the right sums.";
+  else if (std::ranges::any_of(lines, [](const Line& line) { return any_row(line).verified; }))
+    text += " Every plan is proved: each rank ends with the right sums.";
+  if (table.shows("data", layout)) text += " data: real data, run and compared with a float64 reference (- not run).";
+  if (!layout.wide && std::ranges::any_of(lines, [&](const Line& line) { return repeats(line, lines); }))
+    text += " auto has no line of its own where it chose a plan that has one.";
+  return folded(text, layout).substr(2);
 }
 
 }  // namespace
 
-std::string to_text(const Report& report) {
+std::string to_text(const Report& report, const TextLayout& layout) {
   std::string text;
   const auto lines = lines_of(report);
   std::vector<CollectiveKind> kinds;
@@ -129,17 +174,15 @@ std::string to_text(const Report& report) {
     const auto& row = any_row(mine.front());
     text += fmt::format("{}: {} of {} among {} GPUs of {}{}\n\n", report.name, to_string(kind), row.dtype, row.ranks, report.provenance.topology,
                         row.in_place ? ", in place" : "");
-    text += costs_of(report.provenance) + table_of(mine) + "\n";
-  }
-  if (!lines.empty()) {
-    text +=
-        "* least predicted time of its size.  % of bound: least time that any schedule needs / predicted.  channels: thread blocks per GPU.\n"
-        "proved: every rank provably ends with the right sums.  data: real data, run and compared with a float64 reference (- not run).\n";
+    if (kind == kinds.front()) text += costs_of(report.provenance, layout);
+    const auto table = table_of(mine, layout);
+    text += table.text(layout) + "\n";
+    if (kind == kinds.back()) text += legend_of(table, lines, layout);
   }
   if (!report.skipped.empty()) text += "\nNot done:\n";
-  for (const auto& skip : report.skipped) text += fmt::format("  {}: {}\n", skip.what, skip.reason);
+  for (const auto& skip : report.skipped) text += folded(fmt::format("{}: {}", skip.what, skip.reason), layout);
   if (!report.findings.empty()) text += "\nFound:\n";
-  for (const auto& finding : report.findings) text += fmt::format("  {}\n", finding);
+  for (const auto& finding : report.findings) text += folded(finding, layout);
   return text;
 }
 

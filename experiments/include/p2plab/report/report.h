@@ -11,6 +11,7 @@
 #include "p2plab/base/units.h"
 #include "p2plab/experiment/prediction.h"
 #include "p2plab/program/measurement.h"
+#include "p2plab/report/text_layout.h"
 #include "p2plab/schedule/collective.h"
 
 namespace p2plab {
@@ -103,8 +104,8 @@ std::string to_json(const Report& report);
 std::string to_csv(const Report& report);
 /// report.html: the table and charts in one file that loads nothing.
 std::string to_html(const Report& report);
-/// The table and the sentences for a person.
-std::string to_text(const Report& report);
+/// The tables and the sentences for a person.
+std::string to_text(const Report& report, const TextLayout& layout = {});
 
 /// Writes report.json, report.csv, report.html and the attachments into `directory`, which is made if missing. Errors: io.
 Status write_report(const Report& report, const std::string& directory);
