@@ -33,6 +33,10 @@ Json json_of(const PciFact& device) {
 }
 Json json_of(const NetworkFact& network) { return {{"name", network.name}, {"bus_id", network.bus_id}, {"megabits", network.megabits}}; }
 
+Json json_of(const Reading& reading) {
+  return {{"subject", reading.subject}, {"what", reading.what}, {"value", reading.value}, {"source", reading.source}, {"missing", reading.missing}};
+}
+
 template <class T>
 Json list_of(const std::vector<T>& all) {
   auto list = Json::array();
@@ -78,21 +82,26 @@ NetworkFact network(const JsonValue& value) {
   value.expect_keys({"name", "bus_id", "megabits"});
   return {value["name"].string(), value["bus_id"].string(), number(value["megabits"])};
 }
+Reading reading(const JsonValue& value) {
+  value.expect_keys({"subject", "what", "value", "source", "missing"});
+  return {value["subject"].string(), value["what"].string(), value["value"].string(), value["source"].string(), value["missing"].string()};
+}
 
 }  // namespace
 
 std::string write_facts(const MachineFacts& facts) {
-  const Json json{{"version", 1},
-                  {"name", facts.name},
-                  {"driver", facts.driver},
-                  {"nvml_missing", facts.nvml_missing},
-                  {"cuda_missing", facts.cuda_missing},
-                  {"nvml", list_of(facts.nvml)},
-                  {"cuda", list_of(facts.cuda)},
-                  {"peers", list_of(facts.peers)},
-                  {"pci", list_of(facts.pci)},
-                  {"networks", list_of(facts.networks)},
-                  {"cpu", {{"arch", facts.cpu.arch}, {"vendor", facts.cpu.vendor}, {"family", facts.cpu.family}, {"model", facts.cpu.model}}}};
+  Json json{{"version", 1},
+            {"name", facts.name},
+            {"driver", facts.driver},
+            {"nvml_missing", facts.nvml_missing},
+            {"cuda_missing", facts.cuda_missing},
+            {"nvml", list_of(facts.nvml)},
+            {"cuda", list_of(facts.cuda)},
+            {"peers", list_of(facts.peers)},
+            {"pci", list_of(facts.pci)},
+            {"networks", list_of(facts.networks)},
+            {"cpu", {{"arch", facts.cpu.arch}, {"vendor", facts.cpu.vendor}, {"family", facts.cpu.family}, {"model", facts.cpu.model}}}};
+  if (!facts.readings.empty()) json["readings"] = list_of(facts.readings);
   return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
@@ -101,7 +110,7 @@ Result<MachineFacts> read_facts(std::string_view text, const std::string& filena
   if (!document) return document.error();
   JsonMistake mistake{.filename = filename, .text = text};
   const JsonValue root(&*document, &mistake);
-  root.expect_keys({"version", "name", "driver", "nvml_missing", "cuda_missing", "nvml", "cuda", "peers", "pci", "networks", "cpu"});
+  root.expect_keys({"version", "name", "driver", "nvml_missing", "cuda_missing", "nvml", "cuda", "peers", "pci", "networks", "cpu", "readings?"});
   if (!mistake.error && root["version"].integer(1, large) != 1) root["version"].fail("this program reads version 1 of recorded facts");
   MachineFacts facts;
   if (!mistake.error) {
@@ -114,7 +123,9 @@ Result<MachineFacts> read_facts(std::string_view text, const std::string& filena
              read_list<CudaPeer>(root["peers"], cuda_peer),
              read_list<PciFact>(root["pci"], pci_device),
              read_list<NetworkFact>(root["networks"], network),
+             {},
              {}};
+    if (root["readings"].present()) facts.readings = read_list<Reading>(root["readings"], reading);
     const auto cpu = root["cpu"];
     cpu.expect_keys({"arch", "vendor", "family", "model"});
     facts.cpu = {cpu["arch"].string(), cpu["vendor"].string(), number(cpu["family"]), number(cpu["model"])};

@@ -69,6 +69,15 @@ struct CpuFact {
   int model = 0;
 };
 
+/// One thing that one source said of one part of a machine's state, as it was read; or why it could not be read.
+struct Reading {
+  std::string subject;       // a bus id, two of them, "machine", a device file, the name of an environment variable
+  std::string what;          // as in "link_width"
+  std::string value = {};    // empty where it could not be read, and where it is empty
+  std::string source = {};   // a file, a function, a command
+  std::string missing = {};  // why it could not be read; empty: it was
+};
+
 struct MachineFacts {
   std::string name = "this machine";
   std::string driver = {};
@@ -80,6 +89,7 @@ struct MachineFacts {
   std::vector<PciFact> pci = {};  // a bridge before what lies behind it
   std::vector<NetworkFact> networks = {};
   CpuFact cpu = {};
+  std::vector<Reading> readings = {};  // how the machine is, where somebody asked (p2plab doctor)
 };
 
 /// A sentence about the machine and who said it: "NVML", "CUDA", "sysfs".

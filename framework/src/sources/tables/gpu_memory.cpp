@@ -67,7 +67,14 @@ std::optional<GpuFacts> gpu_facts(std::string_view name) {
   }
   if (model == nullptr) return std::nullopt;
   const auto found = std::ranges::find(memory_rates, model->title, &MemoryRate::title);
-  return GpuFacts{std::string{model->title}, static_cast<double>(model->memory), found == memory_rates.end() ? 0 : found->rate};
+  return GpuFacts{.title = std::string{model->title},
+                  .memory_gb = static_cast<double>(model->memory),
+                  .memory_gbps = found == memory_rates.end() ? 0 : found->rate,
+                  .pcie_generation = model->pcie_generation,
+                  .pcie_lanes = model->pcie_lanes,
+                  .links = model->links,
+                  .peers_over_pcie = model->peers == PeerPolicy::yes,
+                  .peers_over_nvlink = model->peers != PeerPolicy::no};
 }
 
 }  // namespace p2plab
