@@ -56,6 +56,7 @@ TEST(Usage, EveryCommandHasHelpWithAnExample) {
                               "bound",
                               "place",
                               "advise",
+                              "doctor",
                               "frontier",
                               "tune",
                               "compare",

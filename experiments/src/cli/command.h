@@ -36,6 +36,7 @@ Command bound_command(CLI::App& parent);
 Command frontier_command(CLI::App& parent);
 Command place_command(CLI::App& parent);
 Command advise_command(CLI::App& parent);
+Command doctor_command(CLI::App& parent);
 Command tune_command(CLI::App& parent);
 Command verify_command(CLI::App& parent);
 Command simulate_command(CLI::App& parent);

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// NVLinks that are down, by number; what a model has; the fabric's manager; errors of links.
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "doctor/check.h"
+
+namespace p2plab::doctor::checks {
+
+namespace {
+
+struct Links {
+  int active = 0;
+  std::vector<int> down;
+  std::set<std::pair<std::string, std::string>> ends;  // of those that are up
+};
+
+Links links_of(const NvmlGpu& gpu) {
+  Links all;
+  for (const auto& link : gpu.links) {
+    if (link.active) {
+      ++all.active;
+      all.ends.insert({link.remote, link.remote_kind});
+    } else {
+      all.down.push_back(link.number);
+    }
+  }
+  return all;
+}
+
+// The links of this GPU up, to where its others lead.
+Change links_up(const std::string& bus_id, std::pair<std::string, std::string> end) {
+  return [bus_id, end = std::move(end)](MachineFacts& facts) {
+    for (auto& gpu : facts.nvml) {
+      for (auto& link : gpu.links) {
+        if (gpu.bus_id != bus_id || link.active) continue;
+        link.active = true;
+        link.remote = end.first;
+        link.remote_kind = end.second;
+      }
+    }
+  };
+}
+
+void some_down(const Patient& patient, const PatientGpu& gpu, const Links& links, Complaints& complaints) {
+  const bool switched = std::ranges::any_of(links.ends, [](const auto& end) { return end.second == "switch" || end.first.starts_with("ffff"); });
+  const bool partial = patient.virtual_machine() && !switched;
+  Complaint one{.finding = {.name = "nvlink.down",
+                            .severity = partial ? Severity::unknown : Severity::fault,
+                            .what = fmt::format("{} of {} NVLinks of {} are down (number {})", links.down.size(), gpu.nvml->links.size(), gpu.name,
+                                                fmt::join(links.down, ", ")),
+                            .evidence = {fmt::format("nvmlDeviceGetNvLinkState of {}: {} active, down: {}", gpu.bus_id, links.active,
+                                                     fmt::join(links.down, ", ")),
+                                         fmt::format("the {} have {} each", gpu.model, gpu.nvml->links.size())},
+                            .remedies = {{"nvidia-smi nvlink -s; nvidia-smi nvlink -e; dmesg | grep -i -e xid -e nvlink", ""},
+                                         {"nvidia-smi -r (all GPUs of the board), then reseat or replace bridge, cable or board",
+                                          "a reset ends every process on these GPUs"}}}};
+  if (partial) {
+    one.finding.what += "; links to GPUs that this virtual machine was not given look the same";
+  } else if (links.ends.size() == 1) {
+    one.repair = links_up(gpu.bus_id, *links.ends.begin());
+  } else {
+    one.finding.no_worth = "not known: where the lost links led is not told";
+  }
+  complaints.add(std::move(one));
+}
+
+void all_down(const Patient& patient, Complaints& complaints, const std::vector<std::string>& names) {
+  const auto& gpu = *std::ranges::find(patient.gpus(), names.front(), &PatientGpu::name);
+  const auto state = patient.number(gpu.bus_id, reading::fabric_state);
+  const bool fabric = state.value_or(0) == 1 || state.value_or(0) == 2;
+  complaints.add(
+      {.finding = {
+           .name = fabric ? "nvlink.fabric_manager" : "nvlink.all_down",
+           .severity = Severity::fault,
+           .what = fabric ? fmt::format("the NVLink fabric is not started on {}: the fabric manager is not done", list_of(names))
+                          : fmt::format("no NVLink of {} is up, though the {} is joined by them", list_of(names), gpu.model),
+           .no_worth = "not known: what the links would join is not told",
+           .evidence = {fmt::format("nvmlDeviceGetNvLinkState of {}: none active", gpu.bus_id), patient.evidence(gpu.bus_id, reading::fabric_state)},
+           .remedies = {{"systemctl status nvidia-fabricmanager; systemctl restart nvidia-fabricmanager (its version must be the driver's)",
+                         "a restart ends every process that uses the GPUs"}}}});
+}
+
+// Boards whose GPUs are always joined; cards may go without a bridge.
+bool always_joined(const PatientGpu& gpu) { return gpu.known && gpu.known->links > 0 && gpu.known->title.find("SXM") != std::string::npos; }
+
+void look_at_errors(const Patient& patient, const PatientGpu& gpu, Complaints& complaints) {
+  const auto errors = patient.number(gpu.bus_id, reading::nvlink_errors);
+  constexpr std::int64_t many = 1000;  // a link trains with some
+  if (!errors || *errors < many) return;
+  complaints.add({.finding = {.name = "nvlink.errors",
+                              .severity = Severity::risk,
+                              .what = fmt::format("the NVLinks of {} had {} errors: each is sent again, and takes time", gpu.name, *errors),
+                              .no_worth = "not known: by how often, which a second look tells",
+                              .evidence = {patient.evidence(gpu.bus_id, reading::nvlink_errors)},
+                              .remedies = {{fmt::format("nvidia-smi nvlink -e -i {}; look again after a run", gpu.bus_id), ""}}}});
+}
+
+void look_at_nvlinks(const Patient& patient, Complaints& complaints) {
+  if (!patient.facts().nvml_missing.empty()) {
+    complaints.unread("nvlink.unread", "whether NVLinks are up", {"NVML: " + patient.facts().nvml_missing});
+    return;
+  }
+  std::vector<std::string> dead;
+  for (const auto& gpu : patient.gpus()) {
+    if (gpu.nvml == nullptr) continue;
+    const auto links = links_of(*gpu.nvml);
+    if (links.active > 0 && !links.down.empty()) some_down(patient, gpu, links, complaints);
+    if (links.active == 0 && always_joined(gpu) && patient.gpus().size() > 1) dead.push_back(gpu.name);
+    if (links.active > 0 && links.down.empty() && always_joined(gpu) && links.active < gpu.known->links)
+      complaints.add({.finding = {.name = "nvlink.fewer",
+                                  .severity = Severity::unknown,
+                                  .what = fmt::format("{} shows {} NVLinks, a {} has {}", gpu.name, links.active, gpu.known->title, gpu.known->links),
+                                  .evidence = {fmt::format("nvmlDeviceGetNvLinkState of {}", gpu.bus_id), "table of GPUs"}}});
+    look_at_errors(patient, gpu, complaints);
+  }
+  if (!dead.empty()) all_down(patient, complaints, dead);
+}
+
+}  // namespace
+
+Check nvlink() { return {"nvlink", "NVLinks are up, as many as the model has, and without errors", look_at_nvlinks}; }
+
+}  // namespace p2plab::doctor::checks

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// p2plab doctor from the command line: records, reports, exit codes.
+#include <nlohmann/json.hpp>
+
+#include "program.h"
+
+namespace p2plab {
+namespace {
+
+using test::json_of;
+using test::p2plab;
+
+// The recorded machine with one NVLink of GPU 2 down.
+std::string with_a_dead_link() {
+  auto facts = nlohmann::json::parse(test::content(std::filesystem::path(P2PLAB_SOURCE_DIR) / "tests/data/h200x4_facts.json"));
+  facts["nvml"][2]["links"][5]["active"] = false;
+  const auto file = test::scratch("dead_link.json");
+  std::ofstream(file) << facts.dump();
+  return "'" + file.string() + "'";
+}
+
+TEST(DoctorCommand, ReportsAFaultWithItsPriceAndExitsByStrict) {
+  const auto file = with_a_dead_link();
+  const auto plain = p2plab("doctor --facts " + file);
+  EXPECT_EQ(plain.exit, 0) << plain.err;
+  EXPECT_NE(plain.out.find("fault   1 of 18 NVLinks of gpu2 are down (number 5)"), std::string::npos) << plain.out;
+  EXPECT_NE(plain.out.find("6.2 GB/s busbw: 443.8 with it, 450.0 without (1 % lost)"), std::string::npos) << plain.out;
+  const auto strict = p2plab("doctor --strict --facts " + file);
+  EXPECT_EQ(strict.exit, 1);
+  EXPECT_EQ(strict.out, plain.out);
+  EXPECT_EQ(p2plab("doctor --strict --facts tests/data/h200x4_facts.json").exit, 0) << "what is not known is no complaint";
+}
+
+TEST(DoctorCommand, JsonHoldsWhatTheTextSays) {
+  const auto json = json_of("doctor --json --facts " + with_a_dead_link());
+  test::expect_keys(json, {"machine", "summary", "complaints", "busbw_gbps", "findings", "fine", "warnings"});
+  EXPECT_EQ(json["complaints"], 1);
+  const auto& finding = json["findings"][0];
+  EXPECT_EQ(finding["name"], "nvlink.down");
+  EXPECT_EQ(finding["severity"], "fault");
+  EXPECT_EQ(finding["busbw_gbps"]["with"], 443.75);
+}
+
+TEST(DoctorCommand, AMachineThatCannotBeReadIsAnErrorThatSaysWhy) {
+  const auto broken = test::scratch("broken.json");
+  std::ofstream(broken) << "{\"version\": 1";
+  EXPECT_EQ(p2plab("doctor --facts '" + broken.string() + "'").exit, 1);
+  EXPECT_EQ(p2plab("doctor --facts /no/such/file").exit, 1);
+}
+
+TEST(DoctorCommand, ARecordIsReadBackAndAlsoByTopoDetect) {
+  const auto again = test::scratch("again.json");
+  ASSERT_EQ(p2plab("doctor --facts tests/data/h200x4_facts.json --record '" + again.string() + "'").exit, 0);
+  EXPECT_EQ(p2plab("doctor --json --facts '" + again.string() + "'").out, p2plab("doctor --json --facts tests/data/h200x4_facts.json").out);
+  EXPECT_EQ(p2plab("topo detect --facts '" + again.string() + "'").exit, 0);
+}
+
+}  // namespace
+}  // namespace p2plab
