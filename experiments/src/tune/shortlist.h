@@ -10,7 +10,7 @@
 
 namespace p2plab {
 
-/// Keeps the best few of the programs that it is told of, each once, fastest first; equals in the order of coming.
+/// Keeps the best few of the programs that it is told of, fastest first; of those that the model cannot tell apart the first.
 class Shortlist {
  public:
   explicit Shortlist(std::size_t most) : most_(most) {}

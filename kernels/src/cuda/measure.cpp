@@ -45,9 +45,13 @@ Result<Measurement> measure(const Subject& subject, const RunOptions& options) {
   constexpr int first_checks = 4;  // more calls than there are copies of a landing area
   Measurement result{.executor = subject.executor, .clock = Clock::device};
   DataCheck found{.passed = true};
-  // Without a check the inputs still hold data, so that what is timed is what would be checked.
+  // Without a check the inputs still hold data, so that what is timed is what would be checked, and one call is made before any is captured: NCCL
+  // connects its ranks in the first one, which CUDA forbids while a stream is captured.
   if (!options.check) {
     if (auto done = subject.buffers->generate(options.seed); !done) return std::move(done).error();
+    auto ran = run_once(*subject.ranks, subject.enqueue);
+    if (auto well = subject.after(); !well) return std::move(well).error();
+    if (!ran) return std::move(ran).error();
   }
   for (int c = 0; c < (options.check ? first_checks : 0); ++c) {
     if (auto done = check_once(subject, options.seed + static_cast<std::uint64_t>(c), found); !done) return std::move(done).error();

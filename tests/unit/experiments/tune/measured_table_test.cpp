@@ -4,10 +4,12 @@
 
 #include <map>
 #include <mutex>
+#include <set>
 
 #include "p2plab/experiment/tuned.h"
 #include "p2plab/machine/presets.h"
 #include "p2plab/run/builtin_executors.h"
+#include "p2plab/simulator/profile.h"
 
 namespace p2plab {
 namespace {
@@ -100,6 +102,21 @@ TEST(MeasuredTable, NcclServesWhereOursTakesOverThreePercentLonger) {
     }
     EXPECT_EQ(to_text(*table).find("  nccl\n") != std::string::npos, by_nccl) << to_text(*table);
   }
+}
+
+// Between two GPUs a ring, two-shot and the forest are one program by other names; timed together they would leave out one_shot.
+TEST(MeasuredTable, PlansThatTheModelCannotTellApartAreTimedOnce) {
+  const auto topology = resolve_topology("hgx-h200:gpus=2");
+  const auto profile = load_profile("h200");
+  ASSERT_TRUE(topology && profile);
+  SilentProgress progress;
+  const Scripted ours({{"", 5}});
+  TuneOptions options{.sizes = {Bytes{1 << 20}}, .dtype = DataType::float16};
+  options.measuring = TuneMeasuring{.ours = &ours, .on = {.executor = "scripted", .gpus = {"G", "G"}, .version = "1", .date = "d"}};
+  ASSERT_TRUE(tune(Evaluator(*topology, *profile, {.forms = PlanForms::gpu}), make_collective(CollectiveKind::all_reduce, 2), options, progress));
+  const std::set<std::string> timed(ours.asked.begin(), ours.asked.end());
+  EXPECT_TRUE(timed.contains("one_shot"));
+  EXPECT_EQ(timed.contains("ring") + timed.contains("two_shot") + timed.contains("forest"), 1);
 }
 
 TEST(MeasuredTable, TurnsGoRoundForwardsAndBackwards) {
