@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Machines as people bring them, from the command line: answers, sources, advice; and one machine from every source.
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 #include "program.h"
@@ -39,6 +41,40 @@ TEST(Machines, AnAnswerComesBeforeWhatWasAssumed) {
   EXPECT_EQ(p2plab("bound --topology " + file + " --machine gpu").exit, 2);
   EXPECT_NE(p2plab("bound --topology " + file + " --machine gpus=4").err.find("did you mean 'gpu'?"), std::string::npos);
   EXPECT_NE(p2plab("bound --topology dgx-v100 --machine gpu=t4").err.find("nothing of 'dgx-v100' asks"), std::string::npos);
+}
+
+TEST(Machines, PlansAndRunsSayWhatTheyRestOn) {
+  const std::string file = "tests/data/field/02_6gpu_pro6000_pix_node_sys.txt";
+  const auto plan = json_of("plan --topology " + file + " --machine 'gpu=pro 6000' --size '16 MiB' --algorithm ring --json");
+  ASSERT_EQ(plan["rests_on"].size(), 1U);
+  EXPECT_EQ(plan["rests_on"][0]["key"], "socket_link");
+  EXPECT_LT(plan["predicted_low_us"], plan["predicted_us"]);
+  EXPECT_GT(plan["predicted_high_us"], plan["predicted_us"]);
+  EXPECT_GE(plan["rests_on"][0]["predicted_us"][0], plan["rests_on"][0]["predicted_us"][1]);
+  EXPECT_EQ(plan["also_assumed"][0]["key"], "peer_access");
+  const auto text = p2plab("plan --topology " + file + " --machine 'gpu=pro 6000' --size '16 MiB' --algorithm ring").out;
+  for (const char* words : {"with what is assumed of the machine at its ends", "  rests on          socket link of host0 - host1", "  also assumed "})
+    EXPECT_NE(text.find(words), std::string::npos) << words << '\n' << text;
+  const auto known = json_of("plan --topology hgx-h200:gpus=4 --size '1 MiB' --algorithm ring --json");
+  EXPECT_TRUE(known["rests_on"].empty());
+  EXPECT_TRUE(known["also_assumed"].empty());
+  EXPECT_TRUE(known["predicted_low_us"].is_null());
+  const auto config = test::scratch("config.yaml");
+  const auto folder = test::scratch("out");
+  std::ofstream(config) << "version: 1\ntopology: {smi: " << P2PLAB_SOURCE_DIR "/" << file
+                        << ", gpu: pro 6000}\ncollectives: [all_reduce]\nalgorithms: [ring]\nsizes: [1 MiB]\n";
+  const auto ran = p2plab("run '" + config.string() + "' --out '" + folder.string() + "'");
+  ASSERT_EQ(ran.exit, 0) << ran.err;
+  EXPECT_NE(ran.out.find("Predictions and bounds rest on what is assumed of the machine: "), std::string::npos) << ran.out;
+  const auto report = nlohmann::json::parse(test::content(folder / "report.json"));
+  const auto& row = report["rows"][0];
+  EXPECT_LT(row["predicted_low_us"], row["predicted_us"]);
+  EXPECT_LT(row["bound_low_us"], row["bound_us"]);
+  EXPECT_NE(std::ranges::find(row["rests_on"], "socket link of host0 - host1"), row["rests_on"].end());
+  const auto& assumed = report["provenance"]["assumed"];
+  const auto link = std::ranges::find_if(assumed, [](const auto& value) { return value["key"] == "socket_link"; });
+  ASSERT_NE(link, assumed.end());
+  EXPECT_EQ((*link)["least_gbps"], 6);
 }
 
 TEST(Machines, TheImportedFileKeepsItsSourcesAndIsAnsweredLater) {

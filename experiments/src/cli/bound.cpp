@@ -9,7 +9,7 @@
 #include "p2plab/bounds/bounds.h"
 #include "p2plab/machine/assumptions.h"
 #include "p2plab/machine/topology_view.h"
-#include "report/json_number.h"
+#include "report/assumed_json.h"
 
 namespace p2plab::cli {
 
@@ -31,10 +31,6 @@ std::vector<std::string> names_of(const Topology& topology, const std::vector<No
 }
 
 std::string json_of(const Topology& topology, const Bound& bound, const InNetwork& able, const AssumedRange& range) {
-  auto rests = nlohmann::ordered_json::array();
-  for (const auto& [value, low, high] : range.on)
-    rests.push_back(
-        {{"what", value.what}, {"value", value.value}, {"origin", to_string(value.origin)}, {"key", value.key}, {"algbw_gbps", {low, high}}});
   const nlohmann::ordered_json json{{"collective", to_string(bound.kind)},
                                     {"ranks", bound.members},
                                     {"algbw_gbps", number(bound.algbw_gbps())},
@@ -45,7 +41,8 @@ std::string json_of(const Topology& topology, const Bound& bound, const InNetwor
                                     {"attained", bound.attained},
                                     {"latency_us", microseconds(bound.latency)},
                                     {"fabric", fabric_words(topology)},
-                                    {"rests_on", std::move(rests)},
+                                    {"rests_on", rests_on_json(range, "algbw_gbps")},
+                                    {"also_assumed", also_assumed_json(range)},
                                     {"multicast", names_of(topology, able.multicast)},
                                     {"reduce", names_of(topology, able.reduce)}};
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";

@@ -10,7 +10,6 @@
 #include "p2plab/base/quantity.h"
 #include "p2plab/experiment/plan_summary.h"
 #include "p2plab/experiment/planning.h"
-#include "p2plab/machine/assumptions.h"
 #include "p2plab/machine/topology_view.h"
 #include "p2plab/program/plan_io.h"
 #include "p2plab/program/program_io.h"
@@ -94,12 +93,7 @@ struct Giver {
     if (!arguments.out.empty())
       written = watch.write(arguments.out, write_plan({evaluator->topology(), evaluation.kept_plan(), evaluation.program.payload, in_place}));
     if (written && !arguments.program.empty()) written = watch.write(arguments.program, write_program({evaluator->topology(), evaluation.program}));
-    const auto range = rests_on(evaluator->topology(), [&](const Topology& other) -> std::optional<double> {
-      const auto time = Evaluator(other, evaluator->profile()).time(evaluation.program);
-      return time ? std::optional{microseconds(*time)} : std::nullopt;
-    });
-    auto printed = watch.print(
-        arguments.json ? to_json(summary) : to_text(summary) + relays_text(evaluation.program, evaluator->topology()) + rests_on_text(range, "us"));
+    auto printed = watch.print(arguments.json ? to_json(summary) : to_text(summary) + relays_text(evaluation.program, evaluator->topology()));
     return written ? std::move(printed) : std::move(written);
   }
 };

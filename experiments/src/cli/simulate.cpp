@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "p2plab/base/quantity.h"
 #include "p2plab/experiment/evaluator.h"
+#include "p2plab/machine/assumptions.h"
 #include "p2plab/program/check.h"
 #include "p2plab/program/plan_io.h"
 #include "p2plab/simulator/critical_path.h"
@@ -43,6 +44,7 @@ struct Simulation {
   const SimResult& result;
   SimEngine engine = SimEngine::events;
   std::optional<Interval> interval = std::nullopt;
+  bool assumed = false;  // does the interval hold numbers of the machine that are assumed?
   std::optional<CriticalPath> path = std::nullopt;
   std::vector<SimTime> slack = {};
 };
@@ -134,7 +136,8 @@ std::string text_of(const Simulation& s) {
   if (s.engine == SimEngine::path) text += "Engine path: the longest chain of waits or the busiest resource, no run is faster\n";
   if (s.engine == SimEngine::max_min) text += "Engine max-min: transfers that meet share what they meet at fairly\n";
   if (s.interval)
-    text += fmt::format("By the profile's intervals from {:.3f} to {:.3f} us\n", microseconds(s.interval->low), microseconds(s.interval->high));
+    text += fmt::format("By the profile's intervals{} from {:.3f} to {:.3f} us\n", s.assumed ? ", and what is assumed of the machine," : "",
+                        microseconds(s.interval->low), microseconds(s.interval->high));
   for (const auto& use : busiest(s.result, 5)) {
     text += fmt::format("  {:<32} busy {:>5.1f} %  {}\n", use.name, percent(use.busy, s.result.makespan), to_string(use.bytes));
   }
@@ -193,7 +196,8 @@ Status simulate_plan(const SimulateArguments& arguments, Watch& watch) {
     s.path = critical_path(file->topology, evaluator.routes(), *program, *profile, *result);
     s.slack = step_slack(file->topology, evaluator.routes(), *program, *profile, *result);
   }
-  if (!profile->numbers.empty()) {
+  s.assumed = assumed_ends(file->topology).has_value();
+  if (s.assumed || !profile->numbers.empty()) {
     auto prediction = evaluator.predict(*program);
     if (!prediction) return std::move(prediction).error();
     s.interval = prediction->interval;

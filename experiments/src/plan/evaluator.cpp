@@ -8,6 +8,7 @@
 
 #include "p2plab/detail/digest.h"
 #include "p2plab/detail/named.h"
+#include "p2plab/machine/assumptions.h"
 #include "p2plab/program/check.h"
 #include "p2plab/run/gpu_tuning.h"
 #include "plan/best_tuning.h"
@@ -36,11 +37,30 @@ class KnownTimes {
   std::map<Hash128, Seconds> times_;
 };
 
-// Simulated times at the costs of one profile.
+struct Machine {
+  explicit Machine(const Topology& machine) : topology(machine), routes(machine) {}
+  Topology topology;
+  Routes routes;
+};
+
+// Simulated times on one machine at the costs of one profile.
 struct CostModel {
   Profile profile;
+  std::shared_ptr<const Machine> machine;
   KnownTimes known = {};
 };
+
+// The machine with what is assumed of it at its ends: the same twice where nothing is.
+struct MachineEnds {
+  std::shared_ptr<const Machine> slowest;
+  std::shared_ptr<const Machine> fastest;
+};
+
+MachineEnds ends_of(const std::shared_ptr<const Machine>& machine) {
+  const auto ends = assumed_ends(machine->topology);
+  if (!ends) return {machine, machine};
+  return {std::make_shared<const Machine>(ends->slowest), std::make_shared<const Machine>(ends->fastest)};
+}
 
 }  // namespace
 
@@ -49,17 +69,27 @@ Result<PlanForms> plan_forms(std::string_view name) { return from_name<PlanForms
 PlanForms usual_forms(const Profile& profile) { return profile.packet_item > Seconds{0} ? PlanForms::gpu : PlanForms::model; }
 
 struct Evaluator::State {
-  Topology topology;
-  Routes routes;
+  State(const Topology& topology, const Profile& profile, const EvaluatorOptions& how)
+      : machine(std::make_shared<const Machine>(topology)), peer_access(topology, machine->routes), options(how), usual{profile, machine} {
+    auto [slowest_machine, fastest_machine] = ends_of(machine);
+    has_interval = !profile.numbers.empty() || slowest_machine != machine;
+    fast.profile = fastest(profile);
+    fast.machine = std::move(fastest_machine);
+    slow.profile = slowest(profile);
+    slow.machine = std::move(slowest_machine);
+  }
+
+  std::shared_ptr<const Machine> machine;
   PeerAccess peer_access;
   EvaluatorOptions options;
   CostModel usual;
-  CostModel fast;  // every number at the fast end of its interval
-  CostModel slow;
+  CostModel fast = {};  // every number at the fast end of its interval
+  CostModel slow = {};
+  bool has_interval = false;
 
   Result<Seconds> time(CostModel& model, const Program& program, const Hash128& name) const {
     if (const auto time = model.known.find(name)) return *time;
-    auto result = p2plab::simulate(topology, routes, program, model.profile, {.engine = options.engine});
+    auto result = p2plab::simulate(model.machine->topology, model.machine->routes, program, model.profile, {.engine = options.engine});
     if (!result) return std::move(result).error();
     model.known.keep(name, to_seconds(result->makespan));
     return to_seconds(result->makespan);
@@ -67,11 +97,10 @@ struct Evaluator::State {
 };
 
 Evaluator::Evaluator(const Topology& topology, const Profile& profile, const EvaluatorOptions& options)
-    : state_(new State{
-          topology, Routes(topology), PeerAccess(topology, Routes(topology)), options, {profile}, {fastest(profile)}, {slowest(profile)}}) {}
+    : state_(std::make_shared<State>(topology, profile, options)) {}
 
-const Topology& Evaluator::topology() const& { return state_->topology; }
-const Routes& Evaluator::routes() const& { return state_->routes; }
+const Topology& Evaluator::topology() const& { return state_->machine->topology; }
+const Routes& Evaluator::routes() const& { return state_->machine->routes; }
 const Profile& Evaluator::profile() const& { return state_->usual.profile; }
 const EvaluatorOptions& Evaluator::options() const& { return state_->options; }
 const PeerAccess& Evaluator::peer_access() const& { return state_->peer_access; }
@@ -99,7 +128,7 @@ Result<Prediction> Evaluator::predict(const Program& program) const {
   const auto name = digest(program);
   const auto time = state_->time(state_->usual, program, name);
   if (!time) return time.error();
-  if (profile().numbers.empty()) return Prediction{*time};
+  if (!state_->has_interval) return Prediction{*time};
   const auto fast = state_->time(state_->fast, program, name);
   if (!fast) return fast.error();
   const auto slow = state_->time(state_->slow, program, name);

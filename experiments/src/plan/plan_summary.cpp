@@ -10,7 +10,7 @@
 #include "p2plab/base/quantity.h"
 #include "p2plab/schedule/analysis.h"
 #include "plan/collective_bound.h"
-#include "report/json_number.h"
+#include "report/assumed_json.h"
 
 namespace p2plab {
 
@@ -47,6 +47,11 @@ std::optional<double> PlanSummary::gap_pct() const {
 PlanSummary summarize(const Evaluator& evaluator, const Evaluation& evaluation, Seconds synthesis, const Limit& least) {
   const auto& schedule = evaluation.plan().schedule;
   const auto limit = bottleneck(evaluator.topology(), link_loads(evaluator.topology(), evaluator.routes(), schedule));
+  auto range = rests_on(evaluator.topology(), [&](const Topology& other) -> std::optional<double> {
+    const auto time = Evaluator(other, evaluator.profile()).time(evaluation.program);
+    return time ? std::optional{microseconds(*time)} : std::nullopt;
+  });
+  const auto prediction = range.on.empty() ? Result{Prediction{}} : evaluator.predict(evaluation.program);
   return PlanSummary{.algorithm = evaluation.plan().planner,
                      .collective = std::string{to_string(schedule.collective().kind)},
                      .ranks = static_cast<int>(schedule.collective().members.size()),
@@ -59,6 +64,8 @@ PlanSummary summarize(const Evaluator& evaluator, const Evaluation& evaluation, 
                      .algbw_gbps = limit.algbw_gbps(),
                      .bound_gbps = least.algbw_gbps,
                      .predicted = evaluation.prediction.time,
+                     .interval = prediction ? prediction->interval : std::nullopt,
+                     .rests_on = std::move(range),
                      .bound = least.time(evaluation.program.payload),
                      .argument = least.argument,
                      .cut = least.cut,
@@ -89,6 +96,10 @@ std::string to_text(const PlanSummary& plan) {
   text += fmt::format("  algbw            {:.2f} GB/s by link loads (bound {})\n", plan.algbw_gbps, or_dash(plan.bound_gbps, " GB/s"));
   if (!plan.bottleneck.empty()) text += fmt::format("  limited by       {}\n", plan.bottleneck);
   text += fmt::format("  predicted        {:.2f} us (bound {})\n", microseconds(plan.predicted), or_dash(in_us(plan.bound), " us"));
+  if (plan.interval)
+    text += fmt::format("  interval         {:.2f} to {:.2f} us, with what is assumed of the machine at its ends\n", microseconds(plan.interval->low),
+                        microseconds(plan.interval->high));
+  text += rests_on_text(plan.rests_on, "us");
   text += fmt::format("  gap to bounds    {} of the time, {} of the bandwidth\n", or_dash(plan.gap_pct(), " %"),
                       or_dash(plan.optimality() ? std::optional{std::max(0.0, (1 - *plan.optimality()) * 100)} : std::nullopt, " %"));
   if (!plan.argument.empty()) text += fmt::format("  proof of bound   {}\n", plan.argument);
@@ -100,6 +111,7 @@ std::string to_text(const PlanSummary& plan) {
 }
 
 std::string to_json(const PlanSummary& plan) {
+  const auto end = [&](Seconds Interval::*which) { return plan.interval ? number(microseconds((*plan.interval).*which)) : nullptr; };
   const nlohmann::ordered_json json{{"algorithm", plan.algorithm},
                                     {"collective", plan.collective},
                                     {"ranks", plan.ranks},
@@ -127,7 +139,11 @@ std::string to_json(const PlanSummary& plan) {
                                     {"gap_pct", number(plan.gap_pct())},
                                     {"argument", plan.argument},
                                     {"cut", plan.cut},
-                                    {"reason", plan.reason}};
+                                    {"reason", plan.reason},
+                                    {"predicted_low_us", end(&Interval::low)},
+                                    {"predicted_high_us", end(&Interval::high)},
+                                    {"rests_on", rests_on_json(plan.rests_on, "predicted_us")},
+                                    {"also_assumed", also_assumed_json(plan.rests_on)}};
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 

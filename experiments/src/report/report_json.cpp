@@ -62,8 +62,25 @@ Json row_json(const Row& row) {
               {"data", data_json(row.data())},
               {"predicted_low_us", interval ? number(microseconds(interval->low)) : nullptr},
               {"predicted_high_us", interval ? number(microseconds(interval->high)) : nullptr},
+              {"bound_low_us", number(in_us(row.bound_low))},
+              {"rests_on", row.rests_on},
               {"winner", row.winner},
               {"repeats_us", repeats_json(row.measurement)}};
+}
+
+Json assumed_json(const std::vector<SourcedValue>& values) {
+  Json list = Json::array();
+  for (const auto& value : values) {
+    const bool range = value.least > Bandwidth{} && value.least < value.most;
+    list.push_back({{"what", value.what},
+                    {"value", value.value},
+                    {"origin", to_string(value.origin)},
+                    {"source", value.source},
+                    {"key", value.key},
+                    {"least_gbps", range ? number(value.least.gbps()) : nullptr},
+                    {"most_gbps", range ? number(value.most.gbps()) : nullptr}});
+  }
+  return list;
 }
 
 Json provenance_json(const Provenance& from) {
@@ -76,6 +93,7 @@ Json provenance_json(const Provenance& from) {
               {"topology", from.topology},
               {"profile", from.profile},
               {"forms", from.forms},
+              {"assumed", assumed_json(from.assumed)},
               {"method", "predicted_us and the times of executor simulator come from the simulator; clock says what each time_us was taken with"}};
 }
 

@@ -48,6 +48,13 @@ class Fields {
     const auto* value = find(key);
     return value == nullptr || value->is_null() ? std::nullopt : seconds(*value, key);
   }
+  std::vector<std::string> texts(const char* key) {
+    const auto* value = find(key);
+    if (value == nullptr) return {};
+    const bool list = value->is_array() && std::ranges::all_of(*value, [](const Json& element) { return element.is_string(); });
+    if (!list) return fail(fmt::format("'{}' must be a list of texts", key)), std::vector<std::string>{};
+    return value->get<std::vector<std::string>>();
+  }
   std::vector<Seconds> times(const char* key) {
     const auto* value = find(key);
     if (value == nullptr) return {};
@@ -131,6 +138,8 @@ Result<Row> read_row(const Json& json, std::size_t index) {
   }
   if (fields.has("slice_bytes")) row.slice = Bytes{fields.whole("slice_bytes")};
   if (fields.has("slices")) row.slices = small(fields.whole("slices"));
+  if (fields.has("bound_low_us")) row.bound_low = fields.time("bound_low_us");
+  if (fields.has("rests_on")) row.rests_on = fields.texts("rests_on");
   if (fields.has("repeats_us")) row.measurement.samples = fields.times("repeats_us");
   if (row.measurement.samples.empty() && time) row.measurement.samples = {*time};
   if (!fields.error()) row.measurement.check = read_check(json, where, fields);

@@ -99,7 +99,7 @@ std::vector<std::string> interval_sentences(std::span<const Row> rows) {
     if (widest == nullptr || width(row) > width(*widest)) widest = &row;
   }
   if (count == 0) return {};
-  return {fmt::format("The profile's intervals make the predictions {:.0f} % wide on average; widest is {} at {}, {:.2f} us ({:.2f} to {:.2f} us).",
+  return {fmt::format("The predictions' intervals are {:.0f} % wide on average; the widest is {} at {}, {:.2f} us ({:.2f} to {:.2f} us).",
                       100 * sum / count, widest->algorithm, to_string(widest->size), microseconds(widest->prediction->time),
                       microseconds(widest->interval()->low), microseconds(widest->interval()->high))};
 }

@@ -24,7 +24,7 @@ std::vector<std::string> critical_path_sentences(const Evaluator& evaluator, std
 /// Which winners have no trace, and why.
 std::vector<std::string> trace_sentences(std::span<const WinnerRecording> recordings);
 
-/// How wide the predictions' intervals are, where the profile has any.
+/// How wide the predictions' intervals are, where there are any.
 std::vector<std::string> interval_sentences(std::span<const Row> rows);
 
 /// How many rows real data confirmed.

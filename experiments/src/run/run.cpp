@@ -10,7 +10,7 @@
 #include "p2plab/base/quantity.h"
 #include "p2plab/plan/builtin_planners.h"
 #include "p2plab/report/provenance.h"
-#include "plan/collective_bound.h"
+#include "run/assumed.h"
 #include "run/executors.h"
 #include "run/findings.h"
 #include "run/nccl_rows.h"
@@ -39,6 +39,7 @@ struct Context {
   const Experiment& experiment;
   const Evaluator& evaluator;
   std::map<CollectiveKind, Limit> limits = {};
+  std::map<CollectiveKind, Limit> least = {};  // the same with what is assumed of the machine as fast as it can be; empty where nothing is
   std::function<bool()> stop = {};
 };
 
@@ -68,6 +69,10 @@ Row row_of(const PlannedCase& planned, const Context& context, Measurement measu
   if (!measurement.executor.starts_with("nccl")) row.prediction = evaluation.prediction;
   row.measurement = std::move(measurement);
   row.bound = context.limits.at(planned.kind).time(evaluation.program.payload);
+  if (context.least.contains(planned.kind)) row.bound_low = context.least.at(planned.kind).time(evaluation.program.payload);
+  if (row.prediction) {
+    for (const auto& value : values_behind(context.evaluator, plan.schedule)) row.rests_on.push_back(value.what);
+  }
   row.verified = true;  // an evaluation holds a proof
   row.in_place = evaluation.proved->proof.in_place();
   row.channels = evaluation.program.blocks();
@@ -195,7 +200,7 @@ std::vector<Row> rows_on(const Topology& machine, const Context& context, Progre
   experiment.topology = machine;
   if (experiment.root.index() >= static_cast<std::size_t>(machine.ranks())) return {};
   const Planning planning(Evaluator(machine, experiment.profile, {.forms = experiment.forms}));
-  Context there{experiment, planning.evaluator(), {}, context.stop};
+  Context there{experiment, planning.evaluator(), {}, {}, context.stop};
   for (const auto kind : experiment.collectives)
     there.limits.emplace(kind, Limit{.time = [](const Payload&) { return std::nullopt; }});  // asked by nobody
   const auto cases = plan_cases(experiment, planning, progress, context.stop);
@@ -230,6 +235,7 @@ void add_findings(Report& report, const Context& context, const std::vector<Plan
   add(critical_path_sentences(context.evaluator, recordings, report.rows));
   add(trace_sentences(recordings));
   add(interval_sentences(report.rows));
+  add(assumed_sentences(report.provenance.assumed));
   add(pcie_sentences(context.evaluator, cases));
   add(data_sentences(report.rows));
 }
@@ -249,10 +255,11 @@ Result<Report> run(const Experiment& experiment, Progress& progress, const std::
   // One program is predicted, chosen by and run.
   const Planning planning(Evaluator(experiment.topology, experiment.profile, {.forms = experiment.forms}));
   const auto& evaluator = planning.evaluator();
-  const Context context{experiment, evaluator, limits_of(experiment, progress), stop};
+  const Context context{experiment, evaluator, limits_of(experiment, progress), limits_at_fastest(experiment), stop};
   for (const auto& warning : experiment.warnings) progress.note("warning: " + warning);
   const auto cases = plan_cases(experiment, planning, progress, stop);
   Report report{.name = experiment.name, .provenance = provenance_of(experiment)};
+  report.provenance.assumed = values_behind(evaluator, cases);
   const auto nccl = nccl_rows_wanted(experiment) ? std::optional<NcclRows>(std::in_place, experiment, evaluator) : std::nullopt;
   if (nccl && !nccl->missing().empty()) progress.note("no prediction of NCCL: " + nccl->missing());
   Running(context, "simulator", report, progress).all(cases);

@@ -14,16 +14,32 @@ namespace {
 
 enum class End { least, most };
 
-// The machine with these numbers at one of their ends; none if that is no machine.
+bool has_range(const SourcedValue& value) { return !value.links.empty() && value.least > Bandwidth{} && value.least < value.most; }
+
+std::vector<SourcedValue> with_range(const Topology& topology) {
+  std::vector<SourcedValue> open;
+  std::ranges::copy_if(topology.sources().values, std::back_inserter(open), has_range);
+  return open;
+}
+
+// The machine with these numbers at one of their ends; none if that is no machine. A budget that is as wide as the links that share it (a port, the
+// link above a switch) is the same number.
 std::optional<Topology> moved(const Topology& topology, const std::vector<SourcedValue>& values, End end) {
   std::vector<Link> links{topology.links().begin(), topology.links().end()};
+  std::vector<LinkGroup> groups{topology.groups().begin(), topology.groups().end()};
   for (const auto& value : values) {
-    for (const auto link : value.links) links[link.index()].bandwidth = end == End::least ? value.least : value.most;
+    const auto rate = end == End::least ? value.least : value.most;
+    for (const auto link : value.links) links[link.index()].bandwidth = rate;
+    const auto of_value = [&](LinkId link) { return std::ranges::find(value.links, link) != value.links.end(); };
+    for (auto& group : groups) {
+      const bool as_wide = std::ranges::all_of(group.links, [&](LinkId link) { return topology.link(link).bandwidth == group.bandwidth; });
+      if (as_wide && std::ranges::all_of(group.links, of_value)) group.bandwidth = rate;
+    }
   }
   Topology::Builder builder(topology.name());
   for (const auto& node : topology.nodes()) builder.add_node(node);
   for (const auto& link : links) builder.add_link(link);
-  for (const auto& group : topology.groups()) builder.add_group(group);
+  for (auto& group : groups) builder.add_group(std::move(group));
   auto built = std::move(builder).build();
   return built ? std::optional{*std::move(built)} : std::nullopt;
 }
@@ -38,11 +54,9 @@ std::optional<double> figure_at(const Topology& topology, const std::vector<Sour
 
 AssumedRange rests_on(const Topology& topology, const std::function<std::optional<double>(const Topology&)>& figure) {
   AssumedRange range;
-  std::vector<SourcedValue> open;
-  for (const auto& value : topology.sources().values) {
-    if (value.links.empty() || value.least <= Bandwidth{} || value.least >= value.most) continue;
-    open.push_back(value);
-  }
+  std::ranges::copy_if(topology.sources().values, std::back_inserter(range.also),
+                       [](const SourcedValue& value) { return value.origin == Origin::assumed && !has_range(value); });
+  const auto open = with_range(topology);
   if (open.empty()) return range;
   const auto here = figure(topology);
   if (!here) return range;
@@ -59,6 +73,24 @@ AssumedRange rests_on(const Topology& topology, const std::function<std::optiona
   return range;
 }
 
+std::optional<AssumedEnds> assumed_ends(const Topology& topology) {
+  const auto open = with_range(topology);
+  if (open.empty()) return std::nullopt;
+  auto slowest = moved(topology, open, End::least);
+  auto fastest = moved(topology, open, End::most);
+  if (!slowest || !fastest) return std::nullopt;
+  return AssumedEnds{*std::move(slowest), *std::move(fastest)};
+}
+
+std::vector<SourcedValue> open_values(const Topology& topology, std::span<const double> loads) {
+  std::vector<SourcedValue> open;
+  for (const auto& value : topology.sources().values) {
+    const bool carries = value.links.empty() || std::ranges::any_of(value.links, [&](LinkId link) { return loads[link.index()] > 0; });
+    if (carries && (value.origin == Origin::assumed || has_range(value))) open.push_back(value);
+  }
+  return open;
+}
+
 std::string rests_on_text(const AssumedRange& range, const std::string& unit) {
   std::string text;
   for (const auto& [value, low, high] : range.on) {
@@ -66,7 +98,9 @@ std::string rests_on_text(const AssumedRange& range, const std::string& unit) {
                         value.origin == Origin::assumed ? "assumed" : fmt::format("({})", value.source), value.least.gbps(), value.most.gbps(),
                         std::min(low, high), std::max(low, high), unit, value.key.empty() ? "" : fmt::format(" (--machine {}=...)", value.key));
   }
-  return text;
+  std::vector<std::string> also;
+  for (const auto& value : range.also) also.push_back(fmt::format("{} ({})", value.what, value.value));
+  return also.empty() ? text : text + fmt::format("  also assumed      {}\n", fmt::join(also, ", "));
 }
 
 }  // namespace p2plab

@@ -87,7 +87,8 @@ class Evaluator {
 
   /// What the program takes. Errors: those of the simulator, here and below.
   Result<Seconds> time(const Program& program) const;
-  /// The same with its interval, if the profile has any.
+  /// The same with its interval: from the machine with what is assumed of it at its fast ends (assumptions.h) at the fast ends of the profile's
+  /// numbers, to the slow ends of both. None where neither has a range.
   Result<Prediction> predict(const Program& program) const;
   /// A time that no cut of this program into slices and thread blocks falls below, for the bytes that it puts on its busiest link. Much cheaper than
   /// `time`.

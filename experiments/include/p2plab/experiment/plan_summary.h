@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "p2plab/experiment/evaluator.h"
+#include "p2plab/machine/assumptions.h"
 
 namespace p2plab {
 
@@ -26,6 +27,8 @@ struct PlanSummary {
   double algbw_gbps = 0;  // from link loads, latency ignored
   std::optional<double> bound_gbps = std::nullopt;
   Seconds predicted{0};
+  std::optional<Interval> interval = std::nullopt;  // where the machine has assumed numbers that move the prediction
+  AssumedRange rests_on = {};                       // these, and the microseconds that they give
   std::optional<Seconds> bound = std::nullopt;
   std::string argument;               // what proves the bound, in one sentence
   std::vector<std::string> cut = {};  // the nodes whose links prove it, where one cut does

@@ -8,7 +8,7 @@
 
 namespace p2plab {
 
-/// Where a time lies if every number of the profile lies within its interval.
+/// Where a time lies if every number of the profile lies within its interval, and every assumed number of the machine between its ends.
 struct Interval {
   Seconds low{0};
   Seconds high{0};
@@ -17,7 +17,7 @@ struct Interval {
 /// What a program is predicted to take.
 struct Prediction {
   Seconds time{0};
-  std::optional<Interval> interval = std::nullopt;  // holds `time`; none where it was not asked for, or the profile has no intervals
+  std::optional<Interval> interval = std::nullopt;  // holds `time`; none where it was not asked for, or nothing has a range
 };
 
 }  // namespace p2plab

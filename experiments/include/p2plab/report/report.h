@@ -10,6 +10,7 @@
 #include "p2plab/base/result.h"
 #include "p2plab/base/units.h"
 #include "p2plab/experiment/prediction.h"
+#include "p2plab/machine/topology.h"
 #include "p2plab/program/measurement.h"
 #include "p2plab/report/text_layout.h"
 #include "p2plab/schedule/collective.h"
@@ -23,12 +24,13 @@ struct Provenance {
   std::string config_digest = {};  // of the config file's bytes, "xxh3-128:..."
   std::uint64_t seed = 1;
   std::string cpu = {};
-  std::vector<std::string> gpus = {};  // empty: none
-  std::string driver = {};             // empty: none
-  std::string date = {};               // UTC, ISO 8601
-  std::string topology = {};           // name of the machine that was planned for
-  std::string profile = {};            // name of the costs that predictions were made with
-  std::string forms = {};              // in which plans were predicted and run: "model", "gpu", "gpu_staged"
+  std::vector<std::string> gpus = {};      // empty: none
+  std::string driver = {};                 // empty: none
+  std::string date = {};                   // UTC, ISO 8601
+  std::string topology = {};               // name of the machine that was planned for
+  std::string profile = {};                // name of the costs that predictions were made with
+  std::string forms = {};                  // in which plans were predicted and run: "model", "gpu", "gpu_staged"
+  std::vector<SourcedValue> assumed = {};  // numbers and facts of the machine that rows rest on and nobody told, or a table within a range only
 };
 
 /// One algorithm at one size on one executor: what was to be expected, and what came of it.
@@ -48,9 +50,11 @@ struct Row {
   // Beyond the fixed keys:
   int blocks_per_lane = 1;
   Bytes slice{0};
-  int slices = 0;           // of each chunk, where their number is given, not their bytes
-  std::string chosen = {};  // the planner that made the plan, where `auto` chose
-  bool winner = false;      // least predicted time of its collective and size
+  int slices = 0;                                   // of each chunk, where their number is given, not their bytes
+  std::string chosen = {};                          // the planner that made the plan, where `auto` chose
+  bool winner = false;                              // least predicted time of its collective and size
+  std::optional<Seconds> bound_low = std::nullopt;  // the bound, were all that is assumed of the machine as fast as it can be; none: nothing is
+  std::vector<std::string> rests_on = {};           // what of Provenance::assumed the prediction rests on
 
   /// "simulator", or one that moved data.
   const std::string& executor() const { return measurement.executor; }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // p2plab advise: from a description of a machine, or the machine itself, to the answer in one screen.
+#include <algorithm>
 #include <iostream>
 
 #include <fmt/format.h>
@@ -16,6 +17,7 @@
 #include "p2plab/machine/fabric.h"
 #include "p2plab/machine/mask.h"
 #include "p2plab/machine/topology_view.h"
+#include "report/assumed_json.h"
 #include "report/text_table.h"
 
 namespace p2plab::cli {
@@ -122,8 +124,21 @@ std::vector<std::string> to_do(const Advice& advice, const AdviseArguments& argu
   return lines;
 }
 
-std::string interval_of(const Expected& one) {
-  return one.interval ? fmt::format("{:.2f} to {:.2f}", microseconds(one.interval->low), microseconds(one.interval->high)) : "-";
+// The table of sizes; without the column of intervals where neither the profile nor the machine has any.
+std::string table_of(const std::vector<Expected>& sizes) {
+  const bool intervals = std::ranges::any_of(sizes, [](const Expected& one) { return one.interval.has_value(); });
+  std::vector<TextTable::Column> columns{{"  from"}, {"algorithm"}, {"us", TextTable::Align::right}};
+  if (intervals) columns.push_back({"interval"});
+  columns.push_back({"busbw GB/s", TextTable::Align::right});
+  TextTable table(columns);
+  for (const auto& one : sizes) {
+    std::vector<std::string> cells{"  " + to_string(one.size), one.algorithm, fmt::format("{:.2f}", microseconds(one.time))};
+    if (intervals)
+      cells.push_back(one.interval ? fmt::format("{:.2f} to {:.2f}", microseconds(one.interval->low), microseconds(one.interval->high)) : "-");
+    cells.push_back(fmt::format("{:.2f}", one.busbw));
+    table.add(cells);
+  }
+  return table.text();
 }
 
 std::string text_of(const Advice& advice, const AdviseArguments& arguments) {
@@ -137,11 +152,7 @@ std::string text_of(const Advice& advice, const AdviseArguments& arguments) {
   if (gpus > 1) {
     text += fmt::format("\nWhat to expect of all-reduce, {}: at most {:.1f} GB/s busbw\n", arguments.dtype, advice.bound_busbw);
     text += rests_on_text(advice.range, "GB/s busbw");
-    TextTable table({{"  from"}, {"algorithm"}, {"us", TextTable::Align::right}, {"interval"}, {"busbw GB/s", TextTable::Align::right}});
-    for (const auto& one : advice.sizes)
-      table.add({"  " + to_string(one.size), one.algorithm, fmt::format("{:.2f}", microseconds(one.time)), interval_of(one),
-                 fmt::format("{:.2f}", one.busbw)});
-    text += table.text();
+    text += table_of(advice.sizes);
   }
   text += "\nWhat to set or load\n";
   for (const auto& line : to_do(advice, arguments)) text += fmt::format("  {}\n", line);
@@ -156,8 +167,6 @@ std::string json_of(const Advice& advice, const AdviseArguments& arguments) {
         {{"size_bytes", one.size.count()}, {"algorithm", one.algorithm}, {"predicted_us", microseconds(one.time)}, {"busbw_gbps", one.busbw}});
     if (one.interval) sizes.back()["interval_us"] = {microseconds(one.interval->low), microseconds(one.interval->high)};
   }
-  auto rests = Json::array();
-  for (const auto& on : advice.range.on) rests.push_back({{"what", on.value.what}, {"key", on.value.key}, {"busbw_gbps", {on.at_least, on.at_most}}});
   auto sources = Json::array();
   for (const auto& value : advice.machine.sources().values)
     sources.push_back(
@@ -168,7 +177,8 @@ std::string json_of(const Advice& advice, const AdviseArguments& arguments) {
                   {"odd", advice.odd},
                   {"gpus", gpu_numbers(advice.machine, advice.best)},
                   {"bound_busbw_gbps", advice.bound_busbw},
-                  {"rests_on", std::move(rests)},
+                  {"rests_on", rests_on_json(advice.range, "busbw_gbps")},
+                  {"also_assumed", also_assumed_json(advice.range)},
                   {"expect", std::move(sizes)},
                   {"set", to_do(advice, arguments)},
                   {"sources", std::move(sources)}};

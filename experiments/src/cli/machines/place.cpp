@@ -17,6 +17,7 @@
 #include "p2plab/machine/assumptions.h"
 #include "p2plab/machine/fabric.h"
 #include "p2plab/machine/mask.h"
+#include "report/assumed_json.h"
 #include "report/text_table.h"
 
 namespace p2plab::cli {
@@ -169,9 +170,8 @@ Status print_placements(const PlaceArguments& arguments, Watch& watch) {
   nlohmann::ordered_json json{{"collective", arguments.collective}, {"gpus", arguments.gpus}, {"placements", nlohmann::ordered_json::array()}};
   for (const auto& placement : *placements) json["placements"].push_back(json_of(machine, placement, arguments.gpus));
   json["odd"] = oddity_lines(machine);
-  json["rests_on"] = nlohmann::ordered_json::array();
-  for (const auto& one : range.on)
-    json["rests_on"].push_back({{"what", one.value.what}, {"key", one.value.key}, {"busbw_gbps", {one.at_least, one.at_most}}});
+  json["rests_on"] = rests_on_json(range, "busbw_gbps");
+  json["also_assumed"] = also_assumed_json(range);
   return watch.print(json.dump(2) + "\n");
 }
 

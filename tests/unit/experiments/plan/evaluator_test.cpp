@@ -6,6 +6,7 @@
 
 #include "p2plab/bounds/bounds.h"
 #include "p2plab/machine/presets.h"
+#include "p2plab/machine/topology_import.h"
 #include "p2plab/program/lower.h"
 #include "support/machines.h"
 #include "support/plans.h"
@@ -66,6 +67,22 @@ TEST(Evaluator, SaysOfEveryProgramWhatTheSimulatorSays) {
       }
     }
   }
+}
+
+// The link between two sockets is assumed: the interval reaches to where it is as slow, and as fast, as such a link can be.
+TEST(Evaluator, IntervalsHoldWhatIsAssumedOfTheMachine) {
+  const auto text = "GPU0 GPU1 CPU Affinity NUMA Affinity\nGPU0 X SYS 0-3 0\nGPU1 SYS X 4-7 1\n";
+  const auto machine = import_smi(text, "x.txt", {.gpu = "l40s"})->topology;
+  const auto answered = [&](Bandwidth rate) { return import_smi(text, "x.txt", {.gpu = "l40s", .socket_link = rate})->topology; };
+  const Evaluator evaluator(machine);
+  const auto plan = *testing::plan_on(machine, "ring", CollectiveKind::all_reduce);
+  const auto proof = *verify(machine, evaluator.routes(), plan.schedule);
+  const auto program = *lower(plan.schedule, proof, {.elements = 1 << 20, .type = DataType::float16}, {});
+  const auto prediction = *evaluator.predict(program);
+  ASSERT_TRUE(prediction.interval);
+  EXPECT_EQ(prediction.interval->high, *Evaluator(answered(GBps(6))).time(program));
+  EXPECT_EQ(prediction.interval->low, *Evaluator(answered(GBps(256))).time(program));
+  EXPECT_FALSE(Evaluator(answered(GBps(20))).predict(program)->interval);
 }
 
 }  // namespace

@@ -106,6 +106,8 @@ TEST(Report, ReadsBackRepeatsIntervalAndDataCheck) {
                      .clock = Clock::device,
                      .samples = {Seconds{101e-6}, Seconds{99e-6}, Seconds{103e-6}},
                      .check = DataCheck{.passed = true, .elements = 7}};
+  row.bound_low = Seconds{50e-6};
+  row.rests_on = {"socket link of host0 - host1"};
   report.rows = {row};
   std::ofstream(scratch_file("repeats.json")) << to_json(report);
   const auto back = read_report(scratch_file("repeats.json"));
@@ -116,6 +118,8 @@ TEST(Report, ReadsBackRepeatsIntervalAndDataCheck) {
   EXPECT_NEAR(same.time()->count(), 101e-6, 1e-15);
   EXPECT_NEAR(same.interval()->low.count(), 90e-6, 1e-15);
   EXPECT_NEAR(same.interval()->high.count(), 120e-6, 1e-15);
+  EXPECT_NEAR(same.bound_low->count(), 50e-6, 1e-15);
+  EXPECT_EQ(same.rests_on, row.rests_on);
   EXPECT_TRUE(same.data()->passed);
   EXPECT_EQ(same.data()->elements, 7);
 }

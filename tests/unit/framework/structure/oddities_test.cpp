@@ -83,5 +83,40 @@ TEST(Assumptions, AFigureRestsOnWhatMovesItAlone) {
   EXPECT_TRUE(rests_on(*resolve_topology("hgx-h200"), [](const Topology& other) { return std::optional{busbw(other)}; }).on.empty());
 }
 
+TEST(Assumptions, WhatHasNoRangeIsNamedBesideTheFigure) {
+  const auto text = "GPU0 GPU1 CPU Affinity NUMA Affinity\nGPU0 X NODE 0-3 0\nGPU1 NODE X 4-7 0\n";
+  const auto machine = import_smi(text, "x.txt", {.gpu = "l40s"})->topology;
+  const auto range = rests_on(machine, [](const Topology& other) { return std::optional{busbw(other)}; });
+  EXPECT_TRUE(range.on.empty());
+  EXPECT_EQ(rests_on_text(range, "GB/s"), "  also assumed      peer access over PCIe (between all GPUs), NODE between gpu0-1 (as fast as PHB)\n");
+}
+
+// A switch's link upwards that refused pairs share is as wide as PCIe, whatever PCIe turns out to be.
+TEST(Assumptions, ABudgetFollowsTheLinksThatShareIt) {
+  const auto text =
+      "GPU0 GPU1 CPU Affinity NUMA Affinity\nGPU0 X PIX 0-3 0\nGPU1 PIX X 0-3 0\n\n"
+      "$ nvidia-smi topo -p2p r\nGPU0 GPU1\nGPU0 X CNS\nGPU1 CNS X\n";
+  const auto machine = import_smi(text, "x.txt")->topology;  // no GPU is named: PCIe as of an A10
+  ASSERT_EQ(machine.groups().size(), 2U);
+  const auto ends = assumed_ends(machine);
+  ASSERT_TRUE(ends);
+  for (const auto* end : {&ends->slowest, &ends->fastest}) {
+    for (const auto& group : end->groups()) EXPECT_EQ(group.bandwidth, end->link(group.links.front()).bandwidth);
+  }
+  EXPECT_LT(ends->slowest.groups().front().bandwidth, ends->fastest.groups().front().bandwidth);
+  EXPECT_FALSE(assumed_ends(*resolve_topology("hgx-h200")));
+}
+
+TEST(Assumptions, AScheduleRestsOnWhatItsDataTakes) {
+  const auto text = "GPU0 GPU1 GPU2 CPU Affinity NUMA Affinity\nGPU0 X PIX SYS 0-3 0\nGPU1 PIX X SYS 0-3 0\nGPU2 SYS SYS X 4-7 1\n";
+  const auto machine = import_smi(text, "x.txt", {.gpu = "l40s", .peer_access = true})->topology;
+  std::vector<double> loads(machine.links().size());
+  EXPECT_TRUE(open_values(machine, loads).empty());
+  for (std::size_t i = 0; i < loads.size(); ++i) loads[i] = machine.links()[i].kind == LinkKind::upi ? 1 : 0;
+  const auto open = open_values(machine, loads);
+  ASSERT_EQ(open.size(), 1U);
+  EXPECT_EQ(open.front().what, "socket link of host0 - host1");
+}
+
 }  // namespace
 }  // namespace p2plab
