@@ -59,6 +59,7 @@ class XmlReader {
 
   Error graph_file(const pugi::xml_node& element) const {
     auto error = at(element, "this is an NCCL graph file: the rings and trees that NCCL chose, not the machine");
+    error.notes.push_back(fmt::format("p2plab import {} --topology MACHINE makes its rings or chains a plan, proved", filename_));
     error.notes.emplace_back("NCCL writes the machine, a <system>, to the file that NCCL_TOPO_DUMP_FILE names");
     return error;
   }

@@ -103,34 +103,6 @@ Result<Topology> from_import(Result<Imported> imported, std::vector<std::string>
 
 }  // namespace
 
-Result<Topology> answered(const Topology& topology, const MachineAnswers& answers) {
-  if (answers == MachineAnswers{}) return topology;
-  auto sources = topology.sources();
-  std::vector<Link> links{topology.links().begin(), topology.links().end()};
-  bool used = false;
-  for (auto& value : sources.values) {
-    const auto rate = value.key == "socket_link" ? answers.socket_link
-                      : value.key == "pcie"      ? answers.pcie
-                      : value.key == "nic"       ? answers.nic
-                                                 : Bandwidth{};
-    if (rate == Bandwidth{} || value.links.empty()) continue;
-    for (const auto link : value.links) links[link.index()].bandwidth = rate;
-    value = {value.what, fmt::format("{:.6g} GB/s", rate.gbps()), Origin::read, "--machine " + value.key, "", {}, {}, value.links};
-    used = true;
-  }
-  if (!used) {
-    Error error{ErrorCode::invalid_input, fmt::format("nothing of '{}' asks for these answers", topology.name())};
-    error.notes.emplace_back("a topology file of ours and a preset say their rates themselves; answers are for texts, XML and what 'topo show' asks");
-    return error;
-  }
-  Topology::Builder builder(topology.name());
-  for (const auto& node : topology.nodes()) builder.add_node(node);
-  for (const auto& link : links) builder.add_link(link);
-  for (const auto& group : topology.groups()) builder.add_group(group);
-  builder.set_sources(std::move(sources));
-  return std::move(builder).build();
-}
-
 Result<Topology> resolve_topology(const std::string& text, std::vector<std::string>* warnings, const MachineAnswers& answers) {
   if (is_path(text)) {
     if (ends_in(text, ".xml")) return from_import(load_nccl_xml(text, answers), warnings);

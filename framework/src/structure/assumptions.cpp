@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "p2plab/base/quantity.h"
+#include "structure/with_rates.h"
 
 namespace p2plab {
 
@@ -22,25 +23,11 @@ std::vector<SourcedValue> with_range(const Topology& topology) {
   return open;
 }
 
-// The machine with these numbers at one of their ends; none if that is no machine. A budget that is as wide as the links that share it (a port, the
-// link above a switch) is the same number.
+// The machine with these numbers at one of their ends; none if that is no machine.
 std::optional<Topology> moved(const Topology& topology, const std::vector<SourcedValue>& values, End end) {
-  std::vector<Link> links{topology.links().begin(), topology.links().end()};
-  std::vector<LinkGroup> groups{topology.groups().begin(), topology.groups().end()};
-  for (const auto& value : values) {
-    const auto rate = end == End::least ? value.least : value.most;
-    for (const auto link : value.links) links[link.index()].bandwidth = rate;
-    const auto of_value = [&](LinkId link) { return std::ranges::find(value.links, link) != value.links.end(); };
-    for (auto& group : groups) {
-      const bool as_wide = std::ranges::all_of(group.links, [&](LinkId link) { return topology.link(link).bandwidth == group.bandwidth; });
-      if (as_wide && std::ranges::all_of(group.links, of_value)) group.bandwidth = rate;
-    }
-  }
-  Topology::Builder builder(topology.name());
-  for (const auto& node : topology.nodes()) builder.add_node(node);
-  for (const auto& link : links) builder.add_link(link);
-  for (auto& group : groups) builder.add_group(std::move(group));
-  auto built = std::move(builder).build();
+  std::vector<LinkRate> rates;
+  for (const auto& value : values) rates.push_back({value.links, end == End::least ? value.least : value.most});
+  auto built = with_rates(topology, rates, {});
   return built ? std::optional{*std::move(built)} : std::nullopt;
 }
 

@@ -162,6 +162,7 @@ TEST(Field, TwoTraysOfOneNvlinkDomainShareASwitch) {
 
 TEST(Field, AGraphFileIsNamedAndMeshesOfFourAreDirect) {
   EXPECT_NE(field_error("18_graph.xml").find("NCCL graph file"), std::string::npos);
+  EXPECT_NE(field_error("18_graph.xml").find("/18_graph.xml --topology MACHINE makes its rings or chains a plan"), std::string::npos);
   EXPECT_EQ(width(field("18a_v100_4_nv2.txt", {.gpu = "v100"}), 0, 1), 50);
   EXPECT_EQ(width(field("18b_a100_4_nv4.txt", {.gpu = "a100"}), 0, 1), 100);
   EXPECT_EQ(count(field("18b_a100_4_nv4.txt", {.gpu = "a100"}), NodeKind::nvswitch), 0);

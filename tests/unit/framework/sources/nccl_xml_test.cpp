@@ -151,6 +151,7 @@ TEST(NcclXml, FaultsNameTheirPlace) {
   EXPECT_EQ(import_error("<graphs version=\"1\"/>"),
             "x.xml:1:2: error: this is an NCCL graph file: the rings and trees that NCCL chose, not the machine\n"
             "  <graphs version=\"1\"/>\n   ^\n"
+            "note: p2plab import x.xml --topology MACHINE makes its rings or chains a plan, proved\n"
             "note: NCCL writes the machine, a <system>, to the file that NCCL_TOPO_DUMP_FILE names\n");
   EXPECT_EQ(import_error("<html/>"), "x.xml:1:2: error: expected <system>, found <html>\n  <html/>\n   ^\n");
   EXPECT_EQ(import_error(""), "x.xml:1:1: error: not valid XML: No document element found\n");
