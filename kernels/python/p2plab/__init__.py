@@ -8,7 +8,7 @@
 The operators have fake kernels, so torch.compile traces them, and they may be captured in CUDA graphs if their sizes were prepared.
 """
 
-from ._library import Error, find_library, unique_id, version
+from ._library import Error, address_unique_id, find_library, unique_id, version
 from ._group import Group
 
 try:
@@ -17,5 +17,5 @@ except ModuleNotFoundError as missing:  # without PyTorch the groups still work,
     if missing.name != "torch":
         raise
 
-__all__ = ["Error", "Group", "all_gather", "all_reduce", "all_reduce_", "all_to_all", "broadcast_", "find_library", "gather", "reduce_scatter",
-           "unique_id", "version"]
+__all__ = ["Error", "Group", "address_unique_id", "all_gather", "all_reduce", "all_reduce_", "all_to_all", "broadcast_", "find_library", "gather",
+           "reduce_scatter", "unique_id", "version"]

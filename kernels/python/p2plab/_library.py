@@ -50,6 +50,7 @@ def find_library():
 
 _functions = {
     "p2plab_get_unique_id": [POINTER(UniqueId)],
+    "p2plab_address_unique_id": [c_char_p, POINTER(UniqueId)],
     "p2plab_comm_init_rank": [POINTER(c_void_p), c_int, UniqueId, c_int, c_int, POINTER(Config)],
     "p2plab_comm_init_all": [POINTER(c_void_p), c_int, POINTER(c_int), POINTER(Config)],
     "p2plab_comm_finalize": [c_void_p],
@@ -102,4 +103,12 @@ def unique_id():
     """128 bytes that name a meeting place; all ranks get the same."""
     made = UniqueId()
     check(library().p2plab_get_unique_id(ctypes.byref(made)))
+    return bytes(bytearray(memoryview(made)))
+
+
+def address_unique_id(address=None):
+    """The same 128 bytes for all ranks that name one TCP address of rank 0's, "127.0.0.1:29500"; None: what P2PLAB_ADDRESS says, else MASTER_ADDR and
+    MASTER_PORT, where nobody else may listen."""
+    made = UniqueId()
+    check(library().p2plab_address_unique_id(None if address is None else address.encode(), ctypes.byref(made)))
     return bytes(bytearray(memoryview(made)))

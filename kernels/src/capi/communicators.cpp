@@ -2,7 +2,10 @@
 // The beginning and the end of communicators.
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <cstring>
+
+#include <fmt/format.h>
 
 #include "capi/answer.h"
 #include "capi/chooser.h"
@@ -35,6 +38,16 @@ Result<Invitation> invitation_of(const p2plab_unique_id& id) {
   std::array<char, Invitation::size> bytes{};
   std::memcpy(bytes.data(), id.bytes, bytes.size());
   return Invitation::from_bytes(bytes);
+}
+
+// What was given, else what the environment says.
+Result<std::string> address_of(const char* given) {
+  if (given != nullptr) return std::string{given};
+  if (const char* address = std::getenv("P2PLAB_ADDRESS"); address != nullptr) return std::string{address};
+  const char* host = std::getenv("MASTER_ADDR");
+  const char* port = std::getenv("MASTER_PORT");
+  if (host != nullptr && port != nullptr) return fmt::format("{}:{}", host, port);
+  return Error{ErrorCode::invalid_input, "no address: neither P2PLAB_ADDRESS nor MASTER_ADDR and MASTER_PORT are set"};
 }
 
 void write_id(const Invitation& invitation, p2plab_unique_id* id) {
@@ -86,6 +99,18 @@ p2plab_result p2plab_named_unique_id(const char* text, p2plab_unique_id* id) {
   return guarded([&] {
     if (text == nullptr || id == nullptr) return invalid("no text, or no place for the id");
     write_id(Invitation::named(text), id);
+    return P2PLAB_OK;
+  });
+}
+
+p2plab_result p2plab_address_unique_id(const char* address, p2plab_unique_id* id) {
+  return guarded([&] {
+    if (id == nullptr) return invalid("no place for the id");
+    const auto text = address_of(address);
+    if (!text) return failed(text.error());
+    const auto place = Invitation::at(*text);
+    if (!place) return failed(place.error());
+    write_id(*place, id);
     return P2PLAB_OK;
   });
 }

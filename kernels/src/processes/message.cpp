@@ -64,10 +64,69 @@ FileDescriptor attached(msghdr& outer) {
 
 }  // namespace
 
+namespace {
+
+// TCP keeps no borders: there the header tells how long the text is.
+struct StreamHeader {
+  Header header;
+  std::uint32_t size = 0;
+};
+
+bool keeps_borders(int socket) {
+  int type = 0;
+  socklen_t size = sizeof type;
+  return getsockopt(socket, SOL_SOCKET, SO_TYPE, &type, &size) != 0 || type != SOCK_STREAM;
+}
+
+// All of it; one who does not take it all is told no more, for what follows would mean nothing.
+bool send_all(int socket, const std::string& bytes) {
+  for (std::size_t at = 0; at < bytes.size();) {
+    const auto sent = ::send(socket, bytes.data() + at, bytes.size() - at, MSG_NOSIGNAL);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent <= 0) {
+      shutdown(socket, SHUT_RDWR);
+      return false;
+    }
+    at += static_cast<std::size_t>(sent);
+  }
+  return true;
+}
+
+bool receive_all(int socket, void* to, std::size_t size) {
+  for (std::size_t at = 0; at < size;) {
+    const auto got = recv(socket, static_cast<char*>(to) + at, size - at, 0);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return false;
+    at += static_cast<std::size_t>(got);
+  }
+  return true;
+}
+
+Header header_of(const Message& message) { return {magic, static_cast<std::uint16_t>(message.kind), message.version, message.rank, message.number}; }
+bool known(const Header& header) { return header.mark == magic && header.kind <= static_cast<std::uint16_t>(MessageKind::farewell); }
+
+bool send_stream(int socket, const Message& message) {
+  const StreamHeader header{header_of(message), static_cast<std::uint32_t>(message.text.size())};
+  std::string bytes(reinterpret_cast<const char*>(&header), sizeof header);
+  return send_all(socket, bytes + message.text);
+}
+
+std::optional<Message> receive_stream(int socket) {
+  StreamHeader all;
+  if (!receive_all(socket, &all, sizeof all) || !known(all.header) || all.size > longest_text) return std::nullopt;
+  const auto& header = all.header;
+  Message message{static_cast<MessageKind>(header.kind), header.version, header.rank, header.number, std::string(all.size, '\0'), {}};
+  if (!receive_all(socket, message.text.data(), all.size)) return std::nullopt;
+  return message;
+}
+
+}  // namespace
+
 bool send(int socket, const Message& message) {
   expects(message.text.size() <= longest_text);
+  if (!keeps_borders(socket)) return send_stream(socket, message);
   Envelope envelope;
-  envelope.header = {magic, static_cast<std::uint16_t>(message.kind), message.version, message.rank, message.number};
+  envelope.header = header_of(message);
   std::memcpy(envelope.text.data(), message.text.data(), message.text.size());
   envelope.pieces[1].iov_len = message.text.size();
   if (message.file.get() >= 0) attach(envelope, message.file.get());
@@ -78,6 +137,7 @@ bool send(int socket, const Message& message) {
 }
 
 std::optional<Message> receive(int socket) {
+  if (!keeps_borders(socket)) return receive_stream(socket);
   Envelope envelope;
   envelope.outer.msg_control = envelope.control.data();
   envelope.outer.msg_controllen = envelope.control.size();
@@ -88,7 +148,7 @@ std::optional<Message> receive(int socket) {
   while (got < 0 && (errno == EINTR || (errno == ECONNRESET && !std::exchange(reset, true))));
   if (got < static_cast<ssize_t>(sizeof(Header)) || (envelope.outer.msg_flags & MSG_TRUNC) != 0) return std::nullopt;
   const auto& header = envelope.header;
-  if (header.mark != magic || header.kind > static_cast<std::uint16_t>(MessageKind::farewell)) return std::nullopt;
+  if (!known(header)) return std::nullopt;
   return Message{static_cast<MessageKind>(header.kind),
                  header.version,
                  header.rank,

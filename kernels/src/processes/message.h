@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Messages between the processes of a job, over a Unix socket that keeps their borders.
+// Messages between the processes of a job, over a Unix socket that keeps their borders and carries open files, or over TCP, which does neither.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 namespace p2plab::processes {
 
 /// The protocol; ranks of another version are turned away.
-inline constexpr std::uint16_t protocol_version = 1;
+inline constexpr std::uint16_t protocol_version = 2;
 
 enum class MessageKind : std::uint16_t {
   hello,       // rank to launcher: I am here

@@ -5,26 +5,19 @@
 
 #include <algorithm>
 #include <cstring>
-#include <fstream>
 
 #include <fmt/format.h>
 
 #include "p2plab/detail/digest.h"
 #include "processes/rendezvous_server.h"
 #include "processes/session.h"
+#include "processes/tcp.h"
 
 namespace p2plab {
 
 namespace {
 
 constexpr std::string_view mark = "p2plab-meet-1 ";
-
-// The machine as it runs now: two that were copied from each other differ, and so does one that was started again.
-std::string boot() {
-  std::string id;
-  std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), id);
-  return id.empty() ? std::string{"unknown"} : id.substr(0, 36);
-}
 
 // Ends when its owner goes: says farewell first, and, on rank 0, serves until the others have gone, too.
 class JoinedSession final : public Session {
@@ -72,8 +65,14 @@ Invitation Invitation::named(const std::string& text) {
   return Invitation("p2plab/" + to_string(name.value()));
 }
 
+Result<Invitation> Invitation::at(const std::string& address) {
+  const auto parsed = processes::TcpAddress::parse(address);
+  if (!parsed) return parsed.error();
+  return Invitation("tcp/" + parsed->text());
+}
+
 std::array<char, Invitation::size> Invitation::bytes() const {
-  const auto text = fmt::format("{}{} {}", mark, boot(), place_);
+  const auto text = fmt::format("{}{} {}", mark, processes::machine_here(), place_);
   std::array<char, size> all{};
   expects(text.size() < size);
   std::ranges::copy(text, all.begin());
@@ -90,8 +89,11 @@ Result<Invitation> Invitation::from_bytes(const std::array<char, size>& bytes) {
   const auto name = space == std::string::npos ? std::string{} : rest.substr(space + 1);
   const bool plain =
       std::ranges::all_of(name, [](char c) { return std::isxdigit(static_cast<unsigned char>(c)) != 0 || c == '/' || (c >= 'a' && c <= 'z'); });
-  if (!name.starts_with("p2plab/") || name.size() != 39 || !plain) return bad("this unique id of p2plab is damaged");
-  if (rest.substr(0, space) != boot()) return bad("this unique id was made on another machine: all ranks of a communicator live on one");
+  const auto address = processes::tcp_address(name);
+  if (address ? !processes::TcpAddress::parse(*address) : !name.starts_with("p2plab/") || name.size() != 39 || !plain)
+    return bad("this unique id of p2plab is damaged");
+  if (rest.substr(0, space) != processes::machine_here())
+    return bad("this unique id was made on another machine: all ranks of a communicator live on one");
   return Invitation(name);
 }
 
@@ -99,16 +101,21 @@ Result<std::unique_ptr<Session>> join(const Invitation& invitation, const JoinOp
   constexpr int most_ranks = 64;
   if (options.ranks < 1 || options.ranks > most_ranks || options.rank < 0 || options.rank >= options.ranks)
     return Error{ErrorCode::invalid_input, fmt::format("rank {} of {}: ranks are 0 to n-1, of at most {}", options.rank, options.ranks, most_ranks)};
+  const bool tcp = processes::tcp_address(invitation.place()).has_value();
   std::unique_ptr<processes::RendezvousServer> server;
   if (options.rank == 0) {
     auto listener = processes::listen_at(invitation.place());
     if (!listener) return std::move(listener).error();
-    server = std::make_unique<processes::RendezvousServer>(*std::move(listener), options.ranks, options.gathering, options.patience);
+    server = std::make_unique<processes::RendezvousServer>(*std::move(listener), tcp, options.ranks, options.gathering, options.patience);
   }
   auto socket = processes::connect_to(invitation.place(), options.gathering);
   if (!socket) return std::move(socket).error();
-  processes::SocketSession::Place place{
-      .rank = options.rank, .ranks = options.ranks, .patience = options.patience, .greeting = processes::greeting(options.ranks)};
+  const auto machine = options.machine.empty() ? processes::machine_here() : options.machine;
+  processes::SocketSession::Place place{.rank = options.rank,
+                                        .ranks = options.ranks,
+                                        .patience = options.patience,
+                                        .greeting = processes::greeting(options.ranks, machine),
+                                        .files_by_name = tcp};
   if (options.version > 0) place.version = static_cast<std::uint16_t>(options.version);
   auto session = std::make_unique<JoinedSession>(*std::move(socket), place, std::move(server));
   if (auto all = session->barrier(); !all) return std::move(all).error();

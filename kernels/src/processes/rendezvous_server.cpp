@@ -5,13 +5,17 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstddef>
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
 
 #include <fmt/format.h>
 
 #include "processes/rendezvous_server.h"
+#include "processes/tcp.h"
 
 namespace p2plab::processes {
 
@@ -33,6 +37,22 @@ std::pair<sockaddr_un, socklen_t> address_of(const std::string& name) {
   return {address, static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size())};
 }
 
+constexpr std::string_view tcp_mark = "tcp/";
+
+std::string job_of(int ranks) { return fmt::format("{} ranks", ranks); }
+
+// Of a greeting: the job, the process, the machine; empty where it says nothing.
+std::array<std::string, 3> fields_of(const std::string& text) {
+  std::array<std::string, 3> fields;
+  std::size_t at = 0;
+  for (auto& field : fields) {
+    const auto end = std::min(text.find('\0', at), text.size());
+    field = text.substr(std::min(at, text.size()), end - std::min(at, text.size()));
+    at = end + 1;
+  }
+  return fields;
+}
+
 FileDescriptor unix_socket() { return FileDescriptor{socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)}; }
 
 // Who is at the other end; nobody that another user started is let in.
@@ -45,9 +65,24 @@ std::optional<pid_t> peer(int socket) {
 
 }  // namespace
 
-std::string greeting(int ranks) { return fmt::format("{} ranks", ranks); }
+std::string machine_here() {
+  std::string id;
+  std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), id);
+  return id.empty() ? std::string{"unknown"} : id.substr(0, 36);
+}
+
+// Fields, each ended by a zero byte.
+std::string greeting(int ranks, const std::string& machine) { return job_of(ranks) + '\0' + std::to_string(getpid()) + '\0' + machine; }
+
+std::optional<std::string> tcp_address(const std::string& place) {
+  return place.starts_with(tcp_mark) ? std::optional{place.substr(tcp_mark.size())} : std::nullopt;
+}
 
 Result<FileDescriptor> listen_at(const std::string& name) {
+  if (const auto text = tcp_address(name)) {
+    const auto at = TcpAddress::parse(*text);
+    return at ? listen_at(*at) : Result<FileDescriptor>{at.error()};
+  }
   auto listener = unix_socket();
   const auto [address, size] = address_of(name);
   if (listener.get() < 0 || bind(listener.get(), reinterpret_cast<const sockaddr*>(&address), size) != 0 || listen(listener.get(), 128) != 0) {
@@ -58,6 +93,10 @@ Result<FileDescriptor> listen_at(const std::string& name) {
 }
 
 Result<FileDescriptor> connect_to(const std::string& name, Seconds patience) {
+  if (const auto text = tcp_address(name)) {
+    const auto at = TcpAddress::parse(*text);
+    return at ? connect_to(*at, patience) : Result<FileDescriptor>{at.error()};
+  }
   const auto [address, size] = address_of(name);
   const auto until = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(patience.count()));
   while (true) {
@@ -74,8 +113,13 @@ Result<FileDescriptor> connect_to(const std::string& name, Seconds patience) {
   }
 }
 
-RendezvousServer::RendezvousServer(FileDescriptor listener, int ranks, Seconds gathering, Seconds patience)
-    : listener_(std::move(listener)), ranks_(ranks), gathering_(gathering), patience_(patience), members_(static_cast<std::size_t>(ranks)) {
+RendezvousServer::RendezvousServer(FileDescriptor listener, bool tcp, int ranks, Seconds gathering, Seconds patience)
+    : listener_(std::move(listener)),
+      tcp_(tcp),
+      ranks_(ranks),
+      gathering_(gathering),
+      patience_(patience),
+      members_(static_cast<std::size_t>(ranks)) {
   thread_ = std::thread([this] { serve(); });
 }
 
@@ -126,9 +170,9 @@ void RendezvousServer::look() {
 }
 
 void RendezvousServer::admit() {
-  FileDescriptor socket{accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)};
+  auto socket = tcp_ ? accept_at(listener_.get()) : FileDescriptor{accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)};
   if (socket.get() < 0 || strangers_.size() >= most_strangers) return;
-  const auto process = peer(socket.get());
+  const auto process = tcp_ ? std::optional<pid_t>{0} : peer(socket.get());
   if (process) strangers_.push_back({std::move(socket), *process, Clock::now()});
 }
 
@@ -138,7 +182,8 @@ void RendezvousServer::hear(Stranger& stranger) {
   const auto hello = receive(socket.get());
   if (!hello || hello->kind != MessageKind::hello) return;
   Member member;
-  member.process = stranger.process;
+  const auto fields = fields_of(hello->text);
+  member.process = tcp_ ? std::atoi(fields[1].c_str()) : stranger.process;
   member.ours = false;
   member.socket = std::move(socket);
   member.greeted = true;
@@ -153,10 +198,12 @@ std::string RendezvousServer::place(Member member, const Message& hello) {
   came_.insert(hello.rank);
   if (hello.version != protocol_version)
     why = fmt::format("rank {} speaks version {} of the protocol, rank 0 version {}", hello.rank, hello.version, protocol_version);
-  else if (hello.text != greeting(ranks_))
-    why = fmt::format("rank {} came to a job of {}, rank 0 to one of {}", hello.rank, hello.text, greeting(ranks_));
+  else if (fields_of(hello.text)[2] != machine_here())
+    why = fmt::format("rank {} is on another machine than rank 0: all ranks of a communicator live on one", hello.rank);
+  else if (const auto job = fields_of(hello.text)[0]; job != job_of(ranks_))
+    why = fmt::format("rank {} came to a job of {}, rank 0 to one of {}", hello.rank, job, job_of(ranks_));
   else if (hello.rank < 0 || rank >= members_.size())
-    why = fmt::format("rank {} came to a job of {}", hello.rank, greeting(ranks_));
+    why = fmt::format("rank {} came to a job of {}", hello.rank, job_of(ranks_));
   else if (members_[rank])
     why = fmt::format("rank {} came twice: as process {} and as process {}", hello.rank, members_[rank]->process, member.process);
   else

@@ -18,17 +18,22 @@
 
 namespace p2plab::processes {
 
-/// A Unix socket that listens under a name of this machine's. Errors: io.
-Result<FileDescriptor> listen_at(const std::string& name);
+/// A socket that listens at a place: a Unix socket under a name of this machine's, or "tcp/" and an address. Errors: io.
+Result<FileDescriptor> listen_at(const std::string& place);
 /// A connection to it, trying until `patience` has passed. Errors: device_failure.
-Result<FileDescriptor> connect_to(const std::string& name, Seconds patience);
+Result<FileDescriptor> connect_to(const std::string& place, Seconds patience);
+/// The address in a place that is one of TCP.
+std::optional<std::string> tcp_address(const std::string& place);
 
-/// What a rank says of the job when it comes: "3 ranks".
-std::string greeting(int ranks);
+/// The machine as it runs now: two that were copied from each other differ, and so does one that was started again.
+std::string machine_here();
+/// What a rank says of the job when it comes: "3 ranks", the process and the machine that it is in.
+std::string greeting(int ranks, const std::string& machine);
 
 class RendezvousServer {
  public:
-  RendezvousServer(FileDescriptor listener, int ranks, Seconds gathering, Seconds patience);
+  /// `tcp`: the listener is one of TCP, where nothing is known of who connects but what they say.
+  RendezvousServer(FileDescriptor listener, bool tcp, int ranks, Seconds gathering, Seconds patience);
   /// Waits until everybody has left.
   ~RendezvousServer();
   RendezvousServer(const RendezvousServer&) = delete;
@@ -48,13 +53,13 @@ class RendezvousServer {
   void look();
   void admit();
   void hear(Stranger& stranger);
-  void note_absence();
   std::string place(Member member, const Message& hello);
   std::vector<pollfd> waiting() const;
   std::string missing() const;
   void turn_away();
 
   FileDescriptor listener_;
+  bool tcp_;
   int ranks_;
   Seconds gathering_;
   Seconds patience_;

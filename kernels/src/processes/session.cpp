@@ -6,6 +6,9 @@
 
 #include <fmt/format.h>
 
+#include "processes/results.h"
+#include "processes/tcp.h"
+
 namespace p2plab {
 
 Status Session::barrier() {
@@ -83,7 +86,23 @@ Result<std::vector<std::string>> SocketSession::all_gather(const std::string& mi
   return texts;
 }
 
+// What one cannot open, none goes on with; and none closes its own before all have opened it.
+Result<std::vector<FileDescriptor>> SocketSession::share_by_name(int mine) {
+  const auto names = all_gather(name_of_file(mine));
+  if (!names) return names.error();
+  std::vector<FileDescriptor> files;
+  Status opened;
+  for (const auto& name : *names) {
+    auto file = open_file(name);
+    if (!file && opened) opened = file.error();
+    if (file) files.push_back(*std::move(file));
+  }
+  if (auto well = all_well(*this, opened); !well) return std::move(well).error();
+  return files;
+}
+
 Result<std::vector<FileDescriptor>> SocketSession::share(int mine) {
+  if (place_.files_by_name) return share_by_name(mine);
   auto out = message(MessageKind::contribute);
   out.file = FileDescriptor{fcntl(mine, F_DUPFD_CLOEXEC, 0)};
   if (out.file.get() < 0) return Error{ErrorCode::io, "cannot duplicate a file for the other processes"};

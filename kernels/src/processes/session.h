@@ -19,6 +19,7 @@ class SocketSession final : public Session {
     Seconds patience{30};
     std::uint16_t version = protocol_version;
     std::string greeting = {};
+    bool files_by_name = false;  // the socket carries no open files: others open them by their names (tcp.h)
   };
   SocketSession(FileDescriptor socket, const Place& place);
   ~SocketSession() override;
@@ -45,6 +46,7 @@ class SocketSession final : public Session {
   void lose(Error why);
   Message message(MessageKind kind) const;
   Result<Parts> exchange(Message mine);
+  Result<std::vector<FileDescriptor>> share_by_name(int mine);
 
   FileDescriptor socket_;
   Place place_;

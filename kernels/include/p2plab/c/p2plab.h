@@ -104,6 +104,10 @@ p2plab_result p2plab_device_count(int* count);
 p2plab_result p2plab_get_unique_id(p2plab_unique_id* id);
 /* An id that follows from a text: the same for all who give the same. */
 p2plab_result p2plab_named_unique_id(const char* text, p2plab_unique_id* id);
+/* An id for ranks that meet at a TCP address of rank 0's: "127.0.0.1:29500". NULL: what P2PLAB_ADDRESS says, else MASTER_ADDR and MASTER_PORT. Nobody
+   else may listen there (torchrun's store does at its MASTER_PORT), and one communicator at a time is set up there. Processes need neither a network
+   namespace nor a file system in common, but must see each other's /proc. Who reaches the address can take a rank's place. */
+p2plab_result p2plab_address_unique_id(const char* address, p2plab_unique_id* id);
 
 /* This process becomes rank `rank` of `ranks`, on its GPU `device` (each process's own numbering). Returns when all have come. `config` may be NULL. */
 p2plab_result p2plab_comm_init_rank(p2plab_comm** comm, int ranks, p2plab_unique_id id, int rank, int device, const p2plab_config* config);

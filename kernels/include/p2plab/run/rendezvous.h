@@ -19,11 +19,14 @@ class Invitation {
   static Result<Invitation> make();
   /// The same place for all who give the same text; for ranks that share a secret but cannot talk.
   static Invitation named(const std::string& text);
+  /// Rank 0 listens at a TCP address of its machine, "127.0.0.1:29500"; for ranks in network namespaces of their own, or that know no more than the
+  /// address. Whoever reaches it can take a rank's place. Errors: invalid_input.
+  static Result<Invitation> at(const std::string& address);
   /// Errors: invalid_input, if this is no invitation, or one of another machine or another version.
   static Result<Invitation> from_bytes(const std::array<char, size>& bytes);
   std::array<char, size> bytes() const;
 
-  /// Name of the Unix socket at which rank 0 listens.
+  /// Where rank 0 listens: the name of a Unix socket, or "tcp/" and an address.
   const std::string& place() const { return place_; }
 
  private:
@@ -37,6 +40,7 @@ struct JoinOptions {
   Seconds gathering{60};  // how long to wait for all ranks to come
   Seconds patience{60};   // how long a rank may keep the others waiting later
   int version = 0;        // tests: what this rank says its version of the protocol is; 0: the true one
+  std::string machine{};  // tests: what this rank says its machine is; empty: the true one
 };
 
 /// Takes this process's place in the job; returns when all ranks have. Rank 0 serves the job from a thread of its own until all have left or it ends.

@@ -155,6 +155,31 @@ static p2plab_result no_gpu(int rank, p2plab_unique_id id) {
   return p2plab_comm_init_rank(&comm, 2, id, rank, 0, NULL);
 }
 
+static p2plab_result far_settings(int rank, p2plab_unique_id id) {
+  (void)id;
+  p2plab_unique_id at;
+  const p2plab_result made = p2plab_address_unique_id(NULL, &at); /* as torchrun's workers know it */
+  if (made != P2PLAB_OK) return made;
+  p2plab_config config = P2PLAB_CONFIG;
+  config.prepare = rank == 0 ? "" : "all_gather:1KiB";
+  p2plab_comm* comm = NULL;
+  return p2plab_comm_init_rank(&comm, 2, at, rank, 0, &config);
+}
+
+static void ranks_meet_at_an_address(void) {
+  p2plab_unique_id id;
+  unsetenv("P2PLAB_ADDRESS");
+  unsetenv("MASTER_ADDR");
+  expect_error(p2plab_address_unique_id(NULL, NULL), P2PLAB_INVALID, "no place for the id");
+  expect_error(p2plab_address_unique_id(NULL, &id), P2PLAB_INVALID, "neither P2PLAB_ADDRESS nor MASTER_ADDR and MASTER_PORT are set");
+  expect_error(p2plab_address_unique_id("29500", &id), P2PLAB_INVALID, "a host and a port are needed");
+  char port[16];
+  snprintf(port, sizeof port, "%d", 20000 + (int)getpid() % 20000);
+  setenv("MASTER_ADDR", "127.0.0.1", 1);
+  setenv("MASTER_PORT", port, 1);
+  two_ranks(far_settings, P2PLAB_INVALID, "rank 1 has other settings than rank 0");
+}
+
 static int broken_exchange(const void* mine, void* all, size_t size, void* user) {
   (void)mine, (void)all, (void)size;
   ++*(int*)user;
@@ -169,6 +194,7 @@ int main(void) {
   two_ranks(other_settings, P2PLAB_INVALID, "rank 1 has other settings than rank 0");
   two_ranks(one_stays_away, P2PLAB_FAILED, "rank 2 of 3 did not come within 0.2 s");
   two_ranks(one_bad_table, P2PLAB_FAILED, "/no/such/table.yaml");
+  ranks_meet_at_an_address();
   int asked = 0;
   p2plab_comm* comm = NULL;
   expect_error(p2plab_comm_init_exchange(&comm, 2, 0, 0, broken_exchange, &asked, NULL), P2PLAB_FAILED, "the caller's exchange failed");

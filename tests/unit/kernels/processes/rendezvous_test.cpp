@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Processes that nobody launched together meet by an invitation: all of them, or all hear the same reason why not.
-#include <fcntl.h>
 #include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -13,40 +11,13 @@
 
 #include "p2plab/run/rendezvous.h"
 #include "processes/rendezvous_server.h"
+#include "unit/kernels/processes/said_by.h"
 
 namespace p2plab {
 namespace {
 
-using Body = std::function<std::string(int rank)>;
-
-// Runs `body` in a process for each rank: what each said, "killed" where it said nothing.
-std::vector<std::string> said_by(int ranks, const Body& body) {
-  std::vector<std::pair<pid_t, int>> processes;
-  for (int r = 0; r < ranks; ++r) {
-    std::array<int, 2> ends{};
-    EXPECT_EQ(pipe2(ends.data(), O_CLOEXEC), 0);
-    const auto process = fork();
-    if (process == 0) {
-      const auto text = body(r);
-      [[maybe_unused]] const auto written = write(ends[1], text.data(), text.size());
-      _exit(0);
-    }
-    close(ends[1]);
-    processes.emplace_back(process, ends[0]);
-  }
-  std::vector<std::string> all;
-  for (const auto& [process, end] : processes) {
-    std::array<char, 4096> text{};
-    const auto size = read(end, text.data(), text.size());
-    close(end);
-    int status = 0;
-    waitpid(process, &status, 0);
-    all.push_back(size > 0 ? std::string(text.data(), static_cast<std::size_t>(size)) : std::string{"killed"});
-  }
-  return all;
-}
-
-std::string outcome(const Result<std::unique_ptr<Session>>& session) { return session ? "joined" : session.error().message; }
+using testing::outcome;
+using testing::said_by;
 
 TEST(Rendezvous, AnyNumberOfProcessesMeetAndExchange) {
   for (const int ranks : {1, 2, 3, 5, 8}) {
@@ -117,7 +88,7 @@ TEST(Rendezvous, OfOneThatGivesUpAllHearWhy) {
 TEST(Rendezvous, AnotherVersionOrNumberOfRanksTurnsAllBackWithOneSentence) {
   const auto invitation = *Invitation::make();
   const auto versions = said_by(3, [&](int rank) { return outcome(join(invitation, {.rank = rank, .ranks = 3, .version = rank == 1 ? 9 : 0})); });
-  EXPECT_EQ(versions, std::vector<std::string>(3, "rank 1 speaks version 9 of the protocol, rank 0 version 1"));
+  EXPECT_EQ(versions, std::vector<std::string>(3, "rank 1 speaks version 9 of the protocol, rank 0 version 2"));
   const auto counts = said_by(2, [&](int rank) { return outcome(join(*Invitation::make(), {.rank = 5, .ranks = 2 + rank})); });
   EXPECT_EQ(counts[0], "rank 5 of 2: ranks are 0 to n-1, of at most 64");
   const auto other = *Invitation::make();

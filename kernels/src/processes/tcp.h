@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ranks that meet at a TCP address: what a Unix socket would do for them and TCP does not.
+#pragma once
+
+#include <string>
+
+#include "p2plab/run/processes.h"
+
+namespace p2plab::processes {
+
+struct TcpAddress {
+  std::string host;
+  int port = 0;
+
+  /// "127.0.0.1:29500", "node3:29500", "[::1]:29500". Errors: invalid_input.
+  static Result<TcpAddress> parse(const std::string& text);
+  std::string text() const;
+};
+
+/// A socket that listens there. Errors: io, which says whether another listens there already, or this machine has no such address.
+Result<FileDescriptor> listen_at(const TcpAddress& address);
+/// Takes one who connected in, and tells them so. An empty one if they are gone already.
+FileDescriptor accept_at(int listener);
+/// A connection to who listens there and has taken us in, trying until `patience` has passed. Errors: device_failure.
+Result<FileDescriptor> connect_to(const TcpAddress& address, Seconds patience);
+
+/// What another process of this machine opens an open file by, for as long as this one keeps it open.
+std::string name_of_file(int file);
+/// The same file. Errors: unsupported, if it cannot be reached, or what is reached is another one.
+Result<FileDescriptor> open_file(const std::string& name);
+
+}  // namespace p2plab::processes
