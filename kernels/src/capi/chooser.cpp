@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "capi/table_fit.h"
+#include "p2plab/base/quantity.h"
 #include "p2plab/detail/digest.h"
 #include "p2plab/detail/text.h"
 #include "p2plab/experiment/tuned.h"
@@ -76,8 +78,10 @@ std::vector<Form> forms_of(const Call& call, int ranks, bool by_host) {
 class Tables final : public runtime::Chooser {
  public:
   struct Table {
+    std::string path;
     std::shared_ptr<const Machine> machine;
     TunedTable table;
+    bool used = true;
   };
 
   Tables() {
@@ -99,18 +103,31 @@ class Tables final : public runtime::Chooser {
     digest_.add(*text);
     Routes routes(table->topology);
     auto machine = std::make_shared<const Machine>(Machine{table->topology, std::move(routes)});
-    tables_.push_back({std::move(machine), *std::move(table)});
+    tables_.push_back({path, std::move(machine), *std::move(table)});
     return {};
+  }
+
+  Result<std::vector<std::string>> settle(const runtime::RunningMachine& running, bool by_host) override {
+    std::vector<std::string> notes;
+    for (auto& each : tables_) {
+      if (const auto other = difference(each.table, running); !other.empty()) {
+        return Error{ErrorCode::invalid_input,
+                     fmt::format("{}: the table is for another machine ({}): {}", each.path, each.table.topology.name(), other),
+                     std::nullopt,
+                     {"make one here by `p2plab tune --gpu`, or leave it out: there is a built-in tuning"}};
+      }
+      if (const auto open = not_compared(each.table, running); !open.empty()) notes.push_back(fmt::format("{}: not compared: {}", each.path, open));
+      each.used = !by_host || all_by_host(each.machine->topology, each.machine->routes);
+      if (!each.used)
+        notes.push_back(fmt::format("{}: the table is not used: its plans go by peer access, and backend host goes through host memory", each.path));
+    }
+    return notes;
   }
 
   Result<ChosenPlan> choose(const Call& call, int ranks, const std::shared_ptr<const Machine>& machine) const override {
     const auto payload = runtime::payload_of(call, ranks);
     const bool by_host = std::ranges::any_of(machine->topology.nodes(), [](const Node& node) { return node.kind == NodeKind::host; });
-    for (const auto& [its, table] : tables_) {
-      const auto& collective = table.bands.front().plan.schedule.collective();
-      if (by_host || !serves(table, call.kind, call.type, call.op) || (rooted(call.kind) && collective.root.value != call.root)) continue;
-      return chosen_from(its, table, payload.size());
-    }
+    if (const auto* its = table_of(call)) return chosen_from(its->machine, its->table, payload.size());
     std::optional<Error> first;
     for (const auto& form : forms_of(call, ranks, by_host)) {
       const auto* entry = planners_.find(form.planner);
@@ -123,7 +140,13 @@ class Tables final : public runtime::Chooser {
     return *first;
   }
 
-  std::string prefers_nccl(const Call& call, int) const override {
+  std::string prefers_nccl(const Call& call, int ranks) const override {
+    if (const auto* its = table_of(call)) {
+      const auto& at = its->table.at(runtime::payload_of(call, ranks).size());
+      if (!at.by_nccl()) return {};
+      return fmt::format("{:.4g} us for {}, {:.4g} us for the fastest plan, as the table measured at {}", at.measured->nccl->count() * 1e6,
+                         to_string(call.kind), at.measured->time.count() * 1e6, to_string(at.size));
+    }
     const bool larger = (call.kind == reduce && runtime::bytes_of(call) > (64_MiB).count()) ||
                         (call.kind == broadcast && runtime::bytes_of(call) > (128_MiB).count());
     return larger ? fmt::format("its {} of this size is as fast or faster, as measured", to_string(call.kind)) : std::string{};
@@ -132,6 +155,15 @@ class Tables final : public runtime::Chooser {
   std::string digest() const override { return fmt::format("{} tables {}", tables_.size(), to_string(digest_.value())); }
 
  private:
+  const Table* table_of(const Call& call) const {
+    for (const auto& each : tables_) {
+      const auto& collective = each.table.bands.front().plan.schedule.collective();
+      const bool other_root = rooted(call.kind) && collective.root.value != call.root;
+      if (each.used && !other_root && serves(each.table, call.kind, call.type, call.op)) return &each;
+    }
+    return nullptr;
+  }
+
   // The last band and size that begin at or below this one, else the first.
   static ChosenPlan chosen_from(const std::shared_ptr<const Machine>& machine, const TunedTable& table, Bytes size) {
     const auto* band = &table.bands.front();
@@ -158,12 +190,12 @@ class Tables final : public runtime::Chooser {
 
 }  // namespace
 
-Result<std::shared_ptr<const runtime::Chooser>> make_chooser(const std::vector<std::string>& tables, int ranks) {
+Result<std::shared_ptr<runtime::Chooser>> make_chooser(const std::vector<std::string>& tables, int ranks) {
   auto chooser = std::make_shared<Tables>();
   for (const auto& path : tables) {
     if (auto added = chooser->add(path, ranks); !added) return std::move(added).error();
   }
-  return std::shared_ptr<const runtime::Chooser>(std::move(chooser));
+  return std::shared_ptr<runtime::Chooser>(std::move(chooser));
 }
 
 }  // namespace p2plab::capi

@@ -12,6 +12,6 @@ namespace p2plab::capi {
 
 /// Reads the tables (experiment/tuned.h). Errors: those of reading, naming the file; invalid_input, if two tables are for the same calls, or one is
 /// for another number of ranks.
-Result<std::shared_ptr<const runtime::Chooser>> make_chooser(const std::vector<std::string>& tables, int ranks);
+Result<std::shared_ptr<runtime::Chooser>> make_chooser(const std::vector<std::string>& tables, int ranks);
 
 }  // namespace p2plab::capi

@@ -21,6 +21,12 @@ void* pointer(std::uint64_t address) { return reinterpret_cast<void*>(address); 
 Result<int> count() { return cuda::device_count(); }
 Result<std::string> bus_id(int device) { return cuda::bus_id(device); }
 
+Result<std::string> name(int device) {
+  cudaDeviceProp properties{};
+  if (auto done = cuda::check(cudaGetDeviceProperties(&properties, device), "ask for the GPU's name"); !done) return done.error();
+  return std::string{properties.name};
+}
+
 Reach reach(int device, const std::string& bus_id) {
   int peer = -1;
   if (cudaDeviceGetByPCIBusId(&peer, bus_id.c_str()) != cudaSuccess) {

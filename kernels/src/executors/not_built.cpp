@@ -59,6 +59,7 @@ namespace p2plab::runtime::device {
 
 Result<int> count() { return backend::not_built("the runtime for GPUs"); }
 Result<std::string> bus_id(int) { return backend::not_built("the runtime for GPUs"); }
+Result<std::string> name(int) { return backend::not_built("the runtime for GPUs"); }
 Reach reach(int, const std::string&) { return Reach::unseen; }
 Current::Current(int) : status_(backend::not_built("the runtime for GPUs")) {}
 Current::~Current() = default;

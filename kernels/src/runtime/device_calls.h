@@ -15,6 +15,8 @@ namespace p2plab::runtime::device {
 Result<int> count();
 /// "0000:8a:00.0", and whether `device` reaches the GPU of that name, as far as this process can see.
 Result<std::string> bus_id(int device);
+/// "NVIDIA H200".
+Result<std::string> name(int device);
 enum class Reach { unseen, none, peer, nvlink };
 Reach reach(int device, const std::string& bus_id);
 

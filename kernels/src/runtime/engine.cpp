@@ -26,7 +26,7 @@ Result<Backend> backend(std::string_view name) {
   return unknown_name("backend", std::string{name}, {"auto", "p2p", "host", "nccl"});
 }
 
-Engine::Engine(std::shared_ptr<const Chooser> chooser, EngineOptions options, int ranks)
+Engine::Engine(std::shared_ptr<Chooser> chooser, EngineOptions options, int ranks)
     : chooser_(std::move(chooser)), options_(std::move(options)), ranks_(ranks), backend_(options_.backend) {}
 
 Engine::~Engine() { finalize(); }
@@ -48,17 +48,24 @@ std::optional<Call> Engine::wider(const Call& call) const {
   return best;
 }
 
+// Is the call NCCL's, by choice? The same on all ranks, and of every call that is counted.
+bool Engine::by_nccl(const Call& call) const {
+  const bool able = options_.only_ready || (nccl_ != nullptr && NcclCalls::has(call.type));
+  return able && ranks_ > 1 && !chooser_->prefers_nccl(call, ranks_).empty();
+}
+
 Result<bool> Engine::run(int rank, const Call& given, const DeviceBuffers& buffers, void* stream) {
   {
     const std::lock_guard lock(ending_);
     if (aborted_) return *aborted_;
   }
   if (given.count == 0) return true;
-  if (backend_ == Backend::nccl || (nccl_ && !chooser_->prefers_nccl(given, ranks_).empty())) {
-    if (auto done = nccl_->run(rank, given, buffers, stream); !done) return std::move(done).error();
+  const auto call = normal(given);
+  if (backend_ == Backend::nccl || by_nccl(call)) {
+    if (nccl_ == nullptr) return false;
+    if (auto done = nccl_->run(rank, call, buffers, stream); !done) return std::move(done).error();
     return true;
   }
-  const auto call = normal(given);
   const auto blocks = blocks_of(call, rank, ranks_);
   if (ranks_ == 1) {
     if (buffers.input == buffers.output || blocks.input == 0 || blocks.output == 0) return true;
@@ -147,9 +154,9 @@ Status Engine::prepare(const Call& given) {
 std::string Engine::explain(const Call& given) const {
   if (ranks_ == 1) return "one rank: a copy";
   if (backend_ == Backend::nccl) return fmt::format("nccl {}: {}", nccl_->version(), reason_.empty() ? "asked for" : reason_);
-  if (const auto why = nccl_ ? chooser_->prefers_nccl(given, ranks_) : std::string{}; !why.empty())
-    return fmt::format("nccl {}: {}", nccl_->version(), why);
   const auto call = normal(given);
+  if (by_nccl(call))
+    return fmt::format("nccl{}: {}", nccl_ ? " " + nccl_->version() : std::string{", by the caller"}, chooser_->prefers_nccl(call, ranks_));
   auto text = fmt::format("{}: {}; {}", to_string(backend_), programs_->describe(call), reason_);
   if (const auto held = wider(call); held && held->count != call.count)
     text += fmt::format("; until then in a longer one: {}", programs_->describe(*held));

@@ -12,6 +12,7 @@
 #include "runtime/device_calls.h"
 #include "runtime/gpu_programs.h"
 #include "runtime/nccl_calls.h"
+#include "runtime/running_machine.h"
 
 namespace p2plab::runtime {
 
@@ -19,10 +20,13 @@ enum class Backend { automatic, p2p, host, nccl, none };
 std::string_view to_string(Backend backend);
 Result<Backend> backend(std::string_view name);
 
-/// Chooses plans; made from tuned tables and the built-in tuning. Pure: all ranks choose alike.
+/// Chooses plans; made from tuned tables and the built-in tuning. All ranks, told the same, choose alike.
 class Chooser {
  public:
   virtual ~Chooser() = default;
+  /// Once, before anything is chosen: where the ranks run, and whether data was asked to go through host memory whatever the GPUs reach. What a
+  /// person should know of it. Errors: invalid_input, if what it was made from is for another machine.
+  virtual Result<std::vector<std::string>> settle(const RunningMachine& machine, bool by_host) = 0;
   virtual Result<ChosenPlan> choose(const Call& call, int ranks, const std::shared_ptr<const Machine>& machine) const = 0;
   /// Why NCCL is to serve this call; empty: it is not.
   virtual std::string prefers_nccl(const Call& call, int ranks) const = 0;
@@ -45,10 +49,9 @@ struct EngineOptions {
 class Engine {
  public:
   /// All ranks in this process, rank r on devices[r].
-  static Result<std::unique_ptr<Engine>> create(const std::vector<int>& devices, std::shared_ptr<const Chooser> chooser,
-                                                const EngineOptions& options);
+  static Result<std::unique_ptr<Engine>> create(const std::vector<int>& devices, std::shared_ptr<Chooser> chooser, const EngineOptions& options);
   /// This process is one rank. All ranks call it together.
-  static Result<std::unique_ptr<Engine>> create(std::unique_ptr<Session> session, int device, std::shared_ptr<const Chooser> chooser,
+  static Result<std::unique_ptr<Engine>> create(std::unique_ptr<Session> session, int device, std::shared_ptr<Chooser> chooser,
                                                 const EngineOptions& options);
   ~Engine();
   Engine(const Engine&) = delete;
@@ -84,10 +87,11 @@ class Engine {
     std::optional<device::Order> order = std::nullopt;
   };
 
-  Engine(std::shared_ptr<const Chooser> chooser, EngineOptions options, int ranks);
+  Engine(std::shared_ptr<Chooser> chooser, EngineOptions options, int ranks);
   Status begin(const std::vector<GpuPrograms::Here>& here);
   Status look_at_machine(const std::vector<GpuPrograms::Here>& here);
-  Status apply_findings(const std::vector<std::string>& findings);
+  void take_ways(const RunningMachine& running);
+  bool by_nccl(const Call& call) const;
   Status agree_on_chooser();
   Status load_nccl(const std::vector<GpuPrograms::Here>& here);
   Result<std::vector<std::string>> gathered(const std::string& mine) const;
@@ -98,7 +102,7 @@ class Engine {
   Status keep_order(Side& side, void* stream);
   void say(const std::string& text) const;
 
-  std::shared_ptr<const Chooser> chooser_;
+  std::shared_ptr<Chooser> chooser_;
   EngineOptions options_;
   int ranks_;
   Backend backend_;

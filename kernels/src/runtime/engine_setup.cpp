@@ -10,8 +10,7 @@
 
 namespace p2plab::runtime {
 
-Result<std::unique_ptr<Engine>> Engine::create(const std::vector<int>& devices, std::shared_ptr<const Chooser> chooser,
-                                               const EngineOptions& options) {
+Result<std::unique_ptr<Engine>> Engine::create(const std::vector<int>& devices, std::shared_ptr<Chooser> chooser, const EngineOptions& options) {
   std::unique_ptr<Engine> engine{new Engine(std::move(chooser), options, static_cast<int>(devices.size()))};
   std::vector<GpuPrograms::Here> here;
   for (std::size_t r = 0; r < devices.size(); ++r) here.push_back({static_cast<int>(r), devices[r]});
@@ -22,7 +21,7 @@ Result<std::unique_ptr<Engine>> Engine::create(const std::vector<int>& devices, 
   return engine;
 }
 
-Result<std::unique_ptr<Engine>> Engine::create(std::unique_ptr<Session> session, int device, std::shared_ptr<const Chooser> chooser,
+Result<std::unique_ptr<Engine>> Engine::create(std::unique_ptr<Session> session, int device, std::shared_ptr<Chooser> chooser,
                                                const EngineOptions& options) {
   std::unique_ptr<Engine> engine{new Engine(std::move(chooser), options, session->ranks())};
   engine->session_ = std::move(session);
@@ -45,7 +44,8 @@ Status Engine::agree_on_chooser() {
     return Error{ErrorCode::unsupported, fmt::format("{} has other tuned tables or options than rank 0", message.substr(0, message.find(" is to")))};
   }
   if (!agreed) return agreed;
-  const auto settings = fmt::format("{} {} {} {}", to_string(options_.backend), options_.only_ready, options_.nccl, prepared);
+  const auto settings =
+      fmt::format("{} {} {} {}", to_string(options_.backend), options_.only_ready, options_.nccl, prepared);
   const auto all = session_->all_gather(settings);
   if (!all) return all.error();
   for (std::size_t r = 1; r < all->size(); ++r) {
@@ -71,6 +71,7 @@ Status Engine::begin(const std::vector<GpuPrograms::Here>& here) {
     if (auto loaded = load_nccl(here); !loaded) return loaded;
   }
   if (backend_ == Backend::automatic) fall_back(Backend::p2p, {});
+  std::erase_if(options_.prepare, [this](const Call& call) { return by_nccl(call); });
   const auto plans = [this](const Call& call) { return chooser_->choose(call, ranks_, machine_); };
   maker_ = std::make_unique<GpuPrograms>(*communicator_, session_.get(), ranks_, here, plans);
   programs_ = std::make_unique<AgreedPrograms>(session_.get(), *maker_, AgreementOptions{.ranks_here = ranks, .patience = options_.patience});
@@ -80,7 +81,8 @@ Status Engine::begin(const std::vector<GpuPrograms::Here>& here) {
 void Engine::count(int rank, std::vector<Call> calls) {
   if (ranks_ == 1) return;
   for (const auto& call : options_.prepare) programs_->want(call);
-  std::erase_if(calls, [&](const Call& call) { return call.count == 0 || runtime::payload_of(call, ranks_).size() > options_.most; });
+  std::erase_if(
+      calls, [&](const Call& call) { return call.count == 0 || by_nccl(normal(call)) || runtime::payload_of(call, ranks_).size() > options_.most; });
   for (auto& call : calls) call = normal(call);
   programs_->count(rank, calls);
 }
@@ -102,52 +104,36 @@ Result<std::vector<std::string>> Engine::gathered(const std::string& mine) const
   return session_->all_gather(mine);
 }
 
-// Which ranks reach each other's memory: all, or data goes through the host's.
+// What the machine is, whether the tables are for it, and which way data goes.
 Status Engine::look_at_machine(const std::vector<GpuPrograms::Here>& here) {
-  std::string buses;
-  for (const auto& [rank, device] : here) {
-    const auto bus = device::bus_id(device);
-    if (!bus) return bus.error();
-    buses += *bus + " ";
+  const auto running = look_around(here, [this](const std::string& mine) { return gathered(mine); });
+  if (!running) return running.error();
+  take_ways(*running);
+  const auto notes = chooser_->settle(*running, options_.backend == Backend::host);
+  if (!notes) return notes.error();
+  // All processes know the same: one says it.
+  for (const auto& note : *notes) {
+    if (here_.contains(0)) say(note);
   }
-  const auto all = gathered(buses);
-  if (!all) return all.error();
-  std::vector<std::string> names;
-  for (const auto& text : *all) {
-    for (std::size_t at = 0; at < text.size();) {
-      const auto end = text.find(' ', at);
-      names.push_back(text.substr(at, end - at));
-      at = end + 1;
-    }
-  }
-  auto worst = device::Reach::nvlink;
-  std::string between;
-  for (const auto& [rank, device] : here) {
-    for (std::size_t peer = 0; peer < names.size(); ++peer) {
-      const auto reach = device::reach(device, names[peer]);
-      const bool worse = reach == device::Reach::none || (worst == device::Reach::nvlink && reach != device::Reach::nvlink);
-      if (!worse || worst == device::Reach::none) continue;
-      worst = reach;
-      between = fmt::format("GPU {} of rank {} and that of rank {}", names[static_cast<std::size_t>(rank)], rank, peer);
-    }
-  }
-  const auto findings = gathered(fmt::format("{} {}", static_cast<int>(worst), between));
-  if (!findings) return findings.error();
-  return apply_findings(*findings);
+  return {};
 }
 
-Status Engine::apply_findings(const std::vector<std::string>& findings) {
+// Which ranks reach each other's memory: all, or data goes through the host's. GPUs that no process sees beside its own are taken to be on PCIe.
+void Engine::take_ways(const RunningMachine& running) {
   bool all_nvlink = true;
-  for (const auto& text : findings) {
-    const auto reach = static_cast<device::Reach>(text.front() - '0');
-    if (reach == device::Reach::none && options_.backend != Backend::host && options_.backend != Backend::nccl)
-      fall_back(Backend::host, fmt::format("there is no peer access between {}", text.substr(2)));
-    all_nvlink = all_nvlink && reach == device::Reach::nvlink;
+  std::string apart;
+  for (std::size_t a = 0; a < running.reach.size(); ++a) {
+    for (std::size_t b = 0; b < running.reach.size(); ++b) {
+      const auto reach = running.reach[a][b];
+      all_nvlink = all_nvlink && reach == device::Reach::nvlink;
+      if (reach == device::Reach::none && apart.empty()) apart = fmt::format("GPU {} of rank {} and that of rank {}", running.buses[a], a, b);
+    }
   }
+  const bool may_fall = options_.backend != Backend::host && options_.backend != Backend::nccl;
+  if (!apart.empty() && may_fall) fall_back(Backend::host, fmt::format("there is no peer access between {}", apart));
   machine_ = backend_ == Backend::host ? host_machine(ranks_) : peer_machine(ranks_, all_nvlink);
-  if (reason_.empty())
-    reason_ = backend_ == Backend::host ? "asked for" : all_nvlink ? "all GPUs reach each other by NVLink" : "all GPUs reach each other";
-  return {};
+  if (!reason_.empty()) return;
+  reason_ = backend_ == Backend::host ? "asked for" : all_nvlink ? "all GPUs reach each other by NVLink" : "all GPUs reach each other";
 }
 
 // A missing NCCL is no misfortune unless it was asked for.

@@ -19,7 +19,8 @@ typedef enum p2plab_result {
   P2PLAB_UNSUPPORTED = 2, /* not on this machine, or not in this combination */
   P2PLAB_NO_DEVICE = 3,   /* no GPU that can be used, or built without CUDA */
   P2PLAB_FAILED = 4,      /* a GPU, a rank or the system failed */
-  P2PLAB_NOT_SERVED = 5   /* serve_ready_only: no program is ready for this call, on any rank; nothing was put on the stream */
+  P2PLAB_NOT_SERVED = 5   /* serve_ready_only: no program is ready for this call, or by the tuned table it is NCCL's; so on all ranks, and nothing was
+                           put on the stream */
 } p2plab_result;
 
 /* Numbers are NCCL's where NCCL has the type. */
@@ -70,19 +71,20 @@ typedef void (*p2plab_say)(const char* text, void* user);
 
 /* Start with P2PLAB_CONFIG, then set what differs. All ranks set the same, but for `say`. */
 typedef struct p2plab_config {
-  size_t size;             /* of this struct, as its program knows it */
-  const char* backend;     /* auto, p2p (peer memory), host (host memory), nccl; NULL: what P2PLAB_BACKEND says, else auto */
-  const char* tuned;       /* paths of files that `p2plab tune` made, separated by ':'; NULL: what P2PLAB_TUNED says, else the built-in tuning */
-  const char* prepare;     /* what is made ready at the beginning, as in "all_reduce:bfloat16:sum:1KiB-1MiB,all_gather:64KiB"; sizes are of one
-                              rank's part; those of a range double. Serves shorter calls, too. NULL: what P2PLAB_PREPARE says, else all-reduces of
-                              float16, bfloat16 and float32 from 1 KiB to 1 MiB; "": nothing */
-  double join_seconds;     /* how long to wait for all ranks to come; 0: 60 */
-  double timeout_seconds;  /* how long a rank may keep the others waiting when they set up together, at the beginning or in the background; 0: 60 */
-  int concurrent;          /* communicators that may work on one GPU at the same time; each takes so small a part of its thread blocks; 0: 1 */
-  int serve_ready_only;    /* not 0: a call without a program is answered with P2PLAB_NOT_SERVED, on all ranks alike, while its program is made */
-  int load_nccl;           /* 0: NCCL is not loaded; else it serves calls until their programs are ready, and those at which it is faster. Where all
-                              ranks are in one process, only if `backend` says so, and then each rank needs a thread of its own */
-  int start_later;         /* not 0: nothing is made ready before p2plab_comm_start */
+  size_t size;            /* of this struct, as its program knows it */
+  const char* backend;    /* auto, p2p (peer memory), host (host memory), nccl; NULL: what P2PLAB_BACKEND says, else auto */
+  const char* tuned;      /* paths of files that `p2plab tune` made, separated by ':'; NULL: what P2PLAB_TUNED says, else the built-in tuning */
+  const char* prepare;    /* what is made ready at the beginning, as in "all_reduce:bfloat16:sum:1KiB-1MiB,all_gather:64KiB"; sizes are of one
+                             rank's part; those of a range double. Serves shorter calls, too. NULL: what P2PLAB_PREPARE says, else all-reduces of
+                             float16, bfloat16 and float32 from 1 KiB to 1 MiB; "": nothing */
+  double join_seconds;    /* how long to wait for all ranks to come; 0: 60 */
+  double timeout_seconds; /* how long a rank may keep the others waiting when they set up together, at the beginning or in the background; 0: 60 */
+  int concurrent;         /* communicators that may work on one GPU at the same time; each takes so small a part of its thread blocks; 0: 1 */
+  int serve_ready_only;   /* not 0: a call without a program, or one that by the tuned table is NCCL's, is answered with P2PLAB_NOT_SERVED, on all
+                             ranks alike, while its program is made */
+  int load_nccl;          /* 0: NCCL is not loaded; else it serves calls until their programs are ready, and those at which it is faster. Where all
+                             ranks are in one process, only if `backend` says so, and then each rank needs a thread of its own */
+  int start_later;        /* not 0: nothing is made ready before p2plab_comm_start */
   p2plab_say say;
   void* say_user;
 } p2plab_config;
@@ -109,7 +111,8 @@ p2plab_result p2plab_named_unique_id(const char* text, p2plab_unique_id* id);
    namespace nor a file system in common, but must see each other's /proc. Who reaches the address can take a rank's place. */
 p2plab_result p2plab_address_unique_id(const char* address, p2plab_unique_id* id);
 
-/* This process becomes rank `rank` of `ranks`, on its GPU `device` (each process's own numbering). Returns when all have come. `config` may be NULL. */
+/* This process becomes rank `rank` of `ranks`, on its GPU `device` (each process's own numbering). Returns when all have come. `config` may be NULL.
+ */
 p2plab_result p2plab_comm_init_rank(p2plab_comm** comm, int ranks, p2plab_unique_id id, int rank, int device, const p2plab_config* config);
 /* The same where the caller can exchange bytes: no id is needed. `exchange` is called once, before this returns. */
 p2plab_result p2plab_comm_init_exchange(p2plab_comm** comm, int ranks, int rank, int device, p2plab_exchange exchange, void* user,
@@ -133,7 +136,8 @@ p2plab_result p2plab_comm_async_error(const p2plab_comm* comm);
 /* ---- collectives ------------------------------------------------------------------------------------------------------------------------
    Put on `stream` of the rank's GPU; they return before it is done and may be captured in CUDA graphs. Any count, any alignment of the type, in
    place as in NCCL. `count`: elements of one rank's part. The first call of its kind may wait for its program, unless NCCL serves it meanwhile or
-   `prepare` made it ready; a call that is captured must have been made ready. A stream must live until the communicator's next call on another one. */
+   `prepare` made it ready; a call that is captured must have been made ready. A stream must live until the communicator's next call on another one.
+ */
 
 p2plab_result p2plab_all_reduce(const void* send, void* receive, size_t count, p2plab_type type, p2plab_op op, p2plab_comm* comm,
                                 p2plab_stream stream);
