@@ -101,7 +101,8 @@ def _call(kind, count, dtype, op, root, peer):
 
 
 def _config(settings):
-    known = {"backend": str.encode, "tuned": str.encode, "prepare": str.encode, "join_seconds": float, "timeout_seconds": float, "concurrent": int, "load_nccl": int}
+    known = {"backend": str.encode, "tuned": str.encode, "prepare": str.encode, "join_seconds": float, "timeout_seconds": float, "deadline_seconds": float,
+             "concurrent": int, "load_nccl": int}
     config = Config(size=ctypes.sizeof(Config), load_nccl=1)
     for name, value in settings.items():
         if name not in known:

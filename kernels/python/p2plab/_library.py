@@ -29,7 +29,7 @@ class UniqueId(ctypes.Structure):
 class Config(ctypes.Structure):
     _fields_ = [("size", c_size_t), ("backend", c_char_p), ("tuned", c_char_p), ("prepare", c_char_p), ("join_seconds", c_double), ("timeout_seconds", c_double),
                 ("concurrent", c_int), ("serve_ready_only", c_int), ("load_nccl", c_int), ("start_later", c_int), ("say", c_void_p),
-                ("say_user", c_void_p)]
+                ("say_user", c_void_p), ("deadline_seconds", c_double)]
 
 
 class Call(ctypes.Structure):

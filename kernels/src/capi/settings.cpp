@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "lowered/wait_limit.h"
 #include "p2plab/base/quantity.h"
 
 namespace p2plab::capi {
@@ -115,6 +116,9 @@ Result<Settings> read_settings(const p2plab_config* config) {
     return Error{ErrorCode::invalid_input, "timeout_seconds and join_seconds must be 0 or more, concurrent from 0 to 64"};
   if (all.join_seconds > 0) settings.gathering = Seconds{all.join_seconds};
   if (all.timeout_seconds > 0) options.patience = Seconds{all.timeout_seconds};
+  const auto deadline = wait_limit(Seconds{all.deadline_seconds});
+  if (!deadline) return deadline.error();
+  options.deadline = *deadline;
   options.at_once = std::max(1, all.concurrent);
   options.only_ready = all.serve_ready_only != 0;
   options.nccl = all.load_nccl != 0;

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "cuda/run/run.h"
+#include "lowered/wait_limit.h"
 #include "p2plab/program/check.h"
 #include "processes/results.h"
 
@@ -56,12 +57,13 @@ std::string Operation::describe() const { return body_->run().describe(); }
 
 class Communicator::Body {
  public:
-  Body(cuda::DeviceSet device_set, int at_once) : device_set_(std::move(device_set)), at_once_(at_once) {}
+  Body(cuda::DeviceSet device_set, const CommunicatorOptions& options)
+      : device_set_(std::move(device_set)), at_once_(options.at_once), deadline_(options.deadline) {}
 
   Result<Operation> prepare(const Job& job, BufferUse use, std::span<const DeviceBuffers> buffers, const KernelShape& shape) {
     const std::lock_guard lock(mutex_);
     if (auto agreed = agree_on(job, use, buffers.size(), shape); !agreed) return std::move(agreed).error();
-    auto run = cuda::GpuRun::create(job, {.use = use, .buffers = buffers, .at_once = at_once_}, shape, kernels_, device_set_);
+    auto run = cuda::GpuRun::create(job, {.use = use, .buffers = buffers, .at_once = at_once_, .deadline = deadline_}, shape, kernels_, device_set_);
     if (!run) return std::move(run).error();
     return Operation(std::make_unique<Operation::Body>(*std::move(run)));
   }
@@ -91,6 +93,7 @@ class Communicator::Body {
   cuda::SpecialKernels kernels_;
   cuda::DeviceSet device_set_;
   int at_once_;
+  Seconds deadline_;
 };
 
 Communicator::Communicator(std::unique_ptr<Body> body) : body_(std::move(body)) {}
@@ -102,6 +105,7 @@ namespace {
 
 Status check_options(const std::vector<int>& devices, const CommunicatorOptions& options) {
   if (options.at_once < 1) return Error{ErrorCode::invalid_input, fmt::format("{} programs at once; at least 1 is needed", options.at_once)};
+  if (const auto limit = wait_limit(options.deadline); !limit) return limit.error();
   const auto count = cuda::device_count();
   if (!count) return count.error();
   for (const auto device : devices) {
@@ -116,14 +120,14 @@ Result<Communicator> Communicator::create(const std::vector<int>& devices, const
   if (auto good = check_options(devices, options); !good) return std::move(good).error();
   auto device_set = cuda::DeviceSet::create(devices, options.memory);
   if (!device_set) return std::move(device_set).error();
-  return Communicator(std::make_unique<Body>(*std::move(device_set), options.at_once));
+  return Communicator(std::make_unique<Body>(*std::move(device_set), options));
 }
 
 Result<Communicator> Communicator::create(Session& session, int device, const CommunicatorOptions& options) {
   if (auto good = processes::all_well(session, check_options({device}, options)); !good) return std::move(good).error();
   auto device_set = cuda::DeviceSet::create(session, device, options.memory);
   if (!device_set) return std::move(device_set).error();
-  return Communicator(std::make_unique<Body>(*std::move(device_set), options.at_once));
+  return Communicator(std::make_unique<Body>(*std::move(device_set), options));
 }
 
 Result<Operation> Communicator::prepare(const Job& job, BufferUse use, std::span<const DeviceBuffers> buffers, const KernelShape& shape) {

@@ -7,6 +7,7 @@
 #include "cuda/memory/peer_memory.h"
 #include "cuda/run/run.h"
 #include "executors/backend.h"
+#include "lowered/wait_limit.h"
 #include "p2plab/program/peer_access.h"
 #include "processes/results.h"
 
@@ -18,6 +19,7 @@ namespace {
 std::string obstacle(const Job& job, Rank rank, int ranks) {
   const auto count = cuda::device_count();
   if (!count) return count.error().message;
+  if (const auto limit = wait_limit(); !limit) return limit.error().message;
   if (job.program->ranks() != ranks) return fmt::format("the program has {} ranks, this job {} processes", job.program->ranks(), ranks);
   if (ranks > *count) return fmt::format("the program has {} ranks, this machine {} GPUs", ranks, *count);
   const PeerAccess peer_access(*job.topology, *job.routes);

@@ -9,65 +9,15 @@
 
 #include "host/host_memory.h"
 #include "host/host_team.h"
+#include "lowered/wait_limit.h"
+#include "processes/host_arenas.h"
 #include "processes/results.h"
-#include "processes/shared_memory.h"
 
 namespace p2plab {
 
 namespace {
 
-using processes::Mapping;
-
 constexpr Bytes most_memory{std::int64_t{2} << 30};
-constexpr Seconds stall_patience{2};
-
-// The arenas of all ranks: first the counters of a rank's channels, then its buffers.
-class Arenas {
- public:
-  static Result<Arenas> create(Session& session, const Program& program) {
-    Arenas made;
-    for (int r = 0; r < program.ranks(); ++r) made.channels_.push_back(0);
-    for (const auto& lane : program.lanes) made.channels_[lane.rank.index()] += static_cast<std::size_t>(program.tuning.blocks_per_lane);
-    const auto mine = static_cast<std::size_t>(session.rank());
-    auto own = processes::make_shared_file(made.size(program, mine));
-    if (auto well = processes::all_well(session, own ? Status{} : Status{own.error()}); !well) return std::move(well).error();
-    auto files = session.share(own->get());
-    if (!files) return std::move(files).error();
-    Status mapped;
-    for (std::size_t r = 0; r < files->size() && mapped; ++r) {
-      auto mapping = Mapping::map((*files)[r].get(), made.size(program, r));
-      if (!mapping)
-        mapped = std::move(mapping).error();
-      else
-        made.mappings_.push_back(*std::move(mapping));
-    }
-    if (auto well = processes::all_well(session, mapped); !well) return std::move(well).error();
-    return made;
-  }
-
-  std::vector<std::span<ProgressCounter>> counters() const {
-    std::vector<std::span<ProgressCounter>> all;
-    for (std::size_t r = 0; r < mappings_.size(); ++r) {
-      all.emplace_back(reinterpret_cast<ProgressCounter*>(mappings_[r].bytes().data()), channels_[r]);  // zeros are counters at the start
-    }
-    return all;
-  }
-  std::vector<std::span<std::byte>> buffers() const {
-    std::vector<std::span<std::byte>> all;
-    for (std::size_t r = 0; r < mappings_.size(); ++r) all.push_back(mappings_[r].bytes().subspan(counter_bytes(r)));
-    return all;
-  }
-
- private:
-  std::size_t counter_bytes(std::size_t rank) const { return (channels_[rank] * sizeof(ProgressCounter) + 127) / 128 * 128; }
-  Bytes size(const Program& program, std::size_t rank) const {
-    return Bytes{static_cast<std::int64_t>(std::max<std::size_t>(counter_bytes(rank), 128))} +
-           HostMemory::arena_size(program, Rank{static_cast<std::int64_t>(rank)});
-  }
-
-  std::vector<std::size_t> channels_;  // per rank
-  std::vector<Mapping> mappings_;
-};
 
 class HostProcesses final : public Executor {
  public:
@@ -77,18 +27,21 @@ class HostProcesses final : public Executor {
   Result<Measurement> run(const Job& job, const RunOptions& options) const override {
     expects(job.plan != nullptr && job.program != nullptr);
     const auto& program = *job.program;
-    if (auto good = agree(session_, {.build = processes::build(), .digest = processes::digest(program, options), .obstacle = obstacle(program)});
+    const auto limit = wait_limit();
+    if (auto good = agree(session_, {.build = processes::build(),
+                                     .digest = processes::digest(program, options),
+                                     .obstacle = limit ? obstacle(program) : limit.error().message});
         !good) {
       return std::move(good).error();
     }
-    const auto arenas = Arenas::create(session_, program);
+    const auto arenas = processes::HostArenas::create(session_, program);
     if (!arenas) return arenas.error();
     const auto buffers = arenas->buffers();
     const auto counters = arenas->counters();
     HostMemory memory(job.plan->schedule, program, buffers);
     ProgressBoard board(program, counters);
     const TestData data(job.plan->schedule.collective(), job.plan->schedule.blocks(), program.payload, options.seed);
-    return measure({memory, board, data, program}, options);
+    return measure({memory, board, data, program, *limit}, options);
   }
 
  private:
@@ -97,6 +50,7 @@ class HostProcesses final : public Executor {
     ProgressBoard& board;
     const TestData& data;
     const Program& program;
+    Seconds deadline;
   };
 
   std::string obstacle(const Program& program) const {
@@ -112,7 +66,7 @@ class HostProcesses final : public Executor {
     std::atomic<bool> stop{false};
     const auto listening = session_.on_loss([&stop] { stop.store(true); });
     HostTeam team(parts.program, parts.memory, parts.board,
-                  {.threads = std::max(1, options.threads), .only = rank, .stop = &stop, .patience = stall_patience});
+                  {.threads = std::max(1, options.threads), .only = rank, .stop = &stop, .patience = parts.deadline});
     std::vector<Seconds> samples;
     for (int run = 0; run < std::max(1, options.warmup + options.repeats); ++run) {
       parts.memory.fill(parts.data, rank);

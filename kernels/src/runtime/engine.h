@@ -43,6 +43,7 @@ struct EngineOptions {
   int at_once = 1;
   Bytes most{std::int64_t{256} << 20};  // longer calls go in pieces of that size
   Seconds patience{60};
+  Seconds deadline{0};                               // of kernels: CommunicatorOptions::deadline
   std::function<void(const std::string&)> say = {};  // fallbacks and what else a person should know
 };
 

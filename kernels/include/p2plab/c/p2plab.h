@@ -87,9 +87,11 @@ typedef struct p2plab_config {
   int start_later;        /* not 0: nothing is made ready before p2plab_comm_start */
   p2plab_say say;
   void* say_user;
+  double deadline_seconds; /* how long a kernel waits for another rank before it gives up, and with it the communicator: 0.1 to 86400. 0: what
+                              P2PLAB_DEADLINE says, else 2 */
 } p2plab_config;
 #define P2PLAB_CONFIG \
-  { sizeof(p2plab_config), NULL, NULL, NULL, 0, 0, 0, 0, 1, 0, NULL, NULL }
+  { sizeof(p2plab_config), NULL, NULL, NULL, 0, 0, 0, 0, 1, 0, NULL, NULL, 0 }
 
 /* The interface that the library has, and its version: "0.1.0". */
 int p2plab_abi(void);

@@ -30,6 +30,8 @@ struct CommunicatorOptions {
   /// this part of the thread blocks. Programs that wait for each other's ranks while others fill a GPU would wait until their deadline.
   int at_once = 1;
   Bytes memory{std::int64_t{2} << 20};  // allocated on each GPU at first; more follows when a program needs it
+  /// How long a kernel waits for another rank before it gives up, from 0.1 s to 24 hours; 0: what P2PLAB_DEADLINE says, else 2 s.
+  Seconds deadline{0};
 };
 
 /// GPU memory of a communicator on one rank.

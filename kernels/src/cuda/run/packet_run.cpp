@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "device/wire.h"
+#include "lowered/wait_limit.h"
 #include "processes/results.h"
 
 namespace p2plab::cuda {
@@ -87,7 +88,7 @@ Status PacketRun::prepare() {
     call.report = report_address(r);
     call.abort = abort_address();
     call.area = static_cast<std::uint64_t>(area_);
-    call.timeout = timeout;
+    call.timeout = nanoseconds(deadline_);
   }
   if (shape_.threads == 0) shape_.threads = threads_for(packets_a_call());
   auto special = !shape_.interpret ? specialise() : Status{Error{ErrorCode::unsupported, "it was not asked for"}};

@@ -9,6 +9,7 @@
 #include "cuda/run/copy_run.h"
 #include "cuda/run/packet_run.h"
 #include "cuda/run/slice_run.h"
+#include "lowered/wait_limit.h"
 #include "p2plab/program/hardware_routes.h"
 #include "processes/results.h"
 
@@ -19,6 +20,7 @@ GpuRun::GpuRun(const Job& job, const RunBuffers& buffers, DeviceSet& device_set)
       peer_access_(*job.topology, *job.routes),
       device_set_(device_set),
       share_(device_set.ranks_per_gpu() * buffers.at_once),
+      deadline_(buffers.deadline),
       addresses_(job.program->memory.size()),
       layout_(job.plan->schedule, job.program->payload),
       use_(buffers.use),
@@ -30,8 +32,12 @@ GpuRun::~GpuRun() {
   device_set_.peer_memory()->forget(abort_address());
 }
 
-Result<std::unique_ptr<GpuRun>> GpuRun::create(const Job& job, const RunBuffers& buffers, const KernelShape& shape, SpecialKernels& kernels,
+Result<std::unique_ptr<GpuRun>> GpuRun::create(const Job& job, const RunBuffers& given, const KernelShape& shape, SpecialKernels& kernels,
                                                DeviceSet& device_set) {
+  const auto deadline = wait_limit(given.deadline);
+  if (!deadline) return deadline.error();
+  auto buffers = given;
+  buffers.deadline = *deadline;
   if (auto follows = follows_hardware(*job.program, *job.topology, *job.routes); !follows) return std::move(follows).error();
   std::unique_ptr<GpuRun> run;
   if (job.program->packets) {
@@ -112,7 +118,7 @@ Status GpuRun::hang() const {
     const auto& report = *reinterpret_cast<const image::HangReport*>(report_address(r));
     if (report.hung == 0) continue;
     return Error{.code = ErrorCode::device_failure,
-                 .message = fmt::format("rank {} waited longer than {} ms", r, timeout / 1'000'000),
+                 .message = fmt::format("rank {} waited longer than {}", r, wait_text(deadline_)),
                  .notes = device_set_.has(r) ? std::vector{describe_wait(r, report)} : std::vector<std::string>{}};
   }
   return {};

@@ -24,6 +24,7 @@ struct RunBuffers {
   BufferUse use = BufferUse::registered;
   std::span<const DeviceBuffers> buffers = {};  // registered ones, by rank
   int at_once = 1;                              // runs that share the GPUs' thread blocks
+  Seconds deadline{0};                          // how long a kernel waits for another rank; 0: wait_limit.h says
 };
 
 /// As `options` say.
@@ -101,13 +102,13 @@ class GpuRun {
   static std::int64_t round_up(std::int64_t value) { return (value + Arena::unit - 1) / Arena::unit * Arena::unit; }
   static std::string waited_for(const SourceOrigin& origin);
 
-  static constexpr std::uint64_t timeout = 2'000'000'000;  // nanoseconds that a kernel waits for another rank
   static constexpr std::int64_t counter_bytes = std::int64_t{1} << 16;
 
   const Program& program_;
   PeerAccess peer_access_;
   DeviceSet& device_set_;
-  int share_ = 1;  // ranks and runs that share a GPU's thread blocks
+  int share_ = 1;     // ranks and runs that share a GPU's thread blocks
+  Seconds deadline_;  // how long a kernel waits for another rank
   std::vector<RankAddresses> addresses_;
 
  private:

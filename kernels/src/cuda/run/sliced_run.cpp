@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "lowered/wait_limit.h"
+
 namespace p2plab::cuda {
 
 Status SlicedRun::link() {
@@ -30,7 +32,7 @@ Status SlicedRun::link_rank(std::size_t rank) {
   call.calls = reinterpret_cast<std::uint32_t*>(counters(rank));
   call.report = report_address(rank);
   call.abort = abort_address();
-  call.timeout = timeout;
+  call.timeout = nanoseconds(deadline_);
   state.blocks = std::max(call.lane_count, 1U) * call.blocks_per_lane;
   return {};
 }

@@ -71,6 +71,9 @@ static void settings_are_strict(void) {
   config = (p2plab_config)P2PLAB_CONFIG;
   config.timeout_seconds = -1;
   expect_error(alone(&config), P2PLAB_INVALID, "timeout_seconds");
+  config = (p2plab_config)P2PLAB_CONFIG;
+  config.deadline_seconds = 0.01;
+  expect_error(alone(&config), P2PLAB_INVALID, "ranks wait for each other for 0.1 to 86400 s");
   const char* const bad[] = {"all_reduce",           "all_reduce:float16:1KiB",         "all_reduce:float17:sum:1KiB", "all_reduce:float16:add:1KiB",
                              "all_gather:1KiB-",     "all_gather:float16:sum:1KiB",     "all_gather:4KiB-1KiB",        "all_gather:1",
                              "allgather:1KiB",       "send_receive:1KiB",               "all_gather:1KiB-2KiB-3KiB",   "all_gather:99999GiB",
