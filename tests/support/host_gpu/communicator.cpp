@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+// The communicator of GPUs that are CPU threads: the same programs on the host executor's threads, calls on streams, ranks in one process or several.
+#include "p2plab/run/communicator.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "host/host_memory.h"
+#include "host/host_team.h"
+#include "lowered/wait_limit.h"
+#include "p2plab/schedule/layout.h"
+#include "processes/host_arenas.h"
+#include "processes/results.h"
+#include "support/host_gpu/enqueue.h"
+
+namespace p2plab {
+
+namespace {
+
+using Watch = std::chrono::steady_clock;
+
+// Calls that each rank has begun and ended, where all can see them.
+class Steps {
+ public:
+  static Result<Steps> create(Session* session, int ranks) {
+    Steps steps;
+    const Bytes size{std::int64_t{128} * ranks};
+    if (session == nullptr) {
+      steps.own_ = std::make_unique<ProgressCounter[]>(static_cast<std::size_t>(2 * ranks));
+      steps.counters_ = {steps.own_.get(), static_cast<std::size_t>(2 * ranks)};
+      return steps;
+    }
+    auto file = processes::make_shared_file(size);
+    if (auto well = processes::all_well(*session, file ? Status{} : Status{file.error()}); !well) return std::move(well).error();
+    const auto files = session->share(file->get());
+    if (!files) return files.error();
+    auto mapping = processes::Mapping::map(files->front().get(), size);
+    if (auto well = processes::all_well(*session, mapping ? Status{} : Status{mapping.error()}); !well) return std::move(well).error();
+    steps.mapping_.emplace(*std::move(mapping));
+    steps.counters_ = {reinterpret_cast<ProgressCounter*>(steps.mapping_->bytes().data()), static_cast<std::size_t>(2 * ranks)};
+    return steps;
+  }
+  std::atomic<std::uint64_t>& begun(std::size_t rank) const { return counters_[2 * rank].value; }
+  std::atomic<std::uint64_t>& ended(std::size_t rank) const { return counters_[2 * rank + 1].value; }
+  std::size_t ranks() const { return counters_.size() / 2; }
+
+ private:
+  std::unique_ptr<ProgressCounter[]> own_;
+  std::optional<processes::Mapping> mapping_;
+  std::span<ProgressCounter> counters_;
+};
+
+}  // namespace
+
+class Operation::Body {
+ public:
+  static Result<std::unique_ptr<Body>> create(const Job& job, Session* session, Seconds deadline) {
+    std::unique_ptr<Body> body{new Body(job, deadline)};
+    auto steps = Steps::create(session, job.program->ranks());
+    if (!steps) return std::move(steps).error();
+    body->steps_ = *std::move(steps);
+    std::vector<std::span<std::byte>> buffers;
+    std::vector<std::span<ProgressCounter>> counters;
+    if (session != nullptr) {
+      auto arenas = processes::HostArenas::create(*session, *job.program);
+      if (!arenas) return std::move(arenas).error();
+      body->arenas_.emplace(*std::move(arenas));
+      buffers = body->arenas_->buffers();
+      counters = body->arenas_->counters();
+      body->listening_ = session->on_loss([raw = body.get()] { raw->stop_ = true; });
+    }
+    body->memory_.emplace(job.plan->schedule, *job.program, buffers);
+    body->board_.emplace(*job.program, counters);
+    return body;
+  }
+
+  Status call(Rank rank, const DeviceBuffers& buffers, void* stream) {
+    const auto number = ++calls_[rank.index()];
+    test::enqueue(stream, [this, rank, buffers, number] {
+      const std::string failed = state() ? run(rank, buffers, number) : std::string{};
+      const std::lock_guard lock(mutex_);
+      if (!failed.empty() && state_) state_ = Error{ErrorCode::device_failure, fmt::format("rank {} {}", rank.value, failed)};
+    });
+    return {};
+  }
+  Status state() const {
+    const std::lock_guard lock(mutex_);
+    return state_;
+  }
+
+ private:
+  Body(const Job& job, Seconds deadline)
+      : program_(*job.program), layout_(job.plan->schedule, job.program->payload), deadline_(deadline), calls_(job.program->memory.size()) {}
+
+  bool wait(std::uint64_t least, std::atomic<std::uint64_t>& (Steps::*of)(std::size_t) const) const {
+    const auto until = Watch::now() + std::chrono::duration_cast<Watch::duration>(deadline_);
+    for (std::size_t r = 0; r < steps_.ranks(); ++r) {
+      while ((steps_.*of)(r).load() < least) {
+        if (stop_ || Watch::now() > until) return false;
+        std::this_thread::yield();
+      }
+    }
+    return true;
+  }
+
+  // Nobody's data or progress is touched before all have ended the call before; nobody runs before all have begun; what others write is there when
+  // they have ended.
+  std::string run(Rank rank, const DeviceBuffers& buffers, std::uint64_t number) {
+    const auto late = [&] { return stop_ ? std::string{"was left alone"} : "waited longer than " + wait_text(deadline_); };
+    if (!wait(number - 1, &Steps::ended)) return late();
+    HostTeam team(program_, *memory_, *board_, {.only = rank, .stop = &stop_, .patience = deadline_});
+    team.reset();
+    const auto copy = [](void* to, const void* from, Bytes size) {
+      if (size.count() > 0) std::memcpy(to, from, static_cast<std::size_t>(size.count()));
+    };
+    copy(memory_->at(rank, Buffer::input, 0), reinterpret_cast<const void*>(buffers.input), layout_.input_size(rank));
+    steps_.begun(rank.index()) = number;
+    if (!wait(number, &Steps::begun)) return late();
+    if (const auto done = team.run(); !done) return done.error().message;
+    steps_.ended(rank.index()) = number;
+    if (!wait(number, &Steps::ended)) return late();
+    copy(reinterpret_cast<void*>(buffers.output), memory_->at(rank, Buffer::output, 0), layout_.output_size(rank));
+    return {};
+  }
+
+  const Program& program_;
+  BufferLayout layout_;
+  Seconds deadline_;
+  std::vector<std::uint64_t> calls_;  // by rank
+  Steps steps_;
+  std::optional<processes::HostArenas> arenas_;
+  std::optional<HostMemory> memory_;
+  std::optional<ProgressBoard> board_;
+  std::atomic<bool> stop_{false};
+  mutable std::mutex mutex_;
+  Status state_;
+  std::shared_ptr<void> listening_;
+};
+
+Operation::Operation(std::unique_ptr<Body> body) : body_(std::move(body)) {}
+Operation::Operation(Operation&&) noexcept = default;
+Operation& Operation::operator=(Operation&&) noexcept = default;
+Operation::~Operation() = default;
+Status Operation::call(Rank, void*) const { return Error{ErrorCode::unsupported, "registered buffers"}; }
+Status Operation::call(Rank rank, const DeviceBuffers& buffers, void* stream) const { return body_->call(rank, buffers, stream); }
+Status Operation::state() const { return body_->state(); }
+std::string Operation::describe() const { return "on CPU threads"; }
+
+class Communicator::Body {
+ public:
+  Session* session = nullptr;
+  Seconds deadline{2};
+};
+Communicator::Communicator(std::unique_ptr<Body> body) : body_(std::move(body)) {}
+Communicator::Communicator(Communicator&&) noexcept = default;
+Communicator& Communicator::operator=(Communicator&&) noexcept = default;
+Communicator::~Communicator() = default;
+
+Result<Communicator> Communicator::create(const std::vector<int>&, const CommunicatorOptions& options) {
+  const auto limit = wait_limit(options.deadline);
+  if (!limit) return limit.error();
+  return Communicator(std::make_unique<Body>(Body{nullptr, *limit}));
+}
+
+Result<Communicator> Communicator::create(Session& session, int, const CommunicatorOptions& options) {
+  const auto limit = wait_limit(options.deadline);
+  if (auto well = processes::all_well(session, limit ? Status{} : Status{limit.error()}); !well) return std::move(well).error();
+  return Communicator(std::make_unique<Body>(Body{&session, *limit}));
+}
+
+Result<Operation> Communicator::prepare(const Job& job, BufferUse use, std::span<const DeviceBuffers>, const KernelShape&) {
+  if (use != BufferUse::staged) return Error{ErrorCode::unsupported, "registered buffers"};
+  auto body = Operation::Body::create(job, body_->session, body_->deadline);
+  if (!body) return std::move(body).error();
+  return Operation(*std::move(body));
+}
+MemoryUse Communicator::memory(Rank) const { return {}; }
+
+}  // namespace p2plab

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the runtime asks of CUDA, answered for GPUs that are CPU threads: 64 of one model, joined as P2PLAB_TEST_REACH says (nvlink, peer, none).
+#include "runtime/device_calls.h"
+
+#include <condition_variable>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <new>
+
+#include <fmt/format.h>
+
+#include "support/host_gpu/enqueue.h"
+
+namespace p2plab::runtime::device {
+
+namespace {
+
+constexpr int gpus = 64;
+
+std::string setting(const char* variable, const char* usual) {
+  const char* text = std::getenv(variable);
+  return text == nullptr ? usual : text;
+}
+
+void* pointer(std::uint64_t address) { return reinterpret_cast<void*>(address); }
+
+}  // namespace
+
+Result<int> count() { return gpus; }
+Result<std::string> bus_id(int device) { return fmt::format("0000:{:02x}:00.0", device); }
+Result<std::string> name(int) { return setting("P2PLAB_TEST_GPU", "NVIDIA H200"); }
+
+Reach reach(int device, const std::string& other) {
+  if (*bus_id(device) == other) return Reach::nvlink;
+  const auto way = setting("P2PLAB_TEST_REACH", "nvlink");
+  return way == "none" ? Reach::none : way == "peer" ? Reach::peer : way == "unseen" ? Reach::unseen : Reach::nvlink;
+}
+
+Current::Current(int) {}
+Current::~Current() = default;
+void allow_captures() {}
+Result<bool> capturing(void*) { return false; }
+Status synchronize(int) {
+  host_streams_wait();
+  return {};
+}
+
+Result<std::shared_ptr<void>> allocate(int, Bytes size) {
+  constexpr std::align_val_t alignment{256};
+  return std::shared_ptr<void>(::operator new(static_cast<std::size_t>(size.count()), alignment),
+                               [](void* memory) { ::operator delete(memory, alignment); });
+}
+
+Status copy(const Rows& rows, void* stream) {
+  test::enqueue(stream, [rows] {
+    for (int row = 0; row < rows.rows; ++row)
+      std::memmove(pointer(rows.to + static_cast<std::uint64_t>(row * rows.to_pitch)),
+                   pointer(rows.from + static_cast<std::uint64_t>(row * rows.from_pitch)), static_cast<std::size_t>(rows.width));
+  });
+  return {};
+}
+
+Result<Order> Order::create(int) { return Order{}; }
+
+Status Order::after(void* earlier, void* later) const {
+  struct Event {
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool passed = false;
+  };
+  const auto event = std::make_shared<Event>();
+  test::enqueue(earlier, [event] {
+    const std::lock_guard lock(event->mutex);
+    event->passed = true;
+    event->changed.notify_all();
+  });
+  test::enqueue(later, [event] {
+    std::unique_lock lock(event->mutex);
+    event->changed.wait(lock, [&] { return event->passed; });
+  });
+  return {};
+}
+
+}  // namespace p2plab::runtime::device

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "support/host_gpu/streams.h"
+
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <thread>
+#include <utility>
+
+namespace {
+
+class Stream {
+ public:
+  Stream() : worker_([this] { work(); }) {}
+  ~Stream() {
+    {
+      const std::lock_guard lock(mutex_);
+      ends_ = true;
+    }
+    changed_.notify_all();
+    worker_.join();
+  }
+  Stream(const Stream&) = delete;
+  Stream& operator=(const Stream&) = delete;
+  Stream(Stream&&) = delete;
+  Stream& operator=(Stream&&) = delete;
+
+  void put(void (*run)(void*), void* data) {
+    const std::lock_guard lock(mutex_);
+    waiting_.emplace_back(run, data);
+    changed_.notify_all();
+  }
+  void wait() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return waiting_.empty() && !busy_; });
+  }
+
+ private:
+  void work() {
+    std::unique_lock lock(mutex_);
+    while (true) {
+      changed_.wait(lock, [&] { return ends_ || !waiting_.empty(); });
+      if (waiting_.empty()) return;
+      const auto [run, data] = waiting_.front();
+      waiting_.pop_front();
+      busy_ = true;
+      lock.unlock();
+      run(data);
+      lock.lock();
+      busy_ = false;
+      changed_.notify_all();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::pair<void (*)(void*), void*>> waiting_;
+  bool busy_ = false;
+  bool ends_ = false;
+  std::thread worker_;
+};
+
+struct All {
+  std::mutex mutex;
+  std::set<Stream*> streams;
+};
+All& all() {
+  static auto* const made = new All;  // threads may outlast static objects
+  return *made;
+}
+
+Stream* made() {
+  auto* const stream = new Stream;
+  const std::lock_guard lock(all().mutex);
+  all().streams.insert(stream);
+  return stream;
+}
+
+Stream& stream_of(void* handle) {
+  static auto* const usual = made();
+  return handle == nullptr ? *usual : *static_cast<Stream*>(handle);
+}
+
+int& current_device() {
+  static int device = 0;
+  return device;
+}
+
+}  // namespace
+
+extern "C" {
+
+void host_use_device(int device) { current_device() = device; }
+int cuCtxGetDevice(int* device) { return *device = current_device(), 0; }
+void* host_stream_create() { return made(); }
+void host_stream_destroy(void* stream) {
+  {
+    const std::lock_guard lock(all().mutex);
+    all().streams.erase(static_cast<Stream*>(stream));
+  }
+  delete static_cast<Stream*>(stream);
+}
+void host_stream_wait(void* stream) { stream_of(stream).wait(); }
+void host_streams_wait() {
+  const std::lock_guard lock(all().mutex);
+  for (auto* const stream : all().streams) stream->wait();
+}
+void host_stream_put(void* stream, void (*run)(void*), void* data) { stream_of(stream).put(run, data); }
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Streams of GPUs that are CPU threads: what is put on one runs later and in order. A shared library of its own, so that a program, its NCCL and its
+// libp2plab have the same streams, as they have those of one CUDA driver,
+// whose name it has: libcuda.so.1.
+#pragma once
+
+extern "C" {
+
+void* host_stream_create();
+/// Waits for what was put on it.
+void host_stream_destroy(void* stream);
+void host_stream_wait(void* stream);
+/// All streams of this process.
+void host_streams_wait();
+/// The GPU that is this process's current one, and what CUDA's driver would say of it.
+void host_use_device(int device);
+int cuCtxGetDevice(int* device);
+/// Null is the stream that is always there.
+void host_stream_put(void* stream, void (*run)(void*), void* data);
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// Programs of NCCL calls, drawn from seeds, under the shim: what is served and what is passed on are right side by side, whatever is in groups, in
+// place, split, on two streams, of ten types. P2PLAB_NCCL_PROGRAMS says how many run (300 if it is not set).
+#include <cstdlib>
+#include <filesystem>
+#include <regex>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "support/scratch.h"
+#include "unit/kernels/shim/program.h"
+
+namespace p2plab {
+namespace {
+
+const std::string stage = P2PLAB_NCCL_STAGE;
+
+struct Told {
+  long calls = 0;
+  long served = 0;
+  long passed_on = 0;
+};
+
+// Sums over the lines "rank 0: 800 calls right; served 300, passed on 500 (...)", of which there must be one a rank.
+Told told(const std::string& text, int ranks) {
+  Told sum;
+  const std::regex line(R"(rank \d+: (\d+) calls right; served (\d+), passed on (\d+) )");
+  int lines = 0;
+  for (auto found = std::sregex_iterator(text.begin(), text.end(), line); found != std::sregex_iterator(); ++found, ++lines) {
+    sum.calls += std::stol((*found)[1]);
+    sum.served += std::stol((*found)[2]);
+    sum.passed_on += std::stol((*found)[3]);
+  }
+  EXPECT_EQ(lines, ranks) << text;
+  return sum;
+}
+
+testing::Ran job(const std::string& settings, const std::string& library, int ranks, int programs, int seed) {
+  const auto folder = test::scratch(fmt::format("nccl_programs_{}_{}", seed, ranks));
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
+  auto command = fmt::format("export P2PLAB_TEST_FOLDER={} P2PLAB_NCCL={}/nccl/libnccl.so.2 {}; ", folder.string(), stage, settings);
+  for (int r = 0; r < ranks; ++r)
+    command += fmt::format("{}/p2plab_nccl_client {} {} {} {} {} & jobs=\"$jobs $!\"; ", stage, library, r, ranks, programs, seed);
+  const auto run = testing::ran("{ " + command + "code=0; for job in $jobs; do wait $job || code=1; done; exit $code; }");
+  std::filesystem::remove_all(folder);
+  return run;
+}
+
+int programs() {
+  const char* text = std::getenv("P2PLAB_NCCL_PROGRAMS");
+  return text == nullptr ? 300 : std::atoi(text);
+}
+
+TEST(NcclPrograms, AreRightBeforeTheShimStandsThere) {
+  const auto run = job("", stage + "/nccl/libnccl.so.2", 3, 10, 1);
+  EXPECT_EQ(run.code, 0) << run.text;
+  EXPECT_NE(run.text.find("calls right; NCCL itself"), std::string::npos) << run.text;
+}
+
+TEST(NcclPrograms, AreRightUnderTheShimWhoeverServesThem) {
+  constexpr int jobs = 6;
+  Told all;
+  for (int seed = 1; seed <= jobs; ++seed) {
+    const int ranks = 2 + seed % 3;
+    // Of every other job some sizes are ready from the beginning; of the others all is made while calls go on.
+    const std::string settings = seed % 2 == 0 ? "P2PLAB_PREPARE=all_reduce:float32:sum:256B-4KiB,all_gather:1KiB,broadcast:8KiB" : "P2PLAB_PREPARE=";
+    const auto run = job(settings, stage + "/libp2plab-nccl.so", ranks, std::max(1, programs() / jobs), seed);
+    ASSERT_EQ(run.code, 0) << "seed " << seed << ": " << run.text;
+    const auto sum = told(run.text, ranks);
+    all.calls += sum.calls;
+    all.served += sum.served;
+    all.passed_on += sum.passed_on;
+  }
+  RecordProperty("calls", static_cast<int>(all.calls));
+  RecordProperty("served", static_cast<int>(all.served));
+  EXPECT_GT(all.served, all.calls / 10) << all.passed_on << " of " << all.calls << " were passed on";
+  EXPECT_GT(all.passed_on, all.calls / 10);
+}
+
+// Through the host's memory the same comes out, said once.
+TEST(NcclPrograms, AreRightWithoutPeerAccess) {
+  const auto run = job("P2PLAB_TEST_REACH=none P2PLAB_PREPARE=", stage + "/libp2plab-nccl.so", 3, std::max(1, programs() / 10), 99);
+  ASSERT_EQ(run.code, 0) << run.text;
+  EXPECT_NE(run.text.find("there is no peer access between GPU"), std::string::npos) << run.text;
+  EXPECT_GT(told(run.text, 3).served, programs() / 10);
+}
+
+}  // namespace
+}  // namespace p2plab
