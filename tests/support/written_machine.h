@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "p2plab/machine/machine_facts.h"
 #include "p2plab/machine/routes.h"
 #include "p2plab/machine/topology.h"
 #include "p2plab/machine/topology_view.h"
@@ -18,9 +19,10 @@ struct WrittenAs {
   std::vector<std::string> numa = {};  // names of NUMA nodes by socket, one or several (NPS): GPUs of a socket take them in turn
   int nics = 0;                        // rows and columns of network interfaces, SYS to all
   bool last_column = true;             // GPU NUMA ID
+  std::string gcn = {};                // AMD's: "gfx942"; then links of the kind `other` are xGMI
 };
 
-inline int lanes_between(const Topology& machine, Rank a, Rank b, Bandwidth lane) {
+inline int lanes_between(const Topology& machine, Rank a, Rank b, Bandwidth lane, LinkKind kind = LinkKind::nvlink) {
   std::int64_t direct = 0;
   std::int64_t switched = 0;
   const auto to_switch = [&](Rank rank) {
@@ -32,7 +34,7 @@ inline int lanes_between(const Topology& machine, Rank a, Rank b, Bandwidth lane
   };
   for (const auto id : machine.out_links(machine.node_of(a))) {
     const auto& link = machine.link(id);
-    if (link.to == machine.node_of(b) && link.kind == LinkKind::nvlink) direct += link.bandwidth.bytes_per_second();
+    if (link.to == machine.node_of(b) && link.kind == kind) direct += link.bandwidth.bytes_per_second();
   }
   switched = std::min(to_switch(a), to_switch(b));
   return static_cast<int>((direct + switched) / lane.bytes_per_second());
@@ -114,16 +116,18 @@ inline std::string nccl_text(const Topology& machine, const WrittenAs& as) {
         if (!above.empty()) text += "<pci busid=\"" + above + "\" class=\"0x060400\">\n";
         bridge = above;
       }
-      text += "<pci busid=\"" + bus_of(g) + "\" class=\"0x030200\" vendor=\"0x10de\"><gpu dev=\"" + std::to_string(g) + "\" sm=\"" +
-              std::to_string(as.compute_capability) + "\" rank=\"" + std::to_string(g) + "\">";
+      const bool amd = !as.gcn.empty();
+      text += "<pci busid=\"" + bus_of(g) + (amd ? "\" class=\"0x120000\" vendor=\"0x1002\"" : "\" class=\"0x030200\" vendor=\"0x10de\"") +
+              "><gpu dev=\"" + std::to_string(g) + "\" sm=\"" + std::to_string(as.compute_capability) + "\" rank=\"" + std::to_string(g) +
+              (amd ? "\" gcn=\"" + as.gcn : "") + "\">";
       int to_switch = 0;
       for (int b = 0; b < machine.ranks(); ++b) {
-        const auto lanes = g == b ? 0 : lanes_between(machine, Rank{g}, Rank{b}, as.lane);
+        const auto lanes = g == b ? 0 : lanes_between(machine, Rank{g}, Rank{b}, as.lane, amd ? LinkKind::other : LinkKind::nvlink);
         const bool hub = std::ranges::find(machine.nodes(), NodeKind::nvswitch, &Node::kind) != machine.nodes().end();
         if (hub)
           to_switch = std::max(to_switch, lanes);
         else if (lanes > 0)
-          text += "<nvlink target=\"" + bus_of(b) + "\" count=\"" + std::to_string(lanes) + "\" tclass=\"0x030200\"/>";
+          text += (amd ? "<xgmi target=\"" : "<nvlink target=\"") + bus_of(b) + "\" count=\"" + std::to_string(lanes) + "\" tclass=\"0x030200\"/>";
       }
       if (to_switch > 0) text += "<nvlink target=\"fffffff:ff:ff.0\" count=\"" + std::to_string(to_switch) + "\" tclass=\"0x068000\"/>";
       text += "</gpu></pci>\n";
@@ -131,6 +135,36 @@ inline std::string nccl_text(const Topology& machine, const WrittenAs& as) {
     text += bridge.empty() ? "</cpu>\n" : "</pci>\n</cpu>\n";
   }
   return text + "</system>\n";
+}
+
+// What the live machine would say: NVML's links, CUDA's peers, sysfs' tree without speeds.
+inline MachineFacts facts_of(const Topology& machine, const WrittenAs& as, const std::string& gpu) {
+  MachineFacts facts{.name = machine.name(), .cpu = {"x86_64", "GenuineIntel", 6, 143}};
+  const auto sockets = sockets_of(machine);
+  const bool hub = std::ranges::find(machine.nodes(), NodeKind::nvswitch, &Node::kind) != machine.nodes().end();
+  for (int g = 0; g < machine.ranks(); ++g) {
+    const auto numa = sockets[static_cast<std::size_t>(g)];
+    NvmlGpu nvml{.bus_id = bus_of(g), .name = gpu, .compute_capability = as.compute_capability};
+    int to_switch = 0;
+    for (int b = 0; b < machine.ranks(); ++b) {
+      const auto lanes = g == b ? 0 : lanes_between(machine, Rank{g}, Rank{b}, as.lane);
+      if (hub) to_switch = std::max(to_switch, lanes);
+      for (int l = 0; l < lanes && !hub; ++l) nvml.links.push_back({static_cast<int>(nvml.links.size()), true, bus_of(b), "gpu"});
+      if (g != b) facts.peers.push_back({g, b, true, true, 0});
+    }
+    for (int l = 0; l < to_switch; ++l) nvml.links.push_back({l, true, "ffffffff:ff:ff.0", "switch"});
+    facts.nvml.push_back(nvml);
+    facts.cuda.push_back({bus_of(g), gpu, as.compute_capability, 100, numa});
+    std::string above;
+    for (const auto id : machine.out_links(machine.node_of(Rank{g}))) {
+      const auto& node = machine.node(machine.link(id).to);
+      if (node.kind == NodeKind::pcie_switch) above = node.name;
+    }
+    if (!above.empty() && std::ranges::find(facts.pci, above, &PciFact::bus_id) == facts.pci.end())
+      facts.pci.push_back({.bus_id = above, .device_class = "0x060400", .numa = numa});
+    facts.pci.push_back({.bus_id = bus_of(g), .parent = above, .device_class = "0x030200", .vendor = "0x10de", .numa = numa});
+  }
+  return facts;
 }
 
 }  // namespace p2plab::testing
