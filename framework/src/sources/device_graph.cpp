@@ -88,8 +88,10 @@ class MachineBuilder {
     for (auto& value : sockets_.values) sources_.add(value);
     mark_needed(peers);
     add_nodes();
+    chip_to_chip_.assign(tree_.devices.size(), false);
     for (const auto gpu : gpus_) {
       if (const auto& value = fabric.to_host(gpu)) {
+        chip_to_chip_[gpu] = !answers_.pcie_beside_nvlink;
         sources_.add("chip to chip", name(gpu), *value,
                      duplex(nodes_[gpu], host_node(gpu), LinkKind::nvlink, value->rate, default_latency(LinkKind::nvlink)));
       }
@@ -143,6 +145,7 @@ class MachineBuilder {
       if (!needed_[i]) continue;
       const auto& part = device(i);
       const auto parent = part.parent >= 0 && !passes_[i] ? nodes_[static_cast<std::size_t>(part.parent)] : host_node(i);
+      if (part.on_pcie && chip_to_chip_[i] && parent == host_node(i)) continue;  // the wider way is what hardware takes
       if (part.on_pcie) {
         const auto value = rates_.pcie(part);
         const bool second_part = part.part > 0;  // one port for all ranks of a GPU: its first rank's
@@ -282,6 +285,7 @@ class MachineBuilder {
   std::vector<NodeId> hosts_;  // by socket
   Sockets sockets_;
   std::map<std::pair<int, std::string>, std::vector<LinkId>> ports_;
+  std::vector<bool> chip_to_chip_;                      // by device: a GPU with links of its own to its host, beside which PCIe carries nothing
   std::vector<bool> passes_;                            // by device: a GPU whose data goes past the bridges above it
   std::map<std::size_t, std::vector<LinkId>> uplinks_;  // by bridge
   SourceList sources_;

@@ -32,6 +32,10 @@ std::string reason_of(const std::string& word) {
 DevicePeers::DevicePeers(const DeviceTree& tree, const std::vector<std::size_t>& gpus, const DeviceFabric& fabric, const MachineAnswers& answers)
     : tree_(tree), gpus_(gpus), fabric_(fabric), refused_(gpus.size() * gpus.size()), passes_(gpus.size()) {
   if (gpus.size() > 1) choose(answers);
+  if (any_refused())
+    values_.push_back(
+        {"data through host memory", "as fast as PCIe", Origin::assumed,
+         "what memory and root complex leave of it, no description tells (a report of four RTX 4090 has a third): p2plab bench measures it"});
   for (std::size_t a = 0; a < gpus.size(); ++a) {
     for (std::size_t b = 0; b < gpus.size(); ++b) passes_[a] = passes_[a] || (refused(a, b) && share_a_bridge(a, b));
   }
@@ -53,7 +57,7 @@ void DevicePeers::choose(const MachineAnswers& answers) {
     refuse_without_links();
     return note(refused_text(), Origin::known, fmt::format("table of GPUs: the driver refuses it to {}, unless patched", model->title));
   }
-  note("between all GPUs", Origin::assumed, "no matrix of 'nvidia-smi topo -p2p r' is given", "peer_access");
+  note("between all GPUs", Origin::assumed, tree_.peers_missing, "peer_access");
 }
 
 void DevicePeers::refuse_without_links() {

@@ -78,6 +78,7 @@ struct DeviceTree {
   const GpuModel* model = nullptr;      // of all GPUs, where it is named
   std::vector<std::string> peers = {};  // between GPUs as `words`: "OK", or why one may not reach the other's memory; empty: not told
   std::string peers_source = {};
+  std::string peers_missing = "no matrix of 'nvidia-smi topo -p2p r' is given";  // where `peers` is empty
 };
 
 /// The graph of what was read. Where NVLinks join all GPUs, a peer access takes them: PCIe, hosts and NICs then carry nothing and are left out,

@@ -17,14 +17,15 @@ struct Question {
   std::string_view text;
 };
 
-constexpr std::array questions{Question{"gpu", "which GPU is it? (--machine gpu=h200, as nvidia-smi -L or rocm-smi names it)"},
-                               Question{"pcie", "how fast is PCIe? (--machine pcie=31.5, or pcie_gen=4 and pcie_width=16; nvidia-smi -q -d PCIE)"},
-                               Question{"pcie_width", "how many PCIe lanes? (--machine pcie_width=16; nvidia-smi -q, or lspci -vv)"},
-                               Question{"socket_link", "what joins the sockets? (--machine cpu=turin, or socket_link=32; lscpu names the CPU)"},
-                               Question{"sockets", "which GPUs share a socket? (--machine sockets='0-3|4-7'; lscpu, or the machine's manual)"},
-                               Question{"nvswitch", "do NVSwitches join the GPUs? (--machine nvswitch=yes)"},
-                               Question{"peer_access", "may GPUs reach each other over PCIe? (--machine peer_access=no; nvidia-smi topo -p2p r)"},
-                               Question{"nic", "how fast are the network interfaces? (--machine nic=50)"}};
+constexpr std::array questions{
+    Question{"gpu", "which GPU is it? (--machine gpu=h200, as nvidia-smi -L or rocm-smi names it)"},
+    Question{"pcie", "how fast is PCIe? (--machine pcie=31.5, or pcie_gen=4 and pcie_width=16; nvidia-smi -q -d PCIE)"},
+    Question{"pcie_width", "how many PCIe lanes? (--machine pcie_width=16; nvidia-smi -q, or lspci -vv)"},
+    Question{"socket_link", "what joins the sockets? (--machine cpu=turin, or socket_link=32; lscpu names the CPU)"},
+    Question{"sockets", "which GPUs share a socket? (--machine sockets='0-3|4-7'; lscpu, or the machine's manual)"},
+    Question{"nvswitch", "do NVSwitches join the GPUs? (--machine nvswitch=yes)"},
+    Question{"peer_access", "may GPUs reach each other over PCIe? (--machine peer_access=no; nvidia-smi topo -p2p r, rocm-smi --showtopoaccess)"},
+    Question{"nic", "how fast are the network interfaces? (--machine nic=50)"}};
 
 constexpr std::array fabric_kinds{Named{"NVLink", LinkKind::nvlink},
                                   Named{"direct links", LinkKind::other},

@@ -201,6 +201,7 @@ class RocmTree {
 
   // "ENABLED" or "True" where a GPU may reach another's memory.
   void add_peers() {
+    tree_.peers_missing = "no table of 'rocm-smi --showtopoaccess' is given";
     if (!tables_.cells.contains("access")) return;
     tree_.peers_source = fmt::format("{}, table of access", filename_);
     for (std::size_t a = 0; a < gpus_; ++a) {
