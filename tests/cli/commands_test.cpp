@@ -178,13 +178,43 @@ TEST(TopoCommand, RecordedFactsAreTheMachineTheyWereRecordedOn) {
   for (const auto& fact : json["facts"]) expect_keys(fact, {"subject", "fact", "source"});
 }
 
-TEST(CompareCommand, AReportAgainstItselfIsOneTimesAsSlow) {
+TEST(CompareCommand, AReportBesideItselfDiffersInNothing) {
   const auto folder = "'" + test::scratch("out").string() + "'";
   ASSERT_EQ(p2plab("run " + test::small_config() + " --out " + folder).exit, 0);
-  const auto json = json_of("compare " + folder + " " + folder + " --json");
-  expect_keys(json, {"a", "b", "rows", "only_a", "only_b", "mean_ratios"});
-  for (const auto& mean : json["mean_ratios"]) EXPECT_EQ(mean["ratio"], 1.0);
-  EXPECT_EQ(json["only_a"], 0);
+  const auto json = json_of("compare " + folder + " " + folder + " " + folder + " --json");
+  expect_keys(json, {"baseline", "reports"});
+  ASSERT_EQ(json["reports"].size(), 2U);
+  for (const auto& report : json["reports"]) {
+    expect_keys(report, {"name", "machine", "verdicts", "only_baseline", "only_here", "rows"});
+    ASSERT_FALSE(report["verdicts"].empty());
+    for (const auto& verdict : report["verdicts"]) {
+      EXPECT_EQ(verdict["ratio"], 1.0);
+      EXPECT_TRUE(verdict["differences"].empty());
+    }
+    EXPECT_EQ(report["only_baseline"], 0);
+  }
+  EXPECT_NE(p2plab("compare " + folder + " " + folder).out.find("B, simulator: no difference in "), std::string::npos);
+  EXPECT_EQ(p2plab("compare " + folder + " " + folder + " --fail-above 0%").exit, 0);
+}
+
+// Half of a GPU's lanes lost: over 3 % slower, and less than 500 %.
+TEST(CompareCommand, TheExitCodeSaysWhetherAnythingIsSlowerByMoreThanAsked) {
+  const auto config = test::scratch("lost.yaml");
+  std::ofstream(config) << "version: 1\ntopology: {preset: hgx-h200, gpus: 2}\nmask: {links: [{between: [gpu0, nvswitch0], fraction: 0.5}]}\n"
+                           "collectives: [all_reduce]\nalgorithms: [ring, auto]\nsizes: [1 KiB, 1 MiB]\n";
+  const auto whole = "'" + test::scratch("whole").string() + "'";
+  const auto lost = "'" + test::scratch("lost").string() + "'";
+  ASSERT_EQ(p2plab("run " + test::small_config() + " --out " + whole).exit, 0);
+  ASSERT_EQ(p2plab("run '" + config.string() + "' --out " + lost).exit, 0);
+  const auto above = p2plab("compare " + whole + " " + lost + " --fail-above 3%");
+  EXPECT_EQ(above.exit, 1);
+  EXPECT_NE(above.err.find("slower than the baseline by more than --fail-above 3%"), std::string::npos) << above.err;
+  EXPECT_NE(above.err.find("B, simulator: all_reduce ring is "), std::string::npos) << above.err;
+  EXPECT_NE(above.out.find("B: lost, hgx-h200"), std::string::npos) << above.out;
+  EXPECT_EQ(p2plab("compare " + whole + " " + lost + " --fail-above '500 %'").exit, 0);
+  EXPECT_EQ(p2plab("compare " + lost + " " + whole + " --fail-above 3").exit, 0) << "faster is no failure";
+  for (const auto* bad : {"-1%", "much", "nan", "3 GB"})
+    EXPECT_EQ(p2plab("compare " + whole + " " + lost + " --fail-above '" + bad + "'").exit, 2) << bad;
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "p2plab/base/quantity.h"
 #include "p2plab/report/report.h"
+#include "report/row_names.h"
 #include "report/text_table.h"
 
 namespace p2plab {
@@ -77,7 +78,7 @@ struct Remarks {
   bool data = false;
 };
 
-bool ours(const Row& row) { return row.executor() != "nccl_model"; }
+bool ours(const Row& row) { return row.executor() != nccl_executor; }
 
 Remarks remarks_of(const std::vector<Line>& lines, const TextLayout& layout) {
   if (layout.wide) return {true, true};

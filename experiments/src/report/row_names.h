@@ -9,6 +9,9 @@
 
 namespace p2plab {
 
+/// The executor of rows that NCCL's formula and its plan at our costs give.
+inline constexpr const char* nccl_executor = "nccl_model";
+
 inline constexpr std::array clocks{Named{"simulated", Clock::simulated}, Named{"host", Clock::host}, Named{"device", Clock::device}};
 
 }  // namespace p2plab

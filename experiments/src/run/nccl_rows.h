@@ -9,11 +9,9 @@
 #include "p2plab/experiment/experiment.h"
 #include "p2plab/nccl/nccl_model.h"
 #include "p2plab/report/report.h"
+#include "report/row_names.h"
 
 namespace p2plab {
-
-/// The name of these rows' executor.
-inline constexpr const char* nccl_executor = "nccl_model";
 
 class NcclRows {
  public:

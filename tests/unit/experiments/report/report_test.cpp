@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reports: derived columns, winners, formats, reading back, comparing.
+// Reports: derived columns, winners, formats, reading back.
 #include <cmath>
 #include <filesystem>
 #include <fstream>
 
 #include <gtest/gtest.h>
 
-#include "p2plab/report/compare.h"
 #include "p2plab/report/report.h"
 #include "support/scratch.h"
 
@@ -167,53 +166,6 @@ TEST(ReadReport, BadFilesGiveAnErrorWithTheirPlace) {
   }
   EXPECT_NE(describe(reads("{\n  \"rows\": nonsense}").error()).find(":2:"), std::string::npos);
   EXPECT_EQ(read_report(scratch_file("no_such_report.json")).error().code, ErrorCode::io);
-}
-
-TEST(Compare, JoinsRowsAndTakesTheGeometricMeanOfRatios) {
-  const auto a = sample();
-  auto b = sample();
-  b.rows[0].measurement.samples = {Seconds{200e-6}};  // 2 x
-  b.rows[1].measurement.samples = {Seconds{40e-6}};   // 0.5 x
-  b.rows.pop_back();
-  b.rows.push_back(row_of("one_shot", Bytes{1 << 10}, 3));
-  const auto comparison = compare(a, b);
-  ASSERT_EQ(comparison.rows.size(), 3);
-  EXPECT_NEAR(*comparison.rows[0].ratio(), 2, 1e-12);
-  EXPECT_NEAR(*comparison.rows[1].ratio(), 0.5, 1e-12);
-  ASSERT_EQ(comparison.mean_ratios().size(), 1);
-  EXPECT_NEAR(comparison.mean_ratios()[0].ratio, 1, 1e-12);
-  ASSERT_EQ(comparison.only_a.size(), 1);
-  ASSERT_EQ(comparison.only_b.size(), 1);
-  EXPECT_EQ(comparison.only_a[0].algorithm, "tree");
-  EXPECT_EQ(comparison.only_b[0].algorithm, "one_shot");
-}
-
-// A lost lane makes predictions slower by 4 %; CPU threads that happened to run faster, and NCCL's formula, change nothing about that.
-TEST(Compare, JudgesEachExecutorByItselfAndCpuThreadsNotAtAll) {
-  auto a = sample();
-  a.rows.resize(3);
-  a.rows[1].measurement.executor = "nccl_model";
-  a.rows[2].measurement.executor = "host";
-  a.rows[2].measurement.clock = Clock::host;
-  auto b = a;
-  b.name = "degraded";
-  b.rows[0].measurement.samples = {Seconds{104e-6}};
-  b.rows[1].measurement.samples = {Seconds{72e-6}};
-  b.rows[2].measurement.samples = {Seconds{4e-6}};
-  const auto means = compare(a, b).mean_ratios();
-  ASSERT_EQ(means.size(), 2);
-  EXPECT_EQ(means[0].executor, "simulator");
-  EXPECT_NEAR(means[0].ratio, 1.04, 1e-12);
-  EXPECT_NEAR(means[1].ratio, 0.9, 1e-12);
-  const auto text = to_text(compare(a, b));
-  EXPECT_EQ(text.substr(0, text.find("\n\n")), "A: sample, server\nB: degraded, server");
-  EXPECT_NE(text.find("simulator: B takes 1.040 x the time of A (geometric mean of 1 rows)."), std::string::npos) << text;
-  EXPECT_NE(to_text(compare(a, a)).find("simulator: no difference"), std::string::npos);
-}
-
-TEST(Compare, ReportsWithoutCommonRowsSaySo) {
-  EXPECT_TRUE(compare(Report{}, sample()).mean_ratios().empty());
-  EXPECT_NE(to_text(compare(Report{}, sample())).find("No row"), std::string::npos);
 }
 
 }  // namespace
