@@ -46,6 +46,45 @@ __device__ void exchange_packets(const ProbeCall& call, bool first) {
   }
 }
 
+// What thread t of a block sends in a round.
+__device__ Words<4> published(const ProbeCall& call, std::uint32_t round) {
+  const auto value = call.base + round;
+  return {{value, static_cast<std::uint32_t>(Gpu::thread()), ~value, value * 2654435761U}};
+}
+
+// Data of all threads, then one flag, as every program of slices does it.
+__device__ void publish(const ProbeCall& call) {
+  for (std::uint32_t k = 1; k <= call.count; ++k) {
+    Gpu::store<4>(call.there + call.bytes + Gpu::thread() * 16, published(call, k));
+    Gpu::sync();
+    bool lost = false;
+    if (Gpu::thread() == 0) {
+      Gpu::fence();
+      Gpu::store_flag(call.there, call.base + k);
+      lost = !wait_for(call, [&] { return Gpu::acquire(call.here) == call.base + k; });
+    }
+    if (Gpu::sync_any(lost)) return;
+  }
+}
+
+__device__ void observe(const ProbeCall& call) {
+  std::uint32_t other = 0;
+  for (std::uint32_t k = 1; k <= call.count; ++k) {
+    bool lost = false;
+    if (Gpu::thread() == 0) lost = !wait_for(call, [&] { return Gpu::acquire(call.here) == call.base + k; });
+    if (Gpu::sync_any(lost)) return;
+    const auto got = Gpu::load<4>(call.here + call.bytes + Gpu::thread() * 16);
+    const auto sent = published(call, k);
+    bool differs = false;
+    for (int w = 0; w < 4; ++w) differs = differs || got.w[w] != sent.w[w];
+    other += Gpu::sync_any(differs) ? 1 : 0;
+    if (Gpu::thread() != 0) continue;
+    Gpu::store_flag(call.late + 4, other);
+    Gpu::fence();
+    Gpu::store_flag(call.there, call.base + k);
+  }
+}
+
 // Calls body(offset) for this thread's 16-byte units of its block's part, in_flight of them a block's width apart.
 template <class Body>
 __device__ void over_part(const ProbeCall& call, const Body& body) {
@@ -63,6 +102,8 @@ __global__ void probe_kernel(Probe probe, ProbeCall call) {
     case Probe::pong: return exchange_flags(call, call.here, call.there, false);
     case Probe::packet_ping: return exchange_packets(call, true);
     case Probe::packet_pong: return exchange_packets(call, false);
+    case Probe::publish: return publish(call);
+    case Probe::observe: return observe(call);
     case Probe::local_ping:
       return Gpu::block() == 0 ? exchange_flags(call, call.here, call.there, true) : exchange_flags(call, call.there, call.here, false);
     case Probe::fences:

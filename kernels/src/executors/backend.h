@@ -6,6 +6,7 @@
 
 #include "p2plab/program/executor.h"
 #include "p2plab/run/calibration.h"
+#include "p2plab/run/pair_probe.h"
 #include "p2plab/run/processes.h"
 
 namespace p2plab::backend {
@@ -28,5 +29,7 @@ Result<Measurement> run_nccl(const Job& job, const RunOptions& options);
 Result<Measurement> run_cuda_process(const Job& job, const RunOptions& options, CudaKept& kept, Session& session);
 /// See calibration.h.
 Result<CalibrationData> measure_calibration();
+/// See pair_probe.h.
+Result<std::unique_ptr<PairProber>> cuda_pair_prober();
 
 }  // namespace p2plab::backend

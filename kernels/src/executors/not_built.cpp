@@ -26,6 +26,7 @@ Result<Measurement> run_nccl(const Job&, const RunOptions&) { return not_built("
 
 Result<Measurement> run_cuda_process(const Job&, const RunOptions&, CudaKept&, Session&) { return not_built("the executor for GPUs"); }
 Result<CalibrationData> measure_calibration() { return not_built("calibration on GPUs"); }
+Result<std::unique_ptr<PairProber>> cuda_pair_prober() { return not_built("the prober of pairs of GPUs"); }
 
 }  // namespace p2plab::backend
 

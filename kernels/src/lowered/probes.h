@@ -20,7 +20,9 @@ enum class Probe : std::uint32_t {
   stores,      // each block its part of `bytes` to `there`, `count` times
   loads,       // the same from `there`
   sums,        // each block its part: here = here + there
-  copies       // each block its part of `bytes` from `there` to `here`
+  copies,      // each block its part of `bytes` from `there` to `here`
+  publish,     // one block: 16 bytes a thread at `there` + `bytes`, then the flag at `there`; waits for the answer at `here`; `count` times
+  observe      // the other side: looks at them once it sees the flag, answers; rounds with other data are counted in the word after `late`
 };
 
 struct ProbeCall {
