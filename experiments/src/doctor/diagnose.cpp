@@ -194,11 +194,16 @@ Result<Diagnosis> diagnose(const MachineFacts& facts) {
     if (!one.finding.worth && one.finding.no_worth.empty()) one.finding.no_worth = "not known";
     diagnosis.findings.push_back(std::move(one.finding));
   }
+  add_findings(diagnosis, {});
+  return diagnosis;
+}
+
+void add_findings(Diagnosis& diagnosis, std::vector<Finding> findings) {
+  std::ranges::move(findings, std::back_inserter(diagnosis.findings));
   const auto lost = [](const Finding& one) { return one.worth ? one.worth->with - one.worth->without : 0; };
   std::ranges::stable_sort(diagnosis.findings, [&](const Finding& a, const Finding& b) {
     return std::pair{a.severity, lost(a)} < std::pair{b.severity, lost(b)};
   });
-  return diagnosis;
 }
 
 }  // namespace p2plab

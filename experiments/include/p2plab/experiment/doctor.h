@@ -62,6 +62,9 @@ std::vector<CheckSummary> doctor_checks();
 /// Asks every check. Errors: no_device where the facts name no GPU; those of build_machine; unknown_name, if a reading has a name that none has.
 Result<Diagnosis> diagnose(const MachineFacts& facts);
 
+/// Adds what was found elsewhere; the worst stay first.
+void add_findings(Diagnosis& diagnosis, std::vector<Finding> findings);
+
 std::string diagnosis_text(const Diagnosis& diagnosis);
 std::string diagnosis_json(const Diagnosis& diagnosis);
 

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // p2plab doctor: what is wrong with a machine, what it costs, and what to do.
+#include <unistd.h>
+
 #include <iostream>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/watch.h"
+#include "doctor/probes/verdict.h"
 #include "p2plab/detail/text.h"
 #include "p2plab/experiment/doctor.h"
 #include "p2plab/run/detect.h"
@@ -19,9 +23,22 @@ namespace {
 struct DoctorArguments {
   std::string facts;
   std::string record;
+  std::string probe;
+  std::vector<std::string> serve;  // the part of a child: where, how many devices, the first probe
   bool strict = false;
   bool json = false;
 };
+
+Result<std::unique_ptr<PairProber>> prober_of(const std::string& where, int devices) {
+  if (where == "cuda") return cuda_pair_prober();
+  return host_pair_prober({.devices = devices});
+}
+
+Status serve(const DoctorArguments& arguments) {
+  const int devices = std::atoi(arguments.serve[1].c_str());
+  const auto first = static_cast<std::size_t>(std::atoll(arguments.serve[2].c_str()));
+  return doctor::serve_probes(prober_of(arguments.serve[0], devices), doctor::matrix_of(devices), first, STDOUT_FILENO);
+}
 
 Result<MachineFacts> facts_from(const DoctorArguments& arguments) {
   if (arguments.facts.empty()) {
@@ -34,7 +51,46 @@ Result<MachineFacts> facts_from(const DoctorArguments& arguments) {
   return read_facts(*text, arguments.facts);
 }
 
+// The matrix of pairs, and what it says.
+struct Probed {
+  std::string text;
+  nlohmann::ordered_json json;
+};
+
+Result<Probed> probe(const DoctorArguments& arguments, const MachineFacts& facts, Diagnosis& diagnosis) {
+  const auto detected = build_machine(facts);
+  if (!detected) return detected.error();
+  const auto& topology = detected->topology;
+  const int devices = topology.ranks();
+  auto records = doctor::run_matrix(doctor::matrix_of(devices),
+                                    doctor::spawned("/proc/self/exe", {"doctor", "--serve-probes", arguments.probe, std::to_string(devices)}));
+  if (!records) return std::move(records).error();
+  const bool on_gpus = arguments.probe == "cuda";
+  const auto granted = [&](int from, int to) {
+    for (const auto& peer : facts.peers) {
+      if (on_gpus && peer.from == from && peer.to == to) return peer.access;
+    }
+    return true;
+  };
+  auto found = doctor::judge(*records, topology, granted);
+  if (found.empty()) diagnosis.fine.emplace_back("probe");
+  add_findings(diagnosis, std::move(found));
+  auto text = fmt::format("\nEvery ordered pair, each way of access{}: data as the receiver holds it; GB/s in one direction\n",
+                          on_gpus ? "" : " (CPU memory: shows that this works, not what GPUs do)");
+  return Probed{text + doctor::matrix_text(*records, topology), nlohmann::ordered_json::parse(doctor::matrix_json(*records, topology))};
+}
+
+Status print(const DoctorArguments& arguments, const Diagnosis& diagnosis, const Probed& probed, Watch& watch) {
+  if (!arguments.json) return watch.print(diagnosis_text(diagnosis) + probed.text);
+  auto json = nlohmann::ordered_json::parse(diagnosis_json(diagnosis));
+  if (!arguments.probe.empty()) json["probes"] = probed.json;
+  return watch.print(json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+}
+
 Status look(const DoctorArguments& arguments, Watch& watch) {
+  if (!arguments.serve.empty()) return serve(arguments);
+  if (arguments.probe == "cuda" && !arguments.facts.empty())
+    return Error{ErrorCode::usage, "--probe cuda tries this machine's GPUs, and --facts names another", std::nullopt, {"leave --facts out"}};
   if (auto able = try_out(arguments.record); !able) return able;
   auto facts = facts_from(arguments);
   if (!facts) return std::move(facts).error();
@@ -44,7 +100,13 @@ Status look(const DoctorArguments& arguments, Watch& watch) {
   auto diagnosis = diagnose(*facts);
   if (!diagnosis) return arguments.facts.empty() ? std::move(diagnosis).error() : in_file(std::move(diagnosis).error(), arguments.facts);
   for (const auto& warning : diagnosis->warnings) std::cerr << "warning: " << warning << '\n';
-  if (auto printed = watch.print(arguments.json ? diagnosis_json(*diagnosis) : diagnosis_text(*diagnosis)); !printed) return printed;
+  Probed probed;
+  if (!arguments.probe.empty()) {
+    auto done = probe(arguments, *facts, *diagnosis);
+    if (!done) return std::move(done).error();
+    probed = *std::move(done);
+  }
+  if (auto printed = print(arguments, *diagnosis, probed, watch); !printed) return printed;
   if (!arguments.strict || diagnosis->complaints() == 0) return {};
   return Error{ErrorCode::invalid_input, fmt::format("{} findings (--strict)", diagnosis->complaints())};
 }
@@ -53,10 +115,14 @@ Status look(const DoctorArguments& arguments, Watch& watch) {
 
 Command doctor_command(CLI::App& parent) {
   auto a = std::make_shared<DoctorArguments>();
-  auto* app = add_command(parent, "doctor", "What is wrong with this machine: what it costs, where it was read, what to do",
-                          "p2plab doctor --record box.json");
+  auto* app =
+      add_command(parent, "doctor", "What is wrong with this machine: what it costs, where it was read, what to do", "p2plab doctor --probe cuda");
   app->add_option("--facts", a->facts, "a machine that was recorded (also by topo detect --record), instead of this one")->type_name("FILE");
   app->add_option("--record", a->record, "write all that was read, so that it can be diagnosed elsewhere")->type_name("FILE");
+  app->add_option("--probe", a->probe, "try every pair by every way of access: data compared, times measured; cuda, or host to try it on CPU memory")
+      ->check(CLI::IsMember({"cuda", "host"}))
+      ->type_name("WHERE");
+  app->add_option("--serve-probes", a->serve)->expected(3)->group("");  // what --probe starts
   app->add_flag("--strict", a->strict, "exit with 1 if a fault, something slow or a risk was found");
   app->add_flag("--json", a->json, "print as JSON");
   return {app, [a](Watch& watch) { return look(*a, watch); }};
