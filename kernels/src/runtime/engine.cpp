@@ -153,10 +153,10 @@ Status Engine::prepare(const Call& given) {
 
 std::string Engine::explain(const Call& given) const {
   if (ranks_ == 1) return "one rank: a copy";
-  if (backend_ == Backend::nccl) return fmt::format("nccl {}: {}", nccl_->version(), reason_.empty() ? "asked for" : reason_);
   const auto call = normal(given);
-  if (by_nccl(call))
-    return fmt::format("nccl{}: {}", nccl_ ? " " + nccl_->version() : std::string{", by the caller"}, chooser_->prefers_nccl(call, ranks_));
+  const auto nccl = nccl_ ? "nccl " + nccl_->version() : std::string{"nccl, by the caller"};
+  if (backend_ == Backend::nccl) return fmt::format("{}: {}", nccl, reason_.empty() ? "asked for" : reason_);
+  if (by_nccl(call)) return fmt::format("{}: {}", nccl, chooser_->prefers_nccl(call, ranks_));
   auto text = fmt::format("{}: {}; {}", to_string(backend_), programs_->describe(call), reason_);
   if (const auto held = wider(call); held && held->count != call.count)
     text += fmt::format("; until then in a longer one: {}", programs_->describe(*held));

@@ -66,6 +66,8 @@ Status Engine::begin(const std::vector<GpuPrograms::Here>& here) {
   if (auto looked = look_at_machine(here); !looked) return looked;
   // Ranks of one thread would have to be grouped for NCCL, which callers of ours need not.
   const bool may_help = backend_ == Backend::automatic && session_ != nullptr;
+  // Callers of only_ready have an NCCL of their own.
+  if (backend_ == Backend::nccl && !options_.nccl && !options_.only_ready) fall_back(Backend::p2p, "NCCL is not to be loaded (load_nccl is 0)");
   const bool load = options_.nccl && (may_help || backend_ == Backend::nccl) && ranks_ > 1;
   if (load) {
     if (auto loaded = load_nccl(here); !loaded) return loaded;
@@ -133,7 +135,8 @@ void Engine::take_ways(const RunningMachine& running) {
   if (!apart.empty() && may_fall) fall_back(Backend::host, fmt::format("there is no peer access between {}", apart));
   machine_ = backend_ == Backend::host ? host_machine(ranks_) : peer_machine(ranks_, all_nvlink);
   if (!reason_.empty()) return;
-  reason_ = backend_ == Backend::host ? "asked for" : all_nvlink ? "all GPUs reach each other by NVLink" : "all GPUs reach each other";
+  const bool asked = backend_ == Backend::host || backend_ == Backend::nccl;
+  reason_ = asked ? "asked for" : all_nvlink ? "all GPUs reach each other by NVLink" : "all GPUs reach each other";
 }
 
 // A missing NCCL is no misfortune unless it was asked for.

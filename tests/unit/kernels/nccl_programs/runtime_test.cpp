@@ -207,6 +207,25 @@ TEST(TunedTablesInTheRuntime, SizesThatAreNcclsAreLeftToTheCaller) {
   for (auto* const stream : streams) host_stream_destroy(stream);
 }
 
+// Backend nccl without NCCL: where the caller has one of its own all is its; elsewhere ours serves, aloud.
+TEST(BackendNccl, WithoutNcclIsTheCallersOrFallsBackAloud) {
+  p2plab_config config = P2PLAB_CONFIG;
+  config.backend = "nccl";
+  config.load_nccl = 0;
+  {
+    const Pair pair(config);
+    ASSERT_EQ(pair.result, P2PLAB_OK) << pair.error;
+    EXPECT_EQ(pair.said, "backend p2p instead of nccl: NCCL is not to be loaded (load_nccl is 0)\n");
+    EXPECT_EQ(pair.explain(1024).substr(0, 4), "p2p:");
+  }
+  config.serve_ready_only = 1;
+  const Pair pair(config);
+  ASSERT_EQ(pair.result, P2PLAB_OK) << pair.error;
+  EXPECT_EQ(pair.explain(1024), "nccl, by the caller: asked for");
+  std::vector<float> data(1024, 1);
+  EXPECT_EQ(pair.all_reduce(0, data, nullptr), P2PLAB_NOT_SERVED);
+}
+
 // Only one rank calls: it gives up after the deadline, not before, and says so.
 TEST(DeadlinesInTheRuntime, EndAWaitForARankThatDoesNotCall) {
   p2plab_config config = P2PLAB_CONFIG;
