@@ -274,7 +274,8 @@ Result<Imported> import_rocm(std::string_view text, const std::string& filename,
 }
 
 Result<Imported> import_text(std::string_view text, const std::string& filename, const MachineAnswers& answers) {
-  const bool amd = text.find("between two GPUs") != std::string_view::npos || text.find("LINK TYPE TABLE") != std::string_view::npos;
+  constexpr std::array<std::string_view, 3> amds{"between two GPUs", "LINK TYPE TABLE", "ROCm System Management Interface"};
+  const bool amd = std::ranges::any_of(amds, [&](std::string_view words) { return text.find(words) != std::string_view::npos; });
   return amd ? import_rocm(text, filename, answers) : import_smi(text, filename, answers);
 }
 

@@ -224,11 +224,29 @@ class SmiTreeBuilder {
     for (std::size_t i = 0; i < matrix_.gpus; ++i) {
       if (std::ranges::none_of(matrix_.cells[i], [](const SmiCell& one) { return one.lanes > 0; })) without.push_back(bus_id(i));
     }
+    note_fewer_nvlinks();
     if (without.empty()) return;
     tree_.warnings.push_back(
         fmt::format("{} has {} NVLinks, but {} shows none: nothing bridges it, its links are down, or this is the text of 'topo -mp', "
                     "which leaves NVLink out (nvidia-smi nvlink -s says more)",
                     model_->title, model_->links, short_names(without)));
+  }
+
+  // GPUs that all lost a link look alike: only their model tells.
+  void note_fewer_nvlinks() {
+    std::map<int, std::vector<std::string>> fewer;  // by what is shown
+    for (const auto& island : islands_) {
+      for (const auto gpu : island.gpus) {
+        int shown = 0;
+        for (const auto peer : island.gpus) shown = island.switched ? std::max(shown, lanes(gpu, peer)) : shown + lanes(gpu, peer);
+        if (shown < model_->links) fewer[shown].push_back(bus_id(gpu));
+      }
+    }
+    for (const auto& [shown, gpus] : fewer)
+      tree_.warnings.push_back(
+          fmt::format("{} has {} NVLinks, but {} shows {}: a bridge that sits badly, a link that is down, or links that lead to no "
+                      "other GPU (nvidia-smi nvlink -s says more)",
+                      model_->title, model_->links, short_names(gpus), shown));
   }
 
   const SmiMatrix& matrix_;

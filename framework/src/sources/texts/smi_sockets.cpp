@@ -123,7 +123,9 @@ class SocketFinder {
   void note_node() {
     std::vector<std::string> gpus;
     for (std::size_t a = 0; a < matrix_.gpus; ++a) {
-      if (std::ranges::any_of(matrix_.cells[a], [](const SmiCell& one) { return one.path == SmiPath::node; }))
+      const auto& row = matrix_.cells[a];  // network interfaces come after the GPUs
+      if (std::any_of(row.begin(), row.begin() + static_cast<std::ptrdiff_t>(matrix_.gpus),
+                      [](const SmiCell& one) { return one.path == SmiPath::node; }))
         gpus.push_back(fmt::format("gpu{}", a));
     }
     if (gpus.empty()) return;

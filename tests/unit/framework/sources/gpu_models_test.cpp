@@ -12,7 +12,8 @@ namespace {
 
 // The PCIe rate and the NVLinks of a GPU, as an import with this answer has them.
 double pcie_of(const std::string& gpu) {
-  const auto imported = import_smi("GPU0 GPU1 CPU Affinity\nGPU0 X PHB 0-3\nGPU1 PHB X 0-3\n", "x.txt", {.gpu = gpu});
+  const auto imported = import_smi("GPU0 GPU1 CPU Affinity\nGPU0 X PHB 0-3\nGPU1 PHB X 0-3\n", "x.txt",
+                                   {.gpu = gpu, .pcie_beside_nvlink = true});  // also where the GPU is linked chip to chip
   EXPECT_TRUE(imported) << describe(imported.error());
   if (!imported) return 0;
   const auto links = imported->topology.links();
