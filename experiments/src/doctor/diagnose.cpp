@@ -105,7 +105,13 @@ std::string summary_of(const Patient& patient) {
   return text;
 }
 
-Status known_names(const MachineFacts& facts) {
+// Facts come from files, too.
+Status sound(const MachineFacts& facts) {
+  const auto gpus = static_cast<int>(facts.cuda.size());
+  for (const auto& peer : facts.peers) {
+    if (peer.from < 0 || peer.to < 0 || peer.from >= gpus || peer.to >= gpus)
+      return Error{ErrorCode::invalid_input, fmt::format("peers name the pair {} -> {}, and CUDA has {} GPUs", peer.from, peer.to, gpus)};
+  }
   const auto names = reading::names();
   for (const auto& one : facts.readings) {
     if (std::ranges::find(names, one.what) == names.end()) return unknown_name("reading", one.what, names);
@@ -172,7 +178,7 @@ std::vector<CheckSummary> doctor_checks() {
 }
 
 Result<Diagnosis> diagnose(const MachineFacts& facts) {
-  if (auto known = doctor::known_names(facts); !known) return std::move(known).error();
+  if (auto known = doctor::sound(facts); !known) return std::move(known).error();
   const auto detected = build_machine(facts);
   if (!detected) return detected.error().code == ErrorCode::no_device ? doctor::explained(detected.error(), facts) : detected.error();
   const doctor::Patient patient(facts, &detected->topology);

@@ -23,7 +23,8 @@ constexpr Bytes size{std::int64_t{8} << 20};
 constexpr std::int64_t flags_at = 2 * (std::int64_t{8} << 20);  // after what is sent and what is received
 constexpr std::uint64_t data_after_flag = 4096;
 constexpr std::uint32_t rounds = 256;
-constexpr int copies_timed = 8;
+constexpr int starts_timed = 4;
+constexpr std::uint32_t turns_timed = 8;  // of a kernel over its memory, so that launches do not count
 
 // One GPU's share: [what it sends | what it receives | flag and its data].
 struct ProbedGpu {
@@ -89,16 +90,20 @@ class CudaPairProber final : public PairProber {
   }
 
  private:
-  // Puts one transfer on the stream of the GPU that does it.
-  Status put(PairAccess access, const Way& way) const {
+  // Puts a transfer on the stream of the GPU that does it, so many times.
+  Status put(PairAccess access, const Way& way, std::uint32_t turns) const {
     const auto& from = gpus_[way.from];
     const auto& to = gpus_[way.to];
     const auto& works = access == PairAccess::loads ? to : from;
     if (auto done = cuda::use_device(works.device); !done) return done;
-    if (access != PairAccess::stores && access != PairAccess::loads)
-      return cuda::check(device::copy_between(to.receives(), from.sends(), size.count(), works.stream.get()), "copy between GPUs");
+    if (access != PairAccess::stores && access != PairAccess::loads) {
+      Status done;
+      for (std::uint32_t turn = 0; turn < turns && done; ++turn)
+        done = cuda::check(device::copy_between(to.receives(), from.sends(), size.count(), works.stream.get()), "copy between GPUs");
+      return done;
+    }
     const device::ProbeCall call{
-        .here = to.receives(), .there = from.sends(), .bytes = static_cast<std::uint64_t>(size.count()), .late = late_.address(), .count = 1};
+        .here = to.receives(), .there = from.sends(), .bytes = static_cast<std::uint64_t>(size.count()), .late = late_.address(), .count = turns};
     return cuda::check(device::launch_probe(Probe::copies, {.blocks = 128, .threads = 512}, call, works.stream.get()), "launch a probe");
   }
 
@@ -110,7 +115,7 @@ class CudaPairProber final : public PairProber {
       if (auto done = cuda::set_bytes(gpus_[way.to].receives(), static_cast<int>(word_before & 0xff), size); !done) return std::move(done).error();
     }
     for (const auto& way : ways) {
-      if (auto done = put(access, way); !done) return std::move(done).error();
+      if (auto done = put(access, way, 1); !done) return std::move(done).error();
     }
     if (auto done = wait(access, ways); !done) return std::move(done).error();
     PairOutcome sum;
@@ -141,15 +146,15 @@ class CudaPairProber final : public PairProber {
   Result<Bandwidth> timed(PairAccess access, const std::vector<Way>& ways) {
     Bandwidth best;
     for (int attempt = 0; attempt < 3; ++attempt) {
-      for (int i = 0; i < copies_timed; ++i) {
+      for (int i = 0; i < starts_timed; ++i) {
         for (const auto& way : ways) {
           const auto& works = worker(access, way);
           if (auto done = cuda::use_device(works.device); !done) return std::move(done).error();
           if (i == 0) {
             if (auto done = cuda::record(works.begin, works.stream.get()); !done) return std::move(done).error();
           }
-          if (auto done = put(access, way); !done) return std::move(done).error();
-          if (i + 1 < copies_timed) continue;
+          if (auto done = put(access, way, turns_timed); !done) return std::move(done).error();
+          if (i + 1 < starts_timed) continue;
           if (auto done = cuda::record(works.end, works.stream.get()); !done) return std::move(done).error();
         }
       }
@@ -160,7 +165,7 @@ class CudaPairProber final : public PairProber {
         if (!time) return std::move(time).error();
         longest = std::max(longest, *time);
       }
-      best = std::max(best, size * copies_timed / longest);
+      best = std::max(best, size * (starts_timed * static_cast<std::int64_t>(turns_timed)) / longest);
     }
     return best;
   }

@@ -59,7 +59,8 @@ struct CheckSummary {
 };
 std::vector<CheckSummary> doctor_checks();
 
-/// Asks every check. Errors: no_device where the facts name no GPU; those of build_machine; unknown_name, if a reading has a name that none has.
+/// Asks every check. Errors: no_device where the facts name no GPU; those of build_machine; unknown_name, if a reading has a name that none has;
+/// invalid_input, if pairs name GPUs that are not there.
 Result<Diagnosis> diagnose(const MachineFacts& facts);
 
 /// Adds what was found elsewhere; the worst stay first.

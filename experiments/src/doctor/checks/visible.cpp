@@ -52,7 +52,9 @@ void look_at_list(const Patient& patient, Complaints& complaints, const std::str
     if (is_uuid || (is_number && number >= 0 && (facts.nvml.empty() || number < static_cast<int>(facts.nvml.size())))) continue;
     complaints.add(odd(patient, "visible.unknown", Severity::fault,
                        fmt::format("CUDA_VISIBLE_DEVICES names '{}', which is no GPU of this machine: it and all after it are not seen", word),
-                       {fmt::format("numbers go from 0 to {}; or take UUIDs of nvidia-smi -L", facts.nvml.size() - 1), ""}));
+                       {facts.nvml.empty() ? "take the UUIDs of nvidia-smi -L"
+                                           : fmt::format("numbers go from 0 to {}; or take UUIDs of nvidia-smi -L", facts.nvml.size() - 1),
+                        ""}));
     return;
   }
   if (facts.cuda_missing.empty() && !facts.nvml.empty() && facts.cuda.size() < facts.nvml.size() && words.size() == facts.cuda.size())

@@ -136,6 +136,14 @@ TEST(Doctor, AReadingThatNoneHasIsNamedWithTheNearest) {
   EXPECT_NE(describe(diagnosis.error()).find("did you mean 'container'?"), std::string::npos) << describe(diagnosis.error());
 }
 
+TEST(Doctor, PairsOfGpusThatAreNotThereAreAnError) {
+  auto facts = testing::healthy_machine("l40s_sockets", 1);
+  facts.peers.push_back({4, 0, true, true, 0});
+  const auto diagnosis = diagnose(facts);
+  ASSERT_FALSE(diagnosis);
+  EXPECT_EQ(diagnosis.error().message, "peers name the pair 4 -> 0, and CUDA has 4 GPUs");
+}
+
 TEST(Doctor, WithoutAUsableGpuTheErrorSaysWhatStandsInTheWay) {
   auto facts = testing::healthy_machine("l40s_sockets", 1);
   facts.cuda.clear();
