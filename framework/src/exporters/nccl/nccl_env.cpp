@@ -96,7 +96,8 @@ class NcclEnv final : public ChoiceExporter {
   }
   std::string extension() const override { return ".conf"; }
   std::string how_to_load(const std::string& files) const override {
-    return "NCCL: NCCL_CONF_FILE=" + files + "; engines: set -a; . " + files + "; set +a";
+    return "NCCL: NCCL_CONF_FILE=" + files + ", or NCCL_ENV_PLUGIN=/path/to/libnccl-env-p2plab.so P2PLAB_ENV_FILE=" + files +
+           "; engines: set -a; . " + files + "; set +a";
   }
 };
 
