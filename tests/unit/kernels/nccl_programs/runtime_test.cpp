@@ -183,6 +183,28 @@ TEST(TunedTablesInTheRuntime, AreLeftAloudWhereDataWasAskedToGoThroughTheHost) {
   EXPECT_EQ(pair.said.find('\n'), pair.said.size() - 1) << "said once";
 }
 
+// A table of a machine without peer access is used where there is none, and where none was asked for; its data is right.
+TEST(TunedTablesInTheRuntime, OfMachinesWithoutPeerAccessServeThroughTheHost) {
+  const auto path = table_of("pcie-server:gpus=2,switches=0,sockets=2", {"NVIDIA H200", "NVIDIA H200"}, {4_KiB});
+  for (const auto* backend : {"auto", "host"}) {
+    const TestMachine machine("NVIDIA H200", "none");
+    auto config = with_table(path);
+    config.backend = backend;
+    config.load_nccl = 0;
+    const Pair pair(config);
+    ASSERT_EQ(pair.result, P2PLAB_OK) << pair.error;
+    EXPECT_EQ(pair.said.find("not used"), std::string::npos) << pair.said;
+    ASSERT_EQ(pair.prepare(1000), P2PLAB_OK) << pair.library.error();
+    std::array<void*, 2> streams{host_stream_create(), host_stream_create()};
+    std::array<std::vector<float>, 2> data{std::vector<float>(1000, 1), std::vector<float>(1000, 2)};
+    for (const int rank : {0, 1})
+      EXPECT_EQ(pair.all_reduce(rank, data[static_cast<std::size_t>(rank)], streams[static_cast<std::size_t>(rank)]), P2PLAB_OK);
+    for (auto* const stream : streams) host_stream_destroy(stream);
+    EXPECT_EQ(data[0], std::vector<float>(1000, 3)) << backend;
+    EXPECT_EQ(data[1], data[0]);
+  }
+}
+
 TEST(TunedTablesInTheRuntime, SizesThatAreNcclsAreLeftToTheCaller) {
   const TestMachine machine("NVIDIA H200");
   const auto path = table_of("hgx-h200:gpus=2", {"NVIDIA H200", "NVIDIA H200"});
