@@ -5,7 +5,7 @@ import ctypes
 import os
 from ctypes import POINTER, c_char, c_char_p, c_double, c_int, c_size_t, c_ulonglong, c_void_p
 
-RESULTS = ("OK", "INVALID", "UNSUPPORTED", "NO_DEVICE", "FAILED", "NOT_SERVED")
+RESULTS = ("OK", "INVALID", "UNSUPPORTED", "NO_DEVICE", "FAILED", "NOT_SERVED", "LEFT_TO_NCCL")
 TYPES = {"int8": 0, "uint8": 1, "int32": 2, "uint32": 3, "int64": 4, "uint64": 5, "float16": 6, "float32": 7, "float64": 8, "bfloat16": 9,
          "int16": 100, "uint16": 101}
 OPS = {"sum": 0, "product": 1, "max": 2, "min": 3, "average": 4}

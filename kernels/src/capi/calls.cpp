@@ -24,7 +24,8 @@ p2plab_result run(p2plab_comm* comm, const p2plab_call& given, const void* send,
       return invalid("a buffer does not begin at a multiple of its elements' size");
     const auto served = comm->engine->run(comm->rank, *call, buffers, stream);
     if (!served) return failed(served.error());
-    return *served ? P2PLAB_OK : P2PLAB_NOT_SERVED;
+    if (*served) return P2PLAB_OK;
+    return comm->engine->left_to_nccl(*call) ? P2PLAB_LEFT_TO_NCCL : P2PLAB_NOT_SERVED;
   });
 }
 

@@ -70,6 +70,7 @@ const char* p2plab_result_name(p2plab_result result) {
     case P2PLAB_NO_DEVICE: return "P2PLAB_NO_DEVICE";
     case P2PLAB_FAILED: return "P2PLAB_FAILED";
     case P2PLAB_NOT_SERVED: return "P2PLAB_NOT_SERVED";
+    case P2PLAB_LEFT_TO_NCCL: return "P2PLAB_LEFT_TO_NCCL";
   }
   return "unknown p2plab_result";
 }

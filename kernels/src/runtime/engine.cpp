@@ -54,6 +54,8 @@ bool Engine::by_nccl(const Call& call) const {
   return able && ranks_ > 1 && !chooser_->prefers_nccl(call, ranks_).empty();
 }
 
+bool Engine::left_to_nccl(const Call& call) const { return nccl_ == nullptr && (backend_ == Backend::nccl || by_nccl(normal(call))); }
+
 Result<bool> Engine::run(int rank, const Call& given, const DeviceBuffers& buffers, void* stream) {
   {
     const std::lock_guard lock(ending_);

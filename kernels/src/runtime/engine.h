@@ -69,6 +69,8 @@ class Engine {
   Status make_ready();
   /// Puts a call on a stream of the rank's GPU. False: not served (only_ready); nothing was put there, on any rank.
   Result<bool> run(int rank, const Call& call, const DeviceBuffers& buffers, void* stream);
+  /// Is a call not served because it is the NCCL's that the caller has?
+  bool left_to_nccl(const Call& call) const;
   /// Makes a program for exactly this call, and waits; all ranks together.
   Status prepare(const Call& call);
   /// Which backend serves a call, in which form, and why.

@@ -73,8 +73,8 @@ int begin(const Collective& c) {
     counters().add(Outcome::served);
     return success;
   }
-  if (result == P2PLAB_NOT_SERVED) {
-    counters().add(Outcome::not_ready);
+  if (result == P2PLAB_NOT_SERVED || result == P2PLAB_LEFT_TO_NCCL) {
+    counters().add(result == P2PLAB_NOT_SERVED ? Outcome::not_ready : Outcome::left_to_nccl);
     return pass_on(c);
   }
   say(std::string{"a call failed: "} + runtime().last_error());

@@ -12,11 +12,14 @@
 namespace p2plab::shim {
 
 std::string Counters::text() const {
-  const auto forwarded = of(Outcome::not_ready) + of(Outcome::no_communicator) + of(Outcome::type_or_operation) + of(Outcome::other_call);
+  const auto forwarded =
+      of(Outcome::not_ready) + of(Outcome::left_to_nccl) + of(Outcome::no_communicator) + of(Outcome::type_or_operation) + of(Outcome::other_call);
   auto text = "served " + std::to_string(of(Outcome::served)) + ", passed on " + std::to_string(forwarded);
   text +=
       " (no program ready " + std::to_string(of(Outcome::not_ready)) + ", no communicator of ours " + std::to_string(of(Outcome::no_communicator));
-  text += ", type or operation " + std::to_string(of(Outcome::type_or_operation)) + ", other calls " + std::to_string(of(Outcome::other_call)) + ")";
+  text += ", type or operation " + std::to_string(of(Outcome::type_or_operation)) + ", other calls " + std::to_string(of(Outcome::other_call));
+  if (of(Outcome::left_to_nccl) > 0) text += ", left to NCCL " + std::to_string(of(Outcome::left_to_nccl));
+  text += ")";
   return text;
 }
 

@@ -12,6 +12,7 @@ namespace p2plab::shim {
 enum class Outcome {
   served,             // by a program of ours
   not_ready,          // no program is ready for this call
+  left_to_nccl,       // NCCL is faster by the table, or was asked for
   no_communicator,    // ours is being set up, or could not be
   type_or_operation,  // one that we do not have, or the caller's own operation
   other_call          // kinds of calls that are never ours
@@ -25,7 +26,7 @@ class Counters {
   std::string text() const;
 
  private:
-  std::array<std::atomic<std::uint64_t>, 5> counts_{};
+  std::array<std::atomic<std::uint64_t>, 6> counts_{};
 };
 
 /// Those of this process; at its end they are written to stderr, or to the file that P2PLAB_REPORT names.

@@ -19,8 +19,9 @@ typedef enum p2plab_result {
   P2PLAB_UNSUPPORTED = 2, /* not on this machine, or not in this combination */
   P2PLAB_NO_DEVICE = 3,   /* no GPU that can be used, or built without CUDA */
   P2PLAB_FAILED = 4,      /* a GPU, a rank or the system failed */
-  P2PLAB_NOT_SERVED = 5   /* serve_ready_only: no program is ready for this call, or by the tuned table it is NCCL's; so on all ranks, and nothing was
-                           put on the stream */
+  /* Of serve_ready_only, alike on all ranks; nothing was put on the stream. */
+  P2PLAB_NOT_SERVED = 5,  /* no program is ready for this call */
+  P2PLAB_LEFT_TO_NCCL = 6 /* NCCL is faster, as measured, or was asked for as the backend */
 } p2plab_result;
 
 /* Numbers are NCCL's where NCCL has the type. */
@@ -80,11 +81,11 @@ typedef struct p2plab_config {
   double join_seconds;    /* how long to wait for all ranks to come; 0: 60 */
   double timeout_seconds; /* how long a rank may keep the others waiting when they set up together, at the beginning or in the background; 0: 60 */
   int concurrent;         /* communicators that may work on one GPU at the same time; each takes so small a part of its thread blocks; 0: 1 */
-  int serve_ready_only;   /* not 0: a call without a program, or one that by the tuned table is NCCL's, is answered with P2PLAB_NOT_SERVED, on all
-                             ranks alike, while its program is made */
-  int load_nccl;          /* 0: NCCL is not loaded; else it serves calls until their programs are ready, and those at which it is faster. Where all
-                             ranks are in one process, only if `backend` says so, and then each rank needs a thread of its own */
-  int start_later;        /* not 0: nothing is made ready before p2plab_comm_start */
+  int serve_ready_only; /* not 0: a call without a program is answered with P2PLAB_NOT_SERVED, on all ranks alike, while its program is made; one that
+                           is NCCL's with P2PLAB_LEFT_TO_NCCL */
+  int load_nccl;        /* 0: NCCL is not loaded; else it serves calls until their programs are ready, and those at which it is faster. Where all
+                           ranks are in one process, only if `backend` says so, and then each rank needs a thread of its own */
+  int start_later;      /* not 0: nothing is made ready before p2plab_comm_start */
   p2plab_say say;
   void* say_user;
   double deadline_seconds; /* how long a kernel waits for another rank before it gives up, and with it the communicator: 0.1 to 86400. 0: what

@@ -28,6 +28,7 @@ static void names_and_versions(void) {
   expect(p2plab_abi() == P2PLAB_ABI, "the interface's version", "another");
   expect(strchr(p2plab_version(), '.') != NULL, "a version", p2plab_version());
   expect(strcmp(p2plab_result_name(P2PLAB_NOT_SERVED), "P2PLAB_NOT_SERVED") == 0, "P2PLAB_NOT_SERVED", p2plab_result_name(P2PLAB_NOT_SERVED));
+  expect(strcmp(p2plab_result_name(P2PLAB_LEFT_TO_NCCL), "P2PLAB_LEFT_TO_NCCL") == 0, "P2PLAB_LEFT_TO_NCCL", p2plab_result_name(P2PLAB_LEFT_TO_NCCL));
   expect(strcmp(p2plab_result_name((p2plab_result)99), "unknown p2plab_result") == 0, "unknown p2plab_result", "another");
 }
 

@@ -79,6 +79,13 @@ TEST(NcclPrograms, AreRightUnderTheShimWhoeverServesThem) {
   EXPECT_GT(all.passed_on, all.calls / 10);
 }
 
+TEST(NcclPrograms, AreNcclsWhereItWasAskedFor) {
+  const auto run = job("P2PLAB_BACKEND=nccl", stage + "/libp2plab-nccl.so", 2, 5, 7);
+  ASSERT_EQ(run.code, 0) << run.text;
+  EXPECT_EQ(told(run.text, 2).served, 0) << run.text;
+  EXPECT_NE(run.text.find(", left to NCCL "), std::string::npos) << run.text;
+}
+
 // Through the host's memory the same comes out, said once.
 TEST(NcclPrograms, AreRightWithoutPeerAccess) {
   const auto run = job("P2PLAB_TEST_REACH=none P2PLAB_PREPARE=", stage + "/libp2plab-nccl.so", 3, std::max(1, programs() / 10), 99);

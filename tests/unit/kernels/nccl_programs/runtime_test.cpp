@@ -218,7 +218,7 @@ TEST(TunedTablesInTheRuntime, SizesThatAreNcclsAreLeftToTheCaller) {
             std::string::npos)
       << pair.explain(mebibyte);
   std::array<void*, 2> streams{host_stream_create(), host_stream_create()};
-  for (const auto& [count, wanted] : {std::pair{std::size_t{1024}, P2PLAB_OK}, std::pair{mebibyte, P2PLAB_NOT_SERVED}}) {
+  for (const auto& [count, wanted] : {std::pair{std::size_t{1024}, P2PLAB_OK}, std::pair{mebibyte, P2PLAB_LEFT_TO_NCCL}}) {
     std::vector<float> zero(count, 1);
     std::vector<float> one(count, 2);
     EXPECT_EQ(pair.all_reduce(0, zero, streams[0]), wanted) << count;
@@ -245,7 +245,7 @@ TEST(BackendNccl, WithoutNcclIsTheCallersOrFallsBackAloud) {
   ASSERT_EQ(pair.result, P2PLAB_OK) << pair.error;
   EXPECT_EQ(pair.explain(1024), "nccl, by the caller: asked for");
   std::vector<float> data(1024, 1);
-  EXPECT_EQ(pair.all_reduce(0, data, nullptr), P2PLAB_NOT_SERVED);
+  EXPECT_EQ(pair.all_reduce(0, data, nullptr), P2PLAB_LEFT_TO_NCCL);
 }
 
 // Only one rank calls: it gives up after the deadline, not before, and says so.
