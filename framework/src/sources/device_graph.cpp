@@ -86,11 +86,11 @@ class MachineBuilder {
     if (!sockets) return std::move(sockets).error();
     sockets_ = *std::move(sockets);
     for (auto& value : sockets_.values) sources_.add(value);
-    mark_needed(peers);
+    mark_needed(fabric, peers);
     add_nodes();
     chip_to_chip_.assign(tree_.devices.size(), false);
     for (const auto gpu : gpus_) {
-      if (const auto& value = fabric.to_host(gpu)) {
+      if (const auto& value = fabric.to_host(gpu); value && needed_[gpu]) {
         chip_to_chip_[gpu] = !answers_.pcie_beside_nvlink;
         sources_.add("chip to chip", name(gpu), *value,
                      duplex(nodes_[gpu], host_node(gpu), LinkKind::nvlink, value->rate, default_latency(LinkKind::nvlink)));
@@ -105,13 +105,14 @@ class MachineBuilder {
 
   NodeId host_node(std::size_t i) const { return hosts_[static_cast<std::size_t>(sockets_.of_host[static_cast<std::size_t>(device(i).host)])]; }
 
-  // A bridge with nothing of interest behind it is left out.
-  void mark_needed(const DevicePeers& peers) {
-    needed_.assign(tree_.devices.size(), false);
-    passes_.assign(tree_.devices.size(), false);
+  // A bridge with nothing of interest behind it is left out; so is PCIe of GPUs that reach all others over links of their own.
+  void mark_needed(const DeviceFabric& fabric, const DevicePeers& peers) {
+    const bool refused_only = fabric.joins_all() && !answers_.pcie_beside_nvlink;
+    for (auto* marks : {&needed_, &passes_}) marks->assign(tree_.devices.size(), false);
     for (std::size_t g = 0; g < gpus_.size(); ++g) passes_[gpus_[g]] = peers.passes_bridges(g);
     for (std::size_t i = tree_.devices.size(); i-- > 0;) {
-      if (device(i).kind == DeviceKind::nic || numbers_[i] >= 0) needed_[i] = true;
+      const bool is_gpu = numbers_[i] >= 0;
+      needed_[i] = needed_[i] || (is_gpu ? !refused_only || peers.refuses(static_cast<std::size_t>(numbers_[i])) : device(i).kind == DeviceKind::nic);
       if (needed_[i] && device(i).parent >= 0 && !passes_[i]) needed_[static_cast<std::size_t>(device(i).parent)] = true;
     }
   }

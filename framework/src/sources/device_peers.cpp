@@ -45,6 +45,13 @@ void DevicePeers::refuse(std::size_t a, std::size_t b) { refused_[a * gpus_.size
 
 bool DevicePeers::any_refused() const { return std::ranges::find(refused_, true) != refused_.end(); }
 
+bool DevicePeers::refuses(std::size_t rank) const {
+  for (std::size_t other = 0; other < gpus_.size(); ++other) {
+    if (refused(rank, other)) return true;
+  }
+  return false;
+}
+
 void DevicePeers::choose(const MachineAnswers& answers) {
   if (answers.peer_access) {
     if (!*answers.peer_access) refuse_without_links();

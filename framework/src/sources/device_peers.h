@@ -16,6 +16,8 @@ class DevicePeers {
   DevicePeers(const DeviceTree& tree, const std::vector<std::size_t>& gpus, const DeviceFabric& fabric, const MachineAnswers& answers);
 
   bool any_refused() const;
+  /// Is there a rank whose memory this one may not reach?
+  bool refuses(std::size_t rank) const;
   /// Does the data of this rank go up to the host, past the bridges above it, since a GPU behind one of them is refused? That holds for all GPUs
   /// behind them, so that no access takes a way that may be refused.
   bool passes_bridges(std::size_t rank) const { return passes_[rank]; }

@@ -118,6 +118,15 @@ TEST(PeerPairs, NvlinksOfAPairThatCudaRefusesCarryNothing) {
   EXPECT_TRUE(reaches(machine, 0, 2));
   EXPECT_EQ(word(machine, 0, 1), "PHB");
   EXPECT_EQ(word(machine, 1, 2), "NV");
+  // PCIe is the way of those two alone: the third has nothing beside its NVLinks, so no bound counts more.
+  const auto on_pcie = [&](int gpu) {
+    return std::ranges::any_of(machine.out_links(NodeId{gpu}), [&](LinkId link) { return machine.link(link).kind == LinkKind::pcie; });
+  };
+  EXPECT_TRUE(on_pcie(0));
+  EXPECT_TRUE(on_pcie(1));
+  EXPECT_FALSE(on_pcie(2));
+  // Two copies: 450 GB/s out of the root, and what the two pass on to each other.
+  EXPECT_NEAR(bound(machine, make_collective(CollectiveKind::broadcast, 3, Rank{2}))->algbw_gbps(), (450 + 2 * 63.0153846) / 2, 1e-6);
 }
 
 }  // namespace
