@@ -87,7 +87,7 @@ class Drawing {
   std::vector<int> ops_;
 };
 
-/// What a rank gives in element `index` of a call: small enough for sums and products to be exact in every type.
+/// What a rank gives in element `index` of a call: sums and products of up to four ranks are exact in every type.
 inline double given(unsigned call, int rank, std::size_t index) {
   const auto mixed = (call * 2654435761U) ^ (static_cast<unsigned>(rank) * 40503U + static_cast<unsigned>(index) * 2246822519U);
   return 1 + static_cast<double>((mixed >> 13) % 3);
