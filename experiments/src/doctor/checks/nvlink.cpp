@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // NVLinks that are down, by number; what a model has; the fabric's manager; errors of links.
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include <fmt/format.h>
@@ -44,8 +45,29 @@ Change links_up(const std::string& bus_id, std::pair<std::string, std::string> e
   };
 }
 
-void some_down(const Patient& patient, const PatientGpu& gpu, const Links& links, Complaints& complaints) {
-  const bool switched = std::ranges::any_of(links.ends, [](const auto& end) { return end.second == "switch" || end.first.starts_with("ffff"); });
+// A GPU some of whose links are down, others up.
+struct HurtGpu {
+  const PatientGpu* gpu = nullptr;
+  Links links;
+  bool switched() const {
+    return std::ranges::any_of(links.ends, [](const auto& end) { return end.second == "switch" || end.first.starts_with("ffff"); });
+  }
+};
+
+// Where a GPU's lost links led: where all its others lead; or to the only other GPU that has lost as many.
+std::optional<std::pair<std::string, std::string>> far_end(const HurtGpu& one, const std::vector<HurtGpu>& hurt) {
+  if (one.links.ends.size() == 1) return *one.links.ends.begin();
+  if (hurt.size() != 2 || one.switched()) return std::nullopt;
+  const auto& other = hurt[0].gpu == one.gpu ? hurt[1] : hurt[0];
+  if (other.links.down.size() != one.links.down.size()) return std::nullopt;
+  return std::pair{other.gpu->bus_id, std::string{"gpu"}};
+}
+
+void some_down(const Patient& patient, const HurtGpu& hurt, const std::vector<HurtGpu>& all, Complaints& complaints) {
+  const auto& gpu = *hurt.gpu;
+  const auto& links = hurt.links;
+  const bool switched = hurt.switched();
+  const auto end = far_end(hurt, all);
   const bool partial = patient.virtual_machine() && !switched;
   Complaint one{.finding = {.name = "nvlink.down",
                             .severity = partial ? Severity::unknown : Severity::fault,
@@ -59,8 +81,8 @@ void some_down(const Patient& patient, const PatientGpu& gpu, const Links& links
                                           "a reset ends every process on these GPUs"}}}};
   if (partial) {
     one.finding.what += "; links to GPUs that this virtual machine was not given look the same";
-  } else if (links.ends.size() == 1) {
-    one.repair = links_up(gpu.bus_id, *links.ends.begin());
+  } else if (end) {
+    one.repair = links_up(gpu.bus_id, *end);
   } else {
     one.finding.no_worth = "not known: where the lost links led is not told";
   }
@@ -104,10 +126,11 @@ void look_at_nvlinks(const Patient& patient, Complaints& complaints) {
     return;
   }
   std::vector<std::string> dead;
+  std::vector<HurtGpu> hurt;
   for (const auto& gpu : patient.gpus()) {
     if (gpu.nvml == nullptr) continue;
     const auto links = links_of(*gpu.nvml);
-    if (links.active > 0 && !links.down.empty()) some_down(patient, gpu, links, complaints);
+    if (links.active > 0 && !links.down.empty()) hurt.push_back({&gpu, links});
     if (links.active == 0 && always_joined(gpu) && patient.gpus().size() > 1) dead.push_back(gpu.name);
     if (links.active > 0 && links.down.empty() && always_joined(gpu) && links.active < gpu.known->links)
       complaints.add({.finding = {.name = "nvlink.fewer",
@@ -116,6 +139,7 @@ void look_at_nvlinks(const Patient& patient, Complaints& complaints) {
                                   .evidence = {fmt::format("nvmlDeviceGetNvLinkState of {}", gpu.bus_id), "table of GPUs"}}});
     look_at_errors(patient, gpu, complaints);
   }
+  for (const auto& one : hurt) some_down(patient, one, hurt, complaints);
   if (!dead.empty()) all_down(patient, complaints, dead);
 }
 

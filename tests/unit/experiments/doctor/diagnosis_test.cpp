@@ -9,9 +9,11 @@
 #include <gtest/gtest.h>
 
 #include "p2plab/experiment/doctor.h"
+#include "p2plab/machine/presets.h"
 #include "p2plab/run/readings.h"
 #include "support/doctor/healthy_machine.h"
 #include "support/scratch.h"
+#include "support/written_machine.h"
 
 namespace p2plab {
 namespace {
@@ -43,6 +45,28 @@ TEST(Doctor, ComplainsOfNoHealthyMachine) {
   }
 }
 
+// Presets as NVML, CUDA and sysfs would tell of them: nothing is said but that settings were not read, and one lost NVLink is seen on each.
+TEST(Doctor, ComplainsOfNoPresetButOfItsLostNvlink) {
+  const std::vector<std::tuple<std::string, testing::WrittenAs, std::string>> presets{
+      {"dgx-p100", {.lane = GBps(20), .compute_capability = 60}, "Tesla P100-SXM2-16GB"},
+      {"dgx-v100", {.compute_capability = 70}, "Tesla V100-SXM2-32GB"},
+      {"dgx-2", {.compute_capability = 70}, "Tesla V100-SXM3-32GB"},
+      {"dgx-a100", {.compute_capability = 80}, "NVIDIA A100-SXM4-80GB"},
+      {"hgx-h100", {}, "NVIDIA H100 80GB HBM3"},
+      {"hgx-h200:gpus=4", {}, "NVIDIA H200"},
+      {"hgx-b200", {.lane = GBps(50), .compute_capability = 100}, "NVIDIA B200"}};
+  for (const auto& [preset, as, gpu] : presets) {
+    auto facts = testing::facts_of(*resolve_topology(preset), as, gpu);
+    const auto healthy = diagnose(facts);
+    ASSERT_TRUE(healthy) << preset << describe(healthy.error());
+    EXPECT_EQ(names_of(*healthy), std::vector<std::string>{"readings.none"}) << preset << "\n" << diagnosis_text(*healthy);
+    facts.nvml[1].links.back().active = false;
+    const auto broken = diagnose(facts);
+    ASSERT_TRUE(broken) << preset << describe(broken.error());
+    EXPECT_EQ(names_of(*broken), (std::vector<std::string>{"nvlink.down", "readings.none"})) << preset << "\n" << diagnosis_text(*broken);
+  }
+}
+
 // On a switch the bound of all-reduce is the mean of what GPUs send, as long as each sends a whole payload: 18 links of 25 GB/s are 450; with six of
 // one GPU's down (7 * 450 + 300) / 8.
 TEST(Doctor, PricesLostNvlinksByTheBound) {
@@ -56,6 +80,24 @@ TEST(Doctor, PricesLostNvlinksByTheBound) {
   EXPECT_NEAR(down->worth->with, 431.25, 1e-6);
   EXPECT_NEAR(down->worth->without, 450, 1e-6);
   EXPECT_EQ(down->what, "6 of 18 NVLinks of gpu3 are down (number 12, 13, 14, 15, 16, 17)");
+}
+
+// Each GPU of a DGX-1 has links to four others: which pair lost two, both their ends say.
+TEST(Doctor, PricesALostPairOfDirectNvlinksByItsTwoEnds) {
+  auto facts = testing::healthy_machine("dgx1_v100", 1);
+  for (auto& gpu : facts.nvml) {
+    for (auto& link : gpu.links) {
+      const bool joins = (gpu.bus_id == facts.nvml[0].bus_id && link.remote == facts.nvml[3].bus_id) ||
+                         (gpu.bus_id == facts.nvml[3].bus_id && link.remote == facts.nvml[0].bus_id);
+      if (joins) link = {link.number, false, "", "unknown"};
+    }
+  }
+  const auto diagnosis = diagnose(facts);
+  ASSERT_TRUE(diagnosis);
+  ASSERT_EQ(std::ranges::count(names_of(*diagnosis), "nvlink.down"), 2);
+  EXPECT_TRUE(diagnosis->findings[0].worth) << diagnosis_text(*diagnosis);
+  EXPECT_LT(diagnosis->busbw->with, diagnosis->busbw->without);
+  EXPECT_EQ(diagnosis->busbw->without, diagnose(testing::healthy_machine("dgx1_v100", 1))->busbw->without);
 }
 
 // Four lanes of PCIe 4 carry 16 GT/s * 4 * 128/130 / 8. Each GPU sends a whole payload, so the narrowest one limits it: busbw of four is 1.5 of that.
