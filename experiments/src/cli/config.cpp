@@ -9,46 +9,76 @@
 #include "p2plab/detail/text.h"
 #include "p2plab/experiment/experiment.h"
 #include "p2plab/experiment/gallery.h"
+#include "p2plab/experiment/sweep.h"
 
 namespace p2plab::cli {
 
 namespace {
 
-std::string json_of(const nlohmann::ordered_json& json) { return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n"; }
+std::string text_of(const nlohmann::ordered_json& json) { return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n"; }
 
 Status check_gallery(std::string_view text, const std::string& path, bool json, Watch& watch) {
   auto gallery = read_gallery(text, path);
   if (!gallery) return std::move(gallery).error();
-  if (json) return watch.print(json_of({{"file", path}, {"good", true}, {"name", gallery->name}, {"machines", gallery->cases.size()}}));
+  if (json) return watch.print(text_of({{"file", path}, {"good", true}, {"name", gallery->name}, {"machines", gallery->cases.size()}}));
   return watch.print(fmt::format("{}: good\n{}: a gallery of {} machines\n", path, gallery->name, gallery->cases.size()));
+}
+
+nlohmann::ordered_json json_of(const Experiment& experiment) {
+  std::vector<std::string> kinds;
+  for (const auto kind : experiment.collectives) kinds.emplace_back(to_string(kind));
+  std::vector<std::string> algorithms;
+  for (const auto& choice : experiment.algorithms) algorithms.push_back(choice.label());
+  std::vector<std::int64_t> sizes;
+  for (const auto size : experiment.sizes) sizes.push_back(size.count());
+  return {{"topology", experiment.topology.name()},
+          {"ranks", experiment.topology.ranks()},
+          {"collectives", kinds},
+          {"algorithms", algorithms},
+          {"sizes_bytes", sizes},
+          {"dtype", to_string(experiment.dtype)}};
+}
+
+// One experiment as it always was; of a matrix each cell with its axes.
+nlohmann::ordered_json json_of(const Sweep& sweep, const std::string& path) {
+  nlohmann::ordered_json json{{"file", path}, {"good", true}, {"name", sweep.name}};
+  const bool one = sweep.cells.front().axes.empty();
+  for (const auto& cell : sweep.cells) {
+    auto experiment = json_of(cell.experiment);
+    if (one) {
+      json.update(experiment);
+      continue;
+    }
+    nlohmann::ordered_json axes = nlohmann::ordered_json::object();
+    for (const auto& each : cell.axes) axes[each.axis] = each.value;
+    experiment["axes"] = axes;
+    json["cells"].push_back(experiment);
+  }
+  return json;
+}
+
+std::string line_of(const Experiment& experiment) {
+  std::vector<std::string> kinds;
+  for (const auto kind : experiment.collectives) kinds.emplace_back(to_string(kind));
+  std::vector<std::string> algorithms;
+  for (const auto& choice : experiment.algorithms) algorithms.push_back(choice.label());
+  return fmt::format("{} GPUs of {}; {}; {}; {} sizes from {} to {}\n", experiment.topology.ranks(), experiment.topology.name(),
+                     fmt::join(kinds, ", "), fmt::join(algorithms, ", "), experiment.sizes.size(), to_string(experiment.sizes.front()),
+                     to_string(experiment.sizes.back()));
 }
 
 Status check_config(const std::string& path, bool json, Watch& watch) {
   auto text = read_text_file(path, longest_config);
   if (!text) return std::move(text).error();
   if (is_gallery(*text, path)) return check_gallery(*text, path, json, watch);
-  auto experiment = read_experiment(*text, path);
-  if (!experiment) return std::move(experiment).error();
-  std::vector<std::string> kinds;
-  for (const auto kind : experiment->collectives) kinds.emplace_back(to_string(kind));
-  std::vector<std::string> algorithms;
-  for (const auto& choice : experiment->algorithms) algorithms.push_back(choice.label());
-  if (json) {
-    std::vector<std::int64_t> sizes;
-    for (const auto size : experiment->sizes) sizes.push_back(size.count());
-    return watch.print(json_of({{"file", path},
-                                {"good", true},
-                                {"name", experiment->name},
-                                {"topology", experiment->topology.name()},
-                                {"ranks", experiment->topology.ranks()},
-                                {"collectives", kinds},
-                                {"algorithms", algorithms},
-                                {"sizes_bytes", sizes},
-                                {"dtype", to_string(experiment->dtype)}}));
-  }
-  return watch.print(fmt::format("{}: good\n{}: {} GPUs of {}; {}; {}; {} sizes from {} to {}\n", path, experiment->name,
-                                 experiment->topology.ranks(), experiment->topology.name(), fmt::join(kinds, ", "), fmt::join(algorithms, ", "),
-                                 experiment->sizes.size(), to_string(experiment->sizes.front()), to_string(experiment->sizes.back())));
+  const auto sweep = read_sweep(*text, path);
+  if (!sweep) return sweep.error();
+  if (json) return watch.print(text_of(json_of(*sweep, path)));
+  auto said = fmt::format("{}: good\n", path);
+  for (const auto& cell : sweep->cells)
+    said +=
+        fmt::format("{}: {}", cell.axes.empty() ? sweep->name : fmt::format("{} ({})", sweep->name, to_string(cell.axes)), line_of(cell.experiment));
+  return watch.print(said);
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 #include "p2plab/detail/text.h"
 #include "p2plab/experiment/gallery.h"
 #include "p2plab/experiment/run.h"
+#include "p2plab/experiment/sweep.h"
 #include "p2plab/report/files.h"
 
 namespace p2plab::cli {
@@ -94,10 +95,10 @@ Status run_config(const RunArguments& arguments, Watch& watch) {
   auto text = read_text_file(arguments.config, longest_config);  // once: a pipe cannot be read again
   if (!text) return std::move(text).error();
   if (is_gallery(*text, arguments.config)) return run_gallery_config(*text, arguments, *progress, watch);
-  auto experiment = read_experiment(*text, arguments.config);
-  if (!experiment) return std::move(experiment).error();
+  auto sweep = read_sweep(*text, arguments.config);
+  if (!sweep) return std::move(sweep).error();
   watch.stops_when_asked();
-  auto report = run(*experiment, *progress, [&] { return watch.asked(); });
+  auto report = run(*sweep, *progress, [&] { return watch.asked(); });
   if (!report) return std::move(report).error();
   return give_out(*report, arguments, *progress, watch);
 }

@@ -54,7 +54,8 @@ std::string p_of(const Difference& of) {
 
 // "all_reduce ring is 3.7 % (3.1 to 4.3 %) slower from 16 MiB, p < 0.001".
 std::string sentence_of(const Difference& of) {
-  return fmt::format("{} {} is {} {}{}", to_string(of.collective), of.algorithm, change_of(of.ratio), range_of(of), p_of(of));
+  const auto place = of.axes.empty() ? "" : fmt::format(" ({})", to_string(of.axes));
+  return fmt::format("{} {}{} is {} {}{}", to_string(of.collective), of.algorithm, place, change_of(of.ratio), range_of(of), p_of(of));
 }
 
 std::string sentence_of(const Verdict& verdict, const std::string& letter) {
@@ -91,7 +92,8 @@ std::vector<const Row*> baseline_rows(std::span<const Comparison> comparisons) {
 
 TextTable table_of(std::span<const Comparison> comparisons) {
   using enum TextTable::Align;
-  std::vector<TextTable::Column> columns{{"collective", left, 2}, {"size", right}, {"algorithm", left, 0, true}, {"executor"}, {"A us", right}};
+  std::vector<TextTable::Column> columns{{"of the sweep"}, {"collective", left, 2}, {"size", right}, {"algorithm", left, 0, true},
+                                         {"executor"},     {"A us", right}};
   for (std::size_t c = 0; c < comparisons.size(); ++c) {
     columns.push_back({letter_of(c + 1) + " us", right, 1});
     columns.push_back({letter_of(c + 1) + " / A", right});
@@ -102,8 +104,8 @@ TextTable table_of(std::span<const Comparison> comparisons) {
     for (const auto& row : comparisons[c].rows) by_key[c].emplace(comparing::row_key(row.a), &row);
   }
   for (const auto* row : baseline_rows(comparisons)) {
-    std::vector<std::string> cells{std::string{to_string(row->collective)}, to_string(row->size), row->algorithm, row->executor(),
-                                   text_of(in_us(row->time()), 2)};
+    std::vector<std::string> cells{to_string(row->axes), std::string{to_string(row->collective)}, to_string(row->size), row->algorithm,
+                                   row->executor(),      text_of(in_us(row->time()), 2)};
     for (const auto& rows : by_key) {
       const auto found = rows.find(comparing::row_key(*row));
       cells.push_back(found != rows.end() ? text_of(in_us(found->second->b.time()), 2) : "-");
@@ -132,10 +134,15 @@ std::string rest_of(const Comparison& comparison, const std::string& letter, con
 using Json = nlohmann::ordered_json;
 
 Json difference_json(const Difference& of) {
-  return {{"collective", to_string(of.collective)}, {"algorithm", of.algorithm},
-          {"from_bytes", of.first.count()},         {"to_bytes", of.last.count()},
-          {"ratio", number(of.ratio.value)},        {"low", number(of.ratio.low)},
-          {"high", number(of.ratio.high)},          {"p", of.p ? Json(*of.p) : Json(nullptr)}};
+  return {{"collective", to_string(of.collective)},
+          {"algorithm", of.algorithm},
+          {"cell", to_string(of.axes)},
+          {"from_bytes", of.first.count()},
+          {"to_bytes", of.last.count()},
+          {"ratio", number(of.ratio.value)},
+          {"low", number(of.ratio.low)},
+          {"high", number(of.ratio.high)},
+          {"p", of.p ? Json(*of.p) : Json(nullptr)}};
 }
 
 Json verdict_json(const Verdict& verdict) {

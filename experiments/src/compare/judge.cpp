@@ -24,7 +24,7 @@ struct Series {
   bool simulated = false;
 };
 
-auto series_key(const Row& row) { return std::tuple{row.collective, row.algorithm, row.ranks, row.dtype, row.in_place}; }
+auto series_key(const Row& row) { return std::tuple{row.axes, row.collective, row.algorithm, row.ranks, row.dtype, row.in_place}; }
 
 std::optional<LogRatio> ratio_of(const ComparedRow& row) {
   if (row.a.clock() != Clock::simulated) return log_ratio(row.a.measurement.samples, row.b.measurement.samples);
@@ -64,7 +64,8 @@ struct Range {
 
 Difference difference_of(const Series& series, Range range, std::optional<double> p) {
   const auto mean = mean_of(std::span(series.ratios).subspan(range.first, range.last - range.first + 1));
-  return {.collective = series.example->collective,
+  return {.axes = series.example->axes,
+          .collective = series.example->collective,
           .algorithm = series.example->algorithm,
           .first = series.sizes[range.first],
           .last = series.sizes[range.last],

@@ -9,7 +9,7 @@
 namespace p2plab::comparing {
 
 inline auto row_key(const Row& row) {
-  return std::tuple{row.collective, row.algorithm, row.executor(), row.clock(), row.ranks, row.dtype, row.size, row.in_place};
+  return std::tuple{row.axes, row.collective, row.algorithm, row.executor(), row.clock(), row.ranks, row.dtype, row.size, row.in_place};
 }
 
 using RowKey = decltype(row_key(Row{}));

@@ -55,6 +55,11 @@ seed: 1                                      # optional: of the random data
 #   {kind: compare_machines, with: {preset: ...}}    the best here beside the best there
 #   prediction_error                                 predictions beside what GPUs measured
 question: [fastest, against_nccl]
+
+# Optional: axes by name; each value is a map of the keys above, which stand in their place. Every combination is run.
+# matrix:
+#   machine: {4 GPUs: {topology: {preset: hgx-h200, gpus: 4}}, 8 GPUs: {topology: {preset: hgx-h200, gpus: 8}}}
+#   type: {half: {dtype: float16}, single: {dtype: float32}}
 )";
 }
 

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "config/cell_keys.h"
 #include "config/question_source.h"
 #include "config/sizes.h"
 #include "config/topology_source.h"
@@ -219,25 +220,9 @@ Result<Experiment> load_experiment(const std::string& path) {
   return read_experiment(*text, path);
 }
 
-Result<Experiment> read_experiment(std::string_view text, const std::string& path) {
-  auto file = ConfigFile::parse(text, path);
-  if (!file) return std::move(file).error();
-  const auto root = file->root();
-  if (root.is_map() && root["nodes"].present() && !root["topology"].present()) {
-    return Error{ErrorCode::invalid_input,
-                 "this is a machine, not a config",
-                 SourceLocation{path},
-                 {"a config names it: topology: {file: ...}; p2plab topo show looks at it"}};
-  }
-  if (!root.expect_keys({.required = {"version", "topology", "collectives", "algorithms", "sizes"},
-                         .optional = {"name", "mask", "dtype", "op", "root", "executors", "profile", "forms", "measure", "question", "seed"}})) {
-    return std::move(file->status()).error();
-  }
-  if (const auto version = root["version"].integer({}, 1); version != 1) {
-    root["version"].add_error(fmt::format("version {} of the format is not known", version), {"this p2plab reads version 1"});
-  }
+std::optional<Experiment> read_cell(const CellKeys& root, std::string_view text, const std::string& path) {
   const std::filesystem::path place(path);
-  auto machine = read_machine(root, place.parent_path().string());
+  auto machine = read_machine(root["topology"], root["mask"], place.parent_path().string());
   const auto dtype = root["dtype"].as(data_type, DataType::float32);
   const auto ranks = machine ? machine->topology.ranks() : 1 << 20;
   const Rank sender{root["root"].integer({.least = 0, .most = ranks - 1}, 0)};
@@ -255,8 +240,7 @@ Result<Experiment> read_experiment(std::string_view text, const std::string& pat
   const auto questions =
       read_questions(root["question"], {.machine = machine ? &*machine : nullptr, .algorithms = &algorithms, .folder = place.parent_path().string()});
   const auto seed = static_cast<std::uint64_t>(root["seed"].integer({.least = 0}, 1));
-  if (auto good = file->status(); !good) return std::move(good).error();
-  expects(machine.has_value());  // what is missing has been noted
+  if (!machine) return std::nullopt;
   return Experiment{.name = name,
                     .path = path,
                     .digest = digest_of(text),

@@ -221,10 +221,10 @@ std::optional<Machine> read_topology_key(const ConfigValue& value, const std::st
   return std::nullopt;
 }
 
-std::optional<Machine> read_machine(const ConfigValue& root, const std::string& folder) {
-  auto machine = read_topology_key(root["topology"], folder);
+std::optional<Machine> read_machine(const ConfigValue& topology, const ConfigValue& mask, const std::string& folder) {
+  auto machine = read_topology_key(topology, folder);
   if (!machine) return std::nullopt;
-  return masked(*std::move(machine), root["mask"]);
+  return masked(*std::move(machine), mask);
 }
 
 }  // namespace p2plab

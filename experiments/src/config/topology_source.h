@@ -21,8 +21,8 @@ struct Machine {
 /// The machine that this program runs on; what its sources leave open or contradict each other in goes to `warnings`. Errors: no_device.
 Result<Topology> detect_topology(std::vector<std::string>* warnings);
 
-/// Reads the keys `topology` and `mask` of `root`; paths are relative to `folder`. None if there were mistakes, which are noted in the file.
-std::optional<Machine> read_machine(const ConfigValue& root, const std::string& folder);
+/// Reads what stands under the keys `topology` and `mask`; paths are relative to `folder`. None if there were mistakes, which are noted in the file.
+std::optional<Machine> read_machine(const ConfigValue& topology, const ConfigValue& mask, const std::string& folder);
 
 /// Reads what stands under `topology`, such as {preset: hgx-h200}. None where it is absent, or after a mistake, which is noted in the file.
 std::optional<Machine> read_topology_key(const ConfigValue& value, const std::string& folder);

@@ -37,12 +37,18 @@ std::optional<double> Row::bound_pct() const {
   return bound->count() / prediction->time.count() * 100;
 }
 
+std::string to_string(const Axes& axes) {
+  std::string text;
+  for (const auto& each : axes) text += (text.empty() ? "" : ", ") + each.axis + " " + each.value;
+  return text;
+}
+
 void mark_winners(std::vector<Row>& rows) {
-  std::map<std::tuple<CollectiveKind, Bytes, bool>, Row*> best;
+  std::map<std::tuple<Axes, CollectiveKind, Bytes, bool>, Row*> best;
   for (auto& row : rows) {
     row.winner = false;
     if (row.executor() != "simulator" || !row.prediction) continue;  // predictions of others do not compete
-    auto*& least = best[{row.collective, row.size, row.in_place}];
+    auto*& least = best[{row.axes, row.collective, row.size, row.in_place}];
     if (least == nullptr || row.prediction->time < least->prediction->time) least = &row;
   }
   for (auto& [key, row] : best) row->winner = true;

@@ -26,6 +26,17 @@ std::vector<CollectiveKind> kinds_of(const Report& report) {
   return kinds;
 }
 
+// The rows of each cell of a sweep.
+std::vector<Report> parts_of(const Report& report) {
+  std::vector<Report> parts;
+  for (const auto& row : report.rows) {
+    auto part = std::ranges::find_if(parts, [&](const Report& each) { return each.rows.front().axes == row.axes; });
+    if (part == parts.end()) part = parts.insert(part, Report{});
+    part->rows.push_back(row);
+  }
+  return parts;
+}
+
 // One line per algorithm for the simulator and for each device; host times say nothing about GPUs.
 Chart chart_of(const Report& report, CollectiveKind kind, bool rate) {
   Chart chart{std::string{to_string(kind)}, rate ? "busbw in GB/s" : "time in microseconds", {}, {}};
@@ -88,9 +99,12 @@ std::string to_html(const Report& report) {
       fmt::format("<!DOCTYPE html>\n<html lang=en><head><meta charset=utf-8><title>{0}</title><style>{1}</style></head><body>\n<h1>{0}</h1>\n",
                   escape_html(report.name), style);
   html += list_html("Found", report.findings);
-  for (const auto kind : kinds_of(report)) {
-    html += fmt::format("<h2>{} on {}</h2>\n", to_string(kind), escape_html(report.provenance.topology));
-    html += to_svg(chart_of(report, kind, false)) + to_svg(chart_of(report, kind, true)) + table_html(report, kind);
+  for (const auto& part : parts_of(report)) {
+    const auto& axes = part.rows.front().axes;
+    for (const auto kind : kinds_of(part)) {
+      html += fmt::format("<h2>{} {}</h2>\n", to_string(kind), escape_html(axes.empty() ? "on " + report.provenance.topology : to_string(axes)));
+      html += to_svg(chart_of(part, kind, false)) + to_svg(chart_of(part, kind, true)) + table_html(part, kind);
+    }
   }
   std::vector<std::string> skipped;
   for (const auto& skip : report.skipped) skipped.push_back(skip.what + ": " + skip.reason);

@@ -17,9 +17,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::array fixed_keys{"collective", "algorithm",    "executor",  "ranks",    "dtype",    "size_bytes", "time_us",  "algbw_gbps",
-                                "busbw_gbps", "predicted_us", "error_pct", "bound_us", "verified", "in_place",   "channels", "protocol"};
-
 Json data_json(const std::optional<DataCheck>& check) {
   if (!check) return nullptr;
   Json json{{"passed", check->passed}, {"elements", check->elements}, {"wrong", check->wrong}, {"worst_error", check->worst_error}};
@@ -36,36 +33,44 @@ Json repeats_json(const Measurement& measurement) {
   return repeats;
 }
 
+Json axes_json(const Axes& axes) {
+  Json json = Json::object();
+  for (const auto& each : axes) json[each.axis] = each.value;
+  return json;
+}
+
 Json row_json(const Row& row) {
   const auto interval = row.interval();
-  return Json{{"collective", to_string(row.collective)},
-              {"algorithm", row.algorithm},
-              {"executor", row.executor()},
-              {"ranks", row.ranks},
-              {"dtype", row.dtype},
-              {"size_bytes", row.size.count()},
-              {"time_us", number(in_us(row.time()))},
-              {"algbw_gbps", number(row.algbw_gbps())},
-              {"busbw_gbps", number(row.busbw_gbps())},
-              {"predicted_us", number(in_us(row.predicted()))},
-              {"error_pct", number(row.error_pct())},
-              {"bound_us", number(in_us(row.bound))},
-              {"verified", row.verified},
-              {"in_place", row.in_place},
-              {"channels", row.channels},
-              {"protocol", row.protocol},
-              {"clock", to_name<Clock>(row.clock(), clocks)},
-              {"blocks_per_lane", row.blocks_per_lane},
-              {"slice_bytes", row.slice.count()},
-              {"slices", row.slices},
-              {"chosen", row.chosen},
-              {"data", data_json(row.data())},
-              {"predicted_low_us", interval ? number(microseconds(interval->low)) : nullptr},
-              {"predicted_high_us", interval ? number(microseconds(interval->high)) : nullptr},
-              {"bound_low_us", number(in_us(row.bound_low))},
-              {"rests_on", row.rests_on},
-              {"winner", row.winner},
-              {"repeats_us", repeats_json(row.measurement)}};
+  Json json{{"collective", to_string(row.collective)},
+            {"algorithm", row.algorithm},
+            {"executor", row.executor()},
+            {"ranks", row.ranks},
+            {"dtype", row.dtype},
+            {"size_bytes", row.size.count()},
+            {"time_us", number(in_us(row.time()))},
+            {"algbw_gbps", number(row.algbw_gbps())},
+            {"busbw_gbps", number(row.busbw_gbps())},
+            {"predicted_us", number(in_us(row.predicted()))},
+            {"error_pct", number(row.error_pct())},
+            {"bound_us", number(in_us(row.bound))},
+            {"verified", row.verified},
+            {"in_place", row.in_place},
+            {"channels", row.channels},
+            {"protocol", row.protocol},
+            {"clock", to_name<Clock>(row.clock(), clocks)},
+            {"blocks_per_lane", row.blocks_per_lane},
+            {"slice_bytes", row.slice.count()},
+            {"slices", row.slices},
+            {"chosen", row.chosen},
+            {"data", data_json(row.data())},
+            {"predicted_low_us", interval ? number(microseconds(interval->low)) : nullptr},
+            {"predicted_high_us", interval ? number(microseconds(interval->high)) : nullptr},
+            {"bound_low_us", number(in_us(row.bound_low))},
+            {"rests_on", row.rests_on},
+            {"winner", row.winner},
+            {"repeats_us", repeats_json(row.measurement)}};
+  if (!row.axes.empty()) json["axes"] = axes_json(row.axes);
+  return json;
 }
 
 Json assumed_json(const std::vector<SourcedValue>& values) {
@@ -120,10 +125,15 @@ std::string to_json(const Report& report) {
 }
 
 std::string to_csv(const Report& report) {
-  std::string text = fmt::format("{}\n", fmt::join(fixed_keys, ","));
+  // A sweep's axes follow the fixed keys, by name.
+  const auto axes = report.rows.empty() ? Axes{} : report.rows.front().axes;
+  std::string text = fmt::format("{}", fmt::join(row_keys, ","));
+  for (const auto& axis : axes) text += "," + csv_field(axis.axis);
+  text += '\n';
   for (const auto& row : report.rows) {
     const auto json = row_json(row);
-    for (std::size_t k = 0; k < fixed_keys.size(); ++k) text += (k > 0 ? "," : "") + csv_field(json.at(fixed_keys[k]));
+    for (std::size_t k = 0; k < row_keys.size(); ++k) text += (k > 0 ? "," : "") + csv_field(json.at(row_keys[k]));
+    for (const auto& axis : row.axes) text += "," + csv_field(axis.value);
     text += '\n';
   }
   return text;

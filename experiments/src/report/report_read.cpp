@@ -102,6 +102,19 @@ std::optional<DataCheck> read_check(const Json& row, const std::string& where, F
   return check;
 }
 
+// An object of texts; nlohmann's ordered one keeps their order.
+Axes read_axes(const Json& row, Fields& of) {
+  Axes axes;
+  const auto found = row.find("axes");
+  if (found == row.end()) return axes;
+  if (!found->is_object()) return of.fail("'axes' must be an object"), axes;
+  for (const auto& [axis, value] : found->items()) {
+    if (!value.is_string()) return of.fail("the values of 'axes' must be text"), axes;
+    axes.push_back({axis, value.get<std::string>()});
+  }
+  return axes;
+}
+
 // The prediction with its interval, which must hold it.
 std::optional<Prediction> read_prediction(Fields& fields) {
   const auto time = fields.time("predicted_us");
@@ -142,6 +155,7 @@ Result<Row> read_row(const Json& json, std::size_t index) {
   if (fields.has("rests_on")) row.rests_on = fields.texts("rests_on");
   if (fields.has("repeats_us")) row.measurement.samples = fields.times("repeats_us");
   if (row.measurement.samples.empty() && time) row.measurement.samples = {*time};
+  if (!fields.error()) row.axes = read_axes(json, fields);
   if (!fields.error()) row.measurement.check = read_check(json, where, fields);
   if (fields.error()) return *fields.error();
   auto kind = collective_kind(collective);

@@ -14,8 +14,8 @@ namespace p2plab {
 
 namespace {
 
-using Key = std::tuple<CollectiveKind, Bytes, std::string, bool>;
-Key line_key(const Row& row) { return {row.collective, row.size, row.algorithm, row.in_place}; }
+using Key = std::tuple<Axes, CollectiveKind, Bytes, std::string, bool>;
+Key line_key(const Row& row) { return {row.axes, row.collective, row.size, row.algorithm, row.in_place}; }
 
 // Rows of other executors stand in the line of the simulator's row.
 struct Line {
@@ -92,8 +92,8 @@ bool repeats(const Line& line, const std::vector<Line>& lines) {
   if (row.chosen.empty() || row.winner || !line.devices.empty() || !ours(row) || data_cell(line) == "WRONG") return false;
   return std::ranges::any_of(lines, [&](const Line& other) {
     const auto& same = any_row(other);
-    return same.algorithm == row.chosen && same.size == row.size && same.collective == row.collective && same.in_place == row.in_place &&
-           same.predicted() == row.predicted() && same.channels == row.channels && same.protocol == row.protocol;
+    return same.algorithm == row.chosen && same.axes == row.axes && same.size == row.size && same.collective == row.collective &&
+           same.in_place == row.in_place && same.predicted() == row.predicted() && same.channels == row.channels && same.protocol == row.protocol;
   });
 }
 
@@ -165,20 +165,23 @@ std::string legend_of(const TextTable& table, const std::vector<Line>& lines, co
 std::string to_text(const Report& report, const TextLayout& layout) {
   std::string text;
   const auto lines = lines_of(report);
-  std::vector<CollectiveKind> kinds;
+  const auto group_of = [](const Line& line) { return std::pair{any_row(line).axes, any_row(line).collective}; };
+  std::vector<std::pair<Axes, CollectiveKind>> groups;
   for (const auto& line : lines) {
-    if (std::ranges::find(kinds, any_row(line).collective) == kinds.end()) kinds.push_back(any_row(line).collective);
+    if (std::ranges::find(groups, group_of(line)) == groups.end()) groups.push_back(group_of(line));
   }
-  for (const auto kind : kinds) {
+  for (const auto& group : groups) {
     std::vector<Line> mine;
-    std::ranges::copy_if(lines, std::back_inserter(mine), [&](const Line& line) { return any_row(line).collective == kind; });
+    std::ranges::copy_if(lines, std::back_inserter(mine), [&](const Line& line) { return group_of(line) == group; });
     const auto& row = any_row(mine.front());
-    text += fmt::format("{}: {} of {} among {} GPUs of {}{}\n\n", report.name, to_string(kind), row.dtype, row.ranks, report.provenance.topology,
+    // A sweep may have several machines; its axes tell them apart.
+    const auto place = group.first.empty() ? " of " + report.provenance.topology : fmt::format(" ({})", to_string(group.first));
+    text += fmt::format("{}: {} of {} among {} GPUs{}{}\n\n", report.name, to_string(group.second), row.dtype, row.ranks, place,
                         row.in_place ? ", in place" : "");
-    if (kind == kinds.front()) text += costs_of(report.provenance, layout);
+    if (group == groups.front()) text += costs_of(report.provenance, layout);
     const auto table = table_of(mine, layout);
     text += table.text(layout) + "\n";
-    if (kind == kinds.back()) text += legend_of(table, lines, layout);
+    if (group == groups.back()) text += legend_of(table, lines, layout);
   }
   if (!report.skipped.empty()) text += "\nNot done:\n";
   for (const auto& skip : report.skipped) text += folded(fmt::format("{}: {}", skip.what, skip.reason), layout);

@@ -9,6 +9,10 @@
 
 namespace p2plab {
 
+/// The keys of a row that report.csv has as columns; scripts of users read them.
+inline constexpr std::array row_keys{"collective", "algorithm",    "executor",  "ranks",    "dtype",    "size_bytes", "time_us",  "algbw_gbps",
+                                     "busbw_gbps", "predicted_us", "error_pct", "bound_us", "verified", "in_place",   "channels", "protocol"};
+
 /// The executor of rows that NCCL's formula and its plan at our costs give.
 inline constexpr const char* nccl_executor = "nccl_model";
 

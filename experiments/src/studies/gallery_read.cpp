@@ -24,7 +24,7 @@ class CaseReader {
   Result<GalleryCase> run() {
     if (!root_.expect_keys({.required = {"version", "name", "source", "links", "topology", "figures"}, .optional = {"orders"}}))
       return std::move(file_.status()).error();
-    auto machine = read_machine(root_, folder_);
+    auto machine = read_machine(root_["topology"], root_["mask"], folder_);
     ranks_ = machine ? machine->topology.ranks() : 1;
     std::vector<GalleryFigure> figures;
     for (const auto& value : root_["figures"].list(1)) figures.push_back(figure(value));

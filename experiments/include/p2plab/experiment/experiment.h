@@ -49,7 +49,8 @@ struct Experiment {
   std::uint64_t seed = 1;
 };
 
-/// Reads a config. Paths in it are relative to its folder. Errors: all mistakes of the file in one run, each with its place.
+/// Reads a config of one experiment (`read_sweep` reads any). Paths in it are relative to its folder. Errors: all mistakes of the file in one run,
+/// each with its place; a matrix of several.
 Result<Experiment> load_experiment(const std::string& path);
 /// The same of its text.
 Result<Experiment> read_experiment(std::string_view text, const std::string& path);

@@ -11,7 +11,7 @@
 
 namespace p2plab {
 
-/// A row of two reports that agree in collective, algorithm, executor, clock, ranks, dtype, size and placement.
+/// A row of two reports that agree in place in a sweep, collective, algorithm, executor, clock, ranks, dtype, size and placement.
 struct ComparedRow {
   Row a;
   Row b;
@@ -28,6 +28,7 @@ struct TimeRatio {
 
 /// Sizes in a row at which one algorithm takes longer, or less long, in b.
 struct Difference {
+  Axes axes = {};
   CollectiveKind collective = CollectiveKind::all_reduce;
   std::string algorithm = {};
   Bytes first{0};

@@ -12,6 +12,7 @@
 #include "p2plab/experiment/prediction.h"
 #include "p2plab/machine/topology.h"
 #include "p2plab/program/measurement.h"
+#include "p2plab/report/axes.h"
 #include "p2plab/report/text_layout.h"
 #include "p2plab/schedule/collective.h"
 
@@ -35,6 +36,7 @@ struct Provenance {
 
 /// One algorithm at one size on one executor: what was to be expected, and what came of it.
 struct Row {
+  Axes axes = {};  // where it stands in a sweep
   CollectiveKind collective = CollectiveKind::all_reduce;
   std::string algorithm;  // as in the config
   int ranks = 0;
@@ -99,7 +101,7 @@ struct Report {
   std::vector<Attachment> attachments = {};
 };
 
-/// Marks, per collective and size, the simulator row with the least predicted time; of equals the first.
+/// Marks, per place in a sweep, collective and size, the simulator row with the least predicted time; of equals the first.
 void mark_winners(std::vector<Row>& rows);
 
 /// report.json: an object with `name`, `provenance`, `rows`, `skipped`, `findings`.

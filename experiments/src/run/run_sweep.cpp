@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// The cells of a matrix, one after another, in one report.
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "answers/ratio.h"
+#include "answers/spans.h"
+#include "p2plab/base/quantity.h"
+#include "p2plab/experiment/run.h"
+#include "p2plab/experiment/sweep.h"
+
+namespace p2plab {
+
+namespace {
+
+// A name for files: letters, digits, points and dashes of the axes' values, after the cell's number.
+std::string file_prefix(std::size_t cell, const Axes& axes) {
+  auto prefix = fmt::format("{}_", cell + 1);
+  for (const auto& each : axes) {
+    for (const char c : each.value)
+      prefix += (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '-' ? c : '-';
+    prefix += '_';
+  }
+  return prefix;
+}
+
+void add_name(std::string& names, const std::string& name, std::set<std::string>& known) {
+  if (name.empty() || !known.insert(name).second) return;
+  names += (names.empty() ? "" : ", ") + name;
+}
+
+std::string text_of(const Skipped& skip) { return skip.what + ": " + skip.reason; }
+std::string text_of(const std::string& sentence) { return sentence; }
+
+void name_cell(const std::string& cell, Skipped& skip) { skip.what = fmt::format("{}: {}", cell, skip.what); }
+void name_cell(const std::string& cell, std::string& sentence) { sentence = fmt::format("{}: {}", cell, sentence); }
+
+// What all cells have in common stands once, what some have with their names.
+template <class Item>
+std::vector<Item> merged(const std::vector<std::pair<std::string, std::vector<Item>>>& cells) {
+  std::map<std::string, std::set<std::string>> cells_with;
+  for (const auto& [cell, items] : cells) {
+    for (const auto& item : items) cells_with[text_of(item)].insert(cell);
+  }
+  std::vector<Item> all;
+  std::set<std::string> said;
+  for (const auto& [cell, items] : cells) {
+    for (auto item : items) {
+      const bool common = cells_with[text_of(item)].size() == cells.size();
+      if (common && !said.insert(text_of(item)).second) continue;
+      name_cell(common ? "each cell" : cell, item);
+      all.push_back(std::move(item));
+    }
+  }
+  return all;
+}
+
+// The cells that are that of `first` but for one axis.
+std::vector<std::size_t> along(const Sweep& sweep, std::size_t axis) {
+  std::vector<std::size_t> cells;
+  const auto& first = sweep.cells.front().axes;
+  for (std::size_t c = 0; c < sweep.cells.size(); ++c) {
+    bool same = true;
+    for (std::size_t a = 0; a < first.size(); ++a) same = same && (a == axis || sweep.cells[c].axes[a] == first[a]);
+    if (same) cells.push_back(c);
+  }
+  return cells;
+}
+
+std::vector<Row> rows_at(const Report& report, const Axes& axes) {
+  std::vector<Row> rows;
+  std::ranges::copy_if(report.rows, std::back_inserter(rows), [&](const Row& row) { return row.axes == axes; });
+  return rows;
+}
+
+// "all_reduce at 64 MiB: machine 4 GPUs 300.00 us (ring), machine 8 GPUs 345.00 us (ring)": at the largest size that all of these cells have.
+std::string axis_sentence(const Sweep& sweep, const Report& report, std::size_t axis, CollectiveKind kind) {
+  const auto cells = along(sweep, axis);
+  std::vector<std::vector<Row>> rows;
+  std::map<Bytes, std::size_t> sizes;
+  for (const auto c : cells) {
+    rows.push_back(rows_at(report, sweep.cells[c].axes));
+    for (const auto& [size, row] : answers::least_by_size(rows.back(), kind, answers::is_ours)) ++sizes[size];
+  }
+  const auto common = std::find_if(sizes.rbegin(), sizes.rend(), [&](const auto& each) { return each.second == cells.size(); });
+  if (cells.size() < 2 || common == sizes.rend()) return {};
+  std::vector<std::string> parts;
+  for (std::size_t i = 0; i < cells.size(); ++i) {
+    const auto best = answers::least_by_size(rows[i], kind, answers::is_ours);
+    const auto& row = *best.at(common->first);
+    parts.push_back(fmt::format("{} {} ({})", sweep.cells[cells[i]].axes[axis].value, answers::time_text(row), answers::name_of(row)));
+  }
+  return fmt::format("{} at {}: best by {}: {}.", to_string(kind), to_string(common->first), sweep.cells.front().axes[axis].axis,
+                     fmt::join(parts, ", "));
+}
+
+std::vector<std::string> axis_sentences(const Sweep& sweep, const Report& report) {
+  std::vector<std::string> sentences;
+  for (std::size_t axis = 0; axis < sweep.cells.front().axes.size(); ++axis) {
+    for (const auto kind : answers::collectives_of(report.rows)) {
+      auto sentence = axis_sentence(sweep, report, axis, kind);
+      if (!sentence.empty()) sentences.push_back(std::move(sentence));
+    }
+  }
+  return sentences;
+}
+
+// The provenance of all: what differs from cell to cell is listed.
+Provenance provenance_of(const std::vector<Provenance>& cells) {
+  auto all = cells.front();
+  std::set<std::string> machines{all.topology};
+  std::set<std::string> profiles{all.profile};
+  for (const auto& cell : cells) {
+    add_name(all.topology, cell.topology, machines);
+    add_name(all.profile, cell.profile, profiles);
+    for (const auto& value : cell.assumed) {
+      const auto same = [&](const SourcedValue& known) { return known.what == value.what && known.value == value.value; };
+      if (std::ranges::none_of(all.assumed, same)) all.assumed.push_back(value);
+    }
+  }
+  return all;
+}
+
+}  // namespace
+
+Result<Report> run(const Sweep& sweep, Progress& progress, const std::function<bool()>& stop) {
+  if (sweep.cells.size() == 1 && sweep.cells.front().axes.empty()) return run(sweep.cells.front().experiment, progress, stop);
+  Report report{.name = sweep.name};
+  std::vector<Provenance> provenances;
+  std::vector<std::pair<std::string, std::vector<Skipped>>> skipped;
+  std::vector<std::pair<std::string, std::vector<std::string>>> found;
+  for (std::size_t c = 0; c < sweep.cells.size(); ++c) {
+    const auto& [axes, experiment] = sweep.cells[c];
+    const auto name = to_string(axes);
+    if (report.interrupted || (c > 0 && stop && stop())) {
+      report.interrupted = true;
+      skipped.push_back({name, {{"the whole cell", "the run was interrupted before it"}}});
+      continue;
+    }
+    progress.note(fmt::format("cell {} of {}: {}", c + 1, sweep.cells.size(), name));
+    auto cell = run(experiment, progress, stop);
+    if (!cell) return std::move(cell).error();
+    for (auto& row : cell->rows) {
+      row.axes = axes;
+      report.rows.push_back(std::move(row));
+    }
+    for (auto& file : cell->attachments) report.attachments.push_back({file_prefix(c, axes) + file.name, std::move(file.text)});
+    report.interrupted = cell->interrupted;
+    provenances.push_back(std::move(cell->provenance));
+    skipped.emplace_back(name, std::move(cell->skipped));
+    found.emplace_back(name, std::move(cell->findings));
+  }
+  report.provenance = provenance_of(provenances);
+  report.skipped = merged(skipped);
+  report.findings = axis_sentences(sweep, report);
+  std::ranges::move(merged(found), std::back_inserter(report.findings));
+  return report;
+}
+
+}  // namespace p2plab
