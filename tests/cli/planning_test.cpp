@@ -76,6 +76,29 @@ TEST(VerifyCommand, ProvesAProgramAndNamesTheInstructionOfOneThatIsNotInOrder) {
       << ran.err;
 }
 
+// A program file takes the time of the plan that it was made of, and its data come out right.
+TEST(ProgramFile, IsSimulatedAndRunAsThePlanItWasMadeOf) {
+  for (const char* protocol : {"simple", "lamport"}) {
+    const auto plan = test::scratch("plan.json").string();
+    const auto program = test::scratch("program.json").string();
+    const auto tuned = std::string{protocol} == "simple" ? " --profile ideal --size '1 MiB'" : " --profile h200 --size '16 KiB'";
+    ASSERT_EQ(p2plab("plan --topology hgx-h200:gpus=3 --dtype float16 --algorithm two_shot" + std::string{tuned} + " --out " + plan + " --program " +
+                     program)
+                  .exit,
+              0);
+    const auto of_plan = json_of("simulate " + plan + " --profile h200 --json");
+    const auto of_program = json_of("simulate " + program + " --profile h200 --json");
+    EXPECT_EQ(of_program["predicted_us"], of_plan["predicted_us"]) << protocol;
+    EXPECT_EQ(of_program["slack_us"], of_plan["slack_us"]) << protocol;
+    const auto ran = json_of("bench --executor host --plan " + program + " -n 2 --json");
+    ASSERT_EQ(ran["results"].size(), 1U);
+    EXPECT_EQ(ran["results"][0]["size"], of_plan["size_bytes"]);
+    EXPECT_EQ(ran["results"][0]["out_of_place"]["nwrong"], 0);
+    EXPECT_TRUE(ran["results"][0]["in_place"]["time"].is_null());
+    EXPECT_EQ(p2plab("simulate " + program + " --topology hgx-h200:gpus=3").exit, 2);
+  }
+}
+
 TEST(BoundCommand, AllGatherOnADgx1V100NeedsSevenOver150SecondsPerByte) {
   const auto json = json_of("bound --topology dgx-v100 --collective all_gather --json");
   expect_keys(json, {"collective", "ranks", "algbw_gbps", "inverse_rate", "cut", "latency_steps"});

@@ -77,23 +77,52 @@ class Bench {
 
  private:
   Collective collective() const {
+    if (options_.program) return options_.program->program.collective;
     if (options_.plan) return options_.plan->plan.schedule.collective();
     return make_collective(options_.collective, planning_.evaluator().topology().ranks(), options_.root);
   }
 
   Status measure(const Payload& payload, bool in_place, BenchRow& row, BenchSide& side, BenchReport& report) const {
+    if (options_.program) {
+      const auto& program = options_.program->program;
+      if (program.in_place != in_place)
+        return Error{ErrorCode::unsupported, fmt::format("the program is made for buffers that are {}", program.in_place ? "one" : "apart")};
+      auto plan = without_steps(program);
+      if (!plan) return std::move(plan).error();
+      return run({*plan, program}, row, side, report);
+    }
     auto evaluation = planned(payload, in_place);
     if (!evaluation) return std::move(evaluation).error();
-    const Job job{&planning_.evaluator().topology(), &planning_.evaluator().routes(), &evaluation->plan(), &evaluation->program};
+    return run({evaluation->plan(), evaluation->program}, row, side, report);
+  }
+
+  struct Subject {
+    const Plan& plan;
+    const Program& program;
+  };
+
+  Status run(const Subject& subject, BenchRow& row, BenchSide& side, BenchReport& report) const {
+    const Job job{&planning_.evaluator().topology(), &planning_.evaluator().routes(), &subject.plan, &subject.program};
     auto measured = executor_.run(job, run_options(options_, name_ == "host"));
     if (!measured) return std::move(measured).error();
     side.time = measured->median();
     side.check = measured->check;
-    row.algorithm =
-        name_.starts_with("nccl") ? "nccl" : fmt::format("{}, {}", evaluation->plan().planner, to_string(evaluation->program.tuning.protocol));
+    row.algorithm = name_.starts_with("nccl") ? "nccl" : fmt::format("{}, {}", subject.plan.planner, to_string(subject.program.tuning.protocol));
     report.clock = measured->clock;
     report.notes = measured->notes;
     return {};
+  }
+
+  // What a program promises, as a plan: of it executors read only who holds what before and after.
+  static Result<Plan> without_steps(const Program& program) {
+    auto builder = Schedule::Builder::create(program.collective, program.ranks());
+    if (!builder) return std::move(builder).error();
+    const auto blocks = contract(program.collective, program.ranks());
+    if (!blocks) return blocks.error();
+    for (std::int32_t b = 0; b < std::ssize(*blocks); ++b) builder->add_chunk({.block = b});
+    auto schedule = std::move(*builder).build();
+    if (!schedule) return std::move(schedule).error();
+    return Plan{*std::move(schedule), "program", {}, program.tuning, "as its file says"};
   }
 
   Result<Evaluation> planned(const Payload& payload, bool in_place) const {
@@ -171,9 +200,25 @@ std::int64_t BenchReport::wrong() const {
   return sum;
 }
 
+namespace {
+
+Result<BenchReport> bench_program(const Evaluator& evaluator, const Executor& executor, const std::string& name, const BenchOptions& options,
+                                  const BenchListener& listener) {
+  if (name.starts_with("nccl")) return Error{ErrorCode::unsupported, fmt::format("executor {} runs no programs of ours", name)};
+  const Bench bench(evaluator, executor, name, options);
+  BenchReport report{.executor = name, .provenance = provenance_here()};
+  report.provenance.topology = evaluator.topology().name();
+  report.rows.push_back(bench.row(options.program->program.payload, report));
+  if (listener) listener(report, report.rows.back());
+  return report;
+}
+
+}  // namespace
+
 Result<BenchReport> bench(const Evaluator& evaluator, const Executor& executor, const std::string& name, const BenchOptions& options,
                           const BenchListener& listener) {
   if (auto good = check(options); !good) return std::move(good).error();
+  if (options.program) return bench_program(evaluator, executor, name, options, listener);
   const auto sizes = sizes_of(options);
   if (!sizes) return sizes.error();
   const Bench bench(evaluator, executor, name, options);

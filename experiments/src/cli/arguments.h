@@ -4,6 +4,8 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
+#include <variant>
 #include <vector>
 
 #include "p2plab/base/ids.h"
@@ -12,6 +14,7 @@
 #include "p2plab/machine/machine_answers.h"
 #include "p2plab/machine/topology.h"
 #include "p2plab/program/plan_io.h"
+#include "p2plab/program/program_io.h"
 #include "p2plab/schedule/collective.h"
 #include "p2plab/schedule/payload.h"
 #include "p2plab/simulator/profile.h"
@@ -56,6 +59,10 @@ Result<Profile> profile_from(const std::string& path, const Topology& topology);
 /// The same without the note.
 Result<Profile> quiet_profile_from(const std::string& path, const Topology& topology);
 
+/// Is a file's text a program, not a plan? It says so itself.
+bool holds_program(std::string_view text);
+/// The plan or the program in a file. A plan's old words are a warning on stderr. Errors: those of their readers.
+Result<std::variant<PlanFile, ProgramFile>> plan_or_program_from(const std::string& path);
 /// The plan in a file; old words in it are a warning on stderr. Errors: those of `load_plan`.
 Result<PlanFile> plan_from(const std::string& path);
 /// A plan that has been read; its old words are a warning on stderr.

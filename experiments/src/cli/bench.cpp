@@ -2,6 +2,8 @@
 // p2plab bench: collectives on a real executor, with nccl-tests' flags and columns.
 #include <algorithm>
 #include <iostream>
+#include <optional>
+#include <variant>
 
 #include <fmt/format.h>
 
@@ -109,18 +111,31 @@ Result<Topology> machine_for(const BenchArguments& a, int ranks, std::ostream& n
 // What runs and reports in one process: all ranks, or, of several processes, rank 0's, which alone prints.
 Status bench_here(const BenchArguments& a, int ranks, const Executor& executor, bool prints, Watch& watch) {
   std::shared_ptr<const PlanFile> plan;
+  std::shared_ptr<const ProgramFile> program;
+  std::optional<Topology> of_file;
   if (!a.plan.empty()) {
-    auto file = plan_from(a.plan);
+    auto file = plan_or_program_from(a.plan);
     if (!file) return std::move(file).error();
-    plan = std::make_shared<const PlanFile>(*std::move(file));
-    ranks = plan->topology.ranks();
+    if (auto* one = std::get_if<ProgramFile>(&*file)) {
+      program = std::make_shared<const ProgramFile>(std::move(*one));
+      of_file = program->topology;
+    } else {
+      plan = std::make_shared<const PlanFile>(std::move(std::get<PlanFile>(*file)));
+      of_file = plan->topology;
+    }
+    ranks = of_file->ranks();
   }
   std::ostream silent(nullptr);
-  auto topology = plan ? Result<Topology>{plan->topology} : machine_for(a, ranks, prints ? std::cerr : silent);
+  auto topology = of_file ? Result<Topology>{*of_file} : machine_for(a, ranks, prints ? std::cerr : silent);
   if (!topology) return std::move(topology).error();
   auto options = options_from(a, ranks);
   if (!options) return std::move(options).error();
   options->plan = plan;
+  options->program = program;
+  if (program) {
+    options->collective = program->program.collective.kind;
+    options->from = options->to = program->program.payload.size();
+  }
   auto profile = prints ? profile_from(a.profile, *topology) : quiet_profile_from(a.profile, *topology);
   if (!profile) return std::move(profile).error();
   if (auto able = prints ? try_out(a.file) : Status{}; !able) return able;
@@ -206,7 +221,7 @@ Command bench_command(CLI::App& parent) {
   app->add_option("--collective", a->collective, "what to do")->capture_default_str()->type_name("C");
   app->add_option("--algorithm", a->algorithm, "the planner (p2plab list algorithms)")->capture_default_str()->type_name("A");
   app->add_option("--set", a->set, "a parameter of the planner; may be repeated")->type_name("KEY=VALUE");
-  app->add_option("--plan", a->plan, "run this plan file at all sizes instead")->type_name("FILE");
+  app->add_option("--plan", a->plan, "run this plan file at all sizes instead, or this program file at its own")->type_name("FILE");
   add_machine_options(*app, a->topology, "--topology", "a file or a preset (default: this machine; with host, GPUs that are all joined)");
   app->add_option("--profile", a->profile, "calibration by which 'auto' chooses (default: that of the machine's GPUs; ideal: none)")->type_name("P");
   app->add_option("--processes", a->processes, "so many processes, one a rank (default: one process, a thread a rank)")

@@ -2,6 +2,7 @@
 // p2plab simulate: how long a plan takes, on its own machine or another one, what kept it busy, and where the time went.
 #include <algorithm>
 #include <iostream>
+#include <variant>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -39,7 +40,7 @@ struct SimulateArguments {
 
 // What a simulation said and why.
 struct Simulation {
-  const PlanFile& file;
+  const std::string& planner;
   const Program& program;
   const SimResult& result;
   SimEngine engine = SimEngine::events;
@@ -91,13 +92,13 @@ std::string json_of(const Simulation& s) {
     links.push_back({{"name", use.name}, {"bytes", use.bytes.count()}, {"busy_us", us(use.busy)}});
   }
   const auto time = to_seconds(s.result.makespan);
-  nlohmann::ordered_json json{{"algorithm", s.file.plan.planner},
+  nlohmann::ordered_json json{{"algorithm", s.planner},
                               {"collective", to_string(s.program.collective.kind)},
                               {"ranks", s.program.collective.members.size()},
                               {"engine", to_string(s.engine)},
-                              {"size_bytes", s.file.payload.size().count()},
+                              {"size_bytes", s.program.payload.size().count()},
                               {"predicted_us", microseconds(time)},
-                              {"algbw_gbps", (s.file.payload.size() / time).gbps()},
+                              {"algbw_gbps", (s.program.payload.size() / time).gbps()},
                               {"program_bound_us", us(s.result.bound)},
                               {"transfers", s.result.transfers},
                               {"events", s.result.events},
@@ -131,8 +132,8 @@ std::string explanation(const Simulation& s) {
 std::string text_of(const Simulation& s) {
   const auto time = to_seconds(s.result.makespan);
   auto text = fmt::format("{} of {} with {} takes {:.3f} us, {:.2f} GB/s algbw ({} transfers; no run of this program can take less than {:.3f} us)\n",
-                          to_string(s.program.collective.kind), to_string(s.file.payload.size()), s.file.plan.planner, microseconds(time),
-                          (s.file.payload.size() / time).gbps(), s.result.transfers, us(s.result.bound));
+                          to_string(s.program.collective.kind), to_string(s.program.payload.size()), s.planner, microseconds(time),
+                          (s.program.payload.size() / time).gbps(), s.result.transfers, us(s.result.bound));
   if (s.engine == SimEngine::path) text += "Engine path: the longest chain of waits or the busiest resource, no run is faster\n";
   if (s.engine == SimEngine::max_min) text += "Engine max-min: transfers that meet share what they meet at fairly\n";
   if (s.interval)
@@ -154,24 +155,51 @@ Status write_pictures(const SimulateArguments& arguments, const Topology& topolo
   return watch.write(arguments.heatmap, arguments.heatmap.ends_with(".svg") ? to_svg(heatmap) : to_csv(heatmap));
 }
 
+// What is simulated: a plan, lowered for its machine or another one, or a program as it is.
+struct Simulated {
+  std::string planner;
+  Topology topology;
+  Program program;
+};
+
+Result<Simulated> of_plan(PlanFile file, const SimulateArguments& arguments) {
+  if (!arguments.topology.empty()) {
+    auto other = topology_from(arguments.topology);
+    if (!other) return std::move(other).error();
+    if (other->ranks() != file.topology.ranks()) {
+      return in_file(
+          {ErrorCode::invalid_input, fmt::format("this plan is for {} GPUs, {} has {}", file.topology.ranks(), other->name(), other->ranks())},
+          arguments.plan);
+    }
+    file.topology = *std::move(other);
+  }
+  const Routes routes(file.topology);
+  auto proof = verify(file.topology, routes, file.plan.schedule, {.in_place = file.in_place});
+  if (!proof) return in_file(std::move(proof).error(), arguments.plan);
+  auto program = lower_checked(file.topology, routes, file.plan.schedule, *proof, file.payload, file.plan.tuning);
+  if (!program) return std::move(program).error();
+  return Simulated{std::move(file.plan.planner), std::move(file.topology), *std::move(program)};
+}
+
+Result<Simulated> subject_of(const SimulateArguments& arguments) {
+  auto file = plan_or_program_from(arguments.plan);
+  if (!file) return std::move(file).error();
+  if (auto* plan = std::get_if<PlanFile>(&*file)) return of_plan(std::move(*plan), arguments);
+  if (!arguments.topology.empty())
+    return Error{ErrorCode::usage, "--topology is for plans: a program's routes are links of the machine in its file", std::nullopt, {}};
+  auto& program = std::get<ProgramFile>(*file);
+  return Simulated{"a program", std::move(program.topology), std::move(program.program)};
+}
+
 Status simulate_plan(const SimulateArguments& arguments, Watch& watch) {
   if (auto limits = limits_from(arguments.limits, watch); !limits) return std::move(limits).error();
   for (const auto* out : {&arguments.trace, &arguments.heatmap}) {
     if (auto able = try_out(*out); !able) return able;
   }
-  auto file = plan_from(arguments.plan);
-  if (!file) return std::move(file).error();
-  if (!arguments.topology.empty()) {
-    auto other = topology_from(arguments.topology);
-    if (!other) return std::move(other).error();
-    if (other->ranks() != file->topology.ranks()) {
-      return in_file(
-          {ErrorCode::invalid_input, fmt::format("this plan is for {} GPUs, {} has {}", file->topology.ranks(), other->name(), other->ranks())},
-          arguments.plan);
-    }
-    file->topology = *std::move(other);
-  }
-  auto profile = profile_from(arguments.profile, file->topology);
+  auto subject = subject_of(arguments);
+  if (!subject) return std::move(subject).error();
+  const auto& topology = subject->topology;
+  auto profile = profile_from(arguments.profile, topology);
   if (!profile) return std::move(profile).error();
   const auto engine = sim_engine(arguments.engine);
   if (!engine) return engine.error();
@@ -180,29 +208,26 @@ Status simulate_plan(const SimulateArguments& arguments, Watch& watch) {
   if (wanted && !events) {
     return Error{ErrorCode::usage, fmt::format("--trace and --heatmap need --engine events, found --engine {}", to_string(*engine))};
   }
-  const Evaluator evaluator(file->topology, *profile, {.engine = *engine});
-  auto proof = verify(file->topology, evaluator.routes(), file->plan.schedule, {.in_place = file->in_place});
-  if (!proof) return in_file(std::move(proof).error(), arguments.plan);
-  auto program = lower_checked(file->topology, evaluator.routes(), file->plan.schedule, *proof, file->payload, file->plan.tuning);
-  if (!program) return std::move(program).error();
+  const Evaluator evaluator(topology, *profile, {.engine = *engine});
+  const auto& program = subject->program;
   constexpr std::int64_t a_slice = 8;  // bytes, at least
-  const auto pieces = slices_of(*program) + static_cast<std::int64_t>(program->lanes.size()) * program->tuning.blocks_per_lane;
+  const auto pieces = slices_of(program) + static_cast<std::int64_t>(program.lanes.size()) * program.tuning.blocks_per_lane;
   if (auto able = watch.afford(Bytes{pieces * a_slice}, fmt::format("simulating {} slices", pieces)); !able) return able;
-  const bool record = events && (wanted || slices_of(*program) <= most_explained_slices);
-  auto result = evaluator.simulate(*program, {.engine = *engine, .record = record});
+  const bool record = events && (wanted || slices_of(program) <= most_explained_slices);
+  auto result = evaluator.simulate(program, {.engine = *engine, .record = record});
   if (!result) return std::move(result).error();
-  Simulation s{*file, *program, *result, *engine};
+  Simulation s{subject->planner, program, *result, *engine};
   if (record) {
-    s.path = critical_path(file->topology, evaluator.routes(), *program, *profile, *result);
-    s.slack = step_slack(file->topology, evaluator.routes(), *program, *profile, *result);
+    s.path = critical_path(topology, evaluator.routes(), program, *profile, *result);
+    s.slack = step_slack(topology, evaluator.routes(), program, *profile, *result);
   }
-  s.assumed = assumed_ends(file->topology).has_value();
+  s.assumed = assumed_ends(topology).has_value();
   if (s.assumed || !profile->numbers.empty()) {
-    auto prediction = evaluator.predict(*program);
+    auto prediction = evaluator.predict(program);
     if (!prediction) return std::move(prediction).error();
     s.interval = prediction->interval;
   }
-  if (auto ok = write_pictures(arguments, file->topology, s, watch); !ok) return ok;
+  if (auto ok = write_pictures(arguments, topology, s, watch); !ok) return ok;
   return watch.print(arguments.json ? json_of(s) : text_of(s));
 }
 
@@ -210,9 +235,9 @@ Status simulate_plan(const SimulateArguments& arguments, Watch& watch) {
 
 Command simulate_command(CLI::App& parent) {
   auto a = std::make_shared<SimulateArguments>();
-  auto* app = add_command(parent, "simulate", "Predict how long a plan file takes, and where the time goes",
+  auto* app = add_command(parent, "simulate", "Predict how long a plan or a program takes, and where the time goes",
                           "p2plab simulate plan.json --trace trace.json\n         p2plab simulate plan.json --engine max-min");
-  app->add_option("PLAN", a->plan, "a file that `p2plab plan --out` wrote")->required();
+  app->add_option("PLAN", a->plan, "a file that `p2plab plan` wrote with --out or --program")->required();
   add_machine_options(*app, a->topology, "--topology", "another machine than the plan's: a file or a preset");
   app->add_option("--profile", a->profile, "calibration of the simulator (default: that of the machine's GPUs; ideal: none)")->type_name("P");
   app->add_option("--trace", a->trace, "write what happened as a trace for ui.perfetto.dev")->type_name("FILE");

@@ -56,8 +56,7 @@ Status verify_plan(const VerifyArguments& arguments, Watch& watch) {
   if (auto limits = limits_from(arguments.limits, watch); !limits) return std::move(limits).error();
   auto text = read_text_file(arguments.plan, longest);
   if (!text) return std::move(text).error();
-  constexpr std::size_t head = 64;  // the key that says what a file is stands first
-  if (std::string_view(*text).substr(0, head).find("p2plab_program") != std::string_view::npos) return verify_program(*text, arguments, watch);
+  if (holds_program(*text)) return verify_program(*text, arguments, watch);
   auto file = told(read_plan(*text, arguments.plan));
   if (!file) return std::move(file).error();
   const bool in_place = file->in_place || arguments.in_place;

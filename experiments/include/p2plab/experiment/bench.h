@@ -13,6 +13,7 @@
 #include "p2plab/experiment/planning.h"
 #include "p2plab/program/executor.h"
 #include "p2plab/program/plan_io.h"
+#include "p2plab/program/program_io.h"
 #include "p2plab/report/provenance.h"
 
 namespace p2plab {
@@ -20,8 +21,9 @@ namespace p2plab {
 /// What is benchmarked; the defaults are nccl-tests'.
 struct BenchOptions {
   CollectiveKind collective = CollectiveKind::all_reduce;
-  AlgorithmChoice algorithm = {"auto"};            // makes a plan for every size
-  std::shared_ptr<const PlanFile> plan = nullptr;  // or this plan for all sizes, with its own tuning
+  AlgorithmChoice algorithm = {"auto"};                  // makes a plan for every size
+  std::shared_ptr<const PlanFile> plan = nullptr;        // or this plan for all sizes, with its own tuning
+  std::shared_ptr<const ProgramFile> program = nullptr;  // or this program, at the one size and on the one placing of buffers that it is for
   Bytes from{std::int64_t{32} << 20};
   Bytes to{std::int64_t{32} << 20};
   std::optional<Bytes> step = std::nullopt;  // from one size to the next; else times `factor`
