@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tuner interface of NCCL 2.19 to 2.32 as it lies in memory: what NCCL looks up in a plugin, newest version first. Declared here so that the
+// The tuner interface of NCCL 2.21 to 2.32 as it lies in memory: what NCCL looks up in a plugin, newest version first. Declared here so that the
 // plugin is built without NCCL's headers; names and layouts are facts of the interface.
 #pragma once
 

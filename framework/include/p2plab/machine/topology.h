@@ -25,7 +25,7 @@ std::string_view to_string(LinkKind kind);  // "nvlink", "pcie", "upi", "host_me
 Result<NodeKind> node_kind(std::string_view name);
 Result<LinkKind> link_kind(std::string_view name);
 
-/// The latency of a link whose description gives none: a typical figure of its kind (see framework/README.md for sources).
+/// The latency of a link whose description gives none: a typical figure of its kind, assumed from published one-way times.
 Seconds default_latency(LinkKind kind);
 
 /// A vertex. `ingress` and `egress`, where given, bound the sum over all links into or out of it.

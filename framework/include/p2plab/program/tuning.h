@@ -10,7 +10,7 @@
 
 namespace p2plab {
 
-/// How data announces its arrival: `simple`, one flag a slice after the data; `ll`, 8 or 16 byte packets of half data, half flag;
+/// How data announces its arrival: `simple`, one flag a slice after the data; `ll`, 16-byte packets of half data, half flag;
 /// `ll128`, 120 data bytes and 8 flag bytes a 128-byte line; `lamport`, the data is its own flag (receive buffers pre-filled); `copy`, as simple,
 /// but the GPUs' copy engines move the data, which can add nothing.
 enum class Protocol : std::uint8_t { simple, ll, ll128, lamport, copy };
