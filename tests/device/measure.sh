@@ -40,7 +40,7 @@ gpus=$(nvidia-smi --list-gpus 2>/dev/null | wc -l)
 if [[ -z $bin ]]; then
   ./dev build && ninja -C build/release p2plab_gpu_bench >&2 || exit 1
   bin=build/release/bin
-  mkdir -p "$bin" && ln -sf ../experiments/p2plab ../tests/p2plab_gpu_bench "$bin/"
+  mkdir -p "$bin" && ln -sf ../experiments/p2plab ../tests/bench/p2plab_gpu_bench "$bin/"
 fi
 mkdir -p "$out"
 # NVLink multicast stays off for NCCL too: what is compared are links and algorithms.

@@ -79,13 +79,13 @@ TEST(Spread, WithoutAnyIsTheSteadyTimeAndTheSameSeedGivesTheSameFigures) {
   const auto machine = testing::one_switch(4);
   const Routes routes(machine);
   const auto program = testing::planned(machine, "ring", CollectiveKind::all_reduce, 64_KiB);
-  const auto still = simulate_spread(machine, routes, program, {}, {.samples = 3});
+  const auto still = simulate_jitter(machine, routes, program, {}, {.samples = 3});
   ASSERT_TRUE(still);
   EXPECT_EQ(still->p50, still->steady);
   EXPECT_EQ(still->worst, still->steady);
   const Spread noise{.link_jitter = 0.1, .straggler = Seconds{2e-6}, .straggler_chance = 0.5, .samples = 200, .seed = 9};
-  const auto first = simulate_spread(machine, routes, program, {}, noise);
-  const auto second = simulate_spread(machine, routes, program, {}, noise);
+  const auto first = simulate_jitter(machine, routes, program, {}, noise);
+  const auto second = simulate_jitter(machine, routes, program, {}, noise);
   ASSERT_TRUE(first && second);
   EXPECT_EQ(first->p99, second->p99);
   EXPECT_EQ(first->mean, second->mean);
@@ -95,7 +95,7 @@ TEST(Spread, WithoutAnyIsTheSteadyTimeAndTheSameSeedGivesTheSameFigures) {
   EXPECT_GT(first->p50, first->steady);
   auto other = noise;
   other.seed = 10;
-  EXPECT_NE(simulate_spread(machine, routes, program, {}, other)->mean, first->mean);
+  EXPECT_NE(simulate_jitter(machine, routes, program, {}, other)->mean, first->mean);
 }
 
 TEST(Spread, OfOneCopyIsTheDelayOfItsSender) {
@@ -103,7 +103,7 @@ TEST(Spread, OfOneCopyIsTheDelayOfItsSender) {
   const auto machine = testing::full_mesh(2);
   const auto program = testing::lowered(machine, testing::pairs(2, {{Rank{0}, Rank{1}}}), 16_B);
   const Profile profile{};
-  auto only_sender = simulate_spread(machine, Routes{machine}, program, profile, {.straggler = Seconds{2e-6}, .samples = 20'000});
+  auto only_sender = simulate_jitter(machine, Routes{machine}, program, profile, {.straggler = Seconds{2e-6}, .samples = 20'000});
   ASSERT_TRUE(only_sender);
   // The receiver's own start counts too: the end is the later of both, so the distribution is that of the larger of sender + copy and receiver.
   EXPECT_GT(only_sender->p50.count(), only_sender->steady.count() + 2e-6 * 0.6931 * 0.97);
@@ -116,7 +116,7 @@ TEST(Spread, ImpossibleOnesAreErrors) {
   const auto program = testing::lowered(machine, testing::pairs(2, {{Rank{0}, Rank{1}}}), 16_B);
   for (const auto& spread : {Spread{.link_jitter = -1}, Spread{.link_jitter = std::nan("")}, Spread{.straggler = Seconds{-1}},
                              Spread{.straggler_chance = 2}, Spread{.samples = 0}}) {
-    EXPECT_FALSE(simulate_spread(machine, routes, program, {}, spread));
+    EXPECT_FALSE(simulate_jitter(machine, routes, program, {}, spread));
   }
 }
 

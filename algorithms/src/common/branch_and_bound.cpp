@@ -13,15 +13,15 @@ bool is_whole(double value) { return std::abs(value - std::round(value)) < integ
 
 }  // namespace
 
-Branching::Branching(LinearProgram& program, int columns, int first, CutSource cuts)
+BranchAndBound::BranchAndBound(LinearProgram& program, int columns, int first, CutSource cuts)
     : program_(program), bounds_(static_cast<std::size_t>(columns)), first_(first), cuts_(std::move(cuts)) {}
 
-void Branching::bound(int column, double lower, double upper) {
+void BranchAndBound::bound(int column, double lower, double upper) {
   bounds_[static_cast<std::size_t>(column)] = {lower, upper};
   program_.set_bounds(column, lower, upper);
 }
 
-SearchAnswer Branching::solve() {
+SearchAnswer BranchAndBound::solve() {
   while (true) {
     if (stop_ && stop_()) return SearchAnswer::unknown;
     if (!program_.solve()) return program_.infeasible() ? SearchAnswer::impossible : SearchAnswer::unknown;
@@ -29,13 +29,13 @@ SearchAnswer Branching::solve() {
   }
 }
 
-SearchAnswer Branching::search(int nodes, const std::function<bool()>& accept) {
+SearchAnswer BranchAndBound::search(int nodes, const std::function<bool()>& accept) {
   nodes_left_ = nodes;
   return descend(accept);
 }
 
 // Of the columns that come first the first one; of the others the one that is nearest above to the next whole number.
-std::optional<int> Branching::broken_column() const {
+std::optional<int> BranchAndBound::fractional_column() const {
   std::optional<int> best;
   double most = 0;
   for (int c = 0; c < static_cast<int>(bounds_.size()); ++c) {
@@ -50,9 +50,9 @@ std::optional<int> Branching::broken_column() const {
   return best;
 }
 
-SearchAnswer Branching::descend(const std::function<bool()>& accept) {
+SearchAnswer BranchAndBound::descend(const std::function<bool()>& accept) {
   if (--nodes_left_ < 0 || (stop_ && stop_())) return SearchAnswer::unknown;
-  const auto column = broken_column();
+  const auto column = fractional_column();
   if (!column) return accept() ? SearchAnswer::found : SearchAnswer::unknown;
   const double value = program_.value(*column);
   const auto before = bounds_[static_cast<std::size_t>(*column)];

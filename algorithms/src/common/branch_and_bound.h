@@ -14,20 +14,20 @@ namespace p2plab {
 enum class SearchAnswer { found, impossible, unknown };
 
 /// Searches depth first; the same program gives the same answer.
-class Branching {
+class BranchAndBound {
  public:
   /// Called after each solution: adds rows that it violates, true if there were any.
   using CutSource = std::function<bool()>;
 
   /// Columns up to `first` (excluded) are made whole before the others. `program` must outlive the search.
-  Branching(LinearProgram& program, int columns, int first, CutSource cuts);
+  BranchAndBound(LinearProgram& program, int columns, int first, CutSource cuts);
 
   /// Asked between solutions; where it says true, answers are `unknown` from then on. Empty: never.
   void stop_when(std::function<bool()> stop) { stop_ = std::move(stop); }
 
   /// From now on lower <= column <= upper.
   void bound(int column, double lower, double upper);
-  /// `found`: the program has a solution, broken or whole; `impossible` is proved.
+  /// `found`: the program has a solution, fractional or whole; `impossible` is proved.
   SearchAnswer solve();
   /// After a `solve` that found a solution: looks for a whole one that `accept` takes, in at most `nodes` nodes.
   SearchAnswer search(int nodes, const std::function<bool()>& accept);
@@ -38,7 +38,7 @@ class Branching {
     double upper = 0;
   };
   SearchAnswer descend(const std::function<bool()>& accept);
-  std::optional<int> broken_column() const;
+  std::optional<int> fractional_column() const;
 
   LinearProgram& program_;
   std::vector<Bounds> bounds_;

@@ -158,7 +158,7 @@ std::optional<Forest> low_forest(const Topology& topology, const ForestRequest& 
     if (!shares || shares->rate <= 0) return std::nullopt;
     packing.target = shares->rate * (1 - solver_tolerance);
   }
-  auto mended = request.previous != nullptr ? mend_trees(topology, packing) : std::nullopt;
+  auto mended = request.previous != nullptr ? repair_trees(topology, packing) : std::nullopt;
   const auto members = best.members.size();
   // Many GPUs: servers and the network apart, if that is as good; of very many, if it is nearly so.
   if (!reaches_target(mended) && members > most_packed) {
@@ -286,7 +286,7 @@ std::optional<ForestsBothWays> find_forests_both_ways(const Topology& topology, 
     packing.terminals.push_back(topology.node_of(Rank{r}).value);
     if (!all) packing.needed.push_back(std::ranges::find(request.members, Rank{r}) != request.members.end());
   }
-  auto low = pack_from(topology, packing, all && request.previous != nullptr ? mend_trees(topology, packing) : std::nullopt);
+  auto low = pack_from(topology, packing, all && request.previous != nullptr ? repair_trees(topology, packing) : std::nullopt);
   const auto reached = low ? 1 / (packing.target * low->share) : 0;
   if (low && low->share > 1 - 1e-9) return both_ways(*std::move(low), reached);
   if (all && topology.ranks() <= most_free_roots) {

@@ -39,7 +39,7 @@ class LatencyPlanner final : public Planner {
                          "use tree or two_shot");
     }
     problem->effort.stop = context.ending();
-    LatencyForms forms(topology, collective, *context.routes, problem->fabric, problem->effort);
+    LatencyVariants forms(topology, collective, *context.routes, problem->fabric, problem->effort);
     if (forms.least_steps() < 0)
       return unsupported("latency", collective.kind, "some member cannot be reached, not even through others", "take ranks that are joined");
     return all(forms, *problem, *parameters, collective.kind);
@@ -83,7 +83,7 @@ class LatencyPlanner final : public Planner {
     return problem;
   }
 
-  static Result<std::vector<Plan>> all(LatencyForms& forms, const Problem& problem, const Parameters& parameters, CollectiveKind kind) {
+  static Result<std::vector<Plan>> all(LatencyVariants& forms, const Problem& problem, const Parameters& parameters, CollectiveKind kind) {
     std::vector<Plan> plans;
     for (const auto& form : forms.forms(problem.chunks, problem.steps)) {
       if (problem.rounds > 0 && form.rounds > problem.rounds) continue;
@@ -102,7 +102,7 @@ class LatencyPlanner final : public Planner {
     return unsupported("latency", kind, why, "`p2plab frontier` lists what is possible");
   }
 
-  static std::string describe(const LatencyForm& form, const LatencyForms& forms) {
+  static std::string describe(const LatencyVariant& form, const LatencyVariants& forms) {
     const char* what = form.sum ? "sums travel: " : (form.scatter ? "reduce-scatter, then all-gather: " : "");
     return fmt::format("{}{} chunk{} in {} step{} (least possible {}) of {} round{} together{}, a round being one chunk over {:.4g} GB/s", what,
                        form.chunks, form.chunks == 1 ? "" : "s", form.steps, form.steps == 1 ? "" : "s", forms.least_steps(), form.rounds,

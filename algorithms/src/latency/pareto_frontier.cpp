@@ -32,7 +32,7 @@ Result<Frontier> frontier(const Topology& topology, const Routes& routes, const 
     return (options.time_limit && std::chrono::steady_clock::now() - begin > *options.time_limit) || (options.stop && options.stop());
   };
   const StepEffort effort{.most_columns = most_columns, .nodes = most_nodes, .stop = late};
-  LatencyForms forms(topology, collective, routes, StepFabric::automatic, effort);
+  LatencyVariants forms(topology, collective, routes, StepFabric::automatic, effort);
   Frontier result;
   result.least_steps = forms.least_steps();
   result.unit = Bandwidth::bytes_per_second(static_cast<std::int64_t>(forms.model().unit));

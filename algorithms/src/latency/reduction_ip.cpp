@@ -26,7 +26,7 @@ class SumProgram {
 
   SumAnswer find(const StepEffort& effort) {
     build();
-    Branching branching(*program_, columns_, question_.steps, {});
+    BranchAndBound branching(*program_, columns_, question_.steps, {});
     branching.stop_when(effort.stop);
     for (int column = 0; column < columns_; ++column) branching.bound(column, 0, 1);
     branching.bound(amount(), 1, 1);
@@ -46,7 +46,7 @@ class SumProgram {
   // The most of one chunk that stands for all.
   std::optional<double> most(const StepEffort& effort) {
     build();
-    Branching branching(*program_, columns_, question_.steps, {});
+    BranchAndBound branching(*program_, columns_, question_.steps, {});
     branching.stop_when(effort.stop);
     for (int column = 0; column < columns_; ++column) branching.bound(column, 0, LinearProgram::unbounded);
     bound_rounds(branching);
@@ -55,7 +55,7 @@ class SumProgram {
 
  private:
   int amount() const { return question_.steps; }
-  void bound_rounds(Branching& branching) const {
+  void bound_rounds(BranchAndBound& branching) const {
     for (int step = 0; step < question_.steps; ++step) branching.bound(step, 1, question_.rounds - question_.steps + 1);
   }
   bool member(int rank) const { return std::ranges::find(members_, Rank{rank}) != members_.end(); }

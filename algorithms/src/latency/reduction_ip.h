@@ -31,7 +31,8 @@ struct SumAnswer {
 
 /// Looks for an all-reduce among `members` without relays, such that from each member to each other one a way through ranks and steps leads, and that
 /// `parts_of` can put the whole sum together everywhere. By branch and bound of at most `effort.nodes` nodes for plans that `symmetry` keeps, then
-/// for those that parts of it keep. `impossible` where even broken transfers do not suffice: each rank's data must reach all, and a chunk needs 2 (n
+/// for those that parts of it keep. `impossible` where even fractional transfers do not suffice: each rank's data must reach all, and a chunk needs 2
+/// (n
 /// - 1) transfers (the least number of one-way messages by which n ranks tell each other everything).
 SumAnswer travelling_sum(const StepModel& model, std::span<const Rank> members, std::span<const Renumbering> symmetry, const SumQuestion& question,
                          const StepEffort& effort, double& work);

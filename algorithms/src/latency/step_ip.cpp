@@ -28,7 +28,7 @@ StepProgram::StepProgram(const StepModel& model, const StepTask& task, std::vect
   const std::vector<double> upper(columns, most_chunks_ever);
   program_ = std::make_unique<LinearProgram>(objective, upper);
   // Rounds are made whole first: they decide most.
-  branching_ = std::make_unique<Branching>(*program_, static_cast<int>(columns), use_column(0), [this] { return task_.copies && add_cuts(); });
+  branching_ = std::make_unique<BranchAndBound>(*program_, static_cast<int>(columns), use_column(0), [this] { return task_.copies && add_cuts(); });
   add_capacities();
   for (std::size_t g = 0; g < givers_.size(); ++g) task_.copies ? add_tree_rows(g) : add_flow_rows(g);
 }

@@ -65,7 +65,7 @@ class StepProgram {
   std::vector<int> givers_;  // each once for every piece
   std::vector<Use> uses_;
   std::unique_ptr<LinearProgram> program_;
-  std::unique_ptr<Branching> branching_;
+  std::unique_ptr<BranchAndBound> branching_;
   int chunks_ = 0;  // of each piece, in the question at hand
   StepPlan plan_;
 };

@@ -29,7 +29,7 @@ StepTask task_for(const Collective& collective, int ranks) {
 
 }  // namespace
 
-LatencyForms::LatencyForms(const Topology& topology, const Collective& collective, const Routes& routes, StepFabric fabric, StepEffort effort)
+LatencyVariants::LatencyVariants(const Topology& topology, const Collective& collective, const Routes& routes, StepFabric fabric, StepEffort effort)
     : topology_(topology),
       collective_(collective),
       routes_(routes),
@@ -52,29 +52,29 @@ LatencyForms::LatencyForms(const Topology& topology, const Collective& collectiv
   for (const auto& task : root_tasks_) root_searches_.push_back(std::make_unique<StepSearch>(model_, task, effort_));
 }
 
-LatencyForm LatencyForms::plain(StepPoint point) const {
+LatencyVariant LatencyVariants::plain(StepPoint point) const {
   const int rounds = point.plan.total_rounds();
   return {
       .chunks = point.plan.chunks, .steps = point.plan.steps(), .rounds = rounds, .proved = point.proved && !sums(), .gather = std::move(point.plan)};
 }
 
 // Reduce-scatter and all-gather, each in about half of the steps.
-std::optional<LatencyForm> LatencyForms::both(int chunks, int steps) {
+std::optional<LatencyVariant> LatencyVariants::both(int chunks, int steps) {
   const int less = steps - steps / 2;
   const int first = std::max(turned_search_->least_steps(), less);
   auto scatter = turned_search_->fewest_rounds(chunks, first);
   auto gather = search_->fewest_rounds(chunks, std::max(search_->least_steps(), steps - first));
   if (!scatter || !gather) return std::nullopt;
-  LatencyForm form{.chunks = chunks * static_cast<int>(collective_.members.size()),
-                   .steps = scatter->plan.steps() + gather->plan.steps(),
-                   .rounds = scatter->plan.total_rounds() + gather->plan.total_rounds()};
+  LatencyVariant form{.chunks = chunks * static_cast<int>(collective_.members.size()),
+                      .steps = scatter->plan.steps() + gather->plan.steps(),
+                      .rounds = scatter->plan.total_rounds() + gather->plan.total_rounds()};
   form.gather = std::move(gather->plan);
   form.scatter = std::move(scatter->plan);
   return form;
 }
 
-std::vector<LatencyForm> LatencyForms::forms(int chunks, int steps) {
-  std::vector<LatencyForm> all;
+std::vector<LatencyVariant> LatencyVariants::forms(int chunks, int steps) {
+  std::vector<LatencyVariant> all;
   const int least = least_steps();
   if (least < 0 || (steps > 0 && steps < least)) return all;
   const auto members = static_cast<int>(collective_.members.size());
@@ -96,8 +96,8 @@ std::vector<LatencyForm> LatencyForms::forms(int chunks, int steps) {
 }
 
 // In-flight reductions: for each number of rounds the most chunks, if those are more than what `known` forms have in as few steps and rounds.
-std::vector<LatencyForm> LatencyForms::sum_forms(int steps, int most_chunks, double least_ratio, const std::vector<LatencyForm>& known) {
-  std::vector<LatencyForm> all;
+std::vector<LatencyVariant> LatencyVariants::sum_forms(int steps, int most_chunks, double least_ratio, const std::vector<LatencyVariant>& known) {
+  std::vector<LatencyVariant> all;
   if (root_searches_.empty() || steps < 2) return all;
   double best = std::numeric_limits<double>::infinity();  // rounds a chunk
   for (int rounds = steps; rounds < best * most_chunks * (1 - rounding_error) && rounds <= steps + most_rounds_more; ++rounds) {
@@ -117,7 +117,7 @@ std::vector<LatencyForm> LatencyForms::sum_forms(int steps, int most_chunks, dou
   return all;
 }
 
-std::optional<LatencyForm> LatencyForms::sum_form(int chunks, int steps, int rounds) {
+std::optional<LatencyVariant> LatencyVariants::sum_form(int chunks, int steps, int rounds) {
   const StepEffort effort{std::min(effort_.most_columns, most_sum_columns), std::min(effort_.nodes, most_sum_nodes), effort_.stop};
   auto sum = travelling_sum(model_, collective_.members, symmetry_, {chunks, steps, rounds}, effort, sum_work_);
   if (sum.answer == SearchAnswer::impossible && all_give()) {
@@ -125,13 +125,13 @@ std::optional<LatencyForm> LatencyForms::sum_form(int chunks, int steps, int rou
     most = std::min(most, chunks - 1);
   }
   if (sum.answer != SearchAnswer::found) return std::nullopt;
-  LatencyForm form{.chunks = chunks, .steps = steps, .rounds = rounds};
+  LatencyVariant form{.chunks = chunks, .steps = steps, .rounds = rounds};
   form.sum = std::move(sum.plan);
   return form;
 }
 
 // No all-reduce moves more chunks in so many steps and rounds: the links' bandwidth, the slowest broadcast, and both with the count of messages.
-int LatencyForms::most_reduced(int steps, int rounds, double least_ratio) {
+int LatencyVariants::most_reduced(int steps, int rounds, double least_ratio) {
   constexpr int any = 1 << 20;
   const auto [known, fresh] = most_by_steps_.emplace(std::pair{steps, rounds}, any);
   if (!fresh) return known->second;
@@ -145,7 +145,7 @@ int LatencyForms::most_reduced(int steps, int rounds, double least_ratio) {
 }
 
 // All-reduce brings what any sender has to all others, so it is no faster than the slowest broadcast; nor than the links allow.
-std::optional<double> LatencyForms::most_for_a_root(int steps, int rounds) {
+std::optional<double> LatencyVariants::most_for_a_root(int steps, int rounds) {
   std::optional<double> least;
   for (const auto& search : root_searches_) {
     const auto most = search->most_chunks(steps, rounds);
@@ -155,8 +155,8 @@ std::optional<double> LatencyForms::most_for_a_root(int steps, int rounds) {
   return least;
 }
 
-// What bandwidth and broken transfers say of the forms that are not proved.
-void LatencyForms::limit(std::vector<LatencyForm>& forms, double least_ratio) {
+// What bandwidth and fractional transfers say of the forms that are not proved.
+void LatencyVariants::limit(std::vector<LatencyVariant>& forms, double least_ratio) {
   for (auto& form : forms) {
     double most = least_ratio > 0 ? form.rounds / least_ratio : 0;
     if (const auto broken = form.proved ? std::nullopt : search_->most_chunks(form.steps, form.rounds)) most = std::min(most, *broken);
@@ -164,7 +164,7 @@ void LatencyForms::limit(std::vector<LatencyForm>& forms, double least_ratio) {
   }
 }
 
-void LatencyForms::prove(std::vector<LatencyForm>& forms, double least_ratio) {
+void LatencyVariants::prove(std::vector<LatencyVariant>& forms, double least_ratio) {
   for (auto& form : forms) {
     const int most =
         root_searches_.empty() ? static_cast<int>(form.rounds / least_ratio + rounding_error) : most_reduced(form.steps, form.rounds, least_ratio);
@@ -173,8 +173,8 @@ void LatencyForms::prove(std::vector<LatencyForm>& forms, double least_ratio) {
   }
 }
 
-std::vector<LatencyForm> LatencyForms::frontier(int most_chunks, int most_steps, double least_ratio) {
-  std::vector<LatencyForm> all;
+std::vector<LatencyVariant> LatencyVariants::frontier(int most_chunks, int most_steps, double least_ratio) {
+  std::vector<LatencyVariant> all;
   const auto gathers = search_->frontier(most_chunks, most_steps, sums() ? 0 : least_ratio);
   for (const auto& point : gathers) all.push_back(plain(point));
   if (!sums()) {
@@ -194,19 +194,21 @@ std::vector<LatencyForm> LatencyForms::frontier(int most_chunks, int most_steps,
   for (int steps = least_steps(); steps <= most_steps; ++steps) {
     for (auto& form : sum_forms(steps, most_chunks, least_ratio, all)) all.push_back(std::move(form));
   }
-  std::ranges::stable_sort(all, {}, [](const LatencyForm& f) { return std::tuple(f.steps, f.rounds, f.ratio()); });
-  std::vector<LatencyForm> kept;
+  std::ranges::stable_sort(all, {}, [](const LatencyVariant& f) { return std::tuple(f.steps, f.rounds, f.ratio()); });
+  std::vector<LatencyVariant> kept;
   for (auto& form : all) {
-    const auto beats = [&](const LatencyForm& other) { return other.rounds <= form.rounds && other.ratio() <= form.ratio() * (1 + rounding_error); };
-    const auto lower = [&](const LatencyForm& other) { return other.ratio() <= form.ratio() * (1 + rounding_error); };
-    if (std::ranges::none_of(kept, beats) && std::ranges::none_of(kept, [&](const LatencyForm& o) { return o.steps < form.steps && lower(o); }))
+    const auto beats = [&](const LatencyVariant& other) {
+      return other.rounds <= form.rounds && other.ratio() <= form.ratio() * (1 + rounding_error);
+    };
+    const auto lower = [&](const LatencyVariant& other) { return other.ratio() <= form.ratio() * (1 + rounding_error); };
+    if (std::ranges::none_of(kept, beats) && std::ranges::none_of(kept, [&](const LatencyVariant& o) { return o.steps < form.steps && lower(o); }))
       kept.push_back(std::move(form));
   }
   prove(kept, least_ratio);
   return kept;
 }
 
-Result<Plan> LatencyForms::plan(const LatencyForm& form, PlanWords words) const {
+Result<Plan> LatencyVariants::plan(const LatencyVariant& form, PlanWords words) const {
   if (form.sum) return emit_sum(topology_, collective_, *form.sum, std::move(words));
   if (form.scatter) return emit_both(topology_, collective_, routes_, *form.scatter, form.gather, std::move(words));
   if (sums()) return emit_gathered(topology_, collective_, form.gather, std::move(words));

@@ -13,7 +13,7 @@
 namespace p2plab {
 
 /// One way: `chunks` pieces of each block (of the payload, for all_reduce) in `steps` steps of `rounds` rounds together.
-struct LatencyForm {
+struct LatencyVariant {
   int chunks = 1;
   int steps = 0;
   int rounds = 0;
@@ -26,33 +26,33 @@ struct LatencyForm {
 };
 
 /// The forms of one collective on one machine.
-class LatencyForms {
+class LatencyVariants {
  public:
-  LatencyForms(const Topology& topology, const Collective& collective, const Routes& routes, StepFabric fabric, StepEffort effort);
+  LatencyVariants(const Topology& topology, const Collective& collective, const Routes& routes, StepFabric fabric, StepEffort effort);
 
   const StepModel& model() const& { return model_; }
   const StepModel& model() && = delete;
   /// The fewest steps; -1 if something is out of reach.
   int least_steps() const { return search_->least_steps(); }
   /// Forms for so many chunks in at most so many steps (0: the variant's default, and the fewest), each with the fewest rounds found.
-  std::vector<LatencyForm> forms(int chunks, int steps);
+  std::vector<LatencyVariant> forms(int chunks, int steps);
   /// The forms that no other one beats in steps, rounds and rounds a chunk.
-  std::vector<LatencyForm> frontier(int most_chunks, int most_steps, double least_ratio);
+  std::vector<LatencyVariant> frontier(int most_chunks, int most_steps, double least_ratio);
   /// The plan of a form.
-  Result<Plan> plan(const LatencyForm& form, PlanWords words) const;
+  Result<Plan> plan(const LatencyVariant& form, PlanWords words) const;
 
  private:
   bool sums() const { return collective_.kind == CollectiveKind::all_reduce; }
   // Counts of messages hold only where no member is silent.
   bool all_give() const { return collective_.silent.empty(); }
-  LatencyForm plain(StepPoint point) const;
-  std::optional<LatencyForm> both(int chunks, int steps);
-  std::vector<LatencyForm> sum_forms(int steps, int most_chunks, double least_ratio, const std::vector<LatencyForm>& known);
-  std::optional<LatencyForm> sum_form(int chunks, int steps, int rounds);
+  LatencyVariant plain(StepPoint point) const;
+  std::optional<LatencyVariant> both(int chunks, int steps);
+  std::vector<LatencyVariant> sum_forms(int steps, int most_chunks, double least_ratio, const std::vector<LatencyVariant>& known);
+  std::optional<LatencyVariant> sum_form(int chunks, int steps, int rounds);
   std::optional<double> most_for_a_root(int steps, int rounds);
   int most_reduced(int steps, int rounds, double least_ratio);
-  void limit(std::vector<LatencyForm>& forms, double least_ratio);
-  void prove(std::vector<LatencyForm>& forms, double least_ratio);
+  void limit(std::vector<LatencyVariant>& forms, double least_ratio);
+  void prove(std::vector<LatencyVariant>& forms, double least_ratio);
 
   const Topology& topology_;
   const Collective& collective_;

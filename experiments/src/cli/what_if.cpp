@@ -45,7 +45,7 @@ struct Answers {
   Subject subject;
   std::vector<Answer> answers = {};
   std::vector<Sensitivity> sensitivities = {};
-  std::optional<SpreadResult> spread = std::nullopt;
+  std::optional<JitterResult> spread = std::nullopt;
 };
 
 // "gpu0,sw0=0.5" as the text before the last '=' and the number after it.
@@ -220,7 +220,7 @@ Status add_spread(Answers& all, const WhatIfArguments& arguments, const Routes& 
     if (!delay) return std::move(delay).error();
     spread.straggler = *delay;
   }
-  auto result = simulate_spread(all.subject.topology, routes, main_part(all.subject).evaluation.program, all.subject.profile, spread);
+  auto result = simulate_jitter(all.subject.topology, routes, main_part(all.subject).evaluation.program, all.subject.profile, spread);
   if (!result) return std::move(result).error();
   all.spread = *result;
   return {};

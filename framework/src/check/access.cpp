@@ -60,7 +60,7 @@ class AccessChecker {
 
   const Program& program_;
   const Routes& routes_;
-  StepReach reach_;
+  StepAccess reach_;
   Transfer last_[2];
   std::set<Transfer> known_;
 };

@@ -7,7 +7,7 @@
 
 namespace p2plab {
 
-StepReach::StepReach(const Topology& topology, const Routes& routes, std::size_t explicit_routes, RouteLinks links)
+StepAccess::StepAccess(const Topology& topology, const Routes& routes, std::size_t explicit_routes, RouteLinks links)
     : topology_(topology), routes_(routes), links_(std::move(links)), ways_(explicit_routes) {
   for (std::size_t k = 0; k < ways_.size(); ++k) {
     const RouteId route{static_cast<std::int64_t>(k)};
@@ -19,7 +19,7 @@ StepReach::StepReach(const Topology& topology, const Routes& routes, std::size_t
   }
 }
 
-std::optional<std::string> StepReach::missing(Rank executor, const Location& location, RouteId route, bool reads) const {
+std::optional<std::string> StepAccess::missing(Rank executor, const Location& location, RouteId route, bool reads) const {
   const bool in_host = location.buffer == Buffer::host;
   if (route != default_route) return missing_on(executor, location, route, reads);
   if (!in_host && location.rank == executor) return std::nullopt;
@@ -30,7 +30,7 @@ std::optional<std::string> StepReach::missing(Rank executor, const Location& loc
                      in_host ? "no way to that host memory" : "GPUs do not forward");
 }
 
-std::optional<std::string> StepReach::missing_on(Rank executor, const Location& location, RouteId route, bool reads) const {
+std::optional<std::string> StepAccess::missing_on(Rank executor, const Location& location, RouteId route, bool reads) const {
   const auto host = routes_.host_of(location.rank);
   if (location.buffer == Buffer::host && !host) return fmt::format("{} does not exist: no host is reachable from that rank", describe(location));
   const auto there = location.buffer == Buffer::host ? *host : topology_.node_of(location.rank);
@@ -45,7 +45,7 @@ std::optional<std::string> StepReach::missing_on(Rank executor, const Location& 
 }
 
 // Does a path leave its way between two links: at a host or PCIe switch from NIC to NIC, or at a NIC into its own server?
-bool StepReach::turns(const Link& first, const Link& second) const {
+bool StepAccess::turns(const Link& first, const Link& second) const {
   const auto is_network = [&](NodeId node) {
     const auto kind = topology_.node(node).kind;
     return kind == NodeKind::nic || kind == NodeKind::network_switch;
@@ -56,7 +56,7 @@ bool StepReach::turns(const Link& first, const Link& second) const {
 }
 
 // Moves `place` along the route; what is wrong with that, none if nothing is.
-std::optional<std::string> StepReach::walk(RouteId route, NodeId& place) const {
+std::optional<std::string> StepAccess::walk(RouteId route, NodeId& place) const {
   const auto links = links_(route);
   if (links.size() > topology_.nodes().size())
     return fmt::format("route {} has {} links, more than the machine has nodes ({})", route.value, links.size(), topology_.nodes().size());

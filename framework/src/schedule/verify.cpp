@@ -159,7 +159,7 @@ class Verifier {
 
   const Topology& topology_;
   const Schedule& schedule_;
-  StepReach reach_;
+  StepAccess reach_;
   LocationIndex index_;
   ContributionSets sets_;
   std::vector<Value> values_;

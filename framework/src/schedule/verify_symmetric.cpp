@@ -91,7 +91,7 @@ class ImageCheck {
   }
 
   const Schedule& schedule_;
-  StepReach reach_;
+  StepAccess reach_;
   std::vector<std::int64_t> marked_;  // by rank: the last set that held it
   std::int64_t mark_ = 0;
 };

@@ -11,7 +11,7 @@
 
 namespace p2plab::backend {
 
-std::shared_ptr<CudaKept> keep_for_cuda() { return std::make_shared<CudaKept>(); }
+std::shared_ptr<KernelCache> make_kernel_cache() { return std::make_shared<KernelCache>(); }
 
 Status cuda_available() {
   auto count = cuda::device_count();
@@ -19,7 +19,7 @@ Status cuda_available() {
   return {};
 }
 
-Result<cuda::DeviceSet*> CudaKept::device_set(const std::vector<int>& devices) {
+Result<cuda::DeviceSet*> KernelCache::device_set(const std::vector<int>& devices) {
   if (device_set_ && devices_ == devices) return &*device_set_;
   device_set_.reset();
   auto made = cuda::DeviceSet::create(devices, CommunicatorOptions{}.memory);
@@ -29,7 +29,7 @@ Result<cuda::DeviceSet*> CudaKept::device_set(const std::vector<int>& devices) {
   return &*device_set_;
 }
 
-Result<cuda::DeviceSet*> CudaKept::device_set(Session& session, int device) {
+Result<cuda::DeviceSet*> KernelCache::device_set(Session& session, int device) {
   if (device_set_) return &*device_set_;
   auto made = cuda::DeviceSet::create(session, device, CommunicatorOptions{}.memory);
   if (!made) return std::move(made).error();
@@ -37,7 +37,7 @@ Result<cuda::DeviceSet*> CudaKept::device_set(Session& session, int device) {
   return &*device_set_;
 }
 
-Result<Measurement> run_cuda(const Job& job, const RunOptions& options, CudaKept& kept) {
+Result<Measurement> run_cuda(const Job& job, const RunOptions& options, KernelCache& kept) {
   const std::lock_guard lock(kept.one_at_a_time);
   const auto& program = *job.program;
   auto devices = cuda::devices_for(program.ranks());

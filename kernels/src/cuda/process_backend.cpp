@@ -33,7 +33,7 @@ std::string obstacle(const Job& job, Rank rank, int ranks) {
 
 class Part {
  public:
-  Part(const Job& job, const RunOptions& options, CudaKept& kept, cuda::DeviceSet& device_set)
+  Part(const Job& job, const RunOptions& options, KernelCache& kept, cuda::DeviceSet& device_set)
       : job_(job),
         options_(options),
         kept_(kept),
@@ -135,7 +135,7 @@ class Part {
 
   const Job& job_;
   const RunOptions& options_;
-  CudaKept& kept_;
+  KernelCache& kept_;
   cuda::DeviceSet& device_set_;
   cuda::PeerMemory& peer_memory_;
   Session& session_;
@@ -147,7 +147,7 @@ class Part {
 
 }  // namespace
 
-Result<Measurement> run_cuda_process(const Job& job, const RunOptions& options, CudaKept& kept, Session& session) {
+Result<Measurement> run_cuda_process(const Job& job, const RunOptions& options, KernelCache& kept, Session& session) {
   const Rank rank{session.rank()};
   const Offer offer{
       .build = processes::build(), .digest = processes::digest(*job.program, options), .obstacle = obstacle(job, rank, session.ranks())};

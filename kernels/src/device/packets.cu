@@ -62,7 +62,7 @@ int with_kernel(const KernelChoice& choice, Body&& body) {
     if constexpr (Combine::element_bytes > 0) {
       if (choice.lamport) return body(packets<LamportWire<Combine::element_bytes>, Combine>, combine);
     }
-    return body(packets<FlaggedWire, Combine>, combine);
+    return body(packets<LlWire, Combine>, combine);
   });
 }
 

@@ -10,7 +10,7 @@ namespace p2plab::device {
 // how many bytes (at most words * 4); wrap, arrived, unwrap; whether landing slots must be cleared, and what an empty slot shows.
 
 /// Eight bytes of data, each four followed by the number of the call: right for any data. Relies on 8-byte stores arriving whole.
-struct FlaggedWire {
+struct LlWire {
   static constexpr int words = 2;  // of data
   static constexpr int lanes = 1;
   static constexpr bool clears = false;

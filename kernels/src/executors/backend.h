@@ -18,15 +18,15 @@ Status nccl_available();
 Status nccl_symmetric_available();
 
 /// What an executor keeps from run to run: kernels that were made for programs.
-class CudaKept;
-std::shared_ptr<CudaKept> keep_for_cuda();
+class KernelCache;
+std::shared_ptr<KernelCache> make_kernel_cache();
 
 /// Runs the job's program with our kernels, or its collective with NCCL; see Executor::run.
-Result<Measurement> run_cuda(const Job& job, const RunOptions& options, CudaKept& kept);
+Result<Measurement> run_cuda(const Job& job, const RunOptions& options, KernelCache& kept);
 Result<Measurement> run_nccl(const Job& job, const RunOptions& options);
 
 /// The part of one rank in a job of several processes; all ranks call it together.
-Result<Measurement> run_cuda_process(const Job& job, const RunOptions& options, CudaKept& kept, Session& session);
+Result<Measurement> run_cuda_process(const Job& job, const RunOptions& options, KernelCache& kept, Session& session);
 /// See calibration.h.
 Result<CalibrationData> measure_calibration();
 /// See pair_probe.h.

@@ -14,7 +14,7 @@ class Cuda final : public Executor {
   Result<Measurement> run(const Job& job, const RunOptions& options) const override { return backend::run_cuda(job, options, *kept_); }
 
  private:
-  std::shared_ptr<backend::CudaKept> kept_ = backend::keep_for_cuda();
+  std::shared_ptr<backend::KernelCache> kept_ = backend::make_kernel_cache();
 };
 
 }  // namespace

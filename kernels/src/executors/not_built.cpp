@@ -18,13 +18,13 @@ Error not_built(const char* what) {
 
 Status cuda_available() { return not_built("the executor for GPUs"); }
 Status nccl_available() { return not_built("the executor for NCCL"); }
-class CudaKept {};
-std::shared_ptr<CudaKept> keep_for_cuda() { return std::make_shared<CudaKept>(); }
-Result<Measurement> run_cuda(const Job&, const RunOptions&, CudaKept&) { return not_built("the executor for GPUs"); }
+class KernelCache {};
+std::shared_ptr<KernelCache> make_kernel_cache() { return std::make_shared<KernelCache>(); }
+Result<Measurement> run_cuda(const Job&, const RunOptions&, KernelCache&) { return not_built("the executor for GPUs"); }
 Status nccl_symmetric_available() { return not_built("the executor for NCCL"); }
 Result<Measurement> run_nccl(const Job&, const RunOptions&) { return not_built("the executor for NCCL"); }
 
-Result<Measurement> run_cuda_process(const Job&, const RunOptions&, CudaKept&, Session&) { return not_built("the executor for GPUs"); }
+Result<Measurement> run_cuda_process(const Job&, const RunOptions&, KernelCache&, Session&) { return not_built("the executor for GPUs"); }
 Result<CalibrationData> measure_calibration() { return not_built("calibration on GPUs"); }
 Result<std::unique_ptr<PairProber>> cuda_pair_prober() { return not_built("the prober of pairs of GPUs"); }
 

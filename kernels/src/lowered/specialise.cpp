@@ -42,7 +42,7 @@ std::string combine_name(const device::KernelChoice& choice) {
 
 std::string wire_name(const device::KernelChoice& choice) {
   if (choice.ll128) return "Ll128Wire";
-  return choice.lamport ? fmt::format("LamportWire<{}>", size_of(choice.type)) : std::string{"FlaggedWire"};
+  return choice.lamport ? fmt::format("LamportWire<{}>", size_of(choice.type)) : std::string{"LlWire"};
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ class CudaProcesses final : public Executor {
 
  private:
   Session& session_;
-  std::shared_ptr<backend::CudaKept> kept_ = backend::keep_for_cuda();
+  std::shared_ptr<backend::KernelCache> kept_ = backend::make_kernel_cache();
 };
 
 }  // namespace

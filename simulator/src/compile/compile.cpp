@@ -119,7 +119,7 @@ Result<Compiled> compile(const Topology& topology, const Routes& routes, const P
   if (auto ok = check_program(topology, program); !ok) return std::move(ok).error();
   Compiled out;
   take_profile(out, program, profile);
-  MachinePaths machine(topology, profile, out);
+  ResourcePaths machine(topology, profile, out);
   LaneReader reader(program, out.costs);
   StreamStore store(out);
   expect_lanes(out, program.lanes.size());
@@ -142,7 +142,7 @@ Result<Compiled> compile(const Topology& topology, const PathOf& path_of, const 
   if (auto ok = check_pattern(topology, pattern); !ok) return std::move(ok).error();
   Compiled out;
   take_profile(out, pattern.program, profile);
-  MachinePaths machine(topology, profile, out);
+  ResourcePaths machine(topology, profile, out);
   LaneReader reader(pattern.program, out.costs);
   StreamStore store(out);
   std::vector<Model> models;

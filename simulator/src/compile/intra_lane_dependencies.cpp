@@ -22,11 +22,11 @@ std::uint32_t class_of(const Lane& lane, const Operand& operand) {
 
 }  // namespace
 
-OwnDependencies::Place OwnDependencies::place_of(const Operand& operand) {
+IntraLaneDependencies::Place IntraLaneDependencies::place_of(const Operand& operand) {
   return {static_cast<std::uint64_t>(operand.rank.value) << 2 | static_cast<std::uint64_t>(operand.buffer), operand.offset};
 }
 
-void OwnDependencies::find(const Lane& lane, std::vector<Work>& works) {
+void IntraLaneDependencies::find(const Lane& lane, std::vector<Work>& works) {
   std::uint32_t written = 0;
   std::uint32_t read = 0;
   each_operand(program_, lane, [&](std::uint32_t, const Operand& operand, bool reads) { (reads ? read : written) |= class_of(lane, operand); });

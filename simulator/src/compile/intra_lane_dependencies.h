@@ -9,9 +9,9 @@
 
 namespace p2plab {
 
-class OwnDependencies {
+class IntraLaneDependencies {
  public:
-  explicit OwnDependencies(const Program& program) : program_(program) {}
+  explicit IntraLaneDependencies(const Program& program) : program_(program) {}
 
   /// Fills `Work::own_dependency` of a lane's works.
   void find(const Lane& lane, std::vector<Work>& works);

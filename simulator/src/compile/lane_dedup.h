@@ -46,7 +46,7 @@ class LaneReader {
   WorkCosts costs_;
   std::vector<Number> peers_;
   std::vector<Number> lanes_;
-  OwnDependencies dependencies_;
+  IntraLaneDependencies dependencies_;
   std::uint32_t reads_ = 0;
   LaneStream stream_;
 };

@@ -5,7 +5,7 @@
 
 namespace p2plab {
 
-MachinePaths::MachinePaths(const Topology& topology, const Profile& profile, Compiled& out) : topology_(topology), out_(out) {
+ResourcePaths::ResourcePaths(const Topology& topology, const Profile& profile, Compiled& out) : topology_(topology), out_(out) {
   const bool copies = out.tuning.protocol == Protocol::copy;
   const double efficiency = copies && profile.copy_efficiency > 0 ? profile.copy_efficiency : profile.link_efficiency;
   groups_of_.resize(topology.links().size());
@@ -35,13 +35,13 @@ MachinePaths::MachinePaths(const Topology& topology, const Profile& profile, Com
   }
 }
 
-std::uint32_t MachinePaths::add_resource(std::string name, Bandwidth rate) {
+std::uint32_t ResourcePaths::add_resource(std::string name, Bandwidth rate) {
   out_.resources.push_back({.free = 0, .pace = {.rate = rate.bytes_per_second()}});
   out_.names.push_back(std::move(name));
   return static_cast<std::uint32_t>(out_.resources.size() - 1);
 }
 
-std::uint32_t MachinePaths::add(std::span<const LinkId> links, Rank executor) {
+std::uint32_t ResourcePaths::add(std::span<const LinkId> links, Rank executor) {
   Path path{.first = static_cast<std::uint32_t>(out_.stages.size())};
   if (!engines_.empty()) out_.stages.push_back({engines_[executor.index()], 0});
   for (const auto id : links) {

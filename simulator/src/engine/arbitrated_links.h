@@ -9,8 +9,8 @@
 namespace p2plab {
 
 /// A transfer's head goes from stage to stage; each stage is booked when the head is there and it is its turn. A thread block has at most one
-/// transfer of a path in line at a resource, so those that share it are served in turn; and a transfer is held while so many of its kind wait at the
-/// next stage that it would only wait there too. So what is slow further on holds its senders back, not others that use the same links: as credits
+/// transfer of a path in line at a resource, so those that share it are served in turn; and a transfer is held while the next stage's queue of its
+/// kind is longer than the way there. So what is slow further on holds its senders back, not others that use the same links: as credits
 /// and separate queues for each input do in switches.
 class ArbitratedLinks final : public Links {
  public:

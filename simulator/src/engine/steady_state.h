@@ -8,9 +8,8 @@
 
 namespace p2plab {
 
-/// Where everything that decides what follows is as it was some slices ago, all of it later by the same time, what happened in between happens again,
-/// until a thread block comes to its last slices. This is exact: times are integers, and what follows from a state does not depend on when it is
-/// reached.
+/// Where the state equals an earlier one up to a shift in time, the period between repeats, until a thread block comes to its last slices. This is
+/// exact: times are integers, and what follows from a state does not depend on when it is reached.
 class SteadyState {
  public:
   SteadyState(Agenda& agenda, ThreadBlocks& blocks, ArbitratedLinks& links);

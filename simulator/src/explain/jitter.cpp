@@ -60,7 +60,7 @@ Seconds rank_of_order(const std::vector<Seconds>& sorted, double part) {
 
 }  // namespace
 
-Result<SpreadResult> simulate_spread(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile,
+Result<JitterResult> simulate_jitter(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile,
                                      const Spread& spread) {
   if (auto ok = check(spread); !ok) return std::move(ok).error();
   const auto steady = simulate(topology, routes, program, profile);
@@ -81,7 +81,7 @@ Result<SpreadResult> simulate_spread(const Topology& topology, const Routes& rou
     sum += times.back();
   }
   std::ranges::sort(times);
-  return SpreadResult{.steady = to_seconds(steady->makespan),
+  return JitterResult{.steady = to_seconds(steady->makespan),
                       .mean = sum / spread.samples,
                       .p50 = rank_of_order(times, 0.5),
                       .p90 = rank_of_order(times, 0.9),

@@ -267,7 +267,7 @@ class Repairer {
 
 }  // namespace
 
-std::optional<PackedForest> mend_trees(const Topology& topology, const PackingRequest& request) {
+std::optional<PackedForest> repair_trees(const Topology& topology, const PackingRequest& request) {
   const auto nobody = std::vector{identity_of(topology)};
   ForestLoads loads(topology, request.target);
   std::vector<std::unique_ptr<Repairer>> repairers;

@@ -8,6 +8,6 @@ namespace p2plab {
 
 /// Trees for the request out of `request.previous`, of about their height, with the old proportions of a root's trees (for both ways: of all trees):
 /// not always the best, `share` says how good. None if some terminal cannot be reached, or if the proportions leave no whole numbers.
-std::optional<PackedForest> mend_trees(const Topology& topology, const PackingRequest& request);
+std::optional<PackedForest> repair_trees(const Topology& topology, const PackingRequest& request);
 
 }  // namespace p2plab

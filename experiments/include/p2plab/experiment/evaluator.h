@@ -53,8 +53,6 @@ PlanForms usual_forms(const Profile& profile);
 /// The profile that comes with the program for the machine's GPUs (gpu_kind.h): one with their name, or, where PCIe joins them, one for its
 /// generation. None if the machine's description names no GPUs, or there is no profile for them. Errors: those of reading it.
 Result<std::optional<Profile>> usual_profile(const Topology& topology);
-/// Why there is none: nothing tells what the machine's GPUs cost, or no profiles are where they are looked for.
-std::string why_no_profile();
 /// Why there is none: "nothing tells what its GPUs cost", or that this installation has no profiles, with the places where they would lie.
 std::string why_no_profile();
 

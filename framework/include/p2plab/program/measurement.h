@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A time with where it comes from. Prediction and measurement are one type, so comparing them needs no translation.
+// What an executor says of a run: samples with their clock, and the data's check.
 #pragma once
 
 #include <optional>

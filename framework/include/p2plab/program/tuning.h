@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a plan is to run: what the tuner chooses, not the planner.
+// The form in which a plan runs: suggested by the planner, chosen by the tuner.
 #pragma once
 
 #include <cstdint>

@@ -10,7 +10,7 @@
 
 namespace p2plab::backend {
 
-class CudaKept {
+class KernelCache {
  public:
   std::mutex one_at_a_time;
   cuda::SpecialKernels kernels;

@@ -24,7 +24,7 @@ device::KernelChoice choose(const Program& program) {
 }
 
 device::Words<4> empty_packet(const device::KernelChoice& choice) {
-  if (!choice.lamport) return device::FlaggedWire::empty();
+  if (!choice.lamport) return device::LlWire::empty();
   return size_of(choice.type) == 2 ? device::LamportWire<2>::empty() : device::LamportWire<4>::empty();
 }
 

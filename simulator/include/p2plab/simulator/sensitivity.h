@@ -38,7 +38,7 @@ struct Spread {
 };
 
 /// Order statistics: the least time that at least this part of the samples does not exceed.
-struct SpreadResult {
+struct JitterResult {
   Seconds steady{0};  // without any spread
   Seconds mean{0};
   Seconds p50{0};
@@ -49,7 +49,7 @@ struct SpreadResult {
 };
 
 /// Errors: a spread below zero or not finite, samples not from 1 to 1,000,000; those of `simulate`.
-Result<SpreadResult> simulate_spread(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile,
+Result<JitterResult> simulate_jitter(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile,
                                      const Spread& spread);
 
 }  // namespace p2plab

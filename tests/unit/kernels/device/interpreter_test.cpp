@@ -49,7 +49,7 @@ void for_every_plan(bool in_place, const std::vector<int>& ranks, const std::vec
 TEST(PacketInterpreter, GivesEveryContractsResultsCallAfterCall) {
   for_every_plan(false, {1, 2, 3, 5}, {0, 1, 77}, [](const Topology& machine, const Plan& plan, const Payload& payload) {
     Emulation flagged(machine, plan, payload, {}, false);
-    flagged.prepare_packets<device::FlaggedWire, Float>(1);
+    flagged.prepare_packets<device::LlWire, Float>(1);
     Emulation lamport(machine, plan, payload, {}, false);
     lamport.prepare_packets<device::LamportWire<4>, Float>(2, 3);
     for (int c = 0; c < 4; ++c) {
@@ -62,7 +62,7 @@ TEST(PacketInterpreter, GivesEveryContractsResultsCallAfterCall) {
 TEST(PacketInterpreter, IsRightInPlace) {
   for_every_plan(true, {2, 5}, {1, 77}, [](const Topology& machine, const Plan& plan, const Payload& payload) {
     Emulation emulation(machine, plan, payload, {}, true);
-    emulation.prepare_packets<device::FlaggedWire, Float>(2);
+    emulation.prepare_packets<device::LlWire, Float>(2);
     for (int c = 0; c < 4; ++c) EXPECT_EQ(emulation.call<float>(c), 0) << "call " << c;
   });
 }
@@ -72,7 +72,7 @@ TEST(PacketInterpreter, CountsOnWhereEpochsStartAgain) {
   const auto plan = *testing::plan_on(machine, "two_shot", CollectiveKind::all_reduce);
   Emulation emulation(machine, plan, {.elements = 50, .type = DataType::int32}, {}, false);
   emulation.first_call = image::epoch_limit - 2;
-  emulation.prepare_packets<device::FlaggedWire, Int>(1);
+  emulation.prepare_packets<device::LlWire, Int>(1);
   for (int c = 0; c < 5; ++c) EXPECT_EQ(emulation.call<std::int32_t>(c), 0) << "call " << c;
 }
 
@@ -101,7 +101,7 @@ TEST(SpecialCode, GivesTheContractsResultsCallAfterCall) {
     Emulation strided(machine, plan, payload, {}, false);
     strided.prepare_fixed<device::LamportWire<4>, Float, testing::Shape>(2, 3);
     Emulation flagged(machine, plan, payload, {}, false);
-    flagged.prepare_fixed<device::FlaggedWire, Float, testing::Shape>(1, 2);
+    flagged.prepare_fixed<device::LlWire, Float, testing::Shape>(1, 2);
     for (int c = 0; c < 5; ++c) {
       EXPECT_EQ(strided.call<float>(c), 0) << "call " << c;
       EXPECT_EQ(flagged.call<float>(c), 0) << "call " << c;
@@ -197,7 +197,7 @@ TEST(Ll128Wire, CoversEveryByteOnce) {
 
 // The lowering and the kernels count alike.
 TEST(PacketWires, CarryTheBytesThatTheLoweringSays) {
-  EXPECT_EQ(line_of(PacketWire::ll).data, device::FlaggedWire::words * 4);
+  EXPECT_EQ(line_of(PacketWire::ll).data, device::LlWire::words * 4);
   EXPECT_EQ(line_of(PacketWire::lamport).data, device::LamportWire<4>::words * 4);
   EXPECT_EQ(line_of(PacketWire::lamport).data, device::LamportWire<2>::words * 4);
 }
@@ -233,7 +233,7 @@ TEST(Interpreters, EndInAReportIfARankNeverStarts) {
   Emulation packets(machine, plan, payload, {}, false);
   packets.timeout = 50'000'000;
   packets.missing_rank = 2;
-  packets.prepare_packets<device::FlaggedWire, Float>(1);
+  packets.prepare_packets<device::LlWire, Float>(1);
   EXPECT_GT(packets.call<float>(0), 0);
   EXPECT_EQ(packets.report(0).hung + packets.report(1).hung > 0, true);
   Emulation slices(machine, plan, payload, {}, false);

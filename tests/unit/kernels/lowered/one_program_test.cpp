@@ -83,7 +83,7 @@ void expect_predicted(const Topology& machine, const Program& program) {
 void expect_run_by_packets(Emulation& emulation) {
   const auto& program = emulation.program();
   program.packets->wire == PacketWire::lamport ? emulation.prepare_packets<device::LamportWire<4>, Float>(1)
-                                               : emulation.prepare_packets<device::FlaggedWire, Float>(1);
+                                               : emulation.prepare_packets<device::LlWire, Float>(1);
   EXPECT_EQ(&emulation.packets(), program.packets.get());
   std::size_t read = 0;
   std::size_t written = 0;
