@@ -231,7 +231,7 @@ class MachineBuilder {
                                     [](const Sourced& x, const Sourced& y) { return x.rate < y.rate; });
         const auto links = duplex(hosts_[a], hosts_[b], LinkKind::upi, value.rate, default_latency(LinkKind::upi));
         sources_.add("socket link", fmt::format("host{} - host{}", a, b), value, links);
-        sources_.add_latency("the socket link", default_latency(LinkKind::upi), Origin::assumed, "a typical figure of this kind of link");
+        sources_.add_latency("the socket link", default_latency(LinkKind::upi), Origin::known, "a typical figure of this kind of link");
       }
     }
   }
