@@ -87,6 +87,15 @@ inline Topology islands_over_pcie(int islands, int size) {
   return built(std::move(builder));
 }
 
+/// Two pairs of GPUs joined by NVLink, with host memory between the pairs.
+inline Topology pairs_across_a_host() {
+  auto builder = with_gpus("pairs", 4);
+  const auto host = builder.add_node({.name = "host", .kind = NodeKind::host});
+  for (int i = 0; i < 4; ++i) builder.add_duplex(NodeId{i}, host, LinkKind::pcie, GBps(50), Seconds{1e-6});
+  for (const int i : {0, 2}) builder.add_duplex(NodeId{i}, NodeId{i + 1}, LinkKind::nvlink, GBps(400), Seconds{1e-6});
+  return built(std::move(builder));
+}
+
 /// Servers of `size` GPUs on a switch; each GPU has a NIC of its own; all NICs on one network switch.
 inline Topology servers(int count, int size) {
   auto builder = with_gpus("servers", count * size);

@@ -25,20 +25,8 @@ PacketProgram packets_of_plan(const Topology& machine, const char* planner, Coll
   return make_packet_program(testing::planned(machine, planner, kind, size), PeerAccess(machine, Routes(machine)), wire);
 }
 
-// Two pairs of GPUs joined by NVLink, with host memory between the pairs.
-Topology pairs_across_a_host() {
-  Topology::Builder builder("pairs");
-  std::vector<NodeId> gpus;
-  for (int g = 0; g < 4; ++g) gpus.push_back(builder.add_node({"gpu" + std::to_string(g), NodeKind::gpu}));
-  const auto host = builder.add_node({"host", NodeKind::host});
-  for (const auto gpu : gpus) builder.add_duplex(gpu, host, LinkKind::pcie, GBps(50), Seconds{1e-6});
-  builder.add_duplex(gpus[0], gpus[1], LinkKind::nvlink, GBps(400), Seconds{1e-6});
-  builder.add_duplex(gpus[2], gpus[3], LinkKind::nvlink, GBps(400), Seconds{1e-6});
-  return *std::move(builder).build();
-}
-
 TEST(PeerAccess, EndsAtTheHost) {
-  const auto machine = pairs_across_a_host();
+  const auto machine = testing::pairs_across_a_host();
   const PeerAccess peer_access(machine, Routes(machine));
   EXPECT_TRUE(peer_access.connected(Rank{0}, Rank{1}));
   EXPECT_TRUE(peer_access.connected(Rank{2}, Rank{2}));
@@ -47,7 +35,7 @@ TEST(PeerAccess, EndsAtTheHost) {
 }
 
 TEST(PacketProgram, WritesEachLandingSlotOnceACallAndReadsItByOneRank) {
-  for (const auto& machine : {testing::one_switch(4), pairs_across_a_host()}) {
+  for (const auto& machine : {testing::one_switch(4), testing::pairs_across_a_host()}) {
     for (const auto* planner : {"one_shot", "two_shot", "ring"}) {
       const auto program = packets_of_plan(machine, planner, CollectiveKind::all_reduce, 4_KiB);
       std::set<Slot> written;
@@ -86,7 +74,7 @@ TEST(PacketProgram, ReadsOnlyItsOwnMemoryAndWhatLands) {
 }
 
 TEST(PacketProgram, CrossesTheHostOnlyBetweenRanksThatDoNotReachEachOther) {
-  const auto machine = pairs_across_a_host();
+  const auto machine = testing::pairs_across_a_host();
   const auto program = packets_of_plan(machine, "one_shot", CollectiveKind::all_reduce, 4_KiB);
   for (std::size_t r = 0; r < program.ranks.size(); ++r) {
     for (const auto& item : program.ranks[r]) {
@@ -165,7 +153,7 @@ TEST(ChoosePackets, FollowsTheProtocolThePayloadAndWhoReachesWhom) {
   };
   using enum CollectiveKind;
   const auto nvlink = *make_preset("hgx-h200", {{"gpus", "4"}});
-  const auto pairs = pairs_across_a_host();
+  const auto pairs = testing::pairs_across_a_host();
   const Payload half{.elements = 1024, .type = DataType::float16};
   const Payload whole{.elements = 1024, .type = DataType::int32};
   EXPECT_EQ(wire(nvlink, all_reduce, half, Protocol::simple), std::nullopt);
@@ -181,7 +169,7 @@ TEST(ChoosePackets, FollowsTheProtocolThePayloadAndWhoReachesWhom) {
 }
 
 TEST(ChoosePackets, FitOnlyGpusThatReachWhatTheyWereMadeFor) {
-  const auto machine = pairs_across_a_host();
+  const auto machine = testing::pairs_across_a_host();
   const PeerAccess here(machine, Routes(machine));
   const auto program = testing::planned(machine, "one_shot", CollectiveKind::all_reduce, 4_KiB, {}, {.protocol = Protocol::ll});
   EXPECT_FALSE(program.packets->fits(here));

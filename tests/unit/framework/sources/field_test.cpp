@@ -13,43 +13,23 @@
 #include "p2plab/machine/topology_import.h"
 #include "p2plab/machine/topology_io.h"
 #include "p2plab/machine/topology_view.h"
+#include "support/described.h"
 
 namespace p2plab {
 namespace {
 
-std::string path(const std::string& name) { return P2PLAB_SOURCE_DIR "/tests/data/field/" + name; }
+using testing::algbw;
+using testing::best_gpus;
+using testing::count;
+using testing::field;
+using testing::import_field;
+using testing::source;
+using testing::width;
 
-Topology field(const std::string& name, const MachineAnswers& answers = {}) {
-  auto imported = name.ends_with(".xml") ? load_nccl_xml(path(name), answers) : load_smi(path(name), answers);
-  EXPECT_TRUE(imported) << describe(imported.error());
-  return imported->topology;
-}
 std::string field_error(const std::string& name) {
-  const auto imported = name.ends_with(".xml") ? load_nccl_xml(path(name)) : load_smi(path(name));
+  const auto imported = import_field(name);
   return imported ? "accepted" : describe(imported.error());
 }
-double width(const Topology& topology, int from, int to) {
-  const Routes routes(topology);
-  return routes.bottleneck(routes.between(Rank{from}, Rank{to})).gbps();
-}
-double algbw(const Topology& topology, CollectiveKind kind) {
-  const auto found = bound(topology, make_collective(kind, topology.ranks()));
-  EXPECT_TRUE(found) << describe(found.error());
-  return found->algbw_gbps();
-}
-const SourcedValue* source(const Topology& topology, const std::string& what) {
-  const auto& values = topology.sources().values;
-  const auto found = std::ranges::find_if(values, [&](const SourcedValue& value) { return value.what.starts_with(what); });
-  return found == values.end() ? nullptr : &*found;
-}
-std::set<int> best_gpus(const Topology& topology, int count) {
-  const auto placements = place(topology, count);
-  EXPECT_TRUE(placements) << describe(placements.error());
-  std::set<int> gpus;
-  for (const auto rank : placements->front().gpus) gpus.insert(rank.value);
-  return gpus;
-}
-long count(const Topology& topology, NodeKind kind) { return std::ranges::count(topology.nodes(), kind, &Node::kind); }
 
 TEST(Field, FourT4OneAloneOnItsSocketTakesTwoOfTheOtherThree) {
   const auto machine = field("01_t4_sys_node.txt", {.gpu = "t4"});
@@ -124,7 +104,7 @@ TEST(Field, RanksThatAreHalfAGpuShareItsNvlinks) {
 
 TEST(Field, ARingOfCablesHasNoWayThroughANeighboursHost) {
   for (const auto* name : {"10_spark_ring4.yaml", "10c_spark_ring4_flat.yaml"}) {
-    const auto machine = *load_topology(path(name));
+    const auto machine = *load_topology(std::string{P2PLAB_SOURCE_DIR "/tests/data/field/"} + name);
     const Routes routes(machine);
     EXPECT_TRUE(routes.connected(Rank{0}, Rank{1})) << name;
     EXPECT_FALSE(routes.connected(Rank{0}, Rank{2})) << name;

@@ -10,32 +10,17 @@
 #include "p2plab/machine/routes.h"
 #include "p2plab/machine/topology_import.h"
 #include "p2plab/machine/topology_view.h"
+#include "support/described.h"
 
 namespace p2plab {
 namespace {
 
-Topology field(const std::string& name, const MachineAnswers& answers = {}) {
-  auto imported = load_smi(P2PLAB_SOURCE_DIR "/tests/data/field/" + name, answers);
-  EXPECT_TRUE(imported) << describe(imported.error());
-  return imported->topology;
-}
-double width(const Topology& topology, int from, int to) {
-  const Routes routes(topology);
-  return routes.bottleneck(routes.between(Rank{from}, Rank{to})).gbps();
-}
-double busbw(const Topology& topology) {
-  const auto found = bound(topology, make_collective(CollectiveKind::all_reduce, topology.ranks()));
-  EXPECT_TRUE(found) << describe(found.error());
-  return found->algbw_gbps() * bus_factor(CollectiveKind::all_reduce, topology.ranks());
-}
-std::string word(const Topology& topology, int from, int to) { return route_word(topology, Routes(topology), Rank{from}, Rank{to}); }
-long count(const Topology& topology, NodeKind kind) { return std::ranges::count(topology.nodes(), kind, &Node::kind); }
-std::set<int> best_gpus(const Topology& topology, int count) {
-  const auto placements = *place(topology, count);
-  std::set<int> gpus;
-  for (const auto rank : placements.front().gpus) gpus.insert(rank.value);
-  return gpus;
-}
+using testing::best_gpus;
+using testing::busbw;
+using testing::count;
+using testing::field;
+using testing::width;
+using testing::word;
 
 // NVIDIA/nccl 1817: pairs on switches, two sockets.
 TEST(MoreField, PairsOnSwitchesUnderTwoSockets) {

@@ -9,9 +9,13 @@
 #include "p2plab/machine/topology_import.h"
 #include "p2plab/machine/topology_view.h"
 #include "p2plab/program/peer_access.h"
+#include "support/described.h"
 
 namespace p2plab {
 namespace {
+
+using testing::reaches;
+using testing::word;
 
 // Two pairs, each behind a switch of one socket.
 const std::string two_pairs =
@@ -32,8 +36,6 @@ Imported imported(const std::string& text, const MachineAnswers& answers = {.gpu
   EXPECT_TRUE(machine) << describe(machine.error());
   return *std::move(machine);
 }
-bool reaches(const Topology& machine, int from, int to) { return PeerAccess(machine, Routes(machine)).connected(Rank{from}, Rank{to}); }
-std::string word(const Topology& machine, int from, int to) { return route_word(machine, Routes(machine), Rank{from}, Rank{to}); }
 std::string peer_source(const Topology& machine) {
   for (const auto& value : machine.sources().values) {
     if (value.what.starts_with("peer access")) return value.value + "; " + value.source;

@@ -10,45 +10,29 @@
 #include "p2plab/machine/topology_import.h"
 #include "p2plab/machine/topology_view.h"
 #include "p2plab/program/peer_access.h"
+#include "support/described.h"
 
 namespace p2plab {
 namespace {
 
-Result<Imported> read(const std::string& name, const MachineAnswers& answers = {}) {
-  const auto path = P2PLAB_SOURCE_DIR "/tests/data/field/" + name;
-  return name.ends_with(".xml") ? load_nccl_xml(path, answers) : load_smi(path, answers);
-}
-Topology machine(const std::string& name, const MachineAnswers& answers = {}) {
-  auto imported = read(name, answers);
-  EXPECT_TRUE(imported) << describe(imported.error());
-  return imported->topology;
-}
-double width(const Topology& topology, int from, int to) {
-  const Routes routes(topology);
-  return routes.bottleneck(routes.between(Rank{from}, Rank{to})).gbps();
-}
-double busbw(const Topology& topology) {
-  return bound(topology, make_collective(CollectiveKind::all_reduce, topology.ranks()))->algbw_gbps() *
-         bus_factor(CollectiveKind::all_reduce, topology.ranks());
-}
-bool reaches(const Topology& topology, int from, int to) { return PeerAccess(topology, Routes(topology)).connected(Rank{from}, Rank{to}); }
-std::string word(const Topology& topology, int from, int to) { return route_word(topology, Routes(topology), Rank{from}, Rank{to}); }
-long count(const Topology& topology, NodeKind kind) { return std::ranges::count(topology.nodes(), kind, &Node::kind); }
-const SourcedValue* source(const Topology& topology, const std::string& what) {
-  const auto& values = topology.sources().values;
-  const auto found = std::ranges::find_if(values, [&](const SourcedValue& value) { return value.what.starts_with(what); });
-  return found == values.end() ? nullptr : &*found;
-}
+using testing::best_gpus;
+using testing::busbw;
+using testing::count;
+using testing::field;
+using testing::import_field;
+using testing::reaches;
+using testing::source;
+using testing::width;
+using testing::word;
+
 bool halves_are_best(const Topology& topology) {
-  std::set<int> gpus;
-  const auto placements = *place(topology, 4);
-  for (const auto rank : placements.front().gpus) gpus.insert(rank.value);
+  const auto gpus = best_gpus(topology, 4);
   return gpus == std::set<int>{0, 1, 2, 3} || gpus == std::set<int>{4, 5, 6, 7};
 }
 
 // NVIDIA/nccl 1086: within a socket slower than across: the driver refuses peer access, so PIX is no way of theirs.
 TEST(Reports, Eight4090OnTwoSwitchesGoThroughHostMemory) {
-  const auto eight = machine("51_8x4090_pix_quads.txt", {.gpu = "NVIDIA GeForce RTX 4090"});
+  const auto eight = field("51_8x4090_pix_quads.txt", {.gpu = "NVIDIA GeForce RTX 4090"});
   EXPECT_EQ(count(eight, NodeKind::host), 2);
   EXPECT_FALSE(reaches(eight, 0, 1));
   EXPECT_EQ(word(eight, 0, 1), "PHB");
@@ -62,7 +46,7 @@ TEST(Reports, Eight4090OnTwoSwitchesGoThroughHostMemory) {
 
 // NVIDIA/nccl 1530: all SYS, four NUMA nodes of 3, 1, 3 and 1 GPUs.
 TEST(Reports, FourNumaNodesThatAreSysAreTwoSocketsOfFour) {
-  const auto eight = machine("52_8gpu_nps2_all_sys.txt", {.gpu = "a10"});
+  const auto eight = field("52_8gpu_nps2_all_sys.txt", {.gpu = "a10"});
   EXPECT_EQ(count(eight, NodeKind::host), 2);
   EXPECT_EQ(width(eight, 0, 3), width(eight, 0, 1));
   EXPECT_LT(width(eight, 0, 4), width(eight, 0, 1));
@@ -73,7 +57,7 @@ TEST(Reports, FourNumaNodesThatAreSysAreTwoSocketsOfFour) {
 
 // NVIDIA/nccl 1439.
 TEST(Reports, PairsOnSwitchesBehindOneBridgeOfEachSocket) {
-  const auto eight = machine("53_8gpu_pix_phb_sys.txt", {.gpu = "a10"});
+  const auto eight = field("53_8gpu_pix_phb_sys.txt", {.gpu = "a10"});
   EXPECT_EQ(count(eight, NodeKind::pcie_switch), 4);
   EXPECT_EQ(count(eight, NodeKind::host), 2);
   EXPECT_EQ(word(eight, 0, 2), "PHB");
@@ -83,7 +67,7 @@ TEST(Reports, PairsOnSwitchesBehindOneBridgeOfEachSocket) {
 
 // NVIDIA/nccl-tests 178: 208 GB/s busbw in a pair, 20 among three.
 TEST(Reports, BridgedA100AreFastInPairsAndPcieBeyond) {
-  const auto eight = machine("54_8xa100_nv12_pairs.txt");
+  const auto eight = field("54_8xa100_nv12_pairs.txt");
   EXPECT_EQ(count(eight, NodeKind::nvswitch), 0);
   EXPECT_EQ(width(eight, 0, 1), 300);
   EXPECT_NEAR(width(eight, 0, 2), 31.508, 0.001);
@@ -97,7 +81,7 @@ TEST(Reports, BridgedA100AreFastInPairsAndPcieBeyond) {
 
 // NVIDIA/nccl 1617: four H100 on one board, no switch; CPUs are lists.
 TEST(Reports, FourH100WithSixLinksAPairAreAMesh) {
-  const auto four = machine("55_4xh100_nv6.txt");
+  const auto four = field("55_4xh100_nv6.txt");
   EXPECT_EQ(count(four, NodeKind::nvswitch), 0);
   EXPECT_EQ(width(four, 0, 3), 150);
   EXPECT_NEAR(busbw(four), 450, 1e-6);
@@ -105,7 +89,7 @@ TEST(Reports, FourH100WithSixLinksAPairAreAMesh) {
 
 // NVIDIA/nccl 557: a bridge that sits badly: three of four links.
 TEST(Reports, ABridgeWithThreeOfFourLinksIsOdd) {
-  const auto imported = read("57_2x3090_nv3.txt", {.gpu = "3090"});
+  const auto imported = import_field("57_2x3090_nv3.txt", {.gpu = "3090"});
   ASSERT_TRUE(imported) << describe(imported.error());
   EXPECT_NEAR(width(imported->topology, 0, 1), 3 * 14.0625, 1e-6);
   EXPECT_EQ(imported->warnings.front(),
@@ -115,20 +99,20 @@ TEST(Reports, ABridgeWithThreeOfFourLinksIsOdd) {
 
 // noonghunna/club-3090 1229, 922 and 1125: `topo -p2p` beside the matrix, for reads and writes, plain and indented.
 TEST(Reports, MatricesOfPeersAreReadAsPeoplePasteThem) {
-  const auto refused = machine("58_2x5090_gns.txt", {.gpu = "5090"});
+  const auto refused = field("58_2x5090_gns.txt", {.gpu = "5090"});
   EXPECT_EQ(source(refused, "peer access")->value, "none: data between GPUs goes through host memory (GNS)");
   EXPECT_NE(source(refused, "peer access")->source.find("the GPU does not support it"), std::string::npos);
-  const auto patched = machine("59_2x3090_patched.txt", {.gpu = "3090"});
+  const auto patched = field("59_2x3090_patched.txt", {.gpu = "3090"});
   EXPECT_EQ(source(patched, "peer access")->value, "between all GPUs");
   EXPECT_EQ(source(patched, "peer access")->origin, Origin::read);
-  const auto indented = machine("60_2gpu_node_ns_indented.txt", {.gpu = "3090"});
+  const auto indented = field("60_2gpu_node_ns_indented.txt", {.gpu = "3090"});
   EXPECT_EQ(source(indented, "peer access")->value, "none: data between GPUs goes through host memory (NS)");
   EXPECT_EQ(word(indented, 0, 1), "NODE");
 }
 
 // deepseek-ai/DeepEP 60.
 TEST(Reports, AViewThatCannotShowNvlinkIsSaidToBeOne) {
-  const auto imported = read("62_8gpu_topo_mp.txt", {.gpu = "H800"});
+  const auto imported = import_field("62_8gpu_topo_mp.txt", {.gpu = "H800"});
   ASSERT_TRUE(imported) << describe(imported.error());
   const bool said = std::ranges::any_of(imported->warnings, [](const std::string& text) { return text.find("topo -mp") != std::string::npos; });
   EXPECT_TRUE(said);
@@ -137,14 +121,14 @@ TEST(Reports, AViewThatCannotShowNvlinkIsSaidToBeOne) {
 
 // ROCm 4740: NUMA nodes alone tell no link.
 TEST(Reports, NumaNodesAloneAreNoMachine) {
-  const auto imported = read("63_rocm_numa_only.txt");
+  const auto imported = import_field("63_rocm_numa_only.txt");
   ASSERT_FALSE(imported);
   EXPECT_NE(describe(imported.error()).find("--showtopo"), std::string::npos) << describe(imported.error());
 }
 
 // NVIDIA/nccl 814: an XML of RTX 4090 under one Rome, which NCCL joined without peer access.
 TEST(Reports, AnXmlOf4090NamesThemByTheirPciDevice) {
-  const auto five = machine("64_4090_rome.xml");
+  const auto five = field("64_4090_rome.xml");
   EXPECT_EQ(five.ranks(), 5);
   EXPECT_NEAR(width(five, 0, 4), 31.508, 0.001);
   EXPECT_FALSE(reaches(five, 0, 1));

@@ -6,14 +6,15 @@
 
 #include "p2plab/machine/routes.h"
 #include "p2plab/machine/topology_import.h"
+#include "support/described.h"
 #include "support/rates.h"
 
 namespace p2plab {
 namespace {
 
 using testing::capacity;
+using testing::count;
 using testing::rate;
-long count(const Topology& topology, NodeKind kind) { return std::ranges::count(topology.nodes(), kind, &Node::kind); }
 
 // All pairs with the same word, one NUMA node.
 std::string uniform(int gpus, const std::string& word) {

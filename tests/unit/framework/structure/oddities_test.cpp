@@ -10,14 +10,12 @@
 #include "p2plab/machine/oddities.h"
 #include "p2plab/machine/presets.h"
 #include "p2plab/machine/topology_import.h"
+#include "support/described.h"
 
 namespace p2plab {
 namespace {
 
-double busbw(const Topology& topology) {
-  return bound(topology, make_collective(CollectiveKind::all_reduce, topology.ranks()))->algbw_gbps() *
-         bus_factor(CollectiveKind::all_reduce, topology.ranks());
-}
+using testing::busbw;
 
 Topology lost_lane() { return *apply_mask(*resolve_topology("hgx-h200"), {.links = {{.from = "gpu3", .to = "nvswitch0", .bandwidth = GBps(25)}}}); }
 

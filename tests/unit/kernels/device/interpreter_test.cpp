@@ -202,16 +202,8 @@ TEST(PacketWires, CarryTheBytesThatTheLoweringSays) {
   EXPECT_EQ(line_of(PacketWire::lamport).data, device::LamportWire<2>::words * 4);
 }
 
-// A pair of GPUs joined by NVLink only, two such pairs with host memory between them.
 TEST(PacketInterpreter, CrossesHostMemoryWhereRanksDoNotReachEachOther) {
-  Topology::Builder builder("pairs");
-  std::vector<NodeId> gpus;
-  for (int g = 0; g < 4; ++g) gpus.push_back(builder.add_node({"gpu" + std::to_string(g), NodeKind::gpu}));
-  const auto host = builder.add_node({"host", NodeKind::host});
-  for (const auto gpu : gpus) builder.add_duplex(gpu, host, LinkKind::pcie, GBps(50), Seconds{1e-6});
-  builder.add_duplex(gpus[0], gpus[1], LinkKind::nvlink, GBps(400), Seconds{1e-6});
-  builder.add_duplex(gpus[2], gpus[3], LinkKind::nvlink, GBps(400), Seconds{1e-6});
-  const auto machine = *std::move(builder).build();
+  const auto machine = testing::pairs_across_a_host();
   const Routes routes(machine);
   const PeerAccess peer_access(machine, routes);
   // By packets every plan runs all the same.
