@@ -82,8 +82,7 @@ std::span<const LinkId> path_of(const Routes& routes, const Schedule& schedule, 
 }  // namespace
 
 LinkLoads link_loads(const Topology& topology, const Routes& routes, const Schedule& schedule) {
-  LinkLoads loads{std::vector<double>(topology.links().size()), std::vector<double>(topology.nodes().size()),
-                  std::vector<double>(topology.nodes().size())};
+  LinkLoads loads{std::vector<double>(topology.links().size())};
   const auto fractions = chunk_fractions(schedule);
   ChunkOfStep chunk_of(schedule);
   StepReader steps(schedule);
@@ -99,11 +98,6 @@ LinkLoads link_loads(const Topology& topology, const Routes& routes, const Sched
     };
     for (std::size_t s = 0; s < step.sources.size(); ++s) add(step.sources[s], s, true);
     for (std::size_t d = 0; d < step.destinations.size(); ++d) add(step.destinations[d], step.sources.size() + d, false);
-  }
-  for (std::size_t l = 0; l < loads.per_link.size(); ++l) {
-    const auto& link = topology.links()[l];
-    loads.egress[link.from.index()] += loads.per_link[l];
-    loads.ingress[link.to.index()] += loads.per_link[l];
   }
   return loads;
 }

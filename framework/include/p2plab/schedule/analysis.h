@@ -13,8 +13,6 @@ namespace p2plab {
 /// How often each link carries the payload: bytes over the link divided by the size of the whole payload (nccl-tests' size).
 struct LinkLoads {
   std::vector<double> per_link;  // by LinkId
-  std::vector<double> egress;    // by NodeId: leaving a node
-  std::vector<double> ingress;   // by NodeId: entering a node
 };
 
 /// Loads of all remote reads and writes, along explicit routes or the topology's own.
