@@ -46,7 +46,11 @@ Result<std::string> address_of(const char* given) {
   if (const char* address = std::getenv("P2PLAB_ADDRESS"); address != nullptr) return std::string{address};
   const char* host = std::getenv("MASTER_ADDR");
   const char* port = std::getenv("MASTER_PORT");
-  if (host != nullptr && port != nullptr) return fmt::format("{}:{}", host, port);
+  // As torchrun has it: an IPv6 address without the brackets that part it from its port.
+  if (host != nullptr && port != nullptr) {
+    const bool brackets = std::strchr(host, ':') != nullptr && *host != '[';
+    return fmt::format("{}{}{}:{}", brackets ? "[" : "", host, brackets ? "]" : "", port);
+  }
   return Error{ErrorCode::invalid_input, "no address: neither P2PLAB_ADDRESS nor MASTER_ADDR and MASTER_PORT are set"};
 }
 

@@ -6,7 +6,9 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 namespace p2plab {
@@ -62,10 +64,6 @@ FileDescriptor attached(msghdr& outer) {
   return FileDescriptor{file};
 }
 
-}  // namespace
-
-namespace {
-
 // TCP keeps no borders: there the header tells how long the text is.
 struct StreamHeader {
   Header header;
@@ -92,15 +90,30 @@ bool send_all(int socket, const std::string& bytes) {
   return true;
 }
 
-bool receive_all(int socket, void* to, std::size_t size) {
-  for (std::size_t at = 0; at < size;) {
-    const auto got = recv(socket, static_cast<char*>(to) + at, size - at, 0);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return false;
-    at += static_cast<std::size_t>(got);
+// One message's bytes. The first may be long in coming; the rest follows soon, or never: who sends a byte now and then would keep the receiver.
+class MessageBytes {
+ public:
+  explicit MessageBytes(int socket) : socket_(socket) {}
+
+  bool receive(void* to, std::size_t size) {
+    for (std::size_t at = 0; at < size;) {
+      if (begun_ && Clock::now() - *begun_ > longest_message) return false;
+      const auto got = recv(socket_, static_cast<char*>(to) + at, size - at, 0);
+      if (got < 0 && errno == EINTR) continue;
+      if (got <= 0) return false;
+      if (!begun_) begun_ = Clock::now();
+      at += static_cast<std::size_t>(got);
+    }
+    return true;
   }
-  return true;
-}
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  static constexpr std::chrono::seconds longest_message{2};
+
+  int socket_;
+  std::optional<Clock::time_point> begun_;
+};
 
 Header header_of(const Message& message) { return {magic, static_cast<std::uint16_t>(message.kind), message.version, message.rank, message.number}; }
 bool known(const Header& header) { return header.mark == magic && header.kind <= static_cast<std::uint16_t>(MessageKind::farewell); }
@@ -113,10 +126,11 @@ bool send_stream(int socket, const Message& message) {
 
 std::optional<Message> receive_stream(int socket) {
   StreamHeader all;
-  if (!receive_all(socket, &all, sizeof all) || !known(all.header) || all.size > longest_text) return std::nullopt;
+  MessageBytes bytes(socket);
+  if (!bytes.receive(&all, sizeof all) || !known(all.header) || all.size > longest_text) return std::nullopt;
   const auto& header = all.header;
   Message message{static_cast<MessageKind>(header.kind), header.version, header.rank, header.number, std::string(all.size, '\0'), {}};
-  if (!receive_all(socket, message.text.data(), all.size)) return std::nullopt;
+  if (!bytes.receive(message.text.data(), all.size)) return std::nullopt;
   return message;
 }
 

@@ -58,13 +58,13 @@ int milliseconds_until(Clock::time_point until) {
   return static_cast<int>(std::clamp<std::int64_t>(left, 0, 1000));
 }
 
-// Connected, and heard that we are taken in; else why not, as the system's number; ETIMEDOUT if nothing was heard.
+// Connected, and heard that we are taken in; else why not, as the system's number; ETIMEDOUT if nothing was heard of one that listens.
 int try_once(const addrinfo& where, Clock::time_point until, FileDescriptor& taken) {
   auto socket = socket_for(where, SOCK_NONBLOCK);
   if (socket.get() < 0) return errno;
   if (connect(socket.get(), where.ai_addr, where.ai_addrlen) != 0 && errno != EINPROGRESS) return errno;
   pollfd writable{socket.get(), POLLOUT, 0};
-  if (poll(&writable, 1, milliseconds_until(until)) <= 0) return ETIMEDOUT;
+  if (poll(&writable, 1, milliseconds_until(until)) <= 0) return EHOSTDOWN;  // not even connected
   int error = 0;
   socklen_t size = sizeof error;
   getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &size);
@@ -87,6 +87,7 @@ int try_once(const addrinfo& where, Clock::time_point until, FileDescriptor& tak
 
 std::string why_not(int error) {
   if (error == ETIMEDOUT) return "who listens there does not answer as p2plab does";
+  if (error == EHOSTDOWN) return "nothing answers there";
   if (error == EPROTO) return "who listens there is not p2plab";
   if (error == ECONNREFUSED) return "nobody listens there";
   return std::strerror(error);
@@ -125,8 +126,12 @@ Result<FileDescriptor> listen_at(const TcpAddress& address) {
   int last = 0;
   for (const auto* where = found->get(); where != nullptr; where = where->ai_next) {
     auto listener = socket_for(*where, SOCK_NONBLOCK);
+    if (listener.get() < 0) {
+      last = errno;
+      continue;
+    }
     set(listener.get(), SOL_SOCKET, SO_REUSEADDR, 1);
-    if (listener.get() >= 0 && bind(listener.get(), where->ai_addr, where->ai_addrlen) == 0 && listen(listener.get(), 128) == 0) return listener;
+    if (bind(listener.get(), where->ai_addr, where->ai_addrlen) == 0 && listen(listener.get(), 128) == 0) return listener;
     last = errno;
   }
   const auto why = last == EADDRINUSE      ? std::string{"another program listens there"}

@@ -179,8 +179,10 @@ static void ranks_meet_at_an_address(void) {
   expect_error(p2plab_address_unique_id("29500", &id), P2PLAB_INVALID, "a host and a port are needed");
   char port[16];
   snprintf(port, sizeof port, "%d", 20000 + (int)getpid() % 20000);
-  setenv("MASTER_ADDR", "127.0.0.1", 1);
+  setenv("MASTER_ADDR", "::1", 1);
   setenv("MASTER_PORT", port, 1);
+  expect(p2plab_address_unique_id(NULL, &id) == P2PLAB_OK, "an IPv6 address as torchrun has it", p2plab_last_error());
+  setenv("MASTER_ADDR", "127.0.0.1", 1);
   two_ranks(far_settings, P2PLAB_INVALID, "rank 1 has other settings than rank 0");
 }
 

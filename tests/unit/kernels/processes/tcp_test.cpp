@@ -5,11 +5,13 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <chrono>
 #include <thread>
 
 #include <fmt/format.h>
 
+#include "processes/message.h"
 #include "processes/shared_memory.h"
 #include "processes/tcp.h"
 #include "unit/kernels/processes/said_by.h"
@@ -34,6 +36,22 @@ std::string free_address() {
 Invitation invitation_to(const std::string& address) {
   // As others would get it: as bytes.
   return *Invitation::from_bytes(Invitation::at(address)->bytes());
+}
+
+// Who sends a byte now and then keeps nobody: a message that has begun is whole soon, or none.
+TEST(RendezvousOverTcp, AMessageThatDripsInIsGivenUp) {
+  std::array<int, 2> ends{};
+  ASSERT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()), 0);
+  const FileDescriptor here{ends[0]};
+  const FileDescriptor there{ends[1]};
+  const auto began = std::chrono::steady_clock::now();
+  std::thread stranger([&] {
+    while (::send(there.get(), "p", 1, MSG_NOSIGNAL) == 1) std::this_thread::sleep_for(std::chrono::milliseconds(250));
+  });
+  EXPECT_FALSE(processes::receive(here.get()));
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(4));
+  shutdown(here.get(), SHUT_RDWR);
+  stranger.join();
 }
 
 TEST(RendezvousOverTcp, AnyNumberOfProcessesMeetAndExchangeLongTexts) {
