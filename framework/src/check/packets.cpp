@@ -24,7 +24,7 @@ class PacketChecker {
       : peer_access_(peer_access), program_(program), packets_(packets), senders_(packets.messages.size()) {}
 
   Result<ProgramProof> run() {
-    if (packets_.ranks.size() != program_.memory.size()) return fail("the packet program is for another number of ranks than its program");
+    if (auto ok = check_shape(); !ok) return std::move(ok).error();
     if (auto ok = find_senders(); !ok) return std::move(ok).error();
     if (auto ok = check_operands(); !ok) return std::move(ok).error();
     if (auto ok = write_as_program(); !ok) return std::move(ok).error();
@@ -44,6 +44,23 @@ class PacketChecker {
   static Error fail(std::string message) { return Error{ErrorCode::verification_failed, std::move(message)}; }
   static Error fail(std::size_t rank, std::size_t item, const PacketItem& what, const std::string& message) {
     return fail(fmt::format("rank {}, item {} (step {}) {}", rank, item, what.step.value, message));
+  }
+
+  // What all else counts on: sizes by rank, ranks that are there, groups that begin.
+  Status check_shape() const {
+    const auto ranks = program_.memory.size();
+    if (packets_.ranks.size() != ranks || packets_.landing.size() != ranks || packets_.host_landing.size() != ranks)
+      return fail("the packet program is for another number of ranks than its program");
+    for (const auto& message : packets_.messages) {
+      for (const auto rank : {message.from, message.to}) {
+        if (rank.value < 0 || rank.index() >= ranks) return fail(fmt::format("a message names rank {} of {}", rank.value, ranks));
+      }
+    }
+    for (std::size_t r = 0; r < ranks; ++r) {
+      const auto& items = packets_.ranks[r];
+      if (!items.empty() && items.front().joins) return fail(r, 0, items.front(), "joins an item before the first");
+    }
+    return {};
   }
 
   // Each message is sent by one item of the rank that it names.

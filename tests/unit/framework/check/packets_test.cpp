@@ -75,13 +75,28 @@ TEST(PacketCheck, AMessageSentTwiceIsRefused) {
   auto ring = packets_of("ring", CollectiveKind::all_reduce, 4_KiB, 3);
   auto& items = ring.packets.ranks[1];
   items.insert(items.begin(), items.front());
-  EXPECT_NE(ring.verdict().find("sends message"), std::string::npos) << ring.verdict();
+  EXPECT_NE(ring.verdict().find(", as rank 1, item"), std::string::npos) << ring.verdict();
 }
 
 TEST(PacketCheck, RanksThatWaitForEachOtherAreRefused) {
   auto two = packets_of("ring", CollectiveKind::all_reduce, 4_KiB, 2);
-  for (auto& items : two.packets.ranks) std::ranges::reverse(items);
-  EXPECT_NE(two.verdict(), "proved");
+  for (auto& items : two.packets.ranks) {
+    std::ranges::reverse(items);
+    for (auto& item : items) item.joins = false;
+  }
+  EXPECT_NE(two.verdict().find("waits for itself through others"), std::string::npos) << two.verdict();
+}
+
+TEST(PacketCheck, AProgramThatIsNotWholeIsRefusedBeforeItIsLookedInto) {
+  auto ring = packets_of("ring", CollectiveKind::all_reduce, 4_KiB, 3);
+  auto short_of_a_rank = ring;
+  short_of_a_rank.packets.landing.pop_back();
+  EXPECT_EQ(short_of_a_rank.verdict(), "the packet program is for another number of ranks than its program");
+  auto for_a_stranger = ring;
+  for_a_stranger.packets.messages.front().to = Rank{3};
+  EXPECT_EQ(for_a_stranger.verdict(), "a message names rank 3 of 3");
+  ring.packets.ranks[0].front().joins = true;
+  EXPECT_NE(ring.verdict().find("joins an item before the first"), std::string::npos) << ring.verdict();
 }
 
 TEST(PacketCheck, AnItemThatLeavesOutAnElementIsRefused) {

@@ -18,50 +18,30 @@ namespace {
 using testing::Emulation;
 using Float = device::Fixed<device::Float, ReduceOp::sum>;
 
-// Two pairs of GPUs with host memory between the pairs.
-Topology pairs_across_a_host() {
-  Topology::Builder builder("pairs");
-  std::vector<NodeId> gpus;
-  for (int g = 0; g < 4; ++g) gpus.push_back(builder.add_node({"gpu" + std::to_string(g), NodeKind::gpu}));
-  const auto host = builder.add_node({"host", NodeKind::host});
-  for (const auto gpu : gpus) builder.add_duplex(gpu, host, LinkKind::pcie, GBps(50), Seconds{1e-6});
-  builder.add_duplex(gpus[0], gpus[1], LinkKind::nvlink, GBps(400), Seconds{1e-6});
-  builder.add_duplex(gpus[2], gpus[3], LinkKind::nvlink, GBps(400), Seconds{1e-6});
-  return *std::move(builder).build();
-}
+// What moves, whoever reads the program: how often each rank reads and writes. Who reads it tells items loaded together by the first one's step.
+using Moves = std::vector<std::pair<std::size_t, std::size_t>>;
 
-// What moves, whoever reads the program: for each rank and step, how often data is read and written.
-using Moves = std::map<std::tuple<std::int64_t, std::int64_t>, std::pair<std::size_t, std::size_t>>;
-
-Moves moves_of(const Program& program) {
-  Moves moves;
-  const auto add = [&](Rank rank, StepId step, std::size_t sources, std::size_t destinations) {
-    auto& [read, written] = moves[{rank.value, step.value}];
-    read += sources;
-    written += destinations;
-  };
-  if (program.packets) {
-    for (std::size_t r = 0; r < program.packets->ranks.size(); ++r) {
-      for (const auto& item : program.packets->ranks[r])
-        add(Rank{static_cast<std::int64_t>(r)}, item.step, item.sources.size(), item.destinations.size());
-    }
-    return moves;
-  }
+Moves moves_of_lanes(const Program& program) {
+  Moves moves(program.memory.size());
   for (const auto& lane : program.lanes) {
     for (auto i = lane.first; i < lane.first + lane.count; ++i) {
-      const auto& instruction = program.instructions[i];
-      add(lane.rank, instruction.step, instruction.sources, instruction.destinations);
+      moves[lane.rank.index()].first += program.instructions[i].sources;
+      moves[lane.rank.index()].second += program.instructions[i].destinations;
     }
   }
   return moves;
 }
 
-// All of them together, where who reads the program tells items loaded together by the first one's step.
-std::tuple<std::size_t, std::size_t> total(const Moves& moves) {
-  std::size_t read = 0;
-  std::size_t written = 0;
-  for (const auto& [where, count] : moves) read += count.first, written += count.second;
-  return {read, written};
+Moves moves_of(const Program& program) {
+  if (!program.packets) return moves_of_lanes(program);
+  Moves moves(program.memory.size());
+  for (std::size_t r = 0; r < moves.size(); ++r) {
+    for (const auto& item : program.packets->ranks[r]) {
+      moves[r].first += item.sources.size();
+      moves[r].second += item.destinations.size();
+    }
+  }
+  return moves;
 }
 
 void expect_predicted(const Topology& machine, const Program& program) {
@@ -69,15 +49,7 @@ void expect_predicted(const Topology& machine, const Program& program) {
   ASSERT_TRUE(result) << describe(result.error());
   const auto& ran = recorded(program, result->recording);
   EXPECT_EQ(ran.packets.get(), program.packets.get());
-  Moves played;
-  for (const auto& lane : ran.lanes) {
-    for (auto i = lane.first; i < lane.first + lane.count; ++i) {
-      auto& [read, written] = played[{lane.rank.value, ran.instructions[i].step.value}];
-      read += ran.instructions[i].sources;
-      written += ran.instructions[i].destinations;
-    }
-  }
-  EXPECT_EQ(total(played), total(moves_of(program)));
+  EXPECT_EQ(moves_of_lanes(ran), moves_of(program));
 }
 
 void expect_run_by_packets(Emulation& emulation) {
@@ -85,26 +57,22 @@ void expect_run_by_packets(Emulation& emulation) {
   program.packets->wire == PacketWire::lamport ? emulation.prepare_packets<device::LamportWire<4>, Float>(1)
                                                : emulation.prepare_packets<device::LlWire, Float>(1);
   EXPECT_EQ(&emulation.packets(), program.packets.get());
-  std::size_t read = 0;
-  std::size_t written = 0;
-  for (std::size_t r = 0; r < program.memory.size(); ++r) {
-    read += emulation.packet_image(r).sources.size();
-    written += emulation.packet_image(r).stores.size();
-  }
-  EXPECT_EQ(std::tuple(read, written), total(moves_of(program)));
+  Moves run;
+  for (std::size_t r = 0; r < program.memory.size(); ++r)
+    run.emplace_back(emulation.packet_image(r).sources.size(), emulation.packet_image(r).stores.size());
+  EXPECT_EQ(run, moves_of(program));
 }
 
 void expect_run_by_slices(Emulation& emulation) {
   emulation.prepare_slices<Float>();
-  std::size_t read = 0;
-  std::size_t written = 0;
-  for (std::size_t r = 0; r < emulation.program().memory.size(); ++r) {
+  Moves run(emulation.program().memory.size());
+  for (std::size_t r = 0; r < run.size(); ++r) {
     for (const auto& instruction : emulation.slice_image(r).instructions) {
-      read += instruction.sources;
-      written += instruction.destinations;
+      run[r].first += instruction.sources;
+      run[r].second += instruction.destinations;
     }
   }
-  EXPECT_EQ(std::tuple(read, written), total(moves_of(emulation.program())));
+  EXPECT_EQ(run, moves_of(emulation.program()));
 }
 
 void expect_exported(const Topology& machine, const Plan& plan, const Program& program) {
@@ -122,7 +90,7 @@ void expect_exported(const Topology& machine, const Plan& plan, const Program& p
 
 TEST(OneProgram, IsWhatIsPredictedRunAndExported) {
   const Payload payload{.elements = 3000, .type = DataType::float32};
-  for (const auto& machine : {testing::one_switch(4), pairs_across_a_host()}) {
+  for (const auto& machine : {testing::one_switch(4), testing::pairs_across_a_host()}) {
     for (const auto* planner : {"ring", "two_shot"}) {
       for (const auto kind : {CollectiveKind::all_reduce, CollectiveKind::all_gather}) {
         for (const auto protocol : {Protocol::simple, Protocol::ll, Protocol::ll128, Protocol::lamport, Protocol::copy}) {
