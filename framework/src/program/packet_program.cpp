@@ -258,9 +258,9 @@ PacketProgram make_packet_program(const Program& program, const PeerAccess& peer
 std::shared_ptr<const PacketProgram> choose_packets(const Program& program, const PeerAccess& peer_access) {
   const auto protocol = program.tuning.protocol;
   if (protocol == Protocol::copy || (protocol == Protocol::simple && peer_access.covers(program))) return nullptr;
-  const bool adds = std::ranges::any_of(program.instructions, [](const Instruction& i) { return i.sources > 1 || i.divides; });
   auto wire = PacketWire::ll;
-  if ((protocol == Protocol::lamport || protocol == Protocol::simple) && adds && can_be_lamport(program.payload)) wire = PacketWire::lamport;
+  if ((protocol == Protocol::lamport || protocol == Protocol::simple) && program.adds() && can_be_lamport(program.payload))
+    wire = PacketWire::lamport;
   if (protocol == Protocol::ll128 && peer_access.whole_lines()) wire = PacketWire::ll128;
   auto packets = make_packet_program(program, peer_access, wire);
   // Host memory delivers no whole lines.

@@ -22,6 +22,8 @@ Result<Protocol> protocol(std::string_view name) {
   return from_name<Protocol>("protocol", name, protocols);
 }
 
+bool Program::adds() const { return std::ranges::any_of(instructions, &Instruction::adds); }
+
 int Program::blocks() const {
   std::vector<int> lanes_of(memory.size());
   for (const auto& lane : lanes) ++lanes_of[lane.rank.index()];

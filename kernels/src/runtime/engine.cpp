@@ -50,7 +50,7 @@ std::optional<Call> Engine::wider(const Call& call) const {
 
 // Is the call NCCL's, by choice? The same on all ranks, and of every call that is counted.
 bool Engine::by_nccl(const Call& call) const {
-  const bool able = options_.only_ready || (nccl_ != nullptr && NcclCalls::has(call.type));
+  const bool able = nccl_ != nullptr ? NcclCalls::has(call.type) : options_.only_ready;
   return able && ranks_ > 1 && !chooser_->prefers_nccl(call, ranks_).empty();
 }
 

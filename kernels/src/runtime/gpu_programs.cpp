@@ -89,11 +89,10 @@ class GpuProgram final : public ReadyProgram {
 };
 
 // Is the program that is right in place the same as the other? Then one serves both.
-bool serves_in_place(const ChosenPlan& chosen, const Program& program, const Payload& payload) {
+bool serves_in_place(const ChosenPlan& chosen, const Program& program, const Payload& payload, const PeerAccess& peer_access) {
   if (program.payload.type != payload.type || chosen.plan.schedule.collective().kind != CollectiveKind::all_reduce) return false;
   const auto proof = verify(chosen.machine->topology, chosen.machine->routes, chosen.plan.schedule, {.in_place = true});
   if (!proof) return false;
-  const PeerAccess peer_access(chosen.machine->topology, chosen.machine->routes);
   const auto other = lower(chosen.plan.schedule, *proof, payload, program.tuning, peer_access);
   return other && digest(*other) == digest(program);
 }
@@ -113,7 +112,7 @@ Result<std::unique_ptr<ReadyProgram>> GpuPrograms::make(const Call& call) {
     const PeerAccess peer_access(chosen->machine->topology, chosen->machine->routes);
     auto program = lower(chosen->plan.schedule, *proof, payload, tuning, peer_access);
     if (!program) return std::move(program).error();
-    const bool in_place = serves_in_place(*chosen, *program, payload);
+    const bool in_place = serves_in_place(*chosen, *program, payload, peer_access);
     return std::make_unique<GpuProgram>(call, ranks_, *std::move(chosen), *std::move(program), in_place);
   };
   auto made = ready();

@@ -15,8 +15,6 @@ struct RunningMachine {
   std::vector<std::string> buses;                 // where each rank's GPU is: "0000:8a:00.0"
   std::vector<std::string> gpus;                  // its name, as the driver has it
   std::vector<std::vector<device::Reach>> reach;  // [a][b]: by what way a's GPU touches b's memory, as either process sees it
-
-  int ranks() const { return static_cast<int>(gpus.size()); }
 };
 
 /// Everybody's text, by process.

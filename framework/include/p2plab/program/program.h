@@ -44,6 +44,8 @@ struct Instruction {
   bool signals = false;  // some other lane waits for it
   bool copies = false;   // packets written out by the simulator: each source, loaded with the others, has destinations of its own
   std::int32_t divisor = 1;
+
+  bool adds() const { return sources > 1 || divides; }
 };
 
 /// An ordered stream of instructions of one rank; Tuning::blocks_per_lane thread blocks run it, each on its own slices.
@@ -96,6 +98,8 @@ struct Program {
     const auto slice = slice_bytes(i);
     return slice <= 0 ? 1 : (i.bytes + slice - 1) / slice;
   }
+  /// Does any instruction add?
+  bool adds() const;
   /// The most lanes of any rank, times blocks per lane: thread blocks a rank needs at once.
   int blocks() const;
 

@@ -19,7 +19,7 @@ Error refuse(std::string message, std::string note) { return {ErrorCode::unsuppo
 }  // namespace
 
 Status CopyRun::prepare() {
-  const auto adds = std::ranges::find_if(program_.instructions, [](const Instruction& i) { return i.sources > 1 || i.divides; });
+  const auto adds = std::ranges::find_if(program_.instructions, &Instruction::adds);
   if (adds != program_.instructions.end()) {
     return refuse(fmt::format("copy engines add nothing, but step {} does", adds->step.value), "use another protocol for what reduces");
   }

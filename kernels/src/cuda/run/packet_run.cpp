@@ -15,10 +15,9 @@ namespace p2plab::cuda {
 namespace {
 
 device::KernelChoice choose(const Program& program) {
-  const bool adds = std::ranges::any_of(program.instructions, [](const Instruction& i) { return i.sources > 1 || i.divides; });
   return {.type = program.payload.type,
           .op = program.payload.op,
-          .reduces = adds,
+          .reduces = program.adds(),
           .lamport = program.packets->wire == PacketWire::lamport,
           .ll128 = program.packets->wire == PacketWire::ll128};
 }

@@ -13,10 +13,7 @@ constexpr std::uint32_t most_slice_threads = 512;
 constexpr std::uint32_t bulk_threads = 64;          // nothing is added: one of them works
 constexpr std::uint32_t bulk_adding_threads = 288;  // a leader's warp, and 256 that add
 
-device::KernelChoice kernel_of(const Program& program) {
-  const bool adds = std::ranges::any_of(program.instructions, [](const Instruction& i) { return i.sources > 1 || i.divides; });
-  return {.type = program.payload.type, .op = program.payload.op, .reduces = adds};
-}
+device::KernelChoice kernel_of(const Program& program) { return {.type = program.payload.type, .op = program.payload.op, .reduces = program.adds()}; }
 
 }  // namespace
 
