@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "cuda/api.h"
+#include "cuda/timing.h"
 #include "executors/backend.h"
 #include "lowered/probes.h"
 
@@ -22,33 +23,21 @@ constexpr std::uint32_t block_threads = 512;
 constexpr Bytes area{std::int64_t{256} << 20};
 constexpr std::int64_t flag_distance = 4096;
 
-// One GPU's share: memory, flags, a stream, two events.
-struct Side {
+// One GPU's share.
+struct Side : cuda::TimedStream {
   int device = 0;
   cuda::DeviceMemory memory;
   cuda::DeviceMemory flags;
-  Stream stream;
-  Event begin;
-  Event end;
 
   static Result<Side> create(int device) {
-    Side side{.device = device, .memory = {}, .flags = {}, .stream = {}, .begin = {}, .end = {}};
     if (auto done = cuda::use_device(device); !done) return std::move(done).error();
     auto memory = cuda::allocate(area);
     if (!memory) return std::move(memory).error();
     auto flags = cuda::allocate(Bytes{2 * flag_distance});
     if (!flags) return std::move(flags).error();
-    auto stream = cuda::create_stream();
-    if (!stream) return std::move(stream).error();
-    auto begin = cuda::create_event();
-    if (!begin) return std::move(begin).error();
-    auto end = cuda::create_event();
-    if (!end) return std::move(end).error();
-    side.memory = *std::move(memory);
-    side.flags = *std::move(flags);
-    side.stream = *std::move(stream);
-    side.begin = *std::move(begin);
-    side.end = *std::move(end);
+    auto timed = cuda::TimedStream::create();
+    if (!timed) return std::move(timed).error();
+    Side side{*std::move(timed), device, *std::move(memory), *std::move(flags)};
     if (auto done = cuda::set_bytes(side.memory.address(), 0, area); !done) return std::move(done).error();
     if (auto done = cuda::set_bytes(side.flags.address(), 0, Bytes{2 * flag_distance}); !done) return std::move(done).error();
     return side;

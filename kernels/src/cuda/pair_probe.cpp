@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "cuda/api.h"
+#include "cuda/timing.h"
 #include "device/copies.h"
 #include "executors/backend.h"
 #include "lowered/probes.h"
@@ -26,33 +27,22 @@ constexpr std::uint32_t rounds = 256;
 constexpr int starts_timed = 4;
 constexpr std::uint32_t turns_timed = 8;  // of a kernel over its memory, so that launches do not count
 
-// One GPU's share: [what it sends | what it receives | flag and its data].
-struct ProbedGpu {
+// One GPU's share; its memory is [what it sends | what it receives | flag and its data].
+struct ProbedGpu : cuda::TimedStream {
   int device = 0;
   cuda::DeviceMemory memory;
-  Stream stream;
-  Event begin;
-  Event end;
 
   std::uint64_t sends() const { return memory.address(); }
   std::uint64_t receives() const { return memory.address() + static_cast<std::uint64_t>(size.count()); }
   std::uint64_t flag() const { return memory.address() + static_cast<std::uint64_t>(flags_at); }
 
   static Result<ProbedGpu> create(int device, const std::vector<std::uint64_t>& words) {
-    ProbedGpu gpu{.device = device, .memory = {}, .stream = {}, .begin = {}, .end = {}};
     if (auto done = cuda::use_device(device); !done) return std::move(done).error();
     auto memory = cuda::allocate(Bytes{flags_at} + 64_KiB);
     if (!memory) return std::move(memory).error();
-    auto stream = cuda::create_stream();
-    if (!stream) return std::move(stream).error();
-    auto begin = cuda::create_event();
-    if (!begin) return std::move(begin).error();
-    auto end = cuda::create_event();
-    if (!end) return std::move(end).error();
-    gpu.memory = *std::move(memory);
-    gpu.stream = *std::move(stream);
-    gpu.begin = *std::move(begin);
-    gpu.end = *std::move(end);
+    auto timed = cuda::TimedStream::create();
+    if (!timed) return std::move(timed).error();
+    ProbedGpu gpu{*std::move(timed), device, *std::move(memory)};
     if (auto done = cuda::set_bytes(gpu.flag(), 0, 64_KiB); !done) return std::move(done).error();
     if (auto done = cuda::copy_to_device(gpu.sends(), words.data(), size); !done) return std::move(done).error();
     return gpu;
@@ -67,7 +57,6 @@ struct Way {
 class CudaPairProber final : public PairProber {
  public:
   CudaPairProber(std::vector<ProbedGpu> gpus, cuda::PinnedMemory late) : gpus_(std::move(gpus)), late_(std::move(late)) {}
-  int devices() const override { return static_cast<int>(gpus_.size()); }
 
   Result<PairOutcome> run(const PairProbe& probe) override {
     const auto count = static_cast<int>(gpus_.size());
@@ -123,7 +112,7 @@ class CudaPairProber final : public PairProber {
     for (const auto& way : ways) {
       if (auto done = cuda::use_device(gpus_[way.to].device); !done) return std::move(done).error();
       if (auto done = cuda::copy_from_device(found.data(), gpus_[way.to].receives(), size); !done) return std::move(done).error();
-      const auto one = compared_words(found, gpus_[way.from].device, word_before);
+      const auto one = compared_words(found, gpus_[way.from].device);
       sum.compared += one.compared;
       sum.unwritten += one.unwritten;
       sum.zeros += one.zeros;

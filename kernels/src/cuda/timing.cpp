@@ -82,6 +82,16 @@ class RankTimer {
 
 }  // namespace
 
+Result<TimedStream> TimedStream::create() {
+  auto stream = create_stream();
+  if (!stream) return std::move(stream).error();
+  auto begin = create_event();
+  if (!begin) return std::move(begin).error();
+  auto end = create_event();
+  if (!end) return std::move(end).error();
+  return TimedStream{*std::move(stream), *std::move(begin), *std::move(end)};
+}
+
 Result<RankStreams> RankStreams::create(const std::vector<int>& devices) {
   RankStreams ranks{.devices = devices, .streams = {}};
   for (const auto device : devices) {

@@ -11,6 +11,14 @@
 
 namespace p2plab::cuda {
 
+/// A stream of the current device and the events around what is timed on it.
+struct TimedStream {
+  Stream stream;
+  Event begin;
+  Event end;
+  static Result<TimedStream> create();
+};
+
 /// What all ranks need to be timed together.
 struct RankStreams {
   std::vector<int> devices;     // GPU of each rank

@@ -24,7 +24,6 @@ using Kind = MemoryFault::Kind;
 class HostPairProber final : public PairProber {
  public:
   explicit HostPairProber(HostPairs pairs) : pairs_(std::move(pairs)) {}
-  int devices() const override { return pairs_.devices; }
 
   Result<PairOutcome> run(const PairProbe& probe) override {
     if (probe.access == PairAccess::all_at_once) return all(probe);
@@ -51,8 +50,8 @@ class HostPairProber final : public PairProber {
 
   Result<PairOutcome> all(const PairProbe& probe) {
     PairOutcome sum;
-    for (int from = 0; from < devices(); ++from) {
-      const auto more = one({probe.access, from, (from + probe.to - probe.from + devices()) % devices()});
+    for (int from = 0; from < pairs_.devices; ++from) {
+      const auto more = one({probe.access, from, (from + probe.to - probe.from + pairs_.devices) % pairs_.devices});
       if (!more) return more;
       if (from == 0) sum.rate = more->rate;
       add(sum, *more);
@@ -75,7 +74,7 @@ class HostPairProber final : public PairProber {
     if (probe.access == PairAccess::flag) return flags(probe, fault);
     std::vector<std::uint64_t> memory(words, word_before);
     for (std::size_t i = 0; i < words; ++i) carry(memory[i], sent_word(probe.from, i), i, fault);
-    auto outcome = compared_words(memory, probe.from, word_before);
+    auto outcome = compared_words(memory, probe.from);
     outcome.rate = rate_of(probe, fault);
     return outcome;
   }
@@ -156,11 +155,11 @@ std::uint64_t sent_word(int sender, std::size_t index) {
   return device::mixed((static_cast<std::uint64_t>(sender) << 40) + index + 1) | 1;  // word_before is odd too, but not mixed from these
 }
 
-PairOutcome compared_words(std::span<const std::uint64_t> found, int sender, std::uint64_t before) {
+PairOutcome compared_words(std::span<const std::uint64_t> found, int sender) {
   PairOutcome outcome{.compared = std::ssize(found)};
   for (std::size_t i = 0; i < found.size(); ++i) {
     if (found[i] == sent_word(sender, i)) continue;
-    ++(found[i] == before ? outcome.unwritten : found[i] == 0 ? outcome.zeros : outcome.wrong);
+    ++(found[i] == word_before ? outcome.unwritten : found[i] == 0 ? outcome.zeros : outcome.wrong);
   }
   return outcome;
 }

@@ -46,13 +46,12 @@ struct PairOutcome {
 class PairProber {
  public:
   virtual ~PairProber() = default;
-  virtual int devices() const = 0;
   /// Errors: unsupported, device_failure.
   virtual Result<PairOutcome> run(const PairProbe& probe) = 0;
 };
 
-/// Words that were sent by `sender` against what stands where they should be; `before` is what stood there.
-PairOutcome compared_words(std::span<const std::uint64_t> found, int sender, std::uint64_t before);
+/// Words that were sent by `sender` against what stands where they should be, and `word_before` stood before.
+PairOutcome compared_words(std::span<const std::uint64_t> found, int sender);
 /// Word `index` of what `sender` sends: never zero, never `before`.
 std::uint64_t sent_word(int sender, std::size_t index);
 inline constexpr std::uint64_t word_before = 0xa5a5a5a5a5a5a5a5U;
