@@ -44,14 +44,18 @@ TEST(DoctorCommand, JsonHoldsWhatTheTextSays) {
 TEST(DoctorCommand, AMachineThatCannotBeReadIsAnErrorThatSaysWhy) {
   const auto broken = test::scratch("broken.json");
   std::ofstream(broken) << "{\"version\": 1";
-  EXPECT_EQ(p2plab("doctor --facts '" + broken.string() + "'").exit, 1);
-  EXPECT_EQ(p2plab("doctor --facts /no/such/file").exit, 1);
+  const auto half = p2plab("doctor --facts '" + broken.string() + "'");
+  EXPECT_EQ(half.exit, 1);
+  EXPECT_NE(half.err.find("broken.json"), std::string::npos) << half.err;
+  const auto missing = p2plab("doctor --facts /no/such/file");
+  EXPECT_EQ(missing.exit, 1);
+  EXPECT_NE(missing.err.find("/no/such/file"), std::string::npos) << missing.err;
 }
 
 TEST(DoctorCommand, ARecordIsReadBackAndAlsoByTopoDetect) {
   const auto again = test::scratch("again.json");
   ASSERT_EQ(p2plab("doctor --facts tests/data/h200x4_facts.json --record '" + again.string() + "'").exit, 0);
-  EXPECT_EQ(p2plab("doctor --json --facts '" + again.string() + "'").out, p2plab("doctor --json --facts tests/data/h200x4_facts.json").out);
+  EXPECT_EQ(json_of("doctor --json --facts '" + again.string() + "'"), json_of("doctor --json --facts tests/data/h200x4_facts.json"));
   EXPECT_EQ(p2plab("topo detect --facts '" + again.string() + "'").exit, 0);
 }
 

@@ -43,9 +43,6 @@ std::vector<Check> builtin_checks();
 /// "none: a risk only".
 inline const std::string only_a_risk = "none: a risk only";
 
-/// "gpu0, gpu3-5".
-std::string list_of(const std::vector<std::string>& names);
-
 /// 1.5 GiB, 64 MiB, 12 KiB.
 std::string amount(std::int64_t bytes);
 

@@ -20,18 +20,6 @@ void Complaints::unread(const std::string& name, std::string what, std::vector<s
 }
 
 // Runs of numbers after one word are written as first and last: "gpu0-2, gpu5".
-std::string list_of(const std::vector<std::string>& names) {
-  std::string text;
-  for (std::size_t i = 0; i < names.size();) {
-    auto last = i;
-    const auto number = [&](std::size_t n) { return names[n].starts_with("gpu") ? std::atoi(names[n].c_str() + 3) : -2; };
-    while (last + 1 < names.size() && number(last) >= 0 && number(last + 1) == number(last) + 1) ++last;
-    text += (text.empty() ? "" : ", ") + names[i] + (last > i ? fmt::format("-{}", number(last)) : "");
-    i = last + 1;
-  }
-  return text;
-}
-
 std::string amount(std::int64_t bytes) {
   const auto value = static_cast<double>(bytes);
   if (bytes >= 1 << 30) return fmt::format("{:.1f} GiB", value / (1 << 30));
@@ -146,7 +134,7 @@ void say_once(std::vector<Complaint>& all, std::vector<std::string>& fine) {
   }
   std::erase_if(all, [](const Complaint& one) { return one.finding.severity == Severity::unknown; });
   // Settings that were not read are not fine either.
-  for (const auto* name : {"iommu", "bar", "acs"}) {
+  for (const auto* name : {"iommu", "bar", "acs", "numa"}) {
     if (std::erase(fine, name) > 0) mute.emplace_back(name);
   }
   all.push_back(
@@ -169,12 +157,6 @@ std::string_view to_string(Severity severity) {
 
 int Diagnosis::complaints() const {
   return static_cast<int>(std::ranges::count_if(findings, [](const Finding& one) { return doctor::is_complaint(one.severity); }));
-}
-
-std::vector<CheckSummary> doctor_checks() {
-  std::vector<CheckSummary> all;
-  for (const auto& check : doctor::builtin_checks()) all.push_back({check.name, check.summary});
-  return all;
 }
 
 Result<Diagnosis> diagnose(const MachineFacts& facts) {

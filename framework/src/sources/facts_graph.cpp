@@ -135,7 +135,7 @@ class FactsGraph {
   void add_peers(DeviceTree& machine) const {
     if (facts_.peers.empty()) return;
     machine.peers.assign(gpus_.size() * gpus_.size(), "OK");
-    machine.peers_source = "CUDA: cudaDeviceCanAccessPeer";
+    machine.peers_source = "CUDA: cuDeviceCanAccessPeer";
     for (const auto& peer : facts_.peers) {
       const auto from = static_cast<std::size_t>(peer.from);
       const auto to = static_cast<std::size_t>(peer.to);

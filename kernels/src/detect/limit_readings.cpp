@@ -127,8 +127,12 @@ void add_numa(MachineFacts& facts, const fs::path& root) {
   std::ranges::sort(nodes, {}, [](const std::string& name) { return std::pair{name.size(), name}; });
   for (const auto& node : nodes) {
     for (const auto& [what, file] : {std::pair{reading::numa_distances, "distance"}, {reading::numa_processors, "cpulist"}}) {
-      const auto text = content(folder / node / file);
-      add(facts, node, what, text.substr(0, text.find('\n')), (folder / node / file).string());
+      const auto path = folder / node / file;
+      const auto text = content(path);
+      if (text.empty())
+        add_missing(facts, node, what, path.string(), "the file cannot be read");
+      else
+        add(facts, node, what, text.substr(0, text.find('\n')), path.string());
     }
   }
 }

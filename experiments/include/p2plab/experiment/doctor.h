@@ -52,13 +52,6 @@ struct Diagnosis {
   int complaints() const;
 };
 
-/// One check of the doctor.
-struct CheckSummary {
-  std::string name;
-  std::string summary;
-};
-std::vector<CheckSummary> doctor_checks();
-
 /// Asks every check. Errors: no_device where the facts name no GPU; those of build_machine; unknown_name, if a reading has a name that none has;
 /// invalid_input, if pairs name GPUs that are not there.
 Result<Diagnosis> diagnose(const MachineFacts& facts);

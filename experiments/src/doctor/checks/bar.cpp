@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "doctor/check.h"
+#include "p2plab/machine/topology_view.h"
 
 namespace p2plab::doctor::checks {
 
@@ -28,17 +29,17 @@ void look_at_windows(const Patient& patient, Complaints& complaints) {
   }
   if (!small.empty()) {
     complaints.add(
-        {.finding = {
-             .name = "bar.small",
-             .severity = Severity::risk,
-             .what = fmt::format("the window into the memory of {} is smaller than the memory: peers reach a part of it at a time", list_of(small)),
-             .no_worth = "not known: mappings move, which costs by what is used",
-             .evidence = std::move(evidence),
-             .remedies = {{"BIOS: Above 4G Decoding and Resizable BAR on, CSM off; workstation cards: displaymodeselector --gpumode compute",
-                           "old boards may not boot with many large windows"}}}});
+        {.finding = {.name = "bar.small",
+                     .severity = Severity::risk,
+                     .what = fmt::format("the window into the memory of {} is smaller than the memory: peers reach a part of it at a time",
+                                         short_names(small)),
+                     .no_worth = "not known: mappings move, which costs by what is used",
+                     .evidence = std::move(evidence),
+                     .remedies = {{"BIOS: Above 4G Decoding and Resizable BAR on, CSM off; workstation cards: displaymodeselector --gpumode compute",
+                                   "old boards may not boot with many large windows"}}}});
   }
   if (!unread.empty())
-    complaints.unread("bar.unread", "how large the window into the memory of " + list_of(unread) + " is",
+    complaints.unread("bar.unread", "how large the window into the memory of " + short_names(unread) + " is",
                       {patient.evidence(patient.gpus().front().bus_id, reading::bar_largest),
                        patient.evidence(patient.gpus().front().bus_id, reading::memory_total)});
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "doctor/check.h"
+#include "p2plab/machine/topology_view.h"
 
 namespace p2plab::doctor::checks {
 
@@ -22,8 +23,8 @@ void look_around(const Patient& patient, Complaints& complaints) {
         {.finding = {
              .name = "container.hides_pcie",
              .severity = Severity::risk,
-             .what =
-                 fmt::format("this container ({}) does not show {} in /sys: NCCL and p2plab then guess how they are joined", *kind, list_of(hidden)),
+             .what = fmt::format("this container ({}) does not show {} in /sys: NCCL and p2plab then guess how they are joined", *kind,
+                                 short_names(hidden)),
              .no_worth = only_a_risk,
              .evidence = evidence,
              .remedies = {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "doctor/check.h"
+#include "p2plab/machine/topology_view.h"
 
 namespace p2plab::doctor::checks {
 
@@ -28,18 +29,18 @@ void look_at_groups(const Patient& patient, Complaints& complaints) {
         {.finding = {.name = "iommu.translates",
                      .severity = Severity::risk,
                      .what = fmt::format("the IOMMU translates for {}: peer accesses over PCIe may be lost, be slow or hang, though they are granted",
-                                         list_of(translated)),
-                     .no_worth = "none by links: whether data arrives is what p2plab doctor --probe shows",
+                                         short_names(translated)),
+                     .no_worth = "none by links: whether data arrives is what p2plab doctor --probe cuda shows",
                      .evidence = std::move(evidence),
                      .remedies = {{"kernel argument iommu=pt (identity), or intel_iommu=off, amd_iommu=off; then reboot",
                                    "without translation a device may write anywhere; virtual machines that are given devices need it"}}}});
   }
   if (!unread.empty())
-    complaints.unread("iommu.unread", "whether an IOMMU translates for " + list_of(unread),
+    complaints.unread("iommu.unread", "whether an IOMMU translates for " + short_names(unread),
                       {patient.evidence(patient.gpus().front().bus_id, reading::iommu_type)});
   if (patient.virtual_machine())
     complaints.unread("iommu.host", "IOMMU and ACS of the host: a virtual machine does not see them, and peer accesses go through them",
-                      {patient.evidence(machine, reading::virtual_machine)}, {{"p2plab doctor --probe", ""}});
+                      {patient.evidence(machine, reading::virtual_machine)}, {{"p2plab doctor --probe cuda", ""}});
 }
 
 }  // namespace

@@ -9,7 +9,7 @@ namespace p2plab::doctor::checks {
 namespace {
 
 constexpr std::int64_t mib = 1 << 20;
-constexpr std::int64_t per_gpu = 256 * mib;  // NCCL's host buffers of one GPU to seven others: 8 channels of 4 MiB each, and as much again to spare
+constexpr std::int64_t per_gpu = 256 * mib;  // NCCL's host buffers of one GPU to seven others: 8 channels of 4 MiB each are 224 MiB
 
 void look_at_shared(const Patient& patient, Complaints& complaints) {
   const auto total = patient.number(machine, reading::shared_memory_total);
@@ -27,9 +27,9 @@ void look_at_shared(const Patient& patient, Complaints& complaints) {
                                                     amount(*total)),
                                 .no_worth = "none while all pairs have peer access; else NCCL stops with 'No space left on device'",
                                 .evidence = evidence,
-                                .remedies = {{fmt::format("docker: --shm-size={}g or --ipc=host; Kubernetes: emptyDir with medium: Memory at "
-                                                          "/dev/shm; else mount -o remount,size={} /dev/shm",
-                                                          (2 * wanted >> 30) + 1, amount(2 * wanted)),
+                                .remedies = {{fmt::format("docker: --shm-size={0}g or --ipc=host; Kubernetes: emptyDir with medium: Memory at "
+                                                          "/dev/shm; else mount -o remount,size={0}g /dev/shm",
+                                                          (2 * wanted >> 30) + 1),
                                               "--ipc=host lets the container see the shared memory of others"}}}});
   } else if (*free < wanted / 2) {
     complaints.add(

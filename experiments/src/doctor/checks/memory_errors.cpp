@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "doctor/check.h"
+#include "p2plab/machine/topology_view.h"
 
 namespace p2plab::doctor::checks {
 
@@ -36,7 +37,7 @@ void look_at_memory(const Patient& patient, Complaints& complaints) {
     if (asked == nullptr) unread.push_back(gpu.name);
   }
   if (!unread.empty())
-    complaints.unread("memory.unread", "errors of the memory of " + list_of(unread),
+    complaints.unread("memory.unread", "errors of the memory of " + short_names(unread),
                       {patient.evidence(patient.gpus().front().bus_id, reading::ecc_uncorrected)});
 }
 

@@ -44,7 +44,7 @@ void p2p_disable(const Patient& patient, const std::string& value, Complaints& c
   if (!is_on(value) || !has_peers(patient)) return;
   auto one = about(patient, "NCCL_P2P_DISABLE", Severity::slow, "NCCL goes through host memory, though GPUs reach each other", "");
   one.present = without_peers(patient, [](std::size_t, std::size_t) { return false; });
-  one.finding.remedies.push_back({"p2plab doctor --probe first, if it was set because of hangs or wrong data", ""});
+  one.finding.remedies.push_back({"p2plab doctor --probe cuda first, if it was set because of hangs or wrong data", ""});
   complaints.add(std::move(one));
 }
 

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "doctor/check.h"
+#include "p2plab/machine/topology_view.h"
 
 namespace p2plab::doctor::checks {
 
@@ -87,7 +88,7 @@ void look_at_nodes(const Patient& patient, Complaints& complaints) {
     complaints.add(
         {.finding = {.name = "numa.placeless",
                      .severity = patient.virtual_machine() ? Severity::unknown : Severity::risk,
-                     .what = fmt::format("{} NUMA nodes, but the firmware does not say at which {} are", numa_nodes(patient), list_of(placeless)),
+                     .what = fmt::format("{} NUMA nodes, but the firmware does not say at which {} are", numa_nodes(patient), short_names(placeless)),
                      .no_worth = "not known: buffers and threads may be put at the far socket",
                      .evidence = {fmt::format("numa_node of {} is -1 (sysfs)", placeless.front())},
                      .remedies = {{"update the BIOS; nvidia-smi topo -m; bind by hand (numactl)", ""}}}});

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "doctor/check.h"
+#include "p2plab/machine/topology_view.h"
 
 namespace p2plab::doctor::checks {
 
@@ -97,8 +98,8 @@ void all_down(const Patient& patient, Complaints& complaints, const std::vector<
       {.finding = {
            .name = fabric ? "nvlink.fabric_manager" : "nvlink.all_down",
            .severity = Severity::fault,
-           .what = fabric ? fmt::format("the NVLink fabric is not started on {}: the fabric manager is not done", list_of(names))
-                          : fmt::format("no NVLink of {} is up, though the {} is joined by them", list_of(names), gpu.model),
+           .what = fabric ? fmt::format("the NVLink fabric is not started on {}: the fabric manager is not done", short_names(names))
+                          : fmt::format("no NVLink of {} is up, though the {} is joined by them", short_names(names), gpu.model),
            .no_worth = "not known: what the links would join is not told",
            .evidence = {fmt::format("nvmlDeviceGetNvLinkState of {}: none active", gpu.bus_id), patient.evidence(gpu.bus_id, reading::fabric_state)},
            .remedies = {{"systemctl status nvidia-fabricmanager; systemctl restart nvidia-fabricmanager (its version must be the driver's)",

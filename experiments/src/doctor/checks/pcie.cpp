@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "doctor/check.h"
+#include "p2plab/machine/topology_view.h"
 
 namespace p2plab::doctor::checks {
 
@@ -119,7 +120,7 @@ void look_at_links(const Patient& patient, Complaints& complaints) {
   }
   look_at_uplinks(patient, complaints);
   if (!unread.empty())
-    complaints.unread("pcie.unread", "width and speed of the PCIe links of " + list_of(unread),
+    complaints.unread("pcie.unread", "width and speed of the PCIe links of " + short_names(unread),
                       {patient.evidence(patient.gpus().front().bus_id, reading::link_width), "a virtual machine hides them"});
 }
 

@@ -60,7 +60,7 @@ Reason why(const Patient& patient, const PatientGpu& a, const PatientGpu& b) {
                         a.known->peers_over_nvlink ? "over an NVLink bridge only" : "in no way"),
             {{"plan with it as it is: p2plab advise", ""},
              {"a patched kernel module (tinygrad/open-gpu-kernel-modules) with Resizable BAR",
-              "not supported by NVIDIA; wrong data where IOMMU or ACS are on: prove it with p2plab doctor --probe"}}};
+              "not supported by NVIDIA; wrong data where IOMMU or ACS are on: prove it with p2plab doctor --probe cuda"}}};
   if (status) return reason_of(*status);
   return reason_of(-1);
 }
@@ -123,7 +123,7 @@ void look_at_pairs(const Patient& patient, Complaints& complaints) {
                                 .what = fmt::format("gpu{} reaches gpu{}, but not the other way round", peer.from, peer.to),
                                 .no_worth = "none: programs that ask one way only go wrong",
                                 .evidence = {fmt::format("cuDeviceCanAccessPeer: {} -> {} yes, back no", peer.from, peer.to)},
-                                .remedies = {{"p2plab doctor --probe, which shows what really arrives", ""}}}});
+                                .remedies = {{"p2plab doctor --probe cuda, which shows what really arrives", ""}}}});
   }
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "doctor/check.h"
+#include "p2plab/machine/topology_view.h"
 
 namespace p2plab::doctor::checks {
 
@@ -56,7 +57,8 @@ void look_at_others(const Patient& patient, Complaints& complaints) {
     }
   }
   if (!unread.empty())
-    complaints.unread("sharing.unread", "who else uses " + list_of(unread), {patient.evidence(patient.gpus().front().bus_id, reading::processes)});
+    complaints.unread("sharing.unread", "who else uses " + short_names(unread),
+                      {patient.evidence(patient.gpus().front().bus_id, reading::processes)});
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "doctor/check.h"
+#include "p2plab/machine/topology_view.h"
 
 namespace p2plab::doctor::checks {
 
@@ -53,7 +54,7 @@ void look_at_clocks(const Patient& patient, Complaints& complaints) {
     }
   }
   if (!unread.empty())
-    complaints.unread("throttle.unread", "whether clocks of " + list_of(unread) + " are held back",
+    complaints.unread("throttle.unread", "whether clocks of " + short_names(unread) + " are held back",
                       {patient.evidence(patient.gpus().front().bus_id, reading::throttle)});
 }
 

@@ -54,23 +54,15 @@ class Running {
     }
   }
 
-  // How it ended: a signal, or its exit code. A process that stands in the driver cannot be ended; it is left behind after two seconds.
-  std::string end() {
-    if (child_.process <= 0) return ended_;
+  // A process that stands in the driver cannot be ended; it is left behind after two seconds.
+  void end() {
+    if (child_.process <= 0) return;
     kill(child_.process, SIGKILL);
-    int status = 0;
-    for (int tries = 0; tries < 200; ++tries) {
-      const auto gone = waitpid(child_.process, &status, WNOHANG);
-      if (gone != 0) break;
-      usleep(10'000);
-    }
+    for (int tries = 0; tries < 200 && waitpid(child_.process, nullptr, WNOHANG) == 0; ++tries) usleep(10'000);
     child_.process = -1;
-    if (WIFSIGNALED(status)) ended_ = fmt::format("signal {}", WTERMSIG(status));
-    if (WIFEXITED(status)) ended_ = fmt::format("exit code {}", WEXITSTATUS(status));
-    return ended_;
   }
 
-  // Its own end, without help: what closed its pipe ends at once.
+  // How it ended without help, a signal or its exit code: what closed its pipe ends at once.
   std::string own_end() {
     int status = 0;
     for (int tries = 0; tries < 100 && child_.process > 0; ++tries) {
@@ -80,13 +72,13 @@ class Running {
       }
       usleep(10'000);
     }
-    return end();
+    end();
+    return "it closed its pipe and went on";
   }
 
  private:
   ProbeChild child_;
   std::string buffer_;
-  std::string ended_ = "no end";
 };
 
 Clock::time_point after(Seconds time) { return Clock::now() + std::chrono::duration_cast<Clock::duration>(time); }
@@ -123,13 +115,13 @@ class Matrix {
         continue;
       }
       const bool hung = heard == Running::Heard::nothing;
-      const auto ended = hung ? child.end() : child.own_end();
+      const auto limit = begun ? limits_.probe : limits_.start;
+      const auto ended = hung ? fmt::format("nothing for {:g} s", limit.count()) : child.own_end();
+      if (hung) child.end();
       if (begun)
-        records_.push_back({.probe = probes_[records_.size()],
-                            .end = hung ? ProbeEnd::hung : ProbeEnd::crashed,
-                            .message = hung ? fmt::format("nothing for {:g} s", limits_.probe.count()) : ended});
-      else
-        said_ = said_.empty() ? (hung ? fmt::format("nothing for {:g} s", limits_.start.count()) : ended) : said_;
+        records_.push_back({.probe = probes_[records_.size()], .end = hung ? ProbeEnd::hung : ProbeEnd::crashed, .message = ended});
+      else if (said_.empty())
+        said_ = ended;
       return {};
     }
     return {};
@@ -144,8 +136,7 @@ class Matrix {
       said_ = line.substr(std::min<std::size_t>(line.size(), 3));
       return {};
     }
-    if (!words && word != "begin") return odd(line);
-    if (number != records_.size()) return odd(line);
+    if (!words || number != records_.size()) return odd(line);
     if (word == "begin") {
       begun = true;
       return {};

@@ -132,6 +132,7 @@ TEST(Doctor, StockGeForceHasNoPeerAccessByPolicyWhichIsANoteWithAPrice) {
   ASSERT_NE(policy, nullptr);
   EXPECT_EQ(policy->severity, Severity::note);
   EXPECT_NE(policy->what.find("12 of 12 ordered pairs have no peer access"), std::string::npos) << policy->what;
+  EXPECT_TRUE(policy->worth);
 }
 
 TEST(Doctor, WhatCannotBeReadIsUnknownAndNeverFine) {

@@ -61,6 +61,17 @@ TEST(Matrix, LinksAreSharedByAllThatPassThemAtOnce) {
   EXPECT_EQ(doctor::rate_of_links({PairAccess::copy_engine, 0, 1}, islands), GBps(100));
   EXPECT_EQ(doctor::rate_of_links({PairAccess::copy_engine, 0, 2}, islands), GBps(25));
   EXPECT_EQ(doctor::rate_of_links({PairAccess::both_ways, 0, 2}, islands), GBps(25));
+  // Two GPUs behind each of two switches: both pass the link above their switch.
+  auto builder = testing::with_gpus("switches", 4);
+  const auto host = builder.add_node({.name = "host", .kind = NodeKind::host});
+  for (int s = 0; s < 2; ++s) {
+    const auto above = builder.add_node({.name = "sw" + std::to_string(s), .kind = NodeKind::pcie_switch});
+    builder.add_duplex(above, host, LinkKind::pcie, GBps(25), Seconds{1e-6});
+    for (int g = 2 * s; g < 2 * s + 2; ++g) builder.add_duplex(NodeId{g}, above, LinkKind::pcie, GBps(25), Seconds{1e-6});
+  }
+  const auto switches = testing::built(std::move(builder));
+  EXPECT_EQ(doctor::rate_of_links({PairAccess::copy_engine, 0, 2}, switches), GBps(25));
+  EXPECT_EQ(doctor::rate_of_links({PairAccess::all_at_once, 0, 2}, switches), GBps(12.5));
 }
 
 struct Broken {
