@@ -106,8 +106,7 @@ class Answering {
   }
 
   void answer_pcie_generation() {
-    constexpr std::array<double, 7> transfers{0, 2.5, 5, 8, 16, 32, 64};
-    const auto rate = pcie_rate(transfers[static_cast<std::size_t>(answers_.pcie_gen)], answers_.pcie_width);
+    const auto rate = pcie_rate(transfers_of_generation(answers_.pcie_gen), answers_.pcie_width);
     if (answers_.pcie_gen == 0 || answers_.pcie_width == 0 || !rate)
       return fail(fmt::format("of a graph such as '{}', pcie_gen and pcie_width are answered together", topology_.name()),
                   "--machine pcie_gen=4 --machine pcie_width=16, or pcie=31.5");

@@ -12,10 +12,9 @@ namespace p2plab {
 Sourced DeviceRates::pcie(const Device& part) const {
   if (answers_.pcie > Bandwidth{} && (part.kind == DeviceKind::gpu || !part.pcie)) return {answers_.pcie, Origin::read, "--machine pcie"};
   if (part.kind == DeviceKind::gpu && (answers_.pcie_gen > 0 || answers_.pcie_width > 0)) {
-    constexpr std::array<double, 7> transfers{0, 2.5, 5, 8, 16, 32, 64};
     const auto* model = known_gpu_model(answers_.gpu);
-    auto rate = answers_.pcie_gen > 0 ? transfers[static_cast<std::size_t>(answers_.pcie_gen)] : part.transfers;
-    if (rate == 0) rate = model != nullptr ? transfers[static_cast<std::size_t>(model->pcie_generation)] : 8;
+    auto rate = answers_.pcie_gen > 0 ? transfers_of_generation(answers_.pcie_gen) : part.transfers;
+    if (rate == 0) rate = model != nullptr ? transfers_of_generation(model->pcie_generation) : 8;
     const auto given = part.width > 0 ? part.width : model != nullptr ? model->pcie_lanes : 16;
     if (const auto answer = pcie_rate(rate, answers_.pcie_width > 0 ? answers_.pcie_width : given))
       return {*answer, Origin::read, "--machine pcie_gen, pcie_width"};

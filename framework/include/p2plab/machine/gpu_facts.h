@@ -10,10 +10,8 @@ namespace p2plab {
 
 struct GpuFacts {
   std::string title;
-  double memory_gb = 0;     // 1e9 bytes
-  double memory_gbps = 0;   // GB/s of its own memory; 0: not in the table
-  int pcie_generation = 0;  // 3 to 6; 0: not on PCIe in a way that counts
-  int pcie_lanes = 0;
+  double memory_gb = 0;           // 1e9 bytes
+  double memory_gbps = 0;         // GB/s of its own memory; 0: not in the table
   int links = 0;                  // NVLink or xGMI links
   bool peers_over_pcie = true;    // do the driver's defaults let two of them reach each other's memory over PCIe?
   bool peers_over_nvlink = true;  // and over NVLink?

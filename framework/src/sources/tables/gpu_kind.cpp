@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "sources/tables/gpu_models.h"
+#include "structure/with_rates.h"
 
 namespace p2plab {
 
@@ -34,12 +35,7 @@ std::optional<SourcedValue> gpu_source(std::string_view name, Origin origin, std
 Topology with_source(const Topology& topology, SourcedValue value) {
   auto sources = topology.sources();
   sources.values.insert(sources.values.begin(), std::move(value));
-  Topology::Builder builder(topology.name());
-  for (const auto& node : topology.nodes()) builder.add_node(node);
-  for (const auto& link : topology.links()) builder.add_link(link);
-  for (const auto& group : topology.groups()) builder.add_group(group);
-  builder.set_sources(std::move(sources));
-  auto same = std::move(builder).build();
+  auto same = with_rates(topology, {}, std::move(sources));
   expects(static_cast<bool>(same));
   return *std::move(same);
 }

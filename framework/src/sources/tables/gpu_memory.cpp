@@ -70,8 +70,6 @@ std::optional<GpuFacts> gpu_facts(std::string_view name) {
   return GpuFacts{.title = std::string{model->title},
                   .memory_gb = static_cast<double>(model->memory),
                   .memory_gbps = found == memory_rates.end() ? 0 : found->rate,
-                  .pcie_generation = model->pcie_generation,
-                  .pcie_lanes = model->pcie_lanes,
                   .links = model->links,
                   .peers_over_pcie = model->peers == PeerPolicy::yes,
                   .peers_over_nvlink = model->peers != PeerPolicy::no};

@@ -233,8 +233,7 @@ Result<const GpuModel*> find_gpu_model(std::string_view name) {
 }
 
 Bandwidth pcie_rate(const GpuModel& model) {
-  constexpr std::array<double, 7> transfers{0, 2.5, 5, 8, 16, 32, 64};
-  return pcie_rate(transfers[static_cast<std::size_t>(model.pcie_generation)], model.pcie_lanes).value_or(Bandwidth{});
+  return pcie_rate(transfers_of_generation(model.pcie_generation), model.pcie_lanes).value_or(Bandwidth{});
 }
 
 }  // namespace p2plab

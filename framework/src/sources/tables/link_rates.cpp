@@ -22,6 +22,11 @@ std::optional<Bandwidth> pcie_rate(double gigatransfers, int lanes) {
   return Bandwidth::bytes_per_second((bits / 8 * found->payload + found->coded / 2) / found->coded);
 }
 
+double transfers_of_generation(int generation) {
+  constexpr std::array<double, 7> transfers{0, 2.5, 5, 8, 16, 32, 64};
+  return generation > 0 && generation < std::ssize(transfers) ? transfers[static_cast<std::size_t>(generation)] : 0;
+}
+
 Bandwidth nvlink_lane(int compute_capability) {
   if (compute_capability < 70) return GBps(20);
   if (compute_capability == 86) return GBps(14.0625);
