@@ -202,15 +202,21 @@ std::int64_t BenchReport::wrong() const {
 
 namespace {
 
-Result<BenchReport> bench_program(const Evaluator& evaluator, const Executor& executor, const std::string& name, const BenchOptions& options,
-                                  const BenchListener& listener) {
-  if (name.starts_with("nccl")) return Error{ErrorCode::unsupported, fmt::format("executor {} runs no programs of ours", name)};
-  const Bench bench(evaluator, executor, name, options);
-  BenchReport report{.executor = name, .provenance = provenance_here()};
-  report.provenance.topology = evaluator.topology().name();
-  report.rows.push_back(bench.row(options.program->program.payload, report));
-  if (listener) listener(report, report.rows.back());
-  return report;
+// The program's own, or those of all types, operations and sizes, in this order.
+Result<std::vector<Payload>> payloads_of(const BenchOptions& options, int ranks) {
+  if (options.program) return std::vector{options.program->program.payload};
+  const auto sizes = sizes_of(options);
+  if (!sizes) return sizes.error();
+  const auto kind = options.plan ? options.plan->plan.schedule.collective().kind : options.collective;
+  const auto ops = reduces(kind) ? options.ops : std::vector{ReduceOp::sum};
+  const auto parts = cut_per_rank(kind) ? ranks : 1;
+  std::vector<Payload> payloads;
+  for (const auto type : options.types) {
+    for (const auto op : ops) {
+      for (const auto size : *sizes) payloads.push_back(payload_for(size, type, op, parts));
+    }
+  }
+  return payloads;
 }
 
 }  // namespace
@@ -218,22 +224,15 @@ Result<BenchReport> bench_program(const Evaluator& evaluator, const Executor& ex
 Result<BenchReport> bench(const Evaluator& evaluator, const Executor& executor, const std::string& name, const BenchOptions& options,
                           const BenchListener& listener) {
   if (auto good = check(options); !good) return std::move(good).error();
-  if (options.program) return bench_program(evaluator, executor, name, options, listener);
-  const auto sizes = sizes_of(options);
-  if (!sizes) return sizes.error();
+  if (options.program && name.starts_with("nccl")) return Error{ErrorCode::unsupported, fmt::format("executor {} runs no programs of ours", name)};
+  const auto payloads = payloads_of(options, evaluator.topology().ranks());
+  if (!payloads) return payloads.error();
   const Bench bench(evaluator, executor, name, options);
-  const auto kind = options.plan ? options.plan->plan.schedule.collective().kind : options.collective;
-  const auto ops = reduces(kind) ? options.ops : std::vector{ReduceOp::sum};
-  const auto parts = cut_per_rank(kind) ? evaluator.topology().ranks() : 1;
   BenchReport report{.executor = name, .provenance = provenance_here()};
   report.provenance.topology = evaluator.topology().name();
-  for (const auto type : options.types) {
-    for (const auto op : ops) {
-      for (const auto size : *sizes) {
-        report.rows.push_back(bench.row(payload_for(size, type, op, parts), report));
-        if (listener) listener(report, report.rows.back());
-      }
-    }
+  for (const auto& payload : *payloads) {
+    report.rows.push_back(bench.row(payload, report));
+    if (listener) listener(report, report.rows.back());
   }
   return report;
 }

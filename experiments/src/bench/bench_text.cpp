@@ -86,10 +86,12 @@ Result<std::vector<T>> names(const std::string& text, std::vector<T> all, const 
 }  // namespace
 
 std::string bench_header(const BenchReport& report, const BenchOptions& options) {
-  auto text = fmt::format("# p2plab {} bench: {}, executor {}\n", report.provenance.version,
-                          to_string(options.plan ? options.plan->plan.schedule.collective().kind : options.collective), report.executor);
-  text += fmt::format("# {} to {}; {} iterations after {} to warm up; {}; data {}{}\n", to_string(options.from), to_string(options.to),
-                      options.iterations, options.warmup,
+  const auto* program = options.program ? &options.program->program : nullptr;
+  const auto kind = program != nullptr ? program->collective.kind : options.plan ? options.plan->plan.schedule.collective().kind : options.collective;
+  const auto [from, to] = program != nullptr ? std::pair{program->payload.size(), program->payload.size()} : std::pair{options.from, options.to};
+  auto text = fmt::format("# p2plab {} bench: {}, executor {}\n", report.provenance.version, to_string(kind), report.executor);
+  text += fmt::format("# {} to {}; {} iterations after {} to warm up; {}; data {}{}\n", to_string(from), to_string(to), options.iterations,
+                      options.warmup,
                       options.graphs > 0 ? fmt::format("one graph of them launched {} times", options.graphs)
                       : options.blocking ? "each timed alone"
                                          : "one after another",

@@ -103,17 +103,13 @@ Result<Profile> profile_from(const std::string& path, const Topology& topology) 
   return profile;
 }
 
-bool holds_program(std::string_view text) {
-  constexpr std::size_t head = 64;  // the key that says what a file is stands first
-  return text.substr(0, head).find("p2plab_program") != std::string_view::npos;
-}
-
 Result<std::variant<PlanFile, ProgramFile>> plan_or_program_from(const std::string& path) {
   using Either = std::variant<PlanFile, ProgramFile>;
   constexpr Bytes longest{std::int64_t{1} << 30};
   auto text = read_text_file(path, longest);
   if (!text) return std::move(text).error();
-  if (holds_program(*text)) {
+  constexpr std::size_t head = 64;  // the key that says what a file is stands first
+  if (std::string_view(*text).substr(0, head).find("p2plab_program") != std::string_view::npos) {
     auto program = read_program(*text, path);
     if (!program) return std::move(program).error();
     return Either{*std::move(program)};

@@ -59,8 +59,6 @@ Result<Profile> profile_from(const std::string& path, const Topology& topology);
 /// The same without the note.
 Result<Profile> quiet_profile_from(const std::string& path, const Topology& topology);
 
-/// Is a file's text a program, not a plan? It says so itself.
-bool holds_program(std::string_view text);
 /// The plan or the program in a file. A plan's old words are a warning on stderr. Errors: those of their readers.
 Result<std::variant<PlanFile, ProgramFile>> plan_or_program_from(const std::string& path);
 /// The plan in a file; old words in it are a warning on stderr. Errors: those of `load_plan`.

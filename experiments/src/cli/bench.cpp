@@ -132,11 +132,7 @@ Status bench_here(const BenchArguments& a, int ranks, const Executor& executor, 
   if (!options) return std::move(options).error();
   options->plan = plan;
   options->program = program;
-  if (program) {
-    options->collective = program->program.collective.kind;
-    options->from = options->to = program->program.payload.size();
-  }
-  auto profile = prints ? profile_from(a.profile, *topology) : quiet_profile_from(a.profile, *topology);
+  auto profile = quiet_profile_from(a.profile, *topology);
   if (!profile) return std::move(profile).error();
   if (auto able = prints ? try_out(a.file) : Status{}; !able) return able;
   bool begun = false;
@@ -163,7 +159,9 @@ Status bench_here(const BenchArguments& a, int ranks, const Executor& executor, 
   for (const auto& row : report->rows) {
     if (row.out_of_place.time || row.in_place.time) return {};
   }
-  return report->rows.empty() ? Status{} : Status{*report->rows.front().out_of_place.error};
+  if (report->rows.empty()) return {};
+  const auto& row = report->rows.front();
+  return *(program && program->program.in_place ? row.in_place : row.out_of_place).error;
 }
 
 Status bench_in_one_process(const BenchArguments& a, Watch& watch) {

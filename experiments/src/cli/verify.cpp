@@ -24,13 +24,9 @@ struct VerifyArguments {
   LimitArguments limits;
 };
 
-constexpr Bytes longest{std::int64_t{1} << 30};
-
 // The reader has proved the program already; here it is asked for what it looked at.
-Status verify_program(const std::string& text, const VerifyArguments& arguments, Watch& watch) {
-  const auto file = read_program(text, arguments.plan);
-  if (!file) return file.error();
-  const auto& [topology, program] = *file;
+Status verify_program(const ProgramFile& file, const VerifyArguments& arguments, Watch& watch) {
+  const auto& [topology, program] = file;
   const auto proof = check(topology, Routes{topology}, program);
   if (!proof) return in_file(proof.error(), arguments.plan);
   const auto& collective = program.collective;
@@ -52,16 +48,10 @@ Status verify_program(const std::string& text, const VerifyArguments& arguments,
                   program.in_place ? ", in place" : "", program.instructions.size(), program.lanes.size(), proof->accesses(), proof->pairs()));
 }
 
-Status verify_plan(const VerifyArguments& arguments, Watch& watch) {
-  if (auto limits = limits_from(arguments.limits, watch); !limits) return std::move(limits).error();
-  auto text = read_text_file(arguments.plan, longest);
-  if (!text) return std::move(text).error();
-  if (holds_program(*text)) return verify_program(*text, arguments, watch);
-  auto file = told(read_plan(*text, arguments.plan));
-  if (!file) return std::move(file).error();
-  const bool in_place = file->in_place || arguments.in_place;
-  const auto& schedule = file->plan.schedule;
-  auto proof = verify(file->topology, Routes{file->topology}, schedule, {.in_place = in_place});
+Status verify_plan(const PlanFile& file, const VerifyArguments& arguments, Watch& watch) {
+  const bool in_place = file.in_place || arguments.in_place;
+  const auto& schedule = file.plan.schedule;
+  auto proof = verify(file.topology, Routes{file.topology}, schedule, {.in_place = in_place});
   if (!proof) return in_file(std::move(proof).error(), arguments.plan);
   const auto& collective = schedule.collective();
   if (arguments.json) {
@@ -74,7 +64,15 @@ Status verify_plan(const VerifyArguments& arguments, Watch& watch) {
     return watch.print(json.dump(2) + "\n");
   }
   return watch.print(fmt::format("proved: {} among {} ranks of {}{}, {} steps in {} rounds\n", to_string(collective.kind), collective.members.size(),
-                                 file->topology.name(), in_place ? ", in place" : "", schedule.step_count(), rounds(schedule)));
+                                 file.topology.name(), in_place ? ", in place" : "", schedule.step_count(), rounds(schedule)));
+}
+
+Status verify_file(const VerifyArguments& arguments, Watch& watch) {
+  if (auto limits = limits_from(arguments.limits, watch); !limits) return std::move(limits).error();
+  const auto file = plan_or_program_from(arguments.plan);
+  if (!file) return file.error();
+  if (const auto* program = std::get_if<ProgramFile>(&*file)) return verify_program(*program, arguments, watch);
+  return verify_plan(std::get<PlanFile>(*file), arguments, watch);
 }
 
 }  // namespace
@@ -86,7 +84,7 @@ Command verify_command(CLI::App& parent) {
   app->add_flag("--in-place", a->in_place, "also where input and output share memory");
   app->add_flag("--json", a->json, "print as JSON");
   add_memory_limit(*app, a->limits);
-  return {app, [a](Watch& watch) { return verify_plan(*a, watch); }};
+  return {app, [a](Watch& watch) { return verify_file(*a, watch); }};
 }
 
 }  // namespace p2plab::cli
