@@ -102,7 +102,7 @@ Sentences crossover(const RunQuestion& question, const Evidence& evidence, Colle
     text += fmt::format("is nowhere faster than {}: {}", question.over, gain(tried.front()));
     if (tried.size() > 1) text += ", " + gain(tried.back());
   } else {
-    const bool to_the_end = faster.back() == tried.back() && spans_text(faster, tried).find(',') == std::string::npos;
+    const bool to_the_end = faster.front() == tried[tried.size() - faster.size()];  // both rise
     const auto where = to_the_end ? fmt::format("from {} on", to_string(faster.front())) : spans_text(faster, tried);
     text += fmt::format("is faster than {} {}: {}", question.over, where, gain(faster.front()));
     if (faster.size() > 1) text += ", " + gain(faster.back());

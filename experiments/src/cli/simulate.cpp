@@ -45,7 +45,7 @@ struct Simulation {
   const SimResult& result;
   SimEngine engine = SimEngine::events;
   std::optional<Interval> interval = std::nullopt;
-  bool assumed = false;  // does the interval hold numbers of the machine that are assumed?
+  std::string_view interval_of = {};  // whose numbers at their ends give the interval
   std::optional<CriticalPath> path = std::nullopt;
   std::vector<SimTime> slack = {};
 };
@@ -137,8 +137,7 @@ std::string text_of(const Simulation& s) {
   if (s.engine == SimEngine::path) text += "Engine path: the longest chain of waits or the busiest resource, no run is faster\n";
   if (s.engine == SimEngine::max_min) text += "Engine max-min: transfers that meet share what they meet at fairly\n";
   if (s.interval)
-    text += fmt::format("By the profile's intervals{} from {:.3f} to {:.3f} us\n", s.assumed ? ", and what is assumed of the machine," : "",
-                        microseconds(s.interval->low), microseconds(s.interval->high));
+    text += fmt::format("By {} from {:.3f} to {:.3f} us\n", s.interval_of, microseconds(s.interval->low), microseconds(s.interval->high));
   for (const auto& use : busiest(s.result, 5)) {
     text += fmt::format("  {:<32} busy {:>5.1f} %  {}\n", use.name, percent(use.busy, s.result.makespan), to_string(use.bytes));
   }
@@ -221,8 +220,12 @@ Status simulate_plan(const SimulateArguments& arguments, Watch& watch) {
     s.path = critical_path(topology, evaluator.routes(), program, *profile, *result);
     s.slack = step_slack(topology, evaluator.routes(), program, *profile, *result);
   }
-  s.assumed = assumed_ends(topology).has_value();
-  if (s.assumed || !profile->numbers.empty()) {
+  const bool assumed = assumed_ends(topology).has_value();
+  const bool measured = !profile->numbers.empty();
+  s.interval_of = !assumed    ? "the profile's intervals"
+                  : !measured ? "what is assumed of the machine"
+                              : "the profile's intervals, and what is assumed of the machine,";
+  if (assumed || measured) {
     auto prediction = evaluator.predict(program);
     if (!prediction) return std::move(prediction).error();
     s.interval = prediction->interval;

@@ -133,8 +133,6 @@ Result<Profile> profile_for(const TuneArguments& arguments, const Topology& topo
 }
 
 Result<std::string> executor_of(const TuneArguments& arguments) {
-  if (arguments.candidates < 1 || arguments.candidates > 64)
-    return Error{ErrorCode::usage, fmt::format("--candidates must be from 1 to 64, got {}", arguments.candidates)};
   if (!arguments.gpu || arguments.executor.empty() || arguments.executor == "cuda") return arguments.gpu ? "cuda" : arguments.executor;
   return Error{ErrorCode::usage, fmt::format("--gpu times plans on executor cuda, --executor says {}", arguments.executor)};
 }
@@ -198,7 +196,10 @@ Command tune_command(CLI::App& parent) {
   app->add_flag("--gpu", a->gpu, "time the plans predicted fastest, and NCCL, on this machine's GPUs, in turns; the fastest is taken");
   app->add_option("--executor", a->executor, "time them on this executor: cuda, as --gpu does, or host, which says nothing about GPUs")
       ->type_name("X");
-  app->add_option("--candidates", a->candidates, "plans that are timed at a size, at most")->capture_default_str()->type_name("N");
+  app->add_option("--candidates", a->candidates, "plans that are timed at a size, at most")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str()
+      ->type_name("N");
   app->add_flag("--in-place", a->in_place, "input and output share memory");
   app->add_flag("--json", a->json, "print the table as JSON");
   return {app, [a](Watch& watch) { return tune_machine(*a, watch); }};

@@ -156,6 +156,7 @@ Json verdict_json(const Verdict& verdict) {
 
 Json row_json(const ComparedRow& row) {
   return {{"collective", to_string(row.a.collective)},
+          {"cell", to_string(row.a.axes)},
           {"algorithm", row.a.algorithm},
           {"executor", row.a.executor()},
           {"ranks", row.a.ranks},

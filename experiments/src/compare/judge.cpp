@@ -21,7 +21,6 @@ struct Series {
   const Row* example = nullptr;
   std::vector<Bytes> sizes = {};
   std::vector<LogRatio> ratios = {};
-  bool simulated = false;
 };
 
 auto series_key(const Row& row) { return std::tuple{row.axes, row.collective, row.algorithm, row.ranks, row.dtype, row.in_place}; }
@@ -38,8 +37,7 @@ std::vector<Series> series_of(std::span<const ComparedRow* const> rows, Verdict&
   std::map<decltype(series_key(Row{})), std::size_t> place;
   std::vector<Series> all;
   for (const auto* row : rows) {  // in the order of the report
-    if (place.try_emplace(series_key(row->a), all.size()).second)
-      all.push_back({.example = &row->a, .simulated = row->a.clock() == Clock::simulated});
+    if (place.try_emplace(series_key(row->a), all.size()).second) all.push_back({.example = &row->a});
   }
   for (const auto* row : rising) {
     const auto ratio = ratio_of(*row);
@@ -134,7 +132,7 @@ Verdict judge(std::span<const ComparedRow* const> rows) {
   if (ratios.empty()) return verdict;
   verdict.mean = time_ratio(mean_of(ratios));
   for (const auto& series : all) {
-    if (series.simulated)
+    if (series.example->clock() == Clock::simulated)
       find_exact(series, verdict.differences);
     else
       find_measured(series, {0, series.sizes.size() - 1}, tests, verdict.differences);

@@ -37,7 +37,7 @@ op: sum                                      # optional: sum, product, min, max,
 profile: h200
 
 # Optional: which form (protocol, thread blocks, slices) a plan takes. model: the one that is predicted fastest; gpu: that in which
-# p2plab's kernels run it on GPUs, which is the default where the profile was measured with them (h200.yaml).
+# p2plab's kernels run it on GPUs, which is the default where the profile was measured with them (h200.yaml) or the machine is detected.
 forms: model
 
 # Optional; the default is [simulator]. What this machine lacks is skipped aloud.

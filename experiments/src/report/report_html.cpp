@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "answers/spans.h"
 #include "p2plab/base/quantity.h"
 #include "p2plab/report/report.h"
 #include "report/chart.h"
@@ -17,14 +18,6 @@ constexpr const char* style =
     "th,td{padding:.15em .7em;text-align:right;border-bottom:1px solid "
     "#eee}td.name,th.name{text-align:left}tr.winner{background:#e8f4e8;font-weight:bold}"
     "svg{font-size:11px;display:block;margin:1em 0}ul{line-height:1.5}footer{color:#666;font-size:85%;margin-top:2em}";
-
-std::vector<CollectiveKind> kinds_of(const Report& report) {
-  std::vector<CollectiveKind> kinds;
-  for (const auto& row : report.rows) {
-    if (std::ranges::find(kinds, row.collective) == kinds.end()) kinds.push_back(row.collective);
-  }
-  return kinds;
-}
 
 // The rows of each cell of a sweep.
 std::vector<Report> parts_of(const Report& report) {
@@ -101,7 +94,7 @@ std::string to_html(const Report& report) {
   html += list_html("Found", report.findings);
   for (const auto& part : parts_of(report)) {
     const auto& axes = part.rows.front().axes;
-    for (const auto kind : kinds_of(part)) {
+    for (const auto kind : answers::collectives_of(part.rows)) {
       html += fmt::format("<h2>{} {}</h2>\n", to_string(kind), escape_html(axes.empty() ? "on " + report.provenance.topology : to_string(axes)));
       html += to_svg(chart_of(part, kind, false)) + to_svg(chart_of(part, kind, true)) + table_html(part, kind);
     }

@@ -141,20 +141,26 @@ TextTable table_of(const std::vector<Line>& lines, const TextLayout& layout) {
 // What the predictions below rest on.
 std::string costs_of(const Provenance& from, const TextLayout& layout) {
   if (from.profile.empty()) return {};
-  const auto* forms = from.forms == "model" ? "in the form that is predicted fastest" : "in the form in which p2plab's kernels run it on GPUs";
+  const bool several = from.forms.find(',') != std::string::npos;  // of a sweep's cells
+  const auto forms = several                 ? fmt::format("in its cell's form ({})", from.forms)
+                     : from.forms == "model" ? std::string{"in the form that is predicted fastest"}
+                                             : std::string{"in the form in which p2plab's kernels run it on GPUs"};
   return folded(fmt::format("Predicted with profile {}, each plan {}.", from.profile, forms), layout).substr(2) + "\n";
 }
 
-// The words of the columns that are there.
-std::string legend_of(const TextTable& table, const std::vector<Line>& lines, const TextLayout& layout) {
+// The words of the columns that are there, in any of the tables.
+std::string legend_of(const std::vector<TextTable>& tables, const std::vector<Line>& lines, const TextLayout& layout) {
+  const auto shows = [&](const char* title) {
+    return std::ranges::any_of(tables, [&](const TextTable& table) { return table.shows(title, layout); });
+  };
   std::string text = "* least predicted time of its size.";
-  if (table.shows("% of\nbound", layout)) text += " % of bound: least time that any schedule needs / predicted.";
-  if (table.shows("channels", layout)) text += " channels: thread blocks per GPU.";
-  if (table.shows("proved", layout))
+  if (shows("% of\nbound")) text += " % of bound: least time that any schedule needs / predicted.";
+  if (shows("channels")) text += " channels: thread blocks per GPU.";
+  if (shows("proved"))
     text += " proved: every rank provably ends with the right sums.";
   else if (std::ranges::any_of(lines, [](const Line& line) { return any_row(line).verified; }))
     text += " Every plan is proved: each rank ends with the right sums.";
-  if (table.shows("data", layout)) text += " data: real data, run and compared with a float64 reference (- not run).";
+  if (shows("data")) text += " data: real data, run and compared with a float64 reference (- not run).";
   if (!layout.wide && std::ranges::any_of(lines, [&](const Line& line) { return repeats(line, lines); }))
     text += " auto has no line of its own where it chose a plan that has one.";
   return folded(text, layout).substr(2);
@@ -170,6 +176,7 @@ std::string to_text(const Report& report, const TextLayout& layout) {
   for (const auto& line : lines) {
     if (std::ranges::find(groups, group_of(line)) == groups.end()) groups.push_back(group_of(line));
   }
+  std::vector<TextTable> tables;
   for (const auto& group : groups) {
     std::vector<Line> mine;
     std::ranges::copy_if(lines, std::back_inserter(mine), [&](const Line& line) { return group_of(line) == group; });
@@ -179,10 +186,10 @@ std::string to_text(const Report& report, const TextLayout& layout) {
     text += fmt::format("{}: {} of {} among {} GPUs{}{}\n\n", report.name, to_string(group.second), row.dtype, row.ranks, place,
                         row.in_place ? ", in place" : "");
     if (group == groups.front()) text += costs_of(report.provenance, layout);
-    const auto table = table_of(mine, layout);
-    text += table.text(layout) + "\n";
-    if (group == groups.back()) text += legend_of(table, lines, layout);
+    tables.push_back(table_of(mine, layout));
+    text += tables.back().text(layout) + "\n";
   }
+  if (!tables.empty()) text += legend_of(tables, lines, layout);
   if (!report.skipped.empty()) text += "\nNot done:\n";
   for (const auto& skip : report.skipped) text += folded(fmt::format("{}: {}", skip.what, skip.reason), layout);
   if (!report.findings.empty()) text += "\nFound:\n";

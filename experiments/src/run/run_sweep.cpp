@@ -38,9 +38,9 @@ std::string text_of(const std::string& sentence) { return sentence; }
 void name_cell(const std::string& cell, Skipped& skip) { skip.what = fmt::format("{}: {}", cell, skip.what); }
 void name_cell(const std::string& cell, std::string& sentence) { sentence = fmt::format("{}: {}", cell, sentence); }
 
-// What all cells have in common stands once, what some have with their names.
+// What all cells have in common stands once, what some have with their names. `count`: of all cells, of which some may not have run.
 template <class Item>
-std::vector<Item> merged(const std::vector<std::pair<std::string, std::vector<Item>>>& cells) {
+std::vector<Item> merged(const std::vector<std::pair<std::string, std::vector<Item>>>& cells, std::size_t count) {
   std::map<std::string, std::set<std::string>> cells_with;
   for (const auto& [cell, items] : cells) {
     for (const auto& item : items) cells_with[text_of(item)].insert(cell);
@@ -49,7 +49,7 @@ std::vector<Item> merged(const std::vector<std::pair<std::string, std::vector<It
   std::set<std::string> said;
   for (const auto& [cell, items] : cells) {
     for (auto item : items) {
-      const bool common = cells_with[text_of(item)].size() == cells.size();
+      const bool common = cells_with[text_of(item)].size() == count;
       if (common && !said.insert(text_of(item)).second) continue;
       name_cell(common ? "each cell" : cell, item);
       all.push_back(std::move(item));
@@ -70,27 +70,21 @@ std::vector<std::size_t> along(const Sweep& sweep, std::size_t axis) {
   return cells;
 }
 
-std::vector<Row> rows_at(const Report& report, const Axes& axes) {
-  std::vector<Row> rows;
-  std::ranges::copy_if(report.rows, std::back_inserter(rows), [&](const Row& row) { return row.axes == axes; });
-  return rows;
-}
-
 // "all_reduce at 64 MiB: machine 4 GPUs 300.00 us (ring), machine 8 GPUs 345.00 us (ring)": at the largest size that all of these cells have.
 std::string axis_sentence(const Sweep& sweep, const Report& report, std::size_t axis, CollectiveKind kind) {
   const auto cells = along(sweep, axis);
-  std::vector<std::vector<Row>> rows;
+  std::vector<answers::BySize> best;
   std::map<Bytes, std::size_t> sizes;
   for (const auto c : cells) {
-    rows.push_back(rows_at(report, sweep.cells[c].axes));
-    for (const auto& [size, row] : answers::least_by_size(rows.back(), kind, answers::is_ours)) ++sizes[size];
+    best.push_back(
+        answers::least_by_size(report.rows, kind, [&](const Row& row) { return answers::is_ours(row) && row.axes == sweep.cells[c].axes; }));
+    for (const auto& [size, row] : best.back()) ++sizes[size];
   }
   const auto common = std::find_if(sizes.rbegin(), sizes.rend(), [&](const auto& each) { return each.second == cells.size(); });
   if (cells.size() < 2 || common == sizes.rend()) return {};
   std::vector<std::string> parts;
   for (std::size_t i = 0; i < cells.size(); ++i) {
-    const auto best = answers::least_by_size(rows[i], kind, answers::is_ours);
-    const auto& row = *best.at(common->first);
+    const auto& row = *best[i].at(common->first);
     parts.push_back(fmt::format("{} {} ({})", sweep.cells[cells[i]].axes[axis].value, answers::time_text(row), answers::name_of(row)));
   }
   return fmt::format("{} at {}: best by {}: {}.", to_string(kind), to_string(common->first), sweep.cells.front().axes[axis].axis,
@@ -113,9 +107,11 @@ Provenance provenance_of(const std::vector<Provenance>& cells) {
   auto all = cells.front();
   std::set<std::string> machines{all.topology};
   std::set<std::string> profiles{all.profile};
+  std::set<std::string> forms{all.forms};
   for (const auto& cell : cells) {
     add_name(all.topology, cell.topology, machines);
     add_name(all.profile, cell.profile, profiles);
+    add_name(all.forms, cell.forms, forms);
     for (const auto& value : cell.assumed) {
       const auto same = [&](const SourcedValue& known) { return known.what == value.what && known.value == value.value; };
       if (std::ranges::none_of(all.assumed, same)) all.assumed.push_back(value);
@@ -154,9 +150,9 @@ Result<Report> run(const Sweep& sweep, Progress& progress, const std::function<b
     found.emplace_back(name, std::move(cell->findings));
   }
   report.provenance = provenance_of(provenances);
-  report.skipped = merged(skipped);
+  report.skipped = merged(skipped, sweep.cells.size());
   report.findings = axis_sentences(sweep, report);
-  std::ranges::move(merged(found), std::back_inserter(report.findings));
+  std::ranges::move(merged(found, sweep.cells.size()), std::back_inserter(report.findings));
   return report;
 }
 

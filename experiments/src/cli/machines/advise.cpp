@@ -124,21 +124,14 @@ std::vector<std::string> to_do(const Advice& advice, const AdviseArguments& argu
   return lines;
 }
 
-// The table of sizes; without the column of intervals where neither the profile nor the machine has any.
 std::string table_of(const std::vector<Expected>& sizes) {
-  const bool intervals = std::ranges::any_of(sizes, [](const Expected& one) { return one.interval.has_value(); });
-  std::vector<TextTable::Column> columns{{"  from"}, {"algorithm"}, {"us", TextTable::Align::right}};
-  if (intervals) columns.push_back({"interval"});
-  columns.push_back({"busbw GB/s", TextTable::Align::right});
-  TextTable table(columns);
+  TextTable table({{"  from"}, {"algorithm"}, {"us", TextTable::Align::right}, {"interval"}, {"busbw GB/s", TextTable::Align::right}});
   for (const auto& one : sizes) {
-    std::vector<std::string> cells{"  " + to_string(one.size), one.algorithm, fmt::format("{:.2f}", microseconds(one.time))};
-    if (intervals)
-      cells.push_back(one.interval ? fmt::format("{:.2f} to {:.2f}", microseconds(one.interval->low), microseconds(one.interval->high)) : "-");
-    cells.push_back(fmt::format("{:.2f}", one.busbw));
-    table.add(cells);
+    const auto interval =
+        one.interval ? fmt::format("{:.2f} to {:.2f}", microseconds(one.interval->low), microseconds(one.interval->high)) : std::string{"-"};
+    table.add({"  " + to_string(one.size), one.algorithm, fmt::format("{:.2f}", microseconds(one.time)), interval, fmt::format("{:.2f}", one.busbw)});
   }
-  return table.text();
+  return table.text({});
 }
 
 std::string text_of(const Advice& advice, const AdviseArguments& arguments) {
