@@ -19,9 +19,7 @@ constexpr const char* plugin_name = "p2plab";
 constexpr std::streamoff longest_file = 1 << 20;
 
 // Read once, then never changed: NCCL keeps the addresses of what it was told.
-struct Variables {
-  std::map<std::string, std::string, std::less<>> values;
-};
+using Variables = std::map<std::string, std::string, std::less<>>;
 
 void say(Logger logger, LogLevel level, const std::string& text) {
   if (logger != nullptr)
@@ -44,7 +42,7 @@ bool take(std::string_view line, Variables& variables) {
   if (line.find_first_not_of(" \t") == std::string_view::npos || line.front() == '#') return true;
   const auto equals = line.find('=');
   if (equals == std::string_view::npos || !is_name(line.substr(0, equals))) return false;
-  return variables.values.emplace(line.substr(0, equals), line.substr(equals + 1)).second;
+  return variables.emplace(line.substr(0, equals), line.substr(equals + 1)).second;
 }
 
 Variables read(Logger logger) {
@@ -67,7 +65,7 @@ Variables read(Logger logger) {
     if (!take(line, variables))
       say(logger, LogLevel::warn, std::string{path} + ":" + std::to_string(number) + ": neither NAME=value with a new name nor a comment");
   }
-  say(logger, LogLevel::info, std::to_string(variables.values.size()) + " variables from " + path);
+  say(logger, LogLevel::info, std::to_string(variables.size()) + " variables from " + path);
   return variables;
 }
 
@@ -89,7 +87,7 @@ NcclResult finalize() { return nccl_tuner::success; }
 
 const char* get(const char* name) {
   if (const char* value = std::getenv(name); value != nullptr) return value;
-  const auto& all = variables(nullptr).values;
+  const auto& all = variables(nullptr);
   const auto found = all.find(std::string_view{name});
   return found == all.end() ? nullptr : found->second.c_str();
 }

@@ -27,7 +27,7 @@ struct Transfer {
   std::uint32_t operand = 0;  // among the remote operands of its instruction
   bool reads = false;
   bool paces = false;             // its thread block waits until its first stage has taken it
-  bool alone = false;             // its thread block sends no other slice, so no_index of its kind is before it
+  bool alone = false;             // its thread block sends no other slice, so none of its kind is before it
   std::uint32_t next = no_index;  // behind it in the same queue
 };
 

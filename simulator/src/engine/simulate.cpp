@@ -169,7 +169,7 @@ Result<SimResult> simulate(const Topology& topology, const PathOf& path_of, cons
   }
   auto compiled = compile(topology, path_of, pattern, profile);
   if (!compiled) return std::move(compiled).error();
-  // Ranks that start apart, and quirks that apply to some links only are played one by one.
+  // Ranks that start apart, and profiles with quirks, are played one by one.
   if (options.fold && options.engine == SimEngine::events && options.late.empty() && profile.quirks == Quirks{}) {
     auto folded = play_folded(*compiled, pattern.program.lanes.size(), options);
     if (!folded) return std::move(folded).error();

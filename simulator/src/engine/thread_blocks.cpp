@@ -226,7 +226,7 @@ void ThreadBlocks::issue_loads(Block& block, std::uint32_t index, Slot& s) {
   block.loads_free = paced;
 }
 
-// The next slice of this part, over as many works as have no_index.
+// The next slice of this part, over as many works as have none.
 void ThreadBlocks::next_slice(Block& block) const {
   block.slice += program_.blocks_per_lane;
   skip_works_without_slices(block);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs slice by slice on copy engines: a stream for each part of each lane, in which copies stand between kernels that wait for flags and raise them.
-// No multiprocessor moves data.
+// Runs slice by slice on copy engines: a stream for each block of each lane, in which copies stand between kernels that wait for flags and raise
+// them. No multiprocessor moves data.
 #pragma once
 
 #include "cuda/run/sliced_run.h"
@@ -15,7 +15,7 @@ class CopyRun final : public SlicedRun {
 
  private:
   struct RankEngines {
-    std::vector<Stream> streams;  // for each part of each lane
+    std::vector<Stream> streams;  // for each block of each lane
     std::vector<Event> ended;
     Event begun;
   };

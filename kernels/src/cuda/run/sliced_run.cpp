@@ -40,7 +40,7 @@ Status SlicedRun::link_rank(std::size_t rank) {
 std::string SlicedRun::describe_wait(std::size_t rank, const image::HangReport& report) const {
   const auto& linked = ranks_[rank].image;
   const auto lane = report.block / linked.call.blocks_per_lane;
-  const auto where = fmt::format("lane {}, part {}", lane, report.block % linked.call.blocks_per_lane);
+  const auto where = fmt::format("lane {}, block {}", lane, report.block % linked.call.blocks_per_lane);
   if (report.item == image::item_start) return fmt::format("{}: for rank {} to begin", where, linked.start_peers[lane][report.wait]);
   if (report.item == image::item_closing) return fmt::format("{}: for rank {} to end", where, linked.closing_peers[report.wait]);
   const auto& instruction = linked.instructions[linked.lanes[lane].first + report.item];
