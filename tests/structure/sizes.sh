@@ -28,7 +28,8 @@ figures() {
 sources | xargs -n 1 dirname | sort | uniq -c | awk '{print $1, $2}' | figures "sources a folder" 18 25 || code=1
 sources | sed -n 's|/[^/]*$||; s|^\([a-z]*/src\)/*\(.*\)$|\2 \1/\2|p' | sort -u |
   awk '{ print gsub("/", "/", $1) + ($1 != ""), $2 }' | figures "folders below src" 4 4 || code=1
-sources | xargs wc -l | awk '$2 != "total" {print $1, $2}' | figures "lines a file" 300 300 || code=1
+scripts() { find experiments/assets/page tests/browser -type f \( -name '*.js' -o -name '*.mjs' -o -name '*.css' \) | sort; }
+{ sources; scripts; } | xargs wc -l | awk '$2 != "total" {print $1, $2}' | figures "lines a file" 300 300 || code=1
 
 # A function begins where its declaration begins and ends at the brace below it; clang-format sees to the indentation.
 sources | xargs awk '

@@ -53,6 +53,18 @@ std::string driver_version() {
   return version;
 }
 
+// As the system was told it; words with blanks are quoted.
+std::string command_now() {
+  std::ifstream in("/proc/self/cmdline");
+  std::string command;
+  for (std::string word; std::getline(in, word, '\0');) {
+    if (command.empty()) word = std::filesystem::path(word).filename().string();
+    const bool plain = !word.empty() && word.find_first_of(" \t\n'\"$&;|<>()*?") == std::string::npos;
+    command += (command.empty() ? "" : " ") + (plain ? word : "'" + word + "'");
+  }
+  return command;
+}
+
 std::string date_now() {
   const auto now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
   std::tm utc{};
@@ -65,7 +77,12 @@ std::string date_now() {
 std::string_view version() { return P2PLAB_VERSION; }
 
 Provenance provenance_here() {
-  return Provenance{.version = std::string{version()}, .cpu = cpu_name(), .gpus = gpu_names(), .driver = driver_version(), .date = date_now()};
+  return Provenance{.version = std::string{version()},
+                    .command = command_now(),
+                    .cpu = cpu_name(),
+                    .gpus = gpu_names(),
+                    .driver = driver_version(),
+                    .date = date_now()};
 }
 
 Provenance provenance_of(const Experiment& experiment) {

@@ -9,6 +9,7 @@
 
 #include "p2plab/report/report.h"
 #include "report/json_number.h"
+#include "report/row_json.h"
 #include "report/row_names.h"
 
 namespace p2plab {
@@ -39,7 +40,9 @@ Json axes_json(const Axes& axes) {
   return json;
 }
 
-Json row_json(const Row& row) {
+}  // namespace
+
+nlohmann::ordered_json row_json(const Row& row) {
   const auto interval = row.interval();
   Json json{{"collective", to_string(row.collective)},
             {"algorithm", row.algorithm},
@@ -73,6 +76,8 @@ Json row_json(const Row& row) {
   return json;
 }
 
+namespace {
+
 Json assumed_json(const std::vector<SourcedValue>& values) {
   Json list = Json::array();
   for (const auto& value : values) {
@@ -90,6 +95,7 @@ Json assumed_json(const std::vector<SourcedValue>& values) {
 
 Json provenance_json(const Provenance& from) {
   return Json{{"version", from.version},
+              {"command", from.command},
               {"config", from.config},
               {"config_digest", from.config_digest},
               {"seed", from.seed},

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "p2plab/plan/nccl_plan.h"
+#include "run/executors.h"
 
 namespace p2plab {
 
@@ -20,6 +21,10 @@ Protocol protocol_of(nccl::Proto proto) {
 }
 
 }  // namespace
+
+bool nccl_rows_wanted(const Experiment& experiment) {
+  return std::ranges::find(experiment.executors, "nccl") == experiment.executors.end() || !executor_state("nccl");
+}
 
 NcclRows::NcclRows(const Experiment& experiment, const Evaluator& evaluator) : experiment_(experiment), evaluator_(evaluator) {
   auto found = nccl::search(evaluator.topology(), evaluator.routes());

@@ -13,6 +13,9 @@
 
 namespace p2plab {
 
+/// Where NCCL itself runs, its prediction is not needed.
+bool nccl_rows_wanted(const Experiment& experiment);
+
 class NcclRows {
  public:
   /// Searches NCCL's channels on the experiment's machine once.

@@ -16,6 +16,7 @@
 #include "run/nccl_rows.h"
 #include "run/plan_cases.h"
 #include "run/traces.h"
+#include "run/views.h"
 
 namespace p2plab {
 
@@ -84,6 +85,12 @@ Row row_of(const PlannedCase& planned, const Context& context, Measurement measu
   return row;
 }
 
+std::string reason_of(const Error& error) {
+  auto text = error.message;
+  for (const auto& note : error.notes) text += "; " + note;
+  return text;
+}
+
 // One line for all sizes that an algorithm cannot do for the same reason.
 std::vector<Skipped> impossible(const std::vector<PlannedCase>& cases) {
   struct Group {
@@ -96,8 +103,7 @@ std::vector<Skipped> impossible(const std::vector<PlannedCase>& cases) {
   for (const auto& planned : cases) {
     if (!planned.error) continue;
     const auto what = fmt::format("{} {}", to_string(planned.kind), planned.choice->label());
-    auto reason = planned.error->message;
-    for (const auto& note : planned.error->notes) reason += "; " + note;
+    const auto reason = reason_of(*planned.error);
     auto group = std::ranges::find_if(groups, [&](const Group& g) { return g.what == what && g.reason == reason; });
     if (group == groups.end()) group = groups.insert(group, {what, reason, {}, 0});
     group->sizes.push_back(planned.size);
@@ -172,11 +178,6 @@ class Running {
     report_.rows.push_back(row_of(planned, context_, *std::move(measured)));
   }
 
-  static std::string reason_of(const Error& error) {
-    auto text = error.message;
-    for (const auto& note : error.notes) text += "; " + note;
-    return text;
-  }
   void skip(const std::string& what, const std::string& reason) {
     progress_.note(fmt::format("skipped {}: {}", what, reason));
     report_.skipped.push_back({what, reason});
@@ -188,11 +189,6 @@ class Running {
   Report& report_;
   Progress& progress_;
 };
-
-// Where NCCL itself runs, its prediction is not needed.
-bool nccl_rows_wanted(const Experiment& experiment) {
-  return std::ranges::find(experiment.executors, "nccl") == experiment.executors.end() || !executor_state("nccl");
-}
 
 // The same plans on another machine, predicted.
 std::vector<Row> rows_on(const Topology& machine, const Context& context, Progress& progress) {
@@ -278,6 +274,7 @@ Result<Report> run(const Experiment& experiment, Progress& progress, const std::
   const auto recordings = record_winners(evaluator, cases);
   if (!recordings) return recordings.error();
   report.attachments = traces_of(evaluator.topology(), *recordings);
+  report.views = views_of(evaluator.topology(), *recordings);
   add_findings(report, context, cases, *recordings, answers_of(context, report.rows, progress));
   return report;
 }

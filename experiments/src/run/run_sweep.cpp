@@ -144,6 +144,7 @@ Result<Report> run(const Sweep& sweep, Progress& progress, const std::function<b
       report.rows.push_back(std::move(row));
     }
     for (auto& file : cell->attachments) report.attachments.push_back({file_prefix(c, axes) + file.name, std::move(file.text)});
+    for (auto& view : cell->views) report.views.push_back({axes, std::move(view.json)});
     report.interrupted = cell->interrupted;
     provenances.push_back(std::move(cell->provenance));
     skipped.emplace_back(name, std::move(cell->skipped));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "view/svg_layout.h"
+#include "p2plab/machine/svg_layout.h"
 
 #include <algorithm>
 #include <cmath>

@@ -8,9 +8,9 @@
 #include <fmt/format.h>
 
 #include "p2plab/base/quantity.h"
+#include "p2plab/machine/svg_layout.h"
 #include "p2plab/machine/topology_view.h"
 #include "view/connections.h"
-#include "view/svg_layout.h"
 
 namespace p2plab {
 

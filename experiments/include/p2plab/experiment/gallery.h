@@ -83,5 +83,7 @@ Result<GalleryReport> run_gallery(const Gallery& gallery, Progress& progress);
 std::string to_text(const GalleryReport& report);
 /// An object with `name`, `rows` (machine, figure, published_gbps, predicted_gbps, error_pct, note) and `orders` (machine, names, kept).
 std::string to_json(const GalleryReport& report);
+/// The same as a page with charts, in one file that loads nothing.
+std::string to_html(const GalleryReport& report);
 
 }  // namespace p2plab

@@ -21,6 +21,7 @@ namespace p2plab {
 /// Where numbers come from; travels with every report.
 struct Provenance {
   std::string version = {};        // of p2plab
+  std::string command = {};        // as it was given
   std::string config = {};         // path as given
   std::string config_digest = {};  // of the config file's bytes, "xxh3-128:..."
   std::uint64_t seed = 1;
@@ -91,6 +92,12 @@ struct Attachment {
   std::string text;
 };
 
+/// What was simulated of one row: links, thread blocks, over time.
+struct SimulatedView {
+  Axes axes = {};    // where the row stands in a sweep
+  std::string json;  // as report.html draws it
+};
+
 struct Report {
   std::string name = {};  // of the experiment
   Provenance provenance = {};
@@ -99,6 +106,7 @@ struct Report {
   bool interrupted = false;                // not all that was asked for was tried
   std::vector<std::string> findings = {};  // sentences
   std::vector<Attachment> attachments = {};
+  std::vector<SimulatedView> views = {};
 };
 
 /// Marks, per place in a sweep, collective and size, the simulator row with the least predicted time; of equals the first.
@@ -108,7 +116,7 @@ void mark_winners(std::vector<Row>& rows);
 std::string to_json(const Report& report);
 /// report.csv: one line per row, the fixed keys as header.
 std::string to_csv(const Report& report);
-/// report.html: the table and charts in one file that loads nothing.
+/// report.html: the verdict, charts, the machine under load, the table and provenance, in one file that loads nothing.
 std::string to_html(const Report& report);
 /// The tables and the sentences for a person.
 std::string to_text(const Report& report, const TextLayout& layout = {});
