@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // p2plab bound: how fast a collective can be at best on a machine, and why.
 
+#include <map>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -30,12 +32,32 @@ std::vector<std::string> names_of(const Topology& topology, const std::vector<No
   return names;
 }
 
+// The nodes of each part, where a partition is the proof.
+std::vector<std::vector<std::string>> parts_of(const Topology& topology, const std::vector<int>& part) {
+  std::map<int, std::vector<std::string>> parts;
+  for (std::size_t v = 0; v < part.size(); ++v) parts[part[v]].push_back(topology.nodes()[v].name);
+  std::vector<std::vector<std::string>> names;
+  for (auto& [label, nodes] : parts) names.push_back(std::move(nodes));
+  return names;
+}
+
+// What has a price, where prices are the proof.
+nlohmann::ordered_json prices_of(const Topology& topology, const std::vector<std::int64_t>& prices) {
+  auto json = nlohmann::ordered_json::object();
+  for (std::size_t i = 0; i < prices.size(); ++i) {
+    if (prices[i] > 0) json[topology.name_of(topology.limits()[i])] = prices[i];
+  }
+  return json;
+}
+
 std::string json_of(const Topology& topology, const Bound& bound, const InNetwork& able, const AssumedRange& range) {
   const nlohmann::ordered_json json{{"collective", to_string(bound.kind)},
                                     {"ranks", bound.members},
                                     {"algbw_gbps", number(bound.algbw_gbps())},
                                     {"inverse_rate", to_string(bound.inverse_rate)},
                                     {"cut", names_of(topology, bound.cut)},
+                                    {"partition", parts_of(topology, bound.part)},
+                                    {"prices", prices_of(topology, bound.prices)},
                                     {"latency_steps", bound.latency_steps},
                                     {"argument", bound.argument},
                                     {"attained", bound.attained},

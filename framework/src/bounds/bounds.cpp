@@ -7,13 +7,13 @@
 
 #include <fmt/format.h>
 
-#include "bounds/trees/best_trees.h"
-#include "bounds/certificate.h"
 #include "bounds/distances.h"
 #include "bounds/flow_graph.h"
 #include "bounds/in_network.h"
 #include "bounds/partition.h"
 #include "bounds/programs.h"
+#include "bounds/proofs/evaluated_again.h"
+#include "bounds/trees/best_trees.h"
 #include "p2plab/machine/topology_view.h"
 
 namespace p2plab {
@@ -59,23 +59,10 @@ class Bounder {
     }
     if (!able_.empty() && !in_network_can_help(collective_.kind))
       bound_.argument += "; switches that multicast or reduce cannot help: every byte has one sender and one receiver";
-    return checked();
+    return bounds::evaluated_again(std::move(bound_), topology_, blocks_, able_);
   }
 
  private:
-  // A cut that is given as the proof proves it once more, evaluated by other means.
-  Result<Bound> checked() const {
-    constexpr double rounded = 1e-12;  // fractions that do not fit into 64 bits
-    if (bound_.cut.empty()) return bound_;
-    const auto proved = bounds::proved_by_cut(topology_, collective_.kind, bound_.members, blocks_, bound_.cut);
-    if (proved.value() >= bound_.inverse_rate.value() * (1 - rounded)) return bound_;
-    return Error{ErrorCode::verification_failed,
-                 fmt::format("a fault of p2plab: the cut {{{}}} proves {} ns a byte, not {}", set_of_names(topology_, bound_.cut), to_string(proved),
-                             to_string(bound_.inverse_rate)),
-                 std::nullopt,
-                 {"please report it"}};
-  }
-
   std::size_t node_of(Rank rank) const { return topology_.node_of(rank).index(); }
   int vertex_of(Rank rank) const { return topology_.node_of(rank).value; }
 
@@ -122,6 +109,7 @@ class Bounder {
     if (!(rate > bound_.inverse_rate)) return;
     bound_.inverse_rate = rate;
     bound_.cut = cut.nodes;
+    bound_.part.clear();
     bound_.argument = fmt::format("{} must {} {{{}}} at {:.10g} GB/s", amount(weight), reversed ? "enter" : "leave",
                                   set_of_names(topology_, cut.nodes), capacity.value());
     bound_.cut_latency = bounds::least_latency(topology_, cut.nodes, reversed);
@@ -162,7 +150,12 @@ class Bounder {
     for (std::size_t v = 0; v < wanted.weights.size(); ++v) {
       if (wanted.weights[v] > 0 && static_cast<int>(v) != commodity.source) commodity.sinks.emplace_back(static_cast<int>(v), wanted.weights[v]);
     }
-    bounds::take_rate(bound_, bounds::flow_rate(topology_, {commodity}, gather), scale(), "the greatest flow");
+    take_flow({std::move(commodity)}, gather, scale(), "the greatest flow");
+  }
+
+  void take_flow(const std::vector<bounds::Commodity>& commodities, bool reversed, const Rational& factor, const std::string& what) {
+    const auto proved = [&](const bounds::Prices& prices) { return bounds::proved_by_prices(topology_, commodities, reversed, prices); };
+    bounds::take_rate(bound_, topology_, bounds::flow_rate(topology_, commodities, reversed), proved, factor, what);
   }
 
   void all_reduce() {
@@ -199,6 +192,7 @@ class Bounder {
     if (partition.inverse_rate() > bound_.inverse_rate) {
       bound_.inverse_rate = partition.inverse_rate();
       bound_.cut.clear();
+      bound_.part = partition.part;
       bound_.cut_latency = Seconds{0};
       bound_.argument = fmt::format("2 x {} payloads must enter the {} parts with GPUs of a partition at {:.10g} GB/s together", partition.parts - 1,
                                     partition.parts, static_cast<double>(partition.capacity) / 1e9);
@@ -242,7 +236,7 @@ class Bounder {
       if (!commodity.sinks.empty()) commodities.push_back(std::move(commodity));
     }
     if (commodities.size() * topology_.links().size() > most_flow_columns) return bounds::give_up(bound_);
-    bounds::take_rate(bound_, bounds::flow_rate(topology_, commodities, false), {1, 1}, "the greatest flow between all pairs at once");
+    take_flow(commodities, false, {1, 1}, "the greatest flow between all pairs at once");
   }
 
   // What one GPU sends or gets, and what crosses the worst cut for all-gather.

@@ -10,7 +10,7 @@ namespace p2plab::bounds {
 
 namespace {
 
-std::optional<double> solved_rate(const Topology& topology, const std::vector<Commodity>& commodities, bool reversed) {
+std::optional<PricedRate> solved_rate(const Topology& topology, const std::vector<Commodity>& commodities, bool reversed) {
   const auto links = static_cast<int>(topology.links().size());
   const auto nodes = static_cast<int>(topology.nodes().size());
   const auto count = static_cast<int>(commodities.size());
@@ -19,7 +19,7 @@ std::optional<double> solved_rate(const Topology& topology, const std::vector<Co
   objective.back() = 1;
   const std::vector<double> upper(objective.size(), LinearProgram::unbounded);
   LinearProgram program(objective, upper);
-  add_capacities(program, topology, [&](LinkId link) {
+  const auto rows = add_capacities(program, topology, [&](LinkId link) {
     std::vector<int> columns;
     for (int c = 0; c < count; ++c) columns.push_back(c * links + link.value);
     return columns;
@@ -40,18 +40,19 @@ std::optional<double> solved_rate(const Topology& topology, const std::vector<Co
     }
   }
   if (!program.solve()) return std::nullopt;
-  return program.objective() * widest_link(topology);
+  return PricedRate{program.objective() * widest_link(topology), prices_of_rows(program, rows)};
 }
 
 }  // namespace
 
-std::optional<double> flow_rate(const Topology& topology, const std::vector<Commodity>& commodities, bool reversed) {
+std::optional<PricedRate> flow_rate(const Topology& topology, const std::vector<Commodity>& commodities, bool reversed) {
   double uses = 0;
   for (const auto& commodity : commodities) {
     for (const auto& [sink, weight] : commodity.sinks) uses += static_cast<double>(weight);
   }
   return at_scale(
-      topology, uses, [&](const Topology& machine) { return solved_rate(machine, commodities, reversed); }, [](double rate) { return rate; });
+      topology, uses, [&](const Topology& machine) { return solved_rate(machine, commodities, reversed); },
+      [](const PricedRate& found) { return found.rate; });
 }
 
 }  // namespace p2plab::bounds

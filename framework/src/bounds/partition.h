@@ -3,6 +3,7 @@
 #pragma once
 
 #include <span>
+#include <vector>
 
 #include "p2plab/detail/rational.h"
 #include "p2plab/machine/topology.h"
@@ -12,7 +13,8 @@ namespace p2plab::bounds {
 /// Parts with GPUs, and the bandwidth into them all.
 struct Partition {
   int parts = 0;
-  std::int64_t capacity = 1;  // bytes per second
+  std::int64_t capacity = 1;   // bytes per second
+  std::vector<int> part = {};  // by node
   /// Seconds per byte at GB/s: of k parts all but the roots' share must get the result (k - 1 times the payload in all), and as much again goes
   /// into sums; what switches pass on enters a part in the end.
   Rational inverse_rate() const;

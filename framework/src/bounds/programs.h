@@ -15,7 +15,13 @@ struct Commodity {
   std::vector<std::pair<int, std::int64_t>> sinks;
 };
 
-/// The greatest rate in bytes per second of weight 1, for all commodities at once; with `reversed`, data runs from the sinks to the source.
-std::optional<double> flow_rate(const Topology& topology, const std::vector<Commodity>& commodities, bool reversed);
+/// What a linear program found: bytes per second of weight 1, and the prices of the machine's limits, by Topology::limits(), that prove it.
+struct PricedRate {
+  double rate = 0;
+  std::vector<double> prices = {};
+};
+
+/// The greatest rate for all commodities at once; with `reversed`, data runs from the sinks to the source.
+std::optional<PricedRate> flow_rate(const Topology& topology, const std::vector<Commodity>& commodities, bool reversed);
 
 }  // namespace p2plab::bounds

@@ -11,15 +11,25 @@ double widest_link(const Topology& topology) {
   return static_cast<double>(widest);
 }
 
-void add_capacities(LinearProgram& program, const Topology& topology, const std::function<std::vector<int>(LinkId)>& users) {
+std::vector<int> add_capacities(LinearProgram& program, const Topology& topology, const std::function<std::vector<int>(LinkId)>& users) {
   const auto widest = widest_link(topology);
+  std::vector<int> rows;
+  int next = 0;
   for (const auto& limit : topology.limits()) {
     std::vector<LinearProgram::Term> row;
     for (const auto link : limit.links) {
       for (const auto column : users(link)) row.push_back({column, 1});
     }
+    rows.push_back(row.empty() ? -1 : next++);
     if (!row.empty()) program.add_row(0, row, static_cast<double>(limit.bandwidth.bytes_per_second()) / widest);
   }
+  return rows;
+}
+
+std::vector<double> prices_of_rows(const LinearProgram& program, std::span<const int> rows) {
+  std::vector<double> prices;
+  for (const auto row : rows) prices.push_back(row < 0 ? 0 : std::max(0.0, program.price(row)));
+  return prices;
 }
 
 }  // namespace p2plab::bounds

@@ -22,6 +22,11 @@ struct Bound {
   Rational inverse_rate;
   /// The nodes whose links out (or in, see `argument`) prove it; by rising id, empty where one cut alone is no proof.
   std::vector<NodeId> cut;
+  /// By node, the part that it lies in, where what must enter the parts of a partition is the proof; else empty.
+  std::vector<int> part = {};
+  /// By Topology::limits(), the prices that are the proof: what all limits let through costs so much, what one byte needs at least so much; else
+  /// empty.
+  std::vector<std::int64_t> prices = {};
   /// The proof in one sentence.
   std::string argument;
   /// Is the bandwidth reached by some schedule, in the limit of large payloads?

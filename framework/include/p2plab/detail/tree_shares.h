@@ -30,6 +30,7 @@ struct TreeShares {
   double rate = 0;              // of all roots together where roots are free, else of weight 1
   std::vector<double> out, in;  // by link: what out-trees and in-trees may use; empty where there are none
   std::vector<double> roots;    // by rank; what adding nodes take as roots is not listed
+  std::vector<double> prices;   // by Topology::limits(): the dual, which proves that there is no more
 };
 
 /// The greatest rate and one way to reach it. Out-trees and in-trees share the links; groups and node limits count; a host may send on more than

@@ -8,9 +8,6 @@
 #include <cmath>
 #include <limits>
 #include <map>
-#include <numeric>
-
-#include <fmt/format.h>
 
 #include "bounds/shared_links.h"
 #include "bounds/trees/tree_finder.h"
@@ -23,7 +20,6 @@ namespace {
 
 constexpr double packing_tolerance = 1e-9;
 constexpr int most_rounds = 2000;
-constexpr std::size_t most_names = 6;
 constexpr std::size_t most_pairs = std::size_t{1} << 24;  // of nodes, in one finder's tables
 
 std::vector<int> branching_nodes(const Topology& topology, const TreeDemand& demand, bool in_trees) {
@@ -167,78 +163,12 @@ class TreeMaster {
     ++columns_;
   }
 
-  TreePacking answer() {
-    TreePacking packing;
-    packing.reached = program_.objective() * widest_;
-    const double proved = upper_ * widest_;
-    packing.exact = packing.reached >= proved * (1 - 10 * packing_tolerance);
+  TreePacking answer() const {
+    TreePacking packing{program_.objective() * widest_, upper_ * widest_};
+    packing.exact = packing.reached >= packing.proved * (1 - 10 * packing_tolerance);
     if (best_prices_.empty()) return packing;
-    packing.inverse = simplest_near(1e9 / proved * (1 - packing_tolerance), packing_tolerance);
-    if (packing.exact) prove_in_whole_numbers(packing);
+    for (const auto orbit : limit_orbit_) packing.prices.push_back(best_prices_[static_cast<std::size_t>(orbit)]);
     return packing;
-  }
-
-  // Rounds the prices to whole numbers and finds what is dearest and cheapest anew: an exact proof, if it proves as much.
-  void prove_in_whole_numbers(TreePacking& packing) {
-    const auto whole = whole_prices();
-    if (whole.empty()) return;
-    set_prices({whole.begin(), whole.end()});
-    double needed = 0;
-    for (const auto& demand : demands_) {
-      double least = std::numeric_limits<double>::infinity();
-      for (const auto root : demand.roots) {
-        double cost = 0;
-        for (const auto& finder : finders_) cost += finder.cheapest(root).cost;
-        least = std::min(least, cost);
-      }
-      needed += least * static_cast<double>(demand.weight);
-    }
-    Int128 spent = 0;
-    for (std::size_t i = 0; i < limits_.size(); ++i)
-      spent += static_cast<Int128>(whole[static_cast<std::size_t>(limit_orbit_[i])]) * limits_[i].bandwidth.bytes_per_second();
-    if (needed <= 0 || needed > 9e15) return;
-    const auto inverse = reduced(static_cast<Int128>(needed) * 1'000'000'000, spent);
-    if (inverse.value() < packing.inverse.value() * (1 - 10 * packing_tolerance)) return;
-    packing.inverse = inverse;
-    packing.least = static_cast<std::int64_t>(needed);
-    packing.spent = reduced(spent, 1'000'000'000);
-    packing.prices = in_words(whole);
-  }
-
-  // Empty if they are no small multiples of a common one.
-  std::vector<std::int64_t> whole_prices() const {
-    constexpr double nothing = 1e-7;
-    constexpr std::int64_t most = 1'000'000;
-    const auto dearest = *std::ranges::max_element(best_prices_);
-    double cheapest = dearest;
-    for (const auto price : best_prices_) cheapest = price > nothing * dearest ? std::min(cheapest, price) : cheapest;
-    std::vector<Rational> ratios;
-    std::int64_t common = 1;
-    for (const auto price : best_prices_) {
-      ratios.push_back(price > nothing * dearest ? simplest_near(price / cheapest, nothing) : Rational{});
-      common = std::lcm(common, ratios.back().denominator);
-      if (common > most) return {};
-    }
-    std::vector<std::int64_t> whole;
-    for (const auto& ratio : ratios) {
-      whole.push_back(ratio.numerator * (common / ratio.denominator));
-      if (whole.back() > most) return {};
-    }
-    return whole;
-  }
-
-  std::string in_words(const std::vector<std::int64_t>& prices) const {
-    std::map<std::int64_t, std::vector<std::string>> by_price;
-    for (std::size_t i = 0; i < limits_.size(); ++i) {
-      if (const auto price = prices[static_cast<std::size_t>(limit_orbit_[i])]; price > 0) by_price[price].push_back(topology_.name_of(limits_[i]));
-    }
-    std::string words;
-    for (const auto& [price, names] : by_price) {
-      words += fmt::format("{}{} for {}", words.empty() ? "" : "; ", price, names.front());
-      for (std::size_t i = 1; i < std::min(names.size(), most_names); ++i) words += ", " + names[i];
-      if (names.size() > most_names) words += fmt::format(" and {} more", names.size() - most_names);
-    }
-    return words;
   }
 
   const Topology& topology_;

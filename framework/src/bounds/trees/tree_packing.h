@@ -3,23 +3,18 @@
 #pragma once
 
 #include <optional>
-#include <string>
 #include <vector>
 
-#include "p2plab/detail/rational.h"
 #include "p2plab/detail/tree_shares.h"
 
 namespace p2plab::bounds {
 
-/// What is reached, what is proved, and the prices that prove it: what each limit of the machine lets through costs its price, everything together
-/// costs `spent`, and what one byte of weight 1 needs costs at least `least`; so no more than spent / least bytes per second can be had.
+/// What is reached, and the prices that prove what can be.
 struct TreePacking {
-  double reached = 0;      // bytes per second of weight 1 (of all roots together where they are free)
-  Rational inverse;        // proved: seconds per byte, times 1e9; zero if only what was known is
-  bool exact = false;      // the two are the same
-  std::string prices;      // in words, per GB/s
-  Rational spent;          // for one GB/s at its price each
-  std::int64_t least = 0;  // zero where prices did not come out as whole numbers
+  double reached = 0;               // bytes per second of weight 1 (of all roots together where they are free)
+  double proved = 0;                // the same, at most: by the prices, or what was known
+  bool exact = false;               // the two are the same
+  std::vector<double> prices = {};  // by Topology::limits(); empty where only what was known is proved
 };
 
 /// May trees branch at nodes that they need not reach?

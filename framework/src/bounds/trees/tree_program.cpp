@@ -33,7 +33,7 @@ class TreeProgram {
     for (int r = 0; r < roots_; ++r) objective[static_cast<std::size_t>(root_first_ + r)] = 1;
     const std::vector<double> upper(objective.size(), LinearProgram::unbounded);
     program_ = std::make_unique<LinearProgram>(objective, upper);
-    add_capacities(*program_, topology, [&](LinkId link) {
+    limit_rows_ = add_capacities(*program_, topology, [&](LinkId link) {
       std::vector<int> columns;
       if (!demand_.receivers.empty()) columns.push_back(link.value);
       if (!demand_.senders.empty()) columns.push_back(in_first_ + link.value);
@@ -57,7 +57,7 @@ class TreeProgram {
  private:
   TreeShares shares() const {
     const auto scale = widest_link(topology_);
-    TreeShares result{program_->objective() * scale, {}, {}, {}};
+    TreeShares result{program_->objective() * scale, {}, {}, {}, prices_of_rows(*program_, limit_rows_)};
     for (int l = 0; l < links_; ++l) {
       if (!demand_.receivers.empty()) result.out.push_back(program_->value(l) * scale);
       if (!demand_.senders.empty()) result.in.push_back(program_->value(in_first_ + l) * scale);
@@ -171,6 +171,7 @@ class TreeProgram {
   int root_first_ = 0;
   int roots_ = 0;
   std::vector<int> adding_roots_;
+  std::vector<int> limit_rows_;
   std::unique_ptr<LinearProgram> program_;
   std::set<std::pair<bool, std::vector<bool>>> known_;
 };

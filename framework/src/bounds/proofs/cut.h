@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Proofs of bounds, evaluated once more from the machine alone: none of the code that found them is asked.
+// Cuts as proofs of bounds, evaluated once more from the machine alone: none of the code that found them is asked.
 #pragma once
 
 #include <span>

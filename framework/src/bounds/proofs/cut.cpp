@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "bounds/certificate.h"
+#include "bounds/proofs/cut.h"
 
 #include <algorithm>
 #include <map>
