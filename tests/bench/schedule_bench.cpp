@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Steps planned, built, verified and lowered per second.
+// Steps planned, built, verified, lowered and checked per second.
+#include <sys/resource.h>
+
 #include <benchmark/benchmark.h>
 
 #include "p2plab/plan/builtin_planners.h"
+#include "p2plab/program/check.h"
 #include "p2plab/program/lower.h"
 #include "p2plab/schedule/verify.h"
 
@@ -113,11 +116,34 @@ void lower_it(benchmark::State& state) {
   state.SetItemsProcessed(static_cast<std::int64_t>(schedule.step_count()) * state.iterations());
 }
 
+// The proof of the lowered program; "MB": by how much it raises the process's peak of memory, the first time.
+void check_it(benchmark::State& state) {
+  const auto machine = switched(static_cast<int>(state.range(0)));
+  const Routes routes(machine);
+  const auto program = [&] {
+    const auto schedule = ring_reduce_scatter(static_cast<int>(state.range(0)), static_cast<int>(state.range(1)));
+    return *lower(schedule, *verify(machine, routes, schedule), {.elements = 1 << 24}, {});
+  }();
+  const auto peak = [] {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return static_cast<double>(usage.ru_maxrss) * 1024e-6;
+  };
+  const auto before = peak();
+  for (auto _ : state) {
+    if (!check(machine, routes, program)) state.SkipWithError("not proved");
+  }
+  state.SetItemsProcessed(static_cast<std::int64_t>(program.instructions.size()) * state.iterations());
+  state.counters["MB"] = peak() - before;
+}
+
 // 8 ranks; 64 ranks; a million steps on 256 ranks.
 BENCHMARK(plan)->Apply(planners_of_all_reduce)->Unit(benchmark::kMillisecond);
 BENCHMARK(build)->Args({8, 4})->Args({64, 4})->Args({256, 16})->Unit(benchmark::kMillisecond);
 BENCHMARK(prove)->Args({8, 4})->Args({64, 4})->Args({256, 16})->Unit(benchmark::kMillisecond);
 BENCHMARK(lower_it)->Name("lower")->Args({8, 4})->Args({64, 4})->Args({256, 16})->Unit(benchmark::kMillisecond);
+
+BENCHMARK(check_it)->Name("check")->Args({8, 4})->Args({64, 4})->Args({256, 16})->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace p2plab
