@@ -60,7 +60,8 @@ class Emulation {
   image::HangReport& report(std::size_t rank) { return *Cpu::at<image::HangReport>(reports_[rank]); }
   std::uint64_t timeout = 20'000'000'000;
   std::uint32_t first_call = 0;
-  int missing_rank = -1;  // this rank never starts
+  int missing_rank = -1;                           // this rank never starts
+  std::function<void(PacketProgram&)> spoil = {};  // what is run by packets, before it is linked
 
   // By the interpreter. A thread takes `batch` packets at a time.
   template <class Wire, class Combine>
@@ -85,6 +86,29 @@ class Emulation {
       testing::run_blocks(threads, blocks, [=] { device::run_packets<Cpu, Wire>(Combine{}, tables, call); });
     };
   }
+  // One rank's block of a kernel that was prepared, by another Machine, in the thread that calls.
+  template <class Machine, class Wire, class Combine>
+  void packets_here(std::size_t rank) {
+    device::run_packets<Machine, Wire>(Combine{}, VectorTables{&packet_images_[rank]}, packet_calls_[rank]);
+  }
+  template <class Machine, class Combine>
+  void slices_here(std::size_t rank) {
+    device::run_slices<Machine, false>(Combine{}, slice_images_[rank].call);
+  }
+  std::uint32_t slice_blocks(std::size_t rank) const {
+    return std::max(slice_images_[rank].call.lane_count, 1U) * slice_images_[rank].call.blocks_per_lane;
+  }
+  image::PacketCall& packet_call(std::size_t rank) { return packet_calls_[rank]; }
+
+  // All memory as it is, and back to that.
+  void remember() {
+    remembered_.clear();
+    for (const auto& memory : memory_) remembered_.push_back(*memory);
+  }
+  void restore() {
+    for (std::size_t m = 0; m < memory_.size(); ++m) std::ranges::copy(remembered_[m], memory_[m]->begin());
+  }
+
   const PacketImage& packet_image(std::size_t rank) const { return packet_images_[rank]; }
   // What was linked: the program's own packets, unless the test wanted another wire.
   const PacketProgram& packets() const { return *packets_; }
@@ -129,13 +153,47 @@ class Emulation {
   // One call with fresh data: returns the number of wrong output elements.
   template <class T>
   int call(int number) {
-    fill<T>(number);
+    for (std::size_t r = 0; r < addresses_.size(); ++r) fill<T>(r, number);
     std::vector<std::thread> threads;
     for (std::size_t r = 0; r < addresses_.size(); ++r) {
       if (static_cast<int>(r) != missing_rank) launch_(threads, r);
     }
     for (auto& thread : threads) thread.join();
-    return wrong<T>(number);
+    int bad = 0;
+    for (std::size_t r = 0; r < addresses_.size(); ++r) bad += wrong<T>(r, number);
+    return bad;
+  }
+
+  // One rank's data of a call, and how many elements of its result are wrong.
+  template <class T>
+  void fill(std::size_t r, int number) {
+    const auto elements = block_elements(plan_.schedule.collective(), plan_.schedule.blocks(), payload_);
+    const Rank rank{static_cast<std::int64_t>(r)};
+    if (!program_.in_place) std::memset(Cpu::at<void>(addresses_[r].buffers[1]), 0xee, static_cast<std::size_t>(program_.memory[r].output.count()));
+    for (std::size_t b = 0; b < elements.size(); ++b) {
+      const auto offset = layout_.input_offset(rank, static_cast<std::int32_t>(b));
+      if (offset < 0) continue;
+      auto* data = Cpu::at<T>(addresses_[r].buffers[0] + static_cast<std::uint64_t>(offset));
+      for (std::int64_t e = 0; e < elements[b]; ++e) data[e] = value<T>(rank.value, b, e, number);
+    }
+  }
+
+  template <class T>
+  int wrong(std::size_t r, int number) const {
+    const auto elements = block_elements(plan_.schedule.collective(), plan_.schedule.blocks(), payload_);
+    const Rank rank{static_cast<std::int64_t>(r)};
+    int bad = 0;
+    for (std::size_t b = 0; b < elements.size(); ++b) {
+      const auto& block = plan_.schedule.blocks()[b];
+      if (std::ranges::find(block.receivers, rank) == block.receivers.end()) continue;
+      const auto* data = Cpu::at<T>(addresses_[r].buffers[1] + static_cast<std::uint64_t>(layout_.output_offset(rank, static_cast<std::int32_t>(b))));
+      for (std::int64_t e = 0; e < elements[b]; ++e) {
+        T sum{};
+        for (const auto sender : block.contributors) sum += value<T>(sender.value, b, e, number);
+        bad += data[e] == sum ? 0 : 1;
+      }
+    }
+    return bad;
   }
 
  private:
@@ -152,6 +210,11 @@ class Emulation {
     const bool lowered =
         program_.packets && (program_.packets->wire == wire || (program_.packets->wire == PacketWire::ll128 && wire == PacketWire::ll));
     packets_ = lowered ? program_.packets : std::make_shared<const PacketProgram>(make_packet_program(program_, peer_access_, wire));
+    if (spoil) {
+      auto spoilt = std::make_shared<PacketProgram>(*packets_);
+      spoil(*spoilt);
+      packets_ = std::move(spoilt);
+    }
     const auto area = std::max(landing_area(*packets_, wire), host_landing_area(*packets_, wire));
     for (auto& at : addresses_) {
       at.landing = take(Bytes{area * image::landing_copies}, Wire::empty().w);
@@ -197,40 +260,6 @@ class Emulation {
     return static_cast<T>((element * 7 + rank * 13 + static_cast<std::int64_t>(block) * 5 + number * 3) % 19 - 6);
   }
 
-  template <class T>
-  void fill(int number) {
-    const auto elements = block_elements(plan_.schedule.collective(), plan_.schedule.blocks(), payload_);
-    for (std::size_t r = 0; r < addresses_.size(); ++r) {
-      const Rank rank{static_cast<std::int64_t>(r)};
-      if (!program_.in_place) std::memset(Cpu::at<void>(addresses_[r].buffers[1]), 0xee, static_cast<std::size_t>(program_.memory[r].output.count()));
-      for (std::size_t b = 0; b < elements.size(); ++b) {
-        const auto offset = layout_.input_offset(rank, static_cast<std::int32_t>(b));
-        if (offset < 0) continue;
-        auto* data = Cpu::at<T>(addresses_[r].buffers[0] + static_cast<std::uint64_t>(offset));
-        for (std::int64_t e = 0; e < elements[b]; ++e) data[e] = value<T>(rank.value, b, e, number);
-      }
-    }
-  }
-
-  template <class T>
-  int wrong(int number) const {
-    const auto elements = block_elements(plan_.schedule.collective(), plan_.schedule.blocks(), payload_);
-    int bad = 0;
-    for (std::size_t b = 0; b < elements.size(); ++b) {
-      const auto& block = plan_.schedule.blocks()[b];
-      for (const auto rank : block.receivers) {
-        const auto* data =
-            Cpu::at<T>(addresses_[rank.index()].buffers[1] + static_cast<std::uint64_t>(layout_.output_offset(rank, static_cast<std::int32_t>(b))));
-        for (std::int64_t e = 0; e < elements[b]; ++e) {
-          T sum{};
-          for (const auto sender : block.contributors) sum += value<T>(sender.value, b, e, number);
-          bad += data[e] == sum ? 0 : 1;
-        }
-      }
-    }
-    return bad;
-  }
-
   Routes routes_;
   PeerAccess peer_access_;
   const Plan& plan_;
@@ -241,6 +270,7 @@ class Emulation {
   std::vector<std::uint64_t> reports_;
   std::uint64_t abort_ = 0;
   std::vector<std::unique_ptr<std::vector<device::Words<4>>>> memory_;
+  std::vector<std::vector<device::Words<4>>> remembered_;
   std::shared_ptr<const PacketProgram> packets_;
   std::vector<PacketImage> packet_images_;
   std::vector<image::PacketCall> packet_calls_;
