@@ -11,6 +11,7 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/terminal.h"
+#include "folder/run_folder.h"
 #include "p2plab/detail/config_value.h"
 #include "p2plab/detail/text.h"
 #include "p2plab/experiment/gallery.h"
@@ -27,6 +28,7 @@ struct RunArguments {
   std::string out;
   bool json = false;
   bool strict = false;
+  bool fresh = false;
   TerminalArguments terminal;
   LimitArguments limits;
 };
@@ -82,18 +84,45 @@ Status give_out(const Report& report, const RunArguments& arguments, Progress& p
   watch.finishing();
   auto written = arguments.out.empty() ? Status{} : write_report(report, arguments.out);
   if (written && !arguments.out.empty()) progress.note("report written to " + arguments.out);
-  auto printed = watch.print(arguments.json ? to_json(report) : to_text(report, layout_of(arguments.terminal)));
+  // Open MPI gives each rank a terminal of its own, whatever its own output leads to.
+  const bool ranks = sharing_by_environment().shared;
+  const auto layout = ranks ? TextLayout{.columns = arguments.terminal.columns, .wide = arguments.terminal.wide} : layout_of(arguments.terminal);
+  auto printed = watch.print(arguments.json ? to_json(report) : to_text(report, layout));
   if (!written) return written;
   if (!printed) return printed;
   auto status = status_of(report);
   return status ? nothing_missing(report, arguments.strict) : std::move(status);
 }
 
-Status run_config(const RunArguments& arguments, Watch& watch) {
+// Cells are kept in the folder as they are finished. Of processes that share them one writes and prints the report.
+Status run_in_folder(const RunArguments& arguments, const Sweep& sweep, std::string_view text, Progress& progress, Watch& watch) {
+  const auto sharing = sharing_by_environment();
+  auto folder = RunFolder::open({arguments.out, sharing, arguments.fresh}, sweep, text, arguments.config);
+  if (!folder) return std::move(folder).error();
+  if (folder->found() > 0 && sharing.rank == 0)
+    progress.note(fmt::format("{} of {} cells are finished in {} (--fresh begins anew)", folder->found(), sweep.cells.size(), arguments.out));
+  SilentProgress silent;  // one rank speaks for all
+  auto done = run_cells(sweep, *folder, sharing.rank == 0 ? progress : silent, [&] { return watch.asked(); });
+  if (!done) return done;
+  if (watch.asked() && sharing.shared)
+    return Error{ErrorCode::interrupted, "the run was interrupted: finished cells stay in the folder, and the same command goes on"};
+  if (!watch.asked() && !folder->writes_report()) return {};
+  const auto report = report_of(sweep, *folder);
+  auto given = give_out(report, arguments, progress, watch);
+  if (report.interrupted) return given;
+  auto finished = folder->finish();
+  return given ? std::move(finished) : std::move(given);
+}
+
+Status run_config(RunArguments arguments, Watch& watch) {
   if (auto limits = limits_from(arguments.limits, watch); !limits) return std::move(limits).error();
   if (!arguments.out.empty()) {
     if (auto able = can_write_into(arguments.out); !able) return able;
   }
+  if (auto kept = config_in(arguments.config)) arguments.config = *std::move(kept);
+  if (arguments.out.empty() && sharing_by_environment().shared)
+    return Error{
+        ErrorCode::invalid_input, "several processes run this config", std::nullopt, {"--out DIR names the folder in which they share its cells"}};
   const auto progress = progress_for(arguments);
   auto text = read_text_file(arguments.config, longest_config);  // once: a pipe cannot be read again
   if (!text) return std::move(text).error();
@@ -101,6 +130,7 @@ Status run_config(const RunArguments& arguments, Watch& watch) {
   auto sweep = read_sweep(*text, arguments.config);
   if (!sweep) return std::move(sweep).error();
   watch.stops_when_asked();
+  if (!arguments.out.empty()) return run_in_folder(arguments, *sweep, *text, *progress, watch);
   auto report = run(*sweep, *progress, [&] { return watch.asked(); });
   if (!report) return std::move(report).error();
   return give_out(*report, arguments, *progress, watch);
@@ -112,8 +142,11 @@ Command run_command(CLI::App& parent) {
   auto arguments = std::make_shared<RunArguments>();
   auto* app =
       add_command(parent, "run", "Plan, prove, predict and compare what a config asks for", "p2plab run configs/8gpu_nvlink.yaml --out out/8gpu");
-  app->add_option("config", arguments->config, "the config file (see 'p2plab config example')")->required()->type_name("CONFIG");
+  app->add_option("config", arguments->config, "the config file (see 'p2plab config example'), or the folder of a run")
+      ->required()
+      ->type_name("CONFIG");
   app->add_option("--out", arguments->out, "folder for report.json, report.csv, report.html and traces")->type_name("DIR");
+  app->add_flag("--fresh", arguments->fresh, "begin anew where --out holds finished cells of a run that was interrupted");
   app->add_flag("--json", arguments->json, "print the report as JSON");
   app->add_flag("--strict", arguments->strict, "exit code 1 if anything that the config asks for is skipped");
   add_terminal_options(*app, arguments->terminal);

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "report/duration_words.h"
+
 namespace p2plab {
 
 namespace {
@@ -33,6 +35,7 @@ class TerminalProgress final : public Progress {
     name_ = name;
     total_ = total;
     done_ = 0;
+    begun_ = std::chrono::steady_clock::now();
     draw("");
   }
   void advance(std::string_view what) override {
@@ -50,13 +53,21 @@ class TerminalProgress final : public Progress {
 
  private:
   static constexpr std::chrono::milliseconds least_gap{50};  // faster than the eye follows is wasted output
-  void draw(std::string_view what) { out_ << fmt::format("\r\x1b[K{} {}/{} {}", name_, done_, total_, what) << std::flush; }
+  static constexpr std::chrono::seconds telling{2};          // before, nobody asks how long it will take
+  void draw(std::string_view what) { out_ << fmt::format("\r\x1b[K{} {}/{}{} {}", name_, done_, total_, time_left(), what) << std::flush; }
+  // As if what is left took as long as what is done.
+  std::string time_left() const {
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begun_;
+    if (took < telling || done_ == 0) return {};
+    return fmt::format(", about {} left,", duration_words(took.count() / static_cast<double>(done_) * static_cast<double>(total_ - done_)));
+  }
   void erase() { out_ << "\r\x1b[K" << std::flush; }
 
   std::ostream& out_;
   std::string name_;
   std::int64_t total_ = 0;
   std::int64_t done_ = 0;
+  std::chrono::steady_clock::time_point begun_;
   std::chrono::steady_clock::time_point drawn_;
 };
 

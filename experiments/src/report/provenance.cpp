@@ -2,7 +2,9 @@
 #include "p2plab/report/provenance.h"
 
 #include <algorithm>
+#include <charconv>
 #include <chrono>
+#include <cstdlib>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
@@ -65,8 +67,15 @@ std::string command_now() {
   return command;
 }
 
+// Now, or what SOURCE_DATE_EPOCH says (reproducible-builds.org), so that reports can be equal byte by byte.
 std::string date_now() {
-  const auto now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  auto now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
+  if (const auto* given = std::getenv("SOURCE_DATE_EPOCH"); given != nullptr) {
+    const std::string_view text(given);
+    std::time_t seconds = 0;
+    const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+    if (fault == std::errc{} && end == text.data() + text.size()) now = seconds;
+  }
   std::tm utc{};
   gmtime_r(&now, &utc);
   return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The cells of a matrix, one after another, in one report.
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <set>
+#include <thread>
 
 #include <fmt/format.h>
 
@@ -11,21 +13,11 @@
 #include "p2plab/base/quantity.h"
 #include "p2plab/experiment/run.h"
 #include "p2plab/experiment/sweep.h"
+#include "report/duration_words.h"
 
 namespace p2plab {
 
 namespace {
-
-// A name for files: letters, digits, points and dashes of the axes' values, after the cell's number.
-std::string file_prefix(std::size_t cell, const Axes& axes) {
-  auto prefix = fmt::format("{}_", cell + 1);
-  for (const auto& each : axes) {
-    for (const char c : each.value)
-      prefix += (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '-' ? c : '-';
-    prefix += '_';
-  }
-  return prefix;
-}
 
 void add_name(std::string& names, const std::string& name, std::set<std::string>& known) {
   if (name.empty() || !known.insert(name).second) return;
@@ -120,41 +112,119 @@ Provenance provenance_of(const std::vector<Provenance>& cells) {
   return all;
 }
 
-}  // namespace
+// Keeps cells in memory.
+class MemoryKeeper final : public CellKeeper {
+ public:
+  bool kept(std::size_t cell) override { return cells_.contains(cell) && !cells_.at(cell).interrupted; }
+  bool claim(std::size_t) override { return true; }
+  Status keep(std::size_t cell, const Report& report) override { return cells_.insert_or_assign(cell, report), Status{}; }
+  std::optional<Report> take(std::size_t cell) override {
+    const auto found = cells_.find(cell);
+    return found == cells_.end() ? std::nullopt : std::optional(std::move(found->second));
+  }
 
-Result<Report> run(const Sweep& sweep, Progress& progress, const std::function<bool()>& stop) {
-  if (sweep.cells.size() == 1 && sweep.cells.front().axes.empty()) return run(sweep.cells.front().experiment, progress, stop);
-  Report report{.name = sweep.name};
-  std::vector<Provenance> provenances;
-  std::vector<std::pair<std::string, std::vector<Skipped>>> skipped;
-  std::vector<std::pair<std::string, std::vector<std::string>>> found;
-  for (std::size_t c = 0; c < sweep.cells.size(); ++c) {
-    const auto& [axes, experiment] = sweep.cells[c];
+ private:
+  std::map<std::size_t, Report> cells_;
+};
+
+// "cell 3 of 40, about 2 min left: machine 4 GPUs"
+std::string cell_words(const Sweep& sweep, std::size_t cell, std::size_t done, std::chrono::duration<double> took) {
+  const auto left = sweep.cells.size() - cell;
+  const auto time =
+      done == 0 ? std::string{} : ", about " + duration_words(took.count() / static_cast<double>(done) * static_cast<double>(left)) + " left";
+  const auto name = to_string(sweep.cells[cell].axes);
+  return fmt::format("cell {} of {}{}{}{}", cell + 1, sweep.cells.size(), time, name.empty() ? "" : ": ", name);
+}
+
+// Adds what one cell found to the report of all.
+struct Merging {
+  Report report;
+  std::vector<Provenance> provenances = {};
+  std::vector<std::pair<std::string, std::vector<Skipped>>> skipped = {};
+  std::vector<std::pair<std::string, std::vector<std::string>>> found = {};
+
+  void add(const std::string& prefix, const Axes& axes, Report&& cell) {
     const auto name = to_string(axes);
-    if (report.interrupted || (c > 0 && stop && stop())) {
-      report.interrupted = true;
-      skipped.push_back({name, {{"the whole cell", "the run was interrupted before it"}}});
-      continue;
-    }
-    progress.note(fmt::format("cell {} of {}: {}", c + 1, sweep.cells.size(), name));
-    auto cell = run(experiment, progress, stop);
-    if (!cell) return std::move(cell).error();
-    for (auto& row : cell->rows) {
+    for (auto& row : cell.rows) {
       row.axes = axes;
       report.rows.push_back(std::move(row));
     }
-    for (auto& file : cell->attachments) report.attachments.push_back({file_prefix(c, axes) + file.name, std::move(file.text)});
-    for (auto& view : cell->views) report.views.push_back({axes, std::move(view.json)});
-    report.interrupted = cell->interrupted;
-    provenances.push_back(std::move(cell->provenance));
-    skipped.emplace_back(name, std::move(cell->skipped));
-    found.emplace_back(name, std::move(cell->findings));
+    for (auto& file : cell.attachments) report.attachments.push_back({prefix + file.name, std::move(file.text)});
+    for (auto& view : cell.views) report.views.push_back({axes, std::move(view.json)});
+    report.interrupted = report.interrupted || cell.interrupted;
+    provenances.push_back(std::move(cell.provenance));
+    skipped.emplace_back(name, std::move(cell.skipped));
+    found.emplace_back(name, std::move(cell.findings));
   }
-  report.provenance = provenance_of(provenances);
-  report.skipped = merged(skipped, sweep.cells.size());
+};
+
+}  // namespace
+
+// Letters, digits, points and dashes of the axes' values, after the cell's number.
+std::string attachment_prefix(const Sweep& sweep, std::size_t cell) {
+  const auto& axes = sweep.cells[cell].axes;
+  if (axes.empty()) return {};
+  auto prefix = fmt::format("{}_", cell + 1);
+  for (const auto& each : axes) {
+    for (const char c : each.value)
+      prefix += (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == '-' ? c : '-';
+    prefix += '_';
+  }
+  return prefix;
+}
+
+Status run_cells(const Sweep& sweep, CellKeeper& keeper, Progress& progress, const std::function<bool()>& stop) {
+  constexpr std::chrono::milliseconds between_looks{50};
+  const auto begin = std::chrono::steady_clock::now();
+  std::size_t done = 0;
+  for (bool first = true, left = true; left;) {
+    left = false;
+    for (std::size_t c = 0; c < sweep.cells.size(); ++c) {
+      if (keeper.kept(c)) continue;
+      left = true;
+      if (!first && stop && stop()) return {};
+      if (!keeper.claim(c)) continue;
+      if (sweep.cells.size() > 1) progress.note(cell_words(sweep, c, done, std::chrono::steady_clock::now() - begin));
+      const auto cell = run(sweep.cells[c].experiment, progress, stop);
+      if (!cell) return cell.error();
+      if (auto kept = keeper.keep(c, *cell); !kept) return kept;
+      if (cell->interrupted) return {};
+      ++done;
+      first = false;
+    }
+    if (left && stop && stop()) return {};
+    if (left) std::this_thread::sleep_for(between_looks);  // others are at it
+  }
+  return {};
+}
+
+Report report_of(const Sweep& sweep, CellKeeper& keeper) {
+  if (sweep.cells.size() == 1 && sweep.cells.front().axes.empty()) {
+    if (auto only = keeper.take(0)) return *std::move(only);
+    return Report{.name = sweep.name, .interrupted = true};
+  }
+  Merging all{.report = {.name = sweep.name}};
+  for (std::size_t c = 0; c < sweep.cells.size(); ++c) {
+    const auto& axes = sweep.cells[c].axes;
+    if (auto cell = keeper.take(c)) {
+      all.add(attachment_prefix(sweep, c), axes, *std::move(cell));
+      continue;
+    }
+    all.report.interrupted = true;
+    all.skipped.push_back({to_string(axes), {{"the whole cell", "the run was interrupted before it"}}});
+  }
+  auto& report = all.report;
+  report.provenance = all.provenances.empty() ? Provenance{} : provenance_of(all.provenances);
+  report.skipped = merged(all.skipped, sweep.cells.size());
   report.findings = axis_sentences(sweep, report);
-  std::ranges::move(merged(found, sweep.cells.size()), std::back_inserter(report.findings));
-  return report;
+  std::ranges::move(merged(all.found, sweep.cells.size()), std::back_inserter(report.findings));
+  return std::move(report);
+}
+
+Result<Report> run(const Sweep& sweep, Progress& progress, const std::function<bool()>& stop) {
+  MemoryKeeper keeper;
+  if (auto done = run_cells(sweep, keeper, progress, stop); !done) return std::move(done).error();
+  return report_of(sweep, keeper);
 }
 
 }  // namespace p2plab

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "folder/cell_file.h"
+
+#include <type_traits>
+
+#include <nlohmann/json.hpp>
+
+namespace p2plab {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int format = 1;
+
+// Each type's fields stand once, for reading and for writing.
+template <class F>
+void fields(F&& f, auto& v) requires std::is_same_v<std::remove_const_t<std::remove_reference_t<decltype(v)>>, AxisValue> {
+  f("axis", v.axis), f("value", v.value);
+}
+
+template <class F>
+void fields(F&& f, auto& v) requires std::is_same_v<std::remove_const_t<std::remove_reference_t<decltype(v)>>, Interval> {
+  f("low", v.low), f("high", v.high);
+}
+
+template <class F>
+void fields(F&& f, auto& v) requires std::is_same_v<std::remove_const_t<std::remove_reference_t<decltype(v)>>, Prediction> {
+  f("time", v.time), f("interval", v.interval);
+}
+
+template <class F>
+void fields(F&& f, auto& v) requires std::is_same_v<std::remove_const_t<std::remove_reference_t<decltype(v)>>, DataCheck> {
+  f("passed", v.passed), f("elements", v.elements), f("wrong", v.wrong), f("worst_error", v.worst_error), f("first_wrong", v.first_wrong);
+}
+
+template <class F>
+void fields(F&& f, auto& v) requires std::is_same_v<std::remove_const_t<std::remove_reference_t<decltype(v)>>, Measurement> {
+  f("executor", v.executor), f("clock", v.clock), f("samples", v.samples), f("check", v.check), f("notes", v.notes);
+}
+
+template <class F>
+void fields(F&& f, auto& v) requires std::is_same_v<std::remove_const_t<std::remove_reference_t<decltype(v)>>, Row> {
+  f("axes", v.axes), f("collective", v.collective), f("algorithm", v.algorithm), f("ranks", v.ranks), f("dtype", v.dtype), f("size", v.size);
+  f("prediction", v.prediction), f("measurement", v.measurement), f("bound", v.bound), f("verified", v.verified), f("in_place", v.in_place);
+  f("channels", v.channels), f("protocol", v.protocol), f("blocks_per_lane", v.blocks_per_lane), f("slice", v.slice), f("slices", v.slices);
+  f("chosen", v.chosen), f("winner", v.winner), f("bound_low", v.bound_low), f("rests_on", v.rests_on);
+}
+
+template <class F>
+void fields(F&& f, auto& v) requires std::is_same_v<std::remove_const_t<std::remove_reference_t<decltype(v)>>, SourcedValue> {
+  f("what", v.what), f("value", v.value), f("origin", v.origin), f("source", v.source), f("key", v.key), f("least", v.least), f("most", v.most);
+}
+
+template <class F>
+void fields(F&& f, auto& v) requires std::is_same_v<std::remove_const_t<std::remove_reference_t<decltype(v)>>, Provenance> {
+  f("version", v.version), f("command", v.command), f("config", v.config), f("config_digest", v.config_digest), f("seed", v.seed), f("cpu", v.cpu);
+  f("gpus", v.gpus), f("driver", v.driver), f("date", v.date), f("topology", v.topology), f("profile", v.profile), f("forms", v.forms);
+  f("assumed", v.assumed);
+}
+
+template <class F>
+void fields(F&& f, auto& v) requires std::is_same_v<std::remove_const_t<std::remove_reference_t<decltype(v)>>, Skipped> {
+  f("what", v.what), f("reason", v.reason);
+}
+
+template <class F>
+void fields(F&& f, auto& v) requires std::is_same_v<std::remove_const_t<std::remove_reference_t<decltype(v)>>, Attachment> {
+  f("name", v.name), f("text", v.text);
+}
+
+template <class F>
+void fields(F&& f, auto& v) requires std::is_same_v<std::remove_const_t<std::remove_reference_t<decltype(v)>>, SimulatedView> {
+  f("axes", v.axes), f("json", v.json);
+}
+
+template <class F>
+void fields(F&& f, auto& v) requires std::is_same_v<std::remove_const_t<std::remove_reference_t<decltype(v)>>, Report> {
+  f("name", v.name), f("provenance", v.provenance), f("rows", v.rows), f("skipped", v.skipped), f("interrupted", v.interrupted);
+  f("findings", v.findings), f("attachments", v.attachments), f("views", v.views);
+}
+
+Json json_of(const std::string& v) { return v; }
+Json json_of(bool v) { return v; }
+Json json_of(double v) { return v; }
+Json json_of(int v) { return v; }
+Json json_of(std::int64_t v) { return v; }
+Json json_of(std::uint64_t v) { return v; }
+Json json_of(Seconds v) { return v.count(); }  // written so that the same number is read
+Json json_of(Bytes v) { return v.count(); }
+Json json_of(Bandwidth v) { return v.bytes_per_second(); }
+template <class T>
+requires std::is_enum_v<T> Json json_of(T v) { return static_cast<int>(v); }
+template <class T>
+Json json_of(const std::optional<T>& v);
+template <class T>
+Json json_of(const std::vector<T>& v);
+template <class T>
+requires std::is_class_v<T> Json json_of(const T& v) {
+  Json json = Json::object();
+  fields([&](const char* name, const auto& field) { json[name] = json_of(field); }, v);
+  return json;
+}
+template <class T>
+Json json_of(const std::optional<T>& v) {
+  return v ? json_of(*v) : Json(nullptr);
+}
+template <class T>
+Json json_of(const std::vector<T>& v) {
+  Json json = Json::array();
+  for (const auto& each : v) json.push_back(json_of(each));
+  return json;
+}
+
+// What does not fit throws, as nlohmann does; `from_cell_file` catches it.
+void take(const Json& json, std::string& v) { v = json.get<std::string>(); }
+void take(const Json& json, bool& v) { v = json.get<bool>(); }
+void take(const Json& json, double& v) { v = json.get<double>(); }
+void take(const Json& json, int& v) { v = json.get<int>(); }
+void take(const Json& json, std::int64_t& v) { v = json.get<std::int64_t>(); }
+void take(const Json& json, std::uint64_t& v) { v = json.get<std::uint64_t>(); }
+void take(const Json& json, Seconds& v) { v = Seconds{json.get<double>()}; }
+void take(const Json& json, Bytes& v) { v = Bytes{json.get<std::int64_t>()}; }
+void take(const Json& json, Bandwidth& v) { v = Bandwidth::bytes_per_second(json.get<std::int64_t>()); }
+template <class T>
+requires std::is_enum_v<T>
+void take(const Json& json, T& v) { v = static_cast<T>(json.get<int>()); }
+template <class T>
+void take(const Json& json, std::optional<T>& v);
+template <class T>
+void take(const Json& json, std::vector<T>& v);
+template <class T>
+requires std::is_class_v<T>
+void take(const Json& json, T& v) {
+  fields([&](const char* name, auto& field) { take(json.at(name), field); }, v);
+}
+template <class T>
+void take(const Json& json, std::optional<T>& v) {
+  if (json.is_null()) return v.reset();
+  take(json, v.emplace());
+}
+template <class T>
+void take(const Json& json, std::vector<T>& v) {
+  for (const auto& each : json.get_ref<const Json::array_t&>()) take(each, v.emplace_back());
+}
+
+}  // namespace
+
+std::string to_cell_file(const Report& report) {
+  const Json json{{"p2plab_cell", format}, {"report", json_of(report)}};
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::optional<Report> from_cell_file(std::string_view text) {
+  try {
+    const auto json = Json::parse(text);
+    if (json.at("p2plab_cell").get<int>() != format) return std::nullopt;
+    Report report;
+    take(json.at("report"), report);
+    return report;
+  } catch (const Json::exception&) {
+    return std::nullopt;
+  }
+}
+
+}  // namespace p2plab
