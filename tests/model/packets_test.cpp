@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "p2plab/machine/presets.h"
+#include "p2plab/program/epilogue.h"
 #include "p2plab/program/packet_program.h"
 #include "p2plab/simulator/critical_path.h"
 #include "p2plab/simulator/trace.h"
@@ -33,6 +34,23 @@ TEST(Packets, GoThroughAllStepsWithoutSignals) {
         testing::planned(machine, "one_shot", CollectiveKind::all_reduce, Bytes{512}, {{"mode", mode}}, {.protocol = Protocol::lamport});
     // One operand read and one written to send; two read and one written to add. 32 packets are one warp: none is later than the others.
     EXPECT_EQ(testing::makespan(machine, program, by_packets), before + 5 * operand + one_us + at_rate(512, 25)) << mode;
+  }
+}
+
+// Two rows of 512 bytes: sum, residual, their sum and norm, 2 KiB each way in all, and a weight; two blocks at 10 GB/s each, after they have met.
+// By slices a second kernel is launched instead.
+TEST(Packets, GoOnWithTheEpilogueWhereTheBlocksHaveMet) {
+  const auto machine = testing::full_mesh(2);
+  auto profile = by_packets;
+  profile.signal_local = Seconds{4e-7};
+  profile.reduce_rate = GBps(10);
+  auto program = testing::planned(machine, "one_shot", CollectiveKind::all_reduce, Bytes{1024}, {{"mode", "push"}}, {.protocol = Protocol::lamport});
+  const SimTime rows{to_nearest((4 * 1024 + 512) * 1e12 / 20e9)};
+  for (const auto between : {SimTime{400'000}, SimTime{3'000'000}}) {
+    const auto fused = *with_epilogue(program, {.hidden = 256});
+    EXPECT_EQ(testing::makespan(machine, fused, profile), testing::makespan(machine, program, profile) + between + rows);
+    EXPECT_FALSE(simulate(machine, Routes{machine}, fused, profile, {.record = true}));
+    program.packets = nullptr;
   }
 }
 

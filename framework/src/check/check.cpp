@@ -245,6 +245,7 @@ class ProgramChecker {
       error.notes.emplace_back(sums_.is_divided(found.sum) ? "which is divided, though no average is wanted"
                                                            : "which is not divided by their number");
     }
+    if (program_.epilogue) error.notes.emplace_back("rows are normed after that: what is summed before must be complete");
     return error;
   }
 

@@ -6,6 +6,7 @@
 
 #include "check/describe.h"
 #include "p2plab/program/check.h"
+#include "p2plab/program/epilogue.h"
 
 namespace p2plab {
 
@@ -31,7 +32,7 @@ class FormChecker {
         if (auto fault = fault_of(program_.instructions[i]); !fault.empty()) return bad(checking::name_of(program_, i) + ": " + fault);
       }
     }
-    return {};
+    return program_.epilogue ? check_epilogue(*program_.epilogue, program_.collective, program_.payload) : Status{};
   }
 
  private:

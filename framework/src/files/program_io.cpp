@@ -2,6 +2,7 @@
 #include "p2plab/program/program_io.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 #include <fmt/format.h>
@@ -10,6 +11,7 @@
 #include "p2plab/detail/text.h"
 #include "p2plab/machine/topology_io.h"
 #include "p2plab/program/check.h"
+#include "p2plab/program/epilogue.h"
 #include "p2plab/program/packet_program.h"
 #include "p2plab/program/plan_io.h"
 
@@ -67,6 +69,21 @@ Json lanes_json(const Program& program) {
   return rows;
 }
 
+constexpr std::array<std::pair<const char*, bool Epilogue::*>, 5> epilogue_flags{{{"residual", &Epilogue::residual},
+                                                                                  {"weight", &Epilogue::weight},
+                                                                                  {"bias", &Epilogue::bias},
+                                                                                  {"gives_sum", &Epilogue::gives_sum},
+                                                                                  {"gives_norm", &Epilogue::gives_norm}}};
+
+Json epilogue_json(const Epilogue& epilogue) {
+  Json json{{"hidden", epilogue.hidden},
+            {"norm", to_string(epilogue.norm)},
+            {"epsilon", fmt::format("{}", epilogue.epsilon)},
+            {"float8", to_string(epilogue.float8)}};
+  for (const auto& [key, member] : epilogue_flags) json[key] = epilogue.*member;
+  return json;
+}
+
 // Reads the parts of a program file; the first mistake is in `mistake`.
 class ProgramReader {
  public:
@@ -74,7 +91,8 @@ class ProgramReader {
       : mistake_{filename, text}, root_(&document, &mistake_) {}
 
   Result<ProgramFile> run() {
-    root_.expect_keys({"p2plab_program", "tuning", "payload", "in_place", "fingerprint", "topology", "collective", "memory", "routes", "lanes"});
+    root_.expect_keys(
+        {"p2plab_program", "tuning", "payload", "in_place", "fingerprint", "topology", "collective", "memory", "routes", "lanes", "epilogue?"});
     root_["p2plab_program"].version(1, "program files");
     if (mistake_.error) return *std::move(mistake_.error);
     auto topology = read_topology(root_["topology"].string(), mistake_.filename + ": topology");
@@ -89,6 +107,7 @@ class ProgramReader {
     read_memory();
     read_routes();
     read_lanes();
+    if (root_["epilogue"].present()) read_epilogue(root_["epilogue"]);
     if (mistake_.error) return *std::move(mistake_.error);
     if (auto good = check(*topology, Routes{*topology}, program_); !good) {
       auto error = std::move(good).error();
@@ -107,6 +126,23 @@ class ProgramReader {
       if (sizes.size() != 4) return rows.at(r).fail("expected the bytes of input, output, scratch and host");
       program_.memory.push_back({Bytes{sizes[0]}, Bytes{sizes[1]}, Bytes{sizes[2]}, Bytes{sizes[3]}});
     }
+  }
+
+  void read_epilogue(const JsonValue& value) {
+    value.expect_keys({"hidden", "norm", "epsilon", "float8", "residual", "weight", "bias", "gives_sum", "gives_norm"});
+    Epilogue epilogue{.hidden = value["hidden"].integer(1, Epilogue::most_hidden)};
+    const auto norm = norm_kind(value["norm"].string());
+    const auto float8 = float8_kind(value["float8"].string());
+    if (!norm) value["norm"].fail(norm.error().message);
+    if (!float8) value["float8"].fail(float8.error().message);
+    const auto epsilon = value["epsilon"].string();
+    const auto [rest, fault] = std::from_chars(epsilon.data(), epsilon.data() + epsilon.size(), epilogue.epsilon);
+    if (fault != std::errc{} || rest != epsilon.data() + epsilon.size()) value["epsilon"].fail("expected a decimal number in a string");
+    if (mistake_.error) return;
+    epilogue.norm = *norm;
+    epilogue.float8 = *float8;
+    for (const auto& [key, member] : epilogue_flags) epilogue.*member = value[key].boolean();
+    program_.epilogue = std::make_shared<const Epilogue>(epilogue);
   }
 
   void read_routes() {
@@ -196,16 +232,18 @@ class ProgramReader {
 
 std::string write_program(const ProgramFile& file) {
   const auto& [topology, program] = file;
-  return dump({{"p2plab_program", 1},
-               {"tuning", tuning_json(program.tuning)},
-               {"payload", payload_json(program.payload)},
-               {"in_place", program.in_place},
-               {"fingerprint", fingerprint(topology)},
-               {"topology", write_topology(topology)},
-               {"collective", collective_json(program.collective)},
-               {"memory", memory_json(program)},
-               {"routes", routes_json(program)},
-               {"lanes", lanes_json(program)}});
+  Json document{{"p2plab_program", 1},
+                {"tuning", tuning_json(program.tuning)},
+                {"payload", payload_json(program.payload)},
+                {"in_place", program.in_place},
+                {"fingerprint", fingerprint(topology)},
+                {"topology", write_topology(topology)},
+                {"collective", collective_json(program.collective)},
+                {"memory", memory_json(program)},
+                {"routes", routes_json(program)},
+                {"lanes", lanes_json(program)}};
+  if (program.epilogue) document["epilogue"] = epilogue_json(*program.epilogue);
+  return dump(document);
 }
 
 Result<ProgramFile> read_program(std::string_view text, const std::string& filename) {

@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 
 #include "base/old_words.h"
 #include "p2plab/detail/digest.h"
 #include "p2plab/detail/named.h"
+#include "p2plab/program/epilogue.h"
 #include "p2plab/program/packet_program.h"
 
 namespace p2plab {
@@ -66,10 +68,18 @@ void add_packets(Digest& digest, const PacketProgram& packets) {
   for (const auto& [from, to] : packets.messages) digest.add(from.value), digest.add(to.value);
 }
 
+void add_epilogue(Digest& digest, const Epilogue& epilogue) {
+  digest.add(epilogue.hidden);
+  digest.add(static_cast<std::int64_t>(epilogue.norm)), digest.add(static_cast<std::int64_t>(epilogue.float8));
+  for (const bool has : {epilogue.residual, epilogue.weight, epilogue.bias, epilogue.gives_sum, epilogue.gives_norm}) digest.add(has ? 1 : 0);
+  digest.add(std::int64_t{std::bit_cast<std::int32_t>(epilogue.epsilon)});
+}
+
 }  // namespace
 
 Hash128 digest(const Program& program) {
   Digest digest;
+  if (program.epilogue) add_epilogue(digest, *program.epilogue);
   digest.add(program.packets ? 1 : 0);
   if (program.packets) add_packets(digest, *program.packets);
   add_settings(digest, program);

@@ -153,10 +153,11 @@ constexpr void copy_wave(const Tables& tables, const PacketContext& context, con
   });
 }
 
-/// Takes packet `position` through a wave; `sum` is what waves of one item hand on. False if a wait failed.
+/// Takes packet `position` through a wave; `sum` is what waves of one item hand on, and `last`, if it is not null, gets a sum that ends here. False
+/// if a wait failed.
 template <class Machine, class Wire, bool Whole, class Combine, class Tables, class Sum>
 constexpr bool carry(const Combine& combine, const Tables& tables, const image::PacketCall& call, const PacketContext& context,
-                     const image::PacketWave& wave, std::uint32_t position, Sum& sum) {
+                     const image::PacketWave& wave, std::uint32_t position, Sum& sum, Words<4>* last = nullptr) {
   Words<4> packets[Tables::width];
   if (!load_wave<Machine, Wire, Whole>(combine, tables, call, context, wave, position, packets)) return false;
   if ((wave.flags & image::wave_adds) == 0) {
@@ -174,6 +175,7 @@ constexpr bool carry(const Combine& combine, const Tables& tables, const image::
   if (!Whole && Wire::start(position) >= bytes) return true;
   auto value = combine.finish(sum, (wave.flags & image::wave_divides) != 0 ? call.divisor : 1);
   if constexpr (Wire::clears) value = combine.tidy(value);
+  if (last != nullptr) *last = Wire::wrap(value, 0, position);
   repeat<Tables::stores>(wave.stores, [&](auto i) {
     if (i < wave.stores) store_packet<Machine, Wire, Whole>(tables, context, wave.store + i, Wire::wrap(value, 0, position), position, bytes);
     return true;
@@ -201,7 +203,7 @@ constexpr bool carry_item(const Combine& combine, const Tables& tables, const im
 /// The same where tables are constants and every item is one wave.
 template <class Machine, class Wire, class Combine, class Tables, class Index>
 constexpr bool carry_fixed(const Combine& combine, const Tables& tables, const image::PacketCall& call, const PacketContext& context, Index w,
-                           std::uint32_t position) {
+                           std::uint32_t position, Words<4>* last = nullptr) {
   typename Combine::template Sum<Wire::words> sum;
   const auto wave = tables.wave(w);
   // All at once, while the first packets are on their way.
@@ -212,8 +214,8 @@ constexpr bool carry_fixed(const Combine& combine, const Tables& tables, const i
     });
   }
   const bool cut = (wave.flags & image::wave_cut) != 0 || (Tables::odd && position >= call.whole_packets);
-  if (cut) return carry<Machine, Wire, false>(combine, tables, call, context, wave, position, sum);
-  return carry<Machine, Wire, true>(combine, tables, call, context, wave, position, sum);
+  if (cut) return carry<Machine, Wire, false>(combine, tables, call, context, wave, position, sum, last);
+  return carry<Machine, Wire, true>(combine, tables, call, context, wave, position, sum, last);
 }
 
 /// Takes `batch` packets, `step` apart from `first` on, through all items, item after item: so what is sent early is under way while later packets

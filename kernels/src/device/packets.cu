@@ -79,8 +79,8 @@ CudaCode launch_packets(const KernelChoice& choice, const LaunchShape& shape, co
 }
 
 CudaCode launch_special(const void* kernel, const LaunchShape& shape, const std::uint64_t* parameters, const image::PacketCall& call,
-                        StreamHandle stream) {
-  void* arguments[] = {const_cast<std::uint64_t*>(parameters), const_cast<image::PacketCall*>(&call)};
+                        StreamHandle stream, const image::EpilogueCall* epilogue) {
+  void* arguments[] = {const_cast<std::uint64_t*>(parameters), const_cast<image::PacketCall*>(&call), const_cast<image::EpilogueCall*>(epilogue)};
   return launch_kernel(kernel, shape, stream, arguments);
 }
 

@@ -32,4 +32,12 @@ Result<CalibrationData> measure_calibration();
 /// See pair_probe.h.
 Result<std::unique_ptr<PairProber>> cuda_pair_prober();
 
+/// Executors that time a collective alone have no tensors for an epilogue.
+inline Status without_epilogue(const Job& job) {
+  if (job.program == nullptr || !job.program->epilogue) return {};
+  return Error{.code = ErrorCode::unsupported,
+               .message = "this executor runs programs without an epilogue",
+               .notes = {"executor host runs and checks it; programs of one's own call it through p2plab/run/communicator.h"}};
+}
+
 }  // namespace p2plab::backend

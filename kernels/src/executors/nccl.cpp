@@ -10,7 +10,10 @@ namespace {
 class Nccl final : public Executor {
  public:
   Status available() const override { return backend::nccl_available(); }
-  Result<Measurement> run(const Job& job, const RunOptions& options) const override { return backend::run_nccl(job, options); }
+  Result<Measurement> run(const Job& job, const RunOptions& options) const override {
+    if (auto good = backend::without_epilogue(job); !good) return std::move(good).error();
+    return backend::run_nccl(job, options);
+  }
 };
 
 }  // namespace

@@ -11,6 +11,7 @@ class NcclSymmetric final : public Executor {
  public:
   Status available() const override { return backend::nccl_symmetric_available(); }
   Result<Measurement> run(const Job& job, const RunOptions& options) const override {
+    if (auto good = backend::without_epilogue(job); !good) return std::move(good).error();
     auto registered = options;
     registered.registration = Registration::symmetric;
     auto result = backend::run_nccl(job, registered);

@@ -4,12 +4,14 @@
 #include <algorithm>
 
 #include "host/parallel.h"
+#include "p2plab/program/epilogue.h"
 
 namespace p2plab {
 
 Bytes HostMemory::needed(const Program& program) {
   Bytes sum{0};
   for (const auto& rank : program.memory) sum += rank.input + rank.output + rank.scratch + rank.host;
+  if (program.epilogue) sum += Bytes{traffic_of(*program.epilogue, program.payload).count() * program.ranks()};
   return sum;
 }
 

@@ -8,6 +8,7 @@
 #include "device/data.h"
 #include "lowered/kernel_args.h"
 #include "p2plab/schedule/payload.h"
+#include "rows/epilogue_args.h"
 
 namespace p2plab::device {
 
@@ -42,9 +43,11 @@ struct PacketTables {
 /// Launches on the current device. Codes are cudaError_t's.
 CudaCode launch_packets(const KernelChoice& choice, const LaunchShape& shape, const PacketTables& tables, const image::PacketCall& call,
                         StreamHandle stream);
-/// A kernel made for a program (specialise.h); `parameters` are its packet_parameters.
+/// A kernel made for a program (specialise.h); `parameters` are its packet_parameters, `epilogue` what it has beside if the program has one.
 CudaCode launch_special(const void* kernel, const LaunchShape& shape, const std::uint64_t* parameters, const image::PacketCall& call,
-                        StreamHandle stream);
+                        StreamHandle stream, const image::EpilogueCall* epilogue = nullptr);
+/// The epilogue as a kernel of its own.
+CudaCode launch_rows(DataType type, const image::EpilogueCall& call, StreamHandle stream);
 CudaCode launch_slices(const KernelChoice& choice, const LaunchShape& shape, const image::SliceCall& call, StreamHandle stream);
 /// Blocks of this kernel that the current device can hold at once; negative: a cudaError_t, negated. Ask for slices by bulk copies before launching
 /// them: the answer also lets the kernel have its shared memory.

@@ -33,11 +33,12 @@ constexpr std::array number_names{NumberName{DataType::float16, "Half"},
                                   NumberName{DataType::uint32, "Whole<std::uint32_t>"},
                                   NumberName{DataType::uint64, "Double<std::uint64_t>"}};
 
+const char* number_name(const device::KernelChoice& choice) { return std::ranges::find(number_names, choice.type, &NumberName::type)->name; }
+
 std::string combine_name(const device::KernelChoice& choice) {
   if (!choice.reduces) return "Nothing";
   const auto op = choice.op == ReduceOp::average ? ReduceOp::sum : choice.op;
-  const auto* const number = std::ranges::find(number_names, choice.type, &NumberName::type);
-  return fmt::format("Fixed<{}, ReduceOp::{}>", number->name, to_string(op));
+  return fmt::format("Fixed<{}, ReduceOp::{}>", number_name(choice), to_string(op));
 }
 
 std::string wire_name(const device::KernelChoice& choice) {
@@ -106,19 +107,30 @@ std::string shape_source(const PacketImage& image, bool odd, bool once) {
 }
 
 std::string kernel_source(const PacketImage& image, const PacketCode& code) {
-  return fmt::format(R"(#include "device/arithmetic.cuh"
+  std::string includes = R"(#include "device/arithmetic.cuh"
 #include "device/fixed_tables.h"
 #include "device/ordering.cuh"
-namespace p2plab::device {{
+)";
+  std::string parameter;
+  std::string body = fmt::format("packet_kernel<Gpu, {}>({}{{}}, tables, call);", wire_name(code.choice), combine_name(code.choice));
+  if (code.rows) {
+    includes += "#include \"rows/fused.h\"\n#include \"rows/row_ordering.cuh\"\n";
+    parameter = ",\n            const __grid_constant__ image::EpilogueCall epilogue";
+    body = fmt::format(R"(__shared__ float statistics[64];
+  fused_kernel<RowGpu, {}, {}, RowShape<{}, {}, {}, {}>, {}, {}>({}{{}}, tables, call, epilogue,
+                                                             static_cast<std::uint32_t>(__cvta_generic_to_shared(statistics)));)",
+                       wire_name(code.choice), combine_name(code.choice), number_name(code.choice), code.threads, code.rows->slots, code.rows->whole,
+                       code.rows->packets, code.rows->taken, combine_name(code.choice));
+  }
+  return fmt::format(R"({}namespace p2plab::device {{
 {}
 extern "C" __global__ void __launch_bounds__({}, {})
-    packets(const __grid_constant__ FixedTables<Shape> tables, const __grid_constant__ image::PacketCall call) {{
-  packet_kernel<Gpu, {}>({}{{}}, tables, call);
+    packets(const __grid_constant__ FixedTables<Shape> tables, const __grid_constant__ image::PacketCall call{}) {{
+  {}
 }}
 }}  // namespace p2plab::device
 )",
-                     shape_source(image, code.odd, code.once), code.threads, code.blocks_per_processor, wire_name(code.choice),
-                     combine_name(code.choice));
+                     includes, shape_source(image, code.odd, code.once), code.threads, code.blocks_per_processor, parameter, body);
 }
 
 std::vector<std::uint64_t> packet_parameters(const PacketImage& image) {

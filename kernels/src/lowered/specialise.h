@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,15 @@
 
 namespace p2plab {
 
+/// The epilogue's part: vectors of a row that a thread holds (0: any number), whether rows are whole vectors, and how many packets a row has where a
+/// block takes whole rows (0: all blocks meet before).
+struct RowCode {
+  int slots = 0;
+  bool whole = false;
+  std::uint32_t packets = 0;
+  bool taken = false;  // sums stay in registers from the packet to the row
+};
+
 /// What the code may count on.
 struct PacketCode {
   device::KernelChoice choice;
@@ -19,6 +29,7 @@ struct PacketCode {
   std::uint32_t blocks_per_processor = 1;  // that many must fit at once: limits registers
   bool odd = false;                        // packets may be cut short or lie at odd addresses
   bool once = false;                       // no thread has more than one packet
+  std::optional<RowCode> rows = std::nullopt;
 };
 
 /// Can a kernel be made for this image? Every item must fit into one wave, and the code must stay short: at most 16 waves, 64 sources and 96
@@ -29,7 +40,8 @@ bool can_specialise(const PacketProgram& program);
 /// The constants of an image: a struct Shape, as device/fixed_tables.h describes it.
 std::string shape_source(const PacketImage& image, bool odd, bool once);
 
-/// A whole translation unit with one kernel, `packets`, whose parameters are packet_parameters and an image::PacketCall.
+/// A whole translation unit with one kernel, `packets`, whose parameters are packet_parameters, an image::PacketCall and,
+/// with rows, an image::EpilogueCall.
 std::string kernel_source(const PacketImage& image, const PacketCode& code);
 
 /// The kernel's first parameter: the image's addresses and sizes, as FixedTables lays them out.

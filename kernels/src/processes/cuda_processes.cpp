@@ -12,6 +12,7 @@ class CudaProcesses final : public Executor {
   explicit CudaProcesses(Session& session) : session_(session) {}
   Status available() const override { return backend::cuda_available(); }
   Result<Measurement> run(const Job& job, const RunOptions& options) const override {
+    if (auto good = backend::without_epilogue(job); !good) return std::move(good).error();
     return backend::run_cuda_process(job, options, *kept_, session_);
   }
 

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "executors/backend.h"
 #include "host/host_memory.h"
 #include "host/host_team.h"
 #include "lowered/wait_limit.h"
@@ -25,6 +26,7 @@ class HostProcesses final : public Executor {
   Status available() const override { return {}; }
 
   Result<Measurement> run(const Job& job, const RunOptions& options) const override {
+    if (auto good = backend::without_epilogue(job); !good) return std::move(good).error();
     expects(job.plan != nullptr && job.program != nullptr);
     const auto& program = *job.program;
     const auto limit = wait_limit();

@@ -15,6 +15,8 @@
 #include "compile/packet_waves.h"
 #include "engine/engine.h"
 #include "p2plab/detail/named.h"
+#include "p2plab/program/epilogue.h"
+#include "p2plab/program/packet_wire.h"
 
 namespace p2plab {
 
@@ -144,6 +146,16 @@ Result<SimResult> simulate_as_it_is(const Topology& topology, const Routes& rout
   return play(*compiled, &program, options);
 }
 
+// Ranks that have the sums go on by themselves.
+void add_epilogue(SimResult& result, const Program& program, const Profile& profile) {
+  const auto time = to_sim_time(epilogue_time(program, profile));
+  for (std::size_t r = 0; r < result.rank_finish.size(); ++r) {
+    if (program.memory[r].output != program.payload.size()) continue;
+    result.rank_finish[r] += time;
+    result.makespan = std::max(result.makespan, result.rank_finish[r]);
+  }
+}
+
 constexpr std::array engines{Named{"events", SimEngine::events}, Named{"max-min", SimEngine::max_min}, Named{"path", SimEngine::path}};
 
 }  // namespace
@@ -152,8 +164,27 @@ std::string_view to_string(SimEngine engine) { return to_name(engine, std::span<
 
 Result<SimEngine> sim_engine(std::string_view name) { return from_name("engine", name, std::span<const Named<SimEngine>>{engines}); }
 
+Seconds epilogue_time(const Program& program, const Profile& profile) {
+  if (!program.epilogue || program.payload.elements == 0) return Seconds{0};
+  constexpr std::int64_t most_blocks = packet_threads / packet_threads_of_multiprocessor;
+  const auto blocks = std::clamp<std::int64_t>(rows_of(*program.epilogue, program.payload), 1, most_blocks);
+  const auto traffic = traffic_of(*program.epilogue, program.payload);
+  Seconds rows{0};
+  if (profile.reduce_rate) rows = Seconds{(traffic / *profile.reduce_rate).count() / static_cast<double>(blocks)};
+  if (profile.memory_rate) rows = std::max(rows, traffic / *profile.memory_rate);
+  return rows + (program.packets ? profile.signal_local : profile.launch);
+}
+
 Result<SimResult> simulate(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile,
                            const SimOptions& options) {
+  if (program.epilogue) {
+    if (options.record) return Error{ErrorCode::unsupported, "recordings are of what moves data; this program has an epilogue"};
+    auto plain = program;
+    plain.epilogue = nullptr;
+    auto result = simulate(topology, routes, plain, profile, options);
+    if (result) add_epilogue(*result, program, profile);
+    return result;
+  }
   if (!program.packets) return simulate_as_it_is(topology, routes, program, profile, options);
   if (auto ok = check_program(topology, program); !ok) return std::move(ok).error();
   const auto packets = std::make_shared<const Program>(packet_waves(program));

@@ -66,13 +66,21 @@ class Emulation {
   // By the interpreter. A thread takes `batch` packets at a time.
   template <class Wire, class Combine>
   void prepare_packets(std::uint32_t blocks, std::uint32_t batch = 1) {
+    prepare_kernel<Wire>(blocks, batch, [](const VectorTables& tables, const image::PacketCall& call, std::size_t) {
+      device::run_packets<Cpu, Wire>(Combine{}, tables, call);
+    });
+  }
+  // kernel(tables, call, rank) being the kernel.
+  template <class Wire, class Kernel>
+  void prepare_kernel(std::uint32_t blocks, std::uint32_t batch, Kernel kernel) {
     link<Wire>(blocks, batch, image::packet_width);
-    launch_ = [this, blocks](std::vector<std::thread>& threads, std::size_t r) {
+    launch_ = [this, blocks, kernel](std::vector<std::thread>& threads, std::size_t r) {
       const VectorTables tables{&packet_images_[r]};
       const auto call = packet_calls_[r];
-      testing::run_blocks(threads, blocks, [=] { device::run_packets<Cpu, Wire>(Combine{}, tables, call); });
+      testing::run_blocks(threads, blocks, [=] { kernel(tables, call, r); });
     };
   }
+  std::uint64_t output(std::size_t rank) const { return addresses_[rank].buffers[1]; }
 
   // By code made for the program: `Shape` must be what shape_source says of every rank.
   template <class Wire, class Combine, class Shape>

@@ -63,6 +63,7 @@ struct RankMemory {
   Bytes host{0};
 };
 
+struct Epilogue;
 struct PacketProgram;
 
 /// A program is a value; `lower` makes it.
@@ -80,6 +81,8 @@ struct Program {
   std::vector<LinkId> route_links;
   /// How GPUs run it: packet by packet by this program (program/packet_program.h), or, if it is null, slice by slice as the lanes say.
   std::shared_ptr<const PacketProgram> packets = nullptr;
+  /// What each rank does with the rows of its output once they are complete (program/epilogue.h); null: nothing.
+  std::shared_ptr<const Epilogue> epilogue = nullptr;
 
   int ranks() const { return static_cast<int>(memory.size()); }
   std::span<const Operand> sources(const Instruction& i) const& { return {operands.data() + i.operands, i.sources}; }

@@ -13,10 +13,24 @@
 
 namespace p2plab {
 
+/// What a rank's epilogue reads and writes beside the sums, if its program has one (program/epilogue.h): rows one after another, at multiples of 16
+/// bytes. Those that it does not have are 0. `sum` may be the residual's memory; beside that none may overlap, nor
+/// the call's input and output.
+struct EpilogueBuffers {
+  std::uint64_t residual = 0;
+  std::uint64_t weight = 0;
+  std::uint64_t bias = 0;
+  std::uint64_t sum = 0;
+  std::uint64_t normed = 0;
+  std::uint64_t quantised = 0;  // a byte an element
+  std::uint64_t scales = 0;     // float32: one (read), one a row, or one a group
+};
+
 /// What a rank's call reads and writes: addresses in the memory of its GPU, laid out as layout.h says. In place, one lies within the other.
 struct DeviceBuffers {
   std::uint64_t input = 0;
   std::uint64_t output = 0;
+  EpilogueBuffers epilogue = {};
 };
 
 /// How the other ranks come by a caller's data.

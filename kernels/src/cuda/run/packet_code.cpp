@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Code made for a packet program: launch shape, kernels, parameters.
 #include <algorithm>
+#include <bit>
 
+#include "cuda/memory/buffers.h"
 #include "cuda/run/packet_run.h"
+#include "rows/epilogue_link.h"
+#include "rows/row_form.h"
 
 namespace p2plab::cuda {
 
@@ -10,12 +14,33 @@ namespace {
 
 std::int64_t divided(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
+constexpr std::uint32_t least_row_threads = 128;
+constexpr std::uint32_t most_row_threads = 1024;
+constexpr int most_row_slots = 4;  // vectors that a thread holds: 16 registers, and as many each for what is added and multiplied
+
 }  // namespace
 
-// One packet a thread where so many threads fit at once; otherwise the fewest packets a thread, as evenly as that goes.
 Status PacketRun::specialise() {
   if (!can_specialise(packets_)) return Error{ErrorCode::unsupported, "the program is too long for a specialised kernel"};
   link(image::most_packet_width);
+  auto grid = Grid{};
+  if (!program_.epilogue) {
+    grid = packet_grid();
+  } else {
+    // A block takes rows where each is a packet or two to a thread; where it would be more, the whole grid shares them.
+    const auto packets = packets_of_row(program_);
+    const bool by_row = packets > 0 && packets <= 2 * most_row_threads;
+    if (!by_row) shape_.threads = std::clamp(std::bit_floor(shape_.threads), least_row_threads, most_row_threads);
+    grid = by_row ? row_grid(packets) : packet_grid();
+    const auto form = row_form(program_.epilogue->hidden, program_.payload.type, shape_.threads, most_row_slots);
+    grid.rows = RowCode{
+        .slots = form.slots, .whole = form.whole, .packets = by_row ? packets : 0, .taken = by_row && form.slots > 0 && ends_in_sums(program_)};
+  }
+  return each_rank([&](std::size_t rank) { return specialise_rank(rank, grid); });
+}
+
+// One packet a thread where so many threads fit at once; otherwise the fewest packets a thread, as evenly as that goes.
+PacketRun::Grid PacketRun::packet_grid() const {
   const auto processors = std::max(device_set_.least_multiprocessors() / share_, 1);
   const auto threads_at_once = shape_.threads_per_processor > 0 ? shape_.threads_per_processor : packet_threads_of_multiprocessor;
   const auto per_processor = std::max<std::int64_t>(1, threads_at_once / shape_.threads);
@@ -24,25 +49,47 @@ Status PacketRun::specialise() {
   if (shape_.blocks > 0) most = std::min<std::int64_t>(most, shape_.blocks);
   const auto batch = divided(wanted, most);
   const auto blocks = divided(wanted, batch);
-  return each_rank([&](std::size_t rank) { return specialise_rank(rank, blocks, batch, processors); });
+  return {.blocks = blocks, .batch = batch, .per_processor = divided(blocks, processors)};
 }
 
-Status PacketRun::specialise_rank(std::size_t rank, std::int64_t blocks, std::int64_t batch, std::int64_t processors) {
+// A block a row where so many fit at once, with as many threads as that leaves it and as a row has packets.
+PacketRun::Grid PacketRun::row_grid(std::uint32_t packets) {
+  const auto processors = std::max(device_set_.least_multiprocessors() / share_, 1);
+  const auto rows = rows_of(*program_.epilogue, program_.payload);
+  const auto share = static_cast<std::uint32_t>(std::clamp<std::int64_t>(divided(rows, processors), 1, most_row_threads / least_row_threads));
+  shape_.threads = std::clamp(std::min(std::bit_floor(most_row_threads / share), std::bit_ceil(packets)), least_row_threads, most_row_threads);
+  auto most = processors * std::int64_t{most_row_threads / shape_.threads};
+  if (shape_.blocks > 0) most = std::min<std::int64_t>(most, shape_.blocks);
+  const auto blocks = std::clamp<std::int64_t>(rows, 1, most);
+  return {.blocks = blocks, .batch = 1, .per_processor = divided(blocks, processors)};
+}
+
+Status PacketRun::specialise_rank(std::size_t rank, const Grid& grid) {
   auto& state = ranks_[rank];
+  const bool by_row = grid.rows && grid.rows->packets > 0;
   const PacketCode code{.choice = choice_,
                         .threads = shape_.threads,
-                        .blocks_per_processor = static_cast<std::uint32_t>(divided(blocks, processors)),
+                        .blocks_per_processor = static_cast<std::uint32_t>(grid.per_processor),
                         .odd = state.image.whole_packets < state.call.packets,
-                        .once = batch == 1};
+                        .once = by_row || grid.batch == 1,
+                        .rows = grid.rows};
   const auto kernel = kernels_.get(state.image, code, device_set_.gpu(rank).capability);
   if (!kernel) return kernel.error();
   const auto fit = device::resident_special_blocks(*kernel, shape_.threads);
   if (fit <= 0) return check(-fit, "ask how many blocks fit");
-  if (fit / share_ < blocks) return Error{ErrorCode::unsupported, "a specialised kernel needs too many registers"};
+  if (fit / share_ < grid.blocks) return Error{ErrorCode::unsupported, "a specialised kernel needs too many registers"};
+  if (grid.rows && !by_row) {
+    const Bytes size{static_cast<std::int64_t>(image::arrivals_stride) + grid.blocks * 4};
+    auto arrivals = take(rank, size);
+    if (!arrivals) return std::move(arrivals).error();
+    state.arrivals = *std::move(arrivals);
+    if (auto done = set_bytes(state.arrivals.address(), 0, size, device_set_.stream(rank)); !done) return done;
+    if (auto done = synchronize(device_set_.stream(rank)); !done) return done;
+  }
   state.special = *kernel;
   state.parameters = packet_parameters(state.image);
-  state.call.batch = shape_.batch > 0 ? shape_.batch : static_cast<std::uint32_t>(batch);
-  blocks_ = static_cast<std::uint32_t>(blocks);
+  state.call.batch = shape_.batch > 0 && !by_row ? shape_.batch : static_cast<std::uint32_t>(grid.batch);
+  blocks_ = static_cast<std::uint32_t>(grid.blocks);
   return {};
 }
 

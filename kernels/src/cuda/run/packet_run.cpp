@@ -161,10 +161,15 @@ Status PacketRun::upload_tables(std::size_t rank) {
 // Code made for the program takes the addresses of a caller's buffers as they come: a staged call copies nothing.
 Status PacketRun::call(Rank rank, const DeviceBuffers& buffers, device::StreamHandle stream) const {
   const auto& state = ranks_[rank.index()];
-  if (use() == BufferUse::registered || state.special == nullptr) return GpuRun::call(rank, buffers, stream);
+  const bool registered = use() == BufferUse::registered;
+  if (state.special == nullptr || (registered && !program_.epilogue)) return GpuRun::call(rank, buffers, stream);
   auto parameters = state.parameters;
   for (const auto& [parameter, buffer] : state.image.of_caller) parameters[parameter] += buffer == Buffer::input ? buffers.input : buffers.output;
-  return launch(state, parameters, stream);
+  if (!program_.epilogue) return launch(state, parameters, stream);
+  auto epilogue = epilogue_of(rank, registered ? addresses_[rank.index()].buffers[1] : buffers.output, buffers);
+  if (!epilogue) return std::move(epilogue).error();
+  epilogue->arrivals = state.arrivals.address();
+  return launch(state, parameters, stream, &*epilogue);
 }
 
 Status PacketRun::launch(Rank rank, device::StreamHandle stream) const {
@@ -172,20 +177,24 @@ Status PacketRun::launch(Rank rank, device::StreamHandle stream) const {
   return launch(state, state.parameters, stream);
 }
 
-Status PacketRun::launch(const RankPackets& state, const std::vector<std::uint64_t>& parameters, device::StreamHandle stream) const {
+Status PacketRun::launch(const RankPackets& state, const std::vector<std::uint64_t>& parameters, device::StreamHandle stream,
+                         const image::EpilogueCall* epilogue) const {
   const device::LaunchShape shape{.blocks = blocks_, .threads = shape_.threads, .programmatic = shape_.programmatic};
   if (state.special == nullptr)
     return check(device::launch_packets(choice_, shape, state.tables, state.call, stream), "launch the packet interpreter");
-  return check(device::launch_special(state.special, shape, parameters.data(), state.call, stream), "launch the kernel made for the program");
+  return check(device::launch_special(state.special, shape, parameters.data(), state.call, stream, epilogue),
+               "launch the kernel made for the program");
 }
 
 std::string PacketRun::describe_wait(std::size_t rank, const image::HangReport& report) const {
+  if (report.item == image::item_arrivals) return fmt::format("block {}: for the other blocks of its rank, before the epilogue", report.block);
   return fmt::format("block {}: for packet {} {}", report.block, report.position, waited_for(ranks_[rank].image.origins[report.item]));
 }
 
 std::string PacketRun::describe() const {
   auto text = fmt::format("{} packets; {} blocks of {} threads", to_string(wire_), blocks_, shape_.threads);
   if (program_.tuning.protocol == Protocol::simple) text += ", as some ranks meet only in host memory";
+  if (program_.epilogue) text += interpreted_.empty() ? " with the epilogue" : ", the epilogue as a kernel of its own";
   const auto batch = ranks_[device_set_.own()].call.batch;
   if (batch > 1) text += fmt::format(", {} packets each", batch);
   return text + (interpreted_.empty() ? ", code made for the program" : fmt::format(", interpreted: {}", interpreted_));

@@ -24,6 +24,7 @@ class PacketRun final : public GpuRun {
     device::PacketTables tables;            // the interpreter's
     const void* special = nullptr;          // the kernel made for the program
     std::vector<std::uint64_t> parameters;  // of that kernel
+    Arena::Region arrivals;                 // where the rank's blocks meet before its epilogue
   };
 
   Needs needs() const override { return {.flags = 0, .host_landing = host_area_ * image::landing_copies}; }
@@ -34,11 +35,20 @@ class PacketRun final : public GpuRun {
   Status launch(Rank rank, device::StreamHandle stream) const override;
   std::string describe_wait(std::size_t rank, const image::HangReport& report) const override;
 
-  Status launch(const RankPackets& state, const std::vector<std::uint64_t>& parameters, device::StreamHandle stream) const;
+  Status launch(const RankPackets& state, const std::vector<std::uint64_t>& parameters, device::StreamHandle stream,
+                const image::EpilogueCall* epilogue = nullptr) const;
   void link(int width);
   // packet_code.cpp: code made for the program
   Status specialise();
-  Status specialise_rank(std::size_t rank, std::int64_t blocks, std::int64_t batch, std::int64_t processors);
+  struct Grid {
+    std::int64_t blocks = 1;
+    std::int64_t batch = 1;
+    std::int64_t per_processor = 1;  // blocks that must fit at once
+    std::optional<RowCode> rows = std::nullopt;
+  };
+  Grid packet_grid() const;
+  Grid row_grid(std::uint32_t packets);
+  Status specialise_rank(std::size_t rank, const Grid& grid);
   // the interpreter
   Status interpret();
   Status choose_interpreter_shape();

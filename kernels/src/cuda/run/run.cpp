@@ -12,6 +12,7 @@
 #include "lowered/wait_limit.h"
 #include "p2plab/program/hardware_routes.h"
 #include "processes/results.h"
+#include "rows/epilogue_link.h"
 
 namespace p2plab::cuda {
 
@@ -24,7 +25,9 @@ GpuRun::GpuRun(const Job& job, const RunBuffers& buffers, DeviceSet& device_set)
       addresses_(job.program->memory.size()),
       layout_(job.plan->schedule, job.program->payload),
       use_(buffers.use),
-      memory_(job.program->memory.size()) {}
+      memory_(job.program->memory.size()) {
+  for (const auto& of_rank : buffers.buffers) epilogues_.push_back(of_rank.epilogue);
+}
 
 GpuRun::~GpuRun() {
   // Not yet known to the other processes.
@@ -106,11 +109,27 @@ Result<int> GpuRun::resident_everywhere(const std::function<int()>& ask) const {
 
 // What other ranks touch is staged in copies of the caller's buffers.
 Status GpuRun::call(Rank rank, const DeviceBuffers& buffers, device::StreamHandle stream) const {
-  if (use_ == BufferUse::registered) return launch(rank, stream);
   const auto& staged = addresses_[rank.index()].buffers;
+  if (use_ == BufferUse::registered) {
+    if (auto done = launch(rank, stream); !done) return done;
+    return launch_epilogue(rank, staged[1], buffers, stream);
+  }
   if (auto done = copy_on(staged[0], buffers.input, layout_.input_size(rank), stream); !done) return done;
   if (auto done = launch(rank, stream); !done) return done;
+  if (auto done = launch_epilogue(rank, staged[1], buffers, stream); !done) return done;
   return copy_on(buffers.output, staged[1], layout_.output_size(rank), stream);
+}
+
+Result<image::EpilogueCall> GpuRun::epilogue_of(Rank rank, std::uint64_t source, const DeviceBuffers& buffers) const {
+  const auto& tensors = use_ == BufferUse::registered ? epilogues_[rank.index()] : buffers.epilogue;
+  return link_epilogue(*program_.epilogue, program_.payload, source, tensors);
+}
+
+Status GpuRun::launch_epilogue(Rank rank, std::uint64_t source, const DeviceBuffers& buffers, device::StreamHandle stream) const {
+  if (!program_.epilogue) return {};
+  const auto call = epilogue_of(rank, source, buffers);
+  if (!call) return call.error();
+  return check(device::launch_rows(program_.payload.type, *call, stream), "launch the epilogue");
 }
 
 Status GpuRun::hang() const {

@@ -16,6 +16,7 @@
 #include "p2plab/program/peer_access.h"
 #include "p2plab/run/communicator.h"
 #include "p2plab/schedule/layout.h"
+#include "rows/epilogue_args.h"
 
 namespace p2plab::cuda {
 
@@ -70,6 +71,10 @@ class GpuRun {
   /// When all memory is placed, and known to all ranks.
   virtual Status prepare() = 0;
   virtual Status launch(Rank rank, device::StreamHandle stream) const = 0;
+  /// The epilogue, if the program has one, as a kernel of its own after the launch; `source` are the sums.
+  Status launch_epilogue(Rank rank, std::uint64_t source, const DeviceBuffers& buffers, device::StreamHandle stream) const;
+  /// Its tensors are those of the call, or of the registered buffers.
+  Result<image::EpilogueCall> epilogue_of(Rank rank, std::uint64_t source, const DeviceBuffers& buffers) const;
   /// What a kernel of a rank was waiting for.
   virtual std::string describe_wait(std::size_t rank, const image::HangReport& report) const = 0;
 
@@ -133,7 +138,8 @@ class GpuRun {
   BufferLayout layout_;
   BufferUse use_;
   std::vector<RankRegions> memory_;
-  OpenedMemory opened_;  // the other processes' registered buffers
+  OpenedMemory opened_;                     // the other processes' registered buffers
+  std::vector<EpilogueBuffers> epilogues_;  // registered ones, by rank
 };
 
 }  // namespace p2plab::cuda

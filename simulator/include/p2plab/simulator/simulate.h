@@ -95,10 +95,14 @@ struct SimResult {
 
 /// Runs `program` on `topology`, whose routes are `routes`, at the costs of `profile`. Same arguments, same result.
 /// Errors: invalid_input (a program that is inconsistent, made for another machine, or in which lanes wait for each other in a circle;
-/// transfers without a path; an impossible profile), unsupported (a time beyond 26 days, more than 2^31 slices). A result below its own bound
-/// is our own bug and is reported as one.
+/// transfers without a path; an impossible profile), unsupported (a time beyond 26 days, more than 2^31 slices, a recording of an epilogue). A result
+/// below its own bound is our own bug and is reported as one.
 Result<SimResult> simulate(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile,
                            const SimOptions& options = {});
+
+/// What the epilogue of a program adds on each rank that has the sums: blocks meet (by packets) or another kernel is launched (by slices), then up to
+/// 128 blocks read and write its rows, no faster than memory. 0 without one. It is part of what `simulate` gives.
+Seconds epilogue_time(const Program& program, const Profile& profile);
 
 /// The same for a pattern of any number of ranks, whose program is never written out. `path_of` gives the links from one GPU to another.
 /// Errors: also steps or a recording asked for.

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "rows/epilogue_link.h"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "p2plab/program/packet_program.h"
+
+namespace p2plab {
+
+static_assert(static_cast<int>(Norm::off) == image::norm_none && static_cast<int>(Norm::rms) == image::norm_rms &&
+              static_cast<int>(Norm::layer) == image::norm_layer);
+static_assert(static_cast<int>(Float8::off) == image::float8_none && static_cast<int>(Float8::tensor) == image::float8_tensor &&
+              static_cast<int>(Float8::token) == image::float8_token && static_cast<int>(Float8::group) == image::float8_group);
+static_assert(Epilogue::group == image::float8_group_elements);
+
+Result<image::EpilogueCall> link_epilogue(const Epilogue& epilogue, const Payload& payload, std::uint64_t source, const EpilogueBuffers& buffers) {
+  image::EpilogueCall call{.source = source,
+                           .rows = static_cast<std::uint32_t>(rows_of(epilogue, payload)),
+                           .hidden = static_cast<std::uint32_t>(epilogue.hidden),
+                           .epsilon = epilogue.epsilon,
+                           .norm = static_cast<std::uint8_t>(epilogue.norm),
+                           .float8 = static_cast<std::uint8_t>(epilogue.float8)};
+  struct Tensor {
+    const char* name;
+    bool wanted;
+    std::uint64_t given;
+    std::uint64_t* place;
+  };
+  const bool quantises = epilogue.float8 != Float8::off;
+  const std::array tensors{Tensor{"residual", epilogue.residual, buffers.residual, &call.residual},
+                           Tensor{"weight", epilogue.weight, buffers.weight, &call.weight},
+                           Tensor{"bias", epilogue.bias, buffers.bias, &call.bias},
+                           Tensor{"sum", epilogue.gives_sum, buffers.sum, &call.sum},
+                           Tensor{"normed output", epilogue.gives_norm, buffers.normed, &call.normed},
+                           Tensor{"float8 output", quantises, buffers.quantised, &call.quantised},
+                           Tensor{"scales", quantises, buffers.scales, &call.scales}};
+  for (const auto& tensor : tensors) {
+    if (!tensor.wanted) continue;
+    if (tensor.given == 0) return Error{ErrorCode::invalid_input, fmt::format("the epilogue's {} is missing", tensor.name)};
+    constexpr std::uint64_t vector = 16;
+    const auto unit = tensor.place == &call.scales ? 4 : vector;
+    if (tensor.given % unit != 0)
+      return Error{ErrorCode::invalid_input, fmt::format("the epilogue's {} does not begin at a multiple of {} bytes", tensor.name, unit)};
+    *tensor.place = tensor.given;
+  }
+  return call;
+}
+
+std::uint32_t packets_of_row(const Program& program) {
+  if (!program.packets || !program.epilogue || program.packets->wire == PacketWire::ll128) return 0;
+  const auto data = line_of(program.packets->wire).data;
+  const auto row = program.epilogue->hidden * size_of(program.payload.type);
+  const auto whole = program.payload.size().count();
+  const auto ends_there = [&](const PacketItem& item) {
+    return std::ranges::none_of(item.destinations, [&](const PacketOperand& to) {
+      return to.place == PacketPlace::memory && to.buffer == Buffer::output && (to.offset != 0 || item.bytes != whole);
+    });
+  };
+  const bool all =
+      std::ranges::all_of(program.packets->ranks, [&](const std::vector<PacketItem>& items) { return std::ranges::all_of(items, ends_there); });
+  return all && row % data == 0 ? static_cast<std::uint32_t>(row / data) : 0;
+}
+
+bool ends_in_sums(const Program& program) {
+  if (!program.packets || program.packets->wire != PacketWire::lamport) return false;
+  const auto in_output = [](const PacketItem& item) {
+    return std::ranges::any_of(item.destinations,
+                               [](const PacketOperand& to) { return to.place == PacketPlace::memory && to.buffer == Buffer::output; });
+  };
+  return std::ranges::all_of(program.packets->ranks, [&](const std::vector<PacketItem>& items) {
+    return !items.empty() && items.back().adds() && in_output(items.back()) && std::ranges::count_if(items, in_output) == 1;
+  });
+}
+
+}  // namespace p2plab

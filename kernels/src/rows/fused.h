@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// Packets and the epilogue in one kernel. Where a row's packets go through all items at the row's own place, a block takes whole rows, and what it
+// has received is what it norms; else all blocks of the rank meet before rows are touched.
+#pragma once
+
+#include "device/fixed_tables.h"
+#include "rows/worker.h"
+
+namespace p2plab::device {
+
+/// The packets of a row, from `first` on, through all items, item after item; sums that end stay with the worker if they are `Taken`. False if a wait
+/// failed.
+template <class Machine, class Wire, class Shape, bool Taken, class Combine, class Tables, class Worker>
+constexpr bool carry_row(const Combine& combine, const Tables& tables, const image::PacketCall& call, const PacketContext& context,
+                         std::uint32_t first, std::uint32_t packets, Worker& worker) {
+  if constexpr (Tables::waves >= 0) {
+    constexpr int threads = Shape::threads;
+    constexpr int slots = Shape::slots > 0 ? Shape::slots * (4 / Wire::words) : 0;
+    return repeat<Tables::waves>(call.waves, [&](auto w) {
+      bool good = true;
+      if constexpr (slots > 0) {
+        unroll<slots>([&](auto slot) {
+          const auto p = static_cast<std::uint32_t>(slot * threads) + Machine::thread();
+          if (!good || p >= packets) return;
+          good = carry_fixed<Machine, Wire>(combine, tables, call, context, w, first + p, Taken ? worker.taken(slot) : nullptr);
+        });
+      } else {
+        for (auto p = Machine::thread(); good && p < packets; p += threads)
+          good = carry_fixed<Machine, Wire>(combine, tables, call, context, w, first + p);
+      }
+      return good;
+    });
+  } else {
+    bool good = true;
+    for (auto p = Machine::thread(); good && p < packets; p += Machine::threads())
+      good = carry_batch<Machine, Wire>(combine, tables, call, context, first + p, 0);
+    return good;
+  }
+}
+
+/// Row by row: `packets` of a row. Every rank must have the same grid. With `Taken` the last item of each packet is the sum that ends in the output,
+/// a packet is a vector of the row, and threads norm what they have in their registers.
+template <class Machine, class Wire, class Shape, bool Taken, class Combine, class Tables>
+constexpr void run_packet_rows(const Combine& combine, const Tables& tables, const image::PacketCall& call, const image::EpilogueCall& epilogue,
+                               std::uint32_t packets, std::uint32_t shared) {
+  const auto counter = call.epochs + std::uint64_t{Machine::block()} * 4;
+  const PacketContext context{Machine::load_32(counter), call.area};
+  RowWorker<Machine, Shape> worker(epilogue, shared);
+  for (auto row = Machine::block(); row < epilogue.rows; row += Machine::blocks()) {
+    worker.fetch(row);
+    const bool good = carry_row<Machine, Wire, Shape, Taken>(combine, tables, call, context, row * packets, packets, worker);
+    if (Machine::sync_any(!good)) break;
+    worker.template finish<Taken>(row);
+  }
+  Machine::sync();
+  if (Machine::thread() == 0) Machine::store_32(counter, context.epoch + 1 == image::epoch_limit ? 0 : context.epoch + 1);
+}
+
+/// All packets, then all rows.
+template <class Machine, class Wire, class Shape, class Combine, class Tables>
+constexpr void run_packets_then_rows(const Combine& combine, const Tables& tables, const image::PacketCall& call, const image::EpilogueCall& epilogue,
+                                     std::uint32_t shared) {
+  run_packets<Machine, Wire>(combine, tables, call);
+  RowWorker<Machine, Shape> worker(epilogue, shared);
+  auto row = Machine::block();
+  if (row < epilogue.rows) worker.fetch(row);
+  if (!meet<Machine>(call, epilogue.arrivals)) return;
+  while (row < epilogue.rows) {
+    worker.finish(row);
+    row += Machine::blocks();
+    if (row < epilogue.rows) worker.fetch(row);
+  }
+}
+
+/// A kernel's body. `Packets`: of a row, where blocks take whole rows; else 0.
+template <class Machine, class Wire, class Combine, class Shape, int Packets, bool Taken, class Tables>
+constexpr void fused_kernel(const Combine& combine, const Tables& tables, const image::PacketCall& call, const image::EpilogueCall& epilogue,
+                            std::uint32_t shared) {
+  Machine::let_next_start();
+  tables.template fetch<Machine>();
+  Machine::keep(call.epochs + call.area + call.packets + call.batch + epilogue.residual + epilogue.rows);
+  Machine::await_previous();
+  if constexpr (Packets > 0) {
+    run_packet_rows<Machine, Wire, Shape, Taken>(combine, tables, call, epilogue, static_cast<std::uint32_t>(Packets), shared);
+  } else {
+    run_packets_then_rows<Machine, Wire, Shape>(combine, tables, call, epilogue, shared);
+  }
+}
+
+}  // namespace p2plab::device
