@@ -12,10 +12,10 @@ from ._library import Error, address_unique_id, find_library, unique_id, version
 from ._group import Group
 
 try:
-    from ._ops import all_gather, all_reduce, all_reduce_, all_to_all, broadcast_, gather, reduce_scatter
+    from ._ops import all_gather, all_reduce, all_reduce_, all_to_all, broadcast_, fused_add_rms_norm, fused_add_rms_norm_float8, gather, reduce_scatter
 except ModuleNotFoundError as missing:  # without PyTorch the groups still work, on addresses
     if missing.name != "torch":
         raise
 
-__all__ = ["Error", "Group", "address_unique_id", "all_gather", "all_reduce", "all_reduce_", "all_to_all", "broadcast_", "find_library", "gather",
-           "reduce_scatter", "unique_id", "version"]
+__all__ = ["Error", "Group", "address_unique_id", "all_gather", "all_reduce", "all_reduce_", "all_to_all", "broadcast_", "find_library",
+           "fused_add_rms_norm", "fused_add_rms_norm_float8", "gather", "reduce_scatter", "unique_id", "version"]

@@ -5,7 +5,7 @@ import ctypes
 import itertools
 import weakref
 
-from ._library import KINDS, OPS, TYPES, Call, Config, Error, UniqueId, check, library, unique_id
+from ._library import FLOAT8, KINDS, NORMS, OPS, TYPES, Call, Config, Epilogue, Error, UniqueId, check, library, unique_id
 
 _by_number = weakref.WeakValueDictionary()
 _numbers = itertools.count(1)
@@ -62,6 +62,15 @@ class Group:
         """Makes a program for just this call, and waits; all ranks together. What a CUDA graph captures should be prepared."""
         check(library().p2plab_prepare(self._comm, ctypes.byref(_call(kind, count, dtype, op, root, peer))))
 
+    def run_fused(self, send, count, dtype, stream, op="sum", **epilogue):
+        """An all-reduce of whole rows and what follows it, on addresses: hidden, norm ("rms", "layer", "none"), float8 (None, "tensor", "token",
+        "group"), epsilon, and the tensors residual, weight, bias, sum, normed, quantised, scales; 0: there is none. p2plab.h says what they are."""
+        check(library().p2plab_all_reduce_fused(send, count, TYPES[dtype], OPS[op], ctypes.byref(_epilogue(epilogue)), self._comm, stream))
+
+    def prepare_fused(self, count, dtype, op="sum", **epilogue):
+        """Makes its program, and waits; all ranks together. Of the tensors only matters which are there. What a CUDA graph captures should be prepared."""
+        check(library().p2plab_prepare_fused(self._comm, count, TYPES[dtype], OPS[op], ctypes.byref(_epilogue(epilogue))))
+
     def explain(self, kind, count, dtype, op="sum", root=0, peer=0):
         """Which backend serves such a call, in which form, and why."""
         text = ctypes.create_string_buffer(1024)
@@ -100,8 +109,19 @@ def _call(kind, count, dtype, op, root, peer):
     return Call(KINDS[kind], count, TYPES[dtype], OPS[op], root, peer)
 
 
+def _epilogue(given):
+    words = dict(given)
+    made = Epilogue(size=ctypes.sizeof(Epilogue), hidden=words.pop("hidden"), norm=NORMS[words.pop("norm", "rms")],
+                    float8=FLOAT8[words.pop("float8", None)], epsilon=words.pop("epsilon", 1e-6))
+    for name, address in words.items():
+        if name not in ("residual", "weight", "bias", "sum", "normed", "quantised", "scales"):
+            raise Error("INVALID", f"an epilogue has no '{name}'")
+        setattr(made, name, address)
+    return made
+
+
 def _config(settings):
-    known = {"backend": str.encode, "tuned": str.encode, "prepare": str.encode, "join_seconds": float, "timeout_seconds": float, "deadline_seconds": float,
+    known = {"backend": str.encode, "tuned": str.encode, "prepare": str.encode, "order": str.encode, "join_seconds": float, "timeout_seconds": float, "deadline_seconds": float,
              "concurrent": int, "load_nccl": int}
     config = Config(size=ctypes.sizeof(Config), load_nccl=1)
     for name, value in settings.items():

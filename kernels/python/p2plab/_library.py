@@ -11,7 +11,9 @@ TYPES = {"int8": 0, "uint8": 1, "int32": 2, "uint32": 3, "int64": 4, "uint64": 5
 OPS = {"sum": 0, "product": 1, "max": 2, "min": 3, "average": 4}
 KINDS = {"all_reduce": 0, "reduce_scatter": 1, "all_gather": 2, "broadcast": 3, "reduce": 4, "gather": 5, "scatter": 6, "all_to_all": 7,
          "send_receive": 8}
-ABI = 1
+NORMS = {"none": 0, "rms": 1, "layer": 2}
+FLOAT8 = {None: 0, "tensor": 1, "token": 2, "group": 3}
+ABI = 2
 
 
 class Error(RuntimeError):
@@ -29,11 +31,17 @@ class UniqueId(ctypes.Structure):
 class Config(ctypes.Structure):
     _fields_ = [("size", c_size_t), ("backend", c_char_p), ("tuned", c_char_p), ("prepare", c_char_p), ("join_seconds", c_double), ("timeout_seconds", c_double),
                 ("concurrent", c_int), ("serve_ready_only", c_int), ("load_nccl", c_int), ("start_later", c_int), ("say", c_void_p),
-                ("say_user", c_void_p), ("deadline_seconds", c_double)]
+                ("say_user", c_void_p), ("deadline_seconds", c_double),
+                ("order", c_char_p)]
 
 
 class Call(ctypes.Structure):
     _fields_ = [("kind", c_int), ("count", c_size_t), ("type", c_int), ("op", c_int), ("root", c_int), ("peer", c_int)]
+
+
+class Epilogue(ctypes.Structure):
+    _fields_ = [("size", c_size_t), ("hidden", c_size_t), ("norm", c_int), ("float8", c_int), ("epsilon", c_double), ("residual", c_void_p),
+                ("weight", c_void_p), ("bias", c_void_p), ("sum", c_void_p), ("normed", c_void_p), ("quantised", c_void_p), ("scales", c_void_p)]
 
 
 def find_library():
@@ -58,6 +66,8 @@ _functions = {
     "p2plab_comm_destroy": [c_void_p],
     "p2plab_comm_async_error": [c_void_p],
     "p2plab_all_reduce": [c_void_p, c_void_p, c_size_t, c_int, c_int, c_void_p, c_void_p],
+    "p2plab_all_reduce_fused": [c_void_p, c_size_t, c_int, c_int, POINTER(Epilogue), c_void_p, c_void_p],
+    "p2plab_prepare_fused": [c_void_p, c_size_t, c_int, c_int, POINTER(Epilogue)],
     "p2plab_reduce": [c_void_p, c_void_p, c_size_t, c_int, c_int, c_int, c_void_p, c_void_p],
     "p2plab_reduce_scatter": [c_void_p, c_void_p, c_size_t, c_int, c_int, c_void_p, c_void_p],
     "p2plab_all_gather": [c_void_p, c_void_p, c_size_t, c_int, c_void_p, c_void_p],

@@ -25,6 +25,10 @@ p2plab_result outcome(const Status& status);
 /// A call in our terms. Errors: invalid_input.
 Result<runtime::Call> call_of(const p2plab_call& given, int ranks);
 
+/// An all-reduce with an epilogue, and its tensors. Errors: invalid_input.
+Result<runtime::Call> call_of(const p2plab_call& given, const p2plab_epilogue& epilogue, int ranks);
+EpilogueBuffers buffers_of(const p2plab_epilogue& epilogue);
+
 // Nothing that is thrown below, memory that runs out above all, reaches a caller that knows no exceptions.
 template <class Body>
 p2plab_result guarded(Body&& body) noexcept {

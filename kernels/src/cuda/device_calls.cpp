@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "cuda/api.h"
+#include "lowered/launch.h"
 
 namespace p2plab::runtime::device {
 
@@ -87,6 +88,10 @@ Status copy(const Rows& rows, void* stream) {
       cudaMemcpy2DAsync(pointer(rows.to), static_cast<std::size_t>(rows.to_pitch), pointer(rows.from), static_cast<std::size_t>(rows.from_pitch),
                         static_cast<std::size_t>(rows.width), static_cast<std::size_t>(rows.rows), cudaMemcpyDeviceToDevice, handle(stream));
   return cuda::check(code, "copy blocks within a GPU");
+}
+
+Status rows(DataType type, const image::EpilogueCall& call, void* stream) {
+  return cuda::check(p2plab::device::launch_rows(type, call, stream), "launch an epilogue");
 }
 
 Result<Order> Order::create(int device) {

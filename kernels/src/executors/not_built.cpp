@@ -69,6 +69,7 @@ Result<bool> capturing(void*) { return backend::not_built("the runtime for GPUs"
 Status synchronize(int) { return backend::not_built("the runtime for GPUs"); }
 Result<std::shared_ptr<void>> allocate(int, Bytes) { return backend::not_built("the runtime for GPUs"); }
 Status copy(const Rows&, void*) { return backend::not_built("the runtime for GPUs"); }
+Status rows(DataType, const image::EpilogueCall&, void*) { return backend::not_built("the runtime for GPUs"); }
 Result<Order> Order::create(int) { return backend::not_built("the runtime for GPUs"); }
 Status Order::after(void*, void*) const { return backend::not_built("the runtime for GPUs"); }
 

@@ -22,6 +22,7 @@ std::string describe(const Call& call) {
   if (reduces(call.kind)) text += fmt::format(", {}", to_string(call.op));
   if (rooted(call.kind)) text += fmt::format(", root {}", call.root);
   if (call.kind == CollectiveKind::send_receive) text += fmt::format(" from rank {} to rank {}", call.root, call.peer);
+  if (call.epilogue) text += ", then " + p2plab::describe(*call.epilogue);
   return text;
 }
 

@@ -4,8 +4,10 @@
 
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <string>
 
+#include "p2plab/program/epilogue.h"
 #include "p2plab/schedule/collective.h"
 #include "p2plab/schedule/payload.h"
 
@@ -17,7 +19,8 @@ struct Call {
   ReduceOp op = ReduceOp::sum;
   std::int64_t count = 0;  // elements that a rank gives, or, of a reduce-scatter, gets; of an all-to-all: for each other rank
   int root = 0;
-  int peer = 0;  // send_receive: who gets it; the root sends
+  int peer = 0;                                     // send_receive: who gets it; the root sends
+  std::optional<Epilogue> epilogue = std::nullopt;  // all_reduce: what follows in the same program
 
   auto operator<=>(const Call&) const = default;
 };

@@ -6,8 +6,10 @@
 #include <memory>
 #include <string>
 
+#include "rows/epilogue_args.h"
 #include "p2plab/base/result.h"
 #include "p2plab/base/units.h"
+#include "p2plab/schedule/payload.h"
 
 namespace p2plab::runtime::device {
 
@@ -56,6 +58,9 @@ struct Rows {
   int rows = 1;
 };
 Status copy(const Rows& rows, void* stream);
+
+/// Rows of an epilogue, as a kernel of their own.
+Status rows(DataType type, const image::EpilogueCall& call, void* stream);
 
 /// Puts what comes on one stream after what is on another.
 class Order {

@@ -50,6 +50,7 @@ std::optional<Call> Engine::wider(const Call& call) const {
 
 // Is the call NCCL's, by choice? The same on all ranks, and of every call that is counted.
 bool Engine::by_nccl(const Call& call) const {
+  if (call.epilogue) return false;
   const bool able = nccl_ != nullptr ? NcclCalls::has(call.type) : options_.only_ready;
   return able && ranks_ > 1 && !chooser_->prefers_nccl(call, ranks_).empty();
 }
@@ -62,6 +63,7 @@ Result<bool> Engine::run(int rank, const Call& given, const DeviceBuffers& buffe
     if (aborted_) return *aborted_;
   }
   if (given.count == 0) return true;
+  if (given.epilogue) return run_fused(rank, given, buffers, stream);
   const auto call = normal(given);
   if (backend_ == Backend::nccl || by_nccl(call)) {
     if (nccl_ == nullptr) return false;

@@ -88,6 +88,8 @@ class Engine {
     void* last_stream = nullptr;
     bool used = false;
     std::optional<device::Order> order = std::nullopt;
+    std::shared_ptr<void> sums = nullptr;  // that NCCL gives and an epilogue reads
+    Bytes sums_size{0};
   };
 
   Engine(std::shared_ptr<Chooser> chooser, EngineOptions options, int ranks);
@@ -101,6 +103,10 @@ class Engine {
   void fall_back(Backend to, const std::string& why);
   std::optional<Call> wider(const Call& call) const;
   Result<bool> run_piece(int rank, const Call& call, const DeviceBuffers& buffers, void* stream);
+  // engine_fused.cpp
+  Result<bool> run_fused(int rank, const Call& call, const DeviceBuffers& buffers, void* stream);
+  Result<bool> fuse_piece(int rank, const Call& call, const DeviceBuffers& buffers, void* stream);
+  Result<bool> after_nccl(int rank, const Call& call, const DeviceBuffers& buffers, void* stream);
   Result<bool> run_in_pieces(int rank, const Call& call, const DeviceBuffers& buffers, void* stream);
   Status keep_order(Side& side, void* stream);
   void say(const std::string& text) const;

@@ -57,16 +57,16 @@ class GpuProgram final : public ReadyProgram {
     const bool whole = exact.count == call_.count;
     const bool apart = in_place_ || blocks.input == 0 || blocks.output == 0 || !overlap(exact, blocks, buffers);
     const bool own_input = whole && buffers.input % vector == 0 && apart;
-    const bool own_output = whole && buffers.output % vector == 0;
+    const bool own_output = !call_.epilogue && whole && buffers.output % vector == 0;
     const DeviceBuffers used{own_input && blocks.input > 0 ? buffers.input : address_of(room.input),
-                             own_output && blocks.output > 0 ? buffers.output : address_of(room.output)};
+                             own_output && blocks.output > 0 ? buffers.output : address_of(room.output), buffers.epilogue};
     const auto width = bytes_of(exact);
     const auto pitch = bytes_of(call_);
     if (!own_input && blocks.input > 0) {
       if (auto done = device::copy({used.input, pitch, buffers.input, width, width, blocks.input}, stream); !done) return done;
     }
     if (auto done = operation_->call(Rank{rank}, used, stream); !done) return done;
-    if (own_output || blocks.output == 0) return {};
+    if (own_output || blocks.output == 0 || call_.epilogue) return {};
     return device::copy({buffers.output, width, used.output, pitch, width, blocks.output}, stream);
   }
 
@@ -113,6 +113,8 @@ Result<std::unique_ptr<ReadyProgram>> GpuPrograms::make(const Call& call) {
     auto program = lower(chosen->plan.schedule, *proof, payload, tuning, peer_access);
     if (!program) return std::move(program).error();
     const bool in_place = serves_in_place(*chosen, *program, payload, peer_access);
+    if (call.epilogue) program = with_epilogue(*std::move(program), *call.epilogue);
+    if (!program) return std::move(program).error();
     return std::make_unique<GpuProgram>(call, ranks_, *std::move(chosen), *std::move(program), in_place);
   };
   auto made = ready();

@@ -12,7 +12,9 @@
 #include <fmt/format.h>
 
 #include "host/host_memory.h"
+#include "rows/host_rows.h"
 #include "host/host_team.h"
+#include "rows/epilogue_link.h"
 #include "lowered/wait_limit.h"
 #include "p2plab/schedule/layout.h"
 #include "processes/host_arenas.h"
@@ -125,6 +127,12 @@ class Operation::Body {
     if (const auto done = team.run(); !done) return done.error().message;
     steps_.ended(rank.index()) = number;
     if (!wait(number, &Steps::ended)) return late();
+    if (program_.epilogue) {
+      const auto sums = reinterpret_cast<std::uint64_t>(memory_->at(rank, Buffer::output, 0));
+      const auto rows = link_epilogue(*program_.epilogue, program_.payload, sums, buffers.epilogue);
+      if (!rows) return rows.error().message;
+      run_rows_on_host(program_.payload.type, *rows);
+    }
     copy(reinterpret_cast<void*>(buffers.output), memory_->at(rank, Buffer::output, 0), layout_.output_size(rank));
     return {};
   }

@@ -12,6 +12,7 @@
 
 #include <fmt/format.h>
 
+#include "rows/host_rows.h"
 #include "support/host_gpu/enqueue.h"
 
 namespace p2plab::runtime::device {
@@ -60,6 +61,11 @@ Status copy(const Rows& rows, void* stream) {
       std::memmove(pointer(rows.to + static_cast<std::uint64_t>(row * rows.to_pitch)),
                    pointer(rows.from + static_cast<std::uint64_t>(row * rows.from_pitch)), static_cast<std::size_t>(rows.width));
   });
+  return {};
+}
+
+Status rows(DataType type, const image::EpilogueCall& call, void* stream) {
+  test::enqueue(stream, [type, call] { run_rows_on_host(type, call); });
   return {};
 }
 

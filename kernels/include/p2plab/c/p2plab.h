@@ -11,7 +11,7 @@ extern "C" {
 #endif
 
 /* Version of this interface. A library serves all programs that were built for its own version or an earlier one. */
-#define P2PLAB_ABI 1
+#define P2PLAB_ABI 2
 
 typedef enum p2plab_result {
   P2PLAB_OK = 0,
@@ -90,9 +90,12 @@ typedef struct p2plab_config {
   void* say_user;
   double deadline_seconds; /* how long a kernel waits for another rank before it gives up, and with it the communicator: 0.1 to 86400. 0: what
                               P2PLAB_DEADLINE says, else 2 */
+  const char* order; /* "fixed": every element of every sum adds the ranks in their order, whatever the size, the alignment, the rank and the call, so
+                        equal inputs give equal bits (but for the sign of zero); NCCL, whose order hangs on the size, serves nothing, and tuned tables
+                        must promise it (`p2plab tune --order fixed`). NULL or "any": the fastest. Since interface 2 */
 } p2plab_config;
 #define P2PLAB_CONFIG \
-  { sizeof(p2plab_config), NULL, NULL, NULL, 0, 0, 0, 0, 1, 0, NULL, NULL, 0 }
+  { sizeof(p2plab_config), NULL, NULL, NULL, 0, 0, 0, 0, 1, 0, NULL, NULL, 0, NULL }
 
 /* The interface that the library has, and its version: "0.1.0". */
 int p2plab_abi(void);
@@ -157,6 +160,36 @@ p2plab_result p2plab_all_to_all(const void* send, void* receive, size_t count, p
 /* Data from rank `from` to rank `to`. All ranks of the communicator call it, in the common order; those that are neither give no buffers. */
 p2plab_result p2plab_send_receive(const void* send, void* receive, size_t count, p2plab_type type, int from, int to, p2plab_comm* comm,
                                   p2plab_stream stream);
+
+/* What follows an all-reduce in the same call: rows of `hidden` elements, of float16, bfloat16 or float32 (p2plab/program/epilogue.h says exactly
+   what is computed). Tensors lie in the GPU's memory, row after row, from multiples of 16 bytes on; NULL: there is none, or it is not wanted. `sum`
+   may be `residual`; beside that nothing may overlap. */
+typedef enum p2plab_norm { P2PLAB_NORM_NONE = 0, P2PLAB_NORM_RMS = 1, P2PLAB_NORM_LAYER = 2 } p2plab_norm;
+typedef enum p2plab_float8 { P2PLAB_FLOAT8_NONE = 0, P2PLAB_FLOAT8_TENSOR = 1, P2PLAB_FLOAT8_TOKEN = 2, P2PLAB_FLOAT8_GROUP = 3 } p2plab_float8;
+/* Start with P2PLAB_EPILOGUE, then set what differs. All ranks give the same but for the addresses. */
+typedef struct p2plab_epilogue {
+  size_t size;   /* of this struct, as its program knows it */
+  size_t hidden; /* elements of a row */
+  p2plab_norm norm;
+  p2plab_float8 float8; /* e4m3, with a scale that is given (tensor), or made for each row (token) or each 128 neighbours in a row (group) */
+  double epsilon;
+  const void* residual; /* is added to the sum */
+  const void* weight;   /* `hidden` elements */
+  const void* bias;     /* the same */
+  void* sum;            /* out: sum + residual */
+  void* normed;         /* out */
+  void* quantised;      /* out: a byte an element */
+  float* scales;        /* tensor: in; token, group: out */
+} p2plab_epilogue;
+#define P2PLAB_EPILOGUE \
+  { sizeof(p2plab_epilogue), 0, P2PLAB_NORM_RMS, P2PLAB_FLOAT8_NONE, 1e-6, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
+
+/* The all-reduce, then the epilogue, in one kernel where the program runs by packets. `count` is a whole number of rows; `send` is not changed. Where
+   no program is ready the call waits for it; one that is captured must have been prepared. Since interface 2. */
+p2plab_result p2plab_all_reduce_fused(const void* send, size_t count, p2plab_type type, p2plab_op op, const p2plab_epilogue* epilogue,
+                                      p2plab_comm* comm, p2plab_stream stream);
+/* Makes its program, as p2plab_prepare does; of the tensors only matters which are NULL. */
+p2plab_result p2plab_prepare_fused(p2plab_comm* comm, size_t count, p2plab_type type, p2plab_op op, const p2plab_epilogue* epilogue);
 
 /* One call, for the functions below. `root` is the root, or who sends; `peer`, who receives. */
 typedef struct p2plab_call {
