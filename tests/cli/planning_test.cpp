@@ -54,6 +54,26 @@ std::string without_a_wait(const std::string& program) {
   return std::regex_replace(program, std::regex(R"(,\[\[\d+,\d+\](,\[\d+,\d+\])*\]\])"), ",[]]", std::regex_constants::format_first_only);
 }
 
+// A plan that promises one order of sums keeps it, or is refused; one that cannot is not made.
+TEST(PlanCommand, PromisesOneOrderOfSumsAndVerifyHoldsItToThat) {
+  const auto file = test::scratch("ordered.json").string();
+  const std::string plan = "plan --topology hgx-h200:gpus=3 --collective all_reduce --size '64 KiB' --order fixed ";
+  const auto made = p2plab(plan + "--out " + file);
+  ASSERT_EQ(made.exit, 0) << made.err;
+  EXPECT_NE(made.out.find("order of sums     0+1+2, for every element"), std::string::npos) << made.out;
+  EXPECT_EQ(json_of("verify " + file + " --json")["order"], "0+1+2");
+  std::ifstream in(file);
+  std::string text{std::istreambuf_iterator<char>(in), {}};
+  text.replace(text.find("0+1+2"), 5, "(0+1)+2");
+  std::ofstream(file) << text;
+  const auto broken = p2plab("verify " + file);
+  EXPECT_EQ(broken.exit, 3);
+  EXPECT_NE(broken.err.find("the plan promises to add in the order (0+1)+2; it adds in the order 0+1+2"), std::string::npos) << broken.err;
+  const auto ring = p2plab(plan + "--algorithm ring");
+  EXPECT_EQ(ring.exit, 1);
+  EXPECT_NE(ring.err.find("ring: sums are not made in one order"), std::string::npos) << ring.err;
+}
+
 TEST(VerifyCommand, ProvesAProgramAndNamesTheInstructionOfOneThatIsNotInOrder) {
   const auto file = test::scratch("program.json").string();
   ASSERT_EQ(

@@ -75,7 +75,7 @@ Result<std::vector<Exported>> read(const std::string& path) {
 }
 
 Status lower_for(const Exporter& exporter, Exported& one) {
-  const auto& [topology, plan, payload, in_place, warnings] = one.file;
+  const auto& [topology, plan, payload, in_place, warnings, order] = one.file;
   const Routes routes(topology);
   auto proof = verify(topology, routes, plan.schedule, {.in_place = in_place});
   if (!proof) return std::move(proof).error();

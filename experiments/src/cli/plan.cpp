@@ -13,6 +13,7 @@
 #include "p2plab/machine/topology_view.h"
 #include "p2plab/program/plan_io.h"
 #include "p2plab/program/program_io.h"
+#include "p2plab/schedule/order_of_sums.h"
 #include "p2plab/schedule/repair.h"
 #include "plan/collective_bound.h"
 
@@ -31,6 +32,7 @@ struct PlanArguments {
   std::string out;
   std::string program;
   std::string repair;
+  std::string order = "any";
   LimitArguments limits;
   bool in_place = false;
   bool json = false;
@@ -84,18 +86,25 @@ struct Giver {
   PlanArguments arguments;
   std::shared_ptr<const Evaluator> evaluator;
   Limit limit;
+  Collective collective;
   bool in_place = false;
+  bool fixed_order = false;
   std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
 
   Status operator()(const Evaluation& evaluation, Watch& watch) const {
     const auto summary = summarize(*evaluator, evaluation, std::chrono::steady_clock::now() - start, limit);
     Status written;
     if (!arguments.out.empty())
-      written = watch.write(arguments.out, write_plan({evaluator->topology(), evaluation.kept_plan(), evaluation.program.payload, in_place}));
+      written =
+          watch.write(arguments.out, write_plan({evaluator->topology(), evaluation.kept_plan(), evaluation.program.payload, in_place, {}, order()}));
     if (written && !arguments.program.empty()) written = watch.write(arguments.program, write_program({evaluator->topology(), evaluation.program}));
-    auto printed = watch.print(arguments.json ? to_json(summary) : to_text(summary) + relays_text(evaluation.program, evaluator->topology()));
+    auto printed =
+        watch.print(arguments.json ? to_json(summary) : to_text(summary) + relays_text(evaluation.program, evaluator->topology()) + order_text());
     return written ? std::move(printed) : std::move(written);
   }
+
+  std::string order() const { return fixed_order ? members_in_order(collective) : std::string{}; }
+  std::string order_text() const { return fixed_order ? fmt::format("  order of sums     {}, for every element\n", order()) : std::string{}; }
 };
 
 // The bound comes first: it is worth telling even where no plan is found in the time or memory there is.
@@ -123,8 +132,9 @@ Status plan(const PlanArguments& arguments, Watch& watch) {
   if (!profile) return std::move(profile).error();
   if (auto able = afford_routes(topology->ranks(), watch); !able) return able;
   const auto evaluator = std::make_shared<const Evaluator>(*topology, *profile);
-  const Giver give{arguments, evaluator, known_limit(*topology, *task, watch), task->in_place};
-  PlanningOptions options{.in_place = task->in_place};
+  const bool fixed = arguments.order == "fixed";
+  const Giver give{arguments, evaluator, known_limit(*topology, *task, watch), task->collective, task->in_place, fixed};
+  PlanningOptions options{.in_place = task->in_place, .fixed_order = fixed};
   std::optional<PreviousPlan> previous;
   if (task->old) previous.emplace(PreviousPlan{task->old->topology, task->old->plan.schedule});
   if (previous) options.previous = &*previous;
@@ -163,6 +173,10 @@ Command plan_command(CLI::App& parent) {
     repair->excludes(app->get_option(other));
   add_time_limit(*app, a->limits, "how long to search; then the best plan so far, its gap stated", "--deadline");
   add_memory_limit(*app, a->limits);
+  app->add_option("--order", a->order, "of sums; fixed: every element adds the members in their order, whatever its place, the size, the rank")
+      ->check(CLI::IsMember({"any", "fixed"}))
+      ->capture_default_str()
+      ->type_name("O");
   app->add_flag("--in-place", a->in_place, "input and output share memory");
   app->add_flag("--json", a->json, "print the figures as JSON");
   return {app, [a](Watch& watch) { return plan(*a, watch); }};

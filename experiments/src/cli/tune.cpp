@@ -30,6 +30,7 @@ struct TuneArguments {
   std::string profile;
   std::string out;
   std::string executor;
+  std::string order = "any";
   LimitArguments limits;
   int candidates = TuneMeasuring{}.candidates;
   bool gpu = false;
@@ -160,6 +161,7 @@ Status tune_machine(const TuneArguments& arguments, Watch& watch) {
   const Evaluator evaluator(*topology, *profile, {.forms = forms});
   TuneOptions options{.sizes = *std::move(sizes), .dtype = *type, .in_place = arguments.in_place, .stop = [&watch] { return watch.asked(); }};
   options.measuring = timers->measuring();
+  options.fixed_order = arguments.order == "fixed";
   if (*limit) options.time_limit = watch.time_left().value_or(**limit);
   watch.stops_when_asked();
   const auto progress = isatty(STDERR_FILENO) != 0 ? terminal_progress(std::cerr) : plain_progress(std::cerr);
@@ -191,6 +193,10 @@ Command tune_command(CLI::App& parent) {
   app->add_option("--dtype", a->dtype, "element type")->capture_default_str()->type_name("TYPE");
   app->add_option("--profile", a->profile, "calibration of the simulator (default: that of the machine's GPUs; ideal: none)")->type_name("P");
   app->add_option("--out", a->out, "write the table with its plans, as YAML or (FILE.json) JSON")->type_name("FILE");
+  app->add_option("--order", a->order, "of sums; fixed: every element adds the members in their order, whatever its place, the size, the rank")
+      ->check(CLI::IsMember({"any", "fixed"}))
+      ->capture_default_str()
+      ->type_name("O");
   add_time_limit(*app, a->limits, "how long to look; then the best so far", "--seconds");
   add_memory_limit(*app, a->limits);
   app->add_flag("--gpu", a->gpu, "time the plans predicted fastest, and NCCL, on this machine's GPUs, in turns; the fastest is taken");

@@ -11,6 +11,7 @@
 #include "p2plab/program/plan_io.h"
 #include "p2plab/program/program_io.h"
 #include "p2plab/schedule/analysis.h"
+#include "p2plab/schedule/order_of_sums.h"
 #include "p2plab/schedule/verify.h"
 
 namespace p2plab::cli {
@@ -53,18 +54,21 @@ Status verify_plan(const PlanFile& file, const VerifyArguments& arguments, Watch
   const auto& schedule = file.plan.schedule;
   auto proof = verify(file.topology, Routes{file.topology}, schedule, {.in_place = in_place});
   if (!proof) return in_file(std::move(proof).error(), arguments.plan);
+  if (auto kept = keeps_order(schedule, in_place, file.order); !kept) return in_file(std::move(kept).error(), arguments.plan);
   const auto& collective = schedule.collective();
   if (arguments.json) {
-    const nlohmann::ordered_json json{{"verified", true},
-                                      {"collective", to_string(collective.kind)},
-                                      {"ranks", collective.members.size()},
-                                      {"steps", schedule.step_count()},
-                                      {"rounds", rounds(schedule)},
-                                      {"in_place", in_place}};
+    nlohmann::ordered_json json{{"verified", true},
+                                {"collective", to_string(collective.kind)},
+                                {"ranks", collective.members.size()},
+                                {"steps", schedule.step_count()},
+                                {"rounds", rounds(schedule)},
+                                {"in_place", in_place}};
+    if (!file.order.empty()) json["order"] = file.order;
     return watch.print(json.dump(2) + "\n");
   }
-  return watch.print(fmt::format("proved: {} among {} ranks of {}{}, {} steps in {} rounds\n", to_string(collective.kind), collective.members.size(),
-                                 file.topology.name(), in_place ? ", in place" : "", schedule.step_count(), rounds(schedule)));
+  return watch.print(fmt::format("proved: {} among {} ranks of {}{}, {} steps in {} rounds{}\n", to_string(collective.kind),
+                                 collective.members.size(), file.topology.name(), in_place ? ", in place" : "", schedule.step_count(),
+                                 rounds(schedule), file.order.empty() ? "" : fmt::format(", every element added in the order {}", file.order)));
 }
 
 Status verify_file(const VerifyArguments& arguments, Watch& watch) {

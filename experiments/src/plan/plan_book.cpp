@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "p2plab/schedule/order_of_sums.h"
+
 namespace p2plab {
 
 namespace {
@@ -75,6 +77,17 @@ Result<std::optional<Evaluation>> KnownPlan::evaluate_below(Seconds limit, const
 
 Result<std::shared_ptr<KnownPlan>> PlanBook::find(const Entry<Planner>& entry, const Parameters& parameters, const Collective& collective,
                                                   const Payload& payload, const PlanCall& call) {
+  auto found = any(entry, parameters, collective, payload, call);
+  if (!found || !call.options().fixed_order) return found;
+  const auto order = order_of_sums((*found)->plan().schedule, call.options().in_place);
+  if (!order) return Error{order.error().code, fmt::format("{}: {}", entry.name, order.error().message), std::nullopt, order.error().notes};
+  if (const auto wanted = members_in_order(collective); *order != wanted)
+    return Error{ErrorCode::unsupported, fmt::format("{} adds in the order {}, not in that of the members, {}", entry.name, *order, wanted)};
+  return found;
+}
+
+Result<std::shared_ptr<KnownPlan>> PlanBook::any(const Entry<Planner>& entry, const Parameters& parameters, const Collective& collective,
+                                                 const Payload& payload, const PlanCall& call) {
   auto complete = complete_parameters(entry.name, entry.parameters, parameters);
   if (!complete) return std::move(complete).error();
   const auto& options = call.options();

@@ -64,7 +64,7 @@ class PlanBook {
  public:
   explicit PlanBook(const Evaluator& evaluator) : evaluator_(evaluator) {}
 
-  /// What a planner plans. Errors: the planner's.
+  /// What a planner plans. Errors: the planner's; unsupported, where one order of sums is asked for and the plan has another.
   Result<std::shared_ptr<KnownPlan>> find(const Entry<Planner>& planner, const Parameters& parameters, const Collective& collective,
                                           const Payload& payload, const PlanCall& call);
   /// What no plan that `find` finds takes less than; none where the planner does not say.
@@ -74,6 +74,9 @@ class PlanBook {
   std::shared_ptr<KnownPlan> given(const std::shared_ptr<const Plan>& plan, bool in_place);
 
  private:
+  Result<std::shared_ptr<KnownPlan>> any(const Entry<Planner>& planner, const Parameters& parameters, const Collective& collective,
+                                         const Payload& payload, const PlanCall& call);
+
   // What is the same for all payloads.
   struct Page {
     std::once_flag planning;

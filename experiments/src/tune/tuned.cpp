@@ -10,6 +10,7 @@
 
 #include "p2plab/base/quantity.h"
 #include "p2plab/program/plan_io.h"
+#include "p2plab/schedule/order_of_sums.h"
 #include "plan/collective_bound.h"
 #include "plan/parallel.h"
 #include "tune/shortlist.h"
@@ -136,7 +137,7 @@ class Tuner {
     auto& here = found_[i];
     const auto payload = payload_of(options_.sizes[i], options_.dtype, options_.op);
     Shortlist shortlist(options_.measuring ? static_cast<std::size_t>(options_.measuring->candidates) : 0);
-    PlanningOptions mine{.in_place = options_.in_place, .time_limit = shared_.of(i), .stop = options_.stop};
+    PlanningOptions mine{.in_place = options_.in_place, .time_limit = shared_.of(i), .stop = options_.stop, .fixed_order = options_.fixed_order};
     mine.considered = [&](const std::string& name, std::optional<Seconds> time) { here.considered.push_back({name, time}); };
     if (options_.measuring) mine.found = [&](const std::shared_ptr<const Evaluation>& one) { shortlist.add(one); };
     if (stopped()) return;
@@ -181,7 +182,8 @@ class Tuner {
                      .profile = evaluator_.profile().name,
                      .proof = limit_.argument,
                      .bands = {},
-                     .measured = measured_};
+                     .measured = measured_,
+                     .order = options_.fixed_order ? members_in_order(collective_) : std::string{}};
     std::string last;
     for (auto& here : found_) {
       if (here.error) return *std::move(here.error);

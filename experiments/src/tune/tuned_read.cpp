@@ -11,6 +11,7 @@
 #include "p2plab/detail/text.h"
 #include "p2plab/experiment/tuned.h"
 #include "p2plab/program/plan_io.h"
+#include "p2plab/schedule/order_of_sums.h"
 #include "tune/tuned_file.h"
 
 namespace p2plab {
@@ -82,7 +83,7 @@ class TableReader {
     const bool counted = its > 1 || root_["sizes"].present();  // the first version did not tell
     if (counted && root_["sizes"].integer() != sizes) root_["sizes"].add_error(fmt::format("there are {} sizes: the file is not whole", sizes));
     check_machine(bands.front());
-    return TunedTable{*topology_, dtype, op, in_place, profile, proof, std::move(bands), measured};
+    return TunedTable{*topology_, dtype, op, in_place, profile, proof, std::move(bands), measured, order_.value_or("")};
   }
 
  private:
@@ -183,6 +184,9 @@ class TableReader {
     const Routes routes(file->topology);
     auto proof = verify(file->topology, routes, file->plan.schedule, {.in_place = in_place});
     if (!proof) return value.add_error(Error{ErrorCode::verification_failed, "this plan is wrong: " + proof.error().message}), std::nullopt;
+    if (order_ && *order_ != file->order) return value.add_error("this plan promises another order of sums than the first"), std::nullopt;
+    if (auto kept = keeps_order(file->plan.schedule, in_place, file->order); !kept) return value.add_error(std::move(kept).error()), std::nullopt;
+    order_ = file->order;
     return std::move(file->plan);
   }
 
@@ -191,6 +195,7 @@ class TableReader {
   const std::map<std::string, std::string>& plans_;
   std::optional<Topology> topology_;
   std::optional<CollectiveKind> kind_;
+  std::optional<std::string> order_;  // the same of all plans
   std::optional<Bytes> last_;
 };
 

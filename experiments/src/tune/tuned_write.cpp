@@ -57,7 +57,7 @@ Json json_of(const TunedTable& table) {
     Json sizes = Json::array();
     for (const auto& size : band.sizes) sizes.push_back(size_json(size));
     const Payload payload{band.sizes.front().size.count() / size_of(table.dtype), table.dtype, table.op};
-    auto plan = write_plan({table.topology, band.plan, payload, table.in_place});
+    auto plan = write_plan({table.topology, band.plan, payload, table.in_place, {}, table.order});
     Json json{{"from", to_string(band.sizes.front().size)}, {"to", to_string(band.sizes.back().size)}, {"algorithm", band.algorithm.name}};
     if (!band.algorithm.parameters.empty()) json["parameters"] = band.algorithm.parameters;
     if (!band.reason.empty()) json["reason"] = band.reason;

@@ -51,7 +51,7 @@ class PlanReader {
 
   Result<PlanFile> run() {
     root_.expect_keys({"p2plab_plan", "planner", "parameters", "reason", "tuning", "payload", "in_place", "fingerprint", "topology", "ranks",
-                       "collective", "chunks", "routes", "steps", "phases?", "images?"});
+                       "collective", "chunks", "routes", "steps", "phases?", "images?", "order?"});
     root_["p2plab_plan"].version(1, "plan files");
     if (mistake_.error) return *std::move(mistake_.error);
     auto topology = read_topology(root_["topology"].string(), mistake_.filename + ": topology");
@@ -84,11 +84,16 @@ class PlanReader {
     }
     auto planner = root_["planner"].string();
     auto reason = root_["reason"].string();
+    auto order = root_["order"].present() ? root_["order"].string() : std::string{};
     if (mistake_.error) return *std::move(mistake_.error);
     auto schedule = std::move(*builder).build();
     if (!schedule) return at_file(std::move(schedule).error());
-    return PlanFile{*std::move(topology), Plan{*std::move(schedule), std::move(planner), std::move(parameters), tuning, std::move(reason)}, payload,
-                    in_place, std::move(warnings)};
+    return PlanFile{*std::move(topology),
+                    Plan{*std::move(schedule), std::move(planner), std::move(parameters), tuning, std::move(reason)},
+                    payload,
+                    in_place,
+                    std::move(warnings),
+                    std::move(order)};
   }
 
  private:
@@ -215,6 +220,7 @@ std::string write_plan(const PlanFile& file) {
     document["phases"] = schedule.folding().phase_ends();
     document["images"] = images_json(schedule);
   }
+  if (!file.order.empty()) document["order"] = file.order;
   return dump(document);
 }
 

@@ -69,7 +69,7 @@ Bytes traffic_of(const Epilogue& epilogue, const Payload& payload) {
 std::string describe(const Epilogue& epilogue) {
   std::string text = epilogue.residual ? "add, " : "";
   text += epilogue.norm == Norm::off ? fmt::format("rows of {}", epilogue.hidden)
-                                      : fmt::format("{}_norm of {}", to_string(epilogue.norm), epilogue.hidden);
+                                     : fmt::format("{}_norm of {}", to_string(epilogue.norm), epilogue.hidden);
   if (epilogue.float8 != Float8::off) text += fmt::format(", float8 by {}", to_string(epilogue.float8));
   return text;
 }

@@ -12,6 +12,7 @@
 #include "p2plab/detail/text.h"
 #include "p2plab/experiment/tuned.h"
 #include "p2plab/program/planner.h"
+#include "p2plab/schedule/order_of_sums.h"
 
 // Of the planners only those that are measured to be the fastest somewhere, or do what the others do not: the rest, and the solvers that they need,
 // stay out of the library.
@@ -48,7 +49,14 @@ Bytes one_shot_up_to(int ranks) {
 const Form one_shot{"one_shot"};
 const Form pushed{"one_shot", {{"mode", "push"}}};
 const Form two_shot{"two_shot"};
+const Form direct{"two_shot", {{"mode", "direct"}}};
 const Form ring{"ring"};
+
+// Those that add all members in their order, whatever the element.
+std::vector<Form> forms_of_one_order(const Call& call, int ranks) {
+  if (call.kind == all_reduce && runtime::payload_of(call, ranks).size() > one_shot_up_to(ranks)) return {direct, pushed};
+  return {pushed, one_shot, direct, {"tree"}};
+}
 
 // The fastest measured, then what does it at all.
 std::vector<Form> forms_of(const Call& call, int ranks, bool by_host) {
@@ -84,7 +92,7 @@ class Tables final : public runtime::Chooser {
     bool used = true;
   };
 
-  Tables() {
+  explicit Tables(bool fixed_order) : fixed_order_(fixed_order) {
     for (auto& entry : {planners::one_shot(), planners::two_shot(), planners::pairwise(), planners::tree(), planners::ring()}) planners_.add(entry);
   }
 
@@ -97,6 +105,11 @@ class Tables final : public runtime::Chooser {
     if (table->topology.ranks() != ranks) return bad(fmt::format("the table is for {} ranks, not {}", table->topology.ranks(), ranks));
     const auto& collective = table->bands.front().plan.schedule.collective();
     if (static_cast<int>(collective.members.size()) != ranks || !collective.silent.empty()) return bad("the table is for a part of the ranks");
+    if (fixed_order_ && reduces(collective.kind) && table->order.empty()) {
+      auto error = bad("its plans promise no order of sums");
+      error.notes.emplace_back("`p2plab tune --order fixed` makes one that does");
+      return error;
+    }
     for (const auto& other : tables_) {
       if (serves(other.table, collective.kind, table->dtype, table->op)) return bad("another table is for the same calls");
     }
@@ -129,11 +142,15 @@ class Tables final : public runtime::Chooser {
     const bool by_host = std::ranges::any_of(machine->topology.nodes(), [](const Node& node) { return node.kind == NodeKind::host; });
     if (const auto* its = table_of(call)) return chosen_from(its->machine, its->table, payload.size());
     std::optional<Error> first;
-    for (const auto& form : forms_of(call, ranks, by_host)) {
+    const bool ordered = fixed_order_ && reduces(call.kind);
+    for (const auto& form : ordered ? forms_of_one_order(call, ranks) : forms_of(call, ranks, by_host)) {
       const auto* entry = planners_.find(form.planner);
       expects(entry != nullptr);
       auto plan = entry->make()->plan(machine->topology, runtime::collective_of(call, ranks),
                                       {.routes = &machine->routes, .payload = payload, .parameters = form.parameters});
+      if (plan && ordered) {
+        if (auto kept = keeps_order(plan->schedule, false, members_in_order(plan->schedule.collective())); !kept) plan = std::move(kept).error();
+      }
       if (plan) return ChosenPlan{machine, *std::move(plan)};
       if (!first) first = std::move(plan).error();
     }
@@ -141,6 +158,7 @@ class Tables final : public runtime::Chooser {
   }
 
   std::string prefers_nccl(const Call& call, int ranks) const override {
+    if (fixed_order_) return {};
     if (const auto* its = table_of(call)) {
       const auto& at = its->table.at(runtime::payload_of(call, ranks).size());
       if (!at.by_nccl()) return {};
@@ -152,7 +170,9 @@ class Tables final : public runtime::Chooser {
     return larger ? fmt::format("its {} of this size is as fast or faster, as measured", to_string(call.kind)) : std::string{};
   }
 
-  std::string digest() const override { return fmt::format("{} tables {}", tables_.size(), to_string(digest_.value())); }
+  std::string digest() const override {
+    return fmt::format("{} tables {}{}", tables_.size(), to_string(digest_.value()), fixed_order_ ? ", one order of sums" : "");
+  }
 
  private:
   const Table* table_of(const Call& call) const {
@@ -183,6 +203,7 @@ class Tables final : public runtime::Chooser {
     return !reduces(kind) || (table.dtype == type && table.op == op);
   }
 
+  bool fixed_order_;
   Registry<Planner> planners_;
   std::vector<Table> tables_;
   Digest digest_;
@@ -190,8 +211,8 @@ class Tables final : public runtime::Chooser {
 
 }  // namespace
 
-Result<std::shared_ptr<runtime::Chooser>> make_chooser(const std::vector<std::string>& tables, int ranks) {
-  auto chooser = std::make_shared<Tables>();
+Result<std::shared_ptr<runtime::Chooser>> make_chooser(const std::vector<std::string>& tables, int ranks, bool fixed_order) {
+  auto chooser = std::make_shared<Tables>(fixed_order);
   for (const auto& path : tables) {
     if (auto added = chooser->add(path, ranks); !added) return std::move(added).error();
   }

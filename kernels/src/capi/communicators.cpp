@@ -23,7 +23,7 @@ p2plab_result init_rank(p2plab_comm** comm, int ranks, const Invitation& invitat
   // What only this rank lacks ends the others' waiting, too: it is said in the session.
   auto session = join(invitation, {.rank = rank, .ranks = ranks, .gathering = settings->gathering, .patience = settings->options.patience});
   if (!session) return failed(session.error());
-  auto chooser = capi::make_chooser(settings->tuned, ranks);
+  auto chooser = capi::make_chooser(settings->tuned, ranks, settings->fixed_order);
   if (!chooser) {
     abandon(**session, chooser.error().message);
     return failed(chooser.error());
@@ -155,7 +155,7 @@ p2plab_result p2plab_comm_init_all(p2plab_comm** comms, int ranks, const int* de
     std::fill_n(comms, ranks, nullptr);
     const auto settings = capi::read_settings(config);
     if (!settings) return failed(settings.error());
-    auto chooser = capi::make_chooser(settings->tuned, ranks);
+    auto chooser = capi::make_chooser(settings->tuned, ranks, settings->fixed_order);
     if (!chooser) return failed(chooser.error());
     auto made = runtime::Engine::create(std::vector<int>(devices, devices + ranks), *std::move(chooser), settings->options);
     if (!made) return failed(made.error());

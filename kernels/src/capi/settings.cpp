@@ -123,6 +123,13 @@ Result<Settings> read_settings(const p2plab_config* config) {
   options.only_ready = all.serve_ready_only != 0;
   options.nccl = all.load_nccl != 0;
   options.start_later = all.start_later != 0;
+  if (all.order != nullptr && std::strcmp(all.order, "any") != 0) {
+    if (std::strcmp(all.order, "fixed") != 0) return unknown_name("order", all.order, {"any", "fixed"});
+    if (options.backend == runtime::Backend::nccl)
+      return Error{ErrorCode::invalid_input, "NCCL's order of sums hangs on the size: not with order fixed"};
+    settings.fixed_order = true;
+    options.nccl = false;
+  }
   if (const auto say = all.say; say != nullptr) {
     options.say = [say, user = all.say_user](const std::string& text) { say(text.c_str(), user); };
   } else {

@@ -14,6 +14,7 @@ struct Settings {
   runtime::EngineOptions options;
   std::vector<std::string> tuned = {};  // paths
   Seconds gathering{60};
+  bool fixed_order = false;
 };
 
 /// Errors: invalid_input, naming the field or variable, and what would be right.

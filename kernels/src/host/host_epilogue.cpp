@@ -5,11 +5,11 @@
 #include <chrono>
 #include <random>
 
-#include "rows/host_rows.h"
 #include "host/parallel.h"
-#include "rows/row_check.h"
-#include "rows/epilogue_link.h"
 #include "p2plab/detail/elements.h"
+#include "rows/epilogue_link.h"
+#include "rows/host_rows.h"
+#include "rows/row_check.h"
 
 namespace p2plab {
 

@@ -6,10 +6,10 @@
 #include <memory>
 #include <string>
 
-#include "rows/epilogue_args.h"
 #include "p2plab/base/result.h"
 #include "p2plab/base/units.h"
 #include "p2plab/schedule/payload.h"
+#include "rows/epilogue_args.h"
 
 namespace p2plab::runtime::device {
 

@@ -12,13 +12,13 @@
 #include <fmt/format.h>
 
 #include "host/host_memory.h"
-#include "rows/host_rows.h"
 #include "host/host_team.h"
-#include "rows/epilogue_link.h"
 #include "lowered/wait_limit.h"
 #include "p2plab/schedule/layout.h"
 #include "processes/host_arenas.h"
 #include "processes/results.h"
+#include "rows/epilogue_link.h"
+#include "rows/host_rows.h"
 #include "support/host_gpu/enqueue.h"
 
 namespace p2plab {

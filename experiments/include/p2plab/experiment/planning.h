@@ -41,6 +41,7 @@ struct PlanningOptions {
   bool in_place = false;                             // input and output share memory
   std::optional<Seconds> time_limit = std::nullopt;  // then the best so far
   std::function<bool()> stop = {};                   // the same once it answers true; asked often, from any thread; empty: never
+  bool fixed_order = false;                          // only plans that add all members in their order (order_of_sums.h)
   /// `auto` tells each candidate that it weighed and its time, in the order of trying, and those that it left out with no time.
   std::function<void(const std::string& candidate, std::optional<Seconds> time)> considered = {};
   const PreviousPlan* previous = nullptr;                                    // to start from; null if there is none

@@ -67,6 +67,7 @@ struct TunedTable {
   std::string proof = {};                             // what proves the bounds
   std::vector<TunedBand> bands;                       // by size, at least one
   std::optional<MeasuredOn> measured = std::nullopt;  // none: all times are predictions
+  std::string order = {};                             // in which all plans promise to add every element (order_of_sums.h); empty: none
 
   /// The band that serves a size: the last one that begins at or below it, else the first.
   const TunedBand& band(Bytes size) const&;
@@ -92,6 +93,7 @@ struct TuneOptions {
   DataType dtype = DataType::float16;
   ReduceOp op = ReduceOp::sum;
   bool in_place = false;
+  bool fixed_order = false;                               // only plans that add all members in their order
   std::optional<Seconds> time_limit = std::nullopt;       // for all sizes together; then the best so far
   std::function<bool()> stop = {};                        // once it answers true, sizes that are not finished are left out; empty: never
   std::optional<TuneMeasuring> measuring = std::nullopt;  // none: the prediction decides

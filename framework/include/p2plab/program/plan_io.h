@@ -19,6 +19,8 @@ struct PlanFile {
   bool in_place = false;
   /// Old words in the file that was read, each with what is written now.
   std::vector<std::string> warnings = {};
+  /// The order in which it promises to add every element (order_of_sums.h); empty: it promises none.
+  std::string order = {};
 };
 
 /// Version 1 of the format, described in framework/README.md; about 40 bytes a step (of a folded schedule, a step of the base). Reading it back gives

@@ -10,13 +10,13 @@
 
 #include <fmt/format.h>
 
-#include "rows/host_rows.h"
-#include "rows/row_check.h"
-#include "rows/row_cpu.h"
-#include "rows/epilogue_link.h"
 #include "p2plab/detail/elements.h"
 #include "p2plab/program/lower.h"
 #include "p2plab/run/builtin_executors.h"
+#include "rows/epilogue_link.h"
+#include "rows/host_rows.h"
+#include "rows/row_check.h"
+#include "rows/row_cpu.h"
 #include "support/machines.h"
 #include "support/plans.h"
 
