@@ -77,28 +77,32 @@ void ask_fabric(NvmlQuestions& all, detect::Library& library) {
                         }});
 }
 
-// Replays, recoveries, CRC errors of flits and of data, over all links that the GPU has.
+// Two counters of NVML, over all links of a GPU that are up.
 void ask_link_errors(NvmlQuestions& all, detect::Library& library) {
+  constexpr int replays_and_recoveries = 0;  // and the next one
+  constexpr int crc_of_flits_and_data = 2;
   auto asked = library.find<int(Unknown, unsigned, int, unsigned long long*)>("nvmlDeviceGetNvLinkErrorCounter");
   auto state = library.find<int(Unknown, unsigned, unsigned*)>("nvmlDeviceGetNvLinkState");
-  all.of_gpu.push_back({reading::nvlink_errors, "nvmlDeviceGetNvLinkErrorCounter", [asked, state](Unknown gpu, std::string& value) {
-                          if (!asked || !state) return not_found;
-                          unsigned long long sum = 0;
-                          int code = 0;
-                          bool told = false;
-                          unsigned active = 0;
-                          for (unsigned link = 0; link < 36 && state(gpu, link, &active) == 0; ++link) {
-                            for (int counter = 0; active != 0 && counter < 4; ++counter) {
-                              unsigned long long count = 0;
-                              const int answer = asked(gpu, link, counter, &count);
-                              if (answer != 0) code = answer;
-                              if (answer == 0) told = true;
-                              sum += answer == 0 ? count : 0;
+  for (const auto& [what, first] : {std::pair{reading::nvlink_errors, replays_and_recoveries}, {reading::nvlink_crc_errors, crc_of_flits_and_data}}) {
+    all.of_gpu.push_back({what, "nvmlDeviceGetNvLinkErrorCounter", [asked, state, first = first](Unknown gpu, std::string& value) {
+                            if (!asked || !state) return not_found;
+                            unsigned long long sum = 0;
+                            int code = 0;
+                            bool told = false;
+                            unsigned active = 0;
+                            for (unsigned link = 0; link < 36 && state(gpu, link, &active) == 0; ++link) {
+                              for (int counter = first; active != 0 && counter < first + 2; ++counter) {
+                                unsigned long long count = 0;
+                                const int answer = asked(gpu, link, counter, &count);
+                                if (answer != 0) code = answer;
+                                if (answer == 0) told = true;
+                                sum += answer == 0 ? count : 0;
+                              }
                             }
-                          }
-                          if (told) value = std::to_string(sum);
-                          return told ? 0 : code;
-                        }});
+                            if (told) value = std::to_string(sum);
+                            return told ? 0 : code;
+                          }});
+  }
 }
 
 void ask_processes(NvmlQuestions& all, detect::Library& library) {

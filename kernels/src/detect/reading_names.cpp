@@ -32,6 +32,7 @@ std::vector<std::string> names() {
                           mig,
                           fabric_state,
                           nvlink_errors,
+                          nvlink_crc_errors,
                           processes,
                           peer_read,
                           peer_write,

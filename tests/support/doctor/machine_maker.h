@@ -79,6 +79,7 @@ class MachineMaker {
     read(bus_id, reading::mig, "0");
     read(bus_id, reading::processes, "");
     read(bus_id, reading::nvlink_errors, std::to_string(between(0, 12)));
+    read(bus_id, reading::nvlink_crc_errors, std::to_string(between(0, 9000)));
     if (model.large_window)
       read(bus_id, reading::ecc_uncorrected, "0");
     else

@@ -109,16 +109,23 @@ void all_down(const Patient& patient, Complaints& complaints, const std::vector<
 // Boards whose GPUs are always joined; cards may go without a bridge.
 bool always_joined(const PatientGpu& gpu) { return gpu.known && gpu.known->links > 0 && gpu.known->title.find("SXM") != std::string::npos; }
 
+// Counts since the driver was loaded. What is sent again costs time each time; CRC errors matter from 100 a second on (NVIDIA's DCGM,
+// DCGM_LIMIT_MAX_NVLINK_CRC_ERROR), so a count says something only where it would have taken an hour of that.
 void look_at_errors(const Patient& patient, const PatientGpu& gpu, Complaints& complaints) {
-  const auto errors = patient.number(gpu.bus_id, reading::nvlink_errors);
   constexpr std::int64_t many = 1000;  // a link trains with some
-  if (!errors || *errors < many) return;
-  complaints.add({.finding = {.name = "nvlink.errors",
-                              .severity = Severity::risk,
-                              .what = fmt::format("the NVLinks of {} had {} errors: each is sent again, and takes time", gpu.name, *errors),
-                              .no_worth = "not known: by how often, which a second look tells",
-                              .evidence = {patient.evidence(gpu.bus_id, reading::nvlink_errors)},
-                              .remedies = {{fmt::format("nvidia-smi nvlink -e -i {}; look again after a run", gpu.bus_id), ""}}}});
+  constexpr std::int64_t many_crc = std::int64_t{100} * 3600;
+  const auto complain = [&](std::string_view name, std::string_view counted, std::int64_t from, Severity severity, std::string_view what) {
+    const auto errors = patient.number(gpu.bus_id, counted);
+    if (!errors || *errors < from) return;
+    complaints.add({.finding = {.name = std::string{name},
+                                .severity = severity,
+                                .what = fmt::format("the NVLinks of {} had {} {}", gpu.name, *errors, what),
+                                .no_worth = "not known: by how often, which a second look tells",
+                                .evidence = {patient.evidence(gpu.bus_id, counted)},
+                                .remedies = {{fmt::format("nvidia-smi nvlink -e -i {}; look again after a run", gpu.bus_id), ""}}}});
+  };
+  complain("nvlink.errors", reading::nvlink_errors, many, Severity::risk, "replays and recoveries: each sends data again, and takes time");
+  complain("nvlink.crc", reading::nvlink_crc_errors, many_crc, Severity::note, "CRC errors, which are corrected; they matter from 100 a second on");
 }
 
 void look_at_nvlinks(const Patient& patient, Complaints& complaints) {

@@ -35,6 +35,14 @@ Complaint odd(const Patient& patient, std::string name, Severity severity, std::
                       .remedies = {std::move(remedy)}}};
 }
 
+// CUDA sees fewer GPUs than it should; `asked`: what says how many.
+void fewer(const Patient& patient, Complaints& complaints, const std::string& asked) {
+  complaints.add(
+      odd(patient, "visible.fewer", patient.examined() ? Severity::fault : Severity::unknown,
+          fmt::format("CUDA sees {} GPUs, NVML {}, and CUDA_VISIBLE_DEVICES {}", patient.facts().cuda.size(), patient.facts().nvml.size(), asked),
+          {"nvidia-smi -q; dmesg | grep -i xid; look for a GPU that fell off its bus, is in exclusive use or in MIG mode", ""}));
+}
+
 void look_at_list(const Patient& patient, Complaints& complaints, const std::string& list) {
   const auto& facts = patient.facts();
   const auto words = words_between(list, ',');
@@ -57,7 +65,9 @@ void look_at_list(const Patient& patient, Complaints& complaints, const std::str
                         ""}));
     return;
   }
-  if (facts.cuda_missing.empty() && !facts.nvml.empty() && facts.cuda.size() < facts.nvml.size() && words.size() == facts.cuda.size())
+  if (!facts.cuda_missing.empty() || facts.nvml.empty()) return;
+  if (facts.cuda.size() < words.size()) return fewer(patient, complaints, fmt::format("names {}", words.size()));
+  if (facts.cuda.size() < facts.nvml.size())
     complaints.add(odd(patient, "visible.some", Severity::note,
                        fmt::format("CUDA_VISIBLE_DEVICES leaves {} of {} GPUs", facts.cuda.size(), facts.nvml.size()),
                        {"unset CUDA_VISIBLE_DEVICES, if all were meant", "jobs that share the machine then meet on its GPUs"}));
@@ -69,10 +79,7 @@ void look_at_visible(const Patient& patient, Complaints& complaints) {
   if (list) {
     look_at_list(patient, complaints, *list);
   } else if (facts.cuda_missing.empty() && facts.nvml_missing.empty() && facts.cuda.size() != facts.nvml.size()) {
-    complaints.add(odd(patient, "visible.fewer", patient.examined() ? Severity::fault : Severity::unknown,
-                       fmt::format("CUDA sees {} GPUs, NVML {}, and CUDA_VISIBLE_DEVICES {}", facts.cuda.size(), facts.nvml.size(),
-                                   patient.examined() ? "is not set" : "was not asked"),
-                       {"nvidia-smi -q; dmesg | grep -i xid; look for a GPU that fell off its bus, is in exclusive use or in MIG mode", ""}));
+    fewer(patient, complaints, patient.examined() ? "is not set" : "was not asked");
   }
   const auto order = patient.variable("CUDA_DEVICE_ORDER").value_or("FASTEST_FIRST");
   std::set<std::string> models;

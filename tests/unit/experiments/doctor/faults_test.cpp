@@ -80,6 +80,12 @@ const std::vector<Fault>& faults() {
          facts.cuda.pop_back();
          std::erase_if(facts.peers, [](const CudaPeer& peer) { return peer.from == 3 || peer.to == 3; });
        }},
+      {"visible.fewer", "l40s_sockets",
+       [](MachineFacts& facts) {
+         variable("CUDA_VISIBLE_DEVICES", "0,1,2,3")(facts);
+         facts.cuda.pop_back();
+         std::erase_if(facts.peers, [](const CudaPeer& peer) { return peer.from == 3 || peer.to == 3; });
+       }},
       {"visible.order", "rtx4090",
        [](MachineFacts& facts) {
          for (auto* name : {&facts.cuda[0].name, &facts.nvml[0].name}) *name = "NVIDIA GeForce RTX 3090";
@@ -175,6 +181,21 @@ bool counts(const Finding& one) { return one.severity <= Severity::risk; }
 // What follows from a fault is no false alarm.
 bool follows(const std::string& name, const std::string& fault) {
   return (fault == "peers.one_way" && name == "peers.refused") || (fault == "numa.placeless" && name == "numa.far_processors");
+}
+
+// 100 a second is what DCGM calls too many: counts below an hour of that are silent, others a note that harms no verdict.
+TEST(Doctor, SaysOfCorrectedErrorsOfNvLinksOnlyFromWhenTheyMatter) {
+  for (const auto& [count, said] : {std::pair{"359999", false}, {"360000", true}}) {
+    auto facts = testing::healthy_machine("hgx_a100", 1);
+    of_gpu(reading::nvlink_crc_errors, count)(facts);
+    const auto diagnosis = diagnose(facts);
+    ASSERT_TRUE(diagnosis) << describe(diagnosis.error());
+    const auto found = std::ranges::find(diagnosis->findings, "nvlink.crc", &Finding::name);
+    ASSERT_EQ(found != diagnosis->findings.end(), said) << count;
+    if (said) {
+      EXPECT_FALSE(counts(*found));
+    }
+  }
 }
 
 class InjectedFault : public ::testing::TestWithParam<std::size_t> {};
