@@ -154,7 +154,7 @@ class FreshCalls {
   std::unique_ptr<Operation> operation_;
   std::vector<cuda::DeviceMemory> found_;
   std::vector<Status> results_;
-  std::vector<std::thread> threads_;
+  std::vector<std::jthread> threads_;  // joined before what they use goes
 };
 
 }  // namespace p2plab::testing
