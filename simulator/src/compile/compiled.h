@@ -77,11 +77,14 @@ struct WorkCosts {
   double tail = 0;
 };
 
-/// Slice s of this work of this lane must be complete, if it has so many.
+/// Slice s of this work of this lane must be complete, if it has so many; or the last one, whatever s is.
 struct Awaited {
   std::uint32_t lane = 0;  // reference: see LaneInfo
   std::uint32_t work = 0;  // counted within that lane
   std::uint32_t slices = 1;
+  bool last = false;
+
+  std::uint32_t slice(std::uint32_t s) const { return last ? slices - 1 : s; }
 };
 
 /// In `Compiled::lane_table`: the lane is of another rank than the one that waits for it.

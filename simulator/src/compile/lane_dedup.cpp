@@ -27,7 +27,7 @@ bool same_work(const Work& a, const Work& b) {
          a.sources == b.sources && a.destinations == b.destinations && a.wait_count == b.wait_count && a.cost == b.cost && a.after == b.after;
 }
 
-bool same_wait(const Awaited& a, const Awaited& b) { return a.lane == b.lane && a.work == b.work && a.slices == b.slices; }
+bool same_wait(const Awaited& a, const Awaited& b) { return a.lane == b.lane && a.work == b.work && a.slices == b.slices && a.last == b.last; }
 
 }  // namespace
 
@@ -67,14 +67,30 @@ void LaneReader::add(const Lane& lane, std::uint32_t index) {
     stream_.path_refs.push_back(peer(operand, reads, i.step));
     ++(reads ? work.sources : work.destinations);
   }
+  const bool whole = loads_wait_for_stores(i, work);
   for (const auto& wait : program_.waits_of(i)) {
     const auto& other = program_.lanes[wait.lane.index() % program_.lanes.size()];
     const auto& instruction = program_.instructions[other.first + static_cast<std::uint32_t>(wait.instruction)];
     stream_.waits.push_back(
-        {awaited(wait.lane), static_cast<std::uint32_t>(wait.instruction), static_cast<std::uint32_t>(program_.slices(instruction))});
+        {awaited(wait.lane), static_cast<std::uint32_t>(wait.instruction), static_cast<std::uint32_t>(program_.slices(instruction)), whole});
   }
   add_costs(index, work);
   stream_.works.push_back(work);
+}
+
+// How often each thread of a GPU has a packet of this instruction.
+std::int64_t LaneReader::turns(const Instruction& i) const {
+  return std::max<std::int64_t>(1, (program_.slices(i) + program_.tuning.blocks_per_lane - 1) / program_.tuning.blocks_per_lane);
+}
+
+// Polls queue behind the stores of other warps, which drain as fast as the links carry what all warps send: by two warps or more for each of a
+// multiprocessor's four schedulers nothing is passed on before all of a wave has come, and the links idle meanwhile. A thread with several packets
+// sends them all before it polls, so what it adds up at the end is not added while data still flows.
+bool LaneReader::loads_wait_for_stores(const Instruction& i, const Work& work) const {
+  if (!costs_.packets) return false;
+  constexpr auto two_warps_a_scheduler = packet_threads / packet_threads_of_multiprocessor * 4 * 2 * 32;
+  if (work.destinations > 0) return packets_of(program_.packets->wire, i.bytes) >= two_warps_a_scheduler;
+  return i.sources > 1 && !i.copies && turns(i) > 1;
 }
 
 void LaneReader::add_costs(std::uint32_t index, Work& work) const {
@@ -84,7 +100,7 @@ void LaneReader::add_costs(std::uint32_t index, Work& work) const {
   const auto& i = program_.instructions[index];
   const auto warps = (packets_of(program_.packets->wire, i.bytes) + warp - 1) / warp;
   const int loads = i.copies ? 1 : i.sources;  // what is loaded together, and not added, costs once
-  work.cost = to_nearest(costs_.item * (loads + i.destinations));
+  work.cost = to_nearest(costs_.item * (loads + i.destinations) / static_cast<double>(turns(i)));
   // Of the packets that are sent, those of the slowest warp land later than those of the first.
   if (work.destinations > 0) work.after = to_nearest(costs_.tail * std::log(static_cast<double>(std::max<std::int64_t>(warps, 1))));
 }

@@ -38,6 +38,8 @@ class LaneReader {
     std::uint32_t number = 0;
   };
   void add(const Lane& lane, std::uint32_t instruction);
+  std::int64_t turns(const Instruction& instruction) const;
+  bool loads_wait_for_stores(const Instruction& instruction, const Work& work) const;
   void add_costs(std::uint32_t instruction, Work& work) const;
   std::uint32_t peer(const Operand& operand, bool reads, StepId step);
   std::uint32_t awaited(LaneId lane);

@@ -92,7 +92,8 @@ class Bounder {
           first_waiter_[awaited] = l;
           return reached_[l].complete;
         }
-        start = std::max(start, time + c_.signal(lane, c_.waits[w]));
+        const auto late = c_.waits[w].last ? c_.works[c_.lanes[awaited].first + c_.waits[w].work].after : 0;  // as the engine counts it
+        start = std::max(start, time - late + c_.signal(lane, c_.waits[w]));
       }
       if (work.own_dependency >= 0) start = std::max(start, done_[first_[l] + static_cast<std::uint32_t>(work.own_dependency)]);
       done_[first_[l] + next_[l]] = finish(l, work, start);

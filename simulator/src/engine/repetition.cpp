@@ -89,14 +89,15 @@ std::int64_t ThreadBlocks::rounds_left(const Snapshot& then, std::size_t index) 
   auto rounds = until(work.slices);
   for (auto w = work.waits; w < work.waits + work.wait_count; ++w) {
     const auto& wait = program_.waits[w];
-    if (block.slice >= wait.slices) continue;
-    rounds = std::min(rounds, until(wait.slices));
+    if (!wait.last && block.slice >= wait.slices) continue;
+    if (!wait.last) rounds = std::min(rounds, until(wait.slices));
     const auto other = awaited(block, wait);
-    if (done(other) == mine) continue;
+    if (!wait.last && done(other) == mine) continue;
     // Else all that it will wait for must be long over.
     const auto& lane = program_.lanes[program_.awaited_lane(lane_of(block), wait)];
-    const auto last = std::min(work.slices, wait.slices) - 1;
-    const auto needed = program_.place(lane, wait.work, block.part, last - (last + program_.blocks_per_lane - block.part) % program_.blocks_per_lane);
+    const auto part = blocks_[other].part;
+    const auto last = (wait.last ? wait.slices : std::min(work.slices, wait.slices)) - 1;
+    const auto needed = program_.place(lane, wait.work, part, last - (last + program_.blocks_per_lane - part) % program_.blocks_per_lane);
     if (blocks_[other].completed < needed || completions_[blocks_[other].first + needed - 1] + then.memory > agenda_.now()) return 0;
   }
   if (work.own_dependency >= 0) {

@@ -131,10 +131,10 @@ bool ThreadBlocks::waits_known(Block& block, std::uint32_t index, const Work& wo
   const auto& lane = lane_of(block);
   for (; block.wait < end; ++block.wait) {
     const auto& wait = program_.waits[block.wait];
-    if (block.slice >= wait.slices) continue;
-    const auto awaited = program_.awaited_lane(lane, wait);
-    auto& other = blocks_[std::size_t{awaited} * program_.blocks_per_lane + block.part];
-    const auto needed = program_.place(program_.lanes[awaited], wait.work, block.part, block.slice);
+    const auto slice = wait.slice(block.slice);
+    if (slice >= wait.slices) continue;
+    auto& other = blocks_[awaited(block, wait)];
+    const auto needed = program_.place(program_.lanes[other.lane], wait.work, other.part, slice);
     if (other.completed < needed) {
       block.listed = true;
       block.needed = needed;
@@ -144,7 +144,8 @@ bool ThreadBlocks::waits_known(Block& block, std::uint32_t index, const Work& wo
       return false;
     }
     const auto cause = other.first + needed - 1;
-    const auto time = completions_[cause] + program_.signal(lane, wait);
+    auto time = completions_[cause] + program_.signal(lane, wait);
+    if (wait.last) time -= program_.works[lane_of(other).first + wait.work].after;  // of late warps, the own wait knows
     if (time < block.signalled) continue;
     block.signalled = time;
     block.cause = static_cast<std::int64_t>(cause);

@@ -124,7 +124,8 @@ class ThreadBlocks {
   Rank rank_of(const Block& block) const { return lane_of(block).rank; }
   /// The block whose slices a wait of this one is for.
   std::size_t awaited(const Block& block, const Awaited& wait) const {
-    return std::size_t{program_.awaited_lane(lane_of(block), wait)} * program_.blocks_per_lane + block.part;
+    return std::size_t{program_.awaited_lane(lane_of(block), wait)} * program_.blocks_per_lane +
+           (wait.last ? (wait.slices - 1) % program_.blocks_per_lane : block.part);
   }
   std::uint32_t instruction_of(const Block& block, std::uint32_t work) const;
   SliceRecord* record(const Block& block, std::uint32_t slice);

@@ -49,11 +49,13 @@ class SlackSearch {
       visit(before, std::max<std::int64_t>(
                         0, std::min(record.injected - p.released, record.complete - p.complete).count() - index_.work(record.instruction).cost));
     }
+    auto at = index_.work(record.instruction).waits;
     for (const auto& wait : program_.waits_of(i)) {
       const auto& lane = program_.lanes[wait.lane.index()];
       const auto awaited = lane.first + static_cast<std::uint32_t>(wait.instruction);
-      if (record.slice >= index_.work(awaited).slices) continue;
-      const auto other = index_.of(awaited, record.slice);
+      const auto slice = c_.waits[at++].slice(static_cast<std::uint32_t>(record.slice));
+      if (slice >= index_.work(awaited).slices) continue;
+      const auto other = index_.of(awaited, slice);
       visit(other, std::max<std::int64_t>(0, (record.issued - slices_[other].complete).count() - index_.signal(rank, lane.rank)));
     }
     const auto own = index_.work(record.instruction).own_dependency;
