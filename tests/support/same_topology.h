@@ -17,7 +17,7 @@ inline ::testing::AssertionResult same_topology(const Topology& a, const Topolog
   for (std::size_t i = 0; i < a.nodes().size(); ++i) {
     const auto& x = a.nodes()[i];
     const auto& y = b.nodes()[i];
-    if (x.name != y.name || x.kind != y.kind || x.ingress != y.ingress || x.egress != y.egress)
+    if (x.name != y.name || x.kind != y.kind || x.ingress != y.ingress || x.egress != y.egress || x.forwards_peers != y.forwards_peers)
       return differs("node " + std::to_string(i) + ", " + x.name);
   }
   for (std::size_t i = 0; i < a.links().size(); ++i) {

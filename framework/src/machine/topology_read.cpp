@@ -45,10 +45,13 @@ class TopologyReader {
 
  private:
   void read_node(const ConfigValue& value) {
-    if (!value.expect_keys({.required = {"name", "kind"}, .optional = {"ingress", "egress"}})) return;
+    if (!value.expect_keys({.required = {"name", "kind"}, .optional = {"ingress", "egress", "forwards_peers"}})) return;
     Node node{.name = value["name"].string(), .kind = value["kind"].as(node_kind, NodeKind::gpu, "a node kind")};
     if (value["ingress"].present()) node.ingress = bandwidth(value["ingress"]);
     if (value["egress"].present()) node.egress = bandwidth(value["egress"]);
+    node.forwards_peers = value["forwards_peers"].boolean(false);
+    if (node.forwards_peers && node.kind != NodeKind::host)
+      value["forwards_peers"].add_error(fmt::format("only a host forwards peer accesses; {} is a {}", quoted(node.name), to_string(node.kind)));
     if (node.name.empty()) return;
     const auto name = node.name;
     if (!nodes_.emplace(name, NodeId{static_cast<std::int64_t>(nodes_.size())}).second) {

@@ -91,6 +91,7 @@ std::string write_topology(const Topology& topology) {
     text += fmt::format("  - {{name: {}, kind: {}", yaml_text(node.name), to_string(node.kind));
     if (node.ingress) text += fmt::format(", ingress: {}", to_string(*node.ingress));
     if (node.egress) text += fmt::format(", egress: {}", to_string(*node.egress));
+    if (node.forwards_peers) text += ", forwards_peers: true";
     text += "}\n";
   }
   Parallel parallel;

@@ -6,14 +6,17 @@
 namespace p2plab {
 
 PeerAccess::PeerAccess(const Topology& topology, const Routes& routes) : ranks_(static_cast<std::size_t>(topology.ranks())) {
-  const auto is_host = [&](LinkId link) { return topology.node(topology.link(link).to).kind == NodeKind::host; };
+  const auto ends_at_host = [&](LinkId link) {
+    const auto& node = topology.node(topology.link(link).to);
+    return node.kind == NodeKind::host && !node.forwards_peers;
+  };
   const auto is = [&](LinkKind kind) { return [&topology, kind](LinkId link) { return topology.link(link).kind == kind; }; };
   for (std::size_t a = 0; a < ranks_; ++a) {
     for (std::size_t b = 0; b < ranks_; ++b) {
       const Rank from{static_cast<std::int64_t>(a)};
       const Rank to{static_cast<std::int64_t>(b)};
       const auto links = routes.between(from, to);
-      const bool direct = std::ranges::none_of(links, is_host) || std::ranges::any_of(links, is(LinkKind::network));
+      const bool direct = std::ranges::none_of(links, ends_at_host) || std::ranges::any_of(links, is(LinkKind::network));
       reaches_.push_back(routes.connected(from, to) && direct);
       if (reaches_.back() && !std::ranges::all_of(links, is(LinkKind::nvlink))) whole_lines_ = false;
     }

@@ -34,6 +34,7 @@ struct Node {
   NodeKind kind = NodeKind::gpu;
   std::optional<Bandwidth> ingress = std::nullopt;
   std::optional<Bandwidth> egress = std::nullopt;
+  bool forwards_peers = false;  // a host whose root complex passes peer accesses on; else data between GPUs takes two steps, by its memory
 };
 
 /// One direction of one connection; the same pair may be linked more than once.

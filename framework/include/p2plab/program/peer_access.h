@@ -14,7 +14,8 @@ class PeerAccess {
  public:
   /// Every rank reaches every other, over NVLink.
   PeerAccess() = default;
-  /// Ranks reach each other over routes that pass no host, and over a network. Over a host data takes two steps: into its memory, and out of it.
+  /// Ranks reach each other over routes that pass no host, or only hosts that forward peer accesses, and over a network. Over another host data takes
+  /// two steps: into its memory, and out of it.
   PeerAccess(const Topology& topology, const Routes& routes);
   /// `reaches[a * ranks + b]`: may a read and write the memory of b? `whole_lines`: do all accesses deliver lines of 128 bytes whole?
   PeerAccess(std::size_t ranks, std::vector<bool> reaches, bool whole_lines);

@@ -28,6 +28,7 @@ struct Server {
   Bandwidth upi;
   Bandwidth nvlink;
   Seconds latency{0};
+  bool peers = false;  // do the sockets pass peer accesses on?
 };
 
 // The element of `into` parts that element `index` of `count` belongs to, in even runs.
@@ -37,7 +38,9 @@ Result<Topology> build(const std::string& name, const Server& server) {
   Topology::Builder builder(name);
   const auto gpus = add_gpus(builder, server.gpus);
   std::vector<NodeId> sockets;
-  for (int i = 0; i < server.sockets; ++i) sockets.push_back(builder.add_node({fmt::format("socket{}", i), NodeKind::host}));
+  for (int i = 0; i < server.sockets; ++i) {
+    sockets.push_back(builder.add_node({.name = fmt::format("socket{}", i), .kind = NodeKind::host, .forwards_peers = server.peers}));
+  }
   std::vector<NodeId> switches;
   const auto switch_count = static_cast<std::size_t>(server.switches);
   for (std::size_t i = 0; i < switch_count; ++i) {
@@ -74,6 +77,7 @@ Result<Topology> make(const std::string& name, int island, const Parameters& par
   server.upi = values.bandwidth_or("upi", GBps(upi_rates[generation]));
   if (island > 1) server.nvlink = values.bandwidth("nvlink");
   server.latency = values.latency("latency");
+  server.peers = values.on("peers");
   if (auto ok = values.status(); !ok) return std::move(ok).error();
   if (server.switches > server.gpus) values.fail("switches", fmt::format("at most one a GPU, so {} at most, got {}", server.gpus, server.switches));
   if (server.switches > 0 && server.sockets > server.switches)
@@ -99,7 +103,8 @@ Preset preset(const std::string& name, const std::string& summary, int island, c
       {"pcie", "of a GPU's PCIe link, in each direction; auto: by generation", "auto"},
       {"uplink", "from a switch to its socket, in each direction; auto: like a GPU's", "auto"},
       {"upi", "between two sockets, in each direction; auto: by generation", "auto"},
-      {"latency", "of a PCIe link", "360 ns"}};
+      {"latency", "of a PCIe link", "360 ns"},
+      {"peers", "on: sockets pass peer accesses on; off: data between their ports goes through their memory", "off"}};
   if (island > 1) known.push_back({"nvlink", "between two bridged GPUs, in each direction", nvlink});
   return {name, summary, std::move(known), [=](const Parameters& parameters) { return make(name, island, parameters); }};
 }

@@ -55,6 +55,16 @@ TEST(TopologyIo, ReadsTheFixedFormat) {
 
 TEST(TopologyIo, WritesTheTextItRead) { EXPECT_EQ(write_topology(*read_topology(two_islands, "x.yaml")), two_islands); }
 
+TEST(TopologyIo, AHostAloneForwardsPeerAccesses) {
+  const std::string text = "version: 1\nnodes:\n  - {name: gpu0, kind: gpu}\n  - {name: root, kind: host, forwards_peers: true}\n";
+  const auto machine = *read_topology(text, "x.yaml");
+  EXPECT_TRUE(machine.nodes()[1].forwards_peers);
+  EXPECT_EQ(write_topology(machine), text);
+  const auto gpu = read_topology("version: 1\nnodes:\n  - {name: gpu0, kind: gpu, forwards_peers: true}\n", "x.yaml");
+  ASSERT_FALSE(gpu);
+  EXPECT_NE(gpu.error().message.find("only a host forwards peer accesses"), std::string::npos) << gpu.error().message;
+}
+
 TEST(TopologyIo, AGroupPairNamesAllParallelLinks) {
   const auto text = two_islands + "  - {name: all, bandwidth: 40 GB/s, links: [[gpu0, gpu1]]}\n";
   const auto topology = *read_topology(text, "x.yaml");

@@ -34,6 +34,14 @@ TEST(PeerAccess, EndsAtTheHost) {
   EXPECT_TRUE(peer_access.whole_lines());
 }
 
+TEST(PeerAccess, PassesAHostThatForwardsIt) {
+  const auto machine = *make_preset("pcie-server", {{"gpus", "2"}, {"switches", "0"}, {"sockets", "1"}, {"peers", "on"}});
+  EXPECT_TRUE(PeerAccess(machine, Routes(machine)).connected(Rank{0}, Rank{1}));
+  EXPECT_FALSE(PeerAccess(machine, Routes(machine)).whole_lines());
+  const auto without = *make_preset("pcie-server", {{"gpus", "2"}, {"switches", "0"}, {"sockets", "1"}});
+  EXPECT_FALSE(PeerAccess(without, Routes(without)).connected(Rank{0}, Rank{1}));
+}
+
 TEST(PacketProgram, WritesEachLandingSlotOnceACallAndReadsItByOneRank) {
   for (const auto& machine : {testing::one_switch(4), testing::pairs_across_a_host()}) {
     for (const auto* planner : {"one_shot", "two_shot", "ring"}) {
