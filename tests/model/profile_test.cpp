@@ -199,5 +199,19 @@ TEST(Quirks, PostedWritesCollapseWhereSeveralGpusStoreThroughOneRoot) {
   EXPECT_EQ(testing::makespan(machine, two), 2 * one_us + 2 * at_rate(1 << 20, 20));
 }
 
+// Head-of-line blocking: only where a GPU stores to several that others store to as well.
+TEST(Quirks, AFullExchangeOverPcieGetsItsShareAndAShiftAll) {
+  const auto machine = pcie_root(3);
+  const Profile profile{.quirks = {.exchange = 0.5}};
+  const auto shift = testing::lowered(machine, testing::pairs(3, {{Rank{0}, Rank{1}}, {Rank{1}, Rank{2}}, {Rank{2}, Rank{0}}}), 1_MiB);
+  EXPECT_EQ(testing::makespan(machine, shift, profile), testing::makespan(machine, shift));
+  const auto all = testing::lowered(
+      machine,
+      testing::pairs(3, {{Rank{0}, Rank{1}}, {Rank{0}, Rank{2}}, {Rank{1}, Rank{0}}, {Rank{1}, Rank{2}}, {Rank{2}, Rank{0}}, {Rank{2}, Rank{1}}}),
+      1_MiB);
+  EXPECT_EQ(testing::makespan(machine, all), 2 * one_us + 2 * at_rate(1 << 20, 20));
+  EXPECT_GE(testing::makespan(machine, all, profile), 2 * one_us + 2 * at_rate(1 << 20, 10));
+}
+
 }  // namespace
 }  // namespace p2plab

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Named deviations of a machine, applied to a compiled program once: which apply depends on which links the program uses, and how.
 #include <algorithm>
+#include <optional>
 
 #include "compile/compiled.h"
 
@@ -19,6 +20,7 @@ class QuirkWork {
     }
     for_each_work([&](const LaneInfo& lane, const Work& work) { slow_fans(lane, work); });
     if (quirks_.posted_writes < 1) slow_posted_writes();
+    if (quirks_.exchange < 1) slow_exchanges();
   }
 
  private:
@@ -34,6 +36,7 @@ class QuirkWork {
   void find_uses() {
     used_.assign(topology_.links().size(), false);
     writers_.assign(topology_.links().size(), {});
+    written_.assign(topology_.links().size(), {});
     read_.assign(c_.paths.size(), false);
     for_each_work([&](const LaneInfo& lane, const Work& work) {
       if (work.bytes == 0) return;
@@ -47,13 +50,18 @@ class QuirkWork {
   }
 
   void use(Rank executor, const Path& path, bool writes) {
+    std::optional<std::uint32_t> first;
+    std::uint32_t last = 0;
     for (auto s = path.first; s < path.end; ++s) {
       const auto resource = c_.stages[s].resource;
       if (!is_link(resource)) continue;
       used_[resource] = true;
+      if (writes && !first) first = resource;
+      last = resource;
       auto& writers = writers_[resource];
       if (writes && std::ranges::find(writers, executor) == writers.end()) writers.push_back(executor);
     }
+    if (first && std::ranges::find(written_[*first], last) == written_[*first].end()) written_[*first].push_back(last);
   }
 
   bool other_direction_used(const Link& link) const {
@@ -84,21 +92,36 @@ class QuirkWork {
     return 1 / share;
   }
 
+  void slow(std::size_t link, double share) {
+    auto& rate = c_.resources[link].pace.rate;
+    rate = std::max<std::int64_t>(1, static_cast<std::int64_t>(static_cast<double>(rate) * share));
+  }
+
+  // What a switch with queues at its inputs loses where their heads wait for outputs that others hold.
+  void slow_exchanges() {
+    for (std::size_t l = 0; l < written_.size(); ++l) {
+      const auto& link = topology_.links()[l];
+      const auto shared = [&](std::uint32_t last) { return writers_[last].size() > 1; };
+      if (link.kind != LinkKind::pcie || topology_.node(link.from).kind != NodeKind::gpu || std::ranges::count_if(written_[l], shared) < 2) continue;
+      slow(l, quirks_.exchange);
+    }
+  }
+
   void slow_posted_writes() {
     for (std::size_t l = 0; l < writers_.size(); ++l) {
       const auto& link = topology_.links()[l];
       if (writers_[l].size() < 2 || link.kind != LinkKind::pcie || topology_.node(link.from).kind != NodeKind::host) continue;
-      auto& rate = c_.resources[l].pace.rate;
-      rate = std::max<std::int64_t>(1, static_cast<std::int64_t>(static_cast<double>(rate) * quirks_.posted_writes));
+      slow(l, quirks_.posted_writes);
     }
   }
 
   Compiled& c_;
   const Topology& topology_;
   const Quirks& quirks_;
-  std::vector<bool> used_;                  // by link
-  std::vector<bool> read_;                  // by path
-  std::vector<std::vector<Rank>> writers_;  // by link: ranks that store through it
+  std::vector<bool> used_;                           // by link
+  std::vector<bool> read_;                           // by path
+  std::vector<std::vector<Rank>> writers_;           // by link: ranks that store through it
+  std::vector<std::vector<std::uint32_t>> written_;  // by link out of a GPU: the last links of ways by which it stores
 };
 
 }  // namespace

@@ -118,7 +118,7 @@ Status check(const Profile& profile) {
     return bad(fmt::format("profile '{}': granule must be from 1 to {} bytes, found {}", profile.name, Quirks::most_granule.count(),
                            quirks.granule.count()));
   }
-  for (const auto quirk : {quirks.pcie_read, quirks.duplex_read, quirks.fan_in, quirks.fan_out, quirks.posted_writes}) {
+  for (const auto quirk : {quirks.pcie_read, quirks.duplex_read, quirks.fan_in, quirks.fan_out, quirks.posted_writes, quirks.exchange}) {
     if (!(quirk > 0 && quirk <= 1)) return bad(fmt::format("profile '{}': a quirk must be above 0 and at most 1, found {}", profile.name, quirk));
   }
   return {};

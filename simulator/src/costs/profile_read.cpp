@@ -84,7 +84,8 @@ class ProfileReader {
 
   void read_quirks() {
     const auto quirks = root_["quirks"];
-    if (!quirks.present() || !quirks.expect_keys({.optional = {"pcie_read", "duplex_read", "fan_in", "fan_out", "granule", "posted_writes"}})) return;
+    const ConfigKeys keys{.optional = {"pcie_read", "duplex_read", "fan_in", "fan_out", "granule", "posted_writes", "exchange"}};
+    if (!quirks.present() || !quirks.expect_keys(keys)) return;
     profile_.quirks.pcie_read = quirks["pcie_read"].number({.least = 0.01, .most = 1}, 1);
     profile_.quirks.duplex_read = quirks["duplex_read"].number({.least = 0.01, .most = 1}, 1);
     profile_.quirks.fan_in = quirks["fan_in"].number({.least = 0.01, .most = 1}, 1);
@@ -95,6 +96,7 @@ class ProfileReader {
         granule.add_error(fmt::format("a granule has from 1 to {} bytes", Quirks::most_granule.count()));
     }
     profile_.quirks.posted_writes = quirks["posted_writes"].number({.least = 0.01, .most = 1}, 1);
+    profile_.quirks.exchange = quirks["exchange"].number({.least = 0.01, .most = 1}, 1);
   }
 
   const ConfigFile& file_;

@@ -31,6 +31,7 @@ struct Quirks {
   double fan_out = 1;        // the same where it stores to several ranks
   Bytes granule{1};          // minimum transfer size: links carry whole multiples of it (flits, packets)
   double posted_writes = 1;  // a link out of a root complex keeps this share of its bandwidth where several GPUs store through it
+  double exchange = 1;       // a GPU's PCIe link keeps this share where it stores to several ranks and they are stored to by several
   friend bool operator==(const Quirks&, const Quirks&) = default;
 };
 
