@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What NCCL would do here, as rows of a report: its own formula's time, and its plan at our costs. Predictions of NCCL, not plans of ours.
+// What NCCL would do here, as rows of a report: its own formula's time, run as this experiment's calls are. Predictions of NCCL, not plans of ours.
 #pragma once
 
 #include <string>
@@ -21,15 +21,13 @@ class NcclRows {
   /// Searches NCCL's channels on the experiment's machine once.
   NcclRows(const Experiment& experiment, const Evaluator& evaluator);
 
-  /// Rows for one collective and size: `nccl_model` with the formula's time, `nccl_ring` or `nccl_tree` with the simulated time of the plan that it
-  /// chooses. None where the model does not know the machine or the collective.
+  /// The row `nccl_model` for one collective and size: the formula's time and what the calls cost by the way they are run. None where the model does not know the machine or the collective.
   std::vector<Row> rows(CollectiveKind kind, Bytes size) const;
   /// Why there are none at all; empty if there are.
   const std::string& missing() const& { return missing_; }
   const std::string& missing() && = delete;
 
  private:
-  std::optional<Row> plan_row(const Row& model, nccl::Algorithm algorithm, nccl::Proto proto) const;
   const Experiment& experiment_;
   const Evaluator& evaluator_;
   std::optional<nccl::Communicator> communicator_ = std::nullopt;

@@ -122,7 +122,8 @@ class Tuner {
     const auto a = index(algorithm);
     const auto p = index(proto);
     const auto base = base_latency[a][p];
-    const auto intra = (graph.nvlink ? nvlink_latency : pcie_latency)[a][p];
+    // Through host memory a hop crosses PCIe twice.
+    const auto intra = (graph.nvlink && !graph.by_host ? nvlink_latency : pcie_latency)[a][p] * (graph.by_host ? 2 : 1);
     const auto alone = c_.ranks == c_.nodes;
     const auto inter = net_latency[alone ? index(Algorithm::tree) : a][p] + graph.latency_inter_us * (proto == Proto::simple ? 2 : 1);
     const double nodes = c_.nodes;

@@ -2,10 +2,11 @@
 // NCCL's search for channels: the largest number of rings times speed, speeds tried from the fastest down.
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include <fmt/format.h>
 
+#include "nccl/ring_finder.h"
+#include "p2plab/machine/gpu_kind.h"
 #include "p2plab/nccl/nccl_model.h"
 
 namespace p2plab::nccl {
@@ -14,6 +15,10 @@ namespace {
 
 constexpr int most_channels = 32;
 constexpr double network_share = 0.96;  // NCCL counts 12 GB/s for a NIC of 100 Gb/s
+// Through host memory a hop reaches this share of PCIe: 18 of 24 GB/s (NVIDIA/nccl issue 1603), 27 of 48 on four H200s without peer access.
+constexpr double host_share = 0.7;
+// Stores of several GPUs through one root complex: 2 GB/s of what one after the other reaches (NVIDIA/nccl issue 1603).
+constexpr double posted_writes = 0.1;
 constexpr std::array older_speeds{40.0, 30.0, 20.0, 18.0, 15.0, 12.0, 10.0, 9.0, 7.0, 6.0, 5.0, 4.0, 3.0};
 constexpr std::array hopper_speeds{60.0, 50.0, 40.0, 30.0, 24.0, 20.0, 15.0, 12.0, 11.0, 6.0, 3.0};
 constexpr std::array blackwell_speeds{90.0, 80.0, 70.0, 60.0, 50.0, 45.0, 40.0, 30.0, 24.0, 20.0, 19.0, 18.0};
@@ -38,7 +43,11 @@ double nvlink_gbps(const Topology& topology, NodeId gpu) {
   return sum;
 }
 
-Generation generation_of(double nvlink) {
+Generation generation_of(const Topology& topology, double nvlink) {
+  if (const auto kind = gpu_kind(topology); kind && kind->compute_capability > 0) {
+    const auto capability = kind->compute_capability;
+    return capability < 80 ? Generation::volta : capability < 90 ? Generation::ampere : capability < 100 ? Generation::hopper : Generation::blackwell;
+  }
   if (nvlink >= 800) return Generation::blackwell;
   if (nvlink >= 400) return Generation::hopper;
   return nvlink >= 240 || nvlink == 0 ? Generation::ampere : Generation::volta;
@@ -69,111 +78,14 @@ std::vector<std::vector<Rank>> boxes_of(const Topology& topology, const Routes& 
   return servers;
 }
 
-class RingFinder {
- public:
-  RingFinder(const Topology& topology, const Routes& routes, std::vector<Rank> members, const RingSearch& search)
-      : topology_(topology), routes_(routes), members_(std::move(members)), search_(search), moves_left_(search.budget) {
-    for (const auto& link : topology.links()) left_.push_back(link.bandwidth.gbps() * (link.kind == LinkKind::nvlink ? search.share : 1));
-    const auto out = std::accumulate(members_.begin(), members_.end(), 1e9, [&](double least, Rank rank) { return std::min(least, egress(rank)); });
-    most_ = std::min(search.most, static_cast<int>(out / search.speed + 1e-9));
-  }
-
-  std::vector<std::vector<Rank>> run() {
-    if (members_.size() < 2 || most_ < 1) return {};
-    begin_ring();
-    return best_;
-  }
-
- private:
-  double egress(Rank rank) const {
-    double sum = 0;
-    for (const auto id : topology_.out_links(topology_.node_of(rank)))
-      sum += !search_.nvlink_only || topology_.link(id).kind == LinkKind::nvlink ? left_[id.index()] : 0;
-    return sum;
-  }
-
-  // What is left on the narrowest link of a hop; below zero if the hop is not allowed.
-  double room(Rank from, Rank to) const {
-    const auto path = routes_.between(from, to);
-    if (path.empty()) return -1;
-    double least = 1e9;
-    for (const auto id : path) {
-      if (search_.nvlink_only && topology_.link(id).kind != LinkKind::nvlink) return -1;
-      least = std::min(least, left_[id.index()]);
-    }
-    return least;
-  }
-  bool fits(Rank from, Rank to) const { return room(from, to) >= search_.speed - 1e-9; }
-  void take(Rank from, Rank to, double amount) {
-    for (const auto id : routes_.between(from, to)) left_[id.index()] -= amount;
-  }
-
-  bool over() const { return moves_left_ <= 0 || static_cast<int>(best_.size()) >= most_; }
-
-  void begin_ring() {
-    const auto saved = std::move(ring_);
-    ring_ = {members_.front()};
-    extend();
-    ring_ = saved;
-  }
-
-  void extend() {
-    if (over()) return;
-    --moves_left_;
-    const auto at = ring_.back();
-    if (ring_.size() == members_.size()) return close(at);
-    for (const auto next : candidates(at)) {
-      take(at, next, search_.speed);
-      ring_.push_back(next);
-      extend();
-      ring_.pop_back();
-      take(at, next, -search_.speed);
-      if (over()) return;
-    }
-  }
-
-  void close(Rank at) {
-    const auto first = ring_.front();
-    if (!fits(at, first)) return;
-    take(at, first, search_.speed);
-    done_.push_back(ring_);
-    if (done_.size() > best_.size()) best_ = done_;
-    begin_ring();
-    done_.pop_back();
-    take(at, first, -search_.speed);
-  }
-
-  // The widest first, then the next in order around.
-  std::vector<Rank> candidates(Rank at) const {
-    std::vector<Rank> found;
-    for (const auto rank : members_) {
-      if (std::ranges::find(ring_, rank) == ring_.end() && fits(at, rank)) found.push_back(rank);
-    }
-    const auto n = static_cast<std::int64_t>(topology_.ranks());
-    std::ranges::stable_sort(found, {}, [&](Rank rank) { return std::pair{-room(at, rank), (rank.value - at.value + n) % n}; });
-    return found;
-  }
-
-  const Topology& topology_;
-  const Routes& routes_;
-  std::vector<Rank> members_;
-  const RingSearch& search_;
-  int moves_left_;
-  int most_ = 0;
-  std::vector<double> left_;  // by link, GB/s
-  std::vector<Rank> ring_;
-  std::vector<std::vector<Rank>> done_;
-  std::vector<std::vector<Rank>> best_;
-};
-
 // All of one machine's patterns.
 class Search {
  public:
   Search(const Topology& topology, const Routes& routes, const SearchOptions& options)
-      : topology_(topology), routes_(routes), boxes_(boxes_of(topology, routes)) {
+      : topology_(topology), routes_(routes), boxes_(boxes_of(topology, routes)), peers_over_hosts_(options.peers_over_hosts) {
     const auto gpu = topology.node_of(Rank{0});
     nvlink_ = nvlink_gbps(topology, gpu);
-    generation_ = options.generation.value_or(generation_of(nvlink_));
+    generation_ = options.generation.value_or(generation_of(topology, nvlink_));
     for (const auto id : topology.out_links(gpu)) {
       if (topology.link(id).kind == LinkKind::nvlink) share_ = nvlink_share(generation_, topology.link(id).bandwidth.gbps());
       switched_ = switched_ || topology.node(topology.link(id).to).kind == NodeKind::nvswitch;
@@ -188,6 +100,7 @@ class Search {
     if (!even) return Error{ErrorCode::unsupported, "NCCL's model needs servers of equally many GPUs"};
     c.ring = best_rings();
     if (c.ring.channels == 0) return Error{ErrorCode::unsupported, "NCCL's search finds no ring through all GPUs of this machine"};
+    choose_transport(c.ring);
     join_servers(c.ring);
     duplicate(c.ring);
     c.tree = c.ring;
@@ -214,6 +127,46 @@ class Search {
     }
     best.bw_inter = best.bw_intra;
     return best;
+  }
+
+  // Does peer access end at a host on the way of a hop? Then it goes through the memory there.
+  bool ends_at_host(Rank from, Rank to) const {
+    return std::ranges::any_of(routes_.between(from, to), [&](LinkId id) {
+      const auto& node = topology_.node(topology_.link(id).to);
+      return node.kind == NodeKind::host && !(peers_over_hosts_ && node.forwards_peers);
+    });
+  }
+
+  bool passes_host(Rank from, Rank to) const {
+    return std::ranges::any_of(routes_.between(from, to), [&](LinkId id) { return topology_.node(topology_.link(id).to).kind == NodeKind::host; });
+  }
+
+  void choose_transport(Graph& graph) const {
+    graph.share = graph.nvlink ? share_ : 1;
+    for (const auto& order : graph.orders) {
+      for (std::size_t i = 0; i < order.size(); ++i) {
+        graph.by_host = graph.by_host || ends_at_host(order[i], order[(i + 1) % order.size()]);
+      }
+    }
+    bool by_root = false;
+    for (int r = 1; r < topology_.ranks(); ++r) by_root = by_root || (passes_host(Rank{0}, Rank{r}) && !ends_at_host(Rank{0}, Rank{r}));
+    graph.exchange = graph.by_host ? host_share : by_root && topology_.ranks() > 2 ? posted_writes : 1;
+    if (!graph.by_host) return;
+    graph.bw_intra = std::min(graph.bw_intra, host_share * narrowest_pcie(graph) / graph.channels);
+    graph.bw_inter = std::min(graph.bw_inter, graph.bw_intra);
+  }
+
+  // GB/s that NCCL counts of the narrowest PCIe link on the way of its rings: 12, 24 or 48 by generation, less where the machine says less.
+  double narrowest_pcie(const Graph& graph) const {
+    double least = 1e9;
+    for (const auto& order : graph.orders) {
+      for (std::size_t i = 0; i < order.size(); ++i) {
+        for (const auto id : routes_.between(order[i], order[(i + 1) % order.size()])) {
+          if (topology_.link(id).kind == LinkKind::pcie) least = std::min(least, topology_.link(id).bandwidth.gbps());
+        }
+      }
+    }
+    return least;
   }
 
   // How many channels of this speed the NICs of the first server carry.
@@ -279,6 +232,7 @@ class Search {
   double share_ = 1;
   bool switched_ = false;
   bool multicast_ = false;
+  bool peers_over_hosts_ = false;
   Generation generation_ = Generation::ampere;
 };
 

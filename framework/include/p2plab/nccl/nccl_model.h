@@ -29,7 +29,10 @@ struct Graph {
   int channels = 0;  // 0: NCCL finds none
   double bw_intra = 0;
   double bw_inter = 0;
-  bool nvlink = true;  // all hops inside a server over NVLink; else PCIe
+  bool nvlink = true;    // all hops inside a server over NVLink; else PCIe
+  bool by_host = false;  // some hop goes through host memory (NCCL's transport SHM)
+  double share = 1;      // of the links' bandwidth that NCCL counts
+  double exchange = 1;   // of a port, where every GPU sends to every other at once
   double latency_inter_us = 0;
   bool same_channels = true;
   std::vector<std::vector<Rank>> orders = {};  // ring: the members in order, by channel (before channels are duplicated)
@@ -78,9 +81,12 @@ class Table {
 /// What NCCL would build among all GPUs of `topology`. The generation follows from the GPUs' NVLink bandwidth if not given (400 GB/s and more with
 /// NVSwitch: Hopper; 800: Blackwell; 240 and more: Ampere; else Volta). Multicast (NVLS) counts as available where `multicast` and the machine has
 /// NVSwitches of Hopper or later. Errors: unsupported, for collectives without a formula, machines of one GPU, and where no ring is found.
+/// Peer access through a host is used where the topology says that its host forwards it and `peers_over_hosts` (NCCL_P2P_LEVEL=SYS); else those
+/// hops go through host memory. The generation is that of the GPUs' compute capability where the machine names them.
 struct SearchOptions {
   std::optional<Generation> generation = std::nullopt;
   bool multicast = false;
+  bool peers_over_hosts = false;
 };
 Result<Communicator> search(const Topology& topology, const Routes& routes, const SearchOptions& options = {});
 

@@ -23,7 +23,7 @@ std::optional<GpuKind> gpu_kind(const Topology& topology) {
     model = named;
   }
   if (model == nullptr) return std::nullopt;
-  return GpuKind{std::string{model->title}, model->pcie_generation};
+  return GpuKind{std::string{model->title}, model->pcie_generation, model->compute_capability};
 }
 
 std::optional<SourcedValue> gpu_source(std::string_view name, Origin origin, std::string source) {

@@ -6,7 +6,7 @@
 
 #include "p2plab/machine/presets.h"
 #include "p2plab/machine/routes.h"
-#include "p2plab/nccl/nccl_model.h"
+#include "p2plab/nccl/nccl_call.h"
 
 namespace p2plab::nccl {
 namespace {
@@ -141,6 +141,44 @@ TEST(NcclTime, OfTwoBoxesPaysTheNetworkAndThePlateau) {
   const auto& line = table.at(Algorithm::ring, Proto::simple);
   EXPECT_NEAR(microseconds(*table.time(Algorithm::ring, Proto::simple, 1_GiB)), 1.4 * line.latency_us + 1073741824.0 / (1000 * line.bandwidth_gbps),
               1e-6);
+}
+
+double microseconds_of(const std::string& machine, const char* how, CollectiveKind kind, Bytes size, bool peers_over_hosts = false) {
+  const auto topology = *resolve_topology(machine);
+  const auto c = *search(topology, Routes{topology}, {.peers_over_hosts = peers_over_hosts});
+  const auto found = *estimate(topology, c, kind, size, *way(how));
+  EXPECT_LE(found.low, found.time);
+  EXPECT_LE(found.time, found.high);
+  return microseconds(found.time);
+}
+
+// 15.0 us and 1 KiB at 80.6 GB/s by the formula, and what launching costs.
+TEST(NcclCall, CostsWhatTheWayOfRunningCosts) {
+  const auto formula = 15.0 + 1024 / 80.57e3;
+  const auto taken = [](const char* how) { return microseconds_of("hgx-h100:gpus=8", how, CollectiveKind::all_reduce, 1_KiB); };
+  EXPECT_NEAR(taken("process"), formula, 1e-3);
+  EXPECT_NEAR(taken("graph"), formula - 1.5, 1e-3);
+  EXPECT_NEAR(taken("threads"), formula + 3, 1e-3);
+  EXPECT_NEAR(taken("one-thread"), formula + 8 * 3.5, 1e-3);
+  EXPECT_FALSE(way("graphs"));
+}
+
+// NCCL_P2P_LEVEL=SYS on a host that forwards peer accesses: 24 GB/s; through host memory 0.7 of it, and two crossings of PCIe a hop.
+TEST(NcclCall, GoesThroughHostMemoryUnlessPeersAreAskedForAndForwarded) {
+  const auto busbw = [](const char* machine, bool peers) {
+    return 1024.0 * 1.048576 / microseconds_of(machine, "process", CollectiveKind::all_reduce, 1_GiB, peers) * 1e3 * 1.5;
+  };
+  EXPECT_NEAR(busbw("pcie-server:gpus=4,switches=0,sockets=1,peers=on", true), 24, 0.05);
+  EXPECT_NEAR(busbw("pcie-server:gpus=4,switches=0,sockets=1,peers=on", false), 24 * 0.7, 0.05);
+  EXPECT_NEAR(busbw("pcie-server:gpus=4,switches=0,sockets=1", true), 24 * 0.7, 0.05);
+  EXPECT_NEAR(microseconds_of("pcie-server:gpus=4,switches=0,sockets=1", "process", CollectiveKind::all_reduce, 8_B), 6.6 + 6 * 2 * 1.0, 0.01);
+}
+
+TEST(NcclCall, AnAllToAllByPeersThroughOneRootComplexCollapses) {
+  const auto taken = [](bool peers) {
+    return microseconds_of("pcie-server:gpus=4,switches=0,sockets=1,peers=on", "process", CollectiveKind::all_to_all, 1_GiB, peers);
+  };
+  EXPECT_NEAR(taken(true) / taken(false), 7, 0.01);  // 0.7 of PCIe through memory, 0.1 by posted writes
 }
 
 }  // namespace

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// How long a call of NCCL takes as it was run: its formula, and what the formula leaves out (how kernels are launched, transports through host
+// memory, all-to-all).
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "p2plab/nccl/nccl_model.h"
+
+namespace p2plab::nccl {
+
+/// A way of running collectives, and what a call costs beside what NCCL's base latencies hold: `each` for every GPU that one thread launches for.
+/// NCCL's base latencies are those of one process a GPU without graphs. Microseconds, each with its interval.
+struct Way {
+  std::string_view name;
+  std::string_view meaning;
+  double fixed_us = 0;
+  double fixed_low_us = 0;
+  double fixed_high_us = 0;
+  double each_us = 0;
+  double each_low_us = 0;
+  double each_high_us = 0;
+  std::string_view source;
+};
+
+std::span<const Way> ways();
+/// Errors: unknown_name with the nearest.
+Result<Way> way(std::string_view name);
+/// What a call among so many GPUs costs more than NCCL's formula says.
+double launch_us(const Way& way, int gpus);
+
+/// A time with the interval in which nine of ten published ones should lie.
+struct Estimate {
+  Seconds time{0};
+  Seconds low{0};
+  Seconds high{0};
+  Table::Choice choice = {};
+};
+
+/// The time of one call, by the choice that NCCL's formula makes; all-to-all by what its ports carry. Errors: unsupported, for other collectives.
+Result<Estimate> estimate(const Topology& topology, const Communicator& communicator, CollectiveKind kind, Bytes size, const Way& way);
+
+}  // namespace p2plab::nccl

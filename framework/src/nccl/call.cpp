@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// What NCCL's formula leaves out.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "p2plab/detail/named.h"
+#include "p2plab/nccl/nccl_call.h"
+
+namespace p2plab::nccl {
+
+namespace {
+
+constexpr std::string_view h200 = "kernels/measurements/all_reduce_2_3gpu.csv and all_reduce_4gpu.csv: NCCL 2.28.9 at 1 KiB in graphs";
+constexpr std::array all_ways{Way{"graph", "captured in a CUDA graph and replayed", -1.5, -2, -1, 0, 0, 0, h200},
+                              Way{"process", "one process a GPU, not captured", 0, -1, 5, 0, 0, 0, "what NCCL's base latencies were measured by"},
+                              Way{"threads", "one process, one thread a GPU, not captured", 3, 0, 5, 0, 0, 0,
+                                  "NCCL 2.28.9 on four H200s, nccl-tests -t 4: all-gather of 1 KiB 11.1 us, 6.8 in graphs"},
+                              Way{"one-thread", "one thread launches for all GPUs, not captured", 0, 0, 4, 3.5, 2, 6,
+                                  "a launch costs its thread 2 to 6 us, one GPU after the other; 3.5 us a GPU by nccl-tests -g 8 on A100 at 32 KiB"}};
+
+// NCCL's bandwidths beside published large messages lie within these; middle sizes run up to half as long again.
+constexpr double fastest_share = 0.85;
+constexpr double slowest_share = 1.25;
+
+double egress_gbps(const Topology& topology, NodeId gpu) {
+  double nvlink = 0;
+  double other = 0;
+  for (const auto id : topology.out_links(gpu)) (topology.link(id).kind == LinkKind::nvlink ? nvlink : other) += topology.link(id).bandwidth.gbps();
+  return nvlink > 0 ? nvlink : other;
+}
+
+// Every pair at once, by LL or simple: what a rank sends to others leaves by its port. One hop of a ring is what it takes before.
+Table::Choice all_to_all(const Topology& topology, const Communicator& c, Bytes size) {
+  const auto port = egress_gbps(topology, topology.node_of(Rank{0})) * c.ring.share * c.ring.exchange;
+  const auto bytes = static_cast<double>(size.count()) * (c.ranks - 1) / c.ranks;
+  const double hops = c.ring.by_host ? 2 : 1;
+  const auto ll = 6.6 + hops * (c.ring.nvlink ? 0.6 : 1.0) + bytes / (1000 * port * 0.5);
+  const auto simple = 8.4 + hops * (c.ring.nvlink ? 3.4 : 5.7) + bytes / (1000 * port);
+  return {.algorithm = Algorithm::ring, .proto = ll < simple ? Proto::ll : Proto::simple, .time = Seconds{std::min(ll, simple) * 1e-6}};
+}
+
+}  // namespace
+
+std::span<const Way> ways() { return all_ways; }
+
+Result<Way> way(std::string_view name) {
+  const auto* found = std::ranges::find(all_ways, name, &Way::name);
+  if (found != all_ways.end()) return *found;
+  std::vector<std::string> names;
+  for (const auto& one : all_ways) names.emplace_back(one.name);
+  return unknown_name("way of running", std::string{name}, names);
+}
+
+double launch_us(const Way& way, int gpus) { return way.fixed_us + way.each_us * gpus; }
+
+Result<Estimate> estimate(const Topology& topology, const Communicator& communicator, CollectiveKind kind, Bytes size, const Way& way) {
+  Table::Choice choice;
+  if (kind == CollectiveKind::all_to_all) {
+    choice = all_to_all(topology, communicator, size);
+  } else {
+    const auto best = Table(communicator, kind).best(size);
+    if (!best) return Error{ErrorCode::unsupported, fmt::format("NCCL's formula has no {}", to_string(kind))};
+    choice = *best;
+  }
+  const auto with = [&](double fixed, double each, double share) {
+    return Seconds{std::max(share * choice.time.count() + (fixed + each * communicator.ranks) * 1e-6, 1e-6)};
+  };
+  return Estimate{.time = with(way.fixed_us, way.each_us, 1),
+                  .low = with(way.fixed_low_us, way.each_low_us, fastest_share),
+                  .high = with(way.fixed_high_us, way.each_high_us, slowest_share),
+                  .choice = choice};
+}
+
+}  // namespace p2plab::nccl
