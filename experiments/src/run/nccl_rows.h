@@ -21,7 +21,8 @@ class NcclRows {
   /// Searches NCCL's channels on the experiment's machine once.
   NcclRows(const Experiment& experiment, const Evaluator& evaluator);
 
-  /// The row `nccl_model` for one collective and size: the formula's time and what the calls cost by the way they are run. None where the model does not know the machine or the collective.
+  /// The row `nccl_model` for one collective and size: the formula's time and what the calls cost by the way they are run. None where the model does
+  /// not know the machine or the collective.
   std::vector<Row> rows(CollectiveKind kind, Bytes size) const;
   /// Why there are none at all; empty if there are.
   const std::string& missing() const& { return missing_; }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads a gallery and its cases.
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <set>
 
@@ -8,89 +9,205 @@
 
 #include "config/topology_source.h"
 #include "p2plab/detail/config_value.h"
+#include "p2plab/detail/named.h"
 #include "p2plab/detail/text.h"
+#include "p2plab/experiment/evaluator.h"
 #include "p2plab/experiment/gallery.h"
+#include "p2plab/machine/gpu_kind.h"
 
 namespace p2plab {
 
 namespace {
-
-constexpr std::int64_t most_gpus = 64;
 
 class CaseReader {
  public:
   CaseReader(const ConfigFile& file, std::string folder) : file_(file), root_(file.root()), folder_(std::move(folder)) {}
 
   Result<GalleryCase> run() {
-    if (!root_.expect_keys({.required = {"version", "name", "source", "links", "topology", "figures"}, .optional = {"orders"}}))
+    if (!root_.expect_keys(
+            {.required = {"version", "name", "source", "links", "topology"}, .optional = {"gpu", "profile", "figures", "tables", "orders"}}))
       return std::move(file_.status()).error();
     auto machine = read_machine(root_["topology"], root_["mask"], folder_);
+    if (machine && root_["gpu"].present()) machine->topology = with_gpu(machine->topology);
     ranks_ = machine ? machine->topology.ranks() : 1;
-    std::vector<GalleryFigure> figures;
-    for (const auto& value : root_["figures"].list(1)) figures.push_back(figure(value));
+    Profile profile;
+    if (machine) profile = profile_of(machine->topology);
+    for (const auto& value : root_["figures"].list()) figure(value);
+    for (const auto& value : root_["tables"].list()) table(value);
     std::vector<GalleryOrder> orders;
-    if (root_["orders"].present()) {
-      for (const auto& value : root_["orders"].list(1)) orders.push_back(order(value));
-    }
+    for (const auto& value : root_["orders"].list()) orders.push_back(order(value));
     const auto name = root_["name"].string();
     const auto source = root_["source"].string();
     const auto links = root_["links"].string();
     if (root_["version"].integer({}, 1) != 1) root_["version"].add_error("this reader knows version 1 of gallery cases only");
     if (auto ok = file_.status(); !ok) return std::move(ok).error();
     expects(machine.has_value());
-    return GalleryCase{name, source, links, std::move(machine->topology), std::move(figures), std::move(orders)};
+    return GalleryCase{name, source, links, std::move(machine->topology), std::move(profile), std::move(figures_), std::move(orders)};
   }
 
  private:
-  GalleryFigure figure(const ConfigValue& value) {
-    GalleryFigure figure;
-    if (!value.expect_keys(
-            {.required = {"name", "size"}, .optional = {"gpus", "busbw", "copies", "shift", "each", "sum", "staged", "rings", "note"}}))
-      return figure;
-    figure.name = value["name"].string();
-    if (!names_.insert(figure.name).second) value["name"].add_error(fmt::format("'{}' is listed twice", figure.name));
-    figure.size = value["size"].size(Bytes{1});
-    if (value["size"].present() && figure.size.count() <= 0) value["size"].add_error("a size must be above 0 B");
-    figure.staged = value["staged"].boolean(false);
-    figure.rings = static_cast<int>(value["rings"].integer({.least = 1, .most = most_gpus}, 1)) * (value["rings"].present() ? 1 : 0);
-    if (value["note"].present()) figure.note = value["note"].string();
-    figure.all_reduce = value["gpus"].present();
-    if (figure.all_reduce) {
-      figure.gpus = static_cast<int>(value["gpus"].integer({.least = 2, .most = ranks_}, 2));
-      figure.published_gbps = value["busbw"].bandwidth(GBps(1)).gbps();
-      if (!value["busbw"].present()) value.add_error("an all-reduce needs its published busbw");
-      return figure;
-    }
-    figure.sum = value["sum"].present();
-    figure.published_gbps = value[figure.sum ? "sum" : "each"].bandwidth(GBps(1)).gbps();
-    if (!figure.sum && !value["each"].present())
-      value.add_error("copies need their published rate", {"write each: 25 GB/s for one on average, or sum: 100 GB/s"});
-    figure.copies = copies(value);
-    return figure;
+  // A preset of PCIe servers names no GPUs.
+  Topology with_gpu(const Topology& topology) {
+    const auto name = root_["gpu"].string();
+    auto known = gpu_source(name, Origin::read, "gallery case");
+    if (known) return with_source(topology, *std::move(known));
+    root_["gpu"].add_error(fmt::format("no table knows the GPU '{}'", name));
+    return topology;
   }
 
-  // Pairs of sender and receiver, or every GPU to the one so many further.
+  // That of the machine's GPUs, or the one that the case names.
+  Profile profile_of(const Topology& topology) {
+    if (root_["profile"].present()) {
+      auto named = load_profile(root_["profile"].string("ideal"));
+      if (named) return *std::move(named);
+      root_["profile"].add_error(std::move(named).error());
+      return {};
+    }
+    auto usual = usual_profile(topology);
+    if (usual && *usual) return **std::move(usual);
+    root_["topology"].add_error("no profile is known for this machine's GPUs", {"write profile: NAME, or gpu: MODEL in the topology"});
+    return {};
+  }
+
+  bool is_new(const ConfigValue& value, const std::string& name) {
+    if (names_.insert(name).second) return true;
+    value.add_error(fmt::format("'{}' is listed twice", name));
+    return false;
+  }
+
+  void figure(const ConfigValue& value) {
+    ConfigKeys keys{.required = {"name"}, .optional = {"fitted", "note"}};
+    const bool collective = value["gpus"].present();
+    const bool latency = value["latency"].present();
+    const auto more = collective
+                          ? std::vector<std::string>{"gpus", "collective", "size", "busbw", "algbw", "time", "way", "multicast", "peers", "rings"}
+                      : latency ? std::vector<std::string>{"latency", "staged", "time"}
+                                : std::vector<std::string>{"copies", "shift", "among", "size", "staged", "sum", "each"};
+    keys.optional.insert(keys.optional.end(), more.begin(), more.end());
+    if (!latency) keys.required.emplace_back("size");
+    if (!value.expect_keys(keys)) return;
+    GalleryFigure figure{.name = value["name"].string(), .fitted = value["fitted"].boolean(false), .note = value["note"].string("")};
+    is_new(value["name"], figure.name);
+    figure.staged = value["staged"].boolean(false);
+    if (!latency) figure.size = value["size"].size(Bytes{1});
+    if (value["size"].present() && figure.size.count() <= 0) value["size"].add_error("a size must be above 0 B");
+    published(value, figure);
+    if (collective)
+      read_collective(value, figure);
+    else if (latency)
+      read_latency(value, figure);
+    else
+      read_copies(value, figure);
+    figures_.push_back(std::move(figure));
+  }
+
+  void published(const ConfigValue& value, GalleryFigure& figure) {
+    using In = GalleryFigure::Unit;
+    constexpr std::array units{Named{"busbw", In::busbw}, Named{"algbw", In::algbw}, Named{"sum", In::sum}, Named{"each", In::each},
+                               Named{"time", In::time}};
+    int found = 0;
+    for (const auto& [name, unit] : units) {
+      const auto number = value[std::string{name}];
+      if (!number.present()) continue;
+      ++found;
+      figure.unit = unit;
+      figure.published = unit == In::time ? microseconds(number.time()) : number.bandwidth(GBps(1)).gbps();
+      if (figure.published <= 0) number.add_error("a published figure is above zero");
+    }
+    if (found != 1)
+      value.add_error("a figure has one published number", {"busbw, algbw or time of a collective; sum or each of copies; time of a latency"});
+  }
+
+  void read_collective(const ConfigValue& value, GalleryFigure& figure) {
+    figure.gpus = static_cast<int>(value["gpus"].integer({.least = 2, .most = ranks_}, 2));
+    figure.collective = value["collective"].as(collective_kind, CollectiveKind::all_reduce, "a collective");
+    figure.multicast = value["multicast"].boolean(false);
+    figure.rings_at_our_costs = value["rings"].boolean(false);
+    figure.peers_over_hosts = value["peers"].boolean(false);
+    figure.way = value["way"].as(nccl::way, nccl::ways().front(), "a way of running");
+    if (!value["way"].present()) value.add_error("a collective says by which way it was run", {"way: graph, process, threads or one-thread"});
+  }
+
+  void read_latency(const ConfigValue& value, GalleryFigure& figure) {
+    figure.kind = GalleryFigure::Kind::latency;
+    figure.copies = {pair(value["latency"])};
+  }
+
+  void read_copies(const ConfigValue& value, GalleryFigure& figure) {
+    figure.kind = GalleryFigure::Kind::copies;
+    figure.copies = copies(value);
+  }
+
+  std::pair<int, int> pair(const ConfigValue& value) {
+    const auto ends = value.list(2, 2);
+    if (ends.size() != 2) return {0, 1};
+    const auto end = [&](const ConfigValue& rank) { return static_cast<int>(rank.integer({.least = 0, .most = ranks_ - 1}, 0)); };
+    const std::pair both{end(ends[0]), end(ends[1])};
+    if (both.first == both.second) value.add_error("a copy needs two GPUs");
+    return both;
+  }
+
+  // Pairs of sender and receiver; every GPU to the one so many further; or all pairs of the first so many.
   std::vector<std::pair<int, int>> copies(const ConfigValue& value) {
     std::vector<std::pair<int, int>> pairs;
     if (value["shift"].present()) {
       const auto shift = static_cast<int>(value["shift"].integer({.least = 1, .most = std::max(1, ranks_ - 1)}, 1));
       for (int r = 0; r < ranks_; ++r) pairs.emplace_back(r, (r + shift) % ranks_);
-      return pairs;
-    }
-    if (!value["copies"].present()) value.add_error("this says neither gpus (an all-reduce) nor copies nor shift");
-    for (const auto& pair : value["copies"].present() ? value["copies"].list(1) : std::vector<ConfigValue>{}) {
-      const auto ends = pair.list(2, 2);
-      if (ends.size() != 2) continue;
-      const auto end = [&](const ConfigValue& rank) { return static_cast<int>(rank.integer({.least = 0, .most = ranks_ - 1}, 0)); };
-      pairs.emplace_back(end(ends[0]), end(ends[1]));
-      if (pairs.back().first == pairs.back().second) pair.add_error("a copy needs two GPUs");
+    } else if (value["among"].present()) {
+      const auto count = static_cast<int>(value["among"].integer({.least = 2, .most = ranks_}, 2));
+      for (int a = 0; a < count; ++a) {
+        for (int step = 1; step < count; ++step) pairs.emplace_back(a, (a + step) % count);
+      }
+    } else if (!value["copies"].present()) {
+      value.add_error("this says neither gpus (a collective) nor latency nor copies, shift or among");
+    } else {
+      for (const auto& one : value["copies"].list(1)) pairs.push_back(pair(one));
     }
     return pairs;
   }
 
+  // A matrix: what was published of each pair, null where nothing was.
+  void table(const ConfigValue& value) {
+    if (!value.expect_keys({.required = {"name"}, .optional = {"copy", "both", "latency", "size", "staged", "fitted", "note"}})) return;
+    const auto name = value["name"].string();
+    is_new(value["name"], name);
+    for (const char* what : {"copy", "both", "latency"}) {
+      if (value[what].present()) elements(value, what, name);
+    }
+  }
+
+  void elements(const ConfigValue& value, const std::string& what, const std::string& name) {
+    using Kind = GalleryFigure::Kind;
+    const auto rows = value[what].list(1, static_cast<std::size_t>(ranks_));
+    for (std::size_t a = 0; a < rows.size(); ++a) {
+      const auto row = rows[a].list(static_cast<std::size_t>(ranks_), static_cast<std::size_t>(ranks_));
+      for (std::size_t b = 0; b < row.size(); ++b) {
+        const bool empty = !row[b].is_scalar() && !row[b].is_map() && !row[b].is_list();
+        if (a == b || empty) continue;
+        const auto from = static_cast<int>(a);
+        const auto to = static_cast<int>(b);
+        GalleryFigure figure{.name = fmt::format("{}, {} to {}", name, from, to),
+                             .table = name,
+                             .kind = what == "latency" ? Kind::latency : Kind::copies,
+                             .unit = what == "latency" ? GalleryFigure::Unit::time : GalleryFigure::Unit::sum,
+                             .published = row[b].number({.least = 1e-3, .most = 1e6}, 1),
+                             .size = value["size"].size(Bytes{std::int64_t{64} << 20}),
+                             .staged = value["staged"].boolean(false),
+                             .fitted = value["fitted"].boolean(false),
+                             .copies = {{from, to}},
+                             .note = value["note"].string("")};
+        if (what == "both") figure.copies.emplace_back(to, from);
+        names_.insert(figure.name);
+        figures_.push_back(std::move(figure));
+      }
+    }
+  }
+
+  // A list of names, or a map of them and by how much each is faster than the next.
   GalleryOrder order(const ConfigValue& value) {
     GalleryOrder order;
-    for (const auto& name : value.list(2)) {
+    if (value.is_map() && value.expect_keys({.required = {"names", "factor"}})) order.factor = value["factor"].number({.least = 1, .most = 1e6}, 1);
+    for (const auto& name : (value.is_map() ? value["names"] : value).list(2)) {
       order.names.push_back(name.string());
       if (!names_.contains(order.names.back())) name.add_error(fmt::format("no figure is called '{}'", order.names.back()));
     }
@@ -102,6 +219,7 @@ class CaseReader {
   std::string folder_;
   int ranks_ = 1;
   std::set<std::string> names_;
+  std::vector<GalleryFigure> figures_;
 };
 
 Result<GalleryCase> load_case(const std::string& path) {
@@ -134,15 +252,10 @@ Result<Gallery> read_gallery(std::string_view text, const std::string& path) {
   auto file = ConfigFile::parse(text, path);
   if (!file) return std::move(file).error();
   const auto root = file->root();
-  if (!root.expect_keys({.required = {"version", "kind", "profile", "cases"}, .optional = {"name"}})) return std::move(file->status()).error();
+  if (!root.expect_keys({.required = {"version", "kind", "cases"}, .optional = {"name"}})) return std::move(file->status()).error();
   const auto folder = std::filesystem::path(path).parent_path();
   if (root["version"].integer({}, 1) != 1) root["version"].add_error("this p2plab reads version 1");
-  Gallery gallery{.name = root["name"].string(std::filesystem::path(path).stem().string()), .profile = {}};
-  auto profile = load_profile((folder / root["profile"].string("?")).string());
-  if (profile)
-    gallery.profile = *std::move(profile);
-  else
-    root["profile"].add_error(std::move(profile).error());
+  Gallery gallery{.name = root["name"].string(std::filesystem::path(path).stem().string())};
   for (const auto& value : root["cases"].list(1)) {
     auto one = load_case((folder / value.string("?")).string());
     if (one)

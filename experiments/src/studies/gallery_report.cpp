@@ -1,70 +1,113 @@
 // SPDX-License-Identifier: Apache-2.0
-// The gallery's report as text, JSON, CSV and a page.
+// The gallery's report as text, as JSON and as CSV.
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "p2plab/detail/named.h"
 #include "p2plab/experiment/gallery.h"
-#include "p2plab/report/provenance.h"
-#include "report/html_page.h"
 #include "report/text_table.h"
 
 namespace p2plab {
 
 namespace {
 
-constexpr double wanted_pct = 15;
-constexpr std::int64_t wanted_from = 16 << 20;
+using Kind = GalleryFigure::Kind;
+using Unit = GalleryFigure::Unit;
+
+constexpr std::array units{Named{"GB/s busbw", Unit::busbw}, Named{"GB/s algbw", Unit::algbw}, Named{"GB/s in all", Unit::sum},
+                           Named{"GB/s each", Unit::each}, Named{"us", Unit::time}};
+constexpr std::array kinds{Named{"collective", Kind::collective}, Named{"copies", Kind::copies}, Named{"latency", Kind::latency}};
 
 const char* word(OrderKept kept) { return kept == OrderKept::yes ? "right" : (kept == OrderKept::tied ? "tied" : "WRONG"); }
 
-std::string order_text(const GalleryOrder& order) { return fmt::format("{}", fmt::join(order.names, " > ")); }
-
-// "all_reduce from 16 MiB: 32 of 32 within 15 %, mean 6.5 %, worst +14.6 % (...)"; empty without such figures.
-std::string verdict_of(const GalleryReport& report) {
-  int within = 0;
-  int judged = 0;
-  double sum = 0;
-  const GalleryRow* worst = nullptr;
-  for (const auto& row : report.rows) {
-    if (!row.figure.all_reduce || row.figure.size.count() < wanted_from) continue;
-    ++judged;
-    within += std::abs(row.error_pct()) <= wanted_pct ? 1 : 0;
-    sum += std::abs(row.error_pct());
-    if (worst == nullptr || std::abs(row.error_pct()) > std::abs(worst->error_pct())) worst = &row;
-  }
-  if (judged == 0) return {};
-  return fmt::format("all_reduce from 16 MiB: {} of {} within {:g} %, mean {:.1f} %, worst {:+.1f} % ({} on {})", within, judged, wanted_pct,
-                     sum / judged, worst->error_pct(), worst->figure.name, worst->machine);
+std::string order_text(const GalleryOrder& order) {
+  const auto factor = order.factor > 1 ? fmt::format(" (by {:g} times or more)", order.factor) : "";
+  return fmt::format("{}{}", fmt::join(order.names, " > "), factor);
 }
 
-nlohmann::ordered_json row_json(const GalleryRow& row) {
-  return {{"machine", row.machine},
-          {"figure", row.figure.name},
-          {"kind", row.figure.all_reduce ? "all_reduce" : "copies"},
-          {"size_bytes", row.figure.size.count()},
-          {"published_gbps", row.figure.published_gbps},
-          {"predicted_gbps", row.predicted_gbps},
-          {"error_pct", row.error_pct()},
-          {"note", row.figure.note}};
+std::string kind_of(const GalleryFigure& figure) {
+  return std::string{figure.kind == Kind::collective ? to_string(figure.collective) : to_name<Kind>(figure.kind, kinds)};
+}
+
+std::string note_of(const GalleryRow& row) {
+  std::string text = row.figure.fitted ? "fitted" : "";
+  for (const auto& part : {row.predicted.by, row.figure.note}) {
+    if (!part.empty()) text += (text.empty() ? "" : "; ") + part;
+  }
+  return text;
+}
+
+std::string number(double value) { return value < 0.1 ? fmt::format("{:.2g}", value) : fmt::format("{:.2f}", value); }
+
+// One figure, or all elements of a matrix: the middle one by its error, and how many are inside their intervals.
+class TableText {
+ public:
+  std::string run(const GalleryReport& report) {
+    for (auto row = report.rows.begin(); row != report.rows.end();) {
+      auto end = row + 1;
+      while (!row->figure.table.empty() && end != report.rows.end() && end->machine == row->machine && end->figure.table == row->figure.table) ++end;
+      add({row, end});
+      row = end;
+    }
+    return table_.text();
+  }
+
+ private:
+  void add(std::span<const GalleryRow> rows) {
+    std::vector<const GalleryRow*> sorted;
+    for (const auto& row : rows) sorted.push_back(&row);
+    std::ranges::sort(sorted, {}, [](const GalleryRow* row) { return std::abs(row->error_pct()); });
+    const auto& middle = *sorted[sorted.size() / 2];
+    const auto inside = std::ranges::count_if(rows, &GalleryRow::inside);
+    const bool first = machine_ == nullptr || *machine_ != middle.machine;
+    if (first && machine_ != nullptr) table_.gap();
+    auto what = middle.figure.name;
+    if (rows.size() > 1) what = fmt::format("{}: {} pairs, worst x{:.2f}", middle.figure.table, rows.size(), sorted.back()->off());
+    table_.add({first ? middle.machine : "", first ? middle.profile : "", what, number(middle.figure.published), number(middle.predicted.value),
+                std::string{to_name<Unit>(middle.figure.unit, units)}, fmt::format("{:+.1f}", middle.error_pct()),
+                fmt::format("{}/{}", inside, rows.size()), note_of(middle)});
+    machine_ = &middle.machine;
+  }
+
+  using Align = TextTable::Align;
+  TextTable table_{{{"machine"},
+                    {"profile"},
+                    {"published"},
+                    {"published", Align::right},
+                    {"predicted", Align::right},
+                    {"unit"},
+                    {"error %", Align::right},
+                    {"inside", Align::right},
+                    {"note"}}};
+  const std::string* machine_ = nullptr;
+};
+
+std::string csv_text(const std::string& text) {
+  std::string quoted = "\"";
+  for (const char c : text) quoted += c == '"' ? std::string{"\"\""} : std::string{c};
+  return quoted + '"';
 }
 
 }  // namespace
 
+std::string order_sentence(const GalleryOrderRow& row) {
+  return fmt::format("Published order on {}, fastest first: {}: predicted {}.", row.machine, order_text(row.order), word(row.kept));
+}
+
 std::string to_text(const GalleryReport& report) {
+  auto text = TableText{}.run(report);
+  text += "\nErrors by band (fitted: a number of the machine or its profile comes from the row):\n";
   using enum TextTable::Align;
-  TextTable table({{"machine"}, {"published"}, {"published GB/s", right}, {"predicted GB/s", right}, {"error %", right}, {"note"}});
-  const std::string* machine = nullptr;
-  for (const auto& row : report.rows) {
-    if (machine != nullptr && *machine != row.machine) table.gap();
-    table.add({machine == nullptr || *machine != row.machine ? row.machine : "", row.figure.name, fmt::format("{:.2f}", row.figure.published_gbps),
-               fmt::format("{:.2f}", row.predicted_gbps), fmt::format("{:+.1f}", row.error_pct()), row.figure.note});
-    machine = &row.machine;
+  TextTable table({{"  band"}, {"rows", right}, {"median %", right}, {"inside %", right}, {"worst", right}, {"at"}});
+  for (const auto& band : bands_of(report)) {
+    table.add({"  " + band.name, fmt::format("{}", band.rows), fmt::format("{:.1f}", band.median_pct),
+               fmt::format("{:.0f}", 100.0 * band.inside / band.rows), fmt::format("x{:.2f}", band.worst), band.worst_row});
   }
-  auto text = table.text();
-  if (const auto verdict = verdict_of(report); !verdict.empty()) text += "\n" + verdict + "\n";
+  text += table.text();
   if (!report.orders.empty()) text += "\nPublished orders, fastest first:\n";
   for (const auto& row : report.orders) text += fmt::format("  {:<6} {}: {}\n", word(row.kept), row.machine, order_text(row.order));
   return text;
@@ -73,25 +116,48 @@ std::string to_text(const GalleryReport& report) {
 std::string to_json(const GalleryReport& report) {
   using Json = nlohmann::ordered_json;
   Json rows = Json::array();
-  for (const auto& row : report.rows) rows.push_back(row_json(row));
+  for (const auto& row : report.rows) {
+    rows.push_back({{"machine", row.machine},
+                    {"profile", row.profile},
+                    {"figure", row.figure.name},
+                    {"kind", kind_of(row.figure)},
+                    {"unit", to_name<Unit>(row.figure.unit, units)},
+                    {"size_bytes", row.figure.size.count()},
+                    {"way", row.figure.way.name},
+                    {"published", row.figure.published},
+                    {"predicted", row.predicted.value},
+                    {"predicted_low", row.predicted.low},
+                    {"predicted_high", row.predicted.high},
+                    {"error_pct", row.error_pct()},
+                    {"by", row.predicted.by},
+                    {"fitted", row.figure.fitted},
+                    {"note", row.figure.note}});
+  }
   Json orders = Json::array();
-  for (const auto& row : report.orders) orders.push_back({{"machine", row.machine}, {"names", row.order.names}, {"kept", word(row.kept)}});
-  return Json{{"name", report.name}, {"rows", rows}, {"orders", orders}}.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  for (const auto& row : report.orders) {
+    orders.push_back({{"machine", row.machine}, {"names", row.order.names}, {"factor", row.order.factor}, {"kept", word(row.kept)}});
+  }
+  Json bands = Json::array();
+  for (const auto& band : bands_of(report)) {
+    bands.push_back({{"band", band.name},
+                     {"rows", band.rows},
+                     {"median_pct", band.median_pct},
+                     {"inside", band.inside},
+                     {"worst", band.worst},
+                     {"worst_row", band.worst_row}});
+  }
+  return Json{{"name", report.name}, {"rows", rows}, {"orders", orders}, {"bands", bands}}.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-std::string to_html(const GalleryReport& report) {
-  nlohmann::ordered_json figures = nlohmann::ordered_json::array();
-  for (const auto& row : report.rows) figures.push_back(row_json(row));
-  const nlohmann::ordered_json data{{"figures", figures}};
-  HtmlPage page{.title = report.name,
-                .findings = {verdict_of(report)},
-                .provenance = provenance_lines(provenance_here()),
-                .data = data.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace)};
-  if (page.findings.front().empty()) page.findings = {fmt::format("{} published figures beside predictions", report.rows.size())};
-  for (const auto& row : report.orders)
-    page.findings.push_back(
-        fmt::format("Published order on {}, fastest first: {}: predicted {}.", row.machine, order_text(row.order), word(row.kept)));
-  return html_of(page);
+std::string to_csv(const GalleryReport& report) {
+  std::string text = "machine,profile,figure,kind,unit,size_bytes,way,published,predicted,predicted_low,predicted_high,error_pct,by,fitted,note\n";
+  for (const auto& row : report.rows) {
+    text += fmt::format("{},{},{},{},{},{},{},{:g},{:g},{:g},{:g},{:.2f},{},{},{}\n", csv_text(row.machine), csv_text(row.profile),
+                        csv_text(row.figure.name), kind_of(row.figure), to_name<Unit>(row.figure.unit, units), row.figure.size.count(),
+                        row.figure.way.name, row.figure.published, row.predicted.value, row.predicted.low, row.predicted.high, row.error_pct(),
+                        csv_text(row.predicted.by), row.figure.fitted, csv_text(row.figure.note));
+  }
+  return text;
 }
 
 }  // namespace p2plab

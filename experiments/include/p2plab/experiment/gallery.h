@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The gallery: what was published about real machines beside what the simulator predicts for them, from pair copies and three numbers for all.
+// The gallery: what was published about real machines beside what is predicted for them, by the profile of their GPUs and nothing else.
 #pragma once
 
 #include <optional>
@@ -8,29 +8,40 @@
 #include <vector>
 
 #include "p2plab/machine/topology.h"
+#include "p2plab/nccl/nccl_call.h"
 #include "p2plab/report/progress.h"
 #include "p2plab/report/report.h"
 #include "p2plab/simulator/profile.h"
 
 namespace p2plab {
 
-/// One published figure: a collective's bus bandwidth, or the rate of copies that run at once.
+/// One published figure: a library's collective, copies that run at once, or the time that the least copy takes.
 struct GalleryFigure {
-  std::string name;           // unique in its case
-  bool all_reduce = true;     // else copies
-  int gpus = 0;               // all_reduce: the first so many
-  Bytes size{0};              // of the collective, or of each copy
-  double published_gbps = 0;  // busbw, or GB/s of one copy on average, or of all together
-  bool sum = false;           // copies: published is their sum
-  bool staged = false;        // through host memory, not from GPU to GPU
-  int rings = 0;              // all_reduce: as many as the library is known to have run; 0: all that fit
-  std::vector<std::pair<int, int>> copies = {};
+  enum class Kind : std::uint8_t { collective, copies, latency };
+  enum class Unit : std::uint8_t { busbw, algbw, sum, each, time };  // GB/s of all bytes over the whole time; GB/s of a copy on average; us
+
+  std::string name;        // unique in its case
+  std::string table = {};  // the matrix that it is an element of
+  Kind kind = Kind::collective;
+  Unit unit = Unit::busbw;
+  double published = 0;
+  Bytes size{0};  // of the collective, or of each copy
+  CollectiveKind collective = CollectiveKind::all_reduce;
+  int gpus = 0;                                  // collective: the first so many
+  nccl::Way way = {};                            // collective: how it was run
+  bool multicast = false;                        // collective: with NVLS
+  bool peers_over_hosts = false;                 // collective: with NCCL_P2P_LEVEL=SYS
+  bool rings_at_our_costs = false;               // collective: of a library whose formula nobody published; a ring of p2plab's
+  bool staged = false;                           // copies: through host memory, not from GPU to GPU
+  bool fitted = false;                           // a number of the machine or of its profile was taken from this
+  std::vector<std::pair<int, int>> copies = {};  // latency: one
   std::string note = {};
 };
 
-/// Names of figures that were published in this order, fastest first.
+/// Names of figures that were published in this order, fastest first, each at least `factor` times as fast as the next.
 struct GalleryOrder {
   std::vector<std::string> names;
+  double factor = 1;
 };
 
 struct GalleryCase {
@@ -38,13 +49,13 @@ struct GalleryCase {
   std::string source;
   std::string links;  // where its link parameters come from
   Topology topology;
+  Profile profile;  // that of its GPUs, unless the case names another
   std::vector<GalleryFigure> figures = {};
   std::vector<GalleryOrder> orders = {};
 };
 
 struct Gallery {
   std::string name;
-  Profile profile;  // one launch, one signal, one efficiency of rings for every machine
   std::vector<GalleryCase> cases = {};
 };
 
@@ -58,11 +69,23 @@ Result<Gallery> load_gallery(const std::string& path);
 /// The same of its text.
 Result<Gallery> read_gallery(std::string_view text, const std::string& path);
 
+/// In the figure's unit; low and high are the slow and the fast end of what the profile and the way of running leave open.
+struct GalleryPrediction {
+  double value = 0;
+  double low = 0;
+  double high = 0;
+  std::string by = {};  // "ring ll" of NCCL's model, else empty
+};
+
 struct GalleryRow {
   std::string machine;
+  std::string profile;
   GalleryFigure figure;
-  double predicted_gbps = 0;
-  double error_pct() const { return 100 * (predicted_gbps / figure.published_gbps - 1); }
+  GalleryPrediction predicted;
+  double error_pct() const { return 100 * (predicted.value / figure.published - 1); }
+  /// Predicted over published time, or the other way round, whichever is above 1.
+  double off() const { return std::max(predicted.value / figure.published, figure.published / predicted.value); }
+  bool inside() const { return predicted.low <= figure.published && figure.published <= predicted.high; }
 };
 enum class OrderKept { yes, tied, no };
 struct GalleryOrderRow {
@@ -76,14 +99,32 @@ struct GalleryReport {
   std::vector<GalleryOrderRow> orders = {};
 };
 
-/// Predicts every figure. Errors: a machine on which the published thing cannot be done.
+/// Rows of one kind and size: collectives below 64 KiB, to 16 MiB and above, copies, latencies; fitted rows are a band of their own.
+struct GalleryBand {
+  std::string name;
+  int rows = 0;
+  double median_pct = 0;  // of |error|
+  double worst = 1;       // factor
+  int inside = 0;         // their interval
+  std::string worst_row = {};
+};
+std::vector<GalleryBand> bands_of(const GalleryReport& report);
+
+/// Predicts one figure. Errors: a machine on which the published thing cannot be done.
+Result<GalleryPrediction> predict(const GalleryCase& one, const GalleryFigure& figure);
+/// Predicts every figure.
 Result<GalleryReport> run_gallery(const Gallery& gallery, Progress& progress);
 
-/// The table, the orders, and how many all-reduces came within 15 %.
+/// The table (a matrix is one line), the orders and the bands.
 std::string to_text(const GalleryReport& report);
-/// An object with `name`, `rows` (machine, figure, published_gbps, predicted_gbps, error_pct, note) and `orders` (machine, names, kept).
+/// An object with `name`, `rows` (machine, profile, figure, kind, unit, published, predicted, predicted_low, predicted_high, error_pct, fitted,
+/// note), `orders` (machine, names, factor, kept) and `bands`.
 std::string to_json(const GalleryReport& report);
-/// The same as a page with charts, in one file that loads nothing.
+/// The rows.
+std::string to_csv(const GalleryReport& report);
+/// "Published order on X, fastest first: a > b: predicted right."
+std::string order_sentence(const GalleryOrderRow& row);
+/// The figures that are rates, or become one by their size, as a page with charts, in one file that loads nothing.
 std::string to_html(const GalleryReport& report);
 
 }  // namespace p2plab
