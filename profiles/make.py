@@ -71,7 +71,7 @@ MACHINES = {
              (0.865, 0.8, 0.92, "one NCCL ring 17.28 of 20 GB/s a link (Tartan)"), (0.92, 0.91, 0.925, "pair copies 18.41 of 20 GB/s a link (Tartan)"),
              (9, 3, 12, "a least copy takes 9.7 us over NVLink (Tartan)"), ""),
     "v100": ("volta", "V100 SXM2 and SXM3: direct NVLink 2 or NVSwitch", (900, 750, 900),
-             (0.84, 0.8, 0.92, "NCCL counts 20 of 25 GB/s a link; copies reach 21.7"), (0.868, 0.8, 0.93, "TACCL: 46 us/MB over a link of 25 GB/s is 21.7 GB/s"),
+             (0.868, 0.8, 0.92, "copies: TACCL, 46 us/MB over a link of 25 GB/s is 21.7 GB/s; NCCL counts 20"), (0.868, 0.8, 0.93, "TACCL: 46 us/MB over a link of 25 GB/s is 21.7 GB/s"),
              None, ""),
     "a100": ("ampere", "A100 SXM4 behind NVSwitch", (1555, 1300, 2039), (0.8, 0.77, 0.92, "rings reach 235 to 240 of 300 GB/s (stas00/ml-engineering)"),
              (0.915, 0.9, 0.945, "pair copies 274.5 of 300 GB/s (stas00/ml-engineering)"), None, ""),

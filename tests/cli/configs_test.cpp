@@ -111,8 +111,8 @@ Names answer_of_four_h200(const Report& report) {
     const auto row = std::ranges::find_if(report.rows, [&](const Row& each) { return each.algorithm == "nccl_model" && each.size == size; });
     return row == report.rows.end() ? "none" : times(row->predicted()->count() * 1e6, least_us(report, size));
   };
-  return {"the best plan is predicted to be " + formula(Bytes{1 << 10}) + " as fast as NCCL's own formula says of NCCL at 1 KiB, ",
-          formula(Bytes{256 << 20}) + " at 256 MiB"};
+  return {"the best plan is predicted to be " + formula(Bytes{1 << 10}) + " (", "x) as fast as NCCL's own formula says of NCCL at 1 KiB, ",
+          formula(Bytes{256 << 20}) + " (", "x) at 256 MiB"};
 }
 
 class Config : public ::testing::TestWithParam<std::string> {};

@@ -209,7 +209,7 @@ TEST(Quirks, AFullExchangeOverPcieGetsItsShareAndAShiftAll) {
       machine,
       testing::pairs(3, {{Rank{0}, Rank{1}}, {Rank{0}, Rank{2}}, {Rank{1}, Rank{0}}, {Rank{1}, Rank{2}}, {Rank{2}, Rank{0}}, {Rank{2}, Rank{1}}}),
       1_MiB);
-  EXPECT_EQ(testing::makespan(machine, all), 2 * one_us + 2 * at_rate(1 << 20, 20));
+  EXPECT_LT(testing::makespan(machine, all), 2 * one_us + 2 * at_rate(1 << 20, 10));
   EXPECT_GE(testing::makespan(machine, all, profile), 2 * one_us + 2 * at_rate(1 << 20, 10));
 }
 
