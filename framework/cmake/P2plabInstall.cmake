@@ -76,7 +76,7 @@ endfunction()
 # `ninja p2plab_installables` builds what is installed, and nothing else.
 function(p2plab_installables)
   add_custom_target(p2plab_installables)
-  foreach(target IN ITEMS p2plab_cli p2plab_experiments p2plab_nccl_env p2plab_nccl_tuner p2plab_runtime p2plab_nccl p2plab_audit)
+  foreach(target IN ITEMS p2plab_cli p2plab_experiments p2plab_nccl_env p2plab_nccl_profiler p2plab_nccl_tuner p2plab_runtime p2plab_nccl p2plab_audit)
     if(TARGET ${target})
       add_dependencies(p2plab_installables ${target})
     endif()

@@ -6,12 +6,14 @@
 #include <memory>
 #include <string>
 
+#include "capi/recording.h"
 #include "p2plab/c/p2plab.h"
 #include "runtime/engine.h"
 
 struct p2plab_comm {
   std::shared_ptr<p2plab::runtime::Engine> engine;
   int rank = 0;
+  std::unique_ptr<p2plab::capi::CallRecording> recording = nullptr;  // null: nothing is recorded (P2PLAB_MONITOR)
 };
 
 namespace p2plab::capi {

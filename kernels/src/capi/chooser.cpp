@@ -190,11 +190,12 @@ class Tables final : public runtime::Chooser {
     for (const auto& each : table.bands) {
       if (each.sizes.front().size <= size) band = &each;
     }
-    auto tuning = band->sizes.front().tuning;
+    const auto* at = &band->sizes.front();
     for (const auto& each : band->sizes) {
-      if (each.size <= size) tuning = each.tuning;
+      if (each.size <= size) at = &each;
     }
-    return {machine, band->plan, tuning};
+    const auto expected = at->size == size ? (at->measured ? at->measured->time : at->predicted) : Seconds{0};
+    return {machine, band->plan, at->tuning, expected};
   }
 
   // What is only moved has no type.

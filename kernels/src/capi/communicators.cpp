@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The beginning and the end of communicators.
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <cstdlib>
@@ -17,6 +19,11 @@ using namespace p2plab::capi;
 
 namespace {
 
+std::uint64_t number_of(const Invitation& invitation) {
+  const auto bytes = invitation.bytes();
+  return monitor::number_of(bytes.data(), bytes.size());
+}
+
 p2plab_result init_rank(p2plab_comm** comm, int ranks, const Invitation& invitation, int rank, int device, const p2plab_config* config) {
   const auto settings = capi::read_settings(config);
   if (!settings) return failed(settings.error());
@@ -30,7 +37,7 @@ p2plab_result init_rank(p2plab_comm** comm, int ranks, const Invitation& invitat
   }
   auto engine = runtime::Engine::create(*std::move(session), device, *std::move(chooser), settings->options);
   if (!engine) return failed(engine.error());
-  *comm = new p2plab_comm{*std::move(engine), rank};
+  *comm = new p2plab_comm{*std::move(engine), rank, CallRecording::of({number_of(invitation), rank, ranks, device})};
   return P2PLAB_OK;
 }
 
@@ -160,7 +167,10 @@ p2plab_result p2plab_comm_init_all(p2plab_comm** comms, int ranks, const int* de
     auto made = runtime::Engine::create(std::vector<int>(devices, devices + ranks), *std::move(chooser), settings->options);
     if (!made) return failed(made.error());
     const std::shared_ptr<runtime::Engine> engine = *std::move(made);
-    for (int r = 0; r < ranks; ++r) comms[r] = new p2plab_comm{engine, r};
+    // No other process has a rank in it: its number is that of a place in this one's memory, which lives as long as it does.
+    const auto* const place = engine.get();
+    const auto number = monitor::number_of(&place, sizeof place) ^ static_cast<std::uint64_t>(getpid());
+    for (int r = 0; r < ranks; ++r) comms[r] = new p2plab_comm{engine, r, CallRecording::of({number, r, ranks, devices[r]})};
     return P2PLAB_OK;
   });
 }
@@ -193,7 +203,12 @@ p2plab_result p2plab_comm_destroy(p2plab_comm* comm) {
 }
 
 p2plab_result p2plab_comm_async_error(const p2plab_comm* comm) {
-  return guarded([&] { return comm == nullptr ? invalid("no communicator") : outcome(comm->engine->state()); });
+  return guarded([&] {
+    if (comm == nullptr) return invalid("no communicator");
+    const auto state = comm->engine->state();
+    if (!state && comm->recording) comm->recording->note(state.error());
+    return outcome(state);
+  });
 }
 
 }  // extern "C"

@@ -110,4 +110,34 @@ Status Order::after(void* earlier, void* later) const {
   return cuda::check(cudaStreamWaitEvent(handle(later), event, 0), "let a stream wait for another");
 }
 
+Result<Stopwatch> Stopwatch::create(int device) {
+  const Current current(device);
+  if (!current.status()) return current.status().error();
+  Stopwatch watch;
+  for (auto* mark : {&watch.from_, &watch.to_}) {
+    cudaEvent_t event = nullptr;
+    if (auto done = cuda::check(cudaEventCreateWithFlags(&event, cudaEventDefault), "make an event that tells the time"); !done) return done.error();
+    *mark = std::shared_ptr<void>(event, cuda::destroy_event);
+  }
+  return watch;
+}
+
+Status Stopwatch::start(void* stream) const {
+  return cuda::check(cudaEventRecord(static_cast<cudaEvent_t>(from_.get()), handle(stream)), "mark where a call begins");
+}
+Status Stopwatch::stop(void* stream) const {
+  return cuda::check(cudaEventRecord(static_cast<cudaEvent_t>(to_.get()), handle(stream)), "mark where a call ends");
+}
+
+Result<std::optional<Seconds>> Stopwatch::time() const {
+  float ms = 0;
+  const auto code = cudaEventElapsedTime(&ms, static_cast<cudaEvent_t>(from_.get()), static_cast<cudaEvent_t>(to_.get()));
+  if (code == cudaErrorNotReady) {
+    cudaGetLastError();
+    return std::optional<Seconds>{};
+  }
+  if (auto done = cuda::check(code, "ask how long a call took"); !done) return done.error();
+  return std::optional{Seconds{static_cast<double>(ms) * 1e-3}};
+}
+
 }  // namespace p2plab::runtime::device

@@ -72,5 +72,9 @@ Status copy(const Rows&, void*) { return backend::not_built("the runtime for GPU
 Status rows(DataType, const image::EpilogueCall&, void*) { return backend::not_built("the runtime for GPUs"); }
 Result<Order> Order::create(int) { return backend::not_built("the runtime for GPUs"); }
 Status Order::after(void*, void*) const { return backend::not_built("the runtime for GPUs"); }
+Result<Stopwatch> Stopwatch::create(int) { return backend::not_built("the runtime for GPUs"); }
+Status Stopwatch::start(void*) const { return backend::not_built("the runtime for GPUs"); }
+Status Stopwatch::stop(void*) const { return backend::not_built("the runtime for GPUs"); }
+Result<std::optional<Seconds>> Stopwatch::time() const { return backend::not_built("the runtime for GPUs"); }
 
 }  // namespace p2plab::runtime::device

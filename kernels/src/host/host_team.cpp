@@ -106,7 +106,16 @@ bool HostTeam::advance(std::size_t number, Mover& mover, bool& moved) {
   auto at = channel.settled(before);
   if (at.packed != before.packed) board_.publish(number, at);
   while (!channel.finished(at) && channel.blocked_by(at) == nullptr) {
+    const auto begun = recorder_ == nullptr ? 0 : monitor::now();
     mover.move(channel.instruction(at), channel.slice(at));
+    if (recorder_ != nullptr) {
+      recorder_->step({.call = call_,
+                       .begun = begun,
+                       .ended = monitor::now(),
+                       .step = static_cast<std::uint32_t>(channel.instruction(at).step.value),
+                       .lane = static_cast<std::uint16_t>(channel.lane().value),
+                       .block = static_cast<std::uint16_t>(channel.part())});
+    }
     at = channel.settled(SliceProgress::before(at.instruction(), at.own_slices() + 1));
     board_.publish(number, at);
     moved = true;

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "host/host_channel.h"
+#include "monitor/recorder.h"
 
 namespace p2plab {
 
@@ -31,6 +32,11 @@ class HostTeam {
   HostTeam(HostTeam&&) = delete;
   HostTeam& operator=(HostTeam&&) = delete;
 
+  /// From now on the steps of runs are recorded as those of `call`; null: no longer.
+  void record(monitor::Recorder* recorder, std::uint64_t call) {
+    recorder_ = recorder;
+    call_ = call;
+  }
   /// Takes the progress of the team's own channels back to the start.
   void reset();
   /// One run; the calling thread only watches. The time is from all workers ready to the last one done. Error device_failure if the waits can never
@@ -56,6 +62,8 @@ class HostTeam {
   const HostMemory& memory_;
   ProgressBoard& board_;
   TeamOptions options_;
+  monitor::Recorder* recorder_ = nullptr;  // written before the barrier, read after it
+  std::uint64_t call_ = 0;
   std::vector<std::size_t> channels_;  // that this team runs
   std::size_t size_;
   std::vector<SliceProgress> last_seen_;  // of all channels, and since when

@@ -19,6 +19,14 @@
 
 namespace p2plab::runtime {
 
+/// What a program is, for those who report it.
+struct ProgramForm {
+  std::string planner = {};
+  std::string_view protocol = {};
+  int blocks = 0;
+  Seconds expected{0};  // for the call that it was made for, as a table says; 0: none does
+};
+
 /// A program made ready, for the ranks of this process.
 class ReadyProgram {
  public:
@@ -27,6 +35,7 @@ class ReadyProgram {
   virtual Status run(int rank, const Call& exact, const DeviceBuffers& buffers, void* stream) const = 0;
   virtual Status state() const = 0;
   virtual std::string describe() const = 0;
+  virtual ProgramForm form() const { return {}; }
 };
 
 /// Makes programs; of several processes, all do so together, in one order.

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "p2plab/base/result.h"
@@ -70,6 +71,20 @@ class Order {
 
  private:
   std::shared_ptr<void> event_;
+};
+
+/// The time from one mark on a stream to another, asked for later without waiting. Not for streams that are captured.
+class Stopwatch {
+ public:
+  static Result<Stopwatch> create(int device);
+  Status start(void* stream) const;
+  Status stop(void* stream) const;
+  /// None: what was put on the stream before the second mark is not done yet.
+  Result<std::optional<Seconds>> time() const;
+
+ private:
+  std::shared_ptr<void> from_;
+  std::shared_ptr<void> to_;
 };
 
 }  // namespace p2plab::runtime::device

@@ -57,7 +57,7 @@ bool Engine::by_nccl(const Call& call) const {
 
 bool Engine::left_to_nccl(const Call& call) const { return nccl_ == nullptr && (backend_ == Backend::nccl || by_nccl(normal(call))); }
 
-Result<bool> Engine::run(int rank, const Call& given, const DeviceBuffers& buffers, void* stream) {
+Result<bool> Engine::run(int rank, const Call& given, const DeviceBuffers& buffers, void* stream, ServedBy* by) {
   {
     const std::lock_guard lock(ending_);
     if (aborted_) return *aborted_;
@@ -65,7 +65,9 @@ Result<bool> Engine::run(int rank, const Call& given, const DeviceBuffers& buffe
   if (given.count == 0) return true;
   if (given.epilogue) return run_fused(rank, given, buffers, stream);
   const auto call = normal(given);
+  if (by != nullptr) by->backend = backend_;
   if (backend_ == Backend::nccl || by_nccl(call)) {
+    if (by != nullptr) by->backend = Backend::nccl;
     if (nccl_ == nullptr) return false;
     if (auto done = nccl_->run(rank, call, buffers, stream); !done) return std::move(done).error();
     return true;
@@ -78,16 +80,17 @@ Result<bool> Engine::run(int rank, const Call& given, const DeviceBuffers& buffe
     return true;
   }
   const bool long_one = runtime::payload_of(call, ranks_).size() > options_.most;
-  if (!long_one) return run_piece(rank, call, buffers, stream);
+  if (!long_one) return run_piece(rank, call, buffers, stream, by);
   return options_.only_ready ? Result<bool>{false} : run_in_pieces(rank, call, buffers, stream);
 }
 
-Result<bool> Engine::run_piece(int rank, const Call& call, const DeviceBuffers& buffers, void* stream) {
+Result<bool> Engine::run_piece(int rank, const Call& call, const DeviceBuffers& buffers, void* stream, ServedBy* by) {
   auto& side = here_.at(rank);
   const bool by_nccl = nccl_ != nullptr && NcclCalls::has(call.type);
   const bool waits = !options_.only_ready && !by_nccl;
   const auto program = programs_->next(rank, call, wider(call), waits);
   if (!program) return program.error();
+  if (by != nullptr) *by = {*program == nullptr ? Backend::nccl : backend_, *program};
   if (*program == nullptr) {
     if (!by_nccl) return false;
     if (auto done = nccl_->run(rank, call, buffers, stream); !done) return std::move(done).error();

@@ -47,6 +47,12 @@ struct EngineOptions {
   std::function<void(const std::string&)> say = {};  // fallbacks and what else a person should know
 };
 
+/// What served a call.
+struct ServedBy {
+  Backend backend = Backend::none;
+  const ReadyProgram* program = nullptr;  // null: no program of ours
+};
+
 class Engine {
  public:
   /// All ranks in this process, rank r on devices[r].
@@ -68,7 +74,7 @@ class Engine {
   /// Makes ready what was to be prepared, and waits.
   Status make_ready();
   /// Puts a call on a stream of the rank's GPU. False: not served (only_ready); nothing was put there, on any rank.
-  Result<bool> run(int rank, const Call& call, const DeviceBuffers& buffers, void* stream);
+  Result<bool> run(int rank, const Call& call, const DeviceBuffers& buffers, void* stream, ServedBy* by = nullptr);
   /// Is a call not served because it is the NCCL's that the caller has?
   bool left_to_nccl(const Call& call) const;
   /// Makes a program for exactly this call, and waits; all ranks together.
@@ -102,7 +108,7 @@ class Engine {
   Result<std::vector<std::string>> gathered(const std::string& mine) const;
   void fall_back(Backend to, const std::string& why);
   std::optional<Call> wider(const Call& call) const;
-  Result<bool> run_piece(int rank, const Call& call, const DeviceBuffers& buffers, void* stream);
+  Result<bool> run_piece(int rank, const Call& call, const DeviceBuffers& buffers, void* stream, ServedBy* by = nullptr);
   // engine_fused.cpp
   Result<bool> run_fused(int rank, const Call& call, const DeviceBuffers& buffers, void* stream);
   Result<bool> fuse_piece(int rank, const Call& call, const DeviceBuffers& buffers, void* stream);

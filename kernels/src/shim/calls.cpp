@@ -5,6 +5,7 @@
 
 #include "shim/communicators.h"
 #include "shim/counters.h"
+#include "shim/recording.h"
 
 namespace p2plab::shim {
 
@@ -57,8 +58,10 @@ bool may_be_ours(const Collective& c) {
 
 // Ours or NCCL's; an error of ours is no reason to ask NCCL, whose other ranks were not asked.
 int begin(const Collective& c) {
+  const Recorded record(c);
   if (!may_be_ours(c)) {
     counters().add(Outcome::type_or_operation);
+    record.goes_to_nccl("a type or operation that is NCCL's");
     return pass_on(c);
   }
   const auto peer = communicators().find(c.comm);
@@ -66,18 +69,22 @@ int begin(const Collective& c) {
       peer == nullptr ? nullptr : peer->note({c.kind, c.count, static_cast<p2plab_type>(c.type), static_cast<p2plab_op>(c.op), c.root, 0});
   if (ours == nullptr) {
     counters().add(Outcome::no_communicator);
+    record.goes_to_nccl("no communicator of p2plab");
     return pass_on(c);
   }
   const auto result = serve(c, ours);
   if (result == P2PLAB_OK) {
     counters().add(Outcome::served);
+    record.served();
     return success;
   }
   if (result == P2PLAB_NOT_SERVED || result == P2PLAB_LEFT_TO_NCCL) {
     counters().add(result == P2PLAB_NOT_SERVED ? Outcome::not_ready : Outcome::left_to_nccl);
+    record.goes_to_nccl(result == P2PLAB_NOT_SERVED ? "no program is ready" : "NCCL is faster, or was asked for");
     return pass_on(c);
   }
   say(std::string{"a call failed: "} + runtime().last_error());
+  record.failed(runtime().last_error());
   return system_error;
 }
 

@@ -11,6 +11,8 @@
 #include <thread>
 #include <utility>
 
+#include "shim/recording.h"
+
 namespace p2plab::shim {
 
 namespace {
@@ -171,8 +173,8 @@ std::shared_ptr<Peer> Communicators::find(Comm comm) {
   return found == all_.end() ? nullptr : found->second;
 }
 
-std::shared_ptr<Peer> Communicators::keep(Comm comm, const std::string& name) {
-  auto peer = std::make_shared<Peer>(name);
+std::shared_ptr<Peer> Communicators::keep(Comm comm, const std::string& name, int side) {
+  auto peer = std::make_shared<Peer>(name, side);
   const std::lock_guard lock(mutex_);
   all_[comm] = peer;
   return peer;
@@ -180,7 +182,7 @@ std::shared_ptr<Peer> Communicators::keep(Comm comm, const std::string& name) {
 
 void Communicators::add(Comm comm, const std::string& name, int ranks, int rank, int device, bool wait) {
   if (comm == nullptr || !runtime().loaded) return;
-  const auto peer = keep(comm, name);
+  const auto peer = keep(comm, name, recorded_side(name, rank, ranks, device));
   std::thread([peer, ranks, rank, device] { set_up(peer, ranks, rank, device); }).detach();
   if (wait) peer->wait(setting("P2PLAB_WAIT", usual_wait));
 }
@@ -193,7 +195,10 @@ void Communicators::add_all(const std::vector<Comm>& comms, const std::vector<in
   if (runtime().init_all(ours.data(), static_cast<int>(ours.size()), devices.data(), &config) != P2PLAB_OK)
     return say(std::string{"NCCL serves all calls: "} + runtime().last_error());
   for (std::size_t r = 0; r < ours.size(); ++r) {
-    if (!keep(comms[r], "all ranks of process " + std::to_string(getpid()))->publish(ours[r])) runtime().destroy(ours[r]);
+    const auto name = "all ranks of process " + std::to_string(getpid());
+    const int side = recorded_side(name + ", " + std::to_string(reinterpret_cast<std::uintptr_t>(comms.front())), static_cast<int>(r),
+                                   static_cast<int>(comms.size()), devices[r]);
+    if (!keep(comms[r], name, side)->publish(ours[r])) runtime().destroy(ours[r]);
   }
 }
 
@@ -206,6 +211,7 @@ void Communicators::remove(Comm comm, bool abort) {
     peer = std::move(found->second);
     all_.erase(found);
   }
+  close_recorded(peer->side());
   auto* const running = peer->ours();
   if (abort && running != nullptr) runtime().abort(running, "its communicator of NCCL was aborted");
   auto* const ours = peer->take();

@@ -41,7 +41,10 @@ const Runtime& runtime();
 /// One rank of a communicator of NCCL.
 class Peer {
  public:
-  explicit Peer(std::string name) : name_(std::move(name)) {}
+  explicit Peer(std::string name, int side = -1) : side_(side), name_(std::move(name)) {}
+
+  /// Its place in the record of calls; -1: nothing is recorded.
+  int side() const { return side_; }
 
   /// What all ranks of the communicator know it by.
   const std::string& name() const { return name_; }
@@ -60,6 +63,7 @@ class Peer {
   p2plab_comm* ours();
 
  private:
+  int side_;
   std::string name_;
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -81,7 +85,7 @@ class Communicators {
   void remove(Comm comm, bool abort);
 
  private:
-  std::shared_ptr<Peer> keep(Comm comm, const std::string& name);
+  std::shared_ptr<Peer> keep(Comm comm, const std::string& name, int side);
 
   std::shared_mutex mutex_;
   std::unordered_map<Comm, std::shared_ptr<Peer>> all_;

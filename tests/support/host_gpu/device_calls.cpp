@@ -2,6 +2,8 @@
 // What the runtime asks of CUDA, answered for GPUs that are CPU threads: 64 of one model, joined as P2PLAB_TEST_REACH says (nvlink, peer, none).
 #include "runtime/device_calls.h"
 
+#include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdlib>
 #include <cstring>
@@ -88,6 +90,39 @@ Status Order::after(void* earlier, void* later) const {
     event->changed.wait(lock, [&] { return event->passed; });
   });
   return {};
+}
+
+using Moment = std::atomic<std::int64_t>;
+
+Result<Stopwatch> Stopwatch::create(int) {
+  Stopwatch watch;
+  watch.from_ = std::make_shared<Moment>(0);
+  watch.to_ = std::make_shared<Moment>(0);
+  return watch;
+}
+
+namespace {
+
+void mark(const std::shared_ptr<void>& moment, void* stream) {
+  test::enqueue(stream, [moment] { static_cast<Moment*>(moment.get())->store(std::chrono::steady_clock::now().time_since_epoch().count()); });
+}
+
+}  // namespace
+
+// As with events, the time is that of the last two marks, and none while they have not been reached.
+Status Stopwatch::start(void* stream) const {
+  static_cast<Moment*>(to_.get())->store(0);
+  mark(from_, stream);
+  return {};
+}
+Status Stopwatch::stop(void* stream) const {
+  mark(to_, stream);
+  return {};
+}
+Result<std::optional<Seconds>> Stopwatch::time() const {
+  const auto to = static_cast<Moment*>(to_.get())->load();
+  if (to == 0) return std::optional<Seconds>{};
+  return std::optional{Seconds{static_cast<double>(to - static_cast<Moment*>(from_.get())->load()) * 1e-9}};
 }
 
 }  // namespace p2plab::runtime::device

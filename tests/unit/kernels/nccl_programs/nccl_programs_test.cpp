@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "p2plab/run/monitor.h"
 #include "support/scratch.h"
 #include "unit/kernels/shim/program.h"
 
@@ -84,6 +85,47 @@ TEST(NcclPrograms, AreNcclsWhereItWasAskedFor) {
   ASSERT_EQ(run.code, 0) << run.text;
   EXPECT_EQ(told(run.text, 2).served, 0) << run.text;
   EXPECT_NE(run.text.find(", left to NCCL "), std::string::npos) << run.text;
+}
+
+// What the shim says that it served and passed on is what is recorded, each call once by the shim, and once more by libp2plab if that served it.
+TEST(NcclPrograms, AreRecordedCallByCall) {
+  const auto records = test::scratch("records/x").parent_path();
+  std::filesystem::create_directories(records);
+  const auto settings =
+      fmt::format("P2PLAB_MONITOR=detailed P2PLAB_MONITOR_DIR={} P2PLAB_PREPARE=all_reduce:float32:sum:256B-4KiB", records.string());
+  const auto run = job(settings, stage + "/libp2plab-nccl.so", 2, std::max(1, programs() / 10), 5);
+  ASSERT_EQ(run.code, 0) << run.text;
+  const auto all = told(run.text, 2);
+  long served = 0;
+  long passed_on = 0;
+  long inside = 0;
+  long timed = 0;
+  const auto files = record_files(records.string());
+  ASSERT_TRUE(files);
+  for (const auto& file : *files) {
+    const auto process = read_records(file);
+    ASSERT_TRUE(process) << process.error().message;
+    EXPECT_EQ(process->state, ProcessState::ended);
+    EXPECT_EQ(process->dropped, 0U);
+    for (const auto& call : process->calls) {
+      passed_on += call.passed_on ? 1 : 0;
+      inside += call.recorded_inside ? 1 : 0;
+      if (process->source != "p2plab" || call.progress != CallProgress::queued) continue;
+      ++served;
+      timed += call.device_time != 0 ? 1 : 0;
+      EXPECT_FALSE(process->name_of(call.algorithm).empty());
+      EXPECT_EQ(backend_word(call.backend), "p2p");
+    }
+  }
+  EXPECT_EQ(served, all.served);
+  EXPECT_EQ(inside, all.served);
+  // Sends and receives are NCCL's and not recorded here.
+  long pairs = 0;
+  const std::regex others(R"(other calls (\d+))");
+  for (auto found = std::sregex_iterator(run.text.begin(), run.text.end(), others); found != std::sregex_iterator(); ++found)
+    pairs += std::stol((*found)[1]);
+  EXPECT_EQ(passed_on, all.passed_on - pairs);
+  EXPECT_GT(timed, served / 2);
 }
 
 // Through the host's memory the same comes out, said once.

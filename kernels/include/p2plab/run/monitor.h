@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// What processes record of their collective calls (P2PLAB_MONITOR), read while they run or after they ended. Readers never hold a writer up.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "p2plab/base/result.h"
+#include "p2plab/base/units.h"
+
+namespace p2plab {
+
+enum class CallProgress : std::uint8_t {
+  running,
+  done,
+  failed,
+  queued  // put on a stream; when it ends is not known to the host
+};
+
+/// A call of one rank. Times are ns of CLOCK_MONOTONIC, which a machine's processes share.
+struct RecordedCall {
+  std::uint64_t number = 0;    // in its process
+  std::uint64_t sequence = 0;  // in its rank's communicator
+  std::uint64_t begun = 0;
+  std::uint64_t ended = 0;         // 0: not yet
+  std::uint64_t device_begun = 0;  // of the device's clock, 48 bits; 1: only the duration is known
+  std::uint64_t device_time = 0;   // ns; 0: not measured
+  std::uint64_t count = 0;
+  std::uint64_t replays = 0;
+  Seconds predicted{0};  // 0: nothing was predicted
+  Seconds low{0};
+  Seconds high{0};
+  std::uint32_t stream = 0;
+  std::uint16_t side = 0;
+  std::uint16_t blocks = 0;
+  int root = -1;
+  int peer = -1;
+  CallProgress progress = CallProgress::running;
+  std::uint8_t kind = 0;
+  std::uint8_t type = 0;
+  std::uint8_t op = 0;
+  std::uint8_t backend = 0;
+  std::uint8_t algorithm = 0;  // in RecordedProcess::names
+  std::uint8_t protocol = 0;
+  std::uint8_t reason = 0;
+  bool captured = false;
+  bool passed_on = false;        // by the shim, to NCCL
+  bool recorded_inside = false;  // the shim's note of what libp2plab records itself
+
+  /// The best measure of its time: the device's, else the host's of calls that it saw end; 0: not known.
+  Seconds time() const;
+};
+
+struct RecordedSide {
+  std::uint64_t communicator = 0;
+  int rank = 0;
+  int ranks = 1;
+  int device = -1;
+  std::string name = {};
+  std::uint64_t begun = 0;
+  std::uint64_t ended = 0;
+  std::uint64_t closed = 0;  // when; 0: open
+  std::array<std::uint64_t, 12> counts{};
+  std::array<std::uint64_t, 12> bytes{};
+};
+
+struct RecordedEvent {
+  std::uint64_t when = 0;
+  std::uint32_t kind = 0;  // 0 error, 1 topology, 2 note
+  int side = -1;
+  std::string text = {};
+};
+
+struct RecordedStep {
+  std::uint64_t call = 0;  // its number
+  std::uint64_t begun = 0;
+  std::uint64_t ended = 0;
+  std::uint32_t step = 0;
+  std::uint16_t lane = 0;
+  std::uint16_t block = 0;
+};
+
+enum class ProcessState : std::uint8_t { running, stopped, gone, ended };
+
+struct RecordedProcess {
+  std::string path = {};
+  int pid = 0;
+  std::string source = {};
+  std::string program = {};
+  int level = 0;
+  std::uint64_t opened = 0;
+  std::uint64_t opened_wall = 0;  // the same moment, ns since 1970
+  ProcessState state = ProcessState::running;
+  std::vector<RecordedSide> sides = {};
+  std::vector<std::string> names = {};  // the first is empty
+  std::vector<RecordedEvent> events = {};
+  std::vector<RecordedCall> calls = {};  // from the one asked for
+  std::vector<RecordedStep> steps = {};
+  std::uint64_t next = 0;         // number of the next call
+  std::uint64_t overwritten = 0;  // calls from the one asked for that were overwritten before they were read
+  std::uint64_t missed = 0;       // of those that were read, calls that were never written
+  std::uint64_t dropped = 0;      // calls and steps of all time that were never written: a slower thread was still at their place
+  std::uint64_t ring = 0;         // how many calls the file holds
+
+  const std::string& name_of(std::uint8_t number) const { return names[number < names.size() ? number : 0]; }
+};
+
+struct RecordQuery {
+  std::uint64_t from = 0;  // the first call wanted
+  bool steps = false;
+};
+
+/// A record file as it is now. What is still being written ends the calls that are returned; the next query takes it up. Errors: io; invalid_input,
+/// if the file is no such record, or is of another user than the caller and root.
+Result<RecordedProcess> read_records(const std::string& path, const RecordQuery& query = {});
+
+/// The record files in a folder, by name. Errors: io.
+Result<std::vector<std::string>> record_files(const std::string& folder);
+/// P2PLAB_MONITOR_DIR, else /dev/shm.
+std::string usual_record_folder();
+/// ns of CLOCK_MONOTONIC.
+std::uint64_t monotonic_now();
+
+/// What recording costs and keeps on this machine, measured.
+struct RecordingCheck {
+  double off_ns = 0;          // of a call that is not recorded: the question whether it is to be
+  double call_ns = 0;         // of a call's begin, form and end on one thread, of its own time: the median of rounds
+  double steps_ns = 0;        // of a step
+  std::uint64_t written = 0;  // calls by all threads, each with a communicator of its own, while a reader reads
+  double written_per_second = 0;
+  std::uint64_t read = 0;
+  std::uint64_t overwritten = 0;
+  std::uint64_t missed = 0;  // never written: a slower thread was still at their place
+  std::uint64_t wrong = 0;   // read, but not what was written
+  double time_error = 0;     // of the recorded times of calls whose length is known, the median, as a share
+  std::uint64_t file_bytes = 0;
+  std::uint64_t ring = 0;
+};
+struct RecordingCheckOptions {
+  int threads = 8;
+  std::uint64_t calls = 200'000;  // of each thread, and of a round
+};
+/// Errors: io, if no record can be made.
+Result<RecordingCheck> check_recording(const RecordingCheckOptions& options = {});
+
+/// Words for what a record holds: "all_reduce", "bfloat16", "sum", "nccl".
+std::string_view kind_word(std::uint8_t kind);
+std::string_view type_word(std::uint8_t type);
+std::string_view op_word(std::uint8_t op);
+std::string_view backend_word(std::uint8_t backend);
+/// 0: not known.
+int bytes_of_type(std::uint8_t type);
+
+}  // namespace p2plab

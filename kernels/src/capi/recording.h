@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// Records a rank's calls where P2PLAB_MONITOR asks for it: what was asked, what served it, and, from level detailed on, how long the device took, by
+// events that are asked for when a later call comes. No thread, and no callback.
+#pragma once
+
+#include <array>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "monitor/recorder.h"
+#include "p2plab/c/p2plab.h"
+#include "runtime/engine.h"
+
+namespace p2plab::capi {
+
+class CallRecording {
+ public:
+  struct Place {
+    std::uint64_t communicator = 0;
+    int rank = 0;
+    int ranks = 1;
+    int device = 0;
+  };
+  /// Null: nothing is to be recorded.
+  static std::unique_ptr<CallRecording> of(const Place& place);
+  ~CallRecording();
+  CallRecording(const CallRecording&) = delete;
+  CallRecording& operator=(const CallRecording&) = delete;
+  CallRecording(CallRecording&&) = delete;
+  CallRecording& operator=(CallRecording&&) = delete;
+
+  struct Asked {
+    runtime::Call call;
+    p2plab_call given;  // the same in the caller's numbers
+    DeviceBuffers buffers;
+    void* stream = nullptr;
+  };
+  /// Runs a call and records it.
+  Result<bool> run(runtime::Engine& engine, const Asked& asked);
+  /// An error that a call or a question found: once for each text.
+  void note(const Error& error);
+
+ private:
+  static constexpr std::size_t most_timed = 64;  // calls of a rank whose times are still to come
+  struct Timed {
+    std::optional<runtime::device::Stopwatch> watch = std::nullopt;
+    std::uint64_t call = 0;
+  };
+  CallRecording(monitor::Recorder& recorder, const Place& place, int side) : recorder_(recorder), place_(place), side_(side) {}
+  void collect_times();
+  runtime::device::Stopwatch* start_watch(void* stream);
+  monitor::CallInfo form_of(const runtime::ServedBy& by, const Asked& asked);
+  void write(const Error& error);
+
+  monitor::Recorder& recorder_;
+  Place place_;
+  int side_;
+  std::mutex mutex_;  // of what follows, and of the order of the rank's calls
+  std::array<Timed, most_timed> timed_{};
+  std::size_t oldest_ = 0;
+  std::size_t newest_ = 0;
+  std::map<const runtime::ReadyProgram*, monitor::CallInfo> forms_ = {};
+  std::string noted_ = {};
+};
+
+}  // namespace p2plab::capi

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include <fmt/format.h>
+
+#include "monitor/layout.h"
+#include "monitor/record_file.h"
+#include "monitor/recorder.h"
+#include "p2plab/run/monitor.h"
+
+namespace p2plab {
+
+namespace {
+
+using namespace monitor;
+
+constexpr std::uint32_t longest_ring = 1U << 24;
+
+using HeaderImage = std::array<std::byte, sizeof(Header)>;
+using SideImage = std::array<std::byte, sizeof(Side)>;
+using NameImage = std::array<char, sizeof(Name)>;
+using EventImage = std::array<std::byte, sizeof(Event)>;
+using CallImage = std::array<std::uint64_t, sizeof(CallSlot) / 8>;
+using StepImage = std::array<std::uint64_t, sizeof(StepSlot) / 8>;
+
+template <class T, class Image>
+T at(const Image& image, std::size_t offset) {
+  T value;
+  std::memcpy(&value, reinterpret_cast<const char*>(image.data()) + offset, sizeof value);
+  return value;
+}
+
+template <class Image>
+std::string text_at(const Image& image, std::size_t offset, std::size_t size) {
+  const char* text = reinterpret_cast<const char*>(image.data()) + offset;
+  std::string all(text, strnlen(text, size));
+  // What a terminal or a page would take for more than text is not passed on.
+  std::ranges::replace_if(
+      all, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, ' ');
+  return all;
+}
+
+ProcessState state_of(std::uint32_t pid, std::uint64_t start, bool closed) {
+  std::ifstream file(fmt::format("/proc/{}/stat", pid));
+  std::string text;
+  std::getline(file, text);
+  const auto bracket = text.rfind(')');
+  if (bracket == std::string::npos || bracket + 2 >= text.size()) return closed ? ProcessState::ended : ProcessState::gone;
+  auto at = bracket;
+  for (int field = 2; field < 22 && at != std::string::npos; ++field) at = text.find(' ', at + 1);
+  if (at == std::string::npos || std::strtoull(text.c_str() + at + 1, nullptr, 10) != start) return closed ? ProcessState::ended : ProcessState::gone;
+  const char letter = text[bracket + 2];
+  if (letter == 'Z' || letter == 'X') return closed ? ProcessState::ended : ProcessState::gone;
+  if (closed) return ProcessState::ended;
+  return letter == 'T' || letter == 't' ? ProcessState::stopped : ProcessState::running;
+}
+
+RecordedSide side_from(const SideImage& image) {
+  RecordedSide side;
+  side.communicator = at<std::uint64_t>(image, offsetof(Side, communicator));
+  side.rank = at<std::int32_t>(image, offsetof(Side, rank));
+  side.ranks = at<std::int32_t>(image, offsetof(Side, ranks));
+  side.device = at<std::int32_t>(image, offsetof(Side, device));
+  side.name = text_at(image, offsetof(Side, name), sizeof(Side::name));
+  side.begun = at<std::uint64_t>(image, offsetof(Side, begun));
+  side.ended = at<std::uint64_t>(image, offsetof(Side, ended));
+  side.closed = at<std::uint64_t>(image, offsetof(Side, closed));
+  for (std::size_t k = 0; k < kinds; ++k) {
+    side.counts[k] = at<std::uint64_t>(image, offsetof(Side, counts) + 8 * k);
+    side.bytes[k] = at<std::uint64_t>(image, offsetof(Side, bytes) + 8 * k);
+  }
+  return side;
+}
+
+RecordedCall call_from(const CallImage& w, std::uint64_t number) {
+  RecordedCall call;
+  const auto byte = [&](int which) { return static_cast<std::uint8_t>(w[9] >> (8 * which)); };
+  const auto seconds = [](std::uint64_t bits) {
+    const auto value = std::bit_cast<float>(static_cast<std::uint32_t>(bits));
+    return Seconds{value >= 0 && value < 1e9F ? value : 0};
+  };
+  call.number = number;
+  call.begun = w[1];
+  call.sequence = w[2];
+  call.count = w[3];
+  call.progress = static_cast<CallProgress>(w[4] >> 46 & 3);
+  call.ended = call.progress == CallProgress::running ? 0 : call.begun + (w[4] & low46);
+  call.device_begun = w[5] & low48;
+  const auto device_ended = w[6] & low48;
+  if (call.device_begun != 0 && device_ended > call.device_begun) call.device_time = device_ended - call.device_begun;
+  call.predicted = seconds(w[7]);
+  call.low = seconds(w[7] >> 32);
+  call.high = seconds(w[8]);
+  call.stream = static_cast<std::uint32_t>(w[8] >> 32);
+  call.kind = byte(0);
+  call.type = byte(1);
+  call.op = byte(2);
+  call.backend = byte(3);
+  call.algorithm = byte(4);
+  call.protocol = byte(5);
+  call.reason = byte(6);
+  call.captured = (byte(7) & captured) != 0;
+  call.passed_on = (byte(7) & passed_on) != 0;
+  call.recorded_inside = (byte(7) & recorded_inside) != 0;
+  call.side = static_cast<std::uint16_t>(w[10]);
+  call.root = static_cast<std::int16_t>(w[10] >> 16);
+  call.peer = static_cast<std::int16_t>(w[10] >> 32);
+  call.blocks = static_cast<std::uint16_t>(w[10] >> 48);
+  call.replays = w[11] & low48;
+  return call;
+}
+
+Status add_calls(const RecordFile& file, RecordedProcess& process, std::uint64_t from) {
+  const Ring ring{calls_at, process.ring, offsetof(Header, next_call)};
+  const auto taken = take<CallImage>(file, ring, from);
+  if (!taken) return taken.error();
+  process.overwritten = taken->first > from ? taken->first - from : 0;
+  process.next = taken->first + taken->images.size();
+  for (std::size_t i = 0; i < taken->images.size(); ++i) {
+    const auto number = taken->first + i;
+    const auto stamp = taken->images[i][0];
+    if (stamp == 2 * (number + 1)) {
+      process.calls.push_back(call_from(taken->images[i], number));
+      if (process.calls.back().side >= process.sides.size() || process.calls.back().kind >= kinds) process.calls.pop_back();
+      continue;
+    }
+    // An even older stamp, a while ago, is of a call that was left out; a recent one is being written, and those after it wait with it.
+    if (taken->images.size() - i <= 64 && process.state == ProcessState::running) {
+      process.next = number;
+      break;
+    }
+    ++process.missed;
+  }
+  return {};
+}
+
+Status add_steps(const RecordFile& file, RecordedProcess& process, std::uint64_t length) {
+  if (length == 0) return {};
+  const auto taken = take<StepImage>(file, {steps_at(process.ring), length, offsetof(Header, next_step)}, 0);
+  if (!taken) return taken.error();
+  for (std::size_t i = 0; i < taken->images.size(); ++i) {
+    const auto& w = taken->images[i];
+    if (w[0] != 2 * (taken->first + i + 1) || w[1] == 0) continue;
+    process.steps.push_back({.call = w[1] - 1,
+                             .begun = w[2],
+                             .ended = w[3],
+                             .step = static_cast<std::uint32_t>(w[4]),
+                             .lane = static_cast<std::uint16_t>(w[4] >> 32),
+                             .block = static_cast<std::uint16_t>(w[4] >> 48)});
+  }
+  return {};
+}
+
+Status add_texts(const RecordFile& file, RecordedProcess& process, const HeaderImage& header) {
+  const auto sides = std::min(at<std::uint32_t>(header, offsetof(Header, sides)), most_sides);
+  const auto images = file.read<SideImage>(sides_at, sides);
+  if (!images) return images.error();
+  for (const auto& image : *images) {
+    if (at<std::uint64_t>(image, offsetof(Side, ready)) == 0) break;
+    process.sides.push_back(side_from(image));
+  }
+  const auto names = file.read<NameImage>(names_at, std::min(at<std::uint32_t>(header, offsetof(Header, names)), most_names));
+  if (!names) return names.error();
+  process.names.emplace_back();
+  for (const auto& name : *names) process.names.push_back(text_at(name, 0, sizeof(Name)));
+  const auto next = at<std::uint64_t>(header, offsetof(Header, next_event));
+  const auto events = file.read<EventImage>(events_at, most_events);
+  if (!events) return events.error();
+  for (auto number = next > most_events ? next - most_events : 0; number < next; ++number) {
+    const auto& image = (*events)[number % most_events];
+    if (at<std::uint64_t>(image, offsetof(Event, stamp)) != 2 * (number + 1)) continue;
+    process.events.push_back({.when = at<std::uint64_t>(image, offsetof(Event, when)),
+                              .kind = at<std::uint32_t>(image, offsetof(Event, kind)),
+                              .side = at<std::int32_t>(image, offsetof(Event, side)),
+                              .text = text_at(image, offsetof(Event, text), sizeof(Event::text))});
+  }
+  return {};
+}
+
+}  // namespace
+
+Seconds RecordedCall::time() const {
+  constexpr double ns = 1e-9;
+  if (device_time != 0) return Seconds{static_cast<double>(device_time) * ns};
+  if (progress != CallProgress::done || ended <= begun) return Seconds{0};
+  return Seconds{static_cast<double>(ended - begun) * ns};
+}
+
+Result<RecordedProcess> read_records(const std::string& path, const RecordQuery& query) {
+  const auto file = RecordFile::open(path);
+  if (!file) return file.error();
+  const auto headers = file->read<HeaderImage>(0, 1);
+  if (!headers) return headers.error();
+  const auto& header = headers->front();
+  if (at<std::uint64_t>(header, offsetof(Header, magic)) != magic) return file->bad("it does not begin as one");
+  if (const auto its = at<std::uint32_t>(header, offsetof(Header, version)); its != version)
+    return file->bad(fmt::format("it has version {}, this program reads {}", its, version));
+  const auto calls = at<std::uint32_t>(header, offsetof(Header, calls));
+  const auto steps = at<std::uint32_t>(header, offsetof(Header, steps));
+  if (!std::has_single_bit(calls) || calls > longest_ring || (steps != 0 && !std::has_single_bit(steps)) || steps > longest_ring ||
+      file->size() != file_bytes(calls, steps))
+    return file->bad("its sizes do not fit together");
+  RecordedProcess process{.path = path};
+  process.pid = static_cast<int>(at<std::uint32_t>(header, offsetof(Header, pid)));
+  process.source = text_at(header, offsetof(Header, source), sizeof(Header::source));
+  process.program = text_at(header, offsetof(Header, program), sizeof(Header::program));
+  process.level = static_cast<int>(at<std::uint32_t>(header, offsetof(Header, level)));
+  process.opened = at<std::uint64_t>(header, offsetof(Header, opened));
+  process.opened_wall = at<std::uint64_t>(header, offsetof(Header, opened_wall));
+  process.dropped = at<std::uint64_t>(header, offsetof(Header, dropped));
+  process.ring = calls;
+  process.state = state_of(at<std::uint32_t>(header, offsetof(Header, pid)), at<std::uint64_t>(header, offsetof(Header, process_start)),
+                           at<std::uint32_t>(header, offsetof(Header, closed)) != 0);
+  if (auto done = add_texts(*file, process, header); !done) return std::move(done).error();
+  if (auto done = add_calls(*file, process, query.from); !done) return std::move(done).error();
+  if (query.steps) {
+    if (auto done = add_steps(*file, process, steps); !done) return std::move(done).error();
+  }
+  return process;
+}
+
+Result<std::vector<std::string>> record_files(const std::string& folder) {
+  std::error_code code;
+  std::vector<std::string> files;
+  for (std::filesystem::directory_iterator at(folder, code), end; !code && at != end; at.increment(code)) {
+    if (at->path().filename().string().starts_with("p2plab-monitor-")) files.push_back(at->path().string());
+  }
+  if (code) return Error{ErrorCode::io, fmt::format("cannot read the folder {}: {}", folder, code.message())};
+  std::ranges::sort(files);
+  return files;
+}
+
+std::string usual_record_folder() {
+  const char* folder = std::getenv("P2PLAB_MONITOR_DIR");
+  return folder != nullptr && *folder != '\0' ? folder : "/dev/shm";
+}
+
+std::uint64_t monotonic_now() { return monitor::now(); }
+
+}  // namespace p2plab

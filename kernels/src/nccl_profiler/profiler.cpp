@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+// Records the calls of NCCL (P2PLAB_MONITOR, else level basic, since the plugin was asked for). At level basic NCCL tells of calls only; from
+// detailed on also of its kernels, with the GPU's times. Handles are numbers, not memory: nothing is allocated for an event, and none can be freed
+// too early.
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <iterator>
+#include <memory>
+#include <new>
+
+#include "monitor/recorder.h"
+#include "nccl_profiler/interface.h"
+
+namespace p2plab::nccl_profiler {
+
+namespace {
+
+using monitor::CallInfo;
+using monitor::Kind;
+using monitor::Progress;
+using monitor::Recorder;
+
+Recorder* open_recorder() {
+  const char* folder = std::getenv("P2PLAB_MONITOR_DIR");
+  const bool asked = std::getenv("P2PLAB_MONITOR") != nullptr;
+  return Recorder::open({.source = "nccl",
+                         .level = asked ? monitor::level_of_environment() : monitor::Level::basic,
+                         .folder = folder != nullptr && *folder != '\0' ? folder : nullptr})
+      .release();
+}
+
+// One for the process; never freed, for NCCL's threads tell of events while it ends.
+Recorder* recorder() {
+  static Recorder* const all = open_recorder();
+  static const int closing = all == nullptr ? 0 : std::atexit([] { recorder()->close(); });
+  static_cast<void>(closing);
+  return all;
+}
+
+struct Context {
+  Recorder* recorder = nullptr;
+  int side = -1;
+};
+
+// Handles: a call's number and what the event is, in the pointer's bits.
+enum class Handle : std::uintptr_t { api = 1, call = 2, kernel = 3 };
+constexpr int handle_bits = 2;
+
+void* handle_of(std::uint64_t number, Handle kind) {
+  return number == 0 ? nullptr : reinterpret_cast<void*>(static_cast<std::uintptr_t>(number) << handle_bits | static_cast<std::uintptr_t>(kind));
+}
+std::uint64_t number_of(const void* handle) { return reinterpret_cast<std::uintptr_t>(handle) >> handle_bits; }
+Handle kind_of(const void* handle) { return static_cast<Handle>(reinterpret_cast<std::uintptr_t>(handle) & 3U); }
+
+Kind kind_of(const char* function) {
+  struct Known {
+    const char* name;
+    std::uint8_t kind;
+  };
+  constexpr Known known[] = {{"AllReduce", 0}, {"ReduceScatter", 1}, {"AllGather", 2}, {"Broadcast", 3}, {"Bcast", 3}, {"Reduce", 4},
+                             {"Gather", 5},    {"Scatter", 6},       {"AlltoAll", 7},  {"AllToAll", 7},  {"Send", 9},  {"Recv", 10}};
+  if (function == nullptr) return monitor::other_kind;
+  if (std::strncmp(function, "nccl", 4) == 0) function += 4;
+  for (const auto& [name, kind] : known) {
+    if (std::strcmp(function, name) == 0) return static_cast<Kind>(kind);
+  }
+  return monitor::other_kind;
+}
+
+struct TypeOf {
+  std::uint8_t number = 255;
+  std::uint8_t bytes = 0;
+};
+TypeOf type_of(const char* name) {
+  constexpr const char* names[] = {"ncclInt8",    "ncclUint8",   "ncclInt32",   "ncclUint32",   "ncclInt64",      "ncclUint64",
+                                   "ncclFloat16", "ncclFloat32", "ncclFloat64", "ncclBfloat16", "ncclFloat8e4m3", "ncclFloat8e5m2"};
+  constexpr std::uint8_t bytes[] = {1, 1, 4, 4, 8, 8, 2, 4, 8, 2, 1, 1};
+  for (std::uint8_t i = 0; name != nullptr && i < std::size(names); ++i) {
+    if (std::strcmp(name, names[i]) == 0) return {i, bytes[i]};
+  }
+  return {};
+}
+
+CallInfo info_of(const char* function, std::size_t count, const char* type, int root) {
+  const auto known = type_of(type);
+  const auto kind = kind_of(function);
+  const bool rooted = kind >= 3 && kind <= 6;
+  return {.count = count,
+          .bytes = count * known.bytes,
+          .kind = kind,
+          .type = known.number,
+          .backend = monitor::Backend::nccl,
+          .root = static_cast<std::int16_t>(rooted ? root : -1)};
+}
+
+CallInfo info_of(Recorder& recorder, const Collective& c) {
+  auto info = info_of(c.function, c.count, c.type, c.root);
+  info.algorithm = recorder.name(c.algorithm);
+  info.protocol = recorder.name(c.protocol);
+  info.blocks = c.channels;
+  return info;
+}
+
+// The call that the program made; NCCL tells of its collective later, in the same thread or another, with this one as its parent.
+void* begin_api(Context& context, const char* function, std::size_t count, const char* type, int root, const void* stream, bool captured) {
+  auto info = info_of(function, count, type, root);
+  info.stream = monitor::short_of(stream);
+  info.flags = captured ? monitor::captured : 0;
+  return handle_of(context.recorder->begin(context.side, info), Handle::api);
+}
+
+// Under version 4, or if the API's event was left out, the collective is the call.
+void* begin_call(Context& context, const void* parent, const CallInfo& info) {
+  if (parent == nullptr || kind_of(parent) != Handle::api) return handle_of(context.recorder->begin(context.side, info), Handle::call);
+  context.recorder->add_form(number_of(parent), info);
+  return handle_of(number_of(parent), Handle::call);
+}
+
+NcclResult start(void* given, void** handle, std::uint64_t type, const void* parent, const Detail& detail) {
+  *handle = nullptr;
+  auto* const context = static_cast<Context*>(given);
+  if (context == nullptr) return success;
+  switch (type) {
+    case collective_api: {
+      const auto& c = detail.collective_api;
+      *handle = begin_api(*context, c.function, c.count, c.type, c.root, c.stream, c.captured);
+      break;
+    }
+    case p2p_api: {
+      const auto& c = detail.p2p_api;
+      *handle = begin_api(*context, c.function, c.count, c.type, -1, c.stream, c.captured);
+      break;
+    }
+    case collective: *handle = begin_call(*context, parent, info_of(*context->recorder, detail.collective)); break;
+    case p2p: {
+      auto info = info_of(detail.p2p.function, detail.p2p.count, detail.p2p.type, -1);
+      info.peer = static_cast<std::int16_t>(detail.p2p.peer);
+      info.blocks = detail.p2p.channels;
+      *handle = begin_call(*context, parent, info);
+      break;
+    }
+    case copy_engine_collective: {
+      auto info = info_of(detail.copy_engine.function, detail.copy_engine.count, detail.copy_engine.type, detail.copy_engine.root);
+      info.protocol = context->recorder->name("copy");
+      *handle = begin_call(*context, parent, info);
+      break;
+    }
+    case kernel_channel:
+      if (parent == nullptr) break;
+      context->recorder->device_begin(number_of(parent), detail.kernel_channel.timer);
+      *handle = handle_of(number_of(parent), Handle::kernel);
+      break;
+    default: break;
+  }
+  return success;
+}
+
+NcclResult start_v4(void* context, void** handle, EventV4* event) { return start(context, handle, event->type, event->parent, event->detail); }
+NcclResult start_v5(void* context, void** handle, EventV5* event) { return start(context, handle, event->type, event->parent, event->detail); }
+
+// The end of an API's event or of a collective's is that of its queueing: in one node NCCL tells no other end than that of its kernels.
+NcclResult stop(void* handle) {
+  auto* const all = recorder();
+  if (all != nullptr && handle != nullptr && kind_of(handle) != Handle::kernel) all->end(number_of(handle), Progress::queued);
+  return success;
+}
+
+NcclResult record(void* handle, int state, State* arguments) {
+  auto* const all = recorder();
+  if (all != nullptr && handle != nullptr && arguments != nullptr && state == kernel_channel_stop && kind_of(handle) == Handle::kernel)
+    all->device_end(number_of(handle), arguments->timer);
+  return success;
+}
+
+NcclResult init(void** context, int* mask, const char* name, std::uint64_t communicator, int ranks, int rank, std::uint64_t calls) {
+  *context = nullptr;
+  *mask = 0;
+  auto* const all = recorder();
+  if (all == nullptr) return success;
+  const int side = all->add_side({.communicator = communicator, .rank = rank, .ranks = ranks, .name = name});
+  *context = new (std::nothrow) Context{all, side};
+  if (*context == nullptr) return success;
+  if (all->level() >= monitor::Level::detailed) calls |= kernel_channel;
+  *mask = static_cast<int>(calls);
+  return success;
+}
+
+NcclResult init_v4(void** context, int* mask, const char* name, std::uint64_t communicator, int, int ranks, int rank, Logger) {
+  return init(context, mask, name, communicator, ranks, rank, collective | p2p);
+}
+NcclResult init_v5(void** context, std::uint64_t communicator, int* mask, const char* name, int, int ranks, int rank, Logger) {
+  return init(context, mask, name, communicator, ranks, rank, collective | p2p | collective_api | p2p_api);
+}
+NcclResult init_v6(void** context, std::uint64_t communicator, int* mask, const char* name, int, int ranks, int rank, Logger) {
+  return init(context, mask, name, communicator, ranks, rank, collective | p2p | collective_api | p2p_api | copy_engine_collective);
+}
+
+NcclResult finalize(void* given) {
+  const std::unique_ptr<Context> context(static_cast<Context*>(given));
+  if (context != nullptr) context->recorder->close_side(context->side);
+  return success;
+}
+
+}  // namespace
+
+}  // namespace p2plab::nccl_profiler
+
+namespace np = p2plab::nccl_profiler;
+
+extern "C" {
+[[gnu::visibility("default")]] extern const np::ProfilerV4 ncclProfiler_v4;
+[[gnu::visibility("default")]] extern const np::ProfilerV5 ncclProfiler_v5;
+[[gnu::visibility("default")]] extern const np::ProfilerV5 ncclProfiler_v6;
+[[gnu::visibility("default")]] extern const np::ProfilerV5 ncclProfiler_v7;
+const np::ProfilerV4 ncclProfiler_v4{"p2plab", np::init_v4, np::start_v4, np::stop, np::record, np::finalize};
+const np::ProfilerV5 ncclProfiler_v5{"p2plab", np::init_v5, np::start_v5, np::stop, np::record, np::finalize};
+const np::ProfilerV5 ncclProfiler_v6{"p2plab", np::init_v6, np::start_v5, np::stop, np::record, np::finalize};
+const np::ProfilerV5 ncclProfiler_v7{"p2plab", np::init_v6, np::start_v5, np::stop, np::record, np::finalize};
+}
