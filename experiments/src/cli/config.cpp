@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// p2plab config example|check: config files, explained and tested.
+// p2plab config example|check|show: config files, explained and tested; the variables that hold here.
+#include <unistd.h>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "config/variables.h"
 #include "p2plab/base/quantity.h"
 #include "p2plab/detail/config_value.h"
 #include "p2plab/detail/text.h"
@@ -81,6 +84,30 @@ Status check_config(const std::string& path, bool json, Watch& watch) {
   return watch.print(said);
 }
 
+Status show_variables(bool json, Watch& watch) {
+  std::vector<std::string> environment;
+  for (char** each = environ; *each != nullptr; ++each) environment.emplace_back(*each);
+  const auto states = variables_now(environment);
+  nlohmann::ordered_json all = nlohmann::ordered_json::array();
+  auto text = fmt::format("{:<19} {:<32} {:<12} {}\n", "variable", "value", "from", "read by: what it is");
+  int wrong = 0;
+  for (const auto& state : states) {
+    wrong += state.complaint.empty() ? 0 : 1;
+    text +=
+        fmt::format("{:<19} {:<32} {:<12} {}: {}\n", state.name, state.value.empty() ? "-" : state.value, state.from, state.read_by, state.meaning);
+    if (!state.complaint.empty()) text += fmt::format("{:<19} WRONG: {}\n", "", state.complaint);
+    all.push_back({{"variable", state.name},
+                   {"value", state.value},
+                   {"from", state.from},
+                   {"read_by", state.read_by},
+                   {"meaning", state.meaning},
+                   {"wrong", state.complaint.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(state.complaint)}});
+  }
+  if (auto printed = watch.print(json ? text_of(all) : text); !printed) return printed;
+  if (wrong == 0) return {};
+  return Error{ErrorCode::invalid_input, fmt::format("{} variables are wrong", wrong)};
+}
+
 }  // namespace
 
 std::vector<Command> config_commands(CLI::App& parent) {
@@ -92,8 +119,13 @@ std::vector<Command> config_commands(CLI::App& parent) {
   check->add_option("file", *path, "the config file")->required()->type_name("FILE");
   auto json = std::make_shared<bool>(false);
   check->add_flag("--json", *json, "print what the config asks for as JSON");
+  auto* show = add_command(*config, "show", "Each variable that p2plab reads: its value, where it came from, who reads it", "p2plab config show");
+  auto as_json = std::make_shared<bool>(false);
+  show->add_flag("--json", *as_json, "print as JSON");
   const auto print = [](Watch& watch) { return watch.print(example_config()); };
-  return {{example, print}, {check, [path, json](Watch& watch) { return check_config(*path, *json, watch); }}};
+  return {{example, print}, {show, [as_json](Watch& watch) { return show_variables(*as_json, watch); }}, {check, [path, json](Watch& watch) {
+                                                                                                            return check_config(*path, *json, watch);
+                                                                                                          }}};
 }
 
 }  // namespace p2plab::cli

@@ -28,6 +28,9 @@ std::vector<Command> all_commands(CLI::App& app) {
   commands.push_back(place_command(app));
   commands.push_back(advise_command(app));
   commands.push_back(doctor_command(app));
+  commands.push_back(monitor_command(app));
+  commands.push_back(explain_command(app));
+  commands.push_back(validate_command(app));
   commands.push_back(verify_command(app));
   commands.push_back(simulate_command(app));
   commands.push_back(what_if_command(app));

@@ -62,7 +62,9 @@ p2plab_result p2plab_all_reduce_fused(const void* send, size_t count, p2plab_typ
     const DeviceBuffers buffers{reinterpret_cast<std::uint64_t>(send), 0, buffers_of(*epilogue)};
     if (buffers.input % static_cast<std::uint64_t>(size_of(call->type)) != 0)
       return invalid("the buffer does not begin at a multiple of its elements' size");
-    const auto served = comm->engine->run(comm->rank, *call, buffers, stream);
+    const p2plab_call asked{P2PLAB_ALL_REDUCE, count, type, op, 0, 0};
+    const auto served = comm->recording ? comm->recording->run(*comm->engine, {*call, asked, buffers, stream})
+                                        : comm->engine->run(comm->rank, *call, buffers, stream);
     if (!served) return failed(served.error());
     if (*served) return P2PLAB_OK;
     return comm->engine->left_to_nccl(*call) ? P2PLAB_LEFT_TO_NCCL : P2PLAB_NOT_SERVED;

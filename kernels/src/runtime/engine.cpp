@@ -63,9 +63,9 @@ Result<bool> Engine::run(int rank, const Call& given, const DeviceBuffers& buffe
     if (aborted_) return *aborted_;
   }
   if (given.count == 0) return true;
+  if (by != nullptr) by->backend = backend_;
   if (given.epilogue) return run_fused(rank, given, buffers, stream);
   const auto call = normal(given);
-  if (by != nullptr) by->backend = backend_;
   if (backend_ == Backend::nccl || by_nccl(call)) {
     if (by != nullptr) by->backend = Backend::nccl;
     if (nccl_ == nullptr) return false;

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Calls by communicator, collective, size and way: how many, how long, and against what was expected.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "p2plab/run/monitor.h"
+
+namespace p2plab::monitor {
+
+/// What the measured times of a band are held against.
+enum class Expectation {
+  none,       // too few calls yet
+  predicted,  // as the calls' records say: a plan's prediction or its measured table
+  own_past    // the band's first calls
+};
+
+struct Band {
+  std::string communicator = {};
+  std::string kind = {};
+  std::string type = {};
+  std::uint64_t bytes = 0;  // of one rank's part, rounded down to a power of two
+  std::string way = {};     // "p2p one_shot lamport"
+  int ranks = 1;
+  std::uint64_t calls = 0;  // of all ranks
+  std::uint64_t timed = 0;  // each once, whatever ranks recorded it
+  std::uint64_t captured = 0;
+  Seconds median{0};
+  Seconds p99{0};
+  double busbw = 0;  // of the median, bytes/s
+  Expectation expectation = Expectation::none;
+  Seconds expected{0};
+  Seconds low{0};
+  Seconds high{0};
+  bool outside = false;  // most of the latest calls are slower than the interval's high end
+
+  std::string name() const;
+};
+
+struct BandOptions {
+  double tolerance = 0.25;     // of a prediction that has no interval of its own
+  std::size_t beginning = 64;  // calls that make a band's own past
+  std::size_t latest = 32;     // calls that are held against it
+};
+
+/// By communicator, kind and size.
+std::vector<Band> bands_of(const std::vector<const RecordedProcess*>& processes, const BandOptions& options = {});
+
+}  // namespace p2plab::monitor

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// The picture in JSON, for the page.
+#include <algorithm>
+#include <map>
+
+#include "monitor/view_words.h"
+#include "monitor/views.h"
+
+namespace p2plab::monitor {
+
+namespace {
+
+// How much later than the first rank each begins: the median of the latest calls that all have begun. And what pairs sent each other.
+Json communicators_of(const Picture& picture) {
+  constexpr std::size_t latest = 256;
+  struct Communicator {
+    std::string name;
+    std::size_t ranks = 0;
+    std::map<std::uint64_t, std::map<int, std::uint64_t>> begun;  // by call and rank
+    std::map<std::pair<int, int>, std::uint64_t> bytes;
+  };
+  std::map<std::uint64_t, Communicator> all;
+  for (const auto* process : picture.processes) {
+    for (const auto& side : process->sides) {
+      auto& found = all[side.communicator];
+      found.name = side.name.empty() || side.name.size() > 40 ? hex(side.communicator).substr(8) : side.name;
+      found.ranks = std::clamp<std::size_t>(static_cast<std::size_t>(std::max(side.ranks, 1)), 1, 64);
+    }
+    for (auto i = process->calls.size() > latest ? process->calls.size() - latest : 0; i < process->calls.size(); ++i) {
+      const auto& call = process->calls[i];
+      if (call.recorded_inside) continue;
+      const auto& side = process->sides[call.side];
+      auto& found = all[side.communicator];
+      const auto size = call.count * static_cast<std::uint64_t>(bytes_of_type(call.type));
+      const auto kind = kind_word(call.kind);
+      if (kind != "send" && kind != "receive") found.begun[call.sequence][side.rank] = call.begun;
+      if (kind == "send" && call.peer >= 0) found.bytes[{side.rank, call.peer}] += size;
+      if (kind == "send_receive" && side.rank == call.root) found.bytes[{call.root, call.peer}] += size;
+    }
+  }
+  Json json = Json::array();
+  for (const auto& [number, each] : all) {
+    std::vector<std::vector<double>> late(each.ranks);
+    for (const auto& [sequence, begun] : each.begun) {
+      if (begun.size() < each.ranks) continue;
+      const auto first = std::ranges::min_element(begun, {}, [](const auto& one) { return one.second; })->second;
+      for (const auto& [rank, when] : begun) {
+        if (rank >= 0 && static_cast<std::size_t>(rank) < each.ranks)
+          late[static_cast<std::size_t>(rank)].push_back(static_cast<double>(when - first) * 1e-3);
+      }
+    }
+    Json medians = Json::array();
+    for (auto& times : late) {
+      std::ranges::sort(times);
+      medians.push_back(times.empty() ? Json(nullptr) : Json(times[times.size() / 2]));
+    }
+    Json pairs = Json::array();
+    for (std::size_t from = 0; !each.bytes.empty() && from < each.ranks; ++from) {
+      Json row = Json::array();
+      for (std::size_t to = 0; to < each.ranks; ++to) {
+        const auto found = each.bytes.find({static_cast<int>(from), static_cast<int>(to)});
+        row.push_back(found == each.bytes.end() ? 0 : found->second);
+      }
+      pairs.push_back(row);
+    }
+    json.push_back({{"name", each.name}, {"late_us", medians}, {"pairs", pairs}});
+  }
+  return json;
+}
+
+}  // namespace
+
+std::string steps_json(const RecordedProcess& process, const std::string& rank, const std::string& sequence) {
+  Json json = Json::array();
+  for (const auto& call : process.calls) {
+    if (std::to_string(call.sequence) != sequence || std::to_string(process.sides[call.side].rank) != rank) continue;
+    for (const auto& step : process.steps) {
+      if (step.call != call.number || step.begun < call.begun || step.ended < step.begun) continue;
+      json.push_back({{"step", step.step},
+                      {"lane", step.lane},
+                      {"block", step.block},
+                      {"from_us", static_cast<double>(step.begun - call.begun) * 1e-3},
+                      {"us", static_cast<double>(step.ended - step.begun) * 1e-3}});
+    }
+  }
+  return dumped(json);
+}
+
+std::string picture_json(const Picture& picture) {
+  Json json{{"now_ns", picture.now}, {"lost", picture.lost}, {"processes", Json::array()}, {"bands", Json::array()}, {"alarms", Json::array()}};
+  for (const auto* process : picture.processes) {
+    Json sides = Json::array();
+    for (const auto& side : process->sides)
+      sides.push_back({{"communicator", hex(side.communicator)},
+                       {"name", side.name},
+                       {"rank", side.rank},
+                       {"ranks", side.ranks},
+                       {"device", side.device},
+                       {"begun", side.begun},
+                       {"ended", side.ended},
+                       {"left", side.closed != 0}});
+    json["processes"].push_back({{"pid", process->pid},
+                                 {"program", process->program},
+                                 {"source", process->source},
+                                 {"state", state_words[static_cast<std::size_t>(process->state)]},
+                                 {"level", process->level},
+                                 {"calls", process->next},
+                                 {"dropped", process->dropped},
+                                 {"ranks", sides}});
+  }
+  for (const auto& band : picture.bands) {
+    const bool held = band.expectation != Expectation::none;
+    json["bands"].push_back({{"communicator", band.communicator},
+                             {"operation", band.kind},
+                             {"bytes", band.bytes},
+                             {"type", band.type},
+                             {"way", band.way},
+                             {"calls", band.calls},
+                             {"timed", band.timed},
+                             {"graph", band.captured},
+                             {"median_us", or_null(band.timed > 0, us(band.median))},
+                             {"p99_us", or_null(band.timed > 0, us(band.p99))},
+                             {"busbw_GBps", or_null(band.timed > 0, band.busbw * 1e-9)},
+                             {"expectation", expectation_word(band.expectation)},
+                             {"low_us", or_null(held, us(band.low))},
+                             {"high_us", or_null(held, us(band.high))},
+                             {"outside", band.outside}});
+  }
+  for (const auto& alarm : picture.alarms)
+    json["alarms"].push_back({{"kind", alarm.kind},
+                              {"communicator", alarm.communicator},
+                              {"rank", or_null(alarm.rank >= 0, alarm.rank)},
+                              {"text", alarm.text},
+                              {"since_ns", alarm.since}});
+  json["communicators"] = communicators_of(picture);
+  return dumped(json);
+}
+
+}  // namespace p2plab::monitor

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "monitor/rank_log.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace p2plab::monitor {
+
+namespace {
+
+constexpr std::ptrdiff_t most = 512;  // calls of a rank that are looked at
+
+LoggedCall logged(const RecordedCall& call) {
+  const bool over = call.device_time != 0 || call.progress == CallProgress::done || call.progress == CallProgress::failed;
+  return {.sequence = call.sequence,
+          .kind = std::string{kind_word(call.kind)},
+          .type = std::string{type_word(call.type)},
+          .op = std::string{op_word(call.op)},
+          .size = fmt::format("{} elements", call.count),
+          .root = call.root,
+          .begun = call.begun,
+          .ended = over ? std::max(call.ended, call.begun + call.device_time) : 0,
+          .blocking = call.progress == CallProgress::running,
+          .finished = over,
+          .stream = call.stream};
+}
+
+}  // namespace
+
+Logs logs_of(const std::vector<const RecordedProcess*>& processes, std::uint64_t now) {
+  Logs logs{.now = now};
+  for (const auto* each : processes) {
+    const auto& process = *each;
+    const auto first = logs.ranks.size();
+    for (const auto& side : process.sides) {
+      logs.ranks.push_back({.communicator = side.communicator,
+                            .name = side.name.empty() || side.name.size() > 40 ? fmt::format("{:08x}", side.communicator & 0xffffffff) : side.name,
+                            .rank = side.rank,
+                            .ranks = side.ranks,
+                            .where = fmt::format("process {} ({}, {})", process.pid, process.program, process.source),
+                            .pid = process.pid,
+                            .state = process.state,
+                            .closed = side.closed != 0,
+                            .begun = side.begun});
+    }
+    for (const auto& call : process.calls) {
+      const bool pair = kind_word(call.kind) == "send" || kind_word(call.kind) == "receive";
+      if (!call.recorded_inside && !pair) logs.ranks[first + call.side].calls.push_back(logged(call));
+    }
+    for (auto log = logs.ranks.begin() + static_cast<std::ptrdiff_t>(first); log != logs.ranks.end(); ++log) {
+      if (std::ssize(log->calls) > most) log->calls.erase(log->calls.begin(), log->calls.end() - most);
+    }
+    for (const auto& event : process.events) {
+      if (event.kind == 2 || event.side < 0 || static_cast<std::size_t>(event.side) >= process.sides.size()) continue;
+      logs.ranks[first + static_cast<std::size_t>(event.side)].errors.push_back(event.text);
+    }
+    if (process.dropped > 0) logs.notes.push_back(fmt::format("process {}: {} calls were left out of its record", process.pid, process.dropped));
+  }
+  return logs;
+}
+
+}  // namespace p2plab::monitor

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Chrome's trace of recorded calls: a process a rank, a thread a communicator, steps on threads of their own below it. A bar begins where the call
+// began on the host and is as long as the call took; a call whose time is not known is an instant.
+#include <algorithm>
+#include <unordered_map>
+
+#include "monitor/view_words.h"
+#include "monitor/views.h"
+
+namespace p2plab::monitor {
+
+namespace {
+
+double us_of(std::uint64_t ns) { return static_cast<double>(ns) * 1e-3; }
+
+Json bar(const std::string& name, const RecordedProcess& process, int thread) { return {{"name", name}, {"pid", process.pid}, {"tid", thread}}; }
+
+Json call_bar(const RecordedProcess& process, const RecordedCall& call) {
+  const auto& side = process.sides[call.side];
+  auto json = bar(fmt::format("{} {} {}", kind_word(call.kind), call.count, type_word(call.type)), process, call.side);
+  const auto time = call.time().count();
+  json["ts"] = us_of(call.begun);
+  if (time > 0) {
+    json["ph"] = "X";
+    json["dur"] = time * 1e6;
+  } else {
+    json["ph"] = "i";
+    json["s"] = "t";
+  }
+  json["args"] = {{"sequence", call.sequence},
+                  {"rank", side.rank},
+                  {"communicator", fmt::format("{:016x}", side.communicator)},
+                  {"backend", backend_word(call.backend)},
+                  {"algorithm", process.name_of(call.algorithm)},
+                  {"protocol", process.name_of(call.protocol)},
+                  {"measured_by", call.device_time != 0 ? "device"
+                                  : time > 0            ? "host"
+                                                        : "nothing"},
+                  {"predicted_us", call.predicted.count() * 1e6}};
+  return json;
+}
+
+}  // namespace
+
+std::string trace_of(const std::vector<RecordedProcess>& processes, const Window& window) {
+  Json events = Json::array();
+  std::uint64_t overwritten = 0;
+  for (const auto& process : processes) {
+    overwritten += process.overwritten;
+    auto named = bar("process_name", process, 0);
+    named["ph"] = "M";
+    named["args"] = {{"name", fmt::format("{} {} ({})", process.program, process.pid, process.source)}};
+    events.push_back(std::move(named));
+    for (std::size_t s = 0; s < process.sides.size(); ++s) {
+      auto thread = bar("thread_name", process, static_cast<int>(s));
+      thread["ph"] = "M";
+      thread["args"] = {{"name", fmt::format("rank {} of {:08x}", process.sides[s].rank, process.sides[s].communicator & 0xffffffff)}};
+      events.push_back(std::move(thread));
+    }
+    std::unordered_map<std::uint64_t, const RecordedCall*> calls;
+    for (const auto& call : process.calls) {
+      if (call.begun < window.from || call.begun > window.to || call.recorded_inside) continue;
+      calls[call.number] = &call;
+      events.push_back(call_bar(process, call));
+    }
+    for (const auto& step : process.steps) {
+      const auto found = calls.find(step.call);
+      if (found == calls.end() || step.ended < step.begun) continue;
+      constexpr int first_step_thread = 1000;
+      auto json = bar(fmt::format("step {}", step.step), process, first_step_thread + 64 * step.lane + step.block % 64);
+      json.update({{"ph", "X"}, {"ts", us_of(step.begun)}, {"dur", us_of(step.ended - step.begun)}});
+      json["args"] = {{"call", found->second->sequence}, {"lane", step.lane}, {"block", step.block}};
+      events.push_back(std::move(json));
+    }
+  }
+  const Json trace{{"displayTimeUnit", "ns"}, {"traceEvents", events}, {"otherData", {{"overwritten_calls", overwritten}}}};
+  return trace.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace p2plab::monitor

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// Words and numbers that several views write alike.
+#pragma once
+
+#include <array>
+#include <string>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "monitor/bands.h"
+
+namespace p2plab::monitor {
+
+using Json = nlohmann::ordered_json;
+
+inline std::string dumped(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+inline double us(Seconds time) { return time.count() * 1e6; }
+
+inline Json or_null(bool known, const Json& value) { return known ? value : Json(nullptr); }
+
+inline constexpr std::array progress_words{"running", "done", "failed", "queued"};
+inline constexpr std::array state_words{"running", "stopped", "gone", "ended"};
+
+inline const char* expectation_word(Expectation expectation) {
+  return expectation == Expectation::predicted ? "predicted" : expectation == Expectation::own_past ? "own past" : "none";
+}
+
+inline std::string hex(std::uint64_t number) { return fmt::format("{:016x}", number); }
+
+}  // namespace p2plab::monitor

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "monitor/views.h"
+
+#include <algorithm>
+#include <array>
+
+#include "monitor/view_words.h"
+#include "p2plab/base/quantity.h"
+
+namespace p2plab::monitor {
+
+namespace {
+
+// Prometheus' label values: backslash, quote and line end are escaped.
+std::string label(const std::string& text) {
+  std::string all;
+  for (const char c : text) {
+    if (c == '\\' || c == '"') all += '\\';
+    all += c == '\n' ? ' ' : c;
+  }
+  return all;
+}
+
+}  // namespace
+
+std::string call_line(const RecordedProcess& process, const RecordedCall& call) {
+  const auto& side = process.sides[call.side];
+  const auto time = call.time();
+  Json json{{"event", "call"},
+            {"communicator", hex(side.communicator)},
+            {"rank", side.rank},
+            {"ranks", side.ranks},
+            {"sequence", call.sequence},
+            {"operation", kind_word(call.kind)},
+            {"count", call.count},
+            {"type", type_word(call.type)},
+            {"op", or_null(!op_word(call.op).empty(), op_word(call.op))},
+            {"root", or_null(call.root >= 0, call.root)},
+            {"peer", or_null(call.peer >= 0, call.peer)},
+            {"backend", backend_word(call.backend)},
+            {"algorithm", process.name_of(call.algorithm)},
+            {"protocol", process.name_of(call.protocol)},
+            {"blocks", call.blocks},
+            {"why", process.name_of(call.reason)},
+            {"graph", call.captured},
+            {"progress", progress_words[static_cast<std::size_t>(call.progress)]},
+            {"begun_ns", call.begun},
+            {"measured_us", or_null(time.count() > 0, us(time))},
+            {"measured_by", call.device_time != 0 ? "device"
+                            : time.count() > 0    ? "host"
+                                                  : "nothing"},
+            {"predicted_us", or_null(call.predicted.count() > 0, us(call.predicted))},
+            {"predicted_low_us", or_null(call.high.count() > 0, us(call.low))},
+            {"predicted_high_us", or_null(call.high.count() > 0, us(call.high))},
+            {"pid", process.pid},
+            {"source", process.source}};
+  if (call.passed_on) json["passed_on"] = true;
+  if (call.recorded_inside) json["recorded_by"] = "p2plab";
+  return dumped(json) + "\n";
+}
+
+std::string alarm_line(const Alarms::Change& change) {
+  const auto& alarm = change.alarm;
+  return dumped({{"event", change.on ? "alarm" : "alarm over"},
+                 {"kind", alarm.kind},
+                 {"communicator", alarm.communicator},
+                 {"rank", or_null(alarm.rank >= 0, alarm.rank)},
+                 {"text", alarm.text},
+                 {"since_ns", alarm.since}}) +
+         "\n";
+}
+
+std::string table_of(const Picture& picture, int columns) {
+  std::string text;
+  for (const auto* process : picture.processes)
+    text += fmt::format("process {} {} ({}), {}: {} calls\n", process->pid, process->program, process->source,
+                        state_words[static_cast<std::size_t>(process->state)], process->next);
+  if (picture.processes.empty()) text += "no process records its calls: start one with P2PLAB_MONITOR=detailed\n";
+  if (!picture.bands.empty())
+    text += fmt::format("\n{:<10} {:<15} {:>9} {:<9} {:<26} {:>8} {:>10} {:>10} {:>8} {}\n", "communic.", "operation", "size", "type", "way", "calls",
+                        "median us", "p99 us", "busbw", "expected us");
+  for (const auto& band : picture.bands) {
+    const auto timed = band.timed > 0;
+    text += fmt::format("{:<10.10} {:<15} {:>9} {:<9} {:<26.26} {:>8} {:>10} {:>10} {:>8}", band.communicator, band.kind,
+                        p2plab::to_string(Bytes{static_cast<std::int64_t>(band.bytes)}), band.type, band.way, band.calls,
+                        timed ? fmt::format("{:.2f}", us(band.median)) : "-", timed ? fmt::format("{:.2f}", us(band.p99)) : "-",
+                        timed ? fmt::format("{:.1f}", band.busbw * 1e-9) : "-");
+    if (band.expectation != Expectation::none)
+      text +=
+          fmt::format(" {:.2f} to {:.2f} ({}){}", us(band.low), us(band.high), expectation_word(band.expectation), band.outside ? "  SLOWER" : "");
+    text += "\n";
+  }
+  for (const auto& alarm : picture.alarms) text += fmt::format("\nALARM {}: {}", alarm.kind, alarm.text);
+  if (!picture.alarms.empty()) text += "\n";
+  if (picture.lost > 0) text += fmt::format("{} calls were overwritten before they were read\n", picture.lost);
+  if (columns <= 0) return text;
+  // A terminal's lines are cut, not broken.
+  std::string cut;
+  for (std::size_t from = 0; from < text.size();) {
+    const auto end = std::min(text.find('\n', from), text.size());
+    cut += text.substr(from, std::min(end - from, static_cast<std::size_t>(columns))) + "\n";
+    from = end + 1;
+  }
+  return cut;
+}
+
+std::string prometheus_of(const Picture& picture) {
+  std::string text;
+  const auto family = [&](const char* name, const char* type, const char* help) {
+    text += fmt::format("# HELP {0} {2}\n# TYPE {0} {1}\n", name, type, help);
+  };
+  family("p2plab_calls_total", "counter", "Collective calls begun, by rank and operation; every call counts, from 1 byte on.");
+  std::string bytes;
+  for (const auto* process : picture.processes) {
+    for (const auto& side : process->sides) {
+      for (std::uint8_t kind = 0; kind < side.counts.size(); ++kind) {
+        if (side.counts[kind] == 0) continue;
+        const auto labels = fmt::format("{{communicator=\"{}\",rank=\"{}\",pid=\"{}\",source=\"{}\",operation=\"{}\"}}", hex(side.communicator),
+                                        side.rank, process->pid, label(process->source), kind_word(kind));
+        text += fmt::format("p2plab_calls_total{} {}\n", labels, side.counts[kind]);
+        bytes += fmt::format("p2plab_bytes_total{} {}\n", labels, side.bytes[kind]);
+      }
+    }
+  }
+  family("p2plab_bytes_total", "counter", "Bytes of one rank's part of the calls begun.");
+  text += bytes;
+  family("p2plab_call_seconds", "gauge", "Time of the latest calls by size band: quantiles 0.5 and 0.99, and what was expected.");
+  for (const auto& band : picture.bands) {
+    if (band.timed == 0) continue;
+    const auto labels = fmt::format("communicator=\"{}\",operation=\"{}\",band_bytes=\"{}\",type=\"{}\",way=\"{}\"", label(band.communicator),
+                                    band.kind, band.bytes, band.type, label(band.way));
+    text += fmt::format("p2plab_call_seconds{{{},quantile=\"0.5\"}} {}\n", labels, band.median.count());
+    text += fmt::format("p2plab_call_seconds{{{},quantile=\"0.99\"}} {}\n", labels, band.p99.count());
+    if (band.expectation == Expectation::none) continue;
+    text += fmt::format("p2plab_call_seconds{{{},quantile=\"expected_low\"}} {}\n", labels, band.low.count());
+    text += fmt::format("p2plab_call_seconds{{{},quantile=\"expected_high\"}} {}\n", labels, band.high.count());
+  }
+  family("p2plab_alarms", "gauge", "Alarms that are on.");
+  text += fmt::format("p2plab_alarms {}\n", picture.alarms.size());
+  family("p2plab_lost_records_total", "counter", "Calls that were overwritten before this reader saw them.");
+  return text + fmt::format("p2plab_lost_records_total {}\n", picture.lost);
+}
+
+}  // namespace p2plab::monitor

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "monitor/watcher.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace p2plab::monitor {
+
+namespace {
+
+bool is_over(const RecordedCall& call) {
+  return call.device_time != 0 || call.progress == CallProgress::done || call.progress == CallProgress::failed;
+}
+
+// Calls that were put on streams are read again for their device's time for so long.
+constexpr std::uint64_t patience = 10'000'000'000;
+
+std::uint64_t first_open(const RecordedProcess& process, std::uint64_t now) {
+  for (const auto& call : process.calls) {
+    const bool hoped = call.progress == CallProgress::running || (process.level > 1 && call.begun + patience > now);
+    if (!is_over(call) && hoped) return call.number;
+  }
+  return process.next;
+}
+
+}  // namespace
+
+void Watcher::complain(const std::string& what) {
+  if (std::ranges::find(complained_, what) != complained_.end()) return;
+  complained_.push_back(what);
+  complaints_.push_back(what);
+}
+
+void Watcher::look_at(const std::string& path) {
+  auto& place = places_[path];
+  if (place.over) return;
+  auto& known = processes_[path];
+  const auto from = known.path.empty() ? 0 : std::min(place.next, first_open(known, monotonic_now()));
+  auto now = read_records(path, {.from = from});
+  if (!now) {
+    complain(now.error().message);
+    if (known.path.empty()) processes_.erase(path);
+    return;
+  }
+  if (now->next > place.next) place.lost += std::min(now->overwritten, now->next - place.next) + now->missed;
+  std::erase_if(known.calls, [&](const RecordedCall& call) { return call.number >= from; });
+  known.calls.insert(known.calls.end(), now->calls.begin(), now->calls.end());
+  if (known.calls.size() > options_.kept) known.calls.erase(known.calls.begin(), known.calls.end() - static_cast<std::ptrdiff_t>(options_.kept));
+  auto calls = std::move(known.calls);
+  known = *std::move(now);
+  known.calls = std::move(calls);
+  place.next = known.next;
+  place.over = known.state == ProcessState::gone || known.state == ProcessState::ended;
+}
+
+Status Watcher::look() {
+  if (!options_.files.empty()) {
+    for (const auto& file : options_.files) look_at(file);
+    return {};
+  }
+  const auto files = record_files(options_.folder);
+  if (!files) return files.error();
+  for (const auto& file : *files) look_at(file);
+  // A process that ended in order took its file along; what it did stays known for as long as this watches.
+  for (auto& [path, process] : processes_) {
+    if (!std::ranges::binary_search(*files, path) && !places_[path].over) {
+      process.state = ProcessState::ended;
+      places_[path].over = true;
+    }
+  }
+  return {};
+}
+
+std::vector<const RecordedProcess*> Watcher::current(bool ended) const {
+  std::set<std::uint64_t> alive;
+  const auto runs = [](const RecordedProcess& process) { return process.state == ProcessState::running || process.state == ProcessState::stopped; };
+  for (const auto& [path, process] : processes_) {
+    for (const auto& side : process.sides) {
+      if (runs(process)) alive.insert(side.communicator);
+    }
+  }
+  std::vector<const RecordedProcess*> all;
+  for (const auto& [path, process] : processes_) {
+    const bool with_others = std::ranges::any_of(process.sides, [&](const RecordedSide& side) { return alive.contains(side.communicator); });
+    if (ended || runs(process) || with_others) all.push_back(&process);
+  }
+  return all;
+}
+
+std::vector<Watcher::Seen> Watcher::take_settled(Seconds settled, std::uint64_t now) {
+  std::vector<Seen> seen;
+  const auto age = static_cast<std::uint64_t>(settled.count() * 1e9);
+  for (auto& [path, process] : processes_) {
+    auto& place = places_[path];
+    for (const auto& call : process.calls) {
+      if (call.number < place.settled) continue;
+      if (!is_over(call) && call.begun + age > now && !place.over) break;
+      seen.push_back({&process, call});
+      place.settled = call.number + 1;
+    }
+  }
+  return seen;
+}
+
+std::uint64_t Watcher::lost() const {
+  std::uint64_t all = 0;
+  for (const auto& [path, place] : places_) all += place.lost;
+  return all;
+}
+
+}  // namespace p2plab::monitor

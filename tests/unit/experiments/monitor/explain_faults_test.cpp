@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+// Faults put into what ranks recorded: each is named, with its rank; what is healthy is left alone.
+#include <algorithm>
+#include <random>
+
+#include <gtest/gtest.h>
+
+#include "monitor/explain.h"
+
+namespace p2plab::monitor {
+namespace {
+
+constexpr std::uint64_t ms = 1'000'000;
+
+LoggedCall call_of(std::uint64_t sequence, std::uint64_t begun) {
+  return {.sequence = sequence,
+          .kind = "all_reduce",
+          .type = "float32",
+          .op = "sum",
+          .size = "1024 elements",
+          .begun = begun,
+          .ended = begun + ms,
+          .finished = true};
+}
+
+// `calls` calls of each rank, one a millisecond, all over.
+Logs healthy(int ranks, int calls, std::mt19937_64& random) {
+  Logs logs;
+  for (int rank = 0; rank < ranks; ++rank) {
+    RankLog log{.communicator = 5, .name = "world", .rank = rank, .ranks = ranks, .pid = 100 + rank};
+    for (int c = 0; c < calls; ++c) {
+      const auto jitter = random() % (ms / 2);
+      log.calls.push_back(call_of(static_cast<std::uint64_t>(c), 1000 * ms + static_cast<std::uint64_t>(c) * 3 * ms + jitter));
+    }
+    log.begun = static_cast<std::uint64_t>(calls);
+    logs.ranks.push_back(std::move(log));
+  }
+  logs.now = 1000 * ms + static_cast<std::uint64_t>(calls) * 3 * ms;
+  return logs;
+}
+
+// All ranks are in their last call for 5 s.
+void hang(Logs& logs) {
+  for (auto& log : logs.ranks) {
+    auto& last = log.calls.back();
+    last.finished = false;
+    last.ended = 0;
+    last.blocking = true;
+  }
+  logs.now += 5000 * ms;
+}
+
+void kill_rank(Logs& logs, RankLog& log) {
+  hang(logs);
+  log.state = ProcessState::gone;
+}
+void stop_rank(Logs& logs, RankLog& log) {
+  hang(logs);
+  log.state = ProcessState::stopped;
+  log.calls.pop_back();
+  --log.begun;
+}
+void call_another(Logs& logs, RankLog& log) {
+  hang(logs);
+  log.calls.back().kind = "all_gather";
+  log.calls.back().op = "";
+}
+void call_another_size(Logs& logs, RankLog& log) {
+  hang(logs);
+  log.calls.back().size = "1023 elements";
+}
+void swap_two_calls(Logs& logs, RankLog& log) {
+  for (auto& each : logs.ranks) each.calls.back().kind = "all_gather";
+  std::swap(log.calls.back().kind, log.calls[log.calls.size() - 2].kind);
+}
+void leave_out_the_last(Logs& logs, RankLog& log) {
+  hang(logs);
+  log.calls.pop_back();
+  --log.begun;
+}
+void block_a_launch(Logs& logs, RankLog& log) {
+  for (auto& each : logs.ranks) {
+    for (auto& call : each.calls) call.stream = 7;
+  }
+  log.calls.back().finished = false;
+  log.calls.back().blocking = true;
+  logs.now += 5000 * ms;
+}
+void come_late(Logs&, RankLog& log) {
+  for (std::size_t c = 0; c < log.calls.size(); c += 4) log.calls[c].begun += 10 * ms;
+}
+
+struct Fault {
+  Cause cause;
+  void (*put)(Logs& logs, RankLog& log);
+};
+
+const std::vector<Fault>& faults() {
+  static const std::vector<Fault> all{{Cause::rank_died, kill_rank},
+                                      {Cause::rank_stopped, stop_rank},
+                                      {Cause::different_collectives, call_another},
+                                      {Cause::sizes_differ, call_another_size},
+                                      {Cause::order_differs, swap_two_calls},
+                                      {Cause::rank_is_late, leave_out_the_last},
+                                      {Cause::launch_blocked, block_a_launch},
+                                      {Cause::straggler, come_late}};
+  return all;
+}
+
+TEST(ExplainFaults, EachFaultOfEachRankIsNamedFirst) {
+  std::mt19937_64 random(1);
+  int tried = 0;
+  for (const auto& [cause, put] : faults()) {
+    for (const int ranks : {2, 3, 4, 8}) {
+      for (int rank = 0; rank < ranks; ++rank) {
+        auto logs = healthy(ranks, 8 + rank, random);
+        put(logs, logs.ranks[static_cast<std::size_t>(rank)]);
+        const auto verdicts = explain(logs);
+        ASSERT_FALSE(verdicts.empty()) << to_string(cause) << ", " << ranks << " ranks, rank " << rank;
+        EXPECT_EQ(to_string(verdicts.front().cause), to_string(cause)) << explanation_text(logs, verdicts);
+        // Of two ranks that differ none is the odd one.
+        const bool even = ranks == 2 && (cause == Cause::different_collectives || cause == Cause::sizes_differ || cause == Cause::order_differs);
+        EXPECT_EQ(verdicts.front().rank, even ? -1 : rank) << explanation_text(logs, verdicts);
+        ++tried;
+      }
+    }
+  }
+  EXPECT_GE(tried, 100);
+}
+
+TEST(ExplainFaults, NothingIsSaidOfAThousandHealthyRuns) {
+  std::mt19937_64 random(2);
+  for (int i = 0; i < 1000; ++i) {
+    auto logs = healthy(1 + static_cast<int>(random() % 8), static_cast<int>(random() % 20), random);
+    for (auto& log : logs.ranks) {
+      if (i % 3 == 0) log.closed = true, log.state = ProcessState::ended;
+      // Put on a stream: when it ends is not known, which is no fault.
+      if (i % 3 == 1 && !log.calls.empty()) log.calls.back().finished = false, log.calls.back().ended = 0;
+    }
+    if (i % 3 == 1) logs.now += 60'000 * ms;
+    const auto verdicts = explain(logs);
+    ASSERT_TRUE(verdicts.empty()) << i << ": " << explanation_text(logs, verdicts);
+  }
+}
+
+TEST(ExplainFaults, AHangOfAllRanksIsNobodysAndAnErrorIsQuoted) {
+  std::mt19937_64 random(3);
+  auto logs = healthy(4, 5, random);
+  hang(logs);
+  logs.ranks[2].errors.push_back("rank 2 lane 1 block 0 step 3: rank 1 did not come within 2 s");
+  const auto verdicts = explain(logs);
+  ASSERT_EQ(verdicts.size(), 2U);
+  EXPECT_EQ(verdicts[0].cause, Cause::reported_error);
+  EXPECT_NE(verdicts[0].what.find("lane 1 block 0 step 3: rank 1"), std::string::npos);
+  EXPECT_EQ(verdicts[1].cause, Cause::nobody_finishes);
+  EXPECT_EQ(verdicts[1].rank, -1);
+}
+
+TEST(ExplainFaults, TwoCommunicatorsInTwoOrdersAreNamedBoth) {
+  std::mt19937_64 random(4);
+  auto logs = healthy(2, 5, random);
+  auto other = logs;
+  for (auto& log : other.ranks) {
+    log.communicator = 6;
+    log.name = "tp";
+    logs.ranks.push_back(log);
+  }
+  // Rank 0 waits in world, rank 1 in tp; each has yet to come to the other's.
+  for (const std::size_t waits : {0U, 3U}) {
+    auto& last = logs.ranks[waits].calls.back();
+    last.finished = false;
+    last.ended = 0;
+    last.blocking = true;
+    auto& absent = logs.ranks[waits == 0 ? 1 : 2];
+    absent.calls.pop_back();
+    --absent.begun;
+  }
+  logs.now += 5000 * ms;
+  const auto verdicts = explain(logs);
+  ASSERT_FALSE(verdicts.empty());
+  EXPECT_EQ(verdicts.front().cause, Cause::order_across_streams) << explanation_text(logs, verdicts);
+  EXPECT_NE(verdicts.front().what.find("world and tp"), std::string::npos);
+}
+
+TEST(FlightRecords, OfPyTorchAreReadAndTheirDifferencesNamed) {
+  Logs logs;
+  const auto record = [](const std::string& last) {
+    return R"({"version":"2.10","pg_config":{"0":{"name":"0","desc":"default_pg","ranks":"[0, 1, 2]"}},"entries":[
+      {"process_group":["0","default_pg"],"collective_seq_id":1,"profiling_name":"nccl:all_reduce","input_sizes":[[4,8]],
+       "input_dtypes":["BFloat16"],"state":"completed","time_created_ns":1000000000,"retired":true,"is_p2p":false},
+      {"process_group":["0","default_pg"],"collective_seq_id":2,"profiling_name":")" +
+           last +
+           R"(","input_sizes":[[4,8]],"input_dtypes":["BFloat16"],"state":"scheduled","time_created_ns":1000005000,"retired":false,"is_p2p":false}]})";
+  };
+  for (int rank = 0; rank < 3; ++rank)
+    ASSERT_TRUE(add_flight_record(logs, record(rank == 1 ? "nccl:_all_gather_base" : "nccl:all_reduce"), "trace_" + std::to_string(rank) + ".json"));
+  const auto verdicts = explain(logs);
+  ASSERT_FALSE(verdicts.empty());
+  EXPECT_EQ(verdicts.front().cause, Cause::different_collectives);
+  EXPECT_EQ(verdicts.front().rank, 1);
+  const auto pickle = add_flight_record(logs, "\x80\x04\x95", "nccl_trace_rank_0");
+  ASSERT_FALSE(pickle);
+  EXPECT_NE(pickle.error().message.find("pickle"), std::string::npos);
+  EXPECT_FALSE(add_flight_record(logs, "{}", "trace_0.json"));
+  EXPECT_FALSE(add_flight_record(logs, record("nccl:reduce"), "trace.json"));  // whose?
+}
+
+TEST(RasText, ComplaintsAreQuotedAndOtherTextsRefused) {
+  Logs logs;
+  ASSERT_TRUE(add_ras_text(logs, "NCCL version 2.28.9\nCommunicators... (0.00s)\n  #1 INCOMPLETE: missing 1 rank\nErrors\n", "ras.txt"));
+  EXPECT_EQ(logs.notes.front(), "NCCL's RAS says:   #1 INCOMPLETE: missing 1 rank");
+  EXPECT_FALSE(add_ras_text(logs, "hello", "ras.txt"));
+}
+
+}  // namespace
+}  // namespace p2plab::monitor

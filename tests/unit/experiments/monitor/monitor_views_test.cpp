@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is recorded, as lines, tables, Prometheus' text and traces.
+#include <algorithm>
+#include <sstream>
+
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
+
+#include "monitor/recorder.h"
+#include "monitor/views.h"
+#include "support/scratch.h"
+
+namespace p2plab::monitor {
+namespace {
+
+// One rank's calls of 1000 float16 that take `us` each.
+RecordedProcess process_of(const std::vector<double>& us, double predicted_us = 0) {
+  RecordedProcess process{.path = "x", .pid = 7, .source = "p2plab", .program = "a\"b", .names = {"", "ring", "ll"}};
+  process.sides.push_back({.communicator = 0xabc, .rank = 1, .ranks = 4, .begun = us.size()});
+  process.sides.front().counts[0] = us.size();
+  for (std::size_t i = 0; i < us.size(); ++i) {
+    RecordedCall call{.number = i, .sequence = i, .begun = 1'000'000 * (i + 1), .device_begun = 1, .count = 1000};
+    call.device_time = static_cast<std::uint64_t>(us[i] * 1e3);
+    call.predicted = Seconds{predicted_us * 1e-6};
+    call.type = 6;
+    call.backend = 1;
+    call.algorithm = 1;
+    call.protocol = 2;
+    process.calls.push_back(call);
+  }
+  process.next = us.size();
+  return process;
+}
+
+TEST(MonitorViews, ABandHasItsMedianAndBusbwAndIsSlowerOnlyAgainstWhatIsExpected) {
+  const auto steady = process_of(std::vector<double>(200, 10), 9);
+  const auto bands = bands_of({&steady});
+  ASSERT_EQ(bands.size(), 1U);
+  EXPECT_NEAR(bands[0].median.count(), 10e-6, 1e-12);
+  EXPECT_EQ(bands[0].bytes, 1024U);                       // 2000 bytes lie between 1 and 2 KiB
+  EXPECT_NEAR(bands[0].busbw, 1024 * 1.5 / 10e-6, 1e-3);  // 2 (n-1) / n of 4 ranks
+  EXPECT_EQ(bands[0].expectation, Expectation::predicted);
+  EXPECT_FALSE(bands[0].outside);  // within 25 % of 9 us
+  const auto slow = process_of(std::vector<double>(200, 12), 9);
+  EXPECT_TRUE(bands_of({&slow})[0].outside);
+  auto times = std::vector<double>(100, 10);
+  times.insert(times.end(), 100, 14);
+  const auto slower = process_of(times);
+  EXPECT_EQ(bands_of({&slower})[0].expectation, Expectation::own_past);
+  EXPECT_TRUE(bands_of({&slower})[0].outside);
+  const auto few = process_of(std::vector<double>(20, 10));
+  EXPECT_EQ(bands_of({&few})[0].expectation, Expectation::none);
+}
+
+TEST(MonitorViews, OfRanksThatWaitTheTimeOfTheLastToComeCounts) {
+  auto early = process_of(std::vector<double>(50, 100));
+  auto late = process_of(std::vector<double>(50, 10));
+  late.sides.front().rank = 2;
+  const auto bands = bands_of({&early, &late});
+  ASSERT_EQ(bands.size(), 1U);
+  EXPECT_EQ(bands[0].calls, 100U);
+  EXPECT_EQ(bands[0].timed, 50U);
+  EXPECT_NEAR(bands[0].median.count(), 10e-6, 1e-12);
+}
+
+TEST(MonitorViews, LinesAndTracesAreJsonAndPrometheusLinesAreWellFormed) {
+  const auto process = process_of({10, 20}, 9);
+  const auto line = nlohmann::json::parse(call_line(process, process.calls[1]));
+  EXPECT_EQ(line["operation"], "all_reduce");
+  EXPECT_EQ(line["type"], "float16");
+  EXPECT_NEAR(line["measured_us"].get<double>(), 20, 1e-9);
+  EXPECT_EQ(line["measured_by"], "device");
+  EXPECT_EQ(line["algorithm"], "ring");
+  const Picture picture{.processes = {&process}, .bands = bands_of({&process}), .alarms = {{"late", "c", 1, "rank 1 \"is\" late", 5}}, .lost = 3};
+  const auto json = nlohmann::json::parse(picture_json(picture));
+  EXPECT_EQ(json["bands"][0]["calls"], 2);
+  EXPECT_EQ(json["communicators"][0]["late_us"].size(), 4U);
+  std::istringstream text(prometheus_of(picture));
+  for (std::string each; std::getline(text, each);) {
+    if (each.starts_with('#')) continue;
+    const auto blank = each.rfind(' ');
+    ASSERT_NE(blank, std::string::npos) << each;
+    std::size_t end = 0;
+    std::stod(each.substr(blank + 1), &end);
+    EXPECT_EQ(end, each.size() - blank - 1) << each;
+    EXPECT_EQ(std::ranges::count(each.substr(0, blank), '{'), std::ranges::count(each, '}')) << each;
+  }
+  EXPECT_NE(prometheus_of(picture).find("p2plab_lost_records_total 3\n"), std::string::npos);
+  const auto trace = nlohmann::json::parse(trace_of({process}, {.from = 1'500'000}));
+  const auto bars = std::ranges::count_if(trace["traceEvents"], [](const auto& event) { return event["ph"] == "X"; });
+  EXPECT_EQ(bars, 1);  // the other call began before the window
+  EXPECT_NE(table_of(picture, 80).find("ALARM"), std::string::npos);
+}
+
+TEST(MonitorViews, EachCallIsGivenOutOnceAndOverwrittenOnesAreCounted) {
+  const auto folder = test::scratch("records").parent_path().string();
+  const auto recorder = Recorder::open({.source = "host", .level = Level::basic, .folder = folder.c_str(), .calls = 16});
+  ASSERT_NE(recorder, nullptr);
+  const int side = recorder->add_side({.communicator = 1});
+  Watcher watcher({.folder = folder});
+  std::size_t given = 0;
+  for (int round = 0; round < 3; ++round) {
+    for (int i = 0; i < (round == 2 ? 40 : 10); ++i) recorder->end(recorder->begin(side, {.kind = all_reduce}), Progress::done);
+    ASSERT_TRUE(watcher.look());
+    given += watcher.take_settled(Seconds{1}, monotonic_now()).size();
+  }
+  EXPECT_EQ(watcher.lost(), 24U);
+  EXPECT_EQ(given, 36U);
+}
+
+TEST(Alarms, AreToldOnceAndEndOnlyWhenTheyStayAway) {
+  Alarms alarms;
+  constexpr std::uint64_t second = 1'000'000'000;
+  const std::vector<Alarm> late{{"rank is late", "world", 1, "rank 1 is late", second}};
+  EXPECT_EQ(alarms.update(late, second).size(), 1U);
+  EXPECT_TRUE(alarms.update(late, 2 * second).empty());
+  EXPECT_TRUE(alarms.update({}, 4 * second).empty());
+  EXPECT_TRUE(alarms.update(late, 6 * second).empty());
+  const auto over = alarms.update({}, 12 * second);
+  ASSERT_EQ(over.size(), 1U);
+  EXPECT_FALSE(over.front().on);
+  EXPECT_TRUE(alarms.on().empty());
+}
+
+}  // namespace
+}  // namespace p2plab::monitor
