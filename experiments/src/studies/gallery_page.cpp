@@ -22,8 +22,9 @@ double as_rate(const GalleryFigure& figure, double value) {
 nlohmann::ordered_json page_row(const GalleryRow& row) {
   const auto published = as_rate(row.figure, row.figure.published);
   const auto predicted = as_rate(row.figure, row.predicted.value);
-  return {{"machine", row.machine},
-          {"figure", row.figure.name},
+  // A series for each profile: so many colours and marks can be told apart, not one for each machine.
+  return {{"machine", row.profile},
+          {"figure", fmt::format("{}: {}", row.machine, row.figure.name)},
           {"kind", row.figure.kind == GalleryFigure::Kind::copies ? "copies" : std::string{to_string(row.figure.collective)}},
           {"size_bytes", row.figure.size.count()},
           {"published_gbps", published},
