@@ -17,6 +17,7 @@ struct Shown {
   std::string command;
   Lines output;
 };
+void PrintTo(const Shown& shown, std::ostream* out) { *out << shown.command; }
 
 using Block = std::vector<Shown>;
 
