@@ -36,6 +36,28 @@ TEST(PlanCommand, JsonHasTheFixedKeysAndARingOnAnHgxMovesTwoTimesSevenEighths) {
   EXPECT_NEAR(json["algbw_gbps"].get<double>(), 450 / (2 * 7 / 8.0), 1e-3);  // each port of 450 GB/s carries 2 (n-1)/n payloads
 }
 
+// A plan as somebody writes it: without a fingerprint.
+TEST(PlanCommand, ChecksAPlanMadeByHand) {
+  const auto file = test::scratch("by_hand.json");
+  const auto made = json_of("plan --topology hgx-h200:gpus=2 --algorithm ring --size '1 MiB' --profile ideal --json --out '" + file.string() + "'");
+  auto plan = nlohmann::ordered_json::parse(test::content(file));
+  plan.erase("fingerprint");
+  std::ofstream(file) << plan.dump(2);
+  const auto checked = json_of("plan --check '" + file.string() + "' --profile ideal --json");
+  EXPECT_EQ(checked["verified"], true);
+  EXPECT_EQ(checked["predicted_us"], made["predicted_us"]);
+  EXPECT_EQ(checked["steps"], 4);
+  plan["steps"].erase(3);
+  std::ofstream(file) << plan.dump(2);
+  const auto wrong = p2plab("plan --check '" + file.string() + "'");
+  EXPECT_EQ(wrong.exit, 3);
+  EXPECT_NE(wrong.err.find("by_hand.json: error: at the end rank 0 output[1] must hold the contributions of {0, 1}"), std::string::npos) << wrong.err;
+  EXPECT_EQ(p2plab("plan --check x.json --topology hgx-h200").exit, 2);
+  const auto neither = p2plab("plan");
+  EXPECT_EQ(neither.exit, 2);
+  EXPECT_NE(neither.err.find("--topology (or --check) is required"), std::string::npos) << neither.err;
+}
+
 TEST(PlanCommand, OnlyTheRanksAskedForTakePart) {
   const auto json = json_of("plan --topology hgx-h200 --collective all_gather --ranks 1,3,4 --size '3 MiB' --algorithm one_shot --in-place --json");
   EXPECT_EQ(json["ranks"], 3);

@@ -33,6 +33,7 @@ struct PlanArguments {
   std::string program;
   std::string repair;
   std::string order = "any";
+  std::string check;
   LimitArguments limits;
   bool in_place = false;
   bool json = false;
@@ -55,6 +56,12 @@ Result<Task> task_of_plan(const std::string& path, const Topology& topology) {
   Task task{*std::move(collective), old->payload, {old->plan.planner, old->plan.parameters}, old->in_place};
   task.old = *std::move(old);
   return task;
+}
+
+// The plan of a file as it stands, for the machine in it.
+Task task_of_check(const std::shared_ptr<const PlanFile>& file) {
+  AlgorithmChoice choice{.name = "plan", .file = file};
+  return {file->plan.schedule.collective(), file->payload, std::move(choice), file->in_place};
 }
 
 Result<Task> task_from(const PlanArguments& arguments, const Topology& topology) {
@@ -121,12 +128,18 @@ Status plan(const PlanArguments& arguments, Watch& watch) {
   for (const auto* out : {&arguments.out, &arguments.program}) {
     if (auto able = try_out(*out); !able) return able;
   }
-  auto topology = topology_from(arguments.topology);
+  std::shared_ptr<const PlanFile> checked;
+  if (!arguments.check.empty()) {
+    auto file = plan_from(arguments.check);
+    if (!file) return std::move(file).error();
+    checked = std::make_shared<const PlanFile>(*std::move(file));
+  }
+  auto topology = checked ? Result<Topology>(checked->topology) : topology_from(arguments.topology);
   if (!topology) return std::move(topology).error();
   if (auto able = arguments.out.empty() ? Status{} : try_text_of(*topology); !able) return able;
-  auto task = task_from(arguments, *topology);
+  auto task = checked ? Result<Task>(task_of_check(checked)) : task_from(arguments, *topology);
   if (!task) return std::move(task).error();
-  if (arguments.repair.empty()) topology = machine_of(arguments.group, *topology);
+  if (arguments.repair.empty() && !checked) topology = machine_of(arguments.group, *topology);
   if (!topology) return std::move(topology).error();
   auto profile = profile_from(arguments.profile, *topology);
   if (!profile) return std::move(profile).error();
@@ -147,7 +160,7 @@ Status plan(const PlanArguments& arguments, Watch& watch) {
   };
   watch.showing(fmt::format("planning {} with {}", to_string(task->collective.kind), task->choice.label()));
   auto evaluation = plan_one(*evaluator, task->choice, task->collective, task->payload, options);
-  if (!evaluation) return std::move(evaluation).error();
+  if (!evaluation) return checked ? in_file(std::move(evaluation).error(), arguments.check) : std::move(evaluation).error();
   watch.finishing();
   return give(*evaluation, watch);
 }
@@ -158,7 +171,7 @@ Command plan_command(CLI::App& parent) {
   auto a = std::make_shared<PlanArguments>();
   auto* app = add_command(parent, "plan", "Plan one collective with one algorithm, prove it and predict its time",
                           "p2plab plan --topology dgx-v100 --collective all_reduce --size '64 MiB' --algorithm ring");
-  add_machine_options(*app, a->topology, "--topology", "a file or a preset, as in hgx-h200:gpus=4")->required();
+  add_machine_options(*app, a->topology, "--topology", "a file or a preset, as in hgx-h200:gpus=4");
   add_group_options(*app, a->group);
   app->add_option("--size", a->size, "nccl-tests' size, as in '64 MiB'")->capture_default_str()->type_name("S");
   app->add_option("--algorithm", a->algorithm, "a planner (p2plab list algorithms)")->capture_default_str()->type_name("A");
@@ -171,6 +184,13 @@ Command plan_command(CLI::App& parent) {
                      ->type_name("FILE");
   for (const auto* other : {"--collective", "--size", "--algorithm", "--root", "--ranks", "--set", "--dtype"})
     repair->excludes(app->get_option(other));
+  auto* check = app->add_option("--check", a->check, "prove and predict the plan in a file, made by hand or by another program; --out writes it anew")
+                    ->type_name("FILE");
+  for (const auto* other : {"--topology", "--machine", "--collective", "--size", "--algorithm", "--root", "--ranks", "--set", "--dtype", "--repair"})
+    check->excludes(app->get_option(other));
+  app->parse_complete_callback([a] {
+    if (a->topology.empty() && a->check.empty()) throw CLI::RequiredError("--topology (or --check)");
+  });
   add_time_limit(*app, a->limits, "how long to search; then the best plan so far, its gap stated", "--deadline");
   add_memory_limit(*app, a->limits);
   app->add_option("--order", a->order, "of sums; fixed: every element adds the members in their order, whatever its place, the size, the rank")

@@ -50,13 +50,13 @@ class PlanReader {
       : mistake_{filename, text}, root_(&document, &mistake_) {}
 
   Result<PlanFile> run() {
-    root_.expect_keys({"p2plab_plan", "planner", "parameters", "reason", "tuning", "payload", "in_place", "fingerprint", "topology", "ranks",
+    root_.expect_keys({"p2plab_plan", "planner", "parameters", "reason", "tuning", "payload", "in_place", "fingerprint?", "topology", "ranks",
                        "collective", "chunks", "routes", "steps", "phases?", "images?", "order?"});
     root_["p2plab_plan"].version(1, "plan files");
     if (mistake_.error) return *std::move(mistake_.error);
     auto topology = read_topology(root_["topology"].string(), mistake_.filename + ": topology");
     if (!topology) return std::move(topology).error();
-    if (const auto right = fingerprint(*topology); root_["fingerprint"].string() != right) {
+    if (const auto right = fingerprint(*topology); root_["fingerprint"].present() && root_["fingerprint"].string() != right) {
       root_["fingerprint"].fail(fmt::format("the topology in this file has the fingerprint '{}'", right));
     }
     const auto payload = read_payload(root_["payload"]);
