@@ -23,17 +23,19 @@ function sizeText(bytes) {
   return `${Number.isInteger(bytes) ? bytes : Number(bytes.toPrecision(4))} ${units[unit]}`;
 }
 
+const [whole, tenths, hundredths, threeDigits, signed] = [",.0f", ".1f", ".2f", ".3~r", "+.1f"].map(d3.format);
+
 // As people write numbers: three or four digits that count, no exponents.
 function numberText(value) {
   if (value === null || value === undefined || Number.isNaN(value)) return "-";
   const size = Math.abs(value);
-  if (size >= 1000) return d3.format(",.0f")(value);
-  if (size >= 100) return d3.format(".1f")(value);
-  if (size >= 1 || size === 0) return d3.format(".2f")(value);
-  return d3.format(".3~r")(value);
+  if (size >= 1000) return whole(value);
+  if (size >= 100) return tenths(value);
+  if (size >= 1 || size === 0) return hundredths(value);
+  return threeDigits(value);
 }
 
-const percentText = (value) => (value === null || value === undefined ? "-" : d3.format("+.1f")(value));
+const percentText = (value) => (value === null || value === undefined ? "-" : signed(value));
 
 function csvText(columns, lines) {
   const field = (value) => {

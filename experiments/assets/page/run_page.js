@@ -123,7 +123,7 @@ function rowColumns() {
     ...axes.map((axis) => ({ name: axis, value: (row) => row.axes?.[axis], text: (row) => row.axes?.[axis] ?? "", left: true })),
     column("executor", "executor", String, true), column("time us", "time_us", us), column("predicted us", "predicted_us", interval), column("algbw GB/s", "algbw_gbps", us),
     column("busbw GB/s", "busbw_gbps", us), column("error %", "error_pct", percentText),
-    { name: "% of bound", value: bound, text: (row) => { const share = bound(row); return share === null ? "-" : d3.format(".1f")(share); } },
+    { name: "% of bound", value: bound, text: (row) => { const share = bound(row); return share === null ? "-" : tenths(share); } },
     column("channels", "channels", String), column("protocol", "protocol", String, true), column("proved", "verified", (yes) => (yes ? "yes" : "no"), true),
     { name: "data", value: (row) => row.data?.passed, text: (row) => (row.data ? (row.data.passed ? "ok" : "WRONG") : "-"), left: true, bad: (row) => row.data?.passed === false }];
 }

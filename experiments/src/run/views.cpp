@@ -22,7 +22,7 @@ using Json = nlohmann::ordered_json;
 
 constexpr int heat_columns = 80;
 constexpr std::size_t most_heat_rows = 40;
-constexpr std::size_t most_tracks = 48;
+constexpr std::size_t most_tracks = 32;
 constexpr std::size_t most_bars = 3000;
 
 double tenths(double value) { return std::round(value * 10) / 10; }
