@@ -4,7 +4,9 @@
 
 // Links of one sort that have less than the rest of it: a lane is lost, or a board is built so. They are drawn broken, with their rate.
 function slowerLinks(view) {
-  const sorts = d3.rollup(view.links, (links) => d3.mode(links, (link) => link.gbps), (link) => link.sort);
+  // What more than half of a sort have; where nothing has, there is no such rest.
+  const usual = (links) => { const gbps = d3.mode(links, (link) => link.gbps); return 2 * links.filter((link) => link.gbps === gbps).length > links.length ? gbps : 0; };
+  const sorts = d3.rollup(view.links, usual, (link) => link.sort);
   return view.links.filter((link) => link.gbps < sorts.get(link.sort) * 0.999);
 }
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 #include <set>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -29,6 +30,8 @@ constexpr std::array<LinkStyle, 6> link_styles{{{LinkKind::nvlink, "#009e73", "N
                                                 {LinkKind::host_memory, "#56b4e9", "host memory"},
                                                 {LinkKind::network, "#cc79a7", "network"},
                                                 {LinkKind::other, "#666666", "direct link"}}};
+
+constexpr std::string_view lacking_colour = "#a8001c";
 
 const LinkStyle& style_of(LinkKind kind) { return *std::ranges::find(link_styles, kind, &LinkStyle::kind); }
 
@@ -61,7 +64,10 @@ std::string escaped(const std::string& text) {
 class Picture {
  public:
   explicit Picture(const Topology& topology) : topology_(topology), drawing_(place_nodes(topology)), connections_(connections(topology)) {
-    for (const auto& connection : connections_) widest_ = std::max(widest_, connection.wider());
+    for (const auto& connection : connections_) {
+      widest_ = std::max(widest_, connection.wider());
+      ++alike_[sort_of(connection)][connection.wider()];
+    }
     const bool below = std::ranges::none_of(topology.nodes(), [](const Node& node) { return node.kind == NodeKind::nvswitch; });
     arc_side_ = below ? 1 : -1;
     top_ = 56;
@@ -91,6 +97,22 @@ class Picture {
     const double share =
         std::sqrt(static_cast<double>(bandwidth.bytes_per_second()) / static_cast<double>(std::max<std::int64_t>(widest_.bytes_per_second(), 1)));
     return (1 + 6 * share) * (connections_.size() > 40 ? 0.5 : 1.0);
+  }
+
+  // What should be alike: one kind of link between the same kinds of nodes.
+  using Sort = std::tuple<LinkKind, NodeKind, NodeKind>;
+  Sort sort_of(const Connection& connection) const {
+    const auto [low, high] = std::minmax(topology_.node(connection.a).kind, topology_.node(connection.b).kind);
+    return {connection.kind, low, high};
+  }
+
+  // A lane is lost, or the board is built so: less than most of its sort have. Where no bandwidth has the majority there is no such rest.
+  bool lacks(const Connection& connection) const {
+    const auto& counts = alike_.at(sort_of(connection));
+    const auto usual = std::ranges::max_element(counts, {}, [](const auto& each) { return each.second; });
+    int all = 0;
+    for (const auto& [bandwidth, count] : counts) all += count;
+    return 2 * usual->second > all && connection.wider() < usual->first;
   }
 
   // Where a line to `other` leaves a node: its centre, or on a bar the point nearest to the other end.
@@ -136,8 +158,16 @@ class Picture {
       middle_y += inward / 2 * (centre - middle_y);
     }
     const auto& style = style_of(connection.kind);
-    body_ += fmt::format("<path d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"{:.1f}\" stroke-opacity=\"0.8\"><title>{}</title></path>\n", path,
-                         style.colour, stroke(connection.wider()), escaped(describe(connection)));
+    const bool less = lacks(connection);
+    body_ += fmt::format("<path d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"{:.1f}\" stroke-opacity=\"0.8\"{}><title>{}</title></path>\n",
+                         path, less ? lacking_colour : style.colour, stroke(connection.wider()), less ? " stroke-dasharray=\"7 4\"" : "",
+                         escaped(describe(connection)));
+    if (less) {
+      body_ += fmt::format(
+          "<text x=\"{:.1f}\" y=\"{:.1f}\" font-size=\"11\" font-weight=\"bold\" text-anchor=\"middle\" fill=\"{}\" stroke=\"#ffffff\" "
+          "stroke-width=\"4\" paint-order=\"stroke\">{}</text>\n",
+          middle_x, middle_y + 4, lacking_colour, to_string(connection.wider()));
+    }
     if (connection.forward == connection.backward) return;
     // An arrow in the middle shows the wider direction, hollow if something flows back.
     const bool forward = connection.forward > connection.backward;
@@ -215,6 +245,7 @@ class Picture {
   Drawing drawing_;
   std::vector<Connection> connections_;
   Bandwidth widest_;
+  std::map<Sort, std::map<Bandwidth, int>> alike_;  // how many have it
   double arc_side_ = 1;
   double top_ = 0;
   double lowest_ = 0;

@@ -211,6 +211,22 @@ TEST(TopologySvg, WiderLinksAreWiderLines) {
   EXPECT_GT(wide, narrow);
 }
 
+TEST(TopologySvg, ALostLaneIsSeenAtOnce) {
+  const auto whole = machine("hgx-h200");
+  const auto lost = apply_mask(whole, {.links = {{.from = "gpu3", .to = "nvswitch0", .bandwidth = Bandwidth::bytes_per_second(25'000'000'000)}}});
+  ASSERT_TRUE(lost);
+  EXPECT_EQ(topology_svg(whole).find("stroke-dasharray"), std::string::npos);
+  pugi::xml_document document;
+  document.load_string(topology_svg(*lost).c_str());
+  int broken = 0;
+  for (const auto& path : document.child("svg").child("g").children("path")) broken += path.attribute("stroke-dasharray") ? 1 : 0;
+  EXPECT_EQ(broken, 1);
+  EXPECT_NE(topology_svg(*lost).find(">425 GB/s</text>"), std::string::npos);
+}
+
+// Half of a DGX-1's pairs have two lanes, half have one: none of them lacks any.
+TEST(TopologySvg, OfTwoEqualHalvesNeitherLacksAnything) { EXPECT_EQ(topology_svg(machine("dgx-v100")).find("stroke-dasharray"), std::string::npos); }
+
 TEST(TopologySvg, HostileNamesMakeAValidDocument) {
   pugi::xml_document document;
   EXPECT_TRUE(document.load_string(topology_svg(hostile()).c_str()));
