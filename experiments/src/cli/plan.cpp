@@ -93,9 +93,8 @@ struct Giver {
   PlanArguments arguments;
   std::shared_ptr<const Evaluator> evaluator;
   Limit limit;
-  Collective collective;
   bool in_place = false;
-  bool fixed_order = false;
+  std::string order = {};  // of sums, that is promised; empty: none
   std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
 
   Status operator()(const Evaluation& evaluation, Watch& watch) const {
@@ -103,15 +102,14 @@ struct Giver {
     Status written;
     if (!arguments.out.empty())
       written =
-          watch.write(arguments.out, write_plan({evaluator->topology(), evaluation.kept_plan(), evaluation.program.payload, in_place, {}, order()}));
+          watch.write(arguments.out, write_plan({evaluator->topology(), evaluation.kept_plan(), evaluation.program.payload, in_place, {}, order}));
     if (written && !arguments.program.empty()) written = watch.write(arguments.program, write_program({evaluator->topology(), evaluation.program}));
     auto printed =
         watch.print(arguments.json ? to_json(summary) : to_text(summary) + relays_text(evaluation.program, evaluator->topology()) + order_text());
     return written ? std::move(printed) : std::move(written);
   }
 
-  std::string order() const { return fixed_order ? members_in_order(collective) : std::string{}; }
-  std::string order_text() const { return fixed_order ? fmt::format("  order of sums     {}, for every element\n", order()) : std::string{}; }
+  std::string order_text() const { return order.empty() ? std::string{} : fmt::format("  order of sums     {}, for every element\n", order); }
 };
 
 // The bound comes first: it is worth telling even where no plan is found in the time or memory there is.
@@ -146,7 +144,8 @@ Status plan(const PlanArguments& arguments, Watch& watch) {
   if (auto able = afford_routes(topology->ranks(), watch); !able) return able;
   const auto evaluator = std::make_shared<const Evaluator>(*topology, *profile);
   const bool fixed = arguments.order == "fixed";
-  const Giver give{arguments, evaluator, known_limit(*topology, *task, watch), task->collective, task->in_place, fixed};
+  const auto order = checked ? checked->order : (fixed ? members_in_order(task->collective) : std::string{});
+  const Giver give{arguments, evaluator, known_limit(*topology, *task, watch), task->in_place, order};
   PlanningOptions options{.in_place = task->in_place, .fixed_order = fixed};
   std::optional<PreviousPlan> previous;
   if (task->old) previous.emplace(PreviousPlan{task->old->topology, task->old->plan.schedule});
@@ -161,6 +160,8 @@ Status plan(const PlanArguments& arguments, Watch& watch) {
   watch.showing(fmt::format("planning {} with {}", to_string(task->collective.kind), task->choice.label()));
   auto evaluation = plan_one(*evaluator, task->choice, task->collective, task->payload, options);
   if (!evaluation) return checked ? in_file(std::move(evaluation).error(), arguments.check) : std::move(evaluation).error();
+  if (auto kept = checked ? keeps_order(evaluation->plan().schedule, task->in_place, order) : Status{}; !kept)
+    return in_file(std::move(kept).error(), arguments.check);
   watch.finishing();
   return give(*evaluation, watch);
 }
@@ -184,19 +185,20 @@ Command plan_command(CLI::App& parent) {
                      ->type_name("FILE");
   for (const auto* other : {"--collective", "--size", "--algorithm", "--root", "--ranks", "--set", "--dtype"})
     repair->excludes(app->get_option(other));
-  auto* check = app->add_option("--check", a->check, "prove and predict the plan in a file, made by hand or by another program; --out writes it anew")
-                    ->type_name("FILE");
-  for (const auto* other : {"--topology", "--machine", "--collective", "--size", "--algorithm", "--root", "--ranks", "--set", "--dtype", "--repair"})
-    check->excludes(app->get_option(other));
-  app->parse_complete_callback([a] {
-    if (a->topology.empty() && a->check.empty()) throw CLI::RequiredError("--topology (or --check)");
-  });
   add_time_limit(*app, a->limits, "how long to search; then the best plan so far, its gap stated", "--deadline");
   add_memory_limit(*app, a->limits);
   app->add_option("--order", a->order, "of sums; fixed: every element adds the members in their order, whatever its place, the size, the rank")
       ->check(CLI::IsMember({"any", "fixed"}))
       ->capture_default_str()
       ->type_name("O");
+  auto* check = app->add_option("--check", a->check, "prove and predict the plan in a file, made by hand or by another program; --out writes it anew")
+                    ->type_name("FILE");
+  for (const auto* other :
+       {"--topology", "--machine", "--collective", "--size", "--algorithm", "--root", "--ranks", "--set", "--dtype", "--repair", "--order"})
+    check->excludes(app->get_option(other));
+  app->parse_complete_callback([a] {
+    if (a->topology.empty() && a->check.empty()) throw CLI::RequiredError("--topology (or --check)");
+  });
   app->add_flag("--in-place", a->in_place, "input and output share memory");
   app->add_flag("--json", a->json, "print the figures as JSON");
   return {app, [a](Watch& watch) { return plan(*a, watch); }};
