@@ -111,7 +111,7 @@ TEST(MeasuredTable, PlansThatTheModelCannotTellApartAreTimedOnce) {
   ASSERT_TRUE(topology && profile);
   SilentProgress progress;
   const Scripted ours({{"", 5}});
-  TuneOptions options{.sizes = {Bytes{1 << 20}}, .dtype = DataType::float16};
+  TuneOptions options{.sizes = {Bytes{512 << 10}}, .dtype = DataType::float16};
   options.measuring = TuneMeasuring{.ours = &ours, .on = {.executor = "scripted", .gpus = {"G", "G"}, .version = "1", .date = "d"}};
   ASSERT_TRUE(tune(Evaluator(*topology, *profile, {.forms = PlanForms::gpu}), make_collective(CollectiveKind::all_reduce, 2), options, progress));
   const std::set<std::string> timed(ours.asked.begin(), ours.asked.end());
