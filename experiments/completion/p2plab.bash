@@ -2,11 +2,10 @@
 # bash completion for p2plab: commands and options as the program's own --help lists them, names as `p2plab list` does.
 
 _p2plab_words() { # _p2plab_words PROGRAM WORD...: commands and options after these words
-  "$@" --help 2>/dev/null | awk '
+  "$@" --help 2>/dev/null | sed -E ':a; s/^(  [^ ]+), /\1,/; ta' | awk '
     /^Subcommands:/ { commands = 1; next }
     /^[^ ]/ { commands = 0 }
-    commands && /^  [a-z]/ { print $1 }
-    /^  -/ { n = split($1, names, ","); for (i = 1; i <= n; ++i) print names[i] }'
+    (commands && /^  [a-z]/) || /^  -/ { n = split($1, names, ","); for (i = 1; i <= n; ++i) print names[i] }'
 }
 
 _p2plab() {

@@ -8,7 +8,7 @@ function __p2plab_words
         string match -qr '^[a-z][a-z-]*$' -- $word; or break
         set -a words $word
     end
-    p2plab $words --help 2>/dev/null | awk '
+    p2plab $words --help 2>/dev/null | sed -E ':a; s/^(  [^ ]+), /\1,/; ta' | awk '
         /^Subcommands:/ { commands = 1; next }
         /^[^ ]/ { commands = 0 }
         (commands && /^  [a-z]/) || /^  -/ { text = $0; sub(/^  [^ ]+ */, "", text); n = split($1, all, ","); for (i = 1; i <= n; ++i) print all[i] "\t" text }'

@@ -11,7 +11,7 @@ page() { # page WORD...: that of a command, then those of its commands
   local name="p2plab" word _
   for word in "$@"; do name+="-$word"; done
   "$program" "$@" --help | awk -v command="p2plab $*" -v name="$name" -v version="$version" -f "$here/help_to_man.awk" >"$folder/$name.1"
-  # A command's own commands follow "Subcommands:".
-  while read -r word _; do page "$@" "$word"; done < <("$program" "$@" --help | awk '/^Subcommands:/ {inside = 1; next} /^[^ ]/ {inside = 0} inside && /^  [a-z]/')
+  # A command's own commands follow "Subcommands:"; one with another name is "monitor, top".
+  while read -r word _; do page "$@" "${word%,}"; done < <("$program" "$@" --help | awk '/^Subcommands:/ {inside = 1; next} /^[^ ]/ {inside = 0} inside && /^  [a-z]/')
 }
 page

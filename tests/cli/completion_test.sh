@@ -16,6 +16,8 @@ expect() {
 }
 expect top -- topo
 expect topo sh -- show
+expect mon -- monitor
+expect to -- top
 expect plan --alg -- --algorithm
 expect plan --topology dgx-v -- dgx-v100
 expect plan --algorithm two -- two_shot
