@@ -45,6 +45,7 @@ const LaneStream& LaneReader::read(const Lane& lane) {
   stream_.waits.clear();
   stream_.peers.clear();
   stream_.lanes.clear();
+  sent_own_ = false;
   for (auto index = lane.first; index < lane.first + lane.count; ++index) add(lane, index);
   dependencies_.find(lane, stream_.works);
   return stream_;
@@ -85,11 +86,18 @@ std::int64_t LaneReader::turns(const Instruction& i) const {
 
 // Polls queue behind the stores of other warps, which drain as fast as the links carry what all warps send: by two warps or more for each of a
 // multiprocessor's four schedulers nothing is passed on before all of a wave has come, and the links idle meanwhile. A thread with several packets
-// sends them all before it polls, so what it adds up at the end is not added while data still flows.
-bool LaneReader::loads_wait_for_stores(const Instruction& i, const Work& work) const {
+// sends them all before it polls, so what it adds up at the end is not added while data still flows. Only who has sent data of its own in the wave
+// polls behind stores: who just passes on, or adds up, goes on as packets come.
+bool LaneReader::loads_wait_for_stores(const Instruction& i, const Work& work) {
   if (!costs_.packets) return false;
   constexpr auto two_warps_a_scheduler = packet_threads / packet_threads_of_multiprocessor * 4 * 2 * 32;
-  if (work.destinations > 0) return packets_of(program_.packets->wire, i.bytes) >= two_warps_a_scheduler;
+  const bool many = packets_of(program_.packets->wire, i.bytes) >= two_warps_a_scheduler;
+  if (i.wait_count == 0) {
+    sent_own_ |= work.destinations > 0 && many;
+    return false;
+  }
+  if (!sent_own_) return false;
+  if (work.destinations > 0) return many;
   return i.sources > 1 && !i.copies && turns(i) > 1;
 }
 

@@ -39,7 +39,7 @@ class LaneReader {
   };
   void add(const Lane& lane, std::uint32_t instruction);
   std::int64_t turns(const Instruction& instruction) const;
-  bool loads_wait_for_stores(const Instruction& instruction, const Work& work) const;
+  bool loads_wait_for_stores(const Instruction& instruction, const Work& work);
   void add_costs(std::uint32_t instruction, Work& work) const;
   std::uint32_t peer(const Operand& operand, bool reads, StepId step);
   std::uint32_t awaited(LaneId lane);
@@ -50,6 +50,7 @@ class LaneReader {
   std::vector<Number> lanes_;
   IntraLaneDependencies dependencies_;
   std::uint32_t reads_ = 0;
+  bool sent_own_ = false;  // has the lane sent data that it did not wait for?
   LaneStream stream_;
 };
 
