@@ -96,6 +96,7 @@ TEST(Profile, ThatComesWithTheProgramIsFoundByItsName) {
   const auto wrong = load_profile("h20");
   ASSERT_FALSE(wrong);
   EXPECT_NE(describe(wrong.error()).find("unknown profile 'h20'"), std::string::npos) << describe(wrong.error());
+  EXPECT_NE(describe(wrong.error()).find("/profiles (P2PLAB_PROFILES names another folder)"), std::string::npos) << describe(wrong.error());
   EXPECT_NE(describe(wrong.error()).find("h200"), std::string::npos) << describe(wrong.error());
 }
 

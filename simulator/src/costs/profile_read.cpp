@@ -114,8 +114,10 @@ Result<Profile> load_profile(const std::string& path) {
   if (!given.has_extension() && !std::filesystem::exists(given, none)) {
     if (given.filename() == Profile{}.name) return Profile{};
     const auto known = known_profile(given.filename().string());
-    if (!known) return unknown_name("profile", given.filename().string(), known_profiles());
-    return load_profile(*known);
+    if (known) return load_profile(*known);
+    auto error = unknown_name("profile", given.filename().string(), known_profiles());
+    error.notes.push_back(fmt::format("looked in {} (P2PLAB_PROFILES names another folder)", fmt::join(profile_folders(), ", ")));
+    return error;
   }
   auto file = ConfigFile::load(path);
   if (!file) return std::move(file).error();
