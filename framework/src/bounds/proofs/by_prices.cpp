@@ -138,7 +138,7 @@ std::optional<PricedBound> proved_by_prices(const Topology& topology, const Tree
   double work = 0;
   for (const auto& trees : kinds) work += trees.work() * static_cast<double>(roots.size());
   if (work > most_work) return std::nullopt;
-  Wide sum = 0;
+  Int128 sum = 0;
   std::optional<std::int64_t> least;
   for (const auto root : roots) {
     std::optional<std::int64_t> cost = 0;
@@ -149,7 +149,7 @@ std::optional<PricedBound> proved_by_prices(const Topology& topology, const Tree
     if (!cost && demand.weights.empty()) continue;  // others may be the root
     if (!cost) return std::nullopt;
     if (!least || *cost < *least) least = cost;
-    if (!demand.weights.empty()) sum += static_cast<Wide>(*cost) * demand.weights[static_cast<std::size_t>(root)];
+    if (!demand.weights.empty()) sum += static_cast<Int128>(*cost) * demand.weights[static_cast<std::size_t>(root)];
   }
   if (demand.weights.empty()) sum = least.value_or(0);
   if (sum <= 0) return std::nullopt;
@@ -159,12 +159,12 @@ std::optional<PricedBound> proved_by_prices(const Topology& topology, const Tree
 std::optional<PricedBound> proved_by_prices(const Topology& topology, std::span<const Commodity> commodities, bool reversed, const Prices& prices) {
   if (prices.empty()) return std::nullopt;
   const auto of_links = prices_of_links(topology, prices);
-  Wide sum = 0;
+  Int128 sum = 0;
   for (const auto& commodity : commodities) {
     const auto least = ways(topology, of_links, commodity.source, reversed);
     for (const auto& [sink, weight] : commodity.sinks) {
       if (least[static_cast<std::size_t>(sink)] == no_arc) return std::nullopt;
-      sum += static_cast<Wide>(least[static_cast<std::size_t>(sink)]) * weight;
+      sum += static_cast<Int128>(least[static_cast<std::size_t>(sink)]) * weight;
     }
   }
   if (sum <= 0) return std::nullopt;

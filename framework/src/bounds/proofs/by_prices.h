@@ -15,8 +15,8 @@ namespace p2plab::bounds {
 
 /// What one byte of weight 1 costs at least; the bound is worth / cost bytes per second.
 struct PricedBound {
-  Wide cost = 0;
-  Wide worth = 0;
+  Int128 cost = 0;
+  Int128 worth = 0;
   /// Seconds per byte of weight 1, times 1e9; a smaller fraction where lowest terms do not fit.
   Rational inverse() const;
 };

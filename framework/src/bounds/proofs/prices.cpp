@@ -8,8 +8,6 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/detail/rational.h"
-
 namespace p2plab::bounds {
 
 namespace {
@@ -66,10 +64,10 @@ std::string in_words(const Topology& topology, const Prices& prices) {
   return words;
 }
 
-Wide worth(const Topology& topology, const Prices& prices) {
-  Wide sum = 0;
+Int128 worth(const Topology& topology, const Prices& prices) {
+  Int128 sum = 0;
   const auto limits = topology.limits();
-  for (std::size_t i = 0; i < limits.size(); ++i) sum += static_cast<Wide>(prices[i]) * limits[i].bandwidth.bytes_per_second();
+  for (std::size_t i = 0; i < limits.size(); ++i) sum += static_cast<Int128>(prices[i]) * limits[i].bandwidth.bytes_per_second();
   return sum;
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "p2plab/detail/rational.h"
 #include "p2plab/machine/topology.h"
 
 namespace p2plab::bounds {
@@ -24,8 +25,7 @@ Prices fine_prices(std::span<const double> prices);
 std::string in_words(const Topology& topology, const Prices& prices);
 
 /// What all that the machine lets through in a second costs.
-__extension__ using Wide = __int128;
-Wide worth(const Topology& topology, const Prices& prices);
+Int128 worth(const Topology& topology, const Prices& prices);
 
 /// By link: the sum of the prices of its limits.
 std::vector<std::int64_t> prices_of_links(const Topology& topology, const Prices& prices);
