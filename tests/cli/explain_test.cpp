@@ -234,8 +234,9 @@ TEST(Gallery, PredictsMachinesThatNobodyHadSeen) {
   const auto folder = test::scratch("unseen");
   ASSERT_EQ(p2plab("run configs/unseen.yaml --out '" + folder.string() + "'").exit, 0);
   const auto csv = test::content(folder / "gallery.csv");
-  for (const char* machine : {"A100, HPE", "GB200 NVL72", "H100 PCIe", "H20", "H800", "MI250X", "RTX 5090, 2 Xeon", "DGX Spark, two"})
-    EXPECT_NE(csv.find(machine), std::string::npos) << machine;
+  for (const char* machine :
+       {"A100, HPE", "GB200 NVL72", "H100 PCIe", "H100 PCIe, bridged", "H20", "H800", "MI250X", "MI300X, HPE", "RTX 5090, 2 Xeon", "DGX Spark, two"})
+    EXPECT_NE(csv.find("\"" + std::string{machine} + "\","), std::string::npos) << machine;
 }
 
 TEST(Gallery, ItsFilesAreReadStrictly) {
@@ -243,12 +244,16 @@ TEST(Gallery, ItsFilesAreReadStrictly) {
   std::ofstream(folder / "bad_case.yaml") << "version: 1\nname: bad\nsource: none\nlinks: none\ntopology: {preset: hgx-h200, gpus: 2}\nfigures:\n"
                                              "  - {name: a, gpus: 3, size: 1 MiB, busbw: 1 GB/s}\n  - {name: a, size: 0 B, copies: [[0, 0]]}\n  - "
                                              "{name: c, gpus: 2, size: 1 B, time: 1 us, way: grap}\norders: [[a, b]]\n";
-  std::ofstream(folder / "bad_gallery.yaml") << "version: 1\nkind: gallery\ncases: [bad_case.yaml, none.yaml]\n";
+  const auto* const head = "version: 1\nname: x\nsource: none\nlinks: none\ntopology: {preset: hgx-h200, gpus: 2}\n";
+  std::ofstream(folder / "table_case.yaml") << head << "tables:\n  - {name: both kinds, copy: [[~, 1], [1, ~]], latency: [[~, 1], [1, ~]]}\n"
+                                            << "  - {name: t, copy: [[~, 1], [1, ~]]}\norders: [['t, 0 to 1', t]]\n";
+  std::ofstream(folder / "bad_gallery.yaml") << "version: 1\nkind: gallery\ncases: [bad_case.yaml, none.yaml, table_case.yaml]\n";
   const auto ran = p2plab("run bad_gallery.yaml", folder);
   EXPECT_EQ(ran.exit, 1);
   EXPECT_EQ(ran.out, "");
   for (const char* words : {"bad_case.yaml:7:", "'a' is listed twice", "a size must be above 0 B", "a copy needs two GPUs", "no figure is called 'b'",
-                            "none.yaml", "a collective says by which way it was run", "a figure has one published number", "did you mean 'graph'?"}) {
+                            "none.yaml", "a collective says by which way it was run", "a figure has one published number", "did you mean 'graph'?",
+                            "a table has one matrix", "no figure is called 't'"}) {
     EXPECT_NE(ran.err.find(words), std::string::npos) << words << '\n' << ran.err;
   }
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The gallery's page: what was published as a rate, or becomes one by its size, beside what was predicted.
-#include <cmath>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>

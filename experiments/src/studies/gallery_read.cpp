@@ -171,9 +171,13 @@ class CaseReader {
     if (!value.expect_keys({.required = {"name"}, .optional = {"copy", "both", "latency", "size", "staged", "fitted", "note"}})) return;
     const auto name = value["name"].string();
     is_new(value["name"], name);
+    int found = 0;
     for (const char* what : {"copy", "both", "latency"}) {
-      if (value[what].present()) elements(value, what, name);
+      if (!value[what].present()) continue;
+      ++found;
+      elements(value, what, name);
     }
+    if (found != 1) value.add_error("a table has one matrix", {"copy, both or latency"});
   }
 
   void elements(const ConfigValue& value, const std::string& what, const std::string& name) {
@@ -191,7 +195,7 @@ class CaseReader {
                              .kind = what == "latency" ? Kind::latency : Kind::copies,
                              .unit = what == "latency" ? GalleryFigure::Unit::time : GalleryFigure::Unit::sum,
                              .published = row[b].number({.least = 1e-3, .most = 1e6}, 1),
-                             .size = value["size"].size(Bytes{std::int64_t{64} << 20}),
+                             .size = what == "latency" ? Bytes{0} : value["size"].size(Bytes{std::int64_t{64} << 20}),
                              .staged = value["staged"].boolean(false),
                              .fitted = value["fitted"].boolean(false),
                              .copies = {{from, to}},
@@ -209,7 +213,9 @@ class CaseReader {
     if (value.is_map() && value.expect_keys({.required = {"names", "factor"}})) order.factor = value["factor"].number({.least = 1, .most = 1e6}, 1);
     for (const auto& name : (value.is_map() ? value["names"] : value).list(2)) {
       order.names.push_back(name.string());
-      if (!names_.contains(order.names.back())) name.add_error(fmt::format("no figure is called '{}'", order.names.back()));
+      // A table's name is none of a figure.
+      if (std::ranges::find(figures_, order.names.back(), &GalleryFigure::name) == figures_.end())
+        name.add_error(fmt::format("no figure is called '{}'", order.names.back()));
     }
     return order;
   }

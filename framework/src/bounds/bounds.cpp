@@ -109,7 +109,6 @@ class Bounder {
     if (!(rate > bound_.inverse_rate)) return;
     bound_.inverse_rate = rate;
     bound_.cut = cut.nodes;
-    bound_.part.clear();
     bound_.argument = fmt::format("{} must {} {{{}}} at {:.10g} GB/s", amount(weight), reversed ? "enter" : "leave",
                                   set_of_names(topology_, cut.nodes), capacity.value());
     bound_.cut_latency = bounds::least_latency(topology_, cut.nodes, reversed);

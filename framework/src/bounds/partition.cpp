@@ -14,12 +14,6 @@ class Parts {
 
   void join(const Link& link) { parent_[top(link.from.index())] = top(link.to.index()); }
 
-  std::vector<int> by_node() {
-    std::vector<int> part;
-    for (std::size_t v = 0; v < parent_.size(); ++v) part.push_back(static_cast<int>(top(v)));
-    return part;
-  }
-
   Partition measure(std::span<const NodeId> reducing) {
     std::vector<bool> has_gpu(parent_.size());
     Partition partition{0, 0};
@@ -33,6 +27,7 @@ class Parts {
       const auto part = top(link.to.index());
       if (has_gpu[part] && top(link.from.index()) != part) partition.capacity += link.bandwidth.bytes_per_second();
     }
+    for (std::size_t v = 0; v < parent_.size(); ++v) partition.part.push_back(static_cast<int>(top(v)));
     return partition;
   }
 
@@ -57,13 +52,9 @@ Partition worst_partition(const Topology& topology, std::span<const NodeId> redu
   std::ranges::sort(links, [](const Link* a, const Link* b) { return a->bandwidth > b->bandwidth; });
   Parts parts(topology);
   auto worst = parts.measure(reducing);
-  worst.part = parts.by_node();
   for (std::size_t i = 0; i < links.size();) {
     for (const auto width = links[i]->bandwidth; i < links.size() && links[i]->bandwidth == width; ++i) parts.join(*links[i]);
-    auto partition = parts.measure(reducing);
-    if (!(partition.inverse_rate() > worst.inverse_rate())) continue;
-    worst = std::move(partition);
-    worst.part = parts.by_node();
+    if (auto partition = parts.measure(reducing); partition.inverse_rate() > worst.inverse_rate()) worst = std::move(partition);
   }
   return worst;
 }

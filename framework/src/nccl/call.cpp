@@ -23,16 +23,16 @@ constexpr std::array all_ways{Way{"graph", "captured in a CUDA graph and replaye
 constexpr double fastest_share = 0.85;
 constexpr double slowest_share = 1.25;
 
-double egress_gbps(const Topology& topology, NodeId gpu) {
+double egress_gbps(const Topology& topology, NodeId gpu, bool over_nvlink) {
   double nvlink = 0;
   double other = 0;
   for (const auto id : topology.out_links(gpu)) (topology.link(id).kind == LinkKind::nvlink ? nvlink : other) += topology.link(id).bandwidth.gbps();
-  return nvlink > 0 ? nvlink : other;
+  return over_nvlink && nvlink > 0 ? nvlink : other;
 }
 
 // Every pair at once, by LL or simple: what a rank sends to others leaves by its port. One hop of a ring is what it takes before.
 Table::Choice all_to_all(const Topology& topology, const Communicator& c, Bytes size) {
-  const auto port = egress_gbps(topology, topology.node_of(Rank{0})) * c.ring.share * c.ring.exchange;
+  const auto port = egress_gbps(topology, topology.node_of(Rank{0}), c.ring.nvlink) * c.ring.share * c.ring.exchange;
   const auto bytes = static_cast<double>(size.count()) * (c.ranks - 1) / c.ranks;
   const double hops = c.ring.by_host ? 2 : 1;
   const auto ll = 6.6 + hops * (c.ring.nvlink ? 0.6 : 1.0) + bytes / (1000 * port * 0.5);

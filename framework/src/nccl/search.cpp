@@ -156,7 +156,7 @@ class Search {
     graph.bw_inter = std::min(graph.bw_inter, graph.bw_intra);
   }
 
-  // GB/s that NCCL counts of the narrowest PCIe link on the way of its rings: 12, 24 or 48 by generation, less where the machine says less.
+  // GB/s of the narrowest PCIe link on the way of its rings.
   double narrowest_pcie(const Graph& graph) const {
     double least = 1e9;
     for (const auto& order : graph.orders) {

@@ -146,6 +146,19 @@ Result<SimResult> simulate_as_it_is(const Topology& topology, const Routes& rout
   return play(*compiled, &program, options);
 }
 
+// What the epilogue adds on each rank that has the sums: blocks meet (by packets) or another kernel is launched (by slices), then up to 128 blocks
+// read and write its rows, no faster than memory.
+Seconds epilogue_time(const Program& program, const Profile& profile) {
+  if (!program.epilogue || program.payload.elements == 0) return Seconds{0};
+  constexpr std::int64_t most_blocks = packet_threads / packet_threads_of_multiprocessor;
+  const auto blocks = std::clamp<std::int64_t>(rows_of(*program.epilogue, program.payload), 1, most_blocks);
+  const auto traffic = traffic_of(*program.epilogue, program.payload);
+  Seconds rows{0};
+  if (profile.reduce_rate) rows = Seconds{(traffic / *profile.reduce_rate).count() / static_cast<double>(blocks)};
+  if (profile.memory_rate) rows = std::max(rows, traffic / *profile.memory_rate);
+  return rows + (program.packets ? profile.signal_local : profile.launch);
+}
+
 // Ranks that have the sums go on by themselves.
 void add_epilogue(SimResult& result, const Program& program, const Profile& profile) {
   const auto time = to_sim_time(epilogue_time(program, profile));
@@ -163,17 +176,6 @@ constexpr std::array engines{Named{"events", SimEngine::events}, Named{"max-min"
 std::string_view to_string(SimEngine engine) { return to_name(engine, std::span<const Named<SimEngine>>{engines}); }
 
 Result<SimEngine> sim_engine(std::string_view name) { return from_name("engine", name, std::span<const Named<SimEngine>>{engines}); }
-
-Seconds epilogue_time(const Program& program, const Profile& profile) {
-  if (!program.epilogue || program.payload.elements == 0) return Seconds{0};
-  constexpr std::int64_t most_blocks = packet_threads / packet_threads_of_multiprocessor;
-  const auto blocks = std::clamp<std::int64_t>(rows_of(*program.epilogue, program.payload), 1, most_blocks);
-  const auto traffic = traffic_of(*program.epilogue, program.payload);
-  Seconds rows{0};
-  if (profile.reduce_rate) rows = Seconds{(traffic / *profile.reduce_rate).count() / static_cast<double>(blocks)};
-  if (profile.memory_rate) rows = std::max(rows, traffic / *profile.memory_rate);
-  return rows + (program.packets ? profile.signal_local : profile.launch);
-}
 
 Result<SimResult> simulate(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile,
                            const SimOptions& options) {

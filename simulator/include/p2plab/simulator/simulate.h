@@ -100,10 +100,6 @@ struct SimResult {
 Result<SimResult> simulate(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile,
                            const SimOptions& options = {});
 
-/// What the epilogue of a program adds on each rank that has the sums: blocks meet (by packets) or another kernel is launched (by slices), then up to
-/// 128 blocks read and write its rows, no faster than memory. 0 without one. It is part of what `simulate` gives.
-Seconds epilogue_time(const Program& program, const Profile& profile);
-
 /// The same for a pattern of any number of ranks, whose program is never written out. `path_of` gives the links from one GPU to another.
 /// Errors: also steps or a recording asked for.
 Result<SimResult> simulate(const Topology& topology, const PathOf& path_of, const Pattern& pattern, const Profile& profile,

@@ -7,6 +7,8 @@
 #include <gtest/gtest.h>
 
 #include "bounds/proofs/by_partition.h"
+#include "bounds/proofs/by_prices.h"
+#include "bounds/proofs/evaluated_again.h"
 #include "bounds/proofs/prices.h"
 #include "bounds/proofs/tree_cost.h"
 #include "p2plab/bounds/bounds.h"
@@ -169,6 +171,41 @@ TEST(Partitions, AreCountedByWhatEntersPartsWithGpus) {
   EXPECT_EQ(bounds::proved_by_partition(machine, boxes, {}), reduced(2, 2 * 8 * 25));
   EXPECT_EQ(bounds::proved_by_partition(machine, std::vector<int>(each.size()), {}), Rational{});
   EXPECT_EQ(bounds::proved_by_partition(machine, each, std::vector{*network}), Rational{});
+}
+
+// A bound that claims twice what its cut, or its partition, proves is a fault of ours, and is not given.
+TEST(Proofs, ThatProveLessThanIsClaimedAreRefused) {
+  const auto machine = testing::machine("dgx-v100");
+  for (const auto& [kind, by] : {std::pair{CollectiveKind::all_gather, "the cut {"}, {CollectiveKind::all_reduce, "the partition proves"}}) {
+    const auto collective = make_collective(kind, machine.ranks());
+    const auto blocks = *contract(collective, machine.ranks());
+    auto claim = *bound(machine, collective);
+    EXPECT_TRUE(bounds::evaluated_again(claim, machine, blocks, {})) << by;
+    claim.inverse_rate = reduced(static_cast<Int128>(claim.inverse_rate.numerator) * 2, claim.inverse_rate.denominator);
+    const auto refused = bounds::evaluated_again(claim, machine, blocks, {});
+    ASSERT_FALSE(refused) << by;
+    EXPECT_NE(refused.error().message.find(std::string{"a fault of p2plab: "} + by), std::string::npos) << refused.error().message;
+  }
+}
+
+// Whatever the prices, they prove no rate below what is known to be reached; with no trees that need not reach all, by the trees' prices too.
+TEST(Prices, OfTreesProveNoMoreThanIsTrueAtAnyPrices) {
+  std::mt19937 random{7};
+  for (const auto* name : {"dgx-v100", "mi250x", "hgx-h200:gpus=5", "torus:dims=3x3"}) {
+    const auto machine = testing::machine(name);
+    const auto best = *bound(machine, make_collective(CollectiveKind::all_reduce, machine.ranks()));
+    TreeDemand demand;
+    for (int r = 0; r < machine.ranks(); ++r) demand.receivers.push_back(machine.node_of(Rank{r}).value);
+    demand.senders = demand.receivers;
+    for (int i = 0; i < 5; ++i) {
+      bounds::Prices prices(machine.limits().size());
+      for (auto& price : prices) price = i == 0 ? 1 : static_cast<std::int64_t>(random() % 5);
+      const auto proved = bounds::proved_by_prices(machine, demand, prices);
+      if (!proved) continue;
+      EXPECT_LE(proved->inverse().value(), best.inverse_rate.value() * (1 + 1e-9)) << name << ' ' << i;
+    }
+    EXPECT_TRUE(bounds::proved_by_prices(machine, demand, bounds::Prices(machine.limits().size(), 1))) << name;
+  }
 }
 
 TEST(Proofs, StandBesideEveryBound) {
