@@ -3,6 +3,7 @@
 // simulator.
 #include <algorithm>
 #include <array>
+#include <functional>
 
 #include <fmt/format.h>
 
@@ -26,11 +27,6 @@ constexpr double copies_low = 0.8;
 constexpr double copies_high = 1.15;
 constexpr Seconds staged_start{18.7e-6};  // a least copy through host memory: 18.7 us on a DGX-1 with P100 (Tartan), whatever lies between
 
-struct Planned {
-  Schedule schedule;
-  Tuning tuning;
-};
-
 // In the figure's unit.
 double value_of(const GalleryFigure& figure, Seconds time) {
   if (figure.unit == Unit::time) return microseconds(time);
@@ -44,13 +40,23 @@ GalleryPrediction prediction_of(const GalleryFigure& figure, Seconds time, Secon
   return {.value = value_of(figure, time), .low = ends.first, .high = ends.second};
 }
 
-Result<SimResult> timed(const Topology& topology, const Routes& routes, const Planned& planned, Bytes size, const Profile& profile) {
-  const auto proof = verify(topology, routes, planned.schedule);
+// Proved and lowered once for all profiles.
+Result<Program> lowered(const Topology& topology, const Routes& routes, const Schedule& schedule, const Tuning& tuning, Bytes size) {
+  const auto proof = verify(topology, routes, schedule);
   if (!proof) return proof.error();
-  const auto program =
-      lower_checked(topology, routes, planned.schedule, *proof, {.elements = size.count() / 4, .type = DataType::float32}, planned.tuning);
-  if (!program) return program.error();
-  return simulate(topology, routes, *program, profile, {.steps = true});
+  return lower_checked(topology, routes, schedule, *proof, {.elements = size.count() / 4, .type = DataType::float32}, tuning);
+}
+
+// By the profile as it is, and by its fastest and slowest ends.
+Result<std::array<Seconds, 3>> at_ends(const Profile& profile, const std::function<Result<Seconds>(const Profile&)>& time) {
+  std::array<Seconds, 3> times{};
+  const std::array profiles{profile, fastest(profile), slowest(profile)};
+  for (std::size_t i = 0; i < profiles.size(); ++i) {
+    const auto one = time(profiles[i]);
+    if (!one) return one.error();
+    times[i] = *one;
+  }
+  return times;
 }
 
 // Copies by copy engines: none of what a kernel costs.
@@ -58,7 +64,7 @@ Profile of_copies(const Profile& profile) {
   return {.name = profile.name, .link_efficiency = profile.copy_efficiency > 0 ? profile.copy_efficiency : 1, .quirks = profile.quirks};
 }
 
-Result<Planned> copies(const Topology& topology, const GalleryFigure& figure) {
+Result<Schedule> copies(const Topology& topology, const GalleryFigure& figure) {
   auto collective = make_collective(CollectiveKind::send_receive, topology.ranks());
   collective.pairs.clear();
   for (const auto& [from, to] : figure.copies) collective.pairs.emplace_back(Rank{from}, Rank{to});
@@ -74,34 +80,31 @@ Result<Planned> copies(const Topology& topology, const GalleryFigure& figure) {
       builder->copy(from, input(from, chunk), output(to, chunk));
     }
   }
-  auto schedule = std::move(*builder).build();
-  if (!schedule) return std::move(schedule).error();
-  return Planned{*std::move(schedule), {.slice = copy_slice}};
+  return std::move(*builder).build();
 }
 
 // All bytes over the whole time; of copies each, by their own ends.
-Result<Seconds> copy_time(const GalleryCase& one, const GalleryFigure& figure, const Planned& planned, const Routes& routes, const Profile& profile) {
-  const auto result = timed(one.topology, routes, planned, figure.size, of_copies(profile));
-  if (!result) return result.error();
-  if (figure.unit != Unit::each) return to_seconds(result->makespan);
+Seconds copy_time(const GalleryFigure& figure, const SimResult& result) {
+  if (figure.unit != Unit::each) return to_seconds(result.makespan);
   const auto per_copy = figure.staged ? 2U : 1U;
   double rates = 0;
-  for (std::size_t p = 0; p < figure.copies.size(); ++p) rates += 1 / to_seconds(result->steps[(p + 1) * per_copy - 1].end).count();
+  for (std::size_t p = 0; p < figure.copies.size(); ++p) rates += 1 / to_seconds(result.steps[(p + 1) * per_copy - 1].end).count();
   return Seconds{static_cast<double>(figure.copies.size()) / rates};
 }
 
 Result<GalleryPrediction> predicted_copies(const GalleryCase& one, const GalleryFigure& figure) {
   const Routes routes(one.topology);
-  const auto planned = copies(one.topology, figure);
-  if (!planned) return planned.error();
-  std::array<Seconds, 3> times{};
-  const std::array profiles{one.profile, fastest(one.profile), slowest(one.profile)};
-  for (std::size_t i = 0; i < profiles.size(); ++i) {
-    const auto time = copy_time(one, figure, *planned, routes, profiles[i]);
-    if (!time) return time.error();
-    times[i] = *time;
-  }
-  return prediction_of(figure, times[0], times[1] / copies_high, times[2] / copies_low);
+  const auto schedule = copies(one.topology, figure);
+  if (!schedule) return schedule.error();
+  const auto program = lowered(one.topology, routes, *schedule, {.slice = copy_slice}, figure.size);
+  if (!program) return program.error();
+  const auto times = at_ends(one.profile, [&](const Profile& profile) -> Result<Seconds> {
+    const auto result = simulate(one.topology, routes, *program, of_copies(profile), {.steps = true});
+    if (!result) return result.error();
+    return copy_time(figure, *result);
+  });
+  if (!times) return times.error();
+  return prediction_of(figure, (*times)[0], (*times)[1] / copies_high, (*times)[2] / copies_low);
 }
 
 // The way there, and the copy engine's start.
@@ -131,15 +134,15 @@ Result<GalleryPrediction> rings(const GalleryFigure& figure, const Topology& mac
   const auto planners = builtin_planners();
   auto plan = planners.find("ring")->make()->plan(machine, make_collective(figure.collective, machine.ranks()), {.routes = &routes});
   if (!plan) return std::move(plan).error();
-  const Planned planned{std::move(plan->schedule), {.blocks_per_lane = 4, .slice = ring_slice}};
-  std::array<Seconds, 3> times{};
-  const std::array profiles{profile, fastest(profile), slowest(profile)};
-  for (std::size_t i = 0; i < profiles.size(); ++i) {
-    const auto result = timed(machine, routes, planned, figure.size, profiles[i]);
+  const auto program = lowered(machine, routes, plan->schedule, {.blocks_per_lane = 4, .slice = ring_slice}, figure.size);
+  if (!program) return program.error();
+  const auto times = at_ends(profile, [&](const Profile& costs) -> Result<Seconds> {
+    const auto result = simulate(machine, routes, *program, costs);
     if (!result) return result.error();
-    times[i] = to_seconds(result->makespan) + Seconds{nccl::launch_us(figure.way, figure.gpus) * 1e-6};
-  }
-  auto prediction = prediction_of(figure, times[0], times[1], times[2]);
+    return to_seconds(result->makespan) + Seconds{nccl::launch_us(figure.way, figure.gpus) * 1e-6};
+  });
+  if (!times) return times.error();
+  auto prediction = prediction_of(figure, (*times)[0], (*times)[1], (*times)[2]);
   prediction.by = "ring at our costs";
   return prediction;
 }
