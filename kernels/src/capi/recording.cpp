@@ -9,12 +9,6 @@ namespace p2plab::capi {
 
 namespace {
 
-// This process's; null: nothing is to be recorded. Communicators may outlast what ends it, so it goes with the process.
-monitor::Recorder* recorder() {
-  static const std::unique_ptr<monitor::Recorder> all = monitor::Recorder::of_environment("p2plab");
-  return all.get();
-}
-
 monitor::Backend backend_of(runtime::Backend backend) {
   switch (backend) {
     case runtime::Backend::p2p: return monitor::Backend::p2p;
@@ -43,7 +37,7 @@ monitor::CallInfo info_of(const CallRecording::Asked& asked) {
 }  // namespace
 
 std::unique_ptr<CallRecording> CallRecording::of(const Place& place) {
-  auto* const all = recorder();
+  auto* const all = monitor::Recorder::of_process("p2plab");
   if (all == nullptr) return nullptr;
   const int side = all->add_side({.communicator = place.communicator, .rank = place.rank, .ranks = place.ranks, .device = place.device});
   return std::unique_ptr<CallRecording>(new CallRecording(*all, place, side));

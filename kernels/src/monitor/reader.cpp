@@ -236,8 +236,8 @@ Result<std::vector<std::string>> record_files(const std::string& folder) {
 }
 
 std::string usual_record_folder() {
-  const char* folder = std::getenv("P2PLAB_MONITOR_DIR");
-  return folder != nullptr && *folder != '\0' ? folder : "/dev/shm";
+  const char* folder = monitor::folder_of_environment();
+  return folder != nullptr ? folder : "/dev/shm";
 }
 
 std::uint64_t monotonic_now() { return monitor::now(); }

@@ -57,8 +57,8 @@ struct StepInfo {
   std::uint16_t block = 0;
 };
 
-/// What P2PLAB_MONITOR says; what is wrong with it goes to stderr, and nothing is recorded.
-Level level_of_environment();
+/// P2PLAB_MONITOR_DIR; nullptr if it is not set, or empty.
+const char* folder_of_environment();
 /// ns of CLOCK_MONOTONIC.
 std::uint64_t now();
 /// 32 bits that tell streams apart.
@@ -75,8 +75,12 @@ class Recorder {
  public:
   /// Null if nothing is to be recorded, or the file cannot be made: then stderr says why.
   static std::unique_ptr<Recorder> open(const RecorderOptions& options) noexcept;
-  /// The same by P2PLAB_MONITOR and P2PLAB_MONITOR_DIR. A forked child's copy writes to nobody.
+  /// The same by P2PLAB_MONITOR and P2PLAB_MONITOR_DIR; what is wrong with the level goes to stderr, and nothing is recorded. A forked child's copy
+  /// writes to nobody.
   static std::unique_ptr<Recorder> of_environment(const char* source, int part = -1, int time = 0) noexcept;
+  /// The same, one for this library in this process, made when it is first asked for; `unset` is the level where P2PLAB_MONITOR is not set. Closed
+  /// when the process ends, but never freed: threads and static objects may still call.
+  static Recorder* of_process(const char* source, Level unset = Level::off) noexcept;
   ~Recorder();
   Recorder(const Recorder&) = delete;
   Recorder& operator=(const Recorder&) = delete;

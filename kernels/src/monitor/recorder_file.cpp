@@ -40,6 +40,17 @@ std::uint64_t start_of_process() {
 
 constexpr std::size_t page_bytes = 4096;
 
+Level level_of_environment(Level unset) {
+  const char* text = std::getenv("P2PLAB_MONITOR");
+  if (text == nullptr) return unset;
+  if (*text == '\0' || std::strcmp(text, "off") == 0 || std::strcmp(text, "0") == 0) return Level::off;
+  if (std::strcmp(text, "basic") == 0 || std::strcmp(text, "1") == 0) return Level::basic;
+  if (std::strcmp(text, "detailed") == 0) return Level::detailed;
+  if (std::strcmp(text, "steps") == 0) return Level::steps;
+  std::fprintf(stderr, "p2plab: P2PLAB_MONITOR is '%s'; it can be off, basic, detailed or steps; nothing is recorded\n", text);
+  return Level::off;
+}
+
 }  // namespace
 
 void copy_text(char* to, std::size_t size, const char* from) {
@@ -55,20 +66,20 @@ std::uint64_t number_of(const void* bytes, std::size_t size) {
   return number;
 }
 
-Level level_of_environment() {
-  const char* text = std::getenv("P2PLAB_MONITOR");
-  if (text == nullptr || *text == '\0' || std::strcmp(text, "off") == 0 || std::strcmp(text, "0") == 0) return Level::off;
-  if (std::strcmp(text, "basic") == 0 || std::strcmp(text, "1") == 0) return Level::basic;
-  if (std::strcmp(text, "detailed") == 0) return Level::detailed;
-  if (std::strcmp(text, "steps") == 0) return Level::steps;
-  std::fprintf(stderr, "p2plab: P2PLAB_MONITOR is '%s'; it can be off, basic, detailed or steps; nothing is recorded\n", text);
-  return Level::off;
+const char* folder_of_environment() {
+  const char* folder = std::getenv("P2PLAB_MONITOR_DIR");
+  return folder != nullptr && *folder != '\0' ? folder : nullptr;
 }
 
 std::unique_ptr<Recorder> Recorder::of_environment(const char* source, int part, int time) noexcept {
-  const auto level = level_of_environment();
-  const char* folder = std::getenv("P2PLAB_MONITOR_DIR");
-  return open({.source = source, .level = level, .folder = folder != nullptr && *folder != '\0' ? folder : nullptr, .part = part, .time = time});
+  return open({.source = source, .level = level_of_environment(Level::off), .folder = folder_of_environment(), .part = part, .time = time});
+}
+
+Recorder* Recorder::of_process(const char* source, Level unset) noexcept {
+  static Recorder* const all = open({.source = source, .level = level_of_environment(unset), .folder = folder_of_environment()}).release();
+  static const int closing = all == nullptr ? 0 : std::atexit([] { all->close(); });
+  static_cast<void>(closing);
+  return all;
 }
 
 std::unique_ptr<Recorder> Recorder::open(const RecorderOptions& options) noexcept {

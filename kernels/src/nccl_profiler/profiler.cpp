@@ -3,7 +3,6 @@
 // detailed on also of its kernels, with the GPU's times. Handles are numbers, not memory: nothing is allocated for an event, and none can be freed
 // too early.
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <iterator>
 #include <memory>
@@ -21,22 +20,7 @@ using monitor::Kind;
 using monitor::Progress;
 using monitor::Recorder;
 
-Recorder* open_recorder() {
-  const char* folder = std::getenv("P2PLAB_MONITOR_DIR");
-  const bool asked = std::getenv("P2PLAB_MONITOR") != nullptr;
-  return Recorder::open({.source = "nccl",
-                         .level = asked ? monitor::level_of_environment() : monitor::Level::basic,
-                         .folder = folder != nullptr && *folder != '\0' ? folder : nullptr})
-      .release();
-}
-
-// One for the process; never freed, for NCCL's threads tell of events while it ends.
-Recorder* recorder() {
-  static Recorder* const all = open_recorder();
-  static const int closing = all == nullptr ? 0 : std::atexit([] { recorder()->close(); });
-  static_cast<void>(closing);
-  return all;
-}
+Recorder* recorder() { return Recorder::of_process("nccl", monitor::Level::basic); }
 
 struct Context {
   Recorder* recorder = nullptr;

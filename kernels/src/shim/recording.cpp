@@ -13,10 +13,7 @@ namespace p2plab::shim {
 
 namespace {
 
-monitor::Recorder* recorder() {
-  static const auto all = monitor::Recorder::of_environment("shim");
-  return all.get();
-}
+monitor::Recorder* recorder() { return monitor::Recorder::of_process("shim"); }
 
 std::size_t size_of(int type) {
   constexpr std::size_t sizes[] = {1, 1, 4, 4, 8, 8, 2, 4, 8, 2, 1, 1};
