@@ -75,7 +75,7 @@ runtime::device::Stopwatch* CallRecording::start_watch(void* stream) {
 monitor::CallInfo CallRecording::form_of(const runtime::ServedBy& by, const Asked& asked) {
   auto info = info_of(asked);
   info.backend = backend_of(by.backend);
-  if (by.program == nullptr && place_.ranks == 1) info.algorithm = recorder_.name("copy");  // within the GPU
+  if (by.program == nullptr && place_.ranks == 1) info.algorithm = recorder_.name(asked.call.epilogue ? "rows" : "copy");  // within the GPU
   if (by.program == nullptr) return info;
   auto found = forms_.find(by.program);
   if (found == forms_.end()) {

@@ -64,7 +64,7 @@ Result<bool> Engine::run(int rank, const Call& given, const DeviceBuffers& buffe
   }
   if (given.count == 0) return true;
   if (by != nullptr) by->backend = backend_;
-  if (given.epilogue) return run_fused(rank, given, buffers, stream);
+  if (given.epilogue) return run_fused(rank, given, buffers, stream, by);
   const auto call = normal(given);
   if (backend_ == Backend::nccl || by_nccl(call)) {
     if (by != nullptr) by->backend = Backend::nccl;
@@ -81,7 +81,7 @@ Result<bool> Engine::run(int rank, const Call& given, const DeviceBuffers& buffe
   }
   const bool long_one = runtime::payload_of(call, ranks_).size() > options_.most;
   if (!long_one) return run_piece(rank, call, buffers, stream, by);
-  return options_.only_ready ? Result<bool>{false} : run_in_pieces(rank, call, buffers, stream);
+  return options_.only_ready ? Result<bool>{false} : run_in_pieces(rank, call, buffers, stream, by);
 }
 
 Result<bool> Engine::run_piece(int rank, const Call& call, const DeviceBuffers& buffers, void* stream, ServedBy* by) {
@@ -104,7 +104,7 @@ Result<bool> Engine::run_piece(int rank, const Call& call, const DeviceBuffers& 
 }
 
 // Pieces of blocks do not lie one after another, so they are gathered and spread by copies. To free their room waits for the GPU.
-Result<bool> Engine::run_in_pieces(int rank, const Call& call, const DeviceBuffers& buffers, void* stream) {
+Result<bool> Engine::run_in_pieces(int rank, const Call& call, const DeviceBuffers& buffers, void* stream, ServedBy* by) {
   const auto size = size_of(call.type);
   const auto blocks = blocks_of(call, rank, ranks_);
   const auto parts = std::max(blocks_of(call, 0, ranks_).input, blocks_of(call, call.root, ranks_).output);
@@ -127,7 +127,7 @@ Result<bool> Engine::run_in_pieces(int rank, const Call& call, const DeviceBuffe
         return std::move(done).error();
     }
     if (blocks.output > 1) used.output = reinterpret_cast<std::uint64_t>(output->get());
-    auto served = run_piece(rank, piece, used, stream);
+    auto served = run_piece(rank, piece, used, stream, first == 0 ? by : nullptr);
     if (!served || !*served) return served;
     if (blocks.output > 1) {
       if (auto done = device::copy({buffers.output + offset, whole, used.output, width, width, blocks.output}, stream); !done)

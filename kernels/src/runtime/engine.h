@@ -47,7 +47,7 @@ struct EngineOptions {
   std::function<void(const std::string&)> say = {};  // fallbacks and what else a person should know
 };
 
-/// What served a call.
+/// What served a call; of one that went in pieces, the first of them.
 struct ServedBy {
   Backend backend = Backend::none;
   const ReadyProgram* program = nullptr;  // null: no program of ours
@@ -108,12 +108,12 @@ class Engine {
   Result<std::vector<std::string>> gathered(const std::string& mine) const;
   void fall_back(Backend to, const std::string& why);
   std::optional<Call> wider(const Call& call) const;
-  Result<bool> run_piece(int rank, const Call& call, const DeviceBuffers& buffers, void* stream, ServedBy* by = nullptr);
+  Result<bool> run_piece(int rank, const Call& call, const DeviceBuffers& buffers, void* stream, ServedBy* by);
   // engine_fused.cpp
-  Result<bool> run_fused(int rank, const Call& call, const DeviceBuffers& buffers, void* stream);
-  Result<bool> fuse_piece(int rank, const Call& call, const DeviceBuffers& buffers, void* stream);
+  Result<bool> run_fused(int rank, const Call& call, const DeviceBuffers& buffers, void* stream, ServedBy* by);
+  Result<bool> fuse_piece(int rank, const Call& call, const DeviceBuffers& buffers, void* stream, ServedBy* by);
   Result<bool> after_nccl(int rank, const Call& call, const DeviceBuffers& buffers, void* stream);
-  Result<bool> run_in_pieces(int rank, const Call& call, const DeviceBuffers& buffers, void* stream);
+  Result<bool> run_in_pieces(int rank, const Call& call, const DeviceBuffers& buffers, void* stream, ServedBy* by);
   Status keep_order(Side& side, void* stream);
   void say(const std::string& text) const;
 

@@ -25,7 +25,7 @@ constexpr std::int64_t aligned_rows = 16;
 
 }  // namespace
 
-Result<bool> Engine::run_fused(int rank, const Call& call, const DeviceBuffers& buffers, void* stream) {
+Result<bool> Engine::run_fused(int rank, const Call& call, const DeviceBuffers& buffers, void* stream, ServedBy* by) {
   const auto& epilogue = *call.epilogue;
   const auto payload = runtime::payload_of(call, ranks_);
   if (auto good = check_epilogue(epilogue, collective_of(call, ranks_), payload); !good) return std::move(good).error();
@@ -38,12 +38,12 @@ Result<bool> Engine::run_fused(int rank, const Call& call, const DeviceBuffers& 
     auto piece = call;
     piece.count = std::min(most, rows - first) * epilogue.hidden;
     const DeviceBuffers used{buffers.input + static_cast<std::uint64_t>(first * row), 0, from_row(epilogue, call.type, buffers.epilogue, first)};
-    if (auto served = fuse_piece(rank, piece, used, stream); !served || !*served) return served;
+    if (auto served = fuse_piece(rank, piece, used, stream, first == 0 ? by : nullptr); !served || !*served) return served;
   }
   return true;
 }
 
-Result<bool> Engine::fuse_piece(int rank, const Call& call, const DeviceBuffers& buffers, void* stream) {
+Result<bool> Engine::fuse_piece(int rank, const Call& call, const DeviceBuffers& buffers, void* stream, ServedBy* by) {
   if (ranks_ > 1 && backend_ == Backend::nccl) return after_nccl(rank, call, buffers, stream);
   auto& side = here_.at(rank);
   const device::Current current(side.device);
@@ -56,6 +56,7 @@ Result<bool> Engine::fuse_piece(int rank, const Call& call, const DeviceBuffers&
   }
   const auto program = programs_->next(rank, call, std::nullopt, !options_.only_ready);
   if (!program) return program.error();
+  if (by != nullptr) by->program = *program;
   if (*program == nullptr) return false;
   if (auto done = keep_order(side, stream); !done) return std::move(done).error();
   if (auto done = (*program)->run(rank, call, buffers, stream); !done) return std::move(done).error();
