@@ -81,6 +81,7 @@ monitor::CallInfo CallRecording::form_of(const runtime::ServedBy& by, const Aske
   if (found == forms_.end()) {
     const auto form = by.program->form();
     found = forms_.emplace(by.program, monitor::CallInfo{}).first;
+    found->second.count = static_cast<std::uint64_t>(form.count);
     found->second.algorithm = recorder_.name(form.planner.c_str());
     found->second.protocol = recorder_.name(std::string{form.protocol}.c_str());
     found->second.blocks = static_cast<std::uint16_t>(std::clamp(form.blocks, 0, int{std::numeric_limits<std::uint16_t>::max()}));
@@ -90,7 +91,8 @@ monitor::CallInfo CallRecording::form_of(const runtime::ServedBy& by, const Aske
   info.algorithm = form.algorithm;
   info.protocol = form.protocol;
   info.blocks = form.blocks;
-  info.predicted = form.predicted;
+  // A longer program takes its own time.
+  if (form.count == static_cast<std::uint64_t>(runtime::normal(asked.call).count)) info.predicted = form.predicted;
   return info;
 }
 

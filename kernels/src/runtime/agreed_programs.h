@@ -24,7 +24,8 @@ struct ProgramForm {
   std::string planner = {};
   std::string_view protocol = {};
   int blocks = 0;
-  Seconds expected{0};  // for the call that it was made for, as a table says; 0: none does
+  std::int64_t count = 0;  // of the call that it was made for
+  Seconds expected{0};     // for that call, as a table says; 0: none does
 };
 
 /// A program made ready, for the ranks of this process.

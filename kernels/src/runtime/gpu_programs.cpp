@@ -71,7 +71,9 @@ class GpuProgram final : public ReadyProgram {
   }
 
   Status state() const override { return operation_->state(); }
-  ProgramForm form() const override { return {chosen_.plan.planner, to_string(program_.tuning.protocol), program_.blocks(), chosen_.expected}; }
+  ProgramForm form() const override {
+    return {chosen_.plan.planner, to_string(program_.tuning.protocol), program_.blocks(), call_.count, chosen_.expected};
+  }
   std::string describe() const override { return fmt::format("{}: {}", chosen_.plan.planner, operation_->describe()); }
 
  private:
