@@ -27,10 +27,9 @@ monitor::CallInfo info_of(const CallRecording::Asked& asked) {
                          .op = static_cast<std::uint8_t>(reduces(asked.call.kind) ? given.op : 255),
                          .stream = monitor::short_of(asked.stream)};
   const auto kind = asked.call.kind;
-  const bool rooted = kind == CollectiveKind::broadcast || kind == CollectiveKind::reduce || kind == CollectiveKind::gather ||
-                      kind == CollectiveKind::scatter || kind == CollectiveKind::send_receive;
-  if (rooted) info.root = static_cast<std::int16_t>(given.root);
-  if (kind == CollectiveKind::send_receive) info.peer = static_cast<std::int16_t>(given.peer);
+  const bool pair = kind == CollectiveKind::send_receive;
+  if (rooted(kind) || pair) info.root = static_cast<std::int16_t>(given.root);
+  if (pair) info.peer = static_cast<std::int16_t>(given.peer);
   return info;
 }
 
