@@ -27,7 +27,6 @@ enum class Backend : std::uint8_t { unknown = 0, p2p = 1, host = 2, nccl = 3, cp
 inline constexpr std::uint8_t captured = 1;         // into a graph: recorded once, replayed unseen by the host
 inline constexpr std::uint8_t passed_on = 2;        // by the shim, to NCCL
 inline constexpr std::uint8_t recorded_inside = 4;  // the shim's note of a call that libp2plab records itself
-inline constexpr std::uint8_t in_pieces = 8;
 
 /// How far a call has come, as its rank knows it.
 enum class Progress : std::uint8_t { running = 0, done = 1, failed = 2, queued = 3 };
@@ -98,7 +97,7 @@ struct CallSlot {
   std::atomic<std::uint64_t> high;      // float: the high end; stream, 32 bits
   std::atomic<std::uint64_t> words;     // kind, type, op, backend, algorithm, protocol, reason, flags: a byte each, from the lowest
   std::atomic<std::uint64_t> place;     // side, root, peer, blocks: 16 bits each, from the lowest
-  std::atomic<std::uint64_t> replays;   // lap, 48 bits
+  std::atomic<std::uint64_t> unused;
 };
 
 /// What a thread block (on a CPU: a part of a lane) did in one step of a call.

@@ -111,7 +111,6 @@ RecordedCall call_from(const CallImage& w, std::uint64_t number) {
   call.root = static_cast<std::int16_t>(w[10] >> 16);
   call.peer = static_cast<std::int16_t>(w[10] >> 32);
   call.blocks = static_cast<std::uint16_t>(w[10] >> 48);
-  call.replays = w[11] & low48;
   return call;
 }
 

@@ -98,7 +98,7 @@ std::uint64_t Recorder::begin(int number, const CallInfo& info) {
   call.begun.store(now(), relaxed);
   call.sequence.store(sequence, relaxed);
   call.count.store(info.count, relaxed);
-  for (auto* later : {&call.ended, &call.device_begun, &call.device_ended, &call.replays}) later->store(lap, relaxed);
+  for (auto* later : {&call.ended, &call.device_begun, &call.device_ended}) later->store(lap, relaxed);
   write_form(call, number, info);
   call.stamp.store(stamp, std::memory_order_release);
   return index + 1;
@@ -177,16 +177,6 @@ void Recorder::device_end(std::uint64_t number, std::uint64_t when) {
 void Recorder::device_time(std::uint64_t call, std::uint64_t duration) {
   device_begin(call, 1);
   device_end(call, 1 + duration);
-}
-
-void Recorder::replays(std::uint64_t number, std::uint64_t count) {
-  std::uint64_t lap = 0;
-  auto* const call = at(number, lap);
-  if (call == nullptr) return;
-  auto before = call->replays.load(std::memory_order_relaxed);
-  while ((before & top16) == lap && count > (before & low48)) {
-    if (call->replays.compare_exchange_weak(before, lap | (count & low48))) return;
-  }
 }
 
 void Recorder::step(const StepInfo& info) {

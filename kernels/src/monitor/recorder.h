@@ -111,7 +111,6 @@ class Recorder {
   void device_end(std::uint64_t call, std::uint64_t when);
   /// A duration by the device's events.
   void device_time(std::uint64_t call, std::uint64_t duration);
-  void replays(std::uint64_t call, std::uint64_t count);
   void step(const StepInfo& info);
   void event(EventKind kind, int side, const char* text);
 

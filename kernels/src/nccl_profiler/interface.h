@@ -13,7 +13,6 @@ inline constexpr NcclResult success = 0;
 
 /// Bits of an event's type, and of the mask by which a plugin asks for events.
 enum Type : std::uint64_t {
-  group = 1 << 0,
   collective = 1 << 1,
   p2p = 1 << 2,
   kernel_channel = 1 << 6,

@@ -28,7 +28,6 @@ struct RecordedCall {
   std::uint64_t device_begun = 0;  // of the device's clock, 48 bits; 1: only the duration is known
   std::uint64_t device_time = 0;   // ns; 0: not measured
   std::uint64_t count = 0;
-  std::uint64_t replays = 0;
   Seconds predicted{0};  // 0: nothing was predicted
   Seconds low{0};
   Seconds high{0};
@@ -125,7 +124,6 @@ std::uint64_t monotonic_now();
 
 /// What recording costs and keeps on this machine, measured.
 struct RecordingCheck {
-  double off_ns = 0;          // of a call that is not recorded: the question whether it is to be
   double call_ns = 0;         // of a call's begin, form and end on one thread, of its own time: the median of rounds
   double steps_ns = 0;        // of a step
   std::uint64_t written = 0;  // calls by all threads, each with a communicator of its own, while a reader reads
