@@ -72,7 +72,7 @@ struct Side {
 };
 
 struct Name {
-  char text[96];
+  char text[96];  // empty until it is whole
 };
 
 struct Event {

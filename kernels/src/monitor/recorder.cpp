@@ -45,7 +45,8 @@ void Recorder::close_side(int side) {
   if (side >= 0 && ours()) part<Side>(sides_at)[side].closed.store(now());
 }
 
-// Texts are written once and never change. Two threads may write one text twice, which readers do not notice.
+// Texts are written once and never change. A text is there once its first byte is, which is written last: a number is taken before. Two threads may
+// write one text twice, which readers do not notice.
 std::uint8_t Recorder::name(const char* text) {
   if (text == nullptr || *text == '\0' || !ours()) return 0;
   auto& header = *part<Header>(0);
@@ -54,14 +55,17 @@ std::uint8_t Recorder::name(const char* text) {
   copy_text(wanted, sizeof wanted, text);
   const auto known = std::min<std::uint32_t>(header.names.load(std::memory_order_acquire), most_names);
   for (std::uint32_t i = 0; i < known; ++i) {
-    if (std::strcmp(names[i].text, wanted) == 0) return static_cast<std::uint8_t>(i + 1);
+    const auto first = std::atomic_ref(names[i].text[0]).load(std::memory_order_acquire);
+    if (first == wanted[0] && std::strcmp(names[i].text, wanted) == 0) return static_cast<std::uint8_t>(i + 1);
   }
   const auto number = header.names.fetch_add(1);
   if (number >= most_names) {
     header.names.store(most_names);
     return 0;
   }
-  std::memcpy(names[number].text, wanted, sizeof wanted);
+  auto& made = names[number].text;
+  std::memcpy(made + 1, wanted + 1, sizeof wanted - 1);
+  std::atomic_ref(made[0]).store(wanted[0], std::memory_order_release);
   return static_cast<std::uint8_t>(number + 1);
 }
 
@@ -119,7 +123,7 @@ void Recorder::end(std::uint64_t number, Progress how) {
   const auto passed = (now() - call->begun.load(std::memory_order_relaxed)) & low46;
   const auto value = lap | static_cast<std::uint64_t>(how) << 46 | passed;
   auto before = call->ended.load(std::memory_order_relaxed);
-  while ((before & top16) == (lap & top16)) {
+  while ((before & top16) == lap) {
     const auto was = static_cast<Progress>(before >> 46 & 3);
     if (was == Progress::failed) return;
     const bool first = was == Progress::running;
