@@ -21,6 +21,11 @@ enum class Level : std::uint8_t { off = 0, basic = 1, detailed = 2, steps = 3 };
 
 /// Kinds 0 to 8 are p2plab_kind's; the others are NCCL's alone.
 enum Kind : std::uint8_t { all_reduce = 0, send_receive = 8, send = 9, receive = 10, other_kind = 11 };
+/// Bytes of an element of NCCL's type of this number; 0: not known.
+constexpr std::uint8_t bytes_of_nccl_type(int type) {
+  constexpr std::uint8_t bytes[] = {1, 1, 4, 4, 8, 8, 2, 4, 8, 2, 1, 1};
+  return type >= 0 && type < static_cast<int>(sizeof bytes) ? bytes[type] : 0;
+}
 enum class Backend : std::uint8_t { unknown = 0, p2p = 1, host = 2, nccl = 3, cpu = 4 };
 
 /// What a call's flags say.

@@ -13,7 +13,6 @@ constexpr std::array<std::string_view, monitor::kinds> kind_words{"all_reduce", 
                                                                   "scatter",    "all_to_all",     "send_receive", "send",      "receive", "other"};
 constexpr std::array<std::string_view, 12> type_words{"int8",    "uint8",   "int32",   "uint32",   "int64",       "uint64",
                                                       "float16", "float32", "float64", "bfloat16", "float8_e4m3", "float8_e5m2"};
-constexpr std::array<int, 12> type_bytes{1, 1, 4, 4, 8, 8, 2, 4, 8, 2, 1, 1};
 constexpr std::array<std::string_view, 5> op_words{"sum", "product", "max", "min", "average"};
 constexpr std::array<std::string_view, 5> backend_words{"", "p2p", "host", "nccl", "cpu"};
 constexpr std::uint8_t int16_type = 100;
@@ -35,7 +34,7 @@ std::string_view op_word(std::uint8_t op) { return word(op_words, op); }
 std::string_view backend_word(std::uint8_t backend) { return word(backend_words, backend); }
 int bytes_of_type(std::uint8_t type) {
   if (type == int16_type || type == uint16_type) return 2;
-  return type < type_bytes.size() ? type_bytes[type] : 0;
+  return monitor::bytes_of_nccl_type(type);
 }
 
 }  // namespace p2plab

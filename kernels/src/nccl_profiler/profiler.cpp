@@ -52,28 +52,23 @@ Kind kind_of(const char* function) {
   return monitor::other_kind;
 }
 
-struct TypeOf {
-  std::uint8_t number = 255;
-  std::uint8_t bytes = 0;
-};
-TypeOf type_of(const char* name) {
+std::uint8_t type_of(const char* name) {
   constexpr const char* names[] = {"ncclInt8",    "ncclUint8",   "ncclInt32",   "ncclUint32",   "ncclInt64",      "ncclUint64",
                                    "ncclFloat16", "ncclFloat32", "ncclFloat64", "ncclBfloat16", "ncclFloat8e4m3", "ncclFloat8e5m2"};
-  constexpr std::uint8_t bytes[] = {1, 1, 4, 4, 8, 8, 2, 4, 8, 2, 1, 1};
   for (std::uint8_t i = 0; name != nullptr && i < std::size(names); ++i) {
-    if (std::strcmp(name, names[i]) == 0) return {i, bytes[i]};
+    if (std::strcmp(name, names[i]) == 0) return i;
   }
-  return {};
+  return 255;
 }
 
 CallInfo info_of(const char* function, std::size_t count, const char* type, int root) {
-  const auto known = type_of(type);
+  const auto number = type_of(type);
   const auto kind = kind_of(function);
   const bool rooted = kind >= 3 && kind <= 6;
   return {.count = count,
-          .bytes = count * known.bytes,
+          .bytes = count * monitor::bytes_of_nccl_type(number),
           .kind = kind,
-          .type = known.number,
+          .type = number,
           .backend = monitor::Backend::nccl,
           .root = static_cast<std::int16_t>(rooted ? root : -1)};
 }

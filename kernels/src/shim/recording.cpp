@@ -15,11 +15,6 @@ namespace {
 
 monitor::Recorder* recorder() { return monitor::Recorder::of_process("shim"); }
 
-std::size_t size_of(int type) {
-  constexpr std::size_t sizes[] = {1, 1, 4, 4, 8, 8, 2, 4, 8, 2, 1, 1};
-  return type >= 0 && type < static_cast<int>(std::size(sizes)) ? sizes[type] : 0;
-}
-
 // Communicators that were made where the shim does not look, as in a group: known in this process only.
 int side_of_unknown(Comm comm) {
   static std::mutex mutex;
@@ -39,7 +34,7 @@ monitor::CallInfo info_of(const Collective& c) {
   const bool reduces = c.kind == P2PLAB_ALL_REDUCE || c.kind == P2PLAB_REDUCE || c.kind == P2PLAB_REDUCE_SCATTER;
   const bool rooted = c.kind == P2PLAB_REDUCE || c.kind == P2PLAB_BROADCAST || c.kind == P2PLAB_GATHER || c.kind == P2PLAB_SCATTER;
   return {.count = c.count,
-          .bytes = c.count * size_of(c.type),
+          .bytes = c.count * monitor::bytes_of_nccl_type(c.type),
           .kind = static_cast<monitor::Kind>(c.kind),
           .type = static_cast<std::uint8_t>(c.type),
           .op = static_cast<std::uint8_t>(reduces && c.op >= 0 && c.op <= 4 ? c.op : 255),
