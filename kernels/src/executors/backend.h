@@ -37,7 +37,7 @@ inline Status without_epilogue(const Job& job) {
   if (job.program == nullptr || !job.program->epilogue) return {};
   return Error{.code = ErrorCode::unsupported,
                .message = "this executor runs programs without an epilogue",
-               .notes = {"executor host runs and checks it; programs of one's own call it through p2plab/run/communicator.h"}};
+               .notes = {"executor host in one process runs and checks it; programs of one's own call it through p2plab/run/communicator.h"}};
 }
 
 }  // namespace p2plab::backend
