@@ -63,9 +63,9 @@ void HostEpilogue::add_rank(const HostMemory& memory, Rank rank) {
   if (epilogue.float8 == Float8::tensor) {
     buffers.scales = take(scale);
     *reinterpret_cast<float*>(buffers.scales) = 0.01F;
-  } else {
-    buffers.scales = output(payload.elements * scale);
   }
+  if (epilogue.float8 == Float8::token) buffers.scales = output(rows_of(epilogue, payload) * scale);
+  if (epilogue.float8 == Float8::group) buffers.scales = output(payload.elements / Epilogue::group * scale);
   auto call = link_epilogue(epilogue, payload, reinterpret_cast<std::uint64_t>(memory.at(rank, Buffer::output, 0)), buffers);
   expects(static_cast<bool>(call));
   calls_.push_back(*call);
