@@ -115,7 +115,7 @@ Result<std::unique_ptr<ReadyProgram>> GpuPrograms::make(const Call& call) {
     const PeerAccess peer_access(chosen->machine->topology, chosen->machine->routes);
     auto program = lower(chosen->plan.schedule, *proof, payload, tuning, peer_access);
     if (!program) return std::move(program).error();
-    const bool in_place = serves_in_place(*chosen, *program, payload, peer_access);
+    const bool in_place = !call.epilogue && serves_in_place(*chosen, *program, payload, peer_access);
     if (call.epilogue) program = with_epilogue(*std::move(program), *call.epilogue);
     if (!program) return std::move(program).error();
     return std::make_unique<GpuProgram>(call, ranks_, *std::move(chosen), *std::move(program), in_place);
