@@ -80,6 +80,14 @@ p2plab_result invalid(const char* why) { return failed({ErrorCode::invalid_input
 
 p2plab_result outcome(const Status& status) { return status ? P2PLAB_OK : failed(status.error()); }
 
+p2plab_result run(const p2plab_comm& comm, const CallRecording::Asked& asked) {
+  auto& engine = *comm.engine;
+  const auto served = comm.recording ? comm.recording->run(engine, asked) : engine.run(comm.rank, asked.call, asked.buffers, asked.stream);
+  if (!served) return failed(served.error());
+  if (*served) return P2PLAB_OK;
+  return engine.left_to_nccl(asked.call) ? P2PLAB_LEFT_TO_NCCL : P2PLAB_NOT_SERVED;
+}
+
 Result<runtime::Call> call_of(const p2plab_call& given, int ranks) {
   const auto kind = kind_of(given.kind);
   if (!kind) return kind.error();

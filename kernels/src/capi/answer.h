@@ -24,6 +24,8 @@ std::string& last_error();
 p2plab_result failed(const Error& error);
 p2plab_result invalid(const char* why);
 p2plab_result outcome(const Status& status);
+/// Runs a call, and records it where that is asked for.
+p2plab_result run(const p2plab_comm& comm, const CallRecording::Asked& asked);
 /// A call in our terms. Errors: invalid_input.
 Result<runtime::Call> call_of(const p2plab_call& given, int ranks);
 

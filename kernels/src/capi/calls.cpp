@@ -22,11 +22,7 @@ p2plab_result run(p2plab_comm* comm, const p2plab_call& given, const void* send,
     const DeviceBuffers buffers{reinterpret_cast<std::uint64_t>(send), reinterpret_cast<std::uint64_t>(receive)};
     if ((blocks.input > 0 && buffers.input % size != 0) || (blocks.output > 0 && buffers.output % size != 0))
       return invalid("a buffer does not begin at a multiple of its elements' size");
-    const auto served = comm->recording ? comm->recording->run(*comm->engine, {*call, given, buffers, stream})
-                                        : comm->engine->run(comm->rank, *call, buffers, stream);
-    if (!served) return failed(served.error());
-    if (*served) return P2PLAB_OK;
-    return comm->engine->left_to_nccl(*call) ? P2PLAB_LEFT_TO_NCCL : P2PLAB_NOT_SERVED;
+    return p2plab::capi::run(*comm, {*call, given, buffers, stream});
   });
 }
 

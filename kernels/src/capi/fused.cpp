@@ -56,18 +56,14 @@ p2plab_result p2plab_all_reduce_fused(const void* send, size_t count, p2plab_typ
                                       p2plab_comm* comm, p2plab_stream stream) {
   return guarded([&] {
     if (comm == nullptr || epilogue == nullptr) return invalid("no communicator, or no epilogue");
-    const auto call = call_of({P2PLAB_ALL_REDUCE, count, type, op, 0, 0}, *epilogue, comm->engine->ranks());
+    const p2plab_call asked{P2PLAB_ALL_REDUCE, count, type, op, 0, 0};
+    const auto call = call_of(asked, *epilogue, comm->engine->ranks());
     if (!call) return failed(call.error());
     if (call->count > 0 && send == nullptr) return invalid("a buffer is missing");
     const DeviceBuffers buffers{reinterpret_cast<std::uint64_t>(send), 0, buffers_of(*epilogue)};
     if (buffers.input % static_cast<std::uint64_t>(size_of(call->type)) != 0)
       return invalid("the buffer does not begin at a multiple of its elements' size");
-    const p2plab_call asked{P2PLAB_ALL_REDUCE, count, type, op, 0, 0};
-    const auto served = comm->recording ? comm->recording->run(*comm->engine, {*call, asked, buffers, stream})
-                                        : comm->engine->run(comm->rank, *call, buffers, stream);
-    if (!served) return failed(served.error());
-    if (*served) return P2PLAB_OK;
-    return comm->engine->left_to_nccl(*call) ? P2PLAB_LEFT_TO_NCCL : P2PLAB_NOT_SERVED;
+    return run(*comm, {*call, asked, buffers, stream});
   });
 }
 

@@ -56,14 +56,20 @@ class Tensors {
   std::vector<std::vector<float>> memory_;
 };
 
-template <class Wire, int Slots>
-void run_fused(Emulation& emulation, const Tensors& tensors, std::uint32_t blocks, std::uint32_t packets) {
-  using Shape = device::RowShape<CpuFloat, 1, Slots, (Slots > 0)>;
-  emulation.prepare_kernel<Wire>(blocks, 1, [&tensors, packets](const VectorTables& tables, const image::PacketCall& call, std::size_t r) {
+// A rank's kernel: its packets and rows, `packets` of them a row if a block takes whole rows.
+template <class Wire, class Shape>
+auto kernel_of(const Tensors& tensors, std::uint32_t packets) {
+  return [&tensors, packets](const VectorTables& tables, const image::PacketCall& call, std::size_t r) {
     const auto& rows = tensors.calls[r];
     if (packets > 0) return device::run_packet_rows<RowMachine, Wire, Shape, false>(Float{}, tables, call, rows, packets, 0);
     device::run_packets_then_rows<RowMachine, Wire, Shape>(Float{}, tables, call, rows, 0);
-  });
+  };
+}
+
+template <class Wire, int Slots>
+void run_fused(Emulation& emulation, const Tensors& tensors, std::uint32_t blocks, std::uint32_t packets) {
+  using Shape = device::RowShape<CpuFloat, 1, Slots, (Slots > 0)>;
+  emulation.prepare_kernel<Wire>(blocks, 1, kernel_of<Wire, Shape>(tensors, packets));
   for (int c = 0; c < 4; ++c) {
     EXPECT_EQ(emulation.call<float>(c), 0) << "call " << c;
     EXPECT_EQ(tensors.wrong(), 0) << "call " << c;
@@ -216,11 +222,7 @@ TEST(FusedKernel, EndsInAReportIfARankNeverStarts) {
     const Tensors tensors(emulation, {.hidden = 24}, payload, 2);
     using Wire = device::LamportWire<4>;
     using Shape = device::RowShape<CpuFloat, 1, 6, true>;
-    emulation.prepare_kernel<Wire>(2, 1, [&](const VectorTables& tables, const image::PacketCall& call, std::size_t r) {
-      const auto& rows = tensors.calls[r];
-      if (packets > 0) return device::run_packet_rows<RowMachine, Wire, Shape, false>(Float{}, tables, call, rows, packets, 0);
-      device::run_packets_then_rows<RowMachine, Wire, Shape>(Float{}, tables, call, rows, 0);
-    });
+    emulation.prepare_kernel<Wire>(2, 1, kernel_of<Wire, Shape>(tensors, packets));
     EXPECT_GT(emulation.call<float>(0), 0);
     EXPECT_TRUE(emulation.report(0).hung + emulation.report(1).hung > 0);
   }
