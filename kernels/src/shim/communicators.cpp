@@ -203,6 +203,7 @@ void Communicators::add_all(const std::vector<Comm>& comms, const std::vector<in
 }
 
 void Communicators::remove(Comm comm, bool abort) {
+  forget_recorded(comm);
   std::shared_ptr<Peer> peer;
   {
     const std::lock_guard lock(mutex_);

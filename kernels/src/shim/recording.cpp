@@ -16,17 +16,26 @@ namespace {
 monitor::Recorder* recorder() { return monitor::Recorder::of_process("shim"); }
 
 // Communicators that were made where the shim does not look, as in a group: known in this process only.
+struct Unknown {
+  std::mutex mutex;
+  std::unordered_map<Comm, int> sides;
+  std::size_t seen = 0;
+};
+Unknown& unknown() {
+  static auto* const all = new Unknown;  // threads may outlast static objects
+  return *all;
+}
+
 int side_of_unknown(Comm comm) {
-  static std::mutex mutex;
-  static std::unordered_map<Comm, int> sides;
-  const std::lock_guard lock(mutex);
-  const auto [found, added] = sides.try_emplace(comm, -1);
+  auto& all = unknown();
+  const std::lock_guard lock(all.mutex);
+  const auto [found, added] = all.sides.try_emplace(comm, -1);
   if (!added) return found->second;
   int rank = 0;
   int ranks = 1;
   real(p2plab_real_ncclCommUserRank, comm, &rank);
   real(p2plab_real_ncclCommCount, comm, &ranks);
-  const auto name = "not seen when it was made: process " + std::to_string(getpid()) + ", the " + std::to_string(sides.size());
+  const auto name = "not seen when it was made: process " + std::to_string(getpid()) + ", the " + std::to_string(++all.seen);
   return found->second = recorded_side(name, rank, ranks, current_device());
 }
 
@@ -53,6 +62,19 @@ int recorded_side(const std::string& name, int rank, int ranks, int device) {
 
 void close_recorded(int side) {
   if (auto* const all = recorder(); all != nullptr) all->close_side(side);
+}
+
+void forget_recorded(Comm comm) {
+  auto& all = unknown();
+  int side = -1;
+  {
+    const std::lock_guard lock(all.mutex);
+    const auto found = all.sides.find(comm);
+    if (found == all.sides.end()) return;
+    side = found->second;
+    all.sides.erase(found);
+  }
+  close_recorded(side);
 }
 
 Recorded::Recorded(const Collective& c) : call_(c) {

@@ -12,6 +12,8 @@ namespace p2plab::shim {
 /// A communicator's place in the record; -1: nothing is recorded.
 int recorded_side(const std::string& name, int rank, int ranks, int device);
 void close_recorded(int side);
+/// A communicator goes, and another may come to lie where it was.
+void forget_recorded(Comm comm);
 
 /// One call, from its begin to the end of this object.
 class Recorded {

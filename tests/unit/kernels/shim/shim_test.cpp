@@ -9,6 +9,8 @@
 
 #include <gtest/gtest.h>
 
+#include "p2plab/run/monitor.h"
+#include "support/scratch.h"
 #include "unit/kernels/shim/program.h"
 
 namespace p2plab {
@@ -150,6 +152,30 @@ TEST(Shim, ReportsAtTheEndWhereItIsAsked) {
   const auto run = ran(client("P2PLAB_REPORT=1 P2PLAB_NCCL=" + stage + "/nccl/libnccl.so.2", "path " + stage + "/libp2plab-nccl.so"));
   EXPECT_NE(run.text.find(": served 9, passed on 7 ("), std::string::npos) << run.text;
   EXPECT_NE(run.text.find("p2plab-nccl, process "), std::string::npos) << run.text;
+}
+
+// Without libp2plab all are communicators that the shim did not see made. One is called once more after it was aborted: that is another one, which
+// lies where the first was.
+TEST(Shim, RecordsCommunicatorsApartThatLayAtOnePlace) {
+  const auto records = test::scratch("records").parent_path();
+  const auto settings = "P2PLAB_MONITOR=basic P2PLAB_MONITOR_DIR=" + records.string() + " P2PLAB_NCCL=" + stage + "/nccl/libnccl.so.2";
+  const auto run = ran(client(settings, "path " + stage + "/lonely/libp2plab-nccl.so"));
+  ASSERT_EQ(run.code, 0) << run.text;
+  const auto files = record_files(records.string());
+  ASSERT_TRUE(files);
+  ASSERT_EQ(files->size(), 1U);
+  const auto process = read_records(files->front());
+  ASSERT_TRUE(process) << process.error().message;
+  EXPECT_EQ(process->state, ProcessState::ended);
+  std::set<std::uint64_t> numbers;
+  int closed = 0;
+  for (const auto& side : process->sides) {
+    numbers.insert(side.communicator);
+    closed += side.closed != 0 ? 1 : 0;
+  }
+  EXPECT_EQ(process->sides.size(), 9U);  // no communicator, two made, one after the abort, two in a group, three at once
+  EXPECT_EQ(numbers.size(), process->sides.size());
+  EXPECT_EQ(closed, 2);  // by destroy and abort
 }
 
 }  // namespace
