@@ -155,6 +155,8 @@ def _(x, residual, weight, epsilon, by, group):
 @torch.library.custom_op("p2plab::fused_add_rms_norm_scaled", mutates_args=())
 def _fused_add_rms_norm_scaled(x: torch.Tensor, residual: torch.Tensor, weight: torch.Tensor, epsilon: float, scale: torch.Tensor,
                                group: int) -> tuple[torch.Tensor, torch.Tensor]:
+    if scale.dtype != torch.float32 or scale.numel() != 1:
+        raise ValueError(f"fused_add_rms_norm: one float32 is needed as scale, not {tuple(scale.shape)} {scale.dtype}")
     x = x.contiguous()
     quantised, total = torch.empty_like(x, dtype=torch.float8_e4m3fn), torch.empty_like(x)
     _fuse(group, x, residual, weight, epsilon, {"quantised": quantised, "scales": scale, "sum": total}, "tensor")
