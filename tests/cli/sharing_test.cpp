@@ -153,6 +153,21 @@ TEST(RunFolder, IsRunAgainFromItselfAlone) {
   EXPECT_EQ(about["command"], "p2plab run configs/sweep.yaml --out out");
   EXPECT_EQ(about["files"].size(), 2U);
 }
+// A folder stands where the report is to be written.
+TEST(ResumedSweep, CellsWhoseReportCannotBeWrittenStayAndDamagedOnesAreDoneAgain) {
+  const auto folder = sweep_folder("unwritten");
+  fs::create_directories(folder / "out/report.html/in_the_way");
+  EXPECT_EQ(ended(started(folder)), 1);
+  EXPECT_FALSE(fs::exists(folder / "out/run/finished"));
+  ASSERT_TRUE(fs::exists(folder / "out/run/cells/16.json"));
+  fs::remove_all(folder / "out/report.html");
+  fs::resize_file(folder / "out/run/cells/5.json", 100);
+  EXPECT_EQ(ended(started(folder)), 0);
+  const auto said = test::content(folder / "stderr0");
+  EXPECT_NE(said.find("15 of 16 cells are finished"), std::string::npos) << said;
+  EXPECT_EQ(report_in(folder), report_of_one());
+}
+
 
 TEST(RunFolder, IsOneRunsAtATime) {
   const auto folder = sweep_folder("busy");

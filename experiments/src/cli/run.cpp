@@ -110,7 +110,8 @@ Status run_in_folder(const RunArguments& arguments, const Sweep& sweep, std::str
   if (!watch.asked() && !folder->writes_report()) return {};
   const auto report = report_of(sweep, *folder);
   auto given = give_out(report, arguments, progress, watch);
-  if (report.interrupted) return given;
+  // What could not be written or printed stays in the cells, for the same command.
+  if (report.interrupted || (!given && given.error().code == ErrorCode::io)) return given;
   auto finished = folder->finish();
   return given ? std::move(finished) : std::move(given);
 }

@@ -163,6 +163,7 @@ Result<RunFolder> RunFolder::open(const Options& options, const Sweep& sweep, st
   for (std::size_t c = 0; c < sweep.cells.size(); ++c) folder.prefixes_.push_back(attachment_prefix(sweep, c));
   if (auto named = write_whole(folder.folder_ + "/job", options.sharing.job + identity); !named) return std::move(named).error();
   for (std::size_t c = 0; c < sweep.cells.size(); ++c) folder.found_ += folder.kept(c) ? 1 : 0;
+  if (auto readable = joins ? Status{} : folder.drop_unreadable(); !readable) return std::move(readable).error();
   return folder;
 }
 
@@ -180,6 +181,19 @@ Status RunFolder::begin(const std::string& identity, const std::vector<Attachmen
 }
 
 std::string RunFolder::cell_file(std::size_t cell, const char* kind) const { return fmt::format("{}/cells/{}.{}", folder_, cell + 1, kind); }
+// A cell whose file is damaged is not finished. Whole ones are renamed into place, so nobody else is writing these.
+Status RunFolder::drop_unreadable() const {
+  for (std::size_t c = 0; c < prefixes_.size(); ++c) {
+    const auto path = cell_file(c, "json");
+    std::error_code fault;
+    if (!fs::exists(path, fault)) continue;
+    if (const auto text = read_text_file(path, longest_cell); text && from_cell_file(*text)) continue;
+    fs::remove(path, fault);
+    if (fault) return Error{ErrorCode::io, fmt::format("this cell cannot be read, nor removed: {}", fault.message()), SourceLocation{path}};
+  }
+  return {};
+}
+
 
 bool RunFolder::finished() const {
   std::error_code fault;

@@ -53,6 +53,7 @@ class RunFolder final : public CellKeeper {
   explicit RunFolder(std::string folder) : folder_(std::move(folder)) {}
   std::string cell_file(std::size_t cell, const char* kind) const;
   bool finished() const;
+  Status drop_unreadable() const;
   Status write_cell(std::size_t cell, Report report) const;
   Status begin(const std::string& identity, const std::vector<Attachment>& files);
 
