@@ -144,10 +144,13 @@ Command run_command(CLI::App& parent) {
   auto arguments = std::make_shared<RunArguments>();
   auto* app =
       add_command(parent, "run", "Plan, prove, predict and compare what a config asks for", "p2plab run configs/8gpu_nvlink.yaml --out out/8gpu");
-  app->add_option("config", arguments->config, "the config file (see 'p2plab config example'), or the folder of a run")
+  app->add_option("config", arguments->config,
+                  "the config file (see 'p2plab config example'), or the --out folder of a run or sweep (a gallery keeps none)")
       ->required()
       ->type_name("CONFIG");
-  app->add_option("--out", arguments->out, "folder for report.json, report.csv, report.html and traces")->type_name("DIR");
+  app->add_option("--out", arguments->out,
+                  "folder for report.json, report.csv, report.html and traces; it keeps the run or sweep (not a gallery) to be run again")
+      ->type_name("DIR");
   app->add_flag("--fresh", arguments->fresh, "begin anew where --out holds finished cells of a run that was interrupted");
   app->add_flag("--json", arguments->json, "print the report as JSON");
   app->add_flag("--strict", arguments->strict, "exit code 1 if anything that the config asks for is skipped");
