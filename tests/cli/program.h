@@ -29,12 +29,12 @@ inline std::string content(const std::filesystem::path& file) {
   return text.str();
 }
 
-/// `p2plab ARGUMENTS`, run by a shell in `folder`.
-inline Outcome p2plab(const std::string& arguments, const std::filesystem::path& folder = P2PLAB_SOURCE_DIR) {
+/// `p2plab ARGUMENTS`, run by a shell in `folder`, with variables such as "A=1 B=2".
+inline Outcome p2plab(const std::string& arguments, const std::filesystem::path& folder = P2PLAB_SOURCE_DIR, const std::string& variables = {}) {
   const auto out = scratch("stdout");
   const auto err = scratch("stderr");
-  const auto command =
-      "cd '" + folder.string() + "' && '" + P2PLAB_PROGRAM + "' " + arguments + " > '" + out.string() + "' 2> '" + err.string() + "'";
+  const auto command = "cd '" + folder.string() + "' && " + variables + " '" + P2PLAB_PROGRAM + "' " + arguments + " > '" + out.string() + "' 2> '" +
+                       err.string() + "'";
   const int status = std::system(command.c_str());
   return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, content(out), content(err)};
 }

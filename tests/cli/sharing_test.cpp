@@ -35,18 +35,23 @@ fs::path sweep_folder(const std::string& name) {
 struct Rank {
   int number = 0;
   int of = 1;
+  bool by_srun = false;  // else by Open MPI's mpirun
 };
 
-// Starts `p2plab run configs/sweep.yaml --out out` in `folder`, as `mpirun` would where there are several ranks.
+void set_environment(const Rank& rank) {
+  const auto set = [](const char* name, const std::string& value) { setenv(name, value.c_str(), 1); };
+  if (rank.of < 2) return;
+  set(rank.by_srun ? "SLURM_STEP_NUM_TASKS" : "OMPI_COMM_WORLD_SIZE", std::to_string(rank.of));
+  set(rank.by_srun ? "SLURM_PROCID" : "OMPI_COMM_WORLD_RANK", std::to_string(rank.number));
+  set(rank.by_srun ? "SLURM_JOB_ID" : "PMIX_NAMESPACE", "job 7");
+}
+
+// Starts `p2plab run configs/sweep.yaml --out out` in `folder`, as `mpirun` or `srun` would where there are several ranks.
 pid_t started(const fs::path& folder, Rank rank = {}) {
   const auto child = fork();
   if (child != 0) return child;
   setenv("SOURCE_DATE_EPOCH", "1700000000", 1);
-  if (rank.of > 1) {
-    setenv("OMPI_COMM_WORLD_SIZE", std::to_string(rank.of).c_str(), 1);
-    setenv("OMPI_COMM_WORLD_RANK", std::to_string(rank.number).c_str(), 1);
-    setenv("PMIX_NAMESPACE", "job 7", 1);
-  }
+  set_environment(rank);
   const auto name = std::to_string(rank.number);
   if (chdir(folder.c_str()) != 0 || freopen(("stdout" + name).c_str(), "w", stdout) == nullptr ||
       freopen(("stderr" + name).c_str(), "a", stderr) == nullptr)
@@ -84,16 +89,27 @@ const std::map<std::string, std::string>& report_of_one() {
   return report;
 }
 
-TEST(SharedSweep, TwoRanksWriteByteByByteWhatOneProcessWrites) {
+class SharedBy : public testing::TestWithParam<bool> {};
+
+TEST_P(SharedBy, TwoRanksWriteByteByByteWhatOneProcessWrites) {
   const auto folder = sweep_folder("two");
-  const auto second = started(folder, {1, 2});
-  const auto first = started(folder, {0, 2});
+  const auto second = started(folder, {1, 2, GetParam()});
+  const auto first = started(folder, {0, 2, GetParam()});
   EXPECT_EQ(ended(first), 0) << test::content(folder / "stderr0");
   EXPECT_EQ(ended(second), 0) << test::content(folder / "stderr1");
   ASSERT_GT(report_of_one().size(), 3U);
   EXPECT_EQ(report_in(folder), report_of_one());
   const auto said = test::content(folder / "stdout0").size() > 0;
   EXPECT_NE(said, test::content(folder / "stdout1").size() > 0) << "one of them prints the table";
+}
+
+INSTANTIATE_TEST_SUITE_P(Each, SharedBy, testing::Bool(), [](const auto& by) { return by.param ? "srun" : "mpirun"; });
+
+// sbatch -n 4 says so in the script that it starts once.
+TEST(SharedSweep, ABatchScriptOfSlurmIsOneProcess) {
+  const auto ran = test::p2plab("run " + test::small_config(), P2PLAB_SOURCE_DIR, "SLURM_NTASKS=4 SLURM_PROCID=0 SLURM_JOB_ID=9");
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+  EXPECT_FALSE(ran.out.empty());
 }
 
 TEST(SharedSweep, WhatAKilledRankHadBegunIsDoneByAnother) {
@@ -153,21 +169,6 @@ TEST(RunFolder, IsRunAgainFromItselfAlone) {
   EXPECT_EQ(about["command"], "p2plab run configs/sweep.yaml --out out");
   EXPECT_EQ(about["files"].size(), 2U);
 }
-// A folder stands where the report is to be written.
-TEST(ResumedSweep, CellsWhoseReportCannotBeWrittenStayAndDamagedOnesAreDoneAgain) {
-  const auto folder = sweep_folder("unwritten");
-  fs::create_directories(folder / "out/report.html/in_the_way");
-  EXPECT_EQ(ended(started(folder)), 1);
-  EXPECT_FALSE(fs::exists(folder / "out/run/finished"));
-  ASSERT_TRUE(fs::exists(folder / "out/run/cells/16.json"));
-  fs::remove_all(folder / "out/report.html");
-  fs::resize_file(folder / "out/run/cells/5.json", 100);
-  EXPECT_EQ(ended(started(folder)), 0);
-  const auto said = test::content(folder / "stderr0");
-  EXPECT_NE(said.find("15 of 16 cells are finished"), std::string::npos) << said;
-  EXPECT_EQ(report_in(folder), report_of_one());
-}
-
 
 TEST(RunFolder, IsOneRunsAtATime) {
   const auto folder = sweep_folder("busy");

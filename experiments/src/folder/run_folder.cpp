@@ -118,9 +118,10 @@ Sharing sharing_by_environment() {
     const char* rank;
     std::vector<const char*> job;
   };
-  const std::vector<Starter> starters{{"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", {"PMIX_NAMESPACE", "OMPI_MCA_ess_base_jobid"}},
-                                      {"SLURM_NTASKS", "SLURM_PROCID", {"SLURM_JOB_ID", "SLURM_STEP_ID"}},
-                                      {"PMI_SIZE", "PMI_RANK", {"PMI_FD"}}};
+  const std::vector<Starter> starters{
+      {"OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK", {"PMIX_NAMESPACE", "OMPI_MCA_ess_base_jobid"}},
+      // Only srun says how many tasks its step has; SLURM_NTASKS stands in the batch script, too, which is one process.
+      {"SLURM_STEP_NUM_TASKS", "SLURM_PROCID", {"SLURM_JOB_ID", "SLURM_STEP_ID"}}};
   for (const auto& starter : starters) {
     const auto ranks = std::atoi(variable(starter.ranks).c_str());
     if (ranks < 2) continue;
@@ -162,8 +163,8 @@ Result<RunFolder> RunFolder::open(const Options& options, const Sweep& sweep, st
   folder.shared_ = options.sharing.shared;
   for (std::size_t c = 0; c < sweep.cells.size(); ++c) folder.prefixes_.push_back(attachment_prefix(sweep, c));
   if (auto named = write_whole(folder.folder_ + "/job", options.sharing.job + identity); !named) return std::move(named).error();
-  for (std::size_t c = 0; c < sweep.cells.size(); ++c) folder.found_ += folder.kept(c) ? 1 : 0;
   if (auto readable = joins ? Status{} : folder.drop_unreadable(); !readable) return std::move(readable).error();
+  for (std::size_t c = 0; c < sweep.cells.size(); ++c) folder.found_ += folder.kept(c) ? 1 : 0;
   return folder;
 }
 
@@ -180,7 +181,6 @@ Status RunFolder::begin(const std::string& identity, const std::vector<Attachmen
   return write_whole(folder_ + "/identity", identity);
 }
 
-std::string RunFolder::cell_file(std::size_t cell, const char* kind) const { return fmt::format("{}/cells/{}.{}", folder_, cell + 1, kind); }
 // A cell whose file is damaged is not finished. Whole ones are renamed into place, so nobody else is writing these.
 Status RunFolder::drop_unreadable() const {
   for (std::size_t c = 0; c < prefixes_.size(); ++c) {
@@ -194,6 +194,7 @@ Status RunFolder::drop_unreadable() const {
   return {};
 }
 
+std::string RunFolder::cell_file(std::size_t cell, const char* kind) const { return fmt::format("{}/cells/{}.{}", folder_, cell + 1, kind); }
 
 bool RunFolder::finished() const {
   std::error_code fault;

@@ -21,7 +21,7 @@ struct Sharing {
   int ranks = 1;
 };
 
-/// What Open MPI, MPICH (Hydra) or Slurm say to a process that they started.
+/// What Open MPI or Slurm (srun) say to a process that they started. MPICH's Hydra names no job, so its ranks are not known to belong together.
 Sharing sharing_by_environment();
 
 class RunFolder final : public CellKeeper {
