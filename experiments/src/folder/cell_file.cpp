@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "folder/cell_file.h"
 
+#include <cmath>
+#include <concepts>
+#include <limits>
 #include <type_traits>
 
 #include <nlohmann/json.hpp>
@@ -14,68 +17,47 @@ using Json = nlohmann::ordered_json;
 constexpr int format = 1;
 
 // Each type's fields stand once, for reading and for writing.
-template <class F>
-void fields(F&& f, auto& v) requires std::is_same_v<std::remove_const_t<std::remove_reference_t<decltype(v)>>, AxisValue> {
-  f("axis", v.axis), f("value", v.value);
-}
+template <class T, class Of>
+concept Is = std::same_as<std::remove_const_t<T>, Of>;
 
-template <class F>
-void fields(F&& f, auto& v) requires std::is_same_v<std::remove_const_t<std::remove_reference_t<decltype(v)>>, Interval> {
-  f("low", v.low), f("high", v.high);
-}
+void fields(auto&& f, Is<AxisValue> auto& v) { f("axis", v.axis), f("value", v.value); }
 
-template <class F>
-void fields(F&& f, auto& v) requires std::is_same_v<std::remove_const_t<std::remove_reference_t<decltype(v)>>, Prediction> {
-  f("time", v.time), f("interval", v.interval);
-}
+void fields(auto&& f, Is<Interval> auto& v) { f("low", v.low), f("high", v.high); }
 
-template <class F>
-void fields(F&& f, auto& v) requires std::is_same_v<std::remove_const_t<std::remove_reference_t<decltype(v)>>, DataCheck> {
+void fields(auto&& f, Is<Prediction> auto& v) { f("time", v.time), f("interval", v.interval); }
+
+void fields(auto&& f, Is<DataCheck> auto& v) {
   f("passed", v.passed), f("elements", v.elements), f("wrong", v.wrong), f("worst_error", v.worst_error), f("first_wrong", v.first_wrong);
 }
 
-template <class F>
-void fields(F&& f, auto& v) requires std::is_same_v<std::remove_const_t<std::remove_reference_t<decltype(v)>>, Measurement> {
+void fields(auto&& f, Is<Measurement> auto& v) {
   f("executor", v.executor), f("clock", v.clock), f("samples", v.samples), f("check", v.check), f("notes", v.notes);
 }
 
-template <class F>
-void fields(F&& f, auto& v) requires std::is_same_v<std::remove_const_t<std::remove_reference_t<decltype(v)>>, Row> {
+void fields(auto&& f, Is<Row> auto& v) {
   f("axes", v.axes), f("collective", v.collective), f("algorithm", v.algorithm), f("ranks", v.ranks), f("dtype", v.dtype), f("size", v.size);
   f("prediction", v.prediction), f("measurement", v.measurement), f("bound", v.bound), f("verified", v.verified), f("in_place", v.in_place);
   f("channels", v.channels), f("protocol", v.protocol), f("blocks_per_lane", v.blocks_per_lane), f("slice", v.slice), f("slices", v.slices);
   f("chosen", v.chosen), f("winner", v.winner), f("bound_low", v.bound_low), f("rests_on", v.rests_on);
 }
 
-template <class F>
-void fields(F&& f, auto& v) requires std::is_same_v<std::remove_const_t<std::remove_reference_t<decltype(v)>>, SourcedValue> {
+void fields(auto&& f, Is<SourcedValue> auto& v) {
   f("what", v.what), f("value", v.value), f("origin", v.origin), f("source", v.source), f("key", v.key), f("least", v.least), f("most", v.most);
 }
 
-template <class F>
-void fields(F&& f, auto& v) requires std::is_same_v<std::remove_const_t<std::remove_reference_t<decltype(v)>>, Provenance> {
+void fields(auto&& f, Is<Provenance> auto& v) {
   f("version", v.version), f("command", v.command), f("config", v.config), f("config_digest", v.config_digest), f("seed", v.seed), f("cpu", v.cpu);
   f("gpus", v.gpus), f("driver", v.driver), f("date", v.date), f("topology", v.topology), f("profile", v.profile), f("forms", v.forms);
   f("assumed", v.assumed);
 }
 
-template <class F>
-void fields(F&& f, auto& v) requires std::is_same_v<std::remove_const_t<std::remove_reference_t<decltype(v)>>, Skipped> {
-  f("what", v.what), f("reason", v.reason);
-}
+void fields(auto&& f, Is<Skipped> auto& v) { f("what", v.what), f("reason", v.reason); }
 
-template <class F>
-void fields(F&& f, auto& v) requires std::is_same_v<std::remove_const_t<std::remove_reference_t<decltype(v)>>, Attachment> {
-  f("name", v.name), f("text", v.text);
-}
+void fields(auto&& f, Is<Attachment> auto& v) { f("name", v.name), f("text", v.text); }
 
-template <class F>
-void fields(F&& f, auto& v) requires std::is_same_v<std::remove_const_t<std::remove_reference_t<decltype(v)>>, SimulatedView> {
-  f("axes", v.axes), f("json", v.json);
-}
+void fields(auto&& f, Is<SimulatedView> auto& v) { f("axes", v.axes), f("json", v.json); }
 
-template <class F>
-void fields(F&& f, auto& v) requires std::is_same_v<std::remove_const_t<std::remove_reference_t<decltype(v)>>, Report> {
+void fields(auto&& f, Is<Report> auto& v) {
   f("name", v.name), f("provenance", v.provenance), f("rows", v.rows), f("skipped", v.skipped), f("interrupted", v.interrupted);
   f("findings", v.findings), f("attachments", v.attachments), f("views", v.views);
 }
