@@ -5,6 +5,7 @@
 #include <concepts>
 #include <limits>
 #include <type_traits>
+#include <utility>
 
 #include <nlohmann/json.hpp>
 
@@ -16,10 +17,10 @@ using Json = nlohmann::ordered_json;
 
 constexpr int format = 1;
 
-// Each type's fields stand once, for reading and for writing.
 template <class T, class Of>
 concept Is = std::same_as<std::remove_const_t<T>, Of>;
 
+// Each type's fields stand once, for reading and for writing.
 void fields(auto&& f, Is<AxisValue> auto& v) { f("axis", v.axis), f("value", v.value); }
 
 void fields(auto&& f, Is<Interval> auto& v) { f("low", v.low), f("high", v.high); }
@@ -64,11 +65,12 @@ void fields(auto&& f, Is<Report> auto& v) {
 
 Json json_of(const std::string& v) { return v; }
 Json json_of(bool v) { return v; }
-Json json_of(double v) { return v; }
+// JSON has no numbers for what is not finite.
+Json json_of(double v) { return std::isfinite(v) ? Json(v) : std::isnan(v) ? Json("nan") : Json(v > 0 ? "inf" : "-inf"); }
 Json json_of(int v) { return v; }
 Json json_of(std::int64_t v) { return v; }
 Json json_of(std::uint64_t v) { return v; }
-Json json_of(Seconds v) { return v.count(); }  // written so that the same number is read
+Json json_of(Seconds v) { return json_of(v.count()); }  // written so that the same number is read
 Json json_of(Bytes v) { return v.count(); }
 Json json_of(Bandwidth v) { return v.bytes_per_second(); }
 template <class T>
@@ -97,11 +99,21 @@ Json json_of(const std::vector<T>& v) {
 // What does not fit throws, as nlohmann does; `from_cell_file` catches it.
 void take(const Json& json, std::string& v) { v = json.get<std::string>(); }
 void take(const Json& json, bool& v) { v = json.get<bool>(); }
-void take(const Json& json, double& v) { v = json.get<double>(); }
+void take(const Json& json, double& v) {
+  constexpr auto most = std::numeric_limits<double>::infinity();
+  for (const auto& [word, value] : {std::pair{"inf", most}, std::pair{"-inf", -most}, std::pair{"nan", std::numeric_limits<double>::quiet_NaN()}}) {
+    if (json == word) return static_cast<void>(v = value);
+  }
+  v = json.get<double>();
+}
 void take(const Json& json, int& v) { v = json.get<int>(); }
 void take(const Json& json, std::int64_t& v) { v = json.get<std::int64_t>(); }
 void take(const Json& json, std::uint64_t& v) { v = json.get<std::uint64_t>(); }
-void take(const Json& json, Seconds& v) { v = Seconds{json.get<double>()}; }
+void take(const Json& json, Seconds& v) {
+  double count = 0;
+  take(json, count);
+  v = Seconds{count};
+}
 void take(const Json& json, Bytes& v) { v = Bytes{json.get<std::int64_t>()}; }
 void take(const Json& json, Bandwidth& v) { v = Bandwidth::bytes_per_second(json.get<std::int64_t>()); }
 template <class T>

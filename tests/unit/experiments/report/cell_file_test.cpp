@@ -2,6 +2,9 @@
 // A kept cell is the same to the last bit.
 #include "folder/cell_file.h"
 
+#include <cmath>
+#include <limits>
+
 #include <gtest/gtest.h>
 
 namespace p2plab {
@@ -9,8 +12,11 @@ namespace {
 
 TEST(CellFile, IsReadBackToTheLastBit) {
   Report report{.name = "a \"b\"", .provenance = {.version = "0.2.0", .seed = 0xffffffffffffffffU, .gpus = {"H200"}}, .interrupted = true};
-  report.provenance.assumed = {
-      {.what = "PCIe", .value = "31.5 GB/s", .origin = Origin::assumed, .least = Bandwidth::bytes_per_second(7), .most = Bandwidth::bytes_per_second(9)}};
+  report.provenance.assumed = {{.what = "PCIe",
+                                .value = "31.5 GB/s",
+                                .origin = Origin::assumed,
+                                .least = Bandwidth::bytes_per_second(7),
+                                .most = Bandwidth::bytes_per_second(9)}};
   Row row;
   row.axes = {{"machine", "one"}, {"type", "half"}};
   row.collective = CollectiveKind::all_gather;
@@ -36,6 +42,19 @@ TEST(CellFile, IsReadBackToTheLastBit) {
   EXPECT_EQ(to_json(*back), to_json(report));
   EXPECT_EQ(to_html(*back), to_html(report));
   EXPECT_TRUE(back->interrupted);
+}
+
+TEST(CellFile, NumbersThatAreNotFiniteAreReadBack) {
+  constexpr auto infinite = std::numeric_limits<double>::infinity();
+  Row row;
+  row.measurement.samples = {Seconds{std::nan("")}, Seconds{-infinite}};
+  row.measurement.check = DataCheck{.passed = false, .worst_error = infinite};
+  const auto back = from_cell_file(to_cell_file(Report{.name = "a", .rows = {row}}));
+  ASSERT_TRUE(back);
+  const auto& measurement = back->rows.front().measurement;
+  EXPECT_EQ(measurement.check->worst_error, infinite);
+  EXPECT_TRUE(std::isnan(measurement.samples.front().count()));
+  EXPECT_EQ(measurement.samples.back().count(), -infinite);
 }
 
 TEST(CellFile, WhatIsNoWholeCellIsNone) {
