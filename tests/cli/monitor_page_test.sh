@@ -24,6 +24,14 @@ for _ in {1..100}; do curl -s --max-time 5 "${url}picture" | grep -q '"operation
 curl -s --max-time 5 "${url}picture" | grep -q '"operation":"all_reduce"' || fail "the picture lacks the calls"
 curl -s --max-time 5 "${url}metrics" | grep -q '^p2plab_calls_total{' || fail "no metrics"
 curl -s --max-time 5 "${url}trace" | grep -q '"traceEvents"' || fail "no trace"
+# Of several records of one process each call's steps are found by its communicator.
+calls=$(curl -s --max-time 5 "${url}calls")
+query='s/.*"communicator":"\([0-9a-f]*\)","rank":\([0-9]*\),.*"sequence":\([0-9]*\),.*"pid":\([0-9]*\),"source":"\([a-z0-9]*\)".*/pid=\4\&source=\5\&communicator=\1\&rank=\2\&sequence=\3/p'
+mapfile -t asked < <(sed 's/{"event"/\n&/g' <<<"$calls" | sed -n "$query" | sort -u)
+((${#asked[@]} >= 6)) || fail "only ${#asked[@]} calls"
+for call in "${asked[@]}"; do
+  curl -s --max-time 5 "${url}steps?$call" | grep -q '"step":' || { fail "no steps of $call"; break; }
+done
 grep -q '^data: {' <<<"$(curl -s -N --max-time 2 "${url}events")" || fail "no events"
 curl -s -D - -o /dev/null --max-time 5 "$url" | grep -qi "content-security-policy: default-src 'none'" || fail "the page may load from elsewhere"
 

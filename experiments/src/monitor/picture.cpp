@@ -70,10 +70,12 @@ Json communicators_of(const Picture& picture) {
 
 }  // namespace
 
-std::string steps_json(const RecordedProcess& process, const std::string& rank, const std::string& sequence) {
+std::string steps_json(const RecordedProcess& process, const AskedCall& asked) {
   Json json = Json::array();
   for (const auto& call : process.calls) {
-    if (std::to_string(call.sequence) != sequence || std::to_string(process.sides[call.side].rank) != rank) continue;
+    const auto& side = process.sides[call.side];
+    if (hex(side.communicator) != asked.communicator || std::to_string(side.rank) != asked.rank || std::to_string(call.sequence) != asked.sequence)
+      continue;
     for (const auto& step : process.steps) {
       if (step.call != call.number || step.begun < call.begun || step.ended < step.begun) continue;
       json.push_back({{"step", step.step},

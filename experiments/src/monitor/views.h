@@ -29,8 +29,14 @@ std::string prometheus_of(const Picture& picture);
 /// The picture in JSON, for the page.
 std::string picture_json(const Picture& picture);
 
-/// The steps of a rank's call, by its number in its communicator, as far as they are recorded.
-std::string steps_json(const RecordedProcess& process, const std::string& rank, const std::string& sequence);
+/// A call, as `call_line` names it.
+struct AskedCall {
+  std::string communicator;
+  std::string rank;
+  std::string sequence;
+};
+/// Its steps, as far as they are recorded; "[]" if there are none.
+std::string steps_json(const RecordedProcess& process, const AskedCall& asked);
 
 /// Calls that began within the window, and their steps where they are recorded; opens in Perfetto and chrome://tracing.
 struct Window {

@@ -172,12 +172,14 @@ void add_pages(httplib::Server& server, const std::shared_ptr<Board>& board) {
   });
   server.Get("/steps", [board](const httplib::Request& request, httplib::Response& response) {
     const auto asked = [&](const char* what) { return request.get_param_value(what); };
-    std::string steps;
+    const monitor::AskedCall call{asked("communicator"), asked("rank"), asked("sequence")};
+    std::string steps = "[]";
     for (const auto& process : board->processes()) {
       if (std::to_string(process.pid) != asked("pid") || process.source != asked("source")) continue;
-      if (const auto whole = read_records(process.path, {.steps = true})) steps = monitor::steps_json(*whole, asked("rank"), asked("sequence"));
+      if (const auto whole = read_records(process.path, {.steps = true})) steps = monitor::steps_json(*whole, call);
+      if (steps != "[]") break;
     }
-    response.set_content(steps.empty() ? "[]" : steps, "application/json");
+    response.set_content(steps, "application/json");
   });
   server.Get("/trace", [board](const httplib::Request&, httplib::Response& response) {
     std::vector<RecordedProcess> all;

@@ -52,6 +52,24 @@ TEST(MonitorViews, ABandHasItsMedianAndBusbwAndIsSlowerOnlyAgainstWhatIsExpected
   EXPECT_EQ(bands_of({&few})[0].expectation, Expectation::none);
 }
 
+TEST(MonitorViews, StepsAreThoseOfTheCommunicatorThatIsAskedFor) {
+  auto process = process_of({10});
+  auto other = process.calls.front();
+  process.sides.push_back(process.sides.front());
+  process.sides.back().communicator = 0xdef;
+  other.number = 1;
+  other.side = 1;
+  process.calls.push_back(other);
+  process.steps = {{.call = 0, .begun = other.begun, .ended = other.begun + 5, .step = 7},
+                   {.call = 1, .begun = other.begun, .ended = other.begun + 5, .step = 8}};
+  for (const auto& [communicator, step] : {std::pair{"0000000000000abc", 7}, std::pair{"0000000000000def", 8}}) {
+    const auto steps = nlohmann::json::parse(steps_json(process, {communicator, "1", "0"}));
+    ASSERT_EQ(steps.size(), 1U);
+    EXPECT_EQ(steps[0]["step"], step);
+  }
+  EXPECT_EQ(steps_json(process, {"0000000000000123", "1", "0"}), "[]");
+}
+
 TEST(MonitorViews, OfRanksThatWaitTheTimeOfTheLastToComeCounts) {
   auto early = process_of(std::vector<double>(50, 100));
   auto late = process_of(std::vector<double>(50, 10));
