@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "monitor/rank_log.h"
 #include "p2plab/base/quantity.h"
 #include "p2plab/schedule/collective.h"
 
@@ -81,7 +82,7 @@ std::vector<Band> bands_of(const std::vector<const RecordedProcess*>& processes,
       auto& found = all[Key{side.communicator, call.kind, call.type, bytes, way}];
       auto& band = found.band;
       if (band.calls == 0) {
-        band.communicator = side.name.empty() || side.name.size() > 40 ? fmt::format("{:08x}", side.communicator & 0xffffffff) : side.name;
+        band.communicator = name_of(side);
         band.kind = kind_word(call.kind);
         band.type = type_word(call.type);
         band.bytes = bytes;

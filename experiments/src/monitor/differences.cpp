@@ -17,8 +17,7 @@ std::string signature(const LoggedCall& call) { return fmt::format("{}|{}|{}", c
 bool between_two(const LoggedCall& call) { return call.kind == "send" || call.kind == "receive"; }
 
 // The rank that stands alone against the others, if there is one.
-template <class Key>
-int odd_one(const std::map<Key, std::vector<int>>& by_key) {
+int odd_one(const std::map<std::string, std::vector<int>>& by_key) {
   const auto most = std::ranges::max_element(by_key, {}, [](const auto& each) { return each.second.size(); });
   int odd = -1;
   for (const auto& [key, who] : by_key) {
@@ -43,16 +42,25 @@ const LoggedCall* at(const RankLog& log, std::uint64_t sequence) {
   return found != log.calls.end() && found->sequence == sequence ? &*found : nullptr;
 }
 
+namespace {
+
+std::map<std::string, std::vector<int>> ranks_by_call(const Ranks& ranks, std::uint64_t sequence) {
+  std::map<std::string, std::vector<int>> all;
+  for (const auto* log : ranks) {
+    if (const auto* call = at(*log, sequence)) all[text_of(*call)].push_back(log->rank);
+  }
+  return all;
+}
+
+}  // namespace
+
 Verdict verdict(Cause cause, const Ranks& ranks, int rank) { return {.cause = cause, .communicator = ranks.front()->name, .rank = rank}; }
 
 // The calls by rank, those that are alike in one line.
 std::vector<std::string> who_called(const Ranks& ranks, std::uint64_t sequence) {
-  std::map<std::string, std::vector<int>> by_call;
-  for (const auto* log : ranks) {
-    if (const auto* call = at(*log, sequence)) by_call[text_of(*call)].push_back(log->rank);
-  }
   std::vector<std::string> lines;
-  for (const auto& [call, who] : by_call) lines.push_back(fmt::format("rank{} {}: {}", who.size() > 1 ? "s" : "", fmt::join(who, ", "), call));
+  for (const auto& [call, who] : ranks_by_call(ranks, sequence))
+    lines.push_back(fmt::format("rank{} {}: {}", who.size() > 1 ? "s" : "", fmt::join(who, ", "), call));
   return lines;
 }
 
@@ -103,11 +111,10 @@ std::optional<Verdict> differ(const Ranks& ranks) {
   if (!kinds && !sizes) return std::nullopt;
   const bool swapped = same_in_another_order(ranks, where);
   const bool other = kinds && *kinds == where;
-  std::map<std::string, std::vector<int>> by_call;
-  for (const auto* log : ranks) {
-    if (const auto* call = at(*log, where)) by_call[text_of(*call)].push_back(log->rank);
-  }
-  auto found = verdict(swapped ? Cause::order_differs : other ? Cause::different_collectives : Cause::sizes_differ, ranks, odd_one(by_call));
+  auto found = verdict(swapped ? Cause::order_differs
+                       : other ? Cause::different_collectives
+                               : Cause::sizes_differ,
+                       ranks, odd_one(ranks_by_call(ranks, where)));
   const auto who = found.rank >= 0 ? fmt::format(": rank {} differs", found.rank) : std::string{};
   if (swapped)
     found.what = fmt::format("ranks make the same calls in different orders, from call {} on{}", where, who);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "monitor/rank_log.h"
 #include "monitor/view_words.h"
 #include "monitor/views.h"
 
@@ -23,7 +24,7 @@ Json communicators_of(const Picture& picture) {
   for (const auto* process : picture.processes) {
     for (const auto& side : process->sides) {
       auto& found = all[side.communicator];
-      found.name = side.name.empty() || side.name.size() > 40 ? hex(side.communicator).substr(8) : side.name;
+      found.name = name_of(side);
       found.ranks = std::clamp<std::size_t>(static_cast<std::size_t>(std::max(side.ranks, 1)), 1, 64);
     }
     for (auto i = process->calls.size() > latest ? process->calls.size() - latest : 0; i < process->calls.size(); ++i) {
@@ -45,8 +46,7 @@ Json communicators_of(const Picture& picture) {
       if (begun.size() < each.ranks) continue;
       const auto first = std::ranges::min_element(begun, {}, [](const auto& one) { return one.second; })->second;
       for (const auto& [rank, when] : begun) {
-        if (rank >= 0 && static_cast<std::size_t>(rank) < each.ranks)
-          late[static_cast<std::size_t>(rank)].push_back(static_cast<double>(when - first) * 1e-3);
+        if (rank >= 0 && static_cast<std::size_t>(rank) < each.ranks) late[static_cast<std::size_t>(rank)].push_back(us(when - first));
       }
     }
     Json medians = Json::array();
@@ -81,8 +81,8 @@ std::string steps_json(const RecordedProcess& process, const AskedCall& asked) {
       json.push_back({{"step", step.step},
                       {"lane", step.lane},
                       {"block", step.block},
-                      {"from_us", static_cast<double>(step.begun - call.begun) * 1e-3},
-                      {"us", static_cast<double>(step.ended - step.begun) * 1e-3}});
+                      {"from_us", us(step.begun - call.begun)},
+                      {"us", us(step.ended - step.begun)}});
     }
   }
   return dumped(json);
@@ -128,12 +128,7 @@ std::string picture_json(const Picture& picture) {
                              {"high_us", or_null(held, us(band.high))},
                              {"outside", band.outside}});
   }
-  for (const auto& alarm : picture.alarms)
-    json["alarms"].push_back({{"kind", alarm.kind},
-                              {"communicator", alarm.communicator},
-                              {"rank", or_null(alarm.rank >= 0, alarm.rank)},
-                              {"text", alarm.text},
-                              {"since_ns", alarm.since}});
+  for (const auto& alarm : picture.alarms) json["alarms"].push_back(json_of(alarm));
   json["communicators"] = communicators_of(picture);
   return dumped(json);
 }

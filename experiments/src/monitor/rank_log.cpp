@@ -28,6 +28,11 @@ LoggedCall logged(const RecordedCall& call) {
 
 }  // namespace
 
+std::string name_of(const RecordedSide& side) {
+  constexpr std::size_t longest = 40;
+  return side.name.empty() || side.name.size() > longest ? fmt::format("{:08x}", side.communicator & 0xffffffff) : side.name;
+}
+
 Logs logs_of(const std::vector<const RecordedProcess*>& processes, std::uint64_t now) {
   Logs logs{.now = now};
   for (const auto* each : processes) {
@@ -35,7 +40,7 @@ Logs logs_of(const std::vector<const RecordedProcess*>& processes, std::uint64_t
     const auto first = logs.ranks.size();
     for (const auto& side : process.sides) {
       logs.ranks.push_back({.communicator = side.communicator,
-                            .name = side.name.empty() || side.name.size() > 40 ? fmt::format("{:08x}", side.communicator & 0xffffffff) : side.name,
+                            .name = name_of(side),
                             .rank = side.rank,
                             .ranks = side.ranks,
                             .where = fmt::format("process {} ({}, {})", process.pid, process.program, process.source),

@@ -48,6 +48,9 @@ struct Logs {
 };
 
 /// The logs of processes that recorded themselves. The shim's notes of what libp2plab records itself are left out.
+/// A communicator's name, or, where it has none or a long one, its number.
+std::string name_of(const RecordedSide& side);
+
 Logs logs_of(const std::vector<const RecordedProcess*>& processes, std::uint64_t now);
 
 /// PyTorch's flight recorder in JSON (torch._C._distributed_c10d._dump_nccl_trace_json), of the rank that the file's name ends with. Errors:

@@ -11,32 +11,30 @@ namespace p2plab::monitor {
 
 namespace {
 
-double us_of(std::uint64_t ns) { return static_cast<double>(ns) * 1e-3; }
-
 Json bar(const std::string& name, const RecordedProcess& process, int thread) { return {{"name", name}, {"pid", process.pid}, {"tid", thread}}; }
 
 Json call_bar(const RecordedProcess& process, const RecordedCall& call) {
   const auto& side = process.sides[call.side];
   auto json = bar(fmt::format("{} {} {}", kind_word(call.kind), call.count, type_word(call.type)), process, call.side);
   const auto time = call.time().count();
-  json["ts"] = us_of(call.begun);
+  json["ts"] = us(call.begun);
   if (time > 0) {
     json["ph"] = "X";
-    json["dur"] = time * 1e6;
+    json["dur"] = us(call.time());
   } else {
     json["ph"] = "i";
     json["s"] = "t";
   }
   json["args"] = {{"sequence", call.sequence},
                   {"rank", side.rank},
-                  {"communicator", fmt::format("{:016x}", side.communicator)},
+                  {"communicator", hex(side.communicator)},
                   {"backend", backend_word(call.backend)},
                   {"algorithm", process.name_of(call.algorithm)},
                   {"protocol", process.name_of(call.protocol)},
                   {"measured_by", call.device_time != 0 ? "device"
                                   : time > 0            ? "host"
                                                         : "nothing"},
-                  {"predicted_us", call.predicted.count() * 1e6}};
+                  {"predicted_us", us(call.predicted)}};
   return json;
 }
 
@@ -68,13 +66,13 @@ std::string trace_of(const std::vector<RecordedProcess>& processes, const Window
       if (found == calls.end() || step.ended < step.begun) continue;
       constexpr int first_step_thread = 1000;
       auto json = bar(fmt::format("step {}", step.step), process, first_step_thread + 64 * step.lane + step.block % 64);
-      json.update({{"ph", "X"}, {"ts", us_of(step.begun)}, {"dur", us_of(step.ended - step.begun)}});
+      json.update({{"ph", "X"}, {"ts", us(step.begun)}, {"dur", us(step.ended - step.begun)}});
       json["args"] = {{"call", found->second->sequence}, {"lane", step.lane}, {"block", step.block}};
       events.push_back(std::move(json));
     }
   }
   const Json trace{{"displayTimeUnit", "ns"}, {"traceEvents", events}, {"otherData", {{"overwritten_calls", overwritten}}}};
-  return trace.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return dumped(trace) + "\n";
 }
 
 }  // namespace p2plab::monitor

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "monitor/alarms.h"
 #include "monitor/bands.h"
 
 namespace p2plab::monitor {
@@ -17,8 +18,17 @@ using Json = nlohmann::ordered_json;
 inline std::string dumped(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 inline double us(Seconds time) { return time.count() * 1e6; }
+inline double us(std::uint64_t ns) { return static_cast<double>(ns) * 1e-3; }
 
 inline Json or_null(bool known, const Json& value) { return known ? value : Json(nullptr); }
+
+inline Json json_of(const Alarm& alarm) {
+  return {{"kind", alarm.kind},
+          {"communicator", alarm.communicator},
+          {"rank", or_null(alarm.rank >= 0, alarm.rank)},
+          {"text", alarm.text},
+          {"since_ns", alarm.since}};
+}
 
 inline constexpr std::array progress_words{"running", "done", "failed", "queued"};
 inline constexpr std::array state_words{"running", "stopped", "gone", "ended"};

@@ -60,14 +60,9 @@ std::string call_line(const RecordedProcess& process, const RecordedCall& call) 
 }
 
 std::string alarm_line(const Alarms::Change& change) {
-  const auto& alarm = change.alarm;
-  return dumped({{"event", change.on ? "alarm" : "alarm over"},
-                 {"kind", alarm.kind},
-                 {"communicator", alarm.communicator},
-                 {"rank", or_null(alarm.rank >= 0, alarm.rank)},
-                 {"text", alarm.text},
-                 {"since_ns", alarm.since}}) +
-         "\n";
+  Json json{{"event", change.on ? "alarm" : "alarm over"}};
+  json.update(json_of(change.alarm));
+  return dumped(json) + "\n";
 }
 
 std::string table_of(const Picture& picture, int columns) {
