@@ -22,6 +22,7 @@ using Key = std::tuple<std::uint64_t, std::uint8_t, std::uint8_t, std::uint64_t,
 struct Timed {
   std::uint64_t begun = 0;
   double time = 0;
+  double busbw = 0;
 };
 
 struct Gathered {
@@ -36,10 +37,14 @@ double quantile(std::vector<double> sorted, double at) {
   return sorted[std::min(sorted.size() - 1, static_cast<std::size_t>(at * static_cast<double>(sorted.size())))];
 }
 
-// What nccl-tests multiply a rank's bytes a second with.
-double bus_factor_of(const std::string& kind, int ranks) {
-  const auto known = collective_kind(kind);
-  return known ? bus_factor(*known, ranks) : 1;
+// As nccl-tests count: a call whose count is of one of n parts moves n of them.
+double bus_bytes(const RecordedCall& call, std::uint64_t size, int ranks) {
+  const auto bytes = static_cast<double>(size);
+  const auto kind = collective_kind(kind_word(call.kind));
+  if (!kind) return bytes;  // a send, a receive
+  const bool in_parts = sharded(*kind) || *kind == CollectiveKind::all_to_all;
+  const bool whole = backend_word(call.backend) == "cpu";
+  return bytes * bus_factor(*kind, ranks) * (in_parts && !whole ? ranks : 1);
 }
 
 void expect(Gathered& all, const BandOptions& options) {
@@ -94,7 +99,7 @@ std::vector<Band> bands_of(const std::vector<const RecordedProcess*>& processes,
       if (call.predicted.count() > 0) found.predicted = &call;
       if (const auto time = call.time().count(); time > 0) {
         auto& timed = found.calls[call.sequence];
-        if (timed.time == 0 || time < timed.time) timed = {call.begun, time};
+        if (timed.time == 0 || time < timed.time) timed = {call.begun, time, bus_bytes(call, size, side.ranks) / time};
       }
     }
   }
@@ -109,7 +114,9 @@ std::vector<Band> bands_of(const std::vector<const RecordedProcess*>& processes,
     if (band.timed > 0) {
       band.median = Seconds{quantile(found.times, 0.5)};
       band.p99 = Seconds{quantile(found.times, 0.99)};
-      band.busbw = static_cast<double>(band.bytes) * bus_factor_of(band.kind, band.ranks) / band.median.count();
+      std::vector<double> rates;
+      for (const auto& timed : in_order) rates.push_back(timed.busbw);
+      band.busbw = quantile(std::move(rates), 0.5);
     }
     expect(found, options);
     bands.push_back(std::move(band));

@@ -20,7 +20,7 @@ struct Band {
   std::string communicator = {};
   std::string kind = {};
   std::string type = {};
-  std::uint64_t bytes = 0;  // of one rank's part, rounded down to a power of two
+  std::uint64_t bytes = 0;  // as the calls count, rounded down to a power of two
   std::string way = {};     // "p2p one_shot lamport"
   int ranks = 1;
   std::uint64_t calls = 0;  // of all ranks
@@ -28,7 +28,7 @@ struct Band {
   std::uint64_t captured = 0;
   Seconds median{0};
   Seconds p99{0};
-  double busbw = 0;  // of the median, bytes/s
+  double busbw = 0;  // bytes/s, the median of the calls', by their own bytes
   Expectation expectation = Expectation::none;
   Seconds expected{0};
   Seconds low{0};
@@ -44,7 +44,8 @@ struct BandOptions {
   std::size_t latest = 32;     // calls that are held against it
 };
 
-/// By communicator, kind and size.
+/// By communicator, kind and size. Programs, the shim and NCCL count one rank's part of an all-gather, a reduce-scatter, a gather, a scatter and an
+/// all-to-all, the host executor's processes (backend "cpu") the whole; busbw is of the whole for all, as in nccl-tests.
 std::vector<Band> bands_of(const std::vector<const RecordedProcess*>& processes, const BandOptions& options = {});
 
 }  // namespace p2plab::monitor

@@ -38,7 +38,7 @@ TEST(MonitorViews, ABandHasItsMedianAndBusbwAndIsSlowerOnlyAgainstWhatIsExpected
   ASSERT_EQ(bands.size(), 1U);
   EXPECT_NEAR(bands[0].median.count(), 10e-6, 1e-12);
   EXPECT_EQ(bands[0].bytes, 1024U);                       // 2000 bytes lie between 1 and 2 KiB
-  EXPECT_NEAR(bands[0].busbw, 1024 * 1.5 / 10e-6, 1e-3);  // 2 (n-1) / n of 4 ranks
+  EXPECT_NEAR(bands[0].busbw, 2000 * 1.5 / 10e-6, 1e-3);  // 2 (n-1) / n of 4 ranks
   EXPECT_EQ(bands[0].expectation, Expectation::predicted);
   EXPECT_FALSE(bands[0].outside);  // within 25 % of 9 us
   const auto slow = process_of(std::vector<double>(200, 12), 9);
@@ -50,6 +50,24 @@ TEST(MonitorViews, ABandHasItsMedianAndBusbwAndIsSlowerOnlyAgainstWhatIsExpected
   EXPECT_TRUE(bands_of({&slower})[0].outside);
   const auto few = process_of(std::vector<double>(20, 10));
   EXPECT_EQ(bands_of({&few})[0].expectation, Expectation::none);
+}
+
+// nccl-tests take the whole for an all-gather's size; libp2plab, the shim and NCCL count one rank's part, the host executor the whole.
+TEST(MonitorViews, BusbwIsOfTheWholeWhateverIsCounted) {
+  constexpr std::uint8_t p2p = 1;
+  constexpr std::uint8_t cpu = 4;
+  ASSERT_EQ(backend_word(cpu), "cpu");
+  for (const std::string kind : {"all_gather", "reduce_scatter", "all_to_all", "gather", "scatter"}) {
+    for (const auto backend : {p2p, cpu}) {
+      auto process = process_of({10, 10, 10});
+      for (auto& call : process.calls) {
+        call.backend = backend;
+        while (kind_word(call.kind) != kind) ++call.kind;
+      }
+      const double whole = backend == cpu ? 2000 : 4 * 2000;
+      EXPECT_NEAR(bands_of({&process})[0].busbw, whole * 0.75 / 10e-6, 1e-3) << kind << ", " << backend_word(backend);
+    }
+  }
 }
 
 TEST(MonitorViews, StepsAreThoseOfTheCommunicatorThatIsAskedFor) {
