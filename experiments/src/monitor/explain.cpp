@@ -23,6 +23,8 @@ std::string time_text(std::uint64_t ns) {
   return s >= 1 ? fmt::format("{:.1f} s", s) : s >= 1e-3 ? fmt::format("{:.1f} ms", s * 1e3) : fmt::format("{:.1f} us", s * 1e6);
 }
 
+std::uint64_t lasted(const RankLog& log, const LoggedCall& call) { return log.now - std::min(log.now, call.begun); }
+
 bool waits(const RankLog& log) { return !log.calls.empty() && !log.calls.back().finished; }
 
 std::optional<Verdict> gone(const Ranks& ranks) {
@@ -54,7 +56,7 @@ std::optional<Verdict> stopped(const Ranks& ranks) {
 }
 
 // Who has begun fewer calls than the others while they wait.
-std::optional<Verdict> late(const Ranks& ranks, std::uint64_t now, const ExplainOptions& options) {
+std::optional<Verdict> late(const Ranks& ranks, const ExplainOptions& options) {
   const auto least = (*std::ranges::min_element(ranks, {}, &RankLog::begun))->begun;
   const auto most = (*std::ranges::max_element(ranks, {}, &RankLog::begun))->begun;
   if (least == most) return std::nullopt;
@@ -64,9 +66,9 @@ std::optional<Verdict> late(const Ranks& ranks, std::uint64_t now, const Explain
   for (const auto* log : ranks) {
     if (log->begun == least) behind.push_back(log->rank);
     const auto* call = at(*log, least);
-    if (call == nullptr || call->finished || (waited != nullptr && call->begun >= waited->begun)) continue;
+    if (call == nullptr || call->finished || (waited != nullptr && lasted(*log, *call) <= since)) continue;
     waited = call;
-    since = now - std::min(now, call->begun);
+    since = lasted(*log, *call);
   }
   if (waited == nullptr || seconds(since) < options.stuck.count()) return std::nullopt;
   auto found = verdict(Cause::rank_is_late, ranks, behind.size() == 1 ? behind.front() : -1);
@@ -83,12 +85,12 @@ std::optional<Verdict> late(const Ranks& ranks, std::uint64_t now, const Explain
   return found;
 }
 
-std::optional<Verdict> blocked(const Ranks& ranks, std::uint64_t now, const ExplainOptions& options) {
+std::optional<Verdict> blocked(const Ranks& ranks, const ExplainOptions& options) {
   for (const auto* log : ranks) {
     if (log->calls.empty() || !log->calls.back().blocking) continue;
     const bool streams = std::ranges::any_of(log->calls, [](const LoggedCall& call) { return !call.blocking && call.stream != 0; });
     const auto& last = log->calls.back();
-    const auto since = now - std::min(now, last.begun);
+    const auto since = lasted(*log, last);
     if (!streams || seconds(since) < options.stuck.count()) continue;
     auto found = verdict(Cause::launch_blocked, ranks, log->rank);
     found.what = fmt::format("rank {} stands in the launch of call {} since {}", log->rank, last.sequence, time_text(since));
@@ -99,23 +101,24 @@ std::optional<Verdict> blocked(const Ranks& ranks, std::uint64_t now, const Expl
   return std::nullopt;
 }
 
-std::optional<Verdict> stuck(const Ranks& ranks, std::uint64_t now, const ExplainOptions& options) {
-  std::uint64_t newest = 0;
+std::optional<Verdict> stuck(const Ranks& ranks, const ExplainOptions& options) {
+  std::uint64_t since = UINT64_MAX;
   for (const auto* log : ranks) {
     if (!waits(*log) || !log->calls.back().blocking || log->begun != ranks.front()->begun) return std::nullopt;
-    newest = std::max(newest, log->calls.back().begun);
+    since = std::min(since, lasted(*log, log->calls.back()));
   }
-  if (seconds(now - std::min(now, newest)) < options.stuck.count()) return std::nullopt;
+  if (seconds(since) < options.stuck.count()) return std::nullopt;
   auto found = verdict(Cause::nobody_finishes, ranks, -1);
-  found.what = fmt::format("all {} ranks are in call {} since {}, and none finishes", ranks.size(), ranks.front()->calls.back().sequence,
-                           time_text(now - newest));
+  found.what =
+      fmt::format("all {} ranks are in call {} since {}, and none finishes", ranks.size(), ranks.front()->calls.back().sequence, time_text(since));
   found.evidence = who_called(ranks, ranks.front()->calls.back().sequence);
   found.advice = "the data does not arrive: p2plab doctor --probe cuda tries every pair; set P2PLAB_MONITOR=steps to see which step waits";
   return found;
 }
 
-// Which rank begins last, by how much more than the one before it.
+// Which rank begins last, by how much more than the one before it: only by one clock.
 std::optional<Verdict> straggler(const Ranks& ranks, const ExplainOptions& options) {
+  if (std::ranges::any_of(ranks, &RankLog::own_clock)) return std::nullopt;
   std::map<int, std::vector<std::uint64_t>> gaps;
   std::size_t calls = 0;
   for (const auto& first : ranks.front()->calls) {
@@ -217,8 +220,7 @@ std::vector<Verdict> explain(const Logs& logs, const ExplainOptions& options) {
     std::ranges::sort(ranks, {}, &RankLog::rank);
     const bool over = std::ranges::all_of(ranks, &RankLog::closed);
     const bool named = take(gone(ranks)) || take(differ(ranks)) || take(stopped(ranks));
-    if (!named && !over && !cross)
-      static_cast<void>(take(late(ranks, logs.now, options)) || take(blocked(ranks, logs.now, options)) || take(stuck(ranks, logs.now, options)));
+    if (!named && !over && !cross) static_cast<void>(take(late(ranks, options)) || take(blocked(ranks, options)) || take(stuck(ranks, options)));
     add_errors(verdicts, ranks);
     if (!named) take(straggler(ranks, options));
   }

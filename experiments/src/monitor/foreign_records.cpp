@@ -103,7 +103,6 @@ Status add_flight_record(Logs& logs, const std::string& text, const std::string&
   if (!rank) return bad(ErrorCode::invalid_input, "whose rank it is does not stand in it: the file's name must end with it");
   std::uint64_t last = 0;
   for (const auto& entry : json["entries"]) last = std::max(last, number_in(entry, "time_created_ns"));
-  logs.now = std::max(logs.now, last);
   std::map<std::string, RankLog> groups;
   for (const auto& entry : json["entries"]) {
     if (!entry.is_object() || true_in(entry, "is_p2p")) continue;
@@ -120,10 +119,14 @@ Status add_flight_record(Logs& logs, const std::string& text, const std::string&
     log.rank = *rank;
     log.ranks = config.is_object() && config.contains(name) && config[name].is_object() ? ranks_in(config[name]) : 1;
     log.where = path;
+    log.now = last;
+    log.own_clock = true;
     std::ranges::stable_sort(log.calls, {}, &LoggedCall::sequence);
     log.begun = log.calls.empty() ? 0 : log.calls.back().sequence + 1;
     logs.ranks.push_back(std::move(log));
   }
+  const std::string clocks = "PyTorch's flight records hold times of each host's own wall clock: which rank begins last is not told from them";
+  if (std::ranges::find(logs.notes, clocks) == logs.notes.end()) logs.notes.push_back(clocks);
   logs.notes.push_back(fmt::format("{}: PyTorch's flight record {} of rank {}, {} entries; calls in captured graphs are not in it", path,
                                    text_in(json, "version"), *rank, json["entries"].size()));
   return {};

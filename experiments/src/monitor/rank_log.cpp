@@ -34,7 +34,7 @@ std::string name_of(const RecordedSide& side) {
 }
 
 Logs logs_of(const std::vector<const RecordedProcess*>& processes, std::uint64_t now) {
-  Logs logs{.now = now};
+  Logs logs;
   for (const auto* each : processes) {
     const auto& process = *each;
     const auto first = logs.ranks.size();
@@ -47,6 +47,7 @@ Logs logs_of(const std::vector<const RecordedProcess*>& processes, std::uint64_t
                             .pid = process.pid,
                             .state = process.state,
                             .closed = side.closed != 0,
+                            .now = now,
                             .begun = side.begun});
     }
     for (const auto& call : process.calls) {

@@ -11,7 +11,7 @@
 
 namespace p2plab::monitor {
 
-/// A call of one rank. Times are ns on a clock that all ranks share.
+/// A call of one rank. Times are ns on the clock of its log.
 struct LoggedCall {
   std::uint64_t sequence = 0;
   std::string kind = {};
@@ -36,6 +36,8 @@ struct RankLog {
   int pid = 0;
   ProcessState state = ProcessState::running;
   bool closed = false;                 // left its communicator in order
+  std::uint64_t now = 0;               // until when it is known, on the clock of its calls
+  bool own_clock = false;              // which other ranks may not share
   std::uint64_t begun = 0;             // calls ever
   std::vector<LoggedCall> calls = {};  // the last ones, rising
   std::vector<std::string> errors = {};
@@ -43,18 +45,17 @@ struct RankLog {
 
 struct Logs {
   std::vector<RankLog> ranks = {};
-  std::uint64_t now = 0;
   std::vector<std::string> notes = {};  // what was read, and what could not be
 };
 
-/// The logs of processes that recorded themselves. The shim's notes of what libp2plab records itself are left out.
 /// A communicator's name, or, where it has none or a long one, its number.
 std::string name_of(const RecordedSide& side);
 
+/// The logs of processes that recorded themselves. The shim's notes of what libp2plab records itself are left out.
 Logs logs_of(const std::vector<const RecordedProcess*>& processes, std::uint64_t now);
 
-/// PyTorch's flight recorder in JSON (torch._C._distributed_c10d._dump_nccl_trace_json), of the rank that the file's name ends with. Errors:
-/// invalid_input; unsupported for a pickle, saying how to get JSON.
+/// PyTorch's flight recorder in JSON (torch._C._distributed_c10d._dump_nccl_trace_json), of the rank that the file's name ends with. Its times are of
+/// its host's wall clock. Errors: invalid_input; unsupported for a pickle, saying how to get JSON.
 Status add_flight_record(Logs& logs, const std::string& text, const std::string& path);
 
 /// What NCCL's RAS (ncclras, TCP 28028) printed: its complaints, as it says them. Errors: invalid_input, if it is none.

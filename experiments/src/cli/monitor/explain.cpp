@@ -63,7 +63,7 @@ Result<Logs> read_all(const std::vector<std::string>& given) {
   }
   std::vector<const RecordedProcess*> all;
   for (const auto& process : ours) all.push_back(&process);
-  auto logs = logs_of(all, std::max(now, foreign.now));
+  auto logs = logs_of(all, now);
   logs.ranks.insert(logs.ranks.end(), foreign.ranks.begin(), foreign.ranks.end());
   logs.notes.insert(logs.notes.end(), foreign.notes.begin(), foreign.notes.end());
   if (paths.empty()) logs.notes.push_back(fmt::format("no records in {}: start programs with P2PLAB_MONITOR=basic", usual_record_folder()));

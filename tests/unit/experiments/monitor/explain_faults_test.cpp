@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <random>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "monitor/explain.h"
@@ -35,8 +36,12 @@ Logs healthy(int ranks, int calls, std::mt19937_64& random) {
     log.begun = static_cast<std::uint64_t>(calls);
     logs.ranks.push_back(std::move(log));
   }
-  logs.now = 1000 * ms + static_cast<std::uint64_t>(calls) * 3 * ms;
+  for (auto& log : logs.ranks) log.now = 1000 * ms + static_cast<std::uint64_t>(calls) * 3 * ms;
   return logs;
+}
+
+void wait(Logs& logs, std::uint64_t time) {
+  for (auto& log : logs.ranks) log.now += time;
 }
 
 // All ranks are in their last call for 5 s.
@@ -47,7 +52,7 @@ void hang(Logs& logs) {
     last.ended = 0;
     last.blocking = true;
   }
-  logs.now += 5000 * ms;
+  wait(logs, 5000 * ms);
 }
 
 void kill_rank(Logs& logs, RankLog& log) {
@@ -84,7 +89,7 @@ void block_a_launch(Logs& logs, RankLog& log) {
   }
   log.calls.back().finished = false;
   log.calls.back().blocking = true;
-  logs.now += 5000 * ms;
+  wait(logs, 5000 * ms);
 }
 void come_late(Logs&, RankLog& log) {
   for (std::size_t c = 0; c < log.calls.size(); c += 4) log.calls[c].begun += 10 * ms;
@@ -137,7 +142,7 @@ TEST(ExplainFaults, NothingIsSaidOfAThousandHealthyRuns) {
       // Put on a stream: when it ends is not known, which is no fault.
       if (i % 3 == 1 && !log.calls.empty()) log.calls.back().finished = false, log.calls.back().ended = 0;
     }
-    if (i % 3 == 1) logs.now += 60'000 * ms;
+    if (i % 3 == 1) wait(logs, 60'000 * ms);
     const auto verdicts = explain(logs);
     ASSERT_TRUE(verdicts.empty()) << i << ": " << explanation_text(logs, verdicts);
   }
@@ -175,7 +180,7 @@ TEST(ExplainFaults, TwoCommunicatorsInTwoOrdersAreNamedBoth) {
     absent.calls.pop_back();
     --absent.begun;
   }
-  logs.now += 5000 * ms;
+  wait(logs, 5000 * ms);
   const auto verdicts = explain(logs);
   ASSERT_FALSE(verdicts.empty());
   EXPECT_EQ(verdicts.front().cause, Cause::order_across_streams) << explanation_text(logs, verdicts);
@@ -203,6 +208,51 @@ TEST(FlightRecords, OfPyTorchAreReadAndTheirDifferencesNamed) {
   EXPECT_NE(pickle.error().message.find("pickle"), std::string::npos);
   EXPECT_FALSE(add_flight_record(logs, "{}", "trace_0.json"));
   EXPECT_FALSE(add_flight_record(logs, record("nccl:reduce"), "trace.json"));  // whose?
+}
+
+// Three ranks' records of `calls` all-reduces, of which one is begun each second, the last of them by the first two only if `late`.
+Logs flight_records(int calls, bool late, const std::vector<std::uint64_t>& clocks) {
+  Logs logs;
+  for (std::size_t rank = 0; rank < clocks.size(); ++rank) {
+    std::string entries;
+    for (int c = 0; c < (late && rank + 1 == clocks.size() ? calls - 2 : calls); ++c) {
+      entries += fmt::format(
+          R"({}{{"process_group":["0","x"],"collective_seq_id":{},"profiling_name":"nccl:all_reduce","state":"{}","time_created_ns":{}}})",
+          c > 0 ? "," : "", c, c < calls - 2 ? "completed" : "scheduled", clocks[rank] + static_cast<std::uint64_t>(c) * 1000 * ms);
+    }
+    const auto text = R"({"pg_config":{"0":{"ranks":"[0, 1, 2]"}},"entries":[)" + entries + "]}";
+    EXPECT_TRUE(add_flight_record(logs, text, fmt::format("trace_{}.json", rank)));
+  }
+  return logs;
+}
+
+TEST(FlightRecords, OfHostsWhoseClocksDifferNameNoStraggler) {
+  const auto logs = flight_records(10, false, {1'000'000 * ms, 1'000'000 * ms, 1'000'500 * ms});
+  const auto verdicts = explain(logs);
+  EXPECT_TRUE(verdicts.empty()) << explanation_text(logs, verdicts);
+  const auto said = [](const std::string& note) { return note.find("own wall clock: which rank begins last is not told") != std::string::npos; };
+  EXPECT_EQ(std::ranges::count_if(logs.notes, said), 1);
+}
+
+TEST(FlightRecords, NameTheRankThatDoesNotComeByTheClockOfThoseThatWait) {
+  const auto logs = flight_records(10, true, {1'000'000 * ms, 1'000'000 * ms, 9'000'000 * ms});
+  const auto verdicts = explain(logs);
+  ASSERT_EQ(verdicts.size(), 1U);
+  EXPECT_EQ(verdicts[0].cause, Cause::rank_is_late);
+  EXPECT_EQ(verdicts[0].rank, 2);
+  EXPECT_NE(verdicts[0].what.find("waited 1.0 s"), std::string::npos) << verdicts[0].what;
+}
+
+// Wall time is half a century ahead of a monotonic clock.
+TEST(FlightRecords, DoNotMakeRunningCallsOfOtherRecordsOld) {
+  std::mt19937_64 random(6);
+  auto logs = healthy(2, 5, random);
+  hang(logs);
+  for (auto& log : logs.ranks) log.now -= 4999 * ms;
+  const auto foreign = flight_records(5, false, std::vector<std::uint64_t>(3, 1'700'000'000'000 * ms));
+  logs.ranks.insert(logs.ranks.end(), foreign.ranks.begin(), foreign.ranks.end());
+  const auto verdicts = explain(logs);
+  EXPECT_TRUE(verdicts.empty()) << explanation_text(logs, verdicts);
 }
 
 TEST(RasText, ComplaintsAreQuotedAndOtherTextsRefused) {
