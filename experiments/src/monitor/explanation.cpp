@@ -37,7 +37,9 @@ std::string explanation_text(const Logs& logs, const std::vector<Verdict>& verdi
   std::string text;
   for (const auto& line : communicators_of(logs)) text += line + "\n";
   for (const auto& note : logs.notes) text += note + "\n";
-  if (verdicts.empty()) text += "\nNothing is wrong as far as is recorded.\n";
+  // A report of NCCL's RAS has complaints, but no calls of ranks.
+  if (verdicts.empty())
+    text += logs.ranks.empty() ? "\nNo rank's calls were read, so nothing is known of them.\n" : "\nNothing is wrong as far as is recorded.\n";
   for (const auto& verdict : verdicts) {
     text += fmt::format("\n{}: {}\n", to_string(verdict.cause), verdict.what);
     for (const auto& line : verdict.evidence) text += fmt::format("        {}\n", line);

@@ -255,6 +255,12 @@ TEST(FlightRecords, DoNotMakeRunningCallsOfOtherRecordsOld) {
   EXPECT_TRUE(verdicts.empty()) << explanation_text(logs, verdicts);
 }
 
+TEST(Explanation, WithoutRecordsSaysNothingOfHowThingsAre) {
+  EXPECT_EQ(explanation_text({}, {}).find("Nothing is wrong"), std::string::npos);
+  std::mt19937_64 random(7);
+  EXPECT_NE(explanation_text(healthy(2, 3, random), {}).find("Nothing is wrong"), std::string::npos);
+}
+
 TEST(RasText, ComplaintsAreQuotedAndOtherTextsRefused) {
   Logs logs;
   ASSERT_TRUE(add_ras_text(logs, "NCCL version 2.28.9\nCommunicators... (0.00s)\n  #1 INCOMPLETE: missing 1 rank\nErrors\n", "ras.txt"));
