@@ -77,6 +77,8 @@ TEST(MonitorCommand, RefusesAnAddressThatOthersReachWithoutAToken) {
   const auto open = p2plab("monitor --serve 0.0.0.0:0");
   EXPECT_EQ(open.exit, open.err.find("built without") != std::string::npos ? 1 : 2) << open.err;
   EXPECT_EQ(p2plab("monitor --dir /no/such/folder --once").exit, 1);
+  const auto window = p2plab("monitor --dir /no/such/folder --once --window soon");
+  EXPECT_NE(window.err.find("soon"), std::string::npos) << "times are read before anything is watched: " << window.err;
   EXPECT_EQ(p2plab("explain /no/such/file").exit, 1);
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // p2plab explain: why calls do not end, from what ranks recorded.
 #include <algorithm>
-#include <iostream>
 
 #include <fmt/format.h>
 

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // p2plab monitor: what the collectives of this machine's processes do now.
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
-#include <iostream>
+#include <optional>
 #include <thread>
 
 #include <fmt/format.h>
@@ -45,23 +44,21 @@ struct MonitorArguments {
 std::uint64_t ns(Seconds time) { return static_cast<std::uint64_t>(time.count() * 1e9); }
 
 // With steps, which the watcher does not read.
-Status write_trace(const MonitorArguments& arguments, const Picture& picture, Watch& watch) {
+Status write_trace(const std::string& file, std::optional<Seconds> last, const Picture& picture, Watch& watch) {
   std::vector<RecordedProcess> all;
   for (const auto* process : picture.processes) {
     auto whole = read_records(process->path, {.steps = true});
     all.push_back(whole ? *std::move(whole) : *process);
   }
   Window window;
-  if (!arguments.window.empty()) {
-    const auto last = parse_time(arguments.window);
-    if (!last) return last.error();
+  if (last) {
     std::uint64_t end = 0;
     for (const auto& process : all) {
       for (const auto& call : process.calls) end = std::max({end, call.begun, call.ended});
     }
     window.from = end - std::min(end, ns(*last));
   }
-  return watch.write(arguments.trace, trace_of(all, window));
+  return watch.write(file, trace_of(all, window));
 }
 
 Status save_records(const MonitorArguments& arguments, const Picture& picture) {
@@ -105,9 +102,9 @@ bool sleep_for(Seconds time, const Watch& watch) {
   return !watch.asked();
 }
 
-Status finish(const MonitorArguments& arguments, const Looking& looking, bool live, Watch& watch) {
+Status finish(const MonitorArguments& arguments, std::optional<Seconds> window, const Looking& looking, bool live, Watch& watch) {
   if (!arguments.trace.empty()) {
-    if (auto written = write_trace(arguments, looking.picture(), watch); !written) return written;
+    if (auto written = write_trace(arguments.trace, window, looking.picture(), watch); !written) return written;
   }
   if (!arguments.save.empty()) {
     if (auto saved = save_records(arguments, looking.picture()); !saved) return saved;
@@ -126,7 +123,10 @@ Status run(const MonitorArguments& arguments, Watch& watch) {
   }
   const auto interval = parse_time(arguments.interval);
   const auto lasting = arguments.lasting.empty() ? Result<Seconds>{Seconds{1e9}} : parse_time(arguments.lasting);
-  if (!interval || !lasting) return (interval ? lasting : interval).error();
+  const auto window = arguments.window.empty() ? Result<Seconds>{Seconds{0}} : parse_time(arguments.window);
+  for (const auto* time : {&interval, &lasting, &window}) {
+    if (!*time) return time->error();
+  }
   watch.stops_when_asked();
   const auto folder = arguments.folder.empty() ? usual_record_folder() : arguments.folder;
   if (!arguments.serve.empty())
@@ -140,7 +140,7 @@ Status run(const MonitorArguments& arguments, Watch& watch) {
     if (auto seen = looking.look(); !seen) return seen;
     if (auto shown = show(arguments, looking, live, watch); !shown) return shown;
   } while (!once && monotonic_now() < end && sleep_for(std::min(*interval, Seconds{static_cast<double>(end - monotonic_now()) * 1e-9}), watch));
-  return finish(arguments, looking, live, watch);
+  return finish(arguments, arguments.window.empty() ? std::nullopt : std::optional{*window}, looking, live, watch);
 }
 
 }  // namespace
