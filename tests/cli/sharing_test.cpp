@@ -153,6 +153,17 @@ TEST(ResumedSweep, ADeadRunGoesOnWhereItWasAndGivesTheSameReport) {
   EXPECT_FALSE(fs::exists(folder / "out/run/cells")) << "they are in the report";
 }
 
+TEST(RunFolder, SaysItsCommandAsAShellReadsIt) {
+  const auto folder = test::scratch("command");
+  fs::create_directories(folder);
+  const std::string out = R"('it'\''s ~1 #2')";
+  const auto ran = test::p2plab("run " + test::small_config() + " --out " + out, folder);
+  ASSERT_EQ(ran.exit, 0) << ran.err;
+  const auto about = nlohmann::json::parse(test::content(folder / "it's ~1 #2/run/run.json"), nullptr, false);
+  const auto command = about["command"].get<std::string>();
+  EXPECT_TRUE(command.ends_with(" --out " + out)) << command;
+}
+
 TEST(RunFolder, IsRunAgainFromItselfAlone) {
   const auto folder = sweep_folder("again");
   ASSERT_EQ(ended(started(folder)), 0);

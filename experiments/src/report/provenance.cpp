@@ -55,14 +55,25 @@ std::string driver_version() {
   return version;
 }
 
-// As the system was told it; words with blanks are quoted.
+// A word as a shell reads it back.
+std::string for_a_shell(const std::string& word) {
+  const auto plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view{"_@%+=:,./-"}.find(c) != std::string_view::npos;
+  };
+  if (!word.empty() && std::ranges::all_of(word, plain)) return word;
+  std::string text = "'";
+  for (const char c : word) text += c == '\'' ? std::string{"'\\''"} : std::string{c};
+  return text + "'";
+}
+
+// As the system was told it, for a shell.
 std::string command_now() {
   std::ifstream in("/proc/self/cmdline");
   std::string command;
   for (std::string word; std::getline(in, word, '\0');) {
     if (command.empty()) word = std::filesystem::path(word).filename().string();
-    const bool plain = !word.empty() && word.find_first_of(" \t\n'\"$&;|<>()*?") == std::string::npos;
-    command += (command.empty() ? "" : " ") + (plain ? word : "'" + word + "'");
+    command += (command.empty() ? "" : " ") + for_a_shell(word);
   }
   return command;
 }
