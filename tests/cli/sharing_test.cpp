@@ -153,6 +153,21 @@ TEST(ResumedSweep, ADeadRunGoesOnWhereItWasAndGivesTheSameReport) {
   EXPECT_FALSE(fs::exists(folder / "out/run/cells")) << "they are in the report";
 }
 
+// A folder stands where the report is to be written.
+TEST(ResumedSweep, CellsWhoseReportCannotBeWrittenStayAndDamagedOnesAreDoneAgain) {
+  const auto folder = sweep_folder("unwritten");
+  fs::create_directories(folder / "out/report.html/in_the_way");
+  EXPECT_EQ(ended(started(folder)), 1);
+  EXPECT_FALSE(fs::exists(folder / "out/run/finished"));
+  ASSERT_TRUE(fs::exists(folder / "out/run/cells/16.json"));
+  fs::remove_all(folder / "out/report.html");
+  fs::resize_file(folder / "out/run/cells/5.json", 100);
+  EXPECT_EQ(ended(started(folder)), 0);
+  const auto said = test::content(folder / "stderr0");
+  EXPECT_NE(said.find("15 of 16 cells are finished"), std::string::npos) << said;
+  EXPECT_EQ(report_in(folder), report_of_one());
+}
+
 TEST(RunFolder, SaysItsCommandAsAShellReadsIt) {
   const auto folder = test::scratch("command");
   fs::create_directories(folder);
@@ -162,6 +177,19 @@ TEST(RunFolder, SaysItsCommandAsAShellReadsIt) {
   const auto about = nlohmann::json::parse(test::content(folder / "it's ~1 #2/run/run.json"), nullptr, false);
   const auto command = about["command"].get<std::string>();
   EXPECT_TRUE(command.ends_with(" --out " + out)) << command;
+}
+
+TEST(RunFolder, IsToldWhichTracesItLacksAndNobodyElseIs) {
+  const auto folder = test::scratch("traces");
+  fs::create_directories(folder);
+  std::ofstream(folder / "long.yaml") << "version: 1\ntopology: {preset: hgx-h200, gpus: 8}\ncollectives: [all_reduce]\nalgorithms: [ring]\n"
+                                         "sizes: [512 MiB]\nprofile: h200\n";
+  const std::string sentence = "all_reduce: ring has no trace at 512 MiB";
+  const auto written = test::p2plab("run long.yaml --out out", folder);
+  EXPECT_NE(written.out.find(sentence), std::string::npos) << written.out << written.err;
+  const auto printed = test::p2plab("run long.yaml", folder);
+  EXPECT_EQ(printed.exit, 0) << printed.err;
+  EXPECT_EQ(printed.out.find(sentence), std::string::npos) << printed.out;
 }
 
 TEST(RunFolder, IsRunAgainFromItselfAlone) {

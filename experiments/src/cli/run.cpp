@@ -133,7 +133,8 @@ Status run_config(RunArguments arguments, Watch& watch) {
   if (!sweep) return std::move(sweep).error();
   watch.stops_when_asked();
   if (!arguments.out.empty()) return run_in_folder(arguments, *sweep, *text, *progress, watch);
-  auto report = run(*sweep, *progress, [&] { return watch.asked(); });
+  auto report = run(
+      *sweep, *progress, [&] { return watch.asked(); }, false);  // traces are files
   if (!report) return std::move(report).error();
   return give_out(*report, arguments, *progress, watch);
 }

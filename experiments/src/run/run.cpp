@@ -221,7 +221,7 @@ std::vector<std::string> answers_of(const Context& context, const std::vector<Ro
 }
 
 void add_findings(Report& report, const Context& context, const std::vector<PlannedCase>& cases, const std::vector<WinnerRecording>& recordings,
-                  const std::vector<std::string>& answers) {
+                  bool traces, const std::vector<std::string>& answers) {
   const auto add = [&](std::vector<std::string> sentences) { std::ranges::move(sentences, std::back_inserter(report.findings)); };
   const auto& masked = context.experiment.masked;
   add(answers);
@@ -229,7 +229,7 @@ void add_findings(Report& report, const Context& context, const std::vector<Plan
   if (!masked.empty() && !said) add({fmt::format("Planned as if this were missing: {}.", fmt::join(masked, ", "))});
   add(bottleneck_sentences(context.evaluator, cases, report.rows));
   add(critical_path_sentences(context.evaluator, recordings, report.rows));
-  add(trace_sentences(recordings));
+  if (traces) add(trace_sentences(recordings));
   add(interval_sentences(report.rows));
   add(assumed_sentences(report.provenance.assumed));
   add(pcie_sentences(context.evaluator, cases));
@@ -247,7 +247,7 @@ void add_nccl_rows(const NcclRows& nccl, const Experiment& experiment, Report& r
 
 }  // namespace
 
-Result<Report> run(const Experiment& experiment, Progress& progress, const std::function<bool()>& stop) {
+Result<Report> run(const Experiment& experiment, Progress& progress, const std::function<bool()>& stop, bool traces) {
   // One program is predicted, chosen by and run.
   const Planning planning(Evaluator(experiment.topology, experiment.profile, {.forms = experiment.forms}));
   const auto& evaluator = planning.evaluator();
@@ -273,9 +273,9 @@ Result<Report> run(const Experiment& experiment, Progress& progress, const std::
   }
   const auto recordings = record_winners(evaluator, cases);
   if (!recordings) return recordings.error();
-  report.attachments = traces_of(evaluator.topology(), *recordings);
+  if (traces) report.attachments = traces_of(evaluator.topology(), *recordings);
   report.views = views_of(evaluator.topology(), *recordings);
-  add_findings(report, context, cases, *recordings, answers_of(context, report.rows, progress));
+  add_findings(report, context, cases, *recordings, traces, answers_of(context, report.rows, progress));
   return report;
 }
 

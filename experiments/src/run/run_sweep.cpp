@@ -173,7 +173,7 @@ std::string attachment_prefix(const Sweep& sweep, std::size_t cell) {
   return prefix;
 }
 
-Status run_cells(const Sweep& sweep, CellKeeper& keeper, Progress& progress, const std::function<bool()>& stop) {
+Status run_cells(const Sweep& sweep, CellKeeper& keeper, Progress& progress, const std::function<bool()>& stop, bool traces) {
   constexpr std::chrono::milliseconds between_looks{50};
   const auto begin = std::chrono::steady_clock::now();
   std::size_t done = 0;
@@ -185,7 +185,7 @@ Status run_cells(const Sweep& sweep, CellKeeper& keeper, Progress& progress, con
       if (!first && stop && stop()) return {};
       if (!keeper.claim(c)) continue;
       if (sweep.cells.size() > 1) progress.note(cell_words(sweep, c, done, std::chrono::steady_clock::now() - begin));
-      const auto cell = run(sweep.cells[c].experiment, progress, stop);
+      const auto cell = run(sweep.cells[c].experiment, progress, stop, traces);
       if (!cell) return cell.error();
       if (auto kept = keeper.keep(c, *cell); !kept) return kept;
       if (cell->interrupted) return {};
@@ -221,9 +221,9 @@ Report report_of(const Sweep& sweep, CellKeeper& keeper) {
   return std::move(report);
 }
 
-Result<Report> run(const Sweep& sweep, Progress& progress, const std::function<bool()>& stop) {
+Result<Report> run(const Sweep& sweep, Progress& progress, const std::function<bool()>& stop, bool traces) {
   MemoryKeeper keeper;
-  if (auto done = run_cells(sweep, keeper, progress, stop); !done) return std::move(done).error();
+  if (auto done = run_cells(sweep, keeper, progress, stop, traces); !done) return std::move(done).error();
   return report_of(sweep, keeper);
 }
 

@@ -49,7 +49,7 @@ class CellKeeper {
 std::string attachment_prefix(const Sweep& sweep, std::size_t cell);
 
 /// Does the cells that are neither kept nor claimed by others, until all are kept or `stop` answers true. Errors: those of `run`; io.
-Status run_cells(const Sweep& sweep, CellKeeper& keeper, Progress& progress, const std::function<bool()>& stop = {});
+Status run_cells(const Sweep& sweep, CellKeeper& keeper, Progress& progress, const std::function<bool()>& stop = {}, bool traces = true);
 
 /// The report of what is kept, the same as `run` of the sweep gives.
 Report report_of(const Sweep& sweep, CellKeeper& keeper);
@@ -57,6 +57,6 @@ Report report_of(const Sweep& sweep, CellKeeper& keeper);
 /// Runs every cell as `run` of its experiment does. The report's rows carry their axes; what was skipped and found names its cell, or stands once
 /// ("each cell: ...") where it is so in all of them; before what each cell found stands how the best plan changes along each axis. Errors: those of
 /// `run`.
-Result<Report> run(const Sweep& sweep, Progress& progress, const std::function<bool()>& stop = {});
+Result<Report> run(const Sweep& sweep, Progress& progress, const std::function<bool()>& stop = {}, bool traces = true);
 
 }  // namespace p2plab
