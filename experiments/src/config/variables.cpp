@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cmath>
 #include <optional>
+#include <string_view>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -55,8 +56,14 @@ std::string complaint_of(std::string_view name, const std::string& value) {
   return "";
 }
 
-}  // namespace
+struct Variable {
+  std::string_view name;
+  std::string_view usual;  // what holds without it
+  std::string_view read_by;
+  std::string_view meaning;
+};
 
+// All of them, by name.
 const std::vector<Variable>& known_variables() {
   static const std::vector<Variable> all{
       {"P2PLAB_ADDRESS", "MASTER_ADDR and MASTER_PORT", "libp2plab", "where ranks meet, as host:port"},
@@ -79,6 +86,8 @@ const std::vector<Variable>& known_variables() {
       {"P2PLAB_WAIT", "20", "NCCL shim", "seconds for programs to be ready"}};
   return all;
 }
+
+}  // namespace
 
 std::vector<VariableState> variables_now(const std::vector<std::string>& environment) {
   std::vector<VariableState> states;

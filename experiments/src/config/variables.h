@@ -3,20 +3,9 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace p2plab {
-
-struct Variable {
-  std::string_view name;
-  std::string_view usual;  // what holds without it
-  std::string_view read_by;
-  std::string_view meaning;
-};
-
-/// All of them, by name.
-const std::vector<Variable>& known_variables();
 
 /// One as it is now.
 struct VariableState {
