@@ -8,7 +8,7 @@ const colours = d3.range(8).map((i) => `var(--s${i})`);
 // Mark and dash differ from any other of 35 series, whatever is seen of the colour.
 const styleOf = (i) => ({ colour: colours[i % colours.length], symbol: symbols[i % symbols.length], dash: dashes[i % dashes.length] });
 
-const referenceNames = { nccl_model: "NCCL, by its formula", nccl_ring: "NCCL's ring at our costs", nccl_tree: "NCCL's tree at our costs" };
+const referenceNames = { nccl_model: "NCCL, by its formula" };
 const isMeasured = (row) => row.clock === "device";
 const seriesName = (row) => (row.executor.startsWith("nccl") && isMeasured(row) ? `NCCL, measured (${row.executor})` : referenceNames[row.algorithm] ?? row.algorithm);
 const chartedRows = rows.filter((row) => row.clock !== "host" && row.time_us !== null);
