@@ -51,7 +51,7 @@ double round_of(const std::function<int(int)>& call) {
   std::atomic<bool> open{false};
   for (auto* const stream : streams)
     host_stream_put(
-        stream, [](void* gate) { static_cast<std::atomic<bool>*>(gate)->wait(false); }, &open);
+        stream, [](void* gate) { static_cast<std::atomic<bool>*>(gate)->wait(false); }, nullptr, &open);
   const auto begun = std::chrono::steady_clock::now();
   int bad = 0;
   for (int c = 0; c < calls; ++c) {

@@ -25,10 +25,13 @@ struct Timed {
   double busbw = 0;
 };
 
+// The same of all ranks: replays have numbers of their own, and where they are only counted, the look has one.
+using Number = std::tuple<int, std::uint64_t, std::uint64_t>;
+
 struct Gathered {
   Band band;
-  std::map<std::uint64_t, Timed> calls;  // by their number
-  std::vector<double> times;             // seconds, in order of time
+  std::map<Number, Timed> calls;
+  std::vector<double> times;  // seconds, in order of time
   const RecordedCall* predicted = nullptr;
 };
 
@@ -70,6 +73,32 @@ void expect(Gathered& all, const BandOptions& options) {
   band.outside = quantile(latest, 0.5) > band.high.count();
 }
 
+void add(std::map<Key, Gathered>& all, const RecordedProcess& process, const RecordedCall& call, const Number& number) {
+  const auto& side = process.sides[call.side];
+  const auto size = call.count * static_cast<std::uint64_t>(bytes_of_type(call.type));
+  const auto bytes = size == 0 ? 0 : std::bit_floor(size);
+  auto way = fmt::format("{} {} {}", backend_word(call.backend), process.name_of(call.algorithm), process.name_of(call.protocol));
+  way.erase(std::unique(way.begin(), way.end(), [](char a, char b) { return a == ' ' && b == ' '; }), way.end());
+  auto& found = all[Key{side.communicator, call.kind, call.type, bytes, way}];
+  auto& band = found.band;
+  if (band.calls == 0) {
+    band.communicator = name_of(side);
+    band.kind = kind_word(call.kind);
+    band.type = type_word(call.type);
+    band.bytes = bytes;
+    band.way = way;
+    band.ranks = side.ranks;
+  }
+  band.calls += call.replays;
+  if (call.replayed) band.replayed += call.replays;
+  if (call.captured && !call.replayed) ++band.captured;
+  if (call.predicted.count() > 0) found.predicted = &call;
+  if (const auto time = call.time().count(); time > 0) {
+    auto& timed = found.calls[number];
+    if (timed.time == 0 || time < timed.time) timed = {call.begun, time, bus_bytes(call, size, side.ranks) / time};
+  }
+}
+
 }  // namespace
 
 std::string Band::name() const { return fmt::format("{} {} {}", kind, p2plab::to_string(Bytes{static_cast<std::int64_t>(bytes)}), type); }
@@ -78,30 +107,9 @@ std::vector<Band> bands_of(const std::vector<const RecordedProcess*>& processes,
   std::map<Key, Gathered> all;
   for (const auto* process : processes) {
     for (const auto& call : process->calls) {
-      if (call.recorded_inside) continue;
-      const auto& side = process->sides[call.side];
-      const auto size = call.count * static_cast<std::uint64_t>(bytes_of_type(call.type));
-      const auto bytes = size == 0 ? 0 : std::bit_floor(size);
-      auto way = fmt::format("{} {} {}", backend_word(call.backend), process->name_of(call.algorithm), process->name_of(call.protocol));
-      way.erase(std::unique(way.begin(), way.end(), [](char a, char b) { return a == ' ' && b == ' '; }), way.end());
-      auto& found = all[Key{side.communicator, call.kind, call.type, bytes, way}];
-      auto& band = found.band;
-      if (band.calls == 0) {
-        band.communicator = name_of(side);
-        band.kind = kind_word(call.kind);
-        band.type = type_word(call.type);
-        band.bytes = bytes;
-        band.way = way;
-        band.ranks = side.ranks;
-      }
-      ++band.calls;
-      if (call.captured) ++band.captured;
-      if (call.predicted.count() > 0) found.predicted = &call;
-      if (const auto time = call.time().count(); time > 0) {
-        auto& timed = found.calls[call.sequence];
-        if (timed.time == 0 || time < timed.time) timed = {call.begun, time, bus_bytes(call, size, side.ranks) / time};
-      }
+      if (!call.recorded_inside) add(all, *process, call, {call.replayed ? 1 : 0, 0, call.sequence});
     }
+    for (const auto& call : process->counted) add(all, *process, call, {2, call.number, call.sequence});
   }
   std::vector<Band> bands;
   for (auto& [key, found] : all) {

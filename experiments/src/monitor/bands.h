@@ -23,9 +23,10 @@ struct Band {
   std::uint64_t bytes = 0;  // as the calls count, rounded down to a power of two
   std::string way = {};     // "p2p one_shot lamport"
   int ranks = 1;
-  std::uint64_t calls = 0;  // of all ranks
-  std::uint64_t timed = 0;  // each once, whatever ranks recorded it
-  std::uint64_t captured = 0;
+  std::uint64_t calls = 0;     // of all ranks
+  std::uint64_t timed = 0;     // each once, whatever ranks recorded it
+  std::uint64_t captured = 0;  // of the calls: put into graphs
+  std::uint64_t replayed = 0;  // of the calls: by graphs
   Seconds median{0};
   Seconds p99{0};
   double busbw = 0;  // bytes/s, the median of the calls', by their own bytes

@@ -29,7 +29,7 @@ Json communicators_of(const Picture& picture) {
     }
     for (auto i = process->calls.size() > latest ? process->calls.size() - latest : 0; i < process->calls.size(); ++i) {
       const auto& call = process->calls[i];
-      if (call.recorded_inside) continue;
+      if (call.recorded_inside || call.replayed) continue;
       const auto& side = process->sides[call.side];
       auto& found = all[side.communicator];
       const auto size = call.count * static_cast<std::uint64_t>(bytes_of_type(call.type));
@@ -74,7 +74,8 @@ std::string steps_json(const RecordedProcess& process, const AskedCall& asked) {
   Json json = Json::array();
   for (const auto& call : process.calls) {
     const auto& side = process.sides[call.side];
-    if (hex(side.communicator) != asked.communicator || std::to_string(side.rank) != asked.rank || std::to_string(call.sequence) != asked.sequence)
+    if (call.replayed || hex(side.communicator) != asked.communicator || std::to_string(side.rank) != asked.rank ||
+        std::to_string(call.sequence) != asked.sequence)
       continue;
     for (const auto& step : process.steps) {
       if (step.call != call.number || step.begun < call.begun || step.ended < step.begun) continue;
@@ -108,6 +109,8 @@ std::string picture_json(const Picture& picture) {
                                  {"level", process->level},
                                  {"calls", process->next},
                                  {"dropped", process->dropped},
+                                 {"replays", replays_of(*process)},
+                                 {"captures_not_counted", process->not_counted},
                                  {"ranks", sides}});
   }
   for (const auto& band : picture.bands) {
@@ -120,6 +123,7 @@ std::string picture_json(const Picture& picture) {
                              {"calls", band.calls},
                              {"timed", band.timed},
                              {"graph", band.captured},
+                             {"replayed", band.replayed},
                              {"median_us", or_null(band.timed > 0, us(band.median))},
                              {"p99_us", or_null(band.timed > 0, us(band.p99))},
                              {"busbw_GBps", or_null(band.timed > 0, band.busbw * 1e-9)},

@@ -52,7 +52,8 @@ Logs logs_of(const std::vector<const RecordedProcess*>& processes, std::uint64_t
     }
     for (const auto& call : process.calls) {
       const bool pair = kind_word(call.kind) == "send" || kind_word(call.kind) == "receive";
-      if (!call.recorded_inside && !pair) logs.ranks[first + call.side].calls.push_back(logged(call));
+      // Replays have numbers of their own, which no host counts.
+      if (!call.recorded_inside && !call.replayed && !pair) logs.ranks[first + call.side].calls.push_back(logged(call));
     }
     for (auto log = logs.ranks.begin() + static_cast<std::ptrdiff_t>(first); log != logs.ranks.end(); ++log) {
       if (std::ssize(log->calls) > most) log->calls.erase(log->calls.begin(), log->calls.end() - most);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Chrome's trace of recorded calls: a process a rank, a thread a communicator, steps on threads of their own below it. A bar begins where the call
-// began on the host and is as long as the call took; a call whose time is not known is an instant.
+// began on the host and is as long as the call took; a call whose time is not known is an instant. Where replays are only counted, the last one of
+// each call in a graph is a bar.
 #include <algorithm>
 #include <unordered_map>
 
@@ -15,7 +16,8 @@ Json bar(const std::string& name, const RecordedProcess& process, int thread) { 
 
 Json call_bar(const RecordedProcess& process, const RecordedCall& call) {
   const auto& side = process.sides[call.side];
-  auto json = bar(fmt::format("{} {} {}", kind_word(call.kind), call.count, type_word(call.type)), process, call.side);
+  auto json =
+      bar(fmt::format("{} {} {}{}", kind_word(call.kind), call.count, type_word(call.type), call.replayed ? " replayed" : ""), process, call.side);
   const auto time = call.time().count();
   json["ts"] = us(call.begun);
   if (time > 0) {
@@ -34,7 +36,8 @@ Json call_bar(const RecordedProcess& process, const RecordedCall& call) {
                   {"measured_by", call.device_time != 0 ? "device"
                                   : time > 0            ? "host"
                                                         : "nothing"},
-                  {"predicted_us", us(call.predicted)}};
+                  {"predicted_us", us(call.predicted)},
+                  {"replays", call.replays}};
   return json;
 }
 
@@ -60,6 +63,16 @@ std::string trace_of(const std::vector<RecordedProcess>& processes, const Window
       if (call.begun < window.from || call.begun > window.to || call.recorded_inside) continue;
       calls[call.number] = &call;
       events.push_back(call_bar(process, call));
+    }
+    constexpr int detailed = 2;
+    for (const auto& each : process.replays) {
+      if (process.level >= detailed || each.replays == 0 || each.begun < window.from || each.begun > window.to) continue;
+      auto last = each.call;
+      last.replayed = true;
+      last.begun = each.begun;
+      last.device_time = each.last;
+      last.replays = each.replays;
+      events.push_back(call_bar(process, last));
     }
     for (const auto& step : process.steps) {
       const auto found = calls.find(step.call);

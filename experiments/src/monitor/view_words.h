@@ -37,6 +37,12 @@ inline const char* expectation_word(Expectation expectation) {
   return expectation == Expectation::predicted ? "predicted" : expectation == Expectation::own_past ? "own past" : "none";
 }
 
+inline std::uint64_t replays_of(const RecordedProcess& process) {
+  std::uint64_t all = 0;
+  for (const auto& each : process.replays) all += each.replays;
+  return all;
+}
+
 inline std::string hex(std::uint64_t number) { return fmt::format("{:016x}", number); }
 
 }  // namespace p2plab::monitor

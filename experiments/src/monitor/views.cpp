@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 
 #include "monitor/view_words.h"
 #include "p2plab/base/quantity.h"
@@ -19,6 +20,39 @@ std::string label(const std::string& text) {
     all += c == '\n' ? ' ' : c;
   }
   return all;
+}
+
+std::string replays_text(const RecordedProcess& process) {
+  if (process.replays.empty() && process.not_counted == 0) return {};
+  auto text = fmt::format("; {} replays of {} calls in graphs", replays_of(process), process.replays.size());
+  if (process.not_counted > 0) text += fmt::format(", those of {} more not counted: there was no room", process.not_counted);
+  return text;
+}
+
+// Of each rank's calls in graphs: how often and how long they ran.
+std::string prometheus_replays(const Picture& picture) {
+  std::map<std::string, std::pair<std::uint64_t, std::uint64_t>> all;
+  std::uint64_t not_counted = 0;
+  for (const auto* process : picture.processes) {
+    not_counted += process->not_counted;
+    for (const auto& each : process->replays) {
+      const auto& side = process->sides[each.call.side];
+      const auto bytes = each.call.count * static_cast<std::uint64_t>(bytes_of_type(each.call.type));
+      auto& [count, ns] = all[fmt::format("{{communicator=\"{}\",rank=\"{}\",pid=\"{}\",operation=\"{}\",bytes=\"{}\"}}", hex(side.communicator),
+                                          side.rank, process->pid, kind_word(each.call.kind), bytes)];
+      count += each.replays;
+      ns += each.sum;
+    }
+  }
+  std::string text = "# HELP p2plab_replays_total Calls that graphs replayed, as devices count them.\n# TYPE p2plab_replays_total counter\n";
+  for (const auto& [labels, counted] : all) text += fmt::format("p2plab_replays_total{} {}\n", labels, counted.first);
+  text += "# HELP p2plab_replay_seconds_total Time of those calls, by the devices' clocks.\n# TYPE p2plab_replay_seconds_total counter\n";
+  for (const auto& [labels, counted] : all)
+    text += fmt::format("p2plab_replay_seconds_total{} {}\n", labels, static_cast<double>(counted.second) * 1e-9);
+  text +=
+      "# HELP p2plab_captures_not_counted_total Calls in graphs whose replays nobody counts: there was no room.\n"
+      "# TYPE p2plab_captures_not_counted_total counter\n";
+  return text + fmt::format("p2plab_captures_not_counted_total {}\n", not_counted);
 }
 
 }  // namespace
@@ -43,6 +77,8 @@ std::string call_line(const RecordedProcess& process, const RecordedCall& call) 
             {"blocks", call.blocks},
             {"why", process.name_of(call.reason)},
             {"graph", call.captured},
+            {"replay", call.replayed},
+            {"replays", call.replays},
             {"progress", progress_words[static_cast<std::size_t>(call.progress)]},
             {"begun_ns", call.begun},
             {"measured_us", or_null(time.count() > 0, us(time))},
@@ -68,8 +104,8 @@ std::string alarm_line(const Alarms::Change& change) {
 std::string table_of(const Picture& picture, int columns) {
   std::string text;
   for (const auto* process : picture.processes)
-    text += fmt::format("process {} {} ({}), {}: {} calls\n", process->pid, process->program, process->source,
-                        state_words[static_cast<std::size_t>(process->state)], process->next);
+    text += fmt::format("process {} {} ({}), {}: {} calls{}\n", process->pid, process->program, process->source,
+                        state_words[static_cast<std::size_t>(process->state)], process->next, replays_text(*process));
   if (picture.processes.empty()) text += "no process records its calls: start one with P2PLAB_MONITOR=detailed\n";
   if (!picture.bands.empty())
     text += fmt::format("\n{:<10} {:<15} {:>9} {:<9} {:<26} {:>8} {:>10} {:>10} {:>8} {}\n", "communic.", "operation", "size", "type", "way", "calls",
@@ -119,6 +155,7 @@ std::string prometheus_of(const Picture& picture) {
   }
   family("p2plab_bytes_total", "counter", "Bytes of one rank's part of the calls begun.");
   text += bytes;
+  text += prometheus_replays(picture);
   family("p2plab_call_seconds", "gauge", "Time of the latest calls by size band: quantiles 0.5 and 0.99, and what was expected.");
   for (const auto& band : picture.bands) {
     if (band.timed == 0) continue;

@@ -34,6 +34,30 @@ void Watcher::complain(const std::string& what) {
   complaints_.push_back(what);
 }
 
+// The mean of what was replayed since the last look.
+void Watcher::count_replays(const RecordedProcess& before, RecordedProcess& now) const {
+  constexpr int detailed = 2;
+  if (now.level >= detailed) return;
+  now.counted = before.counted;
+  for (std::size_t i = 0; i < now.replays.size(); ++i) {
+    const auto& is = now.replays[i];
+    const auto was = i < before.replays.size() ? before.replays[i] : RecordedReplays{};
+    if (is.replays <= was.replays || is.sum < was.sum) continue;
+    auto call = is.call;
+    call.replayed = true;
+    call.graph = i;
+    call.number = looks_;
+    call.replays = is.replays - was.replays;
+    call.begun = is.begun;
+    call.progress = CallProgress::done;
+    call.device_begun = 1;
+    call.device_time = std::max<std::uint64_t>(1, (is.sum - was.sum) / call.replays);
+    call.ended = call.begun + call.device_time;
+    now.counted.push_back(call);
+  }
+  if (now.counted.size() > options_.kept) now.counted.erase(now.counted.begin(), now.counted.end() - static_cast<std::ptrdiff_t>(options_.kept));
+}
+
 void Watcher::look_at(const std::string& path) {
   auto& place = places_[path];
   if (place.over) return;
@@ -49,6 +73,8 @@ void Watcher::look_at(const std::string& path) {
   std::erase_if(known.calls, [&](const RecordedCall& call) { return call.number >= from; });
   known.calls.insert(known.calls.end(), now->calls.begin(), now->calls.end());
   if (known.calls.size() > options_.kept) known.calls.erase(known.calls.begin(), known.calls.end() - static_cast<std::ptrdiff_t>(options_.kept));
+  place.lost += now->replays_lost - std::min(now->replays_lost, known.replays_lost);
+  count_replays(known, *now);
   auto calls = std::move(known.calls);
   known = *std::move(now);
   known.calls = std::move(calls);
@@ -57,6 +83,7 @@ void Watcher::look_at(const std::string& path) {
 }
 
 Status Watcher::look() {
+  ++looks_;
   if (!options_.files.empty()) {
     for (const auto& file : options_.files) look_at(file);
     return {};
@@ -101,6 +128,10 @@ std::vector<Watcher::Seen> Watcher::take_settled(Seconds settled, std::uint64_t 
       seen.push_back({&process, call});
       place.settled = call.number + 1;
     }
+    for (const auto& call : process.counted) {
+      if (call.number > place.given) seen.push_back({&process, call});
+    }
+    if (!process.counted.empty()) place.given = process.counted.back().number;
   }
   return seen;
 }

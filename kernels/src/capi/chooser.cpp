@@ -194,8 +194,28 @@ class Tables final : public runtime::Chooser {
     for (const auto& each : band->sizes) {
       if (each.size <= size) at = &each;
     }
-    const auto expected = at->size == size ? (at->measured ? at->measured->time : at->predicted) : Seconds{0};
-    return {machine, band->plan, at->tuning, expected};
+    return {machine, band->plan, at->tuning, expected_at(table, size)};
+  }
+
+  // Times vary by so much without anything being wrong; between two of the table's sizes a time lies between theirs, and beyond them nothing is
+  // known.
+  static runtime::ExpectedTime expected_at(const TunedTable& table, Bytes size) {
+    constexpr double varies = 0.25;
+    const TunedSize* below = nullptr;
+    const TunedSize* above = nullptr;
+    for (const auto& band : table.bands) {
+      for (const auto& each : band.sizes) {
+        if (each.size <= size) below = &each;
+        if (each.size >= size && above == nullptr) above = &each;
+      }
+    }
+    if (below == nullptr || above == nullptr) return {};
+    const auto time = [](const TunedSize& each) { return each.measured ? each.measured->time : each.predicted; };
+    const auto span = above->size - below->size;
+    const auto share = span.count() == 0 ? 0 : static_cast<double>((size - below->size).count()) / static_cast<double>(span.count());
+    const auto least = std::min(time(*below), time(*above));
+    const auto most = std::max(time(*below), time(*above));
+    return {time(*below) + (time(*above) - time(*below)) * share, least * (1 - varies), most * (1 + varies)};
   }
 
   // What is only moved has no type.

@@ -2,6 +2,7 @@
 #include "capi/recording.h"
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 #include <string>
 
@@ -33,42 +34,39 @@ monitor::CallInfo info_of(const CallRecording::Asked& asked) {
   return info;
 }
 
+std::atomic<monitor::Recorder*>& opened() {
+  static std::atomic<monitor::Recorder*> recorder{nullptr};
+  return recorder;
+}
+
 }  // namespace
 
+monitor::Recorder* recorder_of_process() { return opened().load(); }
+
 std::unique_ptr<CallRecording> CallRecording::of(const Place& place) {
-  auto* const all = monitor::Recorder::of_process("p2plab");
+  auto* const all = monitor::Recorder::of_process("p2plab", monitor::Level::off, Journal::captured);
+  opened().store(all);
   if (all == nullptr) return nullptr;
   const int side = all->add_side({.communicator = place.communicator, .rank = place.rank, .ranks = place.ranks, .device = place.device});
-  return std::unique_ptr<CallRecording>(new CallRecording(*all, place, side));
+  std::unique_ptr<CallRecording> recording(new CallRecording(*all, place, side));
+  auto memory = journal_memory(place.device);
+  if (!memory) {
+    recording->note({ErrorCode::device_failure, "neither replays nor times on the GPU are recorded: " + memory.error().message});
+    return recording;
+  }
+  recording->journal_ = std::make_unique<Journal>(*all, side, *std::move(memory));
+  JournalReader::of_process().add(*recording->journal_);
+  return recording;
 }
 
+// What kernels still write is waited for.
 CallRecording::~CallRecording() {
   const std::lock_guard lock(mutex_);
-  collect_times();
+  if (journal_) {
+    if (auto done = runtime::device::synchronize(place_.device); !done) write(done.error());
+    JournalReader::of_process().remove(*journal_);
+  }
   recorder_.close_side(side_);
-}
-
-// Calls of a rank end in their order, so the oldest tells whether there is anything to be had.
-void CallRecording::collect_times() {
-  for (; oldest_ < newest_; ++oldest_) {
-    const auto& timed = timed_[oldest_ % most_timed];
-    const auto time = timed.watch->time();
-    if (time && !*time) return;
-    if (time) recorder_.device_time(timed.call, static_cast<std::uint64_t>(std::max(1.0, (*time)->count() * 1e9)));
-  }
-}
-
-// Starts a watch for a call, if one is free; it counts once the call was put on its stream.
-runtime::device::Stopwatch* CallRecording::start_watch(void* stream) {
-  collect_times();
-  if (newest_ - oldest_ == most_timed) return nullptr;
-  auto& timed = timed_[newest_ % most_timed];
-  if (!timed.watch) {
-    auto made = runtime::device::Stopwatch::create(place_.device);
-    if (!made) return nullptr;
-    timed.watch = *std::move(made);
-  }
-  return timed.watch->start(stream) ? &*timed.watch : nullptr;
 }
 
 monitor::CallInfo CallRecording::form_of(const runtime::ServedBy& by, const Asked& asked) {
@@ -84,37 +82,43 @@ monitor::CallInfo CallRecording::form_of(const runtime::ServedBy& by, const Aske
     found->second.algorithm = recorder_.name(form.planner.c_str());
     found->second.protocol = recorder_.name(std::string{form.protocol}.c_str());
     found->second.blocks = static_cast<std::uint16_t>(std::clamp(form.blocks, 0, int{std::numeric_limits<std::uint16_t>::max()}));
-    found->second.predicted = static_cast<float>(form.expected.count());
+    found->second.predicted = static_cast<float>(form.expected.time.count());
+    found->second.low = static_cast<float>(form.expected.low.count());
+    found->second.high = static_cast<float>(form.expected.high.count());
   }
   const auto& form = found->second;
   info.algorithm = form.algorithm;
   info.protocol = form.protocol;
   info.blocks = form.blocks;
   // A longer program takes its own time.
-  if (form.count == static_cast<std::uint64_t>(runtime::normal(asked.call).count)) info.predicted = form.predicted;
+  if (form.count == static_cast<std::uint64_t>(runtime::normal(asked.call).count)) {
+    info.predicted = form.predicted;
+    info.low = form.low;
+    info.high = form.high;
+  }
   return info;
 }
 
 Result<bool> CallRecording::run(runtime::Engine& engine, const Asked& asked) {
   const std::lock_guard lock(mutex_);
-  const auto number = recorder_.begin(side_, info_of(asked));
-  const auto capturing = runtime::device::capturing(asked.stream);
-  const bool in_graph = capturing && *capturing;
-  runtime::device::Stopwatch* watch = nullptr;
-  if (recorder_.level() >= monitor::Level::detailed && number != 0 && !in_graph) {
-    const runtime::device::Current current(place_.device);
-    watch = start_watch(asked.stream);
+  const auto number = recorder_.begin(side_, info_of(asked), monitor::Writers::one);
+  const auto capture = runtime::device::capture_of(asked.stream);
+  const bool in_graph = capture && *capture != 0;
+  auto buffers = asked.buffers;
+  if (journal_ && number != 0) {
+    if (in_graph) buffers.journal = journal_->of_captured();
+    if (!in_graph && recorder_.level() >= monitor::Level::detailed) buffers.journal = journal_->of_call(number);
   }
   runtime::ServedBy by;
-  const auto served = engine.run(place_.rank, asked.call, asked.buffers, asked.stream, &by);
+  const auto served = engine.run(place_.rank, asked.call, buffers, asked.stream, &by);
   const bool went = served && *served;
-  if (watch != nullptr && went && watch->stop(asked.stream)) timed_[newest_++ % most_timed].call = number;
   auto form = form_of(by, asked);
   if (in_graph) form.flags |= monitor::captured;
   if (!served) form.reason = recorder_.name("the call failed");
   if (served && !*served) form.reason = recorder_.name("no program is ready: left to the caller");
-  recorder_.served(number, form);
-  recorder_.end(number, went ? monitor::Progress::queued : monitor::Progress::failed);
+  recorder_.put(number, form, went ? monitor::Progress::queued : monitor::Progress::failed);
+  // What no program of ours serves no kernel of ours counts.
+  if (in_graph && went && journal_ && by.program != nullptr) journal_->keep(number, *capture, form);
   if (!served) write(served.error());
   return served;
 }

@@ -1,20 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// Records a rank's calls where P2PLAB_MONITOR asks for it: what was asked, what served it, and, from level detailed on, how long the device took, by
-// events that are asked for when a later call comes. No thread, and no callback.
+// Records a rank's calls where P2PLAB_MONITOR asks for it: what was asked, what served it, and, from level detailed on, how long the device took,
+// which its kernels write in a journal. Of calls in graphs the journal counts the replays at every level.
 #pragma once
 
-#include <array>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 
+#include "capi/journal.h"
 #include "monitor/recorder.h"
 #include "p2plab/c/p2plab.h"
 #include "runtime/engine.h"
 
 namespace p2plab::capi {
+
+/// What this process records to, if a communicator was made that is recorded; else null.
+monitor::Recorder* recorder_of_process();
 
 class CallRecording {
  public:
@@ -44,14 +46,7 @@ class CallRecording {
   void note(const Error& error);
 
  private:
-  static constexpr std::size_t most_timed = 64;  // calls of a rank whose times are still to come
-  struct Timed {
-    std::optional<runtime::device::Stopwatch> watch = std::nullopt;
-    std::uint64_t call = 0;
-  };
   CallRecording(monitor::Recorder& recorder, const Place& place, int side) : recorder_(recorder), place_(place), side_(side) {}
-  void collect_times();
-  runtime::device::Stopwatch* start_watch(void* stream);
   monitor::CallInfo form_of(const runtime::ServedBy& by, const Asked& asked);
   void write(const Error& error);
 
@@ -59,9 +54,7 @@ class CallRecording {
   Place place_;
   int side_;
   std::mutex mutex_;  // of what follows, and of the order of the rank's calls
-  std::array<Timed, most_timed> timed_{};
-  std::size_t oldest_ = 0;
-  std::size_t newest_ = 0;
+  std::unique_ptr<Journal> journal_ = nullptr;
   std::map<const runtime::ReadyProgram*, monitor::CallInfo> forms_ = {};
   std::string noted_ = {};
 };

@@ -3,6 +3,8 @@
 #include "runtime/device_calls.h"
 
 #include <array>
+#include <chrono>
+#include <thread>
 
 #include <cuda_runtime.h>
 #include <fmt/format.h>
@@ -66,6 +68,14 @@ Result<bool> capturing(void* stream) {
   return status == cudaStreamCaptureStatusActive;
 }
 
+Result<std::uint64_t> capture_of(void* stream) {
+  auto status = cudaStreamCaptureStatusNone;
+  unsigned long long number = 0;
+  if (auto done = cuda::check(cudaStreamGetCaptureInfo(handle(stream), &status, &number), "ask whether a stream is captured"); !done)
+    return done.error();
+  return status == cudaStreamCaptureStatusActive ? std::uint64_t{number} : 0;
+}
+
 Status synchronize(int device) {
   const Current current(device);
   if (!current.status()) return current.status();
@@ -110,34 +120,42 @@ Status Order::after(void* earlier, void* later) const {
   return cuda::check(cudaStreamWaitEvent(handle(later), event, 0), "let a stream wait for another");
 }
 
-Result<Stopwatch> Stopwatch::create(int device) {
+struct Mirror::Body {
+  int device = 0;
+  cuda::DeviceMemory memory;
+  cuda::PinnedMemory copy;
+  cuda::Stream stream;
+};
+
+Result<Mirror> Mirror::create(int device, Bytes size) {
   const Current current(device);
   if (!current.status()) return current.status().error();
-  Stopwatch watch;
-  for (auto* mark : {&watch.from_, &watch.to_}) {
-    cudaEvent_t event = nullptr;
-    if (auto done = cuda::check(cudaEventCreateWithFlags(&event, cudaEventDefault), "make an event that tells the time"); !done) return done.error();
-    *mark = std::shared_ptr<void>(event, cuda::destroy_event);
-  }
-  return watch;
+  auto memory = cuda::allocate(size);
+  if (!memory) return std::move(memory).error();
+  auto copy = cuda::allocate_pinned(size);
+  if (!copy) return std::move(copy).error();
+  auto stream = cuda::create_stream();
+  if (!stream) return std::move(stream).error();
+  if (auto done = cuda::set_bytes(memory->address(), 0, size, *stream); !done) return std::move(done).error();
+  Mirror mirror;
+  mirror.body_ = std::make_shared<Body>(Body{device, *std::move(memory), *std::move(copy), *std::move(stream)});
+  return mirror;
 }
 
-Status Stopwatch::start(void* stream) const {
-  return cuda::check(cudaEventRecord(static_cast<cudaEvent_t>(from_.get()), handle(stream)), "mark where a call begins");
-}
-Status Stopwatch::stop(void* stream) const {
-  return cuda::check(cudaEventRecord(static_cast<cudaEvent_t>(to_.get()), handle(stream)), "mark where a call ends");
-}
+std::uint64_t Mirror::address() const { return body_->memory.address(); }
+const std::byte* Mirror::bytes() const { return static_cast<const std::byte*>(body_->copy.get()); }
 
-Result<std::optional<Seconds>> Stopwatch::time() const {
-  float ms = 0;
-  const auto code = cudaEventElapsedTime(&ms, static_cast<cudaEvent_t>(from_.get()), static_cast<cudaEvent_t>(to_.get()));
-  if (code == cudaErrorNotReady) {
-    cudaGetLastError();
-    return std::optional<Seconds>{};
-  }
-  if (auto done = cuda::check(code, "ask how long a call took"); !done) return done.error();
-  return std::optional{Seconds{static_cast<double>(ms) * 1e-3}};
+Status Mirror::read(Bytes from, Bytes size) const {
+  const Current current(body_->device);
+  if (!current.status()) return current.status();
+  const auto code = cudaMemcpyAsync(static_cast<std::byte*>(body_->copy.get()) + from.count(),
+                                    pointer(body_->memory.address() + static_cast<std::uint64_t>(from.count())),
+                                    static_cast<std::size_t>(size.count()), cudaMemcpyDeviceToHost, handle(body_->stream.get()));
+  if (auto done = cuda::check(code, "read what kernels wrote"); !done) return done;
+  // Nobody is in a hurry: other threads' calls of CUDA go first.
+  auto state = cudaStreamQuery(handle(body_->stream.get()));
+  for (; state == cudaErrorNotReady; state = cudaStreamQuery(handle(body_->stream.get()))) std::this_thread::sleep_for(std::chrono::microseconds{20});
+  return cuda::check(state, "read what kernels wrote");
 }
 
 }  // namespace p2plab::runtime::device

@@ -14,12 +14,16 @@ constexpr unsigned warp = 32;
 
 __global__ void begin(const __grid_constant__ image::SliceCall call) {
   const auto block = Gpu::block();
+  JournalMark<Gpu>(call.journal).leave(call.journal);
   begin_lane<Gpu>(call, context_of(call, block), block / call.blocks_per_lane);
 }
 
 __global__ void end(const __grid_constant__ image::SliceCall call) {
   const auto block = Gpu::block();
+  JournalMark<Gpu> mark(call.journal);
+  mark.take_up(call.journal);
   end_lane<Gpu>(call, context_of(call, block), block / call.blocks_per_lane, Gpu::peek(call.abort) == 0);
+  mark.end(call.journal);
 }
 
 __global__ void await_slice(const __grid_constant__ image::SliceCall call, SlicePlace place) {

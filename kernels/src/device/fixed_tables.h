@@ -43,7 +43,7 @@ template <class Machine, class Wire, class Combine, class Tables>
 constexpr void packet_kernel(const Combine& combine, const Tables& tables, const image::PacketCall& call) {
   Machine::let_next_start();
   tables.template fetch<Machine>();
-  Machine::keep(call.epochs + call.area + call.packets + call.batch);
+  Machine::keep(call.epochs + call.area + call.packets + call.batch + call.journal.counts + call.journal.ring);
   Machine::await_previous();
   run_packets<Machine, Wire>(combine, tables, call);
 }

@@ -8,6 +8,7 @@
 // that are not whole? An index may be a constant (std::integral_constant).
 #pragma once
 
+#include "device/journal.h"
 #include "device/wire.h"
 #include "lowered/kernel_args.h"
 
@@ -249,9 +250,9 @@ constexpr bool carry_batch(const Combine& combine, const Tables& tables, const i
   }
 }
 
-/// The whole kernel: packets in strides of the grid; every rank must have the same grid, all of it resident at once.
+/// All packets, in strides of the grid; every rank must have the same grid, all of it resident at once.
 template <class Machine, class Wire, class Combine, class Tables>
-constexpr void run_packets(const Combine& combine, const Tables& tables, const image::PacketCall& call) {
+constexpr void carry_packets(const Combine& combine, const Tables& tables, const image::PacketCall& call) {
   const auto counter = call.epochs + std::uint64_t{Machine::block()} * 4;
   const PacketContext context{Machine::load_32(counter), call.area};
   const auto step = Machine::blocks() * Machine::threads();
@@ -265,6 +266,14 @@ constexpr void run_packets(const Combine& combine, const Tables& tables, const i
   }
   Machine::sync();
   if (Machine::thread() == 0) Machine::store_32(counter, context.epoch + 1 == image::epoch_limit ? 0 : context.epoch + 1);
+}
+
+/// The whole kernel.
+template <class Machine, class Wire, class Combine, class Tables>
+constexpr void run_packets(const Combine& combine, const Tables& tables, const image::PacketCall& call) {
+  const JournalMark<Machine> mark(call.journal);
+  carry_packets<Machine, Wire>(combine, tables, call);
+  mark.end(call.journal);
 }
 
 }  // namespace p2plab::device

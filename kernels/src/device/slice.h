@@ -3,6 +3,7 @@
 // The same source runs on GPUs and, with a Machine of atomics and one thread a block, on the CPU.
 #pragma once
 
+#include "device/journal.h"
 #include "device/shifted.h"
 #include "device/words.h"
 #include "lowered/kernel_args.h"
@@ -191,12 +192,14 @@ template <class Machine, class Run>
 constexpr void run_lane(const image::SliceCall& call, const Run& run) {
   const auto lane_index = Machine::block() / call.blocks_per_lane;
   const auto context = context_of(call, Machine::block());
+  const JournalMark<Machine> mark(call.journal);
   bool good = begin_lane<Machine>(call, context, lane_index);
   if (lane_index < call.lane_count) {
     const auto& lane = call.lanes[lane_index];
     for (std::uint32_t i = 0; good && i < lane.count; ++i) good = run(context, call.instructions[lane.first + i], i);
   }
   end_lane<Machine>(call, context, lane_index, good);
+  mark.end(call.journal);
 }
 
 /// The same with each instruction by ordinary loads and stores.

@@ -66,15 +66,17 @@ Current::Current(int) : status_(backend::not_built("the runtime for GPUs")) {}
 Current::~Current() = default;
 void allow_captures() {}
 Result<bool> capturing(void*) { return backend::not_built("the runtime for GPUs"); }
+Result<std::uint64_t> capture_of(void*) { return backend::not_built("the runtime for GPUs"); }
 Status synchronize(int) { return backend::not_built("the runtime for GPUs"); }
 Result<std::shared_ptr<void>> allocate(int, Bytes) { return backend::not_built("the runtime for GPUs"); }
 Status copy(const Rows&, void*) { return backend::not_built("the runtime for GPUs"); }
 Status rows(DataType, const image::EpilogueCall&, void*) { return backend::not_built("the runtime for GPUs"); }
 Result<Order> Order::create(int) { return backend::not_built("the runtime for GPUs"); }
 Status Order::after(void*, void*) const { return backend::not_built("the runtime for GPUs"); }
-Result<Stopwatch> Stopwatch::create(int) { return backend::not_built("the runtime for GPUs"); }
-Status Stopwatch::start(void*) const { return backend::not_built("the runtime for GPUs"); }
-Status Stopwatch::stop(void*) const { return backend::not_built("the runtime for GPUs"); }
-Result<std::optional<Seconds>> Stopwatch::time() const { return backend::not_built("the runtime for GPUs"); }
+struct Mirror::Body {};
+Result<Mirror> Mirror::create(int, Bytes) { return backend::not_built("the runtime for GPUs"); }
+std::uint64_t Mirror::address() const { return 0; }
+const std::byte* Mirror::bytes() const { return nullptr; }
+Status Mirror::read(Bytes, Bytes) const { return backend::not_built("the runtime for GPUs"); }
 
 }  // namespace p2plab::runtime::device

@@ -44,6 +44,40 @@ inline constexpr int store_source_shift = 60;
 inline constexpr PacketStore store_address = (PacketStore{1} << store_source_shift) - 1;
 constexpr std::uint32_t store_source(PacketStore store) { return static_cast<std::uint32_t>(store >> store_source_shift & 7); }
 
+/// Where a kernel writes how long a call took; all zero: nowhere. One thread does so, at the kernel's end, by stores that nobody waits for.
+struct CallJournal {
+  std::uint64_t counts = 0;  // address of a CallCounts: of a call in a graph, which no host sees replayed
+  std::uint64_t ring = 0;    // address of a JournalRing, its entries behind it
+  std::uint32_t name = 0;    // of the call, in its entry
+  std::uint32_t mask = 0;    // entries of the ring, a power of two, less one
+};
+
+/// What one call did, as often as it ran. Times are nanoseconds; counts and sums of them are modulo 2^32.
+struct CallCounts {
+  std::uint32_t count = 0;
+  std::uint32_t sum = 0;
+  std::uint32_t least = 0;
+  std::uint32_t most = 0;
+  std::uint32_t last = 0;
+  std::uint32_t unused = 0;
+  std::uint64_t begun = 0;  // the last one, by the GPU's clock
+};
+static_assert(sizeof(CallCounts) == 32);
+
+/// Calls of a rank, one after another.
+struct JournalRing {
+  std::uint32_t next = 0;  // entries ever written, modulo 2^32
+  std::uint32_t unused = 0;
+  std::uint64_t begun = 0;  // of a call of several kernels, which the last of them ends
+  std::uint64_t more[2] = {};
+};
+struct JournalEntry {
+  std::uint64_t begun = 0;
+  std::uint32_t time = 0;
+  std::uint32_t name = 0;
+};
+static_assert(sizeof(JournalRing) == 32 && sizeof(JournalEntry) == 16);
+
 /// What one launch of the packet kernel needs beside sources and stores; what the path of a packet needs comes first.
 struct PacketCall {
   std::uint64_t epochs = 0;  // address of one uint32 per block: the number of this call
@@ -58,6 +92,7 @@ struct PacketCall {
   std::uint64_t report = 0;   // address of the rank's HangReport, in pinned host memory
   std::uint64_t abort = 0;    // address of the shared abort word, in pinned host memory
   std::uint64_t timeout = 0;  // nanoseconds that a thread waits for one packet
+  CallJournal journal;
 };
 
 /// Three copies of the landing area are used in turn: one is written, one may still be read, one is being cleared.
@@ -122,6 +157,7 @@ struct SliceCall {
   std::uint32_t closing = 0;  // in addresses: done flags of the lanes that touch this rank's memory
   std::uint32_t closing_count = 0;
   std::uint32_t rank = 0;
+  CallJournal journal;
 };
 
 /// Flags lie this far apart, one sector of the memory system each.

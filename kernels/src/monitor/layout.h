@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The file in which a process records its collective calls, as it lies in memory: header, communicators, names, events, calls, steps. Fixed size;
-// written without locks by any thread; read by others with pread, who see by `next` what was overwritten. Needs nothing but libc: plugins are built
-// with it.
+// The file in which a process records its collective calls, as it lies in memory: header, communicators, names, events, calls, steps, replays. Fixed
+// size; written without locks by any thread; read by others with pread, who see by `next` what was overwritten. Needs nothing but libc: plugins are
+// built with it.
 #pragma once
 
 #include <atomic>
@@ -11,7 +11,7 @@
 namespace p2plab::monitor {
 
 inline constexpr std::uint64_t magic = 0x31304e4f4d4c3250;  // "P2LMON01"
-inline constexpr std::uint32_t version = 1;
+inline constexpr std::uint32_t version = 2;
 inline constexpr std::uint32_t most_sides = 256;
 inline constexpr std::uint32_t most_names = 250;
 inline constexpr std::uint32_t most_events = 256;
@@ -32,6 +32,7 @@ enum class Backend : std::uint8_t { unknown = 0, p2p = 1, host = 2, nccl = 3, cp
 inline constexpr std::uint8_t captured = 1;         // into a graph: recorded once, replayed unseen by the host
 inline constexpr std::uint8_t passed_on = 2;        // by the shim, to NCCL
 inline constexpr std::uint8_t recorded_inside = 4;  // the shim's note of a call that libp2plab records itself
+inline constexpr std::uint8_t replayed = 8;         // by a graph, seen by the device alone
 
 /// How far a call has come, as its rank knows it.
 enum class Progress : std::uint8_t { running = 0, done = 1, failed = 2, queued = 3 };
@@ -43,7 +44,7 @@ struct Header {
   std::uint32_t level;
   std::uint32_t calls;  // the ring's length, a power of two
   std::uint32_t steps;
-  std::uint32_t unused;
+  std::uint32_t replays;        // captured calls that there is room for
   std::uint64_t process_start;  // of /proc/PID/stat: tells a process from a later one of the same number
   std::uint64_t opened;         // CLOCK_MONOTONIC, ns, which all processes of a machine share
   std::uint64_t opened_wall;    // the same moment, ns since 1970
@@ -56,7 +57,10 @@ struct Header {
   std::atomic<std::uint32_t> sides;
   std::atomic<std::uint32_t> names;
   std::atomic<std::uint32_t> sides_refused;
-  std::atomic<std::uint32_t> closed;  // the process ended in order
+  std::atomic<std::uint32_t> closed;            // the process ended in order
+  std::atomic<std::uint32_t> captured;          // calls in graphs that are counted
+  std::atomic<std::uint32_t> captures_refused;  // those for which there was no room: their replays are not counted
+  std::atomic<std::uint64_t> replays_lost;      // that are counted, but are no calls of their own: nobody looked in time
 };
 
 /// One rank of a communicator in this process.
@@ -70,8 +74,9 @@ struct Side {
   std::atomic<std::uint64_t> begun;  // calls of all ranks; the number of the next one
   std::atomic<std::uint64_t> pairs;  // sends and receives, which only two ranks know of: they have numbers of their own
   std::atomic<std::uint64_t> ended;
-  std::atomic<std::uint64_t> closed;  // CLOCK_MONOTONIC, ns; 0: open
-  std::atomic<std::uint64_t> ready;   // 1: written
+  std::atomic<std::uint64_t> replayed;  // recorded one by one: they have numbers of their own, too
+  std::atomic<std::uint64_t> closed;    // CLOCK_MONOTONIC, ns; 0: open
+  std::atomic<std::uint64_t> ready;     // 1: written
   std::atomic<std::uint64_t> counts[kinds];
   std::atomic<std::uint64_t> bytes[kinds];
 };
@@ -102,7 +107,25 @@ struct CallSlot {
   std::atomic<std::uint64_t> high;      // float: the high end; stream, 32 bits
   std::atomic<std::uint64_t> words;     // kind, type, op, backend, algorithm, protocol, reason, flags: a byte each, from the lowest
   std::atomic<std::uint64_t> place;     // side, root, peer, blocks: 16 bits each, from the lowest
-  std::atomic<std::uint64_t> unused;
+  std::atomic<std::uint64_t> graph;     // of a replayed one: its number among captured calls + 1
+};
+
+/// A call in a graph, and what its replays came to. Who reads in between may find the times of one replay more or less than the count says.
+struct ReplaySlot {
+  std::atomic<std::uint64_t> stamp;     // 1: written
+  std::atomic<std::uint64_t> captured;  // CLOCK_MONOTONIC, ns
+  std::atomic<std::uint64_t> sequence;  // of the call that was captured
+  std::atomic<std::uint64_t> count;
+  std::atomic<std::uint64_t> expected;  // these four as in CallSlot
+  std::atomic<std::uint64_t> high;
+  std::atomic<std::uint64_t> words;
+  std::atomic<std::uint64_t> place;
+  std::atomic<std::uint64_t> capture;  // tells captures apart
+  std::atomic<std::uint64_t> replays;
+  std::atomic<std::uint64_t> sum;       // ns
+  std::atomic<std::uint64_t> extremes;  // the least, 32 bits, and the most, ns
+  std::atomic<std::uint64_t> last;      // ns
+  std::atomic<std::uint64_t> begun;     // the last one, CLOCK_MONOTONIC, ns
 };
 
 /// What a thread block (on a CPU: a part of a lane) did in one step of a call.
@@ -114,7 +137,7 @@ struct StepSlot {
   std::atomic<std::uint64_t> place;  // step 32 bits, lane 16, block 16
 };
 
-static_assert(sizeof(CallSlot) == 96 && sizeof(StepSlot) == 40, "as short as the seeds ask: at most 100 bytes a call");
+static_assert(sizeof(CallSlot) == 96 && sizeof(StepSlot) == 40 && sizeof(ReplaySlot) == 112, "as short as the seeds ask: at most 100 bytes a call");
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 
 inline constexpr std::size_t sides_at = 4096;
@@ -122,8 +145,13 @@ inline constexpr std::size_t names_at = sides_at + most_sides * sizeof(Side);
 inline constexpr std::size_t events_at = names_at + most_names * sizeof(Name);
 inline constexpr std::size_t calls_at = (events_at + most_events * sizeof(Event) + 4095) / 4096 * 4096;
 constexpr std::size_t steps_at(std::size_t calls) { return calls_at + calls * sizeof(CallSlot); }
-constexpr std::size_t file_bytes(std::size_t calls, std::size_t steps) { return steps_at(calls) + steps * sizeof(StepSlot); }
+constexpr std::size_t replays_at(std::size_t calls, std::size_t steps) { return steps_at(calls) + steps * sizeof(StepSlot); }
+constexpr std::size_t file_bytes(std::size_t calls, std::size_t steps, std::size_t replays) {
+  return replays_at(calls, steps) + replays * sizeof(ReplaySlot);
+}
 
+/// The top bits of what is known of a call later.
+constexpr std::uint64_t lap_of(std::uint64_t number, std::uint32_t calls) { return (number / calls) << 48; }
 inline constexpr std::uint64_t low48 = (std::uint64_t{1} << 48) - 1;
 inline constexpr std::uint64_t low46 = (std::uint64_t{1} << 46) - 1;
 

@@ -26,6 +26,7 @@ using SideImage = std::array<std::byte, sizeof(Side)>;
 using NameImage = std::array<char, sizeof(Name)>;
 using EventImage = std::array<std::byte, sizeof(Event)>;
 using CallImage = std::array<std::uint64_t, sizeof(CallSlot) / 8>;
+using ReplayImage = std::array<std::uint64_t, sizeof(ReplaySlot) / 8>;
 using StepImage = std::array<std::uint64_t, sizeof(StepSlot) / 8>;
 
 template <class T, class Image>
@@ -77,26 +78,17 @@ RecordedSide side_from(const SideImage& image) {
   return side;
 }
 
-RecordedCall call_from(const CallImage& w, std::uint64_t number) {
-  RecordedCall call;
-  const auto byte = [&](int which) { return static_cast<std::uint8_t>(w[9] >> (8 * which)); };
+// What of a call is known before it runs: four words, as they lie in calls and in replays.
+void add_form(RecordedCall& call, const std::uint64_t* w) {
+  const auto byte = [&](int which) { return static_cast<std::uint8_t>(w[2] >> (8 * which)); };
   const auto seconds = [](std::uint64_t bits) {
     const auto value = std::bit_cast<float>(static_cast<std::uint32_t>(bits));
     return Seconds{value >= 0 && value < 1e9F ? value : 0};
   };
-  call.number = number;
-  call.begun = w[1];
-  call.sequence = w[2];
-  call.count = w[3];
-  call.progress = static_cast<CallProgress>(w[4] >> 46 & 3);
-  call.ended = call.progress == CallProgress::running ? 0 : call.begun + (w[4] & low46);
-  call.device_begun = w[5] & low48;
-  const auto device_ended = w[6] & low48;
-  if (call.device_begun != 0 && device_ended > call.device_begun) call.device_time = device_ended - call.device_begun;
-  call.predicted = seconds(w[7]);
-  call.low = seconds(w[7] >> 32);
-  call.high = seconds(w[8]);
-  call.stream = static_cast<std::uint32_t>(w[8] >> 32);
+  call.predicted = seconds(w[0]);
+  call.low = seconds(w[0] >> 32);
+  call.high = seconds(w[1]);
+  call.stream = static_cast<std::uint32_t>(w[1] >> 32);
   call.kind = byte(0);
   call.type = byte(1);
   call.op = byte(2);
@@ -107,11 +99,50 @@ RecordedCall call_from(const CallImage& w, std::uint64_t number) {
   call.captured = (byte(7) & captured) != 0;
   call.passed_on = (byte(7) & passed_on) != 0;
   call.recorded_inside = (byte(7) & recorded_inside) != 0;
-  call.side = static_cast<std::uint16_t>(w[10]);
-  call.root = static_cast<std::int16_t>(w[10] >> 16);
-  call.peer = static_cast<std::int16_t>(w[10] >> 32);
-  call.blocks = static_cast<std::uint16_t>(w[10] >> 48);
+  call.replayed = (byte(7) & replayed) != 0;
+  call.side = static_cast<std::uint16_t>(w[3]);
+  call.root = static_cast<std::int16_t>(w[3] >> 16);
+  call.peer = static_cast<std::int16_t>(w[3] >> 32);
+  call.blocks = static_cast<std::uint16_t>(w[3] >> 48);
+}
+
+RecordedCall call_from(const CallImage& w, std::uint64_t number) {
+  RecordedCall call;
+  call.number = number;
+  call.begun = w[1];
+  call.sequence = w[2];
+  call.count = w[3];
+  call.progress = static_cast<CallProgress>(w[4] >> 46 & 3);
+  call.ended = call.progress == CallProgress::running ? 0 : call.begun + (w[4] & low46);
+  call.device_begun = w[5] & low48;
+  const auto device_ended = w[6] & low48;
+  if (call.device_begun != 0 && device_ended > call.device_begun) call.device_time = device_ended - call.device_begun;
+  add_form(call, &w[7]);
+  if (call.replayed && w[11] > 0) call.graph = w[11] - 1;
   return call;
+}
+
+Status add_replays(const RecordFile& file, RecordedProcess& process, std::size_t begins, std::uint32_t captured) {
+  const auto images = file.read<ReplayImage>(begins, captured);
+  if (!images) return images.error();
+  for (const auto& w : *images) {
+    if (w[0] != 1) break;
+    RecordedReplays replays;
+    replays.call.begun = w[1];
+    replays.call.sequence = w[2];
+    replays.call.count = w[3];
+    add_form(replays.call, &w[4]);
+    replays.capture = w[8];
+    replays.replays = w[9];
+    replays.sum = w[10];
+    replays.least = w[11] & 0xffffffff;
+    replays.most = w[11] >> 32;
+    replays.last = w[12];
+    replays.begun = w[13];
+    if (replays.call.side >= process.sides.size() || replays.call.kind >= kinds) break;
+    process.replays.push_back(replays);
+  }
+  return {};
 }
 
 Status add_calls(const RecordFile& file, RecordedProcess& process, std::uint64_t from) {
@@ -201,8 +232,9 @@ Result<RecordedProcess> read_records(const std::string& path, const RecordQuery&
     return file->bad(fmt::format("it has version {}, this program reads {}", its, version));
   const auto calls = at<std::uint32_t>(header, offsetof(Header, calls));
   const auto steps = at<std::uint32_t>(header, offsetof(Header, steps));
-  if (!std::has_single_bit(calls) || calls > longest_ring || (steps != 0 && !std::has_single_bit(steps)) || steps > longest_ring ||
-      file->size() != file_bytes(calls, steps))
+  const auto replays = at<std::uint32_t>(header, offsetof(Header, replays));
+  if (replays > longest_ring || !std::has_single_bit(calls) || calls > longest_ring || (steps != 0 && !std::has_single_bit(steps)) ||
+      steps > longest_ring || file->size() != file_bytes(calls, steps, replays))
     return file->bad("its sizes do not fit together");
   RecordedProcess process{.path = path};
   process.pid = static_cast<int>(at<std::uint32_t>(header, offsetof(Header, pid)));
@@ -212,11 +244,15 @@ Result<RecordedProcess> read_records(const std::string& path, const RecordQuery&
   process.opened = at<std::uint64_t>(header, offsetof(Header, opened));
   process.opened_wall = at<std::uint64_t>(header, offsetof(Header, opened_wall));
   process.dropped = at<std::uint64_t>(header, offsetof(Header, dropped));
+  process.not_counted = at<std::uint32_t>(header, offsetof(Header, captures_refused));
+  process.replays_lost = at<std::uint64_t>(header, offsetof(Header, replays_lost));
   process.ring = calls;
   process.state = state_of(at<std::uint32_t>(header, offsetof(Header, pid)), at<std::uint64_t>(header, offsetof(Header, process_start)),
                            at<std::uint32_t>(header, offsetof(Header, closed)) != 0);
   if (auto done = add_texts(*file, process, header); !done) return std::move(done).error();
   if (auto done = add_calls(*file, process, query.from); !done) return std::move(done).error();
+  const auto in_graphs = std::min(at<std::uint32_t>(header, offsetof(Header, captured)), replays);
+  if (auto done = add_replays(*file, process, replays_at(calls, steps), in_graphs); !done) return std::move(done).error();
   if (query.steps) {
     if (auto done = add_steps(*file, process, steps); !done) return std::move(done).error();
   }

@@ -77,7 +77,7 @@ Result<Taken<Image>> take(const RecordFile& file, const Ring& ring, std::uint64_
   if (!next) return next.error();
   const auto end = next->front();
   if (end > std::uint64_t{1} << 62) return file.bad("its counters cannot be true");
-  taken.first = std::max(from, end > ring.length ? end - ring.length : 0);
+  taken.first = std::max(std::min(from, end), end > ring.length ? end - ring.length : 0);
   for (auto number = taken.first; number < end;) {
     const auto slot = number % ring.length;
     const auto count = std::min(end - number, ring.length - slot);

@@ -11,16 +11,18 @@ namespace {
 
 std::uint64_t two(float low, float high) { return std::bit_cast<std::uint32_t>(low) | std::uint64_t{std::bit_cast<std::uint32_t>(high)} << 32; }
 
-std::uint64_t lap_of(std::uint64_t number, std::uint32_t calls) { return (number / calls) << 48; }
-
 constexpr std::uint64_t top16 = ~low48;
 
-}  // namespace
-
-template <class T>
-T* Recorder::part(std::size_t offset) const {
-  return reinterpret_cast<T*>(memory_ + offset);
+// What it was before.
+std::uint64_t raise(std::atomic<std::uint64_t>& value, std::uint64_t by, Writers writers) {
+  constexpr auto relaxed = std::memory_order_relaxed;
+  if (writers == Writers::any) return value.fetch_add(by, relaxed);
+  const auto before = value.load(relaxed);
+  value.store(before + by, relaxed);
+  return before;
 }
+
+}  // namespace
 
 int Recorder::add_side(const SideInfo& info) {
   if (!ours()) return -1;
@@ -69,7 +71,8 @@ std::uint8_t Recorder::name(const char* text) {
   return static_cast<std::uint8_t>(number + 1);
 }
 
-void Recorder::write_form(CallSlot& call, int number, const CallInfo& info) {
+template <class Slot>
+void Recorder::write_form(Slot& call, int number, const CallInfo& info) {
   constexpr auto relaxed = std::memory_order_relaxed;
   const auto half = [](std::int16_t value) { return std::uint64_t{static_cast<std::uint16_t>(value)}; };
   call.expected.store(two(info.predicted, info.low), relaxed);
@@ -81,31 +84,44 @@ void Recorder::write_form(CallSlot& call, int number, const CallInfo& info) {
   call.place.store(static_cast<std::uint64_t>(number) | half(info.root) << 16 | half(info.peer) << 32 | std::uint64_t{info.blocks} << 48, relaxed);
 }
 
-std::uint64_t Recorder::begin(int number, const CallInfo& info) {
+template void Recorder::write_form(ReplaySlot& call, int number, const CallInfo& info);
+
+std::uint64_t Recorder::begin(int number, const CallInfo& info, Writers writers) {
   if (number < 0 || !ours()) return 0;
-  auto& header = *part<Header>(0);
   auto& side = part<Side>(sides_at)[number];
   const bool pair = info.kind == send || info.kind == receive;
-  const auto sequence = (pair ? side.pairs : side.begun).fetch_add(1, std::memory_order_relaxed);
-  side.counts[info.kind].fetch_add(1, std::memory_order_relaxed);
-  side.bytes[info.kind].fetch_add(info.bytes, std::memory_order_relaxed);
-  const auto index = header.next_call.fetch_add(1);
-  auto& call = part<CallSlot>(calls_at)[index & (calls_ - 1)];
-  const auto stamp = 2 * (index + 1);
-  auto seen = call.stamp.load(std::memory_order_relaxed);
-  if ((seen & 1) != 0 || seen > stamp || !call.stamp.compare_exchange_strong(seen, stamp | 1)) {
-    header.dropped.fetch_add(1, std::memory_order_relaxed);
-    return 0;
-  }
+  const auto sequence = raise(pair ? side.pairs : side.begun, 1, writers);
+  raise(side.counts[info.kind], 1, writers);
+  raise(side.bytes[info.kind], info.bytes, writers);
+  std::uint64_t index = 0;
+  auto* const call = claim(index);
+  if (call == nullptr) return 0;
   constexpr auto relaxed = std::memory_order_relaxed;
   const auto lap = lap_of(index, calls_);
-  call.begun.store(now(), relaxed);
-  call.sequence.store(sequence, relaxed);
-  call.count.store(info.count, relaxed);
-  for (auto* later : {&call.ended, &call.device_begun, &call.device_ended}) later->store(lap, relaxed);
-  write_form(call, number, info);
-  call.stamp.store(stamp, std::memory_order_release);
+  call->begun.store(now(), relaxed);
+  call->sequence.store(sequence, relaxed);
+  call->count.store(info.count, relaxed);
+  for (auto* later : {&call->ended, &call->device_begun, &call->device_ended}) later->store(lap, relaxed);
+  call->graph.store(0, relaxed);
+  write_form(*call, number, info);
+  call->stamp.store(2 * (index + 1), std::memory_order_release);
   return index + 1;
+}
+
+// The next slot, ours until its stamp is even; null if a slower thread is still at it.
+CallSlot* Recorder::claim(std::uint64_t& index) const {
+  auto& header = *part<Header>(0);
+  index = header.next_call.fetch_add(1);
+  auto& call = part<CallSlot>(calls_at)[index & (calls_ - 1)];
+  // The ring is longer than caches: the next call's place is fetched while there is time.
+  const auto* const next = reinterpret_cast<const char*>(&part<CallSlot>(calls_at)[(index + 1) & (calls_ - 1)]);
+  __builtin_prefetch(next, 1);
+  __builtin_prefetch(next + sizeof(CallSlot) - 1, 1);
+  const auto stamp = 2 * (index + 1);
+  auto seen = call.stamp.load(std::memory_order_relaxed);
+  if ((seen & 1) == 0 && seen <= stamp && call.stamp.compare_exchange_strong(seen, stamp | 1)) return &call;
+  header.dropped.fetch_add(1, std::memory_order_relaxed);
+  return nullptr;
 }
 
 // Where a call is, unless it was overwritten.
@@ -113,7 +129,11 @@ CallSlot* Recorder::at(std::uint64_t call, std::uint64_t& lap) const {
   if (call == 0 || !ours()) return nullptr;
   auto& found = part<CallSlot>(calls_at)[(call - 1) & (calls_ - 1)];
   lap = lap_of(call - 1, calls_);
-  return found.stamp.load(std::memory_order_acquire) == 2 * call ? &found : nullptr;
+  // Its own thread may be at it, for a few stores.
+  constexpr int patience = 10'000;
+  auto stamp = found.stamp.load(std::memory_order_acquire);
+  for (int i = 0; i < patience && stamp == (2 * call | 1); ++i) stamp = found.stamp.load(std::memory_order_acquire);
+  return stamp == 2 * call ? &found : nullptr;
 }
 
 void Recorder::end(std::uint64_t number, Progress how) {
@@ -142,6 +162,19 @@ void Recorder::served(std::uint64_t number, const CallInfo& info) {
   if (!call->stamp.compare_exchange_strong(stamp, stamp | 1)) return;
   write_form(*call, static_cast<int>(call->place.load(std::memory_order_relaxed) & 0xffff), info);
   call->stamp.store(2 * number, std::memory_order_release);
+}
+
+void Recorder::put(std::uint64_t number, const CallInfo& info, Progress how) {
+  constexpr auto relaxed = std::memory_order_relaxed;
+  std::uint64_t lap = 0;
+  auto* const call = at(number, lap);
+  auto stamp = 2 * number;
+  if (call == nullptr || !call->stamp.compare_exchange_strong(stamp, stamp | 1)) return;
+  const auto side = call->place.load(relaxed) & 0xffff;
+  write_form(*call, static_cast<int>(side), info);
+  call->ended.store(lap | static_cast<std::uint64_t>(how) << 46, relaxed);
+  call->stamp.store(2 * number, std::memory_order_release);
+  if (side < most_sides) raise(part<Side>(sides_at)[side].ended, 1, Writers::one);
 }
 
 void Recorder::add_form(std::uint64_t number, const CallInfo& info) {

@@ -16,6 +16,7 @@ struct RecorderOptions {
   const char* folder = nullptr;  // nullptr: /dev/shm; the file then goes when the process ends in order
   std::uint32_t calls = 1U << 16;
   std::uint32_t steps = 1U << 16;  // of level steps
+  std::uint32_t replays = 0;       // calls in graphs that are counted
   int part = -1;                   // tells several recorders of one process apart, as does
   int time = 0;                    // how many there were before
 };
@@ -48,6 +49,9 @@ struct CallInfo {
   float high = 0;
 };
 
+/// Who begins and ends calls of a side: threads that come as they like, or one at a time, which needs no locked instruction to count them.
+enum class Writers : std::uint8_t { any, one };
+
 struct StepInfo {
   std::uint64_t call = 0;
   std::uint64_t begun = 0;
@@ -55,6 +59,16 @@ struct StepInfo {
   std::uint32_t step = 0;
   std::uint16_t lane = 0;
   std::uint16_t block = 0;
+};
+
+/// What the replays of a call in a graph came to; ns.
+struct ReplayInfo {
+  std::uint64_t replays = 0;
+  std::uint64_t sum = 0;
+  std::uint32_t least = 0;
+  std::uint32_t most = 0;
+  std::uint32_t last = 0;
+  std::uint64_t begun = 0;  // the last one, CLOCK_MONOTONIC
 };
 
 /// P2PLAB_MONITOR_DIR; nullptr if it is not set, or empty.
@@ -80,7 +94,7 @@ class Recorder {
   static std::unique_ptr<Recorder> of_environment(const char* source, int part = -1, int time = 0) noexcept;
   /// The same, one for this library in this process, made when it is first asked for; `unset` is the level where P2PLAB_MONITOR is not set. Closed
   /// when the process ends, but never freed: threads and static objects may still call.
-  static Recorder* of_process(const char* source, Level unset = Level::off) noexcept;
+  static Recorder* of_process(const char* source, Level unset = Level::off, std::uint32_t replays = 0) noexcept;
   ~Recorder();
   Recorder(const Recorder&) = delete;
   Recorder& operator=(const Recorder&) = delete;
@@ -100,10 +114,12 @@ class Recorder {
   std::uint8_t name(const char* text);
 
   /// A call begins: its number + 1, or 0 if it was left out.
-  std::uint64_t begin(int side, const CallInfo& info);
+  std::uint64_t begin(int side, const CallInfo& info, Writers writers = Writers::any);
   void end(std::uint64_t call, Progress how);
   /// What serves a call, which is known only once it was begun; `kind`, `type` and `op` stay.
   void served(std::uint64_t call, const CallInfo& info);
+  /// The same of a call that its host is done with, and how, by the side's one writer; when that was is not asked.
+  void put(std::uint64_t call, const CallInfo& info, Progress how);
   /// Of that only algorithm, protocol and blocks.
   void add_form(std::uint64_t call, const CallInfo& info);
   /// From and to when the device worked at it, by the device's clock in ns; may be told in parts.
@@ -111,6 +127,14 @@ class Recorder {
   void device_end(std::uint64_t call, std::uint64_t when);
   /// A duration by the device's events.
   void device_time(std::uint64_t call, std::uint64_t duration);
+  /// A call that was captured, as record number `call` says, and is counted from now on: its number among those, or -1 if there is no room, which the
+  /// file counts.
+  int add_captured(std::uint64_t call, std::uint64_t capture, const CallInfo& info);
+  void refuse_captured();
+  void replays(int which, const ReplayInfo& info);
+  /// One replay, as a call of its own that took so long.
+  void replayed(int which, std::uint64_t begun, std::uint64_t ns);
+  void lose_replays(std::uint64_t count);
   void step(const StepInfo& info);
   void event(EventKind kind, int side, const char* text);
 
@@ -119,15 +143,20 @@ class Recorder {
   bool map(const RecorderOptions& options);
   bool ours() const { return *alive_ != 0; }
   CallSlot* at(std::uint64_t call, std::uint64_t& lap) const;
-  static void write_form(CallSlot& call, int side, const CallInfo& info);
+  CallSlot* claim(std::uint64_t& index) const;
+  template <class Slot>
+  static void write_form(Slot& call, int side, const CallInfo& info);
   template <class T>
-  T* part(std::size_t offset) const;
+  T* part(std::size_t offset) const {
+    return reinterpret_cast<T*>(memory_ + offset);
+  }
 
   unsigned char* memory_ = nullptr;
   volatile int* alive_ = nullptr;  // in a page that is zero in forked children, whose calls are no calls of this process
   std::size_t size_ = 0;
   std::uint32_t calls_ = 0;
   std::uint32_t steps_ = 0;
+  std::uint32_t replays_ = 0;
   Level level_ = Level::off;
   bool kept_ = false;
   int pid_ = 0;

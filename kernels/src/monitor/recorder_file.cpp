@@ -75,8 +75,9 @@ std::unique_ptr<Recorder> Recorder::of_environment(const char* source, int part,
   return open({.source = source, .level = level_of_environment(Level::off), .folder = folder_of_environment(), .part = part, .time = time});
 }
 
-Recorder* Recorder::of_process(const char* source, Level unset) noexcept {
-  static Recorder* const all = open({.source = source, .level = level_of_environment(unset), .folder = folder_of_environment()}).release();
+Recorder* Recorder::of_process(const char* source, Level unset, std::uint32_t replays) noexcept {
+  static Recorder* const all =
+      open({.source = source, .level = level_of_environment(unset), .folder = folder_of_environment(), .replays = replays}).release();
   static const int closing = all == nullptr ? 0 : std::atexit([] { all->close(); });
   static_cast<void>(closing);
   return all;
@@ -97,7 +98,8 @@ bool Recorder::map(const RecorderOptions& options) {
   calls_ = options.calls;
   steps_ = level_ == Level::steps ? options.steps : 0;
   kept_ = options.folder != nullptr;
-  size_ = file_bytes(calls_, steps_);
+  replays_ = options.replays;
+  size_ = file_bytes(calls_, steps_, replays_);
   char number[32] = "";
   if (options.part >= 0) std::snprintf(number, sizeof number, "-%d.%d", options.part, options.time);
   const auto length =
@@ -106,9 +108,9 @@ bool Recorder::map(const RecorderOptions& options) {
   unlink(path_);
   const int file = ::open(path_, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
   if (file < 0) return false;
-  // Space is taken now: a full disk ends here and not in a signal later.
+  // Space is taken now: a full disk ends here and not in a signal later, and no call waits for a page.
   const int full = posix_fallocate(file, 0, static_cast<off_t>(size_));
-  void* const memory = full != 0 ? MAP_FAILED : mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  void* const memory = full != 0 ? MAP_FAILED : mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, file, 0);
   void* const page = mmap(nullptr, page_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   const int why = full != 0 ? full : errno;
   ::close(file);
@@ -126,6 +128,7 @@ bool Recorder::map(const RecorderOptions& options) {
   header.level = static_cast<std::uint32_t>(level_);
   header.calls = calls_;
   header.steps = steps_;
+  header.replays = replays_;
   header.process_start = start_of_process();
   header.opened = now();
   header.opened_wall = clock_ns(CLOCK_REALTIME);

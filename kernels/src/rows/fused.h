@@ -45,6 +45,7 @@ constexpr void run_packet_rows(const Combine& combine, const Tables& tables, con
                                std::uint32_t packets, std::uint32_t shared) {
   const auto counter = call.epochs + std::uint64_t{Machine::block()} * 4;
   const PacketContext context{Machine::load_32(counter), call.area};
+  const JournalMark<Machine> mark(call.journal);
   RowWorker<Machine, Shape> worker(epilogue, shared);
   for (auto row = Machine::block(); row < epilogue.rows; row += Machine::blocks()) {
     worker.fetch(row);
@@ -54,13 +55,15 @@ constexpr void run_packet_rows(const Combine& combine, const Tables& tables, con
   }
   Machine::sync();
   if (Machine::thread() == 0) Machine::store_32(counter, context.epoch + 1 == image::epoch_limit ? 0 : context.epoch + 1);
+  mark.end(call.journal);
 }
 
 /// All packets, then all rows.
 template <class Machine, class Wire, class Shape, class Combine, class Tables>
 constexpr void run_packets_then_rows(const Combine& combine, const Tables& tables, const image::PacketCall& call, const image::EpilogueCall& epilogue,
                                      std::uint32_t shared) {
-  run_packets<Machine, Wire>(combine, tables, call);
+  const JournalMark<Machine> mark(call.journal);
+  carry_packets<Machine, Wire>(combine, tables, call);
   RowWorker<Machine, Shape> worker(epilogue, shared);
   auto row = Machine::block();
   if (row < epilogue.rows) worker.fetch(row);
@@ -70,6 +73,7 @@ constexpr void run_packets_then_rows(const Combine& combine, const Tables& table
     row += Machine::blocks();
     if (row < epilogue.rows) worker.fetch(row);
   }
+  mark.end(call.journal);
 }
 
 /// A kernel's body. `Packets`: of a row, where blocks take whole rows; else 0.
@@ -78,7 +82,7 @@ constexpr void fused_kernel(const Combine& combine, const Tables& tables, const 
                             std::uint32_t shared) {
   Machine::let_next_start();
   tables.template fetch<Machine>();
-  Machine::keep(call.epochs + call.area + call.packets + call.batch + epilogue.residual + epilogue.rows);
+  Machine::keep(call.epochs + call.area + call.packets + call.batch + call.journal.counts + call.journal.ring + epilogue.residual + epilogue.rows);
   Machine::await_previous();
   if constexpr (Packets > 0) {
     run_packet_rows<Machine, Wire, Shape, Taken>(combine, tables, call, epilogue, static_cast<std::uint32_t>(Packets), shared);

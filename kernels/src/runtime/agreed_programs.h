@@ -19,13 +19,20 @@
 
 namespace p2plab::runtime {
 
+/// How long a call should take, and where that lies if nothing is wrong; all zero: nobody knows.
+struct ExpectedTime {
+  Seconds time{0};
+  Seconds low{0};
+  Seconds high{0};
+};
+
 /// What a program is, for those who report it.
 struct ProgramForm {
   std::string planner = {};
   std::string_view protocol = {};
   int blocks = 0;
-  std::int64_t count = 0;  // of the call that it was made for
-  Seconds expected{0};     // for that call, as a table says; 0: none does
+  std::int64_t count = 0;      // of the call that it was made for
+  ExpectedTime expected = {};  // for that call, as a table says
 };
 
 /// A program made ready, for the ranks of this process.

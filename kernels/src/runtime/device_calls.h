@@ -2,6 +2,7 @@
 // What the runtime asks of CUDA itself. Built with CUDA, src/cuda/device_calls.cpp defines these; built without, src/executors/not_built.cpp does.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -42,6 +43,8 @@ class Current {
 /// From now on what this thread does spoils no capture of others.
 void allow_captures();
 Result<bool> capturing(void* stream);
+/// The number of the capture that a stream is in; 0: none.
+Result<std::uint64_t> capture_of(void* stream);
 
 /// Waits for all that was put on a GPU's streams.
 Status synchronize(int device);
@@ -73,18 +76,18 @@ class Order {
   std::shared_ptr<void> event_;
 };
 
-/// The time from one mark on a stream to another, asked for later without waiting. Not for streams that are captured.
-class Stopwatch {
+/// Memory of a GPU, zero at first, that kernels write and this process reads beside them: on a stream of its own, without waiting for any other.
+class Mirror {
  public:
-  static Result<Stopwatch> create(int device);
-  Status start(void* stream) const;
-  Status stop(void* stream) const;
-  /// None: what was put on the stream before the second mark is not done yet.
-  Result<std::optional<Seconds>> time() const;
+  static Result<Mirror> create(int device, Bytes size);
+  std::uint64_t address() const;
+  /// Reads a part; then it is in `bytes`, at the same place.
+  Status read(Bytes from, Bytes size) const;
+  const std::byte* bytes() const;
 
  private:
-  std::shared_ptr<void> from_;
-  std::shared_ptr<void> to_;
+  struct Body;
+  std::shared_ptr<Body> body_;
 };
 
 }  // namespace p2plab::runtime::device

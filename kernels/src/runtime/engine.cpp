@@ -116,7 +116,8 @@ Result<bool> Engine::run_in_pieces(int rank, const Call& call, const DeviceBuffe
     piece.count = std::min(most, call.count - first);
     const auto width = bytes_of(piece);
     const auto offset = static_cast<std::uint64_t>(first * size);
-    DeviceBuffers used{buffers.input + offset, buffers.output + offset};
+    const bool last = first + most >= call.count;
+    DeviceBuffers used{.input = buffers.input + offset, .output = buffers.output + offset, .journal = journal_of_piece(buffers.journal, last)};
     const auto input = room(blocks.input);
     const auto output = room(blocks.output);
     if (!input) return input.error();

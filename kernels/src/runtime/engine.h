@@ -53,6 +53,12 @@ struct ServedBy {
   const ReadyProgram* program = nullptr;  // null: no program of ours
 };
 
+/// Of a call that goes in pieces each is an entry of its own; in the counts it is one.
+inline CallJournal journal_of_piece(CallJournal journal, bool last) {
+  if (!last) journal.counts = 0;
+  return journal;
+}
+
 class Engine {
  public:
   /// All ranks in this process, rank r on devices[r].

@@ -37,7 +37,8 @@ Result<bool> Engine::run_fused(int rank, const Call& call, const DeviceBuffers& 
   for (std::int64_t first = 0; first < rows; first += most) {
     auto piece = call;
     piece.count = std::min(most, rows - first) * epilogue.hidden;
-    const DeviceBuffers used{buffers.input + static_cast<std::uint64_t>(first * row), 0, from_row(epilogue, call.type, buffers.epilogue, first)};
+    const DeviceBuffers used{buffers.input + static_cast<std::uint64_t>(first * row), 0, from_row(epilogue, call.type, buffers.epilogue, first),
+                             journal_of_piece(buffers.journal, first + most >= rows)};
     if (auto served = fuse_piece(rank, piece, used, stream, first == 0 ? by : nullptr); !served || !*served) return served;
   }
   return true;

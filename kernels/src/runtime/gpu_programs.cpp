@@ -59,7 +59,7 @@ class GpuProgram final : public ReadyProgram {
     const bool own_input = whole && buffers.input % vector == 0 && apart;
     const bool own_output = !call_.epilogue && whole && buffers.output % vector == 0;
     const DeviceBuffers used{own_input && blocks.input > 0 ? buffers.input : address_of(room.input),
-                             own_output && blocks.output > 0 ? buffers.output : address_of(room.output), buffers.epilogue};
+                             own_output && blocks.output > 0 ? buffers.output : address_of(room.output), buffers.epilogue, buffers.journal};
     const auto width = bytes_of(exact);
     const auto pitch = bytes_of(call_);
     if (!own_input && blocks.input > 0) {

@@ -24,7 +24,7 @@ struct ChosenPlan {
   std::shared_ptr<const Machine> machine;
   Plan plan;
   std::optional<Tuning> tuning = std::nullopt;
-  Seconds expected{0};  // as a table says; 0: none does
+  ExpectedTime expected = {};  // as a table says
 };
 using PlanSource = std::function<Result<ChosenPlan>(const Call&)>;
 

@@ -107,6 +107,7 @@ class Emulation {
     return std::max(slice_images_[rank].call.lane_count, 1U) * slice_images_[rank].call.blocks_per_lane;
   }
   image::PacketCall& packet_call(std::size_t rank) { return packet_calls_[rank]; }
+  image::SliceCall& slice_call(std::size_t rank) { return slice_images_[rank].call; }
 
   // All memory as it is, and back to that.
   void remember() {
@@ -230,7 +231,7 @@ class Emulation {
     }
     for (std::size_t r = 0; r < addresses_.size(); ++r) {
       packet_images_.push_back(link_packets(*packets_, Rank{static_cast<std::int64_t>(r)}, addresses_, wire, width));
-      image::PacketCall call{.epochs = take(Bytes{blocks * 4}), .area = static_cast<std::uint64_t>(area), .batch = batch};
+      image::PacketCall call{.epochs = take(Bytes{blocks * 4}), .area = static_cast<std::uint64_t>(area), .batch = batch, .journal = {}};
       call.report = reports_[r];
       call.abort = abort_;
       call.timeout = timeout;

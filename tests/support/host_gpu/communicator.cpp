@@ -19,6 +19,7 @@
 #include "processes/results.h"
 #include "rows/epilogue_link.h"
 #include "rows/host_rows.h"
+#include "support/emulation/cpu_machine.h"
 #include "support/host_gpu/enqueue.h"
 
 namespace p2plab {
@@ -83,9 +84,12 @@ class Operation::Body {
   }
 
   Status call(Rank rank, const DeviceBuffers& buffers, void* stream) {
-    const auto number = ++calls_[rank.index()];
-    test::enqueue(stream, [this, rank, buffers, number] {
+    test::enqueue(stream, [this, rank, buffers] {
+      const auto number = ++calls_[rank.index()];
+      const image::CallJournal journal{buffers.journal.counts, buffers.journal.ring, buffers.journal.name, buffers.journal.mask};
+      const device::JournalMark<testing::Cpu> mark(journal);
       const std::string failed = state() ? run(rank, buffers, number) : std::string{};
+      mark.end(journal);
       const std::lock_guard lock(mutex_);
       if (!failed.empty() && state_) state_ = Error{ErrorCode::device_failure, fmt::format("rank {} {}", rank.value, failed)};
     });
@@ -140,7 +144,7 @@ class Operation::Body {
   const Program& program_;
   BufferLayout layout_;
   Seconds deadline_;
-  std::vector<std::uint64_t> calls_;  // by rank
+  std::vector<std::uint64_t> calls_;  // run, by rank
   Steps steps_;
   std::optional<processes::HostArenas> arenas_;
   std::optional<HostMemory> memory_;

@@ -2,8 +2,6 @@
 // What the runtime asks of CUDA, answered for GPUs that are CPU threads: 64 of one model, joined as P2PLAB_TEST_REACH says (nvlink, peer, none).
 #include "runtime/device_calls.h"
 
-#include <atomic>
-#include <chrono>
 #include <condition_variable>
 #include <cstdlib>
 #include <cstring>
@@ -11,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -45,7 +44,8 @@ Reach reach(int device, const std::string& other) {
 Current::Current(int) {}
 Current::~Current() = default;
 void allow_captures() {}
-Result<bool> capturing(void*) { return false; }
+Result<bool> capturing(void* stream) { return host_capture_of(stream) != 0; }
+Result<std::uint64_t> capture_of(void* stream) { return std::uint64_t{host_capture_of(stream)}; }
 Status synchronize(int) {
   host_streams_wait();
   return {};
@@ -92,37 +92,22 @@ Status Order::after(void* earlier, void* later) const {
   return {};
 }
 
-using Moment = std::atomic<std::int64_t>;
+struct Mirror::Body {
+  std::vector<std::byte> memory;
+  std::vector<std::byte> copy;
+};
 
-Result<Stopwatch> Stopwatch::create(int) {
-  Stopwatch watch;
-  watch.from_ = std::make_shared<Moment>(0);
-  watch.to_ = std::make_shared<Moment>(0);
-  return watch;
+Result<Mirror> Mirror::create(int, Bytes size) {
+  const auto bytes = static_cast<std::size_t>(size.count());
+  Mirror mirror;
+  mirror.body_ = std::make_shared<Body>(Body{std::vector<std::byte>(bytes), std::vector<std::byte>(bytes)});
+  return mirror;
 }
-
-namespace {
-
-void mark(const std::shared_ptr<void>& moment, void* stream) {
-  test::enqueue(stream, [moment] { static_cast<Moment*>(moment.get())->store(std::chrono::steady_clock::now().time_since_epoch().count()); });
-}
-
-}  // namespace
-
-// As with events, the time is that of the last two marks, and none while they have not been reached.
-Status Stopwatch::start(void* stream) const {
-  static_cast<Moment*>(to_.get())->store(0);
-  mark(from_, stream);
+std::uint64_t Mirror::address() const { return reinterpret_cast<std::uint64_t>(body_->memory.data()); }
+const std::byte* Mirror::bytes() const { return body_->copy.data(); }
+Status Mirror::read(Bytes from, Bytes size) const {
+  std::memcpy(body_->copy.data() + from.count(), body_->memory.data() + from.count(), static_cast<std::size_t>(size.count()));
   return {};
-}
-Status Stopwatch::stop(void* stream) const {
-  mark(to_, stream);
-  return {};
-}
-Result<std::optional<Seconds>> Stopwatch::time() const {
-  const auto to = static_cast<Moment*>(to_.get())->load();
-  if (to == 0) return std::optional<Seconds>{};
-  return std::optional{Seconds{static_cast<double>(to - static_cast<Moment*>(from_.get())->load()) * 1e-9}};
 }
 
 }  // namespace p2plab::runtime::device

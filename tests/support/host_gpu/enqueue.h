@@ -11,13 +11,8 @@ namespace p2plab::test {
 
 inline void enqueue(void* stream, std::function<void()> work) {
   host_stream_put(
-      stream,
-      [](void* data) {
-        auto* const given = static_cast<std::function<void()>*>(data);
-        (*given)();
-        delete given;
-      },
-      new std::function<void()>(std::move(work)));
+      stream, [](void* data) { (*static_cast<std::function<void()>*>(data))(); },
+      [](void* data) { delete static_cast<std::function<void()>*>(data); }, new std::function<void()>(std::move(work)));
 }
 
 }  // namespace p2plab::test

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "support/host_gpu/streams.h"
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <memory>
@@ -8,8 +9,20 @@
 #include <set>
 #include <thread>
 #include <utility>
+#include <vector>
 
 namespace {
+
+struct Work {
+  void (*run)(void*);
+  void (*drop)(void*);
+  void* data;
+};
+
+struct Capture {
+  unsigned long long number = 0;
+  std::vector<Work> work = {};
+};
 
 class Stream {
  public:
@@ -27,10 +40,24 @@ class Stream {
   Stream(Stream&&) = delete;
   Stream& operator=(Stream&&) = delete;
 
-  void put(void (*run)(void*), void* data) {
+  void put(const Work& work) {
     const std::lock_guard lock(mutex_);
-    waiting_.emplace_back(run, data);
+    if (capture_ != nullptr) return capture_->work.push_back(work);
+    waiting_.push_back(work);
     changed_.notify_all();
+  }
+  void begin_capture() {
+    static std::atomic<unsigned long long> captures{0};
+    const std::lock_guard lock(mutex_);
+    capture_ = std::make_unique<Capture>(Capture{.number = ++captures});
+  }
+  unsigned long long capture() {
+    const std::lock_guard lock(mutex_);
+    return capture_ == nullptr ? 0 : capture_->number;
+  }
+  Capture* end_capture() {
+    const std::lock_guard lock(mutex_);
+    return capture_.release();
   }
   void wait() {
     std::unique_lock lock(mutex_);
@@ -43,11 +70,12 @@ class Stream {
     while (true) {
       changed_.wait(lock, [&] { return ends_ || !waiting_.empty(); });
       if (waiting_.empty()) return;
-      const auto [run, data] = waiting_.front();
+      const auto [run, drop, data] = waiting_.front();
       waiting_.pop_front();
       busy_ = true;
       lock.unlock();
       run(data);
+      if (drop != nullptr) drop(data);
       lock.lock();
       busy_ = false;
       changed_.notify_all();
@@ -56,7 +84,8 @@ class Stream {
 
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<std::pair<void (*)(void*), void*>> waiting_;
+  std::deque<Work> waiting_;
+  std::unique_ptr<Capture> capture_;
   bool busy_ = false;
   bool ends_ = false;
   std::thread worker_;
@@ -107,5 +136,17 @@ void host_streams_wait() {
   const std::lock_guard lock(all().mutex);
   for (auto* const stream : all().streams) stream->wait();
 }
-void host_stream_put(void* stream, void (*run)(void*), void* data) { stream_of(stream).put(run, data); }
+void host_stream_put(void* stream, void (*run)(void*), void (*drop)(void*), void* data) { stream_of(stream).put({run, drop, data}); }
+void host_capture_begin(void* stream) { stream_of(stream).begin_capture(); }
+unsigned long long host_capture_of(void* stream) { return stream_of(stream).capture(); }
+void* host_capture_end(void* stream) { return stream_of(stream).end_capture(); }
+void host_graph_launch(void* graph, void* stream) {
+  for (const auto& work : static_cast<Capture*>(graph)->work) stream_of(stream).put({work.run, nullptr, work.data});
+}
+void host_graph_destroy(void* graph) {
+  const std::unique_ptr<Capture> ended(static_cast<Capture*>(graph));
+  for (const auto& work : ended->work) {
+    if (work.drop != nullptr) work.drop(work.data);
+  }
+}
 }

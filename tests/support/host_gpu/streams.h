@@ -15,6 +15,13 @@ void host_streams_wait();
 /// The GPU that is this process's current one, and what CUDA's driver would say of it.
 void host_use_device(int device);
 int cuCtxGetDevice(int* device);
-/// Null is the stream that is always there.
-void host_stream_put(void* stream, void (*run)(void*), void* data);
+/// Null is the stream that is always there. `drop` frees what `run` needs.
+void host_stream_put(void* stream, void (*run)(void*), void (*drop)(void*), void* data);
+
+/// Between these, what is put on the stream becomes a graph and does not run. A capture's number; 0: there is none.
+void host_capture_begin(void* stream);
+unsigned long long host_capture_of(void* stream);
+void* host_capture_end(void* stream);
+void host_graph_launch(void* graph, void* stream);
+void host_graph_destroy(void* graph);
 }

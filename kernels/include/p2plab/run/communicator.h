@@ -26,11 +26,20 @@ struct EpilogueBuffers {
   std::uint64_t scales = 0;     // float32: one (read), one a row, or one a group
 };
 
+/// Where a call's kernel writes when it began and how long it took: memory of its GPU, as kernel_args.h lays it out. All zero: nowhere.
+struct CallJournal {
+  std::uint64_t counts = 0;
+  std::uint64_t ring = 0;
+  std::uint32_t name = 0;
+  std::uint32_t mask = 0;
+};
+
 /// What a rank's call reads and writes: addresses in the memory of its GPU, laid out as layout.h says. In place, one lies within the other.
 struct DeviceBuffers {
   std::uint64_t input = 0;
   std::uint64_t output = 0;
   EpilogueBuffers epilogue = {};
+  CallJournal journal = {};
 };
 
 /// How the other ranks come by a caller's data.

@@ -44,7 +44,10 @@ struct RecordedCall {
   std::uint8_t algorithm = 0;  // in RecordedProcess::names
   std::uint8_t protocol = 0;
   std::uint8_t reason = 0;
-  bool captured = false;
+  bool captured = false;         // into a graph
+  bool replayed = false;         // by a graph, told by the device: `sequence` counts such calls alone, and `begun` is when the device began
+  std::uint64_t graph = 0;       // of a replayed one: its place in RecordedProcess::replays
+  std::uint64_t replays = 1;     // that it stands for: from one look at a record to the next, where only counts are recorded; its time is their mean
   bool passed_on = false;        // by the shim, to NCCL
   bool recorded_inside = false;  // the shim's note of what libp2plab records itself
 
@@ -72,6 +75,18 @@ struct RecordedEvent {
   std::string text = {};
 };
 
+/// A call in a graph: `call` as it was captured, and what its replays came to, as the device counted them. Times are ns.
+struct RecordedReplays {
+  RecordedCall call = {};
+  std::uint64_t capture = 0;  // tells captures apart
+  std::uint64_t replays = 0;
+  std::uint64_t sum = 0;
+  std::uint64_t least = 0;
+  std::uint64_t most = 0;
+  std::uint64_t last = 0;
+  std::uint64_t begun = 0;  // the last one
+};
+
 struct RecordedStep {
   std::uint64_t call = 0;  // its number
   std::uint64_t begun = 0;
@@ -97,11 +112,15 @@ struct RecordedProcess {
   std::vector<RecordedEvent> events = {};
   std::vector<RecordedCall> calls = {};  // from the one asked for
   std::vector<RecordedStep> steps = {};
-  std::uint64_t next = 0;         // number of the next call
-  std::uint64_t overwritten = 0;  // calls from the one asked for that were overwritten before they were read
-  std::uint64_t missed = 0;       // of those that were read, calls that were never written
-  std::uint64_t dropped = 0;      // calls and steps of all time that were never written: a slower thread was still at their place
-  std::uint64_t ring = 0;         // how many calls the file holds
+  std::vector<RecordedReplays> replays = {};  // all captured calls that are counted
+  std::vector<RecordedCall> counted = {};  // what came of them from look to look, where they are no calls of their own: who follows a record adds it
+  std::uint64_t not_counted = 0;           // captured calls beyond those that there was room for: their replays are seen by nobody
+  std::uint64_t replays_lost = 0;          // replays that are counted, but are no calls of their own
+  std::uint64_t next = 0;                  // number of the next call
+  std::uint64_t overwritten = 0;           // calls from the one asked for that were overwritten before they were read
+  std::uint64_t missed = 0;                // of those that were read, calls that were never written
+  std::uint64_t dropped = 0;               // calls and steps of all time that were never written: a slower thread was still at their place
+  std::uint64_t ring = 0;                  // how many calls the file holds
 
   const std::string& name_of(std::uint8_t number) const { return names[number < names.size() ? number : 0]; }
 };

@@ -74,10 +74,12 @@ Status CopyRun::enqueue(const RankSlices& state, std::uint32_t block, std::uint3
   return {};
 }
 
-Status CopyRun::launch(Rank rank, device::StreamHandle stream) const {
+Status CopyRun::launch(Rank rank, const image::CallJournal& journal, device::StreamHandle stream) const {
   const auto& state = ranks_[rank.index()];
   const auto& engines = engines_[rank.index()];
-  if (auto done = check(device::launch_copies_begin(state.call, state.blocks, stream), "launch the beginning"); !done) return done;
+  auto call = state.call;
+  call.journal = journal;
+  if (auto done = check(device::launch_copies_begin(call, state.blocks, stream), "launch the beginning"); !done) return done;
   if (auto done = record(engines.begun, stream); !done) return done;
   for (std::uint32_t b = 0; b < state.blocks; ++b) {
     const auto& lane = engines.streams[b];
@@ -90,7 +92,7 @@ Status CopyRun::launch(Rank rank, device::StreamHandle stream) const {
     if (auto done = record(engines.ended[b], lane.get()); !done) return done;
     if (auto done = follow(stream, engines.ended[b]); !done) return done;
   }
-  return check(device::launch_copies_end(state.call, state.blocks, stream), "launch the end");
+  return check(device::launch_copies_end(call, state.blocks, stream), "launch the end");
 }
 
 std::string CopyRun::describe() const { return fmt::format("copies by copy engines, with signals; {} streams", ranks_[device_set_.own()].blocks); }

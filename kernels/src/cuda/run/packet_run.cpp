@@ -165,25 +165,25 @@ Status PacketRun::call(Rank rank, const DeviceBuffers& buffers, device::StreamHa
   if (state.special == nullptr || (registered && !program_.epilogue)) return GpuRun::call(rank, buffers, stream);
   auto parameters = state.parameters;
   for (const auto& [parameter, buffer] : state.image.of_caller) parameters[parameter] += buffer == Buffer::input ? buffers.input : buffers.output;
-  if (!program_.epilogue) return launch(state, parameters, stream);
+  if (!program_.epilogue) return launch(state, parameters, journal_of(buffers), stream);
   auto epilogue = epilogue_of(rank, registered ? addresses_[rank.index()].buffers[1] : buffers.output, buffers);
   if (!epilogue) return std::move(epilogue).error();
   epilogue->arrivals = state.arrivals.address();
-  return launch(state, parameters, stream, &*epilogue);
+  return launch(state, parameters, journal_of(buffers), stream, &*epilogue);
 }
 
-Status PacketRun::launch(Rank rank, device::StreamHandle stream) const {
+Status PacketRun::launch(Rank rank, const image::CallJournal& journal, device::StreamHandle stream) const {
   const auto& state = ranks_[rank.index()];
-  return launch(state, state.parameters, stream);
+  return launch(state, state.parameters, journal, stream);
 }
 
-Status PacketRun::launch(const RankPackets& state, const std::vector<std::uint64_t>& parameters, device::StreamHandle stream,
-                         const image::EpilogueCall* epilogue) const {
+Status PacketRun::launch(const RankPackets& state, const std::vector<std::uint64_t>& parameters, const image::CallJournal& journal,
+                         device::StreamHandle stream, const image::EpilogueCall* epilogue) const {
   const device::LaunchShape shape{.blocks = blocks_, .threads = shape_.threads, .programmatic = shape_.programmatic};
-  if (state.special == nullptr)
-    return check(device::launch_packets(choice_, shape, state.tables, state.call, stream), "launch the packet interpreter");
-  return check(device::launch_special(state.special, shape, parameters.data(), state.call, stream, epilogue),
-               "launch the kernel made for the program");
+  auto call = state.call;
+  call.journal = journal;
+  if (state.special == nullptr) return check(device::launch_packets(choice_, shape, state.tables, call, stream), "launch the packet interpreter");
+  return check(device::launch_special(state.special, shape, parameters.data(), call, stream, epilogue), "launch the kernel made for the program");
 }
 
 std::string PacketRun::describe_wait(std::size_t rank, const image::HangReport& report) const {

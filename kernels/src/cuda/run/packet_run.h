@@ -32,11 +32,11 @@ class PacketRun final : public GpuRun {
   // Packets touch a caller's buffers on their own GPU only.
   bool shares_buffers() const override { return false; }
   Status prepare() override;
-  Status launch(Rank rank, device::StreamHandle stream) const override;
+  Status launch(Rank rank, const image::CallJournal& journal, device::StreamHandle stream) const override;
   std::string describe_wait(std::size_t rank, const image::HangReport& report) const override;
 
-  Status launch(const RankPackets& state, const std::vector<std::uint64_t>& parameters, device::StreamHandle stream,
-                const image::EpilogueCall* epilogue = nullptr) const;
+  Status launch(const RankPackets& state, const std::vector<std::uint64_t>& parameters, const image::CallJournal& journal,
+                device::StreamHandle stream, const image::EpilogueCall* epilogue = nullptr) const;
   void link(int width);
   // packet_code.cpp: code made for the program
   Status specialise();

@@ -111,11 +111,11 @@ Result<int> GpuRun::resident_everywhere(const std::function<int()>& ask) const {
 Status GpuRun::call(Rank rank, const DeviceBuffers& buffers, device::StreamHandle stream) const {
   const auto& staged = addresses_[rank.index()].buffers;
   if (use_ == BufferUse::registered) {
-    if (auto done = launch(rank, stream); !done) return done;
+    if (auto done = launch(rank, journal_of(buffers), stream); !done) return done;
     return launch_epilogue(rank, staged[1], buffers, stream);
   }
   if (auto done = copy_on(staged[0], buffers.input, layout_.input_size(rank), stream); !done) return done;
-  if (auto done = launch(rank, stream); !done) return done;
+  if (auto done = launch(rank, journal_of(buffers), stream); !done) return done;
   if (auto done = launch_epilogue(rank, staged[1], buffers, stream); !done) return done;
   return copy_on(buffers.output, staged[1], layout_.output_size(rank), stream);
 }

@@ -70,7 +70,11 @@ class GpuRun {
   virtual bool shares_buffers() const = 0;
   /// When all memory is placed, and known to all ranks.
   virtual Status prepare() = 0;
-  virtual Status launch(Rank rank, device::StreamHandle stream) const = 0;
+  virtual Status launch(Rank rank, const image::CallJournal& journal, device::StreamHandle stream) const = 0;
+  static image::CallJournal journal_of(const DeviceBuffers& buffers) {
+    const auto& given = buffers.journal;
+    return {given.counts, given.ring, given.name, given.mask};
+  }
   /// The epilogue, if the program has one, as a kernel of its own after the launch; `source` are the sums.
   Status launch_epilogue(Rank rank, std::uint64_t source, const DeviceBuffers& buffers, device::StreamHandle stream) const;
   /// Its tensors are those of the call, or of the registered buffers.

@@ -25,9 +25,11 @@ Status SliceRun::prepare() {
   return link();
 }
 
-Status SliceRun::launch(Rank rank, device::StreamHandle stream) const {
+Status SliceRun::launch(Rank rank, const image::CallJournal& journal, device::StreamHandle stream) const {
   const auto& state = ranks_[rank.index()];
-  return check(device::launch_slices(choice_, {.blocks = state.blocks, .threads = shape_.threads}, state.call, stream),
+  auto call = state.call;
+  call.journal = journal;
+  return check(device::launch_slices(choice_, {.blocks = state.blocks, .threads = shape_.threads}, call, stream),
                fmt::format("launch the kernel of rank {}", rank.value));
 }
 

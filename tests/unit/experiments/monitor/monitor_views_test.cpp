@@ -53,6 +53,70 @@ TEST(MonitorViews, ABandHasItsMedianAndBusbwAndIsSlowerOnlyAgainstWhatIsExpected
 }
 
 // nccl-tests take the whole for an all-gather's size; libp2plab, the shim and NCCL count one rank's part, the host executor the whole.
+// Two calls in a graph, of which the record says how often and how long they ran.
+RecordedProcess with_replays(std::uint64_t replays, std::uint64_t ns) {
+  auto process = process_of({}, 0);
+  process.level = 1;
+  RecordedReplays each{.capture = 5, .replays = replays, .sum = replays * ns, .least = ns, .most = ns, .last = ns, .begun = 9'000'000};
+  each.call = {
+      .begun = 1'000'000, .count = 1000, .predicted = Seconds{5e-6}, .type = 6, .backend = 1, .algorithm = 1, .protocol = 2, .captured = true};
+  process.replays = {each, each};
+  process.replays[1].call.sequence = 1;
+  return process;
+}
+
+TEST(MonitorViews, ReplaysAreShownLikeCalls) {
+  auto process = with_replays(1000, 8000);
+  process.not_counted = 3;
+  auto counted = process.replays[0].call;
+  counted.replayed = true;
+  counted.replays = 1000;
+  counted.device_begun = 1;
+  counted.device_time = 8000;
+  process.counted.assign(40, counted);
+  for (std::size_t i = 0; i < 40; ++i) process.counted[i].number = i + 1;
+  const auto bands = bands_of({&process});
+  ASSERT_EQ(bands.size(), 1U);
+  EXPECT_EQ(bands[0].calls, 40'000U);
+  EXPECT_EQ(bands[0].replayed, 40'000U);
+  EXPECT_EQ(bands[0].timed, 40U);
+  EXPECT_NEAR(bands[0].median.count(), 8e-6, 1e-12);
+  EXPECT_TRUE(bands[0].outside);  // of 5 us predicted
+  const Picture picture{.processes = {&process}, .bands = bands};
+  EXPECT_NE(table_of(picture, 0).find("2000 replays of 2 calls in graphs, those of 3 more not counted"), std::string::npos);
+  const auto metrics = prometheus_of(picture);
+  EXPECT_NE(metrics.find("operation=\"all_reduce\",bytes=\"2000\"} 2000\n"), std::string::npos) << metrics;
+  EXPECT_NE(metrics.find("} 0.016\n"), std::string::npos) << metrics;
+  EXPECT_NE(metrics.find("p2plab_captures_not_counted_total 3\n"), std::string::npos);
+  const auto line = nlohmann::json::parse(call_line(process, process.counted[0]));
+  EXPECT_TRUE(line["replay"].get<bool>());
+  EXPECT_EQ(line["replays"], 1000);
+  EXPECT_NEAR(line["measured_us"].get<double>(), 8, 1e-9);
+  const auto json = nlohmann::json::parse(picture_json(picture));
+  EXPECT_EQ(json["processes"][0]["replays"], 2000);
+  EXPECT_EQ(json["bands"][0]["replayed"], 40'000);
+  const auto trace = nlohmann::json::parse(trace_of({process}, {}));
+  const auto bars =
+      std::ranges::count_if(trace["traceEvents"], [](const auto& each) { return each["ph"] == "X" && each["dur"] > 7.9 && each["dur"] < 8.1; });
+  EXPECT_EQ(bars, 2);  // the last replay of each
+}
+
+TEST(MonitorViews, ReplaysAreNoNumbersThatRanksCompare) {
+  auto one = process_of({10, 10});
+  auto other = process_of({10, 10});
+  other.sides[0].rank = 2;
+  for (std::size_t i = 0; i < 5; ++i) {
+    auto replayed = one.calls[0];
+    replayed.number = 2 + i;
+    replayed.sequence = i;
+    replayed.replayed = true;
+    replayed.kind = 3;  // a broadcast
+    one.calls.push_back(replayed);
+  }
+  const auto verdicts = explain(logs_of({&one, &other}, 1'000'000'000));
+  for (const auto& verdict : verdicts) EXPECT_EQ(verdict.what.find("broadcast"), std::string::npos) << verdict.what;
+}
+
 TEST(MonitorViews, BusbwIsOfTheWholeWhateverIsCounted) {
   constexpr std::uint8_t p2p = 1;
   constexpr std::uint8_t cpu = 4;
@@ -142,6 +206,35 @@ TEST(MonitorViews, EachCallIsGivenOutOnceAndOverwrittenOnesAreCounted) {
   }
   EXPECT_EQ(watcher.lost(), 24U);
   EXPECT_EQ(given, 36U);
+}
+
+TEST(MonitorViews, WhatWasReplayedSinceTheLastLookIsOneCallOfItsMeanTime) {
+  const auto folder = test::scratch("records").parent_path().string();
+  const auto recorder = Recorder::open({.source = "p2plab", .level = Level::basic, .folder = folder.c_str(), .calls = 16, .replays = 4});
+  ASSERT_NE(recorder, nullptr);
+  const int side = recorder->add_side({.communicator = 1});
+  const CallInfo info{.count = 1000, .kind = all_reduce, .flags = captured};
+  const int captured_call = recorder->add_captured(recorder->begin(side, info), 3, info);
+  Watcher watcher({.folder = folder});
+  std::vector<RecordedCall> given;
+  const auto look = [&] {
+    EXPECT_TRUE(watcher.look());
+    for (const auto& seen : watcher.take_settled(Seconds{0}, monotonic_now())) given.push_back(seen.call);
+  };
+  look();
+  recorder->replays(captured_call, {.replays = 100, .sum = 300'000, .least = 2000, .most = 9000, .last = 3000, .begun = 77});
+  look();
+  look();
+  recorder->replays(captured_call, {.replays = 110, .sum = 400'000, .least = 2000, .most = 20'000, .last = 10'000, .begun = 88});
+  look();
+  ASSERT_EQ(given.size(), 3U);  // as captured, and two that were replayed
+  EXPECT_FALSE(given[0].replayed);
+  EXPECT_EQ(given[1].replays, 100U);
+  EXPECT_EQ(given[1].device_time, 3000U);
+  EXPECT_EQ(given[2].replays, 10U);
+  EXPECT_EQ(given[2].device_time, 10'000U);
+  EXPECT_EQ(given[2].begun, 88U);
+  EXPECT_EQ(bands_of(watcher.current(true))[0].replayed, 110U);
 }
 
 TEST(Alarms, AreToldOnceAndEndOnlyWhenTheyStayAway) {

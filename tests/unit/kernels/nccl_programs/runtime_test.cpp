@@ -218,9 +218,9 @@ TEST(TunedTablesInTheRuntime, SizesThatAreNcclsAreLeftToTheCaller) {
             std::string::npos)
       << pair.explain(mebibyte);
   std::array<void*, 2> streams{host_stream_create(), host_stream_create()};
-  // 1000 are served by the program for 1024.
-  for (const auto& [count, wanted] :
-       {std::pair{std::size_t{1024}, P2PLAB_OK}, std::pair{std::size_t{1000}, P2PLAB_OK}, std::pair{mebibyte, P2PLAB_LEFT_TO_NCCL}}) {
+  // 1000 are served by the program for 1024; 2048 lie between two sizes of the table.
+  for (const auto& [count, wanted] : {std::pair{std::size_t{1024}, P2PLAB_OK}, std::pair{std::size_t{1000}, P2PLAB_OK},
+                                      std::pair{std::size_t{2048}, P2PLAB_OK}, std::pair{mebibyte, P2PLAB_LEFT_TO_NCCL}}) {
     std::vector<float> zero(count, 1);
     std::vector<float> one(count, 2);
     EXPECT_EQ(pair.all_reduce(0, zero, streams[0]), wanted) << count;

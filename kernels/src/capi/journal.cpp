@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "capi/journal.h"
+
+#include <algorithm>
+
+namespace p2plab::capi {
+
+namespace {
+
+using image::CallCounts;
+using image::JournalEntry;
+using image::JournalRing;
+
+constexpr int most_looks = 20;  // at an entry that was counted and is not there
+
+constexpr std::uint32_t in_flight = Journal::entries / 16;  // that may be written while entries are read
+
+Bytes bytes(std::uint64_t count) { return Bytes{static_cast<std::int64_t>(count)}; }
+
+}  // namespace
+
+Journal::Journal(monitor::Recorder& recorder, int side, std::unique_ptr<JournalMemory> memory)
+    : recorder_(recorder), side_(side), memory_(std::move(memory)), captured_(captured), taken_(entries) {}
+
+template <class T>
+const T& Journal::at(std::uint64_t offset) const {
+  return *reinterpret_cast<const T*>(memory_->bytes() + offset);
+}
+
+CallJournal Journal::of_call(std::uint64_t number) {
+  latest_.store(number, std::memory_order_relaxed);
+  return {.ring = memory_->address(), .name = static_cast<std::uint32_t>(number) & ~of_graph, .mask = entries - 1};
+}
+
+CallJournal Journal::of_captured() const {
+  const auto next = used_.load(std::memory_order_relaxed);
+  if (next == captured) return {};
+  CallJournal journal{.counts = memory_->address() + counts_at() + next * sizeof(CallCounts), .name = next | of_graph};
+  if (has_ring()) {
+    journal.ring = memory_->address();
+    journal.mask = entries - 1;
+  }
+  return journal;
+}
+
+void Journal::keep(std::uint64_t number, std::uint64_t capture, const monitor::CallInfo& info) {
+  const auto next = used_.load(std::memory_order_relaxed);
+  if (next == captured) return recorder_.refuse_captured();
+  captured_[next].recorded = recorder_.add_captured(number, capture, info);
+  used_.store(next + 1, std::memory_order_release);
+}
+
+void Journal::read() {
+  Status done;
+  if (has_ring()) done = read_entries();
+  if (done && used_.load(std::memory_order_acquire) > 0) done = read_counts();
+  if (done) return;
+  if (failures_++ > 0) return;
+  const auto text = "replays are no longer counted: " + done.error().message;
+  recorder_.event(monitor::EventKind::error, side_, text.c_str());
+}
+
+// A GPU's clock runs beside the host's and not at its pace: what ended before now cannot have ended later. The nearest such bound of the last ten
+// seconds serves.
+std::uint64_t Journal::by_host_clock(std::uint64_t device_time, std::uint64_t duration) {
+  constexpr std::uint64_t kept = 10'000'000'000;
+  const auto now = monitor::now();
+  const auto bound = static_cast<std::int64_t>(now) - static_cast<std::int64_t>(device_time + duration);
+  if (clocks_known_ == 0 || bound < clocks_ || now - clocks_known_ > kept) {
+    clocks_ = bound;
+    clocks_known_ = now;
+  }
+  return device_time + static_cast<std::uint64_t>(clocks_);
+}
+
+Status Journal::read_counts() {
+  const auto used = used_.load(std::memory_order_acquire);
+  if (auto done = memory_->read(bytes(counts_at()), bytes(used * sizeof(CallCounts))); !done) return done;
+  for (std::uint32_t i = 0; i < used; ++i) {
+    auto& known = captured_[i];
+    const auto& counts = at<CallCounts>(counts_at() + i * sizeof(CallCounts));
+    if (counts.count == known.seen.count) continue;
+    known.replays += counts.count - known.seen.count;
+    known.sum += counts.sum - known.seen.sum;
+    known.seen = counts;
+    recorder_.replays(known.recorded, {.replays = known.replays,
+                                       .sum = known.sum,
+                                       .least = counts.least,
+                                       .most = counts.most,
+                                       .last = counts.last,
+                                       .begun = by_host_clock(counts.begun, counts.last)});
+  }
+  return {};
+}
+
+// Entries up to the counter as it was before; what may be overwritten while it is read is left out and counted.
+Status Journal::read_entries() {
+  if (auto done = memory_->read(Bytes{0}, Bytes{sizeof(JournalRing)}); !done) return done;
+  const auto end = at<JournalRing>(0).next;
+  if (end - next_ > entries - in_flight) {
+    const auto lost = end - next_ - (entries - in_flight);
+    recorder_.lose_replays(lost);
+    next_ += lost;
+  }
+  const auto first = next_ % entries;
+  const auto wanted = end - next_;
+  const auto whole = std::min(wanted, entries - first);
+  if (whole == 0) return {};
+  if (auto done = memory_->read(bytes(entries_at() + first * sizeof(JournalEntry)), bytes(whole * sizeof(JournalEntry))); !done) return done;
+  if (whole < wanted) {
+    if (auto done = memory_->read(bytes(entries_at()), bytes((wanted - whole) * sizeof(JournalEntry))); !done) return done;
+  }
+  for (; next_ != end; ++next_) {
+    const auto& entry = at<JournalEntry>(entries_at() + next_ % entries * sizeof(JournalEntry));
+    auto& taken = taken_[next_ % entries];
+    // It may have been counted before it is there.
+    const bool there = entry.begun != taken;
+    if (!there && ++stuck_ < most_looks) return {};
+    there ? take(entry) : recorder_.lose_replays(1);
+    taken = entry.begun;
+    stuck_ = 0;
+  }
+  return {};
+}
+
+void Journal::take(const JournalEntry& entry) {
+  const auto time = std::max(entry.time, 1U);
+  if ((entry.name & of_graph) != 0) {
+    const auto which = entry.name & ~of_graph;
+    if (which < used_.load(std::memory_order_acquire)) recorder_.replayed(captured_[which].recorded, by_host_clock(entry.begun, time), time);
+    return;
+  }
+  // The newest record's number with these low bits.
+  const auto latest = latest_.load(std::memory_order_relaxed);
+  auto number = (latest & ~std::uint64_t{~of_graph}) | entry.name;
+  if (number > latest) number -= std::uint64_t{of_graph};
+  recorder_.device_begin(number, entry.begun);
+  recorder_.device_end(number, entry.begun + time);
+}
+
+}  // namespace p2plab::capi

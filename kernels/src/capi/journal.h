@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// A rank's journal: memory of its GPU, in which the kernels of its calls write how long they took, and those in graphs how often they ran. A thread
+// of this process reads it now and then and puts what it finds in the record. So replays are seen without a launch, a callback or a host that looks
+// on.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <stop_token>
+#include <thread>
+#include <vector>
+
+#include "lowered/kernel_args.h"
+#include "monitor/recorder.h"
+#include "p2plab/run/communicator.h"
+
+namespace p2plab::capi {
+
+/// Memory that kernels write and this process reads beside them; zero at first.
+class JournalMemory {
+ public:
+  JournalMemory() = default;
+  virtual ~JournalMemory() = default;
+  JournalMemory(const JournalMemory&) = delete;
+  JournalMemory& operator=(const JournalMemory&) = delete;
+  JournalMemory(JournalMemory&&) = delete;
+  JournalMemory& operator=(JournalMemory&&) = delete;
+  virtual std::uint64_t address() const = 0;
+  /// Reads a part; then it is in `bytes`, at the same place.
+  virtual Status read(Bytes from, Bytes size) const = 0;
+  virtual const std::byte* bytes() const = 0;
+};
+/// Of a GPU. Errors: device_failure.
+Result<std::unique_ptr<JournalMemory>> journal_memory(int device);
+
+class Journal {
+ public:
+  static constexpr std::uint32_t entries = 1U << 16;   // calls that are kept until they are read
+  static constexpr std::uint32_t captured = 1U << 15;  // calls in graphs, of one rank and of a process
+  static constexpr Bytes size() { return Bytes{static_cast<std::int64_t>(counts_at() + captured * sizeof(image::CallCounts))}; }
+  /// `memory` is of that size.
+  Journal(monitor::Recorder& recorder, int side, std::unique_ptr<JournalMemory> memory);
+
+  /// Where the kernel of a call writes whose record has this number, from level detailed on.
+  CallJournal of_call(std::uint64_t number);
+  /// Where the kernel of a call that is being captured writes; all zero if there is no room. What is not kept the next one gets.
+  CallJournal of_captured() const;
+  /// It was captured, as this record says.
+  void keep(std::uint64_t number, std::uint64_t capture, const monitor::CallInfo& info);
+
+  /// Reads what is new.
+  void read();
+  std::uint64_t failures() const { return failures_; }
+
+ private:
+  static constexpr std::uint32_t of_graph = 1U << 31;  // in an entry's name: a captured call, else the low bits of a record's number
+  struct Captured {
+    int recorded = -1;  // its number in the record
+    image::CallCounts seen = {};
+    std::uint64_t replays = 0;
+    std::uint64_t sum = 0;
+  };
+  static constexpr std::uint64_t entries_at() { return sizeof(image::JournalRing); }
+  static constexpr std::uint64_t counts_at() { return entries_at() + entries * sizeof(image::JournalEntry); }
+  template <class T>
+  const T& at(std::uint64_t offset) const;
+  bool has_ring() const { return recorder_.level() >= monitor::Level::detailed; }
+  Status read_entries();
+  Status read_counts();
+  void take(const image::JournalEntry& entry);
+  std::uint64_t by_host_clock(std::uint64_t device_time, std::uint64_t duration);
+
+  monitor::Recorder& recorder_;
+  int side_;
+  std::unique_ptr<JournalMemory> memory_;
+  std::vector<Captured> captured_;
+  std::atomic<std::uint32_t> used_{0};    // of them
+  std::atomic<std::uint64_t> latest_{0};  // number of a call's record
+  std::uint32_t next_ = 0;                // entry to be read
+  std::vector<std::uint64_t> taken_;      // begins of what was read, by place: what is there again was not written yet
+  int stuck_ = 0;                         // looks at an entry that is not there yet
+  std::uint64_t failures_ = 0;
+  std::int64_t clocks_ = 0;         // host's clock less the device's
+  std::uint64_t clocks_known_ = 0;  // since when
+};
+
+/// The thread that reads the journals of a process; it is there while there are any.
+class JournalReader {
+ public:
+  static JournalReader& of_process();
+  void add(Journal& journal);
+  /// After a last look.
+  void remove(Journal& journal);
+  /// Sees what kernels wrote until now.
+  void look_now();
+
+ private:
+  void work(const std::stop_token& stop);
+  void look();
+  void stop();
+
+  std::mutex mutex_;  // held while journals are read
+  std::condition_variable_any changed_;
+  std::vector<Journal*> journals_;
+  std::jthread thread_;
+  std::uint64_t asked_ = 0;  // looks, by others
+  std::uint64_t seen_ = 0;   // of those
+  bool closing_ = false;
+  int process_ = 0;  // whose thread it is: a forked child has none
+};
+
+}  // namespace p2plab::capi

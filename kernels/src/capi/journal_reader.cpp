@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// The thread that reads journals, and their memory on GPUs.
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+
+#include "capi/journal.h"
+#include "runtime/device_calls.h"
+
+namespace p2plab::capi {
+
+namespace {
+
+// Looks are so far apart that they cost nothing, and so near that no entry is overwritten at 500,000 calls a second.
+constexpr auto between_looks = std::chrono::milliseconds{100};
+
+class GpuMemory final : public JournalMemory {
+ public:
+  explicit GpuMemory(runtime::device::Mirror mirror) : mirror_(std::move(mirror)) {}
+  std::uint64_t address() const override { return mirror_.address(); }
+  Status read(Bytes from, Bytes size) const override { return mirror_.read(from, size); }
+  const std::byte* bytes() const override { return mirror_.bytes(); }
+
+ private:
+  runtime::device::Mirror mirror_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<JournalMemory>> journal_memory(int device) {
+  auto mirror = runtime::device::Mirror::create(device, Journal::size());
+  if (!mirror) return std::move(mirror).error();
+  return std::unique_ptr<JournalMemory>(std::make_unique<GpuMemory>(*std::move(mirror)));
+}
+
+// Never freed: the thread may outlast static objects.
+JournalReader& JournalReader::of_process() {
+  static auto* const all = new JournalReader;
+  return *all;
+}
+
+void JournalReader::add(Journal& journal) {
+  const std::lock_guard lock(mutex_);
+  journals_.push_back(&journal);
+  if (thread_.joinable() || closing_) return;
+  // What is counted when the process ends is read then.
+  static const int ending = std::atexit([] {
+    auto& all = of_process();
+    if (all.process_ != getpid()) return;
+    all.stop();
+    const std::lock_guard last(all.mutex_);
+    all.closing_ = true;
+    all.look();
+  });
+  static_cast<void>(ending);
+  process_ = getpid();
+  thread_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
+}
+
+void JournalReader::remove(Journal& journal) {
+  if (process_ != getpid()) return;
+  bool last = false;
+  {
+    const std::lock_guard lock(mutex_);
+    journal.read();
+    std::erase(journals_, &journal);
+    last = journals_.empty();
+  }
+  if (last) stop();
+}
+
+void JournalReader::stop() {
+  std::jthread ended;
+  const std::lock_guard lock(mutex_);
+  ended.swap(thread_);
+  changed_.notify_all();
+}
+
+void JournalReader::work(const std::stop_token& stop) {
+  runtime::device::allow_captures();
+  std::unique_lock lock(mutex_);
+  while (!stop.stop_requested()) {
+    const auto asked = asked_;
+    look();
+    seen_ = asked;
+    changed_.notify_all();
+    changed_.wait_for(lock, stop, between_looks, [&] { return asked_ != asked; });
+  }
+}
+
+// By the thread itself, whose calls of CUDA spoil no capture of others.
+void JournalReader::look_now() {
+  if (process_ != getpid()) return;
+  std::unique_lock lock(mutex_);
+  if (!thread_.joinable()) return;
+  const auto mine = ++asked_;
+  changed_.notify_all();
+  changed_.wait(lock, [&] { return seen_ >= mine || !thread_.joinable(); });
+}
+
+void JournalReader::look() {
+  for (auto* const journal : journals_) {
+    if (journal->failures() == 0) journal->read();
+  }
+}
+
+}  // namespace p2plab::capi

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Calls in graphs, and what their replays came to.
+#include "monitor/recorder.h"
+
+namespace p2plab::monitor {
+
+int Recorder::add_captured(std::uint64_t number, std::uint64_t capture, const CallInfo& info) {
+  std::uint64_t lap = 0;
+  const auto* const call = at(number, lap);
+  if (call == nullptr) return -1;
+  constexpr auto relaxed = std::memory_order_relaxed;
+  auto& header = *part<Header>(0);
+  const auto index = header.captured.fetch_add(1);
+  if (index >= replays_) {
+    header.captured.store(replays_);
+    refuse_captured();
+    return -1;
+  }
+  auto& slot = part<ReplaySlot>(replays_at(calls_, steps_))[index];
+  slot.captured.store(call->begun.load(relaxed), relaxed);
+  slot.sequence.store(call->sequence.load(relaxed), relaxed);
+  slot.count.store(info.count, relaxed);
+  slot.capture.store(capture, relaxed);
+  write_form(slot, static_cast<int>(call->place.load(relaxed) & 0xffff), info);
+  slot.stamp.store(1, std::memory_order_release);
+  return static_cast<int>(index);
+}
+
+void Recorder::refuse_captured() {
+  if (ours()) part<Header>(0)->captures_refused.fetch_add(1, std::memory_order_relaxed);
+}
+
+void Recorder::replays(int which, const ReplayInfo& info) {
+  if (which < 0 || static_cast<std::uint32_t>(which) >= replays_ || !ours()) return;
+  constexpr auto relaxed = std::memory_order_relaxed;
+  auto& slot = part<ReplaySlot>(replays_at(calls_, steps_))[which];
+  slot.sum.store(info.sum, relaxed);
+  slot.extremes.store(info.least | std::uint64_t{info.most} << 32, relaxed);
+  slot.last.store(info.last, relaxed);
+  slot.begun.store(info.begun, relaxed);
+  slot.replays.store(info.replays, std::memory_order_release);
+}
+
+void Recorder::replayed(int which, std::uint64_t begun, std::uint64_t ns) {
+  if (which < 0 || static_cast<std::uint32_t>(which) >= replays_ || !ours()) return;
+  constexpr auto relaxed = std::memory_order_relaxed;
+  const auto& slot = part<ReplaySlot>(replays_at(calls_, steps_))[which];
+  const auto place = slot.place.load(relaxed);
+  const auto sequence = part<Side>(sides_at)[place & 0xffff].replayed.fetch_add(1, relaxed);
+  std::uint64_t index = 0;
+  auto* const call = claim(index);
+  if (call == nullptr) return;
+  const auto lap = lap_of(index, calls_);
+  call->begun.store(begun, relaxed);
+  call->sequence.store(sequence, relaxed);
+  call->count.store(slot.count.load(relaxed), relaxed);
+  call->ended.store(lap | static_cast<std::uint64_t>(Progress::done) << 46 | (ns & low46), relaxed);
+  call->device_begun.store(lap | 1, relaxed);
+  call->device_ended.store(lap | (1 + ns), relaxed);
+  call->expected.store(slot.expected.load(relaxed), relaxed);
+  call->high.store(slot.high.load(relaxed), relaxed);
+  call->words.store(slot.words.load(relaxed) | std::uint64_t{monitor::replayed} << 56, relaxed);
+  call->place.store(place, relaxed);
+  call->graph.store(static_cast<std::uint64_t>(which) + 1, relaxed);
+  call->stamp.store(2 * (index + 1), std::memory_order_release);
+}
+
+void Recorder::lose_replays(std::uint64_t count) {
+  if (ours()) part<Header>(0)->replays_lost.fetch_add(count, std::memory_order_relaxed);
+}
+
+}  // namespace p2plab::monitor

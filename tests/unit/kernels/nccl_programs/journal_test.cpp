@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+// A journal read as kernels write it: the kernels' own source on this thread, and a reader that comes too late, or between two stores.
+#include "capi/journal.h"
+
+#include <cstring>
+
+#include <gtest/gtest.h>
+
+#include "p2plab/run/monitor.h"
+#include "support/emulation/cpu_machine.h"
+#include "support/scratch.h"
+
+namespace p2plab {
+namespace {
+
+using capi::Journal;
+using monitor::CallInfo;
+using monitor::Level;
+
+class Memory final : public capi::JournalMemory {
+ public:
+  std::uint64_t address() const override { return reinterpret_cast<std::uint64_t>(memory_.data()); }
+  Status read(Bytes from, Bytes size) const override {
+    if (broken) return Error{ErrorCode::device_failure, "the GPU fell off the bus"};
+    std::memcpy(copy_.data() + from.count(), memory_.data() + from.count(), static_cast<std::size_t>(size.count()));
+    return {};
+  }
+  const std::byte* bytes() const override { return copy_.data(); }
+  bool broken = false;
+
+ private:
+  std::vector<std::byte> memory_ = std::vector<std::byte>(static_cast<std::size_t>(Journal::size().count()));
+  mutable std::vector<std::byte> copy_ = std::vector<std::byte>(memory_.size());
+};
+
+// A rank whose journal is read by hand. `entries` is what a ring holds.
+struct OneRank {
+  explicit OneRank(Level level, std::uint32_t replays = 64)
+      : recorder(monitor::Recorder::open(
+            {.source = "p2plab", .level = level, .folder = folder.c_str(), .calls = 1U << 17, .steps = 64, .replays = replays})) {
+    side = recorder->add_side({.communicator = 7, .rank = 1, .ranks = 2});
+    auto made = std::make_unique<Memory>();
+    memory = made.get();
+    journal.emplace(*recorder, side, std::move(made));
+  }
+  // What a kernel of so long does.
+  static void run(const CallJournal& given, std::uint64_t ns = 0) {
+    const image::CallJournal place{given.counts, given.ring, given.name, given.mask};
+    const device::JournalMark<testing::Cpu> mark(place);
+    for (const auto until = testing::Cpu::now() + ns; testing::Cpu::now() < until;) {
+    }
+    mark.end(place);
+  }
+  CallJournal capture(std::uint64_t elements) {
+    const CallInfo info{.count = elements, .kind = monitor::all_reduce, .type = 7, .flags = monitor::captured};
+    const auto number = recorder->begin(side, info);
+    const auto place = journal->of_captured();
+    journal->keep(number, 11, info);
+    return place;
+  }
+  RecordedProcess record() const { return *read_records(recorder->path()); }
+
+  std::string folder = test::scratch("records").parent_path().string();
+  std::unique_ptr<monitor::Recorder> recorder;
+  int side = -1;
+  Memory* memory = nullptr;
+  std::optional<Journal> journal;
+};
+
+TEST(Journal, CountsReplaysByCallWithTheirTimes) {
+  OneRank rank(Level::basic);
+  const auto first = rank.capture(10);
+  const auto second = rank.capture(20);
+  for (int i = 0; i < 3; ++i) rank.run(first, 100'000);
+  rank.journal->read();
+  for (int i = 0; i < 997; ++i) rank.run(first);
+  rank.run(second);
+  rank.journal->read();
+  const auto process = rank.record();
+  ASSERT_EQ(process.replays.size(), 2U);
+  EXPECT_EQ(process.replays[0].replays, 1000U);
+  EXPECT_EQ(process.replays[1].replays, 1U);
+  EXPECT_EQ(process.replays[1].call.count, 20U);
+  EXPECT_EQ(process.replays[1].capture, 11U);
+  EXPECT_GE(process.replays[0].most, 100'000U);
+  EXPECT_LT(process.replays[0].least, 100'000U);
+  EXPECT_GE(process.replays[0].sum, 300'000U);
+  EXPECT_EQ(process.calls.size(), 2U);  // as captured
+}
+
+TEST(Journal, SumsGoOnWhereTheDevicesWordsBeginAgain) {
+  OneRank rank(Level::basic);
+  const auto place = rank.capture(10);
+  auto& counts = *reinterpret_cast<image::CallCounts*>(place.counts);
+  counts = {.count = 0xfffffffe, .sum = 0xffffff00, .least = 5, .most = 9};
+  rank.journal->read();
+  const auto before = rank.record().replays.at(0);
+  for (int i = 0; i < 5; ++i) rank.run(place, 2000);
+  rank.journal->read();
+  const auto after = rank.record().replays.at(0);
+  EXPECT_EQ(after.replays - before.replays, 5U);
+  EXPECT_GE(after.sum - before.sum, 10'000U);
+  EXPECT_LT(after.sum - before.sum, 1'000'000'000U);
+}
+
+TEST(Journal, GivesCallsTheirTimesAndReplaysPlacesOfTheirOwn) {
+  OneRank rank(Level::detailed);
+  const auto captured = rank.capture(10);
+  const auto number = rank.recorder->begin(rank.side, {.count = 30, .kind = monitor::all_reduce});
+  rank.run(captured, 50'000);
+  rank.run(rank.journal->of_call(number), 20'000);
+  rank.run(captured, 1000);
+  rank.journal->read();
+  const auto process = rank.record();
+  ASSERT_EQ(process.calls.size(), 4U);
+  EXPECT_EQ(process.calls[1].count, 30U);
+  EXPECT_GE(process.calls[1].device_time, 20'000U);
+  EXPECT_LT(process.calls[1].device_time, 50'000'000U);
+  EXPECT_TRUE(process.calls[2].replayed && process.calls[3].replayed);
+  EXPECT_EQ(process.calls[3].sequence, 1U);
+  EXPECT_GE(process.calls[2].device_time, 50'000U);
+  EXPECT_LT(process.calls[2].begun, process.calls[3].begun);
+  EXPECT_EQ(process.sides.at(0).begun, 2U);  // numbers that ranks compare
+}
+
+TEST(Journal, AReaderThatComesTooLateCountsWhatItMissed) {
+  OneRank rank(Level::detailed);
+  const auto place = rank.capture(10);
+  for (std::uint32_t i = 0; i < Journal::entries + 500; ++i) rank.run(place);
+  rank.journal->read();
+  const auto process = rank.record();
+  EXPECT_GE(process.replays_lost, 500U);
+  EXPECT_LT(process.replays_lost, 500U + Journal::entries / 8);
+  EXPECT_EQ(process.replays.at(0).replays, Journal::entries + 500U);
+  EXPECT_EQ(process.calls.size() + process.replays_lost, 1 + Journal::entries + 500U);
+}
+
+TEST(Journal, AnEntryThatIsCountedAndNotThereIsWaitedForAndThenGivenUp) {
+  OneRank rank(Level::detailed);
+  const auto place = rank.capture(10);
+  auto& ring = *reinterpret_cast<image::JournalRing*>(place.ring);
+  ring.next = 1;  // the store before it is still under way
+  rank.journal->read();
+  EXPECT_EQ(rank.record().calls.size(), 1U);
+  ring.next = 0;
+  rank.run(place);
+  rank.journal->read();
+  EXPECT_EQ(rank.record().calls.size(), 2U);
+  ring.next = 2;
+  for (int i = 0; i < 100; ++i) rank.journal->read();
+  EXPECT_EQ(rank.record().replays_lost, 1U);
+  rank.run(place);
+  rank.journal->read();
+  EXPECT_EQ(rank.record().calls.size(), 3U);
+}
+
+TEST(Journal, CapturesForWhichThereIsNoRoomAreCounted) {
+  OneRank rank(Level::basic, 3);
+  for (int i = 0; i < 5; ++i) rank.run(rank.capture(10));
+  rank.journal->read();
+  const auto process = rank.record();
+  EXPECT_EQ(process.replays.size(), 3U);
+  EXPECT_EQ(process.not_counted, 2U);
+}
+
+TEST(Journal, AGpuThatCannotBeReadIsSaidOnce) {
+  OneRank rank(Level::detailed);
+  rank.memory->broken = true;
+  for (int i = 0; i < 3; ++i) rank.journal->read();
+  const auto process = rank.record();
+  ASSERT_EQ(process.events.size(), 1U);
+  EXPECT_NE(process.events[0].text.find("the GPU fell off the bus"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace p2plab
