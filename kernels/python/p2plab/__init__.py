@@ -10,6 +10,7 @@ The operators have fake kernels, so torch.compile traces them, and they may be c
 
 from ._library import Error, address_unique_id, find_library, unique_id, version
 from ._group import Group
+from ._recording import Monitor, RecordedCall, monitor, recorded
 
 try:
     from ._ops import all_gather, all_reduce, all_reduce_, all_to_all, broadcast_, fused_add_rms_norm, fused_add_rms_norm_float8, gather, reduce_scatter
@@ -17,5 +18,5 @@ except ModuleNotFoundError as missing:  # without PyTorch the groups still work,
     if missing.name != "torch":
         raise
 
-__all__ = ["Error", "Group", "address_unique_id", "all_gather", "all_reduce", "all_reduce_", "all_to_all", "broadcast_", "find_library",
-           "fused_add_rms_norm", "fused_add_rms_norm_float8", "gather", "reduce_scatter", "unique_id", "version"]
+__all__ = ["Error", "Group", "Monitor", "RecordedCall", "address_unique_id", "all_gather", "all_reduce", "all_reduce_", "all_to_all", "broadcast_", "find_library",
+           "fused_add_rms_norm", "fused_add_rms_norm_float8", "gather", "monitor", "recorded", "reduce_scatter", "unique_id", "version"]

@@ -13,7 +13,7 @@ KINDS = {"all_reduce": 0, "reduce_scatter": 1, "all_gather": 2, "broadcast": 3, 
          "send_receive": 8}
 NORMS = {"none": 0, "rms": 1, "layer": 2}
 FLOAT8 = {None: 0, "tensor": 1, "token": 2, "group": 3}
-ABI = 2
+ABI = 3
 
 
 class Error(RuntimeError):
@@ -79,6 +79,8 @@ _functions = {
     "p2plab_prepare": [c_void_p, POINTER(Call)],
     "p2plab_explain": [c_void_p, POINTER(Call), c_char_p, c_size_t],
     "p2plab_device_count": [POINTER(c_int)],
+    "p2plab_recorded_calls": [POINTER(c_ulonglong), c_void_p, c_size_t, c_size_t, POINTER(c_size_t), POINTER(c_ulonglong)],
+    "p2plab_recorded_replays": [c_void_p, c_size_t, c_size_t, POINTER(c_size_t)],
 }
 _loaded = None
 

@@ -11,7 +11,7 @@ extern "C" {
 #endif
 
 /* Version of this interface. A library serves all programs that were built for its own version or an earlier one. */
-#define P2PLAB_ABI 2
+#define P2PLAB_ABI 3
 
 typedef enum p2plab_result {
   P2PLAB_OK = 0,
