@@ -26,6 +26,23 @@ LoggedCall logged(const RecordedCall& call) {
           .stream = call.stream};
 }
 
+// No host sees a graph's replays: how far the device has come with them is evidence of its own.
+void add_replays(std::vector<std::string>& notes, const RecordedProcess& process, std::uint64_t now) {
+  for (std::size_t s = 0; s < process.sides.size(); ++s) {
+    std::uint64_t replays = 0;
+    std::uint64_t last = 0;
+    for (const auto& each : process.replays) {
+      if (each.call.side != s) continue;
+      replays += each.replays;
+      last = std::max(last, each.begun);
+    }
+    if (replays == 0) continue;
+    const auto& side = process.sides[s];
+    notes.push_back(fmt::format("rank {} of {}: graphs replayed {} calls to their end, the last of which began {:.1f} s ago", side.rank,
+                                name_of(side), replays, static_cast<double>(now - std::min(now, last)) * 1e-9));
+  }
+}
+
 }  // namespace
 
 std::string name_of(const RecordedSide& side) {
@@ -62,6 +79,7 @@ Logs logs_of(const std::vector<const RecordedProcess*>& processes, std::uint64_t
       if (event.kind == 2 || event.side < 0 || static_cast<std::size_t>(event.side) >= process.sides.size()) continue;
       logs.ranks[first + static_cast<std::size_t>(event.side)].errors.push_back(event.text);
     }
+    add_replays(logs.notes, process, now);
     if (process.dropped > 0) logs.notes.push_back(fmt::format("process {}: {} calls were left out of its record", process.pid, process.dropped));
   }
   return logs;

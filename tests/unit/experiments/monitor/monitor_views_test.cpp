@@ -101,6 +101,13 @@ TEST(MonitorViews, ReplaysAreShownLikeCalls) {
   EXPECT_EQ(bars, 2);  // the last replay of each
 }
 
+TEST(MonitorViews, ExplainSaysHowFarGraphsHaveCome) {
+  const auto process = with_replays(1000, 8000);
+  const auto logs = logs_of({&process}, 2'009'000'000);
+  ASSERT_EQ(logs.notes.size(), 1U);
+  EXPECT_EQ(logs.notes[0], "rank 1 of 00000abc: graphs replayed 2000 calls to their end, the last of which began 2.0 s ago");
+}
+
 TEST(MonitorViews, ReplaysAreNoNumbersThatRanksCompare) {
   auto one = process_of({10, 10});
   auto other = process_of({10, 10});
