@@ -26,9 +26,11 @@ constexpr std::int64_t many_trees = 1024;
 // Beyond, the linear program over all roots at once takes minutes.
 constexpr int most_free_roots = 48;
 
-// Capacities in trees: `per_unit` trees for each `unit` of bandwidth, rounded down.
-ForestProblem problem_on(const Topology& machine, const std::vector<LinkId>& names, const ForestRequest& request, const std::vector<Rank>& members) {
+// Capacities of `machine`, whose links have these names on `topology`.
+ForestProblem problem_on(const Topology& topology, const Topology& machine, const std::vector<LinkId>& names, const ForestRequest& request,
+                         const std::vector<Rank>& members) {
   ForestProblem problem;
+  problem.machine = &topology;
   problem.vertices = static_cast<int>(machine.nodes().size());
   for (std::size_t l = 0; l < machine.links().size(); ++l) {
     const auto& link = machine.links()[l];
@@ -85,7 +87,7 @@ Result<Attempt> attempt(const Topology& topology, const ForestRequest& request, 
   if (!machine) return std::move(machine).error();
   auto best = bound(*machine, collective_of(request, members));
   if (!best) return std::move(best).error();
-  const auto plain = problem_on(*machine, names, request, members);
+  const auto plain = problem_on(topology, *machine, names, request, members);
   std::int64_t unit = 0;
   for (const auto& arc : plain.arcs) unit = std::gcd(unit, arc.capacity);
   const auto total = std::accumulate(request.weights.begin(), request.weights.end(), std::int64_t{0});

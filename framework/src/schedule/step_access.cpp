@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "p2plab/detail/turns.h"
 #include "p2plab/schedule/verify.h"
 
 namespace p2plab {
@@ -44,17 +45,6 @@ std::optional<std::string> StepAccess::missing_on(Rank executor, const Location&
   return fmt::format("route {} ends at {}, not at {}", route.value, topology_.node(place).name, topology_.node(end).name);
 }
 
-// Does a path leave its way between two links: at a host or PCIe switch from NIC to NIC, or at a NIC into its own server?
-bool StepAccess::turns(const Link& first, const Link& second) const {
-  const auto is_network = [&](NodeId node) {
-    const auto kind = topology_.node(node).kind;
-    return kind == NodeKind::nic || kind == NodeKind::network_switch;
-  };
-  const auto middle = topology_.node(first.to).kind;
-  if (middle == NodeKind::nic) return !is_network(first.from) && !is_network(second.to);
-  return middle != NodeKind::network_switch && is_network(first.from) && is_network(second.to);
-}
-
 // Moves `place` along the route; what is wrong with that, none if nothing is.
 std::optional<std::string> StepAccess::walk(RouteId route, NodeId& place) const {
   const auto links = links_(route);
@@ -69,7 +59,7 @@ std::optional<std::string> StepAccess::walk(RouteId route, NodeId& place) const 
                          topology_.node(link.to).name);
     if (i > 0 && topology_.node(place).kind == NodeKind::gpu)
       return fmt::format("route {} passes through {}; GPUs do not forward", route.value, topology_.node(place).name);
-    if (i > 0 && turns(topology_.link(links[i - 1]), link)) {
+    if (i > 0 && turns(topology_, topology_.link(links[i - 1]).from, place, link.to)) {
       return fmt::format(
           "route {} goes from {} to {} through {}; {}", route.value, topology_.node(topology_.link(links[i - 1]).from).name,
           topology_.node(link.to).name, topology_.node(place).name,

@@ -36,7 +36,6 @@ class StepAccess {
 
   std::optional<std::string> missing_on(Rank executor, const Location& location, RouteId route, bool reads) const;
   std::optional<std::string> walk(RouteId route, NodeId& place) const;
-  bool turns(const Link& first, const Link& second) const;
 
   const Topology& topology_;
   const Routes& routes_;

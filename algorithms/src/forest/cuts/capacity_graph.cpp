@@ -6,6 +6,7 @@
 
 #include "p2plab/base/result.h"
 #include "p2plab/detail/max_flow.h"
+#include "p2plab/detail/turns.h"
 
 namespace p2plab {
 
@@ -90,7 +91,40 @@ class SwitchRemoval {
   bool allowed(std::size_t in, std::size_t out, const std::vector<int>* island) const {
     const auto from = problem_.arcs[in].from;
     const auto to = problem_.arcs[out].to;
-    return from != to && (island == nullptr || (*island)[static_cast<std::size_t>(from)] != (*island)[static_cast<std::size_t>(to)]);
+    return from != to && !turns_at(in, out) &&
+           (island == nullptr || (*island)[static_cast<std::size_t>(from)] != (*island)[static_cast<std::size_t>(to)]);
+  }
+
+  // Would the path that becomes of both go where data does not?
+  bool turns_at(std::size_t in, std::size_t out) const {
+    if (problem_.machine == nullptr) return false;
+    const auto middle = NodeId{problem_.arcs[in].to};
+    return turns(*problem_.machine, end_of(problem_.arcs[in].path.back(), middle), middle, end_of(problem_.arcs[out].path.front(), middle));
+  }
+
+  // Where a link leads to from one of its ends.
+  NodeId end_of(LinkId id, NodeId one) const {
+    const auto& link = problem_.machine->link(id);
+    return link.from == one ? link.to : link.from;
+  }
+
+  // Splitting off a host before its NIC leaves a way there and back: what a path does between two visits to a node is cut out.
+  std::vector<LinkId> without_loops(int from, const std::vector<LinkId>& path) const {
+    std::vector<LinkId> links;
+    std::vector<NodeId> places{NodeId{from}};
+    for (const auto link : path) {
+      links.push_back(link);
+      places.push_back(end_of(link, places.back()));
+      const auto first = std::ranges::find(places, places.back()) - places.begin();
+      const auto last = static_cast<std::ptrdiff_t>(places.size()) - 1;
+      if (first == last) continue;
+      links.resize(static_cast<std::size_t>(first));
+      places.resize(static_cast<std::size_t>(first) + 1);
+    }
+    for (std::size_t i = 1; i < links.size(); ++i) {
+      if (turns(*problem_.machine, places[i - 1], places[i], places[i + 1])) return path;
+    }
+    return links;
   }
 
   // As much as possible through the vertex, over allowed pairs, no pair more than need be. Kept if the trees still fit.
@@ -139,6 +173,7 @@ class SwitchRemoval {
     problem_.arcs[out].capacity -= amount;
     auto path = problem_.arcs[in].path;
     path.insert(path.end(), problem_.arcs[out].path.begin(), problem_.arcs[out].path.end());
+    if (problem_.machine != nullptr) path = without_loops(problem_.arcs[in].from, path);
     problem_.arcs.push_back({problem_.arcs[in].from, problem_.arcs[out].to, amount, std::move(path)});
   }
 
@@ -148,7 +183,7 @@ class SwitchRemoval {
     for (const bool within : {false, true}) {
       for (const auto in : ins_) {
         for (const auto out : outs_) {
-          if (problem_.arcs[in].from == problem_.arcs[out].to || allowed(in, out, &island) == within) continue;
+          if (!allowed(in, out, nullptr) || allowed(in, out, &island) == within) continue;
           split_most(in, out);
         }
       }

@@ -23,6 +23,7 @@ struct ForestProblem {
   std::vector<ForestArc> arcs;
   std::vector<std::int64_t> trees;
   std::vector<int> terminals;
+  const Topology* machine = nullptr;  // whose links the paths name; null: paths may go on everywhere
 
   std::int64_t total() const;
 };

@@ -36,6 +36,7 @@ ForestProblem problem_of(const Topology& topology, const TreeShares& shares, dou
     problem.trees[node.index()] = std::llround(shares.roots[static_cast<std::size_t>(r)] * scale);
     problem.terminals.push_back(node.value);
   }
+  problem.machine = &topology;
   return problem;
 }
 

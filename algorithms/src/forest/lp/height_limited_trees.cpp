@@ -2,10 +2,7 @@
 #include "forest/lp/height_limited_trees.h"
 
 #include <algorithm>
-#include <limits>
 #include <numeric>
-#include <queue>
-#include <tuple>
 
 #include "p2plab/detail/arborescence.h"
 
@@ -27,7 +24,12 @@ HeightLimitedTrees::HeightLimitedTrees(const Topology& topology, std::vector<int
       position_(topology.nodes().size(), -1),
       representative_(terminals_.size(), -1),
       element_(terminals_.size(), 0),
-      last_link_(terminals_.size()) {
+      may_turn_(topology.nodes().size()),
+      last_step_(terminals_.size()) {
+  for (std::size_t n = 0; n < may_turn_.size(); ++n) {
+    const auto kind = topology.nodes()[n].kind;
+    may_turn_[n] = kind != NodeKind::gpu && kind != NodeKind::network_switch;
+  }
   for (std::size_t i = 0; i < terminals_.size(); ++i) position_[static_cast<std::size_t>(terminals_[i])] = static_cast<int>(i);
   for (std::size_t i = 0; i < terminals_.size(); ++i) {
     if (representative_[i] >= 0) continue;
@@ -43,72 +45,6 @@ HeightLimitedTrees::HeightLimitedTrees(const Topology& topology, std::vector<int
     for (std::size_t v = 0; v < back.size(); ++v) back[static_cast<std::size_t>(element.nodes[v])] = static_cast<int>(v);
     back_.push_back(std::move(back));
   }
-}
-
-void HeightLimitedTrees::set_prices(std::span<const double> prices) {
-  const auto n = terminals_.size();
-  hops_.assign(n * n, never);
-  into_.assign(n * n, never);
-  for (std::size_t i = 0; i < n; ++i) {
-    if (representative_[i] == static_cast<int>(i)) find_paths(static_cast<int>(i), prices);
-  }
-}
-
-// Dijkstra from a representative to the terminals that need no other between; its images have the same costs.
-void HeightLimitedTrees::find_paths(int from, std::span<const double> prices) {
-  using Entry = std::tuple<double, int, int>;  // cost, links, node
-  std::vector<std::pair<double, int>> best(topology_.nodes().size(), {never, 0});
-  auto& last = last_link_[static_cast<std::size_t>(from)];
-  last.assign(topology_.nodes().size(), -1);
-  std::priority_queue<Entry, std::vector<Entry>, std::greater<>> queue;
-  const auto start = terminals_[static_cast<std::size_t>(from)];
-  best[static_cast<std::size_t>(start)] = {0, 0};
-  queue.emplace(0, 0, start);
-  while (!queue.empty()) {
-    const auto [cost, links, node] = queue.top();
-    queue.pop();
-    const NodeId at{node};
-    if (best[at.index()] < std::pair{cost, links} || (node != start && topology_.node(at).kind == NodeKind::gpu)) continue;
-    for (const auto id : towards_root_ ? topology_.in_links(at) : topology_.out_links(at)) {
-      const auto to = towards_root_ ? topology_.link(id).from : topology_.link(id).to;
-      const std::pair there{cost + prices[id.index()], links + 1};
-      if (there >= best[to.index()] || to.value == start) continue;
-      best[to.index()] = there;
-      last[to.index()] = id.value;
-      queue.emplace(there.first, there.second, to.value);
-    }
-  }
-  std::vector<double> costs;
-  for (const auto t : terminals_) costs.push_back(best[static_cast<std::size_t>(t)].first);
-  give_images(from, costs);
-}
-
-// The costs from a representative, by position, serve its images too.
-void HeightLimitedTrees::give_images(int from, const std::vector<double>& costs) {
-  for (std::size_t i = 0; i < terminals_.size(); ++i) {
-    if (representative_[i] != from) continue;
-    const auto& map = group_[static_cast<std::size_t>(element_[i])].nodes;
-    for (std::size_t t = 0; t < terminals_.size(); ++t) {
-      const auto to = static_cast<std::size_t>(position_[static_cast<std::size_t>(map[static_cast<std::size_t>(terminals_[t])])]);
-      if (to == i) continue;
-      hops_[i * terminals_.size() + to] = costs[t];
-      into_[to * terminals_.size() + i] = costs[t];
-    }
-  }
-}
-
-void HeightLimitedTrees::path(int from, int to, std::vector<int>& links) const {
-  links.clear();
-  const auto element = static_cast<std::size_t>(element_[static_cast<std::size_t>(from)]);
-  const auto representative = static_cast<std::size_t>(representative_[static_cast<std::size_t>(from)]);
-  const auto& last = last_link_[representative];
-  auto node = back_[element][static_cast<std::size_t>(terminals_[static_cast<std::size_t>(to)])];
-  while (node != terminals_[representative]) {
-    const LinkId link{last[static_cast<std::size_t>(node)]};
-    links.push_back(group_[element].links[link.index()]);
-    node = (towards_root_ ? topology_.link(link).to : topology_.link(link).from).value;
-  }
-  std::ranges::reverse(links);
 }
 
 int HeightLimitedTrees::least_height(int root) const {

@@ -43,6 +43,14 @@ class HeightLimitedTrees {
   const std::vector<int>& representatives() const& { return representative_; }
 
  private:
+  // Of a path: a link, and the state before it.
+  struct Step {
+    int link = -1;
+    int before = -1;
+  };
+
+  NodeId start_of(LinkId id) const;
+  bool outside(NodeId node) const;
   void find_paths(int from, std::span<const double> prices);
   void give_images(int from, const std::vector<double>& costs);
   std::optional<Tree> by_cost(int root, int most_height) const;
@@ -56,13 +64,14 @@ class HeightLimitedTrees {
   std::vector<int> terminals_;
   bool towards_root_;
   const std::vector<Automorphism>& group_;
-  std::vector<int> position_;                // by node, -1: no terminal
-  std::vector<int> representative_;          // by position
-  std::vector<int> element_;                 // by position: the group's element that maps the representative here
-  std::vector<std::vector<int>> back_;       // by element: where each node came from
-  std::vector<std::vector<int>> last_link_;  // by position of a representative, by node: the last link of the path there
-  std::vector<double> hops_;                 // cost by pair of positions
-  std::vector<double> into_;                 // the same by target first: what trees are searched by
+  std::vector<int> position_;                 // by node, -1: no terminal
+  std::vector<int> representative_;           // by position
+  std::vector<int> element_;                  // by position: the group's element that maps the representative here
+  std::vector<std::vector<int>> back_;        // by element: where each node came from
+  std::vector<bool> may_turn_;                // by node: from some neighbours it does not pass data on to others
+  std::vector<std::vector<Step>> last_step_;  // by position of a representative, by state: the last step of the path there
+  std::vector<double> hops_;                  // cost by pair of positions
+  std::vector<double> into_;                  // the same by target first: what trees are searched by
 };
 
 }  // namespace p2plab

@@ -4,6 +4,7 @@
 
 #include "p2plab/bounds/bounds.h"
 #include "p2plab/machine/presets.h"
+#include "p2plab/machine/topology_io.h"
 #include "p2plab/schedule/analysis.h"
 #include "support/machines.h"
 #include "support/optima.h"
@@ -86,6 +87,15 @@ TEST(Flow, OneMemberHasNothingToSend) {
   const auto plan = testing::plan_on(testing::one_switch(1), "flow", CollectiveKind::all_to_all);
   ASSERT_TRUE(plan) << describe(plan.error());
   EXPECT_EQ(rounds(plan->schedule), 0);
+}
+
+// A ring of DGX Sparks has two NICs in each host, and no host passes on what comes in by one of them: GPUs relay.
+TEST(Flow, DoesNotPassAHostFromNicToNic) {
+  const auto file = std::string{P2PLAB_SOURCE_DIR} + "/tests/data/field/10_spark_ring4.yaml";
+  const auto machine = load_topology(file);
+  ASSERT_TRUE(machine) << describe(machine.error());
+  const auto plan = testing::plan_on(*machine, "flow", CollectiveKind::all_to_all);
+  ASSERT_TRUE(plan) << describe(plan.error());
 }
 
 }  // namespace
