@@ -16,6 +16,7 @@ namespace p2plab {
 namespace {
 
 constexpr double near_enough = 1 - 1e-6;
+constexpr double nothing = 1e-12;  // a rate that is the solver's noise
 constexpr double least_share = 0.002;
 constexpr int most_path_rounds = 200;
 constexpr std::size_t most_pairs = 1500;
@@ -63,7 +64,7 @@ class FlowProgram {
       for (std::size_t o = 0; o < prices.size(); ++o) prices[o] = std::max(0.0, program_->price(static_cast<int>(o)));
       for (std::size_t p = 0; p < worth.size(); ++p) worth[p] = -program_->price(static_cast<int>(capacities_.size() + p));
     }
-    return !columns_.empty() && joined_ && program_->objective() > 0;
+    return !columns_.empty() && joined_ && program_->objective() > nothing;
   }
 
   FlowPaths result() const {

@@ -131,8 +131,8 @@ constexpr double solver_tolerance = 1e-8;
 
 // Up to so many members trees are packed one by one where the linear program falls short; beyond, nearly all is better than one tree a root.
 constexpr std::size_t most_packed = 32;
-constexpr double worth_having = 0.98;
-constexpr std::size_t most_irregular = 128;  // one tree a root for so many takes seconds
+constexpr double worth_having = 0.98, worth_nothing = 0.01;  // the latter of what was stopped early
+constexpr std::size_t most_irregular = 128;                  // one tree a root for so many takes seconds
 
 bool reaches_target(const std::optional<PackedForest>& packed) { return packed && packed->share > 1 - 1e-9; }
 
@@ -170,7 +170,7 @@ std::optional<Forest> low_forest(const Topology& topology, const ForestRequest& 
   auto packed = pack_from(topology, packing, std::move(mended));
   // Among so many nothing better follows: the best so far, its gap stated.
   const auto least = members <= most_packed ? 1 - 1e-9 : (members <= most_irregular ? worth_having : 0);
-  if (!packed || (packed->share < least && !request.stop())) return std::nullopt;
+  if (!packed || packed->share < (request.stop() ? worth_nothing : least)) return std::nullopt;
   auto list = request.towards_root ? along_data(std::move(packed->in)) : std::move(packed->out);
   return Forest{std::move(list), packed->height, 1 / (packing.target * packed->share), std::min(packed->share, 1.0)};
 }

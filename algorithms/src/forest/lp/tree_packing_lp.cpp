@@ -17,15 +17,11 @@ namespace p2plab {
 
 namespace {
 
-constexpr double enough = 1 - 1e-9;
-constexpr double exactly = 1 - 1e-13;
-constexpr int warm_rounds = 6;
-constexpr int most_rounds = 400;
-constexpr int patience = 12;  // rounds without gain before trees may grow higher
-constexpr int extra_height = 24;
-constexpr double hopeless = 1 - 1e-6;    // no better prices will show that trees of this height reach the target
-constexpr double most_work = 3e7;        // of one round
-constexpr double most_total_work = 4e8;  // some ten seconds
+constexpr double enough = 1 - 1e-9, exactly = 1 - 1e-13, nothing = 1e-12;
+constexpr int warm_rounds = 6, most_rounds = 400, extra_height = 24;
+constexpr int patience = 12;                              // rounds without gain before trees may grow higher
+constexpr double hopeless = 1 - 1e-6;                     // no better prices will show that trees of this height reach the target
+constexpr double most_work = 3e7, most_total_work = 4e8;  // of one round, and of all: some ten seconds
 constexpr std::size_t most_roots = 64;
 // How near the solver's weights are to the fractions that they stand for: the simplest that fill the links exactly are taken.
 constexpr std::array tolerances{1e-7, 1e-9, 1e-11, 1e-12};
@@ -82,21 +78,23 @@ class TreePackingLp {
       best = std::max(best, rate);
       if (rate >= enough || request_.stop()) break;
       while (!grow_helpful() || idle >= patience || reachable_ < hopeless) {
-        if (height_ >= highest) return best > 0;
+        if (height_ >= highest) return program_->objective() > nothing;
         ++height_;
         idle = 0;
       }
     }
-    return best > 0;
+    return program_->objective() > nothing;
   }
 
-  PackedForest result() const {
+  // None if some root is left without trees, as may be where little time was given.
+  std::optional<PackedForest> result() const {
     std::vector<std::int64_t> counts;
     for (const auto tolerance : tolerances) {
       auto other = counts_of(tolerance);
       if (counts.empty() || share_of(other) > share_of(counts)) counts = std::move(other);
       if (share_of(counts) >= exactly) break;
     }
+    if (share_of(counts) <= 0) return std::nullopt;
     PackedForest forest;
     const bool folds = request_.fold && group_.size() > 1 && !fixes_some_root();
     for (std::size_t c = 0; c < columns_.size(); ++c) {
@@ -245,21 +243,26 @@ class TreePackingLp {
     std::vector<double> sums(growers_.size() * roots_.size(), both_ ? 0 : 1);
     for (std::size_t c = 0; c < columns_.size(); ++c) {
       const auto value = program_->value(first_tree_ + static_cast<int>(c));
-      weights.push_back(value > 1e-9 ? value / program_->objective() : 0);
+      weights.push_back(value > 1e-9 * program_->objective() ? value / program_->objective() : 0);
       lots.push_back(lot_of(columns_[c]));
     }
     for (std::size_t i = 0; both_ && i < sums.size(); ++i) sums[i] = program_->value(static_cast<int>(i % roots_.size())) / program_->objective();
     return whole_weights(weights, lots, sums, tolerance);
   }
 
-  // The share of the target at which the fullest orbit is full.
+  // The share of the target at which the fullest orbit is full; 0 if a root is left without trees (both ways it may be, but then both ways).
   double share_of(const std::vector<std::int64_t>& counts) const {
     std::vector<double> loads(capacities_.size());
+    std::vector<double> lots(2 * roots_.size());
     double all = 0;  // of the lots of one direction, or of one lot
     for (std::size_t c = 0; c < columns_.size(); ++c) {
       const auto root = place_of(columns_[c].root);
-      if (both_ ? columns_[c].in : lot_of(columns_[c]) == 0) all += static_cast<double>(counts[c]);
+      lots[static_cast<std::size_t>(lot_of(columns_[c]))] += static_cast<double>(counts[c]);
       for (const auto& [o, times] : columns_[c].uses) loads[static_cast<std::size_t>(o)] += static_cast<double>(counts[c] * times) * part(o, root);
+    }
+    for (std::size_t r = 0; r < roots_.size(); ++r) {
+      if (both_ ? (lots[r] > 0) != (lots[roots_.size() + r] > 0) : lots[r] == 0) return 0;
+      if (both_ || r == 0) all += lots[r];
     }
     const auto fullest = std::ranges::max(loads);
     return fullest > 0 ? all / fullest : 0;
