@@ -85,8 +85,9 @@ Result<Evaluation> Selector::select(const Parameters& given, const Collective& c
     if (candidate) {
       tell(asked.name(), *candidate ? std::optional{(*candidate)->time()} : std::nullopt);
       if (*candidate) keep(found, **std::move(candidate));
-    } else if (candidate.error().code == ErrorCode::unsupported) {
-      if (asked.parameters.empty()) refusals.push_back(candidate.error().message);
+    } else if (candidate.error().code == ErrorCode::unsupported || candidate.error().code == ErrorCode::verification_failed) {
+      // A plan that does not hold is none; planners are tested one by one, so here the others go on.
+      if (asked.parameters.empty() || candidate.error().code == ErrorCode::verification_failed) refusals.push_back(candidate.error().message);
     } else {
       return std::move(candidate).error();
     }
