@@ -47,6 +47,18 @@ TEST(MaxMin, LeavesToTheFastWhatTheSlowCannotUse) {
   EXPECT_EQ(result.rank_finish[2], at_rate(1 << 20, 9));  // what the slow one leaves of the bus
 }
 
+// A budget that the links into and out of a switch share: what passes takes it twice.
+TEST(MaxMin, WhatPassesABudgetTwiceTakesItTwice) {
+  auto builder = testing::with_gpus("shared port", 2);
+  const auto fabric = builder.add_node({.name = "switch", .kind = NodeKind::nvswitch});
+  const auto in = builder.add_link({NodeId{0}, fabric, LinkKind::nvlink, GBps(100), Seconds{0}});
+  const auto out = builder.add_link({fabric, NodeId{1}, LinkKind::nvlink, GBps(100), Seconds{0}});
+  builder.add_group({.name = "port", .bandwidth = GBps(100), .links = {in, out}});
+  const auto machine = testing::built(std::move(builder));
+  const auto program = testing::lowered(machine, testing::pairs(2, {{Rank{0}, Rank{1}}}), 1_MiB);
+  EXPECT_EQ(by(SimEngine::max_min, machine, program), at_rate(1 << 20, 50));
+}
+
 TEST(MaxMin, SharesALinkAmongFlowsThatEndOneAfterAnother) {
   const auto machine = testing::one_switch(4);
   auto program = testing::lowered(machine, testing::pairs(4, {{Rank{0}, Rank{3}}, {Rank{1}, Rank{3}}, {Rank{2}, Rank{3}}}), Bytes{3'000'000});

@@ -40,7 +40,6 @@ std::uint32_t FairShare::add(std::int64_t now, double bytes, std::span<const std
   flow.active = true;
   flow.resources.assign(resources.begin(), resources.end());
   std::ranges::sort(flow.resources);
-  flow.resources.erase(std::unique(flow.resources.begin(), flow.resources.end()), flow.resources.end());
   for (const auto resource : flow.resources) {
     shared_[resource].flows.push_back(index);
     changed_.push_back(resource);

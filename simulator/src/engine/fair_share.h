@@ -21,7 +21,8 @@ class FairShare {
   /// Capacities in bytes per second.
   explicit FairShare(std::vector<double> capacities);
 
-  /// A flow of `bytes` over `resources` from time `now` (picoseconds) on; its number may be that of one that has ended.
+  /// A flow of `bytes` over `resources` from time `now` (picoseconds) on; its number may be that of one that has ended. It takes twice its rate of what
+  /// it passes twice, as a budget that the links into and out of a switch share.
   std::uint32_t add(std::int64_t now, double bytes, std::span<const std::uint32_t> resources);
   void remove(std::uint32_t flow);
   bool valid(const Drain& drain) const { return flows_[drain.flow].active && flows_[drain.flow].version == drain.version; }
@@ -44,7 +45,7 @@ class FairShare {
     double left = 0;         // while sharing out
     std::uint32_t open = 0;  // flows without a rate yet
     bool gathered = false;
-    std::vector<std::uint32_t> flows;
+    std::vector<std::uint32_t> flows;  // each as often as it passes here
   };
 
   void gather();
