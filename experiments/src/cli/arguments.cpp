@@ -204,7 +204,7 @@ Result<std::optional<Seconds>> limits_from(const LimitArguments& arguments, Watc
   if (text.empty()) return std::optional<Seconds>{};
   auto time = time_from(text, former ? arguments.former_name : "--time-limit");
   if (!time) return std::move(time).error();
-  if (time->count() > 0) watch.limit_time(*time);
+  watch.limit_time(*time);
   return std::optional{*time};
 }
 

@@ -78,8 +78,11 @@ Status print_frontier(const FrontierArguments& arguments, Watch& watch) {
   watch.showing(fmt::format("looking for plans of {}", to_string(collective->kind)));
   watch.stops_when_asked();
   const Routes routes(*topology);
+  constexpr Seconds usual{60};
   const FrontierOptions options{
-      .most_chunks = arguments.chunks, .most_steps = arguments.steps, .time_limit = watch.time_left(), .stop = [&watch] { return watch.asked(); }};
+      .most_chunks = arguments.chunks, .most_steps = arguments.steps, .time_limit = watch.time_left().value_or(usual), .stop = [&watch] {
+        return watch.asked();
+      }};
   auto found = frontier(*topology, routes, *collective, options);
   if (!found) return std::move(found).error();
   watch.finishing();

@@ -122,7 +122,7 @@ void Watch::showing(std::string what) {
 // A line on a terminal, once a second; gone before anything is printed.
 void Watch::show(bool end) {
   const auto now = static_cast<int>(seconds());
-  if (end || finishing_) {
+  if (end || writer_ != Writer::nobody) {
     if (shown_ > 0) std::cerr << "\r\x1b[K" << std::flush;
     shown_ = 0;
     return;
@@ -135,7 +135,7 @@ void Watch::show(bool end) {
 }
 
 std::optional<Seconds> Watch::time_left() const {
-  if (time_limit_ <= 0) return std::nullopt;
+  if (time_limit_ < 0) return std::nullopt;
   return Seconds{std::max(0.0, time_limit_ - seconds())};
 }
 
@@ -158,8 +158,14 @@ void Watch::know(std::string sentence) {
   known_.push_back(std::move(sentence));
 }
 
+void Watch::finishing() {
+  auto writer = Writer::nobody;
+  if (writer_.compare_exchange_strong(writer, Writer::work) || writer == Writer::work || cutter_.load() == std::this_thread::get_id()) return;
+  while (true) pause();
+}
+
 Status Watch::print(std::string_view text) {
-  finishing_ = true;
+  finishing();
   constexpr std::size_t piece = 4096;  // a write to a pipe that is read slowly is seen to go on
   while (!text.empty()) {
     const auto count = ::write(STDOUT_FILENO, text.data(), std::min(text.size(), piece));
@@ -177,7 +183,7 @@ Status Watch::print(std::string_view text) {
 }
 
 Status Watch::write(const std::string& path, std::string_view text) {
-  finishing_ = true;
+  finishing();
   return write_whole(path, text);
 }
 
@@ -211,7 +217,9 @@ Status Watch::guarded(const std::function<Status()>& work) const {
 
 // Ends the program beside work that goes on; so nothing that it uses is destroyed.
 void Watch::cut(Cut why) {
-  const bool writing = finishing_.exchange(true);
+  cutter_ = std::this_thread::get_id();
+  auto writer = Writer::nobody;
+  const bool writing = !writer_.compare_exchange_strong(writer, Writer::cut);
   std::function<Status(const std::string&)> finish;
   {
     const std::lock_guard lock(mutex_);
@@ -240,7 +248,7 @@ std::optional<Watch::Cut> Watch::limit_passed(int statm) const {
   if (memory_in_use(statm).count() > memory_limit_) {
     return Cut{{ErrorCode::unsupported, fmt::format("the memory limit of {} is reached", about(Bytes{memory_limit_})), std::nullopt, {more_memory}}};
   }
-  if (finishing_ || time_limit_ <= 0) return std::nullopt;
+  if (writer_ != Writer::nobody || time_limit_ <= 0) return std::nullopt;
   if (seconds() <= time_limit_ + part_until_cut * std::max(share_over * time_limit_, seconds_over)) return std::nullopt;
   return Cut{{ErrorCode::unsupported, fmt::format("the time limit of {:g} s passed", time_limit_.load())}, true};
 }
@@ -259,9 +267,9 @@ void Watch::look(const Signals& signals, int done) {
     const auto came = signals.next();
     if (came != 0) {
       const bool again = signal_.exchange(came) != 0;
-      if (again || !(finishing_ || stops_)) cut({{ErrorCode::interrupted, "interrupted"}});
+      if (again || !(writer_ != Writer::nobody || stops_)) cut({{ErrorCode::interrupted, "interrupted"}});
     }
-    if (came != 0 || !finishing_ || std::exchange(pieces, pieces_.load()) != pieces_) moved = Clock::now();
+    if (came != 0 || writer_ == Writer::nobody || std::exchange(pieces, pieces_.load()) != pieces_) moved = Clock::now();
     if (signal_ != 0 && Clock::now() - moved > grace_to_write) cut({{ErrorCode::interrupted, "interrupted before all was written"}});
   }
 }

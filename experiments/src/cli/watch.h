@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "p2plab/base/result.h"
@@ -33,7 +34,7 @@ class Watch {
   void showing(std::string what);
   /// From the start of the program. Work that stops by itself does so in time; other work is cut off within the tenth, or 0.2 s, that is promised.
   void limit_time(Seconds limit) { time_limit_ = limit.count(); }
-  /// What is left of the time until the work should be done; none without a limit.
+  /// What is left of the time until the work should be done; none without a limit. 0 asks for the first result at hand, and is not cut off.
   std::optional<Seconds> time_left() const;
   /// The most memory that may be taken; half of the machine's if not set.
   void limit_memory(Bytes limit) { memory_limit_ = limit.count(); }
@@ -47,8 +48,9 @@ class Watch {
   void keep(std::function<Status(const std::string& reason)> finish);
   /// A sentence for the error if the work is cut off and nothing was kept, such as a bound.
   void know(std::string sentence);
-  /// All is found; only writing is left, which no limit of time cuts off.
-  void finishing() { finishing_ = true; }
+  /// All is found; only writing is left, which no limit of time cuts off. Does not return if the work is being cut off: then what was kept is
+  /// written, and what it refers to stays. To be called before what `keep` refers to ends.
+  void finishing();
 
   /// Writes to stdout. Errors: io, with the system's reason.
   Status print(std::string_view text);
@@ -57,6 +59,7 @@ class Watch {
 
  private:
   class Signals;
+  enum class Writer { nobody, work, cut };  // whoever comes first writes, the other one does not
   // Why work is cut off.
   struct Cut {
     Error error;
@@ -74,9 +77,10 @@ class Watch {
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
   int shown_ = 0;  // seconds; by the main thread alone
   std::atomic<int> signal_{0};
-  std::atomic<bool> finishing_{false};
+  std::atomic<Writer> writer_{Writer::nobody};
+  std::atomic<std::thread::id> cutter_{};
   std::atomic<bool> stops_{false};     // the work ends by itself when asked to
-  std::atomic<double> time_limit_{0};  // seconds; 0: none
+  std::atomic<double> time_limit_{-1};  // seconds; negative: none
   std::atomic<std::int64_t> memory_limit_;
   std::atomic<std::int64_t> pieces_{0};  // written to stdout
   mutable std::mutex mutex_;             // of what follows

@@ -227,7 +227,8 @@ Status add_spread(Answers& all, const WhatIfArguments& arguments, const Routes& 
 }
 
 Status answer(const WhatIfArguments& arguments, Watch& watch) {
-  if (auto limits = limits_from(arguments.limits, watch); !limits) return std::move(limits).error();
+  const auto limit = limits_from(arguments.limits, watch);
+  if (!limit) return limit.error();
   auto questions = questions_of(arguments);
   if (!questions) return std::move(questions).error();
   auto subject = subject_of(arguments, watch);
@@ -241,6 +242,9 @@ Status answer(const WhatIfArguments& arguments, Watch& watch) {
     if (!found) return std::move(found).error();
     all.answers.push_back(*std::move(found));
     watch.keep([&watch, text = arguments.json ? json_of(all) : text_of(all, arguments.top)](const std::string&) { return watch.print(text); });
+    if (!*limit || watch.time_left().value_or(Seconds{0}).count() > 0) continue;
+    std::cerr << fmt::format("note: the time was enough for {} of {} answers\n", all.answers.size(), questions->size());
+    return watch.print(arguments.json ? json_of(all) : text_of(all, arguments.top));
   }
   const Routes routes(all.subject.topology);
   if (!asked) {
