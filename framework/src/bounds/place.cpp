@@ -186,8 +186,9 @@ Result<Placement> judge(const Topology& topology, const Subset& subset, Collecti
   return placement;
 }
 
-// Is `a` to be taken before `b`?
-bool better(const Placement& a, const Placement& b) {
+}  // namespace placing
+
+bool taken_before(const Placement& a, const Placement& b) {
   constexpr double same = 1 + 1e-9;
   if (a.busbw_gbps > b.busbw_gbps * same || b.busbw_gbps > a.busbw_gbps * same) return a.busbw_gbps > b.busbw_gbps;
   if (a.own_links != b.own_links) return a.own_links > b.own_links;
@@ -196,9 +197,7 @@ bool better(const Placement& a, const Placement& b) {
   return std::tuple{picoseconds(a), a.hops} < std::tuple{picoseconds(b), b.hops};
 }
 
-}  // namespace placing
-
-Result<std::vector<Placement>> place(const Topology& topology, int count, CollectiveKind kind) {
+Result<std::vector<Placement>> place(const Topology& topology, int count, CollectiveKind kind, const Weighed& weighed) {
   using namespace placing;
   if (auto ok = check(topology.ranks(), count, kind); !ok) return std::move(ok).error();
   const auto all = all_subsets(topology.ranks(), count);
@@ -209,8 +208,9 @@ Result<std::vector<Placement>> place(const Topology& topology, int count, Collec
     if (!placement) return std::move(placement).error();
     placement->alike = static_cast<std::int64_t>(orbit.size());
     placements.push_back(*std::move(placement));
+    if (weighed && weighed(placements.back())) break;
   }
-  std::ranges::stable_sort(placements, better);
+  std::ranges::stable_sort(placements, taken_before);
   return placements;
 }
 

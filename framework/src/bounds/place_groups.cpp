@@ -21,7 +21,7 @@ class Parting {
       : all_(all), values_(values), used_(static_cast<std::size_t>(n)), groups_(static_cast<std::size_t>(groups)) {
     order_.resize(all.size());
     std::iota(order_.begin(), order_.end(), std::size_t{0});
-    std::ranges::stable_sort(order_, [&](std::size_t a, std::size_t b) { return better(*values_[a], *values_[b]); });
+    std::ranges::stable_sort(order_, [&](std::size_t a, std::size_t b) { return taken_before(*values_[a], *values_[b]); });
   }
 
   std::vector<std::size_t> run() {

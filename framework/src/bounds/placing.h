@@ -24,7 +24,4 @@ Status check(int n, int count, CollectiveKind kind);
 /// What these GPUs allow among themselves; `own`: what each sends on the whole machine.
 Result<Placement> judge(const Topology& topology, const Subset& subset, CollectiveKind kind, const std::vector<Degree>& own);
 
-/// Is `a` to be taken before `b`?
-bool better(const Placement& a, const Placement& b);
-
 }  // namespace p2plab::placing

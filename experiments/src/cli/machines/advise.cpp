@@ -30,6 +30,7 @@ struct AdviseArguments {
   std::string profile;
   std::string dtype = "float16";
   bool json = false;
+  LimitArguments limits;
 };
 
 // The plan that is predicted fastest at one size.
@@ -49,59 +50,79 @@ struct Advice {
   AssumedRange range;
   std::vector<std::string> odd;
   std::vector<Expected> sizes;
-  std::vector<std::string> warnings;
 };
 
 Result<Topology> machine_from(const AdviseArguments& arguments, std::vector<std::string>* warnings) {
   return arguments.machine.empty() ? detect_topology(warnings) : resolve_machine(arguments.machine, warnings);
 }
 
-Result<std::vector<Expected>> expect(const Topology& job, const AdviseArguments& arguments) {
+std::string words_of(const Advice& advice, const AdviseArguments& arguments);
+
+// What is known so far is the advice if the watch ends the work.
+void keep(const Advice& advice, const AdviseArguments& arguments, Watch& watch) {
+  watch.keep([&watch, text = words_of(advice, arguments)](const std::string&) { return watch.print(text); });
+}
+
+// Fills in the sizes; each takes its part of the time that is left.
+Status expect(const Topology& job, const AdviseArguments& arguments, std::optional<Seconds> limit, Watch& watch, Advice& advice) {
   auto profile = profile_from(arguments.profile, job);
   if (!profile) return std::move(profile).error();
   auto type = data_type(arguments.dtype);
   if (!type) return std::move(type).error();
   const Evaluator evaluator(job, *profile);
   const auto collective = make_collective(CollectiveKind::all_reduce, job.ranks());
-  std::vector<Expected> all;
-  for (auto size = 1_KiB; size <= 256_MiB; size = size * 8) {
+  constexpr int sizes = 7;
+  auto size = 1_KiB;
+  for (int s = 0; s < sizes; ++s, size = size * 8) {
     const auto payload = payload_of(size, *type, ReduceOp::sum);
-    auto evaluation = plan_one(evaluator, {.name = "auto"}, collective, payload);
+    PlanningOptions options;
+    constexpr double to_search = 0.75;  // the rest is for predicting what was found
+    if (limit) options.time_limit = to_search / (sizes - s) * watch.time_left().value_or(Seconds{0});
+    auto evaluation = plan_one(evaluator, {.name = "auto"}, collective, payload, options);
     if (!evaluation) return std::move(evaluation).error();
     Expected one{.size = size, .algorithm = evaluation->plan().planner, .time = evaluation->prediction.time};
     one.busbw = static_cast<double>(size.count()) / one.time.count() * 1e-9 * bus_factor(CollectiveKind::all_reduce, job.ranks());
     const auto prediction = evaluator.predict(evaluation->program);
     if (prediction && prediction->interval) one.interval = *prediction->interval;
-    all.push_back(std::move(one));
+    advice.sizes.push_back(std::move(one));
+    keep(advice, arguments, watch);
   }
-  return all;
+  return {};
 }
 
-Result<Advice> advise(const AdviseArguments& arguments) {
+Result<Advice> advise(const AdviseArguments& arguments, std::optional<Seconds> limit, Watch& watch) {
   std::vector<std::string> warnings;
   auto machine = machine_from(arguments, &warnings);
   if (!machine) return std::move(machine).error();
+  for (const auto& warning : warnings) std::cerr << "warning: " << warning << '\n';
+  if (auto able = afford_routes(machine->ranks(), watch); !able) return std::move(able).error();
+  watch.showing(fmt::format("looking at {}", machine->name()));
   const int gpus = arguments.gpus > 0 ? arguments.gpus : machine->ranks();
-  auto placements = place(*machine, gpus);
+  constexpr double for_sizes = 0.6;  // of the time
+  auto placements = place(*machine, gpus, CollectiveKind::all_reduce,
+                          [&](const Placement&) { return limit && watch.time_left().value_or(Seconds{0}).count() <= for_sizes * limit->count(); });
   if (!placements) return std::move(placements).error();
   const auto best = placements->front();
+  Advice advice{*std::move(machine), best, placements->size(), best.busbw_gbps, {}, {}, {}};
+  keep(advice, arguments, watch);
+  advice.odd = oddity_lines(advice.machine);
+  keep(advice, arguments, watch);
   const auto job_on = [&](const Topology& whole) -> Result<Topology> {
     auto kept = keep_gpus(whole, best.gpus);
     return kept ? peer_links(*kept) : kept;
   };
-  auto job = job_on(*machine);
+  auto job = job_on(advice.machine);
   if (!job) return std::move(job).error();
-  auto range = rests_on(*machine, [&](const Topology& other) -> std::optional<double> {
+  advice.range = rests_on(advice.machine, [&](const Topology& other) -> std::optional<double> {
     const auto moved = job_on(other);
     if (!moved) return std::nullopt;
     const auto found = bound(*moved, make_collective(CollectiveKind::all_reduce, gpus));
     return found ? std::optional{found->algbw_gbps() * bus_factor(CollectiveKind::all_reduce, gpus)} : std::nullopt;
   });
-  auto sizes = gpus > 1 ? expect(*job, arguments) : Result<std::vector<Expected>>{std::vector<Expected>{}};
-  if (!sizes) return std::move(sizes).error();
-  auto odd = oddity_lines(*machine);
-  return Advice{*std::move(machine), best,           placements->size(), best.busbw_gbps,
-                std::move(range),    std::move(odd), *std::move(sizes),  std::move(warnings)};
+  if (gpus > 1) {
+    if (auto done = expect(*job, arguments, limit, watch, advice); !done) return std::move(done).error();
+  }
+  return advice;
 }
 
 bool refuses_peers(const Topology& machine) {
@@ -178,11 +199,17 @@ std::string json_of(const Advice& advice, const AdviseArguments& arguments) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
+std::string words_of(const Advice& advice, const AdviseArguments& arguments) {
+  return arguments.json ? json_of(advice, arguments) : text_of(advice, arguments);
+}
+
 Status print_advice(const AdviseArguments& arguments, Watch& watch) {
-  auto advice = advise(arguments);
-  if (!advice) return std::move(advice).error();
-  for (const auto& warning : advice->warnings) std::cerr << "warning: " << warning << '\n';
-  return watch.print(arguments.json ? json_of(*advice, arguments) : text_of(*advice, arguments));
+  const auto limit = limits_from(arguments.limits, watch);
+  if (!limit) return limit.error();
+  const auto advice = advise(arguments, *limit, watch);
+  if (!advice) return advice.error();
+  watch.finishing();
+  return watch.print(words_of(*advice, arguments));
 }
 
 }  // namespace
@@ -196,6 +223,8 @@ Command advise_command(CLI::App& parent) {
   app->add_option("--profile", a->profile, "calibration of the simulator (default: that of the machine's GPUs; ideal: none)")->type_name("P");
   app->add_option("--dtype", a->dtype, "element type")->capture_default_str()->type_name("TYPE");
   app->add_flag("--json", a->json, "print as JSON");
+  add_time_limit(*app, a->limits, "how long to look; then what is known by then", "");
+  add_memory_limit(*app, a->limits);
   return {app, [a](Watch& watch) { return print_advice(*a, watch); }};
 }
 

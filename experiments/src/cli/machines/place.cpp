@@ -4,6 +4,8 @@
 #include <cmath>
 #include <iostream>
 #include <map>
+#include <memory>
+#include <mutex>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -32,6 +34,26 @@ struct PlaceArguments {
   std::string collective = "all_reduce";
   int top = 10;
   bool json = false;
+  LimitArguments limits;
+};
+
+// The kinds that were weighed; the watch may ask for them while the work goes on.
+class SoFar {
+ public:
+  void add(const Placement& one) {
+    const std::lock_guard lock(mutex_);
+    all_.push_back(one);
+  }
+  std::vector<Placement> best_first() const {
+    const std::lock_guard lock(mutex_);
+    auto all = all_;
+    std::ranges::stable_sort(all, taken_before);
+    return all;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<Placement> all_;
 };
 
 // "tp=4,pp=2": groups of the first number, the product of the others of them.
@@ -81,7 +103,16 @@ nlohmann::ordered_json json_of(const Topology& topology, const Placement& placem
           {"cuda_visible_devices", fmt::format("{}", fmt::join(gpu_numbers(topology, placement), ","))}};
 }
 
-std::string text_of(const PlaceArguments& arguments, const Topology& topology, const std::vector<Placement>& placements) {
+// What is printed; the odd takes longer than the rest on some machines, so it is looked for last.
+struct Placed {
+  std::vector<Placement> placements;
+  AssumedRange range = {};
+  std::vector<std::string> odd = {};
+  bool complete = true;
+};
+
+std::string text_of(const PlaceArguments& arguments, const Topology& topology, const Placed& placed) {
+  const auto& placements = placed.placements;
   TextTable table({{"GPUs in rank order"},
                    {"busbw GB/s", TextTable::Align::right},
                    {"way ns", TextTable::Align::right},
@@ -104,8 +135,8 @@ std::string text_of(const PlaceArguments& arguments, const Topology& topology, c
   if (shown < placements.size()) text += fmt::format("and {} more kinds (--top {} shows all)\n", placements.size() - shown, placements.size());
   if (cut_off > 0) text += fmt::format("{} subsets have GPUs that cannot reach each other\n", cut_off);
   text += fmt::format("best: {} (CUDA_DEVICE_ORDER=PCI_BUS_ID; rank r is the r-th)\n", visible(gpu_numbers(topology, placements.front())));
-  for (const auto& line : oddity_lines(topology)) text += fmt::format("odd: {}\n", line);
-  return text;
+  for (const auto& line : placed.odd) text += fmt::format("odd: {}\n", line);
+  return text + rests_on_text(placed.range, "GB/s busbw");
 }
 
 // The bus bandwidth of these GPUs, for the numbers that it rests on.
@@ -153,7 +184,20 @@ Status print_groups_for(const PlaceArguments& arguments, const Topology& topolog
   return watch.print(*text);
 }
 
+Status give(const PlaceArguments& arguments, const Topology& machine, const Placed& placed, Watch& watch) {
+  if (!arguments.json) return watch.print(text_of(arguments, machine, placed));
+  nlohmann::ordered_json json{
+      {"collective", arguments.collective}, {"gpus", arguments.gpus}, {"complete", placed.complete}, {"placements", nlohmann::ordered_json::array()}};
+  for (const auto& placement : placed.placements) json["placements"].push_back(json_of(machine, placement, arguments.gpus));
+  json["odd"] = placed.odd;
+  json["rests_on"] = rests_on_json(placed.range, "busbw_gbps");
+  json["also_assumed"] = also_assumed_json(placed.range);
+  return watch.print(json.dump(2) + "\n");
+}
+
 Status print_placements(const PlaceArguments& arguments, Watch& watch) {
+  const auto limit = limits_from(arguments.limits, watch);
+  if (!limit) return limit.error();
   const int asked = (arguments.gpus != 0 ? 1 : 0) + (arguments.groups.empty() ? 0 : 1) + (arguments.model.model.empty() ? 0 : 1);
   if (asked != 1) return Error{ErrorCode::usage, "give one of --gpus, --groups and --model"};
   auto topology = topology_from(arguments.topology);
@@ -162,17 +206,28 @@ Status print_placements(const PlaceArguments& arguments, Watch& watch) {
   auto kind = collective_kind(arguments.collective);
   if (!kind) return std::move(kind).error();
   const auto& machine = *topology;
+  if (auto able = afford_routes(machine.ranks(), watch); !able) return able;
+  watch.showing(fmt::format("weighing sets of GPUs of {}", machine.name()));
   if (!arguments.groups.empty()) return print_groups(arguments, machine, *kind, watch);
-  auto placements = place(machine, arguments.gpus, *kind);
-  if (!placements) return std::move(placements).error();
-  const auto range = rests_on_best(machine, placements->front(), *kind);
-  if (!arguments.json) return watch.print(text_of(arguments, machine, *placements) + rests_on_text(range, "GB/s busbw"));
-  nlohmann::ordered_json json{{"collective", arguments.collective}, {"gpus", arguments.gpus}, {"placements", nlohmann::ordered_json::array()}};
-  for (const auto& placement : *placements) json["placements"].push_back(json_of(machine, placement, arguments.gpus));
-  json["odd"] = oddity_lines(machine);
-  json["rests_on"] = rests_on_json(range, "busbw_gbps");
-  json["also_assumed"] = also_assumed_json(range);
-  return watch.print(json.dump(2) + "\n");
+  SoFar so_far;
+  bool early = false;
+  const double left_for_the_rest = limit->value_or(Seconds{0}).count() / 4;
+  auto placements = place(machine, arguments.gpus, *kind, [&](const Placement& one) {
+    so_far.add(one);
+    watch.keep([&](const std::string&) { return give(arguments, machine, {.placements = so_far.best_first(), .complete = false}, watch); });
+    early = limit->has_value() && watch.time_left().value_or(Seconds{0}).count() <= left_for_the_rest;
+    return early;
+  });
+  if (!placements) {
+    watch.finishing();  // what was kept refers to what ends here
+    return std::move(placements).error();
+  }
+  if (early) std::cerr << fmt::format("note: the time was enough to weigh {} kinds of sets; others may be better\n", placements->size());
+  Placed placed{.placements = *std::move(placements), .complete = !early};
+  placed.range = rests_on_best(machine, placed.placements.front(), *kind);
+  placed.odd = oddity_lines(machine);
+  watch.finishing();
+  return give(arguments, machine, placed, watch);
 }
 
 }  // namespace
@@ -196,6 +251,8 @@ Command place_command(CLI::App& parent) {
   app->add_option("--collective", a->collective, "what to rank them by")->capture_default_str()->type_name("C");
   app->add_option("--top", a->top, "how many kinds to print")->capture_default_str()->check(CLI::PositiveNumber)->type_name("N");
   app->add_flag("--json", a->json, "print all as JSON");
+  add_time_limit(*app, a->limits, "how long to look; then the best of those that were weighed", "");
+  add_memory_limit(*app, a->limits);
   return {app, [a](Watch& watch) { return print_placements(*a, watch); }};
 }
 

@@ -2,6 +2,7 @@
 // Which GPUs of a machine to take for a job, and in which order.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "p2plab/bounds/bounds.h"
@@ -25,10 +26,17 @@ struct Placement {
   std::int64_t alike = 1;
 };
 
+/// Is `a` to be taken before `b`?
+bool taken_before(const Placement& a, const Placement& b);
+
+/// Is told of each kind of subset that was weighed; true: weigh no more.
+using Weighed = std::function<bool(const Placement&)>;
+
 /// All subsets of `count` GPUs up to symmetry: by falling bandwidth, then whole GPUs before damaged ones, then by latency, links and relays. GPUs
-/// that NVLinks join use no PCIe among themselves. Errors: a count below 1 or above the machine's GPUs; more than 200,000 subsets (says how many); a
-/// collective with a root or pairs, since who is the root would matter.
-Result<std::vector<Placement>> place(const Topology& topology, int count, CollectiveKind kind = CollectiveKind::all_reduce);
+/// that NVLinks join use no PCIe among themselves. If `weighed` ends it early, those that were weighed. Errors: a count below 1 or above the
+/// machine's GPUs; more than 200,000 subsets (says how many); a collective with a root or pairs, since who is the root would matter.
+Result<std::vector<Placement>> place(const Topology& topology, int count, CollectiveKind kind = CollectiveKind::all_reduce,
+                                     const Weighed& weighed = {});
 
 /// `groups` sets of `size` GPUs each that share none (tensor-parallel groups of a pipeline, say): inside as fast as can be, the slowest of them
 /// first, then together, then with as short a way from each to the next as can be. Empty if the machine has too few GPUs. Errors: as of `place`, and

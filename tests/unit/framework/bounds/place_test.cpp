@@ -71,5 +71,15 @@ TEST(Place, RefusesWhatCannotBeChosen) {
   EXPECT_EQ(place(*make_preset("ring", {{"gpus", "64"}}), 32).error().code, ErrorCode::unsupported);
 }
 
+// 4 of 12 GPUs in a line: many kinds; who looks decides after each of them whether to go on.
+TEST(Place, EndsEarlyWithWhatWasWeighed) {
+  const auto machine = *make_preset("mesh", {{"dims", "12"}});
+  int told = 0;
+  const auto some = place(machine, 4, CollectiveKind::all_reduce, [&](const Placement&) { return ++told == 5; });
+  ASSERT_TRUE(some) << describe(some.error());
+  EXPECT_EQ(some->size(), 5U);
+  EXPECT_TRUE(std::ranges::is_sorted(*some, taken_before));
+}
+
 }  // namespace
 }  // namespace p2plab
