@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Inputs that ended the program, kept it for ever or made it say what is not so: each kind ends in time, with an exit code and a message.
+#include <chrono>
 #include <vector>
+
+#include <nlohmann/json.hpp>
 
 #include "program.h"
 
@@ -113,6 +116,96 @@ TEST(LargeMachines, EndWithAReason) {
   ASSERT_EQ(p2plab("topo show full-mesh:gpus=256 --yaml --out " + quoted_path(machine)).exit, 0);
   EXPECT_GT(std::filesystem::file_size(machine), 1U << 20);
   EXPECT_EQ(p2plab("topo show " + quoted_path(machine) + " --yaml > /dev/null").exit, 0);
+}
+
+// The system's limit on threads says the same as one on memory: here their stacks find no room. Root is bound by no limit on processes.
+TEST(Threads, ThatCannotBeMadeAreAnErrorOrAWarning) {
+  const auto script = test::scratch("limited.sh");
+  std::ofstream(script) << "ulimit -s 900000; ulimit -v 950000; exec '" << P2PLAB_PROGRAM << "' run " << test::small_config() << '\n';
+  const auto err = test::scratch("err");
+  const int status = std::system(("bash '" + script.string() + "' > /dev/null 2> '" + err.string() + "'").c_str());
+  ASSERT_TRUE(WIFEXITED(status)) << test::content(err);
+  EXPECT_LE(WEXITSTATUS(status), 1) << test::content(err);
+}
+
+// 40,000 lanes of 4,096 thread blocks in 0.9 MB: what counts them takes more memory than the file.
+TEST(MemoryLimit, CountsTheThreadBlocksOfManyLanes) {
+  const auto plan = test::scratch("two.json");
+  ASSERT_EQ(p2plab("plan --topology ring:gpus=2 --size 1KiB --collective broadcast --algorithm one_shot --out '" + plan.string() + "'").exit, 0);
+  auto json = nlohmann::json::parse(test::content(plan));
+  json["steps"] = nlohmann::json::array();
+  for (int k = 0; k < 40'000; ++k) json["steps"].push_back({0, "i0.0", "s0." + std::to_string(k)});
+  json["steps"].push_back({0, "i0.0", "o0.0 o1.0"});
+  json["tuning"] = {{"blocks_per_lane", 4096}, {"slice", 16}, {"protocol", "simple"}, {"lane_per_step", true}};
+  std::ofstream(plan) << json.dump();
+  for (const auto* command : {"simulate ", "bench --executor host -n 1 -b 1K -e 1K --plan "}) {
+    const auto ran = p2plab(command + quoted_path(plan) + " --memory-limit '500 MiB'");
+    EXPECT_EQ(ran.exit, 1) << command;
+    EXPECT_NE(ran.err.find("0.5 GiB"), std::string::npos) << ran.err;  // by an estimate, or as it was reached
+  }
+}
+
+TEST(HostileFiles, ConfigsComeThroughPipesToo) {
+  const auto config = test::small_config();
+  for (const auto& source : {std::string{"run /dev/stdin < " + config}, std::string{"run /dev/stdin < <(cat " + config + ")"}}) {
+    const auto ran = p2plab("--version > /dev/null && bash -c \"'" P2PLAB_PROGRAM "' " + source + "\"");
+    EXPECT_EQ(ran.exit, 0) << ran.err;
+  }
+}
+
+TEST(HostileFiles, ReportsWithImpossibleNumbersOrRepeatedKeysAreRefused) {
+  const auto out = test::scratch("out");
+  ASSERT_EQ(p2plab("run " + test::small_config() + " --out '" + out.string() + "'").exit, 0);
+  const auto good = test::content(out / "report.json");
+  const auto refused = [&](const std::string& text, const std::string& words) {
+    const auto file = test::scratch("changed.json");
+    std::ofstream(file) << text;
+    const auto ran = p2plab("compare " + quoted_path(file) + " '" + out.string() + "'");
+    EXPECT_EQ(ran.exit, 1) << words;
+    EXPECT_NE(ran.err.find(words), std::string::npos) << ran.err;
+  };
+  auto json = nlohmann::json::parse(good);
+  json["rows"][0]["size_bytes"] = -1;
+  refused(json.dump(), "must not be negative");
+  json["rows"][0]["size_bytes"] = std::uint64_t{1} << 63U;
+  refused(json.dump(), "must be a whole number below 2^63");
+  refused(R"({"name": "a", )" + good.substr(1), "key 'name' is given twice");
+}
+
+TEST(Values, ThatAreEmptyAreNotLeftOut) {
+  for (const auto* words : {"plan --topology ring --repair ''", "plan --topology ring --profile ''", "topo detect --facts ''"}) {
+    const auto ran = p2plab(words);
+    EXPECT_EQ(ran.exit, 2) << words;
+    EXPECT_NE(ran.err.find("the value is empty"), std::string::npos) << ran.err;
+  }
+}
+
+TEST(Values, HalfAnElementIsNoSizeOfAnyCommand) {
+  for (const auto* command : {"plan", "what-if"}) {
+    const auto ran = p2plab(std::string{command} + " --topology ring:gpus=2 --size '1 B' --dtype float16");
+    EXPECT_EQ(ran.exit, 1);
+    EXPECT_NE(ran.err.find("not a multiple of the element size"), std::string::npos) << ran.err;
+  }
+}
+
+TEST(SlowLinks, HaveAllTheirDigits) {
+  const auto file = test::scratch("slow.yaml");
+  std::ofstream(file)
+      << "version: 1\nname: slow\nnodes: [{name: a, kind: gpu}, {name: b, kind: gpu}]\nlinks: [{between: [a, b], bandwidth: 7 B/s}]\n";
+  const auto plan = test::json_of("plan --json --size 64B --topology " + quoted_path(file));
+  EXPECT_DOUBLE_EQ(plan["bound_gbps"].get<double>(), 7e-9);
+  EXPECT_DOUBLE_EQ(plan["algbw_gbps"].get<double>(), 7e-9);
+}
+
+// 53,130 sets of GPUs, and seven plans: more than a third of a second is enough for.
+TEST(TimeLimits, AreKeptByTheCommandsThatLookAtMachines) {
+  for (const auto* command : {"place --gpus 5 --topology mesh:dims=5x5 --time-limit 0.3", "advise mesh:dims=6x6 --time-limit 0.3"}) {
+    const auto start = std::chrono::steady_clock::now();
+    const auto ran = p2plab(command);
+    EXPECT_LE(ran.exit, 1) << ran.err;
+    constexpr double generous = 3;  // seconds, on a machine that does other work
+    EXPECT_LT(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), generous) << command;
+  }
 }
 
 }  // namespace
