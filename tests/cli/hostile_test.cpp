@@ -112,6 +112,13 @@ TEST(LargeMachines, EndWithAReason) {
     EXPECT_EQ(ran.exit, 1) << command;
     EXPECT_NE(ran.err.find("has 10000 GPUs; up to 4096"), std::string::npos) << ran.err;
   }
+  std::ofstream links(file);
+  links << "version: 1\nname: parallel\nnodes: [{name: a, kind: gpu}, {name: b, kind: gpu}]\nlinks:\n";
+  for (int i = 0; i < 10'000; ++i) links << "- {between: [a, b], bandwidth: 1 GB/s}\n";
+  links.close();
+  EXPECT_EQ(p2plab("topo show " + quoted_path(file)).exit, 0);
+  EXPECT_DOUBLE_EQ(test::json_of("bound --json --topology " + quoted_path(file))["algbw_gbps"].get<double>(), 10'000);
+  EXPECT_LE(p2plab("plan --time-limit 1 --topology " + quoted_path(file)).exit, 1);
   const auto machine = test::scratch("machine.yaml");
   ASSERT_EQ(p2plab("topo show full-mesh:gpus=256 --yaml --out " + quoted_path(machine)).exit, 0);
   EXPECT_GT(std::filesystem::file_size(machine), 1U << 20);
@@ -203,7 +210,7 @@ TEST(TimeLimits, AreKeptByTheCommandsThatLookAtMachines) {
     const auto start = std::chrono::steady_clock::now();
     const auto ran = p2plab(command);
     EXPECT_LE(ran.exit, 1) << ran.err;
-    constexpr double generous = 3;  // seconds, on a machine that does other work
+    constexpr double generous = 20;  // seconds, on a machine that does other work; all would be minutes
     EXPECT_LT(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(), generous) << command;
   }
 }

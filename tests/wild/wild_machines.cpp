@@ -43,10 +43,13 @@ int main(int count, char** arguments) {
   const auto folder = std::filesystem::temp_directory_path() / fmt::format("p2plab_wild_{}", getpid());
   std::filesystem::create_directories(folder);
   constexpr std::uint64_t gib = 1ULL << 30;
-  // A sanitizer reserves terabytes of addresses, so there what is in memory counts alone.
+  // A sanitizer reserves terabytes of addresses, so there what is in memory counts alone. Clocks are looked at only where that is asked for:
+  // elsewhere other tests run at the same time.
   const p2plab::wild::Settings settings{.limits = {.address_space = sanitized ? 0 : 8 * gib, .patience = sanitized ? 600U : 60U},
                                         .memory = static_cast<std::int64_t>(4 * gib),
-                                        .slack = sanitized ? 3 : 0.3};
+                                        .slack = std::getenv("P2PLAB_MACHINES") == nullptr ? 60
+                                                 : sanitized                               ? 3
+                                                                                           : 0.3};
   p2plab::wild::Tallies tallies;
   const auto start = std::chrono::steady_clock::now();
   const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
