@@ -119,8 +119,8 @@ struct Move {
   Rank to;
 };
 
-/// Pushes all moves round by round, within a round in the given order, so that parallel parts of a plan interleave. Moves of one chunk from
-/// one rank in one round become a single step with several destinations.
+/// Pushes all moves round by round, each a phase, within a round in the given order, so that parallel parts of a plan interleave. Moves of one chunk
+/// from one rank in one round become a single step with several destinations.
 void push_in_rounds(DataFlow& flow, std::vector<Move> moves);
 
 /// The error of a planner that does not do a collective: "PLANNER does not do KIND: WHY", with `advice` as a note.

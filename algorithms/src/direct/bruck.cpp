@@ -6,6 +6,7 @@
 // about log2(n)/2 times the bytes. Optimal for small messages on switches; far peers make it poor on rings and meshes.
 #include <algorithm>
 
+#include "common/alike.h"
 #include "common/data_flow.h"
 
 namespace p2plab {
@@ -27,7 +28,16 @@ class Bruck final : public Planner {
       case CollectiveKind::all_gather: moves = gather_moves(add_chunks(*flow, n, true), members); break;
       case CollectiveKind::reduce_scatter: moves = reversed(gather_moves(add_chunks(*flow, n, true), members)); break;
       case CollectiveKind::all_reduce: moves = there_and_back(gather_moves(add_chunks(*flow, n, false), members)); break;
-      case CollectiveKind::all_to_all: moves = exchange_moves(add_chunks(*flow, n * n, true), members); break;
+      case CollectiveKind::all_to_all: {
+        const WrappedGrid circle({members.size()});
+        const bool fold = members.size() >= fold_squares_from(context);
+        if (const auto alike = fold ? AlikeMembers::create(circle, members, flow->blocks()) : std::nullopt) {
+          turn(*flow, *alike, topology.ranks());
+        } else {
+          moves = exchange_moves(add_chunks(*flow, n * n, true), members, members.size());
+        }
+        break;
+      }
       default:
         return unsupported("bruck", collective.kind, "it needs every member to give or take equally",
                            "use tree (binomial for gather and scatter), two_shot or pairwise");
@@ -71,12 +81,25 @@ class Bruck final : public Planner {
     return moves;
   }
 
-  static std::vector<Move> exchange_moves(const std::vector<ChunkId>& chunks, const std::vector<Rank>& members) {
+  // What the first member sends; the others' are its moves turned.
+  static void turn(DataFlow& flow, const AlikeMembers& alike, int ranks) {
+    std::vector<ChunkId> chunks;
+    std::vector<Rank> members;
+    for (std::size_t k = 0; k < alike.size(); ++k) {
+      chunks.push_back(flow.add_chunk({alike.block(0, k), 1, 0}));
+      members.push_back(alike.member(k));
+    }
+    push_in_rounds(flow, exchange_moves(chunks, members, 1));
+    alike.fold(flow, ranks);
+  }
+
+  // Of the first `senders` members.
+  static std::vector<Move> exchange_moves(const std::vector<ChunkId>& chunks, const std::vector<Rank>& members, std::size_t senders) {
     const auto n = members.size();
     std::vector<Move> moves;
     int round = 0;
     for (std::size_t distance = 1; distance < n; distance *= 2, ++round) {
-      for (std::size_t from = 0; from < n; ++from) {
+      for (std::size_t from = 0; from < senders; ++from) {
         for (std::size_t offset = distance; offset < n; ++offset) {
           if ((offset & distance) == 0) continue;
           const auto at = from + (offset & (distance - 1));

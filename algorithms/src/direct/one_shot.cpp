@@ -2,8 +2,10 @@
 // One-shot: every receiver reads all contributors' inputs and adds them itself (or every sender pushes its input into the receivers' scratch,
 // which then add). One round; each rank takes in (n-1) payloads. Optimal for latency where all pairs are connected: no collective that
 // combines needs fewer rounds (NCCL's AllReduce_AGxLL, vLLM's one-stage custom all-reduce, TRT-LLM's one-shot are of this form).
+#include <algorithm>
 #include <array>
 
+#include "common/alike.h"
 #include "common/data_flow.h"
 #include "p2plab/plan/builtin_planners.h"
 
@@ -22,13 +24,19 @@ class OneShot final : public Planner {
     if (!mode) return std::move(mode).error();
     auto builder = Schedule::Builder::create(collective, topology.ranks());
     if (!builder) return std::move(builder).error();
-    for (std::size_t b = 0; b < builder->blocks().size(); ++b) builder->add_chunk({static_cast<std::int32_t>(b), 1, 0});
     if (const auto missing = missing_path(*builder, *context.routes)) {
       return no_path(topology, "one_shot", missing->first, missing->second, "use ring or tree, which only send between neighbours");
     }
     // An in-place result overwrites an input that others still read: then only pushing first is right.
     const bool push = *mode == "push" || (context.in_place && collective.kind == CollectiveKind::all_reduce);
-    push ? push_all(*builder) : pull_all(*builder);
+    const auto n = collective.members.size();
+    if (const auto alike =
+            n >= fold_squares_from(context) ? AlikeMembers::create(WrappedGrid({n}), collective.members, builder->blocks()) : std::nullopt) {
+      turn(*builder, *alike, topology.ranks(), push);
+    } else {
+      for (std::size_t b = 0; b < builder->blocks().size(); ++b) builder->add_chunk({static_cast<std::int32_t>(b), 1, 0});
+      push ? push_all(*builder) : pull_all(*builder);
+    }
     auto schedule = std::move(*builder).build();
     if (!schedule) return std::move(schedule).error();
     return Plan{.schedule = *std::move(schedule),
@@ -52,6 +60,22 @@ class OneShot final : public Planner {
       }
     }
     return std::nullopt;
+  }
+
+  // What the first member gives, one place further on in each phase, its own last; the others' is that turned.
+  static void turn(Schedule::Builder& builder, const AlikeMembers& alike, int ranks, bool push) {
+    const auto count = alike.distances().size();
+    std::vector<ChunkId> chunks;
+    for (std::size_t k = 0; k < count; ++k) chunks.push_back(builder.add_chunk({alike.block(0, k), 1, 0}));
+    const auto own = static_cast<std::size_t>(std::ranges::count(alike.distances(), std::size_t{0}));  // they come first
+    for (std::size_t k = 0; k < count; ++k) {
+      const auto which = (k + own) % count;
+      const auto to = alike.member(alike.distances()[which]);
+      builder.copy(push ? alike.member(0) : to, input(alike.member(0), chunks[which]), output(to, chunks[which]));
+      builder.end_phase();
+    }
+    for (const auto& chunk : alike.other_chunks()) builder.add_chunk(chunk);
+    builder.fold(alike.images(ranks));
   }
 
   static void pull_all(Schedule::Builder& builder) {

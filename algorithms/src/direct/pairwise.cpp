@@ -5,6 +5,7 @@
 // pairs are joined by ports of their own (Bruck et al., 1997, section 3.1; MPICH's and NCCL's all-to-all are of this form).
 #include <vector>
 
+#include "common/alike.h"
 #include "common/data_flow.h"
 
 namespace p2plab {
@@ -23,13 +24,27 @@ class Pairwise final : public Planner {
       return unsupported("pairwise", collective.kind, "each member's data must reach all others and be added there",
                          "use one_shot, which is the direct all_reduce");
     }
-    push_in_rounds(*flow, sends(*flow, collective));
+    const auto n = collective.members.size();
+    const auto alike = n >= fold_squares_from(context) ? AlikeMembers::create(WrappedGrid({n}), collective.members, flow->blocks()) : std::nullopt;
+    alike ? turn(*flow, *alike, topology.ranks()) : push_in_rounds(*flow, sends(*flow, collective));
     return std::move(*flow).finish("pairwise", *std::move(parameters),
                                    "each block goes straight from sender to receiver, in round k to the member k places on",
                                    "use ring or tree, which only send between neighbours");
   }
 
  private:
+  // The first member's sends, round by round; the others' are theirs turned.
+  static void turn(DataFlow& flow, const AlikeMembers& alike, int ranks) {
+    std::vector<Move> moves;
+    for (std::size_t k = 0; k < alike.distances().size(); ++k) {
+      const auto chunk = flow.add_chunk({alike.block(0, k), 1, 0});
+      const auto distance = alike.distances()[k];
+      if (distance > 0) moves.push_back({static_cast<int>(distance), chunk, alike.member(0), alike.member(distance)});
+    }
+    push_in_rounds(flow, std::move(moves));
+    alike.fold(flow, ranks);
+  }
+
   static std::vector<Move> sends(DataFlow& flow, const Collective& collective) {
     const auto n = static_cast<int>(collective.members.size());
     std::vector<Move> moves;

@@ -11,9 +11,11 @@
 
 #include <fmt/format.h>
 
+#include "common/alike.h"
 #include "common/data_flow.h"
 #include "common/usable_part.h"
 #include "flow/paths.h"
+#include "flow/turned.h"
 #include "p2plab/bounds/bounds.h"
 #include "p2plab/plan/builtin_planners.h"
 
@@ -122,10 +124,11 @@ std::vector<std::int64_t> marks_of(const Topology& topology, const Collective& c
   return marks;
 }
 
-bool covers(const std::vector<FlowPath>& paths, const Topology& topology, const std::vector<FlowDemand>& demands) {
+bool covers(const FlowPaths& found, const Topology& topology, const std::vector<FlowDemand>& demands) {
   std::set<std::pair<int, int>> joined;
-  for (const auto& path : paths) joined.emplace(path.from, path.hops.back().to);
+  for (const auto& path : found.paths) joined.emplace(path.from, path.hops.back().to);
   return std::ranges::all_of(demands, [&](const FlowDemand& demand) {
+    if (found.images && topology.node_of(demand.from).value != found.paths.front().from) return true;  // as the one that is listed
     return joined.contains({topology.node_of(demand.from).value, topology.node_of(demand.to).value});
   });
 }
@@ -170,8 +173,12 @@ class FlowPlanner final : public Planner {
       for (const auto& block : blocks) total += block.share;
       target *= static_cast<double>(collective.members.size()) / static_cast<double>(total);
     }
-    auto found = best_flow_paths(topology, {demands_of(blocks), marks_of(topology, collective, blocks), target, stop});
-    if (!found.paths.empty() && !covers(found.paths, topology, demands_of(blocks))) {
+    const auto demands = demands_of(blocks);
+    const bool fold = collective.kind == CollectiveKind::all_to_all && collective.silent.empty() &&
+                      collective.members.size() == static_cast<std::size_t>(topology.ranks()) &&
+                      collective.members.size() >= fold_squares_from(context);
+    auto found = best_flow_paths(topology, {demands, marks_of(topology, collective, blocks), target, fold, stop});
+    if (!found.paths.empty() && !covers(found, topology, demands)) {
       return Error{
           ErrorCode::unsupported, "the rates of this machine lie so far apart that the linear program loses the narrowest", std::nullopt, {instead}};
     }
@@ -181,10 +188,19 @@ class FlowPlanner final : public Planner {
                    std::nullopt,
                    {instead}};
     }
-    const auto paths = merged(std::move(found.paths));
-    const auto longest = FlowSchedule{topology, *context.routes, *flow}.run(paths);
+    auto paths = merged(std::move(found.paths));
+    auto number = paths.size();
+    std::size_t longest = 0;
+    if (const auto turned = found.images ? TurnedPaths::create(topology, *context.routes, paths, found.images) : std::nullopt) {
+      number *= found.images->size();
+      longest = turned->list(collective, *flow);
+    } else {
+      if (found.images) paths = images_of(paths, *found.images);
+      number = paths.size();
+      longest = FlowSchedule{topology, *context.routes, *flow}.run(paths);
+    }
     auto plan = std::move(*flow).finish("flow", *std::move(parameters), "", instead);
-    if (plan) plan->reason = reason_for(paths.size(), longest, share_of_bound(topology, *context.routes, plan->schedule, *best));
+    if (plan) plan->reason = reason_for(number, longest, share_of_bound(topology, *context.routes, plan->schedule, *best));
     return plan;
   }
 };

@@ -67,7 +67,13 @@ class FlowProgram {
     return !columns_.empty() && joined_ && program_->objective() > nothing;
   }
 
-  FlowPaths result() const {
+  /// Does every GPU have the first one's paths by exactly one mapping?
+  bool one_stands_for_all() const {
+    const auto& kinds = hops_.representatives();
+    return group_.size() == kinds.size() && std::ranges::count(kinds, kinds.front()) == std::ssize(kinds);
+  }
+
+  FlowPaths result(bool fold) const {
     std::vector<double> weights;
     std::vector<int> lots;
     for (std::size_t c = 0; c < columns_.size(); ++c) {
@@ -80,7 +86,7 @@ class FlowProgram {
     const auto counts = whole_weights(weights, lots, sums, 1e-7);
     FlowPaths result;
     for (std::size_t c = 0; c < columns_.size(); ++c) {
-      for (const auto& element : group_) {
+      for (const auto& element : std::span{group_}.first(fold ? 1 : group_.size())) {
         if (counts[c] > 0) result.paths.push_back(image(columns_[c], counts[c], element));
       }
     }
@@ -191,10 +197,13 @@ class FlowProgram {
 }  // namespace
 
 FlowPaths best_flow_paths(const Topology& topology, const FlowProblem& problem) {
-  const auto group = symmetry_group(topology, problem.marks);
+  auto group = symmetry_group(topology, problem.marks);
   FlowProgram program(topology, problem, group);
   if (program.too_large() || !program.run(problem.stop)) return {};
-  return program.result();
+  const bool fold = problem.fold && program.one_stands_for_all();
+  auto found = program.result(fold);
+  if (fold) found.images = std::make_shared<const std::vector<Automorphism>>(std::move(group));
+  return found;
 }
 
 }  // namespace p2plab

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <vector>
 
 #include "p2plab/base/ids.h"
+#include "p2plab/detail/symmetry.h"
 #include "p2plab/machine/topology.h"
 
 namespace p2plab {
@@ -24,6 +26,8 @@ struct FlowPath {
 struct FlowPaths {
   std::vector<FlowPath> paths;
   double share = 0;  // of the target that is reached
+  /// Where not null, each path stands for its images, one for each mapping (the identity first): all start at different GPUs.
+  std::shared_ptr<const std::vector<Automorphism>> images = nullptr;
 };
 
 /// `weight` parts of the data go from one GPU to another.
@@ -40,6 +44,8 @@ struct FlowProblem {
   std::vector<std::int64_t> marks;
   /// Bytes per second of weight 1 beyond which nothing can be gained.
   double target = 0;
+  /// May paths stand for their images?
+  bool fold = false;
   /// True when the time is up.
   std::function<bool()> stop = [] { return false; };
 };

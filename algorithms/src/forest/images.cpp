@@ -15,6 +15,8 @@ bool same_images(const TreeImages& a, const TreeImages& b) {
   return &a == &b || std::ranges::equal(a, b, [](const Automorphism& x, const Automorphism& y) { return x.nodes == y.nodes && x.links == y.links; });
 }
 
+}  // namespace
+
 std::vector<bool> own_routes(const Topology& topology, const Routes& routes, const PathTable& paths, const TreeImages& images) {
   std::vector<bool> own(paths.size());
   for (std::size_t p = 0; p < own.size(); ++p) {
@@ -28,8 +30,6 @@ std::vector<bool> own_routes(const Topology& topology, const Routes& routes, con
   }
   return own;
 }
-
-}  // namespace
 
 std::optional<ForestImages> common_images(const Topology& topology, const Routes& routes, const TreeList& up, const TreeList& down) {
   const auto& all = up.trees.empty() ? down.images : up.images;

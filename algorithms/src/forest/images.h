@@ -23,6 +23,9 @@ struct ForestImages {
   const Automorphism& operator[](std::size_t image) && = delete;
 };
 
+/// By path: are it and all its images the machine's own routes?
+std::vector<bool> own_routes(const Topology& topology, const Routes& routes, const PathTable& paths, const TreeImages& images);
+
 /// What the trees of one plan have in common (either list may be empty). None if they are not folded, or not in the same way, or if so many paths
 /// need names that folding would save little: then they must be expanded.
 std::optional<ForestImages> common_images(const Topology& topology, const Routes& routes, const TreeList& up, const TreeList& down);
