@@ -5,98 +5,19 @@
 // 3 times less for two pairs, 7 times for two quads. Levels nest (pairs in sockets in servers), one more reduction each way per level; 2 rounds per
 // level with direct exchanges, n-1 each way with rings. Islands may differ in size: members of small ones take the shards of the largest in turn.
 // Optimal where the way between islands is the bottleneck (NCCL's and Horovod's hierarchical all-reduce; BlueConnect, Cho et al., 2019).
-#include <algorithm>
 #include <array>
-#include <numeric>
 
 #include <fmt/format.h>
 
+#include "common/alike.h"
 #include "common/data_flow.h"
 #include "common/estimate.h"
-#include "p2plab/machine/islands.h"
+#include "direct/exchange.h"
+#include "direct/hierarchy.h"
 
 namespace p2plab {
 
 namespace {
-
-// The members as nested islands. A part is a member (by position) at level 0, an island of the level below above; the last level is one island.
-class Hierarchy {
- public:
-  Hierarchy(const Collective& collective, const std::vector<IslandLevel>& levels) : collective_(collective) {
-    std::vector<std::size_t> part_of(collective.members.size());  // of each member, in the level above
-    std::iota(part_of.begin(), part_of.end(), std::size_t{0});
-    std::size_t parts = part_of.size();
-    for (const auto& level : levels) {
-      const auto island_of = islands_of_members(level);
-      const auto islands = 1 + *std::ranges::max_element(island_of);
-      if (islands == parts || islands == 1) continue;
-      add_level(part_of, island_of, islands);
-      part_of = island_of;
-      parts = islands;
-    }
-    add_level(part_of, std::vector<std::size_t>(part_of.size(), 0), 1);
-  }
-
-  int levels() const { return static_cast<int>(parts_.size()); }
-  const std::vector<std::vector<std::size_t>>& islands(int level) const& { return parts_[static_cast<std::size_t>(level)]; }
-  /// The most parts of any island of a level: how many shards it cuts a payload into.
-  std::size_t width(int level) const {
-    std::size_t most = 0;
-    for (const auto& island : islands(level)) most = std::max(most, island.size());
-    return most;
-  }
-
-  /// The member that stands for a part of `level`, for the chunk with these digits (one per level: which part of an island is in charge).
-  Rank stands_for(int level, std::size_t part, const std::vector<std::size_t>& digits) const {
-    for (; level > 0; --level) {
-      const auto& island = islands(level - 1)[part];
-      part = island[digits[static_cast<std::size_t>(level - 1)] % island.size()];
-    }
-    return collective_.members[part];
-  }
-
-  /// The digits that put `rank` in charge of everything it is part of.
-  std::vector<std::size_t> digits_of(Rank rank) const {
-    std::vector<std::size_t> digits;
-    auto part = static_cast<std::size_t>(position_of(collective_, rank));
-    for (const auto& level : parts_) {
-      for (std::size_t island = 0; island < level.size(); ++island) {
-        const auto place = std::ranges::find(level[island], part);
-        if (place == level[island].end()) continue;
-        digits.push_back(static_cast<std::size_t>(place - level[island].begin()));
-        part = island;
-        break;
-      }
-    }
-    return digits;
-  }
-
- private:
-  std::vector<std::size_t> islands_of_members(const IslandLevel& level) const {
-    std::vector<std::size_t> found;
-    std::vector<std::size_t> numbers(level.islands.size(), collective_.members.size());  // islands by first member, without those that have none
-    std::size_t next = 0;
-    for (const auto rank : collective_.members) {
-      std::size_t island = 0;
-      while (std::ranges::find(level.islands[island], rank) == level.islands[island].end()) ++island;
-      if (numbers[island] == collective_.members.size()) numbers[island] = next++;
-      found.push_back(numbers[island]);
-    }
-    return found;
-  }
-
-  void add_level(const std::vector<std::size_t>& part_of, const std::vector<std::size_t>& island_of, std::size_t islands) {
-    std::vector<std::vector<std::size_t>> level(islands);
-    for (std::size_t i = 0; i < part_of.size(); ++i) {
-      auto& island = level[island_of[i]];
-      if (std::ranges::find(island, part_of[i]) == island.end()) island.push_back(part_of[i]);
-    }
-    parts_.push_back(std::move(level));
-  }
-
-  const Collective& collective_;
-  std::vector<std::vector<std::vector<std::size_t>>> parts_;
-};
 
 struct Forms {
   bool ring_inside = false;
@@ -178,7 +99,7 @@ class Hierarchical final : public Planner {
     if (!forms) return std::move(forms).error();
     if (auto blocks = contract(collective, topology.ranks()); !blocks) return std::move(blocks).error();
     using enum CollectiveKind;
-    if (collective.kind == gather || collective.kind == scatter || collective.kind == all_to_all || collective.kind == send_receive) {
+    if (collective.kind == gather || collective.kind == scatter) {
       return unsupported("hierarchical", collective.kind, "each block goes to one receiver only, so islands save nothing",
                          "use pairwise, or tree for gather and scatter");
     }
@@ -186,6 +107,7 @@ class Hierarchical final : public Planner {
     if (hierarchy.levels() < 2)
       return unsupported("hierarchical", collective.kind, "the ranks form no islands on this machine",
                          "tree needs no islands; auto weighs all planners");
+    if (collective.kind == all_to_all || collective.kind == send_receive) return exchanged(hierarchy, topology, collective, context, *parameters);
     std::vector<Plan> made;
     std::optional<Error> fault;
     for (const auto& form : *forms) {
@@ -222,6 +144,21 @@ class Hierarchical final : public Planner {
       }
     }
     return forms;
+  }
+
+  // Blocks are not cut or added up, so there is nothing to send in rings.
+  static Result<std::vector<Plan>> exchanged(const Hierarchy& hierarchy, const Topology& topology, const Collective& collective,
+                                             const PlanContext& context, const Parameters& parameters) {
+    auto flow = DataFlow::create(topology, collective, *context.routes);
+    if (!flow) return std::move(flow).error();
+    list_exchanges(*flow, hierarchy, {topology.ranks(), fold_squares_from(context)});
+    auto reason = fmt::format("{} islands of up to {} ranks, {} levels: inside to the rank that is placed like the receiver, then across",
+                              hierarchy.islands(0).size(), hierarchy.width(0), hierarchy.levels());
+    auto plan = std::move(*flow).finish("hierarchical", parameters, std::move(reason), "use pairwise, or flow, which relays where it must");
+    if (!plan) return std::move(plan).error();
+    std::vector<Plan> plans;
+    plans.push_back(*std::move(plan));
+    return plans;
   }
 
   static Result<Plan> plan_with(const Forms& forms, const Hierarchy& hierarchy, const Topology& topology, const Collective& collective,

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "direct/exchange.h"
+
+#include "common/alike.h"
+
+namespace p2plab {
+
+namespace {
+
+struct Hop {
+  int level;
+  Rank from;
+  Rank to;
+};
+
+// The way of a block. At each level to the part that is placed like the receiver's; once in the receiver's island, straight to it.
+std::vector<Hop> way(const Hierarchy& hierarchy, Rank from, Rank to) {
+  std::vector<Hop> hops;
+  const auto& digits = hierarchy.digits_of(to);
+  for (int level = 0; level < hierarchy.levels() && from != to; ++level) {
+    const auto island = hierarchy.island_of(level, from);
+    const auto& parts = hierarchy.islands(level)[island];
+    const bool arrives = hierarchy.island_of(level, to) == island;
+    const auto next = arrives ? to : hierarchy.stands_for(level, parts[digits[static_cast<std::size_t>(level)] % parts.size()], digits);
+    if (next != from) hops.push_back({level, from, next});
+    from = next;
+  }
+  return hops;
+}
+
+// Members in the order of their digits, those of the innermost level running fastest.
+std::optional<AlikeMembers> alike_members(const Hierarchy& hierarchy, std::span<const Block> blocks) {
+  if (!hierarchy.even()) return std::nullopt;
+  std::vector<std::size_t> extents;
+  for (int level = 0; level < hierarchy.levels(); ++level) extents.push_back(hierarchy.width(level));
+  WrappedGrid grid(extents);
+  std::vector<Rank> members;
+  std::vector<std::size_t> digits(extents.size());
+  for (std::size_t place = 0; place < grid.size(); ++place) {
+    auto rest = place;
+    for (std::size_t level = 0; level < extents.size(); rest /= extents[level++]) digits[level] = rest % extents[level];
+    members.push_back(hierarchy.stands_for(hierarchy.levels(), 0, digits));
+  }
+  return AlikeMembers::create(std::move(grid), std::move(members), blocks);
+}
+
+// Level after level; within one each hop of place 0 in a round of its own, so that whoever sends or relays turns like the others.
+class Exchanges {
+ public:
+  Exchanges(DataFlow& flow, const Hierarchy& hierarchy, const AlikeMembers& alike) : flow_(flow), hierarchy_(hierarchy), alike_(alike) {}
+
+  void fold(int ranks) {
+    add(0);
+    push_in_rounds(flow_, std::move(moves_));
+    alike_.fold(flow_, ranks);
+  }
+
+  void list() {
+    for (std::size_t place = 0; place < alike_.size(); ++place) add(place);
+    push_in_rounds(flow_, std::move(moves_));
+  }
+
+ private:
+  void add(std::size_t place) {
+    const auto count = static_cast<int>(alike_.distances().size());
+    for (int k = 0; k < count; ++k) {
+      const auto which = static_cast<std::size_t>(k);
+      const auto block = alike_.block(place, which);
+      const auto chunk = flow_.add_chunk({block, 1, 0});
+      const auto& of = flow_.blocks()[static_cast<std::size_t>(block)];
+      for (const auto& hop : way(hierarchy_, of.contributors.front(), of.receivers.front()))
+        moves_.push_back({hop.level * count + k, chunk, hop.from, hop.to});
+    }
+  }
+
+  DataFlow& flow_;
+  const Hierarchy& hierarchy_;
+  const AlikeMembers& alike_;
+  std::vector<Move> moves_;
+};
+
+}  // namespace
+
+void list_exchanges(DataFlow& flow, const Hierarchy& hierarchy, const ExchangeForm& form) {
+  if (const auto alike = alike_members(hierarchy, flow.blocks())) {
+    Exchanges exchanges(flow, hierarchy, *alike);
+    return alike->size() >= form.fold_from ? exchanges.fold(form.ranks) : exchanges.list();
+  }
+  std::vector<Move> moves;
+  for (std::size_t b = 0; b < flow.blocks().size(); ++b) {
+    const auto chunk = flow.add_chunk({static_cast<std::int32_t>(b), 1, 0});
+    const auto& block = flow.blocks()[b];
+    if (block.contributors.empty()) continue;
+    for (const auto& hop : way(hierarchy, block.contributors.front(), block.receivers.front())) moves.push_back({hop.level, chunk, hop.from, hop.to});
+  }
+  push_in_rounds(flow, std::move(moves));
+}
+
+}  // namespace p2plab

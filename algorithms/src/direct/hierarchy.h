@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// The members of a collective as nested islands.
+#pragma once
+
+#include <vector>
+
+#include "p2plab/machine/islands.h"
+#include "p2plab/schedule/collective.h"
+
+namespace p2plab {
+
+/// A part is a member (by position) at level 0, an island of the level below above; the last level is one island. A member's digits say which part
+/// of its island it is in, level by level.
+class Hierarchy {
+ public:
+  Hierarchy(const Collective& collective, const std::vector<IslandLevel>& levels);
+
+  int levels() const { return static_cast<int>(parts_.size()); }
+  const std::vector<std::vector<std::size_t>>& islands(int level) const& { return parts_[static_cast<std::size_t>(level)]; }
+  const std::vector<std::vector<std::size_t>>& islands(int level) && = delete;
+  /// The most parts of any island of a level: how many shards it cuts a payload into.
+  std::size_t width(int level) const;
+  /// Have all islands of each level as many parts?
+  bool even() const;
+
+  /// The member that stands for a part of `level`, for the chunk with these digits (one per level: which part of an island is in charge).
+  Rank stands_for(int level, std::size_t part, const std::vector<std::size_t>& digits) const;
+
+  /// The digits that put `rank` in charge of everything it is part of.
+  const std::vector<std::size_t>& digits_of(Rank rank) const& { return digits_[place_of(rank)]; }
+  const std::vector<std::size_t>& digits_of(Rank rank) && = delete;
+  /// The island of a level in which `rank` is, and which part of it that is in.
+  std::size_t island_of(int level, Rank rank) const { return islands_[place_of(rank)][static_cast<std::size_t>(level)]; }
+
+ private:
+  std::size_t place_of(Rank rank) const { return places_[rank.index()]; }
+  std::vector<std::size_t> islands_of_members(const IslandLevel& level) const;
+  void add_level(const std::vector<std::size_t>& part_of, const std::vector<std::size_t>& island_of);
+  void find_digits();
+
+  std::vector<Rank> members_;
+  std::vector<std::size_t> places_;  // by rank: its position among the members
+  std::vector<std::vector<std::vector<std::size_t>>> parts_;
+  std::vector<std::vector<std::size_t>> digits_;   // by position
+  std::vector<std::vector<std::size_t>> islands_;  // by position, by level
+};
+
+}  // namespace p2plab
