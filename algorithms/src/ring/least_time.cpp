@@ -3,7 +3,10 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 #include <vector>
+
+#include "ring/servers.h"
 
 namespace p2plab {
 
@@ -49,12 +52,31 @@ Seconds least_first_link(const Topology& topology, const std::vector<Rank>& memb
   return least;
 }
 
+// All-to-all: along each ring a member reaches one more server with each crossing of the network, so with c crossings at most c times as many as
+// there are rings; and all blocks' crossings together go over the links out of the servers. None where servers differ in size, or there is one.
+std::optional<Seconds> least_time_of_crossings(const Topology& topology, const Routes& routes, const std::vector<Rank>& members,
+                                               const RingLoad& load) {
+  const auto servers = servers_of(topology, routes, members);
+  const auto size = servers.front().size();
+  if (std::ranges::any_of(servers, [&](const auto& server) { return server.size() != size; })) return std::nullopt;
+  const auto rates = rates_out_of(topology, routes, members, servers);
+  if (rates.empty()) return std::nullopt;
+  double crossings = 0;  // of what one member sends, in blocks
+  for (std::size_t k = 1; k < servers.size(); ++k) crossings += static_cast<double>(size * ((k + load.rings - 1) / load.rings));
+  const auto blocks = crossings * static_cast<double>(members.size());
+  return Seconds{blocks * load.block / std::accumulate(rates.begin(), rates.end(), 0.0)};
+}
+
 }  // namespace
 
-std::optional<Seconds> least_time_around(const Topology& topology, const Routes& routes, const Collective& collective) {
+std::optional<Seconds> least_time_around(const Topology& topology, const Routes& routes, const Collective& collective, const RingLoad& load) {
   constexpr std::size_t most_pairs = std::size_t{1} << 20;
+  constexpr std::size_t most_crossings = std::size_t{1} << 24;
   using enum CollectiveKind;
   const auto kind = collective.kind;
+  if (kind == all_to_all && load.block > 0 && collective.silent.empty() && collective.members.size() > 1 &&
+      collective.members.size() * collective.members.size() <= most_crossings)
+    return least_time_of_crossings(topology, routes, collective.members, load);
   if (kind != all_reduce && kind != all_gather && kind != reduce_scatter && kind != broadcast && kind != reduce) return std::nullopt;
   const auto& members = collective.members;
   if (members.size() < 2 || !collective.silent.empty() || !collective.shares.empty()) return std::nullopt;

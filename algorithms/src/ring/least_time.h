@@ -2,6 +2,7 @@
 // What a ring takes at least, before one is looked for.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 
 #include "p2plab/machine/routes.h"
@@ -9,9 +10,14 @@
 
 namespace p2plab {
 
+struct RingLoad {
+  std::size_t rings = 1;  // at most
+  double block = 0;       // bytes that each member has for each other one, at least
+};
+
 /// The latency of the hops that some chunk makes one after another in every ring through all members: all but one of its edges, twice for all_reduce.
-/// They span the members, so together they take no less than the spanning tree of least latency. None where that says nothing: chunks that
-/// leave the ring early, members that give nothing.
-std::optional<Seconds> least_time_around(const Topology& topology, const Routes& routes, const Collective& collective);
+/// They span the members, so together they take no less than the spanning tree of least latency. For all_to_all what crosses the network between
+/// equal servers. None where that says nothing: chunks that leave the ring early, members that give nothing.
+std::optional<Seconds> least_time_around(const Topology& topology, const Routes& routes, const Collective& collective, const RingLoad& load = {});
 
 }  // namespace p2plab

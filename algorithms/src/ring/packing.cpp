@@ -32,11 +32,12 @@ class Packer {
     for (int a = 0; a < n_; ++a) {
       for (int b = 0; b < n_; ++b) longest_ = problem_.distances.allowed(a, b) ? std::max(longest_, problem_.distances.at(a, b)) : longest_;
     }
+    bound_ = find_bound();
   }
 
   std::vector<PackedCycle> best(std::size_t most) {
     // No cycle carries more than the widest resource, and no packing more than a member's links.
-    const auto enough = std::min(bound(), static_cast<double>(most) * unit_) * (1 - tiny);
+    const auto enough = std::min(bound_, static_cast<double>(most) * unit_) * (1 - tiny);
     const auto known = cycles_;
     const auto optimum = fractional(problem_.capacities, enough);
     auto packed = optimum;
@@ -65,11 +66,11 @@ class Packer {
 
   // Nothing to gain: one cycle, or few that fill all that some member can send or take in.
   bool cannot_improve(const std::vector<PackedCycle>& packed) const {
-    return packed.size() == 1 || (total(packed) > bound() * (1 - tiny) && packed.size() <= few_cycles);
+    return packed.size() == 1 || (total(packed) > bound_ * (1 - tiny) && packed.size() <= few_cycles);
   }
 
   // No packing exceeds what any member can send or take in: the sum over the first, or last, links of its hops.
-  double bound() const {
+  double find_bound() const {
     double least = std::numeric_limits<double>::infinity();
     for (int a = 0; a < n_; ++a) {
       std::vector<std::size_t> out;
@@ -80,7 +81,7 @@ class Packer {
       }
       least = std::min({least, capacity_of(std::move(out)), capacity_of(std::move(in))});
     }
-    return least;
+    return std::min(least, problem_.enough);
   }
 
   double capacity_of(std::vector<std::size_t> resources) const {
@@ -226,6 +227,7 @@ class Packer {
   int n_;
   double unit_;
   double longest_ = 1;
+  double bound_ = 0;  // no packing carries more
   std::vector<std::vector<int>> cycles_;
   std::vector<Way> ways_;
 };

@@ -95,7 +95,14 @@ class RingPlanner final : public Planner {
   // Only chains are cut by the payload: the others are cut into pieces that follow each other already.
   bool reads_payload(const Collective& collective) const override { return is_chain(collective.kind); }
   std::optional<Seconds> least_time(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
-    return context.payload.elements > 0 ? least_time_around(topology, *context.routes, collective) : std::nullopt;
+    if (context.payload.elements == 0) return std::nullopt;
+    const auto rings = context.parameters.find("rings");
+    const bool given = rings != context.parameters.end() && rings->second != "auto";
+    const auto most = given ? integer_parameter(context.parameters, "rings", 1, 64) : Result<std::int64_t>{16};
+    if (!most) return std::nullopt;
+    const auto elements = context.payload.elements / std::max<std::int64_t>(1, std::ssize(collective.members));
+    const auto block = static_cast<double>(elements * size_of(context.payload.type));
+    return least_time_around(topology, *context.routes, collective, {static_cast<std::size_t>(*most), block});
   }
   Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
     auto parameters = complete_parameters("ring", known(), context.parameters);

@@ -11,6 +11,7 @@
 #include "common/resources.h"
 #include "ring/mesh_cycles.h"
 #include "ring/packing.h"
+#include "ring/servers.h"
 
 namespace p2plab {
 
@@ -106,16 +107,7 @@ class RingFinder {
 
   // Servers on rails: in every server, ring r enters at one GPU and leaves at the next, each ring elsewhere, so that each NIC carries one crossing.
   // Only offered, for the packing to choose from; worthless offers cost nothing.
-  std::vector<std::vector<int>> rail_cycles(const CostMatrix& distances) const {
-    std::vector<std::vector<int>> servers;
-    for (int i = 0; i < n_; ++i) {
-      const auto near = std::ranges::find_if(servers, [&](const auto& server) { return !between_servers(server[0], i); });
-      if (near == servers.end()) {
-        servers.push_back({i});
-      } else {
-        near->push_back(i);
-      }
-    }
+  std::vector<std::vector<int>> rail_cycles(const CostMatrix& distances, const std::vector<std::vector<int>>& servers) const {
     const auto size = servers[0].size();
     if (servers.size() < 2 || size < 2 || std::ranges::any_of(servers, [&](const auto& server) { return server.size() != size; })) return {};
     std::vector<std::vector<int>> cycles;
@@ -157,11 +149,6 @@ class RingFinder {
     if (leave != enter) cycle.push_back(server[leave]);
   }
 
-  bool between_servers(int a, int b) const {
-    const auto path = routes_.between(rank(a), rank(b));
-    return path.empty() || std::ranges::any_of(path, [&](LinkId id) { return topology_.link(id).kind == LinkKind::network; });
-  }
-
   std::vector<Ring> pack_rings(const CostMatrix& distances, const std::vector<int>& first, std::size_t most) const {
     RingProblem problem{.distances = distances, .hops = {}, .capacities = resources_.capacities()};
     for (int a = 0; a < n_; ++a) {
@@ -169,7 +156,11 @@ class RingFinder {
     }
     if (n_ > exact_points) {
       const bool mesh = joined_directly();
-      problem.offers = mesh ? mesh_cycles(n_, most) : rail_cycles(distances);
+      const auto servers = servers_of(topology_, routes_, members_);
+      problem.offers = mesh ? mesh_cycles(n_, most) : rail_cycles(distances, servers);
+      // Every ring leaves every server.
+      const auto rates = rates_out_of(topology_, routes_, members_, servers);
+      if (!rates.empty()) problem.enough = *std::ranges::min_element(rates);
       problem.guess = mesh || problem.offers.empty();
       auto back = first;
       std::ranges::reverse(back);

@@ -72,6 +72,18 @@ TEST(Ring, TakesAtLeastTheLatencyOfASpanningTreeOnceEachWay) {
   EXPECT_FALSE(least(CollectiveKind::all_to_all));
 }
 
+// Along one ring what 8 members send to the k-th server on crosses k networks, along two rings half as many, rounded up; each server has 8 NICs.
+TEST(Ring, TakesAtLeastAsLongForAllToAllAsItsCrossingsOfTheNetwork) {
+  const auto topology = *make_preset("dgx-a100", {{"nodes", "5"}});
+  const Routes routes(topology);
+  const auto collective = make_collective(CollectiveKind::all_to_all, 40);
+  for (const auto& [rings, crossings] : {std::pair{std::size_t{1}, 1 + 2 + 3 + 4}, std::pair{std::size_t{2}, 1 + 1 + 2 + 2}}) {
+    const auto least = least_time_around(topology, routes, collective, {rings, 1000});
+    ASSERT_TRUE(least);
+    EXPECT_NEAR(least->count(), 8 * 8 * crossings * 1000 / (8 * 25e9), 1e-15);
+  }
+}
+
 TEST(Ring, TakesTwiceNMinusOneRoundsAndLoadsEachLinkWithTwiceNMinusOneOverN) {
   for (const int n : {2, 3, 4, 5, 7, 8, 16}) {
     const auto topology = testing::one_switch(n);
