@@ -4,24 +4,28 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <vector>
 
 #include "p2plab/program/check.h"
-#include "p2plab/program/packet_wire.h"
+#include "p2plab/program/packet_choice.h"
 
 namespace p2plab {
 
 namespace {
 
-constexpr int most_blocks = 64;                       // of one rank: more than any GPU needs to fill its links
-constexpr std::int64_t least_slice = 4096;            // bytes: below, flags cost more than the overlap gains
-constexpr std::int64_t most_slices = 30'000;          // of a program in all: what one simulation may cost
-constexpr std::size_t most_instructions = 1'000'000;  // beyond, one simulation takes seconds: the planner's own form is taken
-constexpr double rounding = 1e-6;                     // of rates and times in the model, at most
-constexpr std::int64_t wire_sample = 120 * 128;       // bytes in whole lines of any protocol
-constexpr double least_gain = 0.005;                  // what a finer tuning must gain to be worth it
+constexpr int most_blocks = 64;                     // of one rank: more than any GPU needs to fill its links
+constexpr std::int64_t least_slice = 4096;          // bytes: below, flags cost more than the overlap gains
+constexpr std::int64_t most_slices = 30'000;        // of a program in all: what one simulation may cost
+constexpr std::size_t many_instructions = 1 << 14;  // from here on a program's bound is asked for before its time
+constexpr double rounding = 1e-6;                   // of rates and times in the model, at most
+constexpr std::int64_t wire_sample = 120 * 128;     // bytes in whole lines of any protocol
+constexpr double least_gain = 0.005;                // what a finer tuning must gain to be worth it
 
 // How many times the data's bytes a protocol sends.
-double on_the_wire(Protocol protocol) { return static_cast<double>(wire_bytes(protocol, Bytes{wire_sample}).count()) / wire_sample; }
+template <class Wire>
+double on_the_wire(Wire wire) {
+  return static_cast<double>(wire_bytes(wire, Bytes{wire_sample}).count()) / wire_sample;
+}
 
 // How finely a program is cut: the largest instruction into blocks_per_lane * slices_per_block slices.
 struct Grain {
@@ -39,19 +43,23 @@ struct Trial : TimedProgram {
 // Walks from the coarsest form to finer ones as long as the model says that it gains.
 class Search {
  public:
-  Search(const Evaluator& evaluator, const ProvedPlan& plan, const Payload& payload, const std::function<bool()>& stop)
-      : evaluator_(evaluator), plan_(*plan.plan), proof_(plan.proof), payload_(payload), stop_(stop) {}
+  Search(const Evaluator& evaluator, const ProvedPlan& plan, const Payload& payload, const SearchLimits& limits)
+      : evaluator_(evaluator), plan_(*plan.plan), proof_(plan.proof), payload_(payload), limits_(limits) {}
 
   Result<Trial> best() {
     auto sliced = best_grain();
     if (!sliced) return sliced;
     // Other protocols, by packets, which are not cut into slices: what they save is waiting, what they cost is bytes.
+    std::vector<PacketWire> tried;
     for (const auto protocol : {Protocol::ll, Protocol::ll128, Protocol::lamport}) {
-      if (!can_gain(*sliced, protocol)) continue;
+      const auto wire = wire_for(protocol, sliced->program, evaluator_.peer_access());
+      const bool known = std::ranges::find(tried, wire) != tried.end() || (sliced->program.packets && sliced->program.packets->wire == wire);
+      if (known || !can_gain(*sliced, wire)) continue;
+      tried.push_back(wire);
       auto tuning = tuning_of(sliced->grain);
       tuning.protocol = protocol;
-      auto trial = try_tuning(tuning, sliced->grain);
-      if (trial && trial->time.count() < sliced->time.count() * (1 - least_gain)) sliced = std::move(trial);
+      auto trial = try_below(*sliced, tuning, sliced->grain);
+      if (trial && trial->time.count() < sliced->time.count() * (1 - least_gain)) sliced = *std::move(trial);
     }
     return sliced;
   }
@@ -62,7 +70,7 @@ class Search {
     if (!start) return start;
     Trial best = *std::move(start);
     if (best.program.packets) return best;  // where no slice could go: there is nothing to cut
-    if (best.program.instructions.size() > most_instructions) {
+    if (best.program.instructions.size() > most_searched_instructions) {
       least_ = best.time;
       return best;
     }
@@ -96,7 +104,7 @@ class Search {
       for (const int finer : {1, 4}) {
         grain.slices_per_block *= finer;
         if (finer > 1 && (largest_ / grain.slices() < least_slice || instructions * grain.slices() > finer * most_slices)) continue;
-        auto trial = try_tuning(tuning_of(grain), grain);
+        auto trial = try_below(best, tuning_of(grain), grain);
         if (trial && (!next || trial->time < next->time)) next = *std::move(trial);
       }
     }
@@ -121,7 +129,7 @@ class Search {
         grain.blocks_per_lane *= more_blocks;
         grain.slices_per_block *= more_slices;
         if (!worth_trying(best.program, grain)) continue;
-        auto trial = try_tuning(tuning_of(grain), grain);
+        auto trial = try_below(best, tuning_of(grain), grain);
         if (trial && (!next || trial->time < next->time)) next = *std::move(trial);
       }
       if (!next || next->time.count() > best.time.count() * (1 - least_gain)) return best;
@@ -131,9 +139,12 @@ class Search {
   }
 
   // However a program is cut, its busiest link needs its time for the protocol's bytes.
-  bool can_gain(const Trial& best, Protocol protocol) const { return !late() && least_ * on_the_wire(protocol) < best.time * (1 - least_gain); }
+  template <class Wire>
+  bool can_gain(const Trial& best, Wire wire) const {
+    return !late() && least_ * on_the_wire(wire) < best.time * (1 - least_gain);
+  }
 
-  bool late() const { return stop_ && stop_(); }
+  bool late() const { return limits_.stop && limits_.stop(); }
 
   bool worth_trying(const Program& now, const Grain& grain) const {
     if (late()) return false;
@@ -153,8 +164,23 @@ class Search {
             .lane_per_step = grain.apart};
   }
 
-  Result<Trial> try_tuning(const Tuning& tuning, Grain grain) const {
+  // None where a large program, or one by packets, which takes long to simulate, would be no gain over the best so far by its bound alone.
+  std::optional<Trial> try_below(const Trial& best, const Tuning& tuning, Grain grain) const {
     auto program = lower(plan_.schedule, proof_, payload_, tuning, evaluator_.peer_access());
+    if (!program) return std::nullopt;
+    if (program->packets || program->instructions.size() >= many_instructions) {
+      const auto bound = evaluator_.lower_bound(*program);
+      if (bound && *bound > std::min(best.time * (1 - least_gain), limits_.useful)) return std::nullopt;
+    }
+    auto trial = timed(std::move(program), grain);
+    return trial ? std::optional(*std::move(trial)) : std::nullopt;
+  }
+
+  Result<Trial> try_tuning(const Tuning& tuning, Grain grain) const {
+    return timed(lower(plan_.schedule, proof_, payload_, tuning, evaluator_.peer_access()), grain);
+  }
+
+  Result<Trial> timed(Result<Program> program, Grain grain) const {
     if (!program) return std::move(program).error();
     auto time = evaluator_.time(*program);
     if (!time) return std::move(time).error();
@@ -165,7 +191,7 @@ class Search {
   const Plan& plan_;
   const Proof& proof_;
   const Payload& payload_;
-  const std::function<bool()>& stop_;
+  SearchLimits limits_;
   std::int64_t largest_ = 0;  // bytes of the largest instruction
   bool uneven_ = false;       // some instruction has less than half of that
   Seconds least_{0};          // no tuning takes less, if the protocol adds no bytes
@@ -173,8 +199,8 @@ class Search {
 
 }  // namespace
 
-Result<TimedProgram> best_tuning(const Evaluator& evaluator, const ProvedPlan& plan, const Payload& payload, const std::function<bool()>& stop) {
-  auto best = Search(evaluator, plan, payload, stop).best();
+Result<TimedProgram> best_tuning(const Evaluator& evaluator, const ProvedPlan& plan, const Payload& payload, const SearchLimits& limits) {
+  auto best = Search(evaluator, plan, payload, limits).best();
   if (!best) return std::move(best).error();
   return TimedProgram{std::move(best->program), best->time};
 }

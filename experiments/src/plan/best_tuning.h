@@ -4,17 +4,28 @@
 
 #include <functional>
 
+#include <limits>
+
 #include "p2plab/experiment/evaluator.h"
 
 namespace p2plab {
+
+/// Of programs with more instructions one simulation takes seconds: they take the form that their planner suggests.
+inline constexpr std::size_t most_searched_instructions = 1'000'000;
 
 struct TimedProgram {
   Program program;
   Seconds time{0};
 };
 
-/// Tries copies of lanes, slices and protocols, from the planner's suggestion on, as long as the model says that it gains; once `stop` says true
-/// (empty: never) the fastest so far is taken. Errors: those of `lower` and of the model.
-Result<TimedProgram> best_tuning(const Evaluator& evaluator, const ProvedPlan& plan, const Payload& payload, const std::function<bool()>& stop);
+/// When to end.
+struct SearchLimits {
+  const std::function<bool()>& stop;                        // once it says true (empty: never) the fastest so far is taken
+  Seconds useful{std::numeric_limits<double>::infinity()};  // what cannot take less than this is not simulated, but the planner's suggestion
+};
+
+/// Tries copies of lanes, slices and protocols, from the planner's suggestion on, as long as the model says that it gains. Errors: those of `lower`
+/// and of the model.
+Result<TimedProgram> best_tuning(const Evaluator& evaluator, const ProvedPlan& plan, const Payload& payload, const SearchLimits& limits);
 
 }  // namespace p2plab

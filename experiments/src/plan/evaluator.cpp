@@ -144,6 +144,12 @@ Result<Seconds> Evaluator::least(const Program& program) const {
   return to_seconds(busiest);
 }
 
+Result<Seconds> Evaluator::lower_bound(const Program& program) const {
+  const auto result = simulate(program, {.engine = SimEngine::path});
+  if (!result) return result.error();
+  return to_seconds(result->bound);
+}
+
 Result<SimResult> Evaluator::simulate(const Program& program, SimOptions options) const {
   return p2plab::simulate(topology(), routes(), program, profile(), options);
 }
@@ -154,14 +160,23 @@ std::optional<Tuning> Evaluator::given_tuning(const ProvedPlan& plan, const Payl
     case PlanForms::gpu_staged: return staged_gpu_tuning(plan.plan->schedule, plan.proof, payload);
     case PlanForms::model: break;
   }
-  return std::nullopt;
+  // The search would take this form, too.
+  const auto& schedule = plan.plan->schedule;
+  return schedule.step_count() > most_searched_instructions ? std::optional(plan.plan->tuning) : std::nullopt;
 }
 
 Result<Evaluation> Evaluator::evaluate(std::shared_ptr<const ProvedPlan> plan, const Payload& payload, const std::function<bool()>& stop) const {
   if (const auto tuning = given_tuning(*plan, payload)) return evaluate_as(std::move(plan), payload, *tuning);
-  auto best = best_tuning(*this, *plan, payload, stop);
+  auto best = best_tuning(*this, *plan, payload, {stop});
   if (!best) return std::move(best).error();
   if (auto proved = check(topology(), routes(), best->program); !proved) return std::move(proved).error();
+  return Evaluation{std::move(plan), std::move(best->program), {best->time}};
+}
+
+Result<Evaluation> Evaluator::evaluate_below(Seconds limit, std::shared_ptr<const ProvedPlan> plan, const Payload& payload,
+                                             const std::function<bool()>& stop) const {
+  auto best = best_tuning(*this, *plan, payload, {stop, limit});
+  if (!best) return std::move(best).error();
   return Evaluation{std::move(plan), std::move(best->program), {best->time}};
 }
 
@@ -172,9 +187,9 @@ Result<std::optional<Evaluation>> Evaluator::evaluate_below(Seconds limit, std::
   const auto name = digest(*program);
   auto time = state_->usual.known.find(name);
   if (!time) {
-    const auto least = simulate(*program, {.engine = SimEngine::path});
+    const auto least = lower_bound(*program);
     if (!least) return least.error();
-    if (to_seconds(least->bound) > limit) return std::optional<Evaluation>{};
+    if (*least > limit) return std::optional<Evaluation>{};
     const auto simulated = state_->time(state_->usual, *program, name);
     if (!simulated) return simulated.error();
     time = *simulated;

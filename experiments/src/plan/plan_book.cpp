@@ -70,8 +70,18 @@ Result<std::optional<Evaluation>> KnownPlan::evaluate_below(Seconds limit, const
   if (!plan) return std::move(plan).error();
   const auto tuning = evaluator.given_tuning(**plan, payload);
   if (tuning && !call.late()) return evaluator.evaluate_below(limit, *std::move(plan), payload, *tuning);
-  auto evaluation = evaluate(evaluator, payload, call);
+  const Key key{payload.elements, payload.type, payload.op};
+  const bool known = [&] {
+    const std::lock_guard lock(mutex_);
+    return tunings_.contains(key);
+  }();
+  auto evaluation = known || call.late() ? evaluate(evaluator, payload, call)
+                                         : evaluator.evaluate_below(limit, *std::move(plan), payload, [&] { return call.late(); });
   if (!evaluation) return std::move(evaluation).error();
+  if (!known && !call.late() && evaluation->prediction.time <= limit) {
+    const std::lock_guard lock(mutex_);
+    tunings_.emplace(key, evaluation->program.tuning);
+  }
   return std::optional{*std::move(evaluation)};
 }
 

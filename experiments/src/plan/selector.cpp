@@ -121,11 +121,12 @@ bool Selector::beaten(KnownPlan& plan, Seconds best, const Payload& payload) con
   return static_cast<double>(bytes) * plan.estimate(evaluator_).seconds_per_byte * (1 - uneven_rounding) > best.count();
 }
 
-// What takes longer can be neither the best nor the runner-up: plans of two planners are faster.
-Seconds Selector::hopeless_from(const std::vector<Candidate>& found) {
+// What takes longer can be neither the best nor the runner-up: plans of two planners are faster. Of large groups only the best is looked for.
+Seconds Selector::hopeless_from(const std::vector<Candidate>& found, std::size_t members) {
   constexpr Seconds never{std::numeric_limits<double>::infinity()};
   const auto best = std::ranges::min_element(found, {}, &Candidate::time);
   if (best == found.end()) return never;
+  if (members >= many_members) return best->time();
   auto second = never;
   for (const auto& other : found) {
     if (other.evaluation.plan().planner != best->evaluation.plan().planner) second = std::min(second, other.time());
@@ -136,12 +137,13 @@ Seconds Selector::hopeless_from(const std::vector<Candidate>& found) {
 // None if the candidate is left out.
 Result<std::optional<Selector::Candidate>> Selector::weigh(const Asked& asked, const std::vector<Candidate>& found, const Collective& collective,
                                                            const Payload& payload, const PlanCall& call) const {
-  if (asked.least > hopeless_from(found)) return std::optional<Candidate>{};
+  const auto hopeless = hopeless_from(found, collective.members.size());
+  if (asked.least > hopeless) return std::optional<Candidate>{};
   auto plan = book_.find(*asked.planner, asked.parameters, collective, payload, call);
   if (!plan) return std::move(plan).error();
   const auto best = std::ranges::min_element(found, {}, &Candidate::time);
   if (best != found.end() && beaten(**plan, best->time(), payload)) return std::optional<Candidate>{};
-  auto evaluation = (*plan)->evaluate_below(hopeless_from(found), evaluator_, payload, call);
+  auto evaluation = (*plan)->evaluate_below(hopeless, evaluator_, payload, call);
   if (!evaluation) return std::move(evaluation).error();
   if (!*evaluation) return std::optional<Candidate>{};
   if (call.options().found) call.options().found(std::make_shared<const Evaluation>(**evaluation));

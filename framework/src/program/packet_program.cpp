@@ -8,6 +8,7 @@
 #include <tuple>
 #include <utility>
 
+#include "p2plab/program/packet_choice.h"
 #include "program/packet_slots.h"
 
 namespace p2plab {
@@ -255,13 +256,16 @@ PacketProgram make_packet_program(const Program& program, const PeerAccess& peer
   return PacketRewriter{program, peer_access, wire}.run();
 }
 
+PacketWire wire_for(Protocol protocol, const Program& program, const PeerAccess& peer_access) {
+  const bool offers = protocol == Protocol::lamport || protocol == Protocol::simple;
+  if (offers && program.adds() && can_be_lamport(program.payload)) return PacketWire::lamport;
+  return protocol == Protocol::ll128 && peer_access.whole_lines() ? PacketWire::ll128 : PacketWire::ll;
+}
+
 std::shared_ptr<const PacketProgram> choose_packets(const Program& program, const PeerAccess& peer_access) {
   const auto protocol = program.tuning.protocol;
   if (protocol == Protocol::copy || (protocol == Protocol::simple && peer_access.covers(program))) return nullptr;
-  auto wire = PacketWire::ll;
-  if ((protocol == Protocol::lamport || protocol == Protocol::simple) && program.adds() && can_be_lamport(program.payload))
-    wire = PacketWire::lamport;
-  if (protocol == Protocol::ll128 && peer_access.whole_lines()) wire = PacketWire::ll128;
+  const auto wire = wire_for(protocol, program, peer_access);
   auto packets = make_packet_program(program, peer_access, wire);
   // Host memory delivers no whole lines.
   const bool over_host = std::ranges::any_of(packets.host_landing, [](std::int64_t bytes) { return bytes > 0; });

@@ -91,6 +91,8 @@ class Evaluator {
   /// A time that no cut of this program into slices and thread blocks falls below, for the bytes that it puts on its busiest link. Much cheaper than
   /// `time`.
   Result<Seconds> least(const Program& program) const;
+  /// A time that this program does not fall below: of its busiest resource, or of its longest chain of waits.
+  Result<Seconds> lower_bound(const Program& program) const;
   /// A simulation with what is asked to be kept of it; not remembered.
   Result<SimResult> simulate(const Program& program, SimOptions options) const;
 
@@ -103,6 +105,9 @@ class Evaluator {
   /// The same for comparing plans: the program is not proved (`check` does); none, and no simulation, where it cannot take less than `limit`.
   Result<std::optional<Evaluation>> evaluate_below(Seconds limit, std::shared_ptr<const ProvedPlan> plan, const Payload& payload,
                                                    const Tuning& tuning) const;
+  /// The same where the form is the model's choice: tunings that cannot take less than `limit` are not simulated.
+  Result<Evaluation> evaluate_below(Seconds limit, std::shared_ptr<const ProvedPlan> plan, const Payload& payload,
+                                    const std::function<bool()>& stop) const;
   /// The tuning that a plan takes where it is not for the model to choose.
   std::optional<Tuning> given_tuning(const ProvedPlan& plan, const Payload& payload) const;
 
