@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -47,6 +48,12 @@ Bytes memory_in_use(int statm) {
   char* end = nullptr;
   std::strtoll(text.data(), &end, 10);
   return Bytes{std::strtoll(end, nullptr, 10) * sysconf(_SC_PAGESIZE)};
+}
+
+// The most that was in memory so far.
+Bytes memory_taken() {
+  rusage usage{};
+  return Bytes{getrusage(RUSAGE_SELF, &usage) == 0 ? std::int64_t{usage.ru_maxrss} * 1024 : 0};
 }
 
 const char* const more_memory = "--memory-limit SIZE allows more; it is half of the machine's memory if not given";
@@ -202,7 +209,8 @@ Status Watch::guarded(const std::function<Status()>& work) const {
   try {
     return work();
   } catch (const std::bad_alloc&) {
-    return with_what_is_known({ErrorCode::unsupported, "the system gave no more memory" + while_doing()});
+    return with_what_is_known(
+        {ErrorCode::unsupported, fmt::format("the system gave no more memory{}, which takes more than {}", while_doing(), about(memory_taken()))});
   } catch (const std::length_error&) {
     return with_what_is_known({ErrorCode::unsupported, "more memory is needed than there can be" + while_doing()});
   } catch (const std::system_error& fault) {
