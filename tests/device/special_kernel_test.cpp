@@ -31,6 +31,9 @@ TEST(SpecialKernel, CompilesForEveryGeneration) {
     const auto lamport = nvrtc->compile(kernel_source(sum, {.choice = {.type = DataType::float16, .lamport = true}, .once = true}), capability);
     EXPECT_TRUE(lamport) << describe(lamport.error());
   }
+  const RowCode shared{.slots = 1, .whole = true, .packets = 768, .taken = true, .cluster = 6};
+  const auto rows = nvrtc->compile(kernel_source(sum, {.choice = {.type = DataType::float16, .lamport = true}, .once = true, .rows = shared}), 90);
+  EXPECT_TRUE(rows) << describe(rows.error());
   const auto ll128 = nvrtc->compile(kernel_source(copy, {.choice = {.reduces = false, .ll128 = true}, .odd = true}), 90);
   EXPECT_TRUE(ll128) << describe(ll128.error());
 }

@@ -35,6 +35,21 @@ int resident_blocks(Kernel kernel, std::uint32_t threads, std::uint32_t shared =
   return processors * blocks;
 }
 
+/// The same of clusters of so many blocks.
+inline int resident_clusters(const void* kernel, std::uint32_t threads, std::uint32_t blocks) {
+  cudaLaunchConfig_t config{};
+  config.gridDim = blocks;
+  config.blockDim = threads;
+  cudaLaunchAttribute attribute{};
+  attribute.id = cudaLaunchAttributeClusterDimension;
+  attribute.val.clusterDim = {blocks, 1, 1};
+  config.attrs = &attribute;
+  config.numAttrs = 1;
+  int clusters = 0;
+  const auto code = cudaOccupancyMaxActiveClusters(&clusters, kernel, &config);
+  return code == cudaSuccess ? clusters : -code;
+}
+
 /// Launches a kernel, perhaps set up while the kernel before it still runs.
 inline CudaCode launch_kernel(const void* kernel, const LaunchShape& shape, StreamHandle stream, void** arguments, std::uint32_t shared = 0) {
   cudaLaunchConfig_t config{};

@@ -154,8 +154,8 @@ constexpr void copy_wave(const Tables& tables, const PacketContext& context, con
   });
 }
 
-/// Takes packet `position` through a wave; `sum` is what waves of one item hand on, and `last`, if it is not null, gets a sum that ends here. False
-/// if a wait failed.
+/// Takes packet `position` through a wave; `sum` is what waves of one item hand on. `last`, if it is not null, gets a sum that ends here, instead
+/// of this rank's memory. False if a wait failed.
 template <class Machine, class Wire, bool Whole, class Combine, class Tables, class Sum>
 constexpr bool carry(const Combine& combine, const Tables& tables, const image::PacketCall& call, const PacketContext& context,
                      const image::PacketWave& wave, std::uint32_t position, Sum& sum, Words<4>* last = nullptr) {
@@ -178,7 +178,8 @@ constexpr bool carry(const Combine& combine, const Tables& tables, const image::
   if constexpr (Wire::clears) value = combine.tidy(value);
   if (last != nullptr) *last = Wire::wrap(value, 0, position);
   repeat<Tables::stores>(wave.stores, [&](auto i) {
-    if (i < wave.stores) store_packet<Machine, Wire, Whole>(tables, context, wave.store + i, Wire::wrap(value, 0, position), position, bytes);
+    if (i < wave.stores && (last == nullptr || tables.store_lands(wave.store + i)))
+      store_packet<Machine, Wire, Whole>(tables, context, wave.store + i, Wire::wrap(value, 0, position), position, bytes);
     return true;
   });
   return true;

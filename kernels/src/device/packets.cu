@@ -84,7 +84,11 @@ CudaCode launch_special(const void* kernel, const LaunchShape& shape, const std:
   return launch_kernel(kernel, shape, stream, arguments);
 }
 
-int resident_special_blocks(const void* kernel, std::uint32_t threads) { return resident_blocks(kernel, threads); }
+int resident_special_blocks(const void* kernel, std::uint32_t threads, std::uint32_t cluster) {
+  if (cluster <= 1) return resident_blocks(kernel, threads);
+  const int clusters = resident_clusters(kernel, threads, cluster);
+  return clusters > 0 ? clusters * static_cast<int>(cluster) : clusters;
+}
 
 int resident_packet_blocks(const KernelChoice& choice, std::uint32_t threads) {
   return with_kernel(choice, [&](auto kernel, auto) { return resident_blocks(kernel, threads); });

@@ -52,7 +52,7 @@ CudaCode launch_slices(const KernelChoice& choice, const LaunchShape& shape, con
 /// Blocks of this kernel that the current device can hold at once; negative: a cudaError_t, negated. Ask for slices by bulk copies before launching
 /// them: the answer also lets the kernel have its shared memory.
 int resident_packet_blocks(const KernelChoice& choice, std::uint32_t threads);
-int resident_special_blocks(const void* kernel, std::uint32_t threads);
+int resident_special_blocks(const void* kernel, std::uint32_t threads, std::uint32_t cluster = 1);  // blocks of which so many are a cluster
 int resident_slice_blocks(const KernelChoice& choice, std::uint32_t threads);
 /// One thread that waits until the word at `address` (pinned host memory) is not zero, so that all ranks start what follows together.
 CudaCode launch_gate(std::uint64_t address, std::uint64_t timeout, StreamHandle stream);

@@ -46,6 +46,11 @@ std::string wire_name(const device::KernelChoice& choice) {
   return choice.lamport ? fmt::format("LamportWire<{}>", size_of(choice.type)) : std::string{"LlWire"};
 }
 
+std::string known_rows(const Epilogue& what) {
+  return fmt::format("KnownRows<{}, {}, {}, {}, {}, {}, {}>", static_cast<int>(what.norm), static_cast<int>(what.float8), what.residual, what.weight,
+                     what.bias, what.gives_sum, what.gives_norm);
+}
+
 }  // namespace
 
 bool can_specialise(const PacketImage& image) {
@@ -112,25 +117,30 @@ std::string kernel_source(const PacketImage& image, const PacketCode& code) {
 #include "device/ordering.cuh"
 )";
   std::string parameter;
+  std::string cluster;
   std::string body = fmt::format("packet_kernel<Gpu, {}>({}{{}}, tables, call);", wire_name(code.choice), combine_name(code.choice));
   if (code.rows) {
-    includes += "#include \"rows/fused.h\"\n#include \"rows/row_ordering.cuh\"\n";
+    includes += "#include \"rows/fused.h\"\n#include \"rows/row_cluster.cuh\"\n";
+    const auto blocks = code.rows->cluster;
+    const auto machine = blocks > 1 ? fmt::format("RowCluster<{}, {}>", blocks, code.threads) : std::string{"RowGpu"};
+    if (blocks > 1) cluster = fmt::format(" __cluster_dims__({}, 1, 1)", blocks);
     parameter = ",\n            const __grid_constant__ image::EpilogueCall epilogue";
-    body = fmt::format(R"(__shared__ float statistics[64];
-  fused_kernel<RowGpu, {}, {}, RowShape<{}, {}, {}, {}>, {}, {}>({}{{}}, tables, call, epilogue,
+    body = fmt::format(R"(__shared__ alignas(16) float statistics[row_rooms * row_room_words];
+  fused_kernel<{}, {}, {}, RowShape<{}, {}, {}, {}, {}>, {}, {}>({}{{}}, tables, call, epilogue,
                                                              static_cast<std::uint32_t>(__cvta_generic_to_shared(statistics)));)",
-                       wire_name(code.choice), combine_name(code.choice), number_name(code.choice), code.threads, code.rows->slots, code.rows->whole,
+                       machine, wire_name(code.choice), combine_name(code.choice), number_name(code.choice),
+                       static_cast<std::uint32_t>(blocks) * code.threads, code.rows->slots, code.rows->whole, known_rows(code.rows->what),
                        code.rows->packets, code.rows->taken, combine_name(code.choice));
   }
   return fmt::format(R"({}namespace p2plab::device {{
 {}
-extern "C" __global__ void __launch_bounds__({}, {})
+extern "C" __global__ void{} __launch_bounds__({}, {})
     packets(const __grid_constant__ FixedTables<Shape> tables, const __grid_constant__ image::PacketCall call{}) {{
   {}
 }}
 }}  // namespace p2plab::device
 )",
-                     includes, shape_source(image, code.odd, code.once), code.threads, code.blocks_per_processor, parameter, body);
+                     includes, shape_source(image, code.odd, code.once), cluster, code.threads, code.blocks_per_processor, parameter, body);
 }
 
 std::vector<std::uint64_t> packet_parameters(const PacketImage& image) {

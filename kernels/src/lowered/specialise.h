@@ -10,6 +10,7 @@
 
 #include "lowered/launch.h"
 #include "lowered/packet_image.h"
+#include "p2plab/program/epilogue.h"
 
 namespace p2plab {
 
@@ -20,6 +21,8 @@ struct RowCode {
   bool whole = false;
   std::uint32_t packets = 0;
   bool taken = false;  // sums stay in registers from the packet to the row
+  int cluster = 1;     // blocks that share a row
+  Epilogue what = {};
 };
 
 /// What the code may count on.

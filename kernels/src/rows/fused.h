@@ -8,11 +8,13 @@
 
 namespace p2plab::device {
 
-/// The packets of a row, from `first` on, through all items, item after item; sums that end stay with the worker if they are `Taken`. False if a wait
-/// failed.
+/// The packets of a row through all items, item after item, and what else the row needs, which comes while they are waited for; sums that end stay
+/// with the worker if they are `Taken`. False if a wait failed.
 template <class Machine, class Wire, class Shape, bool Taken, class Combine, class Tables, class Worker>
-constexpr bool carry_row(const Combine& combine, const Tables& tables, const image::PacketCall& call, const PacketContext& context,
-                         std::uint32_t first, std::uint32_t packets, Worker& worker) {
+constexpr bool carry_row(const Combine& combine, const Tables& tables, const image::PacketCall& call, const PacketContext& context, std::uint32_t row,
+                         std::uint32_t packets, Worker& worker) {
+  const auto first = row * packets;
+  worker.fetch(row);
   if constexpr (Tables::waves >= 0) {
     constexpr int threads = Shape::threads;
     constexpr int slots = Shape::slots > 0 ? Shape::slots * (4 / Wire::words) : 0;
@@ -32,30 +34,58 @@ constexpr bool carry_row(const Combine& combine, const Tables& tables, const ima
     });
   } else {
     bool good = true;
-    for (auto p = Machine::thread(); good && p < packets; p += Machine::threads())
+    for (auto p = Machine::thread(); good && p < packets; p += Shape::threads)
       good = carry_batch<Machine, Wire>(combine, tables, call, context, first + p, 0);
     return good;
   }
 }
 
-/// Row by row: `packets` of a row. Every rank must have the same grid. With `Taken` the last item of each packet is the sum that ends in the output,
+/// Row by row: `packets` of a row. With `Taken` the last item of each packet is the sum that ends in the output,
 /// a packet is a vector of the row, and threads norm what they have in their registers.
 template <class Machine, class Wire, class Shape, bool Taken, class Combine, class Tables>
 constexpr void run_packet_rows(const Combine& combine, const Tables& tables, const image::PacketCall& call, const image::EpilogueCall& epilogue,
                                std::uint32_t packets, std::uint32_t shared) {
-  const auto counter = call.epochs + std::uint64_t{Machine::block()} * 4;
+  const auto counter = call.epochs + std::uint64_t{Machine::own_block()} * 4;
   const PacketContext context{Machine::load_32(counter), call.area};
   const JournalMark<Machine> mark(call.journal);
   RowWorker<Machine, Shape> worker(epilogue, shared);
+  bool failed = false;
   for (auto row = Machine::block(); row < epilogue.rows; row += Machine::blocks()) {
-    worker.fetch(row);
-    const bool good = carry_row<Machine, Wire, Shape, Taken>(combine, tables, call, context, row * packets, packets, worker);
-    if (Machine::sync_any(!good)) break;
+    const bool good = carry_row<Machine, Wire, Shape, Taken>(combine, tables, call, context, row, packets, worker);
+    // What threads have in registers they norm before they know of each other.
+    if constexpr (!Taken) failed = Machine::sync_any(!good);
+    if (!Taken && failed) break;
+    if (row == Machine::block()) Machine::row_ready();
     worker.template finish<Taken>(row);
+    if (Machine::one_row || row + Machine::blocks() >= epilogue.rows) break;
+    if constexpr (Taken) failed = Machine::sync_any(!good);
+    if (failed) break;
   }
   Machine::sync();
-  if (Machine::thread() == 0) Machine::store_32(counter, context.epoch + 1 == image::epoch_limit ? 0 : context.epoch + 1);
+  if (Machine::own_thread() == 0) Machine::store_32(counter, context.epoch + 1 == image::epoch_limit ? 0 : context.epoch + 1);
   mark.end(call.journal);
+}
+
+/// Waits until all blocks of the rank have come here; then what any of them wrote before is seen by all. False after the deadline, with a report.
+template <class Machine>
+constexpr bool meet(const image::PacketCall& call, std::uint64_t arrivals) {
+  Machine::sync();
+  bool failed = false;
+  if (Machine::thread() == 0) {
+    const auto own = arrivals + image::arrivals_stride + std::uint64_t{Machine::block()} * 4;
+    const auto all = Machine::load_32(own) + Machine::blocks();
+    Machine::store_32(own, all);
+    Machine::arrive(arrivals);
+    std::uint64_t started = 0;
+    for (std::uint32_t spins = 1; !failed && static_cast<std::int32_t>(Machine::acquire(arrivals) - all) < 0; ++spins) {
+      if (spins % Machine::spins_between_checks != 0) continue;
+      if (started == 0) started = Machine::now();
+      const bool late = Machine::now() - started > call.timeout;
+      failed = late || Machine::peek(call.abort) != 0;
+      if (late) Machine::report(call.report, call.abort, {1, Machine::block(), image::item_arrivals, 0, 0});
+    }
+  }
+  return !Machine::sync_any(failed);
 }
 
 /// All packets, then all rows.
@@ -76,6 +106,18 @@ constexpr void run_packets_then_rows(const Combine& combine, const Tables& table
   mark.end(call.journal);
 }
 
+/// Has what the first row adds of this rank come to the L2 cache, too.
+template <class Machine, class Shape, class Tables>
+constexpr void prefetch_sources(const Tables& tables, std::uint32_t packets) {
+  for (auto p = Machine::thread(); p < packets; p += Shape::threads) {
+    const auto at = (std::uint64_t{Machine::block()} * packets + p) * 16;
+    unroll<Tables::waves>([&](auto w) {
+      const auto wave = tables.wave(w);
+      if (wave.count > 0 && (wave.lands & 1) == 0) Machine::prefetch(tables.source_address(wave.first) + at);
+    });
+  }
+}
+
 /// A kernel's body. `Packets`: of a row, where blocks take whole rows; else 0.
 template <class Machine, class Wire, class Combine, class Shape, int Packets, bool Taken, class Tables>
 constexpr void fused_kernel(const Combine& combine, const Tables& tables, const image::PacketCall& call, const image::EpilogueCall& epilogue,
@@ -83,6 +125,11 @@ constexpr void fused_kernel(const Combine& combine, const Tables& tables, const 
   Machine::let_next_start();
   tables.template fetch<Machine>();
   Machine::keep(call.epochs + call.area + call.packets + call.batch + call.journal.counts + call.journal.ring + epilogue.residual + epilogue.rows);
+  Machine::row_begin(shared);
+  if constexpr (Packets > 0 && Taken) {
+    prefetch_sources<Machine, Shape>(tables, static_cast<std::uint32_t>(Packets));
+    prefetch_row<Machine, Shape>(epilogue, 0);
+  }
   Machine::await_previous();
   if constexpr (Packets > 0) {
     run_packet_rows<Machine, Wire, Shape, Taken>(combine, tables, call, epilogue, static_cast<std::uint32_t>(Packets), shared);

@@ -39,16 +39,16 @@ struct PlainCpu {
 
 template <class Base>
 struct RowCpu : Base {
+  static constexpr bool one_row = false;
+  static std::uint32_t own_thread() { return Base::thread(); }
+  static std::uint32_t own_block() { return Base::block(); }
+  static void row_begin(std::uint32_t) {}
+  static void row_ready() {}
+
   template <int Threads, int Sums>
   static float row_sum(const float (&mine)[Sums], std::uint32_t) {
     static_assert(Threads == 1, "blocks have one thread");
-    std::array<float, 32> warps{};
-    for (int first = 0; first < Sums; first += 32) {
-      std::array<float, 32> lanes{};
-      for (int i = first; i < Sums && i < first + 32; ++i) lanes[static_cast<std::size_t>(i - first)] = mine[i];
-      warps[static_cast<std::size_t>(first / 32)] = by_halves(lanes);
-    }
-    return by_halves(warps);
+    return sum_of_lanes(mine, Sums);
   }
   template <int Threads>
   static float row_max(float mine, std::uint32_t) {
@@ -73,6 +73,17 @@ struct RowCpu : Base {
   }
   static void store_float(std::uint64_t address, float value) { std::memcpy(reinterpret_cast<void*>(address), &value, sizeof value); }
   static void arrive(std::uint64_t counter) { __atomic_fetch_add(reinterpret_cast<std::uint32_t*>(counter), 1U, __ATOMIC_ACQ_REL); }
+
+  /// Of the first `count` lanes, the rest being 0.
+  static float sum_of_lanes(const float* lane, int count) {
+    std::array<float, 32> warps{};
+    for (int first = 0; first < count; first += 32) {
+      std::array<float, 32> lanes{};
+      for (int i = first; i < count && i < first + 32; ++i) lanes[static_cast<std::size_t>(i - first)] = lane[i];
+      warps[static_cast<std::size_t>(first / 32)] = by_halves(lanes);
+    }
+    return by_halves(warps);
+  }
 
  private:
   static float by_halves(std::array<float, 32> values) {

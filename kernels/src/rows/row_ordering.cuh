@@ -9,6 +9,15 @@ namespace p2plab::device {
 
 template <class = void>
 struct RowGpuMachine : GpuMachine<> {
+  /// A block takes rows by itself, and one after another.
+  static constexpr bool one_row = false;
+  static constexpr std::uint32_t own_thread() { return GpuMachine<>::thread(); }
+  static constexpr std::uint32_t own_block() { return GpuMachine<>::block(); }
+  static constexpr void row_begin(std::uint32_t) {}
+  static constexpr void row_ready() {}
+  /// Has a line come to the L2 cache, whoever may still write to it: all see what it holds when they load it.
+  static constexpr void prefetch(std::uint64_t address) { asm volatile("prefetch.global.L2 [%0];" ::"l"(address) : "memory"); }
+
   static constexpr float other_lane(float mine, int distance) {
     float value = 0;
     asm volatile("shfl.sync.bfly.b32 %0, %1, %2, 31, 0xffffffff;" : "=f"(value) : "f"(mine), "r"(distance));
@@ -42,13 +51,10 @@ struct RowGpuMachine : GpuMachine<> {
   static constexpr float row_max(float mine, std::uint32_t room) {
     constexpr std::uint32_t warps = Threads / 32;
     const auto lane = thread() % 32;
-    auto most = mine;
-    unroll<5>([&](auto i) { most = larger(most, other_lane(most, 16 >> i)); });
+    const auto most = warp_max(mine);
     if (lane == 0) store_shared(room + thread() / 32 * 4, most);
     sync();
-    most = lane < warps ? load_shared(room + lane * 4) : 0.0F;
-    unroll<5>([&](auto i) { most = larger(most, other_lane(most, 16 >> i)); });
-    return most;
+    return warp_max(lane < warps ? load_shared(room + lane * 4) : 0.0F);
   }
   /// The largest of `Width` neighbouring threads, a power of two, which all come here.
   template <int Width, class Other>
@@ -62,6 +68,13 @@ struct RowGpuMachine : GpuMachine<> {
       most = larger(most, value);
     }
     return most;
+  }
+  /// The largest of a warp's numbers, none of which is negative or NaN.
+  static constexpr float warp_max(float mine) {
+    std::uint32_t most = 0;
+    const auto bits = __builtin_bit_cast(std::uint32_t, mine);
+    asm volatile("redux.sync.max.u32 %0, %1, 0xffffffff;" : "=r"(most) : "r"(bits));
+    return __builtin_bit_cast(float, most);
   }
   static constexpr float larger(float a, float b) { return b > a ? b : a; }
 

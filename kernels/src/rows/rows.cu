@@ -1,21 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 // The epilogue as a kernel of its own: after programs that run slice by slice or by the interpreter, and where there is one rank.
 #include <algorithm>
+#include <array>
 
 #include "device/launching.cuh"
+#include "rows/row_cluster.cuh"
 #include "rows/row_form.h"
-#include "rows/row_ordering.cuh"
 
 namespace p2plab::device {
 
 namespace {
 
-constexpr int row_threads = 256;
+constexpr unsigned row_threads = 256;
+constexpr unsigned blocks_at_once = 3;  // of a multiprocessor, else it waits for memory (15 % at 8192 rows of 8192)
+constexpr unsigned sharing_blocks = 8;
+constexpr unsigned most_sharing_threads = row_lanes / sharing_blocks;
 
 template <class Number, int Slots, bool Whole>
-__global__ void __launch_bounds__(row_threads) rows(const __grid_constant__ image::EpilogueCall call) {
-  __shared__ float statistics[64];
-  run_rows<RowGpu, RowShape<Number, row_threads, Slots, Whole>>(call, static_cast<std::uint32_t>(__cvta_generic_to_shared(statistics)));
+__global__ void __launch_bounds__(row_threads, blocks_at_once) rows(const __grid_constant__ image::EpilogueCall call) {
+  __shared__ float rooms[row_rooms * row_room_words];
+  row_kernel<RowGpu, RowShape<Number, row_threads, Slots, Whole>>(call, static_cast<std::uint32_t>(__cvta_generic_to_shared(rooms)));
+}
+
+// A cluster a row, a vector a thread.
+template <class Number>
+__global__ void __launch_bounds__(most_sharing_threads) shared_rows(const __grid_constant__ image::EpilogueCall call) {
+  __shared__ alignas(16) float rooms[row_rooms * row_room_words];
+  using Machine = RowCluster<sharing_blocks, 0>;
+  row_kernel<Machine, RowShape<Number, row_lanes, 1, true>>(call, static_cast<std::uint32_t>(__cvta_generic_to_shared(rooms)));
 }
 
 using RowKernel = void (*)(image::EpilogueCall);
@@ -26,9 +38,25 @@ RowKernel kernel_for(const RowForm& form) {
   return form.slots <= 2 ? rows<Number, 2, true> : rows<Number, 4, true>;
 }
 
-RowKernel kernel_for(DataType type, const RowForm& form) {
-  if (type == DataType::float16) return kernel_for<Half>(form);
-  return type == DataType::bfloat16 ? kernel_for<BFloat>(form) : kernel_for<Float>(form);
+template <class Body>
+RowKernel with_number(DataType type, Body&& body) {
+  if (type == DataType::float16) return body(Half{});
+  return type == DataType::bfloat16 ? body(BFloat{}) : body(Float{});
+}
+
+// Threads of a block where clusters share rows; 0: they do not.
+unsigned sharing_threads(DataType type, const image::EpilogueCall& call) {
+  const auto vectors = std::int64_t{call.hidden} * size_of(type) / 16;
+  if (call.hidden * size_of(type) % 16 != 0 || row_sharing(vectors).blocks == 1) return 0;
+  int device = 0;
+  int generation = 0;
+  int processors = 0;
+  if (cudaGetDevice(&device) != cudaSuccess) return 0;
+  cudaDeviceGetAttribute(&generation, cudaDevAttrComputeCapabilityMajor, device);
+  cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device);
+  if (generation * 10 < clusters_from || std::int64_t{call.rows} * sharing_blocks > std::int64_t{processors} * sharing_per_processor) return 0;
+  constexpr unsigned warp = 32;
+  return static_cast<unsigned>((vectors + sharing_blocks * warp - 1) / (sharing_blocks * warp)) * warp;
 }
 
 }  // namespace
@@ -36,9 +64,27 @@ RowKernel kernel_for(DataType type, const RowForm& form) {
 CudaCode launch_rows(DataType type, const image::EpilogueCall& call, StreamHandle stream) {
   if (call.rows == 0) return cudaSuccess;
   constexpr std::uint32_t most_blocks = 1056;  // eight to a multiprocessor of the largest GPUs
-  const auto kernel = kernel_for(type, row_form(call.hidden, type, row_threads, 4));
-  kernel<<<std::min(call.rows, most_blocks), row_threads, 0, static_cast<cudaStream_t>(stream)>>>(call);
-  return cudaGetLastError();
+  std::array<cudaLaunchAttribute, 2> attributes{};
+  attributes[0].id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  attributes[0].val.programmaticStreamSerializationAllowed = 1;
+  attributes[1].id = cudaLaunchAttributeClusterDimension;
+  attributes[1].val.clusterDim = {sharing_blocks, 1, 1};
+  cudaLaunchConfig_t config{};
+  config.stream = static_cast<cudaStream_t>(stream);
+  config.attrs = attributes.data();
+  if (const auto threads = sharing_threads(type, call); threads > 0) {
+    config.gridDim = call.rows * sharing_blocks;
+    config.blockDim = threads;
+    config.numAttrs = 2;
+    const auto kernel = with_number(type, [](auto number) -> RowKernel { return shared_rows<decltype(number)>; });
+    return cudaLaunchKernelEx(&config, kernel, call);
+  }
+  config.gridDim = std::min(call.rows, most_blocks);
+  config.blockDim = row_threads;
+  config.numAttrs = 1;
+  const auto form = row_form(call.hidden, type, row_threads, 4);
+  const auto kernel = with_number(type, [&](auto number) { return kernel_for<decltype(number)>(form); });
+  return cudaLaunchKernelEx(&config, kernel, call);
 }
 
 }  // namespace p2plab::device

@@ -3,46 +3,19 @@
 // on GPUs and, with a Machine of one thread a block, on the CPU, with equal bits.
 //
 // Vectors of 16 bytes of a row belong in turn to `row_lanes` lanes, lanes to threads. Statistics are summed lane by lane in rising order, then 32
-// lanes, then 32 of those, always by halves: an order that does not depend on how many threads there are.
+// lanes, then 32 of those, always by halves: an order that does not depend on how many threads there are, nor in how many blocks.
 #pragma once
 
-#include "device/words.h"
-#include "lowered/kernel_args.h"
 #include "rows/epilogue_args.h"
 #include "rows/float8.h"
+#include "rows/row_shape.h"
 
 namespace p2plab::device {
-
-inline constexpr int row_lanes = 1024;
-
-/// Calls body(0) ... body(N - 1): unrolled, where that is short.
-template <int N, class Body>
-constexpr void each_of(Body&& body) {
-  if constexpr (N <= 16) {
-    unroll<N>(body);
-  } else {
-    for (int i = 0; i < N; ++i) body(i);
-  }
-}
-
-/// How a block takes rows: so many threads; so many vectors of a row to a thread, held in registers (0: any number, loaded again for each pass); do
-/// rows consist of whole vectors?
-template <class NumberOf, int ThreadsOf, int SlotsOf, bool WholeOf>
-struct RowShape {
-  using Number = NumberOf;
-  static constexpr int threads = ThreadsOf;
-  static constexpr int slots = SlotsOf;
-  static constexpr bool whole = WholeOf;
-  static constexpr int elements = 4 * Number::per_word;  // of a vector
-  static constexpr int bytes = 4 / Number::per_word;     // of an element
-  static constexpr int lanes = row_lanes / threads;      // of a thread
-  static constexpr int sums = slots > 0 && slots < lanes ? slots : lanes;
-  static constexpr int held = slots > 0 ? slots : 1;
-};
 
 template <class Machine, class Shape>
 class RowWorker {
   using Number = typename Shape::Number;
+  using Rows = typename Shape::Rows;
   static constexpr int elements = Shape::elements;
 
  public:
@@ -53,8 +26,8 @@ class RowWorker {
   constexpr void fetch(std::uint32_t row) {
     if constexpr (Shape::slots > 0) {
       each([&](int slot, int, std::uint32_t v) {
-        if (call_.residual != 0) residuals_[slot] = load(call_.residual, row, v);
-        if (call_.weight != 0) weights_[slot] = load(call_.weight, 0, v);
+        if (has_residual()) residuals_[slot] = load(call_.residual, row, v);
+        if (has_weight()) weights_[slot] = load(call_.weight, 0, v);
       });
     }
   }
@@ -66,24 +39,54 @@ class RowWorker {
   template <bool Taken = false>
   constexpr void finish(std::uint32_t row) {
     gather<Taken>(row);
-    if (call_.norm == image::norm_layer) center(row);
-    if (call_.norm != image::norm_none) inverse_ = 1.0F / Machine::root(mean_square(row) + call_.epsilon);
+    if (norm() == image::norm_layer) center(row);
+    if (norm() != image::norm_none) inverse_ = 1.0F / Machine::root(mean_square(row) + call_.epsilon);
     float most = 0;
-    if (call_.float8 == image::float8_tensor) inverse_scale_ = 1.0F / Machine::load_float(call_.scales);
+    if (float8() == image::float8_tensor) inverse_scale_ = 1.0F / Machine::load_float(call_.scales);
     each([&](int slot, int, std::uint32_t v) {
       const auto y = normed(slot, row, v);
-      if (call_.normed != 0) store(call_.normed, row, v, y);
-      if (call_.float8 == image::float8_token) most = larger(most, largest(y, v));
-      if (call_.float8 == image::float8_tensor) quantise(row, v, y, inverse_scale_);
-      if (call_.float8 == image::float8_group) quantise_group(row, v, y);
+      if (gives_norm()) store(call_.normed, row, v, y);
+      if (float8() == image::float8_token) most = larger(most, largest(y, v));
+      if (float8() == image::float8_tensor) quantise(row, v, y, inverse_scale_);
+      if (float8() == image::float8_group) quantise_group(row, v, y);
       if constexpr (Shape::slots > 0) {
-        if (call_.float8 == image::float8_token) held_[slot] = y;
+        if (float8() == image::float8_token) held_[slot] = y;
       }
     });
-    if (call_.float8 == image::float8_token) quantise_row(row, most);
+    if (float8() == image::float8_token) quantise_row(row, most);
   }
 
  private:
+  // What is done with rows, as constants where they are known.
+  constexpr int norm() const {
+    if constexpr (Rows::known) return Rows::norm;
+    return call_.norm;
+  }
+  constexpr int float8() const {
+    if constexpr (Rows::known) return Rows::float8;
+    return call_.float8;
+  }
+  constexpr bool has_residual() const {
+    if constexpr (Rows::known) return Rows::residual;
+    return call_.residual != 0;
+  }
+  constexpr bool has_weight() const {
+    if constexpr (Rows::known) return Rows::weight;
+    return call_.weight != 0;
+  }
+  constexpr bool has_bias() const {
+    if constexpr (Rows::known) return Rows::bias;
+    return call_.bias != 0;
+  }
+  constexpr bool gives_sum() const {
+    if constexpr (Rows::known) return Rows::sum;
+    return call_.sum != 0;
+  }
+  constexpr bool gives_norm() const {
+    if constexpr (Rows::known) return Rows::normed;
+    return call_.normed != 0;
+  }
+
   /// body(slot, lane of the thread, vector) of this thread's vectors.
   template <class Body>
   constexpr void each(Body&& body) const {
@@ -141,21 +144,21 @@ class RowWorker {
 
   // z of a vector, x being the sum.
   constexpr Words<4> added(const Words<4>& x, int slot, std::uint32_t row, std::uint32_t v) const {
-    if (call_.residual == 0) return x;
+    if (!has_residual()) return x;
     const auto r = Shape::slots > 0 ? residuals_[slot] : load(call_.residual, row, v);
     return packed([&](int e) { return number(x, e) + number(r, e); });
   }
   constexpr Words<4> sum_of(int slot, std::uint32_t row, std::uint32_t v) const {
     if constexpr (Shape::slots > 0) return held_[slot];
     // It may lie where the residual did.
-    return call_.sum != 0 ? load(call_.sum, row, v) : added(load(call_.source, row, v), slot, row, v);
+    return gives_sum() ? load(call_.sum, row, v) : added(load(call_.source, row, v), slot, row, v);
   }
 
   template <bool Taken>
   constexpr void gather(std::uint32_t row) {
     each([&](int slot, int, std::uint32_t v) {
       const auto z = added(Taken ? held_[slot] : load(call_.source, row, v), slot, row, v);
-      if (call_.sum != 0) store(call_.sum, row, v, z);
+      if (gives_sum()) store(call_.sum, row, v, z);
       if constexpr (Shape::slots > 0) held_[slot] = z;
     });
   }
@@ -188,15 +191,15 @@ class RowWorker {
 
   constexpr Words<4> normed(int slot, std::uint32_t row, std::uint32_t v) const {
     const auto z = sum_of(slot, row, v);
-    if (call_.norm == image::norm_none) return z;
+    if (norm() == image::norm_none) return z;
     Words<4> weight;
     Words<4> bias;
-    if (call_.weight != 0) weight = Shape::slots > 0 ? weights_[slot] : load(call_.weight, 0, v);
-    if (call_.bias != 0) bias = load(call_.bias, 0, v);
+    if (has_weight()) weight = Shape::slots > 0 ? weights_[slot] : load(call_.weight, 0, v);
+    if (has_bias()) bias = load(call_.bias, 0, v);
     return packed([&](int e) {
       const float scaled = (number(z, e) - center_) * inverse_;
-      if (call_.bias != 0) return Machine::fma(scaled, call_.weight != 0 ? number(weight, e) : 1.0F, number(bias, e));
-      return call_.weight != 0 ? scaled * number(weight, e) : scaled;
+      if (has_bias()) return Machine::fma(scaled, has_weight() ? number(weight, e) : 1.0F, number(bias, e));
+      return has_weight() ? scaled * number(weight, e) : scaled;
     });
   }
 
@@ -237,14 +240,14 @@ class RowWorker {
     if (v % width == 0) Machine::store_float(call_.scales + (std::uint64_t{row} * groups + v / width) * 4, scale);
   }
 
-  // Two rooms in turn: nobody writes to one before all have read it, for between lies the other's barrier.
+  // In turn: nobody writes to one before all have read it, for between lies another's barrier.
   constexpr std::uint32_t next_room() {
-    room_ ^= 1U;
-    return shared_ + room_ * 128;
+    room_ = room_ + 1 == row_rooms ? 0 : room_ + 1;
+    return shared_ + room_ * row_room_words * 4;
   }
 
   const image::EpilogueCall& call_;
-  std::uint32_t shared_;  // address of 64 words that the block's threads share
+  std::uint32_t shared_;  // address of the rooms, in memory that the block's threads share
   std::uint32_t vectors_;
   std::uint32_t room_ = 0;
   float center_ = 0;
@@ -255,7 +258,7 @@ class RowWorker {
   Words<4> held_[Shape::held];  // z, then y
 };
 
-/// All rows, block by block, where the sums are complete: a kernel of its own.
+/// All rows, block by block, where the sums are complete.
 template <class Machine, class Shape>
 constexpr void run_rows(const image::EpilogueCall& call, std::uint32_t shared) {
   RowWorker<Machine, Shape> worker(call, shared);
@@ -265,26 +268,30 @@ constexpr void run_rows(const image::EpilogueCall& call, std::uint32_t shared) {
   }
 }
 
-/// Waits until all blocks of the rank have come here; then what any of them wrote before is seen by all. False after the deadline, with a report.
-template <class Machine>
-constexpr bool meet(const image::PacketCall& call, std::uint64_t arrivals) {
-  Machine::sync();
-  bool failed = false;
-  if (Machine::thread() == 0) {
-    const auto own = arrivals + image::arrivals_stride + std::uint64_t{Machine::block()} * 4;
-    const auto all = Machine::load_32(own) + Machine::blocks();
-    Machine::store_32(own, all);
-    Machine::arrive(arrivals);
-    std::uint64_t started = 0;
-    for (std::uint32_t spins = 1; !failed && static_cast<std::int32_t>(Machine::acquire(arrivals) - all) < 0; ++spins) {
-      if (spins % Machine::spins_between_checks != 0) continue;
-      if (started == 0) started = Machine::now();
-      const bool late = Machine::now() - started > call.timeout;
-      failed = late || Machine::peek(call.abort) != 0;
-      if (late) Machine::report(call.report, call.abort, {1, Machine::block(), image::item_arrivals, 0, 0});
-    }
+/// Has the inputs of a block's first row come to the L2 cache while the kernel before this one still runs, which may be writing some of them.
+template <class Machine, class Shape>
+constexpr void prefetch_row(const image::EpilogueCall& call, std::uint64_t source) {
+  const auto bytes = std::uint64_t{call.hidden} * Shape::bytes;
+  const auto row = std::uint64_t{Machine::block()} * bytes;
+  constexpr auto step = std::uint64_t{Shape::threads} * 16;
+  if (Machine::block() >= call.rows) return;
+  for (auto at = std::uint64_t{Machine::thread()} * 16; at < bytes; at += step) {
+    if (source != 0) Machine::prefetch(source + row + at);
+    if (call.residual != 0) Machine::prefetch(call.residual + row + at);
+    if (call.weight != 0) Machine::prefetch(call.weight + at);
+    if (call.bias != 0) Machine::prefetch(call.bias + at);
   }
-  return !Machine::sync_any(failed);
+}
+
+/// A kernel of its own. Clusters have one row each.
+template <class Machine, class Shape>
+constexpr void row_kernel(const image::EpilogueCall& call, std::uint32_t shared) {
+  Machine::let_next_start();
+  Machine::row_begin(shared);
+  prefetch_row<Machine, Shape>(call, call.source);
+  Machine::await_previous();
+  Machine::row_ready();
+  run_rows<Machine, Shape>(call, shared);
 }
 
 }  // namespace p2plab::device

@@ -23,20 +23,33 @@ constexpr int most_row_slots = 4;  // vectors that a thread holds: 16 registers,
 Status PacketRun::specialise() {
   if (!can_specialise(packets_)) return Error{ErrorCode::unsupported, "the program is too long for a specialised kernel"};
   link(image::most_packet_width);
-  auto grid = Grid{};
-  if (!program_.epilogue) {
-    grid = packet_grid();
-  } else {
-    // A block takes rows where each is a packet or two to a thread; where it would be more, the whole grid shares them.
-    const auto packets = packets_of_row(program_);
-    const bool by_row = packets > 0 && packets <= 2 * most_row_threads;
-    if (!by_row) shape_.threads = std::clamp(std::bit_floor(shape_.threads), least_row_threads, most_row_threads);
-    grid = by_row ? row_grid(packets) : packet_grid();
-    const auto form = row_form(program_.epilogue->hidden, program_.payload.type, shape_.threads, most_row_slots);
-    grid.rows = RowCode{
-        .slots = form.slots, .whole = form.whole, .packets = by_row ? packets : 0, .taken = by_row && form.slots > 0 && ends_in_sums(program_)};
-  }
+  if (!program_.epilogue) return specialise(packet_grid());
+  const auto threads = shape_.threads;
+  const auto grid = epilogue_grid(true);
+  if (auto done = specialise(grid); done || grid.cluster == 1) return done;
+  shape_.threads = threads;
+  return specialise(epilogue_grid(false));
+}
+
+Status PacketRun::specialise(const Grid& grid) {
   return each_rank([&](std::size_t rank) { return specialise_rank(rank, grid); });
+}
+
+PacketRun::Grid PacketRun::epilogue_grid(bool shared) {
+  // A block takes rows where each is a packet or two to a thread; where it would be more, the whole grid shares them.
+  const auto packets = packets_of_row(program_);
+  const bool by_row = packets > 0 && packets <= 2 * most_row_threads;
+  if (!by_row) shape_.threads = std::clamp(std::bit_floor(shape_.threads), least_row_threads, most_row_threads);
+  auto grid = by_row ? row_grid(packets, shared) : packet_grid();
+  const auto threads = static_cast<std::uint32_t>(grid.cluster) * shape_.threads;
+  const auto form = row_form(program_.epilogue->hidden, program_.payload.type, threads, most_row_slots);
+  grid.rows = RowCode{.slots = form.slots,
+                      .whole = form.whole,
+                      .packets = by_row ? packets : 0,
+                      .taken = by_row && form.slots > 0 && ends_in_sums(program_),
+                      .cluster = grid.cluster,
+                      .what = *program_.epilogue};
+  return grid;
 }
 
 // One packet a thread where so many threads fit at once; otherwise the fewest packets a thread, as evenly as that goes.
@@ -53,9 +66,18 @@ PacketRun::Grid PacketRun::packet_grid() const {
 }
 
 // A block a row where so many fit at once, with as many threads as that leaves it and as a row has packets.
-PacketRun::Grid PacketRun::row_grid(std::uint32_t packets) {
+PacketRun::Grid PacketRun::row_grid(std::uint32_t packets, bool shared) {
   const auto processors = std::max(device_set_.least_multiprocessors() / share_, 1);
   const auto rows = rows_of(*program_.epilogue, program_.payload);
+  const auto most_blocks = shape_.blocks > 0 ? std::min<std::int64_t>(shape_.blocks, counter_bytes / 4) : counter_bytes / 4;
+  // Few rows: several blocks share one, if all fit at once.
+  const auto sharing = row_sharing(packets);
+  const bool clusters = shared && sharing.blocks > 1 && device_set_.least_capability() >= clusters_from && ends_in_sums(program_);
+  if (clusters && rows > 0 && rows * sharing.blocks <= std::min(most_blocks, processors * sharing_per_processor)) {
+    shape_.threads = sharing.threads;
+    const auto blocks = rows * sharing.blocks;
+    return {.blocks = blocks, .batch = 1, .per_processor = divided(blocks, processors), .cluster = sharing.blocks};
+  }
   const auto share = static_cast<std::uint32_t>(std::clamp<std::int64_t>(divided(rows, processors), 1, most_row_threads / least_row_threads));
   shape_.threads = std::clamp(std::min(std::bit_floor(most_row_threads / share), std::bit_ceil(packets)), least_row_threads, most_row_threads);
   auto most = processors * std::int64_t{most_row_threads / shape_.threads};
@@ -75,7 +97,7 @@ Status PacketRun::specialise_rank(std::size_t rank, const Grid& grid) {
                         .rows = grid.rows};
   const auto kernel = kernels_.get(state.image, code, device_set_.gpu(rank).capability);
   if (!kernel) return kernel.error();
-  const auto fit = device::resident_special_blocks(*kernel, shape_.threads);
+  const auto fit = device::resident_special_blocks(*kernel, shape_.threads, static_cast<std::uint32_t>(grid.cluster));
   if (fit <= 0) return check(-fit, "ask how many blocks fit");
   if (fit / share_ < grid.blocks) return Error{ErrorCode::unsupported, "a specialised kernel needs too many registers"};
   if (grid.rows && !by_row) {

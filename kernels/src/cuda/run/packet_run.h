@@ -44,10 +44,13 @@ class PacketRun final : public GpuRun {
     std::int64_t blocks = 1;
     std::int64_t batch = 1;
     std::int64_t per_processor = 1;  // blocks that must fit at once
+    int cluster = 1;                 // blocks that share a row
     std::optional<RowCode> rows = std::nullopt;
   };
   Grid packet_grid() const;
-  Grid row_grid(std::uint32_t packets);
+  Status specialise(const Grid& grid);
+  Grid epilogue_grid(bool shared);
+  Grid row_grid(std::uint32_t packets, bool shared);
   Status specialise_rank(std::size_t rank, const Grid& grid);
   // the interpreter
   Status interpret();

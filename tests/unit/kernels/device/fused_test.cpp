@@ -2,69 +2,20 @@
 // Packets and the epilogue in one kernel, from the GPU's source, on CPU threads: by whole rows, and with all blocks of a rank meeting before.
 #include <gtest/gtest.h>
 
-#include <random>
-
-#include "device/arithmetic.cuh"
-#include "rows/epilogue_link.h"
-#include "rows/fused.h"
-#include "rows/row_check.h"
-#include "rows/row_cpu.h"
-#include "support/emulation/emulation.h"
 #include "support/machines.h"
 #include "support/plans.h"
+#include "unit/kernels/device/fused_tensors.h"
 
 namespace p2plab {
 namespace {
 
 using testing::Cpu;
 using testing::Emulation;
+using testing::Float;
+using testing::kernel_of;
+using testing::RowMachine;
+using testing::Tensors;
 using testing::VectorTables;
-using Float = device::Fixed<device::Float, ReduceOp::sum>;
-using RowMachine = RowCpu<Cpu>;
-
-// The tensors of every rank's epilogue.
-class Tensors {
- public:
-  Tensors(const Emulation& emulation, const Epilogue& epilogue, const Payload& payload, std::uint32_t blocks) {
-    std::mt19937 random(7);
-    std::uniform_real_distribution<float> values(-1, 1);
-    const auto take = [&](std::int64_t words) {
-      memory_.emplace_back(static_cast<std::size_t>(words) + 4);
-      for (auto& value : memory_.back()) value = values(random);
-      return (reinterpret_cast<std::uint64_t>(memory_.back().data()) + 15) / 16 * 16;
-    };
-    for (std::size_t r = 0; r < emulation.program().memory.size(); ++r) {
-      EpilogueBuffers buffers;
-      for (auto* const tensor :
-           {&buffers.residual, &buffers.weight, &buffers.bias, &buffers.sum, &buffers.normed, &buffers.quantised, &buffers.scales})
-        *tensor = take(payload.elements);
-      auto call = *link_epilogue(epilogue, payload, emulation.output(r), buffers);
-      memory_.emplace_back(image::arrivals_stride / 4 + blocks);
-      call.arrivals = reinterpret_cast<std::uint64_t>(memory_.back().data());
-      calls.push_back(call);
-    }
-  }
-  std::int64_t wrong() const {
-    std::int64_t sum = 0;
-    for (const auto& call : calls) sum += check_rows(DataType::float32, call).wrong;
-    return sum;
-  }
-
-  std::vector<image::EpilogueCall> calls;
-
- private:
-  std::vector<std::vector<float>> memory_;
-};
-
-// A rank's kernel: its packets and rows, `packets` of them a row if a block takes whole rows.
-template <class Wire, class Shape>
-auto kernel_of(const Tensors& tensors, std::uint32_t packets) {
-  return [&tensors, packets](const VectorTables& tables, const image::PacketCall& call, std::size_t r) {
-    const auto& rows = tensors.calls[r];
-    if (packets > 0) return device::run_packet_rows<RowMachine, Wire, Shape, false>(Float{}, tables, call, rows, packets, 0);
-    device::run_packets_then_rows<RowMachine, Wire, Shape>(Float{}, tables, call, rows, 0);
-  };
-}
 
 template <class Wire, int Slots>
 void run_fused(Emulation& emulation, const Tensors& tensors, std::uint32_t blocks, std::uint32_t packets) {
@@ -159,7 +110,7 @@ void run_taken(const PacketImage& image, const image::PacketCall& call, const im
   device::run_packet_rows<RowMachine, device::LamportWire<4>, device::RowShape<CpuFloat, 1, 6, true>, true>(Float{}, tables, call, rows, 6, 0);
 }
 
-// The sums never come back from memory: rows are right although their source is elsewhere.
+// The sums never come back from memory, nor go there: rows are right although their source is elsewhere.
 TEST(FusedKernel, NormsWhatItHoldsInRegisters) {
   const auto machine = testing::one_switch(2);
   const Epilogue epilogue{.hidden = 24, .norm = Norm::layer, .float8 = Float8::token, .bias = true};
@@ -167,6 +118,8 @@ TEST(FusedKernel, NormsWhatItHoldsInRegisters) {
   const auto plan = testing::plan_on(machine, "one_shot", make_collective(CollectiveKind::all_reduce, 2), {{"mode", "push"}}, {.payload = payload});
   ASSERT_TRUE(plan);
   Emulation emulation(machine, *plan, payload, {.protocol = Protocol::lamport}, false);
+  Emulation plain(machine, *plan, payload, {.protocol = Protocol::lamport}, false);
+  plain.prepare_packets<device::LamportWire<4>, Float>(1);
   const auto fused = *with_epilogue(emulation.program(), epilogue);
   EXPECT_TRUE(ends_in_sums(fused));
   const Tensors tensors(emulation, epilogue, payload, 2);
@@ -181,7 +134,10 @@ TEST(FusedKernel, NormsWhatItHoldsInRegisters) {
         << written;
   }
   for (int c = 0; c < 4; ++c) {
-    EXPECT_EQ(emulation.call<float>(c), 0) << "call " << c;
+    EXPECT_EQ(emulation.call<float>(c), 2 * payload.elements) << "the sums are in memory, call " << c;
+    EXPECT_EQ(plain.call<float>(c), 0);
+    for (std::size_t r = 0; r < 2; ++r)
+      std::memcpy(Cpu::at<void>(emulation.output(r)), Cpu::at<void>(plain.output(r)), static_cast<std::size_t>(payload.size().count()));
     EXPECT_EQ(tensors.wrong(), 0) << "call " << c;
   }
 }

@@ -129,6 +129,29 @@ TEST(EpilogueRows, HaveTheSameBitsWhereverTheyStand) {
   }
 }
 
+// What code made for an epilogue knows beforehand; the call need not say it.
+template <class Known>
+void expect_rows_where_known(const Epilogue& epilogue) {
+  constexpr std::int64_t hidden = 256;
+  Rows rows(DataType::bfloat16, epilogue, 3);
+  auto call = rows.call;
+  call.norm = 77;
+  call.float8 = 77;
+  device::run_rows<RowCpu<PlainCpu>, device::RowShape<CpuBFloat, 1, hidden / 8, true, Known>>(call, 0);
+  EXPECT_TRUE(check_rows(DataType::bfloat16, rows.call).passed) << describe(epilogue);
+}
+
+TEST(EpilogueRows, AreTheSameWhereCodeKnowsWhatIsDone) {
+  using device::KnownRows;
+  expect_rows_where_known<KnownRows<1, 0, true, true, false, true, true>>({.hidden = 256});
+  expect_rows_where_known<KnownRows<2, 2, true, true, true, true, false>>(
+      {.hidden = 256, .norm = Norm::layer, .float8 = Float8::token, .bias = true, .gives_norm = false});
+  expect_rows_where_known<KnownRows<1, 3, false, true, false, false, true>>(
+      {.hidden = 256, .float8 = Float8::group, .residual = false, .gives_sum = false});
+  expect_rows_where_known<KnownRows<0, 1, true, false, false, true, false>>(
+      {.hidden = 256, .norm = Norm::off, .float8 = Float8::tensor, .weight = false, .gives_norm = false});
+}
+
 TEST(EpilogueRows, KeepNaNToTheirOwnRow) {
   for (const auto type : types) {
     for (const auto float8 : {Float8::token, Float8::group}) {
