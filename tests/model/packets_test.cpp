@@ -54,6 +54,20 @@ TEST(Packets, GoOnWithTheEpilogueWhereTheBlocksHaveMet) {
   }
 }
 
+// 1 MiB are 65,536 packets of 16 bytes: on one multiprocessor's 1024 threads in turns, on all of a GPU's at once.
+TEST(Packets, TakeLongerWithFewerMultiprocessors) {
+  const auto machine = testing::full_mesh(2);
+  const auto program =
+      testing::planned(machine, "one_shot", CollectiveKind::all_reduce, Bytes{1 << 20}, {{"mode", "push"}}, {.protocol = Protocol::lamport});
+  const auto with = [&](int multiprocessors) {
+    return simulate(machine, Routes{machine}, program, by_packets, {.multiprocessors = multiprocessors})->makespan;
+  };
+  EXPECT_EQ(with(0), with(128));
+  EXPECT_EQ(with(0), with(1000));
+  EXPECT_GT(with(1), with(128));
+  EXPECT_GE(with(1), with(16));
+}
+
 TEST(Packets, OfManyWarpsArriveAsTheSlowestDoes) {
   const auto machine = testing::full_mesh(2);
   for (const int warps : {1, 2, 8, 128}) {

@@ -11,6 +11,7 @@
 #include "p2plab/experiment/plan_summary.h"
 #include "p2plab/experiment/planning.h"
 #include "p2plab/machine/topology_view.h"
+#include "p2plab/program/lower.h"
 #include "p2plab/program/plan_io.h"
 #include "p2plab/program/program_io.h"
 #include "p2plab/schedule/order_of_sums.h"
@@ -35,6 +36,7 @@ struct PlanArguments {
   std::string order = "any";
   std::string check;
   LimitArguments limits;
+  int multiprocessors = 0;
   bool in_place = false;
   bool json = false;
 };
@@ -88,6 +90,24 @@ std::string relays_text(const Program& program, const Topology& topology) {
   return names.empty() ? std::string{} : fmt::format("  relays            {}, which take no part themselves\n", short_names(names));
 }
 
+// What the plan takes where it has so many multiprocessors of each GPU: packets go by fewer threads, slices by fewer blocks.
+Result<Seconds> time_with(const Evaluator& evaluator, const Evaluation& evaluation, int multiprocessors) {
+  auto program = evaluation.program;
+  if (!program.packets && program.blocks() > multiprocessors) {
+    auto tuning = program.tuning;
+    const int lanes = program.blocks() / std::max(1, tuning.blocks_per_lane);
+    tuning.blocks_per_lane = std::max(1, multiprocessors / std::max(1, lanes));
+    auto fewer = lower(evaluation.plan().schedule, evaluation.proved->proof, program.payload, tuning, evaluator.peer_access());
+    if (!fewer) return std::move(fewer).error();
+    program = *std::move(fewer);
+    if (program.blocks() > multiprocessors)
+      return Error{ErrorCode::unsupported, fmt::format("the plan needs {} thread blocks of each GPU, not {}", program.blocks(), multiprocessors)};
+  }
+  const auto result = evaluator.simulate(program, {.multiprocessors = multiprocessors});
+  if (!result) return result.error();
+  return to_seconds(result->makespan);
+}
+
 // What is printed and written of a plan, whether it is the last or the best so far.
 struct Giver {
   PlanArguments arguments;
@@ -98,7 +118,13 @@ struct Giver {
   std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
 
   Status operator()(const Evaluation& evaluation, Watch& watch) const {
-    const auto summary = summarize(*evaluator, evaluation, std::chrono::steady_clock::now() - start, limit);
+    auto summary = summarize(*evaluator, evaluation, std::chrono::steady_clock::now() - start, limit);
+    if (arguments.multiprocessors > 0) {
+      const auto time = time_with(*evaluator, evaluation, arguments.multiprocessors);
+      if (!time) return time.error();
+      summary.multiprocessors = arguments.multiprocessors;
+      summary.with_them = *time;
+    }
     Status written;
     if (!arguments.out.empty())
       written =
@@ -185,6 +211,10 @@ Command plan_command(CLI::App& parent) {
                      ->type_name("FILE");
   for (const auto* other : {"--collective", "--size", "--algorithm", "--root", "--ranks", "--set", "--dtype"})
     repair->excludes(app->get_option(other));
+  app->add_option("--multiprocessors", a->multiprocessors,
+                  "say what the plan takes with so many of each GPU, the others being free for kernels beside it")
+      ->check(CLI::Range(1, 1024))
+      ->type_name("K");
   add_time_limit(*app, a->limits, "how long to search; then the best plan so far, its gap stated", "--deadline");
   add_memory_limit(*app, a->limits);
   app->add_option("--order", a->order, "of sums; fixed: every element adds the members in their order, whatever its place, the size, the rank")

@@ -96,6 +96,10 @@ std::string to_text(const PlanSummary& plan) {
   text += fmt::format("  algbw            {:.2f} GB/s by link loads (bound {})\n", plan.algbw_gbps, or_dash(plan.bound_gbps, " GB/s"));
   if (!plan.bottleneck.empty()) text += fmt::format("  limited by       {}\n", plan.bottleneck);
   text += fmt::format("  predicted        {:.2f} us (bound {})\n", microseconds(plan.predicted), or_dash(in_us(plan.bound), " us"));
+  if (plan.multiprocessors > 0) {
+    text += fmt::format("  with {:<12}{:.2f} us, {:+.1f} %: the rest of each GPU is free\n", fmt::format("{} SMs", plan.multiprocessors),
+                        microseconds(plan.with_them), (plan.with_them / plan.predicted - 1) * 100);
+  }
   if (plan.interval)
     text += fmt::format("  interval         {:.2f} to {:.2f} us, with what is assumed of the machine at its ends\n", microseconds(plan.interval->low),
                         microseconds(plan.interval->high));
@@ -112,38 +116,42 @@ std::string to_text(const PlanSummary& plan) {
 
 std::string to_json(const PlanSummary& plan) {
   const auto end = [&](Seconds Interval::*which) { return plan.interval ? number(microseconds((*plan.interval).*which)) : nullptr; };
-  const nlohmann::ordered_json json{{"algorithm", plan.algorithm},
-                                    {"collective", plan.collective},
-                                    {"ranks", plan.ranks},
-                                    {"size_bytes", plan.size.count()},
-                                    {"steps", plan.steps},
-                                    {"chunks", plan.chunks},
-                                    {"trees_per_root", plan.trees_per_root},
-                                    {"height", plan.height},
-                                    {"verified", plan.verified},
-                                    {"algbw_gbps", number(plan.algbw_gbps)},
-                                    {"bound_gbps", number(plan.bound_gbps)},
-                                    {"optimality", number(plan.optimality())},
-                                    {"predicted_us", number(microseconds(plan.predicted))},
-                                    {"bound_us", number(in_us(plan.bound))},
-                                    {"synthesis_s", number(plan.synthesis.count())},
-                                    {"channels", plan.channels},
-                                    {"scratch_bytes", plan.scratch.count()},
-                                    {"host_bytes", plan.host.count()},
-                                    {"bottleneck", plan.bottleneck},
-                                    {"parameters", plan.parameters},
-                                    {"slice_bytes", plan.tuning.slice.count()},
-                                    {"slices", plan.tuning.slices},
-                                    {"blocks_per_lane", plan.tuning.blocks_per_lane},
-                                    {"protocol", to_string(plan.tuning.protocol)},
-                                    {"gap_pct", number(plan.gap_pct())},
-                                    {"argument", plan.argument},
-                                    {"cut", plan.cut},
-                                    {"reason", plan.reason},
-                                    {"predicted_low_us", end(&Interval::low)},
-                                    {"predicted_high_us", end(&Interval::high)},
-                                    {"rests_on", rests_on_json(plan.rests_on, "predicted_us")},
-                                    {"also_assumed", also_assumed_json(plan.rests_on)}};
+  nlohmann::ordered_json json{{"algorithm", plan.algorithm},
+                              {"collective", plan.collective},
+                              {"ranks", plan.ranks},
+                              {"size_bytes", plan.size.count()},
+                              {"steps", plan.steps},
+                              {"chunks", plan.chunks},
+                              {"trees_per_root", plan.trees_per_root},
+                              {"height", plan.height},
+                              {"verified", plan.verified},
+                              {"algbw_gbps", number(plan.algbw_gbps)},
+                              {"bound_gbps", number(plan.bound_gbps)},
+                              {"optimality", number(plan.optimality())},
+                              {"predicted_us", number(microseconds(plan.predicted))},
+                              {"bound_us", number(in_us(plan.bound))},
+                              {"synthesis_s", number(plan.synthesis.count())},
+                              {"channels", plan.channels},
+                              {"scratch_bytes", plan.scratch.count()},
+                              {"host_bytes", plan.host.count()},
+                              {"bottleneck", plan.bottleneck},
+                              {"parameters", plan.parameters},
+                              {"slice_bytes", plan.tuning.slice.count()},
+                              {"slices", plan.tuning.slices},
+                              {"blocks_per_lane", plan.tuning.blocks_per_lane},
+                              {"protocol", to_string(plan.tuning.protocol)},
+                              {"gap_pct", number(plan.gap_pct())},
+                              {"argument", plan.argument},
+                              {"cut", plan.cut},
+                              {"reason", plan.reason},
+                              {"predicted_low_us", end(&Interval::low)},
+                              {"predicted_high_us", end(&Interval::high)},
+                              {"rests_on", rests_on_json(plan.rests_on, "predicted_us")},
+                              {"also_assumed", also_assumed_json(plan.rests_on)}};
+  if (plan.multiprocessors > 0) {
+    json["multiprocessors"] = plan.multiprocessors;
+    json["predicted_with_them_us"] = number(microseconds(plan.with_them));
+  }
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 

@@ -13,20 +13,21 @@ namespace {
 constexpr std::size_t most_slices = std::size_t{1} << 18;  // of one wave on all ranks: what one simulation may cost
 
 // Groups of threads that run ahead of each other; larger ones where there are very many items, and where threads take several packets in turns.
-int groups_for(std::size_t moves, std::int64_t turns) {
-  const auto groups = std::bit_floor(static_cast<std::size_t>(packet_threads / packet_group / turns));
+int groups_for(std::size_t moves, std::int64_t turns, std::int64_t threads) {
+  const auto groups = std::bit_floor(std::max<std::size_t>(4, static_cast<std::size_t>(threads / packet_group / turns)));
   return static_cast<int>(std::clamp(std::bit_floor(most_slices / std::max<std::size_t>(moves, 1)), std::size_t{4}, groups));
 }
 
-// Bytes of data that all threads of a GPU take at once, a packet each.
-std::int64_t at_once(const PacketProgram& packets) {
+// Bytes of data that all threads take at once, a packet each.
+std::int64_t at_once(const PacketProgram& packets, std::int64_t threads) {
   const auto line = line_of(packets.wire);
-  return packet_threads / line.packets * line.data;
+  return threads / line.packets * line.data;
 }
 
 // Packets that a thread takes through an item before the next one: the links serve the first ones of all threads before the second ones.
-std::int64_t turns_of(const PacketProgram& packets) {
-  return std::clamp<std::int64_t>((packets.most_bytes + at_once(packets) - 1) / at_once(packets), 1, most_packets_of_a_thread);
+std::int64_t turns_of(const PacketProgram& packets, std::int64_t threads) {
+  const auto wave = at_once(packets, threads);
+  return std::clamp<std::int64_t>((packets.most_bytes + wave - 1) / wave, 1, most_packets_of_a_thread);
 }
 
 // Items of a rank that are loaded together.
@@ -39,18 +40,19 @@ struct Move {
 
 class Waves {
  public:
-  explicit Waves(const Program& program)
+  Waves(const Program& program, std::int64_t threads)
       : from_(program),
         packets_(*program.packets),
-        turns_(turns_of(packets_)),
-        wave_(at_once(packets_) * turns_),
+        threads_(threads),
+        turns_(turns_of(packets_, threads)),
+        wave_(at_once(packets_, threads) * turns_),
         moves_(packets_.ranks.size()),
         senders_(packets_.messages.size()) {}
 
   Program run() {
     std::size_t moves = 0;
     for (std::size_t r = 0; r < moves_.size(); ++r) moves += collect_moves(r);
-    const auto groups = groups_for(moves, turns_);
+    const auto groups = groups_for(moves, turns_, threads_);
     to_.payload = from_.payload;
     to_.tuning = {.blocks_per_lane = groups, .slice = Bytes{wave_ / groups / turns_}, .protocol = protocol_of(packets_.wire)};
     to_.in_place = from_.in_place;
@@ -156,6 +158,7 @@ class Waves {
 
   const Program& from_;
   const PacketProgram& packets_;
+  std::int64_t threads_;
   std::int64_t turns_;
   std::int64_t wave_;  // bytes of data
   Program to_;
@@ -166,6 +169,6 @@ class Waves {
 
 }  // namespace
 
-Program packet_waves(const Program& program) { return Waves{program}.run(); }
+Program packet_waves(const Program& program, std::int64_t threads) { return Waves{program, threads}.run(); }
 
 }  // namespace p2plab

@@ -164,6 +164,11 @@ Seconds epilogue_time(const Program& program, const Profile& profile) {
   return rows + (program.packets ? profile.signal_local : profile.launch);
 }
 
+std::int64_t threads_for(const SimOptions& options) {
+  const auto threads = options.multiprocessors * packet_threads_of_multiprocessor;
+  return options.multiprocessors > 0 ? std::min(threads, packet_threads) : packet_threads;
+}
+
 // Ranks that have the sums go on by themselves.
 void add_epilogue(SimResult& result, const Program& program, const Profile& profile) {
   const auto time = to_sim_time(epilogue_time(program, profile));
@@ -194,7 +199,7 @@ Result<SimResult> simulate(const Topology& topology, const Routes& routes, const
   }
   if (!program.packets) return simulate_as_it_is(topology, routes, program, profile, options);
   if (auto ok = check_program(topology, program); !ok) return std::move(ok).error();
-  const auto packets = std::make_shared<const Program>(packet_waves(program));
+  const auto packets = std::make_shared<const Program>(packet_waves(program, threads_for(options)));
   auto result = simulate_as_it_is(topology, routes, *packets, profile, options);
   if (result && options.record) result->recording.packets = packets;
   return result;

@@ -32,6 +32,8 @@ struct PlanSummary {
   std::optional<Seconds> bound = std::nullopt;
   std::string argument;               // what proves the bound, in one sentence
   std::vector<std::string> cut = {};  // the nodes whose links prove it, where one cut does
+  int multiprocessors = 0;            // of each GPU, if it was asked what that costs
+  Seconds with_them{0};               // predicted, if the plan has no more
   Seconds synthesis{0};               // what planning took
   int channels = 0;
   Bytes scratch{0};  // of the rank that needs most, beside input and output: what relays and partial sums take

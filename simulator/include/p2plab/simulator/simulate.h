@@ -28,6 +28,7 @@ struct SimOptions {
   bool record = false;             // fill SimResult::recording, for traces and critical paths
   bool fold = true;                // of a pattern, simulate one rank where that provably gives the same; off: always all of them
   bool skip = true;                // add up what repeats slice by slice instead of playing it, which gives the same; off: play every slice
+  int multiprocessors = 0;         // by packets: so many of each GPU have the program's threads; 0: all
   std::vector<SimTime> late = {};  // by rank: starts this much later than the profile says; empty means none
 };
 
