@@ -140,9 +140,9 @@ class TableReader {
     std::vector<TunedSize> sizes;
     for (const auto& value : list.list(1)) {
       const auto* const blocks = value["parts"].present() ? "parts" : "blocks_per_lane";  // the former was its name in version 0.1
-      if (!value.expect_keys(
-              {.required = {"size", blocks, "slice", "protocol", "predicted", "weighed", "left_out"},
-               .optional = {"slices", "lane_per_step", "bound", "runner_up", "runner_up_time", "measured", "nccl", "regret", "timed", "use"}})) {
+      if (!value.expect_keys({.required = {"size", blocks, "slice", "protocol", "predicted", "weighed", "left_out"},
+                              .optional = {"slices", "lane_per_step", "bound", "runner_up", "runner_up_time", "measured", "nccl", "regret", "timed",
+                                           "use", "rows"}})) {
         continue;
       }
       TunedSize size{.size = value["size"].size()};
@@ -159,6 +159,10 @@ class TableReader {
       if (value["runner_up"].present()) size.runner_up = value["runner_up"].string();
       if (value["runner_up_time"].present()) size.runner_up_time = value["runner_up_time"].time();
       if (value["measured"].present()) read_measured(value, size);
+      if (const auto rows = value["rows"]; rows.present()) {
+        size.rows_apart = rows.string() == "apart";
+        if (!size.rows_apart && rows.string() != "fused") rows.add_error("rows of an epilogue are 'fused' or 'apart'");
+      }
       size.weighed = static_cast<int>(value["weighed"].integer({.least = 0, .most = 1 << 20}));
       size.left_out = static_cast<int>(value["left_out"].integer({.least = 0, .most = 1 << 20}));
       if (last_ && size.size <= *last_) value["size"].add_error(fmt::format("sizes must rise; this one follows {}", to_string(*last_)));

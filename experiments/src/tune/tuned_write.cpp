@@ -34,6 +34,7 @@ Json size_json(const TunedSize& size) {
     json["timed"] = measured->plans;
     json["use"] = size.by_nccl() ? "nccl" : "p2plab";
   }
+  if (size.rows_apart) json["rows"] = "apart";
   json["weighed"] = size.weighed;
   json["left_out"] = size.left_out;
   return json;

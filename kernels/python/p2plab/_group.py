@@ -5,7 +5,7 @@ import ctypes
 import itertools
 import weakref
 
-from ._library import FLOAT8, KINDS, NORMS, OPS, TYPES, Call, Config, Epilogue, Error, UniqueId, check, library, unique_id
+from ._library import FLOAT8, KINDS, NORMS, OPS, ROWS, TYPES, Call, Chunks, Config, Epilogue, Error, UniqueId, check, library, unique_id
 
 _by_number = weakref.WeakValueDictionary()
 _numbers = itertools.count(1)
@@ -64,12 +64,29 @@ class Group:
 
     def run_fused(self, send, count, dtype, stream, op="sum", **epilogue):
         """An all-reduce of whole rows and what follows it, on addresses: hidden, norm ("rms", "layer", "none"), float8 (None, "tensor", "token",
-        "group"), epsilon, and the tensors residual, weight, bias, sum, normed, quantised, scales; 0: there is none. p2plab.h says what they are."""
+        "group"), rows_of ("all", "owned"), epsilon, and the tensors residual, weight, bias, sum, normed, quantised, scales; 0: there is none. p2plab.h
+        says what they are."""
         check(library().p2plab_all_reduce_fused(send, count, TYPES[dtype], OPS[op], ctypes.byref(_epilogue(epilogue)), self._comm, stream))
 
     def prepare_fused(self, count, dtype, op="sum", **epilogue):
         """Makes its program, and waits; all ranks together. Of the tensors only matters which are there. What a CUDA graph captures should be prepared."""
         check(library().p2plab_prepare_fused(self._comm, count, TYPES[dtype], OPS[op], ctypes.byref(_epilogue(epilogue))))
+
+    def run_in_chunks(self, send, receive, count, dtype, stream, chunks, done=0, given=0, op="sum", done_value=1, given_value=1, **epilogue):
+        """An all-reduce chunk by chunk: `done` and `given` are addresses of words on the GPU, one a chunk, that say what is done and what is there; 0:
+        none. p2plab_chunks in p2plab.h says how they are used. With `hidden` and what run_fused takes beside, it has an epilogue."""
+        words = Chunks(ctypes.sizeof(Chunks), chunks, done, done_value, given, given_value)
+        after = ctypes.byref(_epilogue(epilogue)) if epilogue else None
+        check(library().p2plab_all_reduce_in_chunks(send, receive, count, TYPES[dtype], OPS[op], after, ctypes.byref(words), self._comm, stream))
+
+    def prepare_chunks(self, count, dtype, chunks, op="sum", **epilogue):
+        """Makes the programs of such a call, and waits; all ranks together. The elements of a chunk."""
+        after = ctypes.byref(_epilogue(epilogue)) if epilogue else None
+        elements = ctypes.c_size_t()
+        check(library().p2plab_chunk_elements(count, TYPES[dtype], after, chunks, ctypes.byref(elements)))
+        for part in sorted({min(count, elements.value), count % elements.value} - {0}):
+            self.prepare_fused(part, dtype, op, **epilogue) if epilogue else self.prepare("all_reduce", part, dtype, op)
+        return elements.value
 
     def explain(self, kind, count, dtype, op="sum", root=0, peer=0):
         """Which backend serves such a call, in which form, and why."""
@@ -112,7 +129,7 @@ def _call(kind, count, dtype, op, root, peer):
 def _epilogue(given):
     words = dict(given)
     made = Epilogue(size=ctypes.sizeof(Epilogue), hidden=words.pop("hidden"), norm=NORMS[words.pop("norm", "rms")],
-                    float8=FLOAT8[words.pop("float8", None)], epsilon=words.pop("epsilon", 1e-6))
+                    float8=FLOAT8[words.pop("float8", None)], epsilon=words.pop("epsilon", 1e-6), rows_of=ROWS[words.pop("rows_of", "all")])
     for name, address in words.items():
         if name not in ("residual", "weight", "bias", "sum", "normed", "quantised", "scales"):
             raise Error("INVALID", f"an epilogue has no '{name}'")
@@ -122,7 +139,7 @@ def _epilogue(given):
 
 def _config(settings):
     known = {"backend": str.encode, "tuned": str.encode, "prepare": str.encode, "order": str.encode, "join_seconds": float, "timeout_seconds": float, "deadline_seconds": float,
-             "concurrent": int, "load_nccl": int}
+             "concurrent": int, "load_nccl": int, "most_blocks": int}
     config = Config(size=ctypes.sizeof(Config), load_nccl=1)
     for name, value in settings.items():
         if name not in known:

@@ -3,7 +3,7 @@
 
 import ctypes
 import os
-from ctypes import POINTER, c_char, c_char_p, c_double, c_int, c_size_t, c_ulonglong, c_void_p
+from ctypes import POINTER, c_char, c_char_p, c_double, c_int, c_size_t, c_uint, c_ulonglong, c_void_p
 
 RESULTS = ("OK", "INVALID", "UNSUPPORTED", "NO_DEVICE", "FAILED", "NOT_SERVED", "LEFT_TO_NCCL")
 TYPES = {"int8": 0, "uint8": 1, "int32": 2, "uint32": 3, "int64": 4, "uint64": 5, "float16": 6, "float32": 7, "float64": 8, "bfloat16": 9,
@@ -13,6 +13,7 @@ KINDS = {"all_reduce": 0, "reduce_scatter": 1, "all_gather": 2, "broadcast": 3, 
          "send_receive": 8}
 NORMS = {"none": 0, "rms": 1, "layer": 2}
 FLOAT8 = {None: 0, "tensor": 1, "token": 2, "group": 3}
+ROWS = {"all": 0, "owned": 1}
 ABI = 3
 
 
@@ -32,7 +33,7 @@ class Config(ctypes.Structure):
     _fields_ = [("size", c_size_t), ("backend", c_char_p), ("tuned", c_char_p), ("prepare", c_char_p), ("join_seconds", c_double), ("timeout_seconds", c_double),
                 ("concurrent", c_int), ("serve_ready_only", c_int), ("load_nccl", c_int), ("start_later", c_int), ("say", c_void_p),
                 ("say_user", c_void_p), ("deadline_seconds", c_double),
-                ("order", c_char_p)]
+                ("order", c_char_p), ("most_blocks", c_int)]
 
 
 class Call(ctypes.Structure):
@@ -41,7 +42,12 @@ class Call(ctypes.Structure):
 
 class Epilogue(ctypes.Structure):
     _fields_ = [("size", c_size_t), ("hidden", c_size_t), ("norm", c_int), ("float8", c_int), ("epsilon", c_double), ("residual", c_void_p),
-                ("weight", c_void_p), ("bias", c_void_p), ("sum", c_void_p), ("normed", c_void_p), ("quantised", c_void_p), ("scales", c_void_p)]
+                ("weight", c_void_p), ("bias", c_void_p), ("sum", c_void_p), ("normed", c_void_p), ("quantised", c_void_p), ("scales", c_void_p),
+                ("rows_of", c_int)]
+
+
+class Chunks(ctypes.Structure):
+    _fields_ = [("size", c_size_t), ("count", c_size_t), ("done", c_void_p), ("done_value", c_uint), ("given", c_void_p), ("given_value", c_uint)]
 
 
 def find_library():
@@ -67,6 +73,8 @@ _functions = {
     "p2plab_comm_async_error": [c_void_p],
     "p2plab_all_reduce": [c_void_p, c_void_p, c_size_t, c_int, c_int, c_void_p, c_void_p],
     "p2plab_all_reduce_fused": [c_void_p, c_size_t, c_int, c_int, POINTER(Epilogue), c_void_p, c_void_p],
+    "p2plab_all_reduce_in_chunks": [c_void_p, c_void_p, c_size_t, c_int, c_int, POINTER(Epilogue), POINTER(Chunks), c_void_p, c_void_p],
+    "p2plab_chunk_elements": [c_size_t, c_int, POINTER(Epilogue), c_size_t, POINTER(c_size_t)],
     "p2plab_prepare_fused": [c_void_p, c_size_t, c_int, c_int, POINTER(Epilogue)],
     "p2plab_reduce": [c_void_p, c_void_p, c_size_t, c_int, c_int, c_int, c_void_p, c_void_p],
     "p2plab_reduce_scatter": [c_void_p, c_void_p, c_size_t, c_int, c_int, c_void_p, c_void_p],

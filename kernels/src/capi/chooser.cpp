@@ -170,6 +170,11 @@ class Tables final : public runtime::Chooser {
     return larger ? fmt::format("its {} of this size is as fast or faster, as measured", to_string(call.kind)) : std::string{};
   }
 
+  bool rows_apart(const Call& call, int ranks) const override {
+    const auto* its = table_of(call);
+    return its != nullptr && its->table.at(runtime::payload_of(call, ranks).size()).rows_apart;
+  }
+
   std::string digest() const override {
     return fmt::format("{} tables {}{}", tables_.size(), to_string(digest_.value()), fixed_order_ ? ", one order of sums" : "");
   }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // All-reduces with an epilogue.
+#include <cstddef>
+
 #include <fmt/format.h>
 
 #include "capi/answer.h"
@@ -13,7 +15,11 @@ Result<runtime::Call> call_of(const p2plab_call& given, const p2plab_epilogue& f
   auto call = call_of(given, ranks);
   if (!call) return call;
   const auto bad = [](std::string why) { return Error{ErrorCode::invalid_input, std::move(why)}; };
-  if (from.size < sizeof(p2plab_epilogue)) return bad(fmt::format("an epilogue of {} bytes; start with P2PLAB_EPILOGUE", from.size));
+  constexpr auto first_size = offsetof(p2plab_epilogue, scales) + sizeof(float*);  // of interface 2
+  const bool owners = from.size > first_size && from.rows_of == P2PLAB_ROWS_OWNED;
+  if (from.size > first_size && from.rows_of != P2PLAB_ROWS_ALL && !owners)
+    return bad(fmt::format("{} is no p2plab_rows", static_cast<int>(from.rows_of)));
+  if (from.size < first_size) return bad(fmt::format("an epilogue of {} bytes; start with P2PLAB_EPILOGUE", from.size));
   if (from.norm < P2PLAB_NORM_NONE || from.norm > P2PLAB_NORM_LAYER) return bad(fmt::format("{} is no p2plab_norm", static_cast<int>(from.norm)));
   if (from.float8 < P2PLAB_FLOAT8_NONE || from.float8 > P2PLAB_FLOAT8_GROUP)
     return bad(fmt::format("{} is no p2plab_float8", static_cast<int>(from.float8)));
@@ -34,6 +40,7 @@ Result<runtime::Call> call_of(const p2plab_call& given, const p2plab_epilogue& f
   if (auto good = check_epilogue(epilogue, runtime::collective_of(*call, ranks), runtime::payload_of(*call, ranks)); !good)
     return std::move(good).error();
   call->epilogue = epilogue;
+  call->owners = owners && ranks > 1;
   return call;
 }
 

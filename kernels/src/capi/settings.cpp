@@ -123,8 +123,10 @@ Result<Settings> read_settings(const p2plab_config* config) {
   options.only_ready = all.serve_ready_only != 0;
   options.nccl = all.load_nccl != 0;
   options.start_later = all.start_later != 0;
-  if (all.order != nullptr && std::strcmp(all.order, "any") != 0) {
-    if (std::strcmp(all.order, "fixed") != 0) return unknown_name("order", all.order, {"any", "fixed"});
+  if (all.most_blocks < 0) return Error{ErrorCode::invalid_input, "most_blocks must be 0 or more"};
+  options.most_blocks = all.most_blocks;
+  if (const auto order = given(all.order, "P2PLAB_ORDER").value_or("any"); order != "any") {
+    if (order != "fixed") return unknown_name("order", order, {"any", "fixed"});
     if (options.backend == runtime::Backend::nccl)
       return Error{ErrorCode::invalid_input, "NCCL's order of sums hangs on the size: not with order fixed"};
     settings.fixed_order = true;

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <chrono>
+#include <cstring>
 #include <thread>
 
 #include <cuda_runtime.h>
@@ -100,8 +101,26 @@ Status copy(const Rows& rows, void* stream) {
   return cuda::check(code, "copy blocks within a GPU");
 }
 
-Status rows(DataType type, const image::EpilogueCall& call, void* stream) {
-  return cuda::check(p2plab::device::launch_rows(type, call, stream), "launch an epilogue");
+Result<std::shared_ptr<void>> pinned(Bytes size) {
+  auto memory = cuda::allocate_pinned(size);
+  if (!memory) return std::move(memory).error();
+  std::shared_ptr<void> shared(memory->release(), cuda::free_pinned);
+  std::memset(shared.get(), 0, static_cast<std::size_t>(size.count()));
+  return shared;
+}
+
+Status rows(DataType type, const image::EpilogueCall& call, int most_blocks, void* stream) {
+  return cuda::check(p2plab::device::launch_rows(type, call, static_cast<std::uint32_t>(most_blocks), stream), "launch an epilogue");
+}
+
+Status load_neighbours(int device) {
+  const Current current(device);
+  if (!current.status()) return current.status();
+  return cuda::check(p2plab::device::load_neighbours(), "load the signals of chunks");
+}
+
+Status neighbours(const image::NeighbourCall& call, void* stream) {
+  return cuda::check(p2plab::device::launch_neighbours(call, stream), "launch the signals of a chunk");
 }
 
 Result<Order> Order::create(int device) {

@@ -70,7 +70,10 @@ Result<std::uint64_t> capture_of(void*) { return backend::not_built("the runtime
 Status synchronize(int) { return backend::not_built("the runtime for GPUs"); }
 Result<std::shared_ptr<void>> allocate(int, Bytes) { return backend::not_built("the runtime for GPUs"); }
 Status copy(const Rows&, void*) { return backend::not_built("the runtime for GPUs"); }
-Status rows(DataType, const image::EpilogueCall&, void*) { return backend::not_built("the runtime for GPUs"); }
+Result<std::shared_ptr<void>> pinned(Bytes) { return backend::not_built("the runtime for GPUs"); }
+Status rows(DataType, const image::EpilogueCall&, int, void*) { return backend::not_built("the runtime for GPUs"); }
+Status load_neighbours(int) { return backend::not_built("the runtime for GPUs"); }
+Status neighbours(const image::NeighbourCall&, void*) { return backend::not_built("the runtime for GPUs"); }
 Result<Order> Order::create(int) { return backend::not_built("the runtime for GPUs"); }
 Status Order::after(void*, void*) const { return backend::not_built("the runtime for GPUs"); }
 struct Mirror::Body {};

@@ -160,6 +160,18 @@ struct SliceCall {
   CallJournal journal;
 };
 
+/// What one launch between two chunks of a call raises, then waits for: words in the GPU's memory that its other kernels poll or raise.
+struct NeighbourCall {
+  std::uint64_t done = 0;     // address of the first of `done_count` words; 0: none
+  std::uint64_t given = 0;    // address of a word; 0: nothing is waited for
+  std::uint64_t late = 0;     // address of a word in pinned host memory that gets `chunk` + 1 after the deadline
+  std::uint64_t timeout = 0;  // nanoseconds
+  std::uint32_t done_count = 0;
+  std::uint32_t done_value = 0;
+  std::uint32_t given_value = 0;
+  std::uint32_t chunk = 0;
+};
+
 /// Flags lie this far apart, one sector of the memory system each.
 inline constexpr std::uint32_t flag_stride = 32;
 

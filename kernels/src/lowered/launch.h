@@ -47,7 +47,10 @@ CudaCode launch_packets(const KernelChoice& choice, const LaunchShape& shape, co
 CudaCode launch_special(const void* kernel, const LaunchShape& shape, const std::uint64_t* parameters, const image::PacketCall& call,
                         StreamHandle stream, const image::EpilogueCall* epilogue = nullptr);
 /// The epilogue as a kernel of its own.
-CudaCode launch_rows(DataType type, const image::EpilogueCall& call, StreamHandle stream);
+CudaCode launch_rows(DataType type, const image::EpilogueCall& call, std::uint32_t most_blocks, StreamHandle stream);  // 0: any number
+CudaCode launch_neighbours(const image::NeighbourCall& call, StreamHandle stream);
+/// Has the kernel loaded, which may wait for kernels that run: not when it is first launched, beside one that waits for it.
+CudaCode load_neighbours();
 CudaCode launch_slices(const KernelChoice& choice, const LaunchShape& shape, const image::SliceCall& call, StreamHandle stream);
 /// Blocks of this kernel that the current device can hold at once; negative: a cudaError_t, negated. Ask for slices by bulk copies before launching
 /// them: the answer also lets the kernel have its shared memory.

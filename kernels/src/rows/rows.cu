@@ -61,9 +61,10 @@ unsigned sharing_threads(DataType type, const image::EpilogueCall& call) {
 
 }  // namespace
 
-CudaCode launch_rows(DataType type, const image::EpilogueCall& call, StreamHandle stream) {
+CudaCode launch_rows(DataType type, const image::EpilogueCall& call, std::uint32_t most_blocks, StreamHandle stream) {
   if (call.rows == 0) return cudaSuccess;
-  constexpr std::uint32_t most_blocks = 1056;  // eight to a multiprocessor of the largest GPUs
+  constexpr std::uint32_t enough = 1056;  // eight to a multiprocessor of the largest GPUs
+  if (most_blocks == 0 || most_blocks > enough) most_blocks = enough;
   std::array<cudaLaunchAttribute, 2> attributes{};
   attributes[0].id = cudaLaunchAttributeProgrammaticStreamSerialization;
   attributes[0].val.programmaticStreamSerializationAllowed = 1;
@@ -72,7 +73,7 @@ CudaCode launch_rows(DataType type, const image::EpilogueCall& call, StreamHandl
   cudaLaunchConfig_t config{};
   config.stream = static_cast<cudaStream_t>(stream);
   config.attrs = attributes.data();
-  if (const auto threads = sharing_threads(type, call); threads > 0) {
+  if (const auto threads = sharing_threads(type, call); threads > 0 && call.rows * sharing_blocks <= most_blocks) {
     config.gridDim = call.rows * sharing_blocks;
     config.blockDim = threads;
     config.numAttrs = 2;

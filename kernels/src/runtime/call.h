@@ -21,6 +21,7 @@ struct Call {
   int root = 0;
   int peer = 0;                                     // send_receive: who gets it; the root sends
   std::optional<Epilogue> epilogue = std::nullopt;  // all_reduce: what follows in the same program
+  bool owners = false;                              // with an epilogue: each rank works on its own rows, then what is made of them is gathered
 
   auto operator<=>(const Call&) const = default;
 };

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 
+#include "lowered/kernel_args.h"
 #include "p2plab/base/result.h"
 #include "p2plab/base/units.h"
 #include "p2plab/schedule/payload.h"
@@ -63,8 +64,17 @@ struct Rows {
 };
 Status copy(const Rows& rows, void* stream);
 
-/// Rows of an epilogue, as a kernel of their own.
-Status rows(DataType type, const image::EpilogueCall& call, void* stream);
+/// Memory of the host that all GPUs see, zero; freed with its last owner.
+Result<std::shared_ptr<void>> pinned(Bytes size);
+
+/// Rows of an epilogue, as a kernel of their own of at most so many blocks; 0: any number.
+Status rows(DataType type, const image::EpilogueCall& call, int most_blocks, void* stream);
+
+/// Has what `neighbours` launches loaded on the GPU.
+Status load_neighbours(int device);
+
+/// Tells others on the GPU that what was put on the stream before is done, then waits for what they give.
+Status neighbours(const image::NeighbourCall& call, void* stream);
 
 /// Puts what comes on one stream after what is on another.
 class Order {

@@ -155,8 +155,13 @@ Status Engine::keep_order(Side& side, void* stream) {
 }
 
 Status Engine::prepare(const Call& given) {
-  if (backend_ == Backend::nccl || ranks_ == 1) return {};
-  return programs_->prepare(normal(given));
+  if (ranks_ == 1 || given.count == 0) return {};
+  return given.epilogue ? prepare_fused(given, nullptr) : prepare_plain(normal(given));
+}
+
+Status Engine::prepare_plain(const Call& call) {
+  const bool nccl = backend_ == Backend::nccl || by_nccl(call);
+  return nccl ? Status{} : programs_->prepare(call);
 }
 
 std::string Engine::explain(const Call& given) const {
@@ -182,6 +187,10 @@ Status Engine::state() const {
   }
   if (nccl_) {
     if (auto state = nccl_->state(); !state) return state;
+  }
+  for (const auto& [rank, side] : here_) {
+    if (const auto chunk = *static_cast<const volatile std::uint32_t*>(side.late.get()); chunk != 0)
+      return Error{ErrorCode::device_failure, fmt::format("rank {} was not given chunk {} of its input in time", rank, chunk - 1)};
   }
   if (auto state = programs_->state(); !state) return state;
   return programs_->failed();

@@ -30,6 +30,8 @@ class Chooser {
   virtual Result<ChosenPlan> choose(const Call& call, int ranks, const std::shared_ptr<const Machine>& machine) const = 0;
   /// Why NCCL is to serve this call; empty: it is not.
   virtual std::string prefers_nccl(const Call& call, int ranks) const = 0;
+  /// Of a call with an epilogue: are the plain call and a kernel for the rows faster than one program for both?
+  virtual bool rows_apart(const Call& call, int ranks) const = 0;
   /// Tells choosers apart: ranks must have equal ones.
   virtual std::string digest() const = 0;
 };
@@ -41,6 +43,7 @@ struct EngineOptions {
   bool start_later = false;        // `prepare` is made ready by make_ready, not at the beginning
   bool nccl = true;                // may NCCL be loaded?
   int at_once = 1;
+  int most_blocks = 0;                  // of a call's kernels, so that they occupy at most so many multiprocessors; 0: as many as are fast
   Bytes most{std::int64_t{256} << 20};  // longer calls go in pieces of that size
   Seconds patience{60};
   Seconds deadline{0};                               // of kernels: CommunicatorOptions::deadline
@@ -58,6 +61,17 @@ inline CallJournal journal_of_piece(CallJournal journal, bool last) {
   if (!last) journal.counts = 0;
   return journal;
 }
+
+/// Parts of a call that others on the GPU wait for, or make: chunk after chunk of `chunk_elements`.
+struct Signals {
+  std::int64_t chunks = 1;
+  std::uint64_t done = 0;  // address of a word for each, which shows done_value once the chunk's results are there; 0: nobody waits
+  std::uint32_t done_value = 1;
+  std::uint64_t given = 0;  // the same of the input: a chunk is not read before its word shows given_value or more; 0: all is there
+  std::uint32_t given_value = 1;
+};
+/// Elements of each chunk, but for the last ones, which may be shorter or empty: whole vectors or rows.
+std::int64_t chunk_elements(const Call& call, std::int64_t chunks);
 
 class Engine {
  public:
@@ -81,6 +95,8 @@ class Engine {
   Status make_ready();
   /// Puts a call on a stream of the rank's GPU. False: not served (only_ready); nothing was put there, on any rank.
   Result<bool> run(int rank, const Call& call, const DeviceBuffers& buffers, void* stream, ServedBy* by = nullptr);
+  /// The same chunk by chunk. Errors: unsupported (not an all-reduce; only_ready).
+  Result<bool> run_signalled(int rank, const Call& call, const DeviceBuffers& buffers, void* stream, const Signals& signals);
   /// Is a call not served because it is the NCCL's that the caller has?
   bool left_to_nccl(const Call& call) const;
   /// Makes a program for exactly this call, and waits; all ranks together.
@@ -100,8 +116,8 @@ class Engine {
     void* last_stream = nullptr;
     bool used = false;
     std::optional<device::Order> order = std::nullopt;
-    std::shared_ptr<void> sums = nullptr;  // that NCCL gives and an epilogue reads
-    Bytes sums_size{0};
+    std::vector<std::shared_ptr<void>> sums = {};  // of a plain call, that rows read; the last one is used
+    std::shared_ptr<void> late = nullptr;          // a word of pinned memory: the number of the chunk that was not given in time
   };
 
   Engine(std::shared_ptr<Chooser> chooser, EngineOptions options, int ranks);
@@ -118,7 +134,15 @@ class Engine {
   // engine_fused.cpp
   Result<bool> run_fused(int rank, const Call& call, const DeviceBuffers& buffers, void* stream, ServedBy* by);
   Result<bool> fuse_piece(int rank, const Call& call, const DeviceBuffers& buffers, void* stream, ServedBy* by);
-  Result<bool> after_nccl(int rank, const Call& call, const DeviceBuffers& buffers, void* stream);
+  Result<bool> rows_apart(int rank, const Call& call, const DeviceBuffers& buffers, void* stream, ServedBy* by);
+  Result<bool> rows_by_owners(int rank, const Call& call, const DeviceBuffers& buffers, void* stream, ServedBy* by);
+  Result<bool> gather_rows(int rank, const Call& call, std::int64_t rows, const DeviceBuffers& buffers, void* stream);
+  Status run_rows(Side& side, const Call& call, std::uint64_t source, const EpilogueBuffers& buffers, void* stream);
+  Result<std::uint64_t> room_for(int rank, Bytes size, void* stream);
+  Status prepare_fused(const Call& call, void* stream);
+  Status prepare_plain(const Call& call);
+  bool apart(const Call& call) const;
+  std::int64_t rows_at_once(const Call& call) const;
   Result<bool> run_in_pieces(int rank, const Call& call, const DeviceBuffers& buffers, void* stream, ServedBy* by);
   Status keep_order(Side& side, void* stream);
   void say(const std::string& text) const;
@@ -135,6 +159,8 @@ class Engine {
   std::unique_ptr<GpuPrograms> maker_;
   std::unique_ptr<NcclCalls> nccl_;
   std::unique_ptr<AgreedPrograms> programs_;
+  std::mutex making_room_;
+  Bytes sums_size_{0};
   mutable std::mutex ending_;
   std::optional<Error> aborted_;
 };

@@ -60,7 +60,10 @@ Status Engine::begin(const std::vector<GpuPrograms::Here>& here) {
   for (const auto& [rank, device] : here) {
     auto order = device::Order::create(device);
     if (!order) return order.error();
-    here_[rank] = Side{.device = device, .order = *std::move(order)};
+    auto late = device::pinned(Bytes{64});
+    if (!late) return std::move(late).error();
+    if (auto loaded = device::load_neighbours(device); !loaded) return loaded;
+    here_[rank] = Side{.device = device, .order = *std::move(order), .late = *std::move(late)};
     ranks.push_back(rank);
   }
   if (auto looked = look_at_machine(here); !looked) return looked;
@@ -75,7 +78,7 @@ Status Engine::begin(const std::vector<GpuPrograms::Here>& here) {
   if (backend_ == Backend::automatic) fall_back(Backend::p2p, {});
   std::erase_if(options_.prepare, [this](const Call& call) { return by_nccl(call); });
   const auto plans = [this](const Call& call) { return chooser_->choose(call, ranks_, machine_); };
-  maker_ = std::make_unique<GpuPrograms>(*communicator_, session_.get(), ranks_, here, plans);
+  maker_ = std::make_unique<GpuPrograms>(*communicator_, session_.get(), ranks_, here, plans, options_.most_blocks);
   programs_ = std::make_unique<AgreedPrograms>(session_.get(), *maker_, AgreementOptions{.ranks_here = ranks, .patience = options_.patience});
   return options_.start_later ? Status{} : make_ready();
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/gpu_programs.h"
 
+#include <algorithm>
 #include <map>
 
 #include <fmt/format.h>
@@ -42,8 +43,10 @@ class GpuProgram final : public ReadyProgram {
     return {};
   }
 
-  Status prepare(Communicator& communicator) {
-    auto operation = communicator.prepare({&chosen_.machine->topology, &chosen_.machine->routes, &chosen_.plan, &program_}, BufferUse::staged);
+  Status prepare(Communicator& communicator, int most_blocks) {
+    const KernelShape shape{.blocks = static_cast<std::uint32_t>(most_blocks)};
+    auto operation =
+        communicator.prepare({&chosen_.machine->topology, &chosen_.machine->routes, &chosen_.plan, &program_}, BufferUse::staged, {}, shape);
     if (!operation) return std::move(operation).error();
     operation_.emplace(*std::move(operation));
     return {};
@@ -100,6 +103,18 @@ bool serves_in_place(const ChosenPlan& chosen, const Program& program, const Pay
   return other && digest(*other) == digest(program);
 }
 
+// Blocks of a program by slices are its lanes, and copies of them; those by packets the kernels count.
+Result<Program> lower_into(int most_blocks, const Schedule& schedule, const Proof& proof, const Payload& payload, Tuning tuning,
+                           const PeerAccess& peer_access) {
+  auto program = lower(schedule, proof, payload, tuning, peer_access);
+  if (!program || program->packets || most_blocks == 0 || program->blocks() <= most_blocks) return program;
+  const int lanes = program->blocks() / std::max(1, tuning.blocks_per_lane);
+  tuning.blocks_per_lane = std::max(1, most_blocks / std::max(1, lanes));
+  program = lower(schedule, proof, payload, tuning, peer_access);
+  if (!program || program->blocks() <= most_blocks) return program;
+  return Error{ErrorCode::unsupported, fmt::format("the plan needs {} thread blocks; most_blocks is {}", program->blocks(), most_blocks)};
+}
+
 }  // namespace
 
 void GpuPrograms::enter_thread() { device::allow_captures(); }
@@ -113,7 +128,7 @@ Result<std::unique_ptr<ReadyProgram>> GpuPrograms::make(const Call& call) {
     const auto payload = runtime::payload_of(call, ranks_);
     const auto tuning = chosen->tuning ? *chosen->tuning : staged_gpu_tuning(chosen->plan.schedule, *proof, payload);
     const PeerAccess peer_access(chosen->machine->topology, chosen->machine->routes);
-    auto program = lower(chosen->plan.schedule, *proof, payload, tuning, peer_access);
+    auto program = lower_into(most_blocks_, chosen->plan.schedule, *proof, payload, tuning, peer_access);
     if (!program) return std::move(program).error();
     const bool in_place = !call.epilogue && serves_in_place(*chosen, *program, payload, peer_access);
     if (call.epilogue) program = with_epilogue(*std::move(program), *call.epilogue);
@@ -125,7 +140,7 @@ Result<std::unique_ptr<ReadyProgram>> GpuPrograms::make(const Call& call) {
   auto well = made ? (*made)->make_room(here_) : Status{made.error()};
   if (session_ != nullptr) well = processes::all_well(*session_, well);
   if (!well) return std::move(well).error();
-  if (auto done = (*made)->prepare(communicator_); !done) return std::move(done).error();
+  if (auto done = (*made)->prepare(communicator_, most_blocks_); !done) return std::move(done).error();
   return std::unique_ptr<ReadyProgram>(*std::move(made));
 }
 

@@ -35,8 +35,9 @@ class GpuPrograms final : public ProgramMaker {
     int device = 0;
   };
   /// `session` is null where all ranks live in this process.
-  GpuPrograms(Communicator& communicator, Session* session, int ranks, std::vector<Here> here, PlanSource plans)
-      : communicator_(communicator), session_(session), ranks_(ranks), here_(std::move(here)), plans_(std::move(plans)) {}
+  /// At most `most_blocks` thread blocks run a call; 0: as many as are fast.
+  GpuPrograms(Communicator& communicator, Session* session, int ranks, std::vector<Here> here, PlanSource plans, int most_blocks = 0)
+      : communicator_(communicator), session_(session), ranks_(ranks), here_(std::move(here)), plans_(std::move(plans)), most_blocks_(most_blocks) {}
 
   Result<std::unique_ptr<ReadyProgram>> make(const Call& call) override;
   void enter_thread() override;
@@ -47,6 +48,7 @@ class GpuPrograms final : public ProgramMaker {
   int ranks_;
   std::vector<Here> here_;
   PlanSource plans_;
+  int most_blocks_;
 };
 
 }  // namespace p2plab::runtime

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <thread>
 #include <vector>
 
 #include <fmt/format.h>
@@ -44,7 +45,7 @@ Reach reach(int device, const std::string& other) {
 Current::Current(int) {}
 Current::~Current() = default;
 void allow_captures() {}
-Result<bool> capturing(void* stream) { return host_capture_of(stream) != 0; }
+Result<bool> capturing(void* stream) { return host_capture_of(stream) != 0 || setting("P2PLAB_TEST_CAPTURING", "no") == "yes"; }
 Result<std::uint64_t> capture_of(void* stream) { return std::uint64_t{host_capture_of(stream)}; }
 Status synchronize(int) {
   host_streams_wait();
@@ -66,7 +67,30 @@ Status copy(const Rows& rows, void* stream) {
   return {};
 }
 
-Status rows(DataType type, const image::EpilogueCall& call, void* stream) {
+Result<std::shared_ptr<void>> pinned(Bytes size) {
+  auto memory = allocate(0, size);
+  if (memory) std::memset(memory->get(), 0, static_cast<std::size_t>(size.count()));
+  return memory;
+}
+
+Status load_neighbours(int) { return {}; }
+
+Status neighbours(const image::NeighbourCall& call, void* stream) {
+  test::enqueue(stream, [call] {
+    const auto word = [](std::uint64_t address) { return std::atomic_ref(*static_cast<std::uint32_t*>(pointer(address))); };
+    for (std::uint64_t i = 0; i < call.done_count; ++i) word(call.done + i * 4).store(call.done_value);
+    const auto until = std::chrono::steady_clock::now() + std::chrono::nanoseconds(call.timeout);
+    while (call.given != 0 && static_cast<std::int32_t>(word(call.given).load() - call.given_value) < 0) {
+      std::this_thread::yield();
+      if (std::chrono::steady_clock::now() < until) continue;
+      word(call.late).store(call.chunk + 1);
+      return;
+    }
+  });
+  return {};
+}
+
+Status rows(DataType type, const image::EpilogueCall& call, int, void* stream) {
   test::enqueue(stream, [type, call] { run_rows_on_host(type, call); });
   return {};
 }

@@ -34,6 +34,7 @@ struct TunedSize {
   int weighed = 0;   // candidates that were predicted
   int left_out = 0;  // those whose busiest link alone needs longer, or for which time ran out
   std::optional<MeasuredSize> measured = std::nullopt;
+  bool rows_apart = false;  // of a call with an epilogue: its rows as a kernel of their own behind the plain call are faster here
 
   /// Ours takes over 3 % longer than NCCL: NCCL should serve this size.
   bool by_nccl() const;

@@ -92,10 +92,13 @@ typedef struct p2plab_config {
                               P2PLAB_DEADLINE says, else 2 */
   const char* order; /* "fixed": every element of every sum adds the ranks in their order, whatever the size, the alignment, the rank and the call, so
                         equal inputs give equal bits (but for the sign of zero); NCCL, whose order hangs on the size, serves nothing, and tuned tables
-                        must promise it (`p2plab tune --order fixed`). NULL or "any": the fastest. Since interface 2 */
+                        must promise it (`p2plab tune --order fixed`). "any": the fastest. NULL: what P2PLAB_ORDER says, else any. Since
+                        interface 2 */
+  int most_blocks;   /* of a call's kernels, so that at most so many multiprocessors work for it and the others are free for kernels beside it; of
+                        NCCL's   calls NCCL_MAX_CTAS says it. 0: as many as are fast. Since interface 3 */
 } p2plab_config;
 #define P2PLAB_CONFIG \
-  { sizeof(p2plab_config), NULL, NULL, NULL, 0, 0, 0, 0, 1, 0, NULL, NULL, 0, NULL }
+  { sizeof(p2plab_config), NULL, NULL, NULL, 0, 0, 0, 0, 1, 0, NULL, NULL, 0, NULL, 0 }
 
 /* The interface that the library has, and its version: "0.1.0". */
 int p2plab_abi(void);
@@ -143,7 +146,16 @@ p2plab_result p2plab_comm_async_error(const p2plab_comm* comm);
    Put on `stream` of the rank's GPU; they return before it is done and may be captured in CUDA graphs. Any count, any alignment of the type, in
    place as in NCCL. `count`: elements of one rank's part. The first call of its kind may wait for its program, unless NCCL serves it meanwhile or
    `prepare` made it ready; a call that is captured must have been made ready. A stream must live until the communicator's next call on another one.
- */
+
+   Programmatic launch: calls are launched with programmaticStreamSerialization, and let the next kernel of the stream begin as soon as they have
+   begun themselves. They read and write nothing, buffers and their own memory alike, before the kernel in front of them has ended and its stores are
+   seen. A kernel of anybody's that is launched behind them
+   - in the ordinary way, or behind an event, begins when all results are there;
+   - programmatically, may begin before the call has written anything. Before cudaGridDependencySynchronize() (griddepcontrol.wait) it may read what
+     nothing in front of it on the stream writes: its parameters, weights. Behind it, in each thread that has called it, all results are there, and
+     those of all that is in front of the call; only then may it read them, and write to what the call reads (`send`, residual) or writes. A value
+   that it polls in the results does not stand for the others: they come in any order. Where it lets its own successor begin early, that one counts on
+   it to have waited. */
 
 p2plab_result p2plab_all_reduce(const void* send, void* receive, size_t count, p2plab_type type, p2plab_op op, p2plab_comm* comm,
                                 p2plab_stream stream);
@@ -166,6 +178,10 @@ p2plab_result p2plab_send_receive(const void* send, void* receive, size_t count,
    may be `residual`; beside that nothing may overlap. */
 typedef enum p2plab_norm { P2PLAB_NORM_NONE = 0, P2PLAB_NORM_RMS = 1, P2PLAB_NORM_LAYER = 2 } p2plab_norm;
 typedef enum p2plab_float8 { P2PLAB_FLOAT8_NONE = 0, P2PLAB_FLOAT8_TENSOR = 1, P2PLAB_FLOAT8_TOKEN = 2, P2PLAB_FLOAT8_GROUP = 3 } p2plab_float8;
+/* Who works on which rows. all: each rank on all of them. owned: each rank on rows of its own, a part as large as that of every other rank, of which
+   all get the normed rows, float8 and scales, but only it the sum; it reads no other rows of the residual. So float8 is what travels, not the sums.
+   The last rows, of which there are not enough for all ranks, are everybody's. */
+typedef enum p2plab_rows { P2PLAB_ROWS_ALL = 0, P2PLAB_ROWS_OWNED = 1 } p2plab_rows;
 /* Start with P2PLAB_EPILOGUE, then set what differs. All ranks give the same but for the addresses. */
 typedef struct p2plab_epilogue {
   size_t size;   /* of this struct, as its program knows it */
@@ -180,9 +196,10 @@ typedef struct p2plab_epilogue {
   void* normed;         /* out */
   void* quantised;      /* out: a byte an element */
   float* scales;        /* tensor: in; token, group: out */
+  p2plab_rows rows_of;  /* since interface 3 */
 } p2plab_epilogue;
 #define P2PLAB_EPILOGUE \
-  { sizeof(p2plab_epilogue), 0, P2PLAB_NORM_RMS, P2PLAB_FLOAT8_NONE, 1e-6, NULL, NULL, NULL, NULL, NULL, NULL, NULL }
+  { sizeof(p2plab_epilogue), 0, P2PLAB_NORM_RMS, P2PLAB_FLOAT8_NONE, 1e-6, NULL, NULL, NULL, NULL, NULL, NULL, NULL, P2PLAB_ROWS_ALL }
 
 /* The all-reduce, then the epilogue, in one kernel where the program runs by packets. `count` is a whole number of rows; `send` is not changed. Where
    no program is ready the call waits for it; one that is captured must have been prepared. Since interface 2. */
@@ -190,6 +207,30 @@ p2plab_result p2plab_all_reduce_fused(const void* send, size_t count, p2plab_typ
                                       p2plab_comm* comm, p2plab_stream stream);
 /* Makes its program, as p2plab_prepare does; of the tensors only matters which are NULL. */
 p2plab_result p2plab_prepare_fused(p2plab_comm* comm, size_t count, p2plab_type type, p2plab_op op, const p2plab_epilogue* epilogue);
+
+/* An all-reduce chunk by chunk, so that kernels of the caller's on other streams work on chunks that are done while others are on their way, or make
+   those that come. Each chunk but perhaps the last ones has p2plab_chunk_elements. Words lie in the GPU's memory, one a chunk; the caller zeroes them
+   before the call, in a graph, too. p2plab/c/signals.cuh has what kernels need to wait for them and to raise them. A kernel that waits must leave
+   room for those that it waits for (most_blocks in the config), give up some time, and be loaded before (CUDA loads a kernel when it is first
+   launched, and may then wait for those that run). Start with P2PLAB_CHUNKS. */
+typedef struct p2plab_chunks {
+  size_t size;           /* of this struct, as its program knows it */
+  size_t count;          /* of chunks, 1 to 4096 */
+  uint32_t* done;        /* out: shows done_value once all results of the chunk are there; NULL: nobody waits */
+  uint32_t done_value;   /* not 0 */
+  const uint32_t* given; /* in: the chunk's elements of `send` are not read before it shows given_value or more, as when so many blocks have counted
+                            it up; NULL: all is there. A chunk that is not given within deadline_seconds is an error of the communicator */
+  uint32_t given_value;
+} p2plab_chunks;
+#define P2PLAB_CHUNKS \
+  { sizeof(p2plab_chunks), 1, NULL, 1, NULL, 1 }
+
+/* With an epilogue or, `epilogue` being NULL, to `receive`. Since interface 3. */
+p2plab_result p2plab_all_reduce_in_chunks(const void* send, void* receive, size_t count, p2plab_type type, p2plab_op op,
+                                          const p2plab_epilogue* epilogue, const p2plab_chunks* chunks, p2plab_comm* comm, p2plab_stream stream);
+/* Elements of a chunk: whole rows where there is an epilogue, else a multiple of 16. Its programs are made by p2plab_prepare or p2plab_prepare_fused
+   for so many elements, and for those that are left for the last one. Since interface 3. */
+p2plab_result p2plab_chunk_elements(size_t count, p2plab_type type, const p2plab_epilogue* epilogue, size_t chunks, size_t* elements);
 
 /* One call, for the functions below. `root` is the root, or who sends; `peer`, who receives. */
 typedef struct p2plab_call {

@@ -50,6 +50,7 @@ Result<std::unique_ptr<GpuRun>> GpuRun::create(const Job& job, const RunBuffers&
   } else {
     run = std::make_unique<SliceRun>(job, buffers, shape, device_set);
   }
+  run->most_blocks_ = shape.blocks;
   if (auto done = run->check_reach(); !done) return std::move(done).error();
   auto* const peer_memory = device_set.peer_memory();
   if (auto done = peer_memory == nullptr ? run->connect() : Status{}; !done) return std::move(done).error();  // handles connect by themselves
@@ -129,7 +130,7 @@ Status GpuRun::launch_epilogue(Rank rank, std::uint64_t source, const DeviceBuff
   if (!program_.epilogue) return {};
   const auto call = epilogue_of(rank, source, buffers);
   if (!call) return call.error();
-  return check(device::launch_rows(program_.payload.type, *call, stream), "launch the epilogue");
+  return check(device::launch_rows(program_.payload.type, *call, most_blocks_, stream), "launch the epilogue");
 }
 
 Status GpuRun::hang() const {

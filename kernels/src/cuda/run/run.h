@@ -116,8 +116,9 @@ class GpuRun {
   const Program& program_;
   PeerAccess peer_access_;
   DeviceSet& device_set_;
-  int share_ = 1;     // ranks and runs that share a GPU's thread blocks
-  Seconds deadline_;  // how long a kernel waits for another rank
+  std::uint32_t most_blocks_ = 0;  // of a kernel for rows alone; 0: any number
+  int share_ = 1;                  // ranks and runs that share a GPU's thread blocks
+  Seconds deadline_;               // how long a kernel waits for another rank
   std::vector<RankAddresses> addresses_;
 
  private:
