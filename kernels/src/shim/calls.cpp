@@ -56,33 +56,39 @@ bool may_be_ours(const Collective& c) {
   return c.type >= 0 && c.type <= last_type && c.op >= 0 && c.op <= last_op && c.count > 0;
 }
 
+// With one order of sums nobody else may add.
+bool only_ours(const Collective& c) {
+  const bool adds = c.kind == P2PLAB_ALL_REDUCE || c.kind == P2PLAB_REDUCE || c.kind == P2PLAB_REDUCE_SCATTER;
+  return adds && c.count > 0 && c.op != P2PLAB_MAX && c.op != P2PLAB_MIN && one_order_of_sums();
+}
+
+int leave_to_nccl(const Collective& c, const Recorded& record, Outcome outcome, const char* why) {
+  if (only_ours(c)) {
+    say(std::string{"P2PLAB_ORDER=fixed: NCCL may not add in our stead: "} + why);
+    record.failed(why);
+    return invalid_usage;
+  }
+  counters().add(outcome);
+  record.goes_to_nccl(why);
+  return pass_on(c);
+}
+
 // Ours or NCCL's; an error of ours is no reason to ask NCCL, whose other ranks were not asked.
 int begin(const Collective& c) {
   const Recorded record(c);
-  if (!may_be_ours(c)) {
-    counters().add(Outcome::type_or_operation);
-    record.goes_to_nccl("a type or operation that is NCCL's");
-    return pass_on(c);
-  }
+  if (!may_be_ours(c)) return leave_to_nccl(c, record, Outcome::type_or_operation, "a type or operation that is NCCL's");
   const auto peer = communicators().find(c.comm);
   auto* const ours =
       peer == nullptr ? nullptr : peer->note({c.kind, c.count, static_cast<p2plab_type>(c.type), static_cast<p2plab_op>(c.op), c.root, 0});
-  if (ours == nullptr) {
-    counters().add(Outcome::no_communicator);
-    record.goes_to_nccl("no communicator of p2plab");
-    return pass_on(c);
-  }
+  if (ours == nullptr) return leave_to_nccl(c, record, Outcome::no_communicator, "no communicator of p2plab");
   const auto result = serve(c, ours);
   if (result == P2PLAB_OK) {
     counters().add(Outcome::served);
     record.served();
     return success;
   }
-  if (result == P2PLAB_NOT_SERVED || result == P2PLAB_LEFT_TO_NCCL) {
-    counters().add(result == P2PLAB_NOT_SERVED ? Outcome::not_ready : Outcome::left_to_nccl);
-    record.goes_to_nccl(result == P2PLAB_NOT_SERVED ? "no program is ready" : "NCCL is faster, or was asked for");
-    return pass_on(c);
-  }
+  if (result == P2PLAB_NOT_SERVED) return leave_to_nccl(c, record, Outcome::not_ready, "no program is ready");
+  if (result == P2PLAB_LEFT_TO_NCCL) return leave_to_nccl(c, record, Outcome::left_to_nccl, "NCCL is faster, or was asked for");
   say(std::string{"a call failed: "} + runtime().last_error());
   record.failed(runtime().last_error());
   return system_error;

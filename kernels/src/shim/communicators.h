@@ -38,6 +38,9 @@ struct Runtime {
 };
 const Runtime& runtime();
 
+/// P2PLAB_ORDER=fixed: sums are ours alone, for NCCL's order hangs on the size.
+bool one_order_of_sums();
+
 /// One rank of a communicator of NCCL.
 class Peer {
  public:

@@ -142,6 +142,15 @@ TEST(Shim, SwitchedOffOrWithoutOursPassesEverythingOn) {
   EXPECT_NE(lonely.text.find("at once: 0, served 0, passed on 16"), std::string::npos) << lonely.text;
 }
 
+TEST(Shim, LetsNcclAddNothingWhereTheOrderOfSumsIsFixed) {
+  const auto run = ran(client("P2PLAB_ORDER=fixed P2PLAB_NCCL=" + stage + "/nccl/libnccl.so.2", "path " + stage + "/libp2plab-nccl.so"));
+  for (const auto* line : {"\neven: 0, served 1, passed on 0 ", "\nodd: 5, served 1, passed on 0 ", "\nown operation: 5, ", "\nfloat8: 5, ",
+                           "\nnothing: 0, ", "\nof another: 5, ", "\nouter end: 0, served 2, "})
+    EXPECT_NE(run.text.find(line), std::string::npos) << line << run.text;
+  EXPECT_NE(run.text.find("p2plab-nccl: P2PLAB_ORDER=fixed: NCCL may not add in our stead: no program is ready\n"), std::string::npos) << run.text;
+  EXPECT_EQ(ran(client("P2PLAB_ORDER=any P2PLAB_NCCL=" + stage + "/nccl/libnccl.so.2", "path " + stage + "/libp2plab-nccl.so")).text, lines_of_a_run);
+}
+
 TEST(Shim, WithoutNcclSaysSoAndAnswersWithAnError) {
   const auto run = ran(client("P2PLAB_NCCL=/no/such/libnccl.so.2", "path " + stage + "/libp2plab-nccl.so"));
   EXPECT_NE(run.text.find("p2plab-nccl: P2PLAB_NCCL names /no/such/libnccl.so.2, which cannot be loaded\n"), std::string::npos) << run.text;
