@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -25,6 +24,7 @@
 
 #include <fmt/format.h>
 
+#include "cli/memory_use.h"
 #include "p2plab/base/quantity.h"
 #include "p2plab/report/files.h"
 #include "p2plab/run/processes.h"
@@ -40,21 +40,6 @@ constexpr double share_over = 0.1;                 // of a time limit, or
 constexpr double seconds_over = 0.2;               // whichever is more: by then the program has ended,
 constexpr double part_until_cut = 0.6;             // and after this part of it work is cut off
 constexpr std::chrono::seconds grace_to_write{1};  // for the rest of a file, once a signal has come
-
-// The second number of /proc/self/statm: pages that are in memory. Read without an allocation, which may be what fails.
-Bytes memory_in_use(int statm) {
-  std::array<char, 128> text{};
-  if (pread(statm, text.data(), text.size() - 1, 0) <= 0) return Bytes{0};
-  char* end = nullptr;
-  std::strtoll(text.data(), &end, 10);
-  return Bytes{std::strtoll(end, nullptr, 10) * sysconf(_SC_PAGESIZE)};
-}
-
-// The most that was in memory so far.
-Bytes memory_taken() {
-  rusage usage{};
-  return Bytes{getrusage(RUSAGE_SELF, &usage) == 0 ? std::int64_t{usage.ru_maxrss} * 1024 : 0};
-}
 
 const char* const more_memory = "--memory-limit SIZE allows more; it is half of the machine's memory if not given";
 
