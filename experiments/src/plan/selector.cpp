@@ -96,9 +96,7 @@ Result<Evaluation> Selector::select(const Parameters& given, const Collective& c
     if (auto reached = bound(evaluator_.topology(), collective); !reached) return std::move(reached).error();
     return nobody_plans(collective.kind, refusals);
   }
-  auto best = choose(std::move(found));
-  if (auto proved = check(evaluator_.topology(), evaluator_.routes(), best.program); !proved) return std::move(proved).error();
-  return best;
+  return choose(std::move(found));
 }
 
 // Large groups' plans take long to make, so those that may be left out without a plan come last.
@@ -146,6 +144,10 @@ Result<std::optional<Selector::Candidate>> Selector::weigh(const Asked& asked, c
   auto evaluation = (*plan)->evaluate_below(hopeless, evaluator_, payload, call);
   if (!evaluation) return std::move(evaluation).error();
   if (!*evaluation) return std::optional<Candidate>{};
+  // What may be taken is proved at once: if it does not hold, the others go on.
+  if (best == found.end() || (*evaluation)->prediction.time <= best->time()) {
+    if (auto proved = check(evaluator_.topology(), evaluator_.routes(), (*evaluation)->program); !proved) return std::move(proved).error();
+  }
   if (call.options().found) call.options().found(std::make_shared<const Evaluation>(**evaluation));
   return std::optional{Candidate{asked.name(), **std::move(evaluation), asked.place}};
 }
