@@ -44,8 +44,8 @@ Status Engine::agree_on_chooser() {
     return Error{ErrorCode::unsupported, fmt::format("{} has other tuned tables or options than rank 0", message.substr(0, message.find(" is to")))};
   }
   if (!agreed) return agreed;
-  const auto settings =
-      fmt::format("{} {} {} {:g} s {}", to_string(options_.backend), options_.only_ready, options_.nccl, options_.deadline.count(), prepared);
+  const auto settings = fmt::format("{} {} {} {:g} s, at most {} blocks {}", to_string(options_.backend), options_.only_ready, options_.nccl,
+                                    options_.deadline.count(), options_.most_blocks, prepared);
   const auto all = session_->all_gather(settings);
   if (!all) return all.error();
   for (std::size_t r = 1; r < all->size(); ++r) {

@@ -108,6 +108,27 @@ TEST(FusedCalls, RefuseWhatTheyCannotDoAndSayWhy) {
   EXPECT_NE(call(bad, 64).find("rows have 1 to"), std::string::npos) << last_error();
 }
 
+// Kernels of ranks count on each other's grid.
+TEST(Ranks, ThatAllowOtherNumbersOfBlocksAreRefused) {
+  p2plab_unique_id id{};
+  ASSERT_EQ(library_function<decltype(p2plab_get_unique_id)>("p2plab_get_unique_id")(&id), P2PLAB_OK) << last_error();
+  std::array<std::string, 2> said;
+  std::vector<std::thread> threads;
+  for (const int rank : {0, 1}) {
+    threads.emplace_back([&, rank] {
+      p2plab_config config = P2PLAB_CONFIG;
+      config.prepare = "";
+      config.load_nccl = 0;
+      config.most_blocks = 8 * (1 + rank);
+      p2plab_comm* comm = nullptr;
+      EXPECT_EQ(library_function<decltype(p2plab_comm_init_rank)>("p2plab_comm_init_rank")(&comm, 2, id, rank, rank, &config), P2PLAB_INVALID);
+      said.at(static_cast<std::size_t>(rank)) = last_error();
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  for (const auto& text : said) EXPECT_NE(text.find("other settings than rank 0"), std::string::npos) << text;
+}
+
 TEST(FusedCalls, OfNoProgramAreNotServedWhereOnlyReadyOnesAre) {
   p2plab_config config = P2PLAB_CONFIG;
   config.serve_ready_only = 1;
