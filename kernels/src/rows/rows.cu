@@ -39,9 +39,19 @@ RowKernel kernel_for(const RowForm& form) {
 }
 
 template <class Body>
-RowKernel with_number(DataType type, Body&& body) {
+auto with_number(DataType type, Body&& body) {
   if (type == DataType::float16) return body(Half{});
   return type == DataType::bfloat16 ? body(BFloat{}) : body(Float{});
+}
+
+// Is the code that this GPU takes made for clusters? A build for older generations runs here, too, but has none.
+template <class Number>
+bool made_for_clusters() {
+  static const bool made = [] {
+    cudaFuncAttributes attributes{};
+    return cudaFuncGetAttributes(&attributes, shared_rows<Number>) == cudaSuccess && attributes.ptxVersion >= clusters_from;
+  }();
+  return made;
 }
 
 // Threads of a block where clusters share rows; 0: they do not.
@@ -55,6 +65,7 @@ unsigned sharing_threads(DataType type, const image::EpilogueCall& call) {
   cudaDeviceGetAttribute(&generation, cudaDevAttrComputeCapabilityMajor, device);
   cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device);
   if (generation * 10 < clusters_from || std::int64_t{call.rows} * sharing_blocks > std::int64_t{processors} * sharing_per_processor) return 0;
+  if (!with_number(type, [](auto number) { return made_for_clusters<decltype(number)>(); })) return 0;
   constexpr unsigned warp = 32;
   return static_cast<unsigned>((vectors + sharing_blocks * warp - 1) / (sharing_blocks * warp)) * warp;
 }
