@@ -53,9 +53,11 @@ p2plab_recorded recorded_of(const RecordedProcess& process, const RecordedCall& 
   return to;
 }
 
-// A caller of an earlier interface knows a shorter struct.
+// A caller of an earlier interface knows a shorter struct, one of a later interface a longer one.
 void give(p2plab_recorded* calls, std::size_t size, std::size_t index, const p2plab_recorded& what) {
-  std::memcpy(reinterpret_cast<char*>(calls) + index * size, &what, std::min(size, sizeof what));
+  auto* const to = reinterpret_cast<char*>(calls) + index * size;
+  std::memset(to, 0, size);
+  std::memcpy(to, &what, std::min(size, sizeof what));
 }
 
 Result<RecordedProcess> record_of_process(std::uint64_t from) {
@@ -80,18 +82,14 @@ p2plab_result p2plab_recorded_calls(uint64_t* next, p2plab_recorded* calls, size
     if (const auto good = check_room(calls, size, room); good != P2PLAB_OK) return good;
     *given = 0;
     *lost = 0;
-    const auto process = record_of_process(room == 0 ? no_calls : *next);
+    const auto from = *next;
+    const auto process = record_of_process(room == 0 ? no_calls : from);
     if (!process) return failed(process.error());
-    if (room == 0) return *next = process->next, P2PLAB_OK;
-    *lost = process->overwritten + process->missed;
-    for (const auto& call : process->calls) {
-      if (*given == room) {
-        *next = call.number;
-        return P2PLAB_OK;
-      }
-      give(calls, size, (*given)++, recorded_of(*process, call));
-    }
-    *next = process->next;
+    *next = room > 0 && process->calls.size() > room ? process->calls[room].number : process->next;
+    if (room == 0) return P2PLAB_OK;
+    for (; *given < std::min(room, process->calls.size()); ++*given) give(calls, size, *given, recorded_of(*process, process->calls[*given]));
+    // Not what is missing behind those that were given: it is asked for again.
+    *lost = *next > from + *given ? *next - from - *given : 0;
     return P2PLAB_OK;
   });
 }
