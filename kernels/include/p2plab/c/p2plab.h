@@ -95,7 +95,7 @@ typedef struct p2plab_config {
                         must promise it (`p2plab tune --order fixed`). "any": the fastest. NULL: what P2PLAB_ORDER says, else any. Since
                         interface 2 */
   int most_blocks;   /* of a call's kernels, so that at most so many multiprocessors work for it and the others are free for kernels beside it; of
-                        NCCL's   calls NCCL_MAX_CTAS says it. 0: as many as are fast. Since interface 3 */
+                        NCCL's calls NCCL_MAX_CTAS says it. 0: as many as are fast. Since interface 3 */
 } p2plab_config;
 #define P2PLAB_CONFIG \
   { sizeof(p2plab_config), NULL, NULL, NULL, 0, 0, 0, 0, 1, 0, NULL, NULL, 0, NULL, 0 }
