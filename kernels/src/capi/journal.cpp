@@ -110,8 +110,13 @@ Status Journal::read_entries() {
   if (whole < wanted) {
     if (auto done = memory_->read(bytes(entries_at()), bytes((wanted - whole) * sizeof(JournalEntry))); !done) return done;
   }
+  const auto entry_at = [&](std::uint32_t which) -> const JournalEntry& {
+    return at<JournalEntry>(entries_at() + which % entries * sizeof(JournalEntry));
+  };
+  // What ended last bounds the clocks best: it is asked first.
+  if (const auto& newest = entry_at(end - 1); newest.begun != taken_[(end - 1) % entries]) by_host_clock(newest.begun, newest.time);
   for (; next_ != end; ++next_) {
-    const auto& entry = at<JournalEntry>(entries_at() + next_ % entries * sizeof(JournalEntry));
+    const auto& entry = entry_at(next_);
     auto& taken = taken_[next_ % entries];
     // It may have been counted before it is there.
     const bool there = entry.begun != taken;

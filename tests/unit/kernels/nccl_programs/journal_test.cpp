@@ -2,7 +2,9 @@
 // A journal read as kernels write it: the kernels' own source on this thread, and a reader that comes too late, or between two stores.
 #include "capi/journal.h"
 
+#include <chrono>
 #include <cstring>
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -121,6 +123,20 @@ TEST(Journal, GivesCallsTheirTimesAndReplaysPlacesOfTheirOwn) {
   EXPECT_GE(process.calls[2].device_time, 50'000U);
   EXPECT_LT(process.calls[2].begun, process.calls[3].begun);
   EXPECT_EQ(process.sides.at(0).begun, 2U);  // numbers that ranks compare
+}
+
+// Entries that are read at once keep their distance: the newest one says when that was.
+TEST(Journal, ReplaysReadTogetherKeepTheirDistance) {
+  OneRank rank(Level::detailed);
+  const auto place = rank.capture(10);
+  rank.run(place);
+  std::this_thread::sleep_for(std::chrono::milliseconds{20});
+  rank.run(place);
+  rank.journal->read();
+  const auto process = rank.record();
+  ASSERT_EQ(process.calls.size(), 3U);
+  EXPECT_GE(process.calls[2].begun - process.calls[1].begun, 20'000'000U);
+  EXPECT_LT(process.calls[2].begun - process.calls[1].begun, 10'000'000'000U);
 }
 
 TEST(Journal, AReaderThatComesTooLateCountsWhatItMissed) {
