@@ -90,7 +90,8 @@ class Journal {
 class JournalReader {
  public:
   static JournalReader& of_process();
-  void add(Journal& journal);
+  /// Of a rank on `device`.
+  void add(Journal& journal, int device);
   /// After a last look.
   void remove(Journal& journal);
   /// Sees what kernels wrote until now.
@@ -99,7 +100,6 @@ class JournalReader {
  private:
   void work(const std::stop_token& stop);
   void look();
-  void stop();
 
   std::mutex mutex_;  // held while journals are read
   std::condition_variable_any changed_;

@@ -40,7 +40,7 @@ JournalReader& JournalReader::of_process() {
   return *all;
 }
 
-void JournalReader::add(Journal& journal) {
+void JournalReader::add(Journal& journal, int device) {
   const std::lock_guard lock(mutex_);
   journals_.push_back(&journal);
   if (thread_.joinable() || closing_) return;
@@ -48,37 +48,33 @@ void JournalReader::add(Journal& journal) {
   static const int ending = std::atexit([] {
     auto& all = of_process();
     if (all.process_ != getpid()) return;
-    all.stop();
+    std::jthread ended;
     const std::lock_guard last(all.mutex_);
+    ended.swap(all.thread_);
+    all.changed_.notify_all();
     all.closing_ = true;
     all.look();
   });
   static_cast<void>(ending);
   process_ = getpid();
-  thread_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
+  thread_ = std::jthread([this, device](const std::stop_token& stop) {
+    runtime::device::begin_thread(device);
+    work(stop);
+  });
 }
 
 void JournalReader::remove(Journal& journal) {
   if (process_ != getpid()) return;
-  bool last = false;
-  {
-    const std::lock_guard lock(mutex_);
-    journal.read();
-    std::erase(journals_, &journal);
-    last = journals_.empty();
-  }
-  if (last) stop();
-}
-
-void JournalReader::stop() {
-  std::jthread ended;
+  std::jthread ended;  // waited for when the lock is open again
   const std::lock_guard lock(mutex_);
+  journal.read();
+  std::erase(journals_, &journal);
+  if (!journals_.empty()) return;
   ended.swap(thread_);
   changed_.notify_all();
 }
 
 void JournalReader::work(const std::stop_token& stop) {
-  runtime::device::allow_captures();
   std::unique_lock lock(mutex_);
   while (!stop.stop_requested()) {
     const auto asked = asked_;

@@ -55,7 +55,7 @@ std::unique_ptr<CallRecording> CallRecording::of(const Place& place) {
     return recording;
   }
   recording->journal_ = std::make_unique<Journal>(*all, side, *std::move(memory));
-  JournalReader::of_process().add(*recording->journal_);
+  JournalReader::of_process().add(*recording->journal_, place.device);
   return recording;
 }
 

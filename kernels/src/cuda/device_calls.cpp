@@ -58,9 +58,10 @@ Current::~Current() {
   if (before_ >= 0) cudaSetDevice(before_);
 }
 
-void allow_captures() {
+void begin_thread(int device) {
   auto mode = cudaStreamCaptureModeRelaxed;
   cudaThreadExchangeStreamCaptureMode(&mode);
+  cudaSetDevice(device);  // an error comes again with the next call
 }
 
 Result<bool> capturing(void* stream) {

@@ -64,7 +64,7 @@ Result<std::string> name(int) { return backend::not_built("the runtime for GPUs"
 Reach reach(int, const std::string&) { return Reach::unseen; }
 Current::Current(int) : status_(backend::not_built("the runtime for GPUs")) {}
 Current::~Current() = default;
-void allow_captures() {}
+void begin_thread(int) {}
 Result<bool> capturing(void*) { return backend::not_built("the runtime for GPUs"); }
 Result<std::uint64_t> capture_of(void*) { return backend::not_built("the runtime for GPUs"); }
 Status synchronize(int) { return backend::not_built("the runtime for GPUs"); }

@@ -41,8 +41,9 @@ class Current {
   Status status_;
 };
 
-/// From now on what this thread does spoils no capture of others.
-void allow_captures();
+/// Begins a thread of our own that works for this GPU, and perhaps for others, too: what it does spoils no capture of others, and it makes no context
+/// on GPU 0, which is every thread's at first.
+void begin_thread(int device);
 Result<bool> capturing(void* stream);
 /// The number of the capture that a stream is in; 0: none.
 Result<std::uint64_t> capture_of(void* stream);

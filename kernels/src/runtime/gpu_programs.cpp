@@ -117,7 +117,7 @@ Result<Program> lower_into(int most_blocks, const Schedule& schedule, const Proo
 
 }  // namespace
 
-void GpuPrograms::enter_thread() { device::allow_captures(); }
+void GpuPrograms::enter_thread() { device::begin_thread(here_.front().device); }
 
 Result<std::unique_ptr<ReadyProgram>> GpuPrograms::make(const Call& call) {
   const auto ready = [&]() -> Result<std::unique_ptr<GpuProgram>> {

@@ -44,7 +44,7 @@ Reach reach(int device, const std::string& other) {
 
 Current::Current(int) {}
 Current::~Current() = default;
-void allow_captures() {}
+void begin_thread(int) {}
 Result<bool> capturing(void* stream) { return host_capture_of(stream) != 0 || setting("P2PLAB_TEST_CAPTURING", "no") == "yes"; }
 Result<std::uint64_t> capture_of(void* stream) { return std::uint64_t{host_capture_of(stream)}; }
 Status synchronize(int) {
