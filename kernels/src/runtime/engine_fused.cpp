@@ -127,9 +127,8 @@ Result<bool> Engine::rows_apart(int rank, const Call& call, const DeviceBuffers&
   if (backend_ == Backend::nccl && nccl_ == nullptr) return false;
   const auto sums = room_for(rank, Bytes{bytes_of(call)}, stream);
   if (!sums) return sums.error();
-  if (backend_ == Backend::nccl) {
-    if (auto done = keep_order(side, stream); !done) return std::move(done).error();
-  }
+  // Whoever adds: rows of the call before, perhaps on another stream, read the same room.
+  if (auto done = keep_order(side, stream); !done) return std::move(done).error();
   if (auto served = run(rank, without_epilogue(call), {buffers.input, *sums, {}, buffers.journal}, stream, by); !served || !*served) return served;
   if (auto done = run_rows(side, call, *sums, buffers.epilogue, stream); !done) return std::move(done).error();
   return true;
@@ -148,6 +147,7 @@ Result<bool> Engine::rows_by_owners(int rank, const Call& call, const DeviceBuff
     const auto sums_call = sums_of_owners(call, rows);
     const auto sums = room_for(rank, Bytes{bytes_of(sums_call)}, stream);
     if (!sums) return sums.error();
+    if (auto done = keep_order(side, stream); !done) return std::move(done).error();
     if (auto served = run(rank, sums_call, {buffers.input, *sums, {}, buffers.journal}, stream, by); !served || !*served) return served;
     const auto own = from_row(*call.epilogue, call.type, buffers.epilogue, rank * rows);
     if (auto done = run_rows(side, with_rows(call, rows), *sums, own, stream); !done) return std::move(done).error();

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // p2plab_all_reduce_fused on GPUs that are CPU threads: 1 to 8 ranks, types, norms and float8, against sums and rows computed apart.
 #include <array>
+#include <atomic>
+#include <chrono>
 #include <cmath>
 #include <cstring>
 
+#include "support/host_gpu/enqueue.h"
+#include "support/scratch.h"
 #include "unit/kernels/nccl_programs/fused_group.h"
 
 namespace p2plab {
@@ -15,6 +19,7 @@ using testing::library_function;
 using testing::Memory;
 using testing::run_calls;
 using testing::tensors;
+using testing::Variable;
 
 TEST(FusedCalls, GiveEveryRankItsSumNormAndFloat8) {
   for (const int ranks : {1, 2, 3, 4, 8}) {
@@ -106,6 +111,39 @@ TEST(FusedCalls, RefuseWhatTheyCannotDoAndSayWhy) {
   bad = good;
   bad.hidden = 0;
   EXPECT_NE(call(bad, 64).find("rows have 1 to"), std::string::npos) << last_error();
+}
+
+// Two calls on two streams: the second one's sums come into the room from which the first one's rows are made, so it waits for that stream.
+TEST(RowsByTheirOwners, WaitForTheStreamOfTheCallBefore) {
+  const Variable nccl("P2PLAB_NCCL", std::string{P2PLAB_NCCL_STAGE} + "/nccl/libnccl.so.2");
+  const Variable folder("P2PLAB_TEST_FOLDER", test::scratch("segments").parent_path().string());
+  p2plab_config config = P2PLAB_CONFIG;
+  config.backend = "nccl";
+  const Group group(2, config);
+  const std::array others{host_stream_create(), host_stream_create()};
+  Memory memory;
+  std::vector<float> input(64, 1);
+  std::array<p2plab_epilogue, 2> epilogues{};
+  const auto call = [&](std::size_t r, void* stream) {
+    epilogues.at(r) = tensors({.hidden = 16}, 64, memory);
+    epilogues.at(r).rows_of = P2PLAB_ROWS_OWNED;
+    EXPECT_EQ(library_function<decltype(p2plab_all_reduce_fused)>("p2plab_all_reduce_fused")(input.data(), 64, P2PLAB_FLOAT32, P2PLAB_SUM,
+                                                                                             &epilogues.at(r), group.comms[r], stream),
+              P2PLAB_OK)
+        << last_error();
+  };
+  std::atomic<bool> held = true;
+  for (const std::size_t r : {0U, 1U}) call(r, group.streams[r]);
+  for (auto* const stream : group.streams) test::enqueue(stream, [&] { held.wait(true); });
+  for (const std::size_t r : {0U, 1U}) call(r, others.at(r));
+  std::this_thread::sleep_for(std::chrono::milliseconds{50});  // so that it would begin
+  input.assign(64, 5);
+  held = false;
+  held.notify_all();
+  for (auto* const stream : group.streams) host_stream_wait(stream);
+  for (auto* const stream : others) host_stream_wait(stream);
+  for (const std::size_t i : {0U, 31U, 32U, 63U}) EXPECT_EQ(static_cast<float*>(epilogues.at(i / 32).sum)[i], 10) << "element " << i;
+  for (auto* const stream : others) host_stream_destroy(stream);
 }
 
 // Kernels of ranks count on each other's grid.

@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 
 #include <array>
+#include <cstdlib>
 #include <list>
 #include <string>
 #include <thread>
@@ -30,6 +31,20 @@ F* library_function(const char* name) {
   return reinterpret_cast<F*>(dlsym(handle, name));
 }
 inline std::string last_error() { return library_function<decltype(p2plab_last_error)>("p2plab_last_error")(); }
+
+/// A variable for as long as a test runs.
+class Variable {
+ public:
+  Variable(const char* name, const std::string& value) : name_(name) { setenv(name, value.c_str(), 1); }
+  ~Variable() { unsetenv(name_); }
+  Variable(const Variable&) = delete;
+  Variable& operator=(const Variable&) = delete;
+  Variable(Variable&&) = delete;
+  Variable& operator=(Variable&&) = delete;
+
+ private:
+  const char* name_;
+};
 
 /// Ranks in this process, each with a stream.
 class Group {

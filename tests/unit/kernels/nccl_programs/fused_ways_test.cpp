@@ -23,20 +23,7 @@ using testing::library_function;
 using testing::Memory;
 using testing::run_calls;
 using testing::tensors;
-
-// A variable for as long as a test runs.
-class Variable {
- public:
-  Variable(const char* name, const std::string& value) : name_(name) { setenv(name, value.c_str(), 1); }
-  ~Variable() { unsetenv(name_); }
-  Variable(const Variable&) = delete;
-  Variable& operator=(const Variable&) = delete;
-  Variable(Variable&&) = delete;
-  Variable& operator=(Variable&&) = delete;
-
- private:
-  const char* name_;
-};
+using testing::Variable;
 
 p2plab_result fused(const Group& group, std::size_t rank, const void* send, std::size_t count, const p2plab_epilogue& epilogue) {
   return library_function<decltype(p2plab_all_reduce_fused)>("p2plab_all_reduce_fused")(send, count, P2PLAB_FLOAT32, P2PLAB_SUM, &epilogue,
