@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the calls of a block of code, or of a function, did: counted, timed, held against what was expected. Needs no other program."""
 
+import contextlib
 import ctypes
 import functools
 import os
@@ -157,22 +158,16 @@ class Monitor:
         return "\n".join(lines)
 
 
-class _Block:
-    """`with` and decorator in one, as contextlib.ContextDecorator has it, but each call of a function has a Monitor of its own."""
-
-    def __init__(self, level):
-        self.level, self._open = level, []
-
-    def __enter__(self):
-        if "P2PLAB_MONITOR" not in os.environ:
-            os.environ["P2PLAB_MONITOR"] = self.level  # for groups that are made from now on; a process records at one level
-        made = Monitor(os.environ["P2PLAB_MONITOR"])
-        made._begin()
-        self._open.append(made)
-        return made
-
-    def __exit__(self, *_):
-        self._open.pop()._end()
+@contextlib.contextmanager
+def _block(level):
+    if "P2PLAB_MONITOR" not in os.environ:
+        os.environ["P2PLAB_MONITOR"] = level  # for groups that are made from now on; a process records at one level
+    made = Monitor(os.environ["P2PLAB_MONITOR"])
+    made._begin()
+    try:
+        yield made
+    finally:
+        made._end()
 
 
 def monitor(level="detailed"):
@@ -180,18 +175,18 @@ def monitor(level="detailed"):
     if P2PLAB_MONITOR was set then, or an earlier block had begun; the level is that of the first."""
     if level not in LEVELS or level == "off":
         raise Error("INVALID", f"a level is one of {', '.join(LEVELS[1:])}, not '{level}'")
-    return _Block(level)
+    return _block(level)
 
 
 def recorded(function=None, *, level="detailed"):
     """`@p2plab.recorded`: the calls of the function's latest run are in `function.seen`, a Monitor; `function.runs` counts them."""
     if function is None:
         return functools.partial(recorded, level=level)
-    block = monitor(level)
+    monitor(level)  # a level that is none is said here
 
     @functools.wraps(function)
     def run(*arguments, **named):
-        with block as seen:
+        with monitor(level) as seen:
             run.seen, run.runs = seen, run.runs + 1
             return function(*arguments, **named)
 

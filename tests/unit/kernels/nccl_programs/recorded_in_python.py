@@ -4,6 +4,8 @@
 import ctypes
 import os
 import sys
+import threading
+import time
 
 stage, package = sys.argv[1:]
 os.environ["P2PLAB_LIBRARY"] = os.path.join(stage, "libp2plab.so.1")
@@ -88,6 +90,31 @@ expect(all(0 < each.least_us <= each.most_us and each.sum_us > 0 for each in ste
 text = step.seen.text()
 expect(text.count("\n"), 0, "lines")
 expect(text.startswith("all_reduce of 1024 float32 by p2p ") and ": 0 calls, 20 replays, " in text, True, text)
+
+# Two threads in one function: each run ends its own block, whichever ends first.
+ends = [threading.Event() for _ in range(2)]
+seen = []
+
+
+@p2plab.recorded
+def hold(end):
+    seen.append(hold.seen)
+    end.wait()
+
+
+threads = [threading.Thread(target=hold, args=(end,)) for end in ends]
+for begun, thread in enumerate(threads):
+    thread.start()
+    while len(seen) == begun:
+        time.sleep(0.001)
+ends[0].set()
+threads[0].join()
+for group in groups:
+    reduce(group)
+wait()
+ends[1].set()
+threads[1].join()
+expect([len(each.calls) for each in seen], [0, 2], "calls of a run that ended before them, and of one that did not")
 for group in groups:
     group.close()
 print("ok")
