@@ -58,14 +58,14 @@ extern "C" __global__ void consume(const float* y, int count, int chunk, float s
 
 
 class Kernels:
-    def __init__(self):
+    def __init__(self, capability):
         from cuda.bindings import driver, nvrtc
 
         self.driver = driver
         with open(os.path.join(ROOT, "kernels/include/p2plab/c/signals.cuh"), encoding="utf-8") as header:
             source = header.read().replace("#pragma once", "") + SOURCE
         failed, program = nvrtc.nvrtcCreateProgram(source.encode(), b"neighbours.cu", 0, [], [])
-        (failed,) = nvrtc.nvrtcCompileProgram(program, 1, [b"--gpu-architecture=sm_90"])
+        (failed,) = nvrtc.nvrtcCompileProgram(program, 1, [b"--gpu-architecture=sm_%d%d" % capability])
         if failed != nvrtc.nvrtcResult.NVRTC_SUCCESS:
             log = b" " * nvrtc.nvrtcGetProgramLogSize(program)[1]
             nvrtc.nvrtcGetProgramLog(program, log)
@@ -233,7 +233,7 @@ def main():
 
     torch.cuda.init()
     torch.zeros(1, device="cuda")
-    kernels = Kernels()
+    kernels = Kernels(torch.cuda.get_device_capability())
     bad = 0
     for ranks in sorted({1, args.ranks}):
         groups = p2plab.Group.all([0] * ranks, prepare="", load_nccl=0, most_blocks=16)
