@@ -212,7 +212,8 @@ p2plab_result p2plab_prepare_fused(p2plab_comm* comm, size_t count, p2plab_type 
    those that come. Each chunk but perhaps the last ones has p2plab_chunk_elements. Words lie in the GPU's memory, one a chunk; the caller zeroes them
    before the call, in a graph, too. p2plab/c/signals.cuh has what kernels need to wait for them and to raise them. A kernel that waits must leave
    room for those that it waits for (most_blocks in the config), give up some time, and be loaded before (CUDA loads a kernel when it is first
-   launched, and may then wait for those that run). Start with P2PLAB_CHUNKS. */
+   launched, and may then wait for those that run). One thread that calls for several ranks takes 100 chunks at most: a chunk is several launches, and
+   CUDA makes a thread wait that is 1024 ahead on a stream. Such calls are not recorded. Start with P2PLAB_CHUNKS. */
 typedef struct p2plab_chunks {
   size_t size;           /* of this struct, as its program knows it */
   size_t count;          /* of chunks, 1 to 4096 */
