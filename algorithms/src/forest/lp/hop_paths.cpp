@@ -19,7 +19,8 @@ void HeightLimitedTrees::set_prices(std::span<const double> prices) {
 }
 
 // Dijkstra from a representative to the terminals that need no other between; its images have the same costs. A state is a node, twice where it
-// matters from which side a path came; only the terminals' own first states are asked for.
+// matters from which side a path came; only the terminals' own first states are asked for. No path goes back where it came from: else it would turn
+// around further in, and pass a host from NIC to NIC after all.
 void HeightLimitedTrees::find_paths(int from, std::span<const double> prices) {
   using Entry = std::tuple<double, int, int>;  // cost, links, state
   const auto nodes = topology_.nodes().size();
@@ -39,7 +40,7 @@ void HeightLimitedTrees::find_paths(int from, std::span<const double> prices) {
     const auto before = at.value == start ? at : start_of(LinkId{last[place].link});
     for (const auto id : towards_root_ ? topology_.in_links(at) : topology_.out_links(at)) {
       const auto to = towards_root_ ? topology_.link(id).from : topology_.link(id).to;
-      if (to.value == start || (may_turn_[at.index()] && turns(topology_, before, at, to))) continue;
+      if (to.value == start || to == before || (may_turn_[at.index()] && turns(topology_, before, at, to))) continue;
       const auto next = to.index() + (may_turn_[to.index()] && outside(at) ? nodes : 0);
       const std::pair there{cost + prices[id.index()], links + 1};
       if (there >= best[next]) continue;

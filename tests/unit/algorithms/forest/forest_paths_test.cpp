@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Trees' paths past hosts and NICs go where data goes.
+#include <set>
+
 #include <gtest/gtest.h>
 
 #include <fmt/format.h>
@@ -9,15 +11,17 @@
 namespace p2plab {
 namespace {
 
-// g0 and g1 are in servers on two networks; the third server has a NIC on each. Data goes through its GPU, not from NIC to NIC.
-TEST(Forest, DoesNotPassAHostFromNicToNic) {
+// g0 and g1 are in servers on two networks; the third server has a NIC on each, at its host or at a PCIe switch below it.
+Topology two_networks(bool below) {
   Topology::Builder builder("two-networks");
   const auto server = [&](int gpu, const std::vector<NodeId>& networks) {
     const auto host = builder.add_node({.name = fmt::format("host{}", gpu), .kind = NodeKind::host});
-    builder.add_duplex(builder.add_node({.name = fmt::format("g{}", gpu)}), host, LinkKind::pcie, GBps(32), Seconds{0});
+    const auto root = below ? builder.add_node({.name = fmt::format("pcie{}", gpu), .kind = NodeKind::pcie_switch}) : host;
+    if (below) builder.add_duplex(root, host, LinkKind::pcie, GBps(64), Seconds{0});
+    builder.add_duplex(builder.add_node({.name = fmt::format("g{}", gpu)}), root, LinkKind::pcie, GBps(32), Seconds{0});
     for (const auto network : networks) {
       const auto nic = builder.add_node({.name = fmt::format("nic{}.{}", gpu, network.value), .kind = NodeKind::nic});
-      builder.add_duplex(host, nic, LinkKind::pcie, GBps(25), Seconds{0});
+      builder.add_duplex(root, nic, LinkKind::pcie, GBps(25), Seconds{0});
       builder.add_duplex(nic, network, LinkKind::network, GBps(25), Seconds{0});
     }
   };
@@ -26,12 +30,29 @@ TEST(Forest, DoesNotPassAHostFromNicToNic) {
   server(0, {networks[0]});
   server(1, {networks[1]});
   server(2, networks);
-  const auto machine = *std::move(builder).build();
+  return *std::move(builder).build();
+}
+
+// Data goes through the third server's GPU, not from NIC to NIC.
+TEST(Forest, DoesNotPassAHostFromNicToNic) {
+  const auto machine = two_networks(false);
   for (const auto kind : {CollectiveKind::all_reduce, CollectiveKind::all_gather, CollectiveKind::broadcast}) {
     const auto plan = testing::plan_on(machine, "forest", kind);
     EXPECT_TRUE(plan || plan.error().code == ErrorCode::unsupported) << describe(plan.error());
   }
   EXPECT_TRUE(testing::plan_on(machine, "forest", CollectiveKind::broadcast));
+}
+
+// From NIC to NIC by way of the host above the switch is the same. No route passes a node twice.
+TEST(Flow, DoesNotTurnAroundAtAHostToPassFromNicToNic) {
+  const auto machine = two_networks(true);
+  const auto plan = testing::plan_on(machine, "flow", CollectiveKind::all_to_all);
+  ASSERT_TRUE(plan) << describe(plan.error());
+  for (std::size_t r = 0; r < plan->schedule.route_count(); ++r) {
+    std::set<std::int32_t> passed;
+    for (const auto link : plan->schedule.route(RouteId{static_cast<std::int64_t>(r)}))
+      EXPECT_TRUE(passed.insert(machine.link(link).to.value).second);
+  }
 }
 
 // A host whose NIC leads nowhere useful: splitting off the host first would leave paths to the NIC and back.
