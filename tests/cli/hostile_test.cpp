@@ -215,5 +215,13 @@ TEST(TimeLimits, AreKeptByTheCommandsThatLookAtMachines) {
   }
 }
 
+// dgx-v100 has one set of 8 GPUs, the grid 53,130 of 5.
+TEST(TimeLimits, SayWhetherSomeSetsOfGPUsWereNotWeighed) {
+  EXPECT_TRUE(test::json_of("place --json --gpus 8 --topology dgx-v100 --time-limit 0")["complete"].get<bool>());
+  EXPECT_FALSE(test::json_of("place --json --gpus 5 --topology mesh:dims=5x5 --time-limit 0")["complete"].get<bool>());
+  EXPECT_TRUE(test::json_of("advise --json dgx-v100 --time-limit 0")["all_choices_weighed"].get<bool>());
+  EXPECT_FALSE(test::json_of("advise --json mesh:dims=5x5 --gpus 5 --time-limit 0")["all_choices_weighed"].get<bool>());
+}
+
 }  // namespace
 }  // namespace p2plab

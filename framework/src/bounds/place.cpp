@@ -203,12 +203,13 @@ Result<std::vector<Placement>> place(const Topology& topology, int count, Collec
   const auto all = all_subsets(topology.ranks(), count);
   const auto own = degrees(topology);
   std::vector<Placement> placements;
-  for (const auto& orbit : orbits_of(topology, all)) {
+  const auto orbits = orbits_of(topology, all);
+  for (const auto& orbit : orbits) {
     auto placement = judge(topology, all[orbit.front()], kind, own);
     if (!placement) return std::move(placement).error();
     placement->alike = static_cast<std::int64_t>(orbit.size());
     placements.push_back(*std::move(placement));
-    if (weighed && weighed(placements.back())) break;
+    if (weighed && weighed(placements.back(), orbits.size() - placements.size())) break;
   }
   std::ranges::stable_sort(placements, taken_before);
   return placements;

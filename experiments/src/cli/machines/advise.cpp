@@ -46,6 +46,7 @@ struct Advice {
   Topology machine;
   Placement best;
   std::size_t kinds = 1;
+  bool all_kinds = true;
   double bound_busbw = 0;
   AssumedRange range;
   std::vector<std::string> odd;
@@ -99,11 +100,14 @@ Result<Advice> advise(const AdviseArguments& arguments, std::optional<Seconds> l
   watch.showing(fmt::format("looking at {}", machine->name()));
   const int gpus = arguments.gpus > 0 ? arguments.gpus : machine->ranks();
   constexpr double for_sizes = 0.6;  // of the time
-  auto placements = place(*machine, gpus, CollectiveKind::all_reduce,
-                          [&](const Placement&) { return limit && watch.time_left().value_or(Seconds{0}).count() <= for_sizes * limit->count(); });
+  bool early = false;
+  auto placements = place(*machine, gpus, CollectiveKind::all_reduce, [&](const Placement&, std::size_t left) {
+    early = left > 0 && limit && watch.time_left().value_or(Seconds{0}).count() <= for_sizes * limit->count();
+    return early;
+  });
   if (!placements) return std::move(placements).error();
   const auto best = placements->front();
-  Advice advice{*std::move(machine), best, placements->size(), best.busbw_gbps, {}, {}, {}};
+  Advice advice{*std::move(machine), best, placements->size(), !early, best.busbw_gbps, {}, {}, {}};
   keep(advice, arguments, watch);
   advice.odd = oddity_lines(advice.machine);
   keep(advice, arguments, watch);
@@ -161,8 +165,9 @@ std::string text_of(const Advice& advice, const AdviseArguments& arguments) {
   text += "\nOdd\n";
   for (const auto& line : advice.odd) text += fmt::format("  {}\n", line);
   if (advice.odd.empty()) text += "  nothing: alike parts are alike\n";
-  text += fmt::format("\nWhich {} GPUs\n  {} in rank order ({} kinds of choice weighed)\n", gpus,
-                      fmt::join(gpu_numbers(advice.machine, advice.best), ","), advice.kinds);
+  text += fmt::format("\nWhich {} GPUs\n  {} in rank order ({} kinds of choice weighed{})\n", gpus,
+                      fmt::join(gpu_numbers(advice.machine, advice.best), ","), advice.kinds,
+                      advice.all_kinds ? "" : " in the time; others may be better");
   if (gpus > 1) {
     text += fmt::format("\nWhat to expect of all-reduce, {}: at most {:.1f} GB/s busbw\n", arguments.dtype, advice.bound_busbw);
     text += rests_on_text(advice.range, "GB/s busbw");
@@ -190,6 +195,7 @@ std::string json_of(const Advice& advice, const AdviseArguments& arguments) {
                   {"fabric", fabric_words(advice.machine)},
                   {"odd", advice.odd},
                   {"gpus", gpu_numbers(advice.machine, advice.best)},
+                  {"all_choices_weighed", advice.all_kinds},
                   {"bound_busbw_gbps", advice.bound_busbw},
                   {"rests_on", rests_on_json(advice.range, "busbw_gbps")},
                   {"also_assumed", also_assumed_json(advice.range)},

@@ -212,10 +212,10 @@ Status print_placements(const PlaceArguments& arguments, Watch& watch) {
   SoFar so_far;
   bool early = false;
   const double left_for_the_rest = limit->value_or(Seconds{0}).count() / 4;
-  auto placements = place(machine, arguments.gpus, *kind, [&](const Placement& one) {
+  auto placements = place(machine, arguments.gpus, *kind, [&](const Placement& one, std::size_t left) {
     so_far.add(one);
-    watch.keep([&](const std::string&) { return give(arguments, machine, {.placements = so_far.best_first(), .complete = false}, watch); });
-    early = limit->has_value() && watch.time_left().value_or(Seconds{0}).count() <= left_for_the_rest;
+    watch.keep([&, left](const std::string&) { return give(arguments, machine, {.placements = so_far.best_first(), .complete = left == 0}, watch); });
+    early = left > 0 && limit->has_value() && watch.time_left().value_or(Seconds{0}).count() <= left_for_the_rest;
     return early;
   });
   if (!placements) {

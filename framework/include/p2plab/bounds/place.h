@@ -2,6 +2,7 @@
 // Which GPUs of a machine to take for a job, and in which order.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <vector>
 
@@ -29,8 +30,8 @@ struct Placement {
 /// Is `a` to be taken before `b`?
 bool taken_before(const Placement& a, const Placement& b);
 
-/// Is told of each kind of subset that was weighed; true: weigh no more.
-using Weighed = std::function<bool(const Placement&)>;
+/// Is told of each kind of subset that was weighed, and of how many kinds are left; true: weigh no more.
+using Weighed = std::function<bool(const Placement&, std::size_t left)>;
 
 /// All subsets of `count` GPUs up to symmetry: by falling bandwidth, then whole GPUs before damaged ones, then by latency, links and relays. GPUs
 /// that NVLinks join use no PCIe among themselves. If `weighed` ends it early, those that were weighed. Errors: a count below 1 or above the

@@ -75,9 +75,17 @@ TEST(Place, RefusesWhatCannotBeChosen) {
 TEST(Place, EndsEarlyWithWhatWasWeighed) {
   const auto machine = *make_preset("mesh", {{"dims", "12"}});
   int told = 0;
-  const auto some = place(machine, 4, CollectiveKind::all_reduce, [&](const Placement&) { return ++told == 5; });
+  const auto some = place(machine, 4, CollectiveKind::all_reduce, [&](const Placement&, std::size_t) { return ++told == 5; });
   ASSERT_TRUE(some) << describe(some.error());
   EXPECT_EQ(some->size(), 5U);
+  std::size_t left = 1;
+  const auto all = place(machine, 4, CollectiveKind::all_reduce, [&](const Placement&, std::size_t kinds) {
+    left = kinds;
+    return false;
+  });
+  ASSERT_TRUE(all);
+  EXPECT_GT(all->size(), 5U);
+  EXPECT_EQ(left, 0U);
   EXPECT_TRUE(std::ranges::is_sorted(*some, taken_before));
 }
 
