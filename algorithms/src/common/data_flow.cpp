@@ -2,6 +2,7 @@
 #include "common/data_flow.h"
 
 #include <algorithm>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -232,3 +233,10 @@ int position_of(const Collective& collective, Rank rank) {
 }
 
 }  // namespace p2plab
+std::uint32_t chunk_weight(std::int64_t weight, std::int64_t widest) {
+  constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
+  int digits = 0;
+  while (widest >> digits > most) ++digits;
+  return static_cast<std::uint32_t>(std::max<std::int64_t>(weight >> digits, 1));
+}
+

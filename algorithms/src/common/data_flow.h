@@ -123,6 +123,9 @@ struct Move {
 /// from one rank in one round become a single step with several destinations.
 void push_in_rounds(DataFlow& flow, std::vector<Move> moves);
 
+/// The weight of a chunk whose block has chunks of up to `widest`: weights beyond what plan files hold lose their last digits, all as many.
+std::uint32_t chunk_weight(std::int64_t weight, std::int64_t widest);
+
 /// The error of a planner that does not do a collective: "PLANNER does not do KIND: WHY", with `advice` as a note.
 Error unsupported(const std::string& planner, CollectiveKind kind, const std::string& why, const std::string& advice);
 

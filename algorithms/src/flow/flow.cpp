@@ -41,11 +41,15 @@ class FlowSchedule {
         continue;
       }
       std::int64_t common = 0;
+      std::int64_t widest = 0;
       const auto& of_pair = by_pair[pair];
-      for (const auto* path : of_pair) common = std::gcd(common, path->count);
+      for (const auto* path : of_pair) {
+        common = std::gcd(common, path->count);
+        widest = std::max(widest, path->count);
+      }
       std::int32_t channel = 0;
       for (const auto* path : of_pair)
-        pieces.emplace_back(path, flow_.add_chunk({index, static_cast<std::uint32_t>(path->count / common), channel++}));
+        pieces.emplace_back(path, flow_.add_chunk({index, chunk_weight(path->count / common, widest / common), channel++}));
     }
     std::size_t longest = 0;
     for (const auto& [path, chunk] : pieces) longest = std::max(longest, path->hops.size());

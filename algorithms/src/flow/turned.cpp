@@ -73,9 +73,13 @@ std::size_t TurnedPaths::list(const Collective& collective, DataFlow& flow) cons
     const auto to = paths_[*first].hops.back().to;
     const auto end = std::find_if(first, order.end(), [&](std::size_t p) { return paths_[p].hops.back().to != to; });
     std::int64_t common = 0;
-    for (auto p = first; p != end; ++p) common = std::gcd(common, paths_[*p].count);
+    std::int64_t widest = 0;
+    for (auto p = first; p != end; ++p) {
+      common = std::gcd(common, paths_[*p].count);
+      widest = std::max(widest, paths_[*p].count);
+    }
     for (std::int32_t channel = 0; first != end; ++first)
-      pieces.push_back({*first, to, {block(image(0, from), image(0, to)), static_cast<std::uint32_t>(paths_[*first].count / common), channel++}});
+      pieces.push_back({*first, to, {block(image(0, from), image(0, to)), chunk_weight(paths_[*first].count / common, widest / common), channel++}});
   }
   std::vector<ChunkId> ids;
   std::size_t longest = 0;

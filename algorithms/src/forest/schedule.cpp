@@ -2,7 +2,6 @@
 #include "forest/schedule.h"
 
 #include <algorithm>
-#include <limits>
 #include <map>
 #include <numeric>
 #include <unordered_map>
@@ -118,14 +117,6 @@ void list_down(Direction& down, std::span<const ForestTree::Edge> level, ChunkId
   }
 }
 
-// Weights beyond what plan files hold lose their last digits, all of a block as many.
-std::uint32_t weight_of(std::int64_t weight, std::int64_t widest) {
-  constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
-  int digits = 0;
-  while (widest >> digits > most) ++digits;
-  return static_cast<std::uint32_t>(std::max<std::int64_t>(weight >> digits, 1));
-}
-
 // The chunks of all images, image by image.
 std::vector<Chunk> chunks_of(const Topology& topology, const std::vector<ForestPiece>& pieces, const ForestImages* images, const DataFlow& flow) {
   std::map<std::size_t, std::int64_t> common;
@@ -141,7 +132,7 @@ std::vector<Chunk> chunks_of(const Topology& topology, const std::vector<ForestP
     for (const auto& piece : pieces) {
       const auto root = (piece.up != nullptr ? piece.up : piece.down)->root;
       const auto block = i == 0 ? piece.block : blocks[topology.rank_of(NodeId{(*images)[i].nodes[static_cast<std::size_t>(root)]})->index()];
-      chunks.push_back({static_cast<std::int32_t>(block), weight_of(piece.weight / common[piece.block], widest[piece.block] / common[piece.block]),
+      chunks.push_back({static_cast<std::int32_t>(block), chunk_weight(piece.weight / common[piece.block], widest[piece.block] / common[piece.block]),
                         channels[block]++});
     }
   }

@@ -2,6 +2,7 @@
 // All-to-all, gather, scatter and pairs against the maximum concurrent flow.
 #include <gtest/gtest.h>
 
+#include "common/data_flow.h"
 #include "p2plab/bounds/bounds.h"
 #include "p2plab/machine/presets.h"
 #include "p2plab/machine/topology_io.h"
@@ -96,6 +97,16 @@ TEST(Flow, DoesNotPassAHostFromNicToNic) {
   ASSERT_TRUE(machine) << describe(machine.error());
   const auto plan = testing::plan_on(*machine, "flow", CollectiveKind::all_to_all);
   ASSERT_TRUE(plan) << describe(plan.error());
+}
+
+// Plan files hold weights below 2^31; shares times the linear program's fractions may be more, and wrapped around.
+TEST(ChunkWeight, KeepsProportionsBelowTwoToThe31) {
+  constexpr std::int64_t limit = std::int64_t{1} << 31;
+  EXPECT_EQ(chunk_weight(limit - 1, limit - 1), limit - 1);
+  EXPECT_EQ(chunk_weight(limit, limit), limit / 2);
+  EXPECT_EQ(chunk_weight(limit / 4, limit), limit / 8);
+  EXPECT_EQ(chunk_weight(3 * limit, 8 * limit), 3 * limit / 16);
+  EXPECT_EQ(chunk_weight(1, 8 * limit), 1U);
 }
 
 }  // namespace
