@@ -107,7 +107,12 @@ class Hierarchical final : public Planner {
     if (hierarchy.levels() < 2)
       return unsupported("hierarchical", collective.kind, "the ranks form no islands on this machine",
                          "tree needs no islands; auto weighs all planners");
-    if (collective.kind == all_to_all || collective.kind == send_receive) return exchanged(hierarchy, topology, collective, context, *parameters);
+    if (collective.kind == all_to_all || collective.kind == send_receive) {
+      if (forms->front().ring_inside || forms->front().ring_across)  // asked for: else direct comes first
+        return unsupported("hierarchical", collective.kind, "its blocks are not cut or added up, so rings would only delay them",
+                           "leave inside and across as they are");
+      return exchanged(hierarchy, topology, collective, context, *parameters);
+    }
     std::vector<Plan> made;
     std::optional<Error> fault;
     for (const auto& form : *forms) {
@@ -146,7 +151,6 @@ class Hierarchical final : public Planner {
     return forms;
   }
 
-  // Blocks are not cut or added up, so there is nothing to send in rings.
   static Result<std::vector<Plan>> exchanged(const Hierarchy& hierarchy, const Topology& topology, const Collective& collective,
                                              const PlanContext& context, const Parameters& parameters) {
     auto flow = DataFlow::create(topology, collective, *context.routes);

@@ -140,3 +140,13 @@ TEST(HierarchicalExchange, TalksToItsIslandAndToThosePlacedLikeItself) {
 
 }  // namespace
 }  // namespace p2plab
+TEST(HierarchicalExchange, RefusesRings) {
+  const auto machine = testing::servers(3, 4);
+  for (const auto* where : {"inside", "across"}) {
+    const auto plan = testing::plan_on(machine, "hierarchical", CollectiveKind::all_to_all, {{where, "ring"}});
+    ASSERT_FALSE(plan) << where;
+    EXPECT_EQ(plan.error().code, ErrorCode::unsupported);
+    EXPECT_TRUE(testing::plan_on(machine, "hierarchical", CollectiveKind::all_to_all, {{where, "direct"}}));
+  }
+}
+
