@@ -12,6 +12,25 @@ namespace {
 
 constexpr std::uint32_t most_contributors = 0x7fffffffU;
 
+// Ranks between which a folded schedule's images send where no path leads: images need be no symmetries of the machine.
+std::optional<std::pair<Rank, Rank>> missing_in_images(const Schedule& schedule, const Routes& routes) {
+  for (std::size_t s = 0; schedule.folding().folded() && s < schedule.base_step_count(); ++s) {
+    const auto step = schedule.base_step(StepId{static_cast<std::int64_t>(s)});
+    const auto sources = step.sources.size();
+    for (std::size_t k = 0; k < sources + step.destinations.size(); ++k) {
+      if (!step.routes.empty() && step.routes[k] != default_route) continue;
+      const bool read = k < sources;
+      const auto place = read ? step.sources[k].rank : step.destinations[k - sources].rank;
+      for (int i = 0; i < schedule.folding().images(); ++i) {
+        const auto there = schedule.in_image(i, place);
+        const auto executor = schedule.in_image(i, step.executor);
+        if (!routes.connected(read ? there : executor, read ? executor : there)) return std::pair{read ? there : executor, read ? executor : there};
+      }
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 DataFlow::DataFlow(Schedule::Builder builder, Topology topology, const Routes& routes)
@@ -198,6 +217,7 @@ Result<Plan> DataFlow::finish(const std::string& planner, Parameters parameters,
   }
   auto schedule = std::move(builder_).build();
   if (!schedule) return std::move(schedule).error();
+  if (const auto missing = missing_in_images(*schedule, *routes_)) return no_path(topology_, planner, missing->first, missing->second, advice);
   return Plan{.schedule = *std::move(schedule), .planner = planner, .parameters = std::move(parameters), .reason = std::move(reason)};
 }
 
@@ -213,6 +233,13 @@ void push_in_rounds(DataFlow& flow, std::vector<Move> moves) {
     flow.push(first.from, to, first.chunk);
   }
   flow.end_phase();
+}
+
+std::uint32_t chunk_weight(std::int64_t weight, std::int64_t widest) {
+  constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
+  int digits = 0;
+  while (widest >> digits > most) ++digits;
+  return static_cast<std::uint32_t>(std::max<std::int64_t>(weight >> digits, 1));
 }
 
 Error unsupported(const std::string& planner, CollectiveKind kind, const std::string& why, const std::string& advice) {
@@ -233,10 +260,3 @@ int position_of(const Collective& collective, Rank rank) {
 }
 
 }  // namespace p2plab
-std::uint32_t chunk_weight(std::int64_t weight, std::int64_t widest) {
-  constexpr std::int64_t most = std::numeric_limits<std::int32_t>::max();
-  int digits = 0;
-  while (widest >> digits > most) ++digits;
-  return static_cast<std::uint32_t>(std::max<std::int64_t>(weight >> digits, 1));
-}
-

@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <fmt/format.h>
+
 #include "p2plab/machine/presets.h"
 #include "p2plab/schedule/step_reader.h"
 #include "support/folding.h"
@@ -121,6 +123,20 @@ TEST(FoldedExchange, LeavesUnevenIslandsAndSilentMembersUnfolded) {
   }
 }
 
+// The middle of a star reaches all others, which do not reach each other: one's part of the plan is sound, its turns are not.
+TEST(FoldedExchange, NamesAPathThatAnotherRankLacks) {
+  Topology::Builder builder("star");
+  const auto middle = builder.add_node({.name = "g0"});
+  for (int g = 1; g < 5; ++g) builder.add_duplex(middle, builder.add_node({.name = fmt::format("g{}", g)}), LinkKind::nvlink, GBps(25), Seconds{0});
+  const auto machine = *std::move(builder).build();
+  for (const auto* planner : {"pairwise", "bruck", "one_shot"}) {
+    const auto plan = folded(machine, planner, make_collective(CollectiveKind::all_to_all, machine.ranks()));
+    ASSERT_FALSE(plan) << planner;
+    EXPECT_EQ(plan.error().code, ErrorCode::unsupported) << planner;
+    EXPECT_NE(plan.error().message.find("without passing another GPU"), std::string::npos) << plan.error().message;
+  }
+}
+
 TEST(HierarchicalExchange, TalksToItsIslandAndToThosePlacedLikeItself) {
   const auto machine = testing::servers(3, 4);
   const auto plan = testing::plan_on(machine, "hierarchical", CollectiveKind::all_to_all);
@@ -138,8 +154,6 @@ TEST(HierarchicalExchange, TalksToItsIslandAndToThosePlacedLikeItself) {
   for (const auto id : machine.out_links(*machine.find_node("net"))) EXPECT_NEAR(loads.per_link[id.index()], 8.0 / 12, 1e-12);
 }
 
-}  // namespace
-}  // namespace p2plab
 TEST(HierarchicalExchange, RefusesRings) {
   const auto machine = testing::servers(3, 4);
   for (const auto* where : {"inside", "across"}) {
@@ -150,3 +164,5 @@ TEST(HierarchicalExchange, RefusesRings) {
   }
 }
 
+}  // namespace
+}  // namespace p2plab
