@@ -21,7 +21,7 @@ __global__ void neighbours(const __grid_constant__ image::NeighbourCall call) {
   const auto started = Gpu::now();
   for (std::uint32_t spins = 1; static_cast<std::int32_t>(Gpu::acquire(call.given) - call.given_value) < 0; ++spins) {
     if (spins % spins_between_checks != 0 || Gpu::now() - started <= call.timeout) continue;
-    Gpu::store_flag(call.late, call.chunk + 1);
+    if (Gpu::peek(call.late) == 0) Gpu::store_flag(call.late, call.chunk + 1);
     return;
   }
 }

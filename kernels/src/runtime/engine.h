@@ -117,7 +117,7 @@ class Engine {
     bool used = false;
     std::optional<device::Order> order = std::nullopt;
     std::vector<std::shared_ptr<void>> sums = {};  // of a plain call, that rows read; the last one is used
-    std::shared_ptr<void> late = nullptr;          // a word of pinned memory: the number of the chunk that was not given in time
+    std::shared_ptr<void> late = nullptr;          // a word of pinned memory: number + 1 of the first chunk that was not given in time
   };
 
   Engine(std::shared_ptr<Chooser> chooser, EngineOptions options, int ranks);

@@ -83,7 +83,7 @@ Status neighbours(const image::NeighbourCall& call, void* stream) {
     while (call.given != 0 && static_cast<std::int32_t>(word(call.given).load() - call.given_value) < 0) {
       std::this_thread::yield();
       if (std::chrono::steady_clock::now() < until) continue;
-      word(call.late).store(call.chunk + 1);
+      if (word(call.late).load() == 0) word(call.late).store(call.chunk + 1);
       return;
     }
   });

@@ -231,7 +231,7 @@ TEST(Chunks, ThatAreNotGivenInTimeAreAnError) {
   }
   for (auto* const stream : group.streams) host_stream_wait(stream);
   EXPECT_EQ(library_function<decltype(p2plab_comm_async_error)>("p2plab_comm_async_error")(group.comms[0]), P2PLAB_FAILED);
-  EXPECT_NE(last_error().find("was not given chunk"), std::string::npos) << last_error();
+  EXPECT_NE(last_error().find("was not given chunk 2 "), std::string::npos) << last_error();
 }
 
 TEST(Chunks, RefuseWhatTheyCannotDoAndSayWhy) {
