@@ -221,5 +221,15 @@ TEST(Signal, KeepsTheBestPlanSoFar) {
   EXPECT_TRUE(out.empty() || !nlohmann::json::parse(out, nullptr, false).is_discarded()) << out;
 }
 
+// A plan of 41 lanes has no form of one thread block: that is an error, but the plan is made.
+TEST(Plan, IsGivenThoughItDoesNotFitTheMultiprocessorsThatAreAskedOf) {
+  const auto file = test::scratch("plan.json");
+  const auto ran = test::p2plab("plan --topology dgx-v100 --size 256MiB --algorithm forest --multiprocessors 1 --out '" + file.string() + "'");
+  EXPECT_EQ(ran.exit, 1);
+  EXPECT_NE(ran.err.find("thread blocks of each GPU, not 1"), std::string::npos) << ran.err;
+  EXPECT_NE(ran.out.find("predicted"), std::string::npos) << ran.out;
+  EXPECT_EQ(test::p2plab("verify '" + file.string() + "'").exit, 0);
+}
+
 }  // namespace
 }  // namespace p2plab

@@ -119,11 +119,15 @@ struct Giver {
 
   Status operator()(const Evaluation& evaluation, Watch& watch) const {
     auto summary = summarize(*evaluator, evaluation, std::chrono::steady_clock::now() - start, limit);
+    Status fits;  // the plan is given all the same
     if (arguments.multiprocessors > 0) {
       const auto time = time_with(*evaluator, evaluation, arguments.multiprocessors);
-      if (!time) return time.error();
-      summary.multiprocessors = arguments.multiprocessors;
-      summary.with_them = *time;
+      if (time) {
+        summary.multiprocessors = arguments.multiprocessors;
+        summary.with_them = *time;
+      } else {
+        fits = time.error();
+      }
     }
     Status written;
     if (!arguments.out.empty())
@@ -132,7 +136,8 @@ struct Giver {
     if (written && !arguments.program.empty()) written = watch.write(arguments.program, write_program({evaluator->topology(), evaluation.program}));
     auto printed =
         watch.print(arguments.json ? to_json(summary) : to_text(summary) + relays_text(evaluation.program, evaluator->topology()) + order_text());
-    return written ? std::move(printed) : std::move(written);
+    if (!written) return written;
+    return printed ? std::move(fits) : std::move(printed);
   }
 
   std::string order_text() const { return order.empty() ? std::string{} : fmt::format("  order of sums     {}, for every element\n", order); }
