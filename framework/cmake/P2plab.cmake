@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-# What every folder's CMakeLists says: p2plab_add_library, p2plab_builtins. The installation is in P2plabInstall.cmake.
+# What every folder's CMakeLists says: p2plab_add_library, p2plab_rooms, p2plab_builtins. The installation is in P2plabInstall.cmake.
+
+# Code that reads, checks, writes and prints takes half the time to compile without the optimiser's later passes, and runs too briefly to miss them.
+set(P2PLAB_QUICK_BUILD "$<$<CONFIG:Release>:-Og>")
 
 # p2plab_add_library(simulator DEPENDS framework)
 # A static library p2plab_simulator, alias p2plab::simulator, with the headers of include/ and whatever sources are added to it later.
@@ -20,6 +23,26 @@ function(p2plab_add_library name)
   set_property(GLOBAL APPEND PROPERTY P2PLAB_LIBRARIES ${target})
 endfunction()
 
+# p2plab_rooms(framework ROOMS base check [QUICK_BUILD])
+# The folders src/base and src/check, whose CMakeLists name their sources. QUICK_BUILD: rooms that need no optimiser (P2PLAB_QUICK_BUILD says why).
+function(p2plab_rooms library)
+  cmake_parse_arguments(ARG "QUICK_BUILD" "" "ROOMS" ${ARGN})
+  set(target p2plab_${library})
+  if(ARG_QUICK_BUILD)
+    set(P2PLAB_ROOM_TARGET ${target}_quick)
+    add_library(${P2PLAB_ROOM_TARGET} OBJECT)
+    set_target_properties(${P2PLAB_ROOM_TARGET} PROPERTIES POSITION_INDEPENDENT_CODE ON UNITY_BUILD_MODE GROUP)
+    target_compile_features(${P2PLAB_ROOM_TARGET} PRIVATE cxx_std_20)
+    target_compile_options(${P2PLAB_ROOM_TARGET} PRIVATE ${P2PLAB_QUICK_BUILD})
+    target_include_directories(${P2PLAB_ROOM_TARGET} PRIVATE include src)
+    target_link_libraries(${P2PLAB_ROOM_TARGET} PRIVATE $<TARGET_PROPERTY:${target},LINK_LIBRARIES>)
+    target_sources(${target} PRIVATE $<TARGET_OBJECTS:${P2PLAB_ROOM_TARGET}>)
+  endif()
+  foreach(room IN LISTS ARG_ROOMS)
+    add_subdirectory(src/${room})
+  endforeach()
+endfunction()
+
 # p2plab_sources(framework error registry)
 # Adds error.cpp and registry.cpp of this folder to the library, so a new file is one word beside it. EXTENSION cu: error.cu. A folder is one room, and
 # where sources are built together (CMAKE_UNITY_BUILD), what is built together is a room.
@@ -28,12 +51,16 @@ function(p2plab_sources library)
   if(NOT ARG_EXTENSION)
     set(ARG_EXTENSION cpp)
   endif()
+  set(target p2plab_${library})
+  if(P2PLAB_ROOM_TARGET)
+    set(target ${P2PLAB_ROOM_TARGET})
+  endif()
   file(RELATIVE_PATH room ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
   string(MAKE_C_IDENTIFIER ${room} room)
   foreach(name IN LISTS ARG_UNPARSED_ARGUMENTS)
     set(file ${CMAKE_CURRENT_SOURCE_DIR}/${name}.${ARG_EXTENSION})
-    target_sources(p2plab_${library} PRIVATE ${file})
-    set_source_files_properties(${file} TARGET_DIRECTORY p2plab_${library} PROPERTIES UNITY_GROUP ${room})
+    target_sources(${target} PRIVATE ${file})
+    set_source_files_properties(${file} TARGET_DIRECTORY ${target} PROPERTIES UNITY_GROUP ${room})
   endforeach()
 endfunction()
 

@@ -83,8 +83,12 @@ TEST(MonitorCommand, RefusesAnAddressThatOthersReachWithoutAToken) {
 }
 
 TEST(ConfigShow, NamesEachVariableItsValueAndWhereItCameFromAndWhatCannotBeMeant) {
-  setenv("P2PLAB_DEADLINE", "5", 1);
-  const auto good = json_of("config show --json");
+  const auto shown = [](const std::string& arguments, const std::string& variables) {
+    return p2plab("config show" + arguments, P2PLAB_SOURCE_DIR, "env -i PATH=\"$PATH\" HOME=\"$HOME\" " + variables);
+  };
+  const auto ran = shown(" --json", "P2PLAB_DEADLINE=5");
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+  const auto good = nlohmann::json::parse(ran.out);
   std::set<std::string> names;
   for (const auto& each : good) {
     names.insert(each["variable"].get<std::string>());
@@ -93,14 +97,10 @@ TEST(ConfigShow, NamesEachVariableItsValueAndWhereItCameFromAndWhatCannotBeMeant
     }
     EXPECT_EQ(each["from"], each["variable"] == "P2PLAB_DEADLINE" ? "environment" : "default");
   }
-  setenv("P2PLAB_DEADLINE", "0.01", 1);
-  setenv("P2PLAB_MONITR", "basic", 1);
-  const auto bad = p2plab("config show");
+  const auto bad = shown("", "P2PLAB_DEADLINE=0.01 P2PLAB_MONITR=basic");
   EXPECT_EQ(bad.exit, 1);
   EXPECT_NE(bad.out.find("from 0.1 to 86400"), std::string::npos) << bad.out;
   EXPECT_NE(bad.out.find("P2PLAB_MONITOR'"), std::string::npos) << bad.out;  // the nearest name
-  unsetenv("P2PLAB_DEADLINE");
-  unsetenv("P2PLAB_MONITR");
   // Whatever a source reads is in the list.
   for (const char* folder : {"kernels/src", "experiments/src", "framework/src", "simulator/src"}) {
     for (const auto& entry : std::filesystem::recursive_directory_iterator(std::filesystem::path(P2PLAB_SOURCE_DIR) / folder)) {

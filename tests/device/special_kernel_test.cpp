@@ -28,14 +28,14 @@ TEST(SpecialKernel, CompilesForEveryGeneration) {
   const auto sum = image_of(machine, "two_shot", CollectiveKind::all_reduce, PacketWire::lamport);
   const auto copy = image_of(machine, "ring", CollectiveKind::broadcast, PacketWire::ll128);
   for (const int capability : {80, 100}) {
-    const auto lamport = nvrtc->compile(kernel_source(sum, {.choice = {.type = DataType::float16, .lamport = true}, .once = true}), capability);
-    EXPECT_TRUE(lamport) << describe(lamport.error());
+    const auto with_lamport = nvrtc->compile(kernel_source(sum, {.choice = {.type = DataType::float16, .lamport = true}, .once = true}), capability);
+    EXPECT_TRUE(with_lamport) << describe(with_lamport.error());
   }
   const RowCode shared{.slots = 1, .whole = true, .packets = 768, .taken = true, .cluster = 6};
   const auto rows = nvrtc->compile(kernel_source(sum, {.choice = {.type = DataType::float16, .lamport = true}, .once = true, .rows = shared}), 90);
   EXPECT_TRUE(rows) << describe(rows.error());
-  const auto ll128 = nvrtc->compile(kernel_source(copy, {.choice = {.reduces = false, .ll128 = true}, .odd = true}), 90);
-  EXPECT_TRUE(ll128) << describe(ll128.error());
+  const auto with_ll128 = nvrtc->compile(kernel_source(copy, {.choice = {.reduces = false, .ll128 = true}, .odd = true}), 90);
+  EXPECT_TRUE(with_ll128) << describe(with_ll128.error());
 }
 
 TEST(SpecialKernel, SaysWhatTheCompilerSaysOfASourceThatIsWrong) {

@@ -12,10 +12,10 @@ for library in "${libraries[@]}"; do
   awk -v library="$library" '
     function room_of(path,  part) { split(path, part, "/"); return part[3] }
     FILENAME ~ /CMakeLists.txt$/ {
-      if ($0 ~ /^foreach\(room IN ITEMS/) {
-        gsub(/^foreach\(room IN ITEMS |\)$/, "")
-        rooms = split($0, list, " ")
-        for (i = 1; i <= rooms; i++) place[list[i]] = i
+      if ($0 ~ /^p2plab_rooms\(/) {
+        gsub(/^p2plab_rooms\([a-z]+ ROOMS | QUICK_BUILD|\)$/, "")
+        named = split($0, list, " ")
+        for (i = 1; i <= named; i++) place[list[i]] = ++rooms
       }
       next
     }

@@ -105,7 +105,7 @@ Status show_variables(bool json, Watch& watch) {
   }
   if (auto printed = watch.print(json ? text_of(all) : text); !printed) return printed;
   if (wrong == 0) return {};
-  return Error{ErrorCode::invalid_input, fmt::format("{} variables are wrong", wrong)};
+  return Error{ErrorCode::invalid_input, wrong == 1 ? "1 variable is wrong" : fmt::format("{} variables are wrong", wrong)};
 }
 
 }  // namespace

@@ -13,7 +13,7 @@
 namespace p2plab {
 namespace {
 
-constexpr std::array kinds{CollectiveKind::all_gather, CollectiveKind::reduce_scatter, CollectiveKind::all_reduce};
+constexpr std::array folded_kinds{CollectiveKind::all_gather, CollectiveKind::reduce_scatter, CollectiveKind::all_reduce};
 
 Result<Plan> planned(const Topology& machine, const Collective& collective, std::size_t fold_from) {
   PlanContext context;
@@ -46,7 +46,7 @@ std::vector<Topology> machines() {
 TEST(FoldedForest, IsThePlanThatItWouldListStepByStep) {
   int named = 0;
   for (const auto& machine : machines()) {
-    for (const auto kind : kinds) {
+    for (const auto kind : folded_kinds) {
       SCOPED_TRACE(machine.name() + " " + std::string{to_string(kind)});
       const auto plan = folded(machine, kind);
       ASSERT_TRUE(plan) << describe(plan.error());
@@ -114,7 +114,7 @@ std::vector<std::vector<LinkId>> links_of(const TreeList& list) {
 TEST(FoldedForest, RepairReadsTheSameTreesOffIt) {
   for (const auto& machine : {*resolve_topology("torus:dims=4x4"), uneven_ring(5)}) {
     const Routes routes(machine);
-    for (const auto kind : kinds) {
+    for (const auto kind : folded_kinds) {
       const auto plan = *folded(machine, kind);
       const auto list = *testing::ScheduleEdit(plan.schedule).rebuilt();
       const auto from_folded = trees_of_plan(machine, routes, {machine, plan.schedule});
@@ -151,7 +151,7 @@ TEST(FoldedForest, PlansOnRandomMachinesThatTurnAreAsGood) {
   int folds = 0;
   for (std::size_t trial = 0; trial < 30; ++trial) {
     const auto machine = random_turning(random);
-    const auto kind = kinds[trial % kinds.size()];
+    const auto kind = folded_kinds[trial % folded_kinds.size()];
     const auto plan = folded(machine, kind);
     const auto list = listed(machine, kind);
     ASSERT_TRUE(plan && list) << trial << (plan ? "" : describe(plan.error()));

@@ -6,6 +6,7 @@
 
 #include "p2plab/machine/presets.h"
 #include "p2plab/schedule/verify.h"
+#include "support/formats/replaced.h"
 
 namespace p2plab {
 namespace {
@@ -31,12 +32,6 @@ PlanFile example() {
           true};
 }
 
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
-  const auto place = text.find(from);
-  EXPECT_NE(place, std::string::npos) << from;
-  return text.replace(place, from.size(), to);
-}
-
 std::string message_for(const std::string& text) {
   const auto read = read_plan(text, "p.json");
   EXPECT_FALSE(read);
@@ -60,7 +55,7 @@ TEST(PlanFile, RoundTripChangesNothing) {
 }
 
 TEST(PlanFile, WithTheOldWordForLamportIsReadWithAWarning) {
-  const auto old = read_plan(replaced(write_plan(example()), "\"ll128\"", "\"flagless\""), "p.json");  // old word
+  const auto old = read_plan(test::replaced(write_plan(example()), "\"ll128\"", "\"flagless\""), "p.json");  // old word
   ASSERT_TRUE(old) << describe(old.error());
   EXPECT_EQ(old->plan.tuning.protocol, Protocol::lamport);
   ASSERT_EQ(old->warnings.size(), 1U);
@@ -71,7 +66,7 @@ TEST(PlanFile, WithTheOldWordForLamportIsReadWithAWarning) {
 }
 
 TEST(PlanFile, WithTheOldWordForBlocksPerLaneIsReadWithAWarning) {
-  const auto old = read_plan(replaced(write_plan(example()), "\"blocks_per_lane\"", "\"parts\""), "p.json");
+  const auto old = read_plan(test::replaced(write_plan(example()), "\"blocks_per_lane\"", "\"parts\""), "p.json");
   ASSERT_TRUE(old) << describe(old.error());
   EXPECT_EQ(old->plan.tuning.blocks_per_lane, example().plan.tuning.blocks_per_lane);
   EXPECT_EQ(old->warnings, std::vector<std::string>{"p.json: 'parts' is called 'blocks_per_lane' now; version 0.3 will not read the old word"});
@@ -82,33 +77,34 @@ TEST(PlanFile, NamesTheMistakeAndItsPlace) {
   EXPECT_EQ(message_for("{\n  \"p2plab_plan\": 1,,\n}").substr(0, 26), "p.json:2:20: error: not JS");
   EXPECT_EQ(message_for(""), "p.json:1:1: error: not JSON: the text ends before the document does\n");
   EXPECT_EQ(message_for("[]"), "p.json: error: at the top: expected an object\n");
-  EXPECT_EQ(message_for(replaced(good, "\"p2plab_plan\":1", "\"p2plab_plan\":2")),
+  EXPECT_EQ(message_for(test::replaced(good, "\"p2plab_plan\":1", "\"p2plab_plan\":2")),
             "p.json: error: at /p2plab_plan: this p2plab reads version 1 of plan files, found 2\n");
-  EXPECT_EQ(message_for(replaced(good, "\"planner\"", "\"plannr\"")), "p.json: error: at the top: key 'planner' is missing\n");
-  EXPECT_EQ(message_for(replaced(good, "\"reason\"", "\"planner\"")), "p.json: error: key 'planner' is given twice in one object\n");
-  EXPECT_EQ(message_for(replaced(good, "i1.0", "x1.0")),
+  EXPECT_EQ(message_for(test::replaced(good, "\"planner\"", "\"plannr\"")), "p.json: error: at the top: key 'planner' is missing\n");
+  EXPECT_EQ(message_for(test::replaced(good, "\"reason\"", "\"planner\"")), "p.json: error: key 'planner' is given twice in one object\n");
+  EXPECT_EQ(message_for(test::replaced(good, "i1.0", "x1.0")),
             "p.json: error: at /steps/0/1: expected locations such as 'i0.3 s1.7': i, o, s or h, rank, slot\n");
-  EXPECT_EQ(message_for(replaced(good, "s0.5", "s7.5")), "p.json: error: step 0: names rank 7, which is not on this machine\n");
-  EXPECT_EQ(message_for(replaced(good, "\"broadcast\"", "\"brodcast\"")), "p.json: error: at /collective/kind: unknown collective 'brodcast'\n");
-  EXPECT_EQ(message_for(replaced(good, "\"root\":1", "\"root\":9")), "p.json: error: root 9 is not in the process group\n");
-  EXPECT_EQ(message_for(replaced(good, "\"planner\"", "\"phases\":[1],\"planner\"")),
+  EXPECT_EQ(message_for(test::replaced(good, "s0.5", "s7.5")), "p.json: error: step 0: names rank 7, which is not on this machine\n");
+  EXPECT_EQ(message_for(test::replaced(good, "\"broadcast\"", "\"brodcast\"")),
+            "p.json: error: at /collective/kind: unknown collective 'brodcast'\n");
+  EXPECT_EQ(message_for(test::replaced(good, "\"root\":1", "\"root\":9")), "p.json: error: root 9 is not in the process group\n");
+  EXPECT_EQ(message_for(test::replaced(good, "\"planner\"", "\"phases\":[1],\"planner\"")),
             "p.json: error: at /phases: expected none, since there are no images\n");
 }
 
 // Whoever writes a plan by hand is told the fingerprint that belongs there.
 TEST(PlanFile, SaysTheRightFingerprint) {
-  const auto changed = replaced(write_plan(example()), "bandwidth: ", "bandwidth: 1");
+  const auto changed = test::replaced(write_plan(example()), "bandwidth: ", "bandwidth: 1");
   const auto message = message_for(changed);
   const std::string words = "p.json: error: at /fingerprint: the topology in this file has the fingerprint '";
   ASSERT_EQ(message.substr(0, words.size()), words);
   const auto right = message.substr(words.size(), 16);
-  EXPECT_TRUE(read_plan(replaced(changed, fingerprint(example().topology), right), "p.json"));
+  EXPECT_TRUE(read_plan(test::replaced(changed, fingerprint(example().topology), right), "p.json"));
 }
 
 TEST(PlanFile, MistakesAreShownWhereTheyStand) {
   auto text = write_plan(example());
   text.replace(text.find("\"steps\":["), 9, "\n  \"steps\": [");
-  const auto read = read_plan(replaced(text, "i1.0", "x1.0"), "p.json");
+  const auto read = read_plan(test::replaced(text, "i1.0", "x1.0"), "p.json");
   ASSERT_FALSE(read);
   ASSERT_TRUE(read.error().where);
   EXPECT_EQ(read.error().where->line, 2);

@@ -10,12 +10,13 @@
 #include "p2plab/detail/digest.h"
 #include "p2plab/machine/presets.h"
 #include "p2plab/program/lower.h"
+#include "support/formats/replaced.h"
 
 namespace p2plab {
 namespace {
 
 // A broadcast of 1000 numbers from the middle of a line of three, in slices, by an explicit route to one side and a scratch slot on the other.
-ProgramFile example() {
+ProgramFile program_example() {
   auto machine = *make_preset("mesh", {{"dims", "3x1"}});
   const Routes routes(machine);
   auto builder = *Schedule::Builder::create(make_collective(CollectiveKind::broadcast, 3, Rank{1}), 3);
@@ -31,13 +32,7 @@ ProgramFile example() {
   return {machine, *lower(schedule, *proof, {1000, DataType::bfloat16, ReduceOp::sum}, {2, Bytes{256}, Protocol::ll128})};
 }
 
-std::string replaced(std::string text, const std::string& from, const std::string& to) {
-  const auto place = text.find(from);
-  EXPECT_NE(place, std::string::npos) << from << " in " << text;
-  return place == std::string::npos ? text : text.replace(place, from.size(), to);
-}
-
-std::string message_for(const std::string& text) {
+std::string program_message_for(const std::string& text) {
   const auto read = read_program(text, "p.json");
   EXPECT_FALSE(read);
   if (read) return "";
@@ -48,7 +43,7 @@ std::string message_for(const std::string& text) {
 }
 
 TEST(ProgramFile, RoundTripChangesNothing) {
-  const auto file = example();
+  const auto file = program_example();
   const auto text = write_program(file);
   const auto again = read_program(text, "p.json");
   ASSERT_TRUE(again) << describe(again.error());
@@ -61,7 +56,7 @@ TEST(ProgramFile, RoundTripChangesNothing) {
 }
 
 TEST(ProgramFile, SlicesByTheirNumberAndLanesOfChunksComeBack) {
-  auto file = example();
+  auto file = program_example();
   file.program.tuning = {.blocks_per_lane = 2, .slices = 7, .lane_per_step = true};
   const auto text = write_program(file);
   const auto again = read_program(text, "p.json");
@@ -72,13 +67,13 @@ TEST(ProgramFile, SlicesByTheirNumberAndLanesOfChunksComeBack) {
   // 2000 bytes in at most 7 slices: 286 bytes, rounded up to 288.
   EXPECT_EQ(again->program.slice_bytes(again->program.instructions[0]), 288);
   EXPECT_EQ(again->program.slices(again->program.instructions[0]), 7);
-  EXPECT_EQ(message_for(replaced(text, "\"slice\":0", "\"slice\":64")),
+  EXPECT_EQ(program_message_for(test::replaced(text, "\"slice\":0", "\"slice\":64")),
             "p.json: error: at /tuning: 'slice' (bytes) and 'slices' (their number) exclude each other\n");
 }
 
 TEST(ProgramDigest, TellsProgramsApartThatDifferAnywhere) {
-  const auto program = example().program;
-  EXPECT_EQ(digest(program), digest(example().program));
+  const auto program = program_example().program;
+  EXPECT_EQ(digest(program), digest(program_example().program));
   const std::array<std::function<void(Program&)>, 12> changes{[](Program& p) { ++p.payload.elements; },
                                                               [](Program& p) { p.payload.op = ReduceOp::max; },
                                                               [](Program& p) { p.tuning.lane_per_step = true; },
@@ -100,27 +95,27 @@ TEST(ProgramDigest, TellsProgramsApartThatDifferAnywhere) {
 }
 
 TEST(ProgramFile, NamesTheMistakeAndItsPlace) {
-  const auto good = write_program(example());
-  EXPECT_EQ(message_for(replaced(good, "\"p2plab_program\":1", "\"p2plab_program\":7")),
+  const auto good = write_program(program_example());
+  EXPECT_EQ(program_message_for(test::replaced(good, "\"p2plab_program\":1", "\"p2plab_program\":7")),
             "p.json: error: at /p2plab_program: this p2plab reads version 1 of program files, found 7\n");
-  EXPECT_EQ(message_for(replaced(good, "i1+0", "x1+0")),
+  EXPECT_EQ(program_message_for(test::replaced(good, "i1+0", "x1+0")),
             "p.json: error: at /lanes/1/1/0/2: expected operands such as 'i0+128 s1+0@3': i, o, s or h, rank, byte offset, route\n");
-  EXPECT_EQ(message_for(replaced(good, "\"lanes\"", "\"lane\"")), "p.json: error: at the top: key 'lanes' is missing\n");
+  EXPECT_EQ(program_message_for(test::replaced(good, "\"lanes\"", "\"lane\"")), "p.json: error: at the top: key 'lanes' is missing\n");
 }
 
 TEST(ProgramFile, WhatReachesOutsideItsMemoryIsRefused) {
-  const auto good = write_program(example());
-  EXPECT_EQ(message_for(replaced(good, "o0+0", "o0+8")),
+  const auto good = write_program(program_example());
+  EXPECT_EQ(program_message_for(test::replaced(good, "o0+0", "o0+8")),
             "p.json: error: lane 0, instruction 0 (step 1, rank 0): bytes 8 to 2008 lie outside the output of rank 0, which has 2000\n");
-  EXPECT_EQ(message_for(replaced(good, "o0+0", "o9+0")), "p.json: error: lane 0, instruction 0 (step 1, rank 0): there is no rank 9\n");
-  EXPECT_EQ(message_for(replaced(good, "@0", "@4")), "p.json: error: lane 2, instruction 0 (step 2, rank 1): there is no route 4\n");
+  EXPECT_EQ(program_message_for(test::replaced(good, "o0+0", "o9+0")), "p.json: error: lane 0, instruction 0 (step 1, rank 0): there is no rank 9\n");
+  EXPECT_EQ(program_message_for(test::replaced(good, "@0", "@4")), "p.json: error: lane 2, instruction 0 (step 2, rank 1): there is no route 4\n");
 }
 
 TEST(ProgramFile, BuffersThatAreNotAsLargeAsThePayloadMakesThemAreRefused) {
-  const auto good = write_program(example());
-  EXPECT_EQ(message_for(replaced(good, "\"elements\":1000", "\"elements\":1001")),
+  const auto good = write_program(program_example());
+  EXPECT_EQ(program_message_for(test::replaced(good, "\"elements\":1000", "\"elements\":1001")),
             "p.json: error: the output of rank 0 has 2000 bytes, a payload of 1001 elements takes 2002\n");
-  EXPECT_EQ(message_for(replaced(good, "[2000,2000,0,0]", "[4000,2000,0,0]")),
+  EXPECT_EQ(program_message_for(test::replaced(good, "[2000,2000,0,0]", "[4000,2000,0,0]")),
             "p.json: error: the input of rank 1 has 4000 bytes, a payload of 1000 elements takes 2000\n");
 }
 

@@ -28,7 +28,7 @@ Program one_shot(const Topology& machine, const Payload& payload) {
   return *lower(schedule, *verify(machine, Routes{machine}, schedule), payload, {});
 }
 
-constexpr Payload payload{.elements = 96, .type = DataType::bfloat16};
+constexpr Payload few_rows{.elements = 96, .type = DataType::bfloat16};
 
 std::string refusal(const Epilogue& epilogue, const Collective& collective, const Payload& of) {
   const auto checked = check_epilogue(epilogue, collective, of);
@@ -38,33 +38,33 @@ std::string refusal(const Epilogue& epilogue, const Collective& collective, cons
 TEST(Epilogue, FollowsWholeRowsOfSumsAloneAndSaysSo) {
   const auto sums = make_collective(CollectiveKind::all_reduce, 3);
   const Epilogue good{.hidden = 32};
-  EXPECT_EQ(refusal(good, sums, payload), "");
+  EXPECT_EQ(refusal(good, sums, few_rows), "");
   EXPECT_EQ(refusal(good, sums, {.elements = 0, .type = DataType::float16}), "");
   EXPECT_EQ(refusal(good, sums, {.elements = 96, .type = DataType::float32, .op = ReduceOp::average}), "");
-  EXPECT_NE(refusal(good, make_collective(CollectiveKind::reduce_scatter, 3), payload).find("not of reduce_scatter"), std::string::npos);
+  EXPECT_NE(refusal(good, make_collective(CollectiveKind::reduce_scatter, 3), few_rows).find("not of reduce_scatter"), std::string::npos);
   EXPECT_NE(refusal(good, sums, {.elements = 96, .type = DataType::int32}).find("not on int32"), std::string::npos);
   EXPECT_NE(refusal(good, sums, {.elements = 96, .type = DataType::float32, .op = ReduceOp::max}).find("not on max"), std::string::npos);
   EXPECT_NE(refusal(good, sums, {.elements = 97, .type = DataType::float32}).find("97 elements are no whole number of rows of 32"),
             std::string::npos);
-  EXPECT_NE(refusal({.hidden = 0}, sums, payload).find("rows have 1 to 1048576 elements, not 0"), std::string::npos);
-  EXPECT_NE(refusal({.hidden = 32, .epsilon = -1}, sums, payload).find("epsilon is at least 0"), std::string::npos);
-  EXPECT_NE(refusal({.hidden = 32, .float8 = Float8::group}, sums, payload).find("groups of 128 do not divide rows of 32"), std::string::npos);
-  EXPECT_NE(refusal({.hidden = 32, .gives_sum = false, .gives_norm = false}, sums, payload).find("it gives nothing"), std::string::npos);
-  EXPECT_NE(refusal({.hidden = 32, .norm = Norm::off}, sums, payload).find("without a norm there is no weight"), std::string::npos);
+  EXPECT_NE(refusal({.hidden = 0}, sums, few_rows).find("rows have 1 to 1048576 elements, not 0"), std::string::npos);
+  EXPECT_NE(refusal({.hidden = 32, .epsilon = -1}, sums, few_rows).find("epsilon is at least 0"), std::string::npos);
+  EXPECT_NE(refusal({.hidden = 32, .float8 = Float8::group}, sums, few_rows).find("groups of 128 do not divide rows of 32"), std::string::npos);
+  EXPECT_NE(refusal({.hidden = 32, .gives_sum = false, .gives_norm = false}, sums, few_rows).find("it gives nothing"), std::string::npos);
+  EXPECT_NE(refusal({.hidden = 32, .norm = Norm::off}, sums, few_rows).find("without a norm there is no weight"), std::string::npos);
 }
 
 TEST(Epilogue, ReadsAndWritesItsTensorsOnce) {
   // Sum, residual, new sum and norm of 96 elements of 2 bytes, and a weight of 32.
-  EXPECT_EQ(traffic_of({.hidden = 32}, payload), Bytes{4 * 192 + 64});
+  EXPECT_EQ(traffic_of({.hidden = 32}, few_rows), Bytes{4 * 192 + 64});
   // Sum and residual in; 96 bytes and 3 scales out, and the weight.
-  EXPECT_EQ(traffic_of({.hidden = 32, .float8 = Float8::token, .gives_sum = false, .gives_norm = false}, payload), Bytes{2 * 192 + 64 + 96 + 12});
+  EXPECT_EQ(traffic_of({.hidden = 32, .float8 = Float8::token, .gives_sum = false, .gives_norm = false}, few_rows), Bytes{2 * 192 + 64 + 96 + 12});
 }
 
 // What is summed before a nonlinear step must be complete.
 TEST(Epilogue, IsRefusedAfterSumsThatLackARank) {
   const auto machine = testing::one_switch(3);
   const Routes routes(machine);
-  auto program = *with_epilogue(one_shot(machine, payload), {.hidden = 32});
+  auto program = *with_epilogue(one_shot(machine, few_rows), {.hidden = 32});
   EXPECT_TRUE(check(machine, routes, program));
   auto& instruction = program.instructions[1];
   auto& operands = program.operands;
@@ -80,7 +80,7 @@ TEST(Epilogue, IsRefusedAfterSumsThatLackARank) {
 
 TEST(Epilogue, ThatDoesNotFitItsProgramIsRefusedWithIt) {
   const auto machine = testing::one_switch(2);
-  auto program = one_shot(machine, payload);
+  auto program = one_shot(machine, few_rows);
   EXPECT_FALSE(with_epilogue(program, {.hidden = 31}));
   program.epilogue = std::make_shared<const Epilogue>(Epilogue{.hidden = 31});
   const auto refused = check(machine, Routes(machine), program);
@@ -90,7 +90,7 @@ TEST(Epilogue, ThatDoesNotFitItsProgramIsRefusedWithIt) {
 
 TEST(Epilogue, TellsProgramsApartAndIsKeptInTheirFiles) {
   const auto machine = testing::one_switch(2);
-  const auto plain = one_shot(machine, payload);
+  const auto plain = one_shot(machine, few_rows);
   const Epilogue epilogue{.hidden = 32, .norm = Norm::layer, .float8 = Float8::token, .bias = true, .gives_norm = false, .epsilon = 1.25e-5F};
   const auto fused = *with_epilogue(plain, epilogue);
   EXPECT_NE(digest(fused), digest(plain));

@@ -19,7 +19,7 @@ using capi::Journal;
 using monitor::CallInfo;
 using monitor::Level;
 
-class Memory final : public capi::JournalMemory {
+class JournalOnTheHost final : public capi::JournalMemory {
  public:
   std::uint64_t address() const override { return reinterpret_cast<std::uint64_t>(memory_.data()); }
   Status read(Bytes from, Bytes size) const override {
@@ -41,7 +41,7 @@ struct OneRank {
       : recorder(monitor::Recorder::open(
             {.source = "p2plab", .level = level, .folder = folder.c_str(), .calls = 1U << 17, .steps = 64, .replays = replays})) {
     side = recorder->add_side({.communicator = 7, .rank = 1, .ranks = 2});
-    auto made = std::make_unique<Memory>();
+    auto made = std::make_unique<JournalOnTheHost>();
     memory = made.get();
     journal.emplace(*recorder, side, std::move(made));
   }
@@ -65,7 +65,7 @@ struct OneRank {
   std::string folder = test::scratch("records").parent_path().string();
   std::unique_ptr<monitor::Recorder> recorder;
   int side = -1;
-  Memory* memory = nullptr;
+  JournalOnTheHost* memory = nullptr;
   std::optional<Journal> journal;
 };
 
