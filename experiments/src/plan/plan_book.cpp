@@ -38,12 +38,12 @@ PlanCall::PlanCall(const PlanningOptions& options) : options_(options), start_(s
 bool PlanCall::late() const { return (options_.time_limit && std::chrono::steady_clock::now() - start_ >= *options_.time_limit) || stopped(); }
 
 const PlanEstimate& KnownPlan::estimate(const Evaluator& evaluator) {
-  std::call_once(estimating_, [&] { estimate_ = p2plab::estimate(evaluator.topology(), evaluator.routes(), plan_->schedule); });
+  estimating_.run([&] { estimate_ = p2plab::estimate(evaluator.topology(), evaluator.routes(), plan_->schedule); });
   return estimate_;
 }
 
 Result<std::shared_ptr<const ProvedPlan>> KnownPlan::proved(const Evaluator& evaluator, bool in_place) {
-  std::call_once(proving_, [&] { proved_ = evaluator.prove(plan_, in_place); });
+  proving_.run([&] { proved_ = evaluator.prove(plan_, in_place); });
   return *proved_;
 }
 
@@ -112,7 +112,7 @@ Result<std::shared_ptr<KnownPlan>> PlanBook::any(const Entry<Planner>& entry, co
   const bool reads = planner->reads_payload(collective);
   const auto key = key_of(entry, *complete, collective, reads ? &payload : nullptr, options.in_place);
   const auto page = this->page(key);
-  std::call_once(page->planning, [&] { fill(*page, *planner, collective, context); });
+  page->planning.run([&] { fill(*page, *planner, collective, context); });
   std::size_t memory = 0;
   for (const auto& plan : page->plans) memory += plan->plan().schedule.memory();
   if (memory > most_kept) {

@@ -15,6 +15,7 @@
 #include "p2plab/experiment/evaluator.h"
 #include "p2plab/experiment/planning.h"
 #include "p2plab/plan/estimate.h"
+#include "plan/once.h"
 
 namespace p2plab {
 
@@ -52,9 +53,9 @@ class KnownPlan {
   using Key = std::tuple<std::int64_t, DataType, ReduceOp>;
 
   std::shared_ptr<const Plan> plan_;
-  std::once_flag estimating_;
+  Once estimating_;
   PlanEstimate estimate_;
-  std::once_flag proving_;
+  Once proving_;
   std::optional<Result<std::shared_ptr<const ProvedPlan>>> proved_;
   std::mutex mutex_;
   std::map<Key, Tuning> tunings_;
@@ -79,7 +80,7 @@ class PlanBook {
 
   // What is the same for all payloads.
   struct Page {
-    std::once_flag planning;
+    Once planning;
     std::optional<Error> error = std::nullopt;
     std::vector<std::shared_ptr<KnownPlan>> plans = {};
     std::vector<PlanEstimate> estimates = {};  // where there are several
