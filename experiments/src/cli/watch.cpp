@@ -43,7 +43,10 @@ constexpr std::chrono::seconds grace_to_write{1};  // for the rest of a file, on
 
 const char* const more_memory = "--memory-limit SIZE allows more; it is half of the machine's memory if not given";
 
-std::string about(Bytes size) { return fmt::format("{:.1f} GiB", static_cast<double>(size.count()) / 0x1p30); }
+std::string about(Bytes size) {
+  const auto mib = static_cast<double>(size.count()) / 0x1p20;
+  return mib < 100 ? fmt::format("{:.0f} MiB", mib) : fmt::format("{:.1f} GiB", mib / 1024);
+}
 
 }  // namespace
 
