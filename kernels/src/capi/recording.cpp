@@ -43,10 +43,14 @@ std::atomic<monitor::Recorder*>& opened() {
 
 monitor::Recorder* recorder_of_process() { return opened().load(); }
 
+bool CallRecording::wanted() {
+  opened().store(monitor::Recorder::of_process("p2plab", monitor::Level::off, Journal::captured));
+  return recorder_of_process() != nullptr;
+}
+
 std::unique_ptr<CallRecording> CallRecording::of(const Place& place) {
-  auto* const all = monitor::Recorder::of_process("p2plab", monitor::Level::off, Journal::captured);
-  opened().store(all);
-  if (all == nullptr) return nullptr;
+  if (!wanted()) return nullptr;
+  auto* const all = recorder_of_process();
   const int side = all->add_side({.communicator = place.communicator, .rank = place.rank, .ranks = place.ranks, .device = place.device});
   std::unique_ptr<CallRecording> recording(new CallRecording(*all, place, side));
   auto memory = journal_memory(place.device);

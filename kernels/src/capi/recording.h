@@ -26,6 +26,8 @@ class CallRecording {
     int ranks = 1;
     int device = 0;
   };
+  /// Are this process's calls to be recorded?
+  static bool wanted();
   /// Null: nothing is to be recorded.
   static std::unique_ptr<CallRecording> of(const Place& place);
   ~CallRecording();

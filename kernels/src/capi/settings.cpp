@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "capi/recording.h"
 #include "lowered/wait_limit.h"
 #include "p2plab/base/quantity.h"
 
@@ -120,6 +121,7 @@ Result<Settings> read_settings(const p2plab_config* config) {
   if (!deadline) return deadline.error();
   options.deadline = *deadline;
   options.at_once = std::max(1, all.concurrent);
+  options.recorded = CallRecording::wanted();
   options.only_ready = all.serve_ready_only != 0;
   options.nccl = all.load_nccl != 0;
   options.start_later = all.start_later != 0;

@@ -58,12 +58,13 @@ std::string Operation::describe() const { return body_->run().describe(); }
 class Communicator::Body {
  public:
   Body(cuda::DeviceSet device_set, const CommunicatorOptions& options)
-      : device_set_(std::move(device_set)), at_once_(options.at_once), deadline_(options.deadline) {}
+      : device_set_(std::move(device_set)), at_once_(options.at_once), deadline_(options.deadline), recorded_(options.recorded) {}
 
   Result<Operation> prepare(const Job& job, BufferUse use, std::span<const DeviceBuffers> buffers, const KernelShape& shape) {
     const std::lock_guard lock(mutex_);
     if (auto agreed = agree_on(job, use, buffers.size(), shape); !agreed) return std::move(agreed).error();
-    auto run = cuda::GpuRun::create(job, {.use = use, .buffers = buffers, .at_once = at_once_, .deadline = deadline_}, shape, kernels_, device_set_);
+    const cuda::RunBuffers given{.use = use, .buffers = buffers, .at_once = at_once_, .deadline = deadline_, .recorded = recorded_};
+    auto run = cuda::GpuRun::create(job, given, shape, kernels_, device_set_);
     if (!run) return std::move(run).error();
     return Operation(std::make_unique<Operation::Body>(*std::move(run)));
   }
@@ -94,6 +95,7 @@ class Communicator::Body {
   cuda::DeviceSet device_set_;
   int at_once_;
   Seconds deadline_;
+  bool recorded_;
 };
 
 Communicator::Communicator(std::unique_ptr<Body> body) : body_(std::move(body)) {}

@@ -7,7 +7,8 @@
 
 namespace p2plab::device {
 
-/// A Shape has: waves, sources, stores (of the longest wave), all_stores, width, first_landing (the first wave that waits), odd, once; wave(i) and
+/// A Shape has: waves, sources, stores (of the longest wave), all_stores, width, first_landing (the first wave that waits), odd, once,
+/// recorded (calls may carry a journal); wave(i) and
 /// store_kind(i), which is the source of the wave that is stored, plus `kind_lands` if it goes to a landing area.
 template <class Shape>
 struct FixedTables {
@@ -18,6 +19,7 @@ struct FixedTables {
   static constexpr int first_landing = Shape::first_landing;
   static constexpr bool odd = Shape::odd;
   static constexpr bool once = Shape::once;
+  static constexpr bool recorded = Shape::recorded;
 
   std::uint64_t source_addresses[Shape::sources];
   std::uint64_t store_addresses[Shape::all_stores];
@@ -43,7 +45,8 @@ template <class Machine, class Wire, class Combine, class Tables>
 constexpr void packet_kernel(const Combine& combine, const Tables& tables, const image::PacketCall& call) {
   Machine::let_next_start();
   tables.template fetch<Machine>();
-  Machine::keep(call.epochs + call.area + call.packets + call.batch + call.journal.counts + call.journal.ring);
+  Machine::keep(call.epochs + call.area + call.packets + call.batch);
+  if constexpr (Tables::recorded) Machine::keep(call.journal.counts + call.journal.ring);
   Machine::await_previous();
   run_packets<Machine, Wire>(combine, tables, call);
 }

@@ -8,12 +8,12 @@
 
 namespace p2plab::device {
 
-/// From the begin of a kernel's first block to its end.
-template <class Machine>
+/// From the begin of a kernel's first block to its end. Without Recorded no code is made: what is not used costs a call of 1 KiB 0.05 us, too.
+template <class Machine, bool Recorded = true>
 class JournalMark {
  public:
   constexpr explicit JournalMark(const image::CallJournal& journal) {
-    mine_ = (journal.counts | journal.ring) != 0 && Machine::block() == 0 && Machine::thread() == 0;
+    mine_ = Recorded && (journal.counts | journal.ring) != 0 && Machine::block() == 0 && Machine::thread() == 0;
     if (!mine_) return;
     if (journal.counts != 0) before_ = Machine::template load<4>(journal.counts);
     if (journal.ring != 0) next_ = Machine::load_32(journal.ring);

@@ -272,7 +272,7 @@ constexpr void carry_packets(const Combine& combine, const Tables& tables, const
 /// The whole kernel.
 template <class Machine, class Wire, class Combine, class Tables>
 constexpr void run_packets(const Combine& combine, const Tables& tables, const image::PacketCall& call) {
-  const JournalMark<Machine> mark(call.journal);
+  const JournalMark<Machine, Tables::recorded> mark(call.journal);
   carry_packets<Machine, Wire>(combine, tables, call);
   mark.end(call.journal);
 }

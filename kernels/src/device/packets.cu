@@ -15,6 +15,7 @@ struct MemoryTables {
   static constexpr int stores = -1;
   static constexpr bool odd = true;
   static constexpr bool once = false;
+  static constexpr bool recorded = true;
 
   const image::PacketWave* wave_table;
   const image::PacketSource* source_table;

@@ -72,7 +72,7 @@ bool can_specialise(const PacketProgram& program) {
   return true;
 }
 
-std::string shape_source(const PacketImage& image, bool odd, bool once) {
+std::string shape_source(const PacketImage& image, const PacketCode& code) {
   int width = 1;
   int stores = 1;
   std::vector<std::string> waves;
@@ -97,6 +97,7 @@ std::string shape_source(const PacketImage& image, bool odd, bool once) {
   static constexpr int first_landing = {};
   static constexpr bool odd = {};
   static constexpr bool once = {};
+  static constexpr bool recorded = {};
   static constexpr image::PacketWave wave(std::uint32_t i) {{
     constexpr image::PacketWave table[] = {{{}}};
     return table[i];
@@ -107,8 +108,8 @@ std::string shape_source(const PacketImage& image, bool odd, bool once) {
   }}
 }};
 )",
-                     waves.size(), image.sources.size(), stores, kinds.size(), width, first_landing, odd, once, fmt::join(waves, ", "),
-                     fmt::join(kinds, ", "));
+                     waves.size(), image.sources.size(), stores, kinds.size(), width, first_landing, code.odd, code.once, code.recorded,
+                     fmt::join(waves, ", "), fmt::join(kinds, ", "));
 }
 
 std::string kernel_source(const PacketImage& image, const PacketCode& code) {
@@ -140,7 +141,7 @@ extern "C" __global__ void{} __launch_bounds__({}, {})
 }}
 }}  // namespace p2plab::device
 )",
-                     includes, shape_source(image, code.odd, code.once), cluster, code.threads, code.blocks_per_processor, parameter, body);
+                     includes, shape_source(image, code), cluster, code.threads, code.blocks_per_processor, parameter, body);
 }
 
 std::vector<std::uint64_t> packet_parameters(const PacketImage& image) {

@@ -32,6 +32,7 @@ struct PacketCode {
   std::uint32_t blocks_per_processor = 1;  // that many must fit at once: limits registers
   bool odd = false;                        // packets may be cut short or lie at odd addresses
   bool once = false;                       // no thread has more than one packet
+  bool recorded = false;                   // calls may carry a journal
   std::optional<RowCode> rows = std::nullopt;
 };
 
@@ -41,7 +42,7 @@ bool can_specialise(const PacketImage& image);
 bool can_specialise(const PacketProgram& program);
 
 /// The constants of an image: a struct Shape, as device/fixed_tables.h describes it.
-std::string shape_source(const PacketImage& image, bool odd, bool once);
+std::string shape_source(const PacketImage& image, const PacketCode& code);
 
 /// A whole translation unit with one kernel, `packets`, whose parameters are packet_parameters, an image::PacketCall and,
 /// with rows, an image::EpilogueCall.

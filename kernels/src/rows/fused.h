@@ -47,7 +47,7 @@ constexpr void run_packet_rows(const Combine& combine, const Tables& tables, con
                                std::uint32_t packets, std::uint32_t shared) {
   const auto counter = call.epochs + std::uint64_t{Machine::own_block()} * 4;
   const PacketContext context{Machine::load_32(counter), call.area};
-  const JournalMark<Machine> mark(call.journal);
+  const JournalMark<Machine, Tables::recorded> mark(call.journal);
   RowWorker<Machine, Shape> worker(epilogue, shared);
   bool failed = false;
   for (auto row = Machine::block(); row < epilogue.rows; row += Machine::blocks()) {
@@ -92,7 +92,7 @@ constexpr bool meet(const image::PacketCall& call, std::uint64_t arrivals) {
 template <class Machine, class Wire, class Shape, class Combine, class Tables>
 constexpr void run_packets_then_rows(const Combine& combine, const Tables& tables, const image::PacketCall& call, const image::EpilogueCall& epilogue,
                                      std::uint32_t shared) {
-  const JournalMark<Machine> mark(call.journal);
+  const JournalMark<Machine, Tables::recorded> mark(call.journal);
   carry_packets<Machine, Wire>(combine, tables, call);
   RowWorker<Machine, Shape> worker(epilogue, shared);
   auto row = Machine::block();

@@ -43,6 +43,7 @@ struct EngineOptions {
   bool start_later = false;        // `prepare` is made ready by make_ready, not at the beginning
   bool nccl = true;                // may NCCL be loaded?
   int at_once = 1;
+  bool recorded = false;                // calls may name a journal: CommunicatorOptions::recorded
   int most_blocks = 0;                  // of a call's kernels, so that they occupy at most so many multiprocessors; 0: as many as are fast
   Bytes most{std::int64_t{256} << 20};  // longer calls go in pieces of that size
   Seconds patience{60};

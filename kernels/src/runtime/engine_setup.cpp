@@ -14,7 +14,7 @@ Result<std::unique_ptr<Engine>> Engine::create(const std::vector<int>& devices, 
   std::unique_ptr<Engine> engine{new Engine(std::move(chooser), options, static_cast<int>(devices.size()))};
   std::vector<GpuPrograms::Here> here;
   for (std::size_t r = 0; r < devices.size(); ++r) here.push_back({static_cast<int>(r), devices[r]});
-  auto communicator = Communicator::create(devices, {.at_once = options.at_once, .deadline = options.deadline});
+  auto communicator = Communicator::create(devices, {.at_once = options.at_once, .deadline = options.deadline, .recorded = options.recorded});
   if (!communicator) return std::move(communicator).error();
   engine->communicator_.emplace(*std::move(communicator));
   if (auto begun = engine->begin(here); !begun) return std::move(begun).error();
@@ -26,7 +26,8 @@ Result<std::unique_ptr<Engine>> Engine::create(std::unique_ptr<Session> session,
   std::unique_ptr<Engine> engine{new Engine(std::move(chooser), options, session->ranks())};
   engine->session_ = std::move(session);
   if (auto agreed = engine->agree_on_chooser(); !agreed) return std::move(agreed).error();
-  auto communicator = Communicator::create(*engine->session_, device, {.at_once = options.at_once, .deadline = options.deadline});
+  auto communicator =
+      Communicator::create(*engine->session_, device, {.at_once = options.at_once, .deadline = options.deadline, .recorded = options.recorded});
   if (!communicator) return std::move(communicator).error();
   engine->communicator_.emplace(*std::move(communicator));
   if (auto begun = engine->begin({{engine->session_->rank(), device}}); !begun) return std::move(begun).error();

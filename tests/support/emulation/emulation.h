@@ -24,6 +24,7 @@ struct VectorTables {
   static constexpr int stores = -1;
   static constexpr bool odd = true;
   static constexpr bool once = false;
+  static constexpr bool recorded = true;
 
   const PacketImage* tables;
   const image::PacketWave& wave(std::uint32_t i) const { return tables->waves[i]; }

@@ -16,6 +16,7 @@ struct Shape {
   static constexpr int first_landing = 1;
   static constexpr bool odd = true;
   static constexpr bool once = false;
+  static constexpr bool recorded = true;
   static constexpr image::PacketWave wave(std::uint32_t i) {
     constexpr image::PacketWave table[] = {{0, 0, 2, 2, 0, 0}, {2, 2, 3, 3, 7, 6}, {5, 5, 2, 2, 0, 3}};
     return table[i];
@@ -26,6 +27,11 @@ struct Shape {
   }
 };
 // clang-format on
+
+/// The same of calls that nobody records.
+struct UnrecordedShape : Shape {
+  static constexpr bool recorded = false;
+};
 
 /// The same where all packets are whole and every thread has one.
 struct OnceShape : Shape {

@@ -63,8 +63,9 @@ class Steps {
 
 class Operation::Body {
  public:
-  static Result<std::unique_ptr<Body>> create(const Job& job, Session* session, Seconds deadline) {
+  static Result<std::unique_ptr<Body>> create(const Job& job, Session* session, Seconds deadline, bool recorded) {
     std::unique_ptr<Body> body{new Body(job, deadline)};
+    body->recorded_ = recorded;
     auto steps = Steps::create(session, job.program->ranks());
     if (!steps) return std::move(steps).error();
     body->steps_ = *std::move(steps);
@@ -84,6 +85,8 @@ class Operation::Body {
   }
 
   Status call(Rank rank, const DeviceBuffers& buffers, void* stream) {
+    if (!recorded_ && (buffers.journal.counts | buffers.journal.ring) != 0)
+      return Error{ErrorCode::invalid_input, "a journal for a communicator whose calls are not recorded"};
     test::enqueue(stream, [this, rank, buffers] {
       const auto number = ++calls_[rank.index()];
       const image::CallJournal journal{buffers.journal.counts, buffers.journal.ring, buffers.journal.name, buffers.journal.mask};
@@ -144,6 +147,7 @@ class Operation::Body {
   const Program& program_;
   BufferLayout layout_;
   Seconds deadline_;
+  bool recorded_ = false;
   std::vector<std::uint64_t> calls_;  // run, by rank
   Steps steps_;
   std::optional<processes::HostArenas> arenas_;
@@ -168,6 +172,7 @@ class Communicator::Body {
  public:
   Session* session = nullptr;
   Seconds deadline{2};
+  bool recorded = false;
 };
 Communicator::Communicator(std::unique_ptr<Body> body) : body_(std::move(body)) {}
 Communicator::Communicator(Communicator&&) noexcept = default;
@@ -177,18 +182,18 @@ Communicator::~Communicator() = default;
 Result<Communicator> Communicator::create(const std::vector<int>&, const CommunicatorOptions& options) {
   const auto limit = wait_limit(options.deadline);
   if (!limit) return limit.error();
-  return Communicator(std::make_unique<Body>(Body{nullptr, *limit}));
+  return Communicator(std::make_unique<Body>(Body{nullptr, *limit, options.recorded}));
 }
 
 Result<Communicator> Communicator::create(Session& session, int, const CommunicatorOptions& options) {
   const auto limit = wait_limit(options.deadline);
   if (auto well = processes::all_well(session, limit ? Status{} : Status{limit.error()}); !well) return std::move(well).error();
-  return Communicator(std::make_unique<Body>(Body{&session, *limit}));
+  return Communicator(std::make_unique<Body>(Body{&session, *limit, options.recorded}));
 }
 
 Result<Operation> Communicator::prepare(const Job& job, BufferUse use, std::span<const DeviceBuffers>, const KernelShape&) {
   if (use != BufferUse::staged) return Error{ErrorCode::unsupported, "registered buffers"};
-  auto body = Operation::Body::create(job, body_->session, body_->deadline);
+  auto body = Operation::Body::create(job, body_->session, body_->deadline, body_->recorded);
   if (!body) return std::move(body).error();
   return Operation(*std::move(body));
 }

@@ -55,6 +55,8 @@ struct CommunicatorOptions {
   Bytes memory{std::int64_t{2} << 20};  // allocated on each GPU at first; more follows when a program needs it
   /// How long a kernel waits for another rank before it gives up, from 0.1 s to 24 hours; 0: what P2PLAB_DEADLINE says, else 2 s.
   Seconds deadline{0};
+  /// Buffers may name a journal. Without it kernels that are made for a program have no code for one, and such a call is an error.
+  bool recorded = false;
 };
 
 /// GPU memory of a communicator on one rank.

@@ -94,6 +94,7 @@ Status PacketRun::specialise_rank(std::size_t rank, const Grid& grid) {
                         .blocks_per_processor = static_cast<std::uint32_t>(grid.per_processor),
                         .odd = state.image.whole_packets < state.call.packets,
                         .once = by_row || grid.batch == 1,
+                        .recorded = recorded_,
                         .rows = grid.rows};
   const auto kernel = kernels_.get(state.image, code, device_set_.gpu(rank).capability);
   if (!kernel) return kernel.error();

@@ -182,6 +182,8 @@ Status PacketRun::launch(const RankPackets& state, const std::vector<std::uint64
   const device::LaunchShape shape{.blocks = blocks_, .threads = shape_.threads, .programmatic = shape_.programmatic};
   auto call = state.call;
   call.journal = journal;
+  if (state.special != nullptr && !recorded_ && (journal.counts | journal.ring) != 0)
+    return Error{ErrorCode::invalid_input, "a journal for a communicator whose calls are not recorded"};
   if (state.special == nullptr) return check(device::launch_packets(choice_, shape, state.tables, call, stream), "launch the packet interpreter");
   return check(device::launch_special(state.special, shape, parameters.data(), call, stream, epilogue), "launch the kernel made for the program");
 }

@@ -22,6 +22,7 @@ GpuRun::GpuRun(const Job& job, const RunBuffers& buffers, DeviceSet& device_set)
       device_set_(device_set),
       share_(device_set.ranks_per_gpu() * buffers.at_once),
       deadline_(buffers.deadline),
+      recorded_(buffers.recorded),
       addresses_(job.program->memory.size()),
       layout_(job.plan->schedule, job.program->payload),
       use_(buffers.use),

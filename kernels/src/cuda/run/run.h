@@ -26,6 +26,7 @@ struct RunBuffers {
   std::span<const DeviceBuffers> buffers = {};  // registered ones, by rank
   int at_once = 1;                              // runs that share the GPUs' thread blocks
   Seconds deadline{0};                          // how long a kernel waits for another rank; 0: wait_limit.h says
+  bool recorded = false;                        // calls may name a journal
 };
 
 /// As `options` say.
@@ -119,6 +120,7 @@ class GpuRun {
   std::uint32_t most_blocks_ = 0;  // of a kernel for rows alone; 0: any number
   int share_ = 1;                  // ranks and runs that share a GPU's thread blocks
   Seconds deadline_;               // how long a kernel waits for another rank
+  bool recorded_;                  // calls may name a journal
   std::vector<RankAddresses> addresses_;
 
  private:

@@ -92,6 +92,7 @@ struct PushedShape {
   static constexpr int first_landing = 1;
   static constexpr bool odd = false;
   static constexpr bool once = true;
+  static constexpr bool recorded = true;
   static constexpr image::PacketWave wave(std::uint32_t i) {
     constexpr image::PacketWave table[] = {{0, 0, 1, 1, 0, 0}, {1, 1, 2, 1, 7, Lands}};
     return table[i];
@@ -129,7 +130,7 @@ TEST(FusedKernel, NormsWhatItHoldsInRegisters) {
     r == 0 ? run_taken<2>(*tables.tables, call, rows) : run_taken<1>(*tables.tables, call, rows);
   });
   for (std::size_t r = 0; r < 2; ++r) {
-    const auto written = shape_source(emulation.packet_image(r), false, true);
+    const auto written = shape_source(emulation.packet_image(r), {.once = true, .recorded = true});
     EXPECT_NE(written.find(r == 0 ? "{{0, 0, 1, 1, 0, 0}, {1, 1, 2, 1, 7, 2}}" : "{{0, 0, 1, 1, 0, 0}, {1, 1, 2, 1, 7, 1}}"), std::string::npos)
         << written;
   }
