@@ -117,19 +117,17 @@ TEST(Journals, TellOfEveryCallOnceHoweverManyBlocksItHas) {
 TEST(Journals, AreLeftAloneByCodeThatIsMadeWithoutThem) {
   const auto machine = testing::one_switch(3);
   const auto plan = *testing::plan_on(machine, "two_shot", CollectiveKind::all_reduce);
-  const Payload payload{.elements = 77, .type = DataType::float32};
   std::array<JournalOfTest, 2> journals{};
-  Emulation recorded(machine, plan, payload, {}, false);
+  Emulation recorded(machine, plan, {.elements = 77, .type = DataType::float32}, {}, false);
   recorded.prepare_fixed<device::LamportWire<4>, Float, testing::Shape>(1);
-  Emulation plain(machine, plan, payload, {}, false);
+  Emulation plain(machine, plan, {.elements = 77, .type = DataType::float32}, {}, false);
   plain.prepare_fixed<device::LamportWire<4>, Float, testing::UnrecordedShape>(1);
   recorded.packet_call(0).journal = journals[0].place(7);
   plain.packet_call(0).journal = journals[1].place(7);
   EXPECT_EQ(recorded.call<float>(0), 0);
   EXPECT_EQ(plain.call<float>(0), 0);
   EXPECT_EQ(journals[0].counts.count, 1U);
-  EXPECT_EQ(journals[1].counts.count, 0U);
-  EXPECT_EQ(journals[1].ring.next, 0U);
+  EXPECT_EQ(journals[1].counts.count + journals[1].ring.next, 0U);
 }
 
 // What the generator writes of a two-shot all-reduce of three ranks is what the next test compiles.
@@ -143,7 +141,7 @@ TEST(SpecialCode, SaysOfAProgramWhatTheTestsShapeSays) {
   text << file.rdbuf();
   for (std::size_t rank = 0; rank < 3; ++rank) {
     ASSERT_TRUE(can_specialise(emulation.packet_image(rank)));
-    const auto written = shape_source(emulation.packet_image(rank), {.odd = true, .recorded = true});
+    const auto written = shape_source(emulation.packet_image(rank), {.choice = {}, .odd = true, .recorded = true});
     EXPECT_NE(text.str().find(written), std::string::npos) << written;
   }
 }
