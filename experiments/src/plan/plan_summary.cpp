@@ -97,8 +97,9 @@ std::string to_text(const PlanSummary& plan) {
   if (!plan.bottleneck.empty()) text += fmt::format("  limited by       {}\n", plan.bottleneck);
   text += fmt::format("  predicted        {:.2f} us (bound {})\n", microseconds(plan.predicted), or_dash(in_us(plan.bound), " us"));
   if (plan.multiprocessors > 0) {
-    text += fmt::format("  with {:<12}{:.2f} us, {:+.1f} %: the rest of each GPU is free\n", fmt::format("{} SMs", plan.multiprocessors),
-                        microseconds(plan.with_them), (plan.with_them / plan.predicted - 1) * 100);
+    text += fmt::format("  with {:<12}{:.2f} us, {:+.1f} %: the rest of each GPU is free\n",
+                        fmt::format("{} SM{}", plan.multiprocessors, plan.multiprocessors == 1 ? "" : "s"), microseconds(plan.with_them),
+                        (plan.with_them / plan.predicted - 1) * 100);
   }
   if (plan.interval)
     text += fmt::format("  interval         {:.2f} to {:.2f} us, with what is assumed of the machine at its ends\n", microseconds(plan.interval->low),
