@@ -47,6 +47,7 @@ std::string readable(const std::string& paths) {
 std::string complaint_of(std::string_view name, const std::string& value) {
   constexpr double day = 86400;
   if (name == "P2PLAB_BACKEND") return one_of(value, {"auto", "p2p", "host", "nccl"});
+  if (name == "P2PLAB_ORDER") return one_of(value, {"any", "fixed"});
   if (name == "P2PLAB_MONITOR") return one_of(value, {"off", "basic", "detailed", "steps", "0", "1", ""});
   if (name == "P2PLAB_DEADLINE") return within(value, 0.1, day);
   if (name == "P2PLAB_JOIN" || name == "P2PLAB_TIMEOUT" || name == "P2PLAB_WAIT") return within(value, 0, day);
@@ -77,6 +78,7 @@ const std::vector<Variable>& known_variables() {
       {"P2PLAB_MONITOR_DIR", "/dev/shm", "the same, p2plab monitor and explain", "where records lie"},
       {"P2PLAB_NCCL", "libnccl.so.2", "libp2plab, executors, shim", "the path of NCCL"},
       {"P2PLAB_NVRTC", "libnvrtc.so", "libp2plab, executor cuda", "the path of NVRTC"},
+      {"P2PLAB_ORDER", "any", "libp2plab, NCCL shim", "any, or fixed: one order of sums"},
       {"P2PLAB_PREPARE", "all-reduces from 1 KiB to 1 MiB", "libp2plab", "what is made ready at the beginning"},
       {"P2PLAB_PROFILES", "those installed", "p2plab", "where profiles are looked for"},
       {"P2PLAB_REPORT", "", "NCCL shim", "1 or a file: what was served and passed on, at the end"},
