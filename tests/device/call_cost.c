@@ -6,36 +6,16 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "p2plab/c/p2plab.h"
 
-enum { rounds = 20, calls = 200, count = 4096, skip = 77 };
+#include "measuring.h"
 
-static void* symbol(void* library, const char* name) {
-  void* found = dlsym(library, name);
-  if (found == NULL) {
-    fprintf(stderr, "no %s\n", name);
-    exit(1);
-  }
-  return found;
-}
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
-}
-static int by_size(const void* a, const void* b) { return *(const double*)a < *(const double*)b ? -1 : *(const double*)a > *(const double*)b; }
+enum { rounds = 20, calls = 200, count = 4096, skip = 77 };
 
 static void* driver;
 static uint64_t buffers[2];
 static void* streams[2];
-
-static void must(int code, const char* what) {
-  if (code == 0) return;
-  fprintf(stderr, "%s: %d\n", what, code);
-  exit(1);
-}
 
 /* The median over rounds of the mean of so many calls on both ranks; nothing is held back, for the GPU keeps up. */
 static double cost(int (*body)(int rank)) {
@@ -49,8 +29,7 @@ static double cost(int (*body)(int rank)) {
     if (r >= 0) samples[r] = passed;
     for (int rank = 0; rank < 2; ++rank) must(synchronize(streams[rank]), "wait");
   }
-  qsort(samples, rounds, sizeof *samples, by_size);
-  return samples[rounds / 2];
+  return median(samples, rounds);
 }
 
 static p2plab_comm* comms[2];

@@ -11,35 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "p2plab/c/recorded.h"
+
+#include "measuring.h"
 
 enum { levels = 5, most_ranks = 4, rounds = 61, skip = 77 };
 /* Twice off: what the two differ by is what two copies of one library differ by. */
 static const char* const level_names[levels] = {"off", "basic", "detailed", "steps", "off again"};
 static int ranks = 2;
-
-static void must(int code, const char* what) {
-  if (code == 0) return;
-  fprintf(stderr, "%s: %d\n", what, code);
-  exit(1);
-}
-static void* symbol(void* library, const char* name) {
-  void* found = dlsym(library, name);
-  if (found == NULL) must(1, name);
-  return found;
-}
-static double now(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
-}
-static int by_size(const void* a, const void* b) { return *(const double*)a < *(const double*)b ? -1 : *(const double*)a > *(const double*)b; }
-static double median(double* values, int count) {
-  qsort(values, (size_t)count, sizeof *values, by_size);
-  return values[count / 2];
-}
 
 static int (*synchronize)(void*);
 static int (*begin_capture)(void*, int);
