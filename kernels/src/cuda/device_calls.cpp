@@ -2,6 +2,7 @@
 // What the runtime asks of CUDA itself.
 #include "runtime/device_calls.h"
 
+#include <signal.h>
 #include <array>
 #include <chrono>
 #include <cstring>
@@ -59,6 +60,10 @@ Current::~Current() {
 }
 
 void begin_thread(int device) {
+  sigset_t all;
+  sigfillset(&all);
+  for (const int of_this_thread : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) sigdelset(&all, of_this_thread);
+  pthread_sigmask(SIG_BLOCK, &all, nullptr);
   auto mode = cudaStreamCaptureModeRelaxed;
   cudaThreadExchangeStreamCaptureMode(&mode);
   cudaSetDevice(device);  // an error comes again with the next call

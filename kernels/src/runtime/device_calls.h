@@ -42,7 +42,7 @@ class Current {
 };
 
 /// Begins a thread of our own that works for this GPU, and perhaps for others, too: what it does spoils no capture of others, and it makes no context
-/// on GPU 0, which is every thread's at first.
+/// on GPU 0, which is every thread's at first. The application's signals are left to its own threads.
 void begin_thread(int device);
 Result<bool> capturing(void* stream);
 /// The number of the capture that a stream is in; 0: none.
