@@ -59,6 +59,10 @@ std::vector<std::size_t> Hierarchy::islands_of_members(const IslandLevel& level)
   std::vector<std::size_t> found;
   std::size_t next = 0;
   for (const auto rank : members_) {
+    if (given[rank.index()] == none) {  // on no island: one of its own
+      found.push_back(next++);
+      continue;
+    }
     auto& number = numbers[given[rank.index()]];
     if (number == none) number = next++;
     found.push_back(number);
