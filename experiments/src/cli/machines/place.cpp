@@ -251,7 +251,8 @@ Command place_command(CLI::App& parent) {
   app->add_option("--collective", a->collective, "what to rank them by")->capture_default_str()->type_name("C");
   app->add_option("--top", a->top, "how many kinds to print")->capture_default_str()->check(CLI::PositiveNumber)->type_name("N");
   app->add_flag("--json", a->json, "print all as JSON");
-  add_time_limit(*app, a->limits, "how long to look; then the best of those that were weighed", "");
+  add_time_limit(*app, a->limits, "how long to look; then the best of those that were weighed, but for --groups and --model, which end with an error",
+                 "");
   add_memory_limit(*app, a->limits);
   return {app, [a](Watch& watch) { return print_placements(*a, watch); }};
 }
