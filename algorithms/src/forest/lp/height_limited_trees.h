@@ -50,7 +50,6 @@ class HeightLimitedTrees {
   };
 
   NodeId start_of(LinkId id) const;
-  bool outside(NodeId node) const;
   void find_paths(int from, std::span<const double> prices);
   void give_images(int from, const std::vector<double>& costs);
   std::optional<Tree> by_cost(int root, int most_height) const;

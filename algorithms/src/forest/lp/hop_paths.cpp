@@ -41,7 +41,7 @@ void HeightLimitedTrees::find_paths(int from, std::span<const double> prices) {
     for (const auto id : towards_root_ ? topology_.in_links(at) : topology_.out_links(at)) {
       const auto to = towards_root_ ? topology_.link(id).from : topology_.link(id).to;
       if (to.value == start || to == before || (may_turn_[at.index()] && turns(topology_, before, at, to))) continue;
-      const auto next = to.index() + (may_turn_[to.index()] && outside(at) ? nodes : 0);
+      const auto next = to.index() + (may_turn_[to.index()] && is_network(topology_.node(at).kind) ? nodes : 0);
       const std::pair there{cost + prices[id.index()], links + 1};
       if (there >= best[next]) continue;
       best[next] = there;
@@ -56,11 +56,6 @@ void HeightLimitedTrees::find_paths(int from, std::span<const double> prices) {
 
 // The end of a link from which trees grow over it.
 NodeId HeightLimitedTrees::start_of(LinkId id) const { return towards_root_ ? topology_.link(id).to : topology_.link(id).from; }
-
-bool HeightLimitedTrees::outside(NodeId node) const {
-  const auto kind = topology_.node(node).kind;
-  return kind == NodeKind::nic || kind == NodeKind::network_switch;
-}
 
 // The costs from a representative, by position, serve its images too.
 void HeightLimitedTrees::give_images(int from, const std::vector<double>& costs) {
