@@ -8,8 +8,8 @@
 namespace p2plab::device {
 
 /// A Shape has: waves, sources, stores (of the longest wave), all_stores, width, first_landing (the first wave that waits), odd, once,
-/// recorded (calls may carry a journal); wave(i) and
-/// store_kind(i), which is the source of the wave that is stored, plus `kind_lands` if it goes to a landing area.
+/// recorded (calls may carry a journal); wave(i) and store_kind(i), which is the source of the wave that is stored, plus `kind_lands` if it goes to a
+/// landing area.
 template <class Shape>
 struct FixedTables {
   static constexpr std::uint8_t kind_lands = 8;
@@ -40,13 +40,19 @@ struct FixedTables {
   }
 };
 
+/// Has all parameters of a call read.
+template <class Machine, class Tables>
+constexpr void fetch_call(const Tables& tables, const image::PacketCall& call) {
+  tables.template fetch<Machine>();
+  Machine::keep(call.epochs + call.area + call.packets + call.batch);
+  if constexpr (Tables::recorded) Machine::keep(call.journal.counts + call.journal.ring);
+}
+
 /// A kernel's body: everything that does not depend on the kernel before this one is done while that one still runs.
 template <class Machine, class Wire, class Combine, class Tables>
 constexpr void packet_kernel(const Combine& combine, const Tables& tables, const image::PacketCall& call) {
   Machine::let_next_start();
-  tables.template fetch<Machine>();
-  Machine::keep(call.epochs + call.area + call.packets + call.batch);
-  if constexpr (Tables::recorded) Machine::keep(call.journal.counts + call.journal.ring);
+  fetch_call<Machine>(tables, call);
   Machine::await_previous();
   run_packets<Machine, Wire>(combine, tables, call);
 }

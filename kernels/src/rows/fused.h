@@ -123,8 +123,8 @@ template <class Machine, class Wire, class Combine, class Shape, int Packets, bo
 constexpr void fused_kernel(const Combine& combine, const Tables& tables, const image::PacketCall& call, const image::EpilogueCall& epilogue,
                             std::uint32_t shared) {
   Machine::let_next_start();
-  tables.template fetch<Machine>();
-  Machine::keep(call.epochs + call.area + call.packets + call.batch + call.journal.counts + call.journal.ring + epilogue.residual + epilogue.rows);
+  fetch_call<Machine>(tables, call);
+  Machine::keep(epilogue.residual + epilogue.rows);
   Machine::row_begin(shared);
   if constexpr (Packets > 0 && Taken) {
     prefetch_sources<Machine, Shape>(tables, static_cast<std::uint32_t>(Packets));
