@@ -209,17 +209,21 @@ Status print_placements(const PlaceArguments& arguments, Watch& watch) {
   if (auto able = afford_routes(machine.ranks(), watch); !able) return able;
   watch.showing(fmt::format("weighing sets of GPUs of {}", machine.name()));
   if (!arguments.groups.empty()) return print_groups(arguments, machine, *kind, watch);
-  SoFar so_far;
+  // What is kept may be asked for after this has ended.
+  const auto kept = std::make_shared<const Topology>(machine);
+  const auto so_far = std::make_shared<SoFar>();
   bool early = false;
   const double left_for_the_rest = limit->value_or(Seconds{0}).count() / 4;
   auto placements = place(machine, arguments.gpus, *kind, [&](const Placement& one, std::size_t left) {
-    so_far.add(one);
-    watch.keep([&, left](const std::string&) { return give(arguments, machine, {.placements = so_far.best_first(), .complete = left == 0}, watch); });
+    so_far->add(one);
+    watch.keep([&arguments, &watch, kept, so_far, left](const std::string&) {
+      return give(arguments, *kept, {.placements = so_far->best_first(), .complete = left == 0}, watch);
+    });
     early = left > 0 && limit->has_value() && watch.time_left().value_or(Seconds{0}).count() <= left_for_the_rest;
     return early;
   });
   if (!placements) {
-    watch.finishing();  // what was kept refers to what ends here
+    watch.finishing();
     return std::move(placements).error();
   }
   if (early) std::cerr << fmt::format("note: the time was enough to weigh {} kinds of sets; others may be better\n", placements->size());
