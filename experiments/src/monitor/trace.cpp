@@ -64,9 +64,8 @@ std::string trace_of(const std::vector<RecordedProcess>& processes, const Window
       calls[call.number] = &call;
       events.push_back(call_bar(process, call));
     }
-    constexpr int detailed = 2;
     for (const auto& each : process.replays) {
-      if (process.level >= detailed || each.replays == 0 || each.begun < window.from || each.begun > window.to) continue;
+      if (process.has_each_replay() || each.replays == 0 || each.begun < window.from || each.begun > window.to) continue;
       auto last = each.call;
       last.replayed = true;
       last.begun = each.begun;

@@ -36,8 +36,7 @@ void Watcher::complain(const std::string& what) {
 
 // The mean of what was replayed since the last look.
 void Watcher::count_replays(const RecordedProcess& before, RecordedProcess& now) const {
-  constexpr int detailed = 2;
-  if (now.level >= detailed) return;
+  if (now.has_each_replay()) return;
   now.counted = before.counted;
   for (std::size_t i = 0; i < now.replays.size(); ++i) {
     const auto& is = now.replays[i];

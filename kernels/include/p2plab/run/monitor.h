@@ -103,7 +103,9 @@ struct RecordedProcess {
   int pid = 0;
   std::string source = {};
   std::string program = {};
-  int level = 0;
+  int level = 0;  // 1: basic, 2: detailed, 3: steps
+  /// Is each replay of a graph a call of its own, and not only counted?
+  bool has_each_replay() const { return level > 1; }
   std::uint64_t opened = 0;
   std::uint64_t opened_wall = 0;  // the same moment, ns since 1970
   ProcessState state = ProcessState::running;
