@@ -23,9 +23,7 @@ static inline double now(void) {
   clock_gettime(CLOCK_MONOTONIC, &t);
   return (double)t.tv_sec * 1e6 + (double)t.tv_nsec * 1e-3;
 }
-static inline int by_size(const void* a, const void* b) {
-  return *(const double*)a < *(const double*)b ? -1 : *(const double*)a > *(const double*)b;
-}
+static inline int by_size(const void* a, const void* b) { return *(const double*)a < *(const double*)b ? -1 : *(const double*)a > *(const double*)b; }
 static inline double median(double* values, int count) {
   qsort(values, (size_t)count, sizeof *values, by_size);
   return values[count / 2];

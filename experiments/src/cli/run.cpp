@@ -70,10 +70,8 @@ Status run_gallery_config(std::string_view text, const RunArguments& arguments, 
   auto report = run_gallery(*gallery, progress);
   if (!report) return std::move(report).error();
   if (!arguments.out.empty()) {
-    const std::vector<Attachment> files{{"gallery.json", to_json(*report)},
-                                        {"gallery.csv", to_csv(*report)},
-                                        {"gallery.txt", to_text(*report)},
-                                        {"gallery.html", to_html(*report)}};
+    const std::vector<Attachment> files{
+        {"gallery.json", to_json(*report)}, {"gallery.csv", to_csv(*report)}, {"gallery.txt", to_text(*report)}, {"gallery.html", to_html(*report)}};
     if (auto written = write_files(files, arguments.out); !written) return written;
     progress.note("report written to " + arguments.out);
   }

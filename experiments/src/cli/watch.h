@@ -79,7 +79,7 @@ class Watch {
   std::atomic<int> signal_{0};
   std::atomic<Writer> writer_{Writer::nobody};
   std::atomic<std::thread::id> cutter_{};
-  std::atomic<bool> stops_{false};     // the work ends by itself when asked to
+  std::atomic<bool> stops_{false};      // the work ends by itself when asked to
   std::atomic<double> time_limit_{-1};  // seconds; negative: none
   std::atomic<std::int64_t> memory_limit_;
   std::atomic<std::int64_t> pieces_{0};  // written to stdout

@@ -66,7 +66,8 @@ class TableText {
     const bool first = machine_ == nullptr || *machine_ != middle.machine;
     if (first && machine_ != nullptr) table_.gap();
     auto what = middle.figure.name;
-    if (rows.size() > 1) what = fmt::format("{}: {} pairs, worst x{:.2f}", middle.figure.table, rows.size(), std::ranges::max(rows, {}, &GalleryRow::off).off());
+    if (rows.size() > 1)
+      what = fmt::format("{}: {} pairs, worst x{:.2f}", middle.figure.table, rows.size(), std::ranges::max(rows, {}, &GalleryRow::off).off());
     table_.add({first ? middle.machine : "", first ? middle.profile : "", what, number(middle.figure.published), number(middle.predicted.value),
                 std::string{to_name<Unit>(middle.figure.unit, units)}, fmt::format("{:+.1f}", middle.error_pct()),
                 fmt::format("{}/{}", inside, rows.size()), note_of(middle)});

@@ -45,7 +45,8 @@ SymmetrySearch::SymmetrySearch(const Topology& topology, std::span<const std::in
   for (std::size_t n = 0; n < topology.nodes().size(); ++n) {
     const auto& node = topology.nodes()[n];
     const auto mark = n < marks.size() ? static_cast<std::uint64_t>(marks[n]) : 0;
-    base_.push_back(mix(mix(static_cast<std::uint64_t>(node.kind) + (node.forwards_peers ? 64 : 0), mark), mix(word(node.ingress), word(node.egress))));
+    base_.push_back(
+        mix(mix(static_cast<std::uint64_t>(node.kind) + (node.forwards_peers ? 64 : 0), mark), mix(word(node.ingress), word(node.egress))));
   }
   for (std::size_t g = 0; g < topology.groups().size(); ++g) {
     std::vector<std::int32_t> links;

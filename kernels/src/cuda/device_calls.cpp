@@ -3,6 +3,7 @@
 #include "runtime/device_calls.h"
 
 #include <signal.h>
+
 #include <array>
 #include <chrono>
 #include <cstring>

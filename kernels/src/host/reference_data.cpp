@@ -41,7 +41,8 @@ class Reference {
   using Exact = typename ReferencePattern<E>::Exact;
   using Kept = TestData::Kept;
 
-  Reference(const ReferencePattern<E>& pattern, std::size_t contributors, const Kept* kept) : pattern_(pattern), contributors_(contributors), kept_(kept) {}
+  Reference(const ReferencePattern<E>& pattern, std::size_t contributors, const Kept* kept)
+      : pattern_(pattern), contributors_(contributors), kept_(kept) {}
 
   // Compares one piece of what was received.
   DataCheck compare(std::span<const Received> received, std::int64_t first, std::int64_t last) {

@@ -21,8 +21,8 @@ class FairShare {
   /// Capacities in bytes per second.
   explicit FairShare(std::vector<double> capacities);
 
-  /// A flow of `bytes` over `resources` from time `now` (picoseconds) on; its number may be that of one that has ended. It takes twice its rate of what
-  /// it passes twice, as a budget that the links into and out of a switch share.
+  /// A flow of `bytes` over `resources` from time `now` (picoseconds) on; its number may be that of one that has ended. It takes twice its rate of
+  /// what it passes twice, as a budget that the links into and out of a switch share.
   std::uint32_t add(std::int64_t now, double bytes, std::span<const std::uint32_t> resources);
   void remove(std::uint32_t flow);
   bool valid(const Drain& drain) const { return flows_[drain.flow].active && flows_[drain.flow].version == drain.version; }

@@ -12,7 +12,7 @@ namespace p2plab {
 
 /// A model of the table of GPUs.
 struct GpuKind {
-  std::string title;        // "H200 SXM"
+  std::string title;           // "H200 SXM"
   int pcie_generation = 0;     // 3 to 6; 0: not on PCIe in a way that counts
   int compute_capability = 0;  // 90 for 9.0; 0: no GPU of NVIDIA's
 };

@@ -114,7 +114,8 @@ void take_rate(Bound& bound, const Topology& topology, const std::optional<Price
   bound.part.clear();
   bound.prices = proof.prices;
   bound.cut_latency = Seconds{0};
-  bound.argument = fmt::format("{} {} {:.6g} GB/s{}", what, bound.attained ? "reaches" : "is at most", bound.algbw_gbps(), bound.attained ? " and no more" : "");
+  bound.argument =
+      fmt::format("{} {} {:.6g} GB/s{}", what, bound.attained ? "reaches" : "is at most", bound.algbw_gbps(), bound.attained ? " and no more" : "");
   if (proof.small) {
     bound.argument += fmt::format(": at these prices of a GB/s all there is costs {}, and what carries one at least {}: {}",
                                   to_string(reduced(proof.bound->worth, 1'000'000'000)), static_cast<std::int64_t>(proof.bound->cost),

@@ -43,9 +43,10 @@ struct MscclMoves {
   std::vector<MscclMove> moves;
 };
 
-/// The moves of a program; the plan it was lowered from tells which channel each of its steps is on. Its buffers are cut into the fewest equal chunks of which every instruction moves whole ones, at most `most_count` at a
-/// time. Errors: unsupported: collectives other than all_reduce, all_gather, reduce_scatter and all_to_all among all ranks with equal shares and no
-/// silent member; averages, host memory, explicit routes, nothing to move, and a payload that has no such cut into at most 4096 chunks.
+/// The moves of a program; the plan it was lowered from tells which channel each of its steps is on. Its buffers are cut into the fewest equal chunks
+/// of which every instruction moves whole ones, at most `most_count` at a time. Errors: unsupported: collectives other than all_reduce, all_gather,
+/// reduce_scatter and all_to_all among all ranks with equal shares and no silent member; averages, host memory, explicit routes, nothing to move, and
+/// a payload that has no such cut into at most 4096 chunks.
 Result<MscclMoves> msccl_moves(const Schedule& schedule, const Program& program, std::int64_t most_count);
 
 }  // namespace p2plab

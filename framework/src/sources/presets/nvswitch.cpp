@@ -3,8 +3,8 @@
 // links over all of them, so only the port of a GPU can be a bottleneck. NVLink per GPU and direction, nominal: V100 6 x 25 = 150, A100 12 x 25 =
 // 300, H100 and H200 18 x 25 = 450, B200 18 x 50 = 900 GB/s (NVIDIA's product pages; nvidia-smi shows NV6, NV12, NV18, NV18). NICs, one a GPU: A100
 // 25 GB/s (HDR), later servers 50 GB/s (400 Gb/s); DGX-2 has 8 x 12.5 GB/s, one for two GPUs. ForestColl's A100 model (even and odd NICs on two
-// switches) is network=rail,rails=2. Latency of a link: see tables/link_rates.h. PCIe: one switch for two GPUs and their NICs, two sockets; effective 12 /
-// 24 / 48 GB/s for gen 3 / 4 / 5, socket link by generation (nccl, topo.h).
+// switches) is network=rail,rails=2. Latency of a link: see tables/link_rates.h. PCIe: one switch for two GPUs and their NICs, two sockets; effective
+// 12 / 24 / 48 GB/s for gen 3 / 4 / 5, socket link by generation (nccl, topo.h).
 #include <fmt/format.h>
 
 #include "p2plab/machine/presets.h"

@@ -89,20 +89,20 @@ TEST(NcclTuner, ReadsMetasGrammarAsCsvAndAsJson) {
     {"filter": {"collective": "allreduce", "bytesPerRank": 2048, "numPipeOps": 1},
      "config": {"algorithm": "tree", "protocol": "simple", "channels": 4, "chunkSize": 131072}}]})json";
   for (const auto& text : {csv, json}) {
-  const TunerFile file(test::scratch("rules"), text);
-  for (const int version : {6, 7}) {
-    const LoadedTuner tuner(P2PLAB_NCCL_TUNER, version, 8, 1);
-    EXPECT_EQ(tuner.ask({.function = 2, .bytes = 8 * 8388608}), (TunerChoice{ring, ll128, 0}));
-    EXPECT_EQ(tuner.ask({.function = 2, .bytes = 8 * 8388608 - 8}), ncclsown);
-    EXPECT_EQ(tuner.ask({.bytes = 8 * 1024 - 8}), (TunerChoice{tree, ll, 4}));
-    EXPECT_EQ(tuner.ask({.bytes = 8 * 1024}), ncclsown);
-    EXPECT_EQ(tuner.ask({.bytes = 8 * 2048}), (TunerChoice{tree, simple, 4}));
-    EXPECT_EQ(tuner.ask({.bytes = 8 * 2048, .operations = 2}), ncclsown);
-    EXPECT_EQ(tuner.chunk({.bytes = 8}, tree, ll), std::optional<std::size_t>{65536});
-    EXPECT_EQ(tuner.chunk({.bytes = 8}, ring, ll), std::nullopt);
-    EXPECT_EQ(tuner.chunk({.bytes = 8 * 2048}, tree, simple), std::optional<std::size_t>{131072});
+    const TunerFile file(test::scratch("rules"), text);
+    for (const int version : {6, 7}) {
+      const LoadedTuner tuner(P2PLAB_NCCL_TUNER, version, 8, 1);
+      EXPECT_EQ(tuner.ask({.function = 2, .bytes = 8 * 8388608}), (TunerChoice{ring, ll128, 0}));
+      EXPECT_EQ(tuner.ask({.function = 2, .bytes = 8 * 8388608 - 8}), ncclsown);
+      EXPECT_EQ(tuner.ask({.bytes = 8 * 1024 - 8}), (TunerChoice{tree, ll, 4}));
+      EXPECT_EQ(tuner.ask({.bytes = 8 * 1024}), ncclsown);
+      EXPECT_EQ(tuner.ask({.bytes = 8 * 2048}), (TunerChoice{tree, simple, 4}));
+      EXPECT_EQ(tuner.ask({.bytes = 8 * 2048, .operations = 2}), ncclsown);
+      EXPECT_EQ(tuner.chunk({.bytes = 8}, tree, ll), std::optional<std::size_t>{65536});
+      EXPECT_EQ(tuner.chunk({.bytes = 8}, ring, ll), std::nullopt);
+      EXPECT_EQ(tuner.chunk({.bytes = 8 * 2048}, tree, simple), std::optional<std::size_t>{131072});
+    }
   }
-}
 }
 
 TEST(NcclTuner, AWrongLineIsNamedAndTheOthersHold) {
@@ -166,18 +166,18 @@ TEST(NcclTuner, NoFileCrashesIt) {
   const std::array<std::string, 2> seeds{official, R"json({"rules": [{"filter": {"collective": "allreduce", "bytesPerRank": "[0,1)"},
       "config": {"algorithm": "ring", "protocol": "ll", "channels": 4, "chunkSize": 1}}]})json"};
   for (int i = 0; i < 4000; ++i) {
-  auto text = seeds[random() % 2];
-  text.resize(random() % (text.size() + 1));
-  for (auto changes = random() % 8; changes > 0 && !text.empty(); --changes) text[random() % text.size()] = static_cast<char>(random());
-  const auto [rules, mistakes] = nccl_tuner::read_rules(text);
-  for (const auto& rule : rules) {
-    EXPECT_GE(rule.function, 0);
-    EXPECT_LT(rule.function, 5);
-    EXPECT_LT(rule.algorithm, nccl_tuner::most_algorithms);
-    EXPECT_LT(rule.protocol, nccl_tuner::most_protocols);
-    EXPECT_LE(rule.bytes.least, rule.bytes.most);
+    auto text = seeds[random() % 2];
+    text.resize(random() % (text.size() + 1));
+    for (auto changes = random() % 8; changes > 0 && !text.empty(); --changes) text[random() % text.size()] = static_cast<char>(random());
+    const auto [rules, mistakes] = nccl_tuner::read_rules(text);
+    for (const auto& rule : rules) {
+      EXPECT_GE(rule.function, 0);
+      EXPECT_LT(rule.function, 5);
+      EXPECT_LT(rule.algorithm, nccl_tuner::most_algorithms);
+      EXPECT_LT(rule.protocol, nccl_tuner::most_protocols);
+      EXPECT_LE(rule.bytes.least, rule.bytes.most);
+    }
   }
-}
 }
 
 }  // namespace
