@@ -85,6 +85,7 @@ void Recorder::write_form(Slot& call, int number, const CallInfo& info) {
 }
 
 template void Recorder::write_form(ReplaySlot& call, int number, const CallInfo& info);
+template void Recorder::write_form(CallSlot& call, int number, const CallInfo& info);
 
 std::uint64_t Recorder::begin(int number, const CallInfo& info, Writers writers) {
   if (number < 0 || !ours()) return 0;
@@ -214,6 +215,21 @@ void Recorder::device_end(std::uint64_t number, std::uint64_t when) {
 void Recorder::device_time(std::uint64_t call, std::uint64_t duration) {
   device_begin(call, 1);
   device_end(call, 1 + duration);
+}
+
+bool Recorder::device_has_begun(std::uint64_t number) const {
+  std::uint64_t lap = 0;
+  const auto* const call = at(number, lap);
+  return call != nullptr && (call->device_begun.load(std::memory_order_relaxed) & low48) != 0;
+}
+
+std::uint64_t Recorder::device_ns(std::uint64_t number) const {
+  std::uint64_t lap = 0;
+  const auto* const call = at(number, lap);
+  if (call == nullptr) return 0;
+  const auto begun = call->device_begun.load(std::memory_order_relaxed) & low48;
+  const auto ended = call->device_ended.load(std::memory_order_relaxed) & low48;
+  return begun != 0 && ended > begun ? ended - begun : 0;
 }
 
 void Recorder::step(const StepInfo& info) {

@@ -127,11 +127,17 @@ class Recorder {
   void device_end(std::uint64_t call, std::uint64_t when);
   /// A duration by the device's events.
   void device_time(std::uint64_t call, std::uint64_t duration);
+  bool device_has_begun(std::uint64_t call) const;
+  /// What the device's times of a call came to so far; 0: not known.
+  std::uint64_t device_ns(std::uint64_t call) const;
   /// A call that was captured, as record number `call` says, and is counted from now on: its number among those, or -1 if there is no room, which the
   /// file counts.
   int add_captured(std::uint64_t call, std::uint64_t capture, const CallInfo& info);
   void refuse_captured();
   void replays(int which, const ReplayInfo& info);
+  /// One replay of a captured call, -1: of one that is not counted, as a call of its own that is queued: its number + 1, or 0. Its device times come
+  /// later, as any call's. How it is done, which may be known only now, is said of the captured call, too.
+  std::uint64_t begin_replay(int side, int which, const CallInfo& info);
   /// One replay, as a call of its own that took so long.
   void replayed(int which, std::uint64_t begun, std::uint64_t ns);
   void lose_replays(std::uint64_t count);

@@ -41,6 +41,32 @@ void Recorder::replays(int which, const ReplayInfo& info) {
   slot.replays.store(info.replays, std::memory_order_release);
 }
 
+std::uint64_t Recorder::begin_replay(int side, int which, const CallInfo& info) {
+  if (side < 0 || !ours()) return 0;
+  constexpr auto relaxed = std::memory_order_relaxed;
+  const auto sequence = part<Side>(sides_at)[side].replayed.fetch_add(1, relaxed);
+  std::uint64_t index = 0;
+  auto* const call = claim(index);
+  if (call == nullptr) return 0;
+  const auto lap = lap_of(index, calls_);
+  auto form = info;
+  if (which >= 0 && static_cast<std::uint32_t>(which) < replays_) {
+    form.flags = static_cast<std::uint8_t>(info.flags | monitor::captured);
+    write_form(part<ReplaySlot>(replays_at(calls_, steps_))[which], side, form);
+  }
+  form.flags = static_cast<std::uint8_t>(form.flags | monitor::replayed);
+  call->begun.store(now(), relaxed);
+  call->sequence.store(sequence, relaxed);
+  call->count.store(info.count, relaxed);
+  call->ended.store(lap | static_cast<std::uint64_t>(Progress::queued) << 46, relaxed);
+  call->device_begun.store(lap, relaxed);
+  call->device_ended.store(lap, relaxed);
+  call->graph.store(static_cast<std::uint64_t>(which + 1), relaxed);
+  write_form(*call, side, form);
+  call->stamp.store(2 * (index + 1), std::memory_order_release);
+  return index + 1;
+}
+
 void Recorder::replayed(int which, std::uint64_t begun, std::uint64_t ns) {
   if (which < 0 || static_cast<std::uint32_t>(which) >= replays_ || !ours()) return;
   constexpr auto relaxed = std::memory_order_relaxed;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Records the calls of NCCL (P2PLAB_MONITOR, else level basic, since the plugin was asked for). At level basic NCCL tells of calls only; from
-// detailed on also of its kernels, with the GPU's times. Handles are numbers, not memory: nothing is allocated for an event, and none can be freed
-// too early.
+// detailed on also of its kernels, with the GPU's times, and so of the replays of graphs (for which NCCL then puts a host function into the graph).
+// Handles are numbers, not memory: nothing is allocated for an event, and none can be freed too early.
 #include <cstdint>
 #include <cstring>
 #include <iterator>
@@ -10,6 +10,7 @@
 
 #include "monitor/recorder.h"
 #include "nccl_profiler/interface.h"
+#include "nccl_profiler/kernels.h"
 
 namespace p2plab::nccl_profiler {
 
@@ -20,22 +21,34 @@ using monitor::Kind;
 using monitor::Progress;
 using monitor::Recorder;
 
-Recorder* recorder() { return Recorder::of_process("nccl", monitor::Level::basic); }
+Recorder* recorder() { return Recorder::of_process("nccl", monitor::Level::basic, most_captured); }
 
 struct Context {
   Recorder* recorder = nullptr;
   int side = -1;
 };
 
-// Handles: a call's number and what the event is, in the pointer's bits.
-enum class Handle : std::uintptr_t { api = 1, call = 2, kernel = 3 };
-constexpr int handle_bits = 2;
+// Handles: what an event is, the number of its call, and between them the place: of a kernel its communicator's side, of a captured call which of
+// those it is, from 1 on, or 0 where there was no room.
+enum class Handle : std::uintptr_t {
+  api = 1,
+  api_of_graph = 2,  // of a call that is captured
+  call = 3,
+  replay = 4,
+  kernel = 5
+};
+constexpr int kind_bits = 3;
+constexpr int place_bits = 14;
+static_assert(most_captured < 1U << place_bits);
 
-void* handle_of(std::uint64_t number, Handle kind) {
-  return number == 0 ? nullptr : reinterpret_cast<void*>(static_cast<std::uintptr_t>(number) << handle_bits | static_cast<std::uintptr_t>(kind));
+void* handle_of(std::uint64_t number, Handle kind, unsigned place = 0) {
+  const auto bits =
+      static_cast<std::uintptr_t>(number) << (kind_bits + place_bits) | std::uintptr_t{place} << kind_bits | static_cast<std::uintptr_t>(kind);
+  return number == 0 ? nullptr : reinterpret_cast<void*>(bits);
 }
-std::uint64_t number_of(const void* handle) { return reinterpret_cast<std::uintptr_t>(handle) >> handle_bits; }
-Handle kind_of(const void* handle) { return static_cast<Handle>(reinterpret_cast<std::uintptr_t>(handle) & 3U); }
+std::uint64_t number_of(const void* handle) { return reinterpret_cast<std::uintptr_t>(handle) >> (kind_bits + place_bits); }
+unsigned place_of(const void* handle) { return reinterpret_cast<std::uintptr_t>(handle) >> kind_bits & ((1U << place_bits) - 1); }
+Handle kind_of(const void* handle) { return static_cast<Handle>(reinterpret_cast<std::uintptr_t>(handle) & ((1U << kind_bits) - 1)); }
 
 Kind kind_of(const char* function) {
   struct Known {
@@ -81,19 +94,38 @@ CallInfo info_of(Recorder& recorder, const Collective& c) {
   return info;
 }
 
-// The call that the program made; NCCL tells of its collective later, in the same thread or another, with this one as its parent.
+// The call that the program made; NCCL tells of its collective later, in the same thread or another, with this one as its parent. Of a captured call
+// it does so at each replay, if kernels are asked for.
 void* begin_api(Context& context, const char* function, std::size_t count, const char* type, int root, const void* stream, bool captured) {
+  auto& all = *context.recorder;
   auto info = info_of(function, count, type, root);
   info.stream = monitor::short_of(stream);
   info.flags = captured ? monitor::captured : 0;
-  return handle_of(context.recorder->begin(context.side, info), Handle::api);
+  const auto number = all.begin(context.side, info);
+  if (!captured || all.level() < monitor::Level::detailed) return handle_of(number, Handle::api);
+  return handle_of(number, Handle::api_of_graph, static_cast<unsigned>(all.add_captured(number, 0, info) + 1));
 }
 
 // Under version 4, or if the API's event was left out, the collective is the call.
 void* begin_call(Context& context, const void* parent, const CallInfo& info) {
-  if (parent == nullptr || kind_of(parent) != Handle::api) return handle_of(context.recorder->begin(context.side, info), Handle::call);
-  context.recorder->add_form(number_of(parent), info);
-  return handle_of(number_of(parent), Handle::call);
+  auto& all = *context.recorder;
+  const auto kind = parent == nullptr ? Handle::call : kind_of(parent);
+  if (kind != Handle::api && kind != Handle::api_of_graph) return handle_of(all.begin(context.side, info), Handle::call);
+  all.add_form(number_of(parent), info);
+  if (kind == Handle::api) return handle_of(number_of(parent), Handle::call);
+  return handle_of(begin_replay(all, context.side, static_cast<int>(place_of(parent)) - 1, info), Handle::replay);
+}
+
+// Of a kernel's channels the first that says something of its own.
+void* begin_kernel(Context& context, const void* call, const KernelChannel& kernel) {
+  auto& all = *context.recorder;
+  if (call == nullptr || all.device_has_begun(number_of(call)) || !starts(context.side, kernel.timer)) return nullptr;
+  all.device_begin(number_of(call), kernel.timer);
+  return handle_of(number_of(call), Handle::kernel, static_cast<unsigned>(context.side) % (1U << place_bits));
+}
+
+void end_kernel(Recorder& all, const void* handle, std::uint64_t timer) {
+  if (ends(static_cast<int>(place_of(handle)), timer)) all.device_end(number_of(handle), timer);
 }
 
 NcclResult start(void* given, void** handle, std::uint64_t type, const void* parent, const Detail& detail) {
@@ -125,11 +157,7 @@ NcclResult start(void* given, void** handle, std::uint64_t type, const void* par
       *handle = begin_call(*context, parent, info);
       break;
     }
-    case kernel_channel:
-      if (parent == nullptr) break;
-      context->recorder->device_begin(number_of(parent), detail.kernel_channel.timer);
-      *handle = handle_of(number_of(parent), Handle::kernel);
-      break;
+    case kernel_channel: *handle = begin_kernel(*context, parent, detail.kernel_channel); break;
     default: break;
   }
   return success;
@@ -141,14 +169,14 @@ NcclResult start_v5(void* context, void** handle, EventV5* event) { return start
 // The end of an API's event or of a collective's is that of its queueing: in one node NCCL tells no other end than that of its kernels.
 NcclResult stop(void* handle) {
   auto* const all = recorder();
-  if (all != nullptr && handle != nullptr && kind_of(handle) != Handle::kernel) all->end(number_of(handle), Progress::queued);
+  if (all != nullptr && handle != nullptr && kind_of(handle) < Handle::replay) all->end(number_of(handle), Progress::queued);
   return success;
 }
 
 NcclResult record(void* handle, int state, State* arguments) {
   auto* const all = recorder();
   if (all != nullptr && handle != nullptr && arguments != nullptr && state == kernel_channel_stop && kind_of(handle) == Handle::kernel)
-    all->device_end(number_of(handle), arguments->timer);
+    end_kernel(*all, handle, arguments->timer);
   return success;
 }
 
@@ -177,7 +205,9 @@ NcclResult init_v6(void** context, std::uint64_t communicator, int* mask, const 
 
 NcclResult finalize(void* given) {
   const std::unique_ptr<Context> context(static_cast<Context*>(given));
-  if (context != nullptr) context->recorder->close_side(context->side);
+  if (context == nullptr) return success;
+  count_last(*context->recorder, context->side);
+  context->recorder->close_side(context->side);
   return success;
 }
 
