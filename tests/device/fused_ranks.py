@@ -31,17 +31,27 @@ def forms():
     yield {"norm": "none", "float8": "token", "weight": False, "normed": False}
 
 
+def gpu_of(torch, rank):
+    return torch.device("cuda", rank % torch.cuda.device_count())
+
+
+def synchronize(torch):
+    for device in range(torch.cuda.device_count()):
+        torch.cuda.synchronize(device)
+
+
 class Case:
     """The tensors of one rank."""
 
     def __init__(self, torch, rank, shape, dtype, form, seed):
         made = torch.Generator(device="cpu").manual_seed(seed * 100 + rank)
-        whole = lambda *size: torch.randint(-3, 4, size, generator=made).to(dtype).cuda()
+        device = gpu_of(torch, rank)
+        whole = lambda *size: torch.randint(-3, 4, size, generator=made).to(dtype).to(device)
         self.x, self.residual = whole(*shape), whole(*shape)
         self.weight, self.bias = whole(shape[1]) + 0.5, whole(shape[1])
         self.sum, self.normed = torch.full_like(self.x, 7), torch.full_like(self.x, 7)
-        self.quantised = torch.zeros(shape, dtype=torch.float8_e4m3fn, device="cuda")
-        self.scales = torch.full((shape[0] * max(1, shape[1] // 128),), 0.25, dtype=torch.float32, device="cuda")
+        self.quantised = torch.zeros(shape, dtype=torch.float8_e4m3fn, device=device)
+        self.scales = torch.full((shape[0] * max(1, shape[1] // 128),), 0.25, dtype=torch.float32, device=device)
         self.form = form
 
     def words(self, shape):
@@ -62,7 +72,7 @@ class Case:
         """What of the outputs is not what float64 says, as text; empty: all is right."""
         form, kind = self.form, str(self.x.dtype).removeprefix("torch.")
         unit = UNIT[kind]
-        z = (total.float() + self.residual.float()).to(self.x.dtype)
+        z = (total.to(self.x.device).float() + self.residual.float()).to(self.x.dtype)
         if not torch.equal(z, self.sum):
             return f"sum: {(z.double() - self.sum.double()).abs().max().item()}"
         z = z.double()
@@ -117,8 +127,8 @@ def check_data(torch, groups, streams, quick):
                 if dtype is not torch.bfloat16 and shape not in ((3, 4096), (5, 1000)):
                     continue
                 cases = [Case(torch, group.rank, shape, dtype, form, done) for group in groups]
-                torch.cuda.synchronize()
-                total = torch.stack([case.x.double() for case in cases]).sum(0).to(dtype)
+                synchronize(torch)
+                total = torch.stack([case.x.double().cpu() for case in cases]).sum(0).to(dtype)
                 prepare_all(groups, cases, shape, dtype)
                 for _ in range(3):
                     run_all(torch, groups, streams, cases, shape, dtype)
@@ -127,6 +137,19 @@ def check_data(torch, groups, streams, quick):
                         wrong.append((shape, dtype, form, why))
                 done += 1
     return done, wrong
+
+
+def check_streams(torch, p2plab, groups, streams):
+    """A stream of another GPU is refused before anything is put on it. Needs two GPUs."""
+    if torch.cuda.device_count() == 1:
+        print("streams of another GPU: skipped, there is one GPU", flush=True)
+        return 0
+    case = Case(torch, groups[0].rank, (3, 4096), torch.bfloat16, {"norm": "rms"}, 0)
+    try:
+        groups[0].run_fused(case.x.data_ptr(), case.x.numel(), "bfloat16", streams[1].cuda_stream, **case.words((3, 4096)))
+    except p2plab.Error as error:
+        return int("the stream is one of GPU 1, and this rank works on GPU 0" not in str(error))
+    return 1
 
 
 def check_rows_alone(torch, groups, streams):
@@ -140,7 +163,7 @@ def check_rows_alone(torch, groups, streams):
         one = [Case(torch, group.rank, (1, hidden), torch.bfloat16, form, 2) for group in groups]
         for alone, among in zip(one, many):
             alone.x, alone.residual, alone.weight = among.x[row:row + 1].clone(), among.residual[row:row + 1].clone(), among.weight
-        torch.cuda.synchronize()
+        synchronize(torch)
         prepare_all(groups, one, (1, hidden), torch.bfloat16)
         run_all(torch, groups, streams, one, (1, hidden), torch.bfloat16)
         for alone, among in zip(one, many):
@@ -157,7 +180,7 @@ def check_graphs(torch, groups, streams):
         group_words = case.words(shape)
         if group is groups[0]:
             group.prepare_fused(case.x.numel(), "bfloat16", **group_words)
-    torch.cuda.synchronize()
+    synchronize(torch)
     for group, stream, case in zip(groups, streams, cases):
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, stream=stream, capture_error_mode="relaxed"):
@@ -168,8 +191,8 @@ def check_graphs(torch, groups, streams):
     for round in range(5):
         for case in cases:
             case.x.add_(1 + round)
-        torch.cuda.synchronize()
-        total = torch.stack([case.x.double() for case in cases]).sum(0).to(torch.bfloat16)
+        synchronize(torch)
+        total = torch.stack([case.x.double().cpu() for case in cases]).sum(0).to(torch.bfloat16)
         for graph, stream in zip(graphs, streams):
             with torch.cuda.stream(stream):
                 graph.replay()
@@ -197,7 +220,7 @@ def timed(torch, bodies, streams, calls=20, rounds=15):
                 graph.replay()
                 end.record()
                 marks.append((begin, end))
-        torch.cuda.synchronize()
+        synchronize(torch)
         rows.append(max(begin.elapsed_time(end) for begin, end in marks) * 1000 / calls)
     return sorted(rows[3:])[rounds // 2]
 
@@ -225,7 +248,7 @@ def time_one_rank(torch, p2plab, stream):
 
             with torch.cuda.stream(stream):
                 theirs(0, 0)
-            torch.cuda.synchronize()
+            synchronize(torch)
             print(f"  {shape} {form.get('float8') or 'bf16'}: {timed(torch, [ours], [stream]):.2f}  {timed(torch, [theirs], [stream]):.2f}", flush=True)
     group.close()
 
@@ -278,11 +301,13 @@ def main():
         print("skipped: PyTorch finds no GPU")
         return SKIP
     groups = p2plab.Group.all([r % torch.cuda.device_count() for r in range(args.ranks)], prepare="", load_nccl=0)
-    streams = [torch.cuda.Stream() for _ in groups]
+    streams = [torch.cuda.Stream(gpu_of(torch, group.rank)) for group in groups]
     done, wrong = check_data(torch, groups, streams, args.quick)
     print(f"{args.ranks} ranks: {done} cases, {len(wrong)} wrong", flush=True)
     for what in wrong[:8]:
         print("  ", *what, flush=True)
+    foreign = check_streams(torch, p2plab, groups, streams)
+    print(f"streams of another GPU that were taken: {foreign}", flush=True)
     alone, graphs = check_rows_alone(torch, groups, streams), check_graphs(torch, groups, streams)
     print(f"rows whose bits change with their neighbours: {alone}; replays of graphs wrong: {graphs}", flush=True)
     if args.time:
@@ -290,7 +315,7 @@ def main():
         time_one_rank(torch, p2plab, streams[0])
     for group in groups:
         group.close()
-    return 1 if wrong or alone or graphs else 0
+    return 1 if wrong or foreign or alone or graphs else 0
 
 
 if __name__ == "__main__":

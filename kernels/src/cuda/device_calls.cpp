@@ -70,6 +70,12 @@ void begin_thread(int device) {
   cudaSetDevice(device);  // an error comes again with the next call
 }
 
+Result<int> device_of(void* stream) {
+  int device = -1;
+  if (auto done = cuda::check(cudaStreamGetDevice(handle(stream), &device), "ask for the GPU of a stream"); !done) return done.error();
+  return device;
+}
+
 Result<bool> capturing(void* stream) {
   auto status = cudaStreamCaptureStatusNone;
   if (auto done = cuda::check(cudaStreamIsCapturing(handle(stream), &status), "ask whether a stream is captured"); !done) return done.error();

@@ -44,6 +44,8 @@ class Current {
 /// Begins a thread of our own that works for this GPU, and perhaps for others, too: what it does spoils no capture of others, and it makes no context
 /// on GPU 0, which is every thread's at first. The application's signals are left to its own threads.
 void begin_thread(int device);
+/// The GPU that a stream is of; of the streams that each GPU has by itself, the current one.
+Result<int> device_of(void* stream);
 Result<bool> capturing(void* stream);
 /// The number of the capture that a stream is in; 0: none.
 Result<std::uint64_t> capture_of(void* stream);

@@ -140,8 +140,13 @@ Result<bool> Engine::run_in_pieces(int rank, const Call& call, const DeviceBuffe
 
 // Calls of one communicator run one after another, whatever streams they are put on. What a capture holds is in the order of its own stream.
 Status Engine::keep_order(Side& side, void* stream) {
-  const bool other = side.used && side.last_stream != stream;
-  if (other) {
+  if (side.used && side.last_stream == stream) return {};
+  // On a stream of another GPU the kernel would run there, beside that GPU's rank, and wait for itself.
+  const auto of = device::device_of(stream);
+  if (!of) return of.error();
+  if (*of != side.device)
+    return Error{ErrorCode::invalid_input, fmt::format("the stream is one of GPU {}, and this rank works on GPU {}", *of, side.device)};
+  if (side.used) {
     const auto now = device::capturing(stream);
     const auto before = device::capturing(side.last_stream);
     if (!now || !before) return now ? before.error() : now.error();
