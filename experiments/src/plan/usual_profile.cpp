@@ -25,25 +25,11 @@ std::vector<std::string> words_of(const std::string& title) {
 }
 
 // GPUs of one architecture: the profile that stands for each (rule 7 of profiles/make.py).
-constexpr auto relatives = std::to_array<std::pair<std::string_view, std::string_view>>({{"a800", "a100"},
-                                                                                         {"a30", "a100"},
-                                                                                         {"a40", "pcie4"},
-                                                                                         {"h20", "h100"},
-                                                                                         {"h800", "h100"},
-                                                                                         {"gh200", "h100"},
-                                                                                         {"b100", "b200"},
-                                                                                         {"b300", "b200"},
-                                                                                         {"gb200", "b200"},
-                                                                                         {"gb300", "b200"},
-                                                                                         {"mi50", "mi100"},
-                                                                                         {"mi60", "mi100"},
-                                                                                         {"mi210", "mi250x"},
-                                                                                         {"mi250", "mi250x"},
-                                                                                         {"mi300a", "mi300x"},
-                                                                                         {"mi308x", "mi300x"},
-                                                                                         {"mi325x", "mi300x"},
-                                                                                         {"mi350x", "mi355x"},
-                                                                                         {"pcie6", "pcie5"}});
+constexpr auto relatives = std::to_array<std::pair<std::string_view, std::string_view>>(
+    {{"a800", "a100"},     {"a30", "a100"},      {"a40", "pcie4"},     {"h20", "h100"},      {"h20-3e", "h100"},
+     {"h800", "h100"},     {"gh200", "h100"},    {"b100", "b200"},     {"b300", "b200"},     {"gb200", "b200"},
+     {"gb300", "b200"},    {"mi50", "mi100"},    {"mi60", "mi100"},    {"mi210", "mi250x"},  {"mi250", "mi250x"},
+     {"mi300a", "mi300x"}, {"mi308x", "mi300x"}, {"mi325x", "mi300x"}, {"mi350x", "mi355x"}, {"pcie6", "pcie5"}});
 
 std::string profile_for(const std::string& word) {
   if (known_profile(word)) return word;

@@ -27,11 +27,13 @@ struct CpuGeneration {
   double least = 0;  // what peers' reports span
   double most = 0;   // what the wires carry
   int sockets = 2;   // of one server at most, of those with GPUs
+  int pcie = 5;      // the generation of its PCIe
 };
 
 /// The generation of a CPU, null if it is not known.
 const CpuGeneration* cpu_generation(const CpuModel& cpu);
-/// By a name such as "turin", "zen5" or "sapphire rapids". Errors: unknown_name with the nearest.
+/// By a name such as "turin", "zen5" or "sapphire rapids", or as lscpu prints it: "AMD EPYC 9575F 64-Core Processor", "Intel(R) Xeon(R) Gold 6226 CPU
+/// @ 2.70GHz". Errors: unknown_name with the nearest.
 Result<const CpuGeneration*> find_cpu_generation(std::string_view name);
 
 /// What stands in for an unknown CPU: one of the PCIe generation of its GPUs (3 to 6).
