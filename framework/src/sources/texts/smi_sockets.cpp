@@ -13,6 +13,9 @@ namespace p2plab {
 
 namespace {
 
+// Several nodes or none are no place of a GPU: "0-1", "0,8,252-255".
+std::string one_node(const std::string& text) { return text.find_first_of("-,") == std::string::npos ? text : std::string{}; }
+
 // The number at the start of "3", "0-15,32-47"; -1 if there is none.
 int first_number(const std::string& text) {
   int value = -1;
@@ -22,16 +25,19 @@ int first_number(const std::string& text) {
 
 class SocketFinder {
  public:
-  explicit SocketFinder(const SmiMatrix& matrix) : matrix_(matrix), sets_(matrix.gpus) {}
+  explicit SocketFinder(const SmiMatrix& matrix) : matrix_(matrix), sets_(matrix.gpus), numa_(matrix.numa), cpus_(matrix.cpus) {}
 
   SmiSockets run() {
+    std::ranges::transform(numa_, numa_.begin(), one_node);
     join_by_words();
+    drop_numbers_that_tell_nothing();
     join_by_numbers();
     std::map<std::size_t, std::vector<std::size_t>> parts;
     for (std::size_t i = 0; i < matrix_.gpus; ++i) parts[sets_.of(i)].push_back(i);
     const bool numbered = std::ranges::all_of(parts, [&](const auto& part) { return number_of(part.second) >= 0; });
     sockets_.of_gpu.assign(matrix_.gpus, 0);
-    if (parts.size() > 2 && !numbered) return untold();
+    const bool alone = parts.size() == matrix_.gpus;  // SYS between any two
+    if (!numbered && (parts.size() > 2 || (alone && same_for_all_))) return untold();
     for (const auto& [first, gpus] : parts) {
       for (const auto gpu : gpus) sockets_.of_gpu[gpu] = static_cast<int>(sockets_.hosts.size());
       sockets_.hosts.push_back({.machine = "0", .numa = numbered ? number_of(gpus) : -1});
@@ -53,19 +59,39 @@ class SocketFinder {
     }
   }
 
+  // All GPUs at the same CPUs, and SYS between some: a job's CPUs, a container's, a virtual machine's or those of all nodes. Then words tell more.
+  void drop_numbers_that_tell_nothing() {
+    const auto key = [&](std::size_t i) -> const std::string& { return numa_[i].empty() ? cpus_[i] : numa_[i]; };
+    for (std::size_t i = 0; i < matrix_.gpus; ++i) {
+      if (key(i).empty() || key(i) != key(0)) return;
+    }
+    for (std::size_t a = 0; a < matrix_.gpus; ++a) {
+      for (std::size_t b = 0; b < a; ++b) {
+        if (cell(a, b).path != SmiPath::sys || same_for_all_) continue;
+        same_for_all_ = true;
+        sockets_.warnings.push_back(
+            fmt::format("{} between gpu{} and gpu{}, but all GPUs show the same CPUs or NUMA nodes: these tell nothing", cell(a, b).word, b, a));
+      }
+    }
+    if (!same_for_all_) return;
+    numa_.assign(matrix_.gpus, {});
+    cpus_.assign(matrix_.gpus, {});
+  }
+
   // NV# hides how two GPUs meet on PCIe; then their NUMA nodes tell, or their CPUs.
   void join_by_numbers() {
     std::map<std::string, std::size_t> first;
     std::vector<std::string> odd;
     for (std::size_t i = 0; i < matrix_.gpus; ++i) {
-      const auto& key = matrix_.numa[i].empty() ? matrix_.cpus[i] : matrix_.numa[i];
+      const auto& key = numa_[i].empty() ? cpus_[i] : numa_[i];
       if (key.empty()) continue;
       const auto [other, is_new] = first.emplace(key, i);
       if (is_new) continue;
-      if (cell(i, other->second).path == SmiPath::sys) odd.push_back(fmt::format("gpu{} and gpu{}", other->second, i));
+      if (cell(i, other->second).path == SmiPath::sys)
+        odd.push_back(fmt::format("{} between gpu{} and gpu{}", cell(i, other->second).word, other->second, i));
       sets_.join(i, other->second);
     }
-    if (!odd.empty()) sockets_.warnings.push_back(fmt::format("SYS between {}, but one NUMA node: the numbers are believed", odd.front()));
+    if (!odd.empty()) sockets_.warnings.push_back(fmt::format("{}, but one NUMA node or the same CPUs: the numbers are believed", odd.front()));
     hidden_by_nvlink();
   }
 
@@ -74,7 +100,7 @@ class SocketFinder {
     bool any = false;
     for (std::size_t a = 0; a < matrix_.gpus; ++a) {
       for (std::size_t b = 0; b < a; ++b) {
-        const bool unknown = matrix_.numa[a].empty() && matrix_.cpus[a].empty() && matrix_.numa[b].empty() && matrix_.cpus[b].empty();
+        const bool unknown = numa_[a].empty() && cpus_[a].empty() && numa_[b].empty() && cpus_[b].empty();
         if (!unknown || cell(a, b).path != SmiPath::nvlink || sets_.of(a) == sets_.of(b)) continue;
         sets_.join(a, b);
         any = true;
@@ -87,7 +113,7 @@ class SocketFinder {
   int number_of(const std::vector<std::size_t>& gpus) const {
     int least = -1;
     for (const auto gpu : gpus) {
-      const int number = first_number(matrix_.numa[gpu].empty() ? matrix_.cpus[gpu] : matrix_.numa[gpu]);
+      const int number = first_number(numa_[gpu].empty() ? cpus_[gpu] : numa_[gpu]);
       if (number >= 0 && (least < 0 || number < least)) least = number;
     }
     return least;
@@ -95,7 +121,7 @@ class SocketFinder {
 
   template <class Parts>
   bool by_node_numbers(const Parts& parts) const {
-    return std::ranges::all_of(parts, [&](const auto& part) { return !matrix_.numa[part.second.front()].empty(); });
+    return std::ranges::all_of(parts, [&](const auto& part) { return !numa_[part.second.front()].empty(); });
   }
 
   // First CPUs are no numbers of NUMA nodes, but their order is.
@@ -114,7 +140,9 @@ class SocketFinder {
     sockets_.values.push_back({.what = "sockets",
                                .value = "one, for all GPUs",
                                .origin = Origin::assumed,
-                               .source = "SYS between GPUs and no numbers of NUMA nodes or CPUs, so which share a socket cannot be told",
+                               .source = same_for_all_
+                                             ? "SYS between GPUs, but the same CPUs or NUMA node for all, so which share a socket cannot be told"
+                                             : "SYS between GPUs and no numbers of NUMA nodes or CPUs, so which share a socket cannot be told",
                                .key = "sockets"});
     return std::move(sockets_);
   }
@@ -138,6 +166,9 @@ class SocketFinder {
 
   const SmiMatrix& matrix_;
   Sets sets_;
+  std::vector<std::string> numa_;  // by GPU, where it tells something
+  std::vector<std::string> cpus_;
+  bool same_for_all_ = false;
   SmiSockets sockets_;
 };
 
