@@ -200,7 +200,18 @@ class SmiTreeBuilder {
       }
       if (island.switched) gpu.lanes.push_back({"fffffff:ff:ff.0", "0x068000", most, false});
     }
+    if (const auto left = lanes_to_cpu(i); left > 0)
+      gpu.chip_to_chip = {GBps(left * model_->link), Origin::known, "POWER8 and 9: the NVLinks that lead to no GPU lead to the CPU"};
     tree_.devices.push_back(std::move(gpu));
+  }
+
+  // What a GPU at a POWER CPU has left for it.
+  int lanes_to_cpu(std::size_t gpu) const {
+    const auto cpu = answers_.cpu.empty() ? nullptr : *find_cpu_generation(answers_.cpu);
+    if (!named_ || cpu == nullptr || !(cpu->names.starts_with("power8") || cpu->names.starts_with("power9"))) return 0;
+    int shown = 0;
+    for (std::size_t other = 0; other < matrix_.gpus; ++other) shown += lanes(gpu, other);
+    return std::max(model_->links - shown, 0);
   }
 
   // A network interface hangs where its nearest GPU does; it adds no way between GPUs.
@@ -222,7 +233,8 @@ class SmiTreeBuilder {
     if (!named_ || model_->links == 0 || matrix_.gpus < 2) return;
     std::vector<std::string> without;
     for (std::size_t i = 0; i < matrix_.gpus; ++i) {
-      if (std::ranges::none_of(matrix_.cells[i], [](const SmiCell& one) { return one.lanes > 0; })) without.push_back(bus_id(i));
+      const bool shows = std::ranges::any_of(matrix_.cells[i], [](const SmiCell& one) { return one.lanes > 0; });
+      if (!shows && lanes_to_cpu(i) == 0) without.push_back(bus_id(i));
     }
     note_fewer_nvlinks();
     if (without.empty()) return;
@@ -239,7 +251,7 @@ class SmiTreeBuilder {
       for (const auto gpu : island.gpus) {
         int shown = 0;
         for (const auto peer : island.gpus) shown = island.switched ? std::max(shown, lanes(gpu, peer)) : shown + lanes(gpu, peer);
-        if (shown < model_->links) fewer[shown].push_back(bus_id(gpu));
+        if (shown < model_->links && lanes_to_cpu(gpu) == 0) fewer[shown].push_back(bus_id(gpu));
       }
     }
     for (const auto& [shown, gpus] : fewer)
