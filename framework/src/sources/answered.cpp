@@ -8,6 +8,7 @@
 
 #include "p2plab/machine/gpu_kind.h"
 #include "p2plab/machine/presets.h"
+#include "sources/device_rates.h"
 #include "sources/tables/cpu_models.h"
 #include "sources/tables/gpu_models.h"
 #include "sources/tables/link_rates.h"
@@ -33,10 +34,11 @@ class Answering {
   Result<Topology> run() {
     refuse_answers_about_the_graph();
     if (!answers_.gpu.empty()) answer_gpu();
-    if (answers_.pcie > Bandwidth{}) put("pcie", {"pcie", "pcie_width", "gpu"}, "PCIe", {answers_.pcie, Origin::read, "--machine pcie"});
+    if (answers_.pcie > Bandwidth{}) put_pcie("pcie", {answers_.pcie, Origin::read, "--machine pcie"});
     if (answers_.pcie_gen > 0 || answers_.pcie_width > 0) answer_pcie_generation();
     if (!answers_.cpu.empty()) answer_cpu();
     if (answers_.socket_link > Bandwidth{}) put("socket_link", {"socket_link"}, "", {answers_.socket_link, Origin::read, "--machine socket_link"});
+    if (answers_.host_memory > Bandwidth{}) put("host_memory", {"host_memory"}, "", {answers_.host_memory, Origin::read, "--machine host_memory"});
     if (answers_.nic > Bandwidth{}) put("nic", {"nic"}, "", {answers_.nic, Origin::read, "--machine nic"});
     if (error_) return *std::move(error_);
     std::vector<LinkRate> rates;
@@ -76,7 +78,7 @@ class Answering {
     changed_.resize(sources_.values.size());
     for (std::size_t i = 0; i < sources_.values.size(); ++i) {
       auto& value = sources_.values[i];
-      if (value.links.empty() || std::ranges::find(keys, value.key) == keys.end() || !value.what.starts_with(what)) continue;
+      if ((value.links.empty() && !staged()) || std::ranges::find(keys, value.key) == keys.end() || !value.what.starts_with(what)) continue;
       value = {value.what, fmt::format("{:.6g} GB/s", answer.rate.gbps()), answer.origin, answer.source, "", answer.least, answer.most, value.links};
       changed_[i] = answer.rate;
       asked = true;
@@ -84,6 +86,24 @@ class Answering {
     if (!asked)
       fail(fmt::format("nothing of '{}' asks for {}", topology_.name(), key),
            "a topology file of ours and a preset say their rates themselves; answers are for texts, XML and what 'topo show' asks");
+  }
+
+  // Does data go through host memory at a part of PCIe's rate, so that PCIe itself has no links?
+  bool staged() const {
+    return std::ranges::any_of(sources_.values, [](const SourcedValue& value) { return value.key == "host_memory" && !value.links.empty(); });
+  }
+
+  void put_pcie(const std::string& key, const Answer& answer, const std::vector<std::string_view>& keys = {"pcie", "pcie_width", "gpu"}) {
+    put(key, keys, "PCIe", answer);
+    const auto part = through_host_memory({answer.rate, answer.origin, answer.source});
+    for (std::size_t i = 0; i < sources_.values.size(); ++i) {
+      auto& value = sources_.values[i];
+      if (value.key != "host_memory" || value.links.empty()) continue;
+      value.value = fmt::format("{:.6g} GB/s", part.rate.gbps());
+      value.least = part.least;
+      value.most = part.most;
+      changed_[i] = part.rate;
+    }
   }
 
   // Names the GPUs of a machine that does not, for costs and tables; and their PCIe where that rests on it.
@@ -94,14 +114,14 @@ class Answering {
     const auto kind = gpu_kind(topology_);
     if (kind && kind->title != model->title)
       return fail(fmt::format("'{}' has {}, not {}", topology_.name(), kind->title, model->title), "leave gpu=... away, or take another machine");
-    const auto rests = [](const SourcedValue& value) { return value.key == "gpu" && !value.links.empty(); };
+    const auto rests = [](const SourcedValue& value) { return value.key == "gpu" && (!value.links.empty() || value.what.starts_with("PCIe")); };
     for (const auto& value : sources_.values) {
       if (rests(value) && !value.what.starts_with("PCIe"))
         return fail(fmt::format("{} of '{}' rests on the GPU, too, and is settled in this file", value.what, topology_.name()),
                     "make the machine of its text or XML again: p2plab topo import --machine gpu=...");
     }
     if (std::ranges::any_of(sources_.values, rests))
-      put("gpu", {"gpu"}, "PCIe", {pcie_rate(*model), Origin::known, fmt::format("table of GPUs: {}", model->title)});
+      put_pcie("gpu", {pcie_rate(*model), Origin::known, fmt::format("table of GPUs: {}", model->title)}, {"gpu"});
     if (!kind) sources_.values.push_back(*gpu_source(answers_.gpu, Origin::read, "--machine gpu"));
   }
 
@@ -110,7 +130,7 @@ class Answering {
     if (answers_.pcie_gen == 0 || answers_.pcie_width == 0 || !rate)
       return fail(fmt::format("of a graph such as '{}', pcie_gen and pcie_width are answered together", topology_.name()),
                   "--machine pcie_gen=4 --machine pcie_width=16, or pcie=31.5");
-    put("pcie_gen and pcie_width", {"pcie", "pcie_width", "gpu"}, "PCIe", {*rate, Origin::read, "--machine pcie_gen, pcie_width"});
+    put_pcie("pcie_gen and pcie_width", {*rate, Origin::read, "--machine pcie_gen, pcie_width"});
   }
 
   void answer_cpu() {

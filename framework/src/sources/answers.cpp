@@ -76,6 +76,7 @@ constexpr std::array keys{
     Key{"nvlink", [](const std::string& text, MachineAnswers& answers) { return put(rate(text), answers.nvlink); }},
     Key{"nvswitch", [](const std::string& text, MachineAnswers& answers) { return put(yes_or_no(text), answers.nvswitch); }},
     Key{"peer_access", [](const std::string& text, MachineAnswers& answers) { return put(yes_or_no(text), answers.peer_access); }},
+    Key{"host_memory", [](const std::string& text, MachineAnswers& answers) { return put(rate(text), answers.host_memory); }},
     Key{"nic", [](const std::string& text, MachineAnswers& answers) { return put(rate(text), answers.nic); }},
     Key{"pcie_beside_nvlink", [](const std::string& text, MachineAnswers& answers) { return put(yes_or_no(text), answers.pcie_beside_nvlink); }}};
 

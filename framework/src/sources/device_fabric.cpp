@@ -173,4 +173,11 @@ void DeviceFabric::add_parts(Topology::Builder& builder, const std::vector<NodeI
   }
 }
 
+Error no_gpus(const DeviceTree& tree) {
+  Error error{ErrorCode::invalid_input, "no GPU can be recognised: no device has a <gpu> element or a GPU's PCI class"};
+  if (tree.unknown_devices > 0) error.message += fmt::format(" ({} devices have no class at all)", tree.unknown_devices);
+  error.notes.emplace_back("NCCL fills such a file in when it runs: set NCCL_TOPO_DUMP_FILE on the machine and import what it writes");
+  return error;
+}
+
 }  // namespace p2plab

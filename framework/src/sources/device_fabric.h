@@ -10,6 +10,9 @@
 
 namespace p2plab {
 
+/// The fault of a description in which nothing is a GPU.
+Error no_gpus(const DeviceTree& tree);
+
 class DeviceFabric {
  public:
   /// `gpus` are devices in order of rank.

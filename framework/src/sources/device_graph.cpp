@@ -26,7 +26,7 @@ class MachineBuilder {
 
   Result<Imported> run() {
     choose_gpus();
-    if (gpus_.empty()) return no_gpus();
+    if (gpus_.empty()) return no_gpus(tree_);
     const DeviceFabric fabric(tree_, gpus_, answers_);
     const DevicePeers peers(tree_, gpus_, fabric, answers_);
     for (const auto gpu : gpus_) nodes_[gpu] = builder_.add_node({.name = name(gpu), .kind = NodeKind::gpu});
@@ -71,13 +71,6 @@ class MachineBuilder {
     for (std::size_t g = 0; g < gpus_.size(); ++g) numbers_[gpus_[g]] = static_cast<int>(g);
   }
 
-  Error no_gpus() const {
-    Error error{ErrorCode::invalid_input, "no GPU can be recognised: no device has a <gpu> element or a GPU's PCI class"};
-    if (tree_.unknown_devices > 0) error.message += fmt::format(" ({} devices have no class at all)", tree_.unknown_devices);
-    error.notes.emplace_back("NCCL fills such a file in when it runs: set NCCL_TOPO_DUMP_FILE on the machine and import what it writes");
-    return error;
-  }
-
   // PCIe, sockets, host memory and network interfaces.
   Status add_server_parts(const DeviceFabric& fabric, const DevicePeers& peers) {
     std::vector<int> gpu_hosts;
@@ -108,8 +101,11 @@ class MachineBuilder {
   // A bridge with nothing of interest behind it is left out; so is PCIe of GPUs that reach all others over links of their own.
   void mark_needed(const DeviceFabric& fabric, const DevicePeers& peers) {
     const bool refused_only = fabric.joins_all() && !answers_.pcie_beside_nvlink;
-    for (auto* marks : {&needed_, &passes_}) marks->assign(tree_.devices.size(), false);
-    for (std::size_t g = 0; g < gpus_.size(); ++g) passes_[gpus_[g]] = peers.passes_bridges(g);
+    for (auto* marks : {&needed_, &passes_, &staged_}) marks->assign(tree_.devices.size(), false);
+    for (std::size_t g = 0; g < gpus_.size(); ++g) {
+      passes_[gpus_[g]] = peers.passes_bridges(g);
+      staged_[gpus_[g]] = peers.staged(g);
+    }
     for (std::size_t i = tree_.devices.size(); i-- > 0;) {
       const bool is_gpu = numbers_[i] >= 0;
       needed_[i] = needed_[i] || (is_gpu ? !refused_only || peers.refuses(static_cast<std::size_t>(numbers_[i])) : device(i).kind == DeviceKind::nic);
@@ -149,11 +145,13 @@ class MachineBuilder {
       if (part.on_pcie && chip_to_chip_[i] && parent == host_node(i)) continue;  // the wider way is what hardware takes
       if (part.on_pcie) {
         const auto value = rates_.pcie(part);
+        const auto carried = staged_[i] ? rates_.host_memory(part) : value;
         const bool second_part = part.part > 0;  // one port for all ranks of a GPU: its first rank's
-        const auto links = duplex(nodes_[i], parent, LinkKind::pcie, value.rate, pcie_latency * static_cast<double>(hops_to_parent(i)));
+        const auto links = duplex(nodes_[i], parent, LinkKind::pcie, carried.rate, pcie_latency * static_cast<double>(hops_to_parent(i)));
         note_uplinks(i, links);
         ports_[{part.host, part.bus_id}].insert(ports_[{part.host, part.bus_id}].end(), links.begin(), links.end());
-        if (!second_part) sources_.add("PCIe", part_name(i), value, links);
+        if (!second_part) sources_.add("PCIe", part_name(i), value, staged_[i] ? std::vector<LinkId>{} : links);
+        if (!second_part && staged_[i]) sources_.add("data through host memory", part_name(i), carried, links);
         sources_.add_latency("PCIe", pcie_latency, Origin::known, "voipmonitor/rtx6kpro, measured through switches");
       } else if (part.network.bytes_per_second() > 0) {
         duplex(nodes_[i], parent, LinkKind::other, part.network, default_latency(LinkKind::other));
@@ -176,17 +174,23 @@ class MachineBuilder {
     for (auto at = device(i).parent; passes_[i] && at >= 0; at = device(static_cast<std::size_t>(at)).parent) {
       auto& all = uplinks_[static_cast<std::size_t>(at)];
       all.insert(all.end(), links.begin(), links.end());
+      if (staged_[i]) staged_[static_cast<std::size_t>(at)] = true;  // the way above it, too, goes to host memory
     }
   }
 
   void share_uplinks() {
     for (const auto& [bridge, links] : uplinks_) {
-      for (std::size_t direction = 0; direction < 2 && links.size() > 2; ++direction) {
-        LinkGroup group{
-            fmt::format("above bridge {}{}", device(bridge).bus_id, direction == 0 ? " out" : " in"), rates_.pcie(device(bridge)).rate, {}};
-        for (auto i = direction; i < links.size(); i += 2) group.links.push_back(links[i]);
-        builder_.add_group(std::move(group));
-      }
+      const auto& way = device(bridge);
+      if (links.size() > 2) share("above bridge " + way.bus_id, (staged_[bridge] ? rates_.host_memory(way) : rates_.pcie(way)).rate, links);
+    }
+  }
+
+  // One budget for each direction.
+  void share(const std::string& what, Bandwidth rate, const std::vector<LinkId>& links) {
+    for (std::size_t direction = 0; direction < 2; ++direction) {
+      LinkGroup group{what + (direction == 0 ? " out" : " in"), rate, {}};
+      for (auto i = direction; i < links.size(); i += 2) group.links.push_back(links[i]);
+      builder_.add_group(std::move(group));
     }
   }
 
@@ -195,12 +199,7 @@ class MachineBuilder {
     for (const auto gpu : gpus_) {
       const auto& part = device(gpu);
       if (part.part <= 0 || !part.on_pcie) continue;
-      const auto& links = ports_[{part.host, part.bus_id}];
-      for (std::size_t direction = 0; direction < 2 && part.part == 1; ++direction) {
-        LinkGroup group{fmt::format("port of {}{}", part.bus_id, direction == 0 ? " out" : " in"), rates_.pcie(part).rate, {}};
-        for (auto i = direction; i < links.size(); i += 2) group.links.push_back(links[i]);
-        builder_.add_group(std::move(group));
-      }
+      if (part.part == 1) share("port of " + part.bus_id, rates_.pcie(part).rate, ports_[{part.host, part.bus_id}]);
     }
   }
 
@@ -288,6 +287,7 @@ class MachineBuilder {
   std::map<std::pair<int, std::string>, std::vector<LinkId>> ports_;
   std::vector<bool> chip_to_chip_;                      // by device: a GPU with links of its own to its host, beside which PCIe carries nothing
   std::vector<bool> passes_;                            // by device: a GPU whose data goes past the bridges above it
+  std::vector<bool> staged_;                            // by device: what it carries goes through host memory
   std::map<std::size_t, std::vector<LinkId>> uplinks_;  // by bridge
   SourceList sources_;
   std::vector<std::string> warnings_;

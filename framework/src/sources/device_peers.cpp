@@ -32,10 +32,11 @@ std::string reason_of(const std::string& word) {
 DevicePeers::DevicePeers(const DeviceTree& tree, const std::vector<std::size_t>& gpus, const DeviceFabric& fabric, const MachineAnswers& answers)
     : tree_(tree), gpus_(gpus), fabric_(fabric), refused_(gpus.size() * gpus.size()), passes_(gpus.size()) {
   if (gpus.size() > 1) choose(answers);
-  if (any_refused())
-    values_.push_back(
-        {"data through host memory", "as fast as PCIe", Origin::assumed,
-         "what memory and root complex leave of it, no description tells (a report of four RTX 4090 has a third): p2plab bench measures it"});
+  bool beside = false;  // PCIe that carries both kinds
+  for (std::size_t rank = 0; rank < gpus.size(); ++rank) beside = beside || (refuses(rank) && !staged(rank));
+  if (beside)
+    values_.push_back({"data through host memory", "as fast as PCIe", Origin::assumed,
+                       "what memory and root complex leave of it, no description tells (reports: 0.07 to 0.46): p2plab bench measures it"});
   for (std::size_t a = 0; a < gpus.size(); ++a) {
     for (std::size_t b = 0; b < gpus.size(); ++b) passes_[a] = passes_[a] || (refused(a, b) && share_a_bridge(a, b));
   }
@@ -50,6 +51,13 @@ bool DevicePeers::refuses(std::size_t rank) const {
     if (refused(rank, other)) return true;
   }
   return false;
+}
+
+bool DevicePeers::staged(std::size_t rank) const {
+  for (std::size_t other = 0; other < gpus_.size(); ++other) {
+    if (other != rank && !refused(rank, other) && !fabric_.joins(gpus_[rank], gpus_[other])) return false;
+  }
+  return refuses(rank);
 }
 
 void DevicePeers::choose(const MachineAnswers& answers) {

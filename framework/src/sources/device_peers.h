@@ -18,6 +18,8 @@ class DevicePeers {
   bool any_refused() const;
   /// Is there a rank whose memory this one may not reach?
   bool refuses(std::size_t rank) const;
+  /// Does all that this rank's PCIe carries between GPUs go through host memory, since it may reach no GPU over PCIe?
+  bool staged(std::size_t rank) const;
   /// Does the data of this rank go up to the host, past the bridges above it, since a GPU behind one of them is refused? That holds for all GPUs
   /// behind them, so that no access takes a way that may be refused.
   bool passes_bridges(std::size_t rank) const { return passes_[rank]; }

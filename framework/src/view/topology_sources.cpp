@@ -25,6 +25,8 @@ constexpr std::array questions{
     Question{"sockets", "which GPUs share a socket? (--machine sockets='0-3|4-7'; lscpu, or the machine's manual)"},
     Question{"nvswitch", "do NVSwitches join the GPUs? (--machine nvswitch=yes)"},
     Question{"peer_access", "may GPUs reach each other over PCIe? (--machine peer_access=no; nvidia-smi topo -p2p r, rocm-smi --showtopoaccess)"},
+    Question{"host_memory",
+             "what does data through host memory get? (--machine host_memory=11; a copy from one GPU to another with peer access off measures it)"},
     Question{"nic", "how fast are the network interfaces? (--machine nic=50)"}};
 
 constexpr std::array fabric_kinds{Named{"NVLink", LinkKind::nvlink},
