@@ -29,13 +29,19 @@ class OddityFinder {
  private:
   static std::string rate(std::int64_t bytes) { return fmt::format("{:.5g} GB/s", static_cast<double>(bytes) * 1e-9); }
 
+  // Links from chip to chip, to the host, are no NVLinks between GPUs.
+  bool counts(const Link& link, LinkKind kind) const {
+    const auto is_host = [&](NodeId node) { return topology_.node(node).kind == NodeKind::host; };
+    return link.kind == kind && (kind != LinkKind::nvlink || (!is_host(link.from) && !is_host(link.to)));
+  }
+
   // What each GPU sends over links of a kind.
   std::map<std::int64_t, std::vector<Rank>> by_rate(LinkKind kind) const {
     std::map<std::int64_t, std::vector<Rank>> groups;
     for (std::int64_t r = 0; r < topology_.ranks(); ++r) {
       std::int64_t sum = 0;
       for (const auto id : topology_.out_links(topology_.node_of(Rank{r}))) {
-        if (topology_.link(id).kind == kind) sum += topology_.link(id).bandwidth.bytes_per_second();
+        if (counts(topology_.link(id), kind)) sum += topology_.link(id).bandwidth.bytes_per_second();
       }
       groups[sum].push_back(Rank{r});
     }
@@ -55,14 +61,14 @@ class OddityFinder {
       const auto has = sum == 0 ? fmt::format("no {}", word) : fmt::format("{} of {} in one direction", rate(sum), word);
       found_.push_back(
           {fmt::format("{} {} {} where the others have {}", short_names(names), names.size() > 1 ? "have" : "has", has, rate(most->first)), ask,
-           sum == 0 ? std::nullopt : widened(ranks, kind, sum, most->first)});
+           sum == 0 ? joined(ranks, most->second.front(), kind) : widened(ranks, kind, sum, most->first)});
     }
   }
 
   // The machine with these GPUs' links as wide as the others', both ways.
   std::optional<Topology> widened(const std::vector<Rank>& ranks, LinkKind kind, std::int64_t now, std::int64_t then) const {
     return changed([&](Link& link) {
-      if (link.kind != kind) return;
+      if (!counts(link, kind)) return;
       for (const auto rank : ranks) {
         if (link.from != topology_.node_of(rank) && link.to != topology_.node_of(rank)) continue;
         const auto scaled = static_cast<double>(link.bandwidth.bytes_per_second()) * static_cast<double>(then) / static_cast<double>(now);
@@ -72,14 +78,31 @@ class OddityFinder {
     });
   }
 
+  // The machine with these GPUs at the switches of `other`; none where that has links to GPUs.
+  std::optional<Topology> joined(const std::vector<Rank>& ranks, Rank other, LinkKind kind) const {
+    std::vector<Link> more;
+    const auto like = topology_.node_of(other);
+    for (const auto& link : topology_.links()) {
+      if (!counts(link, kind) || (link.from != like && link.to != like)) continue;
+      if (topology_.node(link.from == like ? link.to : link.from).kind != NodeKind::nvswitch) return std::nullopt;
+      for (const auto rank : ranks) {
+        auto copy = link;
+        (copy.from == like ? copy.from : copy.to) = topology_.node_of(rank);
+        more.push_back(copy);
+      }
+    }
+    return changed([](Link&) {}, more);
+  }
+
   template <class Change>
-  std::optional<Topology> changed(const Change& change) const {
+  std::optional<Topology> changed(const Change& change, const std::vector<Link>& more = {}) const {
     Topology::Builder builder(topology_.name());
     for (const auto& node : topology_.nodes()) builder.add_node(node);
     for (auto link : topology_.links()) {
       change(link);
       builder.add_link(link);
     }
+    for (const auto& link : more) builder.add_link(link);
     for (const auto& group : topology_.groups()) builder.add_group(group);
     builder.set_sources(topology_.sources());
     auto built = std::move(builder).build();

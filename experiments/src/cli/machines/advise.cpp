@@ -91,11 +91,15 @@ Status expect(const Topology& job, const AdviseArguments& arguments, std::option
   return {};
 }
 
+// What was assumed stands with the numbers; the rest of what an importer warns of is odd.
+bool is_odd(const std::string& warning) { return warning.find("; assumed: ") == std::string::npos; }
+
+std::string number_of(std::size_t count, const std::string& what) { return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s"); }
+
 Result<Advice> advise(const AdviseArguments& arguments, std::optional<Seconds> limit, Watch& watch) {
   std::vector<std::string> warnings;
   auto machine = machine_from(arguments, &warnings);
   if (!machine) return std::move(machine).error();
-  for (const auto& warning : warnings) std::cerr << "warning: " << warning << '\n';
   if (auto able = afford_routes(machine->ranks(), watch); !able) return std::move(able).error();
   watch.showing(fmt::format("looking at {}", machine->name()));
   const int gpus = arguments.gpus > 0 ? arguments.gpus : machine->ranks();
@@ -110,6 +114,7 @@ Result<Advice> advise(const AdviseArguments& arguments, std::optional<Seconds> l
   Advice advice{*std::move(machine), best, placements->size(), !early, best.busbw_gbps, {}, {}, {}};
   keep(advice, arguments, watch);
   advice.odd = oddity_lines(advice.machine);
+  std::ranges::copy_if(warnings, std::back_inserter(advice.odd), is_odd);
   keep(advice, arguments, watch);
   const auto job_on = [&](const Topology& whole) -> Result<Topology> {
     auto kept = keep_gpus(whole, best.gpus);
@@ -161,17 +166,20 @@ std::string table_of(const std::vector<Expected>& sizes) {
 
 std::string text_of(const Advice& advice, const AdviseArguments& arguments) {
   const auto gpus = advice.best.gpus.size();
-  auto text = fmt::format("{}: {} GPUs over {}\n", advice.machine.name(), advice.machine.ranks(), fabric_words(advice.machine));
+  auto text = fmt::format("{}: {} over {}\n", advice.machine.name(), number_of(static_cast<std::size_t>(advice.machine.ranks()), "GPU"),
+                          fabric_words(advice.machine));
   text += "\nOdd\n";
   for (const auto& line : advice.odd) text += fmt::format("  {}\n", line);
   if (advice.odd.empty()) text += "  nothing: alike parts are alike\n";
-  text += fmt::format("\nWhich {} GPUs\n  {} in rank order ({} kinds of choice weighed{})\n", gpus,
-                      fmt::join(gpu_numbers(advice.machine, advice.best), ","), advice.kinds,
+  text += fmt::format("\nWhich {}\n  {} in rank order ({} of choice weighed{})\n", number_of(gpus, "GPU"),
+                      fmt::join(gpu_numbers(advice.machine, advice.best), ","), number_of(advice.kinds, "kind"),
                       advice.all_kinds ? "" : " in the time; others may be better");
   if (gpus > 1) {
     text += fmt::format("\nWhat to expect of all-reduce, {}: at most {:.1f} GB/s busbw\n", arguments.dtype, advice.bound_busbw);
     text += rests_on_text(advice.range, "GB/s busbw");
     text += table_of(advice.sizes);
+  } else {
+    text += "\nWhat to expect: one GPU has nobody to send to\n";
   }
   text += "\nWhat to set or load\n";
   for (const auto& line : to_do(advice, arguments)) text += fmt::format("  {}\n", line);

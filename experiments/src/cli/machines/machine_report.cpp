@@ -8,14 +8,17 @@
 #include <fmt/format.h>
 
 #include "p2plab/bounds/bounds.h"
+#include "p2plab/machine/fabric.h"
 #include "p2plab/machine/oddities.h"
 
 namespace p2plab::cli {
 
 namespace {
 
+// Over the links that peer accesses take.
 std::optional<double> busbw(const Topology& topology) {
-  const auto found = bound(topology, make_collective(CollectiveKind::all_reduce, topology.ranks()));
+  const auto taken = peer_links(topology);
+  const auto found = bound(taken ? *taken : topology, make_collective(CollectiveKind::all_reduce, topology.ranks()));
   if (!found) return std::nullopt;
   return found->algbw_gbps() * bus_factor(CollectiveKind::all_reduce, topology.ranks());
 }
