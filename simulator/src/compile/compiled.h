@@ -134,7 +134,7 @@ struct Compiled {
     return std::min(size, work.bytes - slice * size);
   }
   std::int64_t wire(std::int64_t bytes) const {
-    const auto whole = wire_bytes(tuning.protocol, Bytes{bytes}).count();
+    const auto whole = in_slices(tuning.protocol) ? bytes : wire_bytes(tuning.protocol, Bytes{bytes}).count();
     return granule == 1 ? whole : (whole + granule - 1) / granule * granule;
   }
   std::int64_t link_bytes(const Path& path, std::int64_t bytes) const {

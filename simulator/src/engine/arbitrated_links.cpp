@@ -49,7 +49,7 @@ std::int64_t ArbitratedLinks::pass_stage(Transfer& transfer) {
   resource.busy += served;
   resource.bytes += transfer.bytes;
   if (agenda_.keep.recording != nullptr) record_hop(transfer, stage.resource, start, end);
-  if (!transfer.alone) busy_until(turn_of(transfer.stage, transfer.block)) = end;
+  if (!transfer.alone) busy_until(turn_of(transfer.stage, transfer.part)) = end;
   transfer.tail = std::max(transfer.tail, end) + stage.latency;
   transfer.head = start + stage.latency;
   ++transfer.stage;
@@ -67,22 +67,23 @@ void ArbitratedLinks::travel_on(const Transfer& transfer, std::uint32_t index) {
 // Those that wait at the next stage keep it busy for longer than the way there takes.
 bool ArbitratedLinks::is_held_back(const Transfer& transfer) const {
   if (transfer.stage + 1 == transfer.end) return false;
-  const auto* next = queue_at(turn_of(transfer.stage + 1, transfer.block));
+  const auto* next = queue_at(turn_of(transfer.stage + 1, transfer.part));
   if (next == nullptr) return false;
-  auto& pace = program_.resources[program_.stages[transfer.stage + 1].resource].pace;
-  return pace.of(transfer.bytes) > program_.stages[transfer.stage].latency / next->count;
+  const auto each = program_.resources[program_.stages[transfer.stage + 1].resource].pace.of(transfer.bytes);
+  const auto latency = program_.stages[transfer.stage].latency;
+  return each > latency || each * next->count > latency;
 }
 
 bool ArbitratedLinks::may_pass(const Transfer& transfer) const {
   if (transfer.alone) return true;
-  const auto until = turns_[turn_of(transfer.stage, transfer.block)];
+  const auto until = turns_[turn_of(transfer.stage, transfer.part)];
   return until >= 0 && until <= agenda_.now() && !is_held_back(transfer);
 }
 
 void ArbitratedLinks::enqueue(std::uint32_t index) {
   auto& transfer = transfers_[index];
   transfer.next = no_index;
-  const auto turn = turn_of(transfer.stage, transfer.block);
+  const auto turn = turn_of(transfer.stage, transfer.part);
   if (auto* queue = queue_at(turn)) {
     transfers_[queue->last].next = index;
     queue->last = index;
@@ -97,7 +98,7 @@ void ArbitratedLinks::enqueue(std::uint32_t index) {
   unused_queues_.pop_back();
   queues_[fresh] = {.until = turns_[turn], .first = index, .last = index, .count = 1};
   turns_[turn] = -1 - std::int64_t{fresh};
-  serve_waiting(transfer.stage, transfer.block);
+  serve_waiting(transfer.stage, transfer.part);
 }
 
 // Takes the first one out.
@@ -117,12 +118,12 @@ void ArbitratedLinks::serve_turn(std::uint32_t turn) {
   if (queue == nullptr) return;
   queue->due = false;
   const auto& transfer = transfers_[queue->first];
-  serve_waiting(transfer.stage, transfer.block);
+  serve_waiting(transfer.stage, transfer.part);
 }
 
 // Lets in whoever may pass of those that wait at a stage, and then of those at the stage before.
-void ArbitratedLinks::serve_waiting(std::uint32_t stage, std::uint32_t block) {
-  const auto turn = turn_of(stage, block);
+void ArbitratedLinks::serve_waiting(std::uint32_t stage, std::uint32_t part) {
+  const auto turn = turn_of(stage, part);
   while (auto* queue = queue_at(turn)) {
     if (queue->until > agenda_.now()) {
       if (!std::exchange(queue->due, true)) agenda_.schedule(queue->until, EventKind::turn, static_cast<std::uint32_t>(turn));
@@ -137,7 +138,7 @@ void ArbitratedLinks::serve_waiting(std::uint32_t stage, std::uint32_t block) {
     transfers_[index] = transfer;
     travel_on(transfer, index);
     if (paces) blocks_.released(transfer, end);
-    if (stage > transfer.first) serve_waiting(stage - 1, block);
+    if (stage > transfer.first) serve_waiting(stage - 1, part);
   }
 }
 
@@ -159,6 +160,7 @@ void ArbitratedLinks::describe(Snapshot& snapshot, const Transfer& transfer) con
 void ArbitratedLinks::describe_queues(Snapshot& snapshot) const {
   for (std::size_t turn = 0; turn < turns_.size(); ++turn) {
     if (turns_[turn] >= 0 && turns_[turn] <= snapshot.now) continue;
+    if (snapshot.differs) return;
     const auto* queue = queue_at(turn);
     snapshot.word(turn);
     snapshot.since(queue != nullptr ? queue->until : turns_[turn]);

@@ -44,13 +44,11 @@ class ArbitratedLinks final : public Links {
   void enqueue(std::uint32_t transfer);
   std::uint32_t dequeue(std::size_t turn);
   void serve_turn(std::uint32_t turn);
-  void serve_waiting(std::uint32_t stage, std::uint32_t block);
+  void serve_waiting(std::uint32_t stage, std::uint32_t part);
   void describe(Snapshot& snapshot, const Transfer& transfer) const;
   void record_hop(const Transfer& transfer, std::uint32_t resource, std::int64_t start, std::int64_t end);
 
-  std::size_t turn_of(std::uint32_t stage, std::uint32_t block) const {
-    return std::size_t{stage} * program_.blocks_per_lane + block % program_.blocks_per_lane;
-  }
+  std::size_t turn_of(std::uint32_t stage, std::uint32_t part) const { return std::size_t{stage} * program_.blocks_per_lane + part; }
   const Queue* queue_at(std::size_t turn) const { return turns_[turn] < 0 ? &queues_[static_cast<std::size_t>(-turns_[turn]) - 1] : nullptr; }
   Queue* queue_at(std::size_t turn) { return turns_[turn] < 0 ? &queues_[static_cast<std::size_t>(-turns_[turn]) - 1] : nullptr; }
   std::int64_t& busy_until(std::size_t turn) {

@@ -29,7 +29,7 @@ Status Engine::run() {
   if (arbitrated_ && !keep.every_slice && keep.begins == nullptr && keep.recording == nullptr) steady.emplace(agenda_, blocks_, *arbitrated_);
   auto& queue = agenda_.events;
   for (auto events = queue.take(); !events.empty() && !agenda_.overflow && !agenda_.ambiguous; events = queue.take()) {
-    prefetch(events);
+    prefetch(queue.upcoming());
     for (const auto packed : events) handle(EventQueue::unpack(packed));
     if (steady) steady->look();
   }

@@ -44,8 +44,15 @@ class EventQueue {
       return;
     }
     auto& recent = recent_[static_cast<std::size_t>(static_cast<std::uint64_t>(time) * 0x9E3779B97F4A7C15U >> (64 - recent_bits))];
-    if (recent.time != time) recent = {time, begin_batch(time)};
-    append(batches_[recent.batch], packed);
+    if (recent.time != time) {
+      recent = {time, begin_batch(time)};
+    } else if (chunks_[recent.last].count == chunk_size) {
+      const auto fresh = make_chunk();
+      chunks_[recent.last].next = fresh;
+      recent.last = fresh;
+    }
+    auto& chunk = chunks_[recent.last];
+    chunk.events[chunk.count++] = packed;
   }
 
   /// Is nothing left to do at the present time?
@@ -57,7 +64,7 @@ class EventQueue {
     auto order = heap_;
     std::sort(order.begin(), order.end());
     for (const auto& entry : order) {
-      for (auto chunk = batches_[batch_of(entry)].first; chunk != none; chunk = chunks_[chunk].next) {
+      for (auto chunk = first_of(entry); chunk != none; chunk = chunks_[chunk].next) {
         for (std::uint32_t i = 0; i < chunks_[chunk].count; ++i) visit(entry.time, unpack(chunks_[chunk].events[i]));
       }
     }
@@ -69,6 +76,14 @@ class EventQueue {
     count_ += events;
     for (auto& entry : heap_) entry.time += time;
     recent_.fill({});
+  }
+
+  /// Some of the events that are probably next after those taken.
+  std::span<const Packed> upcoming() const {
+    if (current_ != none) return {chunks_[current_].events.data(), chunks_[current_].count};
+    if (!present_.empty() || heap_.empty()) return {};
+    const auto& chunk = chunks_[first_of(heap_.front())];
+    return {chunk.events.data(), chunk.count};
   }
 
   /// The next events, all of one time, to which the clock moves; empty if there are none. Valid until the next call.
@@ -100,45 +115,23 @@ class EventQueue {
     std::uint32_t count = 0;
     std::uint32_t next = none;
   };
-  struct Batch {
-    std::uint32_t first = none;
-    std::uint32_t last = none;
-  };
   struct Recent {
     std::int64_t time = -1;
-    std::uint32_t batch = 0;
+    std::uint32_t last = 0;  // of its chunks
   };
   struct Entry {
     std::int64_t time = 0;
-    std::uint64_t key = 0;  // order of making, then batch
+    std::uint64_t key = 0;  // order of making, then the first of its chunks
     friend bool operator<(const Entry& a, const Entry& b) { return a.time < b.time || (a.time == b.time && a.key < b.key); }
   };
 
-  static std::uint32_t batch_of(const Entry& entry) { return static_cast<std::uint32_t>(entry.key & ((std::uint64_t{1} << index_bits) - 1)); }
+  static std::uint32_t first_of(const Entry& entry) { return static_cast<std::uint32_t>(entry.key & ((std::uint64_t{1} << index_bits) - 1)); }
 
   std::uint32_t begin_batch(std::int64_t time) {
-    std::uint32_t batch = 0;
-    if (free_batches_.empty()) {
-      batch = static_cast<std::uint32_t>(batches_.size());
-      batches_.emplace_back();
-    } else {
-      batch = free_batches_.back();
-      free_batches_.pop_back();
-      batches_[batch] = {};
-    }
+    const auto first = make_chunk();
     heap_.push_back({});
-    sift_up(heap_.size() - 1, {time, ++batches_made_ << index_bits | batch});
-    return batch;
-  }
-
-  void append(Batch& batch, Packed packed) {
-    if (batch.last == none || chunks_[batch.last].count == chunk_size) {
-      const auto fresh = make_chunk();
-      (batch.last == none ? batch.first : chunks_[batch.last].next) = fresh;
-      batch.last = fresh;
-    }
-    auto& chunk = chunks_[batch.last];
-    chunk.events[chunk.count++] = packed;
+    sift_up(heap_.size() - 1, {time, ++batches_made_ << index_bits | first});
+    return first;
   }
 
   std::uint32_t make_chunk() {
@@ -155,12 +148,14 @@ class EventQueue {
 
   void pop_batch() {
     now_ = heap_.front().time;
-    const auto batch = batch_of(heap_.front());
-    current_ = batches_[batch].first;
-    free_batches_.push_back(batch);
+    current_ = first_of(heap_.front());
     const auto last = heap_.back();
     heap_.pop_back();
-    if (!heap_.empty()) sift_down(last);
+    if (heap_.empty()) return;
+    sift_down(last);
+    // What comes after the next one is among these; it lies far away in memory.
+    const auto soon = std::min<std::size_t>(heap_.size(), 5);
+    for (std::size_t i = 0; i < soon; ++i) __builtin_prefetch(&chunks_[first_of(heap_[i])]);
   }
 
   void sift_up(std::size_t hole, const Entry& entry) {
@@ -195,8 +190,6 @@ class EventQueue {
   std::int64_t count_ = 0;
   std::uint64_t batches_made_ = 0;
   std::vector<Entry> heap_;
-  std::vector<Batch> batches_;
-  std::vector<std::uint32_t> free_batches_;
   std::vector<Chunk> chunks_;
   std::uint32_t free_chunk_ = none;
   std::uint32_t current_ = none;  // rest of the batch that is being taken

@@ -23,6 +23,7 @@ struct Transfer {
   std::uint32_t stage = 0;
   std::uint32_t end = 0;
   std::uint32_t block = 0;
+  std::uint32_t part = 0;     // of its lane, as the block
   std::uint32_t slice = 0;    // among the slices of its thread block
   std::uint32_t operand = 0;  // among the remote operands of its instruction
   bool reads = false;

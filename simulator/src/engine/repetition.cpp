@@ -40,7 +40,10 @@ std::uint64_t ThreadBlocks::glance(std::uint32_t index, std::int64_t memory) con
 }
 
 void ThreadBlocks::describe(Snapshot& snapshot) const {
-  for (const auto& block : blocks_) describe(snapshot, block);
+  for (const auto& block : blocks_) {
+    if (snapshot.differs) return;
+    describe(snapshot, block);
+  }
 }
 
 void ThreadBlocks::describe(Snapshot& m, const Block& block) const {

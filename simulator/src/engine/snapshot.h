@@ -16,13 +16,18 @@ struct Snapshot {
   std::int64_t transfers = 0;
   std::uint64_t glance = 0;  // of a small part of it: states that differ there differ
   std::vector<std::uint64_t> state = {};
+  const Snapshot* earlier = nullptr;  // it is to be the same; as soon as it is not, no more needs to be written down
+  bool differs = false;
   std::vector<std::uint32_t> completed = {};  // by block
   std::vector<std::int64_t> busy = {};        // by resource
   std::vector<std::int64_t> bytes = {};
 
   template <class Value>
   void word(Value value) {
-    state.push_back(static_cast<std::uint64_t>(value));
+    const auto bits = static_cast<std::uint64_t>(value);
+    const auto at = state.size();
+    if (earlier != nullptr && (at >= earlier->state.size() || earlier->state[at] != bits)) differs = true;
+    state.push_back(bits);
   }
   /// Times longer ago than `memory` can hold nothing up any more, whatever is added to them.
   void since(std::int64_t time) { word(std::max(time - now, -memory)); }

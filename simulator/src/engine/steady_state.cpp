@@ -7,9 +7,11 @@ namespace p2plab {
 
 namespace {
 
-constexpr std::int64_t worth = 16;        // slices that a thread block must have before it for a look to pay
-constexpr std::uint32_t most_beats = 64;  // slices in which a state must come again
-constexpr std::int64_t first_pause = 64;
+constexpr std::int64_t worth = 16;         // slices that a thread block must have before it for a look to pay
+constexpr std::uint32_t most_beats = 128;  // slices in which a state must come again
+constexpr std::int64_t first_pause = 16;
+
+std::uint64_t mixed(std::uint64_t hash, std::int64_t value) { return (hash ^ static_cast<std::uint64_t>(value)) * 0x9E3779B97F4A7C15U; }
 
 }  // namespace
 
@@ -29,20 +31,33 @@ void SteadyState::compare() {
   if (blocks_.work_of(leader_) != work_) return rest();
   due_ = completed + 1;
   // Most states differ in what is seen at a glance.
-  if (blocks_.glance(leader_, memory_) == then_.glance) {
-    if (const auto now = snapshot(); now.state == then_.state) {
+  const auto seen = glance();
+  if (!then_.state.empty() && seen == then_.glance) {
+    if (const auto now = snapshot(&then_); !now.differs && now.state.size() == then_.state.size()) {
       skip(now);
       return rest();
     }
+    met_ = true;
+  }
+  // What comes again at a glance, and does not look like `then_`, says that `then_` was of the time before.
+  if (!met_ && std::ranges::find(seen_, seen) != seen_.end()) {
+    remember();
+  } else {
+    seen_[beats_ % seen_.size()] = seen;
   }
   if (++beats_ < window_) return;
-  if (window_ >= most_beats) {
+  if (beats_ >= most_beats) {
     pause_ *= 2;
     return rest();
   }
-  then_ = snapshot();
-  beats_ = 0;
   window_ *= 2;
+  if (met_) remember();
+}
+
+void SteadyState::remember() {
+  then_ = snapshot();
+  met_ = false;
+  seen_ = {};
 }
 
 void SteadyState::rest() {
@@ -57,28 +72,41 @@ void SteadyState::choose_leader() {
   due_ = blocks_.completed(leader_) + 1;
   beats_ = 0;
   window_ = 2;
-  then_ = snapshot();
+  then_ = {};
+  met_ = false;
+  seen_ = {};
+  seen_.back() = glance();
 }
 
-Snapshot SteadyState::snapshot() const {
+// A hash of what is quickly seen of the state: of the leader, and until when resources are booked.
+std::uint64_t SteadyState::glance() const {
+  auto hash = blocks_.glance(leader_, memory_);
+  for (const auto& resource : agenda_.program.resources) hash = mixed(hash, std::max<std::int64_t>(resource.free - agenda_.now(), 0));
+  return hash;
+}
+
+// What differs most often comes first: one that differs from `earlier` is left unfinished.
+Snapshot SteadyState::snapshot(const Snapshot* earlier) const {
   Snapshot m{.now = agenda_.now(),
              .memory = memory_,
              .events = agenda_.events.count(),
              .transfers = agenda_.transfers,
-             .glance = blocks_.glance(leader_, memory_)};
+             .glance = glance(),
+             .earlier = earlier};
   m.state.reserve(then_.state.size());
+  for (const auto& resource : agenda_.program.resources) {
+    m.word(std::max<std::int64_t>(resource.free - m.now, 0));
+    m.busy.push_back(resource.busy);
+    m.bytes.push_back(resource.bytes);
+  }
   blocks_.describe(m);
+  if (m.differs) return m;
   agenda_.events.each([&](std::int64_t time, const Event& event) {
     m.word(time - m.now);
     m.word(event.kind);
     event.kind == EventKind::hop ? links_.describe(m, event.index) : m.word(event.index);
   });
   links_.describe_queues(m);
-  for (const auto& resource : agenda_.program.resources) {
-    m.word(std::max<std::int64_t>(resource.free - m.now, 0));
-    m.busy.push_back(resource.busy);
-    m.bytes.push_back(resource.bytes);
-  }
   return m;
 }
 

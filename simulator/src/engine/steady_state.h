@@ -2,6 +2,8 @@
 // Steady state: where the state repeats up to a shift in time, whole periods are added up instead of played.
 #pragma once
 
+#include <array>
+
 #include "engine/arbitrated_links.h"
 #include "engine/snapshot.h"
 #include "engine/thread_blocks.h"
@@ -23,20 +25,24 @@ class SteadyState {
   void compare();
   void choose_leader();
   void rest();
-  Snapshot snapshot() const;
+  void remember();
+  std::uint64_t glance() const;
+  Snapshot snapshot(const Snapshot* earlier = nullptr) const;
   void skip(const Snapshot& now);
 
   Agenda& agenda_;
   ThreadBlocks& blocks_;
   ArbitratedLinks& links_;
-  std::int64_t memory_ = 0;          // how long ago a time may be and still matter
-  std::int64_t next_look_ = 0;       // counted in events
-  std::int64_t pause_ = 0;           // events of each thread block between two looks
-  std::uint32_t leader_ = no_index;  // the block whose slices are the beat
-  std::uint32_t work_ = 0;           // its
-  std::uint32_t due_ = 0;            // its slices before the next beat
-  std::uint32_t beats_ = 0;          // since `then_`
-  std::uint32_t window_ = 0;         // beats until `then_` is given up for a later one
+  std::int64_t memory_ = 0;               // how long ago a time may be and still matter
+  std::int64_t next_look_ = 0;            // counted in events
+  std::int64_t pause_ = 0;                // events of each thread block between two looks
+  std::uint32_t leader_ = no_index;       // the block whose slices are the beat
+  std::uint32_t work_ = 0;                // its
+  std::uint32_t due_ = 0;                 // its slices before the next beat
+  std::uint32_t beats_ = 0;               // since it was chosen
+  std::uint32_t window_ = 0;              // beats until `then_` is given up for a later one, if it is met in vain
+  std::array<std::uint64_t, 64> seen_{};  // at the latest beats since `then_`, at a glance
+  bool met_ = false;                      // it looked like `then_` again
   Snapshot then_;
 };
 

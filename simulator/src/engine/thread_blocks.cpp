@@ -251,6 +251,7 @@ Transfer ThreadBlocks::transfer_on(const Path& path, std::int64_t wire, std::uin
           .stage = path.first,
           .end = path.end,
           .block = block,
+          .part = blocks_[block].part,
           .alone = blocks_[block].total == 1};
 }
 
