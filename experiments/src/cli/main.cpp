@@ -2,6 +2,7 @@
 // The command line: reads it, runs one command, turns its result into an exit code (0 done, 1 input or machine, 2 usage, 3 verification failed,
 // 130 Ctrl-C).
 #include <fcntl.h>
+#include <malloc.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -169,6 +170,9 @@ int main_of(int count, char** arguments) {
 }  // namespace p2plab::cli
 
 int main(int count, char** arguments) {
+  // Each of hundreds of simulations takes megabytes and gives them back: to this process, not to the kernel, which would clear every page again.
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, 256 << 20);
   try {
     return p2plab::cli::main_of(count, arguments);
   } catch (const std::exception& fault) {
