@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Steps planned, built, verified, lowered and checked per second.
-#include <sys/resource.h>
+#include <fstream>
+#include <string>
 
 #include <benchmark/benchmark.h>
 
@@ -116,7 +117,16 @@ void lower_it(benchmark::State& state) {
   state.SetItemsProcessed(static_cast<std::int64_t>(schedule.step_count()) * state.iterations());
 }
 
-// The proof of the lowered program; "MB": by how much it raises the process's peak of memory, the first time.
+// A line of /proc/self/status, such as VmHWM: megabytes.
+double memory_of(const std::string& name) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with(name + ":")) return std::stod(line.substr(name.size() + 1)) * 1024e-6;
+  }
+  return 0;
+}
+
+// The proof of the lowered program; "MB": the most memory that it takes beside the program.
 void check_it(benchmark::State& state) {
   const auto machine = switched(static_cast<int>(state.range(0)));
   const Routes routes(machine);
@@ -124,17 +134,13 @@ void check_it(benchmark::State& state) {
     const auto schedule = ring_reduce_scatter(static_cast<int>(state.range(0)), static_cast<int>(state.range(1)));
     return *lower(schedule, *verify(machine, routes, schedule), {.elements = 1 << 24}, {});
   }();
-  const auto peak = [] {
-    rusage usage{};
-    getrusage(RUSAGE_SELF, &usage);
-    return static_cast<double>(usage.ru_maxrss) * 1024e-6;
-  };
-  const auto before = peak();
+  std::ofstream("/proc/self/clear_refs") << 5;  // the peak counts from here
+  const auto before = memory_of("VmRSS");
   for (auto _ : state) {
     if (!check(machine, routes, program)) state.SkipWithError("not proved");
   }
   state.SetItemsProcessed(static_cast<std::int64_t>(program.instructions.size()) * state.iterations());
-  state.counters["MB"] = peak() - before;
+  state.counters["MB"] = memory_of("VmHWM") - before;
 }
 
 // 8 ranks; 64 ranks; a million steps on 256 ranks.

@@ -6,7 +6,9 @@
 
 #include <fmt/format.h>
 
+#include "check/ahead.h"
 #include "check/describe.h"
+#include "check/memory.h"
 #include "schedule/step_access.h"
 
 namespace p2plab::checking {
@@ -23,6 +25,9 @@ class AccessChecker {
   Status run() {
     for (const auto& lane : program_.lanes) {
       for (auto i = lane.first; i < lane.first + lane.count; ++i) {
+        ask_for_operands(program_, i);
+        if (auto fault = memory_fault_of(program_, program_.instructions[i]); !fault.empty())
+          return Error{ErrorCode::invalid_input, name_of(program_, i) + ": " + fault};
         for (const auto& operand : program_.sources(program_.instructions[i])) {
           if (auto fault = fault_of(lane.rank, operand, true)) return fail(i, *fault);
         }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Can every instruction reach what it touches on this machine?
+// Is what every instruction touches there, and can it reach it on this machine?
 #pragma once
 
 #include "p2plab/machine/routes.h"
@@ -7,8 +7,9 @@
 
 namespace p2plab::checking {
 
-/// Of a program whose form is right: what an instruction reads must have a path to its rank, what it writes one from it; explicit routes must join
-/// the two. Error verification_failed names lane, instruction, step and ranks.
+/// Of a program whose form and stated memory are right: what an instruction touches must lie inside that memory, what it reads must have a path to
+/// its rank, what it writes one from it; explicit routes must join the two. Errors invalid_input (outside memory) and verification_failed (no path)
+/// name lane, instruction, step, rank and bytes.
 Status check_access(const Topology& topology, const Routes& routes, const Program& program);
 
 }  // namespace p2plab::checking

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "check/access.h"
+#include "check/ahead.h"
 #include "check/describe.h"
 #include "check/memory.h"
 #include "check/order.h"
@@ -31,15 +32,18 @@ class ProgramChecker {
         blocks_(std::move(blocks)),
         layout_(program.collective, blocks_, program.ranks(), program.payload),
         order_(program),
-        sums_(program.ranks(), program.instructions.size()) {}
+        sums_(program.ranks()) {}
 
   Result<ProgramProof> run() {
-    if (auto ok = order_.find_sequence(); !ok) return std::move(ok).error();
-    if (auto ok = find_owners(); !ok) return std::move(ok).error();
-    places_.emplace(program_, blocks_, layout_, sums_);
+    auto owners = checking::owners_of(program_);
+    if (!owners) return std::move(owners).error();
+    owners_ = *std::move(owners);
+    if (auto ok = order_.find_sequence(owners_); !ok) return std::move(ok).error();
+    places_.emplace(program_, owners_, blocks_, layout_, sums_);
     for (const auto& block : blocks_) complete_.push_back(sums_.set_of(block.contributors));
-    for (const auto instruction : order_.sequence()) {
-      if (auto ok = execute(instruction); !ok) return std::move(ok).error();
+    for (std::size_t at = 0; at < order_.sequence().size(); ++at) {
+      look_ahead(at);
+      if (auto ok = execute(order_.sequence()[at]); !ok) return std::move(ok).error();
     }
     if (auto ok = check_end(); !ok) return std::move(ok).error();
     return proof_;
@@ -53,29 +57,19 @@ class ProgramChecker {
   static Error fail(std::string message) { return Error{ErrorCode::verification_failed, std::move(message)}; }
   Error fail(std::uint32_t instruction, const std::string& message) const { return fail(checking::name_of(program_, instruction) + " " + message); }
 
-  // Which instruction each operand belongs to.
-  Status find_owners() {
-    constexpr auto nobody = ~std::uint32_t{0};
-    owners_.assign(program_.operands.size(), nobody);
-    for (std::size_t i = 0; i < program_.instructions.size(); ++i) {
-      const auto& instruction = program_.instructions[i];
-      const auto index = static_cast<std::uint32_t>(i);
-      const auto end = instruction.operands + instruction.sources + instruction.destinations;
-      for (auto o = instruction.operands; o < end; ++o) {
-        if (owners_[o] != nobody) return fail(index, "shares an operand with " + checking::name_of(program_, owners_[o]));
-        owners_[o] = index;
-      }
-      for (const auto& wait : program_.waits_of(instruction)) {
-        const auto& awaited = program_.at(wait.lane, wait.instruction);
-        if (awaited.signals) continue;
-        return fail(index, fmt::format("waits for instruction {} of lane {} (step {}), which signals nobody", wait.instruction, wait.lane.value,
-                                       awaited.step.value));
-      }
-    }
-    return {};
+  // Asks for what instructions further on will touch.
+  void look_ahead(std::size_t at) const {
+    const auto& sequence = order_.sequence();
+    constexpr std::size_t near = checking::instructions_ahead;
+    if (at + 2 * near < sequence.size()) checking::ask_for(program_.instructions, sequence[at + 2 * near]);
+    if (at + near >= sequence.size()) return;
+    const auto& next = program_.instructions[sequence[at + near]];
+    checking::ask_for(program_.waits, next.waits);
+    for (auto o = next.operands; o < next.operands + next.sources + next.destinations; ++o) places_->ask_for(o);
   }
 
   Status execute(std::uint32_t index) {
+    if (auto ok = order_.check_signals(index); !ok) return ok;
     const auto& instruction = program_.instructions[index];
     if (instruction.bytes == 0) return {};
     if (visits_ + order_.steps() > most_work)
@@ -189,6 +183,7 @@ class ProgramChecker {
     const auto first = owners_[before];
     const auto second = owners_[now];
     if (first == second) return within(before, now, begin, end);
+    if (same_range(before, now) && order_.awaits(second, first)) return {};  // slice by slice, however it is sliced
     if (program_.tuning.blocks_per_lane == 1 && order_.lane_of(first) == order_.lane_of(second)) return {};
     const auto need = checking::need_between(range_of(before), range_of(now), begin, end, program_.tuning.blocks_per_lane);
     if (order_.ordered(first, second, need)) return {};
@@ -258,6 +253,12 @@ class ProgramChecker {
     const auto& instruction = program_.instructions[owners_[operand]];
     return {extent_of(operand).begin, instruction.bytes, program_.slice_bytes(instruction)};
   }
+  bool same_range(std::uint32_t a, std::uint32_t b) const {
+    const auto& first = program_.operands[a];
+    const auto& second = program_.operands[b];
+    return first.offset == second.offset && first.buffer == second.buffer &&
+           program_.instructions[owners_[a]].bytes == program_.instructions[owners_[b]].bytes;
+  }
   // Bytes [begin, end) of memory as the operand names them.
   std::string bytes_of(std::uint32_t operand, const Extent& extent, std::int64_t begin, std::int64_t end) const {
     const auto& named = program_.operands[operand];
@@ -271,11 +272,11 @@ class ProgramChecker {
   checking::Order order_;
   checking::Sums sums_;
   std::optional<checking::Places> places_;
-  std::vector<std::uint32_t> owners_;   // by operand
-  std::vector<std::int32_t> complete_;  // by block: the set of its contributors
-  checking::Pieces pieces_;             // what the instruction at hand writes
-  checking::Pieces source_;             // and one of the places where it reads
-  std::uint64_t visits_ = 0;            // of stretches
+  checking::Large<std::uint32_t> owners_;  // by operand
+  std::vector<std::int32_t> complete_;     // by block: the set of its contributors
+  checking::Pieces pieces_;                // what the instruction at hand writes
+  checking::Pieces source_;                // and one of the places where it reads
+  std::uint64_t visits_ = 0;               // of stretches
   ProgramProof proof_;
 };
 
@@ -288,7 +289,7 @@ Result<ProgramProof> check(const Topology& topology, const Routes& routes, const
   auto blocks = contract(program.collective, program.ranks());
   if (!blocks) return std::move(blocks).error();
   const BufferLayout layout(program.collective, *blocks, program.ranks(), program.payload);
-  if (auto ok = checking::check_memory(program, layout); !ok) return std::move(ok).error();
+  if (auto ok = checking::check_stated_memory(program, layout); !ok) return std::move(ok).error();
   if (auto ok = checking::check_access(topology, routes, program); !ok) return std::move(ok).error();
   auto proof = checking::prove_accesses(program, *std::move(blocks));
   if (!proof || !program.packets) return proof;

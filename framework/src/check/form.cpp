@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "check/ahead.h"
 #include "check/describe.h"
 #include "p2plab/program/check.h"
 #include "p2plab/program/epilogue.h"
@@ -18,7 +19,10 @@ Error bad(std::string message) { return Error{ErrorCode::invalid_input, std::mov
 
 class FormChecker {
  public:
-  FormChecker(const Program& program, const ProgramBounds& bounds) : program_(program), bounds_(bounds) {}
+  FormChecker(const Program& program, const ProgramBounds& bounds)
+      : program_(program), bounds_(bounds), all_operands_known_(std::ranges::all_of(program.operands, [this](const Operand& operand) {
+          return known(operand.rank) && known(operand.route);
+        })) {}
 
   Status run() const {
     if (program_.ranks() != bounds_.ranks)
@@ -29,6 +33,7 @@ class FormChecker {
     for (std::size_t l = 0; l < program_.lanes.size(); ++l) {
       const auto& lane = program_.lanes[l];
       for (auto i = lane.first; i < lane.first + lane.count; ++i) {
+        checking::ask_for_waits(program_, i);
         if (auto fault = fault_of(program_.instructions[i]); !fault.empty()) return bad(checking::name_of(program_, i) + ": " + fault);
       }
     }
@@ -81,9 +86,11 @@ class FormChecker {
       return "it names operands that are not there";
     }
     if (std::uint64_t{instruction.waits} + instruction.wait_count > program_.waits.size()) return "it names waits that are not there";
-    for (const auto operands : {program_.sources(instruction), program_.destinations(instruction)}) {
-      for (const auto& operand : operands) {
-        if (auto fault = fault_of(operand); !fault.empty()) return fault;
+    if (!all_operands_known_) {
+      for (const auto operands : {program_.sources(instruction), program_.destinations(instruction)}) {
+        for (const auto& operand : operands) {
+          if (auto fault = fault_of(operand); !fault.empty()) return fault;
+        }
       }
     }
     for (const auto& wait : program_.waits_of(instruction)) {
@@ -94,7 +101,7 @@ class FormChecker {
 
   std::string fault_of(const Operand& operand) const {
     if (!known(operand.rank)) return fmt::format("there is no rank {}", operand.rank.value);
-    if (operand.route.value < -1 || operand.route.value + 1 >= static_cast<std::int64_t>(program_.route_offsets.size())) {
+    if (!known(operand.route)) {
       return fmt::format("there is no route {}", operand.route.value);
     }
     return {};
@@ -111,10 +118,12 @@ class FormChecker {
     return {};
   }
 
+  bool known(RouteId route) const { return route.value >= -1 && route.value + 1 < static_cast<std::int64_t>(program_.route_offsets.size()); }
   bool known(Rank rank) const { return rank.value >= 0 && rank.value < bounds_.ranks; }
 
   const Program& program_;
   const ProgramBounds& bounds_;
+  bool all_operands_known_;  // seen in the order in which they lie; else each is looked at with its instruction, which messages name
 };
 
 }  // namespace

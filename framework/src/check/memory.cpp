@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "check/memory.h"
 
-#include <array>
 #include <tuple>
 
 #include <fmt/format.h>
-
-#include "check/describe.h"
 
 namespace p2plab::checking {
 
@@ -14,8 +11,30 @@ namespace {
 
 Error bad(std::string message) { return Error{ErrorCode::invalid_input, std::move(message)}; }
 
+std::int64_t size_of_buffer(const RankMemory& memory, Buffer buffer) {
+  switch (buffer) {
+    case Buffer::input: return memory.input.count();
+    case Buffer::output: return memory.output.count();
+    case Buffer::scratch: return memory.scratch.count();
+    case Buffer::host: break;
+  }
+  return memory.host.count();
+}
+
+std::string fault_of(const Program& program, const Operand& operand, std::int64_t bytes, std::int64_t element) {
+  const auto size = size_of_buffer(program.memory[operand.rank.index()], operand.buffer);
+  if (operand.offset < 0 || operand.offset > size - bytes) {
+    return fmt::format("bytes {} to {} lie outside the {} of rank {}, which has {}", operand.offset, operand.offset + bytes,
+                       to_string(operand.buffer), operand.rank.value, size);
+  }
+  if (operand.offset % element == 0) return {};
+  return fmt::format("byte {} of the {} of rank {} is inside an element", operand.offset, to_string(operand.buffer), operand.rank.value);
+}
+
+}  // namespace
+
 // The caller's buffers are as large as the payload makes them, whatever a file says.
-Status check_stated(const Program& program, const BufferLayout& layout) {
+Status check_stated_memory(const Program& program, const BufferLayout& layout) {
   constexpr std::int64_t most_bytes = std::int64_t{1} << 50;
   for (int r = 0; r < program.ranks(); ++r) {
     const auto& [input, output, scratch, host] = program.memory[static_cast<std::size_t>(r)];
@@ -32,39 +51,18 @@ Status check_stated(const Program& program, const BufferLayout& layout) {
   return {};
 }
 
-std::string fault_of(const Program& program, const Operand& operand, std::int64_t bytes) {
-  const auto& memory = program.memory[operand.rank.index()];
-  const auto size = std::array{memory.input, memory.output, memory.scratch, memory.host}[static_cast<std::size_t>(operand.buffer)].count();
-  if (operand.offset < 0 || operand.offset > size - bytes) {
-    return fmt::format("bytes {} to {} lie outside the {} of rank {}, which has {}", operand.offset, operand.offset + bytes,
-                       to_string(operand.buffer), operand.rank.value, size);
-  }
-  if (operand.offset % size_of(program.payload.type) == 0) return {};
-  return fmt::format("byte {} of the {} of rank {} is inside an element", operand.offset, to_string(operand.buffer), operand.rank.value);
-}
-
-std::string fault_of(const Program& program, const Instruction& instruction) {
+std::string memory_fault_of(const Program& program, const Instruction& instruction) {
   if (instruction.sources == 0 || instruction.destinations == 0) return "it needs at least one source and one destination";
-  if (instruction.bytes % size_of(program.payload.type) != 0) return fmt::format("{} bytes are no whole number of elements", instruction.bytes);
+  const std::int64_t element = size_of(program.payload.type);
+  if (instruction.bytes % element != 0) return fmt::format("{} bytes are no whole number of elements", instruction.bytes);
   constexpr std::int64_t grain = 16;  // what a thread moves at a time
   if (program.slices(instruction) > 1 && program.slice_bytes(instruction) % grain != 0) {
     return fmt::format("its slices of {} bytes are no multiple of {}", program.slice_bytes(instruction), grain);
   }
   for (const auto operands : {program.sources(instruction), program.destinations(instruction)}) {
     for (const auto& operand : operands) {
-      if (auto fault = fault_of(program, operand, instruction.bytes); !fault.empty()) return fault;
+      if (auto fault = fault_of(program, operand, instruction.bytes, element); !fault.empty()) return fault;
     }
-  }
-  return {};
-}
-
-}  // namespace
-
-Status check_memory(const Program& program, const BufferLayout& layout) {
-  if (auto ok = check_stated(program, layout); !ok) return ok;
-  for (std::size_t i = 0; i < program.instructions.size(); ++i) {
-    const auto index = static_cast<std::uint32_t>(i);
-    if (auto fault = fault_of(program, program.instructions[i]); !fault.empty()) return bad(name_of(program, index) + ": " + fault);
   }
   return {};
 }

@@ -1,13 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Do a program's accesses stay inside the memory that it states, and is that what the contract makes it?
+// Does a program state the memory that the contract makes it, and do its accesses stay inside?
 #pragma once
+
+#include <string>
 
 #include "p2plab/program/program.h"
 #include "p2plab/schedule/layout.h"
 
 namespace p2plab::checking {
 
-/// Of a program whose form is right. Errors: invalid_input that names the buffer, or lane, instruction, step, rank and bytes.
-Status check_memory(const Program& program, const BufferLayout& layout);
+/// Of a program whose form is right. Error invalid_input names the buffer.
+Status check_stated_memory(const Program& program, const BufferLayout& layout);
+
+/// What an instruction of such a program touches that is not there, or not by whole elements; empty: nothing.
+std::string memory_fault_of(const Program& program, const Instruction& instruction);
 
 }  // namespace p2plab::checking

@@ -5,15 +5,34 @@
 
 #include <fmt/format.h>
 
+#include "check/ahead.h"
 #include "check/describe.h"
 
 namespace p2plab::checking {
 
-Order::Order(const Program& program) : program_(program), lanes_(program.instructions.size()), positions_(program.instructions.size()) {
+Result<Large<std::uint32_t>> owners_of(const Program& program) {
+  Large<std::uint32_t> owners(program.operands.size(), nobody);
+  for (std::size_t i = 0; i < program.instructions.size(); ++i) {
+    if (i + instructions_ahead < program.instructions.size()) ask_for(owners, program.instructions[i + instructions_ahead].operands);
+    const auto& instruction = program.instructions[i];
+    const auto index = static_cast<std::uint32_t>(i);
+    const auto end = instruction.operands + instruction.sources + instruction.destinations;
+    for (auto o = instruction.operands; o < end; ++o) {
+      if (owners[o] != nobody) {
+        return Error{ErrorCode::verification_failed, name_of(program, index) + " shares an operand with " + name_of(program, owners[o])};
+      }
+      owners[o] = index;
+    }
+  }
+  return owners;
+}
+
+Order::Order(const Program& program) : program_(program), lanes_(program.instructions.size()) {
   for (std::size_t l = 0; l < program.lanes.size(); ++l) {
     const auto& lane = program.lanes[l];
     std::fill_n(lanes_.begin() + lane.first, lane.count, static_cast<std::uint32_t>(l));
   }
+  for (const auto& instruction : program.instructions) signals_.push_back(instruction.signals);
 }
 
 std::int64_t Order::slices_between(std::uint32_t waiting, std::uint32_t awaited) const {
@@ -21,8 +40,10 @@ std::int64_t Order::slices_between(std::uint32_t waiting, std::uint32_t awaited)
 }
 
 // Runs each lane as far as it comes; lanes that others let go on are put on the list.
-Status Order::find_sequence() {
+Status Order::find_sequence(std::span<const std::uint32_t> owners) {
+  if (!owners.empty() && take_order_of(owners)) return {};
   const auto lanes = program_.lanes.size();
+  sequence_.clear();
   done_.assign(lanes, 0);
   blocked_.assign(lanes, {});
   sequence_.reserve(program_.instructions.size());
@@ -34,9 +55,32 @@ Status Order::find_sequence() {
     run_lane(lane, ready);
   }
   if (sequence_.size() != program_.instructions.size()) return circle();
-  for (std::size_t i = 0; i < sequence_.size(); ++i) positions_[sequence_[i]] = static_cast<std::uint32_t>(i);
   blocked_ = {};
   return {};
+}
+
+// Takes the instructions as their operands lie; false if lanes or waits want another order.
+bool Order::take_order_of(std::span<const std::uint32_t> owners) {
+  sequence_.reserve(program_.instructions.size());
+  for (const auto owner : owners) {
+    if (owner != nobody && (sequence_.empty() || sequence_.back() != owner)) sequence_.push_back(owner);
+  }
+  if (sequence_.size() != program_.instructions.size()) return false;
+  done_.assign(program_.lanes.size(), 0);
+  for (std::size_t at = 0; at < sequence_.size(); ++at) {
+    if (at + 2 * instructions_ahead < sequence_.size()) {
+      ask_for(program_.instructions, sequence_[at + 2 * instructions_ahead]);
+      ask_for(lanes_, sequence_[at + 2 * instructions_ahead]);
+      ask_for(program_.waits, program_.instructions[sequence_[at + instructions_ahead]].waits);
+    }
+    const auto lane = lanes_[sequence_[at]];
+    if (program_.lanes[lane].first + done_[lane] != sequence_[at]) return false;
+    for (const auto& wait : program_.waits_of(program_.instructions[sequence_[at]])) {
+      if (done_[wait.lane.index()] <= static_cast<std::uint32_t>(wait.instruction)) return false;
+    }
+    ++done_[lane];
+  }
+  return true;
 }
 
 void Order::run_lane(std::uint32_t lane, std::vector<std::uint32_t>& ready) {
@@ -86,6 +130,16 @@ Error Order::circle() const {
   return error;
 }
 
+Status Order::check_signals(std::uint32_t instruction) const {
+  for (const auto& wait : program_.waits_of(program_.instructions[instruction])) {
+    if (signals_[index_of(wait)]) continue;
+    const auto& awaited = program_.at(wait.lane, wait.instruction);
+    return Error{ErrorCode::verification_failed, fmt::format("{} waits for instruction {} of lane {} (step {}), which signals nobody",
+                                                             name_of(program_, instruction), wait.instruction, wait.lane.value, awaited.step.value)};
+  }
+  return {};
+}
+
 bool Order::shows(const Known& known, std::uint32_t first, const Need& need) const {
   if (lanes_[known.instruction] != lanes_[first] || known.instruction < first) return false;
   if (known.instruction > first) return true;
@@ -107,7 +161,7 @@ bool Order::ordered(std::uint32_t first, std::uint32_t second, const Need& need)
 // Backwards from `second` over lanes and waits. Between two waits one may pass to an earlier instruction of a lane, all of whose slices of a block
 // are complete before the block goes on: beyond such a place one slice of each block is enough.
 bool Order::search(std::uint32_t first, std::uint32_t second, const Need& need) {
-  if (group_ends_.empty()) group_edges();
+  if (group_ends_.empty()) prepare_search();
   ++searches_;
   open_.assign(1, Known{second, true, false});
   std::vector<Known> found;
@@ -165,8 +219,14 @@ bool Order::is_new(const Known& known) {
   return true;
 }
 
-void Order::group_edges() {
+void Order::prepare_search() {
+  positions_.resize(sequence_.size());
+  for (std::size_t i = 0; i < sequence_.size(); ++i) positions_[sequence_[i]] = static_cast<std::uint32_t>(i);
   seen_.resize(program_.lanes.size());
+  group_edges();
+}
+
+void Order::group_edges() {
   std::vector<Edge> own;
   for (const auto& lane : program_.lanes) {
     own.clear();

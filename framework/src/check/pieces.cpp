@@ -7,18 +7,13 @@
 
 namespace p2plab::checking {
 
-void Pieces::append(const Piece& piece) {
-  if (!pieces_.empty()) {
-    auto& last = pieces_.back();
-    if (last.content.sum == piece.content.sum && last.content.origin + last.bytes == piece.content.origin) {
-      last.bytes += piece.bytes;
-      return;
+std::optional<Pieces::Fault> Pieces::add(const Pieces& others, Sums& sums) {
+  if (pieces_.size() == 1 && others.pieces_.size() == 1 && pieces_[0].content.origin == others.pieces_[0].content.origin) {  // nearly always
+    if (const auto sum = sums.added(pieces_[0].content.sum, others.pieces_[0].content.sum)) {
+      pieces_[0].content.sum = *sum;
+      return std::nullopt;
     }
   }
-  pieces_.push_back(piece);
-}
-
-std::optional<Pieces::Fault> Pieces::add(const Pieces& others, Sums& sums) {
   before_.swap(pieces_);
   pieces_.clear();
   std::int64_t at = 0;

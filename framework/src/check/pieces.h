@@ -27,7 +27,16 @@ class Pieces {
  public:
   void clear() { pieces_.clear(); }
   /// Appends; what goes on where the last piece ends becomes part of it.
-  void append(const Piece& piece);
+  void append(const Piece& piece) {
+    if (!pieces_.empty()) {
+      auto& last = pieces_.back();
+      if (last.content.sum == piece.content.sum && last.content.origin + last.bytes == piece.content.origin) {
+        last.bytes += piece.bytes;
+        return;
+      }
+    }
+    pieces_.push_back(piece);
+  }
   const std::vector<Piece>& all() const { return pieces_; }
   std::vector<Piece>& all() { return pieces_; }
 

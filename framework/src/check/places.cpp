@@ -2,58 +2,16 @@
 #include "check/places.h"
 
 #include <algorithm>
-#include <bit>
 #include <utility>
+
+#include <boost/sort/spreadsort/integer_sort.hpp>
+
+#include "check/order.h"
 
 namespace p2plab::checking {
 
-namespace {
-
-// Where one buffer is cut: each place once, and its number among them.
-class Cuts {
- public:
-  /// For a buffer with at most so many different cuts.
-  void begin(std::size_t most) {
-    const auto size = std::bit_ceil(most * 2 + 1);
-    if (entries_.size() < size) entries_.assign(size, {});
-    mask_ = size - 1;
-    ++round_;
-    sorted_.clear();
-  }
-  void add(std::int64_t at) {
-    auto& entry = entry_of(at);
-    if (entry.round == round_) return;
-    entry = {at, 0, round_};
-    sorted_.push_back(at);
-  }
-  const std::vector<std::int64_t>& sort() {
-    std::ranges::sort(sorted_);
-    for (std::size_t i = 0; i < sorted_.size(); ++i) entry_of(sorted_[i]).number = static_cast<std::int32_t>(i);
-    return sorted_;
-  }
-  std::int32_t number(std::int64_t at) { return entry_of(at).number; }
-
- private:
-  struct Entry {
-    std::int64_t at = 0;
-    std::int32_t number = 0;
-    std::uint32_t round = 0;  // of the buffer that it belongs to
-  };
-  Entry& entry_of(std::int64_t at) {
-    const auto hash = static_cast<std::uint64_t>(at) * 0x9E3779B97F4A7C15U;
-    auto slot = (hash >> 32) & mask_;
-    while (entries_[slot].round == round_ && entries_[slot].at != at) slot = (slot + 1) & mask_;
-    return entries_[slot];
-  }
-  std::vector<Entry> entries_;
-  std::size_t mask_ = 0;
-  std::uint32_t round_ = 0;
-  std::vector<std::int64_t> sorted_;
-};
-
-}  // namespace
-
-Places::Places(const Program& program, std::span<const Block> blocks, const BufferLayout& layout, Sums& sums) : program_(program) {
+Places::Places(const Program& program, std::span<const std::uint32_t> owners, std::span<const Block> blocks, const BufferLayout& layout, Sums& sums)
+    : program_(program) {
   find_sharing(layout);
   std::int64_t passed = 0;
   for (const auto elements : block_elements(program.collective, blocks, program.payload)) {
@@ -61,7 +19,7 @@ Places::Places(const Program& program, std::span<const Block> blocks, const Buff
     passed += elements * size_of(program.payload.type);
   }
   origins_.push_back(passed);
-  cut(extents_of(blocks, layout));
+  cut(owners, extents_of(blocks, layout));
   give(blocks, layout, sums);
 }
 
@@ -76,51 +34,70 @@ std::vector<Extent> Places::extents_of(std::span<const Block> blocks, const Buff
   return extents;
 }
 
-template <class Visit>
-void Places::each_touched(Visit visit) const {
-  for (const auto& instruction : program_.instructions) {
-    const auto end = instruction.operands + instruction.sources + instruction.destinations;
-    for (auto o = instruction.operands; o < end; ++o) visit(extent(program_.operands[o], instruction.bytes), static_cast<std::int32_t>(o));
+// By buffer, as `ends` says then.
+Large<Places::Touched> Places::all_touched(std::span<const std::uint32_t> owners, std::span<const Extent> blocks,
+                                           std::vector<std::uint32_t>& ends) const {
+  ends.assign(program_.memory.size() * 4, 0);
+  for (std::size_t o = 0; o < owners.size(); ++o) {
+    if (owners[o] != nobody) ++ends[static_cast<std::size_t>(extent(program_.operands[o], 0).buffer)];
   }
-}
-
-// Sorted by buffer first, so that what is searched stays small.
-void Places::cut(std::span<const Extent> blocks) {
-  std::vector<std::uint32_t> ends(program_.memory.size() * 4);  // by buffer, of what touches it
-  const auto count = [&](const Extent& extent, std::int32_t) { ++ends[static_cast<std::size_t>(extent.buffer)]; };
-  each_touched(count);
-  for (const auto& block : blocks) count(block, none);
+  for (const auto& block : blocks) ++ends[static_cast<std::size_t>(block.buffer)];
   std::uint32_t begin = 0;
   for (auto& end : ends) begin += std::exchange(end, begin);
-  std::vector<Touched> touched(begin);
+  Large<Touched> touched(begin);
   const auto place = [&](const Extent& extent, std::int32_t operand) {
     touched[ends[static_cast<std::size_t>(extent.buffer)]++] = {extent.begin, extent.end, operand};
   };
-  each_touched(place);
+  constexpr std::size_t ahead = 3 * instructions_ahead;
+  for (std::size_t o = 0; o < owners.size(); ++o) {
+    if (o + ahead < owners.size() && owners[o + ahead] != nobody) checking::ask_for(program_.instructions, owners[o + ahead]);
+    if (owners[o] != nobody) place(extent(program_.operands[o], program_.instructions[owners[o]].bytes), static_cast<std::int32_t>(o));
+  }
   for (const auto& block : blocks) place(block, none);
+  return touched;
+}
+
+// Buffer by buffer, so that what is sorted stays small.
+void Places::cut(std::span<const std::uint32_t> owners, std::span<const Extent> blocks) {
+  std::vector<std::uint32_t> ends;
+  auto touched = all_touched(owners, blocks, ends);
   firsts_.assign(program_.operands.size(), none);
   stretches_.reserve(touched.size());
-  Cuts cuts;
-  begin = 0;
+  std::vector<std::int64_t> other_ends;
+  std::uint32_t begin = 0;
   for (const auto end : ends) {
-    const std::span here{touched.data() + begin, end - begin};
-    cuts.begin(here.size() * 2);
-    for (const auto& one : here) cuts.add(one.begin), cuts.add(one.end);
-    add_stretches(cuts.sort());
-    const auto base = static_cast<std::int32_t>(bases_.back());
-    for (const auto& one : here) {
-      if (one.operand != none) firsts_[static_cast<std::size_t>(one.operand)] = base + cuts.number(one.begin);
-    }
+    bases_.push_back(static_cast<std::uint32_t>(stretches_.size()));
+    cut_buffer({touched.data() + begin, end - begin}, other_ends);
     begin = end;
   }
   bases_.push_back(static_cast<std::uint32_t>(stretches_.size()));
 }
 
-// The stretches of the next buffer.
-void Places::add_stretches(const std::vector<std::int64_t>& cuts) {
-  bases_.push_back(static_cast<std::uint32_t>(stretches_.size()));
-  for (const auto begin : cuts) stretches_.push_back({.begin = begin, .next = static_cast<std::int32_t>(stretches_.size()) + 1});
-  if (!cuts.empty()) stretches_.back().next = none;
+// The stretches of the next buffer. Most ends are where another access begins, and come in order once the beginnings do.
+void Places::cut_buffer(std::span<Touched> here, std::vector<std::int64_t>& other_ends) {
+  boost::sort::spreadsort::integer_sort(
+      here.begin(), here.end(), [](const Touched& t, unsigned bits) { return t.begin >> bits; },
+      [](const Touched& a, const Touched& b) { return a.begin < b.begin; });
+  other_ends.clear();
+  for (std::size_t i = 0, next = 0; i < here.size(); ++i) {
+    while (next < here.size() && here[next].begin <= here[i].begin) ++next;
+    if (next < here.size() && here[next].begin == here[i].end) continue;
+    if (here[i].end > here[i].begin && (other_ends.empty() || other_ends.back() != here[i].end)) other_ends.push_back(here[i].end);
+  }
+  boost::sort::spreadsort::integer_sort(other_ends.begin(), other_ends.end());
+  const auto first = stretches_.size();
+  const auto add = [&](std::int64_t at) {
+    if (stretches_.size() > first && stretches_.back().begin == at) return;
+    stretches_.push_back({.begin = at, .next = static_cast<std::int32_t>(stretches_.size()) + 1});
+  };
+  auto end = other_ends.begin();
+  for (const auto& one : here) {
+    for (; end != other_ends.end() && *end <= one.begin; ++end) add(*end);
+    add(one.begin);
+    if (one.operand != none) firsts_[static_cast<std::size_t>(one.operand)] = static_cast<std::int32_t>(stretches_.size()) - 1;
+  }
+  for (; end != other_ends.end(); ++end) add(*end);
+  if (stretches_.size() > first) stretches_.back().next = none;
 }
 
 std::int32_t Places::find(const Extent& block) const {
@@ -159,15 +136,6 @@ void Places::find_sharing(const BufferLayout& layout) {
     const auto shift = layout.output_within_input(rank);
     shared_[r] = layout.input_size(rank) <= layout.output_size(rank) ? Sharing{true, -shift, 0} : Sharing{true, 0, shift};
   }
-}
-
-Extent Places::extent(Rank rank, Buffer buffer, std::int64_t offset, std::int64_t bytes) const {
-  const auto base = rank.value * 4;
-  const auto& sharing = shared_[rank.index()];
-  if (sharing.shared && buffer == Buffer::input) offset += sharing.input_shift;
-  if (sharing.shared && buffer == Buffer::output) offset += sharing.output_shift;
-  const auto named = sharing.shared && buffer == Buffer::input ? Buffer::output : buffer;
-  return {base + static_cast<std::int32_t>(named), offset, offset + bytes};
 }
 
 void Places::split(std::int32_t stretch, std::int64_t length) {

@@ -7,6 +7,8 @@
 #include <span>
 #include <vector>
 
+#include "check/ahead.h"
+#include "check/large.h"
 #include "check/pieces.h"
 #include "p2plab/program/program.h"
 #include "p2plab/schedule/layout.h"
@@ -34,13 +36,24 @@ struct Extent {
 
 class Places {
  public:
-  /// Cuts memory wherever an operand or a block begins or ends; inputs hold what their ranks give, by the names that `sums` has for that.
-  Places(const Program& program, std::span<const Block> blocks, const BufferLayout& layout, Sums& sums);
+  /// Cuts memory wherever an operand of an instruction or a block begins or ends; inputs hold what their ranks give, by the names that `sums` has
+  /// for that. `owners`: by operand.
+  Places(const Program& program, std::span<const std::uint32_t> owners, std::span<const Block> blocks, const BufferLayout& layout, Sums& sums);
 
   Extent extent(const Operand& operand, std::int64_t bytes) const { return extent(operand.rank, operand.buffer, operand.offset, bytes); }
-  Extent extent(Rank rank, Buffer buffer, std::int64_t offset, std::int64_t bytes) const;
+  Extent extent(Rank rank, Buffer buffer, std::int64_t offset, std::int64_t bytes) const {
+    const auto& sharing = shared_[rank.index()];
+    if (sharing.shared && buffer == Buffer::input) offset += sharing.input_shift;
+    if (sharing.shared && buffer == Buffer::output) offset += sharing.output_shift;
+    const auto named = sharing.shared && buffer == Buffer::input ? Buffer::output : buffer;
+    return {rank.value * 4 + static_cast<std::int32_t>(named), offset, offset + bytes};
+  }
   /// The stretch where an operand begins.
   std::int32_t first_of(std::uint32_t operand) const { return firsts_[operand]; }
+  /// Asks for that stretch, before it is looked at.
+  void ask_for(std::uint32_t operand) const {
+    if (const auto first = firsts_[operand]; first != none) checking::ask_for(stretches_, static_cast<std::size_t>(first));
+  }
   /// The stretch where a block of the contract begins that lies there.
   std::int32_t find(const Extent& block) const;
   Stretch& operator[](std::int32_t stretch) { return stretches_[static_cast<std::size_t>(stretch)]; }
@@ -85,10 +98,9 @@ class Places {
 
   void find_sharing(const BufferLayout& layout);
   std::vector<Extent> extents_of(std::span<const Block> blocks, const BufferLayout& layout);
-  template <class Visit>
-  void each_touched(Visit visit) const;
-  void cut(std::span<const Extent> blocks);
-  void add_stretches(const std::vector<std::int64_t>& cuts);
+  Large<Touched> all_touched(std::span<const std::uint32_t> owners, std::span<const Extent> blocks, std::vector<std::uint32_t>& ends) const;
+  void cut(std::span<const std::uint32_t> owners, std::span<const Extent> blocks);
+  void cut_buffer(std::span<Touched> here, std::vector<std::int64_t>& other_ends);
   void give(std::span<const Block> blocks, const BufferLayout& layout, Sums& sums);
   std::int64_t bytes_of(std::size_t block) const { return origins_[block + 1] - origins_[block]; }
 
@@ -96,9 +108,9 @@ class Places {
   std::vector<Sharing> shared_;        // by rank
   std::vector<std::int64_t> origins_;  // by block, and the end of the last
   std::vector<std::uint32_t> bases_;   // by buffer: its first stretch; those that come by splitting stand at the end
-  std::vector<Stretch> stretches_;
-  std::vector<std::int32_t> firsts_;  // by operand
-  std::vector<Read> reads_;
+  Large<Stretch> stretches_;
+  Large<std::int32_t> firsts_;  // by operand
+  Large<Read> reads_;
 };
 
 }  // namespace p2plab::checking

@@ -33,8 +33,8 @@ Need need_between(const SlicedRange& first, const SlicedRange& second, std::int6
   const auto a = numbers(first, begin, end);
   const auto b = numbers(second, begin, end);
   Need need{.slices = a.last + 1, .blocks = std::min(parts, a.last + 1)};
-  const bool same_cuts = first.slice == second.slice && (first.begin - second.begin) % first.slice == 0;
-  if (same_cuts || (a.first == a.last && b.first == b.last)) {
+  const bool one_each = a.first == a.last && b.first == b.last;
+  if (one_each || (first.slice == second.slice && (first.begin - second.begin) % first.slice == 0)) {
     need.apart = (a.first - b.first) % parts != 0;
     need.falling = a.first > b.first;
     return need;

@@ -4,24 +4,19 @@
 namespace p2plab::checking {
 
 SumId Sums::make(const Sum& sum) {
-  const auto [entry, fresh] = known_.try_emplace(key(sum.left, sum.right), static_cast<SumId>(sums_.size()));
-  if (fresh) sums_.push_back(sum);
-  return entry->second;
+  const auto wanted = key(sum.left, sum.right);
+  if (const auto known = known_.find(wanted); known != KeyTable::none) return known;
+  const auto made = static_cast<SumId>(sums_.size());
+  known_.add(wanted, made);
+  sums_.push_back(sum);
+  return made;
 }
 
 std::optional<SumId> Sums::added(SumId a, SumId b) {
-  const auto wanted = key(a, b);
-  auto& recent = recent_[(wanted * 0x9E3779B97F4A7C15U) >> (64 - recent_bits_)];
-  if (recent.key == wanted && recent.sum != nothing) return recent.sum;
-  const auto known = known_.find(wanted);
-  if (known != known_.end()) {
-    recent = {wanted, known->second};
-    return known->second;
-  }
+  if (const auto known = known_.find(key(a, b)); known != KeyTable::none) return known;
   const auto both = sets_.disjoint_union(set(a), set(b));
   if (!both) return std::nullopt;
-  recent = {wanted, make({*both, a, b})};
-  return recent.sum;
+  return make({*both, a, b});
 }
 
 std::string Sums::describe(SumId sum) const {

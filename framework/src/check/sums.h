@@ -3,15 +3,13 @@
 // equal ids, so what lies in a place is one small number.
 #pragma once
 
-#include <algorithm>
-#include <bit>
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "schedule/contributions.h"
+#include "schedule/key_table.h"
 
 namespace p2plab::checking {
 
@@ -20,9 +18,7 @@ inline constexpr SumId nothing = -1;
 
 class Sums {
  public:
-  /// `expected`: about how many sums will be asked for.
-  Sums(int ranks, std::size_t expected)
-      : sets_(ranks), recent_bits_(std::clamp(static_cast<int>(std::bit_width(expected)), 4, 16)), recent_(std::size_t{1} << recent_bits_) {}
+  explicit Sums(int ranks) : sets_(ranks) {}
 
   /// What `rank` gives.
   SumId of(Rank rank) { return make({sets_.of({&rank, 1}), rank.value, own}); }
@@ -55,14 +51,7 @@ class Sums {
 
   ContributionSets sets_;
   std::vector<Sum> sums_;
-  std::unordered_map<std::uint64_t, SumId> known_;
-  // What was asked for lately, by hash.
-  struct Recent {
-    std::uint64_t key = 0;
-    SumId sum = nothing;
-  };
-  int recent_bits_;
-  std::vector<Recent> recent_;
+  KeyTable known_;  // by left and right
 };
 
 }  // namespace p2plab::checking

@@ -2,15 +2,16 @@
 // Sets of ranks, interned: equal sets have equal ids, so a verifier's state is one small number per location.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "p2plab/base/ids.h"
+#include "schedule/key_table.h"
 
 namespace p2plab {
 
@@ -28,13 +29,15 @@ class ContributionSets {
   /// The union of two sets, or nothing if they share a rank.
   std::optional<std::int32_t> disjoint_union(std::int32_t a, std::int32_t b) {
     const auto key = (static_cast<std::uint64_t>(static_cast<std::uint32_t>(a)) << 32) | static_cast<std::uint32_t>(b);
-    if (const auto known = unions_.find(key); known != unions_.end()) return known->second;
+    if (const auto known = unions_.find(key); known != KeyTable::none) return known;
     scratch_.resize(words_);
     for (std::size_t w = 0; w < words_; ++w) {
       if ((word(a, w) & word(b, w)) != 0) return std::nullopt;
       scratch_[w] = word(a, w) | word(b, w);
     }
-    return unions_[key] = intern();
+    const auto both = intern();
+    unions_.add(key, both);
+    return both;
   }
 
   /// "{0, 2, 3}", shortened after a few ranks.
@@ -61,22 +64,21 @@ class ContributionSets {
   std::int32_t intern() {
     std::uint64_t hash = 0;
     for (const auto bits : scratch_) hash = (hash ^ bits) * 0x9E3779B97F4A7C15U + (hash >> 29);
-    auto [candidate, end] = ids_.equal_range(hash);
-    for (; candidate != end; ++candidate) {
-      const auto* const stored = bits_.data() + static_cast<std::size_t>(candidate->second) * words_;
-      if (std::equal(scratch_.begin(), scratch_.end(), stored)) return candidate->second;
-    }
+    const auto known = ids_.find(hash, [&](std::int32_t id) {
+      return std::equal(scratch_.begin(), scratch_.end(), bits_.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(id) * words_));
+    });
+    if (known != KeyTable::none) return known;
     const auto id = static_cast<std::int32_t>(bits_.size() / words_);
     bits_.insert(bits_.end(), scratch_.begin(), scratch_.end());
-    ids_.emplace(hash, id);
+    ids_.add(hash, id);
     return id;
   }
 
   std::size_t words_;
   std::vector<std::uint64_t> bits_;
   std::vector<std::uint64_t> scratch_;
-  std::unordered_multimap<std::uint64_t, std::int32_t> ids_;
-  std::unordered_map<std::uint64_t, std::int32_t> unions_;
+  KeyTable ids_;     // by hash
+  KeyTable unions_;  // by the two
 };
 
 }  // namespace p2plab
