@@ -181,6 +181,8 @@ def check_graphs(torch, groups, streams):
         if group is groups[0]:
             group.prepare_fused(case.x.numel(), "bfloat16", **group_words)
     synchronize(torch)
+    # Streams on which nothing was called before: the first call of many programs on one is in a capture.
+    streams = [torch.cuda.Stream(gpu_of(torch, group.rank)) for group in groups]
     for group, stream, case in zip(groups, streams, cases):
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, stream=stream, capture_error_mode="relaxed"):
