@@ -206,7 +206,8 @@ std::optional<Machine> read_topology_key(const ConfigValue& value, const std::st
     value.add_error("expected a map that says where the machine comes from", {"as in {preset: hgx-h200, gpus: 8} or {file: machine.yaml}"});
     return std::nullopt;
   }
-  const std::array<FileFormat, 4> formats{{{"file", load_own}, {"nccl_xml", load_nccl_xml}, {"smi", load_smi}, {"rocm", load_smi}}};
+  const std::array<FileFormat, 5> formats{
+      {{"file", load_own}, {"nccl_xml", load_nccl_xml}, {"smi", load_smi}, {"rocm", load_smi}, {"infragraph", load_infragraph}}};
   if (value["preset"].present()) return from_preset(value);
   for (const auto& format : formats) {
     if (value[format.key].present()) return from_file(value, format, folder);
@@ -217,7 +218,7 @@ std::optional<Machine> read_topology_key(const ConfigValue& value, const std::st
     if (!topology) return std::nullopt;
     return Machine{*std::move(topology)};
   }
-  value.add_error("no machine given", {"give one of preset, file, nccl_xml, smi, rocm, detect, or nodes and links"});
+  value.add_error("no machine given", {"give one of preset, file, nccl_xml, smi, rocm, infragraph, detect, or nodes and links"});
   return std::nullopt;
 }
 

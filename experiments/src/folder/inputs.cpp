@@ -21,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 
 // The keys of a config whose values are files; `profile` may be the name of one that comes with the program.
-constexpr std::array file_keys{"file", "nccl_xml", "smi", "rocm", "profile"};
+constexpr std::array file_keys{"file", "nccl_xml", "smi", "rocm", "infragraph", "profile"};
 
 constexpr const char* absolute_folder = "absolute";
 

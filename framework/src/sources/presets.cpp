@@ -91,8 +91,8 @@ bool ends_in(const std::string& text, std::string_view ending) { return text.siz
 // Is this meant as a path, whether or not such a file exists?
 bool is_path(const std::string& text) {
   std::error_code none;
-  return text.find('/') != std::string::npos || ends_in(text, ".yaml") || ends_in(text, ".yml") || ends_in(text, ".xml") || ends_in(text, ".txt") ||
-         std::filesystem::is_regular_file(text, none);
+  return text.find('/') != std::string::npos || ends_in(text, ".yaml") || ends_in(text, ".yml") || ends_in(text, ".json") || ends_in(text, ".xml") ||
+         ends_in(text, ".txt") || std::filesystem::is_regular_file(text, none);
 }
 
 Result<Topology> from_import(Result<Imported> imported, std::vector<std::string>* warnings) {
@@ -107,6 +107,7 @@ Result<Topology> resolve_topology(const std::string& text, std::vector<std::stri
   if (is_path(text)) {
     if (ends_in(text, ".xml")) return from_import(load_nccl_xml(text, answers), warnings);
     if (ends_in(text, ".txt")) return from_import(load_smi(text, answers), warnings);
+    if (is_infragraph_file(text)) return from_import(load_infragraph(text, answers), warnings);
     auto topology = load_topology(text);
     if (!topology) return topology;
     if (warnings != nullptr) std::ranges::move(sentences_of(topology->sources().values), std::back_inserter(*warnings));

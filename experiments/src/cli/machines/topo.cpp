@@ -53,13 +53,20 @@ Status show(const TopoArguments& arguments, Watch& watch) {
   return print(shown(*topology, arguments), arguments.out, watch);
 }
 
+// By the format that is given, else by what the file looks like.
+Result<Imported> load_as(const std::string& format, const std::string& path, const MachineAnswers& answers) {
+  if (format == "infragraph" || (format.empty() && is_infragraph_file(path))) return load_infragraph(path, answers);
+  const bool xml = format == "nccl_xml" || (format.empty() && path.ends_with(".xml"));
+  return xml ? load_nccl_xml(path, answers) : load_smi(path, answers);
+}
+
 Status import(const TopoArguments& arguments, Watch& watch) {
   if (auto able = try_out(arguments.out); !able) return able;
   auto words = arguments.topology.answers;
   if (!arguments.gpu.empty()) words.push_back("gpu=" + arguments.gpu);
   const auto answers = answers_from(words);
   if (!answers) return answers.error();
-  auto imported = arguments.format == "nccl_xml" ? load_nccl_xml(arguments.topology.name, *answers) : load_smi(arguments.topology.name, *answers);
+  auto imported = load_as(arguments.format, arguments.topology.name, *answers);
   if (!imported) return std::move(imported).error();
   for (const auto& warning : imported->warnings) std::cerr << "warning: " << warning << '\n';
   if (arguments.json) return print(topology_json(imported->topology, Routes(imported->topology)), arguments.out, watch);
@@ -109,10 +116,13 @@ Command show_command(CLI::App& topo) {
 Command import_command(CLI::App& topo) {
   auto a = std::make_shared<TopoArguments>();
   auto* app = add_command(topo, "import", "Make a description from another tool's", "p2plab topo import --format smi topo.txt --out machine.yaml");
-  add_machine_options(*app, a->topology, "file", "what NCCL_TOPO_DUMP_FILE, 'nvidia-smi topo -m', 'rocm-smi --showtopo' or 'amd-smi topology' wrote")
+  add_machine_options(*app, a->topology, "file",
+                      "what NCCL_TOPO_DUMP_FILE, 'nvidia-smi topo -m', 'rocm-smi --showtopo' or 'amd-smi topology' wrote, or an InfraGraph")
       ->required()
       ->type_name("FILE");
-  app->add_option("--format", a->format, "nccl_xml, smi or rocm")->required()->check(CLI::IsMember({"nccl_xml", "smi", "rocm"}))->type_name("F");
+  app->add_option("--format", a->format, "nccl_xml, smi, rocm or infragraph, where the file does not tell by itself")
+      ->check(CLI::IsMember({"nccl_xml", "smi", "rocm", "infragraph"}))
+      ->type_name("F");
   app->add_option("--gpu", a->gpu, "with smi: which GPU these are, as in h200, where the text does not tell")->type_name("NAME");
   app->add_option("--out", a->out, "write to this file")->type_name("FILE");
   app->add_flag("--json", a->json, "all of the machine for scripts, instead of p2plab's own description");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Topologies from what other programs write: NCCL's topology XML, the texts of `nvidia-smi topo`, `rocm-smi --showtopo` and `amd-smi topology`.
+// Topologies from what other programs write: NCCL's topology XML, InfraGraph, the texts of `nvidia-smi topo`, `rocm-smi --showtopo` and `amd-smi topology`.
 #pragma once
 
 #include <string>
@@ -40,8 +40,18 @@ Result<Imported> import_rocm(std::string_view text, const std::string& filename,
 /// Either of the two, by what the text looks like.
 Result<Imported> import_text(std::string_view text, const std::string& filename, const MachineAnswers& answers = {});
 
+/// Reads an infrastructure of InfraGraph (Keysight; ASTRA-sim 3), YAML or JSON, alone or within what its service answers: devices and instances are
+/// expanded, edges become links both ways. xpu are GPUs, cpu hosts, nic NICs; switches, ports and custom components are what their links make them;
+/// memory is left out. Kinds of links follow from names ("nvlink", "pcie"); a bandwidth counts for each direction, transfers for 16 lanes, aloud.
+/// Errors: all mistakes with line and column; an NVLink without bandwidth that no answer tells.
+Result<Imported> import_infragraph(std::string_view text, const std::string& filename, const MachineAnswers& answers = {});
+
+/// Is there such a file?
+bool is_infragraph_file(const std::string& path);
+
 /// The same from files; also errors of reading them.
 Result<Imported> load_nccl_xml(const std::string& path, const MachineAnswers& answers = {});
 Result<Imported> load_smi(const std::string& path, const MachineAnswers& answers = {});
+Result<Imported> load_infragraph(const std::string& path, const MachineAnswers& answers = {});
 
 }  // namespace p2plab

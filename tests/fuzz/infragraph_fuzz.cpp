@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads any text as an infrastructure of InfraGraph.
+#include "p2plab/machine/topology_import.h"
+#include "round_trip.h"
+#include "target.h"
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const auto text = p2plab::testing::text_of(data, size);
+  const auto imported = p2plab::import_infragraph(text, "fuzz.yaml");
+  if (imported) p2plab::testing::expect_round_trip(imported->topology);
+  p2plab::expects(imported || !describe(imported.error()).empty());
+  return 0;
+}
