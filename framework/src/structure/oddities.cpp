@@ -19,8 +19,10 @@ class OddityFinder {
   explicit OddityFinder(const Topology& topology) : topology_(topology) {}
 
   std::vector<Oddity> run() {
-    compare(LinkKind::nvlink, "NVLink", "nvidia-smi nvlink -s, and nvidia-smi nvlink -e for its errors");
-    compare(LinkKind::pcie, "PCIe", "nvidia-smi -q -d PCIE (link width and generation, under load), lspci -vv of the port above it");
+    compare(gpus_by_rate(LinkKind::nvlink), LinkKind::nvlink, "NVLink", "nvidia-smi nvlink -s, and nvidia-smi nvlink -e for its errors");
+    const std::string lspci = "lspci -vv of the port above it";
+    compare(gpus_by_rate(LinkKind::pcie), LinkKind::pcie, "PCIe", "nvidia-smi -q -d PCIE (link width and generation, under load), " + lspci);
+    compare_switches(lspci);
     find_one_way();
     find_missing_gpu();
     return std::move(found_);
@@ -35,42 +37,72 @@ class OddityFinder {
     return link.kind == kind && (kind != LinkKind::nvlink || (!is_host(link.from) && !is_host(link.to)));
   }
 
-  // What each GPU sends over links of a kind.
-  std::map<std::int64_t, std::vector<Rank>> by_rate(LinkKind kind) const {
-    std::map<std::int64_t, std::vector<Rank>> groups;
-    for (std::int64_t r = 0; r < topology_.ranks(); ++r) {
-      std::int64_t sum = 0;
-      for (const auto id : topology_.out_links(topology_.node_of(Rank{r}))) {
-        if (counts(topology_.link(id), kind)) sum += topology_.link(id).bandwidth.bytes_per_second();
-      }
-      groups[sum].push_back(Rank{r});
-    }
-    return groups;
+  // Parts that are alike, by what each sends over links of a kind: GPUs to everything, switches of PCIe upwards.
+  using Rates = std::map<std::int64_t, std::vector<NodeId>>;
+
+  Rates gpus_by_rate(LinkKind kind) const {
+    Rates rates;
+    for (int r = 0; r < topology_.ranks(); ++r) rates[sum_of(topology_.node_of(Rank{r}), kind)].push_back(topology_.node_of(Rank{r}));
+    return rates;
   }
 
-  // GPUs that send less over a kind of links than most do. Machines whose GPUs differ by design have no such majority.
-  void compare(LinkKind kind, const std::string& word, const std::string& ask) {
-    const auto groups = by_rate(kind);
-    if (groups.size() < 2) return;
-    const auto most = std::ranges::max_element(groups, {}, [](const auto& group) { return group.second.size(); });
-    if (most->first == 0 || 2 * most->second.size() <= static_cast<std::size_t>(topology_.ranks())) return;
-    for (const auto& [sum, ranks] : groups) {
+  NodeKind other_end(const Link& link, NodeId node) const { return topology_.node(link.from == node ? link.to : link.from).kind; }
+
+  // Above a switch is a host, or another switch where it has none.
+  bool upwards(const Link& link, NodeId node) const {
+    if (topology_.node(node).kind != NodeKind::pcie_switch) return true;
+    const auto to_host = [&](LinkId id) { return other_end(topology_.link(id), node) == NodeKind::host; };
+    return other_end(link, node) == (std::ranges::any_of(topology_.out_links(node), to_host) ? NodeKind::host : NodeKind::pcie_switch);
+  }
+
+  std::int64_t sum_of(NodeId node, LinkKind kind) const {
+    std::int64_t sum = 0;
+    for (const auto id : topology_.out_links(node)) {
+      const auto& link = topology_.link(id);
+      if (counts(link, kind) && upwards(link, node)) sum += link.bandwidth.bytes_per_second();
+    }
+    return sum;
+  }
+
+  // Switches are alike that have as many GPUs and switches below and above.
+  void compare_switches(const std::string& ask) {
+    std::map<std::pair<std::ptrdiff_t, std::ptrdiff_t>, Rates> alike;
+    for (std::size_t i = 0; i < topology_.nodes().size(); ++i) {
+      const NodeId node{static_cast<std::int64_t>(i)};
+      if (topology_.node(node).kind != NodeKind::pcie_switch) continue;
+      const auto neighbours = [&](NodeKind kind) {
+        return std::ranges::count_if(topology_.out_links(node), [&](LinkId id) { return other_end(topology_.link(id), node) == kind; });
+      };
+      alike[{neighbours(NodeKind::gpu), neighbours(NodeKind::pcie_switch)}][sum_of(node, LinkKind::pcie)].push_back(node);
+    }
+    for (const auto& [shape, rates] : alike) compare(rates, LinkKind::pcie, "PCIe upwards", ask);
+  }
+
+  // Parts that send less than most do. Machines whose parts differ by design have no such majority; of PCIe, half are enough, since slots of less
+  // width have their cost whether or not they were meant so.
+  void compare(const Rates& groups, LinkKind kind, const std::string& word, const std::string& ask) {
+    std::size_t all = 0;
+    for (const auto& [sum, nodes] : groups) all += nodes.size();
+    const auto needed = kind == LinkKind::pcie ? (all + 1) / 2 : all / 2 + 1;
+    const auto most = std::find_if(groups.rbegin(), groups.rend(), [&](const auto& group) { return group.second.size() >= needed; });
+    if (most == groups.rend() || most->first == 0) return;
+    for (const auto& [sum, nodes] : groups) {
       if (sum >= most->first) continue;
       std::vector<std::string> names;
-      for (const auto rank : ranks) names.push_back(topology_.node(topology_.node_of(rank)).name);
+      for (const auto node : nodes) names.push_back(topology_.node(node).name);
       const auto has = sum == 0 ? fmt::format("no {}", word) : fmt::format("{} of {} in one direction", rate(sum), word);
       found_.push_back(
           {fmt::format("{} {} {} where the others have {}", short_names(names), names.size() > 1 ? "have" : "has", has, rate(most->first)), ask,
-           sum == 0 ? joined(ranks, most->second.front(), kind) : widened(ranks, kind, sum, most->first)});
+           sum == 0 ? joined(nodes, most->second.front(), kind) : widened(nodes, kind, sum, most->first)});
     }
   }
 
-  // The machine with these GPUs' links as wide as the others', both ways.
-  std::optional<Topology> widened(const std::vector<Rank>& ranks, LinkKind kind, std::int64_t now, std::int64_t then) const {
+  // The machine with the links of these parts as wide as the others', both ways.
+  std::optional<Topology> widened(const std::vector<NodeId>& nodes, LinkKind kind, std::int64_t now, std::int64_t then) const {
     return changed([&](Link& link) {
       if (!counts(link, kind)) return;
-      for (const auto rank : ranks) {
-        if (link.from != topology_.node_of(rank) && link.to != topology_.node_of(rank)) continue;
+      for (const auto node : nodes) {
+        if ((link.from != node && link.to != node) || !upwards(link, node)) continue;
         const auto scaled = static_cast<double>(link.bandwidth.bytes_per_second()) * static_cast<double>(then) / static_cast<double>(now);
         link.bandwidth = Bandwidth::bytes_per_second(static_cast<std::int64_t>(scaled + 0.5));
         return;
@@ -78,16 +110,15 @@ class OddityFinder {
     });
   }
 
-  // The machine with these GPUs at the switches of `other`; none where that has links to GPUs.
-  std::optional<Topology> joined(const std::vector<Rank>& ranks, Rank other, LinkKind kind) const {
+  // The machine with these GPUs at the switches of `like`; none where that has links to GPUs.
+  std::optional<Topology> joined(const std::vector<NodeId>& gpus, NodeId like, LinkKind kind) const {
     std::vector<Link> more;
-    const auto like = topology_.node_of(other);
     for (const auto& link : topology_.links()) {
       if (!counts(link, kind) || (link.from != like && link.to != like)) continue;
-      if (topology_.node(link.from == like ? link.to : link.from).kind != NodeKind::nvswitch) return std::nullopt;
-      for (const auto rank : ranks) {
+      if (other_end(link, like) != NodeKind::nvswitch) return std::nullopt;
+      for (const auto gpu : gpus) {
         auto copy = link;
-        (copy.from == like ? copy.from : copy.to) = topology_.node_of(rank);
+        (copy.from == like ? copy.from : copy.to) = gpu;
         more.push_back(copy);
       }
     }

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "p2plab/bounds/place.h"
+#include "p2plab/machine/assumptions.h"
 #include "p2plab/machine/fabric.h"
 #include "p2plab/machine/gpu_kind.h"
 #include "p2plab/machine/oddities.h"
@@ -120,6 +121,40 @@ TEST(LaterReports, NvlinksOfOlderServersAndOfJobsInContainers) {
   EXPECT_NEAR(busbw(job), 450, 1e-6);
   EXPECT_NEAR(busbw(field("96_a100_nv4_mesh.txt", {.gpu = "NVIDIA A100-SXM4-40GB"})), 300, 1e-6);
   EXPECT_NEAR(busbw(field("98_a6000_nvlink.xml")), 56.25, 1e-6);
+}
+
+// What the reports measured, in GB/s: of an all-reduce by busbw, of an all-gather by algbw, of a pair one way.
+TEST(LaterReports, NoBoundIsBelowWhatWasMeasuredOrTheAssumptionThatMakesItSoIsNamed) {
+  enum class Of { all_reduce, all_gather, pair, across };
+  struct Measured {
+    const char* file;
+    const char* gpu;
+    Of of;
+    double gbps;
+  };
+  for (const auto& one : {Measured{"02_6gpu_pro6000_pix_node_sys.txt", "pro 6000", Of::all_gather, 22.4},
+                          {"02_6gpu_pro6000_pix_node_sys.txt", "pro 6000", Of::pair, 55},
+                          {"02_6gpu_pro6000_pix_node_sys.txt", "pro 6000", Of::across, 50},
+                          {"03_4x4090_nop2p.txt", "4090", Of::all_reduce, 11.1},
+                          {"04_8gpu_nps4_all_sys.txt", "pro 6000", Of::all_reduce, 32.7},
+                          {"04_8gpu_nps4_all_sys.txt", "pro 6000", Of::pair, 39.5},
+                          {"04_8gpu_nps4_all_sys.txt", "pro 6000", Of::across, 36.6},
+                          {"17a_gb300_2trays_healthy.xml", "gb300", Of::all_reduce, 507},
+                          {"54_8xa100_nv12_pairs.txt", "a100 pcie", Of::pair, 208},
+                          {"73_2gpu_node.txt", "pro 6000", Of::pair, 56.5},
+                          {"86_nv18_blank_cpus.txt", "h200", Of::pair, 392.1}}) {
+    const auto machine = field(one.file, {.gpu = one.gpu});
+    const auto figure = [&](const Topology& topology) -> std::optional<double> {
+      if (one.of == Of::all_reduce) return busbw(topology);
+      if (one.of == Of::all_gather) return algbw(topology, CollectiveKind::all_gather);
+      return width(topology, 0, one.of == Of::pair ? 1 : topology.ranks() - 1);
+    };
+    const auto range = rests_on(machine, figure);
+    const auto bound = *figure(machine);
+    EXPECT_GE(std::max(bound, range.most), one.gbps) << one.file;
+    const bool named = !range.on.empty() && !range.on.front().value.key.empty();
+    EXPECT_TRUE(bound >= one.gbps || named) << one.file;
+  }
 }
 
 // deepseek-ai/DeepEP 128: eight H20 in a VM, each with an interface behind its bridge; the VM shows no NVLink.

@@ -45,6 +45,20 @@ TEST(Oddities, HalfWidthAndOneSlowDirectionAreFound) {
   EXPECT_EQ(find_oddities(slow)[0].what, "gpu2 -> nvswitch0 has 450 GB/s, but the way back 225 GB/s");
 }
 
+// The port above a switch at half width, which no GPU's own link shows; and of two GPUs one in a slot of eight lanes.
+TEST(Oddities, NarrowPortsAboveSwitchesAndOneOfTwoGpusAreFound) {
+  const auto uplink = *apply_mask(*resolve_topology("pcie-server"), {.links = {{.from = "pcie2", .to = "socket1", .fraction = 0.5}}});
+  const auto odd = find_oddities(uplink);
+  ASSERT_EQ(odd.size(), 1U);
+  EXPECT_EQ(odd[0].what, "pcie2 has 12 GB/s of PCIe upwards in one direction where the others have 24 GB/s");
+  ASSERT_TRUE(odd[0].healed);
+  EXPECT_EQ(busbw(*odd[0].healed), busbw(*resolve_topology("pcie-server")));
+  const auto two =
+      *apply_mask(*resolve_topology("pcie-server:gpus=2,switches=0,sockets=1"), {.links = {{.from = "gpu0", .to = "socket0", .fraction = 0.5}}});
+  ASSERT_EQ(find_oddities(two).size(), 1U);
+  EXPECT_EQ(find_oddities(two)[0].what, "gpu0 has 12 GB/s of PCIe in one direction where the others have 24 GB/s");
+}
+
 TEST(Oddities, SevenOfEightIsSaid) {
   const auto odd = find_oddities(*resolve_topology("hgx-h200:gpus=7"));
   ASSERT_EQ(odd.size(), 1U);
