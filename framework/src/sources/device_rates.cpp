@@ -71,9 +71,12 @@ Sourced DeviceRates::socket_link(const CpuModel& cpu) const {
     return Sourced{GBps(one.rate), origin, std::move(source), std::move(key), GBps(one.least), GBps(one.most)};
   };
   if (generation != nullptr) return of(*generation, Origin::known, fmt::format("table of CPUs: {}, NCCL's figure", generation->title), "socket_link");
+  const auto* model = tree_.model != nullptr ? tree_.model : known_gpu_model(answers_.gpu);
+  if (cpu.vendor.empty() && std::ranges::any_of(gpus_, [&](std::size_t gpu) { return tree_.devices[gpu].chip_to_chip.has_value(); }))
+    return of(**find_cpu_generation("grace"), Origin::known, "table of CPUs: NVIDIA Grace, which such GPUs are on; NCCL's figure", "socket_link");
   double fastest = 0;
   for (const auto gpu : gpus_) fastest = std::max(fastest, pcie(tree_.devices[gpu]).rate.gbps());
-  const auto& usual = usual_cpu(fastest < 20 ? 3 : fastest < 40 ? 4 : 5);
+  const auto& usual = usual_cpu(model != nullptr && model->pcie_generation > 0 ? model->pcie_generation : fastest < 20 ? 3 : fastest < 40 ? 4 : 5);
   const auto why = cpu.vendor.empty() ? std::string{"the CPUs are not named"}
                                       : fmt::format("the table of CPUs has no {} of family {}, model {}", cpu.vendor, cpu.family, cpu.model);
   return {GBps(usual.rate), Origin::assumed, fmt::format("{}, as between {}", why, usual.title), "socket_link", GBps(6), GBps(256)};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Thirty-two machines of 2026 from public repositories (facts only, rebuilt); their answers were written down before any was read. 25 were right at
-// the first try: these are the seven kinds that were not, and the small ones of the others.
+// Thirty-four machines of 2026 from public repositories (facts only, rebuilt); their answers were written down before any was read. 26 were right at
+// the first try. These are the four kinds that were not (numbers that tell nothing, a CPU older than its GPUs, a GPU with nothing but its chip-to-chip
+// link, a Hygon), and the small ones of the others.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -155,6 +156,30 @@ TEST(LaterReports, NoBoundIsBelowWhatWasMeasuredOrTheAssumptionThatMakesItSoIsNa
     const bool named = !range.on.empty() && !range.on.front().value.key.empty();
     EXPECT_TRUE(bound >= one.gbps || named) << one.file;
   }
+}
+
+// sgl-project/sglang 11208: a tray of GB200, whose GPUs are NUMA nodes, too.
+TEST(LaterReports, AGpusOwnNumaNodesAreNoSocketsAndItsCpuIsGrace) {
+  const auto tray = field("74_gb200_gpu_numa_ids.txt", {.gpu = "NVIDIA GB200", .pcie_beside_nvlink = true});
+  EXPECT_EQ(count(tray, NodeKind::host), 2);
+  EXPECT_EQ(count(tray, NodeKind::nvswitch), 1);
+  EXPECT_EQ(source(tray, "socket link")->origin, Origin::known);
+  EXPECT_NE(source(tray, "socket link")->source.find("Grace"), std::string::npos);
+  // Eight lanes of the fourth generation: no Skylake has them.
+  const auto two = import_smi("GPU0 GPU1 CPU Affinity NUMA Affinity\nGPU0 X SYS 0-3 0\nGPU1 SYS X 4-7 1\n", "x.txt", {.gpu = "4060"})->topology;
+  EXPECT_NE(source(two, "socket link")->source.find("Zen 3"), std::string::npos) << source(two, "socket link")->source;
+}
+
+// vllm-project/vllm 16336: a B200 that fell out of its NVLink domain, NODE and SYS to the other seven.
+TEST(LaterReports, OneOfEightThatLostAllItsLinksIsNamedWithWhatItCosts) {
+  const auto machine = field("75_b200_one_lost.txt", {.gpu = "NVIDIA B200"});
+  const auto odd = find_oddities(machine);
+  ASSERT_FALSE(odd.empty());
+  EXPECT_EQ(odd[0].what, "gpu2 has no NVLink where the others have 900 GB/s");
+  ASSERT_TRUE(odd[0].healed);
+  EXPECT_NEAR(busbw(*peer_links(*odd[0].healed)), 900, 1e-6);
+  EXPECT_LT(busbw(machine), 150);
+  EXPECT_FALSE(best_gpus(machine, 4).contains(2));
 }
 
 // deepseek-ai/DeepEP 128: eight H20 in a VM, each with an interface behind its bridge; the VM shows no NVLink.
