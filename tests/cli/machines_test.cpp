@@ -106,6 +106,10 @@ TEST(Machines, AdviceIsOneScreen) {
                             "Where the numbers come from", "Questions", "what joins the sockets?"})
     EXPECT_NE(text.find(words), std::string::npos) << words << "\n" << text;
   EXPECT_LE(std::count(text.begin(), text.end(), '\n'), 50);
+  const auto lost = p2plab("advise tests/data/field/75_b200_one_lost.txt --machine gpu=b200 --gpus 2").out;
+  EXPECT_NE(lost.find("gpu2 has no NVLink where the others have 900 GB/s; it costs 790 of 900 GB/s busbw; the other 7 alone reach 900 ("),
+            std::string::npos)
+      << lost;
   const auto json = json_of("advise hgx-h200:gpus=4 --json");
   expect_keys(json, {"machine", "ranks", "fabric", "odd", "gpus", "bound_busbw_gbps", "rests_on", "expect", "set", "sources"});
   EXPECT_NEAR(json["bound_busbw_gbps"].get<double>(), 450, 1e-6);

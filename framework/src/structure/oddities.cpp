@@ -94,6 +94,9 @@ class OddityFinder {
       found_.push_back(
           {fmt::format("{} {} {} where the others have {}", short_names(names), names.size() > 1 ? "have" : "has", has, rate(most->first)), ask,
            sum == 0 ? joined(nodes, most->second.front(), kind) : widened(nodes, kind, sum, most->first)});
+      for (const auto node : nodes) {
+        if (const auto rank = topology_.rank_of(node)) found_.back().gpus.push_back(*rank);
+      }
     }
   }
 

@@ -9,6 +9,7 @@
 
 #include "p2plab/bounds/bounds.h"
 #include "p2plab/machine/fabric.h"
+#include "p2plab/machine/mask.h"
 #include "p2plab/machine/oddities.h"
 
 namespace p2plab::cli {
@@ -23,6 +24,20 @@ std::optional<double> busbw(const Topology& topology) {
   return found->algbw_gbps() * bus_factor(CollectiveKind::all_reduce, topology.ranks());
 }
 
+// What the rest reach without the odd GPUs, where that is worth leaving them out.
+std::string others_alone(const Topology& topology, const Oddity& oddity, double now) {
+  std::vector<Rank> others;
+  for (int r = 0; r < topology.ranks(); ++r) {
+    if (std::ranges::find(oddity.gpus, Rank{r}) == oddity.gpus.end()) others.push_back(Rank{r});
+  }
+  if (oddity.gpus.empty() || others.size() < 2) return {};
+  const auto rest = keep_gpus(topology, others);
+  const auto alone = rest ? busbw(*rest) : std::nullopt;
+  constexpr double worth = 1.25;
+  if (!alone || *alone < worth * now) return {};
+  return fmt::format("; the other {} alone reach {:.4g}", others.size(), *alone);
+}
+
 }  // namespace
 
 std::vector<std::string> oddity_lines(const Topology& topology) {
@@ -32,6 +47,7 @@ std::vector<std::string> oddity_lines(const Topology& topology) {
     auto line = oddity.what;
     const auto then = oddity.healed ? busbw(*oddity.healed) : std::nullopt;
     if (now && then && *then > *now * (1 + 1e-9)) line += fmt::format("; it costs {:.3g} of {:.4g} GB/s busbw", *then - *now, *then);
+    line += others_alone(topology, oddity, now.value_or(0));
     if (now && then && *then <= *now * (1 + 1e-9)) line += "; it costs an all-reduce of all GPUs no bandwidth";
     lines.push_back(fmt::format("{} ({})", line, oddity.ask));
   }

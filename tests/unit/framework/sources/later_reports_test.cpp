@@ -176,6 +176,7 @@ TEST(LaterReports, OneOfEightThatLostAllItsLinksIsNamedWithWhatItCosts) {
   const auto odd = find_oddities(machine);
   ASSERT_FALSE(odd.empty());
   EXPECT_EQ(odd[0].what, "gpu2 has no NVLink where the others have 900 GB/s");
+  EXPECT_EQ(odd[0].gpus, std::vector{Rank{2}});
   ASSERT_TRUE(odd[0].healed);
   EXPECT_NEAR(busbw(*peer_links(*odd[0].healed)), 900, 1e-6);
   EXPECT_LT(busbw(machine), 150);
