@@ -30,6 +30,11 @@ std::string setting(const char* variable, const char* usual) {
 
 void* pointer(std::uint64_t address) { return reinterpret_cast<void*>(address); }
 
+int& current_device() {
+  thread_local int current = 0;
+  return current;
+}
+
 }  // namespace
 
 Result<int> count() { return gpus; }
@@ -42,9 +47,11 @@ Reach reach(int device, const std::string& other) {
   return way == "none" ? Reach::none : way == "peer" ? Reach::peer : way == "unseen" ? Reach::unseen : Reach::nvlink;
 }
 
-Current::Current(int) {}
+Current::Current(int device) { current_device() = device; }
 Current::~Current() = default;
 void begin_thread(int) {}
+// Any GPU's.
+Result<int> device_of(void*) { return current_device(); }
 Result<bool> capturing(void* stream) { return host_capture_of(stream) != 0 || setting("P2PLAB_TEST_CAPTURING", "no") == "yes"; }
 Result<std::uint64_t> capture_of(void* stream) { return std::uint64_t{host_capture_of(stream)}; }
 Status synchronize(int) {
