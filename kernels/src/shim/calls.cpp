@@ -99,7 +99,8 @@ int begin(const Collective& c) {
 int call(const Collective& c) {
   auto& mine = thread();
   if (mine.inside) return pass_on(c);
-  if (mine.depth == 0) return begin(c);
+  // NCCL's own are not kept: an operation of the caller's may be gone when the group ends.
+  if (mine.depth == 0 || !may_be_ours(c)) return begin(c);
   mine.held.push_back(c);
   return success;
 }

@@ -66,6 +66,7 @@ int main(int count, char** words) {
   nccl.group_start();
   nccl.group_start();
   tell("in a group", nccl.all_reduce(4, 7, 0, comm));
+  tell("own operation in a group", nccl.all_reduce(4, 7, 9, comm));
   nccl.group_end();
   tell("inner end", 0);
   tell("outer end", nccl.group_end());
