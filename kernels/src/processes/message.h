@@ -11,7 +11,7 @@
 namespace p2plab::processes {
 
 /// The protocol; ranks of another version are turned away.
-inline constexpr std::uint16_t protocol_version = 2;
+inline constexpr std::uint16_t protocol_version = 3;
 
 enum class MessageKind : std::uint16_t {
   hello,       // rank to launcher: I am here

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cuda/memory/peer_memory.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstring>
+#include <random>
 #include <utility>
 
 #include <cuda_runtime.h>
@@ -22,6 +25,32 @@ Bytes rounded(Bytes size, std::int64_t unit) { return Bytes{std::max<std::int64_
 template <class T>
 void append(std::string& text, const T& value) {
   text.append(reinterpret_cast<const char*>(&value), sizeof value);
+}
+
+// Tells processes apart, those of other containers, too.
+struct ProcessName {
+  std::uint64_t drawn = 0;
+  std::int64_t pid = 0;
+  friend bool operator==(const ProcessName&, const ProcessName&) = default;
+};
+ProcessName this_process() {
+  static const std::uint64_t drawn = [] {
+    std::random_device device;
+    return std::uint64_t{device()} << 32 | device();
+  }();
+  return {drawn, getpid()};
+}
+
+// Memory of another GPU that this process allocated itself: the current GPU may use it from now on.
+Status reach(std::uint64_t address) {
+  cudaPointerAttributes attributes{};
+  if (auto done = check(cudaPointerGetAttributes(&attributes, reinterpret_cast<void*>(address)), "ask which GPU memory is of"); !done) return done;
+  int current = 0;
+  if (auto done = check(cudaGetDevice(&current), "ask for the current GPU"); !done || attributes.device == current) return done;
+  const auto code = cudaDeviceEnablePeerAccess(attributes.device, 0);
+  if (code != cudaErrorPeerAccessAlreadyEnabled) return check(code, "let a GPU use the memory of another one of this process");
+  cudaGetLastError();
+  return {};
 }
 
 void set_word(std::uint64_t address) { *reinterpret_cast<volatile std::uint32_t*>(address) = 1; }
@@ -70,7 +99,7 @@ struct PeerMemory::Reader {
     at += sizeof value;
     return value;
   }
-  // What `append_piece` wrote, opened; or left as it is, which is right in the process that wrote it.
+  // What `append_piece` wrote, opened; or left as it is (nullptr), which is right in the process that wrote it.
   Result<Moved> piece(OpenedMemory* opened) {
     Moved move{.there = take<std::uint64_t>(), .here = 0, .bytes = take<std::uint64_t>()};
     const auto handle = take<cudaIpcMemHandle_t>();
@@ -170,6 +199,7 @@ Result<Extent> PeerMemory::make_host_extent(Bytes size) {
 // The message of a rank: its addresses, its new extents of host memory, its new extents of GPU memory, allocations that are the caller's.
 Status PeerMemory::write(const MemoryOffer& offer, std::string& text) {
   append(text, offer.addresses);
+  append(text, this_process());
   append(text, offer.host_memory.size() - hosts_given_);
   for (const auto& extent : offer.host_memory.subspan(hosts_given_)) {
     append(text, extent.address);
@@ -196,8 +226,10 @@ Status PeerMemory::write(const MemoryOffer& offer, std::string& text) {
 // File descriptors are all-gathered one a rank and round: as many rounds as any rank has new extents. A rank without a new one sends a known one.
 Status PeerMemory::open_hosts(const MemoryOffer& mine, std::vector<Reader>& readers) {
   std::vector<std::size_t> counts;
+  here_.clear();
   for (auto& reader : readers) {
     reader.take<RankAddresses>();
+    here_.push_back(reader.take<ProcessName>() == this_process());
     counts.push_back(reader.take<std::size_t>());
   }
   Status opened;
@@ -226,15 +258,18 @@ Status PeerMemory::open_hosts(const MemoryOffer& mine, std::vector<Reader>& read
   return opened;
 }
 
-// Skips our own handles: a process cannot open an IPC handle of its own.
+// Skips the handles of this process, of which other threads may be ranks: a process cannot open an IPC handle of its own.
 Result<std::vector<std::vector<PeerMemory::Moved>>> PeerMemory::open_pieces(std::vector<Reader>& readers, OpenedMemory& opened) const {
   std::vector<std::vector<Moved>> moves(readers.size());
   for (std::size_t r = 0; r < readers.size(); ++r) {
     const auto count = readers[r].take<std::size_t>();
     if (count > readers[r].text.size()) return Error{ErrorCode::device_failure, fmt::format("rank {} sent a broken message", r)};
     for (std::size_t i = 0; i < count; ++i) {
-      const auto move = readers[r].piece(r == rank().index() ? nullptr : &opened);
+      const auto move = readers[r].piece(here_[r] ? nullptr : &opened);
       if (!move) return move.error();
+      if (here_[r] && r != rank().index()) {
+        if (auto done = reach(move->here); !done) return done.error();
+      }
       moves[r].push_back(*move);
     }
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ranks of a communicator that live in other processes: their GPU memory through CUDA's handles, host memory that all share.
+// The ranks of a communicator that were set up one by one: GPU memory of other processes through CUDA's handles, of this process (ranks that are its
+// threads) as it is; host memory that all share.
 #pragma once
 
 #include <cstdint>
@@ -38,7 +39,7 @@ class OpenedMemory {
 
 class PeerMemory {
  public:
-  /// This process is rank session.rank(). All ranks call it together, with the GPU of each current. Errors: those of the session, io, device_failure.
+  /// This thread is rank session.rank(). All ranks call it together, with the GPU of each current. Errors: those of the session, io, device_failure.
   static Result<std::unique_ptr<PeerMemory>> create(Session& session);
   PeerMemory(const PeerMemory&) = delete;
   PeerMemory& operator=(const PeerMemory&) = delete;
@@ -95,6 +96,7 @@ class PeerMemory {
   std::size_t given_ = 0;                                             // extents that the others have
   std::size_t hosts_given_ = 0;
   std::vector<std::vector<Moved>> known_;  // by rank: extents that are open here
+  std::vector<bool> here_;                 // by rank: whether it is of this process
   OpenedMemory extents_;
   std::vector<SharedPinned> other_hosts_;
   std::mutex mutex_;  // of what a lost rank changes

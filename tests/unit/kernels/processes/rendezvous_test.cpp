@@ -88,7 +88,7 @@ TEST(Rendezvous, OfOneThatGivesUpAllHearWhy) {
 TEST(Rendezvous, AnotherVersionOrNumberOfRanksTurnsAllBackWithOneSentence) {
   const auto invitation = *Invitation::make();
   const auto versions = said_by(3, [&](int rank) { return outcome(join(invitation, {.rank = rank, .ranks = 3, .version = rank == 1 ? 9 : 0})); });
-  EXPECT_EQ(versions, std::vector<std::string>(3, "rank 1 speaks version 9 of the protocol, rank 0 version 2"));
+  EXPECT_EQ(versions, std::vector<std::string>(3, "rank 1 speaks version 9 of the protocol, rank 0 version 3"));
   const auto counts = said_by(2, [&](int rank) { return outcome(join(*Invitation::make(), {.rank = 5, .ranks = 2 + rank})); });
   EXPECT_EQ(counts[0], "rank 5 of 2: ranks are 0 to n-1, of at most 64");
   const auto other = *Invitation::make();
