@@ -96,9 +96,10 @@ struct LaneKeyHash {
 
 class Lowering {
  public:
-  Lowering(const Schedule& schedule, const Proof& proof, const Payload& payload, const Tuning& tuning)
+  Lowering(const Schedule& schedule, const Proof& proof, const Payload& payload, const Tuning& tuning, CallerMemory memory)
       : schedule_(schedule),
         proof_(proof),
+        one_memory_(proof.in_place() && memory == CallerMemory::as_proved),
         extents_(cut(schedule, payload)),
         buffers_(schedule, payload),
         slots_(schedule, proof, chunk_bytes(payload)) {
@@ -106,7 +107,7 @@ class Lowering {
     program_.tuning = tuning;
     program_.tuning.slice = Bytes{round_up(tuning.slice.count(), grain)};
     if (tuning.slices > 0 && !slots_.even()) by_bytes(payload);
-    program_.in_place = proof.in_place();
+    program_.in_place = one_memory_;
     program_.collective = schedule.collective();
     for (std::size_t i = 0; i < schedule.route_count(); ++i) {
       const auto links = schedule.route(RouteId{static_cast<std::int64_t>(i)});
@@ -145,7 +146,7 @@ class Lowering {
 
   // In place, a chunk that lies in both input and output has the output's address.
   Location resolve(const Location& location) const {
-    if (!proof_.in_place() || location.buffer != Buffer::input) return location;
+    if (!one_memory_ || location.buffer != Buffer::input) return location;
     const auto block = schedule_.chunks()[location.slot].block;
     return buffers_.output_offset(location.rank, block) < 0 ? location : output(location.rank, ChunkId{static_cast<std::int64_t>(location.slot)});
   }
@@ -254,6 +255,7 @@ class Lowering {
 
   const Schedule& schedule_;
   const Proof& proof_;
+  bool one_memory_;
   std::vector<ChunkExtent> extents_;
   BufferLayout buffers_;
   SlotLayout slots_;
@@ -265,9 +267,11 @@ class Lowering {
 
 }  // namespace
 
-Result<Program> lower(const Schedule& schedule, const Proof& proof, const Payload& payload, const Tuning& tuning, const PeerAccess& peer_access) {
+Result<Program> lower(const Schedule& schedule, const Proof& proof, const Payload& payload, const Tuning& tuning, const PeerAccess& peer_access,
+                      CallerMemory memory) {
+  expects(memory == CallerMemory::as_proved || proof.in_place());
   if (auto ok = check(payload, tuning); !ok) return std::move(ok).error();
-  auto program = Lowering{schedule, proof, payload, tuning}.run();
+  auto program = Lowering{schedule, proof, payload, tuning, memory}.run();
   program.packets = choose_packets(program, peer_access);
   return program;
 }

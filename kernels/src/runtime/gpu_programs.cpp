@@ -6,9 +6,10 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/detail/digest.h"
+#include "p2plab/program/check.h"
 #include "p2plab/program/lower.h"
 #include "p2plab/run/gpu_tuning.h"
+#include "p2plab/schedule/layout.h"
 #include "processes/results.h"
 #include "runtime/device_calls.h"
 
@@ -29,7 +30,10 @@ std::uint64_t address_of(const std::shared_ptr<void>& memory) { return reinterpr
 class GpuProgram final : public ReadyProgram {
  public:
   GpuProgram(const Call& call, int ranks, ChosenPlan chosen, Program program, bool in_place)
-      : call_(call), ranks_(ranks), chosen_(std::move(chosen)), program_(std::move(program)), in_place_(in_place) {}
+      : call_(call), ranks_(ranks), chosen_(std::move(chosen)), program_(std::move(program)), in_place_(in_place) {
+    const BufferLayout layout(chosen_.plan.schedule, program_.payload);
+    for (int r = 0; r < ranks; ++r) output_within_input_.push_back(static_cast<std::uint64_t>(layout.output_within_input(Rank{r})));
+  }
 
   Status make_room(const std::vector<GpuPrograms::Here>& here) {
     for (const auto& [rank, device] : here) {
@@ -58,8 +62,9 @@ class GpuProgram final : public ReadyProgram {
     const auto blocks = blocks_of(call_, rank, ranks_);
     const auto& room = rooms_.at(rank);
     const bool whole = exact.count == call_.count;
-    const bool apart = in_place_ || blocks.input == 0 || blocks.output == 0 || !overlap(exact, blocks, buffers);
-    const bool own_input = whole && buffers.input % vector == 0 && apart;
+    const bool apart = blocks.input == 0 || blocks.output == 0 || !overlap(exact, blocks, buffers);
+    const bool shared = in_place_ && buffers.output - buffers.input == output_within_input_[static_cast<std::size_t>(rank)];
+    const bool own_input = whole && buffers.input % vector == 0 && (apart || shared);
     const bool own_output = !call_.epilogue && whole && buffers.output % vector == 0;
     const DeviceBuffers used{own_input && blocks.input > 0 ? buffers.input : address_of(room.input),
                              own_output && blocks.output > 0 ? buffers.output : address_of(room.output), buffers.epilogue, buffers.journal};
@@ -89,30 +94,49 @@ class GpuProgram final : public ReadyProgram {
   int ranks_;
   ChosenPlan chosen_;
   Program program_;
-  bool in_place_;  // also right where input and output are one memory
+  bool in_place_;                                   // also right where input and output are one memory
+  std::vector<std::uint64_t> output_within_input_;  // by rank: how far, in such a memory
   std::map<int, Room> rooms_;
   std::optional<Operation> operation_;
 };
 
-// Is the program that is right in place the same as the other? Then one serves both.
-bool serves_in_place(const ChosenPlan& chosen, const Program& program, const Payload& payload, const PeerAccess& peer_access) {
-  if (program.payload.type != payload.type || chosen.plan.schedule.collective().kind != CollectiveKind::all_reduce) return false;
-  const auto proof = verify(chosen.machine->topology, chosen.machine->routes, chosen.plan.schedule, {.in_place = true});
-  if (!proof) return false;
-  const auto other = lower(chosen.plan.schedule, *proof, payload, program.tuning, peer_access);
-  return other && digest(*other) == digest(program);
+// Has a rank's input and output in one memory, for the same program?
+bool runs_in_one_memory(const ChosenPlan& chosen, Program program) {
+  program.in_place = true;
+  return static_cast<bool>(check(chosen.machine->topology, chosen.machine->routes, program));
 }
 
 // Blocks of a program by slices are its lanes, and copies of them; those by packets the kernels count.
 Result<Program> lower_into(int most_blocks, const Schedule& schedule, const Proof& proof, const Payload& payload, Tuning tuning,
-                           const PeerAccess& peer_access) {
-  auto program = lower(schedule, proof, payload, tuning, peer_access);
+                           const PeerAccess& peer_access, CallerMemory memory = CallerMemory::as_proved) {
+  auto program = lower(schedule, proof, payload, tuning, peer_access, memory);
   if (!program || program->packets || most_blocks == 0 || program->blocks() <= most_blocks) return program;
   const int lanes = program->blocks() / std::max(1, tuning.blocks_per_lane);
   tuning.blocks_per_lane = std::max(1, most_blocks / std::max(1, lanes));
-  program = lower(schedule, proof, payload, tuning, peer_access);
+  program = lower(schedule, proof, payload, tuning, peer_access, memory);
   if (!program || program->blocks() <= most_blocks) return program;
   return Error{ErrorCode::unsupported, fmt::format("the plan needs {} thread blocks; most_blocks is {}", program->blocks(), most_blocks)};
+}
+
+// A program for calls with input and output apart and, if there is such a one, in one memory: programs make callers write over their input, as
+// torch.distributed does, and a copy of it first would cost as much as a small call.
+struct Lowered {
+  Result<Program> program;
+  bool in_place = false;
+};
+Lowered lower_for_callers(int most_blocks, const ChosenPlan& chosen, const Payload& payload, const PeerAccess& peer_access) {
+  const auto& schedule = chosen.plan.schedule;
+  const auto& [topology, routes] = *chosen.machine;
+  const auto proof = verify(topology, routes, schedule);
+  if (!proof) return {proof.error()};
+  const auto tuning = chosen.tuning ? *chosen.tuning : staged_gpu_tuning(schedule, *proof, payload);
+  auto program = lower_into(most_blocks, schedule, *proof, payload, tuning, peer_access);
+  if (!program || runs_in_one_memory(chosen, *program)) return {std::move(program), true};
+  const auto one_memory = verify(topology, routes, schedule, {.in_place = true});
+  if (!one_memory) return {std::move(program)};
+  auto either = lower_into(most_blocks, schedule, *one_memory, payload, tuning, peer_access, CallerMemory::either);
+  if (!either || !runs_in_one_memory(chosen, *either)) return {std::move(program)};
+  return {std::move(either), true};
 }
 
 }  // namespace
@@ -123,17 +147,12 @@ Result<std::unique_ptr<ReadyProgram>> GpuPrograms::make(const Call& call) {
   const auto ready = [&]() -> Result<std::unique_ptr<GpuProgram>> {
     auto chosen = plans_(call);
     if (!chosen) return std::move(chosen).error();
-    const auto proof = verify(chosen->machine->topology, chosen->machine->routes, chosen->plan.schedule);
-    if (!proof) return proof.error();
     const auto payload = runtime::payload_of(call, ranks_);
-    const auto tuning = chosen->tuning ? *chosen->tuning : staged_gpu_tuning(chosen->plan.schedule, *proof, payload);
     const PeerAccess peer_access(chosen->machine->topology, chosen->machine->routes);
-    auto program = lower_into(most_blocks_, chosen->plan.schedule, *proof, payload, tuning, peer_access);
+    auto [program, in_place] = lower_for_callers(most_blocks_, *chosen, payload, peer_access);
+    if (program && call.epilogue) program = with_epilogue(*std::move(program), *call.epilogue);
     if (!program) return std::move(program).error();
-    const bool in_place = !call.epilogue && serves_in_place(*chosen, *program, payload, peer_access);
-    if (call.epilogue) program = with_epilogue(*std::move(program), *call.epilogue);
-    if (!program) return std::move(program).error();
-    return std::make_unique<GpuProgram>(call, ranks_, *std::move(chosen), *std::move(program), in_place);
+    return std::make_unique<GpuProgram>(call, ranks_, *std::move(chosen), *std::move(program), in_place && !call.epilogue);
   };
   auto made = ready();
   // All ranks come as far as this before any goes on to where they work together.

@@ -8,6 +8,12 @@
 
 namespace p2plab {
 
+/// Where a rank's input and output lie when the program runs.
+enum class CallerMemory {
+  as_proved,  // apart, or in one memory if the schedule was proved in place
+  either      // as each call says: addresses of their own for both, and the order that one memory needs
+};
+
 /// Lowers `schedule`, which `proof` proves, for `payload` (see layout.h for how it is cut; any element count is valid, zero included).
 /// Steps that move nothing (empty chunks, a place copied to itself) are dropped.
 /// Lanes: steps of one rank share a lane if they work on the same channel with the same remote ranks (unless the tuning gives each its own); within
@@ -15,8 +21,10 @@ namespace p2plab {
 /// Where chunks of different sizes lie in one slot one after another, a problem for a number of slices becomes one for slices of the largest chunk's
 /// bytes: else slices of the same number would not lie at the same place.
 /// By `peer_access` it is decided whether the program runs slice by slice or packet by packet (choose_packets), with all that follows. Whoever
-/// simulates, runs or exports the program takes it as it is. Without a table, all ranks reach each other. Errors: a negative payload or one above
+/// simulates, runs or exports the program takes it as it is. Without a table, all ranks reach each other. `either` needs a schedule that was proved
+/// in place; whether a program runs so is shown by `check`, of it as it is and with Program::in_place set. Errors: a negative payload or one above
 /// 2^50 bytes, tuning out of range.
-Result<Program> lower(const Schedule& schedule, const Proof& proof, const Payload& payload, const Tuning& tuning, const PeerAccess& peer_access = {});
+Result<Program> lower(const Schedule& schedule, const Proof& proof, const Payload& payload, const Tuning& tuning, const PeerAccess& peer_access = {},
+                      CallerMemory memory = CallerMemory::as_proved);
 
 }  // namespace p2plab

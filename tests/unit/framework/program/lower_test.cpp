@@ -2,6 +2,7 @@
 // Lowering: where bytes lie, which steps share a lane, and that the waits are the fewest that carry the dependencies.
 #include <gtest/gtest.h>
 
+#include "p2plab/program/check.h"
 #include "p2plab/program/lower.h"
 #include "p2plab/schedule/layout.h"
 
@@ -92,6 +93,50 @@ TEST(Lower, InPlaceDropsTheCopyOfTheOwnBlock) {
   EXPECT_EQ(program.instructions.size(), 12U);
   EXPECT_EQ(program.memory[0].input, Bytes{4096});
   EXPECT_EQ(program.memory[0].output, Bytes{16384});
+}
+
+// Each rank sends its input to all others and adds what comes.
+Schedule pushed_all_reduce(int n) {
+  auto builder = *Schedule::Builder::create(make_collective(CollectiveKind::all_reduce, n), n);
+  builder.add_chunk({0, 1, 0});
+  const ChunkId chunk{0};
+  for (int r = 0; r < n; ++r) {
+    for (int to = 0; to < n; ++to) {
+      if (to != r) builder.copy(Rank{r}, input(Rank{r}, chunk), scratch(Rank{to}, r));
+    }
+  }
+  for (int r = 0; r < n; ++r) {
+    std::vector<Location> sources;
+    for (int from = 0; from < n; ++from) sources.push_back(from == r ? input(Rank{r}, chunk) : scratch(Rank{r}, from));
+    builder.add_step(Rank{r}, sources, std::vector{output(Rank{r}, chunk)});
+  }
+  return *std::move(builder).build();
+}
+
+Result<ProgramProof> checked_in_place(const Topology& machine, Program program) {
+  program.in_place = true;
+  return check(machine, Routes{machine}, program);
+}
+
+TEST(Lower, AProgramForEitherMemoryHasItsOwnAddressesAndTheOrderOfOne) {
+  for (const int n : {2, 3, 5, 8}) {
+    const auto machine = ring_of(n);
+    const Routes routes{machine};
+    const auto schedule = pushed_all_reduce(n);
+    const auto proof = *verify(machine, routes, schedule, {.in_place = true});
+    for (const auto protocol : {Protocol::simple, Protocol::ll, Protocol::lamport, Protocol::ll128}) {
+      const Payload payload{.elements = 5001, .type = DataType::float16};
+      const auto plain = *lower(schedule, *verify(machine, routes, schedule), payload, {.protocol = protocol});
+      const auto either = *lower(schedule, proof, payload, {.protocol = protocol}, {}, CallerMemory::either);
+      EXPECT_FALSE(either.in_place);
+      ASSERT_EQ(either.operands.size(), plain.operands.size());
+      for (std::size_t i = 0; i < plain.operands.size(); ++i) EXPECT_EQ(either.operands[i].buffer, plain.operands[i].buffer);
+      EXPECT_TRUE(check(machine, routes, either)) << n;
+      EXPECT_TRUE(checked_in_place(machine, either)) << n;
+      // Without its order another lane may send what was overwritten.
+      EXPECT_FALSE(checked_in_place(machine, plain)) << n;
+    }
+  }
 }
 
 TEST(Lower, AnEmptyPayloadGivesAnEmptyProgram) {
