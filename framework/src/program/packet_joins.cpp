@@ -8,7 +8,7 @@ namespace p2plab {
 namespace {
 
 bool same_memory(const PacketOperand& a, const PacketOperand& b) {
-  return a.place == PacketPlace::memory && b.place == PacketPlace::memory && a.buffer == b.buffer && a.offset == b.offset;
+  return b.place == PacketPlace::memory && a.buffer == b.buffer && a.offset == b.offset;
 }
 
 // Items whose packets are loaded together, so far.
@@ -16,9 +16,8 @@ class Group {
  public:
   // What is loaded with others waits with them: not for data that may depend on what the group still has to send, nor on what it writes.
   bool takes(const PacketItem& item) const {
-    const bool reads_written = std::ranges::any_of(
-        item.sources, [&](const auto& s) { return std::ranges::any_of(written_, [&](const auto& w) { return same_memory(s, w); }); });
-    return open_ && !item.adds() && item.is_token() == tokens_ && !(item.lands() && sends_) && !reads_written;
+    if (!open_ || item.adds() || item.is_token() != tokens_ || (item.lands() && sends_)) return false;
+    return std::ranges::none_of(item.sources, [&](const auto& s) { return s.place == PacketPlace::memory && writes(s); });
   }
 
   void begin_with(const PacketItem& item) {
@@ -35,6 +34,10 @@ class Group {
   }
 
  private:
+  bool writes(const PacketOperand& memory) const {
+    return std::ranges::any_of(written_, [&](const auto& w) { return same_memory(memory, w); });
+  }
+
   bool open_ = false;  // a sum stands alone
   bool tokens_ = false;
   bool sends_ = false;

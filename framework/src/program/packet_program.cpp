@@ -2,13 +2,12 @@
 #include "p2plab/program/packet_program.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <iterator>
-#include <map>
-#include <set>
-#include <tuple>
+#include <limits>
 #include <utility>
 
-#include "p2plab/program/packet_choice.h"
+#include "program/packet_places.h"
 #include "program/packet_slots.h"
 
 namespace p2plab {
@@ -20,30 +19,38 @@ std::int64_t landing_alignment(PacketWire wire) { return wire == PacketWire::ll1
 
 struct ItemPlace {
   std::int32_t rank = -1;
-  std::size_t index = 0;
+  std::uint32_t index = 0;
 };
 
 // The value that a location holds at some point of the list.
 struct Version {
-  bool in_memory = true;                         // the owner can read it where the location lies
-  ItemPlace writer;                              // otherwise: the item that sends it
-  ItemPlace forward;                             // the item by which the owner passes it to readers elsewhere
-  std::map<std::int32_t, PacketOperand> copies;  // by reading rank: the slot where it lands
+  ItemPlace writer;   // the item that sends it, where it is not in memory
+  ItemPlace forward;  // the item by which the owner passes it to readers elsewhere
   std::int64_t bytes = 0;
   RouteId route = default_route;  // by which it was written
+  std::int32_t serial = 0;        // of all versions
+  bool in_memory = true;          // the owner can read it where the location lies
 };
+
+constexpr auto none = std::numeric_limits<std::uint32_t>::max();
 
 class PacketRewriter {
  public:
-  PacketRewriter(const Program& program, const PeerAccess& peer_access, PacketWire wire) : program_(program), peer_access_(peer_access) {
+  PacketRewriter(const Program& program, const PeerAccess& peer_access, PacketWire wire)
+      : program_(program), peer_access_(peer_access), locations_(program.operands.size()), slots_(program.operands.size()) {
     out_.wire = wire;
     out_.ranks.resize(program.memory.size());
     out_.landing.resize(program.memory.size());
     out_.host_landing.resize(program.memory.size());
+    std::vector<std::size_t> counts(program.memory.size());
+    for (const auto& lane : program.lanes) counts[lane.rank.index()] += lane.count;
+    for (std::size_t r = 0; r < counts.size(); ++r) out_.ranks[r].reserve(counts[r]);
+    out_.messages.reserve(program.operands.size() / 2);
   }
 
   PacketProgram run() {
     std::vector<std::pair<const Instruction*, Rank>> list;
+    list.reserve(program_.instructions.size());
     for (const auto& lane : program_.lanes) {
       for (std::uint32_t i = 0; i < lane.count; ++i) list.emplace_back(&program_.instructions[lane.first + i], lane.rank);
     }
@@ -51,7 +58,8 @@ class PacketRewriter {
     for (const auto& [instruction, rank] : list) visit(*instruction, rank);
     store_outputs();
     drop_unread();
-    for (auto& items : out_.ranks) send_first(items);
+    BufferPlaces written;
+    for (auto& items : out_.ranks) send_first(items, written);
     add_tokens(out_, peer_access_);
     for (std::int32_t r = 0; r < program_.ranks(); ++r) rotate_peers(r);
     mark_joins(out_);
@@ -59,22 +67,25 @@ class PacketRewriter {
   }
 
  private:
-  using Key = std::tuple<std::int32_t, Buffer, std::int64_t>;
-
-  Key key(const Operand& operand) const { return {operand.rank.value, operand.buffer, operand.offset}; }
+  std::size_t version_of(const Operand& operand) {
+    const auto number = locations_.number({operand.rank.value, operand.buffer, operand.offset});
+    if (number == versions_.size()) versions_.push_back({.writer = {}, .forward = {}, .serial = next_serial_++});
+    return number;
+  }
   PacketItem& item_at(const ItemPlace& place) { return out_.ranks[static_cast<std::size_t>(place.rank)][place.index]; }
 
   ItemPlace append(std::int32_t rank, PacketItem item) {
     auto& items = out_.ranks[static_cast<std::size_t>(rank)];
     out_.most_bytes = std::max(out_.most_bytes, item.bytes);
     items.push_back(std::move(item));
-    return {rank, items.size() - 1};
+    return {rank, static_cast<std::uint32_t>(items.size() - 1)};
   }
 
-  // The slot in which `version`, sent by `sender`, reaches `reader`, who knows it as `named`.
-  const PacketOperand& deliver(Version& version, const ItemPlace& sender, Rank reader, const Operand& named) {
-    const auto found = version.copies.find(reader.value);
-    if (found != version.copies.end()) return found->second;
+  // The slot in which a version, sent by `sender`, reaches `reader`, who knows it as `named`.
+  PacketOperand deliver(std::size_t number, const ItemPlace& sender, Rank reader, const Operand& named) {
+    const auto& version = versions_[number];
+    const auto known = slots_.number({reader.value, Buffer::scratch, version.serial});
+    if (known < landing_.size()) return landing_[known];
     const Rank from{sender.rank};
     const bool connected = peer_access_.connected(from, reader);
     SlotRequest request{.message = {from, reader}, .bytes = version.bytes};
@@ -87,27 +98,29 @@ class PacketRewriter {
     if (connected) request.route = named.rank == reader ? version.route : named.route;
     const auto slot = add_slot(out_, request);
     item_at(sender).destinations.push_back(slot);
-    return version.copies.emplace(reader.value, slot).first->second;
+    landing_.push_back(slot);
+    return slot;
   }
 
   // The operand from which `reader` reads a location now.
   PacketOperand read(const Operand& operand, Rank reader, const PacketItem& item) {
-    auto& version = versions_[key(operand)];
+    const auto number = version_of(operand);
+    auto& version = versions_[number];
     version.bytes = std::max(version.bytes, item.bytes);
     if (operand.buffer == Buffer::host) {
       const bool written = version.writer.rank >= 0;  // no proved program reads anything else
-      return written ? deliver(version, version.writer, reader, operand) : in_memory(operand);
+      return written ? deliver(number, version.writer, reader, operand) : in_memory(operand);
     }
     if (operand.rank == reader) {
       return version.in_memory ? PacketOperand{.place = PacketPlace::memory, .rank = reader, .buffer = operand.buffer, .offset = operand.offset}
-                               : deliver(version, version.writer, reader, operand);
+                               : deliver(number, version.writer, reader, operand);
     }
     if (version.forward.rank < 0) {
       PacketItem forward{.step = item.step, .order = item.order, .bytes = item.bytes};
       forward.sources.push_back(read(operand, operand.rank, forward));
       version.forward = append(operand.rank.value, std::move(forward));
     }
-    return deliver(version, version.forward, reader, operand);
+    return deliver(number, version.forward, reader, operand);
   }
 
   void visit(const Instruction& instruction, Rank rank) {
@@ -116,16 +129,22 @@ class PacketRewriter {
                     .bytes = instruction.bytes,
                     .divides = instruction.divides,
                     .divisor = instruction.divisor};
+    item.sources.reserve(instruction.sources);
     for (const auto& source : program_.sources(instruction)) item.sources.push_back(read(source, rank, item));
     ++item.order;
+    item.destinations.reserve(instruction.destinations);
     for (const auto& destination : program_.destinations(instruction)) {
       if (stays(destination, rank)) item.destinations.push_back(in_memory(destination));
     }
     const auto bytes = item.bytes;
     const auto place = append(rank.value, std::move(item));
     for (const auto& destination : program_.destinations(instruction)) {
-      versions_[key(destination)] =
-          Version{.in_memory = stays(destination, rank), .writer = place, .forward = {}, .copies = {}, .bytes = bytes, .route = destination.route};
+      versions_[version_of(destination)] = {.writer = place,
+                                            .forward = {},
+                                            .bytes = bytes,
+                                            .route = destination.route,
+                                            .serial = next_serial_++,
+                                            .in_memory = stays(destination, rank)};
     }
   }
 
@@ -137,26 +156,34 @@ class PacketRewriter {
   // Results that were sent to their owner must end in its output: on the way, where the owner passes them on anyway, else at the end.
   void store_outputs() {
     const auto passed_on = items_that_pass_on();
-    for (auto& [location, version] : versions_) {
-      const auto& [rank, buffer, offset] = location;
-      if (buffer != Buffer::output || version.in_memory) continue;
+    std::vector<std::size_t> outputs;
+    for (std::size_t number = 0; number < versions_.size(); ++number) {
+      if (std::get<Buffer>(locations_.key(number)) == Buffer::output && !versions_[number].in_memory) outputs.push_back(number);
+    }
+    std::ranges::sort(outputs, {}, [&](std::size_t number) { return locations_.key(number); });
+    for (const auto number : outputs) {
+      const auto [rank, buffer, offset] = locations_.key(number);
+      const auto& version = versions_[number];
       const Operand named{.rank = Rank{rank}, .buffer = buffer, .offset = offset};
       const auto output = in_memory(named);
-      const auto slot = deliver(version, version.writer, Rank{rank}, named);
-      if (const auto found = passed_on.find(slot.message); found != passed_on.end()) {
-        item_at({rank, found->second}).destinations.push_back(output);
+      const auto slot = deliver(number, version.writer, Rank{rank}, named);
+      const auto message = static_cast<std::size_t>(slot.message);
+      if (message < passed_on.size() && passed_on[message] != none) {
+        item_at({rank, passed_on[message]}).destinations.push_back(output);
         continue;
       }
       append(rank, {.step = item_at(version.writer).step, .order = last_order, .bytes = version.bytes, .sources = {slot}, .destinations = {output}});
     }
   }
 
-  // By message: the first item that only copies what lands.
-  std::map<std::int32_t, std::size_t> items_that_pass_on() const {
-    std::map<std::int32_t, std::size_t> found;
+  // By message: the first item that only copies what lands, or none.
+  std::vector<std::uint32_t> items_that_pass_on() const {
+    std::vector<std::uint32_t> found(out_.messages.size(), none);
     for (const auto& items : out_.ranks) {
       for (std::size_t i = 0; i < items.size(); ++i) {
-        if (!items[i].adds() && items[i].sources.size() == 1 && is_landing(items[i].sources[0])) found.emplace(items[i].sources[0].message, i);
+        if (items[i].adds() || items[i].sources.size() != 1 || !is_landing(items[i].sources[0])) continue;
+        auto& first = found[static_cast<std::size_t>(items[i].sources[0].message)];
+        if (first == none) first = static_cast<std::uint32_t>(i);
       }
     }
     return found;
@@ -184,33 +211,39 @@ class PacketRewriter {
   }
 
   // Moves pure sends of data that is there from the beginning to the front: no rank then waits for one that itself still waits.
-  static void send_first(std::vector<PacketItem>& items) {
-    std::vector<PacketItem> first;
-    std::vector<PacketItem> rest;
-    std::set<std::pair<Buffer, std::int64_t>> written;  // by what stays
-    for (auto& item : items) {
+  static void send_first(std::vector<PacketItem>& items, BufferPlaces& written) {
+    std::vector<bool> first(items.size());
+    bool in_place = true;
+    written.clear();  // by what stays
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      auto& item = items[i];
       const bool sends_only = !item.destinations.empty() && std::ranges::all_of(item.destinations, is_landing) && !item.lands();
-      const bool untouched = std::ranges::none_of(item.sources, [&](const PacketOperand& source) {
-        return written.contains({source.buffer, source.offset});
-      });
-      if (sends_only && untouched) {
+      if (sends_only && std::ranges::none_of(item.sources, [&](const PacketOperand& source) { return written.has(source); })) {
         item.order = first_order;
-        first.push_back(std::move(item));
+        first[i] = true;
+        in_place = in_place && (i == 0 || first[i - 1]);
         continue;
       }
       for (const auto& to : item.destinations) {
-        if (to.place == PacketPlace::memory) written.insert({to.buffer, to.offset});
+        if (to.place == PacketPlace::memory) written.add(to);
       }
-      rest.push_back(std::move(item));
     }
-    std::ranges::move(rest, std::back_inserter(first));
-    items = std::move(first);
+    if (in_place) return;
+    std::vector<PacketItem> sorted;
+    sorted.reserve(items.size());
+    for (const bool wanted : {true, false}) {
+      for (std::size_t i = 0; i < items.size(); ++i) {
+        if (first[i] == wanted) sorted.push_back(std::move(items[i]));
+      }
+    }
+    items = std::move(sorted);
   }
 
   // Each rank sends to its next neighbour first, so that no receiver gets everything at once.
   void rotate_peers(std::int32_t rank) {
     const auto n = program_.ranks();
     for (auto& item : out_.ranks[static_cast<std::size_t>(rank)]) {
+      if (item.destinations.size() < 2) continue;
       std::ranges::stable_sort(item.destinations, {}, [&](const PacketOperand& operand) { return (operand.rank.value - rank - 1 + n) % n; });
     }
   }
@@ -218,7 +251,11 @@ class PacketRewriter {
   const Program& program_;
   const PeerAccess& peer_access_;
   PacketProgram out_;
-  std::map<Key, Version> versions_;
+  PlaceNumbers locations_;
+  std::vector<Version> versions_;  // by location
+  std::int32_t next_serial_ = 0;
+  PlaceNumbers slots_;  // by reader and version
+  std::vector<PacketOperand> landing_;
 };
 
 }  // namespace
@@ -254,23 +291,6 @@ bool PacketProgram::fits(const PeerAccess& peer_access) const {
 
 PacketProgram make_packet_program(const Program& program, const PeerAccess& peer_access, PacketWire wire) {
   return PacketRewriter{program, peer_access, wire}.run();
-}
-
-PacketWire wire_for(Protocol protocol, const Program& program, const PeerAccess& peer_access) {
-  const bool offers = protocol == Protocol::lamport || protocol == Protocol::simple;
-  if (offers && program.adds() && can_be_lamport(program.payload)) return PacketWire::lamport;
-  return protocol == Protocol::ll128 && peer_access.whole_lines() ? PacketWire::ll128 : PacketWire::ll;
-}
-
-std::shared_ptr<const PacketProgram> choose_packets(const Program& program, const PeerAccess& peer_access) {
-  const auto protocol = program.tuning.protocol;
-  if (protocol == Protocol::copy || (protocol == Protocol::simple && peer_access.covers(program))) return nullptr;
-  const auto wire = wire_for(protocol, program, peer_access);
-  auto packets = make_packet_program(program, peer_access, wire);
-  // Host memory delivers no whole lines.
-  const bool over_host = std::ranges::any_of(packets.host_landing, [](std::int64_t bytes) { return bytes > 0; });
-  if (wire == PacketWire::ll128 && over_host) packets = make_packet_program(program, peer_access, PacketWire::ll);
-  return std::make_shared<const PacketProgram>(std::move(packets));
 }
 
 }  // namespace p2plab
