@@ -14,6 +14,7 @@
 #include "forest/repair/trees_of_plan.h"
 #include "forest/schedule.h"
 #include "forest/search.h"
+#include "forest/server_parts.h"
 #include "p2plab/bounds/bounds.h"
 #include "p2plab/plan/builtin_planners.h"
 
@@ -29,6 +30,14 @@ constexpr std::size_t most_checked = 128;
 class ForestPlanner final : public Planner {
  public:
   bool reads_payload(const Collective&) const override { return false; }
+  // Trees of machines that are no servers on a network take long to pack, so it is said what no schedule can beat.
+  std::optional<Seconds> least_time(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
+    std::vector<int> server;
+    const auto servers = servers_of(topology, server);
+    if (servers.size() > 1 && servers.front().size() > 1) return std::nullopt;
+    const auto best = bound(topology, collective);
+    return best ? std::optional(lower_bound(*best, context.payload)) : std::nullopt;
+  }
   Result<Plan> plan(const Topology& machine, const Collective& collective, const PlanContext& context) const override {
     const auto topology = usable_part(machine, collective);
     auto parameters = complete_parameters("forest", known(), context.parameters);

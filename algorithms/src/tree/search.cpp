@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <limits>
+#include <map>
 #include <numeric>
 #include <tuple>
 
@@ -74,35 +75,45 @@ class TreeFinder {
     }
   }
 
-  // The ways on from one member, widest first; places in the list only move forward.
+  using Neighbours = std::vector<std::pair<std::int64_t, int>>;  // minus width, member: widest first
+
+  // The ways on from one member; places in the list only move forward.
   struct Ways {
-    std::vector<std::pair<std::int64_t, int>> sorted;  // minus width, member
+    const Neighbours* sorted = nullptr;
     std::size_t next = 0;
     int siblings = 0;  // children over links as wide as the next
   };
 
-  Ways ways_from(int member, std::int64_t cap) const {
-    Ways ways;
-    for (int b = 0; b < n_; ++b) {
-      if (const auto wide = std::min(cap, width_at(member, b)); wide > 0) ways.sorted.emplace_back(-wide, b);
+  // Many trees are grown with the same few caps.
+  const std::vector<Neighbours>& neighbours(std::int64_t cap) {
+    auto& all = neighbours_[cap];
+    if (!all.empty()) return all;
+    all.resize(static_cast<std::size_t>(n_));
+    for (int a = 0; a < n_; ++a) {
+      auto& mine = all[static_cast<std::size_t>(a)];
+      for (int b = 0; b < n_; ++b) {
+        if (const auto wide = std::min(cap, width_at(a, b)); wide > 0) mine.emplace_back(-wide, b);
+      }
+      std::ranges::sort(mine);
     }
-    std::ranges::sort(ways.sorted);
-    return ways;
+    return all;
   }
 
   // Prim's algorithm: always the widest way out of the tree, from the highest place, at most `arity` children of each width. Widths above `cap`
   // count as equal. An empty order means that the members are not spanned.
-  Tree grow(int root, int arity, std::int64_t cap) const {
+  Tree grow(int root, int arity, std::int64_t cap) {
+    const auto& near = neighbours(cap);
     Tree tree{std::vector<int>(static_cast<std::size_t>(n_), -2), {root}};
     std::vector<int> depth(static_cast<std::size_t>(n_));
     std::vector<Ways> ways(static_cast<std::size_t>(n_));
     tree.parents[static_cast<std::size_t>(root)] = -1;
-    ways[static_cast<std::size_t>(root)] = ways_from(root, cap);
+    ways[static_cast<std::size_t>(root)].sorted = &near[static_cast<std::size_t>(root)];
     const auto move_on = [&](Ways& from) {
-      while (from.next < from.sorted.size()) {
-        const auto& [wide, b] = from.sorted[from.next];
+      const auto& sorted = *from.sorted;
+      while (from.next < sorted.size()) {
+        const auto& [wide, b] = sorted[from.next];
         if (from.siblings < arity && tree.parents[static_cast<std::size_t>(b)] == -2) return true;
-        if (++from.next < from.sorted.size() && from.sorted[from.next].first != wide) from.siblings = 0;
+        if (++from.next < sorted.size() && sorted[from.next].first != wide) from.siblings = 0;
       }
       return false;
     };
@@ -112,7 +123,7 @@ class TreeFinder {
       for (const int a : tree.order) {
         auto& from = ways[static_cast<std::size_t>(a)];
         if (!move_on(from)) continue;
-        const auto& [wide, b] = from.sorted[from.next];
+        const auto& [wide, b] = (*from.sorted)[from.next];
         best = std::min(best, Choice{wide, depth[static_cast<std::size_t>(a)], from.siblings, a, b});
       }
       const auto [wide, level, siblings, a, b] = best;
@@ -121,7 +132,7 @@ class TreeFinder {
       depth[static_cast<std::size_t>(b)] = level + 1;
       tree.order.push_back(b);
       ++ways[static_cast<std::size_t>(a)].siblings;
-      ways[static_cast<std::size_t>(b)] = ways_from(b, cap);
+      ways[static_cast<std::size_t>(b)].sorted = &near[static_cast<std::size_t>(b)];
     }
     return tree;
   }
@@ -238,6 +249,7 @@ class TreeFinder {
   Resources resources_;
   int n_;
   std::vector<std::int64_t> widths_;
+  std::map<std::int64_t, std::vector<Neighbours>> neighbours_;  // by cap
   std::vector<Tree> best_;
   double best_time_ = 0;
 };
@@ -254,6 +266,29 @@ std::vector<int> Tree::depths() const {
 }
 
 int Tree::height() const { return std::ranges::max(depths()); }
+
+std::int64_t widest_neck(const Routes& routes, std::span<const Rank> members) {
+  const auto width = [&](Rank a, Rank b) {
+    return std::max(routes.bottleneck(routes.between(a, b)).bytes_per_second(), routes.bottleneck(routes.between(b, a)).bytes_per_second());
+  };
+  // Prim's algorithm: the widest way out of the tree so far, again and again.
+  std::vector<std::int64_t> widest(members.size());
+  std::vector<bool> inside(members.size());
+  auto neck = std::numeric_limits<std::int64_t>::max();
+  std::size_t newest = 0;
+  for (std::size_t size = 1; size < members.size(); ++size) {
+    inside[newest] = true;
+    std::size_t next = members.size();
+    for (std::size_t m = 0; m < members.size(); ++m) {
+      if (inside[m]) continue;
+      widest[m] = std::max(widest[m], width(members[newest], members[m]));
+      if (next == members.size() || widest[m] > widest[next]) next = m;
+    }
+    neck = std::min(neck, widest[next]);
+    newest = next;
+  }
+  return neck;
+}
 
 std::vector<Tree> find_trees(const Topology& topology, const Routes& routes, std::span<const Rank> members, const TreeTraffic& traffic,
                              const TreeOptions& options) {

@@ -113,7 +113,7 @@ Bottleneck bottleneck(const Topology& topology, const LinkLoads& loads) {
     most = cost;
     worst = &limit;
   }
-  return worst == nullptr ? Bottleneck{} : Bottleneck{topology.name_of(*worst), most};
+  return worst == nullptr ? Bottleneck{} : Bottleneck{topology.name_of(*worst), most, worst->kind == MachineLimit::Kind::link};
 }
 
 int rounds(const Schedule& schedule) {

@@ -22,6 +22,7 @@ LinkLoads link_loads(const Topology& topology, const Routes& routes, const Sched
 struct Bottleneck {
   std::string name;             // Topology::name_of: "gpu0 -> sw0", "group root0", "egress of gpu3"
   double seconds_per_byte = 0;  // of payload; 0 if nothing is sent
+  bool is_link = false;         // not a group, nor a node limit
   double algbw_gbps() const { return seconds_per_byte > 0 ? 1e-9 / seconds_per_byte : 0; }
 };
 
