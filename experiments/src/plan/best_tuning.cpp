@@ -2,24 +2,28 @@
 #include "plan/best_tuning.h"
 
 #include <algorithm>
-#include <array>
 #include <optional>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "p2plab/program/check.h"
 #include "p2plab/program/packet_choice.h"
+#include "p2plab/program/packet_program.h"
+#include "p2plab/simulator/packet_floor.h"
 
 namespace p2plab {
 
 namespace {
 
-constexpr int most_blocks = 64;                     // of one rank: more than any GPU needs to fill its links
-constexpr std::int64_t least_slice = 4096;          // bytes: below, flags cost more than the overlap gains
-constexpr std::int64_t most_slices = 30'000;        // of a program in all: what one simulation may cost
-constexpr std::size_t many_instructions = 1 << 14;  // from here on a program's bound is asked for before its time
-constexpr double rounding = 1e-6;                   // of rates and times in the model, at most
-constexpr std::int64_t wire_sample = 120 * 128;     // bytes in whole lines of any protocol
-constexpr double least_gain = 0.005;                // what a finer tuning must gain to be worth it
+constexpr int most_blocks = 64;                  // of one rank: more than any GPU needs to fill its links
+constexpr std::int64_t least_slice = 4096;       // bytes: below, flags cost more than the overlap gains
+constexpr std::int64_t most_slices = 30'000;     // of a program in all: what one simulation may cost
+constexpr std::int64_t most_of_large = 600'000;  // the same where even two slices of each instruction are more than that: such are walked in leaps
+constexpr std::int64_t many_instructions = 1 << 14;  // from here on packets are counted before they are made
+constexpr double rounding = 1e-6;                    // of rates and times in the model, at most
+constexpr std::int64_t wire_sample = 120 * 128;      // bytes in whole lines of any protocol
+constexpr double least_gain = 0.005;                 // what a finer tuning must gain to be worth it
 
 // How many times the data's bytes a protocol sends.
 template <class Wire>
@@ -38,7 +42,14 @@ struct Grain {
 
 struct Trial : TimedProgram {
   Grain grain = {};
+  Seconds busiest{0};  // what the program's busiest link needs
 };
+
+// Are programs of these tunings cut alike?
+bool same_cut(const Tuning& a, const Tuning& b) {
+  const auto form = [](const Tuning& t) { return std::tuple{t.blocks_per_lane, t.slice, t.slices, t.lane_per_step}; };
+  return form(a) == form(b);
+}
 
 // Walks from the coarsest form to finer ones as long as the model says that it gains.
 class Search {
@@ -46,6 +57,7 @@ class Search {
   Search(const Evaluator& evaluator, const ProvedPlan& plan, const Payload& payload, const SearchLimits& limits)
       : evaluator_(evaluator), plan_(*plan.plan), proof_(plan.proof), payload_(payload), limits_(limits) {}
 
+  // A time of `never`: longer than useful.
   Result<Trial> best() {
     auto sliced = best_grain();
     if (!sliced) return sliced;
@@ -58,7 +70,7 @@ class Search {
       tried.push_back(wire);
       auto tuning = tuning_of(sliced->grain);
       tuning.protocol = protocol;
-      auto trial = try_below(*sliced, tuning, sliced->grain);
+      auto trial = try_packets(*sliced, tuning, wire);
       if (trial && trial->time.count() < sliced->time.count() * (1 - least_gain)) sliced = *std::move(trial);
     }
     return sliced;
@@ -66,24 +78,25 @@ class Search {
 
  private:
   Result<Trial> best_grain() {
-    auto start = try_tuning(plan_.tuning, {});
-    if (!start) return start;
-    Trial best = *std::move(start);
+    auto start = lower(plan_.schedule, proof_, payload_, plan_.tuning, evaluator_.peer_access());
+    if (!start) return std::move(start).error();
+    const bool whole = start->packets || is_whole(*start);
+    auto timed = this->timed(*std::move(start), {}, whole ? limits_.useful : never);
+    if (!timed) return timed;
+    Trial best = *std::move(timed);
     if (best.program.packets) return best;  // where no slice could go: there is nothing to cut
     if (best.program.instructions.size() > most_searched_instructions) {
       least_ = best.time;
       return best;
     }
-    auto least = evaluator_.least(best.program);
-    if (!least) return std::move(least).error();
-    least_ = *least * ((1 - rounding) / on_the_wire(best.program.tuning.protocol));
+    least_ = best.busiest * ((1 - rounding) / on_the_wire(best.program.tuning.protocol));
     for (const auto& instruction : best.program.instructions) largest_ = std::max(largest_, instruction.bytes);
     uneven_ = std::ranges::any_of(best.program.instructions, [&](const Instruction& i) { return i.bytes < largest_ / 2; });
     // The planner's suggestion stands beside the walk; the walk starts from one slice.
-    if (!late() && (plan_.tuning.blocks_per_lane != 1 || plan_.tuning.slice.count() != 0)) {
-      auto whole = try_tuning(tuning_of({}), {});
-      if (!whole) return whole;
-      auto walked = dealt_out(walk(*std::move(whole)));
+    if (!late() && is_useful(plan_.tuning.protocol) && (plan_.tuning.blocks_per_lane != 1 || plan_.tuning.slice.count() != 0)) {
+      auto coarse = try_tuning(tuning_of({}), {}, whole ? limits_.useful : never);
+      if (!coarse) return coarse;
+      auto walked = dealt_out(walk(*std::move(coarse)));
       return walked.time < best.time ? std::move(walked) : std::move(best);
     }
     return dealt_out(walk(std::move(best)));
@@ -92,8 +105,8 @@ class Search {
   // Chunks of unequal weight share a link by their weights only if all are cut into as many slices; and no step waits behind another if each has a
   // lane of its own. What helps is walked on from, and then perhaps the other helps, too.
   Trial dealt_out(Trial best) {
-    if (best.grain.slices() == 1 || !can_gain(best, plan_.tuning.protocol)) return best;
-    const auto instructions = static_cast<std::int64_t>(best.program.instructions.size());
+    if (best.grain.slices() == 1 || is_large(best.program) || !can_gain(best, plan_.tuning.protocol)) return best;
+    const auto instructions = instructions_of(best.program);
     std::optional<Trial> next;
     for (const auto& [counted, apart] : {std::pair{true, false}, std::pair{false, true}, std::pair{true, true}}) {
       auto grain = best.grain;
@@ -104,7 +117,7 @@ class Search {
       for (const int finer : {1, 4}) {
         grain.slices_per_block *= finer;
         if (finer > 1 && (largest_ / grain.slices() < least_slice || instructions * grain.slices() > finer * most_slices)) continue;
-        auto trial = try_below(best, tuning_of(grain), grain);
+        auto trial = try_below(best.time * (1 - least_gain), tuning_of(grain), grain);
         if (trial && (!next || trial->time < next->time)) next = *std::move(trial);
       }
     }
@@ -122,15 +135,18 @@ class Search {
   }
 
   Trial walk(Trial best) {
+    using Finer = std::pair<int, int>;  // times so many blocks, slices; for large programs the first that gains
+    const auto steps = is_large(best.program) ? std::vector{Finer{4, 1}, Finer{1, 4}} : std::vector{Finer{2, 1}, Finer{1, 2}, Finer{2, 2}};
     while (can_gain(best, plan_.tuning.protocol)) {
       std::optional<Trial> next;
-      for (const auto& [more_blocks, more_slices] : {std::pair{2, 1}, std::pair{1, 2}, std::pair{2, 2}}) {
+      for (const auto& [more_blocks, more_slices] : steps) {
         auto grain = best.grain;
         grain.blocks_per_lane *= more_blocks;
         grain.slices_per_block *= more_slices;
         if (!worth_trying(best.program, grain)) continue;
-        auto trial = try_below(best, tuning_of(grain), grain);
+        auto trial = try_below(best.time * (1 - least_gain), tuning_of(grain), grain);
         if (trial && (!next || trial->time < next->time)) next = *std::move(trial);
+        if (next && is_large(next->program)) break;
       }
       if (!next || next->time.count() > best.time.count() * (1 - least_gain)) return best;
       best = *std::move(next);
@@ -138,10 +154,19 @@ class Search {
     return best;
   }
 
+  static std::int64_t instructions_of(const Program& program) { return static_cast<std::int64_t>(program.instructions.size()); }
+  static bool is_large(const Program& program) { return instructions_of(program) * 2 > most_slices; }
+  // It cannot be cut finer.
+  static bool is_whole(const Program& program) { return instructions_of(program) * 4 > most_of_large; }
+
   // However a program is cut, its busiest link needs its time for the protocol's bytes.
   template <class Wire>
   bool can_gain(const Trial& best, Wire wire) const {
-    return !late() && least_ * on_the_wire(wire) < best.time * (1 - least_gain);
+    return !late() && is_useful(wire) && least_ * on_the_wire(wire) < best.time * (1 - least_gain);
+  }
+  template <class Wire>
+  bool is_useful(Wire wire) const {
+    return least_ * on_the_wire(wire) <= limits_.useful;
   }
 
   bool late() const { return limits_.stop && limits_.stop(); }
@@ -151,7 +176,7 @@ class Search {
     const auto slices = grain.slices();
     const auto lanes = now.blocks() / std::max(1, now.tuning.blocks_per_lane);
     if (grain.blocks_per_lane > 1 && lanes * grain.blocks_per_lane > most_blocks) return false;
-    return largest_ / slices >= least_slice && static_cast<std::int64_t>(now.instructions.size()) * slices <= most_slices;
+    return largest_ / slices >= least_slice && instructions_of(now) * slices <= (is_large(now) ? most_of_large : most_slices);
   }
 
   Tuning tuning_of(const Grain& grain) const {
@@ -164,27 +189,46 @@ class Search {
             .lane_per_step = grain.apart};
   }
 
-  // None where a large program, or one by packets, which takes long to simulate, would be no gain over the best so far by its bound alone.
-  std::optional<Trial> try_below(const Trial& best, const Tuning& tuning, Grain grain) const {
+  // None where that takes longer than `limit`, which its bound mostly says without a simulation.
+  std::optional<Trial> try_below(Seconds limit, const Tuning& tuning, Grain grain) const {
+    auto trial = try_tuning(tuning, grain, limit);
+    return trial && trial->time < never ? std::optional(*std::move(trial)) : std::nullopt;
+  }
+
+  // Packets hang neither on lanes nor on slices, so those of what is lowered already are timed.
+  std::optional<Trial> try_packets(Trial& sliced, const Tuning& tuning, PacketWire wire) {
+    const auto limit = std::min(sliced.time * (1 - least_gain), limits_.useful);
+    auto& known = sliced.program;
+    if (known.packets) return try_below(limit, tuning, sliced.grain);
+    if (instructions_of(known) >= many_instructions && packet_floor(traffic_of(known), wire, evaluator_.profile()) * (1 - rounding) > limit)
+      return std::nullopt;
+    const auto was = std::exchange(known.tuning, tuning);
+    known.packets = choose_packets(known, evaluator_.peer_access());
+    const auto found = evaluator_.time_below(limit, known);
+    const bool gains = found && found->time;
+    std::optional<Trial> trial;
+    if (gains && same_cut(was, tuning)) trial = Trial{{known, *found->time}, sliced.grain, found->busiest};
+    known.packets = nullptr;
+    known.tuning = was;
+    return gains && !trial ? try_below(limit, tuning, sliced.grain) : std::move(trial);
+  }
+
+  // The same for all wires, and for however fine a cut.
+  const PacketTraffic& traffic_of(const Program& program) {
+    if (traffic_.sent.empty()) traffic_ = packet_traffic(program);
+    return traffic_;
+  }
+
+  Result<Trial> try_tuning(const Tuning& tuning, Grain grain, Seconds limit) const {
     auto program = lower(plan_.schedule, proof_, payload_, tuning, evaluator_.peer_access());
-    if (!program) return std::nullopt;
-    if (program->packets || program->instructions.size() >= many_instructions) {
-      const auto bound = evaluator_.lower_bound(*program);
-      if (bound && *bound > std::min(best.time * (1 - least_gain), limits_.useful)) return std::nullopt;
-    }
-    auto trial = timed(std::move(program), grain);
-    return trial ? std::optional(*std::move(trial)) : std::nullopt;
-  }
-
-  Result<Trial> try_tuning(const Tuning& tuning, Grain grain) const {
-    return timed(lower(plan_.schedule, proof_, payload_, tuning, evaluator_.peer_access()), grain);
-  }
-
-  Result<Trial> timed(Result<Program> program, Grain grain) const {
     if (!program) return std::move(program).error();
-    auto time = evaluator_.time(*program);
-    if (!time) return std::move(time).error();
-    return Trial{{*std::move(program), *time}, grain};
+    return timed(*std::move(program), grain, limit);
+  }
+
+  Result<Trial> timed(Program program, Grain grain, Seconds limit) const {
+    const auto found = evaluator_.time_below(limit, program);
+    if (!found) return found.error();
+    return Trial{{std::move(program), found->time.value_or(never)}, grain, found->busiest};
   }
 
   const Evaluator& evaluator_;
@@ -194,15 +238,20 @@ class Search {
   SearchLimits limits_;
   std::int64_t largest_ = 0;  // bytes of the largest instruction
   bool uneven_ = false;       // some instruction has less than half of that
+  PacketTraffic traffic_;     // if it was asked for
   Seconds least_{0};          // no tuning takes less, if the protocol adds no bytes
 };
 
 }  // namespace
 
-Result<TimedProgram> best_tuning(const Evaluator& evaluator, const ProvedPlan& plan, const Payload& payload, const SearchLimits& limits) {
+Result<std::optional<TimedProgram>> best_tuning(const Evaluator& evaluator, const ProvedPlan& plan, const Payload& payload,
+                                                const SearchLimits& limits) {
   auto best = Search(evaluator, plan, payload, limits).best();
   if (!best) return std::move(best).error();
-  return TimedProgram{std::move(best->program), best->time};
+  if (best->time > limits.useful) return std::optional<TimedProgram>{};
+  // A form that is hardly useful may not be the one that is found without a limit, which takes a step only if it gains enough.
+  if (best->time > limits.useful * (1 - least_gain)) return best_tuning(evaluator, plan, payload, {limits.stop});
+  return std::optional{TimedProgram{std::move(best->program), best->time}};
 }
 
 }  // namespace p2plab

@@ -5,6 +5,7 @@
 #include <functional>
 
 #include <limits>
+#include <optional>
 
 #include "p2plab/experiment/evaluator.h"
 
@@ -13,6 +14,8 @@ namespace p2plab {
 /// Of programs with more instructions one simulation takes seconds: they take the form that their planner suggests.
 inline constexpr std::size_t most_searched_instructions = 1'000'000;
 
+inline constexpr Seconds never{std::numeric_limits<double>::infinity()};
+
 struct TimedProgram {
   Program program;
   Seconds time{0};
@@ -20,12 +23,14 @@ struct TimedProgram {
 
 /// When to end.
 struct SearchLimits {
-  const std::function<bool()>& stop;                        // once it says true (empty: never) the fastest so far is taken
-  Seconds useful{std::numeric_limits<double>::infinity()};  // what cannot take less than this is not simulated, but the planner's suggestion
+  const std::function<bool()>& stop;  // once it says true (empty: never) the fastest so far is taken
+  Seconds useful = never;             // forms that take longer are not asked for
 };
 
-/// Tries copies of lanes, slices and protocols, from the planner's suggestion on, as long as the model says that it gains. Errors: those of `lower`
-/// and of the model.
-Result<TimedProgram> best_tuning(const Evaluator& evaluator, const ProvedPlan& plan, const Payload& payload, const SearchLimits& limits);
+/// Tries copies of lanes, slices and protocols, from the planner's suggestion on, as long as the model says that it gains. None where the best takes
+/// longer than `limits.useful`, which is otherwise without influence: what may be walked through on the way to something faster is not left out.
+/// Errors: those of `lower` and of the model.
+Result<std::optional<TimedProgram>> best_tuning(const Evaluator& evaluator, const ProvedPlan& plan, const Payload& payload,
+                                                const SearchLimits& limits);
 
 }  // namespace p2plab

@@ -22,19 +22,23 @@ constexpr std::array forms_names{Named{"model", PlanForms::model}, Named{"gpu", 
 // Times of programs that were simulated before: several planners make the same ring of a switch, and auto chooses a plan that was timed already.
 class KnownTimes {
  public:
-  std::optional<Seconds> find(const Hash128& program) const {
+  struct Known {
+    Seconds time{0};
+    Seconds busiest{0};
+  };
+  std::optional<Known> find(const Hash128& program) const {
     const std::lock_guard lock(mutex_);
     const auto found = times_.find(program);
     return found == times_.end() ? std::nullopt : std::optional(found->second);
   }
-  void keep(const Hash128& program, Seconds time) {
+  void keep(const Hash128& program, const Known& known) {
     const std::lock_guard lock(mutex_);
-    times_.emplace(program, time);
+    times_.emplace(program, known);
   }
 
  private:
   mutable std::mutex mutex_;
-  std::map<Hash128, Seconds> times_;
+  std::map<Hash128, Known> times_;
 };
 
 struct Machine {
@@ -87,12 +91,23 @@ struct Evaluator::State {
   CostModel slow = {};
   bool has_interval = false;
 
-  Result<Seconds> time(CostModel& model, const Program& program, const Hash128& name) const {
-    if (const auto time = model.known.find(name)) return *time;
-    auto result = p2plab::simulate(model.machine->topology, model.machine->routes, program, model.profile, {.engine = options.engine});
+  Result<ProgramTime> time_below(Seconds limit, CostModel& model, const Program& program, const Hash128& name) const {
+    if (const auto known = model.known.find(name))
+      return ProgramTime{known->time <= limit ? std::optional(known->time) : std::nullopt, known->busiest};
+    const auto useful = limit < to_seconds(SimTime::max()) ? to_sim_time(limit) : SimTime::max();
+    auto result =
+        p2plab::simulate(model.machine->topology, model.machine->routes, program, model.profile, {.engine = options.engine, .useful = useful});
     if (!result) return std::move(result).error();
-    model.known.keep(name, to_seconds(result->makespan));
-    return to_seconds(result->makespan);
+    const KnownTimes::Known known{to_seconds(result->makespan), to_seconds(result->busiest)};
+    if (result->bound > useful) return ProgramTime{std::nullopt, known.busiest};
+    model.known.keep(name, known);
+    return ProgramTime{known.time <= limit ? std::optional(known.time) : std::nullopt, known.busiest};
+  }
+
+  Result<Seconds> time(CostModel& model, const Program& program, const Hash128& name) const {
+    auto result = time_below(never, model, program, name);
+    if (!result) return std::move(result).error();
+    return *result->time;
   }
 };
 
@@ -136,18 +151,8 @@ Result<Prediction> Evaluator::predict(const Program& program) const {
   return Prediction{*time, Interval{std::min({*fast, *slow, *time}), std::max({*fast, *slow, *time})}};
 }
 
-Result<Seconds> Evaluator::least(const Program& program) const {
-  const auto result = simulate(program, {.engine = SimEngine::path});
-  if (!result) return result.error();
-  SimTime busiest{0};
-  for (const auto& use : result->uses) busiest = std::max(busiest, use.busy);
-  return to_seconds(busiest);
-}
-
-Result<Seconds> Evaluator::lower_bound(const Program& program) const {
-  const auto result = simulate(program, {.engine = SimEngine::path});
-  if (!result) return result.error();
-  return to_seconds(result->bound);
+Result<ProgramTime> Evaluator::time_below(Seconds limit, const Program& program) const {
+  return state_->time_below(limit, state_->usual, program, digest(program));
 }
 
 Result<SimResult> Evaluator::simulate(const Program& program, SimOptions options) const {
@@ -169,32 +174,26 @@ Result<Evaluation> Evaluator::evaluate(std::shared_ptr<const ProvedPlan> plan, c
   if (const auto tuning = given_tuning(*plan, payload)) return evaluate_as(std::move(plan), payload, *tuning);
   auto best = best_tuning(*this, *plan, payload, {stop});
   if (!best) return std::move(best).error();
-  if (auto proved = check(topology(), routes(), best->program); !proved) return std::move(proved).error();
-  return Evaluation{std::move(plan), std::move(best->program), {best->time}};
+  if (auto proved = check(topology(), routes(), (*best)->program); !proved) return std::move(proved).error();
+  return Evaluation{std::move(plan), std::move((*best)->program), {(*best)->time}};
 }
 
-Result<Evaluation> Evaluator::evaluate_below(Seconds limit, std::shared_ptr<const ProvedPlan> plan, const Payload& payload,
-                                             const std::function<bool()>& stop) const {
+Result<std::optional<Evaluation>> Evaluator::evaluate_below(Seconds limit, std::shared_ptr<const ProvedPlan> plan, const Payload& payload,
+                                                            const std::function<bool()>& stop) const {
   auto best = best_tuning(*this, *plan, payload, {stop, limit});
   if (!best) return std::move(best).error();
-  return Evaluation{std::move(plan), std::move(best->program), {best->time}};
+  if (!*best || (*best)->time > limit) return std::optional<Evaluation>{};
+  return std::optional{Evaluation{std::move(plan), std::move((*best)->program), {(*best)->time}}};
 }
 
 Result<std::optional<Evaluation>> Evaluator::evaluate_below(Seconds limit, std::shared_ptr<const ProvedPlan> plan, const Payload& payload,
                                                             const Tuning& tuning) const {
   auto program = lower(plan->plan->schedule, plan->proof, payload, tuning, peer_access());
   if (!program) return std::move(program).error();
-  const auto name = digest(*program);
-  auto time = state_->usual.known.find(name);
-  if (!time) {
-    const auto least = lower_bound(*program);
-    if (!least) return least.error();
-    if (*least > limit) return std::optional<Evaluation>{};
-    const auto simulated = state_->time(state_->usual, *program, name);
-    if (!simulated) return simulated.error();
-    time = *simulated;
-  }
-  return std::optional{Evaluation{std::move(plan), *std::move(program), {*time}}};
+  const auto found = time_below(limit, *program);
+  if (!found) return found.error();
+  if (!found->time) return std::optional<Evaluation>{};
+  return std::optional{Evaluation{std::move(plan), *std::move(program), {*found->time}}};
 }
 
 Result<Evaluation> Evaluator::evaluate_as(std::shared_ptr<const ProvedPlan> plan, const Payload& payload, const Tuning& tuning) const {

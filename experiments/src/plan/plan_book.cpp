@@ -51,15 +51,11 @@ Result<Evaluation> KnownPlan::evaluate(const Evaluator& evaluator, const Payload
   auto plan = proved(evaluator, call.options().in_place);
   if (!plan) return std::move(plan).error();
   const Key key{payload.elements, payload.type, payload.op};
-  std::optional<Tuning> tuning;
-  {
-    const std::lock_guard lock(mutex_);
-    if (const auto known = tunings_.find(key); known != tunings_.end()) tuning = known->second;
-  }
+  const auto tuning = known_tuning(key);
   if (!tuning && call.late()) return evaluator.evaluate_as(*std::move(plan), payload, plan_->tuning);
   if (tuning) return evaluator.evaluate_as(*std::move(plan), payload, *tuning);
   auto evaluation = evaluator.evaluate(*std::move(plan), payload, [&] { return call.late(); });
-  if (!evaluation) return evaluation;
+  if (!evaluation || call.late()) return evaluation;
   const std::lock_guard lock(mutex_);
   tunings_.emplace(key, evaluation->program.tuning);
   return evaluation;
@@ -68,21 +64,22 @@ Result<Evaluation> KnownPlan::evaluate(const Evaluator& evaluator, const Payload
 Result<std::optional<Evaluation>> KnownPlan::evaluate_below(Seconds limit, const Evaluator& evaluator, const Payload& payload, const PlanCall& call) {
   auto plan = proved(evaluator, call.options().in_place);
   if (!plan) return std::move(plan).error();
-  const auto tuning = evaluator.given_tuning(**plan, payload);
-  if (tuning && !call.late()) return evaluator.evaluate_below(limit, *std::move(plan), payload, *tuning);
   const Key key{payload.elements, payload.type, payload.op};
-  const bool known = [&] {
+  auto tuning = known_tuning(key);
+  if (!tuning) tuning = call.late() ? plan_->tuning : evaluator.given_tuning(**plan, payload);
+  if (tuning) return evaluator.evaluate_below(limit, *std::move(plan), payload, *tuning);
+  auto evaluation = evaluator.evaluate_below(limit, *std::move(plan), payload, [&] { return call.late(); });
+  if (evaluation && *evaluation && !call.late()) {
     const std::lock_guard lock(mutex_);
-    return tunings_.contains(key);
-  }();
-  auto evaluation = known || call.late() ? evaluate(evaluator, payload, call)
-                                         : evaluator.evaluate_below(limit, *std::move(plan), payload, [&] { return call.late(); });
-  if (!evaluation) return std::move(evaluation).error();
-  if (!known && !call.late() && evaluation->prediction.time <= limit) {
-    const std::lock_guard lock(mutex_);
-    tunings_.emplace(key, evaluation->program.tuning);
+    tunings_.emplace(key, (*evaluation)->program.tuning);
   }
-  return std::optional{*std::move(evaluation)};
+  return evaluation;
+}
+
+std::optional<Tuning> KnownPlan::known_tuning(const Key& key) {
+  const std::lock_guard lock(mutex_);
+  const auto known = tunings_.find(key);
+  return known == tunings_.end() ? std::nullopt : std::optional(known->second);
 }
 
 Result<std::shared_ptr<KnownPlan>> PlanBook::find(const Entry<Planner>& entry, const Parameters& parameters, const Collective& collective,

@@ -46,11 +46,12 @@ class KnownPlan {
   Result<std::shared_ptr<const ProvedPlan>> proved(const Evaluator& evaluator, bool in_place);
   /// In the best form for the payload, which is looked for once.
   Result<Evaluation> evaluate(const Evaluator& evaluator, const Payload& payload, const PlanCall& call);
-  /// The same; none where it provably takes longer than `limit`, if that is cheap to say.
+  /// The same; none where it takes longer than `limit`, which is often cheap to say.
   Result<std::optional<Evaluation>> evaluate_below(Seconds limit, const Evaluator& evaluator, const Payload& payload, const PlanCall& call);
 
  private:
   using Key = std::tuple<std::int64_t, DataType, ReduceOp>;
+  std::optional<Tuning> known_tuning(const Key& key);
 
   std::shared_ptr<const Plan> plan_;
   Once estimating_;

@@ -6,6 +6,8 @@
 #include <limits>
 #include <vector>
 
+#include "p2plab/simulator/packet_floor.h"
+
 namespace p2plab {
 
 namespace {
@@ -168,6 +170,18 @@ class Waves {
 };
 
 }  // namespace
+
+Seconds packet_floor(const PacketTraffic& traffic, PacketWire wire, const Profile& profile) {
+  const bool unlimited =
+      !profile.store_rate || profile.packet_start > Seconds{0} || profile.packet_item > Seconds{0} || profile.packet_tail > Seconds{0};
+  if (unlimited || traffic.sent.empty()) return Seconds{0};
+  // There is a move for each item that stands apart; with more moves, or packets in turns, there are fewer groups.
+  const auto groups = groups_for(static_cast<std::size_t>(traffic.apart), 1, packet_threads);
+  const auto line = line_of(wire);
+  const auto most = static_cast<double>(*std::ranges::max_element(traffic.sent));
+  const auto on_wire = most * static_cast<double>(line.packets * packet_bytes) / static_cast<double>(line.data);
+  return Seconds{on_wire / static_cast<double>(profile.store_rate->bytes_per_second()) / groups};
+}
 
 Program packet_waves(const Program& program, std::int64_t threads) { return Waves{program, threads}.run(); }
 

@@ -76,6 +76,15 @@ Status conclude(SimResult& result, const Compiled& compiled, const LongestPath& 
                .notes = {"this is a bug of p2plab, not of your input; please report it with the program and the topology"}};
 }
 
+SimTime busiest(const Compiled& compiled, const LongestPath& path) {
+  std::int64_t most = 0;
+  for (std::size_t r = 0; r < compiled.resources.size(); ++r) {
+    auto pace = compiled.resources[r].pace;
+    most = std::max(most, pace.of(path.loads[r]));
+  }
+  return SimTime{most};
+}
+
 // A contention-free estimate: the longest chain of waits, or the busiest resource's work.
 SimResult estimate(const Compiled& compiled, const LongestPath& path) {
   SimResult result;
@@ -91,6 +100,7 @@ SimResult estimate(const Compiled& compiled, const LongestPath& path) {
     }
   }
   result.slices = compiled.slices;
+  result.busiest = busiest(compiled, path);
   result.makespan = result.bound = SimTime{path.bound};
   return result;
 }
@@ -101,12 +111,13 @@ Result<SimResult> play(Compiled& compiled, const Program* program, const SimOpti
   SimResult result;
   const auto path = longest_path(compiled);
   if (path.bound >= latest) return Error{ErrorCode::unsupported, "the simulated time exceeds 26 days; check bandwidths and sizes"};
-  if (options.engine == SimEngine::path) return estimate(compiled, path);
+  if (options.engine == SimEngine::path || SimTime{path.bound} > options.useful) return estimate(compiled, path);
   compiled.fair = options.engine == SimEngine::max_min;
   std::vector<std::int64_t> begins;
   Engine engine(compiled, {options.steps ? &begins : nullptr, options.record ? &result.recording : nullptr, program, !options.skip});
   if (auto ok = engine.run(); !ok) return std::move(ok).error();
   collect(result, compiled, engine);
+  result.busiest = busiest(compiled, path);
   if (auto ok = conclude(result, compiled, path); !ok) return std::move(ok).error();
   if (options.steps) result.steps = step_timings(*program, compiled, engine, begins);
   return result;
@@ -130,6 +141,7 @@ Result<std::optional<SimResult>> play_folded(const Compiled& whole, std::size_t 
     const auto& resource = one.resources[static_cast<std::size_t>(std::max(of, 0))];
     result.uses[r] = {whole.names[r], of < 0 ? Bytes{0} : Bytes{resource.bytes}, of < 0 ? SimTime{0} : SimTime{resource.busy}};
   }
+  result.busiest = busiest(one, path);
   result.transfers *= ranks;
   result.events *= ranks;
   if (auto ok = conclude(result, whole, path); !ok) return std::move(ok).error();

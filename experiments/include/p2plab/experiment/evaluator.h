@@ -61,6 +61,12 @@ struct EvaluatorOptions {
   PlanForms forms = PlanForms::model;
 };
 
+/// What a program takes, as far as it was asked.
+struct ProgramTime {
+  std::optional<Seconds> time;  // none: more than the limit
+  Seconds busiest{0};           // no cut of the program into slices and thread blocks takes less, for the bytes on its busiest link
+};
+
 /// Judges plans on one machine at one profile's costs. Remembers the times of programs, so equal programs are simulated once. Copies share all that;
 /// every member may be called from several threads.
 class Evaluator {
@@ -88,11 +94,8 @@ class Evaluator {
   /// The same with its interval: from the machine with what is assumed of it at its fast ends (assumptions.h) at the fast ends of the profile's
   /// numbers, to the slow ends of both. None where neither has a range.
   Result<Prediction> predict(const Program& program) const;
-  /// A time that no cut of this program into slices and thread blocks falls below, for the bytes that it puts on its busiest link. Much cheaper than
-  /// `time`.
-  Result<Seconds> least(const Program& program) const;
-  /// A time that this program does not fall below: of its busiest resource, or of its longest chain of waits.
-  Result<Seconds> lower_bound(const Program& program) const;
+  /// The same, if it is at most `limit`; where the bound of the program alone is above, it is not simulated.
+  Result<ProgramTime> time_below(Seconds limit, const Program& program) const;
   /// A simulation with what is asked to be kept of it; not remembered.
   Result<SimResult> simulate(const Program& program, SimOptions options) const;
 
@@ -102,12 +105,12 @@ class Evaluator {
   Result<Evaluation> evaluate(std::shared_ptr<const ProvedPlan> plan, const Payload& payload, const std::function<bool()>& stop = {}) const;
   /// The same with the tuning given.
   Result<Evaluation> evaluate_as(std::shared_ptr<const ProvedPlan> plan, const Payload& payload, const Tuning& tuning) const;
-  /// The same for comparing plans: the program is not proved (`check` does); none, and no simulation, where it cannot take less than `limit`.
+  /// The same for comparing plans: the program is not proved (`check` does); none, and mostly no simulation, where it takes longer than `limit`.
   Result<std::optional<Evaluation>> evaluate_below(Seconds limit, std::shared_ptr<const ProvedPlan> plan, const Payload& payload,
                                                    const Tuning& tuning) const;
-  /// The same where the form is the model's choice: tunings that cannot take less than `limit` are not simulated.
-  Result<Evaluation> evaluate_below(Seconds limit, std::shared_ptr<const ProvedPlan> plan, const Payload& payload,
-                                    const std::function<bool()>& stop) const;
+  /// The same where the form is the model's choice. What it finds does not hang on `limit`: it is what `evaluate` finds.
+  Result<std::optional<Evaluation>> evaluate_below(Seconds limit, std::shared_ptr<const ProvedPlan> plan, const Payload& payload,
+                                                   const std::function<bool()>& stop) const;
   /// The tuning that a plan takes where it is not for the model to choose.
   std::optional<Tuning> given_tuning(const ProvedPlan& plan, const Payload& payload) const;
 

@@ -24,12 +24,13 @@ Result<SimEngine> sim_engine(std::string_view name);
 
 struct SimOptions {
   SimEngine engine = SimEngine::events;
-  bool steps = false;              // fill SimResult::steps
-  bool record = false;             // fill SimResult::recording, for traces and critical paths
-  bool fold = true;                // of a pattern, simulate one rank where that provably gives the same; off: always all of them
-  bool skip = true;                // add up what repeats slice by slice instead of playing it, which gives the same; off: play every slice
-  int multiprocessors = 0;         // by packets: so many of each GPU have the program's threads; 0: all
-  std::vector<SimTime> late = {};  // by rank: starts this much later than the profile says; empty means none
+  bool steps = false;               // fill SimResult::steps
+  bool record = false;              // fill SimResult::recording, for traces and critical paths
+  bool fold = true;                 // of a pattern, simulate one rank where that provably gives the same; off: always all of them
+  bool skip = true;                 // add up what repeats slice by slice instead of playing it, which gives the same; off: play every slice
+  SimTime useful = SimTime::max();  // a program that takes longer by its bound alone is not played: its result is that of `path`
+  int multiprocessors = 0;          // by packets: so many of each GPU have the program's threads; 0: all
+  std::vector<SimTime> late = {};   // by rank: starts this much later than the profile says; empty means none
 };
 
 /// What a link (or another resource) had to do.
@@ -84,6 +85,7 @@ inline const Program& recorded(const Program& program, const Recording& recordin
 
 struct SimResult {
   SimTime makespan{0};               // from the call until the last slice is complete
+  SimTime busiest{0};                // what the busiest resource needs, however the program is cut into slices and thread blocks
   SimTime bound{0};                  // no execution of this program on this machine can be faster (proved, and checked on every run)
   std::vector<SimTime> rank_finish;  // when each rank's last slice is complete
   std::vector<ResourceUse> uses;     // the links by LinkId, then groups, then node limits and memories

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "p2plab/bounds/bounds.h"
 #include "p2plab/machine/presets.h"
 #include "p2plab/machine/topology_import.h"
@@ -83,6 +85,83 @@ TEST(Evaluator, IntervalsHoldWhatIsAssumedOfTheMachine) {
   EXPECT_EQ(prediction.interval->high, *Evaluator(answered(GBps(6))).time(program));
   EXPECT_EQ(prediction.interval->low, *Evaluator(answered(GBps(256))).time(program));
   EXPECT_FALSE(Evaluator(answered(GBps(20))).predict(program)->interval);
+}
+
+// What is found does not hang on the limit: either nothing, or what is found without one.
+TEST(Evaluate, FindsBelowALimitWhatItFindsWithoutOne) {
+  const auto profile = *load_profile(P2PLAB_SOURCE_DIR "/profiles/a100.yaml");
+  for (const auto& machine : {testing::one_switch(4), *make_preset("hgx-a100", {{"nodes", "2"}})}) {
+    for (const auto* planner : {"ring", "forest", "two_shot", "hierarchical"}) {
+      const auto plan = testing::plan_on(machine, planner, CollectiveKind::all_reduce);
+      if (!plan) continue;
+      for (const auto size : {64_KiB, 16_MiB}) {
+        const auto payload = payload_of(size, DataType::float32, ReduceOp::sum);
+        const Evaluator whole(machine, profile);
+        const auto best = whole.evaluate(*whole.prove(*plan, false), payload);
+        ASSERT_TRUE(best) << describe(best.error());
+        const auto time = best->prediction.time;
+        for (const double share : {0.5, 0.99, 0.9999, 1.0, 1.002, 1.006, 2.0}) {
+          const Evaluator evaluator(machine, profile);  // that remembers nothing
+          const auto below = evaluator.evaluate_below(time * share, *evaluator.prove(*plan, false), payload, std::function<bool()>{});
+          ASSERT_TRUE(below) << describe(below.error());
+          ASSERT_EQ(below->has_value(), share >= 1) << planner << " on " << machine.name() << ", " << share;
+          if (!*below) continue;
+          EXPECT_EQ((*below)->prediction.time, time);
+          EXPECT_EQ((*below)->program.tuning.slice, best->program.tuning.slice);
+          EXPECT_EQ((*below)->program.tuning.blocks_per_lane, best->program.tuning.blocks_per_lane);
+          EXPECT_EQ((*below)->program.tuning.protocol, best->program.tuning.protocol);
+        }
+      }
+    }
+  }
+}
+
+// A program whose bound is above the limit is not played; else it takes what it takes without a limit.
+TEST(Evaluate, TimesAProgramUpToALimit) {
+  const auto machine = testing::one_switch(4);
+  const Evaluator evaluator(machine);
+  const auto payload = payload_of(1_MiB, DataType::float32, ReduceOp::sum);
+  const auto program =
+      evaluator.evaluate_as(*evaluator.prove(*testing::plan_on(machine, "ring", CollectiveKind::all_reduce), false), payload, {})->program;
+  const auto played = *evaluator.simulate(program, {});
+  const auto bounded = *evaluator.simulate(program, {.useful = played.bound - SimTime{1}});
+  EXPECT_EQ(bounded.makespan, played.bound);
+  EXPECT_EQ(bounded.busiest, played.busiest);
+  EXPECT_EQ(bounded.events, 0);
+  EXPECT_EQ(evaluator.simulate(program, {.useful = played.bound})->makespan, played.makespan);
+  const Evaluator fresh(machine);
+  EXPECT_FALSE(fresh.time_below(to_seconds(played.bound) * 0.999, program)->time);
+  EXPECT_EQ(fresh.time_below(to_seconds(played.makespan), program)->time, to_seconds(played.makespan));
+}
+
+// What a planner says that none of its plans falls below.
+TEST(Planners, TakeNoLessThanTheySay) {
+  const auto payload = payload_of(8_MiB, DataType::float32, ReduceOp::sum);
+  const auto planners = builtin_planners();
+  int said = 0;
+  for (const auto& machine : {testing::one_switch(5), *make_preset("torus", {{"dims", "3x3"}}), *make_preset("hgx-a100", {{"nodes", "2"}})}) {
+    const Evaluator evaluator(machine);
+    for (const auto& planner : planners.entries()) {
+      for (const auto* trees : {"auto", "1"}) {
+        Parameters parameters;
+        if (planner.name == "tree") parameters["trees"] = trees;
+        for (const auto kind : {CollectiveKind::all_reduce, CollectiveKind::all_gather, CollectiveKind::broadcast, CollectiveKind::all_to_all}) {
+          const auto collective = make_collective(kind, machine.ranks());
+          const auto complete = *complete_parameters(planner.name, planner.parameters, parameters);
+          const auto least =
+              planner.make()->least_time(machine, collective, {.routes = &evaluator.routes(), .payload = payload, .parameters = complete});
+          const auto plan = testing::plan_on(machine, planner.name, collective, parameters);
+          if (!least || !plan) continue;
+          ++said;
+          const auto found = evaluator.evaluate(*evaluator.prove(*plan, false), payload);
+          ASSERT_TRUE(found) << describe(found.error());
+          EXPECT_LE(least->count() * (1 - 1e-6), found->prediction.time.count())
+              << planner.name << " on " << machine.name() << ", " << to_string(kind);
+        }
+      }
+    }
+  }
+  EXPECT_GT(said, 30);
 }
 
 }  // namespace

@@ -152,5 +152,25 @@ TEST(Planning, ChoosesAmongAPlannersPlansAsThePlannerDoes) {
   }
 }
 
+// Plans are kept with the form that was found for them: it is the same whoever asked first, auto, which needs no more than the best, or the planner
+// itself.
+TEST(Planning, FindsTheSameFormOfAPlanWhoeverAskedFirst) {
+  const auto machine = *make_preset("hgx-a100", {{"nodes", "2"}});
+  const auto profile = *load_profile(P2PLAB_SOURCE_DIR "/profiles/a100.yaml");
+  const auto collective = make_collective(CollectiveKind::all_reduce, machine.ranks());
+  for (const std::int64_t count : {std::int64_t{1} << 14, std::int64_t{1} << 22}) {
+    const Planning after_auto{Evaluator(machine, profile)};
+    ASSERT_TRUE(after_auto.plan({"auto"}, collective, elements(count)));
+    for (const auto* planner : {"ring", "forest", "hierarchical", "two_shot", "tree"}) {
+      const auto second = after_auto.plan({planner}, collective, elements(count));
+      const auto first = Planning{Evaluator(machine, profile)}.plan({planner}, collective, elements(count));
+      ASSERT_TRUE(first && second) << planner;
+      EXPECT_EQ(second->prediction.time, first->prediction.time) << planner << " of " << count;
+      EXPECT_EQ(second->program.tuning.blocks_per_lane, first->program.tuning.blocks_per_lane) << planner << " of " << count;
+      EXPECT_EQ(second->program.tuning.slice, first->program.tuning.slice) << planner << " of " << count;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace p2plab

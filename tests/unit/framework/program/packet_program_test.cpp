@@ -11,6 +11,7 @@
 #include <tuple>
 
 #include "p2plab/machine/presets.h"
+#include "p2plab/program/packet_traffic.h"
 #include "support/machines.h"
 #include "support/plans.h"
 #include "support/simulated.h"
@@ -190,6 +191,41 @@ TEST(PacketWire, CountsBytesOnTheWire) {
   EXPECT_EQ(wire_bytes(PacketWire::ll128, Bytes{121}), Bytes{256});
   EXPECT_EQ(wire_bytes(PacketWire::lamport, Bytes{17}), Bytes{32});
   EXPECT_EQ(wire_bytes(Protocol::simple, Bytes{17}), Bytes{17});
+}
+
+// Tokens are not data.
+TEST(PacketTraffic, IsWhatTheMessagesOfThePacketsCarry) {
+  const auto planners = builtin_planners();
+  for (const auto& machine : {testing::one_switch(5), testing::pairs_across_a_host(), *make_preset("hgx-a100", {{"nodes", "2"}})}) {
+    for (const auto& planner : planners.entries()) {
+      for (const auto kind : {CollectiveKind::all_reduce, CollectiveKind::all_gather, CollectiveKind::broadcast, CollectiveKind::all_to_all}) {
+        const auto plan = testing::plan_on(machine, planner.name, kind);
+        if (!plan) continue;
+        const auto program = testing::planned(machine, planner.name.c_str(), kind, 64_KiB);
+        const auto packets = make_packet_program(program, PeerAccess(machine, Routes(machine)), PacketWire::ll);
+        std::vector<std::int64_t> sent(packets.ranks.size());
+        std::int64_t sums = 0;
+        std::int64_t moves = 0;
+        for (std::size_t r = 0; r < sent.size(); ++r) {
+          for (const auto& item : packets.ranks[r]) {
+            sums += item.adds() ? 1 : 0;
+            moves += item.joins ? 0 : 1;
+            if (item.is_token()) continue;
+            for (const auto& to : item.destinations) sent[r] += is_landing(to) ? item.bytes : 0;
+          }
+        }
+        const auto counted = packet_traffic(program);
+        EXPECT_GE(counted.apart, sums) << planner.name << " on " << machine.name();
+        EXPECT_LE(counted.apart, moves) << planner.name << " on " << machine.name();
+        for (std::size_t r = 0; r < sent.size(); ++r) {
+          EXPECT_LE(counted.sent[r], sent[r]) << planner.name << " on " << machine.name() << ", rank " << r;
+          if (program.memory[r].host == Bytes{0}) {
+            EXPECT_EQ(counted.sent[r], sent[r]) << planner.name << " on " << machine.name() << ", rank " << r;
+          }
+        }
+      }
+    }
+  }
 }
 
 }  // namespace

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a program has to send where it runs by packets, counted without making them, which takes much longer.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "p2plab/program/program.h"
+
+namespace p2plab {
+
+struct PacketTraffic {
+  std::vector<std::int64_t> sent;  // by rank: bytes of data to other GPUs, at least
+  std::int64_t apart = 0;          // items, at least, of which no two are loaded together: those that add, and those that pass on what lands
+};
+
+/// Counts messages that are surely read: what is written to another GPU and then read there by an instruction whose own result is needed, or left in
+/// its output; and what such an instruction reads of another GPU.
+PacketTraffic packet_traffic(const Program& program);
+
+}  // namespace p2plab
