@@ -3,12 +3,15 @@
 
 #include <algorithm>
 #include <chrono>
-#include <limits>
+#include <set>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "p2plab/bounds/bounds.h"
+#include "p2plab/detail/digest.h"
 #include "p2plab/program/check.h"
+#include "plan/best_tuning.h"
 
 namespace p2plab {
 
@@ -19,6 +22,9 @@ constexpr double uneven_rounding = 0.01;
 constexpr std::int64_t tiny_chunk = 4096;       // bytes
 constexpr double rounding_of_latencies = 1e-6;  // in the model, at most
 constexpr std::size_t many_members = 256;
+constexpr std::size_t many_steps = 1 << 16;    // from here on it is worth asking whether a plan was weighed before
+constexpr std::size_t most_steps = 8'000'000;  // of a plan in large groups: its program takes gigabytes
+constexpr double worth_a_plan = 0.005;         // of large groups: what the best so far must still be above the bound
 
 Result<std::optional<Seconds>> time_limit(const Parameters& parameters, const PlanningOptions& options) {
   if (parameters.at("time_limit") == "none") return options.time_limit;
@@ -43,6 +49,37 @@ Error nobody_plans(CollectiveKind kind, const std::vector<std::string>& refusals
   return error;
 }
 
+// Of all that decides how a plan, which is not folded, is evaluated.
+Hash128 digest_of(const Plan& plan) {
+  const auto& schedule = plan.schedule;
+  Digest digest;
+  const auto& tuning = plan.tuning;
+  for (const std::int64_t value : {std::int64_t{tuning.blocks_per_lane}, tuning.slice.count(), std::int64_t{tuning.slices},
+                                   static_cast<std::int64_t>(tuning.protocol), std::int64_t{tuning.lane_per_step}})
+    digest.add(value);
+  for (const auto& chunk : schedule.chunks()) {
+    for (const auto value : {std::int64_t{chunk.block}, std::int64_t{chunk.weight}, std::int64_t{chunk.channel}}) digest.add(value);
+  }
+  const auto add = [&](const Location& at) {
+    for (const std::int64_t value :
+         {static_cast<std::int64_t>(at.rank.value), static_cast<std::int64_t>(at.buffer), static_cast<std::int64_t>(at.slot)})
+      digest.add(value);
+  };
+  for (std::size_t i = 0; i < schedule.base_step_count(); ++i) {
+    const auto step = schedule.base_step(StepId{static_cast<std::int64_t>(i)});
+    for (const auto value : {std::int64_t{step.executor.value}, std::ssize(step.sources), std::ssize(step.destinations), std::ssize(step.routes)})
+      digest.add(value);
+    for (const auto& at : step.sources) add(at);
+    for (const auto& at : step.destinations) add(at);
+    for (const auto route : step.routes) {
+      digest.add(route == default_route ? -1 : std::ssize(schedule.route(route)));
+      if (route == default_route) continue;
+      for (const auto link : schedule.route(route)) digest.add(link.value);
+    }
+  }
+  return digest.value();
+}
+
 }  // namespace
 
 struct Selector::Candidate {
@@ -50,11 +87,18 @@ struct Selector::Candidate {
   Evaluation evaluation;
   std::size_t place = 0;  // among the candidates
   Seconds time() const { return evaluation.prediction.time; }
+  std::pair<Seconds, std::size_t> rank() const { return {time(), place}; }  // the least is taken
+};
+
+struct Selector::Weighed {
+  std::vector<Candidate> found;
+  std::set<Hash128> plans;  // in large groups
 };
 
 struct Selector::Asked : PlanCandidate {
   std::size_t place = 0;
-  Seconds least{0};  // its plans take no less
+  Seconds least{0};   // its plans take no less
+  Seconds anyone{0};  // nor does any plan
 };
 
 std::vector<ParameterInfo> selector_parameters() {
@@ -71,7 +115,8 @@ Result<Evaluation> Selector::select(const Parameters& given, const Collective& c
     if (call.options().considered) call.options().considered(name, time);
   };
   const auto begin = std::chrono::steady_clock::now();
-  std::vector<Candidate> found;
+  Weighed weighed;
+  auto& found = weighed.found;
   std::vector<std::string> refusals;
   for (const auto& asked : in_turn(collective, payload, call)) {
     const Seconds passed = std::chrono::steady_clock::now() - begin;
@@ -81,7 +126,7 @@ Result<Evaluation> Selector::select(const Parameters& given, const Collective& c
     }
     auto mine = call.options();
     if (*limit) mine.time_limit = std::max(Seconds{0}, **limit - passed);
-    auto candidate = weigh(asked, found, collective, payload, PlanCall(mine));
+    auto candidate = weigh(asked, weighed, collective, payload, PlanCall(mine));
     if (candidate) {
       tell(asked.name(), *candidate ? std::optional{(*candidate)->time()} : std::nullopt);
       if (*candidate) keep(found, **std::move(candidate));
@@ -109,6 +154,9 @@ std::vector<Selector::Asked> Selector::in_turn(const Collective& collective, con
       asked.least = *least * (1 - rounding_of_latencies);
   }
   std::ranges::stable_sort(all, {}, &Asked::least);
+  const auto least = bound(evaluator_.topology(), collective);
+  if (!least) return all;
+  for (auto& asked : all) asked.anyone = lower_bound(*least, payload);
   return all;
 }
 
@@ -116,12 +164,14 @@ std::vector<Selector::Asked> Selector::in_turn(const Collective& collective, con
 bool Selector::beaten(KnownPlan& plan, Seconds best, const Payload& payload) const {
   const auto bytes = payload.size().count();
   if (bytes < tiny_chunk * static_cast<std::int64_t>(plan.plan().schedule.chunks().size())) return false;
-  return static_cast<double>(bytes) * plan.estimate(evaluator_).seconds_per_byte * (1 - uneven_rounding) > best.count();
+  const auto& estimate = plan.estimate(evaluator_);
+  const auto& profile = evaluator_.profile();
+  const auto efficiency = estimate.busiest_is_link ? std::clamp(profile.link_efficiency, profile.copy_efficiency, 1.0) : 1.0;
+  return static_cast<double>(bytes) * estimate.seconds_per_byte * (1 - uneven_rounding) > best.count() * efficiency;
 }
 
 // What takes longer can be neither the best nor the runner-up: plans of two planners are faster. Of large groups only the best is looked for.
 Seconds Selector::hopeless_from(const std::vector<Candidate>& found, std::size_t members) {
-  constexpr Seconds never{std::numeric_limits<double>::infinity()};
   const auto best = std::ranges::min_element(found, {}, &Candidate::time);
   if (best == found.end()) return never;
   if (members >= many_members) return best->time();
@@ -132,20 +182,29 @@ Seconds Selector::hopeless_from(const std::vector<Candidate>& found, std::size_t
   return second;
 }
 
+// Several forms of a planner come to the same plan; what is too long is only taken where there is nothing else.
+bool Selector::is_new(const Plan& plan, Weighed& weighed) {
+  const auto steps = plan.schedule.step_count();
+  if (steps > most_steps && !weighed.found.empty()) return false;
+  return steps < many_steps || plan.schedule.folding().folded() || weighed.plans.insert(digest_of(plan)).second;
+}
+
 // None if the candidate is left out.
-Result<std::optional<Selector::Candidate>> Selector::weigh(const Asked& asked, const std::vector<Candidate>& found, const Collective& collective,
-                                                           const Payload& payload, const PlanCall& call) const {
+Result<std::optional<Selector::Candidate>> Selector::weigh(const Asked& asked, Weighed& weighed, const Collective& collective, const Payload& payload,
+                                                           const PlanCall& call) const {
+  const auto& found = weighed.found;
   const auto hopeless = hopeless_from(found, collective.members.size());
-  if (asked.least > hopeless) return std::optional<Candidate>{};
+  if (asked.least > hopeless || asked.anyone > hopeless * (1 - worth_a_plan)) return std::optional<Candidate>{};
   auto plan = book_.find(*asked.planner, asked.parameters, collective, payload, call);
   if (!plan) return std::move(plan).error();
-  const auto best = std::ranges::min_element(found, {}, &Candidate::time);
+  const auto best = std::ranges::min_element(found, {}, &Candidate::rank);
   if (best != found.end() && beaten(**plan, best->time(), payload)) return std::optional<Candidate>{};
+  if (collective.members.size() >= many_members && !is_new((*plan)->plan(), weighed)) return std::optional<Candidate>{};
   auto evaluation = (*plan)->evaluate_below(hopeless, evaluator_, payload, call);
   if (!evaluation) return std::move(evaluation).error();
   if (!*evaluation) return std::optional<Candidate>{};
   // What may be taken is proved at once: if it does not hold, the others go on.
-  if (best == found.end() || (*evaluation)->prediction.time <= best->time()) {
+  if (best == found.end() || std::pair{(*evaluation)->prediction.time, asked.place} < best->rank()) {
     if (auto proved = check(evaluator_.topology(), evaluator_.routes(), (*evaluation)->program); !proved) return std::move(proved).error();
   }
   if (call.options().found) call.options().found(std::make_shared<const Evaluation>(**evaluation));
@@ -154,14 +213,14 @@ Result<std::optional<Selector::Candidate>> Selector::weigh(const Asked& asked, c
 
 // Of all but the best only the time is asked for, so their programs go.
 void Selector::keep(std::vector<Candidate>& found, Candidate candidate) {
-  const auto best = std::ranges::min_element(found, {}, &Candidate::time);
-  if (best != found.end()) (candidate.time() < best->time() ? best->evaluation : candidate.evaluation).program = {};
+  const auto best = std::ranges::min_element(found, {}, &Candidate::rank);
+  if (best != found.end()) (candidate.rank() < best->rank() ? best->evaluation : candidate.evaluation).program = {};
   found.push_back(std::move(candidate));
 }
 
 // The least time; the earlier candidate among equals. The runner-up is the best plan of another planner.
 Evaluation Selector::choose(std::vector<Candidate> found) {
-  std::ranges::sort(found, {}, [](const Candidate& c) { return std::pair{c.time(), c.place}; });
+  std::ranges::sort(found, {}, [](const Candidate& c) { return c.rank(); });
   auto& best = found.front();
   const auto next = std::ranges::find_if(found, [&](const Candidate& c) { return c.evaluation.plan().planner != best.evaluation.plan().planner; });
   auto reason = fmt::format("{}, predicted {:.2f} us", best.name, microseconds(best.time()));

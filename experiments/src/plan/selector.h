@@ -13,7 +13,8 @@ std::vector<ParameterInfo> selector_parameters();
 /// Chooses among plans of the book. Optimal among its candidates as far as the prediction is; NCCL's tuner and vLLM's size tables choose among fewer,
 /// by constants fitted on other machines. Candidates whose busiest link alone needs longer than the best so far are left out unpredicted,
 /// and those that by a bound can be neither the best nor the runner-up (of large groups: not the best): unplanned, where their planner knows the
-/// bound.
+/// bound. Of large groups nothing more is planned, either, once the best is within 0.5 % of the collective's bound, and plans
+/// of more than 8 million steps are left out.
 class Selector {
  public:
   Selector(const Evaluator& evaluator, PlanBook& book, const Registry<Planner>& planners) : evaluator_(evaluator), book_(book), planners_(planners) {}
@@ -24,10 +25,12 @@ class Selector {
  private:
   struct Candidate;
   struct Asked;
+  struct Weighed;
   std::vector<Asked> in_turn(const Collective& collective, const Payload& payload, const PlanCall& call) const;
   bool beaten(KnownPlan& plan, Seconds best, const Payload& payload) const;
-  Result<std::optional<Candidate>> weigh(const Asked& asked, const std::vector<Candidate>& found, const Collective& collective,
-                                         const Payload& payload, const PlanCall& call) const;
+  Result<std::optional<Candidate>> weigh(const Asked& asked, Weighed& weighed, const Collective& collective, const Payload& payload,
+                                         const PlanCall& call) const;
+  static bool is_new(const Plan& plan, Weighed& weighed);
   static Seconds hopeless_from(const std::vector<Candidate>& found, std::size_t members);
   static void keep(std::vector<Candidate>& found, Candidate candidate);
   static Evaluation choose(std::vector<Candidate> found);
