@@ -215,6 +215,26 @@ TEST(TimeLimits, AreKeptByTheCommandsThatLookAtMachines) {
   }
 }
 
+// 64 GPUs at 16,384 columns take the linear program two seconds, and what it finds is reached; cuts prove no more than four times as much.
+TEST(TimeLimits, OfABoundGiveWhatCutsProve) {
+  const auto torus = "--topology torus:dims=8x8 --collective all_to_all";
+  const auto bound = test::json_of(std::string{"bound --json --time-limit 0 "} + torus);
+  EXPECT_FALSE(bound["attained"].get<bool>());
+  EXPECT_NE(bound["argument"].get<std::string>().find("the time was up before more was known"), std::string::npos) << bound["argument"];
+  EXPECT_GT(bound["algbw_gbps"].get<double>(), 0);
+}
+
+// 8 MiB over a link of 1 B/s take more picoseconds than half of 64 bits hold, on the way of one slice as well as of all.
+TEST(SlowLinks, HaveTimesThatAreAddedWithoutOverflow) {
+  const auto file = test::scratch("slowest.yaml");
+  std::ofstream(file)
+      << "version: 1\nname: slow\nnodes: [{name: a, kind: gpu}, {name: b, kind: gpu}]\nlinks: [{between: [a, b], bandwidth: 1 B/s}]\n";
+  for (const auto* algorithm : {"two_shot", "ring"}) {
+    const auto ran = p2plab(std::string{"plan --size 16MiB --algorithm "} + algorithm + " --topology " + quoted_path(file));
+    EXPECT_LE(ran.exit, 1) << ran.err;
+  }
+}
+
 // dgx-v100 has one set of 8 GPUs, the grid 53,130 of 5.
 TEST(TimeLimits, SayWhetherSomeSetsOfGPUsWereNotWeighed) {
   EXPECT_TRUE(test::json_of("place --json --gpus 8 --topology dgx-v100 --time-limit 0")["complete"].get<bool>());

@@ -8,13 +8,13 @@
 
 namespace p2plab {
 
-Topology usable_part(const Topology& topology, const Collective& collective) {
+Topology usable_part(const Topology& topology, const Collective& collective, const std::function<bool()>& stop) {
   constexpr double far_apart = 1e6;
   auto narrowest = widest_rate(topology);
   const auto widest = narrowest;
   for (const auto& limit : topology.limits()) narrowest = std::min(narrowest, limit.bandwidth);
   if (static_cast<double>(widest.bytes_per_second()) <= far_apart * static_cast<double>(narrowest.bytes_per_second())) return topology;
-  const auto best = bound(topology, collective);
+  const auto best = bound(topology, collective, {}, stop);
   if (!best || best->inverse_rate.numerator == 0) return topology;
   const auto members = static_cast<double>(collective.members.size());
   return narrowed_for(topology, 1e9 / best->inverse_rate.value(), members * members);

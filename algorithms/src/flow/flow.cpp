@@ -150,7 +150,8 @@ class FlowPlanner final : public Planner {
  public:
   bool reads_payload(const Collective&) const override { return false; }
   Result<Plan> plan(const Topology& machine, const Collective& collective, const PlanContext& context) const override {
-    const auto topology = usable_part(machine, collective);
+    const auto ending = context.ending();
+    const auto topology = usable_part(machine, collective, ending);
     auto parameters = complete_parameters("flow", {}, context.parameters);
     if (!parameters) return std::move(parameters).error();
     auto flow = DataFlow::create(topology, collective, *context.routes);
@@ -162,14 +163,14 @@ class FlowPlanner final : public Planner {
     if (std::ranges::any_of(flow->blocks(), [](const Block& block) { return block.share == 0 && !block.contributors.empty(); })) {
       return unsupported("flow", collective.kind, "a share of nothing has no path", instead);
     }
-    const auto best = bound(topology, collective);
+    const auto best = bound(topology, collective, {}, ending);
     if (!best) return best.error();
     if (best->inverse_rate.numerator == 0) {
       for (std::size_t b = 0; b < flow->blocks().size(); ++b) flow->add_chunk({static_cast<std::int32_t>(b), 1, 0});
       return std::move(*flow).finish("flow", *std::move(parameters), "nothing to send", instead);
     }
     std::function<bool()> stop = [] { return false; };
-    if (auto ending = context.ending()) stop = std::move(ending);
+    if (ending) stop = ending;
     const auto blocks = flow->blocks();
     auto target = 1e9 / best->inverse_rate.value();
     if (rooted_parts(collective.kind)) {

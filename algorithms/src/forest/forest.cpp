@@ -39,7 +39,8 @@ class ForestPlanner final : public Planner {
     return best ? std::optional(lower_bound(*best, context.payload)) : std::nullopt;
   }
   Result<Plan> plan(const Topology& machine, const Collective& collective, const PlanContext& context) const override {
-    const auto topology = usable_part(machine, collective);
+    const auto ending = context.ending();
+    const auto topology = usable_part(machine, collective, ending);
     auto parameters = complete_parameters("forest", known(), context.parameters);
     if (!parameters) return std::move(parameters).error();
     auto trees = trees_wanted(*parameters);
@@ -58,7 +59,7 @@ class ForestPlanner final : public Planner {
     ForestRequest request{.members = collective.members, .weights = weights_of(collective, *flow), .towards_root = true, .trees = *trees};
     const bool large = collective.members.size() > many_members && !rooted(kind);
     if (large && parameters->at("trees") == "auto") request.trees_if_irregular = 1;
-    if (auto ending = context.ending()) request.stop = std::move(ending);
+    if (ending) request.stop = ending;
     std::optional<TreesOfPlan> previous;
     if (context.previous != nullptr) previous = trees_of_plan(topology, *context.routes, *context.previous);
     request.previous = previous ? &*previous : nullptr;
@@ -110,7 +111,7 @@ class ForestPlanner final : public Planner {
     const auto members = static_cast<double>(request.members.size());
     if (request.trees > 0 || request.stop()) return;
     const auto apart = (in.seconds_per_weight + out.seconds_per_weight) / members;
-    const auto best = bound(topology, {.kind = CollectiveKind::all_reduce, .members = request.members});
+    const auto best = bound(topology, {.kind = CollectiveKind::all_reduce, .members = request.members}, {}, request.stop);
     const auto least = best ? best->inverse_rate.value() * 1e-9 : 0;
     if (least <= 0 || least > apart * (1 - 1e-9)) return;
     auto both = find_forests_both_ways(topology, {request.members, 1e9 / best->inverse_rate.value(), request.stop, request.previous, request.fold});
@@ -134,7 +135,7 @@ class ForestPlanner final : public Planner {
   // What the trees reach together is what their links carry: where that is behind the bound, the reason says by what.
   static std::string checked_reason(const Topology& topology, const Collective& collective, const Routes& routes, const ForestRequest& request,
                                     const Plan& plan) {
-    const auto best = bound(topology, collective);
+    const auto best = bound(topology, collective, {}, request.stop);
     const auto share = best ? share_of_bound(topology, routes, plan.schedule, *best) : 1;
     if (share >= 1 - 1e-6) return plan.reason;
     const auto trees = plan.reason.substr(0, plan.reason.find(" high ") + 5);

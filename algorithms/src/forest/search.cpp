@@ -238,7 +238,7 @@ Result<Forest> spanning_forest(const Topology& topology, const ForestRequest& re
 
 // Per byte of weight 1, what no schedule of the group beats.
 std::optional<double> least_seconds(const Topology& topology, const ForestRequest& request) {
-  const auto best = bound(topology, collective_of(request, request.members));
+  const auto best = bound(topology, collective_of(request, request.members), {}, request.stop);
   const auto total = std::accumulate(request.weights.begin(), request.weights.end(), std::int64_t{0});
   if (!best || best->inverse_rate.numerator == 0 || total == 0) return std::nullopt;
   return best->inverse_rate.value() * 1e-9 * static_cast<double>(total) / static_cast<double>(request.members.size());

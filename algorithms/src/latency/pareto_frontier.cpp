@@ -25,12 +25,12 @@ Result<Frontier> frontier(const Topology& topology, const Routes& routes, const 
                  std::nullopt,
                  {"mask GPUs that take no part"}};
   }
-  auto limit = bound(topology, collective);
-  if (!limit) return std::move(limit).error();
   const auto begin = std::chrono::steady_clock::now();
   const auto late = [&] {
     return (options.time_limit && std::chrono::steady_clock::now() - begin > *options.time_limit) || (options.stop && options.stop());
   };
+  auto limit = bound(topology, collective, {}, late);
+  if (!limit) return std::move(limit).error();
   const StepEffort effort{.most_columns = most_columns, .nodes = most_nodes, .stop = late};
   LatencyVariants forms(topology, collective, routes, StepFabric::automatic, effort);
   Frontier result;

@@ -117,11 +117,14 @@ Status print_bound(const BoundArguments& arguments, Watch& watch) {
   auto able = able_switches(arguments, *topology);
   if (!able) return std::move(able).error();
   const auto& machine = *topology;
-  auto found = bound(machine, *collective, *able);
+  const auto late = [&] { return watch.time_left() && watch.time_left()->count() <= 0; };
+  auto found = bound(machine, *collective, *able, late);
   if (!found) return std::move(found).error();
+  const bool cut_short = late();
   const auto range = rests_on(machine, [&](const Topology& other) -> std::optional<double> {
-    const auto moved = bound(other, *collective, *able);
-    return moved ? std::optional{moved->algbw_gbps()} : std::nullopt;
+    if (cut_short) return std::nullopt;
+    const auto moved = bound(other, *collective, *able, late);
+    return moved && !late() ? std::optional{moved->algbw_gbps()} : std::nullopt;
   });
   return watch.print(arguments.json ? json_of(machine, *found, *able, range) : text_of(machine, *found, *able, range));
 }

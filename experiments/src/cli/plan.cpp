@@ -145,7 +145,8 @@ struct Giver {
 
 // The bound comes first: it is worth telling even where no plan is found in the time or memory there is.
 Limit known_limit(const Topology& topology, const Task& task, Watch& watch) {
-  auto limit = limit_of(topology, task.collective);
+  const auto half = watch.time_left().value_or(Seconds{0}) / 2;
+  auto limit = limit_of(topology, task.collective, [&] { return watch.time_left() && *watch.time_left() <= half; });
   if (const auto least = limit.time ? limit.time(task.payload) : std::nullopt; least && least->count() > 0)
     watch.know(fmt::format("no plan can take less than {:.2f} us: {}", microseconds(*least), limit.argument));
   return limit;

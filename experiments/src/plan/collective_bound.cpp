@@ -5,8 +5,8 @@
 
 namespace p2plab {
 
-Limit limit_of(const Topology& topology, const Collective& collective) {
-  auto found = bound(topology, collective);
+Limit limit_of(const Topology& topology, const Collective& collective, const std::function<bool()>& stop) {
+  auto found = bound(topology, collective, {}, stop);
   if (!found) return {.time = [](const Payload&) { return std::nullopt; }, .missing = found.error().message};
   const auto rate = found->algbw_gbps();
   Limit limit{.algbw_gbps = rate > 0 ? std::optional(rate) : std::nullopt, .time = {}, .argument = found->argument};

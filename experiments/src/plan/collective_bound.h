@@ -21,7 +21,7 @@ struct Limit {
   std::vector<std::string> cut = {};                           // the nodes whose links prove it, where one cut does
 };
 
-/// The limit of `collective` on `topology`.
-Limit limit_of(const Topology& topology, const Collective& collective);
+/// The limit of `collective` on `topology`; once `stop` (empty: never) says so, what is proved until then.
+Limit limit_of(const Topology& topology, const Collective& collective, const std::function<bool()>& stop = {});
 
 }  // namespace p2plab

@@ -138,7 +138,8 @@ Result<Evaluation> Selector::select(const Parameters& given, const Collective& c
     }
   }
   if (found.empty()) {
-    if (auto reached = bound(evaluator_.topology(), collective); !reached) return std::move(reached).error();
+    const auto late = [&] { return (*limit && std::chrono::steady_clock::now() - begin > **limit) || call.stopped(); };
+    if (auto reached = bound(evaluator_.topology(), collective, {}, late); !reached) return std::move(reached).error();
     return nobody_plans(collective.kind, refusals);
   }
   return choose(std::move(found));

@@ -114,7 +114,7 @@ class Tuner {
         collective_(collective),
         options_(options),
         progress_(progress),
-        limit_(limit_of(evaluator.topology(), collective)),
+        limit_(limit_of(evaluator.topology(), collective, until(options))),
         shared_(options.time_limit, options.measuring ? to_plan : 1),
         found_(options.sizes.size()) {}
 
@@ -130,6 +130,15 @@ class Tuner {
 
  private:
   static constexpr double to_plan = 0.5;  // of a limit, where the rest is for measuring
+
+  // The bound gets a part of the time, too.
+  static std::function<bool()> until(const TuneOptions& options) {
+    constexpr double to_bound = 0.25;
+    if (!options.time_limit) return options.stop;
+    return [stop = options.stop, end = std::chrono::steady_clock::now() + to_bound * *options.time_limit] {
+      return std::chrono::steady_clock::now() > end || (stop && stop());
+    };
+  }
 
   bool stopped() const { return options_.stop && options_.stop(); }
 

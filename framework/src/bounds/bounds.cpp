@@ -2,6 +2,7 @@
 #include "p2plab/bounds/bounds.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <numeric>
 
@@ -27,10 +28,14 @@ constexpr double most_tree_work = 2e9;
 // The same where GPUs that take no part may relay an all-reduce, whose cuts alone are weak.
 constexpr double most_relay_work = 2e7;
 
+// What takes less is done in any case, so that on small machines the answer does not hang on the time that there is.
+constexpr std::chrono::milliseconds quick{50};
+
 class Bounder {
  public:
-  Bounder(const Topology& topology, const Collective& collective, std::vector<Block> blocks, const InNetwork& able)
+  Bounder(const Topology& topology, const Collective& collective, std::vector<Block> blocks, const InNetwork& able, const std::function<bool()>& stop)
       : topology_(topology), collective_(collective), blocks_(std::move(blocks)), able_(able) {
+    if (stop) stop_ = [stop, end = std::chrono::steady_clock::now() + quick] { return std::chrono::steady_clock::now() > end && stop(); };
     bound_.kind = collective.kind;
     bound_.members = static_cast<int>(collective.members.size());
     for (const auto& block : blocks_) bound_.shares.push_back(block.share);
@@ -63,6 +68,7 @@ class Bounder {
   }
 
  private:
+  bool stopped() const { return stop_ && stop_(); }
   std::size_t node_of(Rank rank) const { return topology_.node_of(rank).index(); }
   int vertex_of(Rank rank) const { return topology_.node_of(rank).value; }
 
@@ -131,7 +137,8 @@ class Bounder {
   void trees(bool reversed) {
     const auto wanted = demand(reversed);
     const auto graph = bounds::flow_graph(topology_, reversed);
-    take(graph, bounds::worst_cut(graph, bounds::one_of_each_kind(topology_, wanted)), common_of(blocks_), reversed);
+    take(graph, bounds::worst_cut(graph, bounds::one_of_each_kind(topology_, wanted), stop_), common_of(blocks_), reversed);
+    if (stopped()) return bounds::give_up(bound_, true);
     bound_.attained = every_gpu_is(wanted.terminals);
     if (!has_budgets(topology_) && bounds::switches_pass_all(topology_, reversed) && (bound_.attained || able_.empty())) return;
     TreeDemand trees{reversed ? std::vector<int>{} : wanted.terminals, reversed ? wanted.terminals : std::vector<int>{}, wanted.weights, true};
@@ -141,10 +148,11 @@ class Bounder {
   void paths(bool gather) {
     const auto wanted = demand(!gather);
     const auto graph = bounds::flow_graph(topology_, !gather);
-    take(graph, bounds::worst_cut(graph, wanted), common_of(blocks_), !gather);
+    take(graph, bounds::worst_cut(graph, wanted, stop_), common_of(blocks_), !gather);
+    if (stopped()) return bounds::give_up(bound_, true);
     bound_.attained = true;
     if (!has_budgets(topology_)) return;
-    if (topology_.links().size() > most_flow_columns) return bounds::give_up(bound_);
+    if (topology_.links().size() > most_flow_columns) return bounds::give_up(bound_, false);
     bounds::Commodity commodity{vertex_of(collective_.root), {}};
     for (std::size_t v = 0; v < wanted.weights.size(); ++v) {
       if (wanted.weights[v] > 0 && static_cast<int>(v) != commodity.source) commodity.sinks.emplace_back(static_cast<int>(v), wanted.weights[v]);
@@ -154,7 +162,9 @@ class Bounder {
 
   void take_flow(const std::vector<bounds::Commodity>& commodities, bool reversed, const Rational& factor, const std::string& what) {
     const auto proved = [&](const bounds::Prices& prices) { return bounds::proved_by_prices(topology_, commodities, reversed, prices); };
-    bounds::take_rate(bound_, topology_, bounds::flow_rate(topology_, commodities, reversed), proved, factor, what);
+    const auto rate = bounds::flow_rate(topology_, commodities, reversed, stop_);
+    if (!rate && stopped()) return bounds::give_up(bound_, true);
+    bounds::take_rate(bound_, topology_, rate, proved, factor, what);
   }
 
   void all_reduce() {
@@ -164,9 +174,10 @@ class Bounder {
       wanted.weights[node_of((reversed ? block.receivers : block.contributors).front())] = 1;
       for (const auto rank : reversed ? block.contributors : block.receivers) wanted.terminals.push_back(vertex_of(rank));
       const auto graph = bounds::flow_graph(topology_, reversed);
-      take(graph, bounds::worst_cut(graph, wanted), 1, reversed);
+      take(graph, bounds::worst_cut(graph, wanted, stop_), 1, reversed);
     }
     if (every_gpu_both_ways(block) && take_partition()) return;
+    if (stopped()) return bounds::give_up(bound_, true);
     TreeDemand trees;
     for (const auto rank : block.receivers) trees.receivers.push_back(vertex_of(rank));
     for (const auto rank : block.contributors) trees.senders.push_back(vertex_of(rank));
@@ -176,6 +187,7 @@ class Bounder {
   void take_best_trees(TreeDemand trees, const Rational& factor, const std::string& what) {
     trees.multicast = bounds::vertices(able_.multicast);
     trees.reduce = bounds::vertices(able_.reduce);
+    trees.stop = stop_;
     bounds::take_best_trees(bound_, topology_, std::move(trees), factor, what,
                             able_.empty() ? (collective_.kind == CollectiveKind::all_reduce ? most_relay_work : 0) : most_tree_work);
   }
@@ -208,12 +220,12 @@ class Bounder {
     all = bounds::one_of_each_kind(topology_, std::move(all));
     for (const bool reversed : {false, true}) {
       const auto graph = bounds::flow_graph(topology_, reversed);
-      const auto cut = bounds::worst_cut(graph, all);
+      const auto cut = bounds::worst_cut(graph, all, stop_);
       const auto rate = reduced(static_cast<Int128>(cut.weight) * 1'000'000'000, static_cast<Int128>(cut.capacity) * graph.unit * topology_.ranks());
       weight[reversed ? 1 : 0] = rate.numerator;
       capacity[reversed ? 1 : 0] = rate.denominator;
     }
-    bound_.attained = reduced(weight[0] * capacity[1] + weight[1] * capacity[0], capacity[0] * capacity[1]) == bound_.inverse_rate;
+    bound_.attained = !stopped() && reduced(weight[0] * capacity[1] + weight[1] * capacity[0], capacity[0] * capacity[1]) == bound_.inverse_rate;
     return bound_.attained;
   }
 
@@ -227,6 +239,7 @@ class Bounder {
         ++sent[block.contributors.front().index()][block.receivers.front().index()];
     }
     take_cuts(sent);
+    if (stopped()) return bounds::give_up(bound_, true);
     for (std::size_t r = 0; r < ranks; ++r) {
       bounds::Commodity commodity{vertex_of(Rank{static_cast<std::int64_t>(r)}), {}};
       for (std::size_t to = 0; to < ranks; ++to) {
@@ -234,7 +247,7 @@ class Bounder {
       }
       if (!commodity.sinks.empty()) commodities.push_back(std::move(commodity));
     }
-    if (commodities.size() * topology_.links().size() > most_flow_columns) return bounds::give_up(bound_);
+    if (commodities.size() * topology_.links().size() > most_flow_columns) return bounds::give_up(bound_, false);
     take_flow(commodities, false, {1, 1}, "the greatest flow between all pairs at once");
   }
 
@@ -244,15 +257,15 @@ class Bounder {
     for (const bool reversed : {false, true}) {
       const auto graph = bounds::flow_graph(topology_, reversed);
       bounds::Demand all{std::vector<std::int64_t>(topology_.nodes().size()), {}};
-      for (std::size_t r = 0; r < ranks; ++r) {
+      for (std::size_t r = 0; r < ranks && !stopped(); ++r) {
         // Everything that must come to r (leave it, if reversed), as if it could come from there at will.
         bounds::Demand wanted{std::vector<std::int64_t>(topology_.nodes().size()), {vertex_of(Rank{static_cast<std::int64_t>(r)})}};
         for (std::size_t o = 0; o < ranks; ++o) wanted.weights[node_of(Rank{static_cast<std::int64_t>(o)})] = reversed ? sent[r][o] : sent[o][r];
-        take(graph, bounds::worst_cut(graph, wanted), 1, reversed);
+        take(graph, bounds::worst_cut(graph, wanted, stop_), 1, reversed);
         all.weights[node_of(Rank{static_cast<std::int64_t>(r)})] = 1;
         all.terminals.push_back(vertex_of(Rank{static_cast<std::int64_t>(r)}));
       }
-      auto cut = bounds::worst_cut(graph, all);
+      auto cut = bounds::worst_cut(graph, all, stop_);
       std::vector<bool> inside(topology_.nodes().size());
       for (const auto node : cut.nodes) inside[node.index()] = true;
       cut.weight = 0;
@@ -271,16 +284,17 @@ class Bounder {
   const Collective& collective_;
   std::vector<Block> blocks_;
   const InNetwork& able_;
+  std::function<bool()> stop_;
   Bound bound_;
 };
 
 }  // namespace
 
-Result<Bound> bound(const Topology& topology, const Collective& collective, const InNetwork& able) {
+Result<Bound> bound(const Topology& topology, const Collective& collective, const InNetwork& able, const std::function<bool()>& stop) {
   auto blocks = contract(collective, topology.ranks());
   if (!blocks) return std::move(blocks).error();
   if (auto checked = bounds::check(topology, able); !checked) return std::move(checked).error();
-  return Bounder{topology, collective, *std::move(blocks), able}.run();
+  return Bounder{topology, collective, *std::move(blocks), able, stop}.run();
 }
 
 }  // namespace p2plab

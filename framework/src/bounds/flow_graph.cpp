@@ -69,7 +69,7 @@ WorstCut worst_single(const FlowGraph& graph, const Demand& demand) {
 
 // Newton's iteration: take the cut at hand as the answer; a terminal that gets too little at that rate shows a worse one.
 template <class Amount>
-WorstCut iterate(const FlowGraph& graph, const Demand& demand, WorstCut worst) {
+WorstCut iterate(const FlowGraph& graph, const Demand& demand, WorstCut worst, const std::function<bool()>& stop) {
   const int source = graph.vertices;
   MaxFlow<Amount> flow(graph.vertices + 1);
   for (const auto& arc : graph.arcs) flow.add_arc(arc.from, arc.to, 0);
@@ -92,7 +92,7 @@ WorstCut iterate(const FlowGraph& graph, const Demand& demand, WorstCut worst) {
   };
   scale();
   std::size_t clean = 0;
-  for (std::size_t at = 0; clean < demand.terminals.size() && worst.capacity > 0; at = (at + 1) % demand.terminals.size()) {
+  for (std::size_t at = 0; clean < demand.terminals.size() && worst.capacity > 0 && !(stop && stop()); at = (at + 1) % demand.terminals.size()) {
     const Amount wanted = total * worst.capacity;
     if (flow.run(source, demand.terminals[at], wanted) == wanted) {
       ++clean;
@@ -109,7 +109,7 @@ WorstCut iterate(const FlowGraph& graph, const Demand& demand, WorstCut worst) {
 
 }  // namespace
 
-WorstCut worst_cut(const FlowGraph& graph, const Demand& demand) {
+WorstCut worst_cut(const FlowGraph& graph, const Demand& demand, const std::function<bool()>& stop) {
   auto worst = worst_single(graph, demand);
   if (worst.weight == 0 || worst.capacity == 0) return worst;
   Int128 capacity = 0;
@@ -117,7 +117,7 @@ WorstCut worst_cut(const FlowGraph& graph, const Demand& demand) {
   for (const auto& arc : graph.arcs) capacity += arc.capacity;
   for (const auto w : demand.weights) weight += w;
   const bool fits = capacity * weight < std::numeric_limits<std::int64_t>::max() / 4;
-  return fits ? iterate<std::int64_t>(graph, demand, std::move(worst)) : iterate<Int128>(graph, demand, std::move(worst));
+  return fits ? iterate<std::int64_t>(graph, demand, std::move(worst), stop) : iterate<Int128>(graph, demand, std::move(worst), stop);
 }
 
 Demand one_of_each_kind(const Topology& topology, Demand demand) {

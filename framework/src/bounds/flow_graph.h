@@ -2,6 +2,7 @@
 // The graph in which bounds are computed: nodes and links of the machine with whole-number capacities, maybe turned round.
 #pragma once
 
+#include <functional>
 #include <numeric>
 #include <span>
 #include <vector>
@@ -44,7 +45,8 @@ struct WorstCut {
   std::int64_t capacity = 1;
   std::vector<NodeId> nodes;
 };
-WorstCut worst_cut(const FlowGraph& graph, const Demand& demand);
+/// Once `stop` says so, the worst of those looked at until then.
+WorstCut worst_cut(const FlowGraph& graph, const Demand& demand, const std::function<bool()>& stop = {});
 
 /// Do all switches take in at least what they can send (send at least what they take in, if reversed)? Then cuts are enough for trees too.
 bool switches_pass_all(const Topology& topology, bool reversed);

@@ -10,7 +10,8 @@ namespace p2plab::bounds {
 
 namespace {
 
-std::optional<PricedRate> solved_rate(const Topology& topology, const std::vector<Commodity>& commodities, bool reversed) {
+std::optional<PricedRate> solved_rate(const Topology& topology, const std::vector<Commodity>& commodities, bool reversed,
+                                      const std::function<bool()>& stop) {
   const auto links = static_cast<int>(topology.links().size());
   const auto nodes = static_cast<int>(topology.nodes().size());
   const auto count = static_cast<int>(commodities.size());
@@ -19,6 +20,7 @@ std::optional<PricedRate> solved_rate(const Topology& topology, const std::vecto
   objective.back() = 1;
   const std::vector<double> upper(objective.size(), LinearProgram::unbounded);
   LinearProgram program(objective, upper);
+  program.stop_when(stop);
   const auto rows = add_capacities(program, topology, [&](LinkId link) {
     std::vector<int> columns;
     for (int c = 0; c < count; ++c) columns.push_back(c * links + link.value);
@@ -45,13 +47,14 @@ std::optional<PricedRate> solved_rate(const Topology& topology, const std::vecto
 
 }  // namespace
 
-std::optional<PricedRate> flow_rate(const Topology& topology, const std::vector<Commodity>& commodities, bool reversed) {
+std::optional<PricedRate> flow_rate(const Topology& topology, const std::vector<Commodity>& commodities, bool reversed,
+                                    const std::function<bool()>& stop) {
   double uses = 0;
   for (const auto& commodity : commodities) {
     for (const auto& [sink, weight] : commodity.sinks) uses += static_cast<double>(weight);
   }
   return at_scale(
-      topology, uses, [&](const Topology& machine) { return solved_rate(machine, commodities, reversed); },
+      topology, uses, [&](const Topology& machine) { return solved_rate(machine, commodities, reversed, stop); },
       [](const PricedRate& found) { return found.rate; });
 }
 

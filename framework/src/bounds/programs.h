@@ -2,6 +2,7 @@
 // Bounds by linear programs, for what cuts alone cannot say: shared budgets, node limits, switches that may not copy, two trees on one link.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -21,7 +22,9 @@ struct PricedRate {
   std::vector<double> prices = {};
 };
 
-/// The greatest rate for all commodities at once; with `reversed`, data runs from the sinks to the source.
-std::optional<PricedRate> flow_rate(const Topology& topology, const std::vector<Commodity>& commodities, bool reversed);
+/// The greatest rate for all commodities at once; with `reversed`, data runs from the sinks to the source. None if the solver gives up, as it does
+/// once `stop` says so.
+std::optional<PricedRate> flow_rate(const Topology& topology, const std::vector<Commodity>& commodities, bool reversed,
+                                    const std::function<bool()>& stop = {});
 
 }  // namespace p2plab::bounds

@@ -1,14 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "p2plab/detail/linear_program.h"
 
+#include <utility>
 #include <vector>
 
-#include <Clp_C_Interface.h>
+#include <ClpEventHandler.hpp>
+#include <ClpSimplex.hpp>
 
 namespace p2plab {
 
+namespace {
+
+// Asked by the solver after each of its steps.
+class Stopper : public ClpEventHandler {
+ public:
+  explicit Stopper(std::function<bool()> stop) : stop_(std::move(stop)) {}
+  int event(Event what) override {
+    constexpr int often = 16;  // steps take from a microsecond to some milliseconds
+    constexpr int end = 5;
+    return what == endOfIteration && ++steps_ % often == 0 && stop_() ? end : -1;
+  }
+  ClpEventHandler* clone() const override { return new Stopper(*this); }
+
+ private:
+  std::function<bool()> stop_;
+  int steps_ = 0;
+};
+
+}  // namespace
+
 struct LinearProgram::Model {
-  Clp_Simplex* clp = Clp_newModel();
+  ClpSimplex clp;
   // Rows not yet handed over: adding them one by one costs a copy of the matrix each.
   std::vector<double> lower, upper, factors;
   std::vector<CoinBigIndex> starts = {0};
@@ -16,14 +38,9 @@ struct LinearProgram::Model {
   bool solved = false;
   bool new_columns = false;
 
-  Model() = default;
-  Model(const Model&) = delete;
-  Model& operator=(const Model&) = delete;
-  ~Model() { Clp_deleteModel(clp); }
-
   void hand_over() {
     if (lower.empty()) return;
-    Clp_addRows(clp, static_cast<int>(lower.size()), lower.data(), upper.data(), starts.data(), columns.data(), factors.data());
+    clp.addRows(static_cast<int>(lower.size()), lower.data(), upper.data(), starts.data(), columns.data(), factors.data());
     lower.clear();
     upper.clear();
     factors.clear();
@@ -36,11 +53,12 @@ LinearProgram::LinearProgram(std::span<const double> objective, std::span<const 
   const auto columns = static_cast<int>(objective.size());
   const std::vector<double> lower(objective.size(), 0.0);
   const std::vector<CoinBigIndex> starts(objective.size() + 1, 0);
-  Clp_setLogLevel(model_->clp, 0);
-  Clp_loadProblem(model_->clp, columns, 0, starts.data(), nullptr, nullptr, lower.data(), upper.data(), objective.data(), nullptr, nullptr);
-  Clp_setObjSense(model_->clp, -1);
-  Clp_setPrimalTolerance(model_->clp, 1e-9);
-  Clp_setDualTolerance(model_->clp, 1e-9);
+  auto& clp = model_->clp;
+  clp.setLogLevel(0);
+  clp.loadProblem(columns, 0, starts.data(), nullptr, nullptr, lower.data(), upper.data(), objective.data(), nullptr, nullptr);
+  clp.setOptimizationDirection(-1);
+  clp.setPrimalTolerance(1e-9);
+  clp.setDualTolerance(1e-9);
 }
 
 LinearProgram::~LinearProgram() = default;
@@ -65,33 +83,39 @@ void LinearProgram::add_column(double objective, std::span<const Term> terms) {
   }
   const double lower = 0;
   const CoinBigIndex starts[] = {0, static_cast<CoinBigIndex>(rows.size())};
-  Clp_addColumns(model_->clp, 1, &lower, &unbounded, &objective, starts, rows.data(), factors.data());
+  model_->clp.addColumns(1, &lower, &unbounded, &objective, starts, rows.data(), factors.data());
   model_->new_columns = true;
 }
 
 void LinearProgram::set_bounds(int column, double lower, double upper) {
-  Clp_columnLower(model_->clp)[column] = lower;
-  Clp_columnUpper(model_->clp)[column] = upper;
+  model_->clp.columnLower()[column] = lower;
+  model_->clp.columnUpper()[column] = upper;
+}
+
+void LinearProgram::stop_when(std::function<bool()> stop) {
+  if (!stop) return;
+  Stopper stopper(std::move(stop));
+  model_->clp.passInEventHandler(&stopper);
 }
 
 bool LinearProgram::solve() {
   model_->hand_over();
   // New columns leave the last solution primal feasible, new rows leave it dual feasible.
   if (!model_->solved) {
-    Clp_initialSolve(model_->clp);
+    model_->clp.initialSolve();
   } else if (model_->new_columns) {
-    Clp_primal(model_->clp, 0);
+    model_->clp.primal(0);
   } else {
-    Clp_dual(model_->clp, 0);
+    model_->clp.dual(0);
   }
   model_->solved = true;
   model_->new_columns = false;
-  return Clp_status(model_->clp) == 0;
+  return model_->clp.status() == 0;
 }
 
-bool LinearProgram::infeasible() const { return Clp_status(model_->clp) == 1; }
-double LinearProgram::objective() const { return Clp_objectiveValue(model_->clp); }
-double LinearProgram::value(int column) const { return Clp_getColSolution(model_->clp)[column]; }
-double LinearProgram::price(int row) const { return Clp_getRowPrice(model_->clp)[row]; }
+bool LinearProgram::infeasible() const { return model_->clp.status() == 1; }
+double LinearProgram::objective() const { return model_->clp.objectiveValue(); }
+double LinearProgram::value(int column) const { return model_->clp.getColSolution()[column]; }
+double LinearProgram::price(int row) const { return model_->clp.getRowPrice()[row]; }
 
 }  // namespace p2plab

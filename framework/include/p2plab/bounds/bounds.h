@@ -2,6 +2,7 @@
 // How fast a collective can be at best on a machine, with the reason. Exact where `attained` says so; always a true lower bound on time.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -70,8 +71,10 @@ bool in_network_can_help(CollectiveKind kind);
 /// unequal as it likes. All-to-all and send_receive: maximum concurrent flow. With nodes `able` to do more, trees branch there too, and pairs of
 /// trees may have their root there: cuts, and on small machines the exact linear program over trees, whose prices are the proof. It never is a lower
 /// rate than without them; transfers and delays stay the same.
+/// Once `stop` (empty: never), asked again and again, says so, what cuts have proved until then is the bound, and it is not known to be reached; what
+/// takes less than 50 ms is done in any case.
 /// Errors: those of `contract`; a receiver that a sender cannot reach (names the cut); a GPU among the nodes `able`.
-Result<Bound> bound(const Topology& topology, const Collective& collective, const InNetwork& able = {});
+Result<Bound> bound(const Topology& topology, const Collective& collective, const InNetwork& able = {}, const std::function<bool()>& stop = {});
 
 /// No schedule moves `payload` in less time: the larger of the bandwidth's and the latency's bound.
 Seconds lower_bound(const Bound& bound, const Payload& payload);

@@ -2,6 +2,7 @@
 // A linear program that grows by rows and columns; COIN-OR CLP behind it.
 #pragma once
 
+#include <functional>
 #include <limits>
 #include <memory>
 #include <span>
@@ -31,6 +32,8 @@ class LinearProgram {
   void add_column(double objective, std::span<const Term> terms);
   /// From now on lower <= column <= upper.
   void set_bounds(int column, double lower, double upper);
+  /// `solve` gives up once `stop`, asked again and again, says so; empty: never.
+  void stop_when(std::function<bool()> stop);
   /// Solves with all rows and columns so far, from the last solution; false if it has no optimum or the solver gives up.
   bool solve();
   /// After a `solve` that returned false: is it proved that no values satisfy all rows?

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -23,6 +24,8 @@ struct TreeDemand {
   /// Other nodes that may send on more than once what they got, and that may add up what they get. Where roots are free, adding nodes may be roots.
   std::vector<int> multicast = {};
   std::vector<int> reduce = {};
+  /// Once it says so, the search is given up; empty: never.
+  std::function<bool()> stop = {};
 };
 
 /// One optimum, in bytes per second.

@@ -91,9 +91,9 @@ Proof best_proof(const PricedRate& rate, const std::function<std::optional<Price
 
 }  // namespace
 
-void give_up(Bound& bound) {
+void give_up(Bound& bound, bool time_is_up) {
   bound.attained = false;
-  bound.argument += "; the machine is too large for the linear program that would be exact";
+  bound.argument += time_is_up ? "; the time was up before more was known" : "; the machine is too large for the linear program that would be exact";
 }
 
 void take_rate(Bound& bound, const Topology& topology, const std::optional<PricedRate>& rate,
@@ -130,7 +130,7 @@ void take_best_trees(Bound& bound, const Topology& topology, TreeDemand demand, 
   const auto known = bound.inverse_rate.numerator > 0 ? factor.value() * 1e9 / bound.inverse_rate.value() : std::numeric_limits<double>::infinity();
   const auto best = solved(topology, demand, known, work);
   bound.attained = best.exact;
-  if (best.rate() <= 0) return give_up(bound);
+  if (best.rate() <= 0) return give_up(bound, demand.stop && demand.stop());
   const auto proved = [&](const Prices& prices) { return proved_by_prices(topology, demand, prices); };
   if (best.packing) take_rate(bound, topology, best.packing, proved, factor, what);
   if (best.cuts.rate > 0) take_rate(bound, topology, best.cuts, proved, factor, what);

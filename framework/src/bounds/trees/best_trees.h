@@ -13,8 +13,8 @@
 
 namespace p2plab::bounds {
 
-/// Says that no program was run.
-void give_up(Bound& bound);
+/// Says that no program was run, for the machine is too large, or for the time was up.
+void give_up(Bound& bound, bool time_is_up);
 
 /// Takes a linear program's rate as the bound if it is lower than what cuts allow, and if its prices, evaluated anew in whole numbers by `proved`,
 /// prove it; if they prove less, that is the bound, which then is not known to be reached. `factor` makes seconds per byte of weight 1 those of the

@@ -33,11 +33,16 @@ std::vector<int> branching_nodes(const Topology& topology, const TreeDemand& dem
 class TreeMaster {
  public:
   TreeMaster(const Topology& topology, const TreeDemand& demand)
-      : topology_(topology), limits_(topology.limits()), widest_(widest_link(topology)), program_(std::vector<double>{1.0}, unbounded_) {
+      : topology_(topology),
+        stop_(demand.stop),
+        limits_(topology.limits()),
+        widest_(widest_link(topology)),
+        program_(std::vector<double>{1.0}, unbounded_) {
     if (!demand.receivers.empty()) finders_.emplace_back(topology, demand.receivers, branching_nodes(topology, demand, false), false);
     if (!demand.senders.empty()) finders_.emplace_back(topology, demand.senders, branching_nodes(topology, demand, true), true);
     find_orbits(demand);
     list_demands(demand);
+    program_.stop_when(stop_);
     for (const auto& [weight, roots] : demands_)
       program_.add_row(0, std::vector<LinearProgram::Term>{{0, -static_cast<double>(weight)}}, LinearProgram::unbounded);
     limits_by_link_.resize(topology.links().size());
@@ -61,7 +66,7 @@ class TreeMaster {
     upper_ = known / widest_;
     std::vector<double> prices;
     for (const auto capacity : capacities_) prices.push_back(1 / capacity);
-    for (int round = 0; round < most_rounds && round * effort() <= work; ++round) {
+    for (int round = 0; round < most_rounds && round * effort() <= work && !(stop_ && stop_()); ++round) {
       const auto columns = columns_;
       const auto needed = add_trees(prices, round > 0);
       double spent = 0;
@@ -172,6 +177,7 @@ class TreeMaster {
   }
 
   const Topology& topology_;
+  const std::function<bool()>& stop_;
   std::span<const MachineLimit> limits_;
   double widest_;
   std::vector<double> unbounded_{LinearProgram::unbounded};

@@ -33,6 +33,7 @@ class TreeProgram {
     for (int r = 0; r < roots_; ++r) objective[static_cast<std::size_t>(root_first_ + r)] = 1;
     const std::vector<double> upper(objective.size(), LinearProgram::unbounded);
     program_ = std::make_unique<LinearProgram>(objective, upper);
+    program_->stop_when(demand.stop);
     limit_rows_ = add_capacities(*program_, topology, [&](LinkId link) {
       std::vector<int> columns;
       if (!demand_.receivers.empty()) columns.push_back(link.value);
@@ -45,7 +46,7 @@ class TreeProgram {
   }
 
   std::optional<TreeShares> solve() {
-    while (program_->solve()) {
+    while (program_->solve() && !(demand_.stop && demand_.stop())) {
       bool clean = true;
       if (!demand_.receivers.empty()) clean = separate(false) && clean;
       if (!demand_.senders.empty()) clean = separate(true) && clean;
