@@ -167,6 +167,19 @@ Status check_link(const Link& link, std::span<const Node> nodes) {
   return {};
 }
 
+// What any part of the machine carries together is then a whole number that fits.
+Status check_sum(std::span<const Link> links) {
+  constexpr std::int64_t most = std::int64_t{1} << 62;
+  std::int64_t sum = 0;
+  for (const auto& link : links) {
+    if (link.bandwidth.bytes_per_second() > most - sum)
+      return bad(
+          fmt::format("the links have more than {:.3g} GB/s together, which is the most that can be counted", static_cast<double>(most) * 1e-9));
+    sum += link.bandwidth.bytes_per_second();
+  }
+  return {};
+}
+
 Status check_group(const LinkGroup& group, std::size_t links) {
   if (group.links.empty()) return bad(fmt::format("group '{}' has no links", group.name));
   if (group.bandwidth.bytes_per_second() <= 0) return bad(fmt::format("group '{}' has a bandwidth that is not above zero", group.name));
@@ -211,6 +224,7 @@ Result<Topology> Topology::Builder::build() && {
   for (const auto& link : data.links) {
     if (auto ok = check_link(link, data.nodes); !ok) return std::move(ok).error();
   }
+  if (auto ok = check_sum(data.links); !ok) return std::move(ok).error();
   for (const auto& group : data.groups) {
     if (auto ok = check_group(group, data.links.size()); !ok) return std::move(ok).error();
   }

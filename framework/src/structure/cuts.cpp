@@ -33,7 +33,6 @@ class FlowNetwork {
     }
     for (const auto& link : topology.links()) {
       add(exit[link.from.index()], entry[link.to.index()], link.bandwidth.bytes_per_second());
-      total_ += link.bandwidth.bytes_per_second();
     }
     for (std::int64_t r = 0; r < topology.ranks(); ++r) {
       const auto gpu = topology.node_of(Rank{r}).index();
@@ -42,15 +41,13 @@ class FlowNetwork {
     }
   }
 
-  // All links `scale` times as wide.
-  void scale(std::int64_t scale) {
-    for (const auto& [edge, capacity] : capacities_) boost::put(boost::edge_capacity, graph_, edge, capacity * scale);
+  // All links `scale` times as wide, those above `most` as wide as that: no more flows than is fed.
+  void scale(std::int64_t scale, std::int64_t most) {
+    for (const auto& [edge, capacity] : capacities_)
+      boost::put(boost::edge_capacity, graph_, edge, capacity > most / scale ? most : capacity * scale);
   }
   void feed(Rank rank, std::int64_t capacity) { boost::put(boost::edge_capacity, graph_, sources_[rank.index()], capacity); }
   void drain(Rank rank, std::int64_t capacity) { boost::put(boost::edge_capacity, graph_, sinks_[rank.index()], capacity); }
-
-  // More than any flow at scale 1.
-  std::int64_t plenty() const { return total_ + 1; }
 
   std::int64_t flow() { return boost::push_relabel_max_flow(graph_, source(), sink()); }
 
@@ -89,7 +86,6 @@ class FlowNetwork {
   }
 
   std::size_t nodes_;
-  std::int64_t total_ = 0;
   FlowGraph graph_;
   std::vector<std::pair<Traits::edge_descriptor, std::int64_t>> capacities_;
   std::vector<Traits::edge_descriptor> sources_;
@@ -154,7 +150,7 @@ std::optional<Cut> improve(const Topology& topology, FlowNetwork& network, const
   const auto inside = static_cast<std::int64_t>(best.inside.size());
   const auto capacity = best.capacity.bytes_per_second();
   const std::int64_t ranks = topology.ranks();
-  network.scale(inside);
+  network.scale(inside, ranks * capacity);  // which the machine's links carry together
   for (std::int64_t r = 0; r < ranks; ++r) network.feed(Rank{r}, capacity);
   for (std::int64_t r = 0; r < ranks; ++r) {
     network.drain(Rank{r}, ranks * capacity);
@@ -186,8 +182,13 @@ std::optional<Cut> bottleneck_cut(const Topology& topology) {
 Bandwidth capacity_between(const Topology& topology, std::span<const Rank> from, std::span<const Rank> to) {
   expects(!from.empty() && !to.empty());
   FlowNetwork network(topology);
-  for (const auto rank : from) network.feed(rank, network.plenty());
-  for (const auto rank : to) network.drain(rank, network.plenty());
+  const auto sum = [&](std::span<const LinkId> links) {
+    std::int64_t all = 0;
+    for (const auto link : links) all += topology.link(link).bandwidth.bytes_per_second();
+    return all;
+  };
+  for (const auto rank : from) network.feed(rank, sum(topology.out_links(topology.node_of(rank))));
+  for (const auto rank : to) network.drain(rank, sum(topology.in_links(topology.node_of(rank))));
   return Bandwidth::bytes_per_second(network.flow());
 }
 

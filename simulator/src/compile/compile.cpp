@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <span>
 
 #include <fmt/format.h>
@@ -106,7 +107,7 @@ void Pace::compute(std::int64_t amount) {
   constexpr std::int64_t picoseconds = 1'000'000'000'000;
   if (amount < 9'000'000) {  // most: the product fits
     const auto product = amount * picoseconds;
-    time = product / rate + (product % rate != 0 ? 1 : 0);
+    time = std::min(latest, product / rate + (product % rate != 0 ? 1 : 0));
     return;
   }
   __extension__ using Wide = __int128;

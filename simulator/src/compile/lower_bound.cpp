@@ -130,7 +130,7 @@ class Bounder {
     std::int64_t head = 0;
     for (auto s = path.first; s < path.end; ++s) {
       const auto& stage = c_.stages[s];
-      tail = std::max(tail, head + paces_[stage.resource].pace.of(wire)) + stage.latency;
+      tail = std::min(latest, std::max(tail, head + paces_[stage.resource].pace.of(wire)) + stage.latency);
       head += stage.latency;
     }
     known = {wire, tail};

@@ -77,7 +77,7 @@ Topology random_topology(std::mt19937_64& random) {
   const std::vector<std::string> odd{"null",      "~", "",  "a: b", "- x",  "\"quoted\"", "true", "12",  "\xC3\xA4",
                                      "tab\there", "#", "[", "a\\b", "x y ", ".",          "&a",   "\x01"};
   const auto below = [&](std::size_t n) { return static_cast<std::int64_t>(random() % n); };
-  const auto rate = [&] { return Bandwidth::bytes_per_second(1 + static_cast<std::int64_t>(random() >> (1 + random() % 62))); };
+  const auto rate = [&] { return Bandwidth::bytes_per_second(1 + static_cast<std::int64_t>(random() >> (8 + random() % 55))); };
   Topology::Builder builder(odd[random() % odd.size()]);
   const auto nodes = 2 + random() % 8;
   for (std::size_t i = 0; i < nodes; ++i) {

@@ -183,6 +183,30 @@ TEST(Cuts, CapacityBetweenHalvesOfAMeshIsItsBisection) {
   EXPECT_EQ(capacity_between(mesh, lower, upper), GBps(4));
 }
 
+// 64 links of 10 PB/s cross. What all 16 GPUs could send together times eight is more than 64 bits hold.
+TEST(Cuts, AreRightWhereLinksAreAsWideAsTheyCanBe) {
+  const auto mesh = machine("full-mesh:gpus=16,bandwidth=10000000");
+  std::vector<Rank> lower;
+  std::vector<Rank> upper;
+  for (int r = 0; r < 16; ++r) (r < 8 ? lower : upper).emplace_back(r);
+  EXPECT_EQ(capacity_between(mesh, lower, upper), GBps(64e7));
+  EXPECT_EQ(bottleneck_cut(mesh)->capacity, GBps(15e7));
+}
+
+// 462 links of 10 PB/s: one more than 2^62 bytes per second allow.
+TEST(Cuts, MachinesWhoseLinksCannotBeAddedUpAreRefused) {
+  for (const int links : {461, 462}) {
+    Topology::Builder builder("wide");
+    const auto a = builder.add_node({"a", NodeKind::gpu});
+    const auto b = builder.add_node({"b", NodeKind::gpu});
+    for (int l = 0; l < links; ++l) builder.add_link({a, b, LinkKind::nvlink, GBps(1e7), Seconds{0}});
+    const auto built = std::move(builder).build();
+    EXPECT_EQ(static_cast<bool>(built), links == 461);
+    if (built) continue;
+    EXPECT_NE(built.error().message.find("together, which is the most that can be counted"), std::string::npos);
+  }
+}
+
 TEST(Cuts, AsymmetryNamesTheWiderDirection) {
   Topology::Builder builder("skewed");
   const auto a = builder.add_node({"a", NodeKind::gpu});
