@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <set>
+#include <tuple>
+
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "files/json_reader.h"
@@ -73,6 +77,18 @@ CudaPeer cuda_peer(const JsonValue& value) {
   return {number(value["from"]), number(value["to"]), value["access"].boolean(), value["atomics"].boolean(),
           number(value["performance_rank"], -large)};
 }
+// Pairs are of GPUs that are there, none of one with itself, and none twice.
+void check_peers(const std::vector<CudaPeer>& peers, std::size_t gpus, const JsonValue& value) {
+  std::set<std::pair<int, int>> known;
+  for (std::size_t i = 0; i < peers.size(); ++i) {
+    const auto& [from, to] = std::tie(peers[i].from, peers[i].to);
+    for (const auto& [key, gpu] : {std::pair{"from", from}, std::pair{"to", to}}) {
+      if (static_cast<std::size_t>(gpu) >= gpus) value.at(i)[key].fail(fmt::format("there is no GPU {}: 'cuda' has {}", gpu, gpus));
+    }
+    if (from == to) value.at(i).fail(fmt::format("GPU {} is no peer of itself", from));
+    if (!known.emplace(from, to).second) value.at(i).fail(fmt::format("the pair of GPUs {} and {} is there twice", from, to));
+  }
+}
 PciFact pci_device(const JsonValue& value) {
   value.expect_keys({"bus_id", "parent", "class", "vendor", "speed", "width", "numa"});
   return {value["bus_id"].string(), value["parent"].string(), value["class"].string(),  value["vendor"].string(),
@@ -126,6 +142,7 @@ Result<MachineFacts> read_facts(std::string_view text, const std::string& filena
              {},
              {}};
     if (root["readings"].present()) facts.readings = read_list<Reading>(root["readings"], reading);
+    check_peers(facts.peers, facts.cuda.size(), root["peers"]);
     const auto cpu = root["cpu"];
     cpu.expect_keys({"arch", "vendor", "family", "model"});
     facts.cpu = {cpu["arch"].string(), cpu["vendor"].string(), number(cpu["family"]), number(cpu["model"])};

@@ -96,6 +96,9 @@ TEST(Quantity, MistakesSayWhatWouldBeRight) {
   EXPECT_EQ(complaint(parse_bytes("0.3 KiB")), "error: '0.3 KiB' is not a whole number of bytes\nnote: the nearest size is '307 B'\n");
   EXPECT_EQ(complaint(parse_bytes("9 EiB")),
             "error: expected a size with a unit, got '9 EiB'\nnote: write it as '64 MiB'; units are B, KiB, MiB, GiB, TiB\n");
+  EXPECT_EQ(complaint(parse_bytes("1 PiB")), "error: expected a size with a unit, got '1 PiB'\nnote: the largest unit is TiB: 1 PiB is 1024 TiB\n");
+  EXPECT_EQ(complaint(parse_bytes("1 KB")),
+            "error: expected a size with a unit, got '1 KB'\nnote: sizes are in powers of 1024: did you mean '1 KiB'?\n");
   EXPECT_EQ(complaint(parse_bytes("8388608 TiB")), "error: '8388608 TiB' is more than 2^63 - 1 bytes\n");
   EXPECT_EQ(complaint(parse_bytes("")), "error: expected a size with a unit, got ''\nnote: write it as '64 MiB'; units are B, KiB, MiB, GiB, TiB\n");
   EXPECT_EQ(complaint(parse_bandwidth("450 GB")), "error: expected a bandwidth with a unit, got '450 GB'\nnote: did you mean '450 GB/s'?\n");
@@ -103,6 +106,7 @@ TEST(Quantity, MistakesSayWhatWouldBeRight) {
   EXPECT_EQ(complaint(parse_bandwidth("100 Gb/s")),
             "error: expected a bandwidth with a unit, got '100 Gb/s'\n"
             "note: bandwidths are in bytes: 8 Gb/s is 1 GB/s; units are B/s, KB/s, MB/s, GB/s, TB/s, KiB/s, MiB/s, GiB/s, TiB/s\n");
+  EXPECT_NE(complaint(parse_bandwidth("10 Gbit/s")).find("bandwidths are in bytes: 8 Gb/s is 1 GB/s"), std::string::npos);
   EXPECT_EQ(complaint(parse_time("5 usec")), "error: expected a time with a unit, got '5 usec'\nnote: did you mean '5 us'?\n");
   EXPECT_EQ(complaint(parse_time("5")), "error: expected a time with a unit, got '5'\nnote: write it as '500 ns'; units are ps, ns, us, ms, s\n");
   EXPECT_EQ(complaint(parse_time("1e999 s")), "error: '1e999 s' is too large for a time\n");

@@ -136,6 +136,23 @@ TEST(WrittenMachines, AreTheSameReadFromRecordedFacts) {
   }
 }
 
+// What a file says of GPU 100 of a machine that has four is a mistake in it, named with its line.
+TEST(RecordedFacts, NamePairsOfGpusThatAreThere) {
+  const auto good = testing::facts_of(*resolve_topology("hgx-h200:gpus=4"), {.lane = GBps(25)}, "h200");
+  ASSERT_FALSE(good.peers.empty());
+  const auto said = [&](int from, int to) {
+    auto facts = good;
+    facts.peers.push_back({from, to, true, true, 0});
+    const auto read = read_facts(write_facts(facts), "facts.json");
+    return read ? std::string{} : describe(read.error());
+  };
+  EXPECT_NE(said(100, 1).find("there is no GPU 100: 'cuda' has 4"), std::string::npos) << said(100, 1);
+  EXPECT_NE(said(1, 4).find("there is no GPU 4: 'cuda' has 4"), std::string::npos) << said(1, 4);
+  EXPECT_NE(said(2, 2).find("GPU 2 is no peer of itself"), std::string::npos) << said(2, 2);
+  EXPECT_NE(said(good.peers[0].from, good.peers[0].to).find("is there twice"), std::string::npos);
+  EXPECT_TRUE(said(100, 1).starts_with("facts.json:")) << said(100, 1);
+}
+
 TEST(WrittenMachines, AmdsAreTheSameReadFromNcclsXml) {
   for (const auto& machine : {Written{"mi250x", {.lane = GBps(50), .gcn = "gfx90a"}, {.gpu = "mi250x"}},
                               Written{"mi300x", {.lane = GBps(64), .gcn = "gfx942"}, {.gpu = "mi300x"}}}) {
