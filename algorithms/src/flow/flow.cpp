@@ -13,6 +13,7 @@
 
 #include "common/alike.h"
 #include "common/data_flow.h"
+#include "common/networks.h"
 #include "common/usable_part.h"
 #include "flow/paths.h"
 #include "flow/turned.h"
@@ -137,13 +138,21 @@ bool covers(const FlowPaths& found, const Topology& topology, const std::vector<
   });
 }
 
+struct PathCount {
+  std::size_t number = 0;
+  std::size_t longest = 0;  // hops
+};
+
 // Rounded down: 99.999 % are not all.
-std::string reason_for(std::size_t paths, std::size_t longest, double share) {
+std::string reason_for(const PathCount& paths, const Topology& topology, const Routes& routes, const Schedule& schedule, const Bound& best) {
   constexpr double all = 1 - 1e-6;
-  auto text =
-      fmt::format("{} paths of at most {} hops reach {:.2f} % of the bound", paths, longest, share >= all ? 100 : std::floor(share * 1e4) / 100);
-  if (share < all) text += "; shares are whole numbers, and paths with less than 0.2 % of a pair's data are left out";
-  return text;
+  const auto share = share_of_bound(topology, routes, schedule, best);
+  auto text = fmt::format("{} paths of at most {} hops reach {:.2f} % of the bound", paths.number, paths.longest,
+                          share >= all ? 100 : std::floor(share * 1e4) / 100);
+  if (share >= all) return text;
+  if (host_memory_joins_networks(topology))
+    return text + "; from one network to another they go through GPUs, where copies in host memory, which no planner makes, could do more";
+  return text + "; shares are whole numbers, and paths with less than 0.2 % of a pair's data are left out";
 }
 
 class FlowPlanner final : public Planner {
@@ -205,7 +214,7 @@ class FlowPlanner final : public Planner {
       longest = FlowSchedule{topology, *context.routes, *flow}.run(paths);
     }
     auto plan = std::move(*flow).finish("flow", *std::move(parameters), "", instead);
-    if (plan) plan->reason = reason_for(number, longest, share_of_bound(topology, *context.routes, plan->schedule, *best));
+    if (plan) plan->reason = reason_for({number, longest}, topology, *context.routes, plan->schedule, *best);
     return plan;
   }
 };

@@ -7,6 +7,7 @@
 #include "p2plab/machine/presets.h"
 #include "p2plab/machine/topology_io.h"
 #include "p2plab/schedule/analysis.h"
+#include "p2plab/schedule/verify.h"
 #include "support/machines.h"
 #include "support/optima.h"
 #include "support/plans.h"
@@ -97,6 +98,52 @@ TEST(Flow, DoesNotPassAHostFromNicToNic) {
   ASSERT_TRUE(machine) << describe(machine.error());
   const auto plan = testing::plan_on(*machine, "flow", CollectiveKind::all_to_all);
   ASSERT_TRUE(plan) << describe(plan.error());
+}
+
+// Three servers with a GPU each; the second, whose GPU has a narrow link, is on two networks that it alone joins.
+Topology on_two_networks() {
+  Topology::Builder builder("two networks");
+  const auto network = [&](const std::string& name) { return builder.add_node({.name = name, .kind = NodeKind::network_switch}); };
+  const auto first = network("net0");
+  const auto second = network("net1");
+  const auto server = [&](const std::string& name, double gbps, std::initializer_list<NodeId> networks) {
+    const auto gpu = builder.add_node({.name = "gpu" + name});
+    const auto host = builder.add_node({.name = "host" + name, .kind = NodeKind::host});
+    builder.add_duplex(gpu, host, LinkKind::pcie, GBps(gbps), Seconds{1e-6});
+    for (const auto to : networks) {
+      const auto nic = builder.add_node({.name = "nic" + name + std::to_string(to.value), .kind = NodeKind::nic});
+      builder.add_duplex(host, nic, LinkKind::pcie, GBps(60), Seconds{1e-6});
+      builder.add_duplex(nic, to, LinkKind::network, GBps(20.5), Seconds{1e-6});
+    }
+  };
+  server("0", 60, {first});
+  server("1", 16, {first, second});
+  server("2", 60, {second});
+  return *std::move(builder).build();
+}
+
+// Rank 1's GPU has 16 GB/s for its own data; what passes from network to network needs them, too, unless it rests in its host's memory.
+TEST(Flow, SaysThatHostMemoryCouldPassOnFromNetworkToNetwork) {
+  const auto machine = on_two_networks();
+  const Routes routes(machine);
+  const auto collective = make_collective(CollectiveKind::send_receive, 3);
+  const auto best = bound(machine, collective);
+  ASSERT_TRUE(best && best->attained);
+  EXPECT_NEAR(best->algbw_gbps(), 16, 1e-9);
+  const auto plan = testing::plan_on(machine, "flow", CollectiveKind::send_receive);
+  ASSERT_TRUE(plan) << describe(plan.error());
+  EXPECT_NEAR(optimality(machine, *plan), 0.5, 1e-9);
+  EXPECT_NE(plan->reason.find("copies in host memory, which no planner makes, could do more"), std::string::npos) << plan->reason;
+
+  auto by_hand = *Schedule::Builder::create(collective, 3);
+  for (int b = 0; b < 3; ++b) by_hand.add_chunk({b, 1, 0});
+  by_hand.copy(Rank{0}, input(Rank{0}, ChunkId{0}), output(Rank{1}, ChunkId{0}));
+  by_hand.copy(Rank{1}, input(Rank{1}, ChunkId{1}), output(Rank{2}, ChunkId{1}));
+  by_hand.copy(Rank{2}, input(Rank{2}, ChunkId{2}), host(Rank{1}, 0));
+  by_hand.copy(Rank{0}, host(Rank{1}, 0), output(Rank{0}, ChunkId{2}));
+  const auto schedule = *std::move(by_hand).build();
+  ASSERT_TRUE(verify(machine, routes, schedule));
+  EXPECT_NEAR(bottleneck(machine, link_loads(machine, routes, schedule)).algbw_gbps(), best->algbw_gbps(), 1e-9);
 }
 
 // Plan files hold weights below 2^31; shares times the linear program's fractions may be more, and wrapped around.
