@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "p2plab/bounds/bounds.h"
 #include "p2plab/detail/digest.h"
@@ -118,6 +119,7 @@ Result<Evaluation> Selector::select(const Parameters& given, const Collective& c
   Weighed weighed;
   auto& found = weighed.found;
   std::vector<std::string> refusals;
+  std::vector<std::string> unproved;
   for (const auto& asked : in_turn(collective, payload, call)) {
     const Seconds passed = std::chrono::steady_clock::now() - begin;
     if (!found.empty() && ((*limit && passed > **limit) || call.stopped())) {
@@ -132,7 +134,9 @@ Result<Evaluation> Selector::select(const Parameters& given, const Collective& c
       if (*candidate) keep(found, **std::move(candidate));
     } else if (candidate.error().code == ErrorCode::unsupported || candidate.error().code == ErrorCode::verification_failed) {
       // A plan that does not hold is none; planners are tested one by one, so here the others go on.
-      if (asked.parameters.empty() || candidate.error().code == ErrorCode::verification_failed) refusals.push_back(candidate.error().message);
+      const bool failed = candidate.error().code == ErrorCode::verification_failed;
+      if (asked.parameters.empty() || failed) refusals.push_back(candidate.error().message);
+      if (failed) unproved.push_back(fmt::format("{} ({})", asked.name(), candidate.error().message));
     } else {
       return std::move(candidate).error();
     }
@@ -142,7 +146,9 @@ Result<Evaluation> Selector::select(const Parameters& given, const Collective& c
     if (auto reached = bound(evaluator_.topology(), collective, {}, late); !reached) return std::move(reached).error();
     return nobody_plans(collective.kind, refusals);
   }
-  return choose(std::move(found));
+  auto chosen = choose(std::move(found));
+  if (!unproved.empty()) chosen.choice += fmt::format("; left out, for its proof failed: {}", fmt::join(unproved, ", "));
+  return chosen;
 }
 
 // Large groups' plans take long to make, so those that may be left out without a plan come last.

@@ -11,12 +11,38 @@
 #include "p2plab/plan/candidates.h"
 #include "p2plab/program/plan_io.h"
 #include "p2plab/schedule/analysis.h"
+#include "plan/selector.h"
 #include "support/machines.h"
 
 namespace p2plab {
 namespace {
 
 Payload elements(std::int64_t count) { return {.elements = count, .type = DataType::float16}; }
+
+// Promises an all-reduce and moves nothing.
+class Idle final : public Planner {
+ public:
+  Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext&) const override {
+    auto builder = *Schedule::Builder::create(collective, topology.ranks());
+    builder.add_chunk({0, 1, 0});
+    return Plan{.schedule = *std::move(builder).build(), .planner = "idle"};
+  }
+};
+
+TEST(Auto, SaysWhosePlanItLeftOutForItsProofFailed) {
+  Registry<Planner> planners;
+  planners.add({"idle", "moves nothing", {}, [] { return std::make_unique<Idle>(); }});
+  const auto known = builtin_planners();
+  planners.add(*known.find("ring"));
+  const Evaluator evaluator(testing::one_switch(4));
+  PlanBook book(evaluator);
+  const PlanningOptions options;
+  const auto chosen =
+      Selector(evaluator, book, planners).select({}, make_collective(CollectiveKind::all_reduce, 4), elements(1 << 20), PlanCall(options));
+  ASSERT_TRUE(chosen) << describe(chosen.error());
+  EXPECT_EQ(chosen->plan().planner, "ring");
+  EXPECT_NE(chosen->choice.find("left out, for its proof failed: idle ("), std::string::npos) << chosen->choice;
+}
 
 TEST(Auto, TakesThePlanWithTheLeastPredictedTimeAndSaysByHowMuch) {
   const Planning planning(Evaluator(testing::one_switch(4)));
