@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "schedule/step_access.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "p2plab/detail/turns.h"
@@ -50,6 +52,7 @@ std::optional<std::string> StepAccess::walk(RouteId route, NodeId& place) const 
   const auto links = links_(route);
   if (links.size() > topology_.nodes().size())
     return fmt::format("route {} has {} links, more than the machine has nodes ({})", route.value, links.size(), topology_.nodes().size());
+  std::vector<NodeId> passed{place};
   for (std::size_t i = 0; i < links.size(); ++i) {
     if (links[i].value < 0 || links[i].index() >= topology_.links().size())
       return fmt::format("route {} names link {}, which is not there", route.value, links[i].value);
@@ -66,7 +69,11 @@ std::optional<std::string> StepAccess::walk(RouteId route, NodeId& place) const 
           topology_.node(place).kind == NodeKind::nic ? "a NIC joins no two devices of its own server" : "hosts do not forward between NICs");
     }
     place = link.to;
+    passed.push_back(place);
   }
+  std::ranges::sort(passed);
+  if (const auto twice = std::ranges::adjacent_find(passed); twice != passed.end())
+    return fmt::format("route {} comes to {} twice", route.value, topology_.node(*twice).name);
   return std::nullopt;
 }
 

@@ -127,6 +127,23 @@ TEST(Verify, ChecksAnExplicitRouteLinkByLink) {
   EXPECT_EQ(proof.error().message, "step 0: route 0 passes through gpu1; GPUs do not forward");
 }
 
+// From the switch to another one and back, which takes links that the shortest way leaves to others.
+TEST(Verify, RefusesARouteThatComesToANodeTwice) {
+  Topology::Builder line("detour");
+  for (int i = 0; i < 2; ++i) line.add_node({.name = "gpu" + std::to_string(i)});
+  for (int i = 0; i < 2; ++i) line.add_node({.name = "switch" + std::to_string(i), .kind = NodeKind::nvswitch});
+  for (const auto& [a, b] : {std::pair{0, 2}, std::pair{1, 2}, std::pair{2, 3}})
+    line.add_duplex(NodeId{a}, NodeId{b}, LinkKind::nvlink, GBps(25), Seconds{1e-6});
+  const auto machine = *std::move(line).build();
+  auto builder = *Schedule::Builder::create(make_collective(CollectiveKind::broadcast, 2), 2);
+  builder.add_chunk({});
+  const auto detour = builder.add_route(std::array{LinkId{0}, LinkId{4}, LinkId{5}, LinkId{3}});
+  builder.add_step(Rank{1}, std::array{input(Rank{0}, chunk)}, std::array{output(Rank{1}, chunk)}, std::array{detour, default_route});
+  const auto proof = verify(machine, Routes{machine}, *std::move(builder).build());
+  ASSERT_FALSE(proof);
+  EXPECT_EQ(proof.error().message, "step 0: route 0 comes to switch0 twice");
+}
+
 // Two GPUs at the ends of a line of switches.
 Topology long_line(int switches) {
   Topology::Builder builder("line");
