@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cuda/memory/peer_memory.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstring>
-#include <random>
 #include <utility>
 
 #include <cuda_runtime.h>
 #include <fmt/format.h>
 
+#include "cuda/memory/own_process.h"
 #include "processes/results.h"
 
 namespace p2plab::cuda {
@@ -25,32 +23,6 @@ Bytes rounded(Bytes size, std::int64_t unit) { return Bytes{std::max<std::int64_
 template <class T>
 void append(std::string& text, const T& value) {
   text.append(reinterpret_cast<const char*>(&value), sizeof value);
-}
-
-// Tells processes apart, those of other containers, too.
-struct ProcessName {
-  std::uint64_t drawn = 0;
-  std::int64_t pid = 0;
-  friend bool operator==(const ProcessName&, const ProcessName&) = default;
-};
-ProcessName this_process() {
-  static const std::uint64_t drawn = [] {
-    std::random_device device;
-    return std::uint64_t{device()} << 32 | device();
-  }();
-  return {drawn, getpid()};
-}
-
-// Memory of another GPU that this process allocated itself: the current GPU may use it from now on.
-Status reach(std::uint64_t address) {
-  cudaPointerAttributes attributes{};
-  if (auto done = check(cudaPointerGetAttributes(&attributes, reinterpret_cast<void*>(address)), "ask which GPU memory is of"); !done) return done;
-  int current = 0;
-  if (auto done = check(cudaGetDevice(&current), "ask for the current GPU"); !done || attributes.device == current) return done;
-  const auto code = cudaDeviceEnablePeerAccess(attributes.device, 0);
-  if (code != cudaErrorPeerAccessAlreadyEnabled) return check(code, "let a GPU use the memory of another one of this process");
-  cudaGetLastError();
-  return {};
 }
 
 void set_word(std::uint64_t address) { *reinterpret_cast<volatile std::uint32_t*>(address) = 1; }
@@ -268,7 +240,7 @@ Result<std::vector<std::vector<PeerMemory::Moved>>> PeerMemory::open_pieces(std:
       const auto move = readers[r].piece(here_[r] ? nullptr : &opened);
       if (!move) return move.error();
       if (here_[r] && r != rank().index()) {
-        if (auto done = reach(move->here); !done) return done.error();
+        if (auto done = reach_own_memory(move->here); !done) return done.error();
       }
       moves[r].push_back(*move);
     }
