@@ -46,6 +46,7 @@ void AgreedPrograms::stop() {
 void AgreedPrograms::finish() {
   {
     Lock lock(mutex_);
+    finishing_ = true;
     changed_.wait(lock, [&] { return (wanted_.empty() && !busy_) || !state_ || stopping_; });
   }
   stop();
@@ -149,8 +150,9 @@ void AgreedPrograms::work() {
     const auto call = wanted_.front();
     wanted_.pop_front();
     busy_ = true;
+    const bool declined = finishing_;
     lock.unlock();
-    make_ready(call);
+    make_ready(call, declined);
     lock.lock();
     busy_ = false;
     changed_.notify_all();
@@ -161,8 +163,11 @@ void AgreedPrograms::work() {
   changed_.notify_all();
 }
 
-void AgreedPrograms::make_ready(const Call& call) {
-  auto made = maker_.make(call);
+// Programs that were asked for in the background may be hundreds: who ends a communicator waits for none of them.
+void AgreedPrograms::make_ready(const Call& call, bool declined) {
+  const Error over{ErrorCode::unsupported, "the communicator ends"};
+  if (declined) maker_.decline(call, over);
+  auto made = declined ? Result<std::unique_ptr<ReadyProgram>>{over} : maker_.make(call);
   auto well = made ? Status{} : Status{made.error()};
   if (session_ != nullptr) well = processes::all_well(*session_, well);
   Lock lock(mutex_);

@@ -51,6 +51,9 @@ class ProgramMaker {
  public:
   virtual ~ProgramMaker() = default;
   virtual Result<std::unique_ptr<ReadyProgram>> make(const Call& call) = 0;
+  /// In `make`'s stead where this rank wants no more programs: makes nothing, and takes part in what ranks do together, so that others' `make` of the
+  /// same ends in `why`.
+  virtual void decline(const Call& call, const Error& why) = 0;
   /// Called first by the thread that will make programs.
   virtual void enter_thread() {}
 };
@@ -87,7 +90,7 @@ class AgreedPrograms {
   /// Asks for one without waiting.
   void want(const Call& call);
 
-  /// Waits until all that was asked for is made, then makes no more. All ranks do so after the same calls.
+  /// Waits for what is being made, declines all else that was asked for, and makes no more. All ranks do so after the same calls.
   void finish();
   /// Success, or why no more programs are made.
   Status state() const;
@@ -110,7 +113,7 @@ class AgreedPrograms {
 
   void work();
   void stop();
-  void make_ready(const Call& call);
+  void make_ready(const Call& call, bool declined);
   Status agree_on_start(Entry& entry);
   std::uint64_t most_calls() const;
   void refuse(Entry& entry, Error why);
@@ -132,6 +135,7 @@ class AgreedPrograms {
   std::map<int, std::uint64_t> calls_;  // begun, by rank
   bool busy_ = false;
   bool stopping_ = false;
+  bool finishing_ = false;
   Status state_;
   std::thread worker_;
 };

@@ -163,4 +163,9 @@ Result<std::unique_ptr<ReadyProgram>> GpuPrograms::make(const Call& call) {
   return std::unique_ptr<ReadyProgram>(*std::move(made));
 }
 
+// Where all ranks come before they go on to work together, one that is not well ends it for all.
+void GpuPrograms::decline(const Call&, const Error& why) {
+  if (session_ != nullptr) static_cast<void>(static_cast<bool>(processes::all_well(*session_, why)));
+}
+
 }  // namespace p2plab::runtime

@@ -40,6 +40,7 @@ class GpuPrograms final : public ProgramMaker {
       : communicator_(communicator), session_(session), ranks_(ranks), here_(std::move(here)), plans_(std::move(plans)), most_blocks_(most_blocks) {}
 
   Result<std::unique_ptr<ReadyProgram>> make(const Call& call) override;
+  void decline(const Call& call, const Error& why) override;
   void enter_thread() override;
 
  private:

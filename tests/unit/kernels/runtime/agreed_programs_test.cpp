@@ -32,16 +32,23 @@ class SlowMaker final : public ProgramMaker {
     if (session_ != nullptr) {
       const auto all = session_->all_gather(runtime::describe(call));
       if (!all) return all.error();
+      if (std::ranges::find(*all, "over") != all->end()) return Error{ErrorCode::unsupported, "another rank declines"};
       for (const auto& theirs : *all) {
         if (theirs != all->front()) return Error{ErrorCode::unsupported, "ranks make different programs"};
       }
     }
+    ++made_;
     std::this_thread::sleep_for(microseconds(random_() % static_cast<unsigned>(longest_)));
     if (call.count % 2 == 1) return Error{ErrorCode::unsupported, fmt::format("{} is odd", call.count)};
     return std::unique_ptr<ReadyProgram>(std::make_unique<Nothing>());
   }
+  void decline(const Call&, const Error&) override {
+    if (session_ != nullptr) static_cast<void>(static_cast<bool>(session_->all_gather("over")));
+  }
+  int made() const { return made_; }
 
  private:
+  std::atomic<int> made_ = 0;
   std::mt19937 random_;
   Session* session_;
   int longest_;
@@ -112,6 +119,9 @@ TEST(AgreedPrograms, CountTheCallsThatOthersServed) {
       served += *program != nullptr ? '1' : '0';
       std::this_thread::sleep_for(microseconds(20));
     }
+    for (const int count : {2, 20, 40}) {
+      if (auto ready = programs.prepare(of(count)); !ready) return ready;
+    }
     programs.finish();
     const auto all = session.all_gather(served);
     if (!all) return all.error();
@@ -125,6 +135,28 @@ TEST(AgreedPrograms, CountTheCallsThatOthersServed) {
       if (!programs.describe(of(count)).starts_with("nothing")) return Error{ErrorCode::verification_failed, programs.describe(of(count))};
     }
     return {};
+  });
+  ASSERT_TRUE(outcomes);
+  for (const auto& outcome : *outcomes) EXPECT_TRUE(outcome) << describe(outcome.error());
+}
+
+// Whoever ends a communicator does not wait for the hundreds of programs that its calls may have asked for; one rank ends earlier than the other.
+TEST(AgreedPrograms, FinishDeclinesWhatWasOnlyAskedFor) {
+  const auto outcomes = run_processes({.ranks = 2}, [](Session& session) -> Status {
+    SlowMaker maker(13, &session, 40'000);
+    const auto rank = session.rank();
+    AgreedPrograms programs(&session, maker, {.ranks_here = {rank}});
+    constexpr int asked = 100;
+    for (int i = 1; i <= asked; ++i) programs.want(of(2 * i));
+    if (rank == 1) std::this_thread::sleep_for(microseconds(20'000));
+    programs.finish();
+    if (maker.made() >= asked) return Error{ErrorCode::verification_failed, "all were made"};
+    const auto last = programs.describe(of(2 * asked));
+    if (!last.starts_with("no program: ")) return Error{ErrorCode::verification_failed, last};
+    // Both made the same ones.
+    const auto all = session.all_gather(std::to_string(programs.size()));
+    if (!all) return all.error();
+    return all->front() == all->back() ? Status{} : Status{Error{ErrorCode::verification_failed, "ranks made different programs"}};
   });
   ASSERT_TRUE(outcomes);
   for (const auto& outcome : *outcomes) EXPECT_TRUE(outcome) << describe(outcome.error());
