@@ -50,15 +50,18 @@ Result<std::vector<Call>> read_item(const std::string& item) {
   const auto kind = collective_kind(words.front());
   if (!kind) return in(item, kind.error().message);
   Call call{.kind = *kind};
-  const auto expected = reduces(*kind) ? std::size_t{4} : std::size_t{2};
-  if (words.size() != expected) return in(item, reduces(*kind) ? "it needs a type, an operation and a size" : "it needs a size, and no more");
+  // What only moves bytes may name a type, which makes no difference.
+  const bool good = reduces(*kind) ? words.size() == 4 : words.size() <= 3;
+  if (!good) return in(item, reduces(*kind) ? "it needs a type, an operation and a size" : "it needs a size, and at most a type before it");
   if (*kind == CollectiveKind::send_receive) return in(item, "which ranks send and receive is not known beforehand");
-  if (reduces(*kind)) {
+  if (words.size() > 2) {
     const auto type = data_type(words[1]);
     if (!type) return in(item, type.error().message);
+    if (reduces(*kind)) call.type = *type;
+  }
+  if (reduces(*kind)) {
     const auto op = reduce_op(words[2]);
     if (!op) return in(item, op.error().message);
-    call.type = *type;
     call.op = *op;
   }
   const auto range = parted(words.back(), '-');
