@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <filesystem>
 #include <map>
 
@@ -172,6 +173,14 @@ class RocmTree {
                    : Sourced{rate, Origin::assumed, fmt::format("the text does not name the GPU, as of {}", (*model)->title), "gpu", least, upper};
     };
     if (named) tree_.model = *model;
+    auto lane = sourced(GBps((*model)->link), GBps(46), GBps(76.8));
+    if (const int told = told_rate(); told > 0 && !named) {
+      lane = {GBps(told / 1000.0), Origin::read, fmt::format("{}, table of bandwidths", filename_)};
+    } else if (told > 0 && std::abs(told / 1000.0 - (*model)->link) > 0.01 * (*model)->link) {
+      tree_.warnings.push_back(
+          fmt::format("the table of bandwidths says {:.4g} GB/s of an xGMI link, the table of GPUs {:.4g}, which counts (--machine nvlink={:.4g})",
+                      told / 1000.0, (*model)->link, told / 1000.0));
+    }
     const auto hosts = add_hosts();
     add_peers();
     for (std::size_t a = 0; a < gpus_; ++a) {
@@ -183,7 +192,7 @@ class RocmTree {
                  .dev = static_cast<int>(a),
                  .rank = static_cast<int>(a),
                  .target_name = std::string{(*model)->target}};
-      gpu.lane = sourced(GBps((*model)->link), GBps(46), GBps(76.8));
+      gpu.lane = lane;
       for (std::size_t b = 0; b < gpus_; ++b) {
         if (const auto count = direct(a, b); count > 0) gpu.lanes.push_back({fmt::format("gpu{}", b), "0x038000", count, true});
         tree_.words.push_back(a == b ? "X" : cell("link type", a, b));
@@ -211,6 +220,18 @@ class RocmTree {
         tree_.peers.emplace_back(a == b || !refused ? "OK" : cell("access", a, b));
       }
     }
+  }
+
+  // What the bandwidth table says of one xGMI link, in MB/s; 0 if it says nothing, or nothing that is the same for all.
+  int told_rate() const {
+    int told = 0;
+    for (std::size_t k = 0; k < gpus_ * gpus_; ++k) {
+      if (direct(k / gpus_, k % gpus_) == 0) continue;
+      const int low = number(cell("numa bw", k / gpus_, k % gpus_), 0);
+      if (low <= 0 || (told > 0 && low != told)) return 0;
+      told = low;
+    }
+    return told;
   }
 
   // The xGMI links that join two GPUs directly: those of the least weight. Their number is how often the least rate of the bandwidth table
@@ -271,12 +292,6 @@ Result<Imported> import_rocm(std::string_view text, const std::string& filename,
   const auto tree = RocmTree(*tables, filename).run(answers);
   if (!tree) return tree.error();
   return build_machine(*tree, answers);
-}
-
-Result<Imported> import_text(std::string_view text, const std::string& filename, const MachineAnswers& answers) {
-  constexpr std::array<std::string_view, 3> amds{"between two GPUs", "LINK TYPE TABLE", "ROCm System Management Interface"};
-  const bool amd = std::ranges::any_of(amds, [&](std::string_view words) { return text.find(words) != std::string_view::npos; });
-  return amd ? import_rocm(text, filename, answers) : import_smi(text, filename, answers);
 }
 
 }  // namespace p2plab

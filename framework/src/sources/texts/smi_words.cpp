@@ -2,6 +2,9 @@
 #include "sources/texts/smi_words.h"
 
 #include <algorithm>
+#include <array>
+
+#include "p2plab/machine/topology_import.h"
 
 namespace p2plab {
 
@@ -26,6 +29,12 @@ std::vector<Word> words_of(std::string_view text, std::size_t start) {
     found.push_back({text.substr(from, i - from), from});
   }
   return found;
+}
+
+Result<Imported> import_text(std::string_view text, const std::string& filename, const MachineAnswers& answers) {
+  constexpr std::array<std::string_view, 3> amds{"between two GPUs", "LINK TYPE TABLE", "ROCm System Management Interface"};
+  const bool amd = std::ranges::any_of(amds, [&](std::string_view words) { return text.find(words) != std::string_view::npos; });
+  return amd ? import_rocm(text, filename, answers) : import_smi(text, filename, answers);
 }
 
 }  // namespace p2plab

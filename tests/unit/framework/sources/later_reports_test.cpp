@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Thirty-four machines of 2026 from public repositories (facts only, rebuilt); their answers were written down before any was read. 26 were right at
-// the first try. These are the four kinds that were not (numbers that tell nothing, a CPU older than its GPUs, a GPU with nothing but its chip-to-chip
-// link, a Hygon), and the small ones of the others.
+// the first try. These are the four kinds that were not (numbers that tell nothing, a CPU older than its GPUs, a GPU with nothing but its
+// chip-to-chip link, a Hygon), and the small ones of the others.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -181,6 +181,32 @@ TEST(LaterReports, OneOfEightThatLostAllItsLinksIsNamedWithWhatItCosts) {
   EXPECT_NEAR(busbw(*peer_links(*odd[0].healed)), 900, 1e-6);
   EXPECT_LT(busbw(machine), 150);
   EXPECT_FALSE(best_gpus(machine, 4).contains(2));
+}
+
+// What amd-smi says of a link is read where nothing names the GPU, and is said where the table of GPUs knows better.
+TEST(LaterReports, BandwidthsOfAmdSmiAreReadOrSaidToDiffer) {
+  const std::string text =
+      "LINK TYPE TABLE:\n  0000:0c:00.0 0000:22:00.0\n0000:0c:00.0 SELF XGMI\n0000:22:00.0 XGMI SELF\n"
+      "NUMA BW TABLE:\n  0000:0c:00.0 0000:22:00.0\n0000:0c:00.0 N/A 50000-50000\n0000:22:00.0 50000-50000 N/A\n";
+  const auto untold = import_text(text, "amd.txt");
+  ASSERT_TRUE(untold) << describe(untold.error());
+  EXPECT_EQ(width(untold->topology, 0, 1), 50);
+  EXPECT_EQ(source(untold->topology, "xGMI")->origin, Origin::read);
+  const auto told = import_text(text, "amd.txt", {.gpu = "mi300x"});
+  ASSERT_TRUE(told) << describe(told.error());
+  EXPECT_EQ(width(told->topology, 0, 1), 64);
+  EXPECT_EQ(told->warnings.front(), "the table of bandwidths says 50 GB/s of an xGMI link, the table of GPUs 64, which counts (--machine nvlink=50)");
+}
+
+// A report of two Radeons whose access is disabled.
+TEST(LaterReports, AccessThatAmdSmiCallsDisabledGoesThroughHostMemory) {
+  const auto pair = import_text(
+      "ACCESS TABLE:\n  0000:03:00.0 0000:0c:00.0\n0000:03:00.0 ENABLED DISABLED\n0000:0c:00.0 DISABLED ENABLED\n"
+      "LINK TYPE TABLE:\n  0000:03:00.0 0000:0c:00.0\n0000:03:00.0 SELF PCIE\n0000:0c:00.0 PCIE SELF\nLegend:\n  SELF = Current GPU\n",
+      "amd.txt", {.gpu = "AMD Radeon AI PRO R9700"});
+  ASSERT_TRUE(pair) << describe(pair.error());
+  EXPECT_FALSE(testing::reaches(pair->topology, 0, 1));
+  EXPECT_EQ(source(pair->topology, "data through host memory")->key, "host_memory");
 }
 
 // deepseek-ai/DeepEP 128: eight H20 in a VM, each with an interface behind its bridge; the VM shows no NVLink.
