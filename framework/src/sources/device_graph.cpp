@@ -80,7 +80,7 @@ class MachineBuilder {
     sockets_ = *std::move(sockets);
     for (auto& value : sockets_.values) sources_.add(value);
     mark_needed(fabric, peers);
-    add_nodes();
+    add_nodes(!peers.any_refused());
     chip_to_chip_.assign(tree_.devices.size(), false);
     for (const auto gpu : gpus_) {
       if (const auto& value = fabric.to_host(gpu); value && needed_[gpu]) {
@@ -113,7 +113,7 @@ class MachineBuilder {
     }
   }
 
-  void add_nodes() {
+  void add_nodes(bool hosts_forward) {
     for (const auto& [kind, node_kind, word] :
          {std::tuple{DeviceKind::bridge, NodeKind::pcie_switch, "pcie"}, std::tuple{DeviceKind::nic, NodeKind::nic, "nic"}}) {
       int number = 0;
@@ -121,7 +121,8 @@ class MachineBuilder {
         if (needed_[i] && device(i).kind == kind) nodes_[i] = builder_.add_node({.name = fmt::format("{}{}", word, number++), .kind = node_kind});
       }
     }
-    for (int h = 0; h < sockets_.count; ++h) hosts_.push_back(builder_.add_node({.name = fmt::format("host{}", h), .kind = NodeKind::host}));
+    for (int h = 0; h < sockets_.count; ++h)
+      hosts_.push_back(builder_.add_node({.name = fmt::format("host{}", h), .kind = NodeKind::host, .forwards_peers = hosts_forward}));
   }
 
   // Both directions, and the ids of their links.
@@ -185,7 +186,6 @@ class MachineBuilder {
     }
   }
 
-  // One budget for each direction.
   void share(const std::string& what, Bandwidth rate, const std::vector<LinkId>& links) {
     for (std::size_t direction = 0; direction < 2; ++direction) {
       LinkGroup group{what + (direction == 0 ? " out" : " in"), rate, {}};
@@ -252,7 +252,7 @@ class MachineBuilder {
                            : Sourced{rate, Origin::read, answered ? "--machine nic" : tree_.source},
                    links);
     }
-    if (!network) warnings_.emplace_back("the file holds several machines, but no network interface with a speed joins them");
+    if (!network) warnings_.emplace_back("the file holds several machines, but no network interface with a speed joins their PCIe");
   }
 
   Result<Imported> finish() {

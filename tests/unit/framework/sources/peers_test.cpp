@@ -102,6 +102,19 @@ TEST(PeerPairs, NcclsFileNamesTheGpuByItsPciDevice) {
   EXPECT_TRUE(reaches(machine("0x26b9"), 0, 1));   // L40S
 }
 
+// A peer access over PHB, NODE or SYS goes straight through the root complex (an RTX PRO 6000 over NODE: 56.5 GB/s of 63), not by host memory.
+TEST(PeerPairs, WhereAllMayRootComplexesPassAccessesOn) {
+  const std::string ok =
+      "\n$ nvidia-smi topo -p2p r\n     GPU0 GPU1 GPU2 GPU3\nGPU0  X   OK  OK  OK\nGPU1  OK  X   OK  OK\nGPU2  OK  OK  X   OK\nGPU3  OK  OK  OK  X\n";
+  for (const auto& text : {two_pairs, two_pairs + ok}) {
+    const auto machine = imported(text).topology;
+    EXPECT_EQ(word(machine, 0, 2), "NODE");
+    EXPECT_TRUE(reaches(machine, 0, 2));
+  }
+  EXPECT_FALSE(reaches(imported(two_pairs, {.gpu = "l40s", .peer_access = false}).topology, 0, 2));
+  EXPECT_FALSE(reaches(imported(two_pairs, {.gpu = "4090"}).topology, 0, 2));
+}
+
 TEST(PeerPairs, NvlinksOfAPairThatCudaRefusesCarryNothing) {
   MachineFacts facts;
   for (int g = 0; g < 3; ++g) {
