@@ -11,10 +11,10 @@ name: example                                # optional; the default is the file
 # The machine: one of
 #   {preset: hgx-h200, gpus: 8}              a machine by name with parameters (p2plab list presets)
 #   {file: machine.yaml}                     a description in p2plab's own format
-#   {nccl_xml: topo.xml}                     what NCCL_TOPO_DUMP_FILE wrote
-#   {smi: topo.txt}                          what `nvidia-smi topo -m` printed
-#   {nodes: [...], links: [...]}             a description on the spot
-# Paths are relative to this file.
+#   {nccl_xml: topo.xml}                     what NCCL_TOPO_DUMP_FILE wrote; infragraph: an InfraGraph
+#   {smi: topo.txt}                          what `nvidia-smi topo -m` printed; rocm: `rocm-smi --showtopo`, `amd-smi topology`
+#   {nodes: [...], links: [...]}             a description on the spot; {detect: true} is this machine
+# Paths are relative to this file. What they leave open is answered beside them: {smi: topo.txt, gpu: l40s, cpu: turin}.
 topology: {preset: hgx-h200, gpus: 8}
 
 # Optional: what to pretend is missing. A link may also be lost in part: {between: [gpu0, nvswitch0], fraction: 0.5}.

@@ -113,7 +113,8 @@ std::optional<Machine> from_file(const ConfigValue& value, const FileFormat& for
 
 std::optional<Machine> from_detection(const ConfigValue& value) {
   if (!value["detect"].boolean(true)) {
-    value["detect"].add_error("no machine given: 'detect: false'", {"give one of preset, file, nccl_xml, smi, or nodes and links instead"});
+    value["detect"].add_error("no machine given: 'detect: false'",
+                              {"give one of preset, file, nccl_xml, smi, rocm, infragraph, or nodes and links instead"});
     return std::nullopt;
   }
   const auto answers = answers_beside(value, "detect");
