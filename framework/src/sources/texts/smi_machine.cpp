@@ -38,13 +38,11 @@ class SmiTreeBuilder {
       if (!model) return std::move(model).error();
       model_ = *model;
     } else if (!matrix_.gpu.empty()) {
-      model_ = known_gpu_model(matrix_.gpu);
-      if (model_ == nullptr)
-        tree_.warnings.push_back(
-            fmt::format("{}: '{}' is not in the table of GPUs (--machine gpu=... names one like it)", matrix_.gpu_source, matrix_.gpu));
-      if (auto named = gpu_source(matrix_.gpu, Origin::read, matrix_.gpu_source); !matrix_.several_models) gpus_named_ = std::move(named);
-      if (matrix_.several_models)
-        tree_.warnings.push_back(fmt::format("{}: the GPUs are of different models; all are taken as {}", matrix_.gpu_source, matrix_.gpu));
+      auto names = named_gpus(matrix_);
+      model_ = names.model;
+      own_ = std::move(names.own);
+      tree_.warnings = std::move(names.warnings);
+      if (!matrix_.several_models) gpus_named_ = gpu_source(matrix_.gpu, Origin::read, matrix_.gpu_source);
     }
     auto sockets = smi_sockets(matrix_, answers_);
     if (!sockets) return std::move(sockets).error();
@@ -53,7 +51,7 @@ class SmiTreeBuilder {
     tree_.sockets_known = sockets_.known;
     tree_.values = sockets_.values;
     if (gpus_named_) tree_.values.push_back(*gpus_named_);
-    tree_.warnings = sockets_.warnings;
+    tree_.warnings.insert(tree_.warnings.end(), sockets_.warnings.begin(), sockets_.warnings.end());
     find_islands();
     named_ = model_ != nullptr;
     if (!named_) guess_model();
@@ -137,6 +135,11 @@ class SmiTreeBuilder {
     if (answers_.pcie > Bandwidth{}) return {answers_.pcie, Origin::read, "--machine pcie"};
     return known_or_guessed(pcie_rate(*model_), *pcie_rate(8, 8), *pcie_rate(32, 16));
   }
+  Sourced pcie_of(std::size_t gpu) const {
+    const auto* own = gpu < own_.size() ? own_[gpu] : nullptr;
+    if (own == nullptr || answers_.pcie > Bandwidth{}) return pcie();
+    return {pcie_rate(*own), Origin::known, fmt::format("table of GPUs: {}", own->title)};
+  }
   Sourced lane() const { return known_or_guessed(GBps(model_->link), GBps(needed_ > 12 ? 25 : 14.0625), GBps(needed_ > 12 ? 50 : 25)); }
 
   // One switch for GPUs that share a single bridge, one above it for those that several bridges join.
@@ -183,7 +186,7 @@ class SmiTreeBuilder {
                .bus_id = bus_id(i),
                .host = sockets_.of_gpu[i],
                .parent = parents_[i],
-               .pcie = pcie(),
+               .pcie = pcie_of(i),
                .has_gpu_element = true,
                .dev = static_cast<int>(i),
                .rank = static_cast<int>(i)};
@@ -266,6 +269,7 @@ class SmiTreeBuilder {
   DeviceTree tree_;
   const GpuModel* model_ = nullptr;
   bool named_ = false;
+  std::vector<const GpuModel*> own_ = {};  // by GPU, where the text names it
   std::optional<SourcedValue> gpus_named_;
   int needed_ = most_lanes;
   SmiSockets sockets_;

@@ -2,8 +2,10 @@
 // The texts of `nvidia-smi topo`, between reading them and building the machine.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "sources/device_tree.h"
@@ -30,13 +32,25 @@ struct SmiMatrix {
   std::string gpu = {};           // of `nvidia-smi -L`, if the text has that, too
   std::string gpu_source = {};
   bool several_models = false;
-  std::vector<std::string> peers = {};  // words of `topo -p2p`, row by row; empty if there is no such matrix
+  std::vector<std::pair<std::size_t, std::string>> names = {};  // of single GPUs, likewise
+  std::vector<std::string> peers = {};                          // words of `topo -p2p`, row by row; empty if there is no such matrix
   std::string peers_source = {};
   std::vector<std::string> unused = {};  // sentences about matrices that say nothing of ways
 };
 
 /// Reads the text. Errors name line and column: no header, an unknown word, a missing row or cell, a matrix that is not symmetric, two matrices.
 Result<SmiMatrix> read_smi(std::string_view text, const std::string& filename);
+
+/// The number and name in a line of `nvidia-smi -L`: "GPU 0: NVIDIA L40S (UUID: ...)"; none of other lines.
+std::optional<std::pair<std::size_t, std::string>> gpu_line(std::string_view line);
+
+/// The GPUs by the text's own names.
+struct NamedGpus {
+  std::vector<const GpuModel*> own;  // by GPU; null where it has no name, or none that is known
+  const GpuModel* model = nullptr;   // stands for all: of several one that may not reach others over PCIe, else the slowest
+  std::vector<std::string> warnings = {};
+};
+NamedGpus named_gpus(const SmiMatrix& matrix);
 
 /// The NUMA nodes or sockets of the GPUs, by words and numbers together.
 struct SmiSockets {

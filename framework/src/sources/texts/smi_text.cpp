@@ -78,12 +78,11 @@ class SmiReader {
 
   // "GPU 0: NVIDIA L40S (UUID: ...)", as `nvidia-smi -L` writes it, tells what the matrix does not.
   void note_name(std::string_view line, std::size_t start) {
-    const auto colon = line.find(": ");
-    const auto end = line.find(" (UUID");
-    if (!line.starts_with("GPU ") || colon == std::string_view::npos || end == std::string_view::npos || end < colon) return;
-    const std::string name{line.substr(colon + 2, end - colon - 2)};
-    if (!matrix_.gpu.empty() && matrix_.gpu != name) matrix_.several_models = true;
-    matrix_.gpu = name;
+    const auto named = gpu_line(line);
+    if (!named) return;
+    if (!matrix_.gpu.empty() && matrix_.gpu != named->second) matrix_.several_models = true;
+    matrix_.gpu = named->second;
+    if (matrix_.names.size() < most_matrix_devices) matrix_.names.push_back(*named);
     matrix_.gpu_source = fmt::format("{}:{}", filename_, locate(text_, start, filename_).line);
   }
 

@@ -183,6 +183,23 @@ TEST(LaterReports, OneOfEightThatLostAllItsLinksIsNamedWithWhatItCosts) {
   EXPECT_FALSE(best_gpus(machine, 4).contains(2));
 }
 
+// `nvidia-smi -L` beside the matrix names each GPU: an RTX 4090 and an A6000 in one workstation; a name that no table has is said.
+TEST(LaterReports, MixedAndUnknownModelsAreSaidAndKeepTheirOwnPcie) {
+  const auto two = [](const std::string& first, const std::string& second) {
+    auto imported = import_smi(
+        "GPU 0: " + first + " (UUID: GPU-1)\nGPU 1: " + second + " (UUID: GPU-2)\nGPU0 GPU1 CPU Affinity\nGPU0 X PHB 0-3\nGPU1 PHB X 0-3\n", "x.txt");
+    EXPECT_TRUE(imported) << describe(imported.error());
+    return *std::move(imported);
+  };
+  const auto mixed = two("NVIDIA RTX PRO 6000 Blackwell Workstation Edition", "NVIDIA RTX A6000");
+  EXPECT_EQ(mixed.warnings.front(), "x.txt:2: the GPUs are of different models: PCIe is each one's own, all else that of RTX A6000");
+  EXPECT_NEAR(mixed.topology.links().front().bandwidth.gbps(), 63.015, 0.001);
+  EXPECT_NEAR(width(mixed.topology, 0, 1), 31.508, 0.001);
+  EXPECT_FALSE(testing::reaches(two("NVIDIA RTX A6000", "NVIDIA GeForce RTX 4090").topology, 0, 1));
+  EXPECT_EQ(two("NVIDIA Thor", "NVIDIA Thor").warnings.front(),
+            "x.txt:2: 'NVIDIA Thor' is not in the table of GPUs (--machine gpu=... names one like it)");
+}
+
 // What amd-smi says of a link is read where nothing names the GPU, and is said where the table of GPUs knows better.
 TEST(LaterReports, BandwidthsOfAmdSmiAreReadOrSaidToDiffer) {
   const std::string text =
