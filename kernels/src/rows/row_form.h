@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "p2plab/detail/row_sharing.h"
 #include "p2plab/schedule/payload.h"
 
 namespace p2plab {
@@ -19,19 +20,6 @@ inline RowForm row_form(std::int64_t hidden, DataType type, std::uint32_t thread
   const auto slots = (vectors + threads - 1) / threads;
   const bool whole = hidden % elements == 0;
   return {.slots = whole && slots <= most ? static_cast<int>(slots) : 0, .whole = whole};
-}
-
-/// Blocks of a cluster that share a row of so many vectors, a vector to a thread; 1 where there is no use in it, or a row is too long.
-struct RowSharing {
-  int blocks = 1;
-  std::uint32_t threads = 128;  // of a block
-};
-inline RowSharing row_sharing(std::int64_t vectors) {
-  RowSharing sharing;
-  constexpr int most_blocks = 8;  // that every GPU with clusters takes
-  const auto blocks = (vectors + sharing.threads - 1) / sharing.threads;
-  if (blocks > 1 && blocks <= most_blocks) sharing.blocks = static_cast<int>(blocks);
-  return sharing;
 }
 
 /// So many blocks that share rows there may be to a multiprocessor; more do not gain (kernels/decisions/010).

@@ -15,6 +15,7 @@
 #include "compile/packet_waves.h"
 #include "engine/engine.h"
 #include "p2plab/detail/named.h"
+#include "p2plab/detail/row_sharing.h"
 #include "p2plab/program/epilogue.h"
 #include "p2plab/program/packet_wire.h"
 
@@ -163,11 +164,8 @@ Result<SimResult> simulate_as_it_is(const Topology& topology, const Routes& rout
 Seconds epilogue_time(const Program& program, const Profile& profile) {
   if (!program.epilogue || program.payload.elements == 0) return Seconds{0};
   constexpr std::int64_t most_blocks = packet_threads / packet_threads_of_multiprocessor;
-  // Where rows are few, clusters share them, a vector of 16 bytes to each of a block's 128 threads.
-  constexpr std::int64_t vectors_of_block = 128;
-  constexpr std::int64_t most_blocks_of_row = 8;
-  const auto row = program.epilogue->hidden * size_of(program.payload.type);
-  const auto of_row = std::clamp<std::int64_t>(row / 16 / vectors_of_block, 1, most_blocks_of_row);
+  // Where rows are few, blocks share them.
+  const auto of_row = row_sharing(program.epilogue->hidden * size_of(program.payload.type) / 16).blocks;
   const auto blocks = std::clamp<std::int64_t>(rows_of(*program.epilogue, program.payload) * of_row, 1, most_blocks);
   const auto traffic = traffic_of(*program.epilogue, program.payload);
   Seconds rows{0};
