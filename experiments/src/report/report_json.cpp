@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "p2plab/detail/csv.h"
 #include "p2plab/report/report.h"
 #include "report/json_number.h"
 #include "report/row_json.h"
@@ -111,10 +112,7 @@ Json provenance_json(const Provenance& from) {
 std::string csv_field(const Json& value) {
   if (value.is_null()) return "";
   const auto text = value.is_string() ? value.get<std::string>() : value.dump();
-  if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return quoted + '"';
+  return text.find_first_of(",\"\n\r") == std::string::npos ? text : csv_quoted(text);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "p2plab/detail/csv.h"
 #include "p2plab/detail/named.h"
 #include "p2plab/experiment/gallery.h"
 #include "report/text_table.h"
@@ -87,12 +88,6 @@ class TableText {
   const std::string* machine_ = nullptr;
 };
 
-std::string csv_text(const std::string& text) {
-  std::string quoted = "\"";
-  for (const char c : text) quoted += c == '"' ? std::string{"\"\""} : std::string{c};
-  return quoted + '"';
-}
-
 }  // namespace
 
 std::string order_sentence(const GalleryOrderRow& row) {
@@ -153,10 +148,10 @@ std::string to_json(const GalleryReport& report) {
 std::string to_csv(const GalleryReport& report) {
   std::string text = "machine,profile,figure,kind,unit,size_bytes,way,published,predicted,predicted_low,predicted_high,error_pct,by,fitted,note\n";
   for (const auto& row : report.rows) {
-    text += fmt::format("{},{},{},{},{},{},{},{:g},{:g},{:g},{:g},{:.2f},{},{},{}\n", csv_text(row.machine), csv_text(row.profile),
-                        csv_text(row.figure.name), kind_of(row.figure), to_name<Unit>(row.figure.unit, units), row.figure.size.count(),
+    text += fmt::format("{},{},{},{},{},{},{},{:g},{:g},{:g},{:g},{:.2f},{},{},{}\n", csv_quoted(row.machine), csv_quoted(row.profile),
+                        csv_quoted(row.figure.name), kind_of(row.figure), to_name<Unit>(row.figure.unit, units), row.figure.size.count(),
                         row.figure.way.name, row.figure.published, row.predicted.value, row.predicted.low, row.predicted.high, row.error_pct(),
-                        csv_text(row.predicted.by), row.figure.fitted, csv_text(row.figure.note));
+                        csv_quoted(row.predicted.by), row.figure.fitted, csv_quoted(row.figure.note));
   }
   return text;
 }

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "p2plab/detail/csv.h"
+
 namespace p2plab {
 
 namespace {
@@ -86,9 +88,7 @@ std::string to_csv(const Utilisation& heatmap) {
     text += fmt::format(",{:.3f}", microseconds(to_seconds(heatmap.makespan)) * static_cast<double>(c) / static_cast<double>(width));
   }
   for (std::size_t r = 0; r < heatmap.names.size(); ++r) {
-    std::string name;
-    for (const char letter : heatmap.names[r]) name += letter == '"' ? std::string("\"\"") : std::string(1, letter);
-    text += fmt::format("\n\"{}\"", name);
+    text += "\n" + csv_quoted(heatmap.names[r]);
     for (std::size_t c = 0; c < width; ++c) text += fmt::format(",{:.4f}", heatmap.busy[r * width + c]);
   }
   return text + "\n";
