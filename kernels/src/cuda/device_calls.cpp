@@ -76,12 +76,6 @@ Result<int> device_of(void* stream) {
   return device;
 }
 
-Result<bool> capturing(void* stream) {
-  auto status = cudaStreamCaptureStatusNone;
-  if (auto done = cuda::check(cudaStreamIsCapturing(handle(stream), &status), "ask whether a stream is captured"); !done) return done.error();
-  return status == cudaStreamCaptureStatusActive;
-}
-
 Result<std::uint64_t> capture_of(void* stream) {
   auto status = cudaStreamCaptureStatusNone;
   unsigned long long number = 0;

@@ -66,7 +66,6 @@ Current::Current(int) : status_(backend::not_built("the runtime for GPUs")) {}
 Current::~Current() = default;
 void begin_thread(int) {}
 Result<int> device_of(void*) { return backend::not_built("the runtime for GPUs"); }
-Result<bool> capturing(void*) { return backend::not_built("the runtime for GPUs"); }
 Result<std::uint64_t> capture_of(void*) { return backend::not_built("the runtime for GPUs"); }
 Status synchronize(int) { return backend::not_built("the runtime for GPUs"); }
 Result<std::shared_ptr<void>> allocate(int, Bytes) { return backend::not_built("the runtime for GPUs"); }

@@ -46,7 +46,6 @@ class Current {
 void begin_thread(int device);
 /// The GPU that a stream is of; of the streams that each GPU has by itself, the current one.
 Result<int> device_of(void* stream);
-Result<bool> capturing(void* stream);
 /// The number of the capture that a stream is in; 0: none.
 Result<std::uint64_t> capture_of(void* stream);
 

@@ -141,17 +141,17 @@ Result<bool> Engine::run_in_pieces(int rank, const Call& call, const DeviceBuffe
 // Calls of one communicator run one after another, whatever streams they are put on. What a capture holds is in the order of its own stream.
 Status Engine::keep_order(Side& side, void* stream) {
   if (side.used && side.last_stream == stream) return {};
-  const auto now = device::capturing(stream);
+  const auto now = device::capture_of(stream);
   if (!now) return now.error();
   // On a stream of another GPU the kernel would run there, beside that GPU's rank, and wait for itself. While a stream is captured CUDA does not say.
-  const auto of = *now ? Result<int>{side.device} : device::device_of(stream);
+  const auto of = *now != 0 ? Result<int>{side.device} : device::device_of(stream);
   if (!of) return of.error();
   if (*of != side.device)
     return Error{ErrorCode::invalid_input, fmt::format("the stream is one of GPU {}, and this rank works on GPU {}", *of, side.device)};
-  if (side.used && !*now) {
-    const auto before = device::capturing(side.last_stream);
+  if (side.used && *now == 0) {
+    const auto before = device::capture_of(side.last_stream);
     if (!before) return before.error();
-    if (!*before) {
+    if (*before == 0) {
       if (auto done = side.order->after(side.last_stream, stream); !done) return done;
     }
   }

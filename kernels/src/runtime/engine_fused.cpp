@@ -106,9 +106,9 @@ Result<std::uint64_t> Engine::room_for(int rank, Bytes size, void* stream) {
   const std::lock_guard lock(making_room_);
   const auto address = [&] { return reinterpret_cast<std::uint64_t>(here_.at(rank).sums.back().get()); };
   if (sums_size_ >= size) return address();
-  const auto captured = stream == nullptr ? Result<bool>{false} : device::capturing(stream);
-  if (!captured) return captured.error();
-  if (*captured)
+  const auto capture = stream == nullptr ? Result<std::uint64_t>{0} : device::capture_of(stream);
+  if (!capture) return capture.error();
+  if (*capture != 0)
     return Error{.code = ErrorCode::invalid_input,
                  .message = "the memory between the sums and the epilogue must be there before a capture",
                  .notes = {"prepare the call (p2plab_prepare_fused), or make one of this size outside first"}};
