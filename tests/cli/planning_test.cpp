@@ -24,6 +24,7 @@ TEST(Plan, ADeadlineGivesTheBestPlanSoFarAndItsGap) {
   const auto former = p2plab("plan --topology mi250x --collective all_gather --algorithm forest --profile ideal --deadline 0");
   EXPECT_EQ(former.exit, 0);
   EXPECT_EQ(former.err, "warning: --deadline is now called --time-limit\n");
+  EXPECT_EQ(p2plab("plan --topology mi250x --deadline 0 --time-limit 1").exit, 2);
 }
 
 TEST(PlanCommand, JsonHasTheFixedKeysAndARingOnAnHgxMovesTwoTimesSevenEighths) {

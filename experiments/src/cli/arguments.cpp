@@ -173,7 +173,7 @@ void add_memory_limit(CLI::App& app, LimitArguments& arguments) {
 void add_time_limit(CLI::App& app, LimitArguments& arguments, const std::string& what, const std::string& former) {
   app.add_option("--time-limit", arguments.time, what + ", in seconds or as in '500 ms' (0: the first result at hand)")->type_name("TIME");
   arguments.former_name = former;
-  if (!former.empty()) app.add_option(former, arguments.former_time)->group("")->excludes(app.get_option("--time-limit"));
+  if (!former.empty()) app.add_option(former, arguments.former_time)->group("");
 }
 
 namespace {
@@ -199,6 +199,8 @@ Result<std::optional<Seconds>> limits_from(const LimitArguments& arguments, Watc
     watch.limit_memory(*memory);
   }
   const bool former = !arguments.former_time.empty();
+  if (former && !arguments.time.empty())
+    return Error{ErrorCode::usage, fmt::format("{} is the former name of --time-limit: give one of them", arguments.former_name)};
   const auto& text = former ? arguments.former_time : arguments.time;
   if (former) std::cerr << fmt::format("warning: {} is now called --time-limit\n", arguments.former_name);
   if (text.empty()) return std::optional<Seconds>{};
