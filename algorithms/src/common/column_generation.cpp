@@ -11,6 +11,12 @@ namespace {
 
 constexpr int most_ways = 3000;  // far above what rings need; ends the search should offers never run dry
 
+double cost_of(const Way& way, const std::vector<double>& prices) {
+  double cost = 0;
+  for (const auto& use : way.uses) cost += use.amount * prices[use.resource];
+  return cost;
+}
+
 }  // namespace
 
 std::vector<PackedWay> pack(std::span<const double> capacities, const WaySource& cheapest, std::span<const Way> known, double enough) {
@@ -36,10 +42,7 @@ std::vector<PackedWay> pack(std::span<const double> capacities, const WaySource&
   for (int i = 0; i < most_ways && (ids.empty() || solve()); ++i) {
     if (!ids.empty() && program.objective() * unit >= enough) break;
     const auto way = cheapest(prices);
-    if (!way || way->uses.empty()) break;
-    double cost = 0;
-    for (const auto& use : way->uses) cost += use.amount * prices[use.resource];
-    if (cost > 1 - 1e-7) break;
+    if (!way || way->uses.empty() || cost_of(*way, prices) > 1 - 1e-7) break;
     add(*way);
   }
   std::vector<PackedWay> packed;

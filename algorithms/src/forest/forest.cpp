@@ -5,6 +5,7 @@
 // all_reduce: up and then down. Trees grow level by level, so they are as low as the greedy order finds.
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <numeric>
 
@@ -164,6 +165,31 @@ class ForestPlanner final : public Planner {
     return weights;
   }
 
+  // Goes along the trees of a root that lead one way, beside those that lead the other way. Weights count in lots of (all in-trees) x (all
+  // out-trees), so that both divide; no trees have no end.
+  class OneWay {
+   public:
+    OneWay(const std::vector<const ForestTree*>& trees, const std::vector<const ForestTree*>& others) : trees_(trees) {
+      if (trees.empty()) return;
+      lot_ = std::lcm(copies_of(trees), others.empty() ? 1 : copies_of(others)) / copies_of(trees);
+      left_ = trees.front()->count * lot_;
+    }
+    bool over() const { return at_ == trees_.size(); }
+    const ForestTree* tree() const { return trees_.empty() ? nullptr : trees_[at_]; }
+    std::int64_t left() const { return left_; }
+    void take(std::int64_t weight) {
+      if (trees_.empty()) return;
+      left_ -= weight;
+      if (left_ == 0 && ++at_ < trees_.size()) left_ = trees_[at_]->count * lot_;
+    }
+
+   private:
+    const std::vector<const ForestTree*>& trees_;
+    std::int64_t lot_ = 1;
+    std::int64_t left_ = std::numeric_limits<std::int64_t>::max();
+    std::size_t at_ = 0;
+  };
+
   // Pairs the trees of each root; where their numbers differ, the larger is divided.
   static std::vector<ForestPiece> pieces_of(const Topology& topology, const DataFlow& flow, const Forest& in, const Forest& out) {
     std::map<int, std::pair<std::vector<const ForestTree*>, std::vector<const ForestTree*>>> by_root;
@@ -173,21 +199,13 @@ class ForestPlanner final : public Planner {
     const auto blocks = blocks_by_root(flow, topology.ranks());
     for (const auto& [root, both] : by_root) {
       const auto block = blocks[topology.rank_of(NodeId{root})->index()];
-      const auto& [ups, downs] = both;
-      // Weights count in lots of (all in-trees) x (all out-trees) of the root, so that both divide.
-      const auto up_lot = ups.empty() ? 1 : std::lcm(copies_of(ups), downs.empty() ? 1 : copies_of(downs)) / copies_of(ups);
-      const auto down_lot = downs.empty() ? 1 : std::lcm(copies_of(downs), ups.empty() ? 1 : copies_of(ups)) / copies_of(downs);
-      std::size_t u = 0;
-      std::size_t d = 0;
-      std::int64_t up_left = ups.empty() ? 0 : ups[0]->count * up_lot;
-      std::int64_t down_left = downs.empty() ? 0 : downs[0]->count * down_lot;
-      while (u < ups.size() || d < downs.size()) {
-        const auto weight = ups.empty() ? down_left : (downs.empty() ? up_left : std::min(up_left, down_left));
-        pieces.push_back({block, weight, ups.empty() ? nullptr : ups[u], downs.empty() ? nullptr : downs[d]});
-        up_left -= weight;
-        down_left -= weight;
-        if (!ups.empty() && up_left == 0 && ++u < ups.size()) up_left = ups[u]->count * up_lot;
-        if (!downs.empty() && down_left == 0 && ++d < downs.size()) down_left = downs[d]->count * down_lot;
+      OneWay up(both.first, both.second);
+      OneWay down(both.second, both.first);
+      while (!up.over() || !down.over()) {
+        const auto weight = std::min(up.left(), down.left());
+        pieces.push_back({block, weight, up.tree(), down.tree()});
+        up.take(weight);
+        down.take(weight);
       }
     }
     return pieces;

@@ -37,7 +37,7 @@ std::string times_text(double factor) { return factor < 10 ? fmt::format("{:.2f}
 
 // The interval is left out where it is narrower than what is printed.
 std::string times_text(const Ratio& ratio) {
-  const auto text = times_text(ratio.value);
+  auto text = times_text(ratio.value);
   if (!ratio.low) return text;
   auto low = times_text(*ratio.low);
   const auto high = times_text(*ratio.high);

@@ -110,6 +110,14 @@ std::string variable(const char* name) {
   return text == nullptr ? std::string{} : std::string{text};
 }
 
+// What a run's folder holds from its beginning.
+std::vector<Attachment> files_of(const Inputs& inputs, const Sweep& sweep, const std::vector<Attachment>& machines, const std::string& identity) {
+  std::vector<Attachment> files{{"run.json", description(inputs, sweep, machines, identity)}};
+  for (const auto& input : inputs.files) files.push_back({"inputs/" + input.name, input.text});
+  files.insert(files.end(), machines.begin(), machines.end());
+  return files;
+}
+
 }  // namespace
 
 Sharing sharing_by_environment() {
@@ -149,9 +157,7 @@ Result<RunFolder> RunFolder::open(const Options& options, const Sweep& sweep, st
   if (!locked(*owner, usual, false)) return busy;
   const auto machines = machines_of(sweep);
   const auto identity = identity_of(*inputs, machines, sweep.cells.size());
-  std::vector<Attachment> files{{"run.json", description(*inputs, sweep, machines, identity)}};
-  for (const auto& input : inputs->files) files.push_back({"inputs/" + input.name, input.text});
-  files.insert(files.end(), machines.begin(), machines.end());
+  const auto files = files_of(*inputs, sweep, machines, identity);
   const bool joins = options.sharing.shared && text_in(folder.folder_ + "/job") == options.sharing.job + identity;
   const bool same = text_in(folder.folder_ + "/identity") == identity && !folder.finished();
   if (!joins && (options.fresh || !same)) {

@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -46,11 +47,11 @@ class Running {
       const int found = poll(&ready, 1, static_cast<int>(left) + 1);
       if (found < 0 && errno == EINTR) continue;
       if (found <= 0) return Heard::nothing;
-      char text[4096];
-      const auto count = read(child_.output, text, sizeof text);
+      std::array<char, 4096> text{};
+      const auto count = read(child_.output, text.data(), text.size());
       if (count < 0 && errno == EINTR) continue;
       if (count <= 0) return Heard::closed;
-      buffer_.append(text, static_cast<std::size_t>(count));
+      buffer_.append(text.data(), static_cast<std::size_t>(count));
     }
   }
 
