@@ -44,7 +44,7 @@ class Bruck final : public Planner {
     }
     push_in_rounds(*flow, std::move(moves));
     return std::move(*flow).finish("bruck", *std::move(parameters), "peers 1, 2, 4, ... places away: ceil(log2 n) rounds for any n",
-                                   "use ring or tree, which only send between neighbours");
+                                   "use auto: tree, and ring where there is one, send between neighbours only");
   }
 
  private:

@@ -51,7 +51,7 @@ class HalvingDoubling final : public Planner {
     if (*form == "doubling") exchange_whole(*flow, cube);
     if (*form == "halving") push_in_rounds(*flow, halve_and_double(*flow, cube, kind));
     return std::move(*flow).finish("halving_doubling", *std::move(parameters), "partners differ in one bit of their number: log2 n rounds each way",
-                                   "use ring or tree, which only send between neighbours");
+                                   "use auto: tree, and ring where there is one, send between neighbours only");
   }
 
   static std::vector<ParameterInfo> known() {
@@ -81,7 +81,7 @@ class HalvingDoubling final : public Planner {
       halve(moves, cube, pieces, ++round);
     } else {
       for (int j = 0; j < cube.extras(); ++j)
-        moves.push_back({0, pieces[static_cast<std::size_t>(cube.core + j)].chunk, cube.at(cube.core + j), cube.at(j)});
+        moves.push_back({0, pieces[static_cast<std::size_t>(cube.core) + static_cast<std::size_t>(j)].chunk, cube.at(cube.core + j), cube.at(j)});
     }
     round += std::countr_zero(static_cast<unsigned>(cube.core)) + 1;
     if (kind != CollectiveKind::reduce_scatter) {

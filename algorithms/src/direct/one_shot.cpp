@@ -25,7 +25,8 @@ class OneShot final : public Planner {
     auto builder = Schedule::Builder::create(collective, topology.ranks());
     if (!builder) return std::move(builder).error();
     if (const auto missing = missing_path(*builder, *context.routes)) {
-      return no_path(topology, "one_shot", missing->first, missing->second, "use ring or tree, which only send between neighbours");
+      return no_path(topology, "one_shot", missing->first, missing->second,
+                     "use auto: tree, and ring where there is one, send between neighbours only");
     }
     // An in-place result overwrites an input that others still read: then only pushing first is right.
     const bool push = *mode == "push" || (context.in_place && collective.kind == CollectiveKind::all_reduce);

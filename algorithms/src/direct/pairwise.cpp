@@ -29,7 +29,7 @@ class Pairwise final : public Planner {
     alike ? turn(*flow, *alike, topology.ranks()) : push_in_rounds(*flow, sends(*flow, collective));
     return std::move(*flow).finish("pairwise", *std::move(parameters),
                                    "each block goes straight from sender to receiver, in round k to the member k places on",
-                                   "use ring or tree, which only send between neighbours");
+                                   "use auto: tree, and ring where there is one, send between neighbours only");
   }
 
  private:

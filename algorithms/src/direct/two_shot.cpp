@@ -39,7 +39,7 @@ class TwoShot final : public Planner {
       for (const auto& shard : shards) flow->transfer(shard.owner, collective.members, receivers(*flow, shard), shard.chunk);
     }
     return std::move(*flow).finish("two_shot", *std::move(parameters), "each member reduces its shard of the payload, then hands it to all receivers",
-                                   "use ring or tree, which only send between neighbours");
+                                   "use auto: tree, and ring where there is one, send between neighbours only");
   }
 
   static std::vector<ParameterInfo> known() {

@@ -62,7 +62,7 @@ TEST(OneShot, SaysWhichPathIsMissing) {
   ASSERT_FALSE(plan);
   EXPECT_EQ(describe(plan.error()),
             "error: one_shot sends from rank 0 to rank 2, but no path leads from gpu0 to gpu2 without passing another GPU\n"
-            "note: use ring or tree, which only send between neighbours\n");
+            "note: use auto: tree, and ring where there is one, send between neighbours only\n");
 }
 
 TEST(TwoShot, AllReduceMovesTheLeastBytesInTwoRoundsOrOneStep) {
