@@ -10,9 +10,9 @@
 
 namespace p2plab {
 
-/// 'text' in quotes for a message: at most 60 bytes of it, bytes that are not printable ASCII or valid UTF-8 written as \xNN.
+/// 'text' in quotes for a message: at most 60 bytes of it, bytes that are not printable ASCII or valid UTF-8 written in hexadecimal.
 std::string quoted(std::string_view text);
-/// The same. Without it a std::string would find std::quoted wherever <iomanip> is known.
+/// The same. Without it a std::string would find std::quoted wherever iomanip is known.
 inline std::string quoted(const std::string& text) { return quoted(std::string_view(text)); }
 
 /// The whole content of a file, or of a pipe such as /dev/stdin. Errors: io (not there, not readable, a folder), invalid_input (longer than `limit`).

@@ -19,8 +19,8 @@ struct Imported {
 
 /// Reads an NCCL topology file (NCCL_TOPO_DUMP_FILE, NCCL_TOPO_FILE; also RCCL's). NVLinks get their nominal data rate of one direction:
 /// 25 GB/s a lane (compute capability 6.x: 20, 8.6: 14.0625, from 10.0 on: 50), where NCCL calculates with less; xGMI links 46 GB/s
-/// (gfx90a: 50, gfx94x: 64). All NVSwitches of a server are one node, as in NCCL, and all of an NVLink domain of several servers. Several <gpu> in
-/// one <pci> are ranks that share a GPU's links. Where NVLinks join all GPUs, PCIe, hosts and NICs carry nothing and are left out; else PCIe links
+/// (gfx90a: 50, gfx94x: 64). All NVSwitches of a server are one node, as in NCCL, and all of an NVLink domain of several servers. Several `<gpu>` in
+/// one `<pci>` are ranks that share a GPU's links. Where NVLinks join all GPUs, PCIe, hosts and NICs carry nothing and are left out; else PCIe links
 /// get lanes times transfer rate, net of line coding, and NUMA nodes become sockets, joined at NCCL's figures for the CPU. GPUs come by host and
 /// rank; where no `gpu` elements are, they are known by their PCI class and come by bus id. Errors say what is missing; nothing in the file is ever
 /// expanded.

@@ -22,7 +22,7 @@ Utilisation utilisation(const SimResult& result, int columns);
 
 /// A line per resource: its name, then a number per column; the header holds the columns' beginnings in microseconds.
 std::string to_csv(const Utilisation& heatmap);
-/// The same as one <svg> element: time to the right, darker is busier, with each row's mean. At most 400 rows, the busiest.
+/// The same as one svg element: time to the right, darker is busier, with each row's mean. At most 400 rows, the busiest.
 std::string to_svg(const Utilisation& heatmap);
 
 }  // namespace p2plab
