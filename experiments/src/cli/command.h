@@ -28,6 +28,9 @@ inline CLI::App* add_command(CLI::App& parent, const std::string& name, const st
   return command;
 }
 
+/// Those of this program, in the order of --help.
+std::vector<Command> all_commands(CLI::App& app);
+
 Command run_command(CLI::App& parent);
 Command bench_command(CLI::App& parent);
 Command calibrate_command(CLI::App& parent);
