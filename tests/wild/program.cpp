@@ -52,7 +52,7 @@ std::optional<Outcome> Program::run(const std::vector<std::string>& words, const
   std::string text;
   for (const auto& word : {out.string(), err.string(), folder_.string(), std::string{"p2plab"}}) text += word + '\0';
   for (const auto& word : words) text += word + '\0';
-  const Request request{limits.address_space, limits.patience, static_cast<std::uint32_t>(text.size())};
+  const Request request{limits.address_space, limits.timeout, static_cast<std::uint32_t>(text.size())};
   Outcome outcome;
   if (write(requests_, &request, sizeof request) != static_cast<ssize_t>(sizeof request) ||
       write(requests_, text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||

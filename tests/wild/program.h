@@ -25,7 +25,7 @@ class Program {
  public:
   struct Limits {
     std::uint64_t address_space = 0;  // 0: none
-    std::uint32_t patience = 0;       // seconds
+    std::uint32_t timeout = 0;        // seconds
   };
   /// Files of commands lie in `folder`, where commands run.
   Program(const std::string& program, const std::string& server, std::filesystem::path folder);

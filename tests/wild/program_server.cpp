@@ -61,7 +61,7 @@ int begin(const Request& request, std::vector<char>& words, char** environment) 
     const rlimit limit{request.address_space, request.address_space};
     setrlimit(RLIMIT_AS, &limit);
   }
-  alarm(request.patience);
+  alarm(request.timeout);
   arguments.erase(arguments.begin(), arguments.begin() + before);
   const auto count = static_cast<int>(arguments.size());
   arguments.push_back(nullptr);

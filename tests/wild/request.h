@@ -13,7 +13,7 @@ constexpr int cannot_start = 125;
 /// Followed by `bytes` of words that end in zeros.
 struct Request {
   std::uint64_t address_space = 0;  // 0: no limit
-  std::uint32_t patience = 0;       // seconds until the copy is killed
+  std::uint32_t timeout = 0;        // seconds until the copy is killed
   std::uint32_t bytes = 0;
 };
 

@@ -45,7 +45,7 @@ int main(int count, char** arguments) {
   constexpr std::uint64_t gib = 1ULL << 30;
   // A sanitizer reserves terabytes of addresses, so there what is in memory counts alone. Clocks are looked at only where that is asked for:
   // elsewhere other tests run at the same time.
-  const p2plab::wild::Settings settings{.limits = {.address_space = sanitized ? 0 : 8 * gib, .patience = sanitized ? 600U : 60U},
+  const p2plab::wild::Settings settings{.limits = {.address_space = sanitized ? 0 : 8 * gib, .timeout = sanitized ? 600U : 60U},
                                         .memory = static_cast<std::int64_t>(4 * gib),
                                         .slack = std::getenv("P2PLAB_MACHINES") == nullptr ? 60
                                                  : sanitized                               ? 3

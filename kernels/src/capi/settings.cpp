@@ -119,7 +119,7 @@ Result<Settings> read_settings(const p2plab_config* config) {
   if (!is_time(all.timeout_seconds) || !is_time(all.join_seconds) || all.concurrent < 0 || all.concurrent > 64)
     return Error{ErrorCode::invalid_input, "timeout_seconds and join_seconds must be 0 or more, concurrent from 0 to 64"};
   if (all.join_seconds > 0) settings.gathering = Seconds{all.join_seconds};
-  if (all.timeout_seconds > 0) options.patience = Seconds{all.timeout_seconds};
+  if (all.timeout_seconds > 0) options.timeout = Seconds{all.timeout_seconds};
   const auto deadline = wait_limit(Seconds{all.deadline_seconds});
   if (!deadline) return deadline.error();
   options.deadline = *deadline;

@@ -126,14 +126,14 @@ bool HostTeam::advance(std::size_t number, Mover& mover, bool& moved) {
 // Waits until all workers are done; looks now and then whether any channel can still move.
 std::optional<Error> HostTeam::watch() {
   std::optional<Error> stall;
-  auto patience = std::chrono::milliseconds{5};
-  const std::chrono::milliseconds most_patience{options_.only ? 100 : 1000};  // others' processes may end at any time
+  auto pause = std::chrono::milliseconds{5};
+  const std::chrono::milliseconds most_pause{options_.only ? 100 : 1000};  // others' processes may end at any time
   std::unique_lock lock(mutex_);
-  while (!done_.wait_for(lock, patience, [&] { return running_ == 0; })) {
+  while (!done_.wait_for(lock, pause, [&] { return running_ == 0; })) {
     lock.unlock();
     if (!stall) stall = find_stall();
     if (stall) abort_.store(true, std::memory_order_relaxed);
-    patience = std::min(patience * 2, most_patience);
+    pause = std::min(pause * 2, most_pause);
     lock.lock();
   }
   return stall;
@@ -163,13 +163,13 @@ std::optional<Error> HostTeam::find_stall() {
       stuck = c;
   }
   if (!stuck) return std::nullopt;
-  const bool late = options_.patience.count() > 0 && now - last_change_ > options_.patience;
+  const bool late = options_.timeout.count() > 0 && now - last_change_ > options_.timeout;
   if (!blocked && !late) return std::nullopt;
   for (std::size_t c = 0; c < first.size(); ++c) {
     if (board_.read(c).packed != first[c].packed) return std::nullopt;
   }
   if (blocked) return describe_stall(*stuck, "no lane of any rank can advance; a program made by lowering a proved schedule cannot do that");
-  return describe_stall(*stuck, fmt::format("nothing moved anywhere for {:g} s", options_.patience.count()));
+  return describe_stall(*stuck, fmt::format("nothing moved anywhere for {:g} s", options_.timeout.count()));
 }
 
 Error HostTeam::describe_stall(std::size_t number, const std::string& why) const {

@@ -20,7 +20,7 @@ struct TeamOptions {
   int threads = 1;
   std::optional<Rank> only = std::nullopt;  // the other ranks' lanes run in other processes
   const std::atomic<bool>* stop = nullptr;  // ends a run early
-  Seconds patience{0};                      // end a run in which nothing moves anywhere for so long; zero: only one that can be proved to stand still
+  Seconds timeout{0};                       // end a run in which nothing moves anywhere for so long; zero: only one that can be proved to stand still
 };
 
 class HostTeam {

@@ -131,9 +131,9 @@ CallSlot* Recorder::at(std::uint64_t call, std::uint64_t& lap) const {
   auto& found = part<CallSlot>(calls_at)[(call - 1) & (calls_ - 1)];
   lap = lap_of(call - 1, calls_);
   // Its own thread may be at it, for a few stores.
-  constexpr int patience = 10'000;
+  constexpr int most_looks = 10'000;
   auto stamp = found.stamp.load(std::memory_order_acquire);
-  for (int i = 0; i < patience && stamp == (2 * call | 1); ++i) stamp = found.stamp.load(std::memory_order_acquire);
+  for (int i = 0; i < most_looks && stamp == (2 * call | 1); ++i) stamp = found.stamp.load(std::memory_order_acquire);
   return stamp == 2 * call ? &found : nullptr;
 }
 

@@ -126,7 +126,7 @@ class HostProcesses final : public Executor {
     std::atomic<bool> stop{false};
     const auto listening = session_.on_loss([&stop] { stop.store(true); });
     HostTeam team(parts.program, parts.memory, parts.board,
-                  {.threads = std::max(1, options.threads), .only = rank, .stop = &stop, .patience = parts.deadline});
+                  {.threads = std::max(1, options.threads), .only = rank, .stop = &stop, .timeout = parts.deadline});
     std::vector<Seconds> samples;
     RecordedRuns record(parts.program, parts.planner, options, session_);
     for (int run = 0; run < std::max(1, options.warmup + options.repeats); ++run) {

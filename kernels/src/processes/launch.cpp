@@ -82,13 +82,13 @@ Result<std::vector<Status>> run_processes(const LaunchOptions& options, const st
       auto socket = std::move((*ends)[static_cast<std::size_t>(r)].rank);
       members.clear();
       ends->clear();
-      SocketSession::Place place{.rank = r, .ranks = options.ranks, .patience = options.patience};
+      SocketSession::Place place{.rank = r, .ranks = options.ranks, .timeout = options.timeout};
       if (r == options.ranks - 1 && options.version_of_last_rank > 0) place.version = static_cast<std::uint16_t>(options.version_of_last_rank);
       live(std::move(socket), place, body);
     }
     if (process < 0) {
       for (const auto& member : members) kill(member.process, SIGKILL);
-      Hub(std::move(members), options.patience).serve();
+      Hub(std::move(members), options.timeout).serve();
       return Error{ErrorCode::io, fmt::format("cannot make a process for rank {}: {}", r, std::strerror(errno))};
     }
     Member member;
@@ -97,7 +97,7 @@ Result<std::vector<Status>> run_processes(const LaunchOptions& options, const st
     members.push_back(std::move(member));
   }
   ends->clear();
-  return Hub(std::move(members), options.patience).serve();
+  return Hub(std::move(members), options.timeout).serve();
 }
 
 }  // namespace p2plab

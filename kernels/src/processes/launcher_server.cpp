@@ -17,9 +17,9 @@ namespace p2plab::processes {
 
 namespace {
 
-constexpr int look_every = 100;        // milliseconds, for ranks that live but do not come
-constexpr int looks_until_lost = 20;   // two seconds in which this process ran and a rank's did not
-constexpr Seconds patience_to_end{5};  // a rank that was told to end has as long for it
+constexpr int look_every = 100;       // milliseconds, for ranks that live but do not come
+constexpr int looks_until_lost = 20;  // two seconds in which this process ran and a rank's did not
+constexpr Seconds timeout_of_end{5};  // a rank that was told to end has as long for it
 
 // Is the process stopped by a signal (SIGSTOP, SIGTTIN)? One that a debugger holds is not.
 bool is_stopped(int process) {
@@ -120,17 +120,17 @@ void Hub::lose(int rank, const std::string& why) {
 void Hub::look_for_late() {
   const auto now = Clock::now();
   // Ranks that do not even end when told so would keep the launcher for ever.
-  if (lost_ && now - lost_at_ > std::min(patience_, patience_to_end)) {
+  if (lost_ && now - lost_at_ > std::min(timeout_, timeout_of_end)) {
     for (const auto& member : members_) {
       if (!member.left && member.ours) kill(member.process, SIGKILL);
     }
   }
   for (const auto& [number, exchange] : exchanges_) {
-    if (lost_ || now - exchange.begun < patience_) continue;
+    if (lost_ || now - exchange.begun < timeout_) continue;
     for (std::size_t r = 0; r < members_.size(); ++r) {
       if (exchange.parts.contains(static_cast<int>(r))) continue;
       return lose(static_cast<int>(r),
-                  fmt::format("rank {} (process {}) lives but kept the others waiting for {:g} s", r, members_[r].process, patience_.count()));
+                  fmt::format("rank {} (process {}) lives but kept the others waiting for {:g} s", r, members_[r].process, timeout_.count()));
     }
   }
 }

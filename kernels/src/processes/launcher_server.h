@@ -24,7 +24,7 @@ struct Member {
 
 class Hub {
  public:
-  Hub(std::vector<Member> members, Seconds patience) : members_(std::move(members)), patience_(patience) {}
+  Hub(std::vector<Member> members, Seconds timeout) : members_(std::move(members)), timeout_(timeout) {}
 
   /// Serves until all ranks have left; what each said, or how it ended.
   std::vector<Status> serve();
@@ -48,7 +48,7 @@ class Hub {
   std::string stopped(int rank) const;
 
   std::vector<Member> members_;
-  Seconds patience_;
+  Seconds timeout_;
   std::map<std::uint32_t, Exchange> exchanges_;
   bool lost_ = false;
   Clock::time_point lost_at_ = {};

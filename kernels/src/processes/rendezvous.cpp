@@ -106,14 +106,14 @@ Result<std::unique_ptr<Session>> join(const Invitation& invitation, const JoinOp
   if (options.rank == 0) {
     auto listener = processes::listen_at(invitation.place());
     if (!listener) return std::move(listener).error();
-    server = std::make_unique<processes::RendezvousServer>(*std::move(listener), tcp, options.ranks, options.gathering, options.patience);
+    server = std::make_unique<processes::RendezvousServer>(*std::move(listener), tcp, options.ranks, options.gathering, options.timeout);
   }
   auto socket = processes::connect_to(invitation.place(), options.gathering);
   if (!socket) return std::move(socket).error();
   const auto machine = options.machine.empty() ? processes::machine_here() : options.machine;
   processes::SocketSession::Place place{.rank = options.rank,
                                         .ranks = options.ranks,
-                                        .patience = options.patience,
+                                        .timeout = options.timeout,
                                         .greeting = processes::greeting(options.ranks, machine),
                                         .files_by_name = tcp};
   if (options.version > 0) place.version = static_cast<std::uint16_t>(options.version);

@@ -92,20 +92,20 @@ Result<FileDescriptor> listen_at(const std::string& name) {
   return listener;
 }
 
-Result<FileDescriptor> connect_to(const std::string& name, Seconds patience) {
+Result<FileDescriptor> connect_to(const std::string& name, Seconds timeout) {
   if (const auto text = tcp_address(name)) {
     const auto at = TcpAddress::parse(*text);
-    return at ? connect_to(*at, patience) : Result<FileDescriptor>{at.error()};
+    return at ? connect_to(*at, timeout) : Result<FileDescriptor>{at.error()};
   }
   const auto [address, size] = address_of(name);
-  const auto until = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(patience.count()));
+  const auto until = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(timeout.count()));
   while (true) {
     auto socket = unix_socket();
     if (socket.get() < 0) return Error{ErrorCode::io, fmt::format("cannot make a socket: {}", std::strerror(errno))};
     if (connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), size) == 0) return socket;
     if (Clock::now() >= until) {
       return Error{ErrorCode::device_failure,
-                   fmt::format("rank 0 did not come within {:g} s", patience.count()),
+                   fmt::format("rank 0 did not come within {:g} s", timeout.count()),
                    std::nullopt,
                    {"all ranks must run on one machine, in one network namespace, for one user"}};
     }
@@ -113,13 +113,8 @@ Result<FileDescriptor> connect_to(const std::string& name, Seconds patience) {
   }
 }
 
-RendezvousServer::RendezvousServer(FileDescriptor listener, bool tcp, int ranks, Seconds gathering, Seconds patience)
-    : listener_(std::move(listener)),
-      tcp_(tcp),
-      ranks_(ranks),
-      gathering_(gathering),
-      patience_(patience),
-      members_(static_cast<std::size_t>(ranks)) {
+RendezvousServer::RendezvousServer(FileDescriptor listener, bool tcp, int ranks, Seconds gathering, Seconds timeout)
+    : listener_(std::move(listener)), tcp_(tcp), ranks_(ranks), gathering_(gathering), timeout_(timeout), members_(static_cast<std::size_t>(ranks)) {
   thread_ = std::thread([this] { serve(); });
 }
 
@@ -136,7 +131,7 @@ void RendezvousServer::serve() {
   if (!refusal_.empty()) return turn_away();
   std::vector<Member> members;
   for (auto& member : members_) members.push_back(*std::move(member));
-  Hub(std::move(members), patience_).serve();
+  Hub(std::move(members), timeout_).serve();
 }
 
 bool RendezvousServer::all_here() const {

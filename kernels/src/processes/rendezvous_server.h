@@ -20,8 +20,8 @@ namespace p2plab::processes {
 
 /// A socket that listens at a place: a Unix socket under a name of this machine's, or "tcp/" and an address. Errors: io.
 Result<FileDescriptor> listen_at(const std::string& place);
-/// A connection to it, trying until `patience` has passed. Errors: device_failure.
-Result<FileDescriptor> connect_to(const std::string& place, Seconds patience);
+/// A connection to it, trying until `timeout` has passed. Errors: device_failure.
+Result<FileDescriptor> connect_to(const std::string& place, Seconds timeout);
 /// The address in a place that is one of TCP.
 std::optional<std::string> tcp_address(const std::string& place);
 
@@ -33,7 +33,7 @@ std::string greeting(int ranks, const std::string& machine);
 class RendezvousServer {
  public:
   /// `tcp`: the listener is one of TCP, where nothing is known of who connects but what they say.
-  RendezvousServer(FileDescriptor listener, bool tcp, int ranks, Seconds gathering, Seconds patience);
+  RendezvousServer(FileDescriptor listener, bool tcp, int ranks, Seconds gathering, Seconds timeout);
   /// Waits until everybody has left.
   ~RendezvousServer();
   RendezvousServer(const RendezvousServer&) = delete;
@@ -62,7 +62,7 @@ class RendezvousServer {
   bool tcp_;
   int ranks_;
   Seconds gathering_;
-  Seconds patience_;
+  Seconds timeout_;
   std::vector<std::optional<Member>> members_;
   std::vector<Stranger> strangers_;
   std::set<int> came_;

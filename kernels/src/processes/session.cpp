@@ -69,7 +69,7 @@ Result<SocketSession::Parts> SocketSession::exchange(Message mine) {
   std::unique_lock lock(mutex_);
   // The launcher sees who is late; this limit is for a launcher that does not.
   const auto complete = [&] { return lost_ || arrived_[mine.number].size() == static_cast<std::size_t>(place_.ranks); };
-  if (!changed_.wait_for(lock, 2 * place_.patience, complete)) return Error{ErrorCode::device_failure, "the launcher of this job does not answer"};
+  if (!changed_.wait_for(lock, 2 * place_.timeout, complete)) return Error{ErrorCode::device_failure, "the launcher of this job does not answer"};
   auto parts = std::move(arrived_[mine.number]);
   arrived_.erase(mine.number);
   if (parts.size() < static_cast<std::size_t>(place_.ranks)) return *lost_;

@@ -16,7 +16,7 @@ class SocketSession final : public Session {
   struct Place {
     int rank = 0;
     int ranks = 1;
-    Seconds patience{30};
+    Seconds timeout{30};
     std::uint16_t version = protocol_version;
     std::string greeting = {};
     bool files_by_name = false;  // the socket carries no open files: others open them by their names (tcp.h)

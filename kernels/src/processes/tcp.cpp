@@ -28,9 +28,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr char welcome = 'p';                 // the first byte that whoever is taken in hears
-constexpr std::size_t longest_host = 60;      // so that an address fits into a unique id
-constexpr timeval patience_with_parts{1, 0};  // for the rest of a message whose beginning is there
+constexpr char welcome = 'p';              // the first byte that whoever is taken in hears
+constexpr std::size_t longest_host = 60;   // so that an address fits into a unique id
+constexpr timeval timeout_of_parts{1, 0};  // for the rest of a message whose beginning is there
 
 using Found = std::unique_ptr<addrinfo, void (*)(addrinfo*)>;
 
@@ -144,15 +144,15 @@ FileDescriptor accept_at(int listener) {
   FileDescriptor socket{accept4(listener, nullptr, nullptr, SOCK_CLOEXEC)};
   if (socket.get() < 0) return {};
   set(socket.get(), IPPROTO_TCP, TCP_NODELAY, 1);
-  set(socket.get(), SOL_SOCKET, SO_RCVTIMEO, patience_with_parts);
-  set(socket.get(), SOL_SOCKET, SO_SNDTIMEO, patience_with_parts);
+  set(socket.get(), SOL_SOCKET, SO_RCVTIMEO, timeout_of_parts);
+  set(socket.get(), SOL_SOCKET, SO_SNDTIMEO, timeout_of_parts);
   return send(socket.get(), &welcome, 1, MSG_NOSIGNAL) == 1 ? std::move(socket) : FileDescriptor{};
 }
 
-Result<FileDescriptor> connect_to(const TcpAddress& address, Seconds patience) {
+Result<FileDescriptor> connect_to(const TcpAddress& address, Seconds timeout) {
   const auto found = resolve(address, 0);
   if (!found) return found.error();
-  const auto until = Clock::now() + std::chrono::duration_cast<Clock::duration>(patience);
+  const auto until = Clock::now() + std::chrono::duration_cast<Clock::duration>(timeout);
   while (true) {
     int last = 0;
     for (const auto* where = found->get(); where != nullptr; where = where->ai_next) {
@@ -162,7 +162,7 @@ Result<FileDescriptor> connect_to(const TcpAddress& address, Seconds patience) {
     }
     if (Clock::now() >= until || last == EPROTO) {
       return Error{ErrorCode::device_failure,
-                   fmt::format("rank 0 was not met at {} within {:g} s: {}", address.text(), patience.count(), why_not(last)),
+                   fmt::format("rank 0 was not met at {} within {:g} s: {}", address.text(), timeout.count(), why_not(last)),
                    std::nullopt,
                    {"all ranks must name the same address, one of rank 0's; one job meets there at a time"}};
     }

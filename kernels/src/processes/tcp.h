@@ -21,8 +21,8 @@ struct TcpAddress {
 Result<FileDescriptor> listen_at(const TcpAddress& address);
 /// Takes one who connected in, and tells them so. An empty one if they are gone already.
 FileDescriptor accept_at(int listener);
-/// A connection to who listens there and has taken us in, trying until `patience` has passed. Errors: device_failure.
-Result<FileDescriptor> connect_to(const TcpAddress& address, Seconds patience);
+/// A connection to who listens there and has taken us in, trying until `timeout` has passed. Errors: device_failure.
+Result<FileDescriptor> connect_to(const TcpAddress& address, Seconds timeout);
 
 /// What another process of this machine opens an open file by, for as long as this one keeps it open.
 std::string name_of_file(int file);

@@ -66,7 +66,7 @@ Result<const ReadyProgram*> AgreedPrograms::next(int rank, const Call& call, con
     if (must) {
       // No rank begins this call before the program is there, so all may use it from here on, whatever was agreed for others.
       if (!wait_for(lock, entry))
-        return Error{ErrorCode::device_failure, fmt::format("no program for {} within {:g} s", runtime::describe(call), options_.patience.count())};
+        return Error{ErrorCode::device_failure, fmt::format("no program for {} within {:g} s", runtime::describe(call), options_.timeout.count())};
       if (entry.stage == Stage::refused) return *entry.refusal;
       program = entry.program.get();
     }
@@ -86,7 +86,7 @@ const ReadyProgram* AgreedPrograms::usable(Lock& lock, const Call& call, std::ui
 }
 
 bool AgreedPrograms::wait_for(Lock& lock, const Entry& entry) {
-  return changed_.wait_for(lock, std::chrono::duration<double>(options_.patience.count()),
+  return changed_.wait_for(lock, std::chrono::duration<double>(options_.timeout.count()),
                            [&] { return entry.stage == Stage::ready || entry.stage == Stage::refused; });
 }
 

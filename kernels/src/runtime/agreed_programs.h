@@ -64,7 +64,7 @@ struct AgreementOptions {
   std::size_t most = 512;  // programs; no further ones are made by themselves
   Bytes most_bytes{
       std::int64_t{1} << 30};  // of a rank's parts of the calls that programs are made for by themselves: what they hold is a few times that
-  Seconds patience{60};        // how long a call may wait for its program
+  Seconds timeout{60};         // how long a call may wait for its program
 };
 
 class AgreedPrograms {

@@ -46,7 +46,7 @@ struct EngineOptions {
   bool recorded = false;                // calls may name a journal: CommunicatorOptions::recorded
   int most_blocks = 0;                  // of a call's kernels, so that they occupy at most so many multiprocessors; 0: as many as are fast
   Bytes most{std::int64_t{256} << 20};  // longer calls go in pieces of that size
-  Seconds patience{60};
+  Seconds timeout{60};
   Seconds deadline{0};                               // of kernels: CommunicatorOptions::deadline
   std::function<void(const std::string&)> say = {};  // fallbacks and what else a person should know
 };

@@ -80,7 +80,7 @@ Status Engine::begin(const std::vector<GpuPrograms::Here>& here) {
   std::erase_if(options_.prepare, [this](const Call& call) { return by_nccl(call); });
   const auto plans = [this](const Call& call) { return chooser_->choose(call, ranks_, machine_); };
   maker_ = std::make_unique<GpuPrograms>(*communicator_, session_.get(), ranks_, here, plans, options_.most_blocks);
-  programs_ = std::make_unique<AgreedPrograms>(session_.get(), *maker_, AgreementOptions{.ranks_here = ranks, .patience = options_.patience});
+  programs_ = std::make_unique<AgreedPrograms>(session_.get(), *maker_, AgreementOptions{.ranks_here = ranks, .timeout = options_.timeout});
   return options_.start_later ? Status{} : make_ready();
 }
 

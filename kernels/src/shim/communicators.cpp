@@ -19,7 +19,7 @@ namespace {
 
 constexpr double usual_wait = 20;  // seconds for programs to be ready
 constexpr double usual_join = 5;   // for all shims to meet, which have all just left the same call of NCCL
-constexpr double usual_patience = 60;
+constexpr double usual_timeout = 60;
 
 double setting(const char* variable, double usual) {
   const char* text = std::getenv(variable);
@@ -79,7 +79,7 @@ Runtime load() {
 p2plab_config config_of_shim() {
   p2plab_config config = P2PLAB_CONFIG;
   config.join_seconds = setting("P2PLAB_JOIN", usual_join);
-  config.timeout_seconds = setting("P2PLAB_TIMEOUT", usual_patience);
+  config.timeout_seconds = setting("P2PLAB_TIMEOUT", usual_timeout);
   config.serve_ready_only = one_order_of_sums() ? 0 : 1;
   config.start_later = 1;
   config.load_nccl = 0;

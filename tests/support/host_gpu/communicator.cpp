@@ -123,7 +123,7 @@ class Operation::Body {
   std::string run(Rank rank, const DeviceBuffers& buffers, std::uint64_t number) {
     const auto late = [&] { return stop_ ? std::string{"was left alone"} : "waited longer than " + wait_text(deadline_); };
     if (!wait(number - 1, &Steps::ended)) return late();
-    HostTeam team(program_, *memory_, *board_, {.only = rank, .stop = &stop_, .patience = deadline_});
+    HostTeam team(program_, *memory_, *board_, {.only = rank, .stop = &stop_, .timeout = deadline_});
     team.reset();
     const auto copy = [](void* to, const void* from, Bytes size) {
       if (size.count() > 0) std::memcpy(to, from, static_cast<std::size_t>(size.count()));

@@ -33,7 +33,7 @@ class FileDescriptor {
 };
 
 /// A rank's place in a job. All ranks make the same calls in the same order. Whatever keeps one rank from answering ends the call in an error on all
-/// others that names it: at once if its process has ended, after the job's patience if it lives but does not come.
+/// others that names it: at once if its process has ended, after the job's timeout if it lives but does not come.
 class Session {
  public:
   virtual ~Session() = default;
@@ -55,7 +55,7 @@ class Session {
 
 struct LaunchOptions {
   int ranks = 1;
-  Seconds patience{30};          // how long a living rank may keep the others waiting in one call
+  Seconds timeout{30};           // how long a living rank may keep the others waiting in one call
   int version_of_last_rank = 0;  // tests: what the last rank says its version of the protocol is; 0: the true one
 };
 

@@ -38,7 +38,7 @@ struct JoinOptions {
   int rank = 0;
   int ranks = 1;
   Seconds gathering{60};  // how long to wait for all ranks to come
-  Seconds patience{60};   // how long a rank may keep the others waiting later
+  Seconds timeout{60};    // how long a rank may keep the others waiting later
   int version = 0;        // tests: what this rank says its version of the protocol is; 0: the true one
   std::string machine{};  // tests: what this rank says its machine is; empty: the true one
 };

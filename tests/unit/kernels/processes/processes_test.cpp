@@ -202,7 +202,7 @@ TEST(KilledProcess, IsHeardOfByEveryListener) {
 }
 
 TEST(StoppedProcess, IsNamedWhenPatienceEndsAndIsNotLeftBehind) {
-  const auto outcomes = outcomes_of({.ranks = 3, .patience = Seconds{0.5}}, [](Session& session) -> Status {
+  const auto outcomes = outcomes_of({.ranks = 3, .timeout = Seconds{0.5}}, [](Session& session) -> Status {
     if (session.rank() == 1) raise(SIGSTOP);
     return session.barrier();
   });

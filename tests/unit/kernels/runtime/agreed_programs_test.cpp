@@ -210,7 +210,7 @@ TEST(AgreedPrograms, RanksOfOneProcessNeedNoSession) {
 
 // A rank that ends leaves the others with what is ready, and with the reason why there is no more.
 TEST(AgreedPrograms, ALostRankEndsWhatIsMadeAndNothingWaits) {
-  const auto outcomes = run_processes({.ranks = 2, .patience = Seconds{2}}, [](Session& session) -> Status {
+  const auto outcomes = run_processes({.ranks = 2, .timeout = Seconds{2}}, [](Session& session) -> Status {
     SlowMaker maker(3);
     const auto rank = session.rank();
     AgreedPrograms programs(&session, maker, {.ranks_here = {rank}});
