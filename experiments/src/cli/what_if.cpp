@@ -238,7 +238,7 @@ Status answer(const WhatIfArguments& arguments, Watch& watch) {
   if (!asked) questions = usual_questions(all.subject);
   if (!questions) return std::move(questions).error();
   for (const auto& question : *questions) {
-    auto found = what_if(all.subject, question);
+    auto found = what_if(all.subject, question, [&] { return watch.time_left(); });
     if (!found) return std::move(found).error();
     all.answers.push_back(*std::move(found));
     watch.keep([&watch, text = arguments.json ? json_of(all) : text_of(all, arguments.top)](const std::string&) { return watch.print(text); });

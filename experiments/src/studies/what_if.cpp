@@ -50,11 +50,12 @@ void keep(Answer& answer, const Subject& subject, const ChangedMachine& machine,
   answer.kept = sum;
 }
 
-void replan(Answer& answer, const Subject& subject, const Evaluator& evaluator) {
+void replan(Answer& answer, const Subject& subject, const Evaluator& evaluator, const TimeLeft& time_left) {
   Seconds sum{0};
   std::vector<std::string> algorithms;
   for (const auto& part : subject.parts) {
-    const auto evaluation = plan_one(evaluator, subject.replan, subject.collective, part.evaluation.program.payload, {.in_place = subject.in_place});
+    const PlanningOptions options{.in_place = subject.in_place, .time_limit = time_left ? time_left() : std::nullopt};
+    const auto evaluation = plan_one(evaluator, subject.replan, subject.collective, part.evaluation.program.payload, options);
     if (!evaluation) {
       answer.replanned_error = reason(evaluation.error());
       return;
@@ -107,7 +108,7 @@ Seconds Subject::time() const {
   return sum;
 }
 
-Result<Answer> what_if(const Subject& subject, const Question& question) {
+Result<Answer> what_if(const Subject& subject, const Question& question, const TimeLeft& time_left) {
   auto machine = change_machine(subject.topology, question.machine);
   if (!machine) return std::move(machine).error();
   auto profile = changed_profile(subject.profile, question);
@@ -115,7 +116,7 @@ Result<Answer> what_if(const Subject& subject, const Question& question) {
   const Evaluator evaluator(machine->topology, *profile);
   Answer answer{.what = question.text()};
   keep(answer, subject, *machine, evaluator);
-  replan(answer, subject, evaluator);
+  replan(answer, subject, evaluator, time_left);
   if (answer.kept && answer.replanned && *answer.kept < *answer.replanned) {
     answer.replanned = answer.kept;
     answer.algorithm = "the same plan";

@@ -2,6 +2,7 @@
 // What if a link were slower, lost or doubled, a GPU slower, a cost different: the plan as it is, and the plan made anew.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -56,8 +57,11 @@ struct Answer {
   std::string algorithm = {};  // what the new plans are, one name for each different one, or "the same plan"
 };
 
+/// What is left of the time, asked when there is something to plan; empty: all there is.
+using TimeLeft = std::function<std::optional<Seconds>()>;
+
 /// Errors: names and factors that are wrong. What cannot run or be planned on the changed machine is part of the answer.
-Result<Answer> what_if(const Subject& subject, const Question& question);
+Result<Answer> what_if(const Subject& subject, const Question& question, const TimeLeft& time_left = {});
 
 /// What is worth asking where nobody asked anything: the pair of nodes whose links were busiest at half, lost, and doubled, and the GPU nearest to
 /// it at half. Errors: those of the simulator.
