@@ -52,6 +52,20 @@ TEST(Compare, JoinsRowsThatAreAlikeAndCountsTheRest) {
   EXPECT_NEAR(comparison.verdicts()[0].mean.value, 1, 1e-12);  // 2 x and 1/2 x
 }
 
+// A verdict is of the rows that have times on both sides, not of all that are alike.
+TEST(Compare, CountsOnlyRowsThatHaveTimes) {
+  auto untimed = simulated("tree", MiB, 80);
+  untimed.prediction.reset();
+  untimed.measurement.samples.clear();
+  const auto a = report_of("a", {simulated("ring", MiB, 100), untimed, simulated("tree", KiB, 8)});
+  const auto b = report_of("b", {simulated("ring", MiB, 200), simulated("tree", MiB, 40)});
+  const auto comparison = compare(a, b);
+  ASSERT_EQ(comparison.rows.size(), 2);
+  ASSERT_EQ(comparison.verdicts().size(), 1);
+  EXPECT_EQ(comparison.verdicts()[0].rows, 1);
+  EXPECT_NEAR(comparison.verdicts()[0].mean.value, 2, 1e-12);
+}
+
 TEST(Compare, RowsOfDifferentClocksAreNotAlike) {
   const auto comparison = compare(report_of("a", {on("cuda", Clock::device, KiB, {1, 1})}), report_of("b", {on("cuda", Clock::simulated, KiB, {1})}));
   EXPECT_TRUE(comparison.rows.empty());
