@@ -171,8 +171,8 @@ class InfraReader {
     const auto to = ends(value["ep2"]);
     const auto scheme = value["scheme"].string();
     if (scheme == "many2many") {
-      for (const auto& a : from) {
-        for (const auto& b : to) join(prefix + a, prefix + b, link->second, value);
+      for (std::size_t i = 0; i < from.size() && !full_; ++i) {
+        for (std::size_t k = 0; k < to.size() && !full_; ++k) join(prefix + from[i], prefix + to[k], link->second, value);
       }
     } else if (scheme == "one2one") {
       if (from.size() != to.size() && !from.empty() && !to.empty())
@@ -191,6 +191,10 @@ class InfraReader {
 
   void join(const std::string& a, const std::string& b, std::size_t link, const ConfigValue& place) {
     if (a == b || full_) return;
+    if (++joins_ > 20 * most_parts) {
+      full_ = true;
+      return place.add_error(fmt::format("edges are named more than {} times", 20 * most_parts));
+    }
     const auto first = numbers_.find(a);
     const auto second = numbers_.find(b);
     if (first == numbers_.end() || second == numbers_.end()) {
@@ -254,7 +258,8 @@ class InfraReader {
       std::vector<std::string> longer;
       for (const auto& before : all) {
         for (const auto i : indices(element, component->count, place)) {
-          if (longer.size() > static_cast<std::size_t>(most_parts)) return {};
+          limit(longer.size(), "ends", place);
+          if (full_) return {};
           longer.push_back(fmt::format("{}{}{}.{}", before, before.empty() ? "" : ".", name, i));
         }
       }
@@ -282,6 +287,7 @@ class InfraReader {
   std::map<std::string, std::pair<std::string, std::int64_t>> instances_;  // device and how many
   std::unordered_map<std::string, std::size_t> numbers_;
   std::map<std::pair<std::size_t, std::size_t>, std::size_t> joined_;
+  std::int64_t joins_ = 0;  // also of what was joined before
   bool full_ = false;
 };
 

@@ -60,7 +60,13 @@ TEST(InfraGraph, MistakesHaveTheirPlaceAndTheNearestName) {
   EXPECT_NE(fault("device: server, count", "device: sever, count").find("did you mean 'server'"), std::string::npos);
   EXPECT_NE(fault("gigabits_per_second: 400", "gigabits_per_second: 0").find("must be above zero"), std::string::npos);
   EXPECT_NE(fault("cx7.port", "cx7").find("is a device, whose component must be named"), std::string::npos) << fault("cx7.port", "cx7");
-  EXPECT_NE(fault("count: 4, choice: xpu", "count: 199999, choice: xpu").find("more than 200000"), std::string::npos);
+  EXPECT_NE(fault("count: 4, choice: xpu", "count: 199999, choice: xpu").find("more than 200000 components"), std::string::npos);
+  const auto square = import_infragraph(
+      "devices:\n- {name: d, components: [{name: a, count: 5000, choice: xpu}, {name: b, count: 5000, choice: switch}], links: [{name: l}],\n"
+      "   edges: [{ep1: {component: a}, ep2: {component: b}, scheme: many2many, link: l}]}\ninstances: [{name: i, device: d, count: 1}]\n",
+      "square.yaml");  // 25 million edges
+  ASSERT_FALSE(square);
+  EXPECT_NE(describe(square.error()).find("more than 200000 edges"), std::string::npos) << describe(square.error());
 }
 
 // The blueprints of DGX give no bandwidth: the GPU's name does, or the question stands.
