@@ -65,8 +65,8 @@ int real(int (*function)(Declared...), Given... arguments) {
 
 /// NCCL's function with these arguments.
 int pass_on(const Collective& c);
-/// Begins a collective, or, in a group, keeps one that may be ours until the group ends: so a call counts the same whether its rank had to group it or
-/// not.
+/// Begins a collective, or, in a group, keeps one that may be ours until the group ends: so a call counts the same whether its rank had to group it
+/// or not.
 int call(const Collective& c);
 /// Begins what the outermost group of this thread held; the first result that is no success.
 int begin_held();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Topologies from what other programs write: NCCL's topology XML, InfraGraph, the texts of `nvidia-smi topo`, `rocm-smi --showtopo` and `amd-smi topology`.
+// Topologies from what other programs write: NCCL's topology XML, InfraGraph, the texts of `nvidia-smi topo`, `rocm-smi --showtopo` and `amd-smi
+// topology`.
 #pragma once
 
 #include <string>
