@@ -33,9 +33,7 @@ Seconds PlanEstimate::time(Bytes size) const {
 }
 
 PlanEstimate estimate(const Topology& topology, const Routes& routes, const Schedule& schedule) {
-  const auto busiest = bottleneck(topology, link_loads(topology, routes, schedule));
-  return {.seconds_per_byte = busiest.seconds_per_byte,
-          .busiest_is_link = busiest.is_link,
+  return {.seconds_per_byte = bottleneck(topology, link_loads(topology, routes, schedule)).seconds_per_byte,
           .latency = round_latency(topology, routes, schedule.collective()) * rounds(schedule)};
 }
 

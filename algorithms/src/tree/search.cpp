@@ -17,7 +17,8 @@ namespace {
 
 // What a hop costs beside the links' latency: a flag and a look at it, about 1 us on today's GPUs. Only compares trees with each other.
 constexpr double hop_overhead = 1e-6;
-constexpr int most_roots = 16;  // tried where any root will do
+constexpr int most_roots = 16;          // tried where any root will do
+constexpr std::size_t most_near = 128;  // members whose ways to all others are looked at
 
 class TreeFinder {
  public:
@@ -271,23 +272,19 @@ std::int64_t widest_neck(const Routes& routes, std::span<const Rank> members) {
   const auto width = [&](Rank a, Rank b) {
     return std::max(routes.bottleneck(routes.between(a, b)).bytes_per_second(), routes.bottleneck(routes.between(b, a)).bytes_per_second());
   };
-  // Prim's algorithm: the widest way out of the tree so far, again and again.
-  std::vector<std::int64_t> widest(members.size());
-  std::vector<bool> inside(members.size());
-  auto neck = std::numeric_limits<std::int64_t>::max();
-  std::size_t newest = 0;
-  for (std::size_t size = 1; size < members.size(); ++size) {
-    inside[newest] = true;
-    std::size_t next = members.size();
-    for (std::size_t m = 0; m < members.size(); ++m) {
-      if (inside[m]) continue;
-      widest[m] = std::max(widest[m], width(members[newest], members[m]));
-      if (next == members.size() || widest[m] > widest[next]) next = m;
-    }
-    neck = std::min(neck, widest[next]);
-    newest = next;
+  // A tree has an edge from the first member on, and one out of those that are as near to it as any (its server).
+  std::vector<std::int64_t> from_first;
+  for (const auto rank : members.subspan(1)) from_first.push_back(width(members[0], rank));
+  const auto nearest = std::ranges::max(from_first);
+  std::vector<Rank> near{members[0]};
+  std::vector<Rank> far;
+  for (std::size_t m = 1; m < members.size(); ++m) (from_first[m - 1] == nearest ? near : far).push_back(members[m]);
+  if (far.empty() || near.size() > most_near) return nearest;
+  std::int64_t out = 0;
+  for (const auto a : near) {
+    for (const auto b : far) out = std::max(out, width(a, b));
   }
-  return neck;
+  return std::min(nearest, out);
 }
 
 std::vector<Tree> find_trees(const Topology& topology, const Routes& routes, std::span<const Rank> members, const TreeTraffic& traffic,

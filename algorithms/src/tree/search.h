@@ -39,7 +39,7 @@ struct TreeOptions {
 std::vector<Tree> find_trees(const Topology& topology, const Routes& routes, std::span<const Rank> members, const TreeTraffic& traffic,
                              const TreeOptions& options);
 
-/// Bytes per second of the narrowest edge of any spanning tree, in its wider direction, are no more than this.
+/// Bytes per second of the narrowest edge of any spanning tree of two members or more, in its wider direction, are no more than this.
 std::int64_t widest_neck(const Routes& routes, std::span<const Rank> members);
 
 }  // namespace p2plab

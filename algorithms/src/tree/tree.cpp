@@ -43,10 +43,9 @@ class TreePlanner final : public Planner {
   // Over every edge of a tree, its narrowest one, too, goes all that the tree carries: at least half of the payload where there are two trees. Where
   // blocks go to all, those on the edge's two sides cross it in opposite directions.
   std::optional<Seconds> least_time(const Topology&, const Collective& collective, const PlanContext& context) const override {
-    constexpr std::size_t most_pairs = std::size_t{1} << 20;
     const auto traits = traits_of(collective.kind);
     const auto& members = collective.members;
-    if (!traits || (traits->blocks && !traits->everyone) || members.size() < 2 || members.size() * members.size() > most_pairs) return std::nullopt;
+    if (!traits || (traits->blocks && !traits->everyone) || members.size() < 2) return std::nullopt;
     if (!collective.silent.empty() || !collective.shares.empty()) return std::nullopt;
     const auto given = context.parameters.find("trees");
     const bool one = given != context.parameters.end() && given->second == "1" && !traits->blocks;

@@ -42,6 +42,11 @@ const PlanEstimate& KnownPlan::estimate(const Evaluator& evaluator) {
   return estimate_;
 }
 
+const Bottleneck& KnownPlan::busiest(const Evaluator& evaluator) {
+  loading_.run([&] { busiest_ = bottleneck(evaluator.topology(), link_loads(evaluator.topology(), evaluator.routes(), plan_->schedule)); });
+  return busiest_;
+}
+
 Result<std::shared_ptr<const ProvedPlan>> KnownPlan::proved(const Evaluator& evaluator, bool in_place) {
   proving_.run([&] { proved_ = evaluator.prove(plan_, in_place); });
   return *proved_;

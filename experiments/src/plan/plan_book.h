@@ -15,6 +15,7 @@
 #include "p2plab/experiment/evaluator.h"
 #include "p2plab/experiment/planning.h"
 #include "p2plab/plan/estimate.h"
+#include "p2plab/schedule/analysis.h"
 #include "plan/once.h"
 
 namespace p2plab {
@@ -42,6 +43,8 @@ class KnownPlan {
   const Plan& plan() const& { return *plan_; }
   const Plan& plan() && = delete;
   const PlanEstimate& estimate(const Evaluator& evaluator);
+  /// The busiest link, group or port, without the latencies of all routes that an estimate looks at.
+  const Bottleneck& busiest(const Evaluator& evaluator);
   /// Proved at the first call.
   Result<std::shared_ptr<const ProvedPlan>> proved(const Evaluator& evaluator, bool in_place);
   /// In the best form for the payload, which is looked for once.
@@ -56,6 +59,8 @@ class KnownPlan {
   std::shared_ptr<const Plan> plan_;
   Once estimating_;
   PlanEstimate estimate_;
+  Once loading_;
+  Bottleneck busiest_;
   Once proving_;
   std::optional<Result<std::shared_ptr<const ProvedPlan>>> proved_;
   std::mutex mutex_;

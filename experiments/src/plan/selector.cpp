@@ -22,7 +22,7 @@ namespace {
 constexpr double uneven_rounding = 0.01;
 constexpr std::int64_t tiny_chunk = 4096;       // bytes
 constexpr double rounding_of_latencies = 1e-6;  // in the model, at most
-constexpr std::size_t many_members = 256;
+constexpr std::size_t many_members = 64;
 constexpr std::size_t many_steps = 1 << 16;    // from here on it is worth asking whether a plan was weighed before
 constexpr std::size_t most_steps = 8'000'000;  // of a plan in large groups: its program takes gigabytes
 constexpr double worth_a_plan = 0.005;         // of large groups: what the best so far must still be above the bound
@@ -171,10 +171,10 @@ std::vector<Selector::Asked> Selector::in_turn(const Collective& collective, con
 bool Selector::beaten(KnownPlan& plan, Seconds best, const Payload& payload) const {
   const auto bytes = payload.size().count();
   if (bytes < tiny_chunk * static_cast<std::int64_t>(plan.plan().schedule.chunks().size())) return false;
-  const auto& estimate = plan.estimate(evaluator_);
+  const auto& busiest = plan.busiest(evaluator_);
   const auto& profile = evaluator_.profile();
-  const auto efficiency = estimate.busiest_is_link ? std::clamp(profile.link_efficiency, profile.copy_efficiency, 1.0) : 1.0;
-  return static_cast<double>(bytes) * estimate.seconds_per_byte * (1 - uneven_rounding) > best.count() * efficiency;
+  const auto efficiency = busiest.is_link ? std::clamp(profile.link_efficiency, profile.copy_efficiency, 1.0) : 1.0;
+  return static_cast<double>(bytes) * busiest.seconds_per_byte * (1 - uneven_rounding) > best.count() * efficiency;
 }
 
 // What takes longer can be neither the best nor the runner-up: plans of two planners are faster. Of large groups only the best is looked for.

@@ -14,8 +14,7 @@ inline constexpr Bytes usual_size = Bytes{16LL << 20};
 /// The payload through the busiest link, plus a latency for every round.
 struct PlanEstimate {
   double seconds_per_byte = 0;  // of the payload, at the busiest link, group or node limit
-  bool busiest_is_link = false;
-  Seconds latency{0};  // all rounds: that of the longest route between members, and a flag's
+  Seconds latency{0};           // all rounds: that of the longest route between members, and a flag's
 
   /// Sizes of 0 count as usual_size.
   Seconds time(Bytes size) const;
