@@ -12,6 +12,7 @@ LinearProgram::~LinearProgram() = default;
 void LinearProgram::add_row(double, std::span<const Term>, double) {}
 void LinearProgram::add_column(double, std::span<const Term>) {}
 void LinearProgram::set_bounds(int, double, double) {}
+void LinearProgram::stop_when(std::function<bool()>) {}
 bool LinearProgram::solve() { return false; }
 bool LinearProgram::infeasible() const { return false; }
 double LinearProgram::objective() const { return 0; }
