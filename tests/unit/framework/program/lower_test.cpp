@@ -16,6 +16,15 @@ Topology ring_of(int n) {
   return *std::move(builder).build();
 }
 
+Topology mesh_of(int n) {
+  Topology::Builder builder("mesh");
+  for (int i = 0; i < n; ++i) builder.add_node({.name = "gpu" + std::to_string(i)});
+  for (int i = 0; i < n; ++i) {
+    for (int j = 0; j < i; ++j) builder.add_duplex(NodeId{i}, NodeId{j}, LinkKind::nvlink, GBps(25), Seconds{1e-6});
+  }
+  return *std::move(builder).build();
+}
+
 // A ring all-gather by pushing: in round k, rank r passes on the block that it got k rounds ago.
 Schedule ring_all_gather(int n) {
   auto builder = *Schedule::Builder::create(make_collective(CollectiveKind::all_gather, n), n);
@@ -133,7 +142,9 @@ TEST(Lower, AProgramForEitherMemoryHasItsOwnAddressesAndTheOrderOfOne) {
     const auto machine = mesh_of(n);
     const Routes routes{machine};
     const auto schedule = pushed_all_reduce(n);
-    const auto proof = *verify(machine, routes, schedule, {.in_place = true});
+    const auto in_place = verify(machine, routes, schedule, {.in_place = true});
+    ASSERT_TRUE(in_place) << n << ": " << in_place.error().message;
+    const auto& proof = *in_place;
     for (const auto protocol : {Protocol::simple, Protocol::ll, Protocol::lamport, Protocol::ll128}) {
       const Payload payload{.elements = 5001, .type = DataType::float16};
       const auto plain = *lower(schedule, *verify(machine, routes, schedule), payload, {.protocol = protocol});
