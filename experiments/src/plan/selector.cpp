@@ -20,7 +20,8 @@ namespace {
 
 // Pieces rounded to whole elements move at most this much load from one link to another where chunks are not tiny.
 constexpr double uneven_rounding = 0.01;
-constexpr std::int64_t tiny_chunk = 4096;       // bytes
+constexpr double tiny_chunk = 4096;             // bytes: what each chunk's end is off by counts
+constexpr double rounded_to = 16;               // bytes
 constexpr double rounding_of_latencies = 1e-6;  // in the model, at most
 constexpr std::size_t many_members = 64;
 constexpr std::size_t many_steps = 1 << 16;    // from here on it is worth asking whether a plan was weighed before
@@ -170,11 +171,13 @@ std::vector<Selector::Asked> Selector::in_turn(const Collective& collective, con
 // The busiest link, group or port has to carry its share of the payload, whatever the tuning.
 bool Selector::beaten(KnownPlan& plan, Seconds best, const Payload& payload) const {
   const auto bytes = payload.size().count();
-  if (bytes < tiny_chunk * static_cast<std::int64_t>(plan.plan().schedule.chunks().size())) return false;
+  const auto chunk = static_cast<double>(bytes) / static_cast<double>(std::max<std::size_t>(1, plan.plan().schedule.chunks().size()));
+  const double rounding = uneven_rounding + (chunk < tiny_chunk ? 2 * rounded_to / chunk : 0);
+  if (rounding >= 1) return false;
   const auto& busiest = plan.busiest(evaluator_);
   const auto& profile = evaluator_.profile();
   const auto efficiency = busiest.is_link ? std::clamp(profile.link_efficiency, profile.copy_efficiency, 1.0) : 1.0;
-  return static_cast<double>(bytes) * busiest.seconds_per_byte * (1 - uneven_rounding) > best.count() * efficiency;
+  return static_cast<double>(bytes) * busiest.seconds_per_byte * (1 - rounding) > best.count() * efficiency;
 }
 
 // What takes longer can be neither the best nor the runner-up: plans of two planners are faster. Of large groups only the best is looked for.
