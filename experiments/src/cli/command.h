@@ -2,24 +2,15 @@
 // What every command of the command line is made of: one file per command, one function that adds it.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include <CLI/CLI.hpp>
 
+#include "cli/program/commands.h"
 #include "cli/watch.h"
-#include "p2plab/base/result.h"
 
 namespace p2plab::cli {
-
-/// A command that was added to the parser, and what it does once its options are read. It prints its report through the watch; what goes wrong is
-/// returned, and main says it on stderr.
-struct Command {
-  CLI::App* app = nullptr;
-  std::function<Status(Watch&)> run;
-};
 
 /// Adds `name` below `parent` with a summary and an example for --help.
 inline CLI::App* add_command(CLI::App& parent, const std::string& name, const std::string& summary, const std::string& example) {
@@ -27,31 +18,5 @@ inline CLI::App* add_command(CLI::App& parent, const std::string& name, const st
   command->footer("Example: " + example);
   return command;
 }
-
-/// Those of this program, in the order of --help.
-std::vector<Command> all_commands(CLI::App& app);
-
-Command run_command(CLI::App& parent);
-Command bench_command(CLI::App& parent);
-Command calibrate_command(CLI::App& parent);
-Command plan_command(CLI::App& parent);
-Command bound_command(CLI::App& parent);
-Command frontier_command(CLI::App& parent);
-Command place_command(CLI::App& parent);
-Command advise_command(CLI::App& parent);
-Command doctor_command(CLI::App& parent);
-Command monitor_command(CLI::App& parent);
-Command explain_command(CLI::App& parent);
-Command validate_command(CLI::App& parent);
-Command tune_command(CLI::App& parent);
-Command verify_command(CLI::App& parent);
-Command simulate_command(CLI::App& parent);
-Command export_command(CLI::App& parent);
-Command import_plan_command(CLI::App& parent);
-Command what_if_command(CLI::App& parent);
-Command compare_command(CLI::App& parent);
-std::vector<Command> topo_commands(CLI::App& parent);
-std::vector<Command> list_commands(CLI::App& parent);
-std::vector<Command> config_commands(CLI::App& parent);
 
 }  // namespace p2plab::cli

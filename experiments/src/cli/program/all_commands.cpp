@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
-#include "cli/command.h"
+#include "cli/program/commands.h"
 
 namespace p2plab::cli {
 

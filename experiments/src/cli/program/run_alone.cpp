@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one command of p2plab-run, which is what ./dev run builds.
-#include "cli/command.h"
+#include "cli/program/commands.h"
 
 namespace p2plab::cli {
 
