@@ -79,8 +79,7 @@ Result<bool> Engine::run(int rank, const Call& given, const DeviceBuffers& buffe
     if (auto done = device::copy({buffers.output, bytes, buffers.input, bytes, bytes, 1}, stream); !done) return std::move(done).error();
     return true;
   }
-  const bool long_one = runtime::payload_of(call, ranks_).size() > options_.most;
-  if (!long_one) return run_piece(rank, call, buffers, stream, by);
+  if (!long_one(call)) return run_piece(rank, call, buffers, stream, by);
   return options_.only_ready ? Result<bool>{false} : run_in_pieces(rank, call, buffers, stream, by);
 }
 
@@ -103,12 +102,31 @@ Result<bool> Engine::run_piece(int rank, const Call& call, const DeviceBuffers& 
   return true;
 }
 
+bool Engine::long_one(const Call& call) const { return runtime::payload_of(call, ranks_).size() > options_.most; }
+
+std::int64_t Engine::elements_of_a_piece(const Call& call) const {
+  const auto parts = std::max(blocks_of(call, 0, ranks_).input, blocks_of(call, call.root, ranks_).output);
+  return std::max<std::int64_t>(1, options_.most.count() / parts / size_of(call.type) / 16) * 16;
+}
+
+// What serves a call: a program for it, or those of its pieces; none where long ones are left to others.
+std::vector<Call> Engine::programs_of(const Call& call) const {
+  if (!long_one(call)) return {call};
+  std::vector<Call> pieces;
+  const auto most = elements_of_a_piece(call);
+  for (const auto count : {most, call.count % most}) {
+    if (count == 0 || options_.only_ready) continue;
+    pieces.push_back(call);
+    pieces.back().count = count;
+  }
+  return pieces;
+}
+
 // Pieces of blocks do not lie one after another, so they are gathered and spread by copies. To free their room waits for the GPU.
 Result<bool> Engine::run_in_pieces(int rank, const Call& call, const DeviceBuffers& buffers, void* stream, ServedBy* by) {
   const auto size = size_of(call.type);
   const auto blocks = blocks_of(call, rank, ranks_);
-  const auto parts = std::max(blocks_of(call, 0, ranks_).input, blocks_of(call, call.root, ranks_).output);
-  const auto most = std::max<std::int64_t>(1, options_.most.count() / parts / size / 16) * 16;
+  const auto most = elements_of_a_piece(call);
   const auto whole = bytes_of(call);
   const auto room = [&](int count) { return device::allocate(here_.at(rank).device, Bytes{count > 1 ? count * most * size : 0}); };
   for (std::int64_t first = 0; first < call.count; first += most) {
@@ -166,8 +184,11 @@ Status Engine::prepare(const Call& given) {
 }
 
 Status Engine::prepare_plain(const Call& call) {
-  const bool nccl = backend_ == Backend::nccl || by_nccl(call);
-  return nccl ? Status{} : programs_->prepare(call);
+  if (backend_ == Backend::nccl || by_nccl(call)) return {};
+  for (const auto& piece : programs_of(call)) {
+    if (auto done = programs_->prepare(piece); !done) return done;
+  }
+  return {};
 }
 
 std::string Engine::explain(const Call& given) const {

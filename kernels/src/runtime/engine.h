@@ -144,6 +144,9 @@ class Engine {
   Status prepare_plain(const Call& call);
   bool apart(const Call& call) const;
   std::int64_t rows_at_once(const Call& call) const;
+  bool long_one(const Call& call) const;
+  std::int64_t elements_of_a_piece(const Call& call) const;
+  std::vector<Call> programs_of(const Call& call) const;
   Result<bool> run_in_pieces(int rank, const Call& call, const DeviceBuffers& buffers, void* stream, ServedBy* by);
   Status keep_order(Side& side, void* stream);
   void say(const std::string& text) const;

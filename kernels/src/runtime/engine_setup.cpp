@@ -77,7 +77,12 @@ Status Engine::begin(const std::vector<GpuPrograms::Here>& here) {
     if (auto loaded = load_nccl(here); !loaded) return loaded;
   }
   if (backend_ == Backend::automatic) fall_back(Backend::p2p, {});
-  std::erase_if(options_.prepare, [this](const Call& call) { return by_nccl(call); });
+  std::vector<Call> wanted;
+  for (const auto& call : options_.prepare) {
+    const auto programs = by_nccl(call) ? std::vector<Call>{} : programs_of(call);
+    wanted.insert(wanted.end(), programs.begin(), programs.end());
+  }
+  options_.prepare = std::move(wanted);
   const auto plans = [this](const Call& call) { return chooser_->choose(call, ranks_, machine_); };
   maker_ = std::make_unique<GpuPrograms>(*communicator_, session_.get(), ranks_, here, plans, options_.most_blocks);
   programs_ = std::make_unique<AgreedPrograms>(session_.get(), *maker_, AgreementOptions{.ranks_here = ranks, .timeout = options_.timeout});
@@ -87,8 +92,7 @@ Status Engine::begin(const std::vector<GpuPrograms::Here>& here) {
 void Engine::count(int rank, std::vector<Call> calls) {
   if (ranks_ == 1) return;
   for (const auto& call : options_.prepare) programs_->want(call);
-  std::erase_if(
-      calls, [&](const Call& call) { return call.count == 0 || by_nccl(normal(call)) || runtime::payload_of(call, ranks_).size() > options_.most; });
+  std::erase_if(calls, [&](const Call& call) { return call.count == 0 || by_nccl(normal(call)) || long_one(call); });
   for (auto& call : calls) call = normal(call);
   programs_->count(rank, calls);
 }
