@@ -104,16 +104,6 @@ TEST(Lower, InPlaceDropsTheCopyOfTheOwnBlock) {
   EXPECT_EQ(program.memory[0].output, Bytes{16384});
 }
 
-// Every rank reaches every other.
-Topology mesh_of(int n) {
-  Topology::Builder builder("mesh");
-  for (int i = 0; i < n; ++i) builder.add_node({.name = "gpu" + std::to_string(i)});
-  for (int i = 0; i < n; ++i) {
-    for (int j = 0; j < i; ++j) builder.add_duplex(NodeId{i}, NodeId{j}, LinkKind::nvlink, GBps(25), Seconds{1e-6});
-  }
-  return *std::move(builder).build();
-}
-
 // Each rank sends its input to all others and adds what comes.
 Schedule pushed_all_reduce(int n) {
   auto builder = *Schedule::Builder::create(make_collective(CollectiveKind::all_reduce, n), n);
