@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "p2plab/base/result.h"
 
@@ -16,7 +17,13 @@ struct ProcessName {
 };
 ProcessName this_process();
 
-/// From now on the current GPU may use memory that this process allocated, perhaps on another GPU. Errors: device_failure.
+/// From now on the current GPU may use memory that this process allocated, perhaps on another GPU, if the GPUs can reach each other at all. Errors:
+/// device_failure.
 Status reach_own_memory(std::uint64_t address);
+
+/// Memory of this process of which its other ranks may have the address. Kept for as long as anybody has what `owner_of` gives.
+void remember_owner(std::uint64_t address, const std::shared_ptr<void>& owner);
+/// Null if nobody owns it any more, or it is the caller's.
+std::shared_ptr<void> owner_of(std::uint64_t address);
 
 }  // namespace p2plab::cuda

@@ -153,7 +153,9 @@ Result<Extent> PeerMemory::make_extent(Bytes size) {
   auto memory = allocate(size);
   if (!memory) return std::move(memory).error();
   const auto address = memory->address();
-  return Extent{address, size, std::shared_ptr<void>(memory->release(), free_device)};
+  Extent extent{address, size, std::shared_ptr<void>(memory->release(), free_device)};
+  remember_owner(address, extent.memory);
+  return extent;
 }
 
 Result<Extent> PeerMemory::make_host_extent(Bytes size) {
@@ -231,7 +233,7 @@ Status PeerMemory::open_hosts(const MemoryOffer& mine, std::vector<Reader>& read
 }
 
 // Skips the handles of this process, of which other threads may be ranks: a process cannot open an IPC handle of its own.
-Result<std::vector<std::vector<PeerMemory::Moved>>> PeerMemory::open_pieces(std::vector<Reader>& readers, OpenedMemory& opened) const {
+Result<std::vector<std::vector<PeerMemory::Moved>>> PeerMemory::open_pieces(std::vector<Reader>& readers, OpenedMemory& opened) {
   std::vector<std::vector<Moved>> moves(readers.size());
   for (std::size_t r = 0; r < readers.size(); ++r) {
     const auto count = readers[r].take<std::size_t>();
@@ -241,6 +243,8 @@ Result<std::vector<std::vector<PeerMemory::Moved>>> PeerMemory::open_pieces(std:
       if (!move) return move.error();
       if (here_[r] && r != rank().index()) {
         if (auto done = reach_own_memory(move->here); !done) return done.error();
+        // Its rank may end before this one's kernels do.
+        if (auto owner = owner_of(move->here); owner != nullptr) owners_.push_back(std::move(owner));
       }
       moves[r].push_back(*move);
     }

@@ -86,7 +86,7 @@ class PeerMemory {
   explicit PeerMemory(Session& session) : session_(session) {}
   Status write(const MemoryOffer& offer, std::string& text);
   Status open_hosts(const MemoryOffer& mine, std::vector<Reader>& readers);
-  Result<std::vector<std::vector<Moved>>> open_pieces(std::vector<Reader>& readers, OpenedMemory& opened) const;
+  Result<std::vector<std::vector<Moved>>> open_pieces(std::vector<Reader>& readers, OpenedMemory& opened);
   void rank_is_gone();
 
   Session& session_;
@@ -95,8 +95,9 @@ class PeerMemory {
   std::vector<std::pair<std::uint64_t, FileDescriptor>> host_files_;  // of this rank's extents, by address
   std::size_t given_ = 0;                                             // extents that the others have
   std::size_t hosts_given_ = 0;
-  std::vector<std::vector<Moved>> known_;  // by rank: extents that are open here
-  std::vector<bool> here_;                 // by rank: whether it is of this process
+  std::vector<std::vector<Moved>> known_;      // by rank: extents that are open here
+  std::vector<bool> here_;                     // by rank: whether it is of this process
+  std::vector<std::shared_ptr<void>> owners_;  // of what those gave
   OpenedMemory extents_;
   std::vector<SharedPinned> other_hosts_;
   std::mutex mutex_;  // of what a lost rank changes
