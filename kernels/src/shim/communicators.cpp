@@ -181,8 +181,8 @@ std::shared_ptr<Peer> Communicators::find(Comm comm) {
   return found == all_.end() ? nullptr : found->second;
 }
 
-std::shared_ptr<Peer> Communicators::keep(Comm comm, const std::string& name, int side) {
-  auto peer = std::make_shared<Peer>(name, side);
+std::shared_ptr<Peer> Communicators::keep(Comm comm, const std::string& name, int side, bool meets) {
+  auto peer = std::make_shared<Peer>(name, side, meets);
   const std::lock_guard lock(mutex_);
   all_[comm] = peer;
   return peer;
@@ -191,7 +191,7 @@ std::shared_ptr<Peer> Communicators::keep(Comm comm, const std::string& name, in
 void Communicators::add(Comm comm, const std::string& name, int ranks, int rank, int device, bool wait) {
   if (comm == nullptr || !runtime().loaded) return;
   wait |= one_order_of_sums();
-  const auto peer = keep(comm, name, recorded_side(name, rank, ranks, device));
+  const auto peer = keep(comm, name, recorded_side(name, rank, ranks, device), true);
   std::thread([peer, ranks, rank, device] { set_up(peer, ranks, rank, device); }).detach();
   if (wait) peer->wait(setting("P2PLAB_WAIT", usual_wait));
 }
@@ -207,25 +207,49 @@ void Communicators::add_all(const std::vector<Comm>& comms, const std::vector<in
     const auto name = "all ranks of process " + std::to_string(getpid());
     const int side = recorded_side(name + ", " + std::to_string(reinterpret_cast<std::uintptr_t>(comms.front())), static_cast<int>(r),
                                    static_cast<int>(comms.size()), devices[r]);
-    if (!keep(comms[r], name, side)->publish(ours[r])) runtime().destroy(ours[r]);
+    if (!keep(comms[r], name, side, false)->publish(ours[r])) runtime().destroy(ours[r]);
   }
 }
 
+// `last`: no other rank of its communicator is left in this process.
+std::shared_ptr<Peer> Communicators::drop(Comm comm, bool& last) {
+  const std::lock_guard lock(mutex_);
+  const auto found = all_.find(comm);
+  if (found == all_.end()) return nullptr;
+  auto peer = std::move(found->second);
+  all_.erase(found);
+  last =
+      !peer->meets() || std::ranges::none_of(all_, [&](const auto& other) { return other.second->meets() && other.second->name() == peer->name(); });
+  return peer;
+}
+
+// Ranks that end wait for each other. Where one thread ends several, the first must not keep it from the others.
 void Communicators::remove(Comm comm, bool abort) {
   forget_recorded(comm);
-  std::shared_ptr<Peer> peer;
-  {
-    const std::lock_guard lock(mutex_);
-    const auto found = all_.find(comm);
-    if (found == all_.end()) return;
-    peer = std::move(found->second);
-    all_.erase(found);
-  }
+  bool last = true;
+  const auto peer = drop(comm, last);
+  if (peer == nullptr) return;
   close_recorded(peer->side());
   auto* const running = peer->ours();
   if (abort && running != nullptr) runtime().abort(running, "its communicator of NCCL was aborted");
-  auto* const ours = peer->take();
-  if (ours != nullptr) runtime().destroy(ours);
+  const auto end = [peer] {
+    if (auto* const ours = peer->take(); ours != nullptr) runtime().destroy(ours);
+  };
+  if (!last) {
+    const std::lock_guard lock(mutex_);
+    ending_[peer->name()].emplace_back(end);
+    return;
+  }
+  end();
+  std::vector<std::thread> others;
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = ending_.find(peer->name()); peer->meets() && found != ending_.end()) {
+      others = std::move(found->second);
+      ending_.erase(found);
+    }
+  }
+  for (auto& other : others) other.join();
 }
 
 // The driver is loaded by now, or there is none.

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <shared_mutex>
 #include <string>
+#include <thread>
 #include <unordered_map>
 #include <vector>
 
@@ -44,7 +45,10 @@ bool one_order_of_sums();
 /// One rank of a communicator of NCCL.
 class Peer {
  public:
-  explicit Peer(std::string name, int side = -1) : side_(side), name_(std::move(name)) {}
+  /// `meets`: its ranks were set up one by one, and meet again when they end.
+  Peer(std::string name, int side, bool meets) : side_(side), meets_(meets), name_(std::move(name)) {}
+
+  bool meets() const { return meets_; }
 
   /// Its place in the record of calls; -1: nothing is recorded.
   int side() const { return side_; }
@@ -67,6 +71,7 @@ class Peer {
 
  private:
   int side_;
+  bool meets_;
   std::string name_;
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -88,10 +93,12 @@ class Communicators {
   void remove(Comm comm, bool abort);
 
  private:
-  std::shared_ptr<Peer> keep(Comm comm, const std::string& name, int side);
+  std::shared_ptr<Peer> keep(Comm comm, const std::string& name, int side, bool meets);
+  std::shared_ptr<Peer> drop(Comm comm, bool& last);
 
   std::shared_mutex mutex_;
   std::unordered_map<Comm, std::shared_ptr<Peer>> all_;
+  std::unordered_map<std::string, std::vector<std::thread>> ending_;  // by name: ranks of this process that wait for its others
 };
 
 Communicators& communicators();
