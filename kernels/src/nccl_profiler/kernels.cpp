@@ -8,12 +8,11 @@ namespace p2plab::nccl_profiler {
 
 namespace {
 
-constexpr unsigned most_sides = 256;  // those above share the last ends of others, and lose a time where those were later
+constexpr unsigned most_sides = 256;  // those above share the last starts of others, and lose a time where those were later
+constexpr unsigned channels = 64;     // NCCL's most
 
 // Written by one thread each; atomic for those that share.
-std::atomic<std::uint64_t> last_ends[most_sides];
-
-std::atomic<std::uint64_t>& last_end(int side) { return last_ends[static_cast<unsigned>(side) % most_sides]; }
+std::atomic<std::uint64_t> last_starts[most_sides][channels];
 
 // A captured call: its last replay, which is not counted yet, and all before. Written by the thread that runs its communicator's host functions.
 struct Captured {
@@ -50,11 +49,10 @@ void count(monitor::Recorder& recorder, int which) {
 
 }  // namespace
 
-bool starts(int side, std::uint64_t timer) { return timer > last_end(side).load(std::memory_order_relaxed); }
-
-bool ends(int side, std::uint64_t timer) {
-  if (!starts(side, timer)) return false;
-  last_end(side).store(timer, std::memory_order_relaxed);
+bool starts(int side, unsigned channel, std::uint64_t timer) {
+  auto& last = last_starts[static_cast<unsigned>(side) % most_sides][channel % channels];
+  if (timer <= last.load(std::memory_order_relaxed)) return false;
+  last.store(timer, std::memory_order_relaxed);
   return true;
 }
 

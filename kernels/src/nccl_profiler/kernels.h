@@ -5,7 +5,7 @@
 // device/common.h and transport/profiler.cc). A time may come before it is there: then it is 0, or that of the 64th kernel before. And where kernels
 // of many channels follow at once the thread falls behind, so that some of a kernel's channels come with the times of the 64th kernel after: with 24
 // channels, 1 MiB and two H200s the first start and the last end lay 630 us apart, where the kernel took 18. So one channel is taken, whose start
-// comes after what ended last.
+// comes after what started there last; an end before the start is none.
 #pragma once
 
 #include <cstdint>
@@ -17,10 +17,8 @@ namespace p2plab::nccl_profiler {
 /// Calls in graphs whose replays are counted, in one process.
 inline constexpr std::uint32_t most_captured = 8192;
 
-/// Whether a kernel can have started then: after the end of the communicator's last one. Called by the proxy thread of the communicator `side`.
-bool starts(int side, std::uint64_t timer);
-/// Whether it can have ended then; if so, it is the last one.
-bool ends(int side, std::uint64_t timer);
+/// Whether a kernel can have started then on this channel: after the last one did. Called by the proxy thread of the communicator `side`.
+bool starts(int side, unsigned channel, std::uint64_t timer);
 
 /// A replay of captured call `which` (Recorder::add_captured; -1: one that is not counted) begins: its number as a call. The one before is counted,
 /// as all its kernels have ended.

@@ -119,13 +119,9 @@ void* begin_call(Context& context, const void* parent, const CallInfo& info) {
 // Of a kernel's channels the first that says something of its own.
 void* begin_kernel(Context& context, const void* call, const KernelChannel& kernel) {
   auto& all = *context.recorder;
-  if (call == nullptr || all.device_has_begun(number_of(call)) || !starts(context.side, kernel.timer)) return nullptr;
+  if (!starts(context.side, kernel.channel, kernel.timer) || call == nullptr || all.device_has_begun(number_of(call))) return nullptr;
   all.device_begin(number_of(call), kernel.timer);
-  return handle_of(number_of(call), Handle::kernel, static_cast<unsigned>(context.side) % (1U << place_bits));
-}
-
-void end_kernel(Recorder& all, const void* handle, std::uint64_t timer) {
-  if (ends(static_cast<int>(place_of(handle)), timer)) all.device_end(number_of(handle), timer);
+  return handle_of(number_of(call), Handle::kernel);
 }
 
 NcclResult start(void* given, void** handle, std::uint64_t type, const void* parent, const Detail& detail) {
@@ -176,7 +172,7 @@ NcclResult stop(void* handle) {
 NcclResult record(void* handle, int state, State* arguments) {
   auto* const all = recorder();
   if (all != nullptr && handle != nullptr && arguments != nullptr && state == kernel_channel_stop && kind_of(handle) == Handle::kernel)
-    end_kernel(*all, handle, arguments->timer);
+    all->device_end(number_of(handle), arguments->timer);
   return success;
 }
 
