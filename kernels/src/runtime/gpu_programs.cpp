@@ -32,7 +32,10 @@ class GpuProgram final : public ReadyProgram {
   GpuProgram(const Call& call, int ranks, ChosenPlan chosen, Program program, bool in_place)
       : call_(call), ranks_(ranks), chosen_(std::move(chosen)), program_(std::move(program)), in_place_(in_place) {
     const BufferLayout layout(chosen_.plan.schedule, program_.payload);
-    for (int r = 0; r < ranks; ++r) output_within_input_.push_back(static_cast<std::uint64_t>(layout.output_within_input(Rank{r})));
+    for (int r = 0; r < ranks; ++r) {
+      in_place_ = in_place_ && layout.shares(Rank{r});
+      output_within_input_.push_back(static_cast<std::uint64_t>(layout.output_within_input(Rank{r})));
+    }
   }
 
   Status make_room(const std::vector<GpuPrograms::Here>& here) {
@@ -124,14 +127,15 @@ struct Lowered {
   Result<Program> program;
   bool in_place = false;
 };
-Lowered lower_for_callers(int most_blocks, const ChosenPlan& chosen, const Payload& payload, const PeerAccess& peer_access) {
+Lowered lower_for_callers(int most_blocks, const ChosenPlan& chosen, const Payload& payload, const PeerAccess& peer_access, bool has_epilogue) {
   const auto& schedule = chosen.plan.schedule;
   const auto& [topology, routes] = *chosen.machine;
   const auto proof = verify(topology, routes, schedule);
   if (!proof) return {proof.error()};
   const auto tuning = chosen.tuning ? *chosen.tuning : staged_gpu_tuning(schedule, *proof, payload);
   auto program = lower_into(most_blocks, schedule, *proof, payload, tuning, peer_access);
-  if (!program || runs_in_one_memory(chosen, *program)) return {std::move(program), true};
+  if (!program || has_epilogue) return {std::move(program)};
+  if (runs_in_one_memory(chosen, *program)) return {std::move(program), true};
   const auto one_memory = verify(topology, routes, schedule, {.in_place = true});
   if (!one_memory) return {std::move(program)};
   auto either = lower_into(most_blocks, schedule, *one_memory, payload, tuning, peer_access, CallerMemory::either);
@@ -149,10 +153,10 @@ Result<std::unique_ptr<ReadyProgram>> GpuPrograms::make(const Call& call) {
     if (!chosen) return std::move(chosen).error();
     const auto payload = runtime::payload_of(call, ranks_);
     const PeerAccess peer_access(chosen->machine->topology, chosen->machine->routes);
-    auto [program, in_place] = lower_for_callers(most_blocks_, *chosen, payload, peer_access);
+    auto [program, in_place] = lower_for_callers(most_blocks_, *chosen, payload, peer_access, call.epilogue.has_value());
     if (program && call.epilogue) program = with_epilogue(*std::move(program), *call.epilogue);
     if (!program) return std::move(program).error();
-    return std::make_unique<GpuProgram>(call, ranks_, *std::move(chosen), *std::move(program), in_place && !call.epilogue);
+    return std::make_unique<GpuProgram>(call, ranks_, *std::move(chosen), *std::move(program), in_place);
   };
   auto made = ready();
   // All ranks come as far as this before any goes on to where they work together.
