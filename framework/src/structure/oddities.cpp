@@ -25,6 +25,8 @@ class OddityFinder {
     compare_switches(lspci);
     find_one_way();
     find_missing_gpu();
+    find_missing_below(NodeKind::pcie_switch);
+    find_missing_below(NodeKind::host);
     return std::move(found_);
   }
 
@@ -163,6 +165,27 @@ class OddityFinder {
     found_.push_back({fmt::format("{} GPUs on an NVSwitch: such machines have {}, so one may be lost or hidden (CUDA_VISIBLE_DEVICES, containers)",
                                   topology_.ranks(), topology_.ranks() + 1),
                       "nvidia-smi -L, lspci | grep -i nvidia, dmesg | grep Xid"});
+  }
+
+  // One switch, or socket, with one GPU fewer than each of its brothers, which have four or more.
+  void find_missing_below(NodeKind kind) {
+    std::map<std::ptrdiff_t, std::vector<NodeId>> by_count;
+    for (std::size_t i = 0; i < topology_.nodes().size(); ++i) {
+      const NodeId node{static_cast<std::int64_t>(i)};
+      if (topology_.node(node).kind != kind) continue;
+      const auto gpus = std::ranges::count_if(topology_.out_links(node), [&](LinkId id) {
+        return topology_.link(id).kind == LinkKind::pcie && other_end(topology_.link(id), node) == NodeKind::gpu;
+      });
+      if (gpus > 0) by_count[gpus].push_back(node);
+    }
+    if (by_count.size() != 2) return;
+    const auto& [few, lacking] = *by_count.begin();
+    const auto& [many, whole] = *by_count.rbegin();
+    if (many != few + 1 || lacking.size() != 1 || many < 4 || many % 2 == 1) return;
+    found_.push_back(
+        {fmt::format("{} has {} GPUs where {} {}: one may be lost or hidden (CUDA_VISIBLE_DEVICES, containers)", topology_.node(lacking.front()).name,
+                     few, whole.size() > 1 ? "the others have" : topology_.node(whole.front()).name + " has", many),
+         "nvidia-smi -L, lspci | grep -i nvidia, dmesg | grep Xid"});
   }
 
   const Topology& topology_;

@@ -65,6 +65,30 @@ TEST(Oddities, SevenOfEightIsSaid) {
   EXPECT_NE(odd[0].what.find("7 GPUs on an NVSwitch: such machines have 8"), std::string::npos);
 }
 
+// Switches with so many GPUs each, below one host.
+Topology switches_of(const std::vector<int>& counts) {
+  Topology::Builder builder("switches");
+  const auto host = builder.add_node({.name = "host0", .kind = NodeKind::host});
+  int gpus = 0;
+  for (std::size_t s = 0; s < counts.size(); ++s) {
+    const auto above = builder.add_node({.name = "pcie" + std::to_string(s), .kind = NodeKind::pcie_switch});
+    builder.add_duplex(above, host, LinkKind::pcie, GBps(32), Seconds{1e-6});
+    for (int i = 0; i < counts[s]; ++i) {
+      const auto gpu = builder.add_node({.name = "gpu" + std::to_string(gpus++)});
+      builder.add_duplex(gpu, above, LinkKind::pcie, GBps(32), Seconds{1e-6});
+    }
+  }
+  return *std::move(builder).build();
+}
+
+TEST(Oddities, SevenOfEightBelowPcieSwitchesIsSaid) {
+  const auto odd = find_oddities(switches_of({3, 4}));
+  ASSERT_EQ(odd.size(), 1U);
+  EXPECT_EQ(odd[0].what, "pcie0 has 3 GPUs where pcie1 has 4: one may be lost or hidden (CUDA_VISIBLE_DEVICES, containers)");
+  EXPECT_EQ(find_oddities(switches_of({4, 4, 3, 4})).size(), 1U);
+  for (const auto& whole : {std::vector{4, 4}, {1, 2}, {2, 4}, {4, 5}, {3, 3, 4}}) EXPECT_TRUE(find_oddities(switches_of(whole)).empty());
+}
+
 TEST(Place, WholeGpusComeBeforeDamagedOnes) {
   const auto placements = *place(lost_lane(), 4);
   EXPECT_EQ(std::ranges::find(placements.front().gpus, Rank{3}), placements.front().gpus.end());
