@@ -97,7 +97,7 @@ class InfraWriter {
   std::map<std::pair<std::size_t, std::size_t>, Sum> pairs() const {
     std::map<std::pair<std::size_t, std::size_t>, Sum> all;
     for (const auto& link : topology_.links()) {
-      const auto ends = std::minmax(link.from.index(), link.to.index());
+      const auto ends = std::minmax({link.from.index(), link.to.index()});
       auto [found, is_new] = all.try_emplace(std::pair{ends.first, ends.second}, Sum{.kind = link.kind, .latency = link.latency});
       auto& rate = link.from.index() == ends.first ? found->second.there : found->second.back;
       rate = Bandwidth::bytes_per_second(rate.bytes_per_second() + link.bandwidth.bytes_per_second());
