@@ -134,6 +134,14 @@ TEST(Shim, TheRedirectorPutsItBeforeWhateverAsksForNccl) {
   EXPECT_EQ(alone.text, "version 22809, NCCL itself\n");
 }
 
+// Ours wait for each other when they end: the first must not keep the thread from the second.
+TEST(Shim, OneThreadEndsTheRanksThatItSetUpOneByOne) {
+  const auto run = ran(client("P2PLAB_STUB_MEETS=1 P2PLAB_NCCL=" + stage + "/nccl/libnccl.so.2", "ranks " + stage + "/libp2plab-nccl.so"));
+  EXPECT_EQ(run.code, 0);
+  EXPECT_NE(run.text.find("destroyed destroyed "), std::string::npos) << run.text;
+  EXPECT_EQ(run.text.find("alone"), std::string::npos) << run.text;
+}
+
 TEST(Shim, SwitchedOffOrWithoutOursPassesEverythingOn) {
   const auto nccl = "P2PLAB_NCCL=" + stage + "/nccl/libnccl.so.2";
   const auto off = ran(client(nccl + " P2PLAB_DISABLE=1", "path " + stage + "/libp2plab-nccl.so"));

@@ -2,8 +2,10 @@
 /* A libp2plab that serves all-reduces of even counts, and says what it was asked. */
 #include "p2plab/c/p2plab.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct p2plab_comm {
   unsigned long long calls;
@@ -11,10 +13,23 @@ struct p2plab_comm {
 };
 static char log_text[1 << 16];
 static int failing;
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static int leaving;
 
 static void note(const char* text) {
+  pthread_mutex_lock(&mutex);
   strncat(log_text, text, sizeof log_text - strlen(log_text) - 2);
   strcat(log_text, " ");
+  pthread_mutex_unlock(&mutex);
+}
+/* As a real one does where its ranks were set up one by one: waits for the other of two, at most 3 s. */
+static int both_leave(void) {
+  __sync_add_and_fetch(&leaving, 1);
+  for (int tries = 0; tries < 3000; ++tries) {
+    if (__sync_fetch_and_add(&leaving, 0) == 2) return 1;
+    usleep(1000);
+  }
+  return 0;
 }
 const char* stub_log(void) { return log_text; }
 void stub_clear(void) { log_text[0] = 0; }
@@ -56,7 +71,7 @@ p2plab_result p2plab_comm_ready(p2plab_comm* comm) {
   return P2PLAB_OK;
 }
 p2plab_result p2plab_comm_destroy(p2plab_comm* comm) {
-  note("destroyed");
+  note(getenv("P2PLAB_STUB_MEETS") == NULL || both_leave() ? "destroyed" : "alone");
   free(comm);
   return P2PLAB_OK;
 }
