@@ -9,11 +9,23 @@
 #include <limits>
 #include <tuple>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "p2plab/program/packet_program.h"
 
 namespace p2plab {
+
+/// The instructions of all lanes by step, each with the rank that executes it.
+inline std::vector<std::pair<const Instruction*, Rank>> instructions_by_step(const Program& program) {
+  std::vector<std::pair<const Instruction*, Rank>> list;
+  list.reserve(program.instructions.size());
+  for (const auto& lane : program.lanes) {
+    for (std::uint32_t i = 0; i < lane.count; ++i) list.emplace_back(&program.instructions[lane.first + i], lane.rank);
+  }
+  std::ranges::stable_sort(list, {}, [](const auto& entry) { return entry.first->step; });
+  return list;
+}
 
 /// Numbers keys as they are first met, from 0 on.
 class PlaceNumbers {

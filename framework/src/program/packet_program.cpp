@@ -49,13 +49,7 @@ class PacketRewriter {
   }
 
   PacketProgram run() {
-    std::vector<std::pair<const Instruction*, Rank>> list;
-    list.reserve(program_.instructions.size());
-    for (const auto& lane : program_.lanes) {
-      for (std::uint32_t i = 0; i < lane.count; ++i) list.emplace_back(&program_.instructions[lane.first + i], lane.rank);
-    }
-    std::ranges::stable_sort(list, {}, [](const auto& entry) { return entry.first->step; });
-    for (const auto& [instruction, rank] : list) visit(*instruction, rank);
+    for (const auto& [instruction, rank] : instructions_by_step(program_)) visit(*instruction, rank);
     store_outputs();
     drop_unread();
     BufferPlaces written;

@@ -24,12 +24,7 @@ class TrafficCounter {
       : program_(program), places_(program.operands.size()), traffic_{.sent = std::vector<std::int64_t>(program.memory.size())} {}
 
   PacketTraffic run() {
-    std::vector<std::pair<const Instruction*, Rank>> list;
-    list.reserve(program_.instructions.size());
-    for (const auto& lane : program_.lanes) {
-      for (std::uint32_t i = 0; i < lane.count; ++i) list.emplace_back(&program_.instructions[lane.first + i], lane.rank);
-    }
-    std::ranges::stable_sort(list, {}, [](const auto& entry) { return entry.first->step; });
+    const auto list = instructions_by_step(program_);
     for (const auto& [instruction, rank] : std::views::reverse(list)) visit(*instruction, rank);
     return std::move(traffic_);
   }
