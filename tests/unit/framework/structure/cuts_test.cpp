@@ -175,20 +175,22 @@ TEST(Cuts, NoSetOfNodesOfARandomMachineIsWorseThanTheBottleneck) {
   }
 }
 
+std::pair<std::vector<Rank>, std::vector<Rank>> halves_of(int ranks) {
+  std::pair<std::vector<Rank>, std::vector<Rank>> halves;
+  for (int r = 0; r < ranks; ++r) (r < ranks / 2 ? halves.first : halves.second).emplace_back(r);
+  return halves;
+}
+
 TEST(Cuts, CapacityBetweenHalvesOfAMeshIsItsBisection) {
   const auto mesh = machine("mesh:dims=4x4,bandwidth=1");
-  std::vector<Rank> lower;
-  std::vector<Rank> upper;
-  for (int r = 0; r < 16; ++r) (r < 8 ? lower : upper).emplace_back(r);
+  const auto [lower, upper] = halves_of(16);
   EXPECT_EQ(capacity_between(mesh, lower, upper), GBps(4));
 }
 
 // 64 links of 10 PB/s cross. What all 16 GPUs could send together times eight is more than 64 bits hold.
 TEST(Cuts, AreRightWhereLinksAreAsWideAsTheyCanBe) {
   const auto mesh = machine("full-mesh:gpus=16,bandwidth=10000000");
-  std::vector<Rank> lower;
-  std::vector<Rank> upper;
-  for (int r = 0; r < 16; ++r) (r < 8 ? lower : upper).emplace_back(r);
+  const auto [lower, upper] = halves_of(16);
   EXPECT_EQ(capacity_between(mesh, lower, upper), GBps(64e7));
   EXPECT_EQ(bottleneck_cut(mesh)->capacity, GBps(15e7));
 }
