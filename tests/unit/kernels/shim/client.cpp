@@ -36,6 +36,18 @@ struct Nccl {
   int group_end() const { return function<int()>("ncclGroupEnd")(); }
 };
 
+void say_log() {
+  if (auto* const log = dlsym(dlopen("libp2plab.so.1", RTLD_NOW | RTLD_NOLOAD), "stub_log"); log != nullptr)
+    std::printf("ours: %s\n", reinterpret_cast<const char* (*)()>(log)());
+}
+
+void set_up_and_end_two(const Nccl& nccl, Id id) {
+  Comm two[2] = {};
+  for (int rank = 0; rank < 2; ++rank) nccl.function<int(Comm*, int, Id, int)>("ncclCommInitRank")(&two[rank], 2, id, rank);
+  for (auto* const one : two) nccl.function<int(Comm)>("ncclCommDestroy")(one);
+  say_log();
+}
+
 }  // namespace
 
 int main(int count, char** words) {
@@ -56,15 +68,8 @@ int main(int count, char** words) {
   Comm part = nullptr;
   Id id{};
   std::strcpy(id.bytes, "an id of the test");
-  const auto say_log = [] {
-    if (auto* const log = dlsym(dlopen("libp2plab.so.1", RTLD_NOW | RTLD_NOLOAD), "stub_log"); log != nullptr)
-      std::printf("ours: %s\n", reinterpret_cast<const char* (*)()>(log)());
-  };
   if (way == "ranks") {
-    Comm two[2] = {};
-    for (int rank = 0; rank < 2; ++rank) nccl.function<int(Comm*, int, Id, int)>("ncclCommInitRank")(&two[rank], 2, id, rank);
-    for (auto* const one : two) nccl.function<int(Comm)>("ncclCommDestroy")(one);
-    say_log();
+    set_up_and_end_two(nccl, id);
     return 0;
   }
   tell("init", nccl.function<int(Comm*, int, Id, int)>("ncclCommInitRank")(&comm, 2, id, 0));
