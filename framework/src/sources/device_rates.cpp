@@ -58,7 +58,7 @@ Sourced DeviceRates::pcie(const Device& part) const {
   }
   const auto* model = tree_.model != nullptr ? tree_.model : known_gpu_model(answers_.gpu);
   if (part.pcie) return model != nullptr ? capped(*part.pcie, *model, answers_.cpu) : *part.pcie;
-  if (model != nullptr && part.kind == DeviceKind::gpu)
+  if (model != nullptr && model->pcie_lanes > 0 && part.kind == DeviceKind::gpu)
     return capped({pcie_rate(*model), Origin::known, fmt::format("table of GPUs: {}", model->title)}, *model, answers_.cpu);
   return {*pcie_rate(8, 16), Origin::assumed, "no speed is told, 8 GT/s and 16 lanes as in NCCL", "pcie", *pcie_rate(8, 8), *pcie_rate(32, 16)};
 }

@@ -133,12 +133,18 @@ class SmiTreeBuilder {
 
   Sourced pcie() const {
     if (answers_.pcie > Bandwidth{}) return {answers_.pcie, Origin::read, "--machine pcie"};
-    return known_or_guessed(pcie_rate(*model_), *pcie_rate(8, 8), *pcie_rate(32, 16));
+    return pcie_of_model(*model_, known_or_guessed(pcie_rate(*model_), *pcie_rate(8, 8), *pcie_rate(32, 16)));
+  }
+  // A GPU that is no PCIe device (GB10) says nothing of what is beside it.
+  static Sourced pcie_of_model(const GpuModel& model, const Sourced& rate) {
+    if (model.pcie_lanes > 0) return rate;
+    return {*pcie_rate(8, 16), Origin::assumed,   fmt::format("{} has no PCIe, 8 GT/s and 16 lanes as in NCCL", model.title), "pcie",
+            *pcie_rate(8, 1),  *pcie_rate(32, 16)};
   }
   Sourced pcie_of(std::size_t gpu) const {
     const auto* own = gpu < own_.size() ? own_[gpu] : nullptr;
     if (own == nullptr || answers_.pcie > Bandwidth{}) return pcie();
-    return {pcie_rate(*own), Origin::known, fmt::format("table of GPUs: {}", own->title)};
+    return pcie_of_model(*own, {pcie_rate(*own), Origin::known, fmt::format("table of GPUs: {}", own->title)});
   }
   Sourced lane() const { return known_or_guessed(GBps(model_->link), GBps(needed_ > 12 ? 25 : 14.0625), GBps(needed_ > 12 ? 50 : 25)); }
 

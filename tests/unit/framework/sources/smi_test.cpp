@@ -62,6 +62,17 @@ TEST(Smi, GuessesTheGpuAndSaysSo) {
   EXPECT_EQ(rate(machine(uniform(8, "NV18"), {.gpu = "b200"}), "gpu0", "nvswitch0"), GBps(900));
 }
 
+// A DGX Spark: its GPU is on the CPU's chip link, and no PCIe device that could tell the NICs' rate.
+TEST(Smi, AGpuWithoutPcieLeavesTheRateOfNicsOpen) {
+  const std::string text = "\tGPU0\tNIC0\tCPU Affinity\tNUMA Affinity\nGPU0\t X \tNODE\t0-19\t0\nNIC0\tNODE\t X \t\t\n";
+  const auto imported = import_smi(text, "x.txt", {.gpu = "gb10"});
+  ASSERT_TRUE(imported) << imported.error().message;
+  EXPECT_EQ(rate(imported->topology, "gpu0", "host0"), GBps(345));
+  EXPECT_NEAR(rate(imported->topology, "nic0", "host0").gbps(), 15.754, 0.001);
+  ASSERT_EQ(imported->warnings.size(), 1U);
+  EXPECT_TRUE(imported->warnings[0].starts_with("PCIe of nic0: GB10 has no PCIe")) << imported->warnings[0];
+}
+
 TEST(Smi, EqualLanesBetweenAllPairsAreDirectOnlyIfAGpuHasSoMany) {
   EXPECT_EQ(count(machine(uniform(8, "NV12")), NodeKind::nvswitch), 1);  // A100: 84 lanes do not exist
   EXPECT_EQ(count(machine(uniform(16, "NV6")), NodeKind::nvswitch), 1);  // DGX-2
