@@ -24,6 +24,12 @@
   const wide = document.documentElement;
   if (wide.scrollWidth > wide.clientWidth) fault(`the page is ${wide.scrollWidth} px wide in a window of ${wide.clientWidth} px`);
 
+  // What is more stands out more; on paper no head is a button, which Chromium would print on the first sheet only.
+  const pale = groundOf(document.body);
+  const [least, most] = [0, 1].map((share) => contrast(channels(shade(share)), pale));
+  if (!(most > least)) fault(`what is busiest stands out by ${most.toFixed(2)}, what is idle by ${least.toFixed(2)}`);
+  if (matchMedia("print").matches && [...document.querySelectorAll("thead button")].some(visible)) fault("a button in a table's head is printed");
+
   // Text of the page itself.
   for (const node of document.body.querySelectorAll("*")) {
     if (node.closest("svg, script, style, noscript") || !visible(node)) continue;

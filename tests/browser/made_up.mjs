@@ -20,7 +20,7 @@ function row(changes) {
 function both(algorithm, size, us, axes = null) {
   const common = { algorithm, size_bytes: size, busbw_gbps: (size / us) * 1.5e-3, algbw_gbps: (size / us) * 1e-3, winner: false, chosen: "", data: null, axes };
   const took = us * 1.07;
-  return [row({ ...common, executor: "simulator", clock: "simulated", time_us: us, predicted_us: us, predicted_low_us: us * 0.9, predicted_high_us: us * 1.2, error_pct: null }),
+  return [row({ ...common, winner: algorithm === names[0], executor: "simulator", clock: "simulated", time_us: us, predicted_us: us, predicted_low_us: us * 0.9, predicted_high_us: us * 1.2, error_pct: null }),
     row({ ...common, executor: "cuda", clock: "device", time_us: took, predicted_us: us, error_pct: (us / took - 1) * 100, repeats_us: [took * 0.95, took, took * 1.1],
       data: { passed: true } })];
 }

@@ -34,6 +34,8 @@ async function look(page, file, { name, width, scheme, media }) {
   for (const text of found.faults) say(title, text);
   for (const text of page.said) say(title, `console: ${text}`);
   for (const url of page.asked) say(title, `asked the network for ${url}`);
+  const chart = await page.evaluate("document.querySelector('.drawing').getBoundingClientRect().top");
+  if (width === 1280 && chart > 500) say(title, `the first chart begins at ${chart.toFixed(0)} px, below half a screen`);
   const { cssContentSize } = await page.send("Page.getLayoutMetrics");
   const clip = { x: 0, y: 0, width, height: Math.min(cssContentSize.height, 6000), scale: 1 };
   const { data } = await page.send("Page.captureScreenshot", { format: "png", captureBeyondViewport: true, clip });

@@ -4,14 +4,14 @@
 
 let figures = [];
 
-// A figure, which `redrawAll` draws as wide as there is room. `table` gives what is drawn as {columns, lines}.
+// A figure, which `redrawAll` draws as wide as there is room. `table` gives what is drawn as {columns, lines}; `note` is a text, or gives one.
 function figure(parent, { name, title, note, wide, draw, table }) {
   const drawing = element("div", { class: "drawing" });
-  const words = element("small", {}, note ?? "");
+  const words = element("small");
   const button = (text, label, act) => element("button", { type: "button", "aria-label": `${label} of: ${title}`, onclick: act }, text);
-  const caption = element("figcaption", {}, element("strong", {}, title),
+  const caption = element("figcaption", {}, element("strong", {}, title), element("span", { class: "files" },
     button("SVG", "SVG file", () => save(`${name}.svg`, "image/svg+xml", svgText(drawing.querySelector("svg")))),
-    button("CSV", "CSV file", () => { const { columns, lines } = table(); save(`${name}.csv`, "text/csv", csvText(columns, lines)); }));
+    button("CSV", "CSV file", () => { const { columns, lines } = table(); save(`${name}.csv`, "text/csv", csvText(columns, lines)); })));
   if (note) caption.append(words);
   const made = element("figure", { id: `figure-${name}` }, caption, drawing);
   if (wide) made.className = "wide";
@@ -22,6 +22,7 @@ function figure(parent, { name, title, note, wide, draw, table }) {
     svg.setAttribute("role", "img");
     svg.setAttribute("aria-label", title);
     drawing.replaceChildren(svg);
+    words.textContent = typeof note === "function" ? note() : note;
   };
   figures.push({ made, redraw });
 }
@@ -66,19 +67,19 @@ const tickText = (value) => (value >= 1000 ? d3.format(",.0f")(value) : String(N
 const tickRoom = (ticks) => Math.max(46, 16 + d3.max(ticks, (tick) => textWidth(tickText(tick), 12)));
 
 const sizeScale = (sizes, width) => ({
-  type: "log", base: 2, domain: widened(d3.extent(sizes)), ticks: sizeTicks(sizes, width - 80), tickFormat: sizeText, label: "payload (bytes) →",
+  type: "log", base: 2, domain: widened(d3.extent(sizes)), ticks: sizeTicks(sizes, width - 80), tickFormat: sizeText, labelOffset: 36, label: "payload (bytes) →",
 });
 
 // Predicted: line with band and hollow marks. Measured: filled marks with their spread.
-function seriesMarks({ style, predicted, measured }) {
-  const at = { x: "size", y: "y" };
+function seriesMarks({ name, style, predicted, measured }) {
+  const at = { x: "size", y: "y", ariaDescription: name };
   const band = predicted.filter((point) => point.low > 0 && point.high > point.low);
   const spread = measured.filter((point) => point.high > point.low);
   return [
-    Plot.areaY(band, { x: "size", y1: "low", y2: "high", fill: style.colour, fillOpacity: 0.16 }),
-    Plot.line(predicted, { ...at, stroke: style.colour, strokeWidth: style.width ?? 1.8, strokeDasharray: style.dash }),
-    style.symbol ? Plot.dot(predicted, { ...at, symbol: style.symbol, stroke: style.colour, fill: "var(--bg)", r: 3.4, strokeWidth: 1.5 }) : null,
-    Plot.ruleX(spread, { x: "size", y1: "low", y2: "high", stroke: style.colour, strokeWidth: 1.6 }),
+    Plot.areaY(band, { x: "size", y1: "low", y2: "high", fill: style.colour, fillOpacity: 0.16, ariaDescription: name }),
+    Plot.line(predicted, { ...at, stroke: style.colour, strokeWidth: style.width ?? 1.8, strokeOpacity: style.opacity, strokeDasharray: style.dash }),
+    style.symbol ? Plot.dot(predicted.filter((point) => !point.elsewhere), { ...at, symbol: style.symbol, stroke: style.colour, fill: "var(--bg)", r: 3.4, strokeWidth: 1.5 }) : null,
+    Plot.ruleX(spread, { x: "size", y1: "low", y2: "high", stroke: style.colour, strokeWidth: 1.6, ariaDescription: name }),
     Plot.dot(measured, { ...at, symbol: style.symbol ?? "circle", fill: style.colour, r: 4.5 }),
   ];
 }
@@ -92,7 +93,7 @@ function curveChart(series, yLabel, width) {
   const domain = widened(d3.extent(ends));
   const ticks = decadeTicks(domain);
   return Plot.plot({
-    width, height: Math.round(Math.min(420, Math.max(280, width * 0.62))), marginLeft: tickRoom(ticks), marginBottom: 42, marginTop: 26, marginRight: 24,
+    width, height: Math.round(Math.min(420, Math.max(280, width * 0.62))), marginLeft: tickRoom(ticks), marginBottom: 46, marginTop: 26, marginRight: 24,
     style: { fontSize: "12px", background: "transparent" },
     x: { ...sizeScale(points.map((point) => point.size), width), grid: true },
     y: { type: "log", domain, ticks, tickFormat: tickText, label: `↑ ${yLabel}`, grid: true },
@@ -110,11 +111,11 @@ function errorChart(series, width) {
   const points = shown.flatMap((each) => each.errors.map((point) => ({ ...point, y: point.error })));
   const worst = Math.max(5, d3.max(points, (point) => Math.abs(point.error)) * 1.1);
   return Plot.plot({
-    width, height: 280, marginLeft: 58, marginBottom: 42, marginTop: 26, marginRight: 24, style: { fontSize: "12px", background: "transparent" },
+    width, height: 280, marginLeft: 58, marginBottom: 46, marginTop: 26, marginRight: 24, style: { fontSize: "12px", background: "transparent" },
     x: sizeScale(points.map((point) => point.size), width),
     y: { domain: [-worst, worst], label: "↑ (predicted - measured) / measured (%)", grid: true },
     marks: [Plot.ruleY([0]),
-      ...shown.map(({ style, errors }) => Plot.dot(errors, { x: "size", y: "error", symbol: style.symbol ?? "circle", fill: style.colour, r: 4.5 })),
+      ...shown.map(({ name, style, errors }) => Plot.dot(errors, { x: "size", y: "error", symbol: style.symbol ?? "circle", fill: style.colour, r: 4.5, ariaDescription: name })),
       tip(points)],
   });
 }
@@ -126,7 +127,16 @@ function inkOn(colour) {
   return 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b) > 0.179 ? "#000000" : "#ffffff";
 }
 
-const shade = (share) => d3.interpolateBlues(0.05 + 0.85 * Math.min(1, Math.max(0, share)));
+// What is more stands out more from the ground: darker by day and on paper, brighter by night.
+const nights = matchMedia("screen and (prefers-color-scheme: dark)");
+let printing = false;
+const isNight = () => nights.matches && !printing;
+const moreIs = () => (isNight() ? "Brighter" : "Darker");
+const nightBlues = d3.piecewise(d3.interpolateLab, ["#222f3a", "#2c6a9e", "#9ad4ff"]);
+const shade = (share) => {
+  const part = Math.min(1, Math.max(0, share));
+  return isNight() ? nightBlues(part) : d3.interpolateBlues(0.05 + 0.85 * part);
+};
 
 // How many times the best of its size a line takes.
 function ratioChart(points, width) {
@@ -138,7 +148,7 @@ function ratioChart(points, width) {
   const fill = (point) => shade(Math.log2(point.ratio) / 2);
   return Plot.plot({
     width, height: 60 + 24 * names.length, marginLeft: left, marginRight: 12, marginBottom: 40, style: { fontSize: "12px", background: "transparent" },
-    x: { type: "band", domain: sizes, ticks: sizes.filter((size, i) => i % every === 0), tickFormat: sizeText, label: "payload (bytes) →" },
+    x: { type: "band", domain: sizes, ticks: sizes.filter((size, i) => i % every === 0), tickFormat: sizeText, labelOffset: 36, label: "payload (bytes) →" },
     y: { domain: names, label: null, tickFormat: cutTo(left) },
     marks: [Plot.cell(points, { x: "size", y: "name", fill, inset: 0.5 }),
       room > 30 ? Plot.text(points, { x: "size", y: "name", text: (point) => d3.format(".3~r")(point.ratio), fill: (point) => inkOn(fill(point)) }) : null,

@@ -49,7 +49,7 @@ function heatCells(view) {
   return view.heat.names.flatMap((name, r) => view.heat.busy[r].map((busy, column) => ({ name, busy, column }))).filter((cell) => cell.busy > 0);
 }
 
-const timeAxis = (view) => ({ type: "linear", domain: [0, view.makespan_us], label: "time since the call (us) →" });
+const timeAxis = (view) => ({ type: "linear", domain: [0, view.makespan_us], labelOffset: 36, label: "time since the call (us) →" });
 
 function heatChart(view, width) {
   const left = longNames(view.heat.names, width, 11);
@@ -80,17 +80,17 @@ function timelineChart(view, width) {
 }
 
 function showView(parent, view) {
-  const of = `${view.name}, simulated: ${numberText(view.makespan_us)} us`;
+  const of = `${view.name}, simulated: ${numberText(view.makespan_us)} us.`;
   parent.replaceChildren();
   const slower = slowerLinks(view);
   const slow = slower.length === 0 ? "" : ` Broken lines have less than others of their sort: ${slower.slice(0, 4).map((link) => `${link.name} ${numberText(link.gbps)} GB/s`).join(", ")}${slower.length > 4 ? " and others" : ""}.`;
-  figure(parent, { name: "machine", wide: true, title: `${view.machine} under ${of}`, note: `Darker: busy for more of the time, in the busier direction. Wider: more bandwidth.${slow}`,
+  figure(parent, { name: "machine", wide: true, title: `${view.machine} under its load`, note: () => `${of} ${moreIs()}: busy for more of the time, in the busier direction. Wider: more bandwidth.${slow}`,
     draw: (width) => machineChart(view, width),
     table: () => ({ columns: ["link", "sort", "gbps", "bytes", "busy_share"], lines: view.links.map((link) => [link.name, link.sort, link.gbps, link.bytes, link.load]) }) });
-  figure(parent, { name: "links", title: `Links over time under ${of}`, note: `Darker: busier. ${view.heat.note}`, draw: (width) => heatChart(view, width),
+  figure(parent, { name: "links", title: "Links over time", note: () => `${of} ${moreIs()}: busier. ${view.heat.note}`, draw: (width) => heatChart(view, width),
     table: () => ({ columns: ["link", ...d3.range(view.heat.columns).map((column) => `from_${columnTime(view, column).toFixed(3)}_us`)],
       lines: view.heat.names.map((name, r) => [name, ...view.heat.busy[r].map((busy) => busy / 100)]) }) });
-  figure(parent, { name: "timeline", title: `Thread blocks over time under ${of}`, note: `From the first slice's work to the last slice's release of each step; darker: later steps. ${view.timeline.note}`,
+  figure(parent, { name: "timeline", title: "Thread blocks over time", note: () => `${of} From the first slice's work to the last slice's release of each step. ${moreIs()}: later steps. ${view.timeline.note}`,
     draw: (width) => timelineChart(view, width),
     table: () => ({ columns: ["track", "begin_us", "end_us", "step"], lines: view.timeline.bars.map(([track, ...rest]) => [view.timeline.tracks[track], ...rest]) }) });
 }

@@ -15,6 +15,8 @@ const chartedRows = rows.filter((row) => row.clock !== "host" && row.time_us !==
 // One style a name on the whole page; ours first.
 const allNames = distinct(chartedRows.map(seriesName)).sort((a, b) => a.startsWith("NCCL") - b.startsWith("NCCL"));
 const styles = new Map(allNames.map((name, i) => [name, styleOf(i)]));
+// What `auto` chose lies under the line of the algorithm that it chose; its own mark stands where no other series has that plan.
+if (styles.has("auto")) Object.assign(styles.get("auto"), { dash: null, width: 8, opacity: 0.3 });
 styles.set("lower bound", { colour: "var(--soft)", symbol: null, dash: "1 3", width: 2.4 });
 
 // By rate, what takes longer is lower.
@@ -38,20 +40,29 @@ function withGaps(points, sizes) {
 function seriesOf(chosen, rate, hidden) {
   const points = chosen.map((row) => pointOf(row, rate)).filter((point) => point.size > 0);
   const sizes = distinct(points.map((point) => point.size)).sort(d3.ascending);
+  const others = new Set(points.filter((point) => point.name !== "auto").map((point) => `${point.size} ${point.y}`));
+  for (const point of points) point.elsewhere = point.name === "auto" && others.has(`${point.size} ${point.y}`);
   const series = d3.groups(points, (point) => point.name).map(([name, own]) => ({ name, style: styles.get(name),
     predicted: withGaps(own.filter((point) => !isMeasured(point.row)), sizes), measured: own.filter((point) => isMeasured(point.row)) }));
   const bounds = d3.rollups(chosen.filter((row) => row.bound_us > 0 && row.time_us > 0 && row.size_bytes > 0), (own) => own[0], (row) => row.size_bytes)
     .map(([size, row]) => ({ name: "lower bound", size, y: rate ? (row.busbw_gbps * row.time_us) / row.bound_us : row.bound_us,
       title: `lower bound: no schedule is faster\n${sizeText(size)}: ${numberText(row.bound_us)} us` })).sort((a, b) => a.size - b.size);
   if (bounds.length > 0) series.push({ name: "lower bound", style: styles.get("lower bound"), predicted: bounds, measured: [] });
-  return series.sort((a, b) => allNames.indexOf(a.name) - allNames.indexOf(b.name)).filter((each) => !hidden.has(each.name));
+  const place = ({ name }) => (name === "auto" ? -1 : allNames.indexOf(name));
+  return series.sort((a, b) => place(a) - place(b)).filter((each) => !hidden.has(each.name));
 }
 
-function swatch({ colour, symbol, dash, width }) {
+function swatch({ colour, symbol, dash, width, opacity }) {
   const at = [{ x: 0 }, { x: 1 }];
   return Plot.plot({ width: 46, height: 16, margin: 0, axis: null, x: { domain: [0, 1], range: [2, 44] }, y: { domain: [0, 1] }, style: { background: "transparent" },
-    marks: [Plot.line(at, { x: "x", y: 0.5, stroke: colour, strokeDasharray: dash, strokeWidth: width ?? 1.8 }),
+    marks: [Plot.line(at, { x: "x", y: 0.5, stroke: colour, strokeDasharray: dash, strokeWidth: width ?? 1.8, strokeOpacity: opacity }),
       symbol ? Plot.dot([{ x: 0.5 }], { x: "x", y: 0.5, symbol, stroke: colour, fill: "var(--bg)", r: 3.6, strokeWidth: 1.5 }) : null] });
+}
+
+// Under the pointer one series stands out from the others.
+function pointOut(name) {
+  for (const mark of document.querySelectorAll(".charts [aria-description]"))
+    mark.style.opacity = name === null || mark.getAttribute("aria-description") === name ? "" : "0.12";
 }
 
 function legend(parent, names, hidden, changed) {
@@ -63,8 +74,11 @@ function legend(parent, names, hidden, changed) {
     button.addEventListener("click", () => {
       if (!hidden.delete(name)) hidden.add(name);
       button.setAttribute("aria-pressed", String(!hidden.has(name)));
+      pointOut(null);
       changed();
     });
+    button.addEventListener("pointerenter", () => pointOut(hidden.has(name) ? null : name));
+    button.addEventListener("pointerleave", () => pointOut(null));
     return element("li", {}, button);
   }));
 }
@@ -96,7 +110,8 @@ function showCharts(parent, state, hidden) {
   const series = (rate) => () => seriesOf(chosen, rate, hidden);
   parent.replaceChildren();
   if (chosen.length === 0) return parent.append(element("p", {}, `No times of ${of}.`));
-  const note = "Lines and hollow marks: predicted, with the interval of the profile as a band. Filled marks: measured on GPUs, with the spread of their repeats.";
+  const note = `Lines and hollow marks: predicted, with the interval of the profile as a band.${chosen.some(isMeasured) ? " Filled marks: measured on GPUs, with the spread of their repeats." : ""}` +
+    `${chosen.some((row) => row.algorithm === "auto") ? " The broad pale line: what auto chose." : ""}`;
   figure(parent, { name: "time", title: `Time of ${of}`, note, draw: (width) => curveChart(series(false)(), "time (us)", width), table: pointTable(series(false), "us") });
   figure(parent, { name: "busbw", title: `Bus bandwidth of ${of}`, note: "busbw: payload a second times nccl-tests' factor, which makes figures of different GPU counts comparable.",
     draw: (width) => curveChart(series(true)(), "busbw (GB/s)", width), table: pointTable(series(true), "gbps") });
@@ -107,7 +122,7 @@ function showCharts(parent, state, hidden) {
   const least = d3.rollup(chosen, (own) => d3.min(own, (row) => row.time_us), (row) => row.size_bytes);
   const ratios = () => chosen.filter((row) => row.size_bytes > 0 && !hidden.has(seriesName(row))).map((row) => ({ size: row.size_bytes, name: `${seriesName(row)}${isMeasured(row) ? " *" : ""}`,
     ratio: row.time_us / least.get(row.size_bytes), title: `${seriesName(row)} at ${sizeText(row.size_bytes)}\n${numberText(row.time_us / least.get(row.size_bytes))} times the least` }));
-  figure(parent, { name: "ratios", wide: !chosen.some((row) => row.error_pct !== null), title: `How many times the least time of its size, ${of}`, note: "Darker: slower. A star: measured.", draw: (width) => ratioChart(ratios(), width),
+  figure(parent, { name: "ratios", wide: !chosen.some((row) => row.error_pct !== null), title: `How many times the least time of its size, ${of}`, note: () => `${moreIs()}: slower. A star: measured.`, draw: (width) => ratioChart(ratios(), width),
     table: () => ({ columns: ["series", "size_bytes", "times_the_least"], lines: ratios().map((point) => [point.name, point.size, point.ratio]) }) });
 }
 
@@ -118,17 +133,23 @@ function rowColumns() {
   const several = (key) => distinct(rows.map((row) => row[key])).length > 1;
   const interval = (value, row) => (row.predicted_low_us ? `${us(value)} (${us(row.predicted_low_us)} to ${us(row.predicted_high_us)})` : us(value));
   const bound = (row) => (row.bound_us > 0 && row.predicted_us > 0 ? (100 * row.bound_us) / row.predicted_us : null);
-  return [column("size", "size_bytes", sizeText), column("algorithm", "algorithm", (name, row) => (row.chosen ? `${name} (${row.chosen})` : name), true),
+  const measured = { name: "measured us", value: (row) => (row.clock === "simulated" ? null : row.time_us), text: (row) => (row.clock === "simulated" ? "-" : `${us(row.time_us)}${row.clock === "host" ? " (CPU)" : ""}`) };
+  const columns = [column("size", "size_bytes", sizeText), column("algorithm", "algorithm", (name, row) => (row.chosen ? `${name} (${row.chosen})` : name), true),
     ...(several("collective") ? [column("collective", "collective", String, true)] : []), ...(several("dtype") ? [column("type", "dtype", String, true)] : []),
     ...axes.map((axis) => ({ name: axis, value: (row) => row.axes?.[axis], text: (row) => row.axes?.[axis] ?? "", left: true })),
-    column("executor", "executor", String, true), column("time us", "time_us", us), column("predicted us", "predicted_us", interval), column("algbw GB/s", "algbw_gbps", us),
+    column("executor", "executor", String, true), column("predicted us", "predicted_us", interval), measured, column("algbw GB/s", "algbw_gbps", us),
     column("busbw GB/s", "busbw_gbps", us), column("error %", "error_pct", percentText),
     { name: "% of bound", value: bound, text: (row) => { const share = bound(row); return share === null ? "-" : tenths(share); } },
     column("channels", "channels", String), column("protocol", "protocol", String, true), column("proved", "verified", (yes) => (yes ? "yes" : "no"), true),
     { name: "data", value: (row) => row.data?.passed, text: (row) => (row.data ? (row.data.passed ? "ok" : "WRONG") : "-"), left: true, bad: (row) => row.data?.passed === false }];
+  // A column that says nothing of any row leaves.
+  return columns.filter(({ text }) => rows.some((row) => !["", "-"].includes(text(row))));
 }
 
-function runPage(main) {
+const rowWords = "A star: least predicted time of its size. algbw: payload a second. busbw: algbw times nccl-tests' factor, which makes figures of different GPU counts comparable. " +
+  "% of bound: least time that any schedule needs / predicted. channels: thread blocks per GPU. (CPU): on CPU threads, which only shows that the data is right.";
+
+function runPage(first, main) {
   const collectives = distinct(rows.map((row) => row.collective));
   const cells = distinct(rows.map((row) => row.cell));
   const state = { collective: collectives[0], cell: cells[0] };
@@ -156,7 +177,7 @@ function runPage(main) {
   };
   choice(controls, "Collective", collectives, (chosen) => { state.collective = chosen; showAll(); });
   choice(controls, "Cell", cells, (chosen) => { state.cell = chosen; show(); });
-  main.append(element("h2", {}, "Predicted and measured"), controls, names, overview, charts);
+  first.append(controls, names, overview, charts);
   showAll();
   // The largest first: that is where links are busy.
   views.reverse();
@@ -168,7 +189,7 @@ function runPage(main) {
     if (page.views_left_out > 0) main.append(element("p", { class: "soft" }, `${page.views_left_out} more recorded rows have their traces beside this page.`));
     showView(drawn, views[0]);
   }
-  main.append(element("h2", {}, "Rows"));
+  main.append(element("h2", {}, "Rows"), element("p", { class: "soft" }, rowWords));
   redrawAll();
   rowTable(main, { lines: rows, columns: rowColumns(), name: "rows", marked: (row) => row.winner });
 }

@@ -17,7 +17,8 @@ function rowTable(parent, { lines, columns, name, marked }) {
   const longest = columns.map((column) => d3.greatest(lines.map((line) => column.text(line)), (text) => text.length) ?? "");
   const widths = columns.map((column, c) => Math.ceil(22 + Math.max(textWidth(longest[c], 15), textWidth(column.name, 16))));
   const heads = columns.map((column, c) =>
-    element("th", { scope: "col", class: column.left ? "name" : "" }, element("button", { type: "button", class: "keep", onclick: () => sortBy(c) }, column.name)));
+    element("th", { scope: "col", class: column.left ? "name" : "" }, element("button", { type: "button", class: "keep", onclick: () => sortBy(c) }, column.name),
+      element("span", { class: "paper", "aria-hidden": "true" }, column.name)));
   const box = element("div", { class: "rows", tabindex: "0", role: "region", "aria-label": "rows" },
     element("table", { style: `table-layout:fixed;width:${d3.sum(widths)}px` },
       element("colgroup", {}, ...widths.map((width) => element("col", { style: `width:${width}px` }))), element("thead", {}, element("tr", {}, ...heads)), body));
@@ -55,7 +56,7 @@ function rowTable(parent, { lines, columns, name, marked }) {
     columns.forEach((column, c) => {
       const cell = document.createElement("td");
       cell.textContent = column.text(line);
-      const kinds = [column.left ? "name" : "", c === 0 ? "first" : "", column.bad?.(line) ? "bad" : ""].filter(Boolean).join(" ");
+      const kinds = [column.left ? "name" : "", column.left && longest[c].length > 24 ? "long" : "", c === 0 ? "first" : "", column.bad?.(line) ? "bad" : ""].filter(Boolean).join(" ");
       if (kinds) cell.className = kinds;
       row.append(cell);
     });

@@ -88,8 +88,9 @@ std::string html_of(const HtmlPage& page) {
       "<!DOCTYPE html>\n<html lang=en><head><meta charset=utf-8><meta name=viewport content=\"width=device-width, initial-scale=1\">\n"
       "<meta http-equiv=Content-Security-Policy content=\"{}\">\n<title>{}</title>\n<style>\n{}</style></head><body>\n<h1>{}</h1>\n",
       policy, title, page_assets::style, title);
+  if (!page.about.empty()) html += fmt::format("<p class=about>{}</p>\n", escape_html(page.about));
   if (!page.findings.empty()) html += fmt::format("<p class=verdict>{}</p>\n", escape_html(page.findings.front()));
-  html += list_html("Found", page.findings, 1);
+  html += "<section id=charts></section>\n" + list_html("Found", page.findings, 1);
   html += "<main id=main></main>\n<noscript><p>Charts and rows need JavaScript; report.csv has the rows.</p></noscript>\n";
   html += list_html("Not done", page.skipped, 0);
   html += provenance_html(page.provenance);

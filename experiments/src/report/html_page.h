@@ -16,6 +16,7 @@ std::string escape_html(const std::string& text);
 /// What stands on the page.
 struct HtmlPage {
   std::string title;
+  std::string about = {};                  // one line, below the title
   std::vector<std::string> findings = {};  // the first is the verdict
   std::vector<std::string> skipped = {};
   std::vector<std::pair<std::string, std::string>> provenance = {};  // name and value; those without a value are left out

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // report.html: the verdict, charts, the machine under load, the table, provenance.
+#include <algorithm>
 #include <array>
+#include <iterator>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "p2plab/base/quantity.h"
 #include "p2plab/report/report.h"
 #include "report/html_page.h"
 #include "report/row_json.h"
@@ -45,10 +48,41 @@ std::string data_of(const Report& report) {
   return data + fmt::format(R"(],"views_left_out":{}}})", report.views.size() - shown);
 }
 
+// What a list of rows has of something, in their order, shortly.
+template <class Part>
+std::string all_of(const std::vector<Row>& rows, Part part) {
+  std::vector<std::string> seen;
+  for (const auto& row : rows) {
+    const std::string text{part(row)};
+    if (std::ranges::find(seen, text) == seen.end()) seen.push_back(text);
+  }
+  return fmt::format("{}", fmt::join(seen, ", "));
+}
+
+// "all_reduce of float16 among 4 GPUs of hgx-h200, 1 KiB to 256 MiB, predicted with profile h200; nothing was measured on GPUs".
+std::string about(const Report& report) {
+  const auto& rows = report.rows;
+  if (rows.empty()) return {};
+  const auto [least, most] = std::ranges::minmax(rows, {}, &Row::size);
+  auto text = fmt::format("{} of {} among {} GPUs of {}, {}", all_of(rows, [](const Row& row) { return to_string(row.collective); }),
+                          all_of(rows, [](const Row& row) { return row.dtype; }),
+                          all_of(rows, [](const Row& row) { return std::to_string(row.ranks); }), report.provenance.topology, to_string(least.size));
+  if (least.size != most.size) text += " to " + to_string(most.size);
+  if (!report.provenance.profile.empty()) text += ", predicted with profile " + report.provenance.profile;
+  std::vector<Row> measured;
+  std::ranges::copy_if(rows, std::back_inserter(measured), [](const Row& row) { return row.clock() == Clock::device; });
+  if (measured.empty()) return text + "; nothing was measured on GPUs";
+  return text + "; measured by " + all_of(measured, [](const Row& row) { return row.executor(); });
+}
+
 }  // namespace
 
 std::string to_html(const Report& report) {
-  HtmlPage page{.title = report.name, .findings = report.findings, .provenance = provenance_lines(report.provenance), .data = data_of(report)};
+  HtmlPage page{.title = report.name,
+                .about = about(report),
+                .findings = report.findings,
+                .provenance = provenance_lines(report.provenance),
+                .data = data_of(report)};
   for (const auto& skip : report.skipped) page.skipped.push_back(skip.what + ": " + skip.reason);
   return html_of(page);
 }

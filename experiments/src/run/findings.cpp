@@ -68,8 +68,8 @@ std::vector<std::string> critical_path_sentences(const Evaluator& evaluator, std
                             shares_of(path));
     if (const auto most = busiest_on(path); most.resource >= 0) {
       const auto share = [&](SimTime part) { return 100.0 * static_cast<double>(part.count()) / static_cast<double>(result.makespan.count()); };
-      text += fmt::format("; most of it on {} ({:.1f} %, of it {:.1f} % queueing)", result.uses[static_cast<std::size_t>(most.resource)].name,
-                          share(most.time), share(most.queued));
+      const auto queueing = share(most.queued) < 0.05 ? std::string{} : fmt::format(", of it {:.1f} % queueing", share(most.queued));
+      text += fmt::format("; most of it on {} ({:.1f} %{})", result.uses[static_cast<std::size_t>(most.resource)].name, share(most.time), queueing);
     }
     sentences.push_back(text + ".");
   }

@@ -21,9 +21,9 @@ double as_rate(const GalleryFigure& figure, double value) {
 nlohmann::ordered_json page_row(const GalleryRow& row) {
   const auto published = as_rate(row.figure, row.figure.published);
   const auto predicted = as_rate(row.figure, row.predicted.value);
-  // A series for each profile: so many colours and marks can be told apart, not one for each machine.
-  return {{"machine", row.profile},
-          {"figure", fmt::format("{}: {}", row.machine, row.figure.name)},
+  return {{"machine", row.machine},
+          {"profile", row.profile},
+          {"figure", row.figure.name},
           {"kind", row.figure.kind == GalleryFigure::Kind::copies ? "copies" : std::string{to_string(row.figure.collective)}},
           {"size_bytes", row.figure.size.count()},
           {"published_gbps", published},
@@ -40,6 +40,7 @@ std::string to_html(const GalleryReport& report) {
     if (row.figure.kind != GalleryFigure::Kind::latency) figures.push_back(page_row(row));
   }
   HtmlPage page{.title = report.name,
+                .about = "published figures of machines that others measured, beside what is predicted of them here",
                 .findings = {},
                 .provenance = provenance_lines(provenance_here()),
                 .data = nlohmann::ordered_json{{"figures", figures}}.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace)};
