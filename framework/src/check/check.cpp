@@ -92,8 +92,7 @@ class ProgramChecker {
     const auto extent = extent_of(operand);
     const bool fixed = places_->fixed(program_.operands[operand]);
     auto& pieces = first ? pieces_ : source_;
-    pieces.clear();
-    for (auto at = places_->first_of(operand); at != none && (*places_)[at].begin < extent.end; at = (*places_)[at].next) {
+    for (auto at = places_->first_of(operand), begin = at; at != none && (*places_)[at].begin < extent.end; at = (*places_)[at].next) {
       auto& stretch = (*places_)[at];
       const auto end = places_->end_of(stretch, extent);
       ++visits_;
@@ -104,7 +103,8 @@ class ProgramChecker {
         if (auto ok = compare(static_cast<std::uint32_t>(stretch.writer), operand, stretch.begin, end); !ok) return ok;
       }
       if (!fixed) places_->add_reader(stretch, operand);
-      pieces.append({end - stretch.begin, {stretch.sum, stretch.origin}});
+      const auto bytes = end - stretch.begin;
+      at == begin ? pieces.begin_with(bytes, stretch.sum, stretch.origin) : pieces.append({bytes, {stretch.sum, stretch.origin}});
     }
     return first ? Status{} : add(index, operand);
   }

@@ -67,6 +67,7 @@ bool Order::take_order_of(std::span<const std::uint32_t> owners) {
   }
   if (sequence_.size() != program_.instructions.size()) return false;
   done_.assign(program_.lanes.size(), 0);
+  bool all_signal = true;
   for (std::size_t at = 0; at < sequence_.size(); ++at) {
     if (at + 2 * instructions_ahead < sequence_.size()) {
       ask_for(program_.instructions, sequence_[at + 2 * instructions_ahead]);
@@ -77,9 +78,11 @@ bool Order::take_order_of(std::span<const std::uint32_t> owners) {
     if (program_.lanes[lane].first + done_[lane] != sequence_[at]) return false;
     for (const auto& wait : program_.waits_of(program_.instructions[sequence_[at]])) {
       if (done_[wait.lane.index()] <= static_cast<std::uint32_t>(wait.instruction)) return false;
+      all_signal = all_signal && signals_[index_of(wait)];
     }
     ++done_[lane];
   }
+  all_signal_ = all_signal;
   return true;
 }
 
@@ -130,7 +133,7 @@ Error Order::circle() const {
   return error;
 }
 
-Status Order::check_signals(std::uint32_t instruction) const {
+Status Order::check_waits(std::uint32_t instruction) const {
   for (const auto& wait : program_.waits_of(program_.instructions[instruction])) {
     if (signals_[index_of(wait)]) continue;
     const auto& awaited = program_.at(wait.lane, wait.instruction);

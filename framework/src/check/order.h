@@ -29,7 +29,7 @@ class Order {
   /// first: it is that of a plan's steps, so what is used together lies together.
   Status find_sequence(std::span<const std::uint32_t> owners = {});
   /// Error verification_failed: the instruction waits for one that tells nobody when it is done.
-  Status check_signals(std::uint32_t instruction) const;
+  Status check_signals(std::uint32_t instruction) const { return all_signal_ ? Status{} : check_waits(instruction); }
   /// That sequence, by index in the program.
   const Large<std::uint32_t>& sequence() const { return sequence_; }
   std::uint32_t lane_of(std::uint32_t instruction) const { return lanes_[instruction]; }
@@ -68,6 +68,7 @@ class Order {
   std::int64_t slices_between(std::uint32_t waiting, std::uint32_t awaited) const;
   bool shows(const Known& known, std::uint32_t first, const Need& need) const;
 
+  Status check_waits(std::uint32_t instruction) const;
   bool take_order_of(std::span<const std::uint32_t> owners);
   void run_lane(std::uint32_t lane, std::vector<std::uint32_t>& ready);
   Error circle() const;
@@ -82,6 +83,7 @@ class Order {
   Large<std::uint32_t> lanes_;  // by instruction
   std::vector<bool> signals_;   // by instruction: so small that all of it is at hand
   Large<std::uint32_t> sequence_;
+  bool all_signal_ = false;  // whoever is awaited; seen while the sequence was made
 
   // While the sequence is made: how far each lane is, and who waits for it.
   struct Blocked {

@@ -25,7 +25,14 @@ struct Piece {
 /// Pieces one after another.
 class Pieces {
  public:
-  void clear() { pieces_.clear(); }
+  /// This one alone.
+  void begin_with(std::int64_t bytes, SumId sum, std::int64_t origin) {
+    if (pieces_.size() != 1) pieces_.resize(1);  // mostly an instruction moves one
+    auto& piece = pieces_[0];                    // member by member: a copy of what was just written in parts waits for those writes
+    piece.bytes = bytes;
+    piece.content.sum = sum;
+    piece.content.origin = origin;
+  }
   /// Appends; what goes on where the last piece ends becomes part of it.
   void append(const Piece& piece) {
     if (!pieces_.empty()) {

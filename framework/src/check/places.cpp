@@ -57,11 +57,115 @@ Large<Places::Touched> Places::all_touched(std::span<const std::uint32_t> owners
   return touched;
 }
 
-// Buffer by buffer, so that what is sorted stays small.
+// By buffer: as much as may be touched of it.
+std::vector<std::int64_t> Places::buffer_sizes() const {
+  std::vector<std::int64_t> sizes;
+  for (std::size_t r = 0; r < program_.memory.size(); ++r) {
+    const auto& memory = program_.memory[r];
+    const auto output = shared_[r].shared ? std::max(memory.input, memory.output) : memory.output;
+    for (const auto buffer : {Buffer::input, Buffer::output, Buffer::scratch, Buffer::host}) {
+      const auto size = buffer == Buffer::input     ? memory.input
+                        : buffer == Buffer::output  ? output
+                        : buffer == Buffer::scratch ? memory.scratch
+                                                    : memory.host;
+      sizes.push_back(size.count());
+    }
+  }
+  return sizes;
+}
+
+// Calls `visit` with the extents of all operands of instructions and of all blocks, as long as it is true.
+template <class Visit>
+bool Places::each_touched(std::span<const std::uint32_t> owners, std::span<const Extent> blocks, Visit visit) const {
+  constexpr std::size_t ahead = 3 * instructions_ahead;
+  for (std::size_t o = 0; o < owners.size(); ++o) {
+    if (o + ahead < owners.size() && owners[o + ahead] != nobody) checking::ask_for(program_.instructions, owners[o + ahead]);
+    if (owners[o] != nobody && !visit(extent(program_.operands[o], program_.instructions[owners[o]].bytes))) return false;
+  }
+  return std::ranges::all_of(blocks, visit);
+}
+
+// What divides all beginnings and ends.
+std::int64_t Places::common_size(std::span<const std::uint32_t> owners, std::span<const Extent> blocks) const {
+  CommonSize common;
+  for (const auto& instruction : program_.instructions) common.add(instruction.bytes);
+  for (std::size_t o = 0; o < owners.size(); ++o) {
+    if (owners[o] != nobody) common.add(program_.operands[o].offset);
+  }
+  for (const auto& sharing : shared_) {
+    common.add(sharing.input_shift);
+    common.add(sharing.output_shift);
+  }
+  for (const auto& block : blocks) {
+    common.add(block.begin);
+    common.add(block.end);
+  }
+  return common.bytes();
+}
+
+// All beginnings and ends, whatever the buffer; none if there are more than `most`.
+std::vector<std::int64_t> Places::all_marks(std::span<const std::uint32_t> owners, std::span<const Extent> blocks, std::size_t most) const {
+  KeyTable known;
+  std::vector<std::int64_t> marks;
+  const auto add = [&](std::int64_t at) {
+    if (known.find(static_cast<std::uint64_t>(at)) != KeyTable::none) return;
+    known.add(static_cast<std::uint64_t>(at), 0);
+    marks.push_back(at);
+  };
+  const bool few = each_touched(owners, blocks, [&](const Extent& extent) {
+    add(extent.begin);
+    add(extent.end);
+    return marks.size() <= most;
+  });
+  return few ? marks : std::vector<std::int64_t>{};
+}
+
+// An empty grid on which all accesses and blocks begin and end; none if its places are many more than the accesses.
+std::optional<Grid> Places::grid_of(std::span<const std::uint32_t> owners, std::span<const Extent> blocks) const {
+  const auto sizes = buffer_sizes();
+  if (sizes.empty()) return std::nullopt;
+  constexpr std::size_t places_an_operand = 32;  // the memory of those is a quarter of what sorting takes
+  const auto most = places_an_operand * owners.size();
+  if (auto grid = Grid::of(sizes, Ruler::even(common_size(owners, blocks)), most)) return grid;
+  auto marks = all_marks(owners, blocks, most / sizes.size() + 1);
+  return marks.empty() ? std::nullopt : Grid::of(sizes, Ruler::at(std::move(marks)), most);
+}
+
+// False if something lies outside of what the program states.
+bool Places::cut(Grid& grid, std::span<const std::uint32_t> owners, std::span<const Extent> blocks) const {
+  const auto sizes = buffer_sizes();
+  return each_touched(owners, blocks, [&](const Extent& extent) {
+    if (extent.begin < 0 || extent.end > sizes[static_cast<std::size_t>(extent.buffer)]) return false;
+    grid.cut(extent.buffer, extent.begin);
+    grid.cut(extent.buffer, extent.end);
+    return true;
+  });
+}
+
+void Places::take(const Grid& grid, std::span<const std::uint32_t> owners) {
+  for (std::int32_t buffer = 0; buffer < std::ssize(program_.memory) * 4; ++buffer) {
+    const auto first = stretches_.size();
+    bases_.push_back(static_cast<std::uint32_t>(first));
+    grid.each_cut(buffer, [&](std::int64_t at) { stretches_.push_back({.begin = at, .next = static_cast<std::int32_t>(stretches_.size()) + 1}); });
+    if (stretches_.size() > first) stretches_.back().next = none;
+  }
+  bases_.push_back(static_cast<std::uint32_t>(stretches_.size()));
+  for (std::size_t o = 0; o < owners.size(); ++o) {
+    if (owners[o] == nobody) continue;
+    const auto where = extent(program_.operands[o], 0);
+    firsts_[o] = static_cast<std::int32_t>(grid.number_of(where.buffer, where.begin));
+  }
+}
+
+// On a grid, if there is one; else by sorting, buffer by buffer, so that what is sorted stays small.
 void Places::cut(std::span<const std::uint32_t> owners, std::span<const Extent> blocks) {
+  firsts_.assign(program_.operands.size(), none);
+  if (auto grid = grid_of(owners, blocks); grid && cut(*grid, owners, blocks)) {
+    stretches_.reserve(grid->number());
+    return take(*grid, owners);
+  }
   std::vector<std::uint32_t> ends;
   auto touched = all_touched(owners, blocks, ends);
-  firsts_.assign(program_.operands.size(), none);
   stretches_.reserve(touched.size());
   std::vector<std::int64_t> other_ends;
   std::uint32_t begin = 0;

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "check/ahead.h"
+#include "check/grid.h"
 #include "check/large.h"
 #include "check/pieces.h"
 #include "p2plab/program/program.h"
@@ -100,8 +102,16 @@ class Places {
   std::vector<Extent> extents_of(std::span<const Block> blocks, const BufferLayout& layout);
   Large<Touched> all_touched(std::span<const std::uint32_t> owners, std::span<const Extent> blocks, std::vector<std::uint32_t>& ends) const;
   void cut(std::span<const std::uint32_t> owners, std::span<const Extent> blocks);
+  template <class Visit>
+  bool each_touched(std::span<const std::uint32_t> owners, std::span<const Extent> blocks, Visit visit) const;
+  std::int64_t common_size(std::span<const std::uint32_t> owners, std::span<const Extent> blocks) const;
+  std::vector<std::int64_t> all_marks(std::span<const std::uint32_t> owners, std::span<const Extent> blocks, std::size_t most) const;
+  std::optional<Grid> grid_of(std::span<const std::uint32_t> owners, std::span<const Extent> blocks) const;
+  bool cut(Grid& grid, std::span<const std::uint32_t> owners, std::span<const Extent> blocks) const;
+  void take(const Grid& grid, std::span<const std::uint32_t> owners);
   void cut_buffer(std::span<Touched> here, std::vector<std::int64_t>& other_ends);
   void give(std::span<const Block> blocks, const BufferLayout& layout, Sums& sums);
+  std::vector<std::int64_t> buffer_sizes() const;
   std::int64_t bytes_of(std::size_t block) const { return origins_[block + 1] - origins_[block]; }
 
   const Program& program_;

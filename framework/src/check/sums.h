@@ -48,6 +48,7 @@ class Sums {
     return (static_cast<std::uint64_t>(static_cast<std::uint32_t>(left)) << 32) | static_cast<std::uint32_t>(right);
   }
   SumId make(const Sum& sum);
+  SumId make_new(const Sum& sum);
 
   ContributionSets sets_;
   std::vector<Sum> sums_;

@@ -27,7 +27,8 @@ class KeyTable {
   /// To be called where `find` finds none.
   void add(std::uint64_t key, std::int32_t id) {
     if (++count_ * 2 > entries_.size()) {
-      for (const auto& old : std::exchange(entries_, std::vector<Entry>(entries_.size() * 2))) {
+      const std::size_t times = entries_.size() < soon_large ? 8 : 2;
+      for (const auto& old : std::exchange(entries_, std::vector<Entry>(entries_.size() * times))) {
         if (old.id != none) put(old);
       }
     }
@@ -35,6 +36,7 @@ class KeyTable {
   }
 
  private:
+  static constexpr std::size_t soon_large = 4096;  // entries: 64 KiB
   struct Entry {
     std::uint64_t key = 0;
     std::int32_t id = none;
