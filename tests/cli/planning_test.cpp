@@ -11,17 +11,18 @@ namespace p2plab {
 namespace {
 
 using test::expect_keys;
+using test::json_at_once;
 using test::json_of;
 using test::p2plab;
 
 TEST(Plan, ADeadlineGivesTheBestPlanSoFarAndItsGap) {
-  const auto hurried = json_of("plan --topology mi250x --collective all_gather --algorithm forest --time-limit 0 --json");
+  const auto hurried = json_at_once("plan --topology mi250x --collective all_gather --algorithm forest");
   EXPECT_EQ(hurried["verified"], true);
   EXPECT_LT(hurried["optimality"], 1);
   const auto patient = json_of("plan --topology mi250x --collective all_gather --algorithm forest --time-limit 60 --json");
   EXPECT_NEAR(patient["optimality"].get<double>(), 1, 1e-9);
   for (const auto* wrong : {"-1", "none", "1e9"}) EXPECT_EQ(p2plab(std::string{"plan --topology mi250x --time-limit "} + wrong).exit, 2) << wrong;
-  const auto former = p2plab("plan --topology mi250x --collective all_gather --algorithm forest --profile ideal --deadline 0");
+  const auto former = p2plab("plan --topology mi250x --collective all_gather --algorithm forest --profile ideal --deadline 60");
   EXPECT_EQ(former.exit, 0);
   EXPECT_EQ(former.err, "warning: --deadline is now called --time-limit\n");
   EXPECT_EQ(p2plab("plan --topology mi250x --deadline 0 --time-limit 1").exit, 2);
@@ -185,9 +186,9 @@ TEST(PlanCommand, RepairsAPlanOnAMachineThatLostAGpu) {
   EXPECT_EQ(p2plab("plan --topology hgx-h200 --size 1MiB --repair " + old.string()).exit, 2);
 }
 
-// No time at all: the first plan at hand, which says how far it is from what cuts allow.
+// No time at all: the first plan, which says how far it is from what cuts allow.
 TEST(PlanCommand, WithoutTimeGivesTheFirstPlanAndItsGap) {
-  const auto json = json_of("plan --topology mi250x --collective all_gather --size 16MiB --algorithm forest --deadline 0 --json");
+  const auto json = json_at_once("plan --topology mi250x --collective all_gather --size 16MiB --algorithm forest");
   EXPECT_EQ(json["verified"], true);
   EXPECT_LT(json["optimality"].get<double>(), 1);
   EXPECT_NE(json["reason"].get<std::string>().find("% of the bound"), std::string::npos) << json["reason"];

@@ -76,7 +76,7 @@ void Trial::check_end(const std::string& name, const Words& words, const Outcome
   if ((code == 0) == (outcome.err.find("error:") != outcome.err.npos)) fault(fmt::format("exit {}: {}", code, last_lines(outcome.err)));
   if (outcome.end.most_memory > settings_.memory) fault(fmt::format("took {} bytes", outcome.end.most_memory));
   auto& tally = tallies_[name];
-  if (!timed || (time_ == 0 && name != "bound")) return;  // 0 asks for the first result at hand, whenever that is: of a bound it is at once
+  if (!timed) return;
   // Another process may have had the processor: what is late is tried again, and the least counts.
   double seconds = outcome.end.seconds;
   const double allowed = time_ + std::max(0.1 * time_, 0.2) + settings_.slack;

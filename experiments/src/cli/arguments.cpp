@@ -171,7 +171,7 @@ void add_memory_limit(CLI::App& app, LimitArguments& arguments) {
 }
 
 void add_time_limit(CLI::App& app, LimitArguments& arguments, const std::string& what, const std::string& former) {
-  app.add_option("--time-limit", arguments.time, what + ", in seconds or as in '500 ms' (0: the first result at hand)")->type_name("TIME");
+  app.add_option("--time-limit", arguments.time, what + ", in seconds or as in '500 ms' (0: what is found at once)")->type_name("TIME");
   arguments.former_name = former;
   if (!former.empty()) app.add_option(former, arguments.former_time)->group("");
 }

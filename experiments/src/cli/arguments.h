@@ -98,8 +98,8 @@ void add_memory_limit(CLI::App& app, LimitArguments& arguments);
 /// The option --time-limit, and `former`, the name that it had in this command, if it had one.
 void add_time_limit(CLI::App& app, LimitArguments& arguments, const std::string& what, const std::string& former);
 
-/// Puts the limits under watch. The time that the work is to stop by itself in: none without a limit; zero for the first result at hand, which the
-/// watch does not cut off. Errors: usage.
+/// Puts the limits under watch. The time that the work is to stop by itself in: none without a limit. Errors:
+/// usage.
 Result<std::optional<Seconds>> limits_from(const LimitArguments& arguments, Watch& watch);
 
 /// Is there memory for the routes between all pairs of `ranks` GPUs, which whatever is planned or drawn needs? Errors: unsupported.

@@ -225,6 +225,7 @@ void Watch::cut(Cut why) {
   if (isatty(STDERR_FILENO) != 0) std::cerr << "\r\x1b[K";
   int code = exit_code_of(why.error);
   if (!finish) {
+    if (why.by_time) why.error.notes.emplace_back("nothing that could be shown was found by then; a larger --time-limit may find something");
     std::cerr << describe(with_what_is_known(why.error));
   } else if (const auto done = finish(why.error.message); !done) {
     code = exit_code_of(done.error());
@@ -244,7 +245,7 @@ std::optional<Watch::Cut> Watch::limit_passed(int statm) const {
   if (memory_in_use(statm).count() > memory_limit_) {
     return Cut{{ErrorCode::unsupported, fmt::format("the memory limit of {} is reached", about(Bytes{memory_limit_})), std::nullopt, {more_memory}}};
   }
-  if (writer_ != Writer::nobody || time_limit_ <= 0) return std::nullopt;
+  if (writer_ != Writer::nobody || time_limit_ < 0) return std::nullopt;
   if (seconds() <= time_limit_ + part_until_cut * std::max(share_over * time_limit_, seconds_over)) return std::nullopt;
   return Cut{{ErrorCode::unsupported, fmt::format("the time limit of {:g} s passed", time_limit_.load())}, true};
 }

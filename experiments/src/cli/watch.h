@@ -34,7 +34,7 @@ class Watch {
   void showing(std::string what);
   /// From the start of the program. Work that stops by itself does so in time; other work is cut off within the tenth, or 0.2 s, that is promised.
   void limit_time(Seconds limit) { time_limit_ = limit.count(); }
-  /// What is left of the time until the work should be done; none without a limit. 0 asks for the first result at hand, and is not cut off.
+  /// What is left of the time until the work should be done; none without a limit.
   std::optional<Seconds> time_left() const;
   /// The most memory that may be taken; half of the machine's if not set.
   void limit_memory(Bytes limit) { memory_limit_ = limit.count(); }
