@@ -26,7 +26,7 @@ function pointOf(row, rate) {
   const ends = isMeasured(row) ? d3.extent(row.repeats_us ?? []) : [row.predicted_low_us, row.predicted_high_us];
   const [low, high] = rate ? [of(ends[1]), of(ends[0])] : ends;
   const title = `${seriesName(row)}${isMeasured(row) ? ` on ${row.executor}` : ", predicted"}\n${sizeText(row.size_bytes)}: ${numberText(row.time_us)} us` +
-    `${ends[0] ? ` (${numberText(ends[0])} to ${numberText(ends[1])})` : ""}\nbusbw ${numberText(row.busbw_gbps)} GB/s${row.chosen ? `\nchose ${row.chosen}` : ""}`;
+    `${ends[0] ? ` (${numberText(ends[0])} to ${numberText(ends[1])})` : ""}\nbusbw ${numberText(row.busbw_gbps)} GB/s${row.chosen ? `\nchose ${row.chosen}` : ""}${(row.disturbed ?? []).map((reason) => `\ndisturbed: ${reason}`).join("")}`;
   return { name: seriesName(row), size: row.size_bytes, y: of(row.time_us), low, high, title, error: row.error_pct, row };
 }
 
@@ -133,7 +133,7 @@ function rowColumns() {
   const several = (key) => distinct(rows.map((row) => row[key])).length > 1;
   const interval = (value, row) => (row.predicted_low_us ? `${us(value)} (${us(row.predicted_low_us)} to ${us(row.predicted_high_us)})` : us(value));
   const bound = (row) => (row.bound_us > 0 && row.predicted_us > 0 ? (100 * row.bound_us) / row.predicted_us : null);
-  const measured = { name: "measured us", value: (row) => (row.clock === "simulated" ? null : row.time_us), text: (row) => (row.clock === "simulated" ? "-" : `${us(row.time_us)}${row.clock === "host" ? " (CPU)" : ""}`) };
+  const measured = { name: "measured us", value: (row) => (row.clock === "simulated" ? null : row.time_us), text: (row) => (row.clock === "simulated" ? "-" : `${us(row.time_us)}${row.clock === "host" ? " (CPU)" : ""}${row.disturbed?.length ? " (disturbed)" : ""}`) };
   const columns = [column("size", "size_bytes", sizeText), column("algorithm", "algorithm", (name, row) => (row.chosen ? `${name} (${row.chosen})` : name), true),
     ...(several("collective") ? [column("collective", "collective", String, true)] : []), ...(several("dtype") ? [column("type", "dtype", String, true)] : []),
     ...axes.map((axis) => ({ name: axis, value: (row) => row.axes?.[axis], text: (row) => row.axes?.[axis] ?? "", left: true })),

@@ -31,16 +31,23 @@ Result<std::vector<TurnTimes>> time_in_turns(const Evaluator& evaluator, std::sp
       if (mine.error) continue;
       const auto& [executor, evaluation] = contenders[i];
       const Job job{&evaluator.topology(), &evaluator.routes(), &evaluation->plan(), &evaluation->program};
-      auto measured = executor->run(job, {.repeats = options.samples, .check = round == 0});
+      auto how = options.each;
+      how.repeats = options.samples;
+      how.check = how.check && round == 0;
+      auto measured = executor->run(job, how);
       if (!measured) {
         mine.error = std::move(measured).error();
         continue;
       }
-      if (measured->check && !measured->check->passed) return wrong_data(*measured, *evaluation);
+      if (!options.keep_wrong && measured->check && !measured->check->passed) return wrong_data(*measured, *evaluation);
+      mine.executor = measured->executor;
+      mine.clock = measured->clock;
+      if (measured->check) mine.check = std::move(measured->check);
       mine.samples.insert(mine.samples.end(), measured->samples.begin(), measured->samples.end());
       mine.notes = std::move(measured->notes);
       if (measured->samples.empty()) mine.error = Error{ErrorCode::unsupported, fmt::format("{} gives no times", measured->executor)};
     }
+    if (options.round_ended) options.round_ended();
   }
   return times;
 }

@@ -21,7 +21,10 @@ struct Contender {
 
 /// Samples of one contender, or why it has none.
 struct TurnTimes {
+  std::string executor = {};  // as it names itself
+  Clock clock = Clock::device;
   std::vector<Seconds> samples = {};
+  std::optional<DataCheck> check = std::nullopt;  // of the first round
   std::vector<std::string> notes = {};
   std::optional<Error> error = std::nullopt;
 
@@ -32,10 +35,14 @@ struct TurnTimes {
 struct TurnOptions {
   int rounds = 5;                   // the order turns round from one to the next
   int samples = 3;                  // of each contender in each
+  RunOptions each = {};             // how: `repeats` is `samples`, and data is checked in the first round, if it is
+  bool keep_wrong = false;          // wrong data is in the times, and no error
   std::function<bool()> stop = {};  // asked between rounds; empty: never
+  std::function<void()> round_ended = {};
 };
 
-/// Times all; data is checked in the first round. What cannot run is left out, with its error. Errors: verification_failed, if data is wrong.
+/// Times all; data is checked in the first round. What cannot run is left out, with its error. Errors: verification_failed, if data is wrong and that
+/// is not to be kept.
 Result<std::vector<TurnTimes>> time_in_turns(const Evaluator& evaluator, std::span<const Contender> contenders, const TurnOptions& options);
 
 }  // namespace p2plab

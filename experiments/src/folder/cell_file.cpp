@@ -15,7 +15,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr int format = 1;
+constexpr int format = 2;
 
 template <class T, class Of>
 concept Is = std::same_as<std::remove_const_t<T>, Of>;
@@ -39,7 +39,7 @@ void fields(auto&& f, Is<Row> auto& v) {
   f("axes", v.axes), f("collective", v.collective), f("algorithm", v.algorithm), f("ranks", v.ranks), f("dtype", v.dtype), f("size", v.size);
   f("prediction", v.prediction), f("measurement", v.measurement), f("bound", v.bound), f("verified", v.verified), f("in_place", v.in_place);
   f("channels", v.channels), f("protocol", v.protocol), f("blocks_per_lane", v.blocks_per_lane), f("slice", v.slice), f("slices", v.slices);
-  f("chosen", v.chosen), f("winner", v.winner), f("bound_low", v.bound_low), f("rests_on", v.rests_on);
+  f("chosen", v.chosen), f("winner", v.winner), f("bound_low", v.bound_low), f("rests_on", v.rests_on), f("disturbed", v.disturbed);
 }
 
 void fields(auto&& f, Is<SourcedValue> auto& v) {
@@ -48,7 +48,8 @@ void fields(auto&& f, Is<SourcedValue> auto& v) {
 
 void fields(auto&& f, Is<Provenance> auto& v) {
   f("version", v.version), f("command", v.command), f("config", v.config), f("config_digest", v.config_digest), f("seed", v.seed), f("cpu", v.cpu);
-  f("gpus", v.gpus), f("driver", v.driver), f("date", v.date), f("topology", v.topology), f("profile", v.profile), f("forms", v.forms);
+  f("gpus", v.gpus), f("driver", v.driver), f("before", v.before), f("after", v.after), f("date", v.date), f("topology", v.topology),
+      f("profile", v.profile), f("forms", v.forms);
   f("assumed", v.assumed);
 }
 

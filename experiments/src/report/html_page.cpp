@@ -78,6 +78,8 @@ std::vector<std::pair<std::string, std::string>> provenance_lines(const Provenan
           {"seed", std::to_string(from.seed)},
           {"GPUs", gpus},
           {"driver", from.driver},
+          {"GPUs before", fmt::format("{}", fmt::join(from.before, "; "))},
+          {"GPUs after", fmt::format("{}", fmt::join(from.after, "; "))},
           {"computer", from.cpu},
           {"date", from.date}};
 }

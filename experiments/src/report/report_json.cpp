@@ -72,6 +72,7 @@ nlohmann::ordered_json row_json(const Row& row) {
             {"bound_low_us", number(in_us(row.bound_low))},
             {"rests_on", row.rests_on},
             {"winner", row.winner},
+            {"disturbed", row.disturbed},
             {"repeats_us", repeats_json(row.measurement)}};
   if (!row.axes.empty()) json["axes"] = axes_json(row.axes);
   return json;
@@ -100,7 +101,12 @@ Json provenance_json(const Provenance& from) {
               {"config", from.config},
               {"config_digest", from.config_digest},
               {"seed", from.seed},
-              {"machine", {{"cpu", from.cpu}, {"gpus", from.gpus}, {"driver", from.driver.empty() ? Json(nullptr) : Json(from.driver)}}},
+              {"machine",
+               {{"cpu", from.cpu},
+                {"gpus", from.gpus},
+                {"driver", from.driver.empty() ? Json(nullptr) : Json(from.driver)},
+                {"before", from.before},
+                {"after", from.after}}},
               {"date", from.date},
               {"topology", from.topology},
               {"profile", from.profile},

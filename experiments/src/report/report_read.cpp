@@ -152,6 +152,7 @@ Result<Row> read_row(const Json& json, std::size_t index) {
   if (fields.has("slice_bytes")) row.slice = Bytes{fields.whole("slice_bytes")};
   if (fields.has("slices")) row.slices = small(fields.whole("slices"));
   if (fields.has("bound_low_us")) row.bound_low = fields.time("bound_low_us");
+  if (fields.has("disturbed")) row.disturbed = fields.texts("disturbed");
   if (fields.has("rests_on")) row.rests_on = fields.texts("rests_on");
   if (fields.has("repeats_us")) row.measurement.samples = fields.times("repeats_us");
   if (row.measurement.samples.empty() && time) row.measurement.samples = {*time};

@@ -69,7 +69,9 @@ std::vector<std::string> device_names(const std::vector<Line>& lines) {
       if (std::ranges::find(names, row->executor()) == names.end()) names.push_back(row->executor());
     }
   }
-  return names;
+  // NCCL has a line of its own: one column holds what was measured in every line.
+  const bool one = names.size() > 1 && std::ranges::all_of(lines, [](const Line& line) { return line.devices.size() <= 1; });
+  return one ? std::vector<std::string>{"measured"} : names;
 }
 
 // What the columns `proved` and `data` say beside what is said of all rows below the table: they stand where a row differs.
@@ -78,7 +80,7 @@ struct Remarks {
   bool data = false;
 };
 
-bool ours(const Row& row) { return row.executor() != nccl_executor; }
+bool ours(const Row& row) { return !row.executor().starts_with("nccl"); }
 
 Remarks remarks_of(const std::vector<Line>& lines, const TextLayout& layout) {
   if (layout.wide) return {true, true};
@@ -103,12 +105,12 @@ std::vector<std::string> cells_of(const Line& line, const std::string& size, con
   std::vector<std::string> cells{
       size, (row.winner ? "* " : "  ") + name, time(row.predicted()), rate(row.algbw_gbps()), rate(row.busbw_gbps()), percent(row.bound_pct())};
   for (const auto& device : devices) {
-    const auto found = std::ranges::find(line.devices, device, &Row::executor);
+    const auto found = device == "measured" ? line.devices.begin() : std::ranges::find(line.devices, device, &Row::executor);
     cells.push_back(found == line.devices.end() ? "-" : time((*found)->time()));
     cells.push_back(found == line.devices.end() ? "-" : percent((*found)->error_pct()));
   }
-  cells.insert(cells.end(),
-               {fmt::format("{}", row.channels), remarks.proved ? (row.verified ? "yes" : "no") : "", remarks.data ? data_cell(line) : ""});
+  cells.insert(cells.end(), {row.channels > 0 ? fmt::format("{}", row.channels) : "-", remarks.proved ? (row.verified ? "yes" : "no") : "",
+                             remarks.data ? data_cell(line) : ""});
   return cells;
 }
 

@@ -2,6 +2,8 @@
 #include "run/findings.h"
 
 #include <algorithm>
+#include <cmath>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -72,6 +74,73 @@ std::vector<std::string> critical_path_sentences(const Evaluator& evaluator, std
       text += fmt::format("; most of it on {} ({:.1f} %{})", result.uses[static_cast<std::size_t>(most.resource)].name, share(most.time), queueing);
     }
     sentences.push_back(text + ".");
+  }
+  return sentences;
+}
+
+namespace {
+
+// "that is explained if serialisation (68.3 % of its critical path) takes 1.27x as long": the parts, at most two, that can explain `ratio` times the
+// path's time alone, and a second one only where it need not change beyond belief.
+std::string explained_by(const CriticalPath& path, double makespan, double ratio) {
+  constexpr double beyond_belief = 3;
+  std::vector<std::pair<double, PathCause>> parts;
+  for (std::size_t c = 0; c < path_causes; ++c) parts.emplace_back(static_cast<double>(path.by_cause[c].count()) / makespan, PathCause(c));
+  std::ranges::sort(parts, std::greater<>{}, &std::pair<double, PathCause>::first);
+  std::string text;
+  for (const auto& [share, cause] : parts) {
+    const double factor = share > 0 ? 1 + (ratio - 1) / share : 0;
+    if (factor <= 0) continue;
+    if (text.empty()) {
+      text = fmt::format("that is explained if {} ({:.1f} % of its critical path) takes {:.2f}x as long", to_string(cause), 100 * share, factor);
+    } else if (factor < beyond_belief && factor > 1 / beyond_belief) {
+      return text + fmt::format(", or {} ({:.1f} %) {:.2f}x", to_string(cause), 100 * share, factor);
+    }
+  }
+  return text.empty() ? "no part of its critical path alone explains that" : text;
+}
+
+bool is_outlier(const Row& row) {
+  constexpr double far = 10;  // percent
+  if (row.clock() != Clock::device || !row.error_pct() || std::abs(*row.error_pct()) < far) return false;
+  return !row.interval() || *row.time() < row.interval()->low || *row.time() > row.interval()->high;
+}
+
+}  // namespace
+
+std::vector<std::string> outlier_sentences(const Evaluator& evaluator, std::span<const PlannedCase> cases, std::span<const Row> rows) {
+  std::vector<std::string> sentences;
+  for (const auto kind : answers::collectives_of(rows)) {
+    const Row* worst = nullptr;
+    for (const auto& row : rows) {
+      if (row.collective == kind && is_outlier(row) && (worst == nullptr || std::abs(*row.error_pct()) > std::abs(*worst->error_pct()))) worst = &row;
+    }
+    const auto* evaluation = worst != nullptr ? evaluation_of(*worst, cases) : nullptr;
+    if (evaluation == nullptr || slices_of(evaluation->program) > most_recorded_slices) continue;
+    const auto result = evaluator.simulate(evaluation->program, {.record = true});
+    if (!result || result->makespan.count() == 0) continue;
+    const auto path = critical_path(evaluator.topology(), evaluator.routes(), evaluation->program, evaluator.profile(), *result);
+    const double ratio = *worst->time() / *worst->predicted();
+    sentences.push_back(fmt::format("{}: farthest from its prediction is {} at {}, {:.2f} us on {} where {:.2f} us were predicted ({:+.1f} %); {}.",
+                                    to_string(kind), answers::name_of(*worst), to_string(worst->size), microseconds(*worst->time()),
+                                    worst->executor(), microseconds(*worst->predicted()), 100 * (ratio - 1),
+                                    explained_by(path, static_cast<double>(result->makespan.count()), ratio)));
+  }
+  return sentences;
+}
+
+std::vector<std::string> disturbed_sentences(std::span<const Row> rows) {
+  std::map<std::string, std::vector<std::string>> rows_by_reason;
+  for (const auto& row : rows) {
+    for (const auto& reason : row.disturbed) {
+      auto& places = rows_by_reason[reason];
+      auto place = fmt::format("{} at {}", to_string(row.collective), to_string(row.size));
+      if (std::ranges::find(places, place) == places.end()) places.push_back(std::move(place));
+    }
+  }
+  std::vector<std::string> sentences;
+  for (const auto& [reason, places] : rows_by_reason) {
+    sentences.push_back(fmt::format("Disturbed, though timed again: {} ({}).", fmt::join(places, ", "), reason));
   }
   return sentences;
 }

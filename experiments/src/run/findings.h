@@ -21,6 +21,13 @@ std::vector<std::string> pcie_sentences(const Evaluator& evaluator, std::span<co
 /// Per collective: where the winner's time at the largest size goes, by its critical path, and the link that it spends most of it on.
 std::vector<std::string> critical_path_sentences(const Evaluator& evaluator, std::span<const WinnerRecording> recordings, std::span<const Row> rows);
 
+/// Per collective, the row that a device took most longer or shorter for than predicted, outside the interval and by over a tenth: which part of its
+/// critical path would explain it.
+std::vector<std::string> outlier_sentences(const Evaluator& evaluator, std::span<const PlannedCase> cases, std::span<const Row> rows);
+
+/// What happened on the GPUs while which rows were timed.
+std::vector<std::string> disturbed_sentences(std::span<const Row> rows);
+
 /// Which winners have no trace, and why.
 std::vector<std::string> trace_sentences(std::span<const WinnerRecording> recordings);
 

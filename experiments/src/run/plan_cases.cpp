@@ -66,4 +66,38 @@ std::vector<PlannedCase> plan_cases(const Experiment& experiment, const Planning
   return cases;
 }
 
+std::string reason_of(const Error& error) {
+  auto text = error.message;
+  for (const auto& note : error.notes) text += "; " + note;
+  return text;
+}
+
+std::vector<Skipped> impossible(const std::vector<PlannedCase>& cases) {
+  struct SameReason {
+    std::string what;
+    std::string reason;
+    std::vector<Bytes> sizes;
+    std::size_t asked = 0;
+  };
+  std::vector<SameReason> groups;
+  for (const auto& planned : cases) {
+    if (!planned.error) continue;
+    const auto what = fmt::format("{} {}", to_string(planned.kind), planned.choice->label());
+    const auto reason = reason_of(*planned.error);
+    auto group = std::ranges::find_if(groups, [&](const SameReason& g) { return g.what == what && g.reason == reason; });
+    if (group == groups.end()) group = groups.insert(group, {what, reason, {}, 0});
+    group->sizes.push_back(planned.size);
+  }
+  std::vector<Skipped> skipped;
+  for (auto& group : groups) {
+    const auto asked =
+        std::ranges::count_if(cases, [&](const PlannedCase& o) { return fmt::format("{} {}", to_string(o.kind), o.choice->label()) == group.what; });
+    if (static_cast<std::size_t>(asked) > group.sizes.size()) {
+      group.what += fmt::format(" at {}{}", to_string(group.sizes.front()), group.sizes.size() > 1 ? " to " + to_string(group.sizes.back()) : "");
+    }
+    skipped.push_back({group.what, group.reason});
+  }
+  return skipped;
+}
+
 }  // namespace p2plab

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 
 #include <fmt/format.h>
 
@@ -11,6 +12,7 @@
 #include "p2plab/plan/builtin_planners.h"
 #include "p2plab/report/provenance.h"
 #include "run/assumed.h"
+#include "run/device_rows.h"
 #include "run/executors.h"
 #include "run/findings.h"
 #include "run/nccl_rows.h"
@@ -62,20 +64,20 @@ Row row_of(const PlannedCase& planned, const Context& context, Measurement measu
   const auto& plan = evaluation.plan();
   Row row;
   row.collective = planned.kind;
-  row.algorithm = planned.choice->label();
+  // NCCL runs a schedule of its own, which nothing of what was planned says anything of.
+  const bool theirs = is_nccl(measurement.executor);
+  row.algorithm = theirs ? "nccl" : planned.choice->label();
   row.ranks = static_cast<int>(plan.schedule.collective().members.size());
   row.dtype = to_string(context.experiment.dtype);
   row.size = evaluation.program.payload.size();
-  // NCCL runs a schedule of its own, which these figures are not a prediction of.
-  if (!measurement.executor.starts_with("nccl")) row.prediction = evaluation.prediction;
   row.measurement = std::move(measurement);
   row.bound = context.limits.at(planned.kind).time(evaluation.program.payload);
   if (context.least.contains(planned.kind)) row.bound_low = context.least.at(planned.kind).time(evaluation.program.payload);
-  if (row.prediction) {
-    for (const auto& value : values_behind(context.evaluator, plan.schedule)) row.rests_on.push_back(value.what);
-  }
-  row.verified = true;  // an evaluation holds a proof
   row.in_place = evaluation.proved->proof.in_place();
+  if (theirs) return row;
+  row.prediction = evaluation.prediction;
+  for (const auto& value : values_behind(context.evaluator, plan.schedule)) row.rests_on.push_back(value.what);
+  row.verified = true;  // an evaluation holds a proof
   row.channels = evaluation.program.blocks();
   row.protocol = to_string(evaluation.program.tuning.protocol);
   row.blocks_per_lane = evaluation.program.tuning.blocks_per_lane;
@@ -85,76 +87,32 @@ Row row_of(const PlannedCase& planned, const Context& context, Measurement measu
   return row;
 }
 
-std::string reason_of(const Error& error) {
-  auto text = error.message;
-  for (const auto& note : error.notes) text += "; " + note;
-  return text;
+void add_skip(Report& report, Progress& progress, const std::string& what, const std::string& reason) {
+  progress.note(fmt::format("skipped {}: {}", what, reason));
+  report.skipped.push_back({what, reason});
 }
 
-// One line for all sizes that an algorithm cannot do for the same reason.
-std::vector<Skipped> impossible(const std::vector<PlannedCase>& cases) {
-  struct Group {
-    std::string what;
-    std::string reason;
-    std::vector<Bytes> sizes;
-    std::size_t asked = 0;
-  };
-  std::vector<Group> groups;
-  for (const auto& planned : cases) {
-    if (!planned.error) continue;
-    const auto what = fmt::format("{} {}", to_string(planned.kind), planned.choice->label());
-    const auto reason = reason_of(*planned.error);
-    auto group = std::ranges::find_if(groups, [&](const Group& g) { return g.what == what && g.reason == reason; });
-    if (group == groups.end()) group = groups.insert(group, {what, reason, {}, 0});
-    group->sizes.push_back(planned.size);
-  }
-  std::vector<Skipped> skipped;
-  for (auto& group : groups) {
-    const auto asked =
-        std::ranges::count_if(cases, [&](const PlannedCase& o) { return fmt::format("{} {}", to_string(o.kind), o.choice->label()) == group.what; });
-    if (static_cast<std::size_t>(asked) > group.sizes.size()) {
-      group.what += fmt::format(" at {}{}", to_string(group.sizes.front()), group.sizes.size() > 1 ? " to " + to_string(group.sizes.back()) : "");
-    }
-    skipped.push_back({group.what, group.reason});
-  }
-  return skipped;
-}
-
-// How a run uses an executor.
-struct Manner {
-  Bytes up_to = largest_size;
-  bool once = false;   // repeats would say nothing new
-  bool known = false;  // what it says is known once a plan is made
-};
-
-// Host times say nothing about GPUs, so one run that checks the data is enough there.
-Manner manner_of(const std::string& executor, const MeasureOptions& measure) {
-  if (executor == "simulator") return {.once = true, .known = true};
-  if (executor == "host") return {.up_to = measure.check_up_to, .once = true};
-  return {};
-}
-
-// Runs what was planned on one executor of this machine.
+// Runs what was planned where a repeat says nothing new: on the simulator, and on CPU threads, whose times say nothing about GPUs.
 class Running {
  public:
   Running(const Context& context, const std::string& name, Report& report, Progress& progress)
       : context_(context), name_(name), report_(report), progress_(progress) {}
 
   void all(const std::vector<PlannedCase>& cases) {
-    if (const auto ready = executor_state(name_); !ready) return skip(fmt::format("executor {}", name_), reason_of(ready.error()));
     const auto executor = make_executor(name_, &context_.evaluator);
+    const auto up_to = known_ ? largest_size : context_.experiment.measure.check_up_to;
     std::vector<const PlannedCase*> chosen;
     for (const auto& planned : cases) {
-      if (planned.evaluation && planned.size <= manner_.up_to) chosen.push_back(&planned);
+      if (planned.evaluation && planned.size <= up_to) chosen.push_back(&planned);
     }
     const auto possible = std::ranges::count_if(cases, [](const PlannedCase& o) { return o.evaluation.has_value(); });
     if (static_cast<std::size_t>(possible) > chosen.size()) {
-      skip(fmt::format("executor {} above {}", name_, to_string(context_.experiment.measure.check_up_to)),
+      skip(fmt::format("executor {} above {}", name_, to_string(up_to)),
            "larger data proves nothing new; measure: {check_up_to: ...} sets the limit");
     }
-    if (!manner_.known) progress_.stage(fmt::format("run on {}", name_), static_cast<std::int64_t>(chosen.size()));
+    if (!known_) progress_.stage(fmt::format("run on {}", name_), static_cast<std::int64_t>(chosen.size()));
     for (std::size_t i = 0; i < chosen.size(); ++i) {
-      if (!manner_.known && context_.stop && context_.stop()) {
+      if (!known_ && context_.stop && context_.stop()) {
         report_.interrupted = true;
         return skip(fmt::format("executor {}: {} of {} rows", name_, chosen.size() - i, chosen.size()), "the run was interrupted before them");
       }
@@ -166,29 +124,49 @@ class Running {
   void one(const Executor& executor, const PlannedCase& planned) {
     const auto& evaluation = *planned.evaluation;
     const Job job{&context_.evaluator.topology(), &context_.evaluator.routes(), &evaluation.plan(), &evaluation.program};
-    const RunOptions options{.warmup = manner_.once ? 0 : context_.experiment.measure.warmup,
-                             .repeats = manner_.once ? 1 : context_.experiment.measure.repeats,
-                             .seed = context_.experiment.seed,
-                             .graph = context_.experiment.measure.graph};
-    auto measured = executor.run(job, options);
-    if (!manner_.known) progress_.advance(fmt::format("{} {}", planned.choice->label(), to_string(planned.size)));
+    auto measured = executor.run(job, {.warmup = 0, .repeats = 1, .seed = context_.experiment.seed, .graph = context_.experiment.measure.graph});
+    if (!known_) progress_.advance(fmt::format("{} {}", planned.choice->label(), to_string(planned.size)));
     if (!measured)
       return skip(fmt::format("{} {} {} at {}", name_, to_string(planned.kind), planned.choice->label(), to_string(planned.size)),
                   reason_of(measured.error()));
     report_.rows.push_back(row_of(planned, context_, *std::move(measured)));
   }
 
-  void skip(const std::string& what, const std::string& reason) {
-    progress_.note(fmt::format("skipped {}: {}", what, reason));
-    report_.skipped.push_back({what, reason});
-  }
+  void skip(const std::string& what, const std::string& reason) { add_skip(report_, progress_, what, reason); }
 
   const Context& context_;
   const std::string name_;
-  const Manner manner_ = manner_of(name_, context_.experiment.measure);
+  const bool known_ = name_ == "simulator";  // what it says is known once a plan is made
   Report& report_;
   Progress& progress_;
 };
+
+// The executors that the config names and that can run here, CPU threads first, those of GPUs in turns.
+void run_executors(const Context& context, const std::vector<PlannedCase>& cases, Report& report, Progress& progress) {
+  std::vector<std::unique_ptr<Executor>> made;
+  std::vector<NamedExecutor> devices;
+  for (const auto& name : context.experiment.executors) {
+    if (name == "simulator") continue;
+    if (const auto ready = executor_state(name); !ready) {
+      add_skip(report, progress, fmt::format("executor {}", name), reason_of(ready.error()));
+    } else if (name == "host") {
+      Running(context, name, report, progress).all(cases);
+    } else {
+      made.push_back(make_executor(name, &context.evaluator));
+      devices.push_back({name, made.back().get()});
+    }
+  }
+  if (devices.empty() || report.interrupted) return;
+  GpuWatch watch;
+  report.provenance.before = watch.texts(watch.look());
+  const auto add = [&](const PlannedCase& planned, Measurement measured, const std::vector<std::string>& disturbed) {
+    report.rows.push_back(row_of(planned, context, std::move(measured)));
+    report.rows.back().disturbed = disturbed;
+  };
+  const auto skip = [&](const std::string& what, const std::string& reason) { add_skip(report, progress, what, reason); };
+  report.interrupted = !time_on_devices(devices, cases, {context.evaluator, context.experiment, context.stop, progress, watch, add, skip});
+  report.provenance.after = watch.texts(watch.look());
+}
 
 // The same plans on another machine, predicted.
 std::vector<Row> rows_on(const Topology& machine, const Context& context, Progress& progress) {
@@ -230,6 +208,8 @@ void add_findings(Report& report, const Context& context, const std::vector<Plan
   add(bottleneck_sentences(context.evaluator, cases, report.rows));
   add(critical_path_sentences(context.evaluator, recordings, report.rows));
   if (traces) add(trace_sentences(recordings));
+  add(outlier_sentences(context.evaluator, cases, report.rows));
+  add(disturbed_sentences(report.rows));
   add(interval_sentences(report.rows));
   add(assumed_sentences(report.provenance.assumed));
   add(pcie_sentences(context.evaluator, cases));
@@ -268,9 +248,7 @@ Result<Report> run(const Experiment& experiment, Progress& progress, const std::
   mark_winners(report.rows);
   report.skipped = impossible(cases);
   for (const auto& skip : report.skipped) progress.note(fmt::format("skipped {}: {}", skip.what, skip.reason));
-  for (const auto& name : experiment.executors) {
-    if (name != "simulator") Running(context, name, report, progress).all(cases);
-  }
+  run_executors(context, cases, report, progress);
   const auto recordings = record_winners(evaluator, cases);
   if (!recordings) return recordings.error();
   if (traces) report.attachments = traces_of(evaluator.topology(), *recordings);

@@ -97,6 +97,7 @@ std::vector<std::string> axis_sentences(const Sweep& sweep, const Report& report
 // The provenance of all: what differs from cell to cell is listed.
 Provenance provenance_of(const std::vector<Provenance>& cells) {
   auto all = cells.front();
+  all.after = cells.back().after;
   std::set<std::string> machines{all.topology};
   std::set<std::string> profiles{all.profile};
   std::set<std::string> forms{all.forms};

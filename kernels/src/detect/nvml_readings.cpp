@@ -184,6 +184,7 @@ Result<NvmlQuestions> NvmlQuestions::load() {
   ask_number<unsigned>(all, library, reading::pcie_replays, "nvmlDeviceGetPcieReplayCounter");
   ask_struct<unsigned long long, 3>(all, library, reading::memory_total, "nvmlDeviceGetMemoryInfo", 0);
   ask_struct<unsigned long long, 3>(all, library, reading::memory_used, "nvmlDeviceGetMemoryInfo", 2);
+  ask_number<unsigned>(all, library, reading::processor_clock, "nvmlDeviceGetClockInfo", 1);
   ask_number<unsigned long long>(all, library, reading::throttle, "nvmlDeviceGetCurrentClocksThrottleReasons");
   ask_number<unsigned>(all, library, reading::temperature, "nvmlDeviceGetTemperature", 0);
   ask_number<int>(all, library, reading::persistence, "nvmlDeviceGetPersistenceMode");

@@ -26,8 +26,10 @@ struct Provenance {
   std::string config_digest = {};  // of the config file's bytes, "xxh3-128:..."
   std::uint64_t seed = 1;
   std::string cpu = {};
-  std::vector<std::string> gpus = {};      // empty: none
-  std::string driver = {};                 // empty: none
+  std::vector<std::string> gpus = {};    // empty: none
+  std::string driver = {};               // empty: none
+  std::vector<std::string> before = {};  // each GPU's clock, heat and users before it was timed, where NVML tells
+  std::vector<std::string> after = {};
   std::string date = {};                   // UTC, ISO 8601
   std::string topology = {};               // name of the machine that was planned for
   std::string profile = {};                // name of the costs that predictions were made with
@@ -57,6 +59,7 @@ struct Row {
   std::string chosen = {};                          // the planner that made the plan, where `auto` chose
   bool winner = false;                              // least predicted time of its collective and size
   std::optional<Seconds> bound_low = std::nullopt;  // the bound, were all that is assumed of the machine as fast as it can be; none: nothing is
+  std::vector<std::string> disturbed = {};          // what else happened on the GPUs while it was timed, though that was tried again
   std::vector<std::string> rests_on = {};           // what of Provenance::assumed the prediction rests on
 
   /// "simulator", or one that moved data.
