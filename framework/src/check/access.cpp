@@ -26,12 +26,14 @@ class AccessChecker {
     for (const auto& lane : program_.lanes) {
       for (auto i = lane.first; i < lane.first + lane.count; ++i) {
         ask_for_operands(program_, i);
-        if (auto fault = memory_fault_of(program_, program_.instructions[i]); !fault.empty())
-          return Error{ErrorCode::invalid_input, name_of(program_, i) + ": " + fault};
+        if (!is_inside(program_, program_.instructions[i]))
+          return Error{ErrorCode::invalid_input, name_of(program_, i) + ": " + memory_fault_of(program_, program_.instructions[i])};
         for (const auto& operand : program_.sources(program_.instructions[i])) {
+          if (is_here(lane.rank, operand)) continue;
           if (auto fault = fault_of(lane.rank, operand, true)) return fail(i, *fault);
         }
         for (const auto& operand : program_.destinations(program_.instructions[i])) {
+          if (is_here(lane.rank, operand)) continue;
           if (auto fault = fault_of(lane.rank, operand, false)) return fail(i, *fault);
         }
       }
@@ -47,9 +49,13 @@ class AccessChecker {
     return Error{ErrorCode::verification_failed, fmt::format("{}: {}", name_of(program_, instruction), fault)};
   }
 
+  static bool is_here(Rank executor, const Operand& operand) {
+    return operand.rank == executor && operand.buffer != Buffer::host && operand.route == default_route;
+  }
+
+  // Of what is not there at the executor itself.
   std::optional<std::string> fault_of(Rank executor, const Operand& operand, bool reads) {
     const bool in_host = operand.buffer == Buffer::host;
-    if (operand.rank == executor && !in_host && operand.route == default_route) return std::nullopt;
     const Transfer transfer{executor, operand.rank, in_host, reads, operand.route};
     auto& last = last_[reads ? 0 : 1];
     if (last == transfer) return std::nullopt;

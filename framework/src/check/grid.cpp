@@ -18,6 +18,7 @@ Ruler Ruler::at(std::vector<std::int64_t> marks) {
   Ruler ruler;
   std::ranges::sort(marks);
   for (std::size_t m = 0; m < marks.size(); ++m) ruler.numbers_.add(static_cast<std::uint64_t>(marks[m]), static_cast<std::int32_t>(m));
+  ruler.behind_.resize(marks.size());
   ruler.marks_ = std::move(marks);
   return ruler;
 }

@@ -27,6 +27,13 @@ class Ruler {
     if (marks_.empty()) return static_cast<std::size_t>(static_cast<double>(byte) * inverse_ + half);  // right, as it is a whole number
     return static_cast<std::size_t>(numbers_.find(static_cast<std::uint64_t>(byte)));
   }
+  /// The number of one of them behind that with number `begin`: mostly the same as the last time, for a chunk has one size.
+  std::size_t number_behind(std::size_t begin, std::int64_t byte) {
+    if (marks_.empty()) return number(byte);
+    auto& last = behind_[begin];
+    if (marks_[last] != byte) last = static_cast<std::uint32_t>(number(byte));
+    return last;
+  }
   std::int64_t byte(std::size_t number) const { return marks_.empty() ? static_cast<std::int64_t>(number) * cell_ : marks_[number]; }
   /// How many are at most `byte`.
   std::size_t up_to(std::int64_t byte) const;
@@ -35,7 +42,8 @@ class Ruler {
   std::int64_t cell_ = 1;
   double inverse_ = 1;
   std::vector<std::int64_t> marks_;
-  KeyTable numbers_;  // by byte
+  KeyTable numbers_;                   // by byte
+  std::vector<std::uint32_t> behind_;  // by number
 };
 
 /// By buffer: at which bytes memory is cut.
@@ -44,16 +52,17 @@ class Grid {
   /// `sizes`: of the buffers, in bytes. None if there are more than `most` places to cut at.
   static std::optional<Grid> of(std::span<const std::int64_t> sizes, Ruler ruler, std::size_t most);
 
-  /// Cuts a buffer at a byte of the ruler, which is at most the buffer's size.
-  void cut(std::int32_t buffer, std::int64_t at) {
-    const auto place = place_of(buffer, at);
+  Ruler& ruler() & { return ruler_; }
+  /// Cuts a buffer at a byte, by its number on the ruler, which is at most the buffer's size.
+  void cut(std::int32_t buffer, std::size_t number) {
+    const auto place = place_of(buffer, number);
     words_[place / 64].bits |= std::uint64_t{1} << (place % 64);
   }
   /// Numbers the cuts; how many there are. To be called once all are made.
   std::uint32_t number();
-  /// Cuts of buffers before this one, and of this one before byte `at` of the ruler.
-  std::uint32_t number_of(std::int32_t buffer, std::int64_t at) const {
-    const auto place = place_of(buffer, at);
+  /// Cuts of buffers before this one, and of this one before the byte with that number on the ruler.
+  std::uint32_t cuts_before(std::int32_t buffer, std::size_t number) const {
+    const auto place = place_of(buffer, number);
     const auto& word = words_[place / 64];
     if (word.bits == ~std::uint64_t{0}) return word.before + static_cast<std::uint32_t>(place % 64);  // as between chunks of one size
     const auto below = word.bits & ((std::uint64_t{1} << (place % 64)) - 1);
@@ -74,7 +83,7 @@ class Grid {
     std::uint64_t bits = 0;
     std::uint32_t before = 0;  // bits in the words before
   };
-  std::size_t place_of(std::int32_t buffer, std::int64_t at) const { return firsts_[static_cast<std::size_t>(buffer)] * 64 + ruler_.number(at); }
+  std::size_t place_of(std::int32_t buffer, std::size_t number) const { return firsts_[static_cast<std::size_t>(buffer)] * 64 + number; }
 
   Ruler ruler_;
   std::vector<std::size_t> firsts_;  // by buffer: its first word

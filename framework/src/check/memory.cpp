@@ -25,19 +25,6 @@ std::int64_t size_of_buffer(const RankMemory& memory, Buffer buffer) {
   return memory.host.count();
 }
 
-// What `memory_fault_of` says of nearly all.
-bool is_inside(const Program& program, const Instruction& instruction) {
-  const auto slice = program.slice_bytes(instruction);
-  const auto odd = size_of(program.payload.type) - 1;  // elements have 1, 2, 4 or 8 bytes
-  if (instruction.sources == 0 || instruction.destinations == 0 || (instruction.bytes & odd) != 0) return false;
-  if (slice < instruction.bytes && slice % grain != 0) return false;
-  const auto count = std::size_t{instruction.sources} + instruction.destinations;
-  return std::ranges::all_of(std::span(program.operands).subspan(instruction.operands, count), [&](const Operand& operand) {
-    const auto size = size_of_buffer(program.memory[operand.rank.index()], operand.buffer);
-    return operand.offset >= 0 && operand.offset <= size - instruction.bytes && (operand.offset & odd) == 0;
-  });
-}
-
 std::string fault_of(const Program& program, const Operand& operand, std::int64_t bytes, std::int64_t element) {
   const auto size = size_of_buffer(program.memory[operand.rank.index()], operand.buffer);
   if (operand.offset < 0 || operand.offset > size - bytes) {
@@ -68,8 +55,19 @@ Status check_stated_memory(const Program& program, const BufferLayout& layout) {
   return {};
 }
 
+bool is_inside(const Program& program, const Instruction& instruction) {
+  const auto slice = program.slice_bytes(instruction);
+  const auto odd = size_of(program.payload.type) - 1;  // elements have 1, 2, 4 or 8 bytes
+  if (instruction.sources == 0 || instruction.destinations == 0 || (instruction.bytes & odd) != 0) return false;
+  if (slice < instruction.bytes && slice % grain != 0) return false;
+  const auto count = std::size_t{instruction.sources} + instruction.destinations;
+  return std::ranges::all_of(std::span(program.operands).subspan(instruction.operands, count), [&](const Operand& operand) {
+    const auto size = size_of_buffer(program.memory[operand.rank.index()], operand.buffer);
+    return operand.offset >= 0 && operand.offset <= size - instruction.bytes && (operand.offset & odd) == 0;
+  });
+}
+
 std::string memory_fault_of(const Program& program, const Instruction& instruction) {
-  if (is_inside(program, instruction)) return {};
   if (instruction.sources == 0 || instruction.destinations == 0) return "it needs at least one source and one destination";
   const std::int64_t element = size_of(program.payload.type);
   if (instruction.bytes % element != 0) return fmt::format("{} bytes are no whole number of elements", instruction.bytes);

@@ -12,7 +12,10 @@ namespace p2plab::checking {
 /// Of a program whose form is right. Error invalid_input names the buffer.
 Status check_stated_memory(const Program& program, const BufferLayout& layout);
 
-/// What an instruction of such a program touches that is not there, or not by whole elements; empty: nothing.
+/// Does an instruction of such a program touch what is there alone, and by whole elements?
+bool is_inside(const Program& program, const Instruction& instruction);
+
+/// Why not, where it does not.
 std::string memory_fault_of(const Program& program, const Instruction& instruction);
 
 }  // namespace p2plab::checking

@@ -74,15 +74,16 @@ std::vector<std::int64_t> Places::buffer_sizes() const {
   return sizes;
 }
 
-// Calls `visit` with the extents of all operands of instructions and of all blocks, as long as it is true.
+// Calls `visit` with the extents of all operands of instructions and of all blocks (none), as long as it is true.
 template <class Visit>
 bool Places::each_touched(std::span<const std::uint32_t> owners, std::span<const Extent> blocks, Visit visit) const {
   constexpr std::size_t ahead = 3 * instructions_ahead;
   for (std::size_t o = 0; o < owners.size(); ++o) {
     if (o + ahead < owners.size() && owners[o + ahead] != nobody) checking::ask_for(program_.instructions, owners[o + ahead]);
-    if (owners[o] != nobody && !visit(extent(program_.operands[o], program_.instructions[owners[o]].bytes))) return false;
+    if (owners[o] == nobody) continue;
+    if (!visit(extent(program_.operands[o], program_.instructions[owners[o]].bytes), static_cast<std::int32_t>(o))) return false;
   }
-  return std::ranges::all_of(blocks, visit);
+  return std::ranges::all_of(blocks, [&](const Extent& block) { return visit(block, none); });
 }
 
 // What divides all beginnings and ends.
@@ -107,14 +108,18 @@ std::int64_t Places::common_size(std::span<const std::uint32_t> owners, std::spa
 std::vector<std::int64_t> Places::all_marks(std::span<const std::uint32_t> owners, std::span<const Extent> blocks, std::size_t most) const {
   KeyTable known;
   std::vector<std::int64_t> marks;
+  std::vector<std::int64_t> behind;  // by mark: where the last that began there ended
   const auto add = [&](std::int64_t at) {
-    if (known.find(static_cast<std::uint64_t>(at)) != KeyTable::none) return;
-    known.add(static_cast<std::uint64_t>(at), 0);
+    const auto key = static_cast<std::uint64_t>(at);
+    if (const auto mark = known.find(key); mark != KeyTable::none) return static_cast<std::size_t>(mark);
+    known.add(key, static_cast<std::int32_t>(marks.size()));
     marks.push_back(at);
+    behind.push_back(-1);
+    return marks.size() - 1;
   };
-  const bool few = each_touched(owners, blocks, [&](const Extent& extent) {
-    add(extent.begin);
-    add(extent.end);
+  const bool few = each_touched(owners, blocks, [&](const Extent& extent, std::int32_t /*operand*/) {
+    const auto begin = add(extent.begin);
+    if (std::exchange(behind[begin], extent.end) != extent.end) add(extent.end);
     return marks.size() <= most;
   });
   return few ? marks : std::vector<std::int64_t>{};
@@ -124,20 +129,22 @@ std::vector<std::int64_t> Places::all_marks(std::span<const std::uint32_t> owner
 std::optional<Grid> Places::grid_of(std::span<const std::uint32_t> owners, std::span<const Extent> blocks) const {
   const auto sizes = buffer_sizes();
   if (sizes.empty()) return std::nullopt;
-  constexpr std::size_t places_an_operand = 32;  // the memory of those is a quarter of what sorting takes
-  const auto most = places_an_operand * owners.size();
+  constexpr std::size_t places_an_operand = 32;                                         // the memory of those is a quarter of what sorting takes
+  const auto most = std::min(places_an_operand * owners.size(), std::size_t{1} << 30);  // numbers fit 32 bits
   if (auto grid = Grid::of(sizes, Ruler::even(common_size(owners, blocks)), most)) return grid;
   auto marks = all_marks(owners, blocks, most / sizes.size() + 1);
   return marks.empty() ? std::nullopt : Grid::of(sizes, Ruler::at(std::move(marks)), most);
 }
 
-// False if something lies outside of what the program states.
-bool Places::cut(Grid& grid, std::span<const std::uint32_t> owners, std::span<const Extent> blocks) const {
+// False if something lies outside of what the program states. Each operand's `firsts_` is then the number of its first byte on the ruler.
+bool Places::cut(Grid& grid, std::span<const std::uint32_t> owners, std::span<const Extent> blocks) {
   const auto sizes = buffer_sizes();
-  return each_touched(owners, blocks, [&](const Extent& extent) {
+  return each_touched(owners, blocks, [&](const Extent& extent, std::int32_t operand) {
     if (extent.begin < 0 || extent.end > sizes[static_cast<std::size_t>(extent.buffer)]) return false;
-    grid.cut(extent.buffer, extent.begin);
-    grid.cut(extent.buffer, extent.end);
+    const auto begin = grid.ruler().number(extent.begin);
+    grid.cut(extent.buffer, begin);
+    grid.cut(extent.buffer, grid.ruler().number_behind(begin, extent.end));
+    if (operand != none) firsts_[static_cast<std::size_t>(operand)] = static_cast<std::int32_t>(begin);
     return true;
   });
 }
@@ -152,8 +159,8 @@ void Places::take(const Grid& grid, std::span<const std::uint32_t> owners) {
   bases_.push_back(static_cast<std::uint32_t>(stretches_.size()));
   for (std::size_t o = 0; o < owners.size(); ++o) {
     if (owners[o] == nobody) continue;
-    const auto where = extent(program_.operands[o], 0);
-    firsts_[o] = static_cast<std::int32_t>(grid.number_of(where.buffer, where.begin));
+    const auto buffer = extent(program_.operands[o], 0).buffer;
+    firsts_[o] = static_cast<std::int32_t>(grid.cuts_before(buffer, static_cast<std::size_t>(firsts_[o])));
   }
 }
 
@@ -164,6 +171,7 @@ void Places::cut(std::span<const std::uint32_t> owners, std::span<const Extent> 
     stretches_.reserve(grid->number());
     return take(*grid, owners);
   }
+  std::ranges::fill(firsts_, none);
   std::vector<std::uint32_t> ends;
   auto touched = all_touched(owners, blocks, ends);
   stretches_.reserve(touched.size());

@@ -107,7 +107,7 @@ class Places {
   std::int64_t common_size(std::span<const std::uint32_t> owners, std::span<const Extent> blocks) const;
   std::vector<std::int64_t> all_marks(std::span<const std::uint32_t> owners, std::span<const Extent> blocks, std::size_t most) const;
   std::optional<Grid> grid_of(std::span<const std::uint32_t> owners, std::span<const Extent> blocks) const;
-  bool cut(Grid& grid, std::span<const std::uint32_t> owners, std::span<const Extent> blocks) const;
+  bool cut(Grid& grid, std::span<const std::uint32_t> owners, std::span<const Extent> blocks);
   void take(const Grid& grid, std::span<const std::uint32_t> owners);
   void cut_buffer(std::span<Touched> here, std::vector<std::int64_t>& other_ends);
   void give(std::span<const Block> blocks, const BufferLayout& layout, Sums& sums);

@@ -32,7 +32,7 @@ void expect_numbered(const Ruler& ruler, std::int64_t size, std::mt19937_64& ran
   for (const std::int32_t buffer : {0, 2}) {
     for (const auto byte : bytes) {
       if (random() % 3 == 0) continue;
-      grid->cut(buffer, byte);
+      grid->cut(buffer, ruler.number(byte));
       cuts[static_cast<std::size_t>(buffer)].insert(byte);
     }
   }
@@ -43,7 +43,7 @@ void expect_numbered(const Ruler& ruler, std::int64_t size, std::mt19937_64& ran
     grid->each_cut(buffer, [&](std::int64_t at) { met.push_back(at); });
     const auto& wanted = cuts[static_cast<std::size_t>(buffer)];
     EXPECT_TRUE(std::ranges::equal(met, wanted));
-    for (const auto at : wanted) EXPECT_EQ(grid->number_of(buffer, at), number++);
+    for (const auto at : wanted) EXPECT_EQ(grid->cuts_before(buffer, ruler.number(at)), number++);
   }
 }
 
