@@ -173,9 +173,9 @@ TEST(HostileFiles, ReportsWithImpossibleNumbersOrRepeatedKeysAreRefused) {
   };
   auto json = nlohmann::json::parse(good);
   json["rows"][0]["size_bytes"] = -1;
-  refused(json.dump(), "must not be negative");
+  refused(json.dump(), "error: at /rows/0/size_bytes: expected no negative number");
   json["rows"][0]["size_bytes"] = std::uint64_t{1} << 63U;
-  refused(json.dump(), "must be a whole number below 2^63");
+  refused(json.dump(), "error: at /rows/0/size_bytes: expected a whole number below 2^63");
   refused(R"({"name": "a", )" + good.substr(1), "key 'name' is given twice");
 }
 

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "p2plab/base/result.h"
+#include "p2plab/detail/json_place.h"
 
 namespace p2plab {
 
@@ -24,9 +25,6 @@ struct JsonMistake {
   std::string_view text = {};
   std::optional<Error> error = std::nullopt;
 };
-
-/// The byte of `text`, a JSON document, at which the value begins that `pointer` ("/steps/3/1") names; what it stands in, if it is not there.
-std::size_t json_place(std::string_view text, std::string_view pointer);
 
 /// One value of a document, or the absence of one. A getter that meets a mistake keeps it, if it is the first, and returns a fallback.
 class JsonValue {

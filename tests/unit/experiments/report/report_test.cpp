@@ -177,6 +177,8 @@ TEST(ReadReport, BadFilesGiveAnErrorWithTheirPlace) {
     EXPECT_NE(describe(report.error()).find("bad_report.json"), std::string::npos) << describe(report.error());
   }
   EXPECT_NE(describe(reads("{\n  \"rows\": nonsense}").error()).find(":2:"), std::string::npos);
+  const auto wrong = describe(reads("{\"rows\": [\n  {\"collective\": 7}]}").error());
+  EXPECT_NE(wrong.find("bad_report.json:2:18: error: at /rows/0/collective: expected text"), std::string::npos) << wrong;
   EXPECT_EQ(read_report(scratch_file("no_such_report.json")).error().code, ErrorCode::io);
 }
 
