@@ -30,9 +30,9 @@ Status check(const FilePlan& plan, const Topology& topology, const Collective& c
     return Error{ErrorCode::unsupported, fmt::format("{} is for {}", plan.what, what), std::nullopt, {plan.advice}};
   };
   if (planned.kind != collective.kind) return refuse(std::string{to_string(planned.kind)});
-  if (const auto its = fingerprint(plan.topology), ours = fingerprint(topology); its != ours) {
+  if (!same_machine(plan.topology, topology)) {
     return refuse(fmt::format("another machine: {} with {} GPUs, fingerprint {}; this one is {} with {}, fingerprint {}", plan.topology.name(),
-                              plan.topology.ranks(), its, topology.name(), topology.ranks(), ours));
+                              plan.topology.ranks(), fingerprint(plan.topology), topology.name(), topology.ranks(), fingerprint(topology)));
   }
   if (planned.members != collective.members || planned.root != collective.root) return refuse("other ranks or another root");
   return {};

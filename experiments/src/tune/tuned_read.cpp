@@ -179,7 +179,7 @@ class TableReader {
     const auto aside = plans_.find(text);
     auto file = read_plan(aside == plans_.end() ? text : aside->second, filename_ + ": plan");
     if (!file) return value.add_error(Error{ErrorCode::invalid_input, "this is no plan: " + file.error().message}), std::nullopt;
-    if (topology_ && fingerprint(*topology_) != fingerprint(file->topology))
+    if (topology_ && !same_machine(*topology_, file->topology))
       return value.add_error("this plan is for another machine than the first"), std::nullopt;
     if (kind_ && *kind_ != file->plan.schedule.collective().kind)
       return value.add_error("this plan is for another collective than the first"), std::nullopt;

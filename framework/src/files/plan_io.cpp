@@ -179,13 +179,25 @@ class PlanReader {
 
 }  // namespace
 
-std::string fingerprint(const Topology& topology) {
+namespace {
+
+// All of a machine but its name, and where its numbers come from.
+std::string nameless_text(const Topology& topology) {
   auto text = write_topology(topology);
   if (const auto name = text.find("name:"); name != std::string::npos) text.erase(name, text.find('\n', name) - name);
   // The last keys say where numbers come from and are no part of the machine.
   for (const char* key : {"\nsources:\n", "\nwords:\n"}) {
     if (const auto place = text.find(key); place != std::string::npos) text.erase(place + 1);
   }
+  return text;
+}
+
+}  // namespace
+
+bool same_machine(const Topology& a, const Topology& b) { return nameless_text(a) == nameless_text(b); }
+
+std::string fingerprint(const Topology& topology) {
+  const auto text = nameless_text(topology);
   std::uint64_t hash = 0xcbf29ce484222325U;  // FNV-1a, 64 bits
   for (const char letter : text) hash = (hash ^ static_cast<unsigned char>(letter)) * 0x100000001b3U;
   return fmt::format("{:016x}", hash);

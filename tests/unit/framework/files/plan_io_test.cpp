@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "p2plab/machine/presets.h"
+#include "p2plab/machine/topology_io.h"
 #include "p2plab/schedule/verify.h"
 #include "support/formats/replaced.h"
 
@@ -136,6 +137,17 @@ TEST(Fingerprint, IgnoresTheNameAndNothingElse) {
   EXPECT_EQ(fingerprint(a), fingerprint(a));
   EXPECT_NE(fingerprint(a), fingerprint(b));
   EXPECT_EQ(fingerprint(a).size(), 16U);
+}
+
+// By what they are, not by a hash; a name and where a number was read make no other machine.
+TEST(SameMachine, IsDecidedByAllButTheName) {
+  const auto a = *make_preset("ring", {{"gpus", "4"}});
+  const auto text = write_topology(a);
+  const auto renamed = test::replaced(text, "name: " + a.name(), "name: another");
+  const auto faster = test::replaced(text, "bandwidth: ", "bandwidth: 1");
+  EXPECT_TRUE(same_machine(a, *read_topology(renamed, "b.yaml")));
+  EXPECT_FALSE(same_machine(a, *read_topology(faster, "c.yaml")));
+  EXPECT_FALSE(same_machine(a, *make_preset("ring", {{"gpus", "5"}})));
 }
 
 }  // namespace
