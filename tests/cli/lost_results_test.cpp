@@ -97,6 +97,25 @@ TEST(Out, AGoodReportIsReplacedOnlyByAWholeOne) {
   for (const auto& entry : std::filesystem::directory_iterator(out)) EXPECT_NE(entry.path().filename().string().front(), '.') << entry.path();
 }
 
+// A limit of 1 KiB on files stands for a disk that becomes full: what was computed is printed all the same.
+TEST(Out, ThatCannotBeWrittenLosesNothing) {
+  const auto plan = test::scratch("plan.json");
+  ASSERT_EQ(test::p2plab("plan --topology hgx-h200:gpus=4 --size 1MiB --algorithm ring --profile ideal --out '" + plan.string() + "'").exit, 0);
+  const std::vector<std::pair<std::string, std::string>> commands{
+      {"plan --topology hgx-h200:gpus=4 --size 1MiB --algorithm ring --out ", "proved"},
+      {"tune --topology hgx-h200:gpus=2 --profile ideal --sizes 1KiB..1KiB --out ", "1 KiB"},
+      {"simulate '" + plan.string() + "' --trace ", "GB/s algbw"},
+      {"simulate '" + plan.string() + "' --heatmap ", "GB/s algbw"}};
+  for (const auto& [command, word] : commands) {
+    const auto out = test::scratch("out.json");
+    const auto ran = shell("set -o pipefail; (ulimit -f 1; \"$P\" " + command + "'" + out.string() + "') | cat");
+    EXPECT_EQ(ran.exit, 1) << command;
+    EXPECT_NE(ran.err.find(out.string() + ": error: cannot write this file: File too large"), std::string::npos) << ran.err;
+    EXPECT_NE(ran.out.find(word), std::string::npos) << command << ": " << ran.out;
+    EXPECT_FALSE(std::filesystem::exists(out)) << command;
+  }
+}
+
 TEST(Out, OfALinkReplacesWhatItLeadsTo) {
   const auto folder = test::scratch("folder");
   std::filesystem::create_directories(folder);

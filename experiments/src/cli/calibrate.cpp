@@ -34,10 +34,11 @@ Status run_calibration(const CalibrateArguments& arguments, Watch& watch) {
   for (const auto& warning : warnings) std::cerr << "warning: " << warning << '\n';
   auto calibration = calibrate(*data, *topology, arguments.name);
   if (!calibration) return std::move(calibration).error();
-  if (!arguments.out.empty()) {
-    if (auto written = watch.write(arguments.out, write_calibration(*calibration)); !written) return written;
-  }
-  return watch.print(arguments.out.empty() ? write_calibration(*calibration) : calibration_text(*calibration));
+  const auto profile = write_calibration(*calibration);
+  if (arguments.out.empty()) return watch.print(profile);
+  auto written = watch.write(arguments.out, profile);
+  const auto shown = written ? calibration_text(*calibration) : profile;  // a profile that has no file is worth more than its table
+  return watch.print_after(std::move(written), shown);
 }
 
 }  // namespace

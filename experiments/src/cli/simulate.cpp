@@ -145,13 +145,15 @@ std::string text_of(const Simulation& s) {
 }
 
 Status write_pictures(const SimulateArguments& arguments, const Topology& topology, const Simulation& s, Watch& watch) {
+  Status traced;
   if (!arguments.trace.empty()) {
-    if (auto ok = watch.write(arguments.trace, write_trace(topology, s.program, s.result)); !ok) return ok;
-    std::cerr << fmt::format("wrote {}; open it in ui.perfetto.dev\n", arguments.trace);
+    traced = watch.write(arguments.trace, write_trace(topology, s.program, s.result));
+    if (traced) std::cerr << fmt::format("wrote {}; open it in ui.perfetto.dev\n", arguments.trace);
   }
-  if (arguments.heatmap.empty()) return {};
+  if (arguments.heatmap.empty()) return traced;
   const auto heatmap = utilisation(s.result, heatmap_columns);
-  return watch.write(arguments.heatmap, arguments.heatmap.ends_with(".svg") ? to_svg(heatmap) : to_csv(heatmap));
+  auto drawn = watch.write(arguments.heatmap, arguments.heatmap.ends_with(".svg") ? to_svg(heatmap) : to_csv(heatmap));
+  return traced ? std::move(drawn) : std::move(traced);
 }
 
 // What is simulated: a plan, lowered for its machine or another one, or a program as it is.
@@ -230,8 +232,7 @@ Status simulate_plan(const SimulateArguments& arguments, Watch& watch) {
     if (!prediction) return std::move(prediction).error();
     s.interval = prediction->interval;
   }
-  if (auto ok = write_pictures(arguments, topology, s, watch); !ok) return ok;
-  return watch.print(arguments.json ? json_of(s) : text_of(s));
+  return watch.print_after(write_pictures(arguments, topology, s, watch), arguments.json ? json_of(s) : text_of(s));
 }
 
 }  // namespace

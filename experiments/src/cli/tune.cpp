@@ -168,16 +168,17 @@ Status tune_machine(const TuneArguments& arguments, Watch& watch) {
   auto table = tune(evaluator, *collective, options, *progress);
   if (!table) return std::move(table).error();
   watch.finishing();
+  Status written;
   if (!arguments.out.empty()) {
     auto text = file_text(*table, arguments.out);
     if (!text) return std::move(text).error();
-    if (auto written = watch.write(arguments.out, *text); !written) return written;
-    progress->note("table written to " + arguments.out);
+    written = watch.write(arguments.out, *text);
+    if (written) progress->note("table written to " + arguments.out);
   }
-  if (!arguments.json) return watch.print(to_text(*table));
+  if (!arguments.json) return watch.print_after(std::move(written), to_text(*table));
   auto text = write_tuned_json(*table);
   if (!text) return std::move(text).error();
-  return watch.print(*text);
+  return watch.print_after(std::move(written), *text);
 }
 
 }  // namespace

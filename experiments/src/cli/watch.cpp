@@ -99,8 +99,7 @@ double Watch::seconds() const { return std::chrono::duration<double>(Clock::now(
 
 int Watch::exit_code_of(const Error& error) const {
   constexpr int signals_from = 128;
-  if (error.code == ErrorCode::interrupted && signal_ != 0) return signals_from + signal_;
-  return exit_code(error);
+  return error.code == ErrorCode::interrupted && signal_ != 0 ? signals_from + signal_ : exit_code(error);
 }
 
 void Watch::doing(std::string what) {
@@ -182,6 +181,11 @@ Status Watch::write(const std::string& path, std::string_view text) {
   return write_whole(path, text);
 }
 
+Status Watch::print_after(Status written, std::string_view text) {
+  auto printed = print(text);
+  return written ? std::move(printed) : std::move(written);
+}
+
 Error Watch::with_what_is_known(Error error) const {
   const std::lock_guard lock(mutex_);
   error.notes.insert(error.notes.end(), known_.begin(), known_.end());
@@ -242,9 +246,8 @@ void Watch::cut(Cut why) {
 }
 
 std::optional<Watch::Cut> Watch::limit_passed(int statm) const {
-  if (memory_in_use(statm).count() > memory_limit_) {
+  if (memory_in_use(statm).count() > memory_limit_)
     return Cut{{ErrorCode::unsupported, fmt::format("the memory limit of {} is reached", about(Bytes{memory_limit_})), std::nullopt, {more_memory}}};
-  }
   if (writer_ != Writer::nobody || time_limit_ < 0) return std::nullopt;
   if (seconds() <= time_limit_ + part_until_cut * std::max(share_over * time_limit_, seconds_over)) return std::nullopt;
   return Cut{{ErrorCode::unsupported, fmt::format("the time limit of {:g} s passed", time_limit_.load())}, true};

@@ -56,6 +56,9 @@ class Watch {
   Status print(std::string_view text);
   /// Writes a file that is whole or not there. Errors: io.
   Status write(const std::string& path, std::string_view text);
+  /// Prints whatever became of a file that was written beside it: what was computed is not lost with a full disk. The error of the file, if it has
+  /// one.
+  Status print_after(Status written, std::string_view text);
 
  private:
   class Signals;

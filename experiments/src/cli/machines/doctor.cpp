@@ -94,9 +94,7 @@ Status look(const DoctorArguments& arguments, Watch& watch) {
   if (auto able = try_out(arguments.record); !able) return able;
   auto facts = facts_from(arguments);
   if (!facts) return std::move(facts).error();
-  if (!arguments.record.empty()) {
-    if (auto written = watch.write(arguments.record, write_facts(*facts)); !written) return written;
-  }
+  auto recorded = arguments.record.empty() ? Status{} : watch.write(arguments.record, write_facts(*facts));
   auto diagnosis = diagnose(*facts);
   if (!diagnosis) return arguments.facts.empty() ? std::move(diagnosis).error() : in_file(std::move(diagnosis).error(), arguments.facts);
   for (const auto& warning : diagnosis->warnings) std::cerr << "warning: " << warning << '\n';
@@ -107,6 +105,7 @@ Status look(const DoctorArguments& arguments, Watch& watch) {
     probed = *std::move(done);
   }
   if (auto printed = print(arguments, *diagnosis, probed, watch); !printed) return printed;
+  if (!recorded) return recorded;
   if (!arguments.strict || diagnosis->complaints() == 0) return {};
   return Error{ErrorCode::invalid_input, fmt::format("{} findings (--strict)", diagnosis->complaints())};
 }

@@ -164,17 +164,17 @@ Status detect(const TopoArguments& arguments, const std::string& record, const s
     if (!read) return std::move(read).error();
     facts = *std::move(read);
   }
-  if (!record.empty()) {
-    if (auto written = watch.write(record, write_facts(facts)); !written) return written;
-  }
+  const auto recorded = record.empty() ? Status{} : watch.write(record, write_facts(facts));
   auto detected = build_machine(facts, *answers);
   if (!detected) return std::move(detected).error();
   for (const auto& warning : detected->warnings) std::cerr << "warning: " << warning << '\n';
   for (const auto& disagreement : detected->disagreements) std::cerr << "warning: the sources disagree: " << disagreement << '\n';
-  if (arguments.json) return print(json_of(*detected), arguments.out, watch);
-  if (arguments.yaml || !arguments.out.empty())
-    return print(commented(facts_text(*detected)) + write_topology(detected->topology), arguments.out, watch);
-  return print(facts_text(*detected) + '\n' + shown(detected->topology, arguments), arguments.out, watch);
+  const bool yaml = arguments.yaml || !arguments.out.empty();
+  const auto text = arguments.json ? json_of(*detected)
+                    : yaml         ? commented(facts_text(*detected)) + write_topology(detected->topology)
+                                   : facts_text(*detected) + '\n' + shown(detected->topology, arguments);
+  auto printed = print(text, arguments.out, watch);
+  return recorded ? std::move(printed) : recorded;
 }
 
 Command detect_command(CLI::App& topo) {
