@@ -8,17 +8,34 @@
 
 namespace p2plab::device {
 
-/// The packets of a row through all items, item after item, and what else the row needs, which comes while they are waited for; sums that end stay
-/// with the worker if they are `Taken`. False if a wait failed.
-template <class Machine, class Wire, class Shape, bool Taken, class Combine, class Tables, class Worker>
+/// The first wave that is not sent without waiting: that of the first item of which anything lands.
+template <class Tables>
+constexpr std::uint32_t first_to_wait(const Tables& tables, const image::PacketCall& call) {
+  if constexpr (Tables::waves >= 0) return static_cast<std::uint32_t>(Tables::first_landing);
+  std::uint32_t item = 0;
+  for (std::uint32_t w = 0; w < call.waves; ++w) {
+    const auto wave = tables.wave(w);
+    if (wave.lands != 0) return item;
+    if ((wave.flags & image::wave_adds) == 0 || (wave.flags & image::wave_ends) != 0) item = w + 1;
+  }
+  return call.waves;
+}
+
+/// What a rank does with a row's packets: what waits for nobody, or the rest.
+enum class RowPart : std::uint8_t { sent, received };
+
+/// The packets of a row through the items of one part, item after item; sums that end stay with the worker if they are `Taken`. False if a wait
+/// failed.
+template <RowPart Part, class Machine, class Wire, class Shape, bool Taken, class Combine, class Tables, class Worker>
 constexpr bool carry_row(const Combine& combine, const Tables& tables, const image::PacketCall& call, const PacketContext& context, std::uint32_t row,
                          std::uint32_t packets, Worker& worker) {
   const auto first = row * packets;
-  worker.fetch(row);
+  constexpr bool sends = Part == RowPart::sent;
   if constexpr (Tables::waves >= 0) {
     constexpr int threads = Shape::threads;
     constexpr int slots = Shape::slots > 0 ? Shape::slots * (4 / Wire::words) : 0;
     return repeat<Tables::waves>(call.waves, [&](auto w) {
+      if ((w < Tables::first_landing) != sends) return true;
       bool good = true;
       if constexpr (slots > 0) {
         unroll<slots>([&](auto slot) {
@@ -33,15 +50,19 @@ constexpr bool carry_row(const Combine& combine, const Tables& tables, const ima
       return good;
     });
   } else {
+    const auto middle = first_to_wait(tables, call);
     bool good = true;
-    for (auto p = Machine::thread(); good && p < packets; p += Shape::threads)
-      good = carry_batch<Machine, Wire>(combine, tables, call, context, first + p, 0);
+    for (auto p = Machine::thread(); good && p < packets; p += Shape::threads) {
+      for (auto w = sends ? 0U : middle; good && w < (sends ? middle : call.waves);)
+        good = carry_item<Machine, Wire>(combine, tables, call, context, w, first + p);
+    }
     return good;
   }
 }
 
-/// Row by row: `packets` of a row. With `Taken` the last item of each packet is the sum that ends in the output,
-/// a packet is a vector of the row, and threads norm what they have in their registers.
+/// Row by row: `packets` of a row. What a row sends without waiting is sent before the row before it is received, so that links are at work while
+/// rows are normed. With `Taken` the last item of each packet is the sum that ends in the output, a packet is a vector of the row, and threads norm
+/// what they have in their registers.
 template <class Machine, class Wire, class Shape, bool Taken, class Combine, class Tables>
 constexpr void run_packet_rows(const Combine& combine, const Tables& tables, const image::PacketCall& call, const image::EpilogueCall& epilogue,
                                std::uint32_t packets, std::uint32_t shared) {
@@ -49,9 +70,15 @@ constexpr void run_packet_rows(const Combine& combine, const Tables& tables, con
   const PacketContext context{Machine::load_32(counter), call.area};
   const JournalMark<Machine, Tables::recorded> mark(call.journal);
   RowWorker<Machine, Shape> worker(epilogue, shared);
+  const auto send = [&](std::uint32_t row) {
+    if (row < epilogue.rows) carry_row<RowPart::sent, Machine, Wire, Shape, Taken>(combine, tables, call, context, row, packets, worker);
+  };
   bool failed = false;
+  if (Machine::block() < epilogue.rows) worker.fetch(Machine::block());
+  send(Machine::block());
   for (auto row = Machine::block(); row < epilogue.rows; row += Machine::blocks()) {
-    const bool good = carry_row<Machine, Wire, Shape, Taken>(combine, tables, call, context, row, packets, worker);
+    if constexpr (!Machine::one_row) send(row + Machine::blocks());
+    const bool good = carry_row<RowPart::received, Machine, Wire, Shape, Taken>(combine, tables, call, context, row, packets, worker);
     // What threads have in registers they norm before they know of each other.
     if constexpr (!Taken) failed = Machine::sync_any(!good);
     if (!Taken && failed) break;
@@ -60,6 +87,7 @@ constexpr void run_packet_rows(const Combine& combine, const Tables& tables, con
     if (Machine::one_row || row + Machine::blocks() >= epilogue.rows) break;
     if constexpr (Taken) failed = Machine::sync_any(!good);
     if (failed) break;
+    worker.fetch(row + Machine::blocks());
   }
   Machine::sync();
   if (Machine::own_thread() == 0) Machine::store_32(counter, context.epoch + 1 == image::epoch_limit ? 0 : context.epoch + 1);
