@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Times and checks collectives on this machine's GPUs, one CSV line each:
-//   p2plab_gpu_bench time COLLECTIVE RANKS FROM TO FORM...   half, sum
+//   p2plab_gpu_bench time COLLECTIVE[:TYPE] RANKS FROM TO FORM...   sum, of float16 or that type
 //       FORM is planner[+key=value]:protocol:parts:slice:shape, planner:tuned, or nccl;
 //       shape is letters with numbers: t threads, b blocks, p threads per processor, k batch; i interpret, a no programmatic launch, u bulk copies, o
 //       ordinary ones, s staged buffers. RANKS may be "4pairs": NVLink only inside pairs, between these host memory
@@ -141,7 +141,9 @@ Result<Measurement> run(Executors& executors, const Topology& topology, const Ro
 }
 
 int time_forms(const std::vector<std::string>& arguments, int repeats) {
-  const auto kind = *collective_kind(arguments[1]);
+  const auto words = split(arguments[1], ':');
+  const auto kind = *collective_kind(words[0]);
+  const auto type = words.size() > 1 ? *data_type(words[1]) : DataType::float16;
   const int ranks = std::atoi(arguments[2].c_str());
   const auto topology = machine(arguments[2]);
   const Routes routes(topology);
@@ -149,7 +151,7 @@ int time_forms(const std::vector<std::string>& arguments, int repeats) {
   for (auto size = std::atoll(arguments[3].c_str()); size <= std::atoll(arguments[4].c_str()); size *= 2) {
     for (std::size_t f = 5; f < arguments.size(); ++f) {
       const Form form(arguments[f]);
-      const Case what{make_collective(kind, ranks), {.elements = size / 2, .type = DataType::float16}, false, {.warmup = 2, .repeats = repeats}};
+      const Case what{make_collective(kind, ranks), {.elements = size / size_of(type), .type = type}, false, {.warmup = 2, .repeats = repeats}};
       const auto result = run(executors, topology, routes, form, what);
       if (!result) {
         fmt::print("{},{},{},{},-,-,{}\n", arguments[1], ranks, size, form.name, describe(result.error()));
