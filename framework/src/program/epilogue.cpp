@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "p2plab/program/epilogue.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
 #include <fmt/format.h>
 
 #include "p2plab/detail/named.h"
+#include "p2plab/program/packet_program.h"
 
 namespace p2plab {
 
@@ -55,15 +57,45 @@ Result<Program> with_epilogue(Program program, const Epilogue& epilogue) {
 
 std::int64_t rows_of(const Epilogue& epilogue, const Payload& payload) { return epilogue.hidden > 0 ? payload.elements / epilogue.hidden : 0; }
 
-Bytes traffic_of(const Epilogue& epilogue, const Payload& payload) {
-  const auto tensors = 1 + (epilogue.residual ? 1 : 0) + (epilogue.gives_sum ? 1 : 0) + (epilogue.gives_norm ? 1 : 0);
-  const auto vectors = (epilogue.weight ? 1 : 0) + (epilogue.bias ? 1 : 0);
-  auto bytes = payload.size().count() * tensors + epilogue.hidden * size_of(payload.type) * vectors;
+std::uint32_t packets_of_row(const Program& program) {
+  if (!program.packets || !program.epilogue || program.packets->wire == PacketWire::ll128) return 0;
+  const auto data = line_of(program.packets->wire).data;
+  const auto row = program.epilogue->hidden * size_of(program.payload.type);
+  const auto whole = program.payload.size().count();
+  const auto ends_there = [&](const PacketItem& item) {
+    return std::ranges::none_of(item.destinations, [&](const PacketOperand& to) {
+      return to.place == PacketPlace::memory && to.buffer == Buffer::output && (to.offset != 0 || item.bytes != whole);
+    });
+  };
+  const bool all =
+      std::ranges::all_of(program.packets->ranks, [&](const std::vector<PacketItem>& items) { return std::ranges::all_of(items, ends_there); });
+  return all && row % data == 0 ? static_cast<std::uint32_t>(row / data) : 0;
+}
+
+bool ends_in_sums(const Program& program) {
+  if (!program.packets || program.packets->wire != PacketWire::lamport) return false;
+  const auto in_output = [](const PacketItem& item) {
+    return std::ranges::any_of(item.destinations,
+                               [](const PacketOperand& to) { return to.place == PacketPlace::memory && to.buffer == Buffer::output; });
+  };
+  return std::ranges::all_of(program.packets->ranks, [&](const std::vector<PacketItem>& items) {
+    return !items.empty() && items.back().adds() && in_output(items.back()) && std::ranges::count_if(items, in_output) == 1;
+  });
+}
+
+Bytes written_by(const Epilogue& epilogue, const Payload& payload) {
+  auto bytes = payload.size().count() * ((epilogue.gives_sum ? 1 : 0) + (epilogue.gives_norm ? 1 : 0));
   constexpr std::int64_t scale = 4;
   if (epilogue.float8 != Float8::off) bytes += payload.elements;
   if (epilogue.float8 == Float8::token) bytes += rows_of(epilogue, payload) * scale;
   if (epilogue.float8 == Float8::group) bytes += payload.elements / Epilogue::group * scale;
   return Bytes{bytes};
+}
+
+Bytes traffic_of(const Epilogue& epilogue, const Payload& payload) {
+  const auto tensors = 1 + (epilogue.residual ? 1 : 0);
+  const auto vectors = (epilogue.weight ? 1 : 0) + (epilogue.bias ? 1 : 0);
+  return Bytes{payload.size().count() * tensors + epilogue.hidden * size_of(payload.type) * vectors} + written_by(epilogue, payload);
 }
 
 std::string describe(const Epilogue& epilogue) {

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "rows/epilogue_link.h"
 
-#include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
-
-#include "p2plab/program/packet_program.h"
 
 namespace p2plab {
 
@@ -47,32 +44,6 @@ Result<image::EpilogueCall> link_epilogue(const Epilogue& epilogue, const Payloa
     *tensor.place = tensor.given;
   }
   return call;
-}
-
-std::uint32_t packets_of_row(const Program& program) {
-  if (!program.packets || !program.epilogue || program.packets->wire == PacketWire::ll128) return 0;
-  const auto data = line_of(program.packets->wire).data;
-  const auto row = program.epilogue->hidden * size_of(program.payload.type);
-  const auto whole = program.payload.size().count();
-  const auto ends_there = [&](const PacketItem& item) {
-    return std::ranges::none_of(item.destinations, [&](const PacketOperand& to) {
-      return to.place == PacketPlace::memory && to.buffer == Buffer::output && (to.offset != 0 || item.bytes != whole);
-    });
-  };
-  const bool all =
-      std::ranges::all_of(program.packets->ranks, [&](const std::vector<PacketItem>& items) { return std::ranges::all_of(items, ends_there); });
-  return all && row % data == 0 ? static_cast<std::uint32_t>(row / data) : 0;
-}
-
-bool ends_in_sums(const Program& program) {
-  if (!program.packets || program.packets->wire != PacketWire::lamport) return false;
-  const auto in_output = [](const PacketItem& item) {
-    return std::ranges::any_of(item.destinations,
-                               [](const PacketOperand& to) { return to.place == PacketPlace::memory && to.buffer == Buffer::output; });
-  };
-  return std::ranges::all_of(program.packets->ranks, [&](const std::vector<PacketItem>& items) {
-    return !items.empty() && items.back().adds() && in_output(items.back()) && std::ranges::count_if(items, in_output) == 1;
-  });
 }
 
 }  // namespace p2plab

@@ -12,12 +12,4 @@ namespace p2plab {
 /// What is there without need is not used.
 Result<image::EpilogueCall> link_epilogue(const Epilogue& epilogue, const Payload& payload, std::uint64_t source, const EpilogueBuffers& buffers);
 
-/// If each rank's packets go through all its items at the place in the output at which they end, and rows are whole packets: how many packets a row
-/// has. Then a block can take whole rows, and nobody waits for other blocks. 0 if it is not so.
-std::uint32_t packets_of_row(const Program& program);
-
-/// Then: is the last thing that every rank does with a packet the sum that ends in its output, and a packet a vector of 16 bytes? Then it need not go
-/// through memory to be normed.
-bool ends_in_sums(const Program& program);
-
 }  // namespace p2plab

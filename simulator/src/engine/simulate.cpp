@@ -160,14 +160,15 @@ Result<SimResult> simulate_as_it_is(const Topology& topology, const Routes& rout
 }
 
 // What the epilogue adds on each rank that has the sums: blocks meet (by packets) or another kernel is launched (by slices), then up to 128 blocks
-// read and write its rows, no faster than memory.
+// read and write its rows, no faster than memory. Rows whose packets are normed as they arrive only have their outputs left to write.
 Seconds epilogue_time(const Program& program, const Profile& profile) {
   if (!program.epilogue || program.payload.elements == 0) return Seconds{0};
   constexpr std::int64_t most_blocks = packet_threads / packet_threads_of_multiprocessor;
   // Where rows are few, blocks share them.
   const auto of_row = row_sharing(program.epilogue->hidden * size_of(program.payload.type) / 16).blocks;
   const auto blocks = std::clamp<std::int64_t>(rows_of(*program.epilogue, program.payload) * of_row, 1, most_blocks);
-  const auto traffic = traffic_of(*program.epilogue, program.payload);
+  const bool taken = packets_of_row(program) > 0 && ends_in_sums(program);
+  const auto traffic = (taken ? written_by : traffic_of)(*program.epilogue, program.payload);
   Seconds rows{0};
   if (profile.reduce_rate) rows = Seconds{(traffic / *profile.reduce_rate).count() / static_cast<double>(blocks)};
   if (profile.memory_rate) rows = std::max(rows, traffic / *profile.memory_rate);

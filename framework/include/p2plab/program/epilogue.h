@@ -51,8 +51,18 @@ Result<Program> with_epilogue(Program program, const Epilogue& epilogue);
 
 /// Rows that follow from the payload.
 std::int64_t rows_of(const Epilogue& epilogue, const Payload& payload);
+/// If each rank's packets go through all its items at the place in the output at which they end, and rows are whole packets: how many packets a row
+/// has. Then a block can take whole rows, and nobody waits for other blocks. 0 if it is not so.
+std::uint32_t packets_of_row(const Program& program);
+
+/// Then: is the last thing that every rank does with a packet the sum that ends in its output, and a packet a vector of 16 bytes? Then it need not go
+/// through memory to be normed.
+bool ends_in_sums(const Program& program);
+
 /// Bytes that a rank reads and writes in its own memory for it.
 Bytes traffic_of(const Epilogue& epilogue, const Payload& payload);
+/// Of these, what it writes: where sums are normed in registers, all else was there while they were waited for.
+Bytes written_by(const Epilogue& epilogue, const Payload& payload);
 
 /// "add, rms_norm of 8192, float8 by token".
 std::string describe(const Epilogue& epilogue);

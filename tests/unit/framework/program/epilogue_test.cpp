@@ -58,6 +58,7 @@ TEST(Epilogue, ReadsAndWritesItsTensorsOnce) {
   EXPECT_EQ(traffic_of({.hidden = 32}, few_rows), Bytes{4 * 192 + 64});
   // Sum and residual in; 96 bytes and 3 scales out, and the weight.
   EXPECT_EQ(traffic_of({.hidden = 32, .float8 = Float8::token, .gives_sum = false, .gives_norm = false}, few_rows), Bytes{2 * 192 + 64 + 96 + 12});
+  EXPECT_EQ(written_by({.hidden = 32}, few_rows), Bytes{2 * 192});
 }
 
 // What is summed before a nonlinear step must be complete.
