@@ -39,9 +39,9 @@ struct Form {
 };
 
 // Payloads up to which one shot beats two: its bytes grow with the ranks, two shots wait twice. Measured on 2, 3 and 4 H200s; from the same two costs
-// for more.
-Bytes one_shot_up_to(int ranks) {
-  if (ranks == 2) return 2_MiB;
+// for more. Of two ranks both send the same bytes, and one shot's rows of an epilogue need not wait for each other.
+Bytes one_shot_up_to(int ranks, bool has_rows) {
+  if (ranks == 2) return has_rows ? 64_MiB : 4_MiB;
   if (ranks == 3) return 256_KiB;
   return ranks == 4 ? 128_KiB : 64_KiB;
 }
@@ -54,7 +54,7 @@ const Form ring{"ring"};
 
 // Those that add all members in their order, whatever the element.
 std::vector<Form> forms_of_one_order(const Call& call, int ranks) {
-  if (call.kind == all_reduce && runtime::payload_of(call, ranks).size() > one_shot_up_to(ranks)) return {direct, pushed};
+  if (call.kind == all_reduce && runtime::payload_of(call, ranks).size() > one_shot_up_to(ranks, call.epilogue.has_value())) return {direct, pushed};
   return {pushed, one_shot, direct, {"tree"}};
 }
 
@@ -68,7 +68,7 @@ std::vector<Form> forms_of(const Call& call, int ranks, bool by_host) {
       // Through host memory bytes cost more than rounds.
       if (by_host)
         take(size <= 16_KiB ? pushed : two_shot);
-      else if (size <= one_shot_up_to(ranks))
+      else if (size <= one_shot_up_to(ranks, call.epilogue.has_value()))
         take(pushed);
       else
         take(size <= 32_MiB ? two_shot : ring);

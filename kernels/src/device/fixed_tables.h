@@ -7,9 +7,9 @@
 
 namespace p2plab::device {
 
-/// A Shape has: waves, sources, stores (of the longest wave), all_stores, width, first_landing (the first wave that waits), odd, once,
-/// recorded (calls may carry a journal); wave(i) and store_kind(i), which is the source of the wave that is stored, plus `kind_lands` if it goes to a
-/// landing area.
+/// A Shape has: waves, sources, stores (of the longest wave), all_stores, width, first_landing (the first wave that waits), stages, odd,
+/// once, recorded (calls may carry a journal); wave(i), stage(i) and store_kind(i), which is the source of the wave that is stored, plus `kind_lands`
+/// if it goes to a landing area.
 template <class Shape>
 struct FixedTables {
   static constexpr std::uint8_t kind_lands = 8;
@@ -17,6 +17,7 @@ struct FixedTables {
   static constexpr int waves = Shape::waves;
   static constexpr int stores = Shape::stores;
   static constexpr int first_landing = Shape::first_landing;
+  static constexpr int stages = Shape::stages;
   static constexpr bool odd = Shape::odd;
   static constexpr bool once = Shape::once;
   static constexpr bool recorded = Shape::recorded;
@@ -26,6 +27,7 @@ struct FixedTables {
   std::uint32_t bytes[Shape::sources];
 
   constexpr image::PacketWave wave(std::uint32_t i) const { return Shape::wave(i); }
+  static constexpr std::uint32_t stage(std::uint32_t i) { return Shape::stage(i); }
   constexpr std::uint64_t source_address(std::uint32_t i) const { return source_addresses[i]; }
   constexpr std::uint32_t source_bytes(std::uint32_t i) const { return bytes[i]; }
   constexpr std::uint64_t store_address(std::uint32_t i) const { return store_addresses[i]; }

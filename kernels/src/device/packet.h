@@ -44,6 +44,8 @@ constexpr bool await(const image::PacketCall& call, const PacketContext& context
   std::uint64_t started = 0;
   for (std::uint32_t spins = 1;; ++spins) {
     int missing = -1;
+    // A line is loaded by one instruction of all its threads: who loaded before the others would not know that they found it whole.
+    Machine::template converge<Wire::lanes>();
     unroll<Width>([&](auto k) {
       if ((waiting >> k & 1) != 0) packets[k] = Machine::receive(slots[k]);
     });
@@ -221,33 +223,45 @@ constexpr bool carry_fixed(const Combine& combine, const Tables& tables, const i
 }
 
 /// Takes `batch` packets, `step` apart from `first` on, through all items, item after item: so what is sent early is under way while later packets
-/// are sent. False if a wait failed.
+/// are sent. Code made for programs of one packet a thread takes that. False if a wait failed.
 template <class Machine, class Wire, class Combine, class Tables>
 constexpr bool carry_batch(const Combine& combine, const Tables& tables, const image::PacketCall& call, const PacketContext& context,
                            std::uint32_t first, std::uint32_t step) {
-  const auto each = [&](auto&& body) {
-    auto position = first;
-    for (std::uint32_t k = 0; k < call.batch && position < call.packets; ++k, position += step) {
-      if (!body(position)) return false;
-    }
-    return true;
-  };
   if constexpr (Tables::waves >= 0) {
-    return repeat<Tables::waves>(call.waves, [&](auto w) {
-      const auto one = [&](std::uint32_t position) { return carry_fixed<Machine, Wire>(combine, tables, call, context, w, position); };
-      return Tables::once ? one(first) : each(one);
-    });
+    return repeat<Tables::waves>(call.waves, [&](auto w) { return carry_fixed<Machine, Wire>(combine, tables, call, context, w, first); });
   } else {
     for (std::uint32_t w = 0; w < call.waves;) {
       auto next = w;
-      const bool good = each([&](std::uint32_t position) {
+      auto position = first;
+      for (std::uint32_t k = 0; k < call.batch && position < call.packets; ++k, position += step) {
         next = w;
-        return carry_item<Machine, Wire>(combine, tables, call, context, next, position);
-      });
-      if (!good) return false;
+        if (!carry_item<Machine, Wire>(combine, tables, call, context, next, position)) return false;
+      }
       w = next;
     }
     return true;
+  }
+}
+
+/// All packets of a thread, `first` being its first of each stride of the grid, in rounds of `batch` packets. At time t the waves of stage s take
+/// round t - s: so data of one round is on its way while another is added, and what lands is read while it is still in the cache.
+template <class Machine, class Wire, class Combine, class Tables>
+constexpr void carry_rounds(const Combine& combine, const Tables& tables, const image::PacketCall& call, const PacketContext& context,
+                            std::uint32_t first, std::uint32_t step) {
+  const auto stride = step * call.batch;
+  const auto rounds = (call.packets + stride - 1) / stride;
+  const auto times = rounds + static_cast<std::uint32_t>(Tables::stages) - 1;
+  for (std::uint32_t time = 0; time < times; ++time) {
+    const bool good = repeat<Tables::waves>(call.waves, [&](auto w) {
+      const auto round = time - Tables::stage(w);
+      if (round >= rounds) return true;
+      auto position = first + round * stride;
+      for (std::uint32_t k = 0; k < call.batch && position < call.packets; ++k, position += step) {
+        if (!carry_fixed<Machine, Wire>(combine, tables, call, context, w, position)) return false;
+      }
+      return true;
+    });
+    if (!good) return;
   }
 }
 
@@ -260,6 +274,8 @@ constexpr void carry_packets(const Combine& combine, const Tables& tables, const
   auto first = Machine::block() * Machine::threads() + Machine::thread();
   if constexpr (Tables::once) {
     if (first < call.packets) carry_batch<Machine, Wire>(combine, tables, call, context, first, step);
+  } else if constexpr (Tables::waves >= 0) {
+    carry_rounds<Machine, Wire>(combine, tables, call, context, first, step);
   } else {
     for (; first < call.packets; first += step * call.batch) {
       if (!carry_batch<Machine, Wire>(combine, tables, call, context, first, step)) break;

@@ -81,6 +81,7 @@ Bytes flagless_limit(const Schedule& schedule) {
   const bool pair = schedule.ranks() == 2;
   if (kind == CollectiveKind::reduce) return 64_MiB;  // everything lands once
   if (kind == CollectiveKind::reduce_scatter) return pair ? 32_MiB : 64_MiB;
+  if (pair && kind == CollectiveKind::all_reduce) return 128_MiB;
   // The slices of a ring of more than two, each for one rank, overtake packets sooner.
   return !pair && has_one_destination(schedule) ? 12_MiB : 16_MiB;
 }

@@ -14,9 +14,10 @@ class PacketLinker {
   PacketLinker(const PacketProgram& program, std::span<const RankAddresses> addresses, PacketWire wire, int width)
       : program_(program), addresses_(addresses), wire_(wire), width_(width) {}
 
-  void add(const PacketItem& item) {
+  void add(const PacketItem& item, std::uint8_t stage) {
     const bool full = wave_.count == width_ || wave_.stores + item.destinations.size() > most_stores;
     if (wave_.count > 0 && (full || !item.joins)) close();
+    stage_ = stage;
     if (item.is_token()) wave_.flags = image::wave_cut;
     item.adds() ? add_sum(item) : add_copy(item);
     if (item.divides) image_.divisor = item.divisor;
@@ -32,6 +33,7 @@ class PacketLinker {
  private:
   void close() {
     image_.waves.push_back(wave_);
+    image_.stages.push_back(stage_);
     wave_ = {.first = static_cast<std::uint16_t>(image_.sources.size()), .store = static_cast<std::uint16_t>(image_.stores.size())};
   }
 
@@ -103,6 +105,7 @@ class PacketLinker {
   PacketImage image_;
   std::vector<CallersAddress> callers_stores_;  // counted among the stores
   image::PacketWave wave_;
+  std::uint8_t stage_ = 0;
   std::uint32_t shortest_ = 0xffffffff;  // bytes of the shortest item
   bool aligned_ = true;
 };
@@ -117,9 +120,11 @@ std::int64_t area(const std::vector<std::int64_t>& bytes, PacketWire wire) {
 std::int64_t landing_area(const PacketProgram& program, PacketWire wire) { return area(program.landing, wire); }
 std::int64_t host_landing_area(const PacketProgram& program, PacketWire wire) { return area(program.host_landing, wire); }
 
-PacketImage link_packets(const PacketProgram& program, Rank rank, std::span<const RankAddresses> addresses, PacketWire wire, int width) {
+PacketImage link_packets(const PacketProgram& program, Rank rank, std::span<const RankAddresses> addresses, PacketWire wire, int width,
+                         std::span<const std::uint8_t> stages) {
   PacketLinker linker(program, addresses, wire, width);
-  for (const auto& item : program.ranks[rank.index()]) linker.add(item);
+  const auto& items = program.ranks[rank.index()];
+  for (std::size_t i = 0; i < items.size(); ++i) linker.add(items[i], stages.empty() ? 0 : stages[i]);
   return linker.finish();
 }
 

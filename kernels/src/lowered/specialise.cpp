@@ -81,6 +81,7 @@ std::string shape_source(const PacketImage& image, const PacketCode& code) {
     stores = std::max<int>(stores, wave.stores);
     waves.push_back(fmt::format("{{{}, {}, {}, {}, {}, {}}}", wave.first, wave.store, wave.count, wave.stores, wave.flags, wave.lands));
   }
+  const int stages = image.stages.empty() ? 1 : *std::ranges::max_element(image.stages) + 1;
   const auto landing = std::ranges::find_if(image.waves, [](const image::PacketWave& wave) { return wave.lands != 0; });
   const auto first_landing = landing - image.waves.begin();
   std::vector<int> kinds;
@@ -95,11 +96,16 @@ std::string shape_source(const PacketImage& image, const PacketCode& code) {
   static constexpr int all_stores = {};
   static constexpr int width = {};
   static constexpr int first_landing = {};
+  static constexpr int stages = {};
   static constexpr bool odd = {};
   static constexpr bool once = {};
   static constexpr bool recorded = {};
   static constexpr image::PacketWave wave(std::uint32_t i) {{
     constexpr image::PacketWave table[] = {{{}}};
+    return table[i];
+  }}
+  static constexpr std::uint8_t stage(std::uint32_t i) {{
+    constexpr std::uint8_t table[] = {{{}}};
     return table[i];
   }}
   static constexpr std::uint8_t store_kind(std::uint32_t i) {{
@@ -108,8 +114,8 @@ std::string shape_source(const PacketImage& image, const PacketCode& code) {
   }}
 }};
 )",
-                     waves.size(), image.sources.size(), stores, kinds.size(), width, first_landing, code.odd, code.once, code.recorded,
-                     fmt::join(waves, ", "), fmt::join(kinds, ", "));
+                     waves.size(), image.sources.size(), stores, kinds.size(), width, first_landing, stages, code.odd, code.once, code.recorded,
+                     fmt::join(waves, ", "), fmt::join(image.stages, ", "), fmt::join(kinds, ", "));
 }
 
 std::string kernel_source(const PacketImage& image, const PacketCode& code) {

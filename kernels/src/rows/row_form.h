@@ -22,8 +22,8 @@ inline RowForm row_form(std::int64_t hidden, DataType type, std::uint32_t thread
   return {.slots = whole && slots <= most ? static_cast<int>(slots) : 0, .whole = whole};
 }
 
-/// So many blocks that share rows there may be to a multiprocessor; more do not gain (kernels/decisions/010).
-inline constexpr std::int64_t sharing_per_processor = 4;
+/// So many blocks that share rows there may be to a multiprocessor; more do not gain (kernels/decisions/013).
+inline constexpr std::int64_t sharing_per_processor = 8;
 
 /// Clusters came with this generation.
 inline constexpr int clusters_from = 90;

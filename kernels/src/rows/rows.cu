@@ -14,6 +14,7 @@ namespace {
 constexpr unsigned row_threads = 256;
 constexpr unsigned blocks_at_once = 3;  // of a multiprocessor, else it waits for memory (15 % at 8192 rows of 8192)
 constexpr unsigned sharing_blocks = 8;
+constexpr std::int64_t sharing_blocks_of_processor = 4;  // more do not gain (kernels/decisions/010)
 constexpr unsigned most_sharing_threads = row_lanes / sharing_blocks;
 
 template <class Number, int Slots, bool Whole>
@@ -64,7 +65,7 @@ unsigned sharing_threads(DataType type, const image::EpilogueCall& call) {
   if (cudaGetDevice(&device) != cudaSuccess) return 0;
   cudaDeviceGetAttribute(&generation, cudaDevAttrComputeCapabilityMajor, device);
   cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device);
-  if (generation * 10 < clusters_from || std::int64_t{call.rows} * sharing_blocks > std::int64_t{processors} * sharing_per_processor) return 0;
+  if (generation * 10 < clusters_from || std::int64_t{call.rows} * sharing_blocks > std::int64_t{processors} * sharing_blocks_of_processor) return 0;
   if (!with_number(type, [](auto number) { return made_for_clusters<decltype(number)>(); })) return 0;
   constexpr unsigned warp = 32;
   return static_cast<unsigned>((vectors + sharing_blocks * warp - 1) / (sharing_blocks * warp)) * warp;

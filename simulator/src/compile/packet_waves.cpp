@@ -14,9 +14,9 @@ namespace {
 
 constexpr std::size_t most_slices = std::size_t{1} << 18;  // of one wave on all ranks: what one simulation may cost
 
-// Groups of threads that run ahead of each other; larger ones where there are very many items, and where threads take several packets in turns.
-int groups_for(std::size_t moves, std::int64_t turns, std::int64_t threads) {
-  const auto groups = std::bit_floor(std::max<std::size_t>(4, static_cast<std::size_t>(threads / packet_group / turns)));
+// Groups of threads that run ahead of each other; larger ones where there are very many items.
+int groups_for(std::size_t moves, std::int64_t threads) {
+  const auto groups = std::bit_floor(std::max<std::size_t>(4, static_cast<std::size_t>(threads / packet_group)));
   return static_cast<int>(std::clamp(std::bit_floor(most_slices / std::max<std::size_t>(moves, 1)), std::size_t{4}, groups));
 }
 
@@ -26,17 +26,12 @@ std::int64_t at_once(const PacketProgram& packets, std::int64_t threads) {
   return threads / line.packets * line.data;
 }
 
-// Packets that a thread takes through an item before the next one: the links serve the first ones of all threads before the second ones.
-std::int64_t turns_of(const PacketProgram& packets, std::int64_t threads) {
-  const auto wave = at_once(packets, threads);
-  return std::clamp<std::int64_t>((packets.most_bytes + wave - 1) / wave, 1, most_packets_of_a_thread);
-}
-
 // Items of a rank that are loaded together.
 struct Move {
   std::size_t first = 0;  // items [first, end)
   std::size_t end = 0;
-  std::int64_t bytes = 0;              // of the longest
+  std::int64_t bytes = 0;  // of the longest
+  std::int64_t stage = 0;
   std::vector<std::int32_t> places{};  // by wave: where it stands in the lane
 };
 
@@ -46,17 +41,17 @@ class Waves {
       : from_(program),
         packets_(*program.packets),
         threads_(threads),
-        turns_(turns_of(packets_, threads)),
-        wave_(at_once(packets_, threads) * turns_),
+        wave_(at_once(packets_, threads)),
+        stages_(packet_stages(packets_)),
         moves_(packets_.ranks.size()),
         senders_(packets_.messages.size()) {}
 
   Program run() {
     std::size_t moves = 0;
     for (std::size_t r = 0; r < moves_.size(); ++r) moves += collect_moves(r);
-    const auto groups = groups_for(moves, turns_, threads_);
+    const auto groups = groups_for(moves, threads_);
     to_.payload = from_.payload;
-    to_.tuning = {.blocks_per_lane = groups, .slice = Bytes{wave_ / groups / turns_}, .protocol = protocol_of(packets_.wire)};
+    to_.tuning = {.blocks_per_lane = groups, .slice = Bytes{wave_ / groups}, .protocol = protocol_of(packets_.wire)};
     to_.in_place = from_.in_place;
     to_.collective = from_.collective;
     to_.memory = from_.memory;
@@ -74,7 +69,7 @@ class Waves {
     const auto& items = packets_.ranks[rank];
     auto& moves = moves_[rank];
     for (std::size_t i = 0; i < items.size(); ++i) {
-      if (!items[i].joins) moves.push_back({.first = i});
+      if (!items[i].joins) moves.push_back({.first = i, .stage = stages_.empty() ? 0 : stages_[rank][i]});
       auto& move = moves.back();
       move.end = i + 1;
       move.bytes = std::max(move.bytes, items[i].bytes);
@@ -87,14 +82,15 @@ class Waves {
 
   std::int64_t waves_of(const Move& move) const { return std::max<std::int64_t>(1, (move.bytes + wave_ - 1) / wave_); }
 
+  // In rounds, as packet_stages says: at time t what has stage s is at wave t - s.
   template <class Visit>
   void each_in_order(std::size_t rank, Visit visit) {
-    for (std::int64_t wave = 0, more = 1; more > 0; ++wave) {
-      more = 0;
+    std::int64_t end = 0;
+    for (const auto& move : moves_[rank]) end = std::max(end, move.stage + waves_of(move));
+    for (std::int64_t time = 0; time < end; ++time) {
       for (auto& move : moves_[rank]) {
-        if (wave >= waves_of(move)) continue;
-        visit(move, wave);
-        ++more;
+        const auto wave = time - move.stage;
+        if (wave >= 0 && wave < waves_of(move)) visit(move, wave);
       }
     }
   }
@@ -161,8 +157,8 @@ class Waves {
   const Program& from_;
   const PacketProgram& packets_;
   std::int64_t threads_;
-  std::int64_t turns_;
   std::int64_t wave_;  // bytes of data
+  std::vector<std::vector<std::uint8_t>> stages_;
   Program to_;
   std::vector<std::vector<Move>> moves_;  // by rank
   std::vector<std::size_t> senders_;      // by message: the move of its sender
@@ -175,8 +171,8 @@ Seconds packet_floor(const PacketTraffic& traffic, PacketWire wire, const Profil
   const bool unlimited =
       !profile.store_rate || profile.packet_start > Seconds{0} || profile.packet_item > Seconds{0} || profile.packet_tail > Seconds{0};
   if (unlimited || traffic.sent.empty()) return Seconds{0};
-  // There is a move for each item that stands apart; with more moves, or packets in turns, there are fewer groups.
-  const auto groups = groups_for(static_cast<std::size_t>(traffic.apart), 1, packet_threads);
+  // There is a move for each item that stands apart; with more moves there are fewer groups.
+  const auto groups = groups_for(static_cast<std::size_t>(traffic.apart), packet_threads);
   const auto line = line_of(wire);
   const auto most = static_cast<double>(*std::ranges::max_element(traffic.sent));
   const auto on_wire = most * static_cast<double>(line.packets * packet_bytes) / static_cast<double>(line.data);

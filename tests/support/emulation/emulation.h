@@ -88,17 +88,25 @@ class Emulation {
   void prepare_fixed(std::uint32_t blocks, std::uint32_t batch = 1) {
     link<Wire>(blocks, batch, image::most_packet_width);
     launch_ = [this, blocks](std::vector<std::thread>& threads, std::size_t r) {
-      const auto parameters = packet_parameters(packet_images_[r]);
-      device::FixedTables<Shape> tables;
-      std::memcpy(static_cast<void*>(&tables), parameters.data(), sizeof tables);
-      const auto call = packet_calls_[r];
-      testing::run_blocks(threads, blocks, [=] { device::run_packets<Cpu, Wire>(Combine{}, tables, call); });
+      testing::run_blocks(threads, blocks,
+                          [=, tables = fixed_tables<Shape>(r), call = packet_calls_[r]] { device::run_packets<Cpu, Wire>(Combine{}, tables, call); });
     };
   }
-  // One rank's block of a kernel that was prepared, by another Machine, in the thread that calls.
+  template <class Shape>
+  device::FixedTables<Shape> fixed_tables(std::size_t rank) const {
+    const auto parameters = packet_parameters(packet_images_[rank]);
+    device::FixedTables<Shape> tables;
+    std::memcpy(static_cast<void*>(&tables), parameters.data(), sizeof tables);
+    return tables;
+  }
+  // One block of a rank, by another Machine, in the thread that calls.
   template <class Machine, class Wire, class Combine>
   void packets_here(std::size_t rank) {
     device::run_packets<Machine, Wire>(Combine{}, VectorTables{&packet_images_[rank]}, packet_calls_[rank]);
+  }
+  template <class Machine, class Wire, class Combine, class Shape>
+  void fixed_here(std::size_t rank) {
+    device::run_packets<Machine, Wire>(Combine{}, fixed_tables<Shape>(rank), packet_calls_[rank]);
   }
   template <class Machine, class Combine>
   void slices_here(std::size_t rank) {
@@ -230,8 +238,9 @@ class Emulation {
       at.landing = take(Bytes{area * image::landing_copies}, Wire::empty().w);
       at.host_landing = take(Bytes{area * image::landing_copies}, Wire::empty().w);
     }
+    const auto stages = packet_stages(*packets_);
     for (std::size_t r = 0; r < addresses_.size(); ++r) {
-      packet_images_.push_back(link_packets(*packets_, Rank{static_cast<std::int64_t>(r)}, addresses_, wire, width));
+      packet_images_.push_back(link_packets(*packets_, Rank{static_cast<std::int64_t>(r)}, addresses_, wire, width, stages[r]));
       image::PacketCall call{.epochs = take(Bytes{blocks * 4}), .area = static_cast<std::uint64_t>(area), .batch = batch, .journal = {}};
       call.report = reports_[r];
       call.abort = abort_;

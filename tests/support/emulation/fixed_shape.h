@@ -14,11 +14,16 @@ struct Shape {
   static constexpr int all_stores = 7;
   static constexpr int width = 3;
   static constexpr int first_landing = 1;
+  static constexpr int stages = 3;
   static constexpr bool odd = true;
   static constexpr bool once = false;
   static constexpr bool recorded = true;
   static constexpr image::PacketWave wave(std::uint32_t i) {
     constexpr image::PacketWave table[] = {{0, 0, 2, 2, 0, 0}, {2, 2, 3, 3, 7, 6}, {5, 5, 2, 2, 0, 3}};
+    return table[i];
+  }
+  static constexpr std::uint8_t stage(std::uint32_t i) {
+    constexpr std::uint8_t table[] = {0, 1, 2};
     return table[i];
   }
   static constexpr std::uint8_t store_kind(std::uint32_t i) {

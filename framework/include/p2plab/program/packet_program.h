@@ -74,6 +74,12 @@ struct PacketProgram {
 /// memory. An LL128 program may travel as LL, too: its slots suit both.
 PacketProgram make_packet_program(const Program& program, const PeerAccess& peer_access, PacketWire wire);
 
+/// The stage of every item of every rank: 0 if nothing that it needs is sent by others, else one more than the latest stage of those who send. Items
+/// of a rank have rising stages, items that are loaded together the same. Threads with several packets take them in rounds: at time t the items of
+/// stage s take round t - s. So what a rank waits for at one time was sent at an earlier one, and no order of ranks ends in a circle. Empty for a
+/// program of more than 256 stages.
+std::vector<std::vector<std::uint8_t>> packet_stages(const PacketProgram& program);
+
 /// How `program` runs on GPUs with this peer access: packet by packet by the program returned, or, if that is null, slice by slice. Protocols ll,
 /// ll128 and lamport are packets; `simple` is, too, where some step touches memory that its rank does not reach: no slice could go there. Lamport
 /// carries only sums that have its sentinel (can_be_lamport), LL128 only goes where lines arrive whole; what they cannot carry goes by LL.

@@ -53,10 +53,9 @@ Bytes wire_bytes(Protocol protocol, Bytes data);
 bool can_be_lamport(const Payload& payload);
 
 /// How a GPU divides packets among its threads: so many at once, a packet each; threads of one group keep in step, groups run ahead of each other.
-/// Where a thread has more packets it takes up to `most_packets_of_a_thread` through one item before the next item.
+/// Where a thread has more packets it takes them in rounds (packet_stages).
 inline constexpr std::int64_t packet_threads_of_multiprocessor = 1024;
 inline constexpr std::int64_t packet_threads = 128 * packet_threads_of_multiprocessor;
 inline constexpr std::int64_t packet_group = 512;
-inline constexpr std::int64_t most_packets_of_a_thread = 8;
 
 }  // namespace p2plab

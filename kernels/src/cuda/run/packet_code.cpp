@@ -16,13 +16,14 @@ std::int64_t divided(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 constexpr std::uint32_t least_row_threads = 128;
 constexpr std::uint32_t most_row_threads = 1024;
+constexpr std::uint32_t threads_of_multiprocessor = 2048;
 constexpr int most_row_slots = 4;  // vectors that a thread holds: 16 registers, and as many each for what is added and multiplied
 
 }  // namespace
 
 Status PacketRun::specialise() {
   if (!can_specialise(packets_)) return Error{ErrorCode::unsupported, "the program is too long for a specialised kernel"};
-  link(image::most_packet_width);
+  link(image::most_packet_width, packet_stages(packets_));
   if (!program_.epilogue) return specialise(packet_grid());
   const auto threads = shape_.threads;
   const auto grid = epilogue_grid(true);
@@ -52,7 +53,8 @@ PacketRun::Grid PacketRun::epilogue_grid(bool shared) {
   return grid;
 }
 
-// One packet a thread where so many threads fit at once; otherwise the fewest packets a thread, as evenly as that goes.
+// One packet a thread where so many threads fit at once; otherwise the fewest packets a thread, as evenly as that goes, in rounds
+// (kernels/decisions/013).
 PacketRun::Grid PacketRun::packet_grid() const {
   const auto processors = std::max(device_set_.least_multiprocessors() / share_, 1);
   const auto threads_at_once = shape_.threads_per_processor > 0 ? shape_.threads_per_processor : packet_threads_of_multiprocessor;
@@ -60,12 +62,21 @@ PacketRun::Grid PacketRun::packet_grid() const {
   const auto wanted = std::max<std::int64_t>(1, divided(packets_a_call(), shape_.threads));
   auto most = std::min(processors * per_processor, counter_bytes / 4);
   if (shape_.blocks > 0) most = std::min<std::int64_t>(most, shape_.blocks);
-  const auto batch = divided(wanted, most);
-  const auto blocks = divided(wanted, batch);
-  return {.blocks = blocks, .batch = batch, .per_processor = divided(blocks, processors)};
+  const auto each = divided(wanted, most);
+  const auto blocks = divided(wanted, each);
+  return {.blocks = blocks, .once = each == 1, .per_processor = divided(blocks, processors)};
 }
 
-// A block a row where so many fit at once, with as many threads as that leaves it and as a row has packets.
+// Threads for a vector each, where a row has no more than a block may have threads; else half as many, or a quarter.
+std::uint32_t PacketRun::row_threads(std::uint32_t packets) const {
+  constexpr std::uint32_t warp = 32;
+  const bool taken = packets_.wire == PacketWire::lamport && packets <= most_row_threads;
+  const auto threads = taken ? static_cast<std::uint32_t>(divided(packets, warp)) * warp : std::bit_ceil(packets);
+  return std::clamp(threads, least_row_threads, most_row_threads);
+}
+
+// A block a row, all at once if they fit; else a multiprocessor has fewer, which take row after row: what comes next is sent before a row is waited
+// for (kernels/decisions/013).
 PacketRun::Grid PacketRun::row_grid(std::uint32_t packets, bool shared) {
   const auto processors = std::max(device_set_.least_multiprocessors() / share_, 1);
   const auto rows = rows_of(*program_.epilogue, program_.payload);
@@ -76,14 +87,14 @@ PacketRun::Grid PacketRun::row_grid(std::uint32_t packets, bool shared) {
   if (clusters && rows > 0 && rows * sharing.blocks <= std::min(most_blocks, processors * sharing_per_processor)) {
     shape_.threads = sharing.threads;
     const auto blocks = rows * sharing.blocks;
-    return {.blocks = blocks, .batch = 1, .per_processor = divided(blocks, processors), .cluster = sharing.blocks};
+    return {.blocks = blocks, .per_processor = divided(blocks, processors), .cluster = sharing.blocks};
   }
-  const auto share = static_cast<std::uint32_t>(std::clamp<std::int64_t>(divided(rows, processors), 1, most_row_threads / least_row_threads));
-  shape_.threads = std::clamp(std::min(std::bit_floor(most_row_threads / share), std::bit_ceil(packets)), least_row_threads, most_row_threads);
-  auto most = processors * std::int64_t{most_row_threads / shape_.threads};
+  shape_.threads = row_threads(packets);
+  const auto resident = processors * std::int64_t{threads_of_multiprocessor / shape_.threads};
+  auto most = rows <= resident ? resident : processors * std::int64_t{packet_threads_of_multiprocessor / shape_.threads};
   if (shape_.blocks > 0) most = std::min<std::int64_t>(most, shape_.blocks);
-  const auto blocks = std::clamp<std::int64_t>(rows, 1, most);
-  return {.blocks = blocks, .batch = 1, .per_processor = divided(blocks, processors)};
+  const auto blocks = std::clamp<std::int64_t>(rows, 1, std::min(most, counter_bytes / 4));
+  return {.blocks = blocks, .per_processor = divided(blocks, processors)};
 }
 
 Status PacketRun::specialise_rank(std::size_t rank, const Grid& grid) {
@@ -93,7 +104,7 @@ Status PacketRun::specialise_rank(std::size_t rank, const Grid& grid) {
                         .threads = shape_.threads,
                         .blocks_per_processor = static_cast<std::uint32_t>(grid.per_processor),
                         .odd = state.image.whole_packets < state.call.packets,
-                        .once = by_row || grid.batch == 1,
+                        .once = by_row || grid.once,
                         .recorded = recorded_,
                         .rows = grid.rows};
   const auto kernel = kernels_.get(state.image, code, device_set_.gpu(rank).capability);
@@ -111,7 +122,7 @@ Status PacketRun::specialise_rank(std::size_t rank, const Grid& grid) {
   }
   state.special = *kernel;
   state.parameters = packet_parameters(state.image);
-  state.call.batch = shape_.batch > 0 && !by_row ? shape_.batch : static_cast<std::uint32_t>(grid.batch);
+  state.call.batch = by_row ? 1 : std::max(shape_.batch, 1U);
   blocks_ = static_cast<std::uint32_t>(grid.blocks);
   return {};
 }

@@ -31,7 +31,8 @@ device::Words<4> empty_packet(const device::KernelChoice& choice) {
 std::uint32_t threads_for(std::int64_t packets) {
   constexpr std::int64_t few = 16'384;
   if (packets <= few) return 128;
-  return packets <= 2 * few ? 256 : 1024;
+  if (packets <= 2 * few) return 256;
+  return packets <= 4 * few ? 512 : 1024;
 }
 
 }  // namespace
@@ -98,11 +99,12 @@ Status PacketRun::prepare() {
   return interpret();
 }
 
-void PacketRun::link(int width) {
+void PacketRun::link(int width, std::span<const std::vector<std::uint8_t>> stages) {
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
     if (!device_set_.has(r)) continue;
     auto& state = ranks_[r];
-    state.image = link_packets(packets_, Rank{static_cast<std::int64_t>(r)}, addresses_, wire_, width);
+    state.image = link_packets(packets_, Rank{static_cast<std::int64_t>(r)}, addresses_, wire_, width,
+                               stages.empty() ? std::span<const std::uint8_t>{} : std::span<const std::uint8_t>{stages[r]});
     auto& call = state.call;
     call.packets = static_cast<std::uint32_t>(packets_a_call());
     call.waves = static_cast<std::uint32_t>(state.image.waves.size());
@@ -197,8 +199,8 @@ std::string PacketRun::describe() const {
   auto text = fmt::format("{} packets; {} blocks of {} threads", to_string(wire_), blocks_, shape_.threads);
   if (program_.tuning.protocol == Protocol::simple) text += ", as some ranks meet only in host memory";
   if (program_.epilogue) text += interpreted_.empty() ? " with the epilogue" : ", the epilogue as a kernel of its own";
-  const auto batch = ranks_[device_set_.own()].call.batch;
-  if (batch > 1) text += fmt::format(", {} packets each", batch);
+  const auto at_once = std::int64_t{blocks_} * shape_.threads;
+  if (const auto each = (packets_a_call() + at_once - 1) / at_once; each > 1) text += fmt::format(", {} packets each", each);
   return text + (interpreted_.empty() ? ", code made for the program" : fmt::format(", interpreted: {}", interpreted_));
 }
 

@@ -37,12 +37,12 @@ class PacketRun final : public GpuRun {
 
   Status launch(const RankPackets& state, const std::vector<std::uint64_t>& parameters, const image::CallJournal& journal,
                 device::StreamHandle stream, const image::EpilogueCall* epilogue = nullptr) const;
-  void link(int width);
+  void link(int width, std::span<const std::vector<std::uint8_t>> stages = {});
   // packet_code.cpp: code made for the program
   Status specialise();
   struct Grid {
     std::int64_t blocks = 1;
-    std::int64_t batch = 1;
+    bool once = true;                // no thread has more than one packet
     std::int64_t per_processor = 1;  // blocks that must fit at once
     int cluster = 1;                 // blocks that share a row
     std::optional<RowCode> rows = std::nullopt;
@@ -50,6 +50,7 @@ class PacketRun final : public GpuRun {
   Grid packet_grid() const;
   Status specialise(const Grid& grid);
   Grid epilogue_grid(bool shared);
+  std::uint32_t row_threads(std::uint32_t packets) const;
   Grid row_grid(std::uint32_t packets, bool shared);
   Status specialise_rank(std::size_t rank, const Grid& grid);
   // the interpreter

@@ -90,11 +90,16 @@ struct PushedShape {
   static constexpr int all_stores = 2;
   static constexpr int width = 2;
   static constexpr int first_landing = 1;
+  static constexpr int stages = 2;
   static constexpr bool odd = false;
   static constexpr bool once = true;
   static constexpr bool recorded = true;
   static constexpr image::PacketWave wave(std::uint32_t i) {
     constexpr image::PacketWave table[] = {{0, 0, 1, 1, 0, 0}, {1, 1, 2, 1, 7, Lands}};
+    return table[i];
+  }
+  static constexpr std::uint8_t stage(std::uint32_t i) {
+    constexpr std::uint8_t table[] = {0, 1};
     return table[i];
   }
   static constexpr std::uint8_t store_kind(std::uint32_t i) {

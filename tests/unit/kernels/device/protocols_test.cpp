@@ -7,6 +7,7 @@
 
 #include "device/arithmetic.cuh"
 #include "support/emulation/emulation.h"
+#include "support/emulation/fixed_shape.h"
 #include "support/explore/explored_machine.h"
 #include "support/machines.h"
 #include "support/plans.h"
@@ -29,15 +30,14 @@ Emulation memory_for(const Topology& machine, const Plan& plan, std::int64_t ele
   return {machine, plan, {.elements = elements, .type = DataType::float32}, tuning, false};
 }
 
-// Ranks that call a prepared packet kernel `calls` times with fresh data, each as fast as it may.
-template <class Machine, class Wire>
-Explorer packets(Emulation& emulation, std::size_t ranks, int calls) {
+// Ranks that call a prepared packet kernel, kernel(rank), `calls` times with fresh data, each as fast as it may.
+Explorer packet_calls(Emulation& emulation, std::size_t ranks, int calls, std::function<void(std::size_t)> kernel) {
   std::vector<std::function<void()>> threads;
   for (std::size_t r = 0; r < ranks; ++r) {
-    threads.emplace_back([&emulation, r, calls] {
+    threads.emplace_back([&emulation, r, calls, kernel] {
       for (int c = 0; c < calls; ++c) {
         emulation.fill<float>(r, c);
-        emulation.packets_here<Machine, Wire, Float>(r);
+        kernel(r);
         Explorer::here().drain();
         if (emulation.wrong<float>(r, c) != 0) Explorer::here().fail("call " + std::to_string(c) + " of rank " + std::to_string(r) + " is wrong");
       }
@@ -45,6 +45,11 @@ Explorer packets(Emulation& emulation, std::size_t ranks, int calls) {
   }
   emulation.remember();
   return {std::move(threads), [&emulation] { emulation.restore(); }};
+}
+
+template <class Machine, class Wire>
+Explorer packets(Emulation& emulation, std::size_t ranks, int calls) {
+  return packet_calls(emulation, ranks, calls, [&emulation](std::size_t r) { emulation.packets_here<Machine, Wire, Float>(r); });
 }
 
 // The same by slices, a thread a block; calls begin and end for all blocks of a rank together.
@@ -138,6 +143,22 @@ TEST(Protocols, HoldInRandomOrdersOfMoreRanks) {
     auto by_slices = memory_for(machine, plan, 32, {.blocks_per_lane = 2, .slice = Bytes{16}});
     by_slices.prepare_slices<Float>();
     EXPECT_EQ(slices<ExploredMachine<16>>(by_slices, 4, 3).random_orders(runs, 2).wrong, "") << planner;
+  }
+}
+
+// Code made for a program, whose threads have several packets each and take them in rounds.
+TEST(Protocols, OfRoundsHoldInRandomOrdersOfThreeRanks) {
+  using Machine = ExploredMachine<4>;
+  using Wire = device::LamportWire<4>;
+  const auto machine = testing::one_switch(3);
+  const auto plan = *testing::plan_on(machine, "two_shot", all_reduce);
+  for (const std::uint32_t batch : {1U, 2U}) {
+    auto emulation = memory_for(machine, plan, 44, {});  // four packets a chunk, the last one cut
+    emulation.prepare_fixed<Wire, Float, testing::Shape>(1, batch);
+    const auto explorer = [&] {
+      return packet_calls(emulation, 3, 4, [&](std::size_t r) { emulation.fixed_here<Machine, Wire, Float, testing::Shape>(r); });
+    };
+    EXPECT_EQ(explorer().random_orders(depth(300) / 10, 3).wrong, "") << batch;
   }
 }
 

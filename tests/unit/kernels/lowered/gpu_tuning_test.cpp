@@ -90,7 +90,7 @@ TEST(GpuTuning, TakesSlicesSoonerWhereThereIsNoChainToFill) {
 TEST(GpuTuning, KeepsToPacketsForStagedBuffers) {
   for (const auto kind : {CollectiveKind::all_reduce, CollectiveKind::broadcast}) {
     const Tuned plan(2, "ring", kind);
-    const Payload payload{.elements = 128 << 20, .type = DataType::float16};
+    const Payload payload{.elements = 192 << 20, .type = DataType::float16};
     EXPECT_EQ(plan(payload).protocol, Protocol::simple);
     EXPECT_NE(plan.staged(payload).protocol, Protocol::simple);
   }
