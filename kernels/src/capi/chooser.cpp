@@ -165,7 +165,7 @@ class Tables final : public runtime::Chooser {
       return fmt::format("{:.4g} us for {}, {:.4g} us for the fastest plan, as the table measured at {}", at.measured->nccl->count() * 1e6,
                          to_string(call.kind), at.measured->time.count() * 1e6, to_string(at.size));
     }
-    const bool larger = (call.kind == reduce && runtime::bytes_of(call) > (64_MiB).count()) ||
+    const bool larger = (call.kind == reduce && ranks > 2 && runtime::bytes_of(call) > (64_MiB).count()) ||
                         (call.kind == broadcast && runtime::bytes_of(call) > (128_MiB).count());
     return larger ? fmt::format("its {} of this size is as fast or faster, as measured", to_string(call.kind)) : std::string{};
   }

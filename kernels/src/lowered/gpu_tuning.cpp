@@ -80,7 +80,7 @@ Bytes flagless_limit(const Schedule& schedule) {
   const auto kind = schedule.collective().kind;
   const bool pair = schedule.ranks() == 2;
   if (kind == CollectiveKind::reduce) return 64_MiB;  // everything lands once
-  if (kind == CollectiveKind::reduce_scatter) return pair ? 32_MiB : 64_MiB;
+  if (kind == CollectiveKind::reduce_scatter) return pair ? 256_MiB : 64_MiB;
   if (pair && kind == CollectiveKind::all_reduce) return 128_MiB;
   // The slices of a ring of more than two, each for one rank, overtake packets sooner.
   return !pair && has_one_destination(schedule) ? 12_MiB : 16_MiB;
@@ -100,7 +100,7 @@ struct MovingLimits {
 };
 MovingLimits moving_limits(const Schedule& schedule, const Payload& payload) {
   const auto kind = schedule.collective().kind;
-  if (kind == CollectiveKind::broadcast) return {.ll128 = schedule.ranks() > 2 ? 64_MiB : 8_MiB};  // slices are slow to fill a chain of ranks
+  if (kind == CollectiveKind::broadcast) return {.ll128 = schedule.ranks() > 2 ? 64_MiB : 16_MiB};  // slices are slow to fill a chain of ranks
   if (is_aligned(schedule, payload)) return {};
   return {.flags = 512_KiB, .ll128 = kind == CollectiveKind::all_gather ? 6_MiB : 3_MiB};
 }
