@@ -39,6 +39,7 @@ class JoinedSession final : public Session {
   int ranks() const override { return session_->ranks(); }
   Result<std::vector<std::string>> all_gather(const std::string& mine) override { return session_->all_gather(mine); }
   Result<std::vector<FileDescriptor>> share(int mine) override { return session_->share(mine); }
+  std::string address() const override { return session_->address(); }
   Status state() const override { return session_->state(); }
   std::shared_ptr<void> on_loss(std::function<void()> listener) override { return session_->on_loss(std::move(listener)); }
   void abandon(const std::string& why) { session_->abandon(why); }
@@ -106,7 +107,9 @@ Result<std::unique_ptr<Session>> join(const Invitation& invitation, const JoinOp
   if (options.rank == 0) {
     auto listener = processes::listen_at(invitation.place());
     if (!listener) return std::move(listener).error();
-    server = std::make_unique<processes::RendezvousServer>(*std::move(listener), tcp, options.ranks, options.gathering, options.timeout);
+    server = std::make_unique<processes::RendezvousServer>(
+        *std::move(listener), processes::RendezvousServer::Terms{.tcp = tcp, .several_machines = options.several_machines, .ranks = options.ranks},
+        options.gathering, options.timeout);
   }
   auto socket = processes::connect_to(invitation.place(), options.gathering);
   if (!socket) return std::move(socket).error();
@@ -115,6 +118,7 @@ Result<std::unique_ptr<Session>> join(const Invitation& invitation, const JoinOp
                                         .ranks = options.ranks,
                                         .timeout = options.timeout,
                                         .greeting = processes::greeting(options.ranks, machine),
+                                        .server = "the process of rank 0, where the ranks met,",
                                         .files_by_name = tcp};
   if (options.version > 0) place.version = static_cast<std::uint16_t>(options.version);
   auto session = std::make_unique<JoinedSession>(*std::move(socket), place, std::move(server));

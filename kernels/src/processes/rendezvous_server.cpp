@@ -113,8 +113,14 @@ Result<FileDescriptor> connect_to(const std::string& name, Seconds timeout) {
   }
 }
 
-RendezvousServer::RendezvousServer(FileDescriptor listener, bool tcp, int ranks, Seconds gathering, Seconds timeout)
-    : listener_(std::move(listener)), tcp_(tcp), ranks_(ranks), gathering_(gathering), timeout_(timeout), members_(static_cast<std::size_t>(ranks)) {
+RendezvousServer::RendezvousServer(FileDescriptor listener, const Terms& terms, Seconds gathering, Seconds timeout)
+    : listener_(std::move(listener)),
+      tcp_(terms.tcp),
+      several_machines_(terms.several_machines),
+      ranks_(terms.ranks),
+      gathering_(gathering),
+      timeout_(timeout),
+      members_(static_cast<std::size_t>(terms.ranks)) {
   thread_ = std::thread([this] { serve(); });
 }
 
@@ -193,7 +199,7 @@ std::string RendezvousServer::place(Member member, const Message& hello) {
   came_.insert(hello.rank);
   if (hello.version != protocol_version)
     why = fmt::format("rank {} speaks version {} of the protocol, rank 0 version {}", hello.rank, hello.version, protocol_version);
-  else if (fields_of(hello.text)[2] != machine_here())
+  else if (!several_machines_ && fields_of(hello.text)[2] != machine_here())
     why = fmt::format("rank {} is on another machine than rank 0: all ranks of a communicator live on one", hello.rank);
   else if (const auto job = fields_of(hello.text)[0]; job != job_of(ranks_))
     why = fmt::format("rank {} came to a job of {}, rank 0 to one of {}", hello.rank, job, job_of(ranks_));

@@ -32,8 +32,12 @@ std::string greeting(int ranks, const std::string& machine);
 
 class RendezvousServer {
  public:
-  /// `tcp`: the listener is one of TCP, where nothing is known of who connects but what they say.
-  RendezvousServer(FileDescriptor listener, bool tcp, int ranks, Seconds gathering, Seconds timeout);
+  struct Terms {
+    bool tcp = false;  // the listener is one of TCP, where nothing is known of who connects but what they say
+    bool several_machines = false;
+    int ranks = 1;
+  };
+  RendezvousServer(FileDescriptor listener, const Terms& terms, Seconds gathering, Seconds timeout);
   /// Waits until everybody has left.
   ~RendezvousServer();
   RendezvousServer(const RendezvousServer&) = delete;
@@ -60,6 +64,7 @@ class RendezvousServer {
 
   FileDescriptor listener_;
   bool tcp_;
+  bool several_machines_;
   int ranks_;
   Seconds gathering_;
   Seconds timeout_;

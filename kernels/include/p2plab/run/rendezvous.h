@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How processes that were started by others meet as the ranks of one job on one machine.
+// How processes that were started by others meet as the ranks of one job, on one machine or, over TCP, on several.
 #pragma once
 
 #include <array>
@@ -37,10 +37,11 @@ class Invitation {
 struct JoinOptions {
   int rank = 0;
   int ranks = 1;
-  Seconds gathering{60};  // how long to wait for all ranks to come
-  Seconds timeout{60};    // how long a rank may keep the others waiting later
-  int version = 0;        // tests: what this rank says its version of the protocol is; 0: the true one
-  std::string machine{};  // tests: what this rank says its machine is; empty: the true one
+  Seconds gathering{60};          // how long to wait for all ranks to come
+  Seconds timeout{60};            // how long a rank may keep the others waiting later
+  bool several_machines = false;  // over TCP: ranks may live on other machines; open files are shared on one machine only
+  int version = 0;                // tests: what this rank says its version of the protocol is; 0: the true one
+  std::string machine{};          // tests: what this rank says its machine is; empty: the true one
 };
 
 /// Takes this process's place in the job; returns when all ranks have. Rank 0 serves the job from a thread of its own until all have left or it ends.
