@@ -48,6 +48,7 @@ std::span<std::byte> HostMemory::allocate(Rank rank, Bytes bytes) {
   const auto size = static_cast<std::size_t>(bytes.count());
   if (!arenas_.empty()) {
     auto& rest = arenas_[rank.index()];
+    if (rest.empty()) return {};
     constexpr auto unit = static_cast<std::size_t>(alignment);
     const auto taken = (size + unit - 1) / unit * unit;
     expects(taken <= rest.size());
@@ -72,6 +73,7 @@ void HostMemory::share(Rank rank) {
   }
   const auto shift = layout_.output_within_input(rank);
   const auto larger = allocate(rank, Bytes{std::max(input_size, output_size)});
+  if (larger.empty()) return;
   input = input_is_smaller ? larger.subspan(static_cast<std::size_t>(-shift), static_cast<std::size_t>(input_size)) : larger;
   output = input_is_smaller ? larger : larger.subspan(static_cast<std::size_t>(shift), static_cast<std::size_t>(output_size));
 }

@@ -23,7 +23,8 @@ class HostMemory {
   static Bytes needed(const Program& program);
 
   HostMemory(const Schedule& schedule, const Program& program) : HostMemory(schedule, program, {}) {}
-  /// In memory that the caller keeps: rank r's buffers in arenas[r], of arena_size(program, r) bytes at least, aligned to 128.
+  /// In memory that the caller keeps: rank r's buffers in arenas[r], of arena_size(program, r) bytes at least, aligned to 128; an empty one is of a
+  /// rank that lives elsewhere, whose memory nobody here may name.
   HostMemory(const Schedule& schedule, const Program& program, std::span<const std::span<std::byte>> arenas);
   static Bytes arena_size(const Program& program, Rank rank);
 

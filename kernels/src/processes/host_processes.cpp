@@ -17,6 +17,7 @@
 #include "p2plab/run/monitor.h"
 #include "processes/host_arenas.h"
 #include "processes/results.h"
+#include "stages/host_stages.h"
 
 namespace p2plab {
 
@@ -79,13 +80,14 @@ class RecordedRuns {
 
 class HostProcesses final : public Executor {
  public:
-  explicit HostProcesses(Session& session) : session_(session) {}
+  explicit HostProcesses(Session& session) : session_(session), stages_(session) {}
   Status available() const override { return {}; }
 
   Result<Measurement> run(const Job& job, const RunOptions& options) const override {
     if (auto good = backend::without_epilogue(job); !good) return std::move(good).error();
     expects(job.plan != nullptr && job.program != nullptr);
     const auto& program = *job.program;
+    if (job.topology != nullptr && servers_of(*job.topology, *job.routes).count() > 1) return stages_.run(job, options);
     const auto limit = wait_limit();
     if (auto good = agree(session_, {.build = processes::build(),
                                      .digest = processes::digest(program, options),
@@ -156,6 +158,7 @@ class HostProcesses final : public Executor {
   }
 
   Session& session_;
+  mutable stages::HostStages stages_;  // where the machine has several servers
 };
 
 }  // namespace

@@ -2,7 +2,10 @@
 #include "processes/session.h"
 
 #include <fcntl.h>
+#include <netdb.h>
 #include <sys/socket.h>
+
+#include <array>
 
 #include <fmt/format.h>
 
@@ -45,7 +48,7 @@ void SocketSession::listen() {
       changed_.notify_all();
     }
   }
-  lose(Error{ErrorCode::device_failure, "the launcher of this job is gone"});
+  lose(Error{ErrorCode::device_failure, place_.server + " is gone"});
 }
 
 void SocketSession::lose(Error why) {
@@ -114,6 +117,16 @@ Result<std::vector<FileDescriptor>> SocketSession::share(int mine) {
     files.push_back(std::move(part.file));
   }
   return files;
+}
+
+std::string SocketSession::address() const {
+  sockaddr_storage at{};
+  socklen_t size = sizeof at;
+  std::array<char, NI_MAXHOST> text{};
+  auto* const name = reinterpret_cast<sockaddr*>(&at);
+  const bool tcp = getsockname(socket_.get(), name, &size) == 0 && at.ss_family != AF_UNIX;
+  if (!tcp || getnameinfo(name, size, text.data(), text.size(), nullptr, 0, NI_NUMERICHOST) != 0) return Session::address();
+  return text.data();
 }
 
 Status SocketSession::state() const {

@@ -19,7 +19,8 @@ class SocketSession final : public Session {
     Seconds timeout{30};
     std::uint16_t version = protocol_version;
     std::string greeting = {};
-    bool files_by_name = false;  // the socket carries no open files: others open them by their names (tcp.h)
+    std::string server = "the launcher of this job";  // what is gone when nobody answers any more
+    bool files_by_name = false;                       // the socket carries no open files: others open them by their names (tcp.h)
   };
   SocketSession(FileDescriptor socket, const Place& place);
   ~SocketSession() override;
@@ -32,6 +33,7 @@ class SocketSession final : public Session {
   int ranks() const override { return place_.ranks; }
   Result<std::vector<std::string>> all_gather(const std::string& mine) override;
   Result<std::vector<FileDescriptor>> share(int mine) override;
+  std::string address() const override;
   Status state() const override;
   std::shared_ptr<void> on_loss(std::function<void()> listener) override;
 

@@ -46,6 +46,8 @@ class Session {
   /// Returns when all ranks have called it.
   Status barrier();
 
+  /// This rank's address, as number, on the network over which it met the others: where they reach it.
+  virtual std::string address() const { return "127.0.0.1"; }
   /// Success, or why this job cannot go on: the rank that is gone.
   virtual Status state() const = 0;
   /// Until what is returned goes, `listener` is called, once and from another thread, when a rank is gone (at once, from this one, if one is). The
@@ -76,7 +78,8 @@ Status agree(const std::vector<Offer>& offers);
 /// Exchanges the offers and agrees.
 Status agree(Session& session, const Offer& mine);
 
-/// Executor `host`, each rank's share in its own process, the ranks' memory shared.
+/// Executor `host`, each rank's share in its own process. Ranks of one server share their memory; those of several exchange messages over TCP, and
+/// what runs is the program cut where it crosses servers (segments/segments.h).
 std::unique_ptr<Executor> host_processes(Session& session);
 /// Executor `cuda`, each rank's GPU driven by its own process, GPU memory shared through CUDA's handles. If a rank cannot share, all get
 /// `unsupported` with the same reason. `session` must outlive it.

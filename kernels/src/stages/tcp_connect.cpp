@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "stages/tcp_connect.h"
+
+#include <fcntl.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <memory>
+
+#include <fmt/format.h>
+
+namespace p2plab::stages {
+
+namespace {
+
+constexpr std::size_t word_size = 32;
+constexpr int longest_greeting = 2000;  // milliseconds that one who has connected may take to show the word
+
+struct Greeting {
+  std::array<char, word_size> word{};
+  std::int32_t rank = 0;
+};
+
+using Found = std::unique_ptr<addrinfo, void (*)(addrinfo*)>;
+
+Found resolve(const std::string& address, const std::string& port) {
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  if (getaddrinfo(address.c_str(), port.c_str(), &hints, &found) != 0) found = nullptr;
+  return {found, freeaddrinfo};
+}
+
+void without_delay(int socket) {
+  const int on = 1;
+  setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+int port_of(int socket) {
+  sockaddr_storage at{};
+  socklen_t size = sizeof at;
+  if (getsockname(socket, reinterpret_cast<sockaddr*>(&at), &size) != 0) return 0;
+  return ntohs(at.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6&>(at).sin6_port : reinterpret_cast<sockaddr_in&>(at).sin_port);
+}
+
+std::string random_word() {
+  std::array<unsigned char, word_size / 2> random{};
+  if (getrandom(random.data(), random.size(), 0) != static_cast<ssize_t>(random.size())) return {};
+  std::string word;
+  for (const auto byte : random) word += fmt::format("{:02x}", byte);
+  return word;
+}
+
+Error failed(Rank peer, const std::string& place, int error) {
+  return Error{ErrorCode::device_failure,
+               fmt::format("rank {} cannot be reached at {}: {}", peer.value, place.substr(0, place.rfind(' ')), std::strerror(error)),
+               std::nullopt,
+               {"the address is that of the interface which reaches the place where the ranks meet"}};
+}
+
+}  // namespace
+
+Result<Listener> Listener::open(const std::string& address) {
+  Listener made;
+  made.address_ = address;
+  made.word_ = random_word();
+  const auto where = resolve(address, "0");
+  if (where) made.socket_ = FileDescriptor{socket(where->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  if (made.word_.empty() || made.socket_.get() < 0 || bind(made.socket_.get(), where->ai_addr, where->ai_addrlen) != 0 ||
+      listen(made.socket_.get(), 128) != 0) {
+    return Error{ErrorCode::io, fmt::format("cannot listen at {}: {}", address, std::strerror(errno))};
+  }
+  made.port_ = port_of(made.socket_.get());
+  return made;
+}
+
+std::string Listener::place() const { return fmt::format("{} {} {}", address_, port_, word_); }
+
+// Whoever shows another word is shut out.
+std::optional<Listener::Caller> Listener::accept(int milliseconds) const {
+  pollfd ready{socket_.get(), POLLIN, 0};
+  if (poll(&ready, 1, milliseconds) <= 0) return std::nullopt;
+  FileDescriptor caller{accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC)};
+  if (caller.get() < 0) return std::nullopt;
+  const timeval limit{longest_greeting / 1000, 0};
+  setsockopt(caller.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  Greeting greeting;
+  if (recv(caller.get(), &greeting, sizeof greeting, MSG_WAITALL) != static_cast<ssize_t>(sizeof greeting)) return std::nullopt;
+  if (std::string_view(greeting.word.data(), word_size) != word_) return std::nullopt;
+  without_delay(caller.get());
+  return Caller{Rank{greeting.rank}, std::move(caller)};
+}
+
+Result<FileDescriptor> connect_to(Rank self, Rank peer, const std::string& place, Seconds timeout) {
+  const auto first = place.find(' ');
+  const auto second = place.find(' ', first + 1);
+  if (first == std::string::npos || second == std::string::npos || place.size() != second + 1 + word_size)
+    return Error{ErrorCode::device_failure, fmt::format("rank {} does not listen", peer.value)};
+  const auto where = resolve(place.substr(0, first), place.substr(first + 1, second - first - 1));
+  if (!where) return failed(peer, place, EADDRNOTAVAIL);
+  FileDescriptor made{socket(where->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)};
+  if (made.get() < 0) return failed(peer, place, errno);
+  if (connect(made.get(), where->ai_addr, where->ai_addrlen) != 0 && errno != EINPROGRESS) return failed(peer, place, errno);
+  pollfd writable{made.get(), POLLOUT, 0};
+  if (poll(&writable, 1, static_cast<int>(timeout.count() * 1000)) <= 0) return failed(peer, place, ETIMEDOUT);
+  int error = 0;
+  socklen_t size = sizeof error;
+  getsockopt(made.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+  if (error != 0) return failed(peer, place, error);
+  Greeting greeting{.rank = self.value};
+  std::memcpy(greeting.word.data(), place.data() + second + 1, word_size);
+  if (send(made.get(), &greeting, sizeof greeting, MSG_NOSIGNAL) != static_cast<ssize_t>(sizeof greeting)) return failed(peer, place, errno);
+  without_delay(made.get());
+  return made;
+}
+
+}  // namespace p2plab::stages
