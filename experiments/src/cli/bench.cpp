@@ -9,6 +9,7 @@
 
 #include "cli/arguments.h"
 #include "cli/command.h"
+#include "config/launched.h"
 #include "config/topology_source.h"
 #include "p2plab/base/quantity.h"
 #include "p2plab/experiment/bench.h"
@@ -44,6 +45,8 @@ struct BenchArguments {
   int threads = 1;
   int gpus = 1;
   int processes = 0;
+  bool launched = false;
+  double patience = 60;
   int root = 0;
   int check = 1;
   int blocking = 0;
@@ -193,6 +196,18 @@ Status bench_in_processes(const BenchArguments& a, Watch& watch) {
   return {};
 }
 
+// As one rank of a job that others started: rank 0 reports.
+Status bench_launched(const BenchArguments& a, Watch& watch) {
+  return as_launched_rank(Seconds{a.patience}, [&](Session& session) {
+    const auto executor = a.executor == "host" ? host_processes(session) : cuda_processes(session);
+    const auto able = executor->available();
+    if (auto agreed = agree(session, {.build = std::string{version()}, .digest = {}, .obstacle = able ? std::string{} : able.error().message});
+        !agreed)
+      return agreed;
+    return bench_here(a, session.ranks(), *executor, session.rank() == 0, watch);
+  });
+}
+
 Status run_bench(const BenchArguments& a, Watch& watch) {
   if (auto limits = limits_from(a.limits, watch); !limits) return std::move(limits).error();
   const auto known = known_executors();
@@ -202,10 +217,12 @@ Status run_bench(const BenchArguments& a, Watch& watch) {
   if (a.staged && a.executor != "cuda") {
     return Error{ErrorCode::unsupported, fmt::format("executor {} stages nothing of its own; --staged is for cuda", a.executor)};
   }
-  if (a.processes <= 0) return bench_in_one_process(a, watch);
+  if (a.processes <= 0 && !a.launched) return bench_in_one_process(a, watch);
   if (a.executor != "host" && a.executor != "cuda") {
-    return Error{ErrorCode::unsupported, fmt::format("executor {} runs in one process only; --processes is for host and cuda", a.executor)};
+    return Error{ErrorCode::unsupported,
+                 fmt::format("executor {} runs in one process only; --processes and --launched are for host and cuda", a.executor)};
   }
+  if (a.launched) return bench_launched(a, watch);
   return bench_in_processes(a, watch);
 }
 
@@ -225,6 +242,12 @@ Command bench_command(CLI::App& parent) {
   app->add_option("--processes", a->processes, "so many processes, one a rank (default: one process, a thread a rank)")
       ->check(CLI::Range(0, 64))
       ->type_name("N");
+  app->add_flag("--launched", a->launched, "this is one rank of a job that mpirun, srun or torchrun started, on one machine or on several")
+      ->excludes("--processes");
+  app->add_option("--patience", a->patience, "with --launched: seconds to wait for ranks that start late")
+      ->check(CLI::Range(0.1, 86400.0))
+      ->capture_default_str()
+      ->type_name("S");
   app->add_option("-b,--minbytes", a->from, "smallest size")->capture_default_str()->type_name("SIZE");
   app->add_option("-e,--maxbytes", a->to, "largest size")->capture_default_str()->type_name("SIZE");
   app->add_option("-i,--stepbytes", a->step, "add this from size to size, instead of -f")->type_name("SIZE");

@@ -11,6 +11,7 @@
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/terminal.h"
+#include "config/launched.h"
 #include "folder/run_folder.h"
 #include "p2plab/detail/config_value.h"
 #include "p2plab/detail/text.h"
@@ -29,6 +30,7 @@ struct RunArguments {
   bool json = false;
   bool strict = false;
   bool fresh = false;
+  bool launched = false;
   TerminalArguments terminal;
   LimitArguments limits;
 };
@@ -114,12 +116,33 @@ Status run_in_folder(const RunArguments& arguments, const Sweep& sweep, std::str
   return given ? std::move(finished) : std::move(given);
 }
 
+// All ranks do the same; executors make of it one run. Rank 0 speaks for all.
+Status run_launched(const RunArguments& arguments, Watch& watch) {
+  constexpr Seconds patience{60};
+  return as_launched_rank(patience, [&](Session& session) -> Status {
+    const auto speaks = session.rank() == 0;
+    const auto progress = speaks ? progress_for(arguments) : std::make_unique<SilentProgress>();
+    auto text = read_text_file(arguments.config, longest_config);
+    if (!text) return std::move(text).error();
+    auto sweep = read_sweep(*text, arguments.config);
+    if (!sweep) return std::move(sweep).error();
+    for (auto& cell : sweep->cells) cell.experiment.session = &session;
+    watch.stops_when_asked();
+    auto report = run(
+        *sweep, *progress, [&] { return watch.asked(); }, speaks && !arguments.out.empty());
+    if (!report) return std::move(report).error();
+    if (auto lost = session.state(); !lost) return lost;
+    return speaks ? give_out(*report, arguments, *progress, watch) : Status{};
+  });
+}
+
 Status run_config(RunArguments arguments, Watch& watch) {
   if (auto limits = limits_from(arguments.limits, watch); !limits) return std::move(limits).error();
   if (!arguments.out.empty()) {
     if (auto able = can_write_into(arguments.out); !able) return able;
   }
   if (auto kept = config_in(arguments.config)) arguments.config = *std::move(kept);
+  if (arguments.launched) return run_launched(arguments, watch);
   if (arguments.out.empty() && sharing_by_environment().shared)
     return Error{
         ErrorCode::invalid_input, "several processes run this config", std::nullopt, {"--out DIR names the folder in which they share its cells"}};
@@ -150,6 +173,8 @@ Command run_command(CLI::App& parent) {
   app->add_option("--out", arguments->out,
                   "folder for report.json, report.csv, report.html and traces; it keeps the run or sweep (not a gallery) to be run again")
       ->type_name("DIR");
+  app->add_flag("--launched", arguments->launched,
+                "this is one rank of a job that mpirun, srun or torchrun started: executor host runs each rank in its own process");
   app->add_flag("--fresh", arguments->fresh, "begin anew where --out holds finished cells of a run that was interrupted");
   app->add_flag("--json", arguments->json, "print the report as JSON");
   app->add_flag("--strict", arguments->strict, "exit code 1 if anything that the config asks for is skipped");

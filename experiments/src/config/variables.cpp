@@ -67,7 +67,7 @@ struct Variable {
 // All of them, by name.
 const std::vector<Variable>& known_variables() {
   static const std::vector<Variable> all{
-      {"P2PLAB_ADDRESS", "MASTER_ADDR and MASTER_PORT", "libp2plab", "where ranks meet, as host:port"},
+      {"P2PLAB_ADDRESS", "MASTER_ADDR and MASTER_PORT", "libp2plab, bench and run --launched", "where ranks meet, as host:port"},
       {"P2PLAB_BACKEND", "auto", "libp2plab", "auto, p2p, host or nccl"},
       {"P2PLAB_DEADLINE", "2", "libp2plab, executors", "seconds that a kernel waits for another rank"},
       {"P2PLAB_DISABLE", "", "NCCL shim", "set: every call is passed on"},

@@ -11,6 +11,7 @@
 #include "p2plab/base/quantity.h"
 #include "p2plab/plan/builtin_planners.h"
 #include "p2plab/report/provenance.h"
+#include "p2plab/run/processes.h"
 #include "run/assumed.h"
 #include "run/device_rows.h"
 #include "run/executors.h"
@@ -99,7 +100,8 @@ class Running {
       : context_(context), name_(name), report_(report), progress_(progress) {}
 
   void all(const std::vector<PlannedCase>& cases) {
-    const auto executor = make_executor(name_, &context_.evaluator);
+    auto* const session = context_.experiment.session;
+    const auto executor = session != nullptr && !known_ ? host_processes(*session) : make_executor(name_, &context_.evaluator);
     const auto up_to = known_ ? largest_size : context_.experiment.measure.check_up_to;
     std::vector<const PlannedCase*> chosen;
     for (const auto& planned : cases) {
@@ -151,6 +153,9 @@ void run_executors(const Context& context, const std::vector<PlannedCase>& cases
       add_skip(report, progress, fmt::format("executor {}", name), reason_of(ready.error()));
     } else if (name == "host") {
       Running(context, name, report, progress).all(cases);
+    } else if (context.experiment.session != nullptr) {
+      add_skip(report, progress, fmt::format("executor {}", name),
+               "what is repeated is decided by one process; bench --launched times it among several");
     } else {
       made.push_back(make_executor(name, &context.evaluator));
       devices.push_back({name, made.back().get()});

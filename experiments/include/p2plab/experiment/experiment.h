@@ -17,6 +17,8 @@
 
 namespace p2plab {
 
+class Session;
+
 /// How real executors measure, and how much real data is run.
 struct MeasureOptions {
   int warmup = 2;
@@ -47,6 +49,7 @@ struct Experiment {
   PlanForms forms = PlanForms::model;  // in which plans are predicted and run
   MeasureOptions measure = {};
   std::uint64_t seed = 1;
+  Session* session = nullptr;  // of the processes that run it together, one a rank; null: this one has all ranks
 };
 
 /// Reads a config of one experiment (`read_sweep` reads any). Paths in it are relative to its folder. Errors: all mistakes of the file in one run,

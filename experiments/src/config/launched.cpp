@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "config/launched.h"
+
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <cstdlib>
+#include <optional>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "p2plab/run/rendezvous.h"
+
+namespace p2plab {
+
+namespace {
+
+struct Launcher {
+  const char* name;
+  const char* rank;
+  const char* ranks;
+};
+
+constexpr std::array launchers{Launcher{"torchrun", "RANK", "WORLD_SIZE"}, Launcher{"Open MPI", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"},
+                               Launcher{"Slurm", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS"}, Launcher{"MPICH", "PMI_RANK", "PMI_SIZE"}};
+
+Error bad(std::string message, std::string note) { return Error{ErrorCode::invalid_input, std::move(message), std::nullopt, {std::move(note)}}; }
+
+std::optional<int> whole(const std::string& text) {
+  int value = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return code == std::errc{} && end == text.data() + text.size() && value >= 0 ? std::optional{value} : std::nullopt;
+}
+
+Result<std::string> address_by(const ReadVariable& variable) {
+  if (auto address = variable("P2PLAB_ADDRESS"); !address.empty()) return address;
+  const auto host = variable("MASTER_ADDR");
+  const auto port = variable("MASTER_PORT");
+  if (!host.empty() && !port.empty()) return fmt::format("{}:{}", host.find(':') == std::string::npos ? host : fmt::format("[{}]", host), port);
+  return bad("the ranks do not know where to meet: neither P2PLAB_ADDRESS nor MASTER_ADDR and MASTER_PORT are set",
+             "name a host of rank 0 that all reach, and a free port: mpirun -x P2PLAB_ADDRESS=node1:29500, or export P2PLAB_ADDRESS before srun");
+}
+
+}  // namespace
+
+Result<LaunchedRank> launched_rank(const ReadVariable& variable) {
+  for (const auto& launcher : launchers) {
+    const auto rank = variable(launcher.rank);
+    const auto ranks = variable(launcher.ranks);
+    if (rank.empty() || ranks.empty()) continue;
+    const auto own = whole(rank);
+    const auto all = whole(ranks);
+    if (!own || !all || *own >= *all)
+      return bad(fmt::format("{}={} and {}={} are no rank of a job", launcher.rank, rank, launcher.ranks, ranks), "ranks are 0 to n-1");
+    auto address = address_by(variable);
+    if (!address) return std::move(address).error();
+    return LaunchedRank{*own, *all, *std::move(address), launcher.name};
+  }
+  return bad("nothing says which rank this process is",
+             "start it by mpirun, srun or torchrun, or set RANK and WORLD_SIZE; --processes N starts N ranks on this machine");
+}
+
+Result<LaunchedRank> launched_rank() {
+  return launched_rank([](const std::string& name) {
+    const char* const value = std::getenv(name.c_str());
+    return std::string{value == nullptr ? "" : value};
+  });
+}
+
+Status as_launched_rank(Seconds patience, const std::function<Status(Session&)>& body) {
+  const auto place = launched_rank();
+  if (!place) return place.error();
+  const auto invitation = Invitation::at(place->address);
+  if (!invitation) return invitation.error();
+  const auto session = join(*invitation, {.rank = place->rank, .ranks = place->ranks, .gathering = patience, .several_machines = true});
+  if (!session) return session.error();
+  auto done = body(**session);
+  if (done) return (*session)->barrier();  // rank 0 serves the others as long as it lives
+  abandon(**session, done.error().message);
+  constexpr auto until_all_heard = std::chrono::milliseconds(300);
+  if (place->rank == 0) std::this_thread::sleep_for(until_all_heard);
+  return done;
+}
+
+}  // namespace p2plab

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// A process's place in a job of many processes, as whoever started it says.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "p2plab/base/result.h"
+#include "p2plab/run/processes.h"
+
+namespace p2plab {
+
+struct LaunchedRank {
+  int rank = 0;
+  int ranks = 1;
+  std::string address = {};  // where rank 0 listens, "node1:29500"
+  std::string by = {};       // "torchrun", "Open MPI", "Slurm", "MPICH"
+};
+
+/// The value of a variable of the environment; empty if it is not set.
+using ReadVariable = std::function<std::string(const std::string& name)>;
+
+/// Rank and number of ranks from the first pair that is set: RANK and WORLD_SIZE (torchrun), OMPI_COMM_WORLD_RANK and _SIZE (mpirun of Open MPI),
+/// SLURM_PROCID and SLURM_STEP_NUM_TASKS (srun), PMI_RANK and PMI_SIZE (mpirun of MPICH). The address from P2PLAB_ADDRESS, else MASTER_ADDR and
+/// MASTER_PORT. Errors: invalid_input, naming what is missing or wrong.
+Result<LaunchedRank> launched_rank(const ReadVariable& variable);
+/// By this process's environment.
+Result<LaunchedRank> launched_rank();
+
+/// As that rank: meets the others, runs `body`, and leaves when all have ended theirs. What ends one rank ends all, with its error. `patience`: how
+/// long to wait for ranks that start late.
+Status as_launched_rank(Seconds patience, const std::function<Status(Session&)>& body);
+
+}  // namespace p2plab

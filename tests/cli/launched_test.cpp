@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ranks that others start, on machines of several servers: they meet, one of them reports, and all end together.
+#include <future>
+
+#include <unistd.h>
+
+#include "program.h"
+
+namespace p2plab::test {
+namespace {
+
+// `p2plab ARGUMENTS` as rank `rank` of `ranks`, with files of its own; jobs at the same time meet at ports of their own.
+Outcome as_rank(int rank, int ranks, int job, const std::string& arguments) {
+  const auto port = std::to_string(20000 + (static_cast<int>(getpid()) * 3 + job) % 10000);
+  const auto number = std::to_string(rank);
+  const auto out = scratch("stdout" + number).string();
+  const auto err = scratch("stderr" + number).string();
+  const auto command = "RANK=" + number + " WORLD_SIZE=" + std::to_string(ranks) + " P2PLAB_ADDRESS=127.0.0.1:" + port + " '" + P2PLAB_PROGRAM +
+                       "' " + arguments + " > '" + out + "' 2> '" + err + "'";
+  const int status = std::system(command.c_str());
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, content(out), content(err)};
+}
+
+std::vector<Outcome> on_all_ranks(int ranks, int job, const std::string& arguments) {
+  std::vector<std::future<Outcome>> running;
+  for (int rank = 0; rank < ranks; ++rank) running.push_back(std::async(std::launch::async, [=] { return as_rank(rank, ranks, job, arguments); }));
+  std::vector<Outcome> outcomes;
+  for (auto& one : running) outcomes.push_back(one.get());
+  return outcomes;
+}
+
+TEST(Launched, RanksOfTwoServersBenchTogetherAndRankZeroReports) {
+  const auto outcomes =
+      on_all_ranks(4, 0, "bench --executor host --launched --topology hgx-h100:nodes=2,gpus=2 --algorithm hierarchical -b 1000 -e 1000 -n 2 --json");
+  for (const auto& one : outcomes) EXPECT_EQ(one.exit, 0) << one.err;
+  const auto json = nlohmann::json::parse(outcomes[0].out, nullptr, false);
+  ASSERT_FALSE(json.is_discarded()) << outcomes[0].out;
+  EXPECT_NE(outcomes[0].out.find("4 processes of 2 servers"), std::string::npos) << outcomes[0].out;
+  for (int rank = 1; rank < 4; ++rank) EXPECT_EQ(outcomes[static_cast<std::size_t>(rank)].out, "");
+}
+
+TEST(Launched, ARunOfAConfigIsOneReport) {
+  const auto config = scratch("servers.yaml");
+  std::ofstream(config) << "version: 1\ntopology: {preset: hgx-h100, nodes: 2, gpus: 1}\ncollectives: [all_gather]\nalgorithms: [ring]\n"
+                           "sizes: [1 KiB]\nexecutors: [host]\n";
+  const auto outcomes = on_all_ranks(2, 1, "run '" + config.string() + "' --launched --json");
+  for (const auto& one : outcomes) EXPECT_EQ(one.exit, 0) << one.err;
+  EXPECT_NE(outcomes[0].out.find("came out right in all 1 rows tried"), std::string::npos) << outcomes[0].out;
+  EXPECT_EQ(outcomes[1].out, "");
+}
+
+TEST(Launched, ARankThatNeverComesEndsTheOthersInTimeByItsNumber) {
+  const auto alone = as_rank(0, 2, 2, "bench --executor host --launched --patience 0.3 --topology hgx-h100:nodes=2,gpus=1 -b 1K -e 1K");
+  EXPECT_EQ(alone.exit, 1);
+  EXPECT_NE(alone.err.find("rank 1 of 2 did not come within 0.3 s"), std::string::npos) << alone.err;
+}
+
+}  // namespace
+}  // namespace p2plab::test

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// What starters of jobs say of a process's place.
+#include "config/launched.h"
+
+#include <map>
+
+#include <gtest/gtest.h>
+
+namespace p2plab {
+namespace {
+
+Result<LaunchedRank> of(const std::map<std::string, std::string>& set) {
+  return launched_rank([&](const std::string& name) { return set.contains(name) ? set.at(name) : std::string{}; });
+}
+
+TEST(LaunchedRank, IsReadFromEachStarter) {
+  const std::map<std::string, std::pair<std::string, std::string>> starters{{"torchrun", {"RANK", "WORLD_SIZE"}},
+                                                                            {"Open MPI", {"OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"}},
+                                                                            {"Slurm", {"SLURM_PROCID", "SLURM_STEP_NUM_TASKS"}},
+                                                                            {"MPICH", {"PMI_RANK", "PMI_SIZE"}}};
+  for (const auto& [name, variables] : starters) {
+    const auto rank = of({{variables.first, "3"}, {variables.second, "8"}, {"MASTER_ADDR", "node1"}, {"MASTER_PORT", "29500"}});
+    ASSERT_TRUE(rank) << name;
+    EXPECT_EQ(rank->rank, 3);
+    EXPECT_EQ(rank->ranks, 8);
+    EXPECT_EQ(rank->by, name);
+    EXPECT_EQ(rank->address, "node1:29500");
+  }
+}
+
+TEST(LaunchedRank, TheAddressOfOursComesFirstAndColonsAreBracketed) {
+  const auto ours = of({{"RANK", "0"}, {"WORLD_SIZE", "2"}, {"P2PLAB_ADDRESS", "a:1"}, {"MASTER_ADDR", "b"}, {"MASTER_PORT", "2"}});
+  ASSERT_TRUE(ours);
+  EXPECT_EQ(ours->address, "a:1");
+  const auto six = of({{"RANK", "0"}, {"WORLD_SIZE", "2"}, {"MASTER_ADDR", "fe80::1"}, {"MASTER_PORT", "2"}});
+  ASSERT_TRUE(six);
+  EXPECT_EQ(six->address, "[fe80::1]:2");
+}
+
+TEST(LaunchedRank, WhatIsMissingOrWrongIsNamed) {
+  const auto nobody = of({});
+  ASSERT_FALSE(nobody);
+  EXPECT_EQ(nobody.error().message, "nothing says which rank this process is");
+  const auto nowhere = of({{"RANK", "0"}, {"WORLD_SIZE", "2"}, {"MASTER_ADDR", "b"}});
+  ASSERT_FALSE(nowhere);
+  EXPECT_NE(nowhere.error().message.find("neither P2PLAB_ADDRESS nor MASTER_ADDR and MASTER_PORT"), std::string::npos);
+  for (const auto* rank : {"2", "-1", "one"}) {
+    const auto wrong = of({{"RANK", rank}, {"WORLD_SIZE", "2"}, {"P2PLAB_ADDRESS", "a:1"}});
+    ASSERT_FALSE(wrong) << rank;
+    EXPECT_EQ(wrong.error().message, std::string{"RANK="} + rank + " and WORLD_SIZE=2 are no rank of a job");
+  }
+}
+
+}  // namespace
+}  // namespace p2plab
