@@ -18,6 +18,10 @@ PeerAccess::PeerAccess(const Topology& topology, const Routes& routes) : ranks_(
       const auto links = routes.between(from, to);
       const bool direct = std::ranges::none_of(links, ends_at_host) || std::ranges::any_of(links, is(LinkKind::network));
       reaches_.push_back(routes.connected(from, to) && direct);
+      if (!reaches_.back() && (routes.to_host(from, to).empty() || routes.from_host(to, to).empty())) {
+        no_host_.resize(ranks_ * ranks_);
+        no_host_[a * ranks_ + b] = true;
+      }
       if (reaches_.back() && !std::ranges::all_of(links, is(LinkKind::nvlink))) whole_lines_ = false;
     }
   }

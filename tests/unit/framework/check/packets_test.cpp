@@ -129,6 +129,33 @@ TEST(PacketCheck, MemoryThatARankDoesNotReachIsRefused) {
   EXPECT_FALSE(shot.packets.fits(shot.peer_access));
 }
 
+// A ring of links in one direction, without hosts: no token comes back, so packets are neither chosen nor proved; slices are.
+TEST(PacketCheck, WhereNothingComesBackThereAreNoPackets) {
+  Topology::Builder builder("one way");
+  std::vector<NodeId> gpus;
+  for (int g = 0; g < 3; ++g) gpus.push_back(builder.add_node({.name = "g" + std::to_string(g)}));
+  for (std::size_t g = 0; g < 3; ++g) builder.add_link({.from = gpus[g], .to = gpus[(g + 1) % 3], .bandwidth = GBps(1)});
+  const auto machine = *std::move(builder).build();
+  const Routes routes(machine);
+  const PeerAccess access(machine, routes);
+  EXPECT_FALSE(access.connected(Rank{1}, Rank{0}));
+  EXPECT_FALSE(access.through_host(Rank{1}, Rank{0}));
+  auto schedule = *Schedule::Builder::create(make_collective(CollectiveKind::broadcast, 3, Rank{0}), 3);
+  const auto chunk = schedule.add_chunk({0, 1, 0});
+  schedule.copy(Rank{0}, input(Rank{0}, chunk), output(Rank{0}, chunk));
+  schedule.copy(Rank{1}, input(Rank{0}, chunk), output(Rank{1}, chunk));
+  schedule.copy(Rank{2}, output(Rank{1}, chunk), output(Rank{2}, chunk));
+  const auto plan = *std::move(schedule).build();
+  const auto proof = *verify(machine, routes, plan);
+  auto program = *lower(plan, proof, {.elements = 1024}, {.protocol = Protocol::ll}, access);
+  EXPECT_FALSE(program.packets);
+  EXPECT_TRUE(check(machine, routes, program));
+  program.packets = std::make_shared<const PacketProgram>(make_packet_program(program, access, PacketWire::ll));
+  const auto proved = check(machine, routes, program);
+  ASSERT_FALSE(proved);
+  EXPECT_NE(proved.error().message.find("to which there is no way"), std::string::npos) << proved.error().message;
+}
+
 TEST(PacketCheck, AnItemLoadedTogetherWithOneThatWritesWhatItReadsIsRefused) {
   // Rank 0's sum goes to its output and is read there again.
   auto ring = packets_of("ring", CollectiveKind::all_reduce, 4_KiB, 2);
