@@ -61,7 +61,7 @@ void fields(auto&& f, Is<SimulatedView> auto& v) { f("axes", v.axes), f("json", 
 
 void fields(auto&& f, Is<Report> auto& v) {
   f("name", v.name), f("provenance", v.provenance), f("rows", v.rows), f("skipped", v.skipped), f("interrupted", v.interrupted);
-  f("findings", v.findings), f("attachments", v.attachments), f("views", v.views);
+  f("findings", v.findings), f("answers", v.answers), f("attachments", v.attachments), f("views", v.views);
 }
 
 Json json_of(const std::string& v) { return v; }

@@ -208,6 +208,7 @@ void add_findings(Report& report, const Context& context, const std::vector<Plan
   const auto add = [&](std::vector<std::string> sentences) { std::ranges::move(sentences, std::back_inserter(report.findings)); };
   const auto& masked = context.experiment.masked;
   add(answers);
+  report.answers = answers.size();
   const bool said = std::ranges::any_of(context.experiment.questions, [](const RunQuestion& each) { return each.kind == QuestionKind::cost; });
   if (!masked.empty() && !said) add({fmt::format("Planned as if this were missing: {}.", fmt::join(masked, ", "))});
   add(bottleneck_sentences(context.evaluator, cases, report.rows));

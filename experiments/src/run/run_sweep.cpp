@@ -142,6 +142,7 @@ struct Merging {
   Report report;
   std::vector<Provenance> provenances = {};
   std::vector<std::pair<std::string, std::vector<Skipped>>> skipped = {};
+  std::vector<std::pair<std::string, std::vector<std::string>>> answers = {};
   std::vector<std::pair<std::string, std::vector<std::string>>> found = {};
 
   void add(const std::string& prefix, const Axes& axes, Report&& cell) {
@@ -155,7 +156,9 @@ struct Merging {
     report.interrupted = report.interrupted || cell.interrupted;
     provenances.push_back(std::move(cell.provenance));
     skipped.emplace_back(name, std::move(cell.skipped));
-    found.emplace_back(name, std::move(cell.findings));
+    const auto end = cell.findings.begin() + static_cast<std::ptrdiff_t>(std::min(cell.answers, cell.findings.size()));
+    answers.emplace_back(name, std::vector(cell.findings.begin(), end));
+    found.emplace_back(name, std::vector(end, cell.findings.end()));
   }
 };
 
@@ -217,7 +220,14 @@ Report report_of(const Sweep& sweep, CellKeeper& keeper) {
   auto& report = all.report;
   report.provenance = all.provenances.empty() ? Provenance{} : provenance_of(all.provenances);
   report.skipped = merged(all.skipped, sweep.cells.size());
-  report.findings = axis_sentences(sweep, report);
+  // What is best along each axis says of all cells what `fastest` asks of one; any other question is answered first.
+  const auto& questions = sweep.cells.front().experiment.questions;
+  const bool fastest = questions.size() == 1 && questions.front().kind == QuestionKind::fastest;
+  auto along_axes = axis_sentences(sweep, report);
+  auto answers = merged(all.answers, sweep.cells.size());
+  report.findings = fastest ? std::move(along_axes) : std::move(answers);
+  std::ranges::move(fastest ? answers : along_axes, std::back_inserter(report.findings));
+  report.answers = report.findings.size();
   std::ranges::move(merged(all.found, sweep.cells.size()), std::back_inserter(report.findings));
   return std::move(report);
 }

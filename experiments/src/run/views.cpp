@@ -85,7 +85,7 @@ Json links_json(const Topology& topology, const Drawing& drawing, const SimResul
                      {"gbps", tenths(std::max(line.forward, line.backward) * 100) / 100},
                      {"bytes", std::max(line.bytes_forward, line.bytes_backward)},
                      {"load", std::round(line.load * 1000) / 1000},
-                     {"bent", !drawing.circle && from.row == to.row && std::abs(from.place - to.place) != 1},
+                     {"bent", is_bent(drawing, from, to)},
                      {"x1", tenths(end_of(from, to))},
                      {"y1", tenths(from.y)},
                      {"x2", tenths(end_of(to, from))},

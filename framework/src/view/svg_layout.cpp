@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "p2plab/machine/svg_layout.h"
+#include "view/special_layouts.h"
 
 #include <algorithm>
 #include <cmath>
@@ -19,9 +19,10 @@ bool is_switch(NodeKind kind) { return kind == NodeKind::nvswitch || kind == Nod
 
 class Placer {
  public:
-  explicit Placer(const Topology& topology) : topology_(topology), size_(topology.nodes().size()), gpus_(static_cast<std::size_t>(topology.ranks())) {
+  Placer(const Topology& topology, bool many)
+      : topology_(topology), size_(topology.nodes().size()), gpus_(static_cast<std::size_t>(topology.ranks())) {
     drawing_.nodes.resize(size_);
-    small_ = drawing_.small = gpus_ > 24;
+    small_ = drawing_.small = many;
   }
 
   Drawing place() && {
@@ -259,6 +260,20 @@ class Placer {
 
 }  // namespace
 
-Drawing place_nodes(const Topology& topology) { return Placer(topology).place(); }
+Drawing place_plainly(const Topology& topology, bool small) { return Placer(topology, small).place(); }
+
+Drawing place_nodes(const Topology& topology) {
+  constexpr int many = 24;  // GPUs
+  if (auto grid = place_on_grid(topology, topology.ranks() > many)) return *std::move(grid);
+  auto drawing = place_plainly(topology, topology.ranks() > many);
+  if (auto folded = place_folded(topology, drawing)) return *std::move(folded);
+  return drawing;
+}
+
+bool is_bent(const Drawing& drawing, const Placed& a, const Placed& b) {
+  if (drawing.circle) return false;
+  if (drawing.grid && a.place == b.place) return std::abs(a.row - b.row) > 1;
+  return a.row == b.row && std::abs(a.place - b.place) != 1;
+}
 
 }  // namespace p2plab

@@ -61,6 +61,14 @@ std::string escaped(const std::string& text) {
   return result;
 }
 
+// A name that has room for `fits` letters: cut, or its number alone.
+std::string short_label(const std::string& name, std::size_t fits) {
+  if (name.size() <= fits) return name;
+  const auto number = name.substr(std::min(name.find_last_not_of("0123456789") + 1, name.size()));
+  if (!number.empty() && number.size() <= fits) return number;
+  return name.substr(0, fits > 2 ? fits - 2 : 1) + "..";
+}
+
 class Picture {
  public:
   explicit Picture(const Topology& topology) : topology_(topology), drawing_(place_nodes(topology)), connections_(connections(topology)) {
@@ -132,16 +140,38 @@ class Picture {
     return radius - nearest < a.width / 2 + 8;
   }
 
-  void draw_connection(const Connection& connection) {
-    const auto& a = drawing_.nodes[connection.a.index()];
-    const auto& b = drawing_.nodes[connection.b.index()];
+  struct Curve {
+    std::string path;
+    double middle_x = 0;
+    double middle_y = 0;
+  };
+
+  // The way of a line, and where its middle is.
+  Curve curve_between(const Placed& a, const Placed& b) {
     const double ax = end_of(a, b);
     const double bx = end_of(b, a);
     const bool neighbours = std::abs(a.place - b.place) == 1;
     auto path = fmt::format("M{:.1f} {:.1f} L{:.1f} {:.1f}", ax, a.y, bx, b.y);
     double middle_x = (ax + bx) / 2;
     double middle_y = (a.y + b.y) / 2;
-    if (!drawing_.circle && a.row == b.row && !neighbours) {
+    if (drawing_.grid && is_bent(drawing_, a, b)) {
+      const double bend = a.width * 0.6 + 8;  // between the rows or columns
+      const bool level = a.row == b.row;
+      middle_x += level ? 0 : bend;
+      middle_y -= level ? bend : 0;
+      path = fmt::format("M{:.1f} {:.1f} Q{:.1f} {:.1f} {:.1f} {:.1f} T{:.1f} {:.1f}", ax, a.y, level ? ax + bend : ax + bend,
+                         level ? a.y - bend : a.y + bend, middle_x, middle_y, bx, b.y);
+    } else if (drawing_.folded && (a.row > 3) != (b.row > 3)) {
+      // Beside the box, and up to the network.
+      const auto& inside = a.row > 3 ? b : a;
+      const auto& network = a.row > 3 ? a : b;
+      const double end = end_of(network, {.x = inside.trunk_x});
+      const bool below = std::abs(end - inside.trunk_x) < 1;
+      path = fmt::format("M{:.1f} {:.1f} V{:.1f} H{:.1f} V{:.1f} H{:.1f} V{:.1f}", inside.x, inside.y, inside.trunk_y, inside.trunk_x,
+                         below ? network.y : network.y + 40, end, network.y);
+      middle_x = inside.x;
+      middle_y = (inside.y + inside.trunk_y) / 2;
+    } else if (!drawing_.circle && a.row == b.row && !neighbours) {
       const double side = a.row == 0 ? arc_side_ : -1;
       const double bend = side * std::min(40 + 0.35 * std::abs(bx - ax), a.row == 0 && side > 0 ? 1e9 : 90.0);
       path = fmt::format("M{:.1f} {:.1f} Q{:.1f} {:.1f} {:.1f} {:.1f}", ax, a.y, middle_x, a.y + 2 * bend, bx, b.y);
@@ -157,6 +187,13 @@ class Picture {
       middle_x += inward / 2 * (centre - middle_x);
       middle_y += inward / 2 * (centre - middle_y);
     }
+    return {std::move(path), middle_x, middle_y};
+  }
+
+  void draw_connection(const Connection& connection) {
+    const auto& a = drawing_.nodes[connection.a.index()];
+    const auto& b = drawing_.nodes[connection.b.index()];
+    const auto [path, middle_x, middle_y] = curve_between(a, b);
     const auto& style = style_of(connection.kind);
     const bool less = lacks(connection);
     body_ += fmt::format("<path d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"{:.1f}\" stroke-opacity=\"0.8\"{}><title>{}</title></path>\n",
@@ -171,7 +208,7 @@ class Picture {
     if (connection.forward == connection.backward) return;
     // An arrow in the middle shows the wider direction, hollow if something flows back.
     const bool forward = connection.forward > connection.backward;
-    const double angle = std::atan2(b.y - a.y, bx - ax) * 180 / 3.14159265358979 + (forward ? 0 : 180);
+    const double angle = std::atan2(b.y - a.y, end_of(b, a) - end_of(a, b)) * 180 / 3.14159265358979 + (forward ? 0 : 180);
     const bool back = std::min(connection.forward, connection.backward) > Bandwidth{};
     body_ += fmt::format("<path d=\"M-7 -7 L9 0 L-7 7 Z\" transform=\"translate({:.1f} {:.1f}) rotate({:.1f})\" fill=\"{}\" stroke=\"{}\"/>\n",
                          middle_x, middle_y, angle, back ? "#ffffff" : style.colour, style.colour);
@@ -198,7 +235,7 @@ class Picture {
           placed.x - placed.width / 2, placed.y - placed.height / 2, placed.width, placed.height, fill_of(node.kind), escaped(node.name));
     }
     const auto fits = static_cast<std::size_t>((placed.width - 4) / (size * 0.62));
-    const auto label = node.name.size() <= fits ? node.name : node.name.substr(0, fits > 2 ? fits - 2 : 1) + "..";
+    const auto label = short_label(node.name, fits);
     body_ += fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" font-size=\"{:.0f}\" text-anchor=\"middle\" fill=\"#111111\">{}</text>\n", placed.x,
                          placed.y + size * 0.36, size, escaped(label));
   }

@@ -108,6 +108,7 @@ struct Report {
   std::vector<Skipped> skipped = {};
   bool interrupted = false;                // not all that was asked for was tried
   std::vector<std::string> findings = {};  // sentences
+  std::size_t answers = 0;                 // how many of them, the first, answer what the config asks
   std::vector<Attachment> attachments = {};
   std::vector<SimulatedView> views = {};
 };

@@ -17,6 +17,8 @@ struct Placed {
   int row = 0;    // rows count upwards from the GPUs, which stand in row 0; NVSwitches stand in row -1
   int place = 0;  // from the left in its row
   bool bar = false;
+  double trunk_x = 0;  // in folded drawings: where lines to the network turn, beside the box and above it
+  double trunk_y = 0;
 };
 
 /// All nodes placed, in the order of their ids; the drawing reaches from 0 to `width` and `height`.
@@ -26,9 +28,15 @@ struct Drawing {
   double height = 0;
   bool small = false;   // many GPUs: small circles, boxes and letters
   bool circle = false;  // on a circle, with a single switch in its middle; otherwise in rows
+  bool grid = false;    // each GPU in its row and place of a grid, whose far ends may be joined
+  bool folded = false;  // boxes in rows below their network
 };
 
-/// Machines of GPUs alone, and single switches with many GPUs, stand on a circle; all others in rows by kind, boxes side by side.
+/// Does a line between two nodes have to be bent, since others stand between them?
+bool is_bent(const Drawing& drawing, const Placed& a, const Placed& b);
+
+/// Grids and tori of two dimensions stand as grids. Other machines of GPUs alone, and single switches with many GPUs, stand on a circle; all others
+/// in rows by kind, boxes side by side, or folded where those of a network would be wider than a screen.
 Drawing place_nodes(const Topology& topology);
 
 }  // namespace p2plab

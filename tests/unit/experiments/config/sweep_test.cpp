@@ -110,6 +110,13 @@ TEST(Sweep, RowsCarryTheirAxesAndEachCellHasItsWinners) {
   EXPECT_NE(to_html(report).find(R"({"loss":"lane"})"), std::string::npos);
 }
 
+TEST(Sweep, AnswersItsQuestionFirst) {
+  const auto report = run_of(base + "topology: {preset: hgx-h200, gpus: 4}\nprofile: ideal\nquestion: against_nccl\nmatrix:\n" + lost);
+  ASSERT_FALSE(report.findings.empty());
+  EXPECT_NE(report.findings.front().find("as fast as NCCL's own formula says of NCCL"), std::string::npos) << report.findings.front();
+  EXPECT_TRUE(std::ranges::any_of(report.findings, [](const std::string& text) { return text.find("best by loss: none ") != std::string::npos; }));
+}
+
 TEST(Sweep, AxesAreReadBackAndComparedWithTheirLike) {
   const auto report = run_of(base + "topology: {preset: hgx-h200, gpus: 4}\nprofile: ideal\nmatrix:\n" + lost);
   const auto folder = test::scratch("sweep").string();

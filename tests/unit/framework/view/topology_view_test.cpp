@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "p2plab/machine/topology_view.h"
+#include "p2plab/machine/svg_layout.h"
 
 #include <algorithm>
+#include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -226,6 +229,40 @@ TEST(TopologySvg, ALostLaneIsSeenAtOnce) {
 
 // Half of a DGX-1's pairs have two lanes, half have one: none of them lacks any.
 TEST(TopologySvg, OfTwoEqualHalvesNeitherLacksAnything) { EXPECT_EQ(topology_svg(machine("dgx-v100")).find("stroke-dasharray"), std::string::npos); }
+
+// Rows and columns of GPUs; both ends of each are joined by a line that no GPU stands on.
+TEST(TopologySvg, ATorusIsAGrid) {
+  for (const auto& [name, columns, rows] : {std::tuple{"torus:dims=8x8", 8, 8}, {"mesh:dims=4x6", 4, 6}, {"torus:dims=3x5", 3, 5}}) {
+    const auto torus = machine(name);
+    const auto drawing = place_nodes(torus);
+    std::map<double, int> columns_of;
+    std::map<double, int> rows_of;
+    for (const auto& node : drawing.nodes) ++columns_of[node.x], ++rows_of[node.y];
+    EXPECT_TRUE(drawing.grid) << name;
+    EXPECT_EQ(columns_of.size(), static_cast<std::size_t>(columns)) << name;
+    EXPECT_EQ(rows_of.size(), static_cast<std::size_t>(rows)) << name;
+  }
+  EXPECT_FALSE(place_nodes(machine("torus:dims=3x3x3")).grid || place_nodes(machine("ring:gpus=12")).grid);
+}
+
+// 128 GPUs, no node on another, on a screen at letters of over half their size.
+TEST(TopologySvg, SixteenBoxesFitAScreen) {
+  for (const char* name : {"hgx-h200:nodes=16", "dgx-a100:nodes=16,network=rail"}) {
+    const auto drawing = place_nodes(machine(name));
+    EXPECT_TRUE(drawing.folded) << name;
+    EXPECT_TRUE(drawing.width < 2200 && drawing.height < 2000) << name;
+    for (std::size_t i = 0; i < drawing.nodes.size(); ++i) {
+      const auto& a = drawing.nodes[i];
+      EXPECT_TRUE(a.x >= a.width / 2 && a.x + a.width / 2 <= drawing.width) << name << i;
+      for (std::size_t j = 0; j < i; ++j) {
+        const auto& b = drawing.nodes[j];
+        const bool apart = std::abs(a.x - b.x) >= (a.width + b.width) / 2 || std::abs(a.y - b.y) >= (a.height + b.height) / 2;
+        ASSERT_TRUE(apart) << name << ": nodes " << i << " and " << j;
+      }
+    }
+  }
+  EXPECT_FALSE(place_nodes(machine("hgx-h200:nodes=2")).folded);
+}
 
 TEST(TopologySvg, HostileNamesMakeAValidDocument) {
   pugi::xml_document document;
