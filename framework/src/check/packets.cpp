@@ -82,7 +82,8 @@ class PacketChecker {
             return fail(r, i, item, fmt::format("sends message {} to the memory of rank {}, which it does not reach", to.message, to.rank.value));
           }
           if (host && to.rank == reader && !peer_access_.connected(from, reader) && !peer_access_.through_host(from, reader))
-            return fail(r, i, item, fmt::format("sends message {} by the host memory of rank {}, to which there is no way", to.message, reader.value));
+            return fail(r, i, item,
+                        fmt::format("sends message {} by the host memory of rank {}, to which there is no way", to.message, reader.value));
         }
       }
     }

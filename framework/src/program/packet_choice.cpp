@@ -19,7 +19,8 @@ std::shared_ptr<const PacketProgram> choose_packets(const Program& program, cons
   if (protocol == Protocol::copy || (protocol == Protocol::simple && peer_access.covers(program))) return nullptr;
   const auto wire = wire_for(protocol, program, peer_access);
   auto packets = make_packet_program(program, peer_access, wire);
-  // Data, and tokens against the data's way, may be owed where there is no way at all, as against links in one direction: then it runs slice by slice.
+  // Data, and tokens against the data's way, may be owed where there is no way at all, as against links in one direction: then it runs slice by
+  // slice.
   const auto lost = [&](const PacketMessage& message) {
     return !peer_access.connected(message.from, message.to) && !peer_access.through_host(message.from, message.to);
   };
