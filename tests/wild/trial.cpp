@@ -69,7 +69,7 @@ std::vector<std::string> Trial::of(std::uint64_t seed) {
 // A crash, a sanitizer's report, an exit code without its reason, a limit that was passed.
 void Trial::check_end(const std::string& name, const Words& words, const Outcome& outcome, bool timed) {
   const int code = outcome.exit();
-  for (const char* report : {"runtime error:", "Sanitizer", "a fault of p2plab", "Assertion", "terminate called"}) {
+  for (const char* report : {"runtime error:", "Sanitizer", "a fault of p2plab", "Assertion", "terminate called", "): there is no path"}) {
     if (outcome.err.find(report) != outcome.err.npos) return fault(fmt::format("exit {}: {}", code, last_lines(outcome.err)));
   }
   if (code != 0 && code != 1) return fault(fmt::format("exit {}: {}", code, last_lines(outcome.err)));
