@@ -215,5 +215,33 @@ TEST(Packets, OnH200sArePredictedWithinFourPercentOnAverageAndATenthEverywhere) 
   EXPECT_LE(sum / static_cast<double>(table.size()), 0.04);
 }
 
+struct MeasuredRows {
+  std::int64_t rows;
+  std::int64_t hidden;
+  double us;
+};
+
+// kernels/measurements/peers_fused_2gpu.csv: sum, residual and RMSNorm of bfloat16 by one_shot, none of it fitted.
+TEST(Packets, WithAnEpilogueArePredictedWithinATenthOnTwoH200s) {
+  const auto machine = *make_preset("hgx-h200", {{"gpus", "2"}});
+  const auto profile = *load_profile(P2PLAB_SOURCE_DIR "/profiles/h200.yaml");
+  const std::vector<MeasuredRows> table{{1, 4096, 2.49},    {1, 8192, 2.53},    {8, 4096, 2.74},     {6, 6144, 2.79},
+                                        {16, 4096, 3.08},   {32, 8192, 4.23},   {64, 6144, 5.08},    {96, 6144, 6.20},
+                                        {138, 6144, 7.83},  {192, 6144, 10.62}, {256, 4096, 9.81},   {256, 8192, 16.81},
+                                        {384, 6144, 18.72}, {512, 8192, 31.85}, {1024, 8192, 56.23}, {2048, 8192, 104.46}};
+  double sum = 0;
+  for (const auto& row : table) {
+    const Payload payload{.elements = row.rows * row.hidden, .type = DataType::bfloat16};
+    const auto plan = testing::plan_on(machine, "one_shot", make_collective(CollectiveKind::all_reduce, 2), {{"mode", "push"}}, {.payload = payload});
+    const Routes routes(machine);
+    const auto plain = *lower(plan->schedule, *verify(machine, routes, plan->schedule), payload, {.protocol = Protocol::lamport});
+    const auto us = microseconds(to_seconds(testing::makespan(machine, *with_epilogue(plain, {.hidden = row.hidden}), profile)));
+    const auto error = us / row.us - 1;
+    EXPECT_LE(std::abs(error), 0.1) << row.rows << " x " << row.hidden << ": " << us << " us, measured " << row.us;
+    sum += std::abs(error);
+  }
+  EXPECT_LE(sum / static_cast<double>(table.size()), 0.05);
+}
+
 }  // namespace
 }  // namespace p2plab
