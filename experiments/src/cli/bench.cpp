@@ -176,10 +176,15 @@ Status bench_in_one_process(const BenchArguments& a, Watch& watch) {
   return bench_here(a, a.processes > 0 ? a.processes : a.threads * a.gpus, *make_executor(a.executor), true, watch);
 }
 
+std::unique_ptr<Executor> process_executor(const std::string& name, Session& session) {
+  if (name == "host") return host_processes(session);
+  return name == "cuda" ? cuda_processes(session) : nccl_processes(session);
+}
+
 // Where the ranks agree that it cannot be, for one reason, this process does it alone.
 Status bench_in_processes(const BenchArguments& a, Watch& watch) {
   auto outcomes = run_processes({.ranks = a.processes}, [&](Session& session) {
-    const auto executor = a.executor == "host" ? host_processes(session) : cuda_processes(session);
+    const auto executor = process_executor(a.executor, session);
     const auto able = executor->available();
     if (auto agreed = agree(session, {.build = std::string{version()}, .digest = {}, .obstacle = able ? std::string{} : able.error().message});
         !agreed)
@@ -199,7 +204,7 @@ Status bench_in_processes(const BenchArguments& a, Watch& watch) {
 // As one rank of a job that others started: rank 0 reports.
 Status bench_launched(const BenchArguments& a, Watch& watch) {
   return as_launched_rank(Seconds{a.patience}, [&](Session& session) {
-    const auto executor = a.executor == "host" ? host_processes(session) : cuda_processes(session);
+    const auto executor = process_executor(a.executor, session);
     const auto able = executor->available();
     if (auto agreed = agree(session, {.build = std::string{version()}, .digest = {}, .obstacle = able ? std::string{} : able.error().message});
         !agreed)
@@ -218,9 +223,9 @@ Status run_bench(const BenchArguments& a, Watch& watch) {
     return Error{ErrorCode::unsupported, fmt::format("executor {} stages nothing of its own; --staged is for cuda", a.executor)};
   }
   if (a.processes <= 0 && !a.launched) return bench_in_one_process(a, watch);
-  if (a.executor != "host" && a.executor != "cuda") {
+  if (a.executor == "nccl_symmetric") {
     return Error{ErrorCode::unsupported,
-                 fmt::format("executor {} runs in one process only; --processes and --launched are for host and cuda", a.executor)};
+                 fmt::format("executor {} runs in one process only; --processes and --launched are for host, cuda and nccl", a.executor)};
   }
   if (a.launched) return bench_launched(a, watch);
   return bench_in_processes(a, watch);

@@ -8,6 +8,7 @@
 #include "cuda/jit/kernel_cache.h"
 #include "cuda/measure.h"
 #include "cuda/run/run.h"
+#include "cuda/stages/cuda_stages.h"
 
 namespace p2plab::backend {
 
@@ -18,6 +19,9 @@ Status cuda_available() {
   if (!count) return std::move(count).error();
   return {};
 }
+
+KernelCache::KernelCache() = default;
+KernelCache::~KernelCache() = default;
 
 Result<cuda::DeviceSet*> KernelCache::device_set(const std::vector<int>& devices) {
   if (device_set_ && devices_ == devices) return &*device_set_;

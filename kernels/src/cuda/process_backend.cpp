@@ -5,7 +5,9 @@
 #include "cuda/jit/kernel_cache.h"
 #include "cuda/measure.h"
 #include "cuda/memory/peer_memory.h"
+#include "cuda/rank_measure.h"
 #include "cuda/run/run.h"
+#include "cuda/stages/cuda_stages.h"
 #include "executors/backend.h"
 #include "lowered/wait_limit.h"
 #include "p2plab/program/peer_access.h"
@@ -77,60 +79,20 @@ class Part {
     return mine;
   }
 
-  Status call_once() const {
-    if (auto done = cuda::use_device(device_set_.gpu(device_set_.own()).device); !done) return done;
-    if (auto done = run_->call(peer_memory_.rank(), own_, streams_->streams.front().get()); !done) return done;
-    return cuda::synchronize(streams_->streams.front());
-  }
-
-  // A call on fresh data, which begins when all have theirs.
-  Status check_once(std::uint64_t seed, DataCheck& sum) const {
-    if (auto done = buffers_->generate(seed); !done) return done;
-    if (auto all = session_.barrier(); !all) return all;
-    if (auto done = sane(call_once()); !done) return done;
-    auto found = buffers_->compare(seed);
-    if (!found) return std::move(found).error();
-    auto all = processes::combine_checks(session_, *found);
-    if (!all) return std::move(all).error();
-    sum.elements += all->elements;
-    sum.wrong += all->wrong;
-    sum.worst_error = std::max(sum.worst_error, all->worst_error);
-    if (sum.passed && !all->passed) sum.first_wrong = all->first_wrong;
-    sum.passed = sum.passed && all->passed;
-    return {};
-  }
-
   Result<Measurement> measure() const {
-    constexpr int first_checks = 4;  // more calls than there are copies of a landing area
-    Measurement result{.executor = "cuda", .clock = Clock::device};
-    DataCheck found{.passed = true};
-    if (!options_.check) {
-      if (auto done = buffers_->generate(options_.seed); !done) return std::move(done).error();
-    }
-    for (int c = 0; c < (options_.check ? first_checks : 0); ++c) {
-      if (auto done = check_once(options_.seed + static_cast<std::uint64_t>(c), found); !done) return std::move(done).error();
-    }
-    if (options_.repeats > 0) {
-      auto samples = time();
-      if (!samples) return std::move(samples).error();
-      result.samples = *std::move(samples);
-    }
-    if (options_.repeats > 0 && options_.check) {
-      if (auto done = check_once(options_.seed + first_checks, found); !done) return std::move(done).error();
-    }
-    if (options_.check) result.check = found;
-    return result;
-  }
-
-  Result<std::vector<Seconds>> time() const {
-    const auto calls = options_.calls > 0 ? options_.calls : cuda::calls_per_sample(job_.program->payload.size());
+    // All wait at one gate.
     const cuda::Meeting meeting{
         .barrier = [this] { return session_.barrier(); }, .gate = peer_memory_.gate(), .opens = peer_memory_.rank() == Rank{0}};
-    const auto enqueue = [this](Rank rank, const cuda::Stream& stream) { return run_->call(rank, own_, stream.get()); };
-    auto mine = cuda::time_own_calls(*streams_, peer_memory_.rank(), enqueue, calls, options_, meeting);
-    if (auto good = sane(mine ? Status{} : Status{mine.error()}); !good) return std::move(good).error();
-    // All wait at one gate; the last to leave it sees no skew.
-    return processes::combine_samples(session_, *mine, processes::Choice::slowest);
+    return cuda::measure_rank({.executor = "cuda",
+                               .session = &session_,
+                               .rank = peer_memory_.rank(),
+                               .buffers = buffers_,
+                               .streams = streams_,
+                               .size = job_.program->payload.size(),
+                               .enqueue = [this](Rank rank, const cuda::Stream& stream) { return run_->call(rank, own_, stream.get()); },
+                               .after = [this](Status mine) { return sane(std::move(mine)); },
+                               .meeting = meeting},
+                              options_);
   }
 
   const Job& job_;
@@ -148,6 +110,10 @@ class Part {
 }  // namespace
 
 Result<Measurement> run_cuda_process(const Job& job, const RunOptions& options, KernelCache& kept, Session& session) {
+  if (servers_of(*job.topology, *job.routes).count() > 1) {
+    if (!kept.stages) kept.stages = std::make_unique<cuda::CudaStages>(session, kept);
+    return kept.stages->run(job, options);
+  }
   const Rank rank{session.rank()};
   const Offer offer{
       .build = processes::build(), .digest = processes::digest(*job.program, options), .obstacle = obstacle(job, rank, session.ranks())};
@@ -155,6 +121,11 @@ Result<Measurement> run_cuda_process(const Job& job, const RunOptions& options, 
   const auto device_set = kept.device_set(session, rank.value);
   if (!device_set) return device_set.error();
   return Part(job, options, kept, **device_set).run();
+}
+
+Result<Measurement> run_nccl_process(const Job& job, const RunOptions& options, KernelCache& kept, Session& session) {
+  if (!kept.stages) kept.stages = std::make_unique<cuda::CudaStages>(session, kept);
+  return kept.stages->run_nccl(job, options);
 }
 
 }  // namespace p2plab::backend

@@ -27,6 +27,8 @@ Result<Measurement> run_nccl(const Job& job, const RunOptions& options);
 
 /// The part of one rank in a job of several processes; all ranks call it together.
 Result<Measurement> run_cuda_process(const Job& job, const RunOptions& options, KernelCache& kept, Session& session);
+/// The same of NCCL alone, over whatever transport it takes between them.
+Result<Measurement> run_nccl_process(const Job& job, const RunOptions& options, KernelCache& kept, Session& session);
 /// See calibration.h.
 Result<CalibrationData> measure_calibration();
 /// See pair_probe.h.

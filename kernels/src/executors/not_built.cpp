@@ -25,6 +25,7 @@ Status nccl_symmetric_available() { return not_built("the executor for NCCL"); }
 Result<Measurement> run_nccl(const Job&, const RunOptions&) { return not_built("the executor for NCCL"); }
 
 Result<Measurement> run_cuda_process(const Job&, const RunOptions&, KernelCache&, Session&) { return not_built("the executor for GPUs"); }
+Result<Measurement> run_nccl_process(const Job&, const RunOptions&, KernelCache&, Session&) { return not_built("the executor for NCCL"); }
 Result<CalibrationData> measure_calibration() { return not_built("calibration on GPUs"); }
 Result<std::unique_ptr<PairProber>> cuda_pair_prober() { return not_built("the prober of pairs of GPUs"); }
 

@@ -21,8 +21,24 @@ class CudaProcesses final : public Executor {
   std::shared_ptr<backend::KernelCache> kept_ = backend::make_kernel_cache();
 };
 
+class NcclProcesses final : public Executor {
+ public:
+  explicit NcclProcesses(Session& session) : session_(session) {}
+  Status available() const override { return backend::nccl_available(); }
+  Result<Measurement> run(const Job& job, const RunOptions& options) const override {
+    if (auto good = backend::without_epilogue(job); !good) return std::move(good).error();
+    return backend::run_nccl_process(job, options, *kept_, session_);
+  }
+
+ private:
+  Session& session_;
+  std::shared_ptr<backend::KernelCache> kept_ = backend::make_kernel_cache();
+};
+
 }  // namespace
 
 std::unique_ptr<Executor> cuda_processes(Session& session) { return std::make_unique<CudaProcesses>(session); }
+
+std::unique_ptr<Executor> nccl_processes(Session& session) { return std::make_unique<NcclProcesses>(session); }
 
 }  // namespace p2plab

@@ -53,6 +53,17 @@ void set(int socket, int level, int option, const T& value) {
   setsockopt(socket, level, option, &value, sizeof value);
 }
 
+// A machine that is gone closes nothing: its connections end after 15 s without an answer, or 15 s after data that it does not take.
+void notice_loss(int socket) {
+  constexpr int seconds = 5;
+  constexpr int probes = 2;
+  set(socket, SOL_SOCKET, SO_KEEPALIVE, 1);
+  set(socket, IPPROTO_TCP, TCP_KEEPIDLE, seconds);
+  set(socket, IPPROTO_TCP, TCP_KEEPINTVL, seconds);
+  set(socket, IPPROTO_TCP, TCP_KEEPCNT, probes);
+  set(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, (probes + 1) * seconds * 1000U);
+}
+
 int milliseconds_until(Clock::time_point until) {
   const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now()).count();
   return static_cast<int>(std::clamp<std::int64_t>(left, 0, 1000));
@@ -81,6 +92,7 @@ int try_once(const addrinfo& where, Clock::time_point until, FileDescriptor& tak
   if (byte != welcome) return EPROTO;
   fcntl(socket.get(), F_SETFL, fcntl(socket.get(), F_GETFL) & ~O_NONBLOCK);
   set(socket.get(), IPPROTO_TCP, TCP_NODELAY, 1);
+  notice_loss(socket.get());
   taken = std::move(socket);
   return 0;
 }
@@ -144,6 +156,7 @@ FileDescriptor accept_at(int listener) {
   FileDescriptor socket{accept4(listener, nullptr, nullptr, SOCK_CLOEXEC)};
   if (socket.get() < 0) return {};
   set(socket.get(), IPPROTO_TCP, TCP_NODELAY, 1);
+  notice_loss(socket.get());
   set(socket.get(), SOL_SOCKET, SO_RCVTIMEO, timeout_of_parts);
   set(socket.get(), SOL_SOCKET, SO_SNDTIMEO, timeout_of_parts);
   return send(socket.get(), &welcome, 1, MSG_NOSIGNAL) == 1 ? std::move(socket) : FileDescriptor{};

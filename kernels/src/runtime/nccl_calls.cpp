@@ -174,6 +174,17 @@ Status NcclCalls::exchange(const Call& call, int rank, const DeviceBuffers& buff
   return check(worst, "sends and receives");
 }
 
+Status NcclCalls::exchange(int rank, std::span<const stages::Transfer> sends, std::span<const stages::Transfer> receives, void* stream) const {
+  constexpr int bytes = 1;  // ncclUint8
+  auto* const communicator = communicators_.at(rank);
+  int worst = library_->group_start();
+  for (const auto& [peer, memory, count] : sends)
+    worst = std::max(worst, library_->send(memory, static_cast<std::size_t>(count), bytes, peer.value, communicator, stream));
+  for (const auto& [peer, memory, count] : receives)
+    worst = std::max(worst, library_->receive(memory, static_cast<std::size_t>(count), bytes, peer.value, communicator, stream));
+  return check(std::max(worst, library_->group_end()), "messages between servers");
+}
+
 Status NcclCalls::state() const {
   for (const auto& [rank, communicator] : communicators_) {
     int error = 0;

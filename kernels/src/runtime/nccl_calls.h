@@ -13,6 +13,7 @@
 #include "p2plab/run/processes.h"
 #include "runtime/call.h"
 #include "runtime/gpu_programs.h"
+#include "stages/transport.h"
 
 namespace p2plab::runtime {
 
@@ -29,6 +30,8 @@ class NcclCalls {
   /// Not 16-bit integers.
   static bool has(DataType type) { return type != DataType::int16 && type != DataType::uint16; }
   Status run(int rank, const Call& call, const DeviceBuffers& buffers, void* stream) const;
+  /// Sends and receives of one rank in one group, byte by byte.
+  Status exchange(int rank, std::span<const stages::Transfer> sends, std::span<const stages::Transfer> receives, void* stream) const;
   Status state() const;
   void abort();
   std::string version() const;

@@ -84,5 +84,7 @@ std::unique_ptr<Executor> host_processes(Session& session);
 /// Executor `cuda`, each rank's GPU driven by its own process, GPU memory shared through CUDA's handles. If a rank cannot share, all get
 /// `unsupported` with the same reason. `session` must outlive it.
 std::unique_ptr<Executor> cuda_processes(Session& session);
+/// Executor `nccl`, each rank in its own process, on one server or on several.
+std::unique_ptr<Executor> nccl_processes(Session& session);
 
 }  // namespace p2plab

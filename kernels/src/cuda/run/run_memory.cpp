@@ -110,8 +110,8 @@ Status GpuRun::exchange(std::span<const DeviceBuffers> buffers) {
   PeerMemory::MemoryOffer offer{
       .addresses = addresses_[own], .memory = device_set_.memory(own).extents(), .host_memory = device_set_.host_memory(own).extents()};
   if (use_ == BufferUse::registered && shares_buffers()) {
-    if (layout_.input_size(peer_memory.rank()) > Bytes{0}) offer.registered.push_back(buffers[own].input);
-    if (layout_.output_size(peer_memory.rank()) > Bytes{0}) offer.registered.push_back(buffers[own].output);
+    if (program_.memory[own].input > Bytes{0}) offer.registered.push_back(buffers[own].input);
+    if (program_.memory[own].output > Bytes{0}) offer.registered.push_back(buffers[own].output);
   }
   auto received = peer_memory.exchange(offer);
   if (!received) return std::move(received).error();
