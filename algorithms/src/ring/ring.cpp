@@ -136,7 +136,15 @@ class RingPlanner final : public Planner {
     double rate = 0;
     for (const auto& ring : rings) rate += ring.rate;
     std::string first;
-    for (const auto rank : rings[0].order) first += fmt::format("{}{}", first.empty() ? "" : "-", rank.value);
+    const auto& order = rings[0].order;
+    constexpr std::size_t most_named = 32;  // of more, the first ones and the last
+    for (std::size_t r = 0; r < order.size(); ++r) {
+      if (order.size() > most_named && r == most_named / 4) {
+        first += "-...";
+        r = order.size() - 1;
+      }
+      first += fmt::format("{}{}", first.empty() ? "" : "-", order[r].value);
+    }
     return fmt::format("{} ring{} through all members, {:.4g} GB/s around {}: {}", rings.size(), rings.size() == 1 ? "" : "s", rate * 1e-9,
                        rings.size() == 1 ? "it" : "them, the widest", first);
   }

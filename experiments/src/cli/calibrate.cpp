@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "cli/arguments.h"
 #include "cli/command.h"
@@ -19,7 +20,22 @@ struct CalibrateArguments {
   std::string out;
   MachineArgument topology;
   std::string name = "calibrated";
+  bool json = false;
 };
+
+std::string calibration_json(const Calibration& calibration) {
+  nlohmann::ordered_json numbers = nlohmann::ordered_json::array();
+  for (const auto& each : calibration.numbers) {
+    numbers.push_back({{"name", each.name},
+                       {"unit", each.unit},
+                       {"value", each.estimate.value},
+                       {"low", each.estimate.low},
+                       {"high", each.estimate.high},
+                       {"method", each.method}});
+  }
+  const nlohmann::ordered_json json{{"profile", calibration.profile.name}, {"source", calibration.source}, {"numbers", numbers}};
+  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
 
 Status run_calibration(const CalibrateArguments& arguments, Watch& watch) {
   if (auto able = try_out(arguments.out); !able) return able;
@@ -35,10 +51,13 @@ Status run_calibration(const CalibrateArguments& arguments, Watch& watch) {
   auto calibration = calibrate(*data, *topology, arguments.name);
   if (!calibration) return std::move(calibration).error();
   const auto profile = write_calibration(*calibration);
-  if (arguments.out.empty()) return watch.print(profile);
+  const auto numbers = arguments.json ? calibration_json(*calibration) : std::string{};
+  if (arguments.out.empty()) return watch.print(arguments.json ? numbers : profile);
   auto written = watch.write(arguments.out, profile);
-  const auto shown = written ? calibration_text(*calibration) : profile;  // a profile that has no file is worth more than its table
-  return watch.print_after(std::move(written), shown);
+  const auto shown = arguments.json ? numbers : calibration_text(*calibration);
+  // A profile that has no file is worth more than its table.
+  const auto& text = written ? shown : profile;
+  return watch.print_after(std::move(written), text);
 }
 
 }  // namespace
@@ -50,6 +69,7 @@ Command calibrate_command(CLI::App& parent) {
   app->add_option("--out", a->out, "write the profile to this file and a table here (default: the profile here)")->type_name("FILE");
   add_machine_options(*app, a->topology, "--topology", "the machine's links: a file or a preset (default: detected)");
   app->add_option("--name", a->name, "the profile's name")->capture_default_str()->type_name("NAME");
+  app->add_flag("--json", a->json, "print the numbers with their intervals as JSON");
   return {app, [a](Watch& watch) { return run_calibration(*a, watch); }};
 }
 

@@ -23,7 +23,7 @@ struct ImportPlanArguments {
   MachineArgument topology;
   std::string collective = "all_reduce";
   std::string size = "1 MiB";
-  std::string dtype = "float16";
+  std::string dtype = "float32";
   std::string out;
 };
 

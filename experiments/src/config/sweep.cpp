@@ -33,7 +33,7 @@ std::vector<Axis> read_axes(const ConfigValue& matrix) {
   std::map<std::string, std::string, std::less<>> owner;  // of each key
   for (const auto& [name, values] : matrix.entries()) {
     Axis axis{name};
-    if (std::ranges::find(row_keys, name) != row_keys.end())
+    if (std::ranges::find(row_keys, name) != row_keys.end() || std::ranges::find(more_csv_keys, name) != more_csv_keys.end())
       values.add_error(fmt::format("an axis may not be called '{}', as a column of report.csv is", name));
     if (!values.is_map() || values.entries().empty())
       values.add_error(fmt::format("axis '{}' needs named values", name), {"write it as {half: {dtype: float16}, single: {dtype: float32}}"});

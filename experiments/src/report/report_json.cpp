@@ -135,15 +135,21 @@ std::string to_json(const Report& report) {
 }
 
 std::string to_csv(const Report& report) {
-  // A sweep's axes follow the fixed keys, by name.
+  // A sweep's axes follow the fixed keys, by name; then what came later.
   const auto axes = report.rows.empty() ? Axes{} : report.rows.front().axes;
   std::string text = fmt::format("{}", fmt::join(row_keys, ","));
   for (const auto& axis : axes) text += "," + csv_field(axis.axis);
-  text += '\n';
+  text += fmt::format(",{}\n", fmt::join(more_csv_keys, ","));
+  // In a sweep of several an axis tells which.
+  const auto only = [](const std::string& name) { return name.find(", ") == std::string::npos ? name : std::string{}; };
   for (const auto& row : report.rows) {
-    const auto json = row_json(row);
+    auto json = row_json(row);
+    json["data"] = row.data() ? (row.data()->passed ? "ok" : "wrong") : "";
+    json["planned_for"] = only(report.provenance.topology);
+    json["profile_name"] = only(report.provenance.profile);
     for (std::size_t k = 0; k < row_keys.size(); ++k) text += (k > 0 ? "," : "") + csv_field(json.at(row_keys[k]));
     for (const auto& axis : row.axes) text += "," + csv_field(axis.value);
+    for (const auto* key : more_csv_keys) text += "," + csv_field(json.at(key));
     text += '\n';
   }
   return text;

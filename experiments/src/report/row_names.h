@@ -14,6 +14,9 @@ inline constexpr std::array row_keys{"collective", "algorithm",    "executor",  
                                      "busbw_gbps", "predicted_us", "error_pct", "bound_us", "verified", "in_place",   "channels", "protocol"};
 
 /// The executor of rows that NCCL's formula and its plan at our costs give.
+/// Further columns of report.csv, after those and a sweep's axes.
+inline constexpr std::array more_csv_keys{"clock",        "chosen",          "winner", "predicted_low_us", "predicted_high_us",
+                                          "bound_low_us", "blocks_per_lane", "data",   "planned_for",      "profile_name"};
 inline constexpr const char* nccl_executor = "nccl_model";
 
 inline constexpr std::array clocks{Named{"simulated", Clock::simulated}, Named{"host", Clock::host}, Named{"device", Clock::device}};

@@ -76,7 +76,8 @@ TEST(Report, CsvHasTheFixedKeysAsHeaderAndOneLinePerRow) {
   const auto csv = to_csv(sample());
   EXPECT_TRUE(
       csv.starts_with("collective,algorithm,executor,ranks,dtype,size_bytes,time_us,algbw_gbps,busbw_gbps,predicted_us,error_pct,bound_us,verified,"
-                      "in_place,channels,protocol\nall_reduce,ring,simulator,4,float16,1048576,100.0,"));
+                      "in_place,channels,protocol,clock,chosen,winner,predicted_low_us,predicted_high_us,bound_low_us,blocks_per_lane,data,planned_"
+                      "for,profile_name\nall_reduce,ring,simulator,4,float16,1048576,100.0,"));
   EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 5);
 }
 
