@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "plan/collective_bound.h"
 
+#include <chrono>
+
 #include "p2plab/bounds/bounds.h"
 
 namespace p2plab {
 
 Limit limit_of(const Topology& topology, const Collective& collective, const std::function<bool()>& stop) {
-  auto found = bound(topology, collective, {}, stop);
+  constexpr std::chrono::seconds longest{30};
+  const auto end = std::chrono::steady_clock::now() + longest;
+  auto found = bound(topology, collective, {}, [&] { return (stop && stop()) || std::chrono::steady_clock::now() > end; });
   if (!found) return {.time = [](const Payload&) { return std::nullopt; }, .missing = found.error().message};
   const auto rate = found->algbw_gbps();
   Limit limit{.algbw_gbps = rate > 0 ? std::optional(rate) : std::nullopt, .time = {}, .argument = found->argument};

@@ -21,7 +21,8 @@ struct Limit {
   std::vector<std::string> cut = {};                           // the nodes whose links prove it, where one cut does
 };
 
-/// The limit of `collective` on `topology`; once `stop` (empty: never) says so, what is proved until then.
+/// The limit of `collective` on `topology`; once `stop` (empty: never) says so, and after 30 s, what is proved
+/// until then: on few machines, with rates far apart, the exact bound takes minutes (`p2plab bound` waits for it).
 Limit limit_of(const Topology& topology, const Collective& collective, const std::function<bool()>& stop = {});
 
 }  // namespace p2plab
