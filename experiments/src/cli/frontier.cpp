@@ -86,7 +86,9 @@ Status print_frontier(const FrontierArguments& arguments, Watch& watch) {
   auto found = frontier(*topology, routes, *collective, options);
   if (!found) return std::move(found).error();
   watch.finishing();
-  return watch.print(arguments.json ? json_of(*found, *collective) : text_of(*found, *collective, *topology));
+  auto printed = watch.print(arguments.json ? json_of(*found, *collective) : text_of(*found, *collective, *topology));
+  if (!printed || !watch.asked()) return printed;
+  return Error{ErrorCode::interrupted, "interrupted: what was found by then is shown"};
 }
 
 }  // namespace

@@ -138,6 +138,27 @@ Result<std::string> executor_of(const TuneArguments& arguments) {
   return Error{ErrorCode::usage, fmt::format("--gpu times plans on executor cuda, --executor says {}", arguments.executor)};
 }
 
+// Writes and prints what was found, and says what is missing of `wanted` sizes.
+Status give(const TuneArguments& arguments, const Result<TunedTable>& table, std::size_t wanted, Watch& watch) {
+  if (!table) return table.error();
+  Status written;
+  if (!arguments.out.empty()) {
+    const auto text = file_text(*table, arguments.out);
+    if (!text) return text.error();
+    written = watch.write(arguments.out, *text);
+    if (written) std::cerr << fmt::format("table written to {}\n", arguments.out);
+  }
+  const auto text = arguments.json ? write_tuned_json(*table) : Result<std::string>{to_text(*table)};
+  if (!text) return text.error();
+  if (auto printed = watch.print_after(std::move(written), *text); !printed) return printed;
+  std::size_t held = 0;
+  for (const auto& band : table->bands) held += band.sizes.size();
+  const auto holds = fmt::format("the table holds {} of {} sizes", held, wanted);
+  if (watch.asked()) return Error{ErrorCode::interrupted, "interrupted: " + holds};
+  if (held < wanted) std::cerr << fmt::format("note: the time was not enough for all: {}\n", holds);
+  return {};
+}
+
 Status tune_machine(const TuneArguments& arguments, Watch& watch) {
   auto limit = limits_from(arguments.limits, watch);
   if (!limit) return std::move(limit).error();
@@ -165,20 +186,12 @@ Status tune_machine(const TuneArguments& arguments, Watch& watch) {
   if (*limit) options.time_limit = watch.time_left().value_or(**limit);
   watch.stops_when_asked();
   const auto progress = isatty(STDERR_FILENO) != 0 ? terminal_progress(std::cerr) : plain_progress(std::cerr);
-  auto table = tune(evaluator, *collective, options, *progress);
-  if (!table) return std::move(table).error();
+  options.found = [&](const std::function<Result<TunedTable>()>& so_far) {
+    watch.keep([&, so_far](const std::string&) { return give(arguments, so_far(), options.sizes.size(), watch); });
+  };
+  const auto table = tune(evaluator, *collective, options, *progress);
   watch.finishing();
-  Status written;
-  if (!arguments.out.empty()) {
-    auto text = file_text(*table, arguments.out);
-    if (!text) return std::move(text).error();
-    written = watch.write(arguments.out, *text);
-    if (written) progress->note("table written to " + arguments.out);
-  }
-  if (!arguments.json) return watch.print_after(std::move(written), to_text(*table));
-  auto text = write_tuned_json(*table);
-  if (!text) return std::move(text).error();
-  return watch.print_after(std::move(written), *text);
+  return give(arguments, table, options.sizes.size(), watch);
 }
 
 }  // namespace

@@ -2,7 +2,9 @@
 #include "p2plab/experiment/tuned.h"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <memory>
 #include <mutex>
 #include <thread>
 
@@ -33,8 +35,10 @@ struct Found {
   std::optional<Error> error = std::nullopt;
   std::string reason = {};
   TunedSize size = {};
+  std::string identity = {};  // of the plan
   std::vector<Considered> considered = {};
   std::vector<std::shared_ptr<const Evaluation>> shortlist = {};  // where plans are to be timed
+  bool done = false;
 };
 
 void note_rivals(TunedSize& size, const std::vector<Considered>& considered, const std::string& winner) {
@@ -106,7 +110,7 @@ bool TunedSize::by_nccl() const {
 
 namespace {
 
-class Tuner {
+class Tuner : public std::enable_shared_from_this<Tuner> {
  public:
   Tuner(const Evaluator& evaluator, const Collective& collective, const TuneOptions& options, Progress& progress)
       : evaluator_(evaluator),
@@ -129,6 +133,12 @@ class Tuner {
   }
 
  private:
+  // Of the sizes that are done, while others are worked on.
+  Result<TunedTable> so_far() {
+    const std::lock_guard lock(speaking_);
+    return table();
+  }
+
   static constexpr double to_plan = 0.5;  // of a limit, where the rest is for measuring
 
   // The bound gets a part of the time, too.
@@ -149,7 +159,7 @@ class Tuner {
     PlanningOptions mine{.in_place = options_.in_place, .time_limit = shared_.of(i), .stop = options_.stop, .fixed_order = options_.fixed_order};
     mine.considered = [&](const std::string& name, std::optional<Seconds> time) { here.considered.push_back({name, time}); };
     if (options_.measuring) mine.found = [&](const std::shared_ptr<const Evaluation>& one) { shortlist.add(one); };
-    if (stopped()) return;
+    if (stopped() || (shared_.over() && any_done_)) return;
     auto evaluation = planning_.plan({"auto"}, collective_, payload, mine);
     if (stopped()) return;
     if (evaluation) {
@@ -157,11 +167,15 @@ class Tuner {
       here.size = {.size = options_.sizes[i], .bound = limit_.time(payload)};
       here.shortlist = shortlist.plans();
       here.evaluation = *std::move(evaluation);
+      here.identity = identity(evaluator_.topology(), here.evaluation->kept_plan());
     } else {
       here.error = std::move(evaluation).error();
     }
     const std::lock_guard lock(speaking_);
+    here.done = true;
+    any_done_ = true;
     progress_.advance(to_string(options_.sizes[i]));
+    if (options_.found) options_.found([self = shared_from_this()] { return self->so_far(); });
   }
 
   // Sizes in turn, small ones first; what there is no time for keeps its prediction.
@@ -172,6 +186,9 @@ class Tuner {
       if (!here.evaluation || stopped() || shared_.over()) continue;
       auto timed = time_shortlist(evaluator_, here.shortlist, *options_.measuring, options_.stop);
       if (!timed) return std::move(timed).error();
+      auto its_identity = identity(evaluator_.topology(), here.shortlist[timed->best]->kept_plan());
+      const std::lock_guard lock(speaking_);
+      here.identity = std::move(its_identity);
       here.evaluation = *here.shortlist[timed->best];
       here.reason = timed->reason + "; " + here.evaluation->plan().reason;
       here.size.measured = timed->measured;
@@ -183,7 +200,7 @@ class Tuner {
     return {};
   }
 
-  Result<TunedTable> table() {
+  Result<TunedTable> table() const {
     TunedTable table{.topology = evaluator_.topology(),
                      .dtype = options_.dtype,
                      .op = options_.op,
@@ -193,19 +210,21 @@ class Tuner {
                      .bands = {},
                      .measured = measured_,
                      .order = options_.fixed_order ? members_in_order(collective_) : std::string{}};
-    std::string last;
-    for (auto& here : found_) {
-      if (here.error) return *std::move(here.error);
-      if (!here.evaluation) continue;  // stopped
-      auto plan = here.evaluation->kept_plan();
-      plan.reason = here.reason;
-      here.size.tuning = here.evaluation->program.tuning;
-      here.size.predicted = here.evaluation->prediction.time;
-      note_rivals(here.size, here.considered, plan.planner);
-      auto now = identity(evaluator_.topology(), plan);
-      if (now != last) table.bands.push_back({{plan.planner, plan.parameters}, plan, plan.reason, {}});
-      table.bands.back().sizes.push_back(here.size);
-      last = std::move(now);
+    const Found* last = nullptr;
+    for (const auto& here : found_) {
+      if (!here.done) continue;  // stopped
+      if (here.error) return *here.error;
+      auto size = here.size;
+      size.tuning = here.evaluation->program.tuning;
+      size.predicted = here.evaluation->prediction.time;
+      note_rivals(size, here.considered, here.evaluation->plan().planner);
+      if (last == nullptr || last->identity != here.identity) {
+        auto plan = here.evaluation->kept_plan();
+        plan.reason = here.reason;
+        table.bands.push_back({{plan.planner, plan.parameters}, plan, plan.reason, {}});
+      }
+      table.bands.back().sizes.push_back(std::move(size));
+      last = &here;
     }
     if (table.bands.empty()) return Error{ErrorCode::interrupted, "interrupted before a plan was found for any size"};
     return table;
@@ -220,6 +239,7 @@ class Tuner {
   SharedTime shared_;
   std::mutex speaking_;
   std::vector<Found> found_;
+  std::atomic<bool> any_done_{false};
   std::optional<MeasuredOn> measured_;
 };
 
@@ -227,7 +247,7 @@ class Tuner {
 
 Result<TunedTable> tune(const Evaluator& evaluator, const Collective& collective, const TuneOptions& options, Progress& progress) {
   expects(!options.sizes.empty());
-  return Tuner(evaluator, collective, options, progress).run();
+  return std::make_shared<Tuner>(evaluator, collective, options, progress)->run();
 }
 
 }  // namespace p2plab

@@ -95,9 +95,12 @@ struct TuneOptions {
   ReduceOp op = ReduceOp::sum;
   bool in_place = false;
   bool fixed_order = false;                               // only plans that add all members in their order
-  std::optional<Seconds> time_limit = std::nullopt;       // for all sizes together; then the best so far
+  std::optional<Seconds> time_limit = std::nullopt;       // for all sizes together; then the best so far, of those sizes that had a turn
   std::function<bool()> stop = {};                        // once it answers true, sizes that are not finished are left out; empty: never
   std::optional<TuneMeasuring> measuring = std::nullopt;  // none: the prediction decides
+  /// Told after each size; the function that it gets makes the table of the sizes that are done, at any time while what `tune` was given stays.
+  /// Empty: nobody wants to know.
+  std::function<void(std::function<Result<TunedTable>()>)> found = {};
 };
 
 /// Weighs all planners and their further forms at each size, as `auto` does. No registered planner in its usual form is predicted faster at any of

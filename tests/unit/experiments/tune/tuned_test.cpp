@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <mutex>
 
 #include "p2plab/experiment/evaluator.h"
 #include "p2plab/experiment/run.h"
@@ -248,6 +250,36 @@ TEST(Tuned, TimeThatRanOutLeavesCandidatesOutAndSaysSo) {
   ASSERT_TRUE(table) << describe(table.error());
   EXPECT_EQ(table->bands.front().sizes.front().weighed, 1);  // the first that can do it
   EXPECT_GT(table->bands.front().sizes.front().left_out, 5);
+}
+
+// Sizes are planned side by side, the largest first: after each, the table has one more, and what is stopped there holds those alone.
+TEST(Tuned, WhatIsDoneCanBeHadAtAnyTime) {
+  const auto topology = machine("ring:gpus=4");
+  const auto sizes_of = [](const TunedTable& table) {
+    std::size_t sizes = 0;
+    for (const auto& band : table.bands) sizes += band.sizes.size();
+    return sizes;
+  };
+  TuneOptions options{.sizes = {Bytes{1024}, Bytes{4096}, Bytes{1 << 16}, Bytes{1 << 20}, Bytes{1 << 24}}};
+  std::mutex mutex;
+  std::vector<std::function<Result<TunedTable>()>> so_far;
+  std::atomic<bool> enough{false};
+  options.found = [&](const std::function<Result<TunedTable>()>& table) {
+    const std::lock_guard lock(mutex);
+    so_far.push_back(table);
+    enough = so_far.size() >= 2;
+  };
+  options.stop = [&] { return enough.load(); };
+  SilentProgress progress;
+  const Evaluator evaluator(topology);
+  const auto collective = make_collective(CollectiveKind::all_reduce, 4);
+  const auto table = tune(evaluator, collective, options, progress);
+  ASSERT_TRUE(table);
+  EXPECT_EQ(sizes_of(*table), so_far.size());
+  EXPECT_GE(so_far.size(), 2U);
+  const auto again = so_far.front()();
+  ASSERT_TRUE(again);
+  EXPECT_EQ(sizes_of(*again), so_far.size());
 }
 
 }  // namespace
