@@ -88,7 +88,8 @@ class OrderFinder {
   }
   static std::string shortened(std::string text) {
     constexpr std::size_t most = 60;
-    return text.size() <= most ? text : text.substr(0, most) + "...";
+    if (text.size() > most) text.replace(most, std::string::npos, "...");
+    return text;
   }
 
   std::string text_of(Value value) const {

@@ -13,9 +13,10 @@ namespace p2plab::cuda {
 namespace {
 
 // The end of a compiler's log, where its errors are counted.
-std::string shortened(const std::string& log) {
+std::string shortened(std::string log) {
   constexpr std::size_t enough = 2000;
-  return log.size() <= enough ? log : log.substr(0, enough) + " ...";
+  if (log.size() > enough) log.replace(enough, std::string::npos, " ...");
+  return log;
 }
 
 }  // namespace
