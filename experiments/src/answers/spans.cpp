@@ -10,7 +10,7 @@
 
 namespace p2plab::answers {
 
-bool is_ours(const Row& row) { return row.executor() == "simulator"; }
+bool is_ours(const Row& row) { return row.predicts_plan(); }
 
 std::vector<CollectiveKind> collectives_of(std::span<const Row> rows) {
   std::vector<CollectiveKind> kinds;

@@ -216,7 +216,7 @@ Status bench_launched(const BenchArguments& a, Watch& watch) {
 Status run_bench(const BenchArguments& a, Watch& watch) {
   if (auto limits = limits_from(a.limits, watch); !limits) return std::move(limits).error();
   const auto known = known_executors();
-  if (std::ranges::find(known, a.executor) == known.end() || a.executor == "simulator") {
+  if (std::ranges::find(known, a.executor) == known.end() || a.executor == predicting_executor) {
     return unknown_name("executor", a.executor, {known.begin() + 1, known.end()});
   }
   if (a.staged && a.executor != "cuda") {

@@ -47,7 +47,7 @@ void mark_winners(std::vector<Row>& rows) {
   std::map<std::tuple<Axes, CollectiveKind, Bytes, bool>, Row*> best;
   for (auto& row : rows) {
     row.winner = false;
-    if (row.executor() != "simulator" || !row.prediction) continue;  // predictions of others do not compete
+    if (!row.predicts_plan() || !row.prediction) continue;
     auto*& least = best[{row.axes, row.collective, row.size, row.in_place}];
     if (least == nullptr || row.prediction->time < least->prediction->time) least = &row;
   }

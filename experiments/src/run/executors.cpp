@@ -15,11 +15,12 @@ class Predicting final : public Executor {
   explicit Predicting(Evaluator evaluator) : evaluator_(std::move(evaluator)) {}
 
   Status available() const override { return {}; }
+  Clock clock() const override { return Clock::simulated; }
   Result<Measurement> run(const Job& job, const RunOptions&) const override {
     expects(job.program != nullptr);
     const auto time = evaluator_.time(*job.program);
     if (!time) return time.error();
-    return Measurement{.executor = "simulator", .samples = {*time}};
+    return Measurement{.executor = predicting_executor, .samples = {*time}};
   }
 
  private:
@@ -29,14 +30,14 @@ class Predicting final : public Executor {
 }  // namespace
 
 std::string executor_summary(const std::string& name) {
-  if (name == "simulator") return "predicts times on the machine described, on any computer";
+  if (name == predicting_executor) return "predicts times on the machine described, on any computer";
   const auto registry = builtin_executors();
   const auto* entry = registry.find(name);
   return entry != nullptr ? entry->summary : "";
 }
 
 Status executor_state(const std::string& name) {
-  if (name == "simulator") return {};
+  if (name == predicting_executor) return {};
   if (const auto executor = make_executor(name)) return executor->available();
   return Error{ErrorCode::not_built,
                fmt::format("this build has no {} executor", name == "cuda"             ? "CUDA"
@@ -47,7 +48,7 @@ Status executor_state(const std::string& name) {
 }
 
 std::unique_ptr<Executor> make_executor(const std::string& name, const Evaluator* evaluator) {
-  if (name == "simulator") return evaluator != nullptr ? std::make_unique<Predicting>(*evaluator) : nullptr;
+  if (name == predicting_executor) return evaluator != nullptr ? std::make_unique<Predicting>(*evaluator) : nullptr;
   const auto registry = builtin_executors();
   const auto* entry = registry.find(name);
   return entry != nullptr ? entry->make() : nullptr;

@@ -10,6 +10,9 @@
 
 namespace p2plab {
 
+/// Its rows every run has, and by its times plans are chosen.
+inline constexpr const char* predicting_executor = "simulator";
+
 /// One line on what an executor does; `name` is one of known_executors().
 std::string executor_summary(const std::string& name);
 

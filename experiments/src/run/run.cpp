@@ -101,7 +101,9 @@ class Running {
 
   void all(const std::vector<PlannedCase>& cases) {
     auto* const session = context_.experiment.session;
-    const auto executor = session != nullptr && !known_ ? host_processes(*session) : make_executor(name_, &context_.evaluator);
+    auto executor = make_executor(name_, &context_.evaluator);
+    known_ = executor->clock() == Clock::simulated;
+    if (session != nullptr && !known_) executor = host_processes(*session);
     const auto up_to = known_ ? largest_size : context_.experiment.measure.check_up_to;
     std::vector<const PlannedCase*> chosen;
     for (const auto& planned : cases) {
@@ -138,7 +140,7 @@ class Running {
 
   const Context& context_;
   const std::string name_;
-  const bool known_ = name_ == "simulator";  // what it says is known once a plan is made
+  bool known_ = false;  // what it says is known once a plan is made
   Report& report_;
   Progress& progress_;
 };
@@ -148,16 +150,19 @@ void run_executors(const Context& context, const std::vector<PlannedCase>& cases
   std::vector<std::unique_ptr<Executor>> made;
   std::vector<NamedExecutor> devices;
   for (const auto& name : context.experiment.executors) {
-    if (name == "simulator") continue;
+    if (name == predicting_executor) continue;
     if (const auto ready = executor_state(name); !ready) {
       add_skip(report, progress, fmt::format("executor {}", name), reason_of(ready.error()));
-    } else if (name == "host") {
+      continue;
+    }
+    auto executor = make_executor(name, &context.evaluator);
+    if (executor->clock() == Clock::host) {
       Running(context, name, report, progress).all(cases);
     } else if (context.experiment.session != nullptr) {
       add_skip(report, progress, fmt::format("executor {}", name),
                "what is repeated is decided by one process; bench --launched times it among several");
     } else {
-      made.push_back(make_executor(name, &context.evaluator));
+      made.push_back(std::move(executor));
       devices.push_back({name, made.back().get()});
     }
   }
@@ -185,7 +190,7 @@ std::vector<Row> rows_on(const Topology& machine, const Context& context, Progre
   const auto cases = plan_cases(experiment, planning, progress, context.stop);
   Report report;
   SilentProgress silent;  // what the other machine cannot do is no loss of this run
-  Running(there, "simulator", report, silent).all(cases);
+  Running(there, predicting_executor, report, silent).all(cases);
   mark_winners(report.rows);
   return report.rows;
 }
@@ -244,7 +249,7 @@ Result<Report> run(const Experiment& experiment, Progress& progress, const std::
   report.provenance.assumed = values_behind(evaluator, cases);
   const auto nccl = nccl_rows_wanted(experiment) ? std::optional<NcclRows>(std::in_place, experiment, evaluator) : std::nullopt;
   if (nccl && !nccl->missing().empty()) progress.note("no prediction of NCCL: " + nccl->missing());
-  Running(context, "simulator", report, progress).all(cases);
+  Running(context, predicting_executor, report, progress).all(cases);
   if (nccl) add_nccl_rows(*nccl, experiment, report);
   for (const auto& planned : cases) {
     // A planner whose plan is wrong is a bug that no report may hide.

@@ -11,6 +11,7 @@ namespace {
 class Cuda final : public Executor {
  public:
   Status available() const override { return backend::cuda_available(); }
+  Clock clock() const override { return Clock::device; }
   Result<Measurement> run(const Job& job, const RunOptions& options) const override {
     if (auto good = backend::without_epilogue(job); !good) return std::move(good).error();
     return backend::run_cuda(job, options, *kept_);

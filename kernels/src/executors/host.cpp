@@ -39,6 +39,7 @@ class LastData {
 class Host final : public Executor {
  public:
   Status available() const override { return {}; }
+  Clock clock() const override { return Clock::host; }
 
   Result<Measurement> run(const Job& job, const RunOptions& options) const override {
     expects(job.plan != nullptr && job.program != nullptr);

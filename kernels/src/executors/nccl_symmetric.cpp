@@ -10,6 +10,7 @@ namespace {
 class NcclSymmetric final : public Executor {
  public:
   Status available() const override { return backend::nccl_symmetric_available(); }
+  Clock clock() const override { return Clock::device; }
   Result<Measurement> run(const Job& job, const RunOptions& options) const override {
     if (auto good = backend::without_epilogue(job); !good) return std::move(good).error();
     auto registered = options;

@@ -11,6 +11,7 @@ class CudaProcesses final : public Executor {
  public:
   explicit CudaProcesses(Session& session) : session_(session) {}
   Status available() const override { return backend::cuda_available(); }
+  Clock clock() const override { return Clock::device; }
   Result<Measurement> run(const Job& job, const RunOptions& options) const override {
     if (auto good = backend::without_epilogue(job); !good) return std::move(good).error();
     return backend::run_cuda_process(job, options, *kept_, session_);
@@ -25,6 +26,7 @@ class NcclProcesses final : public Executor {
  public:
   explicit NcclProcesses(Session& session) : session_(session) {}
   Status available() const override { return backend::nccl_available(); }
+  Clock clock() const override { return Clock::device; }
   Result<Measurement> run(const Job& job, const RunOptions& options) const override {
     if (auto good = backend::without_epilogue(job); !good) return std::move(good).error();
     return backend::run_nccl_process(job, options, *kept_, session_);

@@ -82,6 +82,7 @@ class HostProcesses final : public Executor {
  public:
   explicit HostProcesses(Session& session) : session_(session), stages_(session) {}
   Status available() const override { return {}; }
+  Clock clock() const override { return Clock::host; }
 
   Result<Measurement> run(const Job& job, const RunOptions& options) const override {
     if (auto good = backend::without_epilogue(job); !good) return std::move(good).error();

@@ -14,6 +14,7 @@ class Simulator final : public Executor {
   explicit Simulator(Profile profile) : profile_(std::move(profile)) {}
 
   Status available() const override { return {}; }
+  Clock clock() const override { return Clock::simulated; }
 
   Result<Measurement> run(const Job& job, const RunOptions&) const override {
     expects(job.topology != nullptr && job.routes != nullptr && job.program != nullptr);

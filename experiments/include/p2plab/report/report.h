@@ -66,6 +66,8 @@ struct Row {
   const std::string& executor() const { return measurement.executor; }
   Clock clock() const { return measurement.clock; }
   const std::optional<DataCheck>& data() const { return measurement.check; }
+  /// Does it say what a plan was predicted to take? NCCL's model has no plan that could be proved, so it competes with none.
+  bool predicts_plan() const { return clock() == Clock::simulated && verified; }
   /// What the executor says: the middle of its repeats.
   std::optional<Seconds> time() const { return measurement.median(); }
   /// What the simulator says.

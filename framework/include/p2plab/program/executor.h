@@ -54,6 +54,8 @@ class Executor {
   virtual ~Executor() = default;
   /// Can it run on this machine? no_device or not_built, with the reason and the remedy, if not.
   virtual Status available() const = 0;
+  /// The clock of its samples. Simulated ones are the same whenever they are asked for; those of a host say nothing about GPUs.
+  virtual Clock clock() const = 0;
   /// Errors: unsupported (this job, with the reason), device_failure. Wrong data is not an error: it is in the measurement's check.
   virtual Result<Measurement> run(const Job& job, const RunOptions& options) const = 0;
 };

@@ -42,6 +42,7 @@ class OnPlayedGpu final : public Executor {
   OnPlayedGpu(std::string name, PlayedGpu& gpu, std::function<void(int)> before_run)
       : name_(std::move(name)), gpu_(gpu), before_(std::move(before_run)) {}
   Status available() const override { return {}; }
+  Clock clock() const override { return Clock::device; }
   Result<Measurement> run(const Job& job, const RunOptions& options) const override {
     before_(++runs);
     asked.push_back(job.plan->planner);

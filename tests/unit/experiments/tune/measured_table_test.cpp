@@ -19,6 +19,7 @@ class Scripted final : public Executor {
  public:
   explicit Scripted(std::map<std::string, double> microseconds) : times_(std::move(microseconds)) {}
   Status available() const override { return {}; }
+  Clock clock() const override { return Clock::device; }
   Result<Measurement> run(const Job& job, const RunOptions& options) const override {
     const auto& planner = job.plan->planner;
     asked.push_back(planner);

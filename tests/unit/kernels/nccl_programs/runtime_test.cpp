@@ -25,6 +25,7 @@ class Scripted final : public Executor {
  public:
   explicit Scripted(bool nccl) : nccl_(nccl) {}
   Status available() const override { return {}; }
+  Clock clock() const override { return Clock::device; }
   Result<Measurement> run(const Job& job, const RunOptions& options) const override {
     const double us = !nccl_ ? 10 : job.program->payload.size() == 1_MiB ? 5 : 20;
     Measurement measured{.executor = "scripted", .clock = Clock::device};
