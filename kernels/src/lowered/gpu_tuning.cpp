@@ -120,15 +120,15 @@ Tuning tuning(const Schedule& schedule, const Proof& proof, const Payload& paylo
   for (const auto& chunk : schedule.chunks()) channels.insert(chunk.channel);
   const auto lanes = most_lanes(schedule) * static_cast<int>(std::max<std::size_t>(channels.size(), 1));
   const auto kind = schedule.collective().kind;
-  const bool made = is_short(schedule, proof, payload);
+  // A program is lowered to see how long it is: only where that decides.
   if (takes_lamport(kind, payload)) {
     const auto limit = staged ? staged_up_to : flagless_limit(schedule);
-    if (largest <= (made ? limit : interpreted_up_to)) return packets(Protocol::lamport, largest, lanes);
+    if (largest <= interpreted_up_to || (largest <= limit && is_short(schedule, proof, payload))) return packets(Protocol::lamport, largest, lanes);
   } else {
     auto limits = moving_limits(schedule, payload);
     if (staged) limits.ll128 = staged_up_to;
     if (largest <= limits.flags) return packets(Protocol::ll, largest, lanes);
-    if (made && largest <= limits.ll128) return packets(Protocol::ll128, largest, lanes);
+    if (largest <= limits.ll128 && is_short(schedule, proof, payload)) return packets(Protocol::ll128, largest, lanes);
   }
   if (kind == CollectiveKind::all_gather && schedule.ranks() >= gathering_ranks && has_one_destination(schedule)) return gathered(largest, lanes);
   const auto blocks = std::max(1, (reduces(kind) ? blocks_at_once : copies_at_once) / lanes);
