@@ -205,7 +205,7 @@ std::string config_of(const std::string& name, const std::string& rest) {
 
 TEST(Signal, InTheLastPlanLeavesTheReportOnStdout) {
   const auto config =
-      config_of("slow.yaml", "topology: {preset: torus, dims: 12x12}\ncollectives: [all_reduce]\nalgorithms: [forest]\nsizes: [64 MiB]\n");
+      config_of("slow.yaml", "topology: {preset: torus, dims: 10x10}\ncollectives: [all_reduce]\nalgorithms: [forest]\nsizes: [64 MiB]\n");
   for (const auto& [signal, code] : {std::pair{SIGINT, 130}, std::pair{SIGTERM, 143}, std::pair{SIGHUP, 129}}) {
     Running run({"run", config, "--json"});
     EXPECT_TRUE(run.wait_for("plan, prove"));
