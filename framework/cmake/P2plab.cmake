@@ -23,19 +23,22 @@ function(p2plab_add_library name)
   set_property(GLOBAL APPEND PROPERTY P2PLAB_LIBRARIES ${target})
 endfunction()
 
-# p2plab_rooms(framework ROOMS base check [QUICK_BUILD])
-# The folders src/base and src/check, whose CMakeLists name their sources. QUICK_BUILD: rooms that need no optimiser (P2PLAB_QUICK_BUILD says why).
+# p2plab_rooms(framework PART core ROOMS base check [QUICK_BUILD] [APART])
+# The folders src/base and src/check, whose CMakeLists name their sources. A part is objects of the library that a program can also have without its
+# other parts (p2plab_use_parts). QUICK_BUILD: rooms that need no optimiser (P2PLAB_QUICK_BUILD says why). APART: only programs that ask for it have it.
 function(p2plab_rooms library)
-  cmake_parse_arguments(ARG "QUICK_BUILD" "" "ROOMS" ${ARGN})
+  cmake_parse_arguments(ARG "QUICK_BUILD;APART" "PART" "ROOMS" ${ARGN})
   set(target p2plab_${library})
+  set(P2PLAB_ROOM_TARGET ${target}_${ARG_PART})
+  add_library(${P2PLAB_ROOM_TARGET} OBJECT)
+  set_target_properties(${P2PLAB_ROOM_TARGET} PROPERTIES POSITION_INDEPENDENT_CODE ON UNITY_BUILD_MODE GROUP)
+  target_compile_features(${P2PLAB_ROOM_TARGET} PRIVATE cxx_std_20)
   if(ARG_QUICK_BUILD)
-    set(P2PLAB_ROOM_TARGET ${target}_quick)
-    add_library(${P2PLAB_ROOM_TARGET} OBJECT)
-    set_target_properties(${P2PLAB_ROOM_TARGET} PROPERTIES POSITION_INDEPENDENT_CODE ON UNITY_BUILD_MODE GROUP)
-    target_compile_features(${P2PLAB_ROOM_TARGET} PRIVATE cxx_std_20)
     target_compile_options(${P2PLAB_ROOM_TARGET} PRIVATE ${P2PLAB_QUICK_BUILD})
-    target_include_directories(${P2PLAB_ROOM_TARGET} PRIVATE include src)
-    target_link_libraries(${P2PLAB_ROOM_TARGET} PRIVATE $<GENEX_EVAL:$<TARGET_PROPERTY:${target},LINK_LIBRARIES>>)
+  endif()
+  target_include_directories(${P2PLAB_ROOM_TARGET} PRIVATE include src)
+  target_link_libraries(${P2PLAB_ROOM_TARGET} PRIVATE $<GENEX_EVAL:$<TARGET_PROPERTY:${target},LINK_LIBRARIES>>)
+  if(NOT ARG_APART)
     target_sources(${target} PRIVATE $<TARGET_OBJECTS:${P2PLAB_ROOM_TARGET}>)
   endif()
   foreach(room IN LISTS ARG_ROOMS)
@@ -43,16 +46,26 @@ function(p2plab_rooms library)
   endforeach()
 endfunction()
 
+# p2plab_use_parts(p2plab_run framework core texts)
+# The objects of these parts in a program, which then does not wait for the library's other parts.
+function(p2plab_use_parts program library)
+  foreach(part IN LISTS ARGN)
+    target_sources(${program} PRIVATE $<TARGET_OBJECTS:p2plab_${library}_${part}>)
+  endforeach()
+endfunction()
+
 # p2plab_sources(framework error registry)
-# Adds error.cpp and registry.cpp of this folder to the library, so a new file is one word beside it. EXTENSION cu: error.cu. A folder is one room, and
-# where sources are built together (CMAKE_UNITY_BUILD), what is built together is a room.
+# Adds error.cpp and registry.cpp of this folder to the library, so a new file is one word beside it. EXTENSION cu: error.cu. PART: not the part that
+# the folder belongs to. A folder is one room, and where sources are built together (CMAKE_UNITY_BUILD), what is built together is a room.
 function(p2plab_sources library)
-  cmake_parse_arguments(ARG "" "EXTENSION" "" ${ARGN})
+  cmake_parse_arguments(ARG "" "EXTENSION;PART" "" ${ARGN})
   if(NOT ARG_EXTENSION)
     set(ARG_EXTENSION cpp)
   endif()
   set(target p2plab_${library})
-  if(P2PLAB_ROOM_TARGET)
+  if(ARG_PART)
+    set(target p2plab_${library}_${ARG_PART})
+  elseif(P2PLAB_ROOM_TARGET)
     set(target ${P2PLAB_ROOM_TARGET})
   endif()
   file(RELATIVE_PATH room ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
@@ -106,7 +119,7 @@ Registry<@interface@> builtin_@word@s() {
 
 }  // namespace p2plab
 ]])
-  target_sources(p2plab_${library} PRIVATE ${file})
+  target_sources(${P2PLAB_ROOM_TARGET} PRIVATE ${file})
 endfunction()
 
 # p2plab_presets(framework FAMILIES dgx1 nvswitch)
@@ -137,5 +150,5 @@ std::vector<Preset> builtin_presets() {
 
 }  // namespace p2plab
 ]])
-  target_sources(p2plab_${library} PRIVATE ${file})
+  target_sources(${P2PLAB_ROOM_TARGET} PRIVATE ${file})
 endfunction()

@@ -81,35 +81,6 @@ class SharedTime {
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
 
-}  // namespace
-
-const TunedBand& TunedTable::band(Bytes size) const& {
-  expects(!bands.empty());
-  const auto* best = &bands.front();
-  for (const auto& each : bands) {
-    if (each.sizes.front().size <= size) best = &each;
-  }
-  return *best;
-}
-
-const TunedSize& TunedTable::at(Bytes size) const& {
-  const auto& sizes = band(size).sizes;
-  const auto* best = &sizes.front();
-  for (const auto& each : sizes) {
-    if (each.size <= size) best = &each;
-  }
-  return *best;
-}
-
-Tuning TunedTable::tuning(Bytes size) const { return at(size).tuning; }
-
-bool TunedSize::by_nccl() const {
-  constexpr double tolerated = 1.03;
-  return measured && measured->nccl && measured->time > tolerated * *measured->nccl;
-}
-
-namespace {
-
 class Tuner : public std::enable_shared_from_this<Tuner> {
  public:
   Tuner(const Evaluator& evaluator, const Collective& collective, const TuneOptions& options, Progress& progress)

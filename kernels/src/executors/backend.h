@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the executors `cuda` and `nccl` need from CUDA. Built with CUDA, src/cuda/ defines these; built without, not_built.cpp does.
+// What the executors `cuda` and `nccl` need from CUDA. src/cuda/ defines these; in programs without code for GPUs src/no_gpus/ does.
 #pragma once
 
 #include <memory>
