@@ -85,9 +85,9 @@ Names answer_by_hand(const std::string& config, const Report& report) {
   const auto faster = [&](Bytes size) { return times(least_us(report, size, {"ring"}), least_us(report, size, {"hierarchical"})); };
   const auto time = [&](Bytes size) { return fmt::format("{:.2f} us", least_us(report, size)); };
   if (config == "2node_h100")
-    return {"hierarchical is faster than ring from 16 KiB on: " + faster(16 * KiB) + " (", ", " + faster(256 * MiB) + " (", "at 256 MiB."};
+    return {"hierarchical is faster than ring from 16 KiB on: " + faster(16 * KiB) + " (", ", " + faster(256 * MiB), "at 256 MiB."};
   if (config == "4gpu_pcie_pairs")
-    return {"hierarchical is faster than ring from 1 KiB on: " + faster(KiB) + " (", ", " + faster(64 * MiB) + " (", "at 64 MiB."};
+    return {"hierarchical is faster than ring from 1 KiB on: " + faster(KiB) + " (", ", " + faster(64 * MiB), "at 64 MiB."};
   // A ring among 8 moves 2 * 7/8 of the payload over a port of 450 GB/s.
   const auto bound = 2 * 7.0 / 8 * 512 * 1048576 / 450e3;
   if (config == "8gpu_nvlink")
