@@ -14,9 +14,9 @@ namespace {
 
 constexpr std::size_t most_slices = std::size_t{1} << 18;  // of one wave on all ranks: what one simulation may cost
 
-// Groups of threads that run ahead of each other; larger ones where there are very many items.
-int groups_for(std::size_t moves, std::int64_t threads) {
-  const auto groups = std::bit_floor(std::max<std::size_t>(4, static_cast<std::size_t>(threads / packet_group)));
+// Groups of threads that run ahead of each other; larger ones where there are very many items, or several rounds of packets.
+int groups_for(std::size_t moves, std::int64_t rounds, std::int64_t threads) {
+  const auto groups = std::bit_floor(std::max<std::size_t>(4, static_cast<std::size_t>(threads / packet_group / rounds)));
   return static_cast<int>(std::clamp(std::bit_floor(most_slices / std::max<std::size_t>(moves, 1)), std::size_t{4}, groups));
 }
 
@@ -24,6 +24,13 @@ int groups_for(std::size_t moves, std::int64_t threads) {
 std::int64_t at_once(const PacketProgram& packets, std::int64_t threads) {
   const auto line = line_of(packets.wire);
   return threads / line.packets * line.data;
+}
+
+// Rounds of packets, as far as more of them make groups larger.
+std::int64_t rounds_of(const PacketProgram& packets, std::int64_t threads) {
+  constexpr std::int64_t most = 8;
+  const auto round = at_once(packets, threads);
+  return std::clamp<std::int64_t>((packets.most_bytes + round - 1) / round, 1, most);
 }
 
 // Items of a rank that are loaded together.
@@ -49,7 +56,7 @@ class Waves {
   Program run() {
     std::size_t moves = 0;
     for (std::size_t r = 0; r < moves_.size(); ++r) moves += collect_moves(r);
-    const auto groups = groups_for(moves, threads_);
+    const auto groups = groups_for(moves, rounds_of(packets_, threads_), threads_);
     to_.payload = from_.payload;
     to_.tuning = {.blocks_per_lane = groups, .slice = Bytes{wave_ / groups}, .protocol = protocol_of(packets_.wire)};
     to_.in_place = from_.in_place;
@@ -171,8 +178,8 @@ Seconds packet_floor(const PacketTraffic& traffic, PacketWire wire, const Profil
   const bool unlimited =
       !profile.store_rate || profile.packet_start > Seconds{0} || profile.packet_item > Seconds{0} || profile.packet_tail > Seconds{0};
   if (unlimited || traffic.sent.empty()) return Seconds{0};
-  // There is a move for each item that stands apart; with more moves there are fewer groups.
-  const auto groups = groups_for(static_cast<std::size_t>(traffic.apart), packet_threads);
+  // There is a move for each item that stands apart; with more moves, or several rounds, there are fewer groups.
+  const auto groups = groups_for(static_cast<std::size_t>(traffic.apart), 1, packet_threads);
   const auto line = line_of(wire);
   const auto most = static_cast<double>(*std::ranges::max_element(traffic.sent));
   const auto on_wire = most * static_cast<double>(line.packets * packet_bytes) / static_cast<double>(line.data);
