@@ -38,6 +38,12 @@ struct UnrecordedShape : Shape {
   static constexpr bool recorded = false;
 };
 
+/// The same as a program of too many stages has it.
+struct UnstagedShape : Shape {
+  static constexpr int stages = 1;
+  static constexpr std::uint8_t stage(std::uint32_t) { return 0; }
+};
+
 /// The same where all packets are whole and every thread has one.
 struct OnceShape : Shape {
   static constexpr bool odd = false;

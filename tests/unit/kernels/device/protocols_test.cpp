@@ -147,19 +147,21 @@ TEST(Protocols, HoldInRandomOrdersOfMoreRanks) {
 }
 
 // Code made for a program, whose threads have several packets each and take them in rounds.
-TEST(Protocols, OfRoundsHoldInRandomOrdersOfThreeRanks) {
+template <class Shape>
+void rounds_hold(std::uint32_t batch) {
   using Machine = ExploredMachine<4>;
   using Wire = device::LamportWire<4>;
   const auto machine = testing::one_switch(3);
   const auto plan = *testing::plan_on(machine, "two_shot", all_reduce);
-  for (const std::uint32_t batch : {1U, 2U}) {
-    auto emulation = memory_for(machine, plan, 44, {});  // four packets a chunk, the last one cut
-    emulation.prepare_fixed<Wire, Float, testing::Shape>(1, batch);
-    const auto explorer = [&] {
-      return packet_calls(emulation, 3, 4, [&](std::size_t r) { emulation.fixed_here<Machine, Wire, Float, testing::Shape>(r); });
-    };
-    EXPECT_EQ(explorer().random_orders(depth(300) / 10, 3).wrong, "") << batch;
-  }
+  auto emulation = memory_for(machine, plan, 44, {});  // four packets a chunk, the last one cut
+  emulation.prepare_fixed<Wire, Float, Shape>(1, batch);
+  auto explorer = packet_calls(emulation, 3, 4, [&](std::size_t r) { emulation.fixed_here<Machine, Wire, Float, Shape>(r); });
+  EXPECT_EQ(explorer.random_orders(depth(300) / 10, 3).wrong, "") << Shape::stages << " stages, " << batch;
+}
+
+TEST(Protocols, OfRoundsHoldInRandomOrdersOfThreeRanks) {
+  for (const std::uint32_t batch : {1U, 2U}) rounds_hold<testing::Shape>(batch);
+  rounds_hold<testing::UnstagedShape>(1);
 }
 
 template <class Machine, class Wire>

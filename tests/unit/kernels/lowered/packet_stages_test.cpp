@@ -42,6 +42,11 @@ TEST(PacketStages, CountTheMessagesThatFollowEachOther) {
   }
 }
 
+TEST(PacketStages, AreNoneWhereTheyWouldBeMoreThanAByteCounts) {
+  EXPECT_EQ(last_stage(*packets_of_plan(128, "ring", all_reduce)), 254);
+  EXPECT_TRUE(packet_stages(*packets_of_plan(130, "ring", all_reduce)).empty());
+}
+
 // What a rank waits for in a stage was sent in an earlier one, by whoever sent it: so rounds of packets end whatever the order of ranks.
 void expect_sent_before(const PacketProgram& program) {
   const auto stages = packet_stages(program);
