@@ -15,6 +15,7 @@ inline constexpr std::uint32_t version = 2;
 inline constexpr std::uint32_t most_sides = 256;
 inline constexpr std::uint32_t most_names = 250;
 inline constexpr std::uint32_t most_events = 256;
+inline constexpr std::uint32_t most_left_out = 256;
 inline constexpr std::size_t kinds = 12;
 
 enum class Level : std::uint8_t { off = 0, basic = 1, detailed = 2, steps = 3 };
@@ -57,10 +58,12 @@ struct Header {
   std::atomic<std::uint32_t> sides;
   std::atomic<std::uint32_t> names;
   std::atomic<std::uint32_t> sides_refused;
-  std::atomic<std::uint32_t> closed;            // the process ended in order
-  std::atomic<std::uint32_t> captured;          // calls in graphs that are counted
-  std::atomic<std::uint32_t> captures_refused;  // those for which there was no room: their replays are not counted
-  std::atomic<std::uint64_t> replays_lost;      // that are counted, but are no calls of their own: nobody looked in time
+  std::atomic<std::uint32_t> closed;                           // the process ended in order
+  std::atomic<std::uint32_t> captured;                         // calls in graphs that are counted
+  std::atomic<std::uint32_t> captures_refused;                 // those for which there was no room: their replays are not counted
+  std::atomic<std::uint64_t> replays_lost;                     // that are counted, but are no calls of their own: nobody looked in time
+  std::atomic<std::uint64_t> left_out;                         // calls that were dropped
+  std::atomic<std::uint64_t> left_out_numbers[most_left_out];  // of the latest of them, + 1: tells them from calls that are still being written
 };
 
 /// One rank of a communicator in this process.
@@ -141,6 +144,7 @@ static_assert(sizeof(CallSlot) == 96 && sizeof(StepSlot) == 40 && sizeof(ReplayS
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
 
 inline constexpr std::size_t sides_at = 4096;
+static_assert(sizeof(Header) <= sides_at);
 inline constexpr std::size_t names_at = sides_at + most_sides * sizeof(Side);
 inline constexpr std::size_t events_at = names_at + most_names * sizeof(Name);
 inline constexpr std::size_t calls_at = (events_at + most_events * sizeof(Event) + 4095) / 4096 * 4096;

@@ -145,7 +145,14 @@ Status add_replays(const RecordFile& file, RecordedProcess& process, std::size_t
   return {};
 }
 
-Status add_calls(const RecordFile& file, RecordedProcess& process, std::uint64_t from) {
+// Was this call left out, and will never be written? So are those before all that are still known to be.
+bool left_out(const HeaderImage& header, std::uint64_t number) {
+  const auto numbers = at<std::array<std::uint64_t, most_left_out>>(header, offsetof(Header, left_out_numbers));
+  if (std::ranges::find(numbers, number + 1) != numbers.end()) return true;
+  return at<std::uint64_t>(header, offsetof(Header, left_out)) > most_left_out && std::ranges::min(numbers) > number + 1;
+}
+
+Status add_calls(const RecordFile& file, RecordedProcess& process, const HeaderImage& header, std::uint64_t from) {
   const Ring ring{calls_at, process.ring, offsetof(Header, next_call)};
   const auto taken = take<CallImage>(file, ring, from);
   if (!taken) return taken.error();
@@ -159,8 +166,8 @@ Status add_calls(const RecordFile& file, RecordedProcess& process, std::uint64_t
       if (process.calls.back().side >= process.sides.size() || process.calls.back().kind >= kinds) process.calls.pop_back();
       continue;
     }
-    // An even older stamp, a while ago, is of a call that was left out; a recent one is being written, and those after it wait with it.
-    if (taken->images.size() - i <= 64 && process.state == ProcessState::running) {
+    // It is still being written, by a thread that may have been put aside meanwhile, and those after it wait with it: a lap of the ring at most.
+    if (process.state == ProcessState::running && !left_out(header, number)) {
       process.next = number;
       break;
     }
@@ -250,7 +257,7 @@ Result<RecordedProcess> read_records(const std::string& path, const RecordQuery&
   process.state = state_of(at<std::uint32_t>(header, offsetof(Header, pid)), at<std::uint64_t>(header, offsetof(Header, process_start)),
                            at<std::uint32_t>(header, offsetof(Header, closed)) != 0);
   if (auto done = add_texts(*file, process, header); !done) return std::move(done).error();
-  if (auto done = add_calls(*file, process, query.from); !done) return std::move(done).error();
+  if (auto done = add_calls(*file, process, header, query.from); !done) return std::move(done).error();
   const auto in_graphs = std::min(at<std::uint32_t>(header, offsetof(Header, captured)), replays);
   if (auto done = add_replays(*file, process, replays_at(calls, steps), in_graphs); !done) return std::move(done).error();
   if (query.steps) {

@@ -122,6 +122,7 @@ CallSlot* Recorder::claim(std::uint64_t& index) const {
   auto seen = call.stamp.load(std::memory_order_relaxed);
   if ((seen & 1) == 0 && seen <= stamp && call.stamp.compare_exchange_strong(seen, stamp | 1)) return &call;
   header.dropped.fetch_add(1, std::memory_order_relaxed);
+  header.left_out_numbers[header.left_out.fetch_add(1, std::memory_order_relaxed) % most_left_out].store(index + 1, std::memory_order_release);
   return nullptr;
 }
 
