@@ -34,57 +34,6 @@ TEST(FusedCalls, GiveEveryRankItsSumNormAndFloat8) {
   }
 }
 
-// Sums of 3 to 5 ranks of numbers that do not add exactly, at sizes that run by one_shot and by two_shot and at odd addresses: bit for bit the ranks
-// in their order.
-TEST(OneOrderOfSums, GivesEqualBitsAtEverySizeAndPlace) {
-  p2plab_config config = P2PLAB_CONFIG;
-  config.order = "fixed";
-  for (const int ranks : {3, 4, 5}) {
-    const Group group(ranks, config);
-    for (const std::size_t count : {7U, 1000U, 100'001U}) {
-      for (const std::size_t shift : {0U, 1U}) {
-        std::vector<std::vector<float>> data(group.comms.size(), std::vector<float>(count + 1));
-        for (std::size_t r = 0; r < data.size(); ++r) {
-          for (std::size_t i = 0; i < count; ++i) data[r][shift + i] = std::sin(static_cast<float>(i % 1000) * 1.7F + static_cast<float>(r) * 0.3F);
-        }
-        std::vector<float> wanted(count);
-        for (std::size_t i = 0; i < count; ++i) {
-          float sum = data[0][shift + i];
-          for (std::size_t r = 1; r < data.size(); ++r) sum += data[r][shift + i];
-          wanted[i] = sum;
-        }
-        for (std::size_t r = 0; r < data.size(); ++r) {
-          EXPECT_EQ(library_function<decltype(p2plab_all_reduce)>("p2plab_all_reduce")(&data[r][shift], &data[r][shift], count, P2PLAB_FLOAT32,
-                                                                                       P2PLAB_SUM, group.comms[r], group.streams[r]),
-                    P2PLAB_OK)
-              << last_error();
-        }
-        for (auto* const stream : group.streams) host_stream_wait(stream);
-        for (const auto& mine : data)
-          EXPECT_EQ(std::memcmp(&mine[shift], wanted.data(), count * sizeof(float)), 0)
-              << ranks << " ranks, " << count << " elements, shift " << shift;
-      }
-    }
-  }
-}
-
-TEST(OneOrderOfSums, IsNotNcclsToPromise) {
-  p2plab_config config = P2PLAB_CONFIG;
-  config.order = "fixed";
-  config.backend = "nccl";
-  std::array<p2plab_comm*, 2> comms{};
-  constexpr std::array devices{0, 1};
-  const auto begin = [&] {
-    return library_function<decltype(p2plab_comm_init_all)>("p2plab_comm_init_all")(comms.data(), 2, devices.data(), &config);
-  };
-  EXPECT_EQ(begin(), P2PLAB_INVALID);
-  EXPECT_NE(last_error().find("NCCL's order of sums hangs on the size"), std::string::npos) << last_error();
-  config.backend = "p2p";
-  config.order = "fixd";
-  EXPECT_EQ(begin(), P2PLAB_INVALID);
-  EXPECT_NE(last_error().find("fixed"), std::string::npos) << last_error();
-}
-
 TEST(FusedCalls, RefuseWhatTheyCannotDoAndSayWhy) {
   const Group group(2);
   Memory memory;
