@@ -21,9 +21,13 @@ Status nccl_symmetric_available();
 class KernelCache;
 std::shared_ptr<KernelCache> make_kernel_cache();
 
+/// What an executor of NCCL's keeps from run to run: communicators, which take longer to set up than most of what is timed.
+class KeptCommunicators;
+std::shared_ptr<KeptCommunicators> keep_communicators();
+
 /// Runs the job's program with our kernels, or its collective with NCCL; see Executor::run.
 Result<Measurement> run_cuda(const Job& job, const RunOptions& options, KernelCache& kept);
-Result<Measurement> run_nccl(const Job& job, const RunOptions& options);
+Result<Measurement> run_nccl(const Job& job, const RunOptions& options, KeptCommunicators& kept);
 
 /// The part of one rank in a job of several processes; all ranks call it together.
 Result<Measurement> run_cuda_process(const Job& job, const RunOptions& options, KernelCache& kept, Session& session);

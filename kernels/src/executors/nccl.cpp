@@ -13,8 +13,11 @@ class Nccl final : public Executor {
   Clock clock() const override { return Clock::device; }
   Result<Measurement> run(const Job& job, const RunOptions& options) const override {
     if (auto good = backend::without_epilogue(job); !good) return std::move(good).error();
-    return backend::run_nccl(job, options);
+    return backend::run_nccl(job, options, *kept_);
   }
+
+ private:
+  std::shared_ptr<backend::KeptCommunicators> kept_ = backend::keep_communicators();
 };
 
 }  // namespace

@@ -15,10 +15,13 @@ class NcclSymmetric final : public Executor {
     if (auto good = backend::without_epilogue(job); !good) return std::move(good).error();
     auto registered = options;
     registered.registration = Registration::symmetric;
-    auto result = backend::run_nccl(job, registered);
+    auto result = backend::run_nccl(job, registered, *kept_);
     if (result) result->executor = "nccl_symmetric";
     return result;
   }
+
+ private:
+  std::shared_ptr<backend::KeptCommunicators> kept_ = backend::keep_communicators();
 };
 
 }  // namespace

@@ -13,7 +13,9 @@ class KernelCache {};
 std::shared_ptr<KernelCache> make_kernel_cache() { return std::make_shared<KernelCache>(); }
 Result<Measurement> run_cuda(const Job&, const RunOptions&, KernelCache&) { return without("the executor for GPUs"); }
 Status nccl_symmetric_available() { return without("the executor for NCCL"); }
-Result<Measurement> run_nccl(const Job&, const RunOptions&) { return without("the executor for NCCL"); }
+class KeptCommunicators {};
+std::shared_ptr<KeptCommunicators> keep_communicators() { return std::make_shared<KeptCommunicators>(); }
+Result<Measurement> run_nccl(const Job&, const RunOptions&, KeptCommunicators&) { return without("the executor for NCCL"); }
 
 Result<Measurement> run_cuda_process(const Job&, const RunOptions&, KernelCache&, Session&) { return without("the executor for GPUs"); }
 Result<Measurement> run_nccl_process(const Job&, const RunOptions&, KernelCache&, Session&) { return without("the executor for NCCL"); }

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <mutex>
+#include <optional>
 
 #include <fmt/format.h>
 
 #include "cuda/measure.h"
+#include "cuda/nccl/nccl_communicators.h"
 #include "cuda/nccl/nccl_library.h"
 #include "cuda/nccl/nccl_registration.h"
 #include "executors/backend.h"
@@ -11,36 +14,33 @@
 
 namespace p2plab::backend {
 
-namespace {
+using cuda::Communicators;
 
-// One communicator a rank, all in this process.
-class Communicators {
+// One run at a time; the communicators of the GPUs that were asked for last.
+class KeptCommunicators {
  public:
-  static Result<Communicators> create(const cuda::NcclLibrary& nccl, const std::vector<int>& devices) {
-    Communicators made(nccl);
-    made.handles_.resize(devices.size());
-    const auto code = nccl.comm_init_all(made.handles_.data(), static_cast<int>(devices.size()), devices.data());
-    if (auto done = nccl.check(code, "create communicators"); !done) {
-      made.handles_.clear();
-      return std::move(done).error();
-    }
-    return made;
+  std::mutex one_at_a_time;
+
+  Result<Communicators*> of(const cuda::NcclLibrary& nccl, const std::vector<int>& devices) {
+    if (communicators_ && devices_ == devices) return &*communicators_;
+    drop();
+    auto made = Communicators::create(nccl, devices);
+    if (!made) return std::move(made).error();
+    communicators_.emplace(*std::move(made));
+    devices_ = devices;
+    return &*communicators_;
   }
-  Communicators(Communicators&& other) noexcept : nccl_(other.nccl_), handles_(std::exchange(other.handles_, {})) {}
-  Communicators(const Communicators&) = delete;
-  Communicators& operator=(const Communicators&) = delete;
-  Communicators& operator=(Communicators&&) = delete;
-  ~Communicators() {
-    for (auto* const handle : handles_) nccl_->comm_destroy(handle);
-  }
-  const std::vector<cuda::NcclCommunicator>& all() const { return handles_; }
-  cuda::NcclCommunicator of(Rank rank) const { return handles_[rank.index()]; }
+  // After a failure nobody knows what they wait for.
+  void drop() { communicators_.reset(); }
 
  private:
-  explicit Communicators(const cuda::NcclLibrary& nccl) : nccl_(&nccl) {}
-  const cuda::NcclLibrary* nccl_;
-  std::vector<cuda::NcclCommunicator> handles_;
+  std::optional<Communicators> communicators_;
+  std::vector<int> devices_;
 };
+
+std::shared_ptr<KeptCommunicators> keep_communicators() { return std::make_shared<KeptCommunicators>(); }
+
+namespace {
 
 // NCCL wants every rank to take part, in order, with blocks of one size.
 Status fits(const Collective& collective, int ranks, const std::vector<std::int64_t>& elements) {
@@ -139,7 +139,8 @@ Status nccl_symmetric_available() {
   return cuda::check_registration(*nccl, Registration::symmetric);
 }
 
-Result<Measurement> run_nccl(const Job& job, const RunOptions& options) {
+Result<Measurement> run_nccl(const Job& job, const RunOptions& options, KeptCommunicators& kept) {
+  const std::lock_guard lock(kept.one_at_a_time);
   const auto& schedule = job.plan->schedule;
   const auto& payload = job.program->payload;
   const auto nccl = cuda::NcclLibrary::load();
@@ -158,11 +159,11 @@ Result<Measurement> run_nccl(const Job& job, const RunOptions& options) {
   if (registration != Registration::none) buffer_options.allocator = cuda::nccl_allocator(*nccl);
   auto buffers = cuda::Buffers::create(schedule, payload, *devices, buffer_options);
   if (!buffers) return std::move(buffers).error();
-  const auto communicators = Communicators::create(*nccl, *devices);
+  const auto communicators = kept.of(*nccl, *devices);
   if (!communicators) return communicators.error();
-  const auto registered = cuda::NcclRegistration::create(*nccl, communicators->all(), *buffers, registration);
+  const auto registered = cuda::NcclRegistration::create(*nccl, (*communicators)->all(), *buffers, registration);
   if (!registered) return registered.error();
-  const NcclCalls calls(*nccl, *communicators, schedule, payload, *buffers, *type);
+  const NcclCalls calls(*nccl, **communicators, schedule, payload, *buffers, *type);
   const cuda::Subject subject{.executor = "nccl",
                               .buffers = &*buffers,
                               .ranks = &*ranks,
@@ -170,6 +171,7 @@ Result<Measurement> run_nccl(const Job& job, const RunOptions& options) {
                               .after = [] { return Status{}; },
                               .size = payload.size()};
   auto result = cuda::measure(subject, options);
+  if (!result) kept.drop();
   if (!result) return result;
   result->notes.push_back(fmt::format("NCCL {}, NVLink multicast off{}", nccl->version(),
                                       registration == Registration::symmetric ? ", symmetric windows"
