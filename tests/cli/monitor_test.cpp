@@ -82,10 +82,45 @@ TEST(MonitorCommand, RefusesAnAddressThatOthersReachWithoutAToken) {
   EXPECT_EQ(p2plab("explain /no/such/file").exit, 1);
 }
 
+// With a home of the test's own, which may hold a settings file.
+test::Outcome at_home(const std::string& arguments, const std::string& variables = {}) {
+  const auto home = test::scratch("home");
+  return p2plab(arguments, P2PLAB_SOURCE_DIR, "env -i PATH=\"$PATH\" HOME='" + home.string() + "' " + variables);
+}
+
+TEST(ConfigShow, SaysOfEachSettingWhetherCommandLineEnvironmentOrFileSaidIt) {
+  const auto file = test::scratch("home") / ".config/p2plab/settings.yaml";
+  std::filesystem::create_directories(file.parent_path());
+  std::ofstream(file) << "library:\n  deadline: 3\n  order: fixed\nmonitor: {level: basic}\n";
+  const auto ran = at_home("--set monitor.level=steps config show --json", "P2PLAB_ORDER=any");
+  EXPECT_EQ(ran.exit, 0) << ran.err;
+  std::map<std::string, std::pair<std::string, std::string>> found;
+  for (const auto& each : nlohmann::json::parse(ran.out)) found[each["variable"]] = {each["value"], each["from"]};
+  EXPECT_EQ(found["P2PLAB_MONITOR"], (std::pair<std::string, std::string>{"steps", "command line"}));
+  EXPECT_EQ(found["P2PLAB_ORDER"], (std::pair<std::string, std::string>{"any", "environment"}));
+  EXPECT_EQ(found["P2PLAB_DEADLINE"], (std::pair<std::string, std::string>{"3", "file"}));
+  EXPECT_EQ(found["P2PLAB_BACKEND"], (std::pair<std::string, std::string>{"auto", "default"}));
+  EXPECT_NE(at_home("config show").out.find("settings file " + file.string()), std::string::npos);
+  EXPECT_EQ(at_home("config show --file /no/such/file").exit, 1);
+}
+
+TEST(ConfigShow, AFileWithMistakesEndsEveryCommandWithTheirPlaces) {
+  const auto file = test::scratch("home") / ".config/p2plab/settings.yaml";
+  std::filesystem::create_directories(file.parent_path());
+  std::ofstream(file) << "library:\n  dedline: 3\n";
+  for (const auto* command : {"list algorithms", "config show"}) {
+    const auto ran = at_home(command);
+    EXPECT_EQ(ran.exit, 1);
+    EXPECT_NE(ran.err.find("settings.yaml:2:3: error: unknown key 'dedline'"), std::string::npos) << ran.err;
+    EXPECT_NE(ran.err.find("did you mean 'deadline'?"), std::string::npos) << ran.err;
+  }
+  EXPECT_EQ(at_home("list algorithms", "P2PLAB_SETTINGS=").exit, 0);
+  EXPECT_EQ(at_home("--set library.dedline=3 list algorithms", "P2PLAB_SETTINGS=").exit, 2);
+  EXPECT_EQ(at_home("--set library.deadline=never list algorithms", "P2PLAB_SETTINGS=").exit, 2);
+}
+
 TEST(ConfigShow, NamesEachVariableItsValueAndWhereItCameFromAndWhatCannotBeMeant) {
-  const auto shown = [](const std::string& arguments, const std::string& variables) {
-    return p2plab("config show" + arguments, P2PLAB_SOURCE_DIR, "env -i PATH=\"$PATH\" HOME=\"$HOME\" " + variables);
-  };
+  const auto shown = [](const std::string& arguments, const std::string& variables) { return at_home("config show" + arguments, variables); };
   const auto ran = shown(" --json", "P2PLAB_DEADLINE=5");
   EXPECT_EQ(ran.exit, 0) << ran.err;
   const auto good = nlohmann::json::parse(ran.out);

@@ -84,26 +84,50 @@ Status check_config(const std::string& path, bool json, Watch& watch) {
   return watch.print(said);
 }
 
-Status show_variables(bool json, Watch& watch) {
-  std::vector<std::string> environment;
-  for (char** each = environ; *each != nullptr; ++each) environment.emplace_back(*each);
-  const auto states = variables_now(environment);
+struct ShowArguments {
+  std::string file = {};
+  bool json = false;
+  const CLI::Option* set = nullptr;  // of the whole program
+};
+
+Result<VariableSources> sources_of(const ShowArguments& arguments) {
+  VariableSources sources;
+  for (char** each = environ; *each != nullptr; ++each) sources.environment.emplace_back(*each);
+  for (const auto& text : arguments.set->results()) {
+    auto one = read_setting(text);
+    if (!one) return std::move(one).error();
+    sources.command_line.push_back(std::move(one->first));
+  }
+  auto file = arguments.file.empty() ? settings_of_process() : read_settings_file(arguments.file);
+  if (!file) return std::move(file).error();
+  sources.file = *std::move(file);
+  return sources;
+}
+
+Status show_settings(const ShowArguments& arguments, Watch& watch) {
+  const auto sources = sources_of(arguments);
+  if (!sources) return sources.error();
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
-  auto text = fmt::format("{:<19} {:<32} {:<12} {}\n", "variable", "value", "from", "read by: what it is");
+  auto text = sources->file.path.empty() ? fmt::format("no settings file: {} would be read\n", fmt::join(settings_places(), ", "))
+                                         : fmt::format("settings file {}\n", sources->file.path);
+  text += fmt::format("{:<17} {:<19} {:<32} {:<12} {}\n", "setting", "variable", "value", "from", "read by: what it is");
   int wrong = 0;
-  for (const auto& state : states) {
+  for (const auto& state : variables_now(*sources)) {
     wrong += state.complaint.empty() ? 0 : 1;
     text +=
-        fmt::format("{:<19} {:<32} {:<12} {}: {}\n", state.name, state.value.empty() ? "-" : state.value, state.from, state.read_by, state.meaning);
-    if (!state.complaint.empty()) text += fmt::format("{:<19} WRONG: {}\n", "", state.complaint);
-    all.push_back({{"variable", state.name},
+        fmt::format("{:<17} {:<19} {:<32} {:<12} {}: {}\n", state.key.empty() ? "-" : state.key, state.name, state.value.empty() ? "-" : state.value,
+                    state.where ? fmt::format("{}:{}", state.from, state.where->line) : state.from, state.read_by, state.meaning);
+    if (!state.complaint.empty()) text += fmt::format("{:<17} WRONG: {}\n", "", state.complaint);
+    all.push_back({{"setting", state.key.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(state.key)},
+                   {"variable", state.name},
                    {"value", state.value},
                    {"from", state.from},
+                   {"line", state.where ? nlohmann::ordered_json(state.where->line) : nlohmann::ordered_json(nullptr)},
                    {"read_by", state.read_by},
                    {"meaning", state.meaning},
                    {"wrong", state.complaint.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(state.complaint)}});
   }
-  if (auto printed = watch.print(json ? text_of(all) : text); !printed) return printed;
+  if (auto printed = watch.print(arguments.json ? text_of(all) : text); !printed) return printed;
   if (wrong == 0) return {};
   return Error{ErrorCode::invalid_input, wrong == 1 ? "1 variable is wrong" : fmt::format("{} variables are wrong", wrong)};
 }
@@ -119,13 +143,16 @@ std::vector<Command> config_commands(CLI::App& parent) {
   check->add_option("file", *path, "the config file")->required()->type_name("FILE");
   auto json = std::make_shared<bool>(false);
   check->add_flag("--json", *json, "print what the config asks for as JSON");
-  auto* show = add_command(*config, "show", "Each variable that p2plab reads: its value, where it came from, who reads it", "p2plab config show");
-  auto as_json = std::make_shared<bool>(false);
-  show->add_flag("--json", *as_json, "print as JSON");
-  const auto print = [](Watch& watch) { return watch.print(example_config()); };
-  return {{example, print}, {show, [as_json](Watch& watch) { return show_variables(*as_json, watch); }}, {check, [path, json](Watch& watch) {
-                                                                                                            return check_config(*path, *json, watch);
-                                                                                                          }}};
+  auto* show = add_command(*config, "show", "Each setting: its value, where it came from, who reads it", "p2plab config show");
+  auto shown = std::make_shared<ShowArguments>();
+  shown->set = parent.get_option("--set");
+  show->add_option("--file", shown->file, "this settings file in place of the one that would be read")->type_name("FILE");
+  show->add_flag("--json", shown->json, "print as JSON");
+  auto* settings = add_command(*config, "settings", "Print a commented settings file", "p2plab config settings > ~/.config/p2plab/settings.yaml");
+  return {{example, [](Watch& watch) { return watch.print(example_config()); }},
+          {settings, [](Watch& watch) { return watch.print(example_settings()); }},
+          {show, [shown](Watch& watch) { return show_settings(*shown, watch); }},
+          {check, [path, json](Watch& watch) { return check_config(*path, *json, watch); }}};
 }
 
 }  // namespace p2plab::cli

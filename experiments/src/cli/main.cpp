@@ -15,6 +15,7 @@
 
 #include "cli/command.h"
 #include "cli/commit.h"
+#include "config/variables.h"
 #include "p2plab/experiment/version.h"
 
 namespace p2plab::cli {
@@ -113,6 +114,17 @@ std::optional<int> parse(CLI::App& app, int count, char** arguments, Watch& watc
   }
 }
 
+// What the command line sets goes before the environment, for this process and those that it starts; nothing else runs yet.
+Status apply_settings(const std::vector<std::string>& texts) {
+  for (const auto& text : texts) {
+    const auto one = read_setting(text);
+    if (!one) return one.error();
+    setenv(one->first.c_str(), one->second.c_str(), 1);
+  }
+  const auto& file = settings_of_process();
+  return file ? Status{} : Status{file.error()};
+}
+
 // Descriptors 0 to 2 that were closed would go to the first files that are opened, and reports into them. Writing to what stands there now fails.
 void fill_standard_streams() {
   for (const int one : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
@@ -129,10 +141,15 @@ int main_of(int count, char** arguments) {
   app.set_version_flag("--version", std::string{version()});
   app.footer("Example: p2plab run configs/8gpu_nvlink.yaml");
   app.require_subcommand(1);
+  std::vector<std::string> settings;
+  app.add_option("--set", settings, "a setting, before the environment and the settings file; `p2plab config show` lists them")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
   const auto commands = all_commands(app);
   if (const auto ended = parse(app, count, arguments, watch)) return *ended;
   const auto chosen = std::ranges::find(commands, deepest(app), [](const Command& command) -> const CLI::App* { return command.app; });
   expects(chosen != commands.end());
+  if (const auto applied = apply_settings(settings); !applied) return report(applied.error());
   watch.doing(fmt::format("doing {}", path_of(*chosen->app)));
   const auto done = watch.run([&] { return chosen->run(watch); });
   return end_of(done, watch);

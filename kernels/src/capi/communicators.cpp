@@ -12,6 +12,7 @@
 #include "capi/answer.h"
 #include "capi/chooser.h"
 #include "capi/settings.h"
+#include "p2plab/detail/settings.h"
 #include "runtime/device_calls.h"
 
 using namespace p2plab;
@@ -47,10 +48,10 @@ Result<Invitation> invitation_of(const p2plab_unique_id& id) {
   return Invitation::from_bytes(bytes);
 }
 
-// What was given, else what the environment says.
+// What was given, else what the settings say, else torchrun's variables.
 Result<std::string> address_of(const char* given) {
   if (given != nullptr) return std::string{given};
-  if (const char* address = std::getenv("P2PLAB_ADDRESS"); address != nullptr) return std::string{address};
+  if (const char* address = setting("P2PLAB_ADDRESS"); address != nullptr) return std::string{address};
   const char* host = std::getenv("MASTER_ADDR");
   const char* port = std::getenv("MASTER_PORT");
   // As torchrun has it: an IPv6 address without the brackets that part it from its port.
@@ -87,6 +88,16 @@ const char* p2plab_result_name(p2plab_result result) {
 }
 
 const char* p2plab_last_error(void) { return last_error().c_str(); }
+
+const char* p2plab_setting(const char* variable) {
+  const char* said = nullptr;
+  const auto asked = guarded([&] {
+    if (variable == nullptr) return invalid("no variable");
+    said = setting(variable);
+    return P2PLAB_OK;
+  });
+  return asked == P2PLAB_OK ? said : nullptr;
+}
 
 p2plab_result p2plab_device_count(int* count) {
   return guarded([&] {

@@ -6,6 +6,8 @@
 #include <limits>
 #include <string>
 
+#include "p2plab/detail/settings.h"
+
 namespace p2plab::capi {
 
 namespace {
@@ -44,7 +46,7 @@ std::atomic<monitor::Recorder*>& opened() {
 monitor::Recorder* recorder_of_process() { return opened().load(); }
 
 bool CallRecording::wanted() {
-  opened().store(monitor::Recorder::of_process("p2plab", monitor::Level::off, Journal::captured));
+  opened().store(monitor::Recorder::of_process("p2plab", setting, monitor::Level::off, Journal::captured));
   return recorder_of_process() != nullptr;
 }
 

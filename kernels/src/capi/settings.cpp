@@ -11,6 +11,7 @@
 #include "capi/recording.h"
 #include "lowered/wait_limit.h"
 #include "p2plab/base/quantity.h"
+#include "p2plab/detail/settings.h"
 
 namespace p2plab::capi {
 
@@ -30,10 +31,10 @@ std::vector<std::string> parted(const std::string& text, char at) {
   return parts;
 }
 
-// A field that was set, else the environment's variable, else nothing.
+// A field that was set, else what the environment or the settings file says, else nothing.
 std::optional<std::string> given(const char* field, const char* variable) {
   if (field != nullptr) return std::string{field};
-  if (const char* value = std::getenv(variable); value != nullptr) return std::string{value};
+  if (const char* value = setting(variable); value != nullptr) return std::string{value};
   return std::nullopt;
 }
 
@@ -104,6 +105,7 @@ Result<Settings> read_settings(const p2plab_config* config) {
       return Error{ErrorCode::invalid_input, "the config's size is not that of p2plab_config: start with P2PLAB_CONFIG"};
     std::memcpy(&all, config, std::min(config->size, sizeof all));
   }
+  if (const auto& file = settings_of_process(); !file) return file.error();
   Settings settings;
   auto& options = settings.options;
   if (const auto name = given(all.backend, "P2PLAB_BACKEND")) {
@@ -112,7 +114,11 @@ Result<Settings> read_settings(const p2plab_config* config) {
     options.backend = *backend;
   }
   auto calls = read_prepare(given(all.prepare, "P2PLAB_PREPARE").value_or(usual));
-  if (!calls) return std::move(calls).error();
+  if (!calls) {
+    auto error = std::move(calls).error();
+    if (all.prepare == nullptr) error.where = setting_place("P2PLAB_PREPARE");
+    return error;
+  }
   options.prepare = *std::move(calls);
   settings.tuned = parted(given(all.tuned, "P2PLAB_TUNED").value_or(""), ':');
   const auto is_time = [](double seconds) { return std::isfinite(seconds) && seconds >= 0; };

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "p2plab/detail/settings.h"
+
 namespace p2plab {
 
 namespace {
@@ -25,7 +27,7 @@ Error refused(const std::string& what) {
 Result<Seconds> wait_limit(Seconds given) {
   const auto good = [](Seconds limit) { return limit >= least && limit <= most; };
   if (given != Seconds{0}) return good(given) ? Result<Seconds>{given} : refused(fmt::format("a deadline of {:g} s", given.count()));
-  const char* const text = std::getenv("P2PLAB_DEADLINE");
+  const char* const text = setting("P2PLAB_DEADLINE");
   if (text == nullptr) return usual;
   char* end = nullptr;
   const Seconds limit{std::strtod(text, &end)};

@@ -11,6 +11,7 @@
 #include "monitor/layout.h"
 #include "monitor/record_file.h"
 #include "monitor/recorder.h"
+#include "p2plab/detail/settings.h"
 #include "p2plab/run/monitor.h"
 
 namespace p2plab {
@@ -278,7 +279,7 @@ Result<std::vector<std::string>> record_files(const std::string& folder) {
 }
 
 std::string usual_record_folder() {
-  const char* folder = monitor::folder_of_environment();
+  const char* folder = monitor::folder_by(setting);
   return folder != nullptr ? folder : "/dev/shm";
 }
 

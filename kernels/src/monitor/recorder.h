@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
 #include <memory>
 
 #include "monitor/layout.h"
@@ -71,8 +72,11 @@ struct ReplayInfo {
   std::uint64_t begun = 0;  // the last one, CLOCK_MONOTONIC
 };
 
+/// What a variable says: the environment, or whoever knows a settings file, too.
+using Lookup = const char* (*)(const char* variable);
+inline const char* environment(const char* variable) { return std::getenv(variable); }
 /// P2PLAB_MONITOR_DIR; nullptr if it is not set, or empty.
-const char* folder_of_environment();
+const char* folder_by(Lookup lookup);
 /// ns of CLOCK_MONOTONIC.
 std::uint64_t now();
 /// 32 bits that tell streams apart.
@@ -91,10 +95,10 @@ class Recorder {
   static std::unique_ptr<Recorder> open(const RecorderOptions& options) noexcept;
   /// The same by P2PLAB_MONITOR and P2PLAB_MONITOR_DIR; what is wrong with the level goes to stderr, and nothing is recorded. A forked child's copy
   /// writes to nobody.
-  static std::unique_ptr<Recorder> of_environment(const char* source, int part = -1, int time = 0) noexcept;
+  static std::unique_ptr<Recorder> of_lookup(const char* source, Lookup lookup, int part = -1, int time = 0) noexcept;
   /// The same, one for this library in this process, made when it is first asked for; `unset` is the level where P2PLAB_MONITOR is not set. Closed
   /// when the process ends, but never freed: threads and static objects may still call.
-  static Recorder* of_process(const char* source, Level unset = Level::off, std::uint32_t replays = 0) noexcept;
+  static Recorder* of_process(const char* source, Lookup lookup, Level unset = Level::off, std::uint32_t replays = 0) noexcept;
   ~Recorder();
   Recorder(const Recorder&) = delete;
   Recorder& operator=(const Recorder&) = delete;

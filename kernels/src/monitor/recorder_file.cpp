@@ -40,8 +40,8 @@ std::uint64_t start_of_process() {
 
 constexpr std::size_t page_bytes = 4096;
 
-Level level_of_environment(Level unset) {
-  const char* text = std::getenv("P2PLAB_MONITOR");
+Level level_by(Lookup lookup, Level unset) {
+  const char* text = lookup("P2PLAB_MONITOR");
   if (text == nullptr) return unset;
   if (*text == '\0' || std::strcmp(text, "off") == 0 || std::strcmp(text, "0") == 0) return Level::off;
   if (std::strcmp(text, "basic") == 0 || std::strcmp(text, "1") == 0) return Level::basic;
@@ -66,18 +66,17 @@ std::uint64_t number_of(const void* bytes, std::size_t size) {
   return number;
 }
 
-const char* folder_of_environment() {
-  const char* folder = std::getenv("P2PLAB_MONITOR_DIR");
+const char* folder_by(Lookup lookup) {
+  const char* folder = lookup("P2PLAB_MONITOR_DIR");
   return folder != nullptr && *folder != '\0' ? folder : nullptr;
 }
 
-std::unique_ptr<Recorder> Recorder::of_environment(const char* source, int part, int time) noexcept {
-  return open({.source = source, .level = level_of_environment(Level::off), .folder = folder_of_environment(), .part = part, .time = time});
+std::unique_ptr<Recorder> Recorder::of_lookup(const char* source, Lookup lookup, int part, int time) noexcept {
+  return open({.source = source, .level = level_by(lookup, Level::off), .folder = folder_by(lookup), .part = part, .time = time});
 }
 
-Recorder* Recorder::of_process(const char* source, Level unset, std::uint32_t replays) noexcept {
-  static Recorder* const all =
-      open({.source = source, .level = level_of_environment(unset), .folder = folder_of_environment(), .replays = replays}).release();
+Recorder* Recorder::of_process(const char* source, Lookup lookup, Level unset, std::uint32_t replays) noexcept {
+  static Recorder* const all = open({.source = source, .level = level_by(lookup, unset), .folder = folder_by(lookup), .replays = replays}).release();
   static const int closing = all == nullptr ? 0 : std::atexit([] { all->close(); });
   static_cast<void>(closing);
   return all;

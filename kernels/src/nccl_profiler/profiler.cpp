@@ -21,7 +21,7 @@ using monitor::Kind;
 using monitor::Progress;
 using monitor::Recorder;
 
-Recorder* recorder() { return Recorder::of_process("nccl", monitor::Level::basic, most_captured); }
+Recorder* recorder() { return Recorder::of_process("nccl", monitor::environment, monitor::Level::basic, most_captured); }
 
 struct Context {
   Recorder* recorder = nullptr;

@@ -14,6 +14,7 @@
 #include "host/host_team.h"
 #include "lowered/wait_limit.h"
 #include "monitor/recorder.h"
+#include "p2plab/detail/settings.h"
 #include "p2plab/run/monitor.h"
 #include "processes/host_arenas.h"
 #include "processes/results.h"
@@ -35,7 +36,7 @@ int number_of_record() {
 class RecordedRuns {
  public:
   RecordedRuns(const Program& program, const std::string& planner, const RunOptions& options, const Session& session)
-      : recorder_(monitor::Recorder::of_environment("host", session.rank(), number_of_record())) {
+      : recorder_(monitor::Recorder::of_lookup("host", setting, session.rank(), number_of_record())) {
     if (!recorder_) return;
     const auto name = fmt::format("{} of process {}", processes::digest(program, options), getppid());
     side_ = recorder_->add_side({.communicator = monitor::number_of(name.data(), name.size()), .rank = session.rank(), .ranks = session.ranks()});

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "executors/nccl_numbers.h"
+#include "p2plab/detail/settings.h"
 #include "processes/results.h"
 #include "runtime/device_calls.h"
 
@@ -53,7 +54,7 @@ struct NcclCalls::Library {
 
   Status load() {
     setenv("NCCL_NVLS_ENABLE", "0", 0);  // multicast is a resource of the whole host: not unless the user asks for it
-    const char* given = std::getenv("P2PLAB_NCCL");
+    const char* given = setting("P2PLAB_NCCL");
     for (const auto* place : {given, "libnccl.so.2", "/usr/local/cuda/lib64/libnccl.so.2"}) {
       if (place != nullptr && handle == nullptr) handle = dlopen(place, RTLD_NOW | RTLD_LOCAL);
     }

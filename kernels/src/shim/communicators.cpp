@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "shim/recording.h"
+#include "shim/settings.h"
 
 namespace p2plab::shim {
 
@@ -21,8 +22,8 @@ constexpr double usual_wait = 20;  // seconds for programs to be ready
 constexpr double usual_join = 5;   // for all shims to meet, which have all just left the same call of NCCL
 constexpr double usual_timeout = 60;
 
-double setting(const char* variable, double usual) {
-  const char* text = std::getenv(variable);
+double seconds_of(const char* variable, double usual) {
+  const char* text = setting(variable);
   char* end = nullptr;
   const double value = text == nullptr ? usual : std::strtod(text, &end);
   if (text != nullptr && (end == text || *end != '\0' || !(value >= 0 && value <= 86400))) {
@@ -32,23 +33,10 @@ double setting(const char* variable, double usual) {
   return value;
 }
 
-bool switched_off() {
-  const char* text = std::getenv("P2PLAB_DISABLE");
-  return text != nullptr && *text != '\0' && std::string_view{text} != "0";
-}
-
 Runtime load() {
   Runtime made;
-  if (switched_off()) return made;
-  Dl_info info{};
-  std::string folder;
-  if (dladdr(reinterpret_cast<const void*>(&load), &info) != 0 && info.dli_fname != nullptr) folder = info.dli_fname;
-  folder.resize(folder.rfind('/') == std::string::npos ? 0 : folder.rfind('/') + 1);
-  void* handle = dlopen((folder + "libp2plab.so.1").c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (handle == nullptr) {
-    say(std::string{"all calls are passed on: "} + dlerror());
-    return made;
-  }
+  void* const handle = our_library();
+  if (handle == nullptr || switched_off()) return made;
   bool all = true;
   const auto find = [&](const char* name, auto& function) {
     function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(handle, name));
@@ -72,14 +60,14 @@ Runtime load() {
   find("p2plab_all_to_all", made.all_to_all);
   find("p2plab_last_error", made.last_error);
   made.loaded = all;
-  if (!all) say("all calls are passed on: " + folder + "libp2plab.so.1 is of another version");
+  if (!all) say("all calls are passed on: libp2plab.so.1 is of another version");
   return made;
 }
 
 p2plab_config config_of_shim() {
   p2plab_config config = P2PLAB_CONFIG;
-  config.join_seconds = setting("P2PLAB_JOIN", usual_join);
-  config.timeout_seconds = setting("P2PLAB_TIMEOUT", usual_timeout);
+  config.join_seconds = seconds_of("P2PLAB_JOIN", usual_join);
+  config.timeout_seconds = seconds_of("P2PLAB_TIMEOUT", usual_timeout);
   config.serve_ready_only = one_order_of_sums() ? 0 : 1;
   config.start_later = 1;
   config.load_nccl = 0;
@@ -112,7 +100,7 @@ const Runtime& runtime() {
 
 bool one_order_of_sums() {
   static const bool asked = [] {
-    const char* text = std::getenv("P2PLAB_ORDER");
+    const char* text = setting("P2PLAB_ORDER");
     return text != nullptr && std::string_view{text} == "fixed";
   }();
   return asked;
@@ -193,7 +181,7 @@ void Communicators::add(Comm comm, const std::string& name, int ranks, int rank,
   wait |= one_order_of_sums();
   const auto peer = keep(comm, name, recorded_side(name, rank, ranks, device), true);
   std::thread([peer, ranks, rank, device] { set_up(peer, ranks, rank, device); }).detach();
-  if (wait) peer->wait(setting("P2PLAB_WAIT", usual_wait));
+  if (wait) peer->wait(seconds_of("P2PLAB_WAIT", usual_wait));
 }
 
 // Nothing was called on them yet.

@@ -4,10 +4,10 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 
 #include "shim/real_library.h"
+#include "shim/settings.h"
 
 namespace p2plab::shim {
 
@@ -28,7 +28,7 @@ namespace {
 class Reported : public Counters {
  public:
   ~Reported() {
-    const char* where = std::getenv("P2PLAB_REPORT");
+    const char* where = setting("P2PLAB_REPORT");
     if (where == nullptr || *where == '\0') return;
     const auto line = "p2plab-nccl, process " + std::to_string(getpid()) + ": " + text() + "\n";
     auto* const file = std::strcmp(where, "1") == 0 ? stderr : std::fopen(where, "a");

@@ -10,6 +10,8 @@
 #include <cstring>
 #include <vector>
 
+#include "shim/settings.h"
+
 namespace p2plab::shim {
 
 namespace {
@@ -66,7 +68,7 @@ RealLibrary opened(const std::string& path, const char* how) {
 }
 
 RealLibrary find() {
-  if (const char* given = std::getenv("P2PLAB_NCCL"); given != nullptr) {
+  if (const char* given = setting("P2PLAB_NCCL"); given != nullptr) {
     auto library = opened(given, "P2PLAB_NCCL");
     if (library.handle == nullptr) library.how = std::string{"P2PLAB_NCCL names "} + given + ", which cannot be loaded";
     return library;

@@ -8,12 +8,13 @@
 
 #include "monitor/recorder.h"
 #include "shim/communicators.h"
+#include "shim/settings.h"
 
 namespace p2plab::shim {
 
 namespace {
 
-monitor::Recorder* recorder() { return monitor::Recorder::of_process("shim"); }
+monitor::Recorder* recorder() { return monitor::Recorder::of_process("shim", setting); }
 
 // Communicators that were made where the shim does not look, as in a group: known in this process only.
 struct Unknown {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <cstdlib>
 #include <filesystem>
 #include <set>
 
+#include "p2plab/detail/settings.h"
 #include "p2plab/simulator/profile.h"
 
 namespace p2plab {
@@ -11,7 +11,7 @@ namespace fs = std::filesystem;
 
 std::vector<std::string> profile_folders() {
   std::vector<std::string> all;
-  if (const char* named = std::getenv("P2PLAB_PROFILES")) all.emplace_back(named);
+  if (const char* named = setting("P2PLAB_PROFILES")) all.emplace_back(named);
   std::error_code none;
   const auto program = fs::read_symlink("/proc/self/exe", none);
   if (!none) all.push_back((program.parent_path().parent_path() / "share/p2plab/profiles").string());

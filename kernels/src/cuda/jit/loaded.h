@@ -4,18 +4,18 @@
 
 #include <dlfcn.h>
 
-#include <cstdlib>
 #include <string>
 #include <vector>
 
 #include "p2plab/base/result.h"
+#include "p2plab/detail/settings.h"
 
 namespace p2plab::cuda {
 
-/// Opens the first of `places` that the loader finds; if the environment's `variable` names a library, that one and no other.
+/// Opens the first of `places` that the loader finds; if the setting of this variable names a library, that one and no other.
 /// Error: not_built, with every place that was looked at.
 inline Result<void*> open_library(const std::string& name, const char* variable, std::vector<std::string> places) {
-  if (const char* given = std::getenv(variable); given != nullptr) places = {given};
+  if (const char* given = setting(variable); given != nullptr) places = {given};
   for (const auto& place : places) {
     if (void* handle = dlopen(place.c_str(), RTLD_NOW | RTLD_LOCAL); handle != nullptr) return handle;
   }

@@ -172,6 +172,14 @@ TEST(Shim, ReportsAtTheEndWhereItIsAsked) {
   EXPECT_NE(run.text.find("p2plab-nccl, process "), std::string::npos) << run.text;
 }
 
+TEST(Shim, WhatLibp2plabReadsInTheSettingsFileHoldsUnlessTheEnvironmentSaysElse) {
+  const auto library = " P2PLAB_NCCL=" + stage + "/nccl/libnccl.so.2";
+  const auto shim = "path " + stage + "/libp2plab-nccl.so";
+  EXPECT_NE(ran(client("P2PLAB_STUB_FILE=P2PLAB_REPORT=1" + library, shim)).text.find("p2plab-nccl, process "), std::string::npos);
+  EXPECT_EQ(ran(client("P2PLAB_REPORT= P2PLAB_STUB_FILE=P2PLAB_REPORT=1" + library, shim)).text, lines_of_a_run);
+  EXPECT_NE(ran(client("P2PLAB_STUB_FILE=P2PLAB_DISABLE=1" + library, shim)).text.find("\neven: 0, served 0, passed on 1 "), std::string::npos);
+}
+
 // Without libp2plab all are communicators that the shim did not see made. One is called once more after it was aborted: that is another one, which
 // lies where the first was.
 TEST(Shim, RecordsCommunicatorsApartThatLayAtOnePlace) {

@@ -35,6 +35,13 @@ const char* stub_log(void) { return log_text; }
 void stub_clear(void) { log_text[0] = 0; }
 void stub_fail(int on) { failing = on; }
 
+/* The settings file of the stub: P2PLAB_STUB_FILE=P2PLAB_NAME=VALUE. */
+const char* p2plab_setting(const char* variable) {
+  const char* said = getenv("P2PLAB_STUB_FILE");
+  const size_t length = strlen(variable);
+  if (getenv(variable) != NULL) return getenv(variable);
+  return said != NULL && strncmp(said, variable, length) == 0 && said[length] == '=' ? said + length + 1 : NULL;
+}
 p2plab_result p2plab_named_unique_id(const char* text, p2plab_unique_id* id) {
   /* What follows the id of NCCL. */
   const char* slash = strchr(text, '/');
