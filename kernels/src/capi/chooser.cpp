@@ -22,6 +22,7 @@ Entry<Planner> two_shot();
 Entry<Planner> pairwise();
 Entry<Planner> tree();
 Entry<Planner> ring();
+Entry<Planner> hierarchical();
 }  // namespace p2plab::planners
 
 namespace p2plab::capi {
@@ -83,6 +84,19 @@ std::vector<Form> forms_of(const Call& call, int ranks, bool by_host) {
   return forms;
 }
 
+// Over servers. Between single GPUs one exchange less wins while its bytes are few (kernels/decisions/014); where servers have several, what can be
+// added inside them is not sent.
+std::vector<Form> forms_over_servers(const Call& call, int ranks, bool alone) {
+  constexpr Bytes few = 1_MiB;
+  std::vector<Form> forms;
+  if (alone)
+    forms.push_back((ranks - 1) * runtime::bytes_of(call) <= few.count() ? one_shot : two_shot);
+  else
+    forms.push_back({"hierarchical"});
+  for (const auto* other : {"one_shot", "two_shot", "pairwise", "tree", "ring"}) forms.push_back({other});
+  return forms;
+}
+
 class Tables final : public runtime::Chooser {
  public:
   struct Table {
@@ -93,7 +107,9 @@ class Tables final : public runtime::Chooser {
   };
 
   explicit Tables(bool fixed_order) : fixed_order_(fixed_order) {
-    for (auto& entry : {planners::one_shot(), planners::two_shot(), planners::pairwise(), planners::tree(), planners::ring()}) planners_.add(entry);
+    for (auto& entry :
+         {planners::one_shot(), planners::two_shot(), planners::pairwise(), planners::tree(), planners::ring(), planners::hierarchical()})
+      planners_.add(entry);
   }
 
   Status add(const std::string& path, int ranks) {
@@ -122,6 +138,7 @@ class Tables final : public runtime::Chooser {
 
   Result<std::vector<std::string>> settle(const runtime::RunningMachine& running, bool by_host) override {
     std::vector<std::string> notes;
+    servers_ = running.servers;
     for (auto& each : tables_) {
       if (const auto other = difference(each.table, running); !other.empty()) {
         return Error{ErrorCode::invalid_input,
@@ -143,7 +160,7 @@ class Tables final : public runtime::Chooser {
     if (const auto* its = table_of(call)) return chosen_from(its->machine, its->table, payload.size());
     std::optional<Error> first;
     const bool ordered = fixed_order_ && reduces(call.kind);
-    for (const auto& form : ordered ? forms_of_one_order(call, ranks) : forms_of(call, ranks, by_host)) {
+    for (const auto& form : ordered ? forms_of_one_order(call, ranks) : forms(call, ranks, by_host)) {
       const auto* entry = planners_.find(form.planner);
       expects(entry != nullptr);
       auto plan = entry->make()->plan(machine->topology, runtime::collective_of(call, ranks),
@@ -165,6 +182,7 @@ class Tables final : public runtime::Chooser {
       return fmt::format("{:.4g} us for {}, {:.4g} us for the fastest plan, as the table measured at {}", at.measured->nccl->count() * 1e6,
                          to_string(call.kind), at.measured->time.count() * 1e6, to_string(at.size));
     }
+    if (servers_.count() > 1) return over_servers(call);
     const bool larger = (call.kind == reduce && ranks > 2 && runtime::bytes_of(call) > (64_MiB).count()) ||
                         (call.kind == broadcast && runtime::bytes_of(call) > (128_MiB).count());
     return larger ? fmt::format("its {} of this size is as fast or faster, as measured", to_string(call.kind)) : std::string{};
@@ -180,6 +198,17 @@ class Tables final : public runtime::Chooser {
   }
 
  private:
+  std::vector<Form> forms(const Call& call, int ranks, bool by_host) const {
+    if (servers_.count() < 2) return forms_of(call, ranks, by_host);
+    return forms_over_servers(call, ranks, std::ranges::all_of(servers_.ranks, [](const auto& mates) { return mates.size() == 1; }));
+  }
+
+  // Why NCCL serves a call of ranks on several servers.
+  static std::string over_servers(const Call& call) {
+    if (call.kind != all_reduce) return fmt::format("of a {} over servers nothing was measured", to_string(call.kind));
+    return runtime::bytes_of(call) > (1_MiB).count() ? "its all_reduce over servers is faster from 2 MiB on, as measured" : std::string{};
+  }
+
   const Table* table_of(const Call& call) const {
     for (const auto& each : tables_) {
       const auto& collective = each.table.bands.front().plan.schedule.collective();
@@ -232,6 +261,7 @@ class Tables final : public runtime::Chooser {
   bool fixed_order_;
   Registry<Planner> planners_;
   std::vector<Table> tables_;
+  Servers servers_;
   Digest digest_;
 };
 

@@ -29,7 +29,11 @@ p2plab_result init_rank(p2plab_comm** comm, int ranks, const Invitation& invitat
   const auto settings = capi::read_settings(config);
   if (!settings) return failed(settings.error());
   // What only this rank lacks ends the others' waiting, too: it is said in the session.
-  auto session = join(invitation, {.rank = rank, .ranks = ranks, .gathering = settings->gathering, .timeout = settings->options.timeout});
+  auto session = join(invitation, {.rank = rank,
+                                   .ranks = ranks,
+                                   .gathering = settings->gathering,
+                                   .timeout = settings->options.timeout,
+                                   .several_machines = invitation.over_tcp()});
   if (!session) return failed(session.error());
   auto chooser = capi::make_chooser(settings->tuned, ranks, settings->fixed_order);
   if (!chooser) {

@@ -124,7 +124,7 @@ Result<bool> CallRecording::run(runtime::Engine& engine, const Asked& asked) {
   if (served && !*served) form.reason = recorder_.name("no program is ready: left to the caller");
   recorder_.put(number, form, went ? monitor::Progress::queued : monitor::Progress::failed);
   // What no program of ours serves no kernel of ours counts.
-  if (in_graph && went && journal_ && by.program != nullptr) journal_->keep(number, *capture, form);
+  if (in_graph && went && journal_ && by.program != nullptr && by.program->keeps_journal()) journal_->keep(number, *capture, form);
   if (!served) write(served.error());
   return served;
 }

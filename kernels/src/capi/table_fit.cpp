@@ -85,9 +85,13 @@ std::string difference(const TunedTable& table, const RunningMachine& machine) {
   for (std::size_t a = 0; a < machine.gpus.size(); ++a) {
     for (std::size_t b = 0; b < machine.gpus.size(); ++b) {
       if (a == b) continue;
-      const auto its = way(table.topology, routes, Rank{static_cast<std::int64_t>(a)}, Rank{static_cast<std::int64_t>(b)});
-      if (!agree(its, machine.reach[a][b]))
-        return fmt::format("between its ranks {} and {} there is {}, here {}", a, b, text_of(its), text_of(machine.reach[a][b]));
+      const Rank from{static_cast<std::int64_t>(a)};
+      const Rank to{static_cast<std::int64_t>(b)};
+      const auto its = way(table.topology, routes, from, to);
+      const bool apart = !machine.servers.together(from, to);
+      if (apart ? its != Way::network : !agree(its, machine.reach[a][b]))
+        return fmt::format("between its ranks {} and {} there is {}, here {}", a, b, text_of(its),
+                           apart ? text_of(Way::network) : text_of(machine.reach[a][b]));
     }
   }
   return {};

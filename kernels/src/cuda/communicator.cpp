@@ -137,6 +137,10 @@ Result<Operation> Communicator::prepare(const Job& job, BufferUse use, std::span
   return body_->prepare(job, use, buffers, shape);
 }
 
+Result<Operation> Communicator::prepare_segment(const Job& job, std::span<const DeviceBuffers> buffers, const KernelShape& shape) {
+  return body_->prepare(job, BufferUse::registered, buffers, shape);
+}
+
 MemoryUse Communicator::memory(Rank rank) const {
   expects(body_->device_set().has(rank.index()));
   const auto& arena = body_->device_set().memory(rank.index());

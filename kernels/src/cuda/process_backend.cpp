@@ -111,7 +111,7 @@ class Part {
 
 Result<Measurement> run_cuda_process(const Job& job, const RunOptions& options, KernelCache& kept, Session& session) {
   if (servers_of(*job.topology, *job.routes).count() > 1) {
-    if (!kept.stages) kept.stages = std::make_unique<cuda::CudaStages>(session, kept);
+    if (!kept.stages) kept.stages = std::make_unique<cuda::CudaStages>(session);
     return kept.stages->run(job, options);
   }
   const Rank rank{session.rank()};
@@ -124,7 +124,7 @@ Result<Measurement> run_cuda_process(const Job& job, const RunOptions& options, 
 }
 
 Result<Measurement> run_nccl_process(const Job& job, const RunOptions& options, KernelCache& kept, Session& session) {
-  if (!kept.stages) kept.stages = std::make_unique<cuda::CudaStages>(session, kept);
+  if (!kept.stages) kept.stages = std::make_unique<cuda::CudaStages>(session);
   return kept.stages->run_nccl(job, options);
 }
 

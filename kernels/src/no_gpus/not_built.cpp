@@ -46,6 +46,9 @@ Result<Communicator> Communicator::create(Session&, int, const CommunicatorOptio
 Result<Operation> Communicator::prepare(const Job&, BufferUse, std::span<const DeviceBuffers>, const KernelShape&) {
   return backend::without("the communicator");
 }
+Result<Operation> Communicator::prepare_segment(const Job&, std::span<const DeviceBuffers>, const KernelShape&) {
+  return backend::without("the communicator");
+}
 MemoryUse Communicator::memory(Rank) const { return {}; }
 
 }  // namespace p2plab

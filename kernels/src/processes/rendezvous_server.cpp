@@ -71,6 +71,11 @@ std::string machine_here() {
   return id.empty() ? std::string{"unknown"} : id.substr(0, 36);
 }
 
+std::string server_here() {
+  const char* named = std::getenv("NCCL_HOSTID");
+  return named == nullptr ? machine_here() : fmt::format("{} {}", machine_here(), named);
+}
+
 // Fields, each ended by a zero byte.
 std::string greeting(int ranks, const std::string& machine) { return job_of(ranks) + '\0' + std::to_string(getpid()) + '\0' + machine; }
 

@@ -27,6 +27,8 @@ std::optional<std::string> tcp_address(const std::string& place);
 
 /// The machine as it runs now: two that were copied from each other differ, and so does one that was started again.
 std::string machine_here();
+/// The server that this process is of: its machine, and what NCCL_HOSTID says, by which NCCL tells servers apart, too.
+std::string server_here();
 /// What a rank says of the job when it comes: "3 ranks", the process and the machine that it is in.
 std::string greeting(int ranks, const std::string& machine);
 

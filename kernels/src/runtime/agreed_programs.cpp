@@ -170,6 +170,7 @@ void AgreedPrograms::make_ready(const Call& call, bool declined) {
   auto made = declined ? Result<std::unique_ptr<ReadyProgram>>{over} : maker_.make(call);
   auto well = made ? Status{} : Status{made.error()};
   if (session_ != nullptr) well = processes::all_well(*session_, well);
+  if (!well && !declined && options_.refused) options_.refused(call, well.error());
   Lock lock(mutex_);
   auto& entry = entries_[call];
   if (session_ != nullptr && state_) state_ = session_->state();

@@ -5,6 +5,7 @@
 
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -44,6 +45,8 @@ class ReadyProgram {
   virtual Status state() const = 0;
   virtual std::string describe() const = 0;
   virtual ProgramForm form() const { return {}; }
+  /// Do its kernels write into a call's journal?
+  virtual bool keeps_journal() const { return true; }
 };
 
 /// Makes programs; of several processes, all do so together, in one order.
@@ -65,6 +68,7 @@ struct AgreementOptions {
   Bytes most_bytes{
       std::int64_t{1} << 30};  // of a rank's parts of the calls that programs are made for by themselves: what they hold is a few times that
   Seconds timeout{60};         // how long a call may wait for its program
+  std::function<void(const Call&, const Error&)> refused = {};  // told of each program that cannot be made, by the thread that makes them
 };
 
 class AgreedPrograms {

@@ -50,9 +50,14 @@ std::optional<Call> Engine::wider(const Call& call) const {
 
 // Is the call NCCL's, by choice? The same on all ranks, and of every call that is counted.
 bool Engine::by_nccl(const Call& call) const {
-  if (call.epilogue) return false;
+  if (call.epilogue || (over_servers() && ours_was_asked_for())) return false;
   const bool able = nccl_ != nullptr ? NcclCalls::has(call.type) : options_.only_ready;
   return able && ranks_ > 1 && !chooser_->prefers_nccl(call, ranks_).empty();
+}
+
+// May NCCL serve a call for which there is no program? Not where there is one only to carry messages for ours.
+bool Engine::nccl_serves(const Call& call) const {
+  return nccl_ != nullptr && NcclCalls::has(call.type) && !(over_servers() && ours_was_asked_for());
 }
 
 bool Engine::left_to_nccl(const Call& call) const { return nccl_ == nullptr && (backend_ == Backend::nccl || by_nccl(normal(call))); }
@@ -85,7 +90,7 @@ Result<bool> Engine::run(int rank, const Call& given, const DeviceBuffers& buffe
 
 Result<bool> Engine::run_piece(int rank, const Call& call, const DeviceBuffers& buffers, void* stream, ServedBy* by) {
   auto& side = here_.at(rank);
-  const bool by_nccl = nccl_ != nullptr && NcclCalls::has(call.type);
+  const bool by_nccl = nccl_serves(call);
   const bool waits = !options_.only_ready && !by_nccl;
   const auto program = programs_->next(rank, call, wider(call), waits);
   if (!program) return program.error();
@@ -200,7 +205,7 @@ std::string Engine::explain(const Call& given) const {
   auto text = fmt::format("{}: {}; {}", to_string(backend_), programs_->describe(call), reason_);
   if (const auto held = wider(call); held && held->count != call.count)
     text += fmt::format("; until then in a longer one: {}", programs_->describe(*held));
-  if (nccl_) text += fmt::format("; without a program nccl {}", nccl_->version());
+  if (nccl_serves(call)) text += fmt::format("; without a program nccl {}", nccl_->version());
   return text;
 }
 
@@ -211,6 +216,9 @@ Status Engine::state() const {
   }
   if (session_ != nullptr) {
     if (auto state = session_->state(); !state) return state;
+  }
+  if (server_session_ != nullptr) {
+    if (auto state = server_session_->state(); !state) return state;
   }
   if (nccl_) {
     if (auto state = nccl_->state(); !state) return state;

@@ -122,13 +122,18 @@ class Engine {
   };
 
   Engine(std::shared_ptr<Chooser> chooser, EngineOptions options, int ranks);
+  Status meet_servers();
   Status begin(const std::vector<GpuPrograms::Here>& here);
   Status look_at_machine(const std::vector<GpuPrograms::Here>& here);
   void take_ways(const RunningMachine& running);
+  bool over_servers() const { return server_session_ != nullptr; }
+  bool ours_was_asked_for() const { return options_.backend == Backend::p2p || options_.backend == Backend::host; }
   bool by_nccl(const Call& call) const;
+  bool nccl_serves(const Call& call) const;
   Status agree_on_chooser();
   Status load_nccl(const std::vector<GpuPrograms::Here>& here);
   Result<std::vector<std::string>> gathered(const std::string& mine) const;
+  void say_refusal(const Call& call, const Error& why) const;
   void fall_back(Backend to, const std::string& why);
   std::optional<Call> wider(const Call& call) const;
   Result<bool> run_piece(int rank, const Call& call, const DeviceBuffers& buffers, void* stream, ServedBy* by);
@@ -157,6 +162,8 @@ class Engine {
   Backend backend_;
   std::string reason_;
   std::unique_ptr<Session> session_;
+  Servers servers_;
+  std::unique_ptr<Session> server_session_;  // of the ranks of this one's server; null: all are
   std::map<int, Side> here_;
   std::shared_ptr<const Machine> machine_;
   std::optional<Communicator> communicator_;
@@ -167,6 +174,7 @@ class Engine {
   Bytes sums_size_{0};
   mutable std::mutex ending_;
   std::optional<Error> aborted_;
+  std::shared_ptr<void> listening_;  // to the loss of a rank, for which NCCL's kernels would wait without end; the first to go
 };
 
 }  // namespace p2plab::runtime

@@ -47,7 +47,7 @@ Call gather_of(std::int64_t bytes) { return {.kind = CollectiveKind::all_gather,
 
 }  // namespace
 
-bool Engine::apart(const Call& call) const { return backend_ == Backend::nccl || chooser_->rows_apart(call, ranks_); }
+bool Engine::apart(const Call& call) const { return backend_ == Backend::nccl || over_servers() || chooser_->rows_apart(call, ranks_); }
 
 std::int64_t Engine::rows_at_once(const Call& call) const {
   const auto row = call.epilogue->hidden * size_of(call.type);

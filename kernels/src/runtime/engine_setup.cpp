@@ -4,9 +4,11 @@
 
 #include <fmt/format.h>
 
+#include "processes/rendezvous_server.h"
 #include "processes/results.h"
 #include "runtime/engine.h"
 #include "runtime/machines.h"
+#include "stages/server_session.h"
 
 namespace p2plab::runtime {
 
@@ -26,12 +28,31 @@ Result<std::unique_ptr<Engine>> Engine::create(std::unique_ptr<Session> session,
   std::unique_ptr<Engine> engine{new Engine(std::move(chooser), options, session->ranks())};
   engine->session_ = std::move(session);
   if (auto agreed = engine->agree_on_chooser(); !agreed) return std::move(agreed).error();
-  auto communicator =
-      Communicator::create(*engine->session_, device, {.at_once = options.at_once, .deadline = options.deadline, .recorded = options.recorded});
-  if (!communicator) return std::move(communicator).error();
+  if (auto met = engine->meet_servers(); !met) return std::move(met).error();
+  auto& mates = engine->over_servers() ? *engine->server_session_ : *engine->session_;
+  auto communicator = Communicator::create(mates, device, {.at_once = options.at_once, .deadline = options.deadline, .recorded = options.recorded});
+  auto well = communicator ? Status{} : Status{communicator.error()};
+  if (engine->over_servers()) well = processes::all_well(*engine->session_, well);
+  if (!well) return std::move(well).error();
   engine->communicator_.emplace(*std::move(communicator));
   if (auto begun = engine->begin({{engine->session_->rank(), device}}); !begun) return std::move(begun).error();
   return engine;
+}
+
+// Who shares a server with whom; those of one have a session of their own, if there are several.
+Status Engine::meet_servers() {
+  const auto said = session_->all_gather(processes::server_here());
+  if (!said) return said.error();
+  servers_ = servers_by(*said);
+  if (servers_.count() == 1) return {};
+  if (!options_.nccl)
+    return Error{
+        ErrorCode::unsupported,
+        fmt::format("the ranks are on {} servers, between which NCCL carries data, and NCCL is not to be loaded (load_nccl is 0)", servers_.count())};
+  auto joined = stages::join_server(*session_, servers_);
+  if (!joined) return std::move(joined).error();
+  server_session_ = *std::move(joined);
+  return {};
 }
 
 // Same version, tables and options, or one sentence on all ranks.
@@ -72,10 +93,11 @@ Status Engine::begin(const std::vector<GpuPrograms::Here>& here) {
   const bool may_help = backend_ == Backend::automatic && session_ != nullptr;
   // Callers of only_ready have an NCCL of their own.
   if (backend_ == Backend::nccl && !options_.nccl && !options_.only_ready) fall_back(Backend::p2p, "NCCL is not to be loaded (load_nccl is 0)");
-  const bool load = options_.nccl && (may_help || backend_ == Backend::nccl) && ranks_ > 1;
+  const bool load = options_.nccl && (may_help || backend_ == Backend::nccl || over_servers()) && ranks_ > 1;
   if (load) {
     if (auto loaded = load_nccl(here); !loaded) return loaded;
   }
+  if (nccl_ && session_) listening_ = session_->on_loss([this] { nccl_->abort(); });
   if (backend_ == Backend::automatic) fall_back(Backend::p2p, {});
   std::vector<Call> wanted;
   for (const auto& call : options_.prepare) {
@@ -84,8 +106,11 @@ Status Engine::begin(const std::vector<GpuPrograms::Here>& here) {
   }
   options_.prepare = std::move(wanted);
   const auto plans = [this](const Call& call) { return chooser_->choose(call, ranks_, machine_); };
-  maker_ = std::make_unique<GpuPrograms>(*communicator_, session_.get(), ranks_, here, plans, options_.most_blocks);
-  programs_ = std::make_unique<AgreedPrograms>(session_.get(), *maker_, AgreementOptions{.ranks_here = ranks, .timeout = options_.timeout});
+  const auto* const network = over_servers() ? nccl_.get() : nullptr;
+  maker_ = std::make_unique<GpuPrograms>(*communicator_, session_.get(), ranks_, here, plans, options_.most_blocks, network);
+  const auto refused = [this](const Call& call, const Error& why) { say_refusal(call, why); };
+  programs_ = std::make_unique<AgreedPrograms>(session_.get(), *maker_,
+                                               AgreementOptions{.ranks_here = ranks, .timeout = options_.timeout, .refused = refused});
   return options_.start_later ? Status{} : make_ready();
 }
 
@@ -109,6 +134,12 @@ Status Engine::make_ready() {
   return {};
 }
 
+// Of a program that is made in the background: once, by one rank, for all know the same.
+void Engine::say_refusal(const Call& call, const Error& why) const {
+  const bool prepared = std::ranges::find(options_.prepare, call) != options_.prepare.end();
+  if (!prepared && nccl_serves(call) && here_.contains(0)) say(fmt::format("{} is NCCL's: {}", runtime::describe(call), why.message));
+}
+
 Result<std::vector<std::string>> Engine::gathered(const std::string& mine) const {
   if (session_ == nullptr) return std::vector<std::string>{mine};
   return session_->all_gather(mine);
@@ -116,7 +147,8 @@ Result<std::vector<std::string>> Engine::gathered(const std::string& mine) const
 
 // What the machine is, whether the tables are for it, and which way data goes.
 Status Engine::look_at_machine(const std::vector<GpuPrograms::Here>& here) {
-  const auto running = look_around(here, [this](const std::string& mine) { return gathered(mine); });
+  if (servers_.of.empty()) servers_ = servers_by(std::vector<std::string>(static_cast<std::size_t>(ranks_)));
+  const auto running = look_around(here, servers_, [this](const std::string& mine) { return gathered(mine); });
   if (!running) return running.error();
   take_ways(*running);
   const auto notes = chooser_->settle(*running, options_.backend == Backend::host);
@@ -134,6 +166,7 @@ void Engine::take_ways(const RunningMachine& running) {
   std::string apart;
   for (std::size_t a = 0; a < running.reach.size(); ++a) {
     for (std::size_t b = 0; b < running.reach.size(); ++b) {
+      if (!running.servers.together(Rank{static_cast<std::int64_t>(a)}, Rank{static_cast<std::int64_t>(b)})) continue;
       const auto reach = running.reach[a][b];
       all_nvlink = all_nvlink && reach == device::Reach::nvlink;
       if (reach == device::Reach::none && apart.empty()) apart = fmt::format("GPU {} of rank {} and that of rank {}", running.buses[a], a, b);
@@ -141,10 +174,13 @@ void Engine::take_ways(const RunningMachine& running) {
   }
   const bool may_fall = options_.backend != Backend::host && options_.backend != Backend::nccl;
   if (!apart.empty() && may_fall) fall_back(Backend::host, fmt::format("there is no peer access between {}", apart));
-  machine_ = backend_ == Backend::host ? host_machine(ranks_) : peer_machine(ranks_, all_nvlink);
+  const bool by_host = backend_ == Backend::host;
+  const auto inside = by_host ? device::Reach::none : all_nvlink ? device::Reach::nvlink : device::Reach::peer;
+  machine_ = over_servers() ? network_machine(running.servers, inside) : by_host ? host_machine(ranks_) : peer_machine(ranks_, all_nvlink);
   if (!reason_.empty()) return;
-  const bool asked = backend_ == Backend::host || backend_ == Backend::nccl;
+  const bool asked = by_host || backend_ == Backend::nccl;
   reason_ = asked ? "asked for" : all_nvlink ? "all GPUs reach each other by NVLink" : "all GPUs reach each other";
+  if (over_servers() && !asked) reason_ = fmt::format("{} servers, NCCL between them", servers_.count());
 }
 
 // A missing NCCL is no misfortune unless it was asked for.
@@ -157,6 +193,9 @@ Status Engine::load_nccl(const std::vector<GpuPrograms::Here>& here) {
   if (session_ != nullptr) {
     if (auto state = session_->state(); !state) return state;
   }
+  if (over_servers())
+    return Error{ErrorCode::unsupported,
+                 fmt::format("the ranks are on {} servers, between which NCCL carries data: {}", servers_.count(), calls.error().message)};
   if (options_.backend == Backend::nccl) fall_back(Backend::p2p, "NCCL cannot serve: " + calls.error().message);
   return {};
 }

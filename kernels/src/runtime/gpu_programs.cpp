@@ -12,6 +12,7 @@
 #include "p2plab/schedule/layout.h"
 #include "processes/results.h"
 #include "runtime/device_calls.h"
+#include "runtime/staged_program.h"
 
 namespace p2plab::runtime {
 
@@ -148,6 +149,7 @@ Lowered lower_for_callers(int most_blocks, const ChosenPlan& chosen, const Paylo
 void GpuPrograms::enter_thread() { device::begin_thread(here_.front().device); }
 
 Result<std::unique_ptr<ReadyProgram>> GpuPrograms::make(const Call& call) {
+  if (network_ != nullptr) return make_staged(call);
   const auto ready = [&]() -> Result<std::unique_ptr<GpuProgram>> {
     auto chosen = plans_(call);
     if (!chosen) return std::move(chosen).error();
@@ -163,6 +165,14 @@ Result<std::unique_ptr<ReadyProgram>> GpuPrograms::make(const Call& call) {
   auto well = made ? (*made)->make_room(here_) : Status{made.error()};
   if (session_ != nullptr) well = processes::all_well(*session_, well);
   if (!well) return std::move(well).error();
+  if (auto done = (*made)->prepare(communicator_, most_blocks_); !done) return std::move(done).error();
+  return std::unique_ptr<ReadyProgram>(*std::move(made));
+}
+
+Result<std::unique_ptr<ReadyProgram>> GpuPrograms::make_staged(const Call& call) {
+  const auto& [rank, device] = here_.front();
+  auto made = StagedProgram::create(call, ranks_, rank, device, *network_, plans_, most_blocks_);
+  if (auto well = processes::all_well(*session_, made ? Status{} : Status{made.error()}); !well) return std::move(well).error();
   if (auto done = (*made)->prepare(communicator_, most_blocks_); !done) return std::move(done).error();
   return std::unique_ptr<ReadyProgram>(*std::move(made));
 }

@@ -26,6 +26,7 @@ struct ChosenPlan {
   std::optional<Tuning> tuning = std::nullopt;
   ExpectedTime expected = {};  // as a table says
 };
+class NcclCalls;
 using PlanSource = std::function<Result<ChosenPlan>(const Call&)>;
 
 class GpuPrograms final : public ProgramMaker {
@@ -34,22 +35,32 @@ class GpuPrograms final : public ProgramMaker {
     int rank = 0;
     int device = 0;
   };
-  /// `session` is null where all ranks live in this process.
-  /// At most `most_blocks` thread blocks run a call; 0: as many as are fast.
-  GpuPrograms(Communicator& communicator, Session* session, int ranks, std::vector<Here> here, PlanSource plans, int most_blocks = 0)
-      : communicator_(communicator), session_(session), ranks_(ranks), here_(std::move(here)), plans_(std::move(plans)), most_blocks_(most_blocks) {}
+  /// `session`, of all ranks, is null where all live in this process. At most `most_blocks` thread blocks run a call; 0: as many as are fast.
+  /// `network` carries messages between servers; the communicator is of this rank's server then. Null: there is one server.
+  GpuPrograms(Communicator& communicator, Session* session, int ranks, std::vector<Here> here, PlanSource plans, int most_blocks = 0,
+              const NcclCalls* network = nullptr)
+      : communicator_(communicator),
+        session_(session),
+        ranks_(ranks),
+        here_(std::move(here)),
+        plans_(std::move(plans)),
+        most_blocks_(most_blocks),
+        network_(network) {}
 
   Result<std::unique_ptr<ReadyProgram>> make(const Call& call) override;
   void decline(const Call& call, const Error& why) override;
   void enter_thread() override;
 
  private:
+  Result<std::unique_ptr<ReadyProgram>> make_staged(const Call& call);
+
   Communicator& communicator_;
   Session* session_;
   int ranks_;
   std::vector<Here> here_;
   PlanSource plans_;
   int most_blocks_;
+  const NcclCalls* network_;
 };
 
 }  // namespace p2plab::runtime

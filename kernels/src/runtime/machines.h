@@ -4,6 +4,8 @@
 
 #include <memory>
 
+#include "p2plab/segments/servers.h"
+#include "runtime/device_calls.h"
 #include "runtime/gpu_programs.h"
 
 namespace p2plab::runtime {
@@ -12,5 +14,8 @@ namespace p2plab::runtime {
 std::shared_ptr<const Machine> peer_machine(int ranks, bool nvlink);
 /// GPUs that only reach the host's memory.
 std::shared_ptr<const Machine> host_machine(int ranks);
+
+/// Several servers behind a network, a NIC for each GPU; `inside`: how the GPUs of one server reach each other.
+std::shared_ptr<const Machine> network_machine(const Servers& servers, device::Reach inside);
 
 }  // namespace p2plab::runtime

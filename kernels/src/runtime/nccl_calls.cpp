@@ -3,8 +3,10 @@
 
 #include <dlfcn.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -80,6 +82,31 @@ struct NcclCalls::Library {
   }
 };
 
+// While it lives, nobody takes the communicators away; unless that has happened.
+class NcclCalls::Calling {
+ public:
+  explicit Calling(const NcclCalls& calls) : calls_(calls) {
+    const std::lock_guard lock(calls_.mutex_);
+    in_ = !calls_.aborted_;
+    if (in_) ++calls_.calling_;
+  }
+  ~Calling() {
+    if (!in_) return;
+    const std::lock_guard lock(calls_.mutex_);
+    --calls_.calling_;
+    calls_.ended_.notify_all();
+  }
+  Calling(const Calling&) = delete;
+  Calling& operator=(const Calling&) = delete;
+  Calling(Calling&&) = delete;
+  Calling& operator=(Calling&&) = delete;
+  Status status() const { return in_ ? Status{} : Status{Error{ErrorCode::device_failure, "NCCL's communicator was given up"}}; }
+
+ private:
+  const NcclCalls& calls_;
+  bool in_ = false;
+};
+
 NcclCalls::NcclCalls() : library_(std::make_unique<Library>()) {}
 
 NcclCalls::~NcclCalls() {
@@ -122,6 +149,8 @@ Status NcclCalls::check(int code, const char* what) const {
 }
 
 Status NcclCalls::run(int rank, const Call& call, const DeviceBuffers& buffers, void* stream) const {
+  const Calling calling(*this);
+  if (auto good = calling.status(); !good) return good;
   const auto found = nccl_type(call.type);
   if (!found) return found.error();
   const auto type = *found;
@@ -176,6 +205,8 @@ Status NcclCalls::exchange(const Call& call, int rank, const DeviceBuffers& buff
 }
 
 Status NcclCalls::exchange(int rank, std::span<const stages::Transfer> sends, std::span<const stages::Transfer> receives, void* stream) const {
+  const Calling calling(*this);
+  if (auto good = calling.status(); !good) return good;
   constexpr int bytes = 1;  // ncclUint8
   auto* const communicator = communicators_.at(rank);
   int worst = library_->group_start();
@@ -187,18 +218,26 @@ Status NcclCalls::exchange(int rank, std::span<const stages::Transfer> sends, st
 }
 
 Status NcclCalls::state() const {
+  const Calling calling(*this);
+  if (auto good = calling.status(); !good) return good;
   for (const auto& [rank, communicator] : communicators_) {
     int error = 0;
     constexpr int in_progress = 7;
-    if (communicator == nullptr || aborted_ || library_->async_error(communicator, &error) != 0 || error == 0 || error == in_progress) continue;
+    if (communicator == nullptr || library_->async_error(communicator, &error) != 0 || error == 0 || error == in_progress) continue;
     return check(error, "a call");
   }
   return {};
 }
 
+// A thread that is within NCCL may wait there for a rank that is gone, so it is not waited for long.
 void NcclCalls::abort() {
+  constexpr std::chrono::seconds patience{1};
+  {
+    std::unique_lock lock(mutex_);
+    if (std::exchange(aborted_, true)) return;
+    ended_.wait_for(lock, patience, [&] { return calling_ == 0; });
+  }
   for (const auto& [rank, communicator] : communicators_) library_->abort(communicator);
-  aborted_ = true;
 }
 
 std::string NcclCalls::version() const {

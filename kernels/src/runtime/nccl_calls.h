@@ -3,9 +3,11 @@
 #pragma once
 
 #include <array>
+#include <condition_variable>
 #include <cstddef>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 
@@ -33,6 +35,7 @@ class NcclCalls {
   /// Sends and receives of one rank in one group, byte by byte.
   Status exchange(int rank, std::span<const stages::Transfer> sends, std::span<const stages::Transfer> receives, void* stream) const;
   Status state() const;
+  /// Ends what waits, from any thread and more than once; what is called from then on is an error.
   void abort();
   std::string version() const;
 
@@ -44,8 +47,13 @@ class NcclCalls {
   Status exchange(const Call& call, int rank, const DeviceBuffers& buffers, void* stream) const;
 
   std::unique_ptr<Library> library_;
+  class Calling;
+
   int ranks_ = 0;
   std::map<int, Handle> communicators_;  // by rank
+  mutable std::mutex mutex_;             // of what follows
+  mutable std::condition_variable ended_;
+  mutable int calling_ = 0;  // threads that are within NCCL
   bool aborted_ = false;
 };
 

@@ -33,9 +33,29 @@ void complete(std::vector<std::vector<device::Reach>>& reach) {
   }
 }
 
+// Whatever is called alike elsewhere is another GPU.
+void part(std::vector<std::vector<device::Reach>>& reach, const Servers& servers) {
+  for (std::size_t a = 0; a < reach.size(); ++a) {
+    for (std::size_t b = 0; b < reach.size(); ++b) {
+      if (servers.of[a] != servers.of[b]) reach[a][b] = device::Reach::none;
+    }
+  }
+}
+
 }  // namespace
 
-Result<RunningMachine> look_around(const std::vector<GpuPrograms::Here>& here, const Gather& gather) {
+Servers servers_by(const std::vector<std::string>& said) {
+  Servers servers{.of = std::vector<int>(said.size()), .ranks = {}};
+  for (std::size_t r = 0; r < said.size(); ++r) {
+    const auto first = static_cast<std::size_t>(std::ranges::find(said, said[r]) - said.begin());
+    if (first == r) servers.ranks.emplace_back();
+    servers.of[r] = first == r ? servers.count() - 1 : servers.of[first];
+    servers.ranks[static_cast<std::size_t>(servers.of[r])].push_back(Rank{static_cast<std::int64_t>(r)});
+  }
+  return servers;
+}
+
+Result<RunningMachine> look_around(const std::vector<GpuPrograms::Here>& here, const Servers& servers, const Gather& gather) {
   std::string mine;
   for (const auto& [rank, device] : here) {
     const auto bus = device::bus_id(device);
@@ -65,6 +85,8 @@ Result<RunningMachine> look_around(const std::vector<GpuPrograms::Here>& here, c
     for (const char digit : text) to.push_back(static_cast<device::Reach>(digit - '0'));
   }
   complete(machine.reach);
+  part(machine.reach, servers);
+  machine.servers = servers;
   return machine;
 }
 

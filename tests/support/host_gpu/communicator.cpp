@@ -63,9 +63,15 @@ class Steps {
 
 class Operation::Body {
  public:
-  static Result<std::unique_ptr<Body>> create(const Job& job, Session* session, Seconds deadline, bool recorded) {
-    std::unique_ptr<Body> body{new Body(job, deadline)};
-    body->recorded_ = recorded;
+  struct Options {
+    Seconds deadline{2};
+    bool recorded = false;
+    std::vector<DeviceBuffers> registered = {};  // of a segment, by rank
+  };
+  static Result<std::unique_ptr<Body>> create(const Job& job, Session* session, Options options) {
+    std::unique_ptr<Body> body{new Body(job, options.deadline)};
+    body->recorded_ = options.recorded;
+    body->registered_ = std::move(options.registered);
     auto steps = Steps::create(session, job.program->ranks());
     if (!steps) return std::move(steps).error();
     body->steps_ = *std::move(steps);
@@ -84,6 +90,11 @@ class Operation::Body {
     return body;
   }
 
+  // What a segment reads and writes lies in one buffer, its output.
+  Status call(Rank rank, void* stream) {
+    const auto own = registered_[rank.index()].output;
+    return call(rank, {own, own}, stream);
+  }
   Status call(Rank rank, const DeviceBuffers& buffers, void* stream) {
     if (!recorded_ && (buffers.journal.counts | buffers.journal.ring) != 0)
       return Error{ErrorCode::invalid_input, "a journal for a communicator whose calls are not recorded"};
@@ -128,7 +139,10 @@ class Operation::Body {
     const auto copy = [](void* to, const void* from, Bytes size) {
       if (size.count() > 0) std::memcpy(to, from, static_cast<std::size_t>(size.count()));
     };
-    copy(memory_->at(rank, Buffer::input, 0), reinterpret_cast<const void*>(buffers.input), layout_.input_size(rank));
+    const bool segment = !registered_.empty();
+    const auto output_size = segment ? program_.memory[rank.index()].output : layout_.output_size(rank);
+    copy(memory_->at(rank, segment ? Buffer::output : Buffer::input, 0), reinterpret_cast<const void*>(buffers.input),
+         segment ? output_size : layout_.input_size(rank));
     steps_.begun(rank.index()) = number;
     if (!wait(number, &Steps::begun)) return late();
     if (const auto done = team.run(); !done) return done.error().message;
@@ -140,7 +154,7 @@ class Operation::Body {
       if (!rows) return rows.error().message;
       run_rows_on_host(program_.payload.type, *rows);
     }
-    copy(reinterpret_cast<void*>(buffers.output), memory_->at(rank, Buffer::output, 0), layout_.output_size(rank));
+    copy(reinterpret_cast<void*>(buffers.output), memory_->at(rank, Buffer::output, 0), output_size);
     return {};
   }
 
@@ -148,6 +162,7 @@ class Operation::Body {
   BufferLayout layout_;
   Seconds deadline_;
   bool recorded_ = false;
+  std::vector<DeviceBuffers> registered_;
   std::vector<std::uint64_t> calls_;  // run, by rank
   Steps steps_;
   std::optional<processes::HostArenas> arenas_;
@@ -163,7 +178,7 @@ Operation::Operation(std::unique_ptr<Body> body) : body_(std::move(body)) {}
 Operation::Operation(Operation&&) noexcept = default;
 Operation& Operation::operator=(Operation&&) noexcept = default;
 Operation::~Operation() = default;
-Status Operation::call(Rank, void*) const { return Error{ErrorCode::unsupported, "registered buffers"}; }
+Status Operation::call(Rank rank, void* stream) const { return body_->call(rank, stream); }
 Status Operation::call(Rank rank, const DeviceBuffers& buffers, void* stream) const { return body_->call(rank, buffers, stream); }
 Status Operation::state() const { return body_->state(); }
 std::string Operation::describe() const { return "on CPU threads"; }
@@ -193,7 +208,12 @@ Result<Communicator> Communicator::create(Session& session, int, const Communica
 
 Result<Operation> Communicator::prepare(const Job& job, BufferUse use, std::span<const DeviceBuffers>, const KernelShape&) {
   if (use != BufferUse::staged) return Error{ErrorCode::unsupported, "registered buffers"};
-  auto body = Operation::Body::create(job, body_->session, body_->deadline, body_->recorded);
+  auto body = Operation::Body::create(job, body_->session, {body_->deadline, body_->recorded});
+  if (!body) return std::move(body).error();
+  return Operation(*std::move(body));
+}
+Result<Operation> Communicator::prepare_segment(const Job& job, std::span<const DeviceBuffers> buffers, const KernelShape&) {
+  auto body = Operation::Body::create(job, body_->session, {body_->deadline, body_->recorded, {buffers.begin(), buffers.end()}});
   if (!body) return std::move(body).error();
   return Operation(*std::move(body));
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-/* libp2plab: collectives among GPUs of one machine, for programs in any language. C11; no function throws, all may be called from any thread. */
+/* libp2plab: collectives among GPUs of one server or several, for programs in any language. C11; no function throws, all may be called from any
+   thread. */
 #ifndef P2PLAB_C_P2PLAB_H
 #define P2PLAB_C_P2PLAB_H
 
@@ -113,14 +114,20 @@ const char* p2plab_setting(const char* variable);
 /* GPUs that this process can use; P2PLAB_NO_DEVICE and the reason where there are none. */
 p2plab_result p2plab_device_count(int* count);
 
+/* Ranks on several servers (several machines, or values of NCCL_HOSTID): inside a server our kernels, between servers NCCL's sends and receives, all
+   on the caller's stream, so that graphs may capture them. NCCL must be there (load_nccl). Backend auto leaves to NCCL what is not known to be faster
+   by stages: all but all-reduces of up to 1 MiB, unless a table says otherwise; p2p and host leave it nothing. Epilogues run as kernels of their own.
+ */
+
 /* ---- beginning and end ------------------------------------------------------------------------------------------------------------------ */
 
 p2plab_result p2plab_get_unique_id(p2plab_unique_id* id);
 /* An id that follows from a text: the same for all who give the same. */
 p2plab_result p2plab_named_unique_id(const char* text, p2plab_unique_id* id);
 /* An id for ranks that meet at a TCP address of rank 0's: "127.0.0.1:29500". NULL: what P2PLAB_ADDRESS says, else MASTER_ADDR and MASTER_PORT. Nobody
-   else may listen there (torchrun's store does at its MASTER_PORT), and one communicator at a time is set up there. Processes need neither a network
-   namespace nor a file system in common, but must see each other's /proc. Who reaches the address can take a rank's place. */
+   else may listen there (torchrun's store does at its MASTER_PORT), and one communicator at a time is set up there. Ranks may be on several servers;
+   those of one need neither a network namespace nor a file system in common, but must see each other's /proc. Who reaches the address can take a
+   rank's place. */
 p2plab_result p2plab_address_unique_id(const char* address, p2plab_unique_id* id);
 
 /* This process becomes rank `rank` of `ranks`, on its GPU `device` (each process's own numbering). Returns when all have come. `config` may be NULL.

@@ -121,6 +121,9 @@ class Communicator {
   /// ones can be used), invalid_input (another number of ranks or of buffers), verification_failed (a program that `check` refuses), device_failure.
   Result<Operation> prepare(const Job& job, BufferUse use, std::span<const DeviceBuffers> buffers = {}, const KernelShape& shape = {});
 
+  /// The same of a segment of a plan over servers (segments/segments.h), which was proved with the others; on registered buffers.
+  Result<Operation> prepare_segment(const Job& job, std::span<const DeviceBuffers> buffers, const KernelShape& shape = {});
+
   /// Of a rank that lives in this process.
   MemoryUse memory(Rank rank) const;
 

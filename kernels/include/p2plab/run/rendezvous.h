@@ -28,6 +28,7 @@ class Invitation {
 
   /// Where rank 0 listens: the name of a Unix socket, or "tcp/" and an address.
   const std::string& place() const { return place_; }
+  bool over_tcp() const { return place_.starts_with("tcp/"); }
 
  private:
   explicit Invitation(std::string place) : place_(std::move(place)) {}

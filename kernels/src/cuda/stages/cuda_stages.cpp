@@ -6,10 +6,11 @@
 #include <fmt/format.h>
 
 #include "lowered/wait_limit.h"
-#include "p2plab/machine/mask.h"
 #include "processes/rendezvous_server.h"
 #include "processes/results.h"
+#include "runtime/stage_runs.h"
 #include "stages/server_session.h"
+#include "stages/stage_tuning.h"
 
 namespace p2plab::cuda {
 
@@ -68,41 +69,43 @@ Status CudaStages::join(const Servers& servers) {
   auto joined = stages::join_server(session_, servers);
   if (!joined) return std::move(joined).error();
   server_session_ = *std::move(joined);
+  auto communicator = Communicator::create(*server_session_, *device_);
+  if (auto well = processes::all_well(session_, communicator ? Status{} : Status{communicator.error()}); !well) return well;
+  communicator_.emplace(*std::move(communicator));
   servers_ = servers;
   return {};
-}
-
-Result<StagePlace> CudaStages::place_of(const Job& job, const Servers& servers) {
-  const Rank self{session_.rank()};
-  const auto server = servers.of[self.index()];
-  const auto& mates = servers.ranks[static_cast<std::size_t>(server)];
-  auto topology = keep_gpus(*job.topology, mates);
-  const auto devices = kept_.device_set(*server_session_, *device_);
-  auto ready = topology ? Status{} : Status{topology.error()};
-  if (ready && !devices) ready = devices.error();
-  if (auto well = processes::all_well(session_, ready); !well) return std::move(well).error();
-  return StagePlace{self, server, Rank{std::ranges::find(mates, self) - mates.begin()}, *topology, Routes(*topology), *devices};
 }
 
 Result<Measurement> CudaStages::run(const Job& job, const RunOptions& options) {
   const auto& program = *job.program;
   const auto servers = servers_of(*job.topology, *job.routes);
-  const auto tuning = stage_tuning(program.tuning, servers, program.payload.size());
-  const auto cut = cut_at_servers(*job.topology, *job.routes, job.plan->schedule, program.payload, tuning, program.in_place);
+  const auto tuning = stages::stage_tuning(program.tuning, servers, program.payload.size());
+  auto cut = cut_at_servers(*job.topology, *job.routes, job.plan->schedule, program.payload, tuning, program.in_place);
   const Offer mine{.build = processes::build(),
                    .digest = processes::digest(program, options),
                    .obstacle = obstacle(job, session_, cut ? Status{} : Status{cut.error()})};
   if (auto agreed = agree(session_, mine); !agreed) return std::move(agreed).error();
   if (auto met = meet(); !met) return std::move(met).error();
   if (auto joined = join(servers); !joined) return std::move(joined).error();
-  const auto place = place_of(job, servers);
-  if (!place) return place.error();
-  auto runs = StageRuns::create(job, *cut, *place, options, kept_.kernels);
+  auto runs = runtime::StageRuns::create(job, *std::move(cut), Rank{session_.rank()}, *device_);
   if (auto well = processes::all_well(session_, runs ? Status{} : Status{runs.error()}); !well) return std::move(well).error();
+  const auto prepared = (*runs)->prepare(job, *communicator_, options.shape);
+  if (auto well = processes::all_well(session_, prepared); !well) return std::move(well).error();
   auto result = measure(
-      job, options, "cuda", [&](Rank, const Stream& stream) { return (*runs)->call(*own_, *nccl_, stream.get()); }, [&] { return (*runs)->hang(); });
+      job, options, "cuda", [&](Rank, const Stream& stream) { return call(**runs, stream); }, [&] { return (*runs)->state(); });
   if (result) result->notes.push_back((*runs)->describe());
   return result;
+}
+
+// In place, input and output are one memory there and here: what is copied in holds all of it.
+Status CudaStages::call(const runtime::StageRuns& runs, const Stream& stream) const {
+  const auto& memory = runs.memory();
+  if (memory.input > Bytes{0}) {
+    if (auto done = copy_on(runs.address(Buffer::input), own_->input, memory.input, stream.get()); !done) return done;
+  }
+  if (auto done = runs.run(*nccl_, stream.get()); !done) return done;
+  if (memory.output == Bytes{0}) return {};
+  return copy_on(own_->output, runs.address(Buffer::output), memory.output, stream.get());
 }
 
 Result<Measurement> CudaStages::run_nccl(const Job& job, const RunOptions& options) {

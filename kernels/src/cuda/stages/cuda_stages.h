@@ -5,17 +5,21 @@
 #include <memory>
 #include <optional>
 
-#include "cuda/jit/kernel_cache.h"
 #include "cuda/rank_measure.h"
 #include "cuda/stages/call_limit.h"
-#include "cuda/stages/stage_runs.h"
+#include "p2plab/segments/servers.h"
+#include "runtime/nccl_calls.h"
+
+namespace p2plab::runtime {
+class StageRuns;
+}
 
 namespace p2plab::cuda {
 
 class CudaStages {
  public:
-  /// `session` is of all ranks; both must outlive it.
-  CudaStages(Session& session, backend::KernelCache& kept) : session_(session), kept_(kept) {}
+  /// `session` is of all ranks and must outlive it.
+  explicit CudaStages(Session& session) : session_(session) {}
   /// All ranks call these together. Errors: those of Executor::run.
   Result<Measurement> run(const Job& job, const RunOptions& options);
   /// The same collective by NCCL alone, between the same ranks over the same transport.
@@ -23,17 +27,17 @@ class CudaStages {
 
  private:
   Status meet();
-  Result<StagePlace> place_of(const Job& job, const Servers& servers);
   Status join(const Servers& servers);
+  Status call(const runtime::StageRuns& runs, const Stream& stream) const;
   Result<Measurement> measure(const Job& job, const RunOptions& options, const char* name, const Enqueue& enqueue_with,
                               const std::function<Status()>& hang);
 
   Session& session_;
-  backend::KernelCache& kept_;
   std::optional<int> device_;  // once all have met
   int sharers_ = 1;            // ranks of this machine for each of its GPUs
   std::unique_ptr<Session> server_session_;
   std::optional<Servers> servers_;
+  std::optional<Communicator> communicator_;  // of the server's ranks
   std::unique_ptr<runtime::NcclCalls> nccl_;
   const DeviceBuffers* own_ = nullptr;
 };

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ranks that meet at a TCP address: the same as at a Unix socket, files by their names, and an end to every wait.
-#include <netinet/in.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -14,24 +13,16 @@
 #include "processes/message.h"
 #include "processes/shared_memory.h"
 #include "processes/tcp.h"
+#include "support/host_gpu/free_address.h"
 #include "unit/kernels/processes/said_by.h"
 
 namespace p2plab {
 namespace {
 
 using processes::TcpAddress;
+using test::free_address;
 using testing::outcome;
 using testing::said_by;
-
-// A port that was free a moment ago.
-std::string free_address() {
-  const FileDescriptor probe{socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-  sockaddr_in where{.sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
-  socklen_t size = sizeof where;
-  EXPECT_EQ(bind(probe.get(), reinterpret_cast<const sockaddr*>(&where), size), 0);
-  EXPECT_EQ(getsockname(probe.get(), reinterpret_cast<sockaddr*>(&where), &size), 0);
-  return fmt::format("127.0.0.1:{}", ntohs(where.sin_port));
-}
 
 Invitation invitation_to(const std::string& address) {
   // As others would get it: as bytes.

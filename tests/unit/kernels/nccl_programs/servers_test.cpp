@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// Communicators over several servers, on GPUs that are CPU threads: processes that NCCL_HOSTID tells apart, messages between them by an NCCL that
+// moves data. P2PLAB_SERVERS_CALLS says how many calls each job makes (60 if it is not set).
+#include <cstdlib>
+#include <filesystem>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "support/host_gpu/free_address.h"
+#include "support/scratch.h"
+#include "unit/kernels/shim/program.h"
+
+namespace p2plab {
+namespace {
+
+const std::string stage = P2PLAB_NCCL_STAGE;
+
+int calls() {
+  const char* text = std::getenv("P2PLAB_SERVERS_CALLS");
+  return text == nullptr ? 60 : std::atoi(text);
+}
+
+struct JobOfServers {
+  std::vector<int> server_of;  // by rank
+  std::string settings = {};
+  std::string meeting = "exchange";
+  int seed = 1;
+};
+
+testing::Ran run(const JobOfServers& job) {
+  const auto folder = test::scratch(fmt::format("servers_{}", job.seed));
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
+  auto command =
+      fmt::format("export P2PLAB_TEST_FOLDER={} P2PLAB_NCCL={}/nccl/libnccl.so.2 P2PLAB_PREPARE= {}; ", folder.string(), stage, job.settings);
+  for (std::size_t r = 0; r < job.server_of.size(); ++r)
+    command += fmt::format("NCCL_HOSTID=s{} {}/p2plab_servers_client {}/libp2plab.so.1 {} {} {} {} {} & jobs=\"$jobs $!\"; ", job.server_of[r], stage,
+                           stage, job.meeting, r, job.server_of.size(), calls(), job.seed);
+  const auto ran = testing::ran("{ " + command + "code=0; for job in $jobs; do wait $job || code=1; done; exit $code; }");
+  std::filesystem::remove_all(folder);
+  return ran;
+}
+
+void expect_right(const testing::Ran& ran, std::size_t ranks, const std::string& words) {
+  ASSERT_EQ(ran.code, 0) << ran.text;
+  for (std::size_t r = 0; r < ranks; ++r)
+    EXPECT_NE(ran.text.find(fmt::format("rank {}: {} calls right; {}", r, calls(), words)), std::string::npos) << ran.text;
+}
+
+TEST(CommunicatorsOverServers, ServeAllCollectivesByStages) {
+  expect_right(run({.server_of = {0, 1}, .settings = "P2PLAB_BACKEND=p2p"}), 2, "p2p: one_shot: ");
+  expect_right(run({.server_of = {0, 0, 1, 1}, .settings = "P2PLAB_BACKEND=p2p", .seed = 2}), 4, "p2p: hierarchical: ");
+}
+
+TEST(CommunicatorsOverServers, ServeRanksThatAreSpreadUnevenly) {
+  expect_right(run({.server_of = {0, 1, 0, 2}, .settings = "P2PLAB_BACKEND=p2p", .seed = 3}), 4, "p2p: ");
+}
+
+TEST(CommunicatorsOverServers, ServeThroughTheHostWhereThereIsNoPeerAccess) {
+  expect_right(run({.server_of = {0, 0, 1}, .settings = "P2PLAB_BACKEND=host", .seed = 4}), 3, "host: ");
+}
+
+// What was not measured over servers is NCCL's, and the reason is told.
+TEST(CommunicatorsOverServers, LeaveToNcclWhatItIsFasterAt) {
+  const auto ran = run({.server_of = {0, 1}, .seed = 5});
+  expect_right(ran, 2, "p2p: one_shot: ");
+  EXPECT_NE(ran.text.find("; nccl 2.28.9: of a broadcast over servers nothing was measured"), std::string::npos) << ran.text;
+}
+
+TEST(CommunicatorsOverServers, MeetAtAnAddress) {
+  expect_right(run({.server_of = {0, 1, 1}, .settings = "P2PLAB_BACKEND=p2p", .meeting = test::free_address(), .seed = 6}), 3, "p2p: ");
+}
+
+TEST(CommunicatorsOverServers, NeedNccl) {
+  const auto ran = run({.server_of = {0, 1}, .settings = "P2PLAB_NCCL=/nowhere", .seed = 7});
+  EXPECT_NE(ran.code, 0);
+  EXPECT_NE(ran.text.find("the ranks are on 2 servers, between which NCCL carries data: "), std::string::npos) << ran.text;
+}
+
+}  // namespace
+}  // namespace p2plab
