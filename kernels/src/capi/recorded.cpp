@@ -63,6 +63,7 @@ void give(p2plab_recorded* calls, std::size_t size, std::size_t index, const p2p
 Result<RecordedProcess> record_of_process(std::uint64_t from) {
   const auto* const all = recorder_of_process();
   if (all == nullptr) return Error{ErrorCode::unsupported, "nothing is recorded: set P2PLAB_MONITOR before the first communicator is made"};
+  if (!all->of_this_process()) return Error{ErrorCode::unsupported, "nothing is recorded in a process that was forked"};
   JournalReader::of_process().look_now();
   return read_records(all->path(), {.from = from});
 }

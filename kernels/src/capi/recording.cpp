@@ -69,7 +69,7 @@ std::unique_ptr<CallRecording> CallRecording::of(const Place& place) {
 CallRecording::~CallRecording() {
   const std::lock_guard lock(mutex_);
   if (journal_) {
-    if (auto done = runtime::device::synchronize(place_.device); !done) write(done.error());
+    if (auto done = runtime::device::synchronize(place_.device); !done) note(done.error());
     JournalReader::of_process().remove(*journal_);
   }
   recorder_.close_side(side_);
@@ -125,16 +125,12 @@ Result<bool> CallRecording::run(runtime::Engine& engine, const Asked& asked) {
   recorder_.put(number, form, went ? monitor::Progress::queued : monitor::Progress::failed);
   // What no program of ours serves no kernel of ours counts.
   if (in_graph && went && journal_ && by.program != nullptr && by.program->keeps_journal()) journal_->keep(number, *capture, form);
-  if (!served) write(served.error());
+  if (!served) note(served.error());
   return served;
 }
 
 void CallRecording::note(const Error& error) {
-  const std::lock_guard lock(mutex_);
-  write(error);
-}
-
-void CallRecording::write(const Error& error) {
+  const std::lock_guard lock(noting_);
   if (error.message == noted_) return;
   noted_ = error.message;
   auto text = error.message;

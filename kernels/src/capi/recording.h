@@ -44,13 +44,12 @@ class CallRecording {
   };
   /// Runs a call and records it.
   Result<bool> run(runtime::Engine& engine, const Asked& asked);
-  /// An error that a call or a question found: once for each text.
+  /// An error that a call or a question found: once for each text. Waits for no call.
   void note(const Error& error);
 
  private:
   CallRecording(monitor::Recorder& recorder, const Place& place, int side) : recorder_(recorder), place_(place), side_(side) {}
   monitor::CallInfo form_of(const runtime::ServedBy& by, const Asked& asked);
-  void write(const Error& error);
 
   monitor::Recorder& recorder_;
   Place place_;
@@ -58,6 +57,7 @@ class CallRecording {
   std::mutex mutex_;  // of what follows, and of the order of the rank's calls
   std::unique_ptr<Journal> journal_ = nullptr;
   std::map<const runtime::ReadyProgram*, monitor::CallInfo> forms_ = {};
+  std::mutex noting_;  // of what follows
   std::string noted_ = {};
 };
 

@@ -109,6 +109,8 @@ class Recorder {
   void close();
 
   Level level() const { return level_; }
+  /// Not in a forked child, whose calls are recorded by nobody.
+  bool of_this_process() const { return ours(); }
   const char* path() const { return path_; }
 
   /// -1: there are too many; the file counts those.

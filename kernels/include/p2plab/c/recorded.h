@@ -41,7 +41,7 @@ typedef struct p2plab_recorded {
 /* Calls from number *next on, at most `room`, in order; `size` is that of p2plab_recorded, as its program knows it. *next becomes the number of the
    first that was not given, or, if there is no room, of the next one that will be made; *lost: those that were overwritten before. What kernels wrote
    until now is seen.
-   P2PLAB_UNSUPPORTED: nothing is recorded here. */
+   P2PLAB_UNSUPPORTED: nothing is recorded here, or this process was forked from one that records. */
 p2plab_result p2plab_recorded_calls(uint64_t* next, p2plab_recorded* calls, size_t size, size_t room, size_t* given, uint64_t* lost);
 /* Calls in graphs, from the first one on, that are counted so far; *all: how many there are. */
 p2plab_result p2plab_recorded_replays(p2plab_recorded* calls, size_t size, size_t room, size_t* all);
