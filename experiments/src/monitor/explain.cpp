@@ -128,12 +128,16 @@ std::optional<Verdict> straggler(const Ranks& ranks, const ExplainOptions& optio
     }
     if (begun.size() < ranks.size() || begun.size() < 2) continue;
     std::ranges::sort(begun);
+    if (options.recent.count() > 0 && seconds(ranks.front()->now - std::min(ranks.front()->now, begun.back().first)) > options.recent.count())
+      continue;
     ++calls;
     const auto gap = begun.back().first - begun[begun.size() - 2].first;
     if (seconds(gap) >= options.straggles.count()) gaps[begun.back().second].push_back(gap);
   }
   if (gaps.empty()) return std::nullopt;
+  constexpr std::size_t seldom = 50;
   auto& [rank, its] = *std::ranges::max_element(gaps, {}, [](const auto& each) { return each.second.size(); });
+  if (its.size() < options.often || its.size() * seldom < calls) return std::nullopt;
   std::ranges::sort(its);
   auto found = verdict(Cause::straggler, ranks, rank);
   found.what = fmt::format("rank {} comes late: last in {} of {} calls, {} after the one before it (median), at most {}", rank, its.size(), calls,

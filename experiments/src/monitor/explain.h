@@ -36,6 +36,8 @@ struct Verdict {
 struct ExplainOptions {
   Seconds stuck{1};          // a call that lasts longer, with nothing else happening, does not end
   Seconds straggles{0.002};  // a rank that begins so much later than the one before it is late
+  std::size_t often = 3;     // so many times, and once in fifty calls, is again and again
+  Seconds recent{0};         // of calls that began so long ago at most; 0: of all that are known
 };
 
 /// Most likely first. Empty: nothing is wrong as far as is recorded.

@@ -14,7 +14,9 @@ Status Looking::look() {
   picture_.processes = watcher_.current(ended_);
   picture_.bands = bands_of(picture_.processes);
   picture_.lost = watcher_.lost();
-  const auto found = alarms_of(picture_.bands, explain(logs_of(picture_.processes, picture_.now)), picture_.lost, picture_.now);
+  // Whoever came late a while ago is no alarm now.
+  const auto verdicts = explain(logs_of(picture_.processes, picture_.now), {.recent = Seconds{5}});
+  const auto found = alarms_of(picture_.bands, verdicts, picture_.lost, picture_.now);
   changes_ = alarms_.update(found, picture_.now);
   picture_.alarms = alarms_.on();
   return {};

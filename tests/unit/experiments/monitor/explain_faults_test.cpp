@@ -118,7 +118,7 @@ TEST(ExplainFaults, EachFaultOfEachRankIsNamedFirst) {
   for (const auto& [cause, put] : faults()) {
     for (const int ranks : {2, 3, 4, 8}) {
       for (int rank = 0; rank < ranks; ++rank) {
-        auto logs = healthy(ranks, 8 + rank, random);
+        auto logs = healthy(ranks, 12 + rank, random);
         put(logs, logs.ranks[static_cast<std::size_t>(rank)]);
         const auto verdicts = explain(logs);
         ASSERT_FALSE(verdicts.empty()) << to_string(cause) << ", " << ranks << " ranks, rank " << rank;
@@ -146,6 +146,20 @@ TEST(ExplainFaults, NothingIsSaidOfAThousandHealthyRuns) {
     const auto verdicts = explain(logs);
     ASSERT_TRUE(verdicts.empty()) << i << ": " << explanation_text(logs, verdicts);
   }
+}
+
+TEST(ExplainFaults, ARankThatWasLateOnceOrLongAgoIsNoStraggler) {
+  std::mt19937_64 random(5);
+  auto once = healthy(4, 40, random);
+  for (const std::size_t call : {0U, 20U}) once.ranks[2].calls[call].begun += 500 * ms;
+  EXPECT_TRUE(explain(once).empty());
+  auto often = healthy(4, 40, random);
+  come_late(often, often.ranks[2]);
+  ASSERT_EQ(explain(often, {.recent = Seconds{5}}).size(), 1U);
+  EXPECT_EQ(explain(often, {.recent = Seconds{5}}).front().rank, 2);
+  for (auto& log : often.ranks) log.now += 6000 * ms;
+  EXPECT_TRUE(explain(often, {.recent = Seconds{5}}).empty());
+  EXPECT_EQ(explain(often).size(), 1U);
 }
 
 TEST(ExplainFaults, AHangOfAllRanksIsNobodysAndAnErrorIsQuoted) {
