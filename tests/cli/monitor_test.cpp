@@ -102,6 +102,7 @@ TEST(ConfigShow, SaysOfEachSettingWhetherCommandLineEnvironmentOrFileSaidIt) {
   EXPECT_EQ(found["P2PLAB_BACKEND"], (std::pair<std::string, std::string>{"auto", "default"}));
   EXPECT_NE(at_home("config show").out.find("settings file " + file.string()), std::string::npos);
   EXPECT_EQ(at_home("config show --file /no/such/file").exit, 1);
+  EXPECT_EQ(at_home("config show", "P2PLAB_SECRET=0123456789abcdef").out.find("0123456789"), std::string::npos) << "a secret is not shown";
 }
 
 TEST(ConfigShow, AFileWithMistakesEndsEveryCommandWithTheirPlaces) {

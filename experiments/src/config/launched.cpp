@@ -71,7 +71,7 @@ Result<LaunchedRank> launched_rank() {
 Status as_launched_rank(Seconds patience, const std::function<Status(Session&)>& body) {
   const auto place = launched_rank();
   if (!place) return place.error();
-  const auto invitation = Invitation::at(place->address);
+  const auto invitation = Invitation::at(place->address, secret_of_environment());
   if (!invitation) return invitation.error();
   const auto session = join(*invitation, {.rank = place->rank, .ranks = place->ranks, .gathering = patience, .several_machines = true});
   if (!session) return session.error();

@@ -33,6 +33,7 @@ std::vector<VariableState> variables_now(const VariableSources& sources) {
       state.value = said->substr(state.name.size() + 1);
       state.from = std::ranges::find(sources.command_line, state.name) != sources.command_line.end() ? "command line" : "environment";
       state.complaint = complaint_of(rule, state.value);
+      if (rule.kind == SettingKind::secret) state.value = "(hidden)";
     } else if (const auto written = sources.file.by_variable.find(rule.variable); written != sources.file.by_variable.end()) {
       state.value = written->second.value;
       state.from = "file";

@@ -24,6 +24,8 @@ std::string within(const std::string& text, double least, double most) {
   return good ? "" : fmt::format("it must be a number from {:g} to {:g}", least, most);
 }
 
+constexpr std::size_t shortest_secret = 16;
+
 std::string readable(const std::string& paths) {
   for (std::size_t from = 0; from <= paths.size();) {
     const auto end = std::min(paths.find(':', from), paths.size());
@@ -54,13 +56,16 @@ const std::vector<SettingRule>& setting_rules() {
        word,
        {"off", "basic", "detailed", "steps", "0", "1", ""}},
       {"monitor.folder", "P2PLAB_MONITOR_DIR", "/dev/shm", "those that record, p2plab monitor and explain", "where records lie", folder},
+      {"library.interface", "P2PLAB_INTERFACE", "the first that is no bridge", "libp2plab, executors", "the network of rank 0 that all ranks reach"},
       {"library.nccl", "P2PLAB_NCCL", "libnccl.so.2", "libp2plab, executors, shim", "the path of NCCL", library},
       {"library.nvrtc", "P2PLAB_NVRTC", "libnvrtc.so", "libp2plab, executor cuda", "the path of NVRTC", library},
       {"library.order", "P2PLAB_ORDER", "any", "libp2plab, NCCL shim", "any, or fixed: one order of sums", word, {"any", "fixed"}},
       {"library.prepare", "P2PLAB_PREPARE", "all-reduces from 1 KiB to 1 MiB", "libp2plab", "what is made ready at the beginning"},
       {"program.profiles", "P2PLAB_PROFILES", "those installed", "p2plab", "where profiles are looked for", files},
       {"shim.report", "P2PLAB_REPORT", "", "NCCL shim", "1 or a file: what was served and passed on, at the end"},
+      {"", "P2PLAB_SECRET", "", "libp2plab, bench and run --launched", "what ranks that meet at an address must know", secret},
       {"", "P2PLAB_SETTINGS", "~/.config/p2plab/settings.yaml", "p2plab, libp2plab, NCCL shim", "the settings file", files},
+      {"library.silence", "P2PLAB_SILENCE", "10", "libp2plab, executors", "seconds that another rank's process may stand still", number, {}, 1, day},
       {"shim.timeout", "P2PLAB_TIMEOUT", "60", "NCCL shim", "seconds that a rank may keep others waiting in the set-up", number, {}, 0, day},
       {"library.tuned", "P2PLAB_TUNED", "the built-in tuning", "libp2plab", "tuned tables, separated by ':'", files},
       {"", "P2PLAB_TUNER_FILE", "./nccl_tuner.conf", "libnccl-tuner-p2plab", "rules for NCCL", files},
@@ -73,6 +78,7 @@ std::string complaint_of(const SettingRule& rule, const std::string& value) {
     case SettingKind::word:
       return std::ranges::find(rule.words, value) != rule.words.end() ? "" : fmt::format("it can be {}", fmt::join(rule.words, ", "));
     case SettingKind::number: return within(value, rule.least, rule.most);
+    case SettingKind::secret: return value.size() < shortest_secret ? fmt::format("it must have at least {} signs", shortest_secret) : "";
     case SettingKind::files: return readable(value);
     case SettingKind::folder: return access(value.c_str(), W_OK | X_OK) == 0 ? "" : "no files can be made in it";
     default: return "";

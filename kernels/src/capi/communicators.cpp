@@ -21,19 +21,21 @@ using namespace p2plab::capi;
 namespace {
 
 std::uint64_t number_of(const Invitation& invitation) {
-  const auto bytes = invitation.bytes();
-  return monitor::number_of(bytes.data(), bytes.size());
+  const auto& place = invitation.place();
+  return monitor::number_of(place.data(), place.size());
 }
 
-p2plab_result init_rank(p2plab_comm** comm, int ranks, const Invitation& invitation, int rank, int device, const p2plab_config* config) {
+p2plab_result init_rank(p2plab_comm** comm, int ranks, const Invitation& invitation, int rank, int device, const p2plab_config* config,
+                        FileDescriptor listener = FileDescriptor{}) {
   const auto settings = capi::read_settings(config);
   if (!settings) return failed(settings.error());
   // What only this rank lacks ends the others' waiting, too: it is said in the session.
-  auto session = join(invitation, {.rank = rank,
-                                   .ranks = ranks,
-                                   .gathering = settings->gathering,
-                                   .timeout = settings->options.timeout,
-                                   .several_machines = invitation.over_tcp()});
+  const JoinOptions options{.rank = rank,
+                            .ranks = ranks,
+                            .gathering = settings->gathering,
+                            .timeout = settings->options.timeout,
+                            .several_machines = invitation.over_tcp()};
+  auto session = join(invitation, options, std::move(listener));
   if (!session) return failed(session.error());
   auto chooser = capi::make_chooser(settings->tuned, ranks, settings->fixed_order);
   if (!chooser) {
@@ -135,7 +137,7 @@ p2plab_result p2plab_address_unique_id(const char* address, p2plab_unique_id* id
     if (id == nullptr) return invalid("no place for the id");
     const auto text = address_of(address);
     if (!text) return failed(text.error());
-    const auto place = Invitation::at(*text);
+    const auto place = Invitation::at(*text, secret_of_environment());
     if (!place) return failed(place.error());
     write_id(*place, id);
     return P2PLAB_OK;
@@ -157,16 +159,15 @@ p2plab_result p2plab_comm_init_exchange(p2plab_comm** comm, int ranks, int rank,
   return guarded([&] {
     if (comm == nullptr || exchange == nullptr) return invalid("no place for the communicator, or no exchange");
     *comm = nullptr;
-    if (ranks < 1 || ranks > 64 || rank < 0 || rank >= ranks) return invalid("ranks are 0 to n-1, of at most 64");
-    const auto mine = Invitation::make();
+    if (ranks < 1 || ranks > most_joined || rank < 0 || rank >= ranks) return invalid("ranks are 0 to n-1, of at most 1024");
+    auto mine = MeetingOffer::make(rank);
     if (!mine) return failed(mine.error());
-    std::vector<p2plab_unique_id> all(static_cast<std::size_t>(ranks));
-    p2plab_unique_id id;
-    write_id(*mine, &id);
-    if (exchange(&id, all.data(), sizeof id, user) != 0) return failed({ErrorCode::device_failure, "the caller's exchange failed"});
-    const auto first = invitation_of(all.front());
-    if (!first) return failed(first.error());
-    return init_rank(comm, ranks, *first, rank, device, config);
+    const auto bytes = mine->bytes();
+    std::vector<std::array<char, Invitation::size>> all(static_cast<std::size_t>(ranks));
+    if (exchange(bytes.data(), all.data(), bytes.size(), user) != 0) return failed({ErrorCode::device_failure, "the caller's exchange failed"});
+    const auto place = MeetingOffer::settle(all);
+    if (!place) return failed(place.error());
+    return init_rank(comm, ranks, *place, rank, device, config, place->over_tcp() ? mine->take_listener() : FileDescriptor{});
   });
 }
 

@@ -17,9 +17,9 @@ namespace p2plab::processes {
 
 namespace {
 
-constexpr int look_every = 100;       // milliseconds, for ranks that live but do not come
-constexpr int looks_until_lost = 20;  // two seconds in which this process ran and a rank's did not
-constexpr Seconds timeout_of_end{5};  // a rank that was told to end has as long for it
+constexpr int look_every = Silence::look_every.count();  // milliseconds, for ranks that live but do not come
+constexpr int looks_until_lost = 20;                     // two seconds in which this process ran and a rank's did not
+constexpr Seconds timeout_of_end{5};                     // a rank that was told to end has as long for it
 
 // Is the process stopped by a signal (SIGSTOP, SIGTTIN)? One that a debugger holds is not.
 bool is_stopped(int process) {
@@ -30,6 +30,10 @@ bool is_stopped(int process) {
 }
 
 }  // namespace
+
+Hub::Hub(std::vector<Member> members, Seconds timeout, Seconds silence) : members_(std::move(members)), timeout_(timeout), silence_(silence) {
+  for (auto& member : members_) member.silence = Silence(silence);
+}
 
 std::vector<Status> Hub::serve() {
   while (anyone()) {
@@ -72,6 +76,7 @@ void Hub::hear(int rank) {
     if (member.ours) kill(member.process, SIGKILL);
     return leave(rank, member.looks_stopped < looks_until_lost ? ended(rank) : Status{Error{ErrorCode::device_failure, stopped(rank)}});
   }
+  member.silence.heard();
   if (message->kind == MessageKind::farewell) return leave(rank, outcome_of(message->text));
   if (message->version != protocol_version) {
     return lose(rank, fmt::format("rank {} speaks version {} of the protocol, the others version {}", rank, message->version, protocol_version));
@@ -92,11 +97,13 @@ void Hub::contribute(int rank, Message message) {
     }
     return;
   }
+  std::vector<const Message*> all;
   for (auto& [from, part] : parts) {
     part.kind = MessageKind::part;
     part.rank = from;
-    for (const auto& member : members_ | std::views::reverse) send(member.socket.get(), part);
+    all.push_back(&part);
   }
+  for (const auto& member : members_ | std::views::reverse) send(member.socket.get(), all);
   exchanges_.erase(number);
 }
 
@@ -143,11 +150,36 @@ void Hub::look_for_stopped() {
   looked_at_ = now;
   for (std::size_t r = 0; r < members_.size(); ++r) {
     auto& member = members_[r];
-    if (member.left || !member.ours) continue;  // of others only their sockets are known
+    if (member.left || !member.here) continue;  // of others only their sockets are known
     member.looks_stopped = is_stopped(member.process) ? member.looks_stopped + 1 : 0;
     if (member.looks_stopped != looks_until_lost) continue;
     lose(static_cast<int>(r), stopped(static_cast<int>(r)));
-    kill(member.process, SIGKILL);
+    if (member.ours)
+      kill(member.process, SIGKILL);
+    else
+      give_up(member, stopped(static_cast<int>(r)));
+  }
+  look_for_silent();
+}
+
+// Nobody waits for it any more.
+void Hub::give_up(Member& member, const std::string& why) {
+  member.left = true;
+  member.outcome = Error{ErrorCode::device_failure, why};
+}
+
+// Of a process that this one did not start nothing is heard when it, or its machine, stands still.
+void Hub::look_for_silent() {
+  const bool asks = ++looks_ % Silence::looks_between_words == 0;
+  for (std::size_t r = 0; r < members_.size(); ++r) {
+    auto& member = members_[r];
+    if (member.left || member.ours) continue;
+    if (asks) send(member.socket.get(), {.kind = MessageKind::alive, .rank = static_cast<std::int32_t>(r)});
+    if (!member.silence.look()) continue;
+    const auto why = fmt::format("nothing was heard of the process of rank {} ({}) for {:g} s: it, or its machine, stands still", r, member.process,
+                                 silence_.count());
+    lose(static_cast<int>(r), why);
+    give_up(member, why);
   }
 }
 

@@ -116,12 +116,15 @@ class MessageBytes {
 };
 
 Header header_of(const Message& message) { return {magic, static_cast<std::uint16_t>(message.kind), message.version, message.rank, message.number}; }
-bool known(const Header& header) { return header.mark == magic && header.kind <= static_cast<std::uint16_t>(MessageKind::farewell); }
+bool known(const Header& header) { return header.mark == magic && header.kind <= static_cast<std::uint16_t>(MessageKind::alive); }
 
-bool send_stream(int socket, const Message& message) {
-  const StreamHeader header{header_of(message), static_cast<std::uint32_t>(message.text.size())};
-  std::string bytes(reinterpret_cast<const char*>(&header), sizeof header);
-  return send_all(socket, bytes + message.text);
+bool send_stream(int socket, std::span<const Message* const> messages) {
+  std::string bytes;
+  for (const auto* message : messages) {
+    const StreamHeader header{header_of(*message), static_cast<std::uint32_t>(message->text.size())};
+    bytes.append(reinterpret_cast<const char*>(&header), sizeof header).append(message->text);
+  }
+  return send_all(socket, bytes);
 }
 
 std::optional<Message> receive_stream(int socket) {
@@ -138,7 +141,8 @@ std::optional<Message> receive_stream(int socket) {
 
 bool send(int socket, const Message& message) {
   expects(message.text.size() <= longest_text);
-  if (!keeps_borders(socket)) return send_stream(socket, message);
+  const auto* const one = &message;
+  if (!keeps_borders(socket)) return send_stream(socket, {&one, 1});
   Envelope envelope;
   envelope.header = header_of(message);
   std::memcpy(envelope.text.data(), message.text.data(), message.text.size());
@@ -148,6 +152,13 @@ bool send(int socket, const Message& message) {
   do sent = sendmsg(socket, &envelope.outer, MSG_NOSIGNAL);
   while (sent < 0 && errno == EINTR);
   return sent == static_cast<ssize_t>(sizeof(Header) + message.text.size());
+}
+
+bool send(int socket, std::span<const Message* const> messages) {
+  if (!keeps_borders(socket)) return send_stream(socket, messages);
+  bool all = true;
+  for (const auto* message : messages) all = send(socket, *message) && all;
+  return all;
 }
 
 std::optional<Message> receive(int socket) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "p2plab/run/processes.h"
@@ -11,14 +12,15 @@
 namespace p2plab::processes {
 
 /// The protocol; ranks of another version are turned away.
-inline constexpr std::uint16_t protocol_version = 3;
+inline constexpr std::uint16_t protocol_version = 4;
 
 enum class MessageKind : std::uint16_t {
   hello,       // rank to launcher: I am here
   contribute,  // rank to launcher: my part of exchange `number`
   part,        // launcher to rank: the part of rank `rank` in exchange `number`
   lost,        // launcher to rank: rank `rank` is gone, the text says why
-  farewell     // rank to launcher: I have ended; the text holds my error, or is empty
+  farewell,    // rank to launcher: I have ended; the text holds my error, or is empty
+  alive        // to and fro, where neither end could see that the other's process stands still
 };
 
 struct Message {
@@ -35,6 +37,8 @@ inline constexpr std::size_t longest_text = 60 << 10;
 
 /// Sends one message; false if the other end is gone.
 bool send(int socket, const Message& message);
+/// Several, one after another; over TCP all at once.
+bool send(int socket, std::span<const Message* const> messages);
 /// Waits for one message; none if the other end is gone or says what is no message.
 std::optional<Message> receive(int socket);
 

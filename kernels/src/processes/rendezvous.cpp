@@ -4,20 +4,30 @@
 #include <sys/random.h>
 
 #include <algorithm>
-#include <cstring>
+#include <cctype>
+#include <cstdlib>
 
 #include <fmt/format.h>
 
 #include "p2plab/detail/digest.h"
 #include "processes/rendezvous_server.h"
 #include "processes/session.h"
+#include "processes/silence.h"
 #include "processes/tcp.h"
 
 namespace p2plab {
 
 namespace {
 
-constexpr std::string_view mark = "p2plab-meet-1 ";
+constexpr std::string_view mark = "p2plab2 ";
+
+// Short, for an id has room for a long address and a token.
+std::string machine_digits() {
+  constexpr std::size_t digits = 12;
+  Digest machine;
+  machine.add(processes::machine_here());
+  return to_string(machine.value()).substr(0, digits);
+}
 
 // Ends when its owner goes: says farewell first, and, on rank 0, serves until the others have gone, too.
 class JoinedSession final : public Session {
@@ -66,14 +76,25 @@ Invitation Invitation::named(const std::string& text) {
   return Invitation("p2plab/" + to_string(name.value()));
 }
 
-Result<Invitation> Invitation::at(const std::string& address) {
+Result<Invitation> Invitation::at(const std::string& address, const std::string& secret) {
+  constexpr std::size_t shortest = 16;
   const auto parsed = processes::TcpAddress::parse(address);
   if (!parsed) return parsed.error();
-  return Invitation("tcp/" + parsed->text());
+  if (!secret.empty() && secret.size() < shortest)
+    return Error{ErrorCode::invalid_input, fmt::format("a secret of {} signs is easily guessed: it needs {}", secret.size(), shortest)};
+  Digest token;
+  token.add(secret);
+  return Invitation("tcp/" + parsed->text(), secret.empty() ? std::string{} : to_string(token.value()));
 }
 
+std::string secret_of_environment() {
+  const char* secret = std::getenv("P2PLAB_SECRET");
+  return secret == nullptr ? std::string{} : secret;
+}
+
+// The mark, the machine, the place, and the token or "-".
 std::array<char, Invitation::size> Invitation::bytes() const {
-  const auto text = fmt::format("{}{} {}", mark, processes::machine_here(), place_);
+  const auto text = fmt::format("{}{} {} {}", mark, machine_digits(), place_, token_.empty() ? "-" : token_);
   std::array<char, size> all{};
   expects(text.size() < size);
   std::ranges::copy(text, all.begin());
@@ -86,32 +107,39 @@ Result<Invitation> Invitation::from_bytes(const std::array<char, size>& bytes) {
   const std::string text(bytes.data());
   if (!text.starts_with(mark)) return bad("this is no unique id of p2plab, or one of another version");
   const auto rest = text.substr(mark.size());
-  const auto space = rest.find(' ');
-  const auto name = space == std::string::npos ? std::string{} : rest.substr(space + 1);
-  const bool plain =
-      std::ranges::all_of(name, [](char c) { return std::isxdigit(static_cast<unsigned char>(c)) != 0 || c == '/' || (c >= 'a' && c <= 'z'); });
+  const auto first = std::min(rest.find(' '), rest.size());
+  const auto last = std::max(rest.find_last_of(' '), first);
+  const auto name = rest.substr(std::min(first + 1, rest.size()), last > first ? last - first - 1 : 0);
+  const auto token = rest.substr(std::min(last + 1, rest.size()));
+  const auto plain = [](const std::string& part) {
+    return std::ranges::all_of(part, [](char c) { return std::isxdigit(static_cast<unsigned char>(c)) != 0 || c == '/' || (c >= 'a' && c <= 'z'); });
+  };
   const auto address = processes::tcp_address(name);
-  if (address ? !processes::TcpAddress::parse(*address) : !name.starts_with("p2plab/") || name.size() != 39 || !plain)
-    return bad("this unique id of p2plab is damaged");
-  if (!address && rest.substr(0, space) != processes::machine_here())
-    return bad("this unique id was made on another machine: all ranks of a communicator live on one");
-  return Invitation(name);
+  const bool good_place =
+      address ? static_cast<bool>(processes::TcpAddress::parse(*address)) : name.starts_with("p2plab/") && name.size() == 39 && plain(name);
+  const bool good_token = token == "-" || (address && token.size() == processes::token_size && plain(token));
+  if (!good_place || !good_token) return bad("this unique id of p2plab is damaged");
+  if (!address && rest.substr(0, first) != machine_digits())
+    return bad("this unique id was made on another machine: all ranks of a communicator live on one, or meet at an address");
+  return Invitation(name, token == "-" ? std::string{} : token);
 }
 
-Result<std::unique_ptr<Session>> join(const Invitation& invitation, const JoinOptions& options) {
-  constexpr int most_ranks = 64;
-  if (options.ranks < 1 || options.ranks > most_ranks || options.rank < 0 || options.rank >= options.ranks)
-    return Error{ErrorCode::invalid_input, fmt::format("rank {} of {}: ranks are 0 to n-1, of at most {}", options.rank, options.ranks, most_ranks)};
-  const bool tcp = processes::tcp_address(invitation.place()).has_value();
+Result<std::unique_ptr<Session>> join(const Invitation& invitation, const JoinOptions& options, FileDescriptor listener) {
+  if (options.ranks < 1 || options.ranks > most_joined || options.rank < 0 || options.rank >= options.ranks)
+    return Error{ErrorCode::invalid_input, fmt::format("rank {} of {}: ranks are 0 to n-1, of at most {}", options.rank, options.ranks, most_joined)};
+  const auto silence = processes::silence_limit(options.silence);
+  if (!silence) return silence.error();
+  const bool tcp = invitation.over_tcp();
+  const auto token = processes::token_of(invitation.token());
   std::unique_ptr<processes::RendezvousServer> server;
   if (options.rank == 0) {
-    auto listener = processes::listen_at(invitation.place());
-    if (!listener) return std::move(listener).error();
-    server = std::make_unique<processes::RendezvousServer>(
-        *std::move(listener), processes::RendezvousServer::Terms{.tcp = tcp, .several_machines = options.several_machines, .ranks = options.ranks},
-        options.gathering, options.timeout);
+    auto opened = listener.get() >= 0 ? Result<FileDescriptor>{std::move(listener)} : processes::listen_at(invitation.place());
+    if (!opened) return std::move(opened).error();
+    const processes::RendezvousServer::Terms terms{
+        .tcp = tcp, .token = token, .several_machines = options.several_machines, .ranks = options.ranks, .silence = *silence};
+    server = std::make_unique<processes::RendezvousServer>(*std::move(opened), terms, options.gathering, options.timeout);
   }
-  auto socket = processes::connect_to(invitation.place(), options.gathering);
+  auto socket = processes::connect_to(invitation.place(), token, options.gathering);
   if (!socket) return std::move(socket).error();
   const auto machine = options.machine.empty() ? processes::machine_here() : options.machine;
   processes::SocketSession::Place place{.rank = options.rank,
@@ -119,7 +147,8 @@ Result<std::unique_ptr<Session>> join(const Invitation& invitation, const JoinOp
                                         .timeout = options.timeout,
                                         .greeting = processes::greeting(options.ranks, machine),
                                         .server = "the process of rank 0, where the ranks met,",
-                                        .files_by_name = tcp};
+                                        .files_by_name = tcp,
+                                        .silence = *silence};
   if (options.version > 0) place.version = static_cast<std::uint16_t>(options.version);
   auto session = std::make_unique<JoinedSession>(*std::move(socket), place, std::move(server));
   if (auto all = session->barrier(); !all) return std::move(all).error();

@@ -23,9 +23,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int glance = 50;                    // milliseconds
-constexpr std::size_t most_strangers = 1024;  // that have not said who they are
-constexpr Seconds greeting_time{5};           // then they are shown out
+constexpr int glance = 50;                   // milliseconds
+constexpr std::size_t most_strangers = 256;  // that have not said who they are
+constexpr Seconds greeting_time{5};          // then they are shown out
 constexpr auto grace = std::chrono::seconds(1);
 
 // Names in the kernel's own space: nothing in the file system, gone with the socket.
@@ -97,10 +97,10 @@ Result<FileDescriptor> listen_at(const std::string& name) {
   return listener;
 }
 
-Result<FileDescriptor> connect_to(const std::string& name, Seconds timeout) {
+Result<FileDescriptor> connect_to(const std::string& name, const Token& token, Seconds timeout) {
   if (const auto text = tcp_address(name)) {
     const auto at = TcpAddress::parse(*text);
-    return at ? connect_to(*at, timeout) : Result<FileDescriptor>{at.error()};
+    return at ? connect_to(*at, token, timeout) : Result<FileDescriptor>{at.error()};
   }
   const auto [address, size] = address_of(name);
   const auto until = Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(timeout.count()));
@@ -120,8 +120,7 @@ Result<FileDescriptor> connect_to(const std::string& name, Seconds timeout) {
 
 RendezvousServer::RendezvousServer(FileDescriptor listener, const Terms& terms, Seconds gathering, Seconds timeout)
     : listener_(std::move(listener)),
-      tcp_(terms.tcp),
-      several_machines_(terms.several_machines),
+      terms_(terms),
       ranks_(terms.ranks),
       gathering_(gathering),
       timeout_(timeout),
@@ -142,7 +141,7 @@ void RendezvousServer::serve() {
   if (!refusal_.empty()) return turn_away();
   std::vector<Member> members;
   for (auto& member : members_) members.push_back(*std::move(member));
-  Hub(std::move(members), timeout_).serve();
+  Hub(std::move(members), timeout_, terms_.silence).serve();
 }
 
 bool RendezvousServer::all_here() const {
@@ -157,7 +156,17 @@ std::vector<pollfd> RendezvousServer::waiting() const {
   return all;
 }
 
+// Those who are in wait for the others, and for a word now and then.
+void RendezvousServer::tell_that_it_lives() {
+  if (Clock::now() - told_ < Silence::look_every * Silence::looks_between_words) return;
+  told_ = Clock::now();
+  for (const auto& member : members_) {
+    if (member) send(member->socket.get(), {.kind = MessageKind::alive});
+  }
+}
+
 void RendezvousServer::look() {
+  tell_that_it_lives();
   auto ready = waiting();
   if (poll(ready.data(), ready.size(), glance) < 0) return;
   const auto known = strangers_.size();
@@ -176,21 +185,42 @@ void RendezvousServer::look() {
 }
 
 void RendezvousServer::admit() {
-  auto socket = tcp_ ? accept_at(listener_.get()) : FileDescriptor{accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)};
-  if (socket.get() < 0 || strangers_.size() >= most_strangers) return;
-  const auto process = tcp_ ? std::optional<pid_t>{0} : peer(socket.get());
-  if (process) strangers_.push_back({std::move(socket), *process, Clock::now()});
+  auto socket = terms_.tcp ? accept_at(listener_.get()) : FileDescriptor{accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)};
+  if (socket.get() < 0) return;
+  // Who came first and still says nothing goes first.
+  if (strangers_.size() >= most_strangers) strangers_.erase(strangers_.begin());
+  const auto process = terms_.tcp ? std::optional<pid_t>{0} : peer(socket.get());
+  if (process) strangers_.push_back({.socket = std::move(socket), .process = *process, .came = Clock::now(), .admitted = !terms_.tcp});
+}
+
+// Over TCP only the token is read, as it comes, until it has been right.
+bool RendezvousServer::is_admitted(Stranger& stranger) {
+  if (stranger.admitted) return true;
+  const auto shown = stranger.shown.look(stranger.socket.get(), terms_.token);
+  if (shown == ShownToken::State::right) {
+    stranger.admitted = welcome(stranger.socket.get());
+    if (!stranger.admitted) stranger.socket = {};
+  } else if (shown == ShownToken::State::wrong) {
+    if (stranger.shown.complete()) {
+      refuse(stranger.socket.get());
+      ++refused_;
+    }
+    stranger.socket = {};
+  }
+  return false;
 }
 
 // Whoever violates the protocol is disconnected; the ranks meet all the same.
 void RendezvousServer::hear(Stranger& stranger) {
+  if (!is_admitted(stranger)) return;
   auto socket = std::move(stranger.socket);
   const auto hello = receive(socket.get());
   if (!hello || hello->kind != MessageKind::hello) return;
   Member member;
   const auto fields = fields_of(hello->text);
-  member.process = tcp_ ? std::atoi(fields[1].c_str()) : stranger.process;
+  member.process = terms_.tcp ? std::atoi(fields[1].c_str()) : stranger.process;
   member.ours = false;
+  member.here = !terms_.tcp;
   member.socket = std::move(socket);
   member.greeted = true;
   const auto why = place(std::move(member), *hello);
@@ -204,7 +234,7 @@ std::string RendezvousServer::place(Member member, const Message& hello) {
   came_.insert(hello.rank);
   if (hello.version != protocol_version)
     why = fmt::format("rank {} speaks version {} of the protocol, rank 0 version {}", hello.rank, hello.version, protocol_version);
-  else if (!several_machines_ && fields_of(hello.text)[2] != machine_here())
+  else if (!terms_.several_machines && fields_of(hello.text)[2] != machine_here())
     why = fmt::format("rank {} is on another machine than rank 0: all ranks of a communicator live on one", hello.rank);
   else if (const auto job = fields_of(hello.text)[0]; job != job_of(ranks_))
     why = fmt::format("rank {} came to a job of {}, rank 0 to one of {}", hello.rank, job, job_of(ranks_));
@@ -223,7 +253,8 @@ std::string RendezvousServer::missing() const {
   for (std::size_t r = 0; r < members_.size(); ++r) {
     if (!members_[r]) all += fmt::format("{}{}", all.empty() ? "" : ", ", r);
   }
-  return fmt::format("rank {} of {}", all, ranks_);
+  const auto others = refused_ == 0 ? std::string{} : fmt::format(" ({} came with another secret)", refused_);
+  return fmt::format("rank {} of {}{}", all, ranks_, others);
 }
 
 // This process's own rank last: it may end the process when it hears.

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <netdb.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -10,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "processes/results.h"
+#include "processes/silence.h"
 #include "processes/tcp.h"
 
 namespace p2plab {
@@ -36,9 +38,27 @@ SocketSession::~SocketSession() {
 
 Message SocketSession::message(MessageKind kind) const { return {.kind = kind, .version = place_.version, .rank = place_.rank}; }
 
+// The server asks every second, and is answered from this thread, whatever the rank does.
+bool SocketSession::hears_in_time() const {
+  if (place_.silence == Seconds{0}) return true;
+  Silence silence(place_.silence);
+  pollfd readable{socket_.get(), POLLIN, 0};
+  while (poll(&readable, 1, Silence::look_every.count()) <= 0) {
+    if (silence.look()) return false;
+  }
+  return true;
+}
+
 void SocketSession::listen() {
-  while (auto heard = receive(socket_.get())) {
-    if (heard->kind == MessageKind::lost) {
+  while (true) {
+    if (!hears_in_time())
+      return lose({ErrorCode::device_failure,
+                   fmt::format("nothing was heard of {} for {:g} s: it, or its machine, stands still", place_.server, place_.silence.count())});
+    auto heard = receive(socket_.get());
+    if (!heard) break;
+    if (heard->kind == MessageKind::alive) {
+      send(socket_.get(), message(MessageKind::alive));
+    } else if (heard->kind == MessageKind::lost) {
       lose(Error{ErrorCode::device_failure, heard->text});
     } else if (heard->kind == MessageKind::part) {
       const std::lock_guard lock(mutex_);

@@ -21,6 +21,7 @@ class SocketSession final : public Session {
     std::string greeting = {};
     std::string server = "the launcher of this job";  // what is gone when nobody answers any more
     bool files_by_name = false;                       // the socket carries no open files: others open them by their names (tcp.h)
+    Seconds silence{0};                               // how long the server may say nothing; 0: it was not started by others, and is seen to end
   };
   SocketSession(FileDescriptor socket, const Place& place);
   ~SocketSession() override;
@@ -45,6 +46,7 @@ class SocketSession final : public Session {
  private:
   using Parts = std::map<int, Message>;
   void listen();
+  bool hears_in_time() const;
   void lose(Error why);
   Message message(MessageKind kind) const;
   Result<Parts> exchange(Message mine);

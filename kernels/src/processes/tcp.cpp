@@ -28,7 +28,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr char welcome = 'p';              // the first byte that whoever is taken in hears
+constexpr char taken_in = 'p';             // the byte that answers the right token
+constexpr char turned_away = 'x';          // and any other
 constexpr std::size_t longest_host = 60;   // so that an address fits into a unique id
 constexpr timeval timeout_of_parts{1, 0};  // for the rest of a message whose beginning is there
 
@@ -70,7 +71,7 @@ int milliseconds_until(Clock::time_point until) {
 }
 
 // Connected, and heard that we are taken in; else why not, as the system's number; ETIMEDOUT if nothing was heard of one that listens.
-int try_once(const addrinfo& where, Clock::time_point until, FileDescriptor& taken) {
+int try_once(const addrinfo& where, const Token& token, Clock::time_point until, FileDescriptor& taken) {
   auto socket = socket_for(where, SOCK_NONBLOCK);
   if (socket.get() < 0) return errno;
   if (connect(socket.get(), where.ai_addr, where.ai_addrlen) != 0 && errno != EINPROGRESS) return errno;
@@ -80,6 +81,7 @@ int try_once(const addrinfo& where, Clock::time_point until, FileDescriptor& tak
   socklen_t size = sizeof error;
   getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &size);
   if (error != 0) return error;
+  if (::send(socket.get(), token.data(), token.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(token.size())) return ECONNRESET;
   while (true) {
     pollfd readable{socket.get(), POLLIN, 0};
     const int ready = poll(&readable, 1, milliseconds_until(until));
@@ -89,7 +91,8 @@ int try_once(const addrinfo& where, Clock::time_point until, FileDescriptor& tak
   char byte = 0;
   const auto got = recv(socket.get(), &byte, 1, 0);
   if (got != 1) return ECONNRESET;  // one that has all its ranks, and ends listening
-  if (byte != welcome) return EPROTO;
+  if (byte == turned_away) return EACCES;
+  if (byte != taken_in) return EPROTO;
   fcntl(socket.get(), F_SETFL, fcntl(socket.get(), F_GETFL) & ~O_NONBLOCK);
   set(socket.get(), IPPROTO_TCP, TCP_NODELAY, 1);
   notice_loss(socket.get());
@@ -101,6 +104,7 @@ std::string why_not(int error) {
   if (error == ETIMEDOUT) return "who listens there does not answer as p2plab does";
   if (error == EHOSTDOWN) return "nothing answers there";
   if (error == EPROTO) return "who listens there is not p2plab";
+  if (error == EACCES) return "who listens there has another secret";
   if (error == ECONNREFUSED) return "nobody listens there";
   return std::strerror(error);
 }
@@ -152,6 +156,21 @@ Result<FileDescriptor> listen_at(const TcpAddress& address) {
   return Error{ErrorCode::io, fmt::format("rank 0 cannot wait for the others at {}: {}", address.text(), why)};
 }
 
+Result<OpenPort> listen_at_any_port(const std::string& address) {
+  const auto found = resolve({.host = address}, AI_PASSIVE | AI_NUMERICHOST);
+  if (!found) return found.error();
+  const auto& where = **found;
+  auto listener = socket_for(where, SOCK_NONBLOCK);
+  sockaddr_storage at{};
+  socklen_t size = sizeof at;
+  auto* const name = reinterpret_cast<sockaddr*>(&at);
+  if (listener.get() < 0 || bind(listener.get(), where.ai_addr, where.ai_addrlen) != 0 || listen(listener.get(), 128) != 0 ||
+      getsockname(listener.get(), name, &size) != 0)
+    return Error{ErrorCode::io, fmt::format("rank 0 cannot wait for the others at {}: {}", address, std::strerror(errno))};
+  const auto port = at.ss_family == AF_INET6 ? reinterpret_cast<sockaddr_in6*>(name)->sin6_port : reinterpret_cast<sockaddr_in*>(name)->sin_port;
+  return OpenPort{{.host = address, .port = ntohs(port)}, std::move(listener)};
+}
+
 FileDescriptor accept_at(int listener) {
   FileDescriptor socket{accept4(listener, nullptr, nullptr, SOCK_CLOEXEC)};
   if (socket.get() < 0) return {};
@@ -159,10 +178,13 @@ FileDescriptor accept_at(int listener) {
   notice_loss(socket.get());
   set(socket.get(), SOL_SOCKET, SO_RCVTIMEO, timeout_of_parts);
   set(socket.get(), SOL_SOCKET, SO_SNDTIMEO, timeout_of_parts);
-  return send(socket.get(), &welcome, 1, MSG_NOSIGNAL) == 1 ? std::move(socket) : FileDescriptor{};
+  return socket;
 }
 
-Result<FileDescriptor> connect_to(const TcpAddress& address, Seconds timeout) {
+bool welcome(int socket) { return ::send(socket, &taken_in, 1, MSG_NOSIGNAL) == 1; }
+void refuse(int socket) { [[maybe_unused]] const auto sent = ::send(socket, &turned_away, 1, MSG_NOSIGNAL | MSG_DONTWAIT); }
+
+Result<FileDescriptor> connect_to(const TcpAddress& address, const Token& token, Seconds timeout) {
   const auto found = resolve(address, 0);
   if (!found) return found.error();
   const auto until = Clock::now() + std::chrono::duration_cast<Clock::duration>(timeout);
@@ -170,9 +192,14 @@ Result<FileDescriptor> connect_to(const TcpAddress& address, Seconds timeout) {
     int last = 0;
     for (const auto* where = found->get(); where != nullptr; where = where->ai_next) {
       FileDescriptor socket;
-      last = try_once(*where, until, socket);
+      last = try_once(*where, token, until, socket);
       if (last == 0) return socket;
     }
+    if (last == EACCES)
+      return Error{ErrorCode::device_failure,
+                   fmt::format("rank 0 was not met at {}: {}", address.text(), why_not(last)),
+                   std::nullopt,
+                   {"give all ranks of a job the same P2PLAB_SECRET, or none of them one"}};
     if (Clock::now() >= until || last == EPROTO) {
       return Error{ErrorCode::device_failure,
                    fmt::format("rank 0 was not met at {} within {:g} s: {}", address.text(), timeout.count(), why_not(last)),

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "p2plab/run/processes.h"
+#include "processes/token.h"
 
 namespace p2plab::processes {
 
@@ -19,10 +20,20 @@ struct TcpAddress {
 
 /// A socket that listens there. Errors: io, which says whether another listens there already, or this machine has no such address.
 Result<FileDescriptor> listen_at(const TcpAddress& address);
-/// Takes one who connected in, and tells them so. An empty one if they are gone already.
+/// The same at an address of this machine's, as number, and a port that the system chooses.
+struct OpenPort {
+  TcpAddress address;
+  FileDescriptor listener;
+};
+Result<OpenPort> listen_at_any_port(const std::string& address);
+
+/// One who connected, of whom nothing is known yet. An empty one if they are gone already.
 FileDescriptor accept_at(int listener);
-/// A connection to who listens there and has taken us in, trying until `timeout` has passed. Errors: device_failure.
-Result<FileDescriptor> connect_to(const TcpAddress& address, Seconds timeout);
+/// Tells one who has shown the token that they are taken in, or one who has not that they are not. False if they are gone.
+bool welcome(int socket);
+void refuse(int socket);
+/// A connection to who listens there, was shown the token and has taken us in, trying until `timeout` has passed. Errors: device_failure.
+Result<FileDescriptor> connect_to(const TcpAddress& address, const Token& token, Seconds timeout);
 
 /// What another process of this machine opens an open file by, for as long as this one keeps it open.
 std::string name_of_file(int file);

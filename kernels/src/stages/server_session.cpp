@@ -16,15 +16,17 @@ namespace {
 
 constexpr Seconds patience{60};
 
-using InvitationBytes = std::array<char, Invitation::size>;
+using OfferBytes = std::array<char, Invitation::size>;
 
-// The first rank of each server sends one; of what all sent, the one of `first`.
-Result<Invitation> invitation_of(const std::vector<std::string>& texts, Rank first) {
-  InvitationBytes bytes{};
-  const auto& text = texts[first.index()];
-  if (text.size() < bytes.size()) return Error{ErrorCode::device_failure, fmt::format("rank {} invites nobody", first.value)};
-  std::copy_n(text.begin(), bytes.size(), bytes.begin());
-  return Invitation::from_bytes(bytes);
+// Of what all sent, the offers of these ranks.
+Result<std::vector<OfferBytes>> offers_of(const std::vector<std::string>& texts, const std::vector<Rank>& mates) {
+  std::vector<OfferBytes> all;
+  for (const auto rank : mates) {
+    const auto& text = texts[rank.index()];
+    if (text.size() != Invitation::size) return Error{ErrorCode::device_failure, fmt::format("rank {} sent no place to meet at", rank.value)};
+    std::ranges::copy(text, all.emplace_back().begin());
+  }
+  return all;
 }
 
 }  // namespace
@@ -48,23 +50,18 @@ Result<std::unique_ptr<Session>> join_server(Session& session, const Servers& se
   if (auto good = check_places(servers, *machines); !good) return std::move(good).error();
   const auto& mates = servers.ranks[static_cast<std::size_t>(servers.of[static_cast<std::size_t>(session.rank())])];
   const Rank self{session.rank()};
-  std::string mine;
-  Status made;
-  if (self == mates.front()) {
-    const auto invitation = Invitation::make();
-    if (!invitation) made = invitation.error();
-    if (invitation) {
-      const auto bytes = invitation->bytes();
-      mine.assign(bytes.data(), bytes.size());
-    }
-  }
-  const auto texts = session.all_gather(mine);
-  if (!texts) return texts.error();
-  if (!made) return std::move(made).error();
-  const auto invitation = invitation_of(*texts, mates.front());
-  if (!invitation) return invitation.error();
   const auto own = static_cast<int>(std::ranges::find(mates, self) - mates.begin());
-  auto joined = join(*invitation, {.rank = own, .ranks = static_cast<int>(mates.size()), .gathering = patience, .timeout = patience});
+  auto offer = MeetingOffer::make(own);
+  if (auto well = processes::all_well(session, offer ? Status{} : Status{offer.error()}); !well) return std::move(well).error();
+  const auto bytes = offer->bytes();
+  const auto texts = session.all_gather({bytes.data(), bytes.size()});
+  if (!texts) return texts.error();
+  const auto offers = offers_of(*texts, mates);
+  if (!offers) return offers.error();
+  const auto place = MeetingOffer::settle(*offers);
+  if (!place) return place.error();
+  auto joined = join(*place, {.rank = own, .ranks = static_cast<int>(mates.size()), .gathering = patience, .timeout = patience},
+                     place->over_tcp() ? offer->take_listener() : FileDescriptor{});
   if (auto well = processes::all_well(session, joined ? Status{} : Status{joined.error()}); !well) return std::move(well).error();
   return joined;
 }

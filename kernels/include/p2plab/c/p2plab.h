@@ -126,14 +126,17 @@ p2plab_result p2plab_get_unique_id(p2plab_unique_id* id);
 p2plab_result p2plab_named_unique_id(const char* text, p2plab_unique_id* id);
 /* An id for ranks that meet at a TCP address of rank 0's: "127.0.0.1:29500". NULL: what P2PLAB_ADDRESS says, else MASTER_ADDR and MASTER_PORT. Nobody
    else may listen there (torchrun's store does at its MASTER_PORT), and one communicator at a time is set up there. Ranks may be on several servers;
-   those of one need neither a network namespace nor a file system in common, but must see each other's /proc. Who reaches the address can take a
-   rank's place. */
+   those of one need neither a network namespace nor a file system in common, but must see each other's /proc. Nothing is read of who does not show
+   what follows from P2PLAB_SECRET, of 16 signs at least and the same on all ranks; without it, whoever reaches the address can take a rank's place.
+   Nothing is encrypted. */
 p2plab_result p2plab_address_unique_id(const char* address, p2plab_unique_id* id);
 
 /* This process becomes rank `rank` of `ranks`, on its GPU `device` (each process's own numbering). Returns when all have come. `config` may be NULL.
  */
 p2plab_result p2plab_comm_init_rank(p2plab_comm** comm, int ranks, p2plab_unique_id id, int rank, int device, const p2plab_config* config);
-/* The same where the caller can exchange bytes: no id is needed. `exchange` is called once, before this returns. */
+/* The same where the caller can exchange bytes, also between machines: no id and no address are needed. `exchange` is called once, before this
+   returns. Ranks of one machine meet at a Unix socket, others at a TCP port of rank 0's, on the network that P2PLAB_INTERFACE names there (an
+   interface or an address; else the first that is no bridge of containers), and show each other 128 random bits that the exchange carried. */
 p2plab_result p2plab_comm_init_exchange(p2plab_comm** comm, int ranks, int rank, int device, p2plab_exchange exchange, void* user,
                                         const p2plab_config* config);
 /* All ranks in this process: comms[r] is rank r, on GPU devices[r]. */

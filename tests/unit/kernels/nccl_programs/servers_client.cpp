@@ -3,10 +3,12 @@
 // drawn from the seed, then graphs replayed on new data; all is compared with a reference in double precision. MEETING: "exchange" through files, or
 // an address. In the folder P2PLAB_TEST_FOLDER.
 #include <dlfcn.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <fstream>
 #include <string>
 
@@ -38,13 +40,14 @@ struct Library {
 struct Exchange {
   int rank;
   int ranks;
+  const char* name;  // of this one among several
 };
 
 // As a store would do it: everybody writes a file and reads those of the others.
 int exchange(const void* mine, void* all, size_t size, void* user) {
-  const auto& [rank, ranks] = *static_cast<const Exchange*>(user);
+  const auto& [rank, ranks, name] = *static_cast<const Exchange*>(user);
   const std::string folder = std::getenv("P2PLAB_TEST_FOLDER");
-  const auto path = [&](int r) { return folder + "/exchange_" + std::to_string(r); };
+  const auto path = [&, name = name](int r) { return folder + "/" + name + std::to_string(r); };
   std::ofstream(path(rank) + ".new").write(static_cast<const char*>(mine), static_cast<std::streamsize>(size)).flush();
   std::rename((path(rank) + ".new").c_str(), path(rank).c_str());
   for (int r = 0; r < ranks; ++r) {
@@ -136,6 +139,50 @@ std::string explained(const Library& library, p2plab_comm* comm, p2plab_kind kin
   return text.data();
 }
 
+p2plab_comm* join_by_exchange(const Library& library, int rank, int ranks, const char* name, const p2plab_config& config) {
+  p2plab_comm* comm = nullptr;
+  Exchange user{rank, ranks, name};
+  library.call("p2plab_comm_init_exchange", &comm, ranks, rank, rank, &exchange, static_cast<void*>(&user), &config);
+  return comm;
+}
+
+void run_calls(const Library& library, p2plab_comm* comm, const Comm& world, void* stream, Drawing& drawing, int calls) {
+  for (int c = 0; c < calls; ++c) {
+    Call call(drawn_of(drawing), static_cast<unsigned>(c), world);
+    call.begin(library, comm, stream);
+    host_stream_wait(stream);
+    call.must_be_right(("call " + std::to_string(c)).c_str());
+  }
+}
+
+// The last rank is killed or stopped amid calls. The others hear which, leave, and go on without it.
+p2plab_comm* lose_one(const Library& library, p2plab_comm* comm, Comm& world, void* stream, int signal, const p2plab_config& config) {
+  const int last = world.ranks() - 1;
+  const auto numbers = std::string{std::getenv("P2PLAB_TEST_FOLDER")} + "/process";
+  if (world.rank == last) {
+    std::ofstream(numbers) << getpid() << std::flush;
+    raise(signal);
+  }
+  const auto error = [&] { return library.function<decltype(p2plab_comm_async_error)>("p2plab_comm_async_error")(comm); };
+  std::vector<float> data(1000, 1);
+  const auto began = time(nullptr);
+  while (error() == P2PLAB_OK && time(nullptr) < began + 20) {
+    const auto result = library.function<decltype(p2plab_all_reduce)>("p2plab_all_reduce")(data.data(), data.data(), data.size(), P2PLAB_FLOAT32,
+                                                                                           P2PLAB_SUM, comm, stream);
+    if (result != P2PLAB_OK) break;
+    host_stream_wait(stream);
+  }
+  if (error() == P2PLAB_OK) std::printf("rank %d heard of no loss\n", world.rank);
+  std::printf("rank %d heard after %s: %s\n", world.rank, time(nullptr) < began + 8 ? "seconds" : "long",
+              library.function<decltype(p2plab_last_error)>("p2plab_last_error")());
+  pid_t stopped = 0;
+  std::ifstream(numbers) >> stopped;
+  if (world.rank == 0 && signal == SIGSTOP) kill(stopped, SIGKILL);
+  library.call("p2plab_comm_destroy", comm);
+  world.members.pop_back();
+  return join_by_exchange(library, world.rank, world.ranks(), "without_", config);
+}
+
 void say(const char* text, void*) { std::printf("said: %s\n", text); }
 
 }  // namespace
@@ -157,9 +204,7 @@ int main(int, char** words) {
   config.join_seconds = 20;
   p2plab_comm* comm = nullptr;
   if (meeting == "exchange") {
-    Exchange user{world.rank, world.ranks()};
-    library.call("p2plab_comm_init_exchange", &comm, world.ranks(), world.rank, world.rank, &exchange, static_cast<void*>(&user),
-                 static_cast<const p2plab_config*>(&config));
+    comm = join_by_exchange(library, world.rank, world.ranks(), "exchange_", config);
   } else {
     p2plab_unique_id id;
     library.call("p2plab_address_unique_id", meeting.c_str(), &id);
@@ -167,11 +212,10 @@ int main(int, char** words) {
   }
   void* stream = host_stream_create();
   Drawing drawing(static_cast<unsigned>(number(6)));
-  for (int c = 0; c < number(5); ++c) {
-    Call call(drawn_of(drawing), static_cast<unsigned>(c), world);
-    call.begin(library, comm, stream);
-    host_stream_wait(stream);
-    call.must_be_right(("call " + std::to_string(c)).c_str());
+  run_calls(library, comm, world, stream, drawing, number(5));
+  if (const char* signal = std::getenv("P2PLAB_TEST_LOSS"); signal != nullptr) {
+    comm = lose_one(library, comm, world, stream, std::atoi(signal), config);
+    run_calls(library, comm, world, stream, drawing, number(5));
   }
   replay(library, comm, world, stream, drawing);
   std::printf("rank %d: %d calls right; %s; %s\n", world.rank, number(5), explained(library, comm, P2PLAB_ALL_REDUCE).c_str(),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Communicators over several servers, on GPUs that are CPU threads: processes that NCCL_HOSTID tells apart, messages between them by an NCCL that
 // moves data. P2PLAB_SERVERS_CALLS says how many calls each job makes (60 if it is not set).
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 
@@ -70,6 +71,28 @@ TEST(CommunicatorsOverServers, LeaveToNcclWhatItIsFasterAt) {
 
 TEST(CommunicatorsOverServers, MeetAtAnAddress) {
   expect_right(run({.server_of = {0, 1, 1}, .settings = "P2PLAB_BACKEND=p2p", .meeting = test::free_address(), .seed = 6}), 3, "p2p: ");
+}
+
+// Each of the others names it within seconds, and a new communicator without it works.
+void expect_that_others_go_on(const testing::Ran& ran, std::size_t ranks, const std::string& words) {
+  for (std::size_t r = 0; r + 1 < ranks; ++r) {
+    EXPECT_NE(ran.text.find(fmt::format("rank {} heard after seconds: ", r)), std::string::npos) << ran.text;
+    EXPECT_NE(ran.text.find(fmt::format("rank {}: {} calls right; ", r, calls())), std::string::npos) << ran.text;
+  }
+  std::size_t named = 0;
+  for (auto at = ran.text.find(words); at != std::string::npos; at = ran.text.find(words, at + 1)) ++named;
+  EXPECT_GE(named, ranks - 1) << ran.text;
+}
+
+TEST(CommunicatorsOverServers, NameARankThatIsKilledAndGoOnWithoutIt) {
+  const auto ran = run({.server_of = {0, 0, 1}, .settings = fmt::format("P2PLAB_BACKEND=p2p P2PLAB_TEST_LOSS={}", SIGKILL), .seed = 8});
+  expect_that_others_go_on(ran, 3, "rank 2: its process (");
+}
+
+TEST(CommunicatorsOverServers, NameARankThatIsStoppedAndGoOnWithoutIt) {
+  const auto ran =
+      run({.server_of = {0, 1, 1}, .settings = fmt::format("P2PLAB_SILENCE=2 P2PLAB_BACKEND=p2p P2PLAB_TEST_LOSS={}", SIGSTOP), .seed = 9});
+  expect_that_others_go_on(ran, 3, "rank 2 (process ");
 }
 
 TEST(CommunicatorsOverServers, NeedNccl) {

@@ -119,7 +119,7 @@ TEST(Agreement, AnotherVersionOfTheProtocolIsRefusedByAll) {
   ASSERT_EQ(outcomes.size(), 3U);
   for (const auto& outcome : outcomes) {
     ASSERT_FALSE(outcome);
-    EXPECT_NE(outcome.error().message.find("rank 2 speaks version 9 of the protocol, the others version 3"), std::string::npos)
+    EXPECT_NE(outcome.error().message.find("rank 2 speaks version 9 of the protocol, the others version 4"), std::string::npos)
         << outcome.error().message;
   }
 }

@@ -88,9 +88,9 @@ TEST(Rendezvous, OfOneThatGivesUpAllHearWhy) {
 TEST(Rendezvous, AnotherVersionOrNumberOfRanksTurnsAllBackWithOneSentence) {
   const auto invitation = *Invitation::make();
   const auto versions = said_by(3, [&](int rank) { return outcome(join(invitation, {.rank = rank, .ranks = 3, .version = rank == 1 ? 9 : 0})); });
-  EXPECT_EQ(versions, std::vector<std::string>(3, "rank 1 speaks version 9 of the protocol, rank 0 version 3"));
+  EXPECT_EQ(versions, std::vector<std::string>(3, "rank 1 speaks version 9 of the protocol, rank 0 version 4"));
   const auto counts = said_by(2, [&](int rank) { return outcome(join(*Invitation::make(), {.rank = 5, .ranks = 2 + rank})); });
-  EXPECT_EQ(counts[0], "rank 5 of 2: ranks are 0 to n-1, of at most 64");
+  EXPECT_EQ(counts[0], "rank 5 of 2: ranks are 0 to n-1, of at most 1024");
   const auto other = *Invitation::make();
   const auto different = said_by(2, [&](int rank) { return outcome(join(other, {.rank = rank, .ranks = 2 + rank})); });
   EXPECT_EQ(different, std::vector<std::string>(2, "rank 1 came to a job of 3 ranks, rank 0 to one of 2 ranks"));
@@ -108,7 +108,7 @@ TEST(Rendezvous, StrangersHarmNobody) {
   std::vector<FileDescriptor> silent;
   std::jthread noise([&](const std::stop_token& stop) {
     for (int i = 0; i < 20 && !stop.stop_requested(); ++i) {
-      auto socket = processes::connect_to(invitation.place(), Seconds{0.2});
+      auto socket = processes::connect_to(invitation.place(), {}, Seconds{0.2});
       if (!socket) continue;
       if (i % 2 == 0) [[maybe_unused]]
         const auto written = write(socket->get(), "nonsense", 8);
@@ -135,7 +135,7 @@ TEST(Rendezvous, BytesThatAreNoInvitationAreRefused) {
   EXPECT_EQ(message(full), "this is no unique id of p2plab");
   auto elsewhere = good;
   elsewhere[16] = elsewhere[16] == '0' ? '1' : '0';
-  EXPECT_EQ(message(elsewhere), "this unique id was made on another machine: all ranks of a communicator live on one");
+  EXPECT_EQ(message(elsewhere), "this unique id was made on another machine: all ranks of a communicator live on one, or meet at an address");
   // Whatever one byte becomes, it is this place or refused.
   for (std::size_t i = 0; i < good.size(); ++i) {
     for (const char byte : {'\0', ' ', 'g', '/', '\x7f'}) {

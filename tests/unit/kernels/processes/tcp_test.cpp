@@ -156,7 +156,7 @@ TEST(RendezvousOverTcp, StrangersHarmNobody) {
   std::vector<FileDescriptor> kept;
   std::jthread noise([&](const std::stop_token& stop) {
     for (int i = 0; i < 9 && !stop.stop_requested(); ++i) {
-      auto socket = processes::connect_to(*TcpAddress::parse(address), Seconds{0.3});
+      auto socket = processes::connect_to(*TcpAddress::parse(address), {}, Seconds{0.3});
       if (!socket) continue;
       constexpr std::array<std::string_view, 3> said{"", "1p2p", "GET / HTTP/1.1\r\nHost: here\r\n\r\n"};
       const auto text = said[static_cast<std::size_t>(i) % said.size()];
