@@ -5,7 +5,7 @@ import ctypes
 import itertools
 import weakref
 
-from ._library import FLOAT8, KINDS, NORMS, OPS, ROWS, TYPES, Call, Chunks, Config, Epilogue, Error, UniqueId, check, library, unique_id
+from ._library import EXCHANGE, FLOAT8, KINDS, NORMS, OPS, ROWS, TYPES, Call, Chunks, Config, Epilogue, Error, UniqueId, check, library
 
 _by_number = weakref.WeakValueDictionary()
 _numbers = itertools.count(1)
@@ -47,16 +47,47 @@ class Group:
         return groups
 
     @classmethod
+    def from_exchange(cls, rank, ranks, exchange, device, **settings):
+        """Ranks on one server or several that can exchange bytes: `exchange(mine)` is called once, and gives all ranks' bytes, by rank (MPI's allgather, a
+        store)."""
+        group = cls.__new__(cls)
+        group.rank, group.ranks, group.device, group.number = rank, ranks, device, next(_numbers)
+        group._comm = ctypes.c_void_p()
+        raised = []
+
+        def give_all(mine, everybody, size, _user):
+            try:
+                parts = exchange(ctypes.string_at(mine, size))
+                if len(parts) != ranks or any(len(part) != size for part in parts):
+                    raise Error("INVALID", f"the exchange must give {size} bytes of each of {ranks} ranks")
+                ctypes.memmove(everybody, b"".join(parts), size * ranks)
+                return 0
+            except BaseException as error:  # no exception passes through C
+                raised.append(error)
+                return 1
+
+        result = library().p2plab_comm_init_exchange(ctypes.byref(group._comm), ranks, rank, device, EXCHANGE(give_all), None, ctypes.byref(_config(settings)))
+        if raised:
+            raise raised[0]
+        check(result)
+        _by_number[group.number] = group
+        return group
+
+    @classmethod
     def from_torch(cls, process_group=None, device=None, **settings):
-        """The ranks of a torch.distributed group, of any backend: it carries 128 bytes, once."""
+        """The ranks of a torch.distributed group, of any backend, on one server or several: it carries 128 bytes a rank, once."""
         import torch
         import torch.distributed as dist
 
         rank, ranks = dist.get_rank(process_group), dist.get_world_size(process_group)
         device = torch.cuda.current_device() if device is None else torch.device(device).index
-        message = [unique_id() if rank == 0 else None]
-        dist.broadcast_object_list(message, src=dist.get_global_rank(process_group, 0) if process_group is not None else 0, group=process_group)
-        return cls(rank, ranks, message[0], device, **settings)
+
+        def exchange(mine):
+            everybody = [None] * ranks
+            dist.all_gather_object(everybody, mine, group=process_group)
+            return everybody
+
+        return cls.from_exchange(rank, ranks, exchange, device, **settings)
 
     def prepare(self, kind, count, dtype, op="sum", root=0, peer=0):
         """Makes a program for just this call, and waits; all ranks together. What a CUDA graph captures should be prepared."""

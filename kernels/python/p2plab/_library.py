@@ -62,10 +62,14 @@ def find_library():
     return "libp2plab.so.1"
 
 
+# Gives every rank's bytes to every rank: mine, all, size, user.
+EXCHANGE = ctypes.CFUNCTYPE(c_int, c_void_p, c_void_p, c_size_t, c_void_p)
+
 _functions = {
     "p2plab_get_unique_id": [POINTER(UniqueId)],
     "p2plab_address_unique_id": [c_char_p, POINTER(UniqueId)],
     "p2plab_comm_init_rank": [POINTER(c_void_p), c_int, UniqueId, c_int, c_int, POINTER(Config)],
+    "p2plab_comm_init_exchange": [POINTER(c_void_p), c_int, c_int, c_int, EXCHANGE, c_void_p, POINTER(Config)],
     "p2plab_comm_init_all": [POINTER(c_void_p), c_int, POINTER(c_int), POINTER(Config)],
     "p2plab_comm_finalize": [c_void_p],
     "p2plab_comm_abort": [c_void_p, c_char_p],
