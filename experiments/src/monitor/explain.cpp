@@ -194,7 +194,24 @@ void add_errors(std::vector<Verdict>& verdicts, const Ranks& ranks) {
   }
 }
 
-constexpr std::array causes{Named{"rank died", Cause::rank_died},
+// All ranks note the same: it is told once.
+void add_losses(std::vector<Verdict>& verdicts, const Ranks& ranks) {
+  for (const auto* log : ranks) {
+    const bool is_lost = !log->losses.empty();
+    if (!is_lost && log->weakenings.empty()) continue;
+    auto found = verdict(is_lost ? Cause::link_lost : Cause::links_are_fewer, ranks, -1);
+    found.what = is_lost ? log->losses.front() : log->weakenings.back();
+    found.evidence.push_back(fmt::format("rank {} ({}) asked NVML", log->rank, log->where));
+    found.advice = "dmesg names the link or GPU (Xid 74, 79, 149); p2plab doctor says what it costs";
+    if (is_lost) found.advice += "; p2plab_comm_repair goes on with what is left";
+    verdicts.push_back(std::move(found));
+    return;
+  }
+}
+
+constexpr std::array causes{Named{"link or GPU lost", Cause::link_lost},
+                            Named{"links are down", Cause::links_are_fewer},
+                            Named{"rank died", Cause::rank_died},
                             Named{"rank stopped", Cause::rank_stopped},
                             Named{"different collectives", Cause::different_collectives},
                             Named{"order differs", Cause::order_differs},
@@ -225,6 +242,7 @@ std::vector<Verdict> explain(const Logs& logs, const ExplainOptions& options) {
     const bool over = std::ranges::all_of(ranks, &RankLog::closed);
     const bool named = take(gone(ranks)) || take(differ(ranks)) || take(stopped(ranks));
     if (!named && !over && !cross) static_cast<void>(take(late(ranks, options)) || take(blocked(ranks, options)) || take(stuck(ranks, options)));
+    add_losses(verdicts, ranks);
     add_errors(verdicts, ranks);
     if (!named) take(straggler(ranks, options));
   }

@@ -10,6 +10,7 @@
 namespace p2plab::monitor {
 
 enum class Cause {
+  link_lost,  // or a GPU
   rank_died,
   rank_stopped,
   different_collectives,
@@ -20,7 +21,8 @@ enum class Cause {
   launch_blocked,   // the host stands in a call that only puts work on a stream
   reported_error,   // a deadline's error, a link that is down: as it was said
   nobody_finishes,  // all ranks are in the same call
-  straggler         // calls end, but one rank comes last again and again
+  straggler,        // calls end, but one rank comes last again and again
+  links_are_fewer
 };
 std::string_view to_string(Cause cause);
 

@@ -77,7 +77,9 @@ Logs logs_of(const std::vector<const RecordedProcess*>& processes, std::uint64_t
     }
     for (const auto& event : process.events) {
       if (event.kind == 2 || event.side < 0 || static_cast<std::size_t>(event.side) >= process.sides.size()) continue;
-      logs.ranks[first + static_cast<std::size_t>(event.side)].errors.push_back(event.text);
+      auto& log = logs.ranks[first + static_cast<std::size_t>(event.side)];
+      auto& texts = event.kind == 1 ? log.losses : event.kind == 3 ? log.weakenings : log.errors;
+      texts.push_back(event.text);
     }
     add_replays(logs.notes, process, now);
     if (process.dropped > 0) logs.notes.push_back(fmt::format("process {}: {} calls were left out of its record", process.pid, process.dropped));

@@ -41,6 +41,8 @@ struct RankLog {
   std::uint64_t begun = 0;             // calls ever
   std::vector<LoggedCall> calls = {};  // the last ones, rising
   std::vector<std::string> errors = {};
+  std::vector<std::string> losses = {};      // of links and GPUs
+  std::vector<std::string> weakenings = {};  // links that are down beside others
 };
 
 struct Logs {

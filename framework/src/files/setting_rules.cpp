@@ -69,7 +69,8 @@ const std::vector<SettingRule>& setting_rules() {
       {"shim.timeout", "P2PLAB_TIMEOUT", "60", "NCCL shim", "seconds that a rank may keep others waiting in the set-up", number, {}, 0, day},
       {"library.tuned", "P2PLAB_TUNED", "the built-in tuning", "libp2plab", "tuned tables, separated by ':'", files},
       {"", "P2PLAB_TUNER_FILE", "./nccl_tuner.conf", "libnccl-tuner-p2plab", "rules for NCCL", files},
-      {"shim.wait", "P2PLAB_WAIT", "20", "NCCL shim", "seconds for programs to be ready", number, {}, 0, day}};
+      {"shim.wait", "P2PLAB_WAIT", "20", "NCCL shim", "seconds for programs to be ready", number, {}, 0, day},
+      {"library.watch", "P2PLAB_WATCH", "0.5", "libp2plab", "seconds between looks at the GPUs' NVLinks; 0: never", number, {}, 0, 3600}};
   return all;
 }
 

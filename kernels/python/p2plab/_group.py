@@ -143,6 +143,23 @@ class Group:
         """Raises what failed since: a rank that is gone, a kernel that gave up waiting."""
         check(library().p2plab_comm_async_error(self._comm))
 
+    def loss(self):
+        """What the machine lost since, and what would serve those that are left; "": nothing."""
+        text = ctypes.create_string_buffer(1024)
+        check(library().p2plab_comm_loss(self._comm, text, len(text)))
+        return text.value.decode(errors="replace")
+
+    def repaired(self, without=(), **settings):
+        """A group in this one's stead without the ranks whose GPUs are lost and those in `without`; all that are left call it, and have new ranks. This
+        one is of no use then."""
+        made, numbers = ctypes.c_void_p(), (ctypes.c_int * len(without))(*without)
+        check(library().p2plab_comm_repair(ctypes.byref(made), self._comm, numbers, len(without), ctypes.byref(_config(settings))))
+        group = Group.__new__(Group)
+        group._comm, group.device, group.number = made, self.device, next(_numbers)
+        group.rank, group.ranks = library().p2plab_comm_rank(made), library().p2plab_comm_ranks(made)
+        _by_number[group.number] = group
+        return group
+
     def abort(self, why="aborted"):
         check(library().p2plab_comm_abort(self._comm, why.encode()))
 

@@ -4,16 +4,19 @@
 
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "capi/recording.h"
 #include "p2plab/c/p2plab.h"
+#include "p2plab/run/rendezvous.h"
 #include "runtime/engine.h"
 
 struct p2plab_comm {
   std::shared_ptr<p2plab::runtime::Engine> engine;
   int rank = 0;
   std::unique_ptr<p2plab::capi::CallRecording> recording = nullptr;  // null: nothing is recorded (P2PLAB_MONITOR)
+  std::optional<p2plab::Invitation> met = std::nullopt;              // where its ranks met; none: all are in this process
 };
 
 namespace p2plab::capi {

@@ -11,6 +11,7 @@
 
 #include "capi/answer.h"
 #include "capi/chooser.h"
+#include "capi/communicators.h"
 #include "capi/settings.h"
 #include "p2plab/detail/settings.h"
 #include "runtime/device_calls.h"
@@ -20,32 +21,9 @@ using namespace p2plab::capi;
 
 namespace {
 
-std::uint64_t number_of(const Invitation& invitation) {
+std::uint64_t number_of_place(const Invitation& invitation) {
   const auto& place = invitation.place();
   return monitor::number_of(place.data(), place.size());
-}
-
-p2plab_result init_rank(p2plab_comm** comm, int ranks, const Invitation& invitation, int rank, int device, const p2plab_config* config,
-                        FileDescriptor listener = FileDescriptor{}) {
-  const auto settings = capi::read_settings(config);
-  if (!settings) return failed(settings.error());
-  // What only this rank lacks ends the others' waiting, too: it is said in the session.
-  const JoinOptions options{.rank = rank,
-                            .ranks = ranks,
-                            .gathering = settings->gathering,
-                            .timeout = settings->options.timeout,
-                            .several_machines = invitation.over_tcp()};
-  auto session = join(invitation, options, std::move(listener));
-  if (!session) return failed(session.error());
-  auto chooser = capi::make_chooser(settings->tuned, ranks, settings->fixed_order);
-  if (!chooser) {
-    abandon(**session, chooser.error().message);
-    return failed(chooser.error());
-  }
-  auto engine = runtime::Engine::create(*std::move(session), device, *std::move(chooser), settings->options);
-  if (!engine) return failed(engine.error());
-  *comm = new p2plab_comm{*std::move(engine), rank, CallRecording::of({number_of(invitation), rank, ranks, device})};
-  return P2PLAB_OK;
 }
 
 Result<Invitation> invitation_of(const p2plab_unique_id& id) {
@@ -73,7 +51,42 @@ void write_id(const Invitation& invitation, p2plab_unique_id* id) {
   std::memcpy(id->bytes, bytes.data(), bytes.size());
 }
 
+// Losses are events of the record.
+void tell(const p2plab_comm& comm) {
+  if (comm.recording) comm.engine->tell_losses(comm.recording->teller());
+}
+
 }  // namespace
+
+namespace p2plab::capi {
+
+p2plab_result init_rank(Beginning given) {
+  const auto settings = capi::read_settings(given.config);
+  if (!settings) return failed(settings.error());
+  if (!given.tuned && !settings->tuned.empty() && settings->options.say)
+    settings->options.say("tuned tables are of the whole machine: what is left goes by the built-in tuning");
+  // What only this rank lacks ends the others' waiting, too: it is said in the session.
+  const JoinOptions options{.rank = given.rank,
+                            .ranks = given.ranks,
+                            .gathering = settings->gathering,
+                            .timeout = settings->options.timeout,
+                            .several_machines = given.invitation.over_tcp()};
+  auto session = join(given.invitation, options, std::move(given.listener));
+  if (!session) return failed(session.error());
+  auto chooser = capi::make_chooser(given.tuned ? settings->tuned : std::vector<std::string>{}, given.ranks, settings->fixed_order);
+  if (!chooser) {
+    abandon(**session, chooser.error().message);
+    return failed(chooser.error());
+  }
+  auto engine = runtime::Engine::create(*std::move(session), given.device, *std::move(chooser), settings->options);
+  if (!engine) return failed(engine.error());
+  auto recording = CallRecording::of({number_of_place(given.invitation), given.rank, given.ranks, given.device});
+  *given.comm = new p2plab_comm{*std::move(engine), given.rank, std::move(recording), given.invitation};
+  tell(**given.comm);
+  return P2PLAB_OK;
+}
+
+}  // namespace p2plab::capi
 
 extern "C" {
 
@@ -150,7 +163,7 @@ p2plab_result p2plab_comm_init_rank(p2plab_comm** comm, int ranks, p2plab_unique
     *comm = nullptr;
     const auto invitation = invitation_of(id);
     if (!invitation) return failed(invitation.error());
-    return init_rank(comm, ranks, *invitation, rank, device, config);
+    return init_rank({.comm = comm, .ranks = ranks, .invitation = *invitation, .rank = rank, .device = device, .config = config});
   });
 }
 
@@ -167,7 +180,13 @@ p2plab_result p2plab_comm_init_exchange(p2plab_comm** comm, int ranks, int rank,
     if (exchange(bytes.data(), all.data(), bytes.size(), user) != 0) return failed({ErrorCode::device_failure, "the caller's exchange failed"});
     const auto place = MeetingOffer::settle(all);
     if (!place) return failed(place.error());
-    return init_rank(comm, ranks, *place, rank, device, config, place->over_tcp() ? mine->take_listener() : FileDescriptor{});
+    return init_rank({.comm = comm,
+                      .ranks = ranks,
+                      .invitation = *place,
+                      .rank = rank,
+                      .device = device,
+                      .config = config,
+                      .listener = place->over_tcp() ? mine->take_listener() : FileDescriptor{}});
   });
 }
 
@@ -187,6 +206,7 @@ p2plab_result p2plab_comm_init_all(p2plab_comm** comms, int ranks, const int* de
     const auto* const place = engine.get();
     const auto number = monitor::number_of(&place, sizeof place) ^ static_cast<std::uint64_t>(getpid());
     for (int r = 0; r < ranks; ++r) comms[r] = new p2plab_comm{engine, r, CallRecording::of({number, r, ranks, devices[r]})};
+    tell(**comms);
     return P2PLAB_OK;
   });
 }

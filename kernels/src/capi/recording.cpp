@@ -129,6 +129,12 @@ Result<bool> CallRecording::run(runtime::Engine& engine, const Asked& asked) {
   return served;
 }
 
+std::function<void(const runtime::MachineLoss&)> CallRecording::teller() const {
+  return [&recorder = recorder_, side = side_](const runtime::MachineLoss& loss) {
+    recorder.event(loss.ends_calls() ? monitor::EventKind::topology : monitor::EventKind::weakened, side, loss.text.c_str());
+  };
+}
+
 void CallRecording::note(const Error& error) {
   const std::lock_guard lock(noting_);
   if (error.message == noted_) return;

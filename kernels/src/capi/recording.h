@@ -3,6 +3,7 @@
 // which its kernels write in a journal. Of calls in graphs the journal counts the replays at every level.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -44,6 +45,8 @@ class CallRecording {
   };
   /// Runs a call and records it.
   Result<bool> run(runtime::Engine& engine, const Asked& asked);
+  /// Writes what was lost of the machine as an event; may outlive this.
+  std::function<void(const runtime::MachineLoss&)> teller() const;
   /// An error that a call or a question found: once for each text. Waits for no call.
   void note(const Error& error);
 

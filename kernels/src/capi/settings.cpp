@@ -81,6 +81,17 @@ Result<std::vector<Call>> read_item(const std::string& item) {
   return calls;
 }
 
+Result<Seconds> read_watch() {
+  constexpr Seconds usual_watch{0.5};
+  constexpr double longest = 3600;
+  const char* const text = setting("P2PLAB_WATCH");
+  if (text == nullptr) return usual_watch;
+  char* end = nullptr;
+  const double seconds = std::strtod(text, &end);
+  if (end != text && *end == '\0' && seconds >= 0 && seconds <= longest) return Seconds{seconds};
+  return Error{ErrorCode::invalid_input, fmt::format("P2PLAB_WATCH='{}': links are looked at every 0 (never) to 3600 s", text)};
+}
+
 }  // namespace
 
 Result<std::vector<Call>> read_prepare(const std::string& text) {
@@ -130,6 +141,9 @@ Result<Settings> read_settings(const p2plab_config* config) {
   if (!deadline) return deadline.error();
   options.deadline = *deadline;
   options.at_once = std::max(1, all.concurrent);
+  const auto watch = read_watch();
+  if (!watch) return watch.error();
+  options.watch = *watch;
   options.recorded = CallRecording::wanted();
   options.only_ready = all.serve_ready_only != 0;
   options.nccl = all.load_nccl != 0;

@@ -95,7 +95,7 @@ struct Event {
   std::int32_t side;
   char text[360];
 };
-enum class EventKind : std::uint32_t { error = 0, topology = 1, note = 2 };
+enum class EventKind : std::uint32_t { error = 0, topology = 1, note = 2, weakened = 3 };
 
 /// A call. What is known later has the low 16 bits of the lap on top, so that a late writer never marks another call.
 struct CallSlot {

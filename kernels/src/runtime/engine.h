@@ -11,6 +11,7 @@
 #include "p2plab/run/rendezvous.h"
 #include "runtime/device_calls.h"
 #include "runtime/gpu_programs.h"
+#include "runtime/link_watch.h"
 #include "runtime/nccl_calls.h"
 #include "runtime/running_machine.h"
 
@@ -49,6 +50,16 @@ struct EngineOptions {
   Seconds timeout{60};
   Seconds deadline{0};                               // of kernels: CommunicatorOptions::deadline
   std::function<void(const std::string&)> say = {};  // fallbacks and what else a person should know
+  Seconds watch{0};                                  // between looks at the GPUs' links; 0: nobody looks
+};
+
+/// What of an engine's machine was lost since its process first looked.
+struct MachineLoss {
+  std::string text = {};                        // empty: nothing
+  std::vector<int> ranks = {};                  // whose GPUs are gone
+  std::vector<std::pair<int, int>> pairs = {};  // of ranks that reach each other by NVLink no more, the lower first
+
+  bool ends_calls() const { return !ranks.empty() || !pairs.empty(); }
 };
 
 /// What served a call; of one that went in pieces, the first of them.
@@ -106,6 +117,10 @@ class Engine {
   std::string explain(const Call& call) const;
   /// Success, or what failed: a rank that is gone, a kernel that gave up waiting, NCCL's own error.
   Status state() const;
+  /// As NVML says now.
+  MachineLoss loss() const;
+  /// Has losses told by a thread of ours.
+  void tell_losses(std::function<void(const MachineLoss&)> told);
   /// Ends what waits, here and on the other ranks.
   void abort(const std::string& why);
   /// Waits until what is being made is made. Then the ranks may leave.
@@ -125,7 +140,12 @@ class Engine {
   Status meet_servers();
   Status begin(const std::vector<GpuPrograms::Here>& here);
   Status look_at_machine(const std::vector<GpuPrograms::Here>& here);
-  void take_ways(const RunningMachine& running);
+  void take_ways(const RunningMachine& running, const std::vector<std::pair<int, int>>& apart);
+  // losses.cpp
+  Result<std::vector<std::pair<int, int>>> pairs_apart(const RunningMachine& running);
+  void watch_links();
+  MachineLoss loss_of(const Loss& loss) const;
+  void lost(const Loss& loss);
   bool over_servers() const { return server_session_ != nullptr; }
   bool ours_was_asked_for() const { return options_.backend == Backend::p2p || options_.backend == Backend::host; }
   bool by_nccl(const Call& call) const;
@@ -174,6 +194,10 @@ class Engine {
   Bytes sums_size_{0};
   mutable std::mutex ending_;
   std::optional<Error> aborted_;
+  std::map<int, std::string> gpus_;  // by rank, where they are: those of this one's server
+  std::mutex telling_;
+  std::function<void(const MachineLoss&)> told_;
+  std::shared_ptr<void> watching_;   // links
   std::shared_ptr<void> listening_;  // to the loss of a rank, for which NCCL's kernels would wait without end; the first to go
 };
 

@@ -97,6 +97,7 @@ Status Engine::begin(const std::vector<GpuPrograms::Here>& here) {
   if (load) {
     if (auto loaded = load_nccl(here); !loaded) return loaded;
   }
+  watch_links();
   if (nccl_ && session_) listening_ = session_->on_loss([this] { nccl_->abort(); });
   if (backend_ == Backend::automatic) fall_back(Backend::p2p, {});
   std::vector<Call> wanted;
@@ -150,7 +151,9 @@ Status Engine::look_at_machine(const std::vector<GpuPrograms::Here>& here) {
   if (servers_.of.empty()) servers_ = servers_by(std::vector<std::string>(static_cast<std::size_t>(ranks_)));
   const auto running = look_around(here, servers_, [this](const std::string& mine) { return gathered(mine); });
   if (!running) return running.error();
-  take_ways(*running);
+  const auto apart = pairs_apart(*running);
+  if (!apart) return apart.error();
+  take_ways(*running, *apart);
   const auto notes = chooser_->settle(*running, options_.backend == Backend::host);
   if (!notes) return notes.error();
   // All processes know the same: one says it.
@@ -161,7 +164,7 @@ Status Engine::look_at_machine(const std::vector<GpuPrograms::Here>& here) {
 }
 
 // Which ranks reach each other's memory: all, or data goes through the host's. GPUs that no process sees beside its own are taken to be on PCIe.
-void Engine::take_ways(const RunningMachine& running) {
+void Engine::take_ways(const RunningMachine& running, const std::vector<std::pair<int, int>>& torn) {
   bool all_nvlink = true;
   std::string apart;
   for (std::size_t a = 0; a < running.reach.size(); ++a) {
@@ -177,9 +180,13 @@ void Engine::take_ways(const RunningMachine& running) {
   const bool by_host = backend_ == Backend::host;
   const auto inside = by_host ? device::Reach::none : all_nvlink ? device::Reach::nvlink : device::Reach::peer;
   machine_ = over_servers() ? network_machine(running.servers, inside) : by_host ? host_machine(ranks_) : peer_machine(ranks_, all_nvlink);
+  const bool is_torn = !torn.empty() && !over_servers() && !by_host;
+  if (is_torn) machine_ = torn_machine(ranks_, torn, all_nvlink);
   if (!reason_.empty()) return;
   const bool asked = by_host || backend_ == Backend::nccl;
   reason_ = asked ? "asked for" : all_nvlink ? "all GPUs reach each other by NVLink" : "all GPUs reach each other";
+  if (is_torn && !asked)
+    reason_ = fmt::format("{} lost their NVLinks and go through host memory", torn.size() == 1 ? "two ranks" : "some pairs of ranks");
   if (over_servers() && !asked) reason_ = fmt::format("{} servers, NCCL between them", servers_.count());
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/machines.h"
 
+#include <algorithm>
 #include <string>
 
 namespace p2plab::runtime {
@@ -43,6 +44,21 @@ std::shared_ptr<const Machine> around(const Hub& hub, int ranks) {
 std::shared_ptr<const Machine> peer_machine(int ranks, bool nvlink) { return around(nvlink ? nvlink_hub() : pcie_hub(), ranks); }
 
 std::shared_ptr<const Machine> host_machine(int ranks) { return around(host_hub(), ranks); }
+
+std::shared_ptr<const Machine> torn_machine(int ranks, const std::vector<std::pair<int, int>>& apart, bool nvlink) {
+  const auto kind = nvlink ? LinkKind::nvlink : LinkKind::pcie;
+  const auto rate = nvlink ? nvlink_rate : pcie_rate;
+  Topology::Builder builder("runtime");
+  for (int r = 0; r < ranks; ++r) builder.add_node({.name = "gpu" + std::to_string(r)});
+  const auto host = builder.add_node(host_hub().node);
+  for (int a = 0; a < ranks; ++a) {
+    builder.add_duplex(NodeId{a}, host, LinkKind::pcie, pcie_rate, latency);
+    for (int b = a + 1; b < ranks; ++b) {
+      if (std::ranges::find(apart, std::pair{a, b}) == apart.end()) builder.add_duplex(NodeId{a}, NodeId{b}, kind, rate, latency);
+    }
+  }
+  return machine_of(std::move(builder));
+}
 
 std::shared_ptr<const Machine> network_machine(const Servers& servers, device::Reach inside) {
   auto hub = inside == device::Reach::nvlink ? nvlink_hub() : inside == device::Reach::none ? host_hub() : pcie_hub();

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "p2plab/segments/servers.h"
 #include "runtime/device_calls.h"
@@ -14,6 +16,9 @@ namespace p2plab::runtime {
 std::shared_ptr<const Machine> peer_machine(int ranks, bool nvlink);
 /// GPUs that only reach the host's memory.
 std::shared_ptr<const Machine> host_machine(int ranks);
+
+/// GPUs that all reach each other's memory but for these pairs, whose data goes through the host's.
+std::shared_ptr<const Machine> torn_machine(int ranks, const std::vector<std::pair<int, int>>& apart, bool nvlink);
 
 /// Several servers behind a network, a NIC for each GPU; `inside`: how the GPUs of one server reach each other.
 std::shared_ptr<const Machine> network_machine(const Servers& servers, device::Reach inside);

@@ -155,6 +155,19 @@ p2plab_result p2plab_comm_destroy(p2plab_comm* comm);
 /* P2PLAB_OK, or what failed since: a rank that is gone, a kernel that gave up waiting. Never waits. */
 p2plab_result p2plab_comm_async_error(const p2plab_comm* comm);
 
+/* ---- losses -----------------------------------------------------------------------------------------------------------------------------
+   While there is a communicator, NVML is asked every 0.5 s (P2PLAB_WATCH, 0: never) whether its GPUs and their NVLinks still work. Where a GPU, or
+   the last NVLink of two ranks, is lost, all calls end, and p2plab_comm_async_error says the same on all ranks; a lost link beside others is only
+   said and recorded. Since interface 3. */
+
+/* What was lost, and what would serve those that are left, proved; "": nothing. Cut to `size` with its zero byte. */
+p2plab_result p2plab_comm_loss(const p2plab_comm* comm, char* text, size_t size);
+/* Goes on in `comm`'s stead, on the same GPUs, without the ranks whose GPUs are lost and the `count` ranks in `without`: all that are left call it,
+   with the same. They keep their order and have new numbers (p2plab_comm_rank). What two ranks without NVLink have for each other goes through host
+   memory. `comm` is of no use afterwards and is still to be destroyed. `config` as at the beginning, but without tuned tables, which are of the whole
+   machine. P2PLAB_UNSUPPORTED where all ranks are in one process (p2plab_comm_init_all again on what is left) or met at a TCP address. */
+p2plab_result p2plab_comm_repair(p2plab_comm** repaired, p2plab_comm* comm, const int* without, int count, const p2plab_config* config);
+
 /* ---- collectives ------------------------------------------------------------------------------------------------------------------------
    Put on `stream` of the rank's GPU; they return before it is done and may be captured in CUDA graphs. Any count, any alignment of the type, in
    place as in NCCL. `count`: elements of one rank's part. The first call of its kind may wait for its program, unless NCCL serves it meanwhile or

@@ -70,7 +70,7 @@ struct RecordedSide {
 
 struct RecordedEvent {
   std::uint64_t when = 0;
-  std::uint32_t kind = 0;  // 0 error, 1 topology, 2 note
+  std::uint32_t kind = 0;  // 0 error, 1 a lost link or GPU, 2 note, 3 a lost link beside others
   int side = -1;
   std::string text = {};
 };

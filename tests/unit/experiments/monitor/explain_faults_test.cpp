@@ -175,6 +175,20 @@ TEST(ExplainFaults, AHangOfAllRanksIsNobodysAndAnErrorIsQuoted) {
   EXPECT_EQ(verdicts[1].rank, -1);
 }
 
+TEST(ExplainFaults, ALostLinkIsToldFirstAndOnceAndOneBesideOthersSaid) {
+  std::mt19937_64 random(6);
+  auto logs = healthy(4, 5, random);
+  for (auto& log : logs.ranks) log.losses = {"no NVLink is left between GPU 0 (rank 1) and GPU 1 (rank 2)"};
+  kill_rank(logs, logs.ranks[1]);
+  const auto verdicts = explain(logs);
+  ASSERT_EQ(verdicts.size(), 2U);
+  EXPECT_TRUE(verdicts[0].cause == Cause::link_lost && verdicts[1].cause == Cause::rank_died);
+  auto fewer = healthy(4, 40, random);
+  fewer.ranks[2].weakenings = {"some NVLinks are down"};
+  ASSERT_EQ(explain(fewer).size(), 1U);
+  EXPECT_EQ(explain(fewer).front().cause, Cause::links_are_fewer);
+}
+
 TEST(ExplainFaults, TwoCommunicatorsInTwoOrdersAreNamedBoth) {
   std::mt19937_64 random(4);
   auto logs = healthy(2, 5, random);

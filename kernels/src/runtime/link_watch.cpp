@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/link_watch.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+
+namespace p2plab::runtime {
+
+namespace {
+
+constexpr unsigned most_links = 36;  // of any GPU that NVML knows
+constexpr int gpu_is_lost = 15;      // NVML_ERROR_GPU_IS_LOST
+constexpr int reset_required = 16;   // NVML_ERROR_RESET_REQUIRED
+
+bool is_gone(int code) { return code == gpu_is_lost || code == reset_required; }
+
+}  // namespace
+
+// Never freed: the thread may outlast static objects.
+LinkWatch& LinkWatch::of_process() {
+  static auto* const all = new LinkWatch;
+  return *all;
+}
+
+// What links led to is asked while they work.
+bool LinkWatch::open() {
+  if (opened_) return nvml_.has_value();
+  opened_ = true;
+  auto nvml = load_();
+  if (!nvml || nvml->init() != 0) return false;
+  nvml_ = *std::move(nvml);
+  unsigned count = 0;
+  if (nvml_->device_count(&count) != 0) count = 0;
+  for (unsigned d = 0; d < count; ++d) {
+    Gpu gpu;
+    NvmlFunctions::PciInfo place{};
+    if (nvml_->device(d, &gpu.device) != 0 || nvml_->pci(gpu.device, &place) != 0) continue;
+    for (unsigned link = 0; link < most_links; ++link) {
+      unsigned active = 0;
+      if (nvml_->link_state(gpu.device, link, &active) != 0) break;
+      NvmlFunctions::PciInfo end{};
+      const bool known = active != 0 && nvml_->link_remote(gpu.device, link, &end) == 0;
+      gpu.first.to.push_back(known ? short_bus_id(end.bus_id) : "");
+      gpu.first.up.push_back(active != 0);
+    }
+    gpu.up = gpu.first.up;
+    gpus_[short_bus_id(place.bus_id)] = std::move(gpu);
+  }
+  // A place that is no GPU's is a switch's.
+  for (auto& [place, gpu] : gpus_) {
+    for (auto& to : gpu.first.to) {
+      if (!gpus_.contains(to)) to.clear();
+    }
+  }
+  return true;
+}
+
+void LinkWatch::read() {
+  for (auto& [place, gpu] : gpus_) {
+    NvmlFunctions::PciInfo info{};
+    if (is_gone(nvml_->pci(gpu.device, &info))) gpu.there = false;
+    for (unsigned link = 0; gpu.there && link < gpu.up.size(); ++link) {
+      unsigned active = 0;
+      const int code = nvml_->link_state(gpu.device, link, &active);
+      if (is_gone(code)) gpu.there = false;
+      if (code == 0) gpu.up[link] = active != 0;
+    }
+  }
+}
+
+Loss LinkWatch::lost_of(const std::vector<std::string>& places) const {
+  Loss loss;
+  // Of `place`, to the GPU `to` or to switches: how many links there were, and how many are left.
+  const auto links = [&](const std::string& place, const std::string& to) {
+    std::pair<int, int> count{0, 0};
+    const auto& gpu = gpus_.at(place);
+    for (std::size_t link = 0; link < gpu.up.size(); ++link) {
+      if (!gpu.first.up[link] || gpu.first.to[link] != to) continue;
+      ++count.first;
+      count.second += gpu.up[link] ? 1 : 0;
+    }
+    return count;
+  };
+  std::vector<std::string> known;
+  for (const auto& place : places) {
+    const auto found = gpus_.find(place);
+    if (found == gpus_.end() || std::ranges::find(known, place) != known.end()) continue;
+    known.push_back(place);
+    if (!found->second.there) loss.gpus.push_back(place);
+  }
+  std::erase_if(known, [&](const std::string& place) { return !gpus_.at(place).there; });
+  std::ranges::sort(known);
+  for (std::size_t a = 0; a < known.size(); ++a) {
+    const auto to_switches = links(known[a], "");
+    if (to_switches.second > 0 && to_switches.second < to_switches.first) loss.weakened.emplace_back(known[a], "");
+    for (std::size_t b = a + 1; b < known.size(); ++b) {
+      const auto direct = links(known[a], known[b]);
+      const auto back = links(known[b], known[a]);
+      const auto others = links(known[b], "");
+      const bool switched = to_switches.first > 0 && others.first > 0;
+      const bool no_direct = direct.first > 0 && (direct.second == 0 || back.second == 0);
+      const bool no_switched = switched && (to_switches.second == 0 || others.second == 0);
+      if (no_direct || no_switched)
+        loss.pairs.emplace_back(known[a], known[b]);
+      else if (direct.second < direct.first || back.second < back.first)
+        loss.weakened.emplace_back(known[a], known[b]);
+    }
+  }
+  return loss;
+}
+
+Loss LinkWatch::look(const std::vector<std::string>& gpus) {
+  const std::lock_guard lock(mutex_);
+  if (!open()) return {};
+  read();
+  return lost_of(gpus);
+}
+
+std::shared_ptr<void> LinkWatch::add(const std::vector<std::string>& gpus, Seconds every, Told told) {
+  const std::lock_guard lock(mutex_);
+  if (every == Seconds{0} || !open()) return nullptr;
+  read();
+  const int number = next_++;
+  askers_[number] = {gpus, std::move(told), lost_of(gpus)};
+  every_ = every_ == Seconds{0} ? every : std::min(every_, every);
+  if (!thread_.joinable()) {
+    // NVML's own static objects go with the process.
+    static const int ending = std::atexit([] {
+      auto& watch = of_process();
+      if (watch.process_ != getpid()) return;
+      std::jthread ended;
+      const std::lock_guard last(watch.mutex_);
+      ended.swap(watch.thread_);
+      watch.changed_.notify_all();
+    });
+    static_cast<void>(ending);
+    process_ = getpid();
+    thread_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
+  }
+  return {static_cast<void*>(this), [number](void* watch) {
+            auto& all = *static_cast<LinkWatch*>(watch);
+            if (all.process_ != getpid()) return;
+            std::jthread ended;  // waited for when the lock is open again
+            const std::lock_guard last(all.mutex_);
+            all.askers_.erase(number);
+            if (!all.askers_.empty()) return;
+            ended.swap(all.thread_);
+            all.changed_.notify_all();
+          }};
+}
+
+void LinkWatch::work(const std::stop_token& stop) {
+  sigset_t all;
+  sigfillset(&all);
+  for (const int of_this_thread : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) sigdelset(&all, of_this_thread);
+  pthread_sigmask(SIG_BLOCK, &all, nullptr);
+  std::unique_lock lock(mutex_);
+  while (!stop.stop_requested()) {
+    changed_.wait_for(lock, stop, std::chrono::duration<double>(every_.count()), [] { return false; });
+    if (stop.stop_requested()) return;
+    read();
+    for (auto& [number, asker] : askers_) {
+      auto now = lost_of(asker.gpus);
+      if (now == asker.known) continue;
+      asker.known = std::move(now);
+      if (!asker.known.empty()) asker.told(asker.known);
+    }
+  }
+}
+
+}  // namespace p2plab::runtime
