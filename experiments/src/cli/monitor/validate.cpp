@@ -13,6 +13,9 @@ namespace {
 struct ValidateArguments {
   std::uint64_t calls = 200'000;
   int threads = 8;
+  std::uint64_t pace = 10'000;
+  double seconds = 2;
+  int readers = 3;
   bool json = false;
 };
 
@@ -26,34 +29,49 @@ struct Promise {
 // The documents' overheads are shares of a call at 10,000 calls a second, which are 100 us apart.
 constexpr double call_ns = 100'000;
 
-std::vector<Promise> promises_of(const RecordingCheck& check) {
+std::vector<Promise> promises_of(const RecordingCheck& check, const RecordingCheckOptions& options) {
   const auto share = [](double ns) { return fmt::format("{:.0f} ns, {:.3f} %", ns, 100 * ns / call_ns); };
   return {
       {"host time of a recorded call, at 10,000 a second", "under 1 % (basic), here under 0.5 %", share(check.call_ns),
        check.call_ns < 0.005 * call_ns},
       {"host time of a recorded step", "under 5 % (steps), for 10 steps a call", share(10 * check.steps_ns), 10 * check.steps_ns < 0.05 * call_ns},
-      {"calls a second, all threads, while a reader reads", "10,000", fmt::format("{:.0f}", check.written_per_second),
+      {fmt::format("calls of {} communicators at {} a second that {} readers missed", options.threads, options.pace, options.readers), "0",
+       fmt::format("{} of {}, at {:.0f} a second", check.paced.unread, check.paced.written, check.paced.per_second), check.paced.unread == 0},
+      {"of those read, calls that are not what was written", "0", fmt::format("{}", check.paced.wrong), check.paced.wrong == 0},
+      {"calls a second as fast as they go, all threads, while one reads", "10,000", fmt::format("{:.0f}", check.written_per_second),
        check.written_per_second > 10'000},
       {"calls read that are not what was written", "0", fmt::format("{} of {}", check.wrong, check.read), check.wrong == 0},
       {"calls neither read, nor said to be overwritten or left out", "0",
        fmt::format("{} of {}", check.written - std::min(check.written, check.read + check.overwritten + check.missed), check.written),
        check.read + check.overwritten + check.missed == check.written},
       {"recorded time of calls of 100 us", "within 1 %", fmt::format("{:.3f} % off (median)", 100 * check.time_error), check.time_error < 0.01},
-      {"size of a process's record, however long it runs", "under 100 MB",
-       fmt::format("{:.1f} MB, the last {} calls", static_cast<double>(check.file_bytes) * 1e-6, check.ring), check.file_bytes < 100'000'000}};
+      {"bytes of a call in the record", "at most 100", fmt::format("{}", check.call_bytes), check.call_bytes <= 100},
+      {"calls kept of two ranks, each a process", "100,000", fmt::format("{}", 2 * check.ring), 2 * check.ring >= 100'000},
+      {"size of a process's record", "under 100 MB", fmt::format("{:.1f} MB", static_cast<double>(check.file_bytes) * 1e-6),
+       check.file_bytes < 100'000'000},
+      {"after 24 h at that pace (counters set on): growth of file, writer's memory", "0 and at most 1 MB",
+       fmt::format("{} B and {:.2f} MB, {} calls", check.day.file_grew, static_cast<double>(check.day.memory_grew) * 1e-6, check.day.calls),
+       check.day.file_grew == 0 && check.day.memory_grew <= 1'000'000},
+      {"then calls wrong or missing in the ring, and overwritten unsaid", "0 and 0", fmt::format("{} and {}", check.day.wrong, check.day.unsaid),
+       check.day.wrong == 0 && check.day.unsaid == 0}};
 }
 
 Status validate(const ValidateArguments& arguments, Watch& watch) {
-  const auto check = check_recording({.threads = arguments.threads, .calls = arguments.calls});
+  const RecordingCheckOptions options{.threads = arguments.threads,
+                                      .calls = arguments.calls,
+                                      .pace = arguments.pace,
+                                      .paced = Seconds{arguments.seconds},
+                                      .readers = arguments.readers};
+  const auto check = check_recording(options);
   if (!check) return check.error();
-  const auto promises = promises_of(*check);
+  const auto promises = promises_of(*check, options);
   int broken = 0;
   nlohmann::ordered_json json{{"promises", nlohmann::ordered_json::array()},
                               {"not_measured_here", "times of GPUs against device events, and what recording costs calls on GPUs"}};
-  auto text = fmt::format("{:<60} {:<40} {}\n", "what", "promised", "found");
+  auto text = fmt::format("{:<70} {:<40} {}\n", "what", "promised", "found");
   for (const auto& promise : promises) {
     broken += promise.kept ? 0 : 1;
-    text += fmt::format("{:<60} {:<40} {}{}\n", promise.what, promise.promised, promise.found, promise.kept ? "" : "  NOT KEPT");
+    text += fmt::format("{:<70} {:<40} {}{}\n", promise.what, promise.promised, promise.found, promise.kept ? "" : "  NOT KEPT");
     json["promises"].push_back({{"what", promise.what}, {"promised", promise.promised}, {"found", promise.found}, {"kept", promise.kept}});
   }
   text += "not measured here: times of GPUs against device events, and what recording costs calls on GPUs\n";
@@ -69,6 +87,11 @@ Command validate_command(CLI::App& parent) {
   auto* app = add_command(parent, "validate", "What the monitor promises beside what it does on this machine", "p2plab validate");
   app->add_option("--calls", a->calls, "of each thread")->check(CLI::Range(std::uint64_t{1000}, std::uint64_t{1'000'000'000}))->capture_default_str();
   app->add_option("--threads", a->threads, "that record at once, each its own communicator")->check(CLI::Range(1, 64))->capture_default_str();
+  app->add_option("--pace", a->pace, "calls a second, of all threads, while readers follow")
+      ->check(CLI::Range(100, 1'000'000))
+      ->capture_default_str();
+  app->add_option("--seconds", a->seconds, "for how long")->check(CLI::Range(0.1, 3600.0))->capture_default_str();
+  app->add_option("--readers", a->readers, "that follow")->check(CLI::Range(1, 16))->capture_default_str();
   app->add_flag("--json", a->json, "print as JSON");
   return {app, [a](Watch& watch) { return validate(*a, watch); }};
 }

@@ -156,10 +156,32 @@ struct RecordingCheck {
   double time_error = 0;     // of the recorded times of calls whose length is known, the median, as a share
   std::uint64_t file_bytes = 0;
   std::uint64_t ring = 0;
+  std::uint64_t call_bytes = 0;  // in the record
+
+  /// Calls at a given pace by all threads, while several readers follow.
+  struct Paced {
+    std::uint64_t written = 0;
+    double per_second = 0;
+    std::uint64_t unread = 0;  // by the reader that read least
+    std::uint64_t wrong = 0;   // by all of them
+  };
+  Paced paced = {};
+  /// A day at that pace, of which every hour's last two rings are really written.
+  struct Day {
+    std::uint64_t calls = 0;
+    std::uint64_t wrong = 0;       // of those that the ring should hold
+    std::uint64_t unsaid = 0;      // neither read nor said to be overwritten
+    std::int64_t file_grew = 0;    // bytes
+    std::int64_t memory_grew = 0;  // while it wrote
+  };
+  Day day = {};
 };
 struct RecordingCheckOptions {
   int threads = 8;
   std::uint64_t calls = 200'000;  // of each thread, and of a round
+  std::uint64_t pace = 10'000;    // calls a second, of all threads
+  Seconds paced{2};
+  int readers = 3;
 };
 /// Errors: io, if no record can be made.
 Result<RecordingCheck> check_recording(const RecordingCheckOptions& options = {});

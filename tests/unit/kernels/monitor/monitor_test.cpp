@@ -129,42 +129,6 @@ TEST(Monitor, EveryCallIsReadWholeOrCountedAsOverwrittenOrDropped) {
   EXPECT_EQ(process->sides.at(0).counts.at(0), each);  // totals count what the ring has long forgotten
 }
 
-// The stamp of a call as its writer leaves it: odd until it is done.
-void stamp(const Recorder& recorder, std::uint64_t slot, std::uint64_t value) {
-  std::fstream file(recorder.path(), std::ios::binary | std::ios::in | std::ios::out);
-  file.seekp(static_cast<std::streamoff>(monitor::calls_at + slot * sizeof(monitor::CallSlot)));
-  file.write(reinterpret_cast<const char*>(&value), sizeof value);
-}
-
-TEST(Monitor, ACallThatIsStillBeingWrittenIsWaitedForHoweverManyFollowed) {
-  const auto recorder = recorder_in(folder_of_test());
-  const int side = recorder->add_side({.communicator = 1});
-  for (int i = 0; i < 200; ++i) recorder->begin(side, {.kind = monitor::all_reduce});
-  stamp(*recorder, 10, 2 * 11 | 1);
-  const auto before = read_records(recorder->path());
-  ASSERT_TRUE(before);
-  EXPECT_EQ(before->next, 10U);
-  EXPECT_EQ(before->missed, 0U);
-  stamp(*recorder, 10, 2 * 11);
-  const auto after = read_records(recorder->path(), {.from = before->next});
-  ASSERT_TRUE(after);
-  EXPECT_EQ(after->calls.size(), 190U);
-}
-
-TEST(Monitor, ACallThatWasLeftOutHoldsNobodyUp) {
-  const auto recorder = recorder_in(folder_of_test(), 4);
-  const int side = recorder->add_side({.communicator = 1});
-  for (int i = 0; i < 4; ++i) recorder->begin(side, {.kind = monitor::all_reduce});
-  stamp(*recorder, 0, 2 * 1 | 1);
-  for (int i = 0; i < 3; ++i) recorder->begin(side, {.kind = monitor::all_reduce});
-  const auto process = read_records(recorder->path(), {.from = 4});
-  ASSERT_TRUE(process);
-  EXPECT_EQ(process->next, 7U);
-  EXPECT_EQ(process->missed, 1U);
-  EXPECT_EQ(process->dropped, 1U);
-  EXPECT_EQ(process->calls.size(), 2U);
-}
-
 TEST(Monitor, SendsAndReceivesTakeNoNumbersOfTheCallsThatAllRanksMake) {
   const auto recorder = recorder_in(folder_of_test());
   const int side = recorder->add_side({.communicator = 1});
