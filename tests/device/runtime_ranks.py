@@ -2,10 +2,12 @@
 """libp2plab on real GPUs, by its Python package: every collective, many counts, any alignment, in place, in CUDA graphs; one process a rank, or all in one.
 
     python3 runtime_ranks.py --ranks 3 [--one-process] [--backend p2p|host] [--quick]          77: cannot run here, with the reason
+    python3 runtime_ranks.py --ranks 2 --servers 2 --calls 10000    ranks as several servers: NCCL between them, over sockets of this machine
 
 With fewer GPUs than ranks, ranks share one: data and order are tested, not speed. Values are small whole numbers, so sums are exact in every type.
 """
 import argparse
+import itertools
 import os
 import signal
 import subprocess
@@ -106,6 +108,19 @@ def cases(torch, ranks, quick):
                         yield kind, count, dtype, op, (seed % ranks) if kind in ("broadcast", "reduce", "gather", "scatter") else 0, shift, in_place, seed
 
 
+def repeated(torch, ranks, quick, calls):
+    """All cases, or so many, with new data each time round; those of the first rounds are short, so that many fit into the time."""
+    done = 0
+    for round in itertools.count():
+        for *case, seed in cases(torch, ranks, quick or calls > 0):
+            yield *case, seed + 100000 * round
+            done += 1
+            if calls and done == calls:
+                return
+        if not calls:
+            return
+
+
 def captured(torch, rank):
     """Three calls in one graph: as the program needs them; shorter ones at an odd address, which are copied; in place."""
     group = rank.group
@@ -128,7 +143,7 @@ def one_rank(args, rank, made, phase):
     torch.cuda.set_device(me.device)
     done = 0
     begun = time.time()
-    for case in cases(torch, made.ranks, args.quick):
+    for case in repeated(torch, made.ranks, args.quick, args.calls):
         me.case(*case)
         me.check()
         done += 1
@@ -184,6 +199,8 @@ def main():
     parser.add_argument("--backend", default="auto")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--lose", action="store_true", help="kill the last rank amid calls")
+    parser.add_argument("--servers", type=int, default=1, help="tell NCCL and p2plab that the ranks are on so many servers, in blocks")
+    parser.add_argument("--calls", type=int, default=0, help="so many calls, each with fresh data; 0: each case once")
     parser.add_argument("--limit", type=float, default=60)
     args = parser.parse_args()
     try:
@@ -194,7 +211,7 @@ def main():
     sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../kernels/python"))
     import p2plab
 
-    settings = {"prepare": "all_reduce:bfloat16:sum:1KiB-64KiB", "backend": args.backend, "load_nccl": 0}
+    settings = {"prepare": "all_reduce:bfloat16:sum:1KiB-64KiB", "backend": args.backend, "load_nccl": int(args.servers > 1)}
     if "RANK" in os.environ:
         rank = int(os.environ["RANK"])
         group = p2plab.Group(rank, args.ranks, bytes.fromhex(os.environ["P2PLAB_TEST_ID"]), rank % torch.cuda.device_count(), **settings)
@@ -220,7 +237,11 @@ def main():
             group.close()
         return 0 if results == [0] * args.ranks else 1
     meeting = p2plab.unique_id().hex()
-    started = [subprocess.Popen([sys.executable, *sys.argv], env=dict(os.environ, RANK=str(r), P2PLAB_TEST_ID=meeting)) for r in range(args.ranks)]
+    several = {"NCCL_SOCKET_IFNAME": os.environ.get("NCCL_SOCKET_IFNAME", "lo"), "NCCL_NVLS_ENABLE": "0"} if args.servers > 1 else {}
+    started = []
+    for r in range(args.ranks):
+        server = {"NCCL_HOSTID": f"server{r * args.servers // args.ranks}"} if args.servers > 1 else {}
+        started.append(subprocess.Popen([sys.executable, *sys.argv], env=dict(os.environ, RANK=str(r), P2PLAB_TEST_ID=meeting, **several, **server)))
     codes = [process.wait() for process in started]
     if args.lose:
         return 0 if codes == [0] * (args.ranks - 1) + [-signal.SIGKILL] else 1

@@ -101,10 +101,13 @@ class Call : public CallData {
   }
 };
 
+// With P2PLAB_TEST_ALL_REDUCES all are all-reduces of float32, for which there is a table.
 DrawnCall drawn_of(Drawing& drawing) {
+  const bool only = std::getenv("P2PLAB_TEST_ALL_REDUCES") != nullptr;
   while (true) {
     for (auto& call : drawing.program().calls) {
       const bool ours = call.kind != Kind::bcast && call.kind != Kind::ring && call.op != premultiplied && call.type < 10;
+      if (only) call.kind = Kind::all_reduce, call.type = 7, call.op = 0;
       if (ours) return call;
     }
   }

@@ -4,10 +4,14 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "p2plab/experiment/tuned.h"
+#include "p2plab/machine/presets.h"
+#include "p2plab/plan/builtin_planners.h"
 #include "support/host_gpu/free_address.h"
 #include "support/scratch.h"
 #include "unit/kernels/shim/program.h"
@@ -67,6 +71,43 @@ TEST(CommunicatorsOverServers, LeaveToNcclWhatItIsFasterAt) {
   const auto ran = run({.server_of = {0, 1}, .seed = 5});
   expect_right(ran, 2, "p2p: one_shot: ");
   EXPECT_NE(ran.text.find("; nccl 2.28.9: of a broadcast over servers nothing was measured"), std::string::npos) << ran.text;
+}
+
+// A table that has one plan for all sizes.
+std::string table_of(const std::string& planner, const std::string& machine) {
+  const auto topology = resolve_topology(machine);
+  expects(static_cast<bool>(topology));
+  const Routes routes(*topology);
+  const auto collective = make_collective(CollectiveKind::all_reduce, topology->ranks());
+  const auto planners = builtin_planners();
+  const auto plan = planners.find(planner)->make()->plan(*topology, collective, {.routes = &routes, .payload = {.elements = 1024}});
+  expects(static_cast<bool>(plan));
+  TunedTable table{.topology = *topology, .dtype = DataType::float32, .profile = "h200", .bands = {}};
+  TunedBand band{.algorithm = {.name = planner, .parameters = plan->parameters}, .plan = *plan, .reason = "the only one", .sizes = {}};
+  band.sizes.push_back({.size = 1_KiB, .predicted = Seconds{1e-5}});
+  table.bands.push_back(std::move(band));
+  const auto text = write_tuned_yaml(table);
+  expects(static_cast<bool>(text));
+  const auto path = test::scratch(planner + ".yaml");
+  std::ofstream(path) << *text;
+  return path.string();
+}
+
+TEST(CommunicatorsOverServers, RunThePlansOfTables) {
+  int seed = 20;
+  for (const auto* planner : {"hierarchical", "ring", "forest"}) {
+    const auto settings = "P2PLAB_TEST_ALL_REDUCES=1 P2PLAB_BACKEND=p2p P2PLAB_TUNED=" + table_of(planner, "hgx-h200:nodes=2,gpus=2");
+    expect_right(run({.server_of = {0, 0, 1, 1}, .settings = settings, .seed = ++seed}), 4, fmt::format("p2p: {}: ", planner));
+  }
+}
+
+TEST(CommunicatorsOverServers, RefuseTablesOfOtherServers) {
+  const auto settings = "P2PLAB_TEST_ALL_REDUCES=1 P2PLAB_TUNED=" + table_of("ring", "hgx-h200:nodes=2,gpus=2");
+  const auto ran = run({.server_of = {0, 1, 0, 1}, .settings = settings, .seed = 30});
+  EXPECT_NE(ran.code, 0);
+  EXPECT_NE(ran.text.find("between its ranks 0 and 1 there is NVLink, here a network"), std::string::npos) << ran.text;
+  const auto one = run({.server_of = {0, 0, 0, 0}, .settings = settings, .seed = 31});
+  EXPECT_NE(one.text.find("between its ranks 0 and 2 there is a network, here NVLink"), std::string::npos) << one.text;
 }
 
 TEST(CommunicatorsOverServers, MeetAtAnAddress) {
