@@ -49,6 +49,42 @@ TEST(Launched, ARunOfAConfigIsOneReport) {
   EXPECT_EQ(outcomes[1].out, "");
 }
 
+// All of these are decided by rank 0 alone; the others run what it runs.
+TEST(Launched, ATableIsTunedByAllRanksAndWrittenByOne) {
+  const auto out = scratch("tuned.yaml");
+  const auto outcomes = on_all_ranks(2, 3,
+                                     "tune --launched --executor host --topology hgx-h100:nodes=2,gpus=1 --profile h200 --sizes '1 KiB..4 KiB' "
+                                     "--candidates 2 --out '" +
+                                         out.string() + "'");
+  for (const auto& one : outcomes) EXPECT_EQ(one.exit, 0) << one.err;
+  EXPECT_NE(outcomes[0].out.find("measured by executor host"), std::string::npos) << outcomes[0].out;
+  EXPECT_NE(content(out).find("all_reduce"), std::string::npos);
+  EXPECT_EQ(outcomes[1].out, "");
+}
+
+TEST(Launched, TheNetworkIsMeasuredIntoTheMachine) {
+  const auto out = scratch("cluster.yaml");
+  const auto outcomes =
+      on_all_ranks(2, 4, "calibrate --launched --executor host --topology hgx-h100:nodes=2,gpus=1 --json --out '" + out.string() + "'");
+  for (const auto& one : outcomes) EXPECT_EQ(one.exit, 0) << one.err;
+  const auto json = nlohmann::json::parse(outcomes[0].out, nullptr, false);
+  ASSERT_TRUE(json.contains("numbers")) << outcomes[0].out;
+  for (const auto& number : json["numbers"]) {
+    EXPECT_LE(number["low"], number["value"]) << number;
+    EXPECT_LE(number["value"], number["high"]) << number;
+  }
+  const auto plan = p2plab("plan --topology '" + out.string() + "' --collective all_reduce --size '1 MiB' --algorithm ring");
+  EXPECT_EQ(plan.exit, 0) << plan.err;
+}
+
+TEST(Launched, WhatCannotBeLedSaysSo) {
+  EXPECT_EQ(as_rank(0, 1, 5, "tune --launched --topology hgx-h100:nodes=2,gpus=1").exit, 2);
+  EXPECT_EQ(as_rank(0, 1, 6, "calibrate --launched").exit, 2);
+  const auto one = as_rank(0, 1, 7, "calibrate --launched --executor host --topology hgx-h100:gpus=1");
+  EXPECT_EQ(one.exit, 1);
+  EXPECT_NE(one.err.find("is one server: there is no network to measure"), std::string::npos) << one.err;
+}
+
 TEST(Launched, ARankThatNeverComesEndsTheOthersInTimeByItsNumber) {
   const auto alone = as_rank(0, 2, 2, "bench --executor host --launched --patience 0.3 --topology hgx-h100:nodes=2,gpus=1 -b 1K -e 1K");
   EXPECT_EQ(alone.exit, 1);

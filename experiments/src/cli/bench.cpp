@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "bench/led.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "config/launched.h"
@@ -174,11 +175,6 @@ Status bench_in_one_process(const BenchArguments& a, Watch& watch) {
     return error;
   }
   return bench_here(a, a.processes > 0 ? a.processes : a.threads * a.gpus, *make_executor(a.executor), true, watch);
-}
-
-std::unique_ptr<Executor> process_executor(const std::string& name, Session& session) {
-  if (name == "host") return host_processes(session);
-  return name == "cuda" ? cuda_processes(session) : nccl_processes(session);
 }
 
 // Where the ranks agree that it cannot be, for one reason, this process does it alone.

@@ -5,11 +5,14 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include "bench/led.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
+#include "config/launched.h"
 #include "config/topology_source.h"
 #include "p2plab/experiment/calibrate.h"
 #include "p2plab/machine/presets.h"
+#include "p2plab/machine/topology_io.h"
 #include "p2plab/report/provenance.h"
 
 namespace p2plab::cli {
@@ -20,12 +23,14 @@ struct CalibrateArguments {
   std::string out;
   MachineArgument topology;
   std::string name = "calibrated";
+  std::string executor = "cuda";
   bool json = false;
+  bool launched = false;
 };
 
-std::string calibration_json(const Calibration& calibration) {
+nlohmann::ordered_json json_of(const std::vector<CalibratedNumber>& all) {
   nlohmann::ordered_json numbers = nlohmann::ordered_json::array();
-  for (const auto& each : calibration.numbers) {
+  for (const auto& each : all) {
     numbers.push_back({{"name", each.name},
                        {"unit", each.unit},
                        {"value", each.estimate.value},
@@ -33,8 +38,13 @@ std::string calibration_json(const Calibration& calibration) {
                        {"high", each.estimate.high},
                        {"method", each.method}});
   }
-  const nlohmann::ordered_json json{{"profile", calibration.profile.name}, {"source", calibration.source}, {"numbers", numbers}};
-  return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  return numbers;
+}
+
+std::string dumped(const nlohmann::ordered_json& json) { return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n"; }
+
+std::string calibration_json(const Calibration& calibration) {
+  return dumped({{"profile", calibration.profile.name}, {"source", calibration.source}, {"numbers", json_of(calibration.numbers)}});
 }
 
 Status run_calibration(const CalibrateArguments& arguments, Watch& watch) {
@@ -60,6 +70,34 @@ Status run_calibration(const CalibrateArguments& arguments, Watch& watch) {
   return watch.print_after(std::move(written), text);
 }
 
+// Rank 0 reports what the messages took; the others send and receive them.
+Status calibrate_launched(const CalibrateArguments& arguments, Watch& watch) {
+  if (arguments.topology.empty())
+    return Error{ErrorCode::usage, "--topology is required: which ranks are on which server", std::nullopt, {"as in hgx-h200:nodes=2,gpus=4"}};
+  constexpr Seconds patience{60};
+  return as_launched_rank(patience, [&](Session& session) -> Status {
+    if (session.rank() != 0) return follow(session);
+    Leader leader(session);
+    if (auto able = try_out(arguments.out); !able) return able;
+    const auto executor = leader.executor(arguments.executor);
+    if (!executor) return unknown_name("executor", arguments.executor, {"cuda", "host"});
+    if (auto able = executor->available(); !able) return able;
+    std::vector<std::string> warnings;
+    const auto topology = resolve_machine(arguments.topology, &warnings);
+    if (!topology) return topology.error();
+    for (const auto& warning : warnings) std::cerr << "warning: " << warning << '\n';
+    const auto profile = quiet_profile_from({}, *topology);
+    if (!profile) return profile.error();
+    const auto calibration = calibrate_network(Evaluator(*topology, *profile), *executor);
+    if (!calibration) return calibration.error();
+    const auto machine = write_topology(calibration->topology);
+    auto written = arguments.out.empty() ? Status{} : watch.write(arguments.out, machine);
+    const auto shown =
+        arguments.json ? dumped({{"machine", topology->name()}, {"numbers", json_of(calibration->numbers)}}) : calibration_text(*calibration);
+    return watch.print_after(std::move(written), shown);
+  });
+}
+
 }  // namespace
 
 Command calibrate_command(CLI::App& parent) {
@@ -69,8 +107,15 @@ Command calibrate_command(CLI::App& parent) {
   app->add_option("--out", a->out, "write the profile to this file and a table here (default: the profile here)")->type_name("FILE");
   add_machine_options(*app, a->topology, "--topology", "the machine's links: a file or a preset (default: detected)");
   app->add_option("--name", a->name, "the profile's name")->capture_default_str()->type_name("NAME");
+  app->add_flag(
+      "--launched", a->launched,
+      "this is one rank of a job that mpirun, srun or torchrun started: measure the network between its servers, and write the machine with it");
+  app->add_option("--executor", a->executor, "with --launched: cuda, or host, which measures TCP")
+      ->check(CLI::IsMember({"cuda", "host"}))
+      ->capture_default_str()
+      ->type_name("X");
   app->add_flag("--json", a->json, "print the numbers with their intervals as JSON");
-  return {app, [a](Watch& watch) { return run_calibration(*a, watch); }};
+  return {app, [a](Watch& watch) { return a->launched ? calibrate_launched(*a, watch) : run_calibration(*a, watch); }};
 }
 
 }  // namespace p2plab::cli

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "bench/led.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "cli/terminal.h"
@@ -116,23 +117,24 @@ Status run_in_folder(const RunArguments& arguments, const Sweep& sweep, std::str
   return given ? std::move(finished) : std::move(given);
 }
 
-// All ranks do the same; executors make of it one run. Rank 0 speaks for all.
+// Rank 0 leads and reports; the others run what it runs.
 Status run_launched(const RunArguments& arguments, Watch& watch) {
   constexpr Seconds patience{60};
   return as_launched_rank(patience, [&](Session& session) -> Status {
-    const auto speaks = session.rank() == 0;
-    const auto progress = speaks ? progress_for(arguments) : std::make_unique<SilentProgress>();
+    watch.stops_when_asked();
+    if (session.rank() != 0) return follow(session);
+    Leader leader(session);
+    const auto progress = progress_for(arguments);
     auto text = read_text_file(arguments.config, longest_config);
     if (!text) return std::move(text).error();
     auto sweep = read_sweep(*text, arguments.config);
     if (!sweep) return std::move(sweep).error();
-    for (auto& cell : sweep->cells) cell.experiment.session = &session;
-    watch.stops_when_asked();
+    for (auto& cell : sweep->cells) cell.experiment.leader = &leader;
     auto report = run(
-        *sweep, *progress, [&] { return watch.asked(); }, speaks && !arguments.out.empty());
+        *sweep, *progress, [&] { return watch.asked(); }, !arguments.out.empty());
     if (!report) return std::move(report).error();
     if (auto lost = session.state(); !lost) return lost;
-    return speaks ? give_out(*report, arguments, *progress, watch) : Status{};
+    return give_out(*report, arguments, *progress, watch);
   });
 }
 
@@ -174,7 +176,7 @@ Command run_command(CLI::App& parent) {
                   "folder for report.json, report.csv, report.html and traces; it keeps the run or sweep (not a gallery) to be run again")
       ->type_name("DIR");
   app->add_flag("--launched", arguments->launched,
-                "this is one rank of a job that mpirun, srun or torchrun started: executor host runs each rank in its own process");
+                "this is one rank of a job that mpirun, srun or torchrun started: host, cuda and nccl run each rank in its own process");
   app->add_flag("--fresh", arguments->fresh, "begin anew where --out holds finished cells of a run that was interrupted");
   app->add_flag("--json", arguments->json, "print the report as JSON");
   app->add_flag("--strict", arguments->strict, "exit code 1 if anything that the config asks for is skipped");

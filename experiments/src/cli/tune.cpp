@@ -6,8 +6,10 @@
 
 #include <fmt/format.h>
 
+#include "bench/led.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
+#include "config/launched.h"
 #include "config/topology_source.h"
 #include "p2plab/base/quantity.h"
 #include "p2plab/experiment/tuned.h"
@@ -36,6 +38,7 @@ struct TuneArguments {
   bool gpu = false;
   bool in_place = false;
   bool json = false;
+  bool launched = false;
 };
 
 // "1 KiB..512 MiB" with a factor between sizes.
@@ -68,41 +71,50 @@ Result<std::string> file_text(const TunedTable& table, const std::string& path) 
 class Timers {
  public:
   /// `name` may be empty: then nothing is timed. Errors: those of the executor, if it cannot run here.
-  static Result<Timers> of(const std::string& name, int candidates, int ranks) {
+  /// `leader`: of the processes that time them together, or null.
+  static Result<Timers> of(const std::string& name, int candidates, int ranks, Leader* leader) {
     Timers timers;
     if (name.empty()) return timers;
     if (name != "cuda" && name != "host") return unknown_name("executor that times plans", name, {"cuda", "host"});
-    if (auto ready = executor_state(name); !ready) {
+    timers.ours_ = leader != nullptr ? leader->executor(name) : make_executor(name);
+    if (auto ready = timers.ours_ ? timers.ours_->available() : executor_state(name); !ready) {
       auto error = std::move(ready).error();
       error.notes.emplace_back("without --gpu and --executor the prediction chooses, on any computer");
       return error;
     }
-    timers.ours_ = make_executor(name);
-    timers.measuring_ = TuneMeasuring{.ours = timers.ours_.get(), .candidates = candidates, .on = here(name, ranks)};
-    if (name == "cuda") timers.add_nccl();
+    auto on = here(name, ranks, leader);
+    if (!on) return std::move(on).error();
+    timers.measuring_ = TuneMeasuring{.ours = timers.ours_.get(), .candidates = candidates, .on = *std::move(on)};
+    if (name == "cuda") timers.add_nccl(leader);
     return timers;
   }
   const std::optional<TuneMeasuring>& measuring() const { return measuring_; }
 
  private:
-  static MeasuredOn here(const std::string& name, int ranks) {
+  static Result<MeasuredOn> here(const std::string& name, int ranks, Leader* leader) {
     const auto provenance = provenance_here();
     MeasuredOn on{.executor = name, .version = provenance.version, .date = provenance.date};
     if (name != "cuda") return on;
     const auto facts = gather_facts();
+    on.driver = facts.driver;
+    if (leader != nullptr) {
+      auto gpus = leader->gpus();
+      if (!gpus) return std::move(gpus).error();
+      on.gpus = *std::move(gpus);
+      return on;
+    }
     for (const auto& gpu : facts.cuda) {
       if (static_cast<int>(on.gpus.size()) < ranks) on.gpus.push_back(gpu.name);
     }
-    on.driver = facts.driver;
     return on;
   }
 
-  void add_nccl() {
-    if (const auto ready = executor_state("nccl"); !ready) {
+  void add_nccl(Leader* leader) {
+    nccl_ = leader != nullptr ? leader->executor("nccl") : make_executor("nccl");
+    if (const auto ready = nccl_ ? nccl_->available() : executor_state("nccl"); !ready) {
       measuring_->on.notes.push_back("NCCL was not timed: " + ready.error().message);
       return;
     }
-    nccl_ = make_executor("nccl");
     measuring_->nccl = nccl_.get();
   }
 
@@ -159,7 +171,7 @@ Status give(const TuneArguments& arguments, const Result<TunedTable>& table, std
   return {};
 }
 
-Status tune_machine(const TuneArguments& arguments, Watch& watch) {
+Status tune_machine(const TuneArguments& arguments, Leader* leader, Watch& watch) {
   auto limit = limits_from(arguments.limits, watch);
   if (!limit) return std::move(limit).error();
   if (auto able = try_out(arguments.out); !able) return able;
@@ -176,7 +188,7 @@ Status tune_machine(const TuneArguments& arguments, Watch& watch) {
   if (!sizes) return std::move(sizes).error();
   auto profile = profile_for(arguments, *topology);
   if (!profile) return std::move(profile).error();
-  const auto timers = Timers::of(*executor, arguments.candidates, topology->ranks());
+  const auto timers = Timers::of(*executor, arguments.candidates, topology->ranks(), leader);
   if (!timers) return timers.error();
   const auto forms = *executor == "cuda" ? PlanForms::gpu : *executor == "host" ? PlanForms::model : usual_forms(*profile);
   const Evaluator evaluator(*topology, *profile, {.forms = forms});
@@ -192,6 +204,23 @@ Status tune_machine(const TuneArguments& arguments, Watch& watch) {
   const auto table = tune(evaluator, *collective, options, *progress);
   watch.finishing();
   return give(arguments, table, options.sizes.size(), watch);
+}
+
+// Rank 0 tunes; the others run what it times.
+Status tune_launched(const TuneArguments& arguments, Watch& watch) {
+  if (!arguments.gpu && arguments.executor.empty())
+    return Error{ErrorCode::usage, "--launched is for tables whose plans are timed", std::nullopt, {"add --gpu, or --executor host"}};
+  if (arguments.topology.empty())
+    return Error{ErrorCode::usage, "--topology is required: which ranks are on which server", std::nullopt, {"as in hgx-h200:nodes=2,gpus=4"}};
+  constexpr Seconds patience{60};
+  return as_launched_rank(patience, [&](Session& session) -> Status {
+    if (session.rank() != 0) {
+      watch.stops_when_asked();
+      return follow(session);
+    }
+    Leader leader(session);
+    return tune_machine(arguments, &leader, watch);
+  });
 }
 
 }  // namespace
@@ -220,9 +249,11 @@ Command tune_command(CLI::App& parent) {
       ->check(CLI::Range(1, 64))
       ->capture_default_str()
       ->type_name("N");
+  app->add_flag("--launched", a->launched,
+                "this is one rank of a job that mpirun, srun or torchrun started, on one machine or on several; with --gpu or --executor host");
   app->add_flag("--in-place", a->in_place, "input and output share memory");
   app->add_flag("--json", a->json, "print the table as JSON");
-  return {app, [a](Watch& watch) { return tune_machine(*a, watch); }};
+  return {app, [a](Watch& watch) { return a->launched ? tune_launched(*a, watch) : tune_machine(*a, nullptr, watch); }};
 }
 
 }  // namespace p2plab::cli

@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "p2plab/experiment/version.h"
 #include "p2plab/run/rendezvous.h"
 
 namespace p2plab {
@@ -73,8 +74,12 @@ Status as_launched_rank(Seconds patience, const std::function<Status(Session&)>&
   if (!place) return place.error();
   const auto invitation = Invitation::at(place->address, secret_of_environment());
   if (!invitation) return invitation.error();
-  const auto session = join(*invitation, {.rank = place->rank, .ranks = place->ranks, .gathering = patience, .several_machines = true});
+  // Some ranks wait while another plans; one that does not run at all is found otherwise.
+  constexpr Seconds longest_step{24 * 3600};
+  const auto session =
+      join(*invitation, {.rank = place->rank, .ranks = place->ranks, .gathering = patience, .timeout = longest_step, .several_machines = true});
   if (!session) return session.error();
+  if (auto agreed = agree(**session, {.build = std::string{version()}, .digest = {}, .obstacle = {}}); !agreed) return agreed;
   auto done = body(**session);
   if (done) return (*session)->barrier();  // rank 0 serves the others as long as it lives
   abandon(**session, done.error().message);

@@ -7,11 +7,11 @@
 
 #include <fmt/format.h>
 
+#include "bench/led.h"
 #include "config/sizes.h"
 #include "p2plab/base/quantity.h"
 #include "p2plab/plan/builtin_planners.h"
 #include "p2plab/report/provenance.h"
-#include "p2plab/run/processes.h"
 #include "run/assumed.h"
 #include "run/device_rows.h"
 #include "run/executors.h"
@@ -93,6 +93,12 @@ void add_skip(Report& report, Progress& progress, const std::string& what, const
   report.skipped.push_back({what, reason});
 }
 
+// Of a job of many processes all are one executor, which this one leads.
+std::unique_ptr<Executor> executor_of(const std::string& name, const Context& context) {
+  auto* const leader = context.experiment.leader;
+  return leader != nullptr && name != predicting_executor ? leader->executor(name) : make_executor(name, &context.evaluator);
+}
+
 // Runs what was planned where a repeat says nothing new: on the simulator, and on CPU threads, whose times say nothing about GPUs.
 class Running {
  public:
@@ -100,10 +106,8 @@ class Running {
       : context_(context), name_(name), report_(report), progress_(progress) {}
 
   void all(const std::vector<PlannedCase>& cases) {
-    auto* const session = context_.experiment.session;
-    auto executor = make_executor(name_, &context_.evaluator);
+    const auto executor = executor_of(name_, context_);
     known_ = executor->clock() == Clock::simulated;
-    if (session != nullptr && !known_) executor = host_processes(*session);
     const auto up_to = known_ ? largest_size : context_.experiment.measure.check_up_to;
     std::vector<const PlannedCase*> chosen;
     for (const auto& planned : cases) {
@@ -145,22 +149,24 @@ class Running {
   Progress& progress_;
 };
 
+Status in_one_process(const std::string& name) {
+  return Error{ErrorCode::unsupported, fmt::format("{} runs in one process only; host, cuda and nccl run in several", name)};
+}
+
 // The executors that the config names and that can run here, CPU threads first, those of GPUs in turns.
 void run_executors(const Context& context, const std::vector<PlannedCase>& cases, Report& report, Progress& progress) {
   std::vector<std::unique_ptr<Executor>> made;
   std::vector<NamedExecutor> devices;
   for (const auto& name : context.experiment.executors) {
     if (name == predicting_executor) continue;
-    if (const auto ready = executor_state(name); !ready) {
+    auto executor = executor_of(name, context);
+    const auto ready = executor ? executor->available() : Status{context.experiment.leader != nullptr ? in_one_process(name) : executor_state(name)};
+    if (!ready) {
       add_skip(report, progress, fmt::format("executor {}", name), reason_of(ready.error()));
       continue;
     }
-    auto executor = make_executor(name, &context.evaluator);
     if (executor->clock() == Clock::host) {
       Running(context, name, report, progress).all(cases);
-    } else if (context.experiment.session != nullptr) {
-      add_skip(report, progress, fmt::format("executor {}", name),
-               "what is repeated is decided by one process; bench --launched times it among several");
     } else {
       made.push_back(std::move(executor));
       devices.push_back({name, made.back().get()});

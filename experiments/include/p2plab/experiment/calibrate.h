@@ -5,7 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "p2plab/experiment/evaluator.h"
 #include "p2plab/machine/topology.h"
+#include "p2plab/program/executor.h"
 #include "p2plab/run/calibration.h"
 #include "p2plab/simulator/profile.h"
 
@@ -59,5 +61,16 @@ Result<Calibration> calibrate(const CalibrationData& data, const Topology& topol
 std::string write_calibration(const Calibration& calibration);
 /// A table for people.
 std::string calibration_text(const Calibration& calibration);
+
+/// The network between servers, measured by messages from one to another.
+struct NetworkCalibration {
+  Topology topology;                           // the machine; its network's links are as fast and as late as those on the way were found to be
+  std::vector<CalibratedNumber> numbers = {};  // message_latency, message_rate (of one message), server_rate (of one a rank at once)
+};
+
+/// `executor` is all ranks of the machine that `evaluator` is for, and of at least two servers. The latency of its links becomes what makes the
+/// predicted time of a short message the measured one. Errors: invalid_input, for one server; those of the executor and of the fits.
+Result<NetworkCalibration> calibrate_network(const Evaluator& evaluator, const Executor& executor);
+std::string calibration_text(const NetworkCalibration& calibration);
 
 }  // namespace p2plab

@@ -17,7 +17,7 @@
 
 namespace p2plab {
 
-class Session;
+class Leader;
 
 /// How real executors measure, and how much real data is run.
 struct MeasureOptions {
@@ -49,7 +49,7 @@ struct Experiment {
   PlanForms forms = PlanForms::model;  // in which plans are predicted and run
   MeasureOptions measure = {};
   std::uint64_t seed = 1;
-  Session* session = nullptr;  // of the processes that run it together, one a rank; null: this one has all ranks
+  Leader* leader = nullptr;  // of the processes that run it together, one a rank; null: this one has all ranks
 };
 
 /// Reads a config of one experiment (`read_sweep` reads any). Paths in it are relative to its folder. Errors: all mistakes of the file in one run,
