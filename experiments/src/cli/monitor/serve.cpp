@@ -18,6 +18,8 @@ namespace p2plab::cli {
 namespace {
 
 constexpr std::size_t most_readers = 16;
+// With its parameter it is none that cpp-httplib compresses: a trace of 25 MB took it a minute.
+constexpr const char* json_type = "application/json; charset=utf-8";
 
 struct Address {
   std::string host;
@@ -159,7 +161,7 @@ void add_pages(httplib::Server& server, const std::shared_ptr<Board>& board) {
     response.set_content(monitor_page().data(), monitor_page().size(), "text/html; charset=utf-8");
   });
   server.Get("/events", [board, readers](const httplib::Request&, httplib::Response& response) { serve_events(board, readers, response); });
-  server.Get("/picture", [board](const httplib::Request&, httplib::Response& response) { response.set_content(board->json(), "application/json"); });
+  server.Get("/picture", [board](const httplib::Request&, httplib::Response& response) { response.set_content(board->json(), json_type); });
   server.Get("/metrics",
              [board](const httplib::Request&, httplib::Response& response) { response.set_content(board->metrics(), "text/plain; version=0.0.4"); });
   server.Get("/calls", [board](const httplib::Request&, httplib::Response& response) {
@@ -168,7 +170,7 @@ void add_pages(httplib::Server& server, const std::shared_ptr<Board>& board) {
       const auto first = process.calls.size() > 200 ? process.calls.size() - 200 : 0;
       for (auto i = first; i < process.calls.size(); ++i) lines += (lines.empty() ? "" : ",") + monitor::call_line(process, process.calls[i]);
     }
-    response.set_content("[" + lines + "]", "application/json");
+    response.set_content("[" + lines + "]", json_type);
   });
   server.Get("/steps", [board](const httplib::Request& request, httplib::Response& response) {
     const auto asked = [&](const char* what) { return request.get_param_value(what); };
@@ -179,7 +181,7 @@ void add_pages(httplib::Server& server, const std::shared_ptr<Board>& board) {
       if (const auto whole = read_records(process.path, {.steps = true})) steps = monitor::steps_json(*whole, call);
       if (steps != "[]") break;
     }
-    response.set_content(steps, "application/json");
+    response.set_content(steps, json_type);
   });
   server.Get("/trace", [board](const httplib::Request&, httplib::Response& response) {
     std::vector<RecordedProcess> all;
@@ -188,7 +190,7 @@ void add_pages(httplib::Server& server, const std::shared_ptr<Board>& board) {
       all.push_back(whole ? *std::move(whole) : process);
     }
     response.set_header("Content-Disposition", "attachment; filename=p2plab-trace.json");
-    response.set_content(monitor::trace_of(all, {}), "application/json");
+    response.set_content(monitor::trace_of(all, {}), json_type);
   });
 }
 
