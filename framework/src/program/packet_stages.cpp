@@ -1,42 +1,103 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <utility>
 
 #include "p2plab/program/packet_program.h"
 
 namespace p2plab {
 
-std::vector<std::vector<std::uint8_t>> packet_stages(const PacketProgram& program) {
-  constexpr int most = 255;
-  std::vector<std::vector<std::uint8_t>> stages;
-  for (const auto& items : program.ranks) stages.emplace_back(items.size());
-  std::vector<int> arrives(program.messages.size());  // the first stage that finds a message there
-  for (bool changed = true; changed;) {
-    changed = false;
-    for (std::size_t r = 0; r < program.ranks.size(); ++r) {
-      const auto& items = program.ranks[r];
-      int stage = 0;
-      for (std::size_t begin = 0, end = 0; begin < items.size(); begin = end) {
-        end = begin + 1;
-        while (end < items.size() && items[end].joins) ++end;
-        for (auto i = begin; i < end; ++i) {
-          for (const auto& source : items[i].sources) {
-            if (is_landing(source)) stage = std::max(stage, arrives[static_cast<std::size_t>(source.message)]);
-          }
-        }
-        if (stage > most) return {};
-        for (auto i = begin; i < end; ++i) {
-          stages[r][i] = static_cast<std::uint8_t>(stage);
-          for (const auto& destination : items[i].destinations) {
-            if (!is_landing(destination)) continue;
-            auto& there = arrives[static_cast<std::size_t>(destination.message)];
-            changed = changed || there < stage + 1;
-            there = std::max(there, stage + 1);
-          }
+namespace {
+
+constexpr int most_stages = 255;
+
+struct Message {
+  int stage = 0;              // the first that finds it there, as far as its senders are known
+  std::int32_t senders = 0;   // that are still to come
+  std::int32_t waiting = -1;  // the rank that waits for it
+};
+
+// Takes each rank as far as what it needs has been sent, and goes on with it when the rest is: every item is looked at once.
+class Stages {
+ public:
+  explicit Stages(const PacketProgram& program)
+      : program_(program), messages_(program.messages.size()), at_(program.ranks.size()), now_(program.ranks.size()) {
+    for (const auto& items : program.ranks) {
+      stages_.emplace_back(items.size());
+      left_ += items.size();
+      for (const auto& item : items) {
+        for (const auto& to : item.destinations) {
+          if (is_landing(to)) ++message(to).senders;
         }
       }
     }
   }
-  return stages;
-}
+
+  std::vector<std::vector<std::uint8_t>> run() {
+    for (auto r = program_.ranks.size(); r-- > 0;) ready_.push_back(r);
+    while (!ready_.empty()) {
+      const auto rank = ready_.back();
+      ready_.pop_back();
+      if (!go_on(rank)) return {};
+    }
+    if (left_ > 0) return {};  // they wait in a circle
+    return std::move(stages_);
+  }
+
+ private:
+  Message& message(const PacketOperand& at) { return messages_[static_cast<std::size_t>(at.message)]; }
+
+  // False where there are too many stages.
+  bool go_on(std::size_t rank) {
+    const auto& items = program_.ranks[rank];
+    auto& begin = at_[rank];
+    while (begin < items.size()) {
+      auto end = begin + 1;
+      while (end < items.size() && items[end].joins) ++end;
+      if (waits(rank, begin, end)) return true;
+      if (now_[rank] > most_stages) return false;
+      for (; begin < end; ++begin, --left_) {
+        stages_[rank][begin] = static_cast<std::uint8_t>(now_[rank]);
+        for (const auto& to : items[begin].destinations) {
+          if (is_landing(to)) send(message(to), now_[rank] + 1);
+        }
+      }
+    }
+    return true;
+  }
+
+  // Is something that items [begin, end) need not sent yet?
+  bool waits(std::size_t rank, std::size_t begin, std::size_t end) {
+    for (auto i = begin; i < end; ++i) {
+      for (const auto& source : program_.ranks[rank][i].sources) {
+        if (!is_landing(source)) continue;
+        auto& needed = message(source);
+        if (needed.senders > 0) {
+          needed.waiting = static_cast<std::int32_t>(rank);
+          return true;
+        }
+        now_[rank] = std::max(now_[rank], needed.stage);
+      }
+    }
+    return false;
+  }
+
+  void send(Message& sent, int stage) {
+    sent.stage = std::max(sent.stage, stage);
+    if (--sent.senders > 0 || sent.waiting < 0) return;
+    ready_.push_back(static_cast<std::size_t>(std::exchange(sent.waiting, -1)));
+  }
+
+  const PacketProgram& program_;
+  std::vector<Message> messages_;
+  std::vector<std::size_t> at_;  // by rank: the item that is next
+  std::vector<int> now_;         // by rank: the stage of the item before
+  std::vector<std::size_t> ready_;
+  std::size_t left_ = 0;  // items
+  std::vector<std::vector<std::uint8_t>> stages_;
+};
+
+}  // namespace
+
+std::vector<std::vector<std::uint8_t>> packet_stages(const PacketProgram& program) { return Stages{program}.run(); }
 
 }  // namespace p2plab
