@@ -2,7 +2,7 @@
 #include "p2plab/program/lower.h"
 
 #include <algorithm>
-#include <unordered_map>
+#include <numeric>
 
 #include <fmt/format.h>
 
@@ -11,6 +11,7 @@
 #include "p2plab/schedule/layout.h"
 #include "p2plab/schedule/step_reader.h"
 #include "program/insert_waits.h"
+#include "program/lane_keys.h"
 
 namespace p2plab {
 
@@ -81,19 +82,6 @@ class SlotLayout {
   bool even_ = true;
 };
 
-// Which steps belong together on one thread block: same rank, same channel, same remote ranks; or only the one step.
-struct LaneKey {
-  std::vector<std::int32_t> words;  // executor, channel, remote ranks rising; or the step alone
-  friend bool operator==(const LaneKey&, const LaneKey&) = default;
-};
-struct LaneKeyHash {
-  std::size_t operator()(const LaneKey& key) const {
-    std::size_t hash = 0;
-    for (const auto word : key.words) hash = (hash ^ static_cast<std::size_t>(word)) * 0x9E3779B97F4A7C15U + (hash >> 31);
-    return hash;
-  }
-};
-
 class Lowering {
  public:
   Lowering(const Schedule& schedule, const Proof& proof, const Payload& payload, const Tuning& tuning, CallerMemory memory)
@@ -159,7 +147,9 @@ class Lowering {
       const auto step = steps(id);
       const bool stays = step.sources.size() == 1 && step.destinations.size() == 1 && resolve(step.sources[0]) == resolve(step.destinations[0]);
       dropped_[i] = stays || extents_[proof_.chunk(id).index()].count == 0;
-      if (!dropped_[i]) order_.push_back(id);
+      if (dropped_[i]) continue;
+      order_.push_back(id);
+      operands_ += step.sources.size() + step.destinations.size();
     }
   }
 
@@ -171,43 +161,46 @@ class Lowering {
     return bytes;
   }
 
-  // Fills `key`, whose memory is used again: a step has one, and there may be millions.
-  void key_of(StepId id, const Step& step, LaneKey& key) const {
-    key.words.clear();
-    if (program_.tuning.lane_per_step) return key.words.push_back(id.value);
-    key.words = {step.executor.value, schedule_.chunks()[proof_.chunk(id).index()].channel};
-    const auto others = key.words.size();
+  // Executor, channel, remote ranks rising; or the step alone.
+  void key_of(StepId id, const Step& step, std::vector<std::int32_t>& words) const {
+    words.clear();
+    if (program_.tuning.lane_per_step) return words.push_back(id.value);
+    words = {step.executor.value, schedule_.chunks()[proof_.chunk(id).index()].channel};
+    const auto others = words.size();
     for (const auto locations : {step.sources, step.destinations}) {
       for (const auto& location : locations) {
-        if (location.rank != step.executor) key.words.push_back(location.rank.value);
+        if (location.rank != step.executor) words.push_back(location.rank.value);
       }
     }
-    const auto first = key.words.begin() + static_cast<std::ptrdiff_t>(others);
-    std::sort(first, key.words.end());
-    key.words.erase(std::unique(first, key.words.end()), key.words.end());
+    const auto first = words.begin() + static_cast<std::ptrdiff_t>(others);
+    std::sort(first, words.end());
+    words.erase(std::unique(first, words.end()), words.end());
   }
 
   // Gives every kept step its lane and its place there; lanes are numbered by rank, then by first use.
   void place_steps() {
-    std::unordered_map<LaneKey, std::size_t, LaneKeyHash> known;
+    LaneKeys known;
     std::vector<Lane> lanes;
-    std::vector<std::size_t> lane_of;
-    LaneKey key;
+    std::vector<std::uint32_t> lane_of;
+    lane_of.reserve(order_.size());
+    std::vector<std::int32_t> words;
     StepReader steps(schedule_);
     for (const auto id : order_) {
       const auto step = steps(id);
-      key_of(id, step, key);
-      const auto [entry, fresh] = known.try_emplace(key, lanes.size());
-      if (fresh) lanes.push_back({step.executor, 0, 0});
-      lane_of.push_back(entry->second);
+      key_of(id, step, words);
+      const auto lane = known.number(words);
+      if (lane == lanes.size()) lanes.push_back({step.executor, 0, 0});
+      lane_of.push_back(static_cast<std::uint32_t>(lane));
     }
-    std::vector<std::size_t> sorted(lanes.size());
-    for (std::size_t i = 0; i < sorted.size(); ++i) sorted[i] = i;
-    std::ranges::stable_sort(sorted, {}, [&](std::size_t lane) { return lanes[lane].rank; });
-    std::vector<LaneId> number(lanes.size());
-    for (std::size_t i = 0; i < sorted.size(); ++i) {
-      number[sorted[i]] = LaneId{static_cast<std::int64_t>(i)};
-      program_.lanes.push_back(lanes[sorted[i]]);
+    std::vector<std::size_t> next(static_cast<std::size_t>(schedule_.ranks()) + 1);  // by rank: where its next lane goes
+    for (const auto& lane : lanes) ++next[lane.rank.index() + 1];
+    std::partial_sum(next.begin(), next.end(), next.begin());
+    std::vector<LaneId> number;
+    number.reserve(lanes.size());
+    program_.lanes.resize(lanes.size());
+    for (const auto& lane : lanes) {
+      number.emplace_back(static_cast<std::int64_t>(next[lane.rank.index()]++));
+      program_.lanes[number.back().index()] = lane;
     }
     places_.resize(schedule_.step_count());
     for (std::size_t i = 0; i < order_.size(); ++i) {
@@ -223,6 +216,7 @@ class Lowering {
 
   void fill_instructions() {
     program_.instructions.resize(order_.size());
+    program_.operands.reserve(operands_);
     StepReader steps(schedule_);
     for (const auto id : order_) {
       const auto step = steps(id);
@@ -262,6 +256,7 @@ class Lowering {
   Program program_;
   std::vector<bool> dropped_;
   std::vector<StepId> order_;
+  std::size_t operands_ = 0;  // of these steps
   std::vector<StepPlace> places_;
 };
 
