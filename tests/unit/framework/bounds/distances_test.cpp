@@ -2,6 +2,7 @@
 // The least number of transfers and the least delay, on every preset, against Floyd and Warshall over all nodes.
 #include <algorithm>
 #include <limits>
+#include <tuple>
 
 #include <gtest/gtest.h>
 
@@ -70,6 +71,17 @@ TEST(Distances, OnEveryPresetTheBoundsStepsAndDelaysAreThoseOfAllShortestPaths) 
     expect(CollectiveKind::gather, up, up_delay);
   }
   EXPECT_GT(tried, 10);
+}
+
+// One GPU of each kind tells for all: any of a torus, but of a mesh those of a corner are the farthest from others.
+TEST(Distances, OfManyGpusAreThoseOfTheFarthest) {
+  for (const auto& [name, dims, hops] : {std::tuple{"torus", "16x16", 16}, std::tuple{"mesh", "8x33", 7 + 32}}) {
+    const auto machine = *make_preset(name, {{"dims", dims}, {"latency", "1 us"}});
+    const auto found = bound(machine, make_collective(CollectiveKind::all_gather, machine.ranks()));
+    ASSERT_TRUE(found);
+    EXPECT_EQ(found->latency_steps, hops) << name;
+    EXPECT_NEAR(found->latency.count(), hops * 1e-6, 1e-12) << name;
+  }
 }
 
 }  // namespace
