@@ -82,10 +82,11 @@ Result<Task> task_from(const PlanArguments& arguments, const Topology& topology)
 // GPUs that take no part in the collective, but in the plan.
 std::string relays_text(const Program& program, const Topology& topology) {
   std::vector<std::string> names;
+  std::vector<bool> told(static_cast<std::size_t>(topology.ranks()));
+  for (const auto rank : program.collective.members) told[rank.index()] = true;
   for (const auto& lane : program.lanes) {
-    const auto& name = topology.node(topology.node_of(lane.rank)).name;
-    const auto& members = program.collective.members;
-    if (std::ranges::find(members, lane.rank) == members.end() && std::ranges::find(names, name) == names.end()) names.push_back(name);
+    if (!told[lane.rank.index()]) names.push_back(topology.node(topology.node_of(lane.rank)).name);
+    told[lane.rank.index()] = true;
   }
   return names.empty() ? std::string{} : fmt::format("  relays            {}, which take no part themselves\n", short_names(names));
 }
