@@ -21,7 +21,9 @@ struct Place {
 class TrafficCounter {
  public:
   explicit TrafficCounter(const Program& program)
-      : program_(program), places_(program.operands.size()), traffic_{.sent = std::vector<std::int64_t>(program.memory.size())} {}
+      : program_(program),
+        places_(program.operands.size()),
+        traffic_{.sent = std::vector<std::int64_t>(program.memory.size()), .apart = std::vector<std::int64_t>(program.memory.size())} {}
 
   PacketTraffic run() {
     const auto list = instructions_by_step(program_);
@@ -38,7 +40,7 @@ class TrafficCounter {
       const bool sent = place.needed && to.rank != rank && to.buffer != Buffer::host;
       if (sent) {
         traffic_.sent[rank.index()] += instruction.bytes;
-        traffic_.apart += place.passed_on;
+        traffic_.apart[to.rank.index()] += place.passed_on;
       }
       sends = sends || sent;
       kept = kept || place.needed || (to.rank == rank && to.buffer != Buffer::host);
@@ -47,7 +49,7 @@ class TrafficCounter {
       ++place.version;
     }
     if (!kept) return;
-    if (instruction.adds()) ++traffic_.apart;
+    if (instruction.adds()) ++traffic_.apart[rank.index()];
     for (const auto& from : program_.sources(instruction)) {
       auto& place = at(from);
       place.needed = true;
@@ -57,7 +59,7 @@ class TrafficCounter {
         place.passed_on += passes_on ? 1 : 0;  // if it came from another GPU, as is known once its writer is met
         continue;
       }
-      traffic_.apart += passes_on ? 1 : 0;
+      traffic_.apart[rank.index()] += passes_on ? 1 : 0;
       if (is_first(rank, places_.number(key_of(from)), place.version)) traffic_.sent[from.rank.index()] += instruction.bytes;
     }
   }

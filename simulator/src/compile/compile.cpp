@@ -13,10 +13,6 @@ namespace p2plab {
 
 namespace {
 
-bool says_what_packets_cost(const Profile& profile) {
-  return profile.packet_start.count() > 0 || profile.packet_item.count() > 0 || profile.packet_tail.count() > 0;
-}
-
 // Arrival needs no flag, and a lane is all thread blocks of its GPU, whose rates together exceed the links'.
 void by_packets(Compiled& out, const Profile& profile) {
   constexpr double picoseconds = 1e12;
@@ -100,6 +96,10 @@ struct Model {
 };
 
 }  // namespace
+
+bool says_what_packets_cost(const Profile& profile) {
+  return profile.packet_start.count() > 0 || profile.packet_item.count() > 0 || profile.packet_tail.count() > 0;
+}
 
 void Pace::compute(std::int64_t amount) {
   bytes = amount;

@@ -4,14 +4,17 @@
 #include <algorithm>
 #include <bit>
 #include <limits>
+#include <numeric>
 #include <vector>
 
+#include "compile/compiled.h"
 #include "p2plab/simulator/packet_floor.h"
 
 namespace p2plab {
 
 namespace {
 
+constexpr Seconds clock_tick{1e-12};                       // to which the simulator rounds what an item costs
 constexpr std::size_t most_slices = std::size_t{1} << 18;  // of one wave on all ranks: what one simulation may cost
 
 // Groups of threads that run ahead of each other; larger ones where there are very many items, or several rounds of packets.
@@ -175,15 +178,19 @@ class Waves {
 }  // namespace
 
 Seconds packet_floor(const PacketTraffic& traffic, PacketWire wire, const Profile& profile) {
-  const bool unlimited =
-      !profile.store_rate || profile.packet_start > Seconds{0} || profile.packet_item > Seconds{0} || profile.packet_tail > Seconds{0};
-  if (unlimited || traffic.sent.empty()) return Seconds{0};
+  if (traffic.sent.empty()) return Seconds{0};
+  // A thread block takes the first packet of each item that stands apart, one after another; what is added or passed on is loaded and stored.
+  const auto moves = static_cast<double>(*std::ranges::max_element(traffic.apart));
+  if (says_what_packets_cost(profile)) return profile.packet_start + moves * std::max(Seconds{0}, 2 * profile.packet_item - clock_tick);
+  const auto in_turn = profile.launch + moves * std::max(Seconds{0}, profile.slice_cost - clock_tick);
+  if (!profile.store_rate) return in_turn;
   // There is a move for each item that stands apart; with more moves, or several rounds, there are fewer groups.
-  const auto groups = groups_for(static_cast<std::size_t>(traffic.apart), 1, packet_threads);
+  const auto all = std::accumulate(traffic.apart.begin(), traffic.apart.end(), std::int64_t{0});
+  const auto groups = groups_for(static_cast<std::size_t>(all), 1, packet_threads);
   const auto line = line_of(wire);
   const auto most = static_cast<double>(*std::ranges::max_element(traffic.sent));
   const auto on_wire = most * static_cast<double>(line.packets * packet_bytes) / static_cast<double>(line.data);
-  return Seconds{on_wire / static_cast<double>(profile.store_rate->bytes_per_second()) / groups};
+  return std::max(in_turn, Seconds{on_wire / static_cast<double>(profile.store_rate->bytes_per_second()) / groups});
 }
 
 Program packet_waves(const Program& program, std::int64_t threads) { return Waves{program, threads}.run(); }

@@ -11,7 +11,8 @@ namespace p2plab {
 
 struct PacketTraffic {
   std::vector<std::int64_t> sent;  // by rank: bytes of data to other GPUs, at least
-  std::int64_t apart = 0;          // items, at least, of which no two are loaded together: those that add, and those that pass on what lands
+  std::vector<std::int64_t>
+      apart;  // by rank: items, at least, of which no two are loaded together: those that add, and those that pass on what lands
 };
 
 /// Counts messages that are surely read: what is written to another GPU and then read there by an instruction whose own result is needed, or left in
