@@ -74,6 +74,10 @@ class ForestPlanner final : public Planner {
     if (!out) return std::move(out).error();
     if (up && down) use_both_ways(topology, request, *in, *out);
     const auto images = common_images(topology, *context.routes, in->list, out->list);
+    // Sums go along each edge in a step of their own; what is handed out goes from a parent to all its children in one.
+    if (const auto least = edge_count(in->list); least > context.most_steps)
+      return Error{ErrorCode::unsupported,
+                   fmt::format("forest would take {} steps or more, beyond the {} that are looked at", least, context.most_steps)};
     if (!images) {
       expand(in->list);
       expand(out->list);

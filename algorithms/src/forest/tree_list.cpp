@@ -59,6 +59,12 @@ void PathTable::reverse() {
   for (std::size_t p = 0; p < size(); ++p) enter(static_cast<int>(p));
 }
 
+std::size_t edge_count(const TreeList& list) {
+  std::size_t edges = 0;
+  for (const auto& tree : list.trees) edges += tree.edges.size();
+  return edges * (list.images == nullptr ? 1 : list.images->size());
+}
+
 std::int64_t copies_of(std::span<const ForestTree* const> trees) {
   return std::accumulate(trees.begin(), trees.end(), std::int64_t{0}, [](std::int64_t sum, const ForestTree* tree) { return sum + tree->count; });
 }

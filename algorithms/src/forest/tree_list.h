@@ -60,6 +60,9 @@ struct TreeList {
 /// Lists the images one by one, those of one tree together; paths lead the way that they led.
 void expand(TreeList& list);
 
+/// Edges of all trees, those of images among them.
+std::size_t edge_count(const TreeList& list);
+
 /// How many trees they are, equal ones counted.
 std::int64_t copies_of(std::span<const ForestTree* const> trees);
 

@@ -154,7 +154,14 @@ class Search {
     return best;
   }
 
-  static std::int64_t instructions_of(const Program& program) { return static_cast<std::int64_t>(program.instructions.size()); }
+  // What one simulation costs, in instructions: where each of a few moves data of very many ranks, that counts.
+  static std::int64_t instructions_of(const Program& program) {
+    constexpr std::size_t very_many = 256;  // operands of an instruction
+    constexpr std::size_t usual = 4;        // at most
+    const auto instructions = program.instructions.size();
+    const auto operands = program.operands.size();
+    return static_cast<std::int64_t>(operands / very_many < instructions ? instructions : operands / usual);
+  }
   static bool is_large(const Program& program) { return instructions_of(program) * 2 > most_slices; }
   // It cannot be cut finer.
   static bool is_whole(const Program& program) { return instructions_of(program) * 4 > most_of_large; }

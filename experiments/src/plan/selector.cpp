@@ -12,6 +12,8 @@
 #include "p2plab/bounds/bounds.h"
 #include "p2plab/detail/digest.h"
 #include "p2plab/program/check.h"
+#include "p2plab/schedule/layout.h"
+#include "p2plab/simulator/slices_floor.h"
 #include "plan/best_tuning.h"
 
 namespace p2plab {
@@ -49,6 +51,21 @@ Error nobody_plans(CollectiveKind kind, const std::vector<std::string>& refusals
   error.notes.emplace_back("take ranks that are joined, with --ranks");
   error.notes.insert(error.notes.end(), refusals.begin(), refusals.end());
   return error;
+}
+
+// The largest share of a chunk that it lacks because pieces are whole elements.
+double most_rounded_off(const Schedule& schedule, const Payload& payload) {
+  std::vector<double> weights(schedule.blocks().size());
+  for (const auto& chunk : schedule.chunks()) weights[static_cast<std::size_t>(chunk.block)] += chunk.weight;
+  const auto fractions = block_fractions(schedule.collective(), schedule.blocks());
+  const auto extents = cut(schedule, payload);
+  double most = 0;
+  for (std::size_t c = 0; c < extents.size(); ++c) {
+    const auto block = static_cast<std::size_t>(schedule.chunks()[c].block);
+    const auto whole = static_cast<double>(payload.elements) * fractions[block] * schedule.chunks()[c].weight / weights[block];
+    if (whole > 0) most = std::max(most, 1 - static_cast<double>(extents[c].count) / whole);
+  }
+  return most;
 }
 
 // Of all that decides how a plan, which is not folded, is evaluated.
@@ -129,6 +146,7 @@ Result<Evaluation> Selector::select(const Parameters& given, const Collective& c
     }
     auto mine = call.options();
     if (*limit) mine.time_limit = std::max(Seconds{0}, **limit - passed);
+    if (collective.members.size() >= many_members && !found.empty()) mine.most_steps = most_steps;
     auto candidate = weigh(asked, weighed, collective, payload, PlanCall(mine));
     if (candidate) {
       tell(asked.name(), *candidate ? std::optional{(*candidate)->time()} : std::nullopt);
@@ -168,16 +186,22 @@ std::vector<Selector::Asked> Selector::in_turn(const Collective& collective, con
   return all;
 }
 
-// The busiest link, group or port has to carry its share of the payload, whatever the tuning.
+// The busiest link, group or port has to carry its share of the payload, whatever the tuning. In large groups a plan must leave something to gain.
 bool Selector::beaten(KnownPlan& plan, Seconds best, const Payload& payload) const {
+  const auto& schedule = plan.plan().schedule;
+  const bool large = schedule.collective().members.size() >= many_members;
   const auto bytes = payload.size().count();
-  const auto chunk = static_cast<double>(bytes) / static_cast<double>(std::max<std::size_t>(1, plan.plan().schedule.chunks().size()));
-  const double rounding = uneven_rounding + (chunk < tiny_chunk ? 2 * rounded_to / chunk : 0);
+  const auto chunk = static_cast<double>(bytes) / static_cast<double>(std::max<std::size_t>(1, schedule.chunks().size()));
+  const double rounding = large ? most_rounded_off(schedule, payload) : uneven_rounding + (chunk < tiny_chunk ? 2 * rounded_to / chunk : 0);
   if (rounding >= 1) return false;
   const auto& busiest = plan.busiest(evaluator_);
   const auto& profile = evaluator_.profile();
-  const auto efficiency = busiest.is_link ? std::clamp(profile.link_efficiency, profile.copy_efficiency, 1.0) : 1.0;
-  return static_cast<double>(bytes) * busiest.seconds_per_byte * (1 - rounding) > best.count() * efficiency;
+  // Of large groups' plans it is known that none goes by copy engines.
+  const bool by_blocks = large && evaluator_.options().forms == PlanForms::model && plan.plan().tuning.protocol != Protocol::copy;
+  const auto of_links = by_blocks ? profile.link_efficiency : std::clamp(profile.link_efficiency, profile.copy_efficiency, 1.0);
+  const auto efficiency = busiest.is_link ? of_links : 1.0;
+  const auto least = static_cast<double>(bytes) * busiest.seconds_per_byte * (1 - rounding) / efficiency;
+  return least > best.count() * (large ? 1 - worth_a_plan : 1);
 }
 
 // What takes longer can be neither the best nor the runner-up: plans of two planners are faster. Of large groups only the best is looked for.
@@ -199,6 +223,20 @@ bool Selector::is_new(const Plan& plan, Weighed& weighed) {
   return steps < many_steps || plan.schedule.folding().folded() || weighed.plans.insert(digest_of(plan)).second;
 }
 
+// What is too large for a search runs as its planner suggests: where that is by slices, the chain of its steps says how late it is at best.
+bool Selector::late_by_slices(const Plan& plan, Seconds hopeless, const Payload& payload) const {
+  const auto& schedule = plan.schedule;
+  const bool as_suggested = schedule.step_count() > most_searched_instructions && evaluator_.options().forms == PlanForms::model;
+  if (!as_suggested || plan.tuning.protocol != Protocol::simple) return false;
+  // By packets where a GPU does not reach another one.
+  for (int a = 0; a < schedule.ranks(); ++a) {
+    for (int b = 0; b < schedule.ranks(); ++b) {
+      if (a != b && !evaluator_.peer_access().connected(Rank{a}, Rank{b})) return false;
+    }
+  }
+  return slices_floor(evaluator_.topology(), evaluator_.routes(), schedule, payload, evaluator_.profile()) > hopeless;
+}
+
 // None if the candidate is left out.
 Result<std::optional<Selector::Candidate>> Selector::weigh(const Asked& asked, Weighed& weighed, const Collective& collective, const Payload& payload,
                                                            const PlanCall& call) const {
@@ -210,6 +248,7 @@ Result<std::optional<Selector::Candidate>> Selector::weigh(const Asked& asked, W
   const auto best = std::ranges::min_element(found, {}, &Candidate::rank);
   if (best != found.end() && beaten(**plan, best->time(), payload)) return std::optional<Candidate>{};
   if (collective.members.size() >= many_members && !is_new((*plan)->plan(), weighed)) return std::optional<Candidate>{};
+  if (collective.members.size() >= many_members && late_by_slices((*plan)->plan(), hopeless, payload)) return std::optional<Candidate>{};
   auto evaluation = (*plan)->evaluate_below(hopeless, evaluator_, payload, call);
   if (!evaluation) return std::move(evaluation).error();
   if (!*evaluation) return std::optional<Candidate>{};

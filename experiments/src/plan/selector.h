@@ -28,6 +28,7 @@ class Selector {
   struct Weighed;
   std::vector<Asked> in_turn(const Collective& collective, const Payload& payload, const PlanCall& call) const;
   bool beaten(KnownPlan& plan, Seconds best, const Payload& payload) const;
+  bool late_by_slices(const Plan& plan, Seconds hopeless, const Payload& payload) const;
   Result<std::optional<Candidate>> weigh(const Asked& asked, Weighed& weighed, const Collective& collective, const Payload& payload,
                                          const PlanCall& call) const;
   static bool is_new(const Plan& plan, Weighed& weighed);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,6 +46,7 @@ struct PlanningOptions {
   /// `auto` tells each candidate that it weighed and its time, in the order of trying, and those that it left out with no time.
   std::function<void(const std::string& candidate, std::optional<Seconds> time)> considered = {};
   const PreviousPlan* previous = nullptr;                                    // to start from; null if there is none
+  std::size_t most_steps = std::numeric_limits<std::size_t>::max();          // plans of more would not be looked at
   std::function<void(const std::shared_ptr<const Evaluation>&)> found = {};  // told of each plan that is proved and predicted
 };
 
