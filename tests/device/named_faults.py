@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Are faults named rightly, and how soon? Two ranks all-reduce on their GPUs and record it; again and again one of them is stopped, killed, comes 10 ms
+late or calls another collective, while `p2plab monitor` looks on. Needs no PyTorch.
+
+    P2PLAB_LIBRARY=libp2plab.so.1 python3 named_faults.py --program p2plab [--times 50] [--seconds 110] [--doctor]
+
+Each kind is tried until all its times are done or its share of the seconds is over, and at least once. --doctor: also `p2plab doctor --probe cuda`,
+which must end within 3 s and find no probe wrong. One GPU does for both ranks. 77: cannot run here, with the reason."""
+
+import argparse
+import ctypes
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../kernels/python"))
+SKIP = 77
+COUNT = 4096
+LIMITS = {"late": 1.0, "stopped": 3.0, "other": 3.0, "killed": 3.0}
+CAUSES = {"late": "straggler", "stopped": "rank stopped", "other": "different collectives", "killed": "rank died"}
+
+
+class Gpu:
+    """Memory and a stream by CUDA's driver, or of GPUs that are CPU threads."""
+
+    def __init__(self, library, device):
+        self.cuda = ctypes.CDLL(library, mode=ctypes.RTLD_GLOBAL)
+        self.plays = hasattr(self.cuda, "host_stream_create")
+        if self.plays:
+            self.cuda.host_stream_create.restype = ctypes.c_void_p
+            self.stream = self.cuda.host_stream_create()
+            self.memory = (ctypes.c_float * (8 * COUNT))()
+            self.address = ctypes.addressof(self.memory)
+            return
+        handle, context, address, stream = ctypes.c_int(), ctypes.c_void_p(), ctypes.c_uint64(), ctypes.c_void_p()
+        for done in (self.cuda.cuInit(0), self.cuda.cuDeviceGet(ctypes.byref(handle), device),
+                     self.cuda.cuDevicePrimaryCtxRetain(ctypes.byref(context), handle), self.cuda.cuCtxSetCurrent(context),
+                     self.cuda.cuMemAlloc_v2(ctypes.byref(address), ctypes.c_size_t(32 * COUNT)), self.cuda.cuStreamCreate(ctypes.byref(stream), 1)):
+            if done != 0:
+                sys.exit(f"CUDA's driver answers {done}")
+        self.address, self.stream = address.value, stream.value
+
+    def write(self, value):
+        data = (ctypes.c_float * COUNT)(*[value] * COUNT)
+        if self.plays:
+            ctypes.memmove(self.address, data, 4 * COUNT)
+        else:
+            self.cuda.cuMemcpyHtoD_v2(ctypes.c_uint64(self.address), data, ctypes.c_size_t(4 * COUNT))
+
+    def read(self):
+        """The first result; waits for the stream."""
+        value = ctypes.c_float()
+        if self.plays:
+            self.cuda.host_stream_wait(ctypes.c_void_p(self.stream))
+            return self.memory[COUNT]
+        self.cuda.cuStreamSynchronize(ctypes.c_void_p(self.stream))
+        self.cuda.cuMemcpyDtoH_v2(ctypes.byref(value), ctypes.c_uint64(self.address + 4 * COUNT), ctypes.c_size_t(4))
+        return value.value
+
+
+def worker(rank, device, library):
+    """Obeys lines: "new ID", "late", "other", "stop", which ends all ranks after the same call."""
+    import p2plab
+
+    gpu, lines = Gpu(library, device), []
+
+    def read_lines():
+        for line in iter(sys.stdin.readline, ""):
+            lines.append(line.strip())
+        os._exit(0)
+
+    threading.Thread(target=read_lines, daemon=True).start()
+
+    def say(text):
+        print(text, flush=True)
+
+    say("here")
+    while True:
+        while not lines:
+            time.sleep(0.001)
+        words = lines.pop(0).split()
+        if words[0] != "new":
+            continue
+        group = p2plab.Group(rank, 2, bytes.fromhex(words[1]), device, prepare="all_reduce:float32:sum:16KiB,all_gather:16KiB", load_nccl=0,
+                             deadline_seconds=30 if words[2] == "long" else 0.5)
+        gpu.write(0.0)
+        late, other, stops, calls = False, False, False, 0
+        while True:
+            if lines:
+                word = lines.pop(0)
+                late, other, stops = late or word == "late", word == "other", stops or word == "stop"
+                if stops:
+                    gpu.write(1.0)
+                elif late or other:
+                    say(f"injected {time.monotonic()}")
+            if late:
+                time.sleep(0.01)
+            try:
+                kind = "all_gather" if other else "all_reduce"
+                group.run(kind, gpu.address, gpu.address + 4 * COUNT, COUNT, "float32", gpu.stream)
+                result = gpu.read()
+                calls += 1
+                group.check()
+            except p2plab.Error as error:
+                say(f"failed {error}")
+                try:
+                    group.abort("the round is over")
+                    group.close()
+                except p2plab.Error:
+                    pass
+                break
+            if calls == 20:
+                say("running")
+            if result > 0.5:
+                group.close()
+                say("stopped")
+                break
+            time.sleep(0.0005)
+
+
+class Ranks:
+    def __init__(self, arguments, folder):
+        self.arguments, self.folder, self.workers = arguments, folder, []
+
+    def start(self):
+        self.end()
+        environment = dict(os.environ, P2PLAB_MONITOR="basic", P2PLAB_MONITOR_DIR=self.folder, P2PLAB_WATCH="0")
+        self.workers = [subprocess.Popen([sys.executable, os.path.abspath(__file__), "--worker", str(rank), "--device", str(device), "--cuda",
+                                          self.arguments.cuda], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+                        for rank, device in enumerate(self.arguments.devices)]
+        for rank in range(2):
+            self.hear(rank, "here")
+
+    def tell(self, rank, line):
+        self.workers[rank].stdin.write(line + "\n")
+        self.workers[rank].stdin.flush()
+
+    def hear(self, rank, word):
+        """The rest of the next line that begins so; others are passed over, but for an end."""
+        for line in iter(self.workers[rank].stdout.readline, ""):
+            if line.startswith(word):
+                return line[len(word):].strip()
+        sys.exit(f"rank {rank} ended before it said '{word}'")
+
+    def group(self, lasting):
+        import p2plab
+
+        place = p2plab.unique_id().hex()
+        for rank in range(2):
+            self.tell(rank, f"new {place} {lasting}")
+        for rank in range(2):
+            self.hear(rank, "running")
+
+    def stop(self):
+        self.tell(0, "stop")
+        for rank in range(2):
+            self.hear(rank, "stopped")
+
+    def end(self):
+        for each in self.workers:
+            each.kill()
+            each.wait()
+        self.workers = []
+
+
+class Monitor:
+    """What `p2plab monitor --json` says, with when it came."""
+
+    def __init__(self, program, folder):
+        self.child = subprocess.Popen([program, "monitor", "--json", "--dir", folder, "--interval", "200 ms"], stdout=subprocess.PIPE, text=True)
+        self.alarms = []
+        threading.Thread(target=self.read, daemon=True).start()
+
+    def read(self):
+        for line in iter(self.child.stdout.readline, ""):
+            if line.startswith('{"event":"alarm"'):
+                self.alarms.append((time.monotonic(), json.loads(line)))
+
+    def first(self, since, seconds, kind=None):
+        """The first alarm after a moment, of what this program does, and how long after. A rank that another program keeps from its core is late, too."""
+        passed_over = ("slow band", "lost records") if kind in (None, "late") else ("slow band", "lost records", "straggler")
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            for when, alarm in list(self.alarms):
+                if when >= since and alarm["kind"] not in passed_over:
+                    return alarm, when - since
+            time.sleep(0.005)
+        return None, seconds
+
+
+def inject(ranks, kind, odd):
+    if kind == "stopped":
+        ranks.workers[odd].send_signal(signal.SIGSTOP)
+        return time.monotonic()
+    if kind == "killed":
+        ranks.workers[odd].kill()
+        ranks.workers[odd].wait()
+        return time.monotonic()
+    ranks.tell(odd, kind)
+    return float(ranks.hear(odd, "injected"))
+
+
+def after(ranks, kind, odd):
+    """Makes ready for the next round."""
+    if kind == "stopped":
+        ranks.workers[odd].send_signal(signal.SIGCONT)
+    if kind in ("stopped", "late"):
+        return ranks.stop()
+    if kind == "killed":
+        return ranks.start()
+    for rank in range(2):
+        ranks.hear(rank, "failed")
+
+
+def try_kind(arguments, ranks, kind, seconds):
+    end, right, times, wrong, early = time.monotonic() + seconds, 0, [], [], 0
+    ranks.start()
+    while len(times) < arguments.times and (not times or time.monotonic() < end):
+        ranks.group("long" if kind in ("stopped", "late") else "short")
+        monitor = Monitor(arguments.program, ranks.folder)
+        time.sleep(0.3)
+        odd = random.randrange(2)
+        if monitor.first(0, 0.02, kind)[0] is not None:  # as on a machine that does too much else
+            early += 1
+            monitor.child.kill()
+            monitor.child.wait()
+            ranks.stop()
+            if early > 20:
+                break
+            continue
+        since = inject(ranks, kind, odd)
+        alarm, took = monitor.first(since, LIMITS[kind] + 2, kind)
+        monitor.child.kill()
+        monitor.child.wait()
+        times.append(took)
+        # Of two ranks that call different collectives none is the odd one.
+        named = alarm is not None and alarm["kind"] == CAUSES[kind] and (alarm["rank"] == odd or kind == "other")
+        if named and took <= LIMITS[kind]:
+            right += 1
+        else:
+            wrong.append(f"rank {odd}, after {took:.2f} s: {json.dumps(alarm)}")
+        after(ranks, kind, odd)
+    times = sorted(times) or [float("nan")]
+    print(f"{kind:8} {right} of {len(times)} named rightly within {LIMITS[kind]:g} s; median {times[len(times) // 2]:.2f} s, longest {times[-1]:.2f} s; "
+          f"{early} alarms before a fault", flush=True)
+    for text in wrong[:5]:
+        print(f"  {text}", flush=True)
+    return right == len(times)
+
+
+def doctor(program):
+    begun = time.monotonic()
+    ran = subprocess.run([program, "doctor", "--probe", "cuda", "--json"], capture_output=True, text=True)
+    took = time.monotonic() - begun
+    report = json.loads(ran.stdout) if ran.stdout.startswith("{") else {}
+    probes = [each for each in report.get("findings", []) if str(each.get("id", "")).startswith("probe.")]
+    print(f"doctor   {took:.2f} s, exit {ran.returncode}, {len(probes)} findings of probes: {json.dumps(probes)[:400]}{ran.stderr[:200]}", flush=True)
+    return ran.returncode == 0 and took < 3 and not probes
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--program")
+    parser.add_argument("--cuda", default="libcuda.so.1")
+    parser.add_argument("--times", type=int, default=50)
+    parser.add_argument("--seconds", type=float, default=110)
+    parser.add_argument("--kinds", default=",".join(LIMITS))
+    parser.add_argument("--doctor", action="store_true")
+    parser.add_argument("--worker", type=int)
+    parser.add_argument("--device", type=int, default=0)
+    arguments = parser.parse_args()
+    if arguments.worker is not None:
+        return worker(arguments.worker, arguments.device, arguments.cuda)
+    try:
+        import p2plab
+
+        found = ctypes.c_int()
+        p2plab._library.check(p2plab._library.library().p2plab_device_count(ctypes.byref(found)))
+    except (OSError, RuntimeError) as error:
+        print(f"SKIPPED: {error}")
+        sys.exit(SKIP)
+    arguments.devices = [0, 1 % found.value]
+    random.seed(1)
+    good = doctor(arguments.program) if arguments.doctor else True
+    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as folder:
+        ranks = Ranks(arguments, folder)
+        try:
+            kinds = arguments.kinds.split(",")
+            for kind in kinds:
+                good = try_kind(arguments, ranks, kind, arguments.seconds / len(kinds)) and good
+        finally:
+            ranks.end()
+    sys.exit(0 if good else 1)
+
+
+main()
