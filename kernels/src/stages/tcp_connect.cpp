@@ -23,7 +23,7 @@ namespace p2plab::stages {
 namespace {
 
 constexpr std::size_t word_size = 32;
-constexpr int longest_greeting = 2000;  // milliseconds that one who has connected may take to show the word
+constexpr std::size_t most_strangers = 256;  // who have not shown it
 
 struct Greeting {
   std::array<char, word_size> word{};
@@ -86,19 +86,43 @@ Result<Listener> Listener::open(const std::string& address) {
 
 std::string Listener::place() const { return fmt::format("{} {} {}", address_, port_, word_); }
 
-// Whoever shows another word is shut out.
-std::optional<Listener::Caller> Listener::accept(int milliseconds) const {
-  pollfd ready{socket_.get(), POLLIN, 0};
-  if (poll(&ready, 1, milliseconds) <= 0) return std::nullopt;
+void Listener::admit() {
   FileDescriptor caller{accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC)};
-  if (caller.get() < 0) return std::nullopt;
-  const timeval limit{longest_greeting / 1000, 0};
-  setsockopt(caller.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+  if (caller.get() < 0) return;
+  if (strangers_.size() >= most_strangers) strangers_.erase(strangers_.begin());  // who came first and still has not shown it
+  strangers_.push_back({std::move(caller)});
+}
+
+// Whoever shows another word is shut out: without its socket.
+std::optional<Listener::Caller> Listener::hear(Stranger& stranger) const {
   Greeting greeting;
-  if (recv(caller.get(), &greeting, sizeof greeting, MSG_WAITALL) != static_cast<ssize_t>(sizeof greeting)) return std::nullopt;
-  if (std::string_view(greeting.word.data(), word_size) != word_) return std::nullopt;
-  without_delay(caller.get());
-  return Caller{Rank{greeting.rank}, std::move(caller)};
+  std::array<char, sizeof greeting> bytes{};
+  const auto got = recv(stranger.socket.get(), bytes.data(), bytes.size() - stranger.said.size(), MSG_DONTWAIT);
+  if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return std::nullopt;
+  auto socket = std::move(stranger.socket);
+  if (got <= 0) return std::nullopt;
+  stranger.said.append(bytes.data(), static_cast<std::size_t>(got));
+  if (!word_.starts_with(stranger.said.substr(0, word_size))) return std::nullopt;
+  if (stranger.said.size() < sizeof greeting) {
+    stranger.socket = std::move(socket);
+    return std::nullopt;
+  }
+  std::memcpy(&greeting, stranger.said.data(), sizeof greeting);
+  without_delay(socket.get());
+  return Caller{Rank{greeting.rank}, std::move(socket)};
+}
+
+std::optional<Listener::Caller> Listener::accept(int milliseconds) {
+  std::vector<pollfd> ready{{socket_.get(), POLLIN, 0}};
+  for (const auto& stranger : strangers_) ready.push_back({stranger.socket.get(), POLLIN, 0});
+  if (poll(ready.data(), ready.size(), milliseconds) <= 0) return std::nullopt;
+  std::optional<Caller> caller;
+  for (std::size_t i = 0; i < strangers_.size() && !caller; ++i) {
+    if (ready[i + 1].revents != 0) caller = hear(strangers_[i]);
+  }
+  std::erase_if(strangers_, [](const Stranger& stranger) { return stranger.socket.get() < 0; });
+  if (ready[0].revents != 0) admit();
+  return caller;
 }
 
 Result<FileDescriptor> connect_to(Rank self, Rank peer, const std::string& place, Seconds timeout) {

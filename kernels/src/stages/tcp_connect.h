@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "p2plab/base/ids.h"
 #include "p2plab/run/processes.h"
@@ -21,14 +22,24 @@ class Listener {
     Rank rank;
     FileDescriptor socket;
   };
-  /// One who connected and showed the word; none if nobody did within so many milliseconds.
-  std::optional<Caller> accept(int milliseconds) const;
+  /// One who connected, showed the word and said its rank; none if nobody did within so many milliseconds. Nobody is waited for: whoever is slow, or
+  /// says something else, keeps no others.
+  std::optional<Caller> accept(int milliseconds);
 
  private:
+  // Of whom the beginning of a greeting has come.
+  struct Stranger {
+    FileDescriptor socket;
+    std::string said = {};
+  };
+  void admit();
+  std::optional<Caller> hear(Stranger& stranger) const;
+
   FileDescriptor socket_;
   std::string address_;
   int port_ = 0;
   std::string word_;
+  std::vector<Stranger> strangers_;
 };
 
 /// A connection of rank `self` to rank `peer`, which published `place`. Errors: device_failure that names the peer.

@@ -62,8 +62,8 @@ TEST(RanksThatStandStill, MayBeTheOneThatServesTheOthers) {
 TEST(RanksThatAreLate, AreWaitedForBeyondASilence) {
   const auto place = *Invitation::at(test::free_address());
   const auto all = said_by(2, [&](int rank) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(rank * 1500));
-    return testing::outcome(join(place, {.rank = rank, .ranks = 2, .silence = Seconds{1}}));
+    std::this_thread::sleep_for(std::chrono::milliseconds(rank * 2500));
+    return testing::outcome(join(place, {.rank = rank, .ranks = 2, .silence = Seconds{2}}));
   });
   EXPECT_EQ(all, std::vector<std::string>(2, "joined"));
 }
