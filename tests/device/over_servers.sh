@@ -37,8 +37,9 @@ part() {
 runtime=(python3 tests/device/runtime_ranks.py --ranks "$ranks" --servers 2)
 part 15 "every collective, every type, by stages" "${runtime[@]}" --backend p2p --quick --limit 60
 part 8 "the same with what auto leaves to NCCL" "${runtime[@]}" --quick --limit 30
+part 15 "two servers of two ranks, large calls in slices" python3 tests/device/runtime_ranks.py --ranks 4 --servers 2 --backend p2p --limit 60
 part 5 "a killed rank is named" "${runtime[@]}" --backend p2p --lose
-part 25 "10,000 calls with fresh data" "${runtime[@]}" --backend p2p --calls 10000 --limit 110
+part 22 "10,000 calls with fresh data" "${runtime[@]}" --backend p2p --calls 10000 --limit 110
 
 # bench CHANNELS EXECUTOR ALGORITHM: all ranks; rank 0 prints "size us".
 port=$((20000 + $$ % 20000))

@@ -212,6 +212,8 @@ def main():
     import p2plab
 
     settings = {"prepare": "all_reduce:bfloat16:sum:1KiB-64KiB", "backend": args.backend, "load_nccl": int(args.servers > 1)}
+    if args.servers > 1 and torch.cuda.is_available():  # NCCL's kernels may run beside ours, and ranks of several servers on one GPU
+        settings["concurrent"] = 2 * -(-args.ranks // torch.cuda.device_count())
     if "RANK" in os.environ:
         rank = int(os.environ["RANK"])
         group = p2plab.Group(rank, args.ranks, bytes.fromhex(os.environ["P2PLAB_TEST_ID"]), rank % torch.cuda.device_count(), **settings)

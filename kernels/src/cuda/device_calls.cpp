@@ -130,6 +130,14 @@ Status neighbours(const image::NeighbourCall& call, void* stream) {
   return cuda::check(p2plab::device::launch_neighbours(call, stream), "launch the signals of a chunk");
 }
 
+Result<std::shared_ptr<void>> stream(int device) {
+  const Current current(device);
+  if (!current.status()) return current.status().error();
+  auto made = cuda::create_stream();
+  if (!made) return std::move(made).error();
+  return std::shared_ptr<void>(made->release(), cuda::destroy_stream);
+}
+
 Result<Order> Order::create(int device) {
   const Current current(device);
   if (!current.status()) return current.status().error();
@@ -140,10 +148,17 @@ Result<Order> Order::create(int device) {
   return order;
 }
 
+Status Order::mark(void* stream) const {
+  return cuda::check(cudaEventRecord(static_cast<cudaEvent_t>(event_.get()), handle(stream)), "mark where a stream is");
+}
+
+Status Order::wait(void* stream) const {
+  return cuda::check(cudaStreamWaitEvent(handle(stream), static_cast<cudaEvent_t>(event_.get()), 0), "let a stream wait for another");
+}
+
 Status Order::after(void* earlier, void* later) const {
-  auto* const event = static_cast<cudaEvent_t>(event_.get());
-  if (auto done = cuda::check(cudaEventRecord(event, handle(earlier)), "mark where a stream is"); !done) return done;
-  return cuda::check(cudaStreamWaitEvent(handle(later), event, 0), "let a stream wait for another");
+  if (auto done = mark(earlier); !done) return done;
+  return wait(later);
 }
 
 struct Mirror::Body {

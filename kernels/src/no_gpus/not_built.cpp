@@ -71,7 +71,10 @@ Result<std::shared_ptr<void>> pinned(Bytes) { return backend::without("the runti
 Status rows(DataType, const image::EpilogueCall&, int, void*) { return backend::without("the runtime for GPUs"); }
 Status load_neighbours(int) { return backend::without("the runtime for GPUs"); }
 Status neighbours(const image::NeighbourCall&, void*) { return backend::without("the runtime for GPUs"); }
+Result<std::shared_ptr<void>> stream(int) { return backend::without("the runtime for GPUs"); }
 Result<Order> Order::create(int) { return backend::without("the runtime for GPUs"); }
+Status Order::mark(void*) const { return backend::without("the runtime for GPUs"); }
+Status Order::wait(void*) const { return backend::without("the runtime for GPUs"); }
 Status Order::after(void*, void*) const { return backend::without("the runtime for GPUs"); }
 struct Mirror::Body {};
 Result<Mirror> Mirror::create(int, Bytes) { return backend::without("the runtime for GPUs"); }

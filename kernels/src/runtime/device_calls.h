@@ -78,11 +78,17 @@ Status load_neighbours(int device);
 /// Tells others on the GPU that what was put on the stream before is done, then waits for what they give.
 Status neighbours(const image::NeighbourCall& call, void* stream);
 
-/// Puts what comes on one stream after what is on another.
+/// A stream of our own on a GPU, which waits for none by itself; ends with its last owner.
+Result<std::shared_ptr<void>> stream(int device);
+
+/// Puts what comes on one stream after what is on another. What is captured on the earlier one takes the later one into the capture.
 class Order {
  public:
   static Result<Order> create(int device);
   Status after(void* earlier, void* later) const;
+  /// The same in two steps: marks where a stream is now, and has another one wait for the latest mark.
+  Status mark(void* stream) const;
+  Status wait(void* stream) const;
 
  private:
   std::shared_ptr<void> event_;

@@ -69,13 +69,21 @@ void StageRuns::take_messages() {
   }
 }
 
+Status StageRuns::run_segment(std::size_t stage, void* stream) const {
+  const auto& operation = stages_[stage].operation;
+  return operation ? operation->call(local_, stream) : Status{};
+}
+
+Status StageRuns::exchange(std::size_t stage, const NcclCalls& nccl, void* stream) const {
+  const auto& [program, operation, sends, receives] = stages_[stage];
+  if (sends.empty() && receives.empty()) return {};
+  return nccl.exchange(rank_.value, sends, receives, stream);
+}
+
 Status StageRuns::run(const NcclCalls& nccl, void* stream) const {
-  for (const auto& stage : stages_) {
-    if (stage.operation) {
-      if (auto done = stage.operation->call(local_, stream); !done) return done;
-    }
-    if (stage.sends.empty() && stage.receives.empty()) continue;
-    if (auto done = nccl.exchange(rank_.value, stage.sends, stage.receives, stream); !done) return done;
+  for (std::size_t stage = 0; stage < stages_.size(); ++stage) {
+    if (auto done = run_segment(stage, stream); !done) return done;
+    if (auto done = exchange(stage, nccl, stream); !done) return done;
   }
   return {};
 }

@@ -28,6 +28,10 @@ class StageRuns {
   const RankMemory& memory() const { return cut_.memory[rank_.index()]; }
   /// Puts all stages on `stream`; `nccl` is of all ranks.
   Status run(const NcclCalls& nccl, void* stream) const;
+  /// The parts of a stage by themselves; what a rank does not have of one is nothing.
+  std::size_t stages() const { return stages_.size(); }
+  Status run_segment(std::size_t stage, void* stream) const;
+  Status exchange(std::size_t stage, const NcclCalls& nccl, void* stream) const;
   /// After the end of runs: device_failure if a kernel gave up waiting.
   Status state() const;
   /// "3 stages; slices with signals; 8 blocks of 512 threads".

@@ -2,6 +2,7 @@
 // What the runtime asks of CUDA, answered for GPUs that are CPU threads: 64 of one model, joined as P2PLAB_TEST_REACH says (nvlink, peer, none).
 #include "runtime/device_calls.h"
 
+#include <algorithm>
 #include <condition_variable>
 #include <cstdlib>
 #include <cstring>
@@ -104,25 +105,55 @@ Status rows(DataType type, const image::EpilogueCall& call, int, void* stream) {
   return {};
 }
 
-Result<Order> Order::create(int) { return Order{}; }
+Result<std::shared_ptr<void>> stream(int) { return std::shared_ptr<void>(host_stream_create(), host_stream_destroy); }
 
-Status Order::after(void* earlier, void* later) const {
-  struct Event {
-    std::mutex mutex;
-    std::condition_variable changed;
-    bool passed = false;
-  };
-  const auto event = std::make_shared<Event>();
-  test::enqueue(earlier, [event] {
-    const std::lock_guard lock(event->mutex);
-    event->passed = true;
+namespace {
+
+struct Event {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::uint64_t passed = 0;
+  std::uint64_t marked = 0;
+  void* stream = nullptr;  // that was marked last
+};
+
+}  // namespace
+
+Result<Order> Order::create(int) {
+  Order order;
+  order.event_ = std::make_shared<Event>();
+  return order;
+}
+
+Status Order::mark(void* stream) const {
+  const auto event = std::static_pointer_cast<Event>(event_);
+  const std::lock_guard lock(event->mutex);
+  event->stream = stream;
+  if (host_capture_of(stream) != 0) return {};
+  const auto number = ++event->marked;
+  test::enqueue(stream, [event, number] {
+    const std::lock_guard passing(event->mutex);
+    event->passed = std::max(event->passed, number);
     event->changed.notify_all();
   });
-  test::enqueue(later, [event] {
-    std::unique_lock lock(event->mutex);
-    event->changed.wait(lock, [&] { return event->passed; });
+  return {};
+}
+
+// In one capture all is in the order in which it is put there.
+Status Order::wait(void* stream) const {
+  const auto event = std::static_pointer_cast<Event>(event_);
+  const std::lock_guard lock(event->mutex);
+  if (host_capture_share(event->stream, stream) != 0) return {};
+  test::enqueue(stream, [event, number = event->marked] {
+    std::unique_lock waiting(event->mutex);
+    event->changed.wait(waiting, [&] { return event->passed >= number; });
   });
   return {};
+}
+
+Status Order::after(void* earlier, void* later) const {
+  if (auto done = mark(earlier); !done) return done;
+  return wait(later);
 }
 
 struct Mirror::Body {

@@ -22,6 +22,7 @@ struct Work {
 struct Capture {
   unsigned long long number = 0;
   std::vector<Work> work = {};
+  bool ended = false;
 };
 
 class Stream {
@@ -42,22 +43,31 @@ class Stream {
 
   void put(const Work& work) {
     const std::lock_guard lock(mutex_);
-    if (capture_ != nullptr) return capture_->work.push_back(work);
+    if (captured()) return capture_->work.push_back(work);
     waiting_.push_back(work);
     changed_.notify_all();
   }
   void begin_capture() {
     static std::atomic<unsigned long long> captures{0};
     const std::lock_guard lock(mutex_);
-    capture_ = std::make_unique<Capture>(Capture{.number = ++captures});
+    capture_ = std::make_shared<Capture>(Capture{.number = ++captures});
   }
   unsigned long long capture() {
     const std::lock_guard lock(mutex_);
-    return capture_ == nullptr ? 0 : capture_->number;
+    return captured() ? capture_->number : 0;
+  }
+  std::shared_ptr<Capture> shared_capture() {
+    const std::lock_guard lock(mutex_);
+    return captured() ? capture_ : nullptr;
+  }
+  void share(std::shared_ptr<Capture> capture) {
+    const std::lock_guard lock(mutex_);
+    capture_ = std::move(capture);
   }
   Capture* end_capture() {
     const std::lock_guard lock(mutex_);
-    return capture_.release();
+    capture_->ended = true;
+    return new Capture(std::move(*std::exchange(capture_, nullptr)));
   }
   void wait() {
     std::unique_lock lock(mutex_);
@@ -65,6 +75,8 @@ class Stream {
   }
 
  private:
+  bool captured() const { return capture_ != nullptr && !capture_->ended; }
+
   void work() {
     std::unique_lock lock(mutex_);
     while (true) {
@@ -85,7 +97,7 @@ class Stream {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Work> waiting_;
-  std::unique_ptr<Capture> capture_;
+  std::shared_ptr<Capture> capture_;
   bool busy_ = false;
   bool ends_ = false;
   std::thread worker_;
@@ -140,6 +152,12 @@ void host_stream_put(void* stream, void (*run)(void*), void (*drop)(void*), void
 void host_capture_begin(void* stream) { stream_of(stream).begin_capture(); }
 unsigned long long host_capture_of(void* stream) { return stream_of(stream).capture(); }
 void* host_capture_end(void* stream) { return stream_of(stream).end_capture(); }
+int host_capture_share(void* earlier, void* later) {
+  auto capture = stream_of(earlier).shared_capture();
+  if (capture == nullptr) return 0;
+  stream_of(later).share(std::move(capture));
+  return 1;
+}
 void host_graph_launch(void* graph, void* stream) {
   for (const auto& work : static_cast<Capture*>(graph)->work) stream_of(stream).put({work.run, nullptr, work.data});
 }

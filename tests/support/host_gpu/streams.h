@@ -22,6 +22,8 @@ void host_stream_put(void* stream, void (*run)(void*), void (*drop)(void*), void
 void host_capture_begin(void* stream);
 unsigned long long host_capture_of(void* stream);
 void* host_capture_end(void* stream);
+/// If the earlier stream is captured, so is the later one from now on, into the same graph, until that capture ends. 1 if it is so.
+int host_capture_share(void* earlier, void* later);
 void host_graph_launch(void* graph, void* stream);
 void host_graph_destroy(void* graph);
 }

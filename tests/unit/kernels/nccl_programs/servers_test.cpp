@@ -58,6 +58,14 @@ TEST(CommunicatorsOverServers, ServeAllCollectivesByStages) {
   expect_right(run({.server_of = {0, 0, 1, 1}, .settings = "P2PLAB_BACKEND=p2p", .seed = 2}), 4, "p2p: hierarchical: ");
 }
 
+TEST(CommunicatorsOverServers, SendOneSliceWhileAnotherIsWithinTheServers) {
+  const auto ran = run({.server_of = {0, 0, 1, 1}, .settings = "P2PLAB_BACKEND=p2p P2PLAB_TEST_LARGE=1", .seed = 10});
+  ASSERT_EQ(ran.code, 0) << ran.text;
+  for (int r = 0; r < 4; ++r)
+    EXPECT_NE(ran.text.find(fmt::format("rank {}: large ones right: p2p: hierarchical: 3 stages over 2 servers", r)), std::string::npos) << ran.text;
+  EXPECT_NE(ran.text.find("2 slices, one on the network while another is within the servers"), std::string::npos) << ran.text;
+}
+
 TEST(CommunicatorsOverServers, ServeRanksThatAreSpreadUnevenly) {
   expect_right(run({.server_of = {0, 1, 0, 2}, .settings = "P2PLAB_BACKEND=p2p", .seed = 3}), 4, "p2p: ");
 }
