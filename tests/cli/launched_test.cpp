@@ -49,6 +49,25 @@ TEST(Launched, ARunOfAConfigIsOneReport) {
   EXPECT_EQ(outcomes[1].out, "");
 }
 
+// A message waits for its whole segment and a segment for all messages, so stages take longer than what flows slice by slice.
+TEST(Stages, AreSimulatedAsTheyRun) {
+  const auto plan = scratch("stages.json").string();
+  ASSERT_EQ(
+      p2plab("plan --topology hgx-h200:nodes=2,gpus=4 --collective all_reduce --size '16 MiB' --algorithm hierarchical --out '" + plan + "'").exit,
+      0);
+  const auto time = [&](const std::string& more) {
+    const auto ran = p2plab("simulate '" + plan + "' --json " + more);
+    const auto json = nlohmann::json::parse(ran.out, nullptr, false);
+    EXPECT_TRUE(json.contains("predicted_us")) << ran.err;
+    return json.value("predicted_us", 0.0);
+  };
+  const auto flowing = time("");
+  const auto staged = time("--stages");
+  EXPECT_GT(staged, flowing);
+  EXPECT_LT(staged, 4 * flowing);
+  EXPECT_NE(p2plab("simulate '" + plan + "' --stages").out.find("hierarchical in 3 stages over 2 servers takes"), std::string::npos);
+}
+
 // All of these are decided by rank 0 alone; the others run what it runs.
 TEST(Launched, ATableIsTunedByAllRanksAndWrittenByOne) {
   const auto out = scratch("tuned.yaml");

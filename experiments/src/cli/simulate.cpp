@@ -14,6 +14,7 @@
 #include "p2plab/machine/assumptions.h"
 #include "p2plab/program/check.h"
 #include "p2plab/program/plan_io.h"
+#include "p2plab/segments/segments.h"
 #include "p2plab/simulator/critical_path.h"
 #include "p2plab/simulator/simulate.h"
 #include "p2plab/simulator/trace.h"
@@ -35,6 +36,7 @@ struct SimulateArguments {
   std::string heatmap;
   std::string engine = "events";
   LimitArguments limits;
+  bool stages = false;
   bool json = false;
 };
 
@@ -177,6 +179,12 @@ Result<Simulated> of_plan(PlanFile file, const SimulateArguments& arguments) {
   const Routes routes(file.topology);
   auto proof = verify(file.topology, routes, file.plan.schedule, {.in_place = file.in_place});
   if (!proof) return in_file(std::move(proof).error(), arguments.plan);
+  if (arguments.stages) {
+    auto cut = cut_at_servers(file.topology, routes, file.plan.schedule, file.payload, file.plan.tuning, file.in_place);
+    if (!cut) return std::move(cut).error();
+    auto planner = fmt::format("{} in {} stages over {} servers", file.plan.planner, cut->stages.size(), cut->servers.count());
+    return Simulated{std::move(planner), std::move(file.topology), std::move(cut->joined)};
+  }
   auto program = lower_checked(file.topology, routes, file.plan.schedule, *proof, file.payload, file.plan.tuning);
   if (!program) return std::move(program).error();
   return Simulated{std::move(file.plan.planner), std::move(file.topology), *std::move(program)};
@@ -186,6 +194,7 @@ Result<Simulated> subject_of(const SimulateArguments& arguments) {
   auto file = plan_or_program_from(arguments.plan);
   if (!file) return std::move(file).error();
   if (auto* plan = std::get_if<PlanFile>(&*file)) return of_plan(std::move(*plan), arguments);
+  if (arguments.stages) return Error{ErrorCode::usage, "--stages is for plans: a program was lowered for one server"};
   if (!arguments.topology.empty())
     return Error{ErrorCode::usage, "--topology is for plans: a program's routes are links of the machine in its file", std::nullopt, {}};
   auto& program = std::get<ProgramFile>(*file);
@@ -251,6 +260,8 @@ Command simulate_command(CLI::App& parent) {
                   "waits and the busiest resource only, a bound")
       ->capture_default_str()
       ->type_name("E");
+  app->add_flag("--stages", a->stages,
+                "over servers, as it runs there: segments of one server, then messages; without what launches and sends cost on their own");
   app->add_flag("--json", a->json, "print as JSON");
   add_memory_limit(*app, a->limits);
   return {app, [a](Watch& watch) { return simulate_plan(*a, watch); }};

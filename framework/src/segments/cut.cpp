@@ -51,8 +51,8 @@ class Cutting {
   Cutting(const Program& whole, const Parts& parts, const Servers& servers)
       : whole_(whole), parts_(parts), servers_(servers), memory_(without_wires(whole, parts)), within_(segments::waits_within_stages(whole, parts)) {}
 
-  SegmentedProgram run() const {
-    SegmentedProgram cut{.servers = servers_, .memory = memory_, .stages = {}};
+  SegmentedProgram run(Program joined) const {
+    SegmentedProgram cut{.servers = servers_, .memory = memory_, .stages = {}, .joined = std::move(joined)};
     int last = -1;
     for (const auto& part : parts_.of) last = std::max(last, part.time / 2);
     for (int stage = 0; stage <= last; ++stage) {
@@ -118,10 +118,10 @@ Result<SegmentedProgram> cut_at_servers(const Topology& topology, const Routes& 
   const auto whole = lower(*staged, *proof, payload, form);
   if (!whole) return whole.error();
   const auto parts = segments::parts_of(*whole, order);
-  const auto joined = segments::join_stages(*whole, parts, *staged);
+  auto joined = segments::join_stages(*whole, parts, *staged);
   if (!joined) return joined.error();
   if (auto proved = check(topology, routes, *joined); !proved) return std::move(proved).error();
-  return Cutting(*whole, parts, servers).run();
+  return Cutting(*whole, parts, servers).run(*std::move(joined));
 }
 
 }  // namespace p2plab

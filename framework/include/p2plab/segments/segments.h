@@ -38,6 +38,9 @@ struct SegmentedProgram {
   Servers servers;
   std::vector<RankMemory> memory;  // per rank, for all stages
   std::vector<ProgramStage> stages;
+  /// All stages as the one program that was proved, to be simulated: a message is a copy into memory of the receiver's that nobody gives, and from
+  /// there; what sends and receives cost beyond that is not in it.
+  Program joined;
 };
 
 /// Cuts a schedule that was proved. Every step that crosses servers becomes messages between the owners of what it reads and writes, and steps of one

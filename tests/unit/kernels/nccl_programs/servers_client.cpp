@@ -190,7 +190,7 @@ p2plab_comm* lose_one(const Library& library, p2plab_comm* comm, Comm& world, vo
 void run_large(const Library& library, p2plab_comm* comm, const Comm& world, void* stream) {
   for (const auto kind : {Kind::all_reduce, Kind::all_gather}) {
     const std::size_t bytes = std::size_t{kind == Kind::all_reduce ? 5U : 4U} << 20;
-    Call call({.kind = kind, .count = bytes / sizeof(float) / (kind == Kind::all_reduce ? 1 : world.members.size()) + 3, .type = 7}, 1, world);
+    Call call({.kind = kind, .count = bytes / sizeof(double) / (kind == Kind::all_reduce ? 1 : world.members.size()) + 3, .type = 8}, 1, world);
     call.prepare(library, comm);
     call.begin(library, comm, stream);
     host_stream_wait(stream);
@@ -245,7 +245,7 @@ int main(int, char** words) {
   replay(library, comm, world, stream, drawing);
   if (std::getenv("P2PLAB_TEST_LARGE") != nullptr) {
     run_large(library, comm, world, stream);
-    const p2plab_call asked{P2PLAB_ALL_REDUCE, (std::size_t{5} << 18) + 3, P2PLAB_FLOAT32, P2PLAB_SUM, 0, 0};
+    const p2plab_call asked{P2PLAB_ALL_REDUCE, (std::size_t{5} << 17) + 3, P2PLAB_FLOAT64, P2PLAB_SUM, 0, 0};
     std::array<char, 1000> text{};
     library.call("p2plab_explain", static_cast<const p2plab_comm*>(comm), &asked, text.data(), text.size());
     std::printf("rank %d: large ones right: %s\n", world.rank, text.data());
