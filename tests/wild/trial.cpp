@@ -18,7 +18,7 @@ const std::vector<std::string> collectives{"all_reduce", "all_gather", "reduce_s
 const std::vector<std::string> planners{"ring", "tree",     "forest",   "hierarchical", "halving_doubling", "bruck",
                                         "flow", "one_shot", "two_shot", "pairwise",     "latency",          "auto"};
 const std::vector<std::string> formats{"goal",     "chakra",    "msccl-xml", "rccl-msccl", "mscclpp-json", "nccl-graph", "nccl-tuner",
-                                       "nccl-env", "nccl-topo", "simgrid",   "infragraph", "open-mpi",     "ucc"};
+                                       "nccl-env", "nccl-topo", "simgrid",   "infragraph", "open-mpi",     "mpich",      "ucc"};
 const std::vector<std::string> sizes{"4 B", "12 B", "64 B", "1 KiB", "4 KiB", "65540 B", "1 MiB", "16 MiB", "256 MiB"};
 // These take --memory-limit.
 const std::vector<std::string> with_memory{"show", "bound",   "plan",     "verify", "simulate", "export",

@@ -6,6 +6,7 @@
 #include <set>
 #include <sstream>
 
+#include <nlohmann/json.hpp>
 #include <pugixml.hpp>
 
 #include "p2plab/machine/topology_import.h"
@@ -157,6 +158,42 @@ TEST(OpenMpiRules, AreReadToTheEndAndBeginWithItsOwnChoice) {
   const auto none = table("open-mpi", bands_of(all_reduce, {"one_shot"}));
   ASSERT_FALSE(none);
   EXPECT_EQ(none.error().message, "Open MPI: coll/tuned has no algorithm that does what one_shot does for all_reduce");
+}
+
+// Every level of MPICH's file ends in "any", or says both yes and no, or is an algorithm.
+void expect_whole(const nlohmann::ordered_json& level, const std::string& where) {
+  ASSERT_FALSE(level.empty()) << where;
+  std::vector<std::string> keys;
+  for (const auto& [key, below] : level.items()) {
+    keys.push_back(key);
+    if (!key.starts_with("algorithm=")) expect_whole(below, where + " " + key);
+  }
+  const auto& last = keys.back();
+  EXPECT_TRUE(last.ends_with("=any") || last.ends_with("=no") || last == "comm_type=inter" ||
+              (keys.size() == 1 && last.starts_with("algorithm=MPIR_")))
+      << where << ": " << last;
+}
+
+TEST(MpichTuning, HasEveryCollectiveAndEndsEachLevelInAny) {
+  const auto files = table("mpich", bands_of(all_reduce, {"one_shot", "halving_doubling"}));
+  ASSERT_TRUE(files) << files.error().message;
+  const auto json = nlohmann::ordered_json::parse(files->front().content);
+  EXPECT_EQ(json.size(), 44U);
+  for (const auto& [key, value] : json.items()) {
+    EXPECT_TRUE(key.starts_with("collective="));
+    expect_whole(value, key);
+  }
+  const auto& among = json["collective=allreduce"]["comm_type=intra"];
+  const auto& four = among["comm_size<=4"];
+  EXPECT_EQ(four["avg_msg_size<1024"], among["comm_size=any"]);  // no algorithm of MPICH's does what one_shot does
+  EXPECT_TRUE(four["avg_msg_size=any"]["is_op_built_in=yes"]["count=any"].contains("algorithm=MPIR_Allreduce_intra_reduce_scatter_allgather"));
+  const auto blocks = table("mpich", bands_of(all_to_all, {"bruck", "pairwise"}));
+  ASSERT_TRUE(blocks) << blocks.error().message;
+  const auto to_all = nlohmann::ordered_json::parse(blocks->front().content)["collective=alltoall"]["comm_type=intra"]["comm_size<=4"];
+  EXPECT_TRUE(to_all["avg_msg_size<256"]["is_sendbuf_inplace=no"].contains("algorithm=MPIR_Alltoall_intra_brucks"));  // a quarter of the size
+  const auto none = table("mpich", bands_of(all_reduce, {"ring"}));
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().message, "MPICH: it has no algorithm that does what ring does for all_reduce");
 }
 
 // UCC: tokens between '#', qualifiers between ':'; ends of ranges included.
