@@ -75,6 +75,7 @@ class CudaPairProber final : public PairProber {
         if (auto able = cuda::enable_peer_access(gpus_[a].device, gpus_[b].device); !able) return std::move(able).error();
       }
     }
+    if (probe.access == PairAccess::atomics) return atomics(ways[0]);
     return probe.access == PairAccess::flag ? flags(ways[0]) : data(probe.access, ways);
   }
 
@@ -182,6 +183,34 @@ class CudaPairProber final : public PairProber {
       if (auto done = cuda::synchronize(gpu->stream); !done) return std::move(done).error();
     }
     return PairOutcome{.compared = rounds, .unwritten = words[0] != 0 ? 1 : 0, .late = static_cast<std::int64_t>(words[1])};
+  }
+
+  // Over PCIe the driver promises none, and then nothing is asked.
+  Result<PairOutcome> atomics(const Way& way) {
+    const auto& from = gpus_[way.from];
+    const auto& to = gpus_[way.to];
+    int native = 0;
+    const auto asked = cudaDeviceGetP2PAttribute(&native, cudaDevP2PAttrNativeAtomicSupported, from.device, to.device);
+    if (auto done = cuda::check(asked, "ask for atomics between GPUs"); !done) return std::move(done).error();
+    if (native == 0) return PairOutcome{};
+    constexpr device::LaunchShape shape{.blocks = 16, .threads = 256};
+    constexpr std::uint32_t times = 64;
+    std::vector<std::uint32_t> counters(std::size_t{16} * 256);
+    const Bytes bytes{static_cast<std::int64_t>(counters.size() * sizeof(std::uint32_t))};
+    if (auto done = cuda::use_device(to.device); !done) return std::move(done).error();
+    if (auto done = cuda::set_bytes(to.receives(), 0, bytes); !done) return std::move(done).error();
+    for (const auto& [gpu, value] : {std::pair{&from, sender_adds}, {&to, receiver_adds}}) {
+      if (auto done = cuda::use_device(gpu->device); !done) return std::move(done).error();
+      const device::ProbeCall call{.there = to.receives(), .count = times, .base = value};
+      if (auto done = cuda::check(device::launch_probe(Probe::adds, shape, call, gpu->stream.get()), "launch a probe"); !done)
+        return std::move(done).error();
+    }
+    for (const auto* gpu : {&from, &to}) {
+      if (auto done = cuda::synchronize(gpu->stream); !done) return std::move(done).error();
+    }
+    if (auto done = cuda::use_device(to.device); !done) return std::move(done).error();
+    if (auto done = cuda::copy_from_device(counters.data(), to.receives(), bytes); !done) return std::move(done).error();
+    return compared_counters(counters, times);
   }
 
   std::vector<ProbedGpu> gpus_;

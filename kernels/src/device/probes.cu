@@ -85,6 +85,11 @@ __device__ void observe(const ProbeCall& call) {
   }
 }
 
+__device__ void add(const ProbeCall& call) {
+  auto* const counter = reinterpret_cast<unsigned*>(call.there) + Gpu::block() * Gpu::threads() + Gpu::thread();
+  for (std::uint32_t k = 0; k < call.count; ++k) atomicAdd_system(counter, call.base);
+}
+
 // Calls body(offset) for this thread's 16-byte units of its block's part, in_flight of them a block's width apart.
 template <class Body>
 __device__ void over_part(const ProbeCall& call, const Body& body) {
@@ -104,6 +109,7 @@ __global__ void probe_kernel(Probe probe, ProbeCall call) {
     case Probe::packet_pong: return exchange_packets(call, false);
     case Probe::publish: return publish(call);
     case Probe::observe: return observe(call);
+    case Probe::adds: return add(call);
     case Probe::local_ping:
       return Gpu::block() == 0 ? exchange_flags(call, call.here, call.there, true) : exchange_flags(call, call.there, call.here, false);
     case Probe::fences:

@@ -15,7 +15,7 @@ namespace p2plab {
 
 namespace {
 
-constexpr std::array accesses{PairAccess::copy_engine, PairAccess::stores,    PairAccess::loads,
+constexpr std::array accesses{PairAccess::copy_engine, PairAccess::stores,    PairAccess::loads,      PairAccess::atomics,
                               PairAccess::flag,        PairAccess::both_ways, PairAccess::all_at_once};
 
 using Word = std::atomic<std::uint64_t>;
@@ -72,6 +72,7 @@ class HostPairProber final : public PairProber {
     if (fault != nullptr && fault->kind == Kind::crash) std::abort();
     while (fault != nullptr && fault->kind == Kind::stuck) std::this_thread::sleep_for(std::chrono::milliseconds(20));
     if (probe.access == PairAccess::flag) return flags(probe, fault);
+    if (probe.access == PairAccess::atomics) return atomics(fault);
     std::vector<std::uint64_t> memory(words, word_before);
     for (std::size_t i = 0; i < words; ++i) carry(memory[i], sent_word(probe.from, i), i, fault);
     auto outcome = compared_words(memory, probe.from);
@@ -87,6 +88,27 @@ class HostPairProber final : public PairProber {
       if (fault->kind == Kind::corrupted && i == 8 * 40 + 3) word ^= std::uint64_t{1} << 17;
     }
     to = word;
+  }
+
+  // Two threads add to the same counters.
+  static PairOutcome atomics(const MemoryFault* fault) {
+    constexpr std::uint32_t times = 64;
+    std::vector<std::atomic<std::uint32_t>> counters(words);
+    const auto add = [&](std::uint32_t value, bool over_wire) {
+      for (std::uint32_t turn = 0; turn < times; ++turn) {
+        for (std::size_t i = 0; i < words; ++i) {
+          const bool broken = over_wire && fault != nullptr && i % 8 == 3;
+          if (!broken || fault->kind != Kind::lost) counters[i].fetch_add(value, std::memory_order_relaxed);
+        }
+      }
+    };
+    std::thread sender([&] { add(sender_adds, true); });
+    add(receiver_adds, false);
+    sender.join();
+    std::vector<std::uint32_t> found(counters.begin(), counters.end());
+    if (fault != nullptr && fault->kind == Kind::zeros) found[3] = 0;
+    if (fault != nullptr && fault->kind == Kind::corrupted) found[3] -= sender_adds;
+    return compared_counters(found, times);
   }
 
   // Two threads: data, then its flag; the other looks at the data when it sees the flag, and answers.
@@ -145,7 +167,7 @@ class HostPairProber final : public PairProber {
 }  // namespace
 
 std::string_view to_string(PairAccess access) {
-  constexpr std::array<std::string_view, 6> words{"copy_engine", "stores", "loads", "flag", "both_ways", "all_at_once"};
+  constexpr std::array<std::string_view, 7> words{"copy_engine", "stores", "loads", "atomics", "flag", "both_ways", "all_at_once"};
   return words[static_cast<std::size_t>(access)];
 }
 
@@ -153,6 +175,15 @@ std::span<const PairAccess> pair_accesses() { return accesses; }
 
 std::uint64_t sent_word(int sender, std::size_t index) {
   return device::mixed((static_cast<std::uint64_t>(sender) << 40) + index + 1) | 1;  // word_before is odd too, but not mixed from these
+}
+
+PairOutcome compared_counters(std::span<const std::uint32_t> found, std::uint32_t times) {
+  PairOutcome outcome{.compared = std::ssize(found)};
+  for (const auto counter : found) {
+    if (counter == times * (sender_adds + receiver_adds)) continue;
+    ++(counter == times * receiver_adds ? outcome.unwritten : counter == 0 ? outcome.zeros : outcome.wrong);
+  }
+  return outcome;
 }
 
 PairOutcome compared_words(std::span<const std::uint64_t> found, int sender) {

@@ -22,7 +22,8 @@ enum class Probe : std::uint32_t {
   sums,        // each block its part: here = here + there
   copies,      // each block its part of `bytes` from `there` to `here`
   publish,     // one block: 16 bytes a thread at `there` + `bytes`, then the flag at `there`; waits for the answer at `here`; `count` times
-  observe      // the other side: looks at them once it sees the flag, answers; rounds with other data are counted in the word after `late`
+  observe,     // the other side: looks at them once it sees the flag, answers; rounds with other data are counted in the word after `late`
+  adds         // each thread: adds `base` to its word at `there`, `count` times, for all of the system to see
 };
 
 struct ProbeCall {

@@ -18,6 +18,7 @@ std::string state_of(const ProbeRecord& record) {
     case ProbeEnd::done: break;
   }
   const auto& o = record.outcome;
+  if (o.compared == 0) return "has none";
   if (o.late > 0) return "flag first";
   if (o.unwritten > 0) return "lost";
   if (o.zeros > 0) return "zeros";

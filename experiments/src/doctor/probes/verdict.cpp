@@ -126,7 +126,8 @@ class Judging {
   void data_of(const ProbeRecord& record) {
     const auto& o = record.outcome;
     const auto share = [&](std::int64_t count) {
-      return fmt::format("{} of {} {}", count, o.compared, record.probe.access == PairAccess::flag ? "rounds" : "words");
+      const bool adds = record.probe.access == PairAccess::atomics;
+      return fmt::format("{} of {} {}", count, o.compared, record.probe.access == PairAccess::flag ? "rounds" : adds ? "counters" : "words");
     };
     if (o.unwritten > 0) note("probe.lost", record, share(o.unwritten));
     if (o.zeros > 0) note("probe.zeros", record, share(o.zeros));
@@ -180,7 +181,7 @@ class Judging {
 }  // namespace
 
 Bandwidth rate_of_links(const PairProbe& probe, const Topology& topology) {
-  if (probe.access == PairAccess::flag) return {};
+  if (probe.access == PairAccess::flag || probe.access == PairAccess::atomics) return {};
   const Routes routes(topology);
   std::vector<std::pair<Rank, Rank>> ways{{Rank{probe.from}, Rank{probe.to}}};
   if (probe.access == PairAccess::both_ways) ways.emplace_back(Rank{probe.to}, Rank{probe.from});

@@ -14,10 +14,10 @@
 
 namespace p2plab {
 
-/// copy_engine: a copy by the driver; stores: a kernel of the sender writes; loads: a kernel of the receiver reads; flag: the sender stores data,
-/// then a flag, and the receiver looks at the data as soon as it sees the flag; both_ways: copies there and back at the same time; all_at_once: every
-/// GPU to the one that stands `to - from` after it.
-enum class PairAccess { copy_engine, stores, loads, flag, both_ways, all_at_once };
+/// copy_engine: a copy by the driver; stores: a kernel of the sender writes; loads: a kernel of the receiver reads; atomics: both add into
+/// the receiver's memory at the same time; flag: the sender stores data, then a flag, and the receiver looks at the data as soon as it sees the flag;
+/// both_ways: copies there and back at the same time; all_at_once: every GPU to the one that stands `to - from` after it.
+enum class PairAccess { copy_engine, stores, loads, atomics, flag, both_ways, all_at_once };
 
 std::string_view to_string(PairAccess access);
 /// All of them, in the order above.
@@ -30,9 +30,9 @@ struct PairProbe {
   bool operator==(const PairProbe&) const = default;
 };
 
-/// What the receiver's own memory holds afterwards, in words of 8 bytes; or rounds, for flags.
+/// What the receiver's own memory holds afterwards, in words of 8 bytes; or rounds, for flags; or counters, for atomics.
 struct PairOutcome {
-  std::int64_t compared = 0;
+  std::int64_t compared = 0;   // 0: the pair has no such access, and does not claim to
   std::int64_t unwritten = 0;  // as before: nothing arrived
   std::int64_t zeros = 0;
   std::int64_t wrong = 0;  // something else
@@ -49,6 +49,12 @@ class PairProber {
   /// Errors: unsupported, device_failure.
   virtual Result<PairOutcome> run(const PairProbe& probe) = 0;
 };
+
+/// Of atomics: what each end adds to a counter, so that the sum says whose additions are missing.
+inline constexpr std::uint32_t sender_adds = 1U << 16;
+inline constexpr std::uint32_t receiver_adds = 1;
+/// Counters to which both ends added so many times.
+PairOutcome compared_counters(std::span<const std::uint32_t> found, std::uint32_t times);
 
 /// Words that were sent by `sender` against what stands where they should be, and `word_before` stood before.
 PairOutcome compared_words(std::span<const std::uint64_t> found, int sender);

@@ -40,7 +40,7 @@ std::vector<doctor::ProbeRecord> probed(const std::vector<MemoryFault>& faults) 
 
 TEST(Matrix, HasEveryOrderedPairByEveryAccess) {
   const auto probes = doctor::matrix_of(gpus);
-  for (const auto access : {PairAccess::copy_engine, PairAccess::stores, PairAccess::loads, PairAccess::flag})
+  for (const auto access : {PairAccess::copy_engine, PairAccess::stores, PairAccess::loads, PairAccess::atomics, PairAccess::flag})
     EXPECT_EQ(std::ranges::count(probes, access, &PairProbe::access), gpus * (gpus - 1));
   EXPECT_EQ(std::ranges::count(probes, PairAccess::both_ways, &PairProbe::access), gpus * (gpus - 1) / 2);
   EXPECT_EQ(std::ranges::count(probes, PairAccess::all_at_once, &PairProbe::access), gpus - 1);
@@ -104,7 +104,8 @@ TEST_P(BrokenMemory, IsNamedWithItsPairAndNothingElseIs) {
 
 std::vector<Broken> broken() {
   std::vector<Broken> all;
-  for (const auto access : {PairAccess::copy_engine, PairAccess::stores, PairAccess::loads, PairAccess::both_ways, PairAccess::all_at_once}) {
+  for (const auto access :
+       {PairAccess::copy_engine, PairAccess::stores, PairAccess::loads, PairAccess::atomics, PairAccess::both_ways, PairAccess::all_at_once}) {
     for (const auto& [name, kind] : {std::pair{"probe.lost", Kind::lost},
                                      {"probe.zeros", Kind::zeros},
                                      {"probe.corrupted", Kind::corrupted},
