@@ -8,11 +8,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <memory>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+
+#include "p2plab/detail/settings.h"
 
 namespace p2plab::detect {
 
@@ -62,7 +63,7 @@ Result<std::string> choose_address(const std::vector<InterfaceAddress>& all, con
 }
 
 Result<std::string> address_here() {
-  const char* wanted = std::getenv("P2PLAB_INTERFACE");
+  const char* wanted = setting("P2PLAB_INTERFACE");
   return choose_address(interface_addresses(), wanted == nullptr ? "" : wanted);
 }
 

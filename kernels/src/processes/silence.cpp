@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "p2plab/detail/settings.h"
+
 namespace p2plab::processes {
 
 namespace {
@@ -25,7 +27,7 @@ Error refused_silence(const std::string& what) {
 Result<Seconds> silence_limit(Seconds given) {
   const auto good = [](Seconds limit) { return limit >= least_silence && limit <= most_silence; };
   if (given != Seconds{0}) return good(given) ? Result<Seconds>{given} : refused_silence(fmt::format("{:g} s", given.count()));
-  const char* const text = std::getenv("P2PLAB_SILENCE");
+  const char* const text = setting("P2PLAB_SILENCE");
   if (text == nullptr) return usual_silence;
   char* end = nullptr;
   const Seconds limit{std::strtod(text, &end)};

@@ -10,6 +10,14 @@
 
 namespace p2plab::runtime {
 
+namespace {
+
+// Of a slice's kernels: messages of another slice need multiprocessors at the same time, and each waits for ranks on which the other may have to run
+// first. Half of those that a V100 has.
+constexpr int blocks_of_a_slice = 40;
+
+}  // namespace
+
 std::int64_t slices_of(const Call& call, const Servers& servers) {
   constexpr Bytes least = 2_MiB;  // of a slice: shorter ones cost more stages than they hide
   constexpr std::int64_t most = 4;
@@ -47,11 +55,9 @@ Status StagedProgram::add_slice(std::int64_t first, std::int64_t count, int rank
   Slice slice{.first = first, .count = count};
   slice.program.payload = payload;
   slice.program.tuning = chosen_.tuning ? *chosen_.tuning : staged_gpu_tuning(schedule, *proof, payload);
-  auto tuning = stages::stage_tuning(slice.program.tuning, servers_of(topology, routes), payload.size());
-  // Messages of another slice need multiprocessors at the same time.
-  if (count < call_.count) tuning.blocks_per_lane = std::max(1, tuning.blocks_per_lane / 2);
-  if (most_blocks > 0) tuning.blocks_per_lane = std::min(tuning.blocks_per_lane, most_blocks);
-  auto cut = cut_at_servers(topology, routes, schedule, payload, tuning, false);
+  const auto tuning = stages::stage_tuning(slice.program.tuning, servers_of(topology, routes), payload.size());
+  const int most = count < call_.count ? blocks_of_a_slice : 0;
+  auto cut = cut_into(most_blocks > 0 && most > 0 ? std::min(most, most_blocks) : std::max(most, most_blocks), payload, tuning);
   if (!cut) return std::move(cut).error();
   auto runs = StageRuns::create({&topology, &routes, &chosen_.plan, &slice.program}, *std::move(cut), Rank{rank}, device);
   if (!runs) return std::move(runs).error();
@@ -65,9 +71,25 @@ Status StagedProgram::add_slice(std::int64_t first, std::int64_t count, int rank
   return {};
 }
 
+// Blocks of segments by slices are their lanes, and copies of them; those by packets the kernels count (prepare).
+Result<SegmentedProgram> StagedProgram::cut_into(int most_blocks, const Payload& payload, Tuning tuning) const {
+  const auto& [topology, routes] = *chosen_.machine;
+  const auto cut_with = [&] { return cut_at_servers(topology, routes, chosen_.plan.schedule, payload, tuning, false); };
+  auto cut = cut_with();
+  if (!cut || most_blocks == 0) return cut;
+  int blocks = 0;
+  for (const auto& stage : cut->stages) {
+    for (const auto& segment : stage.segments) blocks = std::max(blocks, segment.blocks());
+  }
+  if (blocks <= most_blocks) return cut;
+  tuning.blocks_per_lane = std::max(1, most_blocks * tuning.blocks_per_lane / blocks);
+  return cut_with();
+}
+
 Status StagedProgram::prepare(Communicator& communicator, int most_blocks) {
   const auto& [topology, routes] = *chosen_.machine;
-  const KernelShape shape{.blocks = static_cast<std::uint32_t>(most_blocks)};
+  const int most = slices_.size() == 1 ? most_blocks : most_blocks == 0 ? blocks_of_a_slice : std::min(most_blocks, blocks_of_a_slice);
+  const KernelShape shape{.blocks = static_cast<std::uint32_t>(most)};
   for (const auto& slice : slices_) {
     if (auto done = slice.runs->prepare({&topology, &routes, &chosen_.plan, &slice.program}, communicator, shape); !done) return done;
   }

@@ -40,6 +40,7 @@ class StagedProgram final : public ReadyProgram {
 
   StagedProgram(const Call& call, int ranks, const NcclCalls& nccl, ChosenPlan chosen)
       : call_(call), ranks_(ranks), nccl_(nccl), chosen_(std::move(chosen)) {}
+  Result<SegmentedProgram> cut_into(int most_blocks, const Payload& payload, Tuning tuning) const;
   Status add_slice(std::int64_t first, std::int64_t count, int rank, int device, int most_blocks);
   Status move(const Slice& slice, int rank, const Call& exact, const DeviceBuffers& buffers, Buffer which, void* stream) const;
   Status run_overlapped(void* stream) const;

@@ -164,6 +164,7 @@ p2plab_comm* lose_one(const Library& library, p2plab_comm* comm, Comm& world, vo
   const auto numbers = std::string{std::getenv("P2PLAB_TEST_FOLDER")} + "/process";
   if (world.rank == last) {
     std::ofstream(numbers) << getpid() << std::flush;
+    usleep(200'000);  // the others may still be in the call before
     raise(signal);
   }
   const auto error = [&] { return library.function<decltype(p2plab_comm_async_error)>("p2plab_comm_async_error")(comm); };
