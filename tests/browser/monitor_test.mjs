@@ -32,11 +32,11 @@ const presses = {
   pause: async (page) => {
     await click(page, "pause");
     if ((await text(page, "pause")) !== "Go on") say("Pause does not offer to go on");
-    const before = await text(page, "state");
+    const before = await text(page, "processes");
     await wait(1500);
-    if ((await text(page, "state")) !== before) say("a paused page goes on");
+    if ((await text(page, "processes")) !== before) say("a paused page goes on");
     await click(page, "pause");
-    await until(page, `document.getElementById("state").textContent !== ${JSON.stringify(before)}`, "the page goes on after a pause");
+    await until(page, `document.getElementById("processes").textContent !== ${JSON.stringify(before)}`, "the page goes on after a pause");
   },
   trace: async (page) => {
     await click(page, "trace");
@@ -76,6 +76,8 @@ async function press_all(page) {
   if ((await shows(page, "bands")) !== 0) say("a filter that fits no size shows sizes");
   await filter("");
   if ((await shows(page, "bands")) === 0) say("an empty filter shows no sizes");
+  await until(page, "document.querySelectorAll('#load circle').length === 2", "both ranks are drawn");
+  if (!/[0-9]{4} calls\/s/.test(await text(page, "load"))) say(`the ranks' load is not said: ${await text(page, "load")}`);
   if (!/rank 1/.test(await text(page, "late"))) say("the page says nothing of how late ranks begin");
   if (!/KiB|MiB/.test(await text(page, "pairs"))) say("the page says nothing of bytes between pairs");
 }
@@ -88,21 +90,23 @@ async function memory(page) {
 }
 
 const start = (pace, lasting, ring) => spawn(writer, [records, String(pace), String(lasting), String(ring)], { stdio: ["pipe", "pipe", "inherit"] });
-const first = start(10000, seconds, 65536);
+const pressed = start(10000, 3600, 65536);
+let first = pressed;
 const server = spawn(program, ["monitor", "--serve", "127.0.0.1:0", "--dir", records, "--for", "600s"], { stdio: ["ignore", "pipe", "ignore"] });
 const browser = new Browser(chromium);
 try {
   const { value: url } = await lines(server).next();
-  const written = lines(first).next();
   const page = await browser.page();
   await page.send("HeapProfiler.enable");
   await browser.send("Browser.setDownloadBehavior", { behavior: "allow", downloadPath: downloads });
   for (const width of [390, 1280]) for (const scheme of ["light", "dark"]) await look(page, url, width, scheme);
   await press_all(page);
-  await wait(1000);
+  pressed.kill("SIGKILL");
+  first = start(10000, seconds, 65536);
+  await wait(2000);
   const before = await memory(page);
-  const { value: count } = await written;
-  await until(page, `last.processes[0].calls === ${count}`, `the page has seen all ${count} calls`);
+  const { value: count } = await lines(first).next();
+  await until(page, `last.processes.some((each) => each.pid === ${first.pid} && each.calls === ${count})`, `the page has seen all ${count} calls`);
   const after = await memory(page);
   if ((await page.evaluate("last.lost")) !== 0) say(`${await page.evaluate("last.lost")} calls were lost`);
   if (after.usedSize - before.usedSize > 1e6 || after.nodes > 1.5 * before.nodes + 200) say(`memory is not flat: ${JSON.stringify(before)}, then ${JSON.stringify(after)}`);
@@ -119,6 +123,7 @@ try {
   await until(page, "/has ended/.test(document.getElementById('state').textContent)", "the page says that the monitor has ended");
 } finally {
   await browser.close();
+  pressed.kill();
   first.kill();
   server.kill();
 }

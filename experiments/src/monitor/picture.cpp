@@ -2,6 +2,7 @@
 // The picture in JSON, for the page.
 #include <algorithm>
 #include <map>
+#include <numeric>
 
 #include "monitor/rank_log.h"
 #include "monitor/view_words.h"
@@ -101,6 +102,7 @@ std::string picture_json(const Picture& picture) {
                        {"device", side.device},
                        {"begun", side.begun},
                        {"ended", side.ended},
+                       {"bytes", std::accumulate(side.bytes.begin(), side.bytes.end(), std::uint64_t{0})},
                        {"left", side.closed != 0}});
     json["processes"].push_back({{"pid", process->pid},
                                  {"program", process->program},
