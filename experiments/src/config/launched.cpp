@@ -5,6 +5,7 @@
 #include <charconv>
 #include <chrono>
 #include <cstdlib>
+#include <iostream>
 #include <optional>
 #include <thread>
 
@@ -74,6 +75,7 @@ Status as_launched_rank(Seconds patience, const std::function<Status(Session&)>&
   if (!place) return place.error();
   const auto invitation = Invitation::at(place->address, secret_of_environment());
   if (!invitation) return invitation.error();
+  if (const auto warning = invitation->warning(); !warning.empty() && place->rank == 0) std::cerr << "note: " << warning << '\n';
   // Some ranks wait while another plans; one that does not run at all is found otherwise.
   constexpr Seconds longest_step{24 * 3600};
   const auto session =

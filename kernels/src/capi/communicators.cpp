@@ -65,6 +65,7 @@ p2plab_result init_rank(Beginning given) {
   if (!settings) return failed(settings.error());
   if (!given.tuned && !settings->tuned.empty() && settings->options.say)
     settings->options.say("tuned tables are of the whole machine: what is left goes by the built-in tuning");
+  if (const auto warning = given.invitation.warning(); !warning.empty() && given.rank == 0 && settings->options.say) settings->options.say(warning);
   // What only this rank lacks ends the others' waiting, too: it is said in the session.
   const JoinOptions options{.rank = given.rank,
                             .ranks = given.ranks,

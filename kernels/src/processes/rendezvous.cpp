@@ -87,6 +87,14 @@ Result<Invitation> Invitation::at(const std::string& address, const std::string&
   return Invitation("tcp/" + parsed->text(), secret.empty() ? std::string{} : to_string(token.value()));
 }
 
+std::string Invitation::warning() const {
+  const auto address = processes::tcp_address(place_);
+  if (!address || !token_.empty()) return {};
+  const auto host = processes::TcpAddress::parse(*address)->host;
+  if (host.starts_with("127.") || host == "localhost" || host == "::1") return {};
+  return fmt::format("whoever reaches {} can take a rank's place: P2PLAB_SECRET is not set", *address);
+}
+
 std::string secret_of_environment() {
   const char* secret = std::getenv("P2PLAB_SECRET");
   return secret == nullptr ? std::string{} : secret;

@@ -35,6 +35,8 @@ class Invitation {
   bool over_tcp() const { return place_.starts_with("tcp/"); }
   /// What must be shown there, as 32 hexadecimal digits; empty: nothing.
   const std::string& token() const { return token_; }
+  /// A sentence for the user where strangers could join: at an address that other machines reach, without a secret; else empty.
+  std::string warning() const;
 
  private:
   explicit Invitation(std::string place, std::string token = {}) : place_(std::move(place)), token_(std::move(token)) {}

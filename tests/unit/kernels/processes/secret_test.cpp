@@ -43,6 +43,13 @@ TEST(SecretsOfJobs, LetTheRanksMeet) {
   EXPECT_EQ(all, std::vector<std::string>(3, "joined"));
 }
 
+TEST(SecretsOfJobs, AreMissedAloudWhereOthersReachTheAddress) {
+  EXPECT_EQ(Invitation::at("node1:29500")->warning(), "whoever reaches node1:29500 can take a rank's place: P2PLAB_SECRET is not set");
+  EXPECT_EQ(Invitation::at("node1:29500", secret)->warning(), "");
+  for (const auto* here : {"127.0.0.1:29500", "localhost:29500", "[::1]:29500"}) EXPECT_EQ(Invitation::at(here)->warning(), "") << here;
+  EXPECT_EQ(Invitation::make()->warning(), "");
+}
+
 TEST(SecretsOfJobs, AreLongEnough) {
   EXPECT_TRUE(Invitation::at("127.0.0.1:29500", "0123456789abcdef"));
   const auto guessed = Invitation::at("127.0.0.1:29500", "1234");
