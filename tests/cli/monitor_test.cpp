@@ -66,6 +66,19 @@ TEST(MonitorCommand, WritesStepsIntoATraceAndTotalsForPrometheus) {
   const auto steps =
       std::ranges::count_if(json["traceEvents"], [](const auto& event) { return event["name"].template get<std::string>().starts_with("step "); });
   EXPECT_GT(steps, 3 * 4);
+  const auto lines = p2plab("monitor --dir '" + folder + "' --ended --once --json --steps");
+  std::istringstream all(lines.out);
+  std::map<std::tuple<std::string, int, int>, std::set<int>> seen;
+  for (std::string line; std::getline(all, line);) {
+    const auto step = nlohmann::json::parse(line);
+    if (step["event"] != "step") continue;
+    EXPECT_LE(step["waited_us"].get<double>(), step["us"].get<double>());
+    seen[{step["communicator"], step["rank"], step["sequence"]}].insert(step["step"].get<int>());
+  }
+  EXPECT_GE(seen.size(), 2U * 3 * 4);
+  for (const auto& [call, of_call] : seen) EXPECT_GE(of_call.size(), 2U * 2);  // it sends and adds, then sends, n - 1 times each
+  const auto explained = p2plab("explain '" + folder + "'");
+  EXPECT_NE(explained.out.find("the last call with steps: its blocks waited "), std::string::npos) << explained.out;
   EXPECT_NE(test::content(metrics).find("p2plab_calls_total{"), std::string::npos);
   const auto files = record_files(saved.string());
   ASSERT_TRUE(files);

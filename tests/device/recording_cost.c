@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What recording costs, by level, in turns with no recording: of calls in graphs and eager ones, by size. Then, that replays are counted exactly.
 
-     recording_cost LIBP2PLAB FOLDER [RANKS]     (on GPU 0; the records of each level lie in FOLDER/LEVEL)     1: miscounted; 77: no GPU
+     recording_cost LIBP2PLAB FOLDER [RANKS [GPUS]]     (2 ranks on 1 GPU; rank r on GPU r modulo GPUS)     1: miscounted; 77: no such GPUs
 
+   The records of each level lie in FOLDER/LEVEL: `p2plab monitor --dir FOLDER/steps --ended --once --trace FILE` shows the steps of the last one.
    Each level has a copy of the library, for a process records at one level. A round is a graph of so many calls on each rank, or so many calls; the
    levels take turns round by round, and what is printed are medians over rounds. */
 #include <dlfcn.h>
@@ -20,6 +21,7 @@ enum { levels = 5, most_ranks = 4, rounds = 61, skip = 77 };
 /* Twice off: what the two differ by is what two copies of one library differ by. */
 static const char* const level_names[levels] = {"off", "basic", "detailed", "steps", "off again"};
 static int ranks = 2;
+static int gpus = 1;
 
 static int (*synchronize)(void*);
 static int (*begin_capture)(void*, int);
@@ -34,13 +36,16 @@ static void* streams[most_ranks];
 static void* events[2];
 static const size_t most_bytes = (size_t)64 << 20;
 
-static int set_up_gpu(void) {
+static int set_up_gpus(void) {
   void* driver = dlopen("libcuda.so.1", RTLD_NOW);
   if (driver == NULL || ((int (*)(unsigned))symbol(driver, "cuInit"))(0) != 0) return 0;
-  void* context = NULL;
-  must(((int (*)(void**, int))symbol(driver, "cuDevicePrimaryCtxRetain"))(&context, 0), "context");
-  must(((int (*)(void*))symbol(driver, "cuCtxSetCurrent"))(context), "context");
-  for (int r = 0; r < ranks; ++r) {
+  int there = 0;
+  if (((int (*)(int*))symbol(driver, "cuDeviceGetCount"))(&there) != 0 || there < gpus) return 0;
+  /* Those of rank 0 last: it is timed by events of its context, which is the one that stays current. */
+  for (int r = ranks - 1; r >= 0; --r) {
+    void* context = NULL;
+    must(((int (*)(void**, int))symbol(driver, "cuDevicePrimaryCtxRetain"))(&context, r % gpus), "context");
+    must(((int (*)(void*))symbol(driver, "cuCtxSetCurrent"))(context), "context");
     must(((int (*)(uint64_t*, size_t))symbol(driver, "cuMemAlloc_v2"))(&buffers[r], 2 * most_bytes), "memory");
     must(((int (*)(uint64_t, unsigned char, size_t))symbol(driver, "cuMemsetD8_v2"))(buffers[r], 0, 2 * most_bytes), "memory");
     must(((int (*)(void**, unsigned))symbol(driver, "cuStreamCreate"))(&streams[r], 1), "stream");
@@ -102,7 +107,8 @@ static void open_level(int l, const char* path, const char* folder) {
   config.prepare = "";
   config.load_nccl = 0;
   config.deadline_seconds = 20;
-  const int devices[most_ranks] = {0, 0, 0, 0};
+  int devices[most_ranks];
+  for (int r = 0; r < most_ranks; ++r) devices[r] = r % gpus;
   if (init(level->comms, ranks, devices, &config) != P2PLAB_OK) {
     fprintf(stderr, "%s\n", level->why());
     exit(1);
@@ -253,13 +259,14 @@ static int count_replays(int l) {
 int main(int words, char** word) {
   if (words < 3) return 2;
   if (words > 3) ranks = atoi(word[3]);
-  if (ranks < 1 || ranks > most_ranks) return 2;
-  if (!set_up_gpu()) {
-    printf("skipped: no GPU\n");
+  if (words > 4) gpus = atoi(word[4]);
+  if (ranks < 1 || ranks > most_ranks || gpus < 1 || gpus > ranks) return 2;
+  if (!set_up_gpus()) {
+    printf("skipped: not %d GPUs\n", gpus);
     return skip;
   }
   for (int l = 0; l < levels; ++l) open_level(l, word[1], word[2]);
-  printf("%d ranks on one GPU, all-reduce of bfloat16, medians of %d rounds in turns\n", ranks, (int)rounds);
+  printf("%d ranks on %d GPUs, all-reduce of bfloat16, medians of %d rounds in turns\n", ranks, gpus, (int)rounds);
   measure_asking();
   measure(1 << 10, 100);
   measure(64 << 10, 100);

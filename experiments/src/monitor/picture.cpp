@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
+#include <unordered_map>
 
 #include "monitor/rank_log.h"
 #include "monitor/view_words.h"
@@ -71,20 +72,47 @@ Json communicators_of(const Picture& picture) {
 
 }  // namespace
 
+namespace {
+
+// A block may begin before the first one, which is the call's begin.
+Json step_of(const RecordedCall& call, const RecordedStep& step) {
+  const bool before = step.begun < call.begun;
+  return {{"step", step_json(step.step)},
+          {"lane", step.lane},
+          {"block", step.block},
+          {"from_us", before ? -us(call.begun - step.begun) : us(step.begun - call.begun)},
+          {"us", us(step.ended - step.begun)},
+          {"waited_us", us(step.waited)}};
+}
+
+}  // namespace
+
+std::string step_lines(const RecordedProcess& process) {
+  std::unordered_map<std::uint64_t, const RecordedCall*> calls;
+  for (const auto& call : process.calls) calls[call.number] = &call;
+  std::string lines;
+  for (const auto& step : process.steps) {
+    const auto found = calls.find(step.call);
+    if (found == calls.end() || step.ended < step.begun) continue;
+    const auto& call = *found->second;
+    const auto& side = process.sides[call.side];
+    Json json{
+        {"event", "step"}, {"communicator", hex(side.communicator)}, {"rank", side.rank}, {"sequence", call.sequence}, {"replay", call.replayed}};
+    json.update(step_of(call, step));
+    lines += dumped(json) + "\n";
+  }
+  return lines;
+}
+
 std::string steps_json(const RecordedProcess& process, const AskedCall& asked) {
   Json json = Json::array();
   for (const auto& call : process.calls) {
     const auto& side = process.sides[call.side];
-    if (call.replayed || hex(side.communicator) != asked.communicator || std::to_string(side.rank) != asked.rank ||
+    if (call.replayed != asked.replayed || hex(side.communicator) != asked.communicator || std::to_string(side.rank) != asked.rank ||
         std::to_string(call.sequence) != asked.sequence)
       continue;
     for (const auto& step : process.steps) {
-      if (step.call != call.number || step.begun < call.begun || step.ended < step.begun) continue;
-      json.push_back({{"step", step.step},
-                      {"lane", step.lane},
-                      {"block", step.block},
-                      {"from_us", us(step.begun - call.begun)},
-                      {"us", us(step.ended - step.begun)}});
+      if (step.call == call.number && step.ended >= step.begun) json.push_back(step_of(call, step));
     }
   }
   return dumped(json);

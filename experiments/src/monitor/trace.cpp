@@ -77,9 +77,9 @@ std::string trace_of(const std::vector<RecordedProcess>& processes, const Window
       const auto found = calls.find(step.call);
       if (found == calls.end() || step.ended < step.begun) continue;
       constexpr int first_step_thread = 1000;
-      auto json = bar(fmt::format("step {}", step.step), process, first_step_thread + 64 * step.lane + step.block % 64);
+      auto json = bar(fmt::format("step {}", step_word(step.step)), process, first_step_thread + 64 * step.lane + step.block % 64);
       json.update({{"ph", "X"}, {"ts", us(step.begun)}, {"dur", us(step.ended - step.begun)}});
-      json["args"] = {{"call", found->second->sequence}, {"lane", step.lane}, {"block", step.block}};
+      json["args"] = {{"call", found->second->sequence}, {"lane", step.lane}, {"block", step.block}, {"waited_us", us(step.waited)}};
       events.push_back(std::move(json));
     }
   }

@@ -43,6 +43,12 @@ inline std::uint64_t replays_of(const RecordedProcess& process) {
   return all;
 }
 
+/// Its number in the schedule, else a word.
+inline Json step_json(std::uint32_t step) {
+  const auto word = step_word(step);
+  return word.front() >= '0' && word.front() <= '9' ? Json(step) : Json(word);
+}
+
 inline std::string hex(std::uint64_t number) { return fmt::format("{:016x}", number); }
 
 }  // namespace p2plab::monitor

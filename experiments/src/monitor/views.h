@@ -34,9 +34,13 @@ struct AskedCall {
   std::string communicator;
   std::string rank;
   std::string sequence;
+  bool replayed = false;  // which are numbered by themselves
 };
 /// Its steps, as far as they are recorded; "[]" if there are none.
 std::string steps_json(const RecordedProcess& process, const AskedCall& asked);
+
+/// A line for each step of a call that is there, with its end.
+std::string step_lines(const RecordedProcess& process);
 
 /// Calls that began within the window, and their steps where they are recorded; opens in Perfetto and chrome://tracing.
 struct Window {

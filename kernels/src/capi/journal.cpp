@@ -43,16 +43,21 @@ CallJournal Journal::of_captured() const {
   return journal;
 }
 
-void Journal::keep(std::uint64_t number, std::uint64_t capture, const monitor::CallInfo& info) {
+void Journal::keep(std::uint64_t number, std::uint64_t capture, const monitor::CallInfo& info, const SharedItems& items) {
   const auto next = used_.load(std::memory_order_relaxed);
   if (next == captured) return recorder_.refuse_captured();
   captured_[next].recorded = recorder_.add_captured(number, capture, info);
+  if (items) {
+    const std::lock_guard lock(items_mutex_);
+    items_[next | of_graph] = items;
+  }
   used_.store(next + 1, std::memory_order_release);
 }
 
 void Journal::read() {
   Status done;
   if (has_ring()) done = read_entries();
+  if (done && recorder_.level() == monitor::Level::steps) done = read_steps();
   if (done && used_.load(std::memory_order_acquire) > 0) done = read_counts();
   if (done) return;
   if (failures_++ > 0) return;
@@ -130,17 +135,23 @@ Status Journal::read_entries() {
 
 void Journal::take(const JournalEntry& entry) {
   const auto time = std::max(entry.time, 1U);
-  if ((entry.name & of_graph) != 0) {
-    const auto which = entry.name & ~of_graph;
-    if (which < used_.load(std::memory_order_acquire)) recorder_.replayed(captured_[which].recorded, by_host_clock(entry.begun, time), time);
-    return;
+  const bool in_graph = (entry.name & of_graph) != 0;
+  auto number = in_graph ? 0 : number_of(entry.name);
+  if (in_graph) {
+    const auto which = entry.name & (captured - 1);
+    if (which < used_.load(std::memory_order_acquire)) number = recorder_.replayed(captured_[which].recorded, by_host_clock(entry.begun, time), time);
+  } else {
+    recorder_.device_begin(number, entry.begun);
+    recorder_.device_end(number, entry.begun + time);
   }
-  // The newest record's number with these low bits.
+  if (recorder_.level() == monitor::Level::steps && number != 0) timed_[entry.name] = {number, entry.begun};
+}
+
+// The newest record's number with these low bits.
+std::uint64_t Journal::number_of(std::uint32_t name) const {
   const auto latest = latest_.load(std::memory_order_relaxed);
-  auto number = (latest & ~std::uint64_t{~of_graph}) | entry.name;
-  if (number > latest) number -= std::uint64_t{of_graph};
-  recorder_.device_begin(number, entry.begun);
-  recorder_.device_end(number, entry.begun + time);
+  const auto number = (latest & ~std::uint64_t{~of_graph}) | name;
+  return number > latest ? number - std::uint64_t{of_graph} : number;
 }
 
 }  // namespace p2plab::capi

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <stop_token>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 #include "lowered/kernel_args.h"
@@ -32,14 +33,18 @@ class JournalMemory {
   virtual Status read(Bytes from, Bytes size) const = 0;
   virtual const std::byte* bytes() const = 0;
 };
-/// Of a GPU. Errors: device_failure.
-Result<std::unique_ptr<JournalMemory>> journal_memory(int device);
+/// Of a GPU, of Journal::size(level) bytes. Errors: device_failure.
+Result<std::unique_ptr<JournalMemory>> journal_memory(int device, monitor::Level level);
+/// What a program's notes of steps stand for, as long as anybody asks.
+using SharedItems = std::shared_ptr<const NotedItems>;
 
 class Journal {
  public:
   static constexpr std::uint32_t entries = 1U << 16;   // calls that are kept until they are read
   static constexpr std::uint32_t captured = 1U << 15;  // calls in graphs, of one rank and of a process
-  static constexpr Bytes size() { return Bytes{static_cast<std::int64_t>(counts_at() + captured * sizeof(image::CallCounts))}; }
+  static constexpr Bytes size(monitor::Level level) {
+    return Bytes{static_cast<std::int64_t>(counts_at(level) + captured * sizeof(image::CallCounts))};
+  }
   /// `memory` is of that size.
   Journal(monitor::Recorder& recorder, int side, std::unique_ptr<JournalMemory> memory);
 
@@ -48,14 +53,17 @@ class Journal {
   /// Where the kernel of a call that is being captured writes; all zero if there is no room. What is not kept the next one gets.
   CallJournal of_captured() const;
   /// It was captured, as this record says.
-  void keep(std::uint64_t number, std::uint64_t capture, const monitor::CallInfo& info);
+  void keep(std::uint64_t number, std::uint64_t capture, const monitor::CallInfo& info, const SharedItems& items);
+  /// What of the call with this record was put on a stream, at level steps.
+  void served(std::uint64_t number, const SharedItems& items);
 
   /// Reads what is new.
   void read();
   std::uint64_t failures() const { return failures_; }
 
  private:
-  static constexpr std::uint32_t of_graph = 1U << 31;  // in an entry's name: a captured call, else the low bits of a record's number
+  static constexpr std::uint32_t of_graph = image::journal_of_graph;  // in an entry's name: a captured call, else the low bits of a record's number
+  static_assert(captured <= 1U << image::journal_replay_shift);
   struct Captured {
     int recorded = -1;  // its number in the record
     image::CallCounts seen = {};
@@ -63,13 +71,28 @@ class Journal {
     std::uint64_t sum = 0;
   };
   static constexpr std::uint64_t entries_at() { return sizeof(image::JournalRing); }
-  static constexpr std::uint64_t counts_at() { return entries_at() + entries * sizeof(image::JournalEntry); }
+  static constexpr std::uint64_t heads_at() { return entries_at() + entries * sizeof(image::JournalEntry); }
+  static constexpr std::uint64_t steps_at() { return heads_at() + sizeof(image::StepHeads); }
+  static constexpr std::uint64_t counts_at(monitor::Level level) {
+    return level == monitor::Level::steps ? steps_at() + image::noted_steps * sizeof(image::StepEntry) : heads_at();
+  }
+  std::uint64_t counts_at() const { return counts_at(recorder_.level()); }
+  /// A call whose steps may come.
+  struct Timed {
+    std::uint64_t call = 0;   // its record's number
+    std::uint64_t begun = 0;  // by the device's clock
+    int looks = 0;            // since it was known
+  };
   template <class T>
   const T& at(std::uint64_t offset) const;
   bool has_ring() const { return recorder_.level() >= monitor::Level::detailed; }
   Status read_entries();
   Status read_counts();
+  Status read_steps();
   void take(const image::JournalEntry& entry);
+  bool take(const image::StepEntry& entry);
+  SharedItems items_of(std::uint32_t name);
+  std::uint64_t number_of(std::uint32_t name) const;
   std::uint64_t by_host_clock(std::uint64_t device_time, std::uint64_t duration);
 
   monitor::Recorder& recorder_;
@@ -84,6 +107,17 @@ class Journal {
   std::uint64_t failures_ = 0;
   std::int64_t clocks_ = 0;         // host's clock less the device's
   std::uint64_t clocks_known_ = 0;  // since when
+  std::mutex items_mutex_;
+  std::unordered_map<std::uint32_t, SharedItems> items_;  // by name: of captured calls, and of those that were put on streams lately
+  std::vector<std::uint32_t> lately_;                     // names of the latter, in order
+  std::unordered_map<std::uint32_t, Timed> timed_;        // by name, with the replay's number
+  image::StepHeads noted_ = {};                           // notes that were there at the last look: what lies before them can be read
+  image::StepHeads noted_taken_ = {};
+  struct Waiting {
+    image::StepEntry entry;
+    int looks = 0;
+  };
+  std::vector<Waiting> waiting_;  // steps of calls whose end is not known yet
 };
 
 /// The thread that reads the journals of a process; it is there while there are any.

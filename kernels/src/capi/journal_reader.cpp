@@ -28,8 +28,8 @@ class GpuMemory final : public JournalMemory {
 
 }  // namespace
 
-Result<std::unique_ptr<JournalMemory>> journal_memory(int device) {
-  auto mirror = runtime::device::Mirror::create(device, Journal::size());
+Result<std::unique_ptr<JournalMemory>> journal_memory(int device, monitor::Level level) {
+  auto mirror = runtime::device::Mirror::create(device, Journal::size(level));
   if (!mirror) return std::move(mirror).error();
   return std::unique_ptr<JournalMemory>(std::make_unique<GpuMemory>(*std::move(mirror)));
 }
@@ -54,6 +54,7 @@ void JournalReader::add(Journal& journal, int device) {
     all.changed_.notify_all();
     all.closing_ = true;
     all.look();
+    all.look();
   });
   static_cast<void>(ending);
   process_ = getpid();
@@ -68,6 +69,7 @@ void JournalReader::remove(Journal& journal) {
   std::jthread ended;  // waited for when the lock is open again
   const std::lock_guard lock(mutex_);
   journal.read();
+  journal.read();  // steps that the look before counted
   std::erase(journals_, &journal);
   if (!journals_.empty()) return;
   ended.swap(thread_);

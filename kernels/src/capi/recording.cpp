@@ -50,12 +50,14 @@ bool CallRecording::wanted() {
   return recorder_of_process() != nullptr;
 }
 
+bool CallRecording::steps_wanted() { return wanted() && recorder_of_process()->level() == monitor::Level::steps; }
+
 std::unique_ptr<CallRecording> CallRecording::of(const Place& place) {
   if (!wanted()) return nullptr;
   auto* const all = recorder_of_process();
   const int side = all->add_side({.communicator = place.communicator, .rank = place.rank, .ranks = place.ranks, .device = place.device});
   std::unique_ptr<CallRecording> recording(new CallRecording(*all, place, side));
-  auto memory = journal_memory(place.device);
+  auto memory = journal_memory(place.device, all->level());
   if (!memory) {
     recording->note({ErrorCode::device_failure, "neither replays nor times on the GPU are recorded: " + memory.error().message});
     return recording;
@@ -83,16 +85,18 @@ monitor::CallInfo CallRecording::form_of(const runtime::ServedBy& by, const Aske
   auto found = forms_.find(by.program);
   if (found == forms_.end()) {
     const auto form = by.program->form();
-    found = forms_.emplace(by.program, monitor::CallInfo{}).first;
-    found->second.count = static_cast<std::uint64_t>(form.count);
-    found->second.algorithm = recorder_.name(form.planner.c_str());
-    found->second.protocol = recorder_.name(std::string{form.protocol}.c_str());
-    found->second.blocks = static_cast<std::uint16_t>(std::clamp(form.blocks, 0, int{std::numeric_limits<std::uint16_t>::max()}));
-    found->second.predicted = static_cast<float>(form.expected.time.count());
-    found->second.low = static_cast<float>(form.expected.low.count());
-    found->second.high = static_cast<float>(form.expected.high.count());
+    found = forms_.emplace(by.program, Known{}).first;
+    auto& known = found->second.form;
+    known.count = static_cast<std::uint64_t>(form.count);
+    known.algorithm = recorder_.name(form.planner.c_str());
+    known.protocol = recorder_.name(std::string{form.protocol}.c_str());
+    known.blocks = static_cast<std::uint16_t>(std::clamp(form.blocks, 0, int{std::numeric_limits<std::uint16_t>::max()}));
+    known.predicted = static_cast<float>(form.expected.time.count());
+    known.low = static_cast<float>(form.expected.low.count());
+    known.high = static_cast<float>(form.expected.high.count());
+    if (recorder_.level() == monitor::Level::steps) found->second.items = std::make_shared<const NotedItems>(by.program->noted(place_.rank));
   }
-  const auto& form = found->second;
+  const auto& form = found->second.form;
   info.algorithm = form.algorithm;
   info.protocol = form.protocol;
   info.blocks = form.blocks;
@@ -103,6 +107,11 @@ monitor::CallInfo CallRecording::form_of(const runtime::ServedBy& by, const Aske
     info.high = form.high;
   }
   return info;
+}
+
+SharedItems CallRecording::items_of(const runtime::ServedBy& by) const {
+  const auto found = forms_.find(by.program);
+  return found != forms_.end() ? found->second.items : nullptr;
 }
 
 Result<bool> CallRecording::run(runtime::Engine& engine, const Asked& asked) {
@@ -124,7 +133,10 @@ Result<bool> CallRecording::run(runtime::Engine& engine, const Asked& asked) {
   if (served && !*served) form.reason = recorder_.name("no program is ready: left to the caller");
   recorder_.put(number, form, went ? monitor::Progress::queued : monitor::Progress::failed);
   // What no program of ours serves no kernel of ours counts.
-  if (in_graph && went && journal_ && by.program != nullptr && by.program->keeps_journal()) journal_->keep(number, *capture, form);
+  if (went && journal_ && by.program != nullptr && by.program->keeps_journal()) {
+    if (in_graph) journal_->keep(number, *capture, form, items_of(by));
+    if (!in_graph) journal_->served(number, items_of(by));
+  }
   if (!served) note(served.error());
   return served;
 }

@@ -27,8 +27,9 @@ class CallRecording {
     int ranks = 1;
     int device = 0;
   };
-  /// Are this process's calls to be recorded?
+  /// Are this process's calls to be recorded? And their steps?
   static bool wanted();
+  static bool steps_wanted();
   /// Null: nothing is to be recorded.
   static std::unique_ptr<CallRecording> of(const Place& place);
   ~CallRecording();
@@ -53,13 +54,18 @@ class CallRecording {
  private:
   CallRecording(monitor::Recorder& recorder, const Place& place, int side) : recorder_(recorder), place_(place), side_(side) {}
   monitor::CallInfo form_of(const runtime::ServedBy& by, const Asked& asked);
+  SharedItems items_of(const runtime::ServedBy& by) const;
 
   monitor::Recorder& recorder_;
   Place place_;
   int side_;
   std::mutex mutex_;  // of what follows, and of the order of the rank's calls
   std::unique_ptr<Journal> journal_ = nullptr;
-  std::map<const runtime::ReadyProgram*, monitor::CallInfo> forms_ = {};
+  struct Known {
+    monitor::CallInfo form = {};
+    SharedItems items = nullptr;  // at level steps
+  };
+  std::map<const runtime::ReadyProgram*, Known> forms_ = {};
   std::mutex noting_;  // of what follows
   std::string noted_ = {};
 };

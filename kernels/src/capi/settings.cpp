@@ -145,6 +145,7 @@ Result<Settings> read_settings(const p2plab_config* config) {
   if (!watch) return watch.error();
   options.watch = *watch;
   options.recorded = CallRecording::wanted();
+  options.steps = CallRecording::steps_wanted();
   options.only_ready = all.serve_ready_only != 0;
   options.nccl = all.load_nccl != 0;
   options.start_later = all.start_later != 0;

@@ -8,6 +8,7 @@
 #include "cuda/jit/kernel_cache.h"
 #include "cuda/measure.h"
 #include "cuda/run/run.h"
+#include "cuda/run/step_times.h"
 #include "cuda/stages/cuda_stages.h"
 
 namespace p2plab::backend {
@@ -66,6 +67,16 @@ Result<Measurement> run_cuda(const Job& job, const RunOptions& options, KernelCa
   if (!result) return result;
   result->notes.push_back((*run)->describe());
   result->notes.push_back(cuda::describe_device(0));
+  if (!options.steps) return result;
+  auto times = cuda::time_steps(job, options, {*ranks, *buffers, kept.kernels, **device_set});
+  if (!times) {
+    result->notes.push_back("no steps: " + times.error().message);
+    return result;
+  }
+  result->steps = std::move(times->steps);
+  constexpr double us = 1e6;
+  if (times->apart.count() > 0)
+    result->notes.push_back(fmt::format("steps: clocks of GPUs are set to each other within {:.2f} us", us * times->apart.count()));
   return result;
 }
 

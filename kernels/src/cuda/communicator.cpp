@@ -53,17 +53,22 @@ Status Operation::call(Rank rank, const DeviceBuffers& buffers, void* stream) co
 }
 
 Status Operation::state() const { return body_->run().hang(); }
+NotedItems Operation::noted(Rank rank) const { return body_->run().noted(rank); }
 std::string Operation::describe() const { return body_->run().describe(); }
 
 class Communicator::Body {
  public:
   Body(cuda::DeviceSet device_set, const CommunicatorOptions& options)
-      : device_set_(std::move(device_set)), at_once_(options.at_once), deadline_(options.deadline), recorded_(options.recorded) {}
+      : device_set_(std::move(device_set)),
+        at_once_(options.at_once),
+        deadline_(options.deadline),
+        recorded_(options.recorded),
+        steps_(options.steps) {}
 
   Result<Operation> prepare(const Job& job, BufferUse use, std::span<const DeviceBuffers> buffers, const KernelShape& shape) {
     const std::lock_guard lock(mutex_);
     if (auto agreed = agree_on(job, use, buffers.size(), shape); !agreed) return std::move(agreed).error();
-    const cuda::RunBuffers given{.use = use, .buffers = buffers, .at_once = at_once_, .deadline = deadline_, .recorded = recorded_};
+    const cuda::RunBuffers given{.use = use, .buffers = buffers, .at_once = at_once_, .deadline = deadline_, .recorded = recorded_, .steps = steps_};
     auto run = cuda::GpuRun::create(job, given, shape, kernels_, device_set_);
     if (!run) return std::move(run).error();
     return Operation(std::make_unique<Operation::Body>(*std::move(run)));
@@ -96,6 +101,7 @@ class Communicator::Body {
   int at_once_;
   Seconds deadline_;
   bool recorded_;
+  bool steps_;
 };
 
 Communicator::Communicator(std::unique_ptr<Body> body) : body_(std::move(body)) {}

@@ -269,7 +269,7 @@ class BulkInstruction {
 };
 
 /// The whole kernel, with shared memory of bulk_shared_bytes at `shared`.
-template <class Machine, class Combine>
+template <class Machine, bool Steps = false, class Combine>
 constexpr void run_bulk_slices(const Combine& combine, const image::SliceCall& call, std::uint32_t shared) {
   if (Machine::thread() == 0) {
     Machine::set_shared(shared, 0);
@@ -278,8 +278,9 @@ constexpr void run_bulk_slices(const Combine& combine, const image::SliceCall& c
   Machine::bulk_fence();
   Machine::sync();
   std::uint32_t phases = 0;
-  run_lane<Machine>(call, [&](const SliceContext& context, const image::SliceInstruction& instruction, std::uint32_t number) {
-    if (!bulk_fits(instruction)) return run_instruction<Machine, false>(combine, call, context, instruction, number);
+  run_lane<Machine, Steps>(call, [&](const SliceContext& context, auto& notes, const image::SliceInstruction& instruction, std::uint32_t number) {
+    if (!bulk_fits(instruction)) return run_instruction<Machine, false>(combine, call, context, notes, instruction, number);
+    [[maybe_unused]] const auto note = notes.note(number);  // of all its slices: they overlap
     return BulkInstruction<Machine, Combine>(combine, call, context, instruction, number, shared, phases).run();
   });
 }

@@ -8,8 +8,8 @@
 namespace p2plab::device {
 
 /// A Shape has: waves, sources, stores (of the longest wave), all_stores, width, first_landing (the first wave that waits), stages, odd,
-/// once, recorded (calls may carry a journal); wave(i), stage(i) and store_kind(i), which is the source of the wave that is stored, plus `kind_lands`
-/// if it goes to a landing area.
+/// once, recorded (calls may carry a journal), steps (and note their steps in it); wave(i), stage(i) and store_kind(i), which is the source of the
+/// wave that is stored, plus `kind_lands` if it goes to a landing area.
 template <class Shape>
 struct FixedTables {
   static constexpr std::uint8_t kind_lands = 8;
@@ -21,6 +21,7 @@ struct FixedTables {
   static constexpr bool odd = Shape::odd;
   static constexpr bool once = Shape::once;
   static constexpr bool recorded = Shape::recorded;
+  static constexpr bool steps = Shape::steps;
 
   std::uint64_t source_addresses[Shape::sources];
   std::uint64_t store_addresses[Shape::all_stores];

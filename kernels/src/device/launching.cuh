@@ -11,15 +11,19 @@ namespace p2plab::device {
 
 inline constexpr unsigned most_threads = 512;
 
-/// Calls body(combine): the common sums have code of their own, all else shares one.
-template <class Body>
+/// Calls body(combine): the common sums have code of their own, all else shares one, which is not there if only what is `Common` may come.
+template <bool Common, class Body>
 auto with_combine(const KernelChoice& choice, Body&& body) {
   if (!choice.reduces) return body(Nothing{});
   const bool sum = choice.op == ReduceOp::sum || choice.op == ReduceOp::average;
   if (sum && choice.type == DataType::float16) return body(Fixed<Half, ReduceOp::sum>{});
   if (sum && choice.type == DataType::bfloat16) return body(Fixed<BFloat, ReduceOp::sum>{});
-  if (sum && choice.type == DataType::float32) return body(Fixed<Float, ReduceOp::sum>{});
-  return body(Chosen{choice.type, choice.op});
+  if constexpr (Common) {
+    return body(Fixed<Float, ReduceOp::sum>{});
+  } else {
+    if (sum && choice.type == DataType::float32) return body(Fixed<Float, ReduceOp::sum>{});
+    return body(Chosen{choice.type, choice.op});
+  }
 }
 
 /// Blocks of a kernel that the current device can hold at once; negative: a cudaError_t, negated.

@@ -1,196 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // The element-by-element interpreter: a thread takes its packets through all items of its rank, with nothing between threads. Sources come in waves:
-// all loads of a wave are in flight together, and the wave waits once for everything that is to land. The same source runs on GPUs with tables read
-// at run time, with tables that are constants (then it becomes a specialised kernel: fixed_tables.h), and with atomics on the CPU.
-//
-// Tables give: wave(w), source_address(i), source_bytes(i), store_address(i), store_lands(i), store_source(i); `width`, the most sources of a wave;
-// `waves` and `stores`, how many waves there are and stores the longest wave has, or -1 if that is only known at run time; `odd`, are there packets
-// that are not whole? An index may be a constant (std::integral_constant).
+// all loads of a wave are in flight together, and the wave waits once for everything that is to land (packet_waves.h). The same source runs on GPUs
+// with tables read at run time, with tables that are constants (then it becomes a specialised kernel: fixed_tables.h), and with atomics on the CPU.
 #pragma once
 
 #include "device/journal.h"
-#include "device/wire.h"
-#include "lowered/kernel_args.h"
+#include "device/packet_waves.h"
 
 namespace p2plab::device {
 
-/// Calls body(0), body(1) ... while it answers true: a loop, or unrolled if `Fixed` is not negative. Its last answer.
-template <int Fixed, class Body>
-constexpr bool repeat(std::uint32_t count, Body&& body) {
-  if constexpr (Fixed >= 0) {
-    bool good = true;
-    unroll<Fixed>([&](auto i) { good = good && body(i); });
-    return good;
-  } else {
-    for (std::uint32_t i = 0; i < count; ++i) {
-      if (!body(i)) return false;
-    }
-    return true;
-  }
-}
-
-/// Where a thread stands. Offsets of landing copies are made where they are needed: after the first loads are on their way, not before.
-struct PacketContext {
-  std::uint32_t epoch = 0;
-  std::uint64_t area = 0;
-  constexpr std::uint64_t copy() const { return epoch % image::landing_copies * area; }
-  constexpr std::uint64_t clear() const { return (epoch + 2) % image::landing_copies * area; }  // for the call after next
-};
-
-/// Waits until all of a wave's packets whose bits are set in `waiting` are there. False after the deadline, with a report.
-template <class Machine, class Wire, int Width>
-constexpr bool await(const image::PacketCall& call, const PacketContext& context, const std::uint64_t (&slots)[Width], Words<4> (&packets)[Width],
-                     std::uint32_t waiting, std::uint32_t first_source, std::uint32_t position) {
-  std::uint64_t started = 0;
-  for (std::uint32_t spins = 1;; ++spins) {
-    int missing = -1;
-    // A line is loaded by one instruction of all its threads: who loaded before the others would not know that they found it whole.
-    Machine::template converge<Wire::lanes>();
-    unroll<Width>([&](auto k) {
-      if ((waiting >> k & 1) != 0) packets[k] = Machine::receive(slots[k]);
-    });
-    unroll<Width>([&](auto k) {
-      if ((waiting >> k & 1) != 0 && !Wire::arrived(packets[k], context.epoch, position)) missing = k;
-    });
-    // Threads that share an arrival take every turn of this loop together.
-    if (!Machine::template any<Wire::lanes>(missing >= 0)) return true;
-    if (spins % Machine::spins_between_checks != 0) continue;
-    if (started == 0) started = Machine::now();
-    const bool late = Machine::template any<Wire::lanes>(Machine::now() - started > call.timeout);
-    if (!late && !Machine::template any<Wire::lanes>(Machine::peek(call.abort) != 0)) continue;
-    const auto source = first_source + static_cast<std::uint32_t>(missing);
-    if (late && missing >= 0) Machine::report(call.report, call.abort, {1, Machine::block(), source, 0, position});
-    return false;
-  }
-}
-
-/// Clears what will land two calls on, of one wave.
-template <class Machine, class Wire, class Tables>
-constexpr void clear_wave(const Tables& tables, const PacketContext& context, const image::PacketWave& wave, std::uint32_t position) {
-  if constexpr (Wire::clears) {
-    unroll<Tables::width>([&](auto k) {
-      if ((wave.lands >> k & 1) == 0) return;
-      if (Tables::odd || (wave.flags & image::wave_cut) != 0) {
-        if (Wire::start(position) >= tables.source_bytes(wave.first + k)) return;
-      }
-      Machine::template store<4>(tables.source_address(wave.first + k) + std::uint64_t{position} * 16 + context.clear(), Wire::empty());
-    });
-  }
-}
-
-/// Loads what lies in memory for a wave and waits for what lands. Sources that have no packet `position` are
-/// left empty; `Whole` promises that all have it, in full and aligned. False if a wait failed.
-template <class Machine, class Wire, bool Whole, class Combine, class Tables>
-constexpr bool load_wave(const Combine& combine, const Tables& tables, const image::PacketCall& call, const PacketContext& context,
-                         const image::PacketWave& wave, std::uint32_t position, Words<4> (&packets)[Tables::width]) {
-  std::uint64_t slots[Tables::width] = {};
-  std::uint32_t waiting = wave.lands;
-  unroll<Tables::width>([&](auto k) {
-    if (k >= wave.count) return;
-    const auto source = tables.source_address(wave.first + k);
-    const bool lands = (wave.lands >> k & 1) != 0;
-    if constexpr (!Whole) {
-      if (Wire::start(position) >= tables.source_bytes(wave.first + k)) {
-        waiting &= ~(1U << k);
-        return;
-      }
-    }
-    if (lands) {
-      slots[k] = source + std::uint64_t{position} * 16;
-      return;
-    }
-    Words<Wire::words> data;
-    if constexpr (Whole) {
-      data = load_packet<Machine, Wire>(source, position);
-    } else {
-      data = load_cut_packet<Machine, Wire>(source, position, tables.source_bytes(wave.first + k));
-    }
-    // A sum is tidied when it is complete.
-    if constexpr (Wire::clears) {
-      if ((wave.flags & image::wave_adds) == 0) data = combine.tidy(data);
-    }
-    packets[k] = Wire::wrap(data, 0, position);
-  });
-  if (wave.lands == 0) return true;
-  unroll<Tables::width>([&](auto k) {
-    if ((waiting >> k & 1) != 0) slots[k] += context.copy();
-  });
-  return await<Machine, Wire>(call, context, slots, packets, waiting, wave.first, position);
-}
-
-/// Writes one packet to one store; `bytes` are those of the item.
-template <class Machine, class Wire, bool Whole, class Tables, class Index>
-constexpr void store_packet(const Tables& tables, const PacketContext& context, Index store, const Words<4>& packet, std::uint32_t position,
-                            std::uint32_t bytes) {
-  const auto address = tables.store_address(store);
-  const auto value = Wire::unwrap(packet);
-  if (tables.store_lands(store)) {
-    Machine::template converge<Wire::lanes>();
-    Machine::send(address + std::uint64_t{position} * 16 + context.copy(), Wire::wrap(value, context.epoch, position));
-  } else if constexpr (Whole) {
-    store_packet_data<Machine, Wire>(address, value, position);
-  } else {
-    store_cut_packet<Machine, Wire>(address, value, position, bytes);
-  }
-}
-
-/// Copies what a wave has loaded to its stores: the source that each names, if that source has such a packet.
-template <class Machine, class Wire, bool Whole, class Tables>
-constexpr void copy_wave(const Tables& tables, const PacketContext& context, const image::PacketWave& wave, std::uint32_t position,
-                         const Words<4> (&packets)[Tables::width]) {
-  repeat<Tables::stores>(wave.stores, [&](auto i) {
-    if (i >= wave.stores) return true;
-    const auto store = wave.store + i;
-    const auto which = static_cast<int>(tables.store_source(store));
-    std::uint32_t bytes = 0;
-    if constexpr (!Whole) {
-      bytes = tables.source_bytes(wave.first + static_cast<std::uint32_t>(which));
-      if (Wire::start(position) >= bytes) return true;
-    }
-    auto packet = packets[0];
-    unroll<Tables::width>([&](auto k) {
-      if (which == k) packet = packets[k];
-    });
-    store_packet<Machine, Wire, Whole>(tables, context, store, packet, position, bytes);
-    return true;
-  });
-}
-
-/// Takes packet `position` through a wave; `sum` is what waves of one item hand on. `last`, if it is not null, gets a sum that ends here, instead
-/// of this rank's memory. False if a wait failed.
-template <class Machine, class Wire, bool Whole, class Combine, class Tables, class Sum>
-constexpr bool carry(const Combine& combine, const Tables& tables, const image::PacketCall& call, const PacketContext& context,
-                     const image::PacketWave& wave, std::uint32_t position, Sum& sum, Words<4>* last = nullptr) {
-  Words<4> packets[Tables::width];
-  if (!load_wave<Machine, Wire, Whole>(combine, tables, call, context, wave, position, packets)) return false;
-  if ((wave.flags & image::wave_adds) == 0) {
-    copy_wave<Machine, Wire, Whole>(tables, context, wave, position, packets);
-    return true;
-  }
-  const bool begins = (wave.flags & image::wave_begins) != 0;
-  unroll<Tables::width>([&](auto k) {
-    if (k >= wave.count) return;
-    const auto value = Wire::unwrap(packets[k]);
-    k == 0 && begins ? combine.start(sum, value) : combine.add(sum, value);
-  });
-  if ((wave.flags & image::wave_ends) == 0) return true;
-  const auto bytes = Whole ? 0U : tables.source_bytes(wave.first);
-  if (!Whole && Wire::start(position) >= bytes) return true;
-  auto value = combine.finish(sum, (wave.flags & image::wave_divides) != 0 ? call.divisor : 1);
-  if constexpr (Wire::clears) value = combine.tidy(value);
-  if (last != nullptr) *last = Wire::wrap(value, 0, position);
-  repeat<Tables::stores>(wave.stores, [&](auto i) {
-    if (i < wave.stores && (last == nullptr || tables.store_lands(wave.store + i)))
-      store_packet<Machine, Wire, Whole>(tables, context, wave.store + i, Wire::wrap(value, 0, position), position, bytes);
-    return true;
-  });
-  return true;
-}
-
 /// Takes a packet through the item that begins with wave `w`; `w` becomes the first wave of the next.
-template <class Machine, class Wire, class Combine, class Tables>
-constexpr bool carry_item(const Combine& combine, const Tables& tables, const image::PacketCall& call, const PacketContext& context, std::uint32_t& w,
+template <class Machine, class Wire, class Combine, class Tables, class Context>
+constexpr bool carry_item(const Combine& combine, const Tables& tables, const image::PacketCall& call, Context& context, std::uint32_t& w,
                           std::uint32_t position) {
+  [[maybe_unused]] const auto note = context.note(w);
   typename Combine::template Sum<Wire::words> sum;
   for (bool more = true; more;) {
     const auto wave = tables.wave(w++);
@@ -205,9 +28,10 @@ constexpr bool carry_item(const Combine& combine, const Tables& tables, const im
 }
 
 /// The same where tables are constants and every item is one wave.
-template <class Machine, class Wire, class Combine, class Tables, class Index>
-constexpr bool carry_fixed(const Combine& combine, const Tables& tables, const image::PacketCall& call, const PacketContext& context, Index w,
+template <class Machine, class Wire, class Combine, class Tables, class Context, class Index>
+constexpr bool carry_fixed(const Combine& combine, const Tables& tables, const image::PacketCall& call, Context& context, Index w,
                            std::uint32_t position, Words<4>* last = nullptr) {
+  [[maybe_unused]] const auto note = context.note(w);
   typename Combine::template Sum<Wire::words> sum;
   const auto wave = tables.wave(w);
   // All at once, while the first packets are on their way.
@@ -224,9 +48,9 @@ constexpr bool carry_fixed(const Combine& combine, const Tables& tables, const i
 
 /// Takes `batch` packets, `step` apart from `first` on, through all items, item after item: so what is sent early is under way while later packets
 /// are sent. Code made for programs of one packet a thread takes that. False if a wait failed.
-template <class Machine, class Wire, class Combine, class Tables>
-constexpr bool carry_batch(const Combine& combine, const Tables& tables, const image::PacketCall& call, const PacketContext& context,
-                           std::uint32_t first, std::uint32_t step) {
+template <class Machine, class Wire, class Combine, class Tables, class Context>
+constexpr bool carry_batch(const Combine& combine, const Tables& tables, const image::PacketCall& call, Context& context, std::uint32_t first,
+                           std::uint32_t step) {
   if constexpr (Tables::waves >= 0) {
     return repeat<Tables::waves>(call.waves, [&](auto w) { return carry_fixed<Machine, Wire>(combine, tables, call, context, w, first); });
   } else {
@@ -245,9 +69,9 @@ constexpr bool carry_batch(const Combine& combine, const Tables& tables, const i
 
 /// All packets of a thread, `first` being its first of each stride of the grid, in rounds of `batch` packets. At time t the waves of stage s take
 /// round t - s: so data of one round is on its way while another is added, and what lands is read while it is still in the cache.
-template <class Machine, class Wire, class Combine, class Tables>
-constexpr void carry_rounds(const Combine& combine, const Tables& tables, const image::PacketCall& call, const PacketContext& context,
-                            std::uint32_t first, std::uint32_t step) {
+template <class Machine, class Wire, class Combine, class Tables, class Context>
+constexpr void carry_rounds(const Combine& combine, const Tables& tables, const image::PacketCall& call, Context& context, std::uint32_t first,
+                            std::uint32_t step) {
   const auto stride = step * call.batch;
   const auto rounds = (call.packets + stride - 1) / stride;
   const auto times = rounds + static_cast<std::uint32_t>(Tables::stages) - 1;
@@ -269,7 +93,7 @@ constexpr void carry_rounds(const Combine& combine, const Tables& tables, const 
 template <class Machine, class Wire, class Combine, class Tables>
 constexpr void carry_packets(const Combine& combine, const Tables& tables, const image::PacketCall& call) {
   const auto counter = call.epochs + std::uint64_t{Machine::block()} * 4;
-  const PacketContext context{Machine::load_32(counter), call.area};
+  auto context = context_of<Machine, Tables>(call, Machine::load_32(counter));
   const auto step = Machine::blocks() * Machine::threads();
   auto first = Machine::block() * Machine::threads() + Machine::thread();
   if constexpr (Tables::once) {
@@ -283,6 +107,7 @@ constexpr void carry_packets(const Combine& combine, const Tables& tables, const
   }
   Machine::sync();
   if (Machine::thread() == 0) Machine::store_32(counter, context.epoch + 1 == image::epoch_limit ? 0 : context.epoch + 1);
+  if constexpr (Tables::steps) context.close();
 }
 
 /// The whole kernel.
@@ -290,7 +115,7 @@ template <class Machine, class Wire, class Combine, class Tables>
 constexpr void run_packets(const Combine& combine, const Tables& tables, const image::PacketCall& call) {
   const JournalMark<Machine, Tables::recorded> mark(call.journal);
   carry_packets<Machine, Wire>(combine, tables, call);
-  mark.end(call.journal);
+  end_call<Machine, Tables>(mark, call);
 }
 
 }  // namespace p2plab::device

@@ -5,6 +5,7 @@
 
 #include "device/journal.h"
 #include "device/shifted.h"
+#include "device/steps.h"
 #include "device/words.h"
 #include "lowered/kernel_args.h"
 
@@ -117,13 +118,14 @@ constexpr void raise(const image::SliceCall& call, std::uint32_t first, std::uin
 }
 
 /// All slices of one instruction that belong to this block. False if a wait failed.
-template <class Machine, bool Shifts, class Combine>
-constexpr bool run_instruction(const Combine& combine, const image::SliceCall& call, const SliceContext& context,
+template <class Machine, bool Shifts, class Combine, class Notes>
+constexpr bool run_instruction(const Combine& combine, const image::SliceCall& call, const SliceContext& context, Notes& notes,
                                const image::SliceInstruction& instruction, std::uint32_t number) {
   const auto slice = instruction.slice;
   const std::uint64_t flag_offset = std::uint64_t{context.part} * image::flag_stride;
   std::uint32_t turn = 0;
   for (std::int64_t s = context.part; s * slice < instruction.bytes; s += call.blocks_per_lane, ++turn) {
+    [[maybe_unused]] const auto note = notes.note(number);
     bool failed = false;
     for (auto w = Machine::thread(); w < instruction.wait_count; w += Machine::threads()) {
       const auto& wait = call.waits[instruction.waits + w];
@@ -132,6 +134,7 @@ constexpr bool run_instruction(const Combine& combine, const image::SliceCall& c
       failed = failed || !await_flag<Machine>(call, wait.flag + flag_offset, context.base + wait.first_value + turn + 1, place);
     }
     if (instruction.wait_count > 0 && Machine::sync_any(failed)) return false;
+    notes.ready();
     const auto begin = s * slice;
     const auto end = begin + slice < instruction.bytes ? begin + slice : instruction.bytes;
     move<Machine, Shifts>(combine, instruction, call.addresses + instruction.operands, begin, end);
@@ -187,26 +190,28 @@ constexpr void end_lane(const image::SliceCall& call, const SliceContext& contex
 }
 
 /// The whole kernel, `run` being one instruction by this block. A rank begins by telling those who touch its memory, and ends when all of them have
-/// ended: so between calls nobody reads or writes another's buffers. All blocks must be resident at once.
-template <class Machine, class Run>
+/// ended: so between calls nobody reads or writes another's buffers. All blocks must be resident at once. With `Steps` they are noted.
+template <class Machine, bool Steps, class Run>
 constexpr void run_lane(const image::SliceCall& call, const Run& run) {
   const auto lane_index = Machine::block() / call.blocks_per_lane;
   const auto context = context_of(call, Machine::block());
   const JournalMark<Machine> mark(call.journal);
+  StepNotes<Machine, Steps> notes(call.journal, context.call);
   bool good = begin_lane<Machine>(call, context, lane_index);
   if (lane_index < call.lane_count) {
     const auto& lane = call.lanes[lane_index];
-    for (std::uint32_t i = 0; good && i < lane.count; ++i) good = run(context, call.instructions[lane.first + i], i);
+    for (std::uint32_t i = 0; good && i < lane.count; ++i) good = run(context, notes, call.instructions[lane.first + i], i);
   }
   end_lane<Machine>(call, context, lane_index, good);
-  mark.end(call.journal);
+  notes.close();
+  mark.end(notes.named(call.journal, context.call));
 }
 
 /// The same with each instruction by ordinary loads and stores.
-template <class Machine, bool Shifts, class Combine>
+template <class Machine, bool Shifts, bool Steps = false, class Combine>
 constexpr void run_slices(const Combine& combine, const image::SliceCall& call) {
-  run_lane<Machine>(call, [&](const SliceContext& context, const image::SliceInstruction& instruction, std::uint32_t number) {
-    return run_instruction<Machine, Shifts>(combine, call, context, instruction, number);
+  run_lane<Machine, Steps>(call, [&](const SliceContext& context, auto& notes, const image::SliceInstruction& instruction, std::uint32_t number) {
+    return run_instruction<Machine, Shifts>(combine, call, context, notes, instruction, number);
   });
 }
 

@@ -50,14 +50,16 @@ class Host final : public Executor {
     const auto threads = worker_threads(options.threads);
     HostMemory memory(schedule, program);
     const auto data = data_.of(schedule, program.payload, options.seed, threads);
-    auto done = run_on_host(program, memory, *data, {.threads = threads, .runs = std::max(1, options.warmup + options.repeats)});
+    auto done =
+        run_on_host(program, memory, *data, {.threads = threads, .runs = std::max(1, options.warmup + options.repeats), .steps = options.steps});
     if (!done) return std::move(done).error();
     const auto timed = std::min<std::ptrdiff_t>(options.repeats, std::ssize(done->times));
     return Measurement{.executor = "host",
                        .clock = Clock::host,
                        .samples = {done->times.end() - timed, done->times.end()},
                        .check = std::move(done->check),
-                       .notes = {fmt::format("real data on {} CPU threads; these times say nothing about GPUs", threads)}};
+                       .notes = {fmt::format("real data on {} CPU threads; these times say nothing about GPUs", threads)},
+                       .steps = std::move(done->steps)};
   }
 
  private:

@@ -11,11 +11,13 @@ namespace p2plab {
 struct HostRunOptions {
   int threads = 1;
   int runs = 1;
+  bool steps = false;  // tell those of the last run
 };
 
 struct HostRun {
   std::vector<Seconds> times;  // one per run: from all workers ready to the last one done
   DataCheck check;             // of the last run
+  std::vector<MeasuredStep> steps;
 };
 
 /// Fills the memory and runs the program, `runs` times. Every (lane, part) is a channel that one worker advances slice by slice; a slice runs as

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "monitor/recorder.h"
 #include "p2plab/detail/combine.h"
 
 namespace p2plab {
@@ -72,6 +73,7 @@ void HostTeam::reset() {
 Result<Seconds> HostTeam::run() {
   running_ = size_;
   last_seen_.clear();
+  if (told_) last_moved_.assign(board_.channels(), monitor::now());
   start_.arrive_and_wait();
   if (auto stall = watch()) return *std::move(stall);
   return Seconds{ended_ - started_};
@@ -106,15 +108,19 @@ bool HostTeam::advance(std::size_t number, Mover& mover, bool& moved) {
   auto at = channel.settled(before);
   if (at.packed != before.packed) board_.publish(number, at);
   while (!channel.finished(at) && channel.blocked_by(at) == nullptr) {
-    const auto begun = recorder_ == nullptr ? 0 : monitor::now();
+    const auto begun = told_ ? monitor::now() : 0;
     mover.move(channel.instruction(at), channel.slice(at));
-    if (recorder_ != nullptr) {
-      recorder_->step({.call = call_,
-                       .begun = begun,
-                       .ended = monitor::now(),
-                       .step = static_cast<std::uint32_t>(channel.instruction(at).step.value),
-                       .lane = static_cast<std::uint16_t>(channel.lane().value),
-                       .block = static_cast<std::uint16_t>(channel.part())});
+    if (told_) {
+      const auto ended = monitor::now();
+      told_({.lane = channel.lane(),
+             .part = static_cast<std::size_t>(channel.part()),
+             .instruction = static_cast<std::uint32_t>(at.instruction()),
+             .step = channel.instruction(at).step,
+             .slice = channel.slice(at),
+             .waited_since = std::min(last_moved_[number], begun),
+             .begun = begun,
+             .ended = ended});
+      last_moved_[number] = ended;
     }
     at = channel.settled(SliceProgress::before(at.instruction(), at.own_slices() + 1));
     board_.publish(number, at);

@@ -6,13 +6,13 @@
 #include <barrier>
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <thread>
 #include <vector>
 
 #include "host/host_channel.h"
-#include "monitor/recorder.h"
 
 namespace p2plab {
 
@@ -21,6 +21,18 @@ struct TeamOptions {
   std::optional<Rank> only = std::nullopt;  // the other ranks' lanes run in other processes
   const std::atomic<bool>* stop = nullptr;  // ends a run early
   Seconds timeout{0};                       // end a run in which nothing moves anywhere for so long; zero: only one that can be proved to stand still
+};
+
+/// A slice that a team has moved; times are ns of CLOCK_MONOTONIC.
+struct MovedSlice {
+  LaneId lane;
+  std::size_t part = 0;
+  std::uint32_t instruction = 0;  // of the lane
+  StepId step;
+  std::int64_t slice = 0;
+  std::uint64_t waited_since = 0;  // when the one before it was done, or the run began
+  std::uint64_t begun = 0;
+  std::uint64_t ended = 0;
 };
 
 class HostTeam {
@@ -32,11 +44,8 @@ class HostTeam {
   HostTeam(HostTeam&&) = delete;
   HostTeam& operator=(HostTeam&&) = delete;
 
-  /// From now on the steps of runs are recorded as those of `call`; null: no longer.
-  void record(monitor::Recorder* recorder, std::uint64_t call) {
-    recorder_ = recorder;
-    call_ = call;
-  }
+  /// From now on it is told of each slice, by the threads that move them; empty: no longer.
+  void tell(std::function<void(const MovedSlice&)> told) { told_ = std::move(told); }
   /// Takes the progress of the team's own channels back to the start.
   void reset();
   /// One run; the calling thread only watches. The time is from all workers ready to the last one done. Error device_failure if the waits can never
@@ -62,9 +71,9 @@ class HostTeam {
   const HostMemory& memory_;
   ProgressBoard& board_;
   TeamOptions options_;
-  monitor::Recorder* recorder_ = nullptr;  // written before the barrier, read after it
-  std::uint64_t call_ = 0;
-  std::vector<std::size_t> channels_;  // that this team runs
+  std::function<void(const MovedSlice&)> told_;  // written before the barrier, read after it
+  std::vector<std::uint64_t> last_moved_;        // when, by channel, if anybody is told
+  std::vector<std::size_t> channels_;            // that this team runs
   std::size_t size_;
   std::vector<SliceProgress> last_seen_;  // of all channels, and since when
   HostClock::time_point last_change_;

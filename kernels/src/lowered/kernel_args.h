@@ -77,6 +77,33 @@ struct JournalEntry {
   std::uint32_t name = 0;
 };
 static_assert(sizeof(JournalRing) == 32 && sizeof(JournalEntry) == 16);
+inline constexpr std::uint32_t journal_of_graph = 1U << 31;  // in a name: of a call in a graph, its number in the low bits
+inline constexpr std::uint32_t journal_replay_shift = 15;    // in such a name at level steps: from this bit on 16 bits of the operation's call
+
+/// What a thread block noted of one step. Both halves are stored whole, so whoever finds two different serials came between them.
+struct StepEntry {
+  std::uint32_t begun_low = 0;  // by the GPU's clock
+  std::uint32_t begun_high = 0;
+  std::uint32_t waited = 0;  // ns from begun until what it waited for was there
+  std::uint32_t serial = 0;  // of the block's entries, from 1
+  std::uint32_t time = 0;    // ns from begun
+  std::uint32_t name = 0;    // the call's
+  std::uint32_t place = 0;   // block 12 bits, item 20: a wave of packets, or an instruction within the lane
+  std::uint32_t again = 0;   // serial
+};
+/// Behind a ring's calls at level steps: how many entries each block has written, then the entries, in equal parts for the launch's blocks, of which
+/// there is a power of two.
+inline constexpr std::uint32_t most_noting_blocks = 1U << 12;
+inline constexpr std::uint32_t noted_steps = 1U << 16;
+inline constexpr int noted_item_shift = 12;
+inline constexpr std::uint32_t item_epilogue = (1U << 20) - 1;  // a row, after its sum
+struct StepHeads {
+  std::uint32_t written[most_noting_blocks] = {};
+};
+static_assert(sizeof(StepEntry) == 32 && sizeof(StepHeads) % 32 == 0);
+constexpr std::uint64_t steps_at(const CallJournal& journal) {
+  return journal.ring + sizeof(JournalRing) + (std::uint64_t{journal.mask} + 1) * sizeof(JournalEntry);
+}
 
 /// What one launch of the packet kernel needs beside sources and stores; what the path of a packet needs comes first.
 struct PacketCall {

@@ -24,8 +24,15 @@ struct KernelChoice {
   bool lamport = false;  // packets: Lamport: data is its own flag (floating point only)
   bool bulk = false;     // slices: through shared memory by bulk copies (Hopper and later)
   bool shifts = false;   // slices: of a program whose data does not all lie at multiples of 16 bytes
+  bool steps = false;    // notes steps in the call's journal; the grid is that of calls without
   bool ll128 = false;    // packets: eight threads carry 120 bytes and a flag; only in code made for a program
 };
+
+/// Are there interpreters that note steps for it? There are for what is common; code made for a program always can.
+constexpr bool can_note_steps(const KernelChoice& choice) {
+  const bool sum = choice.op == ReduceOp::sum || choice.op == ReduceOp::average;
+  return !choice.reduces || (sum && (choice.type == DataType::float16 || choice.type == DataType::bfloat16 || choice.type == DataType::float32));
+}
 
 struct LaunchShape {
   std::uint32_t blocks = 1;

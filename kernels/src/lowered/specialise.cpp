@@ -100,6 +100,7 @@ std::string shape_source(const PacketImage& image, const PacketCode& code) {
   static constexpr bool odd = {};
   static constexpr bool once = {};
   static constexpr bool recorded = {};
+  static constexpr bool steps = {};
   static constexpr image::PacketWave wave(std::uint32_t i) {{
     constexpr image::PacketWave table[] = {{{}}};
     return table[i];
@@ -115,7 +116,7 @@ std::string shape_source(const PacketImage& image, const PacketCode& code) {
 }};
 )",
                      waves.size(), image.sources.size(), stores, kinds.size(), width, first_landing, stages, code.odd, code.once, code.recorded,
-                     fmt::join(waves, ", "), fmt::join(image.stages, ", "), fmt::join(kinds, ", "));
+                     code.steps, fmt::join(waves, ", "), fmt::join(image.stages, ", "), fmt::join(kinds, ", "));
 }
 
 std::string kernel_source(const PacketImage& image, const PacketCode& code) {

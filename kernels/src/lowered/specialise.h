@@ -33,6 +33,7 @@ struct PacketCode {
   bool odd = false;                        // packets may be cut short or lie at odd addresses
   bool once = false;                       // no thread has more than one packet
   bool recorded = false;                   // calls may carry a journal
+  bool steps = false;                      // and note their steps in it
   std::optional<RowCode> rows = std::nullopt;
 };
 

@@ -11,7 +11,7 @@
 namespace p2plab::monitor {
 
 inline constexpr std::uint64_t magic = 0x31304e4f4d4c3250;  // "P2LMON01"
-inline constexpr std::uint32_t version = 2;
+inline constexpr std::uint32_t version = 3;
 inline constexpr std::uint32_t most_sides = 256;
 inline constexpr std::uint32_t most_names = 250;
 inline constexpr std::uint32_t most_events = 256;
@@ -34,6 +34,10 @@ inline constexpr std::uint8_t captured = 1;         // into a graph: recorded on
 inline constexpr std::uint8_t passed_on = 2;        // by the shim, to NCCL
 inline constexpr std::uint8_t recorded_inside = 4;  // the shim's note of a call that libp2plab records itself
 inline constexpr std::uint8_t replayed = 8;         // by a graph, seen by the device alone
+
+/// Steps that the schedule does not have: a rank says that it has begun; a row after its sum.
+inline constexpr std::uint32_t token_step = 0xffffffff;
+inline constexpr std::uint32_t epilogue_step = 0xfffffffe;
 
 /// How far a call has come, as its rank knows it.
 enum class Progress : std::uint8_t { running = 0, done = 1, failed = 2, queued = 3 };
@@ -64,6 +68,7 @@ struct Header {
   std::atomic<std::uint64_t> replays_lost;                     // that are counted, but are no calls of their own: nobody looked in time
   std::atomic<std::uint64_t> left_out;                         // calls that were dropped
   std::atomic<std::uint64_t> left_out_numbers[most_left_out];  // of the latest of them, + 1: tells them from calls that are still being written
+  std::atomic<std::uint64_t> steps_lost;                       // that kernels noted and nobody read in time
 };
 
 /// One rank of a communicator in this process.
@@ -136,7 +141,7 @@ struct StepSlot {
   std::atomic<std::uint64_t> stamp;
   std::atomic<std::uint64_t> call;  // its number + 1
   std::atomic<std::uint64_t> begun;
-  std::atomic<std::uint64_t> ended;
+  std::atomic<std::uint64_t> times;  // how long, 32 bits, and how much of it was spent waiting for what it needs, ns
   std::atomic<std::uint64_t> place;  // step 32 bits, lane 16, block 16
 };
 

@@ -186,7 +186,8 @@ Status add_steps(const RecordFile& file, RecordedProcess& process, std::uint64_t
     if (w[0] != 2 * (taken->first + i + 1) || w[1] == 0) continue;
     process.steps.push_back({.call = w[1] - 1,
                              .begun = w[2],
-                             .ended = w[3],
+                             .ended = w[2] + (w[3] & 0xffffffff),
+                             .waited = w[3] >> 32,
                              .step = static_cast<std::uint32_t>(w[4]),
                              .lane = static_cast<std::uint16_t>(w[4] >> 32),
                              .block = static_cast<std::uint16_t>(w[4] >> 48)});
@@ -254,6 +255,7 @@ Result<RecordedProcess> read_records(const std::string& path, const RecordQuery&
   process.dropped = at<std::uint64_t>(header, offsetof(Header, dropped));
   process.not_counted = at<std::uint32_t>(header, offsetof(Header, captures_refused));
   process.replays_lost = at<std::uint64_t>(header, offsetof(Header, replays_lost));
+  process.steps_lost = at<std::uint64_t>(header, offsetof(Header, steps_lost));
   process.ring = calls;
   process.state = state_of(at<std::uint32_t>(header, offsetof(Header, pid)), at<std::uint64_t>(header, offsetof(Header, process_start)),
                            at<std::uint32_t>(header, offsetof(Header, closed)) != 0);

@@ -233,6 +233,16 @@ std::uint64_t Recorder::device_ns(std::uint64_t number) const {
   return begun != 0 && ended > begun ? ended - begun : 0;
 }
 
+std::uint64_t Recorder::begun(std::uint64_t number) const {
+  std::uint64_t lap = 0;
+  const auto* const call = at(number, lap);
+  return call != nullptr ? call->begun.load(std::memory_order_relaxed) : 0;
+}
+
+void Recorder::lose_steps(std::uint64_t count) {
+  if (count > 0 && ours()) part<Header>(0)->steps_lost.fetch_add(count, std::memory_order_relaxed);
+}
+
 void Recorder::step(const StepInfo& info) {
   if (steps_ == 0 || info.call == 0 || !ours()) return;
   auto& header = *part<Header>(0);
@@ -247,7 +257,8 @@ void Recorder::step(const StepInfo& info) {
   constexpr auto relaxed = std::memory_order_relaxed;
   step.call.store(info.call, relaxed);
   step.begun.store(info.begun, relaxed);
-  step.ended.store(info.ended, relaxed);
+  constexpr std::uint64_t longest = 0xffffffff;
+  step.times.store(std::min(info.ended - info.begun, longest) | std::uint64_t{info.waited} << 32, relaxed);
   step.place.store(std::uint64_t{info.step} | std::uint64_t{info.lane} << 32 | std::uint64_t{info.block} << 48, relaxed);
   step.stamp.store(stamp, std::memory_order_release);
 }

@@ -57,6 +57,7 @@ struct StepInfo {
   std::uint64_t call = 0;
   std::uint64_t begun = 0;
   std::uint64_t ended = 0;
+  std::uint32_t waited = 0;  // ns of that, for what the step needs
   std::uint32_t step = 0;
   std::uint16_t lane = 0;
   std::uint16_t block = 0;
@@ -144,10 +145,14 @@ class Recorder {
   /// One replay of a captured call, -1: of one that is not counted, as a call of its own that is queued: its number + 1, or 0. Its device times come
   /// later, as any call's. How it is done, which may be known only now, is said of the captured call, too.
   std::uint64_t begin_replay(int side, int which, const CallInfo& info);
-  /// One replay, as a call of its own that took so long.
-  void replayed(int which, std::uint64_t begun, std::uint64_t ns);
+  /// One replay, as a call of its own that took so long: its number + 1, or 0.
+  std::uint64_t replayed(int which, std::uint64_t begun, std::uint64_t ns);
   void lose_replays(std::uint64_t count);
   void step(const StepInfo& info);
+  /// Steps that were noted and overwritten before anybody looked.
+  void lose_steps(std::uint64_t count);
+  /// When a call began, CLOCK_MONOTONIC; 0: it was overwritten.
+  std::uint64_t begun(std::uint64_t call) const;
   void event(EventKind kind, int side, const char* text);
 
  private:

@@ -67,15 +67,15 @@ std::uint64_t Recorder::begin_replay(int side, int which, const CallInfo& info) 
   return index + 1;
 }
 
-void Recorder::replayed(int which, std::uint64_t begun, std::uint64_t ns) {
-  if (which < 0 || static_cast<std::uint32_t>(which) >= replays_ || !ours()) return;
+std::uint64_t Recorder::replayed(int which, std::uint64_t begun, std::uint64_t ns) {
+  if (which < 0 || static_cast<std::uint32_t>(which) >= replays_ || !ours()) return 0;
   constexpr auto relaxed = std::memory_order_relaxed;
   const auto& slot = part<ReplaySlot>(replays_at(calls_, steps_))[which];
   const auto place = slot.place.load(relaxed);
   const auto sequence = part<Side>(sides_at)[place & 0xffff].replayed.fetch_add(1, relaxed);
   std::uint64_t index = 0;
   auto* const call = claim(index);
-  if (call == nullptr) return;
+  if (call == nullptr) return 0;
   const auto lap = lap_of(index, calls_);
   call->begun.store(begun, relaxed);
   call->sequence.store(sequence, relaxed);
@@ -89,6 +89,7 @@ void Recorder::replayed(int which, std::uint64_t begun, std::uint64_t ns) {
   call->place.store(place, relaxed);
   call->graph.store(static_cast<std::uint64_t>(which) + 1, relaxed);
   call->stamp.store(2 * (index + 1), std::memory_order_release);
+  return index + 1;
 }
 
 void Recorder::lose_replays(std::uint64_t count) {

@@ -30,6 +30,10 @@ std::string_view type_word(std::uint8_t type) {
   if (type == int16_type) return "int16";
   return type == uint16_type ? "uint16" : word(type_words, type);
 }
+std::string step_word(std::uint32_t step) {
+  if (step == monitor::token_step) return "token";
+  return step == monitor::epilogue_step ? "epilogue" : std::to_string(step);
+}
 std::string_view op_word(std::uint8_t op) { return word(op_words, op); }
 std::string_view backend_word(std::uint8_t backend) { return word(backend_words, backend); }
 int bytes_of_type(std::uint8_t type) {

@@ -34,6 +34,7 @@ Operation::~Operation() = default;
 Status Operation::call(Rank, void*) const { return backend::without("the communicator"); }
 Status Operation::call(Rank, const DeviceBuffers&, void*) const { return backend::without("the communicator"); }
 Status Operation::state() const { return backend::without("the communicator"); }
+NotedItems Operation::noted(Rank) const { return {}; }
 std::string Operation::describe() const { return {}; }
 
 class Communicator::Body {};

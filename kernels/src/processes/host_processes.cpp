@@ -64,7 +64,16 @@ class RecordedRuns {
   void begin(HostTeam& team) {
     if (!recorder_) return;
     number_ = recorder_->begin(side_, info_);
-    if (recorder_->level() == monitor::Level::steps) team.record(recorder_.get(), number_);
+    if (recorder_->level() != monitor::Level::steps) return;
+    team.tell([this](const MovedSlice& moved) {
+      recorder_->step({.call = number_,
+                       .begun = moved.waited_since,
+                       .ended = moved.ended,
+                       .waited = static_cast<std::uint32_t>(std::min<std::uint64_t>(moved.begun - moved.waited_since, 0xffffffff)),
+                       .step = static_cast<std::uint32_t>(moved.step.value),
+                       .lane = static_cast<std::uint16_t>(moved.lane.value),
+                       .block = static_cast<std::uint16_t>(moved.part)});
+    });
   }
   void end(const Status& how) {
     if (!recorder_) return;

@@ -26,8 +26,8 @@ enum class RowPart : std::uint8_t { sent, received };
 
 /// The packets of a row through the items of one part, item after item; sums that end stay with the worker if they are `Taken`. False if a wait
 /// failed.
-template <RowPart Part, class Machine, class Wire, class Shape, bool Taken, class Combine, class Tables, class Worker>
-constexpr bool carry_row(const Combine& combine, const Tables& tables, const image::PacketCall& call, const PacketContext& context, std::uint32_t row,
+template <RowPart Part, class Machine, class Wire, class Shape, bool Taken, class Combine, class Tables, class Context, class Worker>
+constexpr bool carry_row(const Combine& combine, const Tables& tables, const image::PacketCall& call, Context& context, std::uint32_t row,
                          std::uint32_t packets, Worker& worker) {
   const auto first = row * packets;
   constexpr bool sends = Part == RowPart::sent;
@@ -60,6 +60,13 @@ constexpr bool carry_row(const Combine& combine, const Tables& tables, const ima
   }
 }
 
+/// A row's epilogue.
+template <bool Taken, class Notes, class Worker>
+constexpr void finish_row(Notes& notes, Worker& worker, std::uint32_t row) {
+  [[maybe_unused]] const auto note = notes.note(image::item_epilogue);
+  worker.template finish<Taken>(row);
+}
+
 /// Row by row: `packets` of a row. What a row sends without waiting is sent before the row before it is received, so that links are at work while
 /// rows are normed. With `Taken` the last item of each packet is the sum that ends in the output, a packet is a vector of the row, and threads norm
 /// what they have in their registers.
@@ -67,7 +74,7 @@ template <class Machine, class Wire, class Shape, bool Taken, class Combine, cla
 constexpr void run_packet_rows(const Combine& combine, const Tables& tables, const image::PacketCall& call, const image::EpilogueCall& epilogue,
                                std::uint32_t packets, std::uint32_t shared) {
   const auto counter = call.epochs + std::uint64_t{Machine::own_block()} * 4;
-  const PacketContext context{Machine::load_32(counter), call.area};
+  auto context = context_of<Machine, Tables>(call, Machine::load_32(counter));
   const JournalMark<Machine, Tables::recorded> mark(call.journal);
   RowWorker<Machine, Shape> worker(epilogue, shared);
   const auto send = [&](std::uint32_t row) {
@@ -83,7 +90,7 @@ constexpr void run_packet_rows(const Combine& combine, const Tables& tables, con
     if constexpr (!Taken) failed = Machine::sync_any(!good);
     if (!Taken && failed) break;
     if (row == Machine::block()) Machine::row_ready();
-    worker.template finish<Taken>(row);
+    finish_row<Taken>(context, worker, row);
     if (Machine::one_row || row + Machine::blocks() >= epilogue.rows) break;
     if constexpr (Taken) failed = Machine::sync_any(!good);
     if (failed) break;
@@ -91,7 +98,8 @@ constexpr void run_packet_rows(const Combine& combine, const Tables& tables, con
   }
   Machine::sync();
   if (Machine::own_thread() == 0) Machine::store_32(counter, context.epoch + 1 == image::epoch_limit ? 0 : context.epoch + 1);
-  mark.end(call.journal);
+  if constexpr (Tables::steps) context.close();
+  end_call<Machine, Tables>(mark, call);
 }
 
 /// Waits until all blocks of the rank have come here; then what any of them wrote before is seen by all. False after the deadline, with a report.
@@ -122,16 +130,18 @@ constexpr void run_packets_then_rows(const Combine& combine, const Tables& table
                                      std::uint32_t shared) {
   const JournalMark<Machine, Tables::recorded> mark(call.journal);
   carry_packets<Machine, Wire>(combine, tables, call);
+  StepNotes<Machine, Tables::steps> notes(call.journal, number_of<Machine, Tables>(call));
   RowWorker<Machine, Shape> worker(epilogue, shared);
   auto row = Machine::block();
   if (row < epilogue.rows) worker.fetch(row);
   if (!meet<Machine>(call, epilogue.arrivals)) return;
   while (row < epilogue.rows) {
-    worker.finish(row);
+    finish_row<false>(notes, worker, row);
     row += Machine::blocks();
     if (row < epilogue.rows) worker.fetch(row);
   }
-  mark.end(call.journal);
+  notes.close();
+  end_call<Machine, Tables>(mark, call);
 }
 
 /// Has what the first row adds of this rank come to the L2 cache, too.

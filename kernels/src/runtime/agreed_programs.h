@@ -47,6 +47,8 @@ class ReadyProgram {
   virtual ProgramForm form() const { return {}; }
   /// Do its kernels write into a call's journal?
   virtual bool keeps_journal() const { return true; }
+  /// What its kernels note of their steps, on a rank of this process.
+  virtual NotedItems noted(int /*rank*/) const { return {}; }
 };
 
 /// Makes programs; of several processes, all do so together, in one order.

@@ -45,6 +45,7 @@ struct EngineOptions {
   bool nccl = true;                // may NCCL be loaded?
   int at_once = 1;
   bool recorded = false;                // calls may name a journal: CommunicatorOptions::recorded
+  bool steps = false;                   // and note their steps: CommunicatorOptions::steps
   int most_blocks = 0;                  // of a call's kernels, so that they occupy at most so many multiprocessors; 0: as many as are fast
   Bytes most{std::int64_t{256} << 20};  // longer calls go in pieces of that size
   Seconds timeout{60};

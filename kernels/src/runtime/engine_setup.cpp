@@ -16,7 +16,8 @@ Result<std::unique_ptr<Engine>> Engine::create(const std::vector<int>& devices, 
   std::unique_ptr<Engine> engine{new Engine(std::move(chooser), options, static_cast<int>(devices.size()))};
   std::vector<GpuPrograms::Here> here;
   for (std::size_t r = 0; r < devices.size(); ++r) here.push_back({static_cast<int>(r), devices[r]});
-  auto communicator = Communicator::create(devices, {.at_once = options.at_once, .deadline = options.deadline, .recorded = options.recorded});
+  auto communicator =
+      Communicator::create(devices, {.at_once = options.at_once, .deadline = options.deadline, .recorded = options.recorded, .steps = options.steps});
   if (!communicator) return std::move(communicator).error();
   engine->communicator_.emplace(*std::move(communicator));
   if (auto begun = engine->begin(here); !begun) return std::move(begun).error();
@@ -30,7 +31,8 @@ Result<std::unique_ptr<Engine>> Engine::create(std::unique_ptr<Session> session,
   if (auto agreed = engine->agree_on_chooser(); !agreed) return std::move(agreed).error();
   if (auto met = engine->meet_servers(); !met) return std::move(met).error();
   auto& mates = engine->over_servers() ? *engine->server_session_ : *engine->session_;
-  auto communicator = Communicator::create(mates, device, {.at_once = options.at_once, .deadline = options.deadline, .recorded = options.recorded});
+  auto communicator = Communicator::create(
+      mates, device, {.at_once = options.at_once, .deadline = options.deadline, .recorded = options.recorded, .steps = options.steps});
   auto well = communicator ? Status{} : Status{communicator.error()};
   if (engine->over_servers()) well = processes::all_well(*engine->session_, well);
   if (!well) return std::move(well).error();

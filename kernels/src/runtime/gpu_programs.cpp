@@ -86,6 +86,7 @@ class GpuProgram final : public ReadyProgram {
   ProgramForm form() const override {
     return {chosen_.plan.planner, to_string(program_.tuning.protocol), program_.blocks(), call_.count, chosen_.expected};
   }
+  NotedItems noted(int rank) const override { return operation_->noted(Rank{rank}); }
   std::string describe() const override { return fmt::format("{}: {}", chosen_.plan.planner, operation_->describe()); }
 
  private:

@@ -15,25 +15,9 @@
 #include "p2plab/program/planner.h"
 #include "p2plab/schedule/layout.h"
 #include "support/emulation/bulk_cpu.h"
+#include "support/emulation/vector_tables.h"
 
 namespace p2plab::testing {
-
-struct VectorTables {
-  static constexpr int width = image::packet_width;
-  static constexpr int waves = -1;
-  static constexpr int stores = -1;
-  static constexpr bool odd = true;
-  static constexpr bool once = false;
-  static constexpr bool recorded = true;
-
-  const PacketImage* tables;
-  const image::PacketWave& wave(std::uint32_t i) const { return tables->waves[i]; }
-  std::uint64_t source_address(std::uint32_t i) const { return tables->sources[i].address; }
-  std::uint32_t source_bytes(std::uint32_t i) const { return tables->sources[i].bytes; }
-  std::uint64_t store_address(std::uint32_t i) const { return tables->stores[i] & image::store_address; }
-  bool store_lands(std::uint32_t i) const { return (tables->stores[i] & image::store_lands) != 0; }
-  std::uint32_t store_source(std::uint32_t i) const { return image::store_source(tables->stores[i]); }
-};
 
 // Memory of all ranks for one program, and calls of it. Values are small whole numbers, exact in any type and order.
 class Emulation {
@@ -133,7 +117,7 @@ class Emulation {
   const SliceImage& slice_image(std::size_t rank) const { return slice_images_[rank]; }
 
   // With ordinary loads and stores, or by bulk copies through shared memory.
-  template <class Combine>
+  template <class Combine, bool Steps = false>
   void prepare_slices(bool bulk = false) {
     for (std::size_t r = 0; r < addresses_.size(); ++r)
       slice_images_.push_back(link_slices(program_, peer_access_, Rank{static_cast<std::int64_t>(r)}, addresses_));
@@ -162,8 +146,8 @@ class Emulation {
     launch_ = [this, bulk, shifts](std::vector<std::thread>& threads, std::size_t r) {
       const auto call = slice_images_[r].call;
       testing::run_blocks(threads, std::max(call.lane_count, 1U) * call.blocks_per_lane, [=] {
-        if (bulk) return device::run_bulk_slices<BulkCpu>(Combine{}, call, 0);
-        shifts ? device::run_slices<Cpu, true>(Combine{}, call) : device::run_slices<Cpu, false>(Combine{}, call);
+        if (bulk) return device::run_bulk_slices<BulkCpu, Steps>(Combine{}, call, 0);
+        shifts ? device::run_slices<Cpu, true, Steps>(Combine{}, call) : device::run_slices<Cpu, false, Steps>(Combine{}, call);
       });
     };
   }

@@ -18,6 +18,7 @@ struct Shape {
   static constexpr bool odd = true;
   static constexpr bool once = false;
   static constexpr bool recorded = true;
+  static constexpr bool steps = false;
   static constexpr image::PacketWave wave(std::uint32_t i) {
     constexpr image::PacketWave table[] = {{0, 0, 2, 2, 0, 0}, {2, 2, 3, 3, 7, 6}, {5, 5, 2, 2, 0, 3}};
     return table[i];
@@ -36,6 +37,11 @@ struct Shape {
 /// The same of calls that nobody records.
 struct UnrecordedShape : Shape {
   static constexpr bool recorded = false;
+};
+
+/// The same of calls whose steps are noted.
+struct NotingShape : Shape {
+  static constexpr bool steps = true;
 };
 
 /// The same as a program of too many stages has it.

@@ -13,6 +13,7 @@
 
 #include "host/host_memory.h"
 #include "host/host_team.h"
+#include "lowered/noted_items.h"
 #include "lowered/wait_limit.h"
 #include "p2plab/schedule/layout.h"
 #include "processes/host_arenas.h"
@@ -61,11 +62,17 @@ class Steps {
 
 }  // namespace
 
+// What of calls is written into journals.
+struct Recorded {
+  bool calls = false;
+  bool steps = false;
+};
+
 class Operation::Body {
  public:
   struct Options {
     Seconds deadline{2};
-    bool recorded = false;
+    Recorded recorded;
     std::vector<DeviceBuffers> registered = {};  // of a segment, by rank
   };
   static Result<std::unique_ptr<Body>> create(const Job& job, Session* session, Options options) {
@@ -96,14 +103,14 @@ class Operation::Body {
     return call(rank, {own, own}, stream);
   }
   Status call(Rank rank, const DeviceBuffers& buffers, void* stream) {
-    if (!recorded_ && (buffers.journal.counts | buffers.journal.ring) != 0)
+    if (!recorded_.calls && (buffers.journal.counts | buffers.journal.ring) != 0)
       return Error{ErrorCode::invalid_input, "a journal for a communicator whose calls are not recorded"};
     test::enqueue(stream, [this, rank, buffers] {
       const auto number = ++calls_[rank.index()];
       const image::CallJournal journal{buffers.journal.counts, buffers.journal.ring, buffers.journal.name, buffers.journal.mask};
       const device::JournalMark<testing::Cpu> mark(journal);
       const std::string failed = state() ? run(rank, buffers, number) : std::string{};
-      mark.end(journal);
+      mark.end(recorded_.steps ? device::StepNotes<testing::Cpu, true>::named(journal, static_cast<std::uint32_t>(number)) : journal);
       const std::lock_guard lock(mutex_);
       if (!failed.empty() && state_) state_ = Error{ErrorCode::device_failure, fmt::format("rank {} {}", rank.value, failed)};
     });
@@ -112,6 +119,10 @@ class Operation::Body {
   Status state() const {
     const std::lock_guard lock(mutex_);
     return state_;
+  }
+  NotedItems noted(Rank rank) const {
+    if (!recorded_.steps) return {};
+    return {.blocks_per_lane = program_.tuning.blocks_per_lane, .lanes = noted_items(program_, rank)};
   }
 
  private:
@@ -127,6 +138,23 @@ class Operation::Body {
       }
     }
     return true;
+  }
+
+  // As the block of a GPU's kernel does that has the slice's part.
+  void note(Rank rank, const CallJournal& given, std::uint32_t number, const MovedSlice& moved) const {
+    const image::CallJournal journal{given.counts, given.ring, given.name, given.mask};
+    const auto parts = static_cast<std::uint32_t>(program_.tuning.blocks_per_lane);
+    std::uint32_t lanes = 0;
+    std::uint32_t lane = 0;
+    for (std::size_t l = 0; l < program_.lanes.size(); ++l) {
+      if (program_.lanes[l].rank != rank) continue;
+      if (l == moved.lane.index()) lane = lanes;
+      ++lanes;
+    }
+    testing::Cpu::place() = {lane * parts + static_cast<std::uint32_t>(moved.part), lanes * parts};
+    device::StepNotes<testing::Cpu, true> notes(journal, number);
+    { const auto noted = notes.note(moved.instruction); }
+    notes.close();
   }
 
   // Nobody's data or progress is touched before all have ended the call before; nobody runs before all have begun; what others write is there when
@@ -145,6 +173,8 @@ class Operation::Body {
          segment ? output_size : layout_.input_size(rank));
     steps_.begun(rank.index()) = number;
     if (!wait(number, &Steps::begun)) return late();
+    if (recorded_.steps && buffers.journal.ring != 0)
+      team.tell([&](const MovedSlice& moved) { note(rank, buffers.journal, static_cast<std::uint32_t>(number), moved); });
     if (const auto done = team.run(); !done) return done.error().message;
     steps_.ended(rank.index()) = number;
     if (!wait(number, &Steps::ended)) return late();
@@ -161,7 +191,7 @@ class Operation::Body {
   const Program& program_;
   BufferLayout layout_;
   Seconds deadline_;
-  bool recorded_ = false;
+  Recorded recorded_;
   std::vector<DeviceBuffers> registered_;
   std::vector<std::uint64_t> calls_;  // run, by rank
   Steps steps_;
@@ -181,13 +211,14 @@ Operation::~Operation() = default;
 Status Operation::call(Rank rank, void* stream) const { return body_->call(rank, stream); }
 Status Operation::call(Rank rank, const DeviceBuffers& buffers, void* stream) const { return body_->call(rank, buffers, stream); }
 Status Operation::state() const { return body_->state(); }
+NotedItems Operation::noted(Rank rank) const { return body_->noted(rank); }
 std::string Operation::describe() const { return "on CPU threads"; }
 
 class Communicator::Body {
  public:
   Session* session = nullptr;
   Seconds deadline{2};
-  bool recorded = false;
+  Recorded recorded;
 };
 Communicator::Communicator(std::unique_ptr<Body> body) : body_(std::move(body)) {}
 Communicator::Communicator(Communicator&&) noexcept = default;
@@ -197,13 +228,13 @@ Communicator::~Communicator() = default;
 Result<Communicator> Communicator::create(const std::vector<int>&, const CommunicatorOptions& options) {
   const auto limit = wait_limit(options.deadline);
   if (!limit) return limit.error();
-  return Communicator(std::make_unique<Body>(Body{nullptr, *limit, options.recorded}));
+  return Communicator(std::make_unique<Body>(Body{nullptr, *limit, {options.recorded, options.steps}}));
 }
 
 Result<Communicator> Communicator::create(Session& session, int, const CommunicatorOptions& options) {
   const auto limit = wait_limit(options.deadline);
   if (auto well = processes::all_well(session, limit ? Status{} : Status{limit.error()}); !well) return std::move(well).error();
-  return Communicator(std::make_unique<Body>(Body{&session, *limit, options.recorded}));
+  return Communicator(std::make_unique<Body>(Body{&session, *limit, {options.recorded, options.steps}}));
 }
 
 Result<Operation> Communicator::prepare(const Job& job, BufferUse use, std::span<const DeviceBuffers>, const KernelShape&) {

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // p2plab explain: why calls do not end, from what ranks recorded.
 #include <algorithm>
+#include <iterator>
 
 #include <fmt/format.h>
 
 #include "cli/arguments.h"
 #include "cli/command.h"
 #include "monitor/explain.h"
+#include "monitor/step_waits.h"
 #include "monitor/watcher.h"
 #include "p2plab/detail/text.h"
 
@@ -25,7 +27,7 @@ struct ExplainArguments {
 
 // A file as whichever of the three it is: ours begins with our mark, the others are text.
 Status add_record(const std::string& path, std::vector<RecordedProcess>& ours, Logs& logs) {
-  auto process = read_records(path);
+  auto process = read_records(path, {.steps = true});
   if (process) {
     ours.push_back(*std::move(process));
     return {};
@@ -63,6 +65,7 @@ Result<Logs> read_all(const std::vector<std::string>& given) {
   std::vector<const RecordedProcess*> all;
   for (const auto& process : ours) all.push_back(&process);
   auto logs = logs_of(all, now);
+  for (const auto& process : ours) std::ranges::move(step_waits(process), std::back_inserter(logs.notes));
   logs.ranks.insert(logs.ranks.end(), foreign.ranks.begin(), foreign.ranks.end());
   logs.notes.insert(logs.notes.end(), foreign.notes.begin(), foreign.notes.end());
   if (paths.empty()) logs.notes.push_back(fmt::format("no records in {}: start programs with P2PLAB_MONITOR=basic", usual_record_folder()));

@@ -39,6 +39,7 @@ struct MonitorArguments {
   bool clean = false;
   bool strict = false;
   bool json = false;
+  bool steps = false;
 };
 
 std::uint64_t ns(Seconds time) { return static_cast<std::uint64_t>(time.count() * 1e9); }
@@ -109,6 +110,12 @@ Status finish(const MonitorArguments& arguments, std::optional<Seconds> window, 
   if (!arguments.save.empty()) {
     if (auto saved = save_records(arguments, looking.picture()); !saved) return saved;
   }
+  if (arguments.steps) {
+    for (const auto* process : looking.picture().processes) {
+      const auto whole = read_records(process->path, {.steps = true});
+      if (auto printed = watch.print(whole ? step_lines(*whole) : std::string{}); !printed) return printed;
+    }
+  }
   if (!arguments.json && !live) {
     if (auto printed = watch.print(table_of(looking.picture(), 0)); !printed) return printed;
   }
@@ -165,6 +172,7 @@ Command monitor_command(CLI::App& parent) {
   app->add_flag("--clean", a->clean, "remove the records of processes that have ended, and nothing else");
   app->add_flag("--strict", a->strict, "exit with 1 if an alarm is on at the end");
   app->add_flag("--json", a->json, "print a line of JSON for each call and each alarm");
+  app->add_flag("--steps", a->steps, "with --json: at the end a line for each step that was recorded (P2PLAB_MONITOR=steps)")->needs("--json");
   return {app, [a](Watch& watch) { return run(*a, watch); }};
 }
 

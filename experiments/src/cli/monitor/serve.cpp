@@ -174,7 +174,7 @@ void add_pages(httplib::Server& server, const std::shared_ptr<Board>& board) {
   });
   server.Get("/steps", [board](const httplib::Request& request, httplib::Response& response) {
     const auto asked = [&](const char* what) { return request.get_param_value(what); };
-    const monitor::AskedCall call{asked("communicator"), asked("rank"), asked("sequence")};
+    const monitor::AskedCall call{asked("communicator"), asked("rank"), asked("sequence"), asked("replay") == "true"};
     std::string steps = "[]";
     for (const auto& process : board->processes()) {
       if (std::to_string(process.pid) != asked("pid") || process.source != asked("source")) continue;

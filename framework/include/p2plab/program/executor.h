@@ -35,6 +35,7 @@ struct RunOptions {
   bool graph = true;                               // cuda, nccl: time replays of a captured graph
   KernelShape shape = {};                          // cuda
   int calls = 0;                                   // cuda, nccl: calls that one sample is the mean of; 0: chosen by size
+  bool steps = false;                              // cuda, host: of one call, what each block did when (Measurement::steps)
   bool check = true;                               // compare the data with the reference
   bool staged = false;                             // cuda: buffers that the other ranks never see (communicator.h)
   Registration registration = Registration::none;  // nccl

@@ -57,6 +57,15 @@ struct CommunicatorOptions {
   Seconds deadline{0};
   /// Buffers may name a journal. Without it kernels that are made for a program have no code for one, and such a call is an error.
   bool recorded = false;
+  /// With `recorded`: kernels also note, in a journal with room for it, when each thread block began and ended each step.
+  bool steps = false;
+};
+
+/// What notes of steps stand for, on one rank. Block b of a launch is part b % blocks_per_lane of lane b / blocks_per_lane (0: all are parts of lane
+/// 0), and item i of a lane stands for these steps of the schedule; -1 is a token, which says that a rank has begun.
+struct NotedItems {
+  int blocks_per_lane = 0;
+  std::vector<std::vector<std::vector<std::int32_t>>> lanes = {};
 };
 
 /// GPU memory of a communicator on one rank.
@@ -90,6 +99,8 @@ class Operation {
   /// After the end of calls: device_failure if one of them gave up waiting, naming rank, step and the rank that was missing. The operation is of no
   /// use from then on.
   Status state() const;
+  /// What the kernel of `rank` notes of its steps; without lanes: it notes none.
+  NotedItems noted(Rank rank) const;
   /// "packets, data as its own flag; 8 blocks of 128 threads".
   std::string describe() const;
 

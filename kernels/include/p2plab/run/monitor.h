@@ -91,6 +91,7 @@ struct RecordedStep {
   std::uint64_t call = 0;  // its number
   std::uint64_t begun = 0;
   std::uint64_t ended = 0;
+  std::uint64_t waited = 0;  // ns of that, until what it needs was there; 0 also where nobody asks
   std::uint32_t step = 0;
   std::uint16_t lane = 0;
   std::uint16_t block = 0;
@@ -118,6 +119,7 @@ struct RecordedProcess {
   std::vector<RecordedCall> counted = {};  // what came of them from look to look, where they are no calls of their own: who follows a record adds it
   std::uint64_t not_counted = 0;           // captured calls beyond those that there was room for: their replays are seen by nobody
   std::uint64_t replays_lost = 0;          // replays that are counted, but are no calls of their own
+  std::uint64_t steps_lost = 0;            // that kernels noted and nobody read in time
   std::uint64_t next = 0;                  // number of the next call
   std::uint64_t overwritten = 0;           // calls from the one asked for that were overwritten before they were read
   std::uint64_t missed = 0;                // of those that were read, calls that were never written
@@ -193,5 +195,7 @@ std::string_view op_word(std::uint8_t op);
 std::string_view backend_word(std::uint8_t backend);
 /// 0: not known.
 int bytes_of_type(std::uint8_t type);
+/// "3", "token" (a rank says that it has begun), "epilogue" (a row after its sum).
+std::string step_word(std::uint32_t step);
 
 }  // namespace p2plab

@@ -19,6 +19,7 @@ Error refuse(std::string message, std::string note) { return {ErrorCode::unsuppo
 }  // namespace
 
 Status CopyRun::prepare() {
+  steps_ = false;  // nobody of ours is there when a copy begins
   const auto adds = std::ranges::find_if(program_.instructions, &Instruction::adds);
   if (adds != program_.instructions.end()) {
     return refuse(fmt::format("copy engines add nothing, but step {} does", adds->step.value), "use another protocol for what reduces");

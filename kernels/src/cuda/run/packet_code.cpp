@@ -106,6 +106,7 @@ Status PacketRun::specialise_rank(std::size_t rank, const Grid& grid) {
                         .odd = state.image.whole_packets < state.call.packets,
                         .once = by_row || grid.once,
                         .recorded = recorded_,
+                        .steps = steps_,
                         .rows = grid.rows};
   const auto kernel = kernels_.get(state.image, code, device_set_.gpu(rank).capability);
   if (!kernel) return kernel.error();

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "device/wire.h"
+#include "lowered/noted_items.h"
 #include "lowered/wait_limit.h"
 #include "processes/results.h"
 
@@ -131,12 +132,20 @@ Status PacketRun::interpret() {
 Status PacketRun::choose_interpreter_shape() {
   constexpr std::uint32_t most_threads = 256;  // the interpreter needs many registers
   shape_.threads = std::min(shape_.threads, most_threads);
+  choice_.steps = false;
   const auto everywhere = resident_everywhere([&] { return device::resident_packet_blocks(choice_, shape_.threads); });
   if (!everywhere) return everywhere.error();
   const auto resident = std::min<std::int64_t>(counter_bytes / 4, *everywhere / share_);
   const auto limit = shape_.blocks > 0 ? std::min<std::int64_t>(resident, shape_.blocks) : resident;
   const auto wanted = std::max<std::int64_t>(1, (packets_a_call() + shape_.threads - 1) / shape_.threads);
   blocks_ = static_cast<std::uint32_t>(std::min(wanted, std::max<std::int64_t>(limit, 1)));
+  // Whether steps are noted changes no grid: other ranks may note none.
+  steps_ = steps_ && device::can_note_steps(choice_);
+  if (steps_) {
+    choice_.steps = true;
+    const auto noting = resident_everywhere([&] { return device::resident_packet_blocks(choice_, shape_.threads); });
+    choice_.steps = steps_ = noting && *noting / share_ >= static_cast<std::int64_t>(blocks_);
+  }
   for (auto& state : ranks_) {
     state.special = nullptr;
     state.call.batch = std::max(shape_.batch, 1U);
@@ -188,6 +197,18 @@ Status PacketRun::launch(const RankPackets& state, const std::vector<std::uint64
     return Error{ErrorCode::invalid_input, "a journal for a communicator whose calls are not recorded"};
   if (state.special == nullptr) return check(device::launch_packets(choice_, shape, state.tables, call, stream), "launch the packet interpreter");
   return check(device::launch_special(state.special, shape, parameters.data(), call, stream, epilogue), "launch the kernel made for the program");
+}
+
+// An item is its first wave.
+NotedItems PacketRun::noted(Rank rank) const {
+  if (!steps_) return {};
+  return {.lanes = {noted_items(ranks_[rank.index()].image)}};
+}
+
+std::vector<Arrival> PacketRun::arrivals() const {
+  std::vector<PacketImage> images;
+  for (const auto& state : ranks_) images.push_back(state.image);
+  return arrivals_of(images);
 }
 
 std::string PacketRun::describe_wait(std::size_t rank, const image::HangReport& report) const {

@@ -12,6 +12,8 @@ class PacketRun final : public GpuRun {
   PacketRun(const Job& job, const RunBuffers& buffers, const KernelShape& shape, SpecialKernels& kernels, DeviceSet& device_set);
 
   Status call(Rank rank, const DeviceBuffers& buffers, device::StreamHandle stream) const override;
+  NotedItems noted(Rank rank) const override;
+  std::vector<Arrival> arrivals() const override;
   std::string describe() const override;
 
  private:

@@ -23,6 +23,7 @@ GpuRun::GpuRun(const Job& job, const RunBuffers& buffers, DeviceSet& device_set)
       share_(device_set.ranks_per_gpu() * buffers.at_once),
       deadline_(buffers.deadline),
       recorded_(buffers.recorded),
+      steps_(buffers.recorded && buffers.steps),
       addresses_(job.program->memory.size()),
       layout_(job.plan->schedule, job.program->payload),
       use_(buffers.use),

@@ -12,6 +12,7 @@
 #include "cuda/memory/device_set.h"
 #include "cuda/memory/peer_memory.h"
 #include "lowered/packet_image.h"
+#include "lowered/step_clocks.h"
 #include "p2plab/program/executor.h"
 #include "p2plab/program/peer_access.h"
 #include "p2plab/run/communicator.h"
@@ -27,6 +28,7 @@ struct RunBuffers {
   int at_once = 1;                              // runs that share the GPUs' thread blocks
   Seconds deadline{0};                          // how long a kernel waits for another rank; 0: wait_limit.h says
   bool recorded = false;                        // calls may name a journal
+  bool steps = false;                           // and note their steps in it
 };
 
 /// As `options` say.
@@ -50,6 +52,10 @@ class GpuRun {
   virtual Status call(Rank rank, const DeviceBuffers& buffers, device::StreamHandle stream) const;
   /// After the end of all calls: device_failure if a kernel gave up waiting, naming rank, step and the rank that was missing.
   Status hang() const;
+  /// What a rank's blocks note of their steps stands for these; none: they note nothing.
+  virtual NotedItems noted(Rank rank) const = 0;
+  /// Which of them wait for which others', where all ranks live here.
+  virtual std::vector<Arrival> arrivals() const = 0;
   /// "Lamport packets; 32 blocks of 128 threads", for notes.
   virtual std::string describe() const = 0;
   BufferUse use() const { return use_; }
@@ -121,6 +127,7 @@ class GpuRun {
   int share_ = 1;                  // ranks and runs that share a GPU's thread blocks
   Seconds deadline_;               // how long a kernel waits for another rank
   bool recorded_;                  // calls may name a journal
+  bool steps_;                     // and note their steps in it, if there is a kernel that does
   std::vector<RankAddresses> addresses_;
 
  private:

@@ -21,6 +21,7 @@ SliceRun::SliceRun(const Job& job, const RunBuffers& buffers, const KernelShape&
     : SlicedRun(job, buffers, device_set), shape_(shape), choice_(kernel_of(program_)) {}
 
 Status SliceRun::prepare() {
+  choice_.steps = steps_ = steps_ && device::can_note_steps(choice_);
   if (auto done = choose_shape(); !done) return done;
   return link();
 }

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "lowered/noted_items.h"
 #include "lowered/wait_limit.h"
 
 namespace p2plab::cuda {
@@ -35,6 +36,17 @@ Status SlicedRun::link_rank(std::size_t rank) {
   call.timeout = nanoseconds(deadline_);
   state.blocks = std::max(call.lane_count, 1U) * call.blocks_per_lane;
   return {};
+}
+
+NotedItems SlicedRun::noted(Rank rank) const {
+  if (!steps_) return {};
+  return {.blocks_per_lane = program_.tuning.blocks_per_lane, .lanes = noted_items(program_, rank)};
+}
+
+std::vector<Arrival> SlicedRun::arrivals() const {
+  std::vector<SliceImage> images;
+  for (const auto& state : ranks_) images.push_back(state.image);
+  return arrivals_of(images);
 }
 
 std::string SlicedRun::describe_wait(std::size_t rank, const image::HangReport& report) const {

@@ -9,6 +9,10 @@ namespace p2plab::cuda {
 
 /// Slices are moved by thread blocks (SliceRun) or copy engines (CopyRun); flags and order are the same.
 class SlicedRun : public GpuRun {
+ public:
+  NotedItems noted(Rank rank) const override;
+  std::vector<Arrival> arrivals() const override;
+
  protected:
   using GpuRun::GpuRun;
 

@@ -94,6 +94,7 @@ struct PushedShape {
   static constexpr bool odd = false;
   static constexpr bool once = true;
   static constexpr bool recorded = true;
+  static constexpr bool steps = false;
   static constexpr image::PacketWave wave(std::uint32_t i) {
     constexpr image::PacketWave table[] = {{0, 0, 1, 1, 0, 0}, {1, 1, 2, 1, 7, Lands}};
     return table[i];

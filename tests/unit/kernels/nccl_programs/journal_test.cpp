@@ -4,6 +4,8 @@
 
 #include <chrono>
 #include <cstring>
+#include <map>
+#include <set>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -31,7 +33,7 @@ class JournalOnTheHost final : public capi::JournalMemory {
   bool broken = false;
 
  private:
-  std::vector<std::byte> memory_ = std::vector<std::byte>(static_cast<std::size_t>(Journal::size().count()));
+  std::vector<std::byte> memory_ = std::vector<std::byte>(static_cast<std::size_t>(Journal::size(Level::steps).count()));
   mutable std::vector<std::byte> copy_ = std::vector<std::byte>(memory_.size());
 };
 
@@ -39,7 +41,7 @@ class JournalOnTheHost final : public capi::JournalMemory {
 struct OneRank {
   explicit OneRank(Level level, std::uint32_t replays = 64)
       : recorder(monitor::Recorder::open(
-            {.source = "p2plab", .level = level, .folder = folder.c_str(), .calls = 1U << 17, .steps = 64, .replays = replays})) {
+            {.source = "p2plab", .level = level, .folder = folder.c_str(), .calls = 1U << 17, .steps = 1U << 10, .replays = replays})) {
     side = recorder->add_side({.communicator = 7, .rank = 1, .ranks = 2});
     auto made = std::make_unique<JournalOnTheHost>();
     memory = made.get();
@@ -57,15 +59,35 @@ struct OneRank {
     const CallInfo info{.count = elements, .kind = monitor::all_reduce, .type = 7, .flags = monitor::captured};
     const auto number = recorder->begin(side, info);
     const auto place = journal->of_captured();
-    journal->keep(number, 11, info);
+    journal->keep(number, 11, info, items);
     return place;
   }
-  RecordedProcess record() const { return *read_records(recorder->path()); }
+  // The same with two blocks that each take two items.
+  static void run_steps(const CallJournal& given, std::uint32_t number, std::uint64_t ns = 0) {
+    using Notes = device::StepNotes<testing::Cpu, true>;
+    const image::CallJournal place{given.counts, given.ring, given.name, given.mask};
+    const device::JournalMark<testing::Cpu> mark(place);
+    for (const std::uint32_t block : {0U, 1U}) {
+      testing::Cpu::place() = {block, 2};
+      Notes notes(place, number);
+      for (const std::uint32_t item : {0U, 1U}) {
+        const auto note = notes.note(item);
+        for (const auto until = testing::Cpu::now() + ns; testing::Cpu::now() < until;) {
+        }
+        notes.ready();
+      }
+      notes.close();
+    }
+    testing::Cpu::place() = {};
+    mark.end(Notes::named(place, number));
+  }
+  RecordedProcess record() const { return *read_records(recorder->path(), {.steps = true}); }
 
   std::string folder = test::scratch("records").parent_path().string();
   std::unique_ptr<monitor::Recorder> recorder;
   int side = -1;
   JournalOnTheHost* memory = nullptr;
+  capi::SharedItems items;
   std::optional<Journal> journal;
 };
 
@@ -168,6 +190,83 @@ TEST(Journal, AnEntryThatIsCountedAndNotThereIsWaitedForAndThenGivenUp) {
   rank.run(place);
   rank.journal->read();
   EXPECT_EQ(rank.record().calls.size(), 3U);
+}
+
+// Items are steps 5, and 6 and 7 together.
+const capi::SharedItems two_items = std::make_shared<const NotedItems>(NotedItems{.blocks_per_lane = 0, .lanes = {{{5}, {6, 7}}}});
+
+TEST(Journal, GivesCallsAndReplaysTheirStepsOnceAllThatWasCountedIsThere) {
+  OneRank rank(Level::steps);
+  rank.items = two_items;
+  const auto captured = rank.capture(10);
+  const auto number = rank.recorder->begin(rank.side, {.count = 30, .kind = monitor::all_reduce});
+  const auto call = rank.journal->of_call(number);
+  rank.journal->served(number, two_items);
+  rank.run_steps(captured, 3, 2000);
+  rank.run_steps(call, 4, 3000);
+  rank.run_steps(captured, 5, 1000);
+  rank.journal->read();
+  EXPECT_TRUE(rank.record().steps.empty());
+  rank.journal->read();
+  const auto process = rank.record();
+  ASSERT_EQ(process.calls.size(), 4U);  // the captured one, the call, two replays
+  std::map<std::uint64_t, std::vector<RecordedStep>> steps;
+  for (const auto& step : process.steps) steps[step.call].push_back(step);
+  ASSERT_EQ(steps.size(), 3U);
+  for (const std::size_t c : {1U, 2U, 3U}) {
+    const auto& of_call = steps.at(process.calls[c].number);
+    ASSERT_EQ(of_call.size(), 2U * 3) << c;
+    std::multiset<std::pair<int, std::uint32_t>> seen;
+    const std::uint64_t least = c == 1 ? 3000 : c == 2 ? 2000 : 1000;
+    for (const auto& step : of_call) {
+      seen.emplace(step.block, step.step);
+      EXPECT_EQ(step.lane, 0);
+      EXPECT_GE(step.begun, process.calls[c].begun);
+      EXPECT_LE(step.ended, process.calls[c].begun + process.calls[c].device_time);
+      EXPECT_GE(step.waited, least);
+      EXPECT_GE(step.ended - step.begun, step.waited);
+    }
+    EXPECT_EQ(seen, (std::multiset<std::pair<int, std::uint32_t>>{{0, 5}, {0, 6}, {0, 7}, {1, 5}, {1, 6}, {1, 7}}));
+  }
+  EXPECT_EQ(process.steps_lost, 0U);
+}
+
+TEST(Journal, CountsStepsThatWereOverwrittenBeforeALook) {
+  OneRank rank(Level::steps);
+  rank.items = two_items;
+  const auto captured = rank.capture(10);
+  constexpr std::uint32_t calls = image::noted_steps / 4 + 100;  // of four steps
+  for (std::uint32_t i = 0; i < calls; ++i) rank.run_steps(captured, i);
+  rank.journal->read();
+  rank.journal->read();
+  const auto process = rank.record();
+  EXPECT_EQ(process.steps_lost, 400U);
+  EXPECT_EQ(process.replays.at(0).replays, calls);
+}
+
+// A block whose rank is late ends long after the others: their steps wait for the call.
+TEST(Journal, KeepsStepsUntilTheirCallHasEnded) {
+  OneRank rank(Level::steps);
+  const auto number = rank.recorder->begin(rank.side, {.count = 30, .kind = monitor::all_reduce});
+  const auto given = rank.journal->of_call(number);
+  rank.journal->served(number, two_items);
+  const image::CallJournal place{given.counts, given.ring, given.name, given.mask};
+  const device::JournalMark<testing::Cpu> mark(place);
+  testing::Cpu::place() = {1, 2};
+  {
+    device::StepNotes<testing::Cpu, true> notes(place, 0);
+    { const auto note = notes.note(0); }
+    notes.close();
+  }
+  testing::Cpu::place() = {};
+  for (int i = 0; i < 10; ++i) rank.journal->read();
+  EXPECT_TRUE(rank.record().steps.empty());
+  mark.end(place);
+  rank.journal->read();
+  const auto process = rank.record();
+  ASSERT_EQ(process.steps.size(), 1U);
+  EXPECT_EQ(process.steps[0].block, 1);
+  EXPECT_EQ(process.steps_lost, 0U);
 }
 
 TEST(Journal, CapturesForWhichThereIsNoRoomAreCounted) {

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <map>
+#include <set>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -114,7 +115,7 @@ RecordedProcess record_of(const char* level) {
   EXPECT_EQ(run.code, 0) << run.text;
   const auto files = record_files(records.string());
   if (!files || files->size() != 1) return {};
-  auto process = read_records(files->front());
+  auto process = read_records(files->front(), {.steps = true});
   EXPECT_TRUE(process) << process.error().message;
   return process ? *std::move(process) : RecordedProcess{};
 }
@@ -163,6 +164,29 @@ TEST(ReplayedCalls, AreCallsWithTimesOfTheirOwnAtLevelDetailed) {
   ASSERT_EQ(process.replays.size(), 2 * 5U);
   for (std::size_t i = 0; i < process.replays.size(); ++i) EXPECT_EQ(replayed[i], process.replays[i].replays);
   EXPECT_EQ(process.replays_lost, 0U);
+}
+
+TEST(ReplayedCalls, HaveTheirStepsAtLevelSteps) {
+  const auto process = record_of("steps");
+  ASSERT_EQ(process.sides.size(), 2U);
+  std::map<std::uint64_t, std::set<std::uint32_t>> steps;
+  for (const auto& step : process.steps) {
+    const auto& call = process.calls.at(step.call);
+    EXPECT_EQ(call.number, step.call);
+    EXPECT_GE(step.begun, call.begun);
+    EXPECT_LE(step.ended, call.begun + call.device_time);
+    steps[step.call].insert(step.step);
+  }
+  std::map<std::pair<std::uint64_t, int>, std::set<std::set<std::uint32_t>>> kinds;  // by count and rank
+  for (const auto& call : process.calls) {
+    const bool ran = !call.captured || call.replayed;
+    EXPECT_EQ(steps.contains(call.number), ran) << call.number;
+    if (ran) kinds[{call.count, process.sides.at(call.side).rank}].insert(steps[call.number]);
+  }
+  // Every call of one program has the same steps, and of two ranks no two are the same rank's.
+  EXPECT_EQ(kinds.size(), 4U);
+  for (const auto& [call, sets] : kinds) EXPECT_EQ(sets.size(), 1U) << call.first << " " << call.second;
+  EXPECT_EQ(process.steps_lost, 0U);
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The packet kernels: one interpreter, compiled for the common types and once for all others.
+// The packet kernels: one interpreter, compiled for the common types and once for all others; with Steps for calls whose steps are noted.
+#pragma once
+
 #include "device/launching.cuh"
 #include "device/ordering.cuh"
 #include "device/packet.h"
@@ -9,6 +11,7 @@ namespace p2plab::device {
 namespace {
 
 /// Tables in memory: the GPU's, or shared.
+template <bool Steps>
 struct MemoryTables {
   static constexpr int width = image::packet_width;
   static constexpr int waves = -1;
@@ -16,6 +19,7 @@ struct MemoryTables {
   static constexpr bool odd = true;
   static constexpr bool once = false;
   static constexpr bool recorded = true;
+  static constexpr bool steps = Steps;
 
   const image::PacketWave* wave_table;
   const image::PacketSource* source_table;
@@ -33,7 +37,8 @@ constexpr std::uint32_t staged_waves = 32;
 constexpr std::uint32_t staged_sources = 64;
 constexpr std::uint32_t staged_stores = 96;
 
-__device__ MemoryTables stage(const MemoryTables& tables, const image::PacketCall& call) {
+template <bool Steps>
+__device__ MemoryTables<Steps> stage(const MemoryTables<Steps>& tables, const image::PacketCall& call) {
   __shared__ image::PacketWave waves[staged_waves];
   __shared__ image::PacketSource sources[staged_sources];
   __shared__ image::PacketStore stores[staged_stores];
@@ -45,9 +50,9 @@ __device__ MemoryTables stage(const MemoryTables& tables, const image::PacketCal
   return {waves, sources, stores};
 }
 
-template <class Wire, class Combine>
-__global__ void __launch_bounds__(most_threads)
-    packets(const __grid_constant__ Combine combine, const __grid_constant__ MemoryTables tables, const __grid_constant__ image::PacketCall call) {
+template <class Wire, class Combine, bool Steps>
+__global__ void __launch_bounds__(most_threads) packets(const __grid_constant__ Combine combine, const __grid_constant__ MemoryTables<Steps> tables,
+                                                        const __grid_constant__ image::PacketCall call) {
   Gpu::let_next_start();
   const auto ready = stage(tables, call);
   const image::PacketCall mine = call;
@@ -56,43 +61,33 @@ __global__ void __launch_bounds__(most_threads)
 }
 
 /// Calls body(kernel, combine) with the kernel for `choice`.
-template <class Body>
+template <bool Steps, class Body>
 int with_kernel(const KernelChoice& choice, Body&& body) {
-  return with_combine(choice, [&](auto combine) {
+  return with_combine<Steps>(choice, [&](auto combine) {
     using Combine = decltype(combine);
     if constexpr (Combine::element_bytes > 0) {
-      if (choice.lamport) return body(packets<LamportWire<Combine::element_bytes>, Combine>, combine);
+      if (choice.lamport) return body(packets<LamportWire<Combine::element_bytes>, Combine, Steps>, combine);
     }
-    return body(packets<LlWire, Combine>, combine);
+    return body(packets<LlWire, Combine, Steps>, combine);
   });
 }
 
-}  // namespace
-
-CudaCode launch_packets(const KernelChoice& choice, const LaunchShape& shape, const PacketTables& tables, const image::PacketCall& call,
-                        StreamHandle stream) {
-  return with_kernel(choice, [&](auto kernel, auto combine) {
-    MemoryTables given{tables.waves, tables.sources, tables.stores};
+template <bool Steps>
+CudaCode launch(const KernelChoice& choice, const LaunchShape& shape, const PacketTables& tables, const image::PacketCall& call,
+                StreamHandle stream) {
+  return with_kernel<Steps>(choice, [&](auto kernel, auto combine) {
+    MemoryTables<Steps> given{tables.waves, tables.sources, tables.stores};
     auto mine = call;
     void* arguments[] = {&combine, &given, &mine};
     return launch_kernel(reinterpret_cast<const void*>(kernel), shape, stream, arguments);
   });
 }
 
-CudaCode launch_special(const void* kernel, const LaunchShape& shape, const std::uint64_t* parameters, const image::PacketCall& call,
-                        StreamHandle stream, const image::EpilogueCall* epilogue) {
-  void* arguments[] = {const_cast<std::uint64_t*>(parameters), const_cast<image::PacketCall*>(&call), const_cast<image::EpilogueCall*>(epilogue)};
-  return launch_kernel(kernel, shape, stream, arguments);
+template <bool Steps>
+int resident(const KernelChoice& choice, std::uint32_t threads) {
+  return with_kernel<Steps>(choice, [&](auto kernel, auto) { return resident_blocks(kernel, threads); });
 }
 
-int resident_special_blocks(const void* kernel, std::uint32_t threads, std::uint32_t cluster) {
-  if (cluster <= 1) return resident_blocks(kernel, threads);
-  const int clusters = resident_clusters(kernel, threads, cluster);
-  return clusters > 0 ? clusters * static_cast<int>(cluster) : clusters;
-}
-
-int resident_packet_blocks(const KernelChoice& choice, std::uint32_t threads) {
-  return with_kernel(choice, [&](auto kernel, auto) { return resident_blocks(kernel, threads); });
-}
+}  // namespace
 
 }  // namespace p2plab::device

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+// Steps as GPUs' kernels note them: every item of every block, in order, within the call, and the data is right. With one GPU all ranks live on it;
+// with two or more the clocks of GPUs are set to each other. Skips itself aloud.
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "lowered/step_clocks.h"
+#include "support/emulation/fresh_calls.h"
+
+namespace p2plab {
+namespace {
+
+using testing::CallForm;
+using testing::FreshCalls;
+using enum CollectiveKind;
+
+constexpr std::uint32_t ring_mask = 63;
+constexpr std::uint64_t calls_at = sizeof(image::JournalRing);
+constexpr std::uint64_t heads_at = calls_at + (ring_mask + 1) * sizeof(image::JournalEntry);
+constexpr std::uint64_t notes_at = heads_at + sizeof(image::StepHeads);
+constexpr std::uint64_t journal_bytes = notes_at + image::noted_steps * sizeof(image::StepEntry);
+constexpr int calls = 10;
+constexpr int replays = 3;
+
+struct Journals {
+  std::vector<cuda::DeviceMemory> memory;
+  std::vector<int> devices;
+
+  explicit Journals(const std::vector<int>& of) : devices(of) {
+    const Bytes size{journal_bytes};
+    for (const auto device : devices) {
+      EXPECT_TRUE(cuda::use_device(device));
+      memory.push_back(*cuda::allocate(size));
+      EXPECT_TRUE(cuda::set_bytes(memory.back().address(), 0, size));
+      EXPECT_TRUE(cuda::synchronize(cuda::Stream{}));
+    }
+  }
+  std::vector<std::byte> read(std::size_t rank) const {
+    std::vector<std::byte> bytes(journal_bytes);
+    EXPECT_TRUE(cuda::use_device(devices[rank]));
+    EXPECT_TRUE(cuda::copy_from_device(bytes.data(), memory[rank].address(), Bytes{journal_bytes}));
+    return bytes;
+  }
+};
+
+std::uint64_t begun(const image::StepEntry& entry) { return entry.begun_low | std::uint64_t{entry.begun_high} << 32; }
+
+// The notes of a rank: whole, in each block's order, block 0's within its calls, every call with the same items.
+std::vector<image::StepEntry> checked(const std::vector<std::byte>& journal, bool every_name) {
+  const auto* const entries = reinterpret_cast<const image::StepEntry*>(journal.data() + notes_at);
+  const auto* const own = reinterpret_cast<const image::JournalEntry*>(journal.data() + calls_at);
+  const auto next = reinterpret_cast<const image::JournalRing*>(journal.data())->next;
+  EXPECT_EQ(next, static_cast<std::uint32_t>(calls * replays));
+  std::map<std::uint32_t, std::vector<image::StepEntry>> blocks;
+  std::vector<image::StepEntry> all;
+  for (std::uint32_t i = 0; i < image::noted_steps; ++i) {
+    EXPECT_EQ(entries[i].serial, entries[i].again);
+    if (entries[i].serial == 0) continue;
+    blocks[entries[i].place % image::most_noting_blocks].push_back(entries[i]);
+    all.push_back(entries[i]);
+  }
+  EXPECT_FALSE(blocks.empty());
+  for (auto& [block, notes] : blocks) {
+    std::ranges::sort(notes, {}, &image::StepEntry::serial);
+    std::uint64_t last = 0;
+    std::map<std::uint32_t, std::multiset<std::uint32_t>> items;
+    for (const auto& note : notes) {
+      EXPECT_GE(begun(note), last) << "block " << block;
+      EXPECT_LE(note.waited, note.time);
+      last = begun(note) + note.time;
+      items[note.name].insert(note.place >> image::noted_item_shift);
+      const auto within = [&](const image::JournalEntry& call) {
+        return call.name == note.name && begun(note) >= call.begun && last <= call.begun + call.time;
+      };
+      if (block != 0) continue;
+      EXPECT_TRUE(std::any_of(own, own + std::min(next, ring_mask + 1), within)) << note.name;
+    }
+    if (every_name) {
+      EXPECT_EQ(items.size(), static_cast<std::size_t>(calls)) << "block " << block;
+    }
+    // Where the ring was long enough for all.
+    if (notes.front().serial == 1) {
+      for (const auto& [name, of_call] : items) EXPECT_EQ(of_call, items.begin()->second) << "block " << block << ", call " << name;
+    }
+  }
+  return all;
+}
+
+TEST(NotedStepsOnGpus, AreAllThereInOrderWithinTheirCallsAndTheDataIsRight) {
+  const auto count = cuda::device_count();
+  if (!count) GTEST_SKIP() << describe(count.error());
+  std::vector<int> devices;
+  for (int r = 0; r < 2; ++r) devices.push_back(r % *count);
+  auto communicator = *Communicator::create(devices, {.recorded = true, .steps = true});
+  const Tuning by_data{.protocol = Protocol::lamport};
+  const Tuning by_lines{.protocol = Protocol::ll128};
+  const Tuning by_slices{.blocks_per_lane = 4, .slice = 4_KiB};
+  const Tuning in_bulk{.blocks_per_lane = 4, .slice = 64_KiB};  // on Hopper and later
+  for (const auto& form : {CallForm{all_reduce, "one_shot", by_data, 512}, CallForm{all_reduce, "two_shot", by_data, 100'000},
+                           CallForm{all_gather, "one_shot", by_lines, 30'011}, CallForm{all_reduce, "two_shot", by_data, 30'000, {.interpret = true}},
+                           CallForm{all_reduce, "ring", by_slices, 100'003}, CallForm{all_gather, "ring", in_bulk, 4'000'000}}) {
+    auto made = FreshCalls::create(communicator, devices, form);
+    ASSERT_TRUE(made) << describe(made.error());
+    const auto& each = **made;
+    SCOPED_TRACE(each.describe());
+    const Journals journals(devices);
+    const auto addresses = each.buffers().addresses();
+    ASSERT_TRUE(each.buffers().generate(3));
+    std::vector<cuda::Graph> graphs;
+    for (std::size_t r = 0; r < devices.size(); ++r) {
+      ASSERT_TRUE(cuda::use_device(devices[r]));
+      const auto& stream = each.streams().streams[r];
+      ASSERT_TRUE(cuda::begin_capture(stream));
+      for (std::uint32_t c = 0; c < calls; ++c) {
+        auto buffers = addresses[r];
+        buffers.journal = {.ring = journals.memory[r].address(), .name = c, .mask = ring_mask};
+        EXPECT_TRUE(each.operation().call(Rank{static_cast<std::int64_t>(r)}, buffers, stream.get()));
+      }
+      graphs.push_back(*cuda::end_capture(stream));
+    }
+    for (int replay = 0; replay < replays; ++replay) {
+      for (std::size_t r = 0; r < devices.size(); ++r) {
+        ASSERT_TRUE(cuda::use_device(devices[r]));
+        ASSERT_TRUE(cuda::launch(graphs[r], each.streams().streams[r]));
+      }
+    }
+    for (const auto& stream : each.streams().streams) ASSERT_TRUE(cuda::synchronize(stream));
+    EXPECT_TRUE(each.operation().state());
+    EXPECT_TRUE(each.buffers().compare(3)->passed);
+    std::vector<RankNotes> notes;
+    for (std::size_t r = 0; r < devices.size(); ++r) {
+      const auto items = each.operation().noted(Rank{static_cast<std::int64_t>(r)});
+      ASSERT_FALSE(items.lanes.empty());
+      notes.push_back({checked(journals.read(r), form.elements < 100'003), items, devices[r]});
+    }
+    const auto middle = middle_call(notes, {});
+    ASSERT_TRUE(middle) << describe(middle.error());
+    std::set<std::int32_t> steps;
+    for (const auto& step : middle->steps) steps.insert(step.step);
+    std::set<std::int32_t> wanted;
+    for (const auto& rank : notes) {
+      for (const auto& lane : rank.items.lanes) {
+        for (const auto& item : lane) wanted.insert(item.begin(), item.end());
+      }
+    }
+    EXPECT_EQ(steps, wanted);
+  }
+}
+
+// As `p2plab run` asks for them; needs a GPU for each rank.
+TEST(NotedStepsOnGpus, OfTwoGpusAreSetToOneClock) {
+  const auto count = cuda::device_count();
+  if (!count || *count < 2) GTEST_SKIP() << "two GPUs are needed";
+  const auto machine = testing::one_switch(2);
+  const Routes routes(machine);
+  for (const auto& [planner, tuning, elements] : {std::tuple{"one_shot", Tuning{.protocol = Protocol::lamport}, std::int64_t{512}},
+                                                  {"ring", Tuning{.blocks_per_lane = 16, .slice = 64_KiB}, std::int64_t{8} << 20}}) {
+    const auto plan = *testing::plan_on(machine, planner, all_reduce);
+    const auto program = *lower(plan.schedule, *verify(machine, routes, plan.schedule), {.elements = elements, .type = DataType::float16}, tuning);
+    const auto executors = builtin_executors();
+    const auto executor = executors.find("cuda")->make();
+    const auto ran = executor->run({&machine, &routes, &plan, &program}, {.warmup = 1, .repeats = 3, .steps = true});
+    ASSERT_TRUE(ran) << describe(ran.error());
+    EXPECT_TRUE(ran->check->passed);
+    ASSERT_FALSE(ran->steps.empty());
+    const auto last = std::ranges::max_element(ran->steps, {}, &MeasuredStep::ended)->ended;
+    fmt::print("{}: {:.2f} us a call, its steps {:.2f} us\n", planner, ran->median()->count() * 1e6, last.count() * 1e6);
+    for (const auto& note : ran->notes) fmt::print("  {}\n", note);
+    EXPECT_LT(last, *ran->median() * 2);
+    std::set<std::int32_t> ranks;
+    for (const auto& step : ran->steps) ranks.insert(step.rank);
+    EXPECT_EQ(ranks.size(), 2U);
+  }
+}
+
+}  // namespace
+}  // namespace p2plab
