@@ -53,5 +53,36 @@ TEST(Trace, PerfettoDropsNoSliceOfIt) {
   }
 }
 
+// What was measured is a process of its own for each GPU and executor, from the first simulated step on.
+TEST(Trace, PutsMeasuredStepsBesidePredictedOnes) {
+  const auto machine = testing::one_switch(2);
+  const auto program = testing::planned(machine, "ring", CollectiveKind::all_reduce, 64_KiB);
+  const auto result = testing::simulated(machine, program, testing::busy_profile(), {.record = true});
+  const std::vector<MeasuredStep> steps{
+      {.rank = 0, .lane = 0, .block = 0, .step = 0, .slice = 0, .begun = Seconds{0}, .ready = Seconds{1e-6}, .ended = Seconds{3e-6}},
+      {.rank = 1, .lane = 1, .block = 0, .step = 1, .begun = Seconds{2e-6}, .ready = Seconds{2e-6}, .ended = Seconds{4e-6}},
+      {.rank = 1, .lane = 1, .block = 0, .step = MeasuredStep::token, .begun = Seconds{4e-6}, .ready = Seconds{4e-6}, .ended = Seconds{5e-6}}};
+  const std::vector<MeasuredTrack> measured{{"cuda", steps}, {"host", steps}};
+  const auto text = write_trace(machine, program, result, measured);
+  EXPECT_EQ(as_perfetto_reads(text).dropped, 0);
+  std::map<int, std::string> processes;
+  std::map<std::string, std::vector<std::string>> bars;
+  double first = 1e9;
+  double first_measured = 1e9;
+  const auto document = nlohmann::json::parse(text);
+  for (const auto& event : document["traceEvents"]) {
+    if (event["name"] == "process_name") processes[event["pid"]] = event["args"]["name"];
+    if (event["ph"] != "X") continue;
+    const auto& process = processes[event["pid"]];
+    const bool is_measured = process.find("measured") != std::string::npos;
+    if (is_measured) bars[process].push_back(event["name"]);
+    auto& least = is_measured ? first_measured : first;
+    least = std::min(least, event["ts"].get<double>());
+  }
+  EXPECT_EQ(bars["gpu0, measured by cuda"], (std::vector<std::string>{"wait", "step 0 slice 0"}));
+  EXPECT_EQ(bars["gpu1, measured by host"], (std::vector<std::string>{"step 1", "token: this rank has begun"}));
+  EXPECT_DOUBLE_EQ(first_measured, first);
+}
+
 }  // namespace
 }  // namespace p2plab

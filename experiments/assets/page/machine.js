@@ -49,7 +49,7 @@ function heatCells(view) {
   return view.heat.names.flatMap((name, r) => view.heat.busy[r].map((busy, column) => ({ name, busy, column }))).filter((cell) => cell.busy > 0);
 }
 
-const timeAxis = (view) => ({ type: "linear", domain: [0, view.makespan_us], labelOffset: 36, label: "time since the call (us) →" });
+const timeAxis = (view, end = view.makespan_us) => ({ type: "linear", domain: [0, end], labelOffset: 36, label: "time since the call (us) →" });
 
 function heatChart(view, width) {
   const left = longNames(view.heat.names, width, 11);
@@ -64,14 +64,16 @@ function heatChart(view, width) {
   });
 }
 
-function timelineChart(view, width) {
-  const { tracks, bars } = view.timeline;
+// What GPUs measured stands on the predicted timeline's axis, so that both can be compared by eye; CPU threads have one of their own.
+const timelineEnd = (view) => Math.max(view.makespan_us, ...view.measured.filter((each) => each.device).map((each) => each.end_us));
+
+function timelineChart(view, width, { tracks, bars }, end) {
   const left = longNames(tracks, width, 11);
   const spans = bars.map(([track, begin, end, step]) => ({ track: tracks[track], begin, end, step }));
   const steps = Math.max(1, d3.max(spans, (span) => span.step) ?? 1);
   return Plot.plot({
     width, height: 60 + 16 * tracks.length, marginLeft: left, marginRight: 16, marginBottom: 40, style: { fontSize: "11px", background: "transparent" },
-    x: timeAxis(view), y: { domain: tracks, label: null, tickFormat: cutTo(left, 11) },
+    x: timeAxis(view, end), y: { domain: tracks, label: null, tickFormat: cutTo(left, 11) },
     marks: [Plot.barX(spans, { x1: "begin", x2: "end", y: "track", insetTop: 1, insetBottom: 1, stroke: "currentColor", strokeWidth: 0.4,
       fill: (span) => (span.step < 0 ? "var(--rule)" : shade(0.2 + 0.6 * (span.step / steps))) }),
     Plot.tip(spans, Plot.pointer({ x: (span) => (span.begin + span.end) / 2, y: "track", fill: "var(--card)",
@@ -91,6 +93,13 @@ function showView(parent, view) {
     table: () => ({ columns: ["link", ...d3.range(view.heat.columns).map((column) => `from_${columnTime(view, column).toFixed(3)}_us`)],
       lines: view.heat.names.map((name, r) => [name, ...view.heat.busy[r].map((busy) => busy / 100)]) }) });
   figure(parent, { name: "timeline", title: "Thread blocks over time", note: () => `${of} From the first slice's work to the last slice's release of each step. ${moreIs()}: later steps. ${view.timeline.note}`,
-    draw: (width) => timelineChart(view, width),
-    table: () => ({ columns: ["track", "begin_us", "end_us", "step"], lines: view.timeline.bars.map(([track, ...rest]) => [view.timeline.tracks[track], ...rest]) }) });
+    draw: (width) => timelineChart(view, width, view.timeline, timelineEnd(view)), table: () => timelineTable(view.timeline) });
+  for (const each of view.measured) {
+    const whose = each.device ? "" : " CPU threads' times say nothing about GPUs.";
+    figure(parent, { name: `timeline_${each.executor}`, title: `Thread blocks over time, measured by ${each.executor}`,
+      note: () => `One call of ${view.name}: ${numberText(each.end_us)} us from the first block's begin. From when a block came to a step, its waits included, to the step's end. ${moreIs()}: later steps. ${each.note}${whose}`,
+      draw: (width) => timelineChart(view, width, each, each.device ? timelineEnd(view) : each.end_us), table: () => timelineTable(each) });
+  }
 }
+
+const timelineTable = ({ tracks, bars }) => ({ columns: ["track", "begin_us", "end_us", "step"], lines: bars.map(([track, ...rest]) => [tracks[track], ...rest]) });

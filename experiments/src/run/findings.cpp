@@ -64,7 +64,7 @@ std::vector<std::string> critical_path_sentences(const Evaluator& evaluator, std
     const auto found = std::ranges::find_if(
         recordings, [&](const WinnerRecording& r) { return largest != nullptr && r.winner->kind == kind && r.winner->size == largest->size; });
     if (found == recordings.end() || found->result.makespan.count() == 0) continue;
-    const auto& [winner, result] = *found;
+    const auto& [winner, result, measured] = *found;
     const auto path = critical_path(evaluator.topology(), evaluator.routes(), winner->evaluation->program, evaluator.profile(), result);
     auto text = fmt::format("{}: the critical path of {} at {} is {}", to_string(kind), answers::name_of(*largest), to_string(largest->size),
                             shares_of(path));
@@ -147,7 +147,7 @@ std::vector<std::string> disturbed_sentences(std::span<const Row> rows) {
 
 std::vector<std::string> trace_sentences(std::span<const WinnerRecording> recordings) {
   std::vector<std::string> sentences;
-  for (const auto& [winner, result] : recordings) {
+  for (const auto& [winner, result, measured] : recordings) {
     const auto slices = slices_of(winner->evaluation->program);
     if (slices <= most_traced_slices) continue;
     sentences.push_back(fmt::format("{}: {} has no trace at {}, where it has {} slices; traces hold up to {}.", to_string(winner->kind),

@@ -47,7 +47,7 @@ Result<std::vector<WinnerRecording>> record_winners(const Evaluator& evaluator, 
     for (const auto* winner : worth_recording(winners)) {
       auto result = evaluator.simulate(winner->evaluation->program, {.record = true});
       if (!result) return std::move(result).error();
-      recordings.push_back({winner, *std::move(result)});
+      recordings.push_back({winner, *std::move(result), {}});
     }
   }
   return recordings;

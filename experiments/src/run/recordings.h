@@ -20,6 +20,7 @@ std::int64_t slices_of(const Program& program);
 struct WinnerRecording {
   const PlannedCase* winner = nullptr;
   SimResult result;
+  std::vector<Measurement> measured = {};  // with steps, by each executor that tells them
 };
 
 /// Of each collective the winners at the smallest and at the largest size; and where the latter is too long for a trace, the winner at the largest

@@ -16,6 +16,7 @@
 #include "run/device_rows.h"
 #include "run/executors.h"
 #include "run/findings.h"
+#include "run/measured_steps.h"
 #include "run/nccl_rows.h"
 #include "run/plan_cases.h"
 #include "run/traces.h"
@@ -224,6 +225,7 @@ void add_findings(Report& report, const Context& context, const std::vector<Plan
   if (!masked.empty() && !said) add({fmt::format("Planned as if this were missing: {}.", fmt::join(masked, ", "))});
   add(bottleneck_sentences(context.evaluator, cases, report.rows));
   add(critical_path_sentences(context.evaluator, recordings, report.rows));
+  add(step_sentences(recordings));
   if (traces) add(trace_sentences(recordings));
   add(outlier_sentences(context.evaluator, cases, report.rows));
   add(disturbed_sentences(report.rows));
@@ -266,8 +268,9 @@ Result<Report> run(const Experiment& experiment, Progress& progress, const std::
   report.skipped = impossible(cases);
   for (const auto& skip : report.skipped) progress.note(fmt::format("skipped {}: {}", skip.what, skip.reason));
   run_executors(context, cases, report, progress);
-  const auto recordings = record_winners(evaluator, cases);
+  auto recordings = record_winners(evaluator, cases);
   if (!recordings) return recordings.error();
+  if (!report.interrupted) measure_steps(experiment, evaluator, *recordings, [&](const std::string& text) { progress.note(text); });
   if (traces) report.attachments = traces_of(evaluator.topology(), *recordings);
   report.views = views_of(evaluator.topology(), *recordings);
   add_findings(report, context, cases, *recordings, traces, answers_of(context, report.rows, progress));

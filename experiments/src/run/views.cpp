@@ -167,14 +167,68 @@ Json timeline_json(const Topology& topology, const Program& program, const Recor
   return {{"tracks", tracks}, {"bars", spans}, {"note", all ? "" : fmt::format("The first {} thread blocks; the trace has all.", tracks.size())}};
 }
 
+using Track = std::tuple<std::int32_t, std::int32_t, std::int32_t>;  // rank, lane, block
+
+// The first tracks of each rank, in order: as many of each.
+std::map<Track, std::size_t> tracks_of(const Measurement& measured, int ranks) {
+  std::map<Track, std::size_t> all;
+  for (const auto& step : measured.steps) all[{step.rank, step.lane, step.block}] = 0;
+  const auto most = std::max<std::size_t>(1, most_tracks / static_cast<std::size_t>(std::max(ranks, 1)));
+  std::map<std::int32_t, std::size_t> taken;
+  std::erase_if(all, [&](const auto& each) { return taken[std::get<0>(each.first)]++ >= most; });
+  std::size_t number = 0;
+  for (auto& [track, place] : all) place = number++;
+  return all;
+}
+
+// The same of what was measured: each bar from the block's coming to a step to its last slice's end.
+Json measured_json(const Topology& topology, const Measurement& measured) {
+  constexpr double ns = 1e9;
+  const auto us_of = [](Seconds time) { return std::round(time.count() * ns) / 1e3; };
+  Json tracks = Json::array();
+  Json spans = Json::array();
+  const auto track_of = tracks_of(measured, topology.ranks());
+  for (const auto& [track, number] : track_of) {
+    const auto [rank, lane, block] = track;
+    tracks.push_back(fmt::format("{} lane {} block {}", topology.node(topology.node_of(Rank{rank})).name, lane, block));
+  }
+  std::map<Track, std::size_t> last;  // bar of a track
+  Seconds end{0};
+  bool all = true;
+  for (const auto& step : measured.steps) {
+    end = std::max(end, step.ended);
+    const Track track{step.rank, step.lane, step.block};
+    const auto place = track_of.find(track);
+    if (place == track_of.end() || spans.size() >= most_bars) {
+      all = false;
+      continue;
+    }
+    const auto before = last.find(track);
+    if (before != last.end() && spans[before->second][3] == step.step) {
+      spans[before->second][2] = us_of(step.ended);
+      continue;
+    }
+    last[track] = spans.size();
+    spans.push_back({place->second, us_of(step.begun), us_of(step.ended), step.step});
+  }
+  return {{"executor", measured.executor},
+          {"device", measured.clock == Clock::device},
+          {"end_us", us_of(end)},
+          {"tracks", tracks},
+          {"bars", spans},
+          {"note", all ? "" : fmt::format("{} thread blocks; the trace has all.", tracks.size())}};
+}
+
 }  // namespace
 
 std::vector<SimulatedView> views_of(const Topology& topology, std::span<const WinnerRecording> recordings) {
   std::vector<SimulatedView> views;
   const auto drawing = place_nodes(topology);
-  for (const auto& [winner, result] : recordings) {
+  for (const auto& [winner, result, measured] : recordings) {
     const auto& program = winner->evaluation->program;
     if (slices_of(program) > most_traced_slices) continue;
+    Json beside = Json::array();
+    for (const auto& each : measured) beside.push_back(measured_json(topology, each));
     const Json view{{"name", fmt::format("{} {} at {}", to_string(winner->kind), winner->choice->label(), to_string(winner->size))},
                     {"machine", topology.name()},
                     {"makespan_us", us(result.makespan)},
@@ -182,7 +236,8 @@ std::vector<SimulatedView> views_of(const Topology& topology, std::span<const Wi
                     {"nodes", nodes_json(topology, drawing)},
                     {"links", links_json(topology, drawing, result)},
                     {"heat", heat_json(result)},
-                    {"timeline", timeline_json(topology, recorded(program, result.recording), result.recording)}};
+                    {"timeline", timeline_json(topology, recorded(program, result.recording), result.recording)},
+                    {"measured", beside}};
     views.push_back({.json = view.dump(-1, ' ', false, Json::error_handler_t::replace)});
   }
   return views;

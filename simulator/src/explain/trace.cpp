@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "p2plab/simulator/trace.h"
 
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <tuple>
+
 #include <fmt/format.h>
 
 #include "p2plab/program/packet_program.h"
@@ -10,6 +15,8 @@ namespace p2plab {
 namespace {
 
 constexpr int resource_process = 1'000'000;  // beyond any rank
+constexpr int measured_process = 2'000'000;
+constexpr int most_ranks = 100'000;
 
 double us(SimTime time) { return static_cast<double>(time.count()) * 1e-6; }
 
@@ -36,10 +43,11 @@ class TraceWriter {
  public:
   TraceWriter(const Topology& topology, const Program& program, const SimResult& result) : topology_(topology), program_(program), result_(result) {}
 
-  std::string run() {
+  std::string run(std::span<const MeasuredTrack> measured) {
     name_tracks();
     for (std::size_t i = 0; i < recording().slices.size(); ++i) slice(i);
     for (const auto& hop : recording().hops) transfer(hop);
+    for (std::size_t m = 0; m < measured.size(); ++m) add_measured(measured[m], static_cast<int>(m));
     return fmt::format("{{\"displayTimeUnit\":\"ns\",\"traceEvents\":[\n{}\n]}}\n", text_);
   }
 
@@ -58,7 +66,7 @@ class TraceWriter {
   }
 
   void name_tracks() {
-    for (int r = 0; r < topology_.ranks(); ++r) name("process_name", static_cast<std::size_t>(r), 0, topology_.node(topology_.node_of(Rank{r})).name);
+    for (int r = 0; r < topology_.ranks(); ++r) name_process(r, r, gpu(r));
     std::vector<bool> used(program_.lanes.size() * recording().blocks_per_lane);
     for (const auto& s : recording().slices) used[s.block] = true;
     for (std::size_t l = 0; l < program_.lanes.size(); ++l) {
@@ -72,6 +80,45 @@ class TraceWriter {
     name("process_name", resource_process, 0, "links and limits");
     for (std::size_t r = 0; r < result_.uses.size(); ++r) {
       if (result_.uses[r].busy.count() > 0) name("thread_name", resource_process, r, result_.uses[r].name);
+    }
+  }
+
+  std::string gpu(int rank) const { return topology_.node(topology_.node_of(Rank{rank})).name; }
+
+  // Viewers that sort by it show what was measured of a GPU below what was predicted.
+  void name_process(int process, int rank, const std::string& text) {
+    name("process_name", static_cast<std::size_t>(process), 0, text);
+    event("\"ph\":\"M\",\"name\":\"process_sort_index\",\"pid\":{},\"args\":{{\"sort_index\":{}}}", process, rank);
+  }
+
+  // Blocks of one step that has no slices of its own in the measurement are named by the step alone.
+  static std::string name_of(const MeasuredStep& step) {
+    if (step.step < 0) return "token: this rank has begun";
+    return step.slice < 0 ? fmt::format("step {}", step.step) : fmt::format("step {} slice {}", step.step, step.slice);
+  }
+
+  SimTime first_considered() const {
+    if (recording().slices.empty()) return SimTime{0};
+    return std::ranges::min_element(recording().slices, {}, &SliceRecord::considered)->considered;
+  }
+
+  void add_measured(const MeasuredTrack& measured, int number) {
+    constexpr double ps = 1e12;
+    const auto zero = first_considered();
+    const auto at = [&](Seconds time) { return zero + SimTime{std::llround(time.count() * ps)}; };
+    const auto process = [&](int rank) { return measured_process + number * most_ranks + rank; };
+    for (int r = 0; r < topology_.ranks(); ++r) name_process(process(r), r, fmt::format("{}, measured by {}", gpu(r), measured.executor));
+    std::map<std::tuple<std::int32_t, std::int32_t, std::int32_t>, std::size_t> tracks;
+    for (const auto& step : measured.steps.first(std::min(measured.steps.size(), most_measured_steps))) {
+      const auto [track, fresh] = tracks.try_emplace({step.rank, step.lane, step.block}, tracks.size());
+      const auto pid = process(step.rank);
+      if (fresh) {
+        const auto text = recording().packets ? fmt::format("block {}", step.block) : fmt::format("lane {} part {}", step.lane, step.block);
+        name("thread_name", static_cast<std::size_t>(pid), track->second, text);
+      }
+      if (step.ready > step.begun)
+        event("\"ph\":\"X\",\"name\":\"wait\",\"pid\":{},\"tid\":{},{},\"cname\":\"grey\"", pid, track->second, span(at(step.begun), at(step.ready)));
+      event("\"ph\":\"X\",\"name\":\"{}\",\"pid\":{},\"tid\":{},{}", name_of(step), pid, track->second, span(at(step.ready), at(step.ended)));
     }
   }
 
@@ -118,8 +165,8 @@ class TraceWriter {
 
 }  // namespace
 
-std::string write_trace(const Topology& topology, const Program& program, const SimResult& result) {
-  return TraceWriter{topology, recorded(program, result.recording), result}.run();
+std::string write_trace(const Topology& topology, const Program& program, const SimResult& result, std::span<const MeasuredTrack> measured) {
+  return TraceWriter{topology, recorded(program, result.recording), result}.run(measured);
 }
 
 }  // namespace p2plab
