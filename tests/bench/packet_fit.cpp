@@ -143,7 +143,7 @@ double predicted(const Case& one, Profile profile, const Numbers& numbers) {
   profile.packet_start = Seconds{numbers[0] * 1e-6};
   profile.packet_item = Seconds{numbers[1] * 1e-6};
   profile.packet_tail = Seconds{numbers[2] * 1e-6};
-  return microseconds(to_seconds(testing::makespan(one.machine, one.program, profile)));
+  return microseconds(to_seconds(testing::simulated(one.machine, one.program, profile, {.in_a_row = true}).period));
 }
 
 struct Fit {

@@ -104,9 +104,9 @@ Result<Seconds> time_with(const Evaluator& evaluator, const Evaluation& evaluati
     if (program.blocks() > multiprocessors)
       return Error{ErrorCode::unsupported, fmt::format("the plan needs {} thread blocks of each GPU, not {}", program.blocks(), multiprocessors)};
   }
-  const auto result = evaluator.simulate(program, {.multiprocessors = multiprocessors});
+  const auto result = evaluator.simulate(program, {.in_a_row = true, .multiprocessors = multiprocessors});
   if (!result) return result.error();
-  return to_seconds(result->makespan);
+  return to_seconds(result->period);
 }
 
 // What is printed and written of a plan, whether it is the last or the best so far.

@@ -93,13 +93,14 @@ std::string json_of(const Simulation& s) {
   for (const auto& use : busiest(s.result, s.result.uses.size())) {
     links.push_back({{"name", use.name}, {"bytes", use.bytes.count()}, {"busy_us", us(use.busy)}});
   }
-  const auto time = to_seconds(s.result.makespan);
+  const auto time = to_seconds(s.result.period);
   nlohmann::ordered_json json{{"algorithm", s.planner},
                               {"collective", to_string(s.program.collective.kind)},
                               {"ranks", s.program.collective.members.size()},
                               {"engine", to_string(s.engine)},
                               {"size_bytes", s.program.payload.size().count()},
                               {"predicted_us", microseconds(time)},
+                              {"alone_us", us(s.result.makespan)},
                               {"algbw_gbps", (s.program.payload.size() / time).gbps()},
                               {"program_bound_us", us(s.result.bound)},
                               {"transfers", s.result.transfers},
@@ -138,6 +139,9 @@ std::string text_of(const Simulation& s) {
                           (s.program.payload.size() / time).gbps(), s.result.transfers, us(s.result.bound));
   if (s.engine == SimEngine::path) text += "Engine path: the longest chain of waits or the busiest resource, no run is faster\n";
   if (s.engine == SimEngine::max_min) text += "Engine max-min: transfers that meet share what they meet at fairly\n";
+  if (s.result.period != s.result.makespan)
+    text +=
+        fmt::format("Of many calls in a row each takes {:.3f} us: who receives nothing goes on while its data is on its way\n", us(s.result.period));
   if (s.interval)
     text += fmt::format("By {} from {:.3f} to {:.3f} us\n", s.interval_of, microseconds(s.interval->low), microseconds(s.interval->high));
   for (const auto& use : busiest(s.result, 5)) {
@@ -224,7 +228,7 @@ Status simulate_plan(const SimulateArguments& arguments, Watch& watch) {
   const auto pieces = slices_of(program) + static_cast<std::int64_t>(program.lanes.size()) * program.tuning.blocks_per_lane;
   if (auto able = watch.afford(Bytes{pieces * a_slice}, fmt::format("simulating {} slices", pieces)); !able) return able;
   const bool record = events && (wanted || slices_of(program) <= most_explained_slices);
-  auto result = evaluator.simulate(program, {.engine = *engine, .record = record});
+  auto result = evaluator.simulate(program, {.engine = *engine, .record = record, .in_a_row = true});
   if (!result) return std::move(result).error();
   Simulation s{subject->planner, program, *result, *engine};
   if (record) {

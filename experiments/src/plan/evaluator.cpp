@@ -95,11 +95,11 @@ struct Evaluator::State {
     if (const auto known = model.known.find(name))
       return ProgramTime{known->time <= limit ? std::optional(known->time) : std::nullopt, known->busiest};
     const auto useful = limit < to_seconds(SimTime::max()) ? to_sim_time(limit) : SimTime::max();
-    auto result =
-        p2plab::simulate(model.machine->topology, model.machine->routes, program, model.profile, {.engine = options.engine, .useful = useful});
+    auto result = p2plab::simulate(model.machine->topology, model.machine->routes, program, model.profile,
+                                   {.engine = options.engine, .useful = useful, .in_a_row = true});
     if (!result) return std::move(result).error();
-    const KnownTimes::Known known{to_seconds(result->makespan), to_seconds(result->busiest)};
-    if (result->bound > useful) return ProgramTime{std::nullopt, known.busiest};
+    const KnownTimes::Known known{to_seconds(result->period), to_seconds(result->busiest)};
+    if (!result->played) return ProgramTime{std::nullopt, known.busiest};
     model.known.keep(name, known);
     return ProgramTime{known.time <= limit ? std::optional(known.time) : std::nullopt, known.busiest};
   }

@@ -137,9 +137,9 @@ Result<GalleryPrediction> rings(const GalleryFigure& figure, const Topology& mac
   const auto program = lowered(machine, routes, plan->schedule, {.blocks_per_lane = 4, .slice = ring_slice}, figure.size);
   if (!program) return program.error();
   const auto times = at_ends(profile, [&](const Profile& costs) -> Result<Seconds> {
-    const auto result = simulate(machine, routes, *program, costs);
+    const auto result = simulate(machine, routes, *program, costs, {.in_a_row = true});
     if (!result) return result.error();
-    return to_seconds(result->makespan) + Seconds{nccl::launch_us(figure.way, figure.gpus) * 1e-6};
+    return to_seconds(result->period) + Seconds{nccl::launch_us(figure.way, figure.gpus) * 1e-6};
   });
   if (!times) return times.error();
   auto prediction = prediction_of(figure, (*times)[0], (*times)[1], (*times)[2]);

@@ -48,7 +48,8 @@ void take_profile(Compiled& out, const Program& program, const Profile& profile)
   if (program.packets != nullptr) out.outstanding = 0;  // each packet has a slot of its own
   if (packets) by_packets(out, profile);
   if (program.tuning.protocol == Protocol::copy) by_copies(out, profile);
-  const auto launch = packets ? profile.packet_start : profile.launch;
+  const bool lines = packets && program.packets->wire == PacketWire::ll128;
+  const auto launch = packets ? profile.packet_start + (lines ? profile.ll128_start : Seconds{0}) : profile.launch;
   const auto ranks = program.ranks();
   for (int r = 0; r < ranks; ++r) {
     const auto share = ranks > 1 ? static_cast<double>(r) / (ranks - 1) : 0.0;

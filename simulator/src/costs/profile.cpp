@@ -27,6 +27,7 @@ constexpr std::array fields{
     Field{{"fence", "s", "ordering the data before the flag"}, &Profile::fence},
     Field{{"slice_cost", "s", "a thread block's loop, for each slice"}, &Profile::slice_cost},
     Field{{"packet_start", "s", "by packets: from the call to the first packet in hand, instead of launch"}, &Profile::packet_start},
+    Field{{"ll128_start", "s", "by packets: what ll128 takes beside packet_start"}, &Profile::ll128_start},
     Field{{"packet_item", "s", "by packets: a thread's work for each operand that is added or stored; loads that go out together count once"},
           &Profile::packet_item},
     Field{{"packet_tail", "s", "by packets: mean lateness of a warp's packets"}, &Profile::packet_tail},

@@ -13,6 +13,7 @@
 #include "compile/fold.h"
 #include "compile/lower_bound.h"
 #include "compile/packet_waves.h"
+#include "engine/calls_in_a_row.h"
 #include "engine/engine.h"
 #include "p2plab/detail/named.h"
 #include "p2plab/detail/row_sharing.h"
@@ -50,9 +51,12 @@ std::vector<StepTiming> step_timings(const Program& program, const Compiled& com
 
 void collect(SimResult& result, const Compiled& compiled, const Engine& engine) {
   for (const auto start : compiled.starts) result.rank_finish.emplace_back(start);
+  result.rank_free.resize(compiled.starts.size());
   for (std::size_t b = 0; b < compiled.totals.size(); ++b) {
     if (compiled.totals[b] == 0) continue;
-    auto& finish = result.rank_finish[compiled.lanes[b / compiled.blocks_per_lane].rank.index()];
+    const auto rank = compiled.lanes[b / compiled.blocks_per_lane].rank.index();
+    auto& finish = result.rank_finish[rank];
+    result.rank_free[rank] = std::max(result.rank_free[rank], SimTime{engine.blocks().free_at(b)});
     finish = std::max(finish, SimTime{engine.blocks().completions()[engine.blocks().first_of(b) + compiled.totals[b] - 1]});
   }
   for (std::size_t r = 0; r < compiled.resources.size(); ++r) {
@@ -87,8 +91,9 @@ SimTime busiest(const Compiled& compiled, const LongestPath& path) {
 }
 
 // A contention-free estimate: the longest chain of waits, or the busiest resource's work.
-SimResult estimate(const Compiled& compiled, const LongestPath& path) {
+SimResult estimate(const Compiled& compiled, const LongestPath& path, const SimOptions& options) {
   SimResult result;
+  result.played = SimTime{path.bound} <= options.useful;
   for (const auto finish : path.rank_finish) result.rank_finish.emplace_back(finish);
   for (std::size_t r = 0; r < compiled.resources.size(); ++r) {
     auto pace = compiled.resources[r].pace;
@@ -112,7 +117,7 @@ Result<SimResult> play(Compiled& compiled, const Program* program, const SimOpti
   SimResult result;
   const auto path = longest_path(compiled);
   if (path.bound >= latest) return Error{ErrorCode::unsupported, "the simulated time exceeds 26 days; check bandwidths and sizes"};
-  if (options.engine == SimEngine::path || SimTime{path.bound} > options.useful) return estimate(compiled, path);
+  if (options.engine == SimEngine::path || SimTime{path.bound} > options.useful) return estimate(compiled, path, options);
   compiled.fair = options.engine == SimEngine::max_min;
   std::vector<std::int64_t> begins;
   Engine engine(compiled, {options.steps ? &begins : nullptr, options.record ? &result.recording : nullptr, program, !options.skip});
@@ -156,7 +161,17 @@ Result<SimResult> simulate_as_it_is(const Topology& topology, const Routes& rout
   }
   auto compiled = compile(topology, routes, program, profile);
   if (!compiled) return std::move(compiled).error();
-  return play(*compiled, &program, options);
+  if (!options.in_a_row || !has_tokens(program)) return play(*compiled, &program, options);
+  // Not even then does a call take less than half of what it takes alone.
+  auto alone = options;
+  if (options.useful < SimTime::max() / 2) alone.useful = 2 * options.useful;
+  const CallsInARow calls(*compiled);
+  auto result = play(*compiled, &program, alone);
+  if (!result || result->rank_free.empty()) return result;
+  const auto period = calls.period(*result, [&](Compiled& again) { return play(again, &program, {.engine = options.engine, .skip = options.skip}); });
+  if (!period) return period.error();
+  result->period = *period;
+  return result;
 }
 
 // What the epilogue adds on each rank that has the sums: blocks meet (by packets) or another kernel is launched (by slices), then up to 128 blocks
@@ -190,6 +205,12 @@ void add_epilogue(SimResult& result, const Program& program, const Profile& prof
   }
 }
 
+// Where every rank hears from those it writes to, all begin and end their calls together.
+Result<SimResult> with_period(Result<SimResult> result) {
+  if (result && result->period == SimTime{0}) result->period = result->makespan;
+  return result;
+}
+
 constexpr std::array engines{Named{"events", SimEngine::events}, Named{"max-min", SimEngine::max_min}, Named{"path", SimEngine::path}};
 
 }  // namespace
@@ -206,14 +227,14 @@ Result<SimResult> simulate(const Topology& topology, const Routes& routes, const
     plain.epilogue = nullptr;
     auto result = simulate(topology, routes, plain, profile, options);
     if (result) add_epilogue(*result, program, profile);
-    return result;
+    return with_period(std::move(result));
   }
-  if (!program.packets) return simulate_as_it_is(topology, routes, program, profile, options);
+  if (!program.packets) return with_period(simulate_as_it_is(topology, routes, program, profile, options));
   if (auto ok = check_program(topology, program); !ok) return std::move(ok).error();
   const auto packets = std::make_shared<const Program>(packet_waves(program, threads_for(options)));
   auto result = simulate_as_it_is(topology, routes, *packets, profile, options);
   if (result && options.record) result->recording.packets = packets;
-  return result;
+  return with_period(std::move(result));
 }
 
 Result<SimResult> simulate(const Topology& topology, const PathOf& path_of, const Pattern& pattern, const Profile& profile,

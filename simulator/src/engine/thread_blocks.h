@@ -2,6 +2,7 @@
 // Thread blocks: when each slice is issued, sent and complete.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "engine/agenda.h"
@@ -44,6 +45,8 @@ class ThreadBlocks {
   /// When each slice was complete: block after block, in order.
   const std::vector<std::int64_t>& completions() const& { return completions_; }
   const std::vector<std::int64_t>& completions() && = delete;
+  /// When a thread block has done all its work but for what is still on its way to others.
+  std::int64_t free_at(std::size_t block) const { return std::max(blocks_[block].loads_free, blocks_[block].stores_free); }
   /// Where a thread block's slices begin there.
   std::size_t first_of(std::size_t block) const { return blocks_[block].first; }
 

@@ -47,6 +47,7 @@ struct Profile {
   Seconds fence{0};         // protocol simple: ordering the data before the flag
   Seconds slice_cost{0};    // a thread block's loop, for each slice
   Seconds packet_start{0};  // by packets (ll, lamport): from the call to the first packet in hand; the launch hides behind the call before
+  Seconds ll128_start{0};   // the same: beside that where they go by ll128, whose lines warps put together
   Seconds packet_item{0};   // the same: a thread's work, for each operand; loads that go out together count once
   Seconds packet_tail{0};   // the same: mean lateness of a warp's packets; the slowest of n are late by this times ln n
   Seconds copy_start{0};    // protocol copy: for each slice, the kernels and the copy engine's start between waits and data

@@ -29,6 +29,7 @@ struct SimOptions {
   bool fold = true;                 // of a pattern, simulate one rank where that provably gives the same; off: always all of them
   bool skip = true;                 // add up what repeats slice by slice instead of playing it, which gives the same; off: play every slice
   SimTime useful = SimTime::max();  // a program that takes longer by its bound alone is not played: its result is that of `path`
+  bool in_a_row = false;            // fill SimResult::period
   int multiprocessors = 0;          // by packets: so many of each GPU have the program's threads; 0: all
   std::vector<SimTime> late = {};   // by rank: starts this much later than the profile says; empty means none
 };
@@ -87,7 +88,10 @@ struct SimResult {
   SimTime makespan{0};               // from the call until the last slice is complete
   SimTime busiest{0};                // what the busiest resource needs, however the program is cut into slices and thread blocks
   SimTime bound{0};                  // no execution of this program on this machine can be faster (proved, and checked on every run)
+  SimTime period{0};                 // if asked for: what a call takes where calls follow each other without a pause, as in a CUDA graph
+  bool played = true;                // false: it takes longer than is useful
   std::vector<SimTime> rank_finish;  // when each rank's last slice is complete
+  std::vector<SimTime> rank_free;    // when it has sent all that it sends and has all that it waits for; empty if not played
   std::vector<ResourceUse> uses;     // the links by LinkId, then groups, then node limits and memories
   std::int64_t slices = 0;
   std::int64_t transfers = 0;  // slices over the wire, one for each remote operand
