@@ -241,7 +241,7 @@ Command bench_command(CLI::App& parent) {
   add_machine_options(*app, a->topology, "--topology", "a file or a preset (default: this machine; with host, GPUs that are all joined)");
   app->add_option("--profile", a->profile, "calibration by which 'auto' chooses (default: that of the machine's GPUs; ideal: none)")->type_name("P");
   app->add_option("--processes", a->processes, "so many processes, one a rank (default: one process, a thread a rank)")
-      ->check(CLI::Range(0, 64))
+      ->check(CLI::Range(0, 1024))
       ->type_name("N");
   app->add_flag("--launched", a->launched, "this is one rank of a job that mpirun, srun or torchrun started, on one machine or on several")
       ->excludes("--processes");

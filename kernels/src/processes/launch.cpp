@@ -12,6 +12,7 @@
 
 #include <fmt/format.h>
 
+#include "p2plab/run/rendezvous.h"
 #include "processes/launcher_server.h"
 #include "processes/session.h"
 
@@ -67,9 +68,8 @@ Status guarded(Session& session, const std::function<Status(Session&)>& body) {
 }  // namespace
 
 Result<std::vector<Status>> run_processes(const LaunchOptions& options, const std::function<Status(Session&)>& body) {
-  constexpr int most_ranks = 64;
-  if (options.ranks < 1 || options.ranks > most_ranks) {
-    return Error{ErrorCode::invalid_input, fmt::format("a job has 1 to {} processes, not {}", most_ranks, options.ranks)};
+  if (options.ranks < 1 || options.ranks > most_joined) {
+    return Error{ErrorCode::invalid_input, fmt::format("a job has 1 to {} processes, not {}", most_joined, options.ranks)};
   }
   auto ends = connect(options.ranks);
   if (!ends) return std::move(ends).error();

@@ -225,8 +225,8 @@ TEST(FailedProcess, GivesItsReasonToThoseWhoWait) {
   for (const std::size_t r : {1U, 2U}) EXPECT_EQ(outcomes[r].error().message, "rank 0: out of memory");
 }
 
-TEST(Launch, AJobHasOneTo64Processes) {
-  for (const int ranks : {0, 65}) EXPECT_FALSE(run_processes({.ranks = ranks}, [](Session&) { return Status{}; }));
+TEST(Launch, AJobHasOneTo1024Processes) {
+  for (const int ranks : {0, 1025}) EXPECT_FALSE(run_processes({.ranks = ranks}, [](Session&) { return Status{}; }));
 }
 
 }  // namespace
