@@ -29,10 +29,11 @@ Result<std::vector<TurnTimes>> time_in_turns(const Evaluator& evaluator, std::sp
       const auto i = round % 2 == 0 ? turn : contenders.size() - 1 - turn;
       auto& mine = times[i];
       if (mine.error) continue;
-      const auto& [executor, evaluation] = contenders[i];
+      const auto& [executor, evaluation, rows_apart] = contenders[i];
       const Job job{&evaluator.topology(), &evaluator.routes(), &evaluation->plan(), &evaluation->program};
       auto how = options.each;
       how.repeats = options.samples;
+      how.rows_apart = rows_apart;
       how.check = how.check && round == 0;
       auto measured = executor->run(job, how);
       if (!measured) {

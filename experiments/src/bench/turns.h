@@ -17,6 +17,7 @@ namespace p2plab {
 struct Contender {
   const Executor* executor = nullptr;
   const Evaluation* evaluation = nullptr;
+  bool rows_apart = false;  // of its program's epilogue (RunOptions)
 };
 
 /// Samples of one contender, or why it has none.

@@ -2,7 +2,9 @@
 // p2plab tune: which plan for which size, as a table and as a file that runs take.
 #include <unistd.h>
 
+#include <charconv>
 #include <iostream>
+#include <sstream>
 
 #include <fmt/format.h>
 
@@ -33,6 +35,7 @@ struct TuneArguments {
   std::string out;
   std::string executor;
   std::string order = "any";
+  std::string rows;
   LimitArguments limits;
   int candidates = TuneMeasuring{}.candidates;
   bool gpu = false;
@@ -65,6 +68,31 @@ Result<std::vector<Bytes>> sizes_from(const TuneArguments& arguments, DataType t
 
 Result<std::string> file_text(const TunedTable& table, const std::string& path) {
   return path.ends_with(".json") ? write_tuned_json(table) : write_tuned_yaml(table);
+}
+
+// "6144", "6144:layer", "8192:rms:token": rows that follow an all-reduce.
+Result<std::optional<Epilogue>> rows_from(const TuneArguments& arguments) {
+  if (arguments.rows.empty()) return std::optional<Epilogue>{};
+  std::vector<std::string> words;
+  std::istringstream text(arguments.rows);
+  for (std::string word; std::getline(text, word, ':');) words.push_back(word);
+  Epilogue rows;
+  const auto& hidden = words.front();
+  const auto [end, fault] = std::from_chars(hidden.data(), hidden.data() + hidden.size(), rows.hidden);
+  if (fault != std::errc{} || end != hidden.data() + hidden.size() || words.size() > 3)
+    return Error{ErrorCode::usage,
+                 fmt::format("--rows is HIDDEN, HIDDEN:NORM or HIDDEN:NORM:FLOAT8, as in 8192:rms:token; got '{}'", arguments.rows)};
+  if (words.size() > 1) {
+    const auto norm = norm_kind(words[1]);
+    if (!norm) return norm.error();
+    rows.norm = *norm;
+  }
+  if (words.size() > 2) {
+    const auto float8 = float8_kind(words[2]);
+    if (!float8) return float8.error();
+    rows.float8 = *float8;
+  }
+  return std::optional{rows};
 }
 
 // What plans are timed on; NCCL beside GPUs, if it is there.
@@ -195,6 +223,14 @@ Status tune_machine(const TuneArguments& arguments, Leader* leader, Watch& watch
   TuneOptions options{.sizes = *std::move(sizes), .dtype = *type, .in_place = arguments.in_place, .stop = [&watch] { return watch.asked(); }};
   options.measuring = timers->measuring();
   options.fixed_order = arguments.order == "fixed";
+  auto rows = rows_from(arguments);
+  if (!rows) return std::move(rows).error();
+  if (*rows && executor->empty()) return Error{ErrorCode::usage, "--rows is timed beside the plans: it needs --gpu or --executor", std::nullopt, {}};
+  if (*rows) {
+    const auto fits = check_epilogue(**rows, *collective, {.elements = (*rows)->hidden, .type = *type});
+    if (!fits) return fits.error();
+  }
+  options.rows = *rows;
   if (*limit) options.time_limit = watch.time_left().value_or(**limit);
   watch.stops_when_asked();
   const auto progress = isatty(STDERR_FILENO) != 0 ? terminal_progress(std::cerr) : plain_progress(std::cerr);
@@ -240,6 +276,10 @@ Command tune_command(CLI::App& parent) {
       ->check(CLI::IsMember({"any", "fixed"}))
       ->capture_default_str()
       ->type_name("O");
+  app->add_option("--rows", a->rows,
+                  "of so many elements, with a residual add and a norm (rms, layer, none) and float8 (tensor, token, group), as in 8192:rms:token: "
+                  "times also whether they are faster in the all-reduce's kernel or apart")
+      ->type_name("HIDDEN[:NORM[:FLOAT8]]");
   add_time_limit(*app, a->limits, "how long to look; then the best so far", "--seconds");
   add_memory_limit(*app, a->limits);
   app->add_flag("--gpu", a->gpu, "time the plans predicted fastest, and NCCL, on this machine's GPUs, in turns; the fastest is taken");

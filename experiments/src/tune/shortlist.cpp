@@ -2,6 +2,7 @@
 #include "tune/shortlist.h"
 
 #include <algorithm>
+#include <array>
 #include <tuple>
 
 #include <fmt/format.h>
@@ -74,6 +75,27 @@ Result<TimedShortlist> time_shortlist(const Evaluator& evaluator, const std::vec
       result.measured.nccl = nccl.median();
   }
   return result;
+}
+
+Result<MeasuredRows> time_rows(const Evaluator& evaluator, const Evaluation& plan, const Epilogue& rows, Bytes size, const TuneMeasuring& measuring,
+                               const std::function<bool()>& stop) {
+  const auto& payload = plan.program.payload;
+  const auto row = rows.hidden * size_of(payload.type);
+  MeasuredRows found{.rows = std::max<std::int64_t>(1, (size.count() + row / 2) / row)};
+  auto evaluation = evaluator.evaluate(plan.proved, {.elements = found.rows * rows.hidden, .type = payload.type, .op = payload.op});
+  if (!evaluation) return std::move(evaluation).error();
+  auto program = with_epilogue(std::move(evaluation->program), rows);
+  if (!program) return std::move(program).error();
+  evaluation->program = *std::move(program);
+  const std::array contenders{Contender{measuring.ours, &*evaluation}, Contender{measuring.ours, &*evaluation, true}};
+  auto times = time_in_turns(evaluator, contenders, {.rounds = measuring.rounds, .stop = stop});
+  if (!times) return std::move(times).error();
+  for (auto& each : *times) {
+    if (each.error) return *std::move(each.error);
+  }
+  found.fused = *times->front().median();
+  found.apart = *times->back().median();
+  return found;
 }
 
 }  // namespace p2plab

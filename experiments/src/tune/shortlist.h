@@ -35,4 +35,9 @@ struct TimedShortlist {
 Result<TimedShortlist> time_shortlist(const Evaluator& evaluator, const std::vector<std::shared_ptr<const Evaluation>>& plans,
                                       const TuneMeasuring& measuring, const std::function<bool()>& stop);
 
+/// Times a plan with rows after it, in the same kernel and as one of their own behind, at the whole number of rows that is nearest to `size`.
+/// Errors: those of `ours` where it cannot run one of them; verification_failed.
+Result<MeasuredRows> time_rows(const Evaluator& evaluator, const Evaluation& plan, const Epilogue& rows, Bytes size, const TuneMeasuring& measuring,
+                               const std::function<bool()>& stop);
+
 }  // namespace p2plab

@@ -62,7 +62,7 @@ class TableReader {
       return root_["p2plab_tuned"].add_error(fmt::format("only versions 1 to {} of tuned files are known", tuned_file::version)), std::nullopt;
     if (!root_.expect_keys(
             {.required = {"p2plab_tuned", "collective", "ranks", "machine", "fingerprint", "dtype", "op", "in_place", "profile", "bands"},
-             .optional = {"proof", "sizes", "measured_on"}})) {
+             .optional = {"proof", "sizes", "measured_on", "rows"}})) {
       return std::nullopt;
     }
     const auto dtype = root_["dtype"].as(data_type, DataType::float32);
@@ -83,7 +83,8 @@ class TableReader {
     const bool counted = its > 1 || root_["sizes"].present();  // the first version did not tell
     if (counted && root_["sizes"].integer() != sizes) root_["sizes"].add_error(fmt::format("there are {} sizes: the file is not whole", sizes));
     check_machine(bands.front());
-    return TunedTable{*topology_, dtype, op, in_place, profile, proof, std::move(bands), measured, order_.value_or("")};
+    auto rows = root_["rows"].present() ? root_["rows"].string() : std::string{};
+    return TunedTable{*topology_, dtype, op, in_place, profile, proof, std::move(bands), measured, order_.value_or(""), std::move(rows)};
   }
 
  private:
@@ -119,6 +120,12 @@ class TableReader {
       value["use"].add_error("by the times it would be the other: nccl where ours takes over 3 % longer, else p2plab");
   }
 
+  static void read_rows(const ConfigValue& value, TunedSize& size) {
+    size.rows = {value["rows_timed"].integer({.least = 1, .most = std::int64_t{1} << 40}), value["rows_fused"].time(), value["rows_apart"].time()};
+    if (size.rows_apart != size.rows->are_better_apart())
+      value["rows"].add_error("by the times it would be the other: apart where that is over 1 % faster, else fused");
+  }
+
   std::optional<TunedBand> read_band(const ConfigValue& value, bool in_place) {
     if (!value.expect_keys({.required = {"from", "to", "algorithm", "sizes", "plan"}, .optional = {"parameters", "reason"}})) return std::nullopt;
     AlgorithmChoice algorithm{value["algorithm"].string()};
@@ -142,7 +149,7 @@ class TableReader {
       const auto* const blocks = value["parts"].present() ? "parts" : "blocks_per_lane";  // the former was its name in version 0.1
       if (!value.expect_keys({.required = {"size", blocks, "slice", "protocol", "predicted", "weighed", "left_out"},
                               .optional = {"slices", "lane_per_step", "bound", "runner_up", "runner_up_time", "measured", "nccl", "regret", "timed",
-                                           "use", "rows"}})) {
+                                           "use", "rows", "rows_timed", "rows_fused", "rows_apart"}})) {
         continue;
       }
       TunedSize size{.size = value["size"].size()};
@@ -163,6 +170,7 @@ class TableReader {
         size.rows_apart = rows.string() == "apart";
         if (!size.rows_apart && rows.string() != "fused") rows.add_error("rows of an epilogue are 'fused' or 'apart'");
       }
+      if (value["rows_timed"].present()) read_rows(value, size);
       size.weighed = static_cast<int>(value["weighed"].integer({.least = 0, .most = 1 << 20}));
       size.left_out = static_cast<int>(value["left_out"].integer({.least = 0, .most = 1 << 20}));
       if (last_ && size.size <= *last_) value["size"].add_error(fmt::format("sizes must rise; this one follows {}", to_string(*last_)));

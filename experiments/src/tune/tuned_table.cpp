@@ -24,6 +24,8 @@ const TunedSize& TunedTable::at(Bytes size) const& {
 
 Tuning TunedTable::tuning(Bytes size) const { return at(size).tuning; }
 
+bool MeasuredRows::are_better_apart() const { return apart < fused * 0.99; }
+
 bool TunedSize::by_nccl() const {
   constexpr double tolerated = 1.03;
   return measured && measured->nccl && measured->time > tolerated * *measured->nccl;

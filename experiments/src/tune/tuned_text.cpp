@@ -56,6 +56,18 @@ std::string measured_rows(const TunedTable& table) {
   return rows.text();
 }
 
+std::string rows_rows(const TunedTable& table) {
+  TextTable rows({{"size", right}, {"rows", right}, {"fused us", right}, {"apart us", right}, {"use"}});
+  for (const auto& band : table.bands) {
+    for (const auto& size : band.sizes) {
+      if (!size.rows) continue;
+      rows.add({to_string(size.size), fmt::format("{}", size.rows->rows), us(size.rows->fused), us(size.rows->apart),
+                size.rows_apart ? "apart" : "fused"});
+    }
+  }
+  return fmt::format("with {} behind, in the same kernel or in one of their own\n{}", table.rows, rows.text());
+}
+
 // "2 x NVIDIA H200, NVIDIA A100".
 std::string counted(const std::vector<std::string>& names) {
   std::string text;
@@ -82,6 +94,7 @@ std::string to_text(const TunedTable& table) {
   auto text = fmt::format("{} among {} ranks of {}, {}{}, profile {}\n", to_string(collective.kind), collective.members.size(), table.topology.name(),
                           to_string(table.dtype), table.in_place ? ", in place" : "", table.profile);
   text += table.measured ? measured_rows(table) : predicted_rows(table);
+  if (!table.rows.empty() && table.measured) text += rows_rows(table);
   for (const auto& band : table.bands) text += fmt::format("from {}: {}\n", to_string(band.sizes.front().size), band.reason);
   if (!table.proof.empty()) text += fmt::format("bound: {}\n", table.proof);
   if (table.measured) text += where_measured(*table.measured);

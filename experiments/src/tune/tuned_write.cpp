@@ -34,7 +34,12 @@ Json size_json(const TunedSize& size) {
     json["timed"] = measured->plans;
     json["use"] = size.by_nccl() ? "nccl" : "p2plab";
   }
-  if (size.rows_apart) json["rows"] = "apart";
+  if (size.rows_apart || size.rows) json["rows"] = size.rows_apart ? "apart" : "fused";
+  if (const auto& rows = size.rows) {
+    json["rows_timed"] = rows->rows;
+    json["rows_fused"] = to_string(rows->fused);
+    json["rows_apart"] = to_string(rows->apart);
+  }
   json["weighed"] = size.weighed;
   json["left_out"] = size.left_out;
   return json;
@@ -77,6 +82,7 @@ Json json_of(const TunedTable& table) {
             {"profile", table.profile},
             {"sizes", all_sizes}};
   if (!table.proof.empty()) json["proof"] = table.proof;
+  if (!table.rows.empty()) json["rows"] = table.rows;
   if (table.measured) json["measured_on"] = measured_json(*table.measured);
   json["bands"] = std::move(bands);
   return json;

@@ -9,6 +9,7 @@
 #include "cuda/measure.h"
 #include "cuda/run/run.h"
 #include "cuda/run/step_times.h"
+#include "cuda/run/timed_call.h"
 #include "cuda/stages/cuda_stages.h"
 
 namespace p2plab::backend {
@@ -51,21 +52,21 @@ Result<Measurement> run_cuda(const Job& job, const RunOptions& options, KernelCa
   if (!device_set) return device_set.error();
   auto ranks = cuda::RankStreams::create(*devices);
   if (!ranks) return std::move(ranks).error();
-  auto buffers = cuda::Buffers::create(job.plan->schedule, program.payload, *devices, {.in_place = program.in_place});
+  auto buffers = cuda::Buffers::create(job.plan->schedule, program.payload, *devices, {.in_place = program.in_place && !program.epilogue});
   if (!buffers) return std::move(buffers).error();
-  const auto addresses = buffers->addresses();
-  auto run = cuda::GpuRun::create(job, cuda::run_buffers(options, addresses), options.shape, kept.kernels, **device_set);
-  if (!run) return std::move(run).error();
-  const cuda::Subject subject{
-      .executor = "cuda",
-      .buffers = &*buffers,
-      .ranks = &*ranks,
-      .enqueue = [&](Rank rank, const cuda::Stream& stream) { return (*run)->call(rank, addresses[rank.index()], stream.get()); },
-      .after = [&] { return (*run)->hang(); },
-      .size = program.payload.size()};
-  auto result = cuda::measure(subject, options);
+  const auto call = cuda::TimedCall::create(job, options, *buffers, *devices, kept.kernels, **device_set);
+  if (!call) return call.error();
+  const cuda::Subject subject{.executor = "cuda",
+                              .buffers = &*buffers,
+                              .ranks = &*ranks,
+                              .enqueue = [&](Rank rank, const cuda::Stream& stream) { return call->enqueue(rank, stream); },
+                              .after = [&] { return call->hang(); },
+                              .size = program.payload.size()};
+  auto how = options;
+  how.check = options.check && call->is_compared();
+  auto result = cuda::measure(subject, how);
   if (!result) return result;
-  result->notes.push_back((*run)->describe());
+  for (auto& note : call->notes()) result->notes.push_back(std::move(note));
   result->notes.push_back(cuda::describe_device(0));
   if (!options.steps) return result;
   auto times = cuda::time_steps(job, options, {*ranks, *buffers, kept.kernels, **device_set});

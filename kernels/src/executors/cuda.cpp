@@ -12,10 +12,7 @@ class Cuda final : public Executor {
  public:
   Status available() const override { return backend::cuda_available(); }
   Clock clock() const override { return Clock::device; }
-  Result<Measurement> run(const Job& job, const RunOptions& options) const override {
-    if (auto good = backend::without_epilogue(job); !good) return std::move(good).error();
-    return backend::run_cuda(job, options, *kept_);
-  }
+  Result<Measurement> run(const Job& job, const RunOptions& options) const override { return backend::run_cuda(job, options, *kept_); }
 
  private:
   std::shared_ptr<backend::KernelCache> kept_ = backend::make_kernel_cache();

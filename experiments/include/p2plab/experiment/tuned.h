@@ -10,6 +10,7 @@
 
 #include "p2plab/experiment/experiment.h"
 #include "p2plab/experiment/planning.h"
+#include "p2plab/program/epilogue.h"
 #include "p2plab/program/executor.h"
 #include "p2plab/report/progress.h"
 
@@ -21,6 +22,16 @@ struct MeasuredSize {
   std::optional<Seconds> nccl = std::nullopt;  // NCCL's; none where it did not run
   double regret = 0;                           // how much longer the plan predicted fastest takes than the fastest: 0.05 is 5 %
   int plans = 0;                               // that were timed
+};
+
+/// What rows after an all-reduce cost at one size: medians of samples taken in turns.
+struct MeasuredRows {
+  std::int64_t rows = 0;  // the whole number of them that is nearest to the size
+  Seconds fused{0};       // the band's plan with them
+  Seconds apart{0};       // the same plan without, and a kernel for them behind
+
+  /// By over 1 %: what is as fast either way stays one kernel.
+  bool are_better_apart() const;
 };
 
 /// What tuning found at one size.
@@ -35,6 +46,7 @@ struct TunedSize {
   int left_out = 0;  // those whose busiest link alone needs longer, or for which time ran out
   std::optional<MeasuredSize> measured = std::nullopt;
   bool rows_apart = false;  // of a call with an epilogue: its rows as a kernel of their own behind the plain call are faster here
+  std::optional<MeasuredRows> rows = std::nullopt;
 
   /// Ours takes over 3 % longer than NCCL: NCCL should serve this size.
   bool by_nccl() const;
@@ -69,6 +81,7 @@ struct TunedTable {
   std::vector<TunedBand> bands;                       // by size, at least one
   std::optional<MeasuredOn> measured = std::nullopt;  // none: all times are predictions
   std::string order = {};                             // in which all plans promise to add every element (order_of_sums.h); empty: none
+  std::string rows = {};                              // what was measured beside, as in "add, rms_norm of 8192"; empty: nothing
 
   /// The band that serves a size: the last one that begins at or below it, else the first.
   const TunedBand& band(Bytes size) const&;
@@ -98,6 +111,8 @@ struct TuneOptions {
   std::optional<Seconds> time_limit = std::nullopt;       // for all sizes together; then the best so far, of those sizes that had a turn
   std::function<bool()> stop = {};                        // once it answers true, sizes that are not finished are left out; empty: never
   std::optional<TuneMeasuring> measuring = std::nullopt;  // none: the prediction decides
+  /// Rows that follow an all-reduce: where plans are timed, whether they are faster in the same kernel or apart is timed, too.
+  std::optional<Epilogue> rows = std::nullopt;
   /// Told after each size; the function that it gets makes the table of the sizes that are done, at any time while what `tune` was given stays.
   /// Empty: nobody wants to know.
   std::function<void(std::function<Result<TunedTable>()>)> found = {};

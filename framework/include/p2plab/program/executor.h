@@ -39,6 +39,7 @@ struct RunOptions {
   bool check = true;                               // compare the data with the reference
   bool staged = false;                             // cuda: buffers that the other ranks never see (communicator.h)
   Registration registration = Registration::none;  // nccl
+  bool rows_apart = false;                         // cuda: an epilogue as a kernel of its own behind the program without it
 };
 
 /// What is to be run: all views of values that the caller keeps alive during `run`.
