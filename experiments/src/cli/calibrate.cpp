@@ -10,10 +10,11 @@
 #include "cli/command.h"
 #include "config/launched.h"
 #include "config/topology_source.h"
-#include "p2plab/experiment/calibrate.h"
+#include "p2plab/experiment/packet_costs.h"
 #include "p2plab/machine/presets.h"
 #include "p2plab/machine/topology_io.h"
 #include "p2plab/report/provenance.h"
+#include "run/executors.h"
 
 namespace p2plab::cli {
 
@@ -47,6 +48,22 @@ std::string calibration_json(const Calibration& calibration) {
   return dumped({{"profile", calibration.profile.name}, {"source", calibration.source}, {"numbers", json_of(calibration.numbers)}});
 }
 
+// What the kernels by packets cost, where they run. Without, the profile says less, aloud.
+Status add_packets(Calibration& calibration, const Topology& topology, Watch& watch) {
+  if (const auto ready = executor_state("cuda"); !ready) {
+    std::cerr << fmt::format("note: what packets cost was not measured: {}\n", ready.error().message);
+    return {};
+  }
+  watch.stops_when_asked();
+  const auto device = make_executor("cuda");
+  auto times = time_packets(topology, *device, [&watch] { return watch.asked(); });
+  auto done = times ? add_packet_costs(calibration, *times) : Status{std::move(times).error()};
+  watch.finishing();
+  if (done || done.error().code == ErrorCode::verification_failed) return done;
+  std::cerr << fmt::format("note: what packets cost was not measured: {}\n", done.error().message);
+  return {};
+}
+
 Status run_calibration(const CalibrateArguments& arguments, Watch& watch) {
   if (auto able = try_out(arguments.out); !able) return able;
   auto data = measure_calibration();
@@ -60,14 +77,16 @@ Status run_calibration(const CalibrateArguments& arguments, Watch& watch) {
   for (const auto& warning : warnings) std::cerr << "warning: " << warning << '\n';
   auto calibration = calibrate(*data, *topology, arguments.name);
   if (!calibration) return std::move(calibration).error();
+  if (auto done = add_packets(*calibration, *topology, watch); !done) return done;
   const auto profile = write_calibration(*calibration);
   const auto numbers = arguments.json ? calibration_json(*calibration) : std::string{};
-  if (arguments.out.empty()) return watch.print(arguments.json ? numbers : profile);
-  auto written = watch.write(arguments.out, profile);
-  const auto shown = arguments.json ? numbers : calibration_text(*calibration);
+  auto written = arguments.out.empty() ? Status{} : watch.write(arguments.out, profile);
+  const auto shown = arguments.json ? numbers : arguments.out.empty() ? profile : calibration_text(*calibration);
   // A profile that has no file is worth more than its table.
   const auto& text = written ? shown : profile;
-  return watch.print_after(std::move(written), text);
+  auto given = watch.print_after(std::move(written), text);
+  if (given && watch.asked()) return Error{ErrorCode::interrupted, "interrupted: the profile does not say what packets cost"};
+  return given;
 }
 
 // Rank 0 reports what the messages took; the others send and receive them.
