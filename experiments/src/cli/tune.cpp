@@ -277,8 +277,8 @@ Command tune_command(CLI::App& parent) {
       ->capture_default_str()
       ->type_name("O");
   app->add_option("--rows", a->rows,
-                  "of so many elements, with a residual add and a norm (rms, layer, none) and float8 (tensor, token, group), as in 8192:rms:token: "
-                  "times also whether they are faster in the all-reduce's kernel or apart")
+                  "a table for all-reduces that rows of so many elements follow, with a residual add, a norm (rms, layer, none) and float8 (tensor, "
+                  "token, group), as in 8192:rms:token: plans are timed with them, in the same kernel and apart")
       ->type_name("HIDDEN[:NORM[:FLOAT8]]");
   add_time_limit(*app, a->limits, "how long to look; then the best so far", "--seconds");
   add_memory_limit(*app, a->limits);

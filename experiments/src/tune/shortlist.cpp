@@ -2,7 +2,6 @@
 #include "tune/shortlist.h"
 
 #include <algorithm>
-#include <array>
 #include <tuple>
 
 #include <fmt/format.h>
@@ -77,25 +76,51 @@ Result<TimedShortlist> time_shortlist(const Evaluator& evaluator, const std::vec
   return result;
 }
 
-Result<MeasuredRows> time_rows(const Evaluator& evaluator, const Evaluation& plan, const Epilogue& rows, Bytes size, const TuneMeasuring& measuring,
-                               const std::function<bool()>& stop) {
-  const auto& payload = plan.program.payload;
+Result<TimedShortlist> time_shortlist_with_rows(const Evaluator& evaluator, const std::vector<std::shared_ptr<const Evaluation>>& plans,
+                                                const Epilogue& rows, const TuneMeasuring& measuring, const std::function<bool()>& stop) {
+  expects(!plans.empty() && measuring.ours != nullptr);
+  const auto& payload = plans.front()->program.payload;
   const auto row = rows.hidden * size_of(payload.type);
-  MeasuredRows found{.rows = std::max<std::int64_t>(1, (size.count() + row / 2) / row)};
-  auto evaluation = evaluator.evaluate(plan.proved, {.elements = found.rows * rows.hidden, .type = payload.type, .op = payload.op});
-  if (!evaluation) return std::move(evaluation).error();
-  auto program = with_epilogue(std::move(evaluation->program), rows);
-  if (!program) return std::move(program).error();
-  evaluation->program = *std::move(program);
-  const std::array contenders{Contender{measuring.ours, &*evaluation}, Contender{measuring.ours, &*evaluation, true}};
+  const auto count = std::max<std::int64_t>(1, (payload.size().count() + row / 2) / row);
+  std::vector<Evaluation> evaluations;
+  for (const auto& plan : plans) {
+    auto evaluation = evaluator.evaluate(plan->proved, {.elements = count * rows.hidden, .type = payload.type, .op = payload.op});
+    if (!evaluation) return std::move(evaluation).error();
+    auto program = with_epilogue(std::move(evaluation->program), rows);
+    if (!program) return std::move(program).error();
+    evaluation->program = *std::move(program);
+    evaluations.push_back(*std::move(evaluation));
+  }
+  std::vector<Contender> contenders;
+  for (const auto& evaluation : evaluations) {
+    contenders.push_back({measuring.ours, &evaluation});
+    contenders.push_back({measuring.ours, &evaluation, true});
+  }
   auto times = time_in_turns(evaluator, contenders, {.rounds = measuring.rounds, .stop = stop});
   if (!times) return std::move(times).error();
-  for (auto& each : *times) {
-    if (each.error) return *std::move(each.error);
+  TimedShortlist result;
+  std::optional<Seconds> first;
+  for (std::size_t i = 0; i < plans.size(); ++i) {
+    const auto& fused = (*times)[2 * i];
+    const auto& apart = (*times)[2 * i + 1];
+    if (fused.error || apart.error) {
+      result.notes.push_back(what_did_not_run(plans[i]->plan().planner, fused.error ? *fused.error : *apart.error));
+      continue;
+    }
+    result.notes.insert(result.notes.end(), fused.notes.begin(), fused.notes.end());
+    ++result.measured.plans;
+    const MeasuredRows its{count, *fused.median(), *apart.median()};
+    if (!first) first = its.least();
+    if (result.rows && its.least() >= result.rows->least() * (1 - alike)) continue;
+    result.best = i;
+    result.rows = its;
   }
-  found.fused = *times->front().median();
-  found.apart = *times->back().median();
-  return found;
+  if (!result.rows) return times->front().error ? *times->front().error : *(*times)[1].error;
+  result.measured.time = result.rows->least();
+  result.measured.regret = std::max(0.0, *first / result.measured.time - 1);
+  result.reason = fmt::format("{}, measured {:.2f} us with rows, the fastest of {} plans timed", plans[result.best]->plan().planner,
+                              microseconds(result.measured.time), result.measured.plans);
+  return result;
 }
 
 }  // namespace p2plab

@@ -29,15 +29,16 @@ struct TimedShortlist {
   MeasuredSize measured = {};
   std::string reason = {};              // why this plan
   std::vector<std::string> notes = {};  // of the executors, and of what did not run
+  std::optional<MeasuredRows> rows = std::nullopt;
 };
 
 /// Errors: those of `ours`, if it runs none of the plans; verification_failed.
 Result<TimedShortlist> time_shortlist(const Evaluator& evaluator, const std::vector<std::shared_ptr<const Evaluation>>& plans,
                                       const TuneMeasuring& measuring, const std::function<bool()>& stop);
 
-/// Times a plan with rows after it, in the same kernel and as one of their own behind, at the whole number of rows that is nearest to `size`.
-/// Errors: those of `ours` where it cannot run one of them; verification_failed.
-Result<MeasuredRows> time_rows(const Evaluator& evaluator, const Evaluation& plan, const Epilogue& rows, Bytes size, const TuneMeasuring& measuring,
-                               const std::function<bool()>& stop);
+/// The same of all-reduces with rows behind, in the same kernel and as one of their own: at the whole number of rows that is nearest to the plans'
+/// size. The time of a plan is that of its faster way. NCCL, whose executor has no rows, is not timed.
+Result<TimedShortlist> time_shortlist_with_rows(const Evaluator& evaluator, const std::vector<std::shared_ptr<const Evaluation>>& plans,
+                                                const Epilogue& rows, const TuneMeasuring& measuring, const std::function<bool()>& stop);
 
 }  // namespace p2plab

@@ -155,23 +155,17 @@ class Tuner : public std::enable_shared_from_this<Tuner> {
     progress_.stage("measure", static_cast<std::int64_t>(found_.size()));
     for (auto& here : found_) {
       if (!here.evaluation || stopped() || shared_.over()) continue;
-      auto timed = time_shortlist(evaluator_, here.shortlist, *options_.measuring, options_.stop);
+      auto timed = options_.rows ? time_shortlist_with_rows(evaluator_, here.shortlist, *options_.rows, *options_.measuring, options_.stop)
+                                 : time_shortlist(evaluator_, here.shortlist, *options_.measuring, options_.stop);
       if (!timed) return std::move(timed).error();
-      std::optional<MeasuredRows> rows;
-      if (options_.rows) {
-        auto its_rows = time_rows(evaluator_, *here.shortlist[timed->best], *options_.rows, here.size.size, *options_.measuring, options_.stop);
-        if (!its_rows && its_rows.error().code == ErrorCode::verification_failed) return std::move(its_rows).error();
-        if (its_rows) rows = *its_rows;
-        if (!its_rows) timed->notes.push_back("rows were not timed: " + its_rows.error().message);
-      }
       auto its_identity = identity(evaluator_.topology(), here.shortlist[timed->best]->kept_plan());
       const std::lock_guard lock(speaking_);
       here.identity = std::move(its_identity);
       here.evaluation = *here.shortlist[timed->best];
       here.reason = timed->reason + "; " + here.evaluation->plan().reason;
       here.size.measured = timed->measured;
-      here.size.rows = rows;
-      here.size.rows_apart = rows && rows->are_better_apart();
+      here.size.rows = timed->rows;
+      here.size.rows_apart = timed->rows && timed->rows->are_better_apart();
       for (auto& note : timed->notes) {
         if (std::ranges::find(measured_->notes, note) == measured_->notes.end()) measured_->notes.push_back(std::move(note));
       }

@@ -56,16 +56,24 @@ std::string measured_rows(const TunedTable& table) {
   return rows.text();
 }
 
-std::string rows_rows(const TunedTable& table) {
-  TextTable rows({{"size", right}, {"rows", right}, {"fused us", right}, {"apart us", right}, {"use"}});
+std::string timed_with_rows(const TunedTable& table) {
+  TextTable rows({{"size", right},
+                  {"algorithm"},
+                  {"runs as"},
+                  {"rows", right},
+                  {"in its kernel us", right},
+                  {"apart us", right},
+                  {"regret %", right},
+                  {"rows are"}});
   for (const auto& band : table.bands) {
     for (const auto& size : band.sizes) {
-      if (!size.rows) continue;
-      rows.add({to_string(size.size), fmt::format("{}", size.rows->rows), us(size.rows->fused), us(size.rows->apart),
+      const auto& its = size.rows;
+      rows.add({to_string(size.size), band.algorithm.name, form(size.tuning), its ? fmt::format("{}", its->rows) : "-", its ? us(its->fused) : "-",
+                its ? us(its->apart) : "-", size.measured ? fmt::format("{:.1f}", size.measured->regret * 100) : "-",
                 size.rows_apart ? "apart" : "fused"});
     }
   }
-  return fmt::format("with {} behind, in the same kernel or in one of their own\n{}", table.rows, rows.text());
+  return rows.text();
 }
 
 // "2 x NVIDIA H200, NVIDIA A100".
@@ -91,10 +99,10 @@ std::string where_measured(const MeasuredOn& on) {
 
 std::string to_text(const TunedTable& table) {
   const auto& collective = table.bands.front().plan.schedule.collective();
-  auto text = fmt::format("{} among {} ranks of {}, {}{}, profile {}\n", to_string(collective.kind), collective.members.size(), table.topology.name(),
-                          to_string(table.dtype), table.in_place ? ", in place" : "", table.profile);
-  text += table.measured ? measured_rows(table) : predicted_rows(table);
-  if (!table.rows.empty() && table.measured) text += rows_rows(table);
+  auto text =
+      fmt::format("{} among {} ranks of {}, {}{}{}, profile {}\n", to_string(collective.kind), collective.members.size(), table.topology.name(),
+                  to_string(table.dtype), table.in_place ? ", in place" : "", table.rows.empty() ? "" : ", then " + table.rows, table.profile);
+  text += !table.measured ? predicted_rows(table) : table.rows.empty() ? measured_rows(table) : timed_with_rows(table);
   for (const auto& band : table.bands) text += fmt::format("from {}: {}\n", to_string(band.sizes.front().size), band.reason);
   if (!table.proof.empty()) text += fmt::format("bound: {}\n", table.proof);
   if (table.measured) text += where_measured(*table.measured);

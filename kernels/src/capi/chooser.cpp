@@ -127,7 +127,8 @@ class Tables final : public runtime::Chooser {
       return error;
     }
     for (const auto& other : tables_) {
-      if (serves(other.table, collective.kind, table->dtype, table->op)) return bad("another table is for the same calls");
+      if (serves(other.table, collective.kind, table->dtype, table->op) && other.table.rows.empty() == table->rows.empty())
+        return bad("another table is for the same calls");
     }
     digest_.add(*text);
     Routes routes(table->topology);
@@ -209,13 +210,17 @@ class Tables final : public runtime::Chooser {
     return runtime::bytes_of(call) > (1_MiB).count() ? "its all_reduce over servers is faster from 2 MiB on, as measured" : std::string{};
   }
 
+  // A call with rows goes by a table that was made with rows; where there is none, by one that was not.
   const Table* table_of(const Call& call) const {
+    const Table* found = nullptr;
     for (const auto& each : tables_) {
       const auto& collective = each.table.bands.front().plan.schedule.collective();
       const bool other_root = rooted(call.kind) && collective.root.value != call.root;
-      if (each.used && !other_root && serves(each.table, call.kind, call.type, call.op)) return &each;
+      const bool with_rows = !each.table.rows.empty();
+      if (!each.used || other_root || !serves(each.table, call.kind, call.type, call.op) || (with_rows && !call.epilogue)) continue;
+      if (found == nullptr || with_rows) found = &each;
     }
-    return nullptr;
+    return found;
   }
 
   // The last band and size that begin at or below this one, else the first.

@@ -2,6 +2,7 @@
 // The right plan for each size: a table that tuning makes, a file that keeps it, and its use in runs.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <optional>
 #include <string>
@@ -32,6 +33,7 @@ struct MeasuredRows {
 
   /// By over 1 %: what is as fast either way stays one kernel.
   bool are_better_apart() const;
+  Seconds least() const { return std::min(fused, apart); }
 };
 
 /// What tuning found at one size.
@@ -81,7 +83,7 @@ struct TunedTable {
   std::vector<TunedBand> bands;                       // by size, at least one
   std::optional<MeasuredOn> measured = std::nullopt;  // none: all times are predictions
   std::string order = {};                             // in which all plans promise to add every element (order_of_sums.h); empty: none
-  std::string rows = {};                              // what was measured beside, as in "add, rms_norm of 8192"; empty: nothing
+  std::string rows = {};                              // what follows every sum, as in "add, rms_norm of 8192": for such calls; empty: nothing
 
   /// The band that serves a size: the last one that begins at or below it, else the first.
   const TunedBand& band(Bytes size) const&;
@@ -111,7 +113,7 @@ struct TuneOptions {
   std::optional<Seconds> time_limit = std::nullopt;       // for all sizes together; then the best so far, of those sizes that had a turn
   std::function<bool()> stop = {};                        // once it answers true, sizes that are not finished are left out; empty: never
   std::optional<TuneMeasuring> measuring = std::nullopt;  // none: the prediction decides
-  /// Rows that follow an all-reduce: where plans are timed, whether they are faster in the same kernel or apart is timed, too.
+  /// Rows that follow every all-reduce: plans are timed with them, in the same kernel and apart. Only with `measuring`.
   std::optional<Epilogue> rows = std::nullopt;
   /// Told after each size; the function that it gets makes the table of the sizes that are done, at any time while what `tune` was given stays.
   /// Empty: nobody wants to know.

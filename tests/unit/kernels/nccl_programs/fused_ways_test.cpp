@@ -74,6 +74,27 @@ TEST(FusedBehindNccl, IsPreparedBeforeACapture) {
   EXPECT_FLOAT_EQ(static_cast<float*>(epilogue.sum)[3], 2 * static_cast<float*>(data)[3]);
 }
 
+// Rows of 4 KiB need no program but that of the plain call, those of 256 bytes their own.
+void run_where_4_kib_are_apart(const std::string& tuned) {
+  p2plab_config config = P2PLAB_CONFIG;
+  config.tuned = tuned.c_str();
+  config.serve_ready_only = 1;
+  const Group group(2, config);
+  for (const std::size_t count : {64U, 1024U}) {
+    Memory memory;
+    const auto epilogue = tensors({.hidden = 8}, static_cast<std::int64_t>(count), memory);
+    auto* const data = memory.filled<Element<float>>(static_cast<std::int64_t>(count), 1);
+    const p2plab_call plain{P2PLAB_ALL_REDUCE, count, P2PLAB_FLOAT32, P2PLAB_SUM, 0, 0};
+    ASSERT_EQ(library_function<decltype(p2plab_prepare)>("p2plab_prepare")(group.comms[0], &plain), P2PLAB_OK) << last_error();
+    for (const std::size_t r : {0U, 1U}) EXPECT_EQ(fused(group, r, data, count, epilogue), count == 64 ? P2PLAB_NOT_SERVED : P2PLAB_OK) << count;
+    for (auto* const stream : group.streams) host_stream_wait(stream);
+    ASSERT_EQ(prepare_fused(group, count, epilogue), P2PLAB_OK) << last_error();
+    for (const std::size_t r : {0U, 1U}) EXPECT_EQ(fused(group, r, data, count, epilogue), P2PLAB_OK) << count;
+    for (auto* const stream : group.streams) host_stream_wait(stream);
+    EXPECT_FLOAT_EQ(static_cast<float*>(epilogue.sum)[9], 2 * static_cast<float*>(data)[9]);
+  }
+}
+
 // Where the table says so, a fused call needs no program but that of the plain call.
 TEST(FusedByATable, RunsRowsApartWhereItSaysSo) {
   const Variable gpu("P2PLAB_TEST_GPU", "NVIDIA H200");
@@ -94,23 +115,18 @@ TEST(FusedByATable, RunsRowsApartWhereItSaysSo) {
   EXPECT_NE(describe(wrong.error()).find("'fused' or 'apart'"), std::string::npos);
   const auto path = test::scratch("table.yaml").string();
   std::ofstream(path) << text;
-  p2plab_config config = P2PLAB_CONFIG;
-  config.tuned = path.c_str();
-  config.serve_ready_only = 1;
-  const Group group(2, config);
-  for (const std::size_t count : {64U, 1024U}) {
-    Memory memory;
-    const auto epilogue = tensors({.hidden = 8}, static_cast<std::int64_t>(count), memory);
-    auto* const data = memory.filled<Element<float>>(static_cast<std::int64_t>(count), 1);
-    const p2plab_call plain{P2PLAB_ALL_REDUCE, count, P2PLAB_FLOAT32, P2PLAB_SUM, 0, 0};
-    ASSERT_EQ(library_function<decltype(p2plab_prepare)>("p2plab_prepare")(group.comms[0], &plain), P2PLAB_OK) << last_error();
-    for (const std::size_t r : {0U, 1U}) EXPECT_EQ(fused(group, r, data, count, epilogue), count == 64 ? P2PLAB_NOT_SERVED : P2PLAB_OK) << count;
-    for (auto* const stream : group.streams) host_stream_wait(stream);
-    ASSERT_EQ(prepare_fused(group, count, epilogue), P2PLAB_OK) << last_error();
-    for (const std::size_t r : {0U, 1U}) EXPECT_EQ(fused(group, r, data, count, epilogue), P2PLAB_OK) << count;
-    for (auto* const stream : group.streams) host_stream_wait(stream);
-    EXPECT_FLOAT_EQ(static_cast<float*>(epilogue.sum)[9], 2 * static_cast<float*>(data)[9]);
+  run_where_4_kib_are_apart(path);
+  // The same of a table that was made with rows, beside one for plain calls that says nothing of them.
+  table.rows = "add, rms_norm of 8";
+  std::ofstream(path) << *write_tuned_yaml(table);
+  table.rows.clear();
+  for (auto& band : table.bands) {
+    for (auto& size : band.sizes) size.rows_apart = false;
   }
+  const auto plain = test::scratch("plain.yaml").string();
+  std::ofstream(plain) << *write_tuned_yaml(table);
+  run_where_4_kib_are_apart(plain + ":" + path);
+  run_where_4_kib_are_apart(path + ":" + plain);
 }
 
 TEST(RowsByTheirOwners, GiveEveryRankTheNormedRowsAndFloat8) {
