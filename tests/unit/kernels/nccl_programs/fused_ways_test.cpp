@@ -264,39 +264,5 @@ TEST(Chunks, RefuseWhatTheyCannotDoAndSayWhy) {
   EXPECT_NE(refusal({sizeof(p2plab_chunks), 2, words.data(), 0, nullptr, 1}).find("cannot show 0"), std::string::npos);
 }
 
-// The environment's switch: as the config's field, and only for tables that promise the order.
-TEST(OneOrderOfSumsByTheEnvironment, IsTheConfigsUnlessThatSaysOtherwise) {
-  const Variable gpu("P2PLAB_TEST_GPU", "NVIDIA H200");
-  SilentProgress progress;
-  const auto topology = *resolve_topology("hgx-h200:gpus=2");
-  const auto path = test::scratch("table.yaml").string();
-  const auto write = [&](bool fixed) {
-    const auto table = *tune(Evaluator(topology), make_collective(CollectiveKind::all_reduce, 2),
-                             {.sizes = {4_KiB}, .dtype = DataType::float32, .fixed_order = fixed}, progress);
-    std::ofstream(path) << *write_tuned_yaml(table);
-  };
-  const auto begin = [&](const char* order) {
-    p2plab_config config = P2PLAB_CONFIG;
-    config.tuned = path.c_str();
-    config.prepare = "";
-    config.load_nccl = 0;
-    config.order = order;
-    std::array<p2plab_comm*, 2> comms{};
-    constexpr std::array devices{0, 1};
-    const auto result = library_function<decltype(p2plab_comm_init_all)>("p2plab_comm_init_all")(comms.data(), 2, devices.data(), &config);
-    for (auto* const comm : comms) library_function<decltype(p2plab_comm_destroy)>("p2plab_comm_destroy")(comm);
-    return result == P2PLAB_OK ? std::string{} : last_error();
-  };
-  write(false);
-  EXPECT_EQ(begin(nullptr), "");
-  const Variable order("P2PLAB_ORDER", "fixed");
-  EXPECT_NE(begin(nullptr).find("promise no order of sums"), std::string::npos);
-  EXPECT_EQ(begin("any"), "");
-  write(true);
-  EXPECT_EQ(begin(nullptr), "");
-  const Variable mistaken("P2PLAB_ORDER", "fixd");
-  EXPECT_NE(begin(nullptr).find("fixed"), std::string::npos);
-}
-
 }  // namespace
 }  // namespace p2plab

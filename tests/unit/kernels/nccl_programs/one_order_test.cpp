@@ -6,9 +6,13 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <random>
 
+#include "p2plab/experiment/tuned.h"
+#include "p2plab/machine/presets.h"
 #include "support/host_gpu/enqueue.h"
+#include "support/scratch.h"
 #include "unit/kernels/nccl_programs/fused_group.h"
 
 namespace p2plab {
@@ -17,6 +21,7 @@ namespace {
 using testing::Group;
 using testing::last_error;
 using testing::library_function;
+using testing::Variable;
 
 // Calls of the test with random ones: 700, or what P2PLAB_ORDER_CASES says.
 int cases_in_all() {
@@ -225,6 +230,40 @@ TEST(OneOrderOfSums, IsNotNcclsToPromise) {
   config.order = "fixd";
   EXPECT_EQ(begin(), P2PLAB_INVALID);
   EXPECT_NE(last_error().find("fixed"), std::string::npos) << last_error();
+}
+
+// The environment's switch: as the config's field, and only for tables that promise the order.
+TEST(OneOrderOfSumsByTheEnvironment, IsTheConfigsUnlessThatSaysOtherwise) {
+  const Variable gpu("P2PLAB_TEST_GPU", "NVIDIA H200");
+  SilentProgress progress;
+  const auto topology = *resolve_topology("hgx-h200:gpus=2");
+  const auto path = test::scratch("table.yaml").string();
+  const auto write = [&](bool fixed) {
+    const auto table = *tune(Evaluator(topology), make_collective(CollectiveKind::all_reduce, 2),
+                             {.sizes = {4_KiB}, .dtype = DataType::float32, .fixed_order = fixed}, progress);
+    std::ofstream(path) << *write_tuned_yaml(table);
+  };
+  const auto begin = [&](const char* order) {
+    p2plab_config config = P2PLAB_CONFIG;
+    config.tuned = path.c_str();
+    config.prepare = "";
+    config.load_nccl = 0;
+    config.order = order;
+    std::array<p2plab_comm*, 2> comms{};
+    constexpr std::array devices{0, 1};
+    const auto result = library_function<decltype(p2plab_comm_init_all)>("p2plab_comm_init_all")(comms.data(), 2, devices.data(), &config);
+    for (auto* const comm : comms) library_function<decltype(p2plab_comm_destroy)>("p2plab_comm_destroy")(comm);
+    return result == P2PLAB_OK ? std::string{} : last_error();
+  };
+  write(false);
+  EXPECT_EQ(begin(nullptr), "");
+  const Variable order("P2PLAB_ORDER", "fixed");
+  EXPECT_NE(begin(nullptr).find("promise no order of sums"), std::string::npos);
+  EXPECT_EQ(begin("any"), "");
+  write(true);
+  EXPECT_EQ(begin(nullptr), "");
+  const Variable mistaken("P2PLAB_ORDER", "fixd");
+  EXPECT_NE(begin(nullptr).find("fixed"), std::string::npos);
 }
 
 }  // namespace
