@@ -41,7 +41,7 @@ part 15 "two servers of two ranks, large calls in slices" python3 tests/device/r
 part 5 "a killed rank is named" "${runtime[@]}" --backend p2p --lose
 part 22 "10,000 calls with fresh data" "${runtime[@]}" --backend p2p --calls 10000 --limit 110
 
-# bench CHANNELS EXECUTOR ALGORITHM: all ranks; rank 0 prints "size us".
+# bench CHANNELS EXECUTOR ALGORITHM: all ranks; then "size:us ..." of rank 0 is in the file `times`.
 port=$((20000 + $$ % 20000))
 bench() {
   local jobs=() rank
@@ -53,7 +53,7 @@ bench() {
     jobs+=($!)
   done
   for rank in "${jobs[@]}"; do wait "$rank" || { failed=1; tail -n 2 "$work"/*.err >&2; }; done
-  python3 - "$work/0" <<'EOF'
+  python3 - "$work/0" >"$work/times" <<'EOF'
 import json, sys
 try:
     rows = json.load(open(sys.argv[1]))["results"]
@@ -69,7 +69,9 @@ for channels in 1 2 4 8; do
   for turn in 1 2; do
     for what in "nccl ring" "cuda one_shot" "cuda two_shot"; do
       read -r executor algorithm <<<"$what"
-      printf 'channels %s, turn %s, %-13s %s\n' "$channels" "$turn" "$executor ${algorithm/#ring/itself}" "$(bench "$channels" "$executor" "$algorithm")"
+      bench "$channels" "$executor" "$algorithm"
+      [[ $executor == nccl ]] && algorithm=itself
+      printf 'channels %s, turn %s, %-14s %s\n' "$channels" "$turn" "$executor $algorithm" "$(cat "$work/times")"
     done
     [[ $SECONDS -gt $seconds ]] && { echo "== out of time"; exit 1; }
   done
