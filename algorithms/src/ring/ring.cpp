@@ -117,6 +117,8 @@ class RingPlanner final : public Planner {
     const auto wanted = *fabric == "auto" ? RingFabric::automatic : (*fabric == "nvlink" ? RingFabric::nvlink : RingFabric::any);
     auto rings = find_rings(topology, *context.routes, collective.members, {wanted, static_cast<int>(*most)});
     if (!rings) return std::move(rings).error();
+    if (const auto steps = steps_along(collective, rings->size()); steps > context.most_steps)
+      return Error{ErrorCode::unsupported, fmt::format("ring would take {} steps, beyond the {} that are looked at", steps, context.most_steps)};
     auto reason = describe(*rings);
     if (rings->empty()) rings->push_back({.order = collective.members});
     auto plan = plan_along(*std::move(flow), collective, *std::move(rings), {"ring", *std::move(parameters), std::move(reason)});
@@ -131,6 +133,13 @@ class RingPlanner final : public Planner {
 
  private:
   static bool is_chain(CollectiveKind kind) { return kind == CollectiveKind::broadcast || kind == CollectiveKind::reduce; }
+  // Of what goes around whole rings; others: 0.
+  static std::size_t steps_along(const Collective& collective, std::size_t rings) {
+    const auto members = collective.members.size();
+    const auto around = rings * members * (members - 1);
+    if (collective.kind == CollectiveKind::all_reduce) return 2 * around;
+    return collective.kind == CollectiveKind::all_gather || collective.kind == CollectiveKind::reduce_scatter ? around : 0;
+  }
   static std::string describe(const std::vector<Ring>& rings) {
     if (rings.empty()) return "one member needs no ring";
     double rate = 0;

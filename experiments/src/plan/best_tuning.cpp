@@ -20,6 +20,7 @@ constexpr int most_blocks = 64;                  // of one rank: more than any G
 constexpr std::int64_t least_slice = 4096;       // bytes: below, flags cost more than the overlap gains
 constexpr std::int64_t most_slices = 30'000;     // of a program in all: what one simulation may cost
 constexpr std::int64_t most_of_large = 600'000;  // the same where even two slices of each instruction are more than that: such are walked in leaps
+constexpr std::int64_t most_of_whole = 1'200'000;  // the same where not one leap is possible: else such would not be cut at all
 constexpr std::int64_t many_instructions = 1 << 14;  // from here on packets are counted before they are made
 constexpr double rounding = 1e-6;                    // of rates and times in the model, at most
 constexpr std::int64_t wire_sample = 120 * 128;      // bytes in whole lines of any protocol
@@ -136,7 +137,9 @@ class Search {
 
   Trial walk(Trial best) {
     using Finer = std::pair<int, int>;  // times so many blocks, slices; for large programs the first that gains
-    const auto steps = is_large(best.program) ? std::vector{Finer{4, 1}, Finer{1, 4}} : std::vector{Finer{2, 1}, Finer{1, 2}, Finer{2, 2}};
+    const std::vector<Finer> of_small{{2, 1}, {1, 2}, {2, 2}};
+    const std::vector<Finer> of_large{{4, 1}, {1, 4}, {2, 1}, {1, 2}};
+    const auto& steps = is_large(best.program) ? of_large : of_small;
     while (can_gain(best, plan_.tuning.protocol)) {
       std::optional<Trial> next;
       for (const auto& [more_blocks, more_slices] : steps) {
@@ -163,8 +166,12 @@ class Search {
     return static_cast<std::int64_t>(operands / very_many < instructions ? instructions : operands / usual);
   }
   static bool is_large(const Program& program) { return instructions_of(program) * 2 > most_slices; }
+  static std::int64_t most_slices_of(const Program& program) {
+    if (!is_large(program)) return most_slices;
+    return instructions_of(program) * 4 > most_of_large ? most_of_whole : most_of_large;
+  }
   // It cannot be cut finer.
-  static bool is_whole(const Program& program) { return instructions_of(program) * 4 > most_of_large; }
+  static bool is_whole(const Program& program) { return is_large(program) && instructions_of(program) * 2 > most_slices_of(program); }
 
   // However a program is cut, its busiest link needs its time for the protocol's bytes.
   template <class Wire>
@@ -183,7 +190,7 @@ class Search {
     const auto slices = grain.slices();
     const auto lanes = now.blocks() / std::max(1, now.tuning.blocks_per_lane);
     if (grain.blocks_per_lane > 1 && lanes * grain.blocks_per_lane > most_blocks) return false;
-    return largest_ / slices >= least_slice && instructions_of(now) * slices <= (is_large(now) ? most_of_large : most_slices);
+    return largest_ / slices >= least_slice && instructions_of(now) * slices <= most_slices_of(now);
   }
 
   Tuning tuning_of(const Grain& grain) const {

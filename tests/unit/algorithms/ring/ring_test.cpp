@@ -165,5 +165,21 @@ TEST(Ring, FindsRingsOfLargeMeshesToriAndHypercubes) {
   }
 }
 
+// The number that is told before a plan is listed is never above that of its steps; forests tell one, too.
+TEST(Ring, IsRefusedOnlyIfItTakesMoreStepsThanAreLookedAt) {
+  for (const auto& machine : {testing::one_switch(6), *make_preset("dgx-v100", {}), *make_preset("torus", {{"dims", "3x4"}})}) {
+    for (const auto* planner : {"ring", "forest"}) {
+      for (const auto kind : {CollectiveKind::all_reduce, CollectiveKind::reduce_scatter}) {
+        const auto collective = make_collective(kind, machine.ranks());
+        const auto steps = testing::plan_on(machine, planner, collective)->schedule.step_count();
+        EXPECT_TRUE(testing::plan_on(machine, planner, collective, {}, {.most_steps = steps})) << planner << " on " << machine.name();
+        const auto refused = testing::plan_on(machine, planner, collective, {}, {.most_steps = 1});
+        ASSERT_FALSE(refused) << planner << " on " << machine.name();
+        EXPECT_EQ(refused.error().code, ErrorCode::unsupported);
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace p2plab
