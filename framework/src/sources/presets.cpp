@@ -88,10 +88,10 @@ namespace {
 
 bool ends_in(const std::string& text, std::string_view ending) { return text.size() > ending.size() && text.ends_with(ending); }
 
-// Is this meant as a path, whether or not such a file exists?
+// Is this meant as a path, whether or not such a file exists? Parameters of presets have units such as GB/s.
 bool is_path(const std::string& text) {
   std::error_code none;
-  return text.find('/') != std::string::npos || ends_in(text, ".yaml") || ends_in(text, ".yml") || ends_in(text, ".json") || ends_in(text, ".xml") ||
+  return text.find('/') < text.find(':') || ends_in(text, ".yaml") || ends_in(text, ".yml") || ends_in(text, ".json") || ends_in(text, ".xml") ||
          ends_in(text, ".txt") || std::filesystem::is_regular_file(text, none);
 }
 

@@ -257,5 +257,15 @@ TEST(Presets, ATopologyIsAFileByItsEnding) {
   }
 }
 
+// The stroke of GB/s makes no path of a preset, the colon in a file's name none of a path.
+TEST(Presets, TakeBandwidthsOnTheCommandLine) {
+  const auto machine = resolve_topology("star:gpus=4,bandwidth=200 GB/s");
+  ASSERT_TRUE(machine) << describe(machine.error());
+  EXPECT_EQ(machine->links().front().bandwidth, GBps(200));
+  const auto missing = resolve_topology("there/is:none");
+  ASSERT_FALSE(missing);
+  EXPECT_EQ(missing.error().code, ErrorCode::io);
+}
+
 }  // namespace
 }  // namespace p2plab
