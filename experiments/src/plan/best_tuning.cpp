@@ -2,6 +2,7 @@
 #include "plan/best_tuning.h"
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <tuple>
 #include <utility>
@@ -16,10 +17,10 @@ namespace p2plab {
 
 namespace {
 
-constexpr int most_blocks = 64;                  // of one rank: more than any GPU needs to fill its links
-constexpr std::int64_t least_slice = 4096;       // bytes: below, flags cost more than the overlap gains
-constexpr std::int64_t most_slices = 30'000;     // of a program in all: what one simulation may cost
-constexpr std::int64_t most_of_large = 600'000;  // the same where even two slices of each instruction are more than that: such are walked in leaps
+constexpr int most_blocks = 64;                    // of one rank: more than any GPU needs to fill its links
+constexpr std::int64_t least_slice = 4096;         // bytes: below, flags cost more than the overlap gains
+constexpr std::int64_t most_slices = 30'000;       // of a program in all: what one simulation may cost
+constexpr std::int64_t most_of_large = 600'000;    // the same where even two slices of each instruction are more than that: such are walked in leaps
 constexpr std::int64_t most_of_whole = 1'200'000;  // the same where not one leap is possible: else such would not be cut at all
 constexpr std::int64_t many_instructions = 1 << 14;  // from here on packets are counted before they are made
 constexpr double rounding = 1e-6;                    // of rates and times in the model, at most
@@ -64,15 +65,23 @@ class Search {
     if (!sliced) return sliced;
     // Other protocols, by packets, which are not cut into slices: what they save is waiting, what they cost is bytes.
     std::vector<PacketWire> tried;
-    for (const auto protocol : {Protocol::ll, Protocol::ll128, Protocol::lamport}) {
+    std::array protocols{Protocol::ll, Protocol::ll128, Protocol::lamport};
+    // Packets of large programs take seconds. Lamport's carry twice what LL's do, so where they gain nothing LL's do not, either.
+    const bool lamport_first = instructions_of(sliced->program) >= many_instructions &&
+                               wire_for(Protocol::lamport, sliced->program, evaluator_.peer_access()) == PacketWire::lamport;
+    if (lamport_first) std::ranges::reverse(protocols);
+    bool in_vain = false;
+    for (const auto protocol : protocols) {
       const auto wire = wire_for(protocol, sliced->program, evaluator_.peer_access());
       const bool known = std::ranges::find(tried, wire) != tried.end() || (sliced->program.packets && sliced->program.packets->wire == wire);
-      if (known || !can_gain(*sliced, wire)) continue;
+      if (known || !can_gain(*sliced, wire) || (in_vain && wire == PacketWire::ll)) continue;
       tried.push_back(wire);
       auto tuning = tuning_of(sliced->grain);
       tuning.protocol = protocol;
       auto trial = try_packets(*sliced, tuning, wire);
-      if (trial && trial->time.count() < sliced->time.count() * (1 - least_gain)) sliced = *std::move(trial);
+      const bool gains = trial && trial->time.count() < sliced->time.count() * (1 - least_gain);
+      in_vain = in_vain || (lamport_first && wire == PacketWire::lamport && !gains);
+      if (gains) sliced = *std::move(trial);
     }
     return sliced;
   }
