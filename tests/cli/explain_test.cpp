@@ -177,7 +177,8 @@ TEST(ImportCommand, WhatWasExportedAndImportedIsExportedAlike) {
     ASSERT_EQ(p2plab("export --format " + format + " " + plan + " --out '" + file + "'").exit, 0) << format;
     const auto again = test::scratch(format + ".json").string();
     const std::string dialect = format == "rccl-msccl" ? " --format rccl-msccl" : "";
-    const auto read = p2plab("import '" + file + "' --topology hgx-h200:gpus=4" + dialect + " --out '" + again + "'");
+    const auto read = p2plab("import '" + file + "' --topology hgx-h200:gpus=4" + dialect + " --json --out '" + again + "'");
+    EXPECT_TRUE(nlohmann::json::parse(read.out)["proved"].get<bool>());
     ASSERT_EQ(read.exit, 0) << format << read.err;
     EXPECT_NE(read.err.find("proved: all_reduce among 4 ranks"), std::string::npos) << read.err;
     EXPECT_EQ(p2plab("verify '" + again + "'").exit, 0);

@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "cli/arguments.h"
 #include "cli/command.h"
@@ -25,6 +26,7 @@ struct ImportPlanArguments {
   std::string size = "1 MiB";
   std::string dtype = "float32";
   std::string out;
+  bool json = false;
 };
 
 Error other_machine(const std::string& path, std::size_t ranks, int there) {
@@ -88,7 +90,16 @@ Status import_plan(const ImportPlanArguments& arguments, Watch& watch) {
   std::cerr << fmt::format("proved: {} among {} ranks of {}{}, {} steps\n", to_string(collective.kind), collective.members.size(), topology->name(),
                            file->in_place ? ", in place" : "", file->plan.schedule.step_count());
   const auto plan = write_plan(*file);
-  return arguments.out.empty() ? watch.print(plan) : watch.write(arguments.out, plan);
+  if (arguments.out.empty()) return watch.print(plan);
+  if (auto written = watch.write(arguments.out, plan); !written || !arguments.json) return written;
+  const nlohmann::ordered_json said{{"file", arguments.out},
+                                    {"proved", true},
+                                    {"collective", to_string(collective.kind)},
+                                    {"ranks", collective.members.size()},
+                                    {"machine", topology->name()},
+                                    {"in_place", file->in_place},
+                                    {"steps", file->plan.schedule.step_count()}};
+  return watch.print(said.dump(2) + "\n");
 }
 
 }  // namespace
@@ -107,6 +118,7 @@ Command import_plan_command(CLI::App& parent) {
   app->add_option("--size", a->size, "nccl-tests' size")->capture_default_str()->type_name("S");
   app->add_option("--dtype", a->dtype, "element type")->capture_default_str()->type_name("TYPE");
   app->add_option("--out", a->out, "the plan file (default: stdout)")->type_name("FILE");
+  app->add_flag("--json", a->json, "print what was proved as JSON; without --out stdout is the plan, which is JSON");
   return {app, [a](Watch& watch) { return import_plan(*a, watch); }};
 }
 
