@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # completion_fish_test.sh PROGRAM: what fish completes after some words. Run by ctest; without fish it says so and is skipped.
 set -uo pipefail
+program=$(realpath "$1")
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 command -v fish >/dev/null || { echo "skipped: fish is not installed"; exit 77; }
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-ln -s "$1" "$folder/p2plab"
+ln -s "$program" "$folder/p2plab"
 PATH=$folder:$PATH fish --no-config -c '
 source experiments/completion/p2plab.fish
 set -g code 0

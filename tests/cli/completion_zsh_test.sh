@@ -3,11 +3,12 @@
 # completion_zsh_test.sh PROGRAM: what zsh makes of some lines when Tab is pressed, in a terminal of its own. Run by ctest; without zsh it says so and
 # is skipped.
 set -uo pipefail
+program=$(realpath "$1")
 cd "$(dirname "${BASH_SOURCE[0]}")/../.." || exit 1
 command -v zsh >/dev/null || { echo "skipped: zsh is not installed"; exit 77; }
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-ln -s "$1" "$folder/p2plab"
+ln -s "$program" "$folder/p2plab"
 PATH=$folder:$PATH zsh -f -s "$folder" <<'TYPED'
 zmodload zsh/zpty
 code=0
