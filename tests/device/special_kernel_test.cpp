@@ -34,6 +34,9 @@ TEST(SpecialKernel, CompilesForEveryGeneration) {
   const RowCode shared{.slots = 1, .whole = true, .packets = 768, .taken = true, .cluster = 6};
   const auto rows = nvrtc->compile(kernel_source(sum, {.choice = {.type = DataType::float16, .lamport = true}, .once = true, .rows = shared}), 90);
   EXPECT_TRUE(rows) << describe(rows.error());
+  const PacketCode noting{.choice = {.type = DataType::float16, .lamport = true}, .odd = true, .recorded = true, .steps = true};
+  const auto with_steps = nvrtc->compile(kernel_source(sum, noting), 90);
+  EXPECT_TRUE(with_steps) << describe(with_steps.error());
   const auto with_ll128 = nvrtc->compile(kernel_source(copy, {.choice = {.reduces = false, .ll128 = true}, .odd = true}), 90);
   EXPECT_TRUE(with_ll128) << describe(with_ll128.error());
 }
