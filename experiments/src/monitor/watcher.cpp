@@ -40,7 +40,9 @@ void Watcher::count_replays(const RecordedProcess& before, RecordedProcess& now)
   now.counted = before.counted;
   for (std::size_t i = 0; i < now.replays.size(); ++i) {
     const auto& is = now.replays[i];
-    const auto was = i < before.replays.size() ? before.replays[i] : RecordedReplays{};
+    // A place may have been given to another call.
+    const bool same = i < before.replays.size() && before.replays[i].capture == is.capture && before.replays[i].call.begun == is.call.begun;
+    const auto was = same ? before.replays[i] : RecordedReplays{};
     if (is.replays <= was.replays || is.sum < was.sum) continue;
     auto call = is.call;
     call.replayed = true;

@@ -32,8 +32,12 @@ CallJournal Journal::of_call(std::uint64_t number) {
   return {.ring = memory_->address(), .name = static_cast<std::uint32_t>(number) & ~of_graph, .mask = entries - 1};
 }
 
-CallJournal Journal::of_captured() const {
-  const auto next = used_.load(std::memory_order_relaxed);
+// Those that nobody had first, so that what is known of graphs that are gone stays as long as there is room.
+std::uint32_t Journal::next_place() const { return used_ < captured ? used_ : free_.empty() ? captured : free_.back(); }
+
+CallJournal Journal::of_captured() {
+  const std::lock_guard lock(places_);
+  const auto next = next_place();
   if (next == captured) return {};
   CallJournal journal{.counts = memory_->address() + counts_at() + next * sizeof(CallCounts), .name = next | of_graph};
   if (has_ring()) {
@@ -44,21 +48,59 @@ CallJournal Journal::of_captured() const {
 }
 
 void Journal::keep(std::uint64_t number, std::uint64_t capture, const monitor::CallInfo& info, const SharedItems& items) {
-  const auto next = used_.load(std::memory_order_relaxed);
-  if (next == captured) return recorder_.refuse_captured();
-  captured_[next].recorded = recorder_.add_captured(number, capture, info);
-  if (items) {
-    const std::lock_guard lock(items_mutex_);
-    items_[next | of_graph] = items;
+  const std::lock_guard lock(places_);
+  if (next_place() == captured) return recorder_.refuse_captured();
+  put(capture, recorder_.add_captured(number, capture, info), items);
+}
+
+void Journal::give_up(std::uint64_t capture) {
+  const std::lock_guard lock(places_);
+  if (next_place() != captured) put(capture, -1, nullptr);
+}
+
+void Journal::put(std::uint64_t capture, int recorded, const SharedItems& items) {
+  const auto next = next_place();
+  captured_[next] = {.recorded = recorded, .capture = capture};
+  if (next == used_)
+    ++used_;
+  else
+    free_.pop_back();
+  if (!items) return;
+  const std::lock_guard lock(items_mutex_);
+  items_[next | of_graph] = items;
+}
+
+// Of graphs that are gone for a while: what their kernels wrote was read.
+Status Journal::free_places() {
+  constexpr int looks_kept = 50;
+  for (const auto capture : gone_->take()) leaving_.push_back({capture});
+  std::vector<std::uint64_t> over;
+  std::erase_if(leaving_, [&](Leaving& each) {
+    if (++each.looks <= looks_kept) return false;
+    over.push_back(each.capture);
+    return true;
+  });
+  if (over.empty()) return {};
+  const std::lock_guard lock(places_);
+  for (std::uint32_t i = 0; i < used_; ++i) {
+    auto& its = captured_[i];
+    if (its.capture == 0 || std::ranges::find(over, its.capture) == over.end()) continue;
+    if (auto done = memory_->clear(bytes(counts_at() + i * sizeof(CallCounts)), bytes(sizeof(CallCounts))); !done) return done;
+    recorder_.release_captured(its.recorded);
+    its = {};
+    free_.push_back(i);
+    const std::lock_guard items(items_mutex_);
+    items_.erase(i | of_graph);
   }
-  used_.store(next + 1, std::memory_order_release);
+  return {};
 }
 
 void Journal::read() {
   Status done;
   if (has_ring()) done = read_entries();
   if (done && recorder_.level() == monitor::Level::steps) done = read_steps();
-  if (done && used_.load(std::memory_order_acquire) > 0) done = read_counts();
+  if (done) done = read_counts();
+  if (done) done = free_places();
   if (done) return;
   if (failures_++ > 0) return;
   const auto text = "replays are no longer counted: " + done.error().message;
@@ -79,8 +121,14 @@ std::uint64_t Journal::by_host_clock(std::uint64_t device_time, std::uint64_t du
 }
 
 Status Journal::read_counts() {
-  const auto used = used_.load(std::memory_order_acquire);
+  std::uint32_t used = 0;
+  {
+    const std::lock_guard lock(places_);
+    used = used_;
+  }
+  if (used == 0) return {};
   if (auto done = memory_->read(bytes(counts_at()), bytes(used * sizeof(CallCounts))); !done) return done;
+  const std::lock_guard lock(places_);
   for (std::uint32_t i = 0; i < used; ++i) {
     auto& known = captured_[i];
     const auto& counts = at<CallCounts>(counts_at() + i * sizeof(CallCounts));
@@ -139,7 +187,8 @@ void Journal::take(const JournalEntry& entry) {
   auto number = in_graph ? 0 : number_of(entry.name);
   if (in_graph) {
     const auto which = entry.name & (captured - 1);
-    if (which < used_.load(std::memory_order_acquire)) number = recorder_.replayed(captured_[which].recorded, by_host_clock(entry.begun, time), time);
+    const std::lock_guard lock(places_);
+    if (which < used_) number = recorder_.replayed(captured_[which].recorded, by_host_clock(entry.begun, time), time);
   } else {
     recorder_.device_begin(number, entry.begun);
     recorder_.device_end(number, entry.begun + time);

@@ -31,12 +31,31 @@ class JournalMemory {
   virtual std::uint64_t address() const = 0;
   /// Reads a part; then it is in `bytes`, at the same place.
   virtual Status read(Bytes from, Bytes size) const = 0;
+  /// Makes a part zero again.
+  virtual Status clear(Bytes from, Bytes size) const = 0;
   virtual const std::byte* bytes() const = 0;
 };
 /// Of a GPU, of Journal::size(level) bytes. Errors: device_failure.
 Result<std::unique_ptr<JournalMemory>> journal_memory(int device, monitor::Level level);
 /// What a program's notes of steps stand for, as long as anybody asks.
 using SharedItems = std::shared_ptr<const NotedItems>;
+
+/// Captures whose graphs are gone, as CUDA's own threads say.
+class GraphsGone {
+ public:
+  void add(std::uint64_t capture) {
+    const std::lock_guard lock(mutex_);
+    captures_.push_back(capture);
+  }
+  std::vector<std::uint64_t> take() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(captures_, {});
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::uint64_t> captures_;
+};
 
 class Journal {
  public:
@@ -51,9 +70,13 @@ class Journal {
   /// Where the kernel of a call writes whose record has this number, from level detailed on.
   CallJournal of_call(std::uint64_t number);
   /// Where the kernel of a call that is being captured writes; all zero if there is no room. What is not kept the next one gets.
-  CallJournal of_captured() const;
+  CallJournal of_captured();
   /// It was captured, as this record says.
   void keep(std::uint64_t number, std::uint64_t capture, const monitor::CallInfo& info, const SharedItems& items);
+  /// It failed when some of its kernels may have been captured, which write there: nobody else may until their graph is gone.
+  void give_up(std::uint64_t capture);
+  /// Where it is said which captures' graphs are gone: their places serve others after a while. May outlive this.
+  std::shared_ptr<GraphsGone> gone() const { return gone_; }
   /// What of the call with this record was put on a stream, at level steps.
   void served(std::uint64_t number, const SharedItems& items);
 
@@ -66,6 +89,7 @@ class Journal {
   static_assert(captured <= 1U << image::journal_replay_shift);
   struct Captured {
     int recorded = -1;  // its number in the record
+    std::uint64_t capture = 0;
     image::CallCounts seen = {};
     std::uint64_t replays = 0;
     std::uint64_t sum = 0;
@@ -88,6 +112,9 @@ class Journal {
   bool has_ring() const { return recorder_.level() >= monitor::Level::detailed; }
   Status read_entries();
   Status read_counts();
+  Status free_places();
+  void put(std::uint64_t capture, int recorded, const SharedItems& items);
+  std::uint32_t next_place() const;
   Status read_steps();
   void take(const image::JournalEntry& entry);
   bool take(const image::StepEntry& entry);
@@ -98,8 +125,16 @@ class Journal {
   monitor::Recorder& recorder_;
   int side_;
   std::unique_ptr<JournalMemory> memory_;
+  std::shared_ptr<GraphsGone> gone_ = std::make_shared<GraphsGone>();
+  std::mutex places_;  // of captured calls: of what follows, up to free_
   std::vector<Captured> captured_;
-  std::atomic<std::uint32_t> used_{0};    // of them
+  std::uint32_t used_ = 0;           // of them, at least once
+  std::vector<std::uint32_t> free_;  // of those, whose graphs are gone
+  struct Leaving {
+    std::uint64_t capture = 0;
+    int looks = 0;
+  };
+  std::vector<Leaving> leaving_;          // what kernels wrote of them is still read
   std::atomic<std::uint64_t> latest_{0};  // number of a call's record
   std::uint32_t next_ = 0;                // entry to be read
   std::vector<std::uint64_t> taken_;      // begins of what was read, by place: what is there again was not written yet

@@ -20,6 +20,7 @@ class GpuMemory final : public JournalMemory {
   explicit GpuMemory(runtime::device::Mirror mirror) : mirror_(std::move(mirror)) {}
   std::uint64_t address() const override { return mirror_.address(); }
   Status read(Bytes from, Bytes size) const override { return mirror_.read(from, size); }
+  Status clear(Bytes from, Bytes size) const override { return mirror_.clear(from, size); }
   const std::byte* bytes() const override { return mirror_.bytes(); }
 
  private:

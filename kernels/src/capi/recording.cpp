@@ -137,6 +137,14 @@ Result<bool> CallRecording::run(runtime::Engine& engine, const Asked& asked) {
     if (in_graph) journal_->keep(number, *capture, form, items_of(by));
     if (!in_graph) journal_->served(number, items_of(by));
   }
+  // A call that failed may have put some of its kernels into the graph.
+  const bool wrote = in_graph && buffers.journal.counts != 0 && (!served || (went && by.program != nullptr));
+  if (wrote && !served) journal_->give_up(*capture);
+  if (wrote && watched_ != *capture) {
+    watched_ = *capture;
+    const auto over = [gone = journal_->gone(), number = *capture] { gone->add(number); };
+    if (auto watches = runtime::device::watch_graph(asked.stream, over); !watches) note(watches.error());
+  }
   if (!served) note(served.error());
   return served;
 }

@@ -61,6 +61,7 @@ class CallRecording {
   int side_;
   std::mutex mutex_;  // of what follows, and of the order of the rank's calls
   std::unique_ptr<Journal> journal_ = nullptr;
+  std::uint64_t watched_ = 0;  // the capture whose graph's end is told last
   struct Known {
     monitor::CallInfo form = {};
     SharedItems items = nullptr;  // at level steps

@@ -84,6 +84,28 @@ Result<std::uint64_t> capture_of(void* stream) {
   return status == cudaStreamCaptureStatusActive ? std::uint64_t{number} : 0;
 }
 
+Status watch_graph(void* stream, std::function<void()> over) {
+  auto status = cudaStreamCaptureStatusNone;
+  unsigned long long number = 0;
+  cudaGraph_t graph = nullptr;
+  if (auto done = cuda::check(cudaStreamGetCaptureInfo(handle(stream), &status, &number, &graph), "ask for the graph of a stream"); !done)
+    return done;
+  if (status != cudaStreamCaptureStatusActive || graph == nullptr) return {};
+  using Told = std::function<void()>;
+  auto told = std::make_unique<Told>(std::move(over));
+  const auto tell = [](void* data) {
+    const std::unique_ptr<Told> own(static_cast<Told*>(data));
+    (*own)();
+  };
+  cudaUserObject_t object = nullptr;
+  if (auto done = cuda::check(cudaUserObjectCreate(&object, told.get(), tell, 1, cudaUserObjectNoDestructorSync), "watch a graph"); !done)
+    return done;
+  static_cast<void>(told.release());  // from here on it is told
+  auto kept = cuda::check(cudaGraphRetainUserObject(graph, object, 1, cudaGraphUserObjectMove), "watch a graph");
+  if (!kept) cudaUserObjectRelease(object, 1);
+  return kept;
+}
+
 Status synchronize(int device) {
   const Current current(device);
   if (!current.status()) return current.status();
@@ -166,6 +188,13 @@ struct Mirror::Body {
   cuda::DeviceMemory memory;
   cuda::PinnedMemory copy;
   cuda::Stream stream;
+
+  // Nobody is in a hurry: other threads' calls of CUDA go first.
+  Status wait() const {
+    auto state = cudaStreamQuery(handle(stream.get()));
+    for (; state == cudaErrorNotReady; state = cudaStreamQuery(handle(stream.get()))) std::this_thread::sleep_for(std::chrono::microseconds{20});
+    return cuda::check(state, "read what kernels wrote");
+  }
 };
 
 Result<Mirror> Mirror::create(int device, Bytes size) {
@@ -193,10 +222,16 @@ Status Mirror::read(Bytes from, Bytes size) const {
                                     pointer(body_->memory.address() + static_cast<std::uint64_t>(from.count())),
                                     static_cast<std::size_t>(size.count()), cudaMemcpyDeviceToHost, handle(body_->stream.get()));
   if (auto done = cuda::check(code, "read what kernels wrote"); !done) return done;
-  // Nobody is in a hurry: other threads' calls of CUDA go first.
-  auto state = cudaStreamQuery(handle(body_->stream.get()));
-  for (; state == cudaErrorNotReady; state = cudaStreamQuery(handle(body_->stream.get()))) std::this_thread::sleep_for(std::chrono::microseconds{20});
-  return cuda::check(state, "read what kernels wrote");
+  return body_->wait();
+}
+
+Status Mirror::clear(Bytes from, Bytes size) const {
+  const Current current(body_->device);
+  if (!current.status()) return current.status();
+  const auto code = cudaMemsetAsync(pointer(body_->memory.address() + static_cast<std::uint64_t>(from.count())), 0,
+                                    static_cast<std::size_t>(size.count()), handle(body_->stream.get()));
+  if (auto done = cuda::check(code, "clear what kernels wrote"); !done) return done;
+  return body_->wait();
 }
 
 }  // namespace p2plab::runtime::device

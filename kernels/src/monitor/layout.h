@@ -68,7 +68,9 @@ struct Header {
   std::atomic<std::uint64_t> replays_lost;                     // that are counted, but are no calls of their own: nobody looked in time
   std::atomic<std::uint64_t> left_out;                         // calls that were dropped
   std::atomic<std::uint64_t> left_out_numbers[most_left_out];  // of the latest of them, + 1: tells them from calls that are still being written
-  std::atomic<std::uint64_t> steps_lost;                       // that kernels noted and nobody read in time
+  std::atomic<std::uint64_t> recaptures_begun;                 // places of captured calls that were given to others
+  std::atomic<std::uint64_t> recaptures_ended;
+  std::atomic<std::uint64_t> steps_lost;  // that kernels noted and nobody read in time
 };
 
 /// One rank of a communicator in this process.
@@ -120,7 +122,7 @@ struct CallSlot {
 
 /// A call in a graph, and what its replays came to. Who reads in between may find the times of one replay more or less than the count says.
 struct ReplaySlot {
-  std::atomic<std::uint64_t> stamp;     // 1: written
+  std::atomic<std::uint64_t> stamp;     // 0: none is there, nor behind it; else one of these below
   std::atomic<std::uint64_t> captured;  // CLOCK_MONOTONIC, ns
   std::atomic<std::uint64_t> sequence;  // of the call that was captured
   std::atomic<std::uint64_t> count;
@@ -135,6 +137,10 @@ struct ReplaySlot {
   std::atomic<std::uint64_t> last;      // ns
   std::atomic<std::uint64_t> begun;     // the last one, CLOCK_MONOTONIC, ns
 };
+
+inline constexpr std::uint64_t replay_written = 1;
+inline constexpr std::uint64_t replay_rewritten = 2;  // for another call: nothing is to be read
+inline constexpr std::uint64_t replay_released = 3;   // written; its graph is gone
 
 /// What a thread block (on a CPU: a part of a lane) did in one step of a call.
 struct StepSlot {

@@ -124,10 +124,19 @@ RecordedCall call_from(const CallImage& w, std::uint64_t number) {
 }
 
 Status add_replays(const RecordFile& file, RecordedProcess& process, std::size_t begins, std::uint32_t captured) {
-  const auto images = file.read<ReplayImage>(begins, captured);
+  // Again, if one was given to another call meanwhile.
+  auto images = file.read<ReplayImage>(begins, 0);
+  for (bool again = true, last = false; again; last = true) {
+    const auto ended = file.read<std::uint64_t>(offsetof(Header, recaptures_ended), 1);
+    images = file.read<ReplayImage>(begins, captured);
+    const auto begun = file.read<std::uint64_t>(offsetof(Header, recaptures_begun), 1);
+    again = !last && ended && begun && ended->front() != begun->front();
+  }
   if (!images) return images.error();
   for (const auto& w : *images) {
-    if (w[0] != 1) break;
+    if (w[0] == 0 || w[0] > replay_released) break;
+    if (w[0] == replay_rewritten) process.replays.emplace_back();
+    if (w[0] == replay_rewritten) continue;
     RecordedReplays replays;
     replays.call.begun = w[1];
     replays.call.sequence = w[2];

@@ -141,6 +141,8 @@ class Recorder {
   /// file counts.
   int add_captured(std::uint64_t call, std::uint64_t capture, const CallInfo& info);
   void refuse_captured();
+  /// Its graph is gone: what it came to is read until there is room for no other one.
+  void release_captured(int which);
   void replays(int which, const ReplayInfo& info);
   /// One replay of a captured call, -1: of one that is not counted, as a call of its own that is queued: its number + 1, or 0. Its device times come
   /// later, as any call's. How it is done, which may be known only now, is said of the captured call, too.
@@ -161,6 +163,7 @@ class Recorder {
   bool ours() const { return *alive_ != 0; }
   CallSlot* at(std::uint64_t call, std::uint64_t& lap) const;
   CallSlot* claim(std::uint64_t& index) const;
+  int take_released();
   template <class Slot>
   static void write_form(Slot& call, int side, const CallInfo& info);
   template <class T>
@@ -174,6 +177,7 @@ class Recorder {
   std::uint32_t calls_ = 0;
   std::uint32_t steps_ = 0;
   std::uint32_t replays_ = 0;
+  std::atomic<std::uint32_t> released_{0};  // where one of those may be found
   Level level_ = Level::off;
   bool kept_ = false;
   int pid_ = 0;

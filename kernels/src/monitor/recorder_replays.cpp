@@ -10,20 +10,46 @@ int Recorder::add_captured(std::uint64_t number, std::uint64_t capture, const Ca
   if (call == nullptr) return -1;
   constexpr auto relaxed = std::memory_order_relaxed;
   auto& header = *part<Header>(0);
-  const auto index = header.captured.fetch_add(1);
-  if (index >= replays_) {
+  auto index = static_cast<int>(header.captured.fetch_add(1));
+  const bool fresh = static_cast<std::uint32_t>(index) < replays_;
+  if (!fresh) {
     header.captured.store(replays_);
-    refuse_captured();
-    return -1;
+    index = take_released();
+    if (index < 0) {
+      refuse_captured();
+      return -1;
+    }
   }
+  if (!fresh) header.recaptures_begun.fetch_add(1);
   auto& slot = part<ReplaySlot>(replays_at(calls_, steps_))[index];
   slot.captured.store(call->begun.load(relaxed), relaxed);
   slot.sequence.store(call->sequence.load(relaxed), relaxed);
   slot.count.store(info.count, relaxed);
   slot.capture.store(capture, relaxed);
+  for (auto* later : {&slot.replays, &slot.sum, &slot.extremes, &slot.last, &slot.begun}) later->store(0, relaxed);
   write_form(slot, static_cast<int>(call->place.load(relaxed) & 0xffff), info);
-  slot.stamp.store(1, std::memory_order_release);
-  return static_cast<int>(index);
+  slot.stamp.store(replay_written, std::memory_order_release);
+  if (!fresh) header.recaptures_ended.fetch_add(1);
+  return index;
+}
+
+void Recorder::release_captured(int which) {
+  if (which < 0 || static_cast<std::uint32_t>(which) >= replays_ || !ours()) return;
+  part<ReplaySlot>(replays_at(calls_, steps_))[which].stamp.store(replay_released, std::memory_order_release);
+}
+
+// From where the last one was found: captures come in runs.
+int Recorder::take_released() {
+  auto* const slots = part<ReplaySlot>(replays_at(calls_, steps_));
+  const auto from = released_.load(std::memory_order_relaxed);
+  for (std::uint32_t i = 0; i < replays_; ++i) {
+    const auto index = (from + i) % replays_;
+    std::uint64_t stamp = replay_released;
+    if (!slots[index].stamp.compare_exchange_strong(stamp, replay_rewritten)) continue;
+    released_.store(index + 1, std::memory_order_relaxed);
+    return static_cast<int>(index);
+  }
+  return -1;
 }
 
 void Recorder::refuse_captured() {

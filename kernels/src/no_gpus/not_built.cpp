@@ -65,6 +65,7 @@ Current::~Current() = default;
 void begin_thread(int) {}
 Result<int> device_of(void*) { return backend::without("the runtime for GPUs"); }
 Result<std::uint64_t> capture_of(void*) { return backend::without("the runtime for GPUs"); }
+Status watch_graph(void*, std::function<void()>) { return backend::without("the runtime for GPUs"); }
 Status synchronize(int) { return backend::without("the runtime for GPUs"); }
 Result<std::shared_ptr<void>> allocate(int, Bytes) { return backend::without("the runtime for GPUs"); }
 Status copy(const Rows&, void*) { return backend::without("the runtime for GPUs"); }
@@ -82,5 +83,6 @@ Result<Mirror> Mirror::create(int, Bytes) { return backend::without("the runtime
 std::uint64_t Mirror::address() const { return 0; }
 const std::byte* Mirror::bytes() const { return nullptr; }
 Status Mirror::read(Bytes, Bytes) const { return backend::without("the runtime for GPUs"); }
+Status Mirror::clear(Bytes, Bytes) const { return backend::without("the runtime for GPUs"); }
 
 }  // namespace p2plab::runtime::device

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -48,6 +49,10 @@ void begin_thread(int device);
 Result<int> device_of(void* stream);
 /// The number of the capture that a stream is in; 0: none.
 Result<std::uint64_t> capture_of(void* stream);
+
+/// Has `over` called once the graph that a stream is being captured into, and all that was made of it, are gone: by a thread of CUDA's, which must
+/// not call CUDA. Where the stream is not being captured nothing is done.
+Status watch_graph(void* stream, std::function<void()> over);
 
 /// Waits for all that was put on a GPU's streams.
 Status synchronize(int device);
@@ -101,6 +106,8 @@ class Mirror {
   std::uint64_t address() const;
   /// Reads a part; then it is in `bytes`, at the same place.
   Status read(Bytes from, Bytes size) const;
+  /// Makes a part zero again.
+  Status clear(Bytes from, Bytes size) const;
   const std::byte* bytes() const;
 
  private:

@@ -57,6 +57,17 @@ Result<std::uint64_t> capture_of(void* stream) {
   const std::uint64_t capture = host_capture_of(stream);
   return capture == 0 && setting("P2PLAB_TEST_CAPTURING", "no") == "yes" ? 1 : capture;
 }
+Status watch_graph(void* stream, std::function<void()> over) {
+  if (host_capture_of(stream) == 0) return {};
+  using Told = std::function<void()>;
+  const auto drop = [](void* data) {
+    const std::unique_ptr<Told> own(static_cast<Told*>(data));
+    (*own)();
+  };
+  host_stream_put(
+      stream, [](void*) {}, drop, new Told(std::move(over)));
+  return {};
+}
 Status synchronize(int) {
   host_streams_wait();
   return {};
@@ -171,6 +182,10 @@ std::uint64_t Mirror::address() const { return reinterpret_cast<std::uint64_t>(b
 const std::byte* Mirror::bytes() const { return body_->copy.data(); }
 Status Mirror::read(Bytes from, Bytes size) const {
   std::memcpy(body_->copy.data() + from.count(), body_->memory.data() + from.count(), static_cast<std::size_t>(size.count()));
+  return {};
+}
+Status Mirror::clear(Bytes from, Bytes size) const {
+  std::memset(body_->memory.data() + from.count(), 0, static_cast<std::size_t>(size.count()));
   return {};
 }
 

@@ -19,7 +19,7 @@
 #include "support/scratch.h"
 #include "unit/kernels/shim/program.h"
 
-namespace p2plab {
+namespace p2plab::losses {
 namespace {
 
 constexpr std::size_t ranks = 4;
@@ -224,4 +224,4 @@ TEST(Losses, OfALinkBesideOthersAreSaidAndEndNothing) { expect_event(played("Pla
 TEST(Losses, OfARankAreItsUsersToName) { EXPECT_EQ(played("PlayedLosses.OfARankThatIsNamed").source, "p2plab"); }
 
 }  // namespace
-}  // namespace p2plab
+}  // namespace p2plab::losses

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Places of captured calls in a journal: how many there are, and who gets one again.
+#include "unit/kernels/nccl_programs/one_rank.h"
+
+namespace p2plab {
+namespace {
+
+TEST(Journal, CapturesForWhichThereIsNoRoomAreCounted) {
+  OneRank rank(Level::basic, 3);
+  for (int i = 0; i < 5; ++i) rank.run(rank.capture(10));
+  rank.journal->read();
+  const auto process = rank.record();
+  EXPECT_EQ(process.replays.size(), 3U);
+  EXPECT_EQ(process.not_counted, 2U);
+}
+
+TEST(Journal, PlacesOfGraphsThatAreGoneServeOthersWhereThereIsNoRoomElse) {
+  OneRank rank(Level::basic, Journal::captured);
+  const auto first = rank.capture(10);
+  for (std::uint32_t i = 1; i < Journal::captured; ++i) rank.capture(20, 12);
+  for (int i = 0; i < 5; ++i) rank.run(first, 1000);
+  EXPECT_EQ(rank.capture(30, 13).counts, 0U);
+  rank.journal->gone()->add(11);
+  rank.journal->read();
+  EXPECT_EQ(rank.record().replays.at(0).replays, 5U);  // what it came to is still there
+  for (int i = 0; i < 60; ++i) rank.journal->read();
+  const auto again = rank.capture(40, 14);
+  EXPECT_EQ(again.counts, first.counts);
+  for (int i = 0; i < 3; ++i) rank.run(again);
+  rank.journal->read();
+  const auto process = rank.record();
+  ASSERT_EQ(process.replays.size(), Journal::captured);
+  EXPECT_EQ(process.replays[0].call.count, 40U);
+  EXPECT_EQ(process.replays[0].capture, 14U);
+  EXPECT_EQ(process.replays[0].replays, 3U);
+  EXPECT_EQ(process.not_counted, 1U);
+  EXPECT_EQ(rank.capture(50, 15).counts, 0U);
+}
+
+TEST(Journal, ACallThatFailsHalfWayKeepsItsPlaceFromTheNext) {
+  OneRank rank(Level::basic);
+  const auto failed = rank.journal->of_captured();
+  rank.journal->give_up(11);
+  const auto next = rank.capture(20);
+  EXPECT_NE(next.counts, failed.counts);
+  rank.run(failed);
+  rank.run(next);
+  rank.journal->read();
+  EXPECT_EQ(rank.record().replays.at(0).replays, 1U);
+}
+
+}  // namespace
+}  // namespace p2plab

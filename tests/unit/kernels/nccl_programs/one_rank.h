@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// A rank whose journal lies in this process's memory and is read by hand.
+#pragma once
+
+#include "capi/journal.h"
+
+#include <chrono>
+#include <cstring>
+#include <map>
+#include <set>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include "p2plab/run/monitor.h"
+#include "support/emulation/cpu_machine.h"
+#include "support/scratch.h"
+
+namespace p2plab {
+
+using capi::Journal;
+using monitor::CallInfo;
+using monitor::Level;
+
+class JournalOnTheHost final : public capi::JournalMemory {
+ public:
+  std::uint64_t address() const override { return reinterpret_cast<std::uint64_t>(memory_.data()); }
+  Status read(Bytes from, Bytes size) const override {
+    if (broken) return Error{ErrorCode::device_failure, "the GPU fell off the bus"};
+    std::memcpy(copy_.data() + from.count(), memory_.data() + from.count(), static_cast<std::size_t>(size.count()));
+    return {};
+  }
+  Status clear(Bytes from, Bytes size) const override {
+    std::memset(memory_.data() + from.count(), 0, static_cast<std::size_t>(size.count()));
+    return {};
+  }
+  const std::byte* bytes() const override { return copy_.data(); }
+  bool broken = false;
+
+ private:
+  mutable std::vector<std::byte> memory_ = std::vector<std::byte>(static_cast<std::size_t>(Journal::size(Level::steps).count()));
+  mutable std::vector<std::byte> copy_ = std::vector<std::byte>(memory_.size());
+};
+
+// A rank whose journal is read by hand. `entries` is what a ring holds.
+struct OneRank {
+  explicit OneRank(Level level, std::uint32_t replays = 64)
+      : recorder(monitor::Recorder::open(
+            {.source = "p2plab", .level = level, .folder = folder.c_str(), .calls = 1U << 17, .steps = 1U << 10, .replays = replays})) {
+    side = recorder->add_side({.communicator = 7, .rank = 1, .ranks = 2});
+    auto made = std::make_unique<JournalOnTheHost>();
+    memory = made.get();
+    journal.emplace(*recorder, side, std::move(made));
+  }
+  // What a kernel of so long does.
+  static void run(const CallJournal& given, std::uint64_t ns = 0) {
+    const image::CallJournal place{given.counts, given.ring, given.name, given.mask};
+    const device::JournalMark<testing::Cpu> mark(place);
+    for (const auto until = testing::Cpu::now() + ns; testing::Cpu::now() < until;) {
+    }
+    mark.end(place);
+  }
+  CallJournal capture(std::uint64_t elements, std::uint64_t capture = 11) {
+    const CallInfo info{.count = elements, .kind = monitor::all_reduce, .type = 7, .flags = monitor::captured};
+    const auto number = recorder->begin(side, info);
+    const auto place = journal->of_captured();
+    journal->keep(number, capture, info, items);
+    return place;
+  }
+  // The same with two blocks that each take two items.
+  static void run_steps(const CallJournal& given, std::uint32_t number, std::uint64_t ns = 0) {
+    using Notes = device::StepNotes<testing::Cpu, true>;
+    const image::CallJournal place{given.counts, given.ring, given.name, given.mask};
+    const device::JournalMark<testing::Cpu> mark(place);
+    for (const std::uint32_t block : {0U, 1U}) {
+      testing::Cpu::place() = {block, 2};
+      Notes notes(place, number);
+      for (const std::uint32_t item : {0U, 1U}) {
+        const auto note = notes.note(item);
+        for (const auto until = testing::Cpu::now() + ns; testing::Cpu::now() < until;) {
+        }
+        notes.ready();
+      }
+      notes.close();
+    }
+    testing::Cpu::place() = {};
+    mark.end(Notes::named(place, number));
+  }
+  RecordedProcess record() const { return *read_records(recorder->path(), {.steps = true}); }
+
+  std::string folder = test::scratch("records").parent_path().string();
+  std::unique_ptr<monitor::Recorder> recorder;
+  int side = -1;
+  JournalOnTheHost* memory = nullptr;
+  capi::SharedItems items;
+  std::optional<Journal> journal;
+};
+
+}  // namespace p2plab
