@@ -8,6 +8,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <set>
 
 namespace p2plab::runtime {
 
@@ -60,8 +61,12 @@ bool LinkWatch::open() {
   return true;
 }
 
-void LinkWatch::read() {
-  for (auto& [place, gpu] : gpus_) {
+// Each question is one to the driver: only those that somebody wants to know.
+void LinkWatch::read(const std::vector<std::string>& places) {
+  for (const auto& place : places) {
+    const auto found = gpus_.find(place);
+    if (found == gpus_.end()) continue;
+    auto& gpu = found->second;
     NvmlFunctions::PciInfo info{};
     if (is_gone(nvml_->pci(gpu.device, &info))) gpu.there = false;
     for (unsigned link = 0; gpu.there && link < gpu.up.size(); ++link) {
@@ -117,14 +122,14 @@ Loss LinkWatch::lost_of(const std::vector<std::string>& places) const {
 Loss LinkWatch::look(const std::vector<std::string>& gpus) {
   const std::lock_guard lock(mutex_);
   if (!open()) return {};
-  read();
+  read(gpus);
   return lost_of(gpus);
 }
 
 std::shared_ptr<void> LinkWatch::add(const std::vector<std::string>& gpus, Seconds every, Told told) {
   const std::lock_guard lock(mutex_);
   if (every == Seconds{0} || !open()) return nullptr;
-  read();
+  read(gpus);
   const int number = next_++;
   askers_[number] = {gpus, std::move(told), lost_of(gpus)};
   every_ = every_ == Seconds{0} ? every : std::min(every_, every);
@@ -163,7 +168,9 @@ void LinkWatch::work(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     changed_.wait_for(lock, stop, std::chrono::duration<double>(every_.count()), [] { return false; });
     if (stop.stop_requested()) return;
-    read();
+    std::set<std::string> watched;
+    for (const auto& [number, asker] : askers_) watched.insert(asker.gpus.begin(), asker.gpus.end());
+    read({watched.begin(), watched.end()});
     for (auto& [number, asker] : askers_) {
       auto now = lost_of(asker.gpus);
       if (now == asker.known) continue;

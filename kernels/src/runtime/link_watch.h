@@ -57,7 +57,7 @@ class LinkWatch {
     Loss known = {};
   };
   bool open();
-  void read();
+  void read(const std::vector<std::string>& places);
   Loss lost_of(const std::vector<std::string>& gpus) const;
   void work(const std::stop_token& stop);
 
