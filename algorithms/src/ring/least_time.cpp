@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <limits>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include "ring/servers.h"
@@ -12,9 +13,12 @@ namespace p2plab {
 
 namespace {
 
-// Of the routes between two members, the quicker direction.
+constexpr Seconds unknown{std::numeric_limits<double>::infinity()};
+
+// Of the routes between two members, the quicker direction; unknown where none leads from one to the other, as between rails: no hop goes there.
 Seconds latency_between(const Topology& topology, const Routes& routes, Rank a, Rank b) {
   const auto along = [&](std::span<const LinkId> path) {
+    if (path.empty()) return unknown;
     Seconds sum{0};
     for (const auto link : path) sum += topology.link(link).latency;
     return sum;
@@ -22,10 +26,10 @@ Seconds latency_between(const Topology& topology, const Routes& routes, Rank a, 
   return std::min(along(routes.between(a, b)), along(routes.between(b, a)));
 }
 
-// Prim's algorithm on all pairs.
+// Prim's algorithm on all pairs; unknown where they do not hang together.
 Seconds least_spanning_tree(const Topology& topology, const Routes& routes, const std::vector<Rank>& members) {
-  constexpr Seconds unknown{std::numeric_limits<double>::infinity()};
-  std::vector<Seconds> away(members.size(), unknown);  // from the tree so far
+  const bool relays = std::cmp_less(members.size(), topology.ranks());  // others might join what no route joins
+  std::vector<Seconds> away(members.size(), unknown);                   // from the tree so far
   std::vector<bool> inside(members.size());
   Seconds sum{0};
   std::size_t newest = 0;
@@ -34,7 +38,8 @@ Seconds least_spanning_tree(const Topology& topology, const Routes& routes, cons
     std::size_t next = members.size();
     for (std::size_t m = 0; m < members.size(); ++m) {
       if (inside[m]) continue;
-      away[m] = std::min(away[m], latency_between(topology, routes, members[newest], members[m]));
+      const auto latency = latency_between(topology, routes, members[newest], members[m]);
+      away[m] = std::min(away[m], relays && latency == unknown ? Seconds{0} : latency);
       if (next == members.size() || away[m] < away[next]) next = m;
     }
     sum += away[next];
@@ -82,6 +87,7 @@ std::optional<Seconds> least_time_around(const Topology& topology, const Routes&
   if (members.size() < 2 || !collective.silent.empty() || !collective.shares.empty()) return std::nullopt;
   const auto once = members.size() * members.size() <= most_pairs ? least_spanning_tree(topology, routes, members)
                                                                   : least_first_link(topology, members) * static_cast<double>(members.size() - 1);
+  if (once == unknown) return std::nullopt;
   return kind == all_reduce ? once * 2 : once;
 }
 
