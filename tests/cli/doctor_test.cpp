@@ -62,7 +62,7 @@ TEST(DoctorCommand, ARecordIsReadBackAndAlsoByTopoDetect) {
 // Each probe runs in a process that the program starts of itself.
 TEST(DoctorCommand, ProbesEveryPairInAProcessOfItsOwn) {
   const auto json = json_of("doctor --facts tests/data/h200x4_facts.json --probe host --json");
-  ASSERT_EQ(json["probes"].size(), 4U * 12 + 6 + 3);
+  ASSERT_EQ(json["probes"].size(), 5U * 12 + 6 + 3);
   for (const auto& probe : json["probes"]) EXPECT_EQ(probe["data"], "right") << probe;
   EXPECT_EQ(p2plab("doctor --facts tests/data/h200x4_facts.json --probe cuda").exit, 2) << "a recorded machine has no GPUs to try";
 }
