@@ -10,6 +10,7 @@ which must end within 3 s and find no probe wrong. One GPU does for both ranks. 
 import argparse
 import ctypes
 import json
+import math
 import os
 import random
 import signal
@@ -182,13 +183,14 @@ class Monitor:
             if line.startswith('{"event":"alarm"'):
                 self.alarms.append((time.monotonic(), json.loads(line)))
 
-    def first(self, since, seconds, kind=None):
-        """The first alarm after a moment, of what this program does, and how long after. A rank that another program keeps from its core is late, too."""
+    def first(self, since, seconds, kind, born):
+        """The first alarm after a moment, of what this program does, and how long after. A rank that another program keeps from its core is late, too.
+        What was already so before the communicator was `born` is of an earlier round."""
         passed_over = ("slow band", "lost records") if kind in (None, "late") else ("slow band", "lost records", "straggler")
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             for when, alarm in list(self.alarms):
-                if when >= since and alarm["kind"] not in passed_over:
+                if when >= since and alarm["kind"] not in passed_over and alarm.get("since_ns", math.inf) >= born * 1e9:
                     return alarm, when - since
             time.sleep(0.005)
         return None, seconds
@@ -222,11 +224,12 @@ def try_kind(arguments, ranks, kind, seconds):
     end, right, times, wrong, early = time.monotonic() + seconds, 0, [], [], 0
     ranks.start()
     while len(times) < arguments.times and (not times or time.monotonic() < end):
+        born = time.monotonic()
         ranks.group("long" if kind in ("stopped", "late") else "short")
         monitor = Monitor(arguments.program, ranks.folder)
         time.sleep(0.3)
         odd = random.randrange(2)
-        if monitor.first(0, 0.02, kind)[0] is not None:  # as on a machine that does too much else
+        if monitor.first(0, 0.02, kind, born)[0] is not None:  # as on a machine that does too much else
             early += 1
             monitor.child.kill()
             monitor.child.wait()
@@ -235,7 +238,7 @@ def try_kind(arguments, ranks, kind, seconds):
                 break
             continue
         since = inject(ranks, kind, odd)
-        alarm, took = monitor.first(since, LIMITS[kind] + 2, kind)
+        alarm, took = monitor.first(since, LIMITS[kind] + 2, kind, born)
         monitor.child.kill()
         monitor.child.wait()
         times.append(took)
