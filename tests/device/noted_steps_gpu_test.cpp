@@ -90,6 +90,17 @@ std::vector<image::StepEntry> checked(const std::vector<std::byte>& journal, boo
   return all;
 }
 
+// Of the programs.
+std::set<std::int32_t> steps_of(const std::vector<RankNotes>& notes) {
+  std::set<std::int32_t> steps;
+  for (const auto& rank : notes) {
+    for (const auto& lane : rank.items.lanes) {
+      for (const auto& item : lane) steps.insert(item.begin(), item.end());
+    }
+  }
+  return steps;
+}
+
 TEST(NotedStepsOnGpus, AreAllThereInOrderWithinTheirCallsAndTheDataIsRight) {
   const auto count = cuda::device_count();
   if (!count) GTEST_SKIP() << describe(count.error());
@@ -142,13 +153,7 @@ TEST(NotedStepsOnGpus, AreAllThereInOrderWithinTheirCallsAndTheDataIsRight) {
     ASSERT_TRUE(middle) << describe(middle.error());
     std::set<std::int32_t> steps;
     for (const auto& step : middle->steps) steps.insert(step.step);
-    std::set<std::int32_t> wanted;
-    for (const auto& rank : notes) {
-      for (const auto& lane : rank.items.lanes) {
-        for (const auto& item : lane) wanted.insert(item.begin(), item.end());
-      }
-    }
-    EXPECT_EQ(steps, wanted);
+    EXPECT_EQ(steps, steps_of(notes));
   }
 }
 
