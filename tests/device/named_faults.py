@@ -10,7 +10,6 @@ which must end within 3 s and find no probe wrong. One GPU does for both ranks. 
 import argparse
 import ctypes
 import json
-import math
 import os
 import random
 import signal
@@ -127,10 +126,12 @@ def worker(rank, device, library):
 
 class Ranks:
     def __init__(self, arguments, folder):
-        self.arguments, self.folder, self.workers = arguments, folder, []
+        self.arguments, self.base, self.folder, self.workers = arguments, folder, folder, []
 
     def start(self):
+        """New processes, whose records lie in a folder of their own: nobody looks at those of earlier rounds."""
         self.end()
+        self.folder = tempfile.mkdtemp(dir=self.base)
         environment = dict(os.environ, P2PLAB_MONITOR="basic", P2PLAB_MONITOR_DIR=self.folder, P2PLAB_WATCH="0")
         self.workers = [subprocess.Popen([sys.executable, os.path.abspath(__file__), "--worker", str(rank), "--device", str(device), "--cuda",
                                           self.arguments.cuda], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
@@ -183,14 +184,13 @@ class Monitor:
             if line.startswith('{"event":"alarm"'):
                 self.alarms.append((time.monotonic(), json.loads(line)))
 
-    def first(self, since, seconds, kind, born):
-        """The first alarm after a moment, of what this program does, and how long after. A rank that another program keeps from its core is late, too.
-        What was already so before the communicator was `born` is of an earlier round."""
+    def first(self, since, seconds, kind):
+        """The first alarm after a moment, of what this program does, and how long after. A rank that another program keeps from its core is late, too."""
         passed_over = ("slow band", "lost records") if kind in (None, "late") else ("slow band", "lost records", "straggler")
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             for when, alarm in list(self.alarms):
-                if when >= since and alarm["kind"] not in passed_over and alarm.get("since_ns", math.inf) >= born * 1e9:
+                if when >= since and alarm["kind"] not in passed_over:
                     return alarm, when - since
             time.sleep(0.005)
         return None, seconds
@@ -212,9 +212,9 @@ def after(ranks, kind, odd):
     """Makes ready for the next round."""
     if kind == "stopped":
         ranks.workers[odd].send_signal(signal.SIGCONT)
-    if kind in ("stopped", "late"):
+    if kind == "stopped":
         return ranks.stop()
-    if kind == "killed":
+    if kind in ("killed", "late"):
         return ranks.start()
     for rank in range(2):
         ranks.hear(rank, "failed")
@@ -224,21 +224,20 @@ def try_kind(arguments, ranks, kind, seconds):
     end, right, times, wrong, early = time.monotonic() + seconds, 0, [], [], 0
     ranks.start()
     while len(times) < arguments.times and (not times or time.monotonic() < end):
-        born = time.monotonic()
         ranks.group("long" if kind in ("stopped", "late") else "short")
         monitor = Monitor(arguments.program, ranks.folder)
         time.sleep(0.3)
         odd = random.randrange(2)
-        if monitor.first(0, 0.02, kind, born)[0] is not None:  # as on a machine that does too much else
+        if monitor.first(0, 0.02, kind)[0] is not None:  # as on a machine that does too much else
             early += 1
             monitor.child.kill()
             monitor.child.wait()
-            ranks.stop()
+            ranks.start()
             if early > 20:
                 break
             continue
         since = inject(ranks, kind, odd)
-        alarm, took = monitor.first(since, LIMITS[kind] + 2, kind, born)
+        alarm, took = monitor.first(since, LIMITS[kind] + 2, kind)
         monitor.child.kill()
         monitor.child.wait()
         times.append(took)
