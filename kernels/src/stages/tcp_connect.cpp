@@ -18,11 +18,13 @@
 
 #include <fmt/format.h>
 
+#include "processes/token.h"
+
 namespace p2plab::stages {
 
 namespace {
 
-constexpr std::size_t word_size = 32;
+constexpr std::size_t word_size = processes::token_size;
 constexpr std::size_t most_strangers = 256;  // who have not shown it
 
 struct Greeting {
@@ -93,7 +95,7 @@ void Listener::admit() {
   strangers_.push_back({std::move(caller)});
 }
 
-// Whoever shows another word is shut out: without its socket.
+// Whoever shows another word is shut out: without its socket. Not before all of one is there, or it could be guessed digit by digit.
 std::optional<Listener::Caller> Listener::hear(Stranger& stranger) const {
   Greeting greeting;
   std::array<char, sizeof greeting> bytes{};
@@ -102,7 +104,8 @@ std::optional<Listener::Caller> Listener::hear(Stranger& stranger) const {
   auto socket = std::move(stranger.socket);
   if (got <= 0) return std::nullopt;
   stranger.said.append(bytes.data(), static_cast<std::size_t>(got));
-  if (!word_.starts_with(stranger.said.substr(0, word_size))) return std::nullopt;
+  using processes::token_of;
+  if (stranger.said.size() >= word_size && !processes::equal(token_of(word_), token_of(stranger.said.substr(0, word_size)))) return std::nullopt;
   if (stranger.said.size() < sizeof greeting) {
     stranger.socket = std::move(socket);
     return std::nullopt;

@@ -52,6 +52,21 @@ TEST(TcpConnections, AreThoseOfRanksThatShowTheWord) {
   EXPECT_EQ(caller->rank, Rank{5});
 }
 
+// Who shows the beginning of a word learns nothing from how it is answered: right or wrong, the connection stays.
+TEST(TcpConnections, TellNobodyHowMuchOfTheWordIsRight) {
+  auto listener = Listener::open("127.0.0.1");
+  ASSERT_TRUE(listener);
+  const auto place = listener->place();
+  const auto word = place.substr(place.rfind(' ') + 1);
+  const auto right = stranger(place, word.substr(0, 31));
+  const auto wrong = stranger(place, "x");
+  const auto whole = stranger(place, std::string(32, 'x'));
+  for (int i = 0; i < 10; ++i) EXPECT_FALSE(listener->accept(5));
+  char byte = 0;
+  for (const auto* socket : {&right, &wrong}) EXPECT_EQ(recv(socket->get(), &byte, 1, MSG_DONTWAIT), -1);
+  EXPECT_EQ(recv(whole.get(), &byte, 1, 0), 0);
+}
+
 // A greeting that comes in two parts is one.
 TEST(TcpConnections, AreTakenFromGreetingsInParts) {
   auto listener = Listener::open("127.0.0.1");
