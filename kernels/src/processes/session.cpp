@@ -27,13 +27,18 @@ namespace processes {
 SocketSession::SocketSession(FileDescriptor socket, const Place& place) : socket_(std::move(socket)), place_(place) {
   auto hello = message(MessageKind::hello);
   hello.text = place_.greeting;
-  send(socket_.get(), hello);
+  say(hello);
   reader_ = std::thread([this] { listen(); });
 }
 
 SocketSession::~SocketSession() {
   shutdown(socket_.get(), SHUT_RDWR);
   reader_.join();
+}
+
+void SocketSession::say(const Message& message) {
+  const std::lock_guard lock(saying_);
+  send(socket_.get(), message);
 }
 
 Message SocketSession::message(MessageKind kind) const { return {.kind = kind, .version = place_.version, .rank = place_.rank}; }
@@ -57,7 +62,8 @@ void SocketSession::listen() {
     auto heard = receive(socket_.get());
     if (!heard) break;
     if (heard->kind == MessageKind::alive) {
-      send(socket_.get(), message(MessageKind::alive));
+      // Not while another thread sends: what that sends is an answer, too, and this thread goes on reading.
+      if (const std::unique_lock lock(saying_, std::try_to_lock); lock) send(socket_.get(), message(MessageKind::alive));
     } else if (heard->kind == MessageKind::lost) {
       lose(Error{ErrorCode::device_failure, heard->text});
     } else if (heard->kind == MessageKind::part) {
@@ -88,7 +94,7 @@ Result<SocketSession::Parts> SocketSession::exchange(Message mine) {
     return Error{ErrorCode::unsupported, fmt::format("{} bytes are too many for one message between processes", mine.text.size())};
   }
   if (auto good = state(); !good) return std::move(good).error();
-  send(socket_.get(), mine);
+  say(mine);
   std::unique_lock lock(mutex_);
   // The launcher sees who is late; this limit is for a launcher that does not.
   const auto complete = [&] { return lost_ || arrived_[mine.number].size() == static_cast<std::size_t>(place_.ranks); };
@@ -175,7 +181,7 @@ void SocketSession::abandon(const std::string& why) {
 void SocketSession::farewell(const Status& outcome) {
   auto out = message(MessageKind::farewell);
   out.text = outcome_text(outcome);
-  send(socket_.get(), out);
+  say(out);
 }
 
 }  // namespace processes

@@ -48,6 +48,7 @@ class SocketSession final : public Session {
   void listen();
   bool hears_in_time() const;
   void lose(Error why);
+  void say(const Message& message);
   Message message(MessageKind kind) const;
   Result<Parts> exchange(Message mine);
   Result<std::vector<FileDescriptor>> share_by_name(int mine);
@@ -55,6 +56,7 @@ class SocketSession final : public Session {
   FileDescriptor socket_;
   Place place_;
   std::uint32_t next_ = 0;
+  std::mutex saying_;  // over TCP a message that is sent in parts must not be parted by another
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::map<std::uint32_t, Parts> arrived_;
