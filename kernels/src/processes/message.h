@@ -20,7 +20,7 @@ enum class MessageKind : std::uint16_t {
   part,        // launcher to rank: the part of rank `rank` in exchange `number`
   lost,        // launcher to rank: rank `rank` is gone, the text says why
   farewell,    // rank to launcher: I have ended; the text holds my error, or is empty
-  alive        // to and fro, where neither end could see that the other's process stands still
+  alive        // to and fro, where neither end could see that the other's process stands still; to rank -1: not to be answered
 };
 
 struct Message {

@@ -156,12 +156,13 @@ std::vector<pollfd> RendezvousServer::waiting() const {
   return all;
 }
 
-// Those who are in wait for the others, and for a word now and then.
+// Those who are in wait for the others, and for a word now and then. Until all have come nobody reads what they say, so they are not to answer: a
+// full socket would keep them, and then this thread.
 void RendezvousServer::tell_that_it_lives() {
   if (Clock::now() - told_ < Silence::look_every * Silence::looks_between_words) return;
   told_ = Clock::now();
   for (const auto& member : members_) {
-    if (member) send(member->socket.get(), {.kind = MessageKind::alive});
+    if (member) send(member->socket.get(), {.kind = MessageKind::alive, .rank = -1});
   }
 }
 

@@ -43,7 +43,7 @@ void SocketSession::say(const Message& message) {
 
 Message SocketSession::message(MessageKind kind) const { return {.kind = kind, .version = place_.version, .rank = place_.rank}; }
 
-// The server asks every second, and is answered from this thread, whatever the rank does.
+// The server asks several times a second, and is answered from this thread, whatever the rank does.
 bool SocketSession::hears_in_time() const {
   if (place_.silence == Seconds{0}) return true;
   Silence silence(place_.silence);
@@ -62,6 +62,7 @@ void SocketSession::listen() {
     auto heard = receive(socket_.get());
     if (!heard) break;
     if (heard->kind == MessageKind::alive) {
+      if (heard->rank != place_.rank) continue;
       // Not while another thread sends: what that sends is an answer, too, and this thread goes on reading.
       if (const std::unique_lock lock(saying_, std::try_to_lock); lock) send(socket_.get(), message(MessageKind::alive));
     } else if (heard->kind == MessageKind::lost) {

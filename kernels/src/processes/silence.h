@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How long a process of a job may say nothing at all: each answers the other end every second, whatever its rank does, unless it is stopped or its
-// machine is gone.
+// How long a process of a job may say nothing at all: each answers the other end several times a second, whatever its rank does, unless it is stopped
+// or its machine is gone.
 #pragma once
 
 #include <chrono>
