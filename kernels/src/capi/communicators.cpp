@@ -175,10 +175,11 @@ p2plab_result p2plab_comm_init_exchange(p2plab_comm** comm, int ranks, int rank,
     *comm = nullptr;
     if (ranks < 1 || ranks > most_joined || rank < 0 || rank >= ranks) return invalid("ranks are 0 to n-1, of at most 1024");
     auto mine = MeetingOffer::make(rank);
-    if (!mine) return failed(mine.error());
-    const auto bytes = mine->bytes();
+    // Who cannot offer a place takes part all the same: the others wait in the exchange, and hear of it there.
+    const auto bytes = mine ? mine->bytes() : std::array<char, Invitation::size>{};
     std::vector<std::array<char, Invitation::size>> all(static_cast<std::size_t>(ranks));
     if (exchange(bytes.data(), all.data(), bytes.size(), user) != 0) return failed({ErrorCode::device_failure, "the caller's exchange failed"});
+    if (!mine) return failed(mine.error());
     const auto place = MeetingOffer::settle(all);
     if (!place) return failed(place.error());
     return init_rank({.comm = comm,

@@ -192,6 +192,14 @@ static int broken_exchange(const void* mine, void* all, size_t size, void* user)
   return 1;
 }
 
+/* Gives nobody's bytes. */
+static int empty_exchange(const void* mine, void* all, size_t size, void* user) {
+  (void)mine;
+  memset(all, 0, 2 * size);
+  ++*(int*)user;
+  return 0;
+}
+
 int main(void) {
   names_and_versions();
   nothing_given();
@@ -205,6 +213,10 @@ int main(void) {
   p2plab_comm* comm = NULL;
   expect_error(p2plab_comm_init_exchange(&comm, 2, 0, 0, broken_exchange, &asked, NULL), P2PLAB_FAILED, "the caller's exchange failed");
   expect(asked == 1, "one exchange", "another number");
+  setenv("P2PLAB_INTERFACE", "nowhere0", 1);
+  expect_error(p2plab_comm_init_exchange(&comm, 2, 0, 0, empty_exchange, &asked, NULL), P2PLAB_INVALID, "is no interface here");
+  unsetenv("P2PLAB_INTERFACE");
+  expect(asked == 2, "an exchange also by who has no place to offer, as the others wait in it", "none");
   int count = -1;
   if (p2plab_device_count(&count) == P2PLAB_OK) {
     printf("%d GPUs here: what is answered without one is not tested\n", count);
