@@ -188,8 +188,11 @@ void RendezvousServer::look() {
 void RendezvousServer::admit() {
   auto socket = terms_.tcp ? accept_at(listener_.get()) : FileDescriptor{accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC)};
   if (socket.get() < 0) return;
-  // Who came first and still says nothing goes first.
-  if (strangers_.size() >= most_strangers) strangers_.erase(strangers_.begin());
+  // Who came first and still says nothing goes first; who has shown the token after those who have not.
+  if (strangers_.size() >= most_strangers) {
+    const auto oldest = std::ranges::find(strangers_, false, &Stranger::admitted);
+    strangers_.erase(oldest == strangers_.end() ? strangers_.begin() : oldest);
+  }
   const auto process = terms_.tcp ? std::optional<pid_t>{0} : peer(socket.get());
   if (process) strangers_.push_back({.socket = std::move(socket), .process = *process, .came = Clock::now(), .admitted = !terms_.tcp});
 }
