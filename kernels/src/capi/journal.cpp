@@ -33,11 +33,10 @@ CallJournal Journal::of_call(std::uint64_t number) {
 }
 
 // Those that nobody had first, so that what is known of graphs that are gone stays as long as there is room.
-std::uint32_t Journal::next_place() const { return used_ < captured ? used_ : free_.empty() ? captured : free_.back(); }
-
 CallJournal Journal::of_captured() {
   const std::lock_guard lock(places_);
-  const auto next = next_place();
+  offered_ = used_ < captured ? used_ : free_.empty() ? captured : free_.back();
+  const auto next = offered_;
   if (next == captured) return {};
   CallJournal journal{.counts = memory_->address() + counts_at() + next * sizeof(CallCounts), .name = next | of_graph};
   if (has_ring()) {
@@ -49,22 +48,23 @@ CallJournal Journal::of_captured() {
 
 void Journal::keep(std::uint64_t number, std::uint64_t capture, const monitor::CallInfo& info, const SharedItems& items) {
   const std::lock_guard lock(places_);
-  if (next_place() == captured) return recorder_.refuse_captured();
+  if (offered_ == captured) return recorder_.refuse_captured();
   put(capture, recorder_.add_captured(number, capture, info), items);
 }
 
 void Journal::give_up(std::uint64_t capture) {
   const std::lock_guard lock(places_);
-  if (next_place() != captured) put(capture, -1, nullptr);
+  if (offered_ != captured) put(capture, -1, nullptr);
 }
 
+// Others may have become free since it was offered.
 void Journal::put(std::uint64_t capture, int recorded, const SharedItems& items) {
-  const auto next = next_place();
+  const auto next = std::exchange(offered_, captured);
   captured_[next] = {.recorded = recorded, .capture = capture};
   if (next == used_)
     ++used_;
   else
-    free_.pop_back();
+    std::erase(free_, next);
   if (!items) return;
   const std::lock_guard lock(items_mutex_);
   items_[next | of_graph] = items;

@@ -114,7 +114,6 @@ class Journal {
   Status read_counts();
   Status free_places();
   void put(std::uint64_t capture, int recorded, const SharedItems& items);
-  std::uint32_t next_place() const;
   Status read_steps();
   void take(const image::JournalEntry& entry);
   bool take(const image::StepEntry& entry);
@@ -126,10 +125,11 @@ class Journal {
   int side_;
   std::unique_ptr<JournalMemory> memory_;
   std::shared_ptr<GraphsGone> gone_ = std::make_shared<GraphsGone>();
-  std::mutex places_;  // of captured calls: of what follows, up to free_
+  std::mutex places_;  // of captured calls: of what follows, up to offered_
   std::vector<Captured> captured_;
-  std::uint32_t used_ = 0;           // of them, at least once
-  std::vector<std::uint32_t> free_;  // of those, whose graphs are gone
+  std::uint32_t used_ = 0;            // of them, at least once
+  std::vector<std::uint32_t> free_;   // of those, whose graphs are gone
+  std::uint32_t offered_ = captured;  // to the call that is being captured; captured: there was no room
   struct Leaving {
     std::uint64_t capture = 0;
     int looks = 0;

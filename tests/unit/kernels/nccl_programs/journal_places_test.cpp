@@ -37,6 +37,30 @@ TEST(Journal, PlacesOfGraphsThatAreGoneServeOthersWhereThereIsNoRoomElse) {
   EXPECT_EQ(rank.capture(50, 15).counts, 0U);
 }
 
+// A graph may end between the two steps of a capture.
+TEST(Journal, APlaceThatWasOfferedIsTheOneThatIsKept) {
+  OneRank rank(Level::basic, Journal::captured);
+  rank.capture(10, 12);
+  rank.capture(10, 13);
+  for (std::uint32_t i = 2; i < Journal::captured; ++i) rank.capture(20);
+  const auto gone = [&](std::uint64_t capture) {
+    rank.journal->gone()->add(capture);
+    for (int i = 0; i < 60; ++i) rank.journal->read();
+  };
+  gone(12);
+  const CallInfo info{.count = 30, .kind = monitor::all_reduce, .type = 7, .flags = monitor::captured};
+  const auto number = rank.recorder->begin(rank.side, info);
+  const auto place = rank.journal->of_captured();
+  gone(13);
+  rank.journal->keep(number, 14, info, nullptr);
+  rank.run(place);
+  rank.journal->read();
+  const auto process = rank.record();
+  const auto kept = std::ranges::find(process.replays, 14U, &RecordedReplays::capture);
+  ASSERT_NE(kept, process.replays.end());
+  EXPECT_EQ(kept->replays, 1U);
+}
+
 TEST(Journal, ACallThatFailsHalfWayKeepsItsPlaceFromTheNext) {
   OneRank rank(Level::basic);
   const auto failed = rank.journal->of_captured();
