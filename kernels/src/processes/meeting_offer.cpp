@@ -21,6 +21,7 @@ namespace {
 
 constexpr std::string_view offer_mark = "p2plab-offer-1 ";
 constexpr std::size_t place_digits = 16;
+constexpr std::string_view no_address = "-";
 
 // The machine and the network namespace, which Unix sockets do not leave.
 std::string place_here() {
@@ -59,6 +60,7 @@ Result<MeetingOffer> MeetingOffer::make(int rank) {
   offer.word_ = invitation->place().substr(invitation->place().find('/') + 1);
   if (rank != 0) return offer;
   const auto here = detect::address_here();
+  if (!here && here.error().code == ErrorCode::io) return offer;  // ranks of this machine need no network
   if (!here) return here.error();
   auto opened = processes::listen_at_any_port(*here);
   if (!opened) return std::move(opened).error();
@@ -84,6 +86,8 @@ Result<Invitation> MeetingOffer::settle(std::span<const std::array<char, Invitat
   }
   const auto& first = parts.front();
   const bool together = std::ranges::all_of(parts, [&](const Parts& each) { return each.place == first.place; });
+  if (!together && first.address == no_address)
+    return Error{ErrorCode::io, "rank 0 has no network interface that is up, by which ranks of other machines could reach it"};
   return together ? Invitation::in_this_machine(first.word) : Invitation::at(first.address, first.word);
 }
 

@@ -51,10 +51,10 @@ std::string secret_of_environment();
 /// socket where they are of one machine and one network namespace; else at a TCP port that rank 0 has opened, with a secret of 128 random bits.
 class MeetingOffer {
  public:
-  /// Errors: io (no random numbers, no network), invalid_input (P2PLAB_INTERFACE, which names the network of rank 0 that all reach).
+  /// Errors: io (no random numbers, no port), invalid_input (P2PLAB_INTERFACE, which names the network of rank 0 that all reach).
   static Result<MeetingOffer> make(int rank);
   std::array<char, Invitation::size> bytes() const;
-  /// Errors: invalid_input, naming the rank whose bytes are none of an offer.
+  /// Errors: invalid_input, naming the rank whose bytes are none of an offer; io: of several machines, and rank 0 has no network.
   static Result<Invitation> settle(std::span<const std::array<char, Invitation::size>> all);
   /// Of rank 0; `join` may need it.
   FileDescriptor take_listener() { return std::move(listener_); }

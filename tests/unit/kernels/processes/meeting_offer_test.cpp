@@ -41,6 +41,17 @@ TEST(MeetingOffers, OfSeveralMachinesLeadToThePortOfRankZero) {
   one.join();
 }
 
+// An offer without an address does among ranks of one machine.
+TEST(MeetingOffers, NeedANetworkAmongSeveralMachinesOnly) {
+  const auto without = MeetingOffer::make(1)->bytes();
+  EXPECT_TRUE(MeetingOffer::settle(std::vector<Bytes128>{without, without}));
+  auto other = without;
+  other[15] = other[15] == '0' ? '1' : '0';
+  const auto place = MeetingOffer::settle(std::vector<Bytes128>{without, other});
+  ASSERT_FALSE(place);
+  EXPECT_EQ(place.error().message, "rank 0 has no network interface that is up, by which ranks of other machines could reach it");
+}
+
 TEST(MeetingOffers, ThatAreNoneNameTheRank) {
   const auto zero = MeetingOffer::make(0)->bytes();
   for (const std::size_t damaged : {std::size_t{0}, std::size_t{20}, std::size_t{127}}) {
