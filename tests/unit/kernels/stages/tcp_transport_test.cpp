@@ -16,10 +16,10 @@ namespace {
 using stages::TcpTransport;
 using stages::Transfer;
 
-std::vector<Status> on_ranks(int ranks, const std::function<Status(Session&, TcpTransport&)>& body) {
+std::vector<Status> on_ranks(int ranks, Seconds deadline, const std::function<Status(Session&, TcpTransport&)>& body) {
   auto outcomes = run_processes({.ranks = ranks}, [&](Session& session) -> Status {
     const std::atomic<bool> stop{false};
-    TcpTransport transport(session, stop, Seconds{1});
+    TcpTransport transport(session, stop, deadline);
     std::vector<Rank> peers;
     for (int r = 0; r < ranks; ++r) {
       if (r != session.rank()) peers.push_back(Rank{r});
@@ -36,7 +36,7 @@ Error wrong(std::string what) { return Error{ErrorCode::verification_failed, std
 // Everybody sends everybody two messages of its own at once, larger than what sockets hold.
 TEST(TcpTransport, AGroupMovesAllAtOnceAndInOrder) {
   constexpr std::size_t count = 1 << 18;
-  const auto outcomes = on_ranks(3, [](Session& session, TcpTransport& transport) -> Status {
+  const auto outcomes = on_ranks(3, Seconds{30}, [](Session& session, TcpTransport& transport) -> Status {
     for (int round = 0; round < 3; ++round) {
       std::vector<std::uint32_t> mine(2 * count);
       std::iota(mine.begin(), mine.end(), static_cast<std::uint32_t>(session.rank() * 10'000'000 + round));
@@ -64,7 +64,7 @@ TEST(TcpTransport, AGroupMovesAllAtOnceAndInOrder) {
 }
 
 TEST(TcpTransport, ARankThatHasLostStepIsNamedAndNothingOfItIsWritten) {
-  const auto outcomes = on_ranks(2, [](Session& session, TcpTransport& transport) -> Status {
+  const auto outcomes = on_ranks(2, Seconds{1}, [](Session& session, TcpTransport& transport) -> Status {
     std::uint64_t value = 7;
     if (session.rank() == 0) {
       const std::uint32_t half = 1;
@@ -84,7 +84,7 @@ TEST(TcpTransport, ARankThatHasLostStepIsNamedAndNothingOfItIsWritten) {
 }
 
 TEST(TcpTransport, ARankThatSendsNothingIsNamedAtTheDeadline) {
-  const auto outcomes = on_ranks(2, [](Session& session, TcpTransport& transport) -> Status {
+  const auto outcomes = on_ranks(2, Seconds{1}, [](Session& session, TcpTransport& transport) -> Status {
     Status good;
     if (session.rank() == 1) {
       std::uint64_t value = 0;
