@@ -79,7 +79,7 @@ std::string complaint_of(const SettingRule& rule, const std::string& value) {
     case SettingKind::word:
       return std::ranges::find(rule.words, value) != rule.words.end() ? "" : fmt::format("it can be {}", fmt::join(rule.words, ", "));
     case SettingKind::number: return within(value, rule.least, rule.most);
-    case SettingKind::secret: return value.size() < shortest_secret ? fmt::format("it must have at least {} signs", shortest_secret) : "";
+    case SettingKind::secret: return value.size() < shortest_secret ? fmt::format("it must have at least {} characters", shortest_secret) : "";
     case SettingKind::files: return readable(value);
     case SettingKind::folder: return access(value.c_str(), W_OK | X_OK) == 0 ? "" : "no files can be made in it";
     default: return "";

@@ -81,7 +81,7 @@ Result<Invitation> Invitation::at(const std::string& address, const std::string&
   const auto parsed = processes::TcpAddress::parse(address);
   if (!parsed) return parsed.error();
   if (!secret.empty() && secret.size() < shortest)
-    return Error{ErrorCode::invalid_input, fmt::format("a secret of {} signs is easily guessed: it needs {}", secret.size(), shortest)};
+    return Error{ErrorCode::invalid_input, fmt::format("a secret of {} characters is easily guessed: it needs {}", secret.size(), shortest)};
   Digest token;
   token.add(secret);
   return Invitation("tcp/" + parsed->text(), secret.empty() ? std::string{} : to_string(token.value()));

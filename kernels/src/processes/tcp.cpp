@@ -123,7 +123,7 @@ Result<TcpAddress> TcpAddress::parse(const std::string& text) {
   if (bracketed) address.host = address.host.substr(1, address.host.size() - 2);
   const auto plain = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '-' || c == '_'; };
   const bool good = std::ranges::all_of(address.host, [&](char c) { return plain(c) || (bracketed && (c == ':' || c == '%')); });
-  if (!good) return bad("its host has signs that no host's name has");
+  if (!good) return bad("its host has characters that no host's name has");
   if (address.host.size() > longest_host) return bad(fmt::format("a host's name may have {} letters", longest_host));
   const auto* const end = text.data() + text.size();
   const auto [rest, code] = std::from_chars(text.data() + colon + 1, end, address.port);

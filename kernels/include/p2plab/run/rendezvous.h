@@ -21,8 +21,8 @@ class Invitation {
   /// The same place for all who give the same text; for ranks that share a secret but cannot talk.
   static Invitation named(const std::string& text);
   /// Rank 0 listens at a TCP address of its machine, "127.0.0.1:29500"; for ranks on several machines, in network namespaces of their own, or that
-  /// know no more than the address. Whoever connects must show what follows from the secret, of 16 signs at least, before anything else is read; if
-  /// it is empty, whoever reaches the address can take a rank's place. Nothing is encrypted. Errors: invalid_input.
+  /// know no more than the address. Whoever connects must show what follows from the secret, of 16 characters at least, before anything else is read;
+  /// if it is empty, whoever reaches the address can take a rank's place. Nothing is encrypted. Errors: invalid_input.
   static Result<Invitation> at(const std::string& address, const std::string& secret = {});
   /// At a Unix socket of this machine, whose name has these 32 hexadecimal digits.
   static Invitation in_this_machine(const std::string& word) { return Invitation("p2plab/" + word); }

@@ -54,7 +54,7 @@ TEST(SecretsOfJobs, AreLongEnough) {
   EXPECT_TRUE(Invitation::at("127.0.0.1:29500", "0123456789abcdef"));
   const auto guessed = Invitation::at("127.0.0.1:29500", "1234");
   ASSERT_FALSE(guessed);
-  EXPECT_EQ(guessed.error().message, "a secret of 4 signs is easily guessed: it needs 16");
+  EXPECT_EQ(guessed.error().message, "a secret of 4 characters is easily guessed: it needs 16");
 }
 
 // One sentence for the rank without it, at once, and one for the others when their time is over.
