@@ -50,7 +50,8 @@ Status Engine::meet_servers() {
   if (!options_.nccl)
     return Error{
         ErrorCode::unsupported,
-        fmt::format("the ranks are on {} servers, between which NCCL carries data, and NCCL is not to be loaded (load_nccl is 0)", servers_.count())};
+        fmt::format("the ranks are on {} servers, between which NCCL carries data, and NCCL is not to be loaded (load_nccl is 0, or order is fixed)",
+                    servers_.count())};
   auto joined = stages::join_server(*session_, servers_);
   if (!joined) return std::move(joined).error();
   server_session_ = *std::move(joined);
