@@ -100,9 +100,11 @@ Status watch_graph(void* stream, std::function<void()> over) {
   cudaUserObject_t object = nullptr;
   if (auto done = cuda::check(cudaUserObjectCreate(&object, told.get(), tell, 1, cudaUserObjectNoDestructorSync), "watch a graph"); !done)
     return done;
-  static_cast<void>(told.release());  // from here on it is told
+  auto* const held = told.release();  // the object's from here on
   auto kept = cuda::check(cudaGraphRetainUserObject(graph, object, 1, cudaGraphUserObjectMove), "watch a graph");
-  if (!kept) cudaUserObjectRelease(object, 1);
+  if (kept) return {};
+  *held = [] {};  // the graph is not gone
+  cudaUserObjectRelease(object, 1);
   return kept;
 }
 
