@@ -89,7 +89,7 @@ TEST(CallsInARow, TakeNoLongerThanAloneAndNoLessThanTheBusiestLink) {
   EXPECT_GT(shorter, 50);
 }
 
-// What is not worth playing may still be fast in a row: only half of what bounds a call alone bounds one of many.
+// What is not worth playing may still be fast in a row: of two ranks only half of what bounds a call alone bounds one of many.
 TEST(CallsInARow, AreNotGivenUpForWhatBoundsACallAlone) {
   const auto machine = testing::full_mesh(2);
   const auto program = testing::planned(machine, "one_shot", CollectiveKind::broadcast, 4_KiB, {{"mode", "push"}}, {.protocol = Protocol::ll});
@@ -99,6 +99,18 @@ TEST(CallsInARow, AreNotGivenUpForWhatBoundsACallAlone) {
   EXPECT_TRUE(limited.played);
   EXPECT_EQ(limited.period, all.period);
   EXPECT_FALSE(testing::simulated(machine, program, by_packets, {.useful = all.bound / 2 - SimTime{1}, .in_a_row = true}).played);
+}
+
+// Along a chain of eight the root is seven calls ahead of the last.
+TEST(CallsInARow, AlongAChainAreNotGivenUpForHalfOfItsBound) {
+  const auto machine = testing::one_switch(8);
+  const auto program = testing::planned(machine, "ring", CollectiveKind::broadcast, 4_KiB, {}, {.protocol = Protocol::ll});
+  const auto all = in_a_row(machine, program);
+  ASSERT_LT(2 * all.period, all.bound);
+  const auto limited = testing::simulated(machine, program, by_packets, {.useful = all.period, .in_a_row = true});
+  EXPECT_TRUE(limited.played);
+  EXPECT_EQ(limited.period, all.period);
+  EXPECT_FALSE(testing::simulated(machine, program, by_packets, {.useful = all.bound / 8 - SimTime{1}, .in_a_row = true}).played);
 }
 
 TEST(CallsInARow, ByLl128StartLaterByItsOwnNumber) {

@@ -49,6 +49,8 @@ TEST(Packets, GoOnWithTheEpilogueWhereTheBlocksHaveMet) {
   const auto expect = [&](const Program& program, SimTime rows) {
     const auto fused = *with_epilogue(program, {.hidden = 256});
     EXPECT_EQ(testing::makespan(machine, fused, profile), testing::makespan(machine, program, profile) + rows);
+    const auto in_a_row = testing::simulated(machine, fused, profile, {.in_a_row = true});
+    EXPECT_EQ(in_a_row.period, in_a_row.makespan);
     EXPECT_FALSE(simulate(machine, Routes{machine}, fused, profile, {.record = true}));
   };
   const auto program_of = [&](const char* planner) {

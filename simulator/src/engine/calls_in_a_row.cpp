@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/calls_in_a_row.h"
 
+#include <limits>
+
 namespace p2plab {
 
 namespace {
@@ -20,6 +22,16 @@ Begin next(const std::vector<SimTime>& free) {
 }
 
 }  // namespace
+
+std::int64_t most_calls_at_once(const Program& program) {
+  const auto stages = packet_stages(*program.packets);
+  if (stages.empty()) return std::numeric_limits<std::int32_t>::max();  // too many to say
+  int last = 1;
+  for (const auto& rank : stages) {
+    for (const auto stage : rank) last = std::max<int>(last, stage);
+  }
+  return last + 1;
+}
 
 Result<SimTime> CallsInARow::period(const SimResult& first, const std::function<Result<SimResult>(Compiled&)>& play) const {
   constexpr std::size_t most_calls = 8;

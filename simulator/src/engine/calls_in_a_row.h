@@ -19,6 +19,10 @@ inline bool has_tokens(const Program& program) {
   return program.packets != nullptr && std::ranges::any_of(program.packets->ranks, any);
 }
 
+/// So many calls are on their way at the same time, at most, so that one of many in a row takes no less than that part of one alone: where data
+/// passes h ranks on its way, the first is h calls ahead of the last.
+std::int64_t most_calls_at_once(const Program& program);
+
 class CallsInARow {
  public:
   /// Of a program that was not played yet.

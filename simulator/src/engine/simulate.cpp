@@ -162,9 +162,9 @@ Result<SimResult> simulate_as_it_is(const Topology& topology, const Routes& rout
   auto compiled = compile(topology, routes, program, profile);
   if (!compiled) return std::move(compiled).error();
   if (!options.in_a_row || !has_tokens(program)) return play(*compiled, &program, options);
-  // Not even then does a call take less than half of what it takes alone.
   auto alone = options;
-  if (options.useful < SimTime::max() / 2) alone.useful = 2 * options.useful;
+  const auto at_once = most_calls_at_once(program);
+  alone.useful = options.useful < SimTime::max() / at_once ? options.useful * at_once : SimTime::max();
   const CallsInARow calls(*compiled);
   auto result = play(*compiled, &program, alone);
   if (!result || result->rank_free.empty()) return result;
@@ -198,11 +198,13 @@ std::int64_t threads_for(const SimOptions& options) {
 // Ranks that have the sums go on by themselves.
 void add_epilogue(SimResult& result, const Program& program, const Profile& profile) {
   const auto time = to_sim_time(epilogue_time(program, profile));
+  const auto without = result.makespan;
   for (std::size_t r = 0; r < result.rank_finish.size(); ++r) {
     if (program.memory[r].output != program.payload.size()) continue;
     result.rank_finish[r] += time;
     result.makespan = std::max(result.makespan, result.rank_finish[r]);
   }
+  result.period += result.makespan - without;
 }
 
 // Where every rank hears from those it writes to, all begin and end their calls together.
