@@ -138,14 +138,17 @@ Result<Evaluation> Selector::select(const Parameters& given, const Collective& c
   auto& found = weighed.found;
   std::vector<std::string> refusals;
   std::vector<std::string> unproved;
+  int untried = 0;
   for (const auto& asked : in_turn(collective, payload, call)) {
     const Seconds passed = std::chrono::steady_clock::now() - begin;
     if (!found.empty() && ((*limit && passed > **limit) || call.stopped())) {
       tell(asked.name(), std::nullopt);
+      ++untried;
       continue;
     }
     auto mine = call.options();
-    if (*limit) mine.time_limit = std::max(Seconds{0}, **limit - passed);
+    // A planner that searches as long as it may leaves half to the others.
+    if (*limit) mine.time_limit = std::max(Seconds{0}, **limit - passed) / 2;
     if (collective.members.size() >= many_members && !found.empty()) mine.most_steps = most_steps;
     auto candidate = weigh(asked, weighed, collective, payload, PlanCall(mine));
     if (candidate) {
@@ -167,6 +170,7 @@ Result<Evaluation> Selector::select(const Parameters& given, const Collective& c
   }
   auto chosen = choose(std::move(found));
   if (!unproved.empty()) chosen.choice += fmt::format("; left out, for its proof failed: {}", fmt::join(unproved, ", "));
+  if (untried > 0) chosen.choice += fmt::format("; {} candidates were left untried when the search ended", untried);
   return chosen;
 }
 
