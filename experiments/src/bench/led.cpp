@@ -33,6 +33,7 @@ Json json_of(const RunOptions& options) {
           {"check", options.check},
           {"staged", options.staged},
           {"registration", static_cast<int>(options.registration)},
+          {"rows_apart", options.rows_apart},
           {"shape",
            {shape.threads, shape.blocks, shape.threads_per_processor, shape.batch, shape.interpret, bulk, shape.programmatic, shape.first_call}}};
 }
@@ -48,7 +49,8 @@ RunOptions options_of(const Json& json) {
                      .calls = json.at("calls"),
                      .check = json.at("check"),
                      .staged = json.at("staged"),
-                     .registration = static_cast<Registration>(json.at("registration").get<int>())};
+                     .registration = static_cast<Registration>(json.at("registration").get<int>()),
+                     .rows_apart = json.at("rows_apart")};
   options.shape = {.threads = shape.at(0),
                    .blocks = shape.at(1),
                    .threads_per_processor = shape.at(2),
