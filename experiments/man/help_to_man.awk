@@ -45,7 +45,7 @@ END {
   section("EXIT STATUS")
   print "0 done, 1 input or machine, 2 usage, 3 verification failed, 130 Ctrl-C."
   section("ENVIRONMENT")
-  print ".TP\n.B P2PLAB_PROFILES\na folder of profiles that are found by name, before those that were installed"
+  print ".TP\n.B P2PLAB_PROFILES\nfolders, separated by : , of profiles that are found by name, before those that were installed"
   print ".TP\n.B P2PLAB_NCCL, P2PLAB_NVRTC\nthe libraries to load instead of the system's"
   section("SEE ALSO")
   print command == "p2plab " ? "The page of each command, as in" : ".BR p2plab (1)."

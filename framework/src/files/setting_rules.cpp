@@ -61,7 +61,7 @@ const std::vector<SettingRule>& setting_rules() {
       {"library.nvrtc", "P2PLAB_NVRTC", "libnvrtc.so", "libp2plab, executor cuda", "the path of NVRTC", library},
       {"library.order", "P2PLAB_ORDER", "any", "libp2plab, NCCL shim", "any, or fixed: one order of sums", word, {"any", "fixed"}},
       {"library.prepare", "P2PLAB_PREPARE", "all-reduces from 1 KiB to 1 MiB", "libp2plab", "what is made ready at the beginning"},
-      {"program.profiles", "P2PLAB_PROFILES", "those installed", "p2plab", "where profiles are looked for", files},
+      {"program.profiles", "P2PLAB_PROFILES", "those installed", "p2plab", "folders where profiles are looked for, separated by ':'", files},
       {"shim.report", "P2PLAB_REPORT", "", "NCCL shim", "1 or a file: what was served and passed on, at the end"},
       {"", "P2PLAB_SECRET", "", "libp2plab, bench and run --launched", "what ranks that meet at an address must know", secret},
       {"", "P2PLAB_SETTINGS", "~/.config/p2plab/settings.yaml", "p2plab, libp2plab, NCCL shim", "the settings file", files},

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <filesystem>
 #include <set>
+#include <sstream>
 
 #include "p2plab/detail/settings.h"
 #include "p2plab/simulator/profile.h"
@@ -11,7 +12,9 @@ namespace fs = std::filesystem;
 
 std::vector<std::string> profile_folders() {
   std::vector<std::string> all;
-  if (const char* named = setting("P2PLAB_PROFILES")) all.emplace_back(named);
+  const char* const said = setting("P2PLAB_PROFILES");
+  std::istringstream named(said == nullptr ? "" : said);
+  for (std::string folder; std::getline(named, folder, ':');) all.push_back(std::move(folder));
   std::error_code none;
   const auto program = fs::read_symlink("/proc/self/exe", none);
   if (!none) all.push_back((program.parent_path().parent_path() / "share/p2plab/profiles").string());
