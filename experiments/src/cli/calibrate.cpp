@@ -123,13 +123,18 @@ Command calibrate_command(CLI::App& parent) {
   auto a = std::make_shared<CalibrateArguments>();
   auto* app = add_command(parent, "calibrate", "Measure this machine's links, signals and thread blocks, and write a profile",
                           "p2plab calibrate --out profile.yaml");
-  app->add_option("--out", a->out, "write the profile to this file and a table here (default: the profile here)")->type_name("FILE");
+  app->add_option("--out", a->out,
+                  "write the profile (with --launched: the machine) to this file and a table here (default: the profile here; with --launched the "
+                  "table alone)")
+      ->type_name("FILE");
   add_machine_options(*app, a->topology, "--topology", "the machine's links: a file or a preset (default: detected)");
-  app->add_option("--name", a->name, "the profile's name")->capture_default_str()->type_name("NAME");
-  app->add_flag(
+  auto* name = app->add_option("--name", a->name, "the profile's name")->capture_default_str()->type_name("NAME");
+  auto* launched = app->add_flag(
       "--launched", a->launched,
       "this is one rank of a job that mpirun, srun or torchrun started: measure the network between its servers, and write the machine with it");
+  launched->excludes(name);
   app->add_option("--executor", a->executor, "with --launched: cuda, or host, which measures TCP")
+      ->needs(launched)
       ->check(CLI::IsMember({"cuda", "host"}))
       ->capture_default_str()
       ->type_name("X");

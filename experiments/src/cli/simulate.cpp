@@ -140,8 +140,8 @@ std::string text_of(const Simulation& s) {
   if (s.engine == SimEngine::path) text += "Engine path: the longest chain of waits or the busiest resource, no run is faster\n";
   if (s.engine == SimEngine::max_min) text += "Engine max-min: transfers that meet share what they meet at fairly\n";
   if (s.result.period != s.result.makespan)
-    text +=
-        fmt::format("Of many calls in a row each takes {:.3f} us: who receives nothing goes on while its data is on its way\n", us(s.result.period));
+    text += fmt::format("Of many calls in a row one begins every {:.3f} us: a rank that receives nothing goes on while its data is on its way\n",
+                        us(s.result.period));
   if (s.interval)
     text += fmt::format("By {} from {:.3f} to {:.3f} us\n", s.interval_of, microseconds(s.interval->low), microseconds(s.interval->high));
   for (const auto& use : busiest(s.result, 5)) {
@@ -186,6 +186,7 @@ Result<Simulated> of_plan(PlanFile file, const SimulateArguments& arguments) {
   if (arguments.stages) {
     auto cut = cut_at_servers(file.topology, routes, file.plan.schedule, file.payload, file.plan.tuning, file.in_place);
     if (!cut) return std::move(cut).error();
+    if (cut->servers.count() < 2) return Error{ErrorCode::usage, fmt::format("--stages is for several servers: {} is one", file.topology.name())};
     auto planner = fmt::format("{} in {} stages over {} servers", file.plan.planner, cut->stages.size(), cut->servers.count());
     return Simulated{std::move(planner), std::move(file.topology), std::move(cut->joined)};
   }
