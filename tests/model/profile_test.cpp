@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Profile files: units, intervals, sources, quirks, and what a mistake is told.
 #include <array>
+#include <cstdlib>
 #include <filesystem>
 
 #include <gtest/gtest.h>
@@ -98,6 +99,17 @@ TEST(Profile, ThatComesWithTheProgramIsFoundByItsName) {
   EXPECT_NE(describe(wrong.error()).find("unknown profile 'h20'"), std::string::npos) << describe(wrong.error());
   EXPECT_NE(describe(wrong.error()).find("/profiles (P2PLAB_PROFILES names another folder)"), std::string::npos) << describe(wrong.error());
   EXPECT_NE(describe(wrong.error()).find("h200"), std::string::npos) << describe(wrong.error());
+}
+
+TEST(Profile, IsLookedForInEachFolderThatIsNamed) {
+  const char* const before = std::getenv("P2PLAB_PROFILES");
+  const std::string kept = before == nullptr ? "" : before;
+  setenv("P2PLAB_PROFILES", "/first:/second/one", 1);
+  const auto folders = profile_folders();
+  before == nullptr ? unsetenv("P2PLAB_PROFILES") : setenv("P2PLAB_PROFILES", kept.c_str(), 1);
+  ASSERT_GE(folders.size(), 2U);
+  EXPECT_EQ(folders[0], "/first");
+  EXPECT_EQ(folders[1], "/second/one");
 }
 
 TEST(Profile, AnIntervalsEndsEncloseEveryProfileInside) {
