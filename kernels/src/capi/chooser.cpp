@@ -9,6 +9,7 @@
 #include "capi/table_fit.h"
 #include "p2plab/base/quantity.h"
 #include "p2plab/detail/digest.h"
+#include "p2plab/detail/settings.h"
 #include "p2plab/detail/text.h"
 #include "p2plab/experiment/tuned.h"
 #include "p2plab/program/planner.h"
@@ -106,7 +107,7 @@ class Tables final : public runtime::Chooser {
     bool used = true;
   };
 
-  explicit Tables(bool fixed_order) : fixed_order_(fixed_order) {
+  Tables(bool fixed_order, std::int64_t slices) : fixed_order_(fixed_order), slices_(slices) {
     for (auto& entry :
          {planners::one_shot(), planners::two_shot(), planners::pairwise(), planners::tree(), planners::ring(), planners::hierarchical()})
       planners_.add(entry);
@@ -158,7 +159,7 @@ class Tables final : public runtime::Chooser {
   Result<ChosenPlan> choose(const Call& call, int ranks, const std::shared_ptr<const Machine>& machine) const override {
     const auto payload = runtime::payload_of(call, ranks);
     const bool by_host = std::ranges::any_of(machine->topology.nodes(), [](const Node& node) { return node.kind == NodeKind::host; });
-    if (const auto* its = table_of(call)) return chosen_from(its->machine, its->table, payload.size());
+    if (const auto* its = table_of(call)) return in_slices(chosen_from(its->machine, its->table, payload.size()));
     std::optional<Error> first;
     const bool ordered = fixed_order_ && reduces(call.kind);
     for (const auto& form : ordered ? forms_of_one_order(call, ranks) : forms(call, ranks, by_host)) {
@@ -169,7 +170,7 @@ class Tables final : public runtime::Chooser {
       if (plan && ordered) {
         if (auto kept = keeps_order(plan->schedule, false, members_in_order(plan->schedule.collective())); !kept) plan = std::move(kept).error();
       }
-      if (plan) return ChosenPlan{machine, *std::move(plan)};
+      if (plan) return in_slices({machine, *std::move(plan)});
       if (!first) first = std::move(plan).error();
     }
     return *first;
@@ -195,7 +196,8 @@ class Tables final : public runtime::Chooser {
   }
 
   std::string digest() const override {
-    return fmt::format("{} tables {}{}", tables_.size(), to_string(digest_.value()), fixed_order_ ? ", one order of sums" : "");
+    return fmt::format("{} tables {}{}{}", tables_.size(), to_string(digest_.value()), fixed_order_ ? ", one order of sums" : "",
+                       slices_ > 1 ? fmt::format(", {} slices", slices_) : std::string{});
   }
 
  private:
@@ -263,17 +265,32 @@ class Tables final : public runtime::Chooser {
     return !reduces(kind) || (table.dtype == type && table.op == op);
   }
 
+  ChosenPlan in_slices(ChosenPlan chosen) const {
+    chosen.slices = slices_;
+    return chosen;
+  }
+
   bool fixed_order_;
+  std::int64_t slices_;  // over servers
   Registry<Planner> planners_;
   std::vector<Table> tables_;
   Servers servers_;
   Digest digest_;
 };
 
+Result<std::int64_t> slices_over_servers() {
+  const char* const text = setting("P2PLAB_SLICES");
+  if (text == nullptr) return std::int64_t{1};
+  if (text[0] >= '1' && text[0] <= '4' && text[1] == '\0') return std::int64_t{text[0] - '0'};
+  return Error{ErrorCode::invalid_input, fmt::format("P2PLAB_SLICES='{}': a call over servers goes in 1 to 4 slices", text)};
+}
+
 }  // namespace
 
 Result<std::shared_ptr<runtime::Chooser>> make_chooser(const std::vector<std::string>& tables, int ranks, bool fixed_order) {
-  auto chooser = std::make_shared<Tables>(fixed_order);
+  const auto slices = slices_over_servers();
+  if (!slices) return slices.error();
+  auto chooser = std::make_shared<Tables>(fixed_order, *slices);
   for (const auto& path : tables) {
     if (auto added = chooser->add(path, ranks); !added) return std::move(added).error();
   }

@@ -25,6 +25,7 @@ struct ChosenPlan {
   Plan plan;
   std::optional<Tuning> tuning = std::nullopt;
   ExpectedTime expected = {};  // as a table says
+  std::int64_t slices = 1;     // over servers: in so many, at most, large calls may go
 };
 class NcclCalls;
 using PlanSource = std::function<Result<ChosenPlan>(const Call&)>;

@@ -18,9 +18,8 @@ constexpr int blocks_of_a_slice = 40;
 
 }  // namespace
 
-std::int64_t slices_of(const Call& call, const Servers& servers) {
+std::int64_t slices_of(const Call& call, const Servers& servers, std::int64_t most) {
   constexpr Bytes least = 2_MiB;  // of a slice: shorter ones cost more stages than they hide
-  constexpr std::int64_t most = 4;
   if (std::ranges::all_of(servers.ranks, [](const auto& mates) { return mates.size() == 1; })) return 1;
   return std::clamp<std::int64_t>(payload_of(call, static_cast<int>(servers.of.size())).size().count() / least.count(), 1, most);
 }
@@ -32,7 +31,7 @@ Result<std::unique_ptr<StagedProgram>> StagedProgram::create(const Call& call, i
   auto chosen = plans(call);
   if (!chosen) return std::move(chosen).error();
   std::unique_ptr<StagedProgram> made{new StagedProgram(call, ranks, nccl, *std::move(chosen))};
-  const auto slices = slices_of(call, servers_of(made->chosen_.machine->topology, made->chosen_.machine->routes));
+  const auto slices = slices_of(call, servers_of(made->chosen_.machine->topology, made->chosen_.machine->routes), made->chosen_.slices);
   const auto length = slices == 1 ? call.count : (call.count / slices / unit + 1) * unit;
   for (std::int64_t first = 0; first < call.count; first += length) {
     if (auto done = made->add_slice(first, std::min(length, call.count - first), rank, device, most_blocks); !done) return std::move(done).error();

@@ -55,7 +55,7 @@ class StagedProgram final : public ReadyProgram {
   std::shared_ptr<void> network_ = nullptr;  // the stream of messages, where there are several slices
 };
 
-/// Slices in which a call goes: one, unless servers have several ranks and the payload is large.
-std::int64_t slices_of(const Call& call, const Servers& servers);
+/// Slices in which a call goes: one, unless servers have several ranks and the payload is large; at most `most`.
+std::int64_t slices_of(const Call& call, const Servers& servers, std::int64_t most);
 
 }  // namespace p2plab::runtime

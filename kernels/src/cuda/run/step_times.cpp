@@ -44,6 +44,7 @@ Result<std::vector<image::StepEntry>> read_notes(int device, const DeviceMemory&
 }  // namespace
 
 Result<StepTimes> time_steps(const Job& job, const RunOptions& options, const StepSubject& subject) {
+  if (job.program->epilogue) return Error{ErrorCode::unsupported, "of programs with an epilogue none are noted"};
   const auto& devices = subject.ranks.devices;
   const auto addresses = subject.buffers.addresses();
   auto given = run_buffers(options, addresses);

@@ -59,7 +59,7 @@ TEST(CommunicatorsOverServers, ServeAllCollectivesByStages) {
 }
 
 TEST(CommunicatorsOverServers, SendOneSliceWhileAnotherIsWithinTheServers) {
-  const auto ran = run({.server_of = {0, 0, 1, 1}, .settings = "P2PLAB_BACKEND=p2p P2PLAB_TEST_LARGE=1", .seed = 10});
+  const auto ran = run({.server_of = {0, 0, 1, 1}, .settings = "P2PLAB_BACKEND=p2p P2PLAB_SLICES=4 P2PLAB_TEST_LARGE=1", .seed = 10});
   ASSERT_EQ(ran.code, 0) << ran.text;
   for (int r = 0; r < 4; ++r)
     EXPECT_NE(ran.text.find(fmt::format("rank {}: large ones right: p2p: hierarchical: 3 stages over 2 servers", r)), std::string::npos) << ran.text;
