@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -20,6 +21,15 @@
 namespace p2plab::processes {
 
 namespace {
+
+// A socket a rank, of up to 1024, and some for strangers: more open files than a process has by default. As NCCL does.
+void raise_open_files() {
+  constexpr rlim_t enough = 4096;
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= enough) return;
+  limit.rlim_cur = std::min(enough, limit.rlim_max);
+  setrlimit(RLIMIT_NOFILE, &limit);  // else ranks that find no place say so
+}
 
 using Clock = std::chrono::steady_clock;
 
@@ -84,6 +94,7 @@ std::optional<std::string> tcp_address(const std::string& place) {
 }
 
 Result<FileDescriptor> listen_at(const std::string& name) {
+  raise_open_files();
   if (const auto text = tcp_address(name)) {
     const auto at = TcpAddress::parse(*text);
     return at ? listen_at(*at) : Result<FileDescriptor>{at.error()};

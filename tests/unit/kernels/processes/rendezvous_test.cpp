@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Processes that nobody launched together meet by an invitation: all of them, or all hear the same reason why not.
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -18,6 +20,18 @@ namespace {
 
 using testing::outcome;
 using testing::said_by;
+
+TEST(Rendezvous, LetsRankZeroHaveASocketForEachOfMany) {
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit few{std::min<rlim_t>(256, before.rlim_max), before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  EXPECT_TRUE(processes::listen_at("p2plab-test-open-files-" + std::to_string(getpid())));
+  rlimit after{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &after), 0);
+  EXPECT_EQ(after.rlim_cur, std::min<rlim_t>(4096, before.rlim_max));
+  setrlimit(RLIMIT_NOFILE, &before);
+}
 
 TEST(Rendezvous, AnyNumberOfProcessesMeetAndExchange) {
   for (const int ranks : {1, 2, 3, 5, 8}) {
