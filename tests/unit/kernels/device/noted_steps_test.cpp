@@ -160,7 +160,8 @@ TEST(NotedSteps, SayHowLongAStepWaited) {
   EXPECT_EQ(emulation.call<float>(0), 0);
   const auto most = [&](std::size_t rank) {
     std::uint32_t waited = 0;
-    for (const auto& entry : fixture.journals[rank].of(7).at(0)) waited = std::max(waited, entry.waited);
+    const auto notes = fixture.journals[rank].of(7);
+    for (const auto& entry : notes.at(0)) waited = std::max(waited, entry.waited);
     return waited;
   };
   EXPECT_GE(most(0), 10'000'000U);
