@@ -1,22 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fits what packets cost (packet_start, packet_item, packet_tail of a profile) to measured times by least squares of their logarithms, prints the
-// 95 % intervals, predicted beside measured, and what a fit on two and three GPUs says
-// about four. (Two alone say nothing about packet_item: all their plans have the same number of operands.)
-#include <cmath>
+// Fits what packets cost (packet_start, packet_item, packet_tail of a profile) to measured times as `calibrate` does, prints the 95 % intervals,
+// predicted beside measured, and what a fit on two and three GPUs says about four. (Two alone say nothing about packet_item: all their plans have
+// the same number of operands.)
 #include <cstdio>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include <Eigen/Dense>
-
+#include "p2plab/experiment/packet_costs.h"
 #include "p2plab/machine/presets.h"
 #include "p2plab/run/gpu_tuning.h"
 #include "support/simulated.h"
 
 namespace p2plab {
 namespace {
-
-using Numbers = Eigen::Vector3d;  // microseconds
 
 struct Row {
   int gpus = 0;
@@ -127,8 +124,7 @@ bool is_fitted(const Row& row) { return row.kind == CollectiveKind::all_reduce &
 
 struct Case {
   Row row;
-  Topology machine;
-  Program program;
+  PacketTime timed;
 };
 
 Case case_of(const Row& row) {
@@ -136,49 +132,20 @@ Case case_of(const Row& row) {
   const auto plan = *testing::plan_on(machine, row.planner, row.kind);
   const Payload payload{.elements = row.kib * 512, .type = DataType::float16};
   const auto proof = *verify(machine, Routes{machine}, plan.schedule);
-  return {row, machine, *lower(plan.schedule, proof, payload, gpu_tuning(plan.schedule, proof, payload))};
+  return {row, {machine, *lower(plan.schedule, proof, payload, gpu_tuning(plan.schedule, proof, payload)), Seconds{row.us * 1e-6}}};
 }
 
-double predicted(const Case& one, Profile profile, const Numbers& numbers) {
-  profile.packet_start = Seconds{numbers[0] * 1e-6};
-  profile.packet_item = Seconds{numbers[1] * 1e-6};
-  profile.packet_tail = Seconds{numbers[2] * 1e-6};
-  return microseconds(to_seconds(testing::simulated(one.machine, one.program, profile, {.in_a_row = true}).period));
+double predicted(const Case& one, const Profile& profile) {
+  return microseconds(to_seconds(testing::simulated(one.timed.topology, one.timed.program, profile, {.in_a_row = true}).period));
 }
 
-struct Fit {
-  Numbers value{0.3, 0.02, 0.05};
-  Numbers half_width{0, 0, 0};  // of the 95 % interval
-};
-
-// Gauss-Newton with numerical derivatives.
-Fit fit(const std::vector<Case>& cases, const Profile& profile) {
-  Fit result;
-  const auto count = static_cast<Eigen::Index>(cases.size());
-  Eigen::MatrixXd slopes(count, 3);
-  Eigen::VectorXd errors(count);
-  for (int round = 0; round < 12; ++round) {
-    for (Eigen::Index i = 0; i < count; ++i) {
-      const auto& one = cases[static_cast<std::size_t>(i)];
-      const auto base = predicted(one, profile, result.value);
-      errors[i] = std::log(one.row.us / base);
-      for (Eigen::Index k = 0; k < 3; ++k) {
-        auto moved = result.value;
-        moved[k] += 0.002;
-        slopes(i, k) = std::log(predicted(one, profile, moved) / base) / 0.002;
-      }
-    }
-    const Numbers step = slopes.colPivHouseholderQr().solve(errors);
-    result.value = (result.value + step).cwiseMax(1e-4).cwiseMin(2);
+void print(const char* name, const Calibration& fit) {
+  std::printf("%s", name);
+  auto separator = ':';
+  for (const auto& [number, unit, estimate, method] : fit.numbers) {
+    std::printf("%c %s %.4f +- %.4f %s", std::exchange(separator, ','), number.c_str(), estimate.value, estimate.high - estimate.value, unit.c_str());
   }
-  const Eigen::Matrix3d spread = (slopes.transpose() * slopes).inverse() * errors.squaredNorm() / static_cast<double>(count - 3);
-  for (Eigen::Index k = 0; k < 3; ++k) result.half_width[k] = 2 * std::sqrt(spread(k, k));
-  return result;
-}
-
-void print(const char* name, const Fit& fit) {
-  std::printf("%s: packet_start %.3f +- %.3f us, packet_item %.4f +- %.4f us, packet_tail %.4f +- %.4f us\n", name, fit.value[0], fit.half_width[0],
-              fit.value[1], fit.half_width[1], fit.value[2], fit.half_width[2]);
+  std::printf("\n");
 }
 
 int run(const std::string& path) {
@@ -188,22 +155,27 @@ int run(const std::string& path) {
     return 1;
   }
   std::vector<Case> all;
-  std::vector<Case> fitted;
-  std::vector<Case> few;
+  std::vector<PacketTime> fitted;
+  std::vector<PacketTime> few;
   for (const auto& row : rows) {
     all.push_back(case_of(row));
     if (!is_fitted(row)) continue;
-    fitted.push_back(all.back());
-    if (row.gpus < 4) few.push_back(all.back());
+    fitted.push_back(all.back().timed);
+    if (row.gpus < 4) few.push_back(all.back().timed);
   }
-  const auto by_all = fit(fitted, *profile);
-  const auto by_few = fit(few, *profile);
+  Calibration by_all{*profile, {}, {}};
+  auto by_few = by_all;
+  for (const auto& done : {add_packet_costs(by_all, fitted), add_packet_costs(by_few, few)}) {
+    if (done) continue;
+    std::fputs(describe(done.error()).c_str(), stderr);
+    return 1;
+  }
   print("fitted to 2, 3 and 4 GPUs", by_all);
   print("fitted to 2 and 3 GPUs", by_few);
   std::printf("GPUs planner KiB measured predicted error, predicted by the fit on 2 and 3 GPUs, error\n");
   for (const auto& one : all) {
-    const auto us = predicted(one, *profile, by_all.value);
-    const auto held_out = predicted(one, *profile, by_few.value);
+    const auto us = predicted(one, by_all.profile);
+    const auto held_out = predicted(one, by_few.profile);
     std::printf("%d %s %s %ld %.2f %.2f %+.1f %% %.2f %+.1f %%%s\n", one.row.gpus, std::string(to_string(one.row.kind)).c_str(), one.row.planner,
                 static_cast<long>(one.row.kib), one.row.us, us, 100 * (us / one.row.us - 1), held_out, 100 * (held_out / one.row.us - 1),
                 is_fitted(one.row) ? "" : "  not fitted");
