@@ -30,11 +30,20 @@ TEST(Usage, WrongCommandsAndOptionsExitWithTwoAndNameTheNearestValidOne) {
   EXPECT_EQ(p2plab("plan --topology dgx-v100 --set mode").exit, 2);
 }
 
-TEST(Usage, BadInputExitsWithOneAndSaysNothingOnStdout) {
+TEST(Usage, AValueThatCannotBeReadExitsWithTwoAndNamesItsOption) {
   for (const char* arguments :
-       {"run no_such_config.yaml", "plan --topology no-such-machine", "plan --topology dgx-v100 --algorithm rnig", "compare no_a no_b",
-        "plan --topology dgx-v100 --size 64", "plan --topology dgx-v100 --root 8", "plan --topology dgx-v100 --ranks 0,9",
-        "plan --topology dgx-v100 --ranks 0,0", "plan --topology dgx-v100 --collective all", "topo show no-such-machine"}) {
+       {"plan --topology dgx-v100 --size 64", "plan --topology dgx-v100 --memory-limit much", "tune --topology dgx-v100 --sizes 1..2",
+        "what-if --topology dgx-v100 --size 0:1:2", "what-if --topology dgx-v100 --straggler soon"}) {
+    const auto ran = p2plab(arguments);
+    EXPECT_EQ(ran.exit, 2) << arguments << '\n' << ran.err;
+    EXPECT_NE(ran.err.find("error: --"), std::string::npos) << ran.err;
+  }
+}
+
+TEST(Usage, BadInputExitsWithOneAndSaysNothingOnStdout) {
+  for (const char* arguments : {"run no_such_config.yaml", "plan --topology no-such-machine", "plan --topology dgx-v100 --algorithm rnig",
+                                "compare no_a no_b", "plan --topology dgx-v100 --root 8", "plan --topology dgx-v100 --ranks 0,9",
+                                "plan --topology dgx-v100 --ranks 0,0", "plan --topology dgx-v100 --collective all", "topo show no-such-machine"}) {
     const auto ran = p2plab(arguments);
     EXPECT_EQ(ran.exit, 1) << arguments << '\n' << ran.err;
     EXPECT_EQ(ran.out, "") << arguments;

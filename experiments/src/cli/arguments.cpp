@@ -194,7 +194,7 @@ Result<Seconds> time_from(const std::string& text, const std::string& name) {
 
 Result<std::optional<Seconds>> limits_from(const LimitArguments& arguments, Watch& watch) {
   if (!arguments.memory.empty()) {
-    auto memory = parse_bytes(arguments.memory);
+    auto memory = read_option("--memory-limit", parse_bytes(arguments.memory));
     if (!memory) return std::move(memory).error();
     watch.limit_memory(*memory);
   }

@@ -111,6 +111,16 @@ Status try_text_of(const Topology& topology);
 /// The error with the file that it is about, if it names none.
 Error in_file(Error error, const std::string& path);
 
+/// What an option's text says, if it can be read. Errors: usage, with the option's name before what is wrong.
+template <class T>
+Result<T> read_option(const char* option, Result<T> value) {
+  if (value) return value;
+  auto error = std::move(value).error();
+  error.code = ErrorCode::usage;
+  error.message = std::string{option} + ": " + error.message;
+  return error;
+}
+
 /// The payload of so many whole elements. Errors: a type that is not known, bytes that are no whole number of elements.
 Result<Payload> payload_from(Bytes size, const std::string& dtype);
 

@@ -74,7 +74,7 @@ Status import_plan(const ImportPlanArguments& arguments, Watch& watch) {
   if (!topology) return std::move(topology).error();
   const auto type = data_type(arguments.dtype);
   if (!type) return type.error();
-  const auto size = parse_bytes(arguments.size);
+  const auto size = read_option("--size", parse_bytes(arguments.size));
   if (!size) return size.error();
   constexpr std::int64_t longest = std::int64_t{64} << 20;
   const auto text = read_text_file(arguments.file, Bytes{longest});

@@ -70,7 +70,7 @@ Result<Task> task_from(const PlanArguments& arguments, const Topology& topology)
   if (!arguments.repair.empty()) return task_of_plan(arguments.repair, topology);
   auto collective = collective_from(arguments.group, topology.ranks());
   if (!collective) return std::move(collective).error();
-  auto size = parse_bytes(arguments.size);
+  auto size = read_option("--size", parse_bytes(arguments.size));
   if (!size) return std::move(size).error();
   auto payload = payload_from(*size, arguments.dtype);
   if (!payload) return std::move(payload).error();

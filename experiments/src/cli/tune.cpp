@@ -48,11 +48,11 @@ struct TuneArguments {
 Result<std::vector<Bytes>> sizes_from(const TuneArguments& arguments, DataType type) {
   const auto dots = arguments.sizes.find("..");
   if (dots == std::string::npos) return Error{ErrorCode::usage, fmt::format("expected sizes such as '1 KiB..256 MiB', got '{}'", arguments.sizes)};
-  auto from = parse_bytes(arguments.sizes.substr(0, dots));
+  auto from = read_option("--sizes", parse_bytes(arguments.sizes.substr(0, dots)));
   if (!from) return std::move(from).error();
-  auto to = parse_bytes(arguments.sizes.substr(dots + 2));
+  auto to = read_option("--sizes", parse_bytes(arguments.sizes.substr(dots + 2)));
   if (!to) return std::move(to).error();
-  if (from->count() < 1 || *to < *from) return Error{ErrorCode::invalid_input, "the first size must be positive and at most the last"};
+  if (from->count() < 1 || *to < *from) return Error{ErrorCode::usage, "the first size must be positive and at most the last"};
   if (arguments.factor < 2 || arguments.factor > 1024)
     return Error{ErrorCode::usage, fmt::format("--factor must be from 2 to 1024, got {}", arguments.factor)};
   std::vector<Bytes> sizes;

@@ -103,7 +103,7 @@ Result<Subject> planned_subject(const WhatIfArguments& arguments, const Watch& w
   if (!collective) return std::move(collective).error();
   topology = machine_of(arguments.group, *topology);
   if (!topology) return std::move(topology).error();
-  auto sizes = size_shares(arguments.sizes);
+  auto sizes = read_option("--size", size_shares(arguments.sizes));
   if (!sizes) return std::move(sizes).error();
   auto profile = profile_from(arguments.profile, *topology);
   if (!profile) return std::move(profile).error();
@@ -216,7 +216,7 @@ Status add_spread(Answers& all, const WhatIfArguments& arguments, const Routes& 
   Spread spread{
       .link_jitter = arguments.jitter / 100, .straggler_chance = arguments.straggler_chance, .samples = arguments.samples, .seed = arguments.seed};
   if (!arguments.straggler.empty()) {
-    auto delay = parse_time(arguments.straggler);
+    auto delay = read_option("--straggler", parse_time(arguments.straggler));
     if (!delay) return std::move(delay).error();
     spread.straggler = *delay;
   }
