@@ -11,8 +11,10 @@ Rules:
     load_rate: 0.6 to 0.75 of it, as on the H200, and less over PCIe, where a load waits for the way there and back. reduce_rate: twice it.
  4. memory_rate: data sheets; the interval reaches down to what kernels reach of it.
  5. link_efficiency: published rings over the raw rate; copy_efficiency: published pair copies over it. PCIe presets have net rates already.
- 6. quirks: those of hardware alike. Input-queued switches pass 0.586 where every port sends to many (Karol, Hluchyj, Morgan 1987).
- 7. A GPU without a file has the profile of its architecture (experiments/src/plan/usual_profile.cpp).
+ 6. read_request: a load asks for its data, which takes the way once more; over PCIe the links' latencies are already those of loads, there and back
+    (0.72 us through one switch, 1.42 through two and the root: p2pmark on RTX PRO 6000). copy_start: how often an engine starts a least copy.
+ 7. quirks: those of hardware alike. Input-queued switches pass 0.586 where every port sends to many (Karol, Hluchyj, Morgan 1987).
+ 8. A GPU without a file has the profile of its architecture (experiments/src/plan/usual_profile.cpp).
 """
 import pathlib
 import sys
@@ -57,6 +59,7 @@ ARCHITECTURES = {
         "slice_cost": (0.2, 0.1, 0.4, "rule 1, wider"), "store_rate": (20, 8, 40, "rule 3, wider"), "load_rate": (14, 6, 30, "rule 3, wider"),
         "reduce_rate": (40, 20, 80, "rule 3, wider")},
     "pcie": {
+        "copy_start": (0.42, 0.34, 1.1, "least copies one after the other: 0.36 to 0.53 us on RTX 5090 and RTX PRO 6000, 1.0 on RTX 3090 in a guest"),
         "launch": (1, 0.7, 3, "rule 1"),
         "signal_peer": (0.7, 0.3, 1.4, "less than the 0.72 us (one switch) to 1.42 us (two) of a whole flag on RTX PRO 6000"),
         "signal_local": (0.7, 0.3, 1, "rule 2"), "poll": (0.3, 0.1, 1, PCIE_HOP), "fence": (1.5, 0.8, 3, "rule 2"),
@@ -107,7 +110,7 @@ def profile(name):
     for key, (value, low, high, source) in ARCHITECTURES[architecture].items():
         text += number(key, " GB/s" if key.endswith("_rate") else " us", value, low, high, source)
     text += number("memory_rate", " GB/s", *memory, DATA_SHEET)
-    text += "outstanding: 8\nread_request: 1\n" + number("link_efficiency", "", *links)
+    text += f"outstanding: 8\nread_request: {0 if architecture == 'pcie' else 1}\n" + number("link_efficiency", "", *links)
     if copies:
         text += number("copy_efficiency", "", *copies)
     if copy_start:

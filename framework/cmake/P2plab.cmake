@@ -4,28 +4,6 @@
 # Code that reads, checks, writes and prints takes half the time to compile without the optimiser's later passes, and runs too briefly to miss them.
 set(P2PLAB_QUICK_BUILD "$<$<CONFIG:Release>:-Og>")
 
-# p2plab_common_headers(p2plab_simulator_costs [QUICK_BUILD])
-# common_headers.h, compiled once for all objects of one kind of optimisation: otherwise a tenth of the time of most.
-function(p2plab_common_headers target)
-  cmake_parse_arguments(ARG "QUICK_BUILD" "" "" ${ARGN})
-  set(headers p2plab_headers)
-  if(ARG_QUICK_BUILD)
-    set(headers p2plab_headers_quick)
-  endif()
-  if(NOT TARGET ${headers})
-    file(WRITE ${PROJECT_BINARY_DIR}/${headers}.cpp "")
-    add_library(${headers} OBJECT ${PROJECT_BINARY_DIR}/${headers}.cpp)
-    set_target_properties(${headers} PROPERTIES POSITION_INDEPENDENT_CODE ON)
-    target_compile_features(${headers} PRIVATE cxx_std_20)
-    target_compile_options(${headers} PRIVATE "$<$<BOOL:${ARG_QUICK_BUILD}>:${P2PLAB_QUICK_BUILD}>")
-    target_include_directories(${headers} PRIVATE ${PROJECT_SOURCE_DIR}/framework/include)
-    find_package(fmt REQUIRED)
-    target_link_libraries(${headers} PRIVATE fmt::fmt)
-    target_precompile_headers(${headers} PRIVATE ${PROJECT_SOURCE_DIR}/framework/cmake/common_headers.h)
-  endif()
-  target_precompile_headers(${target} REUSE_FROM ${headers})
-endfunction()
-
 # p2plab_add_library(simulator DEPENDS framework)
 # A static library p2plab_simulator, alias p2plab::simulator, with the headers of include/ and whatever sources are added to it later.
 # A folder sees another folder's headers only by naming it in DEPENDS, so an include in the wrong direction does not compile.
@@ -57,9 +35,6 @@ function(p2plab_rooms library)
   target_compile_features(${P2PLAB_ROOM_TARGET} PRIVATE cxx_std_20)
   if(ARG_QUICK_BUILD)
     target_compile_options(${P2PLAB_ROOM_TARGET} PRIVATE ${P2PLAB_QUICK_BUILD})
-    p2plab_common_headers(${P2PLAB_ROOM_TARGET} QUICK_BUILD)
-  else()
-    p2plab_common_headers(${P2PLAB_ROOM_TARGET})
   endif()
   target_include_directories(${P2PLAB_ROOM_TARGET} PRIVATE include src)
   target_link_libraries(${P2PLAB_ROOM_TARGET} PRIVATE $<GENEX_EVAL:$<TARGET_PROPERTY:${target},LINK_LIBRARIES>>)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// simulate, what-if, export and the gallery, as users run them.
+// simulate, what-if and export, as users run them.
 #include <cmath>
 #include <map>
 #include <set>
@@ -198,64 +198,6 @@ TEST(ExportCommand, SaysWhatIsWrong) {
   const auto unsupported = p2plab("export --format msccl-xml " + plan);
   EXPECT_EQ(unsupported.exit, 1);
   EXPECT_NE(unsupported.err.find("it has no collective for broadcast"), std::string::npos) << unsupported.err;
-}
-
-// The limits are what is reached, a little rounded up; before, one launch and one signal for all machines were 342, 135 and 6.7 %.
-TEST(Gallery, PredictsUnfittedRowsByBandAndKeepsPublishedOrdersAndCollapses) {
-  const auto json = json_of("run configs/gallery.yaml --json");
-  const std::map<std::string, std::pair<double, double>> limits{{"collectives below 64 KiB", {12, 1.65}},
-                                                                {"collectives to 16 MiB", {13, 1.65}},
-                                                                {"collectives from 16 MiB", {11, 1.6}},
-                                                                {"copies", {12, 2.9}},
-                                                                {"latencies", {5, 1.5}}};
-  int bands = 0;
-  for (const auto& band : json["bands"]) {
-    const auto limit = limits.find(band["band"]);
-    if (limit == limits.end()) continue;
-    ++bands;
-    EXPECT_LE(band["median_pct"].get<double>(), limit->second.first) << band;
-    EXPECT_LE(band["worst"].get<double>(), limit->second.second) << band;
-    if (band["band"].get<std::string>().starts_with("collectives")) {
-      EXPECT_GE(band["inside"].get<double>() / band["rows"].get<double>(), 0.8) << band;
-    }
-  }
-  EXPECT_EQ(bands, 5);
-  EXPECT_GE(json["rows"].size(), 800U);
-  ASSERT_GE(json["orders"].size(), 14U);
-  for (const auto& row : json["orders"]) EXPECT_EQ(row["kept"], "right") << row["machine"] << row["names"];
-  const auto text = p2plab("run configs/gallery.yaml").out;
-  for (const char* word : {"published", "predicted", "error %", "ring shift +4", "12.62", "Errors by band", "by 5 times or more"})
-    EXPECT_NE(text.find(word), std::string::npos) << word << text;
-  EXPECT_EQ(p2plab("config check configs/gallery.yaml").exit, 0);
-}
-
-// Ten machines that nobody had looked at when the rules were written: errors are shown as they are, here only that all are predicted.
-TEST(Gallery, PredictsMachinesThatNobodyHadSeen) {
-  const auto folder = test::scratch("unseen");
-  ASSERT_EQ(p2plab("run configs/unseen.yaml --out '" + folder.string() + "'").exit, 0);
-  const auto csv = test::content(folder / "gallery.csv");
-  for (const char* machine :
-       {"A100, HPE", "GB200 NVL72", "H100 PCIe", "H100 PCIe, bridged", "H20", "H800", "MI250X", "MI300X, HPE", "RTX 5090, 2 Xeon", "DGX Spark, two"})
-    EXPECT_NE(csv.find("\"" + std::string{machine} + "\","), std::string::npos) << machine;
-}
-
-TEST(Gallery, ItsFilesAreReadStrictly) {
-  const auto folder = test::scratch("");
-  std::ofstream(folder / "bad_case.yaml") << "version: 1\nname: bad\nsource: none\nlinks: none\ntopology: {preset: hgx-h200, gpus: 2}\nfigures:\n"
-                                             "  - {name: a, gpus: 3, size: 1 MiB, busbw: 1 GB/s}\n  - {name: a, size: 0 B, copies: [[0, 0]]}\n  - "
-                                             "{name: c, gpus: 2, size: 1 B, time: 1 us, way: grap}\norders: [[a, b]]\n";
-  const auto* const head = "version: 1\nname: x\nsource: none\nlinks: none\ntopology: {preset: hgx-h200, gpus: 2}\n";
-  std::ofstream(folder / "table_case.yaml") << head << "tables:\n  - {name: both kinds, copy: [[~, 1], [1, ~]], latency: [[~, 1], [1, ~]]}\n"
-                                            << "  - {name: t, copy: [[~, 1], [1, ~]]}\norders: [['t, 0 to 1', t]]\n";
-  std::ofstream(folder / "bad_gallery.yaml") << "version: 1\nkind: gallery\ncases: [bad_case.yaml, none.yaml, table_case.yaml]\n";
-  const auto ran = p2plab("run bad_gallery.yaml", folder);
-  EXPECT_EQ(ran.exit, 1);
-  EXPECT_EQ(ran.out, "");
-  for (const char* words : {"bad_case.yaml:7:", "'a' is listed twice", "a size must be above 0 B", "a copy needs two GPUs", "no figure is called 'b'",
-                            "none.yaml", "a collective says by which way it was run", "a figure has one published number", "did you mean 'graph'?",
-                            "a table has one matrix", "no figure is called 't'"}) {
-    EXPECT_NE(ran.err.find(words), std::string::npos) << words << '\n' << ran.err;
-  }
 }
 
 TEST(NcclModel, StandsInEveryReportWithoutNccl) {

@@ -66,15 +66,18 @@ Status nothing_missing(const Report& report, bool strict) {
   return error;
 }
 
-// Published figures beside predictions; --out writes gallery.json, gallery.csv, gallery.txt and gallery.html.
+// Published figures beside predictions; --out writes gallery.json, gallery.csv, gallery_bands.csv, gallery.txt and gallery.html.
 Status run_gallery_config(std::string_view text, const RunArguments& arguments, Progress& progress, Watch& watch) {
   auto gallery = read_gallery(text, arguments.config);
   if (!gallery) return std::move(gallery).error();
   auto report = run_gallery(*gallery, progress);
   if (!report) return std::move(report).error();
   if (!arguments.out.empty()) {
-    const std::vector<Attachment> files{
-        {"gallery.json", to_json(*report)}, {"gallery.csv", to_csv(*report)}, {"gallery.txt", to_text(*report)}, {"gallery.html", to_html(*report)}};
+    const std::vector<Attachment> files{{"gallery.json", to_json(*report)},
+                                        {"gallery.csv", to_csv(*report)},
+                                        {"gallery_bands.csv", bands_csv(*report)},
+                                        {"gallery.txt", to_text(*report)},
+                                        {"gallery.html", to_html(*report)}};
     if (auto written = write_files(files, arguments.out); !written) return written;
     progress.note("report written to " + arguments.out);
   }

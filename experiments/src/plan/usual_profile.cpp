@@ -24,7 +24,7 @@ std::vector<std::string> words_of(const std::string& title) {
   return words;
 }
 
-// GPUs of one architecture: the profile that stands for each (rule 7 of profiles/make.py).
+// GPUs of one architecture: the profile that stands for each (rule 8 of profiles/make.py).
 constexpr auto relatives = std::to_array<std::pair<std::string_view, std::string_view>>(
     {{"a800", "a100"},     {"a30", "a100"},      {"a40", "pcie4"},     {"h20", "h100"},      {"h20-3e", "h100"},
      {"h800", "h100"},     {"gh200", "h100"},    {"b100", "b200"},     {"b300", "b200"},     {"gb200", "b200"},

@@ -15,10 +15,9 @@ namespace {
 constexpr double tie = 0.001;  // rates nearer to each other are one
 constexpr std::int64_t small_below = 64 << 10;
 constexpr std::int64_t large_from = 16 << 20;
-constexpr std::array band_names{"collectives below 64 KiB", "collectives to 16 MiB", "collectives from 16 MiB", "copies", "latencies", "fitted"};
+constexpr std::array band_names{"collectives below 64 KiB", "collectives to 16 MiB", "collectives from 16 MiB", "copies", "latencies"};
 
 std::size_t band_of(const GalleryFigure& figure) {
-  if (figure.fitted) return 5;
   if (figure.kind == GalleryFigure::Kind::copies) return 3;
   if (figure.kind == GalleryFigure::Kind::latency) return 4;
   const auto size = figure.size.count();
@@ -48,11 +47,13 @@ OrderKept check_order(const GalleryOrder& order, std::span<const GalleryRow> row
 }  // namespace
 
 std::vector<GalleryBand> bands_of(const GalleryReport& report) {
-  std::array<std::vector<double>, band_names.size()> errors;
+  std::array<std::vector<double>, 2 * band_names.size()> errors;
   std::vector<GalleryBand> bands;
-  for (const auto* name : band_names) bands.push_back({.name = name});
+  for (const bool fitted : {false, true}) {
+    for (const auto* name : band_names) bands.push_back({.name = name, .fitted = fitted});
+  }
   for (const auto& row : report.rows) {
-    const auto b = band_of(row.figure);
+    const auto b = band_of(row.figure) + (row.figure.fitted ? band_names.size() : 0);
     auto& band = bands[b];
     ++band.rows;
     band.inside += row.inside() ? 1 : 0;

@@ -45,8 +45,9 @@ std::string to_html(const GalleryReport& report) {
                 .provenance = provenance_lines(provenance_here()),
                 .data = nlohmann::ordered_json{{"figures", figures}}.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace)};
   for (const auto& band : bands_of(report)) {
-    page.findings.push_back(fmt::format("{}: {} figures, median error {:.1f} %, {:.0f} % inside their intervals, worst x{:.2f} ({}).", band.name,
-                                        band.rows, band.median_pct, 100.0 * band.inside / band.rows, band.worst, band.worst_row));
+    page.findings.push_back(fmt::format("{}{}: {} figures, median error {:.1f} %, {:.0f} % inside their intervals, worst x{:.2f} ({}).", band.name,
+                                        band.fitted ? ", fitted" : "", band.rows, band.median_pct, 100.0 * band.inside / band.rows, band.worst,
+                                        band.worst_row));
   }
   for (const auto& row : report.orders) page.findings.push_back(order_sentence(row));
   return html_of(page);

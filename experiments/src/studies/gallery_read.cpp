@@ -14,6 +14,7 @@
 #include "p2plab/experiment/evaluator.h"
 #include "p2plab/experiment/gallery.h"
 #include "p2plab/machine/gpu_kind.h"
+#include "studies/gallery_parts.h"
 
 namespace p2plab {
 
@@ -32,7 +33,12 @@ class CaseReader {
     ranks_ = machine ? machine->topology.ranks() : 1;
     Profile profile;
     if (machine) profile = profile_of(machine->topology);
-    for (const auto& value : root_["figures"].list()) figure(value);
+    for (const auto& value : root_["figures"].list()) {
+      auto figure = gallery::read_figure(value, ranks_);
+      if (!figure) continue;
+      is_new(value["name"], figure->name);
+      figures_.push_back(*std::move(figure));
+    }
     for (const auto& value : root_["tables"].list()) table(value);
     std::vector<GalleryOrder> orders;
     for (const auto& value : root_["orders"].list()) orders.push_back(order(value));
@@ -75,112 +81,22 @@ class CaseReader {
     return false;
   }
 
-  void figure(const ConfigValue& value) {
-    ConfigKeys keys{.required = {"name"}, .optional = {"fitted", "note"}};
-    const bool collective = value["gpus"].present();
-    const bool latency = value["latency"].present();
-    const auto more = collective
-                          ? std::vector<std::string>{"gpus", "collective", "size", "busbw", "algbw", "time", "way", "multicast", "peers", "rings"}
-                      : latency ? std::vector<std::string>{"latency", "staged", "time"}
-                                : std::vector<std::string>{"copies", "shift", "among", "size", "staged", "sum", "each"};
-    keys.optional.insert(keys.optional.end(), more.begin(), more.end());
-    if (!latency) keys.required.emplace_back("size");
-    if (!value.expect_keys(keys)) return;
-    GalleryFigure figure{.name = value["name"].string(), .fitted = value["fitted"].boolean(false), .note = value["note"].string("")};
-    is_new(value["name"], figure.name);
-    figure.staged = value["staged"].boolean(false);
-    if (!latency) figure.size = value["size"].size(Bytes{1});
-    if (value["size"].present() && figure.size.count() <= 0) value["size"].add_error("a size must be above 0 B");
-    published(value, figure);
-    if (collective)
-      read_collective(value, figure);
-    else if (latency)
-      read_latency(value, figure);
-    else
-      read_copies(value, figure);
-    figures_.push_back(std::move(figure));
-  }
-
-  void published(const ConfigValue& value, GalleryFigure& figure) {
-    using In = GalleryFigure::Unit;
-    constexpr std::array units{Named{"busbw", In::busbw}, Named{"algbw", In::algbw}, Named{"sum", In::sum}, Named{"each", In::each},
-                               Named{"time", In::time}};
-    int found = 0;
-    for (const auto& [name, unit] : units) {
-      const auto number = value[std::string{name}];
-      if (!number.present()) continue;
-      ++found;
-      figure.unit = unit;
-      figure.published = unit == In::time ? microseconds(number.time()) : number.bandwidth(GBps(1)).gbps();
-      if (figure.published <= 0) number.add_error("a published figure is above zero");
-    }
-    if (found != 1)
-      value.add_error("a figure has one published number", {"busbw, algbw or time of a collective; sum or each of copies; time of a latency"});
-  }
-
-  void read_collective(const ConfigValue& value, GalleryFigure& figure) {
-    figure.gpus = static_cast<int>(value["gpus"].integer({.least = 2, .most = ranks_}, 2));
-    figure.collective = value["collective"].as(collective_kind, CollectiveKind::all_reduce, "a collective");
-    figure.multicast = value["multicast"].boolean(false);
-    figure.rings_at_our_costs = value["rings"].boolean(false);
-    figure.peers_over_hosts = value["peers"].boolean(false);
-    figure.way = value["way"].as(nccl::way, nccl::ways().front(), "a way of running");
-    if (!value["way"].present()) value.add_error("a collective says by which way it was run", {"way: graph, process, threads or one-thread"});
-  }
-
-  void read_latency(const ConfigValue& value, GalleryFigure& figure) {
-    figure.kind = GalleryFigure::Kind::latency;
-    figure.copies = {pair(value["latency"])};
-  }
-
-  void read_copies(const ConfigValue& value, GalleryFigure& figure) {
-    figure.kind = GalleryFigure::Kind::copies;
-    figure.copies = copies(value);
-  }
-
-  std::pair<int, int> pair(const ConfigValue& value) {
-    const auto ends = value.list(2, 2);
-    if (ends.size() != 2) return {0, 1};
-    const auto end = [&](const ConfigValue& rank) { return static_cast<int>(rank.integer({.least = 0, .most = ranks_ - 1}, 0)); };
-    const std::pair both{end(ends[0]), end(ends[1])};
-    if (both.first == both.second) value.add_error("a copy needs two GPUs");
-    return both;
-  }
-
-  // Pairs of sender and receiver; every GPU to the one so many further; or all pairs of the first so many.
-  std::vector<std::pair<int, int>> copies(const ConfigValue& value) {
-    std::vector<std::pair<int, int>> pairs;
-    if (value["shift"].present()) {
-      const auto shift = static_cast<int>(value["shift"].integer({.least = 1, .most = std::max(1, ranks_ - 1)}, 1));
-      for (int r = 0; r < ranks_; ++r) pairs.emplace_back(r, (r + shift) % ranks_);
-    } else if (value["among"].present()) {
-      const auto count = static_cast<int>(value["among"].integer({.least = 2, .most = ranks_}, 2));
-      for (int a = 0; a < count; ++a) {
-        for (int step = 1; step < count; ++step) pairs.emplace_back(a, (a + step) % count);
-      }
-    } else if (!value["copies"].present()) {
-      value.add_error("this says neither gpus (a collective) nor latency nor copies, shift or among");
-    } else {
-      for (const auto& one : value["copies"].list(1)) pairs.push_back(pair(one));
-    }
-    return pairs;
-  }
-
   // A matrix: what was published of each pair, null where nothing was.
   void table(const ConfigValue& value) {
-    if (!value.expect_keys({.required = {"name"}, .optional = {"copy", "both", "latency", "size", "staged", "fitted", "note"}})) return;
+    if (!value.expect_keys({.required = {"name"}, .optional = {"copy", "both", "latency", "size", "staged", "by", "fitted", "note"}})) return;
     const auto name = value["name"].string();
     is_new(value["name"], name);
+    const auto mover = gallery::read_mover(value["by"]);
     int found = 0;
     for (const char* what : {"copy", "both", "latency"}) {
       if (!value[what].present()) continue;
       ++found;
-      elements(value, what, name);
+      elements(value, what, name, mover);
     }
     if (found != 1) value.add_error("a table has one matrix", {"copy, both or latency"});
   }
 
-  void elements(const ConfigValue& value, const std::string& what, const std::string& name) {
+  void elements(const ConfigValue& value, const std::string& what, const std::string& name, GalleryFigure::Mover mover) {
     using Kind = GalleryFigure::Kind;
     const auto rows = value[what].list(1, static_cast<std::size_t>(ranks_));
     for (std::size_t a = 0; a < rows.size(); ++a) {
@@ -198,6 +114,7 @@ class CaseReader {
                              .size = what == "latency" ? Bytes{0} : value["size"].size(Bytes{std::int64_t{64} << 20}),
                              .staged = value["staged"].boolean(false),
                              .fitted = value["fitted"].boolean(false),
+                             .mover = mover,
                              .copies = {{from, to}},
                              .note = value["note"].string("")};
         if (what == "both") figure.copies.emplace_back(to, from);

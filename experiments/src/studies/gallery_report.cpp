@@ -96,11 +96,11 @@ std::string order_sentence(const GalleryOrderRow& row) {
 
 std::string to_text(const GalleryReport& report) {
   auto text = TableText{}.run(report);
-  text += "\nErrors by band (fitted: a number of the machine or its profile comes from the row):\n";
+  text += "\nErrors by band, of rows that nothing was fitted to, then of fitted ones (a number of the machine or its profile comes from the row):\n";
   using enum TextTable::Align;
   TextTable table({{"  band"}, {"rows", right}, {"median %", right}, {"inside %", right}, {"worst", right}, {"at"}});
   for (const auto& band : bands_of(report)) {
-    table.add({"  " + band.name, fmt::format("{}", band.rows), fmt::format("{:.1f}", band.median_pct),
+    table.add({(band.fitted ? "  fitted " : "  ") + band.name, fmt::format("{}", band.rows), fmt::format("{:.1f}", band.median_pct),
                fmt::format("{:.0f}", 100.0 * band.inside / band.rows), fmt::format("x{:.2f}", band.worst), band.worst_row});
   }
   text += table.text();
@@ -136,6 +136,7 @@ std::string to_json(const GalleryReport& report) {
   Json bands = Json::array();
   for (const auto& band : bands_of(report)) {
     bands.push_back({{"band", band.name},
+                     {"fitted", band.fitted},
                      {"rows", band.rows},
                      {"median_pct", band.median_pct},
                      {"inside", band.inside},
@@ -154,6 +155,17 @@ std::string to_csv(const GalleryReport& report) {
                         csv_quoted(row.predicted.by), row.figure.fitted, csv_quoted(row.figure.note));
   }
   return text;
+}
+
+std::string bands_csv(const GalleryReport& report) {
+  std::string text = "rows are,band,rows,median error %,inside %,worst,at\n";
+  for (const auto& band : bands_of(report)) {
+    text += fmt::format("{},{},{},{:.1f},{:.0f},x{:.2f},{}\n", band.fitted ? "fitted" : "not fitted", band.name, band.rows, band.median_pct,
+                        100.0 * band.inside / band.rows, band.worst, csv_quoted(band.worst_row));
+  }
+  if (report.orders.empty()) return text;
+  const auto right = std::ranges::count(report.orders, OrderKept::yes, &GalleryOrderRow::kept);
+  return text + fmt::format("not fitted,orders right,{} of {},,,,\n", right, report.orders.size());
 }
 
 }  // namespace p2plab

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What NCCL's formula leaves out.
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -19,9 +20,36 @@ constexpr std::array all_ways{Way{"graph", "captured in a CUDA graph and replaye
                               Way{"one-thread", "one thread launches for all GPUs, not captured", 0, 0, 4, 3.5, 2, 6,
                                   "a launch costs its thread 2 to 6 us, one GPU after the other; 3.5 us a GPU by nccl-tests -g 8 on A100 at 32 KiB"}};
 
-// NCCL's bandwidths beside published large messages lie within these; middle sizes run up to half as long again.
-constexpr double fastest_share = 0.85;
-constexpr double slowest_share = 1.25;
+// What rings and pairs by simple reach of the bandwidth that NCCL counts. Over NVLink by size: each step waits for the one before, and messages up to
+// hundreds of MiB have few steps for each channel: 0.87 up to 64 MiB (A100, H200, P100), 0.95 from 2 GiB (A100, B200). Over PCIe 45.5 of 48 GB/s (RTX
+// 5090). Through host memory the share is that of the transport.
+double pipelined_share(const Graph& graph, Bytes size) {
+  if (graph.by_host) return 1;
+  constexpr double from = 0.87;
+  constexpr double most = 0.95;
+  if (!graph.nvlink) return most;
+  const auto doublings = std::log2(std::max(1.0, static_cast<double>(size.count()) / (64 << 20)));
+  return std::min(most, from + (most - from) * doublings / 5);
+}
+
+// One channel through host memory: 22 GB/s with two, 38 with eight (eight RTX PRO 6000, voipmonitor/rtx6kpro, hardware/pcie-bandwidth.md).
+constexpr double host_channel_gbps = 11;
+
+// With so many channels: each carries what the search gave it, through host memory what a thread block gets there; all together no more than the
+// links.
+Communicator with_channels(Communicator c, int channels) {
+  for (auto* graph : {&c.ring, &c.tree}) {
+    const auto each = graph->by_host ? host_channel_gbps : graph->bw_intra;
+    graph->bw_intra = std::min(graph->channels * graph->bw_intra, channels * each) / channels;
+    graph->bw_inter = std::min(graph->bw_inter, graph->bw_intra);
+    graph->channels = channels;
+  }
+  return c;
+}
+
+// Published times of one kind of machine and size lie within these of what is predicted.
+constexpr double fastest_share = 0.75;
+constexpr double slowest_share = 1.35;
 
 double egress_gbps(const Topology& topology, NodeId gpu, bool over_nvlink) {
   double nvlink = 0;
@@ -36,7 +64,7 @@ Table::Choice all_to_all(const Topology& topology, const Communicator& c, Bytes 
   const auto bytes = static_cast<double>(size.count()) * (c.ranks - 1) / c.ranks;
   const double hops = c.ring.by_host ? 2 : 1;
   const auto ll = 6.6 + hops * (c.ring.nvlink ? 0.6 : 1.0) + bytes / (1000 * port * 0.5);
-  const auto simple = 8.4 + hops * (c.ring.nvlink ? 3.4 : 5.7) + bytes / (1000 * port);
+  const auto simple = 8.4 + hops * (c.ring.nvlink ? 3.4 : 5.7) + bytes / (1000 * port * pipelined_share(c.ring, size));
   return {.algorithm = Algorithm::ring, .proto = ll < simple ? Proto::ll : Proto::simple, .time = Seconds{std::min(ll, simple) * 1e-6}};
 }
 
@@ -54,14 +82,20 @@ Result<Way> way(std::string_view name) {
 
 double launch_us(const Way& way, int gpus) { return way.fixed_us + way.each_us * gpus; }
 
-Result<Estimate> estimate(const Topology& topology, const Communicator& communicator, CollectiveKind kind, Bytes size, const Way& way) {
+Result<Estimate> estimate(const Topology& topology, const Communicator& communicator, CollectiveKind kind, Bytes size, const Way& way,
+                          const Asked& asked) {
+  const auto told = asked.channels > 0 ? with_channels(communicator, asked.channels) : communicator;
   Table::Choice choice;
   if (kind == CollectiveKind::all_to_all) {
-    choice = all_to_all(topology, communicator, size);
+    choice = all_to_all(topology, told, size);
   } else {
-    const auto best = Table(communicator, kind).best(size);
-    if (!best) return Error{ErrorCode::unsupported, fmt::format("NCCL's formula has no {}", to_string(kind))};
+    const auto best = Table(told, kind).best(size, asked.algorithm, asked.proto);
+    if (!best) return Error{ErrorCode::unsupported, fmt::format("NCCL's formula has no {} by what it was told to use", to_string(kind))};
     choice = *best;
+    if (choice.algorithm == Algorithm::ring && choice.proto == Proto::simple) {
+      const auto latency = Table(told, kind).at(choice.algorithm, choice.proto).latency_us * 1e-6;
+      choice.time = Seconds{latency + (choice.time.count() - latency) / pipelined_share(told.ring, size)};
+    }
   }
   const auto with = [&](double fixed, double each, double share) {
     return Seconds{std::max(share * choice.time.count() + (fixed + each * communicator.ranks) * 1e-6, 1e-6)};

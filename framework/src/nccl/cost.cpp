@@ -159,6 +159,8 @@ class Tuner {
 
 std::string_view to_string(Algorithm algorithm) { return to_name<Algorithm>(algorithm, algorithm_names); }
 std::string_view to_string(Proto proto) { return to_name<Proto>(proto, proto_names); }
+Result<Algorithm> algorithm(std::string_view name) { return from_name<Algorithm>("algorithm of NCCL", name, algorithm_names); }
+Result<Proto> proto(std::string_view name) { return from_name<Proto>("protocol of NCCL", name, proto_names); }
 
 Table::Table(const Communicator& communicator, CollectiveKind kind) : communicator_(communicator), kind_(kind) {
   const Tuner tuner(communicator_, kind);
@@ -183,10 +185,11 @@ std::optional<Seconds> Table::time(Algorithm algorithm, Proto proto, Bytes size)
   return Seconds{(latency + bytes / (1000 * bandwidth)) * 1e-6};
 }
 
-std::optional<Table::Choice> Table::best(Bytes size) const {
+std::optional<Table::Choice> Table::best(Bytes size, std::optional<Algorithm> told, std::optional<Proto> told_proto) const {
   std::optional<Choice> best;
   for (const auto algorithm : all_algorithms) {
     for (const auto proto : all_protos) {
+      if (told.value_or(algorithm) != algorithm || told_proto.value_or(proto) != proto) continue;
       const auto taken = time(algorithm, proto, size);
       if (taken && (!best || *taken < best->time)) best = Choice{algorithm, proto, *taken};
     }

@@ -9,16 +9,21 @@
 
 #include "p2plab/machine/topology.h"
 #include "p2plab/nccl/nccl_call.h"
+#include "p2plab/program/planner.h"
 #include "p2plab/report/progress.h"
 #include "p2plab/report/report.h"
 #include "p2plab/simulator/profile.h"
 
 namespace p2plab {
 
-/// One published figure: a library's collective, copies that run at once, or the time that the least copy takes.
+/// One published figure: a library's collective, a kernel's, copies that run at once, or the time that the least copy takes.
 struct GalleryFigure {
   enum class Kind : std::uint8_t { collective, copies, latency };
   enum class Unit : std::uint8_t { busbw, algbw, sum, each, time };  // GB/s of all bytes over the whole time; GB/s of a copy on average; us
+  /// Who moves the data of copies: the sender's copy engine or the receiver's, or thread blocks that store to the receiver or load from the sender.
+  enum class Mover : std::uint8_t { engine, pulls, stores, loads };
+  /// In place of a GPU among `copies`: the memory of the host that is nearest to the other end.
+  static constexpr int host_memory = -1;
 
   std::string name;        // unique in its case
   std::string table = {};  // the matrix that it is an element of
@@ -31,9 +36,12 @@ struct GalleryFigure {
   nccl::Way way = {};                            // collective: how it was run
   bool multicast = false;                        // collective: with NVLS
   bool peers_over_hosts = false;                 // collective: with NCCL_P2P_LEVEL=SYS
-  bool rings_at_our_costs = false;               // collective: of a library whose formula nobody published; a ring of p2plab's
+  nccl::Asked asked = {};                        // collective of NCCL: what it was told to use
+  std::string kernel = {};                       // collective: one kernel of somebody's, predicted as this planner's; empty: NCCL's
+  Parameters parameters = {};                    // that planner's
   bool staged = false;                           // copies: through host memory, not from GPU to GPU
   bool fitted = false;                           // a number of the machine or of its profile was taken from this
+  Mover mover = Mover::engine;                   // copies; latency: engine or loads
   std::vector<std::pair<int, int>> copies = {};  // latency: one
   std::string note = {};
 };
@@ -99,15 +107,17 @@ struct GalleryReport {
   std::vector<GalleryOrderRow> orders = {};
 };
 
-/// Rows of one kind and size: collectives below 64 KiB, to 16 MiB and above, copies, latencies; fitted rows are a band of their own.
+/// Rows of one kind and size: collectives below 64 KiB, to 16 MiB and above, copies, latencies; fitted rows apart from the others.
 struct GalleryBand {
   std::string name;
+  bool fitted = false;
   int rows = 0;
   double median_pct = 0;  // of |error|
   double worst = 1;       // factor
   int inside = 0;         // their interval
   std::string worst_row = {};
 };
+/// Those that have rows, the fitted ones last.
 std::vector<GalleryBand> bands_of(const GalleryReport& report);
 
 /// Predicts one figure. Errors: a machine on which the published thing cannot be done.
@@ -122,6 +132,8 @@ std::string to_text(const GalleryReport& report);
 std::string to_json(const GalleryReport& report);
 /// The rows.
 std::string to_csv(const GalleryReport& report);
+/// The bands, and last how many published orders were predicted right.
+std::string bands_csv(const GalleryReport& report);
 /// "Published order on X, fastest first: a > b: predicted right."
 std::string order_sentence(const GalleryOrderRow& row);
 /// The figures that are rates, or become one by their size, as a page with charts, in one file that loads nothing.

@@ -3,6 +3,7 @@
 // memory, all-to-all).
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -38,7 +39,16 @@ struct Estimate {
   Table::Choice choice = {};
 };
 
-/// The time of one call, by the choice that NCCL's formula makes; all-to-all by what its ports carry. Errors: unsupported, for other collectives.
-Result<Estimate> estimate(const Topology& topology, const Communicator& communicator, CollectiveKind kind, Bytes size, const Way& way);
+/// What NCCL was told to use: NCCL_ALGO, NCCL_PROTO, NCCL_MIN_NCHANNELS and NCCL_MAX_NCHANNELS alike (0: its own number).
+struct Asked {
+  std::optional<Algorithm> algorithm = std::nullopt;
+  std::optional<Proto> proto = std::nullopt;
+  int channels = 0;
+};
+
+/// The time of one call, by the choice that NCCL's formula makes among what it was told; all-to-all by what its ports carry. Errors: unsupported, for
+/// other collectives, and where what it was told leaves no choice.
+Result<Estimate> estimate(const Topology& topology, const Communicator& communicator, CollectiveKind kind, Bytes size, const Way& way,
+                          const Asked& asked = {});
 
 }  // namespace p2plab::nccl

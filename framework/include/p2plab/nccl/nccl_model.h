@@ -23,6 +23,9 @@ inline constexpr std::array all_protos{Proto::ll, Proto::ll128, Proto::simple};
 
 std::string_view to_string(Algorithm algorithm);
 std::string_view to_string(Proto proto);
+/// Errors: unknown_name with the nearest.
+Result<Algorithm> algorithm(std::string_view name);
+Result<Proto> proto(std::string_view name);
 
 /// The outcome of NCCL's search for one pattern. Bandwidths in GB/s a channel, as NCCL counts them (net of protocol overhead).
 struct Graph {
@@ -69,8 +72,8 @@ class Table {
     Proto proto = Proto::simple;
     Seconds time{0};
   };
-  /// The least time, as NCCL chooses; none if nothing is enabled.
-  std::optional<Choice> best(Bytes size) const;
+  /// The least time, as NCCL chooses, of all or of those that it was told to use; none if nothing of that is enabled.
+  std::optional<Choice> best(Bytes size, std::optional<Algorithm> told = std::nullopt, std::optional<Proto> told_proto = std::nullopt) const;
 
  private:
   Communicator communicator_;
