@@ -14,40 +14,49 @@ namespace p2plab {
 namespace {
 
 // Arrival needs no flag, and a lane is all thread blocks of its GPU, whose rates together exceed the links'.
-void by_packets(Compiled& out, const Profile& profile) {
-  constexpr double picoseconds = 1e12;
-  out.costs = {.slice = 0, .packets = true, .item = profile.packet_item.count() * picoseconds, .tail = profile.packet_tail.count() * picoseconds};
-  out.signal_peer = out.signal_local = 0;
-  out.read_request = 0;
-  out.store.rate = out.load.rate = out.reduce.rate = 0;
+void by_packets(Form& form) {
+  form.signal_peer = form.signal_local = 0;
+  form.read_request = 0;
+  form.store.rate = form.load.rate = form.reduce.rate = 0;
 }
 
 // Streams of copies, each with kernels between them; a GPU's engines together are a resource of its own (machine_paths).
-void by_copies(Compiled& out, const Profile& profile) {
-  out.costs.slice = to_sim_time(profile.copy_start).count();
-  out.signal_peer = to_sim_time(profile.signal_peer).count();
-  out.read_request = 0;
-  out.store.rate = out.load.rate = out.reduce.rate = 0;
+void by_copies(Form& form, const Profile& profile) {
+  form.signal_peer = to_sim_time(profile.signal_peer).count();
+  form.read_request = 0;
+  form.store.rate = form.load.rate = form.reduce.rate = 0;
+}
+
+bool costs_packets(const Program& program, const Profile& profile) { return program.packets != nullptr && says_what_packets_cost(profile); }
+
+Form form_of(const Program& program, const Profile& profile) {
+  const auto rate = [](const std::optional<Bandwidth>& value) { return value ? value->bytes_per_second() : 0; };
+  const bool flags = program.packets == nullptr && in_slices(program.tuning.protocol);
+  Form form{.protocol = program.tuning.protocol,
+            .signal_peer = to_sim_time(flags ? profile.fence + profile.signal_peer : profile.poll).count(),
+            .signal_local = to_sim_time(profile.signal_local).count(),
+            .read_request = profile.read_request,
+            .outstanding = program.packets != nullptr ? 0 : static_cast<std::uint32_t>(profile.outstanding)};  // each packet has a slot of its own
+  form.store.rate = rate(profile.store_rate);
+  form.load.rate = rate(profile.load_rate);
+  form.reduce.rate = rate(profile.reduce_rate);
+  if (costs_packets(program, profile)) by_packets(form);
+  if (program.tuning.protocol == Protocol::copy) by_copies(form, profile);
+  return form;
+}
+
+WorkCosts costs_of(const Program& program, const Profile& profile) {
+  constexpr double picoseconds = 1e12;
+  if (program.tuning.protocol == Protocol::copy) return {.slice = to_sim_time(profile.copy_start).count()};
+  if (!costs_packets(program, profile)) return {.slice = to_sim_time(profile.slice_cost).count()};
+  return {.slice = 0, .packets = true, .item = profile.packet_item.count() * picoseconds, .tail = profile.packet_tail.count() * picoseconds};
 }
 
 void take_profile(Compiled& out, const Program& program, const Profile& profile) {
-  const auto rate = [](const std::optional<Bandwidth>& value) { return value ? value->bytes_per_second() : 0; };
-  const bool flags = program.packets == nullptr && in_slices(program.tuning.protocol);
-  out.tuning = program.tuning;
+  out.forms = {form_of(program, profile)};
   out.blocks_per_lane = static_cast<std::uint32_t>(program.tuning.blocks_per_lane);
-  out.signal_peer = to_sim_time(flags ? profile.fence + profile.signal_peer : profile.poll).count();
-  out.signal_local = to_sim_time(profile.signal_local).count();
-  out.costs.slice = to_sim_time(profile.slice_cost).count();
-  out.read_request = profile.read_request;
   out.granule = profile.quirks.granule.count();
-  out.outstanding = static_cast<std::uint32_t>(profile.outstanding);
-  out.store.rate = rate(profile.store_rate);
-  out.load.rate = rate(profile.load_rate);
-  out.reduce.rate = rate(profile.reduce_rate);
-  const bool packets = program.packets != nullptr && says_what_packets_cost(profile);
-  if (program.packets != nullptr) out.outstanding = 0;  // each packet has a slot of its own
-  if (packets) by_packets(out, profile);
-  if (program.tuning.protocol == Protocol::copy) by_copies(out, profile);
+  const bool packets = costs_packets(program, profile);
   const bool lines = packets && program.packets->wire == PacketWire::ll128;
   const auto launch = packets ? profile.packet_start + (lines ? profile.ll128_start : Seconds{0}) : profile.launch;
   const auto ranks = program.ranks();
@@ -122,7 +131,7 @@ Result<Compiled> compile(const Topology& topology, const Routes& routes, const P
   Compiled out;
   take_profile(out, program, profile);
   ResourcePaths machine(topology, profile, out);
-  LaneReader reader(program, out.costs);
+  LaneReader reader(program, costs_of(program, profile));
   StreamStore store(out);
   expect_lanes(out, program.lanes.size());
   for (const auto& lane : program.lanes) {
@@ -145,7 +154,7 @@ Result<Compiled> compile(const Topology& topology, const PathOf& path_of, const 
   Compiled out;
   take_profile(out, pattern.program, profile);
   ResourcePaths machine(topology, profile, out);
-  LaneReader reader(pattern.program, out.costs);
+  LaneReader reader(pattern.program, costs_of(pattern.program, profile));
   StreamStore store(out);
   std::vector<Model> models;
   for (const auto& lane : pattern.program.lanes) {

@@ -56,8 +56,9 @@ struct Path {
 /// An instruction as a thread block sees it.
 struct Work {
   std::int64_t bytes = 0;
-  std::uint32_t paths = 0;  // first in `path_refs`: of its remote sources, then of its remote destinations
-  std::uint32_t waits = 0;  // first in `waits`
+  std::int64_t slice_bytes = 0;  // of each slice but perhaps the last
+  std::uint32_t paths = 0;       // first in `path_refs`: of its remote sources, then of its remote destinations
+  std::uint32_t waits = 0;       // first in `waits`
   std::uint32_t slices = 1;
   std::int32_t own_dependency = -1;  // counted within the lane: the latest earlier work that writes what this one reads
   std::uint32_t local_operands = 0;
@@ -97,11 +98,26 @@ struct LaneInfo {
   std::uint32_t count = 0;
   std::uint32_t paths = 0;  // added to its path references
   std::uint32_t lanes = 0;  // added to its awaited lanes, as an index into `lane_table`
+  std::uint32_t form = 0;   // index into `forms`
+};
+
+/// How a program's thread blocks work. Programs that are played together have each their own.
+struct Form {
+  Protocol protocol = Protocol::simple;
+  std::int64_t signal_peer = 0;  // waits across ranks, all costs of the protocol in it
+  std::int64_t signal_local = 0;
+  double read_request = 0;
+  std::uint32_t outstanding = 0;
+  Pace store = {};
+  Pace load = {};
+  Pace reduce = {};
+
+  std::int64_t request(const Path& path) const { return static_cast<std::int64_t>(read_request * static_cast<double>(path.latency)); }
 };
 
 /// Plain data: filled once by `compile`.
 struct Compiled {
-  Tuning tuning;
+  std::vector<Form> forms = std::vector<Form>(1);
   std::uint32_t blocks_per_lane = 1;
   std::vector<Resource> resources;
   std::vector<std::string> names;      // of resources
@@ -119,32 +135,20 @@ struct Compiled {
   bool fair = false;                      // resources are shared by max-min fairness instead of in turn
   bool folded = false;                    // one rank stands for all: ties between its transfers must be reported
   std::int64_t slices = 0;
-  std::int64_t signal_peer = 0;  // waits across ranks, all costs of the protocol in it
-  std::int64_t signal_local = 0;
-  WorkCosts costs;
-  double read_request = 0;
   std::int64_t granule = 1;  // links carry whole multiples of this
-  std::uint32_t outstanding = 0;
-  Pace store;
-  Pace load;
-  Pace reduce;
 
-  std::int64_t slice_bytes(const Work& work, std::int64_t slice) const {
-    const auto size = tuning.slice_of(work.bytes);
-    return std::min(size, work.bytes - slice * size);
-  }
-  std::int64_t wire(std::int64_t bytes) const {
-    const auto whole = in_slices(tuning.protocol) ? bytes : wire_bytes(tuning.protocol, Bytes{bytes}).count();
+  static std::int64_t slice_bytes(const Work& work, std::int64_t slice) { return std::min(work.slice_bytes, work.bytes - slice * work.slice_bytes); }
+  std::int64_t wire(const Form& form, std::int64_t bytes) const {
+    const auto whole = in_slices(form.protocol) ? bytes : wire_bytes(form.protocol, Bytes{bytes}).count();
     return granule == 1 ? whole : (whole + granule - 1) / granule * granule;
   }
   std::int64_t link_bytes(const Path& path, std::int64_t bytes) const {
     return path.scale == 1 ? bytes : static_cast<std::int64_t>(static_cast<double>(bytes) * path.scale);
   }
-  std::int64_t request(const Path& path) const { return static_cast<std::int64_t>(read_request * static_cast<double>(path.latency)); }
   const Path& path(const LaneInfo& lane, std::uint32_t reference) const { return paths[lane.paths + path_refs[reference]]; }
   std::uint32_t awaited_lane(const LaneInfo& lane, const Awaited& wait) const { return lane_table[lane.lanes + wait.lane] & ~other_rank; }
   std::int64_t signal(const LaneInfo& lane, const Awaited& wait) const {
-    return (lane_table[lane.lanes + wait.lane] & other_rank) != 0 ? signal_peer : signal_local;
+    return (lane_table[lane.lanes + wait.lane] & other_rank) != 0 ? forms[lane.form].signal_peer : forms[lane.form].signal_local;
   }
   // Slice s of a lane belongs to block s % blocks_per_lane.
   std::uint32_t slices_of(const Work& work, std::uint32_t part) const {

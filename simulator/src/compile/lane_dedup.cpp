@@ -54,6 +54,7 @@ const LaneStream& LaneReader::read(const Lane& lane) {
 void LaneReader::add(const Lane& lane, std::uint32_t index) {
   const auto& i = program_.instructions[index];
   Work work{.bytes = i.bytes,
+            .slice_bytes = program_.slice_bytes(i),
             .paths = static_cast<std::uint32_t>(stream_.path_refs.size()),
             .waits = static_cast<std::uint32_t>(stream_.waits.size()),
             .wait_count = i.wait_count};

@@ -6,7 +6,7 @@
 namespace p2plab {
 
 ResourcePaths::ResourcePaths(const Topology& topology, const Profile& profile, Compiled& out) : topology_(topology), out_(out) {
-  const bool copies = out.tuning.protocol == Protocol::copy;
+  const bool copies = out.forms.front().protocol == Protocol::copy;
   const double efficiency = copies && profile.copy_efficiency > 0 ? profile.copy_efficiency : profile.link_efficiency;
   groups_of_.resize(topology.links().size());
   egress_.assign(topology.nodes().size(), -1);

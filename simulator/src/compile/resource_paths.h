@@ -12,7 +12,7 @@ namespace p2plab {
 /// Fills resources, names and memories at once, stages and paths on demand.
 class ResourcePaths {
  public:
-  /// By the tuning in `out`: copy engines are resources where they move the data.
+  /// By the form in `out`: copy engines are resources where they move the data.
   ResourcePaths(const Topology& topology, const Profile& profile, Compiled& out);
 
   /// The path's index. The link comes first, or the copy engines of the executor: it paces the thread block; then what it shares with others, then

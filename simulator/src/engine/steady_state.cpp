@@ -19,7 +19,9 @@ SteadyState::SteadyState(Agenda& agenda, ThreadBlocks& blocks, ArbitratedLinks& 
     : agenda_(agenda), blocks_(blocks), links_(links), pause_(first_pause) {
   const auto& program = agenda.program;
   for (const auto& work : program.works) memory_ = std::max(memory_, work.cost + work.after);
-  memory_ += std::max(program.signal_peer, program.signal_local) + 1;
+  std::int64_t signal = 0;
+  for (const auto& form : program.forms) signal = std::max({signal, form.signal_peer, form.signal_local});
+  memory_ += signal + 1;
   rest();
 }
 

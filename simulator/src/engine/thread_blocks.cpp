@@ -16,6 +16,7 @@ ThreadBlocks::ThreadBlocks(Agenda& agenda) : agenda_(agenda), program_(agenda.pr
     auto& block = blocks_[b];
     block.lane = static_cast<std::uint32_t>(b / program_.blocks_per_lane);
     block.part = static_cast<std::uint32_t>(b % program_.blocks_per_lane);
+    block.form = lane_of(block).form;
     block.total = program_.totals[b];
     block.first = slices;
     block.slots = slots;
@@ -113,8 +114,8 @@ std::int64_t ThreadBlocks::earliest_issue(Block& block, std::uint32_t index) {
     if (block.issued > block.sent || block.storing > 0) return never;
     time = std::max(time, block.stores_free);
   }
-  if (program_.outstanding != 0 && block.issued >= program_.outstanding) {
-    const auto oldest = block.issued - program_.outstanding;
+  if (const auto outstanding = form_of(block).outstanding; outstanding != 0 && block.issued >= outstanding) {
+    const auto oldest = block.issued - outstanding;
     if (block.completed <= oldest) {
       block.stalled = true;
       return never;
@@ -182,7 +183,7 @@ void ThreadBlocks::issue(Block& block, std::uint32_t index) {
   const auto& work = program_.works[block.work];
   const auto now = agenda_.now();
   auto& s = slot(block, block.issued);
-  s = {.bytes = program_.slice_bytes(work, block.slice), .arrived = now, .work = block.work};
+  s = {.bytes = Compiled::slice_bytes(work, block.slice), .arrived = now, .work = block.work};
   if (agenda_.keep.begins != nullptr) (*agenda_.keep.begins)[block.first + block.issued] = now;
   if (auto* r = record(block, block.issued)) {
     const auto considered = SimTime{std::max(block.loads_free, work.sources == 0 ? block.stores_free : 0)};
@@ -203,13 +204,14 @@ void ThreadBlocks::issue_loads(Block& block, std::uint32_t index, Slot& s) {
   const auto now = agenda_.now();
   ++agenda_.causes;
   const auto& work = program_.works[s.work];
-  const auto wire = program_.wire(s.bytes);
-  const auto own = now + program_.load.of(wire * work.sources);
+  auto& form = form_of(block);
+  const auto wire = program_.wire(form, s.bytes);
+  const auto own = now + form.load.of(wire * work.sources);
   auto paced = own;
   s.reads = work.sources + 1U;  // one more, so that it is not done with before all are launched
   for (std::uint32_t o = 0; o < work.sources; ++o) {
     const auto& path = program_.path(lane_of(block), work.paths + o);
-    const auto request = program_.request(path);
+    const auto request = form.request(path);
     auto transfer = transfer_on(path, wire, index);
     transfer.slice = block.issued;
     transfer.operand = o;

@@ -66,6 +66,7 @@ class ThreadBlocks {
   struct Block {
     std::uint32_t lane = 0;
     std::uint32_t part = 0;
+    std::uint32_t form = 0;
     std::uint32_t work = 0;  // the slice that is next to be issued
     std::uint32_t wait = 0;
     std::uint32_t slice = 0;
@@ -124,6 +125,7 @@ class ThreadBlocks {
   const Slot& slot(const Block& block, std::uint32_t slice) const { return slots_[block.slots + (slice & block.mask)]; }
   void grow(Block& block);
   const LaneInfo& lane_of(const Block& block) const { return program_.lanes[block.lane]; }
+  Form& form_of(const Block& block) { return program_.forms[block.form]; }
   Rank rank_of(const Block& block) const { return lane_of(block).rank; }
   /// The block whose slices a wait of this one is for.
   std::size_t awaited(const Block& block, const Awaited& wait) const {
