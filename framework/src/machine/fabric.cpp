@@ -74,6 +74,29 @@ bool joined(const Topology& topology, std::span<const Rank> members, const std::
   return std::ranges::all_of(members, [&](Rank rank) { return static_cast<bool>(seen[topology.node_of(rank).index()]); });
 }
 
+// Switches and NICs that lead nowhere: with one neighbour or none of those that are left. NVSwitches stay: that a GPU has NVLinks tells which it is.
+void silence_dead_ends(const Topology& topology, std::vector<bool>& silent) {
+  const auto passes_on = [](NodeKind kind) { return kind == NodeKind::nic || kind == NodeKind::network_switch || kind == NodeKind::pcie_switch; };
+  for (bool found = true; found;) {
+    found = false;
+    for (std::size_t n = 0; n < silent.size(); ++n) {
+      if (silent[n] || !passes_on(topology.nodes()[n].kind)) continue;
+      const NodeId node{static_cast<std::int64_t>(n)};
+      std::optional<NodeId> first;
+      bool several = false;
+      const auto meet = [&](NodeId other) {
+        if (silent[other.index()]) return;
+        several = several || (first && *first != other);
+        first = other;
+      };
+      for (const auto link : topology.out_links(node)) meet(topology.link(link).to);
+      for (const auto link : topology.in_links(node)) meet(topology.link(link).from);
+      if (several) continue;
+      silent[n] = found = true;
+    }
+  }
+}
+
 std::vector<Rank> all_ranks(const Topology& topology) {
   std::vector<Rank> ranks;
   for (std::int64_t r = 0; r < topology.ranks(); ++r) ranks.emplace_back(r);
@@ -94,6 +117,7 @@ Result<Topology> among_members(const Topology& topology, std::span<const Rank> m
   std::vector<bool> silent(topology.nodes().size());
   for (const auto rank : all_ranks(topology)) silent[topology.node_of(rank).index()] = std::ranges::find(members, rank) == members.end();
   const bool own_only = joined(topology, members, silent);
+  silence_dead_ends(topology, silent);
   const auto keeps = [&](const Link& link) {
     return !silent[link.from.index()] && !silent[link.to.index()] && (!own_only || is_own(topology, link));
   };

@@ -15,7 +15,8 @@ bool joined_by_own_links(const Topology& topology);
 /// uses no other; else the whole machine. So PCIe beside NVLink never counts for GPUs that NVLinks join.
 Result<Topology> peer_links(const Topology& topology);
 
-/// The machine as a job of these GPUs may use it: all nodes and ranks stay, but the other GPUs have no links, so none of them relays; where the
+/// The machine as a job of these GPUs may use it: all nodes and ranks stay, but the other GPUs have no links, so none of them relays, nor have
+/// NICs and switches other than NVSwitches that lead nowhere then; where the
 /// members' own links join them, only those carry data among them.
 Result<Topology> among_members(const Topology& topology, std::span<const Rank> members);
 

@@ -37,6 +37,16 @@ TEST(Fabric, AJobKeepsToItsMembers) {
   EXPECT_EQ(count(far, LinkKind::nvlink), 0);
 }
 
+TEST(Fabric, AJobOverServersHasNoDeadEnds) {
+  const auto whole = *resolve_topology("hgx-h100:nodes=4");
+  const std::vector<Rank> rail{Rank{0}, Rank{8}, Rank{16}, Rank{24}};
+  const auto job = *among_members(whole, rail);
+  // A way from each GPU over its NIC to the network, and its NVLinks, which tell what it is.
+  EXPECT_EQ(count(job, LinkKind::network), 8);
+  EXPECT_EQ(count(job, LinkKind::pcie), 8);
+  EXPECT_EQ(count(job, LinkKind::nvlink), 8);
+}
+
 TEST(Fabric, HostsDoNotForwardBetweenNics) {
   Topology::Builder builder("line");
   std::vector<NodeId> gpus;
