@@ -63,6 +63,7 @@ TEST(Usage, EveryCommandHasHelpWithAnExample) {
                               "calibrate",
                               "plan",
                               "bound",
+                              "groups",
                               "place",
                               "advise",
                               "doctor",

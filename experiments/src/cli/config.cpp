@@ -12,6 +12,7 @@
 #include "p2plab/detail/text.h"
 #include "p2plab/experiment/experiment.h"
 #include "p2plab/experiment/gallery.h"
+#include "p2plab/experiment/process_groups.h"
 #include "p2plab/experiment/sweep.h"
 
 namespace p2plab::cli {
@@ -25,6 +26,13 @@ Status check_gallery(std::string_view text, const std::string& path, bool json, 
   if (!gallery) return std::move(gallery).error();
   if (json) return watch.print(text_of({{"file", path}, {"good", true}, {"name", gallery->name}, {"machines", gallery->cases.size()}}));
   return watch.print(fmt::format("{}: good\n{}: a gallery of {} machines\n", path, gallery->name, gallery->cases.size()));
+}
+
+Status check_groups(std::string_view text, const std::string& path, bool json, Watch& watch) {
+  const auto config = read_process_groups(text, path);
+  if (!config) return config.error();
+  if (json) return watch.print(text_of({{"file", path}, {"good", true}, {"name", config->name}, {"calls", config->calls.size()}}));
+  return watch.print(fmt::format("{}: good\n{}: {} calls at once on {}\n", path, config->name, config->calls.size(), config->topology.name()));
 }
 
 nlohmann::ordered_json json_of(const Experiment& experiment) {
@@ -74,6 +82,7 @@ Status check_config(const std::string& path, bool json, Watch& watch) {
   auto text = read_text_file(path, longest_config);
   if (!text) return std::move(text).error();
   if (is_gallery(*text, path)) return check_gallery(*text, path, json, watch);
+  if (is_process_groups(*text, path)) return check_groups(*text, path, json, watch);
   const auto sweep = read_sweep(*text, path);
   if (!sweep) return sweep.error();
   if (json) return watch.print(text_of(json_of(*sweep, path)));

@@ -17,6 +17,7 @@
 #include "p2plab/detail/config_value.h"
 #include "p2plab/detail/text.h"
 #include "p2plab/experiment/gallery.h"
+#include "p2plab/experiment/process_groups.h"
 #include "p2plab/experiment/run.h"
 #include "p2plab/experiment/sweep.h"
 #include "p2plab/report/files.h"
@@ -82,6 +83,23 @@ Status run_gallery_config(std::string_view text, const RunArguments& arguments, 
     progress.note("report written to " + arguments.out);
   }
   return watch.print(arguments.json ? to_json(*report) : to_text(*report));
+}
+
+// Process groups that communicate at once; --out writes groups.json and groups.txt.
+Status run_groups_config(std::string_view text, const RunArguments& arguments, Progress& progress, Watch& watch) {
+  const auto config = read_process_groups(text, arguments.config);
+  if (!config) return config.error();
+  for (const auto& warning : config->warnings) progress.note(warning);
+  const auto plan = plan_process_groups(config->topology, config->profile, config->calls, config->options);
+  if (!plan) return plan.error();
+  const auto said = to_text(*plan, config->calls, config->topology);
+  const auto json = to_json(*plan, config->calls, config->topology);
+  if (!arguments.out.empty()) {
+    const std::vector<Attachment> files{{"groups.json", json}, {"groups.txt", said}};
+    if (auto written = write_files(files, arguments.out); !written) return written;
+    progress.note("report written to " + arguments.out);
+  }
+  return watch.print(arguments.json ? json : said);
 }
 
 // The table is printed even where the files cannot be written any more.
@@ -155,6 +173,7 @@ Status run_config(RunArguments arguments, Watch& watch) {
   auto text = read_text_file(arguments.config, longest_config);  // once: a pipe cannot be read again
   if (!text) return std::move(text).error();
   if (is_gallery(*text, arguments.config)) return run_gallery_config(*text, arguments, *progress, watch);
+  if (is_process_groups(*text, arguments.config)) return run_groups_config(*text, arguments, *progress, watch);
   auto sweep = read_sweep(*text, arguments.config);
   if (!sweep) return std::move(sweep).error();
   watch.stops_when_asked();

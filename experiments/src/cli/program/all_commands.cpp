@@ -12,6 +12,7 @@ std::vector<Command> all_commands(CLI::App& app) {
   const auto add = [&](std::vector<Command> more) { std::ranges::move(more, std::back_inserter(commands)); };
   add(topo_commands(app));
   commands.push_back(plan_command(app));
+  commands.push_back(groups_command(app));
   commands.push_back(place_command(app));
   commands.push_back(advise_command(app));
   commands.push_back(doctor_command(app));

@@ -31,6 +31,7 @@ Command calibrate_command(CLI::App& parent);
 Command plan_command(CLI::App& parent);
 Command bound_command(CLI::App& parent);
 Command frontier_command(CLI::App& parent);
+Command groups_command(CLI::App& parent);
 Command place_command(CLI::App& parent);
 Command advise_command(CLI::App& parent);
 Command doctor_command(CLI::App& parent);
