@@ -98,7 +98,7 @@ class SensitivitySearch {
       const auto value = number_of(profile_, number.name);
       if (!value || *value == 0 || number.name == "outstanding") continue;
       auto moved = *value * (number.more_is_faster ? better : 2 - better);
-      if (number.name == "link_efficiency") moved = std::min(moved, 1.0);
+      if (number.name.ends_with("_efficiency")) moved = std::min(moved, 1.0);
       if (moved == *value) continue;
       if (auto ok = note(std::string{number.name}, topology_, with_number(profile_, number.name, moved), moved - *value); !ok) return ok;
     }
