@@ -7,6 +7,7 @@
 namespace p2plab {
 namespace {
 
+using test::json_of;
 using test::p2plab;
 
 std::string config(const std::string& more) {
@@ -78,6 +79,23 @@ TEST(Defaults, TheExitCodeSaysWhetherWhatWasAskedWasDone) {
 TEST(Defaults, ALongRingIsNotWrittenOutToItsEnd) {
   const auto ran = p2plab("plan --topology ring:gpus=64 --algorithm ring --size 64KiB");
   EXPECT_NE(ran.out.find("0-1-2-3-4-5-6-7-...-63"), std::string::npos) << ran.out;
+}
+
+// The profile is that of the machine's GPUs where nobody says another, and every output names it.
+TEST(Defaults, TimesAreByTheProfileOfTheGpusWhichEveryOutputNames) {
+  const auto plan = test::scratch("named_plan.json").string();
+  ASSERT_EQ(p2plab("plan --topology hgx-a100:gpus=2 --size 64KiB --algorithm ring --out '" + plan + "'").exit, 0);
+  for (const std::string command :
+       {"plan --topology hgx-a100:gpus=2 --size 64KiB --algorithm ring", "simulate PLAN", "what-if PLAN", "advise hgx-a100:gpus=2",
+        "place --topology hgx-a100:gpus=2 --model llama-8b --memory 80", "tune --topology hgx-a100:gpus=2 --sizes 64KiB..64KiB"}) {
+    auto whole = command;
+    if (const auto at = whole.find("PLAN"); at != std::string::npos) whole.replace(at, 4, "'" + plan + "'");
+    EXPECT_NE(p2plab(whole).out.find("profile a100"), std::string::npos) << command << p2plab(whole).err;
+    EXPECT_EQ(json_of(whole + " --json")["profile"], "a100") << command;
+    EXPECT_NE(p2plab(whole + " --profile ideal").out.find("profile ideal"), std::string::npos) << command;
+  }
+  EXPECT_NE(p2plab("bench --executor host -g 2 -b 1K -e 1K -n 1").out.find("chosen by profile "), std::string::npos);
+  EXPECT_NE(p2plab("run configs/4gpu_pcie_pairs.yaml").out.find("Predicted with profile pcie4"), std::string::npos);
 }
 
 }  // namespace

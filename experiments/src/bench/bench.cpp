@@ -230,6 +230,7 @@ Result<BenchReport> bench(const Evaluator& evaluator, const Executor& executor, 
   const Bench bench(evaluator, executor, name, options);
   BenchReport report{.executor = name, .provenance = provenance_here()};
   report.provenance.topology = evaluator.topology().name();
+  report.provenance.profile = evaluator.profile().name;
   for (const auto& payload : *payloads) {
     report.rows.push_back(bench.row(payload, report));
     if (listener) listener(report, report.rows.back());

@@ -46,6 +46,7 @@ struct Simulation {
   const Program& program;
   const SimResult& result;
   SimEngine engine = SimEngine::events;
+  std::string_view profile = {};
   std::optional<Interval> interval = std::nullopt;
   std::string_view interval_of = {};  // whose numbers at their ends give the interval
   std::optional<CriticalPath> path = std::nullopt;
@@ -100,6 +101,7 @@ std::string json_of(const Simulation& s) {
                               {"engine", to_string(s.engine)},
                               {"size_bytes", s.program.payload.size().count()},
                               {"predicted_us", microseconds(time)},
+                              {"profile", s.profile},
                               {"alone_us", us(s.result.makespan)},
                               {"algbw_gbps", (s.program.payload.size() / time).gbps()},
                               {"program_bound_us", us(s.result.bound)},
@@ -137,6 +139,7 @@ std::string text_of(const Simulation& s) {
   auto text = fmt::format("{} of {} with {} takes {:.3f} us, {:.2f} GB/s algbw ({} transfers; no run of this program can take less than {:.3f} us)\n",
                           to_string(s.program.collective.kind), to_string(s.program.payload.size()), s.planner, microseconds(time),
                           (s.program.payload.size() / time).gbps(), s.result.transfers, us(s.result.bound));
+  text += fmt::format("Times by profile {}\n", s.profile);
   if (s.engine == SimEngine::path) text += "Engine path: the longest chain of waits or the busiest resource, no run is faster\n";
   if (s.engine == SimEngine::max_min) text += "Engine max-min: transfers that meet share what they meet at fairly\n";
   if (s.result.period != s.result.makespan)
@@ -231,7 +234,7 @@ Status simulate_plan(const SimulateArguments& arguments, Watch& watch) {
   const bool record = events && (wanted || slices_of(program) <= most_explained_slices);
   auto result = evaluator.simulate(program, {.engine = *engine, .record = record, .in_a_row = true});
   if (!result) return std::move(result).error();
-  Simulation s{subject->planner, program, *result, *engine};
+  Simulation s{subject->planner, program, *result, *engine, profile->name};
   if (record) {
     s.path = critical_path(topology, evaluator.routes(), program, *profile, *result);
     s.slack = step_slack(topology, evaluator.routes(), program, *profile, *result);

@@ -143,6 +143,7 @@ std::string text_of(const Answers& all, std::size_t top) {
                         all.subject.parts.size() > 1 ? fmt::format(", {:.1f} % of the calls", 100 * part.weight) : "");
   }
   if (all.subject.parts.size() > 1) text += fmt::format("mean over these sizes: {:.2f} us\n", microseconds(base));
+  text += fmt::format("times by profile {}\n", all.subject.profile.name);
   using enum TextTable::Align;
   TextTable table({{"what if"}, {"same plan", right}, {"planned anew", right}, {"with"}});
   for (const auto& answer : all.answers) {
@@ -172,7 +173,8 @@ std::string json_of(const Answers& all) {
   const auto word = [](const std::string& value) { return value.empty() ? Json(nullptr) : Json(value); };
   Json json{{"collective", to_string(all.subject.collective.kind)},
             {"ranks", all.subject.collective.members.size()},
-            {"predicted_us", microseconds(all.subject.time())}};
+            {"predicted_us", microseconds(all.subject.time())},
+            {"profile", all.subject.profile.name}};
   for (const auto& part : all.subject.parts) {
     json["sizes"].push_back({{"size_bytes", part.evaluation.program.payload.size().count()},
                              {"share", part.weight},

@@ -64,6 +64,7 @@ PlanSummary summarize(const Evaluator& evaluator, const Evaluation& evaluation, 
                      .algbw_gbps = limit.algbw_gbps(),
                      .bound_gbps = least.algbw_gbps,
                      .predicted = evaluation.prediction.time,
+                     .profile = evaluator.profile().name,
                      .interval = prediction ? prediction->interval : std::nullopt,
                      .rests_on = std::move(range),
                      .bound = least.time(evaluation.program.payload),
@@ -96,6 +97,7 @@ std::string to_text(const PlanSummary& plan) {
   text += fmt::format("  algbw            {:.2f} GB/s by link loads (bound {})\n", plan.algbw_gbps, or_dash(plan.bound_gbps, " GB/s"));
   if (!plan.bottleneck.empty()) text += fmt::format("  limited by       {}\n", plan.bottleneck);
   text += fmt::format("  predicted        {:.2f} us (bound {})\n", microseconds(plan.predicted), or_dash(in_us(plan.bound), " us"));
+  text += fmt::format("  times            by profile {}\n", plan.profile);
   if (plan.multiprocessors > 0) {
     text += fmt::format("  with {:<12}{:.2f} us, {:+.1f} %: the rest of each GPU is free\n",
                         fmt::format("{} SM{}", plan.multiprocessors, plan.multiprocessors == 1 ? "" : "s"), microseconds(plan.with_them),
@@ -130,6 +132,7 @@ std::string to_json(const PlanSummary& plan) {
                               {"bound_gbps", number(plan.bound_gbps)},
                               {"optimality", number(plan.optimality())},
                               {"predicted_us", number(microseconds(plan.predicted))},
+                              {"profile", plan.profile},
                               {"bound_us", number(in_us(plan.bound))},
                               {"synthesis_s", number(plan.synthesis.count())},
                               {"channels", plan.channels},

@@ -27,6 +27,7 @@ struct PlanSummary {
   double algbw_gbps = 0;  // from link loads, latency ignored
   std::optional<double> bound_gbps = std::nullopt;
   Seconds predicted{0};
+  std::string profile;                              // by which
   std::optional<Interval> interval = std::nullopt;  // where the machine has assumed numbers that move the prediction
   AssumedRange rests_on = {};                       // these, and the microseconds that they give
   std::optional<Seconds> bound = std::nullopt;

@@ -48,9 +48,10 @@ struct Advice {
   std::size_t kinds = 1;
   bool all_kinds = true;
   double bound_busbw = 0;
+  std::string profile = {};  // by which times are predicted
   AssumedRange range;
-  std::vector<std::string> odd;
-  std::vector<Expected> sizes;
+  std::vector<std::string> odd = {};
+  std::vector<Expected> sizes = {};
 };
 
 Result<Topology> machine_from(const AdviseArguments& arguments, std::vector<std::string>* warnings) {
@@ -70,6 +71,7 @@ Status expect(const Topology& job, const AdviseArguments& arguments, std::option
   if (!profile) return std::move(profile).error();
   auto type = data_type(arguments.dtype);
   if (!type) return std::move(type).error();
+  advice.profile = profile->name;
   const Evaluator evaluator(job, *profile);
   const auto collective = make_collective(CollectiveKind::all_reduce, job.ranks());
   constexpr int sizes = 7;
@@ -175,7 +177,8 @@ std::string text_of(const Advice& advice, const AdviseArguments& arguments) {
                       fmt::join(gpu_numbers(advice.machine, advice.best), ","), number_of(advice.kinds, "kind"),
                       advice.all_kinds ? "" : " in the time; others may be better");
   if (gpus > 1) {
-    text += fmt::format("\nWhat to expect of all-reduce, {}: at most {:.1f} GB/s busbw\n", arguments.dtype, advice.bound_busbw);
+    text += fmt::format("\nWhat to expect of all-reduce, {}, by profile {}: at most {:.1f} GB/s busbw\n", arguments.dtype, advice.profile,
+                        advice.bound_busbw);
     text += rests_on_text(advice.range, "GB/s busbw");
     text += table_of(advice.sizes);
   } else {
@@ -205,6 +208,7 @@ std::string json_of(const Advice& advice, const AdviseArguments& arguments) {
                   {"gpus", gpu_numbers(advice.machine, advice.best)},
                   {"all_choices_weighed", advice.all_kinds},
                   {"bound_busbw_gbps", advice.bound_busbw},
+                  {"profile", advice.profile},
                   {"rests_on", rests_on_json(advice.range, "busbw_gbps")},
                   {"also_assumed", also_assumed_json(advice.range)},
                   {"expect", std::move(sizes)},

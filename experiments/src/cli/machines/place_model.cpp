@@ -173,7 +173,8 @@ Result<std::string> recommend_groups(const Topology& topology, const ModelQuesti
   if (!gpu) {
     return Error{ErrorCode::invalid_input, "the GPU's memory is not known", std::nullopt, {"say --machine gpu=h100 for a text, or --memory 80 (GB)"}};
   }
-  if (auto told = profile_from(question.profile, topology); !told) return std::move(told).error();
+  const auto profile = profile_from(question.profile, topology);
+  if (!profile) return profile.error();
   const auto choices = choices_of(topology, *shape, question, *gpu);
   if (!choices) return choices.error();
   const auto* best = recommended(*choices, *gpu);
@@ -184,6 +185,7 @@ Result<std::string> recommend_groups(const Topology& topology, const ModelQuesti
                                 {"gpu", gpu->title},
                                 {"memory_gb", gpu->memory_gb},
                                 {"tensor_parallel", best != nullptr ? best->gpus : 0},
+                                {"profile", profile->name},
                                 {"reason", why}};
     for (const auto& choice : *choices)
       json["choices"].push_back({{"tensor_parallel", choice.gpus},
@@ -208,8 +210,9 @@ Result<std::string> recommend_groups(const Topology& topology, const ModelQuesti
                gpu->memory_gbps > 0 ? fmt::format("{:.0f}", choice.read) : "-", fmt::format("{}", fmt::join(choice.numbers, ","))});
   }
   auto text =
-      fmt::format("{}: {:.1f} billion weights of {} bits, batch {}, {} tokens each, on {} ({:.0f} GB); a token of all sequences\n", shape->name,
-                  shape->weights(shape->experts) * 1e-9, question.bits, question.batch, question.context, gpu->title, gpu->memory_gb) +
+      fmt::format("{}: {:.1f} billion weights of {} bits, batch {}, {} tokens each, on {} ({:.0f} GB); a token of all sequences, by profile {}\n",
+                  shape->name, shape->weights(shape->experts) * 1e-9, question.bits, question.batch, question.context, gpu->title, gpu->memory_gb,
+                  profile->name) +
       table.text();
   if (best != nullptr) text += fmt::format("tensor-parallel size {}: CUDA_VISIBLE_DEVICES={}\n", best->gpus, fmt::join(best->numbers, ","));
   text += fmt::format("because {}\n", why);
