@@ -8,7 +8,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
-#include <set>
+#include <utility>
 
 namespace p2plab::runtime {
 
@@ -61,20 +61,30 @@ bool LinkWatch::open() {
   return true;
 }
 
-// Each question is one to the driver: only those that somebody wants to know.
-void LinkWatch::read(const std::vector<std::string>& places) {
+void LinkWatch::ask(Gpu& gpu) const {
+  NvmlFunctions::PciInfo info{};
+  if (is_gone(nvml_->pci(gpu.device, &info))) gpu.there = false;
+  for (unsigned link = 0; gpu.there && link < gpu.up.size(); ++link) {
+    unsigned active = 0;
+    const int code = nvml_->link_state(gpu.device, link, &active);
+    if (is_gone(code)) gpu.there = false;
+    if (code == 0) gpu.up[link] = active != 0;
+  }
+}
+
+// Each question is one to the driver: only those that somebody wants to know. It may not answer at all, so nobody else has to wait for it.
+void LinkWatch::read(Lock& lock, const std::set<std::string>& places) {
+  std::map<std::string, Gpu> asked;
   for (const auto& place : places) {
-    const auto found = gpus_.find(place);
-    if (found == gpus_.end()) continue;
-    auto& gpu = found->second;
-    NvmlFunctions::PciInfo info{};
-    if (is_gone(nvml_->pci(gpu.device, &info))) gpu.there = false;
-    for (unsigned link = 0; gpu.there && link < gpu.up.size(); ++link) {
-      unsigned active = 0;
-      const int code = nvml_->link_state(gpu.device, link, &active);
-      if (is_gone(code)) gpu.there = false;
-      if (code == 0) gpu.up[link] = active != 0;
-    }
+    if (const auto found = gpus_.find(place); found != gpus_.end()) asked.insert(*found);
+  }
+  lock.unlock();
+  for (auto& [place, gpu] : asked) ask(gpu);
+  lock.lock();
+  for (auto& [place, gpu] : asked) {
+    auto& known = gpus_.at(place);
+    known.there = known.there && gpu.there;
+    known.up = std::move(gpu.up);
   }
 }
 
@@ -119,44 +129,68 @@ Loss LinkWatch::lost_of(const std::vector<std::string>& places) const {
   return loss;
 }
 
+bool LinkWatch::watched() const { return thread_.joinable() && process_ == getpid(); }
+
 Loss LinkWatch::look(const std::vector<std::string>& gpus) {
-  const std::lock_guard lock(mutex_);
+  Lock lock(mutex_);
   if (!open()) return {};
-  read(gpus);
-  return lost_of(gpus);
+  if (!watched()) {
+    read(lock, {gpus.begin(), gpus.end()});
+    return lost_of(gpus);
+  }
+  wanted_.insert(gpus.begin(), gpus.end());
+  const auto mine = ++asked_;
+  changed_.notify_all();
+  const bool seen = changed_.wait_for(lock, patience(), [&] { return seen_ >= mine; });
+  auto loss = lost_of(gpus);
+  loss.unanswered = !seen;
+  return loss;
 }
 
 std::shared_ptr<void> LinkWatch::add(const std::vector<std::string>& gpus, Seconds every, Told told) {
-  const std::lock_guard lock(mutex_);
-  if (every == Seconds{0} || !open()) return nullptr;
-  read(gpus);
+  if (every == Seconds{0}) return nullptr;
+  auto known = look(gpus);
+  Lock lock(mutex_);
+  if (!open()) return nullptr;
   const int number = next_++;
-  askers_[number] = {gpus, std::move(told), lost_of(gpus)};
+  known.unanswered = false;
+  askers_[number] = {gpus, std::move(told), std::move(known)};
   every_ = every_ == Seconds{0} ? every : std::min(every_, every);
-  if (!thread_.joinable()) {
-    // NVML's own static objects go with the process.
-    static const int ending = std::atexit([] {
-      auto& watch = of_process();
-      if (watch.process_ != getpid()) return;
-      std::jthread ended;
-      const std::lock_guard last(watch.mutex_);
-      ended.swap(watch.thread_);
-      watch.changed_.notify_all();
-    });
-    static_cast<void>(ending);
-    process_ = getpid();
-    thread_ = std::jthread([this](const std::stop_token& stop) { work(stop); });
-  }
+  if (!thread_.joinable()) begin();
   return {static_cast<void*>(this), [number](void* watch) {
             auto& all = *static_cast<LinkWatch*>(watch);
             if (all.process_ != getpid()) return;
-            std::jthread ended;  // waited for when the lock is open again
-            const std::lock_guard last(all.mutex_);
+            Lock last(all.mutex_);
             all.askers_.erase(number);
-            if (!all.askers_.empty()) return;
-            ended.swap(all.thread_);
-            all.changed_.notify_all();
+            if (all.askers_.empty()) all.end(std::move(last));
           }};
+}
+
+void LinkWatch::begin() {
+  // NVML's own static objects go with the process.
+  static const int ending = std::atexit([] {
+    auto& watch = of_process();
+    if (watch.process_ == getpid()) watch.end(Lock(watch.mutex_));
+  });
+  static_cast<void>(ending);
+  process_ = getpid();
+  over_ = std::make_shared<bool>(false);
+  thread_ = std::jthread([this, over = over_](const std::stop_token& stop) {
+    work(stop);
+    const std::lock_guard last(mutex_);
+    *over = true;
+    changed_.notify_all();
+  });
+}
+
+// Waits for the thread, but not for an NVML that does not answer.
+void LinkWatch::end(Lock lock) {
+  auto ended = std::exchange(thread_, {});
+  if (!ended.joinable()) return;
+  ended.request_stop();
+  changed_.notify_all();
+  if (!changed_.wait_for(lock, patience(), [over = over_] { return *over; })) ended.detach();
+  lock.unlock();
 }
 
 void LinkWatch::work(const std::stop_token& stop) {
@@ -164,13 +198,17 @@ void LinkWatch::work(const std::stop_token& stop) {
   sigfillset(&all);
   for (const int of_this_thread : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) sigdelset(&all, of_this_thread);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
-  std::unique_lock lock(mutex_);
+  Lock lock(mutex_);
   while (!stop.stop_requested()) {
-    changed_.wait_for(lock, stop, std::chrono::duration<double>(every_.count()), [] { return false; });
+    changed_.wait_for(lock, stop, std::chrono::duration<double>(every_.count()), [&] { return asked_ != seen_; });
     if (stop.stop_requested()) return;
-    std::set<std::string> watched;
-    for (const auto& [number, asker] : askers_) watched.insert(asker.gpus.begin(), asker.gpus.end());
-    read({watched.begin(), watched.end()});
+    const auto asked = asked_;
+    auto wanted = std::exchange(wanted_, {});
+    for (const auto& [number, asker] : askers_) wanted.insert(asker.gpus.begin(), asker.gpus.end());
+    read(lock, wanted);
+    if (stop.stop_requested()) return;
+    seen_ = asked;
+    changed_.notify_all();
     for (auto& [number, asker] : askers_) {
       auto now = lost_of(asker.gpus);
       if (now == asker.known) continue;

@@ -2,12 +2,15 @@
 // Asks NVML again and again whether GPUs and their NVLinks still work: a thread of the process, for all its communicators.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <utility>
@@ -22,8 +25,9 @@ struct Loss {
   std::vector<std::string> gpus = {};                              // that answer no more
   std::vector<std::pair<std::string, std::string>> pairs = {};     // none of whose NVLinks to each other, or to switches, is left; each pair once
   std::vector<std::pair<std::string, std::string>> weakened = {};  // that lost some of theirs; the second is empty: to switches
+  bool unanswered = false;                                         // NVML itself says nothing
 
-  bool empty() const { return gpus.empty() && pairs.empty() && weakened.empty(); }
+  bool empty() const { return gpus.empty() && pairs.empty() && weakened.empty() && !unanswered; }
   bool operator==(const Loss&) const = default;
 };
 
@@ -32,12 +36,15 @@ class LinkWatch {
   using Told = std::function<void(const Loss&)>;
 
   static LinkWatch& of_process();
-  explicit LinkWatch(std::function<Result<NvmlFunctions>()> load = NvmlFunctions::load) : load_(std::move(load)) {}
+  /// `patience`: how long others wait for an NVML that does not answer.
+  explicit LinkWatch(std::function<Result<NvmlFunctions>()> load = NvmlFunctions::load, Seconds patience = Seconds{2})
+      : load_(std::move(load)), patience_(patience) {}
 
   /// Has `told` called by the thread, each time that more of these GPUs is lost, until what is returned goes. Null: there is no NVML, or `every` is
   /// 0.
   std::shared_ptr<void> add(const std::vector<std::string>& gpus, Seconds every, Told told);
-  /// Looks now; what is lost of these GPUs since the process first looked.
+  /// Looks now; what is lost of these GPUs since the process first looked. Where the thread watches, it is asked, and waited for no longer than
+  /// `patience`: NVML may hang on a GPU that is gone.
   Loss look(const std::vector<std::string>& gpus);
 
  private:
@@ -56,13 +63,20 @@ class LinkWatch {
     Told told;
     Loss known = {};
   };
+  using Lock = std::unique_lock<std::mutex>;
   bool open();
-  void read(const std::vector<std::string>& places);
+  void ask(Gpu& gpu) const;
+  void read(Lock& lock, const std::set<std::string>& places);
   Loss lost_of(const std::vector<std::string>& gpus) const;
+  bool watched() const;
+  void begin();
+  void end(Lock lock);
   void work(const std::stop_token& stop);
 
   std::function<Result<NvmlFunctions>()> load_;
-  std::mutex mutex_;  // held while askers are told
+  std::chrono::duration<double> patience() const { return std::chrono::duration<double>(patience_.count()); }
+  Seconds patience_;
+  std::mutex mutex_;  // held while askers are told, open while NVML is asked
   std::condition_variable_any changed_;
   std::optional<NvmlFunctions> nvml_;
   bool opened_ = false;
@@ -72,6 +86,10 @@ class LinkWatch {
   Seconds every_{0};
   int process_ = 0;  // whose thread it is: a forked child has none
   std::jthread thread_;
+  std::shared_ptr<bool> over_;  // the thread has nothing to do any more
+  std::set<std::string> wanted_;
+  std::uint64_t asked_ = 0;  // looks, by others
+  std::uint64_t seen_ = 0;   // of those
 };
 
 }  // namespace p2plab::runtime

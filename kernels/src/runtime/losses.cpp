@@ -72,6 +72,7 @@ MachineLoss Engine::loss_of(const Loss& loss) const {
   for (const auto& [one, other] : loss.weakened)
     texts.push_back(
         fmt::format("some NVLinks between {} and {} are down, which is slower", named(one), other.empty() ? "its switches" : named(other)));
+  if (loss.unanswered) texts.emplace_back("NVML does not answer, as it may where a GPU is lost");
   std::ranges::sort(ours.ranks);
   std::ranges::sort(ours.pairs);
   ours.text = fmt::format("{}", fmt::join(texts, "; "));

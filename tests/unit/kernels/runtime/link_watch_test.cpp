@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// A watch of NVLinks whose NVML says what the test wants, or nothing.
+#include "runtime/link_watch.h"
+
+#include <atomic>
+#include <cstdio>
+#include <future>
+
+#include <gtest/gtest.h>
+
+namespace p2plab::runtime {
+namespace {
+
+std::atomic<bool> down{false};
+std::atomic<bool> hangs{false};
+
+// Two GPUs with one link.
+NvmlFunctions played() {
+  using Device = NvmlFunctions::Device;
+  const auto write = [](Device device, NvmlFunctions::PciInfo* info, int first) {
+    const int gpu = device == reinterpret_cast<Device>(1) ? first : 3 - first;
+    std::snprintf(info->bus_id, sizeof info->bus_id, "00000000:0%d:00.0", gpu);
+    return 0;
+  };
+  NvmlFunctions nvml;
+  nvml.init = [] { return 0; };
+  nvml.device_count = [](unsigned* count) { return *count = 2, 0; };
+  nvml.device = [](unsigned number, Device* device) { return *device = reinterpret_cast<Device>(std::uintptr_t{number} + 1), 0; };
+  nvml.pci = [=](Device device, NvmlFunctions::PciInfo* info) { return write(device, info, 1); };
+  nvml.link_state = [](Device, unsigned link, unsigned* active) {
+    while (hangs) std::this_thread::yield();
+    *active = down ? 0 : 1;
+    return link == 0 ? 0 : 2;
+  };
+  nvml.link_remote = [=](Device device, unsigned, NvmlFunctions::PciInfo* info) { return write(device, info, 2); };
+  return nvml;
+}
+
+const std::vector<std::string> both{"0000:01:00.0", "0000:02:00.0"};
+
+TEST(LinkWatch, TellsWhatIsLostSinceItFirstLooked) {
+  down = false;
+  LinkWatch watch(played, Seconds{2});
+  EXPECT_TRUE(watch.look(both).empty());
+  std::promise<Loss> told;
+  const auto watched = watch.add(both, Seconds{0.001}, [&](const Loss& loss) { told.set_value(loss); });
+  down = true;
+  const auto loss = told.get_future().get();
+  EXPECT_EQ(loss.pairs, (std::vector<std::pair<std::string, std::string>>{{both[0], both[1]}}));
+  EXPECT_EQ(watch.look(both), loss);
+}
+
+// Never destroyed: its thread is left behind in NVML.
+TEST(LinkWatch, AnNvmlThatHangsHindersNeitherQuestionsNorTheEnd) {
+  down = false;
+  auto& watch = *new LinkWatch(played, Seconds{0.02});
+  auto watched = watch.add(both, Seconds{0.001}, [](const Loss&) {});
+  hangs = true;
+  const auto loss = watch.look(both);
+  EXPECT_TRUE(loss.unanswered);
+  EXPECT_TRUE(loss.pairs.empty());
+  watched.reset();
+  hangs = false;
+  EXPECT_FALSE(watch.look(both).unanswered);
+}
+
+}  // namespace
+}  // namespace p2plab::runtime
