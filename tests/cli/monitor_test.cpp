@@ -128,6 +128,13 @@ TEST(ConfigShow, AFileWithMistakesEndsEveryCommandWithTheirPlaces) {
     EXPECT_NE(ran.err.find("settings.yaml:2:3: error: unknown key 'dedline'"), std::string::npos) << ran.err;
     EXPECT_NE(ran.err.find("did you mean 'deadline'?"), std::string::npos) << ran.err;
   }
+  const auto shown = at_home("config show", "P2PLAB_DEADLINE=7");
+  EXPECT_NE(shown.out.find("mistakes, so nothing in it holds"), std::string::npos) << shown.out;
+  EXPECT_NE(shown.out.find("P2PLAB_DEADLINE     7"), std::string::npos) << "the rest is shown";
+  const auto example = at_home("config settings");
+  EXPECT_EQ(example.exit, 0);
+  EXPECT_NE(example.out.find("# deadline: ..."), std::string::npos) << "the way to a good file needs none";
+  EXPECT_NE(example.err.find("settings.yaml:2:3: error"), std::string::npos) << example.err;
   EXPECT_EQ(at_home("list algorithms", "P2PLAB_SETTINGS=").exit, 0);
   EXPECT_EQ(at_home("--set library.dedline=3 list algorithms", "P2PLAB_SETTINGS=").exit, 2);
   EXPECT_EQ(at_home("--set library.deadline=never list algorithms", "P2PLAB_SETTINGS=").exit, 2);

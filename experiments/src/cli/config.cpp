@@ -2,6 +2,8 @@
 // p2plab config example|check|show: config files, explained and tested; the variables that hold here.
 #include <unistd.h>
 
+#include <iostream>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -99,7 +101,8 @@ struct ShowArguments {
   const CLI::Option* set = nullptr;  // of the whole program
 };
 
-Result<VariableSources> sources_of(const ShowArguments& arguments) {
+// Of a settings file with mistakes nothing holds; they go to `mistakes`.
+Result<VariableSources> sources_of(const ShowArguments& arguments, Status& mistakes) {
   VariableSources sources;
   for (char** each = environ; *each != nullptr; ++each) sources.environment.emplace_back(*each);
   for (const auto& text : arguments.set->results()) {
@@ -108,17 +111,33 @@ Result<VariableSources> sources_of(const ShowArguments& arguments) {
     sources.command_line.push_back(std::move(one->first));
   }
   auto file = arguments.file.empty() ? settings_of_process() : read_settings_file(arguments.file);
-  if (!file) return std::move(file).error();
-  sources.file = *std::move(file);
+  if (file) {
+    sources.file = *std::move(file);
+  } else {
+    mistakes = std::move(file).error();
+  }
   return sources;
 }
 
+std::string file_line(const VariableSources& sources, const Status& mistakes) {
+  if (!mistakes) return "the settings file has mistakes, so nothing in it holds\n";
+  if (sources.file.path.empty()) return fmt::format("no settings file: {} would be read\n", fmt::join(settings_places(), ", "));
+  return fmt::format("settings file {}\n", sources.file.path);
+}
+
+// The way to a good file must not need one: what is wrong with the one that is there is said beside it.
+Status example_of_settings(Watch& watch) {
+  if (auto printed = watch.print(example_settings()); !printed) return printed;
+  if (const auto& file = settings_of_process(); !file) std::cerr << describe(file.error());
+  return {};
+}
+
 Status show_settings(const ShowArguments& arguments, Watch& watch) {
-  const auto sources = sources_of(arguments);
+  Status mistakes;
+  const auto sources = sources_of(arguments, mistakes);
   if (!sources) return sources.error();
   nlohmann::ordered_json all = nlohmann::ordered_json::array();
-  auto text = sources->file.path.empty() ? fmt::format("no settings file: {} would be read\n", fmt::join(settings_places(), ", "))
-                                         : fmt::format("settings file {}\n", sources->file.path);
+  auto text = file_line(*sources, mistakes);
   text += fmt::format("{:<17} {:<19} {:<32} {:<12} {}\n", "setting", "variable", "value", "from", "read by: what it is");
   int wrong = 0;
   for (const auto& state : variables_now(*sources)) {
@@ -137,7 +156,7 @@ Status show_settings(const ShowArguments& arguments, Watch& watch) {
                    {"wrong", state.complaint.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(state.complaint)}});
   }
   if (auto printed = watch.print(arguments.json ? text_of(all) : text); !printed) return printed;
-  if (wrong == 0) return {};
+  if (!mistakes || wrong == 0) return mistakes;
   return Error{ErrorCode::invalid_input, wrong == 1 ? "1 variable is wrong" : fmt::format("{} variables are wrong", wrong)};
 }
 
@@ -159,7 +178,7 @@ std::vector<Command> config_commands(CLI::App& parent) {
   show->add_flag("--json", shown->json, "print as JSON");
   auto* settings = add_command(*config, "settings", "Print a commented settings file", "p2plab config settings > ~/.config/p2plab/settings.yaml");
   return {{example, [](Watch& watch) { return watch.print(example_config()); }},
-          {settings, [](Watch& watch) { return watch.print(example_settings()); }},
+          {settings, example_of_settings},
           {show, [shown](Watch& watch) { return show_settings(*shown, watch); }},
           {check, [path, json](Watch& watch) { return check_config(*path, *json, watch); }}};
 }

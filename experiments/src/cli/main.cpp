@@ -114,15 +114,16 @@ std::optional<int> parse(CLI::App& app, int count, char** arguments, Watch& watc
   }
 }
 
-// What the command line sets goes before the environment, for this process and those that it starts; nothing else runs yet.
-Status apply_settings(const std::vector<std::string>& texts) {
+// What the command line sets goes before the environment, for this process and those that it starts; nothing else runs yet. A file with mistakes
+// ends all commands but those that help to mend it.
+Status apply_settings(const std::vector<std::string>& texts, const CLI::App& command) {
   for (const auto& text : texts) {
     const auto one = read_setting(text);
     if (!one) return one.error();
     setenv(one->first.c_str(), one->second.c_str(), 1);
   }
   const auto& file = settings_of_process();
-  return file ? Status{} : Status{file.error()};
+  return file || command.get_parent()->get_name() == "config" ? Status{} : Status{file.error()};
 }
 
 // Descriptors 0 to 2 that were closed would go to the first files that are opened, and reports into them. Writing to what stands there now fails.
@@ -149,7 +150,7 @@ int main_of(int count, char** arguments) {
   if (const auto ended = parse(app, count, arguments, watch)) return *ended;
   const auto chosen = std::ranges::find(commands, deepest(app), [](const Command& command) -> const CLI::App* { return command.app; });
   expects(chosen != commands.end());
-  if (const auto applied = apply_settings(settings); !applied) return report(applied.error());
+  if (const auto applied = apply_settings(settings, *chosen->app); !applied) return report(applied.error());
   watch.doing(fmt::format("doing {}", path_of(*chosen->app)));
   const auto done = watch.run([&] { return chosen->run(watch); });
   return end_of(done, watch);
