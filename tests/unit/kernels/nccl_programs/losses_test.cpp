@@ -153,10 +153,11 @@ TEST_F(PlayedLosses, OfALink) {
   EXPECT_EQ(loss_of(job.comms[0]), "");
   lose("pair 1 2\n");
   const auto errors = job.errors();
-  for (const auto& error : errors) {
-    EXPECT_EQ(error, errors.front());
-    EXPECT_NE(error.find("no NVLink is left between GPU 0000:01:00.0 (rank 1) and GPU 0000:02:00.0 (rank 2)"), std::string::npos) << error;
-  }
+  // One of them may have it from another before it looks itself: "rank 0: no NVLink ...".
+  for (const auto& error : errors)
+    EXPECT_TRUE(error.ends_with(
+        "no NVLink is left between GPU 0000:01:00.0 (rank 1) and GPU 0000:02:00.0 (rank 2): p2plab_comm_repair goes on with what is left"))
+        << error;
   EXPECT_NE(loss_of(job.comms[3]).find("ranks 0, 1, 2, 3 can go on: all_reduce of 16 KiB by "), std::string::npos) << loss_of(job.comms[3]);
   job.repair();
   job.all_reduce_is_right();
