@@ -11,6 +11,7 @@
 #include "config/variables.h"
 #include "p2plab/base/quantity.h"
 #include "p2plab/detail/config_value.h"
+#include "p2plab/detail/settings_places.h"
 #include "p2plab/detail/text.h"
 #include "p2plab/experiment/experiment.h"
 #include "p2plab/experiment/gallery.h"

@@ -11,6 +11,7 @@
 #include <fmt/ranges.h>
 
 #include "p2plab/detail/config_value.h"
+#include "p2plab/detail/settings_places.h"
 #include "p2plab/detail/text.h"
 
 namespace p2plab {
@@ -68,11 +69,6 @@ std::vector<Section> sections() {
   return all;
 }
 
-std::optional<std::string> variable(const char* name) {
-  const char* const content = std::getenv(name);
-  return content == nullptr ? std::nullopt : std::optional<std::string>{content};
-}
-
 }  // namespace
 
 Result<SettingsFile> read_settings_file(const std::string& path) {
@@ -101,17 +97,6 @@ Result<SettingsFile> read_settings_file(const std::string& path) {
   }
   if (auto good = file->status(); !good) return std::move(good).error();
   return settings;
-}
-
-std::vector<std::string> settings_places() {
-  if (const auto named = variable("P2PLAB_SETTINGS")) return named->empty() ? std::vector<std::string>{} : std::vector<std::string>{*named};
-  std::vector<std::string> places;
-  const auto home = variable("HOME");
-  auto own = variable("XDG_CONFIG_HOME").value_or("");
-  if (own.empty() && home && !home->empty()) own = *home + "/.config";
-  if (!own.empty()) places.push_back(own + "/p2plab/settings.yaml");
-  places.emplace_back("/etc/p2plab/settings.yaml");
-  return places;
 }
 
 std::string example_settings() {

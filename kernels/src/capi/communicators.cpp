@@ -114,7 +114,8 @@ const char* p2plab_setting(const char* variable) {
   const auto asked = guarded([&] {
     if (variable == nullptr) return invalid("no variable");
     said = setting(variable);
-    return P2PLAB_OK;
+    const auto& file = settings_of_process();
+    return said != nullptr || file ? P2PLAB_OK : failed(file.error());
   });
   return asked == P2PLAB_OK ? said : nullptr;
 }

@@ -73,9 +73,8 @@ struct ReplayInfo {
   std::uint64_t begun = 0;  // the last one, CLOCK_MONOTONIC
 };
 
-/// What a variable says: the environment, or whoever knows a settings file, too.
+/// What a variable says: the environment, else a settings file.
 using Lookup = const char* (*)(const char* variable);
-inline const char* environment(const char* variable) { return std::getenv(variable); }
 /// P2PLAB_MONITOR_DIR; nullptr if it is not set, or empty.
 const char* folder_by(Lookup lookup);
 /// ns of CLOCK_MONOTONIC.

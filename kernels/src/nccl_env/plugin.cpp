@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "nccl_env/interface.h"
+#include "nccl_tuner/settings.h"
 
 namespace p2plab::nccl_env {
 
@@ -47,7 +48,9 @@ bool take(std::string_view line, Variables& variables) {
 
 Variables read(Logger logger) {
   Variables variables;
-  const char* path = std::getenv("P2PLAB_ENV_FILE");
+  const auto& settings = nccl_tuner::PluginSettings::of_process();
+  if (!settings.trouble().empty()) say(logger, LogLevel::warn, settings.trouble());
+  const char* path = settings.get("P2PLAB_ENV_FILE");
   if (path == nullptr || *path == '\0') {
     say(logger, LogLevel::warn, "P2PLAB_ENV_FILE is not set: only the environment counts");
     return variables;

@@ -11,6 +11,7 @@
 #include "monitor/recorder.h"
 #include "nccl_profiler/interface.h"
 #include "nccl_profiler/kernels.h"
+#include "nccl_tuner/settings.h"
 
 namespace p2plab::nccl_profiler {
 
@@ -21,7 +22,9 @@ using monitor::Kind;
 using monitor::Progress;
 using monitor::Recorder;
 
-Recorder* recorder() { return Recorder::of_process("nccl", monitor::environment, monitor::Level::basic, most_captured); }
+const char* setting(const char* variable) { return nccl_tuner::PluginSettings::of_process().get(variable); }
+
+Recorder* recorder() { return Recorder::of_process("nccl", setting, monitor::Level::basic, most_captured); }
 
 struct Context {
   Recorder* recorder = nullptr;
@@ -182,6 +185,8 @@ NcclResult init(void** context, int* mask, const char* name, std::uint64_t commu
   auto* const all = recorder();
   if (all == nullptr) return success;
   const int side = all->add_side({.communicator = communicator, .rank = rank, .ranks = ranks, .name = name});
+  const auto& trouble = nccl_tuner::PluginSettings::of_process().trouble();
+  if (!trouble.empty()) all->event(monitor::EventKind::error, side, trouble.c_str());
   *context = new (std::nothrow) Context{all, side};
   if (*context == nullptr) return success;
   if (all->level() >= monitor::Level::detailed) calls |= kernel_channel;

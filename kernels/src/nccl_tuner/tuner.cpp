@@ -11,6 +11,7 @@
 
 #include "nccl_tuner/choices.h"
 #include "nccl_tuner/interface.h"
+#include "nccl_tuner/settings.h"
 
 namespace p2plab::nccl_tuner {
 
@@ -38,16 +39,18 @@ void log(const Context& context, LogLevel level, const char* format, Arguments..
   context.logger(level, tuning_log, __FILE__, __LINE__, format, arguments...);
 }
 
-const char* path_of_file() {
+const char* path_of_file(const PluginSettings& settings) {
   for (const char* variable : {"P2PLAB_TUNER_FILE", "NCCL_TUNER_CONFIG_FILE", "NCCLX_TUNER_CONFIG_FILE"}) {
-    const char* path = std::getenv(variable);
+    const char* path = settings.get(variable);
     if (path != nullptr && *path != '\0') return path;
   }
   return "nccl_tuner.conf";
 }
 
 void load(Context& context, std::size_t ranks, std::size_t nodes) {
-  const auto* path = path_of_file();
+  const auto& settings = PluginSettings::of_process();
+  if (!settings.trouble().empty()) log(context, LogLevel::warn, "TUNER/p2plab: %s", settings.trouble().c_str());
+  const auto* path = path_of_file(settings);
   std::ifstream file(path, std::ios::binary | std::ios::ate);
   const auto size = file ? static_cast<std::streamoff>(file.tellg()) : std::streamoff{-1};
   if (size < 0 || size > longest_file) {

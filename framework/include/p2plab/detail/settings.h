@@ -46,9 +46,6 @@ struct SettingsFile {
 
 /// Errors: every mistake, with its place.
 Result<SettingsFile> read_settings_file(const std::string& path);
-/// Where a settings file is looked for, the first that is there counts: P2PLAB_SETTINGS alone if it is set (empty: none), else
-/// $XDG_CONFIG_HOME/p2plab/settings.yaml (~/.config without it), /etc/p2plab/settings.yaml.
-std::vector<std::string> settings_places();
 /// A commented file of all settings, with what holds without them.
 std::string example_settings();
 

@@ -109,7 +109,7 @@ const char* p2plab_result_name(p2plab_result result);
 /* What went wrong in this thread's last call that failed; empty before that. Valid until the thread's next call. */
 const char* p2plab_last_error(void);
 /* What holds in this process for a variable such as P2PLAB_DEADLINE: the environment's value, else that of the settings file (`p2plab config show`);
-   NULL: neither says it, or the file has mistakes, which the first communicator tells. Since interface 3 */
+   NULL: neither says it, or the file has mistakes, which p2plab_last_error then tells. Since interface 3 */
 const char* p2plab_setting(const char* variable);
 /* GPUs that this process can use; P2PLAB_NO_DEVICE and the reason where there are none. */
 p2plab_result p2plab_device_count(int* count);
