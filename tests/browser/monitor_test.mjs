@@ -78,6 +78,10 @@ async function press_all(page) {
   if ((await shows(page, "bands")) === 0) say("an empty filter shows no sizes");
   await until(page, "document.querySelectorAll('#load circle').length === 2", "both ranks are drawn");
   if (!/[0-9]{4} calls\/s/.test(await text(page, "load"))) say(`the ranks' load is not said: ${await text(page, "load")}`);
+  // Four GPUs with their NVLinks, of which two work.
+  await until(page, "/gpu0: [0-9.]+ of 450 GB.s; gpu1: /.test(document.getElementById('machine-load').textContent)", "the GPUs' load is said");
+  const links = await page.evaluate("[...document.querySelectorAll('#machine path[data-from]')].map((each) => Number(each.dataset.load))");
+  if (links.length !== 4 || links.filter((each) => each > 0).length !== 2) say(`NVLinks and their load are ${links}`);
   if (!/rank 1/.test(await text(page, "late"))) say("the page says nothing of how late ranks begin");
   if (!/KiB|MiB/.test(await text(page, "pairs"))) say("the page says nothing of bytes between pairs");
 }
@@ -92,7 +96,7 @@ async function memory(page) {
 const start = (pace, lasting, ring) => spawn(writer, [records, String(pace), String(lasting), String(ring)], { stdio: ["pipe", "pipe", "inherit"] });
 const pressed = start(10000, 3600, 65536);
 let first = pressed;
-const server = spawn(program, ["monitor", "--serve", "127.0.0.1:0", "--dir", records, "--for", "600s"], { stdio: ["ignore", "pipe", "ignore"] });
+const server = spawn(program, ["monitor", "--serve", "127.0.0.1:0", "--dir", records, "--for", "600s", "--topology", "hgx-h200:gpus=4"], { stdio: ["ignore", "pipe", "ignore"] });
 const browser = new Browser(chromium);
 try {
   const { value: url } = await lines(server).next();

@@ -44,7 +44,7 @@ int main(int count, char** arguments) {
   {
     std::jthread ranks[2];
     for (int rank = 0; rank < 2; ++rank) {
-      const int side = recorder->add_side({.communicator = 5, .rank = rank, .ranks = 2, .name = "world"});
+      const int side = recorder->add_side({.communicator = 5, .rank = rank, .ranks = 2, .device = rank, .name = "world"});
       ranks[rank] = std::jthread([&recorder, side, rank, each, pace] {
         rank_main(*recorder, side, rank, each, std::chrono::nanoseconds{static_cast<std::int64_t>(2e9 / pace)});
       });

@@ -40,16 +40,6 @@ double quantile(std::vector<double> sorted, double at) {
   return sorted[std::min(sorted.size() - 1, static_cast<std::size_t>(at * static_cast<double>(sorted.size())))];
 }
 
-// As nccl-tests count: a call whose count is of one of n parts moves n of them.
-double bus_bytes(const RecordedCall& call, std::uint64_t size, int ranks) {
-  const auto bytes = static_cast<double>(size);
-  const auto kind = collective_kind(kind_word(call.kind));
-  if (!kind) return bytes;  // a send, a receive
-  const bool in_parts = sharded(*kind) || *kind == CollectiveKind::all_to_all;
-  const bool whole = backend_word(call.backend) == "cpu";
-  return bytes * bus_factor(*kind, ranks) * (in_parts && !whole ? ranks : 1);
-}
-
 void expect(Gathered& all, const BandOptions& options) {
   auto& band = all.band;
   const auto& times = all.times;
@@ -95,11 +85,20 @@ void add(std::map<Key, Gathered>& all, const RecordedProcess& process, const Rec
   if (call.predicted.count() > 0) found.predicted = &call;
   if (const auto time = call.time().count(); time > 0) {
     auto& timed = found.calls[number];
-    if (timed.time == 0 || time < timed.time) timed = {call.begun, time, bus_bytes(call, size, side.ranks) / time};
+    if (timed.time == 0 || time < timed.time)
+      timed = {call.begun, time, bus_bytes(call.kind, backend_word(call.backend) == "cpu", size, side.ranks) / time};
   }
 }
 
 }  // namespace
+
+double bus_bytes(std::uint8_t of_kind, bool of_cpus, std::uint64_t size, int ranks) {
+  const auto bytes = static_cast<double>(size);
+  const auto kind = collective_kind(kind_word(of_kind));
+  if (!kind) return bytes;  // a send, a receive
+  const bool in_parts = sharded(*kind) || *kind == CollectiveKind::all_to_all;
+  return bytes * bus_factor(*kind, ranks) * (in_parts && !of_cpus ? ranks : 1);
+}
 
 std::string Band::name() const { return fmt::format("{} {} {}", kind, p2plab::to_string(Bytes{static_cast<std::int64_t>(bytes)}), type); }
 

@@ -45,6 +45,9 @@ struct BandOptions {
   std::size_t latest = 32;     // calls that are held against it
 };
 
+/// As nccl-tests count: a call whose count is of one of n parts moves n of them; processes `of_cpus` count the whole.
+double bus_bytes(std::uint8_t kind, bool of_cpus, std::uint64_t size, int ranks);
+
 /// By communicator, kind and size. Programs, the shim and NCCL count one rank's part of an all-gather, a reduce-scatter, a gather, a scatter and an
 /// all-to-all, the host executor's processes (backend "cpu") the whole; busbw is of the whole for all, as in nccl-tests.
 std::vector<Band> bands_of(const std::vector<const RecordedProcess*>& processes, const BandOptions& options = {});

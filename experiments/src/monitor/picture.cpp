@@ -2,9 +2,9 @@
 // The picture in JSON, for the page.
 #include <algorithm>
 #include <map>
-#include <numeric>
 #include <unordered_map>
 
+#include "monitor/bands.h"
 #include "monitor/rank_log.h"
 #include "monitor/view_words.h"
 #include "monitor/views.h"
@@ -118,11 +118,40 @@ std::string steps_json(const RecordedProcess& process, const AskedCall& asked) {
   return dumped(json);
 }
 
+namespace {
+
+// What a rank's calls moved, replays among them, and what of that went over its links (nccl-tests' bus bytes).
+struct Moved {
+  std::uint64_t calls = 0;
+  double bytes = 0;
+  double bus = 0;
+};
+
+Moved moved_by(const RecordedProcess& process, std::size_t which) {
+  const auto& side = process.sides[which];
+  Moved moved{.calls = side.begun};
+  const auto add = [&](std::uint8_t kind, std::uint64_t bytes) {
+    moved.bytes += static_cast<double>(bytes);
+    moved.bus += bus_bytes(kind, process.source == "host", bytes, std::max(side.ranks, 1));
+  };
+  for (std::size_t kind = 0; kind < side.bytes.size(); ++kind) add(static_cast<std::uint8_t>(kind), side.bytes[kind]);
+  for (const auto& each : process.replays) {
+    if (each.call.side != which) continue;
+    moved.calls += each.replays;
+    add(each.call.kind, each.replays * each.call.count * static_cast<std::uint64_t>(bytes_of_type(each.call.type)));
+  }
+  return moved;
+}
+
+}  // namespace
+
 std::string picture_json(const Picture& picture) {
   Json json{{"now_ns", picture.now}, {"lost", picture.lost}, {"processes", Json::array()}, {"bands", Json::array()}, {"alarms", Json::array()}};
   for (const auto* process : picture.processes) {
     Json sides = Json::array();
-    for (const auto& side : process->sides)
+    for (std::size_t which = 0; which < process->sides.size(); ++which) {
+      const auto& side = process->sides[which];
+      const auto moved = moved_by(*process, which);
       sides.push_back({{"communicator", hex(side.communicator)},
                        {"name", side.name},
                        {"rank", side.rank},
@@ -130,8 +159,11 @@ std::string picture_json(const Picture& picture) {
                        {"device", side.device},
                        {"begun", side.begun},
                        {"ended", side.ended},
-                       {"bytes", std::accumulate(side.bytes.begin(), side.bytes.end(), std::uint64_t{0})},
+                       {"calls", moved.calls},
+                       {"bytes", moved.bytes},
+                       {"bus_bytes", moved.bus},
                        {"left", side.closed != 0}});
+    }
     json["processes"].push_back({{"pid", process->pid},
                                  {"program", process->program},
                                  {"source", process->source},

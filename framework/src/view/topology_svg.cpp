@@ -91,8 +91,7 @@ class Picture {
     const auto shift = (width - drawing_.width) / 2;
     return fmt::format(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0:.0f} {1:.0f}\" width=\"{0:.0f}\" height=\"{1:.0f}\" font-family=\"DejaVu Sans, "
-        "Helvetica, "
-        "Arial, sans-serif\">\n<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n<text x=\"24\" y=\"34\" font-size=\"18\" "
+        "Helvetica, Arial, sans-serif\">\n<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n<text x=\"24\" y=\"34\" font-size=\"18\" "
         "font-weight=\"bold\" "
         "fill=\"#222222\">{2}</text>\n<text x=\"24\" y=\"53\" font-size=\"12\" fill=\"#555555\">{3} GPUs; line width by bandwidth, each "
         "direction</text>\n"
@@ -196,9 +195,11 @@ class Picture {
     const auto [path, middle_x, middle_y] = curve_between(a, b);
     const auto& style = style_of(connection.kind);
     const bool less = lacks(connection);
-    body_ += fmt::format("<path d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"{:.1f}\" stroke-opacity=\"0.8\"{}><title>{}</title></path>\n",
-                         path, less ? lacking_colour : style.colour, stroke(connection.wider()), less ? " stroke-dasharray=\"7 4\"" : "",
-                         escaped(describe(connection)));
+    body_ += fmt::format(
+        "<path d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"{:.1f}\" stroke-opacity=\"0.8\"{} data-from=\"{}\" "
+        "data-to=\"{}\"><title>{}</title></path>\n",
+        path, less ? lacking_colour : style.colour, stroke(connection.wider()), less ? " stroke-dasharray=\"7 4\"" : "",
+        escaped(topology_.node(connection.a).name), escaped(topology_.node(connection.b).name), escaped(describe(connection)));
     if (less) {
       body_ += fmt::format(
           "<text x=\"{:.1f}\" y=\"{:.1f}\" font-size=\"11\" font-weight=\"bold\" text-anchor=\"middle\" fill=\"{}\" stroke=\"#ffffff\" "
@@ -226,8 +227,9 @@ class Picture {
     const double size = drawing_.small ? 9 : 11;
     if (gpu) {
       body_ += fmt::format(
-          "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{:.1f}\" fill=\"{}\" stroke=\"#222222\" stroke-width=\"1.5\"><title>{}</title></circle>\n",
-          placed.x, placed.y, placed.width / 2, fill_of(node.kind), escaped(node.name));
+          "<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"{:.1f}\" fill=\"{}\" stroke=\"#222222\" stroke-width=\"1.5\" "
+          "data-gpu=\"{}\"><title>{}</title></circle>\n",
+          placed.x, placed.y, placed.width / 2, fill_of(node.kind), escaped(node.name), escaped(node.name));
     } else {
       body_ += fmt::format(
           "<rect x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" rx=\"5\" fill=\"{}\" stroke=\"#222222\" "

@@ -31,6 +31,7 @@ struct MonitorArguments {
   std::string save;
   std::string serve;
   std::string token;
+  MachineArgument machine;
   std::string lasting;
   std::string interval = "1s";
   std::string window;
@@ -137,7 +138,13 @@ Status run(const MonitorArguments& arguments, Watch& watch) {
   watch.stops_when_asked();
   const auto folder = arguments.folder.empty() ? usual_record_folder() : arguments.folder;
   if (!arguments.serve.empty())
-    return serve({.address = arguments.serve, .token = arguments.token, .folder = folder, .ended = arguments.ended, .lasting = *lasting}, watch);
+    return serve({.address = arguments.serve,
+                  .token = arguments.token,
+                  .folder = folder,
+                  .ended = arguments.ended,
+                  .lasting = *lasting,
+                  .machine = arguments.machine},
+                 watch);
   const bool live = !arguments.once && !arguments.json && isatty(STDOUT_FILENO) != 0;
   // What is only to be written, with nobody looking, is of now.
   const bool once = arguments.once || (!live && !arguments.json && arguments.lasting.empty() && arguments.prometheus.empty());
@@ -169,6 +176,7 @@ Command monitor_command(CLI::App& parent) {
   app->add_option("--save", a->save, "copy the records into a folder at the end, for p2plab explain")->type_name("FOLDER");
   app->add_option("--serve", a->serve, "show a page at this address, such as 127.0.0.1:8080")->type_name("ADDRESS");
   app->add_option("--token", a->token, "of the page: needed where the address is not this machine's own")->type_name("TEXT");
+  add_machine_options(*app, a->machine, "--topology", "the machine that the page draws: a file or a preset (default: detected)");
   app->add_flag("--clean", a->clean, "remove the records of processes that have ended, and nothing else");
   app->add_flag("--strict", a->strict, "exit with 1 if an alarm is on at the end");
   app->add_flag("--json", a->json, "print a line of JSON for each call and each alarm");

@@ -155,13 +155,14 @@ void serve_events(const std::shared_ptr<Board>& board, const std::shared_ptr<std
       [readers](bool) { readers->fetch_sub(1); });
 }
 
-void add_pages(httplib::Server& server, const std::shared_ptr<Board>& board) {
+void add_pages(httplib::Server& server, const std::shared_ptr<Board>& board, const std::string& machine) {
   const auto readers = std::make_shared<std::atomic<std::size_t>>(0);
   server.Get("/", [](const httplib::Request&, httplib::Response& response) {
     response.set_content(monitor_page().data(), monitor_page().size(), "text/html; charset=utf-8");
   });
   server.Get("/events", [board, readers](const httplib::Request&, httplib::Response& response) { serve_events(board, readers, response); });
   server.Get("/picture", [board](const httplib::Request&, httplib::Response& response) { response.set_content(board->json(), json_type); });
+  server.Get("/machine", [machine](const httplib::Request&, httplib::Response& response) { response.set_content(machine, json_type); });
   server.Get("/metrics",
              [board](const httplib::Request&, httplib::Response& response) { response.set_content(board->metrics(), "text/plain; version=0.0.4"); });
   server.Get("/calls", [board](const httplib::Request&, httplib::Response& response) {
@@ -234,7 +235,7 @@ Status serve(const ServeOptions& options, Watch& watch) {
     return httplib::Server::HandlerResponse::Handled;
   });
   const auto board = std::make_shared<Board>();
-  add_pages(server, board);
+  add_pages(server, board, machine_json(options.machine));
   std::jthread listening([&server] { server.listen_after_bind(); });
   const auto host = address->host.find(':') == std::string::npos ? address->host : "[" + address->host + "]";
   auto done = watch.print(fmt::format("http://{}:{}/{}\n", host, port, options.token.empty() ? "" : "?token=" + options.token));
