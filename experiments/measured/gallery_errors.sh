@@ -4,6 +4,7 @@
 # Usage: experiments/measured/gallery_errors.sh PROGRAM
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+export P2PLAB_PROFILES=${P2PLAB_PROFILES:-$PWD/profiles}
 program=$1 file=experiments/measured/gallery_errors.csv
 out=$(mktemp -d)
 trap 'rm -r "$out"' EXIT
