@@ -99,7 +99,8 @@ Result<Profile> profile_from(const std::string& path, const Topology& topology) 
   if (profile->name == Profile{}.name)
     std::cerr << fmt::format("note: times are of an ideal machine, for {} (--profile NAME)\n", why_no_profile());
   else
-    std::cerr << fmt::format("note: times by profile {}, after the machine's GPUs (--profile NAME, or ideal)\n", profile->name);
+    std::cerr << fmt::format("note: times by profile {}, after the machine's GPUs (--profile NAME, or ideal){}\n", profile->name,
+                             usual_forms(*profile) == PlanForms::gpu ? "; plans in the form in which p2plab's kernels run them" : "");
   return profile;
 }
 

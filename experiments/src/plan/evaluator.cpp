@@ -75,6 +75,7 @@ PlanForms usual_forms(const Profile& profile) { return profile.packet_item > Sec
 struct Evaluator::State {
   State(const Topology& topology, const Profile& profile, const EvaluatorOptions& how)
       : machine(std::make_shared<const Machine>(topology)), peer_access(topology, machine->routes), options(how), usual{profile, machine} {
+    if (!options.forms) options.forms = usual_forms(profile);
     auto [slowest_machine, fastest_machine] = ends_of(machine);
     has_interval = !profile.numbers.empty() || slowest_machine != machine;
     fast.profile = fastest(profile);
@@ -160,7 +161,7 @@ Result<SimResult> Evaluator::simulate(const Program& program, SimOptions options
 }
 
 std::optional<Tuning> Evaluator::given_tuning(const ProvedPlan& plan, const Payload& payload) const {
-  switch (options().forms) {
+  switch (*options().forms) {
     case PlanForms::gpu: return gpu_tuning(plan.plan->schedule, plan.proof, payload);
     case PlanForms::gpu_staged: return staged_gpu_tuning(plan.plan->schedule, plan.proof, payload);
     case PlanForms::model: break;

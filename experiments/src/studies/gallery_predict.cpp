@@ -42,7 +42,7 @@ Result<GalleryPrediction> predicted_latency(const GalleryCase& one, const Galler
 
 // In the form that is predicted fastest; a call in a CUDA graph is what the simulator times.
 Result<GalleryPrediction> kernel(const GalleryFigure& figure, const Topology& machine, const Profile& profile) {
-  const Evaluator evaluator(machine, profile);
+  const Evaluator evaluator(machine, profile, {.forms = PlanForms::model});
   const auto planners = builtin_planners();
   const auto payload = payload_of(figure.size, DataType::float32, ReduceOp::sum);
   const PlanContext context{.routes = &evaluator.routes(), .payload = payload, .parameters = figure.parameters};

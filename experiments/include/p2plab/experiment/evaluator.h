@@ -58,7 +58,7 @@ std::string why_no_profile();
 
 struct EvaluatorOptions {
   SimEngine engine = SimEngine::events;
-  PlanForms forms = PlanForms::model;
+  std::optional<PlanForms> forms = std::nullopt;  // none: usual_forms(profile), as `run` has it
 };
 
 /// What a program takes, as far as it was asked.
