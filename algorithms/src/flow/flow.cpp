@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Flow: all-to-all, gather, scatter and send/receive at the greatest rate that links allow. Where the widest route is not enough, a pair's block is
-// divided among several paths, some through GPUs that relay: the maximum concurrent flow, made of paths (flow_paths.h). Rounds: the hops of the
+// divided among several paths, some through GPUs that relay: the maximum concurrent flow, made of paths (paths.h). Rounds: the hops of the
 // longest path. On a switch every path is one hop, as in pairwise.
 #include <algorithm>
 #include <cmath>

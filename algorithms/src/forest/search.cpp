@@ -136,15 +136,15 @@ constexpr std::size_t most_irregular = 128;                  // one tree a root 
 
 bool reaches_target(const std::optional<PackedForest>& packed) { return packed && packed->share > 1 - 1e-9; }
 
-// A search that starts from old trees that were mended.
-std::optional<PackedForest> pack_from(const Topology& topology, const PackingRequest& request, std::optional<PackedForest> mended) {
-  if (reaches_target(mended)) return mended;
-  auto packed = pack_height_limited_trees(topology, request, mended ? &*mended : nullptr);
-  return packed && (!mended || packed->share > mended->share) ? packed : mended;
+// A search that starts from old trees that were repaired.
+std::optional<PackedForest> pack_from(const Topology& topology, const PackingRequest& request, std::optional<PackedForest> repaired) {
+  if (reaches_target(repaired)) return repaired;
+  auto packed = pack_height_limited_trees(topology, request, repaired ? &*repaired : nullptr);
+  return packed && (!repaired || packed->share > repaired->share) ? packed : repaired;
 }
 
 // Weighted trees of little height, if a linear program finds some that reach what cuts allow.
-std::optional<Forest> low_forest(const Topology& topology, const ForestRequest& request, const Attempt& best) {
+std::optional<Forest> height_limited_forest(const Topology& topology, const ForestRequest& request, const Attempt& best) {
   PackingRequest packing{.terminals = {}, .weights = {}, .towards_root = request.towards_root, .target = 1 / best.seconds, .stop = request.stop};
   packing.previous = request.previous;
   packing.fold = request.fold;
@@ -160,14 +160,14 @@ std::optional<Forest> low_forest(const Topology& topology, const ForestRequest& 
     if (!shares || shares->rate <= 0) return std::nullopt;
     packing.target = shares->rate * (1 - solver_tolerance);
   }
-  auto mended = request.previous != nullptr ? repair_trees(topology, packing) : std::nullopt;
+  auto repaired = request.previous != nullptr ? repair_trees(topology, packing) : std::nullopt;
   const auto members = best.members.size();
   // Many GPUs: servers and the network apart, if that is as good; of very many, if it is nearly so.
-  if (!reaches_target(mended) && members > most_packed) {
+  if (!reaches_target(repaired) && members > most_packed) {
     auto composed = compose_servers(topology, request, best.seconds);
     if (composed && composed->share > (members > most_irregular ? worth_having : 1 - 1e-9)) return composed;
   }
-  auto packed = pack_from(topology, packing, std::move(mended));
+  auto packed = pack_from(topology, packing, std::move(repaired));
   // Among so many nothing better follows: the best so far, its gap stated.
   const auto least = members <= most_packed ? 1 - 1e-9 : (members <= most_irregular ? worth_having : 0);
   if (!packed || packed->share < (request.stop() ? worth_nothing : least)) return std::nullopt;
@@ -207,7 +207,7 @@ Result<Forest> spanning_forest(const Topology& topology, const ForestRequest& re
   auto best = best_attempt(topology, request);
   if (!best) return std::move(best).error();
   if (request.trees == 0) {
-    if (auto low = low_forest(topology, request, *best)) return *std::move(low);
+    if (auto low = height_limited_forest(topology, request, *best)) return *std::move(low);
     if (request.members.size() > most_irregular) {
       return Error{ErrorCode::unsupported,
                    fmt::format("forest found no trees worth having for {} GPUs with so little symmetry", request.members.size()),

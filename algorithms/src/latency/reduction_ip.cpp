@@ -73,14 +73,14 @@ class SumProgram {
     for (const auto rank : members_) {
       if (covered.contains(rank.value)) continue;
       for (const auto& each : symmetry_) covered.insert(each.rank[rank.index()]);
-      givers_.push_back(rank.value);
+      senders_.push_back(rank.value);
     }
   }
 
   void list_columns() {
     columns_ = amount() + 1 + question_.chunks * question_.steps * orbits_;
     for (int c = 0; c < question_.chunks; ++c) {
-      for (const auto sender : givers_) {
+      for (const auto sender : senders_) {
         for (std::size_t a = 0; a < orbit_.size(); ++a) {
           const auto away = model_.distance[static_cast<std::size_t>(sender)][static_cast<std::size_t>(model_.arcs[a].from)];
           for (int step = std::max(away, 0); orbit_[a] >= 0 && away >= 0 && model_.arcs[a].to != sender && step < question_.steps; ++step)
@@ -137,7 +137,7 @@ class SumProgram {
     std::map<std::tuple<int, int, int>, std::vector<const Way*>> into;  // by chunk, sender, receiver
     for (const auto& way : ways_) into[{way.chunk, way.sender, model_.arcs[static_cast<std::size_t>(way.arc)].to}].push_back(&way);
     for (int c = 0; c < question_.chunks; ++c) {
-      for (const auto sender : givers_) {
+      for (const auto sender : senders_) {
         for (const auto receiver : members_) {
           if (receiver.value == sender) continue;
           std::vector<Term> row{{amount(), -1}};
@@ -190,7 +190,7 @@ class SumProgram {
   std::vector<int> orbit_;  // by arc; -1: not between members
   int orbits_ = 0;
   int columns_ = 0;
-  std::vector<int> givers_;
+  std::vector<int> senders_;
   std::vector<Way> ways_;
   std::unique_ptr<LinearProgram> program_;
 };

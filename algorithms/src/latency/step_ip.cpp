@@ -30,7 +30,7 @@ StepProgram::StepProgram(const StepModel& model, const StepTask& task, std::vect
   // Rounds are made whole first: they decide most.
   branching_ = std::make_unique<BranchAndBound>(*program_, static_cast<int>(columns), use_column(0), [this] { return task_.copies && add_cuts(); });
   add_capacities();
-  for (std::size_t g = 0; g < givers_.size(); ++g) task_.copies ? add_tree_rows(g) : add_flow_rows(g);
+  for (std::size_t g = 0; g < senders_.size(); ++g) task_.copies ? add_tree_rows(g) : add_flow_rows(g);
 }
 
 // A transfer helps if the sender's data can be there before, and some receiver within reach after it.
@@ -54,10 +54,10 @@ void StepProgram::list_uses() {
     for (int piece = 0; piece < pieces_; ++piece) {
       for (std::size_t a = 0; a < model_.arcs.size(); ++a) {
         for (int t = 1; t <= steps_; ++t) {
-          if (useful(s, model_.arcs[a], t)) uses_.push_back({givers_.size(), static_cast<int>(a), t});
+          if (useful(s, model_.arcs[a], t)) uses_.push_back({senders_.size(), static_cast<int>(a), t});
         }
       }
-      givers_.push_back(s);
+      senders_.push_back(s);
     }
   }
 }
@@ -93,7 +93,7 @@ void StepProgram::add_capacities() {
 
 // Every receiver gets each chunk once; what a rank sends to another it has got before.
 void StepProgram::add_tree_rows(std::size_t sender) {
-  const int source = givers_[sender];
+  const int source = senders_[sender];
   std::vector<std::vector<Term>> into(static_cast<std::size_t>(model_.ranks));
   for (std::size_t u = 0; u < uses_.size(); ++u) {
     if (uses_[u].sender == sender) into[static_cast<std::size_t>(arc(uses_[u]).to)].push_back({use_column(u), 1});
@@ -118,7 +118,7 @@ void StepProgram::add_tree_rows(std::size_t sender) {
 
 // What a rank has sent by a step it had got before it; in the end it keeps what it wants.
 void StepProgram::add_flow_rows(std::size_t sender) {
-  const int source = givers_[sender];
+  const int source = senders_[sender];
   for (int r = 0; r < model_.ranks; ++r) {
     if (r == source) continue;
     const auto wanted = task_.wanted[static_cast<std::size_t>(source)][static_cast<std::size_t>(r)];
@@ -164,14 +164,14 @@ SearchAnswer StepProgram::find(int chunks, int rounds, int nodes) {
 
 bool StepProgram::add_cuts() {
   bool added = false;
-  for (std::size_t g = 0; g < givers_.size(); ++g) added = add_cuts_of(g) || added;
+  for (std::size_t g = 0; g < senders_.size(); ++g) added = add_cuts_of(g) || added;
   return added;
 }
 
 // To each receiver alone, all chunks must be able to flow through ranks and steps; where they are not, the uses across the cut are too few.
 bool StepProgram::add_cuts_of(std::size_t sender) {
   const int n = model_.ranks;
-  const int source = givers_[sender];
+  const int source = senders_[sender];
   const auto chunks = program_->value(0) * scale;
   MaxFlow<std::int64_t> flow((steps_ + 1) * n);
   std::vector<std::size_t> mine;
@@ -213,15 +213,15 @@ std::vector<StepUse> StepProgram::uses_of(std::size_t sender) const {
 // Whole numbers become chunks with their ways, and those the ways of all images.
 bool StepProgram::extract() {
   plan_ = {.chunks = chunks_ * pieces_, .rounds = {}, .items = {}};
-  for (std::size_t g = 0; g < givers_.size(); ++g) {
+  for (std::size_t g = 0; g < senders_.size(); ++g) {
     const auto uses = uses_of(g);
     std::vector<StepItem> items;
     if (task_.copies) {
-      auto trees = trees_of(model_, task_, givers_[g], uses, chunks_);
+      auto trees = trees_of(model_, task_, senders_[g], uses, chunks_);
       if (!trees) return false;
       items = *std::move(trees);
     } else {
-      items = paths_of(model_, task_, givers_[g], uses, chunks_);
+      items = paths_of(model_, task_, senders_[g], uses, chunks_);
     }
     for (const auto& member : symmetry_) {
       const auto image = [&](int rank) { return rank < 0 ? rank : member.rank[static_cast<std::size_t>(rank)]; };

@@ -36,7 +36,7 @@ class StepProgram {
 
  private:
   struct Use {
-    std::size_t sender = 0;  // index into givers_
+    std::size_t sender = 0;  // index into senders_
     int arc = 0;
     int step = 0;
   };
@@ -62,7 +62,7 @@ class StepProgram {
   std::vector<Renumbering> symmetry_;
   int steps_;
   int pieces_;
-  std::vector<int> givers_;  // each once for every piece
+  std::vector<int> senders_;  // each once for every piece
   std::vector<Use> uses_;
   std::unique_ptr<LinearProgram> program_;
   std::unique_ptr<BranchAndBound> branching_;

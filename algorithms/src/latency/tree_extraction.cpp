@@ -13,11 +13,11 @@ namespace {
 class TreePacking {
  public:
   TreePacking(const StepModel& model, const StepTask& task, int sender, std::span<const StepUse> uses)
-      : model_(model), giver_(sender), left_(uses.begin(), uses.end()) {
+      : model_(model), sender_(sender), left_(uses.begin(), uses.end()) {
     std::ranges::stable_sort(left_, {}, &StepUse::step);
     for (const auto& use : left_) steps_ = std::max(steps_, use.step);
     for (int r = 0; r < model.ranks; ++r) {
-      if (task.wanted[static_cast<std::size_t>(sender)][static_cast<std::size_t>(r)] > 0) takers_.push_back(r);
+      if (task.wanted[static_cast<std::size_t>(sender)][static_cast<std::size_t>(r)] > 0) receivers_.push_back(r);
     }
   }
 
@@ -37,9 +37,9 @@ class TreePacking {
 
   std::optional<StepItem> grow(int remaining) {
     arrival_.assign(static_cast<std::size_t>(model_.ranks), -1);
-    arrival_[static_cast<std::size_t>(giver_)] = 0;
-    StepItem item{.sender = giver_};
-    while (std::ranges::any_of(takers_, [&](int r) { return arrival(r) < 0; })) {
+    arrival_[static_cast<std::size_t>(sender_)] = 0;
+    StepItem item{.sender = sender_};
+    while (std::ranges::any_of(receivers_, [&](int r) { return arrival(r) < 0; })) {
       const auto next = std::ranges::find_if(left_, [&](StepUse& use) { return take(use, remaining); });
       if (next == left_.end()) return std::nullopt;
       item.hops.push_back({next->step, arc(*next).from, arc(*next).to});
@@ -65,7 +65,7 @@ class TreePacking {
     const int start = n * (steps_ + 1);
     const int tree = start + 1;
     MaxFlow<std::int64_t> flow(start + 2);
-    flow.add_arc(start, giver_, remaining - 1);
+    flow.add_arc(start, sender_, remaining - 1);
     flow.add_arc(start, tree, 1);
     for (int r = 0; r < n; ++r) {
       if (arrival(r) >= 0) flow.add_arc(tree, arrival(r) * n + r, 1);
@@ -74,14 +74,14 @@ class TreePacking {
     for (const auto& use : left_) {
       if (use.count > 0) flow.add_arc((use.step - 1) * n + arc(use).from, use.step * n + arc(use).to, use.count);
     }
-    return std::ranges::all_of(takers_, [&](int r) { return flow.run(start, steps_ * n + r, remaining) >= remaining; });
+    return std::ranges::all_of(receivers_, [&](int r) { return flow.run(start, steps_ * n + r, remaining) >= remaining; });
   }
 
   // Drops branches that end at ranks which want nothing.
   void prune(StepItem& item) const {
     for (bool changed = true; changed;) {
       const auto idle = [&](const StepHop& hop) {
-        return std::ranges::find(takers_, hop.to) == takers_.end() &&
+        return std::ranges::find(receivers_, hop.to) == receivers_.end() &&
                std::ranges::none_of(item.hops, [&](const StepHop& h) { return h.from == hop.to; });
       };
       changed = std::erase_if(item.hops, idle) > 0;
@@ -89,10 +89,10 @@ class TreePacking {
   }
 
   const StepModel& model_;
-  int giver_;
+  int sender_;
   int steps_ = 0;
   std::vector<StepUse> left_;
-  std::vector<int> takers_;
+  std::vector<int> receivers_;
   std::vector<int> arrival_;
 };
 

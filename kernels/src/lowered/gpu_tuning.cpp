@@ -76,7 +76,7 @@ bool has_one_destination(const Schedule& schedule) {
 
 // Bytes of the largest chunk up to which packets without flags are the fastest, on four and on two H200s: above, the landing areas cost more than
 // signals.
-Bytes flagless_limit(const Schedule& schedule) {
+Bytes lamport_limit(const Schedule& schedule) {
   const auto kind = schedule.collective().kind;
   const bool pair = schedule.ranks() == 2;
   if (kind == CollectiveKind::reduce) return 64_MiB;  // everything lands once
@@ -122,7 +122,7 @@ Tuning tuning(const Schedule& schedule, const Proof& proof, const Payload& paylo
   const auto kind = schedule.collective().kind;
   // A program is lowered to see how long it is: only where that decides.
   if (takes_lamport(kind, payload)) {
-    const auto limit = staged ? staged_up_to : flagless_limit(schedule);
+    const auto limit = staged ? staged_up_to : lamport_limit(schedule);
     if (largest <= interpreted_up_to || (largest <= limit && is_short(schedule, proof, payload))) return packets(Protocol::lamport, largest, lanes);
   } else {
     auto limits = moving_limits(schedule, payload);
