@@ -12,11 +12,16 @@
 #include "p2plab/run/rendezvous.h"
 #include "runtime/engine.h"
 
+namespace p2plab::capi {
+struct Repairs;
+}
+
 struct p2plab_comm {
   std::shared_ptr<p2plab::runtime::Engine> engine;
   int rank = 0;
   std::unique_ptr<p2plab::capi::CallRecording> recording = nullptr;  // null: nothing is recorded (P2PLAB_MONITOR)
   std::optional<p2plab::Invitation> met = std::nullopt;              // where its ranks met; none: all are in this process
+  std::shared_ptr<p2plab::capi::Repairs> repairs = nullptr;          // of those
 };
 
 namespace p2plab::capi {

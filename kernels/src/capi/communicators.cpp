@@ -51,6 +51,11 @@ void write_id(const Invitation& invitation, p2plab_unique_id* id) {
   std::memcpy(id->bytes, bytes.data(), bytes.size());
 }
 
+void say_untuned(const Settings& settings) {
+  if (!settings.tuned.empty() && settings.options.say)
+    settings.options.say("tuned tables are of the whole machine: what is left goes by the built-in tuning");
+}
+
 // Losses are events of the record.
 void tell(const p2plab_comm& comm) {
   if (comm.recording) comm.engine->tell_losses(comm.recording->teller());
@@ -63,8 +68,7 @@ namespace p2plab::capi {
 p2plab_result init_rank(Beginning given) {
   const auto settings = capi::read_settings(given.config);
   if (!settings) return failed(settings.error());
-  if (!given.tuned && !settings->tuned.empty() && settings->options.say)
-    settings->options.say("tuned tables are of the whole machine: what is left goes by the built-in tuning");
+  if (!given.tuned) say_untuned(*settings);
   if (const auto warning = given.invitation.warning(); !warning.empty() && given.rank == 0 && settings->options.say) settings->options.say(warning);
   // What only this rank lacks ends the others' waiting, too: it is said in the session.
   const JoinOptions options{.rank = given.rank,
@@ -85,6 +89,26 @@ p2plab_result init_rank(Beginning given) {
   *given.comm = new p2plab_comm{*std::move(engine), given.rank, std::move(recording), given.invitation};
   tell(**given.comm);
   return P2PLAB_OK;
+}
+
+Result<AllHere> init_here(const std::vector<int>& devices, const p2plab_config* config, bool tuned) {
+  const auto settings = capi::read_settings(config);
+  if (!settings) return settings.error();
+  if (!tuned) say_untuned(*settings);
+  auto chooser = capi::make_chooser(tuned ? settings->tuned : std::vector<std::string>{}, static_cast<int>(devices.size()), settings->fixed_order);
+  if (!chooser) return std::move(chooser).error();
+  auto made = runtime::Engine::create(devices, *std::move(chooser), settings->options);
+  if (!made) return std::move(made).error();
+  AllHere all{.engine = *std::move(made), .repairs = std::make_shared<Repairs>()};
+  // No other process has a rank in it: its number is that of a place in this one's memory, which lives as long as it does.
+  const auto* const place = all.engine.get();
+  all.number = monitor::number_of(&place, sizeof place) ^ static_cast<std::uint64_t>(getpid());
+  return all;
+}
+
+std::unique_ptr<p2plab_comm> rank_here(const AllHere& all, int rank) {
+  auto recording = CallRecording::of({all.number, rank, all.engine->ranks(), all.engine->device(rank)});
+  return std::unique_ptr<p2plab_comm>(new p2plab_comm{all.engine, rank, std::move(recording), std::nullopt, all.repairs});
 }
 
 }  // namespace p2plab::capi
@@ -198,17 +222,9 @@ p2plab_result p2plab_comm_init_all(p2plab_comm** comms, int ranks, const int* de
     if (comms == nullptr || devices == nullptr) return invalid("no place for the communicators, or no devices");
     if (ranks < 1 || ranks > 64) return invalid("there are 1 to 64 ranks");
     std::fill_n(comms, ranks, nullptr);
-    const auto settings = capi::read_settings(config);
-    if (!settings) return failed(settings.error());
-    auto chooser = capi::make_chooser(settings->tuned, ranks, settings->fixed_order);
-    if (!chooser) return failed(chooser.error());
-    auto made = runtime::Engine::create(std::vector<int>(devices, devices + ranks), *std::move(chooser), settings->options);
-    if (!made) return failed(made.error());
-    const std::shared_ptr<runtime::Engine> engine = *std::move(made);
-    // No other process has a rank in it: its number is that of a place in this one's memory, which lives as long as it does.
-    const auto* const place = engine.get();
-    const auto number = monitor::number_of(&place, sizeof place) ^ static_cast<std::uint64_t>(getpid());
-    for (int r = 0; r < ranks; ++r) comms[r] = new p2plab_comm{engine, r, CallRecording::of({number, r, ranks, devices[r]})};
+    const auto all = init_here(std::vector<int>(devices, devices + ranks), config);
+    if (!all) return failed(all.error());
+    for (int r = 0; r < ranks; ++r) comms[r] = rank_here(*all, r).release();
     tell(**comms);
     return P2PLAB_OK;
   });

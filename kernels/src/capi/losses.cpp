@@ -56,6 +56,24 @@ Invitation place_of(const Invitation& before, const std::vector<int>& left) {
   return Invitation::named(fmt::format("{:016x} without others than {}", monitor::number_of(bytes.data(), bytes.size()), fmt::join(left, ",")));
 }
 
+// The old communicators' losses are told to rank 0's record alone, and so are the new ones'.
+p2plab_result repair_here(p2plab_comm** repaired, const p2plab_comm& comm, const std::vector<int>& left, int rank, const p2plab_config* config) {
+  const std::lock_guard lock(comm.repairs->mutex);
+  auto found = comm.repairs->made.find(left);
+  if (found == comm.repairs->made.end()) {
+    std::vector<int> devices;
+    for (const int one : left) devices.push_back(comm.engine->device(one));
+    auto made = init_here(devices, config, false);
+    if (!made) return failed(made.error());
+    found = comm.repairs->made.emplace(left, *std::move(made)).first;
+  }
+  auto made = rank_here(found->second, rank);
+  if (rank == 0 && made->recording) made->engine->tell_losses(made->recording->teller());
+  *repaired = made.release();
+  if (++found->second.taken == static_cast<int>(left.size())) comm.repairs->made.erase(found);
+  return P2PLAB_OK;
+}
+
 }  // namespace
 
 extern "C" {
@@ -82,19 +100,19 @@ p2plab_result p2plab_comm_repair(p2plab_comm** repaired, p2plab_comm* comm, cons
       return invalid("no communicator, no place for the new one, or no ranks to be left out");
     *repaired = nullptr;
     auto& engine = *comm->engine;
-    if (!comm->met) return failed({ErrorCode::unsupported, "all ranks are in this process: p2plab_comm_init_all on the GPUs that are left goes on"});
-    if (comm->met->over_tcp())
-      return failed({ErrorCode::unsupported, "the ranks met at a TCP address: meet there again, by p2plab_address_unique_id"});
     auto gone = engine.loss().ranks;
     gone.insert(gone.end(), without, without + count);
     const auto left = left_of(engine.ranks(), gone);
     const auto mine = std::ranges::find(left, comm->rank);
     if (mine == left.end()) return failed({ErrorCode::unsupported, fmt::format("rank {} is one of those that are left out", comm->rank)});
-    engine.abort("another communicator goes on in its place");
     const auto rank = static_cast<int>(mine - left.begin());
+    if (comm->met && comm->met->over_tcp() && left.front() != 0)
+      return failed({ErrorCode::unsupported, "rank 0, at whose address the ranks met, is gone: meet at another one, by p2plab_address_unique_id"});
+    engine.abort("another communicator goes on in its place");
+    if (!comm->met) return repair_here(repaired, *comm, left, rank, config);
     return init_rank({.comm = repaired,
                       .ranks = static_cast<int>(left.size()),
-                      .invitation = place_of(*comm->met, left),
+                      .invitation = comm->met->over_tcp() ? *comm->met : place_of(*comm->met, left),
                       .rank = rank,
                       .device = engine.device(comm->rank),
                       .config = config,

@@ -2,6 +2,9 @@
 // A machine that loses links and a GPU while libp2plab works on it, on GPUs that are CPU threads, with an NVML that says what the test wants: calls
 // end in one error on all ranks, and what is left goes on.
 #include <dlfcn.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <array>
 #include <chrono>
@@ -37,6 +40,8 @@ struct Library {
   decltype(&p2plab_comm_abort) comm_abort = function<decltype(p2plab_comm_abort)>("p2plab_comm_abort");
   decltype(&p2plab_comm_async_error) comm_async_error = function<decltype(p2plab_comm_async_error)>("p2plab_comm_async_error");
   decltype(&p2plab_comm_destroy) comm_destroy = function<decltype(p2plab_comm_destroy)>("p2plab_comm_destroy");
+  decltype(&p2plab_address_unique_id) address_unique_id = function<decltype(p2plab_address_unique_id)>("p2plab_address_unique_id");
+  decltype(&p2plab_comm_init_all) comm_init_all = function<decltype(p2plab_comm_init_all)>("p2plab_comm_init_all");
   decltype(&p2plab_comm_init_rank) comm_init_rank = function<decltype(p2plab_comm_init_rank)>("p2plab_comm_init_rank");
   decltype(&p2plab_comm_loss) comm_loss = function<decltype(p2plab_comm_loss)>("p2plab_comm_loss");
   decltype(&p2plab_comm_rank) comm_rank = function<decltype(p2plab_comm_rank)>("p2plab_comm_rank");
@@ -57,12 +62,31 @@ std::string loss_of(const p2plab_comm* comm) {
   return text.data();
 }
 
-// Ranks that are threads of this process and meet as processes do.
+// A port that nobody listens at.
+std::string free_address() {
+  const int one = socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in at{.sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
+  socklen_t size = sizeof at;
+  EXPECT_EQ(bind(one, reinterpret_cast<sockaddr*>(&at), size), 0);
+  EXPECT_EQ(getsockname(one, reinterpret_cast<sockaddr*>(&at), &size), 0);
+  close(one);
+  return fmt::format("127.0.0.1:{}", ntohs(at.sin_port));
+}
+
+// Ranks that are threads of this process and meet as processes do, at a TCP address, or not at all.
 class Job {
  public:
-  Job() {
+  enum class Meeting { locally, over_tcp, none };
+  explicit Job(Meeting meeting = Meeting::locally) {
+    if (meeting == Meeting::none) {
+      const std::array<int, ranks> devices{0, 1, 2, 3};
+      const auto config = usual();
+      EXPECT_EQ(library().comm_init_all(comms.data(), ranks, devices.data(), &config), P2PLAB_OK) << library().last_error();
+      return;
+    }
     p2plab_unique_id id;
-    EXPECT_EQ(library().get_unique_id(&id), P2PLAB_OK);
+    const auto made = meeting == Meeting::over_tcp ? library().address_unique_id(free_address().c_str(), &id) : library().get_unique_id(&id);
+    EXPECT_EQ(made, P2PLAB_OK);
     on_each([&](std::size_t r) {
       const auto config = usual();
       EXPECT_EQ(library().comm_init_rank(&comms[r], ranks, id, static_cast<int>(r), static_cast<int>(r), &config), P2PLAB_OK);
@@ -201,6 +225,37 @@ TEST_F(PlayedLosses, OfARankThatIsNamed) {
   job.all_reduce_is_right();
 }
 
+TEST_F(PlayedLosses, OfAGpuOfOneProcess) {
+  Job job(Job::Meeting::none);
+  job.all_reduce_is_right();
+  lose("gpu 0\n");
+  for (const auto& error : job.errors()) EXPECT_NE(error.find("GPU 0000:00:00.0 (rank 0) is lost"), std::string::npos) << error;
+  library().comm_destroy(job.comms[0]);
+  job.gone[0] = true;
+  job.repair();
+  EXPECT_EQ(library().comm_ranks(job.comms[1]), 3);
+  EXPECT_EQ(library().comm_rank(job.comms[1]), 0);
+  job.all_reduce_is_right();
+}
+
+// Once, and once more of what is left then.
+TEST_F(PlayedLosses, OfRanksThatMetOverTcp) {
+  Job job(Job::Meeting::over_tcp);
+  job.all_reduce_is_right();
+  for (const auto& [rank, number] : {std::pair{2U, 2}, std::pair{1U, 1}}) {
+    library().comm_abort(job.comms[rank], "its process ends");
+    library().comm_destroy(job.comms[rank]);
+    job.gone[rank] = true;
+    job.repair({number});
+    job.all_reduce_is_right();
+  }
+  const int first = 0;
+  p2plab_comm* repaired = nullptr;
+  const auto config = Job::usual();
+  EXPECT_EQ(library().comm_repair(&repaired, job.comms[3], &first, 1, &config), P2PLAB_UNSUPPORTED);
+  EXPECT_NE(std::string{library().last_error()}.find("rank 0, at whose address the ranks met, is gone"), std::string::npos);
+}
+
 RecordedProcess played(const std::string& test) {
   const auto records = test::scratch("records").parent_path();
   const auto run =
@@ -222,6 +277,8 @@ void expect_event(const RecordedProcess& process, std::uint32_t kind, const std:
 TEST(Losses, OfALastLinkEndCallsAlikeAndTheRestGoesOnThroughTheHost) { expect_event(played("PlayedLosses.OfALink"), 1, "no NVLink is left between"); }
 TEST(Losses, OfAGpuEndCallsAndTheOthersGoOnWithoutIt) { expect_event(played("PlayedLosses.OfAGpu"), 1, "is lost"); }
 TEST(Losses, OfALinkBesideOthersAreSaidAndEndNothing) { expect_event(played("PlayedLosses.OfOneLinkBesideOthers"), 3, "are down, which is slower"); }
+TEST(Losses, OfAGpuInOneProcessLeaveTheOthersARepair) { expect_event(played("PlayedLosses.OfAGpuOfOneProcess"), 1, "is lost"); }
+TEST(Losses, OfRanksThatMetOverTcpAreRepairedAtTheSameAddress) { EXPECT_EQ(played("PlayedLosses.OfRanksThatMetOverTcp").source, "p2plab"); }
 TEST(Losses, OfARankAreItsUsersToName) { EXPECT_EQ(played("PlayedLosses.OfARankThatIsNamed").source, "p2plab"); }
 
 }  // namespace
