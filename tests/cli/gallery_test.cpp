@@ -122,6 +122,10 @@ orders:
   EXPECT_NEAR(predicted["two channels"], 22, 0.1);
   EXPECT_NEAR(predicted["from host"], predicted["to host"], 0.1 * predicted["to host"]);  // one way up for both
   for (const auto& order : json["orders"]) EXPECT_EQ(order["kept"], "right") << order;
+  ASSERT_EQ(p2plab("run kinds.yaml --out kinds", folder).exit, 0);
+  const auto page = test::content(folder / "kinds/gallery.html");
+  for (const char* field : {R"("kind":"latency","size_bytes":)", R"("unit":"us","published":0.7)", "one_shot mode pull"})
+    EXPECT_NE(page.find(field), std::string::npos) << field;
 }
 
 TEST(Gallery, ItsFilesAreReadStrictly) {

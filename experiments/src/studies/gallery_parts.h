@@ -4,6 +4,7 @@
 
 #include <array>
 #include <functional>
+#include <string_view>
 
 #include "p2plab/detail/config_value.h"
 #include "p2plab/experiment/gallery.h"
@@ -16,6 +17,8 @@ std::optional<GalleryFigure> read_figure(const ConfigValue& value, int ranks);
 /// Who moves the data: engine (where nothing stands), pulls, stores or loads.
 GalleryFigure::Mover read_mover(const ConfigValue& value);
 
+/// "GB/s busbw", "us" and so on.
+std::string_view unit_of(const GalleryFigure& figure);
 /// Of these times, in the figure's unit.
 GalleryPrediction prediction_of(const GalleryFigure& figure, Seconds time, Seconds fast, Seconds slow);
 /// Proved and lowered, of 4-byte elements.

@@ -11,6 +11,7 @@
 #include "p2plab/detail/named.h"
 #include "p2plab/experiment/gallery.h"
 #include "report/text_table.h"
+#include "studies/gallery_parts.h"
 
 namespace p2plab {
 
@@ -70,8 +71,8 @@ class TableText {
     if (rows.size() > 1)
       what = fmt::format("{}: {} pairs, worst x{:.2f}", middle.figure.table, rows.size(), std::ranges::max(rows, {}, &GalleryRow::off).off());
     table_.add({first ? middle.machine : "", first ? middle.profile : "", what, number(middle.figure.published), number(middle.predicted.value),
-                std::string{to_name<Unit>(middle.figure.unit, units)}, fmt::format("{:+.1f}", middle.error_pct()),
-                fmt::format("{}/{}", inside, rows.size()), note_of(middle)});
+                std::string{gallery::unit_of(middle.figure)}, fmt::format("{:+.1f}", middle.error_pct()), fmt::format("{}/{}", inside, rows.size()),
+                note_of(middle)});
     machine_ = &middle.machine;
   }
 
@@ -89,6 +90,8 @@ class TableText {
 };
 
 }  // namespace
+
+std::string_view gallery::unit_of(const GalleryFigure& figure) { return to_name<Unit>(figure.unit, units); }
 
 std::string order_sentence(const GalleryOrderRow& row) {
   return fmt::format("Published order on {}, fastest first: {}: predicted {}.", row.machine, order_text(row.order), word(row.kept));
@@ -117,7 +120,7 @@ std::string to_json(const GalleryReport& report) {
                     {"profile", row.profile},
                     {"figure", row.figure.name},
                     {"kind", kind_of(row.figure)},
-                    {"unit", to_name<Unit>(row.figure.unit, units)},
+                    {"unit", gallery::unit_of(row.figure)},
                     {"size_bytes", row.figure.size.count()},
                     {"way", row.figure.way.name},
                     {"published", row.figure.published},
@@ -150,8 +153,8 @@ std::string to_csv(const GalleryReport& report) {
   std::string text = "machine,profile,figure,kind,unit,size_bytes,way,published,predicted,predicted_low,predicted_high,error_pct,by,fitted,note\n";
   for (const auto& row : report.rows) {
     text += fmt::format("{},{},{},{},{},{},{},{:g},{:g},{:g},{:g},{:.2f},{},{},{}\n", csv_quoted(row.machine), csv_quoted(row.profile),
-                        csv_quoted(row.figure.name), kind_of(row.figure), to_name<Unit>(row.figure.unit, units), row.figure.size.count(),
-                        row.figure.way.name, row.figure.published, row.predicted.value, row.predicted.low, row.predicted.high, row.error_pct(),
+                        csv_quoted(row.figure.name), kind_of(row.figure), gallery::unit_of(row.figure), row.figure.size.count(), row.figure.way.name,
+                        row.figure.published, row.predicted.value, row.predicted.low, row.predicted.high, row.error_pct(),
                         csv_quoted(row.predicted.by), row.figure.fitted, csv_quoted(row.figure.note));
   }
   return text;
