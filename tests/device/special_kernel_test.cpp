@@ -30,6 +30,10 @@ TEST(SpecialKernel, CompilesForEveryGeneration) {
   for (const int capability : {80, 100}) {
     const auto with_lamport = nvrtc->compile(kernel_source(sum, {.choice = {.type = DataType::float16, .lamport = true}, .once = true}), capability);
     EXPECT_TRUE(with_lamport) << describe(with_lamport.error());
+    const PacketCode noting{.choice = {.type = DataType::float16, .lamport = true}, .once = true, .recorded = true, .steps = capability == 100};
+    EXPECT_GT(noting.noting(), 0U);
+    const auto with_a_noting_warp = nvrtc->compile(kernel_source(sum, noting), capability);
+    EXPECT_TRUE(with_a_noting_warp) << describe(with_a_noting_warp.error());
   }
   const RowCode shared{.slots = 1, .whole = true, .packets = 768, .taken = true, .cluster = 6};
   const auto rows = nvrtc->compile(kernel_source(sum, {.choice = {.type = DataType::float16, .lamport = true}, .once = true, .rows = shared}), 90);

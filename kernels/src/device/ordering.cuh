@@ -205,4 +205,20 @@ struct GpuMachine {
 
 using Gpu = GpuMachine<>;
 
+/// A GPU whose blocks have a warp more than carries packets: it notes the calls, so that nobody who carries packets has to.
+template <std::uint32_t Threads>
+struct NotingGpu : GpuMachine<> {
+  static_assert(Threads % lanes == 0);
+  static constexpr std::uint32_t threads() { return Threads; }
+  static constexpr bool only_notes() { return thread() >= Threads; }
+  /// Has the warp keep a value in registers: of a parameter the compiler would read again, later, what a parameter is. All of the warp come here.
+  static constexpr std::uint64_t hold(std::uint64_t value) {
+    std::uint32_t low = 0;
+    std::uint32_t high = 0;
+    asm volatile("shfl.sync.idx.b32 %0, %1, 0, 31, 0xffffffff;" : "=r"(low) : "r"(static_cast<std::uint32_t>(value)));
+    asm volatile("shfl.sync.idx.b32 %0, %1, 0, 31, 0xffffffff;" : "=r"(high) : "r"(static_cast<std::uint32_t>(value >> 32)));
+    return std::uint64_t{high} << 32 | low;
+  }
+};
+
 }  // namespace p2plab::device

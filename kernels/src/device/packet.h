@@ -89,9 +89,9 @@ constexpr void carry_rounds(const Combine& combine, const Tables& tables, const 
   }
 }
 
-/// All packets, in strides of the grid; every rank must have the same grid, all of it resident at once.
+/// All packets, in strides of the grid; every rank must have the same grid, all of it resident at once. The call's number.
 template <class Machine, class Wire, class Combine, class Tables>
-constexpr void carry_packets(const Combine& combine, const Tables& tables, const image::PacketCall& call) {
+constexpr std::uint32_t carry_packets(const Combine& combine, const Tables& tables, const image::PacketCall& call) {
   const auto counter = call.epochs + std::uint64_t{Machine::block()} * 4;
   auto context = context_of<Machine, Tables>(call, Machine::load_32(counter));
   const auto step = Machine::blocks() * Machine::threads();
@@ -108,14 +108,36 @@ constexpr void carry_packets(const Combine& combine, const Tables& tables, const
   Machine::sync();
   if (Machine::thread() == 0) Machine::store_32(counter, context.epoch + 1 == image::epoch_limit ? 0 : context.epoch + 1);
   if constexpr (Tables::steps) context.close();
+  return context.epoch;
+}
+
+/// Of a warp that carries no packets: notes when the others have begun, and when all of them are done.
+template <class Machine, class Tables>
+constexpr void note_call(const image::PacketCall& call) {
+  const JournalMark<Machine> mark(call.journal, Machine::block() == 0 && Machine::thread() == Machine::threads());
+  std::uint32_t number = 0;
+  if constexpr (Tables::steps) number = Machine::load_32(call.epochs + std::uint64_t{Machine::block()} * 4);
+  // What the end needs is at hand when it comes.
+  const auto& named = StepNotes<Machine, Tables::steps>::named(call.journal, number);
+  const auto words = Machine::hold(named.name | std::uint64_t{named.mask} << 32);
+  const image::CallJournal journal{.counts = Machine::hold(named.counts),
+                                   .ring = Machine::hold(named.ring),
+                                   .name = static_cast<std::uint32_t>(words),
+                                   .mask = static_cast<std::uint32_t>(words >> 32)};
+  Machine::sync();
+  mark.end(journal);
 }
 
 /// The whole kernel.
 template <class Machine, class Wire, class Combine, class Tables>
 constexpr void run_packets(const Combine& combine, const Tables& tables, const image::PacketCall& call) {
-  const JournalMark<Machine, Tables::recorded> mark(call.journal);
-  carry_packets<Machine, Wire>(combine, tables, call);
-  end_call<Machine, Tables>(mark, call);
+  if constexpr (requires { Machine::only_notes(); }) {
+    if (Machine::only_notes()) return note_call<Machine, Tables>(call);
+    carry_packets<Machine, Wire>(combine, tables, call);
+  } else {
+    const JournalMark<Machine, Tables::recorded> mark(call.journal);
+    end_call<Machine, Tables>(mark, call, carry_packets<Machine, Wire>(combine, tables, call));
+  }
 }
 
 }  // namespace p2plab::device

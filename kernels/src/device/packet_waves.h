@@ -42,21 +42,10 @@ constexpr auto context_of(const image::PacketCall& call, std::uint32_t epoch) {
   return PacketContext<Machine, Tables::steps>{{call.journal, epoch}, epoch, call.area};
 }
 
-/// A call's number, for notes, after it was counted.
-template <class Machine, class Tables>
-constexpr std::uint32_t number_of(const image::PacketCall& call) {
-  if constexpr (Tables::steps) return Machine::load_32(call.epochs + std::uint64_t{Machine::block()} * 4) - 1;
-  return 0;
-}
-
-/// Notes a call's end, after its number was counted.
+/// Notes a call's end; `number`: its own.
 template <class Machine, class Tables, class Mark>
-constexpr void end_call(const Mark& mark, const image::PacketCall& call) {
-  if constexpr (Tables::steps) {
-    mark.end(StepNotes<Machine, true>::named(call.journal, number_of<Machine, Tables>(call)));
-  } else {
-    mark.end(call.journal);
-  }
+constexpr void end_call(const Mark& mark, const image::PacketCall& call, std::uint32_t number) {
+  mark.end(StepNotes<Machine, Tables::steps>::named(call.journal, number));
 }
 
 /// Waits until all of a wave's packets whose bits are set in `waiting` are there. False after the deadline, with a report.

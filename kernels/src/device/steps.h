@@ -54,7 +54,8 @@ class StepNotes<Machine, true> {
     while (parts < Machine::blocks() && parts < image::most_noting_blocks) parts *= 2;
     mask_ = image::noted_steps / parts - 1;
     entries_ = steps + sizeof(image::StepHeads) + std::uint64_t{Machine::block()} * (mask_ + 1) * sizeof(image::StepEntry);
-    name_ = named(journal, call).name;
+    name_ = journal.name;
+    call_ = call;
   }
 
   /// From here to the end of the scope `item` is taken.
@@ -70,7 +71,7 @@ class StepNotes<Machine, true> {
   /// Replays of one call in a graph have one name: their number is added, so that their steps are told apart.
   static constexpr image::CallJournal named(const image::CallJournal& journal, std::uint32_t call) {
     auto mine = journal;
-    if ((mine.name & image::journal_of_graph) != 0) mine.name |= (call & 0xffff) << image::journal_replay_shift;
+    mine.name = named(journal.name, call);
     return mine;
   }
 
@@ -89,7 +90,10 @@ class StepNotes<Machine, true> {
     const auto place = Machine::block() | item << image::noted_item_shift;
     ++next_;
     Machine::template store<4>(entry, {{static_cast<std::uint32_t>(begun_), static_cast<std::uint32_t>(begun_ >> 32), waited, next_}});
-    Machine::template store<4>(entry + 16, {{short_of(ended - begun_), name_, place, next_}});
+    Machine::template store<4>(entry + 16, {{short_of(ended - begun_), named(name_, call_), place, next_}});
+  }
+  static constexpr std::uint32_t named(std::uint32_t name, std::uint32_t call) {
+    return (name & image::journal_of_graph) != 0 ? name | (call & 0xffff) << image::journal_replay_shift : name;
   }
   static constexpr std::uint32_t short_of(std::uint64_t ns) {
     constexpr std::uint64_t longest = 0xffffffff;
@@ -98,6 +102,7 @@ class StepNotes<Machine, true> {
 
   bool mine_ = false;
   std::uint32_t name_ = 0;
+  std::uint32_t call_ = 0;  // loaded as the call begins: until a step ends nobody has to wait for it
   std::uint32_t next_ = 0;
   std::uint32_t mask_ = 0;
   std::uint64_t head_ = 0;

@@ -126,7 +126,8 @@ std::string kernel_source(const PacketImage& image, const PacketCode& code) {
 )";
   std::string parameter;
   std::string cluster;
-  std::string body = fmt::format("packet_kernel<Gpu, {}>({}{{}}, tables, call);", wire_name(code.choice), combine_name(code.choice));
+  const auto gpu = code.noting() > 0 ? fmt::format("NotingGpu<{}>", code.threads) : std::string{"Gpu"};
+  std::string body = fmt::format("packet_kernel<{}, {}>({}{{}}, tables, call);", gpu, wire_name(code.choice), combine_name(code.choice));
   if (code.rows) {
     includes += "#include \"rows/fused.h\"\n#include \"rows/row_cluster.cuh\"\n";
     const auto blocks = code.rows->cluster;
@@ -148,7 +149,7 @@ extern "C" __global__ void{} __launch_bounds__({}, {})
 }}
 }}  // namespace p2plab::device
 )",
-                     includes, shape_source(image, code), cluster, code.threads, code.blocks_per_processor, parameter, body);
+                     includes, shape_source(image, code), cluster, code.threads + code.noting(), code.blocks_per_processor, parameter, body);
 }
 
 std::vector<std::uint64_t> packet_parameters(const PacketImage& image) {

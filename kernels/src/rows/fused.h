@@ -99,7 +99,7 @@ constexpr void run_packet_rows(const Combine& combine, const Tables& tables, con
   Machine::sync();
   if (Machine::own_thread() == 0) Machine::store_32(counter, context.epoch + 1 == image::epoch_limit ? 0 : context.epoch + 1);
   if constexpr (Tables::steps) context.close();
-  end_call<Machine, Tables>(mark, call);
+  end_call<Machine, Tables>(mark, call, context.epoch);
 }
 
 /// Waits until all blocks of the rank have come here; then what any of them wrote before is seen by all. False after the deadline, with a report.
@@ -129,8 +129,8 @@ template <class Machine, class Wire, class Shape, class Combine, class Tables>
 constexpr void run_packets_then_rows(const Combine& combine, const Tables& tables, const image::PacketCall& call, const image::EpilogueCall& epilogue,
                                      std::uint32_t shared) {
   const JournalMark<Machine, Tables::recorded> mark(call.journal);
-  carry_packets<Machine, Wire>(combine, tables, call);
-  StepNotes<Machine, Tables::steps> notes(call.journal, number_of<Machine, Tables>(call));
+  const auto number = carry_packets<Machine, Wire>(combine, tables, call);
+  StepNotes<Machine, Tables::steps> notes(call.journal, number);
   RowWorker<Machine, Shape> worker(epilogue, shared);
   auto row = Machine::block();
   if (row < epilogue.rows) worker.fetch(row);
@@ -141,7 +141,7 @@ constexpr void run_packets_then_rows(const Combine& combine, const Tables& table
     if (row < epilogue.rows) worker.fetch(row);
   }
   notes.close();
-  end_call<Machine, Tables>(mark, call);
+  end_call<Machine, Tables>(mark, call, number);
 }
 
 /// Has what the first row adds of this rank come to the L2 cache, too.
