@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "processes/message.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -159,6 +160,12 @@ bool send(int socket, std::span<const Message* const> messages) {
   bool all = true;
   for (const auto* message : messages) all = send(socket, *message) && all;
   return all;
+}
+
+bool send_if_room(int socket, const Message& message) {
+  pollfd ready{socket, POLLOUT, 0};
+  if (poll(&ready, 1, 0) != 1 || (ready.revents & POLLOUT) == 0) return (ready.revents & (POLLERR | POLLHUP)) == 0;
+  return send(socket, message);
 }
 
 std::optional<Message> receive(int socket) {

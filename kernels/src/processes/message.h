@@ -39,6 +39,8 @@ inline constexpr std::size_t longest_text = 60 << 10;
 bool send(int socket, const Message& message);
 /// Several, one after another; over TCP all at once.
 bool send(int socket, std::span<const Message* const> messages);
+/// The same of one that may be left out: it is not sent where that would wait for the other end to read. False if the other end is gone.
+bool send_if_room(int socket, const Message& message);
 /// Waits for one message; none if the other end is gone or says what is no message.
 std::optional<Message> receive(int socket);
 

@@ -167,13 +167,13 @@ std::vector<pollfd> RendezvousServer::waiting() const {
   return all;
 }
 
-// Those who are in wait for the others, and for a word now and then. Until all have come nobody reads what they say, so they are not to answer: a
-// full socket would keep them, and then this thread.
+// Those who are in wait for the others, and for a word now and then. Until all have come nobody reads what they say, so they are not to answer; and
+// who is stopped reads nothing, so their sockets fill: either would keep this thread from taking the others in.
 void RendezvousServer::tell_that_it_lives() {
   if (Clock::now() - told_ < Silence::look_every * Silence::looks_between_words) return;
   told_ = Clock::now();
   for (const auto& member : members_) {
-    if (member) send(member->socket.get(), {.kind = MessageKind::alive, .rank = -1});
+    if (member) send_if_room(member->socket.get(), {.kind = MessageKind::alive, .rank = -1});
   }
 }
 

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Processes that stand still are named in bounded time, wherever they are; those that are only late are waited for.
 #include <signal.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <chrono>
 #include <thread>
 
 #include <fmt/format.h>
 
+#include "processes/message.h"
 #include "processes/silence.h"
 #include "support/host_gpu/free_address.h"
 #include "unit/kernels/processes/said_by.h"
@@ -29,6 +32,20 @@ std::vector<std::string> stopped(const Invitation& place, int which, int other) 
     if (rank == other) kill(std::stoi((*numbers)[static_cast<std::size_t>(which)]), SIGKILL);
     return theirs ? "answered" : theirs.error().message;
   });
+}
+
+// While ranks gather nobody may answer, so a stopped one's socket fills.
+TEST(RanksThatStandStill, DoNotKeepWhoTellsThemThatItLives) {
+  for (const int type : {SOCK_SEQPACKET, SOCK_STREAM}) {
+    std::array<int, 2> ends{};
+    ASSERT_EQ(socketpair(AF_UNIX, type, 0, ends.data()), 0);
+    const FileDescriptor here{ends[0]};
+    FileDescriptor there{ends[1]};
+    for (int word = 0; word < 20'000; ++word) ASSERT_TRUE(processes::send_if_room(here.get(), {.kind = processes::MessageKind::alive, .rank = -1}));
+    EXPECT_EQ(processes::receive(there.get())->kind, processes::MessageKind::alive);
+    there = {};
+    EXPECT_FALSE(processes::send_if_room(here.get(), {}));
+  }
 }
 
 TEST(RanksThatStandStill, AreNamedToAll) {
