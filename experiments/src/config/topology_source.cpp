@@ -114,7 +114,7 @@ std::optional<Machine> from_file(const ConfigValue& value, const FileFormat& for
 std::optional<Machine> from_detection(const ConfigValue& value) {
   if (!value["detect"].boolean(true)) {
     value["detect"].add_error("no machine given: 'detect: false'",
-                              {"give one of preset, file, nccl_xml, smi, rocm, infragraph, or nodes and links instead"});
+                              {"give one of preset, file, nccl_xml, smi, rocm, infragraph, ibnetdiscover, or nodes and links instead"});
     return std::nullopt;
   }
   const auto answers = answers_beside(value, "detect");
@@ -207,8 +207,12 @@ std::optional<Machine> read_topology_key(const ConfigValue& value, const std::st
     value.add_error("expected a map that says where the machine comes from", {"as in {preset: hgx-h200, gpus: 8} or {file: machine.yaml}"});
     return std::nullopt;
   }
-  const std::array<FileFormat, 5> formats{
-      {{"file", load_own}, {"nccl_xml", load_nccl_xml}, {"smi", load_smi}, {"rocm", load_smi}, {"infragraph", load_infragraph}}};
+  const std::array<FileFormat, 6> formats{{{"file", load_own},
+                                           {"nccl_xml", load_nccl_xml},
+                                           {"smi", load_smi},
+                                           {"rocm", load_smi},
+                                           {"infragraph", load_infragraph},
+                                           {"ibnetdiscover", load_ibnetdiscover}}};
   if (value["preset"].present()) return from_preset(value);
   for (const auto& format : formats) {
     if (value[format.key].present()) return from_file(value, format, folder);
@@ -219,7 +223,7 @@ std::optional<Machine> read_topology_key(const ConfigValue& value, const std::st
     if (!topology) return std::nullopt;
     return Machine{*std::move(topology)};
   }
-  value.add_error("no machine given", {"give one of preset, file, nccl_xml, smi, rocm, infragraph, detect, or nodes and links"});
+  value.add_error("no machine given", {"give one of preset, file, nccl_xml, smi, rocm, infragraph, ibnetdiscover, detect, or nodes and links"});
   return std::nullopt;
 }
 

@@ -64,6 +64,7 @@ class Answering {
                              std::pair{"nvlink", answers_.nvlink > Bandwidth{}},
                              std::pair{"nvswitch", answers_.nvswitch.has_value()},
                              std::pair{"peer_access", answers_.peer_access.has_value()},
+                             std::pair{"server", !answers_.server.empty()},
                              std::pair{"pcie_beside_nvlink", answers_.pcie_beside_nvlink}};
     for (const auto& [key, given] : settled) {
       if (given)

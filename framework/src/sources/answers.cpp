@@ -78,6 +78,11 @@ constexpr std::array keys{
     Key{"peer_access", [](const std::string& text, MachineAnswers& answers) { return put(yes_or_no(text), answers.peer_access); }},
     Key{"host_memory", [](const std::string& text, MachineAnswers& answers) { return put(rate(text), answers.host_memory); }},
     Key{"nic", [](const std::string& text, MachineAnswers& answers) { return put(rate(text), answers.nic); }},
+    Key{"server",
+        [](const std::string& text, MachineAnswers& answers) -> Status {
+          answers.server = text;
+          return text.empty() ? Status{Error{ErrorCode::invalid_input, "expected a preset or a file, as in hgx-h100"}} : Status{};
+        }},
     Key{"pcie_beside_nvlink", [](const std::string& text, MachineAnswers& answers) { return put(yes_or_no(text), answers.pcie_beside_nvlink); }}};
 
 }  // namespace

@@ -28,12 +28,14 @@ struct MachineAnswers {
   std::optional<bool> peer_access = std::nullopt;  // may GPUs reach each other's memory over PCIe?
   Bandwidth host_memory = {};                      // of data between GPUs that goes through host memory, of each GPU in one direction
   Bandwidth nic = {};                              // of each network interface
+  std::string server = {};                         // what each host of a network is: "hgx-h100", or a file
   bool pcie_beside_nvlink = false;                 // keep PCIe between GPUs that NVLinks join
   bool operator==(const MachineAnswers&) const = default;
 };
 
 /// Answers as `key=value`: gpu, pcie_gen, pcie_width, pcie, cpu, sockets, socket_link, nvlinks, nvlink, nvswitch (yes, no), peer_access (yes, no),
-/// host_memory, nic, pcie_beside_nvlink (yes, no). Errors, all in one: unknown keys with the nearest, values that are none, names that no table has.
+/// host_memory, nic, server, pcie_beside_nvlink (yes, no). Errors, all in one: unknown keys with the nearest, values that are none, names that no
+/// table has.
 Result<MachineAnswers> read_answers(const std::vector<std::pair<std::string, std::string>>& words);
 
 /// The keys that `read_answers` takes.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Topologies from what other programs write: NCCL's topology XML, InfraGraph, the texts of `nvidia-smi topo`, `rocm-smi --showtopo` and `amd-smi
-// topology`.
+// Topologies from what other programs write: NCCL's topology XML, InfraGraph, ibnetdiscover's fabrics, the texts of `nvidia-smi topo`, `rocm-smi
+// --showtopo` and `amd-smi topology`.
 #pragma once
 
 #include <string>
@@ -38,7 +38,7 @@ Result<Imported> import_smi(std::string_view text, const std::string& filename, 
 /// Reads the tables of `rocm-smi --showtopo` or `amd-smi topology`: link types, weights (15 a direct xGMI link), NUMA nodes, access.
 Result<Imported> import_rocm(std::string_view text, const std::string& filename, const MachineAnswers& answers = {});
 
-/// Either of the two, by what the text looks like.
+/// Either of the two, or a fabric of ibnetdiscover's, by what the text looks like.
 Result<Imported> import_text(std::string_view text, const std::string& filename, const MachineAnswers& answers = {});
 
 /// Reads an infrastructure of InfraGraph (Keysight; ASTRA-sim 3), YAML or JSON, alone or within what its service answers: devices and instances are
@@ -47,6 +47,12 @@ Result<Imported> import_text(std::string_view text, const std::string& filename,
 /// Errors: all mistakes with line and column; an NVLink without bandwidth that no answer tells.
 Result<Imported> import_infragraph(std::string_view text, const std::string& filename, const MachineAnswers& answers = {});
 
+/// Reads a fabric as `ibnetdiscover` prints it. Each host that adapters' descriptions name ("node01 mlx5_0") is a server as `answers.server` says: a
+/// preset or a file. Its adapters are NICs, shared out among the GPUs in order; where there are more of them than GPUs, the fastest are taken, aloud.
+/// Cables have the rate of their width and speed; those between two switches are one link. Nodes are called node01.gpu0, node01.mlx5_0. Errors: lines
+/// with their places; no server given; no host named.
+Result<Imported> import_ibnetdiscover(std::string_view text, const std::string& filename, const MachineAnswers& answers = {});
+
 /// Is there such a file?
 bool is_infragraph_file(const std::string& path);
 
@@ -54,5 +60,6 @@ bool is_infragraph_file(const std::string& path);
 Result<Imported> load_nccl_xml(const std::string& path, const MachineAnswers& answers = {});
 Result<Imported> load_smi(const std::string& path, const MachineAnswers& answers = {});
 Result<Imported> load_infragraph(const std::string& path, const MachineAnswers& answers = {});
+Result<Imported> load_ibnetdiscover(const std::string& path, const MachineAnswers& answers = {});
 
 }  // namespace p2plab

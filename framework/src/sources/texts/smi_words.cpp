@@ -5,6 +5,7 @@
 #include <array>
 
 #include "p2plab/machine/topology_import.h"
+#include "sources/ibnetdiscover/ibnetdiscover.h"
 
 namespace p2plab {
 
@@ -32,6 +33,7 @@ std::vector<Word> words_of(std::string_view text, std::size_t start) {
 }
 
 Result<Imported> import_text(std::string_view text, const std::string& filename, const MachineAnswers& answers) {
+  if (is_ibnetdiscover(text)) return import_ibnetdiscover(text, filename, answers);
   constexpr std::array<std::string_view, 3> amds{"between two GPUs", "LINK TYPE TABLE", "ROCm System Management Interface"};
   const bool amd = std::ranges::any_of(amds, [&](std::string_view words) { return text.find(words) != std::string_view::npos; });
   return amd ? import_rocm(text, filename, answers) : import_smi(text, filename, answers);
