@@ -39,6 +39,9 @@ struct Request {
   int nics = 1;
   bool rail = false;
   int rails = 1;
+  bool tree = false;
+  int leaf = 1;      // servers below one
+  double taper = 1;  // what comes from below over what goes up
   Bandwidth nic;
   Bandwidth nvlink;
   Seconds latency{0};
@@ -52,14 +55,26 @@ class Cluster {
 
   Result<Topology> build() && {
     if (request_.nodes > 1) {
-      const int switches = request_.rail ? request_.rails : 1;
+      const int leaves = (request_.nodes + request_.leaf - 1) / request_.leaf;
+      const int switches = request_.rail ? request_.rails : request_.tree ? leaves : 1;
       for (int i = 0; i < switches; ++i) network_.push_back(builder_.add_node({fmt::format("net{}", i), NodeKind::network_switch}));
+      if (request_.tree && leaves > 1) add_spine();
     }
     for (int server = 0; server < request_.nodes; ++server) add_server(server);
     return std::move(builder_).build();
   }
 
  private:
+  // The spines of a tree are one: traffic is spread over them.
+  void add_spine() {
+    const auto spine = builder_.add_node({"spine", NodeKind::network_switch});
+    for (std::size_t l = 0; l < network_.size(); ++l) {
+      const auto servers = std::min(request_.leaf, request_.nodes - static_cast<int>(l) * request_.leaf);
+      const auto below = static_cast<double>(servers * request_.nics) * request_.nic.gbps();
+      builder_.add_duplex(network_[l], spine, LinkKind::network, GBps(below / request_.taper), network_latency);
+    }
+  }
+
   void add_server(int server) {
     std::vector<NodeId> gpus;
     const auto first = static_cast<std::size_t>(server) * request_.gpus.size();
@@ -100,7 +115,8 @@ class Cluster {
     std::vector<NodeId> nics;
     for (int i = 0; i < request_.nics; ++i) {
       nics.push_back(builder_.add_node({fmt::format("nic{}", server * request_.nics + i), NodeKind::nic}));
-      builder_.add_duplex(nics.back(), network_[static_cast<std::size_t>(i) % network_.size()], LinkKind::network, request_.nic, network_latency);
+      const auto at = request_.tree ? server / request_.leaf : i;
+      builder_.add_duplex(nics.back(), network_[static_cast<std::size_t>(at) % network_.size()], LinkKind::network, request_.nic, network_latency);
     }
     std::vector<bool> joined(nics.size());
     for (std::size_t i = 0; i < gpus.size(); ++i) {
@@ -128,8 +144,12 @@ Result<Topology> make(const std::string& name, const Model& model, const Paramet
   request.pcie = parameters.contains("pcie") && values.on("pcie");  // a rack of NVL72 has no such tree
   const auto whole_server = std::max(1, gpus * model.nics / model.gpus);
   request.nics = parameters.at("nics") == "auto" ? whole_server : values.integer("nics", 1, gpus);
-  request.nic = values.bandwidth("nic");
-  request.rail = values.word("network", {"flat", "rail"}) == "rail";
+  request.nic = values.network("nic");
+  const auto network = values.word("network", {"flat", "rail", "tree"});
+  request.rail = network == "rail";
+  request.tree = network == "tree";
+  request.leaf = values.integer("leaf", 1, 512);
+  request.taper = values.number("taper", 1, 64);
   request.rails = parameters.at("rails") == "auto" ? request.nics : values.integer("rails", 1, request.nics);
   if (request.nodes * gpus > most_gpus) values.fail("nodes", fmt::format("{} servers of {} GPUs are more than {}", request.nodes, gpus, most_gpus));
   if (auto ok = values.status(); !ok) return std::move(ok).error();
@@ -142,10 +162,12 @@ Preset preset(const std::string& name, const std::string& summary, const Model& 
       {"nodes", "how many servers; more than one are joined by a network", "1"},
       {"bandwidth", "NVLink of one GPU, in each direction", fmt::format("{} GB/s", model.nvlink)},
       {"latency", "of one link between GPU and NVSwitch", fmt::format("{:.0f} ns", nvswitch_latency(model.compute_capability).count() * 1e9)},
-      {"network", "flat: one switch joins all NICs; rail: one switch for the NICs of each rail", "flat"},
+      {"network", "flat: one switch joins all NICs; rail: one switch for the NICs of each rail; tree: leaves and a spine", "flat"},
       {"rails", "how many rails; NIC i is on rail i modulo this; auto: one a NIC", "auto"},
       {"nics", "in each server; auto: as the full machine has for these GPUs", "auto"},
-      {"nic", "bandwidth of one NIC, in each direction", fmt::format("{} GB/s", model.nic)}};
+      {"leaf", "of a tree: servers on one leaf switch", "4"},
+      {"taper", "of a tree: bandwidth into a leaf from below over that to the spine", "1"},
+      {"nic", "bandwidth of one NIC, in each direction, or edr, hdr, ndr, xdr, roce100 to roce800", fmt::format("{} GB/s", model.nic)}};
   if (model.gpus <= 16) known.push_back({"pcie", "on: with PCIe switches and sockets; off: without", "off"});
   return {name, summary, std::move(known), [=](const Parameters& parameters) { return make(name, model, parameters); }};
 }

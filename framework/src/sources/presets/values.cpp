@@ -2,6 +2,7 @@
 #include "sources/presets/values.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <numeric>
 #include <string_view>
@@ -66,6 +67,24 @@ Bandwidth Values::bandwidth(const std::string& name) {
 }
 
 Bandwidth Values::bandwidth_or(const std::string& name, Bandwidth automatic) { return parameters_.at(name) == "auto" ? automatic : bandwidth(name); }
+
+Bandwidth Values::network(const std::string& name) {
+  const auto& text = parameters_.at(name);
+  if (const auto known = network_rate(text)) return *known;
+  const bool word = !text.empty() && std::isalpha(static_cast<unsigned char>(text.front())) != 0;
+  if (!word) return bandwidth(name);
+  fail(name, unknown_name("network", text, network_names()).message);
+  return GBps(1);
+}
+
+double Values::number(const std::string& name, double least, double most) {
+  const auto& text = parameters_.at(name);
+  double value = 0;
+  const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (fault == std::errc{} && end == text.data() + text.size() && value >= least && value <= most) return value;
+  fail(name, fmt::format("expected a number from {:g} to {:g}, got '{}'", least, most, shown(text)));
+  return least;
+}
 
 Seconds Values::latency(const std::string& name) {
   const auto value = parse_time(parameters_.at(name));

@@ -23,6 +23,10 @@ class Values {
   Bandwidth bandwidth(const std::string& name);
   /// The same, where the word "auto" stands for `automatic`.
   Bandwidth bandwidth_or(const std::string& name, Bandwidth automatic);
+  /// A data rate, or the name of a network (link_rates.h), as in ndr or roce400.
+  Bandwidth network(const std::string& name);
+  /// A number from `least` to `most`.
+  double number(const std::string& name, double least, double most);
   /// A time from 0 to 1 s with its unit.
   Seconds latency(const std::string& name);
   /// One of `choices`.

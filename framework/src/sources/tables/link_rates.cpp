@@ -22,6 +22,34 @@ std::optional<Bandwidth> pcie_rate(double gigatransfers, int lanes) {
   return Bandwidth::bytes_per_second((bits / 8 * found->payload + found->coded / 2) / found->coded);
 }
 
+namespace {
+
+struct NetworkName {
+  std::string_view name;
+  int gigabits;  // a second, on the wire net of line coding
+  bool ethernet;
+};
+constexpr std::array network_table{NetworkName{"edr", 100, false},    NetworkName{"hdr", 200, false},    NetworkName{"ndr", 400, false},
+                                   NetworkName{"xdr", 800, false},    NetworkName{"roce100", 100, true}, NetworkName{"roce200", 200, true},
+                                   NetworkName{"roce400", 400, true}, NetworkName{"roce800", 800, true}};
+
+}  // namespace
+
+std::optional<Bandwidth> network_rate(std::string_view name) {
+  constexpr double packet = 4096;
+  constexpr double infiniband = 8 + 12 + 4 + 2;
+  constexpr double roce = 20 + 14 + 20 + 8 + 12 + 4 + 4;
+  const auto* found = std::ranges::find(network_table, name, &NetworkName::name);
+  if (found == network_table.end()) return std::nullopt;
+  return GBps(found->gigabits / 8.0 * packet / (packet + (found->ethernet ? roce : infiniband)));
+}
+
+std::vector<std::string> network_names() {
+  std::vector<std::string> names;
+  for (const auto& one : network_table) names.emplace_back(one.name);
+  return names;
+}
+
 double transfers_of_generation(int generation) {
   constexpr std::array<double, 7> transfers{0, 2.5, 5, 8, 16, 32, 64};
   return generation > 0 && generation < std::ssize(transfers) ? transfers[static_cast<std::size_t>(generation)] : 0;

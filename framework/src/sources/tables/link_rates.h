@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "p2plab/base/units.h"
 
@@ -23,6 +24,12 @@ Bandwidth nvlink_lane(int compute_capability);
 
 /// xGMI, one direction, one link, by AMD's target name ("906", "910", "gfx942"): 46 GB/s, gfx90a 50, gfx94x 64, gfx95x 76.8 (AMD's data sheets).
 Bandwidth xgmi_link(std::string_view target);
+
+/// A NIC's network by name: edr, hdr, ndr, xdr (InfiniBand, four lanes), roce100, roce200, roce400, roce800 (Ethernet). What is left for data where
+/// packets carry 4096 bytes: InfiniBand adds 26 (LRH, BTH, ICRC, VCRC), RoCE v2 82 (preamble and gap, Ethernet, IPv4, UDP, BTH, ICRC, FCS). None for
+/// other names.
+std::optional<Bandwidth> network_rate(std::string_view name);
+std::vector<std::string> network_names();
 
 /// Latencies of one link, the same in presets and in machines that are imported or detected. A path's links add up, so a way through one switch
 /// takes two of them.
