@@ -131,7 +131,7 @@ TEST(Machines, GroupsThatCommunicateAtOnceArePlannedTogether) {
   ASSERT_EQ(said.exit, 0) << said.err;
   EXPECT_NE(said.out.find("all calls begin at once"), std::string::npos) << said.out;
   const auto json = json_of(command + " --json");
-  expect_keys(json, {"topology", "ranks", "predicted_us", "own_plans_us", "weighed", "blocks", "bound_us", "because", "calls", "links"});
+  expect_keys(json, {"topology", "ranks", "predicted_us", "own_plans_us", "weighed", "profile", "blocks", "bound_us", "because", "calls", "links"});
   EXPECT_EQ(json["calls"][1]["groups"], nlohmann::json::parse("[[0, 2], [1, 3]]"));
   for (const auto* plan : {"tp.0", "tp.1", "dp.0", "dp.1"})
     EXPECT_EQ(p2plab("verify '" + (folder / (std::string(plan) + ".json")).string() + "'").exit, 0) << plan;

@@ -69,6 +69,7 @@ class Together {
     plan.time = to_seconds(best.makespan);
     plan.uses = std::move(best.uses);
     plan.weighed = weighed_;
+    plan.profile = profile_.name;
     fill(plan, *own, best);
     return plan;
   }

@@ -36,7 +36,8 @@ std::string to_text(const ProcessGroupsPlan& plan, const std::vector<GroupCall>&
                fmt::format("{} of {}", calls[c].groups.size(), calls[c].groups.front().size()), us(one.alone), one.own_plan, us(one.beside_own),
                one.plan, us(one.time)});
   }
-  auto text = fmt::format("process groups of {}, {} GPUs: all calls begin at once\n{}", topology.name(), topology.ranks(), table.text());
+  auto text = fmt::format("process groups of {}, {} GPUs: all calls begin at once; times by profile {}\n{}", topology.name(), topology.ranks(),
+                          plan.profile, table.text());
   text += fmt::format("All have ended after {} us", us(plan.time));
   if (plan.time < plan.own)
     text += fmt::format(", {:.1f} % sooner than with each group's own best plan ({} us)", (1 - plan.time / plan.own) * 100, us(plan.own));
@@ -52,9 +53,13 @@ std::string to_text(const ProcessGroupsPlan& plan, const std::vector<GroupCall>&
 }
 
 std::string to_json(const ProcessGroupsPlan& plan, const std::vector<GroupCall>& calls, const Topology& topology) {
-  nlohmann::ordered_json json{
-      {"topology", topology.name()}, {"ranks", topology.ranks()}, {"predicted_us", microseconds(plan.time)}, {"own_plans_us", microseconds(plan.own)},
-      {"weighed", plan.weighed},     {"blocks", plan.blocks}};
+  nlohmann::ordered_json json{{"topology", topology.name()},
+                              {"ranks", topology.ranks()},
+                              {"predicted_us", microseconds(plan.time)},
+                              {"own_plans_us", microseconds(plan.own)},
+                              {"weighed", plan.weighed},
+                              {"profile", plan.profile},
+                              {"blocks", plan.blocks}};
   if (plan.bound) {
     json["bound_us"] = microseconds(*plan.bound);
     json["because"] = plan.argument;

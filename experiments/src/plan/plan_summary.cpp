@@ -9,6 +9,7 @@
 
 #include "p2plab/base/quantity.h"
 #include "p2plab/schedule/analysis.h"
+#include "p2plab/segments/segments.h"
 #include "plan/collective_bound.h"
 #include "report/assumed_json.h"
 
@@ -44,6 +45,24 @@ std::optional<double> PlanSummary::gap_pct() const {
   return (predicted / *bound - 1) * 100;
 }
 
+namespace {
+
+// Cut at servers and played; what cannot be cut runs otherwise, and very large plans take too long.
+std::optional<PlanSummary::OverServers> over_servers(const Evaluator& evaluator, const Evaluation& evaluation) {
+  constexpr std::size_t most_steps = 20'000;
+  const auto& program = evaluation.program;
+  if (evaluation.plan().schedule.step_count() > most_steps || program.epilogue) return std::nullopt;
+  const auto& topology = evaluator.topology();
+  if (std::ranges::none_of(topology.links(), [](const Link& link) { return link.kind == LinkKind::network; })) return std::nullopt;
+  const auto cut = cut_at_servers(topology, evaluator.routes(), evaluation.plan().schedule, program.payload, program.tuning, program.in_place);
+  if (!cut || cut->servers.count() < 2) return std::nullopt;
+  const auto played = evaluator.simulate(cut->joined, {.in_a_row = true});
+  if (!played) return std::nullopt;
+  return PlanSummary::OverServers{cut->servers.count(), cut->stages.size(), to_seconds(played->period)};
+}
+
+}  // namespace
+
 PlanSummary summarize(const Evaluator& evaluator, const Evaluation& evaluation, Seconds synthesis, const Limit& least) {
   const auto& schedule = evaluation.plan().schedule;
   const auto limit = bottleneck(evaluator.topology(), link_loads(evaluator.topology(), evaluator.routes(), schedule));
@@ -70,6 +89,7 @@ PlanSummary summarize(const Evaluator& evaluator, const Evaluation& evaluation, 
                      .bound = least.time(evaluation.program.payload),
                      .argument = least.argument,
                      .cut = least.cut,
+                     .over_servers = over_servers(evaluator, evaluation),
                      .synthesis = synthesis,
                      .channels = evaluation.program.blocks(),
                      .scratch = std::ranges::max(evaluation.program.memory, {}, &RankMemory::scratch).scratch,
@@ -98,6 +118,9 @@ std::string to_text(const PlanSummary& plan) {
   if (!plan.bottleneck.empty()) text += fmt::format("  limited by       {}\n", plan.bottleneck);
   text += fmt::format("  predicted        {:.2f} us (bound {})\n", microseconds(plan.predicted), or_dash(in_us(plan.bound), " us"));
   text += fmt::format("  times            by profile {}\n", plan.profile);
+  if (plan.over_servers)
+    text += fmt::format("  over {:<12}{:.2f} us in {} stages, without what launches and sends cost on their own\n",
+                        fmt::format("{} servers", plan.over_servers->servers), microseconds(plan.over_servers->predicted), plan.over_servers->stages);
   if (plan.multiprocessors > 0) {
     text += fmt::format("  with {:<12}{:.2f} us, {:+.1f} %: the rest of each GPU is free\n",
                         fmt::format("{} SM{}", plan.multiprocessors, plan.multiprocessors == 1 ? "" : "s"), microseconds(plan.with_them),
@@ -152,6 +175,10 @@ std::string to_json(const PlanSummary& plan) {
                               {"predicted_high_us", end(&Interval::high)},
                               {"rests_on", rests_on_json(plan.rests_on, "predicted_us")},
                               {"also_assumed", also_assumed_json(plan.rests_on)}};
+  if (plan.over_servers)
+    json["over_servers"] = {{"servers", plan.over_servers->servers},
+                            {"stages", plan.over_servers->stages},
+                            {"predicted_us", number(microseconds(plan.over_servers->predicted))}};
   if (plan.multiprocessors > 0) {
     json["multiprocessors"] = plan.multiprocessors;
     json["predicted_with_them_us"] = number(microseconds(plan.with_them));

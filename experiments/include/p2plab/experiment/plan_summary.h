@@ -35,7 +35,14 @@ struct PlanSummary {
   std::vector<std::string> cut = {};  // the nodes whose links prove it, where one cut does
   int multiprocessors = 0;            // of each GPU, if it was asked what that costs
   Seconds with_them{0};               // predicted, if the plan has no more
-  Seconds synthesis{0};               // what planning took
+  /// Over servers: what it takes as it runs there, segment by segment and group by group.
+  struct OverServers {
+    int servers = 0;
+    std::size_t stages = 0;
+    Seconds predicted{0};
+  };
+  std::optional<OverServers> over_servers = std::nullopt;  // none on one server, nor of very large plans
+  Seconds synthesis{0};                                    // what planning took
   int channels = 0;
   Bytes scratch{0};  // of the rank that needs most, beside input and output: what relays and partial sums take
   Bytes host{0};     // the same in pinned host memory

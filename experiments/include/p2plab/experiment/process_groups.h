@@ -53,6 +53,7 @@ struct ProcessGroupsPlan {
   std::string argument = {};                    // why
   std::vector<ResourceUse> uses = {};           // of links and limits, with the plans taken
   int blocks = 0;                               // thread blocks that a GPU needs at once, at most
+  std::string profile = {};                     // by whose numbers the times are
   int weighed = 0;                              // sets of plans that were simulated together
 };
 
