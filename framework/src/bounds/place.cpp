@@ -157,13 +157,15 @@ Status check(int n, int count, CollectiveKind kind) {
                  std::nullopt,
                  {"ask for all_reduce, all_gather, reduce_scatter or all_to_all"}};
   }
-  if (const auto many = subsets(n, count); many > most_subsets) {
-    return Error{ErrorCode::unsupported,
-                 fmt::format("{} GPUs of {} can be chosen in {:.3g} ways, more than {:.0f}", count, n, many, most_subsets),
-                 std::nullopt,
-                 {"ask on a smaller machine: one server, or one half of it"}};
-  }
   return {};
+}
+
+Status few_enough(int n, int count) {
+  if (can_place(n, count)) return {};
+  return Error{ErrorCode::unsupported,
+               fmt::format("{} GPUs of {} can be chosen in {:.3g} ways, more than {:.0f}", count, n, subsets(n, count), most_subsets),
+               std::nullopt,
+               {"ask on a smaller machine: one server, or one half of it"}};
 }
 
 Result<Placement> judge(const Topology& topology, const Subset& subset, CollectiveKind kind, const std::vector<Degree>& own) {
@@ -173,8 +175,10 @@ Result<Placement> judge(const Topology& topology, const Subset& subset, Collecti
     ranks.emplace_back(rank);
     placement.own_links += own[static_cast<std::size_t>(rank)].out;
   }
-  auto kept = keep_gpus(topology, ranks);
-  if (!kept) return std::move(kept).error();
+  const auto joined = among_members(topology, ranks);
+  if (!joined) return joined.error();
+  const auto kept = keep_gpus(*joined, ranks);
+  if (!kept) return kept.error();
   auto part = peer_links(*kept);
   if (!part) return std::move(part).error();
   for (const auto i : RingOrder{*part}.best()) placement.gpus.push_back(ranks[i]);
@@ -188,6 +192,8 @@ Result<Placement> judge(const Topology& topology, const Subset& subset, Collecti
 
 }  // namespace placing
 
+bool can_place(int n, int count) { return subsets(n, count) <= placing::most_subsets; }
+
 bool taken_before(const Placement& a, const Placement& b) {
   constexpr double same = 1 + 1e-9;
   if (a.busbw_gbps > b.busbw_gbps * same || b.busbw_gbps > a.busbw_gbps * same) return a.busbw_gbps > b.busbw_gbps;
@@ -200,6 +206,7 @@ bool taken_before(const Placement& a, const Placement& b) {
 Result<std::vector<Placement>> place(const Topology& topology, int count, CollectiveKind kind, const Weighed& weighed) {
   using namespace placing;
   if (auto ok = check(topology.ranks(), count, kind); !ok) return std::move(ok).error();
+  if (auto ok = few_enough(topology.ranks(), count); !ok) return std::move(ok).error();
   const auto all = all_subsets(topology.ranks(), count);
   const auto own = degrees(topology);
   std::vector<Placement> placements;

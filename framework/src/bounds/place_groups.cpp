@@ -80,6 +80,7 @@ Result<std::vector<Placement>> place_groups(const Topology& topology, int size, 
     return Error{ErrorCode::invalid_input, fmt::format("{} groups of {} GPUs are more than the {} of this machine", groups, size, topology.ranks())};
   }
   if (auto ok = check(topology.ranks(), size, kind); !ok) return std::move(ok).error();
+  if (auto ok = few_enough(topology.ranks(), size); !ok) return std::move(ok).error();
   const auto all = all_subsets(topology.ranks(), size);
   const auto own = degrees(topology);
   std::vector<Placement> kinds;

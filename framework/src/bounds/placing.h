@@ -18,8 +18,10 @@ std::vector<Subset> all_subsets(int n, int k);
 /// The subsets of each orbit under the machine's symmetries, as places in `all`, the first one first.
 std::vector<std::vector<std::size_t>> orbits_of(const Topology& topology, const std::vector<Subset>& all);
 
-/// Errors: as of `place`.
+/// Errors: as of `place`, but for the number of subsets.
 Status check(int n, int count, CollectiveKind kind);
+/// Errors: more subsets than are weighed one by one.
+Status few_enough(int n, int count);
 
 /// What these GPUs allow among themselves; `own`: what each sends on the whole machine.
 Result<Placement> judge(const Topology& topology, const Subset& subset, CollectiveKind kind, const std::vector<Degree>& own);

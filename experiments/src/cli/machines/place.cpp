@@ -12,6 +12,7 @@
 
 #include "cli/arguments.h"
 #include "cli/command.h"
+#include "cli/machines/hosts.h"
 #include "cli/machines/machine_report.h"
 #include "cli/machines/place_model.h"
 #include "cli/watch.h"
@@ -19,6 +20,7 @@
 #include "p2plab/machine/assumptions.h"
 #include "p2plab/machine/fabric.h"
 #include "p2plab/machine/mask.h"
+#include "p2plab/segments/place_servers.h"
 #include "report/assumed_json.h"
 #include "report/text_table.h"
 
@@ -30,6 +32,8 @@ struct PlaceArguments {
   MachineArgument topology;
   int gpus = 0;
   std::string groups;
+  std::string hosts;
+  std::string hostfile;
   ModelQuestion model;
   std::string collective = "all_reduce";
   int top = 10;
@@ -109,6 +113,7 @@ struct Placed {
   AssumedRange range = {};
   std::vector<std::string> odd = {};
   bool complete = true;
+  std::optional<Hosts> hosts = std::nullopt;  // of several servers
 };
 
 std::string text_of(const PlaceArguments& arguments, const Topology& topology, const Placed& placed) {
@@ -126,15 +131,20 @@ std::string text_of(const PlaceArguments& arguments, const Topology& topology, c
     if (apart) cut_off += one.alike;
     if (i >= shown) continue;
     const auto busbw = apart ? "not joined" : fmt::format("{:.3f}", one.busbw_gbps);
-    table.add({fmt::format("{}", fmt::join(gpu_numbers(topology, one), ",")), busbw, fmt::format("{:.0f}", one.latency.count() * 1e9),
-               fmt::format("{:.3g}", one.hops), fmt::format("{}", one.alike)});
+    const auto numbers = gpu_numbers(topology, one);
+    table.add({placed.hosts ? number_ranges(numbers) : fmt::format("{}", fmt::join(numbers, ",")), busbw,
+               fmt::format("{:.0f}", one.latency.count() * 1e9), fmt::format("{:.3g}", one.hops), fmt::format("{}", one.alike)});
   }
   auto text = fmt::format("{} GPUs of {} for {}, best first; alike: subsets that a symmetry of the machine makes the same\n", arguments.gpus,
                           topology.name(), arguments.collective) +
               table.text();
   if (shown < placements.size()) text += fmt::format("and {} more kinds (--top {} shows all)\n", placements.size() - shown, placements.size());
   if (cut_off > 0) text += fmt::format("{} subsets have GPUs that cannot reach each other\n", cut_off);
-  text += fmt::format("best: {} (CUDA_DEVICE_ORDER=PCI_BUS_ID; rank r is the r-th)\n", visible(gpu_numbers(topology, placements.front())));
+  if (placed.hosts) {
+    text += fmt::format("best, in the order of ranks (CUDA_DEVICE_ORDER=PCI_BUS_ID):\n{}", ranks_by_host(*placed.hosts, placements.front()));
+  } else {
+    text += fmt::format("best: {} (CUDA_DEVICE_ORDER=PCI_BUS_ID; rank r is the r-th)\n", visible(gpu_numbers(topology, placements.front())));
+  }
   for (const auto& line : placed.odd) text += fmt::format("odd: {}\n", line);
   return text + rests_on_text(placed.range, "GB/s busbw");
 }
@@ -189,6 +199,12 @@ Status give(const PlaceArguments& arguments, const Topology& machine, const Plac
   nlohmann::ordered_json json{
       {"collective", arguments.collective}, {"gpus", arguments.gpus}, {"complete", placed.complete}, {"placements", nlohmann::ordered_json::array()}};
   for (const auto& placement : placed.placements) json["placements"].push_back(json_of(machine, placement, arguments.gpus));
+  if (placed.hosts) {
+    auto hosts = nlohmann::ordered_json::array();
+    for (const auto rank : placed.placements.front().gpus)
+      hosts.push_back(placed.hosts->names[static_cast<std::size_t>(placed.hosts->servers.of[rank.index()])]);
+    json["hosts"] = std::move(hosts);
+  }
   json["odd"] = placed.odd;
   json["rests_on"] = rests_on_json(placed.range, "busbw_gbps");
   json["also_assumed"] = also_assumed_json(placed.range);
@@ -198,6 +214,7 @@ Status give(const PlaceArguments& arguments, const Topology& machine, const Plac
 Status print_placements(const PlaceArguments& arguments, Watch& watch) {
   const auto limit = limits_from(arguments.limits, watch);
   if (!limit) return limit.error();
+  if (auto able = try_out(arguments.hostfile); !able) return able;
   const int asked = (arguments.gpus != 0 ? 1 : 0) + (arguments.groups.empty() ? 0 : 1) + (arguments.model.model.empty() ? 0 : 1);
   if (asked != 1) return Error{ErrorCode::usage, "give one of --gpus, --groups and --model"};
   auto topology = topology_from(arguments.topology);
@@ -209,19 +226,23 @@ Status print_placements(const PlaceArguments& arguments, Watch& watch) {
   if (auto able = afford_routes(machine.ranks(), watch); !able) return able;
   watch.showing(fmt::format("weighing sets of GPUs of {}", machine.name()));
   if (!arguments.groups.empty()) return print_groups(arguments, machine, *kind, watch);
+  const auto hosts = hosts_of(machine, arguments.hosts);
+  if (!hosts) return hosts.error();
   // What is kept may be asked for after this has ended.
   const auto kept = std::make_shared<const Topology>(machine);
   const auto so_far = std::make_shared<SoFar>();
   bool early = false;
   const double left_for_the_rest = limit->value_or(Seconds{0}).count() / 4;
-  auto placements = place(machine, arguments.gpus, *kind, [&](const Placement& one, std::size_t left) {
+  const Weighed weighed = [&](const Placement& one, std::size_t left) {
     so_far->add(one);
     watch.keep([&arguments, &watch, kept, so_far, left](const std::string&) {
       return give(arguments, *kept, {.placements = so_far->best_first(), .complete = left == 0}, watch);
     });
     early = left > 0 && limit->has_value() && watch.time_left().value_or(Seconds{0}).count() <= left_for_the_rest;
     return early;
-  });
+  };
+  const bool each = can_place(machine.ranks(), arguments.gpus) || hosts->servers.count() < 2;
+  auto placements = each ? place(machine, arguments.gpus, *kind, weighed) : place_on_servers(machine, arguments.gpus, *kind, weighed);
   if (!placements) {
     watch.finishing();
     return std::move(placements).error();
@@ -230,8 +251,12 @@ Status print_placements(const PlaceArguments& arguments, Watch& watch) {
   Placed placed{.placements = *std::move(placements), .complete = !early};
   placed.range = rests_on_best(machine, placed.placements.front(), *kind);
   placed.odd = oddity_lines(machine);
+  placed.hosts = hosts->servers.count() > 1 ? std::optional{*hosts} : std::nullopt;
   watch.finishing();
-  return give(arguments, machine, placed, watch);
+  Status written;
+  if (!arguments.hostfile.empty()) written = watch.write(arguments.hostfile, hostfile(*hosts, placed.placements.front()));
+  auto given = give(arguments, machine, placed, watch);
+  return written ? std::move(given) : std::move(written);
 }
 
 }  // namespace
@@ -242,6 +267,9 @@ Command place_command(CLI::App& parent) {
       add_command(parent, "place", "Which GPUs of a machine to take for a job, and in which order", "p2plab place --topology dgx-v100 --gpus 4");
   add_machine_options(*app, a->topology, "--topology", "a file or a preset, as in hgx-h200:gpus=4")->required();
   app->add_option("--gpus", a->gpus, "how many GPUs to take")->type_name("K");
+  app->add_option("--hosts", a->hosts, "names of the servers' hosts in their order, as in node[01-04]")->type_name("LIST");
+  app->add_option("--hostfile", a->hostfile, "write the host of each rank of the best set, for SLURM_HOSTFILE and for mpirun --hostfile")
+      ->type_name("FILE");
   app->add_option("--groups", a->groups, "several groups, fast inside: tp=4,pp=2 are two groups of four")->type_name("LIST");
   app->add_option("--model", a->model.model, "recommend the tensor-parallel size for a model: llama-70b, ..., or its config.json")->type_name("M");
   app->add_option("--batch", a->model.batch, "with --model: sequences decoded together")->capture_default_str()->check(CLI::Range(1, 65536));

@@ -8,6 +8,7 @@
 
 #include "cli/arguments.h"
 #include "cli/command.h"
+#include "cli/machines/hosts.h"
 #include "cli/watch.h"
 #include "p2plab/detail/text.h"
 #include "p2plab/machine/presets.h"
@@ -28,6 +29,8 @@ struct TopoArguments {
   bool json = false;
   bool dot = false;
   bool svg = false;
+  bool slurm = false;
+  std::string hosts;
   std::string out;
   LimitArguments limits;
 };
@@ -50,12 +53,19 @@ Status show(const TopoArguments& arguments, Watch& watch) {
   if (!topology) return std::move(topology).error();
   if (auto able = arguments.yaml ? try_text_of(*topology) : Status{}; !able) return able;
   if (auto able = arguments.yaml ? Status{} : afford_routes(topology->ranks(), watch); !able) return able;
+  if (arguments.slurm) {
+    const auto hosts = hosts_of(*topology, arguments.hosts);
+    if (!hosts) return hosts.error();
+    const auto text = topology_conf(*topology, *hosts);
+    return text ? print(*text, arguments.out, watch) : text.error();
+  }
   return print(shown(*topology, arguments), arguments.out, watch);
 }
 
 // By the format that is given, else by what the file looks like.
 Result<Imported> load_as(const std::string& format, const std::string& path, const MachineAnswers& answers) {
   if (format == "infragraph" || (format.empty() && is_infragraph_file(path))) return load_infragraph(path, answers);
+  if (format == "ibnetdiscover") return load_ibnetdiscover(path, answers);
   const bool xml = format == "nccl_xml" || (format.empty() && path.ends_with(".xml"));
   return xml ? load_nccl_xml(path, answers) : load_smi(path, answers);
 }
@@ -107,7 +117,9 @@ Command show_command(CLI::App& topo) {
   auto* app = add_command(topo, "show", "Matrix of routes, islands and narrowest cut of a machine", "p2plab topo show dgx-v100 --svg --out dgx.svg");
   add_machine_options(*app, a->topology, "topology", "a file or a preset, as in hgx-h200:gpus=4")->required();
   one_of({app->add_flag("--yaml", a->yaml, "p2plab's own description"), app->add_flag("--json", a->json, "all of it for scripts"),
-          app->add_flag("--dot", a->dot, "for Graphviz"), app->add_flag("--svg", a->svg, "a drawing")});
+          app->add_flag("--dot", a->dot, "for Graphviz"), app->add_flag("--svg", a->svg, "a drawing"),
+          app->add_flag("--slurm", a->slurm, "its network as Slurm's topology.conf")});
+  app->add_option("--hosts", a->hosts, "with --slurm: names of the servers' hosts in their order, as in node[01-04]")->type_name("LIST");
   app->add_option("--out", a->out, "write to this file")->type_name("FILE");
   add_memory_limit(*app, a->limits);
   return {app, [a](Watch& watch) { return show(*a, watch); }};
@@ -116,12 +128,13 @@ Command show_command(CLI::App& topo) {
 Command import_command(CLI::App& topo) {
   auto a = std::make_shared<TopoArguments>();
   auto* app = add_command(topo, "import", "Make a description from another tool's", "p2plab topo import --format smi topo.txt --out machine.yaml");
-  add_machine_options(*app, a->topology, "file",
-                      "what NCCL_TOPO_DUMP_FILE, 'nvidia-smi topo -m', 'rocm-smi --showtopo' or 'amd-smi topology' wrote, or an InfraGraph")
+  add_machine_options(
+      *app, a->topology, "file",
+      "what NCCL_TOPO_DUMP_FILE, 'nvidia-smi topo -m', 'rocm-smi --showtopo', 'amd-smi topology' or ibnetdiscover wrote, or an InfraGraph")
       ->required()
       ->type_name("FILE");
-  app->add_option("--format", a->format, "nccl_xml, smi, rocm or infragraph, where the file does not tell by itself")
-      ->check(CLI::IsMember({"nccl_xml", "smi", "rocm", "infragraph"}))
+  app->add_option("--format", a->format, "nccl_xml, smi, rocm, infragraph or ibnetdiscover, where the file does not tell by itself")
+      ->check(CLI::IsMember({"nccl_xml", "smi", "rocm", "infragraph", "ibnetdiscover"}))
       ->type_name("F");
   app->add_option("--gpu", a->gpu, "with smi: which GPU these are, as in h200, where the text does not tell")->type_name("NAME");
   app->add_option("--out", a->out, "write to this file")->type_name("FILE");

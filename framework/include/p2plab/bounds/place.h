@@ -27,6 +27,9 @@ struct Placement {
   std::int64_t alike = 1;
 };
 
+/// Are there few enough sets of `count` GPUs of `n` for `place` to weigh each?
+bool can_place(int n, int count);
+
 /// Is `a` to be taken before `b`?
 bool taken_before(const Placement& a, const Placement& b);
 
@@ -36,6 +39,7 @@ using Weighed = std::function<bool(const Placement&, std::size_t left)>;
 /// All subsets of `count` GPUs up to symmetry: by falling bandwidth, then whole GPUs before damaged ones, then by latency, links and relays. GPUs
 /// that NVLinks join use no PCIe among themselves. If `weighed` ends it early, those that were weighed. Errors: a count below 1 or above the
 /// machine's GPUs; more than 200,000 subsets (says how many); a collective with a root or pairs, since who is the root would matter.
+/// (p2plab/segments/place_servers.h is for those).
 Result<std::vector<Placement>> place(const Topology& topology, int count, CollectiveKind kind = CollectiveKind::all_reduce,
                                      const Weighed& weighed = {});
 

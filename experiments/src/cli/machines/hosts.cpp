@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/machines/hosts.h"
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "p2plab/machine/routes.h"
+
+namespace p2plab::cli {
+
+namespace {
+
+constexpr std::size_t most_hosts = 4096;
+
+// "node[01-03]" as node01, node02, node03; none if the brackets cannot be read.
+std::optional<std::vector<std::string>> expanded(const std::string& word) {
+  const auto open = word.find('[');
+  if (open == std::string::npos) return word.empty() ? std::nullopt : std::optional{std::vector{word}};
+  const auto close = word.find(']');
+  const auto dash = word.find('-', open);
+  if (close != word.size() - 1 || dash == std::string::npos || dash > close) return std::nullopt;
+  int first = 0;
+  int last = 0;
+  const auto number = [&](std::size_t from, std::size_t to, int& value) {
+    const auto [end, fault] = std::from_chars(word.data() + from, word.data() + to, value);
+    return fault == std::errc{} && end == word.data() + to;
+  };
+  if (!number(open + 1, dash, first) || !number(dash + 1, close, last) || first > last || last - first > static_cast<int>(most_hosts))
+    return std::nullopt;
+  std::vector<std::string> all;
+  for (int n = first; n <= last; ++n) all.push_back(fmt::format("{}{:0{}}", word.substr(0, open), n, dash - open - 1));
+  return all;
+}
+
+// Commas part words, but not within brackets.
+Result<std::vector<std::string>> names_in(const std::string& list) {
+  std::vector<std::string> all;
+  for (std::size_t at = 0; at <= list.size();) {
+    const auto end = std::min(list.find(',', at), list.size());
+    const auto names = expanded(list.substr(at, end - at));
+    if (!names || all.size() + names->size() > most_hosts)
+      return Error{ErrorCode::usage, fmt::format("--hosts: expected hosts such as node[01-04],gpu7, got '{}'", list.substr(at, end - at))};
+    all.insert(all.end(), names->begin(), names->end());
+    at = end + 1;
+  }
+  return all;
+}
+
+// What stands before the dot where all GPUs of a server have it in common.
+std::optional<std::string> named_by_gpus(const Topology& topology, const std::vector<Rank>& ranks) {
+  std::set<std::string> hosts;
+  for (const auto rank : ranks) {
+    const auto& name = topology.node(topology.node_of(rank)).name;
+    const auto dot = name.rfind('.');
+    if (dot == std::string::npos || dot == 0) return std::nullopt;
+    hosts.insert(name.substr(0, dot));
+  }
+  return hosts.size() == 1 ? std::optional{*hosts.begin()} : std::nullopt;
+}
+
+}  // namespace
+
+std::string number_ranges(const std::vector<int>& numbers) {
+  std::string text;
+  for (std::size_t i = 0; i < numbers.size();) {
+    auto end = i + 1;
+    while (end < numbers.size() && numbers[end] == numbers[end - 1] + 1) ++end;
+    text += fmt::format("{}{}", text.empty() ? "" : ",", numbers[i]);
+    if (end > i + 1) text += fmt::format("-{}", numbers[end - 1]);
+    i = end;
+  }
+  return text;
+}
+
+Result<Hosts> hosts_of(const Topology& topology, const std::string& list) {
+  Hosts hosts{servers_of(topology, Routes(topology)), {}};
+  const auto count = static_cast<std::size_t>(hosts.servers.count());
+  if (!list.empty()) {
+    auto names = names_in(list);
+    if (!names) return std::move(names).error();
+    if (names->size() != count)
+      return Error{ErrorCode::usage, fmt::format("--hosts: {} hosts are named, {} has {}", names->size(), topology.name(), count)};
+    hosts.names = *std::move(names);
+    return hosts;
+  }
+  for (std::size_t s = 0; s < count; ++s) {
+    auto name = named_by_gpus(topology, hosts.servers.ranks[s]);
+    hosts.names.push_back(name ? *std::move(name) : fmt::format("node{}", s));
+  }
+  return hosts;
+}
+
+std::string hostfile(const Hosts& hosts, const Placement& placement) {
+  std::string text;
+  for (const auto rank : placement.gpus) text += hosts.names[static_cast<std::size_t>(hosts.servers.of[rank.index()])] + "\n";
+  return text;
+}
+
+std::string ranks_by_host(const Hosts& hosts, const Placement& placement) {
+  std::map<int, std::pair<std::vector<int>, std::vector<int>>> by_server;  // GPUs of the server, and ranks
+  std::vector<int> order;
+  for (std::size_t r = 0; r < placement.gpus.size(); ++r) {
+    const auto gpu = placement.gpus[r];
+    const auto server = hosts.servers.of[gpu.index()];
+    const auto& all = hosts.servers.ranks[static_cast<std::size_t>(server)];
+    if (!by_server.contains(server)) order.push_back(server);
+    auto& [gpus, ranks] = by_server[server];
+    gpus.push_back(static_cast<int>(std::ranges::find(all, gpu) - all.begin()));
+    ranks.push_back(static_cast<int>(r));
+  }
+  std::string text;
+  for (const auto server : order) {
+    const auto& [gpus, ranks] = by_server[server];
+    text += fmt::format("  {}: ranks {}, CUDA_VISIBLE_DEVICES={}\n", hosts.names[static_cast<std::size_t>(server)], number_ranges(ranks),
+                        fmt::join(gpus, ","));
+  }
+  return text;
+}
+
+}  // namespace p2plab::cli

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// Machines of several servers from the command line: which GPUs of which hosts, and what Slurm and MPI read of it.
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
+
+#include "program.h"
+
+namespace p2plab {
+namespace {
+
+using test::json_of;
+using test::p2plab;
+
+TEST(Servers, ArePlacedOnAndTheirHostsWritten) {
+  const auto file = test::scratch("hosts.txt");
+  const auto said =
+      p2plab("place --topology hgx-h100:nodes=8,network=tree,leaf=2,taper=4 --gpus 16 --hosts 'node[01-08]' --hostfile '" + file.string() + "'");
+  ASSERT_EQ(said.exit, 0) << said.err;
+  EXPECT_NE(said.out.find("ranks 0-7, CUDA_VISIBLE_DEVICES="), std::string::npos) << said.out;
+  const auto hosts = test::content(file);
+  EXPECT_EQ(std::count(hosts.begin(), hosts.end(), '\n'), 16);
+  EXPECT_EQ(hosts.substr(0, 7 * 8), "node01\nnode01\nnode01\nnode01\nnode01\nnode01\nnode01\nnode01\n");
+  EXPECT_EQ(json_of("place --topology hgx-h100:nodes=8 --gpus 16 --json")["hosts"].size(), 16U);
+  EXPECT_EQ(p2plab("place --topology hgx-h100:nodes=8 --gpus 16 --hosts node1").exit, 2);
+  EXPECT_EQ(p2plab("place --topology hgx-h100:nodes=2 --gpus 16 --hosts 'node[2-1]'").exit, 2);
+}
+
+TEST(Servers, ArePlannedForAsAPlanRunsThere) {
+  const std::string plan = "plan --topology hgx-h100:nodes=2,gpus=2 --size '1 MiB' --algorithm hierarchical";
+  const auto json = json_of(plan + " --json");
+  EXPECT_EQ(json["over_servers"]["servers"], 2);
+  EXPECT_GT(json["over_servers"]["stages"], 1);
+  const auto file = test::scratch("plan.json");
+  ASSERT_EQ(p2plab(plan + " --out '" + file.string() + "'").exit, 0);
+  const auto staged = json_of("simulate '" + file.string() + "' --stages --json");
+  EXPECT_DOUBLE_EQ(staged["predicted_us"].get<double>(), json["over_servers"]["predicted_us"].get<double>());
+  EXPECT_FALSE(json_of("plan --topology hgx-h100:gpus=2 --json").contains("over_servers"));
+}
+
+TEST(Servers, AreATreeOfSwitchesForSlurm) {
+  const auto tree = p2plab("topo show hgx-h100:nodes=4,network=tree,leaf=2 --slurm --hosts 'node[1-4]'");
+  EXPECT_EQ(tree.out,
+            "# Slurm's topology.conf of hgx-h100, for TopologyPlugin=topology/tree\n"
+            "SwitchName=net0 Nodes=node1,node2\nSwitchName=net1 Nodes=node3,node4\nSwitchName=spine Switches=net0,net1\n")
+      << tree.err;
+  // A node has one switch there, so rails are one.
+  EXPECT_EQ(p2plab("topo show hgx-h100:nodes=2,network=rail --slurm").out,
+            "# Slurm's topology.conf of hgx-h100, for TopologyPlugin=topology/tree\nSwitchName=net0 Nodes=node0,node1\n");
+  EXPECT_EQ(p2plab("topo show hgx-h100 --slurm").exit, 1);
+}
+
+TEST(Servers, OfAnInfiniBandFabricAreReadAndWritten) {
+  const std::string fabric = "tests/data/ibnetdiscover_4hosts.txt --machine server=hgx-h100:gpus=4";
+  const auto conf = p2plab("topo show " + fabric + " --slurm").out;
+  EXPECT_NE(conf.find("SwitchName=MF0_ib-leaf01_MQM9700_U1 Nodes=node01,node02\n"), std::string::npos) << conf;
+  EXPECT_NE(conf.find("SwitchName=MF0_ib-spine01_MQM9700_U1 Switches=MF0_ib-leaf01_MQM9700_U1,MF0_ib-leaf02_MQM9700_U1\n"), std::string::npos)
+      << conf;
+  const auto placed = p2plab("place --topology " + fabric + " --gpus 8");
+  EXPECT_NE(placed.out.find("  node01: ranks 0-3, CUDA_VISIBLE_DEVICES=0,1,2,3\n  node02: ranks 4-7"), std::string::npos) << placed.out << placed.err;
+  const auto machine = test::scratch("fabric.yaml");
+  ASSERT_EQ(p2plab("topo import --out '" + machine.string() + "' " + fabric).exit, 0);
+  EXPECT_EQ(json_of("bound --topology '" + machine.string() + "' --json")["algbw_gbps"],
+            json_of("bound --topology " + fabric + " --json")["algbw_gbps"]);
+  EXPECT_NE(p2plab("bound --topology tests/data/ibnetdiscover_4hosts.txt").err.find("--machine server=hgx-h100"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace p2plab
