@@ -11,6 +11,7 @@
 #include "p2plab/experiment/process_groups.h"
 #include "p2plab/machine/cuts.h"
 #include "p2plab/machine/fabric.h"
+#include "p2plab/machine/mask.h"
 #include "p2plab/segments/servers.h"
 #include "plan/collective_bound.h"
 
@@ -103,17 +104,26 @@ class AllBound {
     for (const auto& call : calls_) {
       for (std::size_t g = 0; g < std::min(call.groups.size(), most); ++g) {
         if (stop && stop()) return;
-        const auto& group = call.groups[g];
-        const auto own =
-            relays_ || static_cast<int>(group.size()) == topology_.ranks() ? Result<Topology>{topology_} : among_members(topology_, group);
-        if (!own) continue;
-        const auto limit = limit_of(*own, collective_of(call, group), stop);
+        const auto limit = limit_alone(call, call.groups[g], stop);
         const auto time = limit.time ? limit.time(call.payload) : std::nullopt;
         if (!time || *time <= best_) continue;
         best_ = *time;
         argument_ = fmt::format("{} alone: {}", call.name, limit.argument);
       }
     }
+  }
+
+  // On the machine of the members alone, which is small; where others may relay, on the whole.
+  Limit limit_alone(const GroupCall& call, const std::vector<Rank>& group, const std::function<bool()>& stop) const {
+    if (relays_) return limit_of(topology_, collective_of(call, group), stop);
+    const auto joined = among_members(topology_, group);
+    const auto own = joined ? keep_gpus(*joined, group) : joined;
+    if (!own) return {};
+    auto sorted = group;
+    std::ranges::sort(sorted);
+    std::vector<Rank> members;
+    for (const auto rank : group) members.emplace_back(std::ranges::find(sorted, rank) - sorted.begin());
+    return limit_of(*own, collective_of(call, members), stop);
   }
 
   void cut(const std::vector<Rank>& inside, Bandwidth out, Bandwidth in, const std::string& name) {

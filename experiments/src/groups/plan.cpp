@@ -207,11 +207,17 @@ class Together {
     return simulate_together(topology_, routes_, programs, profile_);
   }
 
-  // All end sooner; else, where that is the same, each of them.
-  static std::pair<SimTime, SimTime> worth(const TogetherResult& result) {
-    SimTime sum{0};
-    for (const auto finish : result.finish) sum += finish;
-    return {result.makespan, sum};
+  // All end sooner by so much that it is worth a call's delay; else each of them, and all no later.
+  static bool better_than(const TogetherResult& one, const TogetherResult& best) {
+    constexpr double worth = 0.005;
+    const auto sum = [](const TogetherResult& result) {
+      SimTime all{0};
+      for (const auto finish : result.finish) all += finish;
+      return all;
+    };
+    const auto gained =
+        static_cast<double>((best.makespan - one.makespan).count()) / static_cast<double>(std::max<std::int64_t>(best.makespan.count(), 1));
+    return gained > worth || (gained >= 0 && sum(one) < sum(best));
   }
 
   Status improve(TogetherResult& best) {
@@ -225,7 +231,7 @@ class Together {
           if (other == taken_ || !tried_.insert(other).second) continue;
           auto result = simulate(other);
           if (!result) return std::move(result).error();
-          if (worth(*result) >= worth(best)) continue;
+          if (!better_than(*result, best)) continue;
           best = *std::move(result);
           taken_ = std::move(other);
           better = true;

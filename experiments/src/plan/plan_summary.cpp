@@ -119,8 +119,9 @@ std::string to_text(const PlanSummary& plan) {
   text += fmt::format("  predicted        {:.2f} us (bound {})\n", microseconds(plan.predicted), or_dash(in_us(plan.bound), " us"));
   text += fmt::format("  times            by profile {}\n", plan.profile);
   if (plan.over_servers)
-    text += fmt::format("  over {:<12}{:.2f} us in {} stages, without what launches and sends cost on their own\n",
-                        fmt::format("{} servers", plan.over_servers->servers), microseconds(plan.over_servers->predicted), plan.over_servers->stages);
+    text += fmt::format("  over {:<12}{:.2f} us in {} stage{}, without what launches and sends cost on their own\n",
+                        fmt::format("{} servers", plan.over_servers->servers), microseconds(plan.over_servers->predicted), plan.over_servers->stages,
+                        plan.over_servers->stages == 1 ? "" : "s");
   if (plan.multiprocessors > 0) {
     text += fmt::format("  with {:<12}{:.2f} us, {:+.1f} %: the rest of each GPU is free\n",
                         fmt::format("{} SM{}", plan.multiprocessors, plan.multiprocessors == 1 ? "" : "s"), microseconds(plan.with_them),

@@ -94,6 +94,12 @@ Result<Groups> groups_from(const std::string& text) {
   return groups;
 }
 
+// To what fits a table; JSON has all.
+std::string shortened(const std::string& text) {
+  constexpr std::size_t most = 60;
+  return text.size() <= most ? text : text.substr(0, text.rfind(',', most)) + ",...";
+}
+
 std::string visible(const std::vector<int>& numbers) { return fmt::format("CUDA_VISIBLE_DEVICES={}", fmt::join(numbers, ",")); }
 
 nlohmann::ordered_json json_of(const Topology& topology, const Placement& placement, int gpus) {
@@ -132,7 +138,7 @@ std::string text_of(const PlaceArguments& arguments, const Topology& topology, c
     if (i >= shown) continue;
     const auto busbw = apart ? "not joined" : fmt::format("{:.3f}", one.busbw_gbps);
     const auto numbers = gpu_numbers(topology, one);
-    table.add({placed.hosts ? number_ranges(numbers) : fmt::format("{}", fmt::join(numbers, ",")), busbw,
+    table.add({placed.hosts ? shortened(number_ranges(numbers)) : fmt::format("{}", fmt::join(numbers, ",")), busbw,
                fmt::format("{:.0f}", one.latency.count() * 1e9), fmt::format("{:.3g}", one.hops), fmt::format("{}", one.alike)});
   }
   auto text = fmt::format("{} GPUs of {} for {}, best first; alike: subsets that a symmetry of the machine makes the same\n", arguments.gpus,
