@@ -127,6 +127,25 @@ TEST(SteadyState, SkippedGivesWhatPlayedGives) {
   }
 }
 
+// By packets works come again, wave after wave: their rounds are skipped, too.
+TEST(SteadyState, OfPacketsSkippedGivesWhatPlayedGives) {
+  auto costly = testing::busy_profile();
+  costly.packet_start = Seconds{1e-6};
+  costly.packet_item = Seconds{1e-7};
+  costly.packet_tail = Seconds{3e-8};
+  for (const auto& machine : {testing::one_switch(2), testing::one_switch(4), testing::full_mesh(3)}) {
+    for (const auto* planner : {"one_shot", "two_shot", "ring", "tree"}) {
+      const auto plan = testing::plan_on(machine, planner, CollectiveKind::all_reduce);
+      if (!plan) continue;
+      for (const auto protocol : {Protocol::ll, Protocol::lamport}) {
+        const auto program = testing::lowered(machine, plan->schedule, 24_MiB, {.protocol = protocol});
+        for (const auto& profile : {costly, Profile{.packet_start = Seconds{1e-6}, .packet_item = Seconds{1e-9}}})
+          expect_same_with_and_without_skipping(machine, program, profile, planner + machine.name() + profile.name);
+      }
+    }
+  }
+}
+
 TEST(SteadyState, OfRandomTrafficSkippedGivesWhatPlayedGives) {
   std::mt19937_64 random(11);
   for (int set = 0; set < 40; ++set) {

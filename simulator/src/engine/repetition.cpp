@@ -14,13 +14,14 @@ constexpr std::uint64_t spread = 0x9E3779B97F4A7C15U;
 
 }  // namespace
 
-std::uint32_t ThreadBlocks::busiest(std::int64_t least) const {
+std::uint32_t ThreadBlocks::busiest(std::int64_t least, bool in_loops) const {
   std::int64_t most = 0;
   auto found = no_index;
   for (std::size_t b = 0; b < blocks_.size(); ++b) {
     const auto& block = blocks_[b];
     if (block.total == block.completed || block.issued == block.total || block.listed) continue;
-    const auto left = (std::int64_t{program_.works[block.work].slices} - block.slice) / program_.blocks_per_lane;
+    const auto left = in_loops ? std::int64_t{block.total} - block.completed
+                               : (std::int64_t{program_.works[block.work].slices} - block.slice) / program_.blocks_per_lane;
     if (left <= most) continue;
     most = left;
     found = static_cast<std::uint32_t>(b);
@@ -32,22 +33,25 @@ std::uint64_t ThreadBlocks::glance(std::uint32_t index, std::int64_t memory) con
   const auto& block = blocks_[index];
   const auto now = agenda_.now();
   std::uint64_t hash = links_->under_way();
-  for (const auto value : {block.issued - block.completed, block.sent - block.completed, block.wait}) hash = hash * spread + value;
+  const auto wait = block.wait - program_.works[block.work].waits;
+  for (const auto value : {block.issued - block.completed, block.sent - block.completed, wait}) hash = hash * spread + value;
   for (const auto time : {block.loads_free, block.stores_free, block.signalled, completions_[block.first + block.completed - 1]}) {
     hash = hash * spread + static_cast<std::uint64_t>(std::max(time - now, -memory));
   }
   return hash;
 }
 
-void ThreadBlocks::describe(Snapshot& snapshot) const {
+void ThreadBlocks::describe(Snapshot& snapshot, const Loops& loops) const {
   for (const auto& block : blocks_) {
     if (snapshot.differs) return;
-    describe(snapshot, block);
+    describe(snapshot, block, loops);
   }
 }
 
-void ThreadBlocks::describe(Snapshot& m, const Block& block) const {
+void ThreadBlocks::describe(Snapshot& m, const Block& block, const Loops& loops) const {
   m.completed.push_back(block.completed);
+  m.works.push_back(block.work);
+  m.slices.push_back(block.slice);
   for (auto slice = block.completed; slice > 0 && completions_[block.first + slice - 1] > m.now - m.memory; --slice) {
     m.since(completions_[block.first + slice - 1]);
   }
@@ -55,8 +59,8 @@ void ThreadBlocks::describe(Snapshot& m, const Block& block) const {
   if (block.completed == block.total) return;
   for (const auto time : {block.loads_free, block.stores_free, block.signalled}) m.since(time);
   for (const auto due : {block.issue_due, block.send_due}) m.word(due == never ? never : due - m.now);
-  for (const auto count :
-       {block.work, block.wait, block.issued - block.completed, block.sent - block.completed, block.storing, block.loading, block.first_waiter}) {
+  for (const auto count : {loops.kind(block.work), block.wait - program_.works[block.work].waits, block.issued - block.completed,
+                           block.sent - block.completed, block.storing, block.loading, block.first_waiter}) {
     m.word(count);
   }
   m.word(block.listed ? block.next_waiter : no_index);
@@ -68,11 +72,12 @@ void ThreadBlocks::describe(Snapshot& m, const Block& block) const {
     m.since(s.arrived);
     m.since(s.tail);
     m.word(s.bytes);
-    for (const auto count : {s.work, s.reads, s.writes}) m.word(count);
+    for (const auto count : {block.work - s.work, s.reads, s.writes}) m.word(count);
   }
 }
 
-std::int64_t ThreadBlocks::rounds_left(const Snapshot& then, std::int64_t most) const {
+std::int64_t ThreadBlocks::rounds_left(const Snapshot& then, const Snapshot& now, const Loops& loops, std::int64_t most) const {
+  if (then.works != now.works) return loops.any() ? rounds_of_loops(then, now, loops, most) : 0;
   for (std::size_t b = 0; b < blocks_.size() && most > 0; ++b) most = std::min(most, rounds_left(then, b));
   return most;
 }
@@ -110,9 +115,71 @@ std::int64_t ThreadBlocks::rounds_left(const Snapshot& then, std::size_t index) 
   return rounds;
 }
 
+// All blocks that have work left go on by whole works, those of a lane by as many. A round looks at the works from the oldest that is under way, or
+// is waited for, to the one that is next: as long as these are alike, each round is like the one before.
+std::int64_t ThreadBlocks::rounds_of_loops(const Snapshot& then, const Snapshot& now, const Loops& loops, std::int64_t most) const {
+  std::vector<std::uint32_t> shifts(program_.lanes.size());
+  std::vector<std::uint32_t> first(program_.lanes.size(), no_index);
+  std::vector<std::uint32_t> last(program_.lanes.size());
+  for (std::size_t b = 0; b < blocks_.size(); ++b) {
+    const auto& block = blocks_[b];
+    if (block.completed == block.total && now.completed[b] == then.completed[b]) continue;
+    const bool goes_on = now.works[b] > then.works[b] && now.slices[b] == then.slices[b] && block.completed < block.total;
+    auto& shift = shifts[block.lane];
+    if (!goes_on || (shift != 0 && shift != now.works[b] - then.works[b])) return 0;
+    shift = now.works[b] - then.works[b];
+    first[block.lane] = std::min(first[block.lane], oldest_work(block) - shift);
+    last[block.lane] = std::max(last[block.lane], block.work);
+  }
+  for (std::uint32_t l = 0; l < shifts.size(); ++l) {
+    if (shifts[l] == 0) continue;
+    for (auto w = first[l]; w <= last[l]; ++w) {
+      const auto& work = program_.works[w];
+      for (auto i = work.waits; i < work.waits + work.wait_count; ++i) {
+        const auto other = program_.awaited_lane(program_.lanes[l], program_.waits[i]);
+        first[other] = std::min(first[other], program_.lanes[other].first + program_.waits[i].work);
+      }
+    }
+  }
+  for (std::uint32_t l = 0; l < shifts.size() && most > 0; ++l) {
+    if (shifts[l] == 0) continue;
+    const auto until = loops.alike_until(l, first[l], shifts);
+    most = until <= last[l] ? 0 : std::min<std::int64_t>(most, (until - last[l] - 1) / shifts[l]);
+  }
+  return most;
+}
+
+std::uint32_t ThreadBlocks::oldest_work(const Block& block) const {
+  return block.completed == block.issued ? block.work : slot(block, block.completed).work;
+}
+
+// The same slices of works so much later.
+void ThreadBlocks::skip_works(Block& block, std::uint32_t works) {
+  const auto wait = block.wait - program_.works[block.work].waits;
+  block.work += works;
+  block.wait = program_.works[block.work].waits + wait;
+  for (auto slice = block.completed; slice != block.issued; ++slice) slot(block, slice).work += works;
+}
+
 void ThreadBlocks::skip(const Snapshot& then, const Snapshot& now, std::int64_t rounds) {
   const auto period = now.now - then.now;
-  for (std::size_t b = 0; b < blocks_.size(); ++b) skip(blocks_[b], now.completed[b] - then.completed[b], rounds, period);
+  const auto all = [&](std::size_t b) { return static_cast<std::uint32_t>((now.completed[b] - then.completed[b]) * rounds); };
+  const bool in_loops = then.works != now.works;
+  for (std::size_t b = 0; b < blocks_.size(); ++b) {
+    auto& block = blocks_[b];
+    if (block.listed) block.needed += all(in_loops ? awaited(block, program_.waits[block.wait]) : b);
+  }
+  for (std::size_t b = 0; b < blocks_.size(); ++b) {
+    auto& block = blocks_[b];
+    if (block.completed == block.total) continue;
+    const auto works = static_cast<std::uint32_t>((now.works[b] - then.works[b]) * rounds);
+    skip(block, now.completed[b] - then.completed[b], rounds, period);
+    if (works > 0) {
+      skip_works(block, works);
+    } else {
+      block.slice += all(b) * program_.blocks_per_lane;
+    }
+  }
   for (auto& block : blocks_) {
     block.least_needed = no_index;
     for (auto waiter = block.first_waiter; waiter != no_index; waiter = blocks_[waiter].next_waiter) {
@@ -123,7 +190,6 @@ void ThreadBlocks::skip(const Snapshot& then, const Snapshot& now, std::int64_t 
 
 // A block that completes `slices` slices a round, so many rounds later.
 void ThreadBlocks::skip(Block& block, std::uint32_t slices, std::int64_t rounds, std::int64_t period) {
-  if (block.completed == block.total) return;
   const auto time = period * rounds;
   const auto all = static_cast<std::uint32_t>(slices * rounds);
   std::vector<Slot> under_way;
@@ -131,7 +197,6 @@ void ThreadBlocks::skip(Block& block, std::uint32_t slices, std::int64_t rounds,
   for (auto slice = block.completed; slice != block.completed + all; ++slice) {
     completions_[block.first + slice] = completions_[block.first + slice - slices] + period;
   }
-  block.slice += all * program_.blocks_per_lane;
   block.completed += all;
   block.sent += all;
   block.issued += all;
@@ -140,7 +205,6 @@ void ThreadBlocks::skip(Block& block, std::uint32_t slices, std::int64_t rounds,
     under_way[s].tail += time;
     slot(block, block.completed + s) = under_way[s];
   }
-  if (block.listed) block.needed += all;
   for (auto* at : {&block.loads_free, &block.stores_free, &block.signalled}) *at += time;
   if (block.issue_due != never) block.issue_due += time;
   if (block.send_due != never) block.send_due += time;

@@ -8,7 +8,8 @@
 
 namespace p2plab {
 
-/// All that decides what follows, relative to that time and to the slices that each thread block has completed; and what is counted meanwhile.
+/// All that decides what follows, relative to that time, to the slices that each thread block has completed and to the work that it is at, of which
+/// only the kind is said; and what is counted meanwhile.
 struct Snapshot {
   std::int64_t now = 0;
   std::int64_t memory = 0;  // how long ago a time may be and still matter
@@ -19,7 +20,9 @@ struct Snapshot {
   const Snapshot* earlier = nullptr;  // it is to be the same; as soon as it is not, no more needs to be written down
   bool differs = false;
   std::vector<std::uint32_t> completed = {};  // by block
-  std::vector<std::int64_t> busy = {};        // by resource
+  std::vector<std::uint32_t> works = {};      // by block: what it works on, and the slice of it that is next
+  std::vector<std::uint32_t> slices = {};
+  std::vector<std::int64_t> busy = {};  // by resource
   std::vector<std::int64_t> bytes = {};
 
   template <class Value>

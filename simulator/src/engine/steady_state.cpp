@@ -16,7 +16,7 @@ std::uint64_t mixed(std::uint64_t hash, std::int64_t value) { return (hash ^ sta
 }  // namespace
 
 SteadyState::SteadyState(Agenda& agenda, ThreadBlocks& blocks, ArbitratedLinks& links)
-    : agenda_(agenda), blocks_(blocks), links_(links), pause_(first_pause) {
+    : agenda_(agenda), blocks_(blocks), links_(links), loops_(agenda.program), pause_(first_pause) {
   const auto& program = agenda.program;
   for (const auto& work : program.works) memory_ = std::max(memory_, work.cost + work.after);
   std::int64_t signal = 0;
@@ -30,7 +30,7 @@ void SteadyState::compare() {
   if (leader_ == no_index) return choose_leader();
   const auto completed = blocks_.completed(leader_);
   if (completed < due_) return;
-  if (blocks_.work_of(leader_) != work_) return rest();
+  if (!loops_.any() && blocks_.work_of(leader_) != work_) return rest();
   due_ = completed + 1;
   // Most states differ in what is seen at a glance.
   const auto seen = glance();
@@ -68,7 +68,9 @@ void SteadyState::rest() {
 }
 
 void SteadyState::choose_leader() {
-  leader_ = blocks_.busiest(worth);
+  if (!looked_) loops_.find();
+  looked_ = true;
+  leader_ = blocks_.busiest(worth, loops_.any());
   if (leader_ == no_index) return rest();
   work_ = blocks_.work_of(leader_);
   due_ = blocks_.completed(leader_) + 1;
@@ -101,7 +103,7 @@ Snapshot SteadyState::snapshot(const Snapshot* earlier) const {
     m.busy.push_back(resource.busy);
     m.bytes.push_back(resource.bytes);
   }
-  blocks_.describe(m);
+  blocks_.describe(m, loops_);
   if (m.differs) return m;
   agenda_.events.each([&](std::int64_t time, const Event& event) {
     m.word(time - m.now);
@@ -114,7 +116,7 @@ Snapshot SteadyState::snapshot(const Snapshot* earlier) const {
 
 void SteadyState::skip(const Snapshot& now) {
   const auto period = now.now - then_.now;
-  const auto rounds = blocks_.rounds_left(then_, (latest - now.now) / period / 2);
+  const auto rounds = blocks_.rounds_left(then_, now, loops_, (latest - now.now) / period / 2);
   if (rounds <= 0) return;
   const auto time = period * rounds;
   blocks_.skip(then_, now, rounds);

@@ -33,11 +33,13 @@ class SteadyState {
   Agenda& agenda_;
   ThreadBlocks& blocks_;
   ArbitratedLinks& links_;
+  Loops loops_;
+  bool looked_ = false;                   // for loops
   std::int64_t memory_ = 0;               // how long ago a time may be and still matter
   std::int64_t next_look_ = 0;            // counted in events
   std::int64_t pause_ = 0;                // events of each thread block between two looks
   std::uint32_t leader_ = no_index;       // the block whose slices are the beat
-  std::uint32_t work_ = 0;                // its
+  std::uint32_t work_ = 0;                // its, unless works come again
   std::uint32_t due_ = 0;                 // its slices before the next beat
   std::uint32_t beats_ = 0;               // since it was chosen
   std::uint32_t window_ = 0;              // beats until `then_` is given up for a later one, if it is met in vain

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "compile/loops.h"
 #include "engine/agenda.h"
 #include "engine/links.h"
 
@@ -50,14 +51,16 @@ class ThreadBlocks {
   /// Where a thread block's slices begin there.
   std::size_t first_of(std::size_t block) const { return blocks_[block].first; }
 
-  /// For SteadyState. The block that works on the longest rest of an instruction, if it has at least `least` slices to go there; and its instruction.
-  std::uint32_t busiest(std::int64_t least) const;
+  /// For SteadyState. The block that works on the longest rest of an instruction (in loops: of its lane), if it has at least `least` slices to go
+  /// there; and its instruction.
+  std::uint32_t busiest(std::int64_t least, bool in_loops) const;
   std::uint32_t work_of(std::uint32_t block) const { return blocks_[block].work; }
   /// A hash of a small part of the state: a block's, and how many transfers are under way.
   std::uint64_t glance(std::uint32_t block, std::int64_t memory) const;
-  void describe(Snapshot& snapshot) const;
-  /// For how many more rounds all go on as between `then` and now: with whole slices of the same work, and the same waits.
-  std::int64_t rounds_left(const Snapshot& then, std::int64_t most) const;
+  void describe(Snapshot& snapshot, const Loops& loops) const;
+  /// For how many more rounds all go on as between `then` and `now`: with whole slices of the same work, and the same waits; or with as many works on
+  /// as alike ones follow.
+  std::int64_t rounds_left(const Snapshot& then, const Snapshot& now, const Loops& loops, std::int64_t most) const;
   void skip(const Snapshot& then, const Snapshot& now, std::int64_t rounds);
 
  private:
@@ -117,9 +120,12 @@ class ThreadBlocks {
   void wake_waiters(Block& block);
   Transfer transfer_on(const Path& path, std::int64_t wire, std::uint32_t block) const;
 
-  void describe(Snapshot& snapshot, const Block& block) const;
+  void describe(Snapshot& snapshot, const Block& block, const Loops& loops) const;
   std::int64_t rounds_left(const Snapshot& then, std::size_t block) const;
+  std::int64_t rounds_of_loops(const Snapshot& then, const Snapshot& now, const Loops& loops, std::int64_t most) const;
+  std::uint32_t oldest_work(const Block& block) const;
   void skip(Block& block, std::uint32_t slices, std::int64_t rounds, std::int64_t period);
+  void skip_works(Block& block, std::uint32_t works);
 
   Slot& slot(const Block& block, std::uint32_t slice) { return slots_[block.slots + (slice & block.mask)]; }
   const Slot& slot(const Block& block, std::uint32_t slice) const { return slots_[block.slots + (slice & block.mask)]; }
