@@ -102,11 +102,11 @@ TEST(Profile, ThatComesWithTheProgramIsFoundByItsName) {
 }
 
 TEST(Profile, IsLookedForInEachFolderThatIsNamed) {
-  const char* const before = std::getenv("P2PLAB_PROFILES");
-  const std::string kept = before == nullptr ? "" : before;
+  const char* const was = std::getenv("P2PLAB_PROFILES");
+  const std::string kept = was == nullptr ? "" : was;
   setenv("P2PLAB_PROFILES", "/first:/second/one", 1);
   const auto folders = profile_folders();
-  before == nullptr ? unsetenv("P2PLAB_PROFILES") : setenv("P2PLAB_PROFILES", kept.c_str(), 1);
+  was == nullptr ? unsetenv("P2PLAB_PROFILES") : setenv("P2PLAB_PROFILES", kept.c_str(), 1);
   ASSERT_GE(folders.size(), 2U);
   EXPECT_EQ(folders[0], "/first");
   EXPECT_EQ(folders[1], "/second/one");

@@ -17,7 +17,8 @@ inline ::testing::AssertionResult same_topology(const Topology& a, const Topolog
   for (std::size_t i = 0; i < a.nodes().size(); ++i) {
     const auto& x = a.nodes()[i];
     const auto& y = b.nodes()[i];
-    if (x.name != y.name || x.kind != y.kind || x.ingress != y.ingress || x.egress != y.egress || x.forwards_peers != y.forwards_peers)
+    if (x.name != y.name || x.kind != y.kind || x.ingress != y.ingress || x.egress != y.egress || x.forwards_peers != y.forwards_peers ||
+        x.memory != y.memory || x.root_complex != y.root_complex || x.switching != y.switching)
       return differs("node " + std::to_string(i) + ", " + x.name);
   }
   for (std::size_t i = 0; i < a.links().size(); ++i) {
@@ -29,7 +30,7 @@ inline ::testing::AssertionResult same_topology(const Topology& a, const Topolog
   for (std::size_t i = 0; i < a.groups().size(); ++i) {
     const auto& x = a.groups()[i];
     const auto& y = b.groups()[i];
-    if (x.name != y.name || x.bandwidth != y.bandwidth || x.links != y.links) return differs("group " + x.name);
+    if (x.name != y.name || x.bandwidth != y.bandwidth || x.links != y.links || x.of != y.of) return differs("group " + x.name);
   }
   return ::testing::AssertionSuccess();
 }

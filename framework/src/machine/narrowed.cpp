@@ -15,8 +15,9 @@ Bandwidth widest_rate(const Topology& topology) {
 Topology narrowed(const Topology& topology, Bandwidth most) {
   Topology::Builder builder(topology.name());
   for (auto node : topology.nodes()) {
-    if (node.egress) node.egress = std::min(*node.egress, most);
-    if (node.ingress) node.ingress = std::min(*node.ingress, most);
+    for (auto* limit : {&node.egress, &node.ingress, &node.memory, &node.root_complex}) {
+      if (*limit) *limit = std::min(**limit, most);
+    }
     builder.add_node(std::move(node));
   }
   for (auto link : topology.links()) {

@@ -9,6 +9,8 @@
 #include <boost/graph/filtered_graph.hpp>
 #include <boost/property_map/function_property_map.hpp>
 
+#include "machine/pcie_tree.h"
+
 namespace p2plab {
 
 namespace {
@@ -57,6 +59,14 @@ bool past_matters(const Topology& topology) {
   return false;
 }
 
+// Has a path turned from up to down in a PCIe tree? None if it may not go on that way. What leaves PCIe may go up a tree again.
+std::optional<std::size_t> next_turn(const PcieTree& tree, const Link& link, std::size_t turned) {
+  const auto step = tree.step(link);
+  if (!step) return 0;
+  if (*step == PcieStep::up) return turned == 0 ? std::optional<std::size_t>{0} : std::nullopt;
+  return 1;
+}
+
 bool within(const Topology& topology, const Link& link, Reach reach) {
   const auto from = topology.node(link.from).kind;
   const auto to = topology.node(link.to).kind;
@@ -71,13 +81,14 @@ bool within(const Topology& topology, const Link& link, Reach reach) {
 // Links that a path from `source` may use: at least `width` wide, and out of a GPU only if it is the source (GPUs never forward).
 struct Usable {
   const Topology* topology = nullptr;
+  const ParallelLinks* parallel = nullptr;
   const TopologyGraph* graph = nullptr;
   NodeId source;
   std::int64_t width = 0;
   template <class Edge>
   bool operator()(const Edge& edge) const {
     const auto& link = topology->link((*graph)[edge]);
-    return link.bandwidth.bytes_per_second() >= width && (link.from == source || topology->node(link.from).kind != NodeKind::gpu);
+    return parallel->together((*graph)[edge]).bytes_per_second() >= width && (link.from == source || topology->node(link.from).kind != NodeKind::gpu);
   }
 };
 
@@ -94,16 +105,20 @@ struct TreeRecorder : boost::default_dijkstra_visitor {
 
 }  // namespace
 
-PathFinder::PathFinder(const Topology& topology, Reach reach) : topology_(topology) {
+PathFinder::PathFinder(const Topology& topology, Reach reach) : topology_(topology), parallel_(topology) {
   const auto nodes = topology.nodes().size();
-  stages_ = reach == Reach::anywhere && past_matters(topology) ? stage::count : 1;
+  const auto networks = reach == Reach::anywhere && past_matters(topology) ? stage::count : 1;
+  const PcieTree tree(topology);
+  stages_ = networks * (reach != Reach::fabric && tree.branches() ? 2 : 1);
   graph_ = TopologyGraph(nodes * stages_);
   for (std::size_t at = 0; at < stages_; ++at) {
     for (std::size_t i = 0; i < topology.links().size(); ++i) {
       const auto& link = topology.links()[i];
-      const auto next = stages_ > 1 ? next_stage(topology, link, at) : std::optional<std::size_t>{0};
-      if (!next || !within(topology, link, reach)) continue;
-      boost::add_edge(at * nodes + link.from.index(), *next * nodes + link.to.index(), LinkId{static_cast<std::int64_t>(i)}, graph_);
+      const auto network = networks > 1 ? next_stage(topology, link, at % networks) : std::optional<std::size_t>{0};
+      const auto turned = stages_ > networks ? next_turn(tree, link, at / networks) : std::optional<std::size_t>{0};
+      if (!network || !turned || !within(topology, link, reach)) continue;
+      const auto next = *turned * networks + *network;
+      boost::add_edge(at * nodes + link.from.index(), next * nodes + link.to.index(), LinkId{static_cast<std::int64_t>(i)}, graph_);
     }
   }
 }
@@ -116,7 +131,8 @@ void PathFinder::start(NodeId source) {
   parents_.clear();
   widths_.assign(boost::num_vertices(graph_), 0);
   std::vector<std::int64_t> weights;  // minus the bandwidth, so that the least of the greatest is the widest
-  for (const auto& link : topology_.links()) weights.push_back(-link.bandwidth.bytes_per_second());
+  for (std::size_t l = 0; l < topology_.links().size(); ++l)
+    weights.push_back(-parallel_.together(LinkId{static_cast<std::int64_t>(l)}).bytes_per_second());
   run(
       0, weights, widths_, -std::numeric_limits<std::int64_t>::max(), std::int64_t{0},
       [](std::int64_t path, std::int64_t link) { return std::max(path, link); }, boost::default_dijkstra_visitor{});
@@ -176,7 +192,7 @@ std::vector<LinkId> PathFinder::quickest_tree(std::int64_t width) {
 template <class Cost, class Combine, class Visitor>
 void PathFinder::run(std::int64_t width, const std::vector<Cost>& weights, std::vector<Cost>& costs, Cost zero, Cost infinity, Combine combine,
                      Visitor visitor) {
-  const boost::filtered_graph usable(graph_, Usable{&topology_, &graph_, source_, width});
+  const boost::filtered_graph usable(graph_, Usable{&topology_, &parallel_, &graph_, source_, width});
   boost::dijkstra_shortest_paths(
       usable, source_.index(),
       boost::weight_map(boost::make_function_property_map<TopologyGraph::edge_descriptor>(

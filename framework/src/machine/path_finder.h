@@ -6,6 +6,7 @@
 #include <map>
 #include <vector>
 
+#include "p2plab/detail/parallel_links.h"
 #include "p2plab/machine/topology.h"
 #include "p2plab/machine/topology_graph.h"
 
@@ -41,6 +42,7 @@ class PathFinder {
            Visitor visitor);
 
   const Topology& topology_;
+  ParallelLinks parallel_;
   TopologyGraph graph_;  // vertex: stage * nodes + node; stages only where a path's past matters
   std::size_t stages_ = 1;
   NodeId source_;

@@ -73,7 +73,7 @@ class NearestPaths {
 
 }  // namespace
 
-Routes::Routes(const Topology& topology) : topology_(topology) {
+Routes::Routes(const Topology& topology) : topology_(topology), parallel_(topology) {
   NearestPaths paths(topology);
   const auto ranks = static_cast<std::size_t>(topology.ranks());
   std::vector<NodeId> ends;
@@ -116,7 +116,7 @@ std::span<const LinkId> Routes::from_host(Rank owner, Rank to) const& {
 Bandwidth Routes::bottleneck(std::span<const LinkId> path) const {
   Bandwidth least;
   for (const auto id : path) {
-    const auto width = topology_.link(id).bandwidth;
+    const auto width = parallel_.together(id);
     least = least == Bandwidth{} ? width : std::min(least, width);
   }
   return least;

@@ -71,7 +71,7 @@ class Unfolding {
       for (const auto link : group.links) members.insert(members.end(), stands_for_[link.index()].begin(), stands_for_[link.index()].end());
       std::ranges::sort(members);
       members.erase(std::unique(members.begin(), members.end()), members.end());
-      add_group(group.name, group.bandwidth, std::move(members));
+      add_group(group.name, group.bandwidth, std::move(members), group.of);
     }
     for (const auto links : {topology_.in_links(hub_), topology_.out_links(hub_)}) {
       for (const auto id : links) {
@@ -84,10 +84,11 @@ class Unfolding {
     const auto& hub = topology_.node(hub_);
     if (hub.ingress) add_group(fmt::format("ingress of {}", hub.name), *hub.ingress, through_);
     if (hub.egress) add_group(fmt::format("egress of {}", hub.name), *hub.egress, through_);
+    if (hub.root_complex) add_group(fmt::format("root complex of {}", hub.name), *hub.root_complex, through_);
   }
 
-  void add_group(std::string name, Bandwidth bandwidth, std::vector<LinkId> links) {
-    if (!links.empty()) builder_.add_group({std::move(name), bandwidth, std::move(links)});
+  void add_group(std::string name, Bandwidth bandwidth, std::vector<LinkId> links, Traffic of = Traffic::all) {
+    if (!links.empty()) builder_.add_group({std::move(name), bandwidth, std::move(links), of});
   }
 
   const Topology& topology_;

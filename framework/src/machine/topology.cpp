@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "machine/machine_limits.h"
 #include "p2plab/detail/named.h"
 #include "p2plab/machine/topology_graph.h"
 
@@ -20,6 +21,8 @@ constexpr std::array node_kinds{Named{"gpu", NodeKind::gpu},   Named{"nvswitch",
 constexpr std::array link_kinds{Named{"nvlink", LinkKind::nvlink},           Named{"pcie", LinkKind::pcie},       Named{"upi", LinkKind::upi},
                                 Named{"host_memory", LinkKind::host_memory}, Named{"network", LinkKind::network}, Named{"other", LinkKind::other}};
 
+constexpr std::array traffics{Named{"all", Traffic::all}, Named{"peers", Traffic::peers}, Named{"loads", Traffic::loads},
+                              Named{"stores", Traffic::stores}, Named{"host_loads", Traffic::host_loads}};
 constexpr std::array origins{Named{"read", Origin::read}, Named{"known", Origin::known}, Named{"assumed", Origin::assumed}};
 
 // Compressed adjacency: for each node, the links whose `end` it is.
@@ -43,6 +46,8 @@ Error bad(std::string message) { return Error{ErrorCode::invalid_input, std::mov
 
 std::string_view to_string(NodeKind kind) { return to_name<NodeKind>(kind, node_kinds); }
 std::string_view to_string(LinkKind kind) { return to_name<LinkKind>(kind, link_kinds); }
+std::string_view to_string(Traffic traffic) { return to_name<Traffic>(traffic, traffics); }
+Result<Traffic> traffic(std::string_view name) { return from_name<Traffic>("kind of traffic", name, traffics); }
 std::string_view to_string(Origin origin) { return to_name<Origin>(origin, origins); }
 Result<Origin> origin(std::string_view name) { return from_name<Origin>("origin", name, origins); }
 Result<NodeKind> node_kind(std::string_view name) { return from_name<NodeKind>("node kind", name, node_kinds); }
@@ -71,7 +76,8 @@ struct Topology::Data {
   std::unordered_map<std::string, NodeId> by_name;
   Adjacency out;
   Adjacency in;
-  std::vector<LinkId> ids;  // of all links
+  std::vector<LinkId> ids;      // of all links
+  std::vector<LinkId> staging;  // see staging_links
   std::vector<MachineLimit> limits;
 };
 
@@ -110,6 +116,8 @@ std::string Topology::name_of(const MachineLimit& limit) const {
     case MachineLimit::Kind::group: return "group " + groups()[limit.index].name;
     case MachineLimit::Kind::egress: return "egress of " + nodes()[limit.index].name;
     case MachineLimit::Kind::ingress: return "ingress of " + nodes()[limit.index].name;
+    case MachineLimit::Kind::root_complex: return "root complex of " + nodes()[limit.index].name;
+    case MachineLimit::Kind::host_memory: return "host memory";
   }
   return {};
 }
@@ -148,9 +156,16 @@ Status check_sources(const MachineSources& sources, std::size_t links, std::size
 
 Status check_node(const Node& node) {
   if (node.name.empty()) return bad("a node has no name");
-  for (const auto& limit : {node.ingress, node.egress}) {
+  const auto& [exchange, exchange_loads, posted_writes] = node.switching;
+  for (const auto& limit : {node.ingress, node.egress, node.memory, node.root_complex, posted_writes}) {
     if (limit && limit->bytes_per_second() <= 0) return bad(fmt::format("node '{}' has a limit that is not above zero", node.name));
   }
+  const bool host = node.kind == NodeKind::host;
+  if ((node.memory || node.root_complex) && !host) return bad(fmt::format("node '{}' is no host, but has its memory or root complex", node.name));
+  if (!host && node.kind != NodeKind::pcie_switch && node.switching != SwitchModel{})
+    return bad(fmt::format("node '{}' is no PCIe switch, but has the model of one", node.name));
+  const auto is_share = [](double share) { return share > 0 && share <= 1; };
+  if (!is_share(exchange) || !is_share(exchange_loads)) return bad(fmt::format("node '{}' has a share that is not above 0 and at most 1", node.name));
   return {};
 }
 
@@ -192,20 +207,6 @@ Status check_group(const LinkGroup& group, std::size_t links) {
   return {};
 }
 
-std::vector<MachineLimit> all_limits(const Topology& topology, std::span<const LinkId> ids) {
-  using enum MachineLimit::Kind;
-  std::vector<MachineLimit> limits;
-  for (std::size_t l = 0; l < ids.size(); ++l) limits.push_back({link, l, topology.links()[l].bandwidth, ids.subspan(l, 1)});
-  for (std::size_t g = 0; g < topology.groups().size(); ++g) limits.push_back({group, g, topology.groups()[g].bandwidth, topology.groups()[g].links});
-  for (std::size_t n = 0; n < topology.nodes().size(); ++n) {
-    const NodeId id{static_cast<std::int64_t>(n)};
-    const auto& node = topology.node(id);
-    if (node.egress) limits.push_back({egress, n, *node.egress, topology.out_links(id)});
-    if (node.ingress) limits.push_back({ingress, n, *node.ingress, topology.in_links(id)});
-  }
-  return limits;
-}
-
 }  // namespace
 
 Result<Topology> Topology::Builder::build() && {
@@ -233,7 +234,8 @@ Result<Topology> Topology::Builder::build() && {
   data.in = adjacency(data.nodes.size(), data.links, &Link::to);
   Topology topology{data_};
   for (std::size_t l = 0; l < data.links.size(); ++l) data.ids.emplace_back(static_cast<std::int64_t>(l));
-  data.limits = all_limits(topology, data.ids);
+  data.staging = staging_links(topology);
+  data.limits = machine_limits(topology, data.ids, data.staging);
   data_.reset();
   return topology;
 }

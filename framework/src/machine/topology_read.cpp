@@ -35,6 +35,7 @@ class TopologyReader {
     for (const auto& node : map_["nodes"].list(1)) read_node(node);
     for (const auto& link : map_["links"].list()) read_link(link);
     for (const auto& group : map_["groups"].list()) read_group(group);
+    for (auto& group : shared_) builder_.add_group(std::move(group));
     read_sources();
     if (map_.mistakes() > before) return std::nullopt;
     auto topology = std::move(builder_).build();
@@ -45,10 +46,18 @@ class TopologyReader {
 
  private:
   void read_node(const ConfigValue& value) {
-    if (!value.expect_keys({.required = {"name", "kind"}, .optional = {"ingress", "egress", "forwards_peers"}})) return;
+    if (!value.expect_keys(
+            {.required = {"name", "kind"},
+             .optional = {"ingress", "egress", "forwards_peers", "memory", "root_complex", "exchange", "exchange_loads", "posted_writes"}}))
+      return;
     Node node{.name = value["name"].string(), .kind = value["kind"].as(node_kind, NodeKind::gpu, "a node kind")};
-    if (value["ingress"].present()) node.ingress = bandwidth(value["ingress"]);
-    if (value["egress"].present()) node.egress = bandwidth(value["egress"]);
+    for (const auto& [key, limit] : {std::pair{"ingress", &node.ingress}, std::pair{"egress", &node.egress}, std::pair{"memory", &node.memory},
+                                     std::pair{"root_complex", &node.root_complex}, std::pair{"posted_writes", &node.switching.posted_writes}}) {
+      if (value[key].present()) *limit = bandwidth(value[key]);
+    }
+    for (const auto& [key, share] : {std::pair{"exchange", &node.switching.exchange}, std::pair{"exchange_loads", &node.switching.exchange_loads}}) {
+      if (value[key].present()) *share = value[key].number({.least = 0.001, .most = 1}, 1);
+    }
     node.forwards_peers = value["forwards_peers"].boolean(false);
     if (node.forwards_peers && node.kind != NodeKind::host)
       value["forwards_peers"].add_error(fmt::format("only a host forwards peer accesses; {} is a {}", quoted(node.name), to_string(node.kind)));
@@ -104,7 +113,9 @@ class TopologyReader {
   }
 
   void read_link(const ConfigValue& value) {
-    if (!value.expect_keys({.required = {"bandwidth"}, .optional = {"between", "from", "to", "latency", "kind"}})) return;
+    if (!value.expect_keys(
+            {.required = {"bandwidth"}, .optional = {"between", "from", "to", "latency", "kind", "both", "peers", "loads", "stores", "host_loads"}}))
+      return;
     const bool both_ways = value["between"].present();
     const bool one_way = value["from"].present() || value["to"].present();
     if (both_ways ? one_way : !(value["from"].present() && value["to"].present())) {
@@ -116,14 +127,40 @@ class TopologyReader {
     const auto latency = value["latency"].time(default_latency(kind));
     if (latency > Seconds{1}) value["latency"].add_error("a latency must be at most 1 s");
     if (!joined) return;
-    const auto add = [&](NodeId from, NodeId to) { links_[{from, to}].push_back(builder_.add_link({from, to, kind, rate, latency})); };
+    std::vector<LinkId> links;
+    const auto add = [&](NodeId from, NodeId to) {
+      links.push_back(builder_.add_link({from, to, kind, rate, latency}));
+      links_[{from, to}].push_back(links.back());
+    };
     add(joined->first, joined->second);
     if (both_ways) add(joined->second, joined->first);
+    read_rates(value, links, names_[joined->first.index()] + " - " + names_[joined->second.index()]);
+  }
+
+  // What a link carries both ways together, and of some transfers, each way.
+  void read_rates(const ConfigValue& value, const std::vector<LinkId>& links, const std::string& name) {
+    if (value["both"].present()) {
+      if (links.size() < 2)
+        value["both"].add_error("'both' is what both directions carry together, but this link has one", {"write {between: [gpu0, gpu1], ...}"});
+      shared_.push_back({name + " both ways", bandwidth(value["both"]), links});
+    }
+    for (const auto of : {Traffic::peers, Traffic::loads, Traffic::stores, Traffic::host_loads}) {
+      const auto given = value[std::string{to_string(of)}];
+      if (!given.present()) continue;
+      for (const auto link : links)
+        shared_.push_back({fmt::format("{} {}{}", name, to_string(of), links.size() > 1 ? (link == links.front() ? " there" : " back") : ""),
+                           bandwidth(given),
+                           {link},
+                           of});
+    }
   }
 
   void read_group(const ConfigValue& value) {
-    if (!value.expect_keys({.required = {"bandwidth", "links"}, .optional = {"name"}})) return;
-    LinkGroup group{.name = value["name"].string(), .bandwidth = bandwidth(value["bandwidth"]), .links = {}};
+    if (!value.expect_keys({.required = {"bandwidth", "links"}, .optional = {"name", "of"}})) return;
+    LinkGroup group{.name = value["name"].string(),
+                    .bandwidth = bandwidth(value["bandwidth"]),
+                    .links = {},
+                    .of = value["of"].as(traffic, Traffic::all, "a kind of traffic")};
     std::set<LinkId> seen;
     for (const auto& element : value["links"].list(1)) {
       const auto links = links_of(element);
@@ -181,6 +218,7 @@ class TopologyReader {
   std::unordered_map<std::string, NodeId> nodes_;
   std::vector<std::string> names_;
   std::map<std::pair<NodeId, NodeId>, std::vector<LinkId>> links_;
+  std::vector<LinkGroup> shared_;  // what links themselves say, after the groups
 };
 
 Result<Topology> whole(const ConfigFile& file) {

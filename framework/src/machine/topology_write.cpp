@@ -92,6 +92,12 @@ std::string write_topology(const Topology& topology) {
     if (node.ingress) text += fmt::format(", ingress: {}", to_string(*node.ingress));
     if (node.egress) text += fmt::format(", egress: {}", to_string(*node.egress));
     if (node.forwards_peers) text += ", forwards_peers: true";
+    if (node.memory) text += fmt::format(", memory: {}", to_string(*node.memory));
+    if (node.root_complex) text += fmt::format(", root_complex: {}", to_string(*node.root_complex));
+    const auto& [exchange, exchange_loads, posted_writes] = node.switching;
+    if (exchange != 1) text += fmt::format(", exchange: {}", exchange);
+    if (exchange_loads != 1) text += fmt::format(", exchange_loads: {}", exchange_loads);
+    if (posted_writes) text += fmt::format(", posted_writes: {}", to_string(*posted_writes));
     text += "}\n";
   }
   Parallel parallel;
@@ -114,7 +120,9 @@ std::string write_topology(const Topology& topology) {
   for (const auto& group : topology.groups()) {
     text += "  - {";
     if (!group.name.empty()) text += fmt::format("name: {}, ", yaml_text(group.name));
-    text += fmt::format("bandwidth: {}, links: [{}]}}\n", to_string(group.bandwidth), link_list(topology, group.links, parallel));
+    text += fmt::format("bandwidth: {}, ", to_string(group.bandwidth));
+    if (group.of != Traffic::all) text += fmt::format("of: {}, ", to_string(group.of));
+    text += fmt::format("links: [{}]}}\n", link_list(topology, group.links, parallel));
   }
   return text + sources_text(topology, parallel);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "p2plab/schedule/analysis.h"
+#include "p2plab/detail/parallel_links.h"
 
 #include <algorithm>
 #include <numeric>
@@ -103,12 +104,18 @@ LinkLoads link_loads(const Topology& topology, const Routes& routes, const Sched
 }
 
 Bottleneck bottleneck(const Topology& topology, const LinkLoads& loads) {
+  const ParallelLinks parallel(topology);
+  std::vector<double> together(loads.per_link.size());
+  for (std::size_t l = 0; l < together.size(); ++l) together[parallel.first(LinkId{static_cast<std::int64_t>(l)}).index()] += loads.per_link[l];
   double most = 0;
   const MachineLimit* worst = nullptr;
   for (const auto& limit : topology.limits()) {
-    const auto load =
-        std::accumulate(limit.links.begin(), limit.links.end(), 0.0, [&](double sum, LinkId id) { return sum + loads.per_link[id.index()]; });
-    const auto cost = load / static_cast<double>(limit.bandwidth.bytes_per_second());
+    const bool is_link = limit.kind == MachineLimit::Kind::link;
+    const auto load = is_link ? together[limit.index] : std::accumulate(limit.links.begin(), limit.links.end(), 0.0, [&](double sum, LinkId id) {
+      return sum + loads.per_link[id.index()];
+    });
+    const auto rate = is_link ? parallel.together(limit.links.front()) : limit.bandwidth;
+    const auto cost = load / static_cast<double>(rate.bytes_per_second());
     if (cost <= most * (1 + 1e-12)) continue;
     most = cost;
     worst = &limit;

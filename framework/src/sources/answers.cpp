@@ -10,6 +10,7 @@
 #include "p2plab/machine/machine_answers.h"
 #include "sources/tables/cpu_models.h"
 #include "sources/tables/gpu_models.h"
+#include "sources/tables/switch_models.h"
 
 namespace p2plab {
 
@@ -59,6 +60,12 @@ constexpr std::array keys{
     Key{"pcie_gen", [](const std::string& text, MachineAnswers& answers) { return put(whole(text, 1, 6), answers.pcie_gen); }},
     Key{"pcie_width", [](const std::string& text, MachineAnswers& answers) { return put(whole(text, 1, 16), answers.pcie_width); }},
     Key{"pcie", [](const std::string& text, MachineAnswers& answers) { return put(rate(text), answers.pcie); }},
+    Key{"switch",
+        [](const std::string& text, MachineAnswers& answers) -> Status {
+          answers.pcie_switch = text;
+          auto known = find_switch(text);
+          return known ? Status{} : Status{std::move(known).error()};
+        }},
     Key{"cpu",
         [](const std::string& text, MachineAnswers& answers) -> Status {
           answers.cpu = text;

@@ -114,11 +114,10 @@ class MachineBuilder {
   }
 
   void add_nodes(bool hosts_forward) {
-    for (const auto& [kind, node_kind, word] :
-         {std::tuple{DeviceKind::bridge, NodeKind::pcie_switch, "pcie"}, std::tuple{DeviceKind::nic, NodeKind::nic, "nic"}}) {
-      int number = 0;
+    for (const auto& [kind, node_kind] : {std::pair{DeviceKind::bridge, NodeKind::pcie_switch}, std::pair{DeviceKind::nic, NodeKind::nic}}) {
       for (std::size_t i = 0; i < tree_.devices.size(); ++i) {
-        if (needed_[i] && device(i).kind == kind) nodes_[i] = builder_.add_node({.name = fmt::format("{}{}", word, number++), .kind = node_kind});
+        if (!needed_[i] || device(i).kind != kind) continue;
+        nodes_[i] = builder_.add_node({.name = part_name(i), .kind = node_kind, .switching = rates_.switch_model(device(i), part_name(i), sources_)});
       }
     }
     for (int h = 0; h < sockets_.count; ++h)

@@ -82,4 +82,12 @@ Sourced DeviceRates::socket_link(const CpuModel& cpu) const {
   return {GBps(usual.rate), Origin::assumed, fmt::format("{}, as between {}", why, usual.title), "socket_link", GBps(6), GBps(256)};
 }
 
+SwitchModel DeviceRates::switch_model(const Device& part, const std::string& name, SourceList& sources) const {
+  const auto answered = answers_.pcie_switch.empty() ? Result<const KnownSwitch*>{part.known_switch} : find_switch(answers_.pcie_switch);
+  if (part.kind != DeviceKind::bridge || !answered || *answered == nullptr || (*answered)->model == SwitchModel{}) return {};
+  const auto& known = **answered;
+  sources.add({.what = "PCIe switch " + name, .value = std::string{known.title}, .origin = Origin::known, .source = std::string{known.source}});
+  return known.model;
+}
+
 }  // namespace p2plab

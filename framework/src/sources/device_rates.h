@@ -4,7 +4,7 @@
 
 #include <vector>
 
-#include "sources/device_tree.h"
+#include "sources/source_list.h"
 
 namespace p2plab {
 
@@ -20,6 +20,8 @@ class DeviceRates {
   Sourced pcie(const Device& part) const;
   /// The same where all that it carries goes through host memory.
   Sourced host_memory(const Device& part) const;
+  /// What is known of a PCIe switch, which is then among the sources.
+  SwitchModel switch_model(const Device& part, const std::string& name, SourceList& sources) const;
   /// The transfer between two sockets, by the CPUs at its ends.
   Sourced socket_link(const CpuModel& cpu) const;
 

@@ -12,6 +12,7 @@
 #include "sources/tables/cpu_models.h"
 #include "sources/tables/gpu_models.h"
 #include "sources/tables/link_rates.h"
+#include "sources/tables/switch_models.h"
 
 namespace p2plab {
 
@@ -56,6 +57,7 @@ struct Device {
   std::vector<std::string> peer_bridges = {};  // <pcilink>
   Bandwidth network = {};                      // all ports of a network interface together
   bool network_assumed = false;
+  const KnownSwitch* known_switch = nullptr;  // of a bridge
 };
 
 struct NumaNode {

@@ -141,6 +141,8 @@ class XmlReader {
                                                                                    Bandwidth::bytes_per_second(rate->bytes_per_second() / 4),
                                                                                    *rate};
     }
+    if (*kind == DeviceKind::bridge)
+      device.known_switch = switch_of_pci(lower(pci.attribute("vendor").value()), lower(pci.attribute("device").value()));
     for (const auto& link : pci.children("pcilink")) device.peer_bridges.push_back(lower(link.attribute("target").value()));
     if (auto ok = read_nic(pci.child("nic"), device); !ok) return ok;
     const auto behind = *kind == DeviceKind::bridge ? static_cast<int>(tree_.devices.size()) : parent;

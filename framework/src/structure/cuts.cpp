@@ -94,14 +94,18 @@ class FlowNetwork {
 
 // The sum over links, no group counted with more than its budget.
 std::int64_t capacity_of(const Topology& topology, std::span<const LinkId> links) {
+  std::vector<const MachineLimit*> groups;
   std::vector<std::int64_t> left;
-  for (const auto& group : topology.groups()) left.push_back(group.bandwidth.bytes_per_second());
+  for (const auto& limit : topology.limits()) {
+    if (limit.kind != MachineLimit::Kind::group) continue;
+    groups.push_back(&limit);
+    left.push_back(limit.bandwidth.bytes_per_second());
+  }
   std::int64_t sum = 0;
   for (const auto id : links) {
     auto part = topology.link(id).bandwidth.bytes_per_second();
     for (std::size_t g = 0; g < left.size(); ++g) {
-      const auto& members = topology.groups()[g].links;
-      if (std::ranges::find(members, id) == members.end()) continue;
+      if (std::ranges::find(groups[g]->links, id) == groups[g]->links.end()) continue;
       part = std::min(part, left[g]);
       left[g] -= part;
     }

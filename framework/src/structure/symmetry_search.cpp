@@ -20,6 +20,10 @@ std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
 
 std::uint64_t word(const std::optional<Bandwidth>& limit) { return limit ? static_cast<std::uint64_t>(limit->bytes_per_second()) : 0; }
 
+std::uint64_t word(const SwitchModel& model) {
+  return mix(mix(std::bit_cast<std::uint64_t>(model.exchange), std::bit_cast<std::uint64_t>(model.exchange_loads)), word(model.posted_writes));
+}
+
 std::size_t distinct(std::vector<std::uint64_t> colours) {
   std::ranges::sort(colours);
   return static_cast<std::size_t>(std::unique(colours.begin(), colours.end()) - colours.begin());
@@ -45,8 +49,8 @@ SymmetrySearch::SymmetrySearch(const Topology& topology, std::span<const std::in
   for (std::size_t n = 0; n < topology.nodes().size(); ++n) {
     const auto& node = topology.nodes()[n];
     const auto mark = n < marks.size() ? static_cast<std::uint64_t>(marks[n]) : 0;
-    base_.push_back(
-        mix(mix(static_cast<std::uint64_t>(node.kind) + (node.forwards_peers ? 64 : 0), mark), mix(word(node.ingress), word(node.egress))));
+    base_.push_back(mix(mix(mix(static_cast<std::uint64_t>(node.kind) + (node.forwards_peers ? 64 : 0), mark), word(node.switching)),
+                        mix(mix(word(node.ingress), word(node.egress)), mix(word(node.memory), word(node.root_complex)))));
   }
   for (std::size_t g = 0; g < topology.groups().size(); ++g) {
     std::vector<std::int32_t> links;
@@ -166,7 +170,9 @@ bool SymmetrySearch::map_groups(Automorphism& mapping) const {
     if (there == groups_.end() || there->second.size() != ids.size()) return false;
     for (std::size_t i = 0; i < ids.size(); ++i) {
       const auto id = static_cast<std::size_t>(ids[i]);
-      if (topology_.groups()[id].bandwidth != topology_.groups()[static_cast<std::size_t>(there->second[i])].bandwidth) return false;
+      const auto& one = topology_.groups()[id];
+      const auto& other = topology_.groups()[static_cast<std::size_t>(there->second[i])];
+      if (one.bandwidth != other.bandwidth || one.of != other.of) return false;
       mapping.groups[id] = there->second[i];
     }
   }

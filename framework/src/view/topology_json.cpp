@@ -37,6 +37,12 @@ class Document {
       Json entry{{"name", node.name}, {"kind", to_string(node.kind)}};
       if (node.ingress) entry["ingress_gbps"] = node.ingress->gbps();
       if (node.egress) entry["egress_gbps"] = node.egress->gbps();
+      if (node.memory) entry["memory_gbps"] = node.memory->gbps();
+      if (node.root_complex) entry["root_complex_gbps"] = node.root_complex->gbps();
+      const auto& [exchange, exchange_loads, posted_writes] = node.switching;
+      if (exchange < 1) entry["exchange"] = exchange;
+      if (exchange_loads < 1) entry["exchange_loads"] = exchange_loads;
+      if (posted_writes) entry["posted_writes_gbps"] = posted_writes->gbps();
       list.push_back(std::move(entry));
     }
     return list;
@@ -59,7 +65,7 @@ class Document {
     for (const auto& group : topology_.groups()) {
       auto members = Json::array();
       for (const auto id : group.links) members.push_back(ends(id));
-      list.push_back({{"name", group.name}, {"bandwidth_gbps", group.bandwidth.gbps()}, {"links", std::move(members)}});
+      list.push_back({{"name", group.name}, {"bandwidth_gbps", group.bandwidth.gbps()}, {"of", to_string(group.of)}, {"links", std::move(members)}});
     }
     return list;
   }

@@ -10,6 +10,7 @@
 #include "p2plab/machine/cuts.h"
 #include "p2plab/machine/islands.h"
 #include "p2plab/machine/topology_view.h"
+#include "view/limits_text.h"
 
 namespace p2plab {
 
@@ -99,7 +100,8 @@ class Text {
     }
     line(text + fmt::format(", {}, each in one direction", counted(topology_.links().size(), "link")));
     for (const auto& group : topology_.groups()) {
-      line(fmt::format("  group {}: {} share {}", group.name, counted(group.links.size(), "link"), to_string(group.bandwidth)));
+      line(fmt::format("  group {}: {} share {}{}", group.name, counted(group.links.size(), "link"), to_string(group.bandwidth),
+                       counts_text(group.of)));
     }
   }
 
@@ -204,8 +206,7 @@ class Text {
       const auto& node = topology_.nodes()[i];
       if (node.kind == NodeKind::gpu) continue;
       auto text = fmt::format("{}, linked to {}", to_string(node.kind), neighbours(NodeId{static_cast<std::int64_t>(i)}, by_name));
-      if (node.ingress) text += fmt::format("; takes in {} at most", to_string(*node.ingress));
-      if (node.egress) text += fmt::format("; gives out {} at most", to_string(*node.egress));
+      text += limits_text(node);
       auto row = std::ranges::find(rows, text, &std::pair<std::string, std::vector<std::string>>::first);
       if (row == rows.end()) row = rows.insert(rows.end(), {text, {}});
       row->second.push_back(node.name);

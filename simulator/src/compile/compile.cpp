@@ -140,7 +140,7 @@ Result<Compiled> compile(const Topology& topology, const Routes& routes, const P
     for (const auto& peer : stream.peers) {
       const auto links = links_of(routes, program, lane.rank, peer);
       if (links.empty()) return no_path(topology, lane.rank, peer);
-      machine.add(links, lane.rank);
+      machine.add(links, lane.rank, {.loads = peer.reads, .host_memory = peer.operand.buffer == Buffer::host});
     }
     for (const auto other : stream.lanes) out.lane_table.push_back(other | (program.lanes[other].rank == lane.rank ? 0 : other_rank));
   }
@@ -170,7 +170,7 @@ Result<Compiled> compile(const Topology& topology, const PathOf& path_of, const 
         peer.operand.rank = pattern.seen_from(Rank{r}, peer.operand.rank);
         const auto links = peer.reads ? path_of(peer.operand.rank, Rank{r}) : path_of(Rank{r}, peer.operand.rank);
         if (links.empty()) return no_path(topology, Rank{r}, peer);
-        machine.add(links, Rank{r});
+        machine.add(links, Rank{r}, {.loads = peer.reads});
       }
       for (const auto lane : stream.lanes) {
         const auto rank = pattern.seen_from(Rank{r}, Rank{lane / per_rank});

@@ -167,7 +167,7 @@ bool says_what_packets_cost(const Profile& profile);
 Result<Compiled> compile(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile);
 Result<Compiled> compile(const Topology& topology, const PathOf& path_of, const Pattern& pattern, const Profile& profile);
 
-/// Slows what the machine's quirks slow in this program.
+/// Slows what quirks and the models of switches slow in this program.
 void apply_quirks(Compiled& compiled, const Topology& topology, const Quirks& quirks);
 
 }  // namespace p2plab

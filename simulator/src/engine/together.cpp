@@ -27,6 +27,20 @@ Result<Compiled> compiled_alone(const Topology& topology, const Routes& routes, 
   return compile(topology, routes, packet_waves(program, packet_threads), profile);
 }
 
+Topology without_switch_models(const Topology& topology) {
+  if (std::ranges::all_of(topology.nodes(), [](const Node& node) { return node.switching == SwitchModel{}; })) return topology;
+  Topology::Builder builder(topology.name());
+  for (auto node : topology.nodes()) {
+    node.switching = {};
+    builder.add_node(std::move(node));
+  }
+  for (const auto& link : topology.links()) builder.add_link(link);
+  for (const auto& group : topology.groups()) builder.add_group(group);
+  auto plain = std::move(builder).build();
+  expects(static_cast<bool>(plain));
+  return *std::move(plain);
+}
+
 TogetherResult collected(const Compiled& compiled, const Engine& engine, std::size_t programs) {
   TogetherResult result;
   result.finish.resize(programs);
@@ -52,19 +66,18 @@ Result<TogetherResult> simulate_together(const Topology& topology, const Routes&
   if (programs.empty()) return TogetherResult{};
   auto without_quirks = profile;  // they hang on what all programs do together
   without_quirks.quirks = {.granule = profile.quirks.granule};
+  const auto without_models = without_switch_models(topology);
   std::vector<Compiled> all;
   for (const auto* program : programs) {
-    auto one = compiled_alone(topology, routes, *program, without_quirks);
+    auto one = compiled_alone(without_models, routes, *program, without_quirks);
     if (!one) return std::move(one).error();
     all.push_back(*std::move(one));
   }
   auto joined = side_by_side(all, topology.ranks());
   all.clear();
-  if (profile.quirks != Quirks{}) {
-    number_ranks(joined, topology.ranks(), false);
-    apply_quirks(joined, topology, profile.quirks);
-    number_ranks(joined, topology.ranks(), true);
-  }
+  number_ranks(joined, topology.ranks(), false);
+  apply_quirks(joined, topology, profile.quirks);
+  number_ranks(joined, topology.ranks(), true);
   const auto path = longest_path(joined);
   if (path.bound >= latest) return Error{ErrorCode::unsupported, "the simulated time exceeds 26 days; check bandwidths and sizes"};
   Engine engine(joined, {});

@@ -203,7 +203,7 @@ Bandwidth rate_of_links(const PairProbe& probe, const Topology& topology) {
   for (const auto& group : topology.groups()) {
     int flows = 0;
     for (const auto link : group.links) flows += passing[link.index()];
-    if (flows > 0) least = std::min(least, group.bandwidth.gbps() / flows);
+    if (flows > 0 && (group.of == Traffic::all || group.of == Traffic::peers)) least = std::min(least, group.bandwidth.gbps() / flows);
   }
   return GBps(least);
 }

@@ -20,6 +20,7 @@ struct MachineAnswers {
   int pcie_width = 0;                              // lanes
   Bandwidth pcie = {};                             // of a GPU's PCIe link, instead of generation and width
   std::string cpu = {};                            // "turin", "sapphire rapids"
+  std::string pcie_switch = {};                    // "pex890xx": of every PCIe switch
   std::string sockets = {};                        // how many ("2": the NUMA nodes evenly in order), or which GPUs are together ("0-3|4-7")
   Bandwidth socket_link = {};                      // between two sockets, in one direction
   int nvlinks = 0;                                 // of a GPU
@@ -33,9 +34,9 @@ struct MachineAnswers {
   bool operator==(const MachineAnswers&) const = default;
 };
 
-/// Answers as `key=value`: gpu, pcie_gen, pcie_width, pcie, cpu, sockets, socket_link, nvlinks, nvlink, nvswitch (yes, no), peer_access (yes, no),
-/// host_memory, nic, server, pcie_beside_nvlink (yes, no). Errors, all in one: unknown keys with the nearest, values that are none, names that no
-/// table has.
+/// Answers as `key=value`: gpu, pcie_gen, pcie_width, pcie, switch, cpu, sockets, socket_link, nvlinks, nvlink, nvswitch (yes, no), peer_access (yes,
+/// no), host_memory, nic, server, pcie_beside_nvlink (yes, no). Errors, all in one: unknown keys with the nearest, values that are none, names that
+/// no table has.
 Result<MachineAnswers> read_answers(const std::vector<std::pair<std::string, std::string>>& words);
 
 /// The keys that `read_answers` takes.

@@ -5,6 +5,7 @@
 #include <span>
 #include <vector>
 
+#include "p2plab/detail/parallel_links.h"
 #include "p2plab/machine/topology.h"
 
 namespace p2plab {
@@ -12,7 +13,8 @@ namespace p2plab {
 /// Paths between all GPUs, and between each GPU and each rank's host memory: the way that a peer access takes. Between two GPUs that is over NVLink,
 /// NVSwitch and other links of their own where there is such a way, else within their server, else over a network; hosts and NICs do not forward what
 /// comes from one NIC to another. Among those paths it is the widest one (largest least bandwidth), then the one with the least latency, then the
-/// fewest links, then the lowest link ids; it never passes through a GPU.
+/// fewest links, then the lowest link ids; it never passes through a GPU. PCIe goes up its tree and down again, never up by a neighbour's way. Links
+/// that run beside each other count together; a path names the first.
 class Routes {
  public:
   explicit Routes(const Topology& topology);
@@ -37,6 +39,7 @@ class Routes {
  private:
   std::span<const LinkId> path(std::size_t from, std::size_t to) const;
   Topology topology_;
+  ParallelLinks parallel_;
   std::size_t ends_ = 0;                      // ranks first, then the distinct hosts
   std::vector<std::optional<NodeId>> hosts_;  // per rank
   std::vector<std::size_t> host_end_;         // per rank: index of its host among the ends

@@ -28,6 +28,15 @@ Result<LinkKind> link_kind(std::string_view name);
 /// The latency of a link whose description gives none: a typical figure of its kind, assumed from published one-way times.
 Seconds default_latency(LinkKind kind);
 
+/// What a PCIe switch or a root complex makes of many transfers at once.
+struct SwitchModel {
+  double exchange = 1;        // a GPU's link below it keeps this share where it stores to several GPUs and they are stored to by several
+  double exchange_loads = 1;  // the same where GPUs load from one another
+  // What a switch's way up carries where several GPUs below it store through it to GPUs behind several root ports (posted writes collapse).
+  std::optional<Bandwidth> posted_writes = std::nullopt;
+  friend bool operator==(const SwitchModel&, const SwitchModel&) = default;
+};
+
 /// A vertex. `ingress` and `egress`, where given, bound the sum over all links into or out of it.
 struct Node {
   std::string name;
@@ -35,6 +44,9 @@ struct Node {
   std::optional<Bandwidth> ingress = std::nullopt;
   std::optional<Bandwidth> egress = std::nullopt;
   bool forwards_peers = false;  // a host whose root complex passes peer accesses on; else data between GPUs takes two steps, by its memory
+  std::optional<Bandwidth> memory = std::nullopt;        // a host's, reads and writes together: data by way of it costs it twice
+  std::optional<Bandwidth> root_complex = std::nullopt;  // a host's, all that passes it: a peer access once, data by way of its memory twice
+  SwitchModel switching = {};                            // of a PCIe switch or a host
 };
 
 /// One direction of one connection; the same pair may be linked more than once.
@@ -46,16 +58,25 @@ struct Link {
   Seconds latency{0};
 };
 
+/// Which transfers a budget counts: all; those between GPUs; of these, loads or stores; loads of host memory by kernels, which wait for answers
+/// as copy engines do not.
+enum class Traffic : std::uint8_t { all, peers, loads, stores, host_loads };
+
+std::string_view to_string(Traffic traffic);  // "all", "peers", "loads", "stores", "host_loads"
+Result<Traffic> traffic(std::string_view name);
+
 /// Links that share one budget: a bus, a half-duplex root, read and write through one port.
 struct LinkGroup {
   std::string name;
   Bandwidth bandwidth;
   std::vector<LinkId> links;
+  Traffic of = Traffic::all;
 };
 
-/// What bounds a machine's links: some that carry no more than `bandwidth` together. `index` is that of the link, the group or the node.
+/// What bounds a machine's links: some that carry no more than `bandwidth` together. `index` is that of the link, the group or the node (of host
+/// memory, of the first host).
 struct MachineLimit {
-  enum class Kind : std::uint8_t { link, group, egress, ingress };
+  enum class Kind : std::uint8_t { link, group, egress, ingress, root_complex, host_memory };
   Kind kind = Kind::link;
   std::size_t index = 0;
   Bandwidth bandwidth;
@@ -96,11 +117,12 @@ class Topology {
   std::span<const Link> links() const&;
   std::span<const LinkGroup> groups() const&;
   const MachineSources& sources() const&;
-  /// All that bounds it, in this order: each link by id, each group, then for each limited node its egress and its ingress. Bounds, planners,
-  /// analysis and simulator count with these.
+  /// All that bounds it whatever is sent, in this order: each link by id, each group, then for each limited node its egress, ingress and root
+  /// complex, then host memory. Bounds, planners, analysis and simulator count with these. Left out are groups that count a part of the transfers
+  /// only, as a plan may do without those; those of peer accesses are there where no host keeps any from taking place.
   std::span<const MachineLimit> limits() const&;
   std::span<const MachineLimit> limits() && = delete;
-  /// "gpu0 -> sw0", "group root0", "egress of gpu3", "ingress of gpu3".
+  /// "gpu0 -> sw0", "group root0", "egress of gpu3", "ingress of gpu3", "root complex of host0", "host memory".
   std::string name_of(const MachineLimit& limit) const;
   const std::string& name() && = delete;
   const MachineSources& sources() && = delete;
@@ -143,7 +165,8 @@ class Topology::Builder {
   void set_sources(MachineSources sources);
   /// Errors: a repeated or empty node name, a link to itself or to a node that is not there, zero or negative bandwidth or limit,
   /// a latency that is negative or not finite, an empty group or one that names no link, no gpu at all, sources that name no link or have words
-  /// for another number of ranks.
+  /// for another number of ranks; memory or a root complex of what is no host, a switch's model of what is no PCIe switch or host, its shares out
+  /// of (0, 1].
   Result<Topology> build() &&;
 
  private:

@@ -74,7 +74,8 @@ class InfraWriter {
     const auto refuse = [](const std::string& what) -> Status { return Error{ErrorCode::unsupported, "InfraGraph: " + what}; };
     if (!topology_.groups().empty()) return refuse(fmt::format("it has no budgets that links share, as group '{}'", topology_.groups().front().name));
     for (const auto& node : topology_.nodes()) {
-      if (node.ingress || node.egress) return refuse(fmt::format("it has no budgets of components, as of {}", node.name));
+      if (node.ingress || node.egress || node.memory || node.root_complex)
+        return refuse(fmt::format("it has no budgets of components, as of {}", node.name));
     }
     for (const auto& [ends, sum] : pairs()) {
       if (sum.there != sum.back)

@@ -58,11 +58,11 @@ class PlatformWriter {
     put(link, "sharing_policy", "SHARED");
   }
 
-  // Budgets of groups and of nodes: further links, without latency, that a path passes too.
+  // Budgets of groups and of nodes: further links, without latency, that a path passes too. What only some kinds of transfers share is left out.
   void add_limits() {
+    int number = 0;
     for (const auto& limit : topology_.limits().subspan(topology_.links().size())) {
-      const auto id = fmt::format(
-          "{}{}", limit.kind == MachineLimit::Kind::group ? "group" : (limit.kind == MachineLimit::Kind::egress ? "out_of" : "into"), limit.index);
+      const auto id = fmt::format("limit{}", number++);
       add_link(id, limit.bandwidth, Seconds{0});
       for (const auto link : limit.links) limits_[link.index()].push_back(id);
     }

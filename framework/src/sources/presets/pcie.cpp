@@ -10,6 +10,7 @@
 
 #include "p2plab/machine/presets.h"
 #include "sources/presets/values.h"
+#include "sources/tables/switch_models.h"
 
 namespace p2plab::presets {
 
@@ -29,30 +30,53 @@ struct Server {
   Bandwidth nvlink;
   Seconds latency{0};
   bool peers = false;  // do the sockets pass peer accesses on?
+  SwitchModel model;
+  std::optional<Bandwidth> memory;      // of a socket
+  std::optional<Bandwidth> both;        // of a GPU's link, both directions together
+  std::optional<Bandwidth> peer;        // of a GPU's link, for peer accesses
+  std::optional<Bandwidth> host_loads;  // the same, for kernels' loads of host memory
+  std::optional<Bandwidth> upi_both;    // between two sockets, both directions together
 };
 
 // The element of `into` parts that element `index` of `count` belongs to, in even runs.
 std::size_t share(std::size_t index, std::size_t count, std::size_t into) { return index * into / count; }
+
+// A link and its way back, and what both carry together, or each of some transfers only.
+void add_shared(Topology::Builder& builder, Link link, const std::string& name, const std::optional<Bandwidth>& both,
+                const std::vector<std::pair<Traffic, std::optional<Bandwidth>>>& parts) {
+  const auto there = builder.add_link(link);
+  std::swap(link.from, link.to);
+  const auto back = builder.add_link(link);
+  if (both) builder.add_group({name + " both ways", *both, {there, back}});
+  for (const auto& [of, rate] : parts) {
+    if (!rate) continue;
+    builder.add_group({fmt::format("{} {} there", name, to_string(of)), *rate, {there}, of});
+    builder.add_group({fmt::format("{} {} back", name, to_string(of)), *rate, {back}, of});
+  }
+}
 
 Result<Topology> build(const std::string& name, const Server& server) {
   Topology::Builder builder(name);
   const auto gpus = add_gpus(builder, server.gpus);
   std::vector<NodeId> sockets;
   for (int i = 0; i < server.sockets; ++i) {
-    sockets.push_back(builder.add_node({.name = fmt::format("socket{}", i), .kind = NodeKind::host, .forwards_peers = server.peers}));
+    sockets.push_back(
+        builder.add_node({.name = fmt::format("socket{}", i), .kind = NodeKind::host, .forwards_peers = server.peers, .memory = server.memory}));
   }
   std::vector<NodeId> switches;
   const auto switch_count = static_cast<std::size_t>(server.switches);
   for (std::size_t i = 0; i < switch_count; ++i) {
-    switches.push_back(builder.add_node({fmt::format("pcie{}", i), NodeKind::pcie_switch}));
+    switches.push_back(builder.add_node({.name = fmt::format("pcie{}", i), .kind = NodeKind::pcie_switch, .switching = server.model}));
     builder.add_duplex(switches.back(), sockets[share(i, switch_count, sockets.size())], LinkKind::pcie, server.uplink, server.latency);
   }
   const auto& ports = switches.empty() ? sockets : switches;
   for (std::size_t i = 0; i < gpus.size(); ++i)
-    builder.add_duplex(gpus[i], ports[share(i, gpus.size(), ports.size())], LinkKind::pcie, server.pcie, server.latency);
+    add_shared(builder, {gpus[i], ports[share(i, gpus.size(), ports.size())], LinkKind::pcie, server.pcie, server.latency}, fmt::format("gpu{}", i),
+               server.both, {{Traffic::peers, server.peer}, {Traffic::host_loads, server.host_loads}});
   for (std::size_t i = 0; i < sockets.size(); ++i) {
     for (std::size_t j = i + 1; j < sockets.size(); ++j) {
-      builder.add_duplex(sockets[i], sockets[j], LinkKind::upi, server.upi, default_latency(LinkKind::upi));
+      add_shared(builder, {sockets[i], sockets[j], LinkKind::upi, server.upi, default_latency(LinkKind::upi)}, fmt::format("sockets {} {}", i, j),
+                 server.upi_both, {});
     }
   }
   const auto island = static_cast<std::size_t>(server.island);
@@ -78,6 +102,13 @@ Result<Topology> make(const std::string& name, int island, const Parameters& par
   if (island > 1) server.nvlink = values.bandwidth("nvlink");
   server.latency = values.latency("latency");
   server.peers = values.on("peers");
+  server.memory = values.limit("memory");
+  server.both = values.limit("both");
+  server.peer = values.limit("peer");
+  server.host_loads = values.limit("host_loads");
+  server.upi_both = values.limit("upi_both");
+  const auto model = values.word("switch", switch_names());
+  if (const auto known = find_switch(model)) server.model = (*known)->model;
   if (auto ok = values.status(); !ok) return std::move(ok).error();
   if (server.switches > server.gpus) values.fail("switches", fmt::format("at most one a GPU, so {} at most, got {}", server.gpus, server.switches));
   if (server.switches > 0 && server.sockets > server.switches)
@@ -104,6 +135,12 @@ Preset preset(const std::string& name, const std::string& summary, int island, c
       {"uplink", "from a switch to its socket, in each direction; auto: like a GPU's", "auto"},
       {"upi", "between two sockets, in each direction; auto: by generation", "auto"},
       {"latency", "of a PCIe link", "360 ns"},
+      {"switch", "what the PCIe switches are, which says what they do where many send at once: pex890xx, switchtec, plain", "plain"},
+      {"both", "of a GPU's link, both directions together", "none"},
+      {"upi_both", "between two sockets, both directions together", "none"},
+      {"memory", "a socket's memory, reads and writes together: data by way of it costs it twice", "none"},
+      {"peer", "of a GPU's link in each direction, for peer accesses, where these are slower", "none"},
+      {"host_loads", "of a GPU's link, for kernels that load host memory", "none"},
       {"peers", "on: sockets pass peer accesses on; off: data between their ports goes through their memory", "off"}};
   if (island > 1) known.push_back({"nvlink", "between two bridged GPUs, in each direction", nvlink});
   return {name, summary, std::move(known), [=](const Parameters& parameters) { return make(name, island, parameters); }};

@@ -86,6 +86,10 @@ double Values::number(const std::string& name, double least, double most) {
   return least;
 }
 
+std::optional<Bandwidth> Values::limit(const std::string& name) {
+  return parameters_.at(name) == "none" ? std::nullopt : std::optional{bandwidth(name)};
+}
+
 Seconds Values::latency(const std::string& name) {
   const auto value = parse_time(parameters_.at(name));
   if (value && value->count() >= 0 && value->count() <= 1) return *value;

@@ -27,6 +27,8 @@ class Values {
   Bandwidth network(const std::string& name);
   /// A number from `least` to `most`.
   double number(const std::string& name, double least, double most);
+  /// The same, where the word "none" stands for no limit.
+  std::optional<Bandwidth> limit(const std::string& name);
   /// A time from 0 to 1 s with its unit.
   Seconds latency(const std::string& name);
   /// One of `choices`.

@@ -148,7 +148,7 @@ TEST(TopologyIo, ReportsAllMistakesWithTheirPlaces) {
             "    - {name: gpu1, kind: gpu, egres: 1 GB/s}\n"
             "                              ^\n"
             "note: did you mean 'egress'?\n"
-            "note: known: name, kind, ingress, egress, forwards_peers\n"
+            "note: known: name, kind, ingress, egress, forwards_peers, memory, root_complex, exchange, exchange_loads, posted_writes\n"
             "x.yaml:7:22: error: unknown node 'gpu2'\n"
             "    - {between: [gpu0, gpu2], bandwidth: 25 GB/s}\n"
             "                       ^\n"
