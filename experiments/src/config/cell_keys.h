@@ -29,7 +29,8 @@ class CellKeys {
 
 /// The keys that a config has to have, and those that an axis may set besides them.
 inline const std::vector<std::string> required_keys{"topology", "collectives", "algorithms", "sizes"};
-inline const std::vector<std::string> optional_keys{"mask", "dtype", "op", "root", "executors", "profile", "forms", "measure", "question", "seed"};
+inline const std::vector<std::string> optional_keys{"mask",  "dtype",   "op",   "root",     "executors", "profile",
+                                                    "forms", "measure", "nccl", "question", "seed"};
 
 /// The experiment that the keys say; none where mistakes, which are noted in the file, leave no machine. `text` is the whole config's.
 std::optional<Experiment> read_cell(const CellKeys& keys, std::string_view text, const std::string& path);

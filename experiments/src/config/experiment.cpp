@@ -17,6 +17,7 @@
 #include "p2plab/detail/digest.h"
 #include "p2plab/detail/text.h"
 #include "p2plab/experiment/tuned.h"
+#include "p2plab/nccl/nccl_call.h"
 #include "p2plab/program/plan_io.h"
 
 namespace p2plab {
@@ -192,6 +193,15 @@ MeasureOptions read_measure(const ConfigValue& value) {
   return options;
 }
 
+NcclRun read_nccl(const ConfigValue& value) {
+  NcclRun run;
+  if (!value.present() || !value.expect_keys({.optional = {"way", "nvls", "peers"}})) return run;
+  if (value["way"].present()) run.way = value["way"].as(nccl::way, nccl::ways().front()).name;
+  run.nvls = value["nvls"].boolean(false);
+  run.peers = value["peers"].boolean(false);
+  return run;
+}
+
 // Without the key, that of the machine's GPUs.
 Profile read_profile(const ConfigValue& value, const std::filesystem::path& folder, const std::optional<Machine>& machine) {
   if (!value.present()) {
@@ -237,6 +247,7 @@ std::optional<Experiment> read_cell(const CellKeys& root, std::string_view text,
   const auto op = root["op"].as(reduce_op, ReduceOp::sum);
   const auto executors = read_executors(root["executors"]);
   const auto measure = read_measure(root["measure"]);
+  const auto nccl = read_nccl(root["nccl"]);
   const auto questions =
       read_questions(root["question"], {.machine = machine ? &*machine : nullptr, .algorithms = &algorithms, .folder = place.parent_path().string()});
   const auto seed = static_cast<std::uint64_t>(root["seed"].integer({.least = 0}, 1));
@@ -258,6 +269,7 @@ std::optional<Experiment> read_cell(const CellKeys& root, std::string_view text,
                     .profile = profile,
                     .forms = forms,
                     .measure = measure,
+                    .nccl = nccl,
                     .seed = seed};
 }
 

@@ -14,8 +14,21 @@ bool nccl_rows_wanted(const Experiment& experiment) {
   return std::ranges::find(experiment.executors, "nccl") == experiment.executors.end() || !executor_state("nccl");
 }
 
+std::string way_of_calls(const Experiment& experiment) {
+  if (experiment.measure.graph) return "graph";
+  return experiment.leader != nullptr ? "process" : "one-thread";
+}
+
+Prediction as_run(const Prediction& prediction, const Experiment& experiment) {
+  const auto way = nccl::way(way_of_calls(experiment));
+  expects(static_cast<bool>(way));
+  const auto more = nccl::kernel_launch(*way, experiment.topology.ranks());
+  const auto [low, high] = prediction.interval.value_or(Interval{prediction.time, prediction.time});
+  return {prediction.time + more.time, Interval{low + more.low, high + more.high}};
+}
+
 NcclRows::NcclRows(const Experiment& experiment, const Evaluator& evaluator) : experiment_(experiment), evaluator_(evaluator) {
-  auto found = nccl::search(evaluator.topology(), evaluator.routes());
+  auto found = nccl::search(evaluator.topology(), evaluator.routes(), {.multicast = experiment.nccl.nvls, .peers_over_hosts = experiment.nccl.peers});
   if (found)
     communicator_ = *std::move(found);
   else
@@ -26,7 +39,8 @@ std::vector<Row> NcclRows::rows(CollectiveKind kind, Bytes size) const {
   using enum CollectiveKind;
   const bool known = kind == all_reduce || kind == all_gather || kind == reduce_scatter || kind == broadcast || kind == reduce;
   if (!communicator_ || !known) return {};
-  const auto way = nccl::way(experiment_.measure.graph ? "graph" : "one-thread");
+  const auto& named = experiment_.nccl.way;
+  const auto way = nccl::way(!named.empty() ? named : way_of_calls(experiment_));
   expects(static_cast<bool>(way));
   const auto found = nccl::estimate(evaluator_.topology(), *communicator_, kind, size, *way);
   if (!found) return {};

@@ -77,7 +77,8 @@ Row row_of(const PlannedCase& planned, const Context& context, Measurement measu
   if (context.least.contains(planned.kind)) row.bound_low = context.least.at(planned.kind).time(evaluation.program.payload);
   row.in_place = evaluation.proved->proof.in_place();
   if (theirs) return row;
-  row.prediction = evaluation.prediction;
+  const bool eager = row.measurement.clock == Clock::device && !context.experiment.measure.graph;
+  row.prediction = eager ? as_run(evaluation.prediction, context.experiment) : evaluation.prediction;
   for (const auto& value : values_behind(context.evaluator, plan.schedule)) row.rests_on.push_back(value.what);
   row.verified = true;  // an evaluation holds a proof
   row.channels = evaluation.program.blocks();

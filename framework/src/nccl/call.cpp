@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "nccl/counted.h"
 #include "p2plab/detail/named.h"
 #include "p2plab/nccl/nccl_call.h"
 
@@ -12,13 +13,42 @@ namespace p2plab::nccl {
 
 namespace {
 
-constexpr std::string_view h200 = "kernels/measurements/all_reduce_2_3gpu.csv and all_reduce_4gpu.csv: NCCL 2.28.9 at 1 KiB in graphs";
-constexpr std::array all_ways{Way{"graph", "captured in a CUDA graph and replayed", -1.5, -2, -1, 0, 0, 0, h200},
-                              Way{"process", "one process a GPU, not captured", 0, -1, 5, 0, 0, 0, "what NCCL's base latencies were measured by"},
-                              Way{"threads", "one process, one thread a GPU, not captured", 3, 0, 5, 0, 0, 0,
-                                  "NCCL 2.28.9 on four H200s, nccl-tests -t 4: all-gather of 1 KiB 11.1 us, 6.8 in graphs"},
-                              Way{"one-thread", "one thread launches for all GPUs, not captured", 0, 0, 4, 3.5, 2, 6,
-                                  "a launch costs its thread 2 to 6 us, one GPU after the other; 3.5 us a GPU by nccl-tests -g 8 on A100 at 32 KiB"}};
+constexpr std::array all_ways{
+    Way{.name = "graph",
+        .meaning = "captured in a CUDA graph and replayed",
+        .fixed_us = -1.5,
+        .fixed_low_us = -2,
+        .fixed_high_us = -1,
+        .source = "kernels/measurements/all_reduce_2_3gpu.csv and all_reduce_4gpu.csv: NCCL 2.28.9 at 1 KiB in graphs"},
+    Way{.name = "process",
+        .meaning = "one process a GPU, not captured",
+        .fixed_low_us = -1,
+        .fixed_high_us = 5,
+        .kernel_us = 2.2,
+        .kernel_low_us = 1,
+        .kernel_high_us = 3.5,
+        .source = "what NCCL's base latencies were measured by; a kernel as by one thread"},
+    Way{.name = "threads",
+        .meaning = "one process, one thread a GPU, not captured",
+        .fixed_us = 3,
+        .fixed_high_us = 5,
+        .kernel_us = 2.2,
+        .kernel_low_us = 1,
+        .kernel_high_us = 3.5,
+        .source = "NCCL 2.28.9 on four H200s, nccl-tests -t 4: all-gather of 1 KiB 11.1 us, 6.8 in graphs; a kernel as by one thread"},
+    Way{.name = "one-thread",
+        .meaning = "one thread launches for all GPUs, not captured",
+        .fixed_high_us = 4,
+        .each_us = 3.5,
+        .each_low_us = 2,
+        .each_high_us = 6,
+        .kernel_us = 2.2,
+        .kernel_low_us = 1.8,
+        .kernel_high_us = 3,
+        .one_thread = true,
+        .source =
+            "a launch costs its thread 2 to 6 us, one GPU after the other; 3.5 us a GPU by nccl-tests -g 8 on A100 at 32 KiB; our kernels on two "
+            "H200s 4.0 to 4.8 us more than in graphs (kernels/measurements/recording_2gpu.csv)"}};
 
 // What rings and pairs by simple reach of the bandwidth that NCCL counts. Over NVLink by size: each step waits for the one before, and messages up to
 // hundreds of MiB have few steps for each channel: 0.87 up to 64 MiB (A100, H200, P100), 0.95 from 2 GiB (A100, B200). Over PCIe 45.5 of 48 GB/s (RTX
@@ -54,7 +84,7 @@ constexpr double slowest_share = 1.35;
 double egress_gbps(const Topology& topology, NodeId gpu, bool over_nvlink) {
   double nvlink = 0;
   double other = 0;
-  for (const auto id : topology.out_links(gpu)) (topology.link(id).kind == LinkKind::nvlink ? nvlink : other) += topology.link(id).bandwidth.gbps();
+  for (const auto id : topology.out_links(gpu)) (topology.link(id).kind == LinkKind::nvlink ? nvlink : other) += counted_gbps(topology.link(id), 1);
   return over_nvlink && nvlink > 0 ? nvlink : other;
 }
 
@@ -81,6 +111,11 @@ Result<Way> way(std::string_view name) {
 }
 
 double launch_us(const Way& way, int gpus) { return way.fixed_us + way.each_us * gpus; }
+
+KernelLaunch kernel_launch(const Way& way, int gpus) {
+  const double launches = way.one_thread ? gpus : 1;
+  return {Seconds{way.kernel_us * launches * 1e-6}, Seconds{way.kernel_low_us * launches * 1e-6}, Seconds{way.kernel_high_us * launches * 1e-6}};
+}
 
 Result<Estimate> estimate(const Topology& topology, const Communicator& communicator, CollectiveKind kind, Bytes size, const Way& way,
                           const Asked& asked) {

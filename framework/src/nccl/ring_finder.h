@@ -6,6 +6,7 @@
 #include <numeric>
 #include <vector>
 
+#include "nccl/counted.h"
 #include "p2plab/nccl/nccl_model.h"
 
 namespace p2plab::nccl {
@@ -14,7 +15,17 @@ class RingFinder {
  public:
   RingFinder(const Topology& topology, const Routes& routes, std::vector<Rank> members, const RingSearch& search)
       : topology_(topology), routes_(routes), members_(std::move(members)), search_(search), moves_left_(search.budget) {
-    for (const auto& link : topology.links()) left_.push_back(link.bandwidth.gbps() * (link.kind == LinkKind::nvlink ? search.share : 1));
+    const ParallelLinks parallel(topology);
+    for (std::size_t l = 0; l < topology.links().size(); ++l) {
+      auto link = topology.links()[l];
+      const LinkId id{static_cast<std::int64_t>(l)};
+      link.bandwidth = parallel.together(id);
+      left_.push_back(parallel.first(id) == id ? counted_gbps(link, search.share) : 0);
+    }
+    for (const auto& group : topology.groups()) {
+      if (group.of != Traffic::peers) continue;
+      for (const auto link : group.links) left_[link.index()] = std::min(left_[link.index()], group.bandwidth.gbps());
+    }
     const auto out = std::accumulate(members_.begin(), members_.end(), 1e9, [&](double least, Rank rank) { return std::min(least, egress(rank)); });
     most_ = std::min(search.most, static_cast<int>(out / search.speed + 1e-9));
   }

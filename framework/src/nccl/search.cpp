@@ -17,8 +17,10 @@ constexpr int most_channels = 32;
 constexpr double network_share = 0.96;  // NCCL counts 12 GB/s for a NIC of 100 Gb/s
 // Through host memory a hop reaches this share of PCIe: 18 of 24 GB/s (NVIDIA/nccl issue 1603), 27 of 48 on four H200s without peer access.
 constexpr double host_share = 0.7;
-// Stores of several GPUs through one root complex: 2 GB/s of what one after the other reaches (NVIDIA/nccl issue 1603).
+// Stores of several GPUs on root ports through one root complex: 2 GB/s of what one after the other reaches (NVIDIA/nccl issue 1603).
 constexpr double posted_writes = 0.1;
+// What queues at the inputs of a switch pass where every port sends to many (Karol, Hluchyj, Morgan 1987).
+constexpr double queued_share = 0.586;
 constexpr std::array older_speeds{40.0, 30.0, 20.0, 18.0, 15.0, 12.0, 10.0, 9.0, 7.0, 6.0, 5.0, 4.0, 3.0};
 constexpr std::array hopper_speeds{60.0, 50.0, 40.0, 30.0, 24.0, 20.0, 15.0, 12.0, 11.0, 6.0, 3.0};
 constexpr std::array blackwell_speeds{90.0, 80.0, 70.0, 60.0, 50.0, 45.0, 40.0, 30.0, 24.0, 20.0, 19.0, 18.0};
@@ -137,10 +139,6 @@ class Search {
     });
   }
 
-  bool passes_host(Rank from, Rank to) const {
-    return std::ranges::any_of(routes_.between(from, to), [&](LinkId id) { return topology_.node(topology_.link(id).to).kind == NodeKind::host; });
-  }
-
   void choose_transport(Graph& graph) const {
     graph.share = graph.nvlink ? share_ : 1;
     for (const auto& order : graph.orders) {
@@ -148,12 +146,26 @@ class Search {
         graph.by_host = graph.by_host || ends_at_host(order[i], order[(i + 1) % order.size()]);
       }
     }
-    bool by_root = false;
-    for (int r = 1; r < topology_.ranks(); ++r) by_root = by_root || (passes_host(Rank{0}, Rank{r}) && !ends_at_host(Rank{0}, Rank{r}));
-    graph.exchange = graph.by_host ? host_share : by_root && topology_.ranks() > 2 ? posted_writes : 1;
+    graph.exchange = graph.by_host ? (staged_rates() ? 1 : host_share) : exchange_share();
     if (!graph.by_host) return;
-    graph.bw_intra = std::min(graph.bw_intra, host_share * narrowest_pcie(graph) / graph.channels);
+    graph.bw_intra = std::min(graph.bw_intra, (staged_rates() ? 1 : host_share) * narrowest_pcie(graph) / graph.channels);
     graph.bw_inter = std::min(graph.bw_inter, graph.bw_intra);
+  }
+
+  // Are the rates of PCIe those that data through host memory gets (device_graph.cpp)?
+  bool staged_rates() const {
+    return std::ranges::any_of(topology_.sources().values,
+                               [](const SourcedValue& value) { return value.what.starts_with("data through host memory") && !value.links.empty(); });
+  }
+
+  // Of the port of rank 0, where all send to all: on a root port stores of several collapse, behind a switch its queues keep a share.
+  double exchange_share() const {
+    if (topology_.ranks() < 3) return 1;
+    const auto way = routes_.between(Rank{0}, Rank{topology_.ranks() - 1});
+    if (way.empty() || topology_.link(way.front()).kind != LinkKind::pcie) return 1;
+    const auto& port = topology_.node(topology_.link(way.front()).to);
+    if (port.kind == NodeKind::host) return posted_writes;
+    return port.switching.exchange < 1 ? port.switching.exchange : queued_share;
   }
 
   // GB/s of the narrowest PCIe link on the way of its rings.
@@ -162,7 +174,8 @@ class Search {
     for (const auto& order : graph.orders) {
       for (std::size_t i = 0; i < order.size(); ++i) {
         for (const auto id : routes_.between(order[i], order[(i + 1) % order.size()])) {
-          if (topology_.link(id).kind == LinkKind::pcie) least = std::min(least, topology_.link(id).bandwidth.gbps());
+          if (topology_.link(id).kind == LinkKind::pcie)
+            least = std::min(least, staged_rates() ? topology_.link(id).bandwidth.gbps() : counted_gbps(topology_.link(id), 1));
         }
       }
     }

@@ -29,6 +29,13 @@ struct MeasureOptions {
   Bytes check_up_to{1 << 20};
 };
 
+/// How NCCL is thought to be run where it is predicted (`nccl_model`).
+struct NcclRun {
+  std::string way = {};  // one of nccl::ways(); empty: as the calls of this experiment
+  bool nvls = false;     // with sums in NVSwitches, where there are such
+  bool peers = false;    // peer access through hosts that pass it on (NCCL_P2P_LEVEL=SYS)
+};
+
 /// A config file's content; every name in it is known and every number possible.
 struct Experiment {
   std::string name;
@@ -48,6 +55,7 @@ struct Experiment {
   Profile profile = {};                // calibration of the simulator; as constructed: ideal
   PlanForms forms = PlanForms::model;  // in which plans are predicted and run
   MeasureOptions measure = {};
+  NcclRun nccl = {};
   std::uint64_t seed = 1;
   Leader* leader = nullptr;  // of the processes that run it together, one a rank; null: this one has all ranks
 };

@@ -12,7 +12,9 @@
 namespace p2plab::nccl {
 
 /// A way of running collectives, and what a call costs beside what NCCL's base latencies hold: `each` for every GPU that one thread launches for.
-/// NCCL's base latencies are those of one process a GPU without graphs. Microseconds, each with its interval.
+/// NCCL's base latencies are those of one process a GPU without graphs. `kernel` is what a bare kernel of ours costs more than in a graph, whose
+/// launches a profile holds, each GPU that one thread launches for, or one where each has its own thread. Microseconds, each with its interval.
+/// By CUDA's events or the host's clock is the same where calls are many in a row, as nccl-tests and `bench` time them.
 struct Way {
   std::string_view name;
   std::string_view meaning;
@@ -22,6 +24,10 @@ struct Way {
   double each_us = 0;
   double each_low_us = 0;
   double each_high_us = 0;
+  double kernel_us = 0;
+  double kernel_low_us = 0;
+  double kernel_high_us = 0;
+  bool one_thread = false;  // launches for all GPUs
   std::string_view source;
 };
 
@@ -30,6 +36,14 @@ std::span<const Way> ways();
 Result<Way> way(std::string_view name);
 /// What a call among so many GPUs costs more than NCCL's formula says.
 double launch_us(const Way& way, int gpus);
+
+/// What a call of a bare kernel costs more than in a graph.
+struct KernelLaunch {
+  Seconds time{0};
+  Seconds low{0};
+  Seconds high{0};
+};
+KernelLaunch kernel_launch(const Way& way, int gpus);
 
 /// A time with the interval in which nine of ten published ones should lie.
 struct Estimate {
