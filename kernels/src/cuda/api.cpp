@@ -97,6 +97,13 @@ Status enable_peer_access(int device, int peer) {
     cudaGetLastError();
     return {};
   }
+  if (code == cudaErrorTooManyPeers) {
+    cudaGetLastError();
+    return Error{
+        .code = ErrorCode::unsupported,
+        .message = fmt::format("CUDA lets GPU {} reach no more GPUs from one process (8 where no NVSwitch joins them), so not GPU {}", device, peer),
+        .notes = {"run one process a GPU, or a planner whose ranks have fewer neighbours (ring, tree)"}};
+  }
   return check(code, fmt::format("let GPU {} reach GPU {}", device, peer));
 }
 
