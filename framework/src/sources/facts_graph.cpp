@@ -112,7 +112,7 @@ class FactsGraph {
   }
 
   void add_bridge(DeviceTree& machine, const PciFact& pci, const std::set<std::string>& places) {
-    Device device{.kind = DeviceKind::bridge, .bus_id = pci.bus_id};
+    Device device{.kind = DeviceKind::bridge, .bus_id = pci.bus_id, .known_switch = switch_of_pci(pci.vendor, pci.device)};
     place(device, &pci, places);
     bridges_[pci.bus_id] = static_cast<int>(machine.devices.size());
     machine.devices.push_back(std::move(device));

@@ -32,8 +32,10 @@ Json json_of(const CudaPeer& peer) {
   return {{"from", peer.from}, {"to", peer.to}, {"access", peer.access}, {"atomics", peer.atomics}, {"performance_rank", peer.performance_rank}};
 }
 Json json_of(const PciFact& device) {
-  return {{"bus_id", device.bus_id}, {"parent", device.parent}, {"class", device.device_class}, {"vendor", device.vendor},
-          {"speed", device.speed},   {"width", device.width},   {"numa", device.numa}};
+  Json json{{"bus_id", device.bus_id}, {"parent", device.parent}, {"class", device.device_class}, {"vendor", device.vendor},
+            {"speed", device.speed},   {"width", device.width},   {"numa", device.numa}};
+  if (!device.device.empty()) json["device"] = device.device;
+  return json;
 }
 Json json_of(const NetworkFact& network) { return {{"name", network.name}, {"bus_id", network.bus_id}, {"megabits", network.megabits}}; }
 
@@ -90,9 +92,10 @@ void check_peers(const std::vector<CudaPeer>& peers, std::size_t gpus, const Jso
   }
 }
 PciFact pci_device(const JsonValue& value) {
-  value.expect_keys({"bus_id", "parent", "class", "vendor", "speed", "width", "numa"});
-  return {value["bus_id"].string(), value["parent"].string(), value["class"].string(),  value["vendor"].string(),
-          value["speed"].string(),  number(value["width"]),   number(value["numa"], -1)};
+  value.expect_keys({"bus_id", "parent", "class", "vendor", "device?", "speed", "width", "numa"});
+  const auto device = value["device"];
+  return {value["bus_id"].string(), value["parent"].string(), value["class"].string(),   value["vendor"].string(),
+          value["speed"].string(),  number(value["width"]),   number(value["numa"], -1), device.present() ? device.string() : std::string{}};
 }
 NetworkFact network(const JsonValue& value) {
   value.expect_keys({"name", "bus_id", "megabits"});

@@ -75,7 +75,8 @@ class PciTree {
                           .vendor = line_of(place / "vendor"),
                           .speed = line_of(place / "max_link_speed"),
                           .width = number_of(line_of(place / "max_link_width"), 0),
-                          .numa = number_of(line_of(place / "numa_node"), -1)});
+                          .numa = number_of(line_of(place / "numa_node"), -1),
+                          .device = line_of(place / "device")});
   }
 
   MachineFacts& facts_;

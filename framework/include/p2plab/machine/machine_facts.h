@@ -54,6 +54,7 @@ struct PciFact {
   std::string speed = {};         // as "32.0 GT/s PCIe"
   int width = 0;                  // lanes; 0: not told
   int numa = -1;
+  std::string device = {};  // as "0x2335"
 };
 
 struct NetworkFact {
