@@ -22,8 +22,9 @@ Result<Plan> chains(DataFlow flow, const nccl::Graph& graph) {
     }
   }
   push_in_rounds(flow, std::move(moves));
-  return std::move(flow).finish("nccl_tree", {}, fmt::format("the {} chains that NCCL's search finds; a prediction of NCCL", graph.orders.size()),
-                                "use tree");
+  return std::move(flow).finish(
+      "nccl_tree", {},
+      fmt::format("the {} chains that NCCL finds, at the costs of our kernels (what NCCL takes says nccl_model)", graph.orders.size()), "use tree");
 }
 
 }  // namespace
@@ -41,7 +42,7 @@ Result<Plan> nccl_plan(const Topology& topology, const Routes& routes, const Col
   if (algorithm == nccl::Algorithm::ring) {
     std::vector<Ring> rings;
     for (const auto& order : communicator.ring.orders) rings.push_back({.order = order});
-    const auto reason = fmt::format("the {} rings that NCCL's search finds; a prediction of NCCL", rings.size());
+    const auto reason = fmt::format("the {} rings that NCCL finds, at the costs of our kernels (what NCCL takes says nccl_model)", rings.size());
     return plan_along(*std::move(flow), collective, std::move(rings), {"nccl_ring", {}, reason});
   }
   if (algorithm != nccl::Algorithm::tree || kind != all_reduce || communicator.nodes != 1) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What NCCL would send where, as a plan of this project, so that it can be proved and simulated: a prediction of NCCL, not a plan of ours.
+// What NCCL would send where, as a plan of this project, so that it can be proved and simulated at the costs of our kernels. What NCCL itself takes
+// says nccl_model.h.
 #pragma once
 
 #include "p2plab/nccl/nccl_model.h"
