@@ -192,6 +192,10 @@ double BenchReport::mean_busbw_gbps() const {
   return times > 0 ? sum / times : 0;
 }
 
+bool BenchReport::checked() const {
+  return std::ranges::any_of(rows, [](const BenchRow& row) { return row.out_of_place.check || row.in_place.check; });
+}
+
 std::int64_t BenchReport::wrong() const {
   std::int64_t sum = 0;
   for (const auto& row : rows) {

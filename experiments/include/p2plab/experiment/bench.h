@@ -74,6 +74,7 @@ struct BenchReport {
   /// The mean over all times, as nccl-tests' last line.
   double mean_busbw_gbps() const;
   std::int64_t wrong() const;
+  bool checked() const;  // was any data compared?
 };
 
 /// Hears each row when it is finished.

@@ -122,5 +122,14 @@ TEST(BenchText, ALineHasNcclTestsColumns) {
             "in place: no\n");
 }
 
+TEST(Bench, SaysThatDataIsRightOnlyWhereItWasLookedAt) {
+  const auto report = run_bench(2, quick(CollectiveKind::all_reduce));
+  EXPECT_NE(bench_footer(report).find("Out of bounds values : 0 OK"), std::string::npos);
+  auto nothing_ran = report;
+  for (auto& row : nothing_ran.rows) row.out_of_place = row.in_place = {.error = Error{ErrorCode::device_failure, "rank 1 was killed"}};
+  EXPECT_NE(bench_footer(nothing_ran).find("Out of bounds values : none were looked for"), std::string::npos);
+  EXPECT_NE(to_json(nothing_ran).find("\"okay\": null"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace p2plab
