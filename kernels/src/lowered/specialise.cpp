@@ -53,6 +53,15 @@ std::string known_rows(const Epilogue& what) {
 
 }  // namespace
 
+std::uint32_t PacketCode::noting() const {
+  constexpr std::uint32_t warp = 32;
+  constexpr std::uint32_t threads_of_block = 1024;
+  constexpr std::uint32_t threads_of_multiprocessor = 1536;  // the fewest of any generation from Ampere on
+  const auto all = threads + warp;
+  const bool fits = all <= threads_of_block && all * blocks_per_processor <= threads_of_multiprocessor;
+  return recorded && once && !rows && threads % warp == 0 && fits ? warp : 0;
+}
+
 bool can_specialise(const PacketImage& image) {
   const auto whole = [](const image::PacketWave& wave) {
     constexpr auto both = image::wave_begins | image::wave_ends;

@@ -36,8 +36,9 @@ struct PacketCode {
   bool steps = false;                      // and note their steps in it
   std::optional<RowCode> rows = std::nullopt;
 
-  /// Threads of a warp beside those that carry packets, which notes the calls: short ones, to which each instruction more is a delay.
-  std::uint32_t noting() const { return recorded && once && !rows && threads % 32 == 0 ? 32 : 0; }
+  /// Threads of a warp beside those that carry packets, which notes the calls: short ones, to which each instruction more is a delay. None where
+  /// a block or a multiprocessor would be full.
+  std::uint32_t noting() const;
 };
 
 /// Can a kernel be made for this image? Every item must fit into one wave, and the code must stay short: at most 16 waves, 64 sources and 96

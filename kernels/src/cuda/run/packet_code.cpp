@@ -111,7 +111,7 @@ Status PacketRun::specialise_rank(std::size_t rank, const Grid& grid) {
   const auto kernel = kernels_.get(state.image, code, device_set_.gpu(rank).capability);
   if (!kernel) return kernel.error();
   const auto fit = device::resident_special_blocks(*kernel, shape_.threads + code.noting(), static_cast<std::uint32_t>(grid.cluster));
-  if (fit <= 0) return check(-fit, "ask how many blocks fit");
+  if (fit < 0) return check(-fit, "ask how many blocks fit");
   if (fit / share_ < grid.blocks) return Error{ErrorCode::unsupported, "a specialised kernel needs too many registers"};
   if (grid.rows && !by_row) {
     const Bytes size{static_cast<std::int64_t>(image::arrivals_stride) + grid.blocks * 4};

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "device/arithmetic.cuh"
+#include "lowered/specialise.h"
 #include "support/emulation/emulation.h"
 #include "support/emulation/fixed_shape.h"
 #include "support/machines.h"
@@ -88,6 +89,24 @@ TEST(NotingWarp, NamesReplaysByTheirNumberWhereStepsAreNoted) {
   testing::Cpu::place() = {0, 1};
   emulation.fixed_here<NotingCpu, device::LamportWire<4>, Float, testing::NotingShape>(0);
   EXPECT_EQ(journal.entries[0].name, image::journal_of_graph | 5U << image::journal_replay_shift | 7U);
+}
+
+TEST(NotingWarp, IsThereForShortCallsAloneAndWhereItFits) {
+  const PacketCode short_calls{.choice = {}, .threads = 128, .once = true, .recorded = true};
+  EXPECT_EQ(short_calls.noting(), 32U);
+  const auto noting = [&](auto change) {
+    auto code = short_calls;
+    change(code);
+    return code.noting();
+  };
+  EXPECT_EQ(noting([](PacketCode& code) { code.threads = 992; }), 32U);
+  EXPECT_EQ(noting([](PacketCode& code) { code.threads = 1024; }), 0U) << "no block has 1056 threads";
+  EXPECT_EQ(noting([](PacketCode& code) { code.blocks_per_processor = 9; }), 32U);
+  EXPECT_EQ(noting([](PacketCode& code) { code.blocks_per_processor = 10; }), 0U) << "1600 threads of a multiprocessor that has 1536";
+  EXPECT_EQ(noting([](PacketCode& code) { code.threads = 100; }), 0U) << "part of a warp carries packets";
+  EXPECT_EQ(noting([](PacketCode& code) { code.recorded = false; }), 0U);
+  EXPECT_EQ(noting([](PacketCode& code) { code.once = false; }), 0U);
+  EXPECT_EQ(noting([](PacketCode& code) { code.rows = RowCode{}; }), 0U);
 }
 
 }  // namespace
