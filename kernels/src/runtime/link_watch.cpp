@@ -199,16 +199,18 @@ void LinkWatch::work(const std::stop_token& stop) {
   for (const int of_this_thread : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) sigdelset(&all, of_this_thread);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
   Lock lock(mutex_);
-  while (!stop.stop_requested()) {
+  while (true) {
     changed_.wait_for(lock, stop, std::chrono::duration<double>(every_.count()), [&] { return asked_ != seen_; });
-    if (stop.stop_requested()) return;
+    // Whoever asked before the end is still answered.
+    if (stop.stop_requested() && asked_ == seen_) return;
     const auto asked = asked_;
     auto wanted = std::exchange(wanted_, {});
     for (const auto& [number, asker] : askers_) wanted.insert(asker.gpus.begin(), asker.gpus.end());
     read(lock, wanted);
-    if (stop.stop_requested()) return;
-    seen_ = asked;
+    // A thread that NVML held up for long comes back beside the next one.
+    seen_ = std::max(seen_, asked);
     changed_.notify_all();
+    if (stop.stop_requested()) continue;
     for (auto& [number, asker] : askers_) {
       auto now = lost_of(asker.gpus);
       if (now == asker.known) continue;

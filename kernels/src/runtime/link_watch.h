@@ -72,9 +72,9 @@ class LinkWatch {
   void begin();
   void end(Lock lock);
   void work(const std::stop_token& stop);
+  std::chrono::duration<double> patience() const { return std::chrono::duration<double>(patience_.count()); }
 
   std::function<Result<NvmlFunctions>()> load_;
-  std::chrono::duration<double> patience() const { return std::chrono::duration<double>(patience_.count()); }
   Seconds patience_;
   std::mutex mutex_;  // held while askers are told, open while NVML is asked
   std::condition_variable_any changed_;
@@ -84,12 +84,12 @@ class LinkWatch {
   std::map<int, Asker> askers_;
   int next_ = 0;
   Seconds every_{0};
-  int process_ = 0;  // whose thread it is: a forked child has none
-  std::jthread thread_;
+  int process_ = 0;             // whose thread it is: a forked child has none
   std::shared_ptr<bool> over_;  // the thread has nothing to do any more
   std::set<std::string> wanted_;
   std::uint64_t asked_ = 0;  // looks, by others
   std::uint64_t seen_ = 0;   // of those
+  std::jthread thread_;      // ends before what it uses
 };
 
 }  // namespace p2plab::runtime

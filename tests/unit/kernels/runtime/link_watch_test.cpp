@@ -13,6 +13,7 @@ namespace {
 
 std::atomic<bool> down{false};
 std::atomic<bool> hangs{false};
+std::atomic<bool> hung{false};
 
 // Two GPUs with one link.
 NvmlFunctions played() {
@@ -28,7 +29,7 @@ NvmlFunctions played() {
   nvml.device = [](unsigned number, Device* device) { return *device = reinterpret_cast<Device>(std::uintptr_t{number} + 1), 0; };
   nvml.pci = [=](Device device, NvmlFunctions::PciInfo* info) { return write(device, info, 1); };
   nvml.link_state = [](Device, unsigned link, unsigned* active) {
-    while (hangs) std::this_thread::yield();
+    for (; hangs; std::this_thread::yield()) hung = true;
     *active = down ? 0 : 1;
     return link == 0 ? 0 : 2;
   };
@@ -53,7 +54,7 @@ TEST(LinkWatch, TellsWhatIsLostSinceItFirstLooked) {
 // Never destroyed: its thread is left behind in NVML.
 TEST(LinkWatch, AnNvmlThatHangsHindersNeitherQuestionsNorTheEnd) {
   down = false;
-  auto& watch = *new LinkWatch(played, Seconds{0.02});
+  static auto& watch = *new LinkWatch(played, Seconds{0.02});
   auto watched = watch.add(both, Seconds{0.001}, [](const Loss&) {});
   hangs = true;
   const auto loss = watch.look(both);
@@ -62,6 +63,22 @@ TEST(LinkWatch, AnNvmlThatHangsHindersNeitherQuestionsNorTheEnd) {
   watched.reset();
   hangs = false;
   EXPECT_FALSE(watch.look(both).unanswered);
+}
+
+TEST(LinkWatch, WhoAsksAsTheLastWatchedGpusGoIsAnswered) {
+  down = hung = false;
+  LinkWatch watch(played, Seconds{30});
+  auto watched = watch.add(both, Seconds{60}, [](const Loss&) {});
+  hangs = true;
+  auto asked = std::async(std::launch::async, [&] { return watch.look(both); });
+  while (!hung) std::this_thread::yield();
+  auto ended = std::async(std::launch::async, [&] { watched.reset(); });
+  std::this_thread::sleep_for(std::chrono::milliseconds{20});
+  down = true;
+  hangs = false;
+  const auto loss = asked.get();
+  EXPECT_FALSE(loss.unanswered);
+  EXPECT_EQ(loss.pairs.size(), 1U);
 }
 
 }  // namespace
