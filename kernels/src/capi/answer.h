@@ -19,6 +19,7 @@ struct Repairs;
 struct p2plab_comm {
   std::shared_ptr<p2plab::runtime::Engine> engine;
   int rank = 0;
+  std::uint64_t number = 0;                                          // the same on all its ranks
   std::unique_ptr<p2plab::capi::CallRecording> recording = nullptr;  // null: nothing is recorded (P2PLAB_MONITOR)
   std::optional<p2plab::Invitation> met = std::nullopt;              // where its ranks met; none: all are in this process
   std::shared_ptr<p2plab::capi::Repairs> repairs = nullptr;          // of those

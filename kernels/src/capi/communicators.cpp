@@ -85,8 +85,9 @@ p2plab_result init_rank(Beginning given) {
   }
   auto engine = runtime::Engine::create(*std::move(session), given.device, *std::move(chooser), settings->options);
   if (!engine) return failed(engine.error());
-  auto recording = CallRecording::of({number_of_place(given.invitation), given.rank, given.ranks, given.device});
-  *given.comm = new p2plab_comm{*std::move(engine), given.rank, std::move(recording), given.invitation};
+  const auto number = given.number.value_or(number_of_place(given.invitation));
+  auto recording = CallRecording::of({number, given.rank, given.ranks, given.device});
+  *given.comm = new p2plab_comm{*std::move(engine), given.rank, number, std::move(recording), given.invitation};
   tell(**given.comm);
   return P2PLAB_OK;
 }
@@ -108,7 +109,7 @@ Result<AllHere> init_here(const std::vector<int>& devices, const p2plab_config* 
 
 std::unique_ptr<p2plab_comm> rank_here(const AllHere& all, int rank) {
   auto recording = CallRecording::of({all.number, rank, all.engine->ranks(), all.engine->device(rank)});
-  return std::unique_ptr<p2plab_comm>(new p2plab_comm{all.engine, rank, std::move(recording), std::nullopt, all.repairs});
+  return std::unique_ptr<p2plab_comm>(new p2plab_comm{all.engine, rank, all.number, std::move(recording), std::nullopt, all.repairs});
 }
 
 }  // namespace p2plab::capi

@@ -50,12 +50,6 @@ Result<std::string> offer(const runtime::Engine& engine, const runtime::MachineL
   return fmt::format("ranks {} can go on: {}, proved", fmt::join(left, ", "), fmt::join(plans, ", "));
 }
 
-// Where the ranks that are left meet: who means others does not come here.
-Invitation place_of(const Invitation& before, const std::vector<int>& left) {
-  const auto bytes = before.bytes();
-  return Invitation::named(fmt::format("{:016x} without others than {}", monitor::number_of(bytes.data(), bytes.size()), fmt::join(left, ",")));
-}
-
 // The old communicators' losses are told to rank 0's record alone, and so are the new ones'.
 p2plab_result repair_here(p2plab_comm** repaired, const p2plab_comm& comm, const std::vector<int>& left, int rank, const p2plab_config* config) {
   const std::lock_guard lock(comm.repairs->mutex);
@@ -67,10 +61,13 @@ p2plab_result repair_here(p2plab_comm** repaired, const p2plab_comm& comm, const
     if (!made) return failed(made.error());
     found = comm.repairs->made.emplace(left, *std::move(made)).first;
   }
-  auto made = rank_here(found->second, rank);
+  auto& all = found->second;
+  if (all.taken.contains(rank)) return invalid("this communicator was repaired before: what goes on in its stead can be repaired again");
+  auto made = rank_here(all, rank);
   if (rank == 0 && made->recording) made->engine->tell_losses(made->recording->teller());
   *repaired = made.release();
-  if (++found->second.taken == static_cast<int>(left.size())) comm.repairs->made.erase(found);
+  all.taken.insert(rank);
+  if (all.taken.size() == left.size()) all.engine = nullptr;
   return P2PLAB_OK;
 }
 
@@ -102,6 +99,9 @@ p2plab_result p2plab_comm_repair(p2plab_comm** repaired, p2plab_comm* comm, cons
     auto& engine = *comm->engine;
     auto gone = engine.loss().ranks;
     gone.insert(gone.end(), without, without + count);
+    for (const int one : gone) {
+      if (one < 0 || one >= engine.ranks()) return failed({ErrorCode::invalid_input, fmt::format("no rank {} among {}", one, engine.ranks())});
+    }
     const auto left = left_of(engine.ranks(), gone);
     const auto mine = std::ranges::find(left, comm->rank);
     if (mine == left.end()) return failed({ErrorCode::unsupported, fmt::format("rank {} is one of those that are left out", comm->rank)});
@@ -110,13 +110,16 @@ p2plab_result p2plab_comm_repair(p2plab_comm** repaired, p2plab_comm* comm, cons
       return failed({ErrorCode::unsupported, "rank 0, at whose address the ranks met, is gone: meet at another one, by p2plab_address_unique_id"});
     engine.abort("another communicator goes on in its place");
     if (!comm->met) return repair_here(repaired, *comm, left, rank, config);
+    // Where the ranks that are left meet in one machine: who means others does not come there. Over TCP a record would have both as one.
+    const auto others = fmt::format("{:016x} without others than {}", comm->number, fmt::join(left, ","));
     return init_rank({.comm = repaired,
                       .ranks = static_cast<int>(left.size()),
-                      .invitation = comm->met->over_tcp() ? *comm->met : place_of(*comm->met, left),
+                      .invitation = comm->met->over_tcp() ? *comm->met : Invitation::named(others),
                       .rank = rank,
                       .device = engine.device(comm->rank),
                       .config = config,
-                      .tuned = false});
+                      .tuned = false,
+                      .number = monitor::number_of(others.data(), others.size())});
   });
 }
 

@@ -166,7 +166,7 @@ p2plab_result p2plab_comm_loss(const p2plab_comm* comm, char* text, size_t size)
    with the same. They keep their order and have new numbers (p2plab_comm_rank). What two ranks without NVLink have for each other goes through host
    memory. `comm` is of no use afterwards and is still to be destroyed. `config` as at the beginning, but without tuned tables, which are of the whole
    machine. Ranks that met at a TCP address meet there again: P2PLAB_UNSUPPORTED where rank 0, which listened there, is not among those left. Of
-   p2plab_comm_init_all's communicators the first that is repaired makes the new ones for all, by its config. */
+   p2plab_comm_init_all's communicators the first that is repaired makes the new ones for all, by its config; each of them is repaired once. */
 p2plab_result p2plab_comm_repair(p2plab_comm** repaired, p2plab_comm* comm, const int* without, int count, const p2plab_config* config);
 
 /* ---- collectives ------------------------------------------------------------------------------------------------------------------------

@@ -10,8 +10,11 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <numeric>
+#include <set>
 #include <thread>
+#include <utility>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -232,7 +235,17 @@ TEST_F(PlayedLosses, OfAGpuOfOneProcess) {
   for (const auto& error : job.errors()) EXPECT_NE(error.find("GPU 0000:00:00.0 (rank 0) is lost"), std::string::npos) << error;
   library().comm_destroy(job.comms[0]);
   job.gone[0] = true;
+  const auto config = Job::usual();
+  p2plab_comm* first = nullptr;
+  EXPECT_EQ(library().comm_repair(&first, job.comms[1], nullptr, 0, &config), P2PLAB_OK) << library().last_error();
+  p2plab_comm* again = nullptr;
+  EXPECT_EQ(library().comm_repair(&again, job.comms[1], nullptr, 0, &config), P2PLAB_INVALID);
+  EXPECT_NE(std::string{library().last_error()}.find("was repaired before"), std::string::npos) << library().last_error();
+  EXPECT_EQ(again, nullptr);
+  library().comm_destroy(std::exchange(job.comms[1], first));
+  job.gone[1] = true;
   job.repair();
+  job.gone[1] = false;
   EXPECT_EQ(library().comm_ranks(job.comms[1]), 3);
   EXPECT_EQ(library().comm_rank(job.comms[1]), 0);
   job.all_reduce_is_right();
@@ -278,7 +291,13 @@ TEST(Losses, OfALastLinkEndCallsAlikeAndTheRestGoesOnThroughTheHost) { expect_ev
 TEST(Losses, OfAGpuEndCallsAndTheOthersGoOnWithoutIt) { expect_event(played("PlayedLosses.OfAGpu"), 1, "is lost"); }
 TEST(Losses, OfALinkBesideOthersAreSaidAndEndNothing) { expect_event(played("PlayedLosses.OfOneLinkBesideOthers"), 3, "are down, which is slower"); }
 TEST(Losses, OfAGpuInOneProcessLeaveTheOthersARepair) { expect_event(played("PlayedLosses.OfAGpuOfOneProcess"), 1, "is lost"); }
-TEST(Losses, OfRanksThatMetOverTcpAreRepairedAtTheSameAddress) { EXPECT_EQ(played("PlayedLosses.OfRanksThatMetOverTcp").source, "p2plab"); }
+TEST(Losses, OfRanksThatMetOverTcpAreRepairedAtTheSameAddress) {
+  std::map<std::uint64_t, int> sides;
+  for (const auto& side : played("PlayedLosses.OfRanksThatMetOverTcp").sides) ++sides[side.communicator];
+  std::multiset<int> counts;
+  for (const auto& [communicator, its_ranks] : sides) counts.insert(its_ranks);
+  EXPECT_EQ(counts, (std::multiset<int>{2, 3, 4})) << "each communicator has a number of its own";
+}
 TEST(Losses, OfARankAreItsUsersToName) { EXPECT_EQ(played("PlayedLosses.OfARankThatIsNamed").source, "p2plab"); }
 
 }  // namespace

@@ -3,8 +3,10 @@
 #include "runtime/link_watch.h"
 
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <future>
+#include <thread>
 
 #include <gtest/gtest.h>
 
