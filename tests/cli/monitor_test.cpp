@@ -95,6 +95,14 @@ TEST(MonitorCommand, RefusesAnAddressThatOthersReachWithoutAToken) {
   EXPECT_EQ(p2plab("explain /no/such/file").exit, 1);
 }
 
+TEST(MonitorCommand, RefusesAMachineThatItCannotDraw) {
+  EXPECT_EQ(p2plab("monitor --once --topology hgx-h200").exit, 2) << "nothing is drawn without a page";
+  EXPECT_EQ(p2plab("monitor --serve 127.0.0.1:0 --machine gpus=4").exit, 2) << "answers to no description";
+  const auto unknown = p2plab("monitor --serve 127.0.0.1:0 --for 1s --topology hgx-h20x");
+  EXPECT_TRUE(unknown.err.find("hgx-h20x") != std::string::npos || unknown.err.find("built without") != std::string::npos) << unknown.err;
+  EXPECT_NE(unknown.exit, 0);
+}
+
 // With a home of the test's own, which may hold a settings file.
 test::Outcome at_home(const std::string& arguments, const std::string& variables = {}) {
   const auto home = test::scratch("home");

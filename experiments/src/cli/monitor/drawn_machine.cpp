@@ -26,9 +26,10 @@ double leaving(const Topology& topology, NodeId gpu) {
 
 }  // namespace
 
-std::string machine_json(const MachineArgument& machine) {
-  std::vector<std::string> warnings;
-  const auto topology = machine.empty() ? detect_topology(&warnings) : resolve_machine(machine, &warnings);
+Result<std::string> machine_json(const MachineArgument& machine) {
+  std::vector<std::string> unsaid;
+  const auto topology = machine.empty() ? detect_topology(&unsaid) : topology_from(machine);
+  if (!topology && !machine.empty()) return topology.error();
   nlohmann::ordered_json json;
   if (topology) {
     json = {{"name", topology->name()}, {"svg", topology_svg(*topology)}, {"gpus", nlohmann::ordered_json::array()}};

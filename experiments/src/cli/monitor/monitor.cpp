@@ -175,8 +175,9 @@ Command monitor_command(CLI::App& parent) {
   app->add_option("--window", a->window, "of the trace: only the last so long")->type_name("TIME");
   app->add_option("--save", a->save, "copy the records into a folder at the end, for p2plab explain")->type_name("FOLDER");
   app->add_option("--serve", a->serve, "show a page at this address, such as 127.0.0.1:8080")->type_name("ADDRESS");
-  app->add_option("--token", a->token, "of the page: needed where the address is not this machine's own")->type_name("TEXT");
-  add_machine_options(*app, a->machine, "--topology", "the machine that the page draws: a file or a preset (default: detected)");
+  app->add_option("--token", a->token, "of the page: needed where the address is not this machine's own")->type_name("TEXT")->needs("--serve");
+  add_machine_options(*app, a->machine, "--topology", "the machine that the page draws: a file or a preset (default: detected)")->needs("--serve");
+  app->get_option("--machine")->needs("--topology");
   app->add_flag("--clean", a->clean, "remove the records of processes that have ended, and nothing else");
   app->add_flag("--strict", a->strict, "exit with 1 if an alarm is on at the end");
   app->add_flag("--json", a->json, "print a line of JSON for each call and each alarm");

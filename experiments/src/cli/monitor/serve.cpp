@@ -219,6 +219,8 @@ Status serve(const ServeOptions& options, Watch& watch) {
                  fmt::format("--serve {}: others reach this address, so a token of at least 16 characters is needed", options.address),
                  std::nullopt,
                  {"--token \"$(openssl rand -hex 16)\", or serve at 127.0.0.1 and come by ssh -L"}};
+  const auto machine = machine_json(options.machine);
+  if (!machine) return machine.error();
   httplib::Server server;
   server.new_task_queue = [] { return new httplib::ThreadPool(most_readers + 8); };
   server.set_payload_max_length(1024);
@@ -235,7 +237,7 @@ Status serve(const ServeOptions& options, Watch& watch) {
     return httplib::Server::HandlerResponse::Handled;
   });
   const auto board = std::make_shared<Board>();
-  add_pages(server, board, machine_json(options.machine));
+  add_pages(server, board, *machine);
   std::jthread listening([&server] { server.listen_after_bind(); });
   const auto host = address->host.find(':') == std::string::npos ? address->host : "[" + address->host + "]";
   auto done = watch.print(fmt::format("http://{}:{}/{}\n", host, port, options.token.empty() ? "" : "?token=" + options.token));

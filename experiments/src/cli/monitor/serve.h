@@ -26,7 +26,7 @@ Status serve(const ServeOptions& options, Watch& watch);
 
 std::string_view monitor_page();
 /// The machine in JSON, for the page: its drawing, and for each GPU, in CUDA's order, its name and the bytes a second that leave it by NVLink (of
-/// GPUs without: by all links); or why there is none.
-std::string machine_json(const MachineArgument& machine);
+/// GPUs without: by all links); or why none was detected. Errors: those of `resolve_machine`, for a machine that is named.
+Result<std::string> machine_json(const MachineArgument& machine);
 
 }  // namespace p2plab::cli
