@@ -2,9 +2,6 @@
 // A machine that loses links and a GPU while libp2plab works on it, on GPUs that are CPU threads, with an NVML that says what the test wants: calls
 // end in one error on all ranks, and what is left goes on.
 #include <dlfcn.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <array>
 #include <chrono>
@@ -21,6 +18,7 @@
 
 #include "p2plab/c/p2plab.h"
 #include "p2plab/run/monitor.h"
+#include "support/host_gpu/free_address.h"
 #include "support/host_gpu/streams.h"
 #include "support/scratch.h"
 #include "unit/kernels/shim/program.h"
@@ -65,17 +63,6 @@ std::string loss_of(const p2plab_comm* comm) {
   return text.data();
 }
 
-// A port that nobody listens at.
-std::string free_address() {
-  const int one = socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in at{.sin_family = AF_INET, .sin_port = 0, .sin_addr = {htonl(INADDR_LOOPBACK)}, .sin_zero = {}};
-  socklen_t size = sizeof at;
-  EXPECT_EQ(bind(one, reinterpret_cast<sockaddr*>(&at), size), 0);
-  EXPECT_EQ(getsockname(one, reinterpret_cast<sockaddr*>(&at), &size), 0);
-  close(one);
-  return fmt::format("127.0.0.1:{}", ntohs(at.sin_port));
-}
-
 // Ranks that are threads of this process and meet as processes do, at a TCP address, or not at all.
 class Job {
  public:
@@ -88,7 +75,7 @@ class Job {
       return;
     }
     p2plab_unique_id id;
-    const auto made = meeting == Meeting::over_tcp ? library().address_unique_id(free_address().c_str(), &id) : library().get_unique_id(&id);
+    const auto made = meeting == Meeting::over_tcp ? library().address_unique_id(test::free_address().c_str(), &id) : library().get_unique_id(&id);
     EXPECT_EQ(made, P2PLAB_OK);
     on_each([&](std::size_t r) {
       const auto config = usual();
