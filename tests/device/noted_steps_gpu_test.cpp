@@ -113,6 +113,7 @@ TEST(NotedStepsOnGpus, AreAllThereInOrderWithinTheirCallsAndTheDataIsRight) {
   const Tuning in_bulk{.blocks_per_lane = 4, .slice = 64_KiB};  // on Hopper and later
   for (auto form : {CallForm{all_reduce, "one_shot", by_data, 512}, CallForm{all_reduce, "two_shot", by_data, 100'000},
                     CallForm{all_gather, "one_shot", by_lines, 30'011}, CallForm{all_reduce, "two_shot", by_data, 30'000, {.interpret = true}},
+                    CallForm{all_reduce, "two_shot", by_data, 30'000, {.threads = 1024}},  // with no room for a warp that notes
                     CallForm{all_reduce, "ring", by_slices, 100'003}, CallForm{all_gather, "ring", in_bulk, 4'000'000}}) {
     form.use = BufferUse::staged;  // whose calls name a journal
     auto made = FreshCalls::create(communicator, devices, form);
