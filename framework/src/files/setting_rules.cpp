@@ -26,11 +26,14 @@ std::string within(const std::string& text, double least, double most) {
 
 constexpr std::size_t shortest_secret = 16;
 
-std::string readable(const std::string& paths) {
+std::string readable(const std::string& path) {
+  return path.empty() || access(path.c_str(), R_OK) == 0 ? "" : fmt::format("'{}' cannot be read", path);
+}
+
+std::string all_readable(const std::string& paths) {
   for (std::size_t from = 0; from <= paths.size();) {
     const auto end = std::min(paths.find(':', from), paths.size());
-    const auto path = paths.substr(from, end - from);
-    if (!path.empty() && access(path.c_str(), R_OK) != 0) return fmt::format("'{}' cannot be read", path);
+    if (auto complaint = readable(paths.substr(from, end - from)); !complaint.empty()) return complaint;
     from = end + 1;
   }
   return "";
@@ -45,9 +48,9 @@ const std::vector<SettingRule>& setting_rules() {
       {"library.backend", "P2PLAB_BACKEND", "auto", "libp2plab", "auto, p2p, host or nccl", word, {"auto", "p2p", "host", "nccl"}},
       {"library.deadline", "P2PLAB_DEADLINE", "2", "libp2plab, executors", "seconds that a kernel waits for another rank", number, {}, 0.1, day},
       {"shim.disable", "P2PLAB_DISABLE", "", "NCCL shim", "set: every call is passed on", flag},
-      {"nccl.env_file", "P2PLAB_ENV_FILE", "", "libnccl-env-p2plab", "a file of NCCL's variables", files},
+      {"nccl.env_file", "P2PLAB_ENV_FILE", "", "libnccl-env-p2plab", "a file of NCCL's variables", file},
       {"shim.join", "P2PLAB_JOIN", "5", "NCCL shim", "seconds for all ranks to meet", number, {}, 0, day},
-      {"", "P2PLAB_LIBRARY", "beside the package", "Python package", "the path of libp2plab.so.1", files},
+      {"", "P2PLAB_LIBRARY", "beside the package", "Python package", "the path of libp2plab.so.1", file},
       {"monitor.level",
        "P2PLAB_MONITOR",
        "off",
@@ -64,7 +67,7 @@ const std::vector<SettingRule>& setting_rules() {
       {"program.profiles", "P2PLAB_PROFILES", "those installed", "p2plab", "folders where profiles are looked for, separated by ':'", files},
       {"shim.report", "P2PLAB_REPORT", "", "NCCL shim", "1 or a file: what was served and passed on, at the end"},
       {"", "P2PLAB_SECRET", "", "libp2plab, bench and run --launched", "what ranks that meet at an address must know", secret},
-      {"", "P2PLAB_SETTINGS", "~/.config/p2plab/settings.yaml", "p2plab, libp2plab, NCCL shim and plugins", "the settings file", files},
+      {"", "P2PLAB_SETTINGS", "~/.config/p2plab/settings.yaml", "p2plab, libp2plab, NCCL shim and plugins", "the settings file", file},
       {"library.silence", "P2PLAB_SILENCE", "10", "libp2plab, executors", "seconds that another rank's process may stand still", number, {}, 1, day},
       {"library.slices",
        "P2PLAB_SLICES",
@@ -77,7 +80,7 @@ const std::vector<SettingRule>& setting_rules() {
        4},
       {"shim.timeout", "P2PLAB_TIMEOUT", "60", "NCCL shim", "seconds that a rank may keep others waiting in the set-up", number, {}, 0, day},
       {"library.tuned", "P2PLAB_TUNED", "the built-in tuning", "libp2plab", "tuned tables, separated by ':'", files},
-      {"nccl.tuner_file", "P2PLAB_TUNER_FILE", "./nccl_tuner.conf", "libnccl-tuner-p2plab", "rules for NCCL", files},
+      {"nccl.tuner_file", "P2PLAB_TUNER_FILE", "./nccl_tuner.conf", "libnccl-tuner-p2plab", "rules for NCCL", file},
       {"shim.wait", "P2PLAB_WAIT", "20", "NCCL shim", "seconds for programs to be ready", number, {}, 0, day},
       {"library.watch", "P2PLAB_WATCH", "0.5", "libp2plab", "seconds between looks at the GPUs' NVLinks; 0: never", number, {}, 0, 3600}};
   return all;
@@ -89,7 +92,8 @@ std::string complaint_of(const SettingRule& rule, const std::string& value) {
       return std::ranges::find(rule.words, value) != rule.words.end() ? "" : fmt::format("it can be {}", fmt::join(rule.words, ", "));
     case SettingKind::number: return within(value, rule.least, rule.most);
     case SettingKind::secret: return value.size() < shortest_secret ? fmt::format("it must have at least {} characters", shortest_secret) : "";
-    case SettingKind::files: return readable(value);
+    case SettingKind::file: return readable(value);
+    case SettingKind::files: return all_readable(value);
     case SettingKind::folder: return access(value.c_str(), W_OK | X_OK) == 0 ? "" : "no files can be made in it";
     default: return "";
   }

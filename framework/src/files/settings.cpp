@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 
@@ -20,8 +21,9 @@ namespace {
 
 // A path in a file is its folder's, but a library without a slash is the loader's to find.
 std::string placed(const std::string& path, const SettingRule& rule, const std::string& file) {
+  constexpr std::array paths{SettingKind::file, SettingKind::files, SettingKind::folder, SettingKind::library};
   const bool searched = rule.kind == SettingKind::library && path.find('/') == std::string::npos;
-  const bool is_path = rule.kind == SettingKind::files || rule.kind == SettingKind::folder || rule.kind == SettingKind::library;
+  const bool is_path = std::ranges::find(paths, rule.kind) != paths.end();
   if (!is_path || searched || path.empty()) return path;
   std::error_code none;  // a folder that is gone leaves the path as it is written
   return (std::filesystem::absolute(file, none).parent_path() / path).lexically_normal().string();

@@ -13,7 +13,7 @@
 
 namespace p2plab {
 
-enum class SettingKind { text, word, number, flag, files, folder, library, secret };
+enum class SettingKind { text, word, number, flag, file, files, folder, library, secret };
 
 /// A setting: its place in the tree and the variable that says the same.
 struct SettingRule {

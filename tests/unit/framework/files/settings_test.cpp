@@ -64,6 +64,8 @@ TEST(Settings, EveryMistakeIsToldWithItsPlaceAndTheNearestName) {
   EXPECT_NE(said.find("settings.yaml:8:9: error: shim.join is one value, not a list"), std::string::npos) << said;
   EXPECT_NE(said.find("settings.yaml:9:12: error: expected true or false"), std::string::npos) << said;
   EXPECT_NE(mistakes("library: {tuned: nowhere.yaml}\n").find("nowhere.yaml' cannot be read"), std::string::npos);
+  EXPECT_NE(mistakes("nccl: {tuner_file: nowhere.csv}\n").find("nowhere.csv' cannot be read"), std::string::npos);
+  EXPECT_NE(mistakes("nccl: {tuner_file: [a, b]}\n").find("nccl.tuner_file is one value, not a list"), std::string::npos);
   EXPECT_FALSE(read_settings_file("/no/such/settings.yaml"));
 }
 
