@@ -39,12 +39,14 @@ void log(const Context& context, LogLevel level, const char* format, Arguments..
   context.logger(level, tuning_log, __FILE__, __LINE__, format, arguments...);
 }
 
+// Any variable goes before the settings file.
 const char* path_of_file(const PluginSettings& settings) {
   for (const char* variable : {"P2PLAB_TUNER_FILE", "NCCL_TUNER_CONFIG_FILE", "NCCLX_TUNER_CONFIG_FILE"}) {
-    const char* path = settings.get(variable);
+    const char* path = std::getenv(variable);
     if (path != nullptr && *path != '\0') return path;
   }
-  return "nccl_tuner.conf";
+  const char* path = settings.get("P2PLAB_TUNER_FILE");
+  return path != nullptr && *path != '\0' ? path : "nccl_tuner.conf";
 }
 
 void load(Context& context, std::size_t ranks, std::size_t nodes) {

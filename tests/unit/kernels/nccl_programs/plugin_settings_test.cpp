@@ -14,6 +14,7 @@
 #include "nccl_env/interface.h"
 #include "nccl_profiler/interface.h"
 #include "p2plab/run/monitor.h"
+#include "support/formats/nccl_tuner.h"
 #include "support/scratch.h"
 
 namespace p2plab {
@@ -33,7 +34,8 @@ void plugin_logger(nccl_env::LogLevel, unsigned long, const char*, int, const ch
 class PluginSettings : public ::testing::Test {
  protected:
   void SetUp() override {
-    for (const auto* variable : {"P2PLAB_ENV_FILE", "P2PLAB_MONITOR", "P2PLAB_MONITOR_DIR"}) unsetenv(variable);
+    for (const auto* variable : {"P2PLAB_ENV_FILE", "P2PLAB_MONITOR", "P2PLAB_MONITOR_DIR", "P2PLAB_TUNER_FILE", "NCCL_TUNER_CONFIG_FILE"})
+      unsetenv(variable);
     folder_ = test::scratch("plugins");
     std::filesystem::create_directories(folder_);
   }
@@ -82,6 +84,21 @@ TEST_F(PluginSettings, NeedLibp2plabWhereThereIsAFileAndElseNothing) {
   settings("nccl:\n  env_file: nccl.conf\n");
   ASSERT_NE(env(), nullptr);
   EXPECT_NE(said_by_plugin.find("is not read, for libp2plab.so.1 is not beside the plugin"), std::string::npos) << said_by_plugin;
+}
+
+TEST_F(PluginSettings, NameRulesForNcclWhereNoVariableDoes) {
+  library();
+  std::filesystem::copy_file(P2PLAB_NCCL_TUNER, folder_ / "plugin.so");
+  const auto rules = [&](const char* name, const char* algorithm) {
+    std::ofstream(folder_ / name) << fmt::format("allreduce,0,65536,{},ll128,2,1,8\n", algorithm);
+    return (folder_ / name).string();
+  };
+  rules("ours.csv", "tree");
+  settings("nccl:\n  tuner_file: ours.csv\n");
+  constexpr int ll128 = 1;
+  EXPECT_EQ(testing::LoadedTuner(folder_ / "plugin.so", 5, 8, 1).ask({.bytes = 100}), (testing::TunerChoice{0, ll128, 2}));
+  setenv("NCCL_TUNER_CONFIG_FILE", rules("others.csv", "ring").c_str(), 1);
+  EXPECT_EQ(testing::LoadedTuner(folder_ / "plugin.so", 5, 8, 1).ask({.bytes = 100}), (testing::TunerChoice{1, ll128, 2}));
 }
 
 TEST_F(PluginSettings, SayAtWhichLevelNcclIsRecordedAndWhere) {
