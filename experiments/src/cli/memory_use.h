@@ -5,8 +5,13 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <fstream>
+#include <string>
+
+#include <fmt/format.h>
 
 #include "p2plab/base/units.h"
 
@@ -25,6 +30,22 @@ inline Bytes memory_in_use(int statm) {
 inline Bytes memory_taken() {
   rusage usage{};
   return Bytes{getrusage(RUSAGE_SELF, &usage) == 0 ? std::int64_t{usage.ru_maxrss} * 1024 : 0};
+}
+
+/// Half of the memory that this machine, or the group of processes this one is in, may take.
+inline Bytes usual_memory_limit() {
+  auto most = static_cast<std::int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+  for (const auto* path : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
+    std::int64_t limit = 0;
+    if (std::ifstream(path) >> limit && limit > 0) most = std::min(most, limit);  // "max" is no number
+  }
+  return Bytes{most / 2};
+}
+
+/// "63 MiB", "1.4 GiB".
+inline std::string about_memory(Bytes size) {
+  const auto mib = static_cast<double>(size.count()) / 0x1p20;
+  return mib < 100 ? fmt::format("{:.0f} MiB", mib) : fmt::format("{:.1f} GiB", mib / 1024);
 }
 
 }  // namespace p2plab::cli

@@ -14,7 +14,6 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
 #include <iostream>
 #include <new>
 #include <stdexcept>
@@ -43,21 +42,7 @@ constexpr std::chrono::seconds grace_to_write{1};  // for the rest of a file, on
 
 const char* const more_memory = "--memory-limit SIZE allows more; it is half of the machine's memory if not given";
 
-std::string about(Bytes size) {
-  const auto mib = static_cast<double>(size.count()) / 0x1p20;
-  return mib < 100 ? fmt::format("{:.0f} MiB", mib) : fmt::format("{:.1f} GiB", mib / 1024);
-}
-
 }  // namespace
-
-Bytes usual_memory_limit() {
-  auto most = static_cast<std::int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
-  for (const auto* path : {"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}) {
-    std::int64_t limit = 0;
-    if (std::ifstream(path) >> limit && limit > 0) most = std::min(most, limit);  // "max" is no number
-  }
-  return Bytes{most / 2};
-}
 
 // The signals that ask for an end, held back in all threads and read from a descriptor.
 class Watch::Signals {
@@ -137,7 +122,7 @@ Status Watch::afford(Bytes needed, const std::string& what) const {
   const Bytes limit{memory_limit_};
   if (needed <= limit) return {};
   return with_what_is_known({ErrorCode::unsupported,
-                             fmt::format("{} takes at least {} of memory; the limit is {}", what, about(needed), about(limit)),
+                             fmt::format("{} takes at least {} of memory; the limit is {}", what, about_memory(needed), about_memory(limit)),
                              std::nullopt,
                              {more_memory}});
 }
@@ -197,12 +182,25 @@ std::string Watch::while_doing() const {
   return doing_.empty() ? std::string{} : " while " + doing_;
 }
 
+// What was found before the work failed is given all the same; the work's memory is free again.
+Error Watch::show_after(Error error) const {
+  const auto finish = (std::lock_guard(mutex_), writer_ == Writer::nobody ? finish_ : nullptr);
+  if (!finish) return with_what_is_known(std::move(error));
+  try {
+    if (auto done = finish(error.message); !done) return std::move(done).error();
+  } catch (const std::bad_alloc&) {
+    return with_what_is_known(std::move(error));
+  }
+  error.notes.emplace_back("the best so far is shown");
+  return error;
+}
+
 Status Watch::guarded(const std::function<Status()>& work) const {
   try {
     return work();
   } catch (const std::bad_alloc&) {
-    return with_what_is_known(
-        {ErrorCode::unsupported, fmt::format("the system gave no more memory{}, which takes more than {}", while_doing(), about(memory_taken()))});
+    return show_after({ErrorCode::unsupported,
+                       fmt::format("the system gave no more memory{}, which takes more than {}", while_doing(), about_memory(memory_taken()))});
   } catch (const std::length_error&) {
     return with_what_is_known({ErrorCode::unsupported, "more memory is needed than there can be" + while_doing()});
   } catch (const std::system_error& fault) {
@@ -247,7 +245,8 @@ void Watch::cut(Cut why) {
 
 std::optional<Watch::Cut> Watch::limit_passed(int statm) const {
   if (memory_in_use(statm).count() > memory_limit_)
-    return Cut{{ErrorCode::unsupported, fmt::format("the memory limit of {} is reached", about(Bytes{memory_limit_})), std::nullopt, {more_memory}}};
+    return Cut{
+        {ErrorCode::unsupported, fmt::format("the memory limit of {} is reached", about_memory(Bytes{memory_limit_})), std::nullopt, {more_memory}}};
   if (writer_ != Writer::nobody || time_limit_ < 0) return std::nullopt;
   if (seconds() <= time_limit_ + part_until_cut * std::max(share_over * time_limit_, seconds_over)) return std::nullopt;
   return Cut{{ErrorCode::unsupported, fmt::format("the time limit of {:g} s passed", time_limit_.load())}, true};

@@ -73,6 +73,7 @@ class Watch {
   std::optional<Cut> limit_passed(int statm) const;
   [[noreturn]] void cut(Cut why);
   Status guarded(const std::function<Status()>& work) const;
+  Error show_after(Error error) const;
   Error with_what_is_known(Error error) const;
   std::string while_doing() const;
   double seconds() const;
@@ -92,8 +93,5 @@ class Watch {
   std::vector<std::string> known_;
   std::function<Status(const std::string&)> finish_;
 };
-
-/// Half of the memory that this machine, or the group of processes this one is in, may take.
-Bytes usual_memory_limit();
 
 }  // namespace p2plab::cli
