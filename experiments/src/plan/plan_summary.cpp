@@ -33,6 +33,23 @@ std::string about(Bytes size) {
   return count < unit * unit ? fmt::format("{:.1f} KiB", count / unit) : fmt::format("{:.1f} MiB", count / unit / unit);
 }
 
+double efficiency_of(const Profile& profile, Protocol protocol) {
+  return protocol == Protocol::copy && profile.copy_efficiency > 0 ? profile.copy_efficiency : profile.link_efficiency;
+}
+
+// All bytes of the bound's cut pass links, so they take longer by what is no data there.
+std::optional<Seconds> at_link_rates(const Evaluator& evaluator, const Limit& least, const Evaluation& evaluation) {
+  const auto efficiency = efficiency_of(evaluator.profile(), evaluation.program.tuning.protocol);
+  const auto& collective = evaluation.plan().schedule.collective();
+  auto payload = evaluation.program.payload;
+  const bool only_links =
+      std::ranges::all_of(evaluator.topology().limits(), [](const auto& limit) { return limit.kind == MachineLimit::Kind::link; });
+  if (efficiency >= 1 || !only_links || !collective.shares.empty()) return std::nullopt;
+  const auto whole = payload.elements - payload.elements % std::ssize(collective.members);  // blocks are whole elements
+  payload.elements = static_cast<std::int64_t>(static_cast<double>(whole) / efficiency);
+  return least.time(payload);
+}
+
 }  // namespace
 
 std::optional<double> PlanSummary::optimality() const {
@@ -87,6 +104,8 @@ PlanSummary summarize(const Evaluator& evaluator, const Evaluation& evaluation, 
                      .interval = prediction ? prediction->interval : std::nullopt,
                      .rests_on = std::move(range),
                      .bound = least.time(evaluation.program.payload),
+                     .at_link_rates = at_link_rates(evaluator, least, evaluation),
+                     .link_efficiency = efficiency_of(evaluator.profile(), evaluation.program.tuning.protocol),
                      .argument = least.argument,
                      .cut = least.cut,
                      .over_servers = over_servers(evaluator, evaluation),
@@ -133,6 +152,10 @@ std::string to_text(const PlanSummary& plan) {
   text += rests_on_text(plan.rests_on, "us");
   text += fmt::format("  gap to bounds    {} of the time, {} of the bandwidth\n", or_dash(plan.gap_pct(), " %"),
                       or_dash(plan.optimality() ? std::optional{std::max(0.0, (1 - *plan.optimality()) * 100)} : std::nullopt, " %"));
+  if (plan.at_link_rates)
+    text += fmt::format("  by link rates    no plan by {} takes less than {:.2f} us: they get {:.0f} % of a link's bandwidth, says the profile\n",
+                        plan.tuning.protocol == Protocol::copy ? "copy engines" : "thread blocks", microseconds(*plan.at_link_rates),
+                        100 * plan.link_efficiency);
   if (!plan.argument.empty()) text += fmt::format("  proof of bound   {}\n", plan.argument);
   text += fmt::format("  runs as          {} thread blocks a GPU, {}\n", plan.channels, slicing(plan.tuning));
   text += fmt::format("  memory           {} of scratch a GPU{}\n", about(plan.scratch),
@@ -169,6 +192,7 @@ std::string to_json(const PlanSummary& plan) {
                               {"blocks_per_lane", plan.tuning.blocks_per_lane},
                               {"protocol", to_string(plan.tuning.protocol)},
                               {"gap_pct", number(plan.gap_pct())},
+                              {"bound_at_link_rates_us", number(in_us(plan.at_link_rates))},
                               {"argument", plan.argument},
                               {"cut", plan.cut},
                               {"reason", plan.reason},

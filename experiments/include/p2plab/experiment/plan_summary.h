@@ -31,10 +31,12 @@ struct PlanSummary {
   std::optional<Interval> interval = std::nullopt;  // where the machine has assumed numbers that move the prediction
   AssumedRange rests_on = {};                       // these, and the microseconds that they give
   std::optional<Seconds> bound = std::nullopt;
-  std::string argument;               // what proves the bound, in one sentence
-  std::vector<std::string> cut = {};  // the nodes whose links prove it, where one cut does
-  int multiprocessors = 0;            // of each GPU, if it was asked what that costs
-  Seconds with_them{0};               // predicted, if the plan has no more
+  std::optional<Seconds> at_link_rates = std::nullopt;  // the bound by what such plans get of links, where nothing else limits the machine
+  double link_efficiency = 1;                           // what they get of a link's bandwidth, by the profile
+  std::string argument;                                 // what proves the bound, in one sentence
+  std::vector<std::string> cut = {};                    // the nodes whose links prove it, where one cut does
+  int multiprocessors = 0;                              // of each GPU, if it was asked what that costs
+  Seconds with_them{0};                                 // predicted, if the plan has no more
   /// Over servers: what it takes as it runs there, segment by segment and group by group.
   struct OverServers {
     int servers = 0;
