@@ -225,7 +225,7 @@ Status check_slots(const Schedule& s) {
   for (int r = 0; r < s.ranks(); ++r) sum += std::int64_t{s.slots(Rank{r}, Buffer::scratch)} + s.slots(Rank{r}, Buffer::host);
   const auto most = std::max(always, for_each_step * static_cast<std::int64_t>(s.step_count()));
   if (sum <= most) return {};
-  return Error{ErrorCode::invalid_input,
+  return Error{ErrorCode::unsupported,
                fmt::format("the {} steps name slots that make {} in all; at most {} may be kept", s.step_count(), sum, most),
                std::nullopt,
                {"number the slots of each rank from 0 on"}};
