@@ -253,6 +253,17 @@ Error no_path(const Topology& topology, const std::string& planner, Rank from, R
           .notes = {advice}};
 }
 
+std::optional<Error> too_long(const std::string& planner, std::size_t steps, const PlanContext& context) {
+  if (steps <= context.most_steps) return std::nullopt;
+  return Error{ErrorCode::unsupported,
+               fmt::format("{} would take {} steps or more, beyond the {} that are looked at", planner, steps, context.most_steps)};
+}
+
+std::optional<Error> too_long_by_pairs(const std::string& planner, const Collective& collective, const PlanContext& context) {
+  const auto contributors = collective.members.size() - std::min(collective.silent.size(), collective.members.size());
+  return too_long(planner, contributors * (collective.members.size() - 1), context);
+}
+
 int position_of(const Collective& collective, Rank rank) {
   const auto found = std::ranges::find(collective.members, rank);
   expects(found != collective.members.end());

@@ -132,6 +132,11 @@ Error unsupported(const std::string& planner, CollectiveKind kind, const std::st
 /// The error of a planner that would need a path that the machine lacks; `advice` goes into a note.
 Error no_path(const Topology& topology, const std::string& planner, Rank from, Rank to, const std::string& advice);
 
+/// The error of a planner whose plan has a step for each pair of members or more, where the context looks at fewer steps; else none.
+std::optional<Error> too_long_by_pairs(const std::string& planner, const Collective& collective, const PlanContext& context);
+/// The same for so many steps.
+std::optional<Error> too_long(const std::string& planner, std::size_t steps, const PlanContext& context);
+
 /// Position of `rank` in the process group, which must hold it.
 int position_of(const Collective& collective, Rank rank);
 

@@ -15,7 +15,7 @@ namespace {
 
 class Bruck final : public Planner {
  public:
-  bool reads_payload(const Collective&) const override { return false; }
+  bool reads_payload(const Collective&, const Parameters&) const override { return false; }
   Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
     auto parameters = complete_parameters("bruck", {}, context.parameters);
     if (!parameters) return std::move(parameters).error();
@@ -24,6 +24,8 @@ class Bruck final : public Planner {
     const auto& members = collective.members;
     const auto n = static_cast<int>(members.size());
     std::vector<Move> moves;
+    if (auto fault = collective.kind == CollectiveKind::all_to_all ? std::nullopt : too_long_by_pairs("bruck", collective, context))
+      return *std::move(fault);
     switch (collective.kind) {
       case CollectiveKind::all_gather: moves = gather_moves(add_chunks(*flow, n, true), members); break;
       case CollectiveKind::reduce_scatter: moves = reversed(gather_moves(add_chunks(*flow, n, true), members)); break;

@@ -31,7 +31,7 @@ struct OwnedChunk {
 
 class HalvingDoubling final : public Planner {
  public:
-  bool reads_payload(const Collective&) const override { return false; }
+  bool reads_payload(const Collective&, const Parameters&) const override { return false; }
   Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
     auto parameters = complete_parameters("halving_doubling", known(), context.parameters);
     if (!parameters) return std::move(parameters).error();
@@ -47,6 +47,8 @@ class HalvingDoubling final : public Planner {
     if (*form == "doubling" && kind != CollectiveKind::all_reduce) {
       return unsupported("halving_doubling", kind, "form=doubling exchanges whole payloads, which only all_reduce can use", "use form=halving");
     }
+    if (auto fault = *form == "halving" ? too_long("halving_doubling", squared(std::bit_floor(collective.members.size())), context) : std::nullopt)
+      return *std::move(fault);
     const Cube cube{collective.members, static_cast<int>(std::bit_floor(collective.members.size()))};
     if (*form == "doubling") exchange_whole(*flow, cube);
     if (*form == "halving") push_in_rounds(*flow, halve_and_double(*flow, cube, kind));
@@ -59,6 +61,9 @@ class HalvingDoubling final : public Planner {
   }
 
  private:
+  // In each round each member of the cube sends half as many chunks as in the one before: one less than there are members, all in all.
+  static std::size_t squared(std::size_t core) { return core * (core - 1); }
+
   static void exchange_whole(DataFlow& flow, const Cube& cube) {
     const auto chunk = flow.add_chunk({});
     for (int j = 0; j < cube.extras(); ++j) flow.push(cube.at(cube.core + j), cube.at(j), chunk);

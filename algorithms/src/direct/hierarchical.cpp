@@ -4,8 +4,13 @@
 // inside. Over the way out of an island of g members, N in all, each member sends 2(N/g-1)/(N/g)/g payloads, against 2(N-1)/N of a ring's gateway:
 // 3 times less for two pairs, 7 times for two quads. Levels nest (pairs in sockets in servers), one more reduction each way per level; 2 rounds per
 // level with direct exchanges, n-1 each way with rings. Islands may differ in size: members of small ones take the shards of the largest in turn.
+// Between the outermost islands two binary trees may carry half of each shard instead: as many bytes, about 2 log2 of the islands' rounds, and a plan
+// whose length grows with the members, not with their square. So it is the one for thousands of GPUs, which is cut into many slices.
 // Optimal where the way between islands is the bottleneck (NCCL's and Horovod's hierarchical all-reduce; BlueConnect, Cho et al., 2019).
+#include <algorithm>
 #include <array>
+#include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -14,20 +19,29 @@
 #include "common/estimate.h"
 #include "direct/exchange.h"
 #include "direct/hierarchy.h"
+#include "direct/placed_tree.h"
 
 namespace p2plab {
 
 namespace {
 
+enum class Across { direct, ring, tree };
+
 struct Forms {
   bool ring_inside = false;
-  bool ring_across = false;
+  Across across = Across::direct;
 };
 
 // Lists the moves of one plan.
 class Mover {
  public:
-  Mover(const Hierarchy& hierarchy, Forms forms) : hierarchy_(hierarchy), forms_(forms) {}
+  Mover(const Hierarchy& hierarchy, Forms forms) : hierarchy_(hierarchy), forms_(forms) {
+    const auto outermost = static_cast<int>(hierarchy.width(hierarchy.levels() - 1));
+    for (const bool second : {false, true}) trees_.push_back(placed_tree(outermost, second));
+  }
+
+  /// Which of the two trees carries the chunks that follow, where trees lead across.
+  void take_tree(std::size_t which) { tree_ = which; }
 
   /// Sums flow to whoever is in charge, level by level from the inside out.
   void reduce(ChunkId chunk, const std::vector<std::size_t>& digits) {
@@ -57,20 +71,29 @@ class Mover {
     bool inwards;
   };
 
-  bool ring(int level) const { return level == 0 ? forms_.ring_inside : forms_.ring_across; }
+  bool ring(int level) const { return level == 0 ? forms_.ring_inside : forms_.across == Across::ring; }
+  bool tree(int level) const { return level == hierarchy_.levels() - 1 && forms_.across == Across::tree; }
   int rounds_one_way() const {
     int sum = 0;
     for (int level = 0; level < hierarchy_.levels(); ++level) sum += rounds(level);
     return sum;
   }
-  int rounds(int level) const { return ring(level) ? static_cast<int>(hierarchy_.width(level)) : 1; }
+  int rounds(int level) const {
+    if (tree(level)) return std::max(trees_[0].height, trees_[1].height);
+    return ring(level) ? static_cast<int>(hierarchy_.width(level)) : 1;
+  }
 
   void along(ChunkId chunk, int level, const std::vector<std::size_t>& island, const std::vector<std::size_t>& digits, Phase phase) {
     const auto n = island.size();
     const auto chosen = digits[static_cast<std::size_t>(level)] % n;
     const auto at = [&](std::size_t place) { return hierarchy_.stands_for(level, island[place % n], digits); };
     for (std::size_t k = 1; k < n; ++k) {
-      if (!ring(level)) {
+      if (tree(level)) {
+        const auto above = at(chosen + static_cast<std::size_t>(trees_[tree_].above[k]));
+        const auto depth = trees_[tree_].depths[k];
+        moves_.push_back(phase.inwards ? Move{phase.round + rounds(level) - depth, chunk, at(chosen + k), above}
+                                       : Move{phase.round + depth - 1, chunk, above, at(chosen + k)});
+      } else if (!ring(level)) {
         moves_.push_back(phase.inwards ? Move{phase.round, chunk, at(chosen + k), at(chosen)} : Move{phase.round, chunk, at(chosen), at(chosen + k)});
       } else {
         const auto from = phase.inwards ? chosen + k : chosen + k - 1;
@@ -81,12 +104,20 @@ class Mover {
 
   const Hierarchy& hierarchy_;
   Forms forms_;
+  std::vector<PlacedTree> trees_;  // of the outermost level
+  std::size_t tree_ = 0;
   std::vector<Move> moves_;
 };
 
 class Hierarchical final : public Planner {
  public:
-  bool reads_payload(const Collective&) const override { return false; }
+  // Along trees slices follow each other.
+  bool reads_payload(const Collective&, const Parameters& parameters) const override { return parameters.at("across") == "tree"; }
+  bool is_short(const Collective& collective, const Parameters& parameters) const override {
+    using enum CollectiveKind;
+    const auto kind = collective.kind;
+    return parameters.at("across") == "tree" && (kind == all_reduce || kind == broadcast || kind == reduce);
+  }
 
   Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
     return least_estimated(topology, *context.routes, plans(topology, collective, context), context.payload.size());
@@ -108,16 +139,20 @@ class Hierarchical final : public Planner {
       return unsupported("hierarchical", collective.kind, "the ranks form no islands on this machine",
                          "tree needs no islands; auto weighs all planners");
     if (collective.kind == all_to_all || collective.kind == send_receive) {
-      if (forms->front().ring_inside || forms->front().ring_across)  // asked for: else direct comes first
-        return unsupported("hierarchical", collective.kind, "its blocks are not cut or added up, so rings would only delay them",
+      if (forms->front().ring_inside || forms->front().across != Across::direct)  // asked for: else direct comes first
+        return unsupported("hierarchical", collective.kind, "its blocks are not cut or added up, so rings and trees would only delay them",
                            "leave inside and across as they are");
       return exchanged(hierarchy, topology, collective, context, *parameters);
     }
+    // Each island, of every level, adds up each chunk; and there is a chunk for each member at least.
+    const bool by_pairs = collective.kind == reduce_scatter || (collective.kind == all_reduce && parameters->at("across") != "tree");
+    if (auto long_plan = by_pairs ? too_long_by_pairs("hierarchical", collective, context) : std::nullopt) return *std::move(long_plan);
     std::vector<Plan> made;
     std::optional<Error> fault;
     for (const auto& form : *forms) {
       auto plan = plan_with(form, hierarchy, topology, collective, *context.routes);
       if (plan) {
+        if (form.across == Across::tree) cut_for_trees(*plan, topology, context, hierarchy.width(0));
         plan->parameters = *parameters;
         made.push_back(*std::move(plan));
       } else if (!fault) {
@@ -130,25 +165,35 @@ class Hierarchical final : public Planner {
 
   static std::vector<ParameterInfo> known() {
     return {{"inside", "how members of an island exchange: direct, ring, or auto: whichever is estimated faster", "auto"},
-            {"across", "how islands exchange: direct, ring, or auto", "auto"}};
+            {"across", "how islands exchange: direct, ring, tree (two binary trees between the outermost), or auto: direct or ring", "auto"}};
   }
 
  private:
   static Result<std::vector<Forms>> read(const Parameters& parameters) {
-    static const std::array<std::string, 3> words{"auto", "direct", "ring"};
-    auto inside = word_parameter(parameters, "inside", words);
+    static const std::array<std::string, 3> ways_inside{"auto", "direct", "ring"};
+    static const std::array<std::string, 4> ways_across{"auto", "direct", "ring", "tree"};
+    auto inside = word_parameter(parameters, "inside", ways_inside);
     if (!inside) return std::move(inside).error();
-    auto across = word_parameter(parameters, "across", words);
+    auto across = word_parameter(parameters, "across", ways_across);
     if (!across) return std::move(across).error();
     std::vector<Forms> forms;
     for (const bool ring_inside : {false, true}) {
-      for (const bool ring_across : {false, true}) {
+      for (const auto& [name, way] : {std::pair{"direct", Across::direct}, std::pair{"ring", Across::ring}, std::pair{"tree", Across::tree}}) {
         const bool inside_fits = *inside == "auto" || (*inside == "ring") == ring_inside;
-        const bool across_fits = *across == "auto" || (*across == "ring") == ring_across;
-        if (inside_fits && across_fits) forms.push_back({ring_inside, ring_across});
+        const bool across_fits = *across == name || (*across == "auto" && way != Across::tree);
+        if (inside_fits && across_fits) forms.push_back({ring_inside, way});
       }
     }
     return forms;
+  }
+
+  // Each shard has a rail of its own.
+  static void cut_for_trees(Plan& plan, const Topology& topology, const PlanContext& context, std::size_t shards) {
+    constexpr std::int64_t least = 4096;
+    suggest_slices(plan, topology, *context.routes, context.payload.size());
+    if (plan.tuning.slice.count() == 0) return;
+    const auto slice = std::max(least, plan.tuning.slice.count() / static_cast<std::int64_t>(shards));
+    plan.tuning.slice = Bytes{(slice + 15) / 16 * 16};
   }
 
   static Result<std::vector<Plan>> exchanged(const Hierarchy& hierarchy, const Topology& topology, const Collective& collective,
@@ -171,28 +216,36 @@ class Hierarchical final : public Planner {
     if (!flow) return std::move(flow).error();
     Mover mover(hierarchy, forms);
     switch (collective.kind) {
-      case CollectiveKind::all_reduce: all_reduce(*flow, mover, hierarchy); break;
+      case CollectiveKind::all_reduce: all_reduce(*flow, mover, hierarchy, forms.across); break;
       case CollectiveKind::broadcast:
-      case CollectiveKind::reduce: through_root(*flow, mover, hierarchy, collective); break;
+      case CollectiveKind::reduce: through_root(*flow, mover, hierarchy, collective, forms.across); break;
       default: own_blocks(*flow, mover, hierarchy, collective); break;
     }
     push_in_rounds(*flow, std::move(mover).moves());
     auto reason = fmt::format("{} islands of up to {} ranks, {} levels: {} inside, {} across on parallel rails", hierarchy.islands(0).size(),
-                              hierarchy.width(0), hierarchy.levels(), forms.ring_inside ? "rings" : "direct", forms.ring_across ? "rings" : "direct");
+                              hierarchy.width(0), hierarchy.levels(), forms.ring_inside ? "rings" : "direct", name_of(forms.across));
     return std::move(*flow).finish("hierarchical", {}, std::move(reason), "use inside=ring or across=ring, or the planner tree");
   }
 
-  // One chunk for each choice of who is in charge at every level.
-  static void all_reduce(DataFlow& flow, Mover& mover, const Hierarchy& hierarchy) {
-    std::vector<std::size_t> digits(static_cast<std::size_t>(hierarchy.levels()));
+  static std::string_view name_of(Across across) { return across == Across::direct ? "direct" : across == Across::ring ? "rings" : "trees"; }
+
+  // One chunk for each choice of who is in charge at every level; between the outermost islands for each of two trees, where those lead across.
+  static void all_reduce(DataFlow& flow, Mover& mover, const Hierarchy& hierarchy, Across across) {
+    const auto outermost = static_cast<std::size_t>(hierarchy.levels() - 1);
+    std::vector<std::size_t> digits(outermost + 1);
+    const auto choices = [&](std::size_t level) {
+      return across == Across::tree && level == outermost ? std::size_t{2} : hierarchy.width(static_cast<int>(level));
+    };
     while (true) {
-      const auto chunk = flow.add_chunk({});
-      mover.reduce(chunk, digits);
-      mover.hand_out(chunk, digits);
-      int level = 0;
-      while (level < hierarchy.levels() && ++digits[static_cast<std::size_t>(level)] == hierarchy.width(level))
-        digits[static_cast<std::size_t>(level++)] = 0;
-      if (level == hierarchy.levels()) return;
+      auto in_charge = digits;
+      const auto tree = across == Across::tree ? std::exchange(in_charge[outermost], 0) : 0;
+      const auto chunk = flow.add_chunk({0, 1, static_cast<std::int32_t>(tree)});
+      mover.take_tree(tree);
+      mover.reduce(chunk, in_charge);
+      mover.hand_out(chunk, in_charge);
+      std::size_t level = 0;
+      while (level <= outermost && ++digits[level] == choices(level)) digits[level++] = 0;
+      if (level > outermost) return;
     }
   }
 
@@ -205,15 +258,18 @@ class Hierarchical final : public Planner {
   }
 
   // The root shares the payload out over its island first, or collects it there last; in between every shard has its rail.
-  static void through_root(DataFlow& flow, Mover& mover, const Hierarchy& hierarchy, const Collective& collective) {
+  static void through_root(DataFlow& flow, Mover& mover, const Hierarchy& hierarchy, const Collective& collective, Across across) {
+    const bool down = collective.kind == CollectiveKind::broadcast;
     auto digits = hierarchy.digits_of(collective.root);
-    for (digits[0] = 0; digits[0] < hierarchy.width(0); ++digits[0]) {
-      const auto chunk = flow.add_chunk({});
-      const auto in_charge = hierarchy.stands_for(hierarchy.levels(), 0, digits);
-      const bool down = collective.kind == CollectiveKind::broadcast;
-      if (down && in_charge != collective.root) mover.first(chunk, collective.root, in_charge);
-      down ? mover.hand_out(chunk, digits) : mover.reduce(chunk, digits);
-      if (!down && in_charge != collective.root) mover.last(chunk, in_charge, collective.root);
+    for (std::size_t tree = 0; tree < (across == Across::tree ? 2 : 1); ++tree) {
+      mover.take_tree(tree);
+      for (digits[0] = 0; digits[0] < hierarchy.width(0); ++digits[0]) {
+        const auto chunk = flow.add_chunk({0, 1, static_cast<std::int32_t>(tree)});
+        const auto in_charge = hierarchy.stands_for(hierarchy.levels(), 0, digits);
+        if (down && in_charge != collective.root) mover.first(chunk, collective.root, in_charge);
+        down ? mover.hand_out(chunk, digits) : mover.reduce(chunk, digits);
+        if (!down && in_charge != collective.root) mover.last(chunk, in_charge, collective.root);
+      }
     }
   }
 };

@@ -15,7 +15,7 @@ namespace {
 
 class OneShot final : public Planner {
  public:
-  bool reads_payload(const Collective&) const override { return false; }
+  bool reads_payload(const Collective&, const Parameters&) const override { return false; }
   Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
     auto parameters = complete_parameters("one_shot", known(), context.parameters);
     if (!parameters) return std::move(parameters).error();

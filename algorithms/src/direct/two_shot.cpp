@@ -20,13 +20,17 @@ struct Shard {
 
 class TwoShot final : public Planner {
  public:
-  bool reads_payload(const Collective&) const override { return false; }
+  bool reads_payload(const Collective&, const Parameters&) const override { return false; }
   Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
     auto parameters = complete_parameters("two_shot", known(), context.parameters);
     if (!parameters) return std::move(parameters).error();
     static const std::array<std::string, 3> modes{"push", "pull", "direct"};
     auto mode = word_parameter(*parameters, "mode", modes);
     if (!mode) return std::move(mode).error();
+    using enum CollectiveKind;
+    const bool each_to_each = (collective.kind == all_reduce && *mode != "direct") || (collective.kind == reduce_scatter && *mode == "push") ||
+                              (collective.kind == all_gather && *mode == "pull");
+    if (auto fault = each_to_each ? too_long_by_pairs("two_shot", collective, context) : std::nullopt) return *std::move(fault);
     auto flow = DataFlow::create(topology, collective, *context.routes);
     if (!flow) return std::move(flow).error();
     const auto shards = cut(*flow, collective);

@@ -157,7 +157,7 @@ std::string reason_for(const PathCount& paths, const Topology& topology, const R
 
 class FlowPlanner final : public Planner {
  public:
-  bool reads_payload(const Collective&) const override { return false; }
+  bool reads_payload(const Collective&, const Parameters&) const override { return false; }
   Result<Plan> plan(const Topology& machine, const Collective& collective, const PlanContext& context) const override {
     const auto ending = context.ending();
     const auto topology = usable_part(machine, collective, ending);

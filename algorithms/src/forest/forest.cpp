@@ -8,6 +8,7 @@
 #include <limits>
 #include <map>
 #include <numeric>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -30,7 +31,7 @@ constexpr std::size_t most_checked = 128;
 
 class ForestPlanner final : public Planner {
  public:
-  bool reads_payload(const Collective&) const override { return false; }
+  bool reads_payload(const Collective&, const Parameters&) const override { return false; }
   // Trees of machines that are no servers on a network take long to pack, so it is said what no schedule can beat.
   std::optional<Seconds> least_time(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
     std::vector<int> server;
@@ -57,6 +58,8 @@ class ForestPlanner final : public Planner {
       for (std::size_t b = 0; b < flow->blocks().size(); ++b) flow->add_chunk({static_cast<std::int32_t>(b), 1, 0});
       return std::move(*flow).finish("forest", *std::move(parameters), "one member: nothing to send", instead);
     }
+    // A tree from each root at least, and sums go along each of its edges in a step of their own.
+    if (auto fault = up && !rooted(kind) ? too_long_by_pairs("forest", collective, context) : std::nullopt) return *std::move(fault);
     ForestRequest request{.members = collective.members, .weights = weights_of(collective, *flow), .towards_root = true, .trees = *trees};
     const bool large = collective.members.size() > many_members && !rooted(kind);
     if (large && parameters->at("trees") == "auto") request.trees_if_irregular = 1;
@@ -74,15 +77,13 @@ class ForestPlanner final : public Planner {
     if (!out) return std::move(out).error();
     if (up && down) use_both_ways(topology, request, *in, *out);
     const auto images = common_images(topology, *context.routes, in->list, out->list);
-    // Sums go along each edge in a step of their own; what is handed out goes from a parent to all its children in one.
-    if (const auto least = edge_count(in->list); least > context.most_steps)
-      return Error{ErrorCode::unsupported,
-                   fmt::format("forest would take {} steps or more, beyond the {} that are looked at", least, context.most_steps)};
+    if (auto fault = too_long("forest", edge_count(in->list), context)) return *std::move(fault);
     if (!images) {
       expand(in->list);
       expand(out->list);
     }
     auto pieces = pieces_of(topology, *flow, *in, *out);
+    if (auto fault = too_long("forest", steps_of(pieces) * (images ? images->size() : 1), context)) return *std::move(fault);
     const auto count = pieces.size() * (images ? images->size() : 1);
     list_pieces(topology, *context.routes, {in->list.paths, out->list.paths}, images ? &*images : nullptr, std::move(pieces), *flow);
     auto plan = std::move(*flow).finish("forest", *std::move(parameters), reason_for(topology, count, *in, *out), instead);
@@ -98,6 +99,24 @@ class ForestPlanner final : public Planner {
   }
 
  private:
+  // What is handed out goes from a parent to all its children in one step.
+  static std::size_t steps_of(const std::vector<ForestPiece>& pieces) {
+    std::map<const ForestTree*, std::size_t> parents;
+    std::size_t steps = 0;
+    for (const auto& piece : pieces) {
+      if (piece.up != nullptr) steps += piece.up->edges.size();
+      if (piece.down == nullptr) continue;
+      auto& known = parents[piece.down];
+      if (known == 0) {
+        std::set<int> with_children;
+        for (const auto& edge : piece.down->edges) with_children.insert(edge.from);
+        known = with_children.size();
+      }
+      steps += known;
+    }
+    return steps;
+  }
+
   // Whatever the machine does to its ranks, the contract stays the same.
   static bool are_alike(const Topology& topology, const Collective& collective) {
     const bool all = collective.members.size() == static_cast<std::size_t>(topology.ranks()) && collective.silent.empty() && !rooted(collective.kind);

@@ -22,7 +22,7 @@ constexpr int most_asked = 64;  // chunks and steps
 
 class LatencyPlanner final : public Planner {
  public:
-  bool reads_payload(const Collective&) const override { return false; }
+  bool reads_payload(const Collective&, const Parameters&) const override { return false; }
 
   Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
     return least_estimated(topology, *context.routes, plans(topology, collective, context), context.payload.size());

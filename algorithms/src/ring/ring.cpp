@@ -93,7 +93,7 @@ void one_way(DataFlow& flow, std::vector<Move>& moves, const std::vector<Track>&
 class RingPlanner final : public Planner {
  public:
   // Only chains are cut by the payload: the others are cut into pieces that follow each other already.
-  bool reads_payload(const Collective& collective) const override { return is_chain(collective.kind); }
+  bool reads_payload(const Collective& collective, const Parameters&) const override { return is_chain(collective.kind); }
   std::optional<Seconds> least_time(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
     if (context.payload.elements == 0) return std::nullopt;
     const auto rings = context.parameters.find("rings");

@@ -15,13 +15,24 @@ struct Variant {
   const char* parameter;
   const char* value;
   std::size_t most_members = 1 << 20;  // for larger groups planning takes longer than it gains
+  std::size_t least_members = 2;       // for smaller ones others are as good
 };
 constexpr std::size_t small = 16;
+constexpr std::size_t large = 64;
 constexpr std::array variants{
-    Variant{"one_shot", "mode", "push"},    Variant{"two_shot", "mode", "pull"},    Variant{"two_shot", "mode", "direct"},
-    Variant{"ring", "rings", "8"},          Variant{"ring", "fabric", "any"},       Variant{"halving_doubling", "form", "doubling"},
-    Variant{"tree", "trees", "1"},          Variant{"tree", "arity", "1"},          Variant{"hierarchical", "across", "ring"},
-    Variant{"forest", "trees", "1", small}, Variant{"forest", "trees", "4", small}, Variant{"latency", "chunks", "2", small},
+    Variant{"one_shot", "mode", "push"},
+    Variant{"two_shot", "mode", "pull"},
+    Variant{"two_shot", "mode", "direct"},
+    Variant{"ring", "rings", "8"},
+    Variant{"ring", "fabric", "any"},
+    Variant{"halving_doubling", "form", "doubling"},
+    Variant{"tree", "trees", "1"},
+    Variant{"tree", "arity", "1"},
+    Variant{"hierarchical", "across", "ring"},
+    Variant{"forest", "trees", "1", small},
+    Variant{"forest", "trees", "4", small},
+    Variant{"latency", "chunks", "2", small},
+    Variant{"hierarchical", "across", "tree", 1 << 20, large},
 };
 
 }  // namespace
@@ -37,7 +48,8 @@ std::vector<PlanCandidate> plan_candidates(const Registry<Planner>& planners, st
   for (const auto& entry : planners.entries()) all.push_back({&entry, {}});
   for (const auto& variant : variants) {
     const auto* entry = planners.find(variant.planner);
-    if (entry != nullptr && members <= variant.most_members) all.push_back({entry, {{variant.parameter, variant.value}}});
+    if (entry != nullptr && members >= variant.least_members && members <= variant.most_members)
+      all.push_back({entry, {{variant.parameter, variant.value}}});
   }
   return all;
 }

@@ -8,6 +8,7 @@
 #include <numeric>
 #include <tuple>
 
+#include "common/double_binary.h"
 #include "common/estimate.h"
 #include "common/resources.h"
 
@@ -17,7 +18,8 @@ namespace {
 
 // What a hop costs beside the links' latency: a flag and a look at it, about 1 us on today's GPUs. Only compares trees with each other.
 constexpr double hop_overhead = 1e-6;
-constexpr int most_roots = 16;          // tried where any root will do
+constexpr int most_roots = 16;          // tried where any root will do, of so many members:
+constexpr int few_members = 2048;       // beyond, one root's trees take seconds
 constexpr std::size_t most_near = 128;  // members whose ways to all others are looked at
 
 class TreeFinder {
@@ -36,7 +38,7 @@ class TreeFinder {
   }
 
   std::vector<Tree> find() {
-    const int roots = options_.root >= 0 ? 1 : std::min(n_, most_roots);
+    const int roots = options_.root >= 0 || n_ > few_members ? 1 : std::min(n_, most_roots);
     for (int i = 0; i < roots; ++i) {
       const int root = options_.root >= 0 ? options_.root : i;
       if (options_.trees != 2) consider_grown(root);
@@ -175,15 +177,10 @@ class TreeFinder {
     return from_places(walk, [](int p) { return p & (p - 1); });
   }
 
-  // In-order binary trees below place 0: odd places are leaves. The second tree permutes the places so that leaves become inner ones.
   std::vector<Tree> double_binary(const std::vector<int>& walk) const {
-    const auto binary = [&](int p) {
-      const int bit = p & -p;
-      const int up = (p ^ bit) | (bit << 1);
-      return up < n_ ? up : p ^ bit;
-    };
+    const auto binary = [&](int p) { return place_above(p, n_); };
     auto other = walk;
-    for (int p = 1; p < n_; ++p) other[static_cast<std::size_t>(n_ % 2 == 1 ? n_ - p : p % (n_ - 1) + 1)] = walk[static_cast<std::size_t>(p)];
+    for (int p = 1; p < n_; ++p) other[static_cast<std::size_t>(place_in_second(p, n_))] = walk[static_cast<std::size_t>(p)];
     return {from_places(walk, binary), from_places(other, binary)};
   }
 

@@ -54,6 +54,11 @@ class TreePlanner final : public Planner {
     return Seconds{static_cast<double>(context.payload.size().count()) / (one ? 1 : 2) / static_cast<double>(neck)};
   }
 
+  bool is_short(const Collective& collective, const Parameters&) const override {
+    const auto traits = traits_of(collective.kind);
+    return traits && !traits->everyone;
+  }
+
   Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const override {
     auto parameters = complete_parameters("tree", known(), context.parameters);
     if (!parameters) return std::move(parameters).error();

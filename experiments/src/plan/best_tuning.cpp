@@ -103,6 +103,7 @@ class Search {
     for (const auto& instruction : best.program.instructions) largest_ = std::max(largest_, instruction.bytes);
     uneven_ = std::ranges::any_of(best.program.instructions, [&](const Instruction& i) { return i.bytes < largest_ / 2; });
     // The planner's suggestion stands beside the walk; the walk starts from one slice.
+    if (is_long(best.program) && plan_.tuning.slice.count() != 0) best = from_suggestion(std::move(best));
     if (!late() && is_useful(plan_.tuning.protocol) && (plan_.tuning.blocks_per_lane != 1 || plan_.tuning.slice.count() != 0)) {
       auto coarse = try_tuning(tuning_of({}), {}, whole ? limits_.useful : never);
       if (!coarse) return coarse;
@@ -110,6 +111,25 @@ class Search {
       return walked.time < best.time ? std::move(walked) : std::move(best);
     }
     return dealt_out(walk(std::move(best)));
+  }
+
+  // The walk from one slice does not get far then: for each step it takes as many slices more. So the planner's suggestion is improved.
+  static bool is_long(const Program& program) { return instructions_of(program) * 4 > most_slices; }
+  Trial from_suggestion(Trial best) {
+    const auto slices_of = [&](const Tuning& tuning) { return instructions_of(best.program) * (largest_ / tuning.slice.count()); };
+    const auto most = std::max(most_of_whole, 2 * slices_of(best.program.tuning));
+    for (bool gains = true; std::exchange(gains, false) && !late();) {
+      for (const auto& [more_blocks, finer] : {std::pair{2, 1}, std::pair{1, 2}}) {
+        auto tuning = best.program.tuning;
+        tuning.blocks_per_lane *= more_blocks;
+        tuning.slice = Bytes{tuning.slice.count() / finer};
+        if (best.program.blocks() * more_blocks > most_blocks || tuning.slice.count() < least_slice || slices_of(tuning) > most) continue;
+        auto trial = try_below(best.time * (1 - least_gain), tuning, {});
+        gains = gains || trial;
+        if (trial) best = *std::move(trial);
+      }
+    }
+    return best;
   }
 
   // Chunks of unequal weight share a link by their weights only if all are cut into as many slices; and no step waits behind another if each has a

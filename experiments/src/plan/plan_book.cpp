@@ -111,7 +111,7 @@ Result<std::shared_ptr<KnownPlan>> PlanBook::any(const Entry<Planner>& entry, co
     fill(page, *planner, collective, context);
     return best_of(page, payload);
   }
-  const bool reads = planner->reads_payload(collective);
+  const bool reads = planner->reads_payload(collective, *complete);
   auto key = key_of(entry, *complete, collective, reads ? &payload : nullptr, options.in_place);
   if (options.most_steps < std::numeric_limits<std::size_t>::max()) key += fmt::format(" in {} steps", options.most_steps);
   const auto page = this->page(key);
@@ -130,6 +130,11 @@ std::optional<Seconds> PlanBook::least_time(const Entry<Planner>& entry, const P
   const auto complete = complete_parameters(entry.name, entry.parameters, parameters);
   if (!complete) return std::nullopt;
   return entry.make()->least_time(evaluator_.topology(), collective, context_of(*complete, payload, call));
+}
+
+bool PlanBook::is_short(const Entry<Planner>& entry, const Parameters& parameters, const Collective& collective) {
+  const auto complete = complete_parameters(entry.name, entry.parameters, parameters);
+  return complete && entry.make()->is_short(collective, *complete);
 }
 
 std::shared_ptr<KnownPlan> PlanBook::given(const std::shared_ptr<const Plan>& plan, bool in_place) {

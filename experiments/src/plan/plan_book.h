@@ -77,6 +77,8 @@ class PlanBook {
   /// What no plan that `find` finds takes less than; none where the planner does not say.
   std::optional<Seconds> least_time(const Entry<Planner>& planner, const Parameters& parameters, const Collective& collective, const Payload& payload,
                                     const PlanCall& call) const;
+  /// As its planner says (planner.h).
+  static bool is_short(const Entry<Planner>& planner, const Parameters& parameters, const Collective& collective);
   /// A plan that was made elsewhere.
   std::shared_ptr<KnownPlan> given(const std::shared_ptr<const Plan>& plan, bool in_place);
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include <fmt/format.h>
@@ -28,6 +29,7 @@ constexpr double rounding_of_latencies = 1e-6;  // in the model, at most
 constexpr std::size_t many_members = 64;
 constexpr std::size_t many_steps = 1 << 16;    // from here on it is worth asking whether a plan was weighed before
 constexpr std::size_t most_steps = 8'000'000;  // of a plan in large groups: its program takes gigabytes
+constexpr double near_enough = 2.5;            // times the bound: from there on plans too long to be tuned are not looked at
 constexpr double worth_a_plan = 0.005;         // of large groups: what the best so far must still be above the bound
 
 Result<std::optional<Seconds>> time_limit(const Parameters& parameters, const PlanningOptions& options) {
@@ -112,12 +114,14 @@ struct Selector::Candidate {
 struct Selector::Weighed {
   std::vector<Candidate> found;
   std::set<Hash128> plans;  // in large groups
+  std::size_t steps = 0;    // of all plans whose programs were looked at
 };
 
 struct Selector::Asked : PlanCandidate {
   std::size_t place = 0;
-  Seconds least{0};   // its plans take no less
-  Seconds anyone{0};  // nor does any plan
+  Seconds least{0};       // its plans take no less
+  Seconds anyone{0};      // nor does any plan
+  bool is_short = false;  // its plans are
 };
 
 std::vector<ParameterInfo> selector_parameters() {
@@ -136,8 +140,7 @@ Result<Evaluation> Selector::select(const Parameters& given, const Collective& c
   const auto begin = std::chrono::steady_clock::now();
   Weighed weighed;
   auto& found = weighed.found;
-  std::vector<std::string> refusals;
-  std::vector<std::string> unproved;
+  std::vector<std::string> refusals, unproved;
   int untried = 0;
   for (const auto& asked : in_turn(collective, payload, call)) {
     const Seconds passed = std::chrono::steady_clock::now() - begin;
@@ -149,14 +152,15 @@ Result<Evaluation> Selector::select(const Parameters& given, const Collective& c
     auto mine = call.options();
     // A planner that searches as long as it may leaves half to the others.
     if (*limit) mine.time_limit = std::max(Seconds{0}, **limit - passed) / 2;
-    if (collective.members.size() >= many_members && !found.empty()) mine.most_steps = most_steps;
+    if (collective.members.size() >= many_members && !found.empty()) mine.most_steps = most_steps_beside(weighed, asked.anyone);
     auto candidate = weigh(asked, weighed, collective, payload, PlanCall(mine));
     if (candidate) {
       tell(asked.name(), *candidate ? std::optional{(*candidate)->time()} : std::nullopt);
       if (*candidate) keep(found, **std::move(candidate));
-    } else if (candidate.error().code == ErrorCode::unsupported || candidate.error().code == ErrorCode::verification_failed) {
-      // A plan that does not hold is none; planners are tested one by one, so here the others go on.
-      const bool failed = candidate.error().code == ErrorCode::verification_failed;
+    } else if (const auto code = candidate.error().code;
+               code == ErrorCode::unsupported || code == ErrorCode::verification_failed || (code == ErrorCode::invalid_input && !found.empty())) {
+      // A plan that does not hold, or cannot be written, is none; planners are tested one by one, so here the others go on.
+      const bool failed = code == ErrorCode::verification_failed;
       if (asked.parameters.empty() || failed) refusals.push_back(candidate.error().message);
       if (failed) unproved.push_back(fmt::format("{} ({})", asked.name(), candidate.error().message));
     } else {
@@ -174,7 +178,7 @@ Result<Evaluation> Selector::select(const Parameters& given, const Collective& c
   return chosen;
 }
 
-// Large groups' plans take long to make, so those that may be left out without a plan come last.
+// Large groups' plans take long to make: short ones come first, and those that may be left out without a plan last.
 std::vector<Selector::Asked> Selector::in_turn(const Collective& collective, const Payload& payload, const PlanCall& call) const {
   std::vector<Asked> all;
   for (auto& candidate : plan_candidates(planners_, collective.members.size())) all.push_back({std::move(candidate), all.size()});
@@ -182,11 +186,11 @@ std::vector<Selector::Asked> Selector::in_turn(const Collective& collective, con
   for (auto& asked : all) {
     if (const auto least = book_.least_time(*asked.planner, asked.parameters, collective, payload, call))
       asked.least = *least * (1 - rounding_of_latencies);
+    asked.is_short = PlanBook::is_short(*asked.planner, asked.parameters, collective);
   }
-  std::ranges::stable_sort(all, {}, &Asked::least);
   const auto least = bound(evaluator_.topology(), collective);
-  if (!least) return all;
-  for (auto& asked : all) asked.anyone = lower_bound(*least, payload);
+  for (auto& asked : all) asked.anyone = least ? lower_bound(*least, payload) : Seconds{0};
+  std::ranges::stable_sort(all, {}, [](const Asked& a) { return std::tuple{std::max(a.least, a.anyone), !a.is_short, a.least}; });
   return all;
 }
 
@@ -204,8 +208,7 @@ bool Selector::beaten(KnownPlan& plan, Seconds best, const Payload& payload) con
   const bool by_blocks = large && evaluator_.options().forms == PlanForms::model && plan.plan().tuning.protocol != Protocol::copy;
   const auto of_links = by_blocks ? profile.link_efficiency : std::clamp(profile.link_efficiency, profile.copy_efficiency, 1.0);
   const auto efficiency = busiest.is_link ? of_links : 1.0;
-  const auto least = static_cast<double>(bytes) * busiest.seconds_per_byte * (1 - rounding) / efficiency;
-  return least > best.count() * (large ? 1 - worth_a_plan : 1);
+  return static_cast<double>(bytes) * busiest.seconds_per_byte * (1 - rounding) / efficiency > best.count() * (large ? 1 - worth_a_plan : 1);
 }
 
 // What takes longer can be neither the best nor the runner-up: plans of two planners are faster. Of large groups only the best is looked for.
@@ -220,10 +223,17 @@ Seconds Selector::hopeless_from(const std::vector<Candidate>& found, std::size_t
   return second;
 }
 
-// Several forms of a planner come to the same plan; what is too long is only taken where there is nothing else.
-bool Selector::is_new(const Plan& plan, Weighed& weighed) {
+// What is too long is taken where there is nothing else, what is long where nothing is near the bound, and not much of it: so the search ends.
+std::size_t Selector::most_steps_beside(const Weighed& weighed, Seconds anyone) {
+  const auto best = std::ranges::min_element(weighed.found, {}, &Candidate::time);
+  if (best != weighed.found.end() && best->time() <= near_enough * anyone) return most_searched_instructions;
+  return std::max(most_searched_instructions, most_steps - std::min(most_steps, 2 * weighed.steps));
+}
+
+// Several forms of a planner come to the same plan.
+bool Selector::is_new(const Plan& plan, Weighed& weighed, Seconds anyone) {
   const auto steps = plan.schedule.step_count();
-  if (steps > most_steps && !weighed.found.empty()) return false;
+  if (!weighed.found.empty() && steps > most_steps_beside(weighed, anyone)) return false;
   return steps < many_steps || plan.schedule.folding().folded() || weighed.plans.insert(digest_of(plan)).second;
 }
 
@@ -251,8 +261,10 @@ Result<std::optional<Selector::Candidate>> Selector::weigh(const Asked& asked, W
   if (!plan) return std::move(plan).error();
   const auto best = std::ranges::min_element(found, {}, &Candidate::rank);
   if (best != found.end() && beaten(**plan, best->time(), payload)) return std::optional<Candidate>{};
-  if (collective.members.size() >= many_members && !is_new((*plan)->plan(), weighed)) return std::optional<Candidate>{};
-  if (collective.members.size() >= many_members && late_by_slices((*plan)->plan(), hopeless, payload)) return std::optional<Candidate>{};
+  const auto& planned = (*plan)->plan();
+  const bool large = collective.members.size() >= many_members;
+  if (large && (!is_new(planned, weighed, asked.anyone) || late_by_slices(planned, hopeless, payload))) return std::optional<Candidate>{};
+  weighed.steps += planned.schedule.step_count();
   auto evaluation = (*plan)->evaluate_below(hopeless, evaluator_, payload, call);
   if (!evaluation) return std::move(evaluation).error();
   if (!*evaluation) return std::optional<Candidate>{};

@@ -31,7 +31,8 @@ class Selector {
   bool late_by_slices(const Plan& plan, Seconds hopeless, const Payload& payload) const;
   Result<std::optional<Candidate>> weigh(const Asked& asked, Weighed& weighed, const Collective& collective, const Payload& payload,
                                          const PlanCall& call) const;
-  static bool is_new(const Plan& plan, Weighed& weighed);
+  static std::size_t most_steps_beside(const Weighed& weighed, Seconds anyone);
+  static bool is_new(const Plan& plan, Weighed& weighed, Seconds anyone);
   static Seconds hopeless_from(const std::vector<Candidate>& found, std::size_t members);
   static void keep(std::vector<Candidate>& found, Candidate candidate);
   static Evaluation choose(std::vector<Candidate> found);

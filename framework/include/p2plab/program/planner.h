@@ -38,8 +38,11 @@ class Planner {
   virtual Result<Plan> plan(const Topology& topology, const Collective& collective, const PlanContext& context) const = 0;
   /// The plans among which `plan` takes the one that is estimated fastest for the payload (p2plab/plan/estimate.h): one, where there is no choice.
   virtual Result<std::vector<Plan>> plans(const Topology& topology, const Collective& collective, const PlanContext& context) const;
-  /// Do `plans` hang on the payload? Where they do not, they are made once for all sizes.
-  virtual bool reads_payload(const Collective& collective) const;
+  /// Do `plans` hang on the payload? Where they do not, they are made once for all sizes. Parameters are given in full.
+  virtual bool reads_payload(const Collective& collective, const Parameters& parameters) const;
+  /// Does the length of its plans grow with the members, not with their square? Such are asked for first in large groups. Parameters are given in
+  /// full.
+  virtual bool is_short(const Collective& collective, const Parameters& parameters) const;
   /// A time that no plan of this planner falls below on this machine; none where that is not known without planning. Costs much less than a plan.
   virtual std::optional<Seconds> least_time(const Topology& topology, const Collective& collective, const PlanContext& context) const;
 };
@@ -87,7 +90,9 @@ inline Result<std::vector<Plan>> Planner::plans(const Topology& topology, const 
 }
 
 // On the safe side: a planner that does not say is asked for every payload.
-inline bool Planner::reads_payload(const Collective&) const { return true; }
+inline bool Planner::reads_payload(const Collective&, const Parameters&) const { return true; }
+
+inline bool Planner::is_short(const Collective&, const Parameters&) const { return false; }
 
 inline std::optional<Seconds> Planner::least_time(const Topology&, const Collective&, const PlanContext&) const { return std::nullopt; }
 

@@ -39,6 +39,20 @@ int log_up(int n) {
   return log;
 }
 
+// 6 * 5 pairs: the plan is not made where fewer steps are looked at.
+TEST(Planners, OfOneStepForEachPairSayEarlyThatTheyAreTooLong) {
+  const auto topology = testing::servers(2, 3);
+  PlanContext context;
+  context.most_steps = 29;
+  const auto collective = make_collective(CollectiveKind::all_reduce, 6);
+  for (const auto* planner : {"bruck", "two_shot", "hierarchical", "forest"}) {
+    const auto plan = testing::plan_on(topology, planner, collective, {}, context);
+    ASSERT_FALSE(plan) << planner;
+    EXPECT_EQ(plan.error().message, std::string(planner) + " would take 30 steps or more, beyond the 29 that are looked at");
+  }
+  EXPECT_TRUE(testing::plan_on(topology, "tree", collective, {}, context));
+}
+
 TEST(OneShot, AllReduceTakesOneRoundAndNMinusOnePayloadsEitherWay) {
   for (const int n : {2, 3, 5, 8, 16}) {
     for (const auto* mode : {"pull", "push"}) {

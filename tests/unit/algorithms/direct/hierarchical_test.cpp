@@ -47,6 +47,32 @@ TEST(Hierarchical, WithRingsTakesTheRoundsOfBothRings) {
   EXPECT_EQ(rounds(plan->schedule), 2 * 3 + 2 * 2);
 }
 
+TEST(Hierarchical, AlongTwoTreesTakesTwiceTheirHeightAndNoMoreBytesThanTheBoundForManyIslands) {
+  const auto topology = testing::servers(8, 4);
+  const auto plan = plan_on(topology, "hierarchical", CollectiveKind::all_reduce, {{"across", "tree"}});
+  ASSERT_TRUE(plan);
+  EXPECT_EQ(rounds(plan->schedule), 2 + 2 * 3);  // 8 in-order places hang 3 deep
+  EXPECT_EQ(plan->schedule.chunks().size(), 4 * 2U);
+  // Of a rail's quarter each tree has half: an inner island sends it up once and down twice, a leaf up once.
+  const auto loads = link_loads(topology, Routes{topology}, plan->schedule);
+  for (const auto id : topology.out_links(*topology.find_node("net"))) EXPECT_LE(loads.per_link[id.index()], 2.0 / 4 + 1e-12);
+}
+
+TEST(Hierarchical, PlansAlongTreesGrowWithTheMembersNotWithTheirSquare) {
+  const auto steps = [](int count) {
+    const auto plan = plan_on(testing::servers(count, 4), "hierarchical", CollectiveKind::all_reduce, {{"across", "tree"}});
+    return plan ? plan->schedule.step_count() : 0;
+  };
+  EXPECT_NEAR(static_cast<double>(steps(16)) / static_cast<double>(steps(8)), 2, 0.1);
+}
+
+TEST(Hierarchical, TreesAcrossServeBroadcastAndReduceFromAnyRoot) {
+  const auto topology = testing::servers(5, 3);
+  for (const auto kind : {CollectiveKind::broadcast, CollectiveKind::reduce, CollectiveKind::all_gather, CollectiveKind::reduce_scatter}) {
+    EXPECT_TRUE(plan_on(topology, "hierarchical", kind, {{"across", "tree"}}));
+  }
+}
+
 TEST(Hierarchical, AllGatherSendsEachBlockOnceToEachOtherIsland) {
   const auto topology = testing::servers(2, 4);
   const auto plan = plan_on(topology, "hierarchical", CollectiveKind::all_gather);

@@ -105,6 +105,18 @@ TEST(Auto, LeavesOutOnlyWhatCanBeNeitherBestNorRunnerUp) {
   }
 }
 
+// 16 servers of 4 GPUs: what grows with the pairs of GPUs comes after what grows with the GPUs.
+TEST(Auto, AsksLargeGroupsFirstForShortPlans) {
+  const Planning planning(Evaluator(testing::servers(16, 4)));
+  std::vector<std::string> asked;
+  PlanningOptions options;
+  options.considered = [&](const std::string& name, std::optional<Seconds>) { asked.push_back(name); };
+  ASSERT_TRUE(planning.plan({"auto"}, make_collective(CollectiveKind::all_reduce, 64), elements(1 << 14), options));
+  const auto place = [&](const std::string& name) { return std::ranges::find(asked, name) - asked.begin(); };
+  EXPECT_LT(place("hierarchical (across=tree)"), place("hierarchical"));
+  EXPECT_LT(place("tree"), place("two_shot"));
+}
+
 TEST(Auto, SaysWhyNoPlanIsPossible) {
   // Two GPUs without a link.
   Topology::Builder builder("apart");
