@@ -35,8 +35,9 @@ class SumProgram {
     if (found.answer != SearchAnswer::found) return found;
     found.answer = branching.search(effort.nodes, [&] {
       auto plan = read();
-      if (plan) found.plan = *std::move(plan);
-      return plan.has_value();
+      const bool done = plan.has_value();
+      if (done) found.plan = *std::move(plan);
+      return done;
     });
     // Fractional solutions can be made symmetric by averaging, integral ones cannot: under symmetry this proves nothing.
     if (found.answer == SearchAnswer::impossible && symmetry_.size() > 1) found.answer = SearchAnswer::unknown;

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 
 #include "p2plab/detail/max_flow.h"
 
@@ -62,21 +61,26 @@ void StepProgram::list_uses() {
   }
 }
 
+// By arc: how often its use, and the images of that, take this resource.
+std::map<int, double> StepProgram::times_taken(std::size_t resource) const {
+  std::map<int, double> times;
+  for (const auto& member : symmetry_) {
+    const auto image = member.resource[resource];
+    for (std::size_t a = 0; a < model_.arcs.size(); ++a) {
+      const auto taken = std::ranges::count(model_.arcs[a].resources, image);
+      if (taken > 0) times[static_cast<int>(a)] += static_cast<double>(taken);
+    }
+  }
+  return times;
+}
+
 // Over all senders, images included, a resource carries in a step what its capacity allows for the step's rounds; alike resources have one row.
 void StepProgram::add_capacities() {
   std::vector<bool> covered(model_.capacity.size());
   for (std::size_t r = 0; r < covered.size(); ++r) {
     if (covered[r]) continue;
-    std::map<int, double> times;  // by arc: how often its use, and the images of that, take this resource
-    for (const auto& member : symmetry_) {
-      const auto image = member.resource[r];
-      covered[static_cast<std::size_t>(image)] = true;
-      for (std::size_t a = 0; a < model_.arcs.size(); ++a) {
-        for (const int used : model_.arcs[a].resources) {
-          if (used == image) times[static_cast<int>(a)] += 1;
-        }
-      }
-    }
+    for (const auto& member : symmetry_) covered[static_cast<std::size_t>(member.resource[r])] = true;
+    const auto times = times_taken(r);
     for (int t = 1; t <= steps_; ++t) {
       std::vector<Term> row{{rounds_column(t), -static_cast<double>(model_.capacity[r])}};
       for (std::size_t u = 0; u < uses_.size(); ++u) {
@@ -116,6 +120,17 @@ void StepProgram::add_tree_rows(std::size_t sender) {
   }
 }
 
+// What a rank has sent by a step, less what it had got before it.
+std::vector<LinearProgram::Term> StepProgram::sent_less_got(std::size_t sender, int rank, int step) const {
+  std::vector<Term> row;
+  for (std::size_t u = 0; u < uses_.size(); ++u) {
+    if (uses_[u].sender != sender) continue;
+    if (arc(uses_[u]).to == rank && uses_[u].step < step) row.push_back({use_column(u), -1});
+    if (arc(uses_[u]).from == rank && uses_[u].step <= step) row.push_back({use_column(u), 1});
+  }
+  return row;
+}
+
 // What a rank has sent by a step it had got before it; in the end it keeps what it wants.
 void StepProgram::add_flow_rows(std::size_t sender) {
   const int source = senders_[sender];
@@ -123,12 +138,7 @@ void StepProgram::add_flow_rows(std::size_t sender) {
     if (r == source) continue;
     const auto wanted = task_.wanted[static_cast<std::size_t>(source)][static_cast<std::size_t>(r)];
     for (int t = 2; t <= steps_ + 1; ++t) {
-      std::vector<Term> row;
-      for (std::size_t u = 0; u < uses_.size(); ++u) {
-        if (uses_[u].sender != sender) continue;
-        if (arc(uses_[u]).to == r && uses_[u].step < t) row.push_back({use_column(u), -1});
-        if (arc(uses_[u]).from == r && uses_[u].step <= t) row.push_back({use_column(u), 1});
-      }
+      auto row = sent_less_got(sender, r, t);
       const bool last = t > steps_;
       if (last && wanted > 0) row.push_back({0, static_cast<double>(wanted)});
       if (!row.empty()) program_->add_row(last ? 0 : -LinearProgram::unbounded, row, 0);

@@ -2,6 +2,7 @@
 // The question "do C chunks a block fit into S steps of R rounds?" as an integer program over how often each transfer is used in each step.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -48,8 +49,10 @@ class StepProgram {
   const StepArc& arc(const Use& use) const { return model_.arcs[static_cast<std::size_t>(use.arc)]; }
   bool useful(int sender, const StepArc& arc, int step) const;
   void list_uses();
+  std::map<int, double> times_taken(std::size_t resource) const;
   void add_capacities();
   void add_tree_rows(std::size_t sender);
+  std::vector<LinearProgram::Term> sent_less_got(std::size_t sender, int rank, int step) const;
   void add_flow_rows(std::size_t sender);
   void ask(double least_chunks, double most_chunks, int rounds);
   bool add_cuts();

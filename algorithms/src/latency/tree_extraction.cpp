@@ -143,7 +143,7 @@ std::vector<StepItem> paths_of(const StepModel& model, const StepTask& task, int
   std::vector<StepItem> items;
   for (int r = 0; r < model.ranks; ++r) {
     auto& arrived = present[static_cast<std::size_t>(r)];
-    expects(arrived.size() == static_cast<std::size_t>(wanted[static_cast<std::size_t>(r)] * chunks));
+    expects(arrived.size() == static_cast<std::size_t>(wanted[static_cast<std::size_t>(r)]) * static_cast<std::size_t>(chunks));
     for (const auto& path : arrived) items.push_back({sender, r, without_loops(path)});
   }
   return items;

@@ -22,7 +22,7 @@ namespace p2plab::cli {
 Result<std::vector<Rank>> rank_list(const std::string& text, int ranks) {
   std::vector<Rank> list;
   if (text.empty()) {
-    for (int r = 0; r < ranks; ++r) list.push_back(Rank{r});
+    for (int r = 0; r < ranks; ++r) list.emplace_back(r);
     return list;
   }
   for (std::size_t at = 0; at <= text.size();) {
@@ -35,7 +35,7 @@ Result<std::vector<Rank>> rank_list(const std::string& text, int ranks) {
     }
     if (rank < 0 || rank >= ranks) return Error{ErrorCode::invalid_input, fmt::format("rank {} is out of range 0..{}", rank, ranks - 1)};
     if (std::ranges::find(list, Rank{rank}) != list.end()) return Error{ErrorCode::invalid_input, fmt::format("rank {} is given twice", rank)};
-    list.push_back(Rank{rank});
+    list.emplace_back(rank);
     at = comma + 1;
   }
   return list;
