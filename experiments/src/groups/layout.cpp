@@ -5,23 +5,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "groups/parts.h"
 #include "p2plab/experiment/process_groups.h"
 
 namespace p2plab {
-
-namespace {
-
-std::vector<std::string> parts_of(const std::string& text, char between) {
-  std::vector<std::string> parts;
-  for (std::size_t at = 0; at <= text.size();) {
-    const auto end = std::min(text.find(between, at), text.size());
-    parts.push_back(text.substr(at, end - at));
-    at = end + 1;
-  }
-  return parts;
-}
-
-}  // namespace
 
 int RankLayout::ranks() const {
   int count = 1;

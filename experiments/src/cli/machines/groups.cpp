@@ -8,6 +8,7 @@
 
 #include "cli/arguments.h"
 #include "cli/command.h"
+#include "groups/parts.h"
 #include "p2plab/base/quantity.h"
 #include "p2plab/experiment/process_groups.h"
 #include "p2plab/program/plan_io.h"
@@ -27,16 +28,6 @@ struct ProcessGroupsArguments {
   bool json = false;
   LimitArguments limits;
 };
-
-std::vector<std::string> parts_of(const std::string& text, char between) {
-  std::vector<std::string> parts;
-  for (std::size_t at = 0; at <= text.size();) {
-    const auto end = std::min(text.find(between, at), text.size());
-    parts.push_back(text.substr(at, end - at));
-    at = end + 1;
-  }
-  return parts;
-}
 
 // "dp:all_reduce:64MiB", "0,1,4:all_to_all:1MiB", "dp:all_reduce:64MiB:ring".
 Result<GroupCall> call_from(const std::string& text, const RankLayout& layout, const std::string& dtype, int ranks) {
