@@ -32,7 +32,7 @@ const CLI::App* deepest(const CLI::App& app) {
 // "p2plab topo show".
 std::string path_of(const CLI::App& app) {
   auto name = app.get_name();
-  for (const auto* up = app.get_parent(); up != nullptr; up = up->get_parent()) name = up->get_name() + " " + name;
+  for (const auto* up = app.get_parent(); up != nullptr; up = up->get_parent()) name.insert(0, up->get_name() + " ");
   return name;
 }
 

@@ -153,12 +153,14 @@ Limit known_limit(const Topology& topology, const Task& task, Watch& watch) {
   return limit;
 }
 
-Status plan(const PlanArguments& arguments, Watch& watch) {
-  auto seconds = limits_from(arguments.limits, watch);
-  if (!seconds) return std::move(seconds).error();
-  for (const auto* out : {&arguments.out, &arguments.program}) {
-    if (auto able = try_out(*out); !able) return able;
-  }
+// What is planned, on which machine.
+struct Asked {
+  std::shared_ptr<const PlanFile> checked;  // --check
+  Topology topology;
+  Task task;
+};
+
+Result<Asked> asked_of(const PlanArguments& arguments) {
   std::shared_ptr<const PlanFile> checked;
   if (!arguments.check.empty()) {
     auto file = plan_from(arguments.check);
@@ -167,11 +169,25 @@ Status plan(const PlanArguments& arguments, Watch& watch) {
   }
   auto topology = checked ? Result<Topology>(checked->topology) : topology_from(arguments.topology);
   if (!topology) return std::move(topology).error();
-  if (auto able = arguments.out.empty() ? Status{} : try_text_of(*topology); !able) return able;
+  if (auto able = arguments.out.empty() ? Status{} : try_text_of(*topology); !able) return std::move(able).error();
   auto task = checked ? Result<Task>(task_of_check(checked)) : task_from(arguments, *topology);
   if (!task) return std::move(task).error();
   if (arguments.repair.empty() && !checked) topology = machine_of(arguments.group, *topology);
   if (!topology) return std::move(topology).error();
+  return Asked{std::move(checked), *std::move(topology), *std::move(task)};
+}
+
+Status plan(const PlanArguments& arguments, Watch& watch) {
+  auto seconds = limits_from(arguments.limits, watch);
+  if (!seconds) return std::move(seconds).error();
+  for (const auto* out : {&arguments.out, &arguments.program}) {
+    if (auto able = try_out(*out); !able) return able;
+  }
+  auto asked = asked_of(arguments);
+  if (!asked) return std::move(asked).error();
+  const auto& checked = asked->checked;
+  const auto* topology = &asked->topology;
+  const auto* task = &asked->task;
   auto profile = profile_from(arguments.profile, *topology);
   if (!profile) return std::move(profile).error();
   if (auto able = afford_routes(topology->ranks(), watch); !able) return able;

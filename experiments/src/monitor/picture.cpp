@@ -13,15 +13,24 @@ namespace p2plab::monitor {
 
 namespace {
 
-// How much later than the first rank each begins: the median of the latest calls that all have begun. And what pairs sent each other.
-Json communicators_of(const Picture& picture) {
-  constexpr std::size_t latest = 256;
-  struct Communicator {
-    std::string name;
-    std::size_t ranks = 0;
-    std::map<std::uint64_t, std::map<int, std::uint64_t>> begun;  // by call and rank
-    std::map<std::pair<int, int>, std::uint64_t> bytes;
-  };
+constexpr std::size_t latest_calls = 256;
+
+struct Communicator {
+  std::string name;
+  std::size_t ranks = 0;
+  std::map<std::uint64_t, std::map<int, std::uint64_t>> begun;  // by call and rank
+  std::map<std::pair<int, int>, std::uint64_t> bytes;
+
+  void add(const RecordedCall& call, int rank) {
+    const auto size = call.count * static_cast<std::uint64_t>(bytes_of_type(call.type));
+    const auto kind = kind_word(call.kind);
+    if (kind != "send" && kind != "receive") begun[call.sequence][rank] = call.begun;
+    if (kind == "send" && call.peer >= 0) bytes[{rank, call.peer}] += size;
+    if (kind == "send_receive" && rank == call.root) bytes[{call.root, call.peer}] += size;
+  }
+};
+
+std::map<std::uint64_t, Communicator> communicators_in(const Picture& picture) {
   std::map<std::uint64_t, Communicator> all;
   for (const auto* process : picture.processes) {
     for (const auto& side : process->sides) {
@@ -29,44 +38,52 @@ Json communicators_of(const Picture& picture) {
       found.name = name_of(side);
       found.ranks = std::clamp<std::size_t>(static_cast<std::size_t>(std::max(side.ranks, 1)), 1, 64);
     }
-    for (auto i = process->calls.size() > latest ? process->calls.size() - latest : 0; i < process->calls.size(); ++i) {
+    for (auto i = process->calls.size() > latest_calls ? process->calls.size() - latest_calls : 0; i < process->calls.size(); ++i) {
       const auto& call = process->calls[i];
       if (call.recorded_inside || call.replayed) continue;
       const auto& side = process->sides[call.side];
-      auto& found = all[side.communicator];
-      const auto size = call.count * static_cast<std::uint64_t>(bytes_of_type(call.type));
-      const auto kind = kind_word(call.kind);
-      if (kind != "send" && kind != "receive") found.begun[call.sequence][side.rank] = call.begun;
-      if (kind == "send" && call.peer >= 0) found.bytes[{side.rank, call.peer}] += size;
-      if (kind == "send_receive" && side.rank == call.root) found.bytes[{call.root, call.peer}] += size;
+      all[side.communicator].add(call, side.rank);
     }
   }
+  return all;
+}
+
+// How much later than the first rank each begins: the median of the latest calls that all have begun.
+Json lateness_of(const Communicator& communicator) {
+  std::vector<std::vector<double>> late(communicator.ranks);
+  for (const auto& [sequence, begun] : communicator.begun) {
+    if (begun.size() < communicator.ranks) continue;
+    const auto first = std::ranges::min_element(begun, {}, [](const auto& one) { return one.second; })->second;
+    for (const auto& [rank, when] : begun) {
+      if (rank >= 0 && static_cast<std::size_t>(rank) < communicator.ranks) late[static_cast<std::size_t>(rank)].push_back(us(when - first));
+    }
+  }
+  Json medians = Json::array();
+  for (auto& times : late) {
+    std::ranges::sort(times);
+    medians.push_back(times.empty() ? Json(nullptr) : Json(times[times.size() / 2]));
+  }
+  return medians;
+}
+
+// What pairs sent each other, row by sender.
+Json pairs_of(const Communicator& communicator) {
+  Json pairs = Json::array();
+  for (std::size_t from = 0; !communicator.bytes.empty() && from < communicator.ranks; ++from) {
+    Json row = Json::array();
+    for (std::size_t to = 0; to < communicator.ranks; ++to) {
+      const auto found = communicator.bytes.find({static_cast<int>(from), static_cast<int>(to)});
+      row.push_back(found == communicator.bytes.end() ? 0 : found->second);
+    }
+    pairs.push_back(row);
+  }
+  return pairs;
+}
+
+Json communicators_of(const Picture& picture) {
   Json json = Json::array();
-  for (const auto& [number, each] : all) {
-    std::vector<std::vector<double>> late(each.ranks);
-    for (const auto& [sequence, begun] : each.begun) {
-      if (begun.size() < each.ranks) continue;
-      const auto first = std::ranges::min_element(begun, {}, [](const auto& one) { return one.second; })->second;
-      for (const auto& [rank, when] : begun) {
-        if (rank >= 0 && static_cast<std::size_t>(rank) < each.ranks) late[static_cast<std::size_t>(rank)].push_back(us(when - first));
-      }
-    }
-    Json medians = Json::array();
-    for (auto& times : late) {
-      std::ranges::sort(times);
-      medians.push_back(times.empty() ? Json(nullptr) : Json(times[times.size() / 2]));
-    }
-    Json pairs = Json::array();
-    for (std::size_t from = 0; !each.bytes.empty() && from < each.ranks; ++from) {
-      Json row = Json::array();
-      for (std::size_t to = 0; to < each.ranks; ++to) {
-        const auto found = each.bytes.find({static_cast<int>(from), static_cast<int>(to)});
-        row.push_back(found == each.bytes.end() ? 0 : found->second);
-      }
-      pairs.push_back(row);
-    }
-    json.push_back({{"name", each.name}, {"late_us", medians}, {"pairs", pairs}});
-  }
+  for (const auto& [number, each] : communicators_in(picture))
+    json.push_back({{"name", each.name}, {"late_us", lateness_of(each)}, {"pairs", pairs_of(each)}});
   return json;
 }
 

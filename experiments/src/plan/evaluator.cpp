@@ -156,7 +156,7 @@ Result<ProgramTime> Evaluator::time_below(Seconds limit, const Program& program)
   return state_->time_below(limit, state_->usual, program, digest(program));
 }
 
-Result<SimResult> Evaluator::simulate(const Program& program, SimOptions options) const {
+Result<SimResult> Evaluator::simulate(const Program& program, const SimOptions& options) const {
   return p2plab::simulate(topology(), routes(), program, profile(), options);
 }
 

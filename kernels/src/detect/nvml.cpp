@@ -42,7 +42,7 @@ NvlinkFact link_of(const NvmlFunctions& nvml, NvmlFunctions::Device device, unsi
   NvlinkFact link{.number = static_cast<int>(number), .active = active, .remote_kind = "unknown"};
   if (!active) return link;
   NvmlFunctions::PciInfo info{};
-  if (nvml.link_remote(device, number, &info) == 0) link.remote = short_bus_id(info.bus_id);
+  if (nvml.link_remote(device, number, &info) == 0) link.remote = short_bus_id(info.bus_id.data());
   int type = -1;
   if (nvml.link_remote_type && nvml.link_remote_type(device, number, &type) == 0) link.remote_kind = remote_kind(type);
   return link;
@@ -54,7 +54,7 @@ NvmlGpu gpu_of(const NvmlFunctions& nvml, NvmlFunctions::Device device) {
   if (nvml.name(device, text.data(), text_bytes) == 0) gpu.name = text.data();
   if (nvml.uuid(device, text.data(), text_bytes) == 0) gpu.uuid = text.data();
   NvmlFunctions::PciInfo info{};
-  if (nvml.pci(device, &info) == 0) gpu.bus_id = short_bus_id(info.bus_id);
+  if (nvml.pci(device, &info) == 0) gpu.bus_id = short_bus_id(info.bus_id.data());
   int major = 0;
   int minor = 0;
   if (nvml.compute_capability(device, &major, &minor) == 0) gpu.compute_capability = major * 10 + minor;

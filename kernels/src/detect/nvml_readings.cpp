@@ -160,11 +160,7 @@ std::string answer_words(int code) {
 Result<NvmlQuestions> NvmlQuestions::load() {
   detect::Library library("libnvidia-ml.so.1");
   if (!library.loaded()) return Error{ErrorCode::no_device, "libnvidia-ml.so.1 is not there: NVIDIA's driver is not installed"};
-  struct Place {  // nvmlPciInfo_t
-    char legacy[16];
-    unsigned domain, bus, device, id, subsystem;
-    char bus_id[32];
-  };
+  using Place = NvmlFunctions::PciInfo;
   NvmlQuestions all{.init = library.find<int()>("nvmlInit_v2"),
                     .shutdown = library.find<int()>("nvmlShutdown"),
                     .device_count = library.find<int(unsigned*)>("nvmlDeviceGetCount_v2"),
@@ -175,7 +171,7 @@ Result<NvmlQuestions> NvmlQuestions::load() {
   all.bus_id = [place](Unknown gpu, std::string& text) {
     Place found{};
     const int code = place(gpu, &found);
-    if (code == 0) text = found.bus_id;
+    if (code == 0) text = found.bus_id.data();
     return code;
   };
   ask_number<int>(all, library, reading::performance_state, "nvmlDeviceGetPerformanceState");

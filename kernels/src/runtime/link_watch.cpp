@@ -46,11 +46,11 @@ bool LinkWatch::open() {
       if (nvml_->link_state(gpu.device, link, &active) != 0) break;
       NvmlFunctions::PciInfo end{};
       const bool known = active != 0 && nvml_->link_remote(gpu.device, link, &end) == 0;
-      gpu.first.to.push_back(known ? short_bus_id(end.bus_id) : "");
+      gpu.first.to.push_back(known ? short_bus_id(end.bus_id.data()) : "");
       gpu.first.up.push_back(active != 0);
     }
     gpu.up = gpu.first.up;
-    gpus_[short_bus_id(place.bus_id)] = std::move(gpu);
+    gpus_[short_bus_id(place.bus_id.data())] = std::move(gpu);
   }
   // A place that is no GPU's is a switch's.
   for (auto& [place, gpu] : gpus_) {

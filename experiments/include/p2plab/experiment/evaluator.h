@@ -97,7 +97,7 @@ class Evaluator {
   /// The same, if it is at most `limit`; where the bound of the program alone is above, it is not simulated.
   Result<ProgramTime> time_below(Seconds limit, const Program& program) const;
   /// A simulation with what is asked to be kept of it; not remembered.
-  Result<SimResult> simulate(const Program& program, SimOptions options) const;
+  Result<SimResult> simulate(const Program& program, const SimOptions& options) const;
 
   /// Lowers a plan in the form that the options say. Where that is the model's choice, tunings (copies of lanes, slices, protocols) are tried from
   /// the planner's suggestion on, and the fastest is kept; once `stop` says true (empty: never) the fastest so far is taken. Errors: those of

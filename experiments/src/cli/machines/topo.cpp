@@ -187,7 +187,8 @@ Status detect(const TopoArguments& arguments, const std::string& record, const s
                     : yaml         ? commented(facts_text(*detected)) + write_topology(detected->topology)
                                    : facts_text(*detected) + '\n' + shown(detected->topology, arguments);
   auto printed = print(text, arguments.out, watch);
-  return recorded ? std::move(printed) : recorded;
+  if (!recorded) return recorded;
+  return printed;
 }
 
 Command detect_command(CLI::App& topo) {

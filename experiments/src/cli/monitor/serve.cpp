@@ -155,6 +155,38 @@ void serve_events(const std::shared_ptr<Board>& board, const std::shared_ptr<std
       [readers](bool) { readers->fetch_sub(1); });
 }
 
+// The last calls of each process.
+std::string calls_of(const Board& board) {
+  std::string lines;
+  for (const auto& process : board.processes()) {
+    const auto first = process.calls.size() > 200 ? process.calls.size() - 200 : 0;
+    for (auto i = first; i < process.calls.size(); ++i) lines += (lines.empty() ? "" : ",") + monitor::call_line(process, process.calls[i]);
+  }
+  return "[" + lines + "]";
+}
+
+// The steps of the call that the request names, read from its process's records.
+std::string steps_of(const Board& board, const httplib::Request& request) {
+  const auto asked = [&](const char* what) { return request.get_param_value(what); };
+  const monitor::AskedCall call{asked("communicator"), asked("rank"), asked("sequence"), asked("replay") == "true"};
+  std::string steps = "[]";
+  for (const auto& process : board.processes()) {
+    if (std::to_string(process.pid) != asked("pid") || process.source != asked("source")) continue;
+    if (const auto whole = read_records(process.path, {.steps = true})) steps = monitor::steps_json(*whole, call);
+    if (steps != "[]") break;
+  }
+  return steps;
+}
+
+std::string trace_of(const Board& board) {
+  std::vector<RecordedProcess> all;
+  for (const auto& process : board.processes()) {
+    auto whole = read_records(process.path, {.steps = true});
+    all.push_back(whole ? *std::move(whole) : process);
+  }
+  return monitor::trace_of(all, {});
+}
+
 void add_pages(httplib::Server& server, const std::shared_ptr<Board>& board, const std::string& machine) {
   const auto readers = std::make_shared<std::atomic<std::size_t>>(0);
   server.Get("/", [](const httplib::Request&, httplib::Response& response) {
@@ -165,33 +197,12 @@ void add_pages(httplib::Server& server, const std::shared_ptr<Board>& board, con
   server.Get("/machine", [machine](const httplib::Request&, httplib::Response& response) { response.set_content(machine, json_type); });
   server.Get("/metrics",
              [board](const httplib::Request&, httplib::Response& response) { response.set_content(board->metrics(), "text/plain; version=0.0.4"); });
-  server.Get("/calls", [board](const httplib::Request&, httplib::Response& response) {
-    std::string lines;
-    for (const auto& process : board->processes()) {
-      const auto first = process.calls.size() > 200 ? process.calls.size() - 200 : 0;
-      for (auto i = first; i < process.calls.size(); ++i) lines += (lines.empty() ? "" : ",") + monitor::call_line(process, process.calls[i]);
-    }
-    response.set_content("[" + lines + "]", json_type);
-  });
-  server.Get("/steps", [board](const httplib::Request& request, httplib::Response& response) {
-    const auto asked = [&](const char* what) { return request.get_param_value(what); };
-    const monitor::AskedCall call{asked("communicator"), asked("rank"), asked("sequence"), asked("replay") == "true"};
-    std::string steps = "[]";
-    for (const auto& process : board->processes()) {
-      if (std::to_string(process.pid) != asked("pid") || process.source != asked("source")) continue;
-      if (const auto whole = read_records(process.path, {.steps = true})) steps = monitor::steps_json(*whole, call);
-      if (steps != "[]") break;
-    }
-    response.set_content(steps, json_type);
-  });
+  server.Get("/calls", [board](const httplib::Request&, httplib::Response& response) { response.set_content(calls_of(*board), json_type); });
+  server.Get("/steps",
+             [board](const httplib::Request& request, httplib::Response& response) { response.set_content(steps_of(*board, request), json_type); });
   server.Get("/trace", [board](const httplib::Request&, httplib::Response& response) {
-    std::vector<RecordedProcess> all;
-    for (const auto& process : board->processes()) {
-      auto whole = read_records(process.path, {.steps = true});
-      all.push_back(whole ? *std::move(whole) : process);
-    }
     response.set_header("Content-Disposition", "attachment; filename=p2plab-trace.json");
-    response.set_content(monitor::trace_of(all, {}), json_type);
+    response.set_content(trace_of(*board), json_type);
   });
 }
 

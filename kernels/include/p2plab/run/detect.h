@@ -2,6 +2,7 @@
 // Looks at the machine that this program runs on: NVML and CUDA's driver, loaded when asked for, and the files of the kernel. Works in every build.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <functional>
 #include <optional>
@@ -15,9 +16,9 @@ namespace p2plab {
 struct NvmlFunctions {
   using Device = void*;
   struct PciInfo {  // nvmlPciInfo_t
-    char legacy[16];
+    std::array<char, 16> legacy;
     unsigned domain, bus, device, id, subsystem;
-    char bus_id[32];
+    std::array<char, 32> bus_id;
   };
   std::function<int()> init;
   std::function<int()> shutdown;

@@ -198,7 +198,7 @@ NvmlFunctions fake_nvml() {
           .uuid = [=](Device, char* to, unsigned) { return write("GPU-1", to); },
           .pci =
               [=](Device device, NvmlFunctions::PciInfo* info) {
-                return write(device == reinterpret_cast<Device>(1) ? "00000000:8A:00.0" : "00000000:8B:00.0", info->bus_id);
+                return write(device == reinterpret_cast<Device>(1) ? "00000000:8A:00.0" : "00000000:8B:00.0", info->bus_id.data());
               },
           .compute_capability =
               [](Device, int* major, int* minor) {
@@ -211,7 +211,7 @@ NvmlFunctions fake_nvml() {
                 *active = link < 2;
                 return device == reinterpret_cast<Device>(1) && link < 3 ? 0 : 2;
               },
-          .link_remote = [=](Device, unsigned, NvmlFunctions::PciInfo* info) { return write("00000000:CA:00.0", info->bus_id); },
+          .link_remote = [=](Device, unsigned, NvmlFunctions::PciInfo* info) { return write("00000000:CA:00.0", info->bus_id.data()); },
           .link_remote_type =
               [](Device, unsigned, int* type) {
                 *type = 2;

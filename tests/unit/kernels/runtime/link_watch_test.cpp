@@ -22,7 +22,7 @@ NvmlFunctions played() {
   using Device = NvmlFunctions::Device;
   const auto write = [](Device device, NvmlFunctions::PciInfo* info, int first) {
     const int gpu = device == reinterpret_cast<Device>(1) ? first : 3 - first;
-    std::snprintf(info->bus_id, sizeof info->bus_id, "00000000:0%d:00.0", gpu);
+    std::snprintf(info->bus_id.data(), info->bus_id.size(), "00000000:0%d:00.0", gpu);
     return 0;
   };
   NvmlFunctions nvml;
