@@ -113,9 +113,9 @@ class AllBound {
     }
   }
 
-  // On the machine of the members alone, which is small; where others may relay, on the whole.
+  // On the machine of the members alone, which is small; where others may relay, or there are no others, on the whole, as plans are made.
   Limit limit_alone(const GroupCall& call, const std::vector<Rank>& group, const std::function<bool()>& stop) const {
-    if (relays_) return limit_of(topology_, collective_of(call, group), stop);
+    if (relays_ || static_cast<int>(group.size()) == topology_.ranks()) return limit_of(topology_, collective_of(call, group), stop);
     const auto joined = among_members(topology_, group);
     const auto own = joined ? keep_gpus(*joined, group) : joined;
     if (!own) return {};

@@ -45,8 +45,10 @@ Result<std::vector<std::vector<Rank>>> RankLayout::groups(const std::string& dim
     if (found == extents.end()) {
       std::vector<std::string> known;
       for (const auto& [other, extent] : extents) known.push_back(other);
-      return Error{
-          ErrorCode::usage, fmt::format("the layout has no dimension '{}'", name), std::nullopt, {fmt::format("it has {}", fmt::join(known, ", "))}};
+      return Error{ErrorCode::usage,
+                   fmt::format("the layout has no dimension '{}'", name),
+                   std::nullopt,
+                   {known.empty() ? std::string{"there is no layout"} : fmt::format("it has {}", fmt::join(known, ", "))}};
     }
     inside[static_cast<std::size_t>(found - extents.begin())] = true;
   }

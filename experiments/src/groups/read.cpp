@@ -22,6 +22,8 @@ class GroupsReader {
     if (root_["version"].integer({}, 1) != 1) root_["version"].add_error("this reader knows version 1 of groups only");
     auto machine = read_machine(root_["topology"], root_["mask"], folder_);
     read_layout();
+    if (machine && layout_.ranks() > 1 && layout_.ranks() != machine->topology.ranks())
+      root_["layout"].add_error(fmt::format("the layout has {} ranks, the machine {} GPUs", layout_.ranks(), machine->topology.ranks()));
     std::vector<GroupCall> calls;
     for (const auto& value : root_["calls"].list(1)) {
       if (auto one = call(value)) calls.push_back(*std::move(one));

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "p2plab/machine/presets.h"
+#include "p2plab/machine/topology_io.h"
 
 namespace p2plab {
 namespace {
@@ -92,6 +93,25 @@ TEST(ProcessGroups, EveryCollectiveIsBounded) {
   }
 }
 
+// PCIe beside NVLink is for a group of all ranks' plan, so it is for its bound.
+TEST(ProcessGroups, OfAllRanksAreBoundedOnTheWholeMachine) {
+  const auto* text = R"(version: 1
+name: pair
+nodes: [{name: gpu0, kind: gpu}, {name: gpu1, kind: gpu}, {name: root, kind: host, forwards_peers: true}]
+links:
+  - {between: [gpu0, gpu1], bandwidth: 25 GB/s, kind: nvlink}
+  - {between: [gpu0, root], bandwidth: 25 GB/s, kind: pcie}
+  - {between: [gpu1, root], bandwidth: 25 GB/s, kind: pcie}
+)";
+  const auto pair = read_topology(text, "pair.yaml");
+  ASSERT_TRUE(pair) << describe(pair.error());
+  const GroupCall both{.name = "both", .groups = {{Rank{0}, Rank{1}}}, .payload = payload_of(64_MiB, DataType::float16, ReduceOp::sum)};
+  const auto plan = plan_process_groups(*pair, {}, {both});
+  ASSERT_TRUE(plan) << plan.error().message;
+  ASSERT_TRUE(plan->bound);
+  EXPECT_GE(plan->time, *plan->bound) << plan->argument;
+}
+
 TEST(ProcessGroups, WhatIsWrongIsSaid) {
   const auto two = machine({{"gpus", "2"}});
   const auto payload = payload_of(1_MiB, DataType::float16, ReduceOp::sum);
@@ -121,6 +141,9 @@ calls:
   auto wrong = std::string(text);
   wrong.replace(wrong.find("along: dp"), 9, "along: pp");
   EXPECT_FALSE(read_process_groups(wrong, "groups.yaml"));
+  wrong = text;
+  wrong.replace(wrong.find("dp: 2"), 5, "dp: 4");
+  EXPECT_EQ(read_process_groups(wrong, "groups.yaml").error().message, "the layout has 8 ranks, the machine 4 GPUs");
   wrong = text;
   wrong.replace(wrong.find("along: dp, "), 11, "");
   EXPECT_FALSE(read_process_groups(wrong, "groups.yaml"));
