@@ -151,7 +151,7 @@ class FabricMachine {
       links.push_back(builder_.add_link(link));
     }
     for (const auto& group : server_.groups()) {
-      LinkGroup own{host + "." + group.name, group.bandwidth, {}};
+      LinkGroup own{host + "." + group.name, group.bandwidth, {}, group.of};
       for (const auto link : group.links) own.links.push_back(links[link.index()]);
       builder_.add_group(std::move(own));
     }

@@ -61,6 +61,17 @@ TEST(IbNetDiscover, GpusShareAdaptersOverTheirPcieSwitch) {
   EXPECT_EQ(between(machine, "node02.pcie3", "node02.mlx5_4"), GBps(25));  // five adapters now
 }
 
+TEST(IbNetDiscover, WhatAServersGroupsCountTheyCountInTheFabric) {
+  const auto server = *make_preset("pcie-server", {{"gpus", "4"}, {"host_loads", "2 GB/s"}});
+  const auto [machine, warnings] = fabric("pcie-server:gpus=4,host_loads=2 GB/s");
+  ASSERT_FALSE(server.groups().empty());
+  for (const auto& group : server.groups()) {
+    const auto found = std::ranges::find(machine.groups(), "node01." + group.name, &LinkGroup::name);
+    ASSERT_NE(found, machine.groups().end()) << group.name;
+    EXPECT_EQ(found->of, group.of) << group.name;
+  }
+}
+
 TEST(IbNetDiscover, ItsTextIsKnownWherever) {
   const auto as_text = resolve_topology(file, nullptr, *read_answers({{"server", "hgx-h100:gpus=4"}}));
   ASSERT_TRUE(as_text);
