@@ -24,6 +24,11 @@ TEST(Servers, ArePlacedOnAndTheirHostsWritten) {
   EXPECT_EQ(json_of("place --topology hgx-h100:nodes=8 --gpus 16 --json")["hosts"].size(), 16U);
   EXPECT_EQ(p2plab("place --topology hgx-h100:nodes=8 --gpus 16 --hosts node1").exit, 2);
   EXPECT_EQ(p2plab("place --topology hgx-h100:nodes=2 --gpus 16 --hosts 'node[2-1]'").exit, 2);
+  const auto twice = p2plab("place --topology hgx-h100:nodes=2 --gpus 16 --hosts a,a");
+  EXPECT_EQ(twice.exit, 2);
+  EXPECT_NE(twice.err.find("'a' is named twice"), std::string::npos) << twice.err;
+  // As Slurm prints nodes.
+  EXPECT_EQ(json_of("place --topology hgx-h100:nodes=4 --gpus 32 --hosts 'node[01-02,07],x' --json")["hosts"][16], "node07");
 }
 
 TEST(Servers, ArePlannedForAsAPlanRunsThere) {

@@ -17,36 +17,58 @@ namespace {
 
 constexpr std::size_t most_hosts = 4096;
 
-// "node[01-03]" as node01, node02, node03; none if the brackets cannot be read.
-std::optional<std::vector<std::string>> expanded(const std::string& word) {
-  const auto open = word.find('[');
-  if (open == std::string::npos) return word.empty() ? std::nullopt : std::optional{std::vector{word}};
-  const auto close = word.find(']');
-  const auto dash = word.find('-', open);
-  if (close != word.size() - 1 || dash == std::string::npos || dash > close) return std::nullopt;
+// "03-05" as 03, 04, 05, and "07" as itself, each behind `stem`; false if that cannot be read.
+bool add_range(const std::string& stem, const std::string& range, std::vector<std::string>& all) {
+  const auto dash = std::min(range.find('-'), range.size());
   int first = 0;
   int last = 0;
   const auto number = [&](std::size_t from, std::size_t to, int& value) {
-    const auto [end, fault] = std::from_chars(word.data() + from, word.data() + to, value);
-    return fault == std::errc{} && end == word.data() + to;
+    const auto [end, fault] = std::from_chars(range.data() + from, range.data() + to, value);
+    return fault == std::errc{} && end == range.data() + to && value >= 0;
   };
-  if (!number(open + 1, dash, first) || !number(dash + 1, close, last) || first > last || last - first > static_cast<int>(most_hosts))
-    return std::nullopt;
+  if (!number(0, dash, first) || !number(dash == range.size() ? 0 : dash + 1, range.size(), last)) return false;
+  if (first > last || last - first > static_cast<int>(most_hosts)) return false;
+  for (int n = first; n <= last; ++n) all.push_back(fmt::format("{}{:0{}}", stem, n, dash));
+  return true;
+}
+
+// The text's parts between commas that stand in no brackets.
+std::vector<std::string> parts_of(const std::string& text) {
+  std::vector<std::string> parts(1);
+  bool inside = false;
+  for (const char c : text) {
+    if (c == '[' || c == ']') inside = c == '[';
+    if (c == ',' && !inside)
+      parts.emplace_back();
+    else
+      parts.back() += c;
+  }
+  return parts;
+}
+
+// "node[01-03,07]" as node01, node02, node03, node07; none if the brackets cannot be read.
+std::optional<std::vector<std::string>> expanded(const std::string& word) {
+  const auto open = word.find('[');
+  if (open == std::string::npos) return word.empty() ? std::nullopt : std::optional{std::vector{word}};
+  if (word.find(']') != word.size() - 1) return std::nullopt;
   std::vector<std::string> all;
-  for (int n = first; n <= last; ++n) all.push_back(fmt::format("{}{:0{}}", word.substr(0, open), n, dash - open - 1));
+  for (const auto& range : parts_of(word.substr(open + 1, word.size() - open - 2))) {
+    if (!add_range(word.substr(0, open), range, all) || all.size() > most_hosts) return std::nullopt;
+  }
   return all;
 }
 
-// Commas part words, but not within brackets.
 Result<std::vector<std::string>> names_in(const std::string& list) {
   std::vector<std::string> all;
-  for (std::size_t at = 0; at <= list.size();) {
-    const auto end = std::min(list.find(',', at), list.size());
-    const auto names = expanded(list.substr(at, end - at));
+  for (const auto& word : parts_of(list)) {
+    const auto names = expanded(word);
     if (!names || all.size() + names->size() > most_hosts)
-      return Error{ErrorCode::usage, fmt::format("--hosts: expected hosts such as node[01-04],gpu7, got '{}'", list.substr(at, end - at))};
+      return Error{ErrorCode::usage, fmt::format("--hosts: expected hosts such as node[01-04,07],gpu7, got '{}'", word)};
     all.insert(all.end(), names->begin(), names->end());
-    at = end + 1;
+  }
+  std::set<std::string> once;
+  for (const auto& name : all) {
+    if (!once.insert(name).second) return Error{ErrorCode::usage, fmt::format("--hosts: '{}' is named twice", name)};
   }
   return all;
 }
