@@ -52,37 +52,10 @@ TEST(Usage, BadInputExitsWithOneAndSaysNothingOnStdout) {
 }
 
 TEST(Usage, EveryCommandHasHelpWithAnExample) {
-  for (const char* command : {"",
-                              "run",
-                              "topo",
-                              "topo show",
-                              "topo presets",
-                              "topo import",
-                              "topo detect",
-                              "bench",
-                              "calibrate",
-                              "plan",
-                              "bound",
-                              "groups",
-                              "place",
-                              "advise",
-                              "doctor",
-                              "frontier",
-                              "tune",
-                              "compare",
-                              "list",
-                              "list algorithms",
-                              "list presets",
-                              "list executors",
-                              "list exporters",
-                              "simulate",
-                              "what-if",
-                              "export",
-                              "import",
-                              "verify",
-                              "config",
-                              "config example",
-                              "config check"}) {
+  for (const char* command : {"",          "run",     "topo",   "topo show",       "topo presets", "topo import",    "topo detect",    "bench",
+                              "calibrate", "plan",    "bound",  "groups",          "place",        "advise",         "doctor",         "frontier",
+                              "tune",      "compare", "list",   "list algorithms", "list presets", "list executors", "list exporters", "simulate",
+                              "what-if",   "export",  "import", "verify",          "config",       "config example", "config check"}) {
     const auto ran = p2plab(std::string(command) + " --help");
     EXPECT_EQ(ran.exit, 0) << command << ran.err;
     EXPECT_NE(ran.out.find("Example: p2plab "), std::string::npos) << command << ran.out;
