@@ -5,8 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "p2plab/base/sets.h"
 #include "p2plab/detail/text.h"
-#include "sources/sets.h"
 
 namespace p2plab {
 

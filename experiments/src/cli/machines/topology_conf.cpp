@@ -2,31 +2,17 @@
 // Slurm's topology.conf: a tree of switches, where networks are rails and trees with several roots.
 #include <algorithm>
 #include <map>
-#include <numeric>
 #include <set>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "cli/machines/hosts.h"
+#include "p2plab/base/sets.h"
 
 namespace p2plab::cli {
 
 namespace {
-
-// Union-find over switches.
-class Merged {
- public:
-  explicit Merged(std::size_t count) : parent_(count) { std::iota(parent_.begin(), parent_.end(), std::size_t{0}); }
-  std::size_t root(std::size_t one) {
-    while (parent_[one] != one) one = parent_[one] = parent_[parent_[one]];
-    return one;
-  }
-  void join(std::size_t a, std::size_t b) { parent_[std::max(root(a), root(b))] = std::min(root(a), root(b)); }
-
- private:
-  std::vector<std::size_t> parent_;
-};
 
 class SwitchTree {
  public:
@@ -92,7 +78,7 @@ class SwitchTree {
       for (const auto& [low, others] : neighbours_) {
         if (level_[low] != level - 1) continue;
         for (const auto high : others) {
-          if (level_[high] == level) merged_.join(above.emplace(merged_.root(low), high).first->second, high);
+          if (level_[high] == level) merged_.join(above.emplace(merged_.of(low), high).first->second, high);
         }
       }
     }
@@ -108,14 +94,14 @@ class SwitchTree {
 
   std::string text() {
     std::map<std::size_t, std::vector<std::string>> nodes;  // by merged leaf
-    for (const auto& [server, leaves] : leaves_of_) nodes[merged_.root(*leaves.begin())].push_back(hosts_.names[server]);
+    for (const auto& [server, leaves] : leaves_of_) nodes[merged_.of(*leaves.begin())].push_back(hosts_.names[server]);
     std::map<std::size_t, std::set<std::size_t>> below;
     std::set<std::size_t> has_parent;
     for (const auto& [low, others] : neighbours_) {
       for (const auto high : others) {
         if (level_[high] != level_[low] + 1) continue;
-        below[merged_.root(high)].insert(merged_.root(low));
-        has_parent.insert(merged_.root(low));
+        below[merged_.of(high)].insert(merged_.of(low));
+        has_parent.insert(merged_.of(low));
       }
     }
     std::string out = fmt::format("# Slurm's topology.conf of {}, for TopologyPlugin=topology/tree\n", topology_.name());
@@ -140,7 +126,7 @@ class SwitchTree {
   std::map<std::size_t, std::set<std::size_t>> leaves_of_;   // by server
   std::vector<int> level_;                                   // by node; -1: no switch, or not joined to a server
   std::map<std::size_t, std::set<std::size_t>> neighbours_;  // by switch
-  Merged merged_;
+  Sets merged_;                                              // of switches
   int top_ = 0;
 };
 

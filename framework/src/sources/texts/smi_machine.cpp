@@ -6,9 +6,9 @@
 #include <fmt/format.h>
 
 #include "p2plab/base/error.h"
+#include "p2plab/base/sets.h"
 #include "p2plab/machine/gpu_kind.h"
 #include "p2plab/machine/topology_view.h"
-#include "sources/sets.h"
 #include "sources/texts/smi_matrix.h"
 
 namespace p2plab {

@@ -5,8 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "p2plab/base/sets.h"
 #include "p2plab/machine/topology_view.h"
-#include "sources/sets.h"
 #include "sources/texts/smi_matrix.h"
 
 namespace p2plab {
