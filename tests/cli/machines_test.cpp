@@ -126,14 +126,15 @@ TEST(Machines, PlaceNamesDevicesDamageAndGroups) {
 
 TEST(Machines, GroupsThatCommunicateAtOnceArePlannedTogether) {
   const auto folder = test::scratch("groups");
-  const std::string command = "groups --topology hgx-h100:nodes=2,gpus=2 --layout tp=2,dp=2 --call tp:all_reduce:1MiB --call dp:all_reduce:4MiB";
+  const std::string command =
+      "groups --topology hgx-h100:nodes=2,gpus=2 --layout tp=2,dp=2 --call tp:all_reduce:1MiB --call dp:all_reduce:4MiB --call tp:all_gather:1MiB";
   const auto said = p2plab(command + " --out '" + folder.string() + "'");
   ASSERT_EQ(said.exit, 0) << said.err;
   EXPECT_NE(said.out.find("all calls begin at once"), std::string::npos) << said.out;
   const auto json = json_of(command + " --json");
   expect_keys(json, {"topology", "ranks", "predicted_us", "own_plans_us", "weighed", "profile", "blocks", "bound_us", "because", "calls", "links"});
   EXPECT_EQ(json["calls"][1]["groups"], nlohmann::json::parse("[[0, 2], [1, 3]]"));
-  for (const auto* plan : {"tp.0", "tp.1", "dp.0", "dp.1"})
+  for (const auto* plan : {"tp.0", "tp.1", "dp.0", "dp.1", "tp-2.0", "tp-2.1"})
     EXPECT_EQ(p2plab("verify '" + (folder / (std::string(plan) + ".json")).string() + "'").exit, 0) << plan;
   EXPECT_EQ(p2plab("groups --topology hgx-h100:nodes=2 --layout tp=2 --call tp:all_reduce:1MiB").exit, 2);
   EXPECT_EQ(p2plab("groups --topology hgx-h100:gpus=2 --call 0,1:all_reduce").exit, 2);

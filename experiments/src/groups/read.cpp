@@ -21,9 +21,7 @@ class GroupsReader {
       return std::move(file_.status()).error();
     if (root_["version"].integer({}, 1) != 1) root_["version"].add_error("this reader knows version 1 of groups only");
     auto machine = read_machine(root_["topology"], root_["mask"], folder_);
-    read_layout();
-    if (machine && layout_.ranks() > 1 && layout_.ranks() != machine->topology.ranks())
-      root_["layout"].add_error(fmt::format("the layout has {} ranks, the machine {} GPUs", layout_.ranks(), machine->topology.ranks()));
+    read_layout(machine ? machine->topology.ranks() : 0);
     std::vector<GroupCall> calls;
     for (const auto& value : root_["calls"].list(1)) {
       if (auto one = call(value)) calls.push_back(*std::move(one));
@@ -38,16 +36,19 @@ class GroupsReader {
   }
 
  private:
-  void read_layout() {
+  // Of a machine of so many GPUs; 0: that is not known.
+  void read_layout(int gpus) {
     std::string text;
     for (const auto& [name, extent] : root_["layout"].entries()) text += fmt::format("{}{}={}", text.empty() ? "" : ",", name, extent.string());
     if (text.empty()) return;
     auto layout = rank_layout(text);
-    if (layout) {
-      layout_ = *std::move(layout);
-    } else {
+    if (!layout) {
       root_["layout"].add_error(std::move(layout).error());
+      return;
     }
+    layout_ = *std::move(layout);
+    if (gpus > 0 && layout_.ranks() != gpus)
+      root_["layout"].add_error(fmt::format("the layout has {} ranks, the machine {} GPUs", layout_.ranks(), gpus));
   }
 
   Profile profile_of(const Topology& topology) {

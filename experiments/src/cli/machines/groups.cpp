@@ -61,7 +61,7 @@ Result<GroupCall> call_from(const std::string& text, const RankLayout& layout, c
   return call;
 }
 
-// dp.0.json, dp.1.json, ...: what the first call's groups run, and so on; dp.all_gather.0.json where another call has that name.
+// dp.0.json, dp.1.json, ...: what the first call's groups run, and so on; dp-2.0.json where an earlier call has that name.
 Status write_plans(const ProcessGroupsPlan& plan, const std::vector<GroupCall>& calls, const std::string& folder, Watch& watch) {
   std::error_code fault;
   std::filesystem::create_directories(folder, fault);
@@ -69,10 +69,7 @@ Status write_plans(const ProcessGroupsPlan& plan, const std::vector<GroupCall>& 
   for (std::size_t c = 0; c < calls.size(); ++c) {
     const auto& call = plan.calls[c];
     auto name = calls[c].name;
-    if (!taken.insert(name).second) name += fmt::format(".{}", to_string(calls[c].kind));
-    for (int more = 2; taken.contains(name) && name != calls[c].name; ++more)
-      name = fmt::format("{}.{}.{}", calls[c].name, to_string(calls[c].kind), more);
-    taken.insert(name);
+    for (int other = 2; !taken.insert(name).second; ++other) name = fmt::format("{}-{}", calls[c].name, other);
     for (std::size_t g = 0; g < call.groups.size(); ++g) {
       const auto path = fmt::format("{}/{}.{}.json", folder, name, g);
       if (auto ok = watch.write(path, write_plan({call.machines[g], call.groups[g].kept_plan(), call.groups[g].program.payload})); !ok) return ok;
