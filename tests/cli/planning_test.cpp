@@ -60,6 +60,20 @@ TEST(PlanCommand, ChecksAPlanMadeByHand) {
   EXPECT_NE(neither.err.find("--topology (or --check) is required"), std::string::npos) << neither.err;
 }
 
+// As `topo show` and `advise` do.
+TEST(Commands, TakeTheMachineByItsNameAlone) {
+  for (const std::string command : {"plan", "bound", "frontier --chunks 1", "place --gpus 4"}) {
+    const auto named = json_of(command + " dgx-v100 --json");
+    const auto by_option = json_of(command + " --topology dgx-v100 --json");
+    for (const auto& [key, value] : by_option.items()) {
+      if (key.starts_with("planned")) continue;
+      EXPECT_EQ(named[key], value) << command << ": " << key;
+    }
+  }
+  EXPECT_EQ(p2plab("bound dgx-v100 dgx-a100").exit, 2);
+  EXPECT_EQ(p2plab("plan dgx-v100 --check x.json").exit, 2);
+}
+
 TEST(PlanCommand, OnlyTheRanksAskedForTakePart) {
   const auto json = json_of("plan --topology hgx-h200 --collective all_gather --ranks 1,3,4 --size '3 MiB' --algorithm one_shot --in-place --json");
   EXPECT_EQ(json["ranks"], 3);

@@ -238,7 +238,7 @@ Command bench_command(CLI::App& parent) {
   app->add_option("--algorithm", a->algorithm, "the planner (p2plab list algorithms)")->capture_default_str()->type_name("A");
   app->add_option("--set", a->set, "a parameter of the planner; may be repeated")->type_name("KEY=VALUE");
   app->add_option("--plan", a->plan, "run this plan file at all sizes instead, or this program file at its own")->type_name("FILE");
-  add_machine_options(*app, a->topology, "--topology", "a file or a preset (default: this machine; with host, GPUs that are all joined)");
+  add_machine_options(*app, a->topology, "--topology,topology", "a file or a preset (default: this machine; with host, GPUs that are all joined)");
   app->add_option("--profile", a->profile, "calibration by which 'auto' chooses (default: that of the machine's GPUs; ideal: none)")->type_name("P");
   app->add_option("--processes", a->processes, "so many processes, one a rank (default: one process, a thread a rank)")
       ->check(CLI::Range(0, 1024))

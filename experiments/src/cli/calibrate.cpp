@@ -127,7 +127,7 @@ Command calibrate_command(CLI::App& parent) {
                   "write the profile (with --launched: the machine) to this file and a table here (default: the profile here; with --launched the "
                   "table alone)")
       ->type_name("FILE");
-  add_machine_options(*app, a->topology, "--topology", "the machine's links: a file or a preset (default: detected)");
+  add_machine_options(*app, a->topology, "--topology,topology", "the machine's links: a file or a preset (default: detected)");
   auto* name = app->add_option("--name", a->name, "the profile's name")->capture_default_str()->type_name("NAME");
   auto* launched = app->add_flag(
       "--launched", a->launched,

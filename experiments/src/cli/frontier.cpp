@@ -96,8 +96,8 @@ Status print_frontier(const FrontierArguments& arguments, Watch& watch) {
 Command frontier_command(CLI::App& parent) {
   auto a = std::make_shared<FrontierArguments>();
   auto* app = add_command(parent, "frontier", "Plans that no other one beats in steps and bytes: chunks, steps, rounds",
-                          "p2plab frontier --topology dgx-v100 --collective all_gather");
-  add_machine_options(*app, a->topology, "--topology", "a file or a preset, as in hgx-h200:gpus=4")->required();
+                          "p2plab frontier dgx-v100 --collective all_gather");
+  add_machine_options(*app, a->topology, "--topology,topology", "a file or a preset, as in hgx-h200:gpus=4")->required();
   add_group_options(*app, a->group);
   app->add_option("--chunks", a->chunks, "the most chunks a block, 1 to 64")->capture_default_str()->type_name("N");
   app->add_option("--steps", a->steps, "the most steps; 0: two more than the fewest")->capture_default_str()->type_name("N");

@@ -220,8 +220,8 @@ Status plan(const PlanArguments& arguments, Watch& watch) {
 Command plan_command(CLI::App& parent) {
   auto a = std::make_shared<PlanArguments>();
   auto* app = add_command(parent, "plan", "Plan one collective with one algorithm, prove it and predict its time",
-                          "p2plab plan --topology dgx-v100 --collective all_reduce --size '64 MiB' --algorithm ring");
-  add_machine_options(*app, a->topology, "--topology", "a file or a preset, as in hgx-h200:gpus=4");
+                          "p2plab plan dgx-v100 --collective all_reduce --size '64 MiB' --algorithm ring");
+  add_machine_options(*app, a->topology, "--topology,topology", "a file or a preset, as in hgx-h200:gpus=4");
   add_group_options(*app, a->group);
   app->add_option("--size", a->size, "nccl-tests' size, as in '64 MiB'")->capture_default_str()->type_name("S");
   app->add_option("--algorithm", a->algorithm, "a planner (p2plab list algorithms)")->capture_default_str()->type_name("A");

@@ -264,8 +264,8 @@ Status tune_launched(const TuneArguments& arguments, Watch& watch) {
 Command tune_command(CLI::App& parent) {
   auto a = std::make_shared<TuneArguments>();
   auto* app = add_command(parent, "tune", "Find the fastest plan for each size, and keep the table for runs",
-                          "p2plab tune --topology hgx-h200 --collective all_reduce --sizes '1 KiB..256 MiB' --out tuned.yaml");
-  add_machine_options(*app, a->topology, "--topology", "a file or a preset, as in hgx-h200:gpus=4 (with --gpu: this machine)");
+                          "p2plab tune hgx-h200 --collective all_reduce --sizes '1 KiB..256 MiB' --out tuned.yaml");
+  add_machine_options(*app, a->topology, "--topology,topology", "a file or a preset, as in hgx-h200:gpus=4 (with --gpu: this machine)");
   add_group_options(*app, a->group);
   app->add_option("--sizes", a->sizes, "nccl-tests' sizes, from and to")->capture_default_str()->type_name("A..B");
   app->add_option("--factor", a->factor, "from one size to the next")->capture_default_str()->type_name("N");

@@ -118,8 +118,8 @@ Status plan_groups(const ProcessGroupsArguments& arguments, Watch& watch) {
 Command groups_command(CLI::App& parent) {
   auto a = std::make_shared<ProcessGroupsArguments>();
   auto* app = add_command(parent, "groups", "Plan process groups that communicate at the same time",
-                          "p2plab groups --topology hgx-h100:nodes=4 --layout tp=8,dp=4 --call tp:all_reduce:1MiB --call dp:all_reduce:64MiB");
-  add_machine_options(*app, a->topology, "--topology", "a file or a preset, as in hgx-h100:nodes=4")->required();
+                          "p2plab groups hgx-h100:nodes=4 --layout tp=8,dp=4 --call tp:all_reduce:1MiB --call dp:all_reduce:64MiB");
+  add_machine_options(*app, a->topology, "--topology,topology", "a file or a preset, as in hgx-h100:nodes=4")->required();
   app->add_option("--layout", a->layout, "how ranks are numbered, the first dimension fastest: tp=8,dp=4")->type_name("LIST");
   app->add_option("--call", a->calls,
                   "dimensions of the layout, or ranks, with collective, size and perhaps a planner, as in ep+dp:all_reduce:64MiB; all begin at once")

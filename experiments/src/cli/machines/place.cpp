@@ -270,8 +270,8 @@ Status print_placements(const PlaceArguments& arguments, Watch& watch) {
 Command place_command(CLI::App& parent) {
   auto a = std::make_shared<PlaceArguments>();
   auto* app =
-      add_command(parent, "place", "Which GPUs of a machine to take for a job, and in which order", "p2plab place --topology dgx-v100 --gpus 4");
-  add_machine_options(*app, a->topology, "--topology", "a file or a preset, as in hgx-h200:gpus=4")->required();
+      add_command(parent, "place", "Which GPUs of a machine to take for a job, and in which order", "p2plab place dgx-v100 --gpus 4");
+  add_machine_options(*app, a->topology, "--topology,topology", "a file or a preset, as in hgx-h200:gpus=4")->required();
   app->add_option("--gpus", a->gpus, "how many GPUs to take")->type_name("K");
   app->add_option("--hosts", a->hosts, "names of the servers' hosts in their order, as in node[01-04]")->type_name("LIST");
   app->add_option("--hostfile", a->hostfile, "write the host of each rank of the best set, for SLURM_HOSTFILE and for mpirun --hostfile")
