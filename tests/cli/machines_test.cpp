@@ -137,7 +137,24 @@ TEST(Machines, GroupsThatCommunicateAtOnceArePlannedTogether) {
   for (const auto* plan : {"tp.0", "tp.1", "dp.0", "dp.1", "tp-2.0", "tp-2.1"})
     EXPECT_EQ(p2plab("verify '" + (folder / (std::string(plan) + ".json")).string() + "'").exit, 0) << plan;
   EXPECT_EQ(p2plab("groups --topology hgx-h100:nodes=2 --layout tp=2 --call tp:all_reduce:1MiB").exit, 2);
-  EXPECT_EQ(p2plab("groups --topology hgx-h100:gpus=2 --call 0,1:all_reduce").exit, 2);
+}
+
+// As any mistake in how the program is called: which argument, and what it may have meant.
+TEST(Machines, AMistakeInACallOfGroupsIsAUsageError) {
+  const auto refused = [](const std::string& call) {
+    const auto said = p2plab("groups --topology hgx-h100:gpus=4 --layout tp=2,dp=2 --call " + call);
+    EXPECT_EQ(said.exit, 2) << said.err;
+    EXPECT_NE(said.err.find("error: --call '" + call + "': "), std::string::npos) << said.err;
+    return said.err;
+  };
+  refused("0,1:all_reduce");
+  refused("pp:all_reduce:1MiB");
+  refused("tp:all_reduce:1");
+  refused("0,1,1:all_reduce:1MiB");
+  EXPECT_NE(refused("0,9:all_reduce:1MiB").find("rank 9 is out of range 0..3"), std::string::npos);
+  EXPECT_NE(refused("tp:all_reduc:1MiB").find("did you mean 'all_reduce'?"), std::string::npos);
+  EXPECT_NE(refused("tp:all_reduce:1MiB:rign").find("did you mean 'ring'?"), std::string::npos);
+  EXPECT_NE(refused("tp:all_reduce:1MiB:ring:2").find("WHO:COLLECTIVE:SIZE:ALGORITHM"), std::string::npos);
 }
 
 TEST(Machines, ATensorParallelSizeIsRecommendedWithReasons) {

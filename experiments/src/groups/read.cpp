@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A config of kind `groups`: a machine, how its ranks are laid out, and the calls that begin at once.
 #include <filesystem>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -21,7 +22,8 @@ class GroupsReader {
       return std::move(file_.status()).error();
     if (root_["version"].integer({}, 1) != 1) root_["version"].add_error("this reader knows version 1 of groups only");
     auto machine = read_machine(root_["topology"], root_["mask"], folder_);
-    read_layout(machine ? machine->topology.ranks() : 0);
+    gpus_ = machine ? machine->topology.ranks() : 0;
+    read_layout();
     std::vector<GroupCall> calls;
     for (const auto& value : root_["calls"].list(1)) {
       if (auto one = call(value)) calls.push_back(*std::move(one));
@@ -36,8 +38,7 @@ class GroupsReader {
   }
 
  private:
-  // Of a machine of so many GPUs; 0: that is not known.
-  void read_layout(int gpus) {
+  void read_layout() {
     std::string text;
     for (const auto& [name, extent] : root_["layout"].entries()) text += fmt::format("{}{}={}", text.empty() ? "" : ",", name, extent.string());
     if (text.empty()) return;
@@ -47,8 +48,27 @@ class GroupsReader {
       return;
     }
     layout_ = *std::move(layout);
-    if (gpus > 0 && layout_.ranks() != gpus)
-      root_["layout"].add_error(fmt::format("the layout has {} ranks, the machine {} GPUs", layout_.ranks(), gpus));
+    if (gpus_ > 0 && layout_.ranks() != gpus_)
+      root_["layout"].add_error(fmt::format("the layout has {} ranks, the machine {} GPUs", layout_.ranks(), gpus_));
+  }
+
+  // Groups of one call share no rank.
+  std::vector<std::vector<Rank>> listed_groups(const ConfigValue& groups) const {
+    std::vector<std::vector<Rank>> all;
+    std::set<std::int64_t> seen;
+    for (const auto& group : groups.list(1)) {
+      auto& ranks = all.emplace_back();
+      for (const auto& value : group.list(1)) {
+        const auto before = value.mistakes();
+        const auto rank = value.integer({.least = 0}, 0);
+        if (value.mistakes() > before) continue;
+        if (gpus_ > 0 && rank >= gpus_) value.add_error(fmt::format("the machine has ranks 0 to {}", gpus_ - 1));
+        if (!seen.insert(rank).second)
+          value.add_error(fmt::format("rank {} is there twice", rank), {"groups that share a rank are calls of their own"});
+        ranks.emplace_back(rank);
+      }
+    }
+    return all;
   }
 
   Profile profile_of(const Topology& topology) {
@@ -78,10 +98,7 @@ class GroupsReader {
       }
       one.groups = *std::move(groups);
     } else {
-      for (const auto& group : value["ranks"].list(1)) {
-        auto& ranks = one.groups.emplace_back();
-        for (const auto& rank : group.list(1)) ranks.emplace_back(rank.integer({.least = 0}, 0));
-      }
+      one.groups = listed_groups(value["ranks"]);
     }
     auto kind = collective_kind(value["collective"].string());
     if (kind) {
@@ -93,6 +110,7 @@ class GroupsReader {
     if (!type) value["dtype"].add_error(std::move(type).error());
     one.payload = payload_of(value["size"].size(), type ? *type : DataType::float16, ReduceOp::sum);
     one.algorithm.name = value["algorithm"].string("auto");
+    if (auto known = known_algorithm(one.algorithm.name); !known) value["algorithm"].add_error(std::move(known).error());
     return one;
   }
 
@@ -100,6 +118,7 @@ class GroupsReader {
   ConfigValue root_;
   std::string folder_;
   RankLayout layout_;
+  int gpus_ = 0;  // of the machine; 0: that is not known
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "p2plab/experiment/planning.h"
 
 #include <fmt/format.h>
+#include <algorithm>
 
 #include "p2plab/experiment/tuned.h"
 #include "p2plab/plan/builtin_planners.h"
@@ -54,6 +55,12 @@ std::vector<Algorithm> algorithms() {
   return all;
 }
 
+Status known_algorithm(const std::string& name) {
+  std::vector<std::string> names;
+  for (const auto& algorithm : algorithms()) names.push_back(algorithm.name);
+  return std::ranges::find(names, name) == names.end() ? Status{unknown_name("algorithm", name, names)} : Status{};
+}
+
 struct Planning::State {
   explicit State(const Evaluator& judge) : evaluator(judge) {}
 
@@ -93,11 +100,7 @@ Result<Evaluation> Planning::plan(const AlgorithmChoice& choice, const Collectiv
   if (choice.file) return state_->from_file(choice.file, collective, payload, call);
   if (choice.name == automatic) return Selector(evaluator, book, planners).select(choice.parameters, collective, payload, call);
   const auto* entry = planners.find(choice.name);
-  if (entry == nullptr) {
-    std::vector<std::string> names;
-    for (const auto& algorithm : algorithms()) names.push_back(algorithm.name);
-    return unknown_name("algorithm", choice.name, names);
-  }
+  if (entry == nullptr) return known_algorithm(choice.name).error();
   auto plan = book.find(*entry, choice.parameters, collective, payload, call);
   if (!plan) return std::move(plan).error();
   return (*plan)->evaluate(evaluator, payload, call);

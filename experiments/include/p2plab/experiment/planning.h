@@ -36,6 +36,8 @@ struct Algorithm {
 };
 /// The planners, in their order, and `auto`.
 std::vector<Algorithm> algorithms();
+/// Errors: unknown_name, with the nearest one.
+Status known_algorithm(const std::string& name);
 
 /// How one plan is made.
 struct PlanningOptions {

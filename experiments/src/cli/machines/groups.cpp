@@ -30,12 +30,12 @@ struct ProcessGroupsArguments {
 };
 
 // "dp:all_reduce:64MiB", "0,1,4:all_to_all:1MiB", "dp:all_reduce:64MiB:ring".
-Result<GroupCall> call_from(const std::string& text, const RankLayout& layout, const std::string& dtype, int ranks) {
+Result<GroupCall> read_call(const std::string& text, const RankLayout& layout, const std::string& dtype, int ranks) {
   const auto parts = parts_of(text, ':');
   constexpr std::size_t with_algorithm = 4;
   if (parts.size() < 3 || parts.size() > with_algorithm)
     return Error{ErrorCode::usage,
-                 fmt::format("expected WHO:COLLECTIVE:SIZE, got '{}'", text),
+                 "expected WHO:COLLECTIVE:SIZE or WHO:COLLECTIVE:SIZE:ALGORITHM",
                  std::nullopt,
                  {"as in dp:all_reduce:64MiB along a dimension of --layout, or 0,1,4:all_reduce:64MiB"}};
   GroupCall call{.name = parts[0], .groups = {}};
@@ -52,13 +52,18 @@ Result<GroupCall> call_from(const std::string& text, const RankLayout& layout, c
   auto kind = collective_kind(parts[1]);
   if (!kind) return std::move(kind).error();
   call.kind = *kind;
-  const auto size = read_option("--call", parse_bytes(parts[2]));
+  const auto size = parse_bytes(parts[2]);
   if (!size) return size.error();
   auto payload = payload_from(*size, dtype);
   if (!payload) return std::move(payload).error();
   call.payload = *payload;
   if (parts.size() == with_algorithm) call.algorithm.name = parts[3];
+  if (auto known = known_algorithm(call.algorithm.name); !known) return std::move(known).error();
   return call;
+}
+
+Result<GroupCall> call_from(const std::string& text, const RankLayout& layout, const std::string& dtype, int ranks) {
+  return read_option(fmt::format("--call '{}'", text).c_str(), read_call(text, layout, dtype, ranks));
 }
 
 // dp.0.json, dp.1.json, ...: what the first call's groups run, and so on; dp-2.0.json where an earlier call has that name.

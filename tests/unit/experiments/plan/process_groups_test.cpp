@@ -149,5 +149,41 @@ calls:
   EXPECT_FALSE(read_process_groups(wrong, "groups.yaml"));
 }
 
+TEST(ProcessGroups, AConfigsMistakesHaveTheirPlaces) {
+  const auto config = read_process_groups(R"(version: 1
+kind: groups
+name: training
+topology: {preset: hgx-h100, gpus: 4}
+calls:
+  - {ranks: [[0, 1], [2, 4]], collective: all_reduce, size: 1 MiB}
+  - {ranks: [[0, 1], [1, 2]], collective: all_reduce, size: 1 MiB, algorithm: rign}
+)",
+                                          "groups.yaml");
+  ASSERT_FALSE(config);
+  const auto text = describe(config.error());
+  EXPECT_NE(text.find("groups.yaml:6:26: error: the machine has ranks 0 to 3"), std::string::npos) << text;
+  EXPECT_NE(text.find("groups.yaml:7:23: error: rank 1 is there twice"), std::string::npos) << text;
+  EXPECT_NE(text.find("did you mean 'ring'?"), std::string::npos) << text;
+}
+
+// A pipeline's last stage may be smaller, a rank may be alone, and calls may share ranks.
+TEST(ProcessGroups, OfOtherSizesOfOneRankAndThatOverlapArePlanned) {
+  const auto payload = payload_of(64_KiB, DataType::float16, ReduceOp::sum);
+  const auto ranks = [](std::initializer_list<int> all) {
+    std::vector<Rank> group;
+    for (const auto rank : all) group.emplace_back(rank);
+    return group;
+  };
+  for (const auto kind : {CollectiveKind::all_reduce, CollectiveKind::broadcast, CollectiveKind::all_to_all, CollectiveKind::send_receive}) {
+    const GroupCall uneven{.name = "pp", .groups = {ranks({0, 1, 2, 3}), ranks({4, 5, 6}), ranks({7})}, .kind = kind, .payload = payload};
+    const GroupCall across{.name = "dp", .groups = {ranks({3, 4, 7})}, .kind = kind, .payload = payload};
+    const auto plan = planned(machine({}), {uneven, across});
+    ASSERT_EQ(plan.calls.size(), 2U) << to_string(kind);
+    EXPECT_EQ(plan.calls[0].groups.size(), 3U);
+    EXPECT_GE(plan.time, plan.calls[1].alone);
+    EXPECT_TRUE(!plan.bound || *plan.bound <= plan.time) << to_string(kind) << ": " << plan.argument;
+  }
+}
+
 }  // namespace
 }  // namespace p2plab
