@@ -110,10 +110,14 @@ Result<Hosts> hosts_of(const Topology& topology, const std::string& list) {
     hosts.names = *std::move(names);
     return hosts;
   }
+  std::set<std::string> once;
   for (std::size_t s = 0; s < count; ++s) {
     auto name = named_by_gpus(topology, hosts.servers.ranks[s]);
     hosts.names.push_back(name ? *std::move(name) : fmt::format("node{}", s));
+    once.insert(hosts.names.back());
   }
+  // Servers of one name, such as node1 and the second one without a name, are told apart by their numbers alone.
+  for (std::size_t s = 0; s < count && once.size() < count; ++s) hosts.names[s] = fmt::format("node{}", s);
   return hosts;
 }
 

@@ -84,12 +84,19 @@ class SwitchTree {
     }
   }
 
-  std::string name_of(std::size_t root) const {
-    auto name = topology_.nodes()[root].name;
+  // What Slurm takes, once each: "MF0;leaf" and "MF0:leaf" are MF0_leaf and MF0_leaf_2.
+  std::string unique(std::string name) {
     for (auto& c : name) {
       if (std::isalnum(static_cast<unsigned char>(c)) == 0 && c != '-' && c != '.') c = '_';
     }
-    return name;
+    auto one = name;
+    for (int other = 2; !names_.insert(one).second; ++other) one = fmt::format("{}_{}", name, other);
+    return one;
+  }
+
+  std::string name_of(std::size_t root) {
+    const auto known = name_by_root_.find(root);
+    return known != name_by_root_.end() ? known->second : name_by_root_[root] = unique(topology_.nodes()[root].name);
   }
 
   std::string text() {
@@ -117,7 +124,7 @@ class SwitchTree {
       if (!has_parent.contains(high)) roots.push_back(name_of(high));
     }
     // Switches of one level that are joined with each other, as a dragonfly's groups are.
-    if (roots.size() > 1) out += fmt::format("SwitchName=all Switches={}\n", fmt::join(roots, ","));
+    if (roots.size() > 1) out += fmt::format("SwitchName={} Switches={}\n", unique("all"), fmt::join(roots, ","));
     return out;
   }
 
@@ -127,6 +134,8 @@ class SwitchTree {
   std::vector<int> level_;                                   // by node; -1: no switch, or not joined to a server
   std::map<std::size_t, std::set<std::size_t>> neighbours_;  // by switch
   Sets merged_;                                              // of switches
+  std::map<std::size_t, std::string> name_by_root_;
+  std::set<std::string> names_;
   int top_ = 0;
 };
 
