@@ -50,7 +50,8 @@ Result<Imported> import_infragraph(std::string_view text, const std::string& fil
 /// Reads a fabric as `ibnetdiscover` prints it. Each host that adapters' descriptions name ("node01 mlx5_0") is a server as `answers.server` says: a
 /// preset or a file. Its adapters are NICs, shared out among the GPUs in order; where there are more of them than GPUs, the fastest are taken, aloud.
 /// Cables have the rate of their width and speed; those between two switches are one link. Nodes are called node01.gpu0, node01.mlx5_0. Errors: lines
-/// with their places; no server given; no host named.
+/// with their places; no server given; no host named; more hosts of such servers
+/// than a machine has.
 Result<Imported> import_ibnetdiscover(std::string_view text, const std::string& filename, const MachineAnswers& answers = {});
 
 /// Is there such a file?

@@ -61,6 +61,7 @@ class FabricMachine {
                    "no adapter's description names its host, so servers cannot be told apart",
                    SourceLocation{filename_},
                    {"descriptions such as 'node01 mlx5_0' are set by rdma-ndd on each host"}};
+    if (auto fits = fits_into_a_machine(); !fits) return std::move(fits).error();
     add_switches();
     for (auto& [host, adapters] : hosts_) add_host(host, adapters);
     say_what_is_left_out();
@@ -71,6 +72,20 @@ class FabricMachine {
   }
 
  private:
+  // Each host is a copy of the server: a small file and a large server would make a machine without end.
+  Status fits_into_a_machine() const {
+    constexpr std::size_t most_gpus = 1 << 14;
+    constexpr std::size_t most_parts = std::size_t{1} << 20;
+    const auto gpus = hosts_.size() * static_cast<std::size_t>(server_.ranks());
+    const auto parts = hosts_.size() * (server_.nodes().size() + server_.links().size());
+    if (gpus <= most_gpus && parts <= most_parts) return {};
+    return Error{ErrorCode::unsupported,
+                 fmt::format("{} hosts of {} GPUs, {} nodes and {} links each are more than a machine has: {} GPUs, {} nodes and links",
+                             hosts_.size(), server_.ranks(), server_.nodes().size(), server_.links().size(), most_gpus, most_parts),
+                 SourceLocation{filename_},
+                 {}};
+  }
+
   void find_hosts() {
     std::size_t nameless = 0;
     for (std::size_t n = 0; n < fabric_.nodes.size(); ++n) {

@@ -78,6 +78,22 @@ TEST(IbNetDiscover, ItsTextIsKnownWherever) {
   EXPECT_EQ(as_text->ranks(), 16);
 }
 
+// A file of 100 KB may name thousands of hosts, and each would be a copy of the server.
+TEST(IbNetDiscover, HostsAndServersDoNotMultiplyWithoutLimit) {
+  std::string text = "Switch\t4 \"S-01\"\t\t# \"leaf\" base port 0 lid 1 lmc 0\n";
+  for (int host = 0; host < 1000; ++host) {
+    text += "Ca\t1 \"H-" + std::to_string(host) + "\"\t\t# \"node" + std::to_string(host) + " mlx5_0\"\n";
+    text += "[1](01) \t\"S-01\"[1]\t\t# lid 2 lmc 0 \"leaf\" lid 1 4xHDR\n";
+  }
+  MachineAnswers answers;
+  answers.server = "hgx-h100:nodes=64";
+  const auto read = import_ibnetdiscover(text, "ib.txt", answers);
+  ASSERT_FALSE(read);
+  EXPECT_EQ(read.error().code, ErrorCode::unsupported);
+  EXPECT_TRUE(read.error().message.starts_with("1000 hosts of 512 GPUs, ")) << read.error().message;
+  EXPECT_NE(read.error().message.find("more than a machine has: 16384 GPUs"), std::string::npos) << read.error().message;
+}
+
 TEST(IbNetDiscover, MistakesAreSaidWithTheirPlace) {
   const auto refused = [](const std::string& text, const std::string& server = "hgx-h100") {
     MachineAnswers answers;
