@@ -43,6 +43,13 @@ TEST(Servers, ArePlannedForAsAPlanRunsThere) {
   EXPECT_FALSE(json_of("plan --topology hgx-h100:gpus=2 --json").contains("over_servers"));
 }
 
+// Its server's other NICs take its share in the one; in the other all goes on as it was planned, and two NICs' data over one.
+TEST(Servers, ThatLostANicHaveAPlanThatIsFasterThanTheOneOfAllNics) {
+  const auto json =
+      json_of("what-if --topology hgx-h100:nodes=2,gpus=8,nics=4,pcie=on --size 64MiB --algorithm auto --link nic0,net0=0 --json")["what_if"][0];
+  EXPECT_LT(json["replanned_us"].get<double>() * 1.3, json["same_plan_us"].get<double>()) << json;
+}
+
 TEST(Servers, AreATreeOfSwitchesForSlurm) {
   const auto tree = p2plab("topo show hgx-h100:nodes=4,network=tree,leaf=2 --slurm --hosts 'node[1-4]'");
   EXPECT_EQ(tree.out,
@@ -53,6 +60,30 @@ TEST(Servers, AreATreeOfSwitchesForSlurm) {
   EXPECT_EQ(p2plab("topo show hgx-h100:nodes=2,network=rail --slurm").out,
             "# Slurm's topology.conf of hgx-h100, for TopologyPlugin=topology/tree\nSwitchName=net0 Nodes=node0,node1\n");
   EXPECT_EQ(p2plab("topo show hgx-h100 --slurm").exit, 1);
+}
+
+// Slurm takes neither blanks nor colons in names, and none twice; so do hostfiles hosts.
+TEST(Servers, HaveNamesOfTheirOwnWhateverTheyAreCalled) {
+  const auto file = test::scratch("names.yaml");
+  std::ofstream(file) << R"(version: 1
+name: pairs
+nodes:
+  - {name: node1.gpu0, kind: gpu}
+  - {name: other, kind: gpu}
+  - {name: "leaf:1", kind: switch}
+  - {name: "leaf 1", kind: switch}
+  - {name: all, kind: switch}
+links:
+  - {between: [node1.gpu0, "leaf:1"], bandwidth: 25 GB/s, kind: network}
+  - {between: [other, "leaf 1"], bandwidth: 25 GB/s, kind: network}
+  - {between: ["leaf:1", all], bandwidth: 25 GB/s, kind: network}
+  - {between: ["leaf 1", all], bandwidth: 25 GB/s, kind: network}
+)";
+  const auto conf = p2plab("topo show '" + file.string() + "' --slurm");
+  EXPECT_EQ(conf.out,
+            "# Slurm's topology.conf of pairs, for TopologyPlugin=topology/tree\n"
+            "SwitchName=leaf_1 Nodes=node0\nSwitchName=leaf_1_2 Nodes=node1\nSwitchName=all Switches=leaf_1,leaf_1_2\n")
+      << conf.err;
 }
 
 TEST(Servers, OfAnInfiniBandFabricAreReadAndWritten) {

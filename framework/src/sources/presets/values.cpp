@@ -2,12 +2,12 @@
 #include "sources/presets/values.h"
 
 #include <algorithm>
-#include <cctype>
 #include <charconv>
 #include <numeric>
 #include <string_view>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "p2plab/base/quantity.h"
 
@@ -34,6 +34,12 @@ std::vector<std::string> split(const std::string& text, const std::string& separ
   return parts;
 }
 
+// GB/s where there is no unit.
+Result<Bandwidth> read_bandwidth(std::string text) {
+  if (!text.empty() && text.find_first_not_of("0123456789.") == std::string::npos) text += " GB/s";
+  return parse_bandwidth(text);
+}
+
 std::string shown(const std::string& text) { return text.substr(0, 60); }
 
 }  // namespace
@@ -58,9 +64,7 @@ int Values::integer(const std::string& name, int least, int most) {
 }
 
 Bandwidth Values::bandwidth(const std::string& name) {
-  auto text = parameters_.at(name);
-  if (!text.empty() && text.find_first_not_of("0123456789.") == std::string::npos) text += " GB/s";
-  const auto value = parse_bandwidth(text);
+  const auto value = read_bandwidth(parameters_.at(name));
   if (value && value->bytes_per_second() > 0) return *value;
   fail(name, value ? "a bandwidth must be above zero" : value.error().message);
   return GBps(1);
@@ -71,9 +75,8 @@ Bandwidth Values::bandwidth_or(const std::string& name, Bandwidth automatic) { r
 Bandwidth Values::network(const std::string& name) {
   const auto& text = parameters_.at(name);
   if (const auto known = network_rate(text)) return *known;
-  const bool word = !text.empty() && std::isalpha(static_cast<unsigned char>(text.front())) != 0;
-  if (!word) return bandwidth(name);
-  fail(name, unknown_name("network", text, network_names()).message);
+  if (read_bandwidth(text)) return bandwidth(name);
+  fail(name, fmt::format("expected a bandwidth, or one of {}, got '{}'", fmt::join(network_names(), ", "), shown(text)));
   return GBps(1);
 }
 
