@@ -61,10 +61,12 @@ struct RankStage {
   std::vector<Transfer> receives;
 };
 
+// Each call has data of its own, and is checked.
 struct HostStages::Ready {
   HostMemory& memory;
-  const TestData& data;
+  std::function<TestData(int)> data;  // of a call by its number
   std::vector<RankStage> stages;
+  DataCheck check = {.passed = true};
 };
 
 HostStages::HostStages(Session& session) : session_(session), self_(session.rank()), listening_(session.on_loss([this] { stop_.store(true); })) {}
@@ -120,7 +122,10 @@ Result<Measurement> HostStages::measure(const Job& job, const SegmentedProgram& 
   const auto shared = ServerMemory::create(*server_session_, cut, frame, server);
   if (auto well = processes::all_well(session_, shared ? Status{} : Status{shared.error()}); !well) return std::move(well).error();
   HostMemory memory(job.plan->schedule, frame, shared->buffers());
-  const TestData data(job.plan->schedule.collective(), job.plan->schedule.blocks(), frame.payload, options.seed);
+  const auto& schedule = job.plan->schedule;
+  const auto data = [&](int call) {
+    return TestData(schedule.collective(), schedule.blocks(), frame.payload, options.seed + static_cast<std::uint64_t>(call));
+  };
   Ready ready{memory, data, {}};
   for (std::size_t s = 0; s < cut.stages.size(); ++s) {
     RankStage stage;
@@ -144,7 +149,7 @@ Result<Measurement> HostStages::measure(const Job& job, const SegmentedProgram& 
   if (!slowest) return std::move(slowest).error();
   result.samples = *std::move(slowest);
   if (options.check) {
-    auto check = processes::combine_checks(session_, memory.check(data, 1, self_));
+    auto check = processes::combine_checks(session_, ready.check);
     if (!check) return std::move(check).error();
     result.check = *std::move(check);
   }
@@ -153,10 +158,11 @@ Result<Measurement> HostStages::measure(const Job& job, const SegmentedProgram& 
   return result;
 }
 
-Result<std::vector<Seconds>> HostStages::time(const Ready& ready, const RunOptions& options, ServerBarrier& barrier) {
+Result<std::vector<Seconds>> HostStages::time(Ready& ready, const RunOptions& options, ServerBarrier& barrier) {
   std::vector<Seconds> samples;
   for (int run = 0; run < std::max(1, options.warmup + options.repeats); ++run) {
-    ready.memory.fill(ready.data, self_);
+    const auto data = ready.data(run);
+    ready.memory.fill(data, self_);
     for (const auto& stage : ready.stages) {
       if (stage.team) stage.team->reset();
     }
@@ -164,6 +170,7 @@ Result<std::vector<Seconds>> HostStages::time(const Ready& ready, const RunOptio
     const auto took = call(ready, barrier);
     if (!took) return took.error();
     if (auto all = session_.barrier(); !all) return std::move(all).error();
+    if (options.check) merge(ready.check, ready.memory.check(data, 1, self_));
     if (run >= options.warmup && options.repeats > 0) samples.push_back(*took);
   }
   return samples;

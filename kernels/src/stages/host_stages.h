@@ -26,7 +26,7 @@ class HostStages {
   Status join(const Servers& servers, Seconds deadline);
   Status connect(const SegmentedProgram& cut);
   Result<Measurement> measure(const Job& job, const SegmentedProgram& cut, const RunOptions& options, Seconds deadline);
-  Result<std::vector<Seconds>> time(const Ready& ready, const RunOptions& options, ServerBarrier& barrier);
+  Result<std::vector<Seconds>> time(Ready& ready, const RunOptions& options, ServerBarrier& barrier);
   Result<Seconds> call(const Ready& ready, ServerBarrier& barrier);
   Error reason(Error mine) const;
 
