@@ -184,7 +184,7 @@ class Tables final : public runtime::Chooser {
       return fmt::format("{:.4g} us for {}, {:.4g} us for the fastest plan, as the table measured at {}", at.measured->nccl->count() * 1e6,
                          to_string(call.kind), at.measured->time.count() * 1e6, to_string(at.size));
     }
-    if (servers_.count() > 1) return over_servers(call);
+    if (servers_.count() > 1) return over_servers(call, ranks);
     const bool larger = (call.kind == reduce && ranks > 2 && runtime::bytes_of(call) > (64_MiB).count()) ||
                         (call.kind == broadcast && runtime::bytes_of(call) > (128_MiB).count());
     return larger ? fmt::format("its {} of this size is as fast or faster, as measured", to_string(call.kind)) : std::string{};
@@ -206,10 +206,10 @@ class Tables final : public runtime::Chooser {
     return forms_over_servers(call, ranks, std::ranges::all_of(servers_.ranks, [](const auto& mates) { return mates.size() == 1; }));
   }
 
-  // Why NCCL serves a call of ranks on several servers.
-  static std::string over_servers(const Call& call) {
-    if (call.kind != all_reduce) return fmt::format("of a {} over servers nothing was measured", to_string(call.kind));
-    return runtime::bytes_of(call) > (1_MiB).count() ? "its all_reduce over servers is faster from 2 MiB on, as measured" : std::string{};
+  // Why NCCL serves a call of ranks on several servers. What was measured is two servers of one GPU, over sockets (kernels/decisions/014).
+  static std::string over_servers(const Call& call, int ranks) {
+    if (call.kind != all_reduce || ranks != 2) return fmt::format("of a {} of {} ranks over servers nothing is known", to_string(call.kind), ranks);
+    return runtime::bytes_of(call) > (256_KiB).count() ? "its all_reduce over servers may be faster above 256 KiB, as measured" : std::string{};
   }
 
   // A call with rows goes by a table that was made with rows; where there is none, by one that was not.

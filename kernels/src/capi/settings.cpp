@@ -11,6 +11,7 @@
 #include "capi/recording.h"
 #include "lowered/wait_limit.h"
 #include "p2plab/base/quantity.h"
+#include "p2plab/c/beside_nccl.h"
 #include "p2plab/detail/settings.h"
 
 namespace p2plab::capi {
@@ -92,6 +93,16 @@ Result<Seconds> read_watch() {
   return Error{ErrorCode::invalid_input, fmt::format("P2PLAB_WATCH='{}': links are looked at every 0 (never) to 3600 s", text)};
 }
 
+// None where NCCL may be loaded: then we have one of our own.
+Result<std::optional<runtime::CallersNccl>> callers_nccl(const p2plab_config& config) {
+  const auto* its = config.nccl;
+  if (its == nullptr || config.load_nccl != 0) return std::optional<runtime::CallersNccl>{};
+  const bool whole = its->comm != nullptr && its->group_start != nullptr && its->group_end != nullptr && its->send != nullptr &&
+                     its->receive != nullptr && its->error_string != nullptr;
+  if (!whole) return Error{ErrorCode::invalid_input, "the caller's NCCL lacks its communicator or a function"};
+  return std::optional{runtime::CallersNccl{its->comm, its->group_start, its->group_end, its->send, its->receive, its->error_string}};
+}
+
 }  // namespace
 
 Result<std::vector<Call>> read_prepare(const std::string& text) {
@@ -149,6 +160,9 @@ Result<Settings> read_settings(const p2plab_config* config) {
   options.only_ready = all.serve_ready_only != 0;
   options.nccl = all.load_nccl != 0;
   options.start_later = all.start_later != 0;
+  const auto callers = callers_nccl(all);
+  if (!callers) return callers.error();
+  options.callers_nccl = *callers;
   if (all.most_blocks < 0) return Error{ErrorCode::invalid_input, "most_blocks must be 0 or more"};
   options.most_blocks = all.most_blocks;
   if (const auto order = given(all.order, "P2PLAB_ORDER").value_or("any"); order != "any") {
@@ -157,6 +171,7 @@ Result<Settings> read_settings(const p2plab_config* config) {
       return Error{ErrorCode::invalid_input, "NCCL's order of sums hangs on the size: not with order fixed"};
     settings.fixed_order = true;
     options.nccl = false;
+    options.callers_nccl.reset();
   }
   if (const auto say = all.say; say != nullptr) {
     options.say = [say, user = all.say_user](const std::string& text) { say(text.c_str(), user); };

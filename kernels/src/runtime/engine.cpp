@@ -92,7 +92,8 @@ Result<bool> Engine::run_piece(int rank, const Call& call, const DeviceBuffers& 
   auto& side = here_.at(rank);
   const bool by_nccl = nccl_serves(call);
   const bool waits = !options_.only_ready && !by_nccl;
-  const auto program = programs_->next(rank, call, wider(call), waits);
+  const auto program = side.reserved.empty() ? programs_->next(rank, call, wider(call), waits) : Result<const ReadyProgram*>{side.reserved.front()};
+  if (!side.reserved.empty()) side.reserved.pop_front();
   if (!program) return program.error();
   if (by != nullptr) *by = {*program == nullptr ? Backend::nccl : backend_, *program};
   if (*program == nullptr) {
@@ -105,6 +106,16 @@ Result<bool> Engine::run_piece(int rank, const Call& call, const DeviceBuffers& 
   if (auto done = keep_order(side, stream); !done) return std::move(done).error();
   if (auto done = (*program)->run(rank, call, buffers, stream); !done) return std::move(done).error();
   return true;
+}
+
+// As `run` decides it.
+Result<bool> Engine::reserve(int rank, const Call& given) {
+  const auto call = normal(given);
+  if (given.count == 0 || given.epilogue || !over_servers() || backend_ == Backend::nccl || by_nccl(call) || long_one(call)) return false;
+  const auto program = programs_->next(rank, call, wider(call), false);
+  if (!program) return program.error();
+  if (*program != nullptr) here_.at(rank).reserved.push_back(*program);
+  return *program != nullptr;
 }
 
 bool Engine::long_one(const Call& call) const { return runtime::payload_of(call, ranks_).size() > options_.most; }
@@ -238,7 +249,9 @@ void Engine::abort(const std::string& why) {
     aborted_ = Error{ErrorCode::device_failure, why};
   }
   if (session_ != nullptr) abandon(*session_, why);
-  if (nccl_) nccl_->abort();
+  for (auto* const nccl : {nccl_.get(), callers_nccl_.get()}) {
+    if (nccl != nullptr) nccl->abort();
+  }
 }
 
 // Nobody frees what others may still write to.

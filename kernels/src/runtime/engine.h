@@ -2,6 +2,7 @@
 // The ranks of this process in a communicator, and what serves their calls: our programs over peer memory or host memory, or NCCL.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -39,10 +40,11 @@ class Chooser {
 
 struct EngineOptions {
   Backend backend = Backend::automatic;
-  std::vector<Call> prepare = {};  // made ready at the beginning; they serve shorter calls of their kind, too
-  bool only_ready = false;         // a call without a program is not served, instead of waiting for one
-  bool start_later = false;        // `prepare` is made ready by make_ready, not at the beginning
-  bool nccl = true;                // may NCCL be loaded?
+  std::vector<Call> prepare = {};                // made ready at the beginning; they serve shorter calls of their kind, too
+  bool only_ready = false;                       // a call without a program is not served, instead of waiting for one
+  bool start_later = false;                      // `prepare` is made ready by make_ready, not at the beginning
+  bool nccl = true;                              // may NCCL be loaded?
+  std::optional<CallersNccl> callers_nccl = {};  // carries messages between servers, where NCCL is not to be loaded
   int at_once = 1;
   bool recorded = false;                // calls may name a journal: CommunicatorOptions::recorded
   bool steps = false;                   // and note their steps: CommunicatorOptions::steps
@@ -100,6 +102,7 @@ class Engine {
   Engine& operator=(Engine&&) = delete;
 
   int ranks() const { return ranks_; }
+  int servers() const { return servers_.count(); }
   int device(int rank) const { return here_.at(rank).device; }
 
   /// A rank has made these calls already, which others served. What is to be prepared is asked for first.
@@ -110,6 +113,9 @@ class Engine {
   Result<bool> run(int rank, const Call& call, const DeviceBuffers& buffers, void* stream, ServedBy* by = nullptr);
   /// The same chunk by chunk. Errors: unsupported (not an all-reduce; only_ready).
   Result<bool> run_signalled(int rank, const Call& call, const DeviceBuffers& buffers, void* stream, const Signals& signals);
+  /// Decides now what serves the rank's next call, which is this one, over several servers: so that who has to may begin it later, outside of NCCL's
+  /// groups. False: it will not be served.
+  Result<bool> reserve(int rank, const Call& call);
   /// Is a call not served because it is the NCCL's that the caller has?
   bool left_to_nccl(const Call& call) const;
   /// Makes a program for exactly this call, and waits; all ranks together.
@@ -134,7 +140,8 @@ class Engine {
     bool used = false;
     std::optional<device::Order> order = std::nullopt;
     std::vector<std::shared_ptr<void>> sums = {};  // of a plain call, that rows read; the last one is used
-    std::shared_ptr<void> late = nullptr;          // a word of pinned memory: number + 1 of the first chunk that was not given in time
+    std::deque<const ReadyProgram*> reserved = {};
+    std::shared_ptr<void> late = nullptr;  // a word of pinned memory: number + 1 of the first chunk that was not given in time
   };
 
   Engine(std::shared_ptr<Chooser> chooser, EngineOptions options, int ranks);
@@ -190,6 +197,7 @@ class Engine {
   std::optional<Communicator> communicator_;
   std::unique_ptr<GpuPrograms> maker_;
   std::unique_ptr<NcclCalls> nccl_;
+  std::unique_ptr<NcclCalls> callers_nccl_;  // carries messages, and serves no calls
   std::unique_ptr<AgreedPrograms> programs_;
   std::mutex making_room_;
   Bytes sums_size_{0};

@@ -47,7 +47,7 @@ Status Engine::meet_servers() {
   if (!said) return said.error();
   servers_ = servers_by(*said);
   if (servers_.count() == 1) return {};
-  if (!options_.nccl)
+  if (!options_.nccl && !options_.callers_nccl)
     return Error{
         ErrorCode::unsupported,
         fmt::format("the ranks are on {} servers, between which NCCL carries data, and NCCL is not to be loaded (load_nccl is 0, or order is fixed)",
@@ -96,12 +96,14 @@ Status Engine::begin(const std::vector<GpuPrograms::Here>& here) {
   const bool may_help = backend_ == Backend::automatic && session_ != nullptr;
   // Callers of only_ready have an NCCL of their own.
   if (backend_ == Backend::nccl && !options_.nccl && !options_.only_ready) fall_back(Backend::p2p, "NCCL is not to be loaded (load_nccl is 0)");
+  if (over_servers() && options_.callers_nccl) callers_nccl_ = NcclCalls::over(*options_.callers_nccl, ranks_, session_->rank());
   const bool load = options_.nccl && (may_help || backend_ == Backend::nccl || over_servers()) && ranks_ > 1;
   if (load) {
     if (auto loaded = load_nccl(here); !loaded) return loaded;
   }
   watch_links();
-  if (nccl_ && session_) listening_ = session_->on_loss([this] { nccl_->abort(); });
+  auto* const carrier = callers_nccl_ ? callers_nccl_.get() : nccl_.get();
+  if (carrier != nullptr && session_) listening_ = session_->on_loss([carrier] { carrier->abort(); });
   if (backend_ == Backend::automatic) fall_back(Backend::p2p, {});
   std::vector<Call> wanted;
   for (const auto& call : options_.prepare) {
@@ -110,7 +112,7 @@ Status Engine::begin(const std::vector<GpuPrograms::Here>& here) {
   }
   options_.prepare = std::move(wanted);
   const auto plans = [this](const Call& call) { return chooser_->choose(call, ranks_, machine_); };
-  const auto* const network = over_servers() ? nccl_.get() : nullptr;
+  const auto* const network = over_servers() ? carrier : nullptr;
   maker_ = std::make_unique<GpuPrograms>(*communicator_, session_.get(), ranks_, here, plans, options_.most_blocks, network);
   const auto refused = [this](const Call& call, const Error& why) { say_refusal(call, why); };
   programs_ = std::make_unique<AgreedPrograms>(session_.get(), *maker_,

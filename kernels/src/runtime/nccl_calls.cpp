@@ -110,9 +110,24 @@ class NcclCalls::Calling {
 NcclCalls::NcclCalls() : library_(std::make_unique<Library>()) {}
 
 NcclCalls::~NcclCalls() {
+  if (!owned_) return;
   for (const auto& [rank, communicator] : communicators_) {
     if (!aborted_ && communicator != nullptr) library_->destroy(communicator);
   }
+}
+
+std::unique_ptr<NcclCalls> NcclCalls::over(const CallersNccl& callers, int ranks, int rank) {
+  std::unique_ptr<NcclCalls> calls{new NcclCalls};
+  auto& library = *calls->library_;
+  library.group_start = callers.group_start;
+  library.group_end = callers.group_end;
+  library.send = callers.send;
+  library.receive = callers.receive;
+  library.get_error_string = callers.error_string;
+  calls->ranks_ = ranks;
+  calls->owned_ = false;
+  calls->communicators_[rank] = callers.communicator;
+  return calls;
 }
 
 Result<std::unique_ptr<NcclCalls>> NcclCalls::create(Session* session, int ranks, std::span<const GpuPrograms::Here> here) {
@@ -237,6 +252,7 @@ void NcclCalls::abort() {
     if (std::exchange(aborted_, true)) return;
     ended_.wait_for(lock, patience, [&] { return calling_ == 0; });
   }
+  if (!owned_) return;  // who owns them ends what waits in them
   for (const auto& [rank, communicator] : communicators_) library_->abort(communicator);
 }
 

@@ -19,8 +19,20 @@
 
 namespace p2plab::runtime {
 
+/// A communicator of all ranks that the caller has, and the functions of its NCCL by which ranks send to each other.
+struct CallersNccl {
+  void* communicator = nullptr;
+  int (*group_start)() = nullptr;
+  int (*group_end)() = nullptr;
+  int (*send)(const void*, std::size_t, int, int, void*, void*) = nullptr;
+  int (*receive)(void*, std::size_t, int, int, void*, void*) = nullptr;
+  const char* (*error_string)(int) = nullptr;
+};
+
 class NcclCalls {
  public:
+  /// Over the caller's communicator of this one rank: for `exchange` alone. It stays the caller's.
+  static std::unique_ptr<NcclCalls> over(const CallersNccl& callers, int ranks, int rank);
   /// Ranks meet through `session`, null where all live here. All ranks call it together. Errors: not_built, device_failure.
   static Result<std::unique_ptr<NcclCalls>> create(Session* session, int ranks, std::span<const GpuPrograms::Here> here);
   ~NcclCalls();
@@ -50,6 +62,7 @@ class NcclCalls {
   class Calling;
 
   int ranks_ = 0;
+  bool owned_ = true;                    // the communicators
   std::map<int, Handle> communicators_;  // by rank
   mutable std::mutex mutex_;             // of what follows
   mutable std::condition_variable ended_;

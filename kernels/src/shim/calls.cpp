@@ -2,6 +2,7 @@
 #include "shim/calls.h"
 
 #include <string>
+#include <utility>
 
 #include "shim/communicators.h"
 #include "shim/counters.h"
@@ -73,15 +74,10 @@ int leave_to_nccl(const Collective& c, const Recorded& record, Outcome outcome, 
   return pass_on(c);
 }
 
-// Ours or NCCL's; an error of ours is no reason to ask NCCL, whose other ranks were not asked.
-int begin(const Collective& c) {
-  const Recorded record(c);
-  if (!may_be_ours(c)) return leave_to_nccl(c, record, Outcome::type_or_operation, "a type or operation that is NCCL's");
-  const auto peer = communicators().find(c.comm);
-  auto* const ours =
-      peer == nullptr ? nullptr : peer->note({c.kind, c.count, static_cast<p2plab_type>(c.type), static_cast<p2plab_op>(c.op), c.root, 0});
-  if (ours == nullptr) return leave_to_nccl(c, record, Outcome::no_communicator, "no communicator of p2plab");
-  const auto result = serve(c, ours);
+p2plab_call as_ours(const Collective& c) { return {c.kind, c.count, static_cast<p2plab_type>(c.type), static_cast<p2plab_op>(c.op), c.root, 0}; }
+
+// Of ours or NCCL's, by what ours answered; an error of ours is no reason to ask NCCL, whose other ranks were not asked.
+int conclude(const Collective& c, const Recorded& record, p2plab_result result) {
   if (result == P2PLAB_OK) {
     counters().add(Outcome::served);
     record.served();
@@ -94,13 +90,29 @@ int begin(const Collective& c) {
   return system_error;
 }
 
+int begin(const Collective& c, bool grouped) {
+  const auto peer = communicators().find(c.comm);
+  auto* const ours = peer == nullptr || !may_be_ours(c) ? nullptr : peer->note(as_ours(c));
+  if (ours != nullptr && grouped && runtime().servers(ours) > 1) {
+    const auto call = as_ours(c);
+    const auto result = runtime().reserve(ours, &call);
+    if (result != P2PLAB_OK) return conclude(c, Recorded(c), result);
+    thread().decided.push_back(c);
+    return success;
+  }
+  const Recorded record(c);
+  if (!may_be_ours(c)) return leave_to_nccl(c, record, Outcome::type_or_operation, "a type or operation that is NCCL's");
+  if (ours == nullptr) return leave_to_nccl(c, record, Outcome::no_communicator, "no communicator of p2plab");
+  return conclude(c, record, serve(c, ours));
+}
+
 }  // namespace
 
 int call(const Collective& c) {
   auto& mine = thread();
   if (mine.inside) return pass_on(c);
   // NCCL's own are not kept: an operation of the caller's may be gone when the group ends.
-  if (mine.depth == 0 || !may_be_ours(c)) return begin(c);
+  if (mine.depth == 0 || !may_be_ours(c)) return begin(c, false);
   mine.held.push_back(c);
   return success;
 }
@@ -111,7 +123,19 @@ int begin_held() {
   mine.held.clear();
   int first = success;
   for (const auto& c : held) {
-    const int result = begin(c);
+    const int result = begin(c, true);
+    if (first == success) first = result;
+  }
+  return first;
+}
+
+int end_held() {
+  const auto decided = std::exchange(thread().decided, {});
+  int first = success;
+  for (const auto& c : decided) {
+    const auto peer = communicators().find(c.comm);
+    auto* const ours = peer == nullptr ? nullptr : peer->ours();
+    const int result = ours == nullptr ? invalid_usage : conclude(c, Recorded(c), serve(c, ours));
     if (first == success) first = result;
   }
   return first;

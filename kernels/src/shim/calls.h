@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "p2plab/c/p2plab.h"
+#include "p2plab/c/beside_nccl.h"
 #include "shim/real_library.h"
 
 namespace p2plab::shim {
@@ -28,6 +28,7 @@ struct Collective {
 struct MadeComm {
   Comm* comm = nullptr;  // where NCCL puts it, at the latest when the group ends
   std::string name = {};
+  std::string place = {};  // where its ranks exchange how to meet; empty: nowhere
   int ranks = 0;
   int rank = 0;
   int device = 0;
@@ -39,6 +40,7 @@ struct Thread {
   int depth = 0;
   bool inside = false;
   std::vector<Collective> held = {};
+  std::vector<Collective> decided = {};
   std::vector<MadeComm> made = {};
 };
 Thread& thread();
@@ -68,7 +70,9 @@ int pass_on(const Collective& c);
 /// Begins a collective, or, in a group, keeps one that may be ours until the group ends: so a call counts the same whether its rank had to group it
 /// or not.
 int call(const Collective& c);
-/// Begins what the outermost group of this thread held; the first result that is no success.
+/// Begins what the outermost group of this thread held, before NCCL's group ends; the first result that is no success. What our plans for several
+/// servers serve is only decided, for NCCL's messages would wait for the group's end: `end_held` begins it, after that.
 int begin_held();
+int end_held();
 
 }  // namespace p2plab::shim

@@ -44,6 +44,10 @@ Runtime load() {
   };
   find("p2plab_named_unique_id", made.named_unique_id);
   find("p2plab_comm_init_rank", made.init_rank);
+  find("p2plab_open_place", made.open_place);
+  find("p2plab_comm_init_place", made.init_place);
+  find("p2plab_comm_servers", made.servers);
+  find("p2plab_reserve", made.reserve);
   find("p2plab_comm_init_all", made.init_all);
   find("p2plab_comm_start", made.start);
   find("p2plab_comm_ready", made.ready);
@@ -74,18 +78,53 @@ p2plab_config config_of_shim() {
   return config;
 }
 
-// Joins the other ranks' shims; those that do not come within the time leave all calls to NCCL, on all ranks.
-void set_up(const std::shared_ptr<Peer>& peer, int ranks, int rank, int device) {
+// Of a communicator that does not block, what is begun is not yet on its stream: what we put there next would come before it.
+int waited_for(int result, Comm comm) {
+  const auto until = std::chrono::steady_clock::now() + std::chrono::duration<double>(usual_timeout);
+  while (result == in_progress && comm != nullptr && std::chrono::steady_clock::now() < until) {
+    std::this_thread::yield();
+    if (const int asked = real(p2plab_real_ncclCommGetAsyncError, comm, &result); asked != success) return asked;
+  }
+  return result;
+}
+
+thread_local Comm in_group = nullptr;
+
+int group_start() { return real(p2plab_real_ncclGroupStart); }
+int group_end() { return waited_for(real(p2plab_real_ncclGroupEnd), std::exchange(in_group, nullptr)); }
+int begun(int result) { return result == in_progress ? success : result; }
+int send(const void* from, std::size_t count, int type, int peer, Comm comm, Stream stream) {
+  in_group = comm;
+  return begun(real(p2plab_real_ncclSend, from, count, type, peer, comm, stream));
+}
+int receive(void* to, std::size_t count, int type, int peer, Comm comm, Stream stream) {
+  in_group = comm;
+  return begun(real(p2plab_real_ncclRecv, to, count, type, peer, comm, stream));
+}
+
+// Over several servers messages go by the program's own communicator, in its own threads: no second one has to be kept in order beside it.
+p2plab_result join(const NewComm& made, p2plab_comm** ours) {
   const auto& library = runtime();
+  const p2plab_nccl nccl{made.comm, group_start, group_end, send, receive, p2plab_real_ncclGetErrorString};
+  auto config = config_of_shim();
+  config.nccl = &nccl;
+  if (!made.place.empty()) return library.init_place(ours, made.ranks, made.place.data(), made.name.c_str(), made.rank, made.device, &config);
   p2plab_unique_id id;
+  const auto result = library.named_unique_id(made.name.c_str(), &id);
+  return result == P2PLAB_OK ? library.init_rank(ours, made.ranks, id, made.rank, made.device, &config) : result;
+}
+
+// Joins the other ranks' shims; those that do not come within the time leave all calls to NCCL, on all ranks.
+void set_up(const std::shared_ptr<Peer>& peer, const NewComm& made) {
+  const auto& library = runtime();
   p2plab_comm* ours = nullptr;
-  const auto config = config_of_shim();
-  auto result = library.named_unique_id(peer->name().c_str(), &id);
-  if (result == P2PLAB_OK) result = library.init_rank(&ours, ranks, id, rank, device, &config);
-  if (result != P2PLAB_OK) {
-    say("rank " + std::to_string(rank) + " of " + std::to_string(ranks) + ": NCCL serves all calls: " + library.last_error());
+  const auto who = "rank " + std::to_string(made.rank) + " of " + std::to_string(made.ranks);
+  if (join(made, &ours) != P2PLAB_OK) {
+    say(who + ": NCCL serves all calls: " + library.last_error());
     return peer->give_up();
   }
+  if (const int servers = library.servers(ours); servers > 1 && made.rank == 0)
+    say(who + ", on " + std::to_string(servers) + " servers: plans by stages serve what they are known to be faster at, NCCL the rest");
   if (peer->publish(ours)) return;
   library.destroy(ours);
   peer->give_up();
@@ -169,18 +208,18 @@ std::shared_ptr<Peer> Communicators::find(Comm comm) {
   return found == all_.end() ? nullptr : found->second;
 }
 
-std::shared_ptr<Peer> Communicators::keep(Comm comm, const std::string& name, int side, bool meets) {
-  auto peer = std::make_shared<Peer>(name, side, meets);
+std::shared_ptr<Peer> Communicators::keep(Comm comm, std::shared_ptr<Peer> peer) {
   const std::lock_guard lock(mutex_);
   all_[comm] = peer;
   return peer;
 }
 
-void Communicators::add(Comm comm, const std::string& name, int ranks, int rank, int device, bool wait) {
-  if (comm == nullptr || !runtime().loaded) return;
+void Communicators::add(const NewComm& made, bool wait) {
+  if (made.comm == nullptr || !runtime().loaded) return;
   wait |= one_order_of_sums();
-  const auto peer = keep(comm, name, recorded_side(name, rank, ranks, device), true);
-  std::thread([peer, ranks, rank, device] { set_up(peer, ranks, rank, device); }).detach();
+  const int side = recorded_side(made.name, made.rank, made.ranks, made.device);
+  const auto peer = keep(made.comm, std::make_shared<Peer>(made.name, made.place, side, true));
+  std::thread([peer, made] { set_up(peer, made); }).detach();
   if (wait) peer->wait(seconds_of("P2PLAB_WAIT", usual_wait));
 }
 
@@ -195,7 +234,7 @@ void Communicators::add_all(const std::vector<Comm>& comms, const std::vector<in
     const auto name = "all ranks of process " + std::to_string(getpid());
     const int side = recorded_side(name + ", " + std::to_string(reinterpret_cast<std::uintptr_t>(comms.front())), static_cast<int>(r),
                                    static_cast<int>(comms.size()), devices[r]);
-    if (!keep(comms[r], name, side, false)->publish(ours[r])) runtime().destroy(ours[r]);
+    if (!keep(comms[r], std::make_shared<Peer>(name, std::string{}, side, false))->publish(ours[r])) runtime().destroy(ours[r]);
   }
 }
 

@@ -11,7 +11,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "p2plab/c/p2plab.h"
+#include "p2plab/c/beside_nccl.h"
 #include "shim/real_library.h"
 
 namespace p2plab::shim {
@@ -20,6 +20,10 @@ namespace p2plab::shim {
 struct Runtime {
   decltype(&p2plab_named_unique_id) named_unique_id = nullptr;
   decltype(&p2plab_comm_init_rank) init_rank = nullptr;
+  decltype(&p2plab_open_place) open_place = nullptr;
+  decltype(&p2plab_comm_init_place) init_place = nullptr;
+  decltype(&p2plab_comm_servers) servers = nullptr;
+  decltype(&p2plab_reserve) reserve = nullptr;
   decltype(&p2plab_comm_init_all) init_all = nullptr;
   decltype(&p2plab_comm_start) start = nullptr;
   decltype(&p2plab_comm_ready) ready = nullptr;
@@ -45,8 +49,8 @@ bool one_order_of_sums();
 /// One rank of a communicator of NCCL.
 class Peer {
  public:
-  /// `meets`: its ranks were set up one by one, and meet again when they end.
-  Peer(std::string name, int side, bool meets) : side_(side), meets_(meets), name_(std::move(name)) {}
+  /// `meets`: its ranks were set up one by one, and meet again when they end. `place`: where they exchange how to meet; empty: on one machine only.
+  Peer(std::string name, std::string place, int side, bool meets) : side_(side), meets_(meets), name_(std::move(name)), place_(std::move(place)) {}
 
   bool meets() const { return meets_; }
 
@@ -55,6 +59,7 @@ class Peer {
 
   /// What all ranks of the communicator know it by.
   const std::string& name() const { return name_; }
+  const std::string& place() const { return place_; }
   /// A name for one made from it; all ranks make them in the same order.
   std::string next_name(const std::string& how);
 
@@ -73,6 +78,7 @@ class Peer {
   int side_;
   bool meets_;
   std::string name_;
+  std::string place_;
   std::mutex mutex_;
   std::condition_variable changed_;
   p2plab_comm* ours_ = nullptr;
@@ -82,18 +88,28 @@ class Peer {
   bool taken_ = false;  // NCCL's is gone
 };
 
+/// A communicator of NCCL as its rank of this process was made.
+struct NewComm {
+  Comm comm = nullptr;
+  std::string name = {};
+  std::string place = {};
+  int ranks = 0;
+  int rank = 0;
+  int device = 0;
+};
+
 class Communicators {
  public:
   std::shared_ptr<Peer> find(Comm comm);
   /// A new communicator of NCCL; ours is set up in the background, and waited for.
-  void add(Comm comm, const std::string& name, int ranks, int rank, int device, bool wait);
+  void add(const NewComm& made, bool wait);
   /// All ranks of one in this process, by rank.
   void add_all(const std::vector<Comm>& comms, const std::vector<int>& devices);
   /// NCCL's is being destroyed, or aborted.
   void remove(Comm comm, bool abort);
 
  private:
-  std::shared_ptr<Peer> keep(Comm comm, const std::string& name, int side, bool meets);
+  std::shared_ptr<Peer> keep(Comm comm, std::shared_ptr<Peer> peer);
   std::shared_ptr<Peer> drop(Comm comm, bool& last);
 
   std::shared_mutex mutex_;

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The names of NCCL with code of their own.
 #include <algorithm>
+#include <array>
+#include <cstdlib>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "shim/calls.h"
@@ -24,6 +27,24 @@ std::string text_of(const UniqueId& id) {
   return text;
 }
 
+// An id of NCCL's fills less than half of its bytes; the last ones hold where ranks that get it exchange how to meet, on whatever servers they are.
+// One that the user set is made by each rank for itself.
+constexpr std::size_t place_at = sizeof UniqueId{}.bytes - P2PLAB_PLACE_BYTES;
+
+void add_place(UniqueId& id) {
+  constexpr std::size_t half = sizeof id.bytes / 2;
+  if (std::getenv("NCCL_COMM_ID") != nullptr || !runtime().loaded ||
+      std::any_of(id.bytes + half, std::end(id.bytes), [](char byte) { return byte != 0; }))
+    return;
+  std::array<char, P2PLAB_PLACE_BYTES> place{};
+  if (runtime().open_place(place.data()) == P2PLAB_OK) std::copy(place.begin(), place.end(), id.bytes + place_at);
+}
+
+std::string place_of(const UniqueId& id) {
+  const std::string place(id.bytes + place_at, P2PLAB_PLACE_BYTES);
+  return place.find_first_not_of('\0') == std::string::npos ? std::string{} : place;
+}
+
 bool well(int result) { return result == success || result == in_progress; }
 
 // One that was made from another: of what all ranks know, its name and who is in it.
@@ -37,16 +58,17 @@ void add_part(Comm parent, Comm made, const std::string& how) {
   if (made == nullptr || thread().depth > 0 || real(p2plab_real_ncclCommCount, made, &ranks) != success ||
       real(p2plab_real_ncclCommUserRank, made, &rank) != success)
     return;
-  communicators().add(made, name, ranks, rank, current_device(), true);
+  communicators().add({made, name, from->place(), ranks, rank, current_device()}, true);
 }
 
 // In a group NCCL has it at the end.
-int made(int result, Comm* comm, const std::string& name, int ranks, int rank) {
-  if (!well(result) || comm == nullptr || thread().inside) return result;
+int made(int result, MadeComm one) {
+  if (!well(result) || one.comm == nullptr || thread().inside) return result;
+  one.device = current_device();
   if (thread().depth > 0)
-    thread().made.push_back({comm, name, ranks, rank, current_device()});
+    thread().made.push_back(std::move(one));
   else
-    communicators().add(*comm, name, ranks, rank, current_device(), result == success);
+    communicators().add({*one.comm, one.name, one.place, one.ranks, one.rank, one.device}, result == success);
   return result;
 }
 
@@ -69,7 +91,7 @@ void add_made() {
       devices[static_cast<std::size_t>(made[k].rank)] = made[k].device;
     }
     if (here == comms.size() && !earlier) communicators().add_all(comms, devices);
-    if (here != comms.size()) communicators().add(*first.comm, first.name, first.ranks, first.rank, first.device, made.size() == 1);
+    if (here != comms.size()) communicators().add({*first.comm, first.name, first.place, first.ranks, first.rank, first.device}, made.size() == 1);
   }
 }
 
@@ -132,11 +154,13 @@ int p2plab_serve_ncclGroupEnd() {
   if (mine.depth > 0) --mine.depth;
   const int begun = mine.depth == 0 ? begin_held() : success;
   const int ended = real(p2plab_real_ncclGroupEnd);
+  const int later = mine.depth == 0 ? end_held() : success;
   if (mine.depth == 0 && well(ended))
     add_made();
   else if (mine.depth == 0)
     mine.made.clear();
-  return begun == success ? ended : begun;
+  if (begun != success) return begun;
+  return later == success ? ended : later;
 }
 // NCCL estimates the time of calls that it gets; nothing is begun.
 int p2plab_serve_ncclGroupSimulateEnd(void* info) {
@@ -150,16 +174,22 @@ int p2plab_serve_ncclGroupSimulateEnd(void* info) {
   return real(p2plab_real_ncclGroupSimulateEnd, info);
 }
 
+int p2plab_serve_ncclGetUniqueId(UniqueId* id) {
+  const int result = real(p2plab_real_ncclGetUniqueId, id);
+  if (result == success && id != nullptr && !thread().inside) add_place(*id);
+  return result;
+}
 int p2plab_serve_ncclCommInitRank(Comm* comm, int ranks, UniqueId id, int rank) {
-  return made(real(p2plab_real_ncclCommInitRank, comm, ranks, id, rank), comm, text_of(id), ranks, rank);
+  return made(real(p2plab_real_ncclCommInitRank, comm, ranks, id, rank), {comm, text_of(id), place_of(id), ranks, rank});
 }
 int p2plab_serve_ncclCommInitRankConfig(Comm* comm, int ranks, UniqueId id, int rank, void* config) {
-  return made(real(p2plab_real_ncclCommInitRankConfig, comm, ranks, id, rank, config), comm, text_of(id), ranks, rank);
+  return made(real(p2plab_real_ncclCommInitRankConfig, comm, ranks, id, rank, config), {comm, text_of(id), place_of(id), ranks, rank});
 }
 int p2plab_serve_ncclCommInitRankScalable(Comm* comm, int ranks, int rank, int count, UniqueId* ids, void* config) {
   std::string name;
   for (int i = 0; ids != nullptr && i < count; ++i) name += text_of(ids[i]);
-  return made(real(p2plab_real_ncclCommInitRankScalable, comm, ranks, rank, count, ids, config), comm, name, ranks, rank);
+  return made(real(p2plab_real_ncclCommInitRankScalable, comm, ranks, rank, count, ids, config),
+              {comm, name, ids != nullptr && count > 0 ? place_of(ids[0]) : std::string{}, ranks, rank});
 }
 int p2plab_serve_ncclCommInitAll(Comm* comms, int ranks, const int* devices) {
   const int result = real(p2plab_real_ncclCommInitAll, comms, ranks, devices);

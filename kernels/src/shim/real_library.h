@@ -69,6 +69,8 @@ int p2plab_real_ncclCommSplit(Comm, int, int, Comm*, void*);
 int p2plab_real_ncclCommCount(Comm, int*);
 int p2plab_real_ncclCommUserRank(Comm, int*);
 int p2plab_real_ncclCommCuDevice(Comm, int*);
+int p2plab_real_ncclGetUniqueId(UniqueId*);
+const char* p2plab_real_ncclGetErrorString(int);
 int p2plab_real_ncclGroupStart();
 int p2plab_real_ncclGroupEnd();
 int p2plab_real_ncclGroupSimulateEnd(void*);

@@ -97,9 +97,10 @@ typedef struct p2plab_config {
                         interface 2 */
   int most_blocks;   /* of a call's kernels, so that at most so many multiprocessors work for it and the others are free for kernels beside it; of
                         NCCL's calls NCCL_MAX_CTAS says it. 0: as many as are fast. Since interface 3 */
+  const struct p2plab_nccl* nccl; /* p2plab/c/beside_nccl.h: carries data between servers where load_nccl is 0. Since interface 3 */
 } p2plab_config;
 #define P2PLAB_CONFIG \
-  { sizeof(p2plab_config), NULL, NULL, NULL, 0, 0, 0, 0, 1, 0, NULL, NULL, 0, NULL, 0 }
+  { sizeof(p2plab_config), NULL, NULL, NULL, 0, 0, 0, 0, 1, 0, NULL, NULL, 0, NULL, 0, NULL }
 
 /* The interface that the library has, and its version: "0.1.0". */
 int p2plab_abi(void);
@@ -116,7 +117,8 @@ p2plab_result p2plab_device_count(int* count);
 
 /* Ranks on several servers (several machines, or values of NCCL_HOSTID): inside a server our kernels, between servers NCCL's sends and receives, all
    on the caller's stream, so that graphs may capture them. NCCL must be there (load_nccl). Backend auto leaves to NCCL what is not known to be faster
-   by stages: all but all-reduces of up to 1 MiB, unless a table says otherwise; p2p and host leave it nothing. Epilogues run as kernels of their own.
+   by stages: all but all-reduces of up to 256 KiB of two ranks, unless a table says otherwise; p2p and host leave it nothing. Epilogues run as
+   kernels of their own.
  */
 
 /* ---- beginning and end ------------------------------------------------------------------------------------------------------------------ */

@@ -37,13 +37,16 @@ Told told(const std::string& text, int ranks) {
   return sum;
 }
 
-testing::Ran job(const std::string& settings, const std::string& library, int ranks, int programs, int seed) {
+// `server_of`: by rank; empty: all are of one.
+testing::Ran job(const std::string& settings, const std::string& library, int ranks, int programs, int seed, const std::vector<int>& server_of = {}) {
   const auto folder = test::scratch(fmt::format("nccl_programs_{}_{}", seed, ranks));
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder);
   auto command = fmt::format("export P2PLAB_TEST_FOLDER={} P2PLAB_NCCL={}/nccl/libnccl.so.2 {}; ", folder.string(), stage, settings);
-  for (int r = 0; r < ranks; ++r)
+  for (int r = 0; r < ranks; ++r) {
+    if (!server_of.empty()) command += fmt::format("NCCL_HOSTID=s{} ", server_of[static_cast<std::size_t>(r)]);
     command += fmt::format("{}/p2plab_nccl_client {} {} {} {} {} & jobs=\"$jobs $!\"; ", stage, library, r, ranks, programs, seed);
+  }
   const auto run = testing::ran("{ " + command + "code=0; for job in $jobs; do wait $job || code=1; done; exit $code; }");
   std::filesystem::remove_all(folder);
   return run;
@@ -134,6 +137,41 @@ TEST(NcclPrograms, AreRightWithoutPeerAccess) {
   ASSERT_EQ(run.code, 0) << run.text;
   EXPECT_NE(run.text.find("there is no peer access between GPU"), std::string::npos) << run.text;
   EXPECT_GT(told(run.text, 3).served, programs() / 10);
+}
+
+testing::Ran job_over(const std::vector<int>& server_of, const std::string& settings, int programs, int seed) {
+  return job("P2PLAB_PREPARE= " + settings, stage + "/libp2plab-nccl.so", static_cast<int>(server_of.size()), std::max(1, programs), seed, server_of);
+}
+
+// What our plans by stages serve, in groups and out of them, and what NCCL serves are right side by side.
+TEST(NcclPrograms, OverServersAreServedByStagesWhereThatIsAskedFor) {
+  int seed = 100;
+  for (const auto& servers : {std::vector{0, 1}, {0, 0, 1, 1}, {0, 1, 0}}) {
+    const auto run = job_over(servers, "P2PLAB_BACKEND=p2p", programs() / 10, ++seed);
+    ASSERT_EQ(run.code, 0) << run.text;
+    EXPECT_GT(told(run.text, static_cast<int>(servers.size())).served, programs() / 10) << run.text;
+    EXPECT_NE(run.text.find(" on 2 servers: plans by stages serve what they are known to be faster at, NCCL the rest"), std::string::npos)
+        << run.text;
+  }
+}
+
+// What nobody has measured is NCCL's; all-reduces of two ranks are ours.
+TEST(NcclPrograms, OverServersAreNcclsWhereItIsNotKnownToBeSlower) {
+  const auto two = job_over({0, 1}, "", programs() / 10, 120);
+  ASSERT_EQ(two.code, 0) << two.text;
+  EXPECT_GT(told(two.text, 2).served, 0) << two.text;
+  EXPECT_NE(two.text.find(", left to NCCL "), std::string::npos) << two.text;
+  const auto three = job_over({0, 1, 2}, "", programs() / 30, 121);
+  ASSERT_EQ(three.code, 0) << three.text;
+  const auto all = told(three.text, 3);
+  EXPECT_GT(all.passed_on, 5 * all.served) << three.text;  // parts of it are of one rank, or of two
+}
+
+// NCCL_COMM_ID is read by each rank for itself: then ranks meet on one machine only. NCCL's order of sums is none that is fixed.
+TEST(NcclPrograms, OverServersAreRightWithoutAPlaceToMeetAndAnOrderOfSumsIsRefused) {
+  EXPECT_EQ(job_over({0, 1}, "NCCL_COMM_ID=127.0.0.1:1 P2PLAB_BACKEND=p2p", programs() / 30, 130).code, 0);
+  const auto fixed = job_over({0, 1}, "P2PLAB_ORDER=fixed", 1, 140);
+  EXPECT_NE(fixed.text.find("NCCL serves all calls: error: the ranks are on 2 servers"), std::string::npos) << fixed.text;
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* A libp2plab that serves all-reduces of even counts, and says what it was asked. */
-#include "p2plab/c/p2plab.h"
+#include "p2plab/c/beside_nccl.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -47,6 +47,20 @@ p2plab_result p2plab_named_unique_id(const char* text, p2plab_unique_id* id) {
   const char* slash = strchr(text, '/');
   strncpy(id->bytes, slash == NULL ? "root" : slash, sizeof id->bytes - 1);
   return P2PLAB_OK;
+}
+/* On a machine without a network. */
+p2plab_result p2plab_open_place(void* place) {
+  (void)place;
+  return P2PLAB_FAILED;
+}
+p2plab_result p2plab_comm_init_place(p2plab_comm** comm, int ranks, const void* place, const char* name, int rank, int device, const p2plab_config* config) {
+  (void)comm, (void)ranks, (void)place, (void)name, (void)rank, (void)device, (void)config;
+  return P2PLAB_FAILED;
+}
+int p2plab_comm_servers(const p2plab_comm* comm) { return comm == NULL ? 0 : 1; }
+p2plab_result p2plab_reserve(p2plab_comm* comm, const p2plab_call* call) {
+  (void)comm, (void)call;
+  return P2PLAB_NOT_SERVED;
 }
 p2plab_result p2plab_comm_init_rank(p2plab_comm** comm, int ranks, p2plab_unique_id id, int rank, int device, const p2plab_config* config) {
   (void)device;
