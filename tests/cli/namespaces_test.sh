@@ -63,7 +63,8 @@ late=3
 right "a rank that starts late" --algorithm hierarchical -b 1000 -e 1000 -n 2
 late=
 
-# ended_by WHAT BROKEN...: both sides of a job that moves data end by themselves once BROKEN was run, and each names a rank of the other.
+# ended_by WHAT INTERFACE BROKEN...: both sides of a job that moves data over INTERFACE end by themselves once BROKEN was run, and each that is left
+# names a rank of the other.
 ended_by() {
   local what=$1 interface=$2 before job
   shift 2
@@ -73,7 +74,7 @@ ended_by() {
   while kill -0 "${jobs[0]}" 2>/dev/null && [[ $(received) -lt $((before + 2000000)) ]]; do sleep 0.1; done
   "$@"
   for job in "${jobs[@]}"; do wait "$job"; done
-  if grep -q 'of rank [23]' "$work/err0" && grep -q 'rank 0' "$work/err2"; then
+  if grep -Eq '(of|^error:) rank [23]' "$work/err0" && { [[ $1 == lose ]] || grep -q 'rank 0' "$work/err2"; }; then
     echo "right: $what ends the job: $(head -n 1 "$work/err0")"
   else
     failed=1
@@ -83,6 +84,9 @@ ended_by() {
 export P2PLAB_SILENCE=4 P2PLAB_DEADLINE=20
 ended_by "an interface that drops" pa ip -n "$b" link set pb down
 ip -n "$b" link set pb up
+right "the job after it" --algorithm ring -b 1000 -e 1000 -n 2
+lose() { ip netns pids "$b" | xargs kill -KILL; }
+ended_by "a server that dies" pa lose
 right "the job after it" --algorithm ring -b 1000 -e 1000 -n 2
 
 # Packets later and some of them lost, as on a network that is overloaded; then none at all.
