@@ -249,9 +249,8 @@ void Engine::abort(const std::string& why) {
     aborted_ = Error{ErrorCode::device_failure, why};
   }
   if (session_ != nullptr) abandon(*session_, why);
-  for (auto* const nccl : {nccl_.get(), callers_nccl_.get()}) {
-    if (nccl != nullptr) nccl->abort();
-  }
+  if (nccl_) nccl_->abort();
+  if (carriers_) carriers_->abort();
 }
 
 // Nobody frees what others may still write to.

@@ -9,11 +9,11 @@
 #include <string>
 #include <vector>
 
+#include "network/carriers.h"
 #include "p2plab/run/rendezvous.h"
 #include "runtime/device_calls.h"
 #include "runtime/gpu_programs.h"
 #include "runtime/link_watch.h"
-#include "runtime/nccl_calls.h"
 #include "runtime/running_machine.h"
 
 namespace p2plab::runtime {
@@ -160,6 +160,7 @@ class Engine {
   bool nccl_serves(const Call& call) const;
   Status agree_on_chooser();
   Status load_nccl(const std::vector<GpuPrograms::Here>& here);
+  Status take_carriers(const GpuPrograms::Here& here);
   Result<std::vector<std::string>> gathered(const std::string& mine) const;
   void say_refusal(const Call& call, const Error& why) const;
   void fall_back(Backend to, const std::string& why);
@@ -198,6 +199,7 @@ class Engine {
   std::unique_ptr<GpuPrograms> maker_;
   std::unique_ptr<NcclCalls> nccl_;
   std::unique_ptr<NcclCalls> callers_nccl_;  // carries messages, and serves no calls
+  std::unique_ptr<Carriers> carriers_;       // of messages between servers
   std::unique_ptr<AgreedPrograms> programs_;
   std::mutex making_room_;
   Bytes sums_size_{0};

@@ -96,14 +96,14 @@ Status Engine::begin(const std::vector<GpuPrograms::Here>& here) {
   const bool may_help = backend_ == Backend::automatic && session_ != nullptr;
   // Callers of only_ready have an NCCL of their own.
   if (backend_ == Backend::nccl && !options_.nccl && !options_.only_ready) fall_back(Backend::p2p, "NCCL is not to be loaded (load_nccl is 0)");
-  if (over_servers() && options_.callers_nccl) callers_nccl_ = NcclCalls::over(*options_.callers_nccl, ranks_, session_->rank());
   const bool load = options_.nccl && (may_help || backend_ == Backend::nccl || over_servers()) && ranks_ > 1;
   if (load) {
     if (auto loaded = load_nccl(here); !loaded) return loaded;
   }
   watch_links();
-  auto* const carrier = callers_nccl_ ? callers_nccl_.get() : nccl_.get();
-  if (carrier != nullptr && session_) listening_ = session_->on_loss([carrier] { carrier->abort(); });
+  if (auto taken = over_servers() ? take_carriers(here.front()) : Status{}; !taken) return taken;
+  if (nccl_ && session_ && !carriers_) listening_ = session_->on_loss([this] { nccl_->abort(); });
+  if (carriers_) listening_ = session_->on_loss([this] { carriers_->abort(); });
   if (backend_ == Backend::automatic) fall_back(Backend::p2p, {});
   std::vector<Call> wanted;
   for (const auto& call : options_.prepare) {
@@ -112,8 +112,7 @@ Status Engine::begin(const std::vector<GpuPrograms::Here>& here) {
   }
   options_.prepare = std::move(wanted);
   const auto plans = [this](const Call& call) { return chooser_->choose(call, ranks_, machine_); };
-  const auto* const network = over_servers() ? carrier : nullptr;
-  maker_ = std::make_unique<GpuPrograms>(*communicator_, session_.get(), ranks_, here, plans, options_.most_blocks, network);
+  maker_ = std::make_unique<GpuPrograms>(*communicator_, session_.get(), ranks_, here, plans, options_.most_blocks, carriers_.get());
   const auto refused = [this](const Call& call, const Error& why) { say_refusal(call, why); };
   programs_ = std::make_unique<AgreedPrograms>(session_.get(), *maker_,
                                                AgreementOptions{.ranks_here = ranks, .timeout = options_.timeout, .refused = refused});
@@ -209,6 +208,19 @@ Status Engine::load_nccl(const std::vector<GpuPrograms::Here>& here) {
     return Error{ErrorCode::unsupported,
                  fmt::format("the ranks are on {} servers, between which NCCL carries data: {}", servers_.count(), calls.error().message)};
   if (options_.backend == Backend::nccl) fall_back(Backend::p2p, "NCCL cannot serve: " + calls.error().message);
+  return {};
+}
+
+// The caller's NCCL where it gave us one, else ours, and as many more as are asked for.
+Status Engine::take_carriers(const GpuPrograms::Here& here) {
+  if (options_.callers_nccl) {
+    callers_nccl_ = NcclCalls::over(*options_.callers_nccl, ranks_, session_->rank());
+    carriers_ = std::make_unique<Carriers>(*callers_nccl_);
+    return {};
+  }
+  auto carriers = Carriers::create(*nccl_, *session_, here);
+  if (!carriers) return std::move(carriers).error();
+  carriers_ = *std::move(carriers);
   return {};
 }
 

@@ -27,7 +27,7 @@ struct ChosenPlan {
   ExpectedTime expected = {};  // as a table says
   std::int64_t slices = 1;     // over servers: in so many, at most, large calls may go
 };
-class NcclCalls;
+class Carriers;
 using PlanSource = std::function<Result<ChosenPlan>(const Call&)>;
 
 class GpuPrograms final : public ProgramMaker {
@@ -39,7 +39,7 @@ class GpuPrograms final : public ProgramMaker {
   /// `session`, of all ranks, is null where all live in this process. At most `most_blocks` thread blocks run a call; 0: as many as are fast.
   /// `network` carries messages between servers; the communicator is of this rank's server then. Null: there is one server.
   GpuPrograms(Communicator& communicator, Session* session, int ranks, std::vector<Here> here, PlanSource plans, int most_blocks = 0,
-              const NcclCalls* network = nullptr)
+              const Carriers* network = nullptr)
       : communicator_(communicator),
         session_(session),
         ranks_(ranks),
@@ -61,7 +61,7 @@ class GpuPrograms final : public ProgramMaker {
   std::vector<Here> here_;
   PlanSource plans_;
   int most_blocks_;
-  const NcclCalls* network_;
+  const Carriers* network_;
 };
 
 }  // namespace p2plab::runtime

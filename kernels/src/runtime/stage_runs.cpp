@@ -74,16 +74,16 @@ Status StageRuns::run_segment(std::size_t stage, void* stream) const {
   return operation ? operation->call(local_, stream) : Status{};
 }
 
-Status StageRuns::exchange(std::size_t stage, const NcclCalls& nccl, void* stream) const {
+Status StageRuns::exchange(std::size_t stage, const Carriers& carriers, void* stream) const {
   const auto& [program, operation, sends, receives] = stages_[stage];
   if (sends.empty() && receives.empty()) return {};
-  return nccl.exchange(rank_.value, sends, receives, stream);
+  return carriers.exchange(rank_.value, sends, receives, stream);
 }
 
-Status StageRuns::run(const NcclCalls& nccl, void* stream) const {
+Status StageRuns::run(const Carriers& carriers, void* stream) const {
   for (std::size_t stage = 0; stage < stages_.size(); ++stage) {
     if (auto done = run_segment(stage, stream); !done) return done;
-    if (auto done = exchange(stage, nccl, stream); !done) return done;
+    if (auto done = exchange(stage, carriers, stream); !done) return done;
   }
   return {};
 }

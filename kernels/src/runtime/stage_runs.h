@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "network/carriers.h"
 #include "p2plab/run/communicator.h"
 #include "p2plab/segments/segments.h"
-#include "runtime/nccl_calls.h"
 #include "stages/workspace.h"
 
 namespace p2plab::runtime {
@@ -26,12 +26,12 @@ class StageRuns {
   /// Where a buffer lies: the input is put there before a run, the output found there after it.
   std::uint64_t address(Buffer buffer) const { return address({rank_, buffer, 0}); }
   const RankMemory& memory() const { return cut_.memory[rank_.index()]; }
-  /// Puts all stages on `stream`; `nccl` is of all ranks.
-  Status run(const NcclCalls& nccl, void* stream) const;
+  /// Puts all stages on `stream`; `carriers` are of all ranks.
+  Status run(const Carriers& carriers, void* stream) const;
   /// The parts of a stage by themselves; what a rank does not have of one is nothing.
   std::size_t stages() const { return stages_.size(); }
   Status run_segment(std::size_t stage, void* stream) const;
-  Status exchange(std::size_t stage, const NcclCalls& nccl, void* stream) const;
+  Status exchange(std::size_t stage, const Carriers& carriers, void* stream) const;
   /// After the end of runs: device_failure if a kernel gave up waiting.
   Status state() const;
   /// "3 stages; slices with signals; 8 blocks of 512 threads".

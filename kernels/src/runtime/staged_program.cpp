@@ -24,13 +24,13 @@ std::int64_t slices_of(const Call& call, const Servers& servers, std::int64_t mo
   return std::clamp<std::int64_t>(payload_of(call, static_cast<int>(servers.of.size())).size().count() / least.count(), 1, most);
 }
 
-Result<std::unique_ptr<StagedProgram>> StagedProgram::create(const Call& call, int ranks, int rank, int device, const NcclCalls& nccl,
+Result<std::unique_ptr<StagedProgram>> StagedProgram::create(const Call& call, int ranks, int rank, int device, const Carriers& carriers,
                                                              const PlanSource& plans, int most_blocks) {
   constexpr std::int64_t unit = 256;  // elements, so that every slice is aligned as the whole is
   if (call.epilogue) return Error{ErrorCode::unsupported, "over several servers an epilogue runs as a kernel of its own"};
   auto chosen = plans(call);
   if (!chosen) return std::move(chosen).error();
-  std::unique_ptr<StagedProgram> made{new StagedProgram(call, ranks, nccl, *std::move(chosen))};
+  std::unique_ptr<StagedProgram> made{new StagedProgram(call, ranks, carriers, *std::move(chosen))};
   const auto slices = slices_of(call, servers_of(made->chosen_.machine->topology, made->chosen_.machine->routes), made->chosen_.slices);
   const auto length = slices == 1 ? call.count : (call.count / slices / unit + 1) * unit;
   for (std::int64_t first = 0; first < call.count; first += length) {
@@ -117,7 +117,7 @@ Status StagedProgram::run(int rank, const Call& exact, const DeviceBuffers& buff
   for (const auto& slice : slices_) {
     if (auto done = move(slice, rank, exact, buffers, Buffer::input, stream); !done) return done;
   }
-  if (auto done = slices_.size() == 1 ? slices_.front().runs->run(nccl_, stream) : run_overlapped(stream); !done) return done;
+  if (auto done = slices_.size() == 1 ? slices_.front().runs->run(carriers_, stream) : run_overlapped(stream); !done) return done;
   for (const auto& slice : slices_) {
     if (auto done = move(slice, rank, exact, buffers, Buffer::output, stream); !done) return done;
   }
@@ -157,7 +157,7 @@ Status StagedProgram::messages_of(std::size_t wave) const {
     const auto stage = wave - k;
     if (stage >= slice.runs->stages()) continue;
     if (auto done = slice.inside.wait(network_.get()); !done) return done;
-    if (auto done = slice.runs->exchange(stage, nccl_, network_.get()); !done) return done;
+    if (auto done = slice.runs->exchange(stage, carriers_, network_.get()); !done) return done;
     if (auto done = slice.across.mark(network_.get()); !done) return done;
   }
   return {};

@@ -16,7 +16,7 @@ namespace p2plab::runtime {
 class StagedProgram final : public ReadyProgram {
  public:
   /// Plans, proves and cuts, and takes the rank's memory. Errors: those of planning and cutting; unsupported, for a call with an epilogue.
-  static Result<std::unique_ptr<StagedProgram>> create(const Call& call, int ranks, int rank, int device, const NcclCalls& nccl,
+  static Result<std::unique_ptr<StagedProgram>> create(const Call& call, int ranks, int rank, int device, const Carriers& carriers,
                                                        const PlanSource& plans, int most_blocks);
   /// All ranks of a server do so together, in the communicator of their server.
   Status prepare(Communicator& communicator, int most_blocks);
@@ -38,8 +38,8 @@ class StagedProgram final : public ReadyProgram {
     device::Order across = {};  // where its last messages have arrived
   };
 
-  StagedProgram(const Call& call, int ranks, const NcclCalls& nccl, ChosenPlan chosen)
-      : call_(call), ranks_(ranks), nccl_(nccl), chosen_(std::move(chosen)) {}
+  StagedProgram(const Call& call, int ranks, const Carriers& carriers, ChosenPlan chosen)
+      : call_(call), ranks_(ranks), carriers_(carriers), chosen_(std::move(chosen)) {}
   Result<SegmentedProgram> cut_into(int most_blocks, const Payload& payload, Tuning tuning) const;
   Status add_slice(std::int64_t first, std::int64_t count, int rank, int device, int most_blocks);
   Status move(const Slice& slice, int rank, const Call& exact, const DeviceBuffers& buffers, Buffer which, void* stream) const;
@@ -49,7 +49,7 @@ class StagedProgram final : public ReadyProgram {
 
   Call call_;
   int ranks_;
-  const NcclCalls& nccl_;
+  const Carriers& carriers_;
   ChosenPlan chosen_;
   std::vector<Slice> slices_;
   std::shared_ptr<void> network_ = nullptr;  // the stream of messages, where there are several slices

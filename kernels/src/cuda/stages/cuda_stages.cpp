@@ -59,7 +59,10 @@ Status CudaStages::meet() {
   const runtime::GpuPrograms::Here place{session_.rank(), *device_};
   auto nccl = runtime::NcclCalls::create(&session_, session_.ranks(), {&place, 1});
   if (!nccl) return std::move(nccl).error();
+  auto carriers = runtime::Carriers::create(**nccl, session_, place);
+  if (!carriers) return std::move(carriers).error();
   nccl_ = *std::move(nccl);
+  carriers_ = *std::move(carriers);
   return {};
 }
 
@@ -103,7 +106,7 @@ Status CudaStages::call(const runtime::StageRuns& runs, const Stream& stream) co
   if (memory.input > Bytes{0}) {
     if (auto done = copy_on(runs.address(Buffer::input), own_->input, memory.input, stream.get()); !done) return done;
   }
-  if (auto done = runs.run(*nccl_, stream.get()); !done) return done;
+  if (auto done = runs.run(*carriers_, stream.get()); !done) return done;
   if (memory.output == Bytes{0}) return {};
   return copy_on(own_->output, runs.address(Buffer::output), memory.output, stream.get());
 }
@@ -133,7 +136,7 @@ Result<Measurement> CudaStages::measure(const Job& job, const RunOptions& option
   if (auto well = processes::all_well(session_, ready); !well) return std::move(well).error();
   const auto addresses = buffers->addresses();
   own_ = &addresses[self.index()];
-  CallLimit limit(most_silence, [this] { nccl_->abort(); });
+  CallLimit limit(most_silence, [this] { carriers_->abort(); });
   const auto listening = session_.on_loss([&limit] { limit.gone(); });
   const auto after = [&](Status mine) -> Status {
     if (auto lost = session_.state(); !lost) return lost;

@@ -7,8 +7,8 @@
 
 #include "cuda/rank_measure.h"
 #include "cuda/stages/call_limit.h"
+#include "network/carriers.h"
 #include "p2plab/segments/servers.h"
-#include "runtime/nccl_calls.h"
 
 namespace p2plab::runtime {
 class StageRuns;
@@ -39,6 +39,7 @@ class CudaStages {
   std::optional<Servers> servers_;
   std::optional<Communicator> communicator_;  // of the server's ranks
   std::unique_ptr<runtime::NcclCalls> nccl_;
+  std::unique_ptr<runtime::Carriers> carriers_;
   const DeviceBuffers* own_ = nullptr;
 };
 

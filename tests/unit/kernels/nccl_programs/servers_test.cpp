@@ -66,6 +66,16 @@ TEST(CommunicatorsOverServers, SendOneSliceWhileAnotherIsWithinTheServers) {
   EXPECT_NE(ran.text.find("2 slices, one on the network while another is within the servers"), std::string::npos) << ran.text;
 }
 
+// Also in graphs, whose captures the other communicators' streams join.
+TEST(CommunicatorsOverServers, SendByAsManyCommunicatorsAsAreAskedFor) {
+  const auto ran = run({.server_of = {0, 1}, .settings = "P2PLAB_BACKEND=p2p P2PLAB_CARRIERS=3 P2PLAB_TEST_LARGE=1", .seed = 40});
+  ASSERT_EQ(ran.code, 0) << ran.text;
+  for (int r = 0; r < 2; ++r) EXPECT_NE(ran.text.find(fmt::format("rank {}: large ones right: p2p: ", r)), std::string::npos) << ran.text;
+  const auto other = run({.server_of = {0, 1}, .settings = "P2PLAB_CARRIERS=9", .seed = 43});
+  EXPECT_NE(other.code, 0);
+  EXPECT_NE(other.text.find("P2PLAB_CARRIERS"), std::string::npos) << other.text;
+}
+
 TEST(CommunicatorsOverServers, ServeRanksThatAreSpreadUnevenly) {
   expect_right(run({.server_of = {0, 1, 0, 2}, .settings = "P2PLAB_BACKEND=p2p", .seed = 3}), 4, "p2p: ");
 }
@@ -81,8 +91,8 @@ TEST(CommunicatorsOverServers, LeaveToNcclWhatItIsFasterAt) {
   EXPECT_NE(ran.text.find("; nccl 2.28.9: of a broadcast of 2 ranks over servers nothing is known"), std::string::npos) << ran.text;
 }
 
-// A table that has one plan for all sizes.
-std::string table_of(const std::string& planner, const std::string& machine) {
+// A table that has one plan for all sizes; `nccl`: at 1 KiB it was measured to take 10 us and NCCL 20, at 4 KiB 30 and NCCL 20.
+std::string table_of(const std::string& planner, const std::string& machine, bool nccl = false) {
   const auto topology = resolve_topology(machine);
   expects(static_cast<bool>(topology));
   const Routes routes(*topology);
@@ -93,6 +103,12 @@ std::string table_of(const std::string& planner, const std::string& machine) {
   TunedTable table{.topology = *topology, .dtype = DataType::float32, .profile = "h200", .bands = {}};
   TunedBand band{.algorithm = {.name = planner, .parameters = plan->parameters}, .plan = *plan, .reason = "the only one", .sizes = {}};
   band.sizes.push_back({.size = 1_KiB, .predicted = Seconds{1e-5}});
+  if (nccl) {
+    band.sizes.front().measured = MeasuredSize{.time = Seconds{10e-6}, .nccl = Seconds{20e-6}, .plans = 1};
+    band.sizes.push_back(
+        {.size = 4_KiB, .predicted = Seconds{3e-5}, .measured = MeasuredSize{.time = Seconds{30e-6}, .nccl = Seconds{20e-6}, .plans = 1}});
+    table.measured = MeasuredOn{.executor = "cuda", .version = "0", .date = "today"};
+  }
   table.bands.push_back(std::move(band));
   const auto text = write_tuned_yaml(table);
   expects(static_cast<bool>(text));
@@ -107,6 +123,13 @@ TEST(CommunicatorsOverServers, RunThePlansOfTables) {
     const auto settings = "P2PLAB_TEST_ALL_REDUCES=1 P2PLAB_BACKEND=p2p P2PLAB_TUNED=" + table_of(planner, "hgx-h200:nodes=2,gpus=2");
     expect_right(run({.server_of = {0, 0, 1, 1}, .settings = settings, .seed = ++seed}), 4, fmt::format("p2p: {}: ", planner));
   }
+}
+
+// So what `auto` takes by a table that was measured beside NCCL is nowhere slower than NCCL.
+TEST(CommunicatorsOverServers, LeaveToNcclTheSizesAtWhichATableMeasuredItAsFaster) {
+  const auto settings = "P2PLAB_TEST_ALL_REDUCES=1 P2PLAB_TUNED=" + table_of("one_shot", "hgx-h200:nodes=2,gpus=1", true);
+  const auto ran = run({.server_of = {0, 1}, .settings = settings, .seed = 50});
+  expect_right(ran, 2, "nccl 2.28.9: 20 us for all_reduce, 30 us for the fastest plan, as the table measured at 4 KiB");
 }
 
 TEST(CommunicatorsOverServers, RefuseTablesOfOtherServers) {
