@@ -68,6 +68,7 @@ Result<BenchOptions> options_from(const BenchArguments& a, int ranks) {
   auto kind = collective_kind(a.collective);
   if (!kind) return std::move(kind).error();
   options.collective = *kind;
+  if (auto known = known_algorithm(a.algorithm); !known) return std::move(known).error();
   auto parameters = parameter_list(a.set);
   if (!parameters) return std::move(parameters).error();
   options.algorithm.parameters = *std::move(parameters);
