@@ -31,6 +31,28 @@ TEST(Servers, ArePlacedOnAndTheirHostsWritten) {
   EXPECT_EQ(json_of("place --topology hgx-h100:nodes=4 --gpus 32 --hosts 'node[01-02,07],x' --json")["hosts"][16], "node07");
 }
 
+// Numbers of GPUs are a host's own, whatever is placed there, and however early that ends.
+TEST(Servers, OfGroupsAndOfPlacesFoundSoFarAreNamedByHost) {
+  const auto groups = p2plab("place --topology hgx-h100:nodes=2,gpus=4 --groups tp=4,pp=2");
+  EXPECT_NE(groups.out.find("  node1: ranks 4-7, CUDA_VISIBLE_DEVICES=0,1,2,3\n"), std::string::npos) << groups.out << groups.err;
+  const auto early = p2plab("place --topology hgx-h100:nodes=2,gpus=8 --gpus 8 --time-limit 0");
+  EXPECT_NE(early.out.find("  node0: ranks 0-7, CUDA_VISIBLE_DEVICES=0,1,2,3,4,5,6,7\n"), std::string::npos) << early.out << early.err;
+}
+
+// A host of the fabric has one NIC less, so no two sets of GPUs are alike: still the best one is found at once.
+TEST(Servers, OfAFabricThatLostANicArePlacedOnInTime) {
+  std::ifstream whole("tests/data/ibnetdiscover_4hosts.txt");
+  const auto file = test::scratch("lost.txt");
+  {
+    std::ofstream lost(file);
+    for (std::string line; std::getline(whole, line);) {
+      if (line.find("(c42a10300a10221)") == std::string::npos) lost << line << '\n';  // both ends of node02's mlx5_2
+    }
+  }
+  const auto json = json_of("place --topology '" + file.string() + "' --machine server=hgx-h100:gpus=4,pcie=on --gpus 8 --json");
+  EXPECT_EQ(json["hosts"], nlohmann::json::parse(R"(["node03","node03","node03","node03","node04","node04","node04","node04"])"));
+}
+
 TEST(Servers, ArePlannedForAsAPlanRunsThere) {
   const std::string plan = "plan --topology hgx-h100:nodes=2,gpus=2 --size '1 MiB' --algorithm hierarchical";
   const auto json = json_of(plan + " --json");

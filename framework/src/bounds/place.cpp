@@ -193,6 +193,7 @@ Result<Placement> judge(const Topology& topology, const Subset& subset, Collecti
 }  // namespace placing
 
 bool can_place(int n, int count) { return subsets(n, count) <= placing::most_subsets; }
+bool has_few_sets(int n, int count, std::int64_t most) { return subsets(n, count) <= static_cast<double>(most); }
 
 bool taken_before(const Placement& a, const Placement& b) {
   constexpr double same = 1 + 1e-9;

@@ -49,7 +49,27 @@ class ServerSets {
   }
 
  private:
-  // NICs that its GPUs reach without a network, by the links from them to the network.
+  // Of whatever its GPUs reach without a network, the links from there to one: also of NICs that no shortest way goes by.
+  Bandwidth network_of(const std::vector<Rank>& ranks) const {
+    Bandwidth all;
+    std::set<NodeId> seen;
+    std::vector<NodeId> open;
+    for (const auto rank : ranks) open.push_back(topology_.node_of(rank));
+    while (!open.empty()) {
+      const auto node = open.back();
+      open.pop_back();
+      if (!seen.insert(node).second) continue;
+      for (const auto id : topology_.out_links(node)) {
+        const auto& link = topology_.link(id);
+        if (link.kind == LinkKind::network)
+          all += link.bandwidth;
+        else
+          open.push_back(link.to);
+      }
+    }
+    return all;
+  }
+
   Standing standing(const std::vector<Rank>& ranks) const {
     Standing found;
     std::set<NodeId> nics;
@@ -59,11 +79,7 @@ class ServerSets {
       for (const auto nic : nics_of(rank)) nics.insert(nic);
       own_nic_.emplace(rank.value, nics.size() > before);
     }
-    for (const auto nic : nics) {
-      for (const auto link : topology_.out_links(nic)) {
-        if (topology_.link(link).kind == LinkKind::network) found.network += topology_.link(link).bandwidth;
-      }
-    }
+    found.network = network_of(ranks);
     // GPUs that bring a NIC of their own come first.
     std::ranges::stable_sort(found.gpus, [&](int a, int b) { return own_nic_.at(a) > own_nic_.at(b); });
     return found;

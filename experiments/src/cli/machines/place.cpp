@@ -167,22 +167,29 @@ AssumedRange rests_on_best(const Topology& topology, const Placement& best, Coll
   });
 }
 
-Status print_groups(const PlaceArguments& arguments, const Topology& topology, CollectiveKind kind, Watch& watch) {
+Status print_groups(const PlaceArguments& arguments, const Topology& topology, const Hosts& hosts, CollectiveKind kind, Watch& watch) {
   const auto groups = groups_from(arguments.groups);
   if (!groups) return groups.error();
   const auto placements = place_groups(topology, groups->size, groups->count, kind);
   if (!placements) return placements.error();
   std::vector<int> all;
+  Placement in_order;
   auto list = nlohmann::ordered_json::array();
   auto text = fmt::format("{} groups of {} GPUs of {}, fastest inside\n", groups->count, groups->size, topology.name());
   for (const auto& group : *placements) {
     const auto numbers = gpu_numbers(topology, group);
     all.insert(all.end(), numbers.begin(), numbers.end());
+    in_order.gpus.insert(in_order.gpus.end(), group.gpus.begin(), group.gpus.end());
     list.push_back(json_of(topology, group, groups->size));
     text += fmt::format("  {}: {:.3f} GB/s busbw inside\n", fmt::join(numbers, ","), group.busbw_gbps);
   }
-  text += fmt::format("{} (CUDA_DEVICE_ORDER=PCI_BUS_ID; group g is ranks g x {} to g x {} + {})\n", visible(all), groups->size, groups->size,
-                      groups->size - 1);
+  const auto which =
+      fmt::format("CUDA_DEVICE_ORDER=PCI_BUS_ID; group g is ranks g x {} to g x {} + {}", groups->size, groups->size, groups->size - 1);
+  if (hosts.servers.count() > 1) {
+    text += fmt::format("in the order of ranks ({}):\n{}", which, ranks_by_host(hosts, in_order));
+  } else {
+    text += fmt::format("{} ({})\n", visible(all), which);
+  }
   const nlohmann::ordered_json json{
       {"collective", arguments.collective}, {"groups", std::move(list)}, {"cuda_visible_devices", fmt::format("{}", fmt::join(all, ","))}};
   return watch.print(arguments.json ? json.dump(2) + "\n" : text);
@@ -231,9 +238,10 @@ Status print_placements(const PlaceArguments& arguments, Watch& watch) {
   const auto& machine = *topology;
   if (auto able = afford_routes(machine.ranks(), watch); !able) return able;
   watch.showing(fmt::format("weighing sets of GPUs of {}", machine.name()));
-  if (!arguments.groups.empty()) return print_groups(arguments, machine, *kind, watch);
   const auto hosts = hosts_of(machine, arguments.hosts);
   if (!hosts) return hosts.error();
+  if (!arguments.groups.empty()) return print_groups(arguments, machine, *hosts, *kind, watch);
+  const auto of_several = hosts->servers.count() > 1 ? std::optional{*hosts} : std::nullopt;
   // What is kept may be asked for after this has ended.
   const auto kept = std::make_shared<const Topology>(machine);
   const auto so_far = std::make_shared<SoFar>();
@@ -241,13 +249,15 @@ Status print_placements(const PlaceArguments& arguments, Watch& watch) {
   const double left_for_the_rest = limit->value_or(Seconds{0}).count() / 4;
   const Weighed weighed = [&](const Placement& one, std::size_t left) {
     so_far->add(one);
-    watch.keep([&arguments, &watch, kept, so_far, left](const std::string&) {
-      return give(arguments, *kept, {.placements = so_far->best_first(), .complete = left == 0}, watch);
+    watch.keep([&arguments, &watch, kept, so_far, of_several, left](const std::string&) {
+      return give(arguments, *kept, {.placements = so_far->best_first(), .complete = left == 0, .hosts = of_several}, watch);
     });
     early = left > 0 && limit->has_value() && watch.time_left().value_or(Seconds{0}).count() <= left_for_the_rest;
     return early;
   };
-  const bool each = can_place(machine.ranks(), arguments.gpus) || hosts->servers.count() < 2;
+  // Of several servers few sets are alike where one of them has lost something, and each is weighed with its network.
+  constexpr std::int64_t most_over_servers = 1000;
+  const bool each = !of_several || has_few_sets(machine.ranks(), arguments.gpus, most_over_servers);
   auto placements = each ? place(machine, arguments.gpus, *kind, weighed) : place_on_servers(machine, arguments.gpus, *kind, weighed);
   if (!placements) {
     watch.finishing();
@@ -257,7 +267,7 @@ Status print_placements(const PlaceArguments& arguments, Watch& watch) {
   Placed placed{.placements = *std::move(placements), .complete = !early};
   placed.range = rests_on_best(machine, placed.placements.front(), *kind);
   placed.odd = oddity_lines(machine);
-  placed.hosts = hosts->servers.count() > 1 ? std::optional{*hosts} : std::nullopt;
+  placed.hosts = of_several;
   watch.finishing();
   Status written;
   if (!arguments.hostfile.empty()) written = watch.write(arguments.hostfile, hostfile(*hosts, placed.placements.front()));
@@ -269,8 +279,7 @@ Status print_placements(const PlaceArguments& arguments, Watch& watch) {
 
 Command place_command(CLI::App& parent) {
   auto a = std::make_shared<PlaceArguments>();
-  auto* app =
-      add_command(parent, "place", "Which GPUs of a machine to take for a job, and in which order", "p2plab place dgx-v100 --gpus 4");
+  auto* app = add_command(parent, "place", "Which GPUs of a machine to take for a job, and in which order", "p2plab place dgx-v100 --gpus 4");
   add_machine_options(*app, a->topology, "--topology,topology", "a file or a preset, as in hgx-h200:gpus=4")->required();
   app->add_option("--gpus", a->gpus, "how many GPUs to take")->type_name("K");
   app->add_option("--hosts", a->hosts, "names of the servers' hosts in their order, as in node[01-04]")->type_name("LIST");

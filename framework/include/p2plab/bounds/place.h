@@ -29,6 +29,8 @@ struct Placement {
 
 /// Are there few enough sets of `count` GPUs of `n` for `place` to weigh each?
 bool can_place(int n, int count);
+/// Are there at most so many?
+bool has_few_sets(int n, int count, std::int64_t most);
 
 /// Is `a` to be taken before `b`?
 bool taken_before(const Placement& a, const Placement& b);
