@@ -1,58 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "network/carriers.h"
 
-#include <algorithm>
-
 #include <fmt/format.h>
 
-#include "p2plab/detail/settings.h"
-#include "processes/results.h"
+#include "p2plab/base/quantity.h"
 
 namespace p2plab::runtime {
 
-namespace {
-
-Result<int> wanted_here() {
-  const char* const text = setting("P2PLAB_CARRIERS");
-  if (text == nullptr) return 1;
-  if (text[0] >= '1' && text[0] <= '8' && text[1] == '\0') return text[0] - '0';
-  return Error{ErrorCode::invalid_input, fmt::format("P2PLAB_CARRIERS='{}': 1 to 8 communicators carry messages between servers", text)};
-}
-
-// The same on all ranks.
-Result<int> wanted(Session& session) {
-  const auto mine = wanted_here();
-  if (auto well = processes::all_well(session, mine ? Status{} : Status{mine.error()}); !well) return std::move(well).error();
-  const auto all = session.all_gather(fmt::format("{}", *mine));
-  if (!all) return all.error();
-  const auto other = std::ranges::find_if(*all, [&](const std::string& each) { return each != all->front(); });
-  if (other == all->end()) return *mine;
-  return Error{ErrorCode::invalid_input, fmt::format("rank {} has P2PLAB_CARRIERS={}, rank 0 has {}", other - all->begin(), *other, all->front())};
-}
-
-}  // namespace
-
-std::vector<stages::Transfer> parts_of(const stages::Transfer& transfer, int carriers) {
-  constexpr std::int64_t least = (256_KiB).count();
-  constexpr std::int64_t vector = 16;
-  const auto parts = std::clamp<std::int64_t>(transfer.bytes / least, 1, carriers);
-  const auto length = ((transfer.bytes + parts - 1) / parts + vector - 1) / vector * vector;
-  std::vector<stages::Transfer> all;
-  for (std::int64_t at = 0; at < transfer.bytes; at += length)
-    all.push_back({transfer.peer, reinterpret_cast<void*>(reinterpret_cast<std::uintptr_t>(transfer.memory) + static_cast<std::uintptr_t>(at)),
-                   std::min(length, transfer.bytes - at)});
-  return all;
-}
-
-Result<std::unique_ptr<Carriers>> Carriers::create(NcclCalls& first, Session& session, const GpuPrograms::Here& here) {
-  const auto count = wanted(session);
-  if (!count) return count.error();
+Result<std::unique_ptr<Carriers>> Carriers::create(NcclCalls& first, Session& session, const GpuPrograms::Here& here, const Servers& servers) {
+  const auto sharing = agreed_sharing(session, servers);
+  if (!sharing) return sharing.error();
   auto made = std::make_unique<Carriers>(first);
-  if (*count == 1) return made;
+  made->sharing_ = *sharing;
+  if (sharing->carriers == 1) return made;
   auto begun = device::Order::create(here.device);
   if (!begun) return std::move(begun).error();
   made->begun_ = *std::move(begun);
-  for (int c = 1; c < *count; ++c) {
+  for (int c = 1; c < sharing->carriers; ++c) {
     auto nccl = NcclCalls::create(&session, session.ranks(), {&here, 1});
     if (!nccl) return std::move(nccl).error();
     auto stream = device::stream(here.device);
@@ -74,7 +38,7 @@ Status Carriers::exchange(int rank, std::span<const stages::Transfer> sends, std
   std::vector<Share> shares(more_.size() + 1);
   const auto spread = [&](std::span<const stages::Transfer> all, std::vector<stages::Transfer> Share::*to) {
     for (const auto& each : all) {
-      const auto parts = parts_of(each, static_cast<int>(shares.size()));
+      const auto parts = parts_of(each, sharing_);
       for (std::size_t p = 0; p < parts.size(); ++p) (shares[p].*to).push_back(parts[p]);
     }
   };
@@ -99,6 +63,10 @@ Status Carriers::exchange(int rank, std::span<const stages::Transfer> sends, std
     if (auto done = each->done.wait(stream); !done) return done;
   }
   return {};
+}
+
+std::string Carriers::describe() const {
+  return more_.empty() ? "" : fmt::format("messages by {} communicators, in parts of {} and more", sharing_.carriers, to_string(sharing_.least));
 }
 
 void Carriers::abort() {

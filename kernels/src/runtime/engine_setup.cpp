@@ -218,7 +218,7 @@ Status Engine::take_carriers(const GpuPrograms::Here& here) {
     carriers_ = std::make_unique<Carriers>(*callers_nccl_);
     return {};
   }
-  auto carriers = Carriers::create(*nccl_, *session_, here);
+  auto carriers = Carriers::create(*nccl_, *session_, here, servers_);
   if (!carriers) return std::move(carriers).error();
   carriers_ = *std::move(carriers);
   return {};

@@ -171,7 +171,8 @@ Status StagedProgram::state() const {
 }
 
 std::string StagedProgram::describe() const {
-  const auto text = fmt::format("{}: {}", chosen_.plan.planner, slices_.front().runs->describe());
+  auto text = fmt::format("{}: {}", chosen_.plan.planner, slices_.front().runs->describe());
+  if (const auto carried = carriers_.describe(); !carried.empty()) text += "; " + carried;
   return slices_.size() == 1 ? text : fmt::format("{}; {} slices, one on the network while another is within the servers", text, slices_.size());
 }
 

@@ -59,22 +59,23 @@ Status CudaStages::meet() {
   const runtime::GpuPrograms::Here place{session_.rank(), *device_};
   auto nccl = runtime::NcclCalls::create(&session_, session_.ranks(), {&place, 1});
   if (!nccl) return std::move(nccl).error();
-  auto carriers = runtime::Carriers::create(**nccl, session_, place);
-  if (!carriers) return std::move(carriers).error();
   nccl_ = *std::move(nccl);
-  carriers_ = *std::move(carriers);
+  carriers_ = std::make_unique<runtime::Carriers>(*nccl_);
   return {};
 }
 
 Status CudaStages::join(const Servers& servers) {
   if (servers_ && servers_->of == servers.of) return {};
   if (servers_) return Error{ErrorCode::unsupported, "one job runs on one machine: this plan's has other servers than the one before"};
+  auto carriers = runtime::Carriers::create(*nccl_, session_, {session_.rank(), *device_}, servers);
+  if (!carriers) return std::move(carriers).error();
   auto joined = stages::join_server(session_, servers);
   if (!joined) return std::move(joined).error();
   server_session_ = *std::move(joined);
   auto communicator = Communicator::create(*server_session_, *device_);
   if (auto well = processes::all_well(session_, communicator ? Status{} : Status{communicator.error()}); !well) return well;
   communicator_.emplace(*std::move(communicator));
+  carriers_ = *std::move(carriers);
   servers_ = servers;
   return {};
 }
@@ -96,7 +97,9 @@ Result<Measurement> CudaStages::run(const Job& job, const RunOptions& options) {
   if (auto well = processes::all_well(session_, prepared); !well) return std::move(well).error();
   auto result = measure(
       job, options, "cuda", [&](Rank, const Stream& stream) { return call(**runs, stream); }, [&] { return (*runs)->state(); });
-  if (result) result->notes.push_back((*runs)->describe());
+  if (!result) return result;
+  result->notes.push_back((*runs)->describe());
+  if (const auto carried = carriers_->describe(); !carried.empty()) result->notes.push_back(carried);
   return result;
 }
 

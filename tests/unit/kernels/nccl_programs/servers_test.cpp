@@ -71,9 +71,24 @@ TEST(CommunicatorsOverServers, SendByAsManyCommunicatorsAsAreAskedFor) {
   const auto ran = run({.server_of = {0, 1}, .settings = "P2PLAB_BACKEND=p2p P2PLAB_CARRIERS=3 P2PLAB_TEST_LARGE=1", .seed = 40});
   ASSERT_EQ(ran.code, 0) << ran.text;
   for (int r = 0; r < 2; ++r) EXPECT_NE(ran.text.find(fmt::format("rank {}: large ones right: p2p: ", r)), std::string::npos) << ran.text;
+  EXPECT_NE(ran.text.find("; messages by 3 communicators, in parts of 256 KiB and more"), std::string::npos) << ran.text;
   const auto other = run({.server_of = {0, 1}, .settings = "P2PLAB_CARRIERS=9", .seed = 43});
   EXPECT_NE(other.code, 0);
   EXPECT_NE(other.text.find("P2PLAB_CARRIERS"), std::string::npos) << other.text;
+}
+
+// As it was measured to pay: over sockets, between servers of one rank.
+TEST(CommunicatorsOverServers, SendBySeveralCommunicatorsOverSocketsBetweenSingleRanks) {
+  const std::string settings = "P2PLAB_TEST_ALL_REDUCES=1 P2PLAB_BACKEND=p2p NCCL_NET_PLUGIN=none ";
+  const auto sockets = run({.server_of = {0, 1}, .settings = settings + "NCCL_NET=Socket", .seed = 44});
+  expect_right(sockets, 2, "p2p: one_shot: ");
+  EXPECT_NE(sockets.text.find("messages by 4 communicators"), std::string::npos) << sockets.text;
+  const auto other = run({.server_of = {0, 1}, .settings = settings + "NCCL_NET=IB", .seed = 45});
+  EXPECT_EQ(other.code, 0) << other.text;
+  EXPECT_EQ(other.text.find("communicators"), std::string::npos) << other.text;
+  const auto mates = run({.server_of = {0, 1, 1}, .settings = settings + "NCCL_NET=Socket", .seed = 46});
+  EXPECT_EQ(mates.code, 0) << mates.text;
+  EXPECT_EQ(mates.text.find("communicators"), std::string::npos) << mates.text;
 }
 
 TEST(CommunicatorsOverServers, ServeRanksThatAreSpreadUnevenly) {
