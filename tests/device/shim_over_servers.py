@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """torch.distributed unchanged, its ranks on several servers (NCCL_HOSTID tells GPUs of one machine apart): NCCL alone and under the shim, in turns.
 
-    python3 shim_over_servers.py --ranks 2 --shim DIR [--tuned TABLE] [--seconds 100]        77: cannot run here, with the reason
+    python3 shim_over_servers.py --ranks 2 --shim DIR [--tuned TABLE] [--sizes 1024,...] [--seconds 100]        77: cannot run here, with the reason
 
 Each all-reduce is checked on fresh data, called by itself and in a graph; then times of graph replays, in us, the slowest rank's median. Under the shim
 nothing may take more than 5 % and 1 us longer than NCCL alone, whoever serves it.
@@ -17,11 +17,15 @@ import tempfile
 import time
 
 SKIP = 77
-SIZES = [1 << k for k in range(10, 25, 2)]
+SIZES = ",".join(str(1 << k) for k in range(10, 25, 2))
 CALLS = 20  # in a graph
 
 
-def work(rank, ranks, out):
+def sizes_of(args):
+    return [int(size) for size in args.sizes.split(",")]
+
+
+def work(rank, ranks, out, sizes):
     import torch
     import torch.distributed as dist
 
@@ -30,7 +34,7 @@ def work(rank, ranks, out):
     store = dist.TCPStore("127.0.0.1", int(os.environ["MASTER_PORT"]), ranks, rank == 0)
     dist.init_process_group("nccl", store=store, rank=rank, world_size=ranks, device_id=device)
     wrong, times = [], {}
-    for size in SIZES:
+    for size in sizes:
         count = size // 2
         x = torch.empty(count, device=device, dtype=torch.float16)
 
@@ -92,7 +96,7 @@ def job(args, shim, port):
                 env.update(LD_PRELOAD=f"{args.shim}/libp2plab-nccl.so", P2PLAB_WAIT="60", P2PLAB_INTERFACE="lo")
                 if args.tuned:
                     env["P2PLAB_TUNED"] = args.tuned
-            words = [sys.executable, __file__, "--rank", str(rank), "--ranks", str(args.ranks), "--out", f"{folder}/{rank}"]
+            words = [sys.executable, __file__, "--rank", str(rank), "--ranks", str(args.ranks), "--out", f"{folder}/{rank}", "--sizes", args.sizes]
             ranks.append(subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
         texts = []
         for process in ranks:
@@ -105,7 +109,7 @@ def job(args, shim, port):
         if any(process.returncode for process in ranks):
             raise SystemExit("FAILED: " + "\n".join(text[-600:] for text in texts))
         results = [json.load(open(f"{folder}/{rank}")) for rank in range(args.ranks)]
-    times = {size: max(result["times"][str(size)] for result in results) for size in SIZES}
+    times = {size: max(result["times"][str(size)] for result in results) for size in sizes_of(args)}
     said = [line for line in "\n".join(texts).splitlines() if line.startswith("p2plab")]
     return times, [text for result in results for text in result["wrong"]], said + [result["said"] for result in results]
 
@@ -116,13 +120,15 @@ def main():
     parser.add_argument("--servers", type=int, default=2)
     parser.add_argument("--shim", help="the folder of libp2plab-nccl.so and libp2plab.so.1")
     parser.add_argument("--tuned", help="a table of `p2plab tune --launched`")
+    parser.add_argument("--sizes", default=SIZES, help="bytes, separated by commas")
+    parser.add_argument("--turns", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=100)
     parser.add_argument("--limit", type=float, default=60)
     parser.add_argument("--rank", type=int)
     parser.add_argument("--out")
     args = parser.parse_args()
     if args.rank is not None:
-        return work(args.rank, args.ranks, args.out)
+        return work(args.rank, args.ranks, args.out, sizes_of(args))
     try:
         import torch
     except ImportError:
@@ -134,7 +140,7 @@ def main():
     begun = time.monotonic()
     alone, under, failed, port = {}, {}, False, 23000 + os.getpid() % 9000
     turn = 0
-    while turn == 0 or (turn < 4 and time.monotonic() - begun < args.seconds * turn / (turn + 1)):
+    while turn == 0 or (turn < args.turns and time.monotonic() - begun < args.seconds * turn / (turn + 1)):
         for shim, into in ((False, alone), (True, under)):
             port += 1
             times, wrong, said = job(args, shim, port)
@@ -148,7 +154,7 @@ def main():
             print(f"turn {turn}, {'under the shim' if shim else 'NCCL alone   '}:", " ".join(f"{size}:{one:.1f}" for size, one in times.items()), flush=True)
         turn += 1
     print("size, NCCL alone us, under the shim us, ratio")
-    for size in SIZES:
+    for size in sizes_of(args):
         late = under[size] > alone[size] * 1.05 + 1
         failed = failed or late
         print(f"{size},{alone[size]:.1f},{under[size]:.1f},{alone[size] / under[size]:.2f}{'  SLOWER' if late else ''}")
