@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "capi/forms.h"
 #include "capi/table_fit.h"
 #include "p2plab/base/quantity.h"
 #include "p2plab/detail/digest.h"
@@ -34,69 +35,6 @@ using runtime::Call;
 using runtime::ChosenPlan;
 using runtime::Machine;
 using enum CollectiveKind;
-
-struct Form {
-  const char* planner;
-  Parameters parameters = {};
-};
-
-// Payloads up to which one shot beats two: its bytes grow with the ranks, two shots wait twice. Measured on 2, 3 and 4 H200s; from the same two costs
-// for more. Of two ranks both send the same bytes, and one shot's rows of an epilogue need not wait for each other.
-Bytes one_shot_up_to(int ranks, bool has_rows) {
-  if (ranks == 2) return has_rows ? 64_MiB : 4_MiB;
-  if (ranks == 3) return 256_KiB;
-  return ranks == 4 ? 128_KiB : 64_KiB;
-}
-
-const Form one_shot{"one_shot"};
-const Form pushed{"one_shot", {{"mode", "push"}}};
-const Form two_shot{"two_shot"};
-const Form direct{"two_shot", {{"mode", "direct"}}};
-const Form ring{"ring"};
-
-// Those that add all members in their order, whatever the element.
-std::vector<Form> forms_of_one_order(const Call& call, int ranks) {
-  if (call.kind == all_reduce && runtime::payload_of(call, ranks).size() > one_shot_up_to(ranks, call.epilogue.has_value())) return {direct, pushed};
-  return {pushed, one_shot, direct, {"tree"}};
-}
-
-// The fastest measured, then what does it at all.
-std::vector<Form> forms_of(const Call& call, int ranks, bool by_host) {
-  const auto size = runtime::payload_of(call, ranks).size();
-  std::vector<Form> forms;
-  const auto take = [&](const Form& form) { forms.push_back(form); };
-  switch (call.kind) {
-    case all_reduce:
-      // Through host memory bytes cost more than rounds.
-      if (by_host)
-        take(size <= 16_KiB ? pushed : two_shot);
-      else if (size <= one_shot_up_to(ranks, call.epilogue.has_value()))
-        take(pushed);
-      else
-        take(size <= 32_MiB ? two_shot : ring);
-      break;
-    case reduce_scatter: take(size <= 64_KiB ? one_shot : (size <= 16_MiB || by_host) ? two_shot : ring); break;
-    case all_gather: take(size <= 4_MiB || by_host ? two_shot : ring); break;
-    case broadcast: take(size <= 256_KiB ? one_shot : size <= 64_MiB || by_host ? two_shot : ring); break;
-    case all_to_all: take({"pairwise"}); break;
-    default: break;
-  }
-  for (const auto* other : {"one_shot", "two_shot", "pairwise", "tree", "ring"}) take({other});
-  return forms;
-}
-
-// Over servers. Between single GPUs one exchange less wins while its bytes are few (kernels/decisions/014); where servers have several, what can be
-// added inside them is not sent.
-std::vector<Form> forms_over_servers(const Call& call, int ranks, bool alone) {
-  constexpr Bytes few = 1_MiB;
-  std::vector<Form> forms;
-  if (alone)
-    forms.push_back((ranks - 1) * runtime::bytes_of(call) <= few.count() ? one_shot : two_shot);
-  else
-    forms.push_back({"hierarchical"});
-  for (const auto* other : {"one_shot", "two_shot", "pairwise", "tree", "ring"}) forms.push_back({other});
-  return forms;
-}
 
 class Tables final : public runtime::Chooser {
  public:
@@ -156,6 +94,8 @@ class Tables final : public runtime::Chooser {
     return notes;
   }
 
+  void carried_by(int carriers) override { carriers_ = carriers; }
+
   Result<ChosenPlan> choose(const Call& call, int ranks, const std::shared_ptr<const Machine>& machine) const override {
     const auto payload = runtime::payload_of(call, ranks);
     const bool by_host = std::ranges::any_of(machine->topology.nodes(), [](const Node& node) { return node.kind == NodeKind::host; });
@@ -206,10 +146,13 @@ class Tables final : public runtime::Chooser {
     return forms_over_servers(call, ranks, std::ranges::all_of(servers_.ranks, [](const auto& mates) { return mates.size() == 1; }));
   }
 
-  // Why NCCL serves a call of ranks on several servers. What was measured is two servers of one GPU, over sockets (kernels/decisions/014).
-  static std::string over_servers(const Call& call, int ranks) {
+  // Why NCCL serves a call of ranks on several servers. What was measured is two servers of one GPU, over sockets, where ours is faster up to 16 MiB
+  // if several communicators carry it (kernels/decisions/014).
+  std::string over_servers(const Call& call, int ranks) const {
     if (call.kind != all_reduce || ranks != 2) return fmt::format("of a {} of {} ranks over servers nothing is known", to_string(call.kind), ranks);
-    return runtime::bytes_of(call) > (256_KiB).count() ? "its all_reduce over servers may be faster above 256 KiB, as measured" : std::string{};
+    const auto most = carriers_ > 1 ? 16_MiB : 256_KiB;
+    if (runtime::bytes_of(call) <= most.count()) return {};
+    return fmt::format("its all_reduce over servers may be faster above {}, as measured", to_string(most));
   }
 
   // A call with rows goes by a table that was made with rows; where there is none, by one that was not.
@@ -275,6 +218,7 @@ class Tables final : public runtime::Chooser {
   Registry<Planner> planners_;
   std::vector<Table> tables_;
   Servers servers_;
+  int carriers_ = 1;  // of large messages between them
   Digest digest_;
 };
 

@@ -98,9 +98,19 @@ Result<std::optional<runtime::CallersNccl>> callers_nccl(const p2plab_config& co
   const auto* its = config.nccl;
   if (its == nullptr || config.load_nccl != 0) return std::optional<runtime::CallersNccl>{};
   const bool whole = its->comm != nullptr && its->group_start != nullptr && its->group_end != nullptr && its->send != nullptr &&
-                     its->receive != nullptr && its->error_string != nullptr;
+                     its->receive != nullptr && its->error_string != nullptr && its->unique_id != nullptr && its->init_rank != nullptr &&
+                     its->destroy != nullptr && its->abort != nullptr;
   if (!whole) return Error{ErrorCode::invalid_input, "the caller's NCCL lacks its communicator or a function"};
-  return std::optional{runtime::CallersNccl{its->comm, its->group_start, its->group_end, its->send, its->receive, its->error_string}};
+  return std::optional{runtime::CallersNccl{.communicator = its->comm,
+                                            .group_start = its->group_start,
+                                            .group_end = its->group_end,
+                                            .send = its->send,
+                                            .receive = its->receive,
+                                            .error_string = its->error_string,
+                                            .unique_id = its->unique_id,
+                                            .init_rank = its->init_rank,
+                                            .destroy = its->destroy,
+                                            .abort = its->abort}};
 }
 
 }  // namespace

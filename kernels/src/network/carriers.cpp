@@ -7,7 +7,8 @@
 
 namespace p2plab::runtime {
 
-Result<std::unique_ptr<Carriers>> Carriers::create(NcclCalls& first, Session& session, const GpuPrograms::Here& here, const Servers& servers) {
+Result<std::unique_ptr<Carriers>> Carriers::create(NcclCalls& first, Session& session, const GpuPrograms::Here& here, const Servers& servers,
+                                                   const CallersNccl* callers) {
   const auto sharing = agreed_sharing(session, servers);
   if (!sharing) return sharing.error();
   auto made = std::make_unique<Carriers>(first);
@@ -17,7 +18,7 @@ Result<std::unique_ptr<Carriers>> Carriers::create(NcclCalls& first, Session& se
   if (!begun) return std::move(begun).error();
   made->begun_ = *std::move(begun);
   for (int c = 1; c < sharing->carriers; ++c) {
-    auto nccl = NcclCalls::create(&session, session.ranks(), {&here, 1});
+    auto nccl = callers != nullptr ? NcclCalls::beside(*callers, session, here) : NcclCalls::create(&session, session.ranks(), {&here, 1});
     if (!nccl) return std::move(nccl).error();
     auto stream = device::stream(here.device);
     if (!stream) return std::move(stream).error();

@@ -17,12 +17,15 @@ class Carriers {
  public:
   /// `first` alone, which must outlive this.
   explicit Carriers(NcclCalls& first) : first_(first) {}
-  /// And as many more as agreed_sharing says. All ranks call it together. Errors: invalid_input; those of NcclCalls::create.
-  static Result<std::unique_ptr<Carriers>> create(NcclCalls& first, Session& session, const GpuPrograms::Here& here, const Servers& servers);
+  /// And as many more as agreed_sharing says, made by the caller's NCCL, if it gave one. All ranks call it together. Errors: invalid_input; those of
+  /// NcclCalls::create.
+  static Result<std::unique_ptr<Carriers>> create(NcclCalls& first, Session& session, const GpuPrograms::Here& here, const Servers& servers,
+                                                  const CallersNccl* callers = nullptr);
 
   /// As NcclCalls::exchange.
   Status exchange(int rank, std::span<const stages::Transfer> sends, std::span<const stages::Transfer> receives, void* stream) const;
   void abort();
+  int count() const { return sharing_.carriers; }
   /// Empty where there is only the first.
   std::string describe() const;
 

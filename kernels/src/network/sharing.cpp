@@ -37,7 +37,7 @@ struct Asked {
 Result<Asked> asked_here() {
   const auto carriers = whole_number("P2PLAB_CARRIERS", 1, 8, "communicators carry messages between servers");
   if (!carriers) return carriers.error();
-  const auto part = whole_number("P2PLAB_CARRIER_PART", 4, 65536, "KiB of a message at least go by one communicator");
+  const auto part = whole_number("P2PLAB_CARRIER_PART", 1, 65536, "KiB of a message at least go by one communicator");
   if (!part) return part.error();
   return Asked{*carriers, *part};
 }

@@ -211,16 +211,14 @@ Status Engine::load_nccl(const std::vector<GpuPrograms::Here>& here) {
   return {};
 }
 
-// The caller's NCCL where it gave us one, else ours, and as many more as are asked for.
+// The caller's communicator where it gave us one, else ours, and further ones.
 Status Engine::take_carriers(const GpuPrograms::Here& here) {
-  if (options_.callers_nccl) {
-    callers_nccl_ = NcclCalls::over(*options_.callers_nccl, ranks_, session_->rank());
-    carriers_ = std::make_unique<Carriers>(*callers_nccl_);
-    return {};
-  }
-  auto carriers = Carriers::create(*nccl_, *session_, here, servers_);
+  const auto* const callers = options_.callers_nccl ? &*options_.callers_nccl : nullptr;
+  if (callers != nullptr) callers_nccl_ = NcclCalls::over(*callers, ranks_, session_->rank());
+  auto carriers = Carriers::create(callers != nullptr ? *callers_nccl_ : *nccl_, *session_, here, servers_, callers);
   if (!carriers) return std::move(carriers).error();
   carriers_ = *std::move(carriers);
+  chooser_->carried_by(carriers_->count());
   return {};
 }
 

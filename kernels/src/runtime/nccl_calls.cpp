@@ -19,11 +19,6 @@ namespace p2plab::runtime {
 
 namespace {
 
-// As NCCL 2 has them since 2.10.
-struct UniqueId {
-  std::array<char, 128> bytes{};
-};
-
 const void* input(const DeviceBuffers& buffers) { return reinterpret_cast<const void*>(buffers.input); }
 void* output(const DeviceBuffers& buffers) { return reinterpret_cast<void*>(buffers.output); }
 
@@ -33,8 +28,8 @@ struct NcclCalls::Library {
   void* handle = nullptr;
   int (*get_version)(int*) = nullptr;
   const char* (*get_error_string)(int) = nullptr;
-  int (*get_unique_id)(UniqueId*) = nullptr;
-  int (*init_rank)(void**, int, UniqueId, int) = nullptr;
+  int (*get_unique_id)(p2plab_nccl_id*) = nullptr;
+  int (*init_rank)(void**, int, p2plab_nccl_id, int) = nullptr;
   int (*destroy)(void*) = nullptr;
   int (*abort)(void*) = nullptr;
   int (*async_error)(void*, int*) = nullptr;
@@ -116,7 +111,7 @@ NcclCalls::~NcclCalls() {
   }
 }
 
-std::unique_ptr<NcclCalls> NcclCalls::over(const CallersNccl& callers, int ranks, int rank) {
+std::unique_ptr<NcclCalls> NcclCalls::by(const CallersNccl& callers) {
   std::unique_ptr<NcclCalls> calls{new NcclCalls};
   auto& library = *calls->library_;
   library.group_start = callers.group_start;
@@ -124,38 +119,57 @@ std::unique_ptr<NcclCalls> NcclCalls::over(const CallersNccl& callers, int ranks
   library.send = callers.send;
   library.receive = callers.receive;
   library.get_error_string = callers.error_string;
+  library.get_unique_id = callers.unique_id;
+  library.init_rank = callers.init_rank;
+  library.destroy = callers.destroy;
+  library.abort = callers.abort;
+  return calls;
+}
+
+std::unique_ptr<NcclCalls> NcclCalls::over(const CallersNccl& callers, int ranks, int rank) {
+  auto calls = by(callers);
   calls->ranks_ = ranks;
   calls->owned_ = false;
   calls->communicators_[rank] = callers.communicator;
   return calls;
 }
 
+Result<std::unique_ptr<NcclCalls>> NcclCalls::beside(const CallersNccl& callers, Session& session, const GpuPrograms::Here& here) {
+  auto calls = by(callers);
+  calls->ranks_ = session.ranks();
+  if (auto joined = calls->join(&session, {&here, 1}, {}); !joined) return std::move(joined).error();
+  return calls;
+}
+
 Result<std::unique_ptr<NcclCalls>> NcclCalls::create(Session* session, int ranks, std::span<const GpuPrograms::Here> here) {
   std::unique_ptr<NcclCalls> calls{new NcclCalls};
-  auto& library = *calls->library_;
   calls->ranks_ = ranks;
-  UniqueId id;
-  auto ready = library.load();
-  if (ready && (session == nullptr || session->rank() == 0)) ready = calls->check(library.get_unique_id(&id), "make an id");
+  if (auto joined = calls->join(session, here, calls->library_->load()); !joined) return std::move(joined).error();
+  return calls;
+}
+
+Status NcclCalls::join(Session* session, std::span<const GpuPrograms::Here> here, Status ready) {
+  const auto& library = *library_;
+  p2plab_nccl_id id{};
+  if (ready && (session == nullptr || session->rank() == 0)) ready = check(library.get_unique_id(&id), "make an id");
   if (session != nullptr) {
     ready = processes::all_well(*session, ready);
-    if (!ready) return std::move(ready).error();
-    const auto ids = session->all_gather({id.bytes.data(), id.bytes.size()});
+    if (!ready) return ready;
+    const auto ids = session->all_gather({static_cast<const char*>(id.bytes), sizeof id.bytes});
     if (!ids) return ids.error();
-    std::memcpy(id.bytes.data(), ids->front().data(), id.bytes.size());
+    std::memcpy(static_cast<char*>(id.bytes), ids->front().data(), sizeof id.bytes);
   }
-  if (!ready) return std::move(ready).error();
-  library.group_start();
+  if (!ready) return ready;
+  const bool several = here.size() > 1;
+  if (several) library.group_start();
   for (const auto& [rank, device] : here) {
     const device::Current current(device);
-    auto made = calls->check(library.init_rank(&calls->communicators_[rank], ranks, id, rank), "join");
+    auto made = check(library.init_rank(&communicators_[rank], ranks_, id, rank), "join");
     if (ready) ready = made;
   }
-  auto ended = calls->check(library.group_end(), "join");
+  auto ended = several ? check(library.group_end(), "join") : Status{};
   if (ready) ready = ended;
-  if (session != nullptr) ready = processes::all_well(*session, ready);
-  if (!ready) return std::move(ready).error();
-  return calls;
+  return session == nullptr ? ready : processes::all_well(*session, ready);
 }
 
 Status NcclCalls::check(int code, const char* what) const {

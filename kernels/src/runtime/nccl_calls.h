@@ -2,7 +2,6 @@
 // NCCL as a backend: loaded at run time, with a communicator of its own.
 #pragma once
 
-#include <array>
 #include <condition_variable>
 #include <cstddef>
 #include <map>
@@ -11,6 +10,7 @@
 #include <span>
 #include <string>
 
+#include "p2plab/c/beside_nccl.h"
 #include "p2plab/run/communicator.h"
 #include "p2plab/run/processes.h"
 #include "runtime/call.h"
@@ -19,7 +19,7 @@
 
 namespace p2plab::runtime {
 
-/// A communicator of all ranks that the caller has, and the functions of its NCCL by which ranks send to each other.
+/// A communicator of all ranks that the caller has, and the functions of its NCCL by which ranks send to each other and make further ones.
 struct CallersNccl {
   void* communicator = nullptr;
   int (*group_start)() = nullptr;
@@ -27,12 +27,18 @@ struct CallersNccl {
   int (*send)(const void*, std::size_t, int, int, void*, void*) = nullptr;
   int (*receive)(void*, std::size_t, int, int, void*, void*) = nullptr;
   const char* (*error_string)(int) = nullptr;
+  int (*unique_id)(p2plab_nccl_id*) = nullptr;
+  int (*init_rank)(void**, int, p2plab_nccl_id, int) = nullptr;
+  int (*destroy)(void*) = nullptr;
+  int (*abort)(void*) = nullptr;
 };
 
 class NcclCalls {
  public:
   /// Over the caller's communicator of this one rank: for `exchange` alone. It stays the caller's.
   static std::unique_ptr<NcclCalls> over(const CallersNccl& callers, int ranks, int rank);
+  /// A further one of the same ranks by the caller's NCCL, for `exchange` alone. All ranks call it together. Errors: device_failure.
+  static Result<std::unique_ptr<NcclCalls>> beside(const CallersNccl& callers, Session& session, const GpuPrograms::Here& here);
   /// Ranks meet through `session`, null where all live here. All ranks call it together. Errors: not_built, device_failure.
   static Result<std::unique_ptr<NcclCalls>> create(Session* session, int ranks, std::span<const GpuPrograms::Here> here);
   ~NcclCalls();
@@ -55,6 +61,8 @@ class NcclCalls {
   struct Library;
   using Handle = void*;
   NcclCalls();
+  static std::unique_ptr<NcclCalls> by(const CallersNccl& callers);
+  Status join(Session* session, std::span<const GpuPrograms::Here> here, Status ready);
   Status check(int code, const char* what) const;
   Status exchange(const Call& call, int rank, const DeviceBuffers& buffers, void* stream) const;
 

@@ -11,6 +11,7 @@
 #include <thread>
 #include <utility>
 
+#include "shim/for_libp2plab.h"
 #include "shim/recording.h"
 #include "shim/settings.h"
 
@@ -78,34 +79,11 @@ p2plab_config config_of_shim() {
   return config;
 }
 
-// Of a communicator that does not block, what is begun is not yet on its stream: what we put there next would come before it.
-int waited_for(int result, Comm comm) {
-  const auto until = std::chrono::steady_clock::now() + std::chrono::duration<double>(usual_timeout);
-  while (result == in_progress && comm != nullptr && std::chrono::steady_clock::now() < until) {
-    std::this_thread::yield();
-    if (const int asked = real(p2plab_real_ncclCommGetAsyncError, comm, &result); asked != success) return asked;
-  }
-  return result;
-}
-
-thread_local Comm in_group = nullptr;
-
-int group_start() { return real(p2plab_real_ncclGroupStart); }
-int group_end() { return waited_for(real(p2plab_real_ncclGroupEnd), std::exchange(in_group, nullptr)); }
-int begun(int result) { return result == in_progress ? success : result; }
-int send(const void* from, std::size_t count, int type, int peer, Comm comm, Stream stream) {
-  in_group = comm;
-  return begun(real(p2plab_real_ncclSend, from, count, type, peer, comm, stream));
-}
-int receive(void* to, std::size_t count, int type, int peer, Comm comm, Stream stream) {
-  in_group = comm;
-  return begun(real(p2plab_real_ncclRecv, to, count, type, peer, comm, stream));
-}
-
-// Over several servers messages go by the program's own communicator, in its own threads: no second one has to be kept in order beside it.
+// Over several servers messages go by the program's own communicator, in its own threads, and large ones by further ones, too, in the same order on
+// all ranks.
 p2plab_result join(const NewComm& made, p2plab_comm** ours) {
   const auto& library = runtime();
-  const p2plab_nccl nccl{made.comm, group_start, group_end, send, receive, p2plab_real_ncclGetErrorString};
+  const auto nccl = nccl_of(made.comm);
   auto config = config_of_shim();
   config.nccl = &nccl;
   if (!made.place.empty()) return library.init_place(ours, made.ranks, made.place.data(), made.name.c_str(), made.rank, made.device, &config);

@@ -10,8 +10,14 @@
 extern "C" {
 #endif
 
+/* What ncclGetUniqueId gives. */
+typedef struct p2plab_nccl_id {
+  char bytes[128];
+} p2plab_nccl_id;
+
 /* An NCCL that the caller has: a communicator of just these ranks, which stays the caller's, and the functions by which they send to each
-   other. It carries data between servers, in the threads that call and on their streams, and serves no calls; not with order fixed. */
+   other. It carries data between servers, in the threads that call and on their streams, and serves no calls; not with order fixed. By the last
+   four, which have made or ended what they are asked for when they return, further communicators of the same ranks are made (P2PLAB_CARRIERS). */
 typedef struct p2plab_nccl {
   void* comm;
   int (*group_start)(void);
@@ -19,6 +25,10 @@ typedef struct p2plab_nccl {
   int (*send)(const void* from, size_t count, int type, int peer, void* comm, p2plab_stream stream);
   int (*receive)(void* to, size_t count, int type, int peer, void* comm, p2plab_stream stream);
   const char* (*error_string)(int result);
+  int (*unique_id)(p2plab_nccl_id* id);
+  int (*init_rank)(void** comm, int ranks, p2plab_nccl_id id, int rank);
+  int (*destroy)(void* comm);
+  int (*abort)(void* comm);
 } p2plab_nccl;
 
 /* As p2plab_comm_init_exchange, for ranks that share no more than the bytes that one of their processes, or another one, gave out: it keeps a TCP

@@ -155,6 +155,13 @@ TEST(NcclPrograms, OverServersAreServedByStagesWhereThatIsAskedFor) {
   }
 }
 
+// By further communicators, which the shim makes by the program's NCCL.
+TEST(NcclPrograms, OverServersAreServedBySeveralCommunicators) {
+  const auto run = job_over({0, 1}, "P2PLAB_BACKEND=p2p P2PLAB_CARRIERS=3 P2PLAB_CARRIER_PART=1", programs() / 10, 64);
+  ASSERT_EQ(run.code, 0) << run.text;
+  EXPECT_GT(told(run.text, 2).served, programs() / 10) << run.text;
+}
+
 // What nobody has measured is NCCL's; all-reduces of two ranks are ours.
 TEST(NcclPrograms, OverServersAreNcclsWhereItIsNotKnownToBeSlower) {
   const auto two = job_over({0, 1}, "", programs() / 10, 120);
