@@ -55,7 +55,7 @@ const std::vector<SettingRule>& setting_rules() {
        {},
        1,
        8},
-      {"library.carrier_part", "P2PLAB_CARRIER_PART", "256", "libp2plab, executor cuda", "KiB of a message at least by each", number, {}, 1, 65536},
+      {"library.carrier_part", "P2PLAB_CARRIER_PART", "64", "libp2plab, executor cuda", "KiB of a message at least by each", number, {}, 1, 65536},
       {"library.deadline", "P2PLAB_DEADLINE", "2", "libp2plab, executors", "seconds that a kernel waits for another rank", number, {}, 0.1, day},
       {"shim.disable", "P2PLAB_DISABLE", "", "NCCL shim", "set: every call is passed on", flag},
       {"nccl.env_file", "P2PLAB_ENV_FILE", "", "libnccl-env-p2plab", "a file of NCCL's variables", file},

@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <fstream>
 #include <string>
@@ -48,6 +49,13 @@ bool by_sockets(const FabricPlaces& places) {
   if (has_plugin()) return false;
   const char* const off = std::getenv("NCCL_IB_DISABLE");
   return (off != nullptr && std::atoi(off) != 0) || !has_ports(places);
+}
+
+bool has_more_sockets() {
+  return std::ranges::any_of(std::array{"NCCL_SOCKET_NTHREADS", "NCCL_NSOCKS_PERTHREAD"}, [](const char* name) {
+    const char* const text = std::getenv(name);
+    return text != nullptr && std::atoi(text) > 1;
+  });
 }
 
 }  // namespace p2plab::runtime

@@ -15,4 +15,7 @@ struct FabricPlaces {
 /// that are up. Asked when NCCL has made a communicator.
 bool by_sockets(const FabricPlaces& places = {});
 
+/// Is NCCL told to take several threads or sockets for a connection (NCCL_SOCKET_NTHREADS, NCCL_NSOCKS_PERTHREAD)?
+bool has_more_sockets();
+
 }  // namespace p2plab::runtime

@@ -60,7 +60,7 @@ Result<Asked> asked(Session& session) {
 
 Result<int> usual(Session& session, const Servers& servers) {
   if (std::ranges::any_of(servers.ranks, [](const auto& mates) { return mates.size() > 1; })) return 1;
-  const auto all = session.all_gather(by_sockets() ? "sockets" : "other");
+  const auto all = session.all_gather(by_sockets() && !has_more_sockets() ? "sockets" : "other");
   if (!all) return all.error();
   return std::ranges::count(*all, "sockets") == session.ranks() ? measured_to_pay : 1;
 }

@@ -14,13 +14,14 @@ namespace p2plab::runtime {
 /// Into as many parts as there are communicators, but none below `least` unless it is the whole message.
 struct Sharing {
   int carriers = 1;
-  Bytes least = 256_KiB;
+  Bytes least = 64_KiB;
 };
 
 std::vector<stages::Transfer> parts_of(const stages::Transfer& transfer, const Sharing& sharing);
 
 /// As P2PLAB_CARRIERS and P2PLAB_CARRIER_PART say, the same on all ranks. Without the first, 4 where that was measured to pay: where each server has
-/// one rank and NCCL goes over sockets; elsewhere 1. All ranks call it together, when NCCL has made a communicator. Errors: invalid_input.
+/// one rank and NCCL goes over sockets as it comes; elsewhere 1. All ranks call it together, when NCCL has made a communicator. Errors:
+/// invalid_input.
 Result<Sharing> agreed_sharing(Session& session, const Servers& servers);
 
 }  // namespace p2plab::runtime

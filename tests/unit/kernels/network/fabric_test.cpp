@@ -16,7 +16,7 @@ namespace {
 class Fabric : public testing::Test {
  protected:
   void SetUp() override {
-    for (const auto* name : {"NCCL_NET", "NCCL_NET_PLUGIN", "NCCL_IB_DISABLE"}) unsetenv(name);
+    for (const auto* name : {"NCCL_NET", "NCCL_NET_PLUGIN", "NCCL_IB_DISABLE", "NCCL_SOCKET_NTHREADS", "NCCL_NSOCKS_PERTHREAD"}) unsetenv(name);
     std::filesystem::remove_all(places.ports.parent_path());
     std::filesystem::create_directories(places.ports / "mlx5_0" / "ports" / "1");
     std::filesystem::create_directories(places.devices);
@@ -46,6 +46,14 @@ TEST_F(Fabric, IsSocketsWhereNcclIsToldSo) {
   EXPECT_FALSE(by_sockets(places));
   setenv("NCCL_NET", "Socket", 1);
   EXPECT_TRUE(by_sockets(places));
+}
+
+TEST_F(Fabric, HasMoreSocketsWhereNcclIsToldSo) {
+  EXPECT_FALSE(has_more_sockets());
+  setenv("NCCL_NSOCKS_PERTHREAD", "1", 1);
+  EXPECT_FALSE(has_more_sockets());
+  setenv("NCCL_SOCKET_NTHREADS", "4", 1);
+  EXPECT_TRUE(has_more_sockets());
 }
 
 TEST_F(Fabric, IsNoSocketsWhereNcclTakesAPlugin) {
