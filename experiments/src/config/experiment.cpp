@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "config/cell_keys.h"
+#include "config/profile_source.h"
 #include "config/question_source.h"
 #include "config/sizes.h"
 #include "config/topology_source.h"
@@ -202,24 +203,6 @@ NcclRun read_nccl(const ConfigValue& value) {
   return run;
 }
 
-// Without the key, that of the machine's GPUs.
-Profile read_profile(const ConfigValue& value, const std::filesystem::path& folder, const std::optional<Machine>& machine) {
-  if (!value.present()) {
-    const auto usual = machine ? usual_profile(machine->topology) : Result<std::optional<Profile>>{std::nullopt};
-    if (!usual) value.add_error(usual.error());
-    return usual ? usual->value_or(Profile{}) : Profile{};
-  }
-  const auto given = value.string();
-  if (given.empty()) return {};
-  auto profile = load_profile((folder / given).string());
-  if (profile) return *std::move(profile);
-  // The mistakes are in the other file, so they keep their place there.
-  auto error = std::move(profile).error();
-  if (!error.where) error.where = value.where();
-  value.add_error(std::move(error));
-  return {};
-}
-
 }  // namespace
 
 std::vector<std::string> known_executors() { return {"simulator", "host", "cuda", "nccl", "nccl_symmetric"}; }
@@ -236,7 +219,7 @@ std::optional<Experiment> read_cell(const CellKeys& root, std::string_view text,
   const auto dtype = root["dtype"].as(data_type, DataType::float32);
   const auto ranks = machine ? machine->topology.ranks() : 1 << 20;
   const Rank sender{root["root"].integer({.least = 0, .most = ranks - 1}, 0)};
-  const auto profile = read_profile(root["profile"], place.parent_path(), machine);
+  const auto profile = read_profile(root["profile"], place.parent_path(), machine).value_or(Profile{});
   // Where this machine's GPUs are to run the plans, theirs are the forms that were measured, whether or not a profile tells what they cost.
   const bool here = root["topology"]["detect"].present();
   const auto forms = root["forms"].as(plan_forms, here ? PlanForms::gpu : usual_forms(profile));

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "config/profile_source.h"
 #include "config/topology_source.h"
 #include "p2plab/detail/config_value.h"
 #include "p2plab/experiment/process_groups.h"
@@ -28,8 +29,7 @@ class GroupsReader {
     for (const auto& value : root_["calls"].list(1)) {
       if (auto one = call(value)) calls.push_back(*std::move(one));
     }
-    Profile profile;
-    if (machine) profile = profile_of(machine->topology);
+    auto profile = read_profile(root_["profile"], folder_, machine).value_or(Profile{});
     const ProcessGroupsOptions options{.relays = root_["relays"].boolean(false)};
     const auto name = root_["name"].string();
     if (auto ok = file_.status(); !ok) return std::move(ok).error();
@@ -69,17 +69,6 @@ class GroupsReader {
       }
     }
     return all;
-  }
-
-  Profile profile_of(const Topology& topology) {
-    if (root_["profile"].present()) {
-      auto named = load_profile(root_["profile"].string("ideal"));
-      if (named) return *std::move(named);
-      root_["profile"].add_error(std::move(named).error());
-      return {};
-    }
-    auto usual = usual_profile(topology);
-    return usual && *usual ? **std::move(usual) : Profile{};
   }
 
   std::optional<GroupCall> call(const ConfigValue& value) {

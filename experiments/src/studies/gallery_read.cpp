@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "config/profile_source.h"
 #include "config/topology_source.h"
 #include "p2plab/detail/config_value.h"
 #include "p2plab/detail/named.h"
@@ -31,8 +32,9 @@ class CaseReader {
     auto machine = read_machine(root_["topology"], root_["mask"], folder_);
     if (machine && root_["gpu"].present()) machine->topology = with_gpu(machine->topology);
     ranks_ = machine ? machine->topology.ranks() : 1;
-    Profile profile;
-    if (machine) profile = profile_of(machine->topology);
+    auto profile = read_profile(root_["profile"], folder_, machine);
+    if (machine && !profile && !root_["profile"].present())
+      root_["topology"].add_error("no profile is known for this machine's GPUs", {"write profile: NAME, or gpu: MODEL in the topology"});
     for (const auto& value : root_["figures"].list()) {
       auto figure = gallery::read_figure(value, ranks_);
       if (!figure) continue;
@@ -47,8 +49,8 @@ class CaseReader {
     const auto links = root_["links"].string();
     if (root_["version"].integer({}, 1) != 1) root_["version"].add_error("this reader knows version 1 of gallery cases only");
     if (auto ok = file_.status(); !ok) return std::move(ok).error();
-    expects(machine.has_value());
-    return GalleryCase{name, source, links, std::move(machine->topology), std::move(profile), std::move(figures_), std::move(orders)};
+    expects(machine.has_value() && profile.has_value());
+    return GalleryCase{name, source, links, std::move(machine->topology), *std::move(profile), std::move(figures_), std::move(orders)};
   }
 
  private:
@@ -59,20 +61,6 @@ class CaseReader {
     if (known) return with_source(topology, *std::move(known));
     root_["gpu"].add_error(fmt::format("no table knows the GPU '{}'", name));
     return topology;
-  }
-
-  // That of the machine's GPUs, or the one that the case names.
-  Profile profile_of(const Topology& topology) {
-    if (root_["profile"].present()) {
-      auto named = load_profile(root_["profile"].string("ideal"));
-      if (named) return *std::move(named);
-      root_["profile"].add_error(std::move(named).error());
-      return {};
-    }
-    auto usual = usual_profile(topology);
-    if (usual && *usual) return **std::move(usual);
-    root_["topology"].add_error("no profile is known for this machine's GPUs", {"write profile: NAME, or gpu: MODEL in the topology"});
-    return {};
   }
 
   bool is_new(const ConfigValue& value, const std::string& name) {
