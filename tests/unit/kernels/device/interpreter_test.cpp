@@ -246,14 +246,6 @@ TEST(Ll128Wire, CoversEveryByteOnce) {
   EXPECT_EQ(packets_of(PacketWire::ll128, 1), 8);
   EXPECT_EQ(packets_of(PacketWire::ll128, 121), 16);
   EXPECT_EQ(whole_packets_of(PacketWire::ll128, 239), 8);
-  EXPECT_EQ(line_of(PacketWire::ll128).data, Wire::line_bytes);
-}
-
-// The lowering and the kernels count alike.
-TEST(PacketWires, CarryTheBytesThatTheLoweringSays) {
-  EXPECT_EQ(line_of(PacketWire::ll).data, device::LlWire::words * 4);
-  EXPECT_EQ(line_of(PacketWire::lamport).data, device::LamportWire<4>::words * 4);
-  EXPECT_EQ(line_of(PacketWire::lamport).data, device::LamportWire<2>::words * 4);
 }
 
 TEST(PacketInterpreter, CrossesHostMemoryWhereRanksDoNotReachEachOther) {
