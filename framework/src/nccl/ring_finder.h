@@ -30,6 +30,9 @@ class RingFinder {
     most_ = std::min(search.most, static_cast<int>(out / search.speed + 1e-9));
   }
 
+  /// No more rings than what leaves the members has room for.
+  int most() const { return most_; }
+
   std::vector<std::vector<Rank>> run() {
     if (members_.size() < 2 || most_ < 1) return {};
     begin_ring();

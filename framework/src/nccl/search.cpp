@@ -71,7 +71,7 @@ std::vector<std::vector<Rank>> boxes_of(const Topology& topology, const Routes& 
       for (int other = 0; other < topology.ranks(); ++other) {
         if (housed[static_cast<std::size_t>(other)] || !near(server[at], Rank{other})) continue;
         housed[static_cast<std::size_t>(other)] = true;
-        server.push_back(Rank{other});
+        server.emplace_back(other);
       }
     }
     std::ranges::sort(server);
@@ -120,7 +120,10 @@ class Search {
     for (const bool nvlink : {true, false}) {
       for (const auto speed : speeds_of(generation_)) {
         const auto allowed = std::min(most_channels, across(speed));
-        auto orders = RingFinder(topology_, routes_, server, {speed, share_, nvlink, allowed}).run();
+        const RingSearch search{speed, share_, nvlink, allowed};
+        RingFinder finder(topology_, routes_, server, search);
+        if (finder.most() * speed <= best.channels * best.bw_intra) continue;
+        auto orders = finder.run();
         const auto channels = static_cast<int>(orders.size());
         if (channels * speed > best.channels * best.bw_intra)
           best = {.channels = channels, .bw_intra = speed, .nvlink = nvlink, .orders = std::move(orders)};
@@ -253,7 +256,7 @@ class Search {
 
 std::vector<std::vector<Rank>> find_rings(const Topology& topology, const Routes& routes, const RingSearch& search) {
   std::vector<Rank> members;
-  for (int r = 0; r < topology.ranks(); ++r) members.push_back(Rank{r});
+  for (int r = 0; r < topology.ranks(); ++r) members.emplace_back(r);
   return RingFinder(topology, routes, std::move(members), search).run();
 }
 
