@@ -16,12 +16,12 @@ namespace p2plab {
 
 namespace {
 
-using Json = nlohmann::json;
+using SortedJson = nlohmann::json;
 
 constexpr std::size_t most_at_once = std::size_t{48} << 10;  // of a text, in one exchange of a session
 constexpr std::size_t longest = std::size_t{1} << 30;
 
-Json json_of(const RunOptions& options) {
+SortedJson json_of(const RunOptions& options) {
   const auto& shape = options.shape;
   const int bulk = shape.bulk ? (*shape.bulk ? 1 : 0) : -1;
   return {{"warmup", options.warmup},
@@ -38,7 +38,7 @@ Json json_of(const RunOptions& options) {
            {shape.threads, shape.blocks, shape.threads_per_processor, shape.batch, shape.interpret, bulk, shape.programmatic, shape.first_call}}};
 }
 
-RunOptions options_of(const Json& json) {
+RunOptions options_of(const SortedJson& json) {
   const auto& shape = json.at("shape");
   RunOptions options{.warmup = json.at("warmup"),
                      .repeats = json.at("repeats"),
@@ -100,7 +100,7 @@ std::string first_gpu() {
 }
 
 // A job as its texts say, so that it is the same on all ranks.
-Result<Measurement> run_texts(const Executor& executor, const Json& order) {
+Result<Measurement> run_texts(const Executor& executor, const SortedJson& order) {
   const auto plan = read_plan(order.at("plan").get<std::string>(), "the leader's plan");
   if (!plan) return plan.error();
   const auto program = read_program(order.at("program").get<std::string>(), "the leader's program");
@@ -114,18 +114,19 @@ class Led final : public Executor {
   Led(Session& session, std::string name, std::unique_ptr<Executor> own) : session_(session), name_(std::move(name)), own_(std::move(own)) {}
 
   Status available() const override {
-    if (auto said = told(session_, Json{{"do", "state"}, {"executor", name_}}.dump()); !said) return std::move(said).error();
+    if (auto said = told(session_, SortedJson{{"do", "state"}, {"executor", name_}}.dump()); !said) return std::move(said).error();
     return state_everywhere(session_, own_->available());
   }
   Clock clock() const override { return own_->clock(); }
 
   Result<Measurement> run(const Job& job, const RunOptions& options) const override {
     const auto& program = *job.program;
-    const Json order{{"do", "run"},
-                     {"executor", name_},
-                     {"options", json_of(options)},
-                     {"plan", write_plan({.topology = *job.topology, .plan = *job.plan, .payload = program.payload, .in_place = program.in_place})},
-                     {"program", write_program({.topology = *job.topology, .program = program})}};
+    const SortedJson order{
+        {"do", "run"},
+        {"executor", name_},
+        {"options", json_of(options)},
+        {"plan", write_plan({.topology = *job.topology, .plan = *job.plan, .payload = program.payload, .in_place = program.in_place})},
+        {"program", write_program({.topology = *job.topology, .program = program})}};
     if (auto said = told(session_, order.dump()); !said) return std::move(said).error();
     return run_texts(*own_, order);
   }
@@ -145,7 +146,7 @@ class Follower {
     while (true) {
       const auto text = told(session_, {});
       if (!text) return text.error();
-      const auto order = Json::parse(*text, nullptr, false);
+      const auto order = SortedJson::parse(*text, nullptr, false);
       const auto what = order.is_object() ? order.value("do", "") : std::string{};
       if (what == "end") return {};
       if (auto done = obey(what, order); !done) return done;
@@ -161,18 +162,18 @@ class Follower {
   }
 
   // A leader of another version may leave something out.
-  Status obey(const std::string& what, const Json& order) {
+  Status obey(const std::string& what, const SortedJson& order) {
     try {
       if (what == "run") return one(order);
       if (what == "state") return state(order);
       if (what == "gpus") return tell(first_gpu());
-    } catch (const Json::exception& missing) {
+    } catch (const SortedJson::exception& missing) {
       return Error{ErrorCode::device_failure, fmt::format("what rank 0 says is not understood: {}", missing.what())};
     }
     return Error{ErrorCode::device_failure, fmt::format("rank 0 asks for '{}'", what)};
   }
 
-  Status state(const Json& order) {
+  Status state(const SortedJson& order) {
     const auto* const own = executor(order.at("executor"));
     if (own == nullptr) return Error{ErrorCode::unsupported, "an executor of one process"};
     if (auto everywhere = state_everywhere(session_, own->available()); !everywhere && !session_.state()) return session_.state();
@@ -180,7 +181,7 @@ class Follower {
   }
 
   // What the executor says, all ranks hear: its error is the leader's to report.
-  Status one(const Json& order) {
+  Status one(const SortedJson& order) {
     const auto* const own = executor(order.at("executor"));
     if (own == nullptr) return Error{ErrorCode::unsupported, "an executor of one process"};
     [[maybe_unused]] const auto measured = run_texts(*own, order);
@@ -204,7 +205,7 @@ std::unique_ptr<Executor> process_executor(const std::string& name, Session& ses
   return name == "nccl" ? nccl_processes(session) : nullptr;
 }
 
-Leader::~Leader() { static_cast<void>(static_cast<bool>(told(session_, Json{{"do", "end"}}.dump()))); }
+Leader::~Leader() { static_cast<void>(static_cast<bool>(told(session_, SortedJson{{"do", "end"}}.dump()))); }
 
 std::unique_ptr<Executor> Leader::executor(const std::string& name) {
   auto own = process_executor(name, session_);
@@ -213,7 +214,7 @@ std::unique_ptr<Executor> Leader::executor(const std::string& name) {
 }
 
 Result<std::vector<std::string>> Leader::gpus() {
-  if (auto said = told(session_, Json{{"do", "gpus"}}.dump()); !said) return std::move(said).error();
+  if (auto said = told(session_, SortedJson{{"do", "gpus"}}.dump()); !said) return std::move(said).error();
   return session_.all_gather(first_gpu());
 }
 

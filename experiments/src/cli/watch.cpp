@@ -24,9 +24,9 @@
 #include <fmt/format.h>
 
 #include "cli/memory_use.h"
+#include "p2plab/base/file_descriptor.h"
 #include "p2plab/base/quantity.h"
 #include "p2plab/report/files.h"
-#include "p2plab/run/processes.h"
 
 namespace p2plab::cli {
 

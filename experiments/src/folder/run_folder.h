@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "p2plab/base/file_descriptor.h"
 #include "p2plab/base/result.h"
 #include "p2plab/experiment/sweep.h"
-#include "p2plab/run/processes.h"
 
 namespace p2plab {
 

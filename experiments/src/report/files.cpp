@@ -12,7 +12,7 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/run/processes.h"
+#include "p2plab/base/file_descriptor.h"
 
 namespace p2plab {
 

@@ -60,7 +60,7 @@ StepMeans measured(const Measurement& measurement) {
 void measure_steps(const Experiment& experiment, const Evaluator& evaluator, std::vector<WinnerRecording>& recordings,
                    const std::function<void(const std::string&)>& note) {
   for (const auto& name : experiment.executors) {
-    if (name == predicting_executor || is_nccl(name) || experiment.leader != nullptr || !executor_state(name)) continue;
+    if (name == predicting_executor || is_nccl(name) || experiment.job || !executor_state(name)) continue;
     const auto executor = make_executor(name, &evaluator);
     for (auto& recording : recordings) {
       const auto& winner = *recording.winner;

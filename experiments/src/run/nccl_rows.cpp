@@ -16,7 +16,7 @@ bool nccl_rows_wanted(const Experiment& experiment) {
 
 std::string way_of_calls(const Experiment& experiment) {
   if (experiment.measure.graph) return "graph";
-  return experiment.leader != nullptr ? "process" : "one-thread";
+  return experiment.job ? "process" : "one-thread";
 }
 
 Prediction as_run(const Prediction& prediction, const Experiment& experiment) {

@@ -7,7 +7,6 @@
 
 #include <fmt/format.h>
 
-#include "bench/led.h"
 #include "config/sizes.h"
 #include "p2plab/base/quantity.h"
 #include "p2plab/plan/builtin_planners.h"
@@ -97,8 +96,8 @@ void add_skip(Report& report, Progress& progress, const std::string& what, const
 
 // Of a job of many processes all are one executor, which this one leads.
 std::unique_ptr<Executor> executor_of(const std::string& name, const Context& context) {
-  auto* const leader = context.experiment.leader;
-  return leader != nullptr && name != predicting_executor ? leader->executor(name) : make_executor(name, &context.evaluator);
+  const auto& job = context.experiment.job;
+  return job && name != predicting_executor ? job(name) : make_executor(name, &context.evaluator);
 }
 
 // Runs what was planned where a repeat says nothing new: on the simulator, and on CPU threads, whose times say nothing about GPUs.
@@ -162,7 +161,7 @@ void run_executors(const Context& context, const std::vector<PlannedCase>& cases
   for (const auto& name : context.experiment.executors) {
     if (name == predicting_executor) continue;
     auto executor = executor_of(name, context);
-    const auto ready = executor ? executor->available() : Status{context.experiment.leader != nullptr ? in_one_process(name) : executor_state(name)};
+    const auto ready = executor ? executor->available() : Status{context.experiment.job ? in_one_process(name) : executor_state(name)};
     if (!ready) {
       add_skip(report, progress, fmt::format("executor {}", name), reason_of(ready.error()));
       continue;

@@ -6,10 +6,16 @@
 
 #include <fmt/format.h>
 
-#include "monitor/recorder.h"
 #include "p2plab/detail/combine.h"
 
 namespace p2plab {
+
+namespace {
+
+// By the clock of records (monitor/recorder.h).
+std::uint64_t now_ns() { return static_cast<std::uint64_t>(std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count()); }
+
+}  // namespace
 
 // Moves one slice's data.
 class HostTeam::Mover {
@@ -73,7 +79,7 @@ void HostTeam::reset() {
 Result<Seconds> HostTeam::run() {
   running_ = size_;
   last_seen_.clear();
-  if (told_) last_moved_.assign(board_.channels(), monitor::now());
+  if (told_) last_moved_.assign(board_.channels(), now_ns());
   start_.arrive_and_wait();
   if (auto stall = watch()) return *std::move(stall);
   return Seconds{ended_ - started_};
@@ -108,10 +114,10 @@ bool HostTeam::advance(std::size_t number, Mover& mover, bool& moved) {
   auto at = channel.settled(before);
   if (at.packed != before.packed) board_.publish(number, at);
   while (!channel.finished(at) && channel.blocked_by(at) == nullptr) {
-    const auto begun = told_ ? monitor::now() : 0;
+    const auto begun = told_ ? now_ns() : 0;
     mover.move(channel.instruction(at), channel.slice(at));
     if (told_) {
-      const auto ended = monitor::now();
+      const auto ended = now_ns();
       told_({.lane = channel.lane(),
              .part = static_cast<std::size_t>(channel.part()),
              .instruction = static_cast<std::uint32_t>(at.instruction()),

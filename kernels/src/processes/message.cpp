@@ -12,13 +12,7 @@
 #include <optional>
 #include <utility>
 
-namespace p2plab {
-
-FileDescriptor::~FileDescriptor() {
-  if (number_ >= 0) close(number_);
-}
-
-namespace processes {
+namespace p2plab::processes {
 
 namespace {
 
@@ -216,5 +210,4 @@ Status outcome_of(const std::string& text) {
   return error;
 }
 
-}  // namespace processes
-}  // namespace p2plab
+}  // namespace p2plab::processes

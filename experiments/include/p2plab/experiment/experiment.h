@@ -2,6 +2,8 @@
 // An experiment: what a config file asks for, read strictly.
 #pragma once
 
+#include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,13 +13,12 @@
 #include "p2plab/experiment/planning.h"
 #include "p2plab/experiment/question.h"
 #include "p2plab/machine/topology.h"
+#include "p2plab/program/executor.h"
 #include "p2plab/schedule/collective.h"
 #include "p2plab/schedule/payload.h"
 #include "p2plab/simulator/profile.h"
 
 namespace p2plab {
-
-class Leader;
 
 /// How real executors measure, and how much real data is run.
 struct MeasureOptions {
@@ -28,6 +29,9 @@ struct MeasureOptions {
   /// The host executor checks data up to this size; larger ones would take long and prove nothing new.
   Bytes check_up_to{1 << 20};
 };
+
+/// Makes an executor by its name; null where there is none.
+using ExecutorMaker = std::function<std::unique_ptr<Executor>(const std::string& name)>;
 
 /// How NCCL is thought to be run where it is predicted (`nccl_model`).
 struct NcclRun {
@@ -57,7 +61,7 @@ struct Experiment {
   MeasureOptions measure = {};
   NcclRun nccl = {};
   std::uint64_t seed = 1;
-  Leader* leader = nullptr;  // of the processes that run it together, one a rank; null: this one has all ranks
+  ExecutorMaker job = {};  // of the processes that run it together, one a rank; none: this one has all ranks
 };
 
 /// Reads a config of one experiment (`read_sweep` reads any). Paths in it are relative to its folder. Errors: all mistakes of the file in one run,

@@ -5,32 +5,13 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "p2plab/base/file_descriptor.h"
 #include "p2plab/base/result.h"
 #include "p2plab/program/executor.h"
 
 namespace p2plab {
-
-/// An open file, closed with its owner.
-class FileDescriptor {
- public:
-  FileDescriptor() = default;
-  explicit FileDescriptor(int number) : number_(number) {}
-  FileDescriptor(FileDescriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-  FileDescriptor& operator=(FileDescriptor&& other) noexcept {
-    std::swap(number_, other.number_);
-    return *this;
-  }
-  FileDescriptor(const FileDescriptor&) = delete;
-  FileDescriptor& operator=(const FileDescriptor&) = delete;
-  ~FileDescriptor();
-  int get() const { return number_; }
-
- private:
-  int number_ = -1;
-};
 
 /// A rank's place in a job. All ranks make the same calls in the same order. Whatever keeps one rank from answering ends the call in an error on all
 /// others that names it: at once if its process has ended, after the job's timeout if it lives but does not come.

@@ -8,16 +8,11 @@
 
 #include <fmt/format.h>
 
-#include "bench/led.h"
-#include "cli/arguments.h"
 #include "cli/command.h"
-#include "cli/terminal.h"
-#include "config/launched.h"
+#include "cli/run/run.h"
 #include "folder/run_folder.h"
 #include "p2plab/detail/config_value.h"
 #include "p2plab/detail/text.h"
-#include "p2plab/experiment/gallery.h"
-#include "p2plab/experiment/process_groups.h"
 #include "p2plab/experiment/run.h"
 #include "p2plab/experiment/sweep.h"
 #include "p2plab/report/files.h"
@@ -25,17 +20,6 @@
 namespace p2plab::cli {
 
 namespace {
-
-struct RunArguments {
-  std::string config;
-  std::string out;
-  bool json = false;
-  bool strict = false;
-  bool fresh = false;
-  bool launched = false;
-  TerminalArguments terminal;
-  LimitArguments limits;
-};
 
 // Hands everything on but what is in the table that is printed on the same terminal anyway.
 class WithoutSkips final : public Progress {
@@ -51,13 +35,6 @@ class WithoutSkips final : public Progress {
   std::unique_ptr<Progress> progress_;
 };
 
-std::unique_ptr<Progress> progress_for(const RunArguments& arguments) {
-  const bool terminal = isatty(STDERR_FILENO) != 0;
-  auto progress = terminal ? terminal_progress(std::cerr) : plain_progress(std::cerr);
-  if (!terminal || isatty(STDOUT_FILENO) == 0 || arguments.json) return progress;
-  return std::make_unique<WithoutSkips>(std::move(progress));
-}
-
 // What was asked for and not done is a failure if nothing was done, or if the user says so. NCCL's rows stand beside others and are asked by nobody.
 Status nothing_missing(const Report& report, bool strict) {
   const auto asked = std::ranges::count_if(report.rows, [](const Row& row) { return row.algorithm != "nccl_model"; });
@@ -67,42 +44,15 @@ Status nothing_missing(const Report& report, bool strict) {
   return error;
 }
 
-// Published figures beside predictions; --out writes gallery.json, gallery.csv, gallery_bands.csv, gallery.txt and gallery.html.
-Status run_gallery_config(std::string_view text, const RunArguments& arguments, Progress& progress, Watch& watch) {
-  auto gallery = read_gallery(text, arguments.config);
-  if (!gallery) return std::move(gallery).error();
-  auto report = run_gallery(*gallery, progress);
-  if (!report) return std::move(report).error();
-  if (!arguments.out.empty()) {
-    const std::vector<Attachment> files{{"gallery.json", to_json(*report)},
-                                        {"gallery.csv", to_csv(*report)},
-                                        {"gallery_bands.csv", bands_csv(*report)},
-                                        {"gallery.txt", to_text(*report)},
-                                        {"gallery.html", to_html(*report)}};
-    if (auto written = write_files(files, arguments.out); !written) return written;
-    progress.note("report written to " + arguments.out);
-  }
-  return watch.print(arguments.json ? to_json(*report) : to_text(*report));
+}  // namespace
+
+std::unique_ptr<Progress> progress_for(const RunArguments& arguments) {
+  const bool terminal = isatty(STDERR_FILENO) != 0;
+  auto progress = terminal ? terminal_progress(std::cerr) : plain_progress(std::cerr);
+  if (!terminal || isatty(STDOUT_FILENO) == 0 || arguments.json) return progress;
+  return std::make_unique<WithoutSkips>(std::move(progress));
 }
 
-// Process groups that communicate at once; --out writes groups.json and groups.txt.
-Status run_groups_config(std::string_view text, const RunArguments& arguments, Progress& progress, Watch& watch) {
-  const auto config = read_process_groups(text, arguments.config);
-  if (!config) return config.error();
-  for (const auto& warning : config->warnings) progress.note(warning);
-  const auto plan = plan_process_groups(config->topology, config->profile, config->calls, config->options);
-  if (!plan) return plan.error();
-  const auto said = to_text(*plan, config->calls, config->topology);
-  const auto json = to_json(*plan, config->calls, config->topology);
-  if (!arguments.out.empty()) {
-    const std::vector<Attachment> files{{"groups.json", json}, {"groups.txt", said}};
-    if (auto written = write_files(files, arguments.out); !written) return written;
-    progress.note("report written to " + arguments.out);
-  }
-  return watch.print(arguments.json ? json : said);
-}
-
-// The table is printed even where the files cannot be written any more.
 Status give_out(const Report& report, const RunArguments& arguments, Progress& progress, Watch& watch) {
   watch.finishing();
   auto written = arguments.out.empty() ? Status{} : write_report(report, arguments.out);
@@ -116,6 +66,8 @@ Status give_out(const Report& report, const RunArguments& arguments, Progress& p
   auto status = status_of(report);
   return status ? nothing_missing(report, arguments.strict) : std::move(status);
 }
+
+namespace {
 
 // Cells are kept in the folder as they are finished. Of processes that share them one writes and prints the report.
 Status run_in_folder(const RunArguments& arguments, const Sweep& sweep, std::string_view text, Progress& progress, Watch& watch) {
@@ -138,27 +90,6 @@ Status run_in_folder(const RunArguments& arguments, const Sweep& sweep, std::str
   return given ? std::move(finished) : std::move(given);
 }
 
-// Rank 0 leads and reports; the others run what it runs.
-Status run_launched(const RunArguments& arguments, Watch& watch) {
-  constexpr Seconds patience{60};
-  return as_launched_rank(patience, [&](Session& session) -> Status {
-    watch.stops_when_asked();
-    if (session.rank() != 0) return follow(session);
-    Leader leader(session);
-    const auto progress = progress_for(arguments);
-    auto text = read_text_file(arguments.config, longest_config);
-    if (!text) return std::move(text).error();
-    auto sweep = read_sweep(*text, arguments.config);
-    if (!sweep) return std::move(sweep).error();
-    for (auto& cell : sweep->cells) cell.experiment.leader = &leader;
-    auto report = run(
-        *sweep, *progress, [&] { return watch.asked(); }, !arguments.out.empty());
-    if (!report) return std::move(report).error();
-    if (auto lost = session.state(); !lost) return lost;
-    return give_out(*report, arguments, *progress, watch);
-  });
-}
-
 Status run_config(RunArguments arguments, Watch& watch) {
   if (auto limits = limits_from(arguments.limits, watch); !limits) return std::move(limits).error();
   if (!arguments.out.empty()) {
@@ -172,8 +103,7 @@ Status run_config(RunArguments arguments, Watch& watch) {
   const auto progress = progress_for(arguments);
   auto text = read_text_file(arguments.config, longest_config);  // once: a pipe cannot be read again
   if (!text) return std::move(text).error();
-  if (is_gallery(*text, arguments.config)) return run_gallery_config(*text, arguments, *progress, watch);
-  if (is_process_groups(*text, arguments.config)) return run_groups_config(*text, arguments, *progress, watch);
+  if (auto other = run_other_kind(*text, arguments, *progress, watch)) return *std::move(other);
   auto sweep = read_sweep(*text, arguments.config);
   if (!sweep) return std::move(sweep).error();
   watch.stops_when_asked();

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// What `p2plab run` does beside experiments in one process.
+#include "bench/led.h"
+#include "cli/command.h"
+#include "cli/run/run.h"
+#include "config/launched.h"
+#include "p2plab/detail/config_value.h"
+#include "p2plab/detail/text.h"
+#include "p2plab/experiment/gallery.h"
+#include "p2plab/experiment/process_groups.h"
+#include "p2plab/experiment/run.h"
+#include "p2plab/experiment/sweep.h"
+#include "p2plab/report/files.h"
+
+namespace p2plab::cli {
+
+namespace {
+
+// Published figures beside predictions; --out writes gallery.json, gallery.csv, gallery_bands.csv, gallery.txt and gallery.html.
+Status run_gallery_config(std::string_view text, const RunArguments& arguments, Progress& progress, Watch& watch) {
+  auto gallery = read_gallery(text, arguments.config);
+  if (!gallery) return std::move(gallery).error();
+  auto report = run_gallery(*gallery, progress);
+  if (!report) return std::move(report).error();
+  if (!arguments.out.empty()) {
+    const std::vector<Attachment> files{{"gallery.json", to_json(*report)},
+                                        {"gallery.csv", to_csv(*report)},
+                                        {"gallery_bands.csv", bands_csv(*report)},
+                                        {"gallery.txt", to_text(*report)},
+                                        {"gallery.html", to_html(*report)}};
+    if (auto written = write_files(files, arguments.out); !written) return written;
+    progress.note("report written to " + arguments.out);
+  }
+  return watch.print(arguments.json ? to_json(*report) : to_text(*report));
+}
+
+// Process groups that communicate at once; --out writes groups.json and groups.txt.
+Status run_groups_config(std::string_view text, const RunArguments& arguments, Progress& progress, Watch& watch) {
+  const auto config = read_process_groups(text, arguments.config);
+  if (!config) return config.error();
+  for (const auto& warning : config->warnings) progress.note(warning);
+  const auto plan = plan_process_groups(config->topology, config->profile, config->calls, config->options);
+  if (!plan) return plan.error();
+  const auto said = to_text(*plan, config->calls, config->topology);
+  const auto json = to_json(*plan, config->calls, config->topology);
+  if (!arguments.out.empty()) {
+    const std::vector<Attachment> files{{"groups.json", json}, {"groups.txt", said}};
+    if (auto written = write_files(files, arguments.out); !written) return written;
+    progress.note("report written to " + arguments.out);
+  }
+  return watch.print(arguments.json ? json : said);
+}
+
+}  // namespace
+
+// Rank 0 leads and reports; the others run what it runs.
+Status run_launched(const RunArguments& arguments, Watch& watch) {
+  constexpr Seconds patience{60};
+  return as_launched_rank(patience, [&](Session& session) -> Status {
+    watch.stops_when_asked();
+    if (session.rank() != 0) return follow(session);
+    Leader leader(session);
+    const auto progress = progress_for(arguments);
+    auto text = read_text_file(arguments.config, longest_config);
+    if (!text) return std::move(text).error();
+    auto sweep = read_sweep(*text, arguments.config);
+    if (!sweep) return std::move(sweep).error();
+    for (auto& cell : sweep->cells) cell.experiment.job = [&leader](const std::string& name) { return leader.executor(name); };
+    auto report = run(
+        *sweep, *progress, [&] { return watch.asked(); }, !arguments.out.empty());
+    if (!report) return std::move(report).error();
+    if (auto lost = session.state(); !lost) return lost;
+    return give_out(*report, arguments, *progress, watch);
+  });
+}
+
+std::optional<Status> run_other_kind(std::string_view text, const RunArguments& arguments, Progress& progress, Watch& watch) {
+  if (is_gallery(text, arguments.config)) return run_gallery_config(text, arguments, progress, watch);
+  if (is_process_groups(text, arguments.config)) return run_groups_config(text, arguments, progress, watch);
+  return std::nullopt;
+}
+
+}  // namespace p2plab::cli

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is said to `p2plab run`, and what of it each program has (program/): p2plab all, p2plab-run experiments in one process.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "cli/arguments.h"
+#include "cli/terminal.h"
+#include "p2plab/report/progress.h"
+#include "p2plab/report/report.h"
+
+namespace p2plab::cli {
+
+struct RunArguments {
+  std::string config;
+  std::string out;
+  bool json = false;
+  bool strict = false;
+  bool fresh = false;
+  bool launched = false;
+  TerminalArguments terminal;
+  LimitArguments limits;
+};
+
+std::unique_ptr<Progress> progress_for(const RunArguments& arguments);
+/// The table is printed even where the files cannot be written any more.
+Status give_out(const Report& report, const RunArguments& arguments, Progress& progress, Watch& watch);
+
+/// As one rank of a job that was started in several processes.
+Status run_launched(const RunArguments& arguments, Watch& watch);
+/// Runs a config that is no experiment and no sweep of them: a gallery, or process groups. None if it is one.
+std::optional<Status> run_other_kind(std::string_view text, const RunArguments& arguments, Progress& progress, Watch& watch);
+
+}  // namespace p2plab::cli
