@@ -34,7 +34,7 @@ std::optional<AlikeMembers> AlikeMembers::create(WrappedGrid grid, std::vector<R
     if (rank >= places.size()) places.resize(rank + 1, nowhere);
     places[rank] = p;
   }
-  if (blocks.empty() || blocks.size() % n != 0) return std::nullopt;
+  if (n == 0 || blocks.empty() || blocks.size() % n != 0) return std::nullopt;
   struct Sent {
     std::size_t distance;
     std::int32_t block;

@@ -252,7 +252,7 @@ class Hierarchical final : public Planner {
   static void own_blocks(DataFlow& flow, Mover& mover, const Hierarchy& hierarchy, const Collective& collective) {
     for (std::size_t b = 0; b < collective.members.size(); ++b) {
       const auto chunk = flow.add_chunk({static_cast<std::int32_t>(b), 1, 0});
-      const auto digits = hierarchy.digits_of(collective.members[b]);
+      const auto& digits = hierarchy.digits_of(collective.members[b]);
       collective.kind == CollectiveKind::reduce_scatter ? mover.reduce(chunk, digits) : mover.hand_out(chunk, digits);
     }
   }

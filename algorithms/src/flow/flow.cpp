@@ -50,7 +50,9 @@ class FlowSchedule {
       }
       std::int32_t channel = 0;
       for (const auto* path : of_pair)
-        pieces.emplace_back(path, flow_.add_chunk({index, chunk_weight(path->count / common, widest / common), channel++}));
+        pieces.emplace_back(
+            path, flow_.add_chunk(
+                      {index, chunk_weight(path->count / std::max<std::int64_t>(1, common), widest / std::max<std::int64_t>(1, common)), channel++}));
     }
     std::size_t longest = 0;
     for (const auto& [path, chunk] : pieces) longest = std::max(longest, path->hops.size());

@@ -190,7 +190,7 @@ class Composer {
 
   // The tree that holds a lot.
   static const ForestTree& at(const std::vector<const ForestTree*>& trees, std::int64_t lots, std::int64_t lot) {
-    const auto each = lots / copies_of(trees);
+    const auto each = lots / std::max<std::int64_t>(1, copies_of(trees));
     for (const auto* tree : trees) {
       lot -= tree->count * each;
       if (lot < 0) return *tree;

@@ -133,15 +133,16 @@ std::optional<LatencyVariant> LatencyVariants::sum_form(int chunks, int steps, i
 // No all-reduce moves more chunks in so many steps and rounds: the links' bandwidth, the slowest broadcast, and both with the count of messages.
 int LatencyVariants::most_reduced(int steps, int rounds, double least_ratio) {
   constexpr int any = 1 << 20;
-  const auto [known, fresh] = most_by_steps_.emplace(std::pair{steps, rounds}, any);
-  if (!fresh) return known->second;
+  const auto found = most_by_steps_.emplace(std::pair{steps, rounds}, any);
+  auto& known = found.first->second;
+  if (!found.second) return known;
   const auto take = [&](std::optional<double> most) {
-    if (most) known->second = std::min(known->second, static_cast<int>(std::min<double>(*most + rounding_error, any)));
+    if (most) known = std::min(known, static_cast<int>(std::min<double>(*most + rounding_error, any)));
   };
   if (least_ratio > 0) take(rounds / least_ratio);
   take(most_for_a_root(steps, rounds));
   if (all_give()) take(most_sums(model_, collective_.members, symmetry_, steps, rounds, effort_));
-  return known->second;
+  return known;
 }
 
 // All-reduce brings what any sender has to all others, so it is no faster than the slowest broadcast; nor than the links allow.

@@ -66,9 +66,9 @@ std::optional<Seconds> least_time_of_crossings(const Topology& topology, const R
   if (std::ranges::any_of(servers, [&](const auto& server) { return server.size() != size; })) return std::nullopt;
   const auto rates = rates_out_of(topology, routes, members, servers);
   if (rates.empty()) return std::nullopt;
-  double crossings = 0;  // of what one member sends, in blocks
-  for (std::size_t k = 1; k < servers.size(); ++k) crossings += static_cast<double>(size * ((k + load.rings - 1) / load.rings));
-  const auto blocks = crossings * static_cast<double>(members.size());
+  std::size_t crossings = 0;  // of what one member sends, in blocks
+  for (std::size_t k = 1; k < servers.size(); ++k) crossings += size * ((k + load.rings - 1) / load.rings);
+  const auto blocks = static_cast<double>(crossings) * static_cast<double>(members.size());
   return Seconds{blocks * load.block / std::accumulate(rates.begin(), rates.end(), 0.0)};
 }
 

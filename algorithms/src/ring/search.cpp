@@ -193,10 +193,10 @@ class RingFinder {
       error.notes.push_back(fmt::format("rank {} ({}) has {} such neighbour{}; a ring enters by one and leaves by another", rank(a).value,
                                         topology_.node(topology_.node_of(rank(a))).name, std::min(out, in), std::min(out, in) == 1 ? "" : "s"));
     }
-    if (error.notes.empty()) error.notes.push_back("every order of the ranks leaves a pair of neighbours that is not joined");
+    if (error.notes.empty()) error.notes.emplace_back("every order of the ranks leaves a pair of neighbours that is not joined");
     const bool more = std::ranges::any_of(topology_.links(), [](const Link& link) { return link.kind != LinkKind::nvlink; });
-    if (gpu_links_only && more) error.notes.push_back("fabric=any lets the ring use this machine's other links as well");
-    error.notes.push_back("tree needs no ring");
+    if (gpu_links_only && more) error.notes.emplace_back("fabric=any lets the ring use this machine's other links as well");
+    error.notes.emplace_back("tree needs no ring");
     return error;
   }
 

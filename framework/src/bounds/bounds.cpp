@@ -2,6 +2,7 @@
 #include "p2plab/bounds/bounds.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <numeric>
@@ -210,8 +211,7 @@ class Bounder {
     }
     if (!able_.empty() || has_budgets(topology_) || !bounds::switches_pass_all(topology_, false) || !bounds::switches_pass_all(topology_, true))
       return false;
-    Int128 weight[2];
-    Int128 capacity[2];
+    std::array<Int128, 2> weight{}, capacity{};
     bounds::Demand all{std::vector<std::int64_t>(topology_.nodes().size()), {}};
     for (int r = 0; r < topology_.ranks(); ++r) {
       all.weights[node_of(Rank{r})] = 1;

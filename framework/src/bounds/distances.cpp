@@ -25,7 +25,7 @@ class Ways {
     ways_.reserve(topology.links().size());
     for (std::size_t n = 0; n < nodes; ++n) {
       const NodeId node{static_cast<std::int64_t>(n)};
-      is_gpu_.push_back(topology.node(node).kind == NodeKind::gpu);
+      is_gpu_.push_back(topology.node(node).kind == NodeKind::gpu ? 1 : 0);
       for (const auto id : topology.out_links(node)) ways_.push_back({topology.link(id).to.value, topology.link(id).latency.count()});
       ends_.push_back(ways_.size());
     }

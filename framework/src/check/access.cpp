@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "check/access.h"
 
+#include <array>
 #include <set>
 #include <tuple>
 
@@ -72,7 +73,7 @@ class AccessChecker {
   const Program& program_;
   const Routes& routes_;
   StepAccess reach_;
-  Transfer last_[2];
+  std::array<Transfer, 2> last_;
   std::set<Transfer> known_;
 };
 

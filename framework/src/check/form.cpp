@@ -30,8 +30,7 @@ class FormChecker {
     for (const auto part : {&FormChecker::check_sizes, &FormChecker::check_routes, &FormChecker::check_lanes}) {
       if (auto ok = (this->*part)(); !ok) return ok;
     }
-    for (std::size_t l = 0; l < program_.lanes.size(); ++l) {
-      const auto& lane = program_.lanes[l];
+    for (const auto& lane : program_.lanes) {
       for (auto i = lane.first; i < lane.first + lane.count; ++i) {
         checking::ask_for_waits(program_, i);
         if (auto fault = fault_of(program_.instructions[i]); !fault.empty()) return bad(checking::name_of(program_, i) + ": " + fault);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -100,7 +101,7 @@ class Order {
   std::vector<std::uint32_t> group_ends_;  // by lane
   struct Seen {
     std::uint32_t search = 0;
-    std::uint32_t instruction[4] = {};  // one more than the highest seen, by what is known of it
+    std::array<std::uint32_t, 4> instruction = {};  // one more than the highest seen, by what is known of it
   };
   std::vector<Seen> seen_;  // by lane
   std::uint32_t searches_ = 0;

@@ -42,7 +42,7 @@ Payload even_payload(const Schedule& schedule, const Payload& wanted) {
     chunks = std::lcm(chunks, weights[b]);
     if (chunks > most_chunks) return wanted;
   }
-  const auto unit = std::llround(1 / fractions.front()) * chunks * grain / size_of(wanted.type);
+  const auto unit = std::max<std::int64_t>(1, std::llround(1 / fractions.front()) * chunks * grain / size_of(wanted.type));
   auto even = wanted;
   even.elements = std::max<std::int64_t>(1, wanted.elements / unit) * unit;
   return even;

@@ -94,6 +94,31 @@ class Cutter {
     visit(action.destination);
   }
 
+  using Scratch = std::map<std::pair<Rank, std::int64_t>, std::int64_t>;  // rank and first unit -> units
+  struct Piece {
+    std::int64_t first = 0;
+    std::int64_t count = 0;
+  };
+
+  // Not so where blocks are mixed up.
+  bool is_one_chunk(const UnitPlace& place, const Piece& piece) const {
+    const auto at = in_block(place, piece.first);
+    const auto& cuts = cuts_[static_cast<std::size_t>(at->block)];
+    return cuts.contains(at->unit) && *cuts.upper_bound(at->unit) == at->unit + piece.count;
+  }
+
+  // Is what the piece takes of scratch the same as, or apart from, all that was taken before?
+  static bool is_apart(const UnitPlace& place, const Piece& piece, Scratch& scratch) {
+    const std::pair key{place.rank, place.first + piece.first};
+    const auto known = scratch.try_emplace(key, piece.count).first;
+    if (known->second != piece.count) return false;
+    const auto after = std::next(known);
+    if (after != scratch.end() && after->first.first == key.first && key.second + piece.count > after->first.second) return false;
+    if (known == scratch.begin()) return true;
+    const auto before = std::prev(known);
+    return before->first.first != key.first || before->first.second + before->second <= key.second;
+  }
+
   // Cuts blocks where actions begin and end, and actions where blocks are cut. It fits if scratch places are then the same or apart.
   bool fits(bool by_unit) {
     cuts_.assign(builder_->blocks().size(), {0, per_block_});
@@ -116,29 +141,15 @@ class Cutter {
         for (std::int64_t unit = 0; unit < per_block_; ++unit) cuts.insert(unit);
       }
     }
-    std::map<std::pair<Rank, std::int64_t>, std::int64_t> scratch;  // rank and first unit -> units
+    Scratch scratch;
     std::size_t pieces = 0;
     for (const auto& action : actions_) {
       for (const auto& [first, count] : pieces_of(action, by_unit)) {
         if (++pieces > most_pieces) return static_cast<void>(fault(fmt::format("more than {} steps", most_pieces))), false;
         bool same = true;
-        const auto begin = first;
-        const auto length = count;
+        const Piece piece{first, count};
         each_place(action, [&](const UnitPlace& place) {
-          if (place.buffer != 's') {
-            const auto at = in_block(place, begin);
-            const auto& cuts = cuts_[static_cast<std::size_t>(at->block)];
-            same = same && cuts.contains(at->unit) && *cuts.upper_bound(at->unit) == at->unit + length;  // not so where blocks are mixed up
-            return;
-          }
-          const std::pair key{place.rank, place.first + begin};
-          const auto known = scratch.try_emplace(key, length).first;
-          const auto after = std::next(known);
-          same = same && known->second == length;
-          same = same && (after == scratch.end() || after->first.first != key.first || key.second + length <= after->first.second);
-          if (known == scratch.begin()) return;
-          const auto before = std::prev(known);
-          same = same && (before->first.first != key.first || before->first.second + before->second <= key.second);
+          same = same && (place.buffer == 's' ? is_apart(place, piece, scratch) : is_one_chunk(place, piece));
         });
         if (!same) return false;
       }
@@ -151,10 +162,6 @@ class Cutter {
     return true;
   }
 
-  struct Piece {
-    std::int64_t first = 0;
-    std::int64_t count = 0;
-  };
   std::vector<Piece> pieces_of(const Action& action, bool by_unit) const {
     std::set<std::int64_t> ends{action.count};
     if (by_unit) {

@@ -22,7 +22,7 @@ Topology narrowed(const Topology& topology, Bandwidth most) {
   }
   for (auto link : topology.links()) {
     link.bandwidth = std::min(link.bandwidth, most);
-    builder.add_link(std::move(link));
+    builder.add_link(link);
   }
   for (auto group : topology.groups()) {
     group.bandwidth = std::min(group.bandwidth, most);

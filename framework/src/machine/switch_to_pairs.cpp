@@ -66,7 +66,7 @@ class Unfolding {
   }
 
   void budgets() {
-    for (auto group : topology_.groups()) {
+    for (const auto& group : topology_.groups()) {
       std::vector<LinkId> members;
       for (const auto link : group.links) members.insert(members.end(), stands_for_[link.index()].begin(), stands_for_[link.index()].end());
       std::ranges::sort(members);

@@ -162,7 +162,7 @@ std::string_view to_string(Proto proto) { return to_name<Proto>(proto, proto_nam
 Result<Algorithm> algorithm(std::string_view name) { return from_name<Algorithm>("algorithm of NCCL", name, algorithm_names); }
 Result<Proto> proto(std::string_view name) { return from_name<Proto>("protocol of NCCL", name, proto_names); }
 
-Table::Table(const Communicator& communicator, CollectiveKind kind) : communicator_(communicator), kind_(kind) {
+Table::Table(Communicator communicator, CollectiveKind kind) : communicator_(std::move(communicator)), kind_(kind) {
   const Tuner tuner(communicator_, kind);
   for (const auto algorithm : all_algorithms) {
     for (const auto proto : all_protos) lines_[index(algorithm)][index(proto)] = tuner.line(algorithm, proto);

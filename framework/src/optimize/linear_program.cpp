@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "p2plab/detail/linear_program.h"
 
+#include <array>
 #include <utility>
 #include <vector>
 
@@ -82,8 +83,8 @@ void LinearProgram::add_column(double objective, std::span<const Term> terms) {
     factors.push_back(term.factor);
   }
   const double lower = 0;
-  const CoinBigIndex starts[] = {0, static_cast<CoinBigIndex>(rows.size())};
-  model_->clp.addColumns(1, &lower, &unbounded, &objective, starts, rows.data(), factors.data());
+  const std::array<CoinBigIndex, 2> starts{0, static_cast<CoinBigIndex>(rows.size())};
+  model_->clp.addColumns(1, &lower, &unbounded, &objective, starts.data(), rows.data(), factors.data());
   model_->new_columns = true;
 }
 

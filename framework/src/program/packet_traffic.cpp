@@ -2,7 +2,6 @@
 #include "p2plab/program/packet_traffic.h"
 
 #include <algorithm>
-#include <ranges>
 #include <utility>
 
 #include "program/packet_places.h"
@@ -27,7 +26,7 @@ class TrafficCounter {
 
   PacketTraffic run() {
     const auto list = instructions_by_step(program_);
-    for (const auto& [instruction, rank] : std::views::reverse(list)) visit(*instruction, rank);
+    for (auto item = list.rbegin(); item != list.rend(); ++item) visit(*item->first, item->second);
     return std::move(traffic_);
   }
 

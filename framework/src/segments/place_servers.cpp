@@ -39,7 +39,7 @@ class ServerSets {
 
   // Sets with how many others are like them, those of fewer servers first.
   std::vector<std::pair<Subset, std::int64_t>> run() {
-    int largest = 0;
+    int largest = 1;
     for (const auto& one : standings_) largest = std::max(largest, static_cast<int>(one.gpus.size()));
     const int least = (count_ + largest - 1) / largest;
     for (int servers = least; servers <= std::min(count_, servers_.count()); ++servers) {

@@ -15,7 +15,7 @@ Servers servers_of(const Topology& topology, const Routes& routes) {
   for (int seed = 0; seed < count; ++seed) {
     if (servers.of[static_cast<std::size_t>(seed)] >= 0) continue;
     const auto number = servers.count();
-    servers.ranks.push_back({});
+    servers.ranks.emplace_back();
     servers.of[static_cast<std::size_t>(seed)] = number;
     std::vector<Rank> open{Rank{seed}};
     while (!open.empty()) {
@@ -25,7 +25,7 @@ Servers servers_of(const Topology& topology, const Routes& routes) {
         auto& of = servers.of[static_cast<std::size_t>(other)];
         if (of >= 0 || !(joined(rank, Rank{other}) || joined(Rank{other}, rank))) continue;
         of = number;
-        open.push_back(Rank{other});
+        open.emplace_back(other);
       }
     }
   }

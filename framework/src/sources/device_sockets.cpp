@@ -66,8 +66,8 @@ class Assignment {
       std::from_chars(answers_.sockets.data(), answers_.sockets.data() + answers_.sockets.size(), answered);
       if (answered < 1) return bad("sockets: a server has at least one");
     }
-    for (std::size_t h = 0; h < tree_.hosts.size(); ++h) {  // servers in order of appearance
-      const auto found = servers.find(tree_.hosts[h].machine);
+    for (const auto& host : tree_.hosts) {  // servers in order of appearance
+      const auto found = servers.find(host.machine);
       if (found == servers.end()) continue;
       assign(ordered(tree_, std::move(found->second)), answered);
       servers.erase(found);

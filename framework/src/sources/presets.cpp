@@ -119,7 +119,7 @@ Result<Topology> resolve_topology(const std::string& text, std::vector<std::stri
   if (topology) return answered(*topology, answers);
   if (topology.error().code != ErrorCode::unknown_name) return topology;
   auto error = std::move(topology).error();
-  error.notes.push_back("a topology is a preset, as in hgx-h200:gpus=4, or a file: .yaml, .xml (NCCL's topology) or .txt (nvidia-smi topo -m)");
+  error.notes.emplace_back("a topology is a preset, as in hgx-h200:gpus=4, or a file: .yaml, .xml (NCCL's topology) or .txt (nvidia-smi topo -m)");
   return error;
 }
 

@@ -2,6 +2,7 @@
 #include "p2plab/machine/oddities.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include <fmt/format.h>
@@ -109,7 +110,7 @@ class OddityFinder {
       for (const auto node : nodes) {
         if ((link.from != node && link.to != node) || !upwards(link, node)) continue;
         const auto scaled = static_cast<double>(link.bandwidth.bytes_per_second()) * static_cast<double>(then) / static_cast<double>(now);
-        link.bandwidth = Bandwidth::bytes_per_second(static_cast<std::int64_t>(scaled + 0.5));
+        link.bandwidth = Bandwidth::bytes_per_second(std::llround(scaled));
         return;
       }
     });

@@ -78,7 +78,7 @@ std::optional<Box> draw_box(const Topology& topology, const Boxes& boxes, int nu
     auto copy = link;
     copy.from = here[link.from.index()];
     copy.to = here[link.to.index()];
-    builder.add_link(std::move(copy));
+    builder.add_link(copy);
   }
   auto machine = std::move(builder).build();
   if (!machine) return std::nullopt;
@@ -126,14 +126,17 @@ std::optional<Drawing> place_on_grid(const Topology& topology, bool small) {
     if (all % width != 0 || !is_grid(topology, width)) continue;
     const double diameter = small ? 34 : 48;
     const double spacing = small ? 78 : 110;
-    Drawing drawing{.nodes = {}, .width = 2 * border + spacing * width, .height = 2 * border + spacing * (all / width), .small = small, .grid = true};
+    const int rows = all / width;
+    Drawing drawing{.nodes = {}, .width = 2 * border + spacing * width, .height = 2 * border + spacing * rows, .small = small, .grid = true};
     for (int gpu = 0; gpu < all; ++gpu) {
-      drawing.nodes.push_back({.x = border + spacing * (gpu % width + 0.5),
-                               .y = border + spacing * (gpu / width + 0.5),
+      const int row = gpu / width;
+      const int column = gpu % width;
+      drawing.nodes.push_back({.x = border + spacing * (column + 0.5),
+                               .y = border + spacing * (row + 0.5),
                                .width = diameter,
                                .height = diameter,
-                               .row = gpu / width,
-                               .place = gpu % width});
+                               .row = row,
+                               .place = column});
     }
     return drawing;
   }
@@ -158,8 +161,10 @@ std::optional<Drawing> place_folded(const Topology& topology, const Drawing& unf
   Drawing drawing{.nodes = std::vector<Placed>(topology.nodes().size()), .width = 2 * border + width * columns, .small = true, .folded = true};
   const auto top = place_network(topology, boxes, drawing);
   for (int b = 0; b < boxes.count; ++b) {
-    const double left = border + width * (b % columns);
-    const double above = top + height * (b / columns);
+    const int row = b / columns;
+    const int column = b % columns;
+    const double left = border + width * column;
+    const double above = top + height * row;
     const auto& box = drawn[static_cast<std::size_t>(b)];
     for (std::size_t i = 0; i < box.nodes.size(); ++i) {
       auto& node = drawing.nodes[box.nodes[i]] = box.drawing.nodes[i];
@@ -169,7 +174,8 @@ std::optional<Drawing> place_folded(const Topology& topology, const Drawing& unf
       node.trunk_y = above - 8;
     }
   }
-  drawing.height = top + height * ((boxes.count + columns - 1) / columns) + border;
+  const int rows = (boxes.count + columns - 1) / columns;
+  drawing.height = top + height * rows + border;
   return drawing;
 }
 

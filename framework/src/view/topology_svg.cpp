@@ -64,7 +64,7 @@ std::string escaped(const std::string& text) {
 // A name that has room for `fits` letters: cut, or its number alone.
 std::string short_label(const std::string& name, std::size_t fits) {
   if (name.size() <= fits) return name;
-  const auto number = name.substr(std::min(name.find_last_not_of("0123456789") + 1, name.size()));
+  auto number = name.substr(std::min(name.find_last_not_of("0123456789") + 1, name.size()));
   if (!number.empty() && number.size() <= fits) return number;
   return name.substr(0, fits > 2 ? fits - 2 : 1) + "..";
 }
@@ -158,8 +158,8 @@ class Picture {
       const bool level = a.row == b.row;
       middle_x += level ? 0 : bend;
       middle_y -= level ? bend : 0;
-      path = fmt::format("M{:.1f} {:.1f} Q{:.1f} {:.1f} {:.1f} {:.1f} T{:.1f} {:.1f}", ax, a.y, level ? ax + bend : ax + bend,
-                         level ? a.y - bend : a.y + bend, middle_x, middle_y, bx, b.y);
+      path = fmt::format("M{:.1f} {:.1f} Q{:.1f} {:.1f} {:.1f} {:.1f} T{:.1f} {:.1f}", ax, a.y, ax + bend, level ? a.y - bend : a.y + bend, middle_x,
+                         middle_y, bx, b.y);
     } else if (drawing_.folded && (a.row > 3) != (b.row > 3)) {
       // Beside the box, and up to the network.
       const auto& inside = a.row > 3 ? b : a;
@@ -252,9 +252,9 @@ class Picture {
     const auto columns = std::max<std::size_t>(1, static_cast<std::size_t>((width - 48) / column));
     std::size_t index = 0;
     const auto place = [&] {
-      const double x = 24 + column * static_cast<double>(index % columns);
-      const double y = top + line * static_cast<double>(index / columns);
-      ++index;
+      const auto row = index / columns;
+      const double x = 24 + column * static_cast<double>(index++ % columns);
+      const double y = top + line * static_cast<double>(row);
       return std::pair{x, y};
     };
     for (const auto& [key, number] : lines) {
@@ -277,7 +277,7 @@ class Picture {
                              kind == NodeKind::gpu ? x + 7 : x, y - 8, kind == NodeKind::gpu ? 16 : 30, corner, fill_of(kind));
       legend_ += fmt::format("<text x=\"{:.0f}\" y=\"{:.0f}\" font-size=\"12\" fill=\"#222222\">{}</text>\n", x + 38, y + 4, to_string(kind));
     }
-    return top + line * static_cast<double>((index + columns - 1) / columns);
+    return top + line * std::ceil(static_cast<double>(index) / static_cast<double>(columns));
   }
 
   const Topology& topology_;

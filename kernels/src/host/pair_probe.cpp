@@ -29,7 +29,7 @@ class HostPairProber final : public PairProber {
     if (probe.access == PairAccess::all_at_once) return all(probe);
     auto outcome = one(probe);
     if (!outcome || probe.access != PairAccess::both_ways) return outcome;
-    const auto back = one({probe.access, probe.to, probe.from});
+    auto back = one({probe.access, probe.to, probe.from});
     if (!back) return back;
     add(*outcome, *back);
     return outcome;
@@ -51,7 +51,7 @@ class HostPairProber final : public PairProber {
   Result<PairOutcome> all(const PairProbe& probe) {
     PairOutcome sum;
     for (int from = 0; from < pairs_.devices; ++from) {
-      const auto more = one({probe.access, from, (from + probe.to - probe.from + pairs_.devices) % pairs_.devices});
+      auto more = one({probe.access, from, (from + probe.to - probe.from + pairs_.devices) % pairs_.devices});
       if (!more) return more;
       if (from == 0) sum.rate = more->rate;
       add(sum, *more);
@@ -111,6 +111,23 @@ class HostPairProber final : public PairProber {
     return compared_counters(found, times);
   }
 
+  struct Look {
+    bool old = false;    // some data was the round's before
+    bool other = false;  // some was neither
+  };
+  template <class Value>
+  static Look look(const std::vector<Word>& data, std::size_t round, const Value& value) {
+    Look seen;
+    for (std::size_t i = 0; i < data.size(); ++i) {
+      const auto got = data[i].load(std::memory_order_relaxed);
+      if (got == value(round, i)) continue;
+      const bool before = got == 0 || (round > 1 && got == value(round - 1, i));
+      seen.old = seen.old || before;
+      seen.other = seen.other || !before;
+    }
+    return seen;
+  }
+
   // Two threads: data, then its flag; the other looks at the data when it sees the flag, and answers.
   PairOutcome flags(const PairProbe& probe, const MemoryFault* fault) const {
     std::vector<Word> data(64);
@@ -122,15 +139,7 @@ class HostPairProber final : public PairProber {
     std::thread reader([&] {
       for (std::size_t round = 1; round <= rounds; ++round) {
         while (flag.load(std::memory_order_acquire) < round) std::this_thread::yield();
-        bool old = false;
-        bool other = false;
-        for (std::size_t i = 0; i < data.size(); ++i) {
-          const auto got = data[i].load(std::memory_order_relaxed);
-          if (got == value(round, i)) continue;
-          const bool before = got == 0 || (round > 1 && got == value(round - 1, i));
-          old = old || before;
-          other = other || !before;
-        }
+        const auto [old, other] = look(data, round, value);
         late += old ? 1 : 0;
         wrong += other ? 1 : 0;
         answer.store(round, std::memory_order_release);

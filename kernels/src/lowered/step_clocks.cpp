@@ -233,7 +233,8 @@ Result<MiddleCall> middle_call(const std::vector<RankNotes>& ranks, const std::v
   for (const auto& rank : ranks) calls.push_back(calls_of(rank));
   const auto clocks = set_clocks(ranks, bounds_of(ranks, calls, arrivals));
   std::vector<std::uint32_t> whole;
-  for (const auto& [name, notes] : calls.front()) {
+  for (const auto& call : calls.front()) {
+    const auto name = call.first;
     if (std::ranges::all_of(calls, [&](const Calls& each) { return each.contains(name); })) whole.push_back(name);
   }
   constexpr std::size_t warming = 2;

@@ -76,6 +76,7 @@ std::unique_ptr<Recorder> Recorder::of_lookup(const char* source, Lookup lookup,
 }
 
 Recorder* Recorder::of_process(const char* source, Lookup lookup, Level unset, std::uint32_t replays) noexcept {
+  // NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables): what is loaded into a process has no owner in it
   static Recorder* const all = open({.source = source, .level = level_by(lookup, unset), .folder = folder_by(lookup), .replays = replays}).release();
   static const int closing = all == nullptr ? 0 : std::atexit([] { all->close(); });
   static_cast<void>(closing);

@@ -9,7 +9,6 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
-#include <ranges>
 
 #include <fmt/format.h>
 
@@ -103,7 +102,7 @@ void Hub::contribute(int rank, Message message) {
     part.rank = from;
     all.push_back(&part);
   }
-  for (const auto& member : members_ | std::views::reverse) send(member.socket.get(), all);
+  for (auto member = members_.rbegin(); member != members_.rend(); ++member) send(member->socket.get(), all);
   exchanges_.erase(number);
 }
 
@@ -121,7 +120,8 @@ void Hub::leave(int rank, Status outcome) {
 void Hub::lose(int rank, const std::string& why) {
   if (std::exchange(lost_, true)) return;
   lost_at_ = Clock::now();
-  for (const auto& member : members_ | std::views::reverse) send(member.socket.get(), {.kind = MessageKind::lost, .rank = rank, .text = why});
+  const Message lost{.kind = MessageKind::lost, .rank = rank, .text = why};
+  for (auto member = members_.rbegin(); member != members_.rend(); ++member) send(member->socket.get(), lost);
 }
 
 void Hub::look_for_late() {

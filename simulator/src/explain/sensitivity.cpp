@@ -54,7 +54,8 @@ class SensitivitySearch {
     std::erase_if(order, [](const auto& row) { return row.second.count() == 0; });
     std::ranges::stable_sort(order, std::greater<>{}, [](const auto& row) { return row.second; });
     if (order.size() > most) order.resize(most);
-    for (const auto& [pair, time] : order) {
+    for (const auto& row : order) {
+      const auto& pair = row.first;
       double rate = 0;
       const auto factors = factors_of([&](const Link& link) { return pair_of(link) == pair; }, better, &rate);
       const auto name = fmt::format("bandwidth of link {} - {}", topology_.node(pair.first).name, topology_.node(pair.second).name);

@@ -63,7 +63,7 @@ struct Line {
 class Table {
  public:
   /// The formula of ncclTopoTuneModel. CollNet (switches that add) is left out.
-  Table(const Communicator& communicator, CollectiveKind kind);
+  Table(Communicator communicator, CollectiveKind kind);
   const Line& at(Algorithm algorithm, Proto proto) const { return lines_[static_cast<std::size_t>(algorithm)][static_cast<std::size_t>(proto)]; }
   /// ncclTopoGetAlgoTime for a lone call; none where NCCL does not use the choice.
   std::optional<Seconds> time(Algorithm algorithm, Proto proto, Bytes size) const;

@@ -29,7 +29,7 @@ class TreeProgram {
     // Nodes that add may be roots of a pair of trees; for trees of one kind a GPU does as well.
     if (demand.weights.empty()) adding_roots_ = demand.reduce;
     roots_ = demand.weights.empty() ? topology.ranks() + static_cast<int>(adding_roots_.size()) : 1;
-    std::vector<double> objective(static_cast<std::size_t>(root_first_ + roots_), 0);
+    std::vector<double> objective(static_cast<std::size_t>(root_first_) + static_cast<std::size_t>(roots_), 0);
     for (int r = 0; r < roots_; ++r) objective[static_cast<std::size_t>(root_first_ + r)] = 1;
     const std::vector<double> upper(objective.size(), LinearProgram::unbounded);
     program_ = std::make_unique<LinearProgram>(objective, upper);

@@ -110,7 +110,7 @@ class GraphBuilder {
     auto& before = last_of_block_[rank.index()][static_cast<std::size_t>(block)];
     std::vector<std::uint32_t> ready = before;
     wait(ready, index, s, block);
-    before = work(i, rank, block, {offset, bytes}, std::move(ready));
+    before = work(i, rank, block, {offset, bytes}, ready);
     ends_[{index, s}] = before;
   }
 
@@ -119,7 +119,7 @@ class GraphBuilder {
     std::int64_t bytes;
   };
   // Loads, the sum, stores; returns what must be complete for the thread block to go on.
-  std::vector<std::uint32_t> work(const Instruction& i, Rank rank, std::int32_t block, Range range, std::vector<std::uint32_t> ready) {
+  std::vector<std::uint32_t> work(const Instruction& i, Rank rank, std::int32_t block, Range range, const std::vector<std::uint32_t>& ready) {
     auto summed = ready;
     std::int64_t local = 0;
     for (const auto& source : program_.sources(i)) {

@@ -21,8 +21,8 @@ struct IbPort {
 };
 
 struct IbNode {
-  enum class Kind { switch_, adapter, router };
-  Kind kind = Kind::switch_;
+  enum class Kind { crossbar, adapter, router };
+  Kind kind = Kind::crossbar;
   std::string id;           // "S-005442ba00003080"
   std::string description;  // "node01 mlx5_0"
   std::vector<IbPort> ports = {};

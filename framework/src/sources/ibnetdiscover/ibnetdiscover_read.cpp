@@ -29,7 +29,7 @@ struct Kind {
   std::string_view word;
   IbNode::Kind kind;
 };
-constexpr std::array kinds{Kind{"Switch", IbNode::Kind::switch_}, Kind{"Ca", IbNode::Kind::adapter}, Kind{"Rt", IbNode::Kind::router}};
+constexpr std::array kinds{Kind{"Switch", IbNode::Kind::crossbar}, Kind{"Ca", IbNode::Kind::adapter}, Kind{"Rt", IbNode::Kind::router}};
 
 // What begins lines that say nothing about who is joined to whom.
 constexpr std::array said_beside{"#",    "vendid=", "devid=", "sysimgguid=", "switchguid=", "caguid=",  "rtguid=", "Chassis", "Spine",

@@ -37,7 +37,7 @@ std::vector<std::string> names_of(const Map& map) {
 
 class InfraReader {
  public:
-  explicit InfraReader(const ConfigValue& map) : map_(map) {}
+  explicit InfraReader(ConfigValue map) : map_(std::move(map)) {}
 
   std::optional<InfraGraph> run() {
     const auto before = map_.mistakes();

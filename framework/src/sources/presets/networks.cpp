@@ -40,10 +40,10 @@ Result<Topology> make_fat_tree(const Parameters& parameters) {
   const auto gpus = add_gpus(builder, leaves * per_leaf);
   std::vector<NodeId> tops;
   for (int s = 0; s < spines; ++s) tops.push_back(builder.add_node({fmt::format("spine{}", s), NodeKind::network_switch}));
+  std::size_t next = 0;
   for (int l = 0; l < leaves; ++l) {
     const auto leaf = builder.add_node({fmt::format("leaf{}", l), NodeKind::network_switch});
-    for (int i = 0; i < per_leaf; ++i)
-      builder.add_duplex(gpus[static_cast<std::size_t>(l * per_leaf + i)], leaf, LinkKind::network, bandwidth, latency);
+    for (int i = 0; i < per_leaf; ++i) builder.add_duplex(gpus[next++], leaf, LinkKind::network, bandwidth, latency);
     for (const auto top : tops) builder.add_duplex(leaf, top, LinkKind::network, uplink, latency);
   }
   return std::move(builder).build();
@@ -63,13 +63,15 @@ Result<Topology> build(const Dragonfly& shape) {
   const int groups = shape.routers * shape.globals + 1;
   const auto gpus = add_gpus(builder, groups * shape.routers * shape.per_router);
   std::vector<NodeId> routers;
+  std::size_t next = 0;
   for (int i = 0; i < groups * shape.routers; ++i) {
     routers.push_back(builder.add_node({fmt::format("router{}", i), NodeKind::network_switch}));
     for (int p = 0; p < shape.per_router; ++p) {
-      builder.add_duplex(gpus[static_cast<std::size_t>(i * shape.per_router + p)], routers.back(), LinkKind::network, shape.bandwidth, shape.latency);
+      builder.add_duplex(gpus[next++], routers.back(), LinkKind::network, shape.bandwidth, shape.latency);
     }
   }
-  const auto router = [&](int group, int index) { return routers[static_cast<std::size_t>(group * shape.routers + index)]; };
+  const auto of_group = static_cast<std::size_t>(shape.routers);
+  const auto router = [&](int group, int index) { return routers[static_cast<std::size_t>(group) * of_group + static_cast<std::size_t>(index)]; };
   for (int g = 0; g < groups; ++g) {
     for (int i = 0; i < shape.routers; ++i) {
       for (int j = i + 1; j < shape.routers; ++j) builder.add_duplex(router(g, i), router(g, j), LinkKind::network, shape.bandwidth, shape.latency);

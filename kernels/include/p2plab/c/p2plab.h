@@ -4,6 +4,8 @@
 #ifndef P2PLAB_C_P2PLAB_H
 #define P2PLAB_C_P2PLAB_H
 
+/* This is C. NOLINTBEGIN(modernize-use-using,modernize-deprecated-headers,readability-identifier-naming) */
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -288,4 +290,5 @@ p2plab_result p2plab_explain(const p2plab_comm* comm, const p2plab_call* call, c
 }
 #endif
 
+/* NOLINTEND(modernize-use-using,modernize-deprecated-headers,readability-identifier-naming) */
 #endif

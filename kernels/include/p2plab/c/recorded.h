@@ -3,6 +3,8 @@
 #ifndef P2PLAB_C_RECORDED_H
 #define P2PLAB_C_RECORDED_H
 
+/* This is C. NOLINTBEGIN(modernize-use-using,modernize-deprecated-headers,readability-identifier-naming) */
+
 #include "p2plab/c/p2plab.h"
 
 #ifdef __cplusplus
@@ -50,4 +52,5 @@ p2plab_result p2plab_recorded_replays(p2plab_recorded* calls, size_t size, size_
 }
 #endif
 
+/* NOLINTEND(modernize-use-using,modernize-deprecated-headers,readability-identifier-naming) */
 #endif
