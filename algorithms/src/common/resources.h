@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "p2plab/detail/parallel_links.h"
 #include "p2plab/machine/routes.h"
 
 namespace p2plab {
@@ -20,8 +21,9 @@ class Resources {
 
  private:
   const Routes* routes_;
+  ParallelLinks parallel_;
   std::vector<double> capacities_;
-  std::vector<std::vector<std::size_t>> by_link_;
+  std::vector<std::vector<std::size_t>> by_link_;  // of the first of those beside each other
 };
 
 }  // namespace p2plab

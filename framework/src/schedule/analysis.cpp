@@ -110,12 +110,15 @@ Bottleneck bottleneck(const Topology& topology, const LinkLoads& loads) {
   double most = 0;
   const MachineLimit* worst = nullptr;
   for (const auto& limit : topology.limits()) {
+    const auto sum = [](const auto& links, const std::vector<double>& of) {
+      return std::accumulate(links.begin(), links.end(), 0.0, [&](double all, LinkId id) { return all + of[id.index()]; });
+    };
+    // As routes name the links, or spread over those beside them, whichever costs less.
+    const auto [links, rate] = parallel.budget(limit.links, limit.bandwidth);
+    const auto spread = sum(links, together) / static_cast<double>(rate.bytes_per_second());
     const bool is_link = limit.kind == MachineLimit::Kind::link;
-    const auto load = is_link ? together[limit.index] : std::accumulate(limit.links.begin(), limit.links.end(), 0.0, [&](double sum, LinkId id) {
-      return sum + loads.per_link[id.index()];
-    });
-    const auto rate = is_link ? parallel.together(limit.links.front()) : limit.bandwidth;
-    const auto cost = load / static_cast<double>(rate.bytes_per_second());
+    const auto named = sum(limit.links, loads.per_link) / static_cast<double>(limit.bandwidth.bytes_per_second());
+    const auto cost = is_link ? spread : std::min(named, spread);
     if (cost <= most * (1 + 1e-12)) continue;
     most = cost;
     worst = &limit;

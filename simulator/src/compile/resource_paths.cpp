@@ -26,8 +26,9 @@ void ResourcePaths::add_limits(double efficiency) {
   }
   groups_of_.resize(topology_.links().size());
   for (const auto& group : topology_.groups()) {
-    const auto resource = add_resource("group " + group.name, group.bandwidth);
-    for (const auto link : group.links) groups_of_[link.index()].emplace_back(resource, group.of);
+    const auto budget = parallel_.budget(group.links, group.bandwidth);
+    const auto resource = add_resource("group " + group.name, budget.rate);
+    for (const auto link : budget.links) groups_of_[link.index()].emplace_back(resource, group.of);
   }
   for (auto* of_node : {&egress_, &ingress_, &root_complex_, &host_memory_}) of_node->assign(topology_.nodes().size(), -1);
   for (std::size_t n = 0; n < topology_.nodes().size(); ++n) {
@@ -72,7 +73,7 @@ std::uint32_t ResourcePaths::add(std::span<const LinkId> links, Rank executor, c
     add_stage(egress_[link.from.index()]);
     if (id == links.front()) add_stage(root_complex_[link.from.index()]);
     if (id == links.front() && transfer.host_memory) add_stage(host_memory_[link.from.index()]);
-    for (const auto& [group, of] : groups_of_[id.index()]) {
+    for (const auto& [group, of] : groups_of_[parallel_.first(id).index()]) {
       if (counts(of, transfer)) out_.stages.push_back({group, 0});
     }
     out_.stages.back().latency = to_sim_time(link.latency).count();

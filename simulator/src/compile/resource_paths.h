@@ -34,7 +34,7 @@ class ResourcePaths {
   const Topology& topology_;
   ParallelLinks parallel_;
   Compiled& out_;
-  std::vector<std::vector<std::pair<std::uint32_t, Traffic>>> groups_of_;  // by link
+  std::vector<std::vector<std::pair<std::uint32_t, Traffic>>> groups_of_;  // by link; of the first of parallel ones
   std::vector<std::int32_t> egress_;                                       // by node: resource or -1
   std::vector<std::int32_t> ingress_;
   std::vector<std::int32_t> root_complex_;

@@ -9,6 +9,7 @@
 #include "p2plab/machine/routes.h"
 #include "p2plab/machine/topology_import.h"
 #include "p2plab/machine/topology_io.h"
+#include "p2plab/schedule/analysis.h"
 #include "support/same_topology.h"
 
 namespace p2plab {
@@ -122,6 +123,23 @@ TEST(LinksAsTheyAre, ParallelLinksCountTogether) {
       "  - {between: [gpu0, gpu1], bandwidth: 20 GB/s}\n  - {between: [gpu0, gpu1], bandwidth: 30 GB/s}\n");
   const Routes routes(two);
   EXPECT_EQ(routes.bottleneck(routes.between(Rank{0}, Rank{1})), GBps(50));
+}
+
+TEST(LinksAsTheyAre, ParallelLinksShareABudgetInProportionToTheirBandwidths) {
+  const std::string text =
+      "version: 1\nnodes: [{name: gpu0, kind: gpu}, {name: gpu1, kind: gpu}]\nlinks:\n"
+      "  - {between: [gpu0, gpu1], bandwidth: 50 GB/s, both: 75 GB/s}\n";
+  const auto two = from_text(text + "  - {between: [gpu0, gpu1], bandwidth: 50 GB/s, both: 75 GB/s}\n");
+  const auto [links, rate] = ParallelLinks(two).budget(two.groups()[1].links, two.groups()[1].bandwidth);
+  EXPECT_EQ(links, (std::vector{LinkId{0}, LinkId{1}}));
+  EXPECT_EQ(rate, GBps(150));
+  const auto both_ways = bottleneck(two, {{0.5, 0.5, 0.5, 0.5}});
+  EXPECT_EQ(both_ways.name, "group gpu0 - gpu1 both ways");
+  EXPECT_DOUBLE_EQ(both_ways.algbw_gbps(), 75);
+  EXPECT_DOUBLE_EQ(bottleneck(from_text(text), {{1, 1}}).algbw_gbps(), 37.5) << "one link alone";
+  EXPECT_DOUBLE_EQ(bottleneck(two, {{0.5, 0, 0.5, 0}}).algbw_gbps(), 100) << "one direction";
+  const ParallelLinks of_three(from_text(text + "  - {between: [gpu0, gpu1], bandwidth: 100 GB/s}\n"));
+  EXPECT_EQ(of_three.budget(std::vector{LinkId{0}, LinkId{1}}, GBps(75)).rate, GBps(225)) << "a third of what is sent";
 }
 
 TEST(LinksAsTheyAre, PresetsNameSwitchesAndLimits) {
