@@ -37,8 +37,10 @@ Pairs everyone(int first, int end) {
 
 enum class How { stores, loads, staged, staged_by_engines };
 
-// GB/s of all copies together, of 16 MiB each; staged: into the receiver's host memory, and loaded from there.
-double together(const Topology& machine, const Pairs& pairs, How how = How::stores) {
+constexpr std::size_t copied = std::size_t{16} << 20;
+
+// Copies at once, of 16 MiB each; staged: into the receiver's host memory, and loaded from there.
+SimResult played(const Topology& machine, const Pairs& pairs, How how) {
   auto collective = make_collective(CollectiveKind::send_receive, machine.ranks());
   collective.pairs = pairs;
   auto steps = *Schedule::Builder::create(collective, machine.ranks());
@@ -54,7 +56,19 @@ double together(const Topology& machine, const Pairs& pairs, How how = How::stor
   }
   const Tuning tuning{.slice = 64_KiB, .protocol = how == How::staged_by_engines ? Protocol::copy : Protocol::simple};
   const auto program = testing::lowered(machine, *std::move(steps).build(), 16_MiB, tuning);
-  return static_cast<double>(pairs.size() * (std::size_t{16} << 20)) / to_seconds(testing::makespan(machine, program)).count() * 1e-9;
+  return testing::simulated(machine, program, {}, {.steps = true});
+}
+
+// GB/s of all together.
+double together(const Topology& machine, const Pairs& pairs, How how = How::stores) {
+  return static_cast<double>(pairs.size() * copied) / to_seconds(played(machine, pairs, how).makespan).count() * 1e-9;
+}
+
+// GB/s of one on average.
+double mean_rate(const Topology& machine, const Pairs& pairs, How how) {
+  double sum = 0;
+  for (const auto& step : played(machine, pairs, how).steps) sum += static_cast<double>(copied) / to_seconds(step.end - step.begin).count() * 1e-9;
+  return sum / static_cast<double>(pairs.size());
 }
 
 // So many switches with so many GPUs each, under one host that passes peer accesses on.
@@ -69,7 +83,8 @@ std::string switches(int count, int gpus, double port, double uplink, const std:
 }
 
 // PEX890xx, two GPUs on each of four parts with a way up of its own (voipmonitor/rtx6kpro, asus-esc8000a-e13p-broadcom-switches.md): one copy
-// across 36.8, two from two parts 76.4, two from one part to one root 40.3, one GPU to two roots 36.6, two GPUs to two roots 2.7, loads 51.
+// across 36.8, two from two parts 76.4, two from one part to one root 40.3, one GPU to two roots 36.6, two GPUs to two roots 2.7, the other way
+// round 51.
 TEST(Links, PostedWritesOfOneSwitchToSeveralRootsCollapseAndNothingElseDoes) {
   const auto asus = machine(switches(4, 2, 53.5, 38, ", posted_writes: 2.7 GB/s"));
   EXPECT_NEAR(together(asus, who({{0, 4}})), 36.8, 0.06 * 36.8);
@@ -78,7 +93,25 @@ TEST(Links, PostedWritesOfOneSwitchToSeveralRootsCollapseAndNothingElseDoes) {
   EXPECT_NEAR(together(asus, who({{0, 4}, {0, 6}})), 36.6, 0.06 * 36.6);
   EXPECT_NEAR(together(asus, who({{0, 4}, {1, 6}})), 2.7, 0.03 * 2.7);
   EXPECT_NEAR(together(asus, who({{0, 4}, {0, 5}, {1, 6}, {1, 7}})), 2.7, 0.03 * 2.7);
-  EXPECT_GT(together(asus, who({{0, 4}, {1, 6}}), How::loads), 36);
+  EXPECT_NEAR(together(asus, who({{4, 0}, {6, 1}})), 51.2, 0.3 * 51.2) << "from two parts to one";
+}
+
+// The same server, its parts joined within the chip: GPU i loads from GPU i + n, GB/s of each (p2pmark 3c39f36): 48.62, 36.24, 22.8, 14.77, 22.7.
+// Where n is 3 or 5, what two GPUs of a part send goes to two roots.
+TEST(Links, AnswersToLoadsCollapseAsStoresDo) {
+  auto text = switches(4, 2, 53.5, 38, ", posted_writes: 2.7 GB/s");
+  for (const auto* chip : {"sw0, sw1", "sw2, sw3"}) text += fmt::format("  - {{between: [{}], bandwidth: 107 GB/s, kind: pcie}}\n", chip);
+  const auto asus = machine(text);
+  const auto each = [&](int shift) {
+    Pairs pairs;
+    for (int i = 0; i < 8; ++i) pairs.emplace_back(Rank{(i + shift) % 8}, Rank{i});
+    return mean_rate(asus, pairs, How::loads);
+  };
+  EXPECT_NEAR(each(1), 48.62, 0.1 * 48.62);
+  EXPECT_NEAR(each(2), 36.24, 0.06 * 36.24);
+  EXPECT_NEAR(each(3), 22.8, 0.06 * 22.8);
+  EXPECT_NEAR(each(4), 14.77, 0.3 * 14.77);
+  EXPECT_NEAR(each(5), 22.7, 0.06 * 22.7);
 }
 
 // Four switches of four GPUs (collapse-report.md): one copy 52.5, two to one root 52.1, to two roots 13.5, from four switches 197.8.
@@ -92,14 +125,15 @@ TEST(Links, SeveralSendersOutOfOneRootPortAreWell) {
   EXPECT_NEAR(together(machine(switches(4, 4, 54.4, 52.5, "")), who({{0, 4}, {1, 8}})), 52.5, 0.02 * 52.5) << "no model, no collapse";
 }
 
-// Four GPUs of one switch, all to all: 121 of 217 GB/s (wrx90-cpayne-2switch-flat.md); stores 163.6, loads 67.4 (asrockrack-turin-cpayne-16gpu.md).
+// Four GPUs of one switch, all to all: by loads 121 of 217 GB/s (wrx90-cpayne-2switch-flat.md), 126 (wrx90-cpayne-microchip-switches.md); by stores
+// 163.6 (asrockrack-turin-cpayne-16gpu.md).
 TEST(Links, APortThatServesSeveralAtOnceGivesItsSwitchsShare) {
-  const auto flat = machine(switches(1, 4, 54.4, 53, ", exchange: 0.56"));
-  EXPECT_NEAR(together(flat, everyone(0, 4)), 121, 0.03 * 121);
+  const auto flat = machine(switches(1, 4, 54.4, 53, ", exchange_loads: 0.57"));
+  EXPECT_NEAR(together(flat, everyone(0, 4), How::loads), 123.5, 0.03 * 123.5);
+  EXPECT_NEAR(together(flat, everyone(0, 4)), 4 * 54.4, 0.03 * 4 * 54.4) << "stores keep all";
   EXPECT_NEAR(together(flat, who({{0, 1}, {1, 2}, {2, 3}, {3, 0}})), 4 * 54.4, 0.02 * 4 * 54.4) << "a ring is no exchange";
-  const auto turin = machine(switches(1, 4, 54.4, 53, ", exchange: 0.75, exchange_loads: 0.31"));
+  const auto turin = machine(switches(1, 4, 54.4, 53, ", exchange: 0.75, exchange_loads: 0.57"));
   EXPECT_NEAR(together(turin, everyone(0, 4)), 163.6, 0.03 * 163.6);
-  EXPECT_NEAR(together(turin, everyone(0, 4), How::loads), 67.4, 0.03 * 67.4);
   EXPECT_NEAR(together(turin, who({{0, 1}}), How::loads), 54.4, 0.02 * 54.4) << "one load alone";
 }
 
@@ -166,6 +200,26 @@ links:
 )");
   EXPECT_NEAR(together(two, who({{0, 1}})), 38, 0.02 * 38);
   EXPECT_NEAR(together(two, who({{0, 1}, {1, 0}})), 70, 0.02 * 70);
+}
+
+// GB/s of two GPUs that store to each other, joined by the links given.
+double exchanged(const std::string& links) {
+  return together(machine("version: 1\nname: pair\nnodes: [{name: gpu0, kind: gpu}, {name: gpu1, kind: gpu}]\nlinks:\n" + links),
+                  who({{0, 1}, {1, 0}}));
+}
+
+TEST(Links, WhatParallelLinksShareAddsUpAsTheirBandwidthsDo) {
+  const std::string half = "  - {between: [gpu0, gpu1], bandwidth: 50 GB/s, both: 75 GB/s}\n";
+  const auto one = exchanged("  - {between: [gpu0, gpu1], bandwidth: 100 GB/s, both: 150 GB/s}\n");
+  EXPECT_NEAR(one, 150, 0.02 * 150);
+  EXPECT_NEAR(exchanged(half + half), one, 0.001 * one);
+  const std::string peers = "  - {between: [gpu0, gpu1], bandwidth: 50 GB/s, peers: 30 GB/s}\n";
+  EXPECT_NEAR(exchanged(peers + peers), 120, 0.02 * 120);
+  // What goes over both is held up by the one that has a limit: half of it, at most 75 GB/s both ways.
+  EXPECT_NEAR(exchanged(half + "  - {between: [gpu0, gpu1], bandwidth: 50 GB/s}\n"), 150, 0.02 * 150);
+  // A budget of one link of three as wide counts a third of what goes over all, both ways.
+  EXPECT_NEAR(exchanged("  - {between: [gpu0, gpu1], bandwidth: 10 GB/s, both: 10 GB/s}\n  - {between: [gpu0, gpu1], bandwidth: 20 GB/s}\n"), 30,
+              0.02 * 30);
 }
 
 TEST(Links, TwoParallelLinksCarryOneCopyTogether) {

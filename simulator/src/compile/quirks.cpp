@@ -18,9 +18,10 @@ void add_once(std::vector<T>& all, const T& one) {
 // What passes a link.
 struct LinkUse {
   bool used = false;
-  std::vector<Rank> writers = {};         // ranks that store through it
-  std::vector<std::uint32_t> ports = {};  // the links by which stores come to it
-  std::vector<std::uint32_t> roots = {};  // the links by which stores that pass it leave the last host
+  std::vector<Rank> writers = {};           // ranks that store through it
+  std::vector<std::uint32_t> ports = {};    // the links by which stores come to it
+  std::vector<std::uint32_t> senders = {};  // the first links of all that is stored or loaded through it
+  std::vector<std::uint32_t> roots = {};    // the links by which that leaves the last host
 };
 
 // Of loads, or of stores: the ends of the ways that data takes, by links, each pair once.
@@ -89,10 +90,12 @@ class QuirkWork {
     for (std::size_t i = 0; i < links.size(); ++i) {
       auto& use = uses_[links[i]];
       use.used = true;
-      if (!writes || !is_pcie(links[i])) continue;
+      if (!is_pcie(links[i])) continue;
+      add_once(use.senders, links.front());
+      if (root != links.rend()) add_once(use.roots, *root);
+      if (!writes) continue;
       add_once(use.writers, executor);
       if (i > 0) add_once(use.ports, links[i - 1]);
-      if (root != links.rend()) add_once(use.roots, *root);
     }
   }
 
@@ -136,21 +139,23 @@ class QuirkWork {
       return std::ranges::count_if(flows.to[l], [&](std::uint32_t last) { return flows.from[last].size() > 1; }) > 1;
     };
     const auto& model = node(link(l).to).switching;
+    const auto kept = [&](double said) { return said < 1 ? said : quirks_.exchange; };
     double share = 1;
-    if (exchanges(stores_)) share = model.exchange < 1 ? model.exchange : quirks_.exchange;
-    if (exchanges(loads_)) share = std::min(share, model.exchange_loads);
+    if (exchanges(stores_)) share = kept(model.exchange);
+    if (exchanges(loads_)) share = std::min(share, kept(model.exchange_loads));
     slow(l, share);
   }
 
-  // Out of a root complex where stores come from several of its ports; and up from a switch whose model says so, where several GPUs below it store to
-  // several of a root complex's ports. Several that store by way of one port to one other are well.
+  // Out of a root complex where stores come from several of its ports; and up from a switch whose model says so, where several GPUs below it send to
+  // several ports of root complexes, be it that they store or that others load from them: answers to loads queue as stores do. Several that send by
+  // way of one port to one other are well.
   void slow_posted_writes(std::uint32_t l) {
     if (link(l).kind != LinkKind::pcie) return;
     const auto& from = node(link(l).from);
     const auto& use = uses_[l];
     if (from.kind == NodeKind::host && use.writers.size() > 1 && use.ports.size() > 1) slow(l, quirks_.posted_writes);
     const bool up = from.kind == NodeKind::pcie_switch && node(link(l).to).kind == NodeKind::host;
-    if (up && from.switching.posted_writes && use.writers.size() > 1 && use.roots.size() > 1)
+    if (up && from.switching.posted_writes && use.senders.size() > 1 && use.roots.size() > 1)
       slow_to(l, static_cast<double>(from.switching.posted_writes->bytes_per_second()));
   }
 

@@ -12,11 +12,16 @@ namespace {
 
 // Shares: what four GPUs below one switch moved in all, all to all, over what their ports carry alone.
 const std::array known{
-    KnownSwitch{"pex890xx,pex89144,broadcom", "Broadcom PEX890xx", "0x1000", "0xc030", SwitchModel{.exchange = 0.7, .posted_writes = GBps(2.7)},
-                "voipmonitor/rtx6kpro, asus-esc8000a-e13p-broadcom-switches.md: all to all of four 153 of 217 GB/s; two GPUs to two roots 2.7 GB/s"},
-    KnownSwitch{"switchtec,pm50100,microchip", "Microchip Switchtec", "0x11f8", "", SwitchModel{.exchange = 0.69, .exchange_loads = 0.31},
-                "voipmonitor/rtx6kpro: all to all of four by stores 121, 149 and 164, by loads 67 of 217 GB/s (wrx90-cpayne-2switch-flat.md, "
-                "asrockrack-turin-cpayne-16gpu.md); stores to several roots fell to 13.5 GB/s with an older BIOS only"},
+    KnownSwitch{
+        "pex890xx,pex89144,broadcom", "Broadcom PEX890xx", "0x1000", "0xc030",
+        SwitchModel{.exchange = 0.7, .exchange_loads = 0.59, .posted_writes = GBps(2.7)},
+        "voipmonitor/rtx6kpro, asus-esc8000a-e13p-broadcom-switches.md: all to all of four by stores 153, by loads 128 of 217 GB/s; two GPUs to "
+        "two roots 2.7 GB/s"},
+    KnownSwitch{
+        "switchtec,pm50100,microchip", "Microchip Switchtec", "0x11f8", "", SwitchModel{.exchange = 0.69, .exchange_loads = 0.57},
+        "voipmonitor/rtx6kpro: all to all of four by stores 149 and 164, by loads 121 and 126 of 217 GB/s (wrx90-cpayne-2switch-flat.md, "
+        "asrockrack-turin-cpayne-16gpu.md; its 67 by 'reads' are stores one after the other: PyTorch copies on the sender's stream); stores to "
+        "several roots fell to 13.5 GB/s with an older BIOS only"},
     KnownSwitch{"plain", "a switch of which nothing is known", "", "", SwitchModel{}, "--machine switch=plain"}};
 
 }  // namespace
