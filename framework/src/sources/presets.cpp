@@ -21,16 +21,20 @@ namespace {
 // The GPUs of those presets that are machines one can buy.
 Topology of_model(const Topology& topology, const std::string& preset) {
   using Named = std::pair<std::string_view, std::string_view>;
-  constexpr std::array<Named, 10> models{{{"p100", "p100"},
-                                          {"v100", "v100"},
-                                          {"dgx-2", "v100"},
-                                          {"a100", "a100"},
-                                          {"h100", "h100"},
-                                          {"h200", "h200"},
-                                          {"b200", "b200"},
-                                          {"nvl72", "gb200"},
-                                          {"mi250x", "mi250x"},
-                                          {"mi300x", "mi300x"}}};
+  constexpr auto models = std::to_array<Named>({{"p100", "p100"},
+                                                {"v100", "v100"},
+                                                {"dgx-2", "v100"},
+                                                {"a100", "a100"},
+                                                {"h100", "h100"},
+                                                {"h200", "h200"},
+                                                {"b200", "b200"},
+                                                {"nvl72", "gb200"},
+                                                {"mi100", "mi100"},
+                                                {"mi250x", "mi250x"},
+                                                {"mi300x", "mi300x"},
+                                                {"mi325x", "mi325x"},
+                                                {"mi350x", "mi350x"},
+                                                {"mi355x", "mi355x"}});
   const auto found = std::ranges::find_if(models, [&](const Named& one) { return preset.ends_with(one.first); });
   if (found == models.end()) return topology;
   auto value = gpu_source(found->second, Origin::known, "preset " + preset);

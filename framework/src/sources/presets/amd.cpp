@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // AMD servers: direct Infinity Fabric (xGMI) links, no switch.
 // MI250X: 8 packages with two dies (GCDs) each, 16 GPUs to software; weights in units of 50 GB/s per direction as in the models of ForestColl
-// (liangyuRain/ForestColl, mi250_topology) and TE-CCL, which agree. MI300X: every pair of 8 joined by one link of 64 GB/s per direction, nominal
-// (48 GB/s reached: ROCm blog on RCCL and xGMI). Latency: no published figure for one link; 500 ns.
+// (liangyuRain/ForestColl, mi250_topology) and TE-CCL, which agree. Others join every pair by one link, nominal (AMD's data sheets): MI100 four of a
+// hive, 46 GB/s per direction; MI300X and MI325X eight, 64 GB/s (48 reached: ROCm blog on RCCL and xGMI); MI350X and MI355X eight, 76.8 GB/s.
+// Latency: no published figure for one link; 500 ns.
 #include <array>
 
 #include <fmt/format.h>
@@ -10,6 +11,7 @@
 #include "p2plab/machine/mask.h"
 #include "p2plab/machine/presets.h"
 #include "sources/presets/values.h"
+#include "sources/tables/link_rates.h"
 
 namespace p2plab::presets {
 
@@ -46,18 +48,36 @@ Result<Topology> make_mi250x(const Parameters& parameters) {
   return selected(std::move(builder).build(), gpus);
 }
 
-Result<Topology> make_mi300x(const Parameters& parameters) {
+// Every pair joined by one link.
+struct Mesh {
+  std::string name;
+  int gpus = 8;
+  std::string title;
+  std::string_view target;  // AMD's name, which tells the link
+};
+
+Result<Topology> make_mesh(const Mesh& mesh, const Parameters& parameters) {
   Values values(parameters);
-  const auto gpus = values.selection("gpus", 8);
+  const auto gpus = values.selection("gpus", mesh.gpus);
   const auto bandwidth = values.bandwidth("bandwidth");
   const auto latency = values.latency("latency");
   if (auto ok = values.status(); !ok) return std::move(ok).error();
-  Topology::Builder builder("mi300x");
-  const auto nodes = add_gpus(builder, 8);
-  for (std::size_t a = 0; a < 8; ++a) {
-    for (std::size_t b = a + 1; b < 8; ++b) builder.add_duplex(nodes[a], nodes[b], LinkKind::other, bandwidth, latency);
+  Topology::Builder builder(mesh.name);
+  const auto nodes = add_gpus(builder, mesh.gpus);
+  for (std::size_t a = 0; a < nodes.size(); ++a) {
+    for (std::size_t b = a + 1; b < nodes.size(); ++b) builder.add_duplex(nodes[a], nodes[b], LinkKind::other, bandwidth, latency);
   }
   return selected(std::move(builder).build(), gpus);
+}
+
+Preset mesh_preset(const Mesh& mesh) {
+  const auto rate = fmt::format("{:g} GB/s", xgmi_link(mesh.target).gbps());
+  return {mesh.name,
+          fmt::format("{} {}, every pair joined by xGMI of {}", mesh.gpus, mesh.title, rate),
+          {{"gpus", fmt::format("how many of the {}, or which", mesh.gpus), std::to_string(mesh.gpus)},
+           {"bandwidth", "of each link, in each direction", rate},
+           {"latency", "of each link", "500 ns"}},
+          [=](const Parameters& parameters) { return make_mesh(mesh, parameters); }};
 }
 
 }  // namespace
@@ -67,12 +87,11 @@ std::vector<Preset> amd() {
            "16 dies of 8 MI250X, xGMI of 50, 100 and 200 GB/s",
            {{"gpus", "how many of the 16 dies, or which", "16"}, {"latency", "of each link", "500 ns"}},
            make_mi250x},
-          {"mi300x",
-           "8 MI300X, every pair joined by xGMI of 64 GB/s",
-           {{"gpus", "how many of the eight, or which", "8"},
-            {"bandwidth", "of each link, in each direction", "64 GB/s"},
-            {"latency", "of each link", "500 ns"}},
-           make_mi300x}};
+          mesh_preset({"mi100", 4, "MI100 of one hive", "gfx908"}),
+          mesh_preset({"mi300x", 8, "MI300X", "gfx942"}),
+          mesh_preset({"mi325x", 8, "MI325X", "gfx942"}),
+          mesh_preset({"mi350x", 8, "MI350X", "gfx950"}),
+          mesh_preset({"mi355x", 8, "MI355X", "gfx950"})};
 }
 
 }  // namespace p2plab::presets

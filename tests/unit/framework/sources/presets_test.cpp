@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "p2plab/machine/cuts.h"
+#include "p2plab/machine/gpu_kind.h"
 #include "p2plab/machine/routes.h"
 #include "p2plab/machine/topology_io.h"
 #include "support/reference.h"
@@ -120,6 +121,26 @@ TEST(Presets, TheDiesOfAnMi250xShare56UnitsOf50) {
   // 8 links of 4 units, 4 of 2, 16 of 1: 56 units, each at two ends.
   EXPECT_EQ(Bandwidth::bytes_per_second(sum), GBps(2 * 56 * 50));
   EXPECT_EQ(width(server, 0, 1), GBps(200));
+}
+
+TEST(Presets, MeshesOfAmdHaveTheirGpusAndTheRatesOfDataSheets) {
+  struct Case {
+    std::string name;
+    int gpus;
+    double gbps;
+    std::string title;
+  };
+  for (const auto& one : {Case{"mi100", 4, 46, "MI100"}, Case{"mi300x", 8, 64, "MI300X"}, Case{"mi325x", 8, 64, "MI325X"},
+                          Case{"mi350x", 8, 76.8, "MI350X"}, Case{"mi355x", 8, 76.8, "MI355X"}}) {
+    SCOPED_TRACE(one.name);
+    const auto server = machine(one.name);
+    EXPECT_EQ(server.ranks(), one.gpus);
+    EXPECT_EQ(server.links().size(), static_cast<std::size_t>(one.gpus * (one.gpus - 1)));
+    EXPECT_EQ(width(server, 0, one.gpus - 1), GBps(one.gbps));
+    const auto kind = gpu_kind(server);
+    ASSERT_TRUE(kind);
+    EXPECT_NE(kind->title.find(one.title), std::string::npos) << kind->title;
+  }
 }
 
 TEST(Presets, RegularGraphsHaveTheirDegrees) {

@@ -55,7 +55,11 @@ const std::vector<Written>& machines() {
 const std::map<std::string, std::string>& unwritten() {
   static const std::map<std::string, std::string> all{
       {"mi250x", "AMD's: nvidia-smi and NVML do not see it, rocm-smi's text gives no number of links between two dies; NCCL's XML does"},
-      {"mi300x", "AMD's: nvidia-smi and NVML do not see it; NCCL's XML does"},
+      {"mi100", "AMD's: nvidia-smi and NVML do not see it; NCCL's XML does"},
+      {"mi300x", "as the MI100"},
+      {"mi325x", "as the MI100"},
+      {"mi350x", "as the MI100"},
+      {"mi355x", "as the MI100"},
       {"ring", "a graph of theory: no tool writes it"},
       {"mesh", "a graph of theory: no tool writes it"},
       {"torus", "a graph of theory: no tool writes it"},
