@@ -133,8 +133,8 @@ Status print_bound(const BoundArguments& arguments, Watch& watch) {
 
 Command bound_command(CLI::App& parent) {
   auto a = std::make_shared<BoundArguments>();
-  auto* app = add_command(parent, "bound", "How fast a collective can be at best on a machine, and why",
-                          "p2plab bound dgx-v100 --collective all_gather");
+  auto* app =
+      add_command(parent, "bound", "How fast a collective can be at best on a machine, and why", "p2plab bound dgx-v100 --collective all_gather");
   add_machine_options(*app, a->topology, "--topology,topology", "a file or a preset, as in hgx-h200:gpus=4")->required();
   add_group_options(*app, a->group);
   app->add_option("--in-network", a->in_network,
