@@ -31,7 +31,7 @@ Result<Plan> emit_both(const Topology& topology, const Collective& collective, c
 /// All-reduce where everyone gets everyone's chunks and adds them up.
 Result<Plan> emit_gathered(const Topology& topology, const Collective& collective, const StepPlan& gather, PlanWords words);
 
-/// All-reduce where sums travel.
+/// All-reduce by in-flight reduction.
 Result<Plan> emit_sum(const Topology& topology, const Collective& collective, const SumPlan& sum, PlanWords words);
 
 }  // namespace p2plab

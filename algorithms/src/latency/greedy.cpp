@@ -16,9 +16,9 @@ struct Demand {
 };
 
 // One run with a limit on the rounds of each step.
-class Rush {
+class LimitedRun {
  public:
-  Rush(const StepModel& model, const StepTask& task, int chunks, int most_rounds) : model_(model), most_rounds_(most_rounds) {
+  LimitedRun(const StepModel& model, const StepTask& task, int chunks, int most_rounds) : model_(model), most_rounds_(most_rounds) {
     const auto n = static_cast<std::size_t>(model.ranks);
     for (std::size_t s = 0; s < n; ++s) {
       for (int c = 0; c < chunks; ++c) {
@@ -148,14 +148,14 @@ std::optional<StepPlan> quick_plan(const StepModel& model, const StepTask& task,
   const int least = least_steps(model, task);
   if (least < 0 || steps < least) return std::nullopt;
   constexpr int no_limit = 1 << 20;
-  auto best = Rush(model, task, chunks, no_limit).run(steps, chunks);
+  auto best = LimitedRun(model, task, chunks, no_limit).run(steps, chunks);
   if (!best || best->rounds.empty()) return best;
   // Fewer rounds a step need more steps; the least that still ends in time, by halving.
   int fails = 0;
   int works = *std::ranges::max_element(best->rounds);
   while (works - fails > 1) {
     const int middle = (works + fails) / 2;
-    auto plan = Rush(model, task, chunks, middle).run(steps, chunks);
+    auto plan = LimitedRun(model, task, chunks, middle).run(steps, chunks);
     (plan ? works : fails) = middle;
     if (plan && plan->total_rounds() <= best->total_rounds()) best = std::move(plan);
   }

@@ -39,14 +39,14 @@ class LatencyPlanner final : public Planner {
                          "use tree or two_shot");
     }
     problem->effort.stop = context.ending();
-    LatencyVariants forms(topology, collective, *context.routes, problem->fabric, problem->effort);
-    if (forms.least_steps() < 0)
+    LatencyVariants variants(topology, collective, *context.routes, problem->fabric, problem->effort);
+    if (variants.least_steps() < 0)
       return unsupported("latency", collective.kind, "some member cannot be reached, not even through others", "take ranks that are joined");
-    return all(forms, *problem, *parameters, collective.kind);
+    return all(variants, *problem, *parameters, collective.kind);
   }
 
   static std::vector<ParameterInfo> known() {
-    return {{"chunks", "pieces of each block (all_reduce: of the payload), 1 to 64; auto: one, or what suits the form", "auto"},
+    return {{"chunks", "pieces of each block (all_reduce: of the payload), 1 to 64; auto: one, or what suits the variant", "auto"},
             {"steps", "the most steps, 1 to 64; auto: the fewest possible", "auto"},
             {"rounds", "refuse plans of more rounds; auto: any", "auto"},
             {"search", "exact: by integer program; quick: never; auto: where that is small", "auto"},
@@ -83,30 +83,30 @@ class LatencyPlanner final : public Planner {
     return problem;
   }
 
-  static Result<std::vector<Plan>> all(LatencyVariants& forms, const Problem& problem, const Parameters& parameters, CollectiveKind kind) {
+  static Result<std::vector<Plan>> all(LatencyVariants& variants, const Problem& problem, const Parameters& parameters, CollectiveKind kind) {
     std::vector<Plan> plans;
-    for (const auto& form : forms.forms(problem.chunks, problem.steps)) {
-      if (problem.rounds > 0 && form.rounds > problem.rounds) continue;
+    for (const auto& variant : variants.list(problem.chunks, problem.steps)) {
+      if (problem.rounds > 0 && variant.rounds > problem.rounds) continue;
       auto used = parameters;
-      used["chunks"] = std::to_string(form.chunks);
-      used["steps"] = std::to_string(form.steps);
-      used["rounds"] = std::to_string(form.rounds);
-      auto plan = forms.plan(form, {std::move(used), describe(form, forms)});
+      used["chunks"] = std::to_string(variant.chunks);
+      used["steps"] = std::to_string(variant.steps);
+      used["rounds"] = std::to_string(variant.rounds);
+      auto plan = variants.plan(variant, {std::move(used), describe(variant, variants)});
       if (!plan) return std::move(plan).error();
       plans.push_back(*std::move(plan));
     }
     if (!plans.empty()) return plans;
-    const auto why = problem.steps > 0 && problem.steps < forms.least_steps()
-                         ? fmt::format("{} steps are too few, {} are needed", problem.steps, forms.least_steps())
+    const auto why = problem.steps > 0 && problem.steps < variants.least_steps()
+                         ? fmt::format("{} steps are too few, {} are needed", problem.steps, variants.least_steps())
                          : fmt::format("no plan of {} rounds was found", problem.rounds);
     return unsupported("latency", kind, why, "`p2plab frontier` lists what is possible");
   }
 
-  static std::string describe(const LatencyVariant& form, const LatencyVariants& forms) {
-    const char* what = form.sum ? "sums travel: " : (form.scatter ? "reduce-scatter, then all-gather: " : "");
+  static std::string describe(const LatencyVariant& variant, const LatencyVariants& variants) {
+    const char* what = variant.sum ? "in-flight reduction: " : (variant.scatter ? "reduce-scatter, then all-gather: " : "");
     return fmt::format("{}{} chunk{} in {} step{} (least possible {}) of {} round{} together{}, a round being one chunk over {:.4g} GB/s", what,
-                       form.chunks, form.chunks == 1 ? "" : "s", form.steps, form.steps == 1 ? "" : "s", forms.least_steps(), form.rounds,
-                       form.rounds == 1 ? "" : "s", form.proved ? ", the fewest possible" : "", forms.model().unit * 1e-9);
+                       variant.chunks, variant.chunks == 1 ? "" : "s", variant.steps, variant.steps == 1 ? "" : "s", variants.least_steps(),
+                       variant.rounds, variant.rounds == 1 ? "" : "s", variant.proved ? ", the fewest possible" : "", variants.model().unit * 1e-9);
   }
 };
 

@@ -32,19 +32,20 @@ Result<Frontier> frontier(const Topology& topology, const Routes& routes, const 
   auto limit = bound(topology, collective, {}, late);
   if (!limit) return std::move(limit).error();
   const StepEffort effort{.most_columns = most_columns, .nodes = most_nodes, .stop = late};
-  LatencyVariants forms(topology, collective, routes, StepFabric::automatic, effort);
+  LatencyVariants variants(topology, collective, routes, StepFabric::automatic, effort);
   Frontier result;
-  result.least_steps = forms.least_steps();
-  result.unit = Bandwidth::bytes_per_second(static_cast<std::int64_t>(forms.model().unit));
-  result.exact = forms.model().exact;
-  result.least_ratio = limit->inverse_rate.value() * forms.model().unit * 1e-9;
+  result.least_steps = variants.least_steps();
+  result.unit = Bandwidth::bytes_per_second(static_cast<std::int64_t>(variants.model().unit));
+  result.exact = variants.model().exact;
+  result.least_ratio = limit->inverse_rate.value() * variants.model().unit * 1e-9;
   const int most_steps = options.most_steps > 0 ? options.most_steps : result.least_steps + steps_beyond;
-  for (const auto& form : forms.frontier(options.most_chunks, most_steps, result.least_ratio)) {
-    PlanWords words{{{"chunks", std::to_string(form.chunks)}, {"steps", std::to_string(form.steps)}, {"rounds", std::to_string(form.rounds)}},
-                    fmt::format("{} chunks in {} steps of {} rounds together", form.chunks, form.steps, form.rounds)};
-    auto plan = forms.plan(form, std::move(words));
+  for (const auto& variant : variants.frontier(options.most_chunks, most_steps, result.least_ratio)) {
+    PlanWords words{
+        {{"chunks", std::to_string(variant.chunks)}, {"steps", std::to_string(variant.steps)}, {"rounds", std::to_string(variant.rounds)}},
+        fmt::format("{} chunks in {} steps of {} rounds together", variant.chunks, variant.steps, variant.rounds)};
+    auto plan = variants.plan(variant, std::move(words));
     if (!plan) return std::move(plan).error();
-    result.points.push_back({form.chunks, form.steps, form.rounds, form.proved, form.most_chunks, *std::move(plan)});
+    result.points.push_back({variant.chunks, variant.steps, variant.rounds, variant.proved, variant.most_chunks, *std::move(plan)});
   }
   result.complete = !late();
   result.time = std::chrono::steady_clock::now() - begin;

@@ -10,7 +10,7 @@
 
 namespace p2plab {
 
-/// An all-reduce in which sums travel: for each chunk of the payload, who sends to whom in which step.
+/// An all-reduce by in-flight reduction, whose partial sums are forwarded: for each chunk of the payload, who sends to whom in which step.
 struct SumPlan {
   std::vector<int> rounds;  // by step
   std::vector<std::vector<StepHop>> chunks;

@@ -22,13 +22,13 @@ StepSearch::StepSearch(const StepModel& model, const StepTask& task, StepEffort 
 }
 
 // None if it would be too large.
-StepProgram* StepSearch::program(const Form& form) {
+StepProgram* StepSearch::program(const ProgramSize& size) {
   if (symmetry_.empty()) return nullptr;
-  const auto group = form.alike ? symmetry_.size() : 1;
-  if (model_.arcs.size() * static_cast<std::size_t>(model_.ranks * form.steps * form.pieces) / group > 8 * effort_.most_columns) return nullptr;
-  auto& program = programs_[form];
+  const auto group = size.alike ? symmetry_.size() : 1;
+  if (model_.arcs.size() * static_cast<std::size_t>(model_.ranks * size.steps * size.pieces) / group > 8 * effort_.most_columns) return nullptr;
+  auto& program = programs_[size];
   if (!program) {
-    program = std::make_unique<StepProgram>(model_, task_, form.alike ? symmetry_ : std::vector{symmetry_.front()}, form.steps, form.pieces);
+    program = std::make_unique<StepProgram>(model_, task_, size.alike ? symmetry_ : std::vector{symmetry_.front()}, size.steps, size.pieces);
     program->stop_when(effort_.stop);
   }
   return program->columns() <= effort_.most_columns ? program.get() : nullptr;

@@ -41,13 +41,13 @@ class StepSearch {
 
  private:
   // Of the programs for so many steps: do senders that look alike share columns, and how many pieces have columns of their own?
-  struct Form {
+  struct ProgramSize {
     int steps = 0;
     bool alike = true;
     int pieces = 1;
-    auto operator<=>(const Form&) const = default;
+    auto operator<=>(const ProgramSize&) const = default;
   };
-  StepProgram* program(const Form& form);
+  StepProgram* program(const ProgramSize& size);
   SearchAnswer look(int chunks, int steps, int rounds, StepPlan& plan);
   std::optional<StepPoint> most_in(int steps, int rounds, int most_chunks_asked);
   void quick_points(std::vector<StepPoint>& points, int most_chunks_asked, int steps);
@@ -58,7 +58,7 @@ class StepSearch {
   StepEffort effort_;
   int least_;
   std::vector<Renumbering> symmetry_;
-  std::map<Form, std::unique_ptr<StepProgram>> programs_;
+  std::map<ProgramSize, std::unique_ptr<StepProgram>> programs_;
   double best_ratio_ = 0;  // rounds a chunk, of a frontier so far
 };
 

@@ -16,7 +16,7 @@ namespace p2plab {
 /// One task in a given number of steps, for any number of chunks and rounds. Senders that the symmetry maps onto each other share their columns.
 /// That each receiver can be sent all chunks of a sender is kept by cuts, found by maximum flow through ranks and steps. Whole numbers are found by
 /// branch and bound. They need not be trees where several chunks of a sender share columns (two chunks at three ranks: two ranks have the same one),
-/// so there is a second, larger form with columns for each of `pieces` parts of the chunks: with one chunk a part, whole numbers are trees.
+/// so there is a second, larger formulation with columns for each of `pieces` parts of the chunks: with one chunk a part, whole numbers are trees.
 class StepProgram {
  public:
   StepProgram(const StepModel& model, const StepTask& task, std::vector<Renumbering> symmetry, int steps, int pieces = 1);

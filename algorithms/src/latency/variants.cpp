@@ -14,7 +14,7 @@ constexpr int further_steps = 3;         // beyond the fewest, each tried; then 
 constexpr int most_summing_members = 8;  // all-reduce by in-flight reduction is searched for up to here
 constexpr std::size_t most_sum_columns = 1000;
 constexpr int most_sum_nodes = 20;
-constexpr int most_rounds_more = 2;  // than steps, where sums travel: with more rounds reduce-scatter and all-gather do as well or better
+constexpr int most_rounds_more = 2;  // than steps, by in-flight reduction: with more rounds reduce-scatter and all-gather do as well or better
 
 StepModel model_for(const Topology& topology, const Collective& collective, const Routes& routes, StepFabric fabric) {
   auto model = step_model(topology, routes, collective.members, fabric);
@@ -65,15 +65,15 @@ std::optional<LatencyVariant> LatencyVariants::both(int chunks, int steps) {
   auto scatter = turned_search_->fewest_rounds(chunks, first);
   auto gather = search_->fewest_rounds(chunks, std::max(search_->least_steps(), steps - first));
   if (!scatter || !gather) return std::nullopt;
-  LatencyVariant form{.chunks = chunks * static_cast<int>(collective_.members.size()),
-                      .steps = scatter->plan.steps() + gather->plan.steps(),
-                      .rounds = scatter->plan.total_rounds() + gather->plan.total_rounds()};
-  form.gather = std::move(gather->plan);
-  form.scatter = std::move(scatter->plan);
-  return form;
+  LatencyVariant variant{.chunks = chunks * static_cast<int>(collective_.members.size()),
+                         .steps = scatter->plan.steps() + gather->plan.steps(),
+                         .rounds = scatter->plan.total_rounds() + gather->plan.total_rounds()};
+  variant.gather = std::move(gather->plan);
+  variant.scatter = std::move(scatter->plan);
+  return variant;
 }
 
-std::vector<LatencyVariant> LatencyVariants::forms(int chunks, int steps) {
+std::vector<LatencyVariant> LatencyVariants::list(int chunks, int steps) {
   std::vector<LatencyVariant> all;
   const int least = least_steps();
   if (least < 0 || (steps > 0 && steps < least)) return all;
@@ -87,29 +87,29 @@ std::vector<LatencyVariant> LatencyVariants::forms(int chunks, int steps) {
   if (!sums() || least == 0) return all;
   const int doubled = steps > 0 ? steps : 2 * least;
   if (doubled >= 2 * least && (chunks == 0 || chunks % members == 0)) {
-    if (auto form = both(chunks == 0 ? 1 : chunks / members, doubled)) all.push_back(*std::move(form));
+    if (auto variant = both(chunks == 0 ? 1 : chunks / members, doubled)) all.push_back(*std::move(variant));
   }
-  for (auto& form : sum_forms(least, chunks == 0 ? 2 : chunks, 0, {})) {
-    if (chunks == 0 || form.chunks == chunks) all.push_back(std::move(form));
+  for (auto& variant : sum_variants(least, chunks == 0 ? 2 : chunks, 0, {})) {
+    if (chunks == 0 || variant.chunks == chunks) all.push_back(std::move(variant));
   }
   return all;
 }
 
-// In-flight reductions: for each number of rounds the most chunks, if those are more than what `known` forms have in as few steps and rounds.
-std::vector<LatencyVariant> LatencyVariants::sum_forms(int steps, int most_chunks, double least_ratio, const std::vector<LatencyVariant>& known) {
+// In-flight reductions: for each number of rounds the most chunks, if those are more than what `known` variants have in as few steps and rounds.
+std::vector<LatencyVariant> LatencyVariants::sum_variants(int steps, int most_chunks, double least_ratio, const std::vector<LatencyVariant>& known) {
   std::vector<LatencyVariant> all;
   if (root_searches_.empty() || steps < 2) return all;
   double best = std::numeric_limits<double>::infinity();  // rounds a chunk
   for (int rounds = steps; rounds < best * most_chunks * (1 - rounding_error) && rounds <= steps + most_rounds_more; ++rounds) {
-    for (const auto& form : known) {
-      if (form.steps <= steps && form.rounds <= rounds) best = std::min(best, form.ratio());
+    for (const auto& variant : known) {
+      if (variant.steps <= steps && variant.rounds <= rounds) best = std::min(best, variant.ratio());
     }
     for (int chunks = std::min(most_chunks, most_reduced(steps, rounds, least_ratio)); chunks > 0 && rounds < best * chunks * (1 - rounding_error);
          --chunks) {
-      auto form = sum_form(chunks, steps, rounds);
-      if (!form) continue;
-      best = form->ratio();
-      all.push_back(*std::move(form));
+      auto variant = sum_variant(chunks, steps, rounds);
+      if (!variant) continue;
+      best = variant->ratio();
+      all.push_back(*std::move(variant));
       break;
     }
     if (effort_.stop && effort_.stop()) break;
@@ -117,7 +117,7 @@ std::vector<LatencyVariant> LatencyVariants::sum_forms(int steps, int most_chunk
   return all;
 }
 
-std::optional<LatencyVariant> LatencyVariants::sum_form(int chunks, int steps, int rounds) {
+std::optional<LatencyVariant> LatencyVariants::sum_variant(int chunks, int steps, int rounds) {
   const StepEffort effort{std::min(effort_.most_columns, most_sum_columns), std::min(effort_.nodes, most_sum_nodes), effort_.stop};
   auto sum = travelling_sum(model_, collective_.members, symmetry_, {chunks, steps, rounds}, effort, sum_work_);
   if (sum.answer == SearchAnswer::impossible && all_give()) {
@@ -125,9 +125,9 @@ std::optional<LatencyVariant> LatencyVariants::sum_form(int chunks, int steps, i
     most = std::min(most, chunks - 1);
   }
   if (sum.answer != SearchAnswer::found) return std::nullopt;
-  LatencyVariant form{.chunks = chunks, .steps = steps, .rounds = rounds};
-  form.sum = std::move(sum.plan);
-  return form;
+  LatencyVariant variant{.chunks = chunks, .steps = steps, .rounds = rounds};
+  variant.sum = std::move(sum.plan);
+  return variant;
 }
 
 // No all-reduce moves more chunks in so many steps and rounds: the links' bandwidth, the slowest broadcast, and both with the count of messages.
@@ -156,21 +156,21 @@ std::optional<double> LatencyVariants::most_for_a_root(int steps, int rounds) {
   return least;
 }
 
-// What bandwidth and fractional transfers say of the forms that are not proved.
-void LatencyVariants::limit(std::vector<LatencyVariant>& forms, double least_ratio) {
-  for (auto& form : forms) {
-    double most = least_ratio > 0 ? form.rounds / least_ratio : 0;
-    if (const auto broken = form.proved ? std::nullopt : search_->most_chunks(form.steps, form.rounds)) most = std::min(most, *broken);
-    form.most_chunks = form.proved ? form.chunks : static_cast<int>(most + rounding_error);
+// What bandwidth and fractional transfers say of the variants that are not proved.
+void LatencyVariants::limit(std::vector<LatencyVariant>& variants, double least_ratio) {
+  for (auto& variant : variants) {
+    double most = least_ratio > 0 ? variant.rounds / least_ratio : 0;
+    if (const auto broken = variant.proved ? std::nullopt : search_->most_chunks(variant.steps, variant.rounds)) most = std::min(most, *broken);
+    variant.most_chunks = variant.proved ? variant.chunks : static_cast<int>(most + rounding_error);
   }
 }
 
-void LatencyVariants::prove(std::vector<LatencyVariant>& forms, double least_ratio) {
-  for (auto& form : forms) {
-    const int most =
-        root_searches_.empty() ? static_cast<int>(form.rounds / least_ratio + rounding_error) : most_reduced(form.steps, form.rounds, least_ratio);
-    form.most_chunks = std::max(most, form.chunks);
-    form.proved = form.most_chunks == form.chunks;
+void LatencyVariants::prove(std::vector<LatencyVariant>& variants, double least_ratio) {
+  for (auto& variant : variants) {
+    const int most = root_searches_.empty() ? static_cast<int>(variant.rounds / least_ratio + rounding_error)
+                                            : most_reduced(variant.steps, variant.rounds, least_ratio);
+    variant.most_chunks = std::max(most, variant.chunks);
+    variant.proved = variant.most_chunks == variant.chunks;
   }
 }
 
@@ -193,27 +193,27 @@ std::vector<LatencyVariant> LatencyVariants::frontier(int most_chunks, int most_
     }
   }
   for (int steps = least_steps(); steps <= most_steps; ++steps) {
-    for (auto& form : sum_forms(steps, most_chunks, least_ratio, all)) all.push_back(std::move(form));
+    for (auto& variant : sum_variants(steps, most_chunks, least_ratio, all)) all.push_back(std::move(variant));
   }
   std::ranges::stable_sort(all, {}, [](const LatencyVariant& f) { return std::tuple(f.steps, f.rounds, f.ratio()); });
   std::vector<LatencyVariant> kept;
-  for (auto& form : all) {
+  for (auto& variant : all) {
     const auto beats = [&](const LatencyVariant& other) {
-      return other.rounds <= form.rounds && other.ratio() <= form.ratio() * (1 + rounding_error);
+      return other.rounds <= variant.rounds && other.ratio() <= variant.ratio() * (1 + rounding_error);
     };
-    const auto lower = [&](const LatencyVariant& other) { return other.ratio() <= form.ratio() * (1 + rounding_error); };
-    if (std::ranges::none_of(kept, beats) && std::ranges::none_of(kept, [&](const LatencyVariant& o) { return o.steps < form.steps && lower(o); }))
-      kept.push_back(std::move(form));
+    const auto lower = [&](const LatencyVariant& other) { return other.ratio() <= variant.ratio() * (1 + rounding_error); };
+    if (std::ranges::none_of(kept, beats) && std::ranges::none_of(kept, [&](const LatencyVariant& o) { return o.steps < variant.steps && lower(o); }))
+      kept.push_back(std::move(variant));
   }
   prove(kept, least_ratio);
   return kept;
 }
 
-Result<Plan> LatencyVariants::plan(const LatencyVariant& form, PlanWords words) const {
-  if (form.sum) return emit_sum(topology_, collective_, *form.sum, std::move(words));
-  if (form.scatter) return emit_both(topology_, collective_, routes_, *form.scatter, form.gather, std::move(words));
-  if (sums()) return emit_gathered(topology_, collective_, form.gather, std::move(words));
-  return emit(topology_, collective_, routes_, form.gather, std::move(words));
+Result<Plan> LatencyVariants::plan(const LatencyVariant& variant, PlanWords words) const {
+  if (variant.sum) return emit_sum(topology_, collective_, *variant.sum, std::move(words));
+  if (variant.scatter) return emit_both(topology_, collective_, routes_, *variant.scatter, variant.gather, std::move(words));
+  if (sums()) return emit_gathered(topology_, collective_, variant.gather, std::move(words));
+  return emit(topology_, collective_, routes_, variant.gather, std::move(words));
 }
 
 }  // namespace p2plab

@@ -25,7 +25,7 @@ struct LatencyVariant {
   double ratio() const { return static_cast<double>(rounds) / chunks; }
 };
 
-/// The forms of one collective on one machine.
+/// The variants of one collective on one machine.
 class LatencyVariants {
  public:
   LatencyVariants(const Topology& topology, const Collective& collective, const Routes& routes, StepFabric fabric, StepEffort effort);
@@ -34,12 +34,12 @@ class LatencyVariants {
   const StepModel& model() && = delete;
   /// The fewest steps; -1 if something is out of reach.
   int least_steps() const { return search_->least_steps(); }
-  /// Forms for so many chunks in at most so many steps (0: the variant's default, and the fewest), each with the fewest rounds found.
-  std::vector<LatencyVariant> forms(int chunks, int steps);
-  /// The forms that no other one beats in steps, rounds and rounds a chunk.
+  /// Variants for so many chunks in at most so many steps (0: the variant's default, and the fewest), each with the fewest rounds found.
+  std::vector<LatencyVariant> list(int chunks, int steps);
+  /// The variants that no other one beats in steps, rounds and rounds a chunk.
   std::vector<LatencyVariant> frontier(int most_chunks, int most_steps, double least_ratio);
-  /// The plan of a form.
-  Result<Plan> plan(const LatencyVariant& form, PlanWords words) const;
+  /// The plan of a variant.
+  Result<Plan> plan(const LatencyVariant& variant, PlanWords words) const;
 
  private:
   bool sums() const { return collective_.kind == CollectiveKind::all_reduce; }
@@ -47,12 +47,12 @@ class LatencyVariants {
   bool all_give() const { return collective_.silent.empty(); }
   LatencyVariant plain(StepPoint point) const;
   std::optional<LatencyVariant> both(int chunks, int steps);
-  std::vector<LatencyVariant> sum_forms(int steps, int most_chunks, double least_ratio, const std::vector<LatencyVariant>& known);
-  std::optional<LatencyVariant> sum_form(int chunks, int steps, int rounds);
+  std::vector<LatencyVariant> sum_variants(int steps, int most_chunks, double least_ratio, const std::vector<LatencyVariant>& known);
+  std::optional<LatencyVariant> sum_variant(int chunks, int steps, int rounds);
   std::optional<double> most_for_a_root(int steps, int rounds);
   int most_reduced(int steps, int rounds, double least_ratio);
-  void limit(std::vector<LatencyVariant>& forms, double least_ratio);
-  void prove(std::vector<LatencyVariant>& forms, double least_ratio);
+  void limit(std::vector<LatencyVariant>& variants, double least_ratio);
+  void prove(std::vector<LatencyVariant>& variants, double least_ratio);
 
   const Topology& topology_;
   const Collective& collective_;
