@@ -21,9 +21,9 @@ namespace p2plab {
 namespace {
 
 // One ring of the plan; places count around it.
-class Track {
+class NumberedRing {
  public:
-  Track(Ring ring, int channel) : ring_(std::move(ring)), channel_(channel) {}
+  NumberedRing(Ring ring, int channel) : ring_(std::move(ring)), channel_(channel) {}
 
   int size() const { return static_cast<int>(ring_.order.size()); }
   Chunk piece(std::size_t block) const { return {static_cast<std::int32_t>(block), static_cast<std::uint32_t>(ring_.weight), channel_}; }
@@ -52,41 +52,41 @@ bool one_to_one(CollectiveKind kind) {
   return kind == gather || kind == scatter || kind == all_to_all || kind == send_receive;
 }
 
-void twice_around(DataFlow& flow, std::vector<Move>& moves, const Track& track) {
-  const int hops = track.size() - 1;
+void twice_around(DataFlow& flow, std::vector<Move>& moves, const NumberedRing& ring) {
+  const int hops = ring.size() - 1;
   for (int p = 0; p <= hops; ++p) {
-    const auto chunk = flow.add_chunk(track.piece(0));
-    track.travel(moves, chunk, p + 1, hops, 0);
-    track.travel(moves, chunk, p, hops, hops);
+    const auto chunk = flow.add_chunk(ring.piece(0));
+    ring.travel(moves, chunk, p + 1, hops, 0);
+    ring.travel(moves, chunk, p, hops, hops);
   }
 }
 
 // A share of each block goes around each ring: to its receiver being summed, or from its sender to everyone.
-void around(DataFlow& flow, std::vector<Move>& moves, const Collective& collective, const Track& track) {
+void around(DataFlow& flow, std::vector<Move>& moves, const Collective& collective, const NumberedRing& ring) {
   for (std::size_t b = 0; b < flow.blocks().size(); ++b) {
-    const auto chunk = flow.add_chunk(track.piece(b));
+    const auto chunk = flow.add_chunk(ring.piece(b));
     const auto& block = flow.blocks()[b];
     if (block.contributors.empty()) continue;
-    const int start = reduces(collective.kind) ? track.place_of(block.receivers[0]) + 1 : track.place_of(block.contributors[0]);
-    track.travel(moves, chunk, start, track.size() - 1, 0);
+    const int start = reduces(collective.kind) ? ring.place_of(block.receivers[0]) + 1 : ring.place_of(block.contributors[0]);
+    ring.travel(moves, chunk, start, ring.size() - 1, 0);
   }
 }
 
 // Each block takes the ring that brings it to its receiver in the fewest hops; equal ones take turns.
-void one_way(DataFlow& flow, std::vector<Move>& moves, const std::vector<Track>& tracks) {
+void one_way(DataFlow& flow, std::vector<Move>& moves, const std::vector<NumberedRing>& all) {
   for (std::size_t b = 0; b < flow.blocks().size(); ++b) {
     const auto block = flow.blocks()[b];
     std::size_t best = 0;
-    int fewest = tracks[0].size();
-    for (std::size_t t = 0; t < tracks.size() && !block.contributors.empty(); ++t) {
-      const auto track = (b + t) % tracks.size();
-      const int hops = tracks[track].hops(block.contributors[0], block.receivers[0]);
+    int fewest = all[0].size();
+    for (std::size_t t = 0; t < all.size() && !block.contributors.empty(); ++t) {
+      const auto ring = (b + t) % all.size();
+      const int hops = all[ring].hops(block.contributors[0], block.receivers[0]);
       if (hops >= fewest) continue;
       fewest = hops;
-      best = track;
+      best = ring;
     }
-    const auto chunk = flow.add_chunk(tracks[best].piece(b));
-    if (!block.contributors.empty()) tracks[best].travel(moves, chunk, tracks[best].place_of(block.contributors[0]), fewest, 0);
+    const auto chunk = flow.add_chunk(all[best].piece(b));
+    if (!block.contributors.empty()) all[best].travel(moves, chunk, all[best].place_of(block.contributors[0]), fewest, 0);
   }
 }
 
@@ -162,15 +162,15 @@ class RingPlanner final : public Planner {
 }  // namespace
 
 Result<Plan> plan_along(DataFlow flow, const Collective& collective, std::vector<Ring> rings, RingPlanLabel label) {
-  std::vector<Track> tracks;
-  for (auto& ring : rings) tracks.emplace_back(std::move(ring), static_cast<int>(tracks.size()));
+  std::vector<NumberedRing> all;
+  for (auto& ring : rings) all.emplace_back(std::move(ring), static_cast<int>(all.size()));
   std::vector<Move> moves;
   if (collective.kind == CollectiveKind::all_reduce) {
-    for (const auto& track : tracks) twice_around(flow, moves, track);
+    for (const auto& ring : all) twice_around(flow, moves, ring);
   } else if (one_to_one(collective.kind)) {
-    one_way(flow, moves, tracks);
+    one_way(flow, moves, all);
   } else {
-    for (const auto& track : tracks) around(flow, moves, collective, track);
+    for (const auto& ring : all) around(flow, moves, collective, ring);
   }
   push_in_rounds(flow, std::move(moves));
   return std::move(flow).finish(label.planner, std::move(label.parameters), std::move(label.reason), "use tree");

@@ -17,17 +17,17 @@ namespace p2plab::bounds {
 namespace {
 
 // The links out of every node with no more than is asked here: all of them are looked at for each sender.
-class Ways {
+class NodeDistances {
  public:
-  explicit Ways(const Topology& topology) {
+  explicit NodeDistances(const Topology& topology) {
     const auto nodes = topology.nodes().size();
     ends_.reserve(nodes + 1);
-    ways_.reserve(topology.links().size());
+    out_links_.reserve(topology.links().size());
     for (std::size_t n = 0; n < nodes; ++n) {
       const NodeId node{static_cast<std::int64_t>(n)};
       is_gpu_.push_back(topology.node(node).kind == NodeKind::gpu ? 1 : 0);
-      for (const auto id : topology.out_links(node)) ways_.push_back({topology.link(id).to.value, topology.link(id).latency.count()});
-      ends_.push_back(ways_.size());
+      for (const auto id : topology.out_links(node)) out_links_.push_back({topology.link(id).to.value, topology.link(id).latency.count()});
+      ends_.push_back(out_links_.size());
     }
   }
 
@@ -42,9 +42,9 @@ class Ways {
         nodes_.pop_back();
         if (count_[node] >= 0) continue;
         count_[node] = steps;
-        for (const auto& way : out_of(node)) {
-          const auto to = static_cast<std::size_t>(way.to);
-          if (count_[to] < 0) (is_gpu_[to] ? later_ : nodes_).push_back(way.to);
+        for (const auto& link : out_of(node)) {
+          const auto to = static_cast<std::size_t>(link.to);
+          if (count_[to] < 0) (is_gpu_[to] ? later_ : nodes_).push_back(link.to);
         }
       }
       nodes_.swap(later_);
@@ -64,11 +64,11 @@ class Ways {
       const auto node = static_cast<std::size_t>(value);
       queue.pop();
       if (-minus > delay_[node]) continue;
-      for (const auto& way : out_of(node)) {
-        auto& known = delay_[static_cast<std::size_t>(way.to)];
-        if (way.latency - minus >= known) continue;
-        known = way.latency - minus;
-        queue.emplace(-known, way.to);
+      for (const auto& link : out_of(node)) {
+        auto& known = delay_[static_cast<std::size_t>(link.to)];
+        if (link.latency - minus >= known) continue;
+        known = link.latency - minus;
+        queue.emplace(-known, link.to);
       }
     }
     std::ranges::replace(delay_, far, -1.0);
@@ -76,14 +76,14 @@ class Ways {
   }
 
  private:
-  struct Way {
+  struct OutLink {
     std::int32_t to = 0;
     double latency = 0;
   };
-  std::span<const Way> out_of(std::size_t node) const { return std::span{ways_}.subspan(ends_[node], ends_[node + 1] - ends_[node]); }
+  std::span<const OutLink> out_of(std::size_t node) const { return std::span{out_links_}.subspan(ends_[node], ends_[node + 1] - ends_[node]); }
 
   std::vector<char> is_gpu_;
-  std::vector<Way> ways_;
+  std::vector<OutLink> out_links_;
   std::vector<std::size_t> ends_ = {0};
   std::vector<int> count_;
   std::vector<double> delay_;
@@ -136,13 +136,13 @@ Result<Distances> distances(const Topology& topology, std::span<const Block> blo
         wants[sender.index()][receiver.index()] = receiver != sender || wants[sender.index()][receiver.index()];
     }
   }
-  Ways ways(topology);
+  NodeDistances nearest(topology);
   const auto tells = senders_that_tell(topology, wants);
   for (std::size_t g = 0; g < ranks; ++g) {
     if (!tells[g] || std::ranges::find(wants[g], true) == wants[g].end()) continue;
     const auto sender = topology.node_of(Rank{static_cast<std::int64_t>(g)});
-    const auto& count = ways.transfers_from(sender);
-    const auto& delay = ways.delays_from(sender);
+    const auto& count = nearest.transfers_from(sender);
+    const auto& delay = nearest.delays_from(sender);
     for (std::size_t r = 0; r < ranks; ++r) {
       if (!wants[g][r] || r == g) continue;
       const auto receiver = topology.node_of(Rank{static_cast<std::int64_t>(r)});

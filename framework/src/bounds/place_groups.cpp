@@ -15,9 +15,9 @@ namespace {
 using namespace placing;
 
 // Parts a machine into groups, best first by the slowest group, then by all of them.
-class Parting {
+class GroupSearch {
  public:
-  Parting(const std::vector<Subset>& all, const std::vector<const Placement*>& values, int n, int groups)
+  GroupSearch(const std::vector<Subset>& all, const std::vector<const Placement*>& values, int n, int groups)
       : all_(all), values_(values), used_(static_cast<std::size_t>(n)), groups_(static_cast<std::size_t>(groups)) {
     order_.resize(all.size());
     std::iota(order_.begin(), order_.end(), std::size_t{0});
@@ -95,7 +95,7 @@ Result<std::vector<Placement>> place_groups(const Topology& topology, int size, 
     for (const auto i : orbits[o]) values[i] = &kinds[o];
   }
   std::vector<Placement> chosen;
-  for (const auto i : Parting(all, values, topology.ranks(), groups).run()) {
+  for (const auto i : GroupSearch(all, values, topology.ranks(), groups).run()) {
     auto placement = judge(topology, all[i], kind, own);
     if (!placement) return std::move(placement).error();
     chosen.push_back(*std::move(placement));

@@ -51,8 +51,8 @@ class ProgramChecker {
 
  private:
   static constexpr std::uint64_t most_work = std::uint64_t{1} << 30;  // stretches and waits looked at: seconds
-  enum class Deed { reads, writes };
-  static std::string_view to_string(Deed deed) { return deed == Deed::reads ? "reads" : "writes"; }
+  enum class Use { reads, writes };
+  static std::string_view to_string(Use use) { return use == Use::reads ? "reads" : "writes"; }
 
   static Error fail(std::string message) { return Error{ErrorCode::verification_failed, std::move(message)}; }
   Error fail(std::uint32_t instruction, const std::string& message) const { return fail(checking::name_of(program_, instruction) + " " + message); }
@@ -187,8 +187,8 @@ class ProgramChecker {
     if (program_.tuning.blocks_per_lane == 1 && order_.lane_of(first) == order_.lane_of(second)) return {};
     const auto need = checking::need_between(range_of(before), range_of(now), begin, end, program_.tuning.blocks_per_lane);
     if (order_.ordered(first, second, need)) return {};
-    auto error = fail(second, fmt::format("{} {}, which {} {}; nothing orders the two", to_string(deed_of(now)),
-                                          bytes_of(now, extent_of(now), begin, end), checking::name_of(program_, first), to_string(deed_of(before))));
+    auto error = fail(second, fmt::format("{} {}, which {} {}; nothing orders the two", to_string(use_of(now)),
+                                          bytes_of(now, extent_of(now), begin, end), checking::name_of(program_, first), to_string(use_of(before))));
     if (need.apart) {
       error.notes.emplace_back("slices with numbers of different blocks touch the same bytes; no wait can order blocks within a call");
     } else {
@@ -200,9 +200,9 @@ class ProgramChecker {
 
   // Two operands of one instruction: each element is read before it is written at the same place, and that is all.
   Status within(std::uint32_t before, std::uint32_t now, std::int64_t begin, std::int64_t end) const {
-    if (deed_of(before) == Deed::reads && extent_of(before).begin == extent_of(now).begin) return {};
+    if (use_of(before) == Use::reads && extent_of(before).begin == extent_of(now).begin) return {};
     return fail(owners_[now],
-                fmt::format("writes {}, which it {} at another place", bytes_of(now, extent_of(now), begin, end), to_string(deed_of(before))));
+                fmt::format("writes {}, which it {} at another place", bytes_of(now, extent_of(now), begin, end), to_string(use_of(before))));
   }
 
   Status check_end() {
@@ -244,9 +244,9 @@ class ProgramChecker {
     return error;
   }
 
-  Deed deed_of(std::uint32_t operand) const {
+  Use use_of(std::uint32_t operand) const {
     const auto& instruction = program_.instructions[owners_[operand]];
-    return operand - instruction.operands < instruction.sources ? Deed::reads : Deed::writes;
+    return operand - instruction.operands < instruction.sources ? Use::reads : Use::writes;
   }
   Extent extent_of(std::uint32_t operand) const { return places_->extent(program_.operands[operand], program_.instructions[owners_[operand]].bytes); }
   checking::SlicedRange range_of(std::uint32_t operand) const {

@@ -15,9 +15,9 @@ namespace {
 constexpr std::size_t gone = static_cast<std::size_t>(-1);
 
 // What will be left: bandwidth of every link (zero: gone), and which nodes stay.
-class Remains {
+class MaskedMachine {
  public:
-  explicit Remains(const Topology& topology) : topology_(topology), stays_(topology.nodes().size(), true) {
+  explicit MaskedMachine(const Topology& topology) : topology_(topology), stays_(topology.nodes().size(), true) {
     for (const auto& link : topology.links()) left_.push_back(link.bandwidth.bytes_per_second());
   }
 
@@ -192,13 +192,13 @@ std::optional<NodeId> switch_between(const Topology& topology, const LostLink& l
 }  // namespace
 
 Result<Topology> apply_mask(const Topology& topology, const Mask& mask) {
-  Remains remains(topology);
+  MaskedMachine masked(topology);
   std::vector<LostLink> through_switches;
   for (const auto& lost : mask.links) {
-    switch_between(topology, lost) ? through_switches.push_back(lost) : remains.lose_link(lost);
+    switch_between(topology, lost) ? through_switches.push_back(lost) : masked.lose_link(lost);
   }
-  for (const auto& name : mask.gpus) remains.lose_gpu(name);
-  auto rest = std::move(remains).build();
+  for (const auto& name : mask.gpus) masked.lose_gpu(name);
+  auto rest = std::move(masked).build();
   for (const auto& lost : through_switches) {
     while (rest) {
       const auto hub = switch_between(*rest, lost);
@@ -207,17 +207,17 @@ Result<Topology> apply_mask(const Topology& topology, const Mask& mask) {
     }
   }
   if (!rest || through_switches.empty()) return rest;
-  Remains unfolded(*rest);
+  MaskedMachine unfolded(*rest);
   for (const auto& lost : through_switches) unfolded.lose_link(lost);
   return std::move(unfolded).build();
 }
 
 Result<Topology> keep_gpus(const Topology& topology, const std::vector<Rank>& gpus) {
-  Remains remains(topology);
+  MaskedMachine masked(topology);
   for (std::int64_t r = 0; r < topology.ranks(); ++r) {
-    if (std::ranges::find(gpus, Rank{r}) == gpus.end()) remains.drop(topology.node_of(Rank{r}));
+    if (std::ranges::find(gpus, Rank{r}) == gpus.end()) masked.drop(topology.node_of(Rank{r}));
   }
-  return std::move(remains).build();
+  return std::move(masked).build();
 }
 
 }  // namespace p2plab
