@@ -20,7 +20,8 @@ class RingFinder {
       auto link = topology.links()[l];
       const LinkId id{static_cast<std::int64_t>(l)};
       link.bandwidth = parallel.together(id);
-      left_.push_back(parallel.first(id) == id ? counted_gbps(link, search.share) : 0);
+      const bool wide = search.wide_sockets && link.kind == LinkKind::upi;
+      left_.push_back(parallel.first(id) != id ? 0 : wide ? 1e9 : counted_gbps(link, search.share));
     }
     for (const auto& group : topology.groups()) {
       if (group.of != Traffic::peers) continue;

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "nccl/hidden_links.h"
 #include "nccl/ring_finder.h"
 #include "p2plab/machine/gpu_kind.h"
 #include "p2plab/nccl/nccl_model.h"
@@ -17,6 +18,8 @@ constexpr int most_channels = 32;
 constexpr double network_share = 0.96;  // NCCL counts 12 GB/s for a NIC of 100 Gb/s
 // Through host memory a hop reaches this share of PCIe: 18 of 24 GB/s (NVIDIA/nccl issue 1603), 27 of 48 on four H200s without peer access.
 constexpr double host_share = 0.7;
+// Loads of host memory wait for answers, which take 0.82 us, and twice 75 ns longer where they cross to another socket.
+constexpr double across_share = 0.845;
 // Stores of several GPUs on root ports through one root complex: 2 GB/s of what one after the other reaches (NVIDIA/nccl issue 1603).
 constexpr double posted_writes = 0.1;
 // What queues at the inputs of a switch pass where every port sends to many (Karol, Hluchyj, Morgan 1987).
@@ -100,8 +103,10 @@ class Search {
     Communicator c{.ranks = topology_.ranks(), .nodes = static_cast<int>(boxes_.size()), .generation = generation_};
     const bool even = std::ranges::all_of(boxes_, [&](const auto& server) { return server.size() == boxes_.front().size(); });
     if (!even) return Error{ErrorCode::unsupported, "NCCL's model needs servers of equally many GPUs"};
-    c.ring = best_rings();
+    c.ring = best_rings(false);
     if (c.ring.channels == 0) return Error{ErrorCode::unsupported, "NCCL's search finds no ring through all GPUs of this machine"};
+    // What goes through host memory is no peer access, so NCCL's counts of links between sockets do not hold for it.
+    if (by_host(c.ring)) c.ring = best_rings(true);
     choose_transport(c.ring);
     join_servers(c.ring);
     duplicate(c.ring);
@@ -113,14 +118,14 @@ class Search {
 
  private:
   // Rings inside the first server, over NVLink if that joins it, else over whatever there is.
-  Graph best_rings() const {
+  Graph best_rings(bool wide_sockets) const {
     Graph best;
     const auto& server = boxes_.front();
     if (server.size() == 1) return {.channels = 1, .bw_intra = speeds_of(generation_).front(), .nvlink = true, .orders = {{server.front()}}};
     for (const bool nvlink : {true, false}) {
       for (const auto speed : speeds_of(generation_)) {
         const auto allowed = std::min(most_channels, across(speed));
-        const RingSearch search{speed, share_, nvlink, allowed};
+        const RingSearch search{.speed = speed, .share = share_, .nvlink_only = nvlink, .wide_sockets = wide_sockets, .most = allowed};
         RingFinder finder(topology_, routes_, server, search);
         if (finder.most() * speed <= best.channels * best.bw_intra) continue;
         auto orders = finder.run();
@@ -142,16 +147,31 @@ class Search {
     });
   }
 
+  template <class Hop>
+  static bool some_hop(const Graph& graph, Hop&& is) {
+    return std::ranges::any_of(graph.orders, [&](const auto& order) {
+      for (std::size_t i = 0; i < order.size(); ++i) {
+        if (is(order[i], order[(i + 1) % order.size()])) return true;
+      }
+      return false;
+    });
+  }
+  bool by_host(const Graph& graph) const {
+    return some_hop(graph, [&](Rank from, Rank to) { return ends_at_host(from, to); });
+  }
+  bool across_sockets(const Graph& graph) const {
+    return some_hop(graph, [&](Rank from, Rank to) {
+      return std::ranges::any_of(routes_.between(from, to), [&](LinkId id) { return topology_.link(id).kind == LinkKind::upi; });
+    });
+  }
+
   void choose_transport(Graph& graph) const {
     graph.share = graph.nvlink ? share_ : 1;
-    for (const auto& order : graph.orders) {
-      for (std::size_t i = 0; i < order.size(); ++i) {
-        graph.by_host = graph.by_host || ends_at_host(order[i], order[(i + 1) % order.size()]);
-      }
-    }
+    graph.by_host = by_host(graph);
     graph.exchange = graph.by_host ? (staged_rates() ? 1 : host_share) : exchange_share();
     if (!graph.by_host) return;
-    graph.bw_intra = std::min(graph.bw_intra, (staged_rates() ? 1 : host_share) * narrowest_pcie(graph) / graph.channels);
+    const auto share = staged_rates() ? 1 : host_share * (across_sockets(graph) ? across_share : 1);
+    graph.bw_intra = std::min(graph.bw_intra, share * narrowest_pcie(graph) / graph.channels);
     graph.bw_inter = std::min(graph.bw_inter, graph.bw_intra);
   }
 
@@ -261,7 +281,12 @@ std::vector<std::vector<Rank>> find_rings(const Topology& topology, const Routes
 }
 
 Result<Communicator> search(const Topology& topology, const Routes& routes, const SearchOptions& options) {
-  return Search(topology, routes, options).run();
+  const auto hidden = hidden_from_nccl(topology);
+  if (hidden.links.empty()) return Search(topology, routes, options).run();
+  const auto seen = apply_mask(topology, hidden);
+  if (!seen) return seen.error();
+  const Routes ways(*seen);
+  return Search(*seen, ways, options).run();
 }
 
 }  // namespace p2plab::nccl

@@ -11,22 +11,26 @@
 
 namespace p2plab::nccl {
 
-/// A way of running collectives, and what a call costs beside what NCCL's base latencies hold: `each` for every GPU that one thread launches for.
-/// NCCL's base latencies are those of one process a GPU without graphs. `kernel` is what a bare kernel of ours costs more than in a graph, whose
-/// launches a profile holds, each GPU that one thread launches for, or one where each has its own thread. Microseconds, each with its interval.
-/// By CUDA's events or the host's clock is the same where calls are many in a row, as nccl-tests and `bench` time them.
+/// A way of running collectives, and what a call costs beside what NCCL's base latencies hold, which are those of one process a GPU without graphs.
+/// Of many calls in a row the caller needs `least` for each, and `each` more for every GPU that one thread launches for; the GPUs are busy with the
+/// call before meanwhile. `kernel` is what a bare kernel of ours costs more than in a graph, whose launches a profile holds, each GPU that one thread
+/// launches for, or one where each has its own thread. Microseconds, each with its interval. By CUDA's events or the host's clock is the same where
+/// calls are many in a row, as nccl-tests and `bench` time them.
 struct Way {
   std::string_view name;
   std::string_view meaning;
   double fixed_us = 0;
   double fixed_low_us = 0;
   double fixed_high_us = 0;
-  double each_us = 0;
-  double each_low_us = 0;
-  double each_high_us = 0;
   double kernel_us = 0;
   double kernel_low_us = 0;
   double kernel_high_us = 0;
+  double least_us = 0;
+  double least_low_us = 0;
+  double least_high_us = 0;
+  double each_us = 0;
+  double each_low_us = 0;
+  double each_high_us = 0;
   bool one_thread = false;  // launches for all GPUs
   std::string_view source;
 };
@@ -34,8 +38,15 @@ struct Way {
 std::span<const Way> ways();
 /// Errors: unknown_name with the nearest.
 Result<Way> way(std::string_view name);
-/// What a call among so many GPUs costs more than NCCL's formula says.
-double launch_us(const Way& way, int gpus);
+/// A time with the interval in which nine of ten published ones should lie.
+struct Ends {
+  Seconds time{0};
+  Seconds low{0};
+  Seconds high{0};
+};
+/// What a call among so many GPUs takes that way, of many in a row, from what it takes by one process a GPU whose launches cost nothing more. At
+/// worst launches and GPUs wait for each other.
+Ends as_run(const Way& way, int gpus, const Ends& alone);
 
 /// What a call of a bare kernel costs more than in a graph.
 struct KernelLaunch {
@@ -45,11 +56,7 @@ struct KernelLaunch {
 };
 KernelLaunch kernel_launch(const Way& way, int gpus);
 
-/// A time with the interval in which nine of ten published ones should lie.
-struct Estimate {
-  Seconds time{0};
-  Seconds low{0};
-  Seconds high{0};
+struct Estimate : Ends {
   Table::Choice choice = {};
 };
 

@@ -94,11 +94,13 @@ struct SearchOptions {
 Result<Communicator> search(const Topology& topology, const Routes& routes, const SearchOptions& options = {});
 
 /// Rings through all GPUs with `speed` GB/s each on links of which NCCL counts `share` of the bandwidth: depth first with backtracking, as NCCL's,
-/// at most `budget` moves. `nvlink_only` keeps to GPU links and NVSwitches. The orders found, possibly none.
+/// at most `budget` moves. `nvlink_only` keeps to GPU links and NVSwitches; with `wide_sockets` links between sockets hold up nothing. The orders
+/// found, possibly none.
 struct RingSearch {
   double speed = 0;
   double share = 1;
   bool nvlink_only = true;
+  bool wide_sockets = false;
   int most = 32;
   int budget = 1 << 14;
 };

@@ -6,6 +6,7 @@
 
 #include "p2plab/machine/presets.h"
 #include "p2plab/machine/routes.h"
+#include "p2plab/machine/topology_io.h"
 #include "p2plab/nccl/nccl_call.h"
 
 namespace p2plab::nccl {
@@ -159,7 +160,12 @@ TEST(NcclCall, CostsWhatTheWayOfRunningCosts) {
   EXPECT_NEAR(taken("process"), formula, 1e-3);
   EXPECT_NEAR(taken("graph"), formula - 1.5, 1e-3);
   EXPECT_NEAR(taken("threads"), formula + 3, 1e-3);
-  EXPECT_NEAR(taken("one-thread"), formula + 8 * 3.5, 1e-3);
+  EXPECT_NEAR(taken("one-thread"), std::hypot(formula, 8 * 4.6), 1e-3);  // the GPUs are done before
+  const auto large = [](const char* how) { return microseconds_of("hgx-h100:gpus=8", how, CollectiveKind::all_reduce, 256_MiB); };
+  EXPECT_NEAR(large("one-thread"), large("process"), 2);
+  EXPECT_NEAR(taken("torch"), 32, 1e-3);
+  EXPECT_NEAR(microseconds_of("hgx-h100:gpus=8", "torch", CollectiveKind::all_reduce, 256_MiB),
+              microseconds_of("hgx-h100:gpus=8", "process", CollectiveKind::all_reduce, 256_MiB), 1e-3);
   EXPECT_FALSE(way("graphs"));
 }
 
@@ -172,6 +178,27 @@ TEST(NcclCall, GoesThroughHostMemoryUnlessPeersAreAskedForAndForwarded) {
   EXPECT_NEAR(busbw("pcie-server:gpus=4,switches=0,sockets=1,peers=on", false), 24 * 0.7, 0.05);
   EXPECT_NEAR(busbw("pcie-server:gpus=4,switches=0,sockets=1", true), 24 * 0.7, 0.05);
   EXPECT_NEAR(microseconds_of("pcie-server:gpus=4,switches=0,sockets=1", "process", CollectiveKind::all_reduce, 8_B), 6.6 + 6 * 2 * 1.0, 0.01);
+  // Between two sockets NCCL counts 10 GB/s of peer accesses; what goes by way of memory is none.
+  EXPECT_NEAR(busbw("pcie-server:gpus=4,switches=0,sockets=2,peers=on", true), 10 * 0.95, 0.05);
+  EXPECT_NEAR(busbw("pcie-server:gpus=4,switches=0,sockets=2,peers=on", false), 24 * 0.7 * 0.845, 0.05);
+}
+
+// Parts of one PCIe chip, each with its way up: NCCL sees a tree, so between them it goes by way of the host unless told otherwise.
+TEST(NcclCall, LinksBesideThePcieTreeAreNoPeerPath) {
+  std::string text = "version: 1\nname: chip\nnodes:\n";
+  for (int g = 0; g < 4; ++g) text += "  - {name: gpu" + std::to_string(g) + ", kind: gpu}\n";
+  text += "  - {name: sw0, kind: pcie_switch}\n  - {name: sw1, kind: pcie_switch}\n  - {name: root, kind: host, forwards_peers: true}\nlinks:\n";
+  const auto link = [&](const std::string& a, const std::string& b, const char* rate) {
+    text += "  - {between: [" + a + ", " + b + "], bandwidth: " + rate + " GB/s, kind: pcie}\n";
+  };
+  for (int g = 0; g < 4; ++g) link("gpu" + std::to_string(g), g < 2 ? "sw0" : "sw1", "24");
+  link("sw0", "root", "24");
+  link("sw1", "root", "24");
+  link("sw0", "sw1", "48");
+  const auto chip = read_topology(text, "chip.yaml");
+  ASSERT_TRUE(chip) << describe(chip.error());
+  EXPECT_TRUE(search(*chip, Routes{*chip})->ring.by_host);
+  EXPECT_FALSE(search(*chip, Routes{*chip}, {.peers_over_hosts = true})->ring.by_host);
 }
 
 TEST(NcclCall, AnAllToAllByPeersThroughOneRootComplexCollapses) {
