@@ -96,6 +96,10 @@ figures:
   - {name: loads, copies: [[0, 1]], size: 64 MiB, sum: 50 GB/s, by: loads}
   - {name: to host, copies: [[0, host]], size: 64 MiB, sum: 50 GB/s}
   - {name: from host, copies: [[host, 1], [host, 2]], size: 64 MiB, sum: 50 GB/s}
+  - {name: both ways, copies: [[0, host], [host, 0]], size: 64 MiB, sum: 100 GB/s}
+  - {name: both ways of two, copies: [[0, host], [host, 1]], size: 64 MiB, each: 50 GB/s}
+  - {name: at once, copies: [[0, 1], [2, 1], [0, 3], [2, 3]], size: 64 MiB, sum: 50 GB/s}
+  - {name: one after the other, copies: [[0, 1], [2, 1], [0, 3], [2, 3]], size: 64 MiB, sum: 50 GB/s, queued: true}
   - {name: a load of a line, latency: [0, 1], by: loads, time: 0.7 us}
   - {name: one shot, gpus: 4, size: 16 KiB, time: 7 us, way: graph, kernel: {planner: one_shot, mode: pull}}
   - {name: gathered, gpus: 4, size: 16 KiB, time: 7 us, way: graph, kernel: one_shot, collective: all_gather}
@@ -118,9 +122,13 @@ orders:
     EXPECT_LE(row["predicted_low"].get<double>(), row["predicted"].get<double>()) << row;
     EXPECT_GE(row["predicted_high"].get<double>(), row["predicted"].get<double>()) << row;
   }
-  EXPECT_EQ(predicted.size(), 13U);
+  EXPECT_EQ(predicted.size(), 17U);
   EXPECT_NEAR(predicted["two channels"], 22, 0.1);
-  EXPECT_NEAR(predicted["from host"], predicted["to host"], 0.1 * predicted["to host"]);  // one way up for both
+  EXPECT_NEAR(predicted["from host"], 2 * predicted["to host"], 0.02 * predicted["from host"]);  // below two switches
+  EXPECT_NEAR(predicted["both ways"], 2 * predicted["to host"], 0.02 * predicted["both ways"]);
+  EXPECT_NEAR(predicted["both ways of two"], predicted["to host"], 0.02 * predicted["to host"]);
+  EXPECT_NEAR(predicted["one after the other"], predicted["copy"], 0.03 * predicted["copy"]);  // both into GPU 1, then both into GPU 3
+  EXPECT_GT(predicted["at once"], 1.1 * predicted["copy"]);
   for (const auto& order : json["orders"]) EXPECT_EQ(order["kept"], "right") << order;
   ASSERT_EQ(p2plab("run kinds.yaml --out kinds", folder).exit, 0);
   const auto page = test::content(folder / "kinds/gallery.html");
@@ -134,7 +142,7 @@ TEST(Gallery, ItsFilesAreReadStrictly) {
       << "version: 1\nname: bad\nsource: none\nlinks: none\ntopology: {preset: hgx-h200, gpus: 2}\nfigures:\n"
          "  - {name: a, gpus: 3, size: 1 MiB, busbw: 1 GB/s}\n  - {name: a, size: 0 B, copies: [[0, 0]]}\n  - "
          "{name: c, gpus: 2, size: 1 B, time: 1 us, way: grap}\n  - {name: d, copies: [[0, host], [host, 1]], size: "
-         "1 B, sum: 1 GB/s, by: magic}\n  - {name: e, gpus: 2, size: 1 B, time: 1 us, way: graph, kernel: one_shoot, "
+         "1 B, sum: 1 GB/s, by: magic, queued: true}\n  - {name: e, gpus: 2, size: 1 B, time: 1 us, way: graph, kernel: one_shoot, "
          "protocol: ll12}\norders: [[a, b]]\n";
   const auto* const head = "version: 1\nname: x\nsource: none\nlinks: none\ntopology: {preset: hgx-h200, gpus: 2}\n";
   std::ofstream(folder / "table_case.yaml") << head << "tables:\n  - {name: both kinds, copy: [[~, 1], [1, ~]], latency: [[~, 1], [1, ~]]}\n"
@@ -143,10 +151,10 @@ TEST(Gallery, ItsFilesAreReadStrictly) {
   const auto ran = p2plab("run bad_gallery.yaml", folder);
   EXPECT_EQ(ran.exit, 1);
   EXPECT_EQ(ran.out, "");
-  for (const char* words : {"bad_case.yaml:7:", "'a' is listed twice", "a size must be above 0 B", "a copy needs two GPUs", "no figure is called 'b'",
-                            "none.yaml", "a collective says by which way it was run", "a figure has one published number", "did you mean 'graph'?",
-                            "a table has one matrix", "no figure is called 't'", "copies to host memory and from it at once", "magic",
-                            "there is no planner 'one_shoot'", "did you mean 'll128'?"}) {
+  for (const char* words :
+       {"bad_case.yaml:7:", "'a' is listed twice", "a size must be above 0 B", "a copy needs two GPUs", "no figure is called 'b'", "none.yaml",
+        "a collective says by which way it was run", "a figure has one published number", "did you mean 'graph'?", "a table has one matrix",
+        "no figure is called 't'", "wait on a stream for each other", "magic", "there is no planner 'one_shoot'", "did you mean 'll128'?"}) {
     EXPECT_NE(ran.err.find(words), std::string::npos) << words << '\n' << ran.err;
   }
 }

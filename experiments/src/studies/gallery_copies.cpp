@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is predicted for published copies: those that run at once share links and ports in the simulator.
 #include <algorithm>
+#include <map>
+
+#include <fmt/format.h>
 
 #include "p2plab/program/check.h"
 #include "p2plab/schedule/verify.h"
@@ -24,18 +27,28 @@ constexpr Tuning many_blocks{.blocks_per_lane = 32, .slice = Bytes{64 << 10}};
 constexpr double staged_together = 0.68;
 
 // Between which shares of the predicted rate published ones lie: PCIe copies reach 55 of the 48 GB/s that NCCL counts, and 10 % less on old hosts;
-// what shares a way hangs on queues that nobody publishes; drivers and virtual machines stage as they like.
+// what shares a way hangs on queues that nobody publishes; between two sockets boards with the same EPYCs carry 38 to 57 GB/s; drivers and virtual
+// machines stage as they like.
 struct Ends {
   double low = 1;
   double high = 1;
 };
 constexpr Ends alone{0.85, 1.22};
+constexpr Ends across_sockets{0.65, 1.22};
 constexpr Ends together{0.65, 1.35};
 constexpr Ends by_host{0.45, 1.45};
 
-const Ends& ends_of(const GalleryFigure& figure) {
+constexpr bool is_host(int end) { return end == GalleryFigure::host_memory; }
+
+const Ends& ends_of(const GalleryFigure& figure, const Topology& topology, const Routes& routes) {
   if (figure.staged) return by_host;
-  return figure.copies.size() > 2 ? together : alone;
+  if (figure.copies.size() > 2) return together;
+  const bool across = std::ranges::any_of(figure.copies, [&](const auto& copy) {
+    if (is_host(copy.first) || is_host(copy.second)) return false;
+    const auto way = routes.between(Rank{copy.first}, Rank{copy.second});
+    return std::ranges::any_of(way, [&](LinkId id) { return topology.link(id).kind == LinkKind::upi; });
+  });
+  return across ? across_sockets : alone;
 }
 
 // What goes through host memory is no peer access: the link between sockets carries it as fast as any other, for which NCCL's counts do not speak.
@@ -66,35 +79,62 @@ Profile of_copies(const GalleryFigure& figure, Profile profile) {
   return {.name = profile.name, .link_efficiency = profile.copy_efficiency > 0 ? profile.copy_efficiency : 1, .quirks = profile.quirks};
 }
 
+// With a GPU more beside each rank's host: what it puts into host memory and takes from there is not timed, and takes no link of others.
+Result<Topology> with_hands(const Topology& topology, const Routes& routes, std::vector<Rank>& hands) {
+  Topology::Builder builder(topology.name());
+  for (const auto& node : topology.nodes()) builder.add_node(node);
+  for (const auto& link : topology.links()) builder.add_link(link);
+  for (const auto& group : topology.groups()) builder.add_group(group);
+  std::map<NodeId, Rank> of_host;
+  for (int r = 0; r < topology.ranks(); ++r) {
+    const auto host = routes.host_of(Rank{r});
+    if (!host) return Error{ErrorCode::unsupported, fmt::format("rank {} reaches no host", r)};
+    const auto [hand, added] = of_host.try_emplace(*host, Rank{topology.ranks() + static_cast<std::int64_t>(of_host.size())});
+    hands.push_back(hand->second);
+    if (!added) continue;
+    const auto node = builder.add_node({.name = fmt::format("beside {}", topology.node(*host).name)});
+    builder.add_duplex(node, *host, LinkKind::other, GBps(1e5), Seconds{0});
+  }
+  return std::move(builder).build();
+}
+
 // The steps of published copies, and which of them were timed.
 struct Copies {
+  Topology topology;
+  Routes routes;
   Schedule schedule;
-  std::vector<std::size_t> timed = {};
+  std::vector<std::size_t> timed;
+  std::vector<std::size_t> before;  // untimed ones, at whose end the timed ones begin
 };
 
 Result<Copies> copies(const Topology& topology, const GalleryFigure& figure) {
-  const auto other = [&](int gpu) { return gpu == 0 ? 1 : 0; };
-  auto collective = make_collective(CollectiveKind::send_receive, topology.ranks());
-  collective.pairs.clear();
-  for (const auto& [from, to] : figure.copies) {
-    // What goes to host memory goes on to another GPU, and what comes from it was put there: untimed.
-    const bool ends = to == GalleryFigure::host_memory;
-    const bool begins = from == GalleryFigure::host_memory;
-    collective.pairs.emplace_back(Rank{begins ? other(to) : from}, Rank{ends ? other(from) : to});
+  Routes routes(topology);
+  std::vector<Rank> hands;
+  auto machine = topology;
+  if (std::ranges::any_of(figure.copies, [](const auto& copy) { return is_host(copy.first) || is_host(copy.second); })) {
+    auto more = with_hands(topology, routes, hands);
+    if (!more) return std::move(more).error();
+    machine = *std::move(more);
+    routes = Routes(machine);
   }
-  auto builder = Schedule::Builder::create(collective, topology.ranks());
+  const auto end = [&](int one, int other) { return is_host(one) ? hands[static_cast<std::size_t>(other)] : Rank{one}; };
+  auto collective = make_collective(CollectiveKind::send_receive, machine.ranks());
+  collective.pairs.clear();
+  for (const auto& [from, to] : figure.copies) collective.pairs.emplace_back(end(from, to), end(to, from));
+  auto builder = Schedule::Builder::create(collective, machine.ranks());
   if (!builder) return std::move(builder).error();
   std::vector<std::size_t> timed;
+  std::vector<std::size_t> before;
   std::size_t steps = 0;
   for (std::size_t p = 0; p < figure.copies.size(); ++p) {
     const auto [from, to] = collective.pairs[p];
-    const auto slot = static_cast<std::int64_t>(p);
     const auto chunk = builder->add_chunk({.block = static_cast<std::int32_t>(p)});
-    const bool begins = figure.copies[p].first == GalleryFigure::host_memory;
-    if (begins || figure.staged || figure.copies[p].second == GalleryFigure::host_memory) {
-      const auto memory = host(begins ? to : from, slot);
+    const bool begins = is_host(figure.copies[p].first);
+    if (begins || figure.staged || is_host(figure.copies[p].second)) {
+      const auto memory = host(begins ? to : from, static_cast<std::int64_t>(p));
       builder->copy(from, input(from, chunk), memory);
       builder->copy(to, memory, output(to, chunk));
+      if (begins) before.push_back(steps);
       timed.push_back(figure.staged || begins ? steps + 1 : steps);
       steps += 2;
     } else {
@@ -105,7 +145,19 @@ Result<Copies> copies(const Topology& topology, const GalleryFigure& figure) {
   }
   auto schedule = std::move(*builder).build();
   if (!schedule) return std::move(schedule).error();
-  return Copies{*std::move(schedule), std::move(timed)};
+  return Copies{std::move(machine), std::move(routes), *std::move(schedule), std::move(timed), std::move(before)};
+}
+
+// A thread block for each rank does all of its copies, one after the other, as on one CUDA stream.
+void queue_on_one_stream(Program& program) {
+  std::vector<Lane> lanes;
+  for (const auto& lane : program.lanes) {
+    if (lanes.empty() || lanes.back().rank != lane.rank)
+      lanes.push_back(lane);
+    else
+      lanes.back().count += lane.count;
+  }
+  program.lanes = std::move(lanes);
 }
 
 // All bytes over the whole time; of copies each, by their own ends.
@@ -146,22 +198,35 @@ Result<std::array<Seconds, 3>> at_ends(const Profile& profile, const std::functi
   return times;
 }
 
+namespace {
+
+// What the figure's copies take by this profile. All begin at once, when what goes out of host memory is there.
+Result<Seconds> played(const GalleryFigure& figure, const Copies& copies, const Program& program, const Profile& profile) {
+  SimOptions options{.steps = true};
+  if (!copies.before.empty()) {
+    const auto prepared = simulate(copies.topology, copies.routes, program, profile, options);
+    if (!prepared) return prepared.error();
+    SimTime begin{0};
+    for (const auto step : copies.before) begin = std::max(begin, prepared->steps[step].end);
+    options.late.assign(static_cast<std::size_t>(copies.topology.ranks()), SimTime{0});
+    for (const auto step : copies.timed) options.late[copies.schedule.base_step(StepId{static_cast<std::int64_t>(step)}).executor.index()] = begin;
+  }
+  const auto result = simulate(copies.topology, copies.routes, program, profile, options);
+  if (!result) return result.error();
+  return copy_time(figure, copies, *result);
+}
+
+}  // namespace
+
 Result<GalleryPrediction> predicted_copies(const GalleryCase& one, const GalleryFigure& figure) {
-  const auto machine = figure.staged ? for_host_traffic(one.topology) : one.topology;
-  const Routes routes(machine);
-  const auto made = copies(machine, figure);
+  const auto made = copies(figure.staged ? for_host_traffic(one.topology) : one.topology, figure);
   if (!made) return made.error();
-  // What is timed from host memory begins when all of it is there.
-  const bool whole = std::ranges::any_of(figure.copies, [](const auto& copy) { return copy.first == GalleryFigure::host_memory; });
-  const auto slice = whole ? 0 : std::max(least_slice, figure.size.count() / slices);
-  const auto tuning = by_engine(figure) ? Tuning{.slice = Bytes{slice}} : many_blocks;
-  const auto program = lowered(machine, routes, made->schedule, tuning, figure.size);
+  auto tuning = by_engine(figure) ? Tuning{.slice = Bytes{std::max(least_slice, figure.size.count() / slices)}} : many_blocks;
+  tuning.lane_per_step = !made->before.empty();  // into host memory and out of it by two engines of one GPU
+  auto program = lowered(made->topology, made->routes, made->schedule, tuning, figure.size);
   if (!program) return program.error();
-  const auto time = [&](const Profile& profile) -> Result<Seconds> {
-    const auto result = simulate(machine, routes, *program, of_copies(figure, profile), {.steps = true});
-    if (!result) return result.error();
-    return copy_time(figure, *made, *result);
-  };
+  if (figure.queued) queue_on_one_stream(*program);
+  const auto time = [&](const Profile& profile) { return played(figure, *made, *program, of_copies(figure, profile)); };
   std::array<Seconds, 3> times{};
   if (by_engine(figure)) {
     // Of a copy engine a profile knows what it reaches of links, nothing else.
@@ -176,7 +241,7 @@ Result<GalleryPrediction> predicted_copies(const GalleryCase& one, const Gallery
     times = *found;
   }
   const auto share = figure.staged && figure.copies.size() > 1 ? staged_together : 1;
-  const auto& ends = ends_of(figure);
+  const auto& ends = ends_of(figure, made->topology, made->routes);
   return prediction_of(figure, times[0] / share, times[1] / (share * ends.high), times[2] / (share * ends.low));
 }
 

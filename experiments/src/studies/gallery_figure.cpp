@@ -31,7 +31,7 @@ class FigureReader {
     const auto more = collective ? std::vector<std::string>{"gpus",      "collective", "size",   "busbw",     "algbw",    "time",    "way",
                                                             "multicast", "peers",      "kernel", "algorithm", "protocol", "channels"}
                       : latency  ? std::vector<std::string>{"latency", "staged", "by", "time"}
-                                 : std::vector<std::string>{"copies", "shift", "among", "size", "staged", "by", "sum", "each"};
+                                 : std::vector<std::string>{"copies", "shift", "among", "size", "staged", "by", "queued", "sum", "each"};
     keys.optional.insert(keys.optional.end(), more.begin(), more.end());
     if (!latency) keys.required.emplace_back("size");
     if (!value_.expect_keys(keys)) return std::nullopt;
@@ -73,7 +73,8 @@ class FigureReader {
     figure_.multicast = value_["multicast"].boolean(false);
     figure_.peers_over_hosts = value_["peers"].boolean(false);
     figure_.way = value_["way"].as(nccl::way, nccl::ways().front(), "a way of running");
-    if (!value_["way"].present()) value_.add_error("a collective says by which way it was run", {"way: graph, process, threads or one-thread"});
+    if (!value_["way"].present())
+      value_.add_error("a collective says by which way it was run", {"way: graph, process, torch, threads or one-thread"});
     if (value_["algorithm"].present()) figure_.asked.algorithm = value_["algorithm"].as(nccl::algorithm, nccl::Algorithm::ring, "an algorithm");
     if (value_["protocol"].present()) figure_.asked.proto = value_["protocol"].as(nccl::proto, nccl::Proto::simple, "a protocol");
     figure_.asked.channels = static_cast<int>(value_["channels"].integer({.least = 1, .most = 64}, 0));
@@ -104,13 +105,12 @@ class FigureReader {
   void read_copies() {
     figure_.kind = Kind::copies;
     figure_.copies = copies();
-    const auto has = [&](const auto& end) {
-      return std::ranges::any_of(figure_.copies, [&](const auto& copy) { return end(copy) == GalleryFigure::host_memory; });
-    };
-    const bool from = has([](const auto& copy) { return copy.first; });
-    const bool to = has([](const auto& copy) { return copy.second; });
-    if (from && to) value_.add_error("copies to host memory and from it at once are not predicted");
-    if ((from || to) && figure_.staged) value_.add_error("a copy to host memory or from it is not staged");
+    const bool host = std::ranges::any_of(
+        figure_.copies, [](const auto& copy) { return copy.first == GalleryFigure::host_memory || copy.second == GalleryFigure::host_memory; });
+    if (host && figure_.staged) value_.add_error("a copy to host memory or from it is not staged");
+    figure_.queued = value_["queued"].boolean(false);
+    if (figure_.queued && (host || figure_.staged || figure_.mover == Mover::stores || figure_.mover == Mover::loads))
+      value_["queued"].add_error("only copies by engines between GPUs wait on a stream for each other");
   }
 
   std::pair<int, int> pair(const ConfigValue& value, bool with_host) {

@@ -56,12 +56,12 @@ Result<GalleryPrediction> kernel(const GalleryFigure& figure, const Topology& ma
   if (!times) return times.error();
   const auto ends = times->interval.value_or(Interval{times->time, times->time});
   // What is simulated is a call in a graph.
-  const auto& way = figure.way;
   const auto graph = *nccl::way("graph");
-  const auto more = [&](double fixed, double each, double of_graph) { return Seconds{(fixed + each * figure.gpus - of_graph) * 1e-6}; };
-  auto prediction = prediction_of(figure, times->time + more(way.fixed_us, way.each_us, graph.fixed_us),
-                                  ends.low * fastest_kernel + more(way.fixed_low_us, way.each_low_us, graph.fixed_low_us),
-                                  ends.high * slowest_kernel + more(way.fixed_high_us, way.each_high_us, graph.fixed_high_us));
+  const auto without = [](Seconds time, double us) { return time - Seconds{us * 1e-6}; };
+  const auto run = nccl::as_run(figure.way, figure.gpus,
+                                {without(times->time, graph.fixed_us), without(ends.low * fastest_kernel, graph.fixed_low_us),
+                                 without(ends.high * slowest_kernel, graph.fixed_high_us)});
+  auto prediction = prediction_of(figure, run.time, run.low, run.high);
   prediction.by = figure.kernel;
   for (const auto& [name, value] : figure.parameters) prediction.by += fmt::format(" {} {}", name, value);
   return prediction;

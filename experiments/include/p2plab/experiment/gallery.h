@@ -40,6 +40,7 @@ struct GalleryFigure {
   std::string kernel = {};                       // collective: one kernel of somebody's, predicted as this planner's; empty: NCCL's
   Parameters parameters = {};                    // that planner's
   bool staged = false;                           // copies: through host memory, not from GPU to GPU
+  bool queued = false;                           // copies: each GPU's one after the other, as on one CUDA stream
   bool fitted = false;                           // a number of the machine or of its profile was taken from this
   Mover mover = Mover::engine;                   // copies; latency: engine or loads
   std::vector<std::pair<int, int>> copies = {};  // latency: one
