@@ -89,7 +89,7 @@ std::uint64_t SteadyState::glance() const {
   return hash;
 }
 
-// What differs most often comes first: one that differs from `earlier` is left unfinished.
+// What differs most often comes first (events of one time in another order, say): one that differs from `earlier` is left unfinished.
 Snapshot SteadyState::snapshot(const Snapshot* earlier) const {
   Snapshot m{.now = agenda_.now(),
              .memory = memory_,
@@ -98,19 +98,24 @@ Snapshot SteadyState::snapshot(const Snapshot* earlier) const {
              .glance = glance(),
              .earlier = earlier};
   m.state.reserve(then_.state.size());
-  for (const auto& resource : agenda_.program.resources) {
-    m.word(std::max<std::int64_t>(resource.free - m.now, 0));
-    m.busy.push_back(resource.busy);
-    m.bytes.push_back(resource.bytes);
-  }
-  blocks_.describe(m, loops_);
-  if (m.differs) return m;
   agenda_.events.each([&](std::int64_t time, const Event& event) {
+    if (m.differs) return;
     m.word(time - m.now);
     m.word(event.kind);
     event.kind == EventKind::hop ? links_.describe(m, event.index) : m.word(event.index);
   });
+  m.end_section();
+  for (const auto& resource : agenda_.program.resources) {
+    if (m.differs) return m;
+    m.word(std::max<std::int64_t>(resource.free - m.now, 0));
+  }
+  blocks_.describe(m, loops_);
+  if (m.differs) return m;
   links_.describe_queues(m);
+  for (const auto& resource : agenda_.program.resources) {
+    m.busy.push_back(resource.busy);
+    m.bytes.push_back(resource.bytes);
+  }
   return m;
 }
 
