@@ -47,7 +47,8 @@ struct Journals {
   }
 };
 
-std::uint64_t begun(const image::StepEntry& entry) { return entry.begun_low | std::uint64_t{entry.begun_high} << 32; }
+// As spans of calls have it.
+std::uint64_t of_clock(std::uint64_t time) { return time % image::span_times; }
 
 // The notes of a rank: whole, in each block's order, block 0's within its calls, every call with the same items.
 std::vector<image::StepEntry> checked(const std::vector<std::byte>& journal, bool every_name) {
@@ -58,7 +59,7 @@ std::vector<image::StepEntry> checked(const std::vector<std::byte>& journal, boo
   std::map<std::uint32_t, std::vector<image::StepEntry>> blocks;
   std::vector<image::StepEntry> all;
   for (std::uint32_t i = 0; i < image::noted_steps; ++i) {
-    EXPECT_EQ(entries[i].serial, entries[i].again);
+    EXPECT_TRUE(entries[i].whole());
     if (entries[i].serial == 0) continue;
     blocks[entries[i].place % image::most_noting_blocks].push_back(entries[i]);
     all.push_back(entries[i]);
@@ -69,12 +70,13 @@ std::vector<image::StepEntry> checked(const std::vector<std::byte>& journal, boo
     std::uint64_t last = 0;
     std::map<std::uint32_t, std::multiset<std::uint32_t>> items;
     for (const auto& note : notes) {
-      EXPECT_GE(begun(note), last) << "block " << block;
-      EXPECT_LE(note.waited, note.time);
-      last = begun(note) + note.time;
+      EXPECT_GE(note.begun(), last) << "block " << block;
+      EXPECT_LE(note.waited(), note.time());
+      last = note.begun() + note.time();
       items[note.name].insert(note.place >> image::noted_item_shift);
       const auto within = [&](const image::JournalEntry& call) {
-        return call.name == note.name && begun(note) >= call.begun && last <= call.begun + call.time;
+        return call.name == note.name && of_clock(note.begun()) >= image::begun_of(call.span) &&
+               of_clock(last) <= image::begun_of(call.span) + image::time_of(call.span);
       };
       if (block != 0) continue;
       EXPECT_TRUE(std::any_of(own, own + std::min(next, ring_mask + 1), within)) << note.name;

@@ -31,13 +31,18 @@ TEST(SpecialKernel, CompilesForEveryGeneration) {
     const auto with_lamport = nvrtc->compile(kernel_source(sum, {.choice = {.type = DataType::float16, .lamport = true}, .once = true}), capability);
     EXPECT_TRUE(with_lamport) << describe(with_lamport.error());
     const PacketCode noting{.choice = {.type = DataType::float16, .lamport = true}, .once = true, .recorded = true, .steps = capability == 100};
-    EXPECT_GT(noting.noting(), 0U);
-    const auto with_a_noting_warp = nvrtc->compile(kernel_source(sum, noting), capability);
-    EXPECT_TRUE(with_a_noting_warp) << describe(with_a_noting_warp.error());
+    const auto recorded = nvrtc->compile(kernel_source(sum, noting), capability);
+    EXPECT_TRUE(recorded) << describe(recorded.error());
   }
   const RowCode shared{.slots = 1, .whole = true, .packets = 768, .taken = true, .cluster = 6};
-  const auto rows = nvrtc->compile(kernel_source(sum, {.choice = {.type = DataType::float16, .lamport = true}, .once = true, .rows = shared}), 90);
-  EXPECT_TRUE(rows) << describe(rows.error());
+  for (const int level : {0, 1, 2}) {
+    PacketCode code{.choice = {.type = DataType::float16, .lamport = true}, .once = true, .recorded = level > 0, .steps = level > 1, .rows = shared};
+    const auto in_a_cluster = nvrtc->compile(kernel_source(sum, code), 90);
+    EXPECT_TRUE(in_a_cluster) << describe(in_a_cluster.error());
+    code.rows = RowCode{.slots = 2, .whole = true};
+    const auto after_packets = nvrtc->compile(kernel_source(sum, code), 90);
+    EXPECT_TRUE(after_packets) << describe(after_packets.error());
+  }
   const PacketCode noting{.choice = {.type = DataType::float16, .lamport = true}, .odd = true, .recorded = true, .steps = true};
   const auto with_steps = nvrtc->compile(kernel_source(sum, noting), 90);
   EXPECT_TRUE(with_steps) << describe(with_steps.error());

@@ -2,6 +2,9 @@
 #include "capi/journal.h"
 
 #include <algorithm>
+#include <optional>
+
+#include "device/words.h"
 
 namespace p2plab::capi {
 
@@ -11,9 +14,23 @@ using image::CallCounts;
 using image::JournalEntry;
 using image::JournalRing;
 
-constexpr int most_looks = 20;  // at an entry that was counted and is not there
+static_assert(offsetof(CallCounts, last) == image::last_run && offsetof(CallCounts, left) == image::left_begin);
+
+constexpr int most_looks = 20;  // at an entry behind which others have begun and that is not there
 
 constexpr std::uint32_t in_flight = Journal::entries / 16;  // that may be written while entries are read
+
+// What a call's runs come to, the last one too. Nothing where its two halves are of two times.
+std::optional<CallCounts> with_the_last(CallCounts counts) {
+  if (counts.run == counts.count) return counts;
+  if (counts.run != counts.count + 1) return std::nullopt;
+  const auto time = device::short_time(image::time_of(counts.last));
+  counts.least = counts.count == 0 ? time : std::min(counts.least, time);
+  counts.most = std::max(counts.most, time);
+  counts.sum += time;
+  ++counts.count;
+  return counts;
+}
 
 Bytes bytes(std::uint64_t count) { return Bytes{static_cast<std::int64_t>(count)}; }
 
@@ -96,6 +113,7 @@ Status Journal::free_places() {
 }
 
 void Journal::read() {
+  ask_clock();
   Status done;
   if (has_ring()) done = read_entries();
   if (done && recorder_.level() == monitor::Level::steps) done = read_steps();
@@ -107,17 +125,34 @@ void Journal::read() {
   recorder_.event(monitor::EventKind::error, side_, text.c_str());
 }
 
-// A GPU's clock runs beside the host's and not at its pace: what ended before now cannot have ended later. The nearest such bound of the last ten
-// seconds serves.
+// A GPU's clock runs beside the host's and not at its pace: it is asked once a second.
+void Journal::ask_clock() {
+  constexpr int looks_between = 10;
+  if (looks_++ % looks_between != 0) return;
+  const auto seen = memory_->clock();
+  if (!seen) return;
+  clocks_ = static_cast<std::int64_t>((seen->before + seen->after) / 2 - extended(seen->device % image::span_times));
+  clocks_known_ = seen->after;
+  clocks_asked_ = true;
+}
+
+// What ended before now cannot have ended later: where the GPU cannot be asked the nearest such bound of the last ten seconds serves.
 std::uint64_t Journal::by_host_clock(std::uint64_t device_time, std::uint64_t duration) {
   constexpr std::uint64_t kept = 10'000'000'000;
   const auto now = monitor::now();
   const auto bound = static_cast<std::int64_t>(now) - static_cast<std::int64_t>(device_time + duration);
-  if (clocks_known_ == 0 || bound < clocks_ || now - clocks_known_ > kept) {
+  if (clocks_known_ == 0 || bound < clocks_ || (!clocks_asked_ && now - clocks_known_ > kept)) {
     clocks_ = bound;
     clocks_known_ = now;
   }
   return device_time + static_cast<std::uint64_t>(clocks_);
+}
+
+// With the clock's upper bits, which no note has: it is less than a day from those seen before.
+std::uint64_t Journal::extended(std::uint64_t device_time) {
+  if (device_seen_ != 0) device_time = device_seen_ + static_cast<std::uint64_t>(between(device_seen_, device_time));
+  device_seen_ = std::max(device_seen_, device_time);
+  return device_time;
 }
 
 Status Journal::read_counts() {
@@ -132,16 +167,18 @@ Status Journal::read_counts() {
   for (std::uint32_t i = 0; i < used; ++i) {
     auto& known = captured_[i];
     const auto& counts = at<CallCounts>(counts_at() + i * sizeof(CallCounts));
-    if (counts.count == known.seen.count) continue;
-    known.replays += counts.count - known.seen.count;
-    known.sum += counts.sum - known.seen.sum;
-    known.seen = counts;
+    const auto runs = with_the_last(counts);
+    if (!runs || runs->count == known.seen.count) continue;
+    known.replays += runs->count - known.seen.count;
+    known.sum += runs->sum - known.seen.sum;
+    known.seen = *runs;
+    const auto last = image::time_of(runs->last);
     recorder_.replays(known.recorded, {.replays = known.replays,
                                        .sum = known.sum,
-                                       .least = counts.least,
-                                       .most = counts.most,
-                                       .last = counts.last,
-                                       .begun = by_host_clock(counts.begun, counts.last)});
+                                       .least = runs->least,
+                                       .most = runs->most,
+                                       .last = device::short_time(last),
+                                       .begun = by_host_clock(extended(image::begun_of(runs->last)), last)});
   }
   return {};
 }
@@ -167,33 +204,39 @@ Status Journal::read_entries() {
     return at<JournalEntry>(entries_at() + which % entries * sizeof(JournalEntry));
   };
   // What ended last bounds the clocks best: it is asked first.
-  if (const auto& newest = entry_at(end - 1); newest.begun != taken_[(end - 1) % entries]) by_host_clock(newest.begun, newest.time);
+  for (const auto which : {end - 2, end - 1}) {
+    const auto& entry = entry_at(which);
+    if (which - next_ < wanted && image::begun_of(entry.span) != taken_[which % entries])
+      by_host_clock(extended(image::begun_of(entry.span)), image::time_of(entry.span));
+  }
   for (; next_ != end; ++next_) {
     const auto& entry = entry_at(next_);
     auto& taken = taken_[next_ % entries];
-    // It may have been counted before it is there.
-    const bool there = entry.begun != taken;
-    if (!there && ++stuck_ < most_looks) return {};
+    // The last call may be under way; of those before it what was written may be on its way.
+    const auto begun = image::begun_of(entry.span);
+    const bool there = begun != taken;
+    if (!there && (next_ + 1 == end || ++stuck_ < most_looks)) return {};
     there ? take(entry) : recorder_.lose_replays(1);
-    taken = entry.begun;
+    taken = begun;
     stuck_ = 0;
   }
   return {};
 }
 
 void Journal::take(const JournalEntry& entry) {
-  const auto time = std::max(entry.time, 1U);
+  const auto begun = extended(image::begun_of(entry.span));
+  const auto time = std::max<std::uint64_t>(image::time_of(entry.span), 1);
   const bool in_graph = (entry.name & of_graph) != 0;
   auto number = in_graph ? 0 : number_of(entry.name);
   if (in_graph) {
     const auto which = entry.name & (captured - 1);
     const std::lock_guard lock(places_);
-    if (which < used_) number = recorder_.replayed(captured_[which].recorded, by_host_clock(entry.begun, time), time);
+    if (which < used_) number = recorder_.replayed(captured_[which].recorded, by_host_clock(begun, time), time);
   } else {
-    recorder_.device_begin(number, entry.begun);
-    recorder_.device_end(number, entry.begun + time);
+    recorder_.device_begin(number, begun);
+    recorder_.device_end(number, begun + time);
   }
-  if (recorder_.level() == monitor::Level::steps && number != 0) timed_[entry.name] = {number, entry.begun};
+  if (recorder_.level() == monitor::Level::steps && number != 0) timed_[entry.name] = {number, begun};
 }
 
 // The newest record's number with these low bits.

@@ -16,6 +16,7 @@
 #include "lowered/kernel_args.h"
 #include "monitor/recorder.h"
 #include "p2plab/run/communicator.h"
+#include "runtime/device_calls.h"
 
 namespace p2plab::capi {
 
@@ -34,6 +35,8 @@ class JournalMemory {
   /// Makes a part zero again.
   virtual Status clear(Bytes from, Bytes size) const = 0;
   virtual const std::byte* bytes() const = 0;
+  /// What the clock shows that kernels read; nothing if it cannot be asked now.
+  virtual std::optional<runtime::device::ClockLook> clock() { return std::nullopt; }
 };
 /// Of a GPU, of Journal::size(level) bytes. Errors: device_failure.
 Result<std::unique_ptr<JournalMemory>> journal_memory(int device, monitor::Level level);
@@ -119,7 +122,14 @@ class Journal {
   bool take(const image::StepEntry& entry);
   SharedItems items_of(std::uint32_t name);
   std::uint64_t number_of(std::uint32_t name) const;
+  void ask_clock();
   std::uint64_t by_host_clock(std::uint64_t device_time, std::uint64_t duration);
+  std::uint64_t extended(std::uint64_t device_time);
+  /// From one device time to another, of which only image::span_times is known.
+  static std::int64_t between(std::uint64_t from, std::uint64_t to) {
+    constexpr int unknown = 16;
+    return static_cast<std::int64_t>((to - from) << unknown) >> unknown;
+  }
 
   monitor::Recorder& recorder_;
   int side_;
@@ -138,10 +148,13 @@ class Journal {
   std::atomic<std::uint64_t> latest_{0};  // number of a call's record
   std::uint32_t next_ = 0;                // entry to be read
   std::vector<std::uint64_t> taken_;      // begins of what was read, by place: what is there again was not written yet
+  std::uint64_t device_seen_ = 0;         // the latest of its times that was noted
   int stuck_ = 0;                         // looks at an entry that is not there yet
   std::uint64_t failures_ = 0;
   std::int64_t clocks_ = 0;         // host's clock less the device's
   std::uint64_t clocks_known_ = 0;  // since when
+  bool clocks_asked_ = false;       // the GPU was asked; else it is at most so
+  int looks_ = 0;
   std::mutex items_mutex_;
   std::unordered_map<std::uint32_t, SharedItems> items_;  // by name: of captured calls, and of those that were put on streams lately
   std::vector<std::uint32_t> lately_;                     // names of the latter, in order

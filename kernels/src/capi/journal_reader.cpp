@@ -17,14 +17,16 @@ constexpr auto between_looks = std::chrono::milliseconds{100};
 
 class GpuMemory final : public JournalMemory {
  public:
-  explicit GpuMemory(runtime::device::Mirror mirror) : mirror_(std::move(mirror)) {}
+  GpuMemory(runtime::device::Mirror mirror, runtime::device::DeviceClock clock) : mirror_(std::move(mirror)), clock_(std::move(clock)) {}
   std::uint64_t address() const override { return mirror_.address(); }
   Status read(Bytes from, Bytes size) const override { return mirror_.read(from, size); }
   Status clear(Bytes from, Bytes size) const override { return mirror_.clear(from, size); }
   const std::byte* bytes() const override { return mirror_.bytes(); }
+  std::optional<runtime::device::ClockLook> clock() override { return clock_.look(); }
 
  private:
   runtime::device::Mirror mirror_;
+  runtime::device::DeviceClock clock_;
 };
 
 }  // namespace
@@ -32,7 +34,9 @@ class GpuMemory final : public JournalMemory {
 Result<std::unique_ptr<JournalMemory>> journal_memory(int device, monitor::Level level) {
   auto mirror = runtime::device::Mirror::create(device, Journal::size(level));
   if (!mirror) return std::move(mirror).error();
-  return std::unique_ptr<JournalMemory>(std::make_unique<GpuMemory>(*std::move(mirror)));
+  auto clock = runtime::device::DeviceClock::create(device);
+  if (!clock) return std::move(clock).error();
+  return std::unique_ptr<JournalMemory>(std::make_unique<GpuMemory>(*std::move(mirror), *std::move(clock)));
 }
 
 // Never freed: the thread may outlast static objects.

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "capi/journal.h"
+#include "device/words.h"
 
 namespace p2plab::capi {
 
@@ -54,7 +55,7 @@ Status Journal::read_steps() {
       const auto block = entry.place % image::most_noting_blocks;
       const auto first = noted_taken_.written[block];
       // Serials count from 1, modulo 2^32.
-      if (entry.serial != entry.again || entry.serial - first - 1 >= noted_.written[block] - first) continue;
+      if (!entry.whole() || entry.serial - first - 1 >= noted_.written[block] - first) continue;
       if (!take(entry) && waiting_.size() < most_waiting) waiting_.push_back({entry});
       --wanted;
     }
@@ -84,15 +85,14 @@ bool Journal::take(const StepEntry& entry) {
   if (call == timed_.end() || !items || items->lanes.empty()) return false;
   const auto parts = static_cast<std::uint32_t>(items->blocks_per_lane);
   const auto lane = parts > 0 ? block / parts : 0;
-  const auto begun = entry.begun_low | std::uint64_t{entry.begun_high} << 32;
   const auto& [number, call_begun, looks] = call->second;
   // Blocks begin some time before and after the first one.
-  const auto after = static_cast<std::int64_t>(begun - call_begun);
+  const auto after = between(call_begun, entry.begun());
   const auto host_begun = static_cast<std::int64_t>(recorder_.begun(number));
   monitor::StepInfo info{.call = number,
                          .begun = static_cast<std::uint64_t>(host_begun + after),
-                         .ended = static_cast<std::uint64_t>(host_begun + after + entry.time),
-                         .waited = entry.waited,
+                         .ended = static_cast<std::uint64_t>(host_begun + after) + entry.time(),
+                         .waited = device::short_time(entry.waited()),
                          .lane = static_cast<std::uint16_t>(lane),
                          .block = static_cast<std::uint16_t>(parts > 0 ? block % parts : block)};
   if (item == image::item_epilogue) {

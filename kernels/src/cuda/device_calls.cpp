@@ -4,11 +4,6 @@
 
 #include <signal.h>
 
-#include <array>
-#include <chrono>
-#include <cstring>
-#include <thread>
-
 #include <cuda_runtime.h>
 #include <fmt/format.h>
 
@@ -183,57 +178,6 @@ Status Order::wait(void* stream) const {
 Status Order::after(void* earlier, void* later) const {
   if (auto done = mark(earlier); !done) return done;
   return wait(later);
-}
-
-struct Mirror::Body {
-  int device = 0;
-  cuda::DeviceMemory memory;
-  cuda::PinnedMemory copy;
-  cuda::Stream stream;
-
-  // Nobody is in a hurry: other threads' calls of CUDA go first.
-  Status wait() const {
-    auto state = cudaStreamQuery(handle(stream.get()));
-    for (; state == cudaErrorNotReady; state = cudaStreamQuery(handle(stream.get()))) std::this_thread::sleep_for(std::chrono::microseconds{20});
-    return cuda::check(state, "read what kernels wrote");
-  }
-};
-
-Result<Mirror> Mirror::create(int device, Bytes size) {
-  const Current current(device);
-  if (!current.status()) return current.status().error();
-  auto memory = cuda::allocate(size);
-  if (!memory) return std::move(memory).error();
-  auto copy = cuda::allocate_pinned(size);
-  if (!copy) return std::move(copy).error();
-  auto stream = cuda::create_stream();
-  if (!stream) return std::move(stream).error();
-  if (auto done = cuda::set_bytes(memory->address(), 0, size, *stream); !done) return std::move(done).error();
-  Mirror mirror;
-  mirror.body_ = std::make_shared<Body>(Body{device, *std::move(memory), *std::move(copy), *std::move(stream)});
-  return mirror;
-}
-
-std::uint64_t Mirror::address() const { return body_->memory.address(); }
-const std::byte* Mirror::bytes() const { return static_cast<const std::byte*>(body_->copy.get()); }
-
-Status Mirror::read(Bytes from, Bytes size) const {
-  const Current current(body_->device);
-  if (!current.status()) return current.status();
-  const auto code = cudaMemcpyAsync(static_cast<std::byte*>(body_->copy.get()) + from.count(),
-                                    pointer(body_->memory.address() + static_cast<std::uint64_t>(from.count())),
-                                    static_cast<std::size_t>(size.count()), cudaMemcpyDeviceToHost, handle(body_->stream.get()));
-  if (auto done = cuda::check(code, "read what kernels wrote"); !done) return done;
-  return body_->wait();
-}
-
-Status Mirror::clear(Bytes from, Bytes size) const {
-  const Current current(body_->device);
-  if (!current.status()) return current.status();
-  const auto code = cudaMemsetAsync(pointer(body_->memory.address() + static_cast<std::uint64_t>(from.count())), 0,
-                                    static_cast<std::size_t>(size.count()), handle(body_->stream.get()));
-  if (auto done = cuda::check(code, "clear what kernels wrote"); !done) return done;
-  return body_->wait();
 }
 
 }  // namespace p2plab::runtime::device

@@ -14,16 +14,20 @@ constexpr unsigned warp = 32;
 
 __global__ void begin(const __grid_constant__ image::SliceCall call) {
   const auto block = Gpu::block();
-  JournalMark<Gpu>(call.journal).leave(call.journal);
+  JournalMark<Gpu> mark(call.journal);
+  mark.begin(call.journal);
+  mark.leave(call.journal);
   begin_lane<Gpu>(call, context_of(call, block), block / call.blocks_per_lane);
 }
 
 __global__ void end(const __grid_constant__ image::SliceCall call) {
   const auto block = Gpu::block();
   JournalMark<Gpu> mark(call.journal);
+  mark.begin(call.journal);
   mark.take_up(call.journal);
   end_lane<Gpu>(call, context_of(call, block), block / call.blocks_per_lane, Gpu::peek(call.abort) == 0);
-  mark.end(call.journal);
+  mark.add_up(call.journal);
+  mark.end(call.journal, call.journal.name);
 }
 
 __global__ void await_slice(const __grid_constant__ image::SliceCall call, SlicePlace place) {

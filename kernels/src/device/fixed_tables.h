@@ -51,13 +51,21 @@ constexpr void fetch_call(const Tables& tables, const image::PacketCall& call) {
   if constexpr (Tables::recorded) Machine::keep(call.journal.counts + call.journal.ring);
 }
 
+/// Where it is noted.
+template <class Machine, class Tables>
+constexpr image::CallJournal journal_of(const image::PacketCall& call) {
+  if constexpr (!Tables::recorded) return {};
+  return hold<Machine>(call.journal);
+}
+
 /// A kernel's body: everything that does not depend on the kernel before this one is done while that one still runs.
 template <class Machine, class Wire, class Combine, class Tables>
 constexpr void packet_kernel(const Combine& combine, const Tables& tables, const image::PacketCall& call) {
   Machine::let_next_start();
   fetch_call<Machine>(tables, call);
+  CallNotes<Machine, Tables> notes(journal_of<Machine, Tables>(call));
   Machine::await_previous();
-  run_packets<Machine, Wire>(combine, tables, call);
+  carry_packets<Machine, Wire, true>(combine, tables, call, notes);
 }
 
 }  // namespace p2plab::device

@@ -129,6 +129,18 @@ struct GpuMachine {
     return packet;
   }
 
+  /// The same unless `mine` is 0: then nothing is loaded. Without a branch, behind which what was loaded would be waited for.
+  static constexpr Words<4> receive_if(std::uint32_t mine, std::uint64_t address) {
+    Words<4> packet;
+    asm volatile(
+        "{ .reg .pred p; setp.ne.u32 p, %4, 0; mov.u32 %0, 0; mov.u32 %1, 0; mov.u32 %2, 0; mov.u32 %3, 0;"
+        " @p ld.volatile.global.v4.u32 {%0, %1, %2, %3}, [%5]; }"
+        : "=&r"(packet.w[0]), "=&r"(packet.w[1]), "=&r"(packet.w[2]), "=&r"(packet.w[3])
+        : "r"(mine), "l"(address)
+        : "memory");
+    return packet;
+  }
+
   /// Ordinary data: ordered by sync, fence and acquire above, or by being the thread's own.
   template <int N>
   static constexpr Words<N> load(std::uint64_t address) {
@@ -152,9 +164,27 @@ struct GpuMachine {
       asm volatile("st.global.v2.u32 [%0], {%1, %2};" ::"l"(address), "r"(value.w[0]), "r"(value.w[1]) : "memory");
     }
   }
+  /// Stores it unless `mine` is 0, with no branch: threads of a warp stay together.
+  static constexpr void store_if(std::uint32_t mine, std::uint64_t address, const Words<4>& value) {
+    asm volatile("{ .reg .pred p; setp.ne.u32 p, %0, 0; @p st.global.v4.u32 [%1], {%2, %3, %4, %5}; }" ::"r"(mine), "l"(address), "r"(value.w[0]),
+                 "r"(value.w[1]), "r"(value.w[2]), "r"(value.w[3])
+                 : "memory");
+  }
+  static constexpr void store_32_if(std::uint32_t mine, std::uint64_t address, std::uint32_t value) {
+    asm volatile("{ .reg .pred p; setp.ne.u32 p, %0, 0; @p st.global.u32 [%1], %2; }" ::"r"(mine), "l"(address), "r"(value) : "memory");
+  }
   static constexpr std::uint32_t load_32(std::uint64_t address) {
     std::uint32_t value = 0;
     asm volatile("ld.global.u32 %0, [%1];" : "=r"(value) : "l"(address) : "memory");
+    return value;
+  }
+  /// Unless `mine` is 0.
+  static constexpr std::uint32_t load_32_if(std::uint32_t mine, std::uint64_t address) {
+    std::uint32_t value = 0;
+    asm volatile("{ .reg .pred p; setp.ne.u32 p, %1, 0; mov.u32 %0, 0; @p ld.global.u32 %0, [%2]; }"
+                 : "=&r"(value)
+                 : "r"(mine), "l"(address)
+                 : "memory");
     return value;
   }
   static constexpr std::uint32_t load_16(std::uint64_t address) {
@@ -197,6 +227,27 @@ struct GpuMachine {
   /// Makes sure that a value is in a register here.
   static constexpr void keep(std::uint64_t value) { asm volatile("" ::"l"(value)); }
 
+  /// Four of the eight bytes of two words, each by four bits of the selector.
+  template <std::uint32_t Selector>
+  static constexpr std::uint32_t pick(std::uint32_t low, std::uint32_t high) {
+    std::uint32_t picked = 0;
+    asm("prmt.b32 %0, %1, %2, %3;" : "=r"(picked) : "r"(low), "r"(high), "n"(Selector));
+    return picked;
+  }
+
+  /// The same value, in a register from here on: the compiler cannot know that it need not be, if threads differ in it. All threads of a warp come
+  /// here.
+  static constexpr std::uint32_t hold(std::uint32_t value) {
+    std::uint32_t held = 0;
+    asm volatile("shfl.sync.idx.b32 %0, %1, %2, 31, 0xffffffff;" : "=r"(held) : "r"(value), "r"(thread() % lanes));
+    return held;
+  }
+
+  /// Has a value made by here, not where it is needed: it would be the address of a load, were it 1. Nothing is loaded.
+  static constexpr void settle(std::uint64_t value) {
+    asm volatile("{ .reg .pred p; .reg .u32 none; setp.eq.u64 p, %0, 1; @p ld.volatile.global.u32 none, [%0]; }" ::"l"(value) : "memory");
+  }
+
   /// Programmatic launch: lets the next kernel of the stream be set up while this one runs; no order of memory.
   static constexpr void let_next_start() { NV_IF_TARGET(NV_PROVIDES_SM_90, (asm volatile("griddepcontrol.launch_dependents;");)) }
   /// Waits until the kernel before this one has ended and its stores are visible; returns at once if it was launched in the ordinary way.
@@ -204,21 +255,5 @@ struct GpuMachine {
 };
 
 using Gpu = GpuMachine<>;
-
-/// A GPU whose blocks have a warp more than carries packets: it notes the calls, so that nobody who carries packets has to.
-template <std::uint32_t Threads>
-struct NotingGpu : GpuMachine<> {
-  static_assert(Threads % lanes == 0);
-  static constexpr std::uint32_t threads() { return Threads; }
-  static constexpr bool only_notes() { return thread() >= Threads; }
-  /// Has the warp keep a value in registers: of a parameter the compiler would read again, later, what a parameter is. All of the warp come here.
-  static constexpr std::uint64_t hold(std::uint64_t value) {
-    std::uint32_t low = 0;
-    std::uint32_t high = 0;
-    asm volatile("shfl.sync.idx.b32 %0, %1, 0, 31, 0xffffffff;" : "=r"(low) : "r"(static_cast<std::uint32_t>(value)));
-    asm volatile("shfl.sync.idx.b32 %0, %1, 0, 31, 0xffffffff;" : "=r"(high) : "r"(static_cast<std::uint32_t>(value >> 32)));
-    return std::uint64_t{high} << 32 | low;
-  }
-};
 
 }  // namespace p2plab::device

@@ -4,7 +4,6 @@
 // with tables read at run time, with tables that are constants (then it becomes a specialised kernel: fixed_tables.h), and with atomics on the CPU.
 #pragma once
 
-#include "device/journal.h"
 #include "device/packet_waves.h"
 
 namespace p2plab::device {
@@ -36,6 +35,7 @@ constexpr bool carry_fixed(const Combine& combine, const Tables& tables, const i
   const auto wave = tables.wave(w);
   // All at once, while the first packets are on their way.
   if (w == Tables::first_landing) {
+    context.while_waiting();
     repeat<Tables::waves>(call.waves, [&](auto v) {
       clear_wave<Machine, Wire>(tables, context, tables.wave(v), position);
       return true;
@@ -89,14 +89,29 @@ constexpr void carry_rounds(const Combine& combine, const Tables& tables, const 
   }
 }
 
-/// All packets, in strides of the grid; every rank must have the same grid, all of it resident at once. The call's number.
-template <class Machine, class Wire, class Combine, class Tables>
-constexpr std::uint32_t carry_packets(const Combine& combine, const Tables& tables, const image::PacketCall& call) {
+/// The packet of a thread that has but one. What it notes lies between its last packet and the barrier: so nothing more stands between that and the
+/// kernel's end, and threads that wait apart from each other need not come together before.
+template <class Machine, class Wire, class Combine, class Tables, class Context>
+constexpr void carry_once(const Combine& combine, const Tables& tables, const image::PacketCall& call, Context& context, std::uint32_t position) {
+  if (!carry_batch<Machine, Wire>(combine, tables, call, context, position, 0)) return;
+  if constexpr (Tables::first_landing >= Tables::waves) context.notes.add_up();
+  context.notes.end(context.epoch);
+}
+
+/// All packets, in strides of the grid; every rank must have the same grid, all of it resident at once. The call's number. With Ends the call's end
+/// is noted; else rows follow.
+template <class Machine, class Wire, bool Ends, class Combine, class Tables>
+constexpr std::uint32_t carry_packets(const Combine& combine, const Tables& tables, const image::PacketCall& call,
+                                      CallNotes<Machine, Tables>& notes) {
   const auto counter = call.epochs + std::uint64_t{Machine::block()} * 4;
-  auto context = context_of<Machine, Tables>(call, Machine::load_32(counter));
+  const auto number = Machine::load_32(counter);
+  notes.begin(number);
+  PacketContext<Machine, Tables, Ends && Tables::once> context{notes, number, call.area};
   const auto step = Machine::blocks() * Machine::threads();
   auto first = Machine::block() * Machine::threads() + Machine::thread();
-  if constexpr (Tables::once) {
+  if constexpr (Tables::once && Ends) {
+    if (first < call.packets) carry_once<Machine, Wire>(combine, tables, call, context, first);
+  } else if constexpr (Tables::once) {
     if (first < call.packets) carry_batch<Machine, Wire>(combine, tables, call, context, first, step);
   } else if constexpr (Tables::waves >= 0) {
     carry_rounds<Machine, Wire>(combine, tables, call, context, first, step);
@@ -106,38 +121,19 @@ constexpr std::uint32_t carry_packets(const Combine& combine, const Tables& tabl
     }
   }
   Machine::sync();
-  if (Machine::thread() == 0) Machine::store_32(counter, context.epoch + 1 == image::epoch_limit ? 0 : context.epoch + 1);
-  if constexpr (Tables::steps) context.close();
-  return context.epoch;
-}
-
-/// Of a warp that carries no packets: notes when the others have begun, and when all of them are done.
-template <class Machine, class Tables>
-constexpr void note_call(const image::PacketCall& call) {
-  const JournalMark<Machine> mark(call.journal, Machine::block() == 0 && Machine::thread() == Machine::threads());
-  std::uint32_t number = 0;
-  if constexpr (Tables::steps) number = Machine::load_32(call.epochs + std::uint64_t{Machine::block()} * 4);
-  // What the end needs is at hand when it comes.
-  const auto& named = StepNotes<Machine, Tables::steps>::named(call.journal, number);
-  const auto words = Machine::hold(named.name | std::uint64_t{named.mask} << 32);
-  const image::CallJournal journal{.counts = Machine::hold(named.counts),
-                                   .ring = Machine::hold(named.ring),
-                                   .name = static_cast<std::uint32_t>(words),
-                                   .mask = static_cast<std::uint32_t>(words >> 32)};
-  Machine::sync();
-  mark.end(journal);
+  if (Machine::thread() == 0) Machine::store_32(counter, number + 1 == image::epoch_limit ? 0 : number + 1);
+  if constexpr (!Tables::once && Ends) {
+    notes.add_up();
+    notes.end(number);
+  }
+  return number;
 }
 
 /// The whole kernel.
 template <class Machine, class Wire, class Combine, class Tables>
 constexpr void run_packets(const Combine& combine, const Tables& tables, const image::PacketCall& call) {
-  if constexpr (requires { Machine::only_notes(); }) {
-    if (Machine::only_notes()) return note_call<Machine, Tables>(call);
-    carry_packets<Machine, Wire>(combine, tables, call);
-  } else {
-    const JournalMark<Machine, Tables::recorded> mark(call.journal);
-    end_call<Machine, Tables>(mark, call, carry_packets<Machine, Wire>(combine, tables, call));
-  }
+  CallNotes<Machine, Tables> notes(call.journal);
+  carry_packets<Machine, Wire, true>(combine, tables, call, notes);
 }
 
 }  // namespace p2plab::device

@@ -6,6 +6,7 @@
 // that are not whole?; `recorded`, `steps`: calls may carry a journal, and note each step. An index may be a constant (std::integral_constant).
 #pragma once
 
+#include "device/journal.h"
 #include "device/steps.h"
 #include "device/wire.h"
 #include "lowered/kernel_args.h"
@@ -27,26 +28,41 @@ constexpr bool repeat(std::uint32_t count, Body&& body) {
   }
 }
 
+/// What a kernel notes of its call, and where. To be made before the kernel before this one has ended.
+template <class Machine, class Tables>
+struct CallNotes {
+  image::CallJournal journal;
+  JournalMark<Machine, Tables::recorded> mark;
+  StepNotes<Machine, Tables::steps> steps;
+  constexpr explicit CallNotes(const image::CallJournal& where) : journal(where), mark(journal), steps(journal) {}
+
+  /// The call begins; `number`: its own.
+  constexpr void begin(std::uint32_t number) {
+    mark.begin(journal);
+    steps.begin(number);
+  }
+  constexpr void add_up() { mark.add_up(journal); }
+  /// The call ends, all runs before being added up.
+  constexpr void end(std::uint32_t number) {
+    steps.close();
+    mark.end(journal, StepNotes<Machine, Tables::steps>::name_of(journal, number));
+  }
+};
+
 /// Where a thread stands, and what it notes. Offsets of landing copies are made where they are needed: after the first loads are on their way, not
-/// before.
-template <class Machine, bool Noted>
-struct PacketContext : StepNotes<Machine, Noted> {
+/// before. With AddsUp the first wait of a thread's one packet is the time to add up runs before.
+template <class Machine, class Tables, bool AddsUp = false>
+struct PacketContext {
+  CallNotes<Machine, Tables>& notes;
   std::uint32_t epoch = 0;
   std::uint64_t area = 0;
   constexpr std::uint64_t copy() const { return epoch % image::landing_copies * area; }
   constexpr std::uint64_t clear() const { return (epoch + 2) % image::landing_copies * area; }  // for the call after next
+  constexpr auto note(std::uint32_t item) { return notes.steps.note(item); }
+  constexpr void while_waiting() {
+    if constexpr (AddsUp) notes.add_up();
+  }
 };
-
-template <class Machine, class Tables>
-constexpr auto context_of(const image::PacketCall& call, std::uint32_t epoch) {
-  return PacketContext<Machine, Tables::steps>{{call.journal, epoch}, epoch, call.area};
-}
-
-/// Notes a call's end; `number`: its own.
-template <class Machine, class Tables, class Mark>
-constexpr void end_call(const Mark& mark, const image::PacketCall& call, std::uint32_t number) {
-  mark.end(StepNotes<Machine, Tables::steps>::named(call.journal, number));
-}
 
 /// Waits until all of a wave's packets whose bits are set in `waiting` are there. False after the deadline, with a report.
 template <class Machine, class Wire, int Width, class Context>
@@ -126,8 +142,9 @@ constexpr bool load_wave(const Combine& combine, const Tables& tables, const ima
   unroll<Tables::width>([&](auto k) {
     if ((waiting >> k & 1) != 0) slots[k] += context.copy();
   });
+  context.notes.steps.waits();
   const bool there = await<Machine, Wire>(call, context, slots, packets, waiting, wave.first, position);
-  context.ready();
+  context.notes.steps.ready();
   return there;
 }
 

@@ -127,6 +127,7 @@ constexpr bool run_instruction(const Combine& combine, const image::SliceCall& c
   for (std::int64_t s = context.part; s * slice < instruction.bytes; s += call.blocks_per_lane, ++turn) {
     [[maybe_unused]] const auto note = notes.note(number);
     bool failed = false;
+    if (instruction.wait_count > 0) notes.waits();
     for (auto w = Machine::thread(); w < instruction.wait_count; w += Machine::threads()) {
       const auto& wait = call.waits[instruction.waits + w];
       if (s >= wait.slices) continue;
@@ -195,7 +196,8 @@ template <class Machine, bool Steps, class Run>
 constexpr void run_lane(const image::SliceCall& call, const Run& run) {
   const auto lane_index = Machine::block() / call.blocks_per_lane;
   const auto context = context_of(call, Machine::block());
-  const JournalMark<Machine> mark(call.journal);
+  JournalMark<Machine> mark(call.journal);
+  mark.begin(call.journal);
   StepNotes<Machine, Steps> notes(call.journal, context.call);
   bool good = begin_lane<Machine>(call, context, lane_index);
   if (lane_index < call.lane_count) {
@@ -204,7 +206,8 @@ constexpr void run_lane(const image::SliceCall& call, const Run& run) {
   }
   end_lane<Machine>(call, context, lane_index, good);
   notes.close();
-  mark.end(notes.named(call.journal, context.call));
+  mark.add_up(call.journal);
+  mark.end(call.journal, notes.name_of(call.journal, context.call));
 }
 
 /// The same with each instruction by ordinary loads and stores.

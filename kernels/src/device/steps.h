@@ -10,6 +10,21 @@
 
 namespace p2plab::device {
 
+/// Has a value at hand, in the first thread of a block, from here on: what is in a parameter, or made of some, the compiler would make again where it
+/// is needed. All threads of a warp come here.
+template <class Machine>
+constexpr std::uint32_t hold(std::uint32_t value) {
+  return Machine::hold(Machine::thread() == 0 ? value : 0);
+}
+template <class Machine>
+constexpr std::uint64_t hold(std::uint64_t value) {
+  return hold<Machine>(static_cast<std::uint32_t>(value)) | std::uint64_t{hold<Machine>(static_cast<std::uint32_t>(value >> 32))} << 32;
+}
+template <class Machine>
+constexpr image::CallJournal hold(const image::CallJournal& journal) {
+  return {.counts = hold<Machine>(journal.counts), .ring = hold<Machine>(journal.ring), .name = hold<Machine>(journal.name), .mask = journal.mask};
+}
+
 template <class Machine, bool Noted>
 class StepNotes;
 
@@ -17,8 +32,8 @@ class StepNotes;
 template <class Notes>
 class StepNote {
  public:
-  constexpr StepNote(Notes& notes, std::uint32_t item) : notes_(notes), item_(item) { notes_.begin(); }
-  constexpr ~StepNote() { notes_.end(item_); }
+  constexpr StepNote(Notes& notes, std::uint32_t item) : notes_(notes) { notes_.begin_step(item); }
+  constexpr ~StepNote() { notes_.end_step(); }
   StepNote(const StepNote&) = delete;
   StepNote& operator=(const StepNote&) = delete;
   StepNote(StepNote&&) = delete;
@@ -26,81 +41,90 @@ class StepNote {
 
  private:
   Notes& notes_;
-  std::uint32_t item_;
 };
 
 template <class Machine>
 class StepNotes<Machine, false> {
  public:
+  constexpr explicit StepNotes(const image::CallJournal&) {}
   constexpr StepNotes(const image::CallJournal&, std::uint32_t) {}
+  constexpr void begin(std::uint32_t) {}
   struct Nothing {};
   constexpr Nothing note(std::uint32_t) const { return {}; }
+  constexpr void waits() const {}
   constexpr void ready() const {}
   constexpr void close() const {}
-  static constexpr const image::CallJournal& named(const image::CallJournal& journal, std::uint32_t) { return journal; }
+  static constexpr std::uint32_t name_of(const image::CallJournal& journal, std::uint32_t) { return journal.name; }
 };
 
 template <class Machine>
 class StepNotes<Machine, true> {
  public:
-  /// `call`: the number of the call, the same in all blocks.
-  constexpr StepNotes(const image::CallJournal& journal, std::uint32_t call) {
-    mine_ = journal.ring != 0 && Machine::thread() == 0 && Machine::block() < image::most_noting_blocks;
-    if (!mine_) return;
-    const auto steps = image::steps_at(journal);
-    head_ = steps + std::uint64_t{Machine::block()} * 4;
-    next_ = Machine::load_32(head_);
-    std::uint32_t parts = 1;
-    while (parts < Machine::blocks() && parts < image::most_noting_blocks) parts *= 2;
-    mask_ = image::noted_steps / parts - 1;
-    entries_ = steps + sizeof(image::StepHeads) + std::uint64_t{Machine::block()} * (mask_ + 1) * sizeof(image::StepEntry);
+  /// Before the kernel before this one has ended.
+  constexpr explicit StepNotes(const image::CallJournal& journal) {
+    mine_ = Machine::hold(journal.ring != 0 && Machine::thread() == 0 && Machine::block() < image::most_noting_blocks ? 1 : 0);
     name_ = journal.name;
+    int halvings = 0;  // as many parts as blocks, or more
+    while ((1U << halvings) < Machine::blocks() && (1U << halvings) < image::most_noting_blocks) ++halvings;
+    const auto size = image::noted_steps >> halvings;
+    mask_ = size - 1;
+    const auto steps = image::steps_at(journal);
+    head_ = hold<Machine>(steps + std::uint64_t{Machine::block()} * 4);
+    entries_ = hold<Machine>(steps + sizeof(image::StepHeads) + std::uint64_t{Machine::block()} * size * sizeof(image::StepEntry));
+    Machine::settle(head_);
+    Machine::settle(entries_);
+  }
+  constexpr StepNotes(const image::CallJournal& journal, std::uint32_t call) : StepNotes(journal) { begin(call); }
+  /// The call begins; its number, the same in all blocks.
+  constexpr void begin(std::uint32_t call) {
     call_ = call;
+    next_ = Machine::load_32_if(mine_, head_);
   }
 
   /// From here to the end of the scope `item` is taken.
   constexpr StepNote<StepNotes> note(std::uint32_t item) { return {*this, item}; }
+  /// The step is about to wait: time to write what is known of it.
+  constexpr void waits() {
+    if (written_) return;
+    written_ = true;
+    ++next_;
+    const auto place = Machine::block() | item_ << image::noted_item_shift;
+    Machine::store_if(mine_, entry(), {{static_cast<std::uint32_t>(begun_), static_cast<std::uint32_t>(begun_ >> 32), place, next_}});
+  }
   /// What the step waited for is there.
   constexpr void ready() {
-    if (mine_ && ready_ == 0) ready_ = Machine::now();
+    if (!there_) ready_ = Machine::now();
+    there_ = true;
   }
-  /// The call ends. All blocks' threads have come here.
-  constexpr void close() const {
-    if (mine_) Machine::store_32(head_, next_);
-  }
+  /// The call ends for this thread.
+  constexpr void close() const { Machine::store_32_if(mine_, head_, next_); }
   /// Replays of one call in a graph have one name: their number is added, so that their steps are told apart.
-  static constexpr image::CallJournal named(const image::CallJournal& journal, std::uint32_t call) {
-    auto mine = journal;
-    mine.name = named(journal.name, call);
-    return mine;
-  }
+  static constexpr std::uint32_t name_of(const image::CallJournal& journal, std::uint32_t call) { return named(journal.name, call); }
 
  private:
   friend class StepNote<StepNotes>;
-  constexpr void begin() {
-    if (!mine_) return;
-    ready_ = 0;
-    begun_ = Machine::now();
+  constexpr void begin_step(std::uint32_t item) {
+    item_ = item;
+    written_ = false;
+    there_ = false;
+    ready_ = begun_ = Machine::now();
   }
-  constexpr void end(std::uint32_t item) {
-    if (!mine_) return;
+  constexpr void end_step() {
     const auto ended = Machine::now();
-    const auto entry = entries_ + std::uint64_t{next_ & mask_} * sizeof(image::StepEntry);
-    const auto waited = ready_ == 0 ? 0 : short_of(ready_ - begun_);
-    const auto place = Machine::block() | item << image::noted_item_shift;
-    ++next_;
-    Machine::template store<4>(entry, {{static_cast<std::uint32_t>(begun_), static_cast<std::uint32_t>(begun_ >> 32), waited, next_}});
-    Machine::template store<4>(entry + 16, {{short_of(ended - begun_), named(name_, call_), place, next_}});
+    waits();
+    const auto serial_and_ready = Machine::template pick<image::low_half_and_byte>(next_, static_cast<std::uint32_t>(ready_ >> 32));
+    const auto again = Machine::template pick<image::all_but_top_and_byte>(serial_and_ready, static_cast<std::uint32_t>(ended >> 32));
+    Machine::store_if(mine_, entry() + 16, {{static_cast<std::uint32_t>(ready_), static_cast<std::uint32_t>(ended), named(name_, call_), again}});
   }
+  constexpr std::uint64_t entry() const { return entries_ + std::uint64_t{(next_ - 1) & mask_} * sizeof(image::StepEntry); }
   static constexpr std::uint32_t named(std::uint32_t name, std::uint32_t call) {
     return (name & image::journal_of_graph) != 0 ? name | (call & 0xffff) << image::journal_replay_shift : name;
   }
-  static constexpr std::uint32_t short_of(std::uint64_t ns) {
-    constexpr std::uint64_t longest = 0xffffffff;
-    return static_cast<std::uint32_t>(ns < longest ? ns : longest);
-  }
 
-  bool mine_ = false;
+  std::uint32_t mine_ = 0;
+  bool written_ = false;  // the first half of the step's entry
+  bool there_ = false;    // what the step waits for
+  std::uint32_t item_ = 0;
   std::uint32_t name_ = 0;
   std::uint32_t call_ = 0;  // loaded as the call begins: until a step ends nobody has to wait for it
   std::uint32_t next_ = 0;

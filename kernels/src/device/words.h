@@ -13,6 +13,9 @@ struct alignas(N * 4) Words {
   std::uint32_t w[N] = {};
 };
 
+/// Nanoseconds as 32 bits hold them, at most.
+constexpr std::uint32_t short_time(std::uint64_t ns) { return ns >> 32 != 0 ? 0xffffffff : static_cast<std::uint32_t>(ns); }
+
 /// Calls body(0) ... body(N - 1) with constant arguments, so that arrays indexed by them stay in registers.
 template <int N, class Body>
 constexpr void unroll(Body&& body) {

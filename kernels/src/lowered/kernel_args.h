@@ -52,28 +52,42 @@ struct CallJournal {
   std::uint32_t mask = 0;    // entries of the ring, a power of two, less one
 };
 
-/// What one call did, as often as it ran. Times are nanoseconds; counts and sums of them are modulo 2^32.
+/// When something began and ended, by a GPU's clock: the low words of both, and the low halves of their high words. So it costs a kernel no more than
+/// to read the clock twice.
+struct Span {
+  std::uint32_t begun = 0;
+  std::uint32_t ended = 0;
+  std::uint32_t highs = 0;
+};
+inline constexpr std::uint32_t low_halves = 0x5410;                  // of two words, as `pick` of a Machine takes them
+inline constexpr std::uint64_t span_times = std::uint64_t{1} << 48;  // they begin anew after three days
+constexpr std::uint64_t begun_of(const Span& span) { return span.begun | std::uint64_t{span.highs & 0xffff} << 32; }
+constexpr std::uint64_t time_of(const Span& span) { return ((span.ended | std::uint64_t{span.highs >> 16} << 32) - begun_of(span)) % span_times; }
+
+/// What one call did, as often as it ran. Times are nanoseconds; counts and sums of them are modulo 2^32. Each vector of 16 bytes is stored whole.
 struct CallCounts {
-  std::uint32_t count = 0;
+  std::uint32_t count = 0;  // of runs that were added up: all but the last one
   std::uint32_t sum = 0;
   std::uint32_t least = 0;
   std::uint32_t most = 0;
-  std::uint32_t last = 0;
-  std::uint32_t unused = 0;
-  std::uint64_t begun = 0;  // the last one, by the GPU's clock
+  Span last = {};
+  std::uint32_t run = 0;   // the last one's number, from 1: `count` + 1 until it is added up
+  std::uint64_t left = 0;  // begin of a call of several kernels, which the last of them ends
+  std::uint64_t unused = 0;
 };
-static_assert(sizeof(CallCounts) == 32);
+inline constexpr std::uint64_t last_run = 16;    // offset of `last`
+inline constexpr std::uint64_t left_begin = 32;  // of `left`
+static_assert(sizeof(CallCounts) == 48);
 
 /// Calls of a rank, one after another.
 struct JournalRing {
-  std::uint32_t next = 0;  // entries ever written, modulo 2^32
+  std::uint32_t next = 0;  // entries ever begun, modulo 2^32: the last one may be under way
   std::uint32_t unused = 0;
   std::uint64_t begun = 0;  // of a call of several kernels, which the last of them ends
   std::uint64_t more[2] = {};
 };
 struct JournalEntry {
-  std::uint64_t begun = 0;
-  std::uint32_t time = 0;
+  Span span = {};
   std::uint32_t name = 0;
 };
 static_assert(sizeof(JournalRing) == 32 && sizeof(JournalEntry) == 16);
@@ -84,13 +98,27 @@ inline constexpr std::uint32_t journal_replay_shift = 15;    // in such a name a
 struct StepEntry {
   std::uint32_t begun_low = 0;  // by the GPU's clock
   std::uint32_t begun_high = 0;
-  std::uint32_t waited = 0;  // ns from begun until what it waited for was there
-  std::uint32_t serial = 0;  // of the block's entries, from 1
-  std::uint32_t time = 0;    // ns from begun
-  std::uint32_t name = 0;    // the call's
   std::uint32_t place = 0;   // block 12 bits, item 20: a wave of packets, or an instruction within the lane
-  std::uint32_t again = 0;   // serial
+  std::uint32_t serial = 0;  // of the block's entries, from 1
+  std::uint32_t ready = 0;   // when what it waited for was there: the low word, as of the next
+  std::uint32_t ended = 0;
+  std::uint32_t name = 0;   // the call's
+  std::uint32_t again = 0;  // 16 bits of the serial, 8 of the high word of `ready` and 8 of that of `ended`
+
+  constexpr bool whole() const { return (serial & 0xffff) == (again & 0xffff); }
+  constexpr std::uint64_t begun() const { return begun_low | std::uint64_t{begun_high} << 32; }
+  /// Nanoseconds from its begin, of at most 18 minutes.
+  constexpr std::uint64_t waited() const { return since(ready, again >> 16 & 0xff); }
+  constexpr std::uint64_t time() const { return since(ended, again >> 24); }
+
+ private:
+  constexpr std::uint64_t since(std::uint32_t low, std::uint32_t high) const {
+    return ((low | std::uint64_t{high} << 32) - begun()) % (std::uint64_t{1} << 40);
+  }
 };
+/// Selectors that put `again` together.
+inline constexpr std::uint32_t low_half_and_byte = 0x4410;
+inline constexpr std::uint32_t all_but_top_and_byte = 0x4210;
 /// Behind a ring's calls at level steps: how many entries each block has written, then the entries, in equal parts for the launch's blocks, of which
 /// there is a power of two.
 inline constexpr std::uint32_t most_noting_blocks = 1U << 12;

@@ -58,6 +58,9 @@ CudaCode launch_rows(DataType type, const image::EpilogueCall& call, std::uint32
 CudaCode launch_neighbours(const image::NeighbourCall& call, StreamHandle stream);
 /// Has the kernel loaded, which may wait for kernels that run: not when it is first launched, beside one that waits for it.
 CudaCode load_neighbours();
+/// Stores what the GPU's clock shows, two words, and behind them the number, in pinned host memory.
+CudaCode launch_tell_time(std::uint64_t to, std::uint32_t number, StreamHandle stream);
+CudaCode load_tell_time();  // the same
 CudaCode launch_slices(const KernelChoice& choice, const LaunchShape& shape, const image::SliceCall& call, StreamHandle stream);
 /// Blocks of this kernel that the current device can hold at once; negative: a cudaError_t, negated. Ask for slices by bulk copies before launching
 /// them: the answer also lets the kernel have its shared memory.

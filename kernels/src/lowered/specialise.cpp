@@ -53,15 +53,6 @@ std::string known_rows(const Epilogue& what) {
 
 }  // namespace
 
-std::uint32_t PacketCode::noting() const {
-  constexpr std::uint32_t warp = 32;
-  constexpr std::uint32_t threads_of_block = 1024;
-  constexpr std::uint32_t threads_of_multiprocessor = 1536;  // the fewest of any generation from Ampere on
-  const auto all = threads + warp;
-  const bool fits = all <= threads_of_block && all * blocks_per_processor <= threads_of_multiprocessor;
-  return recorded && once && !rows && threads % warp == 0 && fits ? warp : 0;
-}
-
 bool can_specialise(const PacketImage& image) {
   const auto whole = [](const image::PacketWave& wave) {
     constexpr auto both = image::wave_begins | image::wave_ends;
@@ -135,8 +126,7 @@ std::string kernel_source(const PacketImage& image, const PacketCode& code) {
 )";
   std::string parameter;
   std::string cluster;
-  const auto gpu = code.noting() > 0 ? fmt::format("NotingGpu<{}>", code.threads) : std::string{"Gpu"};
-  std::string body = fmt::format("packet_kernel<{}, {}>({}{{}}, tables, call);", gpu, wire_name(code.choice), combine_name(code.choice));
+  std::string body = fmt::format("packet_kernel<Gpu, {}>({}{{}}, tables, call);", wire_name(code.choice), combine_name(code.choice));
   if (code.rows) {
     includes += "#include \"rows/fused.h\"\n#include \"rows/row_cluster.cuh\"\n";
     const auto blocks = code.rows->cluster;
@@ -158,7 +148,7 @@ extern "C" __global__ void{} __launch_bounds__({}, {})
 }}
 }}  // namespace p2plab::device
 )",
-                     includes, shape_source(image, code), cluster, code.threads + code.noting(), code.blocks_per_processor, parameter, body);
+                     includes, shape_source(image, code), cluster, code.threads, code.blocks_per_processor, parameter, body);
 }
 
 std::vector<std::uint64_t> packet_parameters(const PacketImage& image) {

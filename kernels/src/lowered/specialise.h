@@ -35,10 +35,6 @@ struct PacketCode {
   bool recorded = false;                   // calls may carry a journal
   bool steps = false;                      // and note their steps in it
   std::optional<RowCode> rows = std::nullopt;
-
-  /// Threads of a warp beside those that carry packets, which notes the calls: short ones, to which each instruction more is a delay. None where
-  /// a block or a multiprocessor would be full.
-  std::uint32_t noting() const;
 };
 
 /// Can a kernel be made for this image? Every item must fit into one wave, and the code must stay short: at most 16 waves, 64 sources and 96

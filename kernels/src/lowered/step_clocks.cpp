@@ -29,7 +29,7 @@ using Calls = std::map<std::uint32_t, std::vector<Note>>;  // by name; notes by 
 Calls calls_of(const RankNotes& rank) {
   std::map<std::uint32_t, std::vector<image::StepEntry>> blocks;
   for (const auto& entry : rank.notes) {
-    if (entry.serial != 0 && entry.serial == entry.again) blocks[entry.place % image::most_noting_blocks].push_back(entry);
+    if (entry.serial != 0 && entry.whole()) blocks[entry.place % image::most_noting_blocks].push_back(entry);
   }
   Calls calls;
   for (auto& [block, entries] : blocks) {
@@ -38,12 +38,12 @@ Calls calls_of(const RankNotes& rank) {
     for (const auto& entry : entries) {
       if (entry.name > last) break;
       last = entry.name;
-      const auto begun = static_cast<std::int64_t>(entry.begun_low | std::uint64_t{entry.begun_high} << 32);
+      const auto begun = static_cast<std::int64_t>(entry.begun());
       calls[entry.name].push_back({.block = static_cast<std::int32_t>(block),
                                    .item = entry.place >> image::noted_item_shift,
                                    .begun = begun,
-                                   .ready = begun + entry.waited,
-                                   .ended = begun + entry.time});
+                                   .ready = begun + static_cast<std::int64_t>(entry.waited()),
+                                   .ended = begun + static_cast<std::int64_t>(entry.time())});
     }
   }
   for (auto& [name, notes] : calls) std::ranges::stable_sort(notes, {}, [](const Note& note) { return std::pair{note.block, note.begun}; });

@@ -78,6 +78,9 @@ Result<Order> Order::create(int) { return backend::without("the runtime for GPUs
 Status Order::mark(void*) const { return backend::without("the runtime for GPUs"); }
 Status Order::wait(void*) const { return backend::without("the runtime for GPUs"); }
 Status Order::after(void*, void*) const { return backend::without("the runtime for GPUs"); }
+struct DeviceClock::Body {};
+Result<DeviceClock> DeviceClock::create(int) { return backend::without("the runtime for GPUs"); }
+std::optional<ClockLook> DeviceClock::look() { return std::nullopt; }
 struct Mirror::Body {};
 Result<Mirror> Mirror::create(int, Bytes) { return backend::without("the runtime for GPUs"); }
 std::uint64_t Mirror::address() const { return 0; }

@@ -72,10 +72,10 @@ constexpr void finish_row(Notes& notes, Worker& worker, std::uint32_t row) {
 /// what they have in their registers.
 template <class Machine, class Wire, class Shape, bool Taken, class Combine, class Tables>
 constexpr void run_packet_rows(const Combine& combine, const Tables& tables, const image::PacketCall& call, const image::EpilogueCall& epilogue,
-                               std::uint32_t packets, std::uint32_t shared) {
+                               std::uint32_t packets, std::uint32_t shared, CallNotes<Machine, Tables>& notes) {
   const auto counter = call.epochs + std::uint64_t{Machine::own_block()} * 4;
-  auto context = context_of<Machine, Tables>(call, Machine::load_32(counter));
-  const JournalMark<Machine, Tables::recorded> mark(call.journal);
+  PacketContext<Machine, Tables> context{notes, Machine::load_32(counter), call.area};
+  notes.begin(context.epoch);
   RowWorker<Machine, Shape> worker(epilogue, shared);
   const auto send = [&](std::uint32_t row) {
     if (row < epilogue.rows) carry_row<RowPart::sent, Machine, Wire, Shape, Taken>(combine, tables, call, context, row, packets, worker);
@@ -90,7 +90,7 @@ constexpr void run_packet_rows(const Combine& combine, const Tables& tables, con
     if constexpr (!Taken) failed = Machine::sync_any(!good);
     if (!Taken && failed) break;
     if (row == Machine::block()) Machine::row_ready();
-    finish_row<Taken>(context, worker, row);
+    finish_row<Taken>(notes.steps, worker, row);
     if (Machine::one_row || row + Machine::blocks() >= epilogue.rows) break;
     if constexpr (Taken) failed = Machine::sync_any(!good);
     if (failed) break;
@@ -98,8 +98,8 @@ constexpr void run_packet_rows(const Combine& combine, const Tables& tables, con
   }
   Machine::sync();
   if (Machine::own_thread() == 0) Machine::store_32(counter, context.epoch + 1 == image::epoch_limit ? 0 : context.epoch + 1);
-  if constexpr (Tables::steps) context.close();
-  end_call<Machine, Tables>(mark, call, context.epoch);
+  notes.add_up();
+  notes.end(context.epoch);
 }
 
 /// Waits until all blocks of the rank have come here; then what any of them wrote before is seen by all. False after the deadline, with a report.
@@ -127,21 +127,19 @@ constexpr bool meet(const image::PacketCall& call, std::uint64_t arrivals) {
 /// All packets, then all rows.
 template <class Machine, class Wire, class Shape, class Combine, class Tables>
 constexpr void run_packets_then_rows(const Combine& combine, const Tables& tables, const image::PacketCall& call, const image::EpilogueCall& epilogue,
-                                     std::uint32_t shared) {
-  const JournalMark<Machine, Tables::recorded> mark(call.journal);
-  const auto number = carry_packets<Machine, Wire>(combine, tables, call);
-  StepNotes<Machine, Tables::steps> notes(call.journal, number);
+                                     std::uint32_t shared, CallNotes<Machine, Tables>& notes) {
+  const auto number = carry_packets<Machine, Wire, false>(combine, tables, call, notes);
   RowWorker<Machine, Shape> worker(epilogue, shared);
   auto row = Machine::block();
   if (row < epilogue.rows) worker.fetch(row);
   if (!meet<Machine>(call, epilogue.arrivals)) return;
   while (row < epilogue.rows) {
-    finish_row<false>(notes, worker, row);
+    finish_row<false>(notes.steps, worker, row);
     row += Machine::blocks();
     if (row < epilogue.rows) worker.fetch(row);
   }
-  notes.close();
-  end_call<Machine, Tables>(mark, call, number);
+  notes.add_up();
+  notes.end(number);
 }
 
 /// Has what the first row adds of this rank come to the L2 cache, too.
@@ -168,11 +166,12 @@ constexpr void fused_kernel(const Combine& combine, const Tables& tables, const 
     prefetch_sources<Machine, Shape>(tables, static_cast<std::uint32_t>(Packets));
     prefetch_row<Machine, Shape>(epilogue, 0);
   }
+  CallNotes<Machine, Tables> notes(journal_of<Machine, Tables>(call));
   Machine::await_previous();
   if constexpr (Packets > 0) {
-    run_packet_rows<Machine, Wire, Shape, Taken>(combine, tables, call, epilogue, static_cast<std::uint32_t>(Packets), shared);
+    run_packet_rows<Machine, Wire, Shape, Taken>(combine, tables, call, epilogue, static_cast<std::uint32_t>(Packets), shared, notes);
   } else {
-    run_packets_then_rows<Machine, Wire, Shape>(combine, tables, call, epilogue, shared);
+    run_packets_then_rows<Machine, Wire, Shape>(combine, tables, call, epilogue, shared, notes);
   }
 }
 

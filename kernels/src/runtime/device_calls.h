@@ -99,6 +99,24 @@ class Order {
   std::shared_ptr<void> event_;
 };
 
+/// What a GPU's clock showed at some time between two of this process (CLOCK_MONOTONIC), in ns.
+struct ClockLook {
+  std::uint64_t before = 0;
+  std::uint64_t device = 0;
+  std::uint64_t after = 0;
+};
+/// Asks a GPU what time it is, by a kernel of one thread on a stream of its own that nobody waits for long.
+class DeviceClock {
+ public:
+  static Result<DeviceClock> create(int device);
+  /// Nothing if the GPU has not answered within 0.2 ms: then it is not asked again until it has.
+  std::optional<ClockLook> look();
+
+ private:
+  struct Body;
+  std::shared_ptr<Body> body_;
+};
+
 /// Memory of a GPU, zero at first, that kernels write and this process reads beside them: on a stream of its own, without waiting for any other.
 class Mirror {
  public:

@@ -75,6 +75,23 @@ struct Cpu {
   static void store(std::uint64_t address, const device::Words<N>& words) {
     std::memcpy(at<void>(address), words.w, sizeof words.w);
   }
+  static device::Words<4> receive_if(std::uint32_t mine, std::uint64_t address) { return mine != 0 ? receive(address) : device::Words<4>{}; }
+  static void store_if(std::uint32_t mine, std::uint64_t address, const device::Words<4>& words) {
+    if (mine != 0) store<4>(address, words);
+  }
+  static void store_32_if(std::uint32_t mine, std::uint64_t address, std::uint32_t value) {
+    if (mine != 0) store_32(address, value);
+  }
+  static std::uint32_t load_32_if(std::uint32_t mine, std::uint64_t address) { return mine != 0 ? load_32(address) : 0; }
+  template <std::uint32_t Selector>
+  static std::uint32_t pick(std::uint32_t low, std::uint32_t high) {
+    const auto both = low | std::uint64_t{high} << 32;
+    std::uint32_t picked = 0;
+    for (std::uint32_t byte = 0; byte < 4; ++byte) picked |= static_cast<std::uint32_t>(both >> (Selector >> 4 * byte & 7) * 8 & 0xff) << 8 * byte;
+    return picked;
+  }
+  static std::uint32_t hold(std::uint32_t value) { return value; }
+  static void settle(std::uint64_t) {}
   template <class T>
   static std::uint32_t load_as(std::uint64_t address) {
     T value{};

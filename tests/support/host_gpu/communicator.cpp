@@ -108,9 +108,11 @@ class Operation::Body {
     test::enqueue(stream, [this, rank, buffers] {
       const auto number = ++calls_[rank.index()];
       const image::CallJournal journal{buffers.journal.counts, buffers.journal.ring, buffers.journal.name, buffers.journal.mask};
-      const device::JournalMark<testing::Cpu> mark(journal);
+      device::JournalMark<testing::Cpu> mark(journal);
+      mark.begin(journal);
+      mark.add_up(journal);
       const std::string failed = state() ? run(rank, buffers, number) : std::string{};
-      mark.end(recorded_.steps ? device::StepNotes<testing::Cpu, true>::named(journal, static_cast<std::uint32_t>(number)) : journal);
+      mark.end(journal, recorded_.steps ? device::StepNotes<testing::Cpu, true>::name_of(journal, static_cast<std::uint32_t>(number)) : journal.name);
       const std::lock_guard lock(mutex_);
       if (!failed.empty() && state_) state_ = Error{ErrorCode::device_failure, fmt::format("rank {} {}", rank.value, failed)};
     });

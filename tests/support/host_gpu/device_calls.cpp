@@ -3,6 +3,7 @@
 #include "runtime/device_calls.h"
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <cstdlib>
 #include <cstring>
@@ -165,6 +166,13 @@ Status Order::wait(void* stream) const {
 Status Order::after(void* earlier, void* later) const {
   if (auto done = mark(earlier); !done) return done;
   return wait(later);
+}
+
+struct DeviceClock::Body {};
+Result<DeviceClock> DeviceClock::create(int) { return DeviceClock{}; }
+std::optional<ClockLook> DeviceClock::look() {
+  const auto now = static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds{1});
+  return ClockLook{now, now, now};
 }
 
 struct Mirror::Body {

@@ -110,7 +110,7 @@ Status PacketRun::specialise_rank(std::size_t rank, const Grid& grid) {
                         .rows = grid.rows};
   const auto kernel = kernels_.get(state.image, code, device_set_.gpu(rank).capability);
   if (!kernel) return kernel.error();
-  const auto fit = device::resident_special_blocks(*kernel, shape_.threads + code.noting(), static_cast<std::uint32_t>(grid.cluster));
+  const auto fit = device::resident_special_blocks(*kernel, shape_.threads, static_cast<std::uint32_t>(grid.cluster));
   if (fit < 0) return check(-fit, "ask how many blocks fit");
   if (fit / share_ < grid.blocks) return Error{ErrorCode::unsupported, "a specialised kernel needs too many registers"};
   if (grid.rows && !by_row) {
@@ -122,7 +122,6 @@ Status PacketRun::specialise_rank(std::size_t rank, const Grid& grid) {
     if (auto done = synchronize(device_set_.stream(rank)); !done) return done;
   }
   state.special = *kernel;
-  state.noting = code.noting();
   state.parameters = packet_parameters(state.image);
   state.call.batch = by_row ? 1 : std::max(shape_.batch, 1U);
   blocks_ = static_cast<std::uint32_t>(grid.blocks);

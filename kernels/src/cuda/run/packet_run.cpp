@@ -190,8 +190,7 @@ Status PacketRun::launch(Rank rank, const image::CallJournal& journal, device::S
 
 Status PacketRun::launch(const RankPackets& state, const std::vector<std::uint64_t>& parameters, const image::CallJournal& journal,
                          device::StreamHandle stream, const image::EpilogueCall* epilogue) const {
-  const auto noting = state.special == nullptr ? 0 : state.noting;
-  const device::LaunchShape shape{.blocks = blocks_, .threads = shape_.threads + noting, .programmatic = shape_.programmatic};
+  const device::LaunchShape shape{.blocks = blocks_, .threads = shape_.threads, .programmatic = shape_.programmatic};
   auto call = state.call;
   call.journal = journal;
   if (state.special != nullptr && !recorded_ && (journal.counts | journal.ring) != 0)

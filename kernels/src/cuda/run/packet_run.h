@@ -25,7 +25,6 @@ class PacketRun final : public GpuRun {
     image::PacketCall call;
     device::PacketTables tables;            // the interpreter's
     const void* special = nullptr;          // the kernel made for the program
-    std::uint32_t noting = 0;               // threads of its blocks beside those that carry packets
     std::vector<std::uint64_t> parameters;  // of that kernel
     Arena::Region arrivals;                 // where the rank's blocks meet before its epilogue
   };

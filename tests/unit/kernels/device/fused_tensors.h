@@ -55,8 +55,9 @@ template <class Wire, class Shape>
 auto kernel_of(const Tensors& tensors, std::uint32_t packets) {
   return [&tensors, packets](const VectorTables& tables, const image::PacketCall& call, std::size_t r) {
     const auto& rows = tensors.calls[r];
-    if (packets > 0) return device::run_packet_rows<RowMachine, Wire, Shape, false>(Float{}, tables, call, rows, packets, 0);
-    device::run_packets_then_rows<RowMachine, Wire, Shape>(Float{}, tables, call, rows, 0);
+    device::CallNotes<RowMachine, VectorTables> notes(call.journal);
+    if (packets > 0) return device::run_packet_rows<RowMachine, Wire, Shape, false>(Float{}, tables, call, rows, packets, 0, notes);
+    device::run_packets_then_rows<RowMachine, Wire, Shape>(Float{}, tables, call, rows, 0, notes);
   };
 }
 

@@ -114,7 +114,8 @@ void run_taken(const PacketImage& image, const image::PacketCall& call, const im
   device::FixedTables<PushedShape<Lands>> tables;
   const auto parameters = packet_parameters(image);
   std::memcpy(static_cast<void*>(&tables), parameters.data(), sizeof tables);
-  device::run_packet_rows<RowMachine, device::LamportWire<4>, device::RowShape<CpuFloat, 1, 6, true>, true>(Float{}, tables, call, rows, 6, 0);
+  device::CallNotes<RowMachine, decltype(tables)> notes(call.journal);
+  device::run_packet_rows<RowMachine, device::LamportWire<4>, device::RowShape<CpuFloat, 1, 6, true>, true>(Float{}, tables, call, rows, 6, 0, notes);
 }
 
 // The sums never come back from memory, nor go there: rows are right although their source is elsewhere.

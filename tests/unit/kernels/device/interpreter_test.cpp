@@ -77,59 +77,6 @@ TEST(PacketInterpreter, CountsOnWhereEpochsStartAgain) {
   for (int c = 0; c < 5; ++c) EXPECT_EQ(emulation.call<std::int32_t>(c), 0) << "call " << c;
 }
 
-// What one rank's kernels write of their calls: how often in all, and an entry each.
-struct JournalOfTest {
-  image::CallCounts counts;
-  image::JournalRing ring;
-  std::array<image::JournalEntry, 4> entries{};
-  image::CallJournal place(std::uint32_t name) { return {reinterpret_cast<std::uint64_t>(&counts), reinterpret_cast<std::uint64_t>(&ring), name, 3}; }
-};
-
-TEST(Journals, TellOfEveryCallOnceHoweverManyBlocksItHas) {
-  const auto machine = testing::one_switch(3);
-  const auto plan = *testing::plan_on(machine, "ring", CollectiveKind::all_reduce);
-  const Payload payload{.elements = 770, .type = DataType::float32};
-  std::array<JournalOfTest, 3> journals{};
-  Emulation packets(machine, plan, payload, {}, false);
-  packets.prepare_packets<device::LlWire, Float>(3);
-  Emulation slices(machine, plan, payload, {}, false);
-  slices.prepare_slices<Float>();
-  for (int c = 0; c < 6; ++c) {
-    const auto begun = testing::Cpu::now();
-    for (std::size_t r = 0; r < 3; ++r) {
-      packets.packet_call(r).journal = journals[r].place(static_cast<std::uint32_t>(100 + c));
-      slices.slice_call(r).journal = packets.packet_call(r).journal;
-    }
-    EXPECT_EQ(c % 2 == 0 ? packets.call<float>(c / 2) : slices.call<float>(c / 2), 0);
-    for (auto& [counts, ring, entries] : journals) {
-      EXPECT_EQ(counts.count, static_cast<std::uint32_t>(c + 1));
-      EXPECT_EQ(ring.next, static_cast<std::uint32_t>(c + 1));
-      const auto& entry = entries[static_cast<std::size_t>(c) % 4];
-      EXPECT_EQ(entry.name, static_cast<std::uint32_t>(100 + c));
-      EXPECT_EQ(entry.time, counts.last);
-      EXPECT_GE(entry.begun, begun);
-      EXPECT_LE(entry.begun + entry.time, testing::Cpu::now());
-      EXPECT_TRUE(counts.least <= counts.last && counts.last <= counts.most && counts.most <= counts.sum);
-    }
-  }
-}
-
-TEST(Journals, AreLeftAloneByCodeThatIsMadeWithoutThem) {
-  const auto machine = testing::one_switch(3);
-  const auto plan = *testing::plan_on(machine, "two_shot", CollectiveKind::all_reduce);
-  std::array<JournalOfTest, 2> journals{};
-  Emulation recorded(machine, plan, {.elements = 77, .type = DataType::float32}, {}, false);
-  recorded.prepare_fixed<device::LamportWire<4>, Float, testing::Shape>(1);
-  Emulation plain(machine, plan, {.elements = 77, .type = DataType::float32}, {}, false);
-  plain.prepare_fixed<device::LamportWire<4>, Float, testing::UnrecordedShape>(1);
-  recorded.packet_call(0).journal = journals[0].place(7);
-  plain.packet_call(0).journal = journals[1].place(7);
-  EXPECT_EQ(recorded.call<float>(0), 0);
-  EXPECT_EQ(plain.call<float>(0), 0);
-  EXPECT_EQ(journals[0].counts.count, 1U);
-  EXPECT_EQ(journals[1].counts.count + journals[1].ring.next, 0U);
-}
-
 // What the generator writes of a two-shot all-reduce of three ranks is what the next test compiles.
 TEST(SpecialCode, SaysOfAProgramWhatTheTestsShapeSays) {
   const auto machine = testing::one_switch(3);

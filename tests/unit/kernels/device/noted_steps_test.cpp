@@ -33,7 +33,7 @@ class StepJournal {
     std::map<std::uint32_t, std::vector<image::StepEntry>> blocks;
     const auto* const all = reinterpret_cast<const image::StepEntry*>(image::steps_at(place(0)) + sizeof(image::StepHeads));
     for (std::uint32_t i = 0; i < image::noted_steps; ++i) {
-      EXPECT_EQ(all[i].serial, all[i].again);
+      EXPECT_TRUE(all[i].whole());
       if (all[i].serial != 0 && all[i].name == name) blocks[all[i].place % image::most_noting_blocks].push_back(all[i]);
     }
     for (auto& [block, entries] : blocks) std::ranges::sort(entries, {}, &image::StepEntry::serial);
@@ -47,16 +47,15 @@ class StepJournal {
       8);
 };
 
-std::uint64_t begun(const image::StepEntry& entry) { return entry.begun_low | std::uint64_t{entry.begun_high} << 32; }
 std::uint32_t item(const image::StepEntry& entry) { return entry.place >> image::noted_item_shift; }
 
 // In the order of a block's one thread, each within [from, to].
 void expect_in_order(const std::vector<image::StepEntry>& entries, std::uint64_t from, std::uint64_t to) {
   auto last = from;
   for (const auto& entry : entries) {
-    EXPECT_GE(begun(entry), last);
-    EXPECT_LE(entry.waited, entry.time);
-    last = begun(entry) + entry.time;
+    EXPECT_GE(entry.begun(), last);
+    EXPECT_LE(entry.waited(), entry.time());
+    last = entry.begun() + entry.time();
   }
   EXPECT_LE(last, to);
 }
@@ -80,7 +79,8 @@ struct Fixture {
         std::map<std::uint32_t, std::set<std::uint32_t>> seen;
         for (const auto& [block, entries] : blocks) {
           const auto& whole = journals[r].call(c);
-          expect_in_order(entries, block == 0 ? whole.begun : before, block == 0 ? whole.begun + whole.time : after);
+          const auto begun = image::begun_of(whole.span);
+          expect_in_order(entries, block == 0 ? begun : before, block == 0 ? begun + image::time_of(whole.span) : after);
           EXPECT_EQ(entries.back().serial, journals[r].heads().written[block]);
           for (const auto& entry : entries) seen[block].insert(item(entry));
         }
@@ -159,9 +159,9 @@ TEST(NotedSteps, SayHowLongAStepWaited) {
   for (std::size_t r = 0; r < three; ++r) emulation.packet_call(r).journal = fixture.journals[r].place(7);
   EXPECT_EQ(emulation.call<float>(0), 0);
   const auto most = [&](std::size_t rank) {
-    std::uint32_t waited = 0;
+    std::uint64_t waited = 0;
     const auto notes = fixture.journals[rank].of(7);
-    for (const auto& entry : notes.at(0)) waited = std::max(waited, entry.waited);
+    for (const auto& entry : notes.at(0)) waited = std::max(waited, entry.waited());
     return waited;
   };
   EXPECT_GE(most(0), 10'000'000U);

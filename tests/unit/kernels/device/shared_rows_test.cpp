@@ -90,7 +90,8 @@ void expect_shared_rows(int ranks, const Epilogue& epilogue, bool nan) {
   shared.prepare_kernel<Wire>(rows * Blocks, 1, [&](const VectorTables& tables, const image::PacketCall& call, std::size_t r) {
     using Shape = device::RowShape<CpuFloat, Blocks, (Packets + Blocks - 1) / Blocks, true>;
     SharingCpu<Blocks>::rooms() = rooms[r].get();
-    device::run_packet_rows<SharingCpu<Blocks>, Wire, Shape, false>(Float{}, tables, call, several.calls[r], Packets, 0);
+    device::CallNotes<SharingCpu<Blocks>, VectorTables> notes(call.journal);
+    device::run_packet_rows<SharingCpu<Blocks>, Wire, Shape, false>(Float{}, tables, call, several.calls[r], Packets, 0, notes);
   });
   for (int c = 0; c < 4; ++c) {
     EXPECT_EQ(alone.call<float>(c), 0) << "call " << c;

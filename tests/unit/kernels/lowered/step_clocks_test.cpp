@@ -22,14 +22,16 @@ struct At {
   std::uint32_t time = 0;
 };
 image::StepEntry note(const At& at) {
+  const auto ready = at.begun + at.waited;
+  const auto ended = at.begun + at.time;
   return {.begun_low = static_cast<std::uint32_t>(at.begun),
           .begun_high = static_cast<std::uint32_t>(at.begun >> 32),
-          .waited = at.waited,
-          .serial = at.serial,
-          .time = at.time,
-          .name = at.name,
           .place = at.item << image::noted_item_shift,
-          .again = at.serial};
+          .serial = at.serial,
+          .ready = static_cast<std::uint32_t>(ready),
+          .ended = static_cast<std::uint32_t>(ended),
+          .name = at.name,
+          .again = (at.serial & 0xffff) | static_cast<std::uint32_t>(ready >> 32) << 16 | static_cast<std::uint32_t>(ended >> 32) << 24};
 }
 
 const NotedItems send_and_add{.blocks_per_lane = 0, .lanes = {{{0, 1}, {2}}}};
@@ -84,8 +86,9 @@ TEST(StepClocks, TakeTheLastReplay) {
   for (auto& rank : ranks) {
     const auto first = rank.notes;
     for (auto again : first) {
-      again.serial = again.again = again.serial + 10;
-      again.time += 5000;
+      again.serial += 10;
+      again.again += 10;
+      again.ended += 5000;
       rank.notes.push_back(again);
     }
   }

@@ -26,11 +26,35 @@ TEST(Journal, CountsReplaysByCallWithTheirTimes) {
   EXPECT_EQ(process.calls.size(), 2U);  // as captured
 }
 
+// However late they are read, where the GPU says what time it is.
+TEST(Journal, ReplaysBeginWhenTheyDidByTheHostsClock) {
+  for (const auto level : {Level::basic, Level::detailed}) {
+    for (const bool tells_time : {true, false}) {
+      OneRank rank(level);
+      rank.memory->tells_time = tells_time;
+      const auto place = rank.capture(10);
+      const auto before = monotonic_now();
+      rank.run(place);
+      const auto after = monotonic_now();
+      std::this_thread::sleep_for(std::chrono::milliseconds{30});
+      rank.journal->read();
+      const auto process = rank.record();
+      const auto begun = level == Level::basic ? process.replays.at(0).begun : process.calls.at(1).begun;
+      if (tells_time) {
+        EXPECT_GE(begun, before);
+        EXPECT_LE(begun, after + 20'000);
+      } else {
+        EXPECT_GE(begun, after + 29'000'000) << "not later than it was seen is all that is known";
+      }
+    }
+  }
+}
+
 TEST(Journal, SumsGoOnWhereTheDevicesWordsBeginAgain) {
   OneRank rank(Level::basic);
   const auto place = rank.capture(10);
   auto& counts = *reinterpret_cast<image::CallCounts*>(place.counts);
-  counts = {.count = 0xfffffffe, .sum = 0xffffff00, .least = 5, .most = 9};
+  counts = {.count = 0xfffffffe, .sum = 0xffffff00, .least = 5, .most = 9, .run = 0xfffffffe};
   rank.journal->read();
   const auto before = rank.record().replays.at(0);
   for (int i = 0; i < 5; ++i) rank.run(place, 2000);
@@ -91,18 +115,19 @@ TEST(Journal, AnEntryThatIsCountedAndNotThereIsWaitedForAndThenGivenUp) {
   OneRank rank(Level::detailed);
   const auto place = rank.capture(10);
   auto& ring = *reinterpret_cast<image::JournalRing*>(place.ring);
-  ring.next = 1;  // the store before it is still under way
+  ring.next = 2;  // the first one's entry is still under way
   rank.journal->read();
   EXPECT_EQ(rank.record().calls.size(), 1U);
   ring.next = 0;
   rank.run(place);
   rank.journal->read();
   EXPECT_EQ(rank.record().calls.size(), 2U);
-  ring.next = 2;
+  ring.next = 3;
   for (int i = 0; i < 100; ++i) rank.journal->read();
-  EXPECT_EQ(rank.record().replays_lost, 1U);
+  EXPECT_EQ(rank.record().replays_lost, 1U) << "the last one may be under way";
   rank.run(place);
-  rank.journal->read();
+  for (int i = 0; i < 100; ++i) rank.journal->read();
+  EXPECT_EQ(rank.record().replays_lost, 2U);
   EXPECT_EQ(rank.record().calls.size(), 3U);
 }
 
@@ -165,7 +190,9 @@ TEST(Journal, KeepsStepsUntilTheirCallHasEnded) {
   const auto given = rank.journal->of_call(number);
   rank.journal->served(number, two_items);
   const image::CallJournal place{given.counts, given.ring, given.name, given.mask};
-  const device::JournalMark<testing::Cpu> mark(place);
+  device::JournalMark<testing::Cpu> mark(place);
+  mark.begin(place);
+  mark.add_up(place);
   testing::Cpu::place() = {1, 2};
   {
     device::StepNotes<testing::Cpu, true> notes(place, 0);
@@ -175,7 +202,7 @@ TEST(Journal, KeepsStepsUntilTheirCallHasEnded) {
   testing::Cpu::place() = {};
   for (int i = 0; i < 10; ++i) rank.journal->read();
   EXPECT_TRUE(rank.record().steps.empty());
-  mark.end(place);
+  mark.end(place, place.name);
   rank.journal->read();
   const auto process = rank.record();
   ASSERT_EQ(process.steps.size(), 1U);

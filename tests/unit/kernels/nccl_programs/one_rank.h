@@ -35,7 +35,14 @@ class JournalOnTheHost final : public capi::JournalMemory {
     return {};
   }
   const std::byte* bytes() const override { return copy_.data(); }
+  // Its clock is this process's; where it is asked, 10 us later.
+  std::optional<runtime::device::ClockLook> clock() override {
+    if (!tells_time) return std::nullopt;
+    const auto now = monotonic_now();
+    return runtime::device::ClockLook{now, now + 10'000, now + 20'000};
+  }
   bool broken = false;
+  bool tells_time = false;
 
  private:
   mutable std::vector<std::byte> memory_ = std::vector<std::byte>(static_cast<std::size_t>(Journal::size(Level::steps).count()));
@@ -55,10 +62,12 @@ struct OneRank {
   // What a kernel of so long does.
   static void run(const CallJournal& given, std::uint64_t ns = 0) {
     const image::CallJournal place{given.counts, given.ring, given.name, given.mask};
-    const device::JournalMark<testing::Cpu> mark(place);
+    device::JournalMark<testing::Cpu> mark(place);
+    mark.begin(place);
+    mark.add_up(place);
     for (const auto until = testing::Cpu::now() + ns; testing::Cpu::now() < until;) {
     }
-    mark.end(place);
+    mark.end(place, place.name);
   }
   CallJournal capture(std::uint64_t elements, std::uint64_t capture = 11) {
     const CallInfo info{.count = elements, .kind = monitor::all_reduce, .type = 7, .flags = monitor::captured};
@@ -71,7 +80,9 @@ struct OneRank {
   static void run_steps(const CallJournal& given, std::uint32_t number, std::uint64_t ns = 0) {
     using Notes = device::StepNotes<testing::Cpu, true>;
     const image::CallJournal place{given.counts, given.ring, given.name, given.mask};
-    const device::JournalMark<testing::Cpu> mark(place);
+    device::JournalMark<testing::Cpu> mark(place);
+    mark.begin(place);
+    mark.add_up(place);
     for (const std::uint32_t block : {0U, 1U}) {
       testing::Cpu::place() = {block, 2};
       Notes notes(place, number);
@@ -84,7 +95,7 @@ struct OneRank {
       notes.close();
     }
     testing::Cpu::place() = {};
-    mark.end(Notes::named(place, number));
+    mark.end(place, Notes::name_of(place, number));
   }
   RecordedProcess record() const { return *read_records(recorder->path(), {.steps = true}); }
 
