@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What recording costs, by level, in turns with no recording: of calls in graphs and eager ones, by size. Then, that replays are counted exactly.
 
-     recording_cost LIBP2PLAB FOLDER [RANKS [GPUS]]     (2 ranks on 1 GPU; rank r on GPU r modulo GPUS)     1: miscounted; 77: no such GPUs
+     recording_cost LIBP2PLAB FOLDER [RANKS [GPUS [SETS [BYTES]]]]     (calls of at most so many bytes; 2 ranks on 1 GPU; rank r on GPU r modulo GPUS)
+   1: miscounted; 77: no such GPUs
 
    The records of each level lie in FOLDER/LEVEL: `p2plab monitor --dir FOLDER/steps --ended --once --trace FILE` shows the steps of the last one.
-   Each level has a copy of the library, for a process records at one level. A round is a graph of so many calls on each rank, or so many calls; the
-   levels take turns round by round, and what is printed are medians over rounds. */
+   Each level has a copy of the library, for a process records at one level, and SETS sets of communicators (2): two sets of one level differ by where
+   their memory lies, at 1 KiB by a percent. A round is a graph of so many calls on each rank, or so many calls; the sets of all levels take turns
+   round by round. What is printed are means over sets of medians over rounds, and how far the sets lie apart. */
 #include <dlfcn.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -17,11 +19,11 @@
 
 #include "measuring.h"
 
-enum { levels = 5, most_ranks = 4, rounds = 61, skip = 77 };
-/* Twice off: what the two differ by is what two copies of one library differ by. */
-static const char* const level_names[levels] = {"off", "basic", "detailed", "steps", "off again"};
+enum { levels = 4, most_sets = 8, most_ranks = 4, rounds = 61, skip = 77 };
+static const char* const level_names[levels] = {"off", "basic", "detailed", "steps"};
 static int ranks = 2;
 static int gpus = 1;
+static int sets = 2;
 
 static int (*synchronize)(void*);
 static int (*begin_capture)(void*, int);
@@ -62,15 +64,19 @@ static int set_up_gpus(void) {
   return 1;
 }
 
+/* Communicators at one level, and calls of them. */
+struct Set {
+  p2plab_comm* comms[most_ranks];
+  void* graphs[most_ranks];
+};
 /* The library at one level. */
 struct Level {
-  p2plab_comm* comms[most_ranks];
+  struct Set sets[most_sets];
   p2plab_result (*all_reduce)(const void*, void*, size_t, p2plab_type, p2plab_op, p2plab_comm*, p2plab_stream);
   p2plab_result (*prepare)(p2plab_comm*, const p2plab_call*);
   p2plab_result (*destroy)(p2plab_comm*);
   p2plab_result (*replays)(p2plab_recorded*, size_t, size_t, size_t*);
   const char* (*why)(void);
-  void* graphs[most_ranks];
 };
 static struct Level all[levels];
 
@@ -87,7 +93,7 @@ static void open_level(int l, const char* path, const char* folder) {
   mkdir(place, 0700);
   snprintf(copy, sizeof copy, "%s/libp2plab.so", place);
   copy_file(path, copy);
-  setenv("P2PLAB_MONITOR", l == levels - 1 ? "off" : level_names[l], 1);
+  setenv("P2PLAB_MONITOR", level_names[l], 1);
   setenv("P2PLAB_MONITOR_DIR", place, 1);
   void* library = dlopen(copy, RTLD_NOW | RTLD_LOCAL);
   if (library == NULL) {
@@ -109,14 +115,11 @@ static void open_level(int l, const char* path, const char* folder) {
   config.deadline_seconds = 20;
   int devices[most_ranks];
   for (int r = 0; r < most_ranks; ++r) devices[r] = r % gpus;
-  if (init(level->comms, ranks, devices, &config) != P2PLAB_OK) {
-    fprintf(stderr, "%s\n", level->why());
-    exit(1);
-  }
+  for (int s = 0; s < sets; ++s) must(init(level->sets[s].comms, ranks, devices, &config), level->why());
 }
 
-static void call(struct Level* level, int rank, size_t bytes) {
-  if (level->all_reduce((void*)buffers[rank], (void*)(buffers[rank] + most_bytes), bytes / 2, P2PLAB_BFLOAT16, P2PLAB_SUM, level->comms[rank],
+static void call(struct Level* level, const struct Set* set, int rank, size_t bytes) {
+  if (level->all_reduce((void*)buffers[rank], (void*)(buffers[rank] + most_bytes), bytes / 2, P2PLAB_BFLOAT16, P2PLAB_SUM, set->comms[rank],
                         streams[rank]) == P2PLAB_OK)
     return;
   fprintf(stderr, "%s\n", level->why());
@@ -124,20 +127,20 @@ static void call(struct Level* level, int rank, size_t bytes) {
 }
 
 /* Programs are made before anything is captured. */
-static void prepare(struct Level* level, size_t bytes) {
+static void prepare(struct Level* level, struct Set* set, size_t bytes) {
   const p2plab_call wanted = {P2PLAB_ALL_REDUCE, bytes / 2, P2PLAB_BFLOAT16, P2PLAB_SUM, 0, 0};
-  must(level->prepare(level->comms[0], &wanted), level->why());
-  for (int r = 0; r < ranks; ++r) call(level, r, bytes);
+  must(level->prepare(set->comms[0], &wanted), level->why());
+  for (int r = 0; r < ranks; ++r) call(level, set, r, bytes);
   for (int r = 0; r < ranks; ++r) must(synchronize(streams[r]), "wait");
 }
 
-static void capture(struct Level* level, size_t bytes, int calls) {
+static void capture(struct Level* level, struct Set* set, size_t bytes, int calls) {
   for (int r = 0; r < ranks; ++r) {
     void* graph = NULL;
     must(begin_capture(streams[r], 2), "capture");
-    for (int c = 0; c < calls; ++c) call(level, r, bytes);
+    for (int c = 0; c < calls; ++c) call(level, set, r, bytes);
     must(end_capture(streams[r], &graph), "capture");
-    must(instantiate(&level->graphs[r], graph, 0), "graph");
+    must(instantiate(&set->graphs[r], graph, 0), "graph");
   }
 }
 
@@ -146,11 +149,11 @@ static void wait_all(void) {
 }
 
 /* Time of a call in a graph by events, us; a graph runs before, so that all ranks are on the way. */
-static double graph_round(struct Level* level, int calls) {
-  for (int r = 0; r < ranks; ++r) must(launch_graph(level->graphs[r], streams[r]), "replay");
+static double graph_round(const struct Set* set, int calls) {
+  for (int r = 0; r < ranks; ++r) must(launch_graph(set->graphs[r], streams[r]), "replay");
   must(record_event(events[0], streams[0]), "event");
   for (int turn = 0; turn < 2; ++turn)
-    for (int r = 0; r < ranks; ++r) must(launch_graph(level->graphs[r], streams[r]), "replay");
+    for (int r = 0; r < ranks; ++r) must(launch_graph(set->graphs[r], streams[r]), "replay");
   must(record_event(events[1], streams[0]), "event");
   wait_all();
   float ms = 0;
@@ -159,82 +162,89 @@ static double graph_round(struct Level* level, int calls) {
 }
 
 /* Host time of a call of one rank, and the time until it is done, us. */
-static double eager_round(struct Level* level, size_t bytes, int calls, double* done) {
+static double eager_round(struct Level* level, const struct Set* set, size_t bytes, int calls, double* done) {
   const double begun = now();
   for (int c = 0; c < calls; ++c)
-    for (int r = 0; r < ranks; ++r) call(level, r, bytes);
+    for (int r = 0; r < ranks; ++r) call(level, set, r, bytes);
   const double put = now();
   wait_all();
   *done = (now() - begun) / calls;
   return (put - begun) / (calls * ranks);
 }
 
-/* What a call asks of CUDA when it is recorded: whether it is being captured. */
-static void measure_asking(void) {
-  enum { times = 2000 };
-  void* driver = dlopen("libcuda.so.1", RTLD_NOW);
-  int (*is_capturing)(void*, int*);
-  int (*info)(void*, int*, uint64_t*, void*, void*, void*, void*);
-  *(void**)&is_capturing = symbol(driver, "cuStreamIsCapturing");
-  *(void**)&info = symbol(driver, "cuStreamGetCaptureInfo_v3");
-  int status = 0;
-  uint64_t number = 0;
-  double begun = now();
-  for (int i = 0; i < times; ++i) must(is_capturing(streams[0], &status), "ask");
-  const double one = (now() - begun) / times;
-  begun = now();
-  for (int i = 0; i < times; ++i) must(info(streams[0], &status, &number, NULL, NULL, NULL, NULL), "ask");
-  const double other = (now() - begun) / times;
-  begun = now();
-  for (int i = 0; i < times; ++i) now();
-  printf("asking whether a stream is captured: %.3f us; by which capture: %.3f us; the time: %.3f us\n", one, other, (now() - begun) / times);
+/* The mean over sets of medians over rounds; how far they lie apart goes to `apart`. */
+static double middle(double values[most_sets][rounds], double* apart) {
+  double sum = 0;
+  double least = 1e30;
+  double most = 0;
+  for (int s = 0; s < sets; ++s) {
+    const double value = median(values[s], rounds);
+    sum += value;
+    if (value < least) least = value;
+    if (value > most) most = value;
+  }
+  *apart = most - least;
+  return sum / sets;
 }
 
 static void measure(size_t bytes, int calls) {
-  static double graph[levels][rounds];
-  static double host[levels][rounds];
-  static double done[levels][rounds];
-  for (int l = 0; l < levels; ++l) {
-    prepare(&all[l], bytes);
-    capture(&all[l], bytes, calls);
+  static double graph[levels][most_sets][rounds];
+  static double host[levels][most_sets][rounds];
+  static double done[levels][most_sets][rounds];
+  const int turns = levels * sets;
+  for (int k = 0; k < turns; ++k) {
+    struct Level* level = &all[k % levels];
+    prepare(level, &level->sets[k / levels], bytes);
+    capture(level, &level->sets[k / levels], bytes, calls);
   }
   for (int round = -3; round < rounds; ++round) {
-    for (int k = 0; k < levels; ++k) {
-      const int l = (k + round + 4) % levels; /* nobody is always first */
+    for (int k = 0; k < turns; ++k) {
+      const int which = (k + round + turns) % turns; /* nobody is always first */
+      const int l = which % levels;
+      const int s = which / levels;
       double until = 0;
-      const double in_graph = graph_round(&all[l], calls);
-      const double put = eager_round(&all[l], bytes, calls, &until);
+      const double in_graph = graph_round(&all[l].sets[s], calls);
+      const double put = eager_round(&all[l], &all[l].sets[s], bytes, calls, &until);
       if (round < 0) continue;
-      graph[l][round] = in_graph;
-      host[l][round] = put;
-      done[l][round] = until;
+      graph[l][s][round] = in_graph;
+      host[l][s][round] = put;
+      done[l][s][round] = until;
     }
   }
+  double g0 = 0;
+  double h0 = 0;
+  double d0 = 0;
   for (int l = 0; l < levels; ++l) {
-    const double g = median(graph[l], rounds);
-    const double h = median(host[l], rounds);
-    const double d = median(done[l], rounds);
-    static double g0, h0, d0;
+    double apart = 0;
+    double none = 0;
+    const double h = middle(host[l], &none);
+    const double d = middle(done[l], &none);
+    const double g = middle(graph[l], &apart);
     if (l == 0) g0 = g, h0 = h, d0 = d;
-    printf("%9zu B  %-9s  in a graph %9.3f us (%+.3f us, %+.2f %%)  eager: host %7.3f us (%+.3f us)  until done %9.3f us (%+.3f us, %+.2f %%)\n", bytes,
-           level_names[l], g, g - g0, 100 * (g / g0 - 1), h, h - h0, d, d - d0, 100 * (d / d0 - 1));
-    for (int r = 0; r < ranks; ++r) must(destroy_exec(all[l].graphs[r]), "graph");
+    printf(
+        "%9zu B  %-9s  in a graph %9.3f us (%+.3f us, %+.2f %%; sets %.3f us apart)  eager: host %7.3f us (%+.3f us)  until done %9.3f us (%+.3f us, "
+        "%+.2f %%)\n",
+        bytes, level_names[l], g, g - g0, 100 * (g / g0 - 1), apart, h, h - h0, d, d - d0, 100 * (d / d0 - 1));
   }
+  fflush(stdout);
+  for (int k = 0; k < turns; ++k)
+    for (int r = 0; r < ranks; ++r) must(destroy_exec(all[k % levels].sets[k / levels].graphs[r]), "graph");
 }
 
-/* A graph of three calls, 10,000 times: is each counted on each rank, and is its time by the kernels' clock beside that by events? 1: miscounted. */
-static int count_replays(int l) {
-  enum { calls = 3, times = 10000, bytes = 16 << 10, most = 4096 };
+/* A graph of three calls, so many times: is each counted on each rank, and is its time by the kernels' clock beside that by events? 1: miscounted. */
+static int count_replays(int l, size_t bytes, int times) {
+  enum { calls = 3, most = 4096 };
   static p2plab_recorded recorded[most];
   struct Level* level = &all[l];
+  struct Set* set = &level->sets[0];
   size_t found = 0;
   int bad = 0;
   double us = 0;
-  prepare(level, bytes);
-  capture(level, bytes, calls);
+  prepare(level, set, bytes);
+  capture(level, set, bytes, calls);
   for (int i = 0; i < times / 4; ++i) {
-    for (int r = 0; r < ranks; ++r) must(launch_graph(level->graphs[r], streams[r]), "replay");
-    us += graph_round(level, calls); /* three more */
+    for (int r = 0; r < ranks; ++r) must(launch_graph(set->graphs[r], streams[r]), "replay");
+    us += graph_round(set, calls); /* three more */
   }
   must(level->replays(recorded, sizeof *recorded, most, &found), level->why());
   for (int r = 0; r < ranks; ++r) {
@@ -249,9 +259,11 @@ static int count_replays(int l) {
       if (recorded[i].least_us < least) least = recorded[i].least_us;
       if (recorded[i].most_us > longest) longest = recorded[i].most_us;
     }
-    printf("%-8s  rank %d: %llu of %d replayed calls of %d B counted; %.3f us each by their own clock (%.3f to %.3f), %.3f us by events around graphs\n",
-           level_names[l], r, counted, calls * times, (int)bytes, counted ? sum / (double)counted : 0, least, longest, us / (times / 4));
-    bad |= counted != calls * times;
+    printf(
+        "%-8s  rank %d: %llu of %d replayed calls of %zu B counted; %.3f us each by their own clock (%.3f to %.3f), %.3f us by events around "
+        "graphs\n",
+        level_names[l], r, counted, calls * times, bytes, counted ? sum / (double)counted : 0, least, longest, us / (times / 4));
+    bad |= counted != (unsigned long long)(calls * times);
   }
   return bad;
 }
@@ -260,21 +272,28 @@ int main(int words, char** word) {
   if (words < 3) return 2;
   if (words > 3) ranks = atoi(word[3]);
   if (words > 4) gpus = atoi(word[4]);
-  if (ranks < 1 || ranks > most_ranks || gpus < 1 || gpus > ranks) return 2;
+  if (words > 5) sets = atoi(word[5]);
+  const size_t most = words > 6 ? (size_t)atol(word[6]) : most_bytes;
+  if (sets < 1 || sets > most_sets || ranks < 1 || ranks > most_ranks || gpus < 1 || gpus > ranks) return 2;
   if (!set_up_gpus()) {
     printf("skipped: not %d GPUs\n", gpus);
     return skip;
   }
   for (int l = 0; l < levels; ++l) open_level(l, word[1], word[2]);
-  printf("%d ranks on %d GPUs, all-reduce of bfloat16, medians of %d rounds in turns\n", ranks, gpus, (int)rounds);
-  measure_asking();
-  measure(1 << 10, 100);
-  measure(64 << 10, 100);
-  measure(1 << 20, 50);
-  measure((size_t)64 << 20, 4);
+  printf("%d ranks on %d GPUs, all-reduce of bfloat16, %d sets of communicators a level, medians of %d rounds in turns\n", ranks, gpus, sets,
+         (int)rounds);
+  static const struct {
+    size_t bytes;
+    int calls;
+  } sizes[] = {{1 << 10, 100}, {64 << 10, 100}, {1 << 20, 50}, {(size_t)64 << 20, 4}};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; ++i)
+    if (sizes[i].bytes <= most) measure(sizes[i].bytes, sizes[i].calls);
   int bad = 0;
-  for (int l = 1; l < levels - 1; ++l) bad |= count_replays(l);
-  for (int l = 0; l < levels; ++l)
-    for (int r = 0; r < ranks; ++r) all[l].destroy(all[l].comms[r]);
+  for (int l = 1; l < levels; ++l) {
+    bad |= count_replays(l, 16 << 10, 10000);
+    if (most == most_bytes) bad |= count_replays(l, most_bytes / 2, 400); /* launches are nothing beside it */
+  }
+  for (int k = 0; k < levels * sets; ++k)
+    for (int r = 0; r < ranks; ++r) all[k % levels].destroy(all[k % levels].sets[k / levels].comms[r]);
   return bad;
 }

@@ -29,6 +29,10 @@ struct Promise {
 // The documents' overheads are shares of a call at 10,000 calls a second, which are 100 us apart.
 constexpr double call_ns = 100'000;
 
+constexpr auto on_gpus =
+    "times of GPUs against device events, and what recording costs calls on GPUs: p2plab_recording_cost LIBP2PLAB FOLDER RANKS GPUS, of the build's "
+    "tests/device, says both";
+
 std::vector<Promise> promises_of(const RecordingCheck& check, const RecordingCheckOptions& options) {
   const auto share = [](double ns) { return fmt::format("{:.0f} ns, {:.3f} %", ns, 100 * ns / call_ns); };
   return {
@@ -66,15 +70,14 @@ Status validate(const ValidateArguments& arguments, Watch& watch) {
   if (!check) return check.error();
   const auto promises = promises_of(*check, options);
   int broken = 0;
-  nlohmann::ordered_json json{{"promises", nlohmann::ordered_json::array()},
-                              {"not_measured_here", "times of GPUs against device events, and what recording costs calls on GPUs"}};
-  auto text = fmt::format("{:<70} {:<40} {}\n", "what", "promised", "found");
+  nlohmann::ordered_json json{{"promises", nlohmann::ordered_json::array()}, {"not_measured_here", on_gpus}};
+  auto text = fmt::format("{:<76} {:<40} {}\n", "what", "promised", "found");
   for (const auto& promise : promises) {
     broken += promise.kept ? 0 : 1;
-    text += fmt::format("{:<70} {:<40} {}{}\n", promise.what, promise.promised, promise.found, promise.kept ? "" : "  NOT KEPT");
+    text += fmt::format("{:<76} {:<40} {}{}\n", promise.what, promise.promised, promise.found, promise.kept ? "" : "  NOT KEPT");
     json["promises"].push_back({{"what", promise.what}, {"promised", promise.promised}, {"found", promise.found}, {"kept", promise.kept}});
   }
-  text += "not measured here: times of GPUs against device events, and what recording costs calls on GPUs\n";
+  text += fmt::format("not measured here: {}\n", on_gpus);
   if (auto printed = watch.print(arguments.json ? json.dump(2) + "\n" : text); !printed) return printed;
   if (broken == 0) return {};
   return Error{ErrorCode::verification_failed, fmt::format("{} of {} promises are not kept on this machine now", broken, promises.size())};
