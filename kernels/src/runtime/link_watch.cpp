@@ -28,37 +28,46 @@ LinkWatch& LinkWatch::of_process() {
   return *all;
 }
 
-// What links led to is asked while they work.
-bool LinkWatch::open() {
-  if (opened_) return nvml_.has_value();
-  opened_ = true;
+// What links led to is asked while they work. By the thread: NVML may hang in its first answers, too.
+void LinkWatch::open(Lock& lock) {
+  if (opened_) return;
+  lock.unlock();
   auto nvml = load_();
-  if (!nvml || nvml->init() != 0) return false;
+  std::map<std::string, Gpu> gpus;
+  const bool there = nvml && nvml->init() == 0;
+  if (there) gpus = gpus_of(*nvml);
+  lock.lock();
+  if (std::exchange(opened_, true) || !there) return;
   nvml_ = *std::move(nvml);
+  gpus_ = std::move(gpus);
+}
+
+std::map<std::string, LinkWatch::Gpu> LinkWatch::gpus_of(const NvmlFunctions& nvml) {
+  std::map<std::string, Gpu> gpus;
   unsigned count = 0;
-  if (nvml_->device_count(&count) != 0) count = 0;
+  if (nvml.device_count(&count) != 0) count = 0;
   for (unsigned d = 0; d < count; ++d) {
     Gpu gpu;
     NvmlFunctions::PciInfo place{};
-    if (nvml_->device(d, &gpu.device) != 0 || nvml_->pci(gpu.device, &place) != 0) continue;
+    if (nvml.device(d, &gpu.device) != 0 || nvml.pci(gpu.device, &place) != 0) continue;
     for (unsigned link = 0; link < most_links; ++link) {
       unsigned active = 0;
-      if (nvml_->link_state(gpu.device, link, &active) != 0) break;
+      if (nvml.link_state(gpu.device, link, &active) != 0) break;
       NvmlFunctions::PciInfo end{};
-      const bool known = active != 0 && nvml_->link_remote(gpu.device, link, &end) == 0;
+      const bool known = active != 0 && nvml.link_remote(gpu.device, link, &end) == 0;
       gpu.first.to.push_back(known ? short_bus_id(end.bus_id.data()) : "");
       gpu.first.up.push_back(active != 0);
     }
     gpu.up = gpu.first.up;
-    gpus_[short_bus_id(place.bus_id.data())] = std::move(gpu);
+    gpus[short_bus_id(place.bus_id.data())] = std::move(gpu);
   }
   // A place that is no GPU's is a switch's.
-  for (auto& [place, gpu] : gpus_) {
+  for (auto& [place, gpu] : gpus) {
     for (auto& to : gpu.first.to) {
-      if (!gpus_.contains(to)) to.clear();
+      if (!gpus.contains(to)) to.clear();
     }
   }
-  return true;
+  return gpus;
 }
 
 void LinkWatch::ask(Gpu& gpu) const {
@@ -129,19 +138,15 @@ Loss LinkWatch::lost_of(const std::vector<std::string>& places) const {
   return loss;
 }
 
-bool LinkWatch::watched() const { return thread_.joinable() && process_ == getpid(); }
-
 Loss LinkWatch::look(const std::vector<std::string>& gpus) {
   Lock lock(mutex_);
-  if (!open()) return {};
-  if (!watched()) {
-    read(lock, {gpus.begin(), gpus.end()});
-    return lost_of(gpus);
-  }
+  if (process_ != 0 && process_ != getpid()) return {};
+  if (!thread_.joinable()) begin();
   wanted_.insert(gpus.begin(), gpus.end());
   const auto mine = ++asked_;
   changed_.notify_all();
   const bool seen = changed_.wait_for(lock, patience(), [&] { return seen_ >= mine; });
+  if (seen && !nvml_) return {};
   auto loss = lost_of(gpus);
   loss.unanswered = !seen;
   return loss;
@@ -151,12 +156,13 @@ std::shared_ptr<void> LinkWatch::add(const std::vector<std::string>& gpus, Secon
   if (every == Seconds{0}) return nullptr;
   auto known = look(gpus);
   Lock lock(mutex_);
-  if (!open()) return nullptr;
+  if (process_ != getpid() || (opened_ && !nvml_)) return nullptr;
   const int number = next_++;
   known.unanswered = false;
   askers_[number] = {gpus, std::move(told), std::move(known)};
   every_ = every_ == Seconds{0} ? every : std::min(every_, every);
   if (!thread_.joinable()) begin();
+  changed_.notify_all();
   return {static_cast<void*>(this), [number](void* watch) {
             auto& all = *static_cast<LinkWatch*>(watch);
             if (all.process_ != getpid()) return;
@@ -199,8 +205,13 @@ void LinkWatch::work(const std::stop_token& stop) {
   for (const int of_this_thread : {SIGSEGV, SIGBUS, SIGFPE, SIGILL}) sigdelset(&all, of_this_thread);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
   Lock lock(mutex_);
+  open(lock);
   while (true) {
-    changed_.wait_for(lock, stop, std::chrono::duration<double>(every_.count()), [&] { return asked_ != seen_; });
+    const auto asked_now = [&] { return asked_ != seen_; };
+    if (askers_.empty())
+      changed_.wait(lock, stop, [&] { return asked_now() || !askers_.empty(); });
+    else
+      changed_.wait_for(lock, stop, std::chrono::duration<double>(every_.count()), asked_now);
     // Whoever asked before the end is still answered.
     if (stop.stop_requested() && asked_ == seen_) return;
     const auto asked = asked_;

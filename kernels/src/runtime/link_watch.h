@@ -43,8 +43,8 @@ class LinkWatch {
   /// Has `told` called by the thread, each time that more of these GPUs is lost, until what is returned goes. Null: there is no NVML, or `every` is
   /// 0.
   std::shared_ptr<void> add(const std::vector<std::string>& gpus, Seconds every, Told told);
-  /// Looks now; what is lost of these GPUs since the process first looked. Where the thread watches, it is asked, and waited for no longer than
-  /// `patience`: NVML may hang on a GPU that is gone.
+  /// Looks now; what is lost of these GPUs since the process first looked. A thread asks NVML, and is waited for no longer than `patience`: NVML may
+  /// hang on a GPU that is gone.
   Loss look(const std::vector<std::string>& gpus);
 
  private:
@@ -64,11 +64,11 @@ class LinkWatch {
     Loss known = {};
   };
   using Lock = std::unique_lock<std::mutex>;
-  bool open();
+  void open(Lock& lock);
+  static std::map<std::string, Gpu> gpus_of(const NvmlFunctions& nvml);
   void ask(Gpu& gpu) const;
   void read(Lock& lock, const std::set<std::string>& places);
   Loss lost_of(const std::vector<std::string>& gpus) const;
-  bool watched() const;
   void begin();
   void end(Lock lock);
   void work(const std::stop_token& stop);

@@ -6,6 +6,9 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <future>
+#include <memory>
+#include <thread>
 #include <utility>
 
 #include <fmt/format.h>
@@ -258,7 +261,7 @@ Status NcclCalls::state() const {
   return {};
 }
 
-// A thread that is within NCCL may wait there for a rank that is gone, so it is not waited for long.
+// A thread that is within NCCL may wait there for a rank that is gone, and so may NCCL's own abort: neither is waited for long.
 void NcclCalls::abort() {
   constexpr std::chrono::seconds patience{1};
   {
@@ -267,7 +270,13 @@ void NcclCalls::abort() {
     ended_.wait_for(lock, patience, [&] { return calling_ == 0; });
   }
   if (!owned_) return;  // who owns them ends what waits in them
-  for (const auto& [rank, communicator] : communicators_) library_->abort(communicator);
+  auto over = std::make_shared<std::promise<void>>();
+  auto ended = over->get_future();
+  std::thread([over, abort = library_->abort, all = communicators_] {
+    for (const auto& [rank, communicator] : all) abort(communicator);
+    over->set_value();
+  }).detach();
+  ended.wait_for(patience);
 }
 
 std::string NcclCalls::version() const {

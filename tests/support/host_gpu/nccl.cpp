@@ -2,9 +2,11 @@
 // An NCCL for GPUs that are CPU threads: all that moves data moves it, on the streams of streams.h, between processes that share a folder
 // (P2PLAB_TEST_FOLDER). Written for tests of what stands before it: one rank a process, small counts.
 #include <sys/random.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -122,6 +124,7 @@ int ncclCommDestroy(NcclComm* comm) {
   return success;
 }
 int ncclCommAbort(NcclComm* comm) {
+  while (std::getenv("P2PLAB_TEST_ABORT_HANGS") != nullptr) usleep(1000);
   comm->aborted = true;
   return ncclCommDestroy(comm);
 }

@@ -94,7 +94,7 @@ class Job {
   static p2plab_config usual() {
     p2plab_config config = P2PLAB_CONFIG;
     config.prepare = "";
-    config.load_nccl = 0;
+    config.load_nccl = std::getenv("P2PLAB_NCCL") != nullptr ? 1 : 0;
     config.join_seconds = 5;
     return config;
   }
@@ -213,6 +213,15 @@ TEST_F(PlayedLosses, OfARankThatIsNamed) {
   job.repair({1});
   EXPECT_EQ(library().comm_rank(job.comms[2]), 1);
   job.all_reduce_is_right();
+}
+
+TEST_F(PlayedLosses, DoNotWaitForAnAbortOfNcclsThatHangs) {
+  setenv("P2PLAB_NCCL", P2PLAB_NCCL_STAGE "/nccl/libnccl.so.2", 1);
+  Job job;
+  unsetenv("P2PLAB_NCCL");
+  setenv("P2PLAB_TEST_ABORT_HANGS", "1", 1);
+  library().comm_abort(job.comms[1], "its process ends");
+  unsetenv("P2PLAB_TEST_ABORT_HANGS");
 }
 
 TEST_F(PlayedLosses, OfAGpuOfOneProcess) {

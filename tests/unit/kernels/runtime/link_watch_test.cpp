@@ -16,6 +16,7 @@ namespace {
 std::atomic<bool> down{false};
 std::atomic<bool> hangs{false};
 std::atomic<bool> hung{false};
+std::atomic<bool> never_begins{false};
 
 // Two GPUs with one link.
 NvmlFunctions played() {
@@ -26,7 +27,10 @@ NvmlFunctions played() {
     return 0;
   };
   NvmlFunctions nvml;
-  nvml.init = [] { return 0; };
+  nvml.init = [] {
+    for (; never_begins; std::this_thread::yield()) hung = true;
+    return 0;
+  };
   nvml.device_count = [](unsigned* count) { return *count = 2, 0; };
   nvml.device = [](unsigned number, Device* device) { return *device = reinterpret_cast<Device>(std::uintptr_t{number} + 1), 0; };
   nvml.pci = [=](Device device, NvmlFunctions::PciInfo* info) { return write(device, info, 1); };
@@ -64,6 +68,18 @@ TEST(LinkWatch, AnNvmlThatHangsHindersNeitherQuestionsNorTheEnd) {
   EXPECT_TRUE(loss.pairs.empty());
   watched.reset();
   hangs = false;
+  EXPECT_FALSE(watch.look(both).unanswered);
+}
+
+TEST(LinkWatch, AnNvmlThatHangsAtItsFirstAnswerHindersNobody) {
+  down = false;
+  never_begins = true;
+  static auto& watch = *new LinkWatch(played, Seconds{0.02});
+  EXPECT_TRUE(watch.look(both).unanswered);
+  auto watched = watch.add(both, Seconds{0.001}, [](const Loss&) {});
+  EXPECT_TRUE(watch.look(both).unanswered);
+  watched.reset();
+  never_begins = false;
   EXPECT_FALSE(watch.look(both).unanswered);
 }
 
