@@ -52,6 +52,21 @@ TEST(DoctorCommand, AMachineThatCannotBeReadIsAnErrorThatSaysWhy) {
   EXPECT_NE(missing.err.find("/no/such/file"), std::string::npos) << missing.err;
 }
 
+// Scripts get the same form, and why nothing more is said.
+TEST(DoctorCommand, JsonOfAMachineWithoutGpusSaysSo) {
+  auto facts = nlohmann::json::parse(test::content(std::filesystem::path(P2PLAB_SOURCE_DIR) / "tests/data/h200x4_facts.json"));
+  for (const auto* const part : {"nvml", "cuda", "pci", "peers"}) facts[part] = nlohmann::json::array();
+  const auto file = test::scratch("no_gpus.json");
+  std::ofstream(file) << facts.dump();
+  const auto said = p2plab("doctor --json --facts '" + file.string() + "'");
+  EXPECT_EQ(said.exit, 1);
+  const auto json = nlohmann::json::parse(said.out);
+  test::expect_keys(json, {"machine", "summary", "complaints", "busbw_gbps", "findings", "fine", "warnings"});
+  EXPECT_EQ(json["complaints"], 1);
+  EXPECT_EQ(json["findings"][0]["name"], "machine.unread");
+  EXPECT_EQ(json["findings"][0]["what"], "no GPU can be seen on this machine") << said.out;
+}
+
 TEST(DoctorCommand, ARecordIsReadBackAndAlsoByTopoDetect) {
   const auto again = test::scratch("again.json");
   ASSERT_EQ(p2plab("doctor --facts tests/data/h200x4_facts.json --record '" + again.string() + "'").exit, 0);

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "detect/gather.h"
+#include "detect/nvml_questions.h"
 #include "detect/readings.h"
 
 namespace p2plab {
@@ -15,7 +16,7 @@ namespace p2plab {
 namespace {
 
 using Unknown = NvmlQuestions::Device;
-constexpr int not_found = 13;  // NVML_ERROR_FUNCTION_NOT_FOUND
+using detect::not_found;
 
 // Questions whose answer is one number behind a pointer.
 template <class Number, class... Before>
@@ -75,34 +76,6 @@ void ask_fabric(NvmlQuestions& all, detect::Library& library) {
                           if (code == 0) value = std::to_string(fabric.state);
                           return code;
                         }});
-}
-
-// Two counters of NVML, over all links of a GPU that are up.
-void ask_link_errors(NvmlQuestions& all, detect::Library& library) {
-  constexpr int replays_and_recoveries = 0;  // and the next one
-  constexpr int crc_of_flits_and_data = 2;
-  auto asked = library.find<int(Unknown, unsigned, int, unsigned long long*)>("nvmlDeviceGetNvLinkErrorCounter");
-  auto state = library.find<int(Unknown, unsigned, unsigned*)>("nvmlDeviceGetNvLinkState");
-  for (const auto& [what, first] : {std::pair{reading::nvlink_errors, replays_and_recoveries}, {reading::nvlink_crc_errors, crc_of_flits_and_data}}) {
-    all.of_gpu.push_back({what, "nvmlDeviceGetNvLinkErrorCounter", [asked, state, first = first](Unknown gpu, std::string& value) {
-                            if (!asked || !state) return not_found;
-                            unsigned long long sum = 0;
-                            int code = 0;
-                            bool told = false;
-                            unsigned active = 0;
-                            for (unsigned link = 0; link < 36 && state(gpu, link, &active) == 0; ++link) {
-                              for (int counter = first; active != 0 && counter < first + 2; ++counter) {
-                                unsigned long long count = 0;
-                                const int answer = asked(gpu, link, counter, &count);
-                                if (answer != 0) code = answer;
-                                if (answer == 0) told = true;
-                                sum += answer == 0 ? count : 0;
-                              }
-                            }
-                            if (told) value = std::to_string(sum);
-                            return told ? 0 : code;
-                          }});
-  }
 }
 
 void ask_processes(NvmlQuestions& all, detect::Library& library) {
@@ -188,7 +161,7 @@ Result<NvmlQuestions> NvmlQuestions::load() {
   ask_number<unsigned long long>(all, library, reading::ecc_uncorrected, "nvmlDeviceGetTotalEccErrors", 1, 0);
   ask_memory_faults(all, library);
   ask_fabric(all, library);
-  ask_link_errors(all, library);
+  detect::ask_links(all, library);
   ask_processes(all, library);
   ask_peers(all, library);
   return all;

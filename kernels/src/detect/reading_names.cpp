@@ -34,6 +34,7 @@ std::vector<std::string> names() {
                           fabric_state,
                           nvlink_errors,
                           nvlink_crc_errors,
+                          nvlink_counters,
                           processes,
                           peer_read,
                           peer_write,

@@ -90,7 +90,16 @@ class MachineMaker {
     for (auto& gpu : facts_.nvml) {
       for (int l = 0; l < count; ++l) gpu.links.push_back({l, true, "ffffffff:ff:ff.0", "switch"});
       read(gpu.bus_id, reading::fabric_state, "3");
+      read(gpu.bus_id, reading::nvlink_counters, link_counters(count));
     }
+  }
+  // Links train with some replays.
+  std::string link_counters(int links) {
+    std::string text;
+    for (int l = 0; l < links; ++l)
+      text += fmt::format("{}{}: replays={} recoveries=0 crc={} sent_kib={} received_kib=0", l > 0 ? "; " : "", l, between(0, 90), between(0, 900),
+                          between(0, 1 << 30));
+    return text;
   }
 
   void nvlinks(int a, int b, int count) {

@@ -24,7 +24,9 @@ struct DoctorArguments {
   std::string facts;
   std::string record;
   std::string probe;
+  double within = 30;
   std::vector<std::string> serve;  // the part of a child: where, how many devices, the first probe
+  std::string serve_facts;         // likewise
   bool strict = false;
   bool json = false;
 };
@@ -40,11 +42,22 @@ Status serve(const DoctorArguments& arguments) {
   return doctor::serve_probes(prober_of(arguments.serve[0], devices), doctor::matrix_of(devices), first, STDOUT_FILENO);
 }
 
+std::string facts_here() {
+  auto facts = gather_facts();
+  add_readings(facts);
+  return write_facts(facts);
+}
+
+// A driver that hangs holds up a child, not who asks.
 Result<MachineFacts> facts_from(const DoctorArguments& arguments) {
   if (arguments.facts.empty()) {
-    auto facts = gather_facts();
-    add_readings(facts);
-    return facts;
+    const auto text = doctor::all_said(doctor::spawned("/proc/self/exe", {"doctor", "--serve-facts"}), Seconds{arguments.within});
+    if (text) return read_facts(*text, "this machine");
+    return Error{ErrorCode::device_failure,
+                 "this machine's drivers do not tell how it is: " + text.error().message,
+                 std::nullopt,
+                 {"what they last said: dmesg | grep -i -e xid -e nvrm", "does nvidia-smi answer? If not, reset the GPUs or restart the machine",
+                  "--within SECONDS waits longer"}};
   }
   auto text = read_text_file(arguments.facts, Bytes{std::int64_t{64} << 20});
   if (!text) return std::move(text).error();
@@ -83,20 +96,32 @@ Result<Probed> probe(const DoctorArguments& arguments, const MachineFacts& facts
 Status print(const DoctorArguments& arguments, const Diagnosis& diagnosis, const Probed& probed, Watch& watch) {
   if (!arguments.json) return watch.print(diagnosis_text(diagnosis) + probed.text);
   auto json = nlohmann::ordered_json::parse(diagnosis_json(diagnosis));
-  if (!arguments.probe.empty()) json["probes"] = probed.json;
+  if (!probed.json.is_null()) json["probes"] = probed.json;
   return watch.print(json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+}
+
+// A machine of which nothing can be said: scripts get why in the form of all others.
+Status unread(const DoctorArguments& arguments, const std::string& machine, const Error& why, Watch& watch) {
+  if (!arguments.json) return why;
+  Finding finding{
+      .name = "machine.unread", .check = "machine", .severity = Severity::fault, .what = why.message, .no_worth = "not known", .evidence = why.notes};
+  const Diagnosis none{.machine = machine, .summary = why.message, .findings = {std::move(finding)}, .no_busbw = "not known"};
+  if (auto printed = print(arguments, none, {}, watch); !printed) return printed;
+  return why;
 }
 
 Status look(const DoctorArguments& arguments, Watch& watch) {
   if (!arguments.serve.empty()) return serve(arguments);
+  if (!arguments.serve_facts.empty()) return watch.print(facts_here() + "\n");
   if (arguments.probe == "cuda" && !arguments.facts.empty())
     return Error{ErrorCode::usage, "--probe cuda tries this machine's GPUs, and --facts names another", std::nullopt, {"leave --facts out"}};
   if (auto able = try_out(arguments.record); !able) return able;
   auto facts = facts_from(arguments);
-  if (!facts) return std::move(facts).error();
+  if (!facts) return unread(arguments, {}, facts.error(), watch);
   auto recorded = arguments.record.empty() ? Status{} : watch.write(arguments.record, write_facts(*facts));
   auto diagnosis = diagnose(*facts);
-  if (!diagnosis) return arguments.facts.empty() ? std::move(diagnosis).error() : in_file(std::move(diagnosis).error(), arguments.facts);
+  if (!diagnosis)
+    return unread(arguments, facts->name, arguments.facts.empty() ? diagnosis.error() : in_file(diagnosis.error(), arguments.facts), watch);
   for (const auto& warning : diagnosis->warnings) std::cerr << "warning: " << warning << '\n';
   Probed probed;
   if (!arguments.probe.empty()) {
@@ -121,6 +146,10 @@ Command doctor_command(CLI::App& parent) {
   app->add_option("--probe", a->probe, "try every pair by every way of access: data compared, times measured; cuda, or host to try it on CPU memory")
       ->check(CLI::IsMember({"cuda", "host"}))
       ->type_name("WHERE");
+  app->add_option("--within", a->within, "seconds that the machine's drivers may take to answer")
+      ->check(CLI::Range(0.1, 600.0))
+      ->capture_default_str();
+  app->add_option("--serve-facts", a->serve_facts)->group("");          // what is started to ask them
   app->add_option("--serve-probes", a->serve)->expected(3)->group("");  // what --probe starts
   app->add_flag("--strict", a->strict, "exit with 1 if a fault, something slow or a risk was found");
   app->add_flag("--json", a->json, "print as JSON");

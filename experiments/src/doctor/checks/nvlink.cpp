@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // NVLinks that are down, by number; what a model has; the fabric's manager; errors of links.
 #include <algorithm>
+#include <cstdlib>
 #include <optional>
 #include <set>
+#include <sstream>
 
 #include <fmt/format.h>
 
@@ -128,6 +130,52 @@ void look_at_errors(const Patient& patient, const PatientGpu& gpu, Complaints& c
   complain("nvlink.crc", reading::nvlink_crc_errors, many_crc, Severity::note, "CRC errors, which are corrected; they matter from 100 a second on");
 }
 
+// What each link of a GPU had to send again.
+std::vector<std::pair<int, std::int64_t>> sent_again(const Patient& patient, const std::string& bus_id) {
+  std::vector<std::pair<int, std::int64_t>> links;
+  const auto told = patient.text(bus_id, reading::nvlink_counters);
+  if (!told) return links;
+  std::istringstream text(*told);
+  for (std::string word; text >> word;) {
+    const auto number = [&](std::size_t from) { return std::strtoll(word.c_str() + from, nullptr, 10); };
+    if (word.find(':') != std::string::npos) links.emplace_back(static_cast<int>(number(0)), 0);
+    for (const std::string_view name : {"replays=", "recoveries="}) {
+      if (!links.empty() && word.starts_with(name)) links.back().second += number(name.size());
+    }
+  }
+  return links;
+}
+
+// One link among others that are well is a cable, a connector or a board.
+void look_at_each_link(const Patient& patient, const PatientGpu& gpu, Complaints& complaints) {
+  constexpr std::int64_t many = 1000;
+  constexpr std::int64_t times_the_middle = 20;
+  const auto links = sent_again(patient, gpu.bus_id);
+  if (links.size() < 3) return;
+  std::vector<std::int64_t> sorted;
+  for (const auto& [number, count] : links) sorted.push_back(count);
+  std::ranges::sort(sorted);
+  const auto middle = sorted[sorted.size() / 2];
+  std::vector<int> bad;
+  std::int64_t most = 0;
+  for (const auto& [number, count] : links) {
+    if (count < many || count < times_the_middle * middle) continue;
+    bad.push_back(number);
+    most = std::max(most, count);
+  }
+  if (bad.empty()) return;
+  complaints.add(
+      {.finding = {
+           .name = "nvlink.one_link",
+           .severity = Severity::risk,
+           .what = fmt::format("NVLink {} of {} had {} replays and recoveries, its other links {} in the middle", fmt::join(bad, ", "), gpu.name,
+                               most, middle),
+           .no_worth = "not known: by how often, which a second look tells",
+           .evidence = {patient.evidence(gpu.bus_id, reading::nvlink_counters)},
+           .remedies = {
+               {fmt::format("nvidia-smi nvlink -e -i {}; look again after a run, and have that link's board or cable checked", gpu.bus_id), ""}}}});
+}
+
 void look_at_nvlinks(const Patient& patient, Complaints& complaints) {
   if (!patient.facts().nvml_missing.empty()) {
     complaints.unread("nvlink.unread", "whether NVLinks are up", {"NVML: " + patient.facts().nvml_missing});
@@ -146,6 +194,7 @@ void look_at_nvlinks(const Patient& patient, Complaints& complaints) {
                                   .what = fmt::format("{} shows {} NVLinks, a {} has {}", gpu.name, links.active, gpu.known->title, gpu.known->links),
                                   .evidence = {fmt::format("nvmlDeviceGetNvLinkState of {}", gpu.bus_id), "table of GPUs"}}});
     look_at_errors(patient, gpu, complaints);
+    look_at_each_link(patient, gpu, complaints);
   }
   for (const auto& one : hurt) some_down(patient, one, hurt, complaints);
   if (!dead.empty()) all_down(patient, complaints, dead);

@@ -184,6 +184,25 @@ std::vector<PairProbe> matrix_of(int devices) {
   return all;
 }
 
+Result<std::string> all_said(const StartProbes& start, Seconds limit) {
+  const auto until = after(limit);
+  auto child = start(0);
+  if (!child) return std::move(child).error();
+  Running running(*child);
+  std::string text;
+  for (std::string line;;) {
+    const auto heard = running.next(line, until);
+    if (heard == Running::Heard::line) {
+      text += line + "\n";
+      continue;
+    }
+    if (heard == Running::Heard::nothing) return Error{ErrorCode::device_failure, fmt::format("no answer within {:.0f} s", limit.count())};
+    const auto end = running.own_end();
+    if (end == "exit code 0") return text;
+    return Error{ErrorCode::device_failure, "the process that asks ends with " + end};
+  }
+}
+
 Result<std::vector<ProbeRecord>> run_matrix(const std::vector<PairProbe>& probes, const StartProbes& start, const ProbeLimits& limits) {
   return Matrix(probes, limits).run(start);
 }

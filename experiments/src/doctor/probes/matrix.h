@@ -44,6 +44,10 @@ struct ProbeLimits {
 /// end before they begin anything, with what they said.
 Result<std::vector<ProbeRecord>> run_matrix(const std::vector<PairProbe>& probes, const StartProbes& start, const ProbeLimits& limits = {});
 
+/// All that a child says until it ends in order, within a time. Errors: it cannot be started, ends otherwise, or does not end, as one does that
+/// stands in a driver.
+Result<std::string> all_said(const StartProbes& start, Seconds limit);
+
 /// The child's part: runs probes from `first` on and writes what comes of them to `output`.
 Status serve_probes(const Result<std::unique_ptr<PairProber>>& prober, const std::vector<PairProbe>& probes, std::size_t first, int output);
 

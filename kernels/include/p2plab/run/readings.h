@@ -44,7 +44,9 @@ inline constexpr std::string_view mig = "mig";
 inline constexpr std::string_view fabric_state = "fabric_state";            // 0 not supported, 1 not started, 2 in progress, 3 completed
 inline constexpr std::string_view nvlink_errors = "nvlink_errors";          // replays and recoveries of all its links
 inline constexpr std::string_view nvlink_crc_errors = "nvlink_crc_errors";  // CRC errors of flits and of data, likewise
-inline constexpr std::string_view processes = "processes";                  // "4711 python, 4712 vllm"; empty: none
+inline constexpr std::string_view nvlink_counters =
+    "nvlink_counters";  // of each link that is up: "3: replays=0 recoveries=0 crc=12 sent_kib=7 received_kib=7; ..."
+inline constexpr std::string_view processes = "processes";  // "4711 python, 4712 vllm"; empty: none
 // Of two GPUs, "BUS BUS": 0 fine, else nvmlGpuP2PStatus.
 inline constexpr std::string_view peer_read = "peer_read";
 inline constexpr std::string_view peer_write = "peer_write";

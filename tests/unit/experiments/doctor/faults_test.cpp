@@ -104,6 +104,8 @@ const std::vector<Fault>& faults() {
          for (std::size_t g = 0; g < 8; ++g) links_down(facts, g, 0), set_reading(facts, gpu(facts, g), reading::fabric_state, "1");
        }},
       {"nvlink.all_down", "hgx_a100", [](MachineFacts& facts) { links_down(facts, 2, 0); }},
+      {"nvlink.one_link", "hgx_a100",
+       of_gpu(reading::nvlink_counters, "0: replays=3 recoveries=0 crc=1; 1: replays=2 recoveries=1; 2: replays=4000 recoveries=112; 3: replays=0")},
       {"nvlink.errors", "hgx_a100", of_gpu(reading::nvlink_errors, "51234")},
       {"pcie.narrow", "l40s_sockets", of_gpu(reading::link_width, "4"), true},
       {"pcie.narrow", "rtx4090", of_gpu(reading::link_width, "1"), true},

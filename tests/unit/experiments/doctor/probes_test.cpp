@@ -173,5 +173,16 @@ TEST(Matrix, TextAndJsonHoldEveryProbe) {
   EXPECT_EQ(json.size(), records.size());
 }
 
+// As `doctor` asks the drivers: whoever stands in one is not waited for.
+TEST(ChildProcess, ThatHangsIsNotWaitedFor) {
+  EXPECT_EQ(*doctor::all_said(doctor::spawned("/bin/sh", {"-c", "echo one; echo two"}), Seconds{30}), "one\ntwo\n");
+  const auto hung = doctor::all_said(doctor::spawned("/bin/sh", {"-c", "echo one; sleep 100"}), Seconds{0.1});
+  ASSERT_FALSE(hung);
+  EXPECT_NE(hung.error().message.find("no answer within"), std::string::npos) << hung.error().message;
+  const auto broken = doctor::all_said(doctor::spawned("/bin/sh", {"-c", "echo one; exit 3"}), Seconds{30});
+  ASSERT_FALSE(broken);
+  EXPECT_NE(broken.error().message.find("exit code 3"), std::string::npos) << broken.error().message;
+}
+
 }  // namespace
 }  // namespace p2plab
