@@ -174,6 +174,7 @@ std::string picture_json(const Picture& picture) {
                        {"rank", side.rank},
                        {"ranks", side.ranks},
                        {"device", side.device},
+                       {"gpu", side.place},
                        {"begun", side.begun},
                        {"ended", side.ended},
                        {"calls", moved.calls},

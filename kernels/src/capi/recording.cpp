@@ -6,6 +6,7 @@
 #include <limits>
 #include <string>
 
+#include "monitor/gpu_place.h"
 #include "p2plab/detail/settings.h"
 
 namespace p2plab::capi {
@@ -55,7 +56,12 @@ bool CallRecording::steps_wanted() { return wanted() && recorder_of_process()->l
 std::unique_ptr<CallRecording> CallRecording::of(const Place& place) {
   if (!wanted()) return nullptr;
   auto* const all = recorder_of_process();
-  const int side = all->add_side({.communicator = place.communicator, .rank = place.rank, .ranks = place.ranks, .device = place.device});
+  const auto bus_id = runtime::device::bus_id(place.device);
+  const int side = all->add_side({.communicator = place.communicator,
+                                  .rank = place.rank,
+                                  .ranks = place.ranks,
+                                  .device = place.device,
+                                  .place = bus_id ? monitor::place_number(bus_id->c_str()) : 0});
   std::unique_ptr<CallRecording> recording(new CallRecording(*all, place, side));
   auto memory = journal_memory(place.device, all->level());
   if (!memory) {

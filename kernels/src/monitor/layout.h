@@ -79,7 +79,7 @@ struct Side {
   std::int32_t rank;
   std::int32_t ranks;
   std::int32_t device;
-  std::uint32_t unused;
+  std::uint32_t place;  // of the GPU on PCIe (gpu_place.h); 0: not known
   char name[64];
   std::atomic<std::uint64_t> begun;  // calls of all ranks; the number of the next one
   std::atomic<std::uint64_t> pairs;  // sends and receives, which only two ranks know of: they have numbers of their own

@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "monitor/gpu_place.h"
 #include "monitor/layout.h"
 #include "monitor/record_file.h"
 #include "monitor/recorder.h"
@@ -19,7 +20,6 @@ namespace p2plab {
 namespace {
 
 using namespace monitor;
-
 constexpr std::uint32_t longest_ring = 1U << 24;
 
 using HeaderImage = std::array<std::byte, sizeof(Header)>;
@@ -68,6 +68,7 @@ RecordedSide side_from(const SideImage& image) {
   side.rank = at<std::int32_t>(image, offsetof(Side, rank));
   side.ranks = at<std::int32_t>(image, offsetof(Side, ranks));
   side.device = at<std::int32_t>(image, offsetof(Side, device));
+  side.place = monitor::place_text(at<std::uint32_t>(image, offsetof(Side, place)));
   side.name = text_at(image, offsetof(Side, name), sizeof(Side::name));
   side.begun = at<std::uint64_t>(image, offsetof(Side, begun));
   side.ended = at<std::uint64_t>(image, offsetof(Side, ended));

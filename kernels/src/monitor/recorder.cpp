@@ -38,6 +38,7 @@ int Recorder::add_side(const SideInfo& info) {
   side.rank = info.rank;
   side.ranks = info.ranks;
   side.device = info.device;
+  side.place = info.place;
   copy_text(side.name, sizeof side.name, info.name);
   side.ready.store(1, std::memory_order_release);
   return static_cast<int>(number);

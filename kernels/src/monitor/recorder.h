@@ -26,7 +26,8 @@ struct SideInfo {
   std::uint64_t communicator = 0;
   int rank = 0;
   int ranks = 1;
-  int device = -1;
+  int device = -1;          // by its process's numbers
+  std::uint32_t place = 0;  // gpu_place.h
   const char* name = "";
 };
 

@@ -8,6 +8,7 @@
 #include <memory>
 #include <new>
 
+#include "monitor/gpu_place.h"
 #include "monitor/recorder.h"
 #include "nccl_profiler/interface.h"
 #include "nccl_profiler/kernels.h"
@@ -184,7 +185,9 @@ NcclResult init(void** context, int* mask, const char* name, std::uint64_t commu
   *mask = 0;
   auto* const all = recorder();
   if (all == nullptr) return success;
-  const int side = all->add_side({.communicator = communicator, .rank = rank, .ranks = ranks, .name = name});
+  const auto gpu = monitor::gpu_place(-1);
+  const int side =
+      all->add_side({.communicator = communicator, .rank = rank, .ranks = ranks, .device = gpu.device, .place = gpu.place, .name = name});
   const auto& trouble = nccl_tuner::PluginSettings::of_process().trouble();
   if (!trouble.empty()) all->event(monitor::EventKind::error, side, trouble.c_str());
   *context = new (std::nothrow) Context{all, side};

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <unordered_map>
 
+#include "monitor/gpu_place.h"
 #include "monitor/recorder.h"
 #include "shim/communicators.h"
 #include "shim/settings.h"
@@ -57,8 +58,12 @@ monitor::CallInfo info_of(const Collective& c) {
 int recorded_side(const std::string& name, int rank, int ranks, int device) {
   auto* const all = recorder();
   if (all == nullptr) return -1;
-  return all->add_side(
-      {.communicator = monitor::number_of(name.data(), name.size()), .rank = rank, .ranks = ranks, .device = device, .name = name.c_str()});
+  return all->add_side({.communicator = monitor::number_of(name.data(), name.size()),
+                        .rank = rank,
+                        .ranks = ranks,
+                        .device = device,
+                        .place = monitor::gpu_place(device).place,
+                        .name = name.c_str()});
 }
 
 void close_recorded(int side) {

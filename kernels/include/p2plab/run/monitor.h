@@ -59,7 +59,8 @@ struct RecordedSide {
   std::uint64_t communicator = 0;
   int rank = 0;
   int ranks = 1;
-  int device = -1;
+  int device = -1;         // by the numbers of its process, as CUDA_VISIBLE_DEVICES makes them
+  std::string place = {};  // of the GPU, "0000:8a:00.0"; empty: not known
   std::string name = {};
   std::uint64_t begun = 0;
   std::uint64_t ended = 0;

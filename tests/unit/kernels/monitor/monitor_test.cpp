@@ -14,6 +14,7 @@
 
 #include <gtest/gtest.h>
 
+#include "monitor/gpu_place.h"
 #include "monitor/recorder.h"
 #include "support/scratch.h"
 
@@ -30,6 +31,21 @@ std::unique_ptr<Recorder> recorder_in(const std::string& folder, std::uint32_t c
 }
 
 std::string folder_of_test() { return test::scratch("records").parent_path().string(); }
+
+// By its place on PCIe, which is the same for all processes.
+TEST(Monitor, ARanksGpuIsNamedWhateverItsProcessSees) {
+  const auto recorder = recorder_in(folder_of_test());
+  ASSERT_NE(recorder, nullptr);
+  recorder->add_side({.communicator = 1, .rank = 0, .ranks = 2, .device = 0, .place = monitor::place_number("00000000:8A:00.0")});
+  recorder->add_side({.communicator = 1, .rank = 1, .ranks = 2, .device = 0, .place = monitor::place_number("0001:c3:1f.7")});
+  recorder->add_side({.communicator = 1});
+  const auto sides = read_records(recorder->path())->sides;
+  ASSERT_EQ(sides.size(), 3U);
+  EXPECT_EQ(sides[0].place, "0000:8a:00.0");
+  EXPECT_EQ(sides[1].place, "0001:c3:1f.7");
+  EXPECT_EQ(sides[2].place, "");
+  EXPECT_EQ(monitor::place_number("no place"), 0U);
+}
 
 TEST(Monitor, ACallIsReadAsItWasWritten) {
   const auto recorder = recorder_in(folder_of_test());
