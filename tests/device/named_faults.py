@@ -2,10 +2,10 @@
 """Are faults named rightly, and how soon? Two ranks all-reduce on their GPUs and record it; again and again one of them is stopped, killed, comes 10 ms
 late or calls another collective, while `p2plab monitor` looks on. Needs no PyTorch.
 
-    P2PLAB_LIBRARY=libp2plab.so.1 python3 named_faults.py --program p2plab [--times 50] [--seconds 110] [--doctor]
+    P2PLAB_LIBRARY=libp2plab.so.1 python3 named_faults.py --program p2plab [--times 50] [--seconds 110] [--jobs 1] [--doctor]
 
-Each kind is tried until all its times are done or its share of the seconds is over, and at least once. --doctor: also `p2plab doctor --probe cuda`,
-which must end within 3 s and find no probe wrong. One GPU does for both ranks. 77: cannot run here, with the reason."""
+Each kind is tried until all its times are done or its share of the seconds is over, and at least once, by so many pairs of ranks at once. --doctor:
+also `p2plab doctor --probe cuda`, which must end within 3 s and find no probe wrong. One GPU does for both ranks. 77: cannot run here, with the reason."""
 
 import argparse
 import ctypes
@@ -220,10 +220,29 @@ def after(ranks, kind, odd):
         ranks.hear(rank, "failed")
 
 
-def try_kind(arguments, ranks, kind, seconds):
-    end, right, times, wrong, early = time.monotonic() + seconds, 0, [], [], 0
+class Tried:
+    """What came of the rounds of one kind, of all pairs of ranks."""
+
+    def __init__(self, wanted):
+        self.wanted, self.right, self.times, self.wrong, self.early, self.lock = wanted, 0, [], [], 0, threading.Lock()
+
+    def more(self):
+        """Is there a round to begin?"""
+        with self.lock:
+            self.wanted -= 1
+            return self.wanted >= 0
+
+    def add(self, took, wrong):
+        with self.lock:
+            self.times.append(took)
+            self.right += wrong is None
+            self.wrong += [] if wrong is None else [wrong]
+
+
+def try_rounds(arguments, ranks, kind, end, tried):
+    early = 0
     ranks.start()
-    while len(times) < arguments.times and (not times or time.monotonic() < end):
+    while (not tried.times or time.monotonic() < end) and tried.more():
         ranks.group("long" if kind in ("stopped", "late") else "short")
         monitor = Monitor(arguments.program, ranks.folder)
         time.sleep(0.3)
@@ -233,6 +252,8 @@ def try_kind(arguments, ranks, kind, seconds):
             monitor.child.kill()
             monitor.child.wait()
             ranks.start()
+            with tried.lock:
+                tried.early, tried.wanted = tried.early + 1, tried.wanted + 1
             if early > 20:
                 break
             continue
@@ -240,20 +261,33 @@ def try_kind(arguments, ranks, kind, seconds):
         alarm, took = monitor.first(since, LIMITS[kind] + 2, kind)
         monitor.child.kill()
         monitor.child.wait()
-        times.append(took)
         # Of two ranks that call different collectives none is the odd one.
         named = alarm is not None and alarm["kind"] == CAUSES[kind] and (alarm["rank"] == odd or kind == "other")
-        if named and took <= LIMITS[kind]:
-            right += 1
-        else:
-            wrong.append(f"rank {odd}, after {took:.2f} s: {json.dumps(alarm)}")
+        tried.add(took, None if named and took <= LIMITS[kind] else f"rank {odd}, after {took:.2f} s: {json.dumps(alarm)}")
         after(ranks, kind, odd)
-    times = sorted(times) or [float("nan")]
-    print(f"{kind:8} {right} of {len(times)} named rightly within {LIMITS[kind]:g} s; median {times[len(times) // 2]:.2f} s, longest {times[-1]:.2f} s; "
-          f"{early} alarms before a fault", flush=True)
-    for text in wrong[:5]:
+
+
+def try_kind(arguments, folder, kind, seconds):
+    begun = time.monotonic()
+    tried, pairs = Tried(arguments.times), [Ranks(arguments, folder) for _ in range(arguments.jobs)]
+
+    def rounds(ranks):
+        try:
+            try_rounds(arguments, ranks, kind, begun + seconds, tried)
+        finally:
+            ranks.end()
+
+    threads = [threading.Thread(target=rounds, args=(ranks,)) for ranks in pairs]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    times = sorted(tried.times) or [float("nan")]
+    print(f"{kind:8} {tried.right} of {len(times)} named rightly within {LIMITS[kind]:g} s; median {times[len(times) // 2]:.2f} s, longest {times[-1]:.2f} s; "
+          f"{tried.early} alarms before a fault; {time.monotonic() - begun:.0f} s", flush=True)
+    for text in tried.wrong[:5]:
         print(f"  {text}", flush=True)
-    return right == len(times)
+    return tried.right == len(times)
 
 
 def doctor(program):
@@ -261,7 +295,7 @@ def doctor(program):
     ran = subprocess.run([program, "doctor", "--probe", "cuda", "--json"], capture_output=True, text=True)
     took = time.monotonic() - begun
     report = json.loads(ran.stdout) if ran.stdout.startswith("{") else {}
-    probes = [each for each in report.get("findings", []) if str(each.get("id", "")).startswith("probe.")]
+    probes = [each for each in report.get("findings", []) if each["name"].startswith("probe.")]
     print(f"doctor   {took:.2f} s, exit {ran.returncode}, {len(probes)} findings of probes: {json.dumps(probes)[:400]}{ran.stderr[:200]}", flush=True)
     return ran.returncode == 0 and took < 3 and not probes
 
@@ -272,6 +306,7 @@ def main():
     parser.add_argument("--cuda", default="libcuda.so.1")
     parser.add_argument("--times", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=110)
+    parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--kinds", default=",".join(LIMITS))
     parser.add_argument("--doctor", action="store_true")
     parser.add_argument("--worker", type=int)
@@ -291,14 +326,11 @@ def main():
     random.seed(1)
     good = doctor(arguments.program) if arguments.doctor else True
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as folder:
-        ranks = Ranks(arguments, folder)
-        try:
-            kinds = arguments.kinds.split(",")
-            for kind in kinds:
-                good = try_kind(arguments, ranks, kind, arguments.seconds / len(kinds)) and good
-        finally:
-            ranks.end()
+        kinds = arguments.kinds.split(",")
+        for kind in kinds:
+            good = try_kind(arguments, folder, kind, arguments.seconds / len(kinds)) and good
     sys.exit(0 if good else 1)
 
 
-main()
+if __name__ == "__main__":
+    main()
