@@ -3,7 +3,6 @@
 #include <bit>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
 
 #include <fmt/format.h>
@@ -12,7 +11,6 @@
 #include "monitor/layout.h"
 #include "monitor/record_file.h"
 #include "monitor/recorder.h"
-#include "p2plab/detail/settings.h"
 #include "p2plab/run/monitor.h"
 
 namespace p2plab {
@@ -150,7 +148,7 @@ Status add_replays(const RecordFile& file, RecordedProcess& process, std::size_t
     replays.most = w[11] >> 32;
     replays.last = w[12];
     replays.begun = w[13];
-    if (replays.call.side >= process.sides.size() || replays.call.kind >= kinds) break;
+    if (replays.call.kind >= kinds) break;
     process.replays.push_back(replays);
   }
   return {};
@@ -174,7 +172,7 @@ Status add_calls(const RecordFile& file, RecordedProcess& process, const HeaderI
     const auto stamp = taken->images[i][0];
     if (stamp == 2 * (number + 1)) {
       process.calls.push_back(call_from(taken->images[i], number));
-      if (process.calls.back().side >= process.sides.size() || process.calls.back().kind >= kinds) process.calls.pop_back();
+      if (process.calls.back().kind >= kinds) process.calls.pop_back();
       continue;
     }
     // It is still being written, by a thread that may have been put aside meanwhile, and those after it wait with it: a lap of the ring at most.
@@ -205,14 +203,22 @@ Status add_steps(const RecordFile& file, RecordedProcess& process, std::uint64_t
   return {};
 }
 
-Status add_texts(const RecordFile& file, RecordedProcess& process, const HeaderImage& header) {
+// Communicators that are there by now, then names and events.
+Status add_texts(const RecordFile& file, RecordedProcess& process) {
+  const auto headers = file.read<HeaderImage>(0, 1);
+  if (!headers) return headers.error();
+  const auto& header = headers->front();
   const auto sides = std::min(at<std::uint32_t>(header, offsetof(Header, sides)), most_sides);
   const auto images = file.read<SideImage>(sides_at, sides);
   if (!images) return images.error();
+  // One that is still being written is left empty, for those behind it may have calls.
+  std::size_t ready = 0;
   for (const auto& image : *images) {
-    if (at<std::uint64_t>(image, offsetof(Side, ready)) == 0) break;
-    process.sides.push_back(side_from(image));
+    const bool is_ready = at<std::uint64_t>(image, offsetof(Side, ready)) != 0;
+    process.sides.push_back(is_ready ? side_from(image) : RecordedSide{});
+    if (is_ready) ready = process.sides.size();
   }
+  process.sides.resize(ready);
   const auto names = file.read<NameImage>(names_at, std::min(at<std::uint32_t>(header, offsetof(Header, names)), most_names));
   if (!names) return names.error();
   process.names.emplace_back();
@@ -269,30 +275,18 @@ Result<RecordedProcess> read_records(const std::string& path, const RecordQuery&
   process.ring = calls;
   process.state = state_of(at<std::uint32_t>(header, offsetof(Header, pid)), at<std::uint64_t>(header, offsetof(Header, process_start)),
                            at<std::uint32_t>(header, offsetof(Header, closed)) != 0);
-  if (auto done = add_texts(*file, process, header); !done) return std::move(done).error();
   if (auto done = add_calls(*file, process, header, query.from); !done) return std::move(done).error();
   const auto in_graphs = std::min(at<std::uint32_t>(header, offsetof(Header, captured)), replays);
   if (auto done = add_replays(*file, process, replays_at(calls, steps), in_graphs); !done) return std::move(done).error();
   if (query.steps) {
     if (auto done = add_steps(*file, process, steps); !done) return std::move(done).error();
   }
+  // After the calls: a communicator may be made while they are read, and be one of theirs.
+  if (auto done = add_texts(*file, process); !done) return std::move(done).error();
+  const auto of_none = [&](const RecordedCall& call) { return call.side >= process.sides.size(); };
+  process.missed += std::erase_if(process.calls, of_none);
+  process.replays.erase(std::ranges::find_if(process.replays, of_none, &RecordedReplays::call), process.replays.end());
   return process;
-}
-
-Result<std::vector<std::string>> record_files(const std::string& folder) {
-  std::error_code code;
-  std::vector<std::string> files;
-  for (std::filesystem::directory_iterator at(folder, code), end; !code && at != end; at.increment(code)) {
-    if (at->path().filename().string().starts_with("p2plab-monitor-")) files.push_back(at->path().string());
-  }
-  if (code) return Error{ErrorCode::io, fmt::format("cannot read the folder {}: {}", folder, code.message())};
-  std::ranges::sort(files);
-  return files;
-}
-
-std::string usual_record_folder() {
-  const char* folder = monitor::folder_by(setting);
-  return folder != nullptr ? folder : "/dev/shm";
 }
 
 std::uint64_t monotonic_now() { return monitor::now(); }

@@ -145,6 +145,28 @@ TEST(Monitor, EveryCallIsReadWholeOrCountedAsOverwrittenOrDropped) {
   EXPECT_EQ(process->sides.at(0).counts.at(0), each);  // totals count what the ring has long forgotten
 }
 
+// A communicator that is made, and called, while the record is read.
+TEST(Monitor, ACallOfANewCommunicatorIsNotMissed) {
+  for (int turn = 0; turn < 10; ++turn) {
+    const auto recorder = recorder_in(folder_of_test(), 1024);
+    ASSERT_NE(recorder, nullptr);
+    constexpr int sides = 200;
+    std::jthread writer([&] {
+      for (int s = 0; s < sides; ++s)
+        recorder->end(recorder->begin(recorder->add_side({.communicator = static_cast<std::uint64_t>(s) + 1}), {.count = 1}), Progress::done);
+    });
+    std::size_t read = 0;
+    for (std::uint64_t from = 0; from < sides;) {
+      const auto process = read_records(recorder->path(), {.from = from});
+      ASSERT_TRUE(process) << process.error().message;
+      for (const auto& call : process->calls) EXPECT_EQ(process->sides[call.side].communicator, call.number + 1);
+      read += process->calls.size();
+      from = process->next;
+    }
+    EXPECT_EQ(read, sides);
+  }
+}
+
 TEST(Monitor, SendsAndReceivesTakeNoNumbersOfTheCallsThatAllRanksMake) {
   const auto recorder = recorder_in(folder_of_test());
   const int side = recorder->add_side({.communicator = 1});
