@@ -96,7 +96,7 @@ class GroupsReader {
       value["collective"].add_error(std::move(kind).error());
     }
     auto type = data_type(value["dtype"].string("float16"));
-    if (!type) value["dtype"].add_error(std::move(type).error());
+    if (!type) value["dtype"].add_error(type.error());
     one.payload = payload_of(value["size"].size(), type ? *type : DataType::float16, ReduceOp::sum);
     one.algorithm.name = value["algorithm"].string("auto");
     if (auto known = known_algorithm(one.algorithm.name); !known) value["algorithm"].add_error(std::move(known).error());

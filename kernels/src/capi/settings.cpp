@@ -93,6 +93,19 @@ Result<Seconds> read_watch() {
   return Error{ErrorCode::invalid_input, fmt::format("P2PLAB_WATCH='{}': links are looked at every 0 (never) to 3600 s", text)};
 }
 
+Status read_order(const p2plab_config& config, Settings& settings) {
+  const auto order = given(config.order, "P2PLAB_ORDER").value_or("any");
+  if (order == "any") return {};
+  if (order != "fixed") return unknown_name("order", order, {"any", "fixed"});
+  auto& options = settings.options;
+  if (options.backend == runtime::Backend::nccl)
+    return Error{ErrorCode::invalid_input, "NCCL's order of sums hangs on the size: not with order fixed"};
+  settings.fixed_order = true;
+  options.nccl = false;
+  options.callers_nccl.reset();
+  return {};
+}
+
 // None where NCCL may be loaded: then we have one of our own.
 Result<std::optional<runtime::CallersNccl>> callers_nccl(const p2plab_config& config) {
   const auto* its = config.nccl;
@@ -175,14 +188,7 @@ Result<Settings> read_settings(const p2plab_config* config) {
   options.callers_nccl = *callers;
   if (all.most_blocks < 0) return Error{ErrorCode::invalid_input, "most_blocks must be 0 or more"};
   options.most_blocks = all.most_blocks;
-  if (const auto order = given(all.order, "P2PLAB_ORDER").value_or("any"); order != "any") {
-    if (order != "fixed") return unknown_name("order", order, {"any", "fixed"});
-    if (options.backend == runtime::Backend::nccl)
-      return Error{ErrorCode::invalid_input, "NCCL's order of sums hangs on the size: not with order fixed"};
-    settings.fixed_order = true;
-    options.nccl = false;
-    options.callers_nccl.reset();
-  }
+  if (auto good = read_order(all, settings); !good) return std::move(good).error();
   if (const auto say = all.say; say != nullptr) {
     options.say = [say, user = all.say_user](const std::string& text) { say(text.c_str(), user); };
   } else {

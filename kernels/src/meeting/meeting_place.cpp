@@ -100,8 +100,8 @@ Result<PlaceToMeet> MeetingPlace::of_process() {
     auto port = listen_at_any_port(*here);
     if (!port) return std::move(port).error();
     const PlaceToMeet place{port->address, fresh_token(*invitation)};
-    static auto* const kept = new MeetingPlace(std::move(port->listener), place.token);  // ranks may come as long as the process lives
-    static_cast<void>(kept);
+    // Never closed: ranks may come as long as the process lives, and one that was forked from it has no thread to wait for.
+    static const std::shared_ptr<MeetingPlace> kept(new MeetingPlace(std::move(port->listener), place.token), [](MeetingPlace*) {});
     return place;
   }();
   return opened;
@@ -135,26 +135,31 @@ void MeetingPlace::serve() {
   }
 }
 
-// Reads what is there, without waiting. False: they have gone, or are shown out.
+// False: they have gone, or are shown out.
 bool MeetingPlace::goes_on(Visitor& visitor) const {
-  const auto been = Clock::now() - visitor.came;
   if (!visitor.admitted) {
     const auto state = visitor.shown.look(visitor.socket.get(), token_);
-    if (state == ShownToken::State::wrong) refuse(visitor.socket.get());
-    if (state != ShownToken::State::right) return state == ShownToken::State::awaited && been < time_to_speak;
-    visitor.admitted = true;
-    if (!welcome(visitor.socket.get())) return false;
+    if (state == ShownToken::State::awaited) return Clock::now() - visitor.came < time_to_speak;
+    visitor.admitted = state == ShownToken::State::right;
+    if (!visitor.admitted) refuse(visitor.socket.get());
+    if (!visitor.admitted || !welcome(visitor.socket.get())) return false;
   }
+  return hear(visitor);
+}
+
+// Reads what is there, without waiting; of who has said all, whether they are still there.
+bool MeetingPlace::hear(Visitor& visitor) {
   auto* const said = reinterpret_cast<char*>(&visitor.said);
-  while (true) {
-    char more = 0;
-    const bool all = visitor.heard == sizeof(Said);
-    const auto got = recv(visitor.socket.get(), all ? &more : said + visitor.heard, all ? 1 : sizeof(Said) - visitor.heard, MSG_DONTWAIT);
+  while (visitor.heard < sizeof(Said)) {
+    const auto got = recv(visitor.socket.get(), said + visitor.heard, sizeof(Said) - visitor.heard, MSG_DONTWAIT);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return been < (all ? std::chrono::seconds(time_to_wait) : time_to_speak);
-    if (got <= 0 || all) return false;
+    if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return Clock::now() - visitor.came < time_to_speak;
+    if (got <= 0) return false;
     visitor.heard += static_cast<std::size_t>(got);
   }
+  char more = 0;
+  const auto got = recv(visitor.socket.get(), &more, 1, MSG_DONTWAIT);
+  return got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR) && Clock::now() - visitor.came < time_to_wait;
 }
 
 // All of an exchange are here once each of its ranks is; whoever came twice is there as they were last.

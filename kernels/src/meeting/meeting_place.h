@@ -62,6 +62,7 @@ class MeetingPlace {
   };
   void serve();
   bool goes_on(Visitor& visitor) const;
+  static bool hear(Visitor& visitor);
   void answer(const Visitor& last);
 
   FileDescriptor listener_;
