@@ -226,13 +226,11 @@ void push_in_rounds(DataFlow& flow, std::vector<Move> moves) {
   std::vector<Rank> to;
   for (std::size_t i = 0; i < moves.size();) {
     const auto& first = moves[i];
-    if (i > 0 && first.round != moves[i - 1].round) flow.end_phase();
     to.clear();
     while (i < moves.size() && moves[i].round == first.round && moves[i].chunk == first.chunk && moves[i].from == first.from)
       to.push_back(moves[i++].to);
     flow.push(first.from, to, first.chunk);
   }
-  flow.end_phase();
 }
 
 std::uint32_t chunk_weight(std::int64_t weight, std::int64_t widest) {

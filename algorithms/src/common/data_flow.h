@@ -50,7 +50,6 @@ class DataFlow {
   void exchange(Rank a, Rank b, ChunkId chunk);
 
   /// Where the plan is folded: all images do what was listed so far before any goes on.
-  void end_phase() { builder_.end_phase(); }
   /// Folds the plan (framework: folding.h): what was listed is the base, `chunks` are those of the other images.
   void fold(std::vector<ScheduleImage> images, std::span<const Chunk> chunks);
 
@@ -119,7 +118,7 @@ struct Move {
   Rank to;
 };
 
-/// Pushes all moves round by round, each a phase, within a round in the given order, so that parallel parts of a plan interleave. Moves of one chunk
+/// Pushes all moves round by round, within a round in the given order, so that parallel parts of a plan interleave. Moves of one chunk
 /// from one rank in one round become a single step with several destinations.
 void push_in_rounds(DataFlow& flow, std::vector<Move> moves);
 

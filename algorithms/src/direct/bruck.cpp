@@ -101,9 +101,9 @@ class Bruck final : public Planner {
     std::vector<Move> moves;
     int round = 0;
     for (std::size_t distance = 1; distance < n; distance *= 2, ++round) {
-      for (std::size_t from = 0; from < senders; ++from) {
-        for (std::size_t offset = distance; offset < n; ++offset) {
-          if ((offset & distance) == 0) continue;
+      for (std::size_t offset = distance; offset < n; ++offset) {
+        if ((offset & distance) == 0) continue;
+        for (std::size_t from = 0; from < senders; ++from) {
           const auto at = from + (offset & (distance - 1));
           moves.push_back({round, chunks[from * n + (from + offset) % n], members[at % n], members[(at + distance) % n]});
         }

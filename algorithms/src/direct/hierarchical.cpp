@@ -19,95 +19,12 @@
 #include "common/estimate.h"
 #include "direct/exchange.h"
 #include "direct/hierarchy.h"
-#include "direct/placed_tree.h"
+#include "direct/island_moves.h"
+#include "direct/turned_islands.h"
 
 namespace p2plab {
 
 namespace {
-
-enum class Across { direct, ring, tree };
-
-struct Forms {
-  bool ring_inside = false;
-  Across across = Across::direct;
-};
-
-// Lists the moves of one plan.
-class Mover {
- public:
-  Mover(const Hierarchy& hierarchy, Forms forms) : hierarchy_(hierarchy), forms_(forms) {
-    const auto outermost = static_cast<int>(hierarchy.width(hierarchy.levels() - 1));
-    for (const bool second : {false, true}) trees_.push_back(placed_tree(outermost, second));
-  }
-
-  /// Which of the two trees carries the chunks that follow, where trees lead across.
-  void take_tree(std::size_t which) { tree_ = which; }
-
-  /// Sums flow to whoever is in charge, level by level from the inside out.
-  void reduce(ChunkId chunk, const std::vector<std::size_t>& digits) {
-    int round = 1;
-    for (int level = 0; level < hierarchy_.levels(); ++level) {
-      for (const auto& island : hierarchy_.islands(level)) along(chunk, level, island, digits, {round, true});
-      round += rounds(level);
-    }
-  }
-
-  /// Results flow from whoever is in charge, from the outside in.
-  void hand_out(ChunkId chunk, const std::vector<std::size_t>& digits) {
-    int round = 1 + rounds_one_way();
-    for (int level = hierarchy_.levels() - 1; level >= 0; --level) {
-      for (const auto& island : hierarchy_.islands(level)) along(chunk, level, island, digits, {round, false});
-      round += rounds(level);
-    }
-  }
-
-  void first(ChunkId chunk, Rank from, Rank to) { moves_.push_back({0, chunk, from, to}); }
-  void last(ChunkId chunk, Rank from, Rank to) { moves_.push_back({1 + 2 * rounds_one_way(), chunk, from, to}); }
-  std::vector<Move> moves() && { return std::move(moves_); }
-
- private:
-  struct Phase {
-    int round;
-    bool inwards;
-  };
-
-  bool ring(int level) const { return level == 0 ? forms_.ring_inside : forms_.across == Across::ring; }
-  bool tree(int level) const { return level == hierarchy_.levels() - 1 && forms_.across == Across::tree; }
-  int rounds_one_way() const {
-    int sum = 0;
-    for (int level = 0; level < hierarchy_.levels(); ++level) sum += rounds(level);
-    return sum;
-  }
-  int rounds(int level) const {
-    if (tree(level)) return std::max(trees_[0].height, trees_[1].height);
-    return ring(level) ? static_cast<int>(hierarchy_.width(level)) : 1;
-  }
-
-  void along(ChunkId chunk, int level, const std::vector<std::size_t>& island, const std::vector<std::size_t>& digits, Phase phase) {
-    const auto n = island.size();
-    const auto chosen = digits[static_cast<std::size_t>(level)] % n;
-    const auto at = [&](std::size_t place) { return hierarchy_.stands_for(level, island[place % n], digits); };
-    for (std::size_t k = 1; k < n; ++k) {
-      if (tree(level)) {
-        const auto above = at(chosen + static_cast<std::size_t>(trees_[tree_].above[k]));
-        const auto depth = trees_[tree_].depths[k];
-        moves_.push_back(phase.inwards ? Move{phase.round + rounds(level) - depth, chunk, at(chosen + k), above}
-                                       : Move{phase.round + depth - 1, chunk, above, at(chosen + k)});
-      } else if (!ring(level)) {
-        moves_.push_back(phase.inwards ? Move{phase.round, chunk, at(chosen + k), at(chosen)} : Move{phase.round, chunk, at(chosen), at(chosen + k)});
-      } else {
-        const auto from = phase.inwards ? chosen + k : chosen + k - 1;
-        moves_.push_back({phase.round + static_cast<int>(k) - 1, chunk, at(from), at(from + 1)});
-      }
-    }
-  }
-
-  const Hierarchy& hierarchy_;
-  Forms forms_;
-  std::vector<PlacedTree> trees_;  // of the outermost level
-  std::size_t tree_ = 0;
-  std::vector<Move> moves_;
-};
 
 class Hierarchical final : public Planner {
  public:
@@ -145,12 +62,13 @@ class Hierarchical final : public Planner {
       return exchanged(hierarchy, topology, collective, context, *parameters);
     }
     // Each island, of every level, adds up each chunk; and there is a chunk for each member at least.
-    const bool by_pairs = collective.kind == reduce_scatter || (collective.kind == all_reduce && parameters->at("across") != "tree");
+    const bool by_pairs = !turned(forms->front(), hierarchy, collective, topology, context) &&
+                          (collective.kind == reduce_scatter || (collective.kind == all_reduce && parameters->at("across") != "tree"));
     if (auto long_plan = by_pairs ? too_long_by_pairs("hierarchical", collective, context) : std::nullopt) return *std::move(long_plan);
     std::vector<Plan> made;
     std::optional<Error> fault;
     for (const auto& form : *forms) {
-      auto plan = plan_with(form, hierarchy, topology, collective, *context.routes);
+      auto plan = plan_with(form, hierarchy, topology, collective, context);
       if (plan) {
         if (form.across == Across::tree) cut_for_trees(*plan, topology, context, hierarchy.width(0));
         plan->parameters = *parameters;
@@ -169,14 +87,14 @@ class Hierarchical final : public Planner {
   }
 
  private:
-  static Result<std::vector<Forms>> read(const Parameters& parameters) {
+  static Result<std::vector<IslandForms>> read(const Parameters& parameters) {
     static const std::array<std::string, 3> ways_inside{"auto", "direct", "ring"};
     static const std::array<std::string, 4> ways_across{"auto", "direct", "ring", "tree"};
     auto inside = word_parameter(parameters, "inside", ways_inside);
     if (!inside) return std::move(inside).error();
     auto across = word_parameter(parameters, "across", ways_across);
     if (!across) return std::move(across).error();
-    std::vector<Forms> forms;
+    std::vector<IslandForms> forms;
     for (const bool ring_inside : {false, true}) {
       for (const auto& [name, way] : {std::pair{"direct", Across::direct}, std::pair{"ring", Across::ring}, std::pair{"tree", Across::tree}}) {
         const bool inside_fits = *inside == "auto" || (*inside == "ring") == ring_inside;
@@ -210,18 +128,32 @@ class Hierarchical final : public Planner {
     return plans;
   }
 
-  static Result<Plan> plan_with(const Forms& forms, const Hierarchy& hierarchy, const Topology& topology, const Collective& collective,
-                                const Routes& routes) {
-    auto flow = DataFlow::create(topology, collective, routes);
+  // In large groups only what the first island is in charge of is listed; along trees, whose roots are in one island, that of its first member.
+  static std::optional<TurnedIslands> turned(const IslandForms& forms, const Hierarchy& hierarchy, const Collective& collective,
+                                             const Topology& topology, const PlanContext& context) {
+    using enum CollectiveKind;
+    const bool alike = collective.kind == all_reduce || collective.kind == all_gather || collective.kind == reduce_scatter;
+    if (!alike || collective.members.size() < context.fold_from) return std::nullopt;
+    const bool rooted = collective.kind == all_reduce && forms.across == Across::tree;
+    return TurnedIslands::create(hierarchy, collective, topology.ranks(), rooted ? 0 : hierarchy.levels() - 1);
+  }
+
+  static Result<Plan> plan_with(const IslandForms& forms, const Hierarchy& hierarchy, const Topology& topology, const Collective& collective,
+                                const PlanContext& context) {
+    auto flow = DataFlow::create(topology, collective, *context.routes);
     if (!flow) return std::move(flow).error();
-    Mover mover(hierarchy, forms);
+    IslandMoves moves(hierarchy, forms);
+    const auto turns = turned(forms, hierarchy, collective, topology, context);
+    const auto* const turning = turns ? &*turns : nullptr;
+    std::vector<Chunk> others;
     switch (collective.kind) {
-      case CollectiveKind::all_reduce: all_reduce(*flow, mover, hierarchy, forms.across); break;
+      case CollectiveKind::all_reduce: others = all_reduce(*flow, moves, hierarchy, forms.across, turning); break;
       case CollectiveKind::broadcast:
-      case CollectiveKind::reduce: through_root(*flow, mover, hierarchy, collective, forms.across); break;
-      default: own_blocks(*flow, mover, hierarchy, collective); break;
+      case CollectiveKind::reduce: through_root(*flow, moves, hierarchy, collective, forms.across); break;
+      default: others = own_blocks(*flow, moves, hierarchy, collective, turning); break;
     }
-    push_in_rounds(*flow, std::move(mover).moves());
+    push_in_rounds(*flow, std::move(moves).all());
+    if (turns) turns->fold(*flow, others);
     auto reason = fmt::format("{} islands of up to {} ranks, {} levels: {} inside, {} across on parallel rails", hierarchy.islands(0).size(),
                               hierarchy.width(0), hierarchy.levels(), forms.ring_inside ? "rings" : "direct", name_of(forms.across));
     return std::move(*flow).finish("hierarchical", {}, std::move(reason), "use inside=ring or across=ring, or the planner tree");
@@ -230,45 +162,62 @@ class Hierarchical final : public Planner {
   static std::string_view name_of(Across across) { return across == Across::direct ? "direct" : across == Across::ring ? "rings" : "trees"; }
 
   // One chunk for each choice of who is in charge at every level; between the outermost islands for each of two trees, where those lead across.
-  static void all_reduce(DataFlow& flow, Mover& mover, const Hierarchy& hierarchy, Across across) {
+  // Returns the chunks that are others' turned.
+  static std::vector<Chunk> all_reduce(DataFlow& flow, IslandMoves& moves, const Hierarchy& hierarchy, Across across, const TurnedIslands* turns) {
     const auto outermost = static_cast<std::size_t>(hierarchy.levels() - 1);
     std::vector<std::size_t> digits(outermost + 1);
     const auto choices = [&](std::size_t level) {
       return across == Across::tree && level == outermost ? std::size_t{2} : hierarchy.width(static_cast<int>(level));
     };
-    while (true) {
+    std::vector<Chunk> listed;
+    for (bool more = true; more;) {
       auto in_charge = digits;
       const auto tree = across == Across::tree ? std::exchange(in_charge[outermost], 0) : 0;
-      const auto chunk = flow.add_chunk({0, 1, static_cast<std::int32_t>(tree)});
-      mover.take_tree(tree);
-      mover.reduce(chunk, in_charge);
-      mover.hand_out(chunk, in_charge);
+      if (turns == nullptr || in_charge[turns->level()] == 0) {
+        listed.push_back({0, 1, static_cast<std::int32_t>(tree)});
+        const auto chunk = flow.add_chunk(listed.back());
+        moves.take_tree(tree);
+        moves.reduce(chunk, in_charge);
+        moves.hand_out(chunk, in_charge);
+      }
       std::size_t level = 0;
       while (level <= outermost && ++digits[level] == choices(level)) digits[level++] = 0;
-      if (level > outermost) return;
+      more = level <= outermost;
     }
+    std::vector<Chunk> others;
+    for (std::size_t turn = 1; turns != nullptr && turn < turns->turns(); ++turn) others.insert(others.end(), listed.begin(), listed.end());
+    return others;
   }
 
-  static void own_blocks(DataFlow& flow, Mover& mover, const Hierarchy& hierarchy, const Collective& collective) {
+  static std::vector<Chunk> own_blocks(DataFlow& flow, IslandMoves& moves, const Hierarchy& hierarchy, const Collective& collective,
+                                       const TurnedIslands* turns) {
+    std::vector<Rank> listed;
     for (std::size_t b = 0; b < collective.members.size(); ++b) {
-      const auto chunk = flow.add_chunk({static_cast<std::int32_t>(b), 1, 0});
       const auto& digits = hierarchy.digits_of(collective.members[b]);
-      collective.kind == CollectiveKind::reduce_scatter ? mover.reduce(chunk, digits) : mover.hand_out(chunk, digits);
+      if (turns != nullptr && digits[turns->level()] > 0) continue;
+      listed.push_back(collective.members[b]);
+      const auto chunk = flow.add_chunk({static_cast<std::int32_t>(b), 1, 0});
+      collective.kind == CollectiveKind::reduce_scatter ? moves.reduce(chunk, digits) : moves.hand_out(chunk, digits);
     }
+    std::vector<Chunk> others;
+    for (std::size_t turn = 1; turns != nullptr && turn < turns->turns(); ++turn) {
+      for (const auto member : listed) others.push_back({position_of(collective, turns->turned(turn, member)), 1, 0});
+    }
+    return others;
   }
 
   // The root shares the payload out over its island first, or collects it there last; in between every shard has its rail.
-  static void through_root(DataFlow& flow, Mover& mover, const Hierarchy& hierarchy, const Collective& collective, Across across) {
+  static void through_root(DataFlow& flow, IslandMoves& moves, const Hierarchy& hierarchy, const Collective& collective, Across across) {
     const bool down = collective.kind == CollectiveKind::broadcast;
     auto digits = hierarchy.digits_of(collective.root);
     for (std::size_t tree = 0; tree < (across == Across::tree ? 2 : 1); ++tree) {
-      mover.take_tree(tree);
+      moves.take_tree(tree);
       for (digits[0] = 0; digits[0] < hierarchy.width(0); ++digits[0]) {
         const auto chunk = flow.add_chunk({0, 1, static_cast<std::int32_t>(tree)});
         const auto in_charge = hierarchy.stands_for(hierarchy.levels(), 0, digits);
-        if (down && in_charge != collective.root) mover.first(chunk, collective.root, in_charge);
-        down ? mover.hand_out(chunk, digits) : mover.reduce(chunk, digits);
-        if (!down && in_charge != collective.root) mover.last(chunk, in_charge, collective.root);
+        if (down && in_charge != collective.root) moves.first(chunk, collective.root, in_charge);
+        down ? moves.hand_out(chunk, digits) : moves.reduce(chunk, digits);
+        if (!down && in_charge != collective.root) moves.last(chunk, in_charge, collective.root);
       }
     }
   }

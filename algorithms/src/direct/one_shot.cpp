@@ -63,7 +63,7 @@ class OneShot final : public Planner {
     return std::nullopt;
   }
 
-  // What the first member gives, one place further on in each phase, its own last; the others' is that turned.
+  // What the first member gives, one place further on in each step, its own last; the others' is that turned.
   static void turn(Schedule::Builder& builder, const AlikeMembers& alike, int ranks, bool push) {
     const auto count = alike.distances().size();
     std::vector<ChunkId> chunks;
@@ -73,7 +73,6 @@ class OneShot final : public Planner {
       const auto which = (k + own) % count;
       const auto to = alike.member(alike.distances()[which]);
       builder.copy(push ? alike.member(0) : to, input(alike.member(0), chunks[which]), output(to, chunks[which]));
-      builder.end_phase();
     }
     for (const auto& chunk : alike.other_chunks()) builder.add_chunk(chunk);
     builder.fold(alike.images(ranks));

@@ -85,7 +85,6 @@ std::size_t TurnedPaths::list(const Collective& collective, DataFlow& flow) cons
   std::size_t longest = 0;
   for (const auto& piece : pieces) ids.push_back(flow.add_chunk(piece.chunk));
   for (const auto& path : paths_) longest = std::max(longest, path.hops.size());
-  // Each hop is a phase: so every rank sends and relays in the order in which all others do.
   for (std::size_t round = 0; round < longest; ++round) {
     for (std::size_t p = 1; p < pieces.size(); ++p) {
       const auto& hops = paths_[pieces[p].path].hops;
@@ -94,7 +93,6 @@ std::size_t TurnedPaths::list(const Collective& collective, DataFlow& flow) cons
       const auto name = names_[pieces[p].path][round];
       const auto along = name < 0 ? default_route : RouteId{name};
       flow.push_along(image(0, round == 0 ? from : hops[round - 1].to), {&to, 1}, {&along, 1}, ids[p]);
-      flow.end_phase();
     }
   }
   std::vector<Chunk> others;

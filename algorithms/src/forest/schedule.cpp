@@ -173,7 +173,6 @@ void list_pieces(const Topology& topology, const Routes& routes, const ForestPat
         list_down(down, down.levels(*piece.down).level(round - rise), chunk, flow);
       }
     }
-    flow.end_phase();
   }
   for (std::size_t k = 0; k < named.size(); ++k) flow.add_route(named[static_cast<int>(k)]);
   if (images == nullptr) return;

@@ -85,8 +85,11 @@ std::string relays_text(const Program& program, const Topology& topology) {
   std::vector<bool> told(static_cast<std::size_t>(topology.ranks()));
   for (const auto rank : program.collective.members) told[rank.index()] = true;
   for (const auto& lane : program.lanes) {
-    if (!told[lane.rank.index()]) names.push_back(topology.node(topology.node_of(lane.rank)).name);
-    told[lane.rank.index()] = true;
+    for (int image = 0; image < (program.folded ? program.images->images() : 1); ++image) {
+      const auto rank = program.folded ? program.images->moved(image, lane.rank) : lane.rank;
+      if (!told[rank.index()]) names.push_back(topology.node(topology.node_of(rank)).name);
+      told[rank.index()] = true;
+    }
   }
   return names.empty() ? std::string{} : fmt::format("  relays            {}, which take no part themselves\n", short_names(names));
 }
@@ -98,7 +101,7 @@ Result<Seconds> time_with(const Evaluator& evaluator, const Evaluation& evaluati
     auto tuning = program.tuning;
     const int lanes = program.blocks() / std::max(1, tuning.blocks_per_lane);
     tuning.blocks_per_lane = std::max(1, multiprocessors / std::max(1, lanes));
-    auto fewer = lower(evaluation.plan().schedule, evaluation.proved->proof, program.payload, tuning, evaluator.peer_access());
+    auto fewer = evaluator.lowered(*evaluation.proved, program.payload, tuning);
     if (!fewer) return std::move(fewer).error();
     program = *std::move(fewer);
     if (program.blocks() > multiprocessors)
@@ -134,11 +137,17 @@ struct Giver {
     if (!arguments.out.empty())
       written =
           watch.write(arguments.out, write_plan({evaluator->topology(), evaluation.kept_plan(), evaluation.program.payload, in_place, {}, order}));
-    if (written && !arguments.program.empty()) written = watch.write(arguments.program, write_program({evaluator->topology(), evaluation.program}));
+    if (written && !arguments.program.empty()) written = write_whole(evaluation, watch);
     auto printed =
         watch.print(arguments.json ? to_json(summary) : to_text(summary) + relays_text(evaluation.program, evaluator->topology()) + order_text());
     if (!written) return written;
     return printed ? std::move(fits) : std::move(printed);
+  }
+
+  Status write_whole(const Evaluation& evaluation, Watch& watch) const {
+    const auto whole = evaluator->whole(evaluation);
+    if (!whole) return whole.error();
+    return watch.write(arguments.program, write_program({evaluator->topology(), whole->program}));
   }
 
   std::string order_text() const { return order.empty() ? std::string{} : fmt::format("  order of sums     {}, for every element\n", order); }
@@ -191,7 +200,7 @@ Status plan(const PlanArguments& arguments, Watch& watch) {
   auto profile = profile_from(arguments.profile, *topology);
   if (!profile) return std::move(profile).error();
   if (auto able = afford_routes(topology->ranks(), watch); !able) return able;
-  const auto evaluator = std::make_shared<const Evaluator>(*topology, *profile);
+  const auto evaluator = std::make_shared<const Evaluator>(*topology, *profile, EvaluatorOptions{.folded = true});
   const bool fixed = arguments.order == "fixed";
   const auto order = checked ? checked->order : (fixed ? members_in_order(task->collective) : std::string{});
   const Giver give{arguments, evaluator, known_limit(*topology, *task, watch), task->in_place, order};

@@ -12,6 +12,7 @@
 #include "p2plab/program/packet_choice.h"
 #include "p2plab/program/packet_program.h"
 #include "p2plab/simulator/packet_floor.h"
+#include "plan/grain.h"
 
 namespace p2plab {
 
@@ -22,6 +23,7 @@ constexpr std::int64_t least_slice = 4096;         // bytes: below, flags cost m
 constexpr std::int64_t most_slices = 30'000;       // of a program in all: what one simulation may cost
 constexpr std::int64_t most_of_large = 600'000;    // the same where even two slices of each instruction are more than that: such are walked in leaps
 constexpr std::int64_t most_of_whole = 1'200'000;  // the same where not one leap is possible: else such would not be cut at all
+constexpr std::int64_t most_of_folded = 120'000;   // the same of a folded program, which takes more than a cut of four to fill links
 constexpr std::int64_t many_instructions = 1 << 14;  // from here on packets are counted before they are made
 constexpr double rounding = 1e-6;                    // of rates and times in the model, at most
 constexpr std::int64_t wire_sample = 120 * 128;      // bytes in whole lines of any protocol
@@ -32,15 +34,6 @@ template <class Wire>
 double on_the_wire(Wire wire) {
   return static_cast<double>(wire_bytes(wire, Bytes{wire_sample}).count()) / wire_sample;
 }
-
-// How finely a program is cut: the largest instruction into blocks_per_lane * slices_per_block slices.
-struct Grain {
-  int blocks_per_lane = 1;
-  int slices_per_block = 1;
-  bool counted = false;  // every instruction into as many slices as the largest, not into slices of the same bytes
-  bool apart = false;    // a lane for each step
-  std::int64_t slices() const { return std::int64_t{blocks_per_lane} * slices_per_block; }
-};
 
 struct Trial : TimedProgram {
   Grain grain = {};
@@ -57,17 +50,17 @@ bool same_cut(const Tuning& a, const Tuning& b) {
 class Search {
  public:
   Search(const Evaluator& evaluator, const ProvedPlan& plan, const Payload& payload, const SearchLimits& limits)
-      : evaluator_(evaluator), plan_(*plan.plan), proof_(plan.proof), payload_(payload), limits_(limits) {}
+      : evaluator_(evaluator), proved_(plan), plan_(*plan.plan), payload_(payload), limits_(limits) {}
 
   // A time of `never`: longer than useful.
   Result<Trial> best() {
     auto sliced = best_grain();
-    if (!sliced) return sliced;
+    if (!sliced || whole_instructions_of(sliced->program) > static_cast<std::int64_t>(most_searched_instructions)) return sliced;
     // Other protocols, by packets, which are not cut into slices: what they save is waiting, what they cost is bytes.
     std::vector<PacketWire> tried;
     std::array protocols{Protocol::ll, Protocol::ll128, Protocol::lamport};
     // Packets of large programs take seconds. Lamport's carry twice what LL's do, so where they gain nothing LL's do not, either.
-    const bool lamport_first = instructions_of(sliced->program) >= many_instructions &&
+    const bool lamport_first = whole_instructions_of(sliced->program) >= many_instructions &&
                                wire_for(Protocol::lamport, sliced->program, evaluator_.peer_access()) == PacketWire::lamport;
     if (lamport_first) std::ranges::reverse(protocols);
     bool in_vain = false;
@@ -88,7 +81,7 @@ class Search {
 
  private:
   Result<Trial> best_grain() {
-    auto start = lower(plan_.schedule, proof_, payload_, plan_.tuning, evaluator_.peer_access());
+    auto start = evaluator_.lowered(proved_, payload_, plan_.tuning);
     if (!start) return std::move(start).error();
     const bool whole = start->packets || is_whole(*start);
     auto timed = this->timed(*std::move(start), {}, whole ? limits_.useful : never);
@@ -114,10 +107,10 @@ class Search {
   }
 
   // The walk from one slice does not get far then: for each step it takes as many slices more. So the planner's suggestion is improved.
-  static bool is_long(const Program& program) { return instructions_of(program) * 4 > most_slices; }
+  static bool is_long(const Program& program) { return whole_instructions_of(program) * 4 > most_slices; }
   Trial from_suggestion(Trial best) {
     const auto slices_of = [&](const Tuning& tuning) { return instructions_of(best.program) * (largest_ / tuning.slice.count()); };
-    const auto most = std::max(most_of_whole, 2 * slices_of(best.program.tuning));
+    const auto most = best.program.folded ? 3 * most_of_folded : std::max(most_of_whole, 2 * slices_of(best.program.tuning));
     for (bool gains = true; std::exchange(gains, false) && !late();) {
       for (const auto& [more_blocks, finer] : {std::pair{2, 1}, std::pair{1, 2}}) {
         auto tuning = best.program.tuning;
@@ -157,7 +150,7 @@ class Search {
 
   // Takes as few copies of lanes as leave room for one a step; false where that is too many lanes, or the same as before.
   bool fit_apart(const Program& now, Grain& grain) const {
-    const auto apart = lower(plan_.schedule, proof_, payload_, {.lane_per_step = true}, evaluator_.peer_access());
+    const auto apart = evaluator_.lowered(proved_, payload_, {.lane_per_step = true});
     if (!apart || apart->lanes.size() == now.lanes.size()) return false;
     for (; grain.blocks_per_lane > 1 && apart->blocks() * grain.blocks_per_lane > most_blocks; grain.blocks_per_lane /= 2)
       grain.slices_per_block *= 2;
@@ -194,9 +187,13 @@ class Search {
     const auto operands = program.operands.size();
     return static_cast<std::int64_t>(operands / very_many < instructions ? instructions : operands / usual);
   }
+  // Packets are made of the whole.
+  static std::int64_t whole_instructions_of(const Program& program) {
+    return instructions_of(program) * (program.folded ? program.images->images() : 1);
+  }
   static bool is_large(const Program& program) { return instructions_of(program) * 2 > most_slices; }
   static std::int64_t most_slices_of(const Program& program) {
-    if (!is_large(program)) return most_slices;
+    if (!is_large(program)) return program.folded ? most_of_folded : most_slices;
     return instructions_of(program) * 4 > most_of_large ? most_of_whole : most_of_large;
   }
   // It cannot be cut finer.
@@ -243,8 +240,9 @@ class Search {
     const auto limit = std::min(sliced.time * (1 - least_gain), limits_.useful);
     auto& known = sliced.program;
     if (known.packets) return try_below(limit, tuning, sliced.grain);
-    if (instructions_of(known) >= many_instructions && packet_floor(traffic_of(known), wire, evaluator_.profile()) * (1 - rounding) > limit)
+    if (whole_instructions_of(known) >= many_instructions && packet_floor(traffic_of(known), wire, evaluator_.profile()) * (1 - rounding) > limit)
       return std::nullopt;
+    if (known.folded) return try_below(limit, tuning, sliced.grain);
     const auto was = std::exchange(known.tuning, tuning);
     known.packets = choose_packets(known, evaluator_.peer_access());
     const auto found = evaluator_.time_below(limit, known);
@@ -258,12 +256,12 @@ class Search {
 
   // The same for all wires, and for however fine a cut.
   const PacketTraffic& traffic_of(const Program& program) {
-    if (traffic_.sent.empty()) traffic_ = packet_traffic(program);
+    if (traffic_.sent.empty()) traffic_ = program.folded ? packet_traffic(plan_.schedule, proved_.proof, program) : packet_traffic(program);
     return traffic_;
   }
 
   Result<Trial> try_tuning(const Tuning& tuning, Grain grain, Seconds limit) const {
-    auto program = lower(plan_.schedule, proof_, payload_, tuning, evaluator_.peer_access());
+    auto program = evaluator_.lowered(proved_, payload_, tuning);
     if (!program) return std::move(program).error();
     return timed(*std::move(program), grain, limit);
   }
@@ -275,8 +273,8 @@ class Search {
   }
 
   const Evaluator& evaluator_;
+  const ProvedPlan& proved_;
   const Plan& plan_;
-  const Proof& proof_;
   const Payload& payload_;
   SearchLimits limits_;
   std::int64_t largest_ = 0;  // bytes of the largest instruction

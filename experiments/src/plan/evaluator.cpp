@@ -11,6 +11,7 @@
 #include "p2plab/machine/assumptions.h"
 #include "p2plab/program/check.h"
 #include "p2plab/run/gpu_tuning.h"
+#include "p2plab/simulator/plays_folded.h"
 #include "plan/best_tuning.h"
 
 namespace p2plab {
@@ -135,7 +136,39 @@ Result<std::shared_ptr<const ProvedPlan>> Evaluator::prove(Plan plan, bool in_pl
 Result<std::shared_ptr<const ProvedPlan>> Evaluator::prove(std::shared_ptr<const Plan> plan, bool in_place) const {
   auto proof = verify(topology(), routes(), plan->schedule, {.in_place = in_place});
   if (!proof) return std::move(proof).error();
-  return std::shared_ptr<const ProvedPlan>(new ProvedPlan{std::move(plan), *std::move(proof)});
+  const auto& schedule = plan->schedule;
+  const bool folds = proof->images() != nullptr && options().engine == SimEngine::events && *options().forms == PlanForms::model &&
+                     schedule.step_count() >= alike_from_steps && plays_folded(topology(), routes(), schedule, *proof->images(), profile());
+  return std::shared_ptr<const ProvedPlan>(new ProvedPlan{std::move(plan), *std::move(proof), folds});
+}
+
+Result<Program> Evaluator::lowered(const ProvedPlan& plan, const Payload& payload, const Tuning& tuning) const {
+  if (plan.folds) {
+    auto folded = lower_folded(plan.plan->schedule, plan.proof, payload, tuning, peer_access());
+    if (!folded) return std::move(folded).error();
+    if (*folded) return **std::move(folded);
+  }
+  return lower(plan.plan->schedule, plan.proof, payload, tuning, peer_access());
+}
+
+Status Evaluator::check(const ProvedPlan& plan, const Program& program) const {
+  auto proved =
+      program.folded ? check_folded(topology(), routes(), plan.plan->schedule, plan.proof, program) : p2plab::check(topology(), routes(), program);
+  if (!proved) return std::move(proved).error();
+  return {};
+}
+
+Result<Evaluation> Evaluator::whole(Evaluation evaluation) const {
+  if (!evaluation.program.folded) return evaluation;
+  const auto& plan = *evaluation.proved;
+  auto program = lower_checked(topology(), routes(), plan.plan->schedule, plan.proof, evaluation.program.payload, evaluation.program.tuning);
+  if (!program) return std::move(program).error();
+  evaluation.program = *std::move(program);
+  return evaluation;
+}
+
+Result<Evaluation> Evaluator::as_asked(Evaluation evaluation) const {
+  return options().folded ? Result{std::move(evaluation)} : whole(std::move(evaluation));
 }
 
 Result<Seconds> Evaluator::time(const Program& program) const { return state_->time(state_->usual, program, digest(program)); }
@@ -167,16 +200,15 @@ std::optional<Tuning> Evaluator::given_tuning(const ProvedPlan& plan, const Payl
     case PlanForms::model: break;
   }
   // The search would take this form, too.
-  const auto& schedule = plan.plan->schedule;
-  return schedule.step_count() > most_searched_instructions ? std::optional(plan.plan->tuning) : std::nullopt;
+  return plan.steps() > most_searched_instructions ? std::optional(plan.plan->tuning) : std::nullopt;
 }
 
 Result<Evaluation> Evaluator::evaluate(std::shared_ptr<const ProvedPlan> plan, const Payload& payload, const std::function<bool()>& stop) const {
   if (const auto tuning = given_tuning(*plan, payload)) return evaluate_as(std::move(plan), payload, *tuning);
   auto best = best_tuning(*this, *plan, payload, {stop});
   if (!best) return std::move(best).error();
-  if (auto proved = check(topology(), routes(), (*best)->program); !proved) return std::move(proved).error();
-  return Evaluation{std::move(plan), std::move((*best)->program), {(*best)->time}};
+  if (auto proved = check(*plan, (*best)->program); !proved) return std::move(proved).error();
+  return as_asked({std::move(plan), std::move((*best)->program), {(*best)->time}});
 }
 
 Result<std::optional<Evaluation>> Evaluator::evaluate_below(Seconds limit, std::shared_ptr<const ProvedPlan> plan, const Payload& payload,
@@ -189,7 +221,7 @@ Result<std::optional<Evaluation>> Evaluator::evaluate_below(Seconds limit, std::
 
 Result<std::optional<Evaluation>> Evaluator::evaluate_below(Seconds limit, std::shared_ptr<const ProvedPlan> plan, const Payload& payload,
                                                             const Tuning& tuning) const {
-  auto program = lower(plan->plan->schedule, plan->proof, payload, tuning, peer_access());
+  auto program = lowered(*plan, payload, tuning);
   if (!program) return std::move(program).error();
   const auto found = time_below(limit, *program);
   if (!found) return found.error();
@@ -198,11 +230,12 @@ Result<std::optional<Evaluation>> Evaluator::evaluate_below(Seconds limit, std::
 }
 
 Result<Evaluation> Evaluator::evaluate_as(std::shared_ptr<const ProvedPlan> plan, const Payload& payload, const Tuning& tuning) const {
-  auto program = lower_checked(topology(), routes(), plan->plan->schedule, plan->proof, payload, tuning);
+  auto program = lowered(*plan, payload, tuning);
   if (!program) return std::move(program).error();
+  if (auto proved = check(*plan, *program); !proved) return std::move(proved).error();
   auto time = this->time(*program);
   if (!time) return std::move(time).error();
-  return Evaluation{std::move(plan), *std::move(program), {*time}};
+  return as_asked({std::move(plan), *std::move(program), {*time}});
 }
 
 Payload payload_of(Bytes size, DataType type, ReduceOp op) { return {size.count() / size_of(type), type, op}; }

@@ -11,11 +11,11 @@
 #include <fmt/ranges.h>
 
 #include "p2plab/bounds/bounds.h"
-#include "p2plab/detail/digest.h"
 #include "p2plab/program/check.h"
 #include "p2plab/schedule/layout.h"
 #include "p2plab/simulator/slices_floor.h"
 #include "plan/best_tuning.h"
+#include "plan/plan_digest.h"
 
 namespace p2plab {
 
@@ -68,37 +68,6 @@ double most_rounded_off(const Schedule& schedule, const Payload& payload) {
     if (whole > 0) most = std::max(most, 1 - static_cast<double>(extents[c].count) / whole);
   }
   return most;
-}
-
-// Of all that decides how a plan, which is not folded, is evaluated.
-Hash128 digest_of(const Plan& plan) {
-  const auto& schedule = plan.schedule;
-  Digest digest;
-  const auto& tuning = plan.tuning;
-  for (const std::int64_t value : {std::int64_t{tuning.blocks_per_lane}, tuning.slice.count(), std::int64_t{tuning.slices},
-                                   static_cast<std::int64_t>(tuning.protocol), std::int64_t{tuning.lane_per_step}})
-    digest.add(value);
-  for (const auto& chunk : schedule.chunks()) {
-    for (const auto value : {std::int64_t{chunk.block}, std::int64_t{chunk.weight}, std::int64_t{chunk.channel}}) digest.add(value);
-  }
-  const auto add = [&](const Location& at) {
-    for (const std::int64_t value :
-         {static_cast<std::int64_t>(at.rank.value), static_cast<std::int64_t>(at.buffer), static_cast<std::int64_t>(at.slot)})
-      digest.add(value);
-  };
-  for (std::size_t i = 0; i < schedule.base_step_count(); ++i) {
-    const auto step = schedule.base_step(StepId{static_cast<std::int64_t>(i)});
-    for (const auto value : {std::int64_t{step.executor.value}, std::ssize(step.sources), std::ssize(step.destinations), std::ssize(step.routes)})
-      digest.add(value);
-    for (const auto& at : step.sources) add(at);
-    for (const auto& at : step.destinations) add(at);
-    for (const auto route : step.routes) {
-      digest.add(route == default_route ? -1 : std::ssize(schedule.route(route)));
-      if (route == default_route) continue;
-      for (const auto link : schedule.route(route)) digest.add(link.value);
-    }
-  }
-  return digest.value();
 }
 
 }  // namespace
@@ -175,7 +144,7 @@ Result<Evaluation> Selector::select(const Parameters& given, const Collective& c
   auto chosen = choose(std::move(found));
   if (!unproved.empty()) chosen.choice += fmt::format("; left out, for its proof failed: {}", fmt::join(unproved, ", "));
   if (untried > 0) chosen.choice += fmt::format("; {} candidates were left untried when the search ended", untried);
-  return chosen;
+  return evaluator_.as_asked(std::move(chosen));
 }
 
 // Large groups' plans take long to make: short ones come first, and those that may be left out without a plan last.
@@ -231,16 +200,15 @@ std::size_t Selector::most_steps_beside(const Weighed& weighed, Seconds anyone) 
 }
 
 // Several forms of a planner come to the same plan.
-bool Selector::is_new(const Plan& plan, Weighed& weighed, Seconds anyone) {
-  const auto steps = plan.schedule.step_count();
+bool Selector::is_new(const Plan& plan, std::size_t steps, Weighed& weighed, Seconds anyone) {
   if (!weighed.found.empty() && steps > most_steps_beside(weighed, anyone)) return false;
   return steps < many_steps || plan.schedule.folding().folded() || weighed.plans.insert(digest_of(plan)).second;
 }
 
 // What is too large for a search runs as its planner suggests: where that is by slices, the chain of its steps says how late it is at best.
-bool Selector::late_by_slices(const Plan& plan, Seconds hopeless, const Payload& payload) const {
+bool Selector::late_by_slices(const Plan& plan, std::size_t steps, Seconds hopeless, const Payload& payload) const {
   const auto& schedule = plan.schedule;
-  const bool as_suggested = schedule.step_count() > most_searched_instructions && evaluator_.options().forms == PlanForms::model;
+  const bool as_suggested = steps > most_searched_instructions && evaluator_.options().forms == PlanForms::model;
   if (!as_suggested || plan.tuning.protocol != Protocol::simple) return false;
   // By packets where a GPU does not reach another one.
   for (int a = 0; a < schedule.ranks(); ++a) {
@@ -263,14 +231,21 @@ Result<std::optional<Selector::Candidate>> Selector::weigh(const Asked& asked, W
   if (best != found.end() && beaten(**plan, best->time(), payload)) return std::optional<Candidate>{};
   const auto& planned = (*plan)->plan();
   const bool large = collective.members.size() >= many_members;
-  if (large && (!is_new(planned, weighed, asked.anyone) || late_by_slices(planned, hopeless, payload))) return std::optional<Candidate>{};
-  weighed.steps += planned.schedule.step_count();
+  auto steps = planned.schedule.step_count();
+  if (large && planned.schedule.folding().folded()) {
+    const auto proved = (*plan)->proved(evaluator_, call.options().in_place);
+    if (!proved) return proved.error();
+    steps = (*proved)->steps();
+  }
+  if (large && (!is_new(planned, steps, weighed, asked.anyone) || late_by_slices(planned, steps, hopeless, payload)))
+    return std::optional<Candidate>{};
+  weighed.steps += steps;
   auto evaluation = (*plan)->evaluate_below(hopeless, evaluator_, payload, call);
   if (!evaluation) return std::move(evaluation).error();
   if (!*evaluation) return std::optional<Candidate>{};
   // What may be taken is proved at once: if it does not hold, the others go on.
   if (best == found.end() || std::pair{(*evaluation)->prediction.time, asked.place} < best->rank()) {
-    if (auto proved = check(evaluator_.topology(), evaluator_.routes(), (*evaluation)->program); !proved) return std::move(proved).error();
+    if (auto proved = evaluator_.check(*(*evaluation)->proved, (*evaluation)->program); !proved) return std::move(proved).error();
   }
   if (call.options().found) call.options().found(std::make_shared<const Evaluation>(**evaluation));
   return std::optional{Candidate{asked.name(), **std::move(evaluation), asked.place}};

@@ -28,11 +28,11 @@ class Selector {
   struct Weighed;
   std::vector<Asked> in_turn(const Collective& collective, const Payload& payload, const PlanCall& call) const;
   bool beaten(KnownPlan& plan, Seconds best, const Payload& payload) const;
-  bool late_by_slices(const Plan& plan, Seconds hopeless, const Payload& payload) const;
+  bool late_by_slices(const Plan& plan, std::size_t steps, Seconds hopeless, const Payload& payload) const;
   Result<std::optional<Candidate>> weigh(const Asked& asked, Weighed& weighed, const Collective& collective, const Payload& payload,
                                          const PlanCall& call) const;
   static std::size_t most_steps_beside(const Weighed& weighed, Seconds anyone);
-  static bool is_new(const Plan& plan, Weighed& weighed, Seconds anyone);
+  static bool is_new(const Plan& plan, std::size_t steps, Weighed& weighed, Seconds anyone);
   static Seconds hopeless_from(const std::vector<Candidate>& found, std::size_t members);
   static void keep(std::vector<Candidate>& found, Candidate candidate);
   static Evaluation choose(std::vector<Candidate> found);

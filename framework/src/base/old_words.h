@@ -12,4 +12,7 @@ inline constexpr std::string_view old_lamport = "flagless";  // old word
 /// What files of version 0.1 call `blocks_per_lane`.
 inline constexpr const char* old_blocks_per_lane = "parts";  // old word
 
+/// Folded plans of version 0.1 say where phases end, in which images take turns; now they do so step by step, and version 0.3 will not read it.
+inline constexpr const char* old_phases = "phases";  // old word
+
 }  // namespace p2plab

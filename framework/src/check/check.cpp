@@ -7,10 +7,8 @@
 
 #include <fmt/format.h>
 
-#include "check/access.h"
 #include "check/ahead.h"
 #include "check/describe.h"
-#include "check/memory.h"
 #include "check/order.h"
 #include "check/places.h"
 #include "check/prove.h"
@@ -27,9 +25,10 @@ using checking::nothing;
 /// ordered, any other sequence ends the same.
 class ProgramChecker {
  public:
-  ProgramChecker(const Program& program, std::vector<Block> blocks)
+  ProgramChecker(const Program& program, std::vector<Block> blocks, const checking::Owed& owed)
       : program_(program),
         blocks_(std::move(blocks)),
+        owed_(owed),
         layout_(program.collective, blocks_, program.ranks(), program.payload),
         order_(program),
         sums_(program.ranks()) {}
@@ -210,7 +209,7 @@ class ProgramChecker {
     const auto elements = block_elements(program_.collective, blocks_, program_.payload);
     for (std::size_t b = 0; b < blocks_.size(); ++b) {
       const auto& block = blocks_[b];
-      if (block.contributors.empty() || elements[b] == 0) continue;
+      if (block.contributors.empty() || elements[b] == 0 || !owed_.any_of(b)) continue;
       for (const auto rank : block.receivers) {
         const auto offset = layout_.output_offset(rank, static_cast<std::int32_t>(b));
         const auto extent = places_->extent(rank, Buffer::output, offset, elements[b] * size_of(program_.payload.type));
@@ -218,6 +217,7 @@ class ProgramChecker {
           const auto& stretch = (*places_)[at];
           const Content found{stretch.sum, stretch.origin};
           const auto passed = stretch.begin - extent.begin;
+          if (!owed_.any_of(b, passed, places_->end_of(stretch, extent) - extent.begin)) continue;
           const bool whole = found.sum != nothing && sums_.set(found.sum) == complete_[b] &&
                              (block.contributors.size() == 1 || sums_.is_divided(found.sum) == divided);
           if (whole && found.origin == places_->origin(b) + passed) continue;
@@ -268,6 +268,7 @@ class ProgramChecker {
 
   const Program& program_;
   std::vector<Block> blocks_;
+  const checking::Owed& owed_;
   BufferLayout layout_;
   checking::Order order_;
   checking::Sums sums_;
@@ -280,21 +281,8 @@ class ProgramChecker {
   ProgramProof proof_;
 };
 
-Result<ProgramProof> checking::prove_accesses(const Program& program, std::vector<Block> blocks) {
-  return ProgramChecker{program, std::move(blocks)}.run();
-}
-
-Result<ProgramProof> check(const Topology& topology, const Routes& routes, const Program& program) {
-  if (auto ok = check_form(program, {.ranks = topology.ranks(), .links = topology.links().size()}); !ok) return std::move(ok).error();
-  auto blocks = contract(program.collective, program.ranks());
-  if (!blocks) return std::move(blocks).error();
-  const BufferLayout layout(program.collective, *blocks, program.ranks(), program.payload);
-  if (auto ok = checking::check_stated_memory(program, layout); !ok) return std::move(ok).error();
-  if (auto ok = checking::check_access(topology, routes, program); !ok) return std::move(ok).error();
-  auto proof = checking::prove_accesses(program, *std::move(blocks));
-  if (!proof || !program.packets) return proof;
-  if (auto packets = check_packets(PeerAccess(topology, routes), program, *program.packets); !packets) return packets;
-  return proof;
+Result<ProgramProof> checking::prove_accesses(const Program& program, std::vector<Block> blocks, const Owed& owed) {
+  return ProgramChecker{program, std::move(blocks), owed}.run();
 }
 
 }  // namespace p2plab

@@ -27,6 +27,8 @@ class FormChecker {
   Status run() const {
     if (program_.ranks() != bounds_.ranks)
       return bad(fmt::format("the program is for {} ranks, the machine has {}", program_.ranks(), bounds_.ranks));
+    if (program_.folded && (!program_.images || program_.images->ranks() != bounds_.ranks || program_.images->images() != bounds_.copies))
+      return bad("the program is folded: its lanes stand for those of other ranks");
     for (const auto part : {&FormChecker::check_sizes, &FormChecker::check_routes, &FormChecker::check_lanes}) {
       if (auto ok = (this->*part)(); !ok) return ok;
     }

@@ -68,12 +68,13 @@ class PlanReader {
     read_chunks(*builder);
     read_routes(*builder);
     read_steps(*builder);
-    if (root_["phases"].present() && !root_["images"].present()) root_["phases"].fail("expected none, since there are no images");
     if (root_["images"].present()) builder->fold(read_images(root_["images"], {ranks, root_["routes"].size()}));
     Tuning tuning = read_tuning(root_["tuning"]);
     Parameters parameters;
     for (auto& [name, value] : root_["parameters"].strings()) parameters[name] = value;
     std::vector<std::string> warnings;
+    if (root_[old_phases].present())
+      warnings.push_back(fmt::format("{}: folded plans have no '{}' now; version 0.3 will not read them", mistake_.filename, old_phases));
     if (root_["tuning"]["protocol"].string() == old_lamport) {
       warnings.push_back(
           fmt::format("{}: protocol '{}' is called 'lamport' now; version 0.3 will not read the old word", mistake_.filename, old_lamport));
@@ -120,26 +121,9 @@ class PlanReader {
     }
   }
 
-  // In steps, rising.
-  std::vector<std::int64_t> phase_ends(std::size_t steps) const {
-    const auto phases = root_["phases"];
-    if (!phases.present()) return {};
-    auto ends = phases.integers(1, std::numeric_limits<std::int32_t>::max());
-    if (std::ranges::adjacent_find(ends, std::greater_equal{}) != ends.end()) phases.fail("expected rising numbers of steps");
-    if (!ends.empty() && ends.back() > static_cast<std::int64_t>(steps))
-      phases.fail(fmt::format("expected no end beyond the last of {} steps", steps));
-    return ends;
-  }
-
   void read_steps(Schedule::Builder& builder) const {
     const auto steps = root_["steps"];
-    const auto ends = phase_ends(steps.size());
-    auto end = ends.begin();
     for (std::size_t i = 0; i < steps.size() && !mistake_.error; ++i) {
-      if (end != ends.end() && *end == static_cast<std::int64_t>(i)) {
-        builder.end_phase();
-        ++end;
-      }
       const auto row = steps.at(i);
       if (row.size() != 3 && row.size() != 4) return row.fail("expected executor, sources, destinations and, where some are explicit, routes");
       const auto sources = locations(row.at(1));
@@ -228,10 +212,7 @@ std::string write_plan(const PlanFile& file) {
                    {"chunks", std::move(chunks)},
                    {"routes", std::move(routes)},
                    {"steps", steps_json(schedule)}};
-  if (schedule.folding().folded()) {
-    document["phases"] = schedule.folding().phase_ends();
-    document["images"] = images_json(schedule);
-  }
+  if (schedule.folding().folded()) document["images"] = images_json(schedule);
   if (!file.order.empty()) document["order"] = file.order;
   return dump(document);
 }

@@ -2,6 +2,7 @@
 #include "p2plab/program/peer_access.h"
 
 #include <algorithm>
+#include <ranges>
 
 namespace p2plab {
 
@@ -25,6 +26,8 @@ PeerAccess::PeerAccess(const Topology& topology, const Routes& routes) : ranks_(
       if (reaches_.back() && !std::ranges::all_of(links, is(LinkKind::nvlink))) whole_lines_ = false;
     }
   }
+  all_ =
+      std::ranges::all_of(std::views::iota(std::size_t{0}, reaches_.size()), [&](std::size_t i) { return reaches_[i] || i / ranks_ == i % ranks_; });
 }
 
 PeerAccess::PeerAccess(std::size_t ranks, std::vector<bool> reaches, bool whole_lines)
@@ -33,7 +36,7 @@ PeerAccess::PeerAccess(std::size_t ranks, std::vector<bool> reaches, bool whole_
 }
 
 bool PeerAccess::covers(const Program& program) const {
-  if (reaches_.empty()) return true;
+  if (all_connected()) return true;
   for (const auto& lane : program.lanes) {
     for (std::uint32_t i = 0; i < lane.count; ++i) {
       const auto& instruction = program.instructions[lane.first + i];

@@ -3,11 +3,14 @@
 #include "p2plab/detail/parallel_links.h"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 #include <optional>
+#include <tuple>
 
 #include "p2plab/schedule/dependencies.h"
 #include "p2plab/schedule/layout.h"
+#include "p2plab/schedule/rank_images.h"
 #include "p2plab/schedule/step_reader.h"
 
 namespace p2plab {
@@ -80,11 +83,58 @@ std::span<const LinkId> path_of(const Routes& routes, const Schedule& schedule, 
   return reads ? routes.between(location.rank, executor) : routes.between(executor, location.rank);
 }
 
+// Of a folded schedule whose images carry ranks onto each other: each way once, for all steps of the base that take it or an image of it. None where
+// images have other shares.
+std::optional<LinkLoads> loads_of_images(const Topology& topology, const Routes& routes, const Schedule& schedule,
+                                         const std::vector<double>& fractions) {
+  const auto images = RankImages::of(schedule);
+  if (images == nullptr) return std::nullopt;
+  const auto count = schedule.base_chunk_count();
+  for (std::size_t c = count; c < fractions.size(); ++c) {
+    if (fractions[c] != fractions[c % count]) return std::nullopt;
+  }
+  struct Way {
+    Rank executor;
+    Location location;
+    RouteId route;
+    bool reads;
+    auto key() const { return std::tuple{executor, location.rank, location.buffer == Buffer::host, route, reads}; }
+    bool operator<(const Way& other) const { return key() < other.key(); }
+  };
+  std::map<Way, double> ways;
+  ChunkOfStep chunk_of(schedule);
+  for (std::size_t i = 0; i < schedule.base_step_count(); ++i) {
+    const StepId base{static_cast<std::int64_t>(i)};
+    const auto step = schedule.base_step(base);
+    const auto chunk = chunk_of(schedule.folding().id_of(0, base), step);
+    if (chunk.value < 0) continue;
+    const auto image = images->back(step.executor);
+    const auto add = [&](const Location& location, std::size_t operand, bool reads) {
+      if (location.rank == step.executor && location.buffer != Buffer::host && step.routes.empty()) return;
+      const auto route = step.routes.empty() ? default_route : step.routes[operand];
+      const auto place = at(images->moved(image, location.rank), location.buffer, 0);
+      ways[{images->moved(image, step.executor), place, images->moved(image, route), reads}] += fractions[chunk.index()];
+    };
+    for (std::size_t s = 0; s < step.sources.size(); ++s) add(step.sources[s], s, true);
+    for (std::size_t d = 0; d < step.destinations.size(); ++d) add(step.destinations[d], step.sources.size() + d, false);
+  }
+  LinkLoads loads{std::vector<double>(topology.links().size())};
+  for (const auto& [way, load] : ways) {
+    for (int i = 0; i < images->images(); ++i) {
+      const auto there = at(images->moved(i, way.location.rank), way.location.buffer, 0);
+      const auto path = path_of(routes, schedule, there, images->moved(i, way.executor), images->moved(i, way.route), way.reads);
+      for (const auto link : path) loads.per_link[link.index()] += load;
+    }
+  }
+  return loads;
+}
+
 }  // namespace
 
 LinkLoads link_loads(const Topology& topology, const Routes& routes, const Schedule& schedule) {
-  LinkLoads loads{std::vector<double>(topology.links().size())};
   const auto fractions = chunk_fractions(schedule);
+  if (auto folded = loads_of_images(topology, routes, schedule, fractions)) return *std::move(folded);
+  LinkLoads loads{std::vector<double>(topology.links().size())};
   ChunkOfStep chunk_of(schedule);
   StepReader steps(schedule);
   for (std::size_t i = 0; i < schedule.step_count(); ++i) {

@@ -98,8 +98,8 @@ void Schedule::count_slots() {
 
 std::size_t Schedule::memory() const {
   return sizeof(*this) + bytes_of(chunks_) + bytes_of(executors_) + bytes_of(source_ends_) + bytes_of(ends_) + bytes_of(locations_) +
-         bytes_of(routes_) + bytes_of(route_offsets_) + bytes_of(route_links_) + bytes_of(slots_) + bytes_of(folding_.phase_ends()) +
-         bytes_of(image_ranks_) + bytes_of(image_routes_) + bytes_of(first_slots_);
+         bytes_of(routes_) + bytes_of(route_offsets_) + bytes_of(route_links_) + bytes_of(slots_) + bytes_of(image_ranks_) + bytes_of(image_routes_) +
+         bytes_of(first_slots_);
 }
 
 Result<Schedule::Builder> Schedule::Builder::create(Collective collective, int ranks) {
@@ -136,11 +136,6 @@ StepId Schedule::Builder::add_step(Rank executor, std::span<const Location> sour
   if (!routes.empty()) s.routes_.insert(s.routes_.end(), routes.begin(), routes.end());
   if (!s.routes_.empty()) s.routes_.resize(s.locations_.size(), default_route);
   return StepId{static_cast<std::int64_t>(s.executors_.size()) - 1};
-}
-
-void Schedule::Builder::end_phase() {
-  const auto steps = static_cast<std::uint32_t>(schedule_.executors_.size());
-  if (steps > (phase_ends_.empty() ? 0 : phase_ends_.back())) phase_ends_.push_back(steps);
 }
 
 StepId Schedule::Builder::copy(Rank executor, Location from, Location to) { return add_step(executor, {&from, 1}, {&to, 1}); }
@@ -245,8 +240,7 @@ Status Schedule::Builder::fold_up() {
   for (std::size_t i = 0; i < images; ++i) {
     if (auto ok = check_image(s, images_[i], i); !ok) return ok;
   }
-  end_phase();
-  s.folding_ = Folding(static_cast<int>(images), std::move(phase_ends_));
+  s.folding_ = Folding(static_cast<int>(images));
   const bool moves_routes = std::ranges::any_of(images_, [](const auto& image) { return !image.routes.empty(); });
   s.image_ranks_.reserve(images * static_cast<std::size_t>(s.ranks_));
   for (auto& image : images_) {

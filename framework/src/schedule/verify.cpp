@@ -69,6 +69,7 @@ class Verifier {
     if (!proof) return proof;
     if (auto wrong = fault_of_images(topology, routes, schedule)) return fail(*std::move(wrong));
     proof->folding_ = schedule.folding();
+    proof->images_ = RankImages::of(schedule);
     proof->base_chunks_ = static_cast<std::int32_t>(schedule.base_chunk_count());
     return proof;
   }

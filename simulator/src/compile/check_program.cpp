@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "compile/check_program.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "p2plab/program/check.h"
@@ -36,7 +38,16 @@ Status check_copies(const Topology& topology, const Program& program, int copies
 
 }  // namespace
 
-Status check_program(const Topology& topology, const Program& program) { return check_copies(topology, program, 1); }
+Status check_program(const Topology& topology, const Program& program) {
+  return check_copies(topology, program, program.folded && program.images ? program.images->images() : 1);
+}
+
+bool treats_alike(const Topology& topology, const Profile& profile, bool loads) {
+  const bool models = std::ranges::any_of(topology.nodes(), [](const Node& node) { return node.switching != SwitchModel{}; });
+  auto quirks = profile.quirks;
+  if (!loads) quirks.duplex_read = 1;
+  return !models && quirks == Quirks{} && profile.start_skew == Seconds{0};
+}
 
 Status check_pattern(const Topology& topology, const Pattern& pattern) {
   std::int64_t ranks = 1;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
+#include <optional>
 #include <span>
 
 #include <fmt/format.h>
@@ -7,6 +8,7 @@
 #include "compile/check_program.h"
 #include "compile/compiled.h"
 #include "compile/lane_dedup.h"
+#include "compile/resource_images.h"
 #include "compile/resource_paths.h"
 
 namespace p2plab {
@@ -99,6 +101,44 @@ void expect_lanes(Compiled& out, std::size_t lanes) {
   out.stages.reserve(lanes * stages);
 }
 
+// Where ranks do the same, their lanes in the order that all images have.
+std::vector<LanePlace> places_of(const Program& program) {
+  if (program.images == nullptr) return {};
+  const auto& images = *program.images;
+  std::vector<std::uint32_t> first(static_cast<std::size_t>(program.ranks()));  // by representative: where its lanes begin among theirs
+  std::uint32_t next = 0;
+  for (std::size_t l = 0; l < program.lanes.size(); ++l) {
+    const auto rank = program.lanes[l].rank;
+    if (l == 0 || program.lanes[l - 1].rank != rank) first[rank.index()] = next;
+    if (images.representative(rank) == rank) ++next;
+  }
+  std::vector<LanePlace> places;
+  std::uint32_t within = 0;
+  for (std::size_t l = 0; l < program.lanes.size(); ++l) {
+    const auto rank = program.lanes[l].rank;
+    within = l == 0 || program.lanes[l - 1].rank != rank ? 0 : within + 1;
+    places.push_back({first[images.representative(rank).index()] + within, static_cast<std::uint32_t>(images.to(rank))});
+  }
+  return places;
+}
+
+Status check_folded(const Topology& topology, const Program& program, const Profile& profile) {
+  const auto loads = [&](const Lane& lane) {
+    return std::any_of(program.instructions.begin() + lane.first, program.instructions.begin() + lane.first + lane.count, [&](const Instruction& i) {
+      return std::ranges::any_of(program.sources(i), [&](const Operand& source) { return source.rank != lane.rank; });
+    });
+  };
+  if (treats_alike(topology, profile, std::ranges::any_of(program.lanes, loads))) return {};
+  return Error{ErrorCode::unsupported, "a folded program is not simulated where ranks start apart, nor with quirks or models of switches"};
+}
+
+// The lane that a wait of a folded program names, as the representatives have it; marked, if it is another rank's.
+std::uint32_t folded_lane(const Program& program, const Lane& waiting, std::uint32_t named) {
+  const auto lanes = static_cast<std::uint32_t>(program.lanes.size());
+  const auto rank = program.images->moved(static_cast<int>(named / lanes), program.lanes[named % lanes].rank);
+  return named % lanes | (rank == waiting.rank ? 0 : other_rank);
+}
+
 // What every rank of a pattern shares.
 struct Model {
   std::uint32_t first = 0;
@@ -128,9 +168,16 @@ void Pace::compute(std::int64_t amount) {
 Result<Compiled> compile(const Topology& topology, const Routes& routes, const Program& program, const Profile& profile) {
   if (auto ok = check(profile); !ok) return std::move(ok).error();
   if (auto ok = check_program(topology, program); !ok) return std::move(ok).error();
+  if (program.folded) {
+    if (auto ok = check_folded(topology, program, profile); !ok) return std::move(ok).error();
+  }
   Compiled out;
   take_profile(out, program, profile);
   ResourcePaths machine(topology, profile, out);
+  std::optional<ResourceImages> images;
+  if (program.folded)
+    images.emplace(*program.images, machine, out, [&](Rank executor, const Peer& peer) { return links_of(routes, program, executor, peer); });
+  const Error not_alike{ErrorCode::unsupported, "a folded program is not simulated where images share links, or differ in theirs"};
   LaneReader reader(program, costs_of(program, profile));
   StreamStore store(out);
   expect_lanes(out, program.lanes.size());
@@ -141,9 +188,16 @@ Result<Compiled> compile(const Topology& topology, const Routes& routes, const P
       const auto links = links_of(routes, program, lane.rank, peer);
       if (links.empty()) return no_path(topology, lane.rank, peer);
       machine.add(links, lane.rank, {.loads = peer.reads, .host_memory = peer.operand.buffer == Buffer::host});
+      if (images && !images->take(lane.rank, peer)) return not_alike;
     }
-    for (const auto other : stream.lanes) out.lane_table.push_back(other | (program.lanes[other].rank == lane.rank ? 0 : other_rank));
+    for (const auto other : stream.lanes)
+      out.lane_table.push_back(program.folded ? folded_lane(program, lane, other)
+                                              : other | (program.lanes[other].rank == lane.rank ? 0 : other_rank));
   }
+  if (images && !images->join()) return not_alike;
+  out.places = places_of(program);
+  if (program.folded) out.images = program.images->images();
+  out.slices *= out.images;
   apply_quirks(out, topology, profile.quirks);
   return out;
 }

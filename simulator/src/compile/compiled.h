@@ -115,6 +115,12 @@ struct Form {
   std::int64_t request(const Path& path) const { return static_cast<std::int64_t>(read_request * static_cast<double>(path.latency)); }
 };
 
+/// A lane as all images have it, and the image in which it is that one.
+struct LanePlace {
+  std::uint32_t lane = 0;
+  std::uint32_t image = 0;
+};
+
 /// Plain data: filled once by `compile`.
 struct Compiled {
   std::vector<Form> forms = std::vector<Form>(1);
@@ -134,6 +140,9 @@ struct Compiled {
   std::vector<std::int64_t> starts;       // by rank: when it starts
   bool fair = false;                      // resources are shared by max-min fairness instead of in turn
   bool folded = false;                    // one rank stands for all: ties between its transfers must be reported
+  std::vector<LanePlace> places;          // by lane, where ranks do the same: by them ties are settled; else empty
+  std::int64_t images = 1;                // each lane stands for so many
+  std::vector<std::uint32_t> stands_for;  // with images, by resource: the one that tells what it does
   std::int64_t slices = 0;
   std::int64_t granule = 1;  // links carry whole multiples of this
 

@@ -9,11 +9,17 @@
 
 namespace p2plab {
 
-ArbitratedLinks::ArbitratedLinks(Agenda& agenda, ThreadBlocks& blocks) : Links(agenda, blocks) {
+ArbitratedLinks::ArbitratedLinks(Agenda& agenda, ThreadBlocks& blocks) : Links(agenda, blocks), in_order_(!agenda.program.places.empty()) {
   turns_.resize(program_.stages.size() * program_.blocks_per_lane);
 }
 
 std::int64_t ArbitratedLinks::launch(Transfer transfer) {
+  if (in_order_) {
+    blocks_.hold(transfer);
+    transfer.paces = true;
+    launch_at(agenda_.now(), transfer);
+    return agenda_.now();
+  }
   if (may_pass(transfer)) {
     const auto end = pass_stage(transfer);
     travel_on(transfer, no_index);
@@ -28,11 +34,19 @@ std::int64_t ArbitratedLinks::launch(Transfer transfer) {
 void ArbitratedLinks::handle(const Event& event) { event.kind == EventKind::hop ? reach_stage(event.index) : serve_turn(event.index); }
 
 void ArbitratedLinks::reach_stage(std::uint32_t index) {
-  auto& transfer = transfers_[index];
-  if (!may_pass(transfer)) return enqueue(index);
+  if (!may_pass(transfers_[index])) return enqueue(index);
   ++agenda_.causes;
-  pass_stage(transfer);
+  pass_on(index);
+}
+
+// And its thread block goes on, if it has waited for that.
+void ArbitratedLinks::pass_on(std::uint32_t index) {
+  auto transfer = transfers_[index];
+  const auto end = pass_stage(transfer);
+  const bool paces = std::exchange(transfer.paces, false);
+  transfers_[index] = transfer;
   travel_on(transfer, index);
+  if (paces) blocks_.released(transfer, end);
 }
 
 // The head is at its stage and it is its turn: books the stage behind those whose turn came before. The head goes on after the stage's latency
@@ -132,13 +146,14 @@ void ArbitratedLinks::serve_waiting(std::uint32_t stage, std::uint32_t part) {
     if (is_held_back(transfers_[queue->first])) return;
     const auto index = dequeue(turn);
     ++agenda_.causes;
-    auto transfer = transfers_[index];
-    const auto end = pass_stage(transfer);
-    const bool paces = std::exchange(transfer.paces, false);
-    transfers_[index] = transfer;
-    travel_on(transfer, index);
-    if (paces) blocks_.released(transfer, end);
-    if (stage > transfer.first) serve_waiting(stage - 1, part);
+    const bool first = stage == transfers_[index].first;
+    pass_on(index);
+    if (first) continue;
+    if (!in_order_) {
+      serve_waiting(stage - 1, part);
+    } else if (queue_at(turn_of(stage - 1, part)) != nullptr) {
+      agenda_.schedule(agenda_.now(), EventKind::turn, static_cast<std::uint32_t>(turn_of(stage - 1, part)));
+    }
   }
 }
 

@@ -21,6 +21,9 @@ class ArbitratedLinks final : public Links {
   /// How many (stage, block of its lane) there are; they must fit into an event.
   std::size_t turns() const { return turns_.size(); }
 
+  const Transfer& transfer(std::uint32_t index) const& { return transfers_[index]; }
+  const Transfer& transfer(std::uint32_t index) && = delete;
+
   /// For SteadyState: a transfer that an event speaks of; the queues; and both so many rounds later.
   void describe(Snapshot& snapshot, std::uint32_t transfer) const;
   void describe_queues(Snapshot& snapshot) const;
@@ -38,6 +41,7 @@ class ArbitratedLinks final : public Links {
 
   void reach_stage(std::uint32_t transfer);
   std::int64_t pass_stage(Transfer& transfer);
+  void pass_on(std::uint32_t transfer);
   void travel_on(const Transfer& transfer, std::uint32_t index);
   bool is_held_back(const Transfer& transfer) const;
   bool may_pass(const Transfer& transfer) const;
@@ -61,6 +65,8 @@ class ArbitratedLinks final : public Links {
     for (std::uint32_t i = 0; i < queue.count; ++i, index = transfers_[index].next) visit(index);
   }
 
+  /// Whatever touches a resource is an event of its own, so that MomentOrder says whose turn it is.
+  bool in_order_;
   // [stage * blocks_per_lane + part] (a path's stages are one lane's alone): until when its last transfer keeps the stage, or -1 - index of its
   // queue.
   std::vector<std::int64_t> turns_;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "engine/moment_order.h"
 #include "engine/steady_state.h"
 
 namespace p2plab {
@@ -27,12 +28,28 @@ Status Engine::run() {
   std::optional<SteadyState> steady;
   const auto& keep = agenda_.keep;
   if (arbitrated_ && !keep.every_slice && keep.begins == nullptr && keep.recording == nullptr) steady.emplace(agenda_, blocks_, *arbitrated_);
+  if (arbitrated_ && !agenda_.program.places.empty()) return run_in_order(steady ? &*steady : nullptr);
   auto& queue = agenda_.events;
   for (auto events = queue.take(); !events.empty() && !agenda_.overflow && !agenda_.ambiguous; events = queue.take()) {
     prefetch(queue.upcoming());
     for (const auto packed : events) handle(EventQueue::unpack(packed));
     if (steady) steady->look();
   }
+  return end();
+}
+
+Status Engine::run_in_order(SteadyState* steady) {
+  MomentOrder order(agenda_.program, *arbitrated_);
+  std::vector<EventQueue::Packed> events;
+  for (agenda_.events.take_moment(events); !events.empty() && !agenda_.overflow; agenda_.events.take_moment(events)) {
+    order.sort(events);
+    for (const auto packed : events) handle(EventQueue::unpack(packed));
+    if (steady != nullptr) steady->look();
+  }
+  return end();
+}
+
+Status Engine::end() const {
   if (agenda_.overflow) return Error{ErrorCode::unsupported, "the simulated time exceeds 26 days; check bandwidths and sizes"};
   if (!agenda_.ambiguous && !blocks_.all_complete()) return blocks_.stuck();
   return {};

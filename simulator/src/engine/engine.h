@@ -11,6 +11,8 @@
 
 namespace p2plab {
 
+class SteadyState;
+
 /// Plays a compiled program: thread blocks and links, joined by the events to come.
 class Engine {
  public:
@@ -27,6 +29,8 @@ class Engine {
   const ThreadBlocks& blocks() && = delete;
 
  private:
+  Status run_in_order(SteadyState* steady);
+  Status end() const;
   void prefetch(std::span<const EventQueue::Packed> events) const;
   void handle(const Event& event);
 

@@ -86,6 +86,15 @@ class EventQueue {
     return {chunk.events.data(), chunk.count};
   }
 
+  /// Puts all events of the next time there is into `events`, in no order; those that they set off at that time come by the next call.
+  void take_moment(std::vector<Packed>& events) {
+    events.clear();
+    do {
+      const auto some = take();
+      events.insert(events.end(), some.begin(), some.end());
+    } while (current_ != none || (!events.empty() && !heap_.empty() && heap_.front().time == now_));
+  }
+
   /// The next events, all of one time, to which the clock moves; empty if there are none. Valid until the next call.
   std::span<const Packed> take() {
     if (current_ == none) {

@@ -49,6 +49,8 @@ std::vector<StepTiming> step_timings(const Program& program, const Compiled& com
   return timings;
 }
 
+std::size_t told_by(const Compiled& compiled, std::size_t resource) { return compiled.stands_for.empty() ? resource : compiled.stands_for[resource]; }
+
 void collect(SimResult& result, const Compiled& compiled, const Engine& engine) {
   for (const auto start : compiled.starts) result.rank_finish.emplace_back(start);
   result.rank_free.resize(compiled.starts.size());
@@ -60,11 +62,21 @@ void collect(SimResult& result, const Compiled& compiled, const Engine& engine) 
     finish = std::max(finish, SimTime{engine.blocks().completions()[engine.blocks().first_of(b) + compiled.totals[b] - 1]});
   }
   for (std::size_t r = 0; r < compiled.resources.size(); ++r) {
-    const auto& resource = compiled.resources[r];
+    const auto& resource = compiled.resources[told_by(compiled, r)];
     result.uses.push_back({compiled.names[r], Bytes{resource.bytes}, SimTime{resource.busy}});
   }
-  result.transfers = engine.transfers();
-  result.events = engine.events();
+  result.transfers = engine.transfers() * compiled.images;
+  result.events = engine.events() * compiled.images;
+}
+
+// What representatives do all ranks do.
+void tell_all(SimResult& result, const Program& program) {
+  if (!program.folded) return;
+  for (std::size_t r = 0; r < result.rank_finish.size(); ++r) {
+    const auto of = program.images->representative(Rank{static_cast<std::int64_t>(r)}).index();
+    result.rank_finish[r] = result.rank_finish[of];
+    if (!result.rank_free.empty()) result.rank_free[r] = result.rank_free[of];
+  }
 }
 
 // The makespan, checked against the lower bound.
@@ -97,12 +109,13 @@ SimResult estimate(const Compiled& compiled, const LongestPath& path, const SimO
   for (const auto finish : path.rank_finish) result.rank_finish.emplace_back(finish);
   for (std::size_t r = 0; r < compiled.resources.size(); ++r) {
     auto pace = compiled.resources[r].pace;
-    result.uses.push_back({compiled.names[r], Bytes{path.loads[r]}, SimTime{pace.of(path.loads[r])}});
+    const auto load = path.loads[told_by(compiled, r)];
+    result.uses.push_back({compiled.names[r], Bytes{load}, SimTime{pace.of(load)}});
   }
   for (const auto& lane : compiled.lanes) {
     for (auto w = lane.first; w < lane.first + lane.count; ++w) {
       const auto& work = compiled.works[w];
-      result.transfers += std::int64_t{work.slices} * (work.sources + work.destinations);
+      result.transfers += std::int64_t{work.slices} * (work.sources + work.destinations) * compiled.images;
     }
   }
   result.slices = compiled.slices;
@@ -117,12 +130,17 @@ Result<SimResult> play(Compiled& compiled, const Program* program, const SimOpti
   SimResult result;
   const auto path = longest_path(compiled);
   if (path.bound >= latest) return Error{ErrorCode::unsupported, "the simulated time exceeds 26 days; check bandwidths and sizes"};
-  if (options.engine == SimEngine::path || SimTime{path.bound} > options.useful) return estimate(compiled, path, options);
+  if (options.engine == SimEngine::path || SimTime{path.bound} > options.useful) {
+    result = estimate(compiled, path, options);
+    if (program != nullptr) tell_all(result, *program);
+    return result;
+  }
   compiled.fair = options.engine == SimEngine::max_min;
   std::vector<std::int64_t> begins;
   Engine engine(compiled, {options.steps ? &begins : nullptr, options.record ? &result.recording : nullptr, program, !options.skip});
   if (auto ok = engine.run(); !ok) return std::move(ok).error();
   collect(result, compiled, engine);
+  if (program != nullptr) tell_all(result, *program);
   result.busiest = busiest(compiled, path);
   if (auto ok = conclude(result, compiled, path); !ok) return std::move(ok).error();
   if (options.steps) result.steps = step_timings(*program, compiled, engine, begins);
@@ -159,6 +177,9 @@ Result<SimResult> simulate_as_it_is(const Topology& topology, const Routes& rout
   if (options.engine != SimEngine::events && (options.record || (options.steps && options.engine == SimEngine::path))) {
     return Error{ErrorCode::unsupported, "recordings and the times of steps need the engine 'events'"};
   }
+  if (program.folded && (options.record || options.steps || options.engine == SimEngine::max_min || !options.late.empty()))
+    return Error{ErrorCode::unsupported,
+                 "recordings, the times of steps, fair shares and ranks that are late need a whole program; this one is folded"};
   auto compiled = compile(topology, routes, program, profile);
   if (!compiled) return std::move(compiled).error();
   if (!options.in_a_row || !has_tokens(program)) return play(*compiled, &program, options);

@@ -38,10 +38,7 @@ HardCase HardSchedules::make() {
   add_chunks(builder, folded_ ? ranks_ : 1);
   hold_inputs();
   const int steps = between(8, 40);
-  for (int i = 0; i < steps; ++i) {
-    random_step(builder);
-    if (folded_ && chance(10)) builder.end_phase();
-  }
+  for (int i = 0; i < steps; ++i) random_step(builder);
   for (int c = 0; c < chunks_; ++c) finish(builder, c);
   if (folded_) {
     std::vector<ScheduleImage> images(static_cast<std::size_t>(ranks_));

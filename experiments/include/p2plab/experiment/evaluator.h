@@ -25,6 +25,10 @@ namespace p2plab {
 struct ProvedPlan {
   std::shared_ptr<const Plan> plan;
   Proof proof;
+  bool folds = false;  // its programs are lowered, proved and simulated folded (lower_folded), where chunks are cut alike
+
+  /// How many steps have to be looked at.
+  std::size_t steps() const { return folds ? plan->schedule.base_step_count() : plan->schedule.step_count(); }
 };
 
 /// A proved plan as a program for one payload, and its prediction.
@@ -59,6 +63,7 @@ std::string why_no_profile();
 struct EvaluatorOptions {
   SimEngine engine = SimEngine::events;
   std::optional<PlanForms> forms = std::nullopt;  // none: usual_forms(profile), as `run` has it
+  bool folded = false;                            // evaluations may hold folded programs (Program::folded); `whole` gives whole ones
 };
 
 /// What a program takes, as far as it was asked.
@@ -105,12 +110,22 @@ class Evaluator {
   Result<Evaluation> evaluate(std::shared_ptr<const ProvedPlan> plan, const Payload& payload, const std::function<bool()>& stop = {}) const;
   /// The same with the tuning given.
   Result<Evaluation> evaluate_as(std::shared_ptr<const ProvedPlan> plan, const Payload& payload, const Tuning& tuning) const;
-  /// The same for comparing plans: the program is not proved (`check` does); none, and mostly no simulation, where it takes longer than `limit`.
+  /// The same for comparing plans: the program is not proved (`check` does), and may be folded; none, and mostly no simulation, where it takes longer
+  /// than `limit`.
   Result<std::optional<Evaluation>> evaluate_below(Seconds limit, std::shared_ptr<const ProvedPlan> plan, const Payload& payload,
                                                    const Tuning& tuning) const;
   /// The same where the form is the model's choice. What it finds does not hang on `limit`: it is what `evaluate` finds.
   Result<std::optional<Evaluation>> evaluate_below(Seconds limit, std::shared_ptr<const ProvedPlan> plan, const Payload& payload,
                                                    const std::function<bool()>& stop) const;
+  /// The plan lowered, folded if it can be. Errors: those of `lower`.
+  Result<Program> lowered(const ProvedPlan& plan, const Payload& payload, const Tuning& tuning) const;
+  /// Proves a program of the plan, folded or not. Error verification_failed.
+  Status check(const ProvedPlan& plan, const Program& program) const;
+  /// The same with its whole program, proved.
+  Result<Evaluation> whole(Evaluation evaluation) const;
+  /// The same where the options do not say that it may be folded.
+  Result<Evaluation> as_asked(Evaluation evaluation) const;
+
   /// The tuning that a plan takes where it is not for the model to choose.
   std::optional<Tuning> given_tuning(const ProvedPlan& plan, const Payload& payload) const;
 

@@ -52,6 +52,11 @@ class ProgramProof {
 /// Error verification_failed names lane, instruction, step, ranks and bytes, and what is missing.
 Result<ProgramProof> check(const Topology& topology, const Routes& routes, const Program& program);
 
+/// The same of a folded program (lower_folded) of `schedule`, which `proof` proves: its base is proved so, and each of its instructions is compared
+/// with the base's.
+Result<ProgramProof> check_folded(const Topology& topology, const Routes& routes, const Schedule& schedule, const Proof& proof,
+                                  const Program& program);
+
 /// The same of `packets`, by which `program` is to run on GPUs with this peer access: the items of each rank run in order, packet by packet and
 /// otherwise unordered (threads take packets as they come; a line of LL128 is one), and a landing slot is read when its message has arrived. Beside
 /// all that `check` proves, each message is sent once, lands in memory that its sender reaches, is read where it lands and by the rank that it is

@@ -2,11 +2,16 @@
 // From a proved schedule to a program for one payload.
 #pragma once
 
+#include <optional>
+
 #include "p2plab/program/peer_access.h"
 #include "p2plab/program/program.h"
 #include "p2plab/schedule/verify.h"
 
 namespace p2plab {
+
+/// Schedules of so many steps are lowered alike for all images (Program::images): waits that follow by way of other lanes are not looked for in them.
+inline constexpr std::size_t alike_from_steps = 1 << 13;
 
 /// Where a rank's input and output lie when the program runs.
 enum class CallerMemory {
@@ -25,6 +30,12 @@ enum class CallerMemory {
 /// in place; whether a program runs so is shown by `check`, of it as it is and with Program::in_place set. Errors: a negative payload or one above
 /// 2^50 bytes, tuning out of range.
 Result<Program> lower(const Schedule& schedule, const Proof& proof, const Payload& payload, const Tuning& tuning, const PeerAccess& peer_access = {},
-                      CallerMemory memory = CallerMemory::as_proved);
+                      CallerMemory memory = CallerMemory::as_proved, std::size_t alike_from = alike_from_steps);
+
+/// The same program folded (Program::folded), where ranks do the same: of a folded schedule whose images carry ranks onto each other, each from one
+/// other alone, cut alike, slice by slice. Its simulation gives what that of the whole gives, and `check_folded` proves it. None where that is not
+/// so.
+Result<std::optional<Program>> lower_folded(const Schedule& schedule, const Proof& proof, const Payload& payload, const Tuning& tuning,
+                                            const PeerAccess& peer_access = {}, std::size_t alike_from = alike_from_steps);
 
 }  // namespace p2plab

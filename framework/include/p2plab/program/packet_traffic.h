@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "p2plab/program/program.h"
+#include "p2plab/schedule/verify.h"
 
 namespace p2plab {
 
@@ -18,5 +19,7 @@ struct PacketTraffic {
 /// Counts messages that are surely read: what is written to another GPU and then read there by an instruction whose own result is needed, or left in
 /// its output; and what such an instruction reads of another GPU.
 PacketTraffic packet_traffic(const Program& program);
+/// The same where `folded` is of this schedule.
+PacketTraffic packet_traffic(const Schedule& schedule, const Proof& proof, const Program& folded);
 
 }  // namespace p2plab

@@ -22,6 +22,8 @@ class PeerAccess {
 
   /// May `from` read and write the memory of `to`?
   bool connected(Rank from, Rank to) const { return reaches_.empty() || reaches_[from.index() * ranks_ + to.index()]; }
+  /// May everyone everyone's?
+  bool all_connected() const { return reaches_.empty() || all_; }
   /// Where `from` does not reach `to`: can it hand over data in the host memory of `to`? Of a table that was given, always.
   bool through_host(Rank from, Rank to) const { return no_host_.empty() || !no_host_[from.index() * ranks_ + to.index()]; }
   /// Does all peer access deliver lines of 128 bytes whole, as NVLink does? LL128 needs it.
@@ -32,6 +34,7 @@ class PeerAccess {
  private:
   std::size_t ranks_ = 0;
   std::vector<bool> reaches_;  // empty: all
+  bool all_ = false;           // of `reaches_`
   std::vector<bool> no_host_;  // pairs that neither reach nor have such a way; empty: none
   bool whole_lines_ = true;
 };

@@ -12,6 +12,7 @@
 #include "p2plab/base/units.h"
 #include "p2plab/program/tuning.h"
 #include "p2plab/schedule/payload.h"
+#include "p2plab/schedule/rank_images.h"
 #include "p2plab/schedule/schedule.h"
 
 namespace p2plab {
@@ -81,6 +82,11 @@ struct Program {
   std::vector<LinkId> route_links;
   /// How GPUs run it: packet by packet by this program (program/packet_program.h), or, if it is null, slice by slice as the lanes say.
   std::shared_ptr<const PacketProgram> packets = nullptr;
+  /// Of a plan that looks the same from many ranks: who does what whom does (null: not known). Then the simulator settles ties by what ranks have in
+  /// common, so that one of them tells what all do.
+  std::shared_ptr<const RankImages> images = nullptr;
+  /// The lanes are those of the representatives of `images` alone. Waits name lane i * lanes.size() + l: lane l in image i.
+  bool folded = false;
   /// What each rank does with the rows of its output once they are complete (program/epilogue.h); null: nothing.
   std::shared_ptr<const Epilogue> epilogue = nullptr;
 

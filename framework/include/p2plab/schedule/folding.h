@@ -6,7 +6,8 @@
 // those of image 1, and so on. So images touch no location together, and what is proved of one holds for the others wherever the contract and the
 // machine are alike for them; `verify` checks that and takes nothing on trust.
 //
-// The order of all steps: the base is cut into phases; phase by phase, within a phase image by image, within an image in the order of the base.
+// The order of all steps: step by step of the base, each in image after image. So where images carry ranks onto one another, all of these have the
+// same steps in the same order.
 #pragma once
 
 #include <cstdint>
@@ -31,23 +32,23 @@ class Folding {
   };
 
   Folding() = default;
-  /// `phase_ends`: rising, in steps of the base; the last one is their number.
-  Folding(int images, std::vector<std::uint32_t> phase_ends) : images_(images), phase_ends_(std::move(phase_ends)) {}
+  explicit Folding(int images) : images_(images) {}
 
   int images() const { return images_; }
   bool folded() const { return images_ > 1; }
-  const std::vector<std::uint32_t>& phase_ends() const& { return phase_ends_; }
-  const std::vector<std::uint32_t>& phase_ends() && = delete;
 
   /// Of which image a step is, and which step of the base it is there.
-  Origin origin(StepId id) const { return images_ == 1 ? Origin{0, id} : origin_of(id); }
+  Origin origin(StepId id) const {
+    // Numbers of steps fit 32 bits (the builder sees to it), and this is asked often.
+    const auto step = static_cast<std::uint32_t>(id.value);
+    const auto images = static_cast<std::uint32_t>(images_);
+    return {static_cast<int>(step % images), StepId{static_cast<std::int64_t>(step / images)}};
+  }
   /// The step that an image has for one of the base.
-  StepId id_of(int image, StepId base) const;
+  StepId id_of(int image, StepId base) const { return StepId{static_cast<std::int64_t>(base.value) * images_ + image}; }
 
  private:
-  Origin origin_of(StepId id) const;
   int images_ = 1;
-  std::vector<std::uint32_t> phase_ends_;
 };
 
 }  // namespace p2plab

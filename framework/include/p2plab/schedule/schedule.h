@@ -100,8 +100,6 @@ class Schedule::Builder {
   StepId add_step(Rank executor, std::span<const Location> sources, std::span<const Location> destinations, std::span<const RouteId> routes = {});
   /// Appends a step with one source and one destination.
   StepId copy(Rank executor, Location from, Location to);
-  /// Where the schedule is folded: all images do the steps so far before any goes on.
-  void end_phase();
   /// Folds: the steps are those of image 0, and of the chunks each image has as many, image by image.
   void fold(std::vector<ScheduleImage> images) { images_ = std::move(images); }
 
@@ -114,7 +112,6 @@ class Schedule::Builder {
   Status fold_up();
   Status place_slots();
   Schedule schedule_;
-  std::vector<std::uint32_t> phase_ends_;
   std::vector<ScheduleImage> images_;
 };
 

@@ -3,11 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "p2plab/machine/routes.h"
-#include "p2plab/schedule/schedule.h"
+#include "p2plab/schedule/rank_images.h"
 
 namespace p2plab {
 
@@ -29,11 +30,16 @@ class Proof {
     return ChunkId{chunks_[base.index()].value + std::int64_t{image} * base_chunks_};
   }
 
+  /// Of a folded schedule, if its images carry ranks onto each other; else null.
+  const std::shared_ptr<const RankImages>& images() const& { return images_; }
+  const std::shared_ptr<const RankImages>& images() && = delete;
+
  private:
   friend class Verifier;
   bool in_place_ = false;
   Folding folding_;
   std::int32_t base_chunks_ = 0;
+  std::shared_ptr<const RankImages> images_;
   std::vector<bool> completes_;  // by step of the base
   std::vector<ChunkId> chunks_;
 };

@@ -32,17 +32,13 @@ struct FoldedEdit {
   std::vector<Chunk> chunks;
   std::vector<std::vector<LinkId>> routes;
   std::vector<testing::EditedStep> steps;
-  std::vector<std::size_t> phases;  // a phase ends before each of these steps
   std::vector<ScheduleImage> images;
 
   Result<Schedule> built() const {
     auto builder = *Schedule::Builder::create(make_collective(kind, ranks), ranks);
     for (const auto& chunk : chunks) builder.add_chunk(chunk);
     for (const auto& route : routes) builder.add_route(route);
-    for (std::size_t i = 0; i < steps.size(); ++i) {
-      if (std::ranges::find(phases, i) != phases.end()) builder.end_phase();
-      builder.add_step(steps[i].executor, steps[i].sources, steps[i].destinations, steps[i].routes);
-    }
+    for (const auto& step : steps) builder.add_step(step.executor, step.sources, step.destinations, step.routes);
     builder.fold(images);
     return std::move(builder).build();
   }
@@ -75,7 +71,6 @@ FoldedEdit gather_around(int n) {
   for (int r = 0; r + 1 < n; ++r) {
     const Rank here{r};
     const Rank next{r + 1};
-    edit.phases.push_back(edit.steps.size());
     const auto from = r == 0 ? input(here, chunks[0]) : scratch(here, 0);
     edit.steps.push_back({here, {from}, {scratch(next, 0), output(next, chunks[0])}, {default_route, RouteId{r}, RouteId{r}}});
     edit.steps.push_back({here, {r == 0 ? input(here, chunks[1]) : output(here, chunks[1])}, {output(next, chunks[1])}, {}});
@@ -94,7 +89,6 @@ FoldedEdit scatter_around(int n) {
       const auto to = r == n ? output(here, ChunkId{c}) : scratch(Rank{(r + 1) % n}, c);
       edit.steps.push_back({here, sources, {to}, {}});
     }
-    if (r % 2 == 0) edit.phases.push_back(edit.steps.size());
   }
   return edit;
 }
@@ -113,15 +107,14 @@ TEST(Folding, MeansTheListOfAllSteps) {
   }
 }
 
-TEST(Folding, ListsPhaseByPhaseImageByImage) {
+TEST(Folding, ListsStepByStepInImageAfterImage) {
   const auto schedule = *gather_around(3).built();
   const auto& folding = schedule.folding();
-  // Phases of 2 steps of the base, for 3 images: 0 1 | 0 1 | 0 1 || 2 3 | 2 3 | ...
-  EXPECT_EQ(folding.origin(StepId{3}).image, 1);
+  EXPECT_EQ(folding.origin(StepId{3}).image, 0);
   EXPECT_EQ(folding.origin(StepId{3}).step, StepId{1});
-  EXPECT_EQ(folding.origin(StepId{10}).image, 2);
-  EXPECT_EQ(folding.origin(StepId{10}).step, StepId{2});
-  EXPECT_EQ(folding.id_of(1, StepId{5}), StepId{15});
+  EXPECT_EQ(folding.origin(StepId{11}).image, 2);
+  EXPECT_EQ(folding.origin(StepId{11}).step, StepId{3});
+  EXPECT_EQ(folding.id_of(1, StepId{5}), StepId{16});
   // Chunk 1 of image 2; rank 1's second slot comes from image 0, its first from the image that starts at rank 2.
   EXPECT_EQ(schedule.in_image(2, ChunkId{1}), ChunkId{5});
   EXPECT_EQ(schedule.slots(Rank{1}, Buffer::scratch), 2);
@@ -171,10 +164,10 @@ TEST(Folding, NamesWhatIsWrongWithAnImage) {
   EXPECT_EQ(fault_of(edit), "image 2 moves chunk 1 to chunk 5, whose block has other senders or receivers");
   edit = good;
   std::swap(edit.images[1].routes[0], edit.images[1].routes[1]);
-  EXPECT_EQ(fault_of(edit), "step 10: route 2 breaks before its link 0 (gpu2 -> gpu3)");
+  EXPECT_EQ(fault_of(edit), "step 9: route 2 breaks before its link 0 (gpu2 -> gpu3)");
   edit = good;
   std::swap(edit.images[1].ranks[2], edit.images[1].ranks[3]);
-  EXPECT_EQ(fault_of(edit).substr(0, 8), "step 18:");
+  EXPECT_EQ(fault_of(edit).substr(0, 8), "step 17:");
   edit = good;
   edit.steps.pop_back();
   EXPECT_EQ(fault_of(edit), "at the end rank 3 output[1] must hold the contributions of {0}, found nothing");
@@ -258,9 +251,11 @@ TEST(Folding, PlanFilesAreSmallAndHostileOnesAreErrors) {
   EXPECT_EQ(message("],[1,1],", "],[1,2],"), "at /images/1/1: expected a whole number from 0 to 1");
   EXPECT_EQ(message("],[1,1],", "],[1],"), "at /images/1: expected two earlier images, or lists of ranks and routes");
   EXPECT_EQ(message("],[1,1],", "],{},"), "at /images/1: expected an array");
-  EXPECT_EQ(message("\"phases\":[2,", "\"phases\":[2,2,"), "at /phases: expected rising numbers of steps");
-  EXPECT_EQ(message("30,32]", "30,33]"), "at /phases: expected no end beyond the last of 32 steps");
   EXPECT_EQ(message("\"images\":[", "\"images\":[[0,0],"), "32 chunks cannot be divided among 17 images");
+  auto former = text;
+  former.insert(former.find("\"images\":["), "\"phases\":[2],");
+  EXPECT_EQ(read_plan(former, "p.json")->warnings,
+            std::vector<std::string>{"p.json: folded plans have no 'phases' now; version 0.3 will not read them"});
   std::string many = "\"images\":[[0,0]";
   for (int i = 0; i < 3000; ++i) many += ",[0,0]";
   auto far_too_many = text;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "p2plab/program/program.h"
@@ -16,8 +17,17 @@ struct StepPlace {
   std::int32_t instruction = 0;
 };
 
+/// What `add_waits` needs to know of the steps of `Dependencies`.
+struct StepPlaces {
+  const std::vector<StepPlace>& of;
+  /// Leave out also what follows by way of other lanes, where that is affordable.
+  bool transitive = true;
+  /// The lane that a step waits for where it waits for an earlier one, of a folded program; empty: the lane of that one.
+  std::function<LaneId(StepId waiting, StepId before)> named = {};
+};
+
 /// Fills in the waits and `signals` of `program`, whose lanes and instructions are complete. `order` lists (in schedule order) the steps that
 /// became instructions.
-void add_waits(Program& program, const Dependencies& dependencies, const std::vector<StepPlace>& places, const std::vector<StepId>& order);
+void add_waits(Program& program, const Dependencies& dependencies, const StepPlaces& places, const std::vector<StepId>& order);
 
 }  // namespace p2plab

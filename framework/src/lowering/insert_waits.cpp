@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "program/insert_waits.h"
+#include "lowering/insert_waits.h"
 
 #include <algorithm>
 #include <utility>
@@ -20,9 +20,9 @@ struct Knowledge {
 // only used where that is affordable; without it only waits on the same lane are merged.
 class Clocks {
  public:
-  explicit Clocks(const Program& program) : lanes_(program.lanes.size()) {
+  Clocks(const Program& program, bool wanted) : lanes_(program.lanes.size()) {
     constexpr std::size_t affordable = std::size_t{1} << 21;
-    transitive_ = lanes_ * program.instructions.size() <= affordable;
+    transitive_ = wanted && lanes_ * program.instructions.size() <= affordable;
     if (!transitive_) return;
     current_.resize(lanes_ * lanes_);
     at_.resize(lanes_ * program.instructions.size());
@@ -61,65 +61,76 @@ class Clocks {
 
 class WaitBuilder {
  public:
-  WaitBuilder(Program& program, const Dependencies& dependencies, const std::vector<StepPlace>& places)
-      : program_(program), dependencies_(dependencies), places_(places), clocks_(program), last_kept_(program.lanes.size(), -1) {}
+  WaitBuilder(Program& program, const Dependencies& dependencies, const StepPlaces& places)
+      : program_(program),
+        dependencies_(dependencies),
+        places_(places),
+        clocks_(program, places.transitive),
+        last_kept_(program.lanes.size() * static_cast<std::size_t>(program.folded ? program.images->images() : 1), -1) {}
 
   void visit(StepId step) {
-    const auto [lane, own] = places_[step.index()];
+    const auto [lane, own] = places_.of[step.index()];
     auto& instruction = program_.instructions[program_.lanes[lane.index()].first + static_cast<std::uint32_t>(own)];
     candidates_.clear();
     for (const auto before : dependencies_.of(step, before_)) {
-      const auto& place = places_[before.index()];
-      if (place.lane.value >= 0 && place.lane != lane) candidates_.push_back(place);
+      const auto& place = places_.of[before.index()];
+      const auto named = places_.named ? places_.named(step, before) : place.lane;
+      if (place.lane.value >= 0 && named != lane) candidates_.push_back({place, named});
     }
     // Later instructions first: what they imply need not be waited for.
-    std::ranges::sort(candidates_, [&](const StepPlace& a, const StepPlace& b) { return step_of(a) > step_of(b); });
+    std::ranges::sort(candidates_, [&](const Candidate& a, const Candidate& b) { return step_of(a.place) > step_of(b.place); });
     for (const auto& wait : kept_) last_kept_[wait.lane.index()] = -1;
     kept_.clear();
     kept_before_.clear();
-    for (const auto& place : candidates_) consider(lane, place, program_.slices(instruction));
+    for (const auto& candidate : candidates_) consider(lane, candidate, program_.slices(instruction));
     instruction.waits = static_cast<std::uint32_t>(program_.waits.size());
     instruction.wait_count = static_cast<std::uint32_t>(kept_.size());
     program_.waits.insert(program_.waits.end(), kept_.begin(), kept_.end());
-    if (clocks_.transitive()) clocks_.remember(lane, index_of(places_[step.index()]));
+    if (clocks_.transitive()) clocks_.remember(lane, index_of(places_.of[step.index()]));
   }
 
  private:
+  struct Candidate {
+    StepPlace place;
+    LaneId named;
+  };
+
   std::size_t index_of(const StepPlace& place) const {
     return program_.lanes[place.lane.index()].first + static_cast<std::size_t>(place.instruction);
   }
   StepId step_of(const StepPlace& place) const { return program_.instructions[index_of(place)].step; }
 
-  void consider(LaneId lane, const StepPlace& place, std::int64_t own_slices) {
+  void consider(LaneId lane, const Candidate& candidate, std::int64_t own_slices) {
+    const auto& [place, named] = candidate;
     auto& awaited = program_.instructions[index_of(place)];
     const auto slices = program_.slices(awaited);
     const auto needed = std::min(own_slices, slices);
     if (clocks_.transitive() && clocks_.known(lane, place.lane).covers(place.instruction, needed)) return;
-    auto& last = last_kept_[place.lane.index()];
+    auto& last = last_kept_[named.index()];
     for (auto k = last; k >= 0; k = kept_before_[static_cast<std::size_t>(k)]) {
       const auto& wait = kept_[static_cast<std::size_t>(k)];
-      if (wait.instruction >= place.instruction && program_.slices(program_.at(wait.lane, wait.instruction)) >= needed) return;
+      if (wait.instruction >= place.instruction && program_.slices(program_.at(place.lane, wait.instruction)) >= needed) return;
     }
     awaited.signals = true;
-    kept_.push_back({place.lane, place.instruction});
+    kept_.push_back({named, place.instruction});
     kept_before_.push_back(std::exchange(last, static_cast<std::int32_t>(kept_.size()) - 1));
     if (clocks_.transitive()) clocks_.learn(lane, place.lane, place.instruction, index_of(place), needed);
   }
 
   Program& program_;
   const Dependencies& dependencies_;
-  const std::vector<StepPlace>& places_;
+  const StepPlaces& places_;
   Clocks clocks_;
   std::vector<StepId> before_;
-  std::vector<StepPlace> candidates_;
+  std::vector<Candidate> candidates_;
   std::vector<Wait> kept_;
   std::vector<std::int32_t> kept_before_;  // by kept wait: the one before it for the same lane, or -1
-  std::vector<std::int32_t> last_kept_;    // by lane
+  std::vector<std::int32_t> last_kept_;    // by named lane
 };
 
 }  // namespace
 
-void add_waits(Program& program, const Dependencies& dependencies, const std::vector<StepPlace>& places, const std::vector<StepId>& order) {
+void add_waits(Program& program, const Dependencies& dependencies, const StepPlaces& places, const std::vector<StepId>& order) {
   WaitBuilder builder(program, dependencies, places);
   for (const auto step : order) builder.visit(step);
 }

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "direct/island_moves.h"
+
+#include <algorithm>
+
+namespace p2plab {
+
+IslandMoves::IslandMoves(const Hierarchy& hierarchy, IslandForms forms) : hierarchy_(hierarchy), forms_(forms) {
+  const auto outermost = static_cast<int>(hierarchy.width(hierarchy.levels() - 1));
+  for (const bool second : {false, true}) trees_.push_back(placed_tree(outermost, second));
+}
+
+void IslandMoves::reduce(ChunkId chunk, const std::vector<std::size_t>& digits) {
+  int round = 1;
+  for (int level = 0; level < hierarchy_.levels(); ++level) {
+    for (const auto& island : hierarchy_.islands(level)) along(chunk, level, island, digits, {round, true});
+    round += rounds(level);
+  }
+}
+
+void IslandMoves::hand_out(ChunkId chunk, const std::vector<std::size_t>& digits) {
+  int round = 1 + rounds_one_way();
+  for (int level = hierarchy_.levels() - 1; level >= 0; --level) {
+    for (const auto& island : hierarchy_.islands(level)) along(chunk, level, island, digits, {round, false});
+    round += rounds(level);
+  }
+}
+
+int IslandMoves::rounds_one_way() const {
+  int sum = 0;
+  for (int level = 0; level < hierarchy_.levels(); ++level) sum += rounds(level);
+  return sum;
+}
+
+int IslandMoves::rounds(int level) const {
+  if (tree(level)) return std::max(trees_[0].height, trees_[1].height);
+  return ring(level) ? static_cast<int>(hierarchy_.width(level)) : 1;
+}
+
+void IslandMoves::along(ChunkId chunk, int level, const std::vector<std::size_t>& island, const std::vector<std::size_t>& digits, Phase phase) {
+  const auto n = island.size();
+  const auto chosen = digits[static_cast<std::size_t>(level)] % n;
+  const auto at = [&](std::size_t place) { return hierarchy_.stands_for(level, island[place % n], digits); };
+  for (std::size_t k = 1; k < n; ++k) {
+    if (tree(level)) {
+      const auto above = at(chosen + static_cast<std::size_t>(trees_[tree_].above[k]));
+      const auto depth = trees_[tree_].depths[k];
+      moves_.push_back(phase.inwards ? Move{phase.round + rounds(level) - depth, chunk, at(chosen + k), above}
+                                     : Move{phase.round + depth - 1, chunk, above, at(chosen + k)});
+    } else if (!ring(level)) {
+      moves_.push_back(phase.inwards ? Move{phase.round, chunk, at(chosen + k), at(chosen)} : Move{phase.round, chunk, at(chosen), at(chosen + k)});
+    } else {
+      const auto from = phase.inwards ? chosen + k : chosen + k - 1;
+      moves_.push_back({phase.round + static_cast<int>(k) - 1, chunk, at(from), at(from + 1)});
+    }
+  }
+}
+
+}  // namespace p2plab

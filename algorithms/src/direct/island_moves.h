@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// The moves of a hierarchical plan: to and from whoever is in charge, level by level.
+#pragma once
+
+#include <utility>
+#include <vector>
+
+#include "common/data_flow.h"
+#include "direct/hierarchy.h"
+#include "direct/placed_tree.h"
+
+namespace p2plab {
+
+enum class Across { direct, ring, tree };
+
+struct IslandForms {
+  bool ring_inside = false;
+  Across across = Across::direct;
+};
+
+class IslandMoves {
+ public:
+  IslandMoves(const Hierarchy& hierarchy, IslandForms forms);
+
+  /// Which of the two trees carries the chunks that follow, where trees lead across.
+  void take_tree(std::size_t which) { tree_ = which; }
+  /// Sums flow to whoever is in charge, level by level from the inside out.
+  void reduce(ChunkId chunk, const std::vector<std::size_t>& digits);
+  /// Results flow from whoever is in charge, from the outside in.
+  void hand_out(ChunkId chunk, const std::vector<std::size_t>& digits);
+  void first(ChunkId chunk, Rank from, Rank to) { moves_.push_back({0, chunk, from, to}); }
+  void last(ChunkId chunk, Rank from, Rank to) { moves_.push_back({1 + 2 * rounds_one_way(), chunk, from, to}); }
+  std::vector<Move> all() && { return std::move(moves_); }
+
+ private:
+  struct Phase {
+    int round;
+    bool inwards;
+  };
+
+  bool ring(int level) const { return level == 0 ? forms_.ring_inside : forms_.across == Across::ring; }
+  bool tree(int level) const { return level == hierarchy_.levels() - 1 && forms_.across == Across::tree; }
+  int rounds_one_way() const;
+  int rounds(int level) const;
+  void along(ChunkId chunk, int level, const std::vector<std::size_t>& island, const std::vector<std::size_t>& digits, Phase phase);
+
+  const Hierarchy& hierarchy_;
+  IslandForms forms_;
+  std::vector<PlacedTree> trees_;  // of the outermost level
+  std::size_t tree_ = 0;
+  std::vector<Move> moves_;
+};
+
+}  // namespace p2plab

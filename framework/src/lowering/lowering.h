@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// A proved schedule, or part of it, as a program.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "lowering/insert_waits.h"
+#include "lowering/slot_layout.h"
+#include "p2plab/program/program.h"
+#include "p2plab/schedule/layout.h"
+#include "p2plab/schedule/rank_images.h"
+#include "p2plab/schedule/verify.h"
+
+namespace p2plab {
+
+/// Which steps become instructions: all; of each step of the base that in the image which a representative executes, so that these have all of their
+/// lanes (a folded program, program.h); those of image 0.
+enum class Lowered { all, representatives, base };
+
+class Lowering {
+ public:
+  /// With `images` (null: none) those of the schedule are lowered alike, so that `are_alike` must hold.
+  Lowering(const Schedule& schedule, const Proof& proof, const Payload& payload, const Tuning& tuning, bool one_memory,
+           std::shared_ptr<const RankImages> images);
+
+  Program run(Lowered which);
+
+  /// Do all images cut their chunks like the base, and deal them out to channels like it?
+  static bool are_alike(const Schedule& schedule, const Payload& payload);
+
+ private:
+  void by_bytes(const Payload& payload);
+  Location resolve(const Location& location) const;
+  bool moves_nothing(StepId id, const Step& step) const;
+  void choose_steps();
+  std::vector<StepId> wanted_steps() const;
+  std::size_t place_of(StepId id) const { return which_ == Lowered::all ? id.index() : schedule_.folding().origin(id).step.index(); }
+  void key_of(StepId id, const Step& step, std::vector<std::int32_t>& words) const;
+  void place_steps();
+  void fill_instructions();
+  void add_operand(const Location& named, const Step& step, std::size_t which);
+  std::int64_t offset_of(const Location& location) const;
+  void order_lanes();
+  std::vector<std::int64_t> bytes_of_steps() const;
+
+  const Schedule& schedule_;
+  const Proof& proof_;
+  bool one_memory_;
+  std::shared_ptr<const RankImages> images_;
+  std::vector<ChunkExtent> extents_;
+  BufferLayout buffers_;
+  SlotLayout slots_;
+  Program program_;
+  Lowered which_ = Lowered::all;
+  std::vector<bool> dropped_;  // by step, or by step of the base
+  std::vector<StepId> order_;  // the steps that became instructions
+  std::size_t operands_ = 0;   // of these steps
+  std::vector<StepPlace> places_;
+};
+
+}  // namespace p2plab

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "p2plab/simulator/plays_folded.h"
+
+#include "compile/check_program.h"
+#include "compile/resource_images.h"
+
+namespace p2plab {
+
+bool plays_folded(const Topology& topology, const Routes& routes, const Schedule& schedule, const RankImages& images, const Profile& profile) {
+  Compiled out;
+  ResourcePaths machine(topology, profile, out);
+  const auto links_of = [&](Rank executor, const Peer& peer) {
+    const auto& operand = peer.operand;
+    if (operand.route != default_route) return schedule.route(operand.route);
+    return peer.reads ? routes.between(operand.rank, executor) : routes.between(executor, operand.rank);
+  };
+  ResourceImages resources(images, machine, out, links_of);
+  bool alike = true;
+  bool loads = false;
+  const auto take = [&](Rank executor, const Location& location, RouteId route, bool reads) {
+    if (location.buffer == Buffer::host) alike = false;
+    if (!alike || location.rank == executor) return;
+    const Peer peer{{location.rank, location.buffer, route, 0}, reads, {}};
+    const auto links = links_of(executor, peer);
+    if (links.empty()) {
+      alike = false;
+      return;
+    }
+    loads = loads || reads;
+    machine.add(links, executor, {.loads = reads});
+    alike = resources.take(executor, peer);
+  };
+  for (std::size_t i = 0; alike && i < schedule.base_step_count(); ++i) {
+    const auto step = schedule.base_step(StepId{static_cast<std::int64_t>(i)});
+    const auto route = [&](std::size_t operand) { return step.routes.empty() ? default_route : step.routes[operand]; };
+    for (std::size_t s = 0; s < step.sources.size(); ++s) take(step.executor, step.sources[s], route(s), true);
+    for (std::size_t d = 0; d < step.destinations.size(); ++d) take(step.executor, step.destinations[d], route(step.sources.size() + d), false);
+  }
+  return alike && treats_alike(topology, profile, loads) && resources.join();
+}
+
+}  // namespace p2plab

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// Folded programs: those of representatives alone, simulated, give all that the whole programs give.
+#include <array>
+
+#include <gtest/gtest.h>
+
+#include "p2plab/machine/presets.h"
+#include "p2plab/program/check.h"
+#include "p2plab/program/lower.h"
+#include "p2plab/simulator/plays_folded.h"
+#include "p2plab/simulator/simulate.h"
+#include "support/plans.h"
+
+namespace p2plab {
+namespace {
+
+constexpr std::array kinds{CollectiveKind::all_gather, CollectiveKind::reduce_scatter, CollectiveKind::all_reduce, CollectiveKind::all_to_all};
+
+struct Case {
+  std::string machine;
+  std::string planner;
+  CollectiveKind kind;
+};
+
+Result<Plan> folded_plan(const Topology& machine, const Case& wanted) {
+  PlanContext context;
+  context.fold_from = 2;
+  return testing::plan_on(machine, wanted.planner, make_collective(wanted.kind, machine.ranks()), {}, context);
+}
+
+// Numbers that make queues, ties and waits of all sorts.
+Profile busy_profile() {
+  Profile profile;
+  profile.launch = Seconds{2e-6};
+  profile.slice_cost = Seconds{300e-9};
+  profile.fence = Seconds{200e-9};
+  profile.signal_peer = Seconds{700e-9};
+  profile.signal_local = Seconds{250e-9};
+  profile.link_efficiency = 0.8;
+  profile.store_rate = GBps(24);
+  profile.load_rate = GBps(20);
+  profile.reduce_rate = GBps(40);
+  profile.memory_rate = GBps(400);
+  profile.read_request = 1;
+  profile.outstanding = 4;
+  return profile;
+}
+
+void expect_same(const SimResult& folded, const SimResult& whole) {
+  EXPECT_EQ(folded.makespan, whole.makespan);
+  EXPECT_EQ(folded.busiest, whole.busiest);
+  EXPECT_EQ(folded.bound, whole.bound);
+  EXPECT_EQ(folded.period, whole.period);
+  EXPECT_EQ(folded.rank_finish, whole.rank_finish);
+  EXPECT_EQ(folded.rank_free, whole.rank_free);
+  EXPECT_EQ(folded.slices, whole.slices);
+  EXPECT_EQ(folded.transfers, whole.transfers);
+  ASSERT_EQ(folded.uses.size(), whole.uses.size());
+  for (std::size_t u = 0; u < whole.uses.size(); ++u) {
+    EXPECT_EQ(folded.uses[u].name, whole.uses[u].name);
+    EXPECT_EQ(folded.uses[u].bytes, whole.uses[u].bytes) << whole.uses[u].name;
+    EXPECT_EQ(folded.uses[u].busy, whole.uses[u].busy) << whole.uses[u].name;
+  }
+}
+
+// Counts the programs that are folded.
+void compare(const Case& wanted, int& folded_programs) {
+  SCOPED_TRACE(wanted.machine + " " + wanted.planner + " " + std::string{to_string(wanted.kind)});
+  const auto machine = *resolve_topology(wanted.machine);
+  const auto plan = folded_plan(machine, wanted);
+  if (!plan || !plan->schedule.folding().folded()) return;
+  const Routes routes(machine);
+  const PeerAccess peer_access(machine, routes);
+  const auto proof = *verify(machine, routes, plan->schedule);
+  const Payload payload{.elements = std::int64_t{machine.ranks()} * 8 * 1024};
+  for (const auto& tuning : {Tuning{}, Tuning{.blocks_per_lane = 2, .slice = Bytes{4096}}, Tuning{.slice = Bytes{2048}, .lane_per_step = true}}) {
+    const auto folded = lower_folded(plan->schedule, proof, payload, tuning, peer_access, 0);
+    if (!folded || !*folded) continue;
+    const auto whole = lower(plan->schedule, proof, payload, tuning, peer_access, CallerMemory::as_proved, 0);
+    if (!whole || whole->packets) continue;
+    EXPECT_LT((*folded)->lanes.size(), whole->lanes.size());
+    EXPECT_TRUE(check(machine, routes, *whole));
+    for (const auto& profile : {Profile{}, busy_profile()}) {
+      for (const bool skip : {true, false}) {
+        if (!skip && machine.ranks() > 8) continue;
+        const auto one = simulate(machine, routes, **folded, profile, {.skip = skip});
+        const auto all = simulate(machine, routes, *whole, profile, {.skip = skip});
+        ASSERT_TRUE(all);
+        if (!one) {  // links that images share
+          EXPECT_EQ(one.error().message, "a folded program is not simulated where images share links, or differ in theirs");
+          EXPECT_FALSE(plays_folded(machine, routes, plan->schedule, *proof.images(), profile));
+          continue;
+        }
+        EXPECT_TRUE(plays_folded(machine, routes, plan->schedule, *proof.images(), profile));
+        ++folded_programs;
+        expect_same(*one, *all);
+        EXPECT_EQ(one->events, all->events);
+      }
+      const auto bound = simulate(machine, routes, **folded, profile, {.engine = SimEngine::path});
+      if (bound) expect_same(*bound, *simulate(machine, routes, *whole, profile, {.engine = SimEngine::path}));
+    }
+  }
+}
+
+TEST(FoldedPrograms, GiveWhatTheWholeGives) {
+  for (const auto* machine : {"ring:gpus=5", "hgx-h200:gpus=4", "hgx-a100:nodes=2,gpus=4", "torus:dims=4x4"}) {
+    int folded = 0;
+    for (const auto* planner : {"forest", "pairwise", "flow", "hierarchical"}) {
+      for (const auto kind : kinds) compare({machine, planner, kind}, folded);
+    }
+    EXPECT_GT(folded, 16) << machine;
+  }
+  int larger = 0;
+  compare({"hgx-h200:nodes=4", "hierarchical", CollectiveKind::all_reduce}, larger);
+  compare({"hgx-h200:nodes=4", "forest", CollectiveKind::reduce_scatter}, larger);
+  compare({"torus:dims=8x8", "forest", CollectiveKind::all_gather}, larger);
+  EXPECT_EQ(larger, 18);
+}
+
+// Links between leaves and spines carry what several GPUs below a leaf send.
+TEST(FoldedPrograms, AreNotPlayedWhereImagesShareLinks) {
+  const auto* const machine = "fat-tree:leaves=2,gpus=4,spines=2";
+  int folded = 0;
+  compare({machine, "forest", CollectiveKind::all_reduce}, folded);
+  compare({machine, "pairwise", CollectiveKind::all_to_all}, folded);
+  EXPECT_EQ(folded, 0);
+  // But a leaf as a whole does what the other does.
+  compare({machine, "hierarchical", CollectiveKind::all_reduce}, folded);
+  EXPECT_EQ(folded, 12);
+}
+
+// Ranks that start apart, and quirks.
+TEST(FoldedPrograms, AreNotPlayedWhereRanksDiffer) {
+  const auto machine = *resolve_topology("hgx-h200:gpus=4");
+  const Routes routes(machine);
+  const auto plan = *folded_plan(machine, {"", "forest", CollectiveKind::all_gather});
+  const auto proof = *verify(machine, routes, plan.schedule);
+  const auto folded = **lower_folded(plan.schedule, proof, {.elements = 4096}, {}, {}, 0);
+  auto apart = busy_profile();
+  apart.start_skew = Seconds{1e-6};
+  EXPECT_FALSE(simulate(machine, routes, folded, apart));
+  auto quirky = busy_profile();
+  quirky.quirks.fan_out = 0.5;
+  EXPECT_FALSE(simulate(machine, routes, folded, quirky));
+  quirky.quirks = {.duplex_read = 0.5};  // of loads, of which there are none
+  EXPECT_TRUE(simulate(machine, routes, folded, quirky));
+  EXPECT_FALSE(simulate(machine, routes, folded, {}, {.record = true}));
+  EXPECT_FALSE(simulate(machine, routes, folded, {}, {.engine = SimEngine::max_min}));
+}
+
+}  // namespace
+}  // namespace p2plab
