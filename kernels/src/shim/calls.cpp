@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shim/calls.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -111,8 +112,7 @@ int begin(const Collective& c, bool grouped) {
 int call(const Collective& c) {
   auto& mine = thread();
   if (mine.inside) return pass_on(c);
-  // NCCL's own are not kept: an operation of the caller's may be gone when the group ends.
-  if (mine.depth == 0 || !may_be_ours(c)) return begin(c, false);
+  if (mine.depth == 0) return begin(c, false);
   mine.held.push_back(c);
   return success;
 }
@@ -127,6 +127,11 @@ int begin_held() {
     if (first == success) first = result;
   }
   return first;
+}
+
+int begin_held_with(int op, Comm comm) {
+  const auto& held = thread().held;
+  return std::ranges::any_of(held, [&](const Collective& c) { return c.op == op && c.comm == comm; }) ? begin_held() : success;
 }
 
 int end_held() {

@@ -67,12 +67,14 @@ int real(int (*function)(Declared...), Given... arguments) {
 
 /// NCCL's function with these arguments.
 int pass_on(const Collective& c);
-/// Begins a collective, or, in a group, keeps one that may be ours until the group ends: so a call counts the same whether its rank had to group it
-/// or not.
+/// Begins a collective, or, in a group, keeps it until the group ends: so a call counts the same whether its rank had to group it or not. NCCL's own
+/// are kept, too: NCCL gets its calls in their order, as it does from ranks without the shim.
 int call(const Collective& c);
 /// Begins what the outermost group of this thread held, before NCCL's group ends; the first result that is no success. What our plans for several
 /// servers serve is only decided, for NCCL's messages would wait for the group's end: `end_held` begins it, after that.
 int begin_held();
+/// The same before the group ends, if a call of it uses this operation, which is about to go.
+int begin_held_with(int op, Comm comm);
 int end_held();
 
 }  // namespace p2plab::shim

@@ -174,6 +174,13 @@ int p2plab_serve_ncclGroupSimulateEnd(void* info) {
   return real(p2plab_real_ncclGroupSimulateEnd, info);
 }
 
+// NCCL reads an operation of the caller's when its call begins, so it may go before the group ends.
+int p2plab_serve_ncclRedOpDestroy(int op, Comm comm) {
+  const int begun = thread().inside ? success : begin_held_with(op, comm);
+  const int gone = real(p2plab_real_ncclRedOpDestroy, op, comm);
+  return begun == success ? gone : begun;
+}
+
 int p2plab_serve_ncclGetUniqueId(UniqueId* id) {
   const int result = real(p2plab_real_ncclGetUniqueId, id);
   if (result == success && id != nullptr && !thread().inside) add_place(*id);

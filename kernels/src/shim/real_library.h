@@ -55,6 +55,7 @@ int p2plab_real_ncclReduce(const void*, void*, std::size_t, int, int, int, Comm,
 int p2plab_real_ncclReduceScatter(const void*, void*, std::size_t, int, int, Comm, Stream);
 int p2plab_real_ncclSend(const void*, std::size_t, int, int, Comm, Stream);
 int p2plab_real_ncclRecv(void*, std::size_t, int, int, Comm, Stream);
+int p2plab_real_ncclRedOpDestroy(int, Comm);
 int p2plab_real_ncclCommAbort(Comm);
 int p2plab_real_ncclCommDestroy(Comm);
 int p2plab_real_ncclCommFinalize(Comm);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A program that uses NCCL in one of the ways that programs do: `linked`, or by dlopen of what it is given; `ranks` only sets up two ranks and ends
-// them. Says what happened, line by line; run by
-// shim_test under the shim and two stubs.
+// them, `order` only calls in a group. Says what happened, line by line; run by shim_test under the shim and two stubs.
 #include <dlfcn.h>
 
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <string>
 
@@ -48,6 +48,27 @@ void set_up_and_end_two(const Nccl& nccl, Id id) {
   say_log();
 }
 
+// What NCCL was asked, in its order: calls that may be ours among those that cannot.
+void call_in_a_group(const Nccl& nccl, Id id) {
+  Comm comm = nullptr;
+  nccl.function<int(Comm*, int, Id, int)>("ncclCommInitRank")(&comm, 2, id, 0);
+  constexpr int bfloat16 = 9;
+  constexpr int float8 = 10;
+  constexpr int own = 9;
+  nccl.group_start();
+  nccl.all_reduce(1, bfloat16, 0, comm);
+  nccl.all_reduce(3, float8, 0, comm);
+  nccl.all_reduce(5, bfloat16, own, comm);
+  nccl.all_reduce(7, bfloat16, 0, comm);
+  auto* const drop = nccl.function<int(int, Comm)>("ncclRedOpDestroy");
+  drop(own + 1, comm);
+  drop(own, comm);
+  nccl.all_reduce(9, bfloat16, 0, comm);
+  nccl.group_end();
+  auto* const stub = dlopen(std::getenv("P2PLAB_NCCL"), RTLD_NOW | RTLD_NOLOAD);
+  std::printf("NCCL: %s\n", reinterpret_cast<const char* (*)()>(dlsym(stub, "stub_order"))());
+}
+
 }  // namespace
 
 int main(int count, char** words) {
@@ -68,8 +89,8 @@ int main(int count, char** words) {
   Comm part = nullptr;
   Id id{};
   std::strcpy(id.bytes, "an id of the test");
-  if (way == "ranks") {
-    set_up_and_end_two(nccl, id);
+  if (way == "ranks" || way == "order") {
+    (way == "ranks" ? set_up_and_end_two : call_in_a_group)(nccl, id);
     return 0;
   }
   tell("init", nccl.function<int(Comm*, int, Id, int)>("ncclCommInitRank")(&comm, 2, id, 0));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* An NCCL that does nothing, and says what it was asked. */
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 typedef struct { char bytes[128]; } Id;
@@ -9,6 +10,9 @@ enum { all_reduce, broadcast, group_start, group_end, init, destroy, split, send
 static char comms[8];
 static int next_comm;
 static int inner;
+static char order[256]; /* counts of all-reduces, and what else hangs on their order */
+
+const char* stub_order(void) { return order; }
 
 int stub_count(const char* name) {
   const char* names[] = {"all_reduce", "broadcast", "group_start", "group_end", "init", "destroy", "split", "send"};
@@ -28,6 +32,7 @@ int ncclBroadcast(const void* s, void* r, size_t n, int t, int root, void* c, vo
 int ncclAllReduce(const void* s, void* r, size_t n, int t, int op, void* c, void* st) {
   (void)s, (void)r, (void)t, (void)op;
   counts[all_reduce]++;
+  snprintf(order + strlen(order), sizeof order - strlen(order), "%zu ", n);
   /* As NCCL may: one of its calls made of another, by its public name. */
   if (n == 77 && !inner++) ncclBroadcast(s, r, n, t, 0, c, st);
   return 0;
@@ -38,7 +43,16 @@ int ncclSend(const void* s, size_t n, int t, int peer, void* c, void* st) {
   return 0;
 }
 int ncclGroupStart(void) { counts[group_start]++; return 0; }
-int ncclGroupEnd(void) { counts[group_end]++; return 0; }
+int ncclGroupEnd(void) {
+  counts[group_end]++;
+  snprintf(order + strlen(order), sizeof order - strlen(order), "end ");
+  return 0;
+}
+int ncclRedOpDestroy(int op, void* c) {
+  (void)op, (void)c;
+  snprintf(order + strlen(order), sizeof order - strlen(order), "gone ");
+  return 0;
+}
 int ncclGroupSimulateEnd(void* info) { (void)info; return 0; }
 int ncclCommInitRank(void** c, int n, Id id, int r) {
   (void)n, (void)r, (void)id;
