@@ -202,8 +202,9 @@ Result<std::vector<std::string>> exchange_at(const PlaceToMeet& place, const std
   for (std::size_t came = 0; came < all.size();) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - Clock::now()).count();
     pollfd readable{socket->get(), POLLIN, 0};
-    if (left <= 0 || poll(&readable, 1, static_cast<int>(left)) == 0)
-      return lost(fmt::format("not all {} ranks came within {:g} s", ranks, patience.count()).c_str());
+    const int ready = left <= 0 ? 0 : poll(&readable, 1, static_cast<int>(left));
+    if (ready == 0) return lost(fmt::format("not all {} ranks came within {:g} s", ranks, patience.count()).c_str());
+    if (ready < 0) continue;  // a signal; to receive now might wait without end
     const auto got = recv(socket->get(), all.data() + came, all.size() - came, 0);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return lost("the connection was lost");

@@ -2,9 +2,13 @@
 // Ranks that were given a place in a few bytes exchange there what they need to meet, whoever else comes by.
 #include "meeting/meeting_place.h"
 
+#include <pthread.h>
 #include <sys/socket.h>
 
+#include <chrono>
+#include <csignal>
 #include <future>
+#include <thread>
 
 #include <gtest/gtest.h>
 
@@ -79,6 +83,32 @@ TEST(MeetingPlace, AnExchangeThatLacksARankEndsInTime) {
   const auto alone = exchange_at(open.place, "a", 0, 2, "x", Seconds{0.1});
   ASSERT_FALSE(alone);
   EXPECT_NE(alone.error().message.find("not all 2 ranks came within 0.1 s at 127.0.0.1:"), std::string::npos) << alone.error().message;
+}
+
+// A handler after which the system goes on waiting, as signal(2) sets them.
+TEST(MeetingPlace, SignalsDoNotMakeAnExchangeWaitLonger) {
+  struct sigaction quiet {};
+  quiet.sa_handler = [](int) {};
+  quiet.sa_flags = SA_RESTART;
+  struct sigaction before {};
+  ASSERT_EQ(sigaction(SIGUSR1, &quiet, &before), 0);
+  const auto open = open_place();
+  {
+    const std::jthread signals([self = pthread_self()](const std::stop_token& stop) {
+      for (int i = 0; i < 300 && !stop.stop_requested(); ++i) {
+        std::this_thread::sleep_for(std::chrono::milliseconds{10});
+        pthread_kill(self, SIGUSR1);
+      }
+    });
+    // Ends what would wait without end.
+    const std::jthread late([&](const std::stop_token& stop) {
+      for (int i = 0; i < 200 && !stop.stop_requested(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds{10});
+      if (stop.stop_requested()) return;
+      EXPECT_TRUE(exchange_at(open.place, "a", 1, 2, "y", Seconds{1}));
+    });
+    EXPECT_FALSE(exchange_at(open.place, "a", 0, 2, "x", Seconds{0.3}));
+  }
+  sigaction(SIGUSR1, &before, nullptr);
 }
 
 TEST(MeetingPlace, OfAProcessIsOneForAllThatAsk) {
