@@ -93,10 +93,10 @@ int conclude(const Collective& c, const Recorded& record, p2plab_result result) 
 
 int begin(const Collective& c, bool grouped) {
   const auto peer = communicators().find(c.comm);
-  auto* const ours = peer == nullptr || !may_be_ours(c) ? nullptr : peer->note(as_ours(c));
-  if (ours != nullptr && grouped && runtime().servers(ours) > 1) {
+  const auto ours = peer == nullptr || !may_be_ours(c) ? nullptr : peer->note(as_ours(c));
+  if (ours != nullptr && grouped && runtime().servers(ours.get()) > 1) {
     const auto call = as_ours(c);
-    const auto result = runtime().reserve(ours, &call);
+    const auto result = runtime().reserve(ours.get(), &call);
     if (result != P2PLAB_OK) return conclude(c, Recorded(c), result);
     thread().decided.push_back(c);
     return success;
@@ -104,7 +104,7 @@ int begin(const Collective& c, bool grouped) {
   const Recorded record(c);
   if (!may_be_ours(c)) return leave_to_nccl(c, record, Outcome::type_or_operation, "a type or operation that is NCCL's");
   if (ours == nullptr) return leave_to_nccl(c, record, Outcome::no_communicator, "no communicator of p2plab");
-  return conclude(c, record, serve(c, ours));
+  return conclude(c, record, serve(c, ours.get()));
 }
 
 }  // namespace
@@ -139,8 +139,8 @@ int end_held() {
   int first = success;
   for (const auto& c : decided) {
     const auto peer = communicators().find(c.comm);
-    auto* const ours = peer == nullptr ? nullptr : peer->ours();
-    const int result = ours == nullptr ? invalid_usage : conclude(c, Recorded(c), serve(c, ours));
+    const auto ours = peer == nullptr ? nullptr : peer->ours();
+    const int result = ours == nullptr ? invalid_usage : conclude(c, Recorded(c), serve(c, ours.get()));
     if (first == success) first = result;
   }
   return first;

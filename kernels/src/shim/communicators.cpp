@@ -92,20 +92,21 @@ p2plab_result join(const NewComm& made, p2plab_comm** ours) {
   return result == P2PLAB_OK ? library.init_rank(ours, made.ranks, id, made.rank, made.device, &config) : result;
 }
 
+void destroy(p2plab_comm* ours) { runtime().destroy(ours); }
+
 // Joins the other ranks' shims; those that do not come within the time leave all calls to NCCL, on all ranks.
 void set_up(const std::shared_ptr<Peer>& peer, const NewComm& made) {
   const auto& library = runtime();
-  p2plab_comm* ours = nullptr;
+  p2plab_comm* joined = nullptr;
   const auto who = "rank " + std::to_string(made.rank) + " of " + std::to_string(made.ranks);
-  if (join(made, &ours) != P2PLAB_OK) {
+  if (join(made, &joined) != P2PLAB_OK) {
     say(who + ": NCCL serves all calls: " + library.last_error());
     return peer->give_up();
   }
-  if (const int servers = library.servers(ours); servers > 1 && made.rank == 0)
+  Ours ours(joined, destroy);
+  if (const int servers = library.servers(joined); servers > 1 && made.rank == 0)
     say(who + ", on " + std::to_string(servers) + " servers: plans by stages serve what they are known to be faster at, NCCL the rest");
-  if (peer->publish(ours)) return;
-  library.destroy(ours);
-  peer->give_up();
+  if (!peer->publish(std::move(ours))) peer->give_up();
 }
 
 }  // namespace
@@ -129,7 +130,7 @@ std::string Peer::next_name(const std::string& how) {
 }
 
 // Whoever has made more calls than this before all shims met goes on with NCCL alone.
-p2plab_comm* Peer::note(const p2plab_call& call) {
+Ours Peer::note(const p2plab_call& call) {
   constexpr std::size_t most = 1 << 16;
   const std::lock_guard lock(mutex_);
   if (ours_ != nullptr || over_) return ours_;
@@ -141,15 +142,16 @@ p2plab_comm* Peer::note(const p2plab_call& call) {
 }
 
 // From here on ours counts itself; which call its programs begin at is agreed on afterwards, so no call before this one can be meant.
-bool Peer::publish(p2plab_comm* ours) {
+bool Peer::publish(Ours ours) {
+  auto* const made = ours.get();  // `take` waits for what is done with it
   {
     const std::lock_guard lock(mutex_);
-    if (taken_ || over_ || runtime().start(ours, calls_.data(), calls_.size()) != P2PLAB_OK) return false;
-    ours_ = ours;
+    if (taken_ || over_ || runtime().start(made, calls_.data(), calls_.size()) != P2PLAB_OK) return false;
+    ours_ = std::move(ours);
     calls_.clear();
   }
   // Programs are made while calls go on.
-  if (runtime().ready(ours) != P2PLAB_OK) say(std::string{"not all programs are ready: "} + runtime().last_error());
+  if (runtime().ready(made) != P2PLAB_OK) say(std::string{"not all programs are ready: "} + runtime().last_error());
   const std::lock_guard lock(mutex_);
   over_ = true;
   changed_.notify_all();
@@ -167,7 +169,7 @@ void Peer::wait(double seconds) {
   changed_.wait_for(lock, std::chrono::duration<double>(seconds), [&] { return over_; });
 }
 
-p2plab_comm* Peer::take() {
+Ours Peer::take() {
   std::unique_lock lock(mutex_);
   taken_ = true;
   // Its thread may be making programs with it.
@@ -175,7 +177,7 @@ p2plab_comm* Peer::take() {
   return std::exchange(ours_, nullptr);
 }
 
-p2plab_comm* Peer::ours() {
+Ours Peer::ours() {
   const std::lock_guard lock(mutex_);
   return ours_;
 }
@@ -187,8 +189,9 @@ std::shared_ptr<Peer> Communicators::find(Comm comm) {
 }
 
 std::shared_ptr<Peer> Communicators::keep(Comm comm, std::shared_ptr<Peer> peer) {
+  std::shared_ptr<Peer> before;  // of one there that ended unseen: it may wait for others, which needs no lock
   const std::lock_guard lock(mutex_);
-  all_[comm] = peer;
+  before = std::exchange(all_[comm], peer);
   return peer;
 }
 
@@ -212,7 +215,7 @@ void Communicators::add_all(const std::vector<Comm>& comms, const std::vector<in
     const auto name = "all ranks of process " + std::to_string(getpid());
     const int side = recorded_side(name + ", " + std::to_string(reinterpret_cast<std::uintptr_t>(comms.front())), static_cast<int>(r),
                                    static_cast<int>(comms.size()), devices[r]);
-    if (!keep(comms[r], std::make_shared<Peer>(name, std::string{}, side, false))->publish(ours[r])) runtime().destroy(ours[r]);
+    keep(comms[r], std::make_shared<Peer>(name, std::string{}, side, false))->publish({ours[r], destroy});
   }
 }
 
@@ -235,11 +238,8 @@ void Communicators::remove(Comm comm, bool abort) {
   const auto peer = drop(comm, last);
   if (peer == nullptr) return;
   close_recorded(peer->side());
-  auto* const running = peer->ours();
-  if (abort && running != nullptr) runtime().abort(running, "its communicator of NCCL was aborted");
-  const auto end = [peer] {
-    if (auto* const ours = peer->take(); ours != nullptr) runtime().destroy(ours);
-  };
+  if (const auto running = peer->ours(); abort && running != nullptr) runtime().abort(running.get(), "its communicator of NCCL was aborted");
+  const auto end = [peer] { peer->take(); };
   if (!last) {
     const std::lock_guard lock(mutex_);
     ending_[peer->name()].emplace_back(end);

@@ -46,6 +46,9 @@ const Runtime& runtime();
 /// P2PLAB_ORDER=fixed: sums are ours alone, for NCCL's order hangs on the size.
 bool one_order_of_sums();
 
+/// A communicator of ours, which ends when the last one lets go of it: NCCL's may be aborted by one thread while another one is within a call.
+using Ours = std::shared_ptr<p2plab_comm>;
+
 /// One rank of a communicator of NCCL.
 class Peer {
  public:
@@ -64,15 +67,15 @@ class Peer {
   std::string next_name(const std::string& how);
 
   /// Notes a call that may be ours; ours, if it is set up.
-  p2plab_comm* note(const p2plab_call& call);
-  /// Ours is there, and is told of the calls that NCCL's had so far.
-  bool publish(p2plab_comm* ours);
+  Ours note(const p2plab_call& call);
+  /// Ours is there, and is told of the calls that NCCL's had so far. False: nobody wants it.
+  bool publish(Ours ours);
   void give_up();
   /// Waits until ours is set up or given up, at most so long.
   void wait(double seconds);
   /// Ours, if it is set up, taken away for good.
-  p2plab_comm* take();
-  p2plab_comm* ours();
+  Ours take();
+  Ours ours();
 
  private:
   int side_;
@@ -81,7 +84,7 @@ class Peer {
   std::string place_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  p2plab_comm* ours_ = nullptr;
+  Ours ours_;
   std::vector<p2plab_call> calls_;  // until ours is there
   unsigned long long made_ = 0;
   bool over_ = false;   // set up, or given up

@@ -237,8 +237,8 @@ int p2plab_serve_ncclCommGetAsyncError(Comm comm, int* error) {
   const int result = real(p2plab_real_ncclCommGetAsyncError, comm, error);
   if (result != success || error == nullptr || *error != success || thread().inside) return result;
   const auto peer = communicators().find(comm);
-  auto* const ours = peer == nullptr ? nullptr : peer->ours();
-  if (ours != nullptr && runtime().async_error(ours) != P2PLAB_OK) {
+  const auto ours = peer == nullptr ? nullptr : peer->ours();
+  if (ours != nullptr && runtime().async_error(ours.get()) != P2PLAB_OK) {
     say(std::string{"a communicator failed: "} + runtime().last_error());
     *error = remote_error;
   }

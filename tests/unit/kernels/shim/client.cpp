@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // A program that uses NCCL in one of the ways that programs do: `linked`, or by dlopen of what it is given; `ranks` only sets up two ranks and ends
-// them, `order` only calls in a group. Says what happened, line by line; run by shim_test under the shim and two stubs.
+// them, `order` only calls in a group, `abort` aborts amid a call. Says what happened, line by line; run by shim_test under the shim and two stubs.
 #include <dlfcn.h>
 
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <thread>
 
 extern "C" {
 struct Id {
@@ -45,6 +47,18 @@ void set_up_and_end_two(const Nccl& nccl, Id id) {
   Comm two[2] = {};
   for (int rank = 0; rank < 2; ++rank) nccl.function<int(Comm*, int, Id, int)>("ncclCommInitRank")(&two[rank], 2, id, rank);
   for (auto* const one : two) nccl.function<int(Comm)>("ncclCommDestroy")(one);
+  say_log();
+}
+
+// One thread is within a call, another one aborts its communicator.
+void abort_amid_a_call(const Nccl& nccl, Id id) {
+  Comm comm = nullptr;
+  nccl.function<int(Comm*, int, Id, int)>("ncclCommInitRank")(&comm, 2, id, 0);
+  std::thread calling([&] { nccl.all_reduce(1000, 7, 0, comm); });
+  auto* const log = reinterpret_cast<const char* (*)()>(dlsym(dlopen("libp2plab.so.1", RTLD_NOW | RTLD_NOLOAD), "stub_log"));
+  for (int tries = 0; tries < 3000 && std::strstr(log(), "all_reduce") == nullptr; ++tries) std::this_thread::sleep_for(std::chrono::milliseconds{1});
+  nccl.function<int(Comm)>("ncclCommAbort")(comm);
+  calling.join();
   say_log();
 }
 
@@ -89,8 +103,8 @@ int main(int count, char** words) {
   Comm part = nullptr;
   Id id{};
   std::strcpy(id.bytes, "an id of the test");
-  if (way == "ranks" || way == "order") {
-    (way == "ranks" ? set_up_and_end_two : call_in_a_group)(nccl, id);
+  if (way == "ranks" || way == "order" || way == "abort") {
+    (way == "ranks" ? set_up_and_end_two : way == "order" ? call_in_a_group : abort_amid_a_call)(nccl, id);
     return 0;
   }
   tell("init", nccl.function<int(Comm*, int, Id, int)>("ncclCommInitRank")(&comm, 2, id, 0));

@@ -142,6 +142,12 @@ TEST(Shim, OneThreadEndsTheRanksThatItSetUpOneByOne) {
   EXPECT_EQ(run.text.find("alone"), std::string::npos) << run.text;
 }
 
+TEST(Shim, WhatAnotherThreadAbortsEndsAfterTheCallThatIsUnderWay) {
+  const auto run = ran(client("P2PLAB_NCCL=" + stage + "/nccl/libnccl.so.2", "abort " + stage + "/libp2plab-nccl.so"));
+  EXPECT_EQ(run.code, 0);
+  EXPECT_NE(run.text.find("all_reduce aborted back destroyed \n"), std::string::npos) << run.text;
+}
+
 // As from a rank without the shim, so that both may be in one communicator; an operation of the caller's may go within the group.
 TEST(Shim, NcclGetsTheCallsOfAGroupInTheirOrder) {
   for (const auto* shim : {"/libp2plab-nccl.so", "/lonely/libp2plab-nccl.so"}) {

@@ -15,6 +15,7 @@ static char log_text[1 << 16];
 static int failing;
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static int leaving;
+static int aborted;
 
 static void note(const char* text) {
   pthread_mutex_lock(&mutex);
@@ -99,6 +100,7 @@ p2plab_result p2plab_comm_destroy(p2plab_comm* comm) {
 p2plab_result p2plab_comm_abort(p2plab_comm* comm, const char* why) {
   (void)comm, (void)why;
   note("aborted");
+  __sync_add_and_fetch(&aborted, 1);
   return P2PLAB_OK;
 }
 p2plab_result p2plab_comm_async_error(const p2plab_comm* comm) {
@@ -111,6 +113,12 @@ static p2plab_result asked(const char* what, size_t count, p2plab_comm* comm) {
   comm->calls++;
   note(what);
   if (failing) return P2PLAB_FAILED;
+  /* A call that waits for others until it is aborted, and some time longer. */
+  if (count == 1000) {
+    for (int tries = 0; tries < 3000 && __sync_fetch_and_add(&aborted, 0) == 0; ++tries) usleep(1000);
+    usleep(50000);
+    note("back");
+  }
   return count % 2 == 0 ? P2PLAB_OK : P2PLAB_NOT_SERVED;
 }
 p2plab_result p2plab_all_reduce(const void* s, void* r, size_t n, p2plab_type t, p2plab_op op, p2plab_comm* c, p2plab_stream st) {
