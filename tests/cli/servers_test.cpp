@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Machines of several servers from the command line: which GPUs of which hosts, and what Slurm and MPI read of it.
 #include <algorithm>
+#include <filesystem>
 
 #include <nlohmann/json.hpp>
 
@@ -41,7 +42,7 @@ TEST(Servers, OfGroupsAndOfPlacesFoundSoFarAreNamedByHost) {
 
 // A host of the fabric has one NIC less, so no two sets of GPUs are alike: still the best one is found at once.
 TEST(Servers, OfAFabricThatLostANicArePlacedOnInTime) {
-  std::ifstream whole("tests/data/ibnetdiscover_4hosts.txt");
+  std::ifstream whole(std::filesystem::path(P2PLAB_SOURCE_DIR) / "tests/data/ibnetdiscover_4hosts.txt");
   const auto file = test::scratch("lost.txt");
   {
     std::ofstream lost(file);

@@ -29,7 +29,9 @@ ParallelLinks::Budget ParallelLinks::budget(std::span<const LinkId> links, Bandw
     budget.links.push_back(bundle);
     most = std::max(most, static_cast<double>(counts) / static_cast<double>(together(bundle).bytes_per_second()));
   }
-  if (most > 0 && most < 1) budget.rate = Bandwidth::bytes_per_second(static_cast<std::int64_t>(static_cast<double>(rate.bytes_per_second()) / most));
+  constexpr double beyond_all = 1e18;  // bytes per second: a slow link beside one that is millions of times as fast
+  if (most > 0 && most < 1)
+    budget.rate = Bandwidth::bytes_per_second(static_cast<std::int64_t>(std::min(static_cast<double>(rate.bytes_per_second()) / most, beyond_all)));
   return budget;
 }
 

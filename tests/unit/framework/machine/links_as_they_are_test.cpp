@@ -125,6 +125,14 @@ TEST(LinksAsTheyAre, ParallelLinksCountTogether) {
   EXPECT_EQ(routes.bottleneck(routes.between(Rank{0}, Rank{1})), GBps(50));
 }
 
+// Or the budget of all would be more bytes than a number holds.
+TEST(LinksAsTheyAre, ABudgetOfALinkBesideOneMillionsOfTimesAsFastIsNoLess) {
+  const auto two = from_text(
+      "version: 1\nnodes:\n  - {name: gpu0, kind: gpu}\n  - {name: gpu1, kind: gpu}\nlinks:\n  - {between: [gpu0, gpu1], bandwidth: 850 TB/s}\n  - "
+      "{between: [gpu0, gpu1], bandwidth: 10 B/s}\ngroups:\n  - {name: up, bandwidth: 2 TB/s, links: [[gpu0, gpu1, 1]]}\n");
+  EXPECT_GE(ParallelLinks(two).budget(two.groups().front().links, two.groups().front().bandwidth).rate, GBps(2000));
+}
+
 TEST(LinksAsTheyAre, ParallelLinksShareABudgetInProportionToTheirBandwidths) {
   const std::string text =
       "version: 1\nnodes: [{name: gpu0, kind: gpu}, {name: gpu1, kind: gpu}]\nlinks:\n"
