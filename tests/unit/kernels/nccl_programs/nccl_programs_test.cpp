@@ -37,15 +37,17 @@ Told told(const std::string& text, int ranks) {
   return sum;
 }
 
-// `server_of`: by rank; empty: all are of one.
-testing::Ran job(const std::string& settings, const std::string& library, int ranks, int programs, int seed, const std::vector<int>& server_of = {}) {
+// `server_of`: by rank; empty: all are of one. `others`: what all ranks but the first load; empty: the same.
+testing::Ran job(const std::string& settings, const std::string& library, int ranks, int programs, int seed, const std::vector<int>& server_of = {},
+                 const std::string& others = {}) {
   const auto folder = test::scratch(fmt::format("nccl_programs_{}_{}", seed, ranks));
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder);
   auto command = fmt::format("export P2PLAB_TEST_FOLDER={} P2PLAB_NCCL={}/nccl/libnccl.so.2 {}; ", folder.string(), stage, settings);
   for (int r = 0; r < ranks; ++r) {
     if (!server_of.empty()) command += fmt::format("NCCL_HOSTID=s{} ", server_of[static_cast<std::size_t>(r)]);
-    command += fmt::format("{}/p2plab_nccl_client {} {} {} {} {} & jobs=\"$jobs $!\"; ", stage, library, r, ranks, programs, seed);
+    command += fmt::format("{}/p2plab_nccl_client {} {} {} {} {} & jobs=\"$jobs $!\"; ", stage, r > 0 && !others.empty() ? others : library, r, ranks,
+                           programs, seed);
   }
   const auto run = testing::ran("{ " + command + "code=0; for job in $jobs; do wait $job || code=1; done; exit $code; }");
   std::filesystem::remove_all(folder);
@@ -61,6 +63,13 @@ TEST(NcclPrograms, AreRightBeforeTheShimStandsThere) {
   const auto run = job("", stage + "/nccl/libnccl.so.2", 3, 10, 1);
   EXPECT_EQ(run.code, 0) << run.text;
   EXPECT_NE(run.text.find("calls right; NCCL itself"), std::string::npos) << run.text;
+}
+
+// A rank with the shim and others without it: NCCL serves all of it, in one order, also within groups.
+TEST(NcclPrograms, AreRightWhereOnlyOneRankHasTheShim) {
+  const auto run = job("P2PLAB_JOIN=0.05", stage + "/libp2plab-nccl.so", 3, programs() / 10, 2, {}, stage + "/nccl/libnccl.so.2");
+  EXPECT_EQ(run.code, 0) << run.text;
+  EXPECT_NE(run.text.find("calls right; served 0, "), std::string::npos) << run.text;
 }
 
 TEST(NcclPrograms, AreRightUnderTheShimWhoeverServesThem) {
@@ -164,7 +173,7 @@ TEST(NcclPrograms, OverServersAreServedBySeveralCommunicators) {
 
 // What nobody has measured is NCCL's; all-reduces of two ranks are ours.
 TEST(NcclPrograms, OverServersAreNcclsWhereItIsNotKnownToBeSlower) {
-  const auto two = job_over({0, 1}, "", programs() / 10, 120);
+  const auto two = job_over({0, 1}, "NCCL_NET=Socket", programs() / 10, 120);
   ASSERT_EQ(two.code, 0) << two.text;
   EXPECT_GT(told(two.text, 2).served, 0) << two.text;
   EXPECT_NE(two.text.find(", left to NCCL "), std::string::npos) << two.text;
