@@ -94,7 +94,10 @@ class Tables final : public runtime::Chooser {
     return notes;
   }
 
-  void carried_by(int carriers) override { carriers_ = carriers; }
+  void carried_by(int carriers, bool sockets) override {
+    carriers_ = carriers;
+    sockets_ = sockets;
+  }
 
   Result<ChosenPlan> choose(const Call& call, int ranks, const std::shared_ptr<const Machine>& machine) const override {
     const auto payload = runtime::payload_of(call, ranks);
@@ -150,6 +153,7 @@ class Tables final : public runtime::Chooser {
   // if several communicators carry it (kernels/decisions/014).
   std::string over_servers(const Call& call, int ranks) const {
     if (call.kind != all_reduce || ranks != 2) return fmt::format("of a {} of {} ranks over servers nothing is known", to_string(call.kind), ranks);
+    if (!sockets_) return "of an all_reduce over servers whose network is no socket of NCCL's nothing is known";
     const auto most = carriers_ > 1 ? 16_MiB : 256_KiB;
     if (runtime::bytes_of(call) <= most.count()) return {};
     return fmt::format("its all_reduce over servers may be faster above {}, as measured", to_string(most));
@@ -219,6 +223,7 @@ class Tables final : public runtime::Chooser {
   std::vector<Table> tables_;
   Servers servers_;
   int carriers_ = 1;  // of large messages between them
+  bool sockets_ = false;
   Digest digest_;
 };
 

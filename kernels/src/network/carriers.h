@@ -26,6 +26,8 @@ class Carriers {
   Status exchange(int rank, std::span<const stages::Transfer> sends, std::span<const stages::Transfer> receives, void* stream) const;
   void abort();
   int count() const { return sharing_.carriers; }
+  /// Does NCCL go over sockets, on all ranks?
+  bool by_sockets() const { return sharing_.sockets; }
   /// Empty where there is only the first.
   std::string describe() const;
 

@@ -58,11 +58,21 @@ Result<Asked> asked(Session& session) {
   return Error{ErrorCode::invalid_input, fmt::format("rank {} has {}; rank 0 has {}", other - all->begin(), *other, all->front())};
 }
 
-Result<int> usual(Session& session, const Servers& servers) {
-  if (std::ranges::any_of(servers.ranks, [](const auto& mates) { return mates.size() > 1; })) return 1;
-  const auto all = session.all_gather(by_sockets() && !has_more_sockets() ? "sockets" : "other");
-  if (!all) return all.error();
-  return std::ranges::count(*all, "sockets") == session.ranks() ? measured_to_pay : 1;
+// Of all ranks: who sends by sockets, and who by as many as NCCL takes by itself.
+struct BySockets {
+  bool all = true;
+  bool as_they_come = true;
+};
+
+Result<BySockets> by_sockets_everywhere(Session& session) {
+  const auto said = session.all_gather(!by_sockets() ? "other" : has_more_sockets() ? "more sockets" : "sockets");
+  if (!said) return said.error();
+  BySockets found;
+  for (const auto& each : *said) {
+    found.all = found.all && each != "other";
+    found.as_they_come = found.as_they_come && each == "sockets";
+  }
+  return found;
 }
 
 }  // namespace
@@ -81,15 +91,12 @@ std::vector<stages::Transfer> parts_of(const stages::Transfer& transfer, const S
 Result<Sharing> agreed_sharing(Session& session, const Servers& servers) {
   const auto given = asked(session);
   if (!given) return given.error();
-  Sharing sharing;
+  const auto sockets = by_sockets_everywhere(session);
+  if (!sockets) return sockets.error();
+  Sharing sharing{.sockets = sockets->all};
   if (given->part) sharing.least = Bytes{std::int64_t{*given->part} << 10};
-  if (given->carriers) {
-    sharing.carriers = *given->carriers;
-    return sharing;
-  }
-  const auto carriers = usual(session, servers);
-  if (!carriers) return carriers.error();
-  sharing.carriers = *carriers;
+  const bool single = std::ranges::none_of(servers.ranks, [](const auto& mates) { return mates.size() > 1; });
+  sharing.carriers = given->carriers.value_or(single && sockets->as_they_come ? measured_to_pay : 1);
   return sharing;
 }
 

@@ -15,6 +15,7 @@ namespace p2plab::runtime {
 struct Sharing {
   int carriers = 1;
   Bytes least = 64_KiB;
+  bool sockets = false;  // NCCL goes over sockets, on all ranks
 };
 
 std::vector<stages::Transfer> parts_of(const stages::Transfer& transfer, const Sharing& sharing);

@@ -29,8 +29,9 @@ class Chooser {
   /// Once, before anything is chosen: where the ranks run, and whether data was asked to go through host memory whatever the GPUs reach. What a
   /// person should know of it. Errors: invalid_input, if what it was made from is for another machine.
   virtual Result<std::vector<std::string>> settle(const RunningMachine& machine, bool by_host) = 0;
-  /// Once, before anything is chosen for ranks on several servers: how many communicators carry large messages between them.
-  virtual void carried_by(int carriers) = 0;
+  /// Once, before anything is chosen for ranks on several servers: how many communicators carry large messages between them, and whether over
+  /// sockets.
+  virtual void carried_by(int carriers, bool sockets) = 0;
   virtual Result<ChosenPlan> choose(const Call& call, int ranks, const std::shared_ptr<const Machine>& machine) const = 0;
   /// Why NCCL is to serve this call; empty: it is not.
   virtual std::string prefers_nccl(const Call& call, int ranks) const = 0;

@@ -218,7 +218,7 @@ Status Engine::take_carriers(const GpuPrograms::Here& here) {
   auto carriers = Carriers::create(callers != nullptr ? *callers_nccl_ : *nccl_, *session_, here, servers_, callers);
   if (!carriers) return std::move(carriers).error();
   carriers_ = *std::move(carriers);
-  chooser_->carried_by(carriers_->count());
+  chooser_->carried_by(carriers_->count(), carriers_->by_sockets());
   return {};
 }
 

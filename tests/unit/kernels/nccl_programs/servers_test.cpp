@@ -101,9 +101,11 @@ TEST(CommunicatorsOverServers, ServeThroughTheHostWhereThereIsNoPeerAccess) {
 
 // What was not measured over servers is NCCL's, and the reason is told.
 TEST(CommunicatorsOverServers, LeaveToNcclWhatItIsFasterAt) {
-  const auto ran = run({.server_of = {0, 1}, .seed = 5});
+  const auto ran = run({.server_of = {0, 1}, .settings = "NCCL_NET=Socket", .seed = 5});
   expect_right(ran, 2, "p2p: one_shot: ");
   EXPECT_NE(ran.text.find("; nccl 2.28.9: of a broadcast of 2 ranks over servers nothing is known"), std::string::npos) << ran.text;
+  const auto other = run({.server_of = {0, 1}, .settings = "P2PLAB_TEST_ALL_REDUCES=1 NCCL_NET=IB", .seed = 47});
+  expect_right(other, 2, "nccl 2.28.9: of an all_reduce over servers whose network is no socket of NCCL's nothing is known");
 }
 
 // A table that has one plan for all sizes; `nccl`: at 1 KiB it was measured to take 10 us and NCCL 20, at 4 KiB 30 and NCCL 20.
