@@ -27,13 +27,15 @@ thread_local Comm in_group = nullptr;
 
 int group_start() { return real(p2plab_real_ncclGroupStart); }
 int group_end() { return waited_for(real(p2plab_real_ncclGroupEnd), std::exchange(in_group, nullptr)); }
+// Nor is what the program began before us, as the rest of its own group: until then NCCL takes nothing more.
+int ready(Comm comm) { return std::exchange(in_group, comm) == comm ? success : waited_for(in_progress, comm); }
 int begun(int result) { return result == in_progress ? success : result; }
 int send(const void* from, std::size_t count, int type, int peer, Comm comm, Stream stream) {
-  in_group = comm;
+  if (const int before = ready(comm); before != success) return before;
   return begun(real(p2plab_real_ncclSend, from, count, type, peer, comm, stream));
 }
 int receive(void* to, std::size_t count, int type, int peer, Comm comm, Stream stream) {
-  in_group = comm;
+  if (const int before = ready(comm); before != success) return before;
   return begun(real(p2plab_real_ncclRecv, to, count, type, peer, comm, stream));
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A program that uses NCCL in one of the ways that programs do: `linked`, or by dlopen of what it is given; `ranks` only sets up two ranks and ends
-// them, `order` only calls in a group, `abort` aborts amid a call. Says what happened, line by line; run by shim_test under the shim and two stubs.
+// them, `order` only calls in a group, `abort` aborts amid a call, `late`
+// does not block. Says what happened, line by line; run by shim_test under the shim and two stubs.
 #include <dlfcn.h>
 
 #include <chrono>
@@ -50,6 +51,17 @@ void set_up_and_end_two(const Nccl& nccl, Id id) {
   say_log();
 }
 
+// In a group whose end NCCL does not wait for: one that is ours over servers, and one of NCCL's.
+void call_without_blocking(const Nccl& nccl, Id id) {
+  Comm comm = nullptr;
+  nccl.function<int(Comm*, int, Id, int)>("ncclCommInitRank")(&comm, 2, id, 0);
+  nccl.group_start();
+  nccl.all_reduce(4, 7, 0, comm);
+  nccl.all_reduce(5, 7, 0, comm);
+  const int ended = nccl.group_end();
+  std::printf("ended: %d, %s\n", ended, nccl.function<const char*()>("p2plab_nccl_counts")());
+}
+
 // One thread is within a call, another one aborts its communicator.
 void abort_amid_a_call(const Nccl& nccl, Id id) {
   Comm comm = nullptr;
@@ -83,6 +95,21 @@ void call_in_a_group(const Nccl& nccl, Id id) {
   std::printf("NCCL: %s\n", reinterpret_cast<const char* (*)()>(dlsym(stub, "stub_order"))());
 }
 
+// What is a program of its own.
+bool ran_apart(const std::string& way, const Nccl& nccl, Id id) {
+  struct Program {
+    const char* name;
+    void (*run)(const Nccl&, Id);
+  };
+  for (const auto& [name, run] : {Program{"ranks", set_up_and_end_two}, Program{"order", call_in_a_group}, Program{"abort", abort_amid_a_call},
+                                  Program{"late", call_without_blocking}}) {
+    if (way != name) continue;
+    run(nccl, id);
+    return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 int main(int count, char** words) {
@@ -103,10 +130,7 @@ int main(int count, char** words) {
   Comm part = nullptr;
   Id id{};
   std::strcpy(id.bytes, "an id of the test");
-  if (way == "ranks" || way == "order" || way == "abort") {
-    (way == "ranks" ? set_up_and_end_two : way == "order" ? call_in_a_group : abort_amid_a_call)(nccl, id);
-    return 0;
-  }
+  if (ran_apart(way, nccl, id)) return 0;
   tell("init", nccl.function<int(Comm*, int, Id, int)>("ncclCommInitRank")(&comm, 2, id, 0));
   tell("even", nccl.all_reduce(4, 7, 0, comm));
   tell("odd", nccl.all_reduce(5, 7, 0, comm));

@@ -142,6 +142,13 @@ TEST(Shim, OneThreadEndsTheRanksThatItSetUpOneByOne) {
   EXPECT_EQ(run.text.find("alone"), std::string::npos) << run.text;
 }
 
+// Ours wait until NCCL takes their messages.
+TEST(Shim, CallsOverServersInAGroupThatDoesNotBlockAreServed) {
+  const auto settings = "STUB_SERVERS=2 STUB_NCCL_LATE=1 P2PLAB_NCCL=" + stage + "/nccl/libnccl.so.2";
+  const auto run = ran(client(settings, "late " + stage + "/libp2plab-nccl.so"));
+  EXPECT_NE(run.text.find("ended: 7, served 1, passed on 1 "), std::string::npos) << run.text;
+}
+
 TEST(Shim, WhatAnotherThreadAbortsEndsAfterTheCallThatIsUnderWay) {
   const auto run = ran(client("P2PLAB_NCCL=" + stage + "/nccl/libnccl.so.2", "abort " + stage + "/libp2plab-nccl.so"));
   EXPECT_EQ(run.code, 0);

@@ -2,6 +2,7 @@
 /* An NCCL that does nothing, and says what it was asked. */
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct { char bytes[128]; } Id;
@@ -11,6 +12,9 @@ static char comms[8];
 static int next_comm;
 static int inner;
 static char order[256]; /* counts of all-reduces, and what else hangs on their order */
+
+/* With STUB_NCCL_LATE a group is under way for some questions after its end, and nothing else is taken until then. */
+static int under_way;
 
 const char* stub_order(void) { return order; }
 
@@ -40,13 +44,14 @@ int ncclAllReduce(const void* s, void* r, size_t n, int t, int op, void* c, void
 int ncclSend(const void* s, size_t n, int t, int peer, void* c, void* st) {
   (void)s, (void)n, (void)t, (void)peer, (void)c, (void)st;
   counts[send]++;
-  return 0;
+  return under_way > 0 ? 4 : 0;
 }
 int ncclGroupStart(void) { counts[group_start]++; return 0; }
 int ncclGroupEnd(void) {
   counts[group_end]++;
   snprintf(order + strlen(order), sizeof order - strlen(order), "end ");
-  return 0;
+  under_way = getenv("STUB_NCCL_LATE") != NULL ? 3 : 0;
+  return under_way > 0 ? 7 : 0;
 }
 int ncclRedOpDestroy(int op, void* c) {
   (void)op, (void)c;
@@ -75,4 +80,4 @@ int ncclCommCount(void* c, int* n) { (void)c; *n = 2; return 0; }
 int ncclCommUserRank(void* c, int* r) { (void)c; *r = 1; return 0; }
 int ncclCommDestroy(void* c) { (void)c; counts[destroy]++; return 0; }
 int ncclCommAbort(void* c) { (void)c; counts[destroy]++; return 0; }
-int ncclCommGetAsyncError(void* c, int* e) { (void)c; *e = 0; return 0; }
+int ncclCommGetAsyncError(void* c, int* e) { (void)c; *e = under_way > 0 && under_way-- > 0 ? 7 : 0; return 0; }

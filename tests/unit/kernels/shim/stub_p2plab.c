@@ -10,6 +10,8 @@
 struct p2plab_comm {
   unsigned long long calls;
   int rank;
+  int servers; /* as STUB_SERVERS says; of several ones messages go by the program's NCCL */
+  p2plab_nccl nccl;
 };
 static char log_text[1 << 16];
 static int failing;
@@ -58,10 +60,10 @@ p2plab_result p2plab_comm_init_place(p2plab_comm** comm, int ranks, const void* 
   (void)comm, (void)ranks, (void)place, (void)name, (void)rank, (void)device, (void)config;
   return P2PLAB_FAILED;
 }
-int p2plab_comm_servers(const p2plab_comm* comm) { return comm == NULL ? 0 : 1; }
+int p2plab_comm_servers(const p2plab_comm* comm) { return comm == NULL ? 0 : comm->servers; }
 p2plab_result p2plab_reserve(p2plab_comm* comm, const p2plab_call* call) {
-  (void)comm, (void)call;
-  return P2PLAB_NOT_SERVED;
+  (void)comm;
+  return call->count % 2 == 0 ? P2PLAB_OK : P2PLAB_NOT_SERVED;
 }
 p2plab_result p2plab_comm_init_rank(p2plab_comm** comm, int ranks, p2plab_unique_id id, int rank, int device, const p2plab_config* config) {
   (void)device;
@@ -73,11 +75,16 @@ p2plab_result p2plab_comm_init_rank(p2plab_comm** comm, int ranks, p2plab_unique
   note(id.bytes);
   *comm = calloc(1, sizeof **comm);
   (*comm)->rank = rank;
+  (*comm)->servers = getenv("STUB_SERVERS") == NULL ? 1 : atoi(getenv("STUB_SERVERS"));
+  (*comm)->nccl = *config->nccl;
   return P2PLAB_OK;
 }
 p2plab_result p2plab_comm_init_all(p2plab_comm** comms, int ranks, const int* devices, const p2plab_config* config) {
   (void)devices, (void)config;
-  for (int r = 0; r < ranks; ++r) comms[r] = calloc(1, sizeof **comms);
+  for (int r = 0; r < ranks; ++r) {
+    comms[r] = calloc(1, sizeof **comms);
+    comms[r]->servers = 1;
+  }
   note("all");
   return P2PLAB_OK;
 }
@@ -113,6 +120,11 @@ static p2plab_result asked(const char* what, size_t count, p2plab_comm* comm) {
   comm->calls++;
   note(what);
   if (failing) return P2PLAB_FAILED;
+  if (comm->servers > 1) {
+    const p2plab_nccl* nccl = &comm->nccl;
+    const int sent = nccl->group_start() == 0 && nccl->send(NULL, count, 1, 1, nccl->comm, NULL) == 0;
+    if (nccl->group_end() != 0 || !sent) return P2PLAB_FAILED;
+  }
   /* A call that waits for others until it is aborted, and some time longer. */
   if (count == 1000) {
     for (int tries = 0; tries < 3000 && __sync_fetch_and_add(&aborted, 0) == 0; ++tries) usleep(1000);
