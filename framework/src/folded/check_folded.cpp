@@ -4,6 +4,7 @@
 // slots lie apart. So what holds for the base holds for every image in which each instruction is the base's, moved; and that is compared one by one.
 // No instruction waits for itself: lanes and waits go back in the order of the schedule's steps.
 #include <algorithm>
+#include <array>
 
 #include <fmt/format.h>
 
@@ -11,6 +12,7 @@
 #include "check/prove.h"
 #include "lowering/lowering.h"
 #include "p2plab/schedule/layout.h"
+#include "p2plab/schedule/step_reader.h"
 
 namespace p2plab {
 
@@ -37,10 +39,18 @@ struct Found {
 
 class Likeness {
  public:
-  Likeness(const Schedule& schedule, const Program& folded, const Program& base)
-      : schedule_(schedule), images_(*folded.images), folded_(folded), base_(base), in_folded_(find(folded)), in_base_(find(base)) {}
+  Likeness(const Schedule& schedule, const Lowering& lowering, const Program& folded, const Program& base)
+      : schedule_(schedule),
+        lowering_(lowering),
+        images_(*folded.images),
+        folded_(folded),
+        base_(base),
+        in_folded_(find(folded)),
+        in_base_(find(base)) {}
 
   Status run() const {
+    if (!std::ranges::equal(folded_.memory, base_.memory, {}, sizes_of, sizes_of)) return fail("states other memory than its schedule needs");
+    if (folded_.route_offsets != base_.route_offsets || folded_.route_links != base_.route_links) return fail("has other routes than its schedule");
     if (folded_.instructions.size() != base_.instructions.size()) return fail("has other instructions than its base");
     for (std::size_t b = 0; b < in_base_.size(); ++b) {
       const auto& mine = in_folded_[b];
@@ -63,6 +73,7 @@ class Likeness {
     return all;
   }
 
+  static std::array<Bytes, 4> sizes_of(const RankMemory& memory) { return {memory.input, memory.output, memory.scratch, memory.host}; }
   std::size_t base_step(const Instruction& instruction) const { return schedule_.folding().origin(instruction.step).step.index(); }
   static const Instruction& at(const Program& program, const Found& found) {
     return program.instructions[static_cast<std::size_t>(found.instruction)];
@@ -76,11 +87,16 @@ class Likeness {
     if (mine.bytes != its.bytes || mine.sources != its.sources || mine.destinations != its.destinations || mine.divides != its.divides ||
         mine.divisor != its.divisor || mine.wait_count != its.wait_count || (its.signals && !mine.signals))
       return false;
+    StepReader read(schedule_);
+    const auto moved = read(mine.step);
     for (std::uint32_t o = 0; o < std::uint32_t{mine.sources} + mine.destinations; ++o) {
       const auto& here = folded_.operands[mine.operands + o];
       const auto& there = base_.operands[its.operands + o];
       if (here.rank != images_.moved(image, there.rank) || here.route != images_.moved(image, there.route) || here.buffer != there.buffer)
         return false;
+      // The image's own chunk or slot.
+      const auto& location = o < mine.sources ? moved.sources[o] : moved.destinations[o - mine.sources];
+      if (here.offset != lowering_.operand(location, moved, o).offset) return false;
     }
     return std::ranges::all_of(base_.waits_of(its), [&](const Wait& wanted) {
       return std::ranges::any_of(folded_.waits_of(mine), [&](const Wait& wait) { return is_image_of(wait, wanted, image); });
@@ -122,6 +138,7 @@ class Likeness {
   static Error fail(const std::string& what) { return {ErrorCode::verification_failed, "the folded program " + what}; }
 
   const Schedule& schedule_;
+  const Lowering& lowering_;
   const RankImages& images_;
   const Program& folded_;
   const Program& base_;
@@ -138,8 +155,9 @@ Result<ProgramProof> check_folded(const Topology& topology, const Routes& routes
     return Error{ErrorCode::verification_failed, "the folded program has other images than its schedule"};
   if (auto ok = check_form(program, {.ranks = topology.ranks(), .links = topology.links().size(), .copies = program.images->images()}); !ok)
     return std::move(ok).error();
-  const auto base = Lowering{schedule, proof, program.payload, program.tuning, program.in_place, program.images}.run(Lowered::base);
-  if (auto ok = Likeness{schedule, program, base}.run(); !ok) return std::move(ok).error();
+  Lowering lowering(schedule, proof, program.payload, program.tuning, program.in_place, program.images);
+  const auto base = lowering.run(Lowered::base);
+  if (auto ok = Likeness{schedule, lowering, program, base}.run(); !ok) return std::move(ok).error();
   return checking::check_owed(topology, routes, base, owed_by_base(schedule, program.payload));
 }
 

@@ -220,14 +220,15 @@ void Lowering::fill_instructions() {
     instruction.destinations = static_cast<std::uint16_t>(step.destinations.size());
     instruction.divides = program_.payload.op == ReduceOp::average && reduces(program_.collective.kind) && proof_.completes(id);
     instruction.divisor = static_cast<std::int32_t>(schedule_.block_of(chunk).contributors.size());
-    for (std::size_t i = 0; i < step.sources.size(); ++i) add_operand(step.sources[i], step, i);
-    for (std::size_t i = 0; i < step.destinations.size(); ++i) add_operand(step.destinations[i], step, step.sources.size() + i);
+    for (std::size_t i = 0; i < step.sources.size(); ++i) program_.operands.push_back(operand(step.sources[i], step, i));
+    for (std::size_t i = 0; i < step.destinations.size(); ++i)
+      program_.operands.push_back(operand(step.destinations[i], step, step.sources.size() + i));
   }
 }
 
-void Lowering::add_operand(const Location& named, const Step& step, std::size_t which) {
+Operand Lowering::operand(const Location& named, const Step& step, std::size_t which) const {
   const auto location = resolve(named);
-  program_.operands.push_back({location.rank, location.buffer, step.routes.empty() ? default_route : step.routes[which], offset_of(location)});
+  return {location.rank, location.buffer, step.routes.empty() ? default_route : step.routes[which], offset_of(location)};
 }
 
 std::int64_t Lowering::offset_of(const Location& location) const {

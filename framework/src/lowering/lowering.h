@@ -26,6 +26,9 @@ class Lowering {
 
   Program run(Lowered which);
 
+  /// Operand `which` of a step, its sources first, where the step names that location.
+  Operand operand(const Location& named, const Step& step, std::size_t which) const;
+
   /// Do all images cut their chunks like the base, and deal them out to channels like it?
   static bool are_alike(const Schedule& schedule, const Payload& payload);
 
@@ -39,7 +42,6 @@ class Lowering {
   void key_of(StepId id, const Step& step, std::vector<std::int32_t>& words) const;
   void place_steps();
   void fill_instructions();
-  void add_operand(const Location& named, const Step& step, std::size_t which);
   std::int64_t offset_of(const Location& location) const;
   void order_lanes();
   std::vector<std::int64_t> bytes_of_steps() const;

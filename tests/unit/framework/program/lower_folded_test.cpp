@@ -112,9 +112,14 @@ TEST(LowerFolded, WrongOnesAreFound) {
   const auto differs = "the folded program does not do what step";
   EXPECT_TRUE(message([&](Program& p) { p.instructions[0].bytes -= 16; }).starts_with(differs));
   EXPECT_TRUE(message([&](Program& p) { p.operands[0].rank = Rank{p.operands[0].rank.value ^ 1}; }).starts_with(differs));
+  EXPECT_TRUE(message([&](Program& p) { p.operands[0].offset += 16; }).starts_with(differs));
+  EXPECT_TRUE(message([&](Program& p) { p.operands.back().offset += 1 << 20; }).starts_with(differs));
   EXPECT_TRUE(message([&](Program& p) { --p.instructions[waiting].wait_count; }).starts_with(differs));
   EXPECT_TRUE(message([&](Program& p) { p.waits[p.instructions[waiting].waits].lane = LaneId{0}; }).starts_with("the folded program"));
   EXPECT_TRUE(message([&](Program& p) { std::swap(p.instructions[0], p.instructions[1]); }).starts_with("the folded program"));
+  EXPECT_EQ(message([&](Program& p) { p.memory[1].scratch = Bytes{0}; }), "the folded program states other memory than its schedule needs");
+  EXPECT_EQ(message([&](Program& p) { p.memory[5].output = Bytes{0}; }), "the folded program states other memory than its schedule needs");
+  EXPECT_EQ(message([&](Program& p) { p.route_offsets.push_back(0); }), "the folded program has other routes than its schedule");
   EXPECT_EQ(message([&](Program& p) { p.images = nullptr; }), "the folded program has other images than its schedule");
   EXPECT_EQ(message([&](Program& p) { p.folded = false; }), "the folded program has other images than its schedule");
 }
