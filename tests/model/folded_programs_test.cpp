@@ -2,6 +2,7 @@
 // Folded programs: those of representatives alone, simulated, give all that the whole programs give.
 #include <array>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "p2plab/machine/presets.h"
@@ -127,6 +128,36 @@ TEST(FoldedPrograms, AreNotPlayedWhereImagesShareLinks) {
   // But a leaf as a whole does what the other does.
   compare({machine, "hierarchical", CollectiveKind::all_reduce}, folded);
   EXPECT_EQ(folded, 12);
+}
+
+// GPU i stores to the next one by three links of its own, each of which is in one of three groups. Each group counts a first, a second and a third link
+// of some way, but ways 0 and 2 pass the groups in the same order: two images share each group in one place, and none stands for the others.
+TEST(FoldedPrograms, AreNotPlayedWhereSharedPlacesOnlyAddUp) {
+  Topology::Builder builder("groups");
+  std::vector<NodeId> gpus;
+  for (int g = 0; g < 3; ++g) gpus.push_back(builder.add_node({.name = fmt::format("gpu{}", g), .kind = NodeKind::gpu}));
+  std::array<std::vector<LinkId>, 3> groups;
+  constexpr std::array<std::array<std::size_t, 3>, 3> order{{{0, 1, 2}, {2, 0, 1}, {0, 1, 2}}};
+  for (std::size_t g = 0; g < 3; ++g) {
+    const auto up = builder.add_node({.name = fmt::format("up{}", g), .kind = NodeKind::nvswitch});
+    const auto down = builder.add_node({.name = fmt::format("down{}", g), .kind = NodeKind::nvswitch});
+    const std::array way{gpus[g], up, down, gpus[(g + 1) % 3]};
+    for (std::size_t l = 0; l < 3; ++l) groups[order[g][l]].push_back(builder.add_link({.from = way[l], .to = way[l + 1], .bandwidth = GBps(100)}));
+  }
+  for (std::size_t k = 0; k < 3; ++k) builder.add_group({.name = fmt::format("group{}", k), .bandwidth = GBps(20), .links = groups[k]});
+  const auto machine = *std::move(builder).build();
+  const Routes routes(machine);
+
+  auto steps = *Schedule::Builder::create(make_collective(CollectiveKind::send_receive, 3), 3);
+  for (int c = 0; c < 3; ++c) steps.add_chunk({c, 1, 0});
+  steps.copy(Rank{0}, input(Rank{0}, ChunkId{0}), output(Rank{1}, ChunkId{0}));
+  steps.fold({{.ranks = {Rank{0}, Rank{1}, Rank{2}}}, {.ranks = {Rank{1}, Rank{2}, Rank{0}}}, {.ranks = {Rank{2}, Rank{0}, Rank{1}}}});
+  const auto schedule = *std::move(steps).build();
+  const auto proof = *verify(machine, routes, schedule);
+  const auto folded = *lower_folded(schedule, proof, {.elements = 1 << 16}, {}, {}, 0);
+  ASSERT_TRUE(folded);
+  EXPECT_FALSE(plays_folded(machine, routes, schedule, *proof.images(), {}));
+  EXPECT_FALSE(simulate(machine, routes, *folded, {}));
 }
 
 // Ranks that start apart, and quirks.

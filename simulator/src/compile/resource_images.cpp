@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "compile/resource_images.h"
 
+#include <utility>
+
 namespace p2plab {
 
 bool ResourceImages::take(Rank executor, const Peer& peer) {
@@ -8,8 +10,8 @@ bool ResourceImages::take(Rank executor, const Peer& peer) {
   const bool in_host = operand.buffer == Buffer::host;
   if (!known_.emplace(executor, operand.rank, operand.route, peer.reads, in_host).second) return true;
   const auto base = out_.paths.back();
-  const auto first = positions_.size();
-  for (auto s = base.first; s < base.end; ++s) positions_.push_back(out_.stages[s].resource);
+  const auto stages = base.end - base.first;
+  named_.clear();
   for (int i = 0; i < images_.images(); ++i) {
     auto there = peer;
     there.operand.rank = images_.moved(i, operand.rank);
@@ -18,20 +20,32 @@ bool ResourceImages::take(Rank executor, const Peer& peer) {
     if (links.empty()) return false;
     machine_.add(links, images_.moved(i, executor), {.loads = peer.reads, .host_memory = in_host});
     const auto path = out_.paths.back();
-    bool alike = path.end - path.first == base.end - base.first;
-    for (std::uint32_t s = 0; alike && s < base.end - base.first; ++s) {
+    bool alike = path.end - path.first == stages;
+    for (std::uint32_t s = 0; alike && s < stages; ++s) {
       const auto& mine = out_.stages[base.first + s];
       const auto& its = out_.stages[path.first + s];
-      const auto position = static_cast<std::uint32_t>(first + s);
-      alike = mine.latency == its.latency && out_.resources[mine.resource].pace.rate == out_.resources[its.resource].pace.rate &&
-              seen_[its.resource] != position + 1;
-      seen_[its.resource] = position + 1;
-      ++served_[its.resource];
-      parent_[root(its.resource)] = root(mine.resource);
+      alike = mine.latency == its.latency && out_.resources[mine.resource].pace.rate == out_.resources[its.resource].pace.rate;
+      named_.push_back(its.resource);
     }
     out_.stages.resize(path.first);
     out_.paths.pop_back();
     if (!alike) return false;
+  }
+  for (std::uint32_t s = 0; s < stages; ++s) {
+    if (!serve(out_.stages[base.first + s].resource, s, stages)) return false;
+  }
+  return true;
+}
+
+// Stage s of the way in all images is one more position.
+bool ResourceImages::serve(std::uint32_t resource, std::size_t s, std::size_t stages) {
+  positions_.push_back(resource);
+  const auto position = static_cast<std::uint32_t>(positions_.size());
+  for (auto at = s; at < named_.size(); at += stages) {
+    const auto its = named_[at];
+    if (std::exchange(seen_[its], position) == position) return false;
+    ++served_[its];
+    parent_[root(its)] = root(resource);
   }
   return true;
 }

@@ -41,6 +41,7 @@ class ResourceImages {
   bool join();
 
  private:
+  bool serve(std::uint32_t resource, std::size_t s, std::size_t stages);
   std::uint32_t root(std::uint32_t resource) {
     while (parent_[resource] != resource) resource = parent_[resource] = parent_[parent_[resource]];
     return resource;
@@ -51,6 +52,7 @@ class ResourceImages {
   Compiled& out_;
   LinksOf links_of_;
   std::set<std::tuple<Rank, Rank, RouteId, bool, bool>> known_;
+  std::vector<std::uint32_t> named_;      // the resources of the way at hand, image by image
   std::vector<std::uint32_t> positions_;  // the resource that each names in image 0
   std::vector<std::uint32_t> parent_;     // union-find over resources
   std::vector<std::uint32_t> served_;     // by resource: positions
