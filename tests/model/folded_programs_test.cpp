@@ -130,8 +130,8 @@ TEST(FoldedPrograms, AreNotPlayedWhereImagesShareLinks) {
   EXPECT_EQ(folded, 12);
 }
 
-// GPU i stores to the next one by three links of its own, each of which is in one of three groups. Each group counts a first, a second and a third link
-// of some way, but ways 0 and 2 pass the groups in the same order: two images share each group in one place, and none stands for the others.
+// GPU i stores to the next one by three links of its own, each of which is in one of three groups. Each group counts a first, a second and a third
+// link of some way, but ways 0 and 2 pass the groups in the same order: two images share each group in one place, and none stands for the others.
 TEST(FoldedPrograms, AreNotPlayedWhereSharedPlacesOnlyAddUp) {
   Topology::Builder builder("groups");
   std::vector<NodeId> gpus;

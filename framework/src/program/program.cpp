@@ -82,6 +82,8 @@ Hash128 digest(const Program& program) {
   if (program.epilogue) add_epilogue(digest, *program.epilogue);
   digest.add(program.packets ? 1 : 0);
   digest.add(program.images ? program.images->images() * 2 + (program.folded ? 1 : 0) : 0);
+  if (program.images)
+    digest.add(static_cast<std::int64_t>(program.images->digest().high)), digest.add(static_cast<std::int64_t>(program.images->digest().low));
   if (program.packets) add_packets(digest, *program.packets);
   add_settings(digest, program);
   add_collective(digest, program.collective);

@@ -22,6 +22,10 @@ std::shared_ptr<const RankImages> RankImages::of(const Schedule& schedule) {
   all->route_count_ = moves_routes ? schedule.route_count() : 0;
   all->representatives_.assign(static_cast<std::size_t>(schedule.ranks()), Rank{-1});
   if (!all->acts_freely() || !all->is_group()) return nullptr;
+  Digest digest;
+  for (const auto rank : all->ranks_) digest.add(rank.value);
+  for (const auto route : all->routes_) digest.add(route.value);
+  all->digest_ = digest.value();
   return all;
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "p2plab/detail/digest.h"
 #include "p2plab/schedule/schedule.h"
 
 namespace p2plab {
@@ -26,6 +27,9 @@ class RankImages {
   /// The image that carries its representative there, and the one that carries it to its representative.
   int to(Rank rank) const { return to_[rank.index()]; }
   int back(Rank rank) const { return back_[rank.index()]; }
+  /// Of where all images carry ranks and routes.
+  const Hash128& digest() const& { return digest_; }
+  const Hash128& digest() && = delete;
 
  private:
   bool acts_freely();
@@ -38,6 +42,7 @@ class RankImages {
   std::vector<Rank> representatives_;
   std::vector<int> to_;
   std::vector<int> back_;
+  Hash128 digest_;
 };
 
 }  // namespace p2plab

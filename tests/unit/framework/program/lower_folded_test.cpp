@@ -2,6 +2,7 @@
 // Programs of the representatives alone: when there are such, what they hold, and that a wrong one is found.
 #include <gtest/gtest.h>
 
+#include "p2plab/detail/digest.h"
 #include "p2plab/machine/presets.h"
 #include "p2plab/program/check.h"
 #include "p2plab/program/lower.h"
@@ -145,7 +146,15 @@ TEST(RankImages, AreGroupsThatActFreely) {
   EXPECT_EQ(turns->representative(Rank{3}), Rank{1});
   EXPECT_EQ(turns->to(Rank{3}), 1);
   EXPECT_EQ(turns->back(Rank{2}), 1);
-  EXPECT_TRUE(images_of({{0, 1, 2, 3}, {1, 2, 3, 0}, {2, 3, 0, 1}, {3, 0, 1, 2}}));
+  const auto around = images_of({{0, 1, 2, 3}, {1, 2, 3, 0}, {2, 3, 0, 1}, {3, 0, 1, 2}});
+  const auto across = images_of({{0, 1, 2, 3}, {1, 0, 3, 2}, {2, 3, 0, 1}, {3, 2, 1, 0}});
+  ASSERT_TRUE(around && across);
+  // Programs that differ in nothing else are timed apart.
+  Program one;
+  one.images = around;
+  auto other = one;
+  other.images = across;
+  EXPECT_NE(digest(one), digest(other));
   EXPECT_FALSE(images_of({{0, 1, 2, 3}, {1, 0, 2, 3}}));                // ranks 2 and 3 stay
   EXPECT_FALSE(images_of({{0, 1, 2, 3}, {1, 2, 3, 0}, {2, 3, 0, 1}}));  // without the last turn
   EXPECT_FALSE(images_of({{0, 1, 2, 3}, {1, 2, 3, 0}}));
