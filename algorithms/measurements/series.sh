@@ -13,7 +13,7 @@ code=0 before=0 smaller=''
 echo 'GPUs,processor s,MiB,predicted us'
 for servers in "$@"; do
   predicted=$(/usr/bin/time -f '%U %S %M' -o "$usage" "$program" plan --topology "hgx-a100:nodes=$servers" --collective "$collective" --size "$size" \
-    --json 2>/dev/null | sed -n 's/^ *"predicted_us": \([0-9.]*\),*$/\1/p')
+    --json 2>/dev/null | sed -n 's/^  "predicted_us": \([0-9.]*\),*$/\1/p')
   read -r seconds memory < <(tail -n 1 "$usage" | awk '{ printf "%.2f %d\n", $1 + $2, $3 / 1024 }')
   printf '%d,%s,%s,%.2f\n' $((servers * 8)) "$seconds" "$memory" "$predicted"
   if awk -v b="$before" -v s="$seconds" 'BEGIN { exit !(b > 2 * s && b > 0.2) }'; then
