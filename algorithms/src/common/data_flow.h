@@ -49,8 +49,8 @@ class DataFlow {
   /// `a` and `b` tell each other what they hold; afterwards both hold the same sum, added up in the same pairs, so bitwise equal.
   void exchange(Rank a, Rank b, ChunkId chunk);
 
-  /// Where the plan is folded: all images do what was listed so far before any goes on.
-  /// Folds the plan (framework: folding.h): what was listed is the base, `chunks` are those of the other images.
+  /// Folds the plan (framework: folding.h): what was listed is the base, `chunks` are those of the other images. All images do a step before any goes
+  /// on to the next.
   void fold(std::vector<ScheduleImage> images, std::span<const Chunk> chunks);
 
   /// Fills the outputs that are still owed from what their ranks hold and ends the plan. Errors: unsupported, if some transfer had no path;

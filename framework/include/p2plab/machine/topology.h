@@ -32,7 +32,7 @@ Seconds default_latency(LinkKind kind);
 struct SwitchModel {
   double exchange = 1;        // a GPU's link below it keeps this share where it stores to several GPUs and they are stored to by several
   double exchange_loads = 1;  // the same where GPUs load from one another
-  // What a switch's way up carries where several GPUs below it store through it to GPUs behind several root ports (posted writes collapse).
+  // What a switch's way up carries where several GPUs below it send through it to GPUs behind several root ports (posted writes collapse).
   std::optional<Bandwidth> posted_writes = std::nullopt;
   friend bool operator==(const SwitchModel&, const SwitchModel&) = default;
 };
