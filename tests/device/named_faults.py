@@ -203,7 +203,7 @@ def inject(ranks, kind, odd):
     if kind == "killed":
         since = time.monotonic()
         ranks.workers[odd].kill()
-        ranks.workers[odd].wait()  # takes a second or two on GPUs; the alarm may come before
+        ranks.workers[odd].wait()  # the alarm may come before its end
         return since
     ranks.tell(odd, kind)
     return float(ranks.hear(odd, "injected"))
