@@ -10,11 +10,12 @@ out=$(mktemp -d)
 trap 'rm -r "$out"' EXIT
 {
   echo 'machines,rows are,band,rows,median error %,inside %,worst,at'
-  for gallery in gallery unseen unseen_second; do
+  for gallery in gallery unseen unseen_second unseen_third; do
     case $gallery in
       gallery) name='20 of the gallery' ;;
       unseen) name='10 unseen' ;;
       unseen_second) name='11 more unseen' ;;
+      unseen_third) name='13 of a third round' ;;
     esac
     grep "^\"$name, first try\"," "$file" || true
     "$program" run "configs/$gallery.yaml" --out "$out/$gallery" >/dev/null 2>&1
