@@ -70,12 +70,21 @@ std::size_t edit_distance(const std::string& a, const std::string& b) {
   return row.back();
 }
 
+// The candidate that begins with the name, if one alone does: a name cut short.
+std::string only_continuation(const std::string& name, const std::vector<std::string>& candidates) {
+  constexpr std::size_t shortest = 3;
+  if (name.size() < shortest) return {};
+  const auto begins = [&](const std::string& candidate) { return candidate.starts_with(name); };
+  return std::ranges::count_if(candidates, begins) == 1 ? *std::ranges::find_if(candidates, begins) : std::string{};
+}
+
 }  // namespace
 
 std::string nearest_name(const std::string& name, const std::vector<std::string>& candidates) {
   constexpr std::size_t longest_compared = 64;  // hostile input must not cost quadratic time
   if (name.size() > longest_compared) return {};
-  std::string best;
+  std::string best = only_continuation(name, candidates);
+  if (!best.empty()) return best;
   std::size_t best_distance = std::max<std::size_t>(2, name.size() / 3) + 1;
   for (const auto& candidate : candidates) {
     const auto distance = edit_distance(name, candidate);

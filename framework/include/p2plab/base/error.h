@@ -35,7 +35,7 @@ std::string describe(const Error& error);
 /// The process exit code of an error: 1 input or machine, 2 usage, 3 verification failed.
 int exit_code(const Error& error);
 
-/// The candidate nearest to `name` by edit distance, or empty if none is near enough to be what was meant.
+/// The candidate nearest to `name`: the only one that begins with it, else the nearest by edit distance; empty if none is near enough to be meant.
 std::string nearest_name(const std::string& name, const std::vector<std::string>& candidates);
 
 /// "unknown KIND 'name'" with the nearest name and the list of known ones as notes.
