@@ -15,61 +15,13 @@
 
 #include "cli/command.h"
 #include "cli/commit.h"
+#include "cli/usage/usage_errors.h"
 #include "config/variables.h"
 #include "p2plab/experiment/version.h"
 
 namespace p2plab::cli {
 
 namespace {
-
-// The command that the arguments led to, as far as they were understood.
-const CLI::App* deepest(const CLI::App& app) {
-  const auto* at = &app;
-  while (!at->get_subcommands().empty()) at = at->get_subcommands().front();
-  return at;
-}
-
-// "p2plab topo show".
-std::string path_of(const CLI::App& app) {
-  auto name = app.get_name();
-  for (const auto* up = app.get_parent(); up != nullptr; up = up->get_parent()) name.insert(0, up->get_name() + " ");
-  return name;
-}
-
-std::vector<std::string> names_of_commands(const CLI::App& app) {
-  std::vector<std::string> names;
-  for (const auto* command : app.get_subcommands([](const CLI::App*) { return true; })) names.push_back(command->get_name());
-  return names;
-}
-
-std::vector<std::string> names_of_flags(const CLI::App& app) {
-  std::vector<std::string> names;
-  for (const auto* option : app.get_options()) {
-    for (const auto& name : option->get_lnames()) names.push_back("--" + name);
-    for (const auto& name : option->get_snames()) names.push_back("-" + name);
-  }
-  return names;
-}
-
-Error usage_error(const std::string& message, const CLI::App& app) {
-  return Error{ErrorCode::usage, message, std::nullopt, {fmt::format("see '{} --help'", path_of(*deepest(app)))}};
-}
-
-// An argument that no command takes: names the nearest that one does.
-Error unexpected(const std::string& argument, const CLI::App& app) {
-  const auto* at = deepest(app);
-  const bool flag = argument.starts_with("-");
-  const auto known = flag ? names_of_flags(*at) : names_of_commands(*at);
-  auto help = usage_error("", app);
-  if (!flag && known.empty()) {
-    help.message = fmt::format("unexpected argument '{}'", argument);
-    return help;
-  }
-  auto error = unknown_name(flag ? "option" : "command", flag ? argument.substr(0, argument.find('=')) : argument, known);
-  error.code = ErrorCode::usage;
-  error.notes.insert(error.notes.end(), help.notes.begin(), help.notes.end());
-  return error;
-}
 
 int report(const Error& error) {
   std::cerr << describe(error);
@@ -86,31 +38,19 @@ int end_of(const Status& done, const Watch& watch) {
   return report(Error{ErrorCode::io, fmt::format("cannot write to stdout: {}", std::strerror(errno))});
 }
 
-// An option that is given nothing, as by a variable of a script that is not set, is no option that was left out.
-std::optional<Error> empty_value(const CLI::App& app) {
-  for (const auto* option : deepest(app)->get_options()) {
-    if (option->count() == 0 || option->get_type_size_max() == 0) continue;
-    if (std::ranges::any_of(option->results(), [](const std::string& value) { return value.empty(); }))
-      return usage_error(fmt::format("{}: the value is empty", option->get_name()), app);
-  }
-  return std::nullopt;
-}
-
 // Ends with the exit code if the arguments ask for help or are wrong.
 std::optional<int> parse(CLI::App& app, int count, char** arguments, Watch& watch) {
   try {
     app.parse(count, arguments);
-    if (const auto empty = empty_value(app)) return report(*empty);
+    if (const auto right = no_empty_values(app); !right) return report(right.error());
     return std::nullopt;
   } catch (const CLI::CallForHelp&) {
     return end_of(watch.print(deepest(app)->help(deepest(app) == &app ? "" : path_of(*deepest(app)->get_parent()))), watch);
   } catch (const CLI::CallForVersion&) {
     return end_of(watch.print(fmt::format("p2plab {}{}\n", version(), commit().empty() ? "" : fmt::format(" ({})", commit()))), watch);
   } catch (const CLI::ParseError& fault) {
-    const auto rest = app.remaining(true);
-    if (!rest.empty()) return report(unexpected(rest.front(), app));
     if (count < 2) std::cerr << app.help();
-    return report(usage_error(fault.what(), app));
+    return report(usage_error(fault, app));
   }
 }
 
@@ -147,6 +87,7 @@ int main_of(int count, char** arguments) {
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   const auto commands = all_commands(app);
+  refuse_values_of_flags(app);
   if (const auto ended = parse(app, count, arguments, watch)) return *ended;
   const auto chosen = std::ranges::find(commands, deepest(app), [](const Command& command) -> const CLI::App* { return command.app; });
   expects(chosen != commands.end());
