@@ -87,6 +87,23 @@ TEST(Packets, OfManyWarpsArriveAsTheSlowestDoes) {
   }
 }
 
+// The root of a tree adds and passes on what the other sent, packet by packet: the latest of n sums of two exponential delays (Gamma, shape 2) is
+// ln n + ln ln n of one late, not 2 ln n. Both of a ring have sent data of their own before, so there it is 2 ln n.
+TEST(Packets, PassedOnOneByOneAreLateAsTheSumOfTwoDelays) {
+  const auto machine = testing::full_mesh(2);
+  auto without = by_packets;
+  without.packet_tail = Seconds{0};
+  const auto late = [&](const char* planner, int warps) {
+    const auto program = testing::planned(machine, planner, CollectiveKind::all_reduce, Bytes{warps * 512}, {}, {.protocol = Protocol::lamport});
+    return static_cast<double>((testing::makespan(machine, program, by_packets) - testing::makespan(machine, program, without)).count());
+  };
+  for (const int warps : {4, 8, 64}) {
+    const double greatest = std::log(warps);
+    EXPECT_NEAR(late("tree", warps), 1e5 * (greatest + std::log(greatest)), 2) << warps;
+    EXPECT_NEAR(late("ring", 2 * warps), 1e5 * 2 * greatest, 2) << warps;
+  }
+}
+
 TEST(Packets, OfARingPayOneLatencyAHop) {
   for (const int n : {2, 3, 5, 8}) {
     const auto machine = testing::one_switch(n);

@@ -46,6 +46,7 @@ const LaneStream& LaneReader::read(const Lane& lane) {
   stream_.peers.clear();
   stream_.lanes.clear();
   sent_own_ = false;
+  sent_first_ = false;
   for (auto index = lane.first; index < lane.first + lane.count; ++index) add(lane, index);
   dependencies_.find(lane, stream_.works);
   return stream_;
@@ -76,7 +77,8 @@ void LaneReader::add(const Lane& lane, std::uint32_t index) {
     stream_.waits.push_back(
         {awaited(wait.lane), static_cast<std::uint32_t>(wait.instruction), static_cast<std::uint32_t>(program_.slices(instruction)), whole});
   }
-  add_costs(index, work);
+  add_costs(index, work, i.wait_count > 0 && !sent_first_ && !whole);
+  sent_first_ |= i.wait_count == 0 && work.destinations > 0;
   stream_.works.push_back(work);
 }
 
@@ -102,7 +104,10 @@ bool LaneReader::loads_wait_for_stores(const Instruction& i, const Work& work) {
   return i.sources > 1 && !i.copies && turns(i) > 1;
 }
 
-void LaneReader::add_costs(std::uint32_t index, Work& work) const {
+// Of the packets that are sent, those of the slowest of n warps land later than those of the first: by the greatest of n exponential delays, ln n of
+// them in the mean. What is passed on packet by packet has had such a delay already, and the greatest of n sums of two is only ln ln n more (Gamma,
+// shape 2). Who has sent data of its own before polls in between its stores, and its packets go on late alike.
+void LaneReader::add_costs(std::uint32_t index, Work& work, bool passed_on) const {
   work.cost = costs_.slice;
   if (!costs_.packets) return;
   constexpr std::int64_t warp = 32;
@@ -110,8 +115,9 @@ void LaneReader::add_costs(std::uint32_t index, Work& work) const {
   const auto warps = (packets_of(program_.packets->wire, i.bytes) + warp - 1) / warp;
   const int loads = i.copies ? 1 : i.sources;  // what is loaded together, and not added, costs once
   work.cost = to_nearest(costs_.item * (loads + i.destinations) / static_cast<double>(turns(i)));
-  // Of the packets that are sent, those of the slowest warp land later than those of the first.
-  if (work.destinations > 0) work.after = to_nearest(costs_.tail * std::log(static_cast<double>(std::max<std::int64_t>(warps, 1))));
+  if (work.destinations == 0) return;
+  const auto greatest = std::log(static_cast<double>(std::max<std::int64_t>(warps, 1)));
+  work.after = to_nearest(costs_.tail * (passed_on ? std::log(std::max(greatest, 1.0)) : greatest));
 }
 
 std::uint32_t LaneReader::peer(const Operand& operand, bool reads, StepId step) {
