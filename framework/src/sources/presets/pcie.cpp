@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Servers with GPUs on PCIe: GPUs on switches or straight on the sockets' roots, and NVLink bridges between some of them.
 // PCIe x16 per direction, effective: gen 3 12, gen 4 24, gen 5 48 GB/s (NVIDIA/nccl, src/graph/topo.h); gen 6 twice that. Link between sockets, peer
-// traffic: 10 GB/s Skylake and Ice Lake, 22 GB/s Sapphire Rapids, AMD 16 GB/s (same file). A host node is a socket: its root and its memory.
+// traffic: by the CPU where one is named (tables/cpu_models.cpp). A host node is a socket: its root and its memory.
 // Bridges: pairs 56.25 GB/s (RTX 3090: 4 lanes of 14.0625, aikitoria/open-gpu-kernel-modules pull 18); quads 150 GB/s a pair (H200 NVL, 4-way bridge:
 // 450 GB/s a GPU and direction over three neighbours, NVIDIA's product page). Latency: 360 ns a PCIe link (see tables/link_rates.h), 0.7 us a bridge.
 #include <array>
@@ -10,6 +10,7 @@
 
 #include "p2plab/machine/presets.h"
 #include "sources/presets/values.h"
+#include "sources/tables/cpu_models.h"
 #include "sources/tables/switch_models.h"
 
 namespace p2plab::presets {
@@ -17,7 +18,6 @@ namespace p2plab::presets {
 namespace {
 
 constexpr std::array<double, 4> pcie_rates{12, 24, 48, 96};  // GB/s by generation, from 3
-constexpr std::array<double, 4> upi_rates{10, 10, 22, 22};
 
 struct Server {
   int gpus = 1;
@@ -88,6 +88,18 @@ Result<Topology> build(const std::string& name, const Server& server) {
   return std::move(builder).build();
 }
 
+// Between two sockets. A GPU's copy to one at another socket gets this share of what it gets from its neighbour, whatever joins the sockets: 18.6 of
+// 24.2 GB/s (A100), 20 of 25 (RTX 4090), 22 of 26 (RTX A6000), 38 of 54 (RTX PRO 6000, EPYC 9374F), 51 of 56 (Turin).
+constexpr double across_sockets = 0.8;
+
+Bandwidth upi_rate(const std::string& cpu, Bandwidth pcie, Values& values) {
+  if (cpu == "auto") return GBps(across_sockets * pcie.gbps());
+  const auto known = find_cpu_generation(cpu);
+  if (known) return GBps((*known)->rate);
+  values.fail("cpu", known.error().message);
+  return pcie;
+}
+
 Result<Topology> make(const std::string& name, int island, const Parameters& parameters) {
   Values values(parameters);
   Server server;
@@ -98,7 +110,7 @@ Result<Topology> make(const std::string& name, int island, const Parameters& par
   const auto generation = static_cast<std::size_t>(values.integer("gen", 3, 6)) - 3;
   server.pcie = values.bandwidth_or("pcie", GBps(pcie_rates[generation]));
   server.uplink = values.bandwidth_or("uplink", server.pcie);
-  server.upi = values.bandwidth_or("upi", GBps(upi_rates[generation]));
+  server.upi = values.bandwidth_or("upi", upi_rate(parameters.at("cpu"), server.pcie, values));
   if (island > 1) server.nvlink = values.bandwidth("nvlink");
   server.latency = values.latency("latency");
   server.peers = values.on("peers");
@@ -133,7 +145,8 @@ Preset preset(const std::string& name, const std::string& summary, int island, c
       {"gen", "PCIe generation, x16: 3, 4, 5 or 6", defaults.gen},
       {"pcie", "of a GPU's PCIe link, in each direction; auto: by generation", "auto"},
       {"uplink", "from a switch to its socket, in each direction; auto: like a GPU's", "auto"},
-      {"upi", "between two sockets, in each direction; auto: by generation", "auto"},
+      {"cpu", "what the sockets are, as in milan, turin, icelake", "auto"},
+      {"upi", "between two sockets, in each direction; auto: by the CPU, else 0.8 of a GPU's", "auto"},
       {"latency", "of a PCIe link", "360 ns"},
       {"switch", "what the PCIe switches are, which says what they do where many send at once: pex890xx, switchtec, plain", "plain"},
       {"both", "of a GPU's link, both directions together", "none"},

@@ -45,8 +45,8 @@ const std::vector<Written>& machines() {
       {"nvl72", {.lane = GBps(50), .compute_capability = 100}, {.gpu = "gb200"}},
       {"nvl72:gpus=8", {.lane = GBps(50), .compute_capability = 100}, {.gpu = "gb200"}},
       {"nvlink-pairs", {.lane = GBps(14.0625), .compute_capability = 86}, {.gpu = "a6000", .pcie = GBps(24)}, false},
-      {"nvlink-quads", {.lane = GBps(25)}, {.gpu = "h200nvl", .pcie = GBps(48), .socket_link = GBps(22)}, false},
-      {"pcie-server", {}, {.gpu = "l40s", .pcie = GBps(24), .socket_link = GBps(10)}, false},
+      {"nvlink-quads", {.lane = GBps(25)}, {.gpu = "h200nvl", .pcie = GBps(48), .socket_link = GBps(38.4)}, false},
+      {"pcie-server", {}, {.gpu = "l40s", .pcie = GBps(24), .socket_link = GBps(19.2)}, false},
       {"pcie-server:gpus=4,switches=0,sockets=1", {}, {.gpu = "l40s", .pcie = GBps(24)}, false}};
   return all;
 }
