@@ -12,7 +12,8 @@ Rules:
  4. memory_rate: data sheets; the interval reaches down to what kernels reach of it.
  5. link_efficiency: published rings over the raw rate; copy_efficiency: published pair copies over it. PCIe presets have net rates already.
  6. read_request: a load asks for its data, which takes the way once more; over PCIe the links' latencies are already those of loads, there and back
-    (0.72 us through one switch, 1.42 through two and the root: p2pmark on RTX PRO 6000). copy_start: how often an engine starts a least copy.
+    (0.72 us through one switch, 1.42 through two and the root: p2pmark on RTX PRO 6000). copy_start: how often an engine starts a least copy, one
+    after the other (p2pBandwidthLatencyTest), which is the GPU's, not the links': 1.9 us on Volta, 1.7 to 3.4 on Ampere, 0.4 on Blackwell.
  7. quirks: those of hardware alike. Input-queued switches pass 0.586 where every port sends to many (Karol, Hluchyj, Morgan 1987).
  8. A GPU without a file has the profile of its architecture (experiments/src/plan/usual_profile.cpp).
 """
@@ -59,7 +60,7 @@ ARCHITECTURES = {
         "slice_cost": (0.2, 0.1, 0.4, "rule 1, wider"), "store_rate": (20, 8, 40, "rule 3, wider"), "load_rate": (14, 6, 30, "rule 3, wider"),
         "reduce_rate": (40, 20, 80, "rule 3, wider")},
     "pcie": {
-        "copy_start": (0.42, 0.34, 1.1, "least copies one after the other: 0.36 to 0.53 us on RTX 5090 and RTX PRO 6000, 1.0 on RTX 3090 in a guest"),
+        "copy_start": (0.42, 0.34, 1.1, "least copies one after the other: 0.36 to 0.53 us on RTX 5090 and RTX PRO 6000"),
         "launch": (1, 0.7, 3, "rule 1"),
         "signal_peer": (0.7, 0.3, 1.4, "less than the 0.72 us (one switch) to 1.42 us (two) of a whole flag on RTX PRO 6000"),
         "signal_local": (0.7, 0.3, 1, "rule 2"), "poll": (0.3, 0.1, 1, PCIE_HOP), "fence": (1.5, 0.8, 3, "rule 2"),
@@ -75,9 +76,10 @@ MACHINES = {
              (9, 3, 12, "a least copy takes 9.7 us over NVLink (Tartan)"), ""),
     "v100": ("volta", "V100 SXM2 and SXM3: direct NVLink 2 or NVSwitch", (900, 750, 900),
              (0.868, 0.8, 0.92, "copies: TACCL, 46 us/MB over a link of 25 GB/s is 21.7 GB/s; NCCL counts 20"), (0.868, 0.8, 0.93, "TACCL: 46 us/MB over a link of 25 GB/s is 21.7 GB/s"),
-             None, ""),
+             (1.9, 1.6, 2.4, "least copies between four V100 (ABCI)"), ""),
     "a100": ("ampere", "A100 SXM4 behind NVSwitch", (1555, 1300, 2039), (0.8, 0.77, 0.92, "rings reach 235 to 240 of 300 GB/s (stas00/ml-engineering)"),
-             (0.915, 0.9, 0.945, "pair copies 274.5 of 300 GB/s (stas00/ml-engineering)"), None, ""),
+             (0.915, 0.9, 0.945, "pair copies 274.5 of 300 GB/s (stas00/ml-engineering)"), (2.9, 1.7, 3.5,
+             "least copies among eight A100: 2.8 to 3.4 us (ABCI), 1.7 to 2.5 over PCIe (t9k)"), ""),
     "h100": ("hopper", "H100 SXM5 behind NVSwitch: the silicon of the H200", (3350, 2800, 3350),
              (0.82, 0.77, 0.836, "370 of 450 GB/s effective (NVIDIA/nccl-tests issue 212)"),
              (0.836, 0.81, 0.88, "pair copies 376 of 450 GB/s (NVIDIA/nccl issue 1264); the H200 copies 395"), None, "duplex_read: 0.9"),
@@ -91,12 +93,14 @@ MACHINES = {
     "mi355x": ("cdna", "MI350X and MI355X, xGMI full mesh of 76.8 GB/s", (8000, 6000, 8000), (0.75, 0.7, 0.8, "as the MI300X"), (0.75, 0.7, 0.8, "as the MI300X"), None, ""),
 }
 PCIE_SHARE = (0.97, 0.9, 1, "of the presets net rates: 25.46 in rings against 26.26 GB/s a single hop on L40S (flashinfer PR 4870)")
+PCIE_STARTS = {"pcie3": (1.9, 1, 2.4, "as Volta"), "pcie5": None}
+PCIE_AMPERE = (1.7, 0.9, 2.6, "least copies: 1.0 us on RTX 3090 in a guest, 1.7 to 2.5 on A100 under PCIe switches")
 for name, memory, share, quirks in (
         ("pcie3", (616, 320, 936), PCIE_SHARE, EXCHANGE), ("pcie4", (936, 800, 1008), PCIE_SHARE, EXCHANGE),
         ("pcie4_root", (936, 800, 1008), PCIE_SHARE, "posted_writes: 0.1"),
         ("pcie5", (1792, 800, 1792), (0.95, 0.9, 1, "of the presets net rates: 50.6 in a ring, 53.4 GB/s a pair copy (voipmonitor/rtx6kpro)"), EXCHANGE)):
     root = ", on root ports without a switch, where posted writes collapse (NVIDIA/nccl issue 1603: 2 of 18 GB/s)" if "root" in name else ""
-    MACHINES[name] = ("pcie", f"GPUs on PCIe gen {name[4]} x16, with or without NVLink bridges{root}", memory, share, None, None, quirks)
+    MACHINES[name] = ("pcie", f"GPUs on PCIe gen {name[4]} x16, with or without NVLink bridges{root}", memory, share, None, PCIE_STARTS.get(name, PCIE_AMPERE), quirks)
 
 
 def number(key, unit, value, low, high, source):
@@ -108,6 +112,8 @@ def profile(name):
     architecture, title, memory, links, copies, copy_start, quirks = MACHINES[name]
     text = f"# {title}.\n{HEADER}name: {name}\nsource: 'published figures, by the rules of profiles/make.py'\n"
     for key, (value, low, high, source) in ARCHITECTURES[architecture].items():
+        if key == "copy_start" and copy_start:
+            continue
         text += number(key, " GB/s" if key.endswith("_rate") else " us", value, low, high, source)
     text += number("memory_rate", " GB/s", *memory, DATA_SHEET)
     text += f"outstanding: 8\nread_request: {0 if architecture == 'pcie' else 1}\n" + number("link_efficiency", "", *links)

@@ -27,13 +27,15 @@ constexpr Tuning many_blocks{.blocks_per_lane = 32, .slice = Bytes{64 << 10}};
 constexpr double staged_together = 0.68;
 
 // Between which shares of the predicted rate published ones lie: PCIe copies reach 55 of the 48 GB/s that NCCL counts, and 10 % less on old hosts;
-// what shares a way hangs on queues that nobody publishes; between two sockets boards with the same EPYCs carry 38 to 57 GB/s; drivers and virtual
-// machines stage as they like.
+// what shares a way hangs on queues that nobody publishes, and both ways of one link on how the ends turn round (A100 behind NVSwitch: 410 to 520
+// GB/s among the GPUs of one server); between two sockets boards with the same EPYCs carry 38 to 57 GB/s; drivers and virtual machines stage as they
+// like.
 struct Ends {
   double low = 1;
   double high = 1;
 };
 constexpr Ends alone{0.85, 1.22};
+constexpr Ends both_ways{0.74, 1.22};
 constexpr Ends across_sockets{0.65, 1.22};
 constexpr Ends together{0.65, 1.35};
 constexpr Ends by_host{0.45, 1.45};
@@ -48,7 +50,8 @@ const Ends& ends_of(const GalleryFigure& figure, const Topology& topology, const
     const auto way = routes.between(Rank{copy.first}, Rank{copy.second});
     return std::ranges::any_of(way, [&](LinkId id) { return topology.link(id).kind == LinkKind::upi; });
   });
-  return across ? across_sockets : alone;
+  if (across) return across_sockets;
+  return figure.copies.size() == 2 ? both_ways : alone;
 }
 
 // What goes through host memory is no peer access: the link between sockets carries it as fast as any other, for which NCCL's counts do not speak.
