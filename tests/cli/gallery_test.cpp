@@ -106,8 +106,8 @@ figures:
   - {name: gathered, gpus: 4, size: 16 KiB, time: 7 us, way: graph, kernel: one_shot, collective: all_gather}
   - {name: by ll, gpus: 4, size: 1 MiB, time: 50 us, way: process, peers: true, protocol: ll, algorithm: ring}
   - {name: by simple, gpus: 4, size: 1 MiB, time: 50 us, way: process, peers: true, protocol: simple}
-  - {name: two channels, gpus: 4, size: 256 MiB, busbw: 22 GB/s, way: process, channels: 2}
-  - {name: eight channels, gpus: 4, size: 256 MiB, busbw: 33 GB/s, way: process, channels: 8}
+  - {name: two channels, gpus: 4, size: 256 MiB, busbw: 22 GB/s, way: process, channels: 2, peers: false}
+  - {name: eight channels, gpus: 4, size: 256 MiB, busbw: 33 GB/s, way: process, channels: 8, peers: false}
 orders:
   - [copy, loads]
   - [eight channels, two channels]

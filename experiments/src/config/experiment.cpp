@@ -199,7 +199,7 @@ NcclRun read_nccl(const ConfigValue& value) {
   if (!value.present() || !value.expect_keys({.optional = {"way", "nvls", "peers"}})) return run;
   if (value["way"].present()) run.way = value["way"].as(nccl::way, nccl::ways().front()).name;
   run.nvls = value["nvls"].boolean(false);
-  run.peers = value["peers"].boolean(false);
+  run.peers = value["peers"].boolean(true);
   return run;
 }
 

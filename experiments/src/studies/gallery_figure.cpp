@@ -71,7 +71,7 @@ class FigureReader {
     figure_.gpus = static_cast<int>(value_["gpus"].integer({.least = 2, .most = ranks_}, 2));
     figure_.collective = value_["collective"].as(collective_kind, CollectiveKind::all_reduce, "a collective");
     figure_.multicast = value_["multicast"].boolean(false);
-    figure_.peers_over_hosts = value_["peers"].boolean(false);
+    figure_.peers_over_hosts = value_["peers"].boolean(true);
     figure_.way = value_["way"].as(nccl::way, nccl::ways().front(), "a way of running");
     if (!value_["way"].present())
       value_.add_error("a collective says by which way it was run", {"way: graph, process, torch, threads or one-thread"});

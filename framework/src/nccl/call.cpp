@@ -56,13 +56,16 @@ constexpr std::array all_ways{
         .kernel_low_us = 1.8,
         .kernel_high_us = 3,
         .each_us = 4.6,
+        .each_newer_us = 2.6,
         .each_low_us = 1.5,
         .each_high_us = 6,
         .one_thread = true,
-        .source = "the middle one of seven machines: calls of a few KiB among eight GPUs take 25 us (RTX 5090, EPYC 9575F), 35 (MI355X), 39 and 44 "
-                  "(A100), 42 "
-                  "(RTX 4090), 47 (P100), 50 (MI350X), as long whatever their size; our kernels on two H200s 4.0 to 4.8 us more than in graphs "
-                  "(kernels/measurements/recording_2gpu.csv)"}};
+        .source =
+            "calls of a few KiB among eight GPUs, as long whatever their size: 39 and 44 us (A100), 42 (RTX 4090), 47 (P100), by RCCL 35 (MI355X), "
+            "40 to 45 (MI300X), 50 (MI350X); on hosts with PCIe gen 5 25 (RTX 5090, EPYC 9575F), 26 (H100) and 30 (H200, both with NVLS); our "
+            "kernels on two H200s 4.0 to 4.8 us more than in graphs (kernels/measurements/recording_2gpu.csv)"}};
+
+constexpr double most_pipelined = 0.95;
 
 // What rings and pairs by simple reach of the bandwidth that NCCL counts. Over NVLink by size: each step waits for the one before, and messages up to
 // hundreds of MiB have few steps for each channel: 0.87 up to 64 MiB (A100, H200, P100), 0.95 from 2 GiB (A100, B200). Over PCIe 45.5 of 48 GB/s (RTX
@@ -70,14 +73,17 @@ constexpr std::array all_ways{
 double pipelined_share(const Graph& graph, Bytes size) {
   if (graph.by_host) return 1;
   constexpr double from = 0.87;
-  constexpr double most = 0.95;
-  if (!graph.nvlink) return most;
+  if (!graph.nvlink) return most_pipelined;
   const auto doublings = std::log2(std::max(1.0, static_cast<double>(size.count()) / (64 << 20)));
-  return std::min(most, from + (most - from) * doublings / 5);
+  return std::min(most_pipelined, from + (most_pipelined - from) * doublings / 5);
 }
 
 // One channel through host memory: 22 GB/s with two, 38 with eight (eight RTX PRO 6000, voipmonitor/rtx6kpro, hardware/pcie-bandwidth.md).
 constexpr double host_channel_gbps = 11;
+
+// NVLS has its efficiency in NCCL's formula, for large messages; smaller ones wait as rings do: 0.7 to 0.85 of it at 16 to 64 MiB, all from 1 GiB
+// (H100 and H200, Azure/AI-benchmarking-guide).
+double multicast_share(Bytes size) { return pipelined_share({.nvlink = true}, size) / most_pipelined; }
 
 // With so many channels: each carries what the search gave it, through host memory what a thread block gets there; all together no more than the
 // links.
@@ -95,6 +101,8 @@ Communicator with_channels(Communicator c, int channels) {
 // those of copies that go there (MI100, PCIe gen 4: 10 of 17 GB/s; H100: 40 of 28).
 constexpr double fastest_share = 0.75;
 constexpr double slowest_share = 1.35;
+// In between NCCL changes protocols and drops channels by its version: 64 KiB to 16 MiB took 0.88 to 1.82 of it in nine of ten of 158 published rows.
+constexpr double slowest_share_in_between = 1.8;
 constexpr double fastest_by_host = 1 / 1.45;
 constexpr double slowest_by_host = 1 / 0.45;
 
@@ -127,13 +135,14 @@ Result<Way> way(std::string_view name) {
   return unknown_name("way of running", std::string{name}, names);
 }
 
-Ends as_run(const Way& way, int gpus, const Ends& alone) {
+Ends as_run(const Way& way, int gpus, const Ends& alone, bool newer_host) {
   // Launches and GPUs work side by side; both vary, and the later of them counts.
   const auto later = [&](Seconds time, double fixed, double least, double each) {
     return std::max(Seconds{std::hypot(time.count() + fixed * 1e-6, each * gpus * 1e-6)}, Seconds{std::max(least, 1.0) * 1e-6});
   };
+  const auto each = newer_host && way.each_newer_us > 0 ? way.each_newer_us : way.each_us;
   const auto after = alone.high + Seconds{(way.fixed_high_us + way.each_high_us * gpus) * 1e-6};
-  return {.time = later(alone.time, way.fixed_us, way.least_us, way.each_us),
+  return {.time = later(alone.time, way.fixed_us, way.least_us, each),
           .low = later(alone.low, way.fixed_low_us, way.least_low_us, way.each_low_us),
           .high = std::max(after, Seconds{way.least_high_us * 1e-6})};
 }
@@ -153,14 +162,18 @@ Result<Estimate> estimate(const Topology& topology, const Communicator& communic
     const auto best = Table(told, kind).best(size, asked.algorithm, asked.proto);
     if (!best) return Error{ErrorCode::unsupported, fmt::format("NCCL's formula has no {} by what it was told to use", to_string(kind))};
     choice = *best;
-    if (choice.algorithm == Algorithm::ring && choice.proto == Proto::simple) {
+    const bool multicast = choice.algorithm == Algorithm::nvls;
+    if (multicast || (choice.algorithm == Algorithm::ring && choice.proto == Proto::simple)) {
       const auto latency = Table(told, kind).at(choice.algorithm, choice.proto).latency_us * 1e-6;
-      choice.time = Seconds{latency + (choice.time.count() - latency) / pipelined_share(told.ring, size)};
+      const auto share = multicast ? multicast_share(size) : pipelined_share(told.ring, size);
+      choice.time = Seconds{latency + (choice.time.count() - latency) / share};
     }
   }
-  const Ends alone{choice.time, choice.time * (told.ring.by_host ? fastest_by_host : fastest_share),
-                   choice.time * (told.ring.by_host ? slowest_by_host : slowest_share)};
-  return Estimate{as_run(way, communicator.ranks, alone), choice};
+  const bool in_between = size.count() >= (64 << 10) && size.count() < (16 << 20);
+  const auto slowest = told.ring.by_host ? slowest_by_host : in_between ? slowest_share_in_between : slowest_share;
+  const Ends alone{choice.time, choice.time * (told.ring.by_host ? fastest_by_host : fastest_share), choice.time * slowest};
+  // The CPUs that launch are as old as their GPUs.
+  return Estimate{as_run(way, communicator.ranks, alone, communicator.generation >= Generation::hopper), choice};
 }
 
 }  // namespace p2plab::nccl

@@ -35,7 +35,7 @@ struct GalleryFigure {
   int gpus = 0;                                  // collective: the first so many
   nccl::Way way = {};                            // collective: how it was run
   bool multicast = false;                        // collective: with NVLS
-  bool peers_over_hosts = false;                 // collective: with NCCL_P2P_LEVEL=SYS
+  bool peers_over_hosts = true;                  // collective: peer access through hosts that pass it on; Intel's ask for NCCL_P2P_LEVEL=SYS
   nccl::Asked asked = {};                        // collective of NCCL: what it was told to use
   std::string kernel = {};                       // collective: one kernel of somebody's, predicted as this planner's; empty: NCCL's
   Parameters parameters = {};                    // that planner's

@@ -29,6 +29,7 @@ struct Way {
   double least_low_us = 0;
   double least_high_us = 0;
   double each_us = 0;
+  double each_newer_us = 0;  // by CPUs with PCIe gen 5; 0: alike
   double each_low_us = 0;
   double each_high_us = 0;
   bool one_thread = false;  // launches for all GPUs
@@ -46,7 +47,7 @@ struct Ends {
 };
 /// What a call among so many GPUs takes that way, of many in a row, from what it takes by one process a GPU whose launches cost nothing more. At
 /// worst launches and GPUs wait for each other.
-Ends as_run(const Way& way, int gpus, const Ends& alone);
+Ends as_run(const Way& way, int gpus, const Ends& alone, bool newer_host = false);
 
 /// What a call of a bare kernel costs more than in a graph.
 struct KernelLaunch {

@@ -84,12 +84,13 @@ class Table {
 /// What NCCL would build among all GPUs of `topology`. The generation follows from the GPUs' NVLink bandwidth if not given (400 GB/s and more with
 /// NVSwitch: Hopper; 800: Blackwell; 240 and more: Ampere; else Volta). Multicast (NVLS) counts as available where `multicast` and the machine has
 /// NVSwitches of Hopper or later. Errors: unsupported, for collectives without a formula, machines of one GPU, and where no ring is found.
-/// Peer access through a host is used where the topology says that its host forwards it and `peers_over_hosts` (NCCL_P2P_LEVEL=SYS); else those
-/// hops go through host memory. The generation is that of the GPUs' compute capability where the machine names them.
+/// Peer access through a host is used where the topology says that its host forwards it, as NCCL does behind AMD's CPUs (ncclTopoCheckP2p, paths.cc:
+/// PATH_SYS); behind Intel's, Zhaoxin's and ARM's it asks for NCCL_P2P_LEVEL=SYS (PATH_PXB else), which a topology does not tell: `peers_over_hosts`
+/// false. Then those hops go through host memory. The generation is that of the GPUs' compute capability where the machine names them.
 struct SearchOptions {
   std::optional<Generation> generation = std::nullopt;
   bool multicast = false;
-  bool peers_over_hosts = false;
+  bool peers_over_hosts = true;
 };
 Result<Communicator> search(const Topology& topology, const Routes& routes, const SearchOptions& options = {});
 
