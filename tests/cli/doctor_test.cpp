@@ -33,12 +33,44 @@ TEST(DoctorCommand, ReportsAFaultWithItsPriceAndExitsByStrict) {
 
 TEST(DoctorCommand, JsonHoldsWhatTheTextSays) {
   const auto json = json_of("doctor --json --facts " + with_a_dead_link());
-  test::expect_keys(json, {"machine", "summary", "complaints", "busbw_gbps", "findings", "fine", "warnings"});
+  test::expect_keys(json, {"machine", "summary", "complaints", "busbw_gbps", "prompt_tokens_a_second", "findings", "fine", "warnings"});
   EXPECT_EQ(json["complaints"], 1);
   const auto& finding = json["findings"][0];
   EXPECT_EQ(finding["name"], "nvlink.down");
   EXPECT_EQ(finding["severity"], "fault");
   EXPECT_EQ(finding["busbw_gbps"]["with"], 443.75);
+}
+
+// A token of llama-70b is added up in 80 layers twice, 8192 elements of two bytes: 2.62 MB, of which a ring over four GPUs moves 1.5 times as much
+// over each one's links. 443.75 GB/s take 112,851 such tokens a second, 450 take 114,441.
+TEST(DoctorCommand, SaysWhatAFaultCostsInTokensOfAModel) {
+  const auto text = p2plab("doctor --model llama-70b --facts " + with_a_dead_link());
+  EXPECT_NE(text.out.find("1589 tokens a second of llama-70b's prompts: 112851 with it, 114441 without"), std::string::npos) << text.out;
+  const auto json = json_of("doctor --json --model llama-70b --facts " + with_a_dead_link());
+  EXPECT_NEAR(json["findings"][0]["prompt_tokens_a_second"]["with"].get<double>(), 112851, 1);
+  EXPECT_NEAR(json["prompt_tokens_a_second"]["without"].get<double>(), 114441, 1);
+  EXPECT_NE(p2plab("doctor --model llama-7000b --facts tests/data/h200x4_facts.json").exit, 0);
+}
+
+// What engines read before they use peer access.
+TEST(DoctorCommand, AVerdictSaysOfEachPairWhetherItWorks) {
+  const auto file = test::scratch("verdict.json");
+  const auto write = [&](const std::string& more) {
+    EXPECT_EQ(p2plab("doctor --facts " + with_a_dead_link() + " --verdict '" + file.string() + "'" + more).exit, 0);
+    return nlohmann::json::parse(test::content(file));
+  };
+  const auto untried = write("");
+  test::expect_keys(untried, {"format", "version", "machine", "driver", "gpus", "complaints", "findings", "pairs"});
+  EXPECT_EQ(untried["findings"][0]["name"], "nvlink.down");
+  EXPECT_EQ(untried["gpus"].size(), 4U);
+  ASSERT_EQ(untried["pairs"].size(), 12U);
+  EXPECT_TRUE(untried["pairs"][0]["granted"]);
+  EXPECT_TRUE(untried["pairs"][0]["works"].is_null()) << "nobody tried it";
+  const auto tried = write(" --probe host");
+  for (const auto& pair : tried["pairs"]) {
+    EXPECT_EQ(pair["works"], true);
+    EXPECT_EQ(pair["ways"]["stores"], "right");
+  }
 }
 
 TEST(DoctorCommand, AMachineThatCannotBeReadIsAnErrorThatSaysWhy) {
@@ -61,7 +93,7 @@ TEST(DoctorCommand, JsonOfAMachineWithoutGpusSaysSo) {
   const auto said = p2plab("doctor --json --facts '" + file.string() + "'");
   EXPECT_EQ(said.exit, 1);
   const auto json = nlohmann::json::parse(said.out);
-  test::expect_keys(json, {"machine", "summary", "complaints", "busbw_gbps", "findings", "fine", "warnings"});
+  test::expect_keys(json, {"machine", "summary", "complaints", "busbw_gbps", "prompt_tokens_a_second", "findings", "fine", "warnings"});
   EXPECT_EQ(json["complaints"], 1);
   EXPECT_EQ(json["findings"][0]["name"], "machine.unread");
   EXPECT_EQ(json["findings"][0]["what"], "no GPU can be seen on this machine") << said.out;

@@ -28,6 +28,15 @@ struct Worth {
   double without = 0;  // the machine as it should be
 };
 
+/// What a model's all-reduces move over each GPU's links for one token of a prompt, tensor-parallel over all GPUs.
+struct TokenTraffic {
+  std::string model;
+  double bytes = 0;  // as bus bandwidth counts them
+
+  /// At most so many tokens a second pass at so much bus bandwidth, in GB/s.
+  double tokens_a_second(double busbw) const { return bytes > 0 ? busbw * 1e9 / bytes : 0; }
+};
+
 struct Finding {
   std::string name;        // stable, as in "nvlink.down"
   std::string check = {};  // who found it
@@ -47,6 +56,7 @@ struct Diagnosis {
   std::optional<Worth> busbw = std::nullopt;  // with all that was found, and as it should be; none for one GPU
   std::string no_busbw = {};                  // why there is none
   std::vector<std::string> warnings = {};
+  std::optional<TokenTraffic> traffic = std::nullopt;  // of the model that was asked about
 
   /// Faults, what is slow and risks: what --strict counts.
   int complaints() const;

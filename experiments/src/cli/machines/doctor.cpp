@@ -9,6 +9,8 @@
 
 #include "cli/arguments.h"
 #include "cli/command.h"
+#include "cli/machines/model_shape.h"
+#include "cli/machines/verdict_file.h"
 #include "cli/watch.h"
 #include "doctor/probes/verdict.h"
 #include "p2plab/detail/text.h"
@@ -23,6 +25,8 @@ namespace {
 struct DoctorArguments {
   std::string facts;
   std::string record;
+  std::string verdict;
+  std::string model;
   std::string probe;
   double within = 30;
   std::vector<std::string> serve;  // the part of a child: where, how many devices, the first probe
@@ -110,18 +114,37 @@ Status unread(const DoctorArguments& arguments, const std::string& machine, cons
   return why;
 }
 
+Result<TokenTraffic> traffic_of(const std::string& model, const MachineFacts& facts) {
+  const auto shape = model_shape(model);
+  if (!shape) return shape.error();
+  const auto gpus = static_cast<int>(facts.cuda.empty() ? facts.nvml.size() : facts.cuda.size());
+  return TokenTraffic{.model = shape->name, .bytes = shape->reduced() * bus_factor(CollectiveKind::all_reduce, gpus)};
+}
+
+Status write_record(const DoctorArguments& arguments, const MachineFacts& facts, Watch& watch) {
+  return arguments.record.empty() ? Status{} : watch.write(arguments.record, write_facts(facts));
+}
+
 Status look(const DoctorArguments& arguments, Watch& watch) {
   if (!arguments.serve.empty()) return serve(arguments);
   if (!arguments.serve_facts.empty()) return watch.print(facts_here() + "\n");
   if (arguments.probe == "cuda" && !arguments.facts.empty())
     return Error{ErrorCode::usage, "--probe cuda tries this machine's GPUs, and --facts names another", std::nullopt, {"leave --facts out"}};
-  if (auto able = try_out(arguments.record); !able) return able;
+  for (const auto& file : {arguments.record, arguments.verdict}) {
+    if (auto able = try_out(file); !able) return able;
+  }
   auto facts = facts_from(arguments);
   if (!facts) return unread(arguments, {}, facts.error(), watch);
-  auto recorded = arguments.record.empty() ? Status{} : watch.write(arguments.record, write_facts(*facts));
   auto diagnosis = diagnose(*facts);
-  if (!diagnosis)
+  if (!diagnosis) {
+    if (auto recorded = write_record(arguments, *facts, watch); !recorded) return recorded;
     return unread(arguments, facts->name, arguments.facts.empty() ? diagnosis.error() : in_file(diagnosis.error(), arguments.facts), watch);
+  }
+  if (!arguments.model.empty()) {
+    auto traffic = traffic_of(arguments.model, *facts);
+    if (!traffic) return std::move(traffic).error();
+    diagnosis->traffic = *std::move(traffic);
+  }
   for (const auto& warning : diagnosis->warnings) std::cerr << "warning: " << warning << '\n';
   Probed probed;
   if (!arguments.probe.empty()) {
@@ -130,7 +153,10 @@ Status look(const DoctorArguments& arguments, Watch& watch) {
     probed = *std::move(done);
   }
   if (auto printed = print(arguments, *diagnosis, probed, watch); !printed) return printed;
-  if (!recorded) return recorded;
+  if (auto recorded = write_record(arguments, *facts, watch); !recorded) return recorded;
+  if (!arguments.verdict.empty()) {
+    if (auto written = watch.write(arguments.verdict, verdict_json(*facts, *diagnosis, probed.json)); !written) return written;
+  }
   if (!arguments.strict || diagnosis->complaints() == 0) return {};
   return Error{ErrorCode::invalid_input, fmt::format("{} findings (--strict)", diagnosis->complaints())};
 }
@@ -143,6 +169,9 @@ Command doctor_command(CLI::App& parent) {
       add_command(parent, "doctor", "What is wrong with this machine: what it costs, where it was read, what to do", "p2plab doctor --probe cuda");
   app->add_option("--facts", a->facts, "a machine that was recorded (also by topo detect --record), instead of this one")->type_name("FILE");
   app->add_option("--record", a->record, "write all that was read, so that it can be diagnosed elsewhere")->type_name("FILE");
+  app->add_option("--verdict", a->verdict, "write what was found, pair by pair, for engines and scripts to read")->type_name("FILE");
+  app->add_option("--model", a->model, "also say what findings cost in tokens a second of this model's prompts: llama-70b, ..., or its config.json")
+      ->type_name("M");
   app->add_option("--probe", a->probe, "try every pair by every way of access: data compared, times measured; cuda, or host to try it on CPU memory")
       ->check(CLI::IsMember({"cuda", "host"}))
       ->type_name("WHERE");

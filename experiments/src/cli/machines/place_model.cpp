@@ -2,17 +2,15 @@
 #include "cli/machines/place_model.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <optional>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "cli/arguments.h"
 #include "cli/machines/machine_report.h"
+#include "cli/machines/model_shape.h"
 #include "p2plab/bounds/place.h"
-#include "p2plab/detail/text.h"
 #include "p2plab/experiment/planning.h"
 #include "p2plab/machine/fabric.h"
 #include "p2plab/machine/gpu_facts.h"
@@ -22,76 +20,6 @@
 namespace p2plab::cli {
 
 namespace {
-
-// Figures of a decoder-only transformer with gated feed-forward layers (its config.json).
-struct Shape {
-  std::string name;
-  double layers = 0;
-  double hidden = 0;
-  double heads = 0;
-  double kv_heads = 0;
-  double head = 0;  // width of one
-  double feed_forward = 0;
-  double vocabulary = 0;
-  double experts = 1;
-  double active_experts = 1;
-
-  double attention() const { return hidden * head * (2 * heads + 2 * kv_heads); }
-  double weights(double counted_experts) const {
-    return 2 * vocabulary * hidden + layers * (attention() + 3 * hidden * feed_forward * counted_experts);
-  }
-  // Bytes of keys and values for a token.
-  double kept() const { return 2 * layers * kv_heads * head * 2; }
-};
-
-const std::array<Shape, 9>& known_shapes() {
-  static const std::array<Shape, 9> shapes{
-      Shape{"llama-8b", 32, 4096, 32, 8, 128, 14336, 128256},          Shape{"llama-70b", 80, 8192, 64, 8, 128, 28672, 128256},
-      Shape{"llama-405b", 126, 16384, 128, 8, 128, 53248, 128256},     Shape{"mistral-7b", 32, 4096, 32, 8, 128, 14336, 32000},
-      Shape{"mixtral-8x7b", 32, 4096, 32, 8, 128, 14336, 32000, 8, 2}, Shape{"mixtral-8x22b", 56, 6144, 48, 8, 128, 16384, 32768, 8, 2},
-      Shape{"qwen-7b", 28, 3584, 28, 4, 128, 18944, 152064},           Shape{"qwen-32b", 64, 5120, 40, 8, 128, 27648, 152064},
-      Shape{"qwen-72b", 80, 8192, 64, 8, 128, 29568, 152064}};
-  return shapes;
-}
-
-Result<Shape> shape_from_file(const std::string& path) {
-  auto text = read_text_file(path, 1_MiB);
-  if (!text) return std::move(text).error();
-  const auto json = nlohmann::json::parse(*text, nullptr, false);
-  const auto bad = [&](const std::string& message) { return Error{ErrorCode::invalid_input, message, SourceLocation{path}}; };
-  if (!json.is_object()) return bad("this is no JSON object: expected a model's config.json");
-  std::optional<Error> missing;
-  const auto number = [&](const char* key, std::optional<double> otherwise = std::nullopt) {
-    const auto found = json.find(key);
-    if (found != json.end() && found->is_number() && found->get<double>() > 0 && found->get<double>() < 1e9) return found->get<double>();
-    if (!otherwise && !missing) missing = bad(fmt::format("no number '{}' above 0, which a decoder's config.json has", key));
-    return otherwise.value_or(1);
-  };
-  Shape shape{.name = path};
-  shape.layers = number("num_hidden_layers");
-  shape.hidden = number("hidden_size");
-  shape.heads = number("num_attention_heads");
-  shape.kv_heads = number("num_key_value_heads", shape.heads);
-  shape.head = number("head_dim", shape.hidden / shape.heads);
-  shape.feed_forward = number("intermediate_size");
-  shape.vocabulary = number("vocab_size");
-  shape.experts = number("num_local_experts", 1);
-  shape.active_experts = number("num_experts_per_tok", 1);
-  if (missing) return *std::move(missing);
-  return shape;
-}
-
-Result<Shape> shape_of(const std::string& model) {
-  const auto& shapes = known_shapes();
-  const auto found = std::ranges::find(shapes, model, &Shape::name);
-  if (found != shapes.end()) return *found;
-  if (model.ends_with(".json")) return shape_from_file(model);
-  std::vector<std::string> names;
-  for (const auto& shape : shapes) names.push_back(shape.name);
-  auto error = unknown_name("model", model, names);
-  error.notes.emplace_back("or a file: the model's config.json");
-  return error;
-}
 
 struct Choice {
   int gpus = 1;
@@ -104,7 +32,7 @@ struct Choice {
 };
 
 // The all-reduces of one token: two a layer.
-Result<double> sending(const Topology& topology, const Placement& placement, const Shape& shape, const ModelQuestion& question, double message) {
+Result<double> sending(const Topology& topology, const Placement& placement, const ModelShape& shape, const ModelQuestion& question, double message) {
   if (placement.gpus.size() < 2) return 0.0;
   auto kept = keep_gpus(topology, placement.gpus);
   if (kept) kept = peer_links(*kept);
@@ -118,7 +46,7 @@ Result<double> sending(const Topology& topology, const Placement& placement, con
   return 2 * shape.layers * microseconds(plan->prediction.time);
 }
 
-Result<std::vector<Choice>> choices_of(const Topology& topology, const Shape& shape, const ModelQuestion& question, const GpuFacts& gpu) {
+Result<std::vector<Choice>> choices_of(const Topology& topology, const ModelShape& shape, const ModelQuestion& question, const GpuFacts& gpu) {
   constexpr double runtime_gb = 2;  // what an engine keeps beside weights and keys
   std::vector<Choice> choices;
   for (int gpus = 1; gpus <= topology.ranks(); gpus *= 2) {
@@ -166,7 +94,7 @@ std::string reason(const std::vector<Choice>& choices, const Choice* best, const
 }  // namespace
 
 Result<std::string> recommend_groups(const Topology& topology, const ModelQuestion& question) {
-  const auto shape = shape_of(question.model);
+  const auto shape = model_shape(question.model);
   if (!shape) return shape.error();
   auto gpu = gpu_facts(question.gpu);
   if (question.memory_gb > 0) gpu = GpuFacts{gpu ? gpu->title : "the GPU", question.memory_gb, gpu ? gpu->memory_gbps : 0};

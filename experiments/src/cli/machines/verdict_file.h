@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// What engines and scripts read before they use peer access: one file of all that was found, pair by pair.
+#pragma once
+
+#include <string>
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "p2plab/experiment/doctor.h"
+
+namespace p2plab::cli {
+
+/// `probes` as matrix_json says them; null: nothing was tried, so of no pair it is said that it works.
+std::string verdict_json(const MachineFacts& facts, const Diagnosis& diagnosis, const nlohmann::ordered_json& probes);
+
+}  // namespace p2plab::cli
