@@ -74,7 +74,12 @@ class HostPairProber final : public PairProber {
     if (probe.access == PairAccess::flag) return flags(probe, fault);
     if (probe.access == PairAccess::atomics) return atomics(fault);
     std::vector<std::uint64_t> memory(words, word_before);
-    for (std::size_t i = 0; i < words; ++i) carry(memory[i], sent_word(probe.from, i), i, fault);
+    const bool reordered = fault != nullptr && fault->kind == Kind::reordered;
+    for (std::size_t i = 0; i < words; ++i) {
+      // Each place is written twice; in the other order the first word stays.
+      carry(memory[i], sent_word(probe.from, words + i), i, reordered ? nullptr : fault);
+      carry(memory[i], sent_word(probe.from, reordered && i % 8 == 3 ? words + i : i), i, fault);
+    }
     auto outcome = compared_words(memory, probe.from);
     outcome.rate = rate_of(probe, fault);
     return outcome;
@@ -83,7 +88,7 @@ class HostPairProber final : public PairProber {
   // Every eighth word meets the fault; of what is corrupted one bit of one word.
   static void carry(std::uint64_t& to, std::uint64_t word, std::size_t i, const MemoryFault* fault) {
     if (fault != nullptr && i % 8 == 3) {
-      if (fault->kind == Kind::lost) return;
+      if (fault->kind == Kind::lost || fault->kind == Kind::delayed) return;  // it comes when all has been compared
       if (fault->kind == Kind::zeros) word = 0;
       if (fault->kind == Kind::corrupted && i == 8 * 40 + 3) word ^= std::uint64_t{1} << 17;
     }
@@ -98,7 +103,7 @@ class HostPairProber final : public PairProber {
       for (std::uint32_t turn = 0; turn < times; ++turn) {
         for (std::size_t i = 0; i < words; ++i) {
           const bool broken = over_wire && fault != nullptr && i % 8 == 3;
-          if (!broken || fault->kind != Kind::lost) counters[i].fetch_add(value, std::memory_order_relaxed);
+          if (!broken || (fault->kind != Kind::lost && fault->kind != Kind::delayed)) counters[i].fetch_add(value, std::memory_order_relaxed);
         }
       }
     };

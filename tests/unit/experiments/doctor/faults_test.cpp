@@ -224,6 +224,63 @@ TEST_P(InjectedFault, IsNamedAndNothingElseIs) {
   }
 }
 
+// What harms no verdict, and what could not be read: said by its name all the same.
+const std::vector<Fault>& notes() {
+  static const std::vector<Fault> all{
+      {"visible.some", "l40s_sockets",
+       [](MachineFacts& facts) {
+         variable("CUDA_VISIBLE_DEVICES", "0,1,2")(facts);
+         facts.cuda.pop_back();
+         std::erase_if(facts.peers, [](const CudaPeer& peer) { return peer.from == 3 || peer.to == 3; });
+       }},
+      {"peers.gpu", "l40s_sockets", refuse_all("2")},
+      {"peers.models", "l40s_sockets",
+       [](MachineFacts& facts) {
+         for (auto* name : {&facts.cuda[0].name, &facts.nvml[0].name}) *name = "NVIDIA RTX 6000 Ada Generation";
+         for (const int other : {1, 2, 3}) refuse(facts, 0, other, "2"), refuse(facts, other, 0, "2");
+       }},
+      {"peers.policy", "rtx4090", refuse_all("5")},
+      {"container.inside", "hgx_a100", of_machine(reading::container, "docker")},
+      {"driver.version", "h200_vm", [](MachineFacts& facts) { facts.driver = ""; }},
+      {"iommu.host", "l40s_sockets", of_machine(reading::virtual_machine, "1")},
+      {"nvlink.crc", "hgx_a100", of_gpu(reading::nvlink_crc_errors, "360000")},
+      {"variable.VLLM_DISABLE_CUSTOM_ALL_REDUCE", "hgx_h100", variable("VLLM_DISABLE_CUSTOM_ALL_REDUCE", "1")},
+      {"variable.EXL3_TP_NO_P2P", "hgx_h100", variable("EXL3_TP_NO_P2P", "1")},
+      {"variable.NCCL_NVLS_ENABLE", "hgx_h100", variable("NCCL_NVLS_ENABLE", "0")},
+      {"container.unread", "l40s_sockets", [](MachineFacts& facts) { lose_reading(facts, "machine", reading::container, "no /proc"); }},
+      {"limits.locked_unread", "l40s_sockets", [](MachineFacts& facts) { lose_reading(facts, "machine", reading::locked_memory, "refused"); }},
+      {"limits.shared_unread", "l40s_sockets",
+       [](MachineFacts& facts) { lose_reading(facts, "machine", reading::shared_memory_total, "no /dev/shm"); }},
+      {"memory.unread", "hgx_a100",
+       [](MachineFacts& facts) {
+         std::erase_if(facts.readings, [&](const Reading& one) { return one.subject == gpu(facts, 1) && one.what == reading::ecc_uncorrected; });
+       }},
+      {"pcie.unread", "l40s_sockets", [](MachineFacts& facts) { lose_reading(facts, gpu(facts, 1), reading::link_width, "refused"); }},
+      {"sharing.unread", "hgx_h100", [](MachineFacts& facts) { lose_reading(facts, gpu(facts, 1), reading::processes, "not permitted"); }},
+      {"nvlink.unread", "hgx_h100", [](MachineFacts& facts) { facts.nvml.clear(), facts.nvml_missing = "libnvidia-ml.so.1 is not there"; }},
+  };
+  return all;
+}
+
+class InjectedNote : public ::testing::TestWithParam<std::size_t> {};
+
+TEST_P(InjectedNote, IsNamedAndHarmsNoVerdict) {
+  const auto& note = notes()[GetParam()];
+  auto facts = testing::healthy_machine(note.kind, 1);
+  note.put_in(facts);
+  const auto diagnosis = diagnose(facts);
+  ASSERT_TRUE(diagnosis) << describe(diagnosis.error());
+  const auto found = std::ranges::find(diagnosis->findings, note.name, &Finding::name);
+  ASSERT_NE(found, diagnosis->findings.end()) << diagnosis_text(*diagnosis);
+  EXPECT_FALSE(counts(*found)) << diagnosis_text(*diagnosis);
+}
+
+INSTANTIATE_TEST_SUITE_P(Doctor, InjectedNote, ::testing::Range(std::size_t{0}, notes().size()), [](const auto& given) {
+  auto name = notes()[given.param].name + "_on_" + notes()[given.param].kind;
+  std::ranges::replace(name, '.', '_');
+  return name;
+});
+
 INSTANTIATE_TEST_SUITE_P(Doctor, InjectedFault, ::testing::Range(std::size_t{0}, faults().size()), [](const auto& given) {
   auto name = faults()[given.param].name + "_on_" + faults()[given.param].kind + "_" + std::to_string(given.param);
   std::ranges::replace(name, '.', '_');
