@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A program that uses NCCL in one of the ways that programs do: `linked`, or by dlopen of what it is given; `ranks` only sets up two ranks and ends
 // them, `order` only calls in a group, `abort` aborts amid a call, `late`
-// does not block. Says what happened, line by line; run by shim_test under the shim and two stubs.
+// does not block, `early` calls before all ranks are there. Says what happened, line by line; run by shim_test under the shim and two stubs.
 #include <dlfcn.h>
 
 #include <chrono>
@@ -74,6 +74,18 @@ void abort_amid_a_call(const Nccl& nccl, Id id) {
   say_log();
 }
 
+// More calls than a short list holds, before the other rank's shim has come.
+void call_before_all_meet(const Nccl& nccl, Id id) {
+  Comm comm = nullptr;
+  nccl.function<int(Comm*, int, Id, int)>("ncclCommInitRank")(&comm, 2, id, 0);
+  auto* const all_reduce = nccl.function<int(const void*, void*, std::size_t, int, int, Comm, void*)>("ncclAllReduce");
+  for (int i = 0; i < 100'000; ++i) all_reduce(nullptr, nullptr, 4, 7, 0, comm, nullptr);
+  auto* const log = reinterpret_cast<const char* (*)()>(dlsym(dlopen("libp2plab.so.1", RTLD_NOW | RTLD_NOLOAD), "stub_log"));
+  for (int tries = 0; tries < 10'000 && std::strstr(log(), "made") == nullptr; ++tries) std::this_thread::sleep_for(std::chrono::milliseconds{1});
+  nccl.all_reduce(4, 7, 0, comm);
+  std::printf("after: %s\n", nccl.function<const char*()>("p2plab_nccl_counts")());
+}
+
 // What NCCL was asked, in its order: calls that may be ours among those that cannot.
 void call_in_a_group(const Nccl& nccl, Id id) {
   Comm comm = nullptr;
@@ -102,7 +114,7 @@ bool ran_apart(const std::string& way, const Nccl& nccl, Id id) {
     void (*run)(const Nccl&, Id);
   };
   for (const auto& [name, run] : {Program{"ranks", set_up_and_end_two}, Program{"order", call_in_a_group}, Program{"abort", abort_amid_a_call},
-                                  Program{"late", call_without_blocking}}) {
+                                  Program{"late", call_without_blocking}, Program{"early", call_before_all_meet}}) {
     if (way != name) continue;
     run(nccl, id);
     return true;

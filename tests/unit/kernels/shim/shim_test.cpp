@@ -156,6 +156,11 @@ TEST(Shim, WhatAnotherThreadAbortsEndsAfterTheCallThatIsUnderWay) {
 }
 
 // As from a rank without the shim, so that both may be in one communicator; an operation of the caller's may go within the group.
+TEST(Shim, ServesARankThatMadeManyCallsBeforeTheOthersCame) {
+  const auto run = ran(client("STUB_SLOW=700 P2PLAB_WAIT=0 P2PLAB_NCCL=" + stage + "/nccl/libnccl.so.2", "early " + stage + "/libp2plab-nccl.so"));
+  EXPECT_NE(run.text.find("\nafter: served 1, passed on 100000"), std::string::npos) << run.text;
+}
+
 TEST(Shim, NcclGetsTheCallsOfAGroupInTheirOrder) {
   for (const auto* shim : {"/libp2plab-nccl.so", "/lonely/libp2plab-nccl.so"}) {
     const auto run = ran(client("P2PLAB_NCCL=" + stage + "/nccl/libnccl.so.2", "order " + stage + shim));

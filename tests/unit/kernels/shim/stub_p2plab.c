@@ -70,6 +70,7 @@ p2plab_result p2plab_comm_init_rank(p2plab_comm** comm, int ranks, p2plab_unique
   /* With one order of sums calls wait for their programs. */
   const char* order = getenv("P2PLAB_ORDER");
   if (failing || config->serve_ready_only != (order == NULL || strcmp(order, "fixed") != 0) || config->start_later != 1 || config->load_nccl != 0) return P2PLAB_FAILED;
+  if (getenv("STUB_SLOW") != NULL) usleep((unsigned)atoi(getenv("STUB_SLOW")) * 1000);
   note("init");
   note(ranks == 2 ? "2" : "n");
   note(id.bytes);
