@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """All-reduces with an epilogue on real GPUs, by the Python package: types, norms, float8, odd rows, graphs; all ranks in one process.
 
-    python3 fused_ranks.py --ranks 2 [--quick] [--time]          77: cannot run here, with the reason
+    python3 fused_ranks.py --ranks 2 [--quick] [--seconds 20] [--time]          77: cannot run here, with the reason
 
 With fewer GPUs than ranks, ranks share one: data is tested, not speed. Values are small whole numbers, so sums are exact in every type. `--time` adds,
 for one rank, the epilogue beside PyTorch's separate kernels, and for all ranks the fused call beside the plain all-reduce.
@@ -10,7 +10,9 @@ import argparse
 import copy
 import functools
 import os
+import random
 import sys
+import time
 
 SKIP = 77
 UNIT = {"float16": 2.0**-11, "bfloat16": 2.0**-8, "float32": 2.0**-22}
@@ -117,26 +119,36 @@ def run_all(torch, groups, streams, cases, shape, dtype):
         group.check()
 
 
-def check_data(torch, groups, streams, quick):
-    wrong, done = [], 0
+def cases_of(torch, quick):
     for shape in shapes(quick):
         for dtype in (torch.bfloat16, torch.float16, torch.float32):
             for form in forms():
                 if form.get("float8") == "group" and shape[1] % 128 != 0:
                     continue
-                if dtype is not torch.bfloat16 and shape not in ((3, 4096), (5, 1000)):
-                    continue
-                cases = [Case(torch, group.rank, shape, dtype, form, done) for group in groups]
-                synchronize(torch)
-                total = torch.stack([case.x.double().cpu() for case in cases]).sum(0).to(dtype)
-                prepare_all(groups, cases, shape, dtype)
-                for _ in range(3):
-                    run_all(torch, groups, streams, cases, shape, dtype)
-                for case in cases:
-                    if why := case.wrong(torch, total):
-                        wrong.append((shape, dtype, form, why))
-                done += 1
-    return done, wrong
+                if dtype is torch.bfloat16 or shape in ((3, 4096), (5, 1000)):
+                    yield shape, dtype, form
+
+
+def check_data(torch, groups, streams, args):
+    """How many cases were tried, of how many; and what of them was wrong."""
+    wrong, done, all_cases = [], 0, list(cases_of(torch, args.quick))
+    if args.seconds is not None:  # whatever there is time for is a bit of everything
+        random.Random(1).shuffle(all_cases)
+    until = time.monotonic() + (float("inf") if args.seconds is None else args.seconds)
+    for shape, dtype, form in all_cases:
+        if time.monotonic() > until:
+            break
+        cases = [Case(torch, group.rank, shape, dtype, form, done) for group in groups]
+        synchronize(torch)
+        total = torch.stack([case.x.double().cpu() for case in cases]).sum(0).to(dtype)
+        prepare_all(groups, cases, shape, dtype)
+        for _ in range(3):
+            run_all(torch, groups, streams, cases, shape, dtype)
+        for case in cases:
+            if why := case.wrong(torch, total):
+                wrong.append((shape, dtype, form, why))
+        done += 1
+    return done, len(all_cases), wrong
 
 
 def check_streams(torch, p2plab, groups, streams):
@@ -290,6 +302,7 @@ def main():
     parser.add_argument("--ranks", type=int, default=2)
     parser.add_argument("--time", action="store_true")
     parser.add_argument("--quick", action="store_true", help="fewer shapes")
+    parser.add_argument("--seconds", type=float, help="no case begins later; they come in a mixed order (code is made for each: about a second)")
     args = parser.parse_args()
     try:
         import torch
@@ -304,8 +317,8 @@ def main():
         return SKIP
     groups = p2plab.Group.all([r % torch.cuda.device_count() for r in range(args.ranks)], prepare="", load_nccl=0)
     streams = [torch.cuda.Stream(gpu_of(torch, group.rank)) for group in groups]
-    done, wrong = check_data(torch, groups, streams, args.quick)
-    print(f"{args.ranks} ranks: {done} cases, {len(wrong)} wrong", flush=True)
+    done, there, wrong = check_data(torch, groups, streams, args)
+    print(f"{args.ranks} ranks: {done} of {there} cases, {len(wrong)} wrong", flush=True)
     for what in wrong[:8]:
         print("  ", *what, flush=True)
     foreign = check_streams(torch, p2plab, groups, streams)

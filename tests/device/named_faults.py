@@ -11,6 +11,7 @@ import argparse
 import ctypes
 import json
 import os
+import queue
 import random
 import signal
 import subprocess
@@ -124,6 +125,10 @@ def worker(rank, device, library):
             time.sleep(0.0005)
 
 
+class Broken(Exception):
+    """A round that does not go on, and why."""
+
+
 class Ranks:
     def __init__(self, arguments, folder):
         self.arguments, self.base, self.folder, self.workers = arguments, folder, folder, []
@@ -136,19 +141,39 @@ class Ranks:
         self.workers = [subprocess.Popen([sys.executable, os.path.abspath(__file__), "--worker", str(rank), "--device", str(device), "--cuda",
                                           self.arguments.cuda], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
                         for rank, device in enumerate(self.arguments.devices)]
+        self.lines = [queue.Queue() for _ in self.workers]
+        for each, lines in zip(self.workers, self.lines):
+            threading.Thread(target=self.read, args=(each, lines), daemon=True).start()
         for rank in range(2):
-            self.hear(rank, "here")
+            self.hear(rank, "here", 60)
+
+    @staticmethod
+    def read(worker, lines):
+        for line in iter(worker.stdout.readline, ""):
+            lines.put(line)
+        lines.put(None)
 
     def tell(self, rank, line):
-        self.workers[rank].stdin.write(line + "\n")
-        self.workers[rank].stdin.flush()
+        try:
+            self.workers[rank].stdin.write(line + "\n")
+            self.workers[rank].stdin.flush()
+        except BrokenPipeError:
+            raise Broken(f"rank {rank} has ended") from None
 
-    def hear(self, rank, word):
-        """The rest of the next line that begins so; others are passed over, but for an end."""
-        for line in iter(self.workers[rank].stdout.readline, ""):
+    def hear(self, rank, word, seconds=20):
+        """The rest of the next line that begins so; others are passed over, but for a failure that nobody wants to hear of."""
+        until = time.monotonic() + seconds
+        while True:
+            try:
+                line = self.lines[rank].get(timeout=max(0.001, until - time.monotonic()))
+            except queue.Empty:
+                raise Broken(f"rank {rank} did not say '{word}' within {seconds} s") from None
+            if line is None:
+                raise Broken(f"rank {rank} ended before it said '{word}'")
             if line.startswith(word):
                 return line[len(word):].strip()
-        sys.exit(f"rank {rank} ended before it said '{word}'")
+            if line.startswith("failed"):
+                raise Broken(f"rank {rank} {line.strip()}")
 
     def group(self, lasting):
         import p2plab
@@ -240,32 +265,43 @@ class Tried:
             self.wrong += [] if wrong is None else [wrong]
 
 
-def try_rounds(arguments, ranks, kind, end, tried):
-    early = 0
-    ranks.start()
-    while (not tried.times or time.monotonic() < end) and tried.more():
-        ranks.group("long" if kind in ("stopped", "late") else "short")
-        monitor = Monitor(arguments.program, ranks.folder)
+def try_round(arguments, ranks, kind):
+    """A fault, and what came of it: how long it took and what was wrong; nothing if an alarm came before, as on a machine that does too much else."""
+    ranks.group("long" if kind in ("stopped", "late") else "short")
+    monitor = Monitor(arguments.program, ranks.folder)
+    try:
         time.sleep(0.3)
         odd = random.randrange(2)
-        if monitor.first(0, 0.02, kind)[0] is not None:  # as on a machine that does too much else
-            early += 1
-            monitor.child.kill()
-            monitor.child.wait()
-            ranks.start()
-            with tried.lock:
-                tried.early, tried.wanted = tried.early + 1, tried.wanted + 1
-            if early > 20:
-                break
-            continue
+        if monitor.first(0, 0.02, kind)[0] is not None:
+            return None
         since = inject(ranks, kind, odd)
         alarm, took = monitor.first(since, LIMITS[kind] + 2, kind)
+    finally:
         monitor.child.kill()
         monitor.child.wait()
-        # Of two ranks that call different collectives none is the odd one.
-        named = alarm is not None and alarm["kind"] == CAUSES[kind] and (alarm["rank"] == odd or kind == "other")
-        tried.add(took, None if named and took <= LIMITS[kind] else f"rank {odd}, after {took:.2f} s: {json.dumps(alarm)}")
-        after(ranks, kind, odd)
+    after(ranks, kind, odd)
+    # Of two ranks that call different collectives none is the odd one.
+    named = alarm is not None and alarm["kind"] == CAUSES[kind] and (alarm["rank"] == odd or kind == "other")
+    return took, None if named and took <= LIMITS[kind] else f"rank {odd}, after {took:.2f} s: {json.dumps(alarm)}"
+
+
+def try_rounds(arguments, ranks, kind, end, tried):
+    broken = 0
+    ranks.start()
+    while (not tried.times or time.monotonic() < end) and tried.more():
+        try:
+            result = try_round(arguments, ranks, kind)
+        except Broken as why:
+            result, broken = (float("inf"), f"broken: {why}"), broken + 1
+        if result is None:
+            with tried.lock:
+                tried.early, tried.wanted = tried.early + 1, tried.wanted + 1
+        else:
+            tried.add(*result)
+        if broken > 3 or tried.early > 20 * arguments.jobs:
+            break
+        if result is None or result[0] == float("inf"):
+            ranks.start()
 
 
 def try_kind(arguments, folder, kind, seconds):
