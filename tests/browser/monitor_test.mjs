@@ -93,6 +93,9 @@ async function memory(page) {
   return { usedSize, nodes };
 }
 
+// What `p2plab monitor` holds, KiB.
+const held = (child) => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))[1]);
+
 const start = (pace, lasting, ring) => spawn(writer, [records, String(pace), String(lasting), String(ring)], { stdio: ["pipe", "pipe", "inherit"] });
 const pressed = start(10000, 3600, 65536);
 let first = pressed;
@@ -108,13 +111,15 @@ try {
   pressed.kill("SIGKILL");
   first = start(10000, seconds, 65536);
   await wait(2000);
-  const before = await memory(page);
+  const before = await memory(page), held_before = held(server);
   const { value: count } = await lines(first).next();
   await until(page, `last.processes.some((each) => each.pid === ${first.pid} && each.calls === ${count})`, `the page has seen all ${count} calls`);
   const after = await memory(page);
   if ((await page.evaluate("last.lost")) !== 0) say(`${await page.evaluate("last.lost")} calls were lost`);
   if (after.usedSize - before.usedSize > 1e6 || after.nodes > 1.5 * before.nodes + 200) say(`memory is not flat: ${JSON.stringify(before)}, then ${JSON.stringify(after)}`);
-  console.log(`${count} calls in ${seconds} s, all seen; memory ${JSON.stringify(before)}, then ${JSON.stringify(after)}`);
+  const more = held(server) - held_before;
+  if (more > 4096) say(`the monitor itself took ${more} KiB more`);
+  console.log(`${count} calls in ${seconds} s, all seen; memory ${JSON.stringify(before)}, then ${JSON.stringify(after)}; the monitor ${held_before} KiB, ${more} more`);
   // A ring that is too short for the time between two looks: what was overwritten is said.
   const second = start(10000, 2, 256);
   await lines(second).next();
