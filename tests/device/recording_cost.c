@@ -5,9 +5,9 @@
    1: miscounted; 77: no such GPUs
 
    The records of each level lie in FOLDER/LEVEL: `p2plab monitor --dir FOLDER/steps --ended --once --trace FILE` shows the steps of the last one.
-   Each level has a copy of the library, for a process records at one level, and SETS sets of communicators (2): two sets of one level differ by where
-   their memory lies, at 1 KiB by a percent. A round is a graph of so many calls on each rank, or so many calls; the sets of all levels take turns
-   round by round. What is printed are means over sets of medians over rounds, and how far the sets lie apart. */
+   Each level has a copy of the library, for a process records at one level, and SETS sets of communicators (2; better 4): two sets of one level
+   differ by where their memory lies, at 1 KiB by a percent. A round is a graph of so many calls on each rank, or so many calls; the sets of all
+   levels take turns round by round. What is printed are means over sets of medians over rounds, and how far the sets lie apart. */
 #include <dlfcn.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -79,22 +79,17 @@ struct Level {
   const char* (*why)(void);
 };
 static struct Level all[levels];
-
-static void copy_file(const char* from, const char* to) {
-  char command[1200];
-  snprintf(command, sizeof command, "cp -L '%s' '%s'", from, to);
-  must(system(command), command);
-}
+static char folders[levels][500];
+static p2plab_result (*inits[levels])(p2plab_comm**, int, const int*, const p2plab_config*);
 
 static void open_level(int l, const char* path, const char* folder) {
-  char place[500];
   char copy[600];
-  snprintf(place, sizeof place, "%s/%s", folder, level_names[l]);
-  mkdir(place, 0700);
-  snprintf(copy, sizeof copy, "%s/libp2plab.so", place);
-  copy_file(path, copy);
-  setenv("P2PLAB_MONITOR", level_names[l], 1);
-  setenv("P2PLAB_MONITOR_DIR", place, 1);
+  char command[1200];
+  snprintf(folders[l], sizeof folders[l], "%s/%s", folder, level_names[l]);
+  mkdir(folders[l], 0700);
+  snprintf(copy, sizeof copy, "%s/libp2plab.so", folders[l]);
+  snprintf(command, sizeof command, "cp -L '%s' '%s'", path, copy);
+  must(system(command), command);
   void* library = dlopen(copy, RTLD_NOW | RTLD_LOCAL);
   if (library == NULL) {
     fprintf(stderr, "%s\n", dlerror());
@@ -102,20 +97,25 @@ static void open_level(int l, const char* path, const char* folder) {
   }
   remove(copy);
   struct Level* level = &all[l];
-  p2plab_result (*init)(p2plab_comm**, int, const int*, const p2plab_config*);
-  *(void**)&init = symbol(library, "p2plab_comm_init_all");
+  *(void**)&inits[l] = symbol(library, "p2plab_comm_init_all");
   *(void**)&level->all_reduce = symbol(library, "p2plab_all_reduce");
   *(void**)&level->prepare = symbol(library, "p2plab_prepare");
   *(void**)&level->destroy = symbol(library, "p2plab_comm_destroy");
   *(void**)&level->replays = symbol(library, "p2plab_recorded_replays");
   *(void**)&level->why = symbol(library, "p2plab_last_error");
+}
+
+/* A set: the process records at the level that the first communicator of a library's copy finds. */
+static void init_set(int l, int s) {
+  setenv("P2PLAB_MONITOR", level_names[l], 1);
+  setenv("P2PLAB_MONITOR_DIR", folders[l], 1);
   p2plab_config config = P2PLAB_CONFIG;
   config.prepare = "";
   config.load_nccl = 0;
   config.deadline_seconds = 20;
   int devices[most_ranks];
   for (int r = 0; r < most_ranks; ++r) devices[r] = r % gpus;
-  for (int s = 0; s < sets; ++s) must(init(level->sets[s].comms, ranks, devices, &config), level->why());
+  must(inits[l](all[l].sets[s].comms, ranks, devices, &config), all[l].why());
 }
 
 static void call(struct Level* level, const struct Set* set, int rank, size_t bytes) {
@@ -126,12 +126,16 @@ static void call(struct Level* level, const struct Set* set, int rank, size_t by
   exit(1);
 }
 
+static void wait_all(void) {
+  for (int r = 0; r < ranks; ++r) must(synchronize(streams[r]), "wait");
+}
+
 /* Programs are made before anything is captured. */
 static void prepare(struct Level* level, struct Set* set, size_t bytes) {
   const p2plab_call wanted = {P2PLAB_ALL_REDUCE, bytes / 2, P2PLAB_BFLOAT16, P2PLAB_SUM, 0, 0};
   must(level->prepare(set->comms[0], &wanted), level->why());
   for (int r = 0; r < ranks; ++r) call(level, set, r, bytes);
-  for (int r = 0; r < ranks; ++r) must(synchronize(streams[r]), "wait");
+  wait_all();
 }
 
 static void capture(struct Level* level, struct Set* set, size_t bytes, int calls) {
@@ -142,10 +146,6 @@ static void capture(struct Level* level, struct Set* set, size_t bytes, int call
     must(end_capture(streams[r], &graph), "capture");
     must(instantiate(&set->graphs[r], graph, 0), "graph");
   }
-}
-
-static void wait_all(void) {
-  for (int r = 0; r < ranks; ++r) must(synchronize(streams[r]), "wait");
 }
 
 /* Time of a call in a graph by events, us; a graph runs before, so that all ranks are on the way. */
@@ -193,9 +193,10 @@ static void measure(size_t bytes, int calls) {
   static double done[levels][most_sets][rounds];
   const int turns = levels * sets;
   for (int k = 0; k < turns; ++k) {
-    struct Level* level = &all[k % levels];
-    prepare(level, &level->sets[k / levels], bytes);
-    capture(level, &level->sets[k / levels], bytes, calls);
+    const int s = k / levels;
+    struct Level* level = &all[(k + s) % levels];
+    prepare(level, &level->sets[s], bytes);
+    capture(level, &level->sets[s], bytes, calls);
   }
   for (int round = -3; round < rounds; ++round) {
     for (int k = 0; k < turns; ++k) {
@@ -211,9 +212,7 @@ static void measure(size_t bytes, int calls) {
       done[l][s][round] = until;
     }
   }
-  double g0 = 0;
-  double h0 = 0;
-  double d0 = 0;
+  double g0 = 0, h0 = 0, d0 = 0;
   for (int l = 0; l < levels; ++l) {
     double apart = 0;
     double none = 0;
@@ -280,6 +279,8 @@ int main(int words, char** word) {
     return skip;
   }
   for (int l = 0; l < levels; ++l) open_level(l, word[1], word[2]);
+  for (int s = 0; s < sets; ++s)
+    for (int l = 0; l < levels; ++l) init_set((l + s) % levels, s); /* no level always has the first memory */
   printf("%d ranks on %d GPUs, all-reduce of bfloat16, %d sets of communicators a level, medians of %d rounds in turns\n", ranks, gpus, sets,
          (int)rounds);
   static const struct {

@@ -65,7 +65,7 @@ std::string trace_of(const std::vector<RecordedProcess>& processes, const Window
       events.push_back(call_bar(process, call));
     }
     for (const auto& each : process.replays) {
-      if (process.has_each_replay() || each.replays == 0 || each.begun < window.from || each.begun > window.to) continue;
+      if (process.has_each_replay(each.call) || each.replays == 0 || each.begun < window.from || each.begun > window.to) continue;
       auto last = each.call;
       last.replayed = true;
       last.begun = each.begun;

@@ -36,10 +36,10 @@ void Watcher::complain(const std::string& what) {
 
 // The mean of what was replayed since the last look.
 void Watcher::count_replays(const RecordedProcess& before, RecordedProcess& now) const {
-  if (now.has_each_replay()) return;
   now.counted = before.counted;
   for (std::size_t i = 0; i < now.replays.size(); ++i) {
     const auto& is = now.replays[i];
+    if (now.has_each_replay(is.call)) continue;
     // A place may have been given to another call.
     const bool same = i < before.replays.size() && before.replays[i].capture == is.capture && before.replays[i].call.begun == is.call.begun;
     const auto was = same ? before.replays[i] : RecordedReplays{};

@@ -68,6 +68,7 @@ const std::vector<SettingRule>& setting_rules() {
        "off, basic, detailed or steps: what is recorded",
        word,
        {"off", "basic", "detailed", "steps", "0", "1", ""}},
+      {"monitor.each", "P2PLAB_MONITOR_EACH", "0", "libp2plab", "1: kernels note every call of a graph", word, {"0", "1", ""}},
       {"monitor.folder", "P2PLAB_MONITOR_DIR", "/dev/shm", "those that record, p2plab monitor and explain", "where records lie", folder},
       {"library.interface", "P2PLAB_INTERFACE", "the first that is no bridge", "libp2plab, executors", "the network of rank 0 that all ranks reach"},
       {"library.nccl", "P2PLAB_NCCL", "libnccl.so.2", "libp2plab, executors, shim", "the path of NCCL", library},

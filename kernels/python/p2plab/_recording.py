@@ -162,6 +162,7 @@ class Monitor:
 def _block(level):
     if "P2PLAB_MONITOR" not in os.environ:
         os.environ["P2PLAB_MONITOR"] = level  # for groups that are made from now on; a process records at one level
+        os.environ.setdefault("P2PLAB_MONITOR_EACH", "1")
     made = Monitor(os.environ["P2PLAB_MONITOR"])
     made._begin()
     try:
@@ -172,7 +173,8 @@ def _block(level):
 
 def monitor(level="detailed"):
     """`with p2plab.monitor() as seen:` records the calls of the block: seen.calls, seen.replays, seen.text(). Groups that were made before are recorded
-    if P2PLAB_MONITOR was set then, or an earlier block had begun; the level is that of the first."""
+    if P2PLAB_MONITOR was set then, or an earlier block had begun; the level is that of the first. Unless P2PLAB_MONITOR_EACH is 0 every call of a
+    graph is noted by its kernel."""
     if level not in LEVELS or level == "off":
         raise Error("INVALID", f"a level is one of {', '.join(LEVELS[1:])}, not '{level}'")
     return _block(level)

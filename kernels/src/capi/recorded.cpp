@@ -5,7 +5,7 @@
 #include <cstring>
 
 #include "capi/answer.h"
-#include "capi/journal.h"
+#include "journal/journal.h"
 #include "p2plab/run/monitor.h"
 
 using namespace p2plab;

@@ -37,6 +37,11 @@ monitor::CallInfo info_of(const CallRecording::Asked& asked) {
   return info;
 }
 
+bool each_is_noted() {
+  const char* const text = setting("P2PLAB_MONITOR_EACH");
+  return text != nullptr && std::string_view{text} == "1";
+}
+
 std::atomic<monitor::Recorder*>& opened() {
   static std::atomic<monitor::Recorder*> recorder{nullptr};
   return recorder;
@@ -68,7 +73,7 @@ std::unique_ptr<CallRecording> CallRecording::of(const Place& place) {
     recording->note({ErrorCode::device_failure, "neither replays nor times on the GPU are recorded: " + memory.error().message});
     return recording;
   }
-  recording->journal_ = std::make_unique<Journal>(*all, side, *std::move(memory));
+  recording->journal_ = std::make_unique<Journal>(*all, side, *std::move(memory), each_is_noted());
   JournalReader::of_process().add(*recording->journal_, place.device);
   return recording;
 }
@@ -122,12 +127,13 @@ SharedItems CallRecording::items_of(const runtime::ServedBy& by) const {
 
 Result<bool> CallRecording::run(runtime::Engine& engine, const Asked& asked) {
   const std::lock_guard lock(mutex_);
-  const auto number = recorder_.begin(side_, info_of(asked), monitor::Writers::one);
+  const auto info = info_of(asked);
+  const auto number = recorder_.begin(side_, info, monitor::Writers::one);
   const auto capture = runtime::device::capture_of(asked.stream);
   const bool in_graph = capture && *capture != 0;
   auto buffers = asked.buffers;
   if (journal_ && number != 0) {
-    if (in_graph) buffers.journal = journal_->of_captured();
+    if (in_graph) buffers.journal = journal_->of_captured(*capture, info);
     if (!in_graph && recorder_.level() >= monitor::Level::detailed) buffers.journal = journal_->of_call(number);
   }
   runtime::ServedBy by;
@@ -140,12 +146,12 @@ Result<bool> CallRecording::run(runtime::Engine& engine, const Asked& asked) {
   recorder_.put(number, form, went ? monitor::Progress::queued : monitor::Progress::failed);
   // What no program of ours serves no kernel of ours counts.
   if (went && journal_ && by.program != nullptr && by.program->keeps_journal()) {
-    if (in_graph) journal_->keep(number, *capture, form, items_of(by));
+    if (in_graph) journal_->keep(number, form, items_of(by));
     if (!in_graph) journal_->served(number, items_of(by));
   }
   // A call that failed may have put some of its kernels into the graph.
   const bool wrote = in_graph && buffers.journal.counts != 0 && (!served || (went && by.program != nullptr));
-  if (wrote && !served) journal_->give_up(*capture);
+  if (wrote && !served) journal_->give_up();
   if (wrote && watched_ != *capture) {
     watched_ = *capture;
     const auto over = [gone = journal_->gone(), number = *capture] { gone->add(number); };

@@ -9,7 +9,7 @@
 #include <mutex>
 #include <string>
 
-#include "capi/journal.h"
+#include "journal/journal.h"
 #include "monitor/recorder.h"
 #include "p2plab/c/p2plab.h"
 #include "runtime/engine.h"

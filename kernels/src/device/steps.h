@@ -112,7 +112,8 @@ class StepNotes<Machine, true> {
   constexpr void end_step() {
     const auto ended = Machine::now();
     waits();
-    const auto serial_and_ready = Machine::template pick<image::low_half_and_byte>(next_, static_cast<std::uint32_t>(ready_ >> 32));
+    const auto serial_and_ready =
+        Machine::template pick<image::low_half_and_byte>(image::StepEntry::folded(next_), static_cast<std::uint32_t>(ready_ >> 32));
     const auto again = Machine::template pick<image::all_but_top_and_byte>(serial_and_ready, static_cast<std::uint32_t>(ended >> 32));
     Machine::store_if(mine_, entry() + 16, {{static_cast<std::uint32_t>(ready_), static_cast<std::uint32_t>(ended), named(name_, call_), again}});
   }

@@ -103,9 +103,11 @@ struct StepEntry {
   std::uint32_t ready = 0;   // when what it waited for was there: the low word, as of the next
   std::uint32_t ended = 0;
   std::uint32_t name = 0;   // the call's
-  std::uint32_t again = 0;  // 16 bits of the serial, 8 of the high word of `ready` and 8 of that of `ended`
+  std::uint32_t again = 0;  // 16 bits of `folded`, 8 of the high word of `ready` and 8 of that of `ended`
 
-  constexpr bool whole() const { return (serial & 0xffff) == (again & 0xffff); }
+  /// The serials of two laps of a ring of up to 65,536 differ in these 16 bits, too.
+  static constexpr std::uint32_t folded(std::uint32_t serial) { return serial ^ serial >> 16; }
+  constexpr bool whole() const { return (folded(serial) & 0xffff) == (again & 0xffff); }
   constexpr std::uint64_t begun() const { return begun_low | std::uint64_t{begun_high} << 32; }
   /// Nanoseconds from its begin, of at most 18 minutes.
   constexpr std::uint64_t waited() const { return since(ready, again >> 16 & 0xff); }

@@ -34,6 +34,7 @@ inline constexpr std::uint8_t captured = 1;         // into a graph: recorded on
 inline constexpr std::uint8_t passed_on = 2;        // by the shim, to NCCL
 inline constexpr std::uint8_t recorded_inside = 4;  // the shim's note of a call that libp2plab records itself
 inline constexpr std::uint8_t replayed = 8;         // by a graph, seen by the device alone
+inline constexpr std::uint8_t follows = 16;         // in a graph: its replays are known by another call of that graph, of the same form
 
 /// Steps that the schedule does not have: a rank says that it has begun; a row after its sum.
 inline constexpr std::uint32_t token_step = 0xffffffff;

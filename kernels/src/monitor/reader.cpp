@@ -97,6 +97,7 @@ void add_form(RecordedCall& call, const std::uint64_t* w) {
   call.protocol = byte(5);
   call.reason = byte(6);
   call.captured = (byte(7) & captured) != 0;
+  call.follows = (byte(7) & follows) != 0;
   call.passed_on = (byte(7) & passed_on) != 0;
   call.recorded_inside = (byte(7) & recorded_inside) != 0;
   call.replayed = (byte(7) & replayed) != 0;

@@ -45,6 +45,7 @@ struct RecordedCall {
   std::uint8_t protocol = 0;
   std::uint8_t reason = 0;
   bool captured = false;         // into a graph
+  bool follows = false;          // there: another call of the graph, of the same form, says how often it ran and how long
   bool replayed = false;         // by a graph, told by the device: `sequence` counts such calls alone, and `begun` is when the device began
   std::uint64_t graph = 0;       // of a replayed one: its place in RecordedProcess::replays
   std::uint64_t replays = 1;     // that it stands for: from one look at a record to the next, where only counts are recorded; its time is their mean
@@ -106,8 +107,8 @@ struct RecordedProcess {
   std::string source = {};
   std::string program = {};
   int level = 0;  // 1: basic, 2: detailed, 3: steps
-  /// Is each replay of a graph a call of its own, and not only counted?
-  bool has_each_replay() const { return level > 1; }
+  /// Is each replay of this captured call a call of its own, and not only counted?
+  bool has_each_replay(const RecordedCall& captured) const { return level > 1 && !captured.follows; }
   std::uint64_t opened = 0;
   std::uint64_t opened_wall = 0;  // the same moment, ns since 1970
   ProcessState state = ProcessState::running;

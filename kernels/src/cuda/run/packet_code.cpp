@@ -100,19 +100,25 @@ PacketRun::Grid PacketRun::row_grid(std::uint32_t packets, bool shared) {
 Status PacketRun::specialise_rank(std::size_t rank, const Grid& grid) {
   auto& state = ranks_[rank];
   const bool by_row = grid.rows && grid.rows->packets > 0;
-  const PacketCode code{.choice = choice_,
-                        .threads = shape_.threads,
-                        .blocks_per_processor = static_cast<std::uint32_t>(grid.per_processor),
-                        .odd = state.image.whole_packets < state.call.packets,
-                        .once = by_row || grid.once,
-                        .recorded = recorded_,
-                        .steps = steps_,
-                        .rows = grid.rows};
-  const auto kernel = kernels_.get(state.image, code, device_set_.gpu(rank).capability);
-  if (!kernel) return kernel.error();
-  const auto fit = device::resident_special_blocks(*kernel, shape_.threads, static_cast<std::uint32_t>(grid.cluster));
-  if (fit < 0) return check(-fit, "ask how many blocks fit");
-  if (fit / share_ < grid.blocks) return Error{ErrorCode::unsupported, "a specialised kernel needs too many registers"};
+  PacketCode code{.choice = choice_,
+                  .threads = shape_.threads,
+                  .blocks_per_processor = static_cast<std::uint32_t>(grid.per_processor),
+                  .odd = state.image.whole_packets < state.call.packets,
+                  .once = by_row || grid.once,
+                  .rows = grid.rows};
+  std::vector<PacketCode> codes{code};
+  if (recorded_) {
+    code.recorded = true;
+    code.steps = steps_;
+    codes.push_back(code);
+  }
+  const auto kernels = kernels_.get(state.image, codes, device_set_.gpu(rank).capability);
+  if (!kernels) return kernels.error();
+  for (const auto* const kernel : *kernels) {
+    const auto fit = device::resident_special_blocks(kernel, shape_.threads, static_cast<std::uint32_t>(grid.cluster));
+    if (fit < 0) return check(-fit, "ask how many blocks fit");
+    if (fit / share_ < grid.blocks) return Error{ErrorCode::unsupported, "a specialised kernel needs too many registers"};
+  }
   if (grid.rows && !by_row) {
     const Bytes size{static_cast<std::int64_t>(image::arrivals_stride) + grid.blocks * 4};
     auto arrivals = take(rank, size);
@@ -121,7 +127,8 @@ Status PacketRun::specialise_rank(std::size_t rank, const Grid& grid) {
     if (auto done = set_bytes(state.arrivals.address(), 0, size, device_set_.stream(rank)); !done) return done;
     if (auto done = synchronize(device_set_.stream(rank)); !done) return done;
   }
-  state.special = *kernel;
+  state.special = kernels->front();
+  state.noting = recorded_ ? kernels->back() : nullptr;
   state.parameters = packet_parameters(state.image);
   state.call.batch = by_row ? 1 : std::max(shape_.batch, 1U);
   blocks_ = static_cast<std::uint32_t>(grid.blocks);

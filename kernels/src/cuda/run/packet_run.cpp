@@ -147,7 +147,7 @@ Status PacketRun::choose_interpreter_shape() {
     choice_.steps = steps_ = noting && *noting / share_ >= static_cast<std::int64_t>(blocks_);
   }
   for (auto& state : ranks_) {
-    state.special = nullptr;
+    state.special = state.noting = nullptr;
     state.call.batch = std::max(shape_.batch, 1U);
   }
   return {};
@@ -193,10 +193,15 @@ Status PacketRun::launch(const RankPackets& state, const std::vector<std::uint64
   const device::LaunchShape shape{.blocks = blocks_, .threads = shape_.threads, .programmatic = shape_.programmatic};
   auto call = state.call;
   call.journal = journal;
-  if (state.special != nullptr && !recorded_ && (journal.counts | journal.ring) != 0)
-    return Error{ErrorCode::invalid_input, "a journal for a communicator whose calls are not recorded"};
-  if (state.special == nullptr) return check(device::launch_packets(choice_, shape, state.tables, call, stream), "launch the packet interpreter");
-  return check(device::launch_special(state.special, shape, parameters.data(), call, stream, epilogue), "launch the kernel made for the program");
+  const bool notes = writes(journal);
+  if (state.special == nullptr) {
+    auto choice = choice_;
+    choice.steps = choice.steps && notes;
+    return check(device::launch_packets(choice, shape, state.tables, call, stream), "launch the packet interpreter");
+  }
+  const auto* const kernel = notes ? state.noting : state.special;
+  if (kernel == nullptr) return Error{ErrorCode::invalid_input, "a journal for a communicator whose calls are not recorded"};
+  return check(device::launch_special(kernel, shape, parameters.data(), call, stream, epilogue), "launch the kernel made for the program");
 }
 
 // An item is its first wave.

@@ -25,7 +25,8 @@ class PacketRun final : public GpuRun {
     image::PacketCall call;
     device::PacketTables tables;            // the interpreter's
     const void* special = nullptr;          // the kernel made for the program
-    std::vector<std::uint64_t> parameters;  // of that kernel
+    const void* noting = nullptr;           // the same, which also writes in a journal
+    std::vector<std::uint64_t> parameters;  // of these kernels
     Arena::Region arrivals;                 // where the rank's blocks meet before its epilogue
   };
 

@@ -82,6 +82,7 @@ class GpuRun {
     const auto& given = buffers.journal;
     return {given.counts, given.ring, given.name, given.mask};
   }
+  static bool writes(const image::CallJournal& journal) { return (journal.counts | journal.ring) != 0; }
   /// The epilogue, if the program has one, as a kernel of its own after the launch; `source` are the sums.
   Status launch_epilogue(Rank rank, std::uint64_t source, const DeviceBuffers& buffers, device::StreamHandle stream) const;
   /// Its tensors are those of the call, or of the registered buffers.

@@ -30,7 +30,9 @@ Status SliceRun::launch(Rank rank, const image::CallJournal& journal, device::St
   const auto& state = ranks_[rank.index()];
   auto call = state.call;
   call.journal = journal;
-  return check(device::launch_slices(choice_, {.blocks = state.blocks, .threads = shape_.threads}, call, stream),
+  auto choice = choice_;
+  choice.steps = choice.steps && writes(journal);
+  return check(device::launch_slices(choice, {.blocks = state.blocks, .threads = shape_.threads}, call, stream),
                fmt::format("launch the kernel of rank {}", rank.value));
 }
 

@@ -50,9 +50,9 @@ TEST(Journal, APlaceThatWasOfferedIsTheOneThatIsKept) {
   gone(12);
   const CallInfo info{.count = 30, .kind = monitor::all_reduce, .type = 7, .flags = monitor::captured};
   const auto number = rank.recorder->begin(rank.side, info);
-  const auto place = rank.journal->of_captured();
+  const auto place = rank.journal->of_captured(14, info);
   gone(13);
-  rank.journal->keep(number, 14, info, nullptr);
+  rank.journal->keep(number, info, nullptr);
   rank.run(place);
   rank.journal->read();
   const auto process = rank.record();
@@ -63,8 +63,8 @@ TEST(Journal, APlaceThatWasOfferedIsTheOneThatIsKept) {
 
 TEST(Journal, ACallThatFailsHalfWayKeepsItsPlaceFromTheNext) {
   OneRank rank(Level::basic);
-  const auto failed = rank.journal->of_captured();
-  rank.journal->give_up(11);
+  const auto failed = rank.journal->of_captured(11, {.count = 10});
+  rank.journal->give_up();
   const auto next = rank.capture(20);
   EXPECT_NE(next.counts, failed.counts);
   rank.run(failed);

@@ -111,6 +111,27 @@ TEST(Journal, AReaderThatComesTooLateCountsWhatItMissed) {
   EXPECT_EQ(process.calls.size() + process.replays_lost, 1 + Journal::entries + 500U);
 }
 
+// The place of a call that is under way shows one of a lap that nobody read: that is not this call.
+TEST(Journal, ACallUnderWayIsNotTakenForOneThatWasOverwritten) {
+  OneRank rank(Level::detailed);
+  const auto old = rank.capture(10);
+  const auto latest = rank.capture(20);
+  for (std::uint32_t i = 0; i < Journal::entries + 500; ++i) rank.run(old);
+  const image::CallJournal place{latest.counts, latest.ring, latest.name, latest.mask};
+  device::JournalMark<testing::Cpu> mark(place);
+  mark.begin(place);
+  mark.add_up(place);
+  rank.journal->read();
+  mark.end(place, place.name);
+  rank.journal->read();
+  const auto process = rank.record();
+  const auto of = [&](std::uint64_t count) {
+    return std::ranges::count_if(process.calls, [&](const RecordedCall& call) { return call.replayed && call.count == count; });
+  };
+  EXPECT_EQ(of(20), 1);
+  EXPECT_EQ(static_cast<std::uint64_t>(of(10)) + process.replays_lost, Journal::entries + 500U);
+}
+
 TEST(Journal, AnEntryThatIsCountedAndNotThereIsWaitedForAndThenGivenUp) {
   OneRank rank(Level::detailed);
   const auto place = rank.capture(10);
@@ -181,6 +202,18 @@ TEST(Journal, CountsStepsThatWereOverwrittenBeforeALook) {
   const auto process = rank.record();
   EXPECT_EQ(process.steps_lost, 400U);
   EXPECT_EQ(process.replays.at(0).replays, calls);
+}
+
+// Whichever part of the ring a block has.
+TEST(Journal, HalvesOfStepsOfTwoLapsAreNoStep) {
+  for (std::uint32_t size = 16; size <= image::noted_steps; size *= 2) {
+    for (const std::uint32_t serial : {1U, 15U, 4096U, 65535U, 65536U, 0x7fff'ffffU, 0xffff'fff0U}) {
+      image::StepEntry entry{.serial = serial, .again = image::StepEntry::folded(serial) & 0xffff};
+      EXPECT_TRUE(entry.whole());
+      entry.serial += size;
+      EXPECT_FALSE(entry.whole()) << size << " " << serial;
+    }
+  }
 }
 
 // A block whose rank is late ends long after the others: their steps wait for the call.

@@ -2,7 +2,7 @@
 // A rank whose journal lies in this process's memory and is read by hand.
 #pragma once
 
-#include "capi/journal.h"
+#include "journal/journal.h"
 
 #include <chrono>
 #include <cstring>
@@ -51,13 +51,13 @@ class JournalOnTheHost final : public capi::JournalMemory {
 
 // A rank whose journal is read by hand. `entries` is what a ring holds.
 struct OneRank {
-  explicit OneRank(Level level, std::uint32_t replays = 64)
+  explicit OneRank(Level level, std::uint32_t replays = 64, bool each = true)
       : recorder(monitor::Recorder::open(
             {.source = "p2plab", .level = level, .folder = folder.c_str(), .calls = 1U << 17, .steps = 1U << 10, .replays = replays})) {
     side = recorder->add_side({.communicator = 7, .rank = 1, .ranks = 2});
     auto made = std::make_unique<JournalOnTheHost>();
     memory = made.get();
-    journal.emplace(*recorder, side, std::move(made));
+    journal.emplace(*recorder, side, std::move(made), each);
   }
   // What a kernel of so long does.
   static void run(const CallJournal& given, std::uint64_t ns = 0) {
@@ -72,8 +72,8 @@ struct OneRank {
   CallJournal capture(std::uint64_t elements, std::uint64_t capture = 11) {
     const CallInfo info{.count = elements, .kind = monitor::all_reduce, .type = 7, .flags = monitor::captured};
     const auto number = recorder->begin(side, info);
-    const auto place = journal->of_captured();
-    journal->keep(number, capture, info, items);
+    const auto place = journal->of_captured(capture, info);
+    journal->keep(number, info, items);
     return place;
   }
   // The same with two blocks that each take two items.

@@ -108,10 +108,11 @@ TEST(Graphs, GiveSumsWheneverTheyAreReplayed) {
   for (const auto* graph : {&second, &again}) graph->destroy();
 }
 
-RecordedProcess record_of(const char* level) {
+RecordedProcess record_of(const char* level, const char* each = "0") {
   const auto records = test::scratch("records").parent_path();
-  const auto run = testing::ran(fmt::format("P2PLAB_MONITOR={} P2PLAB_MONITOR_DIR={} {} --gtest_filter=Graphs.GiveSumsWheneverTheyAreReplayed", level,
-                                            records.string(), std::filesystem::read_symlink("/proc/self/exe").string()));
+  const auto run = testing::ran(
+      fmt::format("P2PLAB_MONITOR={} P2PLAB_MONITOR_EACH={} P2PLAB_MONITOR_DIR={} {} --gtest_filter=Graphs.GiveSumsWheneverTheyAreReplayed", level,
+                  each, records.string(), std::filesystem::read_symlink("/proc/self/exe").string()));
   EXPECT_EQ(run.code, 0) << run.text;
   const auto files = record_files(records.string());
   if (!files || files->size() != 1) return {};
@@ -153,7 +154,7 @@ TEST(ReplayedCalls, AreCountedByCaptureAtLevelBasic) {
 }
 
 TEST(ReplayedCalls, AreCallsWithTimesOfTheirOwnAtLevelDetailed) {
-  const auto process = record_of("detailed");
+  const auto process = record_of("detailed", "1");
   ASSERT_EQ(process.sides.size(), 2U);
   std::map<std::uint64_t, std::uint64_t> replayed;
   for (const auto& call : process.calls) {
@@ -164,6 +165,28 @@ TEST(ReplayedCalls, AreCallsWithTimesOfTheirOwnAtLevelDetailed) {
   ASSERT_EQ(process.replays.size(), 2 * 5U);
   for (std::size_t i = 0; i < process.replays.size(); ++i) EXPECT_EQ(replayed[i], process.replays[i].replays);
   EXPECT_EQ(process.replays_lost, 0U);
+}
+
+// The second of the two alike in a graph follows the first.
+TEST(ReplayedCalls, ThatFollowOthersAreCountedAndNoCallsOfTheirOwn) {
+  const auto process = record_of("detailed");
+  ASSERT_EQ(process.sides.size(), 2U);
+  std::map<std::uint64_t, std::uint64_t> replayed;
+  for (const auto& call : process.calls) {
+    if (call.replayed) ++replayed[call.graph];
+  }
+  ASSERT_EQ(process.replays.size(), 2 * 5U);
+  int follow = 0;
+  for (std::size_t i = 0; i < process.replays.size(); ++i) {
+    const auto& each = process.replays[i];
+    EXPECT_EQ(replayed[i], each.call.follows ? 0 : each.replays);
+    EXPECT_GT(each.sum, 0U);
+    follow += each.call.follows ? 1 : 0;
+  }
+  EXPECT_EQ(follow, 2 * 2);
+  const std::map<std::pair<int, std::uint64_t>, std::vector<std::uint64_t>> wanted{
+      {{0, small}, {100, 100, 5, 5}}, {{0, large}, {30}}, {{1, small}, {100, 100, 5, 5}}, {{1, large}, {30}}};
+  EXPECT_EQ(replays_of(process), wanted);
 }
 
 TEST(ReplayedCalls, HaveTheirStepsAtLevelSteps) {

@@ -3,8 +3,8 @@
 // were counted at the look before are read.
 #include <algorithm>
 
-#include "capi/journal.h"
 #include "device/words.h"
+#include "journal/journal.h"
 
 namespace p2plab::capi {
 

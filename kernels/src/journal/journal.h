@@ -8,6 +8,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <thread>
 #include <unordered_map>
@@ -67,17 +68,18 @@ class Journal {
   static constexpr Bytes size(monitor::Level level) {
     return Bytes{static_cast<std::int64_t>(counts_at(level) + captured * sizeof(image::CallCounts))};
   }
-  /// `memory` is of that size.
-  Journal(monitor::Recorder& recorder, int side, std::unique_ptr<JournalMemory> memory);
+  /// `memory` is of that size. With `each` every call in a graph is noted by its kernel; else, of those alike in one graph, one in noted_one_in.
+  Journal(monitor::Recorder& recorder, int side, std::unique_ptr<JournalMemory> memory, bool each = false);
 
   /// Where the kernel of a call writes whose record has this number, from level detailed on.
   CallJournal of_call(std::uint64_t number);
-  /// Where the kernel of a call that is being captured writes; all zero if there is no room. What is not kept the next one gets.
-  CallJournal of_captured();
+  /// Where the kernel of a call that is being captured writes; all zero if there is no room, or if it follows another one of its graph. What is not
+  /// kept the next one gets.
+  CallJournal of_captured(std::uint64_t capture, const monitor::CallInfo& asked);
   /// It was captured, as this record says.
-  void keep(std::uint64_t number, std::uint64_t capture, const monitor::CallInfo& info, const SharedItems& items);
+  void keep(std::uint64_t number, const monitor::CallInfo& info, const SharedItems& items);
   /// It failed when some of its kernels may have been captured, which write there: nobody else may until their graph is gone.
-  void give_up(std::uint64_t capture);
+  void give_up();
   /// Where it is said which captures' graphs are gone: their places serve others after a while. May outlive this.
   std::shared_ptr<GraphsGone> gone() const { return gone_; }
   /// What of the call with this record was put on a stream, at level steps.
@@ -90,12 +92,27 @@ class Journal {
  private:
   static constexpr std::uint32_t of_graph = image::journal_of_graph;  // in an entry's name: a captured call, else the low bits of a record's number
   static_assert(captured <= 1U << image::journal_replay_shift);
+  static constexpr std::uint32_t none = captured;
   struct Captured {
     int recorded = -1;  // its number in the record
     std::uint64_t capture = 0;
+    std::uint32_t follows = none;  // the place of a call before it, whose replays are known
+    std::uint32_t before = none;   // and of one behind it, which has run no more often
     image::CallCounts seen = {};
-    std::uint64_t replays = 0;
-    std::uint64_t sum = 0;
+    monitor::ReplayInfo known = {};
+  };
+  /// Calls of the graph that is being captured: of those alike the last one whose kernel notes it, and how many follow it.
+  struct Alike {
+    monitor::CallInfo asked;
+    std::uint32_t place = none;
+    std::uint32_t followers = 0;
+  };
+  /// What the call that is being captured was offered.
+  struct Offer {
+    std::uint32_t place = none;  // none: there was no room
+    std::uint64_t capture = 0;
+    Alike* follows = nullptr;
+    monitor::CallInfo asked = {};
   };
   static constexpr std::uint64_t entries_at() { return sizeof(image::JournalRing); }
   static constexpr std::uint64_t heads_at() { return entries_at() + entries * sizeof(image::JournalEntry); }
@@ -111,12 +128,17 @@ class Journal {
     int looks = 0;            // since it was known
   };
   template <class T>
-  const T& at(std::uint64_t offset) const;
+  const T& at(std::uint64_t offset) const {
+    return *reinterpret_cast<const T*>(memory_->bytes() + offset);
+  }
   bool has_ring() const { return recorder_.level() >= monitor::Level::detailed; }
   Status read_entries();
   Status read_counts();
   Status free_places();
-  void put(std::uint64_t capture, int recorded, const SharedItems& items);
+  Alike* to_follow(const monitor::CallInfo& asked);
+  void put(int recorded, const SharedItems& items);
+  void read_runs(Captured& call, const image::CallCounts& counts);
+  void follow(Captured& call) const;
   Status read_steps();
   void take(const image::JournalEntry& entry);
   bool take(const image::StepEntry& entry);
@@ -135,21 +157,26 @@ class Journal {
   int side_;
   std::unique_ptr<JournalMemory> memory_;
   std::shared_ptr<GraphsGone> gone_ = std::make_shared<GraphsGone>();
-  std::mutex places_;  // of captured calls: of what follows, up to offered_
+  bool each_;
+  std::mutex places_;  // of captured calls: of what follows, up to followers_
   std::vector<Captured> captured_;
-  std::uint32_t used_ = 0;            // of them, at least once
-  std::vector<std::uint32_t> free_;   // of those, whose graphs are gone
-  std::uint32_t offered_ = captured;  // to the call that is being captured; captured: there was no room
+  std::uint32_t used_ = 0;           // of them, at least once
+  std::vector<std::uint32_t> free_;  // of those, whose graphs are gone
+  Offer offer_;
+  std::uint64_t capture_ = 0;             // the latest
+  std::vector<Alike> alike_;              // of that
+  std::vector<std::uint32_t> followers_;  // of that, since the last call whose kernel notes it
   struct Leaving {
     std::uint64_t capture = 0;
     int looks = 0;
   };
-  std::vector<Leaving> leaving_;          // what kernels wrote of them is still read
-  std::atomic<std::uint64_t> latest_{0};  // number of a call's record
-  std::uint32_t next_ = 0;                // entry to be read
-  std::vector<std::uint64_t> taken_;      // begins of what was read, by place: what is there again was not written yet
-  std::uint64_t device_seen_ = 0;         // the latest of its times that was noted
-  int stuck_ = 0;                         // looks at an entry that is not there yet
+  std::vector<Leaving> leaving_;               // what kernels wrote of them is still read
+  std::atomic<std::uint64_t> latest_{0};       // number of a call's record
+  std::uint32_t next_ = 0;                     // entry to be read
+  std::vector<std::uint64_t> taken_;           // begins of what was read, by place: what is there again was not written yet
+  std::optional<std::uint64_t> latest_begun_;  // of what was read; what began before that is of a lap that nobody read
+  std::uint64_t device_seen_ = 0;              // the latest of its times that was noted
+  int stuck_ = 0;                              // looks at an entry that is not there yet
   std::uint64_t failures_ = 0;
   std::int64_t clocks_ = 0;         // host's clock less the device's
   std::uint64_t clocks_known_ = 0;  // since when

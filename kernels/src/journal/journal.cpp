@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "capi/journal.h"
+#include "journal/journal.h"
 
 #include <algorithm>
 #include <optional>
@@ -10,106 +10,23 @@ namespace p2plab::capi {
 
 namespace {
 
-using image::CallCounts;
 using image::JournalEntry;
 using image::JournalRing;
-
-static_assert(offsetof(CallCounts, last) == image::last_run && offsetof(CallCounts, left) == image::left_begin);
 
 constexpr int most_looks = 20;  // at an entry behind which others have begun and that is not there
 
 constexpr std::uint32_t in_flight = Journal::entries / 16;  // that may be written while entries are read
 
-// What a call's runs come to, the last one too. Nothing where its two halves are of two times.
-std::optional<CallCounts> with_the_last(CallCounts counts) {
-  if (counts.run == counts.count) return counts;
-  if (counts.run != counts.count + 1) return std::nullopt;
-  const auto time = device::short_time(image::time_of(counts.last));
-  counts.least = counts.count == 0 ? time : std::min(counts.least, time);
-  counts.most = std::max(counts.most, time);
-  counts.sum += time;
-  ++counts.count;
-  return counts;
-}
-
 Bytes bytes(std::uint64_t count) { return Bytes{static_cast<std::int64_t>(count)}; }
 
 }  // namespace
 
-Journal::Journal(monitor::Recorder& recorder, int side, std::unique_ptr<JournalMemory> memory)
-    : recorder_(recorder), side_(side), memory_(std::move(memory)), captured_(captured), taken_(entries) {}
-
-template <class T>
-const T& Journal::at(std::uint64_t offset) const {
-  return *reinterpret_cast<const T*>(memory_->bytes() + offset);
-}
+Journal::Journal(monitor::Recorder& recorder, int side, std::unique_ptr<JournalMemory> memory, bool each)
+    : recorder_(recorder), side_(side), memory_(std::move(memory)), each_(each), captured_(captured), taken_(entries) {}
 
 CallJournal Journal::of_call(std::uint64_t number) {
   latest_.store(number, std::memory_order_relaxed);
   return {.ring = memory_->address(), .name = static_cast<std::uint32_t>(number) & ~of_graph, .mask = entries - 1};
-}
-
-// Those that nobody had first, so that what is known of graphs that are gone stays as long as there is room.
-CallJournal Journal::of_captured() {
-  const std::lock_guard lock(places_);
-  offered_ = used_ < captured ? used_ : free_.empty() ? captured : free_.back();
-  const auto next = offered_;
-  if (next == captured) return {};
-  CallJournal journal{.counts = memory_->address() + counts_at() + next * sizeof(CallCounts), .name = next | of_graph};
-  if (has_ring()) {
-    journal.ring = memory_->address();
-    journal.mask = entries - 1;
-  }
-  return journal;
-}
-
-void Journal::keep(std::uint64_t number, std::uint64_t capture, const monitor::CallInfo& info, const SharedItems& items) {
-  const std::lock_guard lock(places_);
-  if (offered_ == captured) return recorder_.refuse_captured();
-  put(capture, recorder_.add_captured(number, capture, info), items);
-}
-
-void Journal::give_up(std::uint64_t capture) {
-  const std::lock_guard lock(places_);
-  if (offered_ != captured) put(capture, -1, nullptr);
-}
-
-// Others may have become free since it was offered.
-void Journal::put(std::uint64_t capture, int recorded, const SharedItems& items) {
-  const auto next = std::exchange(offered_, captured);
-  captured_[next] = {.recorded = recorded, .capture = capture};
-  if (next == used_)
-    ++used_;
-  else
-    std::erase(free_, next);
-  if (!items) return;
-  const std::lock_guard lock(items_mutex_);
-  items_[next | of_graph] = items;
-}
-
-// Of graphs that are gone for a while: what their kernels wrote was read.
-Status Journal::free_places() {
-  constexpr int looks_kept = 50;
-  for (const auto capture : gone_->take()) leaving_.push_back({capture});
-  std::vector<std::uint64_t> over;
-  std::erase_if(leaving_, [&](Leaving& each) {
-    if (++each.looks <= looks_kept) return false;
-    over.push_back(each.capture);
-    return true;
-  });
-  if (over.empty()) return {};
-  const std::lock_guard lock(places_);
-  for (std::uint32_t i = 0; i < used_; ++i) {
-    auto& its = captured_[i];
-    if (its.capture == 0 || std::ranges::find(over, its.capture) == over.end()) continue;
-    if (auto done = memory_->clear(bytes(counts_at() + i * sizeof(CallCounts)), bytes(sizeof(CallCounts))); !done) return done;
-    recorder_.release_captured(its.recorded);
-    its = {};
-    free_.push_back(i);
-    const std::lock_guard items(items_mutex_);
-    items_.erase(i | of_graph);
-  }
-  return {};
 }
 
 void Journal::read() {
@@ -155,34 +72,6 @@ std::uint64_t Journal::extended(std::uint64_t device_time) {
   return device_time;
 }
 
-Status Journal::read_counts() {
-  std::uint32_t used = 0;
-  {
-    const std::lock_guard lock(places_);
-    used = used_;
-  }
-  if (used == 0) return {};
-  if (auto done = memory_->read(bytes(counts_at()), bytes(used * sizeof(CallCounts))); !done) return done;
-  const std::lock_guard lock(places_);
-  for (std::uint32_t i = 0; i < used; ++i) {
-    auto& known = captured_[i];
-    const auto& counts = at<CallCounts>(counts_at() + i * sizeof(CallCounts));
-    const auto runs = with_the_last(counts);
-    if (!runs || runs->count == known.seen.count) continue;
-    known.replays += runs->count - known.seen.count;
-    known.sum += runs->sum - known.seen.sum;
-    known.seen = *runs;
-    const auto last = image::time_of(runs->last);
-    recorder_.replays(known.recorded, {.replays = known.replays,
-                                       .sum = known.sum,
-                                       .least = runs->least,
-                                       .most = runs->most,
-                                       .last = device::short_time(last),
-                                       .begun = by_host_clock(extended(image::begun_of(runs->last)), last)});
-  }
-  return {};
-}
-
 // Entries up to the counter as it was before; what may be overwritten while it is read is left out and counted.
 Status Journal::read_entries() {
   if (auto done = memory_->read(Bytes{0}, Bytes{sizeof(JournalRing)}); !done) return done;
@@ -191,6 +80,7 @@ Status Journal::read_entries() {
     const auto lost = end - next_ - (entries - in_flight);
     recorder_.lose_replays(lost);
     next_ += lost;
+    stuck_ = 0;
   }
   const auto first = next_ % entries;
   const auto wanted = end - next_;
@@ -214,9 +104,10 @@ Status Journal::read_entries() {
     auto& taken = taken_[next_ % entries];
     // The last call may be under way; of those before it what was written may be on its way.
     const auto begun = image::begun_of(entry.span);
-    const bool there = begun != taken;
+    const bool there = begun != taken && (!latest_begun_ || between(*latest_begun_, begun) >= 0);
     if (!there && (next_ + 1 == end || ++stuck_ < most_looks)) return {};
     there ? take(entry) : recorder_.lose_replays(1);
+    if (there) latest_begun_ = begun;
     taken = begun;
     stuck_ = 0;
   }

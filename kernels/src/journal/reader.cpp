@@ -5,7 +5,7 @@
 #include <chrono>
 #include <cstdlib>
 
-#include "capi/journal.h"
+#include "journal/journal.h"
 #include "runtime/device_calls.h"
 
 namespace p2plab::capi {

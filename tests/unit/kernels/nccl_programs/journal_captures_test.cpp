@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// Calls of a graph, of which kernels note one in so many alike: all are counted as often as they ran.
+#include "journal/noted_calls.h"
+#include "unit/kernels/nccl_programs/one_rank.h"
+
+namespace p2plab {
+namespace {
+
+// So many alike calls of a graph; where each writes.
+std::vector<CallJournal> graph_of(OneRank& rank, int calls, std::uint64_t capture = 11) {
+  std::vector<CallJournal> places;
+  for (int i = 0; i < calls; ++i) places.push_back(rank.capture(10, capture));
+  return places;
+}
+
+void replay(const std::vector<CallJournal>& places, std::size_t end, std::uint64_t ns = 1000) {
+  for (std::size_t i = 0; i < end; ++i) {
+    if (places[i].counts != 0) OneRank::run(places[i], ns);
+  }
+}
+
+int noted(const std::vector<CallJournal>& places) {
+  return static_cast<int>(std::ranges::count_if(places, [](const CallJournal& place) { return place.counts != 0; }));
+}
+
+TEST(NotedCalls, AllOfAGraphAreCountedByThoseThatAreNoted) {
+  OneRank rank(Level::basic, 256, false);
+  const auto places = graph_of(rank, 100);
+  EXPECT_EQ(noted(places), 4);  // 0, 32, 64, 96
+  for (int i = 0; i < 7; ++i) replay(places, places.size());
+  rank.journal->read();
+  for (int i = 0; i < 5; ++i) replay(places, places.size());
+  rank.journal->read();
+  const auto process = rank.record();
+  ASSERT_EQ(process.replays.size(), 100U);
+  for (std::size_t i = 0; i < 100; ++i) {
+    const auto& each = process.replays[i];
+    EXPECT_EQ(each.replays, 12U) << i;
+    EXPECT_EQ(each.call.follows, i % 32 != 0) << i;
+    EXPECT_GE(each.sum, 12'000U) << i;
+    EXPECT_EQ(each.sum, process.replays[i / 32 * 32].sum) << i;
+    EXPECT_EQ(each.last, process.replays[i / 32 * 32].last) << i;
+  }
+}
+
+// A graph that stops half way: none has run more often than what is noted behind it.
+TEST(NotedCalls, NoCallRanMoreOftenThanTheNextThatIsNoted) {
+  OneRank rank(Level::basic, 256, false);
+  const auto places = graph_of(rank, 70);
+  for (int i = 0; i < 3; ++i) replay(places, 70);
+  replay(places, 33);
+  rank.journal->read();
+  const auto stopped = rank.record();
+  EXPECT_EQ(stopped.replays[0].replays, 4U);
+  EXPECT_EQ(stopped.replays[31].replays, 4U);
+  EXPECT_EQ(stopped.replays[32].replays, 4U);
+  EXPECT_EQ(stopped.replays[33].replays, 3U) << "the one at 64 has not run a fourth time";
+  EXPECT_EQ(stopped.replays[64].replays, 3U);
+  EXPECT_LE(stopped.replays[33].sum, stopped.replays[32].sum);
+  for (std::size_t i = 33; i < 70; ++i) {
+    if (places[i].counts != 0) OneRank::run(places[i]);
+  }
+  rank.journal->read();
+  for (const auto& each : rank.record().replays) EXPECT_EQ(each.replays, 4U);
+}
+
+TEST(NotedCalls, EachFormAndEachGraphHasOneAtLeast) {
+  OneRank rank(Level::basic, 64, false);
+  EXPECT_NE(rank.capture(10, 11).counts, 0U);
+  EXPECT_EQ(rank.capture(10, 11).counts, 0U);
+  EXPECT_NE(rank.capture(20, 11).counts, 0U);
+  EXPECT_EQ(rank.capture(10, 11).counts, 0U);
+  EXPECT_NE(rank.capture(10, 12).counts, 0U);
+  EXPECT_NE(rank.capture(20, 12).counts, 0U);
+}
+
+TEST(NotedCalls, EachIsNotedWhereThatIsAskedFor) {
+  OneRank rank(Level::basic, 64, true);
+  EXPECT_EQ(noted(graph_of(rank, 40)), 40);
+}
+
+TEST(NotedCalls, AreFewerTheShorterTheyAre) {
+  constexpr std::uint64_t kib = 1024;
+  constexpr std::uint64_t mib = 1024 * kib;
+  EXPECT_EQ(capi::noted_one_in(Level::basic, 64 * mib), 32U);
+  EXPECT_EQ(capi::noted_one_in(Level::detailed, kib), 16U);
+  EXPECT_EQ(capi::noted_one_in(Level::detailed, mib), 2U);
+  EXPECT_EQ(capi::noted_one_in(Level::detailed, 64 * mib), 1U);
+  EXPECT_EQ(capi::noted_one_in(Level::steps, kib), 4U);
+  EXPECT_EQ(capi::noted_one_in(Level::steps, mib), 1U);
+}
+
+// A call that nobody kept is followed by none.
+TEST(NotedCalls, WhatFailsIsFollowedByNone) {
+  OneRank rank(Level::basic, 64, false);
+  const CallInfo info{.count = 10, .kind = monitor::all_reduce, .type = 7};
+  EXPECT_NE(rank.journal->of_captured(11, info).counts, 0U);
+  rank.journal->give_up();
+  const auto next = rank.capture(10);
+  EXPECT_NE(next.counts, 0U);
+  EXPECT_EQ(rank.capture(10).counts, 0U);
+  rank.run(next);
+  rank.journal->read();
+  const auto process = rank.record();
+  ASSERT_EQ(process.replays.size(), 2U);
+  EXPECT_EQ(process.replays[1].replays, 1U);
+}
+
+TEST(NotedCalls, FromLevelDetailedOnThoseThatAreNotedAreCallsOfTheirOwn) {
+  OneRank rank(Level::detailed, 64, false);
+  const auto places = graph_of(rank, 20);
+  EXPECT_EQ(noted(places), 2);
+  for (int i = 0; i < 3; ++i) replay(places, places.size());
+  rank.journal->read();
+  const auto process = rank.record();
+  EXPECT_EQ(std::ranges::count_if(process.calls, &RecordedCall::replayed), 2 * 3);
+  for (const auto& each : process.replays) {
+    EXPECT_EQ(each.replays, 3U);
+    EXPECT_EQ(process.has_each_replay(each.call), !each.call.follows);
+  }
+}
+
+}  // namespace
+}  // namespace p2plab
