@@ -125,6 +125,8 @@ orders:
   }
   EXPECT_EQ(predicted.size(), 17U);
   EXPECT_NEAR(predicted["two channels"], 22, 0.1);
+  EXPECT_GT(predicted["one shot"],
+            2 * (0.7 + 4 * 0.36 + 0.3));  // they meet before they load and after: a flag through two switches, and a look at it
   EXPECT_NEAR(predicted["from host"], 2 * predicted["to host"], 0.02 * predicted["from host"]);  // below two switches
   EXPECT_NEAR(predicted["both ways"], 2 * predicted["to host"], 0.02 * predicted["both ways"]);
   EXPECT_NEAR(predicted["both ways of two"], predicted["to host"], 0.02 * predicted["to host"]);

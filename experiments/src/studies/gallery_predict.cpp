@@ -40,6 +40,21 @@ Result<GalleryPrediction> predicted_latency(const GalleryCase& one, const Galler
   return prediction_of(figure, with(one.profile, 1), with(fastest(one.profile), 0.7), with(slowest(one.profile), 1.5));
 }
 
+// GPUs that load from each other meet before, so that all inputs are there, and after, so that nobody writes his anew too early: a flag to the
+// farthest and a look at it, each time.
+Seconds meetings(const GalleryFigure& figure, const Evaluator& evaluator, const Profile& profile) {
+  const auto mode = figure.parameters.find("mode");
+  if (mode == figure.parameters.end() || mode->second != "pull") return Seconds{0};
+  const auto& topology = evaluator.topology();
+  Seconds farthest{0};
+  for (int other = 1; other < topology.ranks(); ++other) {
+    Seconds travel{0};
+    for (const auto link : evaluator.routes().between(Rank{0}, Rank{other})) travel += topology.link(link).latency;
+    farthest = std::max(farthest, travel);
+  }
+  return 2 * (profile.signal_peer + farthest + profile.poll);
+}
+
 // In the form that is predicted fastest; a call in a CUDA graph is what the simulator times.
 Result<GalleryPrediction> kernel(const GalleryFigure& figure, const Topology& machine, const Profile& profile) {
   const Evaluator evaluator(machine, profile, {.forms = PlanForms::model});
@@ -58,9 +73,11 @@ Result<GalleryPrediction> kernel(const GalleryFigure& figure, const Topology& ma
   // What is simulated is a call in a graph.
   const auto graph = *nccl::way("graph");
   const auto without = [](Seconds time, double us) { return time - Seconds{us * 1e-6}; };
+  const auto met = meetings(figure, evaluator, profile);
   const auto run = nccl::as_run(figure.way, figure.gpus,
-                                {without(times->time, graph.fixed_us), without(ends.low * fastest_kernel, graph.fixed_low_us),
-                                 without(ends.high * slowest_kernel, graph.fixed_high_us)});
+                                {without(times->time + met, graph.fixed_us),
+                                 without(ends.low * fastest_kernel + meetings(figure, evaluator, fastest(profile)), graph.fixed_low_us),
+                                 without((ends.high + meetings(figure, evaluator, slowest(profile))) * slowest_kernel, graph.fixed_high_us)});
   auto prediction = prediction_of(figure, run.time, run.low, run.high);
   prediction.by = figure.kernel;
   for (const auto& [name, value] : figure.parameters) prediction.by += fmt::format(" {} {}", name, value);
