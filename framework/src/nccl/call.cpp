@@ -66,14 +66,16 @@ constexpr std::array all_ways{
             "kernels on two H200s 4.0 to 4.8 us more than in graphs (kernels/measurements/recording_2gpu.csv)"}};
 
 constexpr double most_pipelined = 0.95;
+constexpr double counted_gen4 = 24;
 
 // What rings and pairs by simple reach of the bandwidth that NCCL counts. Over NVLink by size: each step waits for the one before, and messages up to
 // hundreds of MiB have few steps for each channel: 0.87 up to 64 MiB (A100, H200, P100), 0.95 from 2 GiB (A100, B200). Over PCIe 45.5 of 48 GB/s (RTX
-// 5090). Through host memory the share is that of the transport.
+// 5090), and all of the 24 that NCCL counts of generation 4: 22 to 25.3 (RTX 4090), 25.5 (L40S). Through host memory the share is that of the
+// transport.
 double pipelined_share(const Graph& graph, Bytes size) {
   if (graph.by_host) return 1;
   constexpr double from = 0.87;
-  if (!graph.nvlink) return most_pipelined;
+  if (!graph.nvlink) return graph.channels * graph.bw_intra > counted_gen4 ? most_pipelined : 1;
   const auto doublings = std::log2(std::max(1.0, static_cast<double>(size.count()) / (64 << 20)));
   return std::min(most_pipelined, from + (most_pipelined - from) * doublings / 5);
 }

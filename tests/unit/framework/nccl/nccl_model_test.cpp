@@ -175,12 +175,12 @@ TEST(NcclCall, GoesThroughHostMemoryWherePeersAreNotForwardedOrNotWanted) {
   const auto busbw = [](const char* machine, bool peers) {
     return 1024.0 * 1.048576 / microseconds_of(machine, "process", CollectiveKind::all_reduce, 1_GiB, peers) * 1e3 * 1.5;
   };
-  EXPECT_NEAR(busbw("pcie-server:gpus=4,switches=0,sockets=1,peers=on", true), 24 * 0.95, 0.05);
+  EXPECT_NEAR(busbw("pcie-server:gpus=4,switches=0,sockets=1,peers=on", true), 24, 0.05);
   EXPECT_NEAR(busbw("pcie-server:gpus=4,switches=0,sockets=1,peers=on", false), 24 * 0.7, 0.05);
   EXPECT_NEAR(busbw("pcie-server:gpus=4,switches=0,sockets=1", true), 24 * 0.7, 0.05);
   EXPECT_NEAR(microseconds_of("pcie-server:gpus=4,switches=0,sockets=1", "process", CollectiveKind::all_reduce, 8_B), 6.6 + 6 * 2 * 1.0, 0.01);
   // Between two Xeons (Skylake) NCCL counts 10 GB/s of peer accesses; what goes by way of memory is none.
-  EXPECT_NEAR(busbw("pcie-server:gpus=4,switches=0,sockets=2,peers=on,cpu=skylake", true), 10 * 0.95, 0.05);
+  EXPECT_NEAR(busbw("pcie-server:gpus=4,switches=0,sockets=2,peers=on,cpu=skylake", true), 10, 0.05);
   EXPECT_NEAR(busbw("pcie-server:gpus=4,switches=0,sockets=2,peers=on", false), 24 * 0.7 * 0.845, 0.05);
 }
 
@@ -206,7 +206,7 @@ TEST(NcclCall, AnAllToAllByPeersThroughOneRootComplexCollapses) {
   const auto taken = [](bool peers) {
     return microseconds_of("pcie-server:gpus=4,switches=0,sockets=1,peers=on", "process", CollectiveKind::all_to_all, 1_GiB, peers);
   };
-  EXPECT_NEAR(taken(true) / taken(false), 7 / 0.95, 0.01);  // 0.7 of PCIe through memory, 0.1 of 0.95 by posted writes
+  EXPECT_NEAR(taken(true) / taken(false), 7, 0.01);  // 0.7 of PCIe through memory, 0.1 by posted writes
   // Behind switches no root port is stored through by several others: queues keep 0.586, or what is known of the switch.
   const auto behind = [](const std::string& model) {
     return microseconds_of("pcie-server:gpus=8,switches=2,sockets=1,peers=on,switch=" + model, "process", CollectiveKind::all_to_all, 1_GiB, true);
