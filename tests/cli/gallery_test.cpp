@@ -36,8 +36,8 @@ TEST(Gallery, PredictsUnfittedRowsByBandAndKeepsPublishedOrdersAndCollapses) {
   ASSERT_GE(json["orders"].size(), 14U);
   for (const auto& row : json["orders"]) EXPECT_EQ(row["kept"], "right") << row["machine"] << row["names"];
   const auto text = p2plab("run configs/gallery.yaml").out;
-  for (const char* word :
-       {"published", "predicted", "error %", "ring shift +4", "12.62", "Errors by band", "by 5 times or more", "one_shot mode pull"})
+  for (const char* word : {"published", "predicted", "error %", "ring shift +4", "12.62", "Errors by band", "by 5 times or more",
+                           "one_shot mode pull", "by NCCL's formula: collectives below 64 KiB"})
     EXPECT_NE(text.find(word), std::string::npos) << word << text;
   EXPECT_EQ(p2plab("config check configs/gallery.yaml").exit, 0);
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <iterator>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -89,6 +90,17 @@ class TableText {
   const std::string* machine_ = nullptr;
 };
 
+// Medians of the collectives that NCCL's formula predicts, by band; empty without such rows.
+std::string by_nccl(const GalleryReport& report) {
+  GalleryReport nccl{.name = report.name};
+  std::ranges::copy_if(report.rows, std::back_inserter(nccl.rows),
+                       [](const GalleryRow& row) { return row.figure.kind == Kind::collective && row.figure.kernel.empty() && !row.figure.fitted; });
+  std::string text;
+  for (const auto& band : bands_of(nccl))
+    text += fmt::format("{}{} {:.1f} % of {} rows", text.empty() ? "  of these by NCCL's formula: " : "; ", band.name, band.median_pct, band.rows);
+  return text.empty() ? text : text + "\n";
+}
+
 }  // namespace
 
 std::string_view gallery::unit_of(const GalleryFigure& figure) { return to_name<Unit>(figure.unit, units); }
@@ -107,6 +119,7 @@ std::string to_text(const GalleryReport& report) {
                fmt::format("{:.0f}", 100.0 * band.inside / band.rows), fmt::format("x{:.2f}", band.worst), band.worst_row});
   }
   text += table.text();
+  text += by_nccl(report);
   if (!report.orders.empty()) text += "\nPublished orders, fastest first:\n";
   for (const auto& row : report.orders) text += fmt::format("  {:<6} {}: {}\n", word(row.kept), row.machine, order_text(row.order));
   return text;
