@@ -242,9 +242,10 @@ class Search {
     graph.bw_inter /= 2;
   }
 
-  // A channel for each GPU as its head: it takes its speed once on every GPU's links and twice on the head's.
+  // A channel for each GPU as its head, 32 at most (NCCL_MAX_NVLS_ARITY): it takes its speed once on every GPU's links and twice on the head's.
   Graph multicast() const {
-    const auto gpus = static_cast<int>(boxes_.front().size());
+    constexpr int most_heads = 32;
+    const auto gpus = std::min(most_heads, static_cast<int>(boxes_.front().size()));
     const auto room = nvlink_ * share_;
     Graph graph{.channels = gpus};
     for (const auto speed : speeds_of(generation_)) {

@@ -249,6 +249,14 @@ TEST(NcclCall, MulticastReachesItsRateByLargeMessagesOnly) {
   EXPECT_NEAR(share(2_GiB), 1, 1e-3);
 }
 
+// NCCL_MAX_NVLS_ARITY: 33 times 20 GB/s fit 18 links of 40.1.
+TEST(NcclModel, MulticastHasThirtyTwoHeadsAtMost) {
+  const auto rack = *resolve_topology("nvl72");
+  const auto c = *search(rack, Routes{rack}, {.multicast = true});
+  EXPECT_EQ(c.nvls.channels, 32);
+  EXPECT_EQ(c.nvls.bw_intra, 20);
+}
+
 // Rings by simple reach 0.87 of what NCCL counts up to 64 MiB and 0.95 from 2 GiB on; two channels through host memory carry 11 GB/s each.
 TEST(NcclCall, RingsBySimpleReachMoreOfLargeMessagesAndChannelsCarrySoMuch) {
   const auto topology = *resolve_topology("hgx-a100:gpus=8");
