@@ -18,6 +18,10 @@ namespace p2plab {
 
 namespace {
 
+// What the numbers' ends leave out: of 640 calls of four plans and collectives on two H200s 90 % took what lay between them, 97 % this much more or
+// less (experiments/measured).
+constexpr double of_the_model = 0.05;
+
 constexpr std::array forms_names{Named{"model", PlanForms::model}, Named{"gpu", PlanForms::gpu}, Named{"gpu_staged", PlanForms::gpu_staged}};
 
 // Times of programs that were simulated before: several planners make the same ring of a switch, and auto chooses a plan that was timed already.
@@ -182,7 +186,8 @@ Result<Prediction> Evaluator::predict(const Program& program) const {
   if (!fast) return fast.error();
   const auto slow = state_->time(state_->slow, program, name);
   if (!slow) return slow.error();
-  return Prediction{*time, Interval{std::min({*fast, *slow, *time}), std::max({*fast, *slow, *time})}};
+  const auto ends = std::minmax({*fast, *slow, *time});
+  return Prediction{*time, Interval{ends.first * (1 - of_the_model), ends.second * (1 + of_the_model)}};
 }
 
 Result<ProgramTime> Evaluator::time_below(Seconds limit, const Program& program) const {

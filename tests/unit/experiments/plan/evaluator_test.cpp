@@ -45,7 +45,8 @@ TEST(Evaluate, SlicesPlansOfManyLanes) {
   EXPECT_TRUE(tuning.slices > 1 || tuning.slice.count() > 0);
 }
 
-// Programs that were timed are remembered: each has its own time all the same, the second time too, and by the ends of the profile's intervals.
+// Programs that were timed are remembered: each has its own time all the same, the second time too, and by the ends of the profile's intervals, a
+// twentieth wider for what the model leaves out.
 TEST(Evaluator, SaysOfEveryProgramWhatTheSimulatorSays) {
   const auto machine = testing::one_switch(4);
   const auto profile = *load_profile(P2PLAB_SOURCE_DIR "/profiles/h200.yaml");
@@ -63,8 +64,8 @@ TEST(Evaluator, SaysOfEveryProgramWhatTheSimulatorSays) {
               *lower(plan.schedule, proof, {.elements = elements, .type = DataType::float16}, {.blocks_per_lane = parts, .slice = 1_KiB});
           EXPECT_EQ(*evaluator.time(program), time(program, profile)) << planner << elements << parts;
           const auto interval = *evaluator.predict(program)->interval;
-          EXPECT_EQ(interval.low, time(program, fastest(profile)));
-          EXPECT_EQ(interval.high, time(program, slowest(profile)));
+          EXPECT_NEAR(interval.low / time(program, fastest(profile)), 0.95, 1e-9);
+          EXPECT_NEAR(interval.high / time(program, slowest(profile)), 1.05, 1e-9);
         }
       }
     }
@@ -82,8 +83,8 @@ TEST(Evaluator, IntervalsHoldWhatIsAssumedOfTheMachine) {
   const auto program = *lower(plan.schedule, proof, {.elements = 1 << 20, .type = DataType::float16}, {});
   const auto prediction = *evaluator.predict(program);
   ASSERT_TRUE(prediction.interval);
-  EXPECT_EQ(prediction.interval->high, *Evaluator(answered(GBps(6))).time(program));
-  EXPECT_EQ(prediction.interval->low, *Evaluator(answered(GBps(256))).time(program));
+  EXPECT_NEAR(prediction.interval->high / *Evaluator(answered(GBps(6))).time(program), 1.05, 1e-9);
+  EXPECT_NEAR(prediction.interval->low / *Evaluator(answered(GBps(256))).time(program), 0.95, 1e-9);
   EXPECT_FALSE(Evaluator(answered(GBps(20))).predict(program)->interval);
 }
 
