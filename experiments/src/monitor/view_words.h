@@ -37,6 +37,12 @@ inline const char* expectation_word(Expectation expectation) {
   return expectation == Expectation::predicted ? "predicted" : expectation == Expectation::own_past ? "own past" : "none";
 }
 
+/// Who says how long a call took: the device, the host, or the device of another call of its graph that is alike.
+inline std::string_view measured_by(const RecordedCall& call) {
+  if (call.device_time == 0) return call.time().count() > 0 ? "host" : "nothing";
+  return call.follows && call.replayed ? "alike" : "device";
+}
+
 inline std::uint64_t replays_of(const RecordedProcess& process) {
   std::uint64_t all = 0;
   for (const auto& each : process.replays) all += each.replays;

@@ -82,9 +82,7 @@ std::string call_line(const RecordedProcess& process, const RecordedCall& call) 
             {"progress", progress_words[static_cast<std::size_t>(call.progress)]},
             {"begun_ns", call.begun},
             {"measured_us", or_null(time.count() > 0, us(time))},
-            {"measured_by", call.device_time != 0 ? "device"
-                            : time.count() > 0    ? "host"
-                                                  : "nothing"},
+            {"measured_by", measured_by(call)},
             {"predicted_us", or_null(call.predicted.count() > 0, us(call.predicted))},
             {"predicted_low_us", or_null(call.high.count() > 0, us(call.low))},
             {"predicted_high_us", or_null(call.high.count() > 0, us(call.high))},

@@ -177,6 +177,9 @@ TEST(MonitorViews, LinesAndTracesAreJsonAndPrometheusLinesAreWellFormed) {
   EXPECT_EQ(line["type"], "float16");
   EXPECT_NEAR(line["measured_us"].get<double>(), 20, 1e-9);
   EXPECT_EQ(line["measured_by"], "device");
+  auto following = process.calls[1];
+  following.follows = following.replayed = true;
+  EXPECT_EQ(nlohmann::json::parse(call_line(process, following))["measured_by"], "alike");
   EXPECT_EQ(line["algorithm"], "ring");
   const Picture picture{.processes = {&process}, .bands = bands_of({&process}), .alarms = {{"late", "c", 1, "rank 1 \"is\" late", 5}}, .lost = 3};
   const auto json = nlohmann::json::parse(picture_json(picture));
@@ -242,6 +245,28 @@ TEST(MonitorViews, WhatWasReplayedSinceTheLastLookIsOneCallOfItsMeanTime) {
   EXPECT_EQ(given[2].device_time, 10'000U);
   EXPECT_EQ(given[2].begun, 88U);
   EXPECT_EQ(bands_of(watcher.current(true))[0].replayed, 110U);
+}
+
+// At level detailed a noted call's replays are calls of their own; those of one that follows it are counted from look to look.
+TEST(MonitorViews, WhatFollowsANotedCallIsCountedBesideIt) {
+  const auto folder = test::scratch("records").parent_path().string();
+  const auto recorder = Recorder::open({.source = "p2plab", .level = Level::detailed, .folder = folder.c_str(), .calls = 64, .replays = 4});
+  ASSERT_NE(recorder, nullptr);
+  const int side = recorder->add_side({.communicator = 1});
+  CallInfo info{.count = 1000, .kind = all_reduce, .flags = captured};
+  const int noted = recorder->add_captured(recorder->begin(side, info), 3, info);
+  info.flags |= follows;
+  const int following = recorder->add_captured(recorder->begin(side, info), 3, info);
+  Watcher watcher({.folder = folder});
+  ASSERT_TRUE(watcher.look());
+  for (int i = 0; i < 5; ++i) recorder->replayed(noted, 100, 2000);
+  for (const int which : {noted, following})
+    recorder->replays(which, {.replays = 5, .sum = 10'000, .least = 2000, .most = 2000, .last = 2000, .begun = 77});
+  ASSERT_TRUE(watcher.look());
+  const auto bands = bands_of(watcher.current(true));
+  ASSERT_EQ(bands.size(), 1U);
+  EXPECT_EQ(bands[0].replayed, 10U);
+  EXPECT_NEAR(bands[0].median.count(), 2e-6, 1e-12);
 }
 
 TEST(Alarms, AreToldOnceAndEndOnlyWhenTheyStayAway) {
