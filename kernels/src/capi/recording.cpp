@@ -88,8 +88,7 @@ CallRecording::~CallRecording() {
   recorder_.close_side(side_);
 }
 
-monitor::CallInfo CallRecording::form_of(const runtime::ServedBy& by, const Asked& asked) {
-  auto info = info_of(asked);
+monitor::CallInfo CallRecording::form_of(const runtime::ServedBy& by, const Asked& asked, monitor::CallInfo info) {
   info.backend = backend_of(by.backend);
   if (by.program == nullptr && place_.ranks == 1) info.algorithm = recorder_.name(asked.call.epilogue ? "rows" : "copy");  // within the GPU
   if (by.program == nullptr) return info;
@@ -121,6 +120,7 @@ monitor::CallInfo CallRecording::form_of(const runtime::ServedBy& by, const Aske
 }
 
 SharedItems CallRecording::items_of(const runtime::ServedBy& by) const {
+  if (recorder_.level() != monitor::Level::steps) return nullptr;
   const auto found = forms_.find(by.program);
   return found != forms_.end() ? found->second.items : nullptr;
 }
@@ -139,7 +139,7 @@ Result<bool> CallRecording::run(runtime::Engine& engine, const Asked& asked) {
   runtime::ServedBy by;
   const auto served = engine.run(place_.rank, asked.call, buffers, asked.stream, &by);
   const bool went = served && *served;
-  auto form = form_of(by, asked);
+  auto form = form_of(by, asked, info);
   if (in_graph) form.flags |= monitor::captured;
   if (!served) form.reason = recorder_.name("the call failed");
   if (served && !*served) form.reason = recorder_.name("no program is ready: left to the caller");
@@ -152,7 +152,7 @@ Result<bool> CallRecording::run(runtime::Engine& engine, const Asked& asked) {
   // A call that failed may have put some of its kernels into the graph.
   const bool wrote = in_graph && buffers.journal.counts != 0 && (!served || (went && by.program != nullptr));
   if (wrote && !served) journal_->give_up();
-  if (wrote && watched_ != *capture) {
+  if (wrote && watched_ != *capture && journal_->is_scarce()) {
     watched_ = *capture;
     const auto over = [gone = journal_->gone(), number = *capture] { gone->add(number); };
     if (auto watches = runtime::device::watch_graph(asked.stream, over); !watches) note(watches.error());

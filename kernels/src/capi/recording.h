@@ -53,7 +53,7 @@ class CallRecording {
 
  private:
   CallRecording(monitor::Recorder& recorder, const Place& place, int side) : recorder_(recorder), place_(place), side_(side) {}
-  monitor::CallInfo form_of(const runtime::ServedBy& by, const Asked& asked);
+  monitor::CallInfo form_of(const runtime::ServedBy& by, const Asked& asked, monitor::CallInfo info);
   SharedItems items_of(const runtime::ServedBy& by) const;
 
   monitor::Recorder& recorder_;

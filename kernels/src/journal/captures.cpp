@@ -100,6 +100,11 @@ void Journal::put(int recorded, const SharedItems& items) {
   items_[next | of_graph] = items;
 }
 
+bool Journal::is_scarce() const {
+  const std::lock_guard lock(places_);
+  return used_ > captured / 2 || recorder_.captured_are_many();
+}
+
 // Of graphs that are gone for a while: what their kernels wrote was read.
 Status Journal::free_places() {
   constexpr int looks_kept = 50;

@@ -141,6 +141,8 @@ class Recorder {
   /// file counts.
   int add_captured(std::uint64_t call, std::uint64_t capture, const CallInfo& info);
   void refuse_captured();
+  /// Are more than half of the places for captured calls taken?
+  bool captured_are_many() const;
   /// Its graph is gone: what it came to is read until there is room for no other one.
   void release_captured(int which);
   void replays(int which, const ReplayInfo& info);

@@ -52,6 +52,8 @@ int Recorder::take_released() {
   return -1;
 }
 
+bool Recorder::captured_are_many() const { return ours() && part<Header>(0)->captured.load(std::memory_order_relaxed) > replays_ / 2; }
+
 void Recorder::refuse_captured() {
   if (ours()) part<Header>(0)->captures_refused.fetch_add(1, std::memory_order_relaxed);
 }

@@ -45,7 +45,8 @@ typedef struct p2plab_recorded {
    until now is seen.
    P2PLAB_UNSUPPORTED: nothing is recorded here, or this process was forked from one that records. */
 p2plab_result p2plab_recorded_calls(uint64_t* next, p2plab_recorded* calls, size_t size, size_t room, size_t* given, uint64_t* lost);
-/* Calls in graphs, from the first one on, that are counted so far; *all: how many there are. */
+/* Calls in graphs, from the first one on, that are counted so far; *all: how many there are. Of calls of one graph that are alike kernels note one in
+   so many, unless P2PLAB_MONITOR_EACH is 1: the others have the times of the noted one before them. */
 p2plab_result p2plab_recorded_replays(p2plab_recorded* calls, size_t size, size_t room, size_t* all);
 
 #ifdef __cplusplus

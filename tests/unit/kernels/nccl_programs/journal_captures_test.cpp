@@ -26,7 +26,8 @@ int noted(const std::vector<CallJournal>& places) {
 TEST(NotedCalls, AllOfAGraphAreCountedByThoseThatAreNoted) {
   OneRank rank(Level::basic, 256, false);
   const auto places = graph_of(rank, 100);
-  EXPECT_EQ(noted(places), 4);  // 0, 32, 64, 96
+  constexpr std::size_t one_in = capi::noted_one_in(Level::basic, 0);
+  EXPECT_EQ(noted(places), 7);  // 0, 16 ... 96
   for (int i = 0; i < 7; ++i) replay(places, places.size());
   rank.journal->read();
   for (int i = 0; i < 5; ++i) replay(places, places.size());
@@ -36,10 +37,10 @@ TEST(NotedCalls, AllOfAGraphAreCountedByThoseThatAreNoted) {
   for (std::size_t i = 0; i < 100; ++i) {
     const auto& each = process.replays[i];
     EXPECT_EQ(each.replays, 12U) << i;
-    EXPECT_EQ(each.call.follows, i % 32 != 0) << i;
+    EXPECT_EQ(each.call.follows, i % one_in != 0) << i;
     EXPECT_GE(each.sum, 12'000U) << i;
-    EXPECT_EQ(each.sum, process.replays[i / 32 * 32].sum) << i;
-    EXPECT_EQ(each.last, process.replays[i / 32 * 32].last) << i;
+    EXPECT_EQ(each.sum, process.replays[i / one_in * one_in].sum) << i;
+    EXPECT_EQ(each.last, process.replays[i / one_in * one_in].last) << i;
   }
 }
 
@@ -54,7 +55,7 @@ TEST(NotedCalls, NoCallRanMoreOftenThanTheNextThatIsNoted) {
   EXPECT_EQ(stopped.replays[0].replays, 4U);
   EXPECT_EQ(stopped.replays[31].replays, 4U);
   EXPECT_EQ(stopped.replays[32].replays, 4U);
-  EXPECT_EQ(stopped.replays[33].replays, 3U) << "the one at 64 has not run a fourth time";
+  EXPECT_EQ(stopped.replays[33].replays, 3U) << "the one at 48 has not run a fourth time";
   EXPECT_EQ(stopped.replays[64].replays, 3U);
   EXPECT_LE(stopped.replays[33].sum, stopped.replays[32].sum);
   for (std::size_t i = 33; i < 70; ++i) {
@@ -82,11 +83,11 @@ TEST(NotedCalls, EachIsNotedWhereThatIsAskedFor) {
 TEST(NotedCalls, AreFewerTheShorterTheyAre) {
   constexpr std::uint64_t kib = 1024;
   constexpr std::uint64_t mib = 1024 * kib;
-  EXPECT_EQ(capi::noted_one_in(Level::basic, 64 * mib), 32U);
-  EXPECT_EQ(capi::noted_one_in(Level::detailed, kib), 16U);
+  EXPECT_EQ(capi::noted_one_in(Level::basic, 64 * mib), 16U);
+  EXPECT_EQ(capi::noted_one_in(Level::detailed, kib), 8U);
   EXPECT_EQ(capi::noted_one_in(Level::detailed, mib), 2U);
   EXPECT_EQ(capi::noted_one_in(Level::detailed, 64 * mib), 1U);
-  EXPECT_EQ(capi::noted_one_in(Level::steps, kib), 4U);
+  EXPECT_EQ(capi::noted_one_in(Level::steps, kib), 2U);
   EXPECT_EQ(capi::noted_one_in(Level::steps, mib), 1U);
 }
 
@@ -109,11 +110,11 @@ TEST(NotedCalls, WhatFailsIsFollowedByNone) {
 TEST(NotedCalls, FromLevelDetailedOnThoseThatAreNotedAreCallsOfTheirOwn) {
   OneRank rank(Level::detailed, 64, false);
   const auto places = graph_of(rank, 20);
-  EXPECT_EQ(noted(places), 2);
+  EXPECT_EQ(noted(places), 3);
   for (int i = 0; i < 3; ++i) replay(places, places.size());
   rank.journal->read();
   const auto process = rank.record();
-  EXPECT_EQ(std::ranges::count_if(process.calls, &RecordedCall::replayed), 2 * 3);
+  EXPECT_EQ(std::ranges::count_if(process.calls, &RecordedCall::replayed), 3 * 3);
   for (const auto& each : process.replays) {
     EXPECT_EQ(each.replays, 3U);
     EXPECT_EQ(process.has_each_replay(each.call), !each.call.follows);

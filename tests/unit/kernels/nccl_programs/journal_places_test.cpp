@@ -37,6 +37,20 @@ TEST(Journal, PlacesOfGraphsThatAreGoneServeOthersWhereThereIsNoRoomElse) {
   EXPECT_EQ(rank.capture(50, 15).counts, 0U);
 }
 
+// Of the first half of the places nobody asks when their graphs are gone.
+TEST(Journal, PlacesAreScarceFromHalfOfThemOn) {
+  OneRank of_the_process(Level::basic, 6);
+  for (const bool scarce : {false, false, false, true}) {
+    of_the_process.capture(20);
+    EXPECT_EQ(of_the_process.journal->is_scarce(), scarce);
+  }
+  OneRank of_the_rank(Level::basic, 4 * Journal::captured);
+  for (std::uint32_t i = 0; i < Journal::captured / 2; ++i) of_the_rank.capture(20);
+  EXPECT_FALSE(of_the_rank.journal->is_scarce());
+  of_the_rank.capture(20);
+  EXPECT_TRUE(of_the_rank.journal->is_scarce());
+}
+
 // A graph may end between the two steps of a capture.
 TEST(Journal, APlaceThatWasOfferedIsTheOneThatIsKept) {
   OneRank rank(Level::basic, Journal::captured);
