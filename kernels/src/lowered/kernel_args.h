@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a kernel is given: plain structs with absolute addresses, made by the linkers (packet_image.h, slice_image.h), read by the device code and
+// What a kernel is given: plain structs with absolute addresses, made by the linkers (linked_packets.h, linked_slices.h), read by the device code and
 // by its emulation on the CPU.
 #pragma once
 

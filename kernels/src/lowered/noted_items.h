@@ -2,7 +2,7 @@
 // Which steps of the schedule the items stand for that thread blocks note (device/steps.h).
 #pragma once
 
-#include "lowered/packet_image.h"
+#include "lowered/linked_packets.h"
 #include "p2plab/program/program.h"
 #include "p2plab/run/communicator.h"
 

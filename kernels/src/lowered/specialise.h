@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "lowered/launch.h"
-#include "lowered/packet_image.h"
+#include "lowered/linked_packets.h"
 #include "p2plab/program/epilogue.h"
 
 namespace p2plab {

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "lowered/kernel_args.h"
-#include "lowered/packet_image.h"
-#include "lowered/slice_image.h"
+#include "lowered/linked_packets.h"
+#include "lowered/linked_slices.h"
 #include "p2plab/program/measurement.h"
 #include "p2plab/run/communicator.h"
 

@@ -8,8 +8,8 @@
 #include <memory>
 
 #include "device/fixed_tables.h"
-#include "lowered/packet_image.h"
-#include "lowered/slice_image.h"
+#include "lowered/linked_packets.h"
+#include "lowered/linked_slices.h"
 #include "lowered/specialise.h"
 #include "p2plab/program/lower.h"
 #include "p2plab/program/planner.h"

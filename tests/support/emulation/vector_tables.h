@@ -2,7 +2,7 @@
 // Tables of the packet interpreter as they lie in an image.
 #pragma once
 
-#include "lowered/packet_image.h"
+#include "lowered/linked_packets.h"
 
 namespace p2plab::testing {
 

@@ -12,7 +12,7 @@
 #include "cuda/api.h"
 #include "cuda/memory/shared_pinned.h"
 #include "lowered/arena.h"
-#include "lowered/packet_image.h"
+#include "lowered/linked_packets.h"
 #include "p2plab/run/processes.h"
 
 namespace p2plab::cuda {

@@ -11,7 +11,7 @@
 #include "cuda/jit/special_kernel.h"
 #include "cuda/memory/device_set.h"
 #include "cuda/memory/peer_memory.h"
-#include "lowered/packet_image.h"
+#include "lowered/linked_packets.h"
 #include "lowered/step_clocks.h"
 #include "p2plab/program/executor.h"
 #include "p2plab/program/peer_access.h"

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "cuda/run/run.h"
-#include "lowered/slice_image.h"
+#include "lowered/linked_slices.h"
 
 namespace p2plab::cuda {
 

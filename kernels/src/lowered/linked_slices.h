@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "lowered/kernel_args.h"
-#include "lowered/packet_image.h"
+#include "lowered/linked_packets.h"
 #include "p2plab/program/program.h"
 
 namespace p2plab {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lowered/slice_image.h"
+#include "lowered/linked_slices.h"
 
 #include <algorithm>
 #include <set>

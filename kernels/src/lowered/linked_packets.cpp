@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "lowered/packet_image.h"
+#include "lowered/linked_packets.h"
 
 #include <algorithm>
 
