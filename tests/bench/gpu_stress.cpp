@@ -16,7 +16,7 @@ using testing::CallForm;
 using testing::FreshCalls;
 using enum CollectiveKind;
 
-constexpr std::uint32_t near_end = image::epoch_limit - 3000;
+constexpr std::uint32_t near_end = args::epoch_limit - 3000;
 const Tuning lamport{.protocol = Protocol::lamport};
 const Tuning ll128{.protocol = Protocol::ll128};
 const Tuning flags{.protocol = Protocol::ll};

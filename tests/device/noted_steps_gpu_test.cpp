@@ -19,10 +19,10 @@ using testing::FreshCalls;
 using enum CollectiveKind;
 
 constexpr std::uint32_t ring_mask = 63;
-constexpr std::uint64_t calls_at = sizeof(image::JournalRing);
-constexpr std::uint64_t heads_at = calls_at + (ring_mask + 1) * sizeof(image::JournalEntry);
-constexpr std::uint64_t notes_at = heads_at + sizeof(image::StepHeads);
-constexpr std::uint64_t journal_bytes = notes_at + image::noted_steps * sizeof(image::StepEntry);
+constexpr std::uint64_t calls_at = sizeof(args::JournalRing);
+constexpr std::uint64_t heads_at = calls_at + (ring_mask + 1) * sizeof(args::JournalEntry);
+constexpr std::uint64_t notes_at = heads_at + sizeof(args::StepHeads);
+constexpr std::uint64_t journal_bytes = notes_at + args::noted_steps * sizeof(args::StepEntry);
 constexpr int calls = 10;
 constexpr int replays = 3;
 
@@ -48,35 +48,35 @@ struct Journals {
 };
 
 // As spans of calls have it.
-std::uint64_t of_clock(std::uint64_t time) { return time % image::span_times; }
+std::uint64_t of_clock(std::uint64_t time) { return time % args::span_times; }
 
 // The notes of a rank: whole, in each block's order, block 0's within its calls, every call with the same items.
-std::vector<image::StepEntry> checked(const std::vector<std::byte>& journal, bool every_name) {
-  const auto* const entries = reinterpret_cast<const image::StepEntry*>(journal.data() + notes_at);
-  const auto* const own = reinterpret_cast<const image::JournalEntry*>(journal.data() + calls_at);
-  const auto next = reinterpret_cast<const image::JournalRing*>(journal.data())->next;
+std::vector<args::StepEntry> checked(const std::vector<std::byte>& journal, bool every_name) {
+  const auto* const entries = reinterpret_cast<const args::StepEntry*>(journal.data() + notes_at);
+  const auto* const own = reinterpret_cast<const args::JournalEntry*>(journal.data() + calls_at);
+  const auto next = reinterpret_cast<const args::JournalRing*>(journal.data())->next;
   EXPECT_EQ(next, static_cast<std::uint32_t>(calls * replays));
-  std::map<std::uint32_t, std::vector<image::StepEntry>> blocks;
-  std::vector<image::StepEntry> all;
-  for (std::uint32_t i = 0; i < image::noted_steps; ++i) {
+  std::map<std::uint32_t, std::vector<args::StepEntry>> blocks;
+  std::vector<args::StepEntry> all;
+  for (std::uint32_t i = 0; i < args::noted_steps; ++i) {
     EXPECT_TRUE(entries[i].whole());
     if (entries[i].serial == 0) continue;
-    blocks[entries[i].place % image::most_noting_blocks].push_back(entries[i]);
+    blocks[entries[i].place % args::most_noting_blocks].push_back(entries[i]);
     all.push_back(entries[i]);
   }
   EXPECT_FALSE(blocks.empty());
   for (auto& [block, notes] : blocks) {
-    std::ranges::sort(notes, {}, &image::StepEntry::serial);
+    std::ranges::sort(notes, {}, &args::StepEntry::serial);
     std::uint64_t last = 0;
     std::map<std::uint32_t, std::multiset<std::uint32_t>> items;
     for (const auto& note : notes) {
       EXPECT_GE(note.begun(), last) << "block " << block;
       EXPECT_LE(note.waited(), note.time());
       last = note.begun() + note.time();
-      items[note.name].insert(note.place >> image::noted_item_shift);
-      const auto within = [&](const image::JournalEntry& call) {
-        return call.name == note.name && of_clock(note.begun()) >= image::begun_of(call.span) &&
-               of_clock(last) <= image::begun_of(call.span) + image::time_of(call.span);
+      items[note.name].insert(note.place >> args::noted_item_shift);
+      const auto within = [&](const args::JournalEntry& call) {
+        return call.name == note.name && of_clock(note.begun()) >= args::begun_of(call.span) &&
+               of_clock(last) <= args::begun_of(call.span) + args::time_of(call.span);
       };
       if (block != 0) continue;
       EXPECT_TRUE(std::any_of(own, own + std::min(next, ring_mask + 1), within)) << note.name;

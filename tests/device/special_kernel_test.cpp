@@ -12,21 +12,21 @@
 namespace p2plab {
 namespace {
 
-// The image of a rank whose memory lies anywhere.
-PacketImage image_of(const Topology& machine, const std::string& planner, CollectiveKind kind, PacketWire wire) {
+// The packets of a rank whose memory lies anywhere.
+LinkedPackets linked_packets_of(const Topology& machine, const std::string& planner, CollectiveKind kind, PacketWire wire) {
   const Routes routes(machine);
   const auto plan = *testing::plan_on(machine, planner, kind);
   const auto program = *lower(plan.schedule, *verify(machine, routes, plan.schedule), {.elements = 4096, .type = DataType::float16}, {});
   const std::vector<RankAddresses> addresses(static_cast<std::size_t>(machine.ranks()));
-  return link_packets(make_packet_program(program, {}, wire), Rank{0}, addresses, wire, image::most_packet_width);
+  return link_packets(make_packet_program(program, {}, wire), Rank{0}, addresses, wire, args::most_packet_width);
 }
 
 TEST(SpecialKernel, CompilesForEveryGeneration) {
   const auto nvrtc = cuda::NvrtcLibrary::load();
   if (!nvrtc) GTEST_SKIP() << describe(nvrtc.error());
   const auto machine = testing::one_switch(4);
-  const auto sum = image_of(machine, "two_shot", CollectiveKind::all_reduce, PacketWire::lamport);
-  const auto copy = image_of(machine, "ring", CollectiveKind::broadcast, PacketWire::ll128);
+  const auto sum = linked_packets_of(machine, "two_shot", CollectiveKind::all_reduce, PacketWire::lamport);
+  const auto copy = linked_packets_of(machine, "ring", CollectiveKind::broadcast, PacketWire::ll128);
   for (const int capability : {80, 100}) {
     const auto with_lamport = nvrtc->compile(kernel_source(sum, {.choice = {.type = DataType::float16, .lamport = true}, .once = true}), capability);
     EXPECT_TRUE(with_lamport) << describe(with_lamport.error());

@@ -135,7 +135,7 @@ Result<std::shared_ptr<void>> pinned(Bytes size) {
   return shared;
 }
 
-Status rows(DataType type, const image::EpilogueCall& call, int most_blocks, void* stream) {
+Status rows(DataType type, const args::EpilogueCall& call, int most_blocks, void* stream) {
   return cuda::check(p2plab::device::launch_rows(type, call, static_cast<std::uint32_t>(most_blocks), stream), "launch an epilogue");
 }
 
@@ -145,7 +145,7 @@ Status load_neighbours(int device) {
   return cuda::check(p2plab::device::load_neighbours(), "load the signals of chunks");
 }
 
-Status neighbours(const image::NeighbourCall& call, void* stream) {
+Status neighbours(const args::NeighbourCall& call, void* stream) {
   return cuda::check(p2plab::device::launch_neighbours(call, stream), "launch the signals of a chunk");
 }
 

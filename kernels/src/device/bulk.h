@@ -21,9 +21,9 @@ inline constexpr std::uint32_t bulk_most_operands = (bulk_data - bulk_addresses)
 inline constexpr std::uint32_t bulk_shared_bytes = bulk_data + bulk_room;
 
 /// Can an instruction run by bulk copies? Else it runs as run_instruction does.
-constexpr bool bulk_fits(const image::SliceInstruction& instruction) {
+constexpr bool bulk_fits(const args::SliceInstruction& instruction) {
   const auto operands = std::uint32_t{instruction.sources} + instruction.destinations;
-  return instruction.alignment == image::Alignment::whole && instruction.sources <= bulk_most_sources && operands <= bulk_most_operands &&
+  return instruction.alignment == args::Alignment::whole && instruction.sources <= bulk_most_sources && operands <= bulk_most_operands &&
          instruction.bytes >= bulk_least_piece;
 }
 
@@ -44,8 +44,8 @@ struct BulkCursor {
 template <class Machine, class Combine>
 class BulkInstruction {
  public:
-  constexpr BulkInstruction(const Combine& combine, const image::SliceCall& call, const SliceContext& context,
-                            const image::SliceInstruction& instruction, std::uint32_t number, std::uint32_t shared, std::uint32_t& phases)
+  constexpr BulkInstruction(const Combine& combine, const args::SliceCall& call, const SliceContext& context,
+                            const args::SliceInstruction& instruction, std::uint32_t number, std::uint32_t shared, std::uint32_t& phases)
       : combine_(combine), call_(call), context_(context), instruction_(instruction), number_(number), shared_(shared), phases_(phases) {
     slice_ = instruction.slice;
     stride_ = slice_ * call.blocks_per_lane;
@@ -117,7 +117,7 @@ class BulkInstruction {
   }
   constexpr std::uint32_t arrival(const BulkCursor& at) const { return shared_ + bulk_arrivals + at.stage * 8; }
   constexpr std::uint64_t operand(std::uint32_t number) const { return Machine::load_shared_64(shared_ + bulk_addresses + number * 8); }
-  constexpr std::uint64_t flag_offset() const { return std::uint64_t{context_.part} * image::flag_stride; }
+  constexpr std::uint64_t flag_offset() const { return std::uint64_t{context_.part} * args::flag_stride; }
 
   // Of the piece that is to be worked on; all threads keep count.
   constexpr std::uint32_t next_parity() {
@@ -195,12 +195,12 @@ class BulkInstruction {
   constexpr bool await_flags(std::int64_t slice) const {
     for (std::uint32_t w = 0; w < instruction_.wait_count; ++w) {
       const auto& wait = call_.waits[instruction_.waits + w];
-      const image::HangReport place{1, Machine::block(), number_, w, static_cast<std::uint64_t>(slice)};
+      const args::HangReport place{1, Machine::block(), number_, w, static_cast<std::uint64_t>(slice)};
       if (slice < wait.slices && !await_flag<Machine>(call_, wait.flag + flag_offset(), wanted(wait), place)) return false;
     }
     return true;
   }
-  constexpr std::uint32_t wanted(const image::SliceWait& wait) const { return context_.base + wait.first_value + load_.turn + 1; }
+  constexpr std::uint32_t wanted(const args::SliceWait& wait) const { return context_.base + wait.first_value + load_.turn + 1; }
 
   constexpr void ask() {
     const auto bytes = length(load_);
@@ -249,9 +249,9 @@ class BulkInstruction {
   static constexpr int groups_behind = 2;  // pieces that are sent before the flag of the slice before them is raised
 
   const Combine& combine_;
-  const image::SliceCall& call_;
+  const args::SliceCall& call_;
   SliceContext context_;
-  image::SliceInstruction instruction_;  // a copy, in registers
+  args::SliceInstruction instruction_;  // a copy, in registers
   std::uint32_t number_;
   std::uint32_t shared_;
   std::uint32_t& phases_;  // bit s: parity of the phase that stage s waits for; outlives the instruction
@@ -270,7 +270,7 @@ class BulkInstruction {
 
 /// The whole kernel, with shared memory of bulk_shared_bytes at `shared`.
 template <class Machine, bool Steps = false, class Combine>
-constexpr void run_bulk_slices(const Combine& combine, const image::SliceCall& call, std::uint32_t shared) {
+constexpr void run_bulk_slices(const Combine& combine, const args::SliceCall& call, std::uint32_t shared) {
   if (Machine::thread() == 0) {
     Machine::set_shared(shared, 0);
     for (std::uint32_t s = 0; s < bulk_most_stages; ++s) Machine::arrival_init(shared + bulk_arrivals + s * 8);
@@ -278,7 +278,7 @@ constexpr void run_bulk_slices(const Combine& combine, const image::SliceCall& c
   Machine::bulk_fence();
   Machine::sync();
   std::uint32_t phases = 0;
-  run_lane<Machine, Steps>(call, [&](const SliceContext& context, auto& notes, const image::SliceInstruction& instruction, std::uint32_t number) {
+  run_lane<Machine, Steps>(call, [&](const SliceContext& context, auto& notes, const args::SliceInstruction& instruction, std::uint32_t number) {
     if (!bulk_fits(instruction)) return run_instruction<Machine, false>(combine, call, context, notes, instruction, number);
     [[maybe_unused]] const auto note = notes.note(number);  // of all its slices: they overlap
     return BulkInstruction<Machine, Combine>(combine, call, context, instruction, number, shared, phases).run();

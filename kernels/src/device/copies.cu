@@ -12,7 +12,7 @@ namespace {
 
 constexpr unsigned warp = 32;
 
-__global__ void begin(const __grid_constant__ image::SliceCall call) {
+__global__ void begin(const __grid_constant__ args::SliceCall call) {
   const auto block = Gpu::block();
   JournalMark<Gpu> mark(call.journal);
   mark.begin(call.journal);
@@ -20,7 +20,7 @@ __global__ void begin(const __grid_constant__ image::SliceCall call) {
   begin_lane<Gpu>(call, context_of(call, block), block / call.blocks_per_lane);
 }
 
-__global__ void end(const __grid_constant__ image::SliceCall call) {
+__global__ void end(const __grid_constant__ args::SliceCall call) {
   const auto block = Gpu::block();
   JournalMark<Gpu> mark(call.journal);
   mark.begin(call.journal);
@@ -30,40 +30,40 @@ __global__ void end(const __grid_constant__ image::SliceCall call) {
   mark.end(call.journal, call.journal.name);
 }
 
-__global__ void await_slice(const __grid_constant__ image::SliceCall call, SlicePlace place) {
+__global__ void await_slice(const __grid_constant__ args::SliceCall call, SlicePlace place) {
   const auto context = context_of(call, place.block);
   const auto& instruction = call.instructions[place.instruction];
   for (auto w = Gpu::thread(); w < instruction.wait_count; w += Gpu::threads()) {
     const auto& wait = call.waits[instruction.waits + w];
     if (place.slice >= wait.slices) continue;
-    const image::HangReport report{1, place.block, place.number, w, static_cast<std::uint64_t>(place.slice)};
-    await_flag<Gpu>(call, wait.flag + std::uint64_t{context.part} * image::flag_stride, context.base + wait.first_value + place.turn + 1, report);
+    const args::HangReport report{1, place.block, place.number, w, static_cast<std::uint64_t>(place.slice)};
+    await_flag<Gpu>(call, wait.flag + std::uint64_t{context.part} * args::flag_stride, context.base + wait.first_value + place.turn + 1, report);
   }
 }
 
-__global__ void raise_slice(const __grid_constant__ image::SliceCall call, SlicePlace place) {
+__global__ void raise_slice(const __grid_constant__ args::SliceCall call, SlicePlace place) {
   const auto context = context_of(call, place.block);
   const auto& instruction = call.instructions[place.instruction];
   if (Gpu::peek(call.abort) != 0) return;
-  raise<Gpu>(call, instruction.signals, instruction.signal_count, std::uint64_t{context.part} * image::flag_stride,
+  raise<Gpu>(call, instruction.signals, instruction.signal_count, std::uint64_t{context.part} * args::flag_stride,
              context.base + instruction.first_value + place.turn + 1);
 }
 
 }  // namespace
 
-CudaCode launch_copies_begin(const image::SliceCall& call, std::uint32_t blocks, StreamHandle stream) {
+CudaCode launch_copies_begin(const args::SliceCall& call, std::uint32_t blocks, StreamHandle stream) {
   begin<<<blocks, warp, 0, static_cast<cudaStream_t>(stream)>>>(call);
   return cudaGetLastError();
 }
-CudaCode launch_copies_end(const image::SliceCall& call, std::uint32_t blocks, StreamHandle stream) {
+CudaCode launch_copies_end(const args::SliceCall& call, std::uint32_t blocks, StreamHandle stream) {
   end<<<blocks, warp, 0, static_cast<cudaStream_t>(stream)>>>(call);
   return cudaGetLastError();
 }
-CudaCode launch_await_slice(const image::SliceCall& call, const SlicePlace& place, StreamHandle stream) {
+CudaCode launch_await_slice(const args::SliceCall& call, const SlicePlace& place, StreamHandle stream) {
   await_slice<<<1, warp, 0, static_cast<cudaStream_t>(stream)>>>(call, place);
   return cudaGetLastError();
 }
-CudaCode launch_raise_slice(const image::SliceCall& call, const SlicePlace& place, StreamHandle stream) {
+CudaCode launch_raise_slice(const args::SliceCall& call, const SlicePlace& place, StreamHandle stream) {
   raise_slice<<<1, 1, 0, static_cast<cudaStream_t>(stream)>>>(call, place);
   return cudaGetLastError();
 }

@@ -19,11 +19,11 @@ struct SlicePlace {
 };
 
 /// One block for each part of each lane, of one warp. Codes are cudaError_t's.
-CudaCode launch_copies_begin(const image::SliceCall& call, std::uint32_t blocks, StreamHandle stream);
-CudaCode launch_copies_end(const image::SliceCall& call, std::uint32_t blocks, StreamHandle stream);
+CudaCode launch_copies_begin(const args::SliceCall& call, std::uint32_t blocks, StreamHandle stream);
+CudaCode launch_copies_end(const args::SliceCall& call, std::uint32_t blocks, StreamHandle stream);
 /// Waits, with a deadline, until what the slice needs is there; and says that it is done.
-CudaCode launch_await_slice(const image::SliceCall& call, const SlicePlace& place, StreamHandle stream);
-CudaCode launch_raise_slice(const image::SliceCall& call, const SlicePlace& place, StreamHandle stream);
+CudaCode launch_await_slice(const args::SliceCall& call, const SlicePlace& place, StreamHandle stream);
+CudaCode launch_raise_slice(const args::SliceCall& call, const SlicePlace& place, StreamHandle stream);
 /// Any bytes from any memory to any, by a copy engine.
 CudaCode copy_between(std::uint64_t to, std::uint64_t from, std::int64_t bytes, StreamHandle stream);
 

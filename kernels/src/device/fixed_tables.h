@@ -27,7 +27,7 @@ struct FixedTables {
   std::uint64_t store_addresses[Shape::all_stores];
   std::uint32_t bytes[Shape::sources];
 
-  constexpr image::PacketWave wave(std::uint32_t i) const { return Shape::wave(i); }
+  constexpr args::PacketWave wave(std::uint32_t i) const { return Shape::wave(i); }
   static constexpr std::uint32_t stage(std::uint32_t i) { return Shape::stage(i); }
   constexpr std::uint64_t source_address(std::uint32_t i) const { return source_addresses[i]; }
   constexpr std::uint32_t source_bytes(std::uint32_t i) const { return bytes[i]; }
@@ -45,7 +45,7 @@ struct FixedTables {
 
 /// Has all parameters of a call read.
 template <class Machine, class Tables>
-constexpr void fetch_call(const Tables& tables, const image::PacketCall& call) {
+constexpr void fetch_call(const Tables& tables, const args::PacketCall& call) {
   tables.template fetch<Machine>();
   Machine::keep(call.epochs + call.area + call.packets + call.batch);
   if constexpr (Tables::recorded) Machine::keep(call.journal.counts + call.journal.ring);
@@ -53,14 +53,14 @@ constexpr void fetch_call(const Tables& tables, const image::PacketCall& call) {
 
 /// Where it is noted.
 template <class Machine, class Tables>
-constexpr image::CallJournal journal_of(const image::PacketCall& call) {
+constexpr args::CallJournal journal_of(const args::PacketCall& call) {
   if constexpr (!Tables::recorded) return {};
   return hold<Machine>(call.journal);
 }
 
 /// A kernel's body: everything that does not depend on the kernel before this one is done while that one still runs.
 template <class Machine, class Wire, class Combine, class Tables>
-constexpr void packet_kernel(const Combine& combine, const Tables& tables, const image::PacketCall& call) {
+constexpr void packet_kernel(const Combine& combine, const Tables& tables, const args::PacketCall& call) {
   Machine::let_next_start();
   fetch_call<Machine>(tables, call);
   CallNotes<Machine, Tables> notes(journal_of<Machine, Tables>(call));

@@ -12,7 +12,7 @@ namespace {
 constexpr std::uint32_t warp = 32;
 
 // The kernel before has ended, and its stores are seen, when words are raised; the kernel behind begins when what it reads was given.
-__global__ void neighbours(const __grid_constant__ image::NeighbourCall call) {
+__global__ void neighbours(const __grid_constant__ args::NeighbourCall call) {
   Gpu::await_previous();
   Gpu::fence();
   for (auto i = Gpu::thread(); i < call.done_count; i += warp) Gpu::store_flag(call.done + std::uint64_t{i} * 4, call.done_value);
@@ -33,7 +33,7 @@ CudaCode load_neighbours() {
   return cudaFuncGetAttributes(&attributes, neighbours);
 }
 
-CudaCode launch_neighbours(const image::NeighbourCall& call, StreamHandle stream) {
+CudaCode launch_neighbours(const args::NeighbourCall& call, StreamHandle stream) {
   auto mine = call;
   void* arguments[] = {&mine};
   return launch_kernel(reinterpret_cast<const void*>(neighbours), {.blocks = 1, .threads = warp, .programmatic = true}, stream, arguments);

@@ -214,13 +214,13 @@ struct GpuMachine {
     return value;
   }
   /// Leaves a report in pinned host memory and tells all ranks to stop. Several threads may come; they write the same kind of thing, and any is true.
-  static constexpr void report(std::uint64_t where, std::uint64_t abort, const image::HangReport& hang) {
-    store_flag(where + offsetof(image::HangReport, block), hang.block);
-    store_flag(where + offsetof(image::HangReport, item), hang.item);
-    store_flag(where + offsetof(image::HangReport, wait), hang.wait);
-    store_flag(where + offsetof(image::HangReport, position), static_cast<std::uint32_t>(hang.position));
+  static constexpr void report(std::uint64_t where, std::uint64_t abort, const args::HangReport& hang) {
+    store_flag(where + offsetof(args::HangReport, block), hang.block);
+    store_flag(where + offsetof(args::HangReport, item), hang.item);
+    store_flag(where + offsetof(args::HangReport, wait), hang.wait);
+    store_flag(where + offsetof(args::HangReport, position), static_cast<std::uint32_t>(hang.position));
     fence();
-    store_flag(where + offsetof(image::HangReport, hung), hang.hung);
+    store_flag(where + offsetof(args::HangReport, hung), hang.hung);
     store_flag(abort, 1);
   }
 

@@ -10,25 +10,25 @@ namespace p2plab::device {
 
 /// Takes a packet through the item that begins with wave `w`; `w` becomes the first wave of the next.
 template <class Machine, class Wire, class Combine, class Tables, class Context>
-constexpr bool carry_item(const Combine& combine, const Tables& tables, const image::PacketCall& call, Context& context, std::uint32_t& w,
+constexpr bool carry_item(const Combine& combine, const Tables& tables, const args::PacketCall& call, Context& context, std::uint32_t& w,
                           std::uint32_t position) {
   [[maybe_unused]] const auto note = context.note(w);
   typename Combine::template Sum<Wire::words> sum;
   for (bool more = true; more;) {
     const auto wave = tables.wave(w++);
     clear_wave<Machine, Wire>(tables, context, wave, position);
-    const bool whole = (wave.flags & image::wave_cut) == 0 && position < call.whole_packets;
+    const bool whole = (wave.flags & args::wave_cut) == 0 && position < call.whole_packets;
     const bool good = whole ? carry<Machine, Wire, true>(combine, tables, call, context, wave, position, sum)
                             : carry<Machine, Wire, false>(combine, tables, call, context, wave, position, sum);
     if (!good) return false;
-    more = (wave.flags & image::wave_adds) != 0 && (wave.flags & image::wave_ends) == 0;
+    more = (wave.flags & args::wave_adds) != 0 && (wave.flags & args::wave_ends) == 0;
   }
   return true;
 }
 
 /// The same where tables are constants and every item is one wave.
 template <class Machine, class Wire, class Combine, class Tables, class Context, class Index>
-constexpr bool carry_fixed(const Combine& combine, const Tables& tables, const image::PacketCall& call, Context& context, Index w,
+constexpr bool carry_fixed(const Combine& combine, const Tables& tables, const args::PacketCall& call, Context& context, Index w,
                            std::uint32_t position, Words<4>* last = nullptr) {
   [[maybe_unused]] const auto note = context.note(w);
   typename Combine::template Sum<Wire::words> sum;
@@ -41,7 +41,7 @@ constexpr bool carry_fixed(const Combine& combine, const Tables& tables, const i
       return true;
     });
   }
-  const bool cut = (wave.flags & image::wave_cut) != 0 || (Tables::odd && position >= call.whole_packets);
+  const bool cut = (wave.flags & args::wave_cut) != 0 || (Tables::odd && position >= call.whole_packets);
   if (cut) return carry<Machine, Wire, false>(combine, tables, call, context, wave, position, sum, last);
   return carry<Machine, Wire, true>(combine, tables, call, context, wave, position, sum, last);
 }
@@ -49,7 +49,7 @@ constexpr bool carry_fixed(const Combine& combine, const Tables& tables, const i
 /// Takes `batch` packets, `step` apart from `first` on, through all items, item after item: so what is sent early is under way while later packets
 /// are sent. Code made for programs of one packet a thread takes that. False if a wait failed.
 template <class Machine, class Wire, class Combine, class Tables, class Context>
-constexpr bool carry_batch(const Combine& combine, const Tables& tables, const image::PacketCall& call, Context& context, std::uint32_t first,
+constexpr bool carry_batch(const Combine& combine, const Tables& tables, const args::PacketCall& call, Context& context, std::uint32_t first,
                            std::uint32_t step) {
   if constexpr (Tables::waves >= 0) {
     return repeat<Tables::waves>(call.waves, [&](auto w) { return carry_fixed<Machine, Wire>(combine, tables, call, context, w, first); });
@@ -70,7 +70,7 @@ constexpr bool carry_batch(const Combine& combine, const Tables& tables, const i
 /// All packets of a thread, `first` being its first of each stride of the grid, in rounds of `batch` packets. At time t the waves of stage s take
 /// round t - s: so data of one round is on its way while another is added, and what lands is read while it is still in the cache.
 template <class Machine, class Wire, class Combine, class Tables, class Context>
-constexpr void carry_rounds(const Combine& combine, const Tables& tables, const image::PacketCall& call, Context& context, std::uint32_t first,
+constexpr void carry_rounds(const Combine& combine, const Tables& tables, const args::PacketCall& call, Context& context, std::uint32_t first,
                             std::uint32_t step) {
   const auto stride = step * call.batch;
   const auto rounds = (call.packets + stride - 1) / stride;
@@ -92,7 +92,7 @@ constexpr void carry_rounds(const Combine& combine, const Tables& tables, const 
 /// The packet of a thread that has but one. What it notes lies between its last packet and the barrier: so nothing more stands between that and the
 /// kernel's end, and threads that wait apart from each other need not come together before.
 template <class Machine, class Wire, class Combine, class Tables, class Context>
-constexpr void carry_once(const Combine& combine, const Tables& tables, const image::PacketCall& call, Context& context, std::uint32_t position) {
+constexpr void carry_once(const Combine& combine, const Tables& tables, const args::PacketCall& call, Context& context, std::uint32_t position) {
   if (!carry_batch<Machine, Wire>(combine, tables, call, context, position, 0)) return;
   if constexpr (Tables::first_landing >= Tables::waves) context.notes.add_up();
   context.notes.end(context.epoch);
@@ -101,8 +101,7 @@ constexpr void carry_once(const Combine& combine, const Tables& tables, const im
 /// All packets, in strides of the grid; every rank must have the same grid, all of it resident at once. The call's number. With Ends the call's end
 /// is noted; else rows follow.
 template <class Machine, class Wire, bool Ends, class Combine, class Tables>
-constexpr std::uint32_t carry_packets(const Combine& combine, const Tables& tables, const image::PacketCall& call,
-                                      CallNotes<Machine, Tables>& notes) {
+constexpr std::uint32_t carry_packets(const Combine& combine, const Tables& tables, const args::PacketCall& call, CallNotes<Machine, Tables>& notes) {
   const auto counter = call.epochs + std::uint64_t{Machine::block()} * 4;
   const auto number = Machine::load_32(counter);
   notes.begin(number);
@@ -121,7 +120,7 @@ constexpr std::uint32_t carry_packets(const Combine& combine, const Tables& tabl
     }
   }
   Machine::sync();
-  if (Machine::thread() == 0) Machine::store_32(counter, number + 1 == image::epoch_limit ? 0 : number + 1);
+  if (Machine::thread() == 0) Machine::store_32(counter, number + 1 == args::epoch_limit ? 0 : number + 1);
   if constexpr (!Tables::once && Ends) {
     notes.add_up();
     notes.end(number);
@@ -131,7 +130,7 @@ constexpr std::uint32_t carry_packets(const Combine& combine, const Tables& tabl
 
 /// The whole kernel.
 template <class Machine, class Wire, class Combine, class Tables>
-constexpr void run_packets(const Combine& combine, const Tables& tables, const image::PacketCall& call) {
+constexpr void run_packets(const Combine& combine, const Tables& tables, const args::PacketCall& call) {
   CallNotes<Machine, Tables> notes(call.journal);
   carry_packets<Machine, Wire, true>(combine, tables, call, notes);
 }

@@ -31,10 +31,10 @@ constexpr bool repeat(std::uint32_t count, Body&& body) {
 /// What a kernel notes of its call, and where. To be made before the kernel before this one has ended.
 template <class Machine, class Tables>
 struct CallNotes {
-  image::CallJournal journal;
+  args::CallJournal journal;
   JournalMark<Machine, Tables::recorded> mark;
   StepNotes<Machine, Tables::steps> steps;
-  constexpr explicit CallNotes(const image::CallJournal& where) : journal(where), mark(journal), steps(journal) {}
+  constexpr explicit CallNotes(const args::CallJournal& where) : journal(where), mark(journal), steps(journal) {}
 
   /// The call begins; `number`: its own.
   constexpr void begin(std::uint32_t number) {
@@ -56,8 +56,8 @@ struct PacketContext {
   CallNotes<Machine, Tables>& notes;
   std::uint32_t epoch = 0;
   std::uint64_t area = 0;
-  constexpr std::uint64_t copy() const { return epoch % image::landing_copies * area; }
-  constexpr std::uint64_t clear() const { return (epoch + 2) % image::landing_copies * area; }  // for the call after next
+  constexpr std::uint64_t copy() const { return epoch % args::landing_copies * area; }
+  constexpr std::uint64_t clear() const { return (epoch + 2) % args::landing_copies * area; }  // for the call after next
   constexpr auto note(std::uint32_t item) { return notes.steps.note(item); }
   constexpr void while_waiting() {
     if constexpr (AddsUp) notes.add_up();
@@ -66,7 +66,7 @@ struct PacketContext {
 
 /// Waits until all of a wave's packets whose bits are set in `waiting` are there. False after the deadline, with a report.
 template <class Machine, class Wire, int Width, class Context>
-constexpr bool await(const image::PacketCall& call, const Context& context, const std::uint64_t (&slots)[Width], Words<4> (&packets)[Width],
+constexpr bool await(const args::PacketCall& call, const Context& context, const std::uint64_t (&slots)[Width], Words<4> (&packets)[Width],
                      std::uint32_t waiting, std::uint32_t first_source, std::uint32_t position) {
   std::uint64_t started = 0;
   for (std::uint32_t spins = 1;; ++spins) {
@@ -93,11 +93,11 @@ constexpr bool await(const image::PacketCall& call, const Context& context, cons
 
 /// Clears what will land two calls on, of one wave.
 template <class Machine, class Wire, class Tables, class Context>
-constexpr void clear_wave(const Tables& tables, const Context& context, const image::PacketWave& wave, std::uint32_t position) {
+constexpr void clear_wave(const Tables& tables, const Context& context, const args::PacketWave& wave, std::uint32_t position) {
   if constexpr (Wire::clears) {
     unroll<Tables::width>([&](auto k) {
       if ((wave.lands >> k & 1) == 0) return;
-      if (Tables::odd || (wave.flags & image::wave_cut) != 0) {
+      if (Tables::odd || (wave.flags & args::wave_cut) != 0) {
         if (Wire::start(position) >= tables.source_bytes(wave.first + k)) return;
       }
       Machine::template store<4>(tables.source_address(wave.first + k) + std::uint64_t{position} * 16 + context.clear(), Wire::empty());
@@ -108,7 +108,7 @@ constexpr void clear_wave(const Tables& tables, const Context& context, const im
 /// Loads what lies in memory for a wave and waits for what lands. Sources that have no packet `position` are
 /// left empty; `Whole` promises that all have it, in full and aligned. False if a wait failed.
 template <class Machine, class Wire, bool Whole, class Combine, class Tables, class Context>
-constexpr bool load_wave(const Combine& combine, const Tables& tables, const image::PacketCall& call, Context& context, const image::PacketWave& wave,
+constexpr bool load_wave(const Combine& combine, const Tables& tables, const args::PacketCall& call, Context& context, const args::PacketWave& wave,
                          std::uint32_t position, Words<4> (&packets)[Tables::width]) {
   std::uint64_t slots[Tables::width] = {};
   std::uint32_t waiting = wave.lands;
@@ -134,7 +134,7 @@ constexpr bool load_wave(const Combine& combine, const Tables& tables, const ima
     }
     // A sum is tidied when it is complete.
     if constexpr (Wire::clears) {
-      if ((wave.flags & image::wave_adds) == 0) data = combine.tidy(data);
+      if ((wave.flags & args::wave_adds) == 0) data = combine.tidy(data);
     }
     packets[k] = Wire::wrap(data, 0, position);
   });
@@ -166,7 +166,7 @@ constexpr void store_packet(const Tables& tables, const Context& context, Index 
 
 /// Copies what a wave has loaded to its stores: the source that each names, if that source has such a packet.
 template <class Machine, class Wire, bool Whole, class Tables, class Context>
-constexpr void copy_wave(const Tables& tables, const Context& context, const image::PacketWave& wave, std::uint32_t position,
+constexpr void copy_wave(const Tables& tables, const Context& context, const args::PacketWave& wave, std::uint32_t position,
                          const Words<4> (&packets)[Tables::width]) {
   repeat<Tables::stores>(wave.stores, [&](auto i) {
     if (i >= wave.stores) return true;
@@ -189,24 +189,24 @@ constexpr void copy_wave(const Tables& tables, const Context& context, const ima
 /// Takes packet `position` through a wave; `sum` is what waves of one item hand on. `last`, if it is not null, gets a sum that ends here, instead
 /// of this rank's memory. False if a wait failed.
 template <class Machine, class Wire, bool Whole, class Combine, class Tables, class Context, class Sum>
-constexpr bool carry(const Combine& combine, const Tables& tables, const image::PacketCall& call, Context& context, const image::PacketWave& wave,
+constexpr bool carry(const Combine& combine, const Tables& tables, const args::PacketCall& call, Context& context, const args::PacketWave& wave,
                      std::uint32_t position, Sum& sum, Words<4>* last = nullptr) {
   Words<4> packets[Tables::width];
   if (!load_wave<Machine, Wire, Whole>(combine, tables, call, context, wave, position, packets)) return false;
-  if ((wave.flags & image::wave_adds) == 0) {
+  if ((wave.flags & args::wave_adds) == 0) {
     copy_wave<Machine, Wire, Whole>(tables, context, wave, position, packets);
     return true;
   }
-  const bool begins = (wave.flags & image::wave_begins) != 0;
+  const bool begins = (wave.flags & args::wave_begins) != 0;
   unroll<Tables::width>([&](auto k) {
     if (k >= wave.count) return;
     const auto value = Wire::unwrap(packets[k]);
     k == 0 && begins ? combine.start(sum, value) : combine.add(sum, value);
   });
-  if ((wave.flags & image::wave_ends) == 0) return true;
+  if ((wave.flags & args::wave_ends) == 0) return true;
   const auto bytes = Whole ? 0U : tables.source_bytes(wave.first);
   if (!Whole && Wire::start(position) >= bytes) return true;
-  auto value = combine.finish(sum, (wave.flags & image::wave_divides) != 0 ? call.divisor : 1);
+  auto value = combine.finish(sum, (wave.flags & args::wave_divides) != 0 ? call.divisor : 1);
   if constexpr (Wire::clears) value = combine.tidy(value);
   if (last != nullptr) *last = Wire::wrap(value, 0, position);
   repeat<Tables::stores>(wave.stores, [&](auto i) {

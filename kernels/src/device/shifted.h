@@ -17,7 +17,7 @@ inline constexpr int edge_pieces = 4;  // of each end, which is shorter than two
 
 /// What one thread moves: bytes [at, at + bytes) of the instruction, at most 16; `begin` and `end` are the slice's.
 template <class Machine, class Combine>
-constexpr void move_piece(const Combine& combine, const image::SliceInstruction& instruction, const std::uint64_t* operands, std::int64_t begin,
+constexpr void move_piece(const Combine& combine, const args::SliceInstruction& instruction, const std::uint64_t* operands, std::int64_t begin,
                           std::int64_t at, std::int64_t end) {
   const int sources = instruction.sources;
   const auto load = [&](int s) { return load_some<Machine, 4>(operands[s] + static_cast<std::uint64_t>(at), end - at, at - begin); };
@@ -33,7 +33,7 @@ constexpr void move_piece(const Combine& combine, const image::SliceInstruction&
 
 /// Any addresses, any end: 16 bytes a thread in units that fit, one at a time.
 template <class Machine, class Combine>
-constexpr void move_odd(const Combine& combine, const image::SliceInstruction& instruction, const std::uint64_t* operands, std::int64_t begin,
+constexpr void move_odd(const Combine& combine, const args::SliceInstruction& instruction, const std::uint64_t* operands, std::int64_t begin,
                         std::int64_t end) {
   for (auto at = begin + std::int64_t{Machine::thread()} * 16; at < end; at += std::int64_t{Machine::threads()} * 16)
     move_piece<Machine>(combine, instruction, operands, begin, at, end);
@@ -47,8 +47,7 @@ struct VectorRange {
 
 /// The vectors of destinations within [begin, end), less one at either end where a source's vectors would reach beyond. Both ends that are left are
 /// shorter than two vectors, unless there are no vectors.
-constexpr VectorRange vectors_within(const image::SliceInstruction& instruction, const std::uint64_t* operands, std::int64_t begin,
-                                     std::int64_t end) {
+constexpr VectorRange vectors_within(const args::SliceInstruction& instruction, const std::uint64_t* operands, std::int64_t begin, std::int64_t end) {
   const auto rest = [](std::uint64_t address) { return static_cast<std::int64_t>(address % 16); };
   const auto destination = operands[instruction.sources] + static_cast<std::uint64_t>(begin);
   const auto head = (16 - rest(destination)) % 16;
@@ -125,7 +124,7 @@ constexpr void copy_shifted(const std::uint64_t* operands, int destinations, con
 
 /// The same with a sum over all sources, in their order.
 template <class Machine, class Combine, int Rows>
-constexpr void reduce_shifted(const Combine& combine, const image::SliceInstruction& instruction, const std::uint64_t* operands,
+constexpr void reduce_shifted(const Combine& combine, const args::SliceInstruction& instruction, const std::uint64_t* operands,
                               const VectorRange& range) {
   const int sources = instruction.sources;
   each_rows<Machine, Rows>(range, [&](std::int64_t at) {
@@ -149,7 +148,7 @@ constexpr void reduce_shifted(const Combine& combine, const image::SliceInstruct
 
 /// The bytes before and behind `range`, in small pieces, so that no thread has much to wait for.
 template <class Machine, class Combine>
-constexpr void move_edges(const Combine& combine, const image::SliceInstruction& instruction, const std::uint64_t* operands, std::int64_t begin,
+constexpr void move_edges(const Combine& combine, const args::SliceInstruction& instruction, const std::uint64_t* operands, std::int64_t begin,
                           const VectorRange& range, std::int64_t end) {
   for (auto i = Machine::thread(); i < 2 * edge_pieces; i += Machine::threads()) {
     const bool head = i < edge_pieces;
@@ -161,10 +160,10 @@ constexpr void move_edges(const Combine& combine, const image::SliceInstruction&
 
 /// A slice of an instruction with any addresses.
 template <class Machine, class Combine>
-constexpr void move_shifted(const Combine& combine, const image::SliceInstruction& instruction, const std::uint64_t* operands, std::int64_t begin,
+constexpr void move_shifted(const Combine& combine, const args::SliceInstruction& instruction, const std::uint64_t* operands, std::int64_t begin,
                             std::int64_t end) {
   const auto range = vectors_within(instruction, operands, begin, end);
-  if (instruction.alignment == image::Alignment::none || range.begin >= range.end)
+  if (instruction.alignment == args::Alignment::none || range.begin >= range.end)
     return move_odd<Machine>(combine, instruction, operands, begin, end);
   move_edges<Machine>(combine, instruction, operands, begin, range, end);
   if (instruction.sources == 1 && instruction.divides == 0) {

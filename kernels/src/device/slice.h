@@ -20,7 +20,7 @@ constexpr bool reached(std::uint32_t value, std::uint32_t wanted) { return stati
 
 /// Waits for a flag. False after the deadline, with a report.
 template <class Machine>
-constexpr bool await_flag(const image::SliceCall& call, std::uint64_t flag, std::uint32_t wanted, const image::HangReport& place) {
+constexpr bool await_flag(const args::SliceCall& call, std::uint64_t flag, std::uint32_t wanted, const args::HangReport& place) {
   std::uint64_t started = 0;
   for (std::uint32_t spins = 1; !reached(Machine::acquire(flag), wanted); ++spins) {
     if (spins % Machine::spins_between_checks != 0) continue;
@@ -54,7 +54,7 @@ constexpr void copy_vectors(const std::uint64_t* operands, int destinations, std
 
 /// The same with a sum over all sources, in their order.
 template <class Machine, class Combine, int Depth>
-constexpr void reduce_vectors(const Combine& combine, const image::SliceInstruction& instruction, const std::uint64_t* operands, std::int64_t begin,
+constexpr void reduce_vectors(const Combine& combine, const args::SliceInstruction& instruction, const std::uint64_t* operands, std::int64_t begin,
                               std::int64_t end) {
   const std::int64_t step = std::int64_t{Machine::threads()} * 16;
   const int sources = instruction.sources;
@@ -89,10 +89,10 @@ constexpr void reduce_vectors(const Combine& combine, const image::SliceInstruct
 
 /// Bytes [begin, end) of an instruction. With `Shifts` every address is as good as multiples of 16 are without it; without it others are slow.
 template <class Machine, bool Shifts, class Combine>
-constexpr void move(const Combine& combine, const image::SliceInstruction& instruction, const std::uint64_t* operands, std::int64_t begin,
+constexpr void move(const Combine& combine, const args::SliceInstruction& instruction, const std::uint64_t* operands, std::int64_t begin,
                     std::int64_t end) {
   if constexpr (Shifts) return move_shifted<Machine>(combine, instruction, operands, begin, end);
-  if (instruction.alignment != image::Alignment::whole) return move_odd<Machine>(combine, instruction, operands, begin, end);
+  if (instruction.alignment != args::Alignment::whole) return move_odd<Machine>(combine, instruction, operands, begin, end);
   const auto whole = begin + (end - begin) / 16 * 16;
   if (instruction.sources == 1 && instruction.divides == 0) {
     copy_vectors<Machine, copy_depth>(operands, instruction.destinations, begin, whole);
@@ -111,7 +111,7 @@ struct SliceContext {
 
 /// Raises flags at addresses[first, first + count) to `value`, after everything that this block has done.
 template <class Machine>
-constexpr void raise(const image::SliceCall& call, std::uint32_t first, std::uint32_t count, std::uint64_t offset, std::uint32_t value) {
+constexpr void raise(const args::SliceCall& call, std::uint32_t first, std::uint32_t count, std::uint64_t offset, std::uint32_t value) {
   if (count == 0 || Machine::thread() != 0) return;
   Machine::fence();
   for (std::uint32_t i = 0; i < count; ++i) Machine::store_flag(call.addresses[first + i] + offset, value);
@@ -119,10 +119,10 @@ constexpr void raise(const image::SliceCall& call, std::uint32_t first, std::uin
 
 /// All slices of one instruction that belong to this block. False if a wait failed.
 template <class Machine, bool Shifts, class Combine, class Notes>
-constexpr bool run_instruction(const Combine& combine, const image::SliceCall& call, const SliceContext& context, Notes& notes,
-                               const image::SliceInstruction& instruction, std::uint32_t number) {
+constexpr bool run_instruction(const Combine& combine, const args::SliceCall& call, const SliceContext& context, Notes& notes,
+                               const args::SliceInstruction& instruction, std::uint32_t number) {
   const auto slice = instruction.slice;
-  const std::uint64_t flag_offset = std::uint64_t{context.part} * image::flag_stride;
+  const std::uint64_t flag_offset = std::uint64_t{context.part} * args::flag_stride;
   std::uint32_t turn = 0;
   for (std::int64_t s = context.part; s * slice < instruction.bytes; s += call.blocks_per_lane, ++turn) {
     [[maybe_unused]] const auto note = notes.note(number);
@@ -131,7 +131,7 @@ constexpr bool run_instruction(const Combine& combine, const image::SliceCall& c
     for (auto w = Machine::thread(); w < instruction.wait_count; w += Machine::threads()) {
       const auto& wait = call.waits[instruction.waits + w];
       if (s >= wait.slices) continue;
-      const image::HangReport place{1, Machine::block(), number, w, static_cast<std::uint64_t>(s)};
+      const args::HangReport place{1, Machine::block(), number, w, static_cast<std::uint64_t>(s)};
       failed = failed || !await_flag<Machine>(call, wait.flag + flag_offset, context.base + wait.first_value + turn + 1, place);
     }
     if (instruction.wait_count > 0 && Machine::sync_any(failed)) return false;
@@ -147,7 +147,7 @@ constexpr bool run_instruction(const Combine& combine, const image::SliceCall& c
 
 /// Waits for flags at addresses[first, first + count), shared among the block's threads. The answer is the same in all threads.
 template <class Machine>
-constexpr bool await_all(const image::SliceCall& call, std::uint32_t first, std::uint32_t count, std::uint64_t offset, std::uint32_t wanted,
+constexpr bool await_all(const args::SliceCall& call, std::uint32_t first, std::uint32_t count, std::uint64_t offset, std::uint32_t wanted,
                          std::uint32_t item) {
   if (count == 0) return true;
   bool failed = false;
@@ -158,7 +158,7 @@ constexpr bool await_all(const image::SliceCall& call, std::uint32_t first, std:
 }
 
 /// Block `block` in this call.
-constexpr SliceContext context_of(const image::SliceCall& call, std::uint32_t block) {
+constexpr SliceContext context_of(const args::SliceCall& call, std::uint32_t block) {
   SliceContext context;
   context.part = block % call.blocks_per_lane;
   context.call = call.calls[block];
@@ -168,24 +168,24 @@ constexpr SliceContext context_of(const image::SliceCall& call, std::uint32_t bl
 
 /// Before a block's first instruction: says that this rank has begun, and waits for those whose memory the block's lane touches.
 template <class Machine>
-constexpr bool begin_lane(const image::SliceCall& call, const SliceContext& context, std::uint32_t lane_index) {
+constexpr bool begin_lane(const args::SliceCall& call, const SliceContext& context, std::uint32_t lane_index) {
   if (Machine::block() == 0) raise<Machine>(call, call.start_signals, call.start_signal_count, 0, context.call + 1);
   if (lane_index >= call.lane_count) return true;
   const auto& lane = call.lanes[lane_index];
-  return await_all<Machine>(call, lane.start_waits, lane.start_wait_count, 0, context.call + 1, image::item_start);
+  return await_all<Machine>(call, lane.start_waits, lane.start_wait_count, 0, context.call + 1, args::item_start);
 }
 
 /// After its last one, `good` if nothing failed: says so to those whose memory the lane touched, and waits for those who touch this rank's.
 template <class Machine>
-constexpr void end_lane(const image::SliceCall& call, const SliceContext& context, std::uint32_t lane_index, bool good) {
-  const std::uint64_t flag_offset = std::uint64_t{context.part} * image::flag_stride;
+constexpr void end_lane(const args::SliceCall& call, const SliceContext& context, std::uint32_t lane_index, bool good) {
+  const std::uint64_t flag_offset = std::uint64_t{context.part} * args::flag_stride;
   if (lane_index < call.lane_count) {
     const auto& lane = call.lanes[lane_index];
     Machine::sync();
     if (good) raise<Machine>(call, lane.done_signals, lane.done_signal_count, flag_offset, context.base + call.stride);
   }
   if (good && lane_index == 0)
-    await_all<Machine>(call, call.closing, call.closing_count, flag_offset, context.base + call.stride, image::item_closing);
+    await_all<Machine>(call, call.closing, call.closing_count, flag_offset, context.base + call.stride, args::item_closing);
   Machine::sync();
   if (Machine::thread() == 0) call.calls[Machine::block()] = context.call + 1;
 }
@@ -193,7 +193,7 @@ constexpr void end_lane(const image::SliceCall& call, const SliceContext& contex
 /// The whole kernel, `run` being one instruction by this block. A rank begins by telling those who touch its memory, and ends when all of them have
 /// ended: so between calls nobody reads or writes another's buffers. All blocks must be resident at once. With `Steps` they are noted.
 template <class Machine, bool Steps, class Run>
-constexpr void run_lane(const image::SliceCall& call, const Run& run) {
+constexpr void run_lane(const args::SliceCall& call, const Run& run) {
   const auto lane_index = Machine::block() / call.blocks_per_lane;
   const auto context = context_of(call, Machine::block());
   JournalMark<Machine> mark(call.journal);
@@ -212,8 +212,8 @@ constexpr void run_lane(const image::SliceCall& call, const Run& run) {
 
 /// The same with each instruction by ordinary loads and stores.
 template <class Machine, bool Shifts, bool Steps = false, class Combine>
-constexpr void run_slices(const Combine& combine, const image::SliceCall& call) {
-  run_lane<Machine, Steps>(call, [&](const SliceContext& context, auto& notes, const image::SliceInstruction& instruction, std::uint32_t number) {
+constexpr void run_slices(const Combine& combine, const args::SliceCall& call) {
+  run_lane<Machine, Steps>(call, [&](const SliceContext& context, auto& notes, const args::SliceInstruction& instruction, std::uint32_t number) {
     return run_instruction<Machine, Shifts>(combine, call, context, notes, instruction, number);
   });
 }

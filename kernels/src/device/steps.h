@@ -21,7 +21,7 @@ constexpr std::uint64_t hold(std::uint64_t value) {
   return hold<Machine>(static_cast<std::uint32_t>(value)) | std::uint64_t{hold<Machine>(static_cast<std::uint32_t>(value >> 32))} << 32;
 }
 template <class Machine>
-constexpr image::CallJournal hold(const image::CallJournal& journal) {
+constexpr args::CallJournal hold(const args::CallJournal& journal) {
   return {.counts = hold<Machine>(journal.counts), .ring = hold<Machine>(journal.ring), .name = hold<Machine>(journal.name), .mask = journal.mask};
 }
 
@@ -46,35 +46,35 @@ class StepNote {
 template <class Machine>
 class StepNotes<Machine, false> {
  public:
-  constexpr explicit StepNotes(const image::CallJournal&) {}
-  constexpr StepNotes(const image::CallJournal&, std::uint32_t) {}
+  constexpr explicit StepNotes(const args::CallJournal&) {}
+  constexpr StepNotes(const args::CallJournal&, std::uint32_t) {}
   constexpr void begin(std::uint32_t) {}
   struct Nothing {};
   constexpr Nothing note(std::uint32_t) const { return {}; }
   constexpr void waits() const {}
   constexpr void ready() const {}
   constexpr void close() const {}
-  static constexpr std::uint32_t name_of(const image::CallJournal& journal, std::uint32_t) { return journal.name; }
+  static constexpr std::uint32_t name_of(const args::CallJournal& journal, std::uint32_t) { return journal.name; }
 };
 
 template <class Machine>
 class StepNotes<Machine, true> {
  public:
   /// Before the kernel before this one has ended.
-  constexpr explicit StepNotes(const image::CallJournal& journal) {
-    mine_ = Machine::hold(journal.ring != 0 && Machine::thread() == 0 && Machine::block() < image::most_noting_blocks ? 1 : 0);
+  constexpr explicit StepNotes(const args::CallJournal& journal) {
+    mine_ = Machine::hold(journal.ring != 0 && Machine::thread() == 0 && Machine::block() < args::most_noting_blocks ? 1 : 0);
     name_ = journal.name;
     int halvings = 0;  // as many parts as blocks, or more
-    while ((1U << halvings) < Machine::blocks() && (1U << halvings) < image::most_noting_blocks) ++halvings;
-    const auto size = image::noted_steps >> halvings;
+    while ((1U << halvings) < Machine::blocks() && (1U << halvings) < args::most_noting_blocks) ++halvings;
+    const auto size = args::noted_steps >> halvings;
     mask_ = size - 1;
-    const auto steps = image::steps_at(journal);
+    const auto steps = args::steps_at(journal);
     head_ = hold<Machine>(steps + std::uint64_t{Machine::block()} * 4);
-    entries_ = hold<Machine>(steps + sizeof(image::StepHeads) + std::uint64_t{Machine::block()} * size * sizeof(image::StepEntry));
+    entries_ = hold<Machine>(steps + sizeof(args::StepHeads) + std::uint64_t{Machine::block()} * size * sizeof(args::StepEntry));
     Machine::settle(head_);
     Machine::settle(entries_);
   }
-  constexpr StepNotes(const image::CallJournal& journal, std::uint32_t call) : StepNotes(journal) { begin(call); }
+  constexpr StepNotes(const args::CallJournal& journal, std::uint32_t call) : StepNotes(journal) { begin(call); }
   /// The call begins; its number, the same in all blocks.
   constexpr void begin(std::uint32_t call) {
     call_ = call;
@@ -88,7 +88,7 @@ class StepNotes<Machine, true> {
     if (written_) return;
     written_ = true;
     ++next_;
-    const auto place = Machine::block() | item_ << image::noted_item_shift;
+    const auto place = Machine::block() | item_ << args::noted_item_shift;
     Machine::store_if(mine_, entry(), {{static_cast<std::uint32_t>(begun_), static_cast<std::uint32_t>(begun_ >> 32), place, next_}});
   }
   /// What the step waited for is there.
@@ -99,7 +99,7 @@ class StepNotes<Machine, true> {
   /// The call ends for this thread.
   constexpr void close() const { Machine::store_32_if(mine_, head_, next_); }
   /// Replays of one call in a graph have one name: their number is added, so that their steps are told apart.
-  static constexpr std::uint32_t name_of(const image::CallJournal& journal, std::uint32_t call) { return named(journal.name, call); }
+  static constexpr std::uint32_t name_of(const args::CallJournal& journal, std::uint32_t call) { return named(journal.name, call); }
 
  private:
   friend class StepNote<StepNotes>;
@@ -113,13 +113,13 @@ class StepNotes<Machine, true> {
     const auto ended = Machine::now();
     waits();
     const auto serial_and_ready =
-        Machine::template pick<image::low_half_and_byte>(image::StepEntry::folded(next_), static_cast<std::uint32_t>(ready_ >> 32));
-    const auto again = Machine::template pick<image::all_but_top_and_byte>(serial_and_ready, static_cast<std::uint32_t>(ended >> 32));
+        Machine::template pick<args::low_half_and_byte>(args::StepEntry::folded(next_), static_cast<std::uint32_t>(ready_ >> 32));
+    const auto again = Machine::template pick<args::all_but_top_and_byte>(serial_and_ready, static_cast<std::uint32_t>(ended >> 32));
     Machine::store_if(mine_, entry() + 16, {{static_cast<std::uint32_t>(ready_), static_cast<std::uint32_t>(ended), named(name_, call_), again}});
   }
-  constexpr std::uint64_t entry() const { return entries_ + std::uint64_t{(next_ - 1) & mask_} * sizeof(image::StepEntry); }
+  constexpr std::uint64_t entry() const { return entries_ + std::uint64_t{(next_ - 1) & mask_} * sizeof(args::StepEntry); }
   static constexpr std::uint32_t named(std::uint32_t name, std::uint32_t call) {
-    return (name & image::journal_of_graph) != 0 ? name | (call & 0xffff) << image::journal_replay_shift : name;
+    return (name & args::journal_of_graph) != 0 ? name | (call & 0xffff) << args::journal_replay_shift : name;
   }
 
   std::uint32_t mine_ = 0;

@@ -28,7 +28,7 @@ class HostEpilogue {
   const Program& program_;
   std::vector<std::vector<std::byte>> memory_;
   std::vector<std::size_t> outputs_;  // of memory_
-  std::vector<image::EpilogueCall> calls_;
+  std::vector<args::EpilogueCall> calls_;
 };
 
 }  // namespace p2plab

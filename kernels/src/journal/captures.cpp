@@ -11,16 +11,16 @@ namespace p2plab::capi {
 
 namespace {
 
-using image::CallCounts;
+using args::CallCounts;
 using monitor::CallInfo;
 
-static_assert(offsetof(CallCounts, last) == image::last_run && offsetof(CallCounts, left) == image::left_begin);
+static_assert(offsetof(CallCounts, last) == args::last_run && offsetof(CallCounts, left) == args::left_begin);
 
 // What a call's runs come to, the last one too. Nothing where its two halves are of two times.
 std::optional<CallCounts> with_the_last(CallCounts counts) {
   if (counts.run == counts.count) return counts;
   if (counts.run != counts.count + 1) return std::nullopt;
-  const auto time = device::short_time(image::time_of(counts.last));
+  const auto time = device::short_time(args::time_of(counts.last));
   counts.least = counts.count == 0 ? time : std::min(counts.least, time);
   counts.most = std::max(counts.most, time);
   counts.sum += time;
@@ -134,13 +134,13 @@ Status Journal::free_places() {
 void Journal::read_runs(Captured& call, const CallCounts& counts) {
   const auto runs = with_the_last(counts);
   if (!runs || runs->count == call.seen.count) return;
-  const auto last = image::time_of(runs->last);
+  const auto last = args::time_of(runs->last);
   call.known = {.replays = call.known.replays + (runs->count - call.seen.count),
                 .sum = call.known.sum + (runs->sum - call.seen.sum),
                 .least = runs->least,
                 .most = runs->most,
                 .last = device::short_time(last),
-                .begun = by_host_clock(extended(image::begun_of(runs->last)), last)};
+                .begun = by_host_clock(extended(args::begun_of(runs->last)), last)};
   call.seen = *runs;
   recorder_.replays(call.recorded, call.known);
 }

@@ -10,8 +10,8 @@ namespace p2plab::capi {
 
 namespace {
 
-using image::JournalEntry;
-using image::JournalRing;
+using args::JournalEntry;
+using args::JournalRing;
 
 constexpr int most_looks = 20;  // at an entry behind which others have begun and that is not there
 
@@ -48,7 +48,7 @@ void Journal::ask_clock() {
   if (looks_++ % looks_between != 0) return;
   const auto seen = memory_->clock();
   if (!seen) return;
-  clocks_ = static_cast<std::int64_t>((seen->before + seen->after) / 2 - extended(seen->device % image::span_times));
+  clocks_ = static_cast<std::int64_t>((seen->before + seen->after) / 2 - extended(seen->device % args::span_times));
   clocks_known_ = seen->after;
   clocks_asked_ = true;
 }
@@ -96,14 +96,14 @@ Status Journal::read_entries() {
   // What ended last bounds the clocks best: it is asked first.
   for (const auto which : {end - 2, end - 1}) {
     const auto& entry = entry_at(which);
-    if (which - next_ < wanted && image::begun_of(entry.span) != taken_[which % entries])
-      by_host_clock(extended(image::begun_of(entry.span)), image::time_of(entry.span));
+    if (which - next_ < wanted && args::begun_of(entry.span) != taken_[which % entries])
+      by_host_clock(extended(args::begun_of(entry.span)), args::time_of(entry.span));
   }
   for (; next_ != end; ++next_) {
     const auto& entry = entry_at(next_);
     auto& taken = taken_[next_ % entries];
     // The last call may be under way; of those before it what was written may be on its way.
-    const auto begun = image::begun_of(entry.span);
+    const auto begun = args::begun_of(entry.span);
     const bool there = begun != taken && (!latest_begun_ || between(*latest_begun_, begun) >= 0);
     if (!there && (next_ + 1 == end || ++stuck_ < most_looks)) return {};
     there ? take(entry) : recorder_.lose_replays(1);
@@ -115,8 +115,8 @@ Status Journal::read_entries() {
 }
 
 void Journal::take(const JournalEntry& entry) {
-  const auto begun = extended(image::begun_of(entry.span));
-  const auto time = std::max<std::uint64_t>(image::time_of(entry.span), 1);
+  const auto begun = extended(args::begun_of(entry.span));
+  const auto time = std::max<std::uint64_t>(args::time_of(entry.span), 1);
   const bool in_graph = (entry.name & of_graph) != 0;
   auto number = in_graph ? 0 : number_of(entry.name);
   if (in_graph) {

@@ -66,7 +66,7 @@ class Journal {
   static constexpr std::uint32_t entries = 1U << 16;   // calls that are kept until they are read
   static constexpr std::uint32_t captured = 1U << 15;  // calls in graphs, of one rank and of a process
   static constexpr Bytes size(monitor::Level level) {
-    return Bytes{static_cast<std::int64_t>(counts_at(level) + captured * sizeof(image::CallCounts))};
+    return Bytes{static_cast<std::int64_t>(counts_at(level) + captured * sizeof(args::CallCounts))};
   }
   /// `memory` is of that size. With `each` every call in a graph is noted by its kernel; else, of those alike in one graph, one in noted_one_in.
   Journal(monitor::Recorder& recorder, int side, std::unique_ptr<JournalMemory> memory, bool each = false);
@@ -92,15 +92,15 @@ class Journal {
   std::uint64_t failures() const { return failures_; }
 
  private:
-  static constexpr std::uint32_t of_graph = image::journal_of_graph;  // in an entry's name: a captured call, else the low bits of a record's number
-  static_assert(captured <= 1U << image::journal_replay_shift);
+  static constexpr std::uint32_t of_graph = args::journal_of_graph;  // in an entry's name: a captured call, else the low bits of a record's number
+  static_assert(captured <= 1U << args::journal_replay_shift);
   static constexpr std::uint32_t none = captured;
   struct Captured {
     int recorded = -1;  // its number in the record
     std::uint64_t capture = 0;
     std::uint32_t follows = none;  // the place of a call before it, whose replays are known
     std::uint32_t before = none;   // and of one behind it, which has run no more often
-    image::CallCounts seen = {};
+    args::CallCounts seen = {};
     monitor::ReplayInfo known = {};
   };
   /// Calls of the graph that is being captured: of those alike the last one whose kernel notes it, and how many follow it.
@@ -116,11 +116,11 @@ class Journal {
     Alike* follows = nullptr;
     monitor::CallInfo asked = {};
   };
-  static constexpr std::uint64_t entries_at() { return sizeof(image::JournalRing); }
-  static constexpr std::uint64_t heads_at() { return entries_at() + entries * sizeof(image::JournalEntry); }
-  static constexpr std::uint64_t steps_at() { return heads_at() + sizeof(image::StepHeads); }
+  static constexpr std::uint64_t entries_at() { return sizeof(args::JournalRing); }
+  static constexpr std::uint64_t heads_at() { return entries_at() + entries * sizeof(args::JournalEntry); }
+  static constexpr std::uint64_t steps_at() { return heads_at() + sizeof(args::StepHeads); }
   static constexpr std::uint64_t counts_at(monitor::Level level) {
-    return level == monitor::Level::steps ? steps_at() + image::noted_steps * sizeof(image::StepEntry) : heads_at();
+    return level == monitor::Level::steps ? steps_at() + args::noted_steps * sizeof(args::StepEntry) : heads_at();
   }
   std::uint64_t counts_at() const { return counts_at(recorder_.level()); }
   /// A call whose steps may come.
@@ -139,17 +139,17 @@ class Journal {
   Status free_places();
   Alike* to_follow(const monitor::CallInfo& asked);
   void put(int recorded, const SharedItems& items);
-  void read_runs(Captured& call, const image::CallCounts& counts);
+  void read_runs(Captured& call, const args::CallCounts& counts);
   void follow(Captured& call) const;
   Status read_steps();
-  void take(const image::JournalEntry& entry);
-  bool take(const image::StepEntry& entry);
+  void take(const args::JournalEntry& entry);
+  bool take(const args::StepEntry& entry);
   SharedItems items_of(std::uint32_t name);
   std::uint64_t number_of(std::uint32_t name) const;
   void ask_clock();
   std::uint64_t by_host_clock(std::uint64_t device_time, std::uint64_t duration);
   std::uint64_t extended(std::uint64_t device_time);
-  /// From one device time to another, of which only image::span_times is known.
+  /// From one device time to another, of which only args::span_times is known.
   static std::int64_t between(std::uint64_t from, std::uint64_t to) {
     constexpr int unknown = 16;
     return static_cast<std::int64_t>((to - from) << unknown) >> unknown;
@@ -188,10 +188,10 @@ class Journal {
   std::unordered_map<std::uint32_t, SharedItems> items_;  // by name: of captured calls, and of those that were put on streams lately
   std::vector<std::uint32_t> lately_;                     // names of the latter, in order
   std::unordered_map<std::uint32_t, Timed> timed_;        // by name, with the replay's number
-  image::StepHeads noted_ = {};                           // notes that were there at the last look: what lies before them can be read
-  image::StepHeads noted_taken_ = {};
+  args::StepHeads noted_ = {};                            // notes that were there at the last look: what lies before them can be read
+  args::StepHeads noted_taken_ = {};
   struct Waiting {
-    image::StepEntry entry;
+    args::StepEntry entry;
     int looks = 0;
   };
   std::vector<Waiting> waiting_;  // steps of calls whose end is not known yet

@@ -10,15 +10,15 @@ namespace p2plab::capi {
 
 namespace {
 
-using image::StepEntry;
-using image::StepHeads;
+using args::StepEntry;
+using args::StepHeads;
 
 constexpr std::size_t most_served = 1U << 16;  // calls outside of graphs whose programs are remembered
 constexpr int looks_kept = 3;                  // in which steps of a call that has ended may still come
 constexpr int looks_waited = 40;               // for the end of a call, some blocks of which ended long before: one block may wait for another rank
-constexpr std::size_t most_waiting = image::noted_steps;
+constexpr std::size_t most_waiting = args::noted_steps;
 
-constexpr Bytes size_of_notes{static_cast<std::int64_t>(image::noted_steps * sizeof(StepEntry))};
+constexpr Bytes size_of_notes{static_cast<std::int64_t>(args::noted_steps * sizeof(StepEntry))};
 
 Bytes place(std::uint64_t offset) { return Bytes{static_cast<std::int64_t>(offset)}; }
 
@@ -47,12 +47,12 @@ Status Journal::read_steps() {
   if (auto done = memory_->read(place(heads_at()), Bytes{sizeof(StepHeads)}); !done) return done;
   const auto now = *reinterpret_cast<const StepHeads*>(memory_->bytes() + heads_at());
   std::uint64_t wanted = 0;
-  for (std::uint32_t b = 0; b < image::most_noting_blocks; ++b) wanted += noted_.written[b] - noted_taken_.written[b];
+  for (std::uint32_t b = 0; b < args::most_noting_blocks; ++b) wanted += noted_.written[b] - noted_taken_.written[b];
   if (wanted > 0) {
     if (auto done = memory_->read(place(steps_at()), size_of_notes); !done) return done;
-    for (std::uint32_t i = 0; i < image::noted_steps; ++i) {
+    for (std::uint32_t i = 0; i < args::noted_steps; ++i) {
       const auto& entry = *reinterpret_cast<const StepEntry*>(memory_->bytes() + steps_at() + i * sizeof(StepEntry));
-      const auto block = entry.place % image::most_noting_blocks;
+      const auto block = entry.place % args::most_noting_blocks;
       const auto first = noted_taken_.written[block];
       // Serials count from 1, modulo 2^32.
       if (!entry.whole() || entry.serial - first - 1 >= noted_.written[block] - first) continue;
@@ -80,8 +80,8 @@ Status Journal::read_steps() {
 bool Journal::take(const StepEntry& entry) {
   const auto call = timed_.find(entry.name);
   const auto items = items_of(entry.name);
-  const auto block = entry.place % image::most_noting_blocks;
-  const auto item = entry.place >> image::noted_item_shift;
+  const auto block = entry.place % args::most_noting_blocks;
+  const auto item = entry.place >> args::noted_item_shift;
   if (call == timed_.end() || !items || items->lanes.empty()) return false;
   const auto parts = static_cast<std::uint32_t>(items->blocks_per_lane);
   const auto lane = parts > 0 ? block / parts : 0;
@@ -95,7 +95,7 @@ bool Journal::take(const StepEntry& entry) {
                          .waited = device::short_time(entry.waited()),
                          .lane = static_cast<std::uint16_t>(lane),
                          .block = static_cast<std::uint16_t>(parts > 0 ? block % parts : block)};
-  if (item == image::item_epilogue) {
+  if (item == args::item_epilogue) {
     info.step = monitor::epilogue_step;
     recorder_.step(info);
     return true;

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-namespace p2plab::image {
+namespace p2plab::args {
 
 /// Up to packet_width sources (most_packet_width where code is made for the program) that are loaded, and waited for, together. Either all belong to
 /// one item, whose sum goes to its stores (perhaps begun in the wave before, or ended in the next), or each is an item of its own, copied to its own
@@ -243,4 +243,4 @@ struct HangReport {
 inline constexpr std::uint32_t item_start = 0xfffffffe;
 inline constexpr std::uint32_t item_closing = 0xffffffff;
 
-}  // namespace p2plab::image
+}  // namespace p2plab::args

@@ -42,26 +42,26 @@ struct LaunchShape {
 
 /// Waves, sources and stores of a packet program, in device memory.
 struct PacketTables {
-  const image::PacketWave* waves = nullptr;
-  const image::PacketSource* sources = nullptr;
-  const image::PacketStore* stores = nullptr;
+  const args::PacketWave* waves = nullptr;
+  const args::PacketSource* sources = nullptr;
+  const args::PacketStore* stores = nullptr;
 };
 
 /// Launches on the current device. Codes are cudaError_t's.
-CudaCode launch_packets(const KernelChoice& choice, const LaunchShape& shape, const PacketTables& tables, const image::PacketCall& call,
+CudaCode launch_packets(const KernelChoice& choice, const LaunchShape& shape, const PacketTables& tables, const args::PacketCall& call,
                         StreamHandle stream);
 /// A kernel made for a program (specialise.h); `parameters` are its packet_parameters, `epilogue` what it has beside if the program has one.
-CudaCode launch_special(const void* kernel, const LaunchShape& shape, const std::uint64_t* parameters, const image::PacketCall& call,
-                        StreamHandle stream, const image::EpilogueCall* epilogue = nullptr);
+CudaCode launch_special(const void* kernel, const LaunchShape& shape, const std::uint64_t* parameters, const args::PacketCall& call,
+                        StreamHandle stream, const args::EpilogueCall* epilogue = nullptr);
 /// The epilogue as a kernel of its own.
-CudaCode launch_rows(DataType type, const image::EpilogueCall& call, std::uint32_t most_blocks, StreamHandle stream);  // 0: any number
-CudaCode launch_neighbours(const image::NeighbourCall& call, StreamHandle stream);
+CudaCode launch_rows(DataType type, const args::EpilogueCall& call, std::uint32_t most_blocks, StreamHandle stream);  // 0: any number
+CudaCode launch_neighbours(const args::NeighbourCall& call, StreamHandle stream);
 /// Has the kernel loaded, which may wait for kernels that run: not when it is first launched, beside one that waits for it.
 CudaCode load_neighbours();
 /// Stores what the GPU's clock shows, two words, and behind them the number, in pinned host memory.
 CudaCode launch_tell_time(std::uint64_t to, std::uint32_t number, StreamHandle stream);
 CudaCode load_tell_time();  // the same
-CudaCode launch_slices(const KernelChoice& choice, const LaunchShape& shape, const image::SliceCall& call, StreamHandle stream);
+CudaCode launch_slices(const KernelChoice& choice, const LaunchShape& shape, const args::SliceCall& call, StreamHandle stream);
 /// Blocks of this kernel that the current device can hold at once; negative: a cudaError_t, negated. Ask for slices by bulk copies before launching
 /// them: the answer also lets the kernel have its shared memory.
 int resident_packet_blocks(const KernelChoice& choice, std::uint32_t threads);

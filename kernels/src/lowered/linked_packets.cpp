@@ -34,36 +34,36 @@ class PacketLinker {
     const bool full = wave_.count == width_ || wave_.stores + item.destinations.size() > most_stores;
     if (wave_.count > 0 && (full || !item.joins)) close();
     stage_ = stage;
-    if (item.is_token()) wave_.flags = image::wave_cut;
+    if (item.is_token()) wave_.flags = args::wave_cut;
     item.adds() ? add_sum(item) : add_copy(item);
-    if (item.divides) image_.divisor = item.divisor;
+    if (item.divides) linked_.divisor = item.divisor;
   }
 
-  PacketImage finish() {
+  LinkedPackets finish() {
     if (wave_.count > 0) close();
-    for (auto& [parameter, buffer] : callers_stores_) image_.of_caller.push_back({parameter + image_.sources.size(), buffer});
-    image_.whole_packets = aligned_ && !image_.sources.empty() ? static_cast<std::uint32_t>(whole_packets_of(wire_, shortest_)) : 0;
-    return std::move(image_);
+    for (auto& [parameter, buffer] : callers_stores_) linked_.of_caller.push_back({parameter + linked_.sources.size(), buffer});
+    linked_.whole_packets = aligned_ && !linked_.sources.empty() ? static_cast<std::uint32_t>(whole_packets_of(wire_, shortest_)) : 0;
+    return std::move(linked_);
   }
 
  private:
   void close() {
-    image_.waves.push_back(wave_);
-    image_.stages.push_back(stage_);
-    wave_ = {.first = static_cast<std::uint16_t>(image_.sources.size()), .store = static_cast<std::uint16_t>(image_.stores.size())};
+    linked_.waves.push_back(wave_);
+    linked_.stages.push_back(stage_);
+    wave_ = {.first = static_cast<std::uint16_t>(linked_.sources.size()), .store = static_cast<std::uint16_t>(linked_.stores.size())};
   }
 
   void add_sum(const PacketItem& item) {
-    wave_.flags = image::wave_adds | image::wave_begins;
+    wave_.flags = args::wave_adds | args::wave_begins;
     for (std::size_t i = 0; i < item.sources.size(); ++i) {
       if (wave_.count == width_) {
         close();
-        wave_.flags = image::wave_adds;
+        wave_.flags = args::wave_adds;
       }
       add_source(item, i);
     }
-    wave_.flags |= image::wave_ends;
-    if (item.divides) wave_.flags |= image::wave_divides;
+    wave_.flags |= args::wave_ends;
+    if (item.divides) wave_.flags |= args::wave_divides;
     for (const auto& destination : item.destinations) add_store(destination, 0);
   }
 
@@ -91,36 +91,36 @@ class PacketLinker {
 
   void add_source(const PacketItem& item, std::size_t i) {
     const auto& operand = item.sources[i];
-    if ((wave_.flags & image::wave_cut) == 0) shortest_ = std::min(shortest_, static_cast<std::uint32_t>(item.bytes));
+    if ((wave_.flags & args::wave_cut) == 0) shortest_ = std::min(shortest_, static_cast<std::uint32_t>(item.bytes));
     if (!is_landing(operand) && memory_address(operand) % 16 != 0) aligned_ = false;
     if (is_landing(operand)) wave_.lands |= static_cast<std::uint8_t>(1U << wave_.count);
-    image_.sources.push_back(
+    linked_.sources.push_back(
         {.address = is_landing(operand) ? slot_address(operand) : memory_address(operand), .bytes = static_cast<std::uint32_t>(item.bytes)});
-    if (is_callers(operand)) image_.of_caller.push_back({image_.sources.size() - 1, operand.buffer});
+    if (is_callers(operand)) linked_.of_caller.push_back({linked_.sources.size() - 1, operand.buffer});
     const auto sender = is_landing(operand) ? program_.messages[static_cast<std::size_t>(operand.message)].from.value : -1;
-    image_.origins.push_back({item.step, static_cast<std::int32_t>(sender)});
+    linked_.origins.push_back({item.step, static_cast<std::int32_t>(sender)});
     ++wave_.count;
   }
 
   void add_store(const PacketOperand& destination, std::uint8_t source) {
-    const auto which = image::PacketStore{source} << image::store_source_shift;
+    const auto which = args::PacketStore{source} << args::store_source_shift;
     ++wave_.stores;
     if (is_landing(destination)) {
-      image_.stores.push_back(slot_address(destination) | which | image::store_lands);
+      linked_.stores.push_back(slot_address(destination) | which | args::store_lands);
       return;
     }
     if (memory_address(destination) % 16 != 0) aligned_ = false;
-    if (is_callers(destination)) callers_stores_.push_back({image_.stores.size(), destination.buffer});
-    image_.stores.push_back(memory_address(destination) | which);
+    if (is_callers(destination)) callers_stores_.push_back({linked_.stores.size(), destination.buffer});
+    linked_.stores.push_back(memory_address(destination) | which);
   }
 
   const PacketProgram& program_;
   std::span<const RankAddresses> addresses_;
   PacketWire wire_;
   int width_;
-  PacketImage image_;
+  LinkedPackets linked_;
   std::vector<CallersAddress> callers_stores_;  // counted among the stores
-  image::PacketWave wave_;
+  args::PacketWave wave_;
   std::uint8_t stage_ = 0;
   std::uint32_t shortest_ = 0xffffffff;  // bytes of the shortest item
   bool aligned_ = true;
@@ -136,8 +136,8 @@ std::int64_t area(const std::vector<std::int64_t>& bytes, PacketWire wire) {
 std::int64_t landing_area(const PacketProgram& program, PacketWire wire) { return area(program.landing, wire); }
 std::int64_t host_landing_area(const PacketProgram& program, PacketWire wire) { return area(program.host_landing, wire); }
 
-PacketImage link_packets(const PacketProgram& program, Rank rank, std::span<const RankAddresses> addresses, PacketWire wire, int width,
-                         std::span<const std::uint8_t> stages) {
+LinkedPackets link_packets(const PacketProgram& program, Rank rank, std::span<const RankAddresses> addresses, PacketWire wire, int width,
+                           std::span<const std::uint8_t> stages) {
   PacketLinker linker(program, addresses, wire, width);
   const auto& items = program.ranks[rank.index()];
   for (std::size_t i = 0; i < items.size(); ++i) linker.add(items[i], stages.empty() ? 0 : stages[i]);

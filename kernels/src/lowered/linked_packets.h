@@ -36,10 +36,10 @@ struct CallersAddress {
   Buffer buffer = Buffer::input;
 };
 
-struct PacketImage {
-  std::vector<image::PacketWave> waves;
-  std::vector<image::PacketSource> sources;
-  std::vector<image::PacketStore> stores;
+struct LinkedPackets {
+  std::vector<args::PacketWave> waves;
+  std::vector<args::PacketSource> sources;
+  std::vector<args::PacketStore> stores;
   std::vector<SourceOrigin> origins;      // per source
   std::vector<std::uint8_t> stages;       // per wave, as packet_stages says
   std::vector<CallersAddress> of_caller;  // where the linked rank's buffers are those of a call
@@ -51,9 +51,9 @@ struct PacketImage {
 std::int64_t landing_area(const PacketProgram& program, PacketWire wire);
 std::int64_t host_landing_area(const PacketProgram& program, PacketWire wire);
 
-/// The image of one rank: its items in order, at most `width` sources to a wave. By `wire`, which may be LL for a program of LL128. `stages`: those
+/// The packets of one rank: its items in order, at most `width` sources to a wave. By `wire`, which may be LL for a program of LL128. `stages`: those
 /// of the rank's items (packet_stages), or none: all are 0.
-PacketImage link_packets(const PacketProgram& program, Rank rank, std::span<const RankAddresses> addresses, PacketWire wire,
-                         int width = image::packet_width, std::span<const std::uint8_t> stages = {});
+LinkedPackets link_packets(const PacketProgram& program, Rank rank, std::span<const RankAddresses> addresses, PacketWire wire,
+                           int width = args::packet_width, std::span<const std::uint8_t> stages = {});
 
 }  // namespace p2plab

@@ -23,13 +23,13 @@ struct FlagValues {
   }
 };
 
-image::Alignment alignment(std::span<const std::uint64_t> operands, std::size_t sources) {
+args::Alignment alignment(std::span<const std::uint64_t> operands, std::size_t sources) {
   const auto all_at = [](std::span<const std::uint64_t> addresses, std::uint64_t rest) {
     return std::ranges::all_of(addresses, [=](std::uint64_t address) { return address % 16 == rest; });
   };
-  if (all_at(operands, 0)) return image::Alignment::whole;
+  if (all_at(operands, 0)) return args::Alignment::whole;
   const auto destinations = operands.subspan(sources);
-  return all_at(destinations, destinations.front() % 16) ? image::Alignment::destinations : image::Alignment::none;
+  return all_at(destinations, destinations.front() % 16) ? args::Alignment::destinations : args::Alignment::none;
 }
 
 class SliceLinker {
@@ -37,10 +37,10 @@ class SliceLinker {
   SliceLinker(const Program& program, const PeerAccess& peer_access, Rank rank, std::span<const RankAddresses> addresses)
       : program_(program), peer_access_(peer_access), rank_(rank), addresses_(addresses), values_(program) {}
 
-  SliceImage run() {
-    image_.call.blocks_per_lane = static_cast<std::uint32_t>(program_.tuning.blocks_per_lane);
-    image_.call.stride = values_.stride;
-    image_.call.rank = static_cast<std::uint32_t>(rank_.value);
+  LinkedSlices run() {
+    linked_.call.blocks_per_lane = static_cast<std::uint32_t>(program_.tuning.blocks_per_lane);
+    linked_.call.stride = values_.stride;
+    linked_.call.rank = static_cast<std::uint32_t>(rank_.value);
     collect_waiters();
     std::set<Rank> touched_by;
     std::vector<std::uint64_t> closing;
@@ -51,30 +51,30 @@ class SliceLinker {
       } else if (touched(lane).contains(rank_)) {
         touched_by.insert(program_.lanes[l].rank);
         closing.push_back(lane_flag(lane, rank_));
-        image_.closing_peers.push_back(program_.lanes[l].rank.value);
+        linked_.closing_peers.push_back(program_.lanes[l].rank.value);
       }
     }
-    image_.call.lane_count = static_cast<std::uint32_t>(image_.lanes.size());
-    image_.call.start_signals = next_address();
-    for (const auto other : touched_by) image_.addresses.push_back(start_flag(rank_, other));
-    image_.call.start_signal_count = next_address() - image_.call.start_signals;
-    image_.call.closing = next_address();
-    image_.addresses.insert(image_.addresses.end(), closing.begin(), closing.end());
-    image_.call.closing_count = static_cast<std::uint32_t>(closing.size());
-    return std::move(image_);
+    linked_.call.lane_count = static_cast<std::uint32_t>(linked_.lanes.size());
+    linked_.call.start_signals = next_address();
+    for (const auto other : touched_by) linked_.addresses.push_back(start_flag(rank_, other));
+    linked_.call.start_signal_count = next_address() - linked_.call.start_signals;
+    linked_.call.closing = next_address();
+    linked_.addresses.insert(linked_.addresses.end(), closing.begin(), closing.end());
+    linked_.call.closing_count = static_cast<std::uint32_t>(closing.size());
+    return std::move(linked_);
   }
 
  private:
-  std::uint32_t next_address() const { return static_cast<std::uint32_t>(image_.addresses.size()); }
+  std::uint32_t next_address() const { return static_cast<std::uint32_t>(linked_.addresses.size()); }
 
   std::uint64_t flags_at(Rank waiter, Rank signaller) const {
     const auto& at = addresses_[waiter.index()];
     return peer_access_.connected(signaller, waiter) ? at.flags : at.host_flags;
   }
-  std::uint64_t start_flag(Rank signaller, Rank waiter) const { return flags_at(waiter, signaller) + signaller.index() * image::flag_stride; }
+  std::uint64_t start_flag(Rank signaller, Rank waiter) const { return flags_at(waiter, signaller) + signaller.index() * args::flag_stride; }
   std::uint64_t lane_flag(LaneId lane, Rank waiter) const {
     const auto index = program_.memory.size() + lane.index() * static_cast<std::size_t>(program_.tuning.blocks_per_lane);
-    return flags_at(waiter, program_.lanes[lane.index()].rank) + index * image::flag_stride;
+    return flags_at(waiter, program_.lanes[lane.index()].rank) + index * args::flag_stride;
   }
 
   // Other ranks whose memory a lane reads or writes.
@@ -107,20 +107,20 @@ class SliceLinker {
 
   void add_lane(LaneId id) {
     const auto& lane = program_.lanes[id.index()];
-    image::SliceLane linked{.first = static_cast<std::uint32_t>(image_.instructions.size()), .count = lane.count};
+    args::SliceLane linked{.first = static_cast<std::uint32_t>(linked_.instructions.size()), .count = lane.count};
     for (std::uint32_t i = 0; i < lane.count; ++i) add_instruction(id, i);
     const auto ranks = touched(id);
     linked.start_waits = next_address();
-    auto& peers = image_.start_peers.emplace_back();
+    auto& peers = linked_.start_peers.emplace_back();
     for (const auto other : ranks) {
-      image_.addresses.push_back(start_flag(other, rank_));
+      linked_.addresses.push_back(start_flag(other, rank_));
       peers.push_back(other.value);
     }
     linked.start_wait_count = static_cast<std::uint32_t>(ranks.size());
     linked.done_signals = next_address();
-    for (const auto other : ranks) image_.addresses.push_back(lane_flag(id, other));
+    for (const auto other : ranks) linked_.addresses.push_back(lane_flag(id, other));
     linked.done_signal_count = static_cast<std::uint32_t>(ranks.size());
-    image_.lanes.push_back(linked);
+    linked_.lanes.push_back(linked);
   }
 
   std::uint64_t address(const Operand& operand) const {
@@ -130,32 +130,32 @@ class SliceLinker {
   void add_instruction(LaneId lane, std::uint32_t number) {
     const auto index = program_.lanes[lane.index()].first + number;
     const auto& instruction = program_.instructions[index];
-    image::SliceInstruction linked{.bytes = instruction.bytes,
-                                   .slice = program_.slice_bytes(instruction),
-                                   .operands = next_address(),
-                                   .waits = static_cast<std::uint32_t>(image_.waits.size()),
-                                   .wait_count = instruction.wait_count,
-                                   .sources = instruction.sources,
-                                   .destinations = instruction.destinations,
-                                   .divides = static_cast<std::uint8_t>(instruction.divides ? 1 : 0),
-                                   .alignment = image::Alignment::none,
-                                   .divisor = instruction.divisor,
-                                   .first_value = number * values_.per_instruction};
-    for (const auto& operand : program_.sources(instruction)) image_.addresses.push_back(address(operand));
-    for (const auto& operand : program_.destinations(instruction)) image_.addresses.push_back(address(operand));
-    const std::span operands{image_.addresses.data() + linked.operands, image_.addresses.size() - linked.operands};
+    args::SliceInstruction linked{.bytes = instruction.bytes,
+                                  .slice = program_.slice_bytes(instruction),
+                                  .operands = next_address(),
+                                  .waits = static_cast<std::uint32_t>(linked_.waits.size()),
+                                  .wait_count = instruction.wait_count,
+                                  .sources = instruction.sources,
+                                  .destinations = instruction.destinations,
+                                  .divides = static_cast<std::uint8_t>(instruction.divides ? 1 : 0),
+                                  .alignment = args::Alignment::none,
+                                  .divisor = instruction.divisor,
+                                  .first_value = number * values_.per_instruction};
+    for (const auto& operand : program_.sources(instruction)) linked_.addresses.push_back(address(operand));
+    for (const auto& operand : program_.destinations(instruction)) linked_.addresses.push_back(address(operand));
+    const std::span operands{linked_.addresses.data() + linked.operands, linked_.addresses.size() - linked.operands};
     linked.alignment = alignment(operands, linked.sources);
     linked.signals = next_address();
-    for (const auto waiter : waiters_[index]) image_.addresses.push_back(lane_flag(lane, waiter));
+    for (const auto waiter : waiters_[index]) linked_.addresses.push_back(lane_flag(lane, waiter));
     linked.signal_count = static_cast<std::uint16_t>(waiters_[index].size());
     for (const auto& wait : program_.waits_of(instruction)) {
       const auto& awaited = program_.at(wait.lane, wait.instruction);
-      image_.waits.push_back({.flag = lane_flag(wait.lane, rank_),
-                              .slices = program_.slices(awaited),
-                              .first_value = static_cast<std::uint32_t>(wait.instruction) * values_.per_instruction});
-      image_.origins.push_back({awaited.step, rank_of(wait.lane).value});
+      linked_.waits.push_back({.flag = lane_flag(wait.lane, rank_),
+                               .slices = program_.slices(awaited),
+                               .first_value = static_cast<std::uint32_t>(wait.instruction) * values_.per_instruction});
+      linked_.origins.push_back({awaited.step, rank_of(wait.lane).value});
     }
-    image_.instructions.push_back(linked);
+    linked_.instructions.push_back(linked);
   }
 
   const Program& program_;
@@ -164,17 +164,17 @@ class SliceLinker {
   std::span<const RankAddresses> addresses_;
   FlagValues values_;
   std::vector<std::set<Rank>> waiters_;
-  SliceImage image_;
+  LinkedSlices linked_;
 };
 
 }  // namespace
 
 std::int64_t flag_bytes(const Program& program) {
   const auto flags = program.memory.size() + program.lanes.size() * static_cast<std::size_t>(program.tuning.blocks_per_lane);
-  return static_cast<std::int64_t>(flags * image::flag_stride);
+  return static_cast<std::int64_t>(flags * args::flag_stride);
 }
 
-SliceImage link_slices(const Program& program, const PeerAccess& peer_access, Rank rank, std::span<const RankAddresses> addresses) {
+LinkedSlices link_slices(const Program& program, const PeerAccess& peer_access, Rank rank, std::span<const RankAddresses> addresses) {
   return SliceLinker{program, peer_access, rank, addresses}.run();
 }
 

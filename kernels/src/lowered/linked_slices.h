@@ -12,21 +12,21 @@
 namespace p2plab {
 
 /// A rank's lanes, ready for its memory.
-struct SliceImage {
-  std::vector<image::SliceLane> lanes;
-  std::vector<image::SliceInstruction> instructions;
-  std::vector<image::SliceWait> waits;
+struct LinkedSlices {
+  std::vector<args::SliceLane> lanes;
+  std::vector<args::SliceInstruction> instructions;
+  std::vector<args::SliceWait> waits;
   std::vector<std::uint64_t> addresses;
   std::vector<SourceOrigin> origins;                   // per wait: the awaited step and its rank
   std::vector<std::vector<std::int32_t>> start_peers;  // per lane, per start flag
   std::vector<std::int32_t> closing_peers;             // per closing flag
-  image::SliceCall call;                               // all numbers set; pointers and addresses of reports are not
+  args::SliceCall call;                                // all numbers set; pointers and addresses of reports are not
 };
 
 /// Bytes of the flags that a rank needs, in its memory and again in its host memory if some rank cannot reach it directly.
 std::int64_t flag_bytes(const Program& program);
 
-/// The image of one rank. Flags between ranks that do not reach each other lie in the waiting rank's host memory.
-SliceImage link_slices(const Program& program, const PeerAccess& peer_access, Rank rank, std::span<const RankAddresses> addresses);
+/// The lanes of one rank. Flags between ranks that do not reach each other lie in the waiting rank's host memory.
+LinkedSlices link_slices(const Program& program, const PeerAccess& peer_access, Rank rank, std::span<const RankAddresses> addresses);
 
 }  // namespace p2plab

@@ -5,12 +5,12 @@
 
 namespace p2plab {
 
-std::vector<std::vector<std::int32_t>> noted_items(const PacketImage& image) {
+std::vector<std::vector<std::int32_t>> noted_items(const LinkedPackets& linked) {
   std::vector<std::vector<std::int32_t>> items;
-  for (const auto& wave : image.waves) {
+  for (const auto& wave : linked.waves) {
     auto& steps = items.emplace_back();
     for (int k = 0; k < wave.count; ++k) {
-      const auto step = static_cast<std::int32_t>(image.origins[wave.first + static_cast<std::size_t>(k)].step.value);
+      const auto step = static_cast<std::int32_t>(linked.origins[wave.first + static_cast<std::size_t>(k)].step.value);
       if (std::ranges::find(steps, step) == steps.end()) steps.push_back(step);
     }
   }

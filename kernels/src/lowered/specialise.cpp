@@ -53,41 +53,41 @@ std::string known_rows(const Epilogue& what) {
 
 }  // namespace
 
-bool can_specialise(const PacketImage& image) {
-  const auto whole = [](const image::PacketWave& wave) {
-    constexpr auto both = image::wave_begins | image::wave_ends;
-    return (wave.flags & image::wave_adds) == 0 || (wave.flags & both) == both;
+bool can_specialise(const LinkedPackets& linked) {
+  const auto whole = [](const args::PacketWave& wave) {
+    constexpr auto both = args::wave_begins | args::wave_ends;
+    return (wave.flags & args::wave_adds) == 0 || (wave.flags & both) == both;
   };
-  return !image.waves.empty() && image.waves.size() <= most_waves && image.sources.size() <= most_sources && !image.stores.empty() &&
-         image.stores.size() <= most_made_stores && std::ranges::all_of(image.waves, whole);
+  return !linked.waves.empty() && linked.waves.size() <= most_waves && linked.sources.size() <= most_sources && !linked.stores.empty() &&
+         linked.stores.size() <= most_made_stores && std::ranges::all_of(linked.waves, whole);
 }
 
 bool can_specialise(const PacketProgram& program) {
   const std::vector<RankAddresses> anywhere(program.ranks.size());
   for (std::size_t r = 0; r < program.ranks.size(); ++r) {
     if (program.ranks[r].size() > most_sources + most_made_stores) return false;
-    const auto image = link_packets(program, Rank{static_cast<std::int64_t>(r)}, anywhere, program.wire, image::most_packet_width);
-    if (!can_specialise(image)) return false;
+    const auto linked = link_packets(program, Rank{static_cast<std::int64_t>(r)}, anywhere, program.wire, args::most_packet_width);
+    if (!can_specialise(linked)) return false;
   }
   return true;
 }
 
-std::string shape_source(const PacketImage& image, const PacketCode& code) {
+std::string shape_source(const LinkedPackets& linked, const PacketCode& code) {
   int width = 1;
   int stores = 1;
   std::vector<std::string> waves;
-  for (const auto& wave : image.waves) {
+  for (const auto& wave : linked.waves) {
     width = std::max<int>(width, wave.count);
     stores = std::max<int>(stores, wave.stores);
     waves.push_back(fmt::format("{{{}, {}, {}, {}, {}, {}}}", wave.first, wave.store, wave.count, wave.stores, wave.flags, wave.lands));
   }
-  const int stages = image.stages.empty() ? 1 : *std::ranges::max_element(image.stages) + 1;
-  const auto landing = std::ranges::find_if(image.waves, [](const image::PacketWave& wave) { return wave.lands != 0; });
-  const auto first_landing = landing - image.waves.begin();
+  const int stages = linked.stages.empty() ? 1 : *std::ranges::max_element(linked.stages) + 1;
+  const auto landing = std::ranges::find_if(linked.waves, [](const args::PacketWave& wave) { return wave.lands != 0; });
+  const auto first_landing = landing - linked.waves.begin();
   std::vector<int> kinds;
-  for (const auto store : image.stores) {
-    const bool lands = (store & image::store_lands) != 0;
-    kinds.push_back(static_cast<int>(image::store_source(store)) + (lands ? 8 : 0));
+  for (const auto store : linked.stores) {
+    const bool lands = (store & args::store_lands) != 0;
+    kinds.push_back(static_cast<int>(args::store_source(store)) + (lands ? 8 : 0));
   }
   return fmt::format(R"(struct Shape {{
   static constexpr int waves = {};
@@ -101,8 +101,8 @@ std::string shape_source(const PacketImage& image, const PacketCode& code) {
   static constexpr bool once = {};
   static constexpr bool recorded = {};
   static constexpr bool steps = {};
-  static constexpr image::PacketWave wave(std::uint32_t i) {{
-    constexpr image::PacketWave table[] = {{{}}};
+  static constexpr args::PacketWave wave(std::uint32_t i) {{
+    constexpr args::PacketWave table[] = {{{}}};
     return table[i];
   }}
   static constexpr std::uint8_t stage(std::uint32_t i) {{
@@ -115,11 +115,11 @@ std::string shape_source(const PacketImage& image, const PacketCode& code) {
   }}
 }};
 )",
-                     waves.size(), image.sources.size(), stores, kinds.size(), width, first_landing, stages, code.odd, code.once, code.recorded,
-                     code.steps, fmt::join(waves, ", "), fmt::join(image.stages, ", "), fmt::join(kinds, ", "));
+                     waves.size(), linked.sources.size(), stores, kinds.size(), width, first_landing, stages, code.odd, code.once, code.recorded,
+                     code.steps, fmt::join(waves, ", "), fmt::join(linked.stages, ", "), fmt::join(kinds, ", "));
 }
 
-std::string kernel_source(const PacketImage& image, const PacketCode& code) {
+std::string kernel_source(const LinkedPackets& linked, const PacketCode& code) {
   std::string includes = R"(#include "device/arithmetic.cuh"
 #include "device/fixed_tables.h"
 #include "device/ordering.cuh"
@@ -132,7 +132,7 @@ std::string kernel_source(const PacketImage& image, const PacketCode& code) {
     const auto blocks = code.rows->cluster;
     const auto machine = blocks > 1 ? fmt::format("RowCluster<{}, {}>", blocks, code.threads) : std::string{"RowGpu"};
     if (blocks > 1) cluster = fmt::format(" __cluster_dims__({}, 1, 1)", blocks);
-    parameter = ",\n            const __grid_constant__ image::EpilogueCall epilogue";
+    parameter = ",\n            const __grid_constant__ args::EpilogueCall epilogue";
     body = fmt::format(R"(__shared__ alignas(16) float statistics[row_rooms * row_room_words];
   fused_kernel<{}, {}, {}, RowShape<{}, {}, {}, {}, {}>, {}, {}>({}{{}}, tables, call, epilogue,
                                                              static_cast<std::uint32_t>(__cvta_generic_to_shared(statistics)));)",
@@ -143,21 +143,21 @@ std::string kernel_source(const PacketImage& image, const PacketCode& code) {
   return fmt::format(R"({}namespace p2plab::device {{
 {}
 extern "C" __global__ void{} __launch_bounds__({}, {})
-    packets(const __grid_constant__ FixedTables<Shape> tables, const __grid_constant__ image::PacketCall call{}) {{
+    packets(const __grid_constant__ FixedTables<Shape> tables, const __grid_constant__ args::PacketCall call{}) {{
   {}
 }}
 }}  // namespace p2plab::device
 )",
-                     includes, shape_source(image, code), cluster, code.threads, code.blocks_per_processor, parameter, body);
+                     includes, shape_source(linked, code), cluster, code.threads, code.blocks_per_processor, parameter, body);
 }
 
-std::vector<std::uint64_t> packet_parameters(const PacketImage& image) {
+std::vector<std::uint64_t> packet_parameters(const LinkedPackets& linked) {
   std::vector<std::uint64_t> words;
-  for (const auto& source : image.sources) words.push_back(source.address);
-  for (const auto store : image.stores) words.push_back(store & image::store_address);
-  for (std::size_t i = 0; i < image.sources.size(); i += 2) {
-    const std::uint64_t next = i + 1 < image.sources.size() ? image.sources[i + 1].bytes : 0;
-    words.push_back(image.sources[i].bytes | next << 32);
+  for (const auto& source : linked.sources) words.push_back(source.address);
+  for (const auto store : linked.stores) words.push_back(store & args::store_address);
+  for (std::size_t i = 0; i < linked.sources.size(); i += 2) {
+    const std::uint64_t next = i + 1 < linked.sources.size() ? linked.sources[i + 1].bytes : 0;
+    words.push_back(linked.sources[i].bytes | next << 32);
   }
   return words;
 }

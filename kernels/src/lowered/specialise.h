@@ -37,19 +37,19 @@ struct PacketCode {
   std::optional<RowCode> rows = std::nullopt;
 };
 
-/// Can a kernel be made for this image? Every item must fit into one wave, and the code must stay short: at most 16 waves, 64 sources and 96
+/// Can a kernel be made for these packets? Every item must fit into one wave, and the code must stay short: at most 16 waves, 64 sources and 96
 /// stores. The second: for every rank of a program, whatever its memory.
-bool can_specialise(const PacketImage& image);
+bool can_specialise(const LinkedPackets& linked);
 bool can_specialise(const PacketProgram& program);
 
-/// The constants of an image: a struct Shape, as device/fixed_tables.h describes it.
-std::string shape_source(const PacketImage& image, const PacketCode& code);
+/// The constants of linked packets: a struct Shape, as device/fixed_tables.h describes it.
+std::string shape_source(const LinkedPackets& linked, const PacketCode& code);
 
-/// A whole translation unit with one kernel, `packets`, whose parameters are packet_parameters, an image::PacketCall and,
-/// with rows, an image::EpilogueCall.
-std::string kernel_source(const PacketImage& image, const PacketCode& code);
+/// A whole translation unit with one kernel, `packets`, whose parameters are packet_parameters, an args::PacketCall and,
+/// with rows, an args::EpilogueCall.
+std::string kernel_source(const LinkedPackets& linked, const PacketCode& code);
 
-/// The kernel's first parameter: the image's addresses and sizes, as FixedTables lays them out.
-std::vector<std::uint64_t> packet_parameters(const PacketImage& image);
+/// The kernel's first parameter: their addresses and sizes, as FixedTables lays them out.
+std::vector<std::uint64_t> packet_parameters(const LinkedPackets& linked);
 
 }  // namespace p2plab

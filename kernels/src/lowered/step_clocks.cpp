@@ -27,20 +27,20 @@ using Calls = std::map<std::uint32_t, std::vector<Note>>;  // by name; notes by 
 
 // Names rise from call to call, and begin anew where a graph is replayed: only the last of each are taken.
 Calls calls_of(const RankNotes& rank) {
-  std::map<std::uint32_t, std::vector<image::StepEntry>> blocks;
+  std::map<std::uint32_t, std::vector<args::StepEntry>> blocks;
   for (const auto& entry : rank.notes) {
-    if (entry.serial != 0 && entry.whole()) blocks[entry.place % image::most_noting_blocks].push_back(entry);
+    if (entry.serial != 0 && entry.whole()) blocks[entry.place % args::most_noting_blocks].push_back(entry);
   }
   Calls calls;
   for (auto& [block, entries] : blocks) {
-    std::ranges::sort(entries, std::greater<>{}, &image::StepEntry::serial);
+    std::ranges::sort(entries, std::greater<>{}, &args::StepEntry::serial);
     auto last = std::numeric_limits<std::uint32_t>::max();
     for (const auto& entry : entries) {
       if (entry.name > last) break;
       last = entry.name;
       const auto begun = static_cast<std::int64_t>(entry.begun());
       calls[entry.name].push_back({.block = static_cast<std::int32_t>(block),
-                                   .item = entry.place >> image::noted_item_shift,
+                                   .item = entry.place >> args::noted_item_shift,
                                    .begun = begun,
                                    .ready = begun + static_cast<std::int64_t>(entry.waited()),
                                    .ended = begun + static_cast<std::int64_t>(entry.time())});
@@ -168,58 +168,58 @@ void add_arrivals(std::vector<Arrival>& arrivals, const Senders& senders, std::u
 
 }  // namespace
 
-std::vector<Arrival> arrivals_of(std::span<const PacketImage> images) {
+std::vector<Arrival> arrivals_of(std::span<const LinkedPackets> all) {
   Senders senders;
-  for (std::size_t r = 0; r < images.size(); ++r) {
-    const auto& image = images[r];
+  for (std::size_t r = 0; r < all.size(); ++r) {
+    const auto& linked = all[r];
     std::uint32_t item = 0;
-    for (std::uint32_t w = 0; w < image.waves.size(); ++w) {
-      const auto& wave = image.waves[w];
-      if ((wave.flags & image::wave_adds) == 0 || (wave.flags & image::wave_begins) != 0) item = w;
+    for (std::uint32_t w = 0; w < linked.waves.size(); ++w) {
+      const auto& wave = linked.waves[w];
+      if ((wave.flags & args::wave_adds) == 0 || (wave.flags & args::wave_begins) != 0) item = w;
       for (std::size_t s = wave.store; s < std::size_t{wave.store} + wave.stores; ++s) {
-        if ((image.stores[s] & image::store_lands) != 0)
-          senders.emplace(image.stores[s] & image::store_address, Item{static_cast<std::int32_t>(r), 0, item});
+        if ((linked.stores[s] & args::store_lands) != 0)
+          senders.emplace(linked.stores[s] & args::store_address, Item{static_cast<std::int32_t>(r), 0, item});
       }
     }
   }
   std::vector<Arrival> arrivals;
-  for (std::size_t r = 0; r < images.size(); ++r) {
-    const auto& image = images[r];
+  for (std::size_t r = 0; r < all.size(); ++r) {
+    const auto& linked = all[r];
     std::uint32_t item = 0;
-    for (std::uint32_t w = 0; w < image.waves.size(); ++w) {
-      const auto& wave = image.waves[w];
-      if ((wave.flags & image::wave_adds) == 0 || (wave.flags & image::wave_begins) != 0) item = w;
+    for (std::uint32_t w = 0; w < linked.waves.size(); ++w) {
+      const auto& wave = linked.waves[w];
+      if ((wave.flags & args::wave_adds) == 0 || (wave.flags & args::wave_begins) != 0) item = w;
       for (int k = 0; k < wave.count; ++k) {
         if ((wave.lands >> k & 1) != 0)
-          add_arrivals(arrivals, senders, image.sources[wave.first + static_cast<std::size_t>(k)].address, {static_cast<std::int32_t>(r), 0, item});
+          add_arrivals(arrivals, senders, linked.sources[wave.first + static_cast<std::size_t>(k)].address, {static_cast<std::int32_t>(r), 0, item});
       }
     }
   }
   return arrivals;
 }
 
-std::vector<Arrival> arrivals_of(std::span<const SliceImage> images) {
+std::vector<Arrival> arrivals_of(std::span<const LinkedSlices> all) {
   Senders senders;
   const auto each_item = [&](const auto& visit) {
-    for (std::size_t r = 0; r < images.size(); ++r) {
-      for (std::size_t l = 0; l < images[r].lanes.size(); ++l) {
-        const auto& lane = images[r].lanes[l];
+    for (std::size_t r = 0; r < all.size(); ++r) {
+      for (std::size_t l = 0; l < all[r].lanes.size(); ++l) {
+        const auto& lane = all[r].lanes[l];
         for (std::uint32_t i = 0; i < lane.count; ++i)
-          visit(images[r], images[r].instructions[lane.first + i], Item{static_cast<std::int32_t>(r), static_cast<std::int32_t>(l), i});
+          visit(all[r], all[r].instructions[lane.first + i], Item{static_cast<std::int32_t>(r), static_cast<std::int32_t>(l), i});
       }
     }
   };
-  each_item([&](const SliceImage& image, const image::SliceInstruction& instruction, const Item& item) {
-    for (std::uint32_t s = 0; s < instruction.signal_count; ++s) senders.emplace(image.addresses[instruction.signals + s], item);
+  each_item([&](const LinkedSlices& linked, const args::SliceInstruction& instruction, const Item& item) {
+    for (std::uint32_t s = 0; s < instruction.signal_count; ++s) senders.emplace(linked.addresses[instruction.signals + s], item);
   });
   // A flag serves a whole lane: which of its instructions is waited for its value says.
   std::vector<Arrival> arrivals;
-  each_item([&](const SliceImage& image, const image::SliceInstruction& instruction, const Item& item) {
+  each_item([&](const LinkedSlices& linked, const args::SliceInstruction& instruction, const Item& item) {
     for (std::uint32_t w = 0; w < instruction.wait_count; ++w) {
-      const auto& wait = image.waits[instruction.waits + w];
+      const auto& wait = linked.waits[instruction.waits + w];
       const auto [begin, end] = senders.equal_range(wait.flag);
       for (auto each = begin; each != end; ++each) {
-        const auto& from = images[static_cast<std::size_t>(each->second.rank)];
+        const auto& from = all[static_cast<std::size_t>(each->second.rank)];
         const auto& sender = from.instructions[from.lanes[static_cast<std::size_t>(each->second.lane)].first + each->second.item];
         if (sender.first_value == wait.first_value) arrivals.push_back({each->second, item});
       }

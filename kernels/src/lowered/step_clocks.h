@@ -24,12 +24,12 @@ struct Arrival {
   Item to;
 };
 /// Between the ranks of packets, and of slices: by the addresses of landing slots, and of flags. All of one process.
-std::vector<Arrival> arrivals_of(std::span<const PacketImage> images);
-std::vector<Arrival> arrivals_of(std::span<const SliceImage> images);
+std::vector<Arrival> arrivals_of(std::span<const LinkedPackets> all);
+std::vector<Arrival> arrivals_of(std::span<const LinkedSlices> all);
 
 /// All notes of a rank, as they lie in its memory, in any order.
 struct RankNotes {
-  std::vector<image::StepEntry> notes;
+  std::vector<args::StepEntry> notes;
   NotedItems items;
   int clock = 0;  // ranks of one GPU have one
 };

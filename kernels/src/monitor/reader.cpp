@@ -20,24 +20,24 @@ namespace {
 using namespace monitor;
 constexpr std::uint32_t longest_ring = 1U << 24;
 
-using HeaderImage = std::array<std::byte, sizeof(Header)>;
-using SideImage = std::array<std::byte, sizeof(Side)>;
-using NameImage = std::array<char, sizeof(Name)>;
-using EventImage = std::array<std::byte, sizeof(Event)>;
-using CallImage = std::array<std::uint64_t, sizeof(CallSlot) / 8>;
-using ReplayImage = std::array<std::uint64_t, sizeof(ReplaySlot) / 8>;
-using StepImage = std::array<std::uint64_t, sizeof(StepSlot) / 8>;
+using RawHeader = std::array<std::byte, sizeof(Header)>;
+using RawSide = std::array<std::byte, sizeof(Side)>;
+using RawName = std::array<char, sizeof(Name)>;
+using RawEvent = std::array<std::byte, sizeof(Event)>;
+using RawCall = std::array<std::uint64_t, sizeof(CallSlot) / 8>;
+using RawReplay = std::array<std::uint64_t, sizeof(ReplaySlot) / 8>;
+using RawStep = std::array<std::uint64_t, sizeof(StepSlot) / 8>;
 
-template <class T, class Image>
-T at(const Image& image, std::size_t offset) {
+template <class T, class Raw>
+T at(const Raw& raw, std::size_t offset) {
   T value;
-  std::memcpy(&value, reinterpret_cast<const char*>(image.data()) + offset, sizeof value);
+  std::memcpy(&value, reinterpret_cast<const char*>(raw.data()) + offset, sizeof value);
   return value;
 }
 
-template <class Image>
-std::string text_at(const Image& image, std::size_t offset, std::size_t size) {
-  const char* text = reinterpret_cast<const char*>(image.data()) + offset;
+template <class Raw>
+std::string text_at(const Raw& raw, std::size_t offset, std::size_t size) {
+  const char* text = reinterpret_cast<const char*>(raw.data()) + offset;
   std::string all(text, strnlen(text, size));
   // What a terminal or a page would take for more than text is not passed on.
   std::ranges::replace_if(
@@ -60,20 +60,20 @@ ProcessState state_of(std::uint32_t pid, std::uint64_t start, bool closed) {
   return letter == 'T' || letter == 't' ? ProcessState::stopped : ProcessState::running;
 }
 
-RecordedSide side_from(const SideImage& image) {
+RecordedSide side_from(const RawSide& raw) {
   RecordedSide side;
-  side.communicator = at<std::uint64_t>(image, offsetof(Side, communicator));
-  side.rank = at<std::int32_t>(image, offsetof(Side, rank));
-  side.ranks = at<std::int32_t>(image, offsetof(Side, ranks));
-  side.device = at<std::int32_t>(image, offsetof(Side, device));
-  side.place = monitor::place_text(at<std::uint32_t>(image, offsetof(Side, place)));
-  side.name = text_at(image, offsetof(Side, name), sizeof(Side::name));
-  side.begun = at<std::uint64_t>(image, offsetof(Side, begun));
-  side.ended = at<std::uint64_t>(image, offsetof(Side, ended));
-  side.closed = at<std::uint64_t>(image, offsetof(Side, closed));
+  side.communicator = at<std::uint64_t>(raw, offsetof(Side, communicator));
+  side.rank = at<std::int32_t>(raw, offsetof(Side, rank));
+  side.ranks = at<std::int32_t>(raw, offsetof(Side, ranks));
+  side.device = at<std::int32_t>(raw, offsetof(Side, device));
+  side.place = monitor::place_text(at<std::uint32_t>(raw, offsetof(Side, place)));
+  side.name = text_at(raw, offsetof(Side, name), sizeof(Side::name));
+  side.begun = at<std::uint64_t>(raw, offsetof(Side, begun));
+  side.ended = at<std::uint64_t>(raw, offsetof(Side, ended));
+  side.closed = at<std::uint64_t>(raw, offsetof(Side, closed));
   for (std::size_t k = 0; k < kinds; ++k) {
-    side.counts[k] = at<std::uint64_t>(image, offsetof(Side, counts) + 8 * k);
-    side.bytes[k] = at<std::uint64_t>(image, offsetof(Side, bytes) + 8 * k);
+    side.counts[k] = at<std::uint64_t>(raw, offsetof(Side, counts) + 8 * k);
+    side.bytes[k] = at<std::uint64_t>(raw, offsetof(Side, bytes) + 8 * k);
   }
   return side;
 }
@@ -107,7 +107,7 @@ void add_form(RecordedCall& call, const std::uint64_t* w) {
   call.blocks = static_cast<std::uint16_t>(w[3] >> 48);
 }
 
-RecordedCall call_from(const CallImage& w, std::uint64_t number) {
+RecordedCall call_from(const RawCall& w, std::uint64_t number) {
   RecordedCall call;
   call.number = number;
   call.begun = w[1];
@@ -125,15 +125,15 @@ RecordedCall call_from(const CallImage& w, std::uint64_t number) {
 
 Status add_replays(const RecordFile& file, RecordedProcess& process, std::size_t begins, std::uint32_t captured) {
   // Again, if one was given to another call meanwhile.
-  auto images = file.read<ReplayImage>(begins, 0);
+  auto slots = file.read<RawReplay>(begins, 0);
   for (bool again = true, last = false; again; last = true) {
     const auto ended = file.read<std::uint64_t>(offsetof(Header, recaptures_ended), 1);
-    images = file.read<ReplayImage>(begins, captured);
+    slots = file.read<RawReplay>(begins, captured);
     const auto begun = file.read<std::uint64_t>(offsetof(Header, recaptures_begun), 1);
     again = !last && ended && begun && ended->front() != begun->front();
   }
-  if (!images) return images.error();
-  for (const auto& w : *images) {
+  if (!slots) return slots.error();
+  for (const auto& w : *slots) {
     if (w[0] == 0 || w[0] > replay_released) break;
     if (w[0] == replay_rewritten) process.replays.emplace_back();
     if (w[0] == replay_rewritten) continue;
@@ -156,23 +156,23 @@ Status add_replays(const RecordFile& file, RecordedProcess& process, std::size_t
 }
 
 // Was this call left out, and will never be written? So are those before all that are still known to be.
-bool left_out(const HeaderImage& header, std::uint64_t number) {
+bool left_out(const RawHeader& header, std::uint64_t number) {
   const auto numbers = at<std::array<std::uint64_t, most_left_out>>(header, offsetof(Header, left_out_numbers));
   if (std::ranges::find(numbers, number + 1) != numbers.end()) return true;
   return at<std::uint64_t>(header, offsetof(Header, left_out)) > most_left_out && std::ranges::min(numbers) > number + 1;
 }
 
-Status add_calls(const RecordFile& file, RecordedProcess& process, const HeaderImage& header, std::uint64_t from) {
+Status add_calls(const RecordFile& file, RecordedProcess& process, const RawHeader& header, std::uint64_t from) {
   const Ring ring{calls_at, process.ring, offsetof(Header, next_call)};
-  const auto taken = take<CallImage>(file, ring, from);
+  const auto taken = take<RawCall>(file, ring, from);
   if (!taken) return taken.error();
   process.overwritten = taken->first > from ? taken->first - from : 0;
-  process.next = taken->first + taken->images.size();
-  for (std::size_t i = 0; i < taken->images.size(); ++i) {
+  process.next = taken->first + taken->slots.size();
+  for (std::size_t i = 0; i < taken->slots.size(); ++i) {
     const auto number = taken->first + i;
-    const auto stamp = taken->images[i][0];
+    const auto stamp = taken->slots[i][0];
     if (stamp == 2 * (number + 1)) {
-      process.calls.push_back(call_from(taken->images[i], number));
+      process.calls.push_back(call_from(taken->slots[i], number));
       if (process.calls.back().kind >= kinds) process.calls.pop_back();
       continue;
     }
@@ -188,10 +188,10 @@ Status add_calls(const RecordFile& file, RecordedProcess& process, const HeaderI
 
 Status add_steps(const RecordFile& file, RecordedProcess& process, std::uint64_t length) {
   if (length == 0) return {};
-  const auto taken = take<StepImage>(file, {steps_at(process.ring), length, offsetof(Header, next_step)}, 0);
+  const auto taken = take<RawStep>(file, {steps_at(process.ring), length, offsetof(Header, next_step)}, 0);
   if (!taken) return taken.error();
-  for (std::size_t i = 0; i < taken->images.size(); ++i) {
-    const auto& w = taken->images[i];
+  for (std::size_t i = 0; i < taken->slots.size(); ++i) {
+    const auto& w = taken->slots[i];
     if (w[0] != 2 * (taken->first + i + 1) || w[1] == 0) continue;
     process.steps.push_back({.call = w[1] - 1,
                              .begun = w[2],
@@ -206,34 +206,34 @@ Status add_steps(const RecordFile& file, RecordedProcess& process, std::uint64_t
 
 // Communicators that are there by now, then names and events.
 Status add_texts(const RecordFile& file, RecordedProcess& process) {
-  const auto headers = file.read<HeaderImage>(0, 1);
+  const auto headers = file.read<RawHeader>(0, 1);
   if (!headers) return headers.error();
   const auto& header = headers->front();
   const auto sides = std::min(at<std::uint32_t>(header, offsetof(Header, sides)), most_sides);
-  const auto images = file.read<SideImage>(sides_at, sides);
-  if (!images) return images.error();
+  const auto slots = file.read<RawSide>(sides_at, sides);
+  if (!slots) return slots.error();
   // One that is still being written is left empty, for those behind it may have calls.
   std::size_t ready = 0;
-  for (const auto& image : *images) {
-    const bool is_ready = at<std::uint64_t>(image, offsetof(Side, ready)) != 0;
-    process.sides.push_back(is_ready ? side_from(image) : RecordedSide{});
+  for (const auto& raw : *slots) {
+    const bool is_ready = at<std::uint64_t>(raw, offsetof(Side, ready)) != 0;
+    process.sides.push_back(is_ready ? side_from(raw) : RecordedSide{});
     if (is_ready) ready = process.sides.size();
   }
   process.sides.resize(ready);
-  const auto names = file.read<NameImage>(names_at, std::min(at<std::uint32_t>(header, offsetof(Header, names)), most_names));
+  const auto names = file.read<RawName>(names_at, std::min(at<std::uint32_t>(header, offsetof(Header, names)), most_names));
   if (!names) return names.error();
   process.names.emplace_back();
   for (const auto& name : *names) process.names.push_back(text_at(name, 0, sizeof(Name)));
   const auto next = at<std::uint64_t>(header, offsetof(Header, next_event));
-  const auto events = file.read<EventImage>(events_at, most_events);
+  const auto events = file.read<RawEvent>(events_at, most_events);
   if (!events) return events.error();
   for (auto number = next > most_events ? next - most_events : 0; number < next; ++number) {
-    const auto& image = (*events)[number % most_events];
-    if (at<std::uint64_t>(image, offsetof(Event, stamp)) != 2 * (number + 1)) continue;
-    process.events.push_back({.when = at<std::uint64_t>(image, offsetof(Event, when)),
-                              .kind = at<std::uint32_t>(image, offsetof(Event, kind)),
-                              .side = at<std::int32_t>(image, offsetof(Event, side)),
-                              .text = text_at(image, offsetof(Event, text), sizeof(Event::text))});
+    const auto& raw = (*events)[number % most_events];
+    if (at<std::uint64_t>(raw, offsetof(Event, stamp)) != 2 * (number + 1)) continue;
+    process.events.push_back({.when = at<std::uint64_t>(raw, offsetof(Event, when)),
+                              .kind = at<std::uint32_t>(raw, offsetof(Event, kind)),
+                              .side = at<std::int32_t>(raw, offsetof(Event, side)),
+                              .text = text_at(raw, offsetof(Event, text), sizeof(Event::text))});
   }
   return {};
 }
@@ -250,7 +250,7 @@ Seconds RecordedCall::time() const {
 Result<RecordedProcess> read_records(const std::string& path, const RecordQuery& query) {
   const auto file = RecordFile::open(path);
   if (!file) return file.error();
-  const auto headers = file->read<HeaderImage>(0, 1);
+  const auto headers = file->read<RawHeader>(0, 1);
   if (!headers) return headers.error();
   const auto& header = headers->front();
   if (at<std::uint64_t>(header, offsetof(Header, magic)) != magic) return file->bad("it does not begin as one");

@@ -58,10 +58,10 @@ class RecordFile {
 };
 
 // Slots of a ring from number `from` up to `next`, unwrapped: at most two reads. `next` is asked again afterwards.
-template <class Image>
+template <class Raw>
 struct Taken {
   std::uint64_t first = 0;
-  std::vector<Image> images = {};
+  std::vector<Raw> slots = {};
 };
 
 struct Ring {
@@ -70,9 +70,9 @@ struct Ring {
   std::size_t next_at = 0;  // in the header
 };
 
-template <class Image>
-Result<Taken<Image>> take(const RecordFile& file, const Ring& ring, std::uint64_t from) {
-  Taken<Image> taken;
+template <class Raw>
+Result<Taken<Raw>> take(const RecordFile& file, const Ring& ring, std::uint64_t from) {
+  Taken<Raw> taken;
   const auto next = file.read<std::uint64_t>(ring.next_at, 1);
   if (!next) return next.error();
   const auto end = next->front();
@@ -81,17 +81,17 @@ Result<Taken<Image>> take(const RecordFile& file, const Ring& ring, std::uint64_
   for (auto number = taken.first; number < end;) {
     const auto slot = number % ring.length;
     const auto count = std::min(end - number, ring.length - slot);
-    auto part = file.read<Image>(ring.begins + slot * sizeof(Image), count);
+    auto part = file.read<Raw>(ring.begins + slot * sizeof(Raw), count);
     if (!part) return std::move(part).error();
-    taken.images.insert(taken.images.end(), part->begin(), part->end());
+    taken.slots.insert(taken.slots.end(), part->begin(), part->end());
     number += count;
   }
   const auto after = file.read<std::uint64_t>(ring.next_at, 1);
   if (!after) return after.error();
   const auto whole_from = after->front() > ring.length ? after->front() - ring.length : 0;
   if (whole_from > taken.first) {
-    const auto lost = std::min<std::uint64_t>(whole_from - taken.first, taken.images.size());
-    taken.images.erase(taken.images.begin(), taken.images.begin() + static_cast<std::ptrdiff_t>(lost));
+    const auto lost = std::min<std::uint64_t>(whole_from - taken.first, taken.slots.size());
+    taken.slots.erase(taken.slots.begin(), taken.slots.begin() + static_cast<std::ptrdiff_t>(lost));
     taken.first += lost;
   }
   return taken;

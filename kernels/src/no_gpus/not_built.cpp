@@ -70,9 +70,9 @@ Status synchronize(int) { return backend::without("the runtime for GPUs"); }
 Result<std::shared_ptr<void>> allocate(int, Bytes) { return backend::without("the runtime for GPUs"); }
 Status copy(const Rows&, void*) { return backend::without("the runtime for GPUs"); }
 Result<std::shared_ptr<void>> pinned(Bytes) { return backend::without("the runtime for GPUs"); }
-Status rows(DataType, const image::EpilogueCall&, int, void*) { return backend::without("the runtime for GPUs"); }
+Status rows(DataType, const args::EpilogueCall&, int, void*) { return backend::without("the runtime for GPUs"); }
 Status load_neighbours(int) { return backend::without("the runtime for GPUs"); }
-Status neighbours(const image::NeighbourCall&, void*) { return backend::without("the runtime for GPUs"); }
+Status neighbours(const args::NeighbourCall&, void*) { return backend::without("the runtime for GPUs"); }
 Result<std::shared_ptr<void>> stream(int) { return backend::without("the runtime for GPUs"); }
 Result<Order> Order::create(int) { return backend::without("the runtime for GPUs"); }
 Status Order::mark(void*) const { return backend::without("the runtime for GPUs"); }

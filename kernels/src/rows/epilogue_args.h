@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-namespace p2plab::image {
+namespace p2plab::args {
 
 /// As in p2plab/program/epilogue.h; numbers instead of enumerators, which code made at run time does not see.
 inline constexpr std::uint8_t norm_none = 0;
@@ -39,4 +39,4 @@ inline constexpr std::uint64_t arrivals_stride = 64;
 /// Where a HangReport of an epilogue says that other blocks of the rank did not come.
 inline constexpr std::uint32_t item_arrivals = 0xfffffffd;
 
-}  // namespace p2plab::image
+}  // namespace p2plab::args

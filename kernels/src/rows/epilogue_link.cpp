@@ -7,19 +7,19 @@
 
 namespace p2plab {
 
-static_assert(static_cast<int>(Norm::off) == image::norm_none && static_cast<int>(Norm::rms) == image::norm_rms &&
-              static_cast<int>(Norm::layer) == image::norm_layer);
-static_assert(static_cast<int>(Float8::off) == image::float8_none && static_cast<int>(Float8::tensor) == image::float8_tensor &&
-              static_cast<int>(Float8::token) == image::float8_token && static_cast<int>(Float8::group) == image::float8_group);
-static_assert(Epilogue::group == image::float8_group_elements);
+static_assert(static_cast<int>(Norm::off) == args::norm_none && static_cast<int>(Norm::rms) == args::norm_rms &&
+              static_cast<int>(Norm::layer) == args::norm_layer);
+static_assert(static_cast<int>(Float8::off) == args::float8_none && static_cast<int>(Float8::tensor) == args::float8_tensor &&
+              static_cast<int>(Float8::token) == args::float8_token && static_cast<int>(Float8::group) == args::float8_group);
+static_assert(Epilogue::group == args::float8_group_elements);
 
-Result<image::EpilogueCall> link_epilogue(const Epilogue& epilogue, const Payload& payload, std::uint64_t source, const EpilogueBuffers& buffers) {
-  image::EpilogueCall call{.source = source,
-                           .rows = static_cast<std::uint32_t>(rows_of(epilogue, payload)),
-                           .hidden = static_cast<std::uint32_t>(epilogue.hidden),
-                           .epsilon = epilogue.epsilon,
-                           .norm = static_cast<std::uint8_t>(epilogue.norm),
-                           .float8 = static_cast<std::uint8_t>(epilogue.float8)};
+Result<args::EpilogueCall> link_epilogue(const Epilogue& epilogue, const Payload& payload, std::uint64_t source, const EpilogueBuffers& buffers) {
+  args::EpilogueCall call{.source = source,
+                          .rows = static_cast<std::uint32_t>(rows_of(epilogue, payload)),
+                          .hidden = static_cast<std::uint32_t>(epilogue.hidden),
+                          .epsilon = epilogue.epsilon,
+                          .norm = static_cast<std::uint8_t>(epilogue.norm),
+                          .float8 = static_cast<std::uint8_t>(epilogue.float8)};
   struct Tensor {
     const char* name;
     bool wanted;

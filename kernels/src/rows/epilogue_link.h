@@ -10,6 +10,6 @@ namespace p2plab {
 
 /// Errors: invalid_input that names the tensor: one that the epilogue needs and is not there, or one that does not begin at a multiple of 16 bytes.
 /// What is there without need is not used.
-Result<image::EpilogueCall> link_epilogue(const Epilogue& epilogue, const Payload& payload, std::uint64_t source, const EpilogueBuffers& buffers);
+Result<args::EpilogueCall> link_epilogue(const Epilogue& epilogue, const Payload& payload, std::uint64_t source, const EpilogueBuffers& buffers);
 
 }  // namespace p2plab

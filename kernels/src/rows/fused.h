@@ -10,13 +10,13 @@ namespace p2plab::device {
 
 /// The first wave that is not sent without waiting: that of the first item of which anything lands.
 template <class Tables>
-constexpr std::uint32_t first_to_wait(const Tables& tables, const image::PacketCall& call) {
+constexpr std::uint32_t first_to_wait(const Tables& tables, const args::PacketCall& call) {
   if constexpr (Tables::waves >= 0) return static_cast<std::uint32_t>(Tables::first_landing);
   std::uint32_t item = 0;
   for (std::uint32_t w = 0; w < call.waves; ++w) {
     const auto wave = tables.wave(w);
     if (wave.lands != 0) return item;
-    if ((wave.flags & image::wave_adds) == 0 || (wave.flags & image::wave_ends) != 0) item = w + 1;
+    if ((wave.flags & args::wave_adds) == 0 || (wave.flags & args::wave_ends) != 0) item = w + 1;
   }
   return call.waves;
 }
@@ -27,7 +27,7 @@ enum class RowPart : std::uint8_t { sent, received };
 /// The packets of a row through the items of one part, item after item; sums that end stay with the worker if they are `Taken`. False if a wait
 /// failed.
 template <RowPart Part, class Machine, class Wire, class Shape, bool Taken, class Combine, class Tables, class Context, class Worker>
-constexpr bool carry_row(const Combine& combine, const Tables& tables, const image::PacketCall& call, Context& context, std::uint32_t row,
+constexpr bool carry_row(const Combine& combine, const Tables& tables, const args::PacketCall& call, Context& context, std::uint32_t row,
                          std::uint32_t packets, Worker& worker) {
   const auto first = row * packets;
   constexpr bool sends = Part == RowPart::sent;
@@ -63,7 +63,7 @@ constexpr bool carry_row(const Combine& combine, const Tables& tables, const ima
 /// A row's epilogue.
 template <bool Taken, class Notes, class Worker>
 constexpr void finish_row(Notes& notes, Worker& worker, std::uint32_t row) {
-  [[maybe_unused]] const auto note = notes.note(image::item_epilogue);
+  [[maybe_unused]] const auto note = notes.note(args::item_epilogue);
   worker.template finish<Taken>(row);
 }
 
@@ -71,7 +71,7 @@ constexpr void finish_row(Notes& notes, Worker& worker, std::uint32_t row) {
 /// rows are normed. With `Taken` the last item of each packet is the sum that ends in the output, a packet is a vector of the row, and threads norm
 /// what they have in their registers.
 template <class Machine, class Wire, class Shape, bool Taken, class Combine, class Tables>
-constexpr void run_packet_rows(const Combine& combine, const Tables& tables, const image::PacketCall& call, const image::EpilogueCall& epilogue,
+constexpr void run_packet_rows(const Combine& combine, const Tables& tables, const args::PacketCall& call, const args::EpilogueCall& epilogue,
                                std::uint32_t packets, std::uint32_t shared, CallNotes<Machine, Tables>& notes) {
   const auto counter = call.epochs + std::uint64_t{Machine::own_block()} * 4;
   PacketContext<Machine, Tables> context{notes, Machine::load_32(counter), call.area};
@@ -97,18 +97,18 @@ constexpr void run_packet_rows(const Combine& combine, const Tables& tables, con
     worker.fetch(row + Machine::blocks());
   }
   Machine::sync();
-  if (Machine::own_thread() == 0) Machine::store_32(counter, context.epoch + 1 == image::epoch_limit ? 0 : context.epoch + 1);
+  if (Machine::own_thread() == 0) Machine::store_32(counter, context.epoch + 1 == args::epoch_limit ? 0 : context.epoch + 1);
   notes.add_up();
   notes.end(context.epoch);
 }
 
 /// Waits until all blocks of the rank have come here; then what any of them wrote before is seen by all. False after the deadline, with a report.
 template <class Machine>
-constexpr bool meet(const image::PacketCall& call, std::uint64_t arrivals) {
+constexpr bool meet(const args::PacketCall& call, std::uint64_t arrivals) {
   Machine::sync();
   bool failed = false;
   if (Machine::thread() == 0) {
-    const auto own = arrivals + image::arrivals_stride + std::uint64_t{Machine::block()} * 4;
+    const auto own = arrivals + args::arrivals_stride + std::uint64_t{Machine::block()} * 4;
     const auto all = Machine::load_32(own) + Machine::blocks();
     Machine::store_32(own, all);
     Machine::arrive(arrivals);
@@ -118,7 +118,7 @@ constexpr bool meet(const image::PacketCall& call, std::uint64_t arrivals) {
       if (started == 0) started = Machine::now();
       const bool late = Machine::now() - started > call.timeout;
       failed = late || Machine::peek(call.abort) != 0;
-      if (late) Machine::report(call.report, call.abort, {1, Machine::block(), image::item_arrivals, 0, 0});
+      if (late) Machine::report(call.report, call.abort, {1, Machine::block(), args::item_arrivals, 0, 0});
     }
   }
   return !Machine::sync_any(failed);
@@ -126,7 +126,7 @@ constexpr bool meet(const image::PacketCall& call, std::uint64_t arrivals) {
 
 /// All packets, then all rows.
 template <class Machine, class Wire, class Shape, class Combine, class Tables>
-constexpr void run_packets_then_rows(const Combine& combine, const Tables& tables, const image::PacketCall& call, const image::EpilogueCall& epilogue,
+constexpr void run_packets_then_rows(const Combine& combine, const Tables& tables, const args::PacketCall& call, const args::EpilogueCall& epilogue,
                                      std::uint32_t shared, CallNotes<Machine, Tables>& notes) {
   const auto number = carry_packets<Machine, Wire, false>(combine, tables, call, notes);
   RowWorker<Machine, Shape> worker(epilogue, shared);
@@ -156,7 +156,7 @@ constexpr void prefetch_sources(const Tables& tables, std::uint32_t packets) {
 
 /// A kernel's body. `Packets`: of a row, where blocks take whole rows; else 0.
 template <class Machine, class Wire, class Combine, class Shape, int Packets, bool Taken, class Tables>
-constexpr void fused_kernel(const Combine& combine, const Tables& tables, const image::PacketCall& call, const image::EpilogueCall& epilogue,
+constexpr void fused_kernel(const Combine& combine, const Tables& tables, const args::PacketCall& call, const args::EpilogueCall& epilogue,
                             std::uint32_t shared) {
   Machine::let_next_start();
   fetch_call<Machine>(tables, call);

@@ -8,13 +8,13 @@ namespace p2plab {
 namespace {
 
 template <class Number>
-void run(const image::EpilogueCall& call) {
+void run(const args::EpilogueCall& call) {
   device::run_rows<RowCpu<PlainCpu>, device::RowShape<Number, 1, 0, false>>(call, 0);
 }
 
 }  // namespace
 
-void run_rows_on_host(DataType type, const image::EpilogueCall& call) {
+void run_rows_on_host(DataType type, const args::EpilogueCall& call) {
   if (type == DataType::float16) return run<CpuHalf>(call);
   if (type == DataType::bfloat16) return run<CpuBFloat>(call);
   run<CpuFloat>(call);

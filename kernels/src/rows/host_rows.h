@@ -8,6 +8,6 @@
 namespace p2plab {
 
 /// All rows of one rank; addresses of the CPU's memory. The type is float16, bfloat16 or float32.
-void run_rows_on_host(DataType type, const image::EpilogueCall& call);
+void run_rows_on_host(DataType type, const args::EpilogueCall& call);
 
 }  // namespace p2plab

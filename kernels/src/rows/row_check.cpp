@@ -26,7 +26,7 @@ class RowCheck {
   using Stored = typename E::Stored;
 
  public:
-  explicit RowCheck(const image::EpilogueCall& call) : call_(call), hidden_(call.hidden) {}
+  explicit RowCheck(const args::EpilogueCall& call) : call_(call), hidden_(call.hidden) {}
 
   DataCheck run() {
     check_.passed = true;
@@ -69,9 +69,9 @@ class RowCheck {
     double square = 0;
     double largest = 0;
     for (const auto value : z) mean += value / static_cast<double>(hidden_);
-    if (call_.norm != image::norm_layer) mean = 0;
+    if (call_.norm != args::norm_layer) mean = 0;
     for (const auto value : z) square += (value - mean) * (value - mean) / static_cast<double>(hidden_), largest = std::max(largest, std::abs(value));
-    const double inverse = call_.norm == image::norm_none ? 1 : 1 / std::sqrt(square + double{call_.epsilon});
+    const double inverse = call_.norm == args::norm_none ? 1 : 1 / std::sqrt(square + double{call_.epsilon});
     const double roundings = static_cast<double>(hidden_) / 1024 * 2 + 8 + 10 + 8;
     std::vector<double> y(hidden_);
     std::vector<double> slack(hidden_);
@@ -81,21 +81,21 @@ class RowCheck {
       y[i] = (z[i] - mean) * inverse * weight + bias;
       const double passed = std::abs(z[i] - mean) + (mean != 0 ? largest : 0);
       slack[i] = unit * std::abs(y[i]) + least + 1.01 * roundings * u32 * (passed * inverse * std::abs(weight) + std::abs(bias));
-      if (call_.norm == image::norm_none) slack[i] = 0;
+      if (call_.norm == args::norm_none) slack[i] = 0;
       if (call_.normed != 0) compare("normed", row, i, y[i], at(call_.normed, first + i), slack[i]);
       // What follows is of the rounded elements, where they can be seen.
       if (call_.normed != 0) y[i] = at(call_.normed, first + i), slack[i] = 0;
     }
-    if (call_.float8 != image::float8_none) check_float8(row, first, y, slack);
+    if (call_.float8 != args::float8_none) check_float8(row, first, y, slack);
   }
 
   void check_float8(std::uint32_t row, std::size_t first, const std::vector<double>& y, const std::vector<double>& slack) {
     const auto* const scales = reinterpret_cast<const float*>(call_.scales);
-    const std::size_t group = call_.float8 == image::float8_group ? image::float8_group_elements : hidden_;
+    const std::size_t group = call_.float8 == args::float8_group ? args::float8_group_elements : hidden_;
     for (std::size_t begin = 0; begin < hidden_; begin += group) {
       const auto number = (first + begin) / group;
-      const double scale = call_.float8 == image::float8_tensor ? scales[0] : scales[number];
-      if (call_.float8 != image::float8_tensor) {
+      const double scale = call_.float8 == args::float8_tensor ? scales[0] : scales[number];
+      if (call_.float8 != args::float8_tensor) {
         double most = 0;
         double loose = 0;
         for (std::size_t i = begin; i < begin + group; ++i) {
@@ -113,14 +113,14 @@ class RowCheck {
     }
   }
 
-  const image::EpilogueCall& call_;
+  const args::EpilogueCall& call_;
   std::size_t hidden_;
   DataCheck check_;
 };
 
 }  // namespace
 
-DataCheck check_rows(DataType type, const image::EpilogueCall& call) {
+DataCheck check_rows(DataType type, const args::EpilogueCall& call) {
   if (type == DataType::float16) return RowCheck<Element<Half>>{call}.run();
   if (type == DataType::bfloat16) return RowCheck<Element<BFloat16>>{call}.run();
   return RowCheck<Element<float>>{call}.run();

@@ -12,7 +12,7 @@ namespace p2plab {
 /// (2^-11 float16, 2^-8 bfloat16, 2^-24 float32) a normed element may differ by u of itself, for the rounding, and by d 2^-24 of what it is computed
 /// from, where d is how many float32 roundings its statistics pass: elements of a lane, ten halvings, and a few. Scales must be right to 2^-22 of
 /// themselves, float8 to half a unit of its own.
-DataCheck check_rows(DataType type, const image::EpilogueCall& call);
+DataCheck check_rows(DataType type, const args::EpilogueCall& call);
 
 /// The value of a float8 e4m3.
 double from_e4m3(std::uint8_t bits);

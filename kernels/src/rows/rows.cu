@@ -18,20 +18,20 @@ constexpr std::int64_t sharing_blocks_of_processor = 4;  // more do not gain (ke
 constexpr unsigned most_sharing_threads = row_lanes / sharing_blocks;
 
 template <class Number, int Slots, bool Whole>
-__global__ void __launch_bounds__(row_threads, blocks_at_once) rows(const __grid_constant__ image::EpilogueCall call) {
+__global__ void __launch_bounds__(row_threads, blocks_at_once) rows(const __grid_constant__ args::EpilogueCall call) {
   __shared__ float rooms[row_rooms * row_room_words];
   row_kernel<RowGpu, RowShape<Number, row_threads, Slots, Whole>>(call, static_cast<std::uint32_t>(__cvta_generic_to_shared(rooms)));
 }
 
 // A cluster a row, a vector a thread.
 template <class Number>
-__global__ void __launch_bounds__(most_sharing_threads) shared_rows(const __grid_constant__ image::EpilogueCall call) {
+__global__ void __launch_bounds__(most_sharing_threads) shared_rows(const __grid_constant__ args::EpilogueCall call) {
   __shared__ alignas(16) float rooms[row_rooms * row_room_words];
   using Machine = RowCluster<sharing_blocks, 0>;
   row_kernel<Machine, RowShape<Number, row_lanes, 1, true>>(call, static_cast<std::uint32_t>(__cvta_generic_to_shared(rooms)));
 }
 
-using RowKernel = void (*)(image::EpilogueCall);
+using RowKernel = void (*)(args::EpilogueCall);
 
 template <class Number>
 RowKernel kernel_for(const RowForm& form) {
@@ -56,7 +56,7 @@ bool made_for_clusters() {
 }
 
 // Threads of a block where clusters share rows; 0: they do not.
-unsigned sharing_threads(DataType type, const image::EpilogueCall& call) {
+unsigned sharing_threads(DataType type, const args::EpilogueCall& call) {
   const auto vectors = std::int64_t{call.hidden} * size_of(type) / 16;
   if (call.hidden * size_of(type) % 16 != 0 || row_sharing(vectors).blocks == 1) return 0;
   int device = 0;
@@ -73,7 +73,7 @@ unsigned sharing_threads(DataType type, const image::EpilogueCall& call) {
 
 }  // namespace
 
-CudaCode launch_rows(DataType type, const image::EpilogueCall& call, std::uint32_t most_blocks, StreamHandle stream) {
+CudaCode launch_rows(DataType type, const args::EpilogueCall& call, std::uint32_t most_blocks, StreamHandle stream) {
   if (call.rows == 0) return cudaSuccess;
   constexpr std::uint32_t enough = 1056;  // eight to a multiprocessor of the largest GPUs
   if (most_blocks == 0 || most_blocks > enough) most_blocks = enough;

@@ -19,7 +19,7 @@ class RowWorker {
   static constexpr int elements = Shape::elements;
 
  public:
-  constexpr RowWorker(const image::EpilogueCall& call, std::uint32_t shared)
+  constexpr RowWorker(const args::EpilogueCall& call, std::uint32_t shared)
       : call_(call), shared_(shared), vectors_((call.hidden + elements - 1) / elements) {}
 
   /// Asks for what of a row does not depend on the sum, so that it comes while something else is waited for.
@@ -39,21 +39,21 @@ class RowWorker {
   template <bool Taken = false>
   constexpr void finish(std::uint32_t row) {
     gather<Taken>(row);
-    if (norm() == image::norm_layer) center(row);
-    if (norm() != image::norm_none) inverse_ = 1.0F / Machine::root(mean_square(row) + call_.epsilon);
+    if (norm() == args::norm_layer) center(row);
+    if (norm() != args::norm_none) inverse_ = 1.0F / Machine::root(mean_square(row) + call_.epsilon);
     float most = 0;
-    if (float8() == image::float8_tensor) inverse_scale_ = 1.0F / Machine::load_float(call_.scales);
+    if (float8() == args::float8_tensor) inverse_scale_ = 1.0F / Machine::load_float(call_.scales);
     each([&](int slot, int, std::uint32_t v) {
       const auto y = normed(slot, row, v);
       if (gives_norm()) store(call_.normed, row, v, y);
-      if (float8() == image::float8_token) most = larger(most, largest(y, v));
-      if (float8() == image::float8_tensor) quantise(row, v, y, inverse_scale_);
-      if (float8() == image::float8_group) quantise_group(row, v, y);
+      if (float8() == args::float8_token) most = larger(most, largest(y, v));
+      if (float8() == args::float8_tensor) quantise(row, v, y, inverse_scale_);
+      if (float8() == args::float8_group) quantise_group(row, v, y);
       if constexpr (Shape::slots > 0) {
-        if (float8() == image::float8_token) held_[slot] = y;
+        if (float8() == args::float8_token) held_[slot] = y;
       }
     });
-    if (float8() == image::float8_token) quantise_row(row, most);
+    if (float8() == args::float8_token) quantise_row(row, most);
   }
 
  private:
@@ -191,7 +191,7 @@ class RowWorker {
 
   constexpr Words<4> normed(int slot, std::uint32_t row, std::uint32_t v) const {
     const auto z = sum_of(slot, row, v);
-    if (norm() == image::norm_none) return z;
+    if (norm() == args::norm_none) return z;
     Words<4> weight;
     Words<4> bias;
     if (has_weight()) weight = Shape::slots > 0 ? weights_[slot] : load(call_.weight, 0, v);
@@ -232,11 +232,11 @@ class RowWorker {
 
   // Groups are whole, and their vectors those of neighbouring threads.
   constexpr void quantise_group(std::uint32_t row, std::uint32_t v, const Words<4>& y) const {
-    constexpr int width = static_cast<int>(image::float8_group_elements) / elements;
+    constexpr int width = static_cast<int>(args::float8_group_elements) / elements;
     const auto other = [&](std::uint32_t u) { return largest(normed(static_cast<int>(u) / Shape::threads, row, u), u); };
     const auto scale = larger(Machine::template group_max<width>(largest(y, v), v, other) / most_e4m3, least_scale);
     quantise(row, v, y, 1.0F / scale);
-    const auto groups = call_.hidden / image::float8_group_elements;
+    const auto groups = call_.hidden / args::float8_group_elements;
     if (v % width == 0) Machine::store_float(call_.scales + (std::uint64_t{row} * groups + v / width) * 4, scale);
   }
 
@@ -246,7 +246,7 @@ class RowWorker {
     return shared_ + room_ * row_room_words * 4;
   }
 
-  const image::EpilogueCall& call_;
+  const args::EpilogueCall& call_;
   std::uint32_t shared_;  // address of the rooms, in memory that the block's threads share
   std::uint32_t vectors_;
   std::uint32_t room_ = 0;
@@ -260,7 +260,7 @@ class RowWorker {
 
 /// All rows, block by block, where the sums are complete.
 template <class Machine, class Shape>
-constexpr void run_rows(const image::EpilogueCall& call, std::uint32_t shared) {
+constexpr void run_rows(const args::EpilogueCall& call, std::uint32_t shared) {
   RowWorker<Machine, Shape> worker(call, shared);
   for (auto row = Machine::block(); row < call.rows; row += Machine::blocks()) {
     worker.fetch(row);
@@ -270,7 +270,7 @@ constexpr void run_rows(const image::EpilogueCall& call, std::uint32_t shared) {
 
 /// Has the inputs of a block's first row come to the L2 cache while the kernel before this one still runs, which may be writing some of them.
 template <class Machine, class Shape>
-constexpr void prefetch_row(const image::EpilogueCall& call, std::uint64_t source) {
+constexpr void prefetch_row(const args::EpilogueCall& call, std::uint64_t source) {
   const auto bytes = std::uint64_t{call.hidden} * Shape::bytes;
   const auto row = std::uint64_t{Machine::block()} * bytes;
   constexpr auto step = std::uint64_t{Shape::threads} * 16;
@@ -285,7 +285,7 @@ constexpr void prefetch_row(const image::EpilogueCall& call, std::uint64_t sourc
 
 /// A kernel of its own. Clusters have one row each.
 template <class Machine, class Shape>
-constexpr void row_kernel(const image::EpilogueCall& call, std::uint32_t shared) {
+constexpr void row_kernel(const args::EpilogueCall& call, std::uint32_t shared) {
   Machine::let_next_start();
   Machine::row_begin(shared);
   prefetch_row<Machine, Shape>(call, call.source);

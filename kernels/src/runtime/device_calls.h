@@ -75,13 +75,13 @@ Status copy(const Rows& rows, void* stream);
 Result<std::shared_ptr<void>> pinned(Bytes size);
 
 /// Rows of an epilogue, as a kernel of their own of at most so many blocks; 0: any number.
-Status rows(DataType type, const image::EpilogueCall& call, int most_blocks, void* stream);
+Status rows(DataType type, const args::EpilogueCall& call, int most_blocks, void* stream);
 
 /// Has what `neighbours` launches loaded on the GPU.
 Status load_neighbours(int device);
 
 /// Tells others on the GPU that what was put on the stream before is done, then waits for what they give.
-Status neighbours(const image::NeighbourCall& call, void* stream);
+Status neighbours(const args::NeighbourCall& call, void* stream);
 
 /// A stream of our own on a GPU, which waits for none by itself; ends with its last owner.
 Result<std::shared_ptr<void>> stream(int device);

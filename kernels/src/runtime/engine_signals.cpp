@@ -33,10 +33,10 @@ Result<bool> Engine::run_signalled(int rank, const Call& call, const DeviceBuffe
   }
   const auto size = size_of(call.type);
   const auto word = [](std::uint64_t words, std::int64_t index) { return words + static_cast<std::uint64_t>(index) * sizeof(std::uint32_t); };
-  image::NeighbourCall between{.late = reinterpret_cast<std::uint64_t>(side.late.get()),
-                               .timeout = nanoseconds(*deadline),
-                               .done_value = signals.done_value,
-                               .given_value = signals.given_value};
+  args::NeighbourCall between{.late = reinterpret_cast<std::uint64_t>(side.late.get()),
+                              .timeout = nanoseconds(*deadline),
+                              .done_value = signals.done_value,
+                              .given_value = signals.given_value};
   std::int64_t told = 0;  // chunks of which others know
   const auto signal = [&](std::int64_t next, bool waits) -> Status {
     between.done_count = signals.done != 0 ? static_cast<std::uint32_t>(next - told) : 0;

@@ -115,8 +115,8 @@ struct Cpu {
     return static_cast<std::uint64_t>(
         std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::steady_clock::now().time_since_epoch()).count());
   }
-  static void report(std::uint64_t where, std::uint64_t abort, const image::HangReport& hang) {
-    auto& report = *at<image::HangReport>(where);
+  static void report(std::uint64_t where, std::uint64_t abort, const args::HangReport& hang) {
+    auto& report = *at<args::HangReport>(where);
     if (__atomic_exchange_n(&report.hung, 1U, __ATOMIC_ACQ_REL) == 0) {
       report.block = hang.block;
       report.item = hang.item;

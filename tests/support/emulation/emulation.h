@@ -42,7 +42,7 @@ class Emulation {
   }
 
   const Program& program() const { return program_; }
-  image::HangReport& report(std::size_t rank) { return *Cpu::at<image::HangReport>(reports_[rank]); }
+  args::HangReport& report(std::size_t rank) { return *Cpu::at<args::HangReport>(reports_[rank]); }
   std::uint64_t timeout = 20'000'000'000;
   std::uint32_t first_call = 0;
   int missing_rank = -1;                           // this rank never starts
@@ -51,16 +51,16 @@ class Emulation {
   // By the interpreter. A thread takes `batch` packets at a time.
   template <class Wire, class Combine>
   void prepare_packets(std::uint32_t blocks, std::uint32_t batch = 1) {
-    prepare_kernel<Wire>(blocks, batch, [](const VectorTables& tables, const image::PacketCall& call, std::size_t) {
+    prepare_kernel<Wire>(blocks, batch, [](const VectorTables& tables, const args::PacketCall& call, std::size_t) {
       device::run_packets<Cpu, Wire>(Combine{}, tables, call);
     });
   }
   // kernel(tables, call, rank) being the kernel.
   template <class Wire, class Kernel>
   void prepare_kernel(std::uint32_t blocks, std::uint32_t batch, Kernel kernel) {
-    link<Wire>(blocks, batch, image::packet_width);
+    link<Wire>(blocks, batch, args::packet_width);
     launch_ = [this, blocks, kernel](std::vector<std::thread>& threads, std::size_t r) {
-      const VectorTables tables{&packet_images_[r]};
+      const VectorTables tables{&linked_packets_[r]};
       const auto call = packet_calls_[r];
       testing::run_blocks(threads, blocks, [=] { kernel(tables, call, r); });
     };
@@ -70,7 +70,7 @@ class Emulation {
   // By code made for the program: `Shape` must be what shape_source says of every rank.
   template <class Wire, class Combine, class Shape>
   void prepare_fixed(std::uint32_t blocks, std::uint32_t batch = 1) {
-    link<Wire>(blocks, batch, image::most_packet_width);
+    link<Wire>(blocks, batch, args::most_packet_width);
     launch_ = [this, blocks](std::vector<std::thread>& threads, std::size_t r) {
       testing::run_blocks(threads, blocks,
                           [=, tables = fixed_tables<Shape>(r), call = packet_calls_[r]] { device::run_packets<Cpu, Wire>(Combine{}, tables, call); });
@@ -78,7 +78,7 @@ class Emulation {
   }
   template <class Shape>
   device::FixedTables<Shape> fixed_tables(std::size_t rank) const {
-    const auto parameters = packet_parameters(packet_images_[rank]);
+    const auto parameters = packet_parameters(linked_packets_[rank]);
     device::FixedTables<Shape> tables;
     std::memcpy(static_cast<void*>(&tables), parameters.data(), sizeof tables);
     return tables;
@@ -86,7 +86,7 @@ class Emulation {
   // One block of a rank, by another Machine, in the thread that calls.
   template <class Machine, class Wire, class Combine>
   void packets_here(std::size_t rank) {
-    device::run_packets<Machine, Wire>(Combine{}, VectorTables{&packet_images_[rank]}, packet_calls_[rank]);
+    device::run_packets<Machine, Wire>(Combine{}, VectorTables{&linked_packets_[rank]}, packet_calls_[rank]);
   }
   template <class Machine, class Wire, class Combine, class Shape>
   void fixed_here(std::size_t rank) {
@@ -94,13 +94,13 @@ class Emulation {
   }
   template <class Machine, class Combine>
   void slices_here(std::size_t rank) {
-    device::run_slices<Machine, false>(Combine{}, slice_images_[rank].call);
+    device::run_slices<Machine, false>(Combine{}, linked_slices_[rank].call);
   }
   std::uint32_t slice_blocks(std::size_t rank) const {
-    return std::max(slice_images_[rank].call.lane_count, 1U) * slice_images_[rank].call.blocks_per_lane;
+    return std::max(linked_slices_[rank].call.lane_count, 1U) * linked_slices_[rank].call.blocks_per_lane;
   }
-  image::PacketCall& packet_call(std::size_t rank) { return packet_calls_[rank]; }
-  image::SliceCall& slice_call(std::size_t rank) { return slice_images_[rank].call; }
+  args::PacketCall& packet_call(std::size_t rank) { return packet_calls_[rank]; }
+  args::SliceCall& slice_call(std::size_t rank) { return linked_slices_[rank].call; }
 
   // All memory as it is, and back to that.
   void remember() {
@@ -111,40 +111,40 @@ class Emulation {
     for (std::size_t m = 0; m < memory_.size(); ++m) std::ranges::copy(remembered_[m], memory_[m]->begin());
   }
 
-  const PacketImage& packet_image(std::size_t rank) const { return packet_images_[rank]; }
+  const LinkedPackets& linked_packets(std::size_t rank) const { return linked_packets_[rank]; }
   // What was linked: the program's own packets, unless the test wanted another wire.
   const PacketProgram& packets() const { return *packets_; }
-  const SliceImage& slice_image(std::size_t rank) const { return slice_images_[rank]; }
+  const LinkedSlices& linked_slices(std::size_t rank) const { return linked_slices_[rank]; }
 
   // With ordinary loads and stores, or by bulk copies through shared memory.
   template <class Combine, bool Steps = false>
   void prepare_slices(bool bulk = false) {
     for (std::size_t r = 0; r < addresses_.size(); ++r)
-      slice_images_.push_back(link_slices(program_, peer_access_, Rank{static_cast<std::int64_t>(r)}, addresses_));
+      linked_slices_.push_back(link_slices(program_, peer_access_, Rank{static_cast<std::int64_t>(r)}, addresses_));
     for (std::size_t r = 0; r < addresses_.size(); ++r) {
-      auto& image = slice_images_[r];
-      auto& call = image.call;
+      auto& linked = linked_slices_[r];
+      auto& call = linked.call;
       const auto blocks = std::max(call.lane_count, 1U) * call.blocks_per_lane;
-      call.lanes = image.lanes.data();
-      call.instructions = image.instructions.data();
-      call.waits = image.waits.data();
-      call.addresses = image.addresses.data();
+      call.lanes = linked.lanes.data();
+      call.instructions = linked.instructions.data();
+      call.waits = linked.waits.data();
+      call.addresses = linked.addresses.data();
       call.calls = Cpu::at<std::uint32_t>(take(Bytes{blocks * 4}));
       for (std::uint32_t b = 0; b < blocks; ++b) call.calls[b] = first_call;
       call.report = reports_[r];
       call.abort = abort_;
       call.timeout = timeout;
-      const auto flags = flag_bytes(program_) / image::flag_stride;
+      const auto flags = flag_bytes(program_) / args::flag_stride;
       const auto n = static_cast<std::int64_t>(addresses_.size());
       for (std::int64_t f = 0; f < flags; ++f) {
         const auto value = f < n ? first_call : first_call * call.stride;
-        Cpu::store_flag(addresses_[r].flags + static_cast<std::uint64_t>(f) * image::flag_stride, value);
-        Cpu::store_flag(addresses_[r].host_flags + static_cast<std::uint64_t>(f) * image::flag_stride, value);
+        Cpu::store_flag(addresses_[r].flags + static_cast<std::uint64_t>(f) * args::flag_stride, value);
+        Cpu::store_flag(addresses_[r].host_flags + static_cast<std::uint64_t>(f) * args::flag_stride, value);
       }
     }
     const bool shifts = !is_aligned();
     launch_ = [this, bulk, shifts](std::vector<std::thread>& threads, std::size_t r) {
-      const auto call = slice_images_[r].call;
+      const auto call = linked_slices_[r].call;
       testing::run_blocks(threads, std::max(call.lane_count, 1U) * call.blocks_per_lane, [=] {
         if (bulk) return device::run_bulk_slices<BulkCpu, Steps>(Combine{}, call, 0);
         shifts ? device::run_slices<Cpu, true, Steps>(Combine{}, call) : device::run_slices<Cpu, false, Steps>(Combine{}, call);
@@ -200,8 +200,8 @@ class Emulation {
 
  private:
   bool is_aligned() const {
-    return std::ranges::all_of(slice_images_, [](const SliceImage& image) {
-      return std::ranges::all_of(image.instructions, [](const auto& i) { return i.alignment == image::Alignment::whole; });
+    return std::ranges::all_of(linked_slices_, [](const LinkedSlices& linked) {
+      return std::ranges::all_of(linked.instructions, [](const auto& i) { return i.alignment == args::Alignment::whole; });
     });
   }
 
@@ -219,21 +219,21 @@ class Emulation {
     }
     const auto area = std::max(landing_area(*packets_, wire), host_landing_area(*packets_, wire));
     for (auto& at : addresses_) {
-      at.landing = take(Bytes{area * image::landing_copies}, Wire::empty().w);
-      at.host_landing = take(Bytes{area * image::landing_copies}, Wire::empty().w);
+      at.landing = take(Bytes{area * args::landing_copies}, Wire::empty().w);
+      at.host_landing = take(Bytes{area * args::landing_copies}, Wire::empty().w);
     }
     const auto stages = packet_stages(*packets_);
     for (std::size_t r = 0; r < addresses_.size(); ++r) {
-      packet_images_.push_back(link_packets(*packets_, Rank{static_cast<std::int64_t>(r)}, addresses_, wire, width, stages[r]));
-      image::PacketCall call{.epochs = take(Bytes{blocks * 4}), .area = static_cast<std::uint64_t>(area), .batch = batch, .journal = {}};
+      linked_packets_.push_back(link_packets(*packets_, Rank{static_cast<std::int64_t>(r)}, addresses_, wire, width, stages[r]));
+      args::PacketCall call{.epochs = take(Bytes{blocks * 4}), .area = static_cast<std::uint64_t>(area), .batch = batch, .journal = {}};
       call.report = reports_[r];
       call.abort = abort_;
       call.timeout = timeout;
       for (std::uint32_t b = 0; b < blocks; ++b) Cpu::at<std::uint32_t>(call.epochs)[b] = first_call;
       call.packets = static_cast<std::uint32_t>(packets_of(wire, packets_->most_bytes));
-      call.waves = static_cast<std::uint32_t>(packet_images_.back().waves.size());
-      call.divisor = packet_images_.back().divisor;
-      call.whole_packets = packet_images_.back().whole_packets;
+      call.waves = static_cast<std::uint32_t>(linked_packets_.back().waves.size());
+      call.divisor = linked_packets_.back().divisor;
+      call.whole_packets = linked_packets_.back().whole_packets;
       packet_calls_.push_back(call);
     }
   }
@@ -275,9 +275,9 @@ class Emulation {
   std::vector<std::unique_ptr<std::vector<device::Words<4>>>> memory_;
   std::vector<std::vector<device::Words<4>>> remembered_;
   std::shared_ptr<const PacketProgram> packets_;
-  std::vector<PacketImage> packet_images_;
-  std::vector<image::PacketCall> packet_calls_;
-  std::vector<SliceImage> slice_images_;
+  std::vector<LinkedPackets> linked_packets_;
+  std::vector<args::PacketCall> packet_calls_;
+  std::vector<LinkedSlices> linked_slices_;
   std::function<void(std::vector<std::thread>&, std::size_t)> launch_;
 };
 

@@ -19,8 +19,8 @@ struct Shape {
   static constexpr bool once = false;
   static constexpr bool recorded = true;
   static constexpr bool steps = false;
-  static constexpr image::PacketWave wave(std::uint32_t i) {
-    constexpr image::PacketWave table[] = {{0, 0, 2, 2, 0, 0}, {2, 2, 3, 3, 7, 6}, {5, 5, 2, 2, 0, 3}};
+  static constexpr args::PacketWave wave(std::uint32_t i) {
+    constexpr args::PacketWave table[] = {{0, 0, 2, 2, 0, 0}, {2, 2, 3, 3, 7, 6}, {5, 5, 2, 2, 0, 3}};
     return table[i];
   }
   static constexpr std::uint8_t stage(std::uint32_t i) {

@@ -107,7 +107,7 @@ class Operation::Body {
       return Error{ErrorCode::invalid_input, "a journal for a communicator whose calls are not recorded"};
     test::enqueue(stream, [this, rank, buffers] {
       const auto number = ++calls_[rank.index()];
-      const image::CallJournal journal{buffers.journal.counts, buffers.journal.ring, buffers.journal.name, buffers.journal.mask};
+      const args::CallJournal journal{buffers.journal.counts, buffers.journal.ring, buffers.journal.name, buffers.journal.mask};
       device::JournalMark<testing::Cpu> mark(journal);
       mark.begin(journal);
       mark.add_up(journal);
@@ -144,7 +144,7 @@ class Operation::Body {
 
   // As the block of a GPU's kernel does that has the slice's part.
   void note(Rank rank, const CallJournal& given, std::uint32_t number, const MovedSlice& moved) const {
-    const image::CallJournal journal{given.counts, given.ring, given.name, given.mask};
+    const args::CallJournal journal{given.counts, given.ring, given.name, given.mask};
     const auto parts = static_cast<std::uint32_t>(program_.tuning.blocks_per_lane);
     std::uint32_t lanes = 0;
     std::uint32_t lane = 0;

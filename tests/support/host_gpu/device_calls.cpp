@@ -97,7 +97,7 @@ Result<std::shared_ptr<void>> pinned(Bytes size) {
 
 Status load_neighbours(int) { return {}; }
 
-Status neighbours(const image::NeighbourCall& call, void* stream) {
+Status neighbours(const args::NeighbourCall& call, void* stream) {
   test::enqueue(stream, [call] {
     const auto word = [](std::uint64_t address) { return std::atomic_ref(*static_cast<std::uint32_t*>(pointer(address))); };
     for (std::uint64_t i = 0; i < call.done_count; ++i) word(call.done + i * 4).store(call.done_value);
@@ -112,7 +112,7 @@ Status neighbours(const image::NeighbourCall& call, void* stream) {
   return {};
 }
 
-Status rows(DataType type, const image::EpilogueCall& call, int, void* stream) {
+Status rows(DataType type, const args::EpilogueCall& call, int, void* stream) {
   test::enqueue(stream, [type, call] { run_rows_on_host(type, call); });
   return {};
 }

@@ -8,11 +8,11 @@
 
 namespace p2plab::cuda {
 
-Result<std::vector<const void*>> SpecialKernels::get(const PacketImage& image, const std::vector<PacketCode>& codes, int capability) {
+Result<std::vector<const void*>> SpecialKernels::get(const LinkedPackets& linked, const std::vector<PacketCode>& codes, int capability) {
   std::vector<std::string> sources;
   std::vector<std::string> missing;
   for (const auto& code : codes) {
-    sources.push_back(kernel_source(image, code));
+    sources.push_back(kernel_source(linked, code));
     if (!kernels_.contains(sources.back()) && std::ranges::find(missing, sources.back()) == missing.end()) missing.push_back(sources.back());
   }
   if (auto added = missing.empty() ? Status{} : add(missing, capability); !added) return std::move(added).error();

@@ -14,9 +14,9 @@ namespace p2plab::cuda {
 /// A loaded kernel; valid on every GPU while the library that it came from lives.
 class SpecialKernels {
  public:
-  /// The kernels for an image, by code: compiled at the same time, unless this object already has the same. Errors: not_built (no NVRTC), unsupported
-  /// (one would not compile).
-  Result<std::vector<const void*>> get(const PacketImage& image, const std::vector<PacketCode>& codes, int capability);
+  /// The kernels for linked packets, by code: compiled at the same time, unless this object already has the same. Errors: not_built (no NVRTC),
+  /// unsupported (one would not compile).
+  Result<std::vector<const void*>> get(const LinkedPackets& linked, const std::vector<PacketCode>& codes, int capability);
 
  private:
   Status add(const std::vector<std::string>& sources, int capability);

@@ -52,9 +52,9 @@ Status CopyRun::make_streams(std::size_t rank) {
 
 // What stands in one part's stream for one instruction.
 Status CopyRun::enqueue(const RankSlices& state, std::uint32_t block, std::uint32_t number, const Stream& stream) const {
-  const auto blocks = state.image.call.blocks_per_lane;
-  const auto index = state.image.lanes[block / blocks].first + number;
-  const auto& instruction = state.image.instructions[index];
+  const auto blocks = state.linked.call.blocks_per_lane;
+  const auto index = state.linked.lanes[block / blocks].first + number;
+  const auto& instruction = state.linked.instructions[index];
   const auto slice = instruction.slice;
   device::SlicePlace place{.block = block, .instruction = index, .number = number};
   for (place.slice = block % blocks; place.slice * slice < instruction.bytes; place.slice += blocks, ++place.turn) {
@@ -62,7 +62,7 @@ Status CopyRun::enqueue(const RankSlices& state, std::uint32_t block, std::uint3
       if (auto done = check(device::launch_await_slice(state.call, place, stream.get()), "launch a wait"); !done) return done;
     }
     const auto begin = place.slice * slice;
-    const auto at = [&](std::uint32_t operand) { return state.image.addresses[instruction.operands + operand] + static_cast<std::uint64_t>(begin); };
+    const auto at = [&](std::uint32_t operand) { return state.linked.addresses[instruction.operands + operand] + static_cast<std::uint64_t>(begin); };
     for (std::uint32_t d = 1; d <= instruction.destinations; ++d) {
       if (at(0) == at(d)) continue;
       const auto bytes = std::min(slice, instruction.bytes - begin);
@@ -75,7 +75,7 @@ Status CopyRun::enqueue(const RankSlices& state, std::uint32_t block, std::uint3
   return {};
 }
 
-Status CopyRun::launch(Rank rank, const image::CallJournal& journal, device::StreamHandle stream) const {
+Status CopyRun::launch(Rank rank, const args::CallJournal& journal, device::StreamHandle stream) const {
   const auto& state = ranks_[rank.index()];
   const auto& engines = engines_[rank.index()];
   auto call = state.call;
@@ -86,7 +86,7 @@ Status CopyRun::launch(Rank rank, const image::CallJournal& journal, device::Str
     const auto& lane = engines.streams[b];
     if (auto done = follow(lane.get(), engines.begun); !done) return done;
     const auto index = b / state.call.blocks_per_lane;
-    const auto count = index < state.image.lanes.size() ? state.image.lanes[index].count : 0;
+    const auto count = index < state.linked.lanes.size() ? state.linked.lanes[index].count : 0;
     for (std::uint32_t i = 0; i < count; ++i) {
       if (auto done = enqueue(state, b, i, lane); !done) return done;
     }

@@ -21,7 +21,7 @@ class CopyRun final : public SlicedRun {
   };
 
   Status prepare() override;
-  Status launch(Rank rank, const image::CallJournal& journal, device::StreamHandle stream) const override;
+  Status launch(Rank rank, const args::CallJournal& journal, device::StreamHandle stream) const override;
   Status make_streams(std::size_t rank);
   Status enqueue(const RankSlices& state, std::uint32_t block, std::uint32_t number, const Stream& stream) const;
 

@@ -23,7 +23,7 @@ constexpr int most_row_slots = 4;  // vectors that a thread holds: 16 registers,
 
 Status PacketRun::specialise() {
   if (!can_specialise(packets_)) return Error{ErrorCode::unsupported, "the program is too long for a specialised kernel"};
-  link(image::most_packet_width, packet_stages(packets_));
+  link(args::most_packet_width, packet_stages(packets_));
   if (!program_.epilogue) return specialise(packet_grid());
   const auto threads = shape_.threads;
   const auto grid = epilogue_grid(true);
@@ -103,7 +103,7 @@ Status PacketRun::specialise_rank(std::size_t rank, const Grid& grid) {
   PacketCode code{.choice = choice_,
                   .threads = shape_.threads,
                   .blocks_per_processor = static_cast<std::uint32_t>(grid.per_processor),
-                  .odd = state.image.whole_packets < state.call.packets,
+                  .odd = state.linked.whole_packets < state.call.packets,
                   .once = by_row || grid.once,
                   .rows = grid.rows};
   std::vector<PacketCode> codes{code};
@@ -112,7 +112,7 @@ Status PacketRun::specialise_rank(std::size_t rank, const Grid& grid) {
     code.steps = steps_;
     codes.push_back(code);
   }
-  const auto kernels = kernels_.get(state.image, codes, device_set_.gpu(rank).capability);
+  const auto kernels = kernels_.get(state.linked, codes, device_set_.gpu(rank).capability);
   if (!kernels) return kernels.error();
   for (const auto* const kernel : *kernels) {
     const auto fit = device::resident_special_blocks(kernel, shape_.threads, static_cast<std::uint32_t>(grid.cluster));
@@ -120,7 +120,7 @@ Status PacketRun::specialise_rank(std::size_t rank, const Grid& grid) {
     if (fit / share_ < grid.blocks) return Error{ErrorCode::unsupported, "a specialised kernel needs too many registers"};
   }
   if (grid.rows && !by_row) {
-    const Bytes size{static_cast<std::int64_t>(image::arrivals_stride) + grid.blocks * 4};
+    const Bytes size{static_cast<std::int64_t>(args::arrivals_stride) + grid.blocks * 4};
     auto arrivals = take(rank, size);
     if (!arrivals) return std::move(arrivals).error();
     state.arrivals = *std::move(arrivals);
@@ -129,7 +129,7 @@ Status PacketRun::specialise_rank(std::size_t rank, const Grid& grid) {
   }
   state.special = kernels->front();
   state.noting = recorded_ ? kernels->back() : nullptr;
-  state.parameters = packet_parameters(state.image);
+  state.parameters = packet_parameters(state.linked);
   state.call.batch = by_row ? 1 : std::max(shape_.batch, 1U);
   blocks_ = static_cast<std::uint32_t>(grid.blocks);
   return {};

@@ -66,12 +66,12 @@ Status PacketRun::place_own(std::size_t rank) {
   const std::uint32_t first[] = {shape_.first_call, shape_.first_call, shape_.first_call, shape_.first_call};
   if (auto done = check(device::launch_fill(counters(rank), counter_bytes / 16, first, stream.get()), "set the calls' number"); !done) return done;
   state.call.epochs = counters(rank);
-  auto landing = take(rank, Bytes{area_ * image::landing_copies});
+  auto landing = take(rank, Bytes{area_ * args::landing_copies});
   if (!landing) return std::move(landing).error();
   state.landing = *std::move(landing);
   at.landing = state.landing.address();
   const auto empty = empty_packet(choice_);
-  const auto units = static_cast<std::uint64_t>(area_ * image::landing_copies / packet_bytes);
+  const auto units = static_cast<std::uint64_t>(area_ * args::landing_copies / packet_bytes);
   if (auto done = check(device::launch_fill(at.landing, units, empty.w, stream.get()), "clear the landing area"); !done) return done;
   std::fill_n(reinterpret_cast<device::Words<4>*>(at.host_landing), needs().host_landing / packet_bytes, empty);
   at.of_caller = use() == BufferUse::staged;
@@ -104,15 +104,15 @@ void PacketRun::link(int width, std::span<const std::vector<std::uint8_t>> stage
   for (std::size_t r = 0; r < ranks_.size(); ++r) {
     if (!device_set_.has(r)) continue;
     auto& state = ranks_[r];
-    state.image = link_packets(packets_, Rank{static_cast<std::int64_t>(r)}, addresses_, wire_, width,
-                               stages.empty() ? std::span<const std::uint8_t>{} : std::span<const std::uint8_t>{stages[r]});
+    state.linked = link_packets(packets_, Rank{static_cast<std::int64_t>(r)}, addresses_, wire_, width,
+                                stages.empty() ? std::span<const std::uint8_t>{} : std::span<const std::uint8_t>{stages[r]});
     auto& call = state.call;
     call.packets = static_cast<std::uint32_t>(packets_a_call());
-    call.waves = static_cast<std::uint32_t>(state.image.waves.size());
-    call.divisor = state.image.divisor;
-    call.whole_packets = state.image.whole_packets;
-    call.source_count = static_cast<std::uint32_t>(state.image.sources.size());
-    call.store_count = static_cast<std::uint32_t>(state.image.stores.size());
+    call.waves = static_cast<std::uint32_t>(state.linked.waves.size());
+    call.divisor = state.linked.divisor;
+    call.whole_packets = state.linked.whole_packets;
+    call.source_count = static_cast<std::uint32_t>(state.linked.sources.size());
+    call.store_count = static_cast<std::uint32_t>(state.linked.stores.size());
   }
 }
 
@@ -123,7 +123,7 @@ Status PacketRun::interpret() {
   if (use() == BufferUse::staged) {
     if (auto done = each_rank([&](std::size_t rank) { return place_staging(rank); }); !done) return done;
   }
-  link(image::packet_width);
+  link(args::packet_width);
   if (auto done = choose_interpreter_shape(); !done) return done;
   return each_rank([&](std::size_t rank) { return upload_tables(rank); });
 }
@@ -156,16 +156,16 @@ Status PacketRun::choose_interpreter_shape() {
 Status PacketRun::upload_tables(std::size_t rank) {
   auto& state = ranks_[rank];
   constexpr std::size_t most = 65535;  // what a wave can count
-  if (state.image.sources.size() > most || state.image.stores.size() > most) {
+  if (state.linked.sources.size() > most || state.linked.stores.size() > most) {
     return Error{.code = ErrorCode::unsupported, .message = "the program has too many steps to run by packets", .notes = {"use protocol simple"}};
   }
-  const std::array tables{table(state.image.waves), table(state.image.sources), table(state.image.stores)};
+  const std::array tables{table(state.linked.waves), table(state.linked.sources), table(state.linked.stores)};
   auto uploaded = upload(rank, tables);
   if (!uploaded) return std::move(uploaded).error();
   state.tables_memory = std::move(uploaded->memory);
-  state.tables.waves = reinterpret_cast<const image::PacketWave*>(uploaded->addresses[0]);
-  state.tables.sources = reinterpret_cast<const image::PacketSource*>(uploaded->addresses[1]);
-  state.tables.stores = reinterpret_cast<const image::PacketStore*>(uploaded->addresses[2]);
+  state.tables.waves = reinterpret_cast<const args::PacketWave*>(uploaded->addresses[0]);
+  state.tables.sources = reinterpret_cast<const args::PacketSource*>(uploaded->addresses[1]);
+  state.tables.stores = reinterpret_cast<const args::PacketStore*>(uploaded->addresses[2]);
   return {};
 }
 
@@ -175,7 +175,7 @@ Status PacketRun::call(Rank rank, const DeviceBuffers& buffers, device::StreamHa
   const bool registered = use() == BufferUse::registered;
   if (state.special == nullptr || (registered && !program_.epilogue)) return GpuRun::call(rank, buffers, stream);
   auto parameters = state.parameters;
-  for (const auto& [parameter, buffer] : state.image.of_caller) parameters[parameter] += buffer == Buffer::input ? buffers.input : buffers.output;
+  for (const auto& [parameter, buffer] : state.linked.of_caller) parameters[parameter] += buffer == Buffer::input ? buffers.input : buffers.output;
   if (!program_.epilogue) return launch(state, parameters, journal_of(buffers), stream);
   auto epilogue = epilogue_of(rank, registered ? addresses_[rank.index()].buffers[1] : buffers.output, buffers);
   if (!epilogue) return std::move(epilogue).error();
@@ -183,13 +183,13 @@ Status PacketRun::call(Rank rank, const DeviceBuffers& buffers, device::StreamHa
   return launch(state, parameters, journal_of(buffers), stream, &*epilogue);
 }
 
-Status PacketRun::launch(Rank rank, const image::CallJournal& journal, device::StreamHandle stream) const {
+Status PacketRun::launch(Rank rank, const args::CallJournal& journal, device::StreamHandle stream) const {
   const auto& state = ranks_[rank.index()];
   return launch(state, state.parameters, journal, stream);
 }
 
-Status PacketRun::launch(const RankPackets& state, const std::vector<std::uint64_t>& parameters, const image::CallJournal& journal,
-                         device::StreamHandle stream, const image::EpilogueCall* epilogue) const {
+Status PacketRun::launch(const RankPackets& state, const std::vector<std::uint64_t>& parameters, const args::CallJournal& journal,
+                         device::StreamHandle stream, const args::EpilogueCall* epilogue) const {
   const device::LaunchShape shape{.blocks = blocks_, .threads = shape_.threads, .programmatic = shape_.programmatic};
   auto call = state.call;
   call.journal = journal;
@@ -207,18 +207,18 @@ Status PacketRun::launch(const RankPackets& state, const std::vector<std::uint64
 // An item is its first wave.
 NotedItems PacketRun::noted(Rank rank) const {
   if (!steps_) return {};
-  return {.lanes = {noted_items(ranks_[rank.index()].image)}};
+  return {.lanes = {noted_items(ranks_[rank.index()].linked)}};
 }
 
 std::vector<Arrival> PacketRun::arrivals() const {
-  std::vector<PacketImage> images;
-  for (const auto& state : ranks_) images.push_back(state.image);
-  return arrivals_of(images);
+  std::vector<LinkedPackets> all;
+  for (const auto& state : ranks_) all.push_back(state.linked);
+  return arrivals_of(all);
 }
 
-std::string PacketRun::describe_wait(std::size_t rank, const image::HangReport& report) const {
-  if (report.item == image::item_arrivals) return fmt::format("block {}: for the other blocks of its rank, before the epilogue", report.block);
-  return fmt::format("block {}: for packet {} {}", report.block, report.position, waited_for(ranks_[rank].image.origins[report.item]));
+std::string PacketRun::describe_wait(std::size_t rank, const args::HangReport& report) const {
+  if (report.item == args::item_arrivals) return fmt::format("block {}: for the other blocks of its rank, before the epilogue", report.block);
+  return fmt::format("block {}: for packet {} {}", report.block, report.position, waited_for(ranks_[rank].linked.origins[report.item]));
 }
 
 std::string PacketRun::describe() const {

@@ -21,8 +21,8 @@ class PacketRun final : public GpuRun {
   struct RankPackets {
     Arena::Region landing;
     Arena::Region tables_memory;
-    PacketImage image;
-    image::PacketCall call;
+    LinkedPackets linked;
+    args::PacketCall call;
     device::PacketTables tables;            // the interpreter's
     const void* special = nullptr;          // the kernel made for the program
     const void* noting = nullptr;           // the same, which also writes in a journal
@@ -30,16 +30,16 @@ class PacketRun final : public GpuRun {
     Arena::Region arrivals;                 // where the rank's blocks meet before its epilogue
   };
 
-  Needs needs() const override { return {.flags = 0, .host_landing = host_area_ * image::landing_copies}; }
+  Needs needs() const override { return {.flags = 0, .host_landing = host_area_ * args::landing_copies}; }
   Status place_own(std::size_t rank) override;
   // Packets touch a caller's buffers on their own GPU only.
   bool shares_buffers() const override { return false; }
   Status prepare() override;
-  Status launch(Rank rank, const image::CallJournal& journal, device::StreamHandle stream) const override;
-  std::string describe_wait(std::size_t rank, const image::HangReport& report) const override;
+  Status launch(Rank rank, const args::CallJournal& journal, device::StreamHandle stream) const override;
+  std::string describe_wait(std::size_t rank, const args::HangReport& report) const override;
 
-  Status launch(const RankPackets& state, const std::vector<std::uint64_t>& parameters, const image::CallJournal& journal,
-                device::StreamHandle stream, const image::EpilogueCall* epilogue = nullptr) const;
+  Status launch(const RankPackets& state, const std::vector<std::uint64_t>& parameters, const args::CallJournal& journal, device::StreamHandle stream,
+                const args::EpilogueCall* epilogue = nullptr) const;
   void link(int width, std::span<const std::vector<std::uint8_t>> stages = {});
   // packet_code.cpp: code made for the program
   Status specialise();

@@ -123,7 +123,7 @@ Status GpuRun::call(Rank rank, const DeviceBuffers& buffers, device::StreamHandl
   return copy_on(buffers.output, staged[1], layout_.output_size(rank), stream);
 }
 
-Result<image::EpilogueCall> GpuRun::epilogue_of(Rank rank, std::uint64_t source, const DeviceBuffers& buffers) const {
+Result<args::EpilogueCall> GpuRun::epilogue_of(Rank rank, std::uint64_t source, const DeviceBuffers& buffers) const {
   const auto& tensors = use_ == BufferUse::registered ? epilogues_[rank.index()] : buffers.epilogue;
   return link_epilogue(*program_.epilogue, program_.payload, source, tensors);
 }
@@ -137,7 +137,7 @@ Status GpuRun::launch_epilogue(Rank rank, std::uint64_t source, const DeviceBuff
 
 Status GpuRun::hang() const {
   for (std::size_t r = 0; r < addresses_.size(); ++r) {
-    const auto& report = *reinterpret_cast<const image::HangReport*>(report_address(r));
+    const auto& report = *reinterpret_cast<const args::HangReport*>(report_address(r));
     if (report.hung == 0) continue;
     return Error{.code = ErrorCode::device_failure,
                  .message = fmt::format("rank {} waited longer than {}", r, wait_text(deadline_)),

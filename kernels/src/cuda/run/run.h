@@ -77,18 +77,18 @@ class GpuRun {
   virtual bool shares_buffers() const = 0;
   /// When all memory is placed, and known to all ranks.
   virtual Status prepare() = 0;
-  virtual Status launch(Rank rank, const image::CallJournal& journal, device::StreamHandle stream) const = 0;
-  static image::CallJournal journal_of(const DeviceBuffers& buffers) {
+  virtual Status launch(Rank rank, const args::CallJournal& journal, device::StreamHandle stream) const = 0;
+  static args::CallJournal journal_of(const DeviceBuffers& buffers) {
     const auto& given = buffers.journal;
     return {given.counts, given.ring, given.name, given.mask};
   }
-  static bool writes(const image::CallJournal& journal) { return (journal.counts | journal.ring) != 0; }
+  static bool writes(const args::CallJournal& journal) { return (journal.counts | journal.ring) != 0; }
   /// The epilogue, if the program has one, as a kernel of its own after the launch; `source` are the sums.
   Status launch_epilogue(Rank rank, std::uint64_t source, const DeviceBuffers& buffers, device::StreamHandle stream) const;
   /// Its tensors are those of the call, or of the registered buffers.
-  Result<image::EpilogueCall> epilogue_of(Rank rank, std::uint64_t source, const DeviceBuffers& buffers) const;
+  Result<args::EpilogueCall> epilogue_of(Rank rank, std::uint64_t source, const DeviceBuffers& buffers) const;
   /// What a kernel of a rank was waiting for.
-  virtual std::string describe_wait(std::size_t rank, const image::HangReport& report) const = 0;
+  virtual std::string describe_wait(std::size_t rank, const args::HangReport& report) const = 0;
 
   // run_memory.cpp
   /// Room for a copy of the caller's input and output; for both in one, in place.

@@ -26,7 +26,7 @@ Status SliceRun::prepare() {
   return link();
 }
 
-Status SliceRun::launch(Rank rank, const image::CallJournal& journal, device::StreamHandle stream) const {
+Status SliceRun::launch(Rank rank, const args::CallJournal& journal, device::StreamHandle stream) const {
   const auto& state = ranks_[rank.index()];
   auto call = state.call;
   call.journal = journal;

@@ -15,7 +15,7 @@ class SliceRun final : public SlicedRun {
 
  private:
   Status prepare() override;
-  Status launch(Rank rank, const image::CallJournal& journal, device::StreamHandle stream) const override;
+  Status launch(Rank rank, const args::CallJournal& journal, device::StreamHandle stream) const override;
   Status choose_shape();
   Status choose_bulk(int blocks);
   bool is_aligned() const;

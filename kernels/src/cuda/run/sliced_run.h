@@ -19,15 +19,15 @@ class SlicedRun : public GpuRun {
   /// What the run holds for one rank.
   struct RankSlices {
     Arena::Region tables_memory;
-    SliceImage image;
-    image::SliceCall call;
+    LinkedSlices linked;
+    args::SliceCall call;
     std::uint32_t blocks = 1;
   };
 
   Needs needs() const override { return {.flags = flag_bytes(program_)}; }
   Status place_own(std::size_t rank) override { return use() == BufferUse::staged ? place_staging(rank) : Status{}; }
   bool shares_buffers() const override { return true; }
-  std::string describe_wait(std::size_t rank, const image::HangReport& report) const override;
+  std::string describe_wait(std::size_t rank, const args::HangReport& report) const override;
 
   /// Links all ranks that live here, once their memory is known.
   Status link();

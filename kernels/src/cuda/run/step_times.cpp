@@ -13,9 +13,9 @@ constexpr int calls = 20;  // one after another; the first ones and the last one
 constexpr std::uint32_t ring_mask = 63;
 
 // A rank's journal: a ring of calls that nobody reads, then its notes.
-constexpr std::uint64_t heads_at = sizeof(image::JournalRing) + (ring_mask + 1) * sizeof(image::JournalEntry);
-constexpr std::uint64_t notes_at = heads_at + sizeof(image::StepHeads);
-constexpr std::uint64_t journal_bytes = notes_at + image::noted_steps * sizeof(image::StepEntry);
+constexpr std::uint64_t heads_at = sizeof(args::JournalRing) + (ring_mask + 1) * sizeof(args::JournalEntry);
+constexpr std::uint64_t notes_at = heads_at + sizeof(args::StepHeads);
+constexpr std::uint64_t journal_bytes = notes_at + args::noted_steps * sizeof(args::StepEntry);
 
 Bytes bytes(std::uint64_t count) { return Bytes{static_cast<std::int64_t>(count)}; }
 
@@ -33,10 +33,10 @@ Result<std::vector<DeviceMemory>> make_journals(const std::vector<int>& devices)
   return journals;
 }
 
-Result<std::vector<image::StepEntry>> read_notes(int device, const DeviceMemory& journal) {
-  std::vector<image::StepEntry> notes(image::noted_steps);
+Result<std::vector<args::StepEntry>> read_notes(int device, const DeviceMemory& journal) {
+  std::vector<args::StepEntry> notes(args::noted_steps);
   if (auto done = use_device(device); !done) return std::move(done).error();
-  if (auto done = copy_from_device(notes.data(), journal.address() + notes_at, bytes(notes.size() * sizeof(image::StepEntry))); !done)
+  if (auto done = copy_from_device(notes.data(), journal.address() + notes_at, bytes(notes.size() * sizeof(args::StepEntry))); !done)
     return std::move(done).error();
   return notes;
 }

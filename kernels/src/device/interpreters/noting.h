@@ -6,10 +6,10 @@
 
 namespace p2plab::device {
 
-CudaCode launch_noting_packets(const KernelChoice& choice, const LaunchShape& shape, const PacketTables& tables, const image::PacketCall& call,
+CudaCode launch_noting_packets(const KernelChoice& choice, const LaunchShape& shape, const PacketTables& tables, const args::PacketCall& call,
                                StreamHandle stream);
 int resident_noting_packet_blocks(const KernelChoice& choice, std::uint32_t threads);
-CudaCode launch_noting_slices(const KernelChoice& choice, const LaunchShape& shape, const image::SliceCall& call, StreamHandle stream);
+CudaCode launch_noting_slices(const KernelChoice& choice, const LaunchShape& shape, const args::SliceCall& call, StreamHandle stream);
 int resident_noting_slice_blocks(const KernelChoice& choice, std::uint32_t threads);
 
 }  // namespace p2plab::device

@@ -5,7 +5,7 @@
 
 namespace p2plab::device {
 
-CudaCode launch_noting_packets(const KernelChoice& choice, const LaunchShape& shape, const PacketTables& tables, const image::PacketCall& call,
+CudaCode launch_noting_packets(const KernelChoice& choice, const LaunchShape& shape, const PacketTables& tables, const args::PacketCall& call,
                                StreamHandle stream) {
   return launch<true>(choice, shape, tables, call, stream);
 }

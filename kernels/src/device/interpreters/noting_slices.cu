@@ -5,7 +5,7 @@
 
 namespace p2plab::device {
 
-CudaCode launch_noting_slices(const KernelChoice& choice, const LaunchShape& shape, const image::SliceCall& call, StreamHandle stream) {
+CudaCode launch_noting_slices(const KernelChoice& choice, const LaunchShape& shape, const args::SliceCall& call, StreamHandle stream) {
   return launch<true>(choice, shape, call, stream);
 }
 

@@ -13,7 +13,7 @@ namespace {
 /// Tables in memory: the GPU's, or shared.
 template <bool Steps>
 struct MemoryTables {
-  static constexpr int width = image::packet_width;
+  static constexpr int width = args::packet_width;
   static constexpr int waves = -1;
   static constexpr int stores = -1;
   static constexpr bool odd = true;
@@ -21,15 +21,15 @@ struct MemoryTables {
   static constexpr bool recorded = true;
   static constexpr bool steps = Steps;
 
-  const image::PacketWave* wave_table;
-  const image::PacketSource* source_table;
-  const image::PacketStore* store_table;
-  constexpr image::PacketWave wave(std::uint32_t i) const { return wave_table[i]; }
+  const args::PacketWave* wave_table;
+  const args::PacketSource* source_table;
+  const args::PacketStore* store_table;
+  constexpr args::PacketWave wave(std::uint32_t i) const { return wave_table[i]; }
   constexpr std::uint64_t source_address(std::uint32_t i) const { return source_table[i].address; }
   constexpr std::uint32_t source_bytes(std::uint32_t i) const { return source_table[i].bytes; }
-  constexpr std::uint64_t store_address(std::uint32_t i) const { return store_table[i] & image::store_address; }
-  constexpr bool store_lands(std::uint32_t i) const { return (store_table[i] & image::store_lands) != 0; }
-  constexpr std::uint32_t store_source(std::uint32_t i) const { return image::store_source(store_table[i]); }
+  constexpr std::uint64_t store_address(std::uint32_t i) const { return store_table[i] & args::store_address; }
+  constexpr bool store_lands(std::uint32_t i) const { return (store_table[i] & args::store_lands) != 0; }
+  constexpr std::uint32_t store_source(std::uint32_t i) const { return args::store_source(store_table[i]); }
 };
 
 // Small tables are staged in shared memory by all threads, overlapped with the preceding kernel (programmatic dependent launch).
@@ -38,10 +38,10 @@ constexpr std::uint32_t staged_sources = 64;
 constexpr std::uint32_t staged_stores = 96;
 
 template <bool Steps>
-__device__ MemoryTables<Steps> stage(const MemoryTables<Steps>& tables, const image::PacketCall& call) {
-  __shared__ image::PacketWave waves[staged_waves];
-  __shared__ image::PacketSource sources[staged_sources];
-  __shared__ image::PacketStore stores[staged_stores];
+__device__ MemoryTables<Steps> stage(const MemoryTables<Steps>& tables, const args::PacketCall& call) {
+  __shared__ args::PacketWave waves[staged_waves];
+  __shared__ args::PacketSource sources[staged_sources];
+  __shared__ args::PacketStore stores[staged_stores];
   if (call.waves > staged_waves || call.source_count > staged_sources || call.store_count > staged_stores) return tables;
   for (auto i = threadIdx.x; i < call.waves; i += blockDim.x) waves[i] = tables.wave_table[i];
   for (auto i = threadIdx.x; i < call.source_count; i += blockDim.x) sources[i] = tables.source_table[i];
@@ -52,10 +52,10 @@ __device__ MemoryTables<Steps> stage(const MemoryTables<Steps>& tables, const im
 
 template <class Wire, class Combine, bool Steps>
 __global__ void __launch_bounds__(most_threads) packets(const __grid_constant__ Combine combine, const __grid_constant__ MemoryTables<Steps> tables,
-                                                        const __grid_constant__ image::PacketCall call) {
+                                                        const __grid_constant__ args::PacketCall call) {
   Gpu::let_next_start();
   const auto ready = stage(tables, call);
-  const image::PacketCall mine = call;
+  const args::PacketCall mine = call;
   Gpu::await_previous();
   run_packets<Gpu, Wire>(combine, ready, mine);
 }
@@ -73,8 +73,7 @@ int with_kernel(const KernelChoice& choice, Body&& body) {
 }
 
 template <bool Steps>
-CudaCode launch(const KernelChoice& choice, const LaunchShape& shape, const PacketTables& tables, const image::PacketCall& call,
-                StreamHandle stream) {
+CudaCode launch(const KernelChoice& choice, const LaunchShape& shape, const PacketTables& tables, const args::PacketCall& call, StreamHandle stream) {
   return with_kernel<Steps>(choice, [&](auto kernel, auto combine) {
     MemoryTables<Steps> given{tables.waves, tables.sources, tables.stores};
     auto mine = call;

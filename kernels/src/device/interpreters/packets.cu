@@ -5,14 +5,14 @@
 
 namespace p2plab::device {
 
-CudaCode launch_packets(const KernelChoice& choice, const LaunchShape& shape, const PacketTables& tables, const image::PacketCall& call,
+CudaCode launch_packets(const KernelChoice& choice, const LaunchShape& shape, const PacketTables& tables, const args::PacketCall& call,
                         StreamHandle stream) {
   return choice.steps ? launch_noting_packets(choice, shape, tables, call, stream) : launch<false>(choice, shape, tables, call, stream);
 }
 
-CudaCode launch_special(const void* kernel, const LaunchShape& shape, const std::uint64_t* parameters, const image::PacketCall& call,
-                        StreamHandle stream, const image::EpilogueCall* epilogue) {
-  void* arguments[] = {const_cast<std::uint64_t*>(parameters), const_cast<image::PacketCall*>(&call), const_cast<image::EpilogueCall*>(epilogue)};
+CudaCode launch_special(const void* kernel, const LaunchShape& shape, const std::uint64_t* parameters, const args::PacketCall& call,
+                        StreamHandle stream, const args::EpilogueCall* epilogue) {
+  void* arguments[] = {const_cast<std::uint64_t*>(parameters), const_cast<args::PacketCall*>(&call), const_cast<args::EpilogueCall*>(epilogue)};
   return launch_kernel(kernel, shape, stream, arguments);
 }
 

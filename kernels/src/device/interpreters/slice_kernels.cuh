@@ -13,12 +13,12 @@ namespace p2plab::device {
 namespace {
 
 template <class Combine, bool Shifts, bool Steps>
-__global__ void __launch_bounds__(most_threads) slices(const __grid_constant__ Combine combine, const __grid_constant__ image::SliceCall call) {
+__global__ void __launch_bounds__(most_threads) slices(const __grid_constant__ Combine combine, const __grid_constant__ args::SliceCall call) {
   run_slices<Gpu, Shifts, Steps>(combine, call);
 }
 
 template <class Combine, bool Steps>
-__global__ void __launch_bounds__(most_threads) bulk_slices(const __grid_constant__ Combine combine, const __grid_constant__ image::SliceCall call) {
+__global__ void __launch_bounds__(most_threads) bulk_slices(const __grid_constant__ Combine combine, const __grid_constant__ args::SliceCall call) {
   extern __shared__ __align__(128) unsigned char shared[];
   run_bulk_slices<BulkGpu, Steps>(combine, call, static_cast<std::uint32_t>(__cvta_generic_to_shared(shared)));
 }
@@ -34,7 +34,7 @@ auto with_slices(const KernelChoice& choice, Body&& body) {
 }
 
 template <bool Steps>
-CudaCode launch(const KernelChoice& choice, const LaunchShape& shape, const image::SliceCall& call, StreamHandle stream) {
+CudaCode launch(const KernelChoice& choice, const LaunchShape& shape, const args::SliceCall& call, StreamHandle stream) {
   return with_slices<Steps>(choice, [&](auto combine, auto kernel, std::uint32_t shared) {
     auto given = call;
     void* arguments[] = {&combine, &given};

@@ -20,7 +20,7 @@ __global__ void fill(std::uint64_t address, std::uint64_t count, Words<4> patter
 
 }  // namespace
 
-CudaCode launch_slices(const KernelChoice& choice, const LaunchShape& shape, const image::SliceCall& call, StreamHandle stream) {
+CudaCode launch_slices(const KernelChoice& choice, const LaunchShape& shape, const args::SliceCall& call, StreamHandle stream) {
   return choice.steps ? launch_noting_slices(choice, shape, call, stream) : launch<false>(choice, shape, call, stream);
 }
 

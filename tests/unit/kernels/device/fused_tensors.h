@@ -33,7 +33,7 @@ class Tensors {
            {&buffers.residual, &buffers.weight, &buffers.bias, &buffers.sum, &buffers.normed, &buffers.quantised, &buffers.scales})
         *tensor = take(payload.elements);
       auto call = *link_epilogue(epilogue, payload, emulation.output(r), buffers);
-      memory_.emplace_back(image::arrivals_stride / 4 + blocks);
+      memory_.emplace_back(args::arrivals_stride / 4 + blocks);
       call.arrivals = reinterpret_cast<std::uint64_t>(memory_.back().data());
       calls.push_back(call);
     }
@@ -44,7 +44,7 @@ class Tensors {
     return sum;
   }
 
-  std::vector<image::EpilogueCall> calls;
+  std::vector<args::EpilogueCall> calls;
 
  private:
   std::vector<std::vector<float>> memory_;
@@ -53,7 +53,7 @@ class Tensors {
 /// A rank's kernel: its packets and rows, `packets` of them a row if a block takes whole rows.
 template <class Wire, class Shape>
 auto kernel_of(const Tensors& tensors, std::uint32_t packets) {
-  return [&tensors, packets](const VectorTables& tables, const image::PacketCall& call, std::size_t r) {
+  return [&tensors, packets](const VectorTables& tables, const args::PacketCall& call, std::size_t r) {
     const auto& rows = tensors.calls[r];
     device::CallNotes<RowMachine, VectorTables> notes(call.journal);
     if (packets > 0) return device::run_packet_rows<RowMachine, Wire, Shape, false>(Float{}, tables, call, rows, packets, 0, notes);

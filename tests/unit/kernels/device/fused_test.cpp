@@ -95,8 +95,8 @@ struct PushedShape {
   static constexpr bool once = true;
   static constexpr bool recorded = true;
   static constexpr bool steps = false;
-  static constexpr image::PacketWave wave(std::uint32_t i) {
-    constexpr image::PacketWave table[] = {{0, 0, 1, 1, 0, 0}, {1, 1, 2, 1, 7, Lands}};
+  static constexpr args::PacketWave wave(std::uint32_t i) {
+    constexpr args::PacketWave table[] = {{0, 0, 1, 1, 0, 0}, {1, 1, 2, 1, 7, Lands}};
     return table[i];
   }
   static constexpr std::uint8_t stage(std::uint32_t i) {
@@ -110,9 +110,9 @@ struct PushedShape {
 };
 
 template <std::uint8_t Lands>
-void run_taken(const PacketImage& image, const image::PacketCall& call, const image::EpilogueCall& rows) {
+void run_taken(const LinkedPackets& linked, const args::PacketCall& call, const args::EpilogueCall& rows) {
   device::FixedTables<PushedShape<Lands>> tables;
-  const auto parameters = packet_parameters(image);
+  const auto parameters = packet_parameters(linked);
   std::memcpy(static_cast<void*>(&tables), parameters.data(), sizeof tables);
   device::CallNotes<RowMachine, decltype(tables)> notes(call.journal);
   device::run_packet_rows<RowMachine, device::LamportWire<4>, device::RowShape<CpuFloat, 1, 6, true>, true>(Float{}, tables, call, rows, 6, 0, notes);
@@ -131,13 +131,13 @@ TEST(FusedKernel, NormsWhatItHoldsInRegisters) {
   const auto fused = *with_epilogue(emulation.program(), epilogue);
   EXPECT_TRUE(ends_in_sums(fused));
   const Tensors tensors(emulation, epilogue, payload, 2);
-  emulation.prepare_kernel<device::LamportWire<4>>(2, 1, [&](const VectorTables& tables, const image::PacketCall& call, std::size_t r) {
+  emulation.prepare_kernel<device::LamportWire<4>>(2, 1, [&](const VectorTables& tables, const args::PacketCall& call, std::size_t r) {
     auto rows = tensors.calls[r];
     rows.source = rows.weight;
     r == 0 ? run_taken<2>(*tables.tables, call, rows) : run_taken<1>(*tables.tables, call, rows);
   });
   for (std::size_t r = 0; r < 2; ++r) {
-    const auto written = shape_source(emulation.packet_image(r), {.choice = {}, .once = true, .recorded = true});
+    const auto written = shape_source(emulation.linked_packets(r), {.choice = {}, .once = true, .recorded = true});
     EXPECT_NE(written.find(r == 0 ? "{{0, 0, 1, 1, 0, 0}, {1, 1, 2, 1, 7, 2}}" : "{{0, 0, 1, 1, 0, 0}, {1, 1, 2, 1, 7, 1}}"), std::string::npos)
         << written;
   }
@@ -170,7 +170,7 @@ TEST(FusedKernel, MeetsWhereCountersWrapAround) {
   const Tensors tensors(emulation, epilogue, payload, 3);
   for (const auto& call : tensors.calls) {
     Cpu::store_32(call.arrivals, 0xfffffffaU);
-    for (std::uint64_t b = 0; b < 3; ++b) Cpu::store_32(call.arrivals + image::arrivals_stride + b * 4, 0xfffffffaU);
+    for (std::uint64_t b = 0; b < 3; ++b) Cpu::store_32(call.arrivals + args::arrivals_stride + b * 4, 0xfffffffaU);
   }
   run_fused<device::LamportWire<4>, 6>(emulation, tensors, 3, 0);
 }

@@ -72,7 +72,7 @@ TEST(PacketInterpreter, CountsOnWhereEpochsStartAgain) {
   const auto machine = testing::one_switch(3);
   const auto plan = *testing::plan_on(machine, "two_shot", CollectiveKind::all_reduce);
   Emulation emulation(machine, plan, {.elements = 50, .type = DataType::int32}, {}, false);
-  emulation.first_call = image::epoch_limit - 2;
+  emulation.first_call = args::epoch_limit - 2;
   emulation.prepare_packets<device::LlWire, Int>(1);
   for (int c = 0; c < 5; ++c) EXPECT_EQ(emulation.call<std::int32_t>(c), 0) << "call " << c;
 }
@@ -87,8 +87,8 @@ TEST(SpecialCode, SaysOfAProgramWhatTheTestsShapeSays) {
   std::ostringstream text;
   text << file.rdbuf();
   for (std::size_t rank = 0; rank < 3; ++rank) {
-    ASSERT_TRUE(can_specialise(emulation.packet_image(rank)));
-    const auto written = shape_source(emulation.packet_image(rank), {.choice = {}, .odd = true, .recorded = true});
+    ASSERT_TRUE(can_specialise(emulation.linked_packets(rank)));
+    const auto written = shape_source(emulation.linked_packets(rank), {.choice = {}, .odd = true, .recorded = true});
     EXPECT_NE(text.str().find(written), std::string::npos) << written;
   }
 }

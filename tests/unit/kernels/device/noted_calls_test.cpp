@@ -18,10 +18,10 @@ using Float = device::Fixed<device::Float, ReduceOp::sum>;
 
 // What one rank's kernels write of their calls: how often in all, and an entry each.
 struct Journal {
-  image::CallCounts counts;
-  image::JournalRing ring;
-  std::array<image::JournalEntry, 4> entries{};
-  image::CallJournal place(std::uint32_t name) { return {reinterpret_cast<std::uint64_t>(&counts), reinterpret_cast<std::uint64_t>(&ring), name, 3}; }
+  args::CallCounts counts;
+  args::JournalRing ring;
+  std::array<args::JournalEntry, 4> entries{};
+  args::CallJournal place(std::uint32_t name) { return {reinterpret_cast<std::uint64_t>(&counts), reinterpret_cast<std::uint64_t>(&ring), name, 3}; }
 };
 
 // Run `c`, from 0, of a call that began after `begun` and has ended.
@@ -32,14 +32,14 @@ void expect_noted(const Journal& journal, std::uint32_t c, std::uint64_t begun) 
   EXPECT_EQ(ring.next, c + 1);
   const auto& entry = entries[c % 4];
   EXPECT_EQ(entry.name, 100 + c);
-  EXPECT_EQ(image::begun_of(entry.span), image::begun_of(counts.last));
-  EXPECT_EQ(image::time_of(entry.span), image::time_of(counts.last));
-  EXPECT_GE(image::begun_of(entry.span), begun);
-  EXPECT_LE(image::begun_of(entry.span) + image::time_of(entry.span), testing::Cpu::now());
+  EXPECT_EQ(args::begun_of(entry.span), args::begun_of(counts.last));
+  EXPECT_EQ(args::time_of(entry.span), args::time_of(counts.last));
+  EXPECT_GE(args::begun_of(entry.span), begun);
+  EXPECT_LE(args::begun_of(entry.span) + args::time_of(entry.span), testing::Cpu::now());
   std::uint64_t sum = 0;
   std::uint64_t most = 0;
   for (std::uint32_t i = c < 4 ? 0 : c - 3; i < c; ++i) {
-    const auto time = image::time_of(entries[i % 4].span);
+    const auto time = args::time_of(entries[i % 4].span);
     sum += time;
     most = std::max(most, time);
     EXPECT_LE(counts.least, time);
@@ -123,13 +123,13 @@ TEST(NotedCalls, AreLeftAloneByCodeThatIsMadeWithoutThem) {
 // Both clocks may have passed where their words begin anew.
 TEST(NotedCalls, SpansHoldTimesOfHours) {
   const auto span = [](std::uint64_t begun, std::uint64_t ended) {
-    return image::Span{static_cast<std::uint32_t>(begun), static_cast<std::uint32_t>(ended),
-                       testing::Cpu::pick<image::low_halves>(static_cast<std::uint32_t>(begun >> 32), static_cast<std::uint32_t>(ended >> 32))};
+    return args::Span{static_cast<std::uint32_t>(begun), static_cast<std::uint32_t>(ended),
+                      testing::Cpu::pick<args::low_halves>(static_cast<std::uint32_t>(begun >> 32), static_cast<std::uint32_t>(ended >> 32))};
   };
   constexpr std::uint64_t day = 86'400'000'000'000;
-  EXPECT_EQ(image::time_of(span(0xffff'ffff, 0x1'0000'0001)), 2U);
-  EXPECT_EQ(image::time_of(span(image::span_times - 5, image::span_times + day)), day + 5);
-  EXPECT_EQ(image::begun_of(span(image::span_times + 7, image::span_times + 9)), 7U);
+  EXPECT_EQ(args::time_of(span(0xffff'ffff, 0x1'0000'0001)), 2U);
+  EXPECT_EQ(args::time_of(span(args::span_times - 5, args::span_times + day)), day + 5);
+  EXPECT_EQ(args::begun_of(span(args::span_times + 7, args::span_times + 9)), 7U);
 }
 
 }  // namespace

@@ -23,34 +23,33 @@ constexpr int three = 3;
 // A rank's journal with room for steps, as it lies in a GPU's memory.
 class StepJournal {
  public:
-  image::CallJournal place(std::uint32_t name) { return {0, reinterpret_cast<std::uint64_t>(memory_.data()), name, calls - 1}; }
-  const image::StepHeads& heads() { return *reinterpret_cast<const image::StepHeads*>(image::steps_at(place(0))); }
-  const image::JournalEntry& call(std::uint32_t number) {
-    return *reinterpret_cast<const image::JournalEntry*>(place(0).ring + sizeof(image::JournalRing) + number % calls * sizeof(image::JournalEntry));
+  args::CallJournal place(std::uint32_t name) { return {0, reinterpret_cast<std::uint64_t>(memory_.data()), name, calls - 1}; }
+  const args::StepHeads& heads() { return *reinterpret_cast<const args::StepHeads*>(args::steps_at(place(0))); }
+  const args::JournalEntry& call(std::uint32_t number) {
+    return *reinterpret_cast<const args::JournalEntry*>(place(0).ring + sizeof(args::JournalRing) + number % calls * sizeof(args::JournalEntry));
   }
   // By block, those of one call in order.
-  std::map<std::uint32_t, std::vector<image::StepEntry>> of(std::uint32_t name) {
-    std::map<std::uint32_t, std::vector<image::StepEntry>> blocks;
-    const auto* const all = reinterpret_cast<const image::StepEntry*>(image::steps_at(place(0)) + sizeof(image::StepHeads));
-    for (std::uint32_t i = 0; i < image::noted_steps; ++i) {
+  std::map<std::uint32_t, std::vector<args::StepEntry>> of(std::uint32_t name) {
+    std::map<std::uint32_t, std::vector<args::StepEntry>> blocks;
+    const auto* const all = reinterpret_cast<const args::StepEntry*>(args::steps_at(place(0)) + sizeof(args::StepHeads));
+    for (std::uint32_t i = 0; i < args::noted_steps; ++i) {
       EXPECT_TRUE(all[i].whole());
-      if (all[i].serial != 0 && all[i].name == name) blocks[all[i].place % image::most_noting_blocks].push_back(all[i]);
+      if (all[i].serial != 0 && all[i].name == name) blocks[all[i].place % args::most_noting_blocks].push_back(all[i]);
     }
-    for (auto& [block, entries] : blocks) std::ranges::sort(entries, {}, &image::StepEntry::serial);
+    for (auto& [block, entries] : blocks) std::ranges::sort(entries, {}, &args::StepEntry::serial);
     return blocks;
   }
 
  private:
   static constexpr std::uint32_t calls = 4;
   std::vector<std::uint64_t> memory_ = std::vector<std::uint64_t>(
-      (sizeof(image::JournalRing) + calls * sizeof(image::JournalEntry) + sizeof(image::StepHeads) + image::noted_steps * sizeof(image::StepEntry)) /
-      8);
+      (sizeof(args::JournalRing) + calls * sizeof(args::JournalEntry) + sizeof(args::StepHeads) + args::noted_steps * sizeof(args::StepEntry)) / 8);
 };
 
-std::uint32_t item(const image::StepEntry& entry) { return entry.place >> image::noted_item_shift; }
+std::uint32_t item(const args::StepEntry& entry) { return entry.place >> args::noted_item_shift; }
 
 // In the order of a block's one thread, each within [from, to].
-void expect_in_order(const std::vector<image::StepEntry>& entries, std::uint64_t from, std::uint64_t to) {
+void expect_in_order(const std::vector<args::StepEntry>& entries, std::uint64_t from, std::uint64_t to) {
   auto last = from;
   for (const auto& entry : entries) {
     EXPECT_GE(entry.begun(), last);
@@ -79,8 +78,8 @@ struct Fixture {
         std::map<std::uint32_t, std::set<std::uint32_t>> seen;
         for (const auto& [block, entries] : blocks) {
           const auto& whole = journals[r].call(c);
-          const auto begun = image::begun_of(whole.span);
-          expect_in_order(entries, block == 0 ? begun : before, block == 0 ? begun + image::time_of(whole.span) : after);
+          const auto begun = args::begun_of(whole.span);
+          expect_in_order(entries, block == 0 ? begun : before, block == 0 ? begun + args::time_of(whole.span) : after);
           EXPECT_EQ(entries.back().serial, journals[r].heads().written[block]);
           for (const auto& entry : entries) seen[block].insert(item(entry));
         }
@@ -104,7 +103,7 @@ std::set<std::uint32_t> first(std::size_t count) {
 TEST(NotedSteps, OfThePacketInterpreterAreEveryItemOfEveryBlock) {
   Fixture fixture("ring");
   auto& emulation = fixture.emulation;
-  emulation.prepare_kernel<device::LlWire>(3, 2, [](const testing::VectorTables& tables, const image::PacketCall& call, std::size_t) {
+  emulation.prepare_kernel<device::LlWire>(3, 2, [](const testing::VectorTables& tables, const args::PacketCall& call, std::size_t) {
     device::run_packets<testing::Cpu, device::LlWire>(Float{}, testing::NotingTables{tables}, call);
   });
   fixture.check(
@@ -112,11 +111,11 @@ TEST(NotedSteps, OfThePacketInterpreterAreEveryItemOfEveryBlock) {
       [&](std::size_t r) {
         // An item begins with its first wave.
         std::set<std::uint32_t> items;
-        const auto& waves = emulation.packet_image(r).waves;
+        const auto& waves = emulation.linked_packets(r).waves;
         for (std::uint32_t w = 0; w < waves.size(); ++w) {
-          if ((waves[w].flags & image::wave_adds) == 0 || (waves[w].flags & image::wave_begins) != 0) items.insert(w);
+          if ((waves[w].flags & args::wave_adds) == 0 || (waves[w].flags & args::wave_begins) != 0) items.insert(w);
         }
-        EXPECT_EQ(noted_items(emulation.packet_image(r)).size(), waves.size());
+        EXPECT_EQ(noted_items(emulation.linked_packets(r)).size(), waves.size());
         return std::map<std::uint32_t, std::set<std::uint32_t>>{{0, items}, {1, items}, {2, items}};
       });
 }
@@ -152,7 +151,7 @@ TEST(NotedSteps, OfSlicesAreEveryInstructionOfEveryPart) {
 TEST(NotedSteps, SayHowLongAStepWaited) {
   Fixture fixture("one_shot", {}, 24);
   auto& emulation = fixture.emulation;
-  emulation.prepare_kernel<device::LlWire>(1, 1, [](const testing::VectorTables& tables, const image::PacketCall& call, std::size_t rank) {
+  emulation.prepare_kernel<device::LlWire>(1, 1, [](const testing::VectorTables& tables, const args::PacketCall& call, std::size_t rank) {
     if (rank == 2) std::this_thread::sleep_for(std::chrono::milliseconds{20});
     device::run_packets<testing::Cpu, device::LlWire>(Float{}, testing::NotingTables{tables}, call);
   });
@@ -183,8 +182,8 @@ TEST(NotedSteps, KeepTheLatestOfEachBlock) {
   }
   EXPECT_EQ(fixture.journals[0].heads().written[0], 3U * calls);
   const auto kept = fixture.journals[0].of(5).at(0);
-  ASSERT_EQ(kept.size(), image::noted_steps);
-  EXPECT_EQ(kept.front().serial, 3U * calls - image::noted_steps + 1);
+  ASSERT_EQ(kept.size(), args::noted_steps);
+  EXPECT_EQ(kept.front().serial, 3U * calls - args::noted_steps + 1);
 }
 
 }  // namespace

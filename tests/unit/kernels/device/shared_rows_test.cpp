@@ -87,7 +87,7 @@ void expect_shared_rows(int ranks, const Epilogue& epilogue, bool nan) {
   alone.prepare_kernel<Wire>(1, 1, kernel_of<Wire, device::RowShape<CpuFloat, 1, Packets, true>>(one, Packets));
   std::vector<std::unique_ptr<typename SharingCpu<Blocks>::Room[]>> rooms;
   for (int r = 0; r < ranks; ++r) rooms.push_back(std::make_unique<typename SharingCpu<Blocks>::Room[]>(rows));
-  shared.prepare_kernel<Wire>(rows * Blocks, 1, [&](const VectorTables& tables, const image::PacketCall& call, std::size_t r) {
+  shared.prepare_kernel<Wire>(rows * Blocks, 1, [&](const VectorTables& tables, const args::PacketCall& call, std::size_t r) {
     using Shape = device::RowShape<CpuFloat, Blocks, (Packets + Blocks - 1) / Blocks, true>;
     SharingCpu<Blocks>::rooms() = rooms[r].get();
     device::CallNotes<SharingCpu<Blocks>, VectorTables> notes(call.journal);

@@ -78,13 +78,13 @@ void check(const Combine& combine, DataType type, ReduceOp op, const Move& move)
     block.guard.writable.push_back(destinations.back().region(move));
   }
   const bool together = std::ranges::all_of(move.destinations, [&](auto behind) { return behind == move.destinations[0]; });
-  const image::SliceInstruction instruction{.bytes = move.end,
-                                            .slice = move.end,
-                                            .sources = static_cast<std::uint16_t>(sources.size()),
-                                            .destinations = static_cast<std::uint16_t>(destinations.size()),
-                                            .divides = static_cast<std::uint8_t>(move.divisor != 1 ? 1 : 0),
-                                            .alignment = together ? image::Alignment::destinations : image::Alignment::none,
-                                            .divisor = move.divisor};
+  const args::SliceInstruction instruction{.bytes = move.end,
+                                           .slice = move.end,
+                                           .sources = static_cast<std::uint16_t>(sources.size()),
+                                           .destinations = static_cast<std::uint16_t>(destinations.size()),
+                                           .divides = static_cast<std::uint8_t>(move.divisor != 1 ? 1 : 0),
+                                           .alignment = together ? args::Alignment::destinations : args::Alignment::none,
+                                           .divisor = move.divisor};
   const auto work = [&](std::uint32_t thread) {
     Machine::here() = {&block, thread};
     device::move<Machine, true>(combine, instruction, operands.data(), move.begin, move.end);

@@ -58,7 +58,7 @@ class Rows {
     return check_rows(type_, call);
   }
 
-  image::EpilogueCall call;
+  args::EpilogueCall call;
 
  private:
   struct alignas(16) Vector {
@@ -172,7 +172,7 @@ TEST(EpilogueRows, KeepNaNToTheirOwnRow) {
 
 TEST(EpilogueRows, AreComparedAndNotBelieved) {
   const Epilogue epilogue{.hidden = 128, .float8 = Float8::group};
-  for (const auto spoil : {&image::EpilogueCall::sum, &image::EpilogueCall::normed, &image::EpilogueCall::quantised, &image::EpilogueCall::scales}) {
+  for (const auto spoil : {&args::EpilogueCall::sum, &args::EpilogueCall::normed, &args::EpilogueCall::quantised, &args::EpilogueCall::scales}) {
     const Rows rows(DataType::float32, epilogue, 2);
     ASSERT_TRUE(rows.run().passed);
     reinterpret_cast<std::uint8_t*>(rows.call.*spoil)[3] ^= 0x55;

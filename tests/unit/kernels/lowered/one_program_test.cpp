@@ -59,7 +59,7 @@ void expect_run_by_packets(Emulation& emulation) {
   EXPECT_EQ(&emulation.packets(), program.packets.get());
   Moves run;
   for (std::size_t r = 0; r < program.memory.size(); ++r)
-    run.emplace_back(emulation.packet_image(r).sources.size(), emulation.packet_image(r).stores.size());
+    run.emplace_back(emulation.linked_packets(r).sources.size(), emulation.linked_packets(r).stores.size());
   EXPECT_EQ(run, moves_of(program));
 }
 
@@ -67,7 +67,7 @@ void expect_run_by_slices(Emulation& emulation) {
   emulation.prepare_slices<Float>();
   Moves run(emulation.program().memory.size());
   for (std::size_t r = 0; r < run.size(); ++r) {
-    for (const auto& instruction : emulation.slice_image(r).instructions) {
+    for (const auto& instruction : emulation.linked_slices(r).instructions) {
       run[r].first += instruction.sources;
       run[r].second += instruction.destinations;
     }

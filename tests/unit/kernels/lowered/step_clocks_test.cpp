@@ -21,12 +21,12 @@ struct At {
   std::uint32_t waited = 0;
   std::uint32_t time = 0;
 };
-image::StepEntry note(const At& at) {
+args::StepEntry note(const At& at) {
   const auto ready = at.begun + at.waited;
   const auto ended = at.begun + at.time;
   return {.begun_low = static_cast<std::uint32_t>(at.begun),
           .begun_high = static_cast<std::uint32_t>(at.begun >> 32),
-          .place = at.item << image::noted_item_shift,
+          .place = at.item << args::noted_item_shift,
           .serial = at.serial,
           .ready = static_cast<std::uint32_t>(ready),
           .ended = static_cast<std::uint32_t>(ended),
@@ -104,11 +104,11 @@ TEST(StepClocks, KnowWhoSendsToWhom) {
   testing::Emulation emulation(machine, plan, {.elements = 96, .type = DataType::float32}, {}, false);
   emulation.prepare_packets<device::LlWire, device::Fixed<device::Float, ReduceOp::sum>>(1);
   emulation.prepare_slices<device::Fixed<device::Float, ReduceOp::sum>>();
-  std::vector<PacketImage> packets;
-  std::vector<SliceImage> slices;
+  std::vector<LinkedPackets> packets;
+  std::vector<LinkedSlices> slices;
   for (std::size_t r = 0; r < 3; ++r) {
-    packets.push_back(emulation.packet_image(r));
-    slices.push_back(emulation.slice_image(r));
+    packets.push_back(emulation.linked_packets(r));
+    slices.push_back(emulation.linked_slices(r));
   }
   for (const auto& arrivals : {arrivals_of(packets), arrivals_of(slices)}) {
     EXPECT_GE(arrivals.size(), 3U * 3);  // 2 (n - 1) messages to each, of which slices store the last where it stays

@@ -53,7 +53,7 @@ TEST(Journal, ReplaysBeginWhenTheyDidByTheHostsClock) {
 TEST(Journal, SumsGoOnWhereTheDevicesWordsBeginAgain) {
   OneRank rank(Level::basic);
   const auto place = rank.capture(10);
-  auto& counts = *reinterpret_cast<image::CallCounts*>(place.counts);
+  auto& counts = *reinterpret_cast<args::CallCounts*>(place.counts);
   counts = {.count = 0xfffffffe, .sum = 0xffffff00, .least = 5, .most = 9, .run = 0xfffffffe};
   rank.journal->read();
   const auto before = rank.record().replays.at(0);
@@ -117,7 +117,7 @@ TEST(Journal, ACallUnderWayIsNotTakenForOneThatWasOverwritten) {
   const auto old = rank.capture(10);
   const auto latest = rank.capture(20);
   for (std::uint32_t i = 0; i < Journal::entries + 500; ++i) rank.run(old);
-  const image::CallJournal place{latest.counts, latest.ring, latest.name, latest.mask};
+  const args::CallJournal place{latest.counts, latest.ring, latest.name, latest.mask};
   device::JournalMark<testing::Cpu> mark(place);
   mark.begin(place);
   mark.add_up(place);
@@ -135,7 +135,7 @@ TEST(Journal, ACallUnderWayIsNotTakenForOneThatWasOverwritten) {
 TEST(Journal, AnEntryThatIsCountedAndNotThereIsWaitedForAndThenGivenUp) {
   OneRank rank(Level::detailed);
   const auto place = rank.capture(10);
-  auto& ring = *reinterpret_cast<image::JournalRing*>(place.ring);
+  auto& ring = *reinterpret_cast<args::JournalRing*>(place.ring);
   ring.next = 2;  // the first one's entry is still under way
   rank.journal->read();
   EXPECT_EQ(rank.record().calls.size(), 1U);
@@ -195,7 +195,7 @@ TEST(Journal, CountsStepsThatWereOverwrittenBeforeALook) {
   OneRank rank(Level::steps);
   rank.items = two_items;
   const auto captured = rank.capture(10);
-  constexpr std::uint32_t calls = image::noted_steps / 4 + 100;  // of four steps
+  constexpr std::uint32_t calls = args::noted_steps / 4 + 100;  // of four steps
   for (std::uint32_t i = 0; i < calls; ++i) rank.run_steps(captured, i);
   rank.journal->read();
   rank.journal->read();
@@ -206,9 +206,9 @@ TEST(Journal, CountsStepsThatWereOverwrittenBeforeALook) {
 
 // Whichever part of the ring a block has.
 TEST(Journal, HalvesOfStepsOfTwoLapsAreNoStep) {
-  for (std::uint32_t size = 16; size <= image::noted_steps; size *= 2) {
+  for (std::uint32_t size = 16; size <= args::noted_steps; size *= 2) {
     for (const std::uint32_t serial : {1U, 15U, 4096U, 65535U, 65536U, 0x7fff'ffffU, 0xffff'fff0U}) {
-      image::StepEntry entry{.serial = serial, .again = image::StepEntry::folded(serial) & 0xffff};
+      args::StepEntry entry{.serial = serial, .again = args::StepEntry::folded(serial) & 0xffff};
       EXPECT_TRUE(entry.whole());
       entry.serial += size;
       EXPECT_FALSE(entry.whole()) << size << " " << serial;
@@ -222,7 +222,7 @@ TEST(Journal, KeepsStepsUntilTheirCallHasEnded) {
   const auto number = rank.recorder->begin(rank.side, {.count = 30, .kind = monitor::all_reduce});
   const auto given = rank.journal->of_call(number);
   rank.journal->served(number, two_items);
-  const image::CallJournal place{given.counts, given.ring, given.name, given.mask};
+  const args::CallJournal place{given.counts, given.ring, given.name, given.mask};
   device::JournalMark<testing::Cpu> mark(place);
   mark.begin(place);
   mark.add_up(place);

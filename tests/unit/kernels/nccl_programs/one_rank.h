@@ -61,7 +61,7 @@ struct OneRank {
   }
   // What a kernel of so long does.
   static void run(const CallJournal& given, std::uint64_t ns = 0) {
-    const image::CallJournal place{given.counts, given.ring, given.name, given.mask};
+    const args::CallJournal place{given.counts, given.ring, given.name, given.mask};
     device::JournalMark<testing::Cpu> mark(place);
     mark.begin(place);
     mark.add_up(place);
@@ -79,7 +79,7 @@ struct OneRank {
   // The same with two blocks that each take two items.
   static void run_steps(const CallJournal& given, std::uint32_t number, std::uint64_t ns = 0) {
     using Notes = device::StepNotes<testing::Cpu, true>;
-    const image::CallJournal place{given.counts, given.ring, given.name, given.mask};
+    const args::CallJournal place{given.counts, given.ring, given.name, given.mask};
     device::JournalMark<testing::Cpu> mark(place);
     mark.begin(place);
     mark.add_up(place);
