@@ -6,7 +6,7 @@
 #include <set>
 #include <vector>
 
-#include "p2plab/detail/turns.h"
+#include "p2plab/detail/passage.h"
 
 namespace p2plab {
 

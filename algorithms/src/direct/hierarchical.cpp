@@ -20,7 +20,7 @@
 #include "direct/exchange.h"
 #include "direct/hierarchy.h"
 #include "direct/island_moves.h"
-#include "direct/turned_islands.h"
+#include "direct/rotated_islands.h"
 
 namespace p2plab {
 

@@ -16,7 +16,7 @@
 #include "common/networks.h"
 #include "common/usable_part.h"
 #include "flow/paths.h"
-#include "flow/turned.h"
+#include "flow/symmetric.h"
 #include "p2plab/bounds/bounds.h"
 #include "p2plab/plan/builtin_planners.h"
 

@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "bench/quiet_turns.h"
+#include "bench/quiet_times.h"
 #include "p2plab/base/quantity.h"
 
 namespace p2plab {

@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "bench/turns.h"
+#include "bench/interleaved.h"
 #include "p2plab/base/quantity.h"
 
 namespace p2plab {

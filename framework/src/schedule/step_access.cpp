@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "p2plab/detail/turns.h"
+#include "p2plab/detail/passage.h"
 #include "p2plab/schedule/verify.h"
 
 namespace p2plab {

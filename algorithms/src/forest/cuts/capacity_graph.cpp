@@ -6,7 +6,7 @@
 
 #include "p2plab/base/result.h"
 #include "p2plab/detail/max_flow.h"
-#include "p2plab/detail/turns.h"
+#include "p2plab/detail/passage.h"
 
 namespace p2plab {
 

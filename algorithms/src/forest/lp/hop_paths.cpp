@@ -5,7 +5,7 @@
 #include <tuple>
 
 #include "forest/lp/height_limited_trees.h"
-#include "p2plab/detail/turns.h"
+#include "p2plab/detail/passage.h"
 
 namespace p2plab {
 

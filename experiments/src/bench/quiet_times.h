@@ -3,7 +3,7 @@
 #pragma once
 
 #include "bench/gpu_watch.h"
-#include "bench/turns.h"
+#include "bench/interleaved.h"
 
 namespace p2plab {
 

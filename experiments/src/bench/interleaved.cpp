@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "bench/turns.h"
+#include "bench/interleaved.h"
 
 #include <algorithm>
 

@@ -2,7 +2,7 @@
 // What is timed on GPUs: in turns, NCCL once, again where NVML tells of a disturbance, and marked where that does not help.
 #include <gtest/gtest.h>
 
-#include "bench/quiet_turns.h"
+#include "bench/quiet_times.h"
 #include "p2plab/machine/presets.h"
 #include "p2plab/plan/builtin_planners.h"
 #include "run/device_rows.h"

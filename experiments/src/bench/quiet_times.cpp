@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "bench/quiet_turns.h"
+#include "bench/quiet_times.h"
 
 namespace p2plab {
 

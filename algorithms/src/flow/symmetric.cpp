@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "flow/turned.h"
+#include "flow/symmetric.h"
 
 #include <algorithm>
 #include <numeric>
