@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Members that all do the like: where each sends as many places further on as every other, one's part of a plan and its turns are the whole.
+// Members that all do the like: where each sends as many places further on as every other, one's part of a plan and its rotations are the whole.
 #pragma once
 
 #include <cstddef>
@@ -44,7 +44,7 @@ class AlikeMembers {
   /// How each place's part follows from that of place 0, and the chunks of the others: one for each distance, in order.
   std::vector<ScheduleImage> images(int ranks) const;
   std::vector<Chunk> other_chunks() const;
-  /// Ends a plan whose steps so far are those of place 0, one chunk for each distance in order: every other place does the same, turned.
+  /// Ends a plan whose steps so far are those of place 0, one chunk for each distance in order: every other place does the same, rotated.
   void fold(DataFlow& flow, int ranks) const { flow.fold(images(ranks), other_chunks()); }
 
  private:

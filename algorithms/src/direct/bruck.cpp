@@ -34,7 +34,7 @@ class Bruck final : public Planner {
         const WrappedGrid circle({members.size()});
         const bool fold = members.size() >= fold_squares_from(context);
         if (const auto alike = fold ? AlikeMembers::create(circle, members, flow->blocks()) : std::nullopt) {
-          turn(*flow, *alike, topology.ranks());
+          rotate(*flow, *alike, topology.ranks());
         } else {
           moves = exchange_moves(add_chunks(*flow, n * n, true), members, members.size());
         }
@@ -83,8 +83,8 @@ class Bruck final : public Planner {
     return moves;
   }
 
-  // What the first member sends; the others' are its moves turned.
-  static void turn(DataFlow& flow, const AlikeMembers& alike, int ranks) {
+  // What the first member sends; the others' are its moves rotated.
+  static void rotate(DataFlow& flow, const AlikeMembers& alike, int ranks) {
     std::vector<ChunkId> chunks;
     std::vector<Rank> members;
     for (std::size_t k = 0; k < alike.size(); ++k) {

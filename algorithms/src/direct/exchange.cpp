@@ -44,7 +44,7 @@ std::optional<AlikeMembers> alike_members(const Hierarchy& hierarchy, std::span<
   return AlikeMembers::create(std::move(grid), std::move(members), blocks);
 }
 
-// Level after level; within one each hop of place 0 in a round of its own, so that whoever sends or relays turns like the others.
+// Level after level; within one each hop of place 0 in a round of its own, so that who sends or relays is rotated like the others.
 class Exchanges {
  public:
   Exchanges(DataFlow& flow, const Hierarchy& hierarchy, const AlikeMembers& alike) : flow_(flow), hierarchy_(hierarchy), alike_(alike) {}

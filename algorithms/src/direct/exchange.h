@@ -11,7 +11,7 @@ namespace p2plab {
 
 struct ExchangeForm {
   int ranks = 0;              // of the machine
-  std::size_t fold_from = 0;  // so many members: one's part of the plan is listed, and how the others turn it
+  std::size_t fold_from = 0;  // so many members: one's part of the plan is listed, and how the others rotate it
 };
 
 /// Lists a chunk for each block, and its hops. Folded only where all islands of a level have as many parts and each member sends the like.

@@ -62,7 +62,7 @@ class Hierarchical final : public Planner {
       return exchanged(hierarchy, topology, collective, context, *parameters);
     }
     // Each island, of every level, adds up each chunk; and there is a chunk for each member at least.
-    const bool by_pairs = !turned(forms->front(), hierarchy, collective, topology, context) &&
+    const bool by_pairs = !rotated(forms->front(), hierarchy, collective, topology, context) &&
                           (collective.kind == reduce_scatter || (collective.kind == all_reduce && parameters->at("across") != "tree"));
     if (auto long_plan = by_pairs ? too_long_by_pairs("hierarchical", collective, context) : std::nullopt) return *std::move(long_plan);
     std::vector<Plan> made;
@@ -129,13 +129,13 @@ class Hierarchical final : public Planner {
   }
 
   // In large groups only what the first island is in charge of is listed; along trees, whose roots are in one island, that of its first member.
-  static std::optional<TurnedIslands> turned(const IslandForms& forms, const Hierarchy& hierarchy, const Collective& collective,
-                                             const Topology& topology, const PlanContext& context) {
+  static std::optional<RotatedIslands> rotated(const IslandForms& forms, const Hierarchy& hierarchy, const Collective& collective,
+                                               const Topology& topology, const PlanContext& context) {
     using enum CollectiveKind;
     const bool alike = collective.kind == all_reduce || collective.kind == all_gather || collective.kind == reduce_scatter;
     if (!alike || collective.members.size() < context.fold_from) return std::nullopt;
     const bool rooted = collective.kind == all_reduce && forms.across == Across::tree;
-    return TurnedIslands::create(hierarchy, collective, topology.ranks(), rooted ? 0 : hierarchy.levels() - 1);
+    return RotatedIslands::create(hierarchy, collective, topology.ranks(), rooted ? 0 : hierarchy.levels() - 1);
   }
 
   static Result<Plan> plan_with(const IslandForms& forms, const Hierarchy& hierarchy, const Topology& topology, const Collective& collective,
@@ -143,17 +143,17 @@ class Hierarchical final : public Planner {
     auto flow = DataFlow::create(topology, collective, *context.routes);
     if (!flow) return std::move(flow).error();
     IslandMoves moves(hierarchy, forms);
-    const auto turns = turned(forms, hierarchy, collective, topology, context);
-    const auto* const turning = turns ? &*turns : nullptr;
+    const auto rotations = rotated(forms, hierarchy, collective, topology, context);
+    const auto* const rotated_by = rotations ? &*rotations : nullptr;
     std::vector<Chunk> others;
     switch (collective.kind) {
-      case CollectiveKind::all_reduce: others = all_reduce(*flow, moves, hierarchy, forms.across, turning); break;
+      case CollectiveKind::all_reduce: others = all_reduce(*flow, moves, hierarchy, forms.across, rotated_by); break;
       case CollectiveKind::broadcast:
       case CollectiveKind::reduce: through_root(*flow, moves, hierarchy, collective, forms.across); break;
-      default: others = own_blocks(*flow, moves, hierarchy, collective, turning); break;
+      default: others = own_blocks(*flow, moves, hierarchy, collective, rotated_by); break;
     }
     push_in_rounds(*flow, std::move(moves).all());
-    if (turns) turns->fold(*flow, others);
+    if (rotations) rotations->fold(*flow, others);
     auto reason = fmt::format("{} islands of up to {} ranks, {} levels: {} inside, {} across on parallel rails", hierarchy.islands(0).size(),
                               hierarchy.width(0), hierarchy.levels(), forms.ring_inside ? "rings" : "direct", name_of(forms.across));
     return std::move(*flow).finish("hierarchical", {}, std::move(reason), "use inside=ring or across=ring, or the planner tree");
@@ -162,8 +162,9 @@ class Hierarchical final : public Planner {
   static std::string_view name_of(Across across) { return across == Across::direct ? "direct" : across == Across::ring ? "rings" : "trees"; }
 
   // One chunk for each choice of who is in charge at every level; between the outermost islands for each of two trees, where those lead across.
-  // Returns the chunks that are others' turned.
-  static std::vector<Chunk> all_reduce(DataFlow& flow, IslandMoves& moves, const Hierarchy& hierarchy, Across across, const TurnedIslands* turns) {
+  // Returns the chunks that are others' rotated.
+  static std::vector<Chunk> all_reduce(DataFlow& flow, IslandMoves& moves, const Hierarchy& hierarchy, Across across,
+                                       const RotatedIslands* rotations) {
     const auto outermost = static_cast<std::size_t>(hierarchy.levels() - 1);
     std::vector<std::size_t> digits(outermost + 1);
     const auto choices = [&](std::size_t level) {
@@ -173,7 +174,7 @@ class Hierarchical final : public Planner {
     for (bool more = true; more;) {
       auto in_charge = digits;
       const auto tree = across == Across::tree ? std::exchange(in_charge[outermost], 0) : 0;
-      if (turns == nullptr || in_charge[turns->level()] == 0) {
+      if (rotations == nullptr || in_charge[rotations->level()] == 0) {
         listed.push_back({0, 1, static_cast<std::int32_t>(tree)});
         const auto chunk = flow.add_chunk(listed.back());
         moves.take_tree(tree);
@@ -185,23 +186,24 @@ class Hierarchical final : public Planner {
       more = level <= outermost;
     }
     std::vector<Chunk> others;
-    for (std::size_t turn = 1; turns != nullptr && turn < turns->turns(); ++turn) others.insert(others.end(), listed.begin(), listed.end());
+    for (std::size_t rotation = 1; rotations != nullptr && rotation < rotations->rotations(); ++rotation)
+      others.insert(others.end(), listed.begin(), listed.end());
     return others;
   }
 
   static std::vector<Chunk> own_blocks(DataFlow& flow, IslandMoves& moves, const Hierarchy& hierarchy, const Collective& collective,
-                                       const TurnedIslands* turns) {
+                                       const RotatedIslands* rotations) {
     std::vector<Rank> listed;
     for (std::size_t b = 0; b < collective.members.size(); ++b) {
       const auto& digits = hierarchy.digits_of(collective.members[b]);
-      if (turns != nullptr && digits[turns->level()] > 0) continue;
+      if (rotations != nullptr && digits[rotations->level()] > 0) continue;
       listed.push_back(collective.members[b]);
       const auto chunk = flow.add_chunk({static_cast<std::int32_t>(b), 1, 0});
       collective.kind == CollectiveKind::reduce_scatter ? moves.reduce(chunk, digits) : moves.hand_out(chunk, digits);
     }
     std::vector<Chunk> others;
-    for (std::size_t turn = 1; turns != nullptr && turn < turns->turns(); ++turn) {
-      for (const auto member : listed) others.push_back({position_of(collective, turns->turned(turn, member)), 1, 0});
+    for (std::size_t rotation = 1; rotations != nullptr && rotation < rotations->rotations(); ++rotation) {
+      for (const auto member : listed) others.push_back({position_of(collective, rotations->rotated(rotation, member)), 1, 0});
     }
     return others;
   }

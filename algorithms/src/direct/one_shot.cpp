@@ -33,7 +33,7 @@ class OneShot final : public Planner {
     const auto n = collective.members.size();
     if (const auto alike =
             n >= fold_squares_from(context) ? AlikeMembers::create(WrappedGrid({n}), collective.members, builder->blocks()) : std::nullopt) {
-      turn(*builder, *alike, topology.ranks(), push);
+      rotate(*builder, *alike, topology.ranks(), push);
     } else {
       for (std::size_t b = 0; b < builder->blocks().size(); ++b) builder->add_chunk({static_cast<std::int32_t>(b), 1, 0});
       push ? push_all(*builder) : pull_all(*builder);
@@ -63,8 +63,8 @@ class OneShot final : public Planner {
     return std::nullopt;
   }
 
-  // What the first member gives, one place further on in each step, its own last; the others' is that turned.
-  static void turn(Schedule::Builder& builder, const AlikeMembers& alike, int ranks, bool push) {
+  // What the first member gives, one place further on in each step, its own last; the others' is that rotated.
+  static void rotate(Schedule::Builder& builder, const AlikeMembers& alike, int ranks, bool push) {
     const auto count = alike.distances().size();
     std::vector<ChunkId> chunks;
     for (std::size_t k = 0; k < count; ++k) chunks.push_back(builder.add_chunk({alike.block(0, k), 1, 0}));

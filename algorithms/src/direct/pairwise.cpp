@@ -26,15 +26,15 @@ class Pairwise final : public Planner {
     }
     const auto n = collective.members.size();
     const auto alike = n >= fold_squares_from(context) ? AlikeMembers::create(WrappedGrid({n}), collective.members, flow->blocks()) : std::nullopt;
-    alike ? turn(*flow, *alike, topology.ranks()) : push_in_rounds(*flow, sends(*flow, collective));
+    alike ? rotate(*flow, *alike, topology.ranks()) : push_in_rounds(*flow, sends(*flow, collective));
     return std::move(*flow).finish("pairwise", *std::move(parameters),
                                    "each block goes straight from sender to receiver, in round k to the member k places on",
                                    "use auto: tree, and ring where there is one, send between neighbours only");
   }
 
  private:
-  // The first member's sends, round by round; the others' are theirs turned.
-  static void turn(DataFlow& flow, const AlikeMembers& alike, int ranks) {
+  // The first member's sends, round by round; the others' are theirs rotated.
+  static void rotate(DataFlow& flow, const AlikeMembers& alike, int ranks) {
     std::vector<Move> moves;
     for (std::size_t k = 0; k < alike.distances().size(); ++k) {
       const auto chunk = flow.add_chunk({alike.block(0, k), 1, 0});

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hierarchies whose islands are alike: what is planned for one part of each island of a level, or for one island, all others do, turned.
+// Hierarchies whose islands are alike: what is planned for one part of each island of a level, or for one island, all others do, rotated.
 #pragma once
 
 #include <optional>
@@ -10,16 +10,16 @@
 
 namespace p2plab {
 
-/// Turns move each member to that whose digit of one level is higher by as much, around.
-class TurnedIslands {
+/// Rotations move each member to that whose digit of one level is higher by as much, around.
+class RotatedIslands {
  public:
   /// None where islands differ in size, some rank is no member, or members have shares of their own or are silent.
-  static std::optional<TurnedIslands> create(const Hierarchy& hierarchy, const Collective& collective, int ranks, int level);
+  static std::optional<RotatedIslands> create(const Hierarchy& hierarchy, const Collective& collective, int ranks, int level);
 
   std::size_t level() const { return level_; }
-  std::size_t turns() const { return images_.size(); }
-  Rank turned(std::size_t turn, Rank rank) const { return images_[turn].ranks[rank.index()]; }
-  /// Ends a plan whose steps so far are those of chunks with digit 0: the chunks of the others, turn by turn, follow as listed.
+  std::size_t rotations() const { return images_.size(); }
+  Rank rotated(std::size_t rotation, Rank rank) const { return images_[rotation].ranks[rank.index()]; }
+  /// Ends a plan whose steps so far are those of chunks with digit 0: the chunks of the others, rotation by rotation, follow as listed.
   void fold(DataFlow& flow, std::span<const Chunk> others) const { flow.fold(images_, others); }
 
  private:

@@ -207,9 +207,9 @@ class FlowPlanner final : public Planner {
     auto paths = merged(std::move(found.paths));
     auto number = paths.size();
     std::size_t longest = 0;
-    if (const auto turned = found.images ? TurnedPaths::create(topology, *context.routes, paths, found.images) : std::nullopt) {
+    if (const auto symmetric = found.images ? SymmetricPaths::create(topology, *context.routes, paths, found.images) : std::nullopt) {
       number *= found.images->size();
-      longest = turned->list(collective, *flow);
+      longest = symmetric->list(collective, *flow);
     } else {
       if (found.images) paths = images_of(paths, *found.images);
       number = paths.size();

@@ -28,9 +28,9 @@ std::vector<FlowPath> images_of(const std::vector<FlowPath>& paths, const std::v
   return all;
 }
 
-std::optional<TurnedPaths> TurnedPaths::create(const Topology& topology, const Routes& routes, const std::vector<FlowPath>& paths,
-                                               const std::shared_ptr<const std::vector<Automorphism>>& images) {
-  TurnedPaths turned(topology, paths);
+std::optional<SymmetricPaths> SymmetricPaths::create(const Topology& topology, const Routes& routes, const std::vector<FlowPath>& paths,
+                                                     const std::shared_ptr<const std::vector<Automorphism>>& images) {
+  SymmetricPaths symmetric(topology, paths);
   PathTable all;
   std::vector<std::vector<int>> numbers;
   for (const auto& path : paths) {
@@ -41,18 +41,18 @@ std::optional<TurnedPaths> TurnedPaths::create(const Topology& topology, const R
   const auto named = static_cast<std::size_t>(std::ranges::count(own, false));
   if (named * images->size() > most_named / images->size()) return std::nullopt;
   for (auto& of_path : numbers) {
-    for (auto& number : of_path) number = own[static_cast<std::size_t>(number)] ? -1 : turned.named_.add(all[number]);
+    for (auto& number : of_path) number = own[static_cast<std::size_t>(number)] ? -1 : symmetric.named_.add(all[number]);
   }
-  turned.names_ = std::move(numbers);
-  turned.images_ = {images, std::vector<std::size_t>(images->size()), {}, {}};
-  auto& order = turned.images_.order;
+  symmetric.names_ = std::move(numbers);
+  symmetric.images_ = {images, std::vector<std::size_t>(images->size()), {}, {}};
+  auto& order = symmetric.images_.order;
   std::iota(order.begin(), order.end(), std::size_t{0});
   const auto root = static_cast<std::size_t>(paths.front().from);
   std::sort(order.begin() + 1, order.end(), [&](std::size_t a, std::size_t b) { return (*images)[a].nodes[root] < (*images)[b].nodes[root]; });
-  return turned;
+  return symmetric;
 }
 
-std::size_t TurnedPaths::list(const Collective& collective, DataFlow& flow) const {
+std::size_t SymmetricPaths::list(const Collective& collective, DataFlow& flow) const {
   const auto n = collective.members.size();
   std::vector<std::size_t> places(static_cast<std::size_t>(topology_.ranks()));
   for (std::size_t i = 0; i < n; ++i) places[collective.members[i].index()] = i;
@@ -99,8 +99,8 @@ std::size_t TurnedPaths::list(const Collective& collective, DataFlow& flow) cons
   for (std::size_t i = 1; i < images_.size(); ++i) {
     for (const auto& piece : pieces) others.push_back({block(image(i, from), image(i, piece.to)), piece.chunk.weight, piece.chunk.channel});
   }
-  auto turns = schedule_images(topology_, images_, named_, flow);
-  flow.fold(std::move(turns), others);
+  auto images = schedule_images(topology_, images_, named_, flow);
+  flow.fold(std::move(images), others);
   return longest;
 }
 

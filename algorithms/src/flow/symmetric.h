@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A plan in which every GPU sends along the first one's paths, turned.
+// A plan in which every GPU sends along the first one's paths, moved by a symmetry.
 #pragma once
 
 #include <memory>
@@ -15,17 +15,17 @@ namespace p2plab {
 /// The images of all paths, those of one mapping together.
 std::vector<FlowPath> images_of(const std::vector<FlowPath>& paths, const std::vector<Automorphism>& images);
 
-class TurnedPaths {
+class SymmetricPaths {
  public:
   /// `paths` lead from one GPU, images of them from all others. None if so many of them need names that folding would save little.
-  static std::optional<TurnedPaths> create(const Topology& topology, const Routes& routes, const std::vector<FlowPath>& paths,
-                                           const std::shared_ptr<const std::vector<Automorphism>>& images);
+  static std::optional<SymmetricPaths> create(const Topology& topology, const Routes& routes, const std::vector<FlowPath>& paths,
+                                              const std::shared_ptr<const std::vector<Automorphism>>& images);
 
   /// Lists the hops of an all_to_all among all ranks, first hops first, and folds the plan; returns how many the longest path has.
   std::size_t list(const Collective& collective, DataFlow& flow) const;
 
  private:
-  TurnedPaths(const Topology& topology, const std::vector<FlowPath>& paths) : topology_(topology), paths_(paths) {}
+  SymmetricPaths(const Topology& topology, const std::vector<FlowPath>& paths) : topology_(topology), paths_(paths) {}
   Rank image(std::size_t image, int node) const { return *topology_.rank_of(NodeId{images_[image].nodes[static_cast<std::size_t>(node)]}); }
 
   const Topology& topology_;

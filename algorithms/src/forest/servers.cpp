@@ -117,16 +117,16 @@ class Composer {
   // An automorphism that permutes rails also permutes servers, if all are alike.
   bool find_images() {
     const auto& rail = rails_.front();
-    const auto& turns = rail.forest->list.images;
+    const auto& automorphisms = rail.forest->list.images;
     const auto same = [](const std::vector<PartForest>& parts) {
       return std::ranges::all_of(parts, [&](const PartForest& part) { return part.forest == parts.front().forest; });
     };
-    if (turns == nullptr || !same(rails_) || !same(servers_)) return false;
+    if (automorphisms == nullptr || !same(rails_) || !same(servers_)) return false;
     auto images = std::make_shared<TreeImages>();
-    for (const auto& turn : *turns) {
+    for (const auto& automorphism : *automorphisms) {
       Automorphism image{std::vector<std::int32_t>(topology_.nodes().size(), -1), std::vector<std::int32_t>(topology_.links().size(), -1), {}};
       bool fits = true;
-      for (const auto& each : rails_) fits = fits && lay_over(each, {&turn, each}, image);
+      for (const auto& each : rails_) fits = fits && lay_over(each, {&automorphism, each}, image);
       for (std::size_t b = 0; b < servers_.size() && fits; ++b) {
         const auto to = server_[static_cast<std::size_t>(image.nodes[static_cast<std::size_t>(gpus_[b].front())])];
         fits = lay_over(servers_[b], {nullptr, servers_[static_cast<std::size_t>(to)]}, image);
@@ -139,7 +139,7 @@ class Composer {
   }
 
   struct Onto {
-    const Automorphism* turn;  // null: everything goes to its own place in the other part
+    const Automorphism* automorphism;  // null: everything goes to its own place in the other part
     const PartForest& part;
   };
   // Enters where the nodes and links of a part go; false if one of them goes elsewhere already.
@@ -149,11 +149,11 @@ class Composer {
       return known == to;
     };
     for (std::size_t n = 0; n < part.nodes.size(); ++n) {
-      const auto to = onto.turn == nullptr ? n : static_cast<std::size_t>(onto.turn->nodes[n]);
+      const auto to = onto.automorphism == nullptr ? n : static_cast<std::size_t>(onto.automorphism->nodes[n]);
       if (!enter(image.nodes[static_cast<std::size_t>(part.nodes[n])], onto.part.nodes[to])) return false;
     }
     for (std::size_t l = 0; l < part.links.size(); ++l) {
-      const auto to = onto.turn == nullptr ? l : static_cast<std::size_t>(onto.turn->links[l]);
+      const auto to = onto.automorphism == nullptr ? l : static_cast<std::size_t>(onto.automorphism->links[l]);
       if (!enter(image.links[part.links[l].index()], onto.part.links[to].value)) return false;
     }
     return true;

@@ -15,7 +15,7 @@ struct PlanWords {
   std::string reason = {};
 };
 
-/// What a collective asks for, as the model takes it: forwards for those that do not add, turned around for reduce and reduce_scatter; for
+/// What a collective asks for, as the model takes it: forwards for those that do not add, reversed for reduce and reduce_scatter; for
 /// all_reduce the all-gather that it is made of.
 StepTask task_of(const Collective& collective, std::span<const Block> blocks, int ranks);
 /// Does the model run backwards for this kind?

@@ -103,10 +103,10 @@ StepModel step_model(const Topology& topology, const Routes& routes, std::span<c
 }
 
 StepModel reversed(const StepModel& model) {
-  auto turned = model;
-  for (auto& arc : turned.arcs) std::swap(arc.from, arc.to);
-  index_arcs(turned);
-  return turned;
+  auto reversed = model;
+  for (auto& arc : reversed.arcs) std::swap(arc.from, arc.to);
+  index_arcs(reversed);
+  return reversed;
 }
 
 int least_steps(const StepModel& model, const StepTask& task) {

@@ -38,7 +38,7 @@ struct StepModel {
 /// least one.
 StepModel step_model(const Topology& topology, const Routes& routes, std::span<const Rank> members, StepFabric fabric);
 
-/// The same with every transfer turned around.
+/// The same with every transfer reversed.
 StepModel reversed(const StepModel& model);
 
 /// What must move: `wanted[s][r]` blocks of rank s must come to rank r. With `copies` a rank has one block, which many may get and anyone may

@@ -38,8 +38,8 @@ LatencyVariants::LatencyVariants(const Topology& topology, const Collective& col
       task_(task_for(collective, topology.ranks())),
       search_(std::make_unique<StepSearch>(model_, task_, effort_)) {
   if (!sums()) return;
-  turned_ = reversed(model_);
-  turned_search_ = std::make_unique<StepSearch>(turned_, task_, effort_);
+  reversed_model_ = reversed(model_);
+  reversed_search_ = std::make_unique<StepSearch>(reversed_model_, task_, effort_);
   if (collective.members.size() > most_summing_members) return;
   const auto n = static_cast<std::size_t>(topology.ranks());
   for (const auto root : collective.members) {
@@ -61,8 +61,8 @@ LatencyVariant LatencyVariants::plain(StepPoint point) const {
 // Reduce-scatter and all-gather, each in about half of the steps.
 std::optional<LatencyVariant> LatencyVariants::both(int chunks, int steps) {
   const int less = steps - steps / 2;
-  const int first = std::max(turned_search_->least_steps(), less);
-  auto scatter = turned_search_->fewest_rounds(chunks, first);
+  const int first = std::max(reversed_search_->least_steps(), less);
+  auto scatter = reversed_search_->fewest_rounds(chunks, first);
   auto gather = search_->fewest_rounds(chunks, std::max(search_->least_steps(), steps - first));
   if (!scatter || !gather) return std::nullopt;
   LatencyVariant variant{.chunks = chunks * static_cast<int>(collective_.members.size()),
@@ -182,7 +182,7 @@ std::vector<LatencyVariant> LatencyVariants::frontier(int most_chunks, int most_
     limit(all, least_ratio);
     return all;
   }
-  for (const auto& scatter : turned_search_->frontier(most_chunks, most_steps, 0)) {
+  for (const auto& scatter : reversed_search_->frontier(most_chunks, most_steps, 0)) {
     for (const auto& gather : gathers) {
       if (scatter.plan.chunks != gather.plan.chunks) continue;
       all.push_back({.chunks = gather.plan.chunks * static_cast<int>(collective_.members.size()),

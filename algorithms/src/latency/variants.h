@@ -61,8 +61,8 @@ class LatencyVariants {
   StepModel model_;
   StepTask task_;
   std::unique_ptr<StepSearch> search_;
-  StepModel turned_;  // all_reduce only: for its first half
-  std::unique_ptr<StepSearch> turned_search_;
+  StepModel reversed_model_;  // all_reduce only: for its first half
+  std::unique_ptr<StepSearch> reversed_search_;
   std::vector<StepTask> root_tasks_;  // all_reduce only: from each sender to all
   std::vector<std::unique_ptr<StepSearch>> root_searches_;
   std::vector<Renumbering> symmetry_;                 // all_reduce only

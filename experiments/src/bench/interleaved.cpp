@@ -19,14 +19,15 @@ Error wrong_data(const Measurement& measured, const Evaluation& evaluation) {
 
 }  // namespace
 
-std::optional<Seconds> TurnTimes::median() const { return Measurement{.executor = {}, .samples = samples}.median(); }
+std::optional<Seconds> InterleavedTimes::median() const { return Measurement{.executor = {}, .samples = samples}.median(); }
 
-Result<std::vector<TurnTimes>> time_in_turns(const Evaluator& evaluator, std::span<const Contender> contenders, const TurnOptions& options) {
-  std::vector<TurnTimes> times(contenders.size());
+Result<std::vector<InterleavedTimes>> time_interleaved(const Evaluator& evaluator, std::span<const Contender> contenders,
+                                                       const InterleavedOptions& options) {
+  std::vector<InterleavedTimes> times(contenders.size());
   for (int round = 0; round < options.rounds; ++round) {
     if (round > 0 && options.stop && options.stop()) break;
-    for (std::size_t turn = 0; turn < contenders.size(); ++turn) {
-      const auto i = round % 2 == 0 ? turn : contenders.size() - 1 - turn;
+    for (std::size_t nth = 0; nth < contenders.size(); ++nth) {
+      const auto i = round % 2 == 0 ? nth : contenders.size() - 1 - nth;
       auto& mine = times[i];
       if (mine.error) continue;
       const auto& [executor, evaluation, rows_apart] = contenders[i];

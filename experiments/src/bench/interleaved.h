@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Several ways of doing one thing, timed in turns: what drifts (clocks, heat, neighbours) meets all of them alike.
+// Several ways of doing one thing, timed interleaved: what drifts (clocks, heat, neighbours) meets all of them alike.
 #pragma once
 
 #include <functional>
@@ -21,7 +21,7 @@ struct Contender {
 };
 
 /// Samples of one contender, or why it has none.
-struct TurnTimes {
+struct InterleavedTimes {
   std::string executor = {};  // as it names itself
   Clock clock = Clock::device;
   std::vector<Seconds> samples = {};
@@ -33,8 +33,8 @@ struct TurnTimes {
   std::optional<Seconds> median() const;
 };
 
-struct TurnOptions {
-  int rounds = 5;                   // the order turns round from one to the next
+struct InterleavedOptions {
+  int rounds = 5;                   // the order is reversed from one to the next
   int samples = 3;                  // of each contender in each
   RunOptions each = {};             // how: `repeats` is `samples`, and data is checked in the first round, if it is
   bool keep_wrong = false;          // wrong data is in the times, and no error
@@ -44,6 +44,7 @@ struct TurnOptions {
 
 /// Times all; data is checked in the first round. What cannot run is left out, with its error. Errors: verification_failed, if data is wrong and that
 /// is not to be kept.
-Result<std::vector<TurnTimes>> time_in_turns(const Evaluator& evaluator, std::span<const Contender> contenders, const TurnOptions& options);
+Result<std::vector<InterleavedTimes>> time_interleaved(const Evaluator& evaluator, std::span<const Contender> contenders,
+                                                       const InterleavedOptions& options);
 
 }  // namespace p2plab

@@ -3,19 +3,19 @@
 
 namespace p2plab {
 
-Result<QuietTimes> time_in_quiet(const Evaluator& evaluator, std::span<const Contender> contenders, const TurnOptions& options, GpuWatch& watch,
-                                 int most_tries) {
+Result<QuietTimes> time_in_quiet(const Evaluator& evaluator, std::span<const Contender> contenders, const InterleavedOptions& options,
+                                 GpuWatch& watch, int most_tries) {
   QuietTimes best;
   for (int attempt = 1; attempt <= most_tries; ++attempt) {
     std::vector<GpuStates> looks;
-    auto turns = options;
-    turns.each.check = options.each.check && attempt == 1;
-    turns.round_ended = [&] {
+    auto each_try = options;
+    each_try.each.check = options.each.check && attempt == 1;
+    each_try.round_ended = [&] {
       watch.settle();
       looks.push_back(watch.look());
       if (options.round_ended) options.round_ended();
     };
-    auto times = time_in_turns(evaluator, contenders, turns);
+    auto times = time_interleaved(evaluator, contenders, each_try);
     if (!times) return std::move(times).error();
     auto disturbed = watch.disturbances(looks);
     if (attempt == 1 || disturbed.size() < best.disturbed.size()) {

@@ -13,7 +13,7 @@ namespace p2plab {
 namespace {
 
 // All contenders of one collective and size.
-struct TurnGroup {
+struct Contest {
   struct Member {
     const NamedExecutor* executor = nullptr;
     const PlannedCase* planned = nullptr;
@@ -23,14 +23,14 @@ struct TurnGroup {
   std::vector<Member> members = {};
 };
 
-std::vector<TurnGroup> groups_of(const std::vector<NamedExecutor>& executors, const std::vector<PlannedCase>& cases) {
-  std::vector<TurnGroup> groups;
+std::vector<Contest> groups_of(const std::vector<NamedExecutor>& executors, const std::vector<PlannedCase>& cases) {
+  std::vector<Contest> groups;
   for (const auto& planned : cases) {
     if (!planned.evaluation) continue;
-    auto group = std::ranges::find_if(groups, [&](const TurnGroup& each) { return each.kind == planned.kind && each.size == planned.size; });
+    auto group = std::ranges::find_if(groups, [&](const Contest& each) { return each.kind == planned.kind && each.size == planned.size; });
     if (group == groups.end()) group = groups.insert(group, {.kind = planned.kind, .size = planned.size});
     for (const auto& executor : executors) {
-      const bool there = std::ranges::any_of(group->members, [&](const TurnGroup::Member& each) { return each.executor == &executor; });
+      const bool there = std::ranges::any_of(group->members, [&](const Contest::Member& each) { return each.executor == &executor; });
       if (!there || !is_nccl(executor.name)) group->members.push_back({&executor, &planned});
     }
   }
@@ -38,11 +38,9 @@ std::vector<TurnGroup> groups_of(const std::vector<NamedExecutor>& executors, co
 }
 
 // What runs: a plan by ours, NCCL by itself.
-std::string name_of(const TurnGroup::Member& member) {
-  return is_nccl(member.executor->name) ? std::string{"nccl"} : member.planned->choice->label();
-}
+std::string name_of(const Contest::Member& member) { return is_nccl(member.executor->name) ? std::string{"nccl"} : member.planned->choice->label(); }
 
-TurnOptions turns_of(const DeviceRun& run) {
+InterleavedOptions options_of(const DeviceRun& run) {
   const auto& measure = run.experiment.measure;
   constexpr int most_rounds = 5;
   const int rounds = std::clamp(measure.repeats, 1, most_rounds);
@@ -53,10 +51,10 @@ TurnOptions turns_of(const DeviceRun& run) {
           .stop = run.stop};
 }
 
-void time_group(const TurnGroup& group, const DeviceRun& run) {
+void time_group(const Contest& group, const DeviceRun& run) {
   std::vector<Contender> contenders;
   for (const auto& member : group.members) contenders.push_back({member.executor->executor, &*member.planned->evaluation});
-  auto quiet = time_in_quiet(run.evaluator, contenders, turns_of(run), run.watch);
+  auto quiet = time_in_quiet(run.evaluator, contenders, options_of(run), run.watch);
   for (std::size_t i = 0; i < group.members.size(); ++i) {
     const auto& member = group.members[i];
     const auto what = fmt::format("{} {} {} at {}", member.executor->name, to_string(group.kind), name_of(member), to_string(group.size));

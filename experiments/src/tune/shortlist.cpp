@@ -40,7 +40,7 @@ Result<TimedShortlist> time_shortlist(const Evaluator& evaluator, const std::vec
   std::vector<Contender> contenders;
   for (const auto& plan : plans) contenders.push_back({measuring.ours, plan.get()});
   if (measuring.nccl != nullptr) contenders.push_back({measuring.nccl, plans.front().get()});
-  auto times = time_in_turns(evaluator, contenders, {.rounds = measuring.rounds, .stop = stop});
+  auto times = time_interleaved(evaluator, contenders, {.rounds = measuring.rounds, .stop = stop});
   if (!times) return std::move(times).error();
   TimedShortlist result;
   std::optional<std::size_t> best;
@@ -96,7 +96,7 @@ Result<TimedShortlist> time_shortlist_with_rows(const Evaluator& evaluator, cons
     contenders.push_back({measuring.ours, &evaluation});
     contenders.push_back({measuring.ours, &evaluation, true});
   }
-  auto times = time_in_turns(evaluator, contenders, {.rounds = measuring.rounds, .stop = stop});
+  auto times = time_interleaved(evaluator, contenders, {.rounds = measuring.rounds, .stop = stop});
   if (!times) return std::move(times).error();
   TimedShortlist result;
   std::optional<Seconds> first;

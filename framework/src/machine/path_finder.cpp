@@ -45,25 +45,25 @@ std::optional<std::size_t> next_stage(const Topology& topology, const Link& link
   }
 }
 
-// Could a path turn at a host or PCIe switch from one NIC to another, or at a NIC back into its own server?
+// Could a path go back at a host or PCIe switch from one NIC to another, or at a NIC back into its own server?
 bool past_matters(const Topology& topology) {
   for (std::size_t i = 0; i < topology.nodes().size(); ++i) {
     const NodeId node{static_cast<std::int64_t>(i)};
     const auto kind = topology.node(node).kind;
     if (kind == NodeKind::gpu || kind == NodeKind::network_switch) continue;
     const bool at_nic = kind == NodeKind::nic;
-    const auto turns =
+    const auto others =
         std::ranges::count_if(topology.out_links(node), [&](LinkId id) { return is_network(topology.node(topology.link(id).to).kind) != at_nic; });
-    if (turns > 1) return true;
+    if (others > 1) return true;
   }
   return false;
 }
 
-// Has a path turned from up to down in a PCIe tree? None if it may not go on that way. What leaves PCIe may go up a tree again.
-std::optional<std::size_t> next_turn(const PcieTree& tree, const Link& link, std::size_t turned) {
+// Does a path go down in a PCIe tree? 0: not yet. None if it may not go on that way. What leaves PCIe may go up a tree again.
+std::optional<std::size_t> next_direction(const PcieTree& tree, const Link& link, std::size_t down) {
   const auto step = tree.step(link);
   if (!step) return 0;
-  if (*step == PcieStep::up) return turned == 0 ? std::optional<std::size_t>{0} : std::nullopt;
+  if (*step == PcieStep::up) return down == 0 ? std::optional<std::size_t>{0} : std::nullopt;
   return 1;
 }
 
@@ -115,9 +115,9 @@ PathFinder::PathFinder(const Topology& topology, Reach reach) : topology_(topolo
     for (std::size_t i = 0; i < topology.links().size(); ++i) {
       const auto& link = topology.links()[i];
       const auto network = networks > 1 ? next_stage(topology, link, at % networks) : std::optional<std::size_t>{0};
-      const auto turned = stages_ > networks ? next_turn(tree, link, at / networks) : std::optional<std::size_t>{0};
-      if (!network || !turned || !within(topology, link, reach)) continue;
-      const auto next = *turned * networks + *network;
+      const auto down = stages_ > networks ? next_direction(tree, link, at / networks) : std::optional<std::size_t>{0};
+      if (!network || !down || !within(topology, link, reach)) continue;
+      const auto next = *down * networks + *network;
       boost::add_edge(at * nodes + link.from.index(), next * nodes + link.to.index(), LinkId{static_cast<std::int64_t>(i)}, graph_);
     }
   }

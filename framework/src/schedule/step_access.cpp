@@ -62,7 +62,7 @@ std::optional<std::string> StepAccess::walk(RouteId route, NodeId& place) const 
                          topology_.node(link.to).name);
     if (i > 0 && topology_.node(place).kind == NodeKind::gpu)
       return fmt::format("route {} passes through {}; GPUs do not forward", route.value, topology_.node(place).name);
-    if (i > 0 && turns(topology_, topology_.link(links[i - 1]).from, place, link.to)) {
+    if (i > 0 && refuses_passage(topology_, topology_.link(links[i - 1]).from, place, link.to)) {
       return fmt::format(
           "route {} goes from {} to {} through {}; {}", route.value, topology_.node(topology_.link(links[i - 1]).from).name,
           topology_.node(link.to).name, topology_.node(place).name,

@@ -81,19 +81,19 @@ class CudaPairProber final : public PairProber {
 
  private:
   // Puts a transfer on the stream of the GPU that does it, so many times.
-  Status put(PairAccess access, const Way& way, std::uint32_t turns) const {
+  Status put(PairAccess access, const Way& way, std::uint32_t times) const {
     const auto& from = gpus_[way.from];
     const auto& to = gpus_[way.to];
     const auto& works = access == PairAccess::loads ? to : from;
     if (auto done = cuda::use_device(works.device); !done) return done;
     if (access != PairAccess::stores && access != PairAccess::loads) {
       Status done;
-      for (std::uint32_t turn = 0; turn < turns && done; ++turn)
+      for (std::uint32_t i = 0; i < times && done; ++i)
         done = cuda::check(device::copy_between(to.receives(), from.sends(), size.count(), works.stream.get()), "copy between GPUs");
       return done;
     }
     const device::ProbeCall call{
-        .here = to.receives(), .there = from.sends(), .bytes = static_cast<std::uint64_t>(size.count()), .late = late_.address(), .count = turns};
+        .here = to.receives(), .there = from.sends(), .bytes = static_cast<std::uint64_t>(size.count()), .late = late_.address(), .count = times};
     return cuda::check(device::launch_probe(Probe::copies, {.blocks = 128, .threads = 512}, call, works.stream.get()), "launch a probe");
   }
 

@@ -32,7 +32,7 @@ struct BulkCursor {
   std::int64_t slice_begin = 0;  // bytes of the instruction
   std::int64_t begin = 0;        // of this piece
   std::int64_t end = 0;          // of the slice's whole vectors
-  std::uint32_t turn = 0;        // slices of this block before this one
+  std::uint32_t ordinal = 0;     // slices of this block before this one
   std::uint32_t count = 0;       // pieces before this one
   std::uint32_t stage = 0;
   std::uint32_t room = 0;  // of the stage, in shared memory
@@ -112,7 +112,7 @@ class BulkInstruction {
     at.begin += piece_;
     if (at.begin < at.end) return;
     at.slice_begin += stride_;
-    ++at.turn;
+    ++at.ordinal;
     enter_slice(at);
   }
   constexpr std::uint32_t arrival(const BulkCursor& at) const { return shared_ + bulk_arrivals + at.stage * 8; }
@@ -173,7 +173,7 @@ class BulkInstruction {
   }
   // False: its flags have not come, and there is still other work; or, with none left, they have not come in time.
   constexpr bool enter_flagged_slice() {
-    const auto slice = std::int64_t{context_.part} + std::int64_t{load_.turn} * call_.blocks_per_lane;
+    const auto slice = std::int64_t{context_.part} + std::int64_t{load_.ordinal} * call_.blocks_per_lane;
     if (!flags_have_come(slice)) {
       if (load_.count != work_.count) return false;
       flush();
@@ -200,7 +200,7 @@ class BulkInstruction {
     }
     return true;
   }
-  constexpr std::uint32_t wanted(const args::SliceWait& wait) const { return context_.base + wait.first_value + load_.turn + 1; }
+  constexpr std::uint32_t wanted(const args::SliceWait& wait) const { return context_.base + wait.first_value + load_.ordinal + 1; }
 
   constexpr void ask() {
     const auto bytes = length(load_);
@@ -231,7 +231,7 @@ class BulkInstruction {
     }
     owed_ = true;
     groups_since_ = 0;
-    owed_turn_ = work_.turn;
+    owed_ordinal_ = work_.ordinal;
   }
   // Everything sent so far is told.
   constexpr void flush() {
@@ -239,7 +239,8 @@ class BulkInstruction {
     if (owed_) pay();
   }
   constexpr void pay() {
-    raise<Machine>(call_, instruction_.signals, instruction_.signal_count, flag_offset(), context_.base + instruction_.first_value + owed_turn_ + 1);
+    raise<Machine>(call_, instruction_.signals, instruction_.signal_count, flag_offset(),
+                   context_.base + instruction_.first_value + owed_ordinal_ + 1);
     owed_ = false;
   }
 
@@ -265,7 +266,7 @@ class BulkInstruction {
   BulkCursor work_;
   bool owed_ = false;  // a slice has been sent whose flag is not raised
   int groups_since_ = 0;
-  std::uint32_t owed_turn_ = 0;
+  std::uint32_t owed_ordinal_ = 0;
 };
 
 /// The whole kernel, with shared memory of bulk_shared_bytes at `shared`.

@@ -37,7 +37,7 @@ __global__ void await_slice(const __grid_constant__ args::SliceCall call, SliceP
     const auto& wait = call.waits[instruction.waits + w];
     if (place.slice >= wait.slices) continue;
     const args::HangReport report{1, place.block, place.number, w, static_cast<std::uint64_t>(place.slice)};
-    await_flag<Gpu>(call, wait.flag + std::uint64_t{context.part} * args::flag_stride, context.base + wait.first_value + place.turn + 1, report);
+    await_flag<Gpu>(call, wait.flag + std::uint64_t{context.part} * args::flag_stride, context.base + wait.first_value + place.ordinal + 1, report);
   }
 }
 
@@ -46,7 +46,7 @@ __global__ void raise_slice(const __grid_constant__ args::SliceCall call, SliceP
   const auto& instruction = call.instructions[place.instruction];
   if (Gpu::peek(call.abort) != 0) return;
   raise<Gpu>(call, instruction.signals, instruction.signal_count, std::uint64_t{context.part} * args::flag_stride,
-             context.base + instruction.first_value + place.turn + 1);
+             context.base + instruction.first_value + place.ordinal + 1);
 }
 
 }  // namespace

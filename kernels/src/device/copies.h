@@ -14,7 +14,7 @@ struct SlicePlace {
   std::uint32_t block = 0;        // lane * parts + part
   std::uint32_t instruction = 0;  // of the rank
   std::uint32_t number = 0;       // within the lane
-  std::uint32_t turn = 0;         // slices of this part before it
+  std::uint32_t ordinal = 0;      // slices of this part before it
   std::int64_t slice = 0;
 };
 

@@ -79,7 +79,7 @@ constexpr bool await(const args::PacketCall& call, const Context& context, const
     unroll<Width>([&](auto k) {
       if ((waiting >> k & 1) != 0 && !Wire::arrived(packets[k], context.epoch, position)) missing = k;
     });
-    // Threads that share an arrival take every turn of this loop together.
+    // Threads that share an arrival go through this loop together.
     if (!Machine::template any<Wire::lanes>(missing >= 0)) return true;
     if (spins % Machine::spins_between_checks != 0) continue;
     if (started == 0) started = Machine::now();

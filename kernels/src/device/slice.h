@@ -123,8 +123,8 @@ constexpr bool run_instruction(const Combine& combine, const args::SliceCall& ca
                                const args::SliceInstruction& instruction, std::uint32_t number) {
   const auto slice = instruction.slice;
   const std::uint64_t flag_offset = std::uint64_t{context.part} * args::flag_stride;
-  std::uint32_t turn = 0;
-  for (std::int64_t s = context.part; s * slice < instruction.bytes; s += call.blocks_per_lane, ++turn) {
+  std::uint32_t ordinal = 0;
+  for (std::int64_t s = context.part; s * slice < instruction.bytes; s += call.blocks_per_lane, ++ordinal) {
     [[maybe_unused]] const auto note = notes.note(number);
     bool failed = false;
     if (instruction.wait_count > 0) notes.waits();
@@ -132,7 +132,7 @@ constexpr bool run_instruction(const Combine& combine, const args::SliceCall& ca
       const auto& wait = call.waits[instruction.waits + w];
       if (s >= wait.slices) continue;
       const args::HangReport place{1, Machine::block(), number, w, static_cast<std::uint64_t>(s)};
-      failed = failed || !await_flag<Machine>(call, wait.flag + flag_offset, context.base + wait.first_value + turn + 1, place);
+      failed = failed || !await_flag<Machine>(call, wait.flag + flag_offset, context.base + wait.first_value + ordinal + 1, place);
     }
     if (instruction.wait_count > 0 && Machine::sync_any(failed)) return false;
     notes.ready();
@@ -140,7 +140,7 @@ constexpr bool run_instruction(const Combine& combine, const args::SliceCall& ca
     const auto end = begin + slice < instruction.bytes ? begin + slice : instruction.bytes;
     move<Machine, Shifts>(combine, instruction, call.addresses + instruction.operands, begin, end);
     Machine::sync();
-    raise<Machine>(call, instruction.signals, instruction.signal_count, flag_offset, context.base + instruction.first_value + turn + 1);
+    raise<Machine>(call, instruction.signals, instruction.signal_count, flag_offset, context.base + instruction.first_value + ordinal + 1);
   }
   return true;
 }

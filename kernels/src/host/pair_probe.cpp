@@ -100,7 +100,7 @@ class HostPairProber final : public PairProber {
     constexpr std::uint32_t times = 64;
     std::vector<std::atomic<std::uint32_t>> counters(words);
     const auto add = [&](std::uint32_t value, bool over_wire) {
-      for (std::uint32_t turn = 0; turn < times; ++turn) {
+      for (std::uint32_t time = 0; time < times; ++time) {
         for (std::size_t i = 0; i < words; ++i) {
           const bool broken = over_wire && fault != nullptr && i % 8 == 3;
           if (!broken || (fault->kind != Kind::lost && fault->kind != Kind::delayed)) counters[i].fetch_add(value, std::memory_order_relaxed);

@@ -13,12 +13,12 @@ struct FlagValues {
   std::uint32_t per_instruction = 1;
   std::uint32_t stride = 1;
   explicit FlagValues(const Program& program) {
-    std::int64_t turns = 1;
+    std::int64_t of_block = 1;
     for (const auto& instruction : program.instructions)
-      turns = std::max(turns, (program.slices(instruction) + program.tuning.blocks_per_lane - 1) / program.tuning.blocks_per_lane);
+      of_block = std::max(of_block, (program.slices(instruction) + program.tuning.blocks_per_lane - 1) / program.tuning.blocks_per_lane);
     std::uint32_t longest = 1;
     for (const auto& lane : program.lanes) longest = std::max(longest, lane.count);
-    per_instruction = static_cast<std::uint32_t>(turns + 1);
+    per_instruction = static_cast<std::uint32_t>(of_block + 1);
     stride = longest * per_instruction + 1;
   }
 };

@@ -68,14 +68,14 @@ std::uint64_t own_time() {
   return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(time.tv_nsec);
 }
 
-// Nanoseconds of its own time that a turn of `body` takes, the median of seven rounds.
+// Nanoseconds of its own time that `body` takes once, the median of seven rounds.
 template <class Body>
-double cost_of(std::uint64_t turns, Body&& body) {
+double cost_of(std::uint64_t times, Body&& body) {
   std::array<double, 7> rounds{};
   for (auto& round : rounds) {
     const auto begun = own_time();
-    for (std::uint64_t i = 0; i < turns; ++i) body(i);
-    round = static_cast<double>(own_time() - begun) / static_cast<double>(turns);
+    for (std::uint64_t i = 0; i < times; ++i) body(i);
+    round = static_cast<double>(own_time() - begun) / static_cast<double>(times);
   }
   std::ranges::sort(rounds);
   return rounds[rounds.size() / 2];

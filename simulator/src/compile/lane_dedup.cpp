@@ -83,7 +83,7 @@ void LaneReader::add(const Lane& lane, std::uint32_t index) {
 }
 
 // How often each thread of a GPU has a packet of this instruction.
-std::int64_t LaneReader::turns(const Instruction& i) const {
+std::int64_t LaneReader::slices_of_thread(const Instruction& i) const {
   return std::max<std::int64_t>(1, (program_.slices(i) + program_.tuning.blocks_per_lane - 1) / program_.tuning.blocks_per_lane);
 }
 
@@ -101,7 +101,7 @@ bool LaneReader::loads_wait_for_stores(const Instruction& i, const Work& work) {
   }
   if (!sent_own_) return false;
   if (work.destinations > 0) return many;
-  return i.sources > 1 && !i.copies && turns(i) > 1;
+  return i.sources > 1 && !i.copies && slices_of_thread(i) > 1;
 }
 
 // Of the packets that are sent, those of the slowest of n warps land later than those of the first: by the greatest of n exponential delays, ln n of
@@ -114,7 +114,7 @@ void LaneReader::add_costs(std::uint32_t index, Work& work, bool passed_on) cons
   const auto& i = program_.instructions[index];
   const auto warps = (packets_of(program_.packets->wire, i.bytes) + warp - 1) / warp;
   const int loads = i.copies ? 1 : i.sources;  // what is loaded together, and not added, costs once
-  work.cost = to_nearest(costs_.item * (loads + i.destinations) / static_cast<double>(turns(i)));
+  work.cost = to_nearest(costs_.item * (loads + i.destinations) / static_cast<double>(slices_of_thread(i)));
   if (work.destinations == 0) return;
   const auto greatest = std::log(static_cast<double>(std::max<std::int64_t>(warps, 1)));
   work.after = to_nearest(costs_.tail * (passed_on ? std::log(std::max(greatest, 1.0)) : greatest));

@@ -38,7 +38,7 @@ class LaneReader {
     std::uint32_t number = 0;
   };
   void add(const Lane& lane, std::uint32_t instruction);
-  std::int64_t turns(const Instruction& instruction) const;
+  std::int64_t slices_of_thread(const Instruction& instruction) const;
   bool loads_wait_for_stores(const Instruction& instruction, const Work& work);
   void add_costs(std::uint32_t instruction, Work& work, bool passed_on) const;
   std::uint32_t peer(const Operand& operand, bool reads, StepId step);
@@ -50,7 +50,7 @@ class LaneReader {
   std::vector<Number> lanes_;
   IntraLaneDependencies dependencies_;
   std::uint32_t reads_ = 0;
-  bool sent_own_ = false;  // has the lane sent data that it did not wait for?
+  bool sent_own_ = false;    // has the lane sent data that it did not wait for?
   bool sent_first_ = false;  // anything of its own, however little
   LaneStream stream_;
 };

@@ -101,7 +101,7 @@ void SliceMachine::start(std::mt19937_64& random) {
 void SliceMachine::settle(ThreadBlock& block) const {
   while (!ended(block) && slice(block) >= program_.slices(current(block))) {
     ++block.instruction;
-    block.turn = 0;
+    block.ordinal = 0;
   }
 }
 
@@ -134,10 +134,10 @@ std::string SliceMachine::run(std::uint64_t seed) {
   auto starved = random() % blocks_.size();
   auto favoured = random() % blocks_.size();
   while (!std::ranges::all_of(blocks_, [&](const ThreadBlock& block) { return ended(block); })) {
-    for (int turns = 0; turns < 64; ++turns) {
+    for (int tries = 0; tries < 64; ++tries) {
       const auto next = choose(random, starved, favoured);
       if (next == blocks_.size()) {
-        if (turns > 0) break;
+        if (tries > 0) break;
         return "all blocks stand still";
       }
       advance(blocks_[next], random);
@@ -164,7 +164,7 @@ void SliceMachine::advance(ThreadBlock& block, std::mt19937_64& random) {
   }
   write(block, half, cut(current(block), slice(block)).bytes);
   block.stage = 0;
-  ++block.turn;
+  ++block.ordinal;
   settle(block);
 }
 

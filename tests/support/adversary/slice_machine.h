@@ -44,9 +44,9 @@ class SliceMachine {
     LaneId lane;
     std::int64_t part = 0;
     std::int32_t instruction = 0;
-    std::int64_t turn = 0;  // its slices of the instruction that are done
-    int stage = 0;          // of the slice at hand: 0 not begun, 1 begun, 2 half written
-    bool early = false;     // it has read when it began
+    std::int64_t ordinal = 0;  // its slices of the instruction that are done
+    int stage = 0;             // of the slice at hand: 0 not begun, 1 begun, 2 half written
+    bool early = false;        // it has read when it began
     std::vector<Byte> sum = {};
   };
   struct Cut {
@@ -59,7 +59,7 @@ class SliceMachine {
   Cut cut(const Instruction& instruction, std::int64_t slice) const;
   bool ended(const ThreadBlock& block) const { return static_cast<std::uint32_t>(block.instruction) >= program_.lanes[block.lane.index()].count; }
   const Instruction& current(const ThreadBlock& block) const { return program_.at(block.lane, block.instruction); }
-  std::int64_t slice(const ThreadBlock& block) const { return block.part + block.turn * program_.tuning.blocks_per_lane; }
+  std::int64_t slice(const ThreadBlock& block) const { return block.part + block.ordinal * program_.tuning.blocks_per_lane; }
   void settle(ThreadBlock& block) const;
   bool ready(const ThreadBlock& block) const;
   void start(std::mt19937_64& random);

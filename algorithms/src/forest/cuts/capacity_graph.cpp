@@ -91,15 +91,15 @@ class SwitchRemoval {
   bool allowed(std::size_t in, std::size_t out, const std::vector<int>* island) const {
     const auto from = problem_.arcs[in].from;
     const auto to = problem_.arcs[out].to;
-    return from != to && !turns_at(in, out) &&
+    return from != to && !refuses_at(in, out) &&
            (island == nullptr || (*island)[static_cast<std::size_t>(from)] != (*island)[static_cast<std::size_t>(to)]);
   }
 
   // Would the path that becomes of both go where data does not?
-  bool turns_at(std::size_t in, std::size_t out) const {
+  bool refuses_at(std::size_t in, std::size_t out) const {
     if (problem_.machine == nullptr) return false;
     const auto middle = NodeId{problem_.arcs[in].to};
-    return turns(*problem_.machine, end_of(problem_.arcs[in].path.back(), middle), middle, end_of(problem_.arcs[out].path.front(), middle));
+    return refuses_passage(*problem_.machine, end_of(problem_.arcs[in].path.back(), middle), middle, end_of(problem_.arcs[out].path.front(), middle));
   }
 
   // Where a link leads to from one of its ends.
@@ -122,7 +122,7 @@ class SwitchRemoval {
       places.resize(static_cast<std::size_t>(first) + 1);
     }
     for (std::size_t i = 1; i < links.size(); ++i) {
-      if (turns(*problem_.machine, places[i - 1], places[i], places[i + 1])) return path;
+      if (refuses_passage(*problem_.machine, places[i - 1], places[i], places[i + 1])) return path;
     }
     return links;
   }

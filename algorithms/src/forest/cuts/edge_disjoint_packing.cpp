@@ -73,9 +73,9 @@ class Packer {
   // Adds all edges that fit from vertices at depth `level`, tree by tree. Copies that are split off come later in the list.
   void grow(int level) {
     for (std::size_t i = 0; i < open_.size(); ++i) {
-      for (std::size_t turn = 0; turn < vertices_; ++turn) {
+      for (std::size_t v = 0; v < vertices_; ++v) {
         // Trees start at different vertices, so that they do not all ask for the same edges first.
-        const auto x = static_cast<int>((turn + static_cast<std::size_t>(open_[i].root)) % vertices_);
+        const auto x = static_cast<int>((v + static_cast<std::size_t>(open_[i].root)) % vertices_);
         if (open_[i].depth[static_cast<std::size_t>(x)] != level) continue;
         for (const auto y : next_[static_cast<std::size_t>(x)]) {
           if (open_[i].depth[static_cast<std::size_t>(y)] < 0 && left_[place(x, y)] > 0) add(i, x, y);

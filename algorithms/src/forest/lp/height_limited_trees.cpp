@@ -24,11 +24,11 @@ HeightLimitedTrees::HeightLimitedTrees(const Topology& topology, std::vector<int
       position_(topology.nodes().size(), -1),
       representative_(terminals_.size(), -1),
       element_(terminals_.size(), 0),
-      may_turn_(topology.nodes().size()),
+      may_refuse_(topology.nodes().size()),
       last_step_(terminals_.size()) {
-  for (std::size_t n = 0; n < may_turn_.size(); ++n) {
+  for (std::size_t n = 0; n < may_refuse_.size(); ++n) {
     const auto kind = topology.nodes()[n].kind;
-    may_turn_[n] = kind != NodeKind::gpu && kind != NodeKind::network_switch;
+    may_refuse_[n] = kind != NodeKind::gpu && kind != NodeKind::network_switch;
   }
   for (std::size_t i = 0; i < terminals_.size(); ++i) position_[static_cast<std::size_t>(terminals_[i])] = static_cast<int>(i);
   for (std::size_t i = 0; i < terminals_.size(); ++i) {

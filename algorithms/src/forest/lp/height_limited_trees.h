@@ -67,7 +67,7 @@ class HeightLimitedTrees {
   std::vector<int> representative_;           // by position
   std::vector<int> element_;                  // by position: the group's element that maps the representative here
   std::vector<std::vector<int>> back_;        // by element: where each node came from
-  std::vector<bool> may_turn_;                // by node: from some neighbours it does not pass data on to others
+  std::vector<bool> may_refuse_;              // by node: from some neighbours it does not pass data on to others
   std::vector<std::vector<Step>> last_step_;  // by position of a representative, by state: the last step of the path there
   std::vector<double> hops_;                  // cost by pair of positions
   std::vector<double> into_;                  // the same by target first: what trees are searched by

@@ -40,8 +40,8 @@ void HeightLimitedTrees::find_paths(int from, std::span<const double> prices) {
     const auto before = at.value == start ? at : start_of(LinkId{last[place].link});
     for (const auto id : towards_root_ ? topology_.in_links(at) : topology_.out_links(at)) {
       const auto to = towards_root_ ? topology_.link(id).from : topology_.link(id).to;
-      if (to.value == start || to == before || (may_turn_[at.index()] && turns(topology_, before, at, to))) continue;
-      const auto next = to.index() + (may_turn_[to.index()] && is_network(topology_.node(at).kind) ? nodes : 0);
+      if (to.value == start || to == before || (may_refuse_[at.index()] && refuses_passage(topology_, before, at, to))) continue;
+      const auto next = to.index() + (may_refuse_[to.index()] && is_network(topology_.node(at).kind) ? nodes : 0);
       const std::pair there{cost + prices[id.index()], links + 1};
       if (there >= best[next]) continue;
       best[next] = there;

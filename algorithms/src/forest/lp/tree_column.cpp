@@ -107,7 +107,7 @@ std::vector<std::int64_t> whole_weights(std::span<const double> weights, std::sp
     parts.emplace_back(static_cast<double>(whole[i]) - wanted, i);
   }
   std::ranges::sort(parts);  // what lost most comes first
-  for (std::size_t turn = 0; turn < 2 && !parts.empty(); ++turn) {
+  for (int pass = 0; pass < 2 && !parts.empty(); ++pass) {
     for (const auto& [lost, i] : parts) {
       auto& rest = left[static_cast<std::size_t>(lots[i])];
       const auto step = rest > 0 ? 1 : (rest < 0 && whole[i] > 0 ? -1 : 0);

@@ -11,7 +11,7 @@ constexpr bool is_network(NodeKind kind) { return kind == NodeKind::nic || kind 
 
 /// Hosts and PCIe switches do not forward from one network to another, nor a NIC from one device of its server to another: may data not pass `middle`
 /// on its way from `before` to `after`? The same both ways.
-inline bool turns(const Topology& topology, NodeId before, NodeId middle, NodeId after) {
+inline bool refuses_passage(const Topology& topology, NodeId before, NodeId middle, NodeId after) {
   const bool from_network = is_network(topology.node(before).kind);
   const bool to_network = is_network(topology.node(after).kind);
   const auto kind = topology.node(middle).kind;

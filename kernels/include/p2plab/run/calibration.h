@@ -32,7 +32,7 @@ struct CalibrationData {
   WorkTimes packet_round_trips = {};    // the same with packets that are their own flag
   WorkTimes local_round_trips = {};     // flags between two thread blocks of one GPU
   WorkTimes fences = {};                // stores to the other GPU, each made visible by a fence
-  WorkTimes slices = {};                // turns of a thread block: look at a flag, meet at a barrier
+  WorkTimes slices = {};                // of a thread block, each: look at a flag, meet at a barrier
   std::vector<BlockTimes> stores = {};  // to the other GPU
   std::vector<BlockTimes> loads = {};   // from the other GPU
   WorkTimes sums = {};                  // local bytes read or written by one thread block that adds

@@ -57,7 +57,7 @@ Status CopyRun::enqueue(const RankSlices& state, std::uint32_t block, std::uint3
   const auto& instruction = state.linked.instructions[index];
   const auto slice = instruction.slice;
   device::SlicePlace place{.block = block, .instruction = index, .number = number};
-  for (place.slice = block % blocks; place.slice * slice < instruction.bytes; place.slice += blocks, ++place.turn) {
+  for (place.slice = block % blocks; place.slice * slice < instruction.bytes; place.slice += blocks, ++place.ordinal) {
     if (instruction.wait_count > 0) {
       if (auto done = check(device::launch_await_slice(state.call, place, stream.get()), "launch a wait"); !done) return done;
     }

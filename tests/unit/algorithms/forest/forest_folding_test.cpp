@@ -126,10 +126,10 @@ TEST(FoldedForest, RepairReadsTheSameTreesOffIt) {
 }
 
 // Every rank is linked to those so and so many places on, with rates drawn for each distance, some of them through a hub of its own.
-Topology random_turning(std::mt19937_64& random) {
+Topology random_symmetric(std::mt19937_64& random) {
   constexpr std::array sizes{2, 3, 5, 6, 7, 8, 9, 16};
   const auto n = sizes[random() % sizes.size()];
-  Topology::Builder builder("turning");
+  Topology::Builder builder("symmetric");
   for (int i = 0; i < n; ++i) builder.add_node({.name = "gpu" + std::to_string(i)});
   for (int i = 0; i < n; ++i) builder.add_node({.name = "sw" + std::to_string(i), .kind = NodeKind::nvswitch});
   std::vector<int> steps{1};
@@ -146,11 +146,11 @@ Topology random_turning(std::mt19937_64& random) {
   return *std::move(builder).build();
 }
 
-TEST(FoldedForest, PlansOnRandomMachinesThatTurnAreAsGood) {
+TEST(FoldedForest, PlansOnRandomSymmetricMachinesAreAsGood) {
   std::mt19937_64 random(3);
   int folds = 0;
   for (std::size_t trial = 0; trial < 30; ++trial) {
-    const auto machine = random_turning(random);
+    const auto machine = random_symmetric(random);
     const auto kind = folded_kinds[trial % folded_kinds.size()];
     const auto plan = folded(machine, kind);
     const auto list = listed(machine, kind);

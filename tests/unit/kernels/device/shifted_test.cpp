@@ -135,17 +135,17 @@ void check_sums(DataType type) {
   const device::Fixed<Number, Op> combine;
   constexpr auto places = vector_bytes / sizeof(T);
   const auto at = [](std::size_t place) { return place % places * sizeof(T); };
-  std::size_t turn = 0;
+  std::size_t nth = 0;
   for (std::size_t from = 0; from < places; ++from) {
     for (std::size_t to = 0; to < places; ++to) {
-      for (std::int64_t elements = 1; elements <= 100; ++elements, ++turn) {
+      for (std::int64_t elements = 1; elements <= 100; ++elements, ++nth) {
         if (sizeof(T) == 1 && elements % 3 != 0 && elements > 40) continue;
         const auto bytes = elements * static_cast<std::int64_t>(sizeof(T));
         Move move{.sources = {at(from), at(from + to * 3 + 1)}, .destinations = {at(to)}, .begin = 0, .end = bytes};
-        if (turn % 4 == 1) move.sources.insert(move.sources.end(), {at(from + 5), at(turn), at(to)});
-        if (turn % 8 == 2) move.sources.resize(9, at(from + 2));
-        if (turn % 3 == 2) move.destinations.push_back(move.destinations[0]);
-        if (turn % 5 == 4 && bytes > 16) move.begin = 16;
+        if (nth % 4 == 1) move.sources.insert(move.sources.end(), {at(from + 5), at(nth), at(to)});
+        if (nth % 8 == 2) move.sources.resize(9, at(from + 2));
+        if (nth % 3 == 2) move.destinations.push_back(move.destinations[0]);
+        if (nth % 5 == 4 && bytes > 16) move.begin = 16;
         check<T, One>(combine, type, Op, move);
       }
     }
