@@ -85,20 +85,20 @@ struct Pair {
   }
 };
 
-struct Way {
+struct Kind {
   const char* name;
   std::function<int(int)> call;
   std::vector<double> samples = {};
 };
 
-void measure(std::vector<Way>& ways) {
+void measure(std::vector<Kind>& kinds) {
   for (int r = -3; r < rounds; ++r) {
-    for (auto& way : ways) {
-      const auto time = round_of(way.call);
-      if (r >= 0) way.samples.push_back(time);
+    for (auto& kind : kinds) {
+      const auto time = round_of(kind.call);
+      if (r >= 0) kind.samples.push_back(time);
     }
   }
-  for (auto& [name, call, samples] : ways) {
+  for (auto& [name, call, samples] : kinds) {
     std::ranges::sort(samples);
     fmt::print("{:<38} {:7.3f} us  (quartiles {:.3f}, {:.3f})\n", name, samples[rounds / 2], samples[rounds / 4], samples[3 * rounds / 4]);
   }
@@ -124,7 +124,7 @@ int main_in(const std::string& folder) {
   auto* const by_ours = ours.function<decltype(p2plab_all_reduce)>("p2plab_all_reduce");
   constexpr int float32 = 7;
   constexpr int float8 = 10;  // which the shim always passes on
-  std::vector<Way> ways;
+  std::vector<Kind> kinds;
   ways.push_back({"p2plab_all_reduce", [&](int rank) {
                     const auto r = static_cast<std::size_t>(rank);
                     return static_cast<int>(by_ours(buffers[r].data(), buffers[r].data(), count, P2PLAB_FLOAT32, P2PLAB_SUM, direct[r], streams[r]));
@@ -132,7 +132,7 @@ int main_in(const std::string& folder) {
   ways.push_back({"ncclAllReduce, served by the shim", [&](int rank) { return shimmed.all_reduce(float32, rank); }});
   ways.push_back({"ncclAllReduce of the NCCL alone", [&](int rank) { return plain.all_reduce(float8, rank); }});
   ways.push_back({"ncclAllReduce, passed on by the shim", [&](int rank) { return shimmed.all_reduce(float8, rank); }});
-  measure(ways);
+  measure(kinds);
   fmt::print("{}\n", shim.function<const char*()>("p2plab_nccl_counts")());
   return 0;
 }

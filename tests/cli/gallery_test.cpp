@@ -102,12 +102,12 @@ figures:
   - {name: at once, copies: [[0, 1], [2, 1], [0, 3], [2, 3]], size: 64 MiB, sum: 50 GB/s}
   - {name: one after the other, copies: [[0, 1], [2, 1], [0, 3], [2, 3]], size: 64 MiB, sum: 50 GB/s, queued: true}
   - {name: a load of a line, latency: [0, 1], by: loads, time: 0.7 us}
-  - {name: one shot, gpus: 4, size: 16 KiB, time: 7 us, way: graph, kernel: {planner: one_shot, mode: pull}}
-  - {name: gathered, gpus: 4, size: 16 KiB, time: 7 us, way: graph, kernel: one_shot, collective: all_gather}
-  - {name: by ll, gpus: 4, size: 1 MiB, time: 50 us, way: process, peers: true, protocol: ll, algorithm: ring}
-  - {name: by simple, gpus: 4, size: 1 MiB, time: 50 us, way: process, peers: true, protocol: simple}
-  - {name: two channels, gpus: 4, size: 256 MiB, busbw: 22 GB/s, way: process, channels: 2, peers: false}
-  - {name: eight channels, gpus: 4, size: 256 MiB, busbw: 33 GB/s, way: process, channels: 8, peers: false}
+  - {name: one shot, gpus: 4, size: 16 KiB, time: 7 us, launch: graph, kernel: {planner: one_shot, mode: pull}}
+  - {name: gathered, gpus: 4, size: 16 KiB, time: 7 us, launch: graph, kernel: one_shot, collective: all_gather}
+  - {name: by ll, gpus: 4, size: 1 MiB, time: 50 us, launch: process, peers: true, protocol: ll, algorithm: ring}
+  - {name: by simple, gpus: 4, size: 1 MiB, time: 50 us, launch: process, peers: true, protocol: simple}
+  - {name: two channels, gpus: 4, size: 256 MiB, busbw: 22 GB/s, launch: process, channels: 2, peers: false}
+  - {name: eight channels, gpus: 4, size: 256 MiB, busbw: 33 GB/s, launch: process, channels: 8, peers: false}
 orders:
   - [copy, loads]
   - [eight channels, two channels]
@@ -144,8 +144,8 @@ TEST(Gallery, ItsFilesAreReadStrictly) {
   std::ofstream(folder / "bad_case.yaml")
       << "version: 1\nname: bad\nsource: none\nlinks: none\ntopology: {preset: hgx-h200, gpus: 2}\nfigures:\n"
          "  - {name: a, gpus: 3, size: 1 MiB, busbw: 1 GB/s}\n  - {name: a, size: 0 B, copies: [[0, 0]]}\n  - "
-         "{name: c, gpus: 2, size: 1 B, time: 1 us, way: grap}\n  - {name: d, copies: [[0, host], [host, 1]], size: "
-         "1 B, sum: 1 GB/s, by: magic, queued: true}\n  - {name: e, gpus: 2, size: 1 B, time: 1 us, way: graph, kernel: one_shoot, "
+         "{name: c, gpus: 2, size: 1 B, time: 1 us, launch: grap}\n  - {name: d, copies: [[0, host], [host, 1]], size: "
+         "1 B, sum: 1 GB/s, by: magic, queued: true}\n  - {name: e, gpus: 2, size: 1 B, time: 1 us, launch: graph, kernel: one_shoot, "
          "protocol: ll12}\norders: [[a, b]]\n";
   const auto* const head = "version: 1\nname: x\nsource: none\nlinks: none\ntopology: {preset: hgx-h200, gpus: 2}\n";
   std::ofstream(folder / "table_case.yaml") << head << "tables:\n  - {name: both kinds, copy: [[~, 1], [1, ~]], latency: [[~, 1], [1, ~]]}\n"
@@ -156,7 +156,7 @@ TEST(Gallery, ItsFilesAreReadStrictly) {
   EXPECT_EQ(ran.out, "");
   for (const char* words :
        {"bad_case.yaml:7:", "'a' is listed twice", "a size must be above 0 B", "a copy needs two GPUs", "no figure is called 'b'", "none.yaml",
-        "a collective says by which way it was run", "a figure has one published number", "did you mean 'graph'?", "a table has one matrix",
+        "a collective says how it was launched", "a figure has one published number", "did you mean 'graph'?", "a table has one matrix",
         "no figure is called 't'", "wait on a stream for each other", "magic", "there is no planner 'one_shoot'", "did you mean 'll128'?"}) {
     EXPECT_NE(ran.err.find(words), std::string::npos) << words << '\n' << ran.err;
   }

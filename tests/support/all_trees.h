@@ -44,22 +44,22 @@ class AllTrees {
   }
 
  private:
-  struct Way {
+  struct Path {
     int from;
     std::vector<int> links;
   };
 
   // Ways into `to` from the stations of the tree, by depth-first search against the direction of the tree.
-  void find_ways(int at, std::vector<int>& links, std::set<int>& passed, const std::set<int>& tree, std::vector<Way>& ways) const {
+  void find_paths(int at, std::vector<int>& links, std::set<int>& passed, const std::set<int>& tree, std::vector<Path>& paths) const {
     const NodeId node{at};
     for (const auto id : in_trees_ ? topology_.out_links(node) : topology_.in_links(node)) {
       const auto& link = topology_.link(id);
       const auto next = (in_trees_ ? link.to : link.from).value;
       links.push_back(id.value);
       if (tree.contains(next)) {
-        ways.push_back({next, links});
+        paths.push_back({next, links});
       } else if (topology_.node(NodeId{next}).kind != NodeKind::gpu && passed.insert(next).second) {
-        find_ways(next, links, passed, tree, ways);
+        find_paths(next, links, passed, tree, paths);
         passed.erase(next);
       }
       links.pop_back();
@@ -69,35 +69,35 @@ class AllTrees {
   void grow(int root, const std::vector<int>& nodes, std::set<Load>& found) const {
     std::set<int> tree(nodes.begin(), nodes.end());
     tree.insert(root);
-    std::vector<std::vector<Way>> ways(nodes.size());
+    std::vector<std::vector<Path>> paths(nodes.size());
     for (std::size_t i = 0; i < nodes.size(); ++i) {
       std::vector<int> links;
       std::set<int> passed;
-      find_ways(nodes[i], links, passed, tree, ways[i]);
+      find_paths(nodes[i], links, passed, tree, paths[i]);
     }
-    std::vector<const Way*> chosen(nodes.size());
+    std::vector<const Path*> chosen(nodes.size());
     const bool branches = std::ranges::find(stations_, root) != stations_.end();
     const std::function<void(std::size_t)> choose = [&](std::size_t i) {
       if (i < nodes.size()) {
-        for (const auto& way : ways[i]) {
-          chosen[i] = &way;
+        for (const auto& path : paths[i]) {
+          chosen[i] = &path;
           choose(i + 1);
         }
         return;
       }
       std::ptrdiff_t at_root = 0;
-      for (const auto* way : chosen) at_root += way->from == root ? 1 : 0;
+      for (const auto* path : chosen) at_root += path->from == root ? 1 : 0;
       if ((!branches && at_root > 1) || !all_reach(root, nodes, chosen)) return;
       Load load;
-      for (const auto* way : chosen) {
-        for (const auto link : way->links) ++load[link];
+      for (const auto* path : chosen) {
+        for (const auto link : path->links) ++load[link];
       }
       found.insert(std::move(load));
     };
     choose(0);
   }
 
-  static bool all_reach(int root, const std::vector<int>& nodes, const std::vector<const Way*>& chosen) {
+  static bool all_reach(int root, const std::vector<int>& nodes, const std::vector<const Path*>& chosen) {
     for (const auto node : nodes) {
       auto v = node;
       for (std::size_t steps = 0; v != root; ++steps) {

@@ -85,7 +85,7 @@ class SumProgram {
         for (std::size_t a = 0; a < orbit_.size(); ++a) {
           const auto away = model_.distance[static_cast<std::size_t>(sender)][static_cast<std::size_t>(model_.arcs[a].from)];
           for (int step = std::max(away, 0); orbit_[a] >= 0 && away >= 0 && model_.arcs[a].to != sender && step < question_.steps; ++step)
-            ways_.push_back({c, sender, static_cast<int>(a), step, columns_++});
+            carries_.push_back({c, sender, static_cast<int>(a), step, columns_++});
         }
       }
     }
@@ -135,26 +135,26 @@ class SumProgram {
 
   // From each sender to every other member; what goes on has come before, and comes only by transfers that are made.
   void add_ways() {
-    std::map<std::tuple<int, int, int>, std::vector<const Way*>> into;  // by chunk, sender, receiver
-    for (const auto& way : ways_) into[{way.chunk, way.sender, model_.arcs[static_cast<std::size_t>(way.arc)].to}].push_back(&way);
+    std::map<std::tuple<int, int, int>, std::vector<const Carry*>> into;  // by chunk, sender, receiver
+    for (const auto& carry : carries_) into[{carry.chunk, carry.sender, model_.arcs[static_cast<std::size_t>(carry.arc)].to}].push_back(&carry);
     for (int c = 0; c < question_.chunks; ++c) {
       for (const auto sender : senders_) {
         for (const auto receiver : members_) {
           if (receiver.value == sender) continue;
           std::vector<Term> row{{amount(), -1}};
-          for (const auto* way : into[{c, sender, receiver.value}]) row.push_back({way->column, 1});
+          for (const auto* carry : into[{c, sender, receiver.value}]) row.push_back({carry->column, 1});
           program_->add_row(0, row, LinearProgram::unbounded);
         }
       }
     }
-    for (const auto& way : ways_) {
-      const auto& arc = model_.arcs[static_cast<std::size_t>(way.arc)];
+    for (const auto& carry : carries_) {
+      const auto& arc = model_.arcs[static_cast<std::size_t>(carry.arc)];
       program_->add_row(-LinearProgram::unbounded,
-                        std::vector<Term>{{way.column, 1}, {transfer(way.chunk, way.step, static_cast<std::size_t>(way.arc)), -1}}, 0);
-      if (arc.from == way.sender) continue;
-      std::vector<Term> row{{way.column, 1}};
-      for (const auto* before : into[{way.chunk, way.sender, arc.from}]) {
-        if (before->step < way.step) row.push_back({before->column, -1});
+                        std::vector<Term>{{carry.column, 1}, {transfer(carry.chunk, carry.step, static_cast<std::size_t>(carry.arc)), -1}}, 0);
+      if (arc.from == carry.sender) continue;
+      std::vector<Term> row{{carry.column, 1}};
+      for (const auto* before : into[{carry.chunk, carry.sender, arc.from}]) {
+        if (before->step < carry.step) row.push_back({before->column, -1});
       }
       program_->add_row(-LinearProgram::unbounded, row, 0);
     }
@@ -177,7 +177,7 @@ class SumProgram {
     return plan;
   }
 
-  struct Way {
+  struct Carry {
     int chunk = 0;
     int sender = 0;
     int arc = 0;
@@ -192,7 +192,7 @@ class SumProgram {
   int orbits_ = 0;
   int columns_ = 0;
   std::vector<int> senders_;
-  std::vector<Way> ways_;
+  std::vector<Carry> carries_;
   std::unique_ptr<LinearProgram> program_;
 };
 

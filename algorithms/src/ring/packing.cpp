@@ -28,7 +28,7 @@ class Packer {
       : problem_(problem), n_(problem.distances.points()), unit_(std::ranges::max(problem.capacities)) {
     cycles_.push_back(first);
     cycles_.insert(cycles_.end(), problem.offers.begin(), problem.offers.end());
-    for (const auto& cycle : cycles_) ways_.push_back(way_of(cycle, static_cast<int>(ways_.size())));
+    for (const auto& cycle : cycles_) columns_.push_back(column_of(cycle, static_cast<int>(columns_.size())));
     for (int a = 0; a < n_; ++a) {
       for (int b = 0; b < n_; ++b) longest_ = problem_.distances.allowed(a, b) ? std::max(longest_, problem_.distances.at(a, b)) : longest_;
     }
@@ -90,26 +90,26 @@ class Packer {
     return std::accumulate(resources.begin(), resources.end(), 0.0, [&](double sum, std::size_t r) { return sum + problem_.capacities[r]; });
   }
 
-  Way way_of(const std::vector<int>& cycle, int id) const {
+  Column column_of(const std::vector<int>& cycle, int id) const {
     std::vector<double> amounts(problem_.capacities.size());
     for (std::size_t i = 0; i < cycle.size(); ++i) {
       for (const auto r : hop(cycle[i], cycle[(i + 1) % cycle.size()])) amounts[r] += 1;
     }
-    Way way{id, {}};
+    Column column{id, {}};
     for (std::size_t r = 0; r < amounts.size(); ++r) {
-      if (amounts[r] > 0) way.uses.push_back({r, amounts[r]});
+      if (amounts[r] > 0) column.uses.push_back({r, amounts[r]});
     }
-    return way;
+    return column;
   }
 
-  double room(const Way& way, std::span<const double> capacities) const {
+  double room(const Column& column, std::span<const double> capacities) const {
     double most = std::numeric_limits<double>::infinity();
-    for (const auto& use : way.uses) most = std::min(most, capacities[use.resource] / use.amount);
+    for (const auto& use : column.uses) most = std::min(most, capacities[use.resource] / use.amount);
     return most < tiny * unit_ ? 0 : most;
   }
 
-  static void take(const Way& way, double amount, std::vector<double>& capacities) {
-    for (const auto& use : way.uses) capacities[use.resource] = std::max(0.0, capacities[use.resource] - amount * use.amount);
+  static void take(const Column& column, double amount, std::vector<double>& capacities) {
+    for (const auto& use : column.uses) capacities[use.resource] = std::max(0.0, capacities[use.resource] - amount * use.amount);
   }
 
   // Costs of the hops that still have room, from prices of the resources; distances, made very small, decide between equals.
@@ -128,27 +128,27 @@ class Packer {
   }
 
   std::vector<PackedCycle> fractional(const std::vector<double>& capacities, double enough = std::numeric_limits<double>::infinity()) {
-    std::vector<Way> known;
-    for (const auto& way : ways_) {
-      if (room(way, capacities) > 0) known.push_back(way);
+    std::vector<Column> known;
+    for (const auto& column : columns_) {
+      if (room(column, capacities) > 0) known.push_back(column);
     }
     const auto packed = pack(
         capacities, [&](std::span<const double> prices) { return cheapest(prices, capacities); }, known, enough);
     std::vector<PackedCycle> result;
-    for (const auto& way : packed) result.push_back({cycles_[static_cast<std::size_t>(way.id)], way.amount});
+    for (const auto& column : packed) result.push_back({cycles_[static_cast<std::size_t>(column.id)], column.amount});
     return result;
   }
 
-  // A known way if one is cheap enough, else a new one.
-  std::optional<Way> cheapest(std::span<const double> prices, std::span<const double> capacities) {
-    const Way* best = nullptr;
+  // A known column if one is cheap enough, else a new one.
+  std::optional<Column> cheapest(std::span<const double> prices, std::span<const double> capacities) {
+    const Column* best = nullptr;
     double least = 1 - 1e-6;
-    for (const auto& way : ways_) {
+    for (const auto& column : columns_) {
       double cost = 0;
-      for (const auto& use : way.uses) cost += use.amount * prices[use.resource];
-      if (cost >= least || room(way, capacities) == 0) continue;
+      for (const auto& use : column.uses) cost += use.amount * prices[use.resource];
+      if (cost >= least || room(column, capacities) == 0) continue;
       least = cost;
-      best = &way;
+      best = &column;
     }
     if (best != nullptr) return *best;
     auto found = cheapest_cycle(costs(prices, capacities));
@@ -156,10 +156,10 @@ class Packer {
     return remember(*std::move(found));
   }
 
-  const Way& remember(std::vector<int> cycle) {
-    ways_.push_back(way_of(cycle, static_cast<int>(cycles_.size())));
+  const Column& remember(std::vector<int> cycle) {
+    columns_.push_back(column_of(cycle, static_cast<int>(cycles_.size())));
     cycles_.push_back(std::move(cycle));
-    return ways_.back();
+    return columns_.back();
   }
 
   // Fills one cycle after the other as far as it goes, each chosen so that the rest can still be packed optimally; where none can, the rest stays
@@ -172,10 +172,10 @@ class Packer {
       if (filled.size() == most) return {};
       bool advanced = false;
       for (std::size_t i = 0; i < std::min(guide.size(), dive_choices) && !advanced; ++i) {
-        const auto way = way_of(guide[i].cycle, 0);
-        const auto amount = room(way, capacities);
+        const auto column = column_of(guide[i].cycle, 0);
+        const auto amount = room(column, capacities);
         auto rest = capacities;
-        take(way, amount, rest);
+        take(column, amount, rest);
         auto next = fractional(rest);
         if (amount + total(next) < missing - tiny * unit_) continue;
         filled.push_back({guide[i].cycle, amount});
@@ -195,10 +195,10 @@ class Packer {
     std::vector<PackedCycle> filled;
     auto capacities = problem_.capacities;
     for (std::size_t c = 1; c < cycles.size() && filled.size() < most; ++c) {  // the first is not one of the offers
-      const auto way = way_of(cycles[c], 0);
-      const auto amount = room(way, capacities);
+      const auto column = column_of(cycles[c], 0);
+      const auto amount = room(column, capacities);
       if (amount == 0) continue;
-      take(way, amount, capacities);
+      take(column, amount, capacities);
       filled.push_back({cycles[c], amount});
     }
     return filled;
@@ -214,10 +214,10 @@ class Packer {
       for (auto& price : prices) price = static_cast<double>(random() >> 40) * 1e-9;
       auto cycle = cheapest_cycle(costs(prices, capacities));
       if (!cycle) break;
-      const auto way = way_of(*cycle, 0);
-      const auto amount = room(way, capacities);
+      const auto column = column_of(*cycle, 0);
+      const auto amount = room(column, capacities);
       if (amount == 0) break;
-      take(way, amount, capacities);
+      take(column, amount, capacities);
       filled.push_back({*std::move(cycle), amount});
     }
     return filled;
@@ -229,7 +229,7 @@ class Packer {
   double longest_ = 1;
   double bound_ = 0;  // no packing carries more
   std::vector<std::vector<int>> cycles_;
-  std::vector<Way> ways_;
+  std::vector<Column> columns_;
 };
 
 }  // namespace

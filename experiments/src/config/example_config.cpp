@@ -45,7 +45,7 @@ executors: [simulator, host]
 
 # Optional: how real executors measure; up to check_up_to the host executor runs real data.
 measure: {warmup: 2, repeats: 5, graph: true, in_place: false, check_up_to: 1 MiB}
-nccl: {way: graph, nvls: false, peers: true}    # optional: of nccl_model; way: process, torch, threads, one-thread; peers over hosts
+nccl: {launch: graph, nvls: false, peers: true}    # optional: of nccl_model; launch: process, torch, threads, one-thread; peers over hosts
 seed: 1                                      # optional: of the random data
 
 # Optional: what Found is to answer first; one, or a list. The default is fastest.

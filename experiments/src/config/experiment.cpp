@@ -196,8 +196,8 @@ MeasureOptions read_measure(const ConfigValue& value) {
 
 NcclRun read_nccl(const ConfigValue& value) {
   NcclRun run;
-  if (!value.present() || !value.expect_keys({.optional = {"way", "nvls", "peers"}})) return run;
-  if (value["way"].present()) run.way = value["way"].as(nccl::way, nccl::ways().front()).name;
+  if (!value.present() || !value.expect_keys({.optional = {"launch", "nvls", "peers"}})) return run;
+  if (value["launch"].present()) run.launch = value["launch"].as(nccl::launch_mode, nccl::launch_modes().front()).name;
   run.nvls = value["nvls"].boolean(false);
   run.peers = value["peers"].boolean(true);
   return run;

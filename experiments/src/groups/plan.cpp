@@ -26,8 +26,8 @@ struct Group {
   ChangedMachine whole;
 };
 
-// The plans of all groups of one call that were made in one way, and their programs with the links of the whole machine.
-struct Way {
+// The plans of all groups of one call that were made alike, and their programs with the links of the whole machine.
+struct GroupPlans {
   std::string name;
   std::vector<std::shared_ptr<const Evaluation>> plans = {};
   std::vector<Program> programs = {};
@@ -62,7 +62,7 @@ class Together {
     taken_.assign(calls_.size(), 0);
     auto own = simulate(taken_);
     if (!own) return std::move(own).error();
-    for (std::size_t c = 0; c < calls_.size() && !stopped(); ++c) add_way_for_share(c);
+    for (std::size_t c = 0; c < calls_.size() && !stopped(); ++c) add_choice_for_share(c);
     auto best = *own;
     if (auto ok = improve(best); !ok) return std::move(ok).error();
     plan.own = to_seconds(own->makespan);
@@ -94,7 +94,7 @@ class Together {
       groups.push_back({collective_of(call, ranks), Evaluator(*own, profile_), in_whole(*own, topology_)});
     }
     if (groups.empty()) return Error{ErrorCode::invalid_input, fmt::format("{} has no group", call.name)};
-    ways_.emplace_back();
+    choices_.emplace_back();
     return {};
   }
 
@@ -106,13 +106,13 @@ class Together {
   }
 
   // Errors: a program that does not hold on the whole machine.
-  Status add_to(Way& way, const Group& group, std::shared_ptr<const Evaluation> plan) const {
+  Status add_to(GroupPlans& choice, const Group& group, std::shared_ptr<const Evaluation> plan) const {
     auto program = on_machine(plan->program, group.whole);
     if (!program) return std::move(program).error();
     if (auto held = check(topology_, routes_, *program); !held) return std::move(held).error();
-    way.programs.push_back(*std::move(program));
-    way.alone = std::max(way.alone, plan->prediction.time);
-    way.plans.push_back(std::move(plan));
+    choice.programs.push_back(*std::move(program));
+    choice.alone = std::max(choice.alone, plan->prediction.time);
+    choice.plans.push_back(std::move(plan));
     return {};
   }
 
@@ -133,38 +133,38 @@ class Together {
     std::stable_sort(plans.begin() + 1, plans.end(), [](const auto& a, const auto& b) { return a->prediction.time < b->prediction.time; });
     plans.resize(std::min(plans.size(), most_plans));
     for (auto& plan : plans) {
-      if (!ways_[c].empty() && stopped()) break;
-      auto ok = add_way(c, std::move(plan));
-      if (!ok && ways_[c].empty()) return ok;
+      if (!choices_[c].empty() && stopped()) break;
+      auto ok = add_choice(c, std::move(plan));
+      if (!ok && choices_[c].empty()) return ok;
     }
     return {};
   }
 
-  Status add_way(std::size_t c, std::shared_ptr<const Evaluation> first) {
+  Status add_choice(std::size_t c, std::shared_ptr<const Evaluation> first) {
     const auto& groups = groups_[c];
     const AlgorithmChoice choice{first->plan().planner, first->plan().parameters};
-    Way way{.name = first->plan().planner};
-    if (auto ok = add_to(way, groups.front(), std::move(first)); !ok) return ok;
+    GroupPlans plans{.name = first->plan().planner};
+    if (auto ok = add_to(plans, groups.front(), std::move(first)); !ok) return ok;
     for (std::size_t g = 1; g < groups.size(); ++g) {
       auto plan = plan_of(groups[g], choice, calls_[c].payload);
       // Groups that lie otherwise on the machine may need another planner.
       if (!plan) plan = plan_of(groups[g], calls_[c].algorithm, calls_[c].payload);
       if (!plan) return std::move(plan).error();
-      if (auto ok = add_to(way, groups[g], std::make_shared<const Evaluation>(*std::move(plan))); !ok) return ok;
+      if (auto ok = add_to(plans, groups[g], std::make_shared<const Evaluation>(*std::move(plan))); !ok) return ok;
     }
-    ways_[c].push_back(std::move(way));
+    choices_[c].push_back(std::move(plans));
     return {};
   }
 
   // Plans for what a group has of links that others use as well: their bandwidth by the share of its bytes.
-  void add_way_for_share(std::size_t c) {
+  void add_choice_for_share(std::size_t c) {
     const auto loads = all_loads();
-    Way way{.name = "for its share"};
+    GroupPlans plans{.name = "for its share"};
     std::string planner;
     bool shares = false;
     for (std::size_t g = 0; g < groups_[c].size(); ++g) {
       const auto& group = groups_[c][g];
-      const auto mine = link_loads(topology_, routes_, ways_[c].front().programs[g]);
+      const auto mine = link_loads(topology_, routes_, choices_[c].front().programs[g]);
       std::vector<double> factors;
       for (const auto link : group.whole.links) {
         const auto all = loads[link.index()];
@@ -181,16 +181,16 @@ class Together {
       auto proved = group.evaluator.prove(plan->plan(), false);
       if (!proved) return;
       auto evaluated = group.evaluator.evaluate_as(*std::move(proved), calls_[c].payload, plan->program.tuning);
-      if (!evaluated || !add_to(way, group, std::make_shared<const Evaluation>(*std::move(evaluated)))) return;
+      if (!evaluated || !add_to(plans, group, std::make_shared<const Evaluation>(*std::move(evaluated)))) return;
     }
-    way.name = planner + " " + way.name;
-    ways_[c].push_back(std::move(way));
+    plans.name = planner + " " + plans.name;
+    choices_[c].push_back(std::move(plans));
   }
 
   std::vector<double> all_loads() const {
     std::vector<double> all(topology_.links().size());
-    for (const auto& ways : ways_) {
-      for (const auto& program : ways.front().programs) {
+    for (const auto& choices : choices_) {
+      for (const auto& program : choices.front().programs) {
         const auto one = link_loads(topology_, routes_, program);
         for (std::size_t l = 0; l < all.size(); ++l) all[l] += one[l];
       }
@@ -201,7 +201,7 @@ class Together {
   Result<TogetherResult> simulate(const std::vector<std::size_t>& taken) {
     std::vector<const Program*> programs;
     for (std::size_t c = 0; c < calls_.size(); ++c) {
-      for (const auto& program : ways_[c][taken[c]].programs) programs.push_back(&program);
+      for (const auto& program : choices_[c][taken[c]].programs) programs.push_back(&program);
     }
     ++weighed_;
     return simulate_together(topology_, routes_, programs, profile_);
@@ -224,7 +224,7 @@ class Together {
     for (bool better = true; better;) {
       better = false;
       for (std::size_t c = 0; c < calls_.size(); ++c) {
-        for (std::size_t w = 0; w < ways_[c].size(); ++w) {
+        for (std::size_t w = 0; w < choices_[c].size(); ++w) {
           if (stopped()) return {};
           auto other = taken_;
           other[c] = w;
@@ -253,13 +253,13 @@ class Together {
   void fill(ProcessGroupsPlan& plan, const TogetherResult& own, const TogetherResult& best) const {
     std::vector<int> blocks(static_cast<std::size_t>(topology_.ranks()));
     for (std::size_t c = 0; c < calls_.size(); ++c) {
-      const auto& way = ways_[c][taken_[c]];
-      const auto& first = ways_[c].front();
-      GroupCallPlan call{.own_plan = first.name, .alone = first.alone, .beside_own = ends(own, c), .plan = way.name, .time = ends(best, c)};
-      for (std::size_t g = 0; g < way.plans.size(); ++g) {
-        call.groups.push_back(*way.plans[g]);
+      const auto& choice = choices_[c][taken_[c]];
+      const auto& first = choices_[c].front();
+      GroupCallPlan call{.own_plan = first.name, .alone = first.alone, .beside_own = ends(own, c), .plan = choice.name, .time = ends(best, c)};
+      for (std::size_t g = 0; g < choice.plans.size(); ++g) {
+        call.groups.push_back(*choice.plans[g]);
         call.machines.push_back(groups_[c][g].evaluator.topology());
-        for (const auto rank : groups_[c][g].collective.members) blocks[rank.index()] += way.programs[g].blocks();
+        for (const auto rank : groups_[c][g].collective.members) blocks[rank.index()] += choice.programs[g].blocks();
       }
       plan.calls.push_back(std::move(call));
     }
@@ -274,9 +274,9 @@ class Together {
   const Profile& profile_;
   const std::vector<GroupCall>& calls_;
   const ProcessGroupsOptions& options_;
-  std::vector<std::vector<Group>> groups_;  // by call
-  std::vector<std::vector<Way>> ways_;      // by call: the fastest alone first
-  std::vector<std::size_t> taken_;          // by call
+  std::vector<std::vector<Group>> groups_;        // by call
+  std::vector<std::vector<GroupPlans>> choices_;  // by call: the fastest alone first
+  std::vector<std::size_t> taken_;                // by call
   std::set<std::vector<std::size_t>> tried_;
   int weighed_ = 0;
 };

@@ -14,15 +14,15 @@ bool nccl_rows_wanted(const Experiment& experiment) {
   return std::ranges::find(experiment.executors, "nccl") == experiment.executors.end() || !executor_state("nccl");
 }
 
-std::string way_of_calls(const Experiment& experiment) {
+std::string mode_of_calls(const Experiment& experiment) {
   if (experiment.measure.graph) return "graph";
   return experiment.job ? "process" : "one-thread";
 }
 
 Prediction as_run(const Prediction& prediction, const Experiment& experiment) {
-  const auto way = nccl::way(way_of_calls(experiment));
-  expects(static_cast<bool>(way));
-  const auto more = nccl::kernel_launch(*way, experiment.topology.ranks());
+  const auto mode = nccl::launch_mode(mode_of_calls(experiment));
+  expects(static_cast<bool>(mode));
+  const auto more = nccl::kernel_launch(*mode, experiment.topology.ranks());
   const auto [low, high] = prediction.interval.value_or(Interval{prediction.time, prediction.time});
   return {prediction.time + more.time, Interval{low + more.low, high + more.high}};
 }
@@ -39,10 +39,10 @@ std::vector<Row> NcclRows::rows(CollectiveKind kind, Bytes size) const {
   using enum CollectiveKind;
   const bool known = kind == all_reduce || kind == all_gather || kind == reduce_scatter || kind == broadcast || kind == reduce;
   if (!communicator_ || !known) return {};
-  const auto& named = experiment_.nccl.way;
-  const auto way = nccl::way(!named.empty() ? named : way_of_calls(experiment_));
-  expects(static_cast<bool>(way));
-  const auto found = nccl::estimate(evaluator_.topology(), *communicator_, kind, size, *way);
+  const auto& named = experiment_.nccl.launch;
+  const auto mode = nccl::launch_mode(!named.empty() ? named : mode_of_calls(experiment_));
+  expects(static_cast<bool>(mode));
+  const auto found = nccl::estimate(evaluator_.topology(), *communicator_, kind, size, *mode);
   if (!found) return {};
   Row row;
   row.collective = kind;

@@ -16,8 +16,8 @@ namespace p2plab {
 /// Where NCCL itself runs, its prediction is not needed.
 bool nccl_rows_wanted(const Experiment& experiment);
 
-/// How the calls of an experiment are launched, one of nccl::ways().
-std::string way_of_calls(const Experiment& experiment);
+/// How the calls of an experiment are launched, one of nccl::launch_modes().
+std::string mode_of_calls(const Experiment& experiment);
 
 /// The prediction of a call of ours in a graph, for calls that are launched as this experiment's.
 Prediction as_run(const Prediction& prediction, const Experiment& experiment);

@@ -28,7 +28,7 @@ class FigureReader {
     ConfigKeys keys{.required = {"name"}, .optional = {"fitted", "note"}};
     const bool collective = value_["gpus"].present();
     const bool latency = value_["latency"].present();
-    const auto more = collective ? std::vector<std::string>{"gpus",      "collective", "size",   "busbw",     "algbw",    "time",    "way",
+    const auto more = collective ? std::vector<std::string>{"gpus",      "collective", "size",   "busbw",     "algbw",    "time",    "launch",
                                                             "multicast", "peers",      "kernel", "algorithm", "protocol", "channels"}
                       : latency  ? std::vector<std::string>{"latency", "staged", "by", "time"}
                                  : std::vector<std::string>{"copies", "shift", "among", "size", "staged", "by", "queued", "sum", "each"};
@@ -72,9 +72,9 @@ class FigureReader {
     figure_.collective = value_["collective"].as(collective_kind, CollectiveKind::all_reduce, "a collective");
     figure_.multicast = value_["multicast"].boolean(false);
     figure_.peers_over_hosts = value_["peers"].boolean(true);
-    figure_.way = value_["way"].as(nccl::way, nccl::ways().front(), "a way of running");
-    if (!value_["way"].present())
-      value_.add_error("a collective says by which way it was run", {"way: graph, process, torch, threads or one-thread"});
+    figure_.launch = value_["launch"].as(nccl::launch_mode, nccl::launch_modes().front(), "a launch mode");
+    if (!value_["launch"].present())
+      value_.add_error("a collective says how it was launched", {"launch: graph, process, torch, threads or one-thread"});
     if (value_["algorithm"].present()) figure_.asked.algorithm = value_["algorithm"].as(nccl::algorithm, nccl::Algorithm::ring, "an algorithm");
     if (value_["protocol"].present()) figure_.asked.proto = value_["protocol"].as(nccl::proto, nccl::Proto::simple, "a protocol");
     figure_.asked.channels = static_cast<int>(value_["channels"].integer({.least = 1, .most = 64}, 0));

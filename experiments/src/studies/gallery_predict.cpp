@@ -88,11 +88,11 @@ Result<GalleryPrediction> kernel(const GalleryFigure& figure, const Topology& ma
   const auto slower = std::max(1.0, by_slices / times->time);
   const auto ends = times->interval.value_or(Interval{times->time, times->time});
   // What is simulated is a call in a graph.
-  const auto graph = *nccl::way("graph");
+  const auto graph = *nccl::launch_mode("graph");
   const auto without = [](Seconds time, double us) { return time - Seconds{us * 1e-6}; };
   const auto met = meetings(figure, evaluator, profile);
   const auto run =
-      nccl::as_run(figure.way, figure.gpus,
+      nccl::as_run(figure.launch, figure.gpus,
                    {without(times->time * slower + met, graph.fixed_us),
                     without(ends.low * slower * fastest_kernel + meetings(figure, evaluator, fastest(profile)), graph.fixed_low_us),
                     without((ends.high * slower + meetings(figure, evaluator, slowest(profile))) * slowest_kernel, graph.fixed_high_us)});
@@ -111,7 +111,7 @@ Result<GalleryPrediction> predicted_collective(const GalleryCase& one, const Gal
   if (!figure.kernel.empty()) return kernel(figure, *machine, one.profile);
   const auto communicator = nccl::search(*machine, routes, {.multicast = figure.multicast, .peers_over_hosts = figure.peers_over_hosts});
   if (!communicator) return communicator.error();
-  const auto found = nccl::estimate(*machine, *communicator, figure.collective, figure.size, figure.way, figure.asked);
+  const auto found = nccl::estimate(*machine, *communicator, figure.collective, figure.size, figure.launch, figure.asked);
   if (!found) return found.error();
   auto prediction = prediction_of(figure, found->time, found->low, found->high);
   prediction.by = fmt::format("{} {}", to_string(found->choice.algorithm), to_string(found->choice.proto));

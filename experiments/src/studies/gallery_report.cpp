@@ -135,7 +135,7 @@ std::string to_json(const GalleryReport& report) {
                     {"kind", kind_of(row.figure)},
                     {"unit", gallery::unit_of(row.figure)},
                     {"size_bytes", row.figure.size.count()},
-                    {"way", row.figure.way.name},
+                    {"launch", row.figure.launch.name},
                     {"published", row.figure.published},
                     {"predicted", row.predicted.value},
                     {"predicted_low", row.predicted.low},
@@ -163,11 +163,11 @@ std::string to_json(const GalleryReport& report) {
 }
 
 std::string to_csv(const GalleryReport& report) {
-  std::string text = "machine,profile,figure,kind,unit,size_bytes,way,published,predicted,predicted_low,predicted_high,error_pct,by,fitted,note\n";
+  std::string text = "machine,profile,figure,kind,unit,size_bytes,launch,published,predicted,predicted_low,predicted_high,error_pct,by,fitted,note\n";
   for (const auto& row : report.rows) {
     text += fmt::format("{},{},{},{},{},{},{},{:g},{:g},{:g},{:g},{:.2f},{},{},{}\n", csv_quoted(row.machine), csv_quoted(row.profile),
-                        csv_quoted(row.figure.name), kind_of(row.figure), gallery::unit_of(row.figure), row.figure.size.count(), row.figure.way.name,
-                        row.figure.published, row.predicted.value, row.predicted.low, row.predicted.high, row.error_pct(),
+                        csv_quoted(row.figure.name), kind_of(row.figure), gallery::unit_of(row.figure), row.figure.size.count(),
+                        row.figure.launch.name, row.figure.published, row.predicted.value, row.predicted.low, row.predicted.high, row.error_pct(),
                         csv_quoted(row.predicted.by), row.figure.fitted, csv_quoted(row.figure.note));
   }
   return text;

@@ -13,14 +13,15 @@ namespace p2plab::nccl {
 
 namespace {
 
-constexpr std::array all_ways{
-    Way{.name = "graph",
-        .meaning = "captured in a CUDA graph and replayed",
-        .fixed_us = -1.5,
-        .fixed_low_us = -2,
-        .fixed_high_us = -1,
-        .source = "kernels/measurements/all_reduce_2_3gpu.csv and all_reduce_4gpu.csv: NCCL 2.28.9 at 1 KiB in graphs"},
-    Way{.name = "process",
+constexpr std::array all_modes{
+    LaunchMode{.name = "graph",
+               .meaning = "captured in a CUDA graph and replayed",
+               .fixed_us = -1.5,
+               .fixed_low_us = -2,
+               .fixed_high_us = -1,
+               .source = "kernels/measurements/all_reduce_2_3gpu.csv and all_reduce_4gpu.csv: NCCL 2.28.9 at 1 KiB in graphs"},
+    LaunchMode{
+        .name = "process",
         .meaning = "one process a GPU, not captured",
         .fixed_low_us = -1,
         .fixed_high_us = 12,
@@ -29,27 +30,29 @@ constexpr std::array all_ways{
         .kernel_high_us = 3.5,
         .source = "what NCCL's base latencies were measured by; eight processes on A100 18 to 32 us up to 128 KiB, by the formula 15; a kernel as by "
                   "one thread"},
-    Way{.name = "torch",
-        .meaning = "one process a GPU, PyTorch's process group, not captured",
-        .fixed_low_us = -1,
-        .fixed_high_us = 12,
-        .kernel_us = 2.2,
-        .kernel_low_us = 1,
-        .kernel_high_us = 10,
-        .least_us = 32,
-        .least_low_us = 15,
-        .least_high_us = 50,
-        .source = "its calls take the CPU as long, whatever their size: 32.3, 32.2, 33.3, 35.2 us for 1, 16, 64, 128 KiB among four RTX PRO 6000 "
-                  "(SGLang's tuning, voipmonitor/rtx6kpro, wrx90-cpayne-2switch-flat.md)"},
-    Way{.name = "threads",
-        .meaning = "one process, one thread a GPU, not captured",
-        .fixed_us = 3,
-        .fixed_high_us = 5,
-        .kernel_us = 2.2,
-        .kernel_low_us = 1,
-        .kernel_high_us = 3.5,
-        .source = "NCCL 2.28.9 on four H200s, nccl-tests -t 4: all-gather of 1 KiB 11.1 us, 6.8 in graphs; a kernel as by one thread"},
-    Way{.name = "one-thread",
+    LaunchMode{.name = "torch",
+               .meaning = "one process a GPU, PyTorch's process group, not captured",
+               .fixed_low_us = -1,
+               .fixed_high_us = 12,
+               .kernel_us = 2.2,
+               .kernel_low_us = 1,
+               .kernel_high_us = 10,
+               .least_us = 32,
+               .least_low_us = 15,
+               .least_high_us = 50,
+               .source =
+                   "its calls take the CPU as long, whatever their size: 32.3, 32.2, 33.3, 35.2 us for 1, 16, 64, 128 KiB among four RTX PRO 6000 "
+                   "(SGLang's tuning, voipmonitor/rtx6kpro, wrx90-cpayne-2switch-flat.md)"},
+    LaunchMode{.name = "threads",
+               .meaning = "one process, one thread a GPU, not captured",
+               .fixed_us = 3,
+               .fixed_high_us = 5,
+               .kernel_us = 2.2,
+               .kernel_low_us = 1,
+               .kernel_high_us = 3.5,
+               .source = "NCCL 2.28.9 on four H200s, nccl-tests -t 4: all-gather of 1 KiB 11.1 us, 6.8 in graphs; a kernel as by one thread"},
+    LaunchMode{
+        .name = "one-thread",
         .meaning = "one thread launches for all GPUs, not captured",
         .fixed_high_us = 4,
         .kernel_us = 2.2,
@@ -127,34 +130,34 @@ Table::Choice all_to_all(const Topology& topology, const Communicator& c, Bytes 
 
 }  // namespace
 
-std::span<const Way> ways() { return all_ways; }
+std::span<const LaunchMode> launch_modes() { return all_modes; }
 
-Result<Way> way(std::string_view name) {
-  const auto* found = std::ranges::find(all_ways, name, &Way::name);
-  if (found != all_ways.end()) return *found;
+Result<LaunchMode> launch_mode(std::string_view name) {
+  const auto* found = std::ranges::find(all_modes, name, &LaunchMode::name);
+  if (found != all_modes.end()) return *found;
   std::vector<std::string> names;
-  for (const auto& one : all_ways) names.emplace_back(one.name);
-  return unknown_name("way of running", std::string{name}, names);
+  for (const auto& one : all_modes) names.emplace_back(one.name);
+  return unknown_name("launch mode", std::string{name}, names);
 }
 
-Ends as_run(const Way& way, int gpus, const Ends& alone, bool newer_host) {
+Ends as_run(const LaunchMode& mode, int gpus, const Ends& alone, bool newer_host) {
   // Launches and GPUs work side by side; both vary, and the later of them counts.
   const auto later = [&](Seconds time, double fixed, double least, double each) {
     return std::max(Seconds{std::hypot(time.count() + fixed * 1e-6, each * gpus * 1e-6)}, Seconds{std::max(least, 1.0) * 1e-6});
   };
-  const auto each = newer_host && way.each_newer_us > 0 ? way.each_newer_us : way.each_us;
-  const auto after = alone.high + Seconds{(way.fixed_high_us + way.each_high_us * gpus) * 1e-6};
-  return {.time = later(alone.time, way.fixed_us, way.least_us, each),
-          .low = later(alone.low, way.fixed_low_us, way.least_low_us, way.each_low_us),
-          .high = std::max(after, Seconds{way.least_high_us * 1e-6})};
+  const auto each = newer_host && mode.each_newer_us > 0 ? mode.each_newer_us : mode.each_us;
+  const auto after = alone.high + Seconds{(mode.fixed_high_us + mode.each_high_us * gpus) * 1e-6};
+  return {.time = later(alone.time, mode.fixed_us, mode.least_us, each),
+          .low = later(alone.low, mode.fixed_low_us, mode.least_low_us, mode.each_low_us),
+          .high = std::max(after, Seconds{mode.least_high_us * 1e-6})};
 }
 
-KernelLaunch kernel_launch(const Way& way, int gpus) {
-  const double launches = way.one_thread ? gpus : 1;
-  return {Seconds{way.kernel_us * launches * 1e-6}, Seconds{way.kernel_low_us * launches * 1e-6}, Seconds{way.kernel_high_us * launches * 1e-6}};
+KernelLaunch kernel_launch(const LaunchMode& mode, int gpus) {
+  const double launches = mode.one_thread ? gpus : 1;
+  return {Seconds{mode.kernel_us * launches * 1e-6}, Seconds{mode.kernel_low_us * launches * 1e-6}, Seconds{mode.kernel_high_us * launches * 1e-6}};
 }
 
-Result<Estimate> estimate(const Topology& topology, const Communicator& communicator, CollectiveKind kind, Bytes size, const Way& way,
+Result<Estimate> estimate(const Topology& topology, const Communicator& communicator, CollectiveKind kind, Bytes size, const LaunchMode& mode,
                           const Asked& asked) {
   const auto told = asked.channels > 0 ? with_channels(communicator, asked.channels) : communicator;
   Table::Choice choice;
@@ -175,7 +178,7 @@ Result<Estimate> estimate(const Topology& topology, const Communicator& communic
   const auto slowest = told.ring.by_host ? slowest_by_host : in_between ? slowest_share_in_between : slowest_share;
   const Ends alone{choice.time, choice.time * (told.ring.by_host ? fastest_by_host : fastest_share), choice.time * slowest};
   // The CPUs that launch are as old as their GPUs.
-  return Estimate{as_run(way, communicator.ranks, alone, communicator.generation >= Generation::hopper), choice};
+  return Estimate{as_run(mode, communicator.ranks, alone, communicator.generation >= Generation::hopper), choice};
 }
 
 }  // namespace p2plab::nccl

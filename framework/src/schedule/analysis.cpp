@@ -93,15 +93,15 @@ std::optional<LinkLoads> loads_of_images(const Topology& topology, const Routes&
   for (std::size_t c = count; c < fractions.size(); ++c) {
     if (fractions[c] != fractions[c % count]) return std::nullopt;
   }
-  struct Way {
+  struct Access {
     Rank executor;
     Location location;
     RouteId route;
     bool reads;
     auto key() const { return std::tuple{executor, location.rank, location.buffer == Buffer::host, route, reads}; }
-    bool operator<(const Way& other) const { return key() < other.key(); }
+    bool operator<(const Access& other) const { return key() < other.key(); }
   };
-  std::map<Way, double> ways;
+  std::map<Access, double> accesses;
   ChunkOfStep chunk_of(schedule);
   for (std::size_t i = 0; i < schedule.base_step_count(); ++i) {
     const StepId base{static_cast<std::int64_t>(i)};
@@ -113,16 +113,16 @@ std::optional<LinkLoads> loads_of_images(const Topology& topology, const Routes&
       if (location.rank == step.executor && location.buffer != Buffer::host && step.routes.empty()) return;
       const auto route = step.routes.empty() ? default_route : step.routes[operand];
       const auto place = at(images->moved(image, location.rank), location.buffer, 0);
-      ways[{images->moved(image, step.executor), place, images->moved(image, route), reads}] += fractions[chunk.index()];
+      accesses[{images->moved(image, step.executor), place, images->moved(image, route), reads}] += fractions[chunk.index()];
     };
     for (std::size_t s = 0; s < step.sources.size(); ++s) add(step.sources[s], s, true);
     for (std::size_t d = 0; d < step.destinations.size(); ++d) add(step.destinations[d], step.sources.size() + d, false);
   }
   LinkLoads loads{std::vector<double>(topology.links().size())};
-  for (const auto& [way, load] : ways) {
+  for (const auto& [access, load] : accesses) {
     for (int i = 0; i < images->images(); ++i) {
-      const auto there = at(images->moved(i, way.location.rank), way.location.buffer, 0);
-      const auto path = path_of(routes, schedule, there, images->moved(i, way.executor), images->moved(i, way.route), way.reads);
+      const auto there = at(images->moved(i, access.location.rank), access.location.buffer, 0);
+      const auto path = path_of(routes, schedule, there, images->moved(i, access.executor), images->moved(i, access.route), access.reads);
       for (const auto link : path) loads.per_link[link.index()] += load;
     }
   }

@@ -11,14 +11,14 @@
 namespace p2plab {
 
 StepAccess::StepAccess(const Topology& topology, const Routes& routes, std::size_t explicit_routes, RouteLinks links)
-    : topology_(topology), routes_(routes), links_(std::move(links)), ways_(explicit_routes) {
-  for (std::size_t k = 0; k < ways_.size(); ++k) {
+    : topology_(topology), routes_(routes), links_(std::move(links)), named_routes_(explicit_routes) {
+  for (std::size_t k = 0; k < named_routes_.size(); ++k) {
     const RouteId route{static_cast<std::int64_t>(k)};
     const auto first = links_(route);
     if (first.empty() || first.front().value < 0 || first.front().index() >= topology.links().size()) continue;
-    auto& way = ways_[k];
-    way.from = way.to = topology.link(first.front()).from;
-    way.whole = !walk(route, way.to);
+    auto& named = named_routes_[k];
+    named.from = named.to = topology.link(first.front()).from;
+    named.whole = !walk(route, named.to);
   }
 }
 
@@ -40,8 +40,8 @@ std::optional<std::string> StepAccess::missing_on(Rank executor, const Location&
   const auto here = topology_.node_of(executor);
   auto place = reads ? there : here;
   const auto end = reads ? here : there;
-  const auto& way = ways_[route.index()];
-  if (way.whole && way.from == place && way.to == end) return std::nullopt;
+  const auto& named = named_routes_[route.index()];
+  if (named.whole && named.from == place && named.to == end) return std::nullopt;
   if (auto fault = walk(route, place)) return fault;
   if (place == end) return std::nullopt;
   return fmt::format("route {} ends at {}, not at {}", route.value, topology_.node(place).name, topology_.node(end).name);

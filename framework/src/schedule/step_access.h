@@ -28,7 +28,7 @@ class StepAccess {
 
  private:
   // Where an explicit route leads, so that it is walked once, however often it is named.
-  struct Way {
+  struct NamedRoute {
     NodeId from;
     NodeId to;
     bool whole = false;
@@ -40,7 +40,7 @@ class StepAccess {
   const Topology& topology_;
   const Routes& routes_;
   RouteLinks links_;
-  std::vector<Way> ways_;
+  std::vector<NamedRoute> named_routes_;
 };
 
 }  // namespace p2plab

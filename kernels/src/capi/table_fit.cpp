@@ -15,37 +15,37 @@ namespace {
 using runtime::RunningMachine;
 using runtime::device::Reach;
 
-enum class Way { nvlink, pcie, other, host, network };
+enum class PathKind { nvlink, pcie, other, host, network };
 
-Way way(const Topology& topology, const Routes& routes, Rank from, Rank to) {
+PathKind path_kind(const Topology& topology, const Routes& routes, Rank from, Rank to) {
   const auto links = routes.between(from, to);
   const auto is = [&](LinkKind kind) { return [&topology, kind](LinkId link) { return topology.link(link).kind == kind; }; };
-  if (std::ranges::any_of(links, is(LinkKind::network))) return Way::network;
+  if (std::ranges::any_of(links, is(LinkKind::network))) return PathKind::network;
   const auto by_host = [&](LinkId link) { return topology.node(topology.link(link).to).kind == NodeKind::host; };
-  if (links.empty() || std::ranges::any_of(links, by_host)) return Way::host;
-  if (std::ranges::all_of(links, is(LinkKind::nvlink))) return Way::nvlink;
-  return std::ranges::any_of(links, is(LinkKind::pcie)) ? Way::pcie : Way::other;
+  if (links.empty() || std::ranges::any_of(links, by_host)) return PathKind::host;
+  if (std::ranges::all_of(links, is(LinkKind::nvlink))) return PathKind::nvlink;
+  return std::ranges::any_of(links, is(LinkKind::pcie)) ? PathKind::pcie : PathKind::other;
 }
 
-bool agree(Way way, Reach reach) {
+bool agree(PathKind kind, Reach reach) {
   if (reach == Reach::unseen) return true;
-  switch (way) {
-    case Way::nvlink: return reach == Reach::nvlink;
-    case Way::pcie: return reach == Reach::peer;
-    case Way::other: return reach != Reach::none;  // links without a kind
-    case Way::host: return reach == Reach::none;
-    case Way::network: return false;
+  switch (kind) {
+    case PathKind::nvlink: return reach == Reach::nvlink;
+    case PathKind::pcie: return reach == Reach::peer;
+    case PathKind::other: return reach != Reach::none;  // links without a kind
+    case PathKind::host: return reach == Reach::none;
+    case PathKind::network: return false;
   }
   return false;
 }
 
-const char* text_of(Way way) {
-  switch (way) {
-    case Way::nvlink: return "NVLink";
-    case Way::pcie: return "peer access over PCIe";
-    case Way::other: return "peer access";
-    case Way::host: return "no peer access";
-    case Way::network: return "a network";
+const char* text_of(PathKind kind) {
+  switch (kind) {
+    case PathKind::nvlink: return "NVLink";
+    case PathKind::pcie: return "peer access over PCIe";
+    case PathKind::other: return "peer access";
+    case PathKind::host: return "no peer access";
+    case PathKind::network: return "a network";
   }
   return "";
 }
@@ -87,11 +87,11 @@ std::string difference(const TunedTable& table, const RunningMachine& machine) {
       if (a == b) continue;
       const Rank from{static_cast<std::int64_t>(a)};
       const Rank to{static_cast<std::int64_t>(b)};
-      const auto its = way(table.topology, routes, from, to);
+      const auto its = path_kind(table.topology, routes, from, to);
       const bool apart = !machine.servers.together(from, to);
-      if (apart ? its != Way::network : !agree(its, machine.reach[a][b]))
+      if (apart ? its != PathKind::network : !agree(its, machine.reach[a][b]))
         return fmt::format("between its ranks {} and {} there is {}, here {}", a, b, text_of(its),
-                           apart ? text_of(Way::network) : text_of(machine.reach[a][b]));
+                           apart ? text_of(PathKind::network) : text_of(machine.reach[a][b]));
     }
   }
   return {};
@@ -108,7 +108,7 @@ std::string not_compared(const TunedTable& table, const RunningMachine& machine)
 bool all_by_host(const Topology& topology, const Routes& routes) {
   for (int a = 0; a < topology.ranks(); ++a) {
     for (int b = 0; b < topology.ranks(); ++b) {
-      if (a != b && way(topology, routes, Rank{a}, Rank{b}) != Way::host) return false;
+      if (a != b && path_kind(topology, routes, Rank{a}, Rank{b}) != PathKind::host) return false;
     }
   }
   return true;

@@ -25,7 +25,7 @@ constexpr std::int64_t flags_at = 2 * (std::int64_t{8} << 20);  // after what is
 constexpr std::uint64_t data_after_flag = 4096;
 constexpr std::uint32_t rounds = 256;
 constexpr int starts_timed = 4;
-constexpr std::uint32_t turns_timed = 8;  // of a kernel over its memory, so that launches do not count
+constexpr std::uint32_t puts_timed = 8;  // of a kernel over its memory, so that launches do not count
 
 // One GPU's share; its memory is [what it sends | what it receives | flag and its data].
 struct ProbedGpu : cuda::TimedStream {
@@ -49,7 +49,7 @@ struct ProbedGpu : cuda::TimedStream {
   }
 };
 
-struct Way {
+struct Pair {
   std::size_t from = 0;
   std::size_t to = 1;
 };
@@ -62,28 +62,28 @@ class CudaPairProber final : public PairProber {
     const auto count = static_cast<int>(gpus_.size());
     if (probe.from < 0 || probe.to < 0 || probe.from >= count || probe.to >= count || probe.from == probe.to)
       return Error{ErrorCode::invalid_input, fmt::format("no pair {} -> {} of {} GPUs", probe.from, probe.to, count)};
-    std::vector<Way> ways{{static_cast<std::size_t>(probe.from), static_cast<std::size_t>(probe.to)}};
-    if (probe.access == PairAccess::both_ways) ways.push_back({ways[0].to, ways[0].from});
+    std::vector<Pair> pairs{{static_cast<std::size_t>(probe.from), static_cast<std::size_t>(probe.to)}};
+    if (probe.access == PairAccess::both_ways) pairs.push_back({pairs[0].to, pairs[0].from});
     if (probe.access == PairAccess::all_at_once) {
-      ways.clear();
+      pairs.clear();
       for (int from = 0; from < count; ++from)
-        ways.push_back({static_cast<std::size_t>(from), static_cast<std::size_t>((from + probe.to - probe.from + count) % count)});
+        pairs.push_back({static_cast<std::size_t>(from), static_cast<std::size_t>((from + probe.to - probe.from + count) % count)});
     }
-    for (const auto& way : ways) {
+    for (const auto& pair : pairs) {
       // A kernel of either end may touch the other's memory.
-      for (const auto& [a, b] : {std::pair{way.from, way.to}, {way.to, way.from}}) {
+      for (const auto& [a, b] : {std::pair{pair.from, pair.to}, {pair.to, pair.from}}) {
         if (auto able = cuda::enable_peer_access(gpus_[a].device, gpus_[b].device); !able) return std::move(able).error();
       }
     }
-    if (probe.access == PairAccess::atomics) return atomics(ways[0]);
-    return probe.access == PairAccess::flag ? flags(ways[0]) : data(probe.access, ways);
+    if (probe.access == PairAccess::atomics) return atomics(pairs[0]);
+    return probe.access == PairAccess::flag ? flags(pairs[0]) : data(probe.access, pairs);
   }
 
  private:
   // Puts a transfer on the stream of the GPU that does it, so many times.
-  Status put(PairAccess access, const Way& way, std::uint32_t times) const {
-    const auto& from = gpus_[way.from];
-    const auto& to = gpus_[way.to];
+  Status put(PairAccess access, const Pair& pair, std::uint32_t times) const {
+    const auto& from = gpus_[pair.from];
+    const auto& to = gpus_[pair.to];
     const auto& works = access == PairAccess::loads ? to : from;
     if (auto done = cuda::use_device(works.device); !done) return done;
     if (access != PairAccess::stores && access != PairAccess::loads) {
@@ -97,65 +97,65 @@ class CudaPairProber final : public PairProber {
     return cuda::check(device::launch_probe(Probe::copies, {.blocks = 128, .threads = 512}, call, works.stream.get()), "launch a probe");
   }
 
-  const ProbedGpu& worker(PairAccess access, const Way& way) const { return gpus_[access == PairAccess::loads ? way.to : way.from]; }
+  const ProbedGpu& worker(PairAccess access, const Pair& pair) const { return gpus_[access == PairAccess::loads ? pair.to : pair.from]; }
 
-  Result<PairOutcome> data(PairAccess access, const std::vector<Way>& ways) {
-    for (const auto& way : ways) {
-      if (auto done = cuda::use_device(gpus_[way.to].device); !done) return std::move(done).error();
-      if (auto done = cuda::set_bytes(gpus_[way.to].receives(), static_cast<int>(word_before & 0xff), size); !done) return std::move(done).error();
+  Result<PairOutcome> data(PairAccess access, const std::vector<Pair>& pairs) {
+    for (const auto& pair : pairs) {
+      if (auto done = cuda::use_device(gpus_[pair.to].device); !done) return std::move(done).error();
+      if (auto done = cuda::set_bytes(gpus_[pair.to].receives(), static_cast<int>(word_before & 0xff), size); !done) return std::move(done).error();
     }
-    for (const auto& way : ways) {
-      if (auto done = put(access, way, 1); !done) return std::move(done).error();
+    for (const auto& pair : pairs) {
+      if (auto done = put(access, pair, 1); !done) return std::move(done).error();
     }
-    if (auto done = wait(access, ways); !done) return std::move(done).error();
+    if (auto done = wait(access, pairs); !done) return std::move(done).error();
     PairOutcome sum;
     std::vector<std::uint64_t> found(static_cast<std::size_t>(size.count()) / 8);
-    for (const auto& way : ways) {
-      if (auto done = cuda::use_device(gpus_[way.to].device); !done) return std::move(done).error();
-      if (auto done = cuda::copy_from_device(found.data(), gpus_[way.to].receives(), size); !done) return std::move(done).error();
-      const auto one = compared_words(found, gpus_[way.from].device);
+    for (const auto& pair : pairs) {
+      if (auto done = cuda::use_device(gpus_[pair.to].device); !done) return std::move(done).error();
+      if (auto done = cuda::copy_from_device(found.data(), gpus_[pair.to].receives(), size); !done) return std::move(done).error();
+      const auto one = compared_words(found, gpus_[pair.from].device);
       sum.compared += one.compared;
       sum.unwritten += one.unwritten;
       sum.zeros += one.zeros;
       sum.wrong += one.wrong;
     }
-    auto rate = timed(access, ways);
+    auto rate = timed(access, pairs);
     if (!rate) return std::move(rate).error();
     sum.rate = *rate;
     return sum;
   }
 
-  Status wait(PairAccess access, const std::vector<Way>& ways) const {
-    for (const auto& way : ways) {
-      if (auto done = cuda::synchronize(worker(access, way).stream); !done) return done;
+  Status wait(PairAccess access, const std::vector<Pair>& pairs) const {
+    for (const auto& pair : pairs) {
+      if (auto done = cuda::synchronize(worker(access, pair).stream); !done) return done;
     }
     return {};
   }
 
   // Of the slowest way, when all run at the same time; the best of three.
-  Result<Bandwidth> timed(PairAccess access, const std::vector<Way>& ways) {
+  Result<Bandwidth> timed(PairAccess access, const std::vector<Pair>& pairs) {
     Bandwidth best;
     for (int attempt = 0; attempt < 3; ++attempt) {
       for (int i = 0; i < starts_timed; ++i) {
-        for (const auto& way : ways) {
-          const auto& works = worker(access, way);
+        for (const auto& pair : pairs) {
+          const auto& works = worker(access, pair);
           if (auto done = cuda::use_device(works.device); !done) return std::move(done).error();
           if (i == 0) {
             if (auto done = cuda::record(works.begin, works.stream.get()); !done) return std::move(done).error();
           }
-          if (auto done = put(access, way, turns_timed); !done) return std::move(done).error();
+          if (auto done = put(access, pair, puts_timed); !done) return std::move(done).error();
           if (i + 1 < starts_timed) continue;
           if (auto done = cuda::record(works.end, works.stream.get()); !done) return std::move(done).error();
         }
       }
-      if (auto done = wait(access, ways); !done) return std::move(done).error();
+      if (auto done = wait(access, pairs); !done) return std::move(done).error();
       Seconds longest{0};
-      for (const auto& way : ways) {
-        auto time = cuda::elapsed(worker(access, way).begin, worker(access, way).end);
+      for (const auto& pair : pairs) {
+        auto time = cuda::elapsed(worker(access, pair).begin, worker(access, pair).end);
         if (!time) return std::move(time).error();
         longest = std::max(longest, *time);
       }
-      best = std::max(best, size * (starts_timed * static_cast<std::int64_t>(turns_timed)) / longest);
+      best = std::max(best, size * (starts_timed * static_cast<std::int64_t>(puts_timed)) / longest);
     }
     return best;
   }
@@ -165,14 +165,14 @@ class CudaPairProber final : public PairProber {
     return cuda::check(device::launch_probe(probe, {.blocks = 1, .threads = 256}, call, gpu.stream.get()), "launch a probe");
   }
 
-  Result<PairOutcome> flags(const Way& way) {
+  Result<PairOutcome> flags(const Pair& pair) {
     auto* const words = static_cast<volatile std::uint32_t*>(late_.get());
     words[0] = 0;
     words[1] = 0;
     const auto base = base_;
     base_ += rounds;
-    const auto& from = gpus_[way.from];
-    const auto& to = gpus_[way.to];
+    const auto& from = gpus_[pair.from];
+    const auto& to = gpus_[pair.to];
     const device::ProbeCall sends{
         .here = from.flag(), .there = to.flag(), .bytes = data_after_flag, .late = late_.address(), .count = rounds, .base = base};
     auto looks = sends;
@@ -186,9 +186,9 @@ class CudaPairProber final : public PairProber {
   }
 
   // Over PCIe the driver promises none, and then nothing is asked.
-  Result<PairOutcome> atomics(const Way& way) {
-    const auto& from = gpus_[way.from];
-    const auto& to = gpus_[way.to];
+  Result<PairOutcome> atomics(const Pair& pair) {
+    const auto& from = gpus_[pair.from];
+    const auto& to = gpus_[pair.to];
     int native = 0;
     const auto asked = cudaDeviceGetP2PAttribute(&native, cudaDevP2PAttrNativeAtomicSupported, from.device, to.device);
     if (auto done = cuda::check(asked, "ask for atomics between GPUs"); !done) return std::move(done).error();

@@ -152,7 +152,7 @@ bool says_what_packets_cost(const Profile& profile) {
   return profile.packet_start.count() > 0 || profile.packet_item.count() > 0 || profile.packet_tail.count() > 0;
 }
 
-void Pace::compute(std::int64_t amount) {
+void TransferTime::compute(std::int64_t amount) {
   bytes = amount;
   if (rate <= 0) return;
   constexpr std::int64_t picoseconds = 1'000'000'000'000;

@@ -20,7 +20,7 @@ namespace p2plab {
 inline constexpr std::int64_t latest = std::int64_t{1} << 61;
 
 /// Bytes at a rate, in picoseconds rounded up, at most `latest`. Remembers its last answer: sizes repeat.
-struct Pace {
+struct TransferTime {
   std::int64_t rate = 0;  // bytes per second; 0 means unlimited
   std::int64_t bytes = 0;
   std::int64_t time = 0;
@@ -36,7 +36,7 @@ struct Pace {
 /// One thing that serves transfers one after another.
 struct Resource {
   std::int64_t free = 0;
-  Pace pace;
+  TransferTime transfer_time;
   std::int64_t busy = 0;
   std::int64_t bytes = 0;
 };
@@ -108,9 +108,9 @@ struct Form {
   std::int64_t signal_local = 0;
   double read_request = 0;
   std::uint32_t outstanding = 0;
-  Pace store = {};
-  Pace load = {};
-  Pace reduce = {};
+  TransferTime store = {};
+  TransferTime load = {};
+  TransferTime reduce = {};
 
   std::int64_t request(const Path& path) const { return static_cast<std::int64_t>(read_request * static_cast<double>(path.latency)); }
 };

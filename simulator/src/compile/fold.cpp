@@ -47,7 +47,7 @@ class Folder {
     return true;
   }
 
-  std::int64_t rate(const Stage& stage) const { return whole_.resources[stage.resource].pace.rate; }
+  std::int64_t rate(const Stage& stage) const { return whole_.resources[stage.resource].transfer_time.rate; }
 
   // Positions that share a resource share a class, and a rate.
   bool join_positions() {

@@ -11,7 +11,7 @@ namespace {
 
 class Bounder {
  public:
-  explicit Bounder(const Compiled& compiled) : c_(compiled), paces_(compiled.resources), travels_(compiled.paths.size()) {}
+  explicit Bounder(const Compiled& compiled) : c_(compiled), resources_(compiled.resources), travels_(compiled.paths.size()) {}
 
   LongestPath run() {
     LongestPath result{.bound = c_.starts.empty() ? 0 : *std::ranges::max_element(c_.starts), .rank_finish = c_.starts};
@@ -26,7 +26,7 @@ class Bounder {
     const auto first = *std::ranges::min_element(c_.starts);
     auto bound = first;
     for (const auto& lane : c_.lanes) bound = std::max(bound, c_.starts[lane.rank.index()] + lane_work(lane) / c_.blocks_per_lane);
-    for (std::size_t r = 0; r < load_.size(); ++r) bound = std::max(bound, first + paces_[r].pace.of(load_[r]));
+    for (std::size_t r = 0; r < load_.size(); ++r) bound = std::max(bound, first + resources_[r].transfer_time.of(load_[r]));
     return bound;
   }
 
@@ -132,7 +132,7 @@ class Bounder {
     std::int64_t head = 0;
     for (auto s = path.first; s < path.end; ++s) {
       const auto& stage = c_.stages[s];
-      tail = std::min(latest, std::max(tail, head + paces_[stage.resource].pace.of(wire)) + stage.latency);
+      tail = std::min(latest, std::max(tail, head + resources_[stage.resource].transfer_time.of(wire)) + stage.latency);
       head += stage.latency;
     }
     known = {wire, tail};
@@ -156,7 +156,7 @@ class Bounder {
   };
 
   const Compiled& c_;
-  std::vector<Resource> paces_;      // a copy: paces remember
+  std::vector<Resource> resources_;  // a copy: transfer times remember
   std::vector<Travel> travels_;      // by path
   std::vector<std::int64_t> load_;   // by resource: bytes
   std::vector<std::size_t> first_;   // by lane: in `done_`

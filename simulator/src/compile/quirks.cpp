@@ -127,10 +127,10 @@ class QuirkWork {
   }
 
   void slow_to(std::uint32_t l, double most) {
-    auto& rate = c_.resources[l].pace.rate;
+    auto& rate = c_.resources[l].transfer_time.rate;
     rate = std::max<std::int64_t>(1, std::min(rate, static_cast<std::int64_t>(most)));
   }
-  void slow(std::uint32_t l, double share) { slow_to(l, static_cast<double>(c_.resources[l].pace.rate) * share); }
+  void slow(std::uint32_t l, double share) { slow_to(l, static_cast<double>(c_.resources[l].transfer_time.rate) * share); }
 
   // What a switch with queues at its inputs loses where their heads wait for outputs that others hold.
   void slow_exchange(std::uint32_t l) {

@@ -24,7 +24,7 @@ bool ResourceImages::take(Rank executor, const Peer& peer) {
     for (std::uint32_t s = 0; alike && s < stages; ++s) {
       const auto& mine = out_.stages[base.first + s];
       const auto& its = out_.stages[path.first + s];
-      alike = mine.latency == its.latency && out_.resources[mine.resource].pace.rate == out_.resources[its.resource].pace.rate;
+      alike = mine.latency == its.latency && out_.resources[mine.resource].transfer_time.rate == out_.resources[its.resource].transfer_time.rate;
       named_.push_back(its.resource);
     }
     out_.stages.resize(path.first);

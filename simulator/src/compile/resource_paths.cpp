@@ -44,7 +44,7 @@ void ResourcePaths::add_limits(double efficiency) {
 }
 
 std::uint32_t ResourcePaths::add_resource(std::string name, Bandwidth rate) {
-  out_.resources.push_back({.free = 0, .pace = {.rate = rate.bytes_per_second()}});
+  out_.resources.push_back({.free = 0, .transfer_time = {.rate = rate.bytes_per_second()}});
   out_.names.push_back(std::move(name));
   return static_cast<std::uint32_t>(out_.resources.size() - 1);
 }

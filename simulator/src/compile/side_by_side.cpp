@@ -6,9 +6,9 @@ namespace p2plab {
 namespace {
 
 // Adds one program: a lane for each thread block, with those works of which the block has slices.
-class Beside {
+class ProgramAdder {
  public:
-  Beside(Compiled& out, const Compiled& from, std::uint32_t form)
+  ProgramAdder(Compiled& out, const Compiled& from, std::uint32_t form)
       : out_(out), from_(from), form_(form), blocks_(from.blocks_per_lane), first_lane_(out.lanes.size()), refs_(out.path_refs.size()) {}
 
   void run() {
@@ -125,7 +125,7 @@ Compiled side_by_side(const std::vector<Compiled>& all, int ranks) {
   out.forms.clear();
   for (const auto& one : all) {
     out.forms.push_back(one.forms.front());
-    Beside(out, one, static_cast<std::uint32_t>(out.forms.size() - 1)).run();
+    ProgramAdder(out, one, static_cast<std::uint32_t>(out.forms.size() - 1)).run();
   }
   number_ranks(out, ranks, true);
   return out;

@@ -12,7 +12,7 @@
 namespace p2plab {
 
 /// What to keep of a run beside its times. The pointers may be null.
-struct Keep {
+struct EngineOutputs {
   std::vector<std::int64_t>* begins = nullptr;  // when each slice was issued, in the order of `ThreadBlocks::completions`
   Recording* recording = nullptr;               // needs a program, not a pattern
   const Program* program = nullptr;             // with `recording`
@@ -27,7 +27,7 @@ struct LastHead {
 
 struct Agenda {
   Compiled& program;
-  Keep keep;
+  EngineOutputs outputs;
   EventQueue events = {};
   std::uint64_t causes = 0;          // counts what sends heads off: a slice's operands go in their own order
   std::int64_t transfers = 0;        // sent so far

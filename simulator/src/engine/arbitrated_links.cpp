@@ -57,12 +57,12 @@ std::int64_t ArbitratedLinks::pass_stage(Transfer& transfer) {
   if (program_.folded) agenda_.look_for_tie(stage.resource);
   auto& resource = program_.resources[stage.resource];
   const auto start = std::max(agenda_.now(), resource.free);
-  const auto served = resource.pace.of(transfer.bytes);
+  const auto served = resource.transfer_time.of(transfer.bytes);
   const auto end = std::min(latest, start + served);
   resource.free = end;
   resource.busy += served;
   resource.bytes += transfer.bytes;
-  if (agenda_.keep.recording != nullptr) record_hop(transfer, stage.resource, start, end);
+  if (agenda_.outputs.recording != nullptr) record_hop(transfer, stage.resource, start, end);
   if (!transfer.alone) busy_until(turn_of(transfer.stage, transfer.part)) = end;
   transfer.tail = std::max(transfer.tail, end) + stage.latency;
   transfer.head = start + stage.latency;
@@ -83,7 +83,7 @@ bool ArbitratedLinks::is_held_back(const Transfer& transfer) const {
   if (transfer.stage + 1 == transfer.end) return false;
   const auto* next = queue_at(turn_of(transfer.stage + 1, transfer.part));
   if (next == nullptr) return false;
-  const auto each = program_.resources[program_.stages[transfer.stage + 1].resource].pace.of(transfer.bytes);
+  const auto each = program_.resources[program_.stages[transfer.stage + 1].resource].transfer_time.of(transfer.bytes);
   const auto latency = program_.stages[transfer.stage].latency;
   return each > latency || each * next->count > latency;
 }
@@ -158,7 +158,7 @@ void ArbitratedLinks::serve_waiting(std::uint32_t stage, std::uint32_t part) {
 }
 
 void ArbitratedLinks::record_hop(const Transfer& transfer, std::uint32_t resource, std::int64_t start, std::int64_t end) {
-  agenda_.keep.recording->hops.push_back(
+  agenda_.outputs.recording->hops.push_back(
       {blocks_.record_of(transfer), blocks_.operand_of(transfer), resource, SimTime{transfer.head}, SimTime{start}, SimTime{end}});
 }
 

@@ -60,7 +60,7 @@ std::int64_t ThreadBlocks::serve_memory(const Block& block, std::int64_t local) 
   const auto index = static_cast<std::uint32_t>(program_.memories[rank_of(block).index()]);
   if (program_.folded) agenda_.look_for_tie(index);
   auto& memory = program_.resources[index];
-  const auto served = memory.pace.of(local);
+  const auto served = memory.transfer_time.of(local);
   memory.free = std::min(latest, std::max(agenda_.now(), memory.free) + served);
   memory.busy += served;
   memory.bytes += local;

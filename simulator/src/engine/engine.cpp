@@ -9,7 +9,7 @@
 
 namespace p2plab {
 
-Engine::Engine(Compiled& compiled, const Keep& keep) : agenda_{.program = compiled, .keep = keep}, blocks_(agenda_) {
+Engine::Engine(Compiled& compiled, const EngineOutputs& outputs) : agenda_{.program = compiled, .outputs = outputs}, blocks_(agenda_) {
   if (compiled.folded) agenda_.heads.resize(compiled.resources.size());
   if (compiled.fair) {
     fair_ = std::make_unique<FairLinks>(agenda_, blocks_);
@@ -26,8 +26,9 @@ Status Engine::run() {
     return Error{ErrorCode::unsupported, "the program has too many thread blocks"};
   blocks_.begin();
   std::optional<SteadyState> steady;
-  const auto& keep = agenda_.keep;
-  if (arbitrated_ && !keep.every_slice && keep.begins == nullptr && keep.recording == nullptr) steady.emplace(agenda_, blocks_, *arbitrated_);
+  const auto& outputs = agenda_.outputs;
+  if (arbitrated_ && !outputs.every_slice && outputs.begins == nullptr && outputs.recording == nullptr)
+    steady.emplace(agenda_, blocks_, *arbitrated_);
   if (arbitrated_ && !agenda_.program.places.empty()) return run_in_order(steady ? &*steady : nullptr);
   auto& queue = agenda_.events;
   for (auto events = queue.take(); !events.empty() && !agenda_.overflow && !agenda_.ambiguous; events = queue.take()) {

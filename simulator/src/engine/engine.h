@@ -16,7 +16,7 @@ class SteadyState;
 /// Plays a compiled program: thread blocks and links, joined by the events to come.
 class Engine {
  public:
-  Engine(Compiled& compiled, const Keep& keep);
+  Engine(Compiled& compiled, const EngineOutputs& outputs);
 
   /// Errors: lanes that wait in a circle, the clock's overflow.
   Status run();

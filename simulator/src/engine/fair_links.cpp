@@ -11,7 +11,7 @@ namespace {
 
 std::vector<double> capacities(const Compiled& compiled) {
   std::vector<double> rates;
-  for (const auto& resource : compiled.resources) rates.push_back(static_cast<double>(resource.pace.rate));
+  for (const auto& resource : compiled.resources) rates.push_back(static_cast<double>(resource.transfer_time.rate));
   return rates;
 }
 
@@ -38,7 +38,7 @@ void FairLinks::begin_flow(std::uint32_t index) {
   for (auto s = transfer.stage; s < transfer.end; ++s) {
     auto& resource = program_.resources[program_.stages[s].resource];
     resources.push_back(program_.stages[s].resource);
-    resource.busy += resource.pace.of(transfer.bytes);
+    resource.busy += resource.transfer_time.of(transfer.bytes);
     resource.bytes += transfer.bytes;
   }
   const auto flow = shares_.add(agenda_.now(), static_cast<double>(transfer.bytes), resources);

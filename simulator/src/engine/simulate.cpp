@@ -96,8 +96,8 @@ Status conclude(SimResult& result, const Compiled& compiled, const LongestPath& 
 SimTime busiest(const Compiled& compiled, const LongestPath& path) {
   std::int64_t most = 0;
   for (std::size_t r = 0; r < compiled.resources.size(); ++r) {
-    auto pace = compiled.resources[r].pace;
-    most = std::max(most, pace.of(path.loads[r]));
+    auto transfer_time = compiled.resources[r].transfer_time;
+    most = std::max(most, transfer_time.of(path.loads[r]));
   }
   return SimTime{most};
 }
@@ -108,9 +108,9 @@ SimResult estimate(const Compiled& compiled, const LongestPath& path, const SimO
   result.played = SimTime{path.bound} <= options.useful;
   for (const auto finish : path.rank_finish) result.rank_finish.emplace_back(finish);
   for (std::size_t r = 0; r < compiled.resources.size(); ++r) {
-    auto pace = compiled.resources[r].pace;
+    auto transfer_time = compiled.resources[r].transfer_time;
     const auto load = path.loads[told_by(compiled, r)];
-    result.uses.push_back({compiled.names[r], Bytes{load}, SimTime{pace.of(load)}});
+    result.uses.push_back({compiled.names[r], Bytes{load}, SimTime{transfer_time.of(load)}});
   }
   for (const auto& lane : compiled.lanes) {
     for (auto w = lane.first; w < lane.first + lane.count; ++w) {

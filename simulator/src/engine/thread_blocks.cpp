@@ -31,11 +31,11 @@ ThreadBlocks::ThreadBlocks(Agenda& agenda) : agenda_(agenda), program_(agenda.pr
   }
   slots_.resize(slots);
   completions_.resize(slices);
-  const auto& keep = agenda_.keep;
-  if (keep.begins != nullptr) keep.begins->resize(slices);
-  if (keep.recording == nullptr) return;
-  keep.recording->blocks_per_lane = program_.blocks_per_lane;
-  keep.recording->slices.resize(slices);
+  const auto& outputs = agenda_.outputs;
+  if (outputs.begins != nullptr) outputs.begins->resize(slices);
+  if (outputs.recording == nullptr) return;
+  outputs.recording->blocks_per_lane = program_.blocks_per_lane;
+  outputs.recording->slices.resize(slices);
 }
 
 void ThreadBlocks::begin() {
@@ -61,16 +61,16 @@ Error ThreadBlocks::stuck() const {
 
 // Of the program that is recorded.
 std::uint32_t ThreadBlocks::instruction_of(const Block& block, std::uint32_t work) const {
-  return agenda_.keep.program->lanes[block.lane].first + work - lane_of(block).first;
+  return agenda_.outputs.program->lanes[block.lane].first + work - lane_of(block).first;
 }
 
 SliceRecord* ThreadBlocks::record(const Block& block, std::uint32_t slice) {
-  return agenda_.keep.recording == nullptr ? nullptr : &agenda_.keep.recording->slices[block.first + slice];
+  return agenda_.outputs.recording == nullptr ? nullptr : &agenda_.outputs.recording->slices[block.first + slice];
 }
 
 std::uint32_t ThreadBlocks::operand_of(const Transfer& transfer) const {
   const auto& block = blocks_[transfer.block];
-  const auto& program = *agenda_.keep.program;
+  const auto& program = *agenda_.outputs.program;
   auto operand = program.instructions[instruction_of(block, slot(block, transfer.slice).work)].operands;
   for (auto before = transfer.operand;; ++operand) {
     const auto& o = program.operands[operand];
@@ -184,7 +184,7 @@ void ThreadBlocks::issue(Block& block, std::uint32_t index) {
   const auto now = agenda_.now();
   auto& s = slot(block, block.issued);
   s = {.bytes = Compiled::slice_bytes(work, block.slice), .arrived = now, .work = block.work};
-  if (agenda_.keep.begins != nullptr) (*agenda_.keep.begins)[block.first + block.issued] = now;
+  if (agenda_.outputs.begins != nullptr) (*agenda_.outputs.begins)[block.first + block.issued] = now;
   if (auto* r = record(block, block.issued)) {
     const auto considered = SimTime{std::max(block.loads_free, work.sources == 0 ? block.stores_free : 0)};
     *r = {.block = index,

@@ -31,12 +31,12 @@ class SteinerTree {
   bool grow() {
     while (true) {
       bool complete = true;
-      find_ways();
-      Way best;
+      find_extensions();
+      Extension best;
       for (std::size_t v = 0; v < n_; ++v) {
         if (!needed_[v] || part_[v] == Part::tree) continue;
         complete = false;
-        best = std::min(best, way_to(static_cast<int>(v), most_height_));
+        best = std::min(best, extension_to(static_cast<int>(v), most_height_));
       }
       if (complete) return true;
       if (best.cost >= never) return false;
@@ -69,18 +69,18 @@ class SteinerTree {
   }
 
  private:
-  struct Way {
+  struct Extension {
     double cost = never;
     int depth = 0;
     int to = -1;
-    friend auto operator<=>(const Way&, const Way&) = default;
+    friend auto operator<=>(const Extension&, const Extension&) = default;
   };
 
   static std::size_t at(int v) { return static_cast<std::size_t>(v); }
   std::size_t label(int depth, std::size_t v) const { return at(depth) * n_ + v; }
 
   // The cheapest ways out of the tree, by the depth at which they end.
-  void find_ways() {
+  void find_extensions() {
     cost_.assign(n_ * (at(most_height_) + 1), never);
     from_.assign(cost_.size(), -1);
     for (std::size_t v = 0; v < n_; ++v) {
@@ -100,15 +100,15 @@ class SteinerTree {
     }
   }
 
-  Way way_to(int v, int deepest) const {
-    Way best;
-    for (int d = 1; d <= deepest; ++d) best = std::min(best, Way{cost_[label(d, at(v))], d, v});
+  Extension extension_to(int v, int deepest) const {
+    Extension best;
+    for (int d = 1; d <= deepest; ++d) best = std::min(best, Extension{cost_[label(d, at(v))], d, v});
     return best;
   }
 
-  void lay(const Way& way) {
-    auto v = way.to;
-    for (int d = way.depth; part_[at(v)] != Part::tree; --d) {
+  void lay(const Extension& extension) {
+    auto v = extension.to;
+    for (int d = extension.depth; part_[at(v)] != Part::tree; --d) {
       part_[at(v)] = Part::tree;
       depth_[at(v)] = d;
       parents_[at(v)] = from_[label(d, at(v))];
@@ -136,8 +136,8 @@ class SteinerTree {
       parents_[at(top)] = -1;
       top = next;
     }
-    find_ways();
-    const auto best = way_to(v, most_height_ - height);
+    find_extensions();
+    const auto best = extension_to(v, most_height_ - height);
     const bool better = best.cost < paid * (1 - 1e-9);
     const int moved = better ? best.depth - depth_[at(v)] : 0;
     part_[at(v)] = Part::outside;

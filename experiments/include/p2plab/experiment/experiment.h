@@ -35,9 +35,9 @@ using ExecutorMaker = std::function<std::unique_ptr<Executor>(const std::string&
 
 /// How NCCL is thought to be run where it is predicted (`nccl_model`).
 struct NcclRun {
-  std::string way = {};  // one of nccl::ways(); empty: as the calls of this experiment
-  bool nvls = false;     // with sums in NVSwitches, where there are such
-  bool peers = true;     // peer access through hosts that pass it on: as behind AMD's CPUs, elsewhere by NCCL_P2P_LEVEL=SYS
+  std::string launch = {};  // one of nccl::launch_modes(); empty: as the calls of this experiment
+  bool nvls = false;        // with sums in NVSwitches, where there are such
+  bool peers = true;        // peer access through hosts that pass it on: as behind AMD's CPUs, elsewhere by NCCL_P2P_LEVEL=SYS
 };
 
 /// A config file's content; every name in it is known and every number possible.

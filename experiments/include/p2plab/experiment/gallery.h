@@ -33,7 +33,7 @@ struct GalleryFigure {
   Bytes size{0};  // of the collective, or of each copy
   CollectiveKind collective = CollectiveKind::all_reduce;
   int gpus = 0;                                  // collective: the first so many
-  nccl::Way way = {};                            // collective: how it was run
+  nccl::LaunchMode launch = {};                  // collective: how it was run
   bool multicast = false;                        // collective: with NVLS
   bool peers_over_hosts = true;                  // collective: peer access through hosts that pass it on; Intel's ask for NCCL_P2P_LEVEL=SYS
   nccl::Asked asked = {};                        // collective of NCCL: what it was told to use
@@ -78,7 +78,7 @@ Result<Gallery> load_gallery(const std::string& path);
 /// The same of its text.
 Result<Gallery> read_gallery(std::string_view text, const std::string& path);
 
-/// In the figure's unit; low and high are the slow and the fast end of what the profile and the way of running leave open.
+/// In the figure's unit; low and high are the slow and the fast end of what the profile and the launch mode leave open.
 struct GalleryPrediction {
   double value = 0;
   double low = 0;

@@ -11,12 +11,12 @@
 
 namespace p2plab::nccl {
 
-/// A way of running collectives, and what a call costs beside what NCCL's base latencies hold, which are those of one process a GPU without graphs.
+/// How collectives are launched, and what a call costs beside what NCCL's base latencies hold, which are those of one process a GPU without graphs.
 /// Of many calls in a row the caller needs `least` for each, and `each` more for every GPU that one thread launches for; the GPUs are busy with the
 /// call before meanwhile. `kernel` is what a bare kernel of ours costs more than in a graph, whose launches a profile holds, each GPU that one thread
 /// launches for, or one where each has its own thread. Microseconds, each with its interval. By CUDA's events or the host's clock is the same where
 /// calls are many in a row, as nccl-tests and `bench` time them.
-struct Way {
+struct LaunchMode {
   std::string_view name;
   std::string_view meaning;
   double fixed_us = 0;
@@ -36,18 +36,18 @@ struct Way {
   std::string_view source;
 };
 
-std::span<const Way> ways();
+std::span<const LaunchMode> launch_modes();
 /// Errors: unknown_name with the nearest.
-Result<Way> way(std::string_view name);
+Result<LaunchMode> launch_mode(std::string_view name);
 /// A time with the interval in which nine of ten published ones should lie.
 struct Ends {
   Seconds time{0};
   Seconds low{0};
   Seconds high{0};
 };
-/// What a call among so many GPUs takes that way, of many in a row, from what it takes by one process a GPU whose launches cost nothing more. At
+/// What a call among so many GPUs takes so, of many in a row, from what it takes by one process a GPU whose launches cost nothing more. At
 /// worst launches and GPUs wait for each other.
-Ends as_run(const Way& way, int gpus, const Ends& alone, bool newer_host = false);
+Ends as_run(const LaunchMode& mode, int gpus, const Ends& alone, bool newer_host = false);
 
 /// What a call of a bare kernel costs more than in a graph.
 struct KernelLaunch {
@@ -55,7 +55,7 @@ struct KernelLaunch {
   Seconds low{0};
   Seconds high{0};
 };
-KernelLaunch kernel_launch(const Way& way, int gpus);
+KernelLaunch kernel_launch(const LaunchMode& mode, int gpus);
 
 struct Estimate : Ends {
   Table::Choice choice = {};
@@ -70,7 +70,7 @@ struct Asked {
 
 /// The time of one call, by the choice that NCCL's formula makes among what it was told; all-to-all by what its ports carry. Errors: unsupported, for
 /// other collectives, and where what it was told leaves no choice.
-Result<Estimate> estimate(const Topology& topology, const Communicator& communicator, CollectiveKind kind, Bytes size, const Way& way,
+Result<Estimate> estimate(const Topology& topology, const Communicator& communicator, CollectiveKind kind, Bytes size, const LaunchMode& mode,
                           const Asked& asked = {});
 
 }  // namespace p2plab::nccl

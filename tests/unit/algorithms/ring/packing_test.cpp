@@ -14,29 +14,29 @@
 namespace p2plab {
 namespace {
 
-// Offers the cheapest of a fixed list of ways.
-WaySource from_list(std::vector<Way> ways) {
-  return [ways = std::move(ways)](std::span<const double> prices) -> std::optional<Way> {
-    const auto cost = [&](const Way& way) {
-      return std::accumulate(way.uses.begin(), way.uses.end(), 0.0,
-                             [&](double sum, const Way::Use& use) { return sum + use.amount * prices[use.resource]; });
+// Offers the cheapest of a fixed list of columns.
+ColumnSource from_list(std::vector<Column> columns) {
+  return [columns = std::move(columns)](std::span<const double> prices) -> std::optional<Column> {
+    const auto cost = [&](const Column& column) {
+      return std::accumulate(column.uses.begin(), column.uses.end(), 0.0,
+                             [&](double sum, const Column::Use& use) { return sum + use.amount * prices[use.resource]; });
     };
-    return *std::ranges::min_element(ways, {}, cost);
+    return *std::ranges::min_element(columns, {}, cost);
   };
 }
 
-double total(const std::vector<PackedWay>& packed) {
-  return std::accumulate(packed.begin(), packed.end(), 0.0, [](double sum, const PackedWay& way) { return sum + way.amount; });
+double total(const std::vector<PackedColumn>& packed) {
+  return std::accumulate(packed.begin(), packed.end(), 0.0, [](double sum, const PackedColumn& column) { return sum + column.amount; });
 }
 
 TEST(Packing, ThreeWaysOverEachTwoOfThreeResourcesAreHalvesEach) {
   const auto packed = pack(std::array{1.0, 1.0, 1.0}, from_list({{0, {{0, 1}, {1, 1}}}, {1, {{1, 1}, {2, 1}}}, {2, {{0, 1}, {2, 1}}}}));
   ASSERT_EQ(packed.size(), 3U);
-  for (const auto& way : packed) EXPECT_NEAR(way.amount, 0.5, 1e-12);
+  for (const auto& column : packed) EXPECT_NEAR(column.amount, 0.5, 1e-12);
 }
 
 TEST(Packing, GivesUpAGreedyWayForTwoBetterOnes) {
-  // Way 0 uses both resources; ways 1 and 2 one each.
+  // Column 0 uses both resources; columns 1 and 2 one each.
   const auto packed = pack(std::array{3.0, 5.0}, from_list({{0, {{0, 1}, {1, 1}}}, {1, {{0, 1}}}, {2, {{1, 1}}}}));
   EXPECT_NEAR(total(packed), 8, 1e-12);
 }
@@ -49,8 +49,8 @@ TEST(Packing, KeepsUnits) {
 }
 
 TEST(Packing, IsEmptyWithoutWays) {
-  EXPECT_TRUE(pack(std::array{1.0}, [](std::span<const double>) { return std::optional<Way>{}; }).empty());
-  EXPECT_TRUE(pack({}, [](std::span<const double>) { return std::optional<Way>{}; }).empty());
+  EXPECT_TRUE(pack(std::array{1.0}, [](std::span<const double>) { return std::optional<Column>{}; }).empty());
+  EXPECT_TRUE(pack({}, [](std::span<const double>) { return std::optional<Column>{}; }).empty());
 }
 
 TEST(Cycles, TheCheapestOneIsFoundAmongAllOrders) {

@@ -147,7 +147,7 @@ TEST(NcclTime, OfTwoBoxesPaysTheNetworkAndThePlateau) {
 double microseconds_of(const std::string& machine, const char* how, CollectiveKind kind, Bytes size, bool peers_over_hosts = false) {
   const auto topology = *resolve_topology(machine);
   const auto c = *search(topology, Routes{topology}, {.peers_over_hosts = peers_over_hosts});
-  const auto found = *estimate(topology, c, kind, size, *way(how));
+  const auto found = *estimate(topology, c, kind, size, *launch_mode(how));
   EXPECT_LE(found.low, found.time);
   EXPECT_LE(found.time, found.high);
   return microseconds(found.time);
@@ -167,7 +167,7 @@ TEST(NcclCall, CostsWhatTheWayOfRunningCosts) {
   EXPECT_NEAR(taken("torch"), 32, 1e-3);
   EXPECT_NEAR(microseconds_of("hgx-h100:gpus=8", "torch", CollectiveKind::all_reduce, 256_MiB),
               microseconds_of("hgx-h100:gpus=8", "process", CollectiveKind::all_reduce, 256_MiB), 1e-3);
-  EXPECT_FALSE(way("graphs"));
+  EXPECT_FALSE(launch_mode("graphs"));
 }
 
 // On a host that forwards peer accesses, unless NCCL_P2P_LEVEL says no: 24 GB/s; through host memory 0.7 of it, and two crossings of PCIe a hop.
@@ -228,12 +228,12 @@ TEST(NcclCall, CountsPcieByGenerationAndWidth) {
 }
 
 TEST(NcclCall, AKernelOfOursPaysForEachLaunchOfItsThread) {
-  const auto one = kernel_launch(*way("one-thread"), 2);
+  const auto one = kernel_launch(*launch_mode("one-thread"), 2);
   EXPECT_NEAR(one.time.count() * 1e6, 4.4, 1e-9);  // 4.0 to 4.8 us more than in graphs
   EXPECT_LE(one.low.count() * 1e6, 4.0);
   EXPECT_GE(one.high.count() * 1e6, 4.8);
-  EXPECT_EQ(kernel_launch(*way("process"), 2).time, kernel_launch(*way("process"), 8).time);
-  EXPECT_EQ(kernel_launch(*way("graph"), 8).time, Seconds{0});
+  EXPECT_EQ(kernel_launch(*launch_mode("process"), 2).time, kernel_launch(*launch_mode("process"), 8).time);
+  EXPECT_EQ(kernel_launch(*launch_mode("graph"), 8).time, Seconds{0});
 }
 
 // NVLS waits in messages of few steps as rings do: 0.916 of its formula's rate up to 64 MiB, all of it from 2 GiB on.
@@ -242,7 +242,7 @@ TEST(NcclCall, MulticastReachesItsRateByLargeMessagesOnly) {
   const auto c = *search(topology, Routes{topology}, {.multicast = true});
   const auto& line = Table(c, CollectiveKind::all_reduce).at(Algorithm::nvls, Proto::simple);
   const auto share = [&](Bytes size) {
-    const auto found = estimate(topology, c, CollectiveKind::all_reduce, size, *way("process"), {.algorithm = Algorithm::nvls});
+    const auto found = estimate(topology, c, CollectiveKind::all_reduce, size, *launch_mode("process"), {.algorithm = Algorithm::nvls});
     return static_cast<double>(size.count()) / (microseconds(found->time) - line.latency_us) * 1e-3 / line.bandwidth_gbps;
   };
   EXPECT_NEAR(share(64_MiB), 0.87 / 0.95, 1e-3);
@@ -263,7 +263,7 @@ TEST(NcclCall, RingsBySimpleReachMoreOfLargeMessagesAndChannelsCarrySoMuch) {
   const auto c = *search(topology, Routes{topology});
   const auto latency = Table(c, CollectiveKind::all_reduce).at(Algorithm::ring, Proto::simple).latency_us;
   const auto busbw = [&](Bytes size, const Asked& asked) {
-    const auto found = estimate(topology, c, CollectiveKind::all_reduce, size, *way("process"), asked);
+    const auto found = estimate(topology, c, CollectiveKind::all_reduce, size, *launch_mode("process"), asked);
     return static_cast<double>(size.count()) / (microseconds(found->time) - latency) * 1e-3 * 1.75;
   };
   const Asked simple{.algorithm = Algorithm::ring, .proto = Proto::simple};
@@ -271,7 +271,7 @@ TEST(NcclCall, RingsBySimpleReachMoreOfLargeMessagesAndChannelsCarrySoMuch) {
   EXPECT_NEAR(busbw(64_MiB, simple), 240 * 0.87, 0.01);
   EXPECT_NEAR(busbw(2_GiB, simple), 240 * 0.95, 0.01);
   EXPECT_NEAR(busbw(2_GiB, {.algorithm = Algorithm::ring, .proto = Proto::simple, .channels = 6}), 120 * 0.95, 0.01);  // of 12 with 20 GB/s each
-  EXPECT_FALSE(estimate(topology, c, CollectiveKind::broadcast, 1_MiB, *way("process"), {.algorithm = Algorithm::tree}));
+  EXPECT_FALSE(estimate(topology, c, CollectiveKind::broadcast, 1_MiB, *launch_mode("process"), {.algorithm = Algorithm::tree}));
   EXPECT_EQ(algorithm("rign").error().code, ErrorCode::unknown_name);
   EXPECT_EQ(*proto("ll128"), Proto::ll128);
 }
