@@ -6,8 +6,8 @@
 
 #include <fmt/format.h>
 
-#include "capi/forms.h"
 #include "capi/table_fit.h"
+#include "capi/variants.h"
 #include "p2plab/base/quantity.h"
 #include "p2plab/detail/digest.h"
 #include "p2plab/detail/settings.h"

@@ -5,7 +5,7 @@
 
 #include "device/launching.cuh"
 #include "rows/row_cluster.cuh"
-#include "rows/row_form.h"
+#include "rows/row_layout.h"
 
 namespace p2plab::device {
 

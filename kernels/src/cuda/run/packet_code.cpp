@@ -6,7 +6,7 @@
 #include "cuda/memory/buffers.h"
 #include "cuda/run/packet_run.h"
 #include "rows/epilogue_link.h"
-#include "rows/row_form.h"
+#include "rows/row_layout.h"
 
 namespace p2plab::cuda {
 

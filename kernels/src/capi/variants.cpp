@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "capi/forms.h"
+#include "capi/variants.h"
 
 namespace p2plab::capi {
 
